@@ -1,0 +1,59 @@
+//! "Add & Norm": what stands around every sub-layer.
+
+use attentive_backend::{Dropout, Initializer, ops};
+use burn::{module::Module, tensor::Tensor};
+use serde::{Deserialize, Serialize};
+
+use crate::LayerNorm;
+
+/// Where a sub-layer is normalised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NormPlacement {
+    /// After the residual sum, as in the paper.
+    #[default]
+    Post,
+    /// Before the sub-layer; the stack then ends in a norm of its own (docs/deviations.md#pre-norm).
+    Pre,
+}
+
+/// Residual connection, dropout and layer norm around a sub-layer.
+///
+/// Post-norm: `LayerNorm(x + Dropout(SubLayer(x)))`. Pre-norm: `x + Dropout(SubLayer(LayerNorm(x)))`.
+/// Source: Vaswani et al. 2017, §3.1 and §5.4; pre-norm: Xiong et al. 2020.
+#[derive(Module, Debug)]
+pub struct AddNorm {
+    /// The norm.
+    pub norm: LayerNorm,
+    /// Probability with which the sub-layer's outputs are dropped.
+    pub dropout: f64,
+    #[module(skip)]
+    placement: NormPlacement,
+}
+
+impl AddNorm {
+    /// Around a sub-layer of width `d_model`.
+    pub fn new(d_model: usize, dropout: f64, placement: NormPlacement, init: &Initializer) -> Self {
+        Self { norm: LayerNorm::new(d_model, init), dropout, placement }
+    }
+
+    /// Runs `sub_layer` within the connection; `x` and the result are `[batch, seq, d_model]`.
+    pub fn forward(
+        &self,
+        x: Tensor<3>,
+        pass: Option<&Dropout>,
+        sub_layer: impl FnOnce(Tensor<3>) -> Tensor<3>,
+    ) -> Tensor<3> {
+        match self.placement {
+            NormPlacement::Post => {
+                let f = sub_layer(x.clone());
+                let LayerNorm { gamma, beta, epsilon } = &self.norm;
+                ops::add_norm(x, f, gamma.val(), beta.val(), *epsilon, self.dropout, pass)
+            }
+            NormPlacement::Pre => {
+                let f = sub_layer(self.norm.forward(x.clone()));
+                x + ops::dropout(f, self.dropout, pass)
+            }
+        }
+    }
+}

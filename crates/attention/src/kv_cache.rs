@@ -1,0 +1,52 @@
+//! Keys and values, kept between decoding steps.
+
+use burn::tensor::{Int, Tensor};
+
+/// Projected keys and values of all heads.
+#[derive(Debug, Clone)]
+pub struct KeyValues {
+    /// `[rows, heads, k_len, d_k]`.
+    pub k: Tensor<4>,
+    /// `[rows, heads, k_len, d_v]`.
+    pub v: Tensor<4>,
+}
+
+impl KeyValues {
+    /// Row `i` becomes a copy of the old row `rows[i]`.
+    pub fn select(self, rows: Tensor<1, Int>) -> Self {
+        Self { k: self.k.select(0, rows.clone()), v: self.v.select(0, rows) }
+    }
+}
+
+/// The keys and values of the positions read so far, so that a step projects only what is new.
+#[derive(Debug, Clone, Default)]
+pub struct KvCache(Option<KeyValues>);
+
+impl KvCache {
+    /// A cache that has read nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Number of positions read: `k_len`.
+    pub fn n_past(&self) -> usize {
+        self.0.as_ref().map_or(0, |past| past.k.dims()[2])
+    }
+
+    /// Appends the keys and values of new positions; returns those of all positions.
+    pub fn append(&mut self, new: KeyValues) -> KeyValues {
+        let all = match self.0.take() {
+            Some(past) => {
+                KeyValues { k: Tensor::cat(vec![past.k, new.k], 2), v: Tensor::cat(vec![past.v, new.v], 2) }
+            }
+            None => new,
+        };
+        self.0 = Some(all.clone());
+        all
+    }
+
+    /// Row `i` becomes a copy of the old row `rows[i]`.
+    pub fn reorder(&mut self, rows: &Tensor<1, Int>) {
+        self.0 = self.0.take().map(|past| past.select(rows.clone()));
+    }
+}

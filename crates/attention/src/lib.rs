@@ -1,0 +1,38 @@
+//! The layers of the Transformer.
+//!
+//! Scaled dot-product and multi-head attention with its key–value cache, positions, feed-forward, layer norm and the
+//! residual connection around them: parameters and wiring, one noun a file. The mathematics stands in
+//! [`attentive_backend::ops`], so a layer runs on every backend.
+//!
+//! ```
+//! use attentive_attention::{Mask, MultiHeadAttentionConfig};
+//! use attentive_backend::{BackendKind, Initializer};
+//! use burn::tensor::Tensor;
+//!
+//! let device = BackendKind::Flex.device()?;
+//! let attention = MultiHeadAttentionConfig::new(8, 2).init(&Initializer::new(1, &device));
+//! let x = Tensor::<3>::ones([1, 5, 8], &device); // [batch, seq, d_model]
+//! let y = attention.forward(x.clone(), x, &Mask::causal(), None);
+//! assert_eq!(y.dims(), [1, 5, 8]);
+//! # Ok::<(), attentive_backend::BackendError>(())
+//! ```
+#![recursion_limit = "256"]
+
+mod add_norm;
+mod embedding;
+mod feed_forward;
+mod kv_cache;
+mod linear;
+mod multi_head;
+mod norm;
+mod positions;
+
+pub use add_norm::{AddNorm, NormPlacement};
+pub use attentive_backend::{Dropout, Initializer, Mask, ops::Activation};
+pub use embedding::Embedding;
+pub use feed_forward::{FeedForward, FeedForwardConfig};
+pub use kv_cache::{KeyValues, KvCache};
+pub use linear::Linear;
+pub use multi_head::{MultiHeadAttention, MultiHeadAttentionConfig};
+pub use norm::LayerNorm;
+pub use positions::{Positions, PositionsConfig, sinusoids};

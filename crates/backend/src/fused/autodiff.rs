@@ -1,0 +1,252 @@
+//! Gradients of the fused operations.
+
+use burn::backend::{
+    Autodiff, TensorMetadata,
+    autodiff::{
+        checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
+        grads::Gradients,
+        ops::{Backward, Ops, OpsKind},
+    },
+    tensor::FloatTensor,
+};
+
+use super::{ActivationKind, AttentionArgs, DropoutArgs, EmbeddingArgs, FusedGradients, FusedOps, TargetArgs};
+
+/// Hands each input that wants one its gradient.
+macro_rules! register {
+    ($grads:ident, $parents:expr, [$($gradient:expr),+]) => {
+        let parents = $parents.into_iter();
+        let gradients = [$($gradient),+].into_iter();
+        for (parent, gradient) in parents.zip(gradients) {
+            if let Some(parent) = parent {
+                $grads.register::<B>(parent.id, gradient);
+            }
+        }
+    };
+}
+
+#[derive(Debug)]
+struct Linear;
+
+impl<B: FusedGradients> Backward<B, 3> for Linear {
+    /// `x`, `W`.
+    type State = (FloatTensor<B>, FloatTensor<B>);
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = grads.consume::<B>(&ops.node);
+        let (x, weight) = ops.state;
+        let (dx, d_weight, d_bias) = B::fused_linear_backward(x, weight, dy);
+        register!(grads, ops.parents, [dx, d_weight, d_bias]);
+    }
+}
+
+#[derive(Debug)]
+struct Activation;
+
+impl<B: FusedGradients> Backward<B, 1> for Activation {
+    /// `x`, or for ReLU the output.
+    type State = (FloatTensor<B>, ActivationKind, DropoutArgs);
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = grads.consume::<B>(&ops.node);
+        let (x, kind, dropout) = ops.state;
+        register!(grads, ops.parents, [B::fused_activation_backward(x, dy, kind, dropout)]);
+    }
+}
+
+#[derive(Debug)]
+struct Dropout;
+
+impl<B: FusedGradients> Backward<B, 1> for Dropout {
+    type State = DropoutArgs;
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = grads.consume::<B>(&ops.node);
+        register!(grads, ops.parents, [B::fused_dropout(dy, ops.state)]);
+    }
+}
+
+#[derive(Debug)]
+struct Norm;
+
+impl<B: FusedGradients> Backward<B, 3> for Norm {
+    /// `x`, statistics, `γ`, `ε`.
+    type State = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>, f64);
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = grads.consume::<B>(&ops.node);
+        let (x, stats, gamma, epsilon) = ops.state;
+        let (dx, d_gamma, d_beta) = B::fused_norm_backward(x, stats, gamma, dy, epsilon);
+        register!(grads, ops.parents, [dx, d_gamma, d_beta]);
+    }
+}
+
+#[derive(Debug)]
+struct AddNorm;
+
+impl<B: FusedGradients> Backward<B, 4> for AddNorm {
+    /// The sum, statistics, `γ`, `ε`, dropout.
+    type State = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>, f64, DropoutArgs);
+
+    fn backward(self, ops: Ops<Self::State, 4>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = grads.consume::<B>(&ops.node);
+        let (sum, stats, gamma, epsilon, dropout) = ops.state;
+        let (dx, d_gamma, d_beta) = B::fused_norm_backward(sum, stats, gamma, dy, epsilon);
+        let df = if dropout.rate > 0.0 { B::fused_dropout(dx.clone(), dropout) } else { dx.clone() };
+        register!(grads, ops.parents, [dx, df, d_gamma, d_beta]);
+    }
+}
+
+#[derive(Debug)]
+struct Attention;
+
+impl<B: FusedGradients> Backward<B, 3> for Attention {
+    /// `q`, `k`, `v`, the output, its log-sum-exps.
+    type State = ([FloatTensor<B>; 5], AttentionArgs);
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = grads.consume::<B>(&ops.node);
+        let ([q, k, v, out, lse], args) = ops.state;
+        let (dq, dk, dv) = B::fused_attention_backward(q, k, v, out, lse, dy, args);
+        register!(grads, ops.parents, [dq, dk, dv]);
+    }
+}
+
+#[derive(Debug)]
+struct CrossEntropy;
+
+impl<B: FusedGradients> Backward<B, 2> for CrossEntropy {
+    /// Gradients of `hidden` and `projection`, computed in the forward pass.
+    type State = (FloatTensor<B>, FloatTensor<B>);
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = grads.consume::<B>(&ops.node);
+        let (d_hidden, d_projection) = ops.state;
+        register!(grads, ops.parents, [B::fused_scale(d_hidden, dy.clone()), B::fused_scale(d_projection, dy.clone())]);
+    }
+}
+
+#[derive(Debug)]
+struct Embedding;
+
+impl<B: FusedGradients> Backward<B, 1> for Embedding {
+    /// Size of the vocabulary, tokens, dropout.
+    type State = (usize, EmbeddingArgs, DropoutArgs);
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = grads.consume::<B>(&ops.node);
+        let (vocab, args, dropout) = ops.state;
+        register!(grads, ops.parents, [B::fused_embedding_backward(dy, vocab, args, dropout)]);
+    }
+}
+
+type Tracked<B, C> = FloatTensor<Autodiff<B, C>>;
+
+impl<B: FusedGradients, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
+    fn fused_linear(x: Tracked<B, C>, weight: Tracked<B, C>, bias: Tracked<B, C>) -> Tracked<B, C> {
+        let nodes = [x.node(), weight.node(), bias.node()];
+        let (x, weight, bias) = (x.into_primitive(), weight.into_primitive(), bias.into_primitive());
+        match Linear.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let y = B::fused_linear(x.clone(), weight.clone(), bias);
+                prep.finish((x, weight), y)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(B::fused_linear(x, weight, bias)),
+        }
+    }
+
+    fn fused_activation(x: Tracked<B, C>, kind: ActivationKind, dropout: DropoutArgs) -> Tracked<B, C> {
+        let nodes = [x.node()];
+        let x = x.into_primitive();
+        match Activation.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let y = B::fused_activation(x.clone(), kind, dropout);
+                let kept = if kind == ActivationKind::Relu { y.clone() } else { x };
+                prep.finish((kept, kind, dropout), y)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(B::fused_activation(x, kind, dropout)),
+        }
+    }
+
+    fn fused_dropout(x: Tracked<B, C>, dropout: DropoutArgs) -> Tracked<B, C> {
+        let nodes = [x.node()];
+        let y = B::fused_dropout(x.into_primitive(), dropout);
+        match Dropout.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish(dropout, y),
+            OpsKind::UnTracked(prep) => prep.finish(y),
+        }
+    }
+
+    fn fused_norm(x: Tracked<B, C>, gamma: Tracked<B, C>, beta: Tracked<B, C>, epsilon: f64) -> Tracked<B, C> {
+        let nodes = [x.node(), gamma.node(), beta.node()];
+        let (x, gamma, beta) = (x.into_primitive(), gamma.into_primitive(), beta.into_primitive());
+        match Norm.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let (y, stats) = B::fused_norm_with_stats(x.clone(), gamma.clone(), beta, epsilon);
+                prep.finish((x, stats, gamma, epsilon), y)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(B::fused_norm(x, gamma, beta, epsilon)),
+        }
+    }
+
+    fn fused_add_norm(
+        x: Tracked<B, C>,
+        f: Tracked<B, C>,
+        gamma: Tracked<B, C>,
+        beta: Tracked<B, C>,
+        epsilon: f64,
+        dropout: DropoutArgs,
+    ) -> Tracked<B, C> {
+        let nodes = [x.node(), f.node(), gamma.node(), beta.node()];
+        let (x, f) = (x.into_primitive(), f.into_primitive());
+        let (gamma, beta) = (gamma.into_primitive(), beta.into_primitive());
+        match AddNorm.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let (y, sum, stats) = B::fused_add_norm_with_stats(x, f, gamma.clone(), beta, epsilon, dropout);
+                prep.finish((sum, stats, gamma, epsilon, dropout), y)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(B::fused_add_norm(x, f, gamma, beta, epsilon, dropout)),
+        }
+    }
+
+    fn fused_attention(q: Tracked<B, C>, k: Tracked<B, C>, v: Tracked<B, C>, args: AttentionArgs) -> Tracked<B, C> {
+        let nodes = [q.node(), k.node(), v.node()];
+        let (q, k, v) = (q.into_primitive(), k.into_primitive(), v.into_primitive());
+        match Attention.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let (y, lse) = B::fused_attention_with_lse(q.clone(), k.clone(), v.clone(), args.clone());
+                prep.finish(([q, k, v, y.clone(), lse], args), y)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(B::fused_attention(q, k, v, args)),
+        }
+    }
+
+    fn fused_cross_entropy(hidden: Tracked<B, C>, projection: Tracked<B, C>, targets: TargetArgs) -> Tracked<B, C> {
+        let nodes = [hidden.node(), projection.node()];
+        let (hidden, projection) = (hidden.into_primitive(), projection.into_primitive());
+        match CrossEntropy.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let (loss, d_hidden, d_projection) =
+                    B::fused_cross_entropy_with_gradients(hidden, projection, targets);
+                prep.finish((d_hidden, d_projection), loss)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(B::fused_cross_entropy(hidden, projection, targets)),
+        }
+    }
+
+    fn fused_embedding(
+        table: Tracked<B, C>,
+        positions: Tracked<B, C>,
+        args: EmbeddingArgs,
+        dropout: DropoutArgs,
+    ) -> Tracked<B, C> {
+        let nodes = [table.node()];
+        let (table, positions) = (table.into_primitive(), positions.into_primitive());
+        let vocab = table.shape()[0];
+        let y = B::fused_embedding(table, positions, args.clone(), dropout);
+        match Embedding.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish((vocab, args, dropout), y),
+            OpsKind::UnTracked(prep) => prep.finish(y),
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! The fused operations on flex's slices.
+
+use attentive_kernels as kernels;
+use burn::{
+    backend::{Flex, tensor::FloatTensor},
+    tensor::{Shape, TensorData},
+};
+use kernels::{ActivationKind, AttentionShape, HeadStrides, Heads, HeadsMut, MatMut, MatRef, NormKind};
+
+use super::{AttentionArgs, DropoutArgs, EmbeddingArgs, FusedGradients, FusedOps, FusedUpdates, TargetArgs};
+use crate::ops::AdamStep;
+
+type Float = FloatTensor<Flex>;
+
+impl From<DropoutArgs> for kernels::Dropout {
+    fn from(DropoutArgs { rate, key }: DropoutArgs) -> Self {
+        if rate > 0.0 { Self::new(rate, key) } else { Self::NONE }
+    }
+}
+
+fn dims<const D: usize>(x: &Float) -> [usize; D] {
+    x.layout().shape().dims()
+}
+
+/// The last axis of `x`.
+fn width(x: &Float) -> usize {
+    let shape = x.layout().shape();
+    shape[shape.num_dims() - 1]
+}
+
+/// `x` with its values side by side.
+fn contiguous(x: Float) -> Float {
+    if x.is_contiguous() { x } else { x.to_contiguous() }
+}
+
+/// The values of a contiguous tensor.
+fn values(x: &Float) -> &[f32] {
+    x.as_slice().expect("contiguous f32")
+}
+
+fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> Float {
+    Float::from_data(TensorData::new(values, shape.into()))
+}
+
+/// A tensor like `x` of what `fill` makes of its values.
+fn map(x: Float, fill: impl FnOnce(&[f32], &mut [f32])) -> Float {
+    let x = contiguous(x);
+    let mut y = vec![0.0; values(&x).len()];
+    fill(values(&x), &mut y);
+    tensor(y, x.layout().shape().clone())
+}
+
+fn matrix(x: &Float) -> MatRef<'_> {
+    let [rows, cols] = dims(x);
+    MatRef::new(values(x), rows, cols)
+}
+
+/// `[batch, heads, seq, d]` whatever its strides, as long as a head's features lie side by side.
+fn heads(x: Float) -> Float {
+    let strides = x.layout().strides();
+    let is_view = strides[3] == 1 && strides.iter().all(|&stride| stride > 0);
+    if is_view { x } else { x.to_contiguous() }
+}
+
+fn head_view(x: &Float) -> Heads<'_> {
+    let strides = x.layout().strides();
+    let strides = HeadStrides { batch: strides[0] as usize, head: strides[1] as usize, seq: strides[2] as usize };
+    Heads::new(&x.storage::<f32>()[x.layout().start_offset()..], strides)
+}
+
+/// Heads laid out `[batch, seq, heads, d]`, so that joining them again is free; seen as `[batch, heads, seq, d]`.
+struct SeqMajor {
+    values: Vec<f32>,
+    dims: [usize; 4],
+}
+
+impl SeqMajor {
+    fn new(dims: [usize; 4]) -> Self {
+        Self { values: vec![0.0; dims.iter().product()], dims }
+    }
+
+    fn view(&mut self) -> HeadsMut<'_> {
+        let [_, heads, seq, d] = self.dims;
+        HeadsMut::new(&mut self.values, HeadStrides::seq_major(seq, 1, heads, d))
+    }
+
+    fn tensor(self) -> Float {
+        let [batch, heads, seq, d] = self.dims;
+        tensor(self.values, [batch, seq, heads, d]).permute(&[0, 2, 1, 3])
+    }
+}
+
+fn attention<'a>(q: &Float, v: &Float, args: &'a AttentionArgs) -> kernels::Attention<'a> {
+    let [batch, heads, q_len, d_k] = dims(q);
+    let [_, _, k_len, d_v] = dims(v);
+    kernels::Attention {
+        shape: AttentionShape { batch, heads, q_len, k_len, d_k, d_v },
+        hidden: args.hidden_keys.as_deref(),
+        causal: args.causal,
+        dropout: args.dropout.into(),
+    }
+}
+
+fn layer_norm<'a>(gamma: &'a Float, beta: Option<&'a Float>, epsilon: f64) -> kernels::Norm<'a> {
+    kernels::Norm { kind: NormKind::Layer, gamma: values(gamma), beta: beta.map(values), eps: epsilon as f32 }
+}
+
+fn targets(args: &TargetArgs) -> kernels::Targets<'_> {
+    kernels::Targets { ids: &args.ids, ignored: Some(&args.ignored), smoothing: args.smoothing as f32 }
+}
+
+fn projection(weight: &Float) -> kernels::VocabProjection<'_> {
+    let [vocab_size, d_model] = dims(weight);
+    kernels::VocabProjection {
+        weight: values(weight),
+        bias: None,
+        d_model,
+        vocab_size,
+        layout: kernels::WeightLayout::VocabMajor,
+    }
+}
+
+fn loss(sums: kernels::CrossEntropy) -> Float {
+    tensor(vec![sums.loss as f32, sums.nll as f32], [2])
+}
+
+fn embedding(d_model: usize, args: &EmbeddingArgs, dropout: DropoutArgs) -> kernels::Embedding {
+    kernels::Embedding { d_model, scale: args.scale as f32, dropout: dropout.into() }
+}
+
+impl FusedOps for Flex {
+    fn fused_linear(x: Float, weight: Float, bias: Float) -> Float {
+        let (x, weight, bias) = (contiguous(x), contiguous(weight), contiguous(bias));
+        let ([n, _], [_, d_out]) = (dims::<2>(&x), dims::<2>(&weight));
+        let mut y = vec![0.0; n * d_out];
+        let epilogue = kernels::Epilogue { bias: Some(values(&bias)), ..Default::default() };
+        kernels::matmul_with(matrix(&x), matrix(&weight), MatMut::new(&mut y, n, d_out), &epilogue);
+        tensor(y, [n, d_out])
+    }
+
+    fn fused_activation(x: Float, kind: ActivationKind, dropout: DropoutArgs) -> Float {
+        let activation = kernels::Activation { kind, bias: None, cols: width(&x), dropout: dropout.into() };
+        map(x, |x, y| activation.forward(x, y))
+    }
+
+    fn fused_dropout(x: Float, dropout: DropoutArgs) -> Float {
+        let cols = width(&x);
+        map(x, |x, y| kernels::Dropout::from(dropout).apply(x, cols, y))
+    }
+
+    fn fused_norm(x: Float, gamma: Float, beta: Float, epsilon: f64) -> Float {
+        Self::fused_norm_with_stats(x, gamma, beta, epsilon).0
+    }
+
+    fn fused_add_norm(x: Float, f: Float, gamma: Float, beta: Float, epsilon: f64, dropout: DropoutArgs) -> Float {
+        Self::fused_add_norm_with_stats(x, f, gamma, beta, epsilon, dropout).0
+    }
+
+    fn fused_attention(q: Float, k: Float, v: Float, args: AttentionArgs) -> Float {
+        Self::fused_attention_with_lse(q, k, v, args).0
+    }
+
+    fn fused_cross_entropy(hidden: Float, weight: Float, args: TargetArgs) -> Float {
+        let (hidden, weight) = (contiguous(hidden), contiguous(weight));
+        loss(projection(&weight).loss(values(&hidden), &targets(&args)))
+    }
+
+    fn fused_embedding(table: Float, positions: Float, args: EmbeddingArgs, dropout: DropoutArgs) -> Float {
+        let (table, positions) = (contiguous(table), contiguous(positions));
+        let [seq, d_model] = dims(&positions);
+        let mut y = vec![0.0; args.ids.len() * d_model];
+        let positions = Some((values(&positions), seq));
+        embedding(d_model, &args, dropout).forward(values(&table), &args.ids, positions, &mut y);
+        tensor(y, [args.rows, seq, d_model])
+    }
+}
+
+impl FusedGradients for Flex {
+    fn fused_linear_backward(x: Float, weight: Float, dy: Float) -> (Float, Float, Float) {
+        let (x, weight, dy) = (contiguous(x), contiguous(weight), contiguous(dy));
+        let ([n, d_in], [_, d_out]) = (dims::<2>(&x), dims::<2>(&weight));
+        let (mut dx, mut dw, mut db) = (vec![0.0; n * d_in], vec![0.0; d_in * d_out], vec![0.0; d_out]);
+        kernels::matmul(matrix(&dy), matrix(&weight).t(), MatMut::new(&mut dx, n, d_in), false);
+        kernels::matmul(matrix(&x).t(), matrix(&dy), MatMut::new(&mut dw, d_in, d_out), false);
+        for row in values(&dy).chunks_exact(d_out) {
+            db.iter_mut().zip(row).for_each(|(sum, dy)| *sum += dy);
+        }
+        (tensor(dx, [n, d_in]), tensor(dw, [d_in, d_out]), tensor(db, [d_out]))
+    }
+
+    fn fused_activation_backward(x: Float, dy: Float, kind: ActivationKind, dropout: DropoutArgs) -> Float {
+        let activation = kernels::Activation { kind, bias: None, cols: width(&x), dropout: dropout.into() };
+        let dy = contiguous(dy);
+        map(x, |x, dx| activation.backward(x, values(&dy), dx, None))
+    }
+
+    fn fused_norm_with_stats(x: Float, gamma: Float, beta: Float, epsilon: f64) -> (Float, Float) {
+        let (gamma, beta) = (contiguous(gamma), contiguous(beta));
+        let n = x.layout().num_elements() / width(&x);
+        let mut stats = vec![0.0; 2 * n];
+        let y = map(x, |x, y| layer_norm(&gamma, Some(&beta), epsilon).forward(x, y, &mut stats));
+        (y, tensor(stats, [n, 2]))
+    }
+
+    fn fused_add_norm_with_stats(
+        x: Float,
+        f: Float,
+        gamma: Float,
+        beta: Float,
+        epsilon: f64,
+        dropout: DropoutArgs,
+    ) -> (Float, Float, Float) {
+        let (f, gamma, beta) = (contiguous(f), contiguous(gamma), contiguous(beta));
+        let (shape, len, n) = (x.layout().shape().clone(), x.layout().num_elements(), x.layout().num_elements() / width(&x));
+        let (mut sum, mut stats) = (vec![0.0; len], vec![0.0; 2 * n]);
+        let norm = layer_norm(&gamma, Some(&beta), epsilon);
+        let y = map(x, |x, y| norm.residual_forward(x, values(&f), dropout.into(), &mut sum, y, &mut stats));
+        (y, tensor(sum, shape), tensor(stats, [n, 2]))
+    }
+
+    fn fused_norm_backward(x: Float, stats: Float, gamma: Float, dy: Float, epsilon: f64) -> (Float, Float, Float) {
+        let (gamma, dy) = (contiguous(gamma), contiguous(dy));
+        let d = width(&x);
+        let (mut d_gamma, mut d_beta) = (vec![0.0; d], vec![0.0; d]);
+        // β has no part in the gradients, but its own is wanted.
+        let norm = layer_norm(&gamma, Some(&gamma), epsilon);
+        let dx = map(x, |x, dx| {
+            let gradients = kernels::NormGradients { x: dx, gamma: &mut d_gamma, beta: Some(&mut d_beta) };
+            norm.backward(x, values(&stats), values(&dy), None, gradients);
+        });
+        (dx, tensor(d_gamma, [d]), tensor(d_beta, [d]))
+    }
+
+    fn fused_attention_with_lse(q: Float, k: Float, v: Float, args: AttentionArgs) -> (Float, Float) {
+        let (q, k, v) = (heads(q), heads(k), heads(v));
+        let attention = attention(&q, &v, &args);
+        let AttentionShape { batch, heads, q_len, d_v, .. } = attention.shape;
+        let mut out = SeqMajor::new([batch, heads, q_len, d_v]);
+        let mut lse = vec![0.0; batch * heads * q_len];
+        attention.forward(head_view(&q), head_view(&k), head_view(&v), out.view(), &mut lse);
+        (out.tensor(), tensor(lse, [batch, heads, q_len]))
+    }
+
+    fn fused_attention_backward(
+        q: Float,
+        k: Float,
+        v: Float,
+        out: Float,
+        lse: Float,
+        dy: Float,
+        args: AttentionArgs,
+    ) -> (Float, Float, Float) {
+        let (q, k, v, out, dy) = (heads(q), heads(k), heads(v), heads(out), heads(dy));
+        let attention = attention(&q, &v, &args);
+        let (mut dq, mut dk, mut dv) = (SeqMajor::new(dims(&q)), SeqMajor::new(dims(&k)), SeqMajor::new(dims(&v)));
+        attention.backward(
+            head_view(&q),
+            head_view(&k),
+            head_view(&v),
+            head_view(&out),
+            values(&lse),
+            head_view(&dy),
+            kernels::AttentionGradients { q: dq.view(), k: dk.view(), v: dv.view() },
+        );
+        (dq.tensor(), dk.tensor(), dv.tensor())
+    }
+
+    fn fused_cross_entropy_with_gradients(hidden: Float, weight: Float, args: TargetArgs) -> (Float, Float, Float) {
+        let weight = contiguous(weight);
+        let mut d_weight = vec![0.0; values(&weight).len()];
+        let mut sums = kernels::CrossEntropy::default();
+        let d_hidden = map(hidden, |hidden, d_hidden| {
+            let gradients = kernels::VocabGradients { hidden: d_hidden, weight: &mut d_weight, bias: None };
+            sums = projection(&weight).loss_and_gradients(hidden, &targets(&args), gradients);
+        });
+        (loss(sums), d_hidden, tensor(d_weight, weight.layout().shape().clone()))
+    }
+
+    fn fused_scale(x: Float, by: Float) -> Float {
+        let factor = values(&contiguous(by))[0];
+        // A loss that is differentiated itself, the usual case, has the gradient 1.
+        if factor == 1.0 {
+            return x;
+        }
+        map(x, |x, y| y.iter_mut().zip(x).for_each(|(y, x)| *y = x * factor))
+    }
+
+    fn fused_embedding_backward(dy: Float, vocab: usize, args: EmbeddingArgs, dropout: DropoutArgs) -> Float {
+        let dy = contiguous(dy);
+        let d_model = width(&dy);
+        let mut d_table = vec![0.0; vocab * d_model];
+        embedding(d_model, &args, dropout).backward(&args.ids, values(&dy), &mut d_table, None);
+        tensor(d_table, [vocab, d_model])
+    }
+}
+
+impl FusedUpdates for Flex {
+    fn fused_adam(values: Float, gradient: Float, first: Float, second: Float, step: AdamStep) -> (Float, Float, Float) {
+        let AdamStep { n, lr, scale, beta_1, beta_2, epsilon, weight_decay } = step;
+        let gradient = contiguous(gradient);
+        let (mut w, mut m, mut v) = (owned(values), owned(first), owned(second));
+        let tensor = kernels::AdamTensor {
+            weights: w.storage_mut(),
+            grads: self::values(&gradient),
+            m: m.storage_mut(),
+            v: v.storage_mut(),
+            weight_decay,
+        };
+        kernels::Adam { lr, beta_1, beta_2, eps: epsilon }.update(n, scale as f32, vec![tensor]);
+        (w, m, v)
+    }
+}
+
+/// `x` as all of its storage, to be written to; a copy is made where others hold it.
+fn owned(x: Float) -> Float {
+    let fills_storage = x.is_contiguous() && x.storage::<f32>().len() == x.layout().num_elements();
+    if fills_storage { x } else { x.to_contiguous() }
+}

@@ -1,0 +1,269 @@
+//! Fused operations of the CPU, forward and backward, through burn's backend extension.
+//!
+//! [`FusedOps`] is implemented for flex on the kernels of `attentive-kernels`, and for autodiff over any backend that
+//! has it, with hand-written gradients. [`ops`](crate::ops) calls the functions here where [`applies`] says so and
+//! composes burn's own operations elsewhere: same meaning, held together by tests.
+
+mod autodiff;
+mod flex;
+
+use std::sync::Arc;
+
+use burn::{
+    backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor},
+    tensor::{DType, Device, Tensor},
+};
+
+use crate::ops::AdamStep;
+
+/// Attention's settings beside its tensors.
+#[derive(Debug, Clone)]
+pub(crate) struct AttentionArgs {
+    /// `[batch, k_len]`, true = hidden.
+    pub hidden_keys: Option<Arc<[bool]>>,
+    pub causal: bool,
+    pub dropout: DropoutArgs,
+}
+
+/// A dropout and the key that its mask is made again from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DropoutArgs {
+    pub rate: f64,
+    pub key: u64,
+}
+
+/// What the model should have said.
+#[derive(Debug, Clone)]
+pub(crate) struct TargetArgs {
+    /// `[n]`.
+    pub ids: Arc<[u32]>,
+    /// `[n]`, true = padding.
+    pub ignored: Arc<[bool]>,
+    pub smoothing: f64,
+}
+
+/// Which tokens are embedded, and how.
+#[derive(Debug, Clone)]
+pub(crate) struct EmbeddingArgs {
+    /// `[rows · seq]`.
+    pub ids: Arc<[u32]>,
+    pub rows: usize,
+    pub scale: f64,
+}
+
+/// The function between the layers of a feed-forward network.
+pub(crate) use attentive_kernels::ActivationKind;
+
+/// Operations with hand-written kernels and gradients; `x` and the like are `[n, d]`.
+#[backend_extension(Flex, Autodiff)]
+pub(crate) trait FusedOps: Backend {
+    /// `x W + b`: `[n, d_in]` to `[n, d_out]`.
+    fn fused_linear(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// `dropout(activation(x))`.
+    fn fused_activation(x: FloatTensor<Self>, kind: ActivationKind, dropout: DropoutArgs) -> FloatTensor<Self>;
+
+    /// Dropout; its own backward.
+    fn fused_dropout(x: FloatTensor<Self>, dropout: DropoutArgs) -> FloatTensor<Self>;
+
+    /// Layer norm.
+    fn fused_norm(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> FloatTensor<Self>;
+    /// `norm(x + dropout(f))`.
+    fn fused_add_norm(
+        x: FloatTensor<Self>,
+        f: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f64,
+        dropout: DropoutArgs,
+    ) -> FloatTensor<Self>;
+
+    /// Scaled dot-product attention: `[batch, heads, q_len, d_v]`.
+    fn fused_attention(
+        q: FloatTensor<Self>,
+        k: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+        args: AttentionArgs,
+    ) -> FloatTensor<Self>;
+
+    /// Projection to the vocabulary (`[vocab, d]`) and cross-entropy: `[2]`, smoothed and plain, summed.
+    ///
+    /// The second is not differentiated.
+    fn fused_cross_entropy(
+        hidden: FloatTensor<Self>,
+        projection: FloatTensor<Self>,
+        targets: TargetArgs,
+    ) -> FloatTensor<Self>;
+
+    /// `dropout(scale · table[id] + positions)`: `[rows, seq, d]`; `positions` are `[seq, d]` and fixed.
+    fn fused_embedding(
+        table: FloatTensor<Self>,
+        positions: FloatTensor<Self>,
+        args: EmbeddingArgs,
+        dropout: DropoutArgs,
+    ) -> FloatTensor<Self>;
+}
+
+/// What the gradients of [`FusedOps`] are made of: forward passes that also return what is kept, and backward passes.
+pub(crate) trait FusedGradients: FusedOps {    /// Gradients of `x`, `W` and `b`.
+    fn fused_linear_backward(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        dy: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+    /// Gradient of `x`; for ReLU, `x` may be the output.
+    fn fused_activation_backward(
+        x: FloatTensor<Self>,
+        dy: FloatTensor<Self>,
+        kind: ActivationKind,
+        dropout: DropoutArgs,
+    ) -> FloatTensor<Self>;
+    /// Layer norm, and `[n, 2]` statistics.
+    fn fused_norm_with_stats(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
+    /// `norm(x + dropout(f))`, the sum, and statistics.
+    fn fused_add_norm_with_stats(
+        x: FloatTensor<Self>,
+        f: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f64,
+        dropout: DropoutArgs,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+    /// Gradients of what was normalised, `γ` and `β`.
+    fn fused_norm_backward(
+        x: FloatTensor<Self>,
+        stats: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        dy: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+    /// Attention, and the log-sum-exp of each query's scores.
+    fn fused_attention_with_lse(
+        q: FloatTensor<Self>,
+        k: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+        args: AttentionArgs,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
+    /// Gradients of `q`, `k` and `v`.
+    #[allow(clippy::too_many_arguments)]
+    fn fused_attention_backward(
+        q: FloatTensor<Self>,
+        k: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+        out: FloatTensor<Self>,
+        lse: FloatTensor<Self>,
+        dy: FloatTensor<Self>,
+        args: AttentionArgs,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+    /// Cross-entropy, and gradients of `hidden` and `projection`.
+    fn fused_cross_entropy_with_gradients(
+        hidden: FloatTensor<Self>,
+        projection: FloatTensor<Self>,
+        targets: TargetArgs,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+    /// `x` times the first value of `by`.
+    fn fused_scale(x: FloatTensor<Self>, by: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// Gradient of `table`, which is `[vocab, d]`.
+    fn fused_embedding_backward(
+        dy: FloatTensor<Self>,
+        vocab: usize,
+        args: EmbeddingArgs,
+        dropout: DropoutArgs,
+    ) -> FloatTensor<Self>;
+}
+
+/// Updates of parameters, which need no gradient of their own.
+#[backend_extension(Flex)]
+pub(crate) trait FusedUpdates: Backend {
+    /// One update of Adam on flat tensors: values and both means.
+    fn fused_adam(
+        values: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        first: FloatTensor<Self>,
+        second: FloatTensor<Self>,
+        step: AdamStep,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+}
+
+/// Whether the fused operations run where `x` is.
+pub(crate) fn applies<const D: usize>(x: &Tensor<D>) -> bool {
+    x.dtype() == DType::F32 && x.device().inner() == Device::flex()
+}
+
+pub(crate) fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::fused_linear(x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch()))
+}
+
+pub(crate) fn activation<const D: usize>(x: Tensor<D>, kind: ActivationKind, dropout: DropoutArgs) -> Tensor<D> {
+    Tensor::from_dispatch(Dispatch::fused_activation(x.into_dispatch(), kind, dropout))
+}
+
+pub(crate) fn dropout<const D: usize>(x: Tensor<D>, dropout: DropoutArgs) -> Tensor<D> {
+    Tensor::from_dispatch(Dispatch::fused_dropout(x.into_dispatch(), dropout))
+}
+
+pub(crate) fn norm<const D: usize>(x: Tensor<D>, gamma: Tensor<1>, beta: Tensor<1>, epsilon: f64) -> Tensor<D> {
+    Tensor::from_dispatch(Dispatch::fused_norm(
+        x.into_dispatch(),
+        gamma.into_dispatch(),
+        beta.into_dispatch(),
+        epsilon,
+    ))
+}
+
+pub(crate) fn add_norm<const D: usize>(
+    x: Tensor<D>,
+    f: Tensor<D>,
+    gamma: Tensor<1>,
+    beta: Tensor<1>,
+    epsilon: f64,
+    dropout: DropoutArgs,
+) -> Tensor<D> {
+    Tensor::from_dispatch(Dispatch::fused_add_norm(
+        x.into_dispatch(),
+        f.into_dispatch(),
+        gamma.into_dispatch(),
+        beta.into_dispatch(),
+        epsilon,
+        dropout,
+    ))
+}
+
+pub(crate) fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, args: AttentionArgs) -> Tensor<4> {
+    Tensor::from_dispatch(Dispatch::fused_attention(q.into_dispatch(), k.into_dispatch(), v.into_dispatch(), args))
+}
+
+pub(crate) fn adam([values, gradient, first, second]: [Tensor<1>; 4], step: AdamStep) -> [Tensor<1>; 3] {
+    let (values, first, second) = Dispatch::fused_adam(
+        values.into_dispatch(),
+        gradient.into_dispatch(),
+        first.into_dispatch(),
+        second.into_dispatch(),
+        step,
+    );
+    [values, first, second].map(Tensor::from_dispatch)
+}
+
+/// `[2]`: smoothed and plain cross-entropy.
+pub(crate) fn cross_entropy(hidden: Tensor<2>, projection: Tensor<2>, targets: TargetArgs) -> Tensor<1> {
+    Tensor::from_dispatch(Dispatch::fused_cross_entropy(hidden.into_dispatch(), projection.into_dispatch(), targets))
+}
+
+pub(crate) fn embedding(
+    table: Tensor<2>,
+    positions: Tensor<2>,
+    args: EmbeddingArgs,
+    dropout: DropoutArgs,
+) -> Tensor<3> {
+    Tensor::from_dispatch(Dispatch::fused_embedding(table.into_dispatch(), positions.into_dispatch(), args, dropout))
+}

@@ -1,0 +1,69 @@
+//! Initial values of parameters.
+
+use std::cell::Cell;
+
+use attentive_core::mix64;
+use burn::{
+    module::Param,
+    tensor::{Device, Tensor, TensorData},
+};
+
+/// Makes initial parameters from a seed: the same on every backend and every machine.
+///
+/// Values are drawn on the host in the order of the calls, so a model's parameters depend on its configuration and
+/// the seed alone.
+#[derive(Debug)]
+pub struct Initializer {
+    device: Device,
+    seed: u64,
+    n_drawn: Cell<u64>,
+}
+
+impl Initializer {
+    /// Starts at `seed`; parameters are placed on `device`.
+    pub fn new(seed: u64, device: &Device) -> Self {
+        Self { device: device.clone(), seed: mix64(seed ^ 0x5eed), n_drawn: Cell::new(0) }
+    }
+
+    /// Where parameters are placed.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Uniform in ±√(6 / (d_in + d_out)) (Glorot and Bengio 2010): `[d_in, d_out]`.
+    pub fn xavier_uniform(&self, [d_in, d_out]: [usize; 2]) -> Param<Tensor<2>> {
+        let bound = (6.0 / (d_in + d_out) as f64).sqrt();
+        self.fill([d_in, d_out], || (self.unit() * 2.0 - 1.0) * bound)
+    }
+
+    /// Normal with mean 0 and the standard deviation `std` (Box and Muller 1958).
+    pub fn normal<const D: usize>(&self, shape: [usize; D], std: f64) -> Param<Tensor<D>> {
+        self.fill(shape, || {
+            let radius = (-2.0 * (1.0 - self.unit()).ln()).sqrt(); // 1 - unit is never 0
+            radius * (std::f64::consts::TAU * self.unit()).cos() * std
+        })
+    }
+
+    /// All values zero.
+    pub fn zeros<const D: usize>(&self, shape: [usize; D]) -> Param<Tensor<D>> {
+        Param::from_tensor(Tensor::zeros(shape, &self.device))
+    }
+
+    /// All values one.
+    pub fn ones<const D: usize>(&self, shape: [usize; D]) -> Param<Tensor<D>> {
+        Param::from_tensor(Tensor::ones(shape, &self.device))
+    }
+
+    fn fill<const D: usize>(&self, shape: [usize; D], mut draw: impl FnMut() -> f64) -> Param<Tensor<D>> {
+        let values: Vec<f32> = (0..shape.iter().product()).map(|_| draw() as f32).collect();
+        Param::from_tensor(Tensor::from_data(TensorData::new(values, shape), &self.device))
+    }
+
+    /// The next number in [0, 1), with 53 random bits.
+    fn unit(&self) -> f64 {
+        let idx = self.n_drawn.get();
+        self.n_drawn.set(idx + 1);
+        let bits = mix64(self.seed.wrapping_add(idx.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+        (bits >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}

@@ -1,0 +1,28 @@
+//! The tensor-backend abstraction of attentive.
+//!
+//! The one crate that names a backend: feature flags (`flex`, `ndarray`, `wgpu`, `cuda`) say what is compiled in,
+//! [`BackendKind`] turns a name into a [`Device`], and [`ops`] holds the Transformer's operations: each written once from
+//! burn's differentiable operations, so that every backend runs it, and once more as fused kernels for flex, the CPU.
+//!
+//! ```
+//! use attentive_backend::BackendKind;
+//!
+//! let device = BackendKind::Flex.device()?;
+//! let x = burn::tensor::Tensor::<1>::from_floats([1.0, 2.0], &device);
+//! assert_eq!(x.sum().into_scalar::<f32>(), 3.0);
+//! # Ok::<(), attentive_backend::BackendError>(())
+//! ```
+#![recursion_limit = "256"]
+
+#[cfg(feature = "flex")]
+mod fused;
+mod init;
+mod kind;
+mod mask;
+pub mod ops;
+
+pub use burn::tensor::Device;
+pub use attentive_core::Dropout;
+pub use init::Initializer;
+pub use kind::{BackendError, BackendKind};
+pub use mask::Mask;

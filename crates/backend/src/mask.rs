@@ -1,0 +1,91 @@
+//! What attention must not see.
+
+use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
+
+/// Which keys are hidden from which queries; in every tensor here `true` means hidden.
+///
+/// The parts combine: a key is hidden if any of them hides it. A query that sees no key attends to nothing: its
+/// output is zero.
+///
+/// ```
+/// use attentive_backend::{BackendKind, Mask};
+///
+/// let device = BackendKind::Flex.device()?;
+/// let mask = Mask::padding(&[2, 3], 3, &device).and_causal();
+/// let hidden = mask.to_tensor([2, 1, 3, 3], &device).unwrap();
+/// let row = hidden.slice([0..1, 0..1, 2..3, 0..3]).into_data();
+/// row.assert_eq(&burn::tensor::TensorData::from([[[[false, false, true]]]]), false);
+/// # Ok::<(), attentive_backend::BackendError>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Mask {
+    /// Keys hidden from every query, padding for one: `[batch, k_len]`.
+    pub hidden_keys: Option<Tensor<2, Bool>>,
+    /// Whether keys after the query's own position are hidden (§3.2.3). Queries are the last `q_len` positions of
+    /// the keys, so a cached step needs no other mask.
+    pub causal: bool,
+    /// Any other pattern: `[batch or 1, heads or 1, q_len or 1, k_len]`.
+    pub hidden: Option<Tensor<4, Bool>>,
+}
+
+impl Mask {
+    /// Hides nothing.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Hides the future (§3.2.3).
+    pub fn causal() -> Self {
+        Self { causal: true, ..Self::default() }
+    }
+
+    /// Hides what stands beyond each row's length in rows padded to `k_len`.
+    pub fn padding(lengths: &[usize], k_len: usize, device: &Device) -> Self {
+        if lengths.iter().all(|&length| length == k_len) {
+            return Self::none();
+        }
+        let hidden: Vec<bool> =
+            lengths.iter().flat_map(|&length| (0..k_len).map(move |k_idx| k_idx >= length)).collect();
+        let hidden = Tensor::from_data(TensorData::new(hidden, [lengths.len(), k_len]), device);
+        Self { hidden_keys: Some(hidden), ..Self::default() }
+    }
+
+    /// Hides the future as well.
+    pub fn and_causal(self) -> Self {
+        Self { causal: true, ..self }
+    }
+
+    /// Hides `hidden` as well: `[batch or 1, heads or 1, q_len or 1, k_len]`.
+    pub fn and_hidden(self, hidden: Tensor<4, Bool>) -> Self {
+        Self { hidden: Some(hidden), ..self }
+    }
+
+    /// The whole mask at `[batch, heads, q_len, k_len]`, or none if nothing is hidden; axes along which it does not
+    /// vary have length 1.
+    ///
+    /// # Panics
+    /// If `causal` and there are more queries than keys.
+    pub fn to_tensor(&self, [_, _, q_len, k_len]: [usize; 4], device: &Device) -> Option<Tensor<4, Bool>> {
+        let keys = self.hidden_keys.clone().map(|keys| {
+            let [batch, k_len] = keys.dims();
+            keys.reshape([batch, 1, 1, k_len])
+        });
+        // One query stands last: it has no future.
+        let future = (self.causal && q_len > 1).then(|| {
+            assert!(q_len <= k_len, "causal attention of {q_len} queries over {k_len} keys");
+            let past = (k_len - q_len) as i64;
+            let q_idx = Tensor::<1, Int>::arange(past..past + q_len as i64, device).reshape([1, 1, q_len, 1]);
+            let k_idx = Tensor::<1, Int>::arange(0..k_len as i64, device).reshape([1, 1, 1, k_len]);
+            let shape = [1, 1, q_len, k_len];
+            k_idx.expand(shape).greater(q_idx.expand(shape))
+        });
+        [keys, future, self.hidden.clone()].into_iter().flatten().reduce(or)
+    }
+}
+
+/// Broadcasting `a | b`.
+fn or(a: Tensor<4, Bool>, b: Tensor<4, Bool>) -> Tensor<4, Bool> {
+    let (a_dims, b_dims) = (a.dims(), b.dims());
+    let shape: [usize; 4] = std::array::from_fn(|axis| a_dims[axis].max(b_dims[axis]));
+    a.expand(shape).bool_or(b.expand(shape))
+}

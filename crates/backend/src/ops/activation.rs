@@ -1,0 +1,42 @@
+//! Functions between the layers of a feed-forward network.
+
+use burn::tensor::{Tensor, activation as burn_activation};
+use serde::{Deserialize, Serialize};
+
+#[cfg(feature = "flex")]
+use super::dropout::args as dropout_args;
+use super::dropout::dropout;
+use crate::Dropout;
+
+/// The function between the two layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Activation {
+    /// `max(0, x)`, the paper's.
+    #[default]
+    Relu,
+    /// `x Φ(x)` (Hendrycks and Gimpel 2016).
+    Gelu,
+    /// GELU's approximation by tanh, GPT-2's.
+    GeluTanh,
+}
+
+/// `dropout(f(x))` of each value.
+pub fn activation<const D: usize>(x: Tensor<D>, f: Activation, rate: f64, pass: Option<&Dropout>) -> Tensor<D> {
+    #[cfg(feature = "flex")]
+    if crate::fused::applies(&x) {
+        use crate::fused::ActivationKind;
+        let kind = match f {
+            Activation::Relu => ActivationKind::Relu,
+            Activation::Gelu => ActivationKind::Gelu,
+            Activation::GeluTanh => ActivationKind::GeluTanh,
+        };
+        return crate::fused::activation(x, kind, dropout_args(rate, pass));
+    }
+    let y = match f {
+        Activation::Relu => burn_activation::relu(x),
+        Activation::Gelu => burn_activation::gelu(x),
+        Activation::GeluTanh => burn_activation::gelu_approximate(x),
+    };
+    dropout(y, rate, pass)
+}

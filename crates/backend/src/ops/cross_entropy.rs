@@ -1,0 +1,68 @@
+//! The loss over the vocabulary.
+
+use burn::tensor::{Int, Tensor, TensorData, activation::log_softmax};
+
+/// What [`projected_cross_entropy`] sums, in nats.
+#[derive(Debug, Clone)]
+pub struct CrossEntropy {
+    /// KL divergence of the smoothed targets from the model: `[1]`.
+    pub divergence: Tensor<1>,
+    /// `-ln p(target)`, without gradient: `[1]`.
+    pub nll: Tensor<1>,
+}
+
+/// Projects to the vocabulary and takes the label-smoothed loss, summed over targets that count.
+///
+/// With `p = softmax(hidden · projectionᵀ + bias)` and the smoothed target
+/// `q = (1 - ε) · one_hot(target) + ε / vocab`, the loss is `KL(q ‖ p) = Σ q ln q - Σ q ln p`, which is zero exactly
+/// where the model equals the smoothed target. Source: Szegedy et al. 2016, §7; Vaswani et al. 2017, §5.4.
+///
+/// # Shapes
+/// - `hidden`: `[n, d_model]`, `projection`: `[vocab, d_model]`, `bias`: `[vocab]`
+/// - `targets` and `ignored`: `n`; targets that are ignored, padding, may be anything
+///
+/// # Panics
+/// If a length differs, or a target that counts is not in the vocabulary.
+pub fn projected_cross_entropy(
+    hidden: Tensor<2>,
+    projection: Tensor<2>,
+    bias: Option<Tensor<1>>,
+    targets: &[u32],
+    ignored: &[bool],
+    smoothing: f64,
+) -> CrossEntropy {
+    let ([n, _], [vocab, _]) = (hidden.dims(), projection.dims());
+    assert_eq!((targets.len(), ignored.len()), (n, n), "cross-entropy: a target for each of {n} rows");
+    let negative_entropy = if smoothing > 0.0 { smoothed_negative_entropy(smoothing, vocab) } else { 0.0 };
+    #[cfg(feature = "flex")]
+    if bias.is_none() && crate::fused::applies(&hidden) {
+        let n_targets = ignored.iter().filter(|&&ignored| !ignored).count();
+        let targets = crate::fused::TargetArgs { ids: targets.into(), ignored: ignored.into(), smoothing };
+        let sums = crate::fused::cross_entropy(hidden, projection, targets);
+        let [cross_entropy, nll] = [0, 1].map(|idx| sums.clone().narrow(0, idx, 1));
+        return CrossEntropy { divergence: cross_entropy + n_targets as f64 * negative_entropy, nll: nll.detach() };
+    }
+    let device = hidden.device();
+    let ids: Vec<i64> = targets.iter().zip(ignored).map(|(&id, &skip)| if skip { 0 } else { i64::from(id) }).collect();
+    let targets = Tensor::<1, Int>::from_data(TensorData::new(ids, [n]), &device);
+    let counts: Vec<f32> = ignored.iter().map(|&ignored| f32::from(u8::from(!ignored))).collect();
+    let counts = Tensor::<1>::from_data(TensorData::new(counts, [n]), &device);
+    let logits = super::linear(hidden, projection.transpose(), bias); // [n, vocab]
+    let log_p = log_softmax(logits, 1);
+    let nll = -log_p.clone().gather(1, targets.reshape([n, 1])).reshape([n]); // [n]
+    let nll_sum = (nll.clone() * counts.clone()).sum();
+    let divergence = if smoothing > 0.0 {
+        let uniform = -log_p.mean_dim(1).reshape([n]); // [n], cross-entropy to the uniform distribution
+        ((nll * (1.0 - smoothing) + uniform * smoothing + negative_entropy) * counts).sum()
+    } else {
+        nll_sum.clone()
+    };
+    CrossEntropy { divergence, nll: nll_sum.detach() }
+}
+
+/// `Σ q ln q` of the smoothed target.
+fn smoothed_negative_entropy(smoothing: f64, vocab: usize) -> f64 {
+    let off = smoothing / vocab as f64;
+    let on = 1.0 - smoothing + off;
+    on * on.ln() + (vocab - 1) as f64 * off * off.ln()
+}

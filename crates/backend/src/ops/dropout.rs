@@ -1,0 +1,30 @@
+//! Dropout.
+
+use burn::tensor::{Distribution, Tensor};
+
+use crate::Dropout;
+
+/// Zeroes each value with probability `rate` and scales the others by `1 / (1 - rate)`; without `pass`, the identity.
+///
+/// Source: Srivastava et al. 2014; Vaswani et al. 2017, §5.4.
+pub fn dropout<const D: usize>(x: Tensor<D>, rate: f64, pass: Option<&Dropout>) -> Tensor<D> {
+    let Some(pass) = pass.filter(|_| rate > 0.0) else { return x };
+    #[cfg(feature = "flex")]
+    if crate::fused::applies(&x) {
+        return crate::fused::dropout(x, args(rate, Some(pass)));
+    }
+    let device = x.device();
+    device.seed(pass.next_key());
+    let keep = 1.0 - rate;
+    let kept = Tensor::<D>::random(x.dims(), Distribution::Bernoulli(keep), &device.inner());
+    x * (Tensor::from_inner(kept) / keep)
+}
+
+/// What a fused operation needs to know of its dropout.
+#[cfg(feature = "flex")]
+pub(super) fn args(rate: f64, pass: Option<&Dropout>) -> crate::fused::DropoutArgs {
+    match pass.filter(|_| rate > 0.0) {
+        Some(pass) => crate::fused::DropoutArgs { rate, key: pass.next_key() },
+        None => crate::fused::DropoutArgs { rate: 0.0, key: 0 },
+    }
+}

@@ -1,0 +1,28 @@
+//! Affine maps.
+
+use burn::tensor::Tensor;
+
+/// `x W + b` over the last axis.
+///
+/// # Shapes
+/// - `x`: `[..., d_in]`, `weight`: `[d_in, d_out]`, `bias`: `[d_out]`
+/// - returns `[..., d_out]`
+///
+/// # Panics
+/// If the last axis of `x` is not `d_in`.
+pub fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<D> {
+    let mut shape = x.dims();
+    let [d_in, d_out] = weight.dims();
+    assert_eq!(shape[D - 1], d_in, "linear: the input ends in {}, the weight takes {d_in}", shape[D - 1]);
+    // Rows are folded so that the weight's gradient is one product, not one a batch entry.
+    let n_rows = shape[..D - 1].iter().product();
+    let x = x.reshape([n_rows, d_in]);
+    let y = match bias {
+        #[cfg(feature = "flex")]
+        Some(bias) if crate::fused::applies(&x) => crate::fused::linear(x, weight, bias),
+        Some(bias) => x.matmul(weight) + bias.unsqueeze(),
+        None => x.matmul(weight),
+    }; // [rows, d_out]
+    shape[D - 1] = d_out;
+    y.reshape(shape)
+}

@@ -1,0 +1,22 @@
+//! The operations that a Transformer is made of.
+//!
+//! Free functions on tensors: the layers of `attentive-attention` hold the parameters, the mathematics is here. On flex
+//! most of them are one kernel each; elsewhere, and in every test that compares the two, they are composed.
+
+mod activation;
+mod adam;
+mod attention;
+mod cross_entropy;
+mod dropout;
+mod embedding;
+mod linear;
+mod norm;
+
+pub use activation::{Activation, activation};
+pub use adam::{AdamStep, AdamTensors, adam};
+pub use attention::{attention, attention_weights};
+pub use cross_entropy::{CrossEntropy, projected_cross_entropy};
+pub use dropout::dropout;
+pub use embedding::embedding;
+pub use linear::linear;
+pub use norm::{add_norm, layer_norm, rms_norm};

@@ -1,0 +1,51 @@
+//! Normalisation over the last axis.
+
+use burn::tensor::Tensor;
+
+#[cfg(feature = "flex")]
+use super::dropout::args as dropout_args;
+use super::dropout::dropout;
+use crate::Dropout;
+
+/// `γ (x - mean) / √(var + ε) + β` (Ba et al. 2016), the variance without Bessel's correction.
+///
+/// # Shapes
+/// - `x`: `[..., d]`, `gamma` and `beta`: `[d]`
+pub fn layer_norm<const D: usize>(x: Tensor<D>, gamma: Tensor<1>, beta: Tensor<1>, epsilon: f64) -> Tensor<D> {
+    #[cfg(feature = "flex")]
+    if crate::fused::applies(&x) {
+        return crate::fused::norm(x, gamma, beta, epsilon);
+    }
+    let centred = x.clone() - x.mean_dim(D - 1);
+    let variance = centred.clone().square().mean_dim(D - 1); // [..., 1]
+    centred / (variance + epsilon).sqrt() * gamma.unsqueeze() + beta.unsqueeze()
+}
+
+/// `layer_norm(x + dropout(f))`: the paper's connection around a sub-layer that gave `f` (§3.1, §5.4).
+///
+/// # Shapes
+/// - `x` and `f`: `[..., d]`, `gamma` and `beta`: `[d]`
+pub fn add_norm<const D: usize>(
+    x: Tensor<D>,
+    f: Tensor<D>,
+    gamma: Tensor<1>,
+    beta: Tensor<1>,
+    epsilon: f64,
+    rate: f64,
+    pass: Option<&Dropout>,
+) -> Tensor<D> {
+    #[cfg(feature = "flex")]
+    if crate::fused::applies(&x) {
+        return crate::fused::add_norm(x, f, gamma, beta, epsilon, dropout_args(rate, pass));
+    }
+    layer_norm(x + dropout(f, rate, pass), gamma, beta, epsilon)
+}
+
+/// `γ x / √(mean(x²) + ε)` (Zhang and Sennrich 2019).
+///
+/// # Shapes
+/// - `x`: `[..., d]`, `gamma`: `[d]`
+pub fn rms_norm<const D: usize>(x: Tensor<D>, gamma: Tensor<1>, epsilon: f64) -> Tensor<D> {
+    let mean_square = x.clone().square().mean_dim(D - 1); // [..., 1]
+    x / (mean_square + epsilon).sqrt() * gamma.unsqueeze()
+}

@@ -1,0 +1,139 @@
+//! A model's folder.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use attentive_model::{Transformer, TransformerConfig};
+use attentive_tokenizer::Tokenizer;
+use attentive_weights::{Tensors, WeightsError};
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+
+use crate::{BundleError, DecodingConfig, TrainingRecord};
+
+const CONFIG: &str = "config.toml";
+const TOKENIZER: &str = "tokenizer.json";
+const WEIGHTS: &str = "model.safetensors";
+const RECORD: &str = "training.json";
+
+/// The family of a model, with its sizes and choices.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "family", rename_all = "kebab-case")]
+pub enum ModelConfig {
+    /// The encoder–decoder Transformer.
+    Transformer(TransformerConfig),
+}
+
+/// A model with all that its use needs, on the host.
+pub struct Bundle {
+    /// Where it was read from.
+    pub path: PathBuf,
+    /// Family, sizes and choices.
+    pub model: ModelConfig,
+    /// How to decode unless told otherwise.
+    pub decoding: DecodingConfig,
+    /// Text to ids and back.
+    pub tokenizer: Box<dyn Tokenizer>,
+    /// Parameters.
+    pub params: Tensors,
+    /// Where the model came from.
+    pub record: TrainingRecord,
+}
+
+/// The part of `config.toml` that makes a model; a recipe has other tables beside it.
+#[derive(Deserialize)]
+struct ConfigFile {
+    model: ModelConfig,
+    #[serde(default)]
+    decoding: DecodingConfig,
+}
+
+impl Bundle {
+    /// Reads a bundle's folder.
+    ///
+    /// # Errors
+    /// [`BundleError`] names the part that is missing, damaged or of another model.
+    pub fn read(path: &Path) -> Result<Self, BundleError> {
+        if !path.is_dir() {
+            return Err(BundleError::NoFolder { path: path.to_owned() });
+        }
+        let text = read_part(path, CONFIG)?;
+        let damaged = |part: &str, problem: String| BundleError::Damaged { path: path.join(part), problem };
+        let ConfigFile { model, decoding } =
+            toml::from_str(&text).map_err(|cause| damaged(CONFIG, cause.to_string().trim().to_owned()))?;
+        let record = serde_json::from_str(&read_part(path, RECORD)?)
+            .map_err(|cause| damaged(RECORD, format!("{cause}; the file is damaged: copy it again")))?;
+
+        let tokenizer_path = part_path(path, TOKENIZER)?;
+        let tokenizer = attentive_tokenizer::load(&tokenizer_path)?;
+        let ModelConfig::Transformer(config) = &model;
+        let (found, expected) = (tokenizer.vocab_size(), config.target_vocab_size);
+        if found != expected {
+            return Err(BundleError::Vocabulary { path: tokenizer_path, tokenizer: found, model: expected });
+        }
+        let params = attentive_weights::read(&part_path(path, WEIGHTS)?)?;
+        Ok(Self { path: path.to_owned(), model, decoding, tokenizer, params, record })
+    }
+
+    /// Writes a bundle's folder; `config` is the text of `config.toml`, with a `[model]` table.
+    ///
+    /// # Errors
+    /// [`BundleError::Io`], [`BundleError::Tokenizer`] or [`BundleError::Weights`].
+    pub fn write(
+        path: &Path,
+        config: &str,
+        tokenizer: &dyn Tokenizer,
+        params: &Tensors,
+        record: &TrainingRecord,
+    ) -> Result<(), BundleError> {
+        fs::create_dir_all(path).map_err(|cause| BundleError::Io { path: path.to_owned(), cause })?;
+        write_part(path, CONFIG, config.as_bytes())?;
+        attentive_tokenizer::save(tokenizer, &path.join(TOKENIZER))?;
+        attentive_weights::write(&path.join(WEIGHTS), params, &BTreeMap::new())?;
+        Self::write_record(path, record)
+    }
+
+    /// Writes `training.json` alone.
+    ///
+    /// # Errors
+    /// [`BundleError::Io`].
+    pub fn write_record(path: &Path, record: &TrainingRecord) -> Result<(), BundleError> {
+        let json = serde_json::to_vec_pretty(record).expect("numbers and names");
+        write_part(path, RECORD, &json)
+    }
+
+    /// The Transformer of this bundle on `device`.
+    ///
+    /// # Errors
+    /// [`BundleError`] if configuration and weights do not fit.
+    pub fn transformer(&self, device: &Device) -> Result<Transformer, BundleError> {
+        let ModelConfig::Transformer(config) = &self.model;
+        let config_path = self.path.join(CONFIG);
+        let model =
+            config.init(device, 0).map_err(|cause| BundleError::Config { path: config_path, cause })?;
+        attentive_weights::load(model, self.params.clone()).map_err(|cause| match cause {
+            WeightsError::Mismatch { .. } => {
+                BundleError::Damaged { path: self.path.join(WEIGHTS), problem: cause.to_string() }
+            }
+            cause => cause.into(),
+        })
+    }
+}
+
+fn part_path(path: &Path, part: &str) -> Result<PathBuf, BundleError> {
+    let path = path.join(part);
+    if path.exists() { Ok(path) } else { Err(BundleError::MissingPart { path }) }
+}
+
+fn read_part(path: &Path, part: &str) -> Result<String, BundleError> {
+    let path = part_path(path, part)?;
+    fs::read_to_string(&path).map_err(|cause| BundleError::Io { path, cause })
+}
+
+fn write_part(path: &Path, part: &str, bytes: &[u8]) -> Result<(), BundleError> {
+    let path = path.join(part);
+    attentive_weights::write_atomically(&path, bytes).map_err(|cause| BundleError::Io { path, cause })
+}

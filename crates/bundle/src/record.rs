@@ -1,0 +1,53 @@
+//! Where a model came from.
+
+use serde::{Deserialize, Serialize};
+
+/// The content of `training.json`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct TrainingRecord {
+    /// Version of attentive that trained the model.
+    pub version: String,
+    /// Seed of initial parameters, dropout and the order of batches.
+    pub seed: u64,
+    /// Updates made.
+    pub steps: u64,
+    /// Target tokens trained on.
+    pub n_targets: u64,
+    /// Seconds of training, validation included.
+    pub seconds: f64,
+    /// Backend trained on.
+    pub backend: String,
+    /// Checkpoints averaged into the weights, by step.
+    pub averaged_steps: Vec<u64>,
+    /// What it was trained and scored on.
+    pub data: Vec<DataRecord>,
+    /// How good it is.
+    pub scores: Vec<ScoreRecord>,
+}
+
+/// A part of the data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DataRecord {
+    /// `train`, `validation` or `test`.
+    pub split: String,
+    /// The file, or the name of a built-in corpus.
+    pub name: String,
+    /// Lines or pairs in it.
+    pub n_lines: u64,
+    /// SHA-256 of the text.
+    pub sha256: String,
+}
+
+/// A score.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ScoreRecord {
+    /// What was scored: `test`, or the name of a part.
+    pub split: String,
+    /// `bleu`, `perplexity`, …
+    pub metric: String,
+    /// The value.
+    pub value: f64,
+    /// How it was computed, sacreBLEU's signature for one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub signature: String,
+}

@@ -1,0 +1,54 @@
+//! `attentive average`.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use attentive_bundle::Bundle;
+use attentive_trainer::CheckpointDir;
+use clap::Args;
+
+use crate::run_dir;
+
+/// Average the last checkpoints of a run into a model.
+#[derive(Debug, Args)]
+pub(crate) struct Average {
+    /// The run's folder.
+    #[arg(default_value = "runs/latest")]
+    run: PathBuf,
+    /// How many of the last checkpoints; the paper takes 5 for base and 20 for big models (§6.1).
+    #[arg(long, value_name = "K", default_value_t = 5)]
+    last: usize,
+    /// Folder of the new model.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+impl Average {
+    pub(super) fn run(self) -> Result<()> {
+        let run = run_dir::resolve(&self.run);
+        let checkpoints = CheckpointDir::new(run.join("checkpoints"), usize::MAX).list()?;
+        if checkpoints.is_empty() {
+            bail!("{} has no checkpoints to average", run.display());
+        }
+        if self.last == 0 || self.last > checkpoints.len() {
+            bail!(
+                "--last {}: the run keeps {} checkpoints; training keeps evaluation.average_last of them",
+                self.last,
+                checkpoints.len()
+            );
+        }
+        let chosen = &checkpoints[checkpoints.len() - self.last..];
+        let files: Vec<PathBuf> = chosen.iter().map(|path| CheckpointDir::model_file(path)).collect();
+        let params = attentive_weights::average(&files)?;
+
+        let bundle = Bundle::read(&run)?;
+        let config_path = run.join("config.toml");
+        let config = std::fs::read_to_string(&config_path).with_context(|| config_path.display().to_string())?;
+        let mut record = bundle.record;
+        record.averaged_steps = chosen.iter().filter_map(|path| CheckpointDir::step_of(path)).collect();
+        record.scores.clear(); // they were another model's
+        Bundle::write(&self.out, &config, &*bundle.tokenizer, &params, &record)?;
+        println!("averaged {} checkpoints into {}", files.len(), self.out.display());
+        Ok(())
+    }
+}

@@ -1,0 +1,87 @@
+//! The commands and their arguments.
+
+mod average;
+mod eval;
+mod inspect;
+mod train;
+mod translate;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use attentive_backend::{BackendKind, Device};
+use attentive_bundle::DecodingConfig;
+use clap::{Args, Parser, Subcommand};
+
+/// The Transformer of "Attention Is All You Need", from raw text to a model that translates.
+#[derive(Debug, Parser)]
+#[command(name = "attentive", version, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Train a model by a recipe; without one, on the built-in English–German corpus.
+    Train(train::Train),
+    /// Translate lines of text.
+    Translate(translate::Translate),
+    /// Score a model's translations of a test set.
+    Eval(eval::Eval),
+    /// Show what a model is made of, where it came from, and what it costs.
+    Inspect(inspect::Inspect),
+    /// Average the last checkpoints of a run into a model.
+    Average(average::Average),
+}
+
+impl Cli {
+    pub(crate) fn run(self) -> Result<ExitCode> {
+        match self.command {
+            Command::Train(command) => command.run(),
+            Command::Translate(command) => command.run().map(|()| ExitCode::SUCCESS),
+            Command::Eval(command) => command.run().map(|()| ExitCode::SUCCESS),
+            Command::Inspect(command) => command.run().map(|()| ExitCode::SUCCESS),
+            Command::Average(command) => command.run().map(|()| ExitCode::SUCCESS),
+        }
+    }
+}
+
+/// Where tensors live.
+#[derive(Debug, Args)]
+struct BackendArgs {
+    /// Backend: flex, ndarray, wgpu or cuda, as far as compiled in.
+    #[arg(long, value_name = "NAME", default_value = "flex", env = "ATTENTIVE_BACKEND")]
+    backend: BackendKind,
+}
+
+impl BackendArgs {
+    fn device(&self) -> Result<Device> {
+        Ok(self.backend.device()?)
+    }
+}
+
+/// How to search; what is not given is the model's own setting.
+#[derive(Debug, Args)]
+struct DecodingArgs {
+    /// Hypotheses kept for each sentence; 1 is greedy search.
+    #[arg(long, value_name = "N")]
+    beam: Option<usize>,
+    /// α of the GNMT length penalty.
+    #[arg(long, value_name = "ALPHA")]
+    length_penalty: Option<f64>,
+    /// Source tokens, padding included, that are decoded together.
+    #[arg(long, value_name = "N")]
+    batch_tokens: Option<usize>,
+}
+
+impl DecodingArgs {
+    fn over(&self, model: &DecodingConfig) -> DecodingConfig {
+        DecodingConfig {
+            beam: self.beam.unwrap_or(model.beam),
+            length_penalty: self.length_penalty.unwrap_or(model.length_penalty),
+            batch_tokens: self.batch_tokens.unwrap_or(model.batch_tokens),
+            ..model.clone()
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! `attentive translate`.
+
+use std::{
+    io::{self, BufRead, IsTerminal, Write},
+    num::NonZeroUsize,
+    path::PathBuf,
+};
+
+use anyhow::{Context, Result};
+use attentive_bundle::{Bundle, DecodingConfig, Translation, Translator};
+use attentive_model::Transformer;
+use clap::Args;
+
+use super::{BackendArgs, DecodingArgs};
+use crate::run_dir;
+
+/// Lines that are read before they are translated together.
+const LINES_AT_ONCE: usize = 512;
+
+/// Translate lines of text.
+#[derive(Debug, Args)]
+pub(crate) struct Translate {
+    /// The model's folder.
+    #[arg(long, value_name = "DIR", default_value = "runs/latest")]
+    model: PathBuf,
+    /// What to translate; without it, the lines of standard input.
+    text: Vec<String>,
+    /// Translations of each line, best first; at most the beam.
+    #[arg(long, value_name = "N", default_value = "1")]
+    n_best: NonZeroUsize,
+    /// Print the score (log-probability over length penalty) and the log-probability before each translation.
+    #[arg(long)]
+    scores: bool,
+    #[command(flatten)]
+    decoding: DecodingArgs,
+    #[command(flatten)]
+    backend: BackendArgs,
+}
+
+impl Translate {
+    pub(super) fn run(self) -> Result<()> {
+        let bundle = Bundle::read(&run_dir::resolve(&self.model))?;
+        let config = self.decoding.over(&bundle.decoding);
+        let translator = Translator::from_bundle(bundle, &self.backend.device()?)?;
+        if !self.text.is_empty() {
+            return self.translate(&translator, &config, &self.text);
+        }
+        if io::stdin().is_terminal() {
+            eprintln!("reading lines to translate from the keyboard; end with Ctrl-D");
+        }
+        // At a keyboard every line is answered at once.
+        let at_once = if io::stdin().is_terminal() { 1 } else { LINES_AT_ONCE };
+        let mut lines = Vec::with_capacity(at_once);
+        for (idx, line) in io::stdin().lock().split(b'\n').enumerate() {
+            let line = String::from_utf8(line.context("reading standard input")?)
+                .ok()
+                .with_context(|| format!("line {} of standard input is not UTF-8", idx + 1))?;
+            lines.push(line.trim_end_matches('\r').to_owned());
+            if lines.len() == at_once {
+                self.translate(&translator, &config, &lines)?;
+                lines.clear();
+            }
+        }
+        self.translate(&translator, &config, &lines)
+    }
+
+    fn translate(
+        &self,
+        translator: &Translator<Transformer>,
+        config: &DecodingConfig,
+        lines: &[String],
+    ) -> Result<()> {
+        let mut out = io::stdout().lock();
+        for translations in translator.translate_n_best(lines, config, self.n_best)? {
+            for Translation { text, score, log_prob, .. } in translations {
+                if self.scores {
+                    write!(out, "{score:.4}\t{log_prob:.4}\t")?;
+                }
+                writeln!(out, "{text}")?;
+            }
+        }
+        Ok(out.flush()?)
+    }
+}

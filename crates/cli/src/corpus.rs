@@ -1,0 +1,128 @@
+//! The text of a run: files, or the built-in corpus.
+
+use anyhow::{Context, Result};
+use attentive_bundle::DataRecord;
+use attentive_data::{
+    CorpusReport, CorpusRules, EncodedCorpus, FileReport, ParallelFiles, Storage,
+    builtin::{BuiltinConfig, PronounSentence, SentencePair},
+};
+use attentive_tokenizer::Tokenizer;
+
+use crate::recipe::DataRecipe;
+
+/// One part of a corpus.
+pub(crate) enum Split {
+    /// Files, streamed.
+    Files(ParallelFiles),
+    /// The built-in corpus, in memory.
+    Builtin(Vec<SentencePair>),
+}
+
+/// All parts of a corpus.
+pub(crate) struct Corpus {
+    pub train: Split,
+    pub validation: Option<Split>,
+    pub test: Option<Split>,
+    /// The built-in corpus's sentences whose pronoun depends on what it refers to.
+    pub pronouns: Vec<PronounSentence>,
+}
+
+impl Corpus {
+    pub(crate) fn open(recipe: &DataRecipe) -> Self {
+        match &recipe.train {
+            Some(train) => {
+                let split = |files: &Option<crate::recipe::SplitFiles>| {
+                    files.as_ref().map(|files| Split::Files(files.parallel()))
+                };
+                Self {
+                    train: Split::Files(train.parallel()),
+                    validation: split(&recipe.validation),
+                    test: split(&recipe.test),
+                    pronouns: Vec::new(),
+                }
+            }
+            None => {
+                let builtin = BuiltinConfig::default().generate();
+                Self {
+                    train: Split::Builtin(builtin.train),
+                    validation: Some(Split::Builtin(builtin.validation)),
+                    test: Some(Split::Builtin(builtin.test)),
+                    pronouns: builtin.pronouns,
+                }
+            }
+        }
+    }
+}
+
+impl Split {
+    /// Every line of both sides, for learning a vocabulary; also what was found in the files.
+    pub(crate) fn lines(&self, rules: &CorpusRules) -> Result<Vec<String>> {
+        match self {
+            Self::Files(files) => {
+                let mut lines = Vec::new();
+                for pair in files.pairs(rules)? {
+                    let pair = pair?;
+                    lines.push(pair.source);
+                    lines.push(pair.target);
+                }
+                Ok(lines)
+            }
+            Self::Builtin(pairs) => {
+                Ok(pairs.iter().flat_map(|pair| [pair.source.clone(), pair.target.clone()]).collect())
+            }
+        }
+    }
+
+    /// The first `n` pairs as text.
+    pub(crate) fn pairs(&self, rules: &CorpusRules, n: usize) -> Result<Vec<SentencePair>> {
+        match self {
+            Self::Files(files) => files
+                .pairs(rules)?
+                .take(n)
+                .map(|pair| {
+                    let pair = pair?;
+                    Ok(SentencePair { source: pair.source, target: pair.target })
+                })
+                .collect(),
+            Self::Builtin(pairs) => Ok(pairs.iter().take(n).cloned().collect()),
+        }
+    }
+
+    /// Token ids of both sides, and what was found in the files.
+    pub(crate) fn encode(
+        &self,
+        tokenizer: &dyn Tokenizer,
+        rules: &CorpusRules,
+        storage: &Storage,
+    ) -> Result<(EncodedCorpus, Option<CorpusReport>)> {
+        match self {
+            Self::Files(files) => {
+                let (corpus, report) =
+                    EncodedCorpus::from_files(files, rules, storage, |_side, text| tokenizer.encode(text))?;
+                Ok((corpus, Some(report)))
+            }
+            Self::Builtin(pairs) => {
+                let texts = pairs.iter().map(|pair| (&pair.source, &pair.target));
+                let corpus = EncodedCorpus::from_text(texts, |_side, text| tokenizer.encode(text))?;
+                Ok((corpus, None))
+            }
+        }
+    }
+
+    /// What `training.json` says of this part.
+    pub(crate) fn records(&self, split: &str) -> Result<Vec<DataRecord>> {
+        let record = |name: String, n_lines, sha256| DataRecord { split: split.to_owned(), name, n_lines, sha256 };
+        match self {
+            Self::Files(files) => {
+                let [source, target] = files.digests().context("hashing the data")?;
+                let of_file = |file: FileReport| record(file.path.display().to_string(), file.n_lines, file.sha256);
+                Ok(source.into_iter().chain(target).map(of_file).collect())
+            }
+            Self::Builtin(pairs) => {
+                let lines = pairs.iter().map(|pair| format!("{}\t{}\n", pair.source, pair.target));
+                let sha256 = attentive_data::sha256_of(lines);
+                Ok(vec![record("built-in".into(), pairs.len() as u64, sha256)])
+            }
+        }
+    }
+}

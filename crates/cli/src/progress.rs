@@ -1,0 +1,185 @@
+//! What a run shows and writes down.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{BufWriter, IsTerminal, Write},
+    ops::ControlFlow,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use attentive_trainer::{Callback, CallbackError, Event, StepReport};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+
+/// Time between two lines where the output is no terminal.
+const LINE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The live line on a terminal, or plain lines at intervals.
+pub(crate) struct Progress {
+    n_steps: u64,
+    bar: Option<ProgressBar>,
+    last_line: Instant,
+    /// Targets and time since the last line.
+    recent: (usize, Duration),
+    /// Where this session began, for the time left.
+    first: Option<(u64, Duration)>,
+}
+
+impl Progress {
+    pub(crate) fn new(n_steps: u64) -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let style = ProgressStyle::with_template("{bar:20} {msg}").expect("a valid template");
+            ProgressBar::new(n_steps).with_style(style)
+        });
+        Self { n_steps, bar, last_line: Instant::now(), recent: (0, Duration::ZERO), first: None }
+    }
+
+    fn say(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(line),
+            None => println!("{line}"),
+        }
+    }
+
+    fn step(&mut self, report: &StepReport) {
+        let (first_step, first_elapsed) =
+            *self.first.get_or_insert((report.step - 1, report.elapsed.saturating_sub(report.step_time)));
+        self.recent.0 += report.n_targets;
+        self.recent.1 += report.step_time;
+        let is_due = match &self.bar {
+            Some(_) => self.last_line.elapsed() >= Duration::from_millis(200),
+            None => self.last_line.elapsed() >= LINE_INTERVAL || report.step == first_step + 1,
+        };
+        if report.skipped {
+            self.say(&format!("step {}: the loss or its gradient is not finite; update skipped", report.step));
+        }
+        if !is_due && report.step != self.n_steps {
+            return;
+        }
+        let rate = self.recent.0 as f64 / self.recent.1.as_secs_f64().max(1e-9);
+        let per_step = (report.elapsed - first_elapsed).as_secs_f64() / (report.step - first_step) as f64;
+        let left = Duration::from_secs_f64(per_step * (self.n_steps - report.step) as f64);
+        let line = format!(
+            "step {:>5}/{}  epoch {}  loss {:.3} nats/token  ppl {:.2}  lr {:.2e}  {:.0} tokens/s  {} left",
+            report.step,
+            self.n_steps,
+            report.position.epoch + 1,
+            report.loss_nats,
+            report.nll_nats.exp(),
+            report.lr,
+            rate,
+            clock(left),
+        );
+        match &self.bar {
+            Some(bar) => {
+                bar.set_position(report.step);
+                bar.set_message(line);
+            }
+            None => println!("{line}"),
+        }
+        self.last_line = Instant::now();
+        self.recent = (0, Duration::ZERO);
+    }
+}
+
+impl Callback for Progress {
+    fn on_event(&mut self, event: &Event<'_>) -> Result<ControlFlow<()>, CallbackError> {
+        match event {
+            Event::Step(report) => {
+                self.step(report);
+                if report.step == self.n_steps
+                    && let Some(bar) = &self.bar
+                {
+                    bar.finish_and_clear();
+                }
+            }
+            Event::Validated { step, validation, is_best, elapsed } => {
+                let scores: String =
+                    validation.scores.iter().map(|(name, value)| format!("  {name} {value:.2}")).collect();
+                self.say(&format!(
+                    "step {step:>5}  validation: loss {:.3} nats/token  ppl {:.2}{scores}{}  [{}]",
+                    validation.nll_nats,
+                    validation.nll_nats.exp(),
+                    if *is_best { "  best so far" } else { "" },
+                    clock(*elapsed),
+                ));
+            }
+            _ => {}
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+}
+
+/// `h:mm:ss`.
+pub(crate) fn clock(time: Duration) -> String {
+    let seconds = time.as_secs();
+    format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
+/// `metrics.jsonl`: a line for each update and each validation.
+pub(crate) struct MetricsLog(BufWriter<File>);
+
+impl MetricsLog {
+    /// Appends, so that a resumed run goes on in the same file.
+    pub(crate) fn open(path: &Path) -> std::io::Result<Self> {
+        Ok(Self(BufWriter::new(OpenOptions::new().create(true).append(true).open(path)?)))
+    }
+
+    fn write(&mut self, line: &serde_json::Value, flush: bool) -> std::io::Result<()> {
+        writeln!(self.0, "{line}")?;
+        if flush { self.0.flush() } else { Ok(()) }
+    }
+}
+
+impl Callback for MetricsLog {
+    fn on_event(&mut self, event: &Event<'_>) -> Result<ControlFlow<()>, CallbackError> {
+        let written = match event {
+            Event::Step(report) => {
+                let line = json!({
+                    "event": "step",
+                    "step": report.step,
+                    "epoch": report.position.epoch,
+                    "loss_nats": report.loss_nats,
+                    "nll_nats": report.nll_nats,
+                    "lr": report.lr,
+                    "grad_norm": report.grad_norm,
+                    "n_targets": report.n_targets,
+                    "skipped": report.skipped,
+                    "elapsed_seconds": report.elapsed.as_secs_f64(),
+                });
+                self.write(&line, report.step.is_multiple_of(10))
+            }
+            Event::Validated { step, validation, is_best, elapsed } => {
+                let scores: serde_json::Map<_, _> =
+                    validation.scores.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+                let line = json!({
+                    "event": "validation",
+                    "step": step,
+                    "nll_nats": validation.nll_nats,
+                    "scores": scores,
+                    "is_best": is_best,
+                    "elapsed_seconds": elapsed.as_secs_f64(),
+                });
+                self.write(&line, true)
+            }
+            _ => self.0.flush(),
+        };
+        written
+            .map(|()| ControlFlow::Continue(()))
+            .map_err(|cause| CallbackError { what: "writing metrics.jsonl".into(), cause: cause.into() })
+    }
+}
+
+/// Ends training when the flag is raised.
+pub(crate) struct StopFlag(pub(crate) Arc<AtomicBool>);
+
+impl Callback for StopFlag {
+    fn on_event(&mut self, _: &Event<'_>) -> Result<ControlFlow<()>, CallbackError> {
+        Ok(if self.0.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    }
+}

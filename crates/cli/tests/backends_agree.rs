@@ -1,0 +1,136 @@
+//! The same model on every backend of this build: flex and ndarray always, wgpu where it is compiled in.
+#![recursion_limit = "256"]
+
+use std::sync::Arc;
+
+use attentive_backend::{BackendKind, Device};
+use attentive_bundle::{Bundle, DecodingConfig, ModelConfig, TrainingRecord, Translator};
+use attentive_core::{EncoderDecoder, NextToken, Objective, TokenMatrix, TranslationBatch};
+use attentive_model::{Transformer, TransformerConfig, TranslationObjective};
+use attentive_optim::{AdamConfig, Gradients};
+use attentive_testkit::assert_close;
+use attentive_tokenizer::{BpeTrainer, Tokenizer};
+use burn::{
+    module::Module,
+    tensor::{Int, Tensor},
+};
+
+/// Words that are translated to themselves, so that a minute model learns something in a few steps.
+const LINES: [&str; 6] = ["the animal", "the street", "a tired animal", "a wide street", "the wide animal", "a street"];
+
+struct Fixture {
+    tokenizer: Arc<dyn Tokenizer>,
+    config: TransformerConfig,
+    batch: TranslationBatch,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let tokenizer = BpeTrainer::with_merges(40).train(LINES).unwrap();
+        let rows: Vec<Vec<u32>> = LINES.iter().map(|line| [tokenizer.encode(line), vec![2]].concat()).collect();
+        let target: Vec<Vec<u32>> = rows.iter().map(|row| [&[1], row.as_slice()].concat()).collect();
+        let batch = TranslationBatch {
+            source: TokenMatrix::from_rows(&rows, 0, 0),
+            target: TokenMatrix::from_rows(&target, 0, 0),
+            indices: (0..rows.len() as u64).collect(),
+        };
+        let config = TransformerConfig {
+            d_model: 16,
+            d_ff: 24,
+            n_heads: 2,
+            n_encoder_layers: 1,
+            n_decoder_layers: 2,
+            dropout: 0.0,
+            ..TransformerConfig::base(tokenizer.vocab_size())
+        };
+        Self { tokenizer: Arc::new(tokenizer), config, batch }
+    }
+
+    /// Trained for a few steps on flex, as any bundle is.
+    fn trained(&self) -> Transformer {
+        let mut model = self.config.init(&Device::flex().autodiff(), 1).unwrap();
+        let mut adam = AdamConfig::default().init().unwrap();
+        let objective = TranslationObjective { label_smoothing: 0.1 };
+        for _ in 0..60 {
+            let loss = objective.loss(&model, &self.batch, None);
+            let gradients = Gradients::take(loss.sum.backward(), &model);
+            model = adam.step(model, gradients, 1.0 / loss.n_targets as f64, 1e-2);
+        }
+        model.valid()
+    }
+
+    fn write_bundle(&self, model: &Transformer, path: &std::path::Path) {
+        let table = |model: &ModelConfig| format!("[model]\n{}", toml::to_string(model).unwrap());
+        let config = table(&ModelConfig::Transformer(self.config.clone()));
+        let params = attentive_weights::params(model);
+        Bundle::write(path, &config, &*self.tokenizer, &params, &TrainingRecord::default()).unwrap();
+    }
+}
+
+/// Backends of this build, flex first; a GPU backend without a GPU fails here, with its own words.
+fn devices() -> Vec<(BackendKind, Device)> {
+    let compiled_in = BackendKind::ALL.into_iter().filter(|kind| kind.is_compiled_in());
+    compiled_in.map(|kind| (kind, kind.device().unwrap())).collect()
+}
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().convert::<f32>().try_into_vec().unwrap()
+}
+
+#[test]
+fn a_bundle_trained_on_flex_gives_the_same_translations_everywhere() {
+    let fixture = Fixture::new();
+    let folder = tempfile::tempdir().unwrap();
+    fixture.write_bundle(&fixture.trained(), folder.path());
+
+    let mut expected: Option<(Vec<f32>, Vec<Vec<u32>>)> = None;
+    for (kind, device) in devices() {
+        let model = Bundle::read(folder.path()).unwrap().transformer(&device).unwrap();
+        let mut state = model.start(&fixture.batch.source);
+        let bos = Tensor::<2, Int>::full([LINES.len(), 1], 1, &device);
+        let log_p = values(model.advance(bos, &mut state));
+
+        let translator = Translator::new(model, fixture.tokenizer.clone()).unwrap();
+        let greedy = DecodingConfig { beam: 1, ..DecodingConfig::default() };
+        let translations = translator.translate(&LINES, &greedy).unwrap();
+        let tokens: Vec<Vec<u32>> = translations.into_iter().map(|mut best| best.remove(0).tokens).collect();
+        match &expected {
+            None => {
+                // Sixty steps teach it the words at least, else equality would say little.
+                assert!(tokens.iter().all(|tokens| !tokens.is_empty()));
+                expected = Some((log_p, tokens));
+            }
+            Some((expected_log_p, expected_tokens)) => {
+                assert_close(&log_p, expected_log_p, 1e-3, 1e-3);
+                assert_eq!(&tokens, expected_tokens, "greedy translations on {kind}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_training_step_gives_the_same_loss_and_gradients_everywhere() {
+    let fixture = Fixture::new();
+    let trained = attentive_weights::params(&fixture.trained());
+    let objective = TranslationObjective { label_smoothing: 0.1 };
+    let mut expected: Option<(f32, Gradients)> = None;
+    for (kind, device) in devices() {
+        let model = fixture.config.init(&device.autodiff(), 2).unwrap();
+        let model = attentive_weights::load(model, trained.clone()).unwrap();
+        let loss = objective.loss(&model, &fixture.batch, None);
+        let sum = loss.sum.clone().into_scalar::<f32>();
+        let gradients = Gradients::take(loss.sum.backward(), &model);
+        let n_params = attentive_weights::param_shapes(&model).len();
+        assert_eq!(gradients.iter().count(), n_params, "every parameter has a gradient on {kind}");
+        match &expected {
+            None => expected = Some((sum, gradients)),
+            Some((expected_sum, expected_gradients)) => {
+                assert_close(&[sum], &[*expected_sum], 1e-3, 1e-3);
+                for (name, gradient) in gradients.iter() {
+                    let expected = values(expected_gradients.get(name).unwrap().clone());
+                    assert_close(&values(gradient.clone()), &expected, 1e-3, 1e-3);
+                }
+            }
+        }
+    }
+}

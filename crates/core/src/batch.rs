@@ -1,0 +1,122 @@
+//! Padded rows of token ids.
+
+use serde::{Deserialize, Serialize};
+
+use crate::TokenId;
+
+/// Sequences of token ids, padded to one length: `[rows, cols]`, row-major.
+///
+/// Lengths are carried, never inferred from an id, so a padding id may also be a real token.
+///
+/// ```
+/// use attentive_core::TokenMatrix;
+///
+/// let m = TokenMatrix::from_rows(&[vec![5, 6, 7], vec![8]], 0, 3);
+/// assert_eq!((m.n_rows(), m.n_cols()), (2, 3));
+/// assert_eq!(m.ids(), [5, 6, 7, 8, 0, 0]);
+/// assert_eq!(m.lengths(), [3, 1]);
+/// assert_eq!(m.row(1), [8]);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenMatrix {
+    ids: Vec<TokenId>,
+    lengths: Vec<usize>,
+    n_cols: usize,
+}
+
+impl TokenMatrix {
+    /// Pads `rows` with `pad` to `n_cols`, or to the longest row where that is longer.
+    pub fn from_rows<R: AsRef<[TokenId]>>(rows: &[R], pad: TokenId, n_cols: usize) -> Self {
+        let longest = rows.iter().map(|r| r.as_ref().len()).max().unwrap_or(0);
+        let n_cols = n_cols.max(longest);
+        let mut ids = Vec::with_capacity(rows.len() * n_cols);
+        for row in rows {
+            ids.extend_from_slice(row.as_ref());
+            ids.resize(ids.len() + n_cols - row.as_ref().len(), pad);
+        }
+        Self { ids, lengths: rows.iter().map(|r| r.as_ref().len()).collect(), n_cols }
+    }
+
+    /// All ids, padding included: `[rows * cols]`.
+    pub fn ids(&self) -> &[TokenId] {
+        &self.ids
+    }
+
+    /// Number of real tokens in each row.
+    pub fn lengths(&self) -> &[usize] {
+        &self.lengths
+    }
+
+    /// Number of rows.
+    pub fn n_rows(&self) -> usize {
+        self.lengths.len()
+    }
+
+    /// Length that every row is padded to.
+    pub fn n_cols(&self) -> usize {
+        self.n_cols
+    }
+
+    /// The real tokens of one row.
+    ///
+    /// # Panics
+    /// If `row` is out of range.
+    pub fn row(&self, row: usize) -> &[TokenId] {
+        &self.ids[row * self.n_cols..][..self.lengths[row]]
+    }
+
+    /// Number of real tokens in all rows.
+    pub fn n_tokens(&self) -> usize {
+        self.lengths.iter().sum()
+    }
+}
+
+/// Where in an endless stream of batches the next one stands: all that resuming needs to know of the data.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Position {
+    /// Passes over the data that are complete.
+    pub epoch: u64,
+    /// Batches of this pass that were taken.
+    pub batch_idx: u64,
+}
+
+impl Position {
+    /// The first batch of the first pass.
+    pub const START: Self = Self { epoch: 0, batch_idx: 0 };
+}
+
+/// What a trainer needs to know of any batch.
+pub trait Batch {
+    /// Number of examples.
+    fn n_rows(&self) -> usize;
+    /// Number of tokens that a loss is taken over, padding excluded.
+    fn n_targets(&self) -> usize;
+    /// Where the examples stand in their corpus, for reports about a bad batch.
+    fn indices(&self) -> &[u64];
+}
+
+/// Sentence pairs for an encoder–decoder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TranslationBatch {
+    /// Source sentences, each ending in the end-of-sentence id: `[rows, src]`.
+    pub source: TokenMatrix,
+    /// Target sentences, each `<s> … </s>`; the decoder reads all but the last column and is asked for all but
+    /// the first: `[rows, tgt + 1]`.
+    pub target: TokenMatrix,
+    /// Index of each pair in its corpus, from 0.
+    pub indices: Vec<u64>,
+}
+
+impl Batch for TranslationBatch {
+    fn n_rows(&self) -> usize {
+        self.source.n_rows()
+    }
+
+    fn n_targets(&self) -> usize {
+        self.target.lengths().iter().map(|n| n.saturating_sub(1)).sum()
+    }
+
+    fn indices(&self) -> &[u64] {
+        &self.indices
+    }
+}

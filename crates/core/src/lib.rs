@@ -1,0 +1,20 @@
+//! The nouns where attentive's crates meet: batches, losses, objectives, next-token models.
+//!
+//! Types and traits only, no algorithm: [`data`](https://docs.rs/attentive-data) makes a [`TranslationBatch`],
+//! a model's [`Objective`] turns it into a [`Loss`], a trainer minimises that, and decoding sees nothing of a
+//! model but [`NextToken`].
+
+mod batch;
+mod dropout;
+mod encoder_decoder;
+mod loss;
+mod next_token;
+
+pub use batch::{Batch, Position, TokenMatrix, TranslationBatch};
+pub use dropout::{Dropout, mix64};
+pub use encoder_decoder::EncoderDecoder;
+pub use loss::{Loss, Objective};
+pub use next_token::NextToken;
+
+/// An index into a vocabulary.
+pub type TokenId = u32;

@@ -1,0 +1,30 @@
+//! What training minimises.
+
+use burn::tensor::Tensor;
+
+use crate::{Batch, Dropout};
+
+/// A summed loss and the number of targets that it is a sum over.
+///
+/// Kept apart so that the mean is divided once, over all micro-batches of an update: accumulation over ragged
+/// batches is then exact.
+#[derive(Debug, Clone)]
+pub struct Loss {
+    /// What is minimised, in nats, summed over targets: `[1]`.
+    pub sum: Tensor<1>,
+    /// Cross-entropy without smoothing or other terms, in nats, summed over targets: `[1]`, without gradient.
+    pub nll_sum: Tensor<1>,
+    /// Number of targets, padding excluded.
+    pub n_targets: usize,
+}
+
+/// How a model of type `M` is scored on a batch.
+pub trait Objective<M> {
+    /// What it is scored on.
+    type Batch: Batch;
+
+    /// The loss of `model` on `batch`, training where `pass` gives the randomness of dropout, else as in use.
+    ///
+    /// Pure: no I/O, and no change to either.
+    fn loss(&self, model: &M, batch: &Self::Batch, pass: Option<&Dropout>) -> Loss;
+}

@@ -1,0 +1,28 @@
+//! A corpus that needs no download: English sentences and their German translations, made by a grammar.
+//!
+//! Each sentence is one thing said in two languages: a clause of [the lexicon](lexicon)'s words is drawn, then put into
+//! English and into German by a grammar of each. The translation follows from the source: no source has two targets.
+//! What makes it a problem is what attention is for. The German verb stands second, first or last; participles,
+//! infinitives and separable prefixes wait for the end; articles, adjectives and nouns agree in gender, case and number;
+//! and *it* is *er*, *sie* or *es* by what it stands for:
+//!
+//! > The animal did not cross the street because it was too tired. → Das Tier überquerte die Straße nicht, weil **es** zu
+//! > müde war.
+//! >
+//! > The animal did not cross the street because it was too wide. → Das Tier überquerte die Straße nicht, weil **sie** zu
+//! > breit war.
+
+mod content;
+mod corpus;
+pub mod english;
+pub mod german;
+pub mod grammar;
+pub mod lexicon;
+mod patterns;
+mod random;
+mod speaker;
+mod syntax;
+mod text;
+
+pub use corpus::{BuiltinConfig, BuiltinCorpus, PronounSentence, SentencePair, TestNote};
+pub use patterns::Pattern;

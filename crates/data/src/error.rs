@@ -1,0 +1,97 @@
+//! What can go wrong between a file and a batch.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::CorpusReport;
+
+/// Why a corpus could not be read, encoded or batched.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// No file was named.
+    #[error("no {kind} files given: name at least one")]
+    NoFiles {
+        /// The kind that is missing: source, target or tab-separated.
+        kind: &'static str,
+    },
+    /// A file could not be opened.
+    #[error("cannot open {}: {source}", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// A file could not be read to its end; compressed files fail so where they are damaged or cut off.
+    #[error(
+        "cannot read {} past line {after_line}: {source}; \
+         if the file is compressed it may be cut off: test it with gzip -t or zstd -t",
+        path.display()
+    )]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Number of lines read before.
+        after_line: u64,
+        /// The system's or the decompressor's reason.
+        source: io::Error,
+    },
+    /// The corpus has problems that its [`CorpusRules`](crate::CorpusRules) refuse.
+    #[error("the corpus is refused{}", report.refusals())]
+    Refused {
+        /// Every problem found, refused or not.
+        report: Box<CorpusReport>,
+    },
+    /// No sentence pair is left to learn from.
+    #[error("the corpus holds no usable sentence pair: check its files, its rules, and max_tokens")]
+    NoPairs,
+    /// More pairs than an index of 32 bits counts.
+    #[error("the corpus has more than {} sentence pairs: split it", u32::MAX)]
+    TooManyPairs,
+    /// One pair is larger than a batch may be.
+    #[error(
+        "the pair on line {line} takes {n_tokens} tokens, a batch at most {max_tokens}: raise max_tokens, \
+         shorten the sentences that the corpus admits, or set on_oversized = \"skip\""
+    )]
+    Oversized {
+        /// Line of the pair in the corpus, from 1.
+        line: u64,
+        /// What it counts.
+        n_tokens: usize,
+        /// What a batch may count.
+        max_tokens: usize,
+    },
+    /// A setting is out of its range.
+    #[error("{key} = {value}: must be {expected}")]
+    Setting {
+        /// Name of the setting.
+        key: &'static str,
+        /// Value given.
+        value: usize,
+        /// Values allowed.
+        expected: &'static str,
+    },
+    /// The token file could not be written.
+    #[error("cannot write the token file {}: {source}; check the free space", path.display())]
+    Write {
+        /// The file, or the folder of an unnamed one.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// A token file is not one, is of another corpus, or is damaged.
+    #[error("{} is not a usable token file: {reason}; delete it and it will be made anew", path.display())]
+    TokenFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A data file changed while it was being read.
+    #[error("{} changed while it was being read: start again", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+}

@@ -1,0 +1,61 @@
+//! Corpora, length buckets, token-count batches, and a built-in English-German corpus.
+//!
+//! Text files become batches in three steps, each of which works on a corpus larger than memory:
+//!
+//! 1. [`ParallelFiles`] names the files (plain, gzip or Zstandard; two sides or tab-separated) and
+//!    [`ParallelFiles::pairs`] streams their sentence pairs, checked by [`CorpusRules`]. What is wrong is
+//!    counted in a [`CorpusReport`], by line.
+//! 2. [`EncodedCorpus`] holds the token ids, in memory or in a token file.
+//! 3. [`Batcher`] cuts them into batches of few distinct shapes, in a new order each epoch. The order is a
+//!    function of (seed, epoch), so a [`Position`] of two numbers resumes it exactly.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use attentive_core::Batch as _;
+//! use attentive_data::{BatchConfig, Batcher, EncodedCorpus, Order, Position, SpecialIds};
+//!
+//! let ids = |text: &str| text.split(' ').map(|word| 3 + word.len() as u32).collect();
+//! let pairs = [("a tired animal", "ein müdes Tier"), ("the street", "die Straße"), ("no", "nein")];
+//! let corpus = Arc::new(EncodedCorpus::from_text(pairs, |_side, text| ids(text))?);
+//!
+//! let config = BatchConfig { max_tokens: 8, ..BatchConfig::default() };
+//! let specials = SpecialIds { pad: 0, bos: 1, eos: 2 };
+//! let batcher = Batcher::new(corpus, &config, specials, Order::Shuffled { seed: 1 })?;
+//! let seen: usize = batcher.epoch(0).map(|batch| batch.map(|b| b.n_rows())).sum::<Result<_, _>>()?;
+//! assert_eq!(seen, 3);
+//!
+//! // Resuming needs nothing but the position.
+//! let mut batches = batcher.batches(Position::START);
+//! batches.next();
+//! let rest = batcher.batches(batches.position());
+//! assert_eq!(batches.next().unwrap()?, { rest }.next().unwrap()?);
+//! # Ok::<(), attentive_data::DataError>(())
+//! ```
+
+mod batch_config;
+mod batches;
+pub mod builtin;
+mod encode;
+mod encoded;
+mod error;
+mod lines;
+mod pairs;
+mod plan;
+mod report;
+mod rules;
+mod shuffle;
+mod token_file;
+mod widths;
+
+pub use batch_config::{BatchConfig, TokenCount};
+pub use attentive_core::Position;
+pub use batches::{Batcher, Batches, Order, SpecialIds};
+pub use encode::{Storage, TokenCache};
+pub use encoded::{CorpusBuilder, EncodedCorpus, EncodedPair};
+pub use error::DataError;
+pub use lines::{Line, LineReader};
+pub use pairs::{Pairs, ParallelFiles, TextPair};
+pub use plan::{BatchPlan, Shape};
+pub use report::{CorpusReport, FileReport, Findings, Place, sha256_of};
+pub use rules::{CorpusRules, OnProblem, Problem, Side, Treatment};
+pub use shuffle::{permutation, seeded_rng};

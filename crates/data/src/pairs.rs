@@ -1,0 +1,342 @@
+//! Sentence pairs, streamed from files.
+
+use std::path::{Path, PathBuf};
+
+use attentive_core::TokenId;
+
+use crate::lines::{Line, LineReader};
+use crate::report::{CorpusReport, FileReport, Place};
+use crate::{CorpusRules, DataError, Problem, Side, Treatment};
+
+/// The files of a parallel corpus.
+///
+/// Each may be plain, gzip or Zstandard: see [`LineReader`].
+///
+/// ```
+/// use attentive_data::{CorpusRules, ParallelFiles};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let path = |name| dir.path().join(name);
+/// std::fs::write(path("a.en"), "the animal\n\nno\n")?;
+/// std::fs::write(path("a.de"), "das Tier\ndie Straße\nnein\n")?;
+/// let files = ParallelFiles::sides([path("a.en")], [path("a.de")]);
+///
+/// let rules = CorpusRules::default();
+/// let mut pairs = files.pairs(&rules)?;
+/// assert_eq!(pairs.next().unwrap()?.target, "das Tier");
+/// assert_eq!(pairs.next().unwrap()?.line, 3); // line 2 is empty on one side
+/// let report = pairs.finish()?.to_string();
+/// assert!(report.starts_with("3 pairs read, 2 kept"));
+/// assert!(report.contains("skipped  empty line, once: "));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ParallelFiles {
+    /// Line n of the source side translates to line n of the target side; the files of a side are read as
+    /// one, and the sides may be divided differently.
+    Sides {
+        /// Files of the source side, in order.
+        source: Vec<PathBuf>,
+        /// Files of the target side, in order.
+        target: Vec<PathBuf>,
+    },
+    /// Each line is a source sentence, a tab and a target sentence.
+    Tsv(Vec<PathBuf>),
+}
+
+impl ParallelFiles {
+    /// One or more files on each side.
+    pub fn sides<S, T>(
+        source: impl IntoIterator<Item = S>,
+        target: impl IntoIterator<Item = T>,
+    ) -> Self
+    where
+        S: AsRef<Path>,
+        T: AsRef<Path>,
+    {
+        Self::Sides {
+            source: owned(source),
+            target: owned(target),
+        }
+    }
+
+    /// One or more files of tab-separated pairs.
+    pub fn tsv<P: AsRef<Path>>(files: impl IntoIterator<Item = P>) -> Self {
+        Self::Tsv(owned(files))
+    }
+
+    /// Streams the sentence pairs that `rules` admit.
+    ///
+    /// # Errors
+    /// [`DataError::NoFiles`] if a side has none. Files are opened as they are reached.
+    pub fn pairs<'a>(&self, rules: &'a CorpusRules) -> Result<Pairs<'a>, DataError> {
+        Ok(Pairs {
+            input: self.open(rules.max_bytes)?,
+            rules,
+            report: CorpusReport::default(),
+            is_done: false,
+        })
+    }
+
+    /// Size and SHA-256 of every file as [source or tab-separated, target], by reading them once.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn digests(&self) -> Result<[Vec<FileReport>; 2], DataError> {
+        self.open(0)?.finish()
+    }
+
+    fn open(&self, max_bytes: usize) -> Result<Input, DataError> {
+        let reader = |files: &[PathBuf], kind, max_bytes| match files {
+            [] => Err(DataError::NoFiles { kind }),
+            files => Ok(LineReader::new(files, max_bytes)),
+        };
+        Ok(match self {
+            Self::Sides { source, target } => Input {
+                source: reader(source, Side::Source.name(), max_bytes)?,
+                target: Some(reader(target, Side::Target.name(), max_bytes)?),
+            },
+            Self::Tsv(files) => {
+                let two_and_a_tab = max_bytes.saturating_mul(2).saturating_add(1);
+                Input {
+                    source: reader(files, "tab-separated", two_and_a_tab)?,
+                    target: None,
+                }
+            }
+        })
+    }
+}
+
+fn owned<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> Vec<PathBuf> {
+    paths
+        .into_iter()
+        .map(|path| path.as_ref().to_owned())
+        .collect()
+}
+
+/// The open files; without a target reader, the source's lines are tab-separated pairs.
+#[derive(Debug)]
+struct Input {
+    source: LineReader,
+    target: Option<LineReader>,
+}
+
+impl Input {
+    fn files(&self) -> [&[FileReport]; 2] {
+        [
+            self.source.files(),
+            self.target.as_ref().map_or(&[], LineReader::files),
+        ]
+    }
+
+    fn finish(self) -> Result<[Vec<FileReport>; 2], DataError> {
+        let target = self.target.map(LineReader::finish).transpose()?;
+        Ok([self.source.finish()?, target.unwrap_or_default()])
+    }
+}
+
+/// A sentence and its translation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TextPair {
+    /// Line in the corpus, from 1: the files of a side count as one.
+    pub line: u64,
+    /// The source sentence.
+    pub source: String,
+    /// The target sentence.
+    pub target: String,
+    /// Where the two stand.
+    pub(crate) places: [Place; 2],
+}
+
+impl TextPair {
+    /// The sentence of one side.
+    pub fn side(&self, side: Side) -> &str {
+        match side {
+            Side::Source => &self.source,
+            Side::Target => &self.target,
+        }
+    }
+}
+
+/// Streams the sentence pairs of [`ParallelFiles`].
+///
+/// A pair with a problem is left out, truncated or refused, as [`CorpusRules`] say. After the first refused
+/// one no pair is yielded any more, but the corpus is read to its end, so that the error at the end,
+/// [`DataError::Refused`], reports all of them.
+#[derive(Debug)]
+pub struct Pairs<'a> {
+    input: Input,
+    rules: &'a CorpusRules,
+    report: CorpusReport,
+    is_done: bool,
+}
+
+impl Pairs<'_> {
+    /// What was found so far; complete once the iterator has ended.
+    pub fn report(&self) -> &CorpusReport {
+        &self.report
+    }
+
+    /// Reads what is left, and reports on all of it.
+    ///
+    /// # Errors
+    /// Those of iterating, [`DataError::Refused`] among them.
+    pub fn finish(mut self) -> Result<CorpusReport, DataError> {
+        self.try_for_each(|pair| pair.map(drop))?;
+        // Problems may have been noted after the last pair.
+        self.verdict().map_or(Ok(()), Err)?;
+        Ok(self.report)
+    }
+
+    /// Holds the token ids of a yielded pair against the rules, and says whether the pair is kept.
+    pub(crate) fn admit(&mut self, ids: &mut [Vec<TokenId>; 2], places: &[Place; 2]) -> bool {
+        let mut is_kept = true;
+        for (ids, place) in ids.iter_mut().zip(places) {
+            // A tokenizer's normalisation may leave nothing.
+            if ids.is_empty() {
+                self.note(Problem::Empty, place);
+                is_kept = false;
+            } else if ids.len() > self.rules.max_tokens {
+                is_kept &= self.note(Problem::TooManyTokens, place) == Treatment::Truncate;
+                ids.truncate(self.rules.max_tokens);
+            }
+        }
+        self.report.n_kept -= u64::from(!is_kept);
+        is_kept
+    }
+
+    fn note(&mut self, problem: Problem, place: &Place) -> Treatment {
+        self.report.note(problem, place, self.rules)
+    }
+
+    fn next_pair(&mut self) -> Result<Option<TextPair>, DataError> {
+        loop {
+            let source = self.input.source.next_line()?;
+            let lines = match (&mut self.input.target, source) {
+                (Some(target), source) => (source, target.next_line()?),
+                (None, None) => (None, None),
+                (None, Some(line)) => match columns(line) {
+                    Ok((source, target)) => (Some(source), Some(target)),
+                    Err((problem, place)) => {
+                        self.report.n_read += 1;
+                        self.note(problem, &place);
+                        continue;
+                    }
+                },
+            };
+            let (source, target) = match lines {
+                (None, None) => return Ok(None),
+                (Some(source), Some(target)) => (source, target),
+                (Some(line), None) | (None, Some(line)) => {
+                    self.note(Problem::LineCount, &line.place);
+                    continue;
+                }
+            };
+            self.report.n_read += 1;
+            let places = [source.place.clone(), target.place.clone()];
+            // Both are checked, so that both are reported.
+            let texts = (self.text(source), self.text(target));
+            if let (Some(source), Some(target)) = texts
+                && !self.report.is_refused()
+            {
+                self.report.n_kept += 1;
+                return Ok(Some(TextPair {
+                    line: self.report.n_read,
+                    source,
+                    target,
+                    places,
+                }));
+            }
+        }
+    }
+
+    /// The text of a line that the rules admit.
+    fn text(&mut self, line: Line) -> Option<String> {
+        let Line {
+            place,
+            mut bytes,
+            mut is_over_long,
+        } = line;
+        if bytes.len() > self.rules.max_bytes {
+            bytes.truncate(self.rules.max_bytes);
+            is_over_long = true;
+        }
+        if is_over_long {
+            if self.note(Problem::TooManyBytes, &place) != Treatment::Truncate {
+                return None;
+            }
+            // The cut may have split the last character.
+            if let Err(error) = std::str::from_utf8(&bytes)
+                && error.error_len().is_none()
+            {
+                bytes.truncate(error.valid_up_to());
+            }
+        }
+        let Ok(text) = String::from_utf8(bytes) else {
+            self.note(Problem::InvalidUtf8, &place);
+            return None;
+        };
+        if text.trim().is_empty() {
+            self.note(Problem::Empty, &place);
+            return None;
+        }
+        Some(text)
+    }
+
+    fn end(&mut self) -> Option<DataError> {
+        let [source, target] = self.input.files();
+        self.report.source = source.to_vec();
+        self.report.target = target.to_vec();
+        self.verdict()
+    }
+
+    fn verdict(&self) -> Option<DataError> {
+        self.report.is_refused().then(|| DataError::Refused {
+            report: Box::new(self.report.clone()),
+        })
+    }
+}
+
+impl Iterator for Pairs<'_> {
+    type Item = Result<TextPair, DataError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.is_done {
+            return None;
+        }
+        let next = self.next_pair().transpose().or_else(|| self.end().map(Err));
+        self.is_done = !matches!(next, Some(Ok(_)));
+        next
+    }
+}
+
+/// Splits a line at its only tab.
+fn columns(line: Line) -> Result<(Line, Line), (Problem, Place)> {
+    let Line {
+        place,
+        mut bytes,
+        is_over_long,
+    } = line;
+    let mut tabs = (0..bytes.len()).filter(|&i| bytes[i] == b'\t');
+    match (tabs.next(), tabs.next()) {
+        (Some(tab), None) => {
+            let target = bytes.split_off(tab + 1);
+            bytes.pop();
+            let source = Line {
+                place: place.clone(),
+                bytes,
+                is_over_long: false,
+            };
+            Ok((
+                source,
+                Line {
+                    place,
+                    bytes: target,
+                    is_over_long,
+                },
+            ))
+        }
+        (None, _) if bytes.trim_ascii().is_empty() => Err((Problem::Empty, place)),
+        _ => Err((Problem::Columns, place)),
+    }
+}

@@ -1,0 +1,215 @@
+//! Beam search.
+
+use std::iter;
+
+use attentive_core::{NextToken, TokenId};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    DecodeError, DecodeRequest, Hypothesis,
+    candidates::{Candidate, TopCandidates},
+    rows::Rows,
+};
+
+/// A user's settings of beam search; the defaults are the paper's (Vaswani et al. 2017, §6.1).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BeamConfig {
+    /// Number of hypotheses that are continued together.
+    pub beam: usize,
+    /// Number of hypotheses returned of each sentence, at most `beam`.
+    pub n_best: usize,
+    /// The exponent α of [`gnmt_penalty`]: 0 for none, more for longer hypotheses.
+    pub length_penalty: f64,
+}
+
+impl Default for BeamConfig {
+    fn default() -> Self {
+        Self { beam: 4, n_best: 1, length_penalty: 0.6 }
+    }
+}
+
+impl BeamConfig {
+    /// Checks the settings before there is a model to search.
+    ///
+    /// # Errors
+    /// [`DecodeError::ZeroBeam`], [`DecodeError::NBest`] or [`DecodeError::LengthPenalty`].
+    pub fn validate(&self) -> Result<(), DecodeError> {
+        let Self { beam, n_best, length_penalty: alpha } = *self;
+        if beam == 0 {
+            return Err(DecodeError::ZeroBeam);
+        }
+        if n_best == 0 || n_best > beam {
+            return Err(DecodeError::NBest { n_best, beam });
+        }
+        if !alpha.is_finite() || alpha < 0.0 {
+            return Err(DecodeError::LengthPenalty { alpha });
+        }
+        Ok(())
+    }
+
+    /// What a hypothesis of `len` tokens is ranked by.
+    fn score(&self, log_prob: f64, len: usize) -> f64 {
+        log_prob / gnmt_penalty(len, self.length_penalty)
+    }
+}
+
+/// The length penalty `((5 + len) / 6)^α` that a log-probability is divided by.
+///
+/// Source: Wu et al. 2016, "Google's Neural Machine Translation System", eq. 14. `len` counts the end-of-sentence id.
+///
+/// ```
+/// assert_eq!(attentive_decode::gnmt_penalty(1, 0.6), 1.0);
+/// assert_eq!(attentive_decode::gnmt_penalty(7, 1.0), 2.0);
+/// ```
+pub fn gnmt_penalty(len: usize, alpha: f64) -> f64 {
+    ((5.0 + len as f64) / 6.0).powf(alpha)
+}
+
+/// The best hypotheses of each sentence, best first, by beam search with a length penalty.
+///
+/// Each step ranks every continuation of a sentence's live hypotheses by log-probability. Those that end among the best
+/// `beam` are finished; the best `beam` of the others live on. A sentence is over
+/// - when `beam` hypotheses have finished, so that a beam of 1 is greedy search;
+/// - when `n_best` have finished and no live one can come to score better than the worst of the best `n_best`:
+///   log-probabilities only fall, so a score is at most `log_prob / penalty(max_len)`;
+/// - at its maximum length, or where no token can follow.
+///
+/// Where fewer than `n_best` have finished by then, the best live ones stand after them, unfinished.
+///
+/// In a tie the lower token comes first, then the better parent. Tokens of log-probability −∞ or NaN never follow. A
+/// sentence's result does not depend on the others of its batch; sentences that are over leave it. A sentence's rows
+/// stand together, as many for each sentence.
+///
+/// # Errors
+/// [`DecodeError`], where the settings or the request are at odds with themselves or with the model, or the device
+/// fails.
+///
+/// # Panics
+/// If the model breaks the contract of [`NextToken`], or `state` has another number of rows than the prompt.
+pub fn beam_search<M: NextToken>(
+    model: &M,
+    state: M::State,
+    request: &DecodeRequest<'_>,
+    config: &BeamConfig,
+) -> Result<Vec<Vec<Hypothesis>>, DecodeError> {
+    config.validate()?;
+    request.validate(model.vocab_size())?;
+    let mut results = vec![Vec::new(); request.max_len.len()];
+    let mut rows = Rows::new(model, state, request);
+    let mut searches: Vec<Search> =
+        request.max_len.iter().enumerate().map(|(sentence, &max_len)| Search::new(sentence, max_len)).collect();
+    // At most one candidate of each live hypothesis ends, so `beam` of these live on.
+    let mut top = TopCandidates::new(config.beam.saturating_mul(2), request.suppressed);
+    let mut width = 1; // rows of each sentence
+    while !searches.is_empty() {
+        let log_probs = rows.advance()?;
+        let mut log_probs = log_probs.rows();
+        let mut running = Vec::with_capacity(searches.len());
+        for (idx, mut search) in searches.into_iter().enumerate() {
+            top.clear();
+            let first_row = idx * width;
+            // Rows beyond the live hypotheses are fillers.
+            for (row, log_probs) in (first_row..).zip(log_probs.by_ref().take(width)) {
+                if let Some(live) = search.live.get(row - first_row) {
+                    top.scan(log_probs, live.log_prob, row);
+                }
+            }
+            if search.step(top.best(), first_row, request.eos, config) {
+                running.push(search);
+            } else {
+                let sentence = search.sentence;
+                results[sentence] = search.into_hypotheses(config);
+            }
+        }
+        width = running.iter().map(|search| search.live.len()).max().unwrap_or(0);
+        if width > 0 {
+            let (parents, tokens): (Vec<_>, Vec<_>) = running.iter().flat_map(|search| search.rows(width)).unzip();
+            rows.keep(&parents, &tokens);
+        }
+        searches = running;
+    }
+    Ok(results)
+}
+
+/// A hypothesis that may be continued.
+struct Live {
+    tokens: Vec<TokenId>,
+    log_prob: f64,
+    /// The row that holds all its tokens but the last.
+    row: usize,
+}
+
+/// The search for one sentence.
+struct Search {
+    /// Index of the sentence in the request.
+    sentence: usize,
+    max_len: usize,
+    /// All of one length, best first.
+    live: Vec<Live>,
+    /// The best `n_best` of those that ended, best first.
+    finished: Vec<Hypothesis>,
+    n_finished: usize,
+}
+
+impl Search {
+    fn new(sentence: usize, max_len: usize) -> Self {
+        let empty = Live { tokens: Vec::new(), log_prob: 0.0, row: sentence };
+        Self { sentence, max_len, live: vec![empty], finished: Vec::new(), n_finished: 0 }
+    }
+
+    /// Takes the best candidates of a step, whose parents are counted from `first_row`; returns whether to go on.
+    fn step(&mut self, candidates: &[Candidate], first_row: usize, eos: TokenId, config: &BeamConfig) -> bool {
+        if candidates.is_empty() {
+            return false;
+        }
+        let parents = std::mem::take(&mut self.live);
+        for (rank, &Candidate { log_prob, token, parent: row }) in candidates.iter().enumerate() {
+            let parent = &parents[row - first_row].tokens;
+            if token != eos && self.live.len() < config.beam {
+                self.live.push(Live { tokens: [parent, &[token][..]].concat(), log_prob, row });
+            } else if token == eos && rank < config.beam {
+                self.finish(parent.clone(), log_prob, config);
+            }
+        }
+        self.goes_on(config)
+    }
+
+    fn finish(&mut self, tokens: Vec<TokenId>, log_prob: f64, config: &BeamConfig) {
+        let score = config.score(log_prob, tokens.len() + 1);
+        let rank = self.finished.partition_point(|kept| kept.score >= score);
+        self.finished.insert(rank, Hypothesis { tokens, log_prob, score, finished: true });
+        self.finished.truncate(config.n_best);
+        self.n_finished += 1;
+    }
+
+    fn goes_on(&self, config: &BeamConfig) -> bool {
+        let Some(best) = self.live.first() else {
+            return false;
+        };
+        let len = best.tokens.len();
+        if len >= self.max_len || self.n_finished >= config.beam {
+            return false;
+        }
+        let Some(worst) = self.finished.get(config.n_best - 1) else {
+            return true;
+        };
+        // The penalty grows: a negative log-probability scores best as late as can be, any other at once.
+        let best_len = if best.log_prob < 0.0 { self.max_len } else { len + 1 };
+        config.score(best.log_prob, best_len) > worst.score
+    }
+
+    /// The old row and the new token of each of `width` rows, filled up by the best.
+    fn rows(&self, width: usize) -> impl Iterator<Item = (usize, TokenId)> {
+        let rows = self.live.iter().chain(iter::repeat(&self.live[0])).take(width);
+        rows.map(|live| (live.row, live.tokens[live.tokens.len() - 1]))
+    }
+
+    fn into_hypotheses(self, config: &BeamConfig) -> Vec<Hypothesis> {
+        let unfinished = self.live.into_iter().map(|Live { tokens, log_prob, .. }| {
+            let score = config.score(log_prob, tokens.len());
+            Hypothesis { tokens, log_prob, score, finished: false }
+        });
+        self.finished.into_iter().chain(unfinished).take(config.n_best).collect()
+    }
+}

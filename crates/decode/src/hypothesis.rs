@@ -1,0 +1,16 @@
+//! What a search finds.
+
+use attentive_core::TokenId;
+
+/// A token sequence that a search proposes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hypothesis {
+    /// The tokens produced, without prompt and end-of-sentence id.
+    pub tokens: Vec<TokenId>,
+    /// Sum of the tokens' log-probabilities, that of the end-of-sentence id included, in nats.
+    pub log_prob: f64,
+    /// What hypotheses are ranked by: `log_prob` over the length penalty, if the search has one.
+    pub score: f64,
+    /// Whether the model ended it; else it was cut at the maximum length, or the model gave no token that may follow.
+    pub finished: bool,
+}

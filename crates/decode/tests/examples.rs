@@ -1,0 +1,157 @@
+//! Searches small enough to follow by hand.
+
+mod models;
+
+use attentive_core::TokenId;
+use attentive_decode::{BeamConfig, DecodeError, Hypothesis, beam_search, greedy};
+use models::{Model, Scores};
+
+const A: TokenId = 0;
+const B: TokenId = 1;
+const EOS: TokenId = 2;
+const BOS: TokenId = 3;
+
+/// Probabilities by the last token alone: a row of the table for each.
+struct Bigrams(Vec<Vec<f32>>);
+
+impl Scores for Bigrams {
+    fn vocab_size(&self) -> usize {
+        self.0[0].len()
+    }
+
+    fn after(&self, prefix: &[TokenId]) -> Vec<f32> {
+        let last = prefix[prefix.len() - 1] as usize;
+        self.0[last].iter().map(|p| p.ln()).collect()
+    }
+}
+
+/// The probabilities of `a`, `b` and the end after each of `a`, `b`, the end and then the ids from `BOS`.
+fn bigrams(after_a: [f32; 3], after_b: [f32; 3], after_prompts: &[[f32; 3]]) -> Model<Bigrams> {
+    let rows = [after_a, after_b, [f32::NAN; 3]].into_iter().chain(after_prompts.iter().copied());
+    Model::new(Bigrams(rows.map(Vec::from).collect()))
+}
+
+fn search(model: &Model<Bigrams>, max_len: &[usize], config: &BeamConfig) -> Vec<Vec<Hypothesis>> {
+    let prompts: Vec<TokenId> = (BOS..).take(max_len.len()).collect();
+    let request = model.request(&prompts, EOS, &[], max_len);
+    beam_search(model, model.start(prompts.len()), &request, config).unwrap()
+}
+
+fn config(beam: usize, n_best: usize, length_penalty: f64) -> BeamConfig {
+    BeamConfig { beam, n_best, length_penalty }
+}
+
+#[track_caller]
+fn assert_hypothesis(hypothesis: &Hypothesis, tokens: &[TokenId], probability: f64, finished: bool) {
+    assert_eq!((hypothesis.tokens.as_slice(), hypothesis.finished), (tokens, finished));
+    assert!((hypothesis.log_prob - probability.ln()).abs() < 1e-6, "{hypothesis:?} is not {probability}");
+}
+
+#[test]
+fn a_beam_of_two_finds_what_greedy_search_misses() {
+    let model = bigrams([0.3, 0.3, 0.4], [0.0, 0.0, 1.0], &[[0.6, 0.4, 0.0]]);
+    let request = model.request(&[BOS], EOS, &[], &[10]);
+    let greedy = greedy(&model, model.start(1), &request).unwrap();
+    assert_hypothesis(&greedy[0], &[A], 0.24, true);
+    let best = search(&model, &[10], &config(2, 2, 0.0)).remove(0);
+    assert_hypothesis(&best[0], &[B], 0.4, true);
+    assert_hypothesis(&best[1], &[A], 0.24, true);
+}
+
+#[test]
+fn the_length_penalty_favours_the_longer() {
+    // ln 0.5 = -0.693 against ln 0.45 / (7 / 6) = -0.684
+    let model = bigrams([0.1, 0.0, 0.9], [0.0; 3], &[[0.5, 0.0, 0.5]]);
+    assert_hypothesis(&search(&model, &[5], &config(2, 1, 0.0))[0][0], &[], 0.5, true);
+    let longer = &search(&model, &[5], &config(2, 1, 1.0))[0][0];
+    assert_hypothesis(longer, &[A], 0.45, true);
+    assert!((longer.score - -0.6844).abs() < 1e-4, "{longer:?}");
+}
+
+#[test]
+fn a_wider_beam_waits_for_what_wins_late() {
+    // ln 0.46 = -0.777 over 7 / 6 is worse than ln 0.54 = -0.616; over 8 / 6, when it ends, it is better.
+    let model = bigrams([0.0, 1.0, 0.0], [0.0, 0.0, 1.0], &[[0.46, 0.0, 0.54]]);
+    assert_hypothesis(&search(&model, &[5], &config(2, 1, 1.0))[0][0], &[A, B], 0.46, true);
+    // A beam of one is full once its hypothesis has ended.
+    assert_hypothesis(&search(&model, &[5], &config(1, 1, 1.0))[0][0], &[], 0.54, true);
+}
+
+#[test]
+fn sentences_leave_the_batch_as_they_end() {
+    // The first sentence ends at once; the second goes on to its limit.
+    let model = bigrams([0.4, 0.4, 0.2], [0.3, 0.3, 0.4], &[[0.0, 0.0, 1.0], [0.5, 0.5, 0.0]]);
+    let best = search(&model, &[5, 3], &config(2, 2, 0.0));
+    assert_eq!(best[0].len(), 1);
+    assert_hypothesis(&best[0][0], &[], 1.0, true);
+    assert_hypothesis(&best[1][0], &[A, A, A], 0.08, false);
+    assert_hypothesis(&best[1][1], &[A, A, B], 0.08, false);
+    assert_eq!(model.n_rows.take(), [2, 2, 2]);
+
+    let request = model.request(&[BOS, BOS + 1], EOS, &[], &[5, 3]);
+    greedy(&model, model.start(2), &request).unwrap();
+    assert_eq!(model.n_rows.take(), [2, 1, 1]);
+}
+
+#[test]
+fn a_search_stops_where_no_beam_can_win() {
+    // Once 0.9 has ended, 0.1 and less can't catch up without a penalty.
+    let model = bigrams([0.5, 0.5, 0.0], [0.5, 0.5, 0.0], &[[0.1, 0.0, 0.9]]);
+    search(&model, &[100], &config(4, 1, 0.0));
+    assert_eq!(model.n_rows.take().len(), 1);
+    // With two wanted, it looks for the second to the end.
+    search(&model, &[100], &config(4, 2, 0.0));
+    assert_eq!(model.n_rows.take().len(), 100);
+}
+
+#[test]
+fn a_model_that_only_ends_gives_the_empty_hypothesis() {
+    let model = bigrams([0.0; 3], [0.0; 3], &[[0.0, 0.0, 1.0]]);
+    let best = search(&model, &[8], &config(4, 4, 0.6)).remove(0);
+    assert_eq!(best, [Hypothesis { tokens: Vec::new(), log_prob: 0.0, score: 0.0, finished: true }]);
+    assert_eq!(model.n_rows.take(), [1]);
+}
+
+#[test]
+fn where_nothing_can_follow_the_hypothesis_is_unfinished() {
+    let model = bigrams([0.0; 3], [f32::NAN; 3], &[[0.5, 0.5, 0.0]]);
+    let best = search(&model, &[8], &config(2, 2, 0.0)).remove(0);
+    assert_hypothesis(&best[0], &[A], 0.5, false);
+    assert_hypothesis(&best[1], &[B], 0.5, false);
+    let request = model.request(&[BOS], EOS, &[], &[8]);
+    assert_hypothesis(&greedy(&model, model.start(1), &request).unwrap()[0], &[A], 0.5, false);
+}
+
+#[test]
+fn no_sentences_are_no_work() {
+    let model = bigrams([0.0; 3], [0.0; 3], &[]);
+    assert!(search(&model, &[], &BeamConfig::default()).is_empty());
+    assert!(model.n_rows.take().is_empty());
+}
+
+#[test]
+fn settings_at_odds_are_refused() {
+    assert!(matches!(config(0, 1, 0.6).validate(), Err(DecodeError::ZeroBeam)));
+    assert!(matches!(config(4, 0, 0.6).validate(), Err(DecodeError::NBest { n_best: 0, beam: 4 })));
+    assert!(matches!(config(4, 5, 0.6).validate(), Err(DecodeError::NBest { n_best: 5, beam: 4 })));
+    for alpha in [-0.1, f64::NAN, f64::INFINITY] {
+        assert!(matches!(config(4, 1, alpha).validate(), Err(DecodeError::LengthPenalty { .. })), "{alpha}");
+    }
+}
+
+#[test]
+fn requests_at_odds_are_refused() {
+    let model = bigrams([0.0; 3], [0.0; 3], &[[0.0, 0.0, 1.0]]);
+    let refusal = |prompts: &[TokenId], eos, suppressed: &[TokenId], max_len: &[usize]| {
+        let request = model.request(prompts, eos, suppressed, max_len);
+        let by_beam = beam_search(&model, model.start(prompts.len()), &request, &BeamConfig::default()).unwrap_err();
+        let by_greedy = greedy(&model, model.start(prompts.len()), &request).unwrap_err();
+        assert_eq!(by_beam.to_string(), by_greedy.to_string());
+        by_greedy
+    };
+    let counts = DecodeError::LengthCount { n_prompts: 2, n_lengths: 1 };
+    assert_eq!(refusal(&[BOS, BOS], EOS, &[], &[5]).to_string(), counts.to_string());
+    assert!(matches!(refusal(&[BOS, BOS], EOS, &[], &[5, 0]), DecodeError::ZeroLength { sentence: 1 }));
+    assert!(matches!(refusal(&[BOS], 3, &[], &[5]), DecodeError::UnreachableEos { eos: 3, vocab_size: 3 }));
+    assert!(matches!(refusal(&[BOS], EOS, &[A, EOS], &[5]), DecodeError::UnreachableEos { .. }));
+}

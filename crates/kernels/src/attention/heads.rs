@@ -1,0 +1,142 @@
+//! Views of queries, keys and values where projections left them.
+
+#![allow(unsafe_code)] // Heads of one buffer are written by several threads.
+
+use crate::{MatMut, MatRef};
+use std::marker::PhantomData;
+
+/// Where the features of a position's head begin: `batch · b + seq · i + head · h`; a head's features are adjacent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeadStrides {
+    /// From one sequence to the next.
+    pub batch: usize,
+    /// From one position to the next.
+    pub seq: usize,
+    /// From one head to the next.
+    pub head: usize,
+}
+
+impl HeadStrides {
+    /// `[batch, heads, seq, d]`, contiguous.
+    pub fn head_major(heads: usize, seq: usize, d: usize) -> Self {
+        Self { batch: heads * seq * d, seq: d, head: seq * d }
+    }
+
+    /// `[batch, seq, parts, heads, d]`, contiguous: a projection of `parts` fused, or one of its own with `parts = 1`.
+    pub fn seq_major(seq: usize, parts: usize, heads: usize, d: usize) -> Self {
+        Self { batch: seq * parts * heads * d, seq: parts * heads * d, head: d }
+    }
+
+    /// How many elements a view of `[batch, heads, seq, d]` reaches over.
+    fn span(&self, [batch, heads, seq, d]: [usize; 4]) -> usize {
+        if [batch, heads, seq, d].contains(&0) {
+            return 0;
+        }
+        (batch - 1) * self.batch + (heads - 1) * self.head + (seq - 1) * self.seq + d
+    }
+}
+
+/// Queries, keys or values, read-only.
+#[derive(Clone, Copy, Debug)]
+pub struct Heads<'a> {
+    data: &'a [f32],
+    strides: HeadStrides,
+}
+
+impl<'a> Heads<'a> {
+    /// A view of `data`, its first feature the first element.
+    pub fn new(data: &'a [f32], strides: HeadStrides) -> Self {
+        Self { data, strides }
+    }
+
+    /// The parts of a fused projection `[batch, seq, N, heads, d]`: `N = 3` for queries, keys and values.
+    ///
+    /// # Panics
+    /// If `data` is shorter than one position.
+    pub fn split<const N: usize>(data: &'a [f32], [seq, heads, d]: [usize; 3]) -> [Self; N] {
+        let strides = HeadStrides::seq_major(seq, N, heads, d);
+        std::array::from_fn(|part| Self { data: &data[part * heads * d..], strides })
+    }
+
+    pub(super) fn check(&self, what: &str, dims: [usize; 4]) {
+        let (span, len) = (self.strides.span(dims), self.data.len());
+        assert!(span <= len, "{what} of [batch, heads, seq, d] = {dims:?} need {span} elements, not {len}");
+    }
+
+    /// One head of one sequence, `[seq, d]`.
+    pub(super) fn head(&self, b: usize, h: usize, [seq, d]: [usize; 2]) -> MatRef<'a> {
+        if seq * d == 0 {
+            return MatRef::new(&[], seq, d);
+        }
+        let data = &self.data[b * self.strides.batch + h * self.strides.head..];
+        MatRef::strided(data, [seq, d], [self.strides.seq, 1])
+    }
+}
+
+/// Where outputs or gradients go.
+#[derive(Debug)]
+pub struct HeadsMut<'a> {
+    data: *mut f32,
+    len: usize,
+    /// Features of a position that are this view's: those beyond may be another part's.
+    width: usize,
+    strides: HeadStrides,
+    lifetime: PhantomData<&'a mut [f32]>,
+}
+
+// SAFETY: a `HeadsMut` is a unique borrow of its features; `head`'s contract keeps threads apart.
+unsafe impl Send for HeadsMut<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for HeadsMut<'_> {}
+
+impl<'a> HeadsMut<'a> {
+    /// A view of `data`, its first feature the first element.
+    pub fn new(data: &'a mut [f32], strides: HeadStrides) -> Self {
+        Self { data: data.as_mut_ptr(), len: data.len(), width: usize::MAX, strides, lifetime: PhantomData }
+    }
+
+    /// The parts of a fused gradient `[batch, seq, N, heads, d]`, as [`Heads::split`].
+    ///
+    /// # Panics
+    /// If `data` is shorter than one position.
+    pub fn split<const N: usize>(data: &'a mut [f32], [seq, heads, d]: [usize; 3]) -> [Self; N] {
+        let strides = HeadStrides::seq_major(seq, N, heads, d);
+        let (len, data) = (data.len(), data.as_mut_ptr());
+        std::array::from_fn(|part| {
+            let start = part * heads * d;
+            assert!(start <= len, "{len} elements are less than one position of {N} × {heads} × {d}");
+            // SAFETY: inside `data`.
+            let data = unsafe { data.add(start) };
+            Self { data, len: len - start, width: heads * d, strides, lifetime: PhantomData }
+        })
+    }
+
+    /// Checks that the view fits its memory and that its heads do not overlap.
+    pub(super) fn check(&self, what: &str, dims: [usize; 4]) {
+        let (span, len) = (self.strides.span(dims), self.len);
+        assert!(span <= len, "{what} of [batch, heads, seq, d] = {dims:?} need {span} elements, not {len}");
+        let features = dims[1].saturating_sub(1) * self.strides.head + dims[3];
+        assert!(features <= self.width, "{what}: {features} features of a position, of {}", self.width);
+        // Sorted by stride, every axis must step over the whole of the finer ones.
+        let mut axes = [(self.strides.batch, dims[0]), (self.strides.head, dims[1]), (self.strides.seq, dims[2])];
+        axes.sort_unstable();
+        let mut extent = dims[3];
+        for (stride, n) in axes.into_iter().filter(|&(_, n)| n > 1) {
+            assert!(stride >= extent, "{what}: strides {:?} make heads of {dims:?} overlap", self.strides);
+            extent += stride * (n - 1);
+        }
+    }
+
+    /// Rows `first..` of one head of one sequence, `[rows, d]`.
+    ///
+    /// # Safety
+    /// The view must have passed `check` with dimensions that hold these rows, and no other thread may hold them.
+    pub(super) unsafe fn rows(&self, b: usize, h: usize, first: usize, [rows, d]: [usize; 2]) -> MatMut<'_> {
+        if rows * d == 0 {
+            return MatMut::new(&mut [], rows, d);
+        }
+        let start = b * self.strides.batch + h * self.strides.head + first * self.strides.seq;
+        // SAFETY: inside the view, by `check`; the rows are the caller's alone, by its promise.
+        unsafe { MatMut::from_raw(self.data.add(start), [rows, d], self.strides.seq) }
+    }
+}

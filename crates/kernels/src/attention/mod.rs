@@ -1,0 +1,165 @@
+//! Fused scaled dot-product attention: the weights of a few queries at a time, none kept for the backward pass.
+
+#![allow(unsafe_code)] // Heads are written by several threads.
+
+mod backward;
+mod few;
+mod forward;
+mod heads;
+mod weights;
+
+pub use heads::{HeadStrides, Heads, HeadsMut};
+
+use crate::matmul::DEPTH;
+use crate::{Dropout, Level};
+
+/// Queries whose weights are held at once.
+const QUERIES: usize = 64;
+/// Keys of a block: the weights are then a block of A, ready for the next product.
+const KEYS: usize = DEPTH;
+
+/// The dimensions of [`Attention`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttentionShape {
+    /// Sequences.
+    pub batch: usize,
+    /// Heads.
+    pub heads: usize,
+    /// Queries of a sequence.
+    pub q_len: usize,
+    /// Keys and values of a sequence.
+    pub k_len: usize,
+    /// Features of a query and of a key.
+    pub d_k: usize,
+    /// Features of a value.
+    pub d_v: usize,
+}
+
+/// Scaled dot-product attention of all heads, `softmax(q kᵀ / √d_k) v`, with dropout on the weights.
+///
+/// Source: Vaswani et al. 2017, section 3.2.1, equation 1; blocks of keys with a running maximum and sum, and weights
+/// recomputed in the backward pass from the log-sum-exp of each row: Dao et al. 2022, "FlashAttention", algorithms 1
+/// and 4. Memory is linear in the lengths. A query that sees no key gives zeros, and passes no gradient.
+///
+/// ```
+/// use attentive_kernels::{Attention, AttentionShape, Dropout, HeadStrides, Heads, HeadsMut};
+///
+/// let shape = AttentionShape { batch: 1, heads: 1, q_len: 1, k_len: 2, d_k: 1, d_v: 1 };
+/// let attention = Attention { shape, hidden: None, causal: false, dropout: Dropout::NONE };
+/// let strides = HeadStrides::head_major(1, 2, 1);
+/// let (q, k, v) = ([0.0], [1.0, 5.0], [4.0, 8.0]);
+/// let mut out = [0.0];
+/// attention.forward(
+///     Heads::new(&q, strides),
+///     Heads::new(&k, strides),
+///     Heads::new(&v, strides),
+///     HeadsMut::new(&mut out, strides),
+///     &mut [0.0],
+/// );
+/// assert_eq!(out, [6.0]); // a query of zero sees both keys alike
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Attention<'a> {
+    /// Dimensions.
+    pub shape: AttentionShape,
+    /// Keys that no query sees, such as padding, `[batch, k_len]`: true = hidden.
+    pub hidden: Option<&'a [bool]>,
+    /// Whether a query sees only keys at or before its own position. The last query stands at the last key, so that
+    /// fewer queries than keys are a continuation.
+    pub causal: bool,
+    /// Dropout on the weights, a row of the mask for each of the `[batch, heads, q_len]` queries and `k_len` columns.
+    pub dropout: Dropout,
+}
+
+/// Where the gradients of queries, keys and values go; what was there is overwritten.
+#[derive(Debug)]
+pub struct AttentionGradients<'a> {
+    /// `[batch, heads, q_len, d_k]`.
+    pub q: HeadsMut<'a>,
+    /// `[batch, heads, k_len, d_k]`.
+    pub k: HeadsMut<'a>,
+    /// `[batch, heads, k_len, d_v]`.
+    pub v: HeadsMut<'a>,
+}
+
+/// What the jobs of one call share.
+#[derive(Clone, Copy)]
+struct Call<'a> {
+    attention: &'a Attention<'a>,
+    level: Level,
+    scale: f32,
+}
+
+/// One head of one sequence.
+struct HeadCall<'a> {
+    call: Call<'a>,
+    b: usize,
+    h: usize,
+    /// Keys from here on are hidden from all queries.
+    k_end: usize,
+    /// Zero for a visible key and minus infinity for a hidden one, where any before `k_end` is hidden.
+    bias: Option<Vec<f32>>,
+}
+
+impl<'a> Attention<'a> {
+    fn call(&'a self) -> Call<'a> {
+        Call { attention: self, level: Level::current(), scale: 1.0 / (self.shape.d_k as f32).sqrt() }
+    }
+
+    fn check(&self, q: Heads<'_>, k: Heads<'_>, v: Heads<'_>, lse_len: usize) {
+        let AttentionShape { batch, heads, q_len, k_len, d_k, d_v } = self.shape;
+        q.check("queries", [batch, heads, q_len, d_k]);
+        k.check("keys", [batch, heads, k_len, d_k]);
+        v.check("values", [batch, heads, k_len, d_v]);
+        assert!(self.hidden.is_none_or(|hidden| hidden.len() == batch * k_len), "hidden is {batch} × {k_len}");
+        assert_eq!(lse_len, batch * heads * q_len, "log-sum-exp is {batch} × {heads} × {q_len}");
+    }
+}
+
+impl<'a> HeadCall<'a> {
+    fn new(call: Call<'a>, head: usize) -> Self {
+        let AttentionShape { heads, k_len, .. } = call.attention.shape;
+        let b = head / heads;
+        let hidden = call.attention.hidden.map(|hidden| &hidden[b * k_len..][..k_len]);
+        let k_end =
+            hidden.map_or(k_len, |hidden| hidden.iter().rposition(|&hidden| !hidden).map_or(0, |last| last + 1));
+        let bias = hidden
+            .map(|hidden| &hidden[..k_end])
+            .filter(|hidden| hidden.contains(&true))
+            .map(|hidden| hidden.iter().map(|&hidden| if hidden { f32::NEG_INFINITY } else { 0.0 }).collect());
+        Self { call, b, h: head % heads, k_end, bias }
+    }
+
+    /// How many keys query `i` sees, hidden ones in between included.
+    fn seen(&self, i: usize) -> usize {
+        let AttentionShape { q_len, k_len, .. } = self.call.attention.shape;
+        if self.call.attention.causal { (i + 1 + k_len).saturating_sub(q_len).min(self.k_end) } else { self.k_end }
+    }
+
+    /// The block of weights of queries `i..i + rows` from key `j` on: as many keys as any of the queries sees.
+    fn block(&self, i: usize, rows: usize, j: usize) -> weights::Block<'_> {
+        let seen = self.seen(i + rows - 1).saturating_sub(j);
+        self.keys(i, rows, j, seen.min(KEYS))
+    }
+
+    /// All queries against all keys.
+    fn all_keys(&self) -> weights::Block<'_> {
+        self.keys(0, self.call.attention.shape.q_len, 0, self.k_end)
+    }
+
+    fn keys(&self, i: usize, rows: usize, j: usize, cols: usize) -> weights::Block<'_> {
+        let AttentionShape { heads, q_len, k_len, .. } = self.call.attention.shape;
+        let causal = (i + 1 + k_len) as isize - (q_len + j) as isize;
+        weights::Block {
+            rows,
+            cols,
+            first_seen: if self.call.attention.causal { causal } else { isize::MAX - rows as isize },
+            scale: self.call.scale,
+            bias: self.bias.as_deref().map(|bias| &bias[j..j + cols]),
+            dropout: self.call.attention.dropout,
+            first_row: (self.b * heads + self.h) * q_len + i,
+            first_key: j,
+            k_len,
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Products with weights of eight bits: one scale a column of the weight, one a row of the input.
+
+#![allow(unsafe_code)] // Bytes seen as vectors; jobs write disjoint blocks of one matrix.
+
+mod quantise;
+mod simd;
+mod tile;
+
+pub use quantise::QuantisedColumns;
+
+use crate::matmul::{Epilogue, for_each_job};
+use crate::scratch::Aligned;
+use crate::top_k::{self, TopK};
+use crate::{Level, MatMut, MatRef};
+use quantise::QuantisedRows;
+use simd::{COLS, STEP};
+
+/// Rows and columns of a job.
+const JOB: [usize; 2] = [256, 256];
+/// Products below this many multiply-adds are not worth another thread, unless the weight is this large.
+const MIN_PARALLEL: usize = 1 << 20;
+
+/// A weight of signed bytes, packed for products: a quarter of the memory of [`PackedMatrix`](crate::PackedMatrix).
+///
+/// `y[i, j] = r[i] c[j] Σ_p q_x[i, p] q_w[p, j]`, the sum in 32-bit integers; inputs are rounded to a scale of their own row,
+/// `max |x| / 127`. So a row's result depends on no other row, and every instruction set gives the same bits.
+///
+/// ```
+/// use attentive_kernels::{Epilogue, Int8Matrix, MatMut, MatRef, QuantisedColumns};
+///
+/// let weight = QuantisedColumns::new(MatRef::new(&[1.0, -2.0, 0.5, 4.0], 2, 2));
+/// let matrix = Int8Matrix::new(&weight);
+/// let mut y = [0.0; 2];
+/// matrix.multiply(MatRef::new(&[1.0, 1.0], 1, 2), MatMut::new(&mut y, 1, 2), &Epilogue::default());
+/// assert!((y[0] - 1.5).abs() < 0.02 && (y[1] - 2.0).abs() < 0.04);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Int8Matrix {
+    /// Panels of 16 columns, `[k / 4, 16, 4]` bytes each.
+    panels: Aligned,
+    /// Of each column, filled up to whole panels.
+    scales: Vec<f32>,
+    /// `Σ q_w` of each column, filled up to whole panels.
+    column_sums: Vec<i32>,
+    k: usize,
+    n: usize,
+}
+
+impl Int8Matrix {
+    /// Packs quantised columns.
+    pub fn new(columns: &QuantisedColumns) -> Self {
+        let (k, n) = (columns.k, columns.scales.len());
+        let (depth, n_panels) = (k.next_multiple_of(STEP), n.div_ceil(COLS));
+        let mut panels = Aligned::zeroed(n_panels * depth * COLS / size_of::<f32>());
+        let bytes = panels.bytes_mut();
+        let mut column_sums = vec![0; n_panels * COLS];
+        for j in 0..n {
+            let column = &columns.values[j * k..][..k];
+            column_sums[j] = column.iter().map(|&q| i32::from(q)).sum();
+            for (p, &q) in column.iter().enumerate() {
+                bytes[j / COLS * depth * COLS + p / STEP * COLS * STEP + j % COLS * STEP + p % STEP] = q;
+            }
+        }
+        let mut scales = columns.scales.clone();
+        scales.resize(n_panels * COLS, 0.0);
+        Self { panels, scales, column_sums, k, n }
+    }
+
+    /// Rows and columns.
+    pub fn dims(&self) -> [usize; 2] {
+        [self.k, self.n]
+    }
+
+    /// `c = a · b` and what the epilogue says, for `a` `[m, k]` and `c` `[m, n]`.
+    ///
+    /// # Panics
+    /// If the dimensions do not match.
+    pub fn multiply(&self, a: MatRef<'_>, c: MatMut<'_>, epilogue: &Epilogue<'_>) {
+        let [m, k] = a.dims();
+        assert_eq!(k, self.k, "inner dimensions differ");
+        assert_eq!([m, self.n], [c.rows, c.cols], "the product is {m} × {}", self.n);
+        epilogue.check(self.n);
+        let level = Level::current();
+        let rows = QuantisedRows::new(level, a);
+        for_each_job([m, self.n], JOB, self.parallel(m), |[i, j], dims| {
+            // SAFETY: every job has its own rows and columns.
+            let mut c = unsafe { c.shared_block([i, j], dims) };
+            self.multiply_block(level, &rows, [i, j], c.block([0, 0], dims), epilogue.accumulate);
+            epilogue.finish(level, j, c);
+        });
+    }
+
+    /// The largest elements of each row of `a · b + bias`, as [`PackedMatrix::top_k`](crate::PackedMatrix::top_k).
+    ///
+    /// # Panics
+    /// If the dimensions do not match.
+    pub fn top_k(&self, a: MatRef<'_>, bias: Option<&[f32]>, best: TopK<'_>) {
+        let [m, k] = a.dims();
+        assert_eq!(k, self.k, "inner dimensions differ");
+        let level = Level::current();
+        let rows = QuantisedRows::new(level, a);
+        top_k::of_product(level, [m, self.n], bias, self.parallel(m), best, |at, c| {
+            self.multiply_block(level, &rows, at, c, false);
+        });
+    }
+
+    fn parallel(&self, m: usize) -> bool {
+        m * self.k * self.n >= MIN_PARALLEL || self.k * self.n >= MIN_PARALLEL
+    }
+
+    /// The block of the product that begins at `(i, j)`, with `j` a multiple of 16.
+    fn multiply_block(&self, level: Level, rows: &QuantisedRows, [i, j]: [usize; 2], c: MatMut<'_>, accumulate: bool) {
+        let panel_bytes = self.k.next_multiple_of(STEP) * COLS;
+        let columns = tile::Columns {
+            panels: &self.panels.bytes()[j / COLS * panel_bytes..],
+            panel_bytes,
+            scales: &self.scales[j..],
+            sums: &self.column_sums[j..],
+        };
+        tile::multiply(level, rows, i, columns, c, accumulate);
+    }
+}

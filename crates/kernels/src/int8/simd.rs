@@ -1,0 +1,196 @@
+//! Sums of products of bytes, sixteen columns at a time.
+
+#![allow(unsafe_code)] // Vector instructions and raw loads.
+
+use crate::simd::{Kind, Level};
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::*;
+
+/// Columns of a panel.
+pub(super) const COLS: usize = 16;
+/// Bytes of a column that one step takes.
+pub(super) const STEP: usize = 4;
+
+/// The instructions that an 8-bit product uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Path {
+    /// 16-bit and 32-bit integers, as the compiler sees fit.
+    Portable,
+    /// AVX2's pairwise byte products.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// AVX-512 VNNI's byte dot products.
+    #[cfg(target_arch = "x86_64")]
+    Vnni,
+}
+
+impl Path {
+    /// The best path at a level.
+    pub(super) fn of(level: Level) -> Self {
+        match level.0 {
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 if is_x86_feature_detected!("avx512vnni") => Self::Vnni,
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 | Kind::Avx2 => Self::Avx2,
+            _ => Self::Portable,
+        }
+    }
+
+    /// What the bytes of rows are xored with: VNNI wants them unsigned, 128 above their value.
+    pub(super) fn row_offset(self) -> u8 {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Vnni => 0x80,
+            _ => 0,
+        }
+    }
+}
+
+/// Sixteen 32-bit sums. All paths give the same integers.
+pub(super) trait Dot: Copy {
+    /// Sixteen `i32`.
+    type Sums: Copy;
+    /// Rows of the largest tile.
+    const ROWS: usize;
+    /// Panels of the largest tile: 1, 2 or 4.
+    const PANELS: usize;
+
+    fn zero(self) -> Self::Sums;
+    /// `sums[j] += Σ a[i] · b[j][i]` over the four bytes of each, none of them -128; `a` xored with the path's offset.
+    ///
+    /// # Safety
+    /// 4 bytes must be readable at `a` and 64 at `b`.
+    unsafe fn add(self, sums: Self::Sums, a: *const i8, b: *const i8) -> Self::Sums;
+    /// `sums[j] · (scale · scales[j])`, given `Σ b` over each column, which some paths have to correct by.
+    fn finish(self, sums: Self::Sums, column_sums: &[i32; COLS], scale: f32, scales: &[f32; COLS]) -> [f32; COLS];
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Portable;
+
+impl Dot for Portable {
+    type Sums = [i32; COLS];
+    const ROWS: usize = 2;
+    const PANELS: usize = 1;
+
+    #[inline(always)]
+    fn zero(self) -> [i32; COLS] {
+        [0; COLS]
+    }
+    #[inline(always)]
+    unsafe fn add(self, mut sums: [i32; COLS], a: *const i8, b: *const i8) -> [i32; COLS] {
+        // SAFETY: the caller's promise.
+        let (a, b) = unsafe { (&*a.cast::<[i8; STEP]>(), &*b.cast::<[[i8; STEP]; COLS]>()) };
+        for (sum, b) in sums.iter_mut().zip(b) {
+            for i in 0..STEP {
+                *sum += i32::from(a[i]) * i32::from(b[i]);
+            }
+        }
+        sums
+    }
+    #[inline(always)]
+    fn finish(self, sums: [i32; COLS], _: &[i32; COLS], scale: f32, scales: &[f32; COLS]) -> [f32; COLS] {
+        std::array::from_fn(|j| sums[j] as f32 * (scale * scales[j]))
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy)]
+pub(super) struct Avx2(());
+
+#[cfg(target_arch = "x86_64")]
+impl Avx2 {
+    /// # Safety
+    /// The CPU must have AVX2.
+    #[inline(always)]
+    pub(super) unsafe fn new() -> Self {
+        Self(())
+    }
+}
+
+// SAFETY of every block: a value of the type proves the instructions; `b` is the caller's promise.
+#[cfg(target_arch = "x86_64")]
+#[allow(clippy::undocumented_unsafe_blocks)]
+impl Dot for Avx2 {
+    type Sums = [__m256i; 2];
+    const ROWS: usize = 2;
+    const PANELS: usize = 2;
+
+    #[inline(always)]
+    fn zero(self) -> [__m256i; 2] {
+        unsafe { [_mm256_setzero_si256(); 2] }
+    }
+    #[inline(always)]
+    unsafe fn add(self, sums: [__m256i; 2], a: *const i8, b: *const i8) -> [__m256i; 2] {
+        unsafe {
+            // |a| · (b with the sign of a): no byte is -128 in a, so pairs reach 2 · 127 · 128 at most and fit 16 bits.
+            let a = _mm256_set1_epi32(a.cast::<i32>().read_unaligned());
+            let magnitude = _mm256_abs_epi8(a);
+            [0, 1].map(|half| {
+                let b = _mm256_loadu_si256(b.add(32 * half).cast());
+                let pairs = _mm256_maddubs_epi16(magnitude, _mm256_sign_epi8(b, a));
+                _mm256_add_epi32(sums[half], _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
+            })
+        }
+    }
+    #[inline(always)]
+    fn finish(self, sums: [__m256i; 2], _: &[i32; COLS], scale: f32, scales: &[f32; COLS]) -> [f32; COLS] {
+        let mut out = [0.0; COLS];
+        for (half, sums) in sums.into_iter().enumerate() {
+            unsafe {
+                let scales = _mm256_loadu_ps(scales.as_ptr().add(8 * half));
+                let scales = _mm256_mul_ps(_mm256_set1_ps(scale), scales);
+                let y = _mm256_mul_ps(_mm256_cvtepi32_ps(sums), scales);
+                _mm256_storeu_ps(out.as_mut_ptr().add(8 * half), y);
+            }
+        }
+        out
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy)]
+pub(super) struct Vnni(());
+
+#[cfg(target_arch = "x86_64")]
+impl Vnni {
+    /// # Safety
+    /// The CPU must have AVX-512 F and VNNI.
+    #[inline(always)]
+    pub(super) unsafe fn new() -> Self {
+        Self(())
+    }
+}
+
+// SAFETY of every block: a value of the type proves the instructions; `b` is the caller's promise.
+#[cfg(target_arch = "x86_64")]
+#[allow(clippy::undocumented_unsafe_blocks)]
+impl Dot for Vnni {
+    type Sums = __m512i;
+    const ROWS: usize = 6;
+    const PANELS: usize = 4;
+
+    #[inline(always)]
+    fn zero(self) -> __m512i {
+        unsafe { _mm512_setzero_si512() }
+    }
+    #[inline(always)]
+    unsafe fn add(self, sums: __m512i, a: *const i8, b: *const i8) -> __m512i {
+        unsafe {
+            let a = _mm512_set1_epi32(a.cast::<i32>().read_unaligned());
+            _mm512_dpbusd_epi32(sums, a, _mm512_loadu_si512(b.cast()))
+        }
+    }
+    #[inline(always)]
+    fn finish(self, sums: __m512i, column_sums: &[i32; COLS], scale: f32, scales: &[f32; COLS]) -> [f32; COLS] {
+        let mut out = [0.0; COLS];
+        unsafe {
+            // Rows came in 128 too large.
+            let surplus = _mm512_slli_epi32::<7>(_mm512_loadu_si512(column_sums.as_ptr().cast()));
+            let scales = _mm512_mul_ps(_mm512_set1_ps(scale), _mm512_loadu_ps(scales.as_ptr()));
+            let sums = _mm512_cvtepi32_ps(_mm512_sub_epi32(sums, surplus));
+            _mm512_storeu_ps(out.as_mut_ptr(), _mm512_mul_ps(sums, scales));
+        }
+        out
+    }
+}

@@ -1,0 +1,78 @@
+#![allow(unsafe_code)] // Jobs write disjoint blocks of one matrix.
+
+use super::{A_BLOCK, DEPTH, Epilogue, JOB_COLS, MIN_PARALLEL, Packed, for_each_job};
+use crate::scratch::{Aligned, Scratch};
+use crate::top_k::{self, TopK};
+use crate::{Level, MatMut, MatRef};
+
+/// Weights above this size go to all threads, however few the rows: memory is what they wait for.
+const MIN_PARALLEL_WEIGHTS: usize = 1 << 18;
+
+/// A weight packed once, for products with few rows: decoding.
+///
+/// ```
+/// use attentive_kernels::{Epilogue, MatMut, MatRef, PackedMatrix};
+///
+/// let weight = PackedMatrix::new(MatRef::new(&[1.0, 2.0, 3.0, 4.0], 2, 2));
+/// let mut y = [0.0; 2];
+/// let epilogue = Epilogue { bias: Some(&[0.5, 0.5]), ..Epilogue::default() };
+/// weight.multiply(MatRef::new(&[1.0, 2.0], 1, 2), MatMut::new(&mut y, 1, 2), &epilogue);
+/// assert_eq!(y, [7.5, 10.5]);
+/// ```
+#[derive(Clone, Debug)]
+pub struct PackedMatrix {
+    packed: Packed<Aligned>,
+    level: Level,
+    k: usize,
+    n: usize,
+}
+
+impl PackedMatrix {
+    /// Packs `b` `[k, n]`: `MatRef::new(w, d_in, d_out)` of a linear layer, or `.t()` of an embedding `[vocab, d_model]`.
+    ///
+    /// It is packed for the level at hand and used at that level ever after.
+    pub fn new(b: MatRef<'_>) -> Self {
+        let ([k, n], level) = (b.dims(), Level::current());
+        Self { packed: Packed::new_in(level, b, Aligned::zeroed), level, k, n }
+    }
+
+    /// Rows and columns.
+    pub fn dims(&self) -> [usize; 2] {
+        [self.k, self.n]
+    }
+
+    /// `c = a · b` and what the epilogue says, for `a` `[m, k]` and `c` `[m, n]`: bit for bit [`matmul_with`](crate::matmul_with).
+    ///
+    /// # Panics
+    /// If the dimensions do not match.
+    pub fn multiply(&self, a: MatRef<'_>, c: MatMut<'_>, epilogue: &Epilogue<'_>) {
+        let [m, k] = a.dims();
+        assert_eq!(k, self.k, "inner dimensions differ");
+        assert_eq!([m, self.n], [c.rows, c.cols], "the product is {m} × {}", self.n);
+        epilogue.check(self.n);
+        for_each_job([m, self.n], [DEPTH, JOB_COLS], self.parallel(m), |[i, j], [rows, cols]| {
+            // SAFETY: every job has its own rows and columns.
+            let mut c = unsafe { c.shared_block([i, j], [rows, cols]) };
+            let a = a.block([i, 0], [rows, k]);
+            self.packed.multiply(a, j, &mut Scratch::new(A_BLOCK), c.block([0, 0], [rows, cols]), epilogue.accumulate);
+            epilogue.finish(self.level, j, c);
+        });
+    }
+
+    /// The largest elements of each row of `a · b + bias`, and the log-sum-exp of all, without keeping the product.
+    ///
+    /// # Panics
+    /// If the dimensions do not match.
+    pub fn top_k(&self, a: MatRef<'_>, bias: Option<&[f32]>, best: TopK<'_>) {
+        let [m, k] = a.dims();
+        assert_eq!(k, self.k, "inner dimensions differ");
+        top_k::of_product(self.level, [m, self.n], bias, self.parallel(m), best, |[i, j], c| {
+            let a = a.block([i, 0], [c.rows, k]);
+            self.packed.multiply(a, j, &mut Scratch::new(A_BLOCK), c, false);
+        });
+    }
+
+    fn parallel(&self, m: usize) -> bool {
+        m * self.k * self.n >= MIN_PARALLEL || self.k * self.n >= MIN_PARALLEL_WEIGHTS
+    }
+}

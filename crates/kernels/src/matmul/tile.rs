@@ -1,0 +1,148 @@
+//! The innermost product: a block of A times a run of B's panels, one register tile at a time.
+
+#![allow(unsafe_code)] // Raw pointers in the innermost loop.
+
+use crate::MatMut;
+use crate::simd::{Simd, dispatch};
+
+/// Depth of a block: a tile's rows of A at this depth stay in the first-level cache.
+pub(crate) const DEPTH: usize = 256;
+
+/// Row stride of a block of A, in floats: an odd number of cache lines, so rows do not compete for the same sets.
+pub(crate) const A_STRIDE: usize = DEPTH + 16;
+
+/// A block of A with at most [`DEPTH`] columns: row `i` at `data[i · A_STRIDE]`, or, transposed, column `p` there.
+#[derive(Clone, Copy)]
+pub(crate) struct ABlock<'a> {
+    pub(crate) data: &'a [f32],
+    pub(crate) transposed: bool,
+}
+
+/// `k` rows of a packed B: panel `j` at `data[j · panel_stride]`, each row of a panel `TILE_COLS` floats.
+#[derive(Clone, Copy)]
+pub(crate) struct BPanels<'a> {
+    pub(crate) data: &'a [f32],
+    pub(crate) panel_stride: usize,
+}
+
+dispatch! {
+    /// `c = a · b`, or `c += a · b`, with an inner dimension of `k <= DEPTH`.
+    ///
+    /// Each element is one chain of multiply-adds in order of `k`, so it does not depend on its tile.
+    pub(crate) fn multiply_block(
+        k: usize, a: ABlock<'_>, b: BPanels<'_>, c: MatMut<'_>, accumulate: bool,
+    ) = multiply_block_kernel
+}
+
+#[inline(always)]
+fn multiply_block_kernel<S: Simd>(s: S, k: usize, a: ABlock<'_>, b: BPanels<'_>, mut c: MatMut<'_>, accumulate: bool) {
+    let (m, n) = (c.rows, c.cols);
+    if m == 0 || n == 0 {
+        return;
+    }
+    let (lines, line) = if a.transposed { (k, m) } else { (m, k) };
+    let panels = n.div_ceil(S::TILE_COLS);
+    assert!(line <= A_STRIDE && (lines == 0 || (lines - 1) * A_STRIDE + line <= a.data.len()), "A block out of bounds");
+    assert!((panels - 1) * b.panel_stride + k * S::TILE_COLS <= b.data.len(), "B panels out of bounds");
+    // SAFETY: the assertions are the promise for A and B; C's elements are its own.
+    unsafe {
+        if a.transposed {
+            walk::<S, 1, A_STRIDE>(s, [m, n, k], a.data.as_ptr(), b, c.as_mut_ptr(), c.row_stride, accumulate);
+        } else {
+            walk::<S, A_STRIDE, 1>(s, [m, n, k], a.data.as_ptr(), b, c.as_mut_ptr(), c.row_stride, accumulate);
+        }
+    }
+}
+
+/// Cuts the block into tiles of nearly equal height.
+///
+/// # Safety
+/// As [`tile`], for every tile.
+#[inline(always)]
+unsafe fn walk<S: Simd, const ROW: usize, const COL: usize>(
+    s: S,
+    [m, n, k]: [usize; 3],
+    a: *const f32,
+    b: BPanels<'_>,
+    c: *mut f32,
+    c_stride: usize,
+    accumulate: bool,
+) {
+    let n_tiles = m.div_ceil(S::TILE_ROWS);
+    for t in 0..n_tiles {
+        let (i, end) = (t * m / n_tiles, (t + 1) * m / n_tiles);
+        for j in (0..n).step_by(S::TILE_COLS) {
+            let cols = S::TILE_COLS.min(n - j);
+            // SAFETY: rows i..end and columns j..j + cols lie inside the block.
+            unsafe {
+                let (a, c) = (a.add(i * ROW), c.add(i * c_stride + j));
+                let b = b.data.as_ptr().add(j / S::TILE_COLS * b.panel_stride);
+                macro_rules! tiles {
+                    ($($rows:literal)*) => {
+                        match end - i {
+                            $($rows if $rows <= S::TILE_ROWS => if cols > S::LANES {
+                                tile::<S, $rows, 2, ROW, COL>(s, k, a, b, c, c_stride, cols, accumulate);
+                            } else {
+                                tile::<S, $rows, 1, ROW, COL>(s, k, a, b, c, c_stride, cols, accumulate);
+                            })*
+                            _ => unreachable!("a tile of {} rows", end - i),
+                        }
+                    };
+                }
+                tiles!(1 2 3 4 5 6 7 8 9 10 11 12);
+            }
+        }
+    }
+}
+
+/// One tile of `M × (V · LANES)` sums in registers.
+///
+/// # Safety
+/// `a` must be readable at `i · ROW + p · COL`, `b` at `p · TILE_COLS ..` for `V` vectors, and `c` writable at
+/// `i · c_stride ..` for `cols` floats, for all `i < M`, `p < k`; and `cols <= V · LANES`.
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+unsafe fn tile<S: Simd, const M: usize, const V: usize, const ROW: usize, const COL: usize>(
+    s: S,
+    k: usize,
+    a: *const f32,
+    b: *const f32,
+    c: *mut f32,
+    c_stride: usize,
+    cols: usize,
+    accumulate: bool,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut sums = [[s.zero(); V]; M];
+        for p in 0..k {
+            let mut row = [s.zero(); V];
+            for v in 0..V {
+                row[v] = s.load_ptr(b.add(p * S::TILE_COLS + v * S::LANES));
+            }
+            for i in 0..M {
+                let x = s.splat(*a.add(i * ROW + p * COL));
+                for v in 0..V {
+                    sums[i][v] = s.mul_add(x, row[v], sums[i][v]);
+                }
+            }
+        }
+        for i in 0..M {
+            for v in 0..V {
+                let (c, n) = (c.add(i * c_stride + v * S::LANES), cols - v * S::LANES);
+                let mut sum = sums[i][v];
+                if n >= S::LANES {
+                    if accumulate {
+                        sum = s.add(s.load_ptr(c), sum);
+                    }
+                    s.store_ptr(c, sum);
+                } else {
+                    if accumulate {
+                        sum = s.add(s.load_ptr_part(c, n), sum);
+                    }
+                    s.store_ptr_part(c, sum, n);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Matrices as views of slices.
+
+#![allow(unsafe_code)] // A writable matrix borrows its elements, not what lies between its rows.
+
+use std::marker::PhantomData;
+
+/// A matrix somewhere in a slice, read-only, with any strides.
+///
+/// ```
+/// use attentive_kernels::MatRef;
+///
+/// let data = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+/// let a = MatRef::new(&data, 2, 3);
+/// assert_eq!((a.at(1, 0), a.t().at(2, 1)), (4.0, 6.0));
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct MatRef<'a> {
+    pub(crate) data: &'a [f32],
+    pub(crate) rows: usize,
+    pub(crate) cols: usize,
+    pub(crate) row_stride: usize,
+    pub(crate) col_stride: usize,
+}
+
+impl<'a> MatRef<'a> {
+    /// A contiguous row-major matrix.
+    ///
+    /// # Panics
+    /// If `data` is shorter than `rows * cols`.
+    pub fn new(data: &'a [f32], rows: usize, cols: usize) -> Self {
+        Self::strided(data, [rows, cols], [cols, 1])
+    }
+
+    /// Element `(i, j)` stands at `i * strides[0] + j * strides[1]`.
+    ///
+    /// # Panics
+    /// If the last element lies beyond `data`.
+    pub fn strided(data: &'a [f32], [rows, cols]: [usize; 2], [row_stride, col_stride]: [usize; 2]) -> Self {
+        assert!(
+            span([rows, cols], [row_stride, col_stride]) <= data.len(),
+            "a {rows} × {cols} matrix with strides {row_stride}, {col_stride} does not fit in {} elements",
+            data.len()
+        );
+        Self { data, rows, cols, row_stride, col_stride }
+    }
+
+    /// The transpose, without moving anything.
+    pub fn t(self) -> Self {
+        Self { rows: self.cols, cols: self.rows, row_stride: self.col_stride, col_stride: self.row_stride, ..self }
+    }
+
+    /// Rows and columns.
+    pub fn dims(self) -> [usize; 2] {
+        [self.rows, self.cols]
+    }
+
+    /// Element `(i, j)`.
+    ///
+    /// # Panics
+    /// If it is outside.
+    pub fn at(self, i: usize, j: usize) -> f32 {
+        assert!(i < self.rows && j < self.cols);
+        self.data[i * self.row_stride + j * self.col_stride]
+    }
+
+    /// Row `i`, whose columns must be adjacent.
+    pub(crate) fn row(self, i: usize) -> &'a [f32] {
+        debug_assert!(self.col_stride == 1 && i < self.rows);
+        &self.data[i * self.row_stride..][..self.cols]
+    }
+
+    /// The `rows × cols` block whose first element is `(i, j)`.
+    pub(crate) fn block(self, [i, j]: [usize; 2], [rows, cols]: [usize; 2]) -> Self {
+        debug_assert!(i + rows <= self.rows && j + cols <= self.cols);
+        let start = (i * self.row_stride + j * self.col_stride).min(self.data.len());
+        Self { data: &self.data[start..], rows, cols, ..self }
+    }
+}
+
+/// A matrix somewhere in a slice, writable, its columns adjacent.
+///
+/// It borrows its elements only, so matrices side by side in one buffer can be written by different threads.
+#[derive(Debug)]
+pub struct MatMut<'a> {
+    data: *mut f32,
+    pub(crate) rows: usize,
+    pub(crate) cols: usize,
+    pub(crate) row_stride: usize,
+    lifetime: PhantomData<&'a mut [f32]>,
+}
+
+// SAFETY: a unique borrow of its elements, as `&mut [f32]` is.
+unsafe impl Send for MatMut<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for MatMut<'_> {}
+
+impl<'a> MatMut<'a> {
+    /// A contiguous row-major matrix.
+    ///
+    /// # Panics
+    /// If `data` is shorter than `rows * cols`.
+    pub fn new(data: &'a mut [f32], rows: usize, cols: usize) -> Self {
+        Self::strided(data, [rows, cols], cols)
+    }
+
+    /// Row `i` begins at `i * row_stride`.
+    ///
+    /// # Panics
+    /// If rows overlap or the last element lies beyond `data`.
+    pub fn strided(data: &'a mut [f32], [rows, cols]: [usize; 2], row_stride: usize) -> Self {
+        assert!(rows <= 1 || row_stride >= cols, "rows of {cols} columns overlap at a stride of {row_stride}");
+        assert!(
+            span([rows, cols], [row_stride, 1]) <= data.len(),
+            "a {rows} × {cols} matrix with stride {row_stride} does not fit in {} elements",
+            data.len()
+        );
+        // SAFETY: all elements lie in `data`, which is borrowed uniquely.
+        unsafe { Self::from_raw(data.as_mut_ptr(), [rows, cols], row_stride) }
+    }
+
+    /// # Safety
+    /// The elements must be writable and nobody else's for the lifetime.
+    pub(crate) unsafe fn from_raw(data: *mut f32, [rows, cols]: [usize; 2], row_stride: usize) -> Self {
+        Self { data, rows, cols, row_stride, lifetime: PhantomData }
+    }
+
+    pub(crate) fn as_mut_ptr(&mut self) -> *mut f32 {
+        self.data
+    }
+
+    /// Row `i`.
+    ///
+    /// # Panics
+    /// If it is outside.
+    pub fn row(&mut self, i: usize) -> &mut [f32] {
+        assert!(i < self.rows, "row {i} of {}", self.rows);
+        // SAFETY: the row's elements are borrowed by `self`.
+        unsafe { std::slice::from_raw_parts_mut(self.data.add(i * self.row_stride), self.cols) }
+    }
+
+    /// The `rows × cols` block whose first element is `(i, j)`.
+    ///
+    /// # Panics
+    /// If it is not inside.
+    pub fn block(&mut self, at: [usize; 2], dims: [usize; 2]) -> MatMut<'_> {
+        // SAFETY: `self` is borrowed for as long as the block.
+        unsafe { self.shared_block(at, dims) }
+    }
+
+    /// [`block`](Self::block) for one of several threads.
+    ///
+    /// # Safety
+    /// No two blocks in use may share an element.
+    pub(crate) unsafe fn shared_block(&self, [i, j]: [usize; 2], [rows, cols]: [usize; 2]) -> MatMut<'_> {
+        assert!(i + rows <= self.rows && j + cols <= self.cols, "a block outside of its matrix");
+        if rows * cols == 0 {
+            return MatMut::new(&mut [], rows, cols);
+        }
+        // SAFETY: inside the matrix; its elements are this block's alone, by the caller's promise.
+        unsafe { MatMut::from_raw(self.data.add(i * self.row_stride + j), [rows, cols], self.row_stride) }
+    }
+
+    pub(crate) fn fill(&mut self, x: f32) {
+        (0..self.rows).for_each(|i| self.row(i).fill(x));
+    }
+}
+
+/// How many elements of memory a matrix reaches over.
+fn span(dims: [usize; 2], strides: [usize; 2]) -> usize {
+    if dims.contains(&0) { 0 } else { (dims[0] - 1) * strides[0] + (dims[1] - 1) * strides[1] + 1 }
+}

@@ -1,0 +1,143 @@
+//! One vector of `f32` per instruction set, behind one trait; kernels are written once against [`Simd`].
+
+#![allow(unsafe_code)] // Vector instructions and raw loads.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod level;
+mod portable;
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) use avx2::Avx2;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use avx512::Avx512;
+pub use level::Level;
+pub(crate) use level::{Kind, dispatch};
+pub(crate) use portable::Portable;
+
+/// The operations of one instruction set on vectors of [`LANES`](Simd::LANES) `f32`.
+///
+/// A value of an implementing type is proof that the CPU has the instructions, so the arithmetic is safe to call. All
+/// functions must be inlined into one that enables the instructions, which [`dispatch!`] writes; so generic kernels are
+/// `#[inline(always)]` and keep vectors out of closures.
+pub(crate) trait Simd: Copy {
+    /// A vector.
+    type F32: Copy;
+    /// One truth value a lane.
+    type Mask: Copy;
+    /// `f32` in a vector.
+    const LANES: usize;
+    /// Rows of the largest register tile of a matrix product: with two vectors a row, what the register file holds.
+    const TILE_ROWS: usize;
+    /// Columns of a register tile.
+    const TILE_COLS: usize = 2 * Self::LANES;
+
+    fn splat(self, x: f32) -> Self::F32;
+    fn add(self, a: Self::F32, b: Self::F32) -> Self::F32;
+    fn sub(self, a: Self::F32, b: Self::F32) -> Self::F32;
+    fn mul(self, a: Self::F32, b: Self::F32) -> Self::F32;
+    fn div(self, a: Self::F32, b: Self::F32) -> Self::F32;
+    /// `a * b + c`, rounded once where the CPU can.
+    fn mul_add(self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32;
+    /// The larger; `b` where either is NaN.
+    fn max(self, a: Self::F32, b: Self::F32) -> Self::F32;
+    /// The smaller; `b` where either is NaN.
+    fn min(self, a: Self::F32, b: Self::F32) -> Self::F32;
+    fn sqrt(self, a: Self::F32) -> Self::F32;
+    fn abs(self, a: Self::F32) -> Self::F32;
+    /// The nearest integer, ties to even, for `|a| < 2²²`.
+    fn round(self, a: Self::F32) -> Self::F32;
+    /// `2ⁿ` for whole `n` in -126 to 127.
+    fn exp2_int(self, n: Self::F32) -> Self::F32;
+    fn lt(self, a: Self::F32, b: Self::F32) -> Self::Mask;
+    /// Bit `i` set where the mask holds in lane `i`.
+    fn bits(self, mask: Self::Mask) -> u32;
+    /// `a` where the mask holds, else `b`.
+    fn select(self, mask: Self::Mask, a: Self::F32, b: Self::F32) -> Self::F32;
+    /// Lane `i` where bit `i` is set, else zero.
+    fn keep(self, bits: u32, a: Self::F32) -> Self::F32;
+    /// A dropout mask of 64 elements: bit set where 16 bits of [`mix`](crate::dropout::mix) reach `threshold`, two
+    /// elements to each of the 32 counters from `counter` on.
+    fn keep_word(self, counter: u32, key_0: u32, key_1: u32, threshold: u16) -> u64;
+    /// The sum of the lanes, pairwise.
+    fn sum(self, a: Self::F32) -> f32;
+    /// The largest lane.
+    fn max_lane(self, a: Self::F32) -> f32;
+
+    /// # Safety
+    /// `LANES` floats must be readable at `p`.
+    unsafe fn load_ptr(self, p: *const f32) -> Self::F32;
+    /// The first `n` lanes from memory, the others zero.
+    ///
+    /// # Safety
+    /// `n <= LANES` floats must be readable at `p`.
+    unsafe fn load_ptr_part(self, p: *const f32, n: usize) -> Self::F32;
+    /// # Safety
+    /// `LANES` floats must be writable at `p`.
+    unsafe fn store_ptr(self, p: *mut f32, a: Self::F32);
+    /// Stores the first `n` lanes.
+    ///
+    /// # Safety
+    /// `n <= LANES` floats must be writable at `p`.
+    unsafe fn store_ptr_part(self, p: *mut f32, a: Self::F32, n: usize);
+
+    /// Transposes a square block: `dst[c · dst_stride + r] = src[r · src_stride + c]` for `r, c < LANES`.
+    ///
+    /// # Safety
+    /// Both blocks must lie in memory that may be read, or written, respectively.
+    unsafe fn transpose(self, src: *const f32, src_stride: usize, dst: *mut f32, dst_stride: usize);
+
+    #[inline(always)]
+    fn zero(self) -> Self::F32 {
+        self.splat(0.0)
+    }
+
+    /// The vector at `x[i..]`; lanes past the end are zero.
+    #[inline(always)]
+    fn load(self, x: &[f32], i: usize) -> Self::F32 {
+        // SAFETY: both branches read inside `x`.
+        unsafe {
+            if i + Self::LANES <= x.len() {
+                self.load_ptr(x.as_ptr().add(i))
+            } else {
+                let n = x.len().saturating_sub(i);
+                self.load_ptr_part(x.as_ptr().add(x.len() - n), n)
+            }
+        }
+    }
+
+    /// The vector at `x[i..]`; lanes past the end hold `fill`.
+    #[inline(always)]
+    fn load_or(self, x: &[f32], i: usize, fill: Self::F32) -> Self::F32 {
+        if i + Self::LANES <= x.len() {
+            self.load(x, i)
+        } else {
+            let n = x.len().saturating_sub(i);
+            let v = self.load(x, i);
+            self.select(self.first(n), v, fill)
+        }
+    }
+
+    /// Stores to `x[i..]`; lanes past the end are dropped.
+    #[inline(always)]
+    fn store(self, x: &mut [f32], i: usize, v: Self::F32) {
+        // SAFETY: both branches write inside `x`.
+        unsafe {
+            if i + Self::LANES <= x.len() {
+                self.store_ptr(x.as_mut_ptr().add(i), v);
+            } else {
+                let n = x.len().saturating_sub(i);
+                self.store_ptr_part(x.as_mut_ptr().add(x.len() - n), v, n);
+            }
+        }
+    }
+
+    /// A mask of the first `n` lanes.
+    #[inline(always)]
+    fn first(self, n: usize) -> Self::Mask {
+        const RAMP: [f32; 16] = [0., 1., 2., 3., 4., 5., 6., 7., 8., 9., 10., 11., 12., 13., 14., 15.];
+        self.lt(self.load(&RAMP, 0), self.splat(n as f32))
+    }
+}

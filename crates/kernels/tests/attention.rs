@@ -1,0 +1,260 @@
+//! Attention against the oracle, its gradients against finite differences.
+
+use attentive_kernels::{Attention, AttentionGradients, AttentionShape, Dropout, HeadStrides, Heads, HeadsMut, Level};
+use attentive_testkit::{self as oracle, Fixture, assert_close, gradient, widen};
+
+#[derive(Clone, Copy)]
+enum Layout {
+    HeadMajor,
+    SeqMajor,
+}
+
+struct Case {
+    shape: AttentionShape,
+    hidden: Option<Vec<bool>>,
+    causal: bool,
+    dropout: Dropout,
+    q: Vec<f32>,
+    k: Vec<f32>,
+    v: Vec<f32>,
+    d_out: Vec<f32>,
+}
+
+/// `[batch, heads, seq, d]` to `[batch, seq, heads, d]`.
+fn seq_major(x: &[f32], [batch, heads, seq, d]: [usize; 4]) -> Vec<f32> {
+    let mut y = Vec::with_capacity(x.len());
+    for b in 0..batch {
+        for i in 0..seq {
+            for h in 0..heads {
+                y.extend_from_slice(&x[((b * heads + h) * seq + i) * d..][..d]);
+            }
+        }
+    }
+    y
+}
+
+impl Case {
+    fn new([batch, heads, q_len, k_len, d_k, d_v]: [usize; 6], p_hidden: f64, causal: bool, rate: f64) -> Self {
+        let mut data = Fixture::new((q_len * 31 + k_len * 7 + d_k) as u64);
+        Self {
+            shape: AttentionShape { batch, heads, q_len, k_len, d_k, d_v },
+            hidden: (p_hidden > 0.0).then(|| data.flags(batch * k_len, p_hidden)),
+            causal,
+            dropout: Dropout::new(rate, 11),
+            q: data.normal(batch * heads * q_len * d_k),
+            k: data.normal(batch * heads * k_len * d_k),
+            v: data.normal(batch * heads * k_len * d_v),
+            d_out: data.normal(batch * heads * q_len * d_v),
+        }
+    }
+
+    fn keep(&self) -> Vec<bool> {
+        let AttentionShape { batch, heads, q_len, k_len, .. } = self.shape;
+        let rows = batch * heads * q_len;
+        (0..rows * k_len).map(|i| self.dropout.keeps(i / k_len, i % k_len, k_len)).collect()
+    }
+
+    fn oracle(&self, q: &[f64], k: &[f64], v: &[f64]) -> Vec<f64> {
+        let AttentionShape { batch, heads, q_len, k_len, d_k, d_v } = self.shape;
+        let keep = self.keep();
+        let attention = oracle::Attention {
+            shape: oracle::AttentionShape { batch, heads, q_len, k_len, d_k, d_v },
+            hidden: self.hidden.as_deref(),
+            causal: self.causal,
+            keep: Some((&keep, f64::from(self.dropout.scale()))),
+        };
+        attention.forward(q, k, v)
+    }
+
+    /// Output and gradients of q, k and v, as `[batch, heads, seq, d]`.
+    fn run(&self, layout: Layout) -> [Vec<f32>; 4] {
+        let AttentionShape { batch, heads, q_len, k_len, d_k, d_v } = self.shape;
+        let (to, from) = match layout {
+            Layout::HeadMajor => (
+                (|x: &[f32], _| x.to_vec()) as fn(&[f32], [usize; 4]) -> _,
+                (|x: &[f32], _| x.to_vec()) as fn(&[f32], [usize; 4]) -> _,
+            ),
+            Layout::SeqMajor => (
+                seq_major as fn(&[f32], [usize; 4]) -> _,
+                (|x: &[f32], [b, h, s, d]: [usize; 4]| seq_major(x, [b, s, h, d])) as fn(&[f32], [usize; 4]) -> _,
+            ),
+        };
+        let strides = |seq, d| match layout {
+            Layout::HeadMajor => HeadStrides::head_major(heads, seq, d),
+            Layout::SeqMajor => HeadStrides::seq_major(seq, 1, heads, d),
+        };
+        let dims = [
+            [batch, heads, q_len, d_k],
+            [batch, heads, k_len, d_k],
+            [batch, heads, k_len, d_v],
+            [batch, heads, q_len, d_v],
+        ];
+        let [qs, ks, vs, os] = dims.map(|[_, _, seq, d]| strides(seq, d));
+        let (q, k, v, d_out) =
+            (to(&self.q, dims[0]), to(&self.k, dims[1]), to(&self.v, dims[2]), to(&self.d_out, dims[3]));
+        let attention =
+            Attention { shape: self.shape, hidden: self.hidden.as_deref(), causal: self.causal, dropout: self.dropout };
+        let mut out = vec![f32::NAN; d_out.len()];
+        let mut lse = vec![f32::NAN; batch * heads * q_len];
+        let operands = (Heads::new(&q, qs), Heads::new(&k, ks), Heads::new(&v, vs));
+        attention.forward(operands.0, operands.1, operands.2, HeadsMut::new(&mut out, os), &mut lse);
+        let (mut dq, mut dk, mut dv) = (vec![f32::NAN; q.len()], vec![f32::NAN; k.len()], vec![f32::NAN; v.len()]);
+        attention.backward(
+            operands.0,
+            operands.1,
+            operands.2,
+            Heads::new(&out, os),
+            &lse,
+            Heads::new(&d_out, os),
+            AttentionGradients {
+                q: HeadsMut::new(&mut dq, qs),
+                k: HeadsMut::new(&mut dk, ks),
+                v: HeadsMut::new(&mut dv, vs),
+            },
+        );
+        [from(&out, dims[3]), from(&dq, dims[0]), from(&dk, dims[1]), from(&dv, dims[2])]
+    }
+
+    fn check_forward(&self) {
+        let expected = self.oracle(&widen(&self.q), &widen(&self.k), &widen(&self.v));
+        for level in Level::available() {
+            for layout in [Layout::HeadMajor, Layout::SeqMajor] {
+                level.during(|| assert_close(&self.run(layout)[0], &expected, 2e-5, 5e-6));
+            }
+        }
+    }
+
+    fn check_gradients(&self) {
+        let (q, k, v, d_out) = (widen(&self.q), widen(&self.k), widen(&self.v), widen(&self.d_out));
+        let loss = |out: Vec<f64>| out.iter().zip(&d_out).map(|(o, g)| o * g).sum::<f64>();
+        let expected = [
+            gradient(|q| loss(self.oracle(q, &k, &v)), &q),
+            gradient(|k| loss(self.oracle(&q, k, &v)), &k),
+            gradient(|v| loss(self.oracle(&q, &k, v)), &v),
+        ];
+        for level in Level::available() {
+            for layout in [Layout::HeadMajor, Layout::SeqMajor] {
+                let [_, dq, dk, dv] = level.during(|| self.run(layout));
+                assert_close(&dq, &expected[0], 1e-4, 1e-5);
+                assert_close(&dk, &expected[1], 1e-4, 1e-5);
+                assert_close(&dv, &expected[2], 1e-4, 1e-5);
+            }
+        }
+    }
+}
+
+#[test]
+fn short_sequences_forward() {
+    Case::new([2, 3, 5, 7, 11, 13], 0.0, false, 0.0).check_forward();
+    Case::new([2, 3, 19, 19, 17, 17], 0.3, true, 0.2).check_forward();
+    Case::new([1, 2, 1, 37, 64, 64], 0.1, true, 0.0).check_forward();
+    Case::new([3, 1, 11, 5, 3, 2], 0.6, true, 0.1).check_forward();
+}
+
+#[test]
+fn a_few_queries_against_a_cache() {
+    Case::new([2, 3, 1, 37, 64, 64], 0.0, true, 0.0).check_forward();
+    Case::new([3, 2, 4, 131, 17, 67], 0.3, true, 0.1).check_forward();
+    Case::new([1, 2, 3, 2, 5, 3], 0.0, true, 0.0).check_forward();
+    Case::new([2, 1, 2, 5, 3, 2], 0.9, false, 0.0).check_forward();
+}
+
+#[test]
+fn long_sequences_forward() {
+    Case::new([1, 2, 67, 521, 13, 29], 0.2, false, 0.1).check_forward();
+    Case::new([1, 1, 577, 577, 7, 5], 0.0, true, 0.1).check_forward();
+    Case::new([1, 1, 131, 307, 263, 31], 0.1, true, 0.0).check_forward();
+}
+
+#[test]
+fn gradients_are_those_of_finite_differences() {
+    Case::new([1, 2, 3, 5, 2, 3], 0.0, false, 0.0).check_gradients();
+    Case::new([2, 2, 5, 5, 3, 2], 0.3, true, 0.3).check_gradients();
+    Case::new([1, 1, 7, 3, 2, 2], 0.0, true, 0.0).check_gradients();
+    Case::new([1, 1, 67, 71, 1, 1], 0.1, true, 0.2).check_gradients();
+}
+
+/// `dv` is linear in the weights, and `dq`, `dk` follow the chain rule: the oracle written out for a long sequence.
+#[test]
+fn gradients_over_several_blocks() {
+    let case = Case::new([1, 2, 149, 523, 5, 3], 0.2, true, 0.1);
+    let AttentionShape { heads, q_len, k_len, d_k, d_v, .. } = case.shape;
+    let (q, k, v, g) = (widen(&case.q), widen(&case.k), widen(&case.v), widen(&case.d_out));
+    let (keep, kept) = (case.keep(), f64::from(case.dropout.scale()));
+    let hidden = case.hidden.as_deref().unwrap();
+    let [mut dq, mut dk, mut dv] = [vec![0.0; q.len()], vec![0.0; k.len()], vec![0.0; v.len()]];
+    let dot = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(x, y)| x * y).sum::<f64>();
+    let scale = 1.0 / (d_k as f64).sqrt();
+    for head in 0..heads {
+        for row in head * q_len..(head + 1) * q_len {
+            let (q_row, g_row) = (&q[row * d_k..][..d_k], &g[row * d_v..][..d_v]);
+            let key = |j: usize| &k[(head * k_len + j) * d_k..][..d_k];
+            let seen = |j: usize| !hidden[j] && j + q_len <= row - head * q_len + k_len;
+            let scores: Vec<f64> =
+                (0..k_len).map(|j| if seen(j) { scale * dot(q_row, key(j)) } else { f64::NEG_INFINITY }).collect();
+            let p = oracle::softmax(&scores, k_len);
+            let mask = |j: usize| if keep[row * k_len + j] { kept } else { 0.0 };
+            let d_p: Vec<f64> =
+                (0..k_len).map(|j| mask(j) * dot(g_row, &v[(head * k_len + j) * d_v..][..d_v])).collect();
+            let mean = dot(&p, &d_p);
+            for j in 0..k_len {
+                let d_score = p[j] * (d_p[j] - mean) * scale;
+                for c in 0..d_k {
+                    dq[row * d_k + c] += d_score * key(j)[c];
+                    dk[(head * k_len + j) * d_k + c] += d_score * q_row[c];
+                }
+                for c in 0..d_v {
+                    dv[(head * k_len + j) * d_v + c] += p[j] * mask(j) * g_row[c];
+                }
+            }
+        }
+    }
+    for level in Level::available() {
+        let [_, ours_q, ours_k, ours_v] = level.during(|| case.run(Layout::SeqMajor));
+        assert_close(&ours_q, &dq, 1e-4, 1e-5);
+        assert_close(&ours_k, &dk, 1e-4, 1e-5);
+        assert_close(&ours_v, &dv, 1e-4, 1e-5);
+    }
+}
+
+#[test]
+fn a_fully_hidden_sequence_gives_zeros_and_passes_no_gradient() {
+    let mut case = Case::new([2, 2, 3, 5, 2, 2], 0.0, false, 0.0);
+    case.hidden = Some((0..10).map(|i| i < 5).collect());
+    let [out, dq, dk, dv] = case.run(Layout::HeadMajor);
+    for x in [&out, &dq, &dk, &dv] {
+        assert!(x[..x.len() / 2].iter().all(|&x| x == 0.0) && x[x.len() / 2..].iter().any(|&x| x != 0.0));
+    }
+    case.check_forward();
+}
+
+#[test]
+fn fused_projections_need_no_copies() {
+    let (batch, seq, heads, d) = (2, 7, 3, 5);
+    let mut data = Fixture::new(3);
+    let qkv = data.normal(batch * seq * 3 * heads * d);
+    let d_out = data.normal(batch * seq * heads * d);
+    let part = |i: usize| -> Vec<f32> { qkv.chunks_exact(heads * d).skip(i).step_by(3).flatten().copied().collect() };
+    let shape = AttentionShape { batch, heads, q_len: seq, k_len: seq, d_k: d, d_v: d };
+    let attention = Attention { shape, hidden: None, causal: true, dropout: Dropout::new(0.1, 5) };
+    let strides = HeadStrides::seq_major(seq, 1, heads, d);
+    let run = |[q, k, v]: [Heads<'_>; 3], gradients: AttentionGradients<'_>| {
+        let (mut out, mut lse) = (vec![0.0; d_out.len()], vec![0.0; batch * heads * seq]);
+        attention.forward(q, k, v, HeadsMut::new(&mut out, strides), &mut lse);
+        attention.backward(q, k, v, Heads::new(&out, strides), &lse, Heads::new(&d_out, strides), gradients);
+        out
+    };
+    let mut fused = vec![f32::NAN; qkv.len()];
+    let [q, k, v] = HeadsMut::split(&mut fused, [seq, heads, d]);
+    let out = run(Heads::split(&qkv, [seq, heads, d]), AttentionGradients { q, k, v });
+
+    let parts = [part(0), part(1), part(2)];
+    let [mut dq, mut dk, mut dv] = [0, 1, 2].map(|_| vec![f32::NAN; d_out.len()]);
+    let [q, k, v] = [&mut dq, &mut dk, &mut dv].map(|x| HeadsMut::new(x, strides));
+    let separate = run([0, 1, 2].map(|i| Heads::new(&parts[i], strides)), AttentionGradients { q, k, v });
+    assert_eq!(out, separate);
+    for (i, gradient) in [dq, dk, dv].iter().enumerate() {
+        let ours: Vec<f32> = fused.chunks_exact(heads * d).skip(i).step_by(3).flatten().copied().collect();
+        assert_eq!(&ours, gradient);
+    }
+}

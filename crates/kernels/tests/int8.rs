@@ -1,0 +1,105 @@
+//! 8-bit products against the same sums in `f64`, and against the products they stand for.
+
+use attentive_kernels::{Epilogue, Int8Matrix, Level, MatMut, MatRef, QuantisedColumns, TopK};
+use attentive_testkit::{Fixture, assert_close, matmul, widen};
+
+/// What the formula says, with the integer sums exact.
+fn expected(a: &[f32], columns: &QuantisedColumns, [m, k, n]: [usize; 3]) -> Vec<f64> {
+    let mut y = Vec::new();
+    for i in 0..m {
+        let row = &a[i * k..][..k];
+        let max = row.iter().fold(0.0, |max: f32, x| max.max(x.abs()));
+        for j in 0..n {
+            let column = &columns.values()[j * k..][..k];
+            let sum: i64 = row
+                .iter()
+                .zip(column)
+                .map(|(&x, &w)| if max > 0.0 { (x * (127.0 / max)).round_ties_even() as i64 * i64::from(w) } else { 0 })
+                .sum();
+            y.push(sum as f64 * f64::from(max / 127.0) * f64::from(columns.scales()[j]));
+        }
+    }
+    y
+}
+
+#[test]
+fn every_path_gives_the_formula_and_the_same_bits() {
+    for [m, k, n] in [[1, 1, 1], [2, 3, 5], [5, 67, 131], [3, 256, 64], [7, 1031, 17], [259, 5, 263], [4, 64, 49]] {
+        let mut data = Fixture::new((m + k + n) as u64);
+        let (mut a, b) = (data.normal(m * k), data.normal(k * n));
+        a[..k].fill(0.0);
+        let columns = QuantisedColumns::new(MatRef::new(&b, k, n));
+        let matrix = Int8Matrix::new(&columns);
+        let expected = expected(&a, &columns, [m, k, n]);
+        let mut runs = Vec::new();
+        for level in Level::available() {
+            let mut y = vec![f32::NAN; m * n];
+            level.during(|| {
+                let to = MatMut::new(&mut y, m, n);
+                matrix.multiply(MatRef::new(&a, m, k), to, &Epilogue::default());
+            });
+            assert_close(&y, &expected, 1e-6, 1e-9);
+            runs.push(y);
+        }
+        assert!(runs.iter().all(|y| *y == runs[0]));
+        let mut transposed = vec![0.0; m * n];
+        let a_t: Vec<f32> = (0..m * k).map(|i| a[i % m * k + i / m]).collect();
+        matrix.multiply(MatRef::new(&a_t, k, m).t(), MatMut::new(&mut transposed, m, n), &Epilogue::default());
+        assert_eq!(transposed, runs[0]);
+    }
+}
+
+#[test]
+fn extreme_values_do_not_overflow() {
+    let k = 4096;
+    let columns = QuantisedColumns::new(MatRef::new(&vec![-1.0; k], k, 1));
+    for level in Level::available() {
+        level.during(|| {
+            let mut y = [0.0];
+            let a = vec![-1.0; k];
+            Int8Matrix::new(&columns).multiply(MatRef::new(&a, 1, k), MatMut::new(&mut y, 1, 1), &Epilogue::default());
+            assert_close(&y, &[k as f64], 1e-6, 0.0);
+        });
+    }
+}
+
+#[test]
+fn rounding_costs_about_one_percent() {
+    let [m, k, n] = [17, 512, 257];
+    let mut data = Fixture::new(2);
+    let (a, b) = (data.normal(m * k), data.normal(k * n));
+    let exact = matmul(&widen(&a), &widen(&b), [m, k, n]);
+    let mut y = vec![0.0; m * n];
+    let matrix = Int8Matrix::new(&QuantisedColumns::new(MatRef::new(&b, k, n)));
+    matrix.multiply(MatRef::new(&a, m, k), MatMut::new(&mut y, m, n), &Epilogue::default());
+    let norm = |x: &mut dyn Iterator<Item = f64>| x.map(|x| x * x).sum::<f64>().sqrt();
+    let error = norm(&mut y.iter().zip(&exact).map(|(&y, e)| f64::from(y) - e));
+    assert!(error / norm(&mut exact.iter().copied()) < 0.015);
+}
+
+#[test]
+fn the_best_of_a_vocabulary() {
+    let [m, d, vocab_size] = [3, 67, 2053];
+    let mut data = Fixture::new(9);
+    let (hidden, weight, bias) = (data.normal(m * d), data.normal(vocab_size * d), data.normal(vocab_size));
+    let matrix = Int8Matrix::new(&QuantisedColumns::new(MatRef::new(&weight, vocab_size, d).t()));
+    let mut logits = vec![0.0; m * vocab_size];
+    let epilogue = Epilogue { bias: Some(&bias), ..Epilogue::default() };
+    matrix.multiply(MatRef::new(&hidden, m, d), MatMut::new(&mut logits, m, vocab_size), &epilogue);
+    let (mut ids, mut values, mut lse) = (vec![0; m], vec![0.0; m], vec![0.0; m]);
+    let best = TopK { k: 1, ids: &mut ids, values: &mut values, log_sum_exp: &mut lse };
+    matrix.top_k(MatRef::new(&hidden, m, d), Some(&bias), best);
+    for (i, logits) in logits.chunks_exact(vocab_size).enumerate() {
+        assert_eq!(values[i], logits[ids[i] as usize]);
+        assert!(logits.iter().all(|&logit| logit <= values[i]));
+    }
+}
+
+#[test]
+fn parts_that_do_not_fit_are_refused() {
+    assert!(QuantisedColumns::from_parts(vec![1; 6], vec![1.0; 4]).is_none());
+    assert!(QuantisedColumns::from_parts(vec![-128; 4], vec![1.0; 2]).is_none());
+    let columns = QuantisedColumns::new(MatRef::new(&[1.0, 2.0, 3.0, 4.0], 2, 2));
+    let again = QuantisedColumns::from_parts(columns.values().to_vec(), columns.scales().to_vec());
+    assert_eq!(again, Some(columns));
+}

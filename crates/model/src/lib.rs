@@ -1,0 +1,23 @@
+//! Models of the Transformer family: configuration, assembly, objectives.
+//!
+//! ```
+//! use attentive_backend::BackendKind;
+//! use attentive_model::TransformerConfig;
+//!
+//! let device = BackendKind::Flex.device()?;
+//! let config = TransformerConfig { n_encoder_layers: 1, n_decoder_layers: 1, ..TransformerConfig::base(100) };
+//! let model = config.init(&device, 1)?;
+//! assert_eq!(burn::module::Module::num_params(&model), config.n_params());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![recursion_limit = "256"]
+
+mod error;
+pub mod table3;
+mod transformer;
+
+pub use error::ConfigError;
+pub use transformer::{
+    Decoder, DecoderLayer, DecoderState, Encoder, EncoderLayer, Memory, Transformer, TransformerConfig,
+    TranslationObjective,
+};

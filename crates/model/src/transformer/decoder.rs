@@ -1,0 +1,105 @@
+//! The decoder stack.
+
+use attentive_attention::{AddNorm, Dropout, FeedForward, KeyValues, KvCache, LayerNorm, Mask, MultiHeadAttention};
+use burn::{module::Module, tensor::Tensor};
+
+/// Causal self-attention, attention to the encoded source, then feed-forward (§3.1).
+#[derive(Module, Debug)]
+pub struct DecoderLayer {
+    /// Attention of the target to itself, the future hidden.
+    pub self_attention: MultiHeadAttention,
+    /// What stands around it.
+    pub self_attention_add_norm: AddNorm,
+    /// Attention of the target to the source.
+    pub cross_attention: MultiHeadAttention,
+    /// What stands around it.
+    pub cross_attention_add_norm: AddNorm,
+    /// The feed-forward network.
+    pub feed_forward: FeedForward,
+    /// What stands around it.
+    pub feed_forward_add_norm: AddNorm,
+}
+
+impl DecoderLayer {
+    /// All positions at once: `[rows, tgt, d_model]` to the same shape.
+    pub fn forward(
+        &self,
+        x: Tensor<3>,
+        memory: Tensor<3>,
+        memory_mask: &Mask,
+        pass: Option<&Dropout>,
+    ) -> Tensor<3> {
+        let causal = Mask::causal();
+        self.sub_layers(
+            x,
+            pass,
+            |x| self.self_attention.forward(x.clone(), x, &causal, pass),
+            |x| self.cross_attention.forward(x, memory, memory_mask, pass),
+        )
+    }
+
+    /// New positions only, after those in `cache`: `[rows, new, d_model]` to the same shape.
+    ///
+    /// `attend_memory` is the attention to the source, whose keys and values were projected once.
+    pub fn forward_cached(
+        &self,
+        x: Tensor<3>,
+        cache: &mut KvCache,
+        attend_memory: impl FnOnce(&MultiHeadAttention, Tensor<3>) -> Tensor<3>,
+    ) -> Tensor<3> {
+        self.sub_layers(
+            x,
+            None,
+            |x| self.self_attention.forward_cached(x, cache),
+            |x| attend_memory(&self.cross_attention, x),
+        )
+    }
+
+    fn sub_layers(
+        &self,
+        x: Tensor<3>,
+        pass: Option<&Dropout>,
+        self_attention: impl FnOnce(Tensor<3>) -> Tensor<3>,
+        cross_attention: impl FnOnce(Tensor<3>) -> Tensor<3>,
+    ) -> Tensor<3> {
+        let x = self.self_attention_add_norm.forward(x, pass, self_attention);
+        let x = self.cross_attention_add_norm.forward(x, pass, cross_attention);
+        self.feed_forward_add_norm.forward(x, pass, |x| self.feed_forward.forward(x, pass))
+    }
+}
+
+/// A stack of [`DecoderLayer`]s.
+#[derive(Module, Debug)]
+pub struct Decoder {
+    /// The layers, from the input up.
+    pub layers: Vec<DecoderLayer>,
+    /// Norm above the last layer; pre-norm only.
+    pub norm: Option<LayerNorm>,
+}
+
+impl Decoder {
+    /// `[rows, tgt, d_model]` to the same shape.
+    pub fn forward(
+        &self,
+        x: Tensor<3>,
+        memory: Tensor<3>,
+        memory_mask: &Mask,
+        pass: Option<&Dropout>,
+    ) -> Tensor<3> {
+        let layers = self.layers.iter();
+        self.finish(layers.fold(x, |x, layer| layer.forward(x, memory.clone(), memory_mask, pass)))
+    }
+
+    /// The norm above the last layer, where there is one.
+    pub fn finish(&self, x: Tensor<3>) -> Tensor<3> {
+        match &self.norm {
+            Some(norm) => norm.forward(x),
+            None => x,
+        }
+    }
+
+    /// Keys and values of the encoded source (`[rows, src, d_model]`) for each layer.
+    pub fn project_memory(&self, memory: &Tensor<3>) -> Vec<KeyValues> {
+        self.layers.iter().map(|layer| layer.cross_attention.keys_values(memory.clone())).collect()
+    }
+}

@@ -1,0 +1,151 @@
+//! Decoding one step at a time.
+
+use attentive_attention::{KeyValues, KvCache, Mask, MultiHeadAttention, Positions};
+use attentive_core::{EncoderDecoder, NextToken, TokenMatrix};
+use burn::tensor::{Bool, Device, Int, Tensor, TensorData, activation::log_softmax};
+
+use super::{Transformer, objective::token_tensor};
+
+/// The encoded source as the decoder's layers see it; projected once.
+#[derive(Debug, Clone)]
+pub struct Memory {
+    /// Keys and values for each decoder layer, `[sentences, heads, src, d]`.
+    layers: Vec<KeyValues>,
+    /// Source padding, `[sentences, src]`.
+    hidden_keys: Option<Tensor<2, Bool>>,
+}
+
+/// What decoding remembers of each row.
+///
+/// Rows that translate the same sentence, the beams, share its memory.
+#[derive(Debug, Clone)]
+pub struct DecoderState {
+    memory: Memory,
+    /// The sentence of `memory` that each row translates.
+    sentence_of_row: Vec<usize>,
+    /// Keys and values of the target so far, for each decoder layer.
+    caches: Vec<KvCache>,
+}
+
+impl EncoderDecoder for Transformer {
+    fn start(&self, source: &TokenMatrix) -> DecoderState {
+        let device = self.device();
+        let mask = Mask::padding(source.lengths(), source.n_cols(), &device);
+        let memory = self.encode(token_tensor(source, &device), &mask, None);
+        DecoderState {
+            memory: Memory { layers: self.decoder.project_memory(&memory), hidden_keys: mask.hidden_keys },
+            sentence_of_row: (0..source.n_rows()).collect(),
+            caches: vec![KvCache::new(); self.decoder.layers.len()],
+        }
+    }
+
+    fn max_len(&self) -> Option<usize> {
+        let learned = |positions: &Positions| positions.weight.as_ref().map(|weight| weight.dims()[0]);
+        learned(&self.source_positions).min(learned(&self.target_positions))
+    }
+
+    fn device(&self) -> Device {
+        self.source_embedding.weight.device()
+    }
+}
+
+impl NextToken for Transformer {
+    type State = DecoderState;
+
+    fn vocab_size(&self) -> usize {
+        self.projection().weight.dims()[0]
+    }
+
+    fn advance(&self, tokens: Tensor<2, Int>, state: &mut DecoderState) -> Tensor<2> {
+        let [rows, new] = tokens.dims();
+        assert_eq!(rows, state.sentence_of_row.len(), "advance: the state has another number of rows");
+        let n_past = state.caches[0].n_past();
+        let mut x = self.target_embedding().forward(tokens, &self.target_positions, n_past, 0.0, None);
+        let rows_of_memory = RowsOfMemory::new(&state.sentence_of_row, &state.memory);
+        for (idx, layer) in self.decoder.layers.iter().enumerate() {
+            x = layer.forward_cached(x, &mut state.caches[idx], |attention, x| {
+                rows_of_memory.attend(attention, x, &state.memory, idx)
+            });
+        }
+        let last = self.decoder.finish(x).narrow(1, new - 1, 1).squeeze_dim(1); // [rows, d_model]
+        log_softmax(self.logits(last), 1)
+    }
+
+    fn reorder(&self, state: &mut DecoderState, parents: &[usize]) {
+        let device = self.device();
+        if !parents.iter().copied().eq(0..state.sentence_of_row.len()) {
+            let rows = row_tensor(parents, &device);
+            state.caches.iter_mut().for_each(|cache| cache.reorder(&rows));
+        }
+        state.sentence_of_row = parents.iter().map(|&parent| state.sentence_of_row[parent]).collect();
+        state.memory.drop_unused(&mut state.sentence_of_row, &device);
+    }
+}
+
+impl Memory {
+    /// Drops sentences that no row translates any more, and renumbers the others.
+    fn drop_unused(&mut self, sentence_of_row: &mut [usize], device: &Device) {
+        let n_sentences = self.layers[0].k.dims()[0];
+        let mut kept = sentence_of_row.to_vec();
+        kept.sort_unstable();
+        kept.dedup();
+        if kept.len() == n_sentences {
+            return;
+        }
+        for sentence in sentence_of_row {
+            *sentence = kept.binary_search(sentence).expect("every row's sentence is kept");
+        }
+        let rows = row_tensor(&kept, device);
+        for layer in &mut self.layers {
+            *layer = layer.clone().select(rows.clone());
+        }
+        self.hidden_keys = self.hidden_keys.take().map(|hidden| hidden.select(0, rows));
+    }
+}
+
+/// How rows find their sentence.
+enum RowsOfMemory {
+    /// Rows stand sentence by sentence, as many for each: they are queries of one sentence's attention.
+    Grouped { beam: usize },
+    /// Any other order: the memory is copied for each row.
+    Scattered { rows: Tensor<1, Int> },
+}
+
+impl RowsOfMemory {
+    fn new(sentence_of_row: &[usize], memory: &Memory) -> Self {
+        let k = &memory.layers[0].k;
+        let beam = sentence_of_row.len() / k.dims()[0];
+        let grouped = sentence_of_row.iter().enumerate().all(|(row, &sentence)| row / beam.max(1) == sentence);
+        if grouped {
+            Self::Grouped { beam }
+        } else {
+            Self::Scattered { rows: row_tensor(sentence_of_row, &k.device()) }
+        }
+    }
+
+    /// Attention of `x` (`[rows, new, d_model]`) to the memory of layer `idx`.
+    fn attend(&self, attention: &MultiHeadAttention, x: Tensor<3>, memory: &Memory, idx: usize) -> Tensor<3> {
+        let layer = memory.layers[idx].clone();
+        let hidden_keys = memory.hidden_keys.clone();
+        match self {
+            Self::Grouped { beam } => {
+                let [rows, new, d_model] = x.dims();
+                let x = x.reshape([rows / beam, beam * new, d_model]);
+                let mask = Mask { hidden_keys, ..Mask::none() };
+                attention.attend(x, layer, &mask, None).reshape([rows, new, d_model])
+            }
+            Self::Scattered { rows } => {
+                let hidden_keys = hidden_keys.map(|hidden| hidden.select(0, rows.clone()));
+                let mask = Mask { hidden_keys, ..Mask::none() };
+                attention.attend(x, layer.select(rows.clone()), &mask, None)
+            }
+        }
+    }
+}
+
+/// Row indices on a device.
+fn row_tensor(rows: &[usize], device: &Device) -> Tensor<1, Int> {
+    let rows: Vec<i64> = rows.iter().map(|&row| row as i64).collect();
+    let n = rows.len();
+    Tensor::from_data(TensorData::new(rows, [n]), device)
+}

@@ -1,0 +1,50 @@
+//! Translation as a training objective.
+
+use attentive_attention::{Dropout, Mask};
+use attentive_backend::ops;
+use attentive_core::{Batch, EncoderDecoder, Loss, Objective, TokenId, TokenMatrix, TranslationBatch};
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+use super::Transformer;
+
+/// Label-smoothed loss of each target token given the source and the tokens before it (§5.4).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TranslationObjective {
+    /// Mass ε that is spread over the vocabulary; 0.1 in the paper.
+    pub label_smoothing: f64,
+}
+
+impl Objective<Transformer> for TranslationObjective {
+    type Batch = TranslationBatch;
+
+    fn loss(&self, model: &Transformer, batch: &TranslationBatch, pass: Option<&Dropout>) -> Loss {
+        let device = model.device();
+        let mask = Mask::padding(batch.source.lengths(), batch.source.n_cols(), &device);
+        let memory = model.encode(token_tensor(&batch.source, &device), &mask, pass);
+
+        let target = token_tensor(&batch.target, &device);
+        let [rows, tgt] = [batch.target.n_rows(), batch.target.n_cols() - 1];
+        let hidden = model.decode(target.narrow(1, 0, tgt), memory, &mask, pass);
+        let [_, _, d_model] = hidden.dims();
+
+        let lengths = batch.target.lengths().iter();
+        let ignored: Vec<bool> = lengths.flat_map(|&length| (1..=tgt).map(move |idx| idx >= length)).collect();
+        let targets: Vec<TokenId> =
+            batch.target.ids().chunks_exact(tgt + 1).flat_map(|row| &row[1..]).copied().collect();
+        let loss = ops::projected_cross_entropy(
+            hidden.reshape([rows * tgt, d_model]),
+            model.projection().weight.val(),
+            None,
+            &targets,
+            &ignored,
+            self.label_smoothing,
+        );
+        Loss { sum: loss.divergence, nll_sum: loss.nll, n_targets: batch.n_targets() }
+    }
+}
+
+/// Token ids on a device: `[rows, cols]`.
+pub(super) fn token_tensor(tokens: &TokenMatrix, device: &Device) -> Tensor<2, Int> {
+    let ids: Vec<i64> = tokens.ids().iter().map(|&id| i64::from(id)).collect();
+    Tensor::from_data(TensorData::new(ids, [tokens.n_rows(), tokens.n_cols()]), device)
+}

@@ -1,0 +1,26 @@
+//! Parameter paths are an API: checkpoints are read by them.
+
+use attentive_attention::{NormPlacement, PositionsConfig};
+use attentive_backend::BackendKind;
+use attentive_model::TransformerConfig;
+
+#[test]
+fn parameter_paths_stay_what_they_are() {
+    let config = TransformerConfig {
+        target_vocab_size: 7,
+        d_model: 4,
+        d_ff: 6,
+        n_heads: 2,
+        n_encoder_layers: 1,
+        n_decoder_layers: 1,
+        norm: NormPlacement::Pre,
+        positions: PositionsConfig::Learned { max_len: 3 },
+        share_embeddings: false,
+        tie_projection: false,
+        ..TransformerConfig::base(5)
+    };
+    let model = config.init(&BackendKind::Flex.device().unwrap(), 0).unwrap();
+    let paths: Vec<String> =
+        attentive_weights::param_shapes(&model).iter().map(|p| format!("{} {:?}", p.name, p.shape)).collect();
+    insta::assert_snapshot!(paths.join("\n"));
+}

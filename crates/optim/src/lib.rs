@@ -1,0 +1,19 @@
+//! Optimizers and schedules of the Transformer.
+//!
+//! ```
+//! use attentive_optim::{Schedule, ScheduleConfig};
+//!
+//! let noam = ScheduleConfig::Noam { factor: 1.0, warmup_steps: 4000 }.build(512);
+//! let peak = noam.lr(4000.try_into()?);
+//! assert!((peak - 6.99e-4).abs() < 1e-6); // §5.3
+//! # Ok::<(), std::num::TryFromIntError>(())
+//! ```
+#![recursion_limit = "256"]
+
+mod adam;
+mod gradients;
+mod schedule;
+
+pub use adam::{Adam, AdamConfig, Moments, OptimizerError};
+pub use gradients::Gradients;
+pub use schedule::{Schedule, ScheduleConfig, Scheduled};

@@ -1,0 +1,35 @@
+//! Test oracles of attentive: the Transformer's operations as scalar loops in `f64`, and closeness checks.
+//!
+//! Every function here is the definition written out: one loop an axis, no blocking, no clever rearrangement, `f64`
+//! throughout. A fast kernel is right when it agrees with its oracle, and its gradient is right when it agrees with
+//! [`gradient`] of that oracle. Slices are row-major; shapes stand in each doc comment.
+//!
+//! ```
+//! use attentive_testkit::{assert_close, gradient, log_sum_exp};
+//!
+//! let x = [0.5, -1.0, 2.0];
+//! // The gradient of log-sum-exp is the soft-max.
+//! assert_close(&gradient(|x| log_sum_exp(x), &x), &attentive_testkit::softmax(&x, 3), 1e-8, 1e-9);
+//! ```
+
+mod activation;
+mod adam;
+mod attention;
+mod close;
+mod fixture;
+mod gradient;
+mod linear;
+mod loss;
+mod norm;
+mod softmax;
+
+pub use activation::{erf, gelu_erf, gelu_tanh, relu};
+pub use adam::{Adam, AdamMoments};
+pub use attention::{Attention, AttentionShape};
+pub use close::{assert_close, widen};
+pub use fixture::Fixture;
+pub use gradient::gradient;
+pub use linear::{linear, matmul, transpose};
+pub use loss::{SmoothedCrossEntropy, smoothed_cross_entropy};
+pub use norm::{LayerNormGradient, layer_norm, layer_norm_backward, rms_norm};
+pub use softmax::{log_softmax, log_sum_exp, softmax};

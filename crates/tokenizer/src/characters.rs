@@ -1,0 +1,105 @@
+//! The characters of a text as tokens.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
+
+use crate::error::UnknownId;
+use crate::file::Model;
+use crate::specials::Specials;
+use crate::tokenizer::{TokenId, Tokenizer};
+
+/// The characters that a text has, in code point order, and `<unk>` after them for all others.
+///
+/// The ids are those of nanoGPT's character-level data. An unknown character is decoded as U+FFFD.
+///
+/// ```
+/// use attentive_tokenizer::{Characters, Tokenizer};
+///
+/// let tokenizer = Characters::train(["to be"]);
+/// assert_eq!(tokenizer.encode("bet?"), [1, 2, 4, 5]); // of " beot"
+/// assert_eq!(tokenizer.vocab_size(), 6);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Characters {
+    specials: Specials,
+    characters: Vec<char>,
+    ids: FxHashMap<char, TokenId>,
+}
+
+/// The parameters of [`Characters`] as they stand in `tokenizer.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CharactersFile {
+    characters: String,
+}
+
+impl Characters {
+    /// The characters of `texts`.
+    pub fn train<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Self {
+        let mut characters = BTreeSet::new();
+        for text in texts {
+            characters.extend(text.as_ref().chars());
+        }
+        Self::from_sorted(characters.into_iter().collect())
+    }
+
+    pub(crate) fn new(file: &CharactersFile) -> Result<Self, String> {
+        let characters: Vec<_> = file.characters.chars().collect();
+        if let Some(pair) = characters.windows(2).find(|pair| pair[0] >= pair[1]) {
+            return Err(format!("characters has {:?} before {:?}, expected code point order", pair[0], pair[1]));
+        }
+        Ok(Self::from_sorted(characters))
+    }
+
+    fn from_sorted(characters: Vec<char>) -> Self {
+        let specials = Specials { unk: Some(characters.len() as TokenId), ..Specials::default() };
+        let ids = characters.iter().copied().zip(0..).collect();
+        Self { specials, characters, ids }
+    }
+
+    fn id(&self, c: char) -> TokenId {
+        self.ids.get(&c).copied().unwrap_or(self.characters.len() as TokenId)
+    }
+}
+
+impl Tokenizer for Characters {
+    fn encode(&self, text: &str) -> Vec<TokenId> {
+        text.chars().map(|c| self.id(c)).collect()
+    }
+
+    fn encode_with_offsets(&self, text: &str) -> Vec<(TokenId, Range<usize>)> {
+        text.char_indices().map(|(at, c)| (self.id(c), at..at + c.len_utf8())).collect()
+    }
+
+    fn decode_bytes(&self, ids: &[TokenId]) -> Result<Vec<u8>, UnknownId> {
+        let character = |&id: &TokenId| match self.characters.get(id as usize) {
+            Some(&c) => Ok(c),
+            None if self.specials.contains(id) => Ok(char::REPLACEMENT_CHARACTER),
+            None => Err(UnknownId { id, vocab_size: self.vocab_size() }),
+        };
+        Ok(ids.iter().map(character).collect::<Result<String, _>>()?.into_bytes())
+    }
+
+    fn vocab_size(&self) -> usize {
+        self.characters.len() + 1
+    }
+
+    fn specials(&self) -> &Specials {
+        &self.specials
+    }
+
+    fn token(&self, id: TokenId) -> Option<Cow<'_, str>> {
+        match self.characters.get(id as usize) {
+            Some(c) => Some(Cow::Owned(c.to_string())),
+            None => self.specials.contains(id).then_some(Cow::Borrowed("<unk>")),
+        }
+    }
+
+    fn to_model(&self) -> Option<Model> {
+        Some(Model::Characters(CharactersFile { characters: self.characters.iter().collect() }))
+    }
+}

@@ -1,0 +1,90 @@
+//! What can go wrong.
+
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::tokenizer::TokenId;
+
+/// An id that the vocabulary does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error(
+    "token id {id} is not in the vocabulary of {vocab_size} entries; use the tokenizer that the ids were made with"
+)]
+pub struct UnknownId {
+    /// The id.
+    pub id: TokenId,
+    /// The number of ids that the vocabulary has.
+    pub vocab_size: usize,
+}
+
+/// Why a tokenizer could not be trained, read or written.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum TokenizerError {
+    /// A file could not be read or written.
+    #[error("{}: {source}; check that the path is right and that you may use it", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+    /// A file is no JSON, or is cut short, or lacks a field.
+    #[error("{}: {source}; the file is damaged or is no tokenizer: write it again, or copy it again whole", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with line and column.
+        source: serde_json::Error,
+    },
+    /// A file is of another version of the format.
+    #[error("{}: tokenizer format {found}, and this version reads {expected}; write the file again with this version", path.display())]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// The version that the file says.
+        found: u32,
+        /// The version that can be read.
+        expected: u32,
+    },
+    /// The parts of a file contradict each other.
+    #[error("{}: {reason}; the file is damaged or was edited: write it again, or copy it again whole", path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// What contradicts what, with the line or the key.
+        reason: String,
+    },
+    /// A tokenizer whose [`to_model`](crate::Tokenizer::to_model) gives nothing was to be written.
+    #[error("{}: this kind of tokenizer cannot be saved; implement Tokenizer::to_model", path.display())]
+    NoFile {
+        /// The file that was to be written.
+        path: PathBuf,
+    },
+    /// The vocabulary asked for has no room for what every vocabulary of this text must have.
+    #[error(
+        "a vocabulary of {vocab_size} entries was asked for, and special tokens, bytes and characters alone take \
+         {required}; ask for more than that"
+    )]
+    VocabTooSmall {
+        /// What was asked for.
+        vocab_size: usize,
+        /// What is needed before the first merge.
+        required: usize,
+    },
+}
+
+impl TokenizerError {
+    pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Self::Io { path: path.to_owned(), source }
+    }
+
+    pub(crate) fn json(path: &Path) -> impl FnOnce(serde_json::Error) -> Self {
+        move |source| Self::Json { path: path.to_owned(), source }
+    }
+
+    pub(crate) fn invalid(path: &Path) -> impl FnOnce(String) -> Self {
+        move |reason| Self::Invalid { path: path.to_owned(), reason }
+    }
+}

@@ -1,0 +1,175 @@
+//! `tokenizer.json`: one file for every kind of tokenizer.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+use serde_json::ser::Formatter;
+
+use crate::bpe::{Bpe, BpeFile};
+use crate::byte_level::{ByteLevelBpe, ByteLevelFile};
+use crate::bytes::{Bytes, BytesFile};
+use crate::characters::{Characters, CharactersFile};
+use crate::code_points::{CodePoints, CodePointsFile};
+use crate::error::TokenizerError;
+use crate::sentencepiece::{SentencePiece, SentencePieceFile};
+use crate::tokenizer::Tokenizer;
+use crate::wordpiece::{WordPiece, WordPieceFile};
+
+const FORMAT: &str = "attentive-tokenizer";
+const VERSION: u32 = 1;
+
+/// The kind of a tokenizer and its parameters, as they are stored; [`load`] and [`save`] are what uses it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Model {
+    /// [`Bpe`].
+    Bpe(BpeFile),
+    /// [`ByteLevelBpe`].
+    ByteLevelBpe(ByteLevelFile),
+    /// [`WordPiece`].
+    #[serde(rename = "wordpiece")]
+    WordPiece(WordPieceFile),
+    /// [`SentencePiece`].
+    #[serde(rename = "sentencepiece")]
+    SentencePiece(SentencePieceFile),
+    /// [`Bytes`].
+    Bytes(BytesFile),
+    /// [`CodePoints`].
+    CodePoints(CodePointsFile),
+    /// [`Characters`].
+    Characters(CharactersFile),
+}
+
+impl Model {
+    fn into_tokenizer(self) -> Result<Box<dyn Tokenizer>, String> {
+        Ok(match self {
+            Self::Bpe(file) => Box::new(Bpe::new(file)?),
+            Self::ByteLevelBpe(file) => Box::new(ByteLevelBpe::new(file)?),
+            Self::WordPiece(file) => Box::new(WordPiece::new(file)?),
+            Self::SentencePiece(file) => Box::new(SentencePiece::new(file)?),
+            Self::Bytes(BytesFile {}) => Box::new(Bytes::default()),
+            Self::CodePoints(CodePointsFile {}) => Box::new(CodePoints::default()),
+            Self::Characters(file) => Box::new(Characters::new(&file)?),
+        })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct File<M> {
+    format: String,
+    version: u32,
+    model: M,
+}
+
+/// Reads a tokenizer of any kind from the `tokenizer.json` at `path`.
+///
+/// # Errors
+/// [`Io`](TokenizerError::Io) if it cannot be read, [`Json`](TokenizerError::Json) if it is cut short or no such file,
+/// [`Version`](TokenizerError::Version) if it is of another version, [`Invalid`](TokenizerError::Invalid) if its parts
+/// contradict each other.
+///
+/// ```no_run
+/// let tokenizer = attentive_tokenizer::load("runs/latest/tokenizer.json".as_ref())?;
+/// let ids = tokenizer.encode("too tired");
+/// # Ok::<(), attentive_tokenizer::TokenizerError>(())
+/// ```
+pub fn load(path: &Path) -> Result<Box<dyn Tokenizer>, TokenizerError> {
+    let json = fs::read_to_string(path).map_err(TokenizerError::io(path))?;
+    let header: File<IgnoredAny> = serde_json::from_str(&json).map_err(TokenizerError::json(path))?;
+    if header.format != FORMAT {
+        let reason = format!("format is {:?}, expected {FORMAT:?}", header.format);
+        return Err(TokenizerError::invalid(path)(reason));
+    }
+    if header.version != VERSION {
+        return Err(TokenizerError::Version { path: path.to_owned(), found: header.version, expected: VERSION });
+    }
+    let file: File<Model> = serde_json::from_str(&json).map_err(TokenizerError::json(path))?;
+    file.model.into_tokenizer().map_err(TokenizerError::invalid(path))
+}
+
+/// Writes `tokenizer` to `path`, so that [`load`] gives an equal one. The file is written beside `path` first and
+/// then renamed, so that no half of it is ever found there.
+///
+/// # Errors
+/// [`Io`](TokenizerError::Io) if it cannot be written, [`NoFile`](TokenizerError::NoFile) if the tokenizer is of a kind
+/// that has no file.
+pub fn save(tokenizer: &dyn Tokenizer, path: &Path) -> Result<(), TokenizerError> {
+    let model = tokenizer.to_model().ok_or_else(|| TokenizerError::NoFile { path: path.to_owned() })?;
+    let file = File { format: FORMAT.to_owned(), version: VERSION, model };
+    let mut json = Vec::new();
+    let mut serializer = serde_json::Serializer::with_formatter(&mut json, Lines { depth: 0 });
+    file.serialize(&mut serializer).map_err(TokenizerError::json(path))?;
+    json.push(b'\n');
+
+    let unfinished = path.with_extension("json.part");
+    fs::write(&unfinished, &json).map_err(TokenizerError::io(&unfinished))?;
+    fs::rename(&unfinished, path).map_err(TokenizerError::io(path))
+}
+
+/// JSON with a line for each field, and for each entry of a field that is a list.
+struct Lines {
+    depth: usize,
+}
+
+/// Of the file, the model, its kind, its fields: what is inside an entry stays on its line.
+const MAX_BROKEN_DEPTH: usize = 4;
+
+impl Lines {
+    fn open<W: ?Sized + Write>(&mut self, writer: &mut W, bracket: &[u8]) -> io::Result<()> {
+        self.depth += 1;
+        writer.write_all(bracket)
+    }
+
+    fn separate<W: ?Sized + Write>(&self, writer: &mut W, first: bool) -> io::Result<()> {
+        if !first {
+            writer.write_all(b",")?;
+        }
+        match self.depth {
+            depth if depth <= MAX_BROKEN_DEPTH => write!(writer, "\n{:depth$}", ""),
+            _ if first => Ok(()),
+            _ => writer.write_all(b" "),
+        }
+    }
+
+    fn close<W: ?Sized + Write>(&mut self, writer: &mut W, bracket: &[u8]) -> io::Result<()> {
+        self.depth -= 1;
+        if self.depth < MAX_BROKEN_DEPTH {
+            write!(writer, "\n{:depth$}", "", depth = self.depth)?;
+        }
+        writer.write_all(bracket)
+    }
+}
+
+impl Formatter for Lines {
+    fn begin_array<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.open(writer, b"[")
+    }
+
+    fn begin_array_value<W: ?Sized + Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        self.separate(writer, first)
+    }
+
+    fn end_array<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.close(writer, b"]")
+    }
+
+    fn begin_object<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.open(writer, b"{")
+    }
+
+    fn begin_object_key<W: ?Sized + Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        self.separate(writer, first)
+    }
+
+    fn begin_object_value<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        writer.write_all(b": ")
+    }
+
+    fn end_object<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.close(writer, b"}")
+    }
+}

@@ -1,0 +1,55 @@
+//! Text to token ids and back, for every kind of vocabulary that Transformers use.
+//!
+//! Everything is behind one object-safe trait, [`Tokenizer`]. A vocabulary is trained from text, or read from the files
+//! of the original tools, with the same ids; any of them is kept as one `tokenizer.json` ([`save`], [`load`]).
+//!
+//! | kind | trained by | reads | text comes back |
+//! |---|---|---|---|
+//! | [`Bpe`] with `</w>` | [`BpeTrainer`] | codes of subword-nmt | exactly |
+//! | [`ByteLevelBpe`] | [`ByteLevelBpeTrainer`] | GPT-2's and RoBERTa's two files | exactly |
+//! | [`WordPiece`] | [`WordPieceTrainer`] | BERT's `vocab.txt` | normalised |
+//! | [`SentencePiece`] | [`UnigramTrainer`] | `.model` files, Unigram and BPE | as the model normalises |
+//! | [`Bytes`] | | ByT5's ids | exactly |
+//! | [`CodePoints`] | | CANINE's ids | exactly, four code points excepted |
+//! | [`Characters`] | [`Characters::train`] | | but for unknown characters |
+//!
+//! For training there is subword regularisation, BPE-dropout and Unigram sampling: [`Tokenizer::sample`].
+//!
+//! ```
+//! use attentive_tokenizer::{BpeTrainer, Tokenizer};
+//!
+//! let lines = ["the animal was too tired", "the street was too wide", "the animal was wide awake"];
+//! let tokenizer = BpeTrainer::with_merges(60).train(lines)?;
+//! let ids = tokenizer.encode("the street, too: wide ☃");
+//! assert_eq!(tokenizer.decode(&ids)?, "the street, too: wide ☃");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod bpe;
+mod byte_level;
+mod bytes;
+mod characters;
+mod code_points;
+mod error;
+mod file;
+mod merge_learner;
+mod merges;
+mod sampling;
+mod sentencepiece;
+mod specials;
+mod tokenizer;
+mod vocabulary;
+mod word_cache;
+mod wordpiece;
+
+pub use bpe::{Bpe, BpeTrainer, PreToken, PreTokenization};
+pub use byte_level::{ByteLevelBpe, ByteLevelBpeTrainer};
+pub use bytes::Bytes;
+pub use characters::Characters;
+pub use code_points::CodePoints;
+pub use error::{TokenizerError, UnknownId};
+pub use file::{Model, load, save};
+pub use sentencepiece::{SentencePiece, UnigramTrainer};
+pub use specials::Specials;
+pub use tokenizer::{TokenId, Tokenizer};
+pub use wordpiece::{Segments, WordPiece, WordPieceTrainer};

@@ -1,0 +1,288 @@
+//! SentencePiece models: Unigram and BPE.
+
+mod model_file;
+mod normalizer;
+mod protobuf;
+mod scored_bpe;
+mod trie;
+mod unigram;
+mod unigram_trainer;
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
+
+use self::normalizer::{Normalizer, NormalizerSpec, SPACE};
+use self::scored_bpe::{ScoredBpe, ScoredPiece};
+use self::trie::Trie;
+use self::unigram::Unigram;
+use crate::bytes::{byte_token, parse_byte_token};
+use crate::error::UnknownId;
+use crate::file::Model;
+use crate::sampling::SplitMix64;
+use crate::specials::Specials;
+use crate::tokenizer::{TokenId, Tokenizer};
+
+pub use self::unigram_trainer::UnigramTrainer;
+
+/// A SentencePiece model: text as a stream of characters, spaces among them, segmented by a Unigram language model or
+/// by byte-pair encoding.
+///
+/// Source: Kudo and Richardson 2018, "SentencePiece"; Kudo 2018, "Subword Regularization". Ids and decoded text equal
+/// the SentencePiece library's: where a model normalises, white space and variants of characters do not come back, and
+/// `<unk>` is decoded as ` ⁇ `. Made by [`from_model`](Self::from_model), [`UnigramTrainer`](crate::UnigramTrainer) or
+/// [`load`](crate::load).
+#[derive(Debug)]
+pub struct SentencePiece {
+    pub(crate) file: SentencePieceFile,
+    normalizer: Normalizer,
+    denormalizer: Option<Normalizer>,
+    segmenter: Segmenter,
+    unk: TokenId,
+    /// The ids of the byte tokens, if the model falls back on them.
+    bytes: Option<Box<[TokenId; 256]>>,
+}
+
+#[derive(Debug)]
+enum Segmenter {
+    Unigram(Unigram),
+    Bpe(ScoredBpe),
+}
+
+/// The parameters of [`SentencePiece`] as they stand in `tokenizer.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SentencePieceFile {
+    pub(crate) algorithm: Algorithm,
+    pub(crate) byte_fallback: bool,
+    pub(crate) whitespace_as_suffix: bool,
+    pub(crate) unk_surface: String,
+    pub(crate) specials: Specials,
+    pub(crate) normalizer: NormalizerSpec,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) denormalizer: Option<NormalizerSpec>,
+    pub(crate) pieces: Vec<(String, f32, PieceKind)>,
+}
+
+/// How text is segmented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Algorithm {
+    Unigram,
+    Bpe,
+}
+
+/// What a piece is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum PieceKind {
+    Normal,
+    Unknown,
+    Control,
+    UserDefined,
+    Unused,
+    Byte,
+}
+
+impl PieceKind {
+    /// Whether text can become such a piece, if only on the way to another.
+    fn is_text(self) -> bool {
+        matches!(self, Self::Normal | Self::UserDefined | Self::Unused)
+    }
+}
+
+/// How much less likely than the least likely piece an unknown character is, in nats.
+const UNK_PENALTY: f32 = 10.0;
+
+impl SentencePiece {
+    /// Checks and indexes what was read or trained.
+    pub(crate) fn new(file: SentencePieceFile) -> Result<Self, String> {
+        file.specials.check(file.pieces.len())?;
+        let mut ids = FxHashMap::default();
+        for (id, (piece, score, _)) in (0..).zip(&file.pieces) {
+            if piece.is_empty() {
+                return Err(format!("pieces[{id}] is empty"));
+            }
+            if score.is_nan() {
+                return Err(format!("pieces[{id}] has no number as its score"));
+            }
+            if let Some(first) = ids.insert(piece.as_str(), id) {
+                return Err(format!("pieces[{first}] and pieces[{id}] are both {piece:?}"));
+            }
+        }
+        let mut unknown = (0..).zip(&file.pieces).filter(|(_, (_, _, kind))| *kind == PieceKind::Unknown);
+        let (Some((unk, _)), None) = (unknown.next(), unknown.next()) else {
+            return Err("pieces must have one of the kind unknown".to_owned());
+        };
+        let bytes = if file.byte_fallback { Some(byte_ids(&file.pieces)?) } else { None };
+        let user_defined = || {
+            let pieces = (0..).zip(&file.pieces).filter(|(_, (_, _, kind))| *kind == PieceKind::UserDefined);
+            Trie::new(pieces.map(|(id, (piece, ..))| (piece.as_bytes(), id)))
+        };
+        let segmenter = match file.algorithm {
+            Algorithm::Unigram => Segmenter::Unigram(unigram(&file.pieces, unk)),
+            Algorithm::Bpe => {
+                let pieces = (0..).zip(&file.pieces).filter(|(_, (_, _, kind))| kind.is_text());
+                let pieces = pieces.map(|(id, (piece, score, kind))| {
+                    let unused = *kind == PieceKind::Unused;
+                    (piece.as_str().into(), ScoredPiece { id, score: *score, unused })
+                });
+                Segmenter::Bpe(ScoredBpe { pieces: pieces.collect(), frozen: user_defined(), unk })
+            }
+        };
+        let normalizer = Normalizer::new(file.normalizer.clone(), file.whitespace_as_suffix, user_defined())?;
+        let denormalizer = file.denormalizer.clone().map(|spec| Normalizer::new(spec, false, Trie::new([])));
+        let denormalizer = denormalizer.transpose()?;
+        Ok(Self { normalizer, denormalizer, segmenter, unk, bytes, file })
+    }
+
+    /// The ids of `text`, each with the range of `text` that it stands for; `segment` cuts the normalised text.
+    fn encode_by(
+        &self,
+        text: &str,
+        segment: impl FnOnce(&str) -> Vec<(TokenId, usize)>,
+    ) -> Vec<(TokenId, Range<usize>)> {
+        let normalized = self.normalizer.normalize(text);
+        let source = |at: usize| normalized.sources.get(at).copied().unwrap_or(text.len());
+        let mut spans: Vec<(TokenId, Range<usize>)> = Vec::new();
+        let mut start = 0;
+        for (id, end) in segment(&normalized.text) {
+            let range = source(start)..source(end);
+            match (&self.bytes, spans.last_mut()) {
+                (Some(bytes), _) if id == self.unk => {
+                    let unknown = normalized.text[start..end].bytes();
+                    spans.extend(unknown.map(|byte| (bytes[usize::from(byte)], range.clone())));
+                }
+                // A run of unknown characters is one token.
+                (None, Some((last, unknown))) if id == self.unk && *last == id => {
+                    unknown.end = range.end;
+                }
+                _ => spans.push((id, range)),
+            }
+            start = end;
+        }
+        spans
+    }
+
+    /// The bytes that `ids` stand for, cut at each end of a run of byte tokens.
+    fn decode_runs(&self, ids: &[TokenId]) -> Result<Vec<Vec<u8>>, UnknownId> {
+        let NormalizerSpec { add_dummy_prefix, remove_extra_whitespaces, .. } = *self.normalizer.spec();
+        let mut runs = vec![Vec::new()];
+        let mut at_start = add_dummy_prefix || remove_extra_whitespaces;
+        let mut in_bytes = false;
+        for &id in ids {
+            let vocab_size = self.file.pieces.len();
+            let (piece, _, kind) = self.file.pieces.get(id as usize).ok_or(UnknownId { id, vocab_size })?;
+            if in_bytes != (*kind == PieceKind::Byte) {
+                in_bytes = !in_bytes;
+                runs.push(Vec::new());
+            }
+            let stripped = if at_start && kind.is_text() { piece.strip_prefix(SPACE) } else { None };
+            let text = match kind {
+                PieceKind::Control => Vec::new(),
+                PieceKind::Unknown => self.file.unk_surface.clone().into_bytes(),
+                PieceKind::Byte => parse_byte_token(piece).into_iter().collect(),
+                _ => stripped.unwrap_or(piece).replace(SPACE, " ").into_bytes(),
+            };
+            // The first space is the dummy prefix; all leading ones go where extra spaces are removed.
+            at_start &= text.is_empty() && (stripped.is_none() || remove_extra_whitespaces);
+            if let Some(run) = runs.last_mut() {
+                run.extend(text);
+            }
+        }
+        if let Some(denormalizer) = &self.denormalizer {
+            let text: String = runs.iter().map(|run| decode_utf8(run)).collect();
+            runs = vec![denormalizer.normalize(&text).text.into_bytes()];
+        }
+        Ok(runs)
+    }
+
+    fn segment(&self, text: &str) -> Vec<(TokenId, usize)> {
+        match &self.segmenter {
+            Segmenter::Unigram(unigram) => unigram.best(text),
+            Segmenter::Bpe(bpe) => bpe.segment(text, || false),
+        }
+    }
+}
+
+fn unigram(pieces: &[(String, f32, PieceKind)], unk: TokenId) -> Unigram {
+    let normal = pieces.iter().filter(|(_, _, kind)| *kind == PieceKind::Normal).map(|&(_, score, _)| score);
+    let min = normal.clone().fold(f32::MAX, f32::min);
+    let max = normal.fold(f32::MIN_POSITIVE, f32::max);
+    let scores = pieces.iter().map(|(piece, score, kind)| match kind {
+        // Always better than any other way through the same text.
+        PieceKind::UserDefined => f64::from(piece.len() as f32 * max) - 0.1,
+        _ => f64::from(*score),
+    });
+    let texts = (0..).zip(pieces).filter(|(_, (_, _, kind))| kind.is_text() && *kind != PieceKind::Unused);
+    let texts = texts.map(|(id, (piece, ..))| (piece.as_str(), id));
+    Unigram::new(texts, scores.collect(), unk, min - UNK_PENALTY)
+}
+
+fn byte_ids(pieces: &[(String, f32, PieceKind)]) -> Result<Box<[TokenId; 256]>, String> {
+    let mut ids = Box::new([None; 256]);
+    for (id, (piece, _, kind)) in (0..).zip(pieces) {
+        if *kind == PieceKind::Byte {
+            let byte = parse_byte_token(piece).ok_or_else(|| format!("pieces[{id}] is {piece:?}, which is no byte"))?;
+            ids[usize::from(byte)] = Some(id);
+        }
+    }
+    if let Some(byte) = (0..=255).find(|&byte| ids[usize::from(byte)].is_none()) {
+        return Err(format!("pieces lack {}, and the model falls back on bytes", byte_token(byte)));
+    }
+    Ok(Box::new(ids.map(Option::unwrap_or_default)))
+}
+
+impl Tokenizer for SentencePiece {
+    fn encode(&self, text: &str) -> Vec<TokenId> {
+        self.encode_with_offsets(text).into_iter().map(|(id, _)| id).collect()
+    }
+
+    fn encode_with_offsets(&self, text: &str) -> Vec<(TokenId, Range<usize>)> {
+        self.encode_by(text, |normalized| self.segment(normalized))
+    }
+
+    fn sample(&self, text: &str, strength: f64, seed: u64) -> Vec<TokenId> {
+        let mut rng = SplitMix64::new(seed);
+        let spans = self.encode_by(text, |normalized| match &self.segmenter {
+            Segmenter::Unigram(unigram) if strength > 0.0 => unigram.sample(normalized, strength, &mut rng),
+            Segmenter::Unigram(unigram) => unigram.best(normalized),
+            Segmenter::Bpe(bpe) => bpe.segment(normalized, || rng.next_f64() < strength),
+        });
+        spans.into_iter().map(|(id, _)| id).collect()
+    }
+
+    fn decode_bytes(&self, ids: &[TokenId]) -> Result<Vec<u8>, UnknownId> {
+        Ok(self.decode_runs(ids)?.concat())
+    }
+
+    /// Each byte that is not part of a character becomes U+FFFD, as in the SentencePiece library, where no character
+    /// reaches from one run of byte tokens to the next.
+    fn decode(&self, ids: &[TokenId]) -> Result<String, UnknownId> {
+        Ok(self.decode_runs(ids)?.iter().map(|run| decode_utf8(run)).collect())
+    }
+
+    fn vocab_size(&self) -> usize {
+        self.file.pieces.len()
+    }
+
+    fn specials(&self) -> &Specials {
+        &self.file.specials
+    }
+
+    fn token(&self, id: TokenId) -> Option<Cow<'_, str>> {
+        self.file.pieces.get(id as usize).map(|(piece, ..)| Cow::Borrowed(piece.as_str()))
+    }
+
+    fn to_model(&self) -> Option<Model> {
+        Some(Model::SentencePiece(self.file.clone()))
+    }
+}
+
+/// `bytes` as text; each byte that is not part of a character becomes U+FFFD, as in the SentencePiece library.
+fn decode_utf8(bytes: &[u8]) -> String {
+    let chunks = bytes.utf8_chunks();
+    chunks.flat_map(|chunk| [chunk.valid().to_owned(), "\u{fffd}".repeat(chunk.invalid().len())]).collect()
+}

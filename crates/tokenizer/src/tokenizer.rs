@@ -1,0 +1,93 @@
+//! The trait that every tokenizer implements.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use crate::error::UnknownId;
+use crate::file::Model;
+
+use crate::specials::Specials;
+
+/// An index into a vocabulary.
+pub type TokenId = u32;
+
+/// Text to token ids and back.
+///
+/// Encoding cannot fail: what a vocabulary lacks becomes bytes or `<unk>`. Decoding is the inverse of encoding, byte
+/// for byte, for every kind that does not normalise its input; it fails only for an id that is not in the vocabulary.
+///
+/// ```
+/// use attentive_tokenizer::{BpeTrainer, Tokenizer};
+///
+/// let tokenizer: Box<dyn Tokenizer> = Box::new(BpeTrainer::with_merges(10).train(["too tired", "too wide"])?);
+/// let ids = tokenizer.encode("too wide");
+/// assert_eq!(tokenizer.token(ids[0]).as_deref(), Some("too</w>"));
+/// assert_eq!(tokenizer.decode(&ids)?, "too wide");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait Tokenizer: Send + Sync {
+    /// The ids of `text`, without special tokens.
+    fn encode(&self, text: &str) -> Vec<TokenId>;
+
+    /// The ids of `text`, each with the byte range of `text` that it stands for.
+    ///
+    /// Ranges begin and end at character boundaries and never run backwards. Tokens that stand for a part of a
+    /// character share the range of that character; a token without text of its own has an empty range.
+    fn encode_with_offsets(&self, text: &str) -> Vec<(TokenId, Range<usize>)>;
+
+    /// The ids of one of the many segmentations of `text`, drawn at random: subword regularisation for training.
+    ///
+    /// A `strength` of 0 gives [`encode`](Self::encode)'s segmentation, and the same seed gives the same one. For
+    /// byte-pair encoding `strength` is the probability p of BPE-dropout (Provilkov et al. 2020; there 0.1), for
+    /// Unigram models the temperature 1/α (Kudo 2018; there α = 0.1 to 0.5, so 10 to 2). Kinds with one segmentation
+    /// only give that.
+    fn sample(&self, text: &str, strength: f64, seed: u64) -> Vec<TokenId> {
+        let _ = (strength, seed);
+        self.encode(text)
+    }
+
+    /// The bytes that `ids` stand for; special tokens stand for none.
+    ///
+    /// # Errors
+    /// [`UnknownId`] if an id is not in the vocabulary.
+    fn decode_bytes(&self, ids: &[TokenId]) -> Result<Vec<u8>, UnknownId>;
+
+    /// The text that `ids` stand for; bytes that are not UTF-8 become U+FFFD.
+    ///
+    /// # Errors
+    /// [`UnknownId`] if an id is not in the vocabulary.
+    fn decode(&self, ids: &[TokenId]) -> Result<String, UnknownId> {
+        let bytes = self.decode_bytes(ids)?;
+        Ok(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+    }
+
+    /// The number of ids: every id is below it.
+    fn vocab_size(&self) -> usize;
+
+    /// The ids with a meaning of their own: padding, begin and end of a sequence, and so on.
+    fn specials(&self) -> &Specials;
+
+    /// The vocabulary entry of `id`, as it is written in vocabulary files and shown to people.
+    fn token(&self, id: TokenId) -> Option<Cow<'_, str>>;
+
+    /// The content of this tokenizer's file, which [`save`](crate::save) writes; `None` if there is no file for it.
+    fn to_model(&self) -> Option<Model> {
+        None
+    }
+}
+
+/// Appends tokens that stand for `text` from `start` on, each of a length in bytes; returns where the last one ends.
+pub(crate) fn push_spans(
+    text: &str,
+    mut start: usize,
+    tokens: impl IntoIterator<Item = (TokenId, usize)>,
+    spans: &mut Vec<(TokenId, Range<usize>)>,
+) -> usize {
+    for (id, len) in tokens {
+        let end = start + len;
+        // Parts of one character share its range.
+        spans.push((id, text.floor_char_boundary(start)..text.ceil_char_boundary(end)));
+        start = end;
+    }
+    start
+}

@@ -1,0 +1,208 @@
+//! WordPiece, as BERT has it.
+
+mod bert_words;
+mod trainer;
+
+use std::borrow::Cow;
+use std::fs;
+use std::ops::Range;
+use std::path::Path;
+
+use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
+
+use self::bert_words::{BertWord, bert_words, is_separator};
+use crate::error::{TokenizerError, UnknownId};
+use crate::file::Model;
+use crate::specials::Specials;
+use crate::tokenizer::{TokenId, Tokenizer};
+use crate::vocabulary;
+use crate::word_cache::WordCache;
+
+pub use self::trainer::WordPieceTrainer;
+
+/// WordPiece: each word is cut greedily into the longest pieces of the vocabulary, from the left.
+///
+/// Source: Devlin et al. 2019, "BERT", §3, with the released `tokenization.py`; ids equal Hugging Face's
+/// `BertTokenizer`. Text is normalised: case, accents, white space and control characters do not come back. Text that
+/// looks like a special token stays text. Made by [`from_vocab`](Self::from_vocab),
+/// [`WordPieceTrainer`](crate::WordPieceTrainer) or [`load`](crate::load).
+#[derive(Debug)]
+pub struct WordPiece {
+    file: WordPieceFile,
+    specials: Specials,
+    unk: TokenId,
+    cls: TokenId,
+    sep: TokenId,
+    /// The pieces that begin a word, and those that continue one, without their `##`.
+    beginning: FxHashMap<Box<str>, TokenId>,
+    continuing: FxHashMap<Box<str>, TokenId>,
+    cache: WordCache,
+}
+
+/// The parameters of [`WordPiece`] as they stand in `tokenizer.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WordPieceFile {
+    pub(crate) lowercase: bool,
+    pub(crate) vocab: Vec<String>,
+}
+
+/// What BERT takes as input: ids, and for each the segment that it belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Segments {
+    /// `[CLS] first [SEP]`, and then, if there is one, `second [SEP]`.
+    pub ids: Vec<TokenId>,
+    /// 0 for the first segment, 1 for the second (`token_type_ids`).
+    pub segment_ids: Vec<u8>,
+}
+
+/// Continues a word.
+pub(crate) const CONTINUATION: &str = "##";
+/// Longer words, in characters, are unknown.
+const MAX_WORD_LEN: usize = 100;
+
+impl WordPiece {
+    /// Reads BERT's `vocab.txt`, a token a line; with `lowercase` for an uncased model.
+    ///
+    /// # Errors
+    /// [`Io`](TokenizerError::Io) if the file cannot be read, [`Invalid`](TokenizerError::Invalid) if an entry is
+    /// there twice, or `[UNK]`, `[CLS]` or `[SEP]` is missing.
+    pub fn from_vocab(path: &Path, lowercase: bool) -> Result<Self, TokenizerError> {
+        let lines = fs::read_to_string(path).map_err(TokenizerError::io(path))?;
+        let vocab = lines.lines().map(str::to_owned).collect();
+        Self::new(WordPieceFile { lowercase, vocab }).map_err(TokenizerError::invalid(path))
+    }
+
+    /// Checks and indexes what was read or trained.
+    pub(crate) fn new(file: WordPieceFile) -> Result<Self, String> {
+        let ids = vocabulary::index(&file.vocab)?;
+        let required = |name: &str| ids.get(name).copied().ok_or_else(|| format!("vocab lacks {name}"));
+        let (unk, cls, sep) = (required("[UNK]")?, required("[CLS]")?, required("[SEP]")?);
+        let specials = Specials::named(|name| ids.get(name).copied());
+        let mut beginning = FxHashMap::default();
+        let mut continuing = FxHashMap::default();
+        for (id, token) in (0..).zip(&file.vocab).filter(|&(id, _)| !specials.contains(id)) {
+            match token.strip_prefix(CONTINUATION) {
+                Some(rest) if !rest.is_empty() => continuing.insert(rest.into(), id),
+                _ => beginning.insert(token.as_str().into(), id),
+            };
+        }
+        Ok(Self { unk, cls, sep, beginning, continuing, specials, cache: WordCache::default(), file })
+    }
+
+    /// One text, or two, as BERT takes them.
+    ///
+    /// Source: Devlin et al. 2019, §3, figure 2.
+    pub fn with_segments(&self, first: &str, second: Option<&str>) -> Segments {
+        let mut ids = vec![self.cls];
+        ids.extend(self.encode(first));
+        ids.push(self.sep);
+        let mut segment_ids = vec![0; ids.len()];
+        if let Some(second) = second {
+            ids.extend(self.encode(second));
+            ids.push(self.sep);
+        }
+        segment_ids.resize(ids.len(), 1);
+        Segments { ids, segment_ids }
+    }
+
+    /// The pieces of `word`, each with the index of its first character and of the first after it.
+    fn pieces(&self, word: &BertWord) -> Vec<(TokenId, Range<usize>)> {
+        let n_chars = word.sources.len();
+        let unknown = vec![(self.unk, 0..n_chars)];
+        if n_chars > MAX_WORD_LEN {
+            return unknown;
+        }
+        let byte = |index: usize| word.sources.get(index).map_or(word.text.len(), |&(byte, _)| byte);
+        let mut pieces = Vec::new();
+        let mut start = 0;
+        while start < n_chars {
+            let vocab = if start == 0 { &self.beginning } else { &self.continuing };
+            let longest = (start + 1..=n_chars)
+                .rev()
+                .find_map(|end| vocab.get(&word.text[byte(start)..byte(end)]).map(|&id| (id, start..end)));
+            let Some((id, range)) = longest else {
+                return unknown;
+            };
+            start = range.end;
+            pieces.push((id, range));
+        }
+        pieces
+    }
+}
+
+/// What stands between white space, with where it begins.
+pub(crate) fn chunks(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut start = 0;
+    text.split(is_separator).filter_map(move |chunk| {
+        let at = start;
+        start += chunk.len() + text[start + chunk.len()..].chars().next().map_or(0, char::len_utf8);
+        (!chunk.is_empty()).then_some((at, chunk))
+    })
+}
+
+impl Tokenizer for WordPiece {
+    fn encode(&self, text: &str) -> Vec<TokenId> {
+        let mut all = Vec::with_capacity(text.len() / 4);
+        for (_, chunk) in chunks(text) {
+            self.cache.extend(chunk.as_bytes(), &mut all, |ids| {
+                for word in bert_words(chunk, 0, self.file.lowercase) {
+                    ids.extend(self.pieces(&word).into_iter().map(|(id, _)| id));
+                }
+            });
+        }
+        all
+    }
+
+    fn encode_with_offsets(&self, text: &str) -> Vec<(TokenId, Range<usize>)> {
+        let words = chunks(text).flat_map(|(start, chunk)| bert_words(chunk, start, self.file.lowercase));
+        let spans = words.flat_map(|word| {
+            let pieces = self.pieces(&word).into_iter();
+            pieces.map(move |(id, chars)| (id, word.sources[chars.start].1.start..word.sources[chars.end - 1].1.end))
+        });
+        spans.collect()
+    }
+
+    /// The pieces with a space before each that begins a word, except before punctuation and English contractions,
+    /// as Hugging Face's decoder writes them.
+    fn decode_bytes(&self, ids: &[TokenId]) -> Result<Vec<u8>, UnknownId> {
+        const CLINGING: [&str; 9] = [".", "?", "!", ",", "n't", "'m", "'s", "'ve", "'re"];
+        let mut text = String::with_capacity(ids.len() * 4);
+        let mut at_start = true;
+        for &id in ids {
+            let vocab_size = self.vocab_size();
+            let token = self.file.vocab.get(id as usize).ok_or(UnknownId { id, vocab_size })?;
+            if self.specials.contains(id) {
+                continue;
+            }
+            match token.strip_prefix(CONTINUATION) {
+                Some(rest) if !at_start => text.push_str(rest),
+                _ => {
+                    if !at_start && !CLINGING.iter().any(|clinging| token.starts_with(clinging)) {
+                        text.push(' ');
+                    }
+                    text.push_str(token);
+                }
+            }
+            at_start = false;
+        }
+        Ok(text.into_bytes())
+    }
+
+    fn vocab_size(&self) -> usize {
+        self.file.vocab.len()
+    }
+
+    fn specials(&self) -> &Specials {
+        &self.specials
+    }
+
+    fn token(&self, id: TokenId) -> Option<Cow<'_, str>> {
+        self.file.vocab.get(id as usize).map(|token| Cow::Borrowed(token.as_str()))
+    }
+
+    fn to_model(&self) -> Option<Model> {
+        Some(Model::WordPiece(self.file.clone()))
+    }
+}

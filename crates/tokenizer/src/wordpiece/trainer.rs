@@ -1,0 +1,101 @@
+//! Training WordPiece.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
+use super::bert_words::bert_words;
+use super::{CONTINUATION, WordPiece, WordPieceFile, chunks};
+use crate::error::TokenizerError;
+use crate::merge_learner::{Limits, MergeRules, Word, learn};
+use crate::tokenizer::TokenId;
+use crate::vocabulary::{Spellings, WordCounts};
+
+/// Learns a [`WordPiece`] vocabulary from text.
+///
+/// BERT's own trainer was never released; as in Hugging Face's, the pieces are those that byte-pair merges of the
+/// most frequent pairs make. The vocabulary begins with `[PAD]` `[UNK]` `[CLS]` `[SEP]` `[MASK]` and the characters.
+///
+/// ```
+/// use attentive_tokenizer::{Tokenizer, WordPieceTrainer};
+///
+/// let tokenizer = WordPieceTrainer::with_vocab_size(40).train(["too tired", "too wide", "tired, too"])?;
+/// let ids = tokenizer.encode("TOO tired!");
+/// let tokens: Vec<_> = ids.iter().filter_map(|&id| tokenizer.token(id)).collect();
+/// assert_eq!(tokens, ["too", "tired", "[UNK]"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct WordPieceTrainer {
+    vocab_size: usize,
+    min_frequency: u64,
+    lowercase: bool,
+}
+
+const SPECIAL_TOKENS: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
+
+impl WordPieceTrainer {
+    /// Learns pieces until the vocabulary has `vocab_size` entries, or no pair is frequent enough.
+    pub fn with_vocab_size(vocab_size: usize) -> Self {
+        Self { vocab_size, min_frequency: 2, lowercase: true }
+    }
+
+    /// The least frequency of a pair that is merged; 2 by default.
+    pub fn min_frequency(self, min_frequency: u64) -> Self {
+        Self { min_frequency: min_frequency.max(1), ..self }
+    }
+
+    /// Whether text is put in lower case and rid of accents; true by default.
+    pub fn lowercase(self, lowercase: bool) -> Self {
+        Self { lowercase, ..self }
+    }
+
+    /// Learns from `texts`.
+    ///
+    /// # Errors
+    /// [`TokenizerError::VocabTooSmall`] if the vocabulary asked for has no room for the characters of the text.
+    pub fn train<T: AsRef<str>>(&self, texts: impl IntoIterator<Item = T>) -> Result<WordPiece, TokenizerError> {
+        let mut counts = WordCounts::default();
+        for text in texts {
+            // Word by word, so that no more than one is held normalised.
+            for (_, chunk) in chunks(text.as_ref()) {
+                bert_words(chunk, 0, self.lowercase).iter().for_each(|word| counts.add(&word.text));
+            }
+        }
+        let words = counts.sorted();
+        let mut symbols = Spellings::default();
+        symbols.extend(SPECIAL_TOKENS);
+        symbols.extend(words.iter().flat_map(|(word, _)| characters(word)).collect::<BTreeSet<_>>());
+        if self.vocab_size < symbols.len() {
+            return Err(TokenizerError::VocabTooSmall { vocab_size: self.vocab_size, required: symbols.len() });
+        }
+        let words = words.into_iter().map(|(word, count)| Word {
+            symbols: characters(word).filter_map(|character| symbols.id(&character)).collect(),
+            count,
+        });
+        let words = words.collect();
+        let limits = Limits { merges: usize::MAX, symbols: self.vocab_size, min_frequency: self.min_frequency };
+        learn(words, &mut symbols, &JoinContinuation, limits);
+
+        let file = WordPieceFile { lowercase: self.lowercase, vocab: symbols.into_vec() };
+        Ok(WordPiece::new(file).expect("a trained vocabulary has the special tokens, and nothing twice"))
+    }
+}
+
+/// The characters of `word`, all but the first with the mark that they continue it.
+fn characters(word: &str) -> impl Iterator<Item = String> {
+    word.char_indices().map(|(at, c)| if at == 0 { c.to_string() } else { format!("{CONTINUATION}{c}") })
+}
+
+struct JoinContinuation;
+
+impl MergeRules for JoinContinuation {
+    type Priority = Reverse<(TokenId, TokenId)>;
+
+    fn priority(&self, pair: (TokenId, TokenId), _: &Spellings) -> Self::Priority {
+        Reverse(pair)
+    }
+
+    fn merge(&self, (left, right): (TokenId, TokenId), symbols: &Spellings) -> Option<String> {
+        symbols[right].strip_prefix(CONTINUATION).map(|rest| format!("{}{rest}", &symbols[left]))
+    }
+}

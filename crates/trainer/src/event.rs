@@ -1,0 +1,87 @@
+//! What training tells those who watch.
+
+use std::{ops::ControlFlow, path::Path, time::Duration};
+
+use attentive_core::Position;
+
+/// One update.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepReport {
+    /// Updates made, this one included.
+    pub step: u64,
+    /// Where in the data the next batch stands.
+    pub position: Position,
+    /// What was minimised, in nats per target.
+    pub loss_nats: f64,
+    /// Cross-entropy without smoothing, in nats per target; its exponential is the perplexity.
+    pub nll_nats: f64,
+    /// Learning rate.
+    pub lr: f64,
+    /// L2 norm of the mean gradient, before clipping.
+    pub grad_norm: f64,
+    /// Targets in this update.
+    pub n_targets: usize,
+    /// Whether the update was left out because a number was not finite.
+    pub skipped: bool,
+    /// Time since training began, validation included.
+    pub elapsed: Duration,
+    /// Time of this update alone.
+    pub step_time: Duration,
+}
+
+/// One validation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Validation {
+    /// Cross-entropy without smoothing, in nats per target.
+    pub nll_nats: f64,
+    /// Other scores by name, `bleu` for one.
+    pub scores: Vec<(String, f64)>,
+    /// What "best" is judged by; higher is better.
+    pub quality: f64,
+}
+
+/// What happens in training.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// An update was made, or skipped.
+    Step(&'a StepReport),
+    /// The model was validated.
+    Validated {
+        /// Updates made.
+        step: u64,
+        /// What came out.
+        validation: &'a Validation,
+        /// Whether it is the best so far.
+        is_best: bool,
+        /// Time since training began.
+        elapsed: Duration,
+    },
+    /// A checkpoint was written.
+    Saved {
+        /// Updates made.
+        step: u64,
+        /// Its folder.
+        path: &'a Path,
+    },
+}
+
+/// Someone who watches training, and may end it with [`ControlFlow::Break`].
+pub trait Callback {
+    /// Called after each event.
+    ///
+    /// # Errors
+    /// Ends training with [`TrainError::Callback`](crate::TrainError::Callback).
+    fn on_event(&mut self, event: &Event<'_>) -> Result<ControlFlow<()>, CallbackError>;
+}
+
+/// A callback that could not do its work.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}: {cause}")]
+pub struct CallbackError {
+    /// What it was doing.
+    pub what: String,
+    /// Why it failed.
+    #[source]
+    pub cause: Box<dyn std::error::Error + Send + Sync>,
+}

@@ -1,0 +1,96 @@
+//! Safetensors files.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{self, Write},
+    path::Path,
+};
+
+use burn::tensor::{DType, TensorData};
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+
+use crate::WeightsError;
+
+/// A tensor's values on the host, row-major.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HostTensor {
+    /// Shape.
+    pub shape: Vec<usize>,
+    /// As many values as the shape says.
+    pub values: Vec<f32>,
+}
+
+/// Tensors by name.
+pub type Tensors = BTreeMap<String, HostTensor>;
+
+/// Writes tensors as f32, with `metadata` in the file's header; the same input gives the same bytes.
+///
+/// # Errors
+/// [`WeightsError::Io`]; an older file of that name is then still whole.
+pub fn write(path: &Path, tensors: &Tensors, metadata: &BTreeMap<String, String>) -> Result<(), WeightsError> {
+    let bytes: Vec<(&String, &[usize], Vec<u8>)> = tensors
+        .iter()
+        .map(|(name, tensor)| {
+            let bytes = tensor.values.iter().flat_map(|value| value.to_le_bytes()).collect();
+            (name, tensor.shape.as_slice(), bytes)
+        })
+        .collect();
+    let views = bytes.iter().map(|(name, shape, bytes)| {
+        (name, TensorView::new(Dtype::F32, shape.to_vec(), bytes).expect("as many bytes as the shape says"))
+    });
+    // A hash map of several entries would be written in no fixed order.
+    let header = if metadata.is_empty() { None } else { Some([("attentive".to_owned(), flatten(metadata))].into()) };
+    let file = safetensors::serialize(views, header).expect("distinct names, shapes as above");
+    write_atomically(path, &file).map_err(|cause| WeightsError::Io { path: path.to_owned(), cause })
+}
+
+/// `key=value`, a line each.
+fn flatten(metadata: &BTreeMap<String, String>) -> String {
+    metadata.iter().map(|(key, value)| format!("{key}={value}\n")).collect()
+}
+
+/// Reads all tensors of a file, cast to f32 where it holds f16, bf16 or f64.
+///
+/// # Errors
+/// [`WeightsError`]: the file can't be read, is cut short, or holds something other than floating-point numbers.
+pub fn read(path: &Path) -> Result<Tensors, WeightsError> {
+    let damaged = |cause: String| WeightsError::Damaged { path: path.to_owned(), cause };
+    let bytes = fs::read(path).map_err(|cause| WeightsError::Io { path: path.to_owned(), cause })?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|cause| damaged(cause.to_string()))?;
+    file.iter()
+        .map(|(name, view)| {
+            let values = floats(&view).map_err(|cause| damaged(format!("{name} {cause}")))?;
+            Ok((name.to_owned(), HostTensor { shape: view.shape().to_vec(), values }))
+        })
+        .collect()
+}
+
+fn floats(view: &TensorView<'_>) -> Result<Vec<f32>, String> {
+    let dtype = match view.dtype() {
+        Dtype::F64 => DType::F64,
+        Dtype::F32 => DType::F32,
+        Dtype::F16 => DType::F16,
+        Dtype::BF16 => DType::BF16,
+        other => return Err(format!("holds {other:?}, not floating-point numbers")),
+    };
+    let data = TensorData::from_bytes_vec(view.data().to_vec(), view.shape().to_vec(), dtype);
+    data.convert::<f32>().try_into_vec().map_err(|cause| format!("{cause:?}"))
+}
+
+/// Replaces a file in one step: whoever reads it sees the old bytes or the new ones, even after a crash.
+///
+/// # Errors
+/// What the system says; the old file is then untouched.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".tmp");
+    let written = File::create(&temporary).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    written.and_then(|()| fs::rename(&temporary, path)).inspect_err(|_| {
+        // The failure is reported; what is left of the temporary file only takes room.
+        let _ = fs::remove_file(&temporary);
+    })
+}

@@ -1,0 +1,15 @@
+//! Parameters by name: what every file of weights is made of.
+//!
+//! A parameter's name is its path through the module, `decoder.layers.0.cross_attention.query.weight`. [`Tensors`]
+//! are parameters on the host: taken from a module, averaged, written to a safetensors file, read, and given back.
+#![recursion_limit = "256"]
+
+mod average;
+mod error;
+mod file;
+mod module;
+
+pub use average::average;
+pub use error::WeightsError;
+pub use file::{HostTensor, Tensors, read, write, write_atomically};
+pub use module::{ParamShape, load, param_shapes, params};

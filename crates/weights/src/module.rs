@@ -1,0 +1,113 @@
+//! From a module to named tensors and back.
+
+use std::collections::BTreeMap;
+
+use burn::{
+    module::{Module, ModuleMapper, ModuleVisitor, Param},
+    tensor::{Tensor, TensorData},
+};
+
+use crate::{HostTensor, Tensors, WeightsError};
+
+/// Name and shape of a parameter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParamShape {
+    /// Path through the module.
+    pub name: String,
+    /// Shape.
+    pub shape: Vec<usize>,
+}
+
+/// Every parameter's name and shape, in the module's order.
+pub fn param_shapes<M: Module>(model: &M) -> Vec<ParamShape> {
+    struct Shapes(Vec<String>, Vec<ParamShape>);
+    impl ModuleVisitor for Shapes {
+        fn enter_module(&mut self, name: &str, _: &str) {
+            self.0.push(name.to_owned());
+        }
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.0.pop();
+        }
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.1.push(ParamShape { name: self.0.join("."), shape: param.lazy_shape().to_vec() });
+        }
+    }
+    let mut shapes = Shapes(Vec::new(), Vec::new());
+    model.visit(&mut shapes);
+    shapes.1
+}
+
+/// Copies every parameter of `model` to the host.
+pub fn params<M: Module>(model: &M) -> Tensors {
+    struct Values(Vec<String>, Tensors);
+    impl ModuleVisitor for Values {
+        fn enter_module(&mut self, name: &str, _: &str) {
+            self.0.push(name.to_owned());
+        }
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.0.pop();
+        }
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let shape = param.lazy_shape().to_vec();
+            let values = param.val().into_data().convert::<f32>().try_into_vec().expect("converted to f32");
+            self.1.insert(self.0.join("."), HostTensor { shape, values });
+        }
+    }
+    let mut values = Values(Vec::new(), BTreeMap::new());
+    model.visit(&mut values);
+    values.1
+}
+
+/// Gives `model` the parameters `tensors`, on the device that it is on.
+///
+/// # Errors
+/// [`WeightsError::Mismatch`] lists every missing, extra or differently shaped tensor.
+pub fn load<M: Module>(model: M, mut tensors: Tensors) -> Result<M, WeightsError> {
+    let problems = mismatches(&param_shapes(&model), &tensors);
+    if problems.is_empty() {
+        Ok(model.map(&mut Loader { path: Vec::new(), tensors: &mut tensors }))
+    } else {
+        Err(WeightsError::Mismatch { problems })
+    }
+}
+
+/// Every way in which `tensors` are not what a model needs.
+fn mismatches(expected: &[ParamShape], tensors: &Tensors) -> Vec<String> {
+    let differing = expected.iter().filter_map(|ParamShape { name, shape }| match tensors.get(name) {
+        None => Some(format!("missing: {name} {shape:?}")),
+        Some(tensor) if tensor.shape != *shape => {
+            Some(format!("{name}: the model has {shape:?}, the file has {:?}", tensor.shape))
+        }
+        Some(_) => None,
+    });
+    let extra = tensors.keys().filter(|name| !expected.iter().any(|param| param.name == **name));
+    differing.chain(extra.map(|name| format!("not in the model: {name}"))).collect()
+}
+
+struct Loader<'a> {
+    path: Vec<String>,
+    tensors: &'a mut Tensors,
+}
+
+impl ModuleMapper for Loader<'_> {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let name = self.path.join(".");
+        let HostTensor { shape, values } = self.tensors.remove(&name).expect("names were compared");
+        param.map(|old| {
+            let value = Tensor::from_data(TensorData::new(values, shape), &old.device().inner());
+            if old.is_autodiff() {
+                Tensor::from_inner(value).set_require_grad(old.is_require_grad())
+            } else {
+                value
+            }
+        })
+    }
+}

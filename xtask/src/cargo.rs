@@ -1,0 +1,66 @@
+//! Running cargo and other programs.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus},
+};
+
+use crate::{Failure, Outcome, fail};
+
+/// The one profile that everything is built in, so that training, tests and lints share one build of the tensor library.
+pub(crate) const PROFILE: &str = "--release";
+
+/// The workspace's folder.
+///
+/// Cargo names it to what it runs; the path known when this was compiled may be that of a clone since moved.
+pub(crate) fn root() -> PathBuf {
+    let own =
+        env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    Path::new(&own)
+        .parent()
+        .expect("xtask lies in the workspace")
+        .to_owned()
+}
+
+/// `cargo <subcommand>` for this workspace, from the user's own folder (relative settings keep their meaning).
+pub(crate) fn cargo(subcommand: &str) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command
+        .arg(subcommand)
+        .arg("--manifest-path")
+        .arg(root().join("Cargo.toml"));
+    command
+}
+
+/// Where cargo leaves release builds: beside the folder that this program was built in.
+pub(crate) fn release_dir() -> Outcome<PathBuf> {
+    let own = env::current_exe()
+        .map_err(|e| Failure::Message(format!("cannot find xtask's own program: {e}")))?;
+    match own.parent().and_then(Path::parent) {
+        Some(target) => Ok(target.join("release")),
+        None => fail(format!("{} does not lie in a target folder", own.display())),
+    }
+}
+
+/// Runs a program to its end; anything but success is a failure.
+pub(crate) fn run(command: &mut Command) -> Outcome {
+    success(command.status().map_err(|e| not_started(command, &e))?)
+}
+
+/// An exit status as an outcome; a program ended by a signal counts as code 1.
+pub(crate) fn success(status: ExitStatus) -> Outcome {
+    if status.success() {
+        return Ok(());
+    }
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    Err(Failure::Exit(code.unwrap_or(1)))
+}
+
+/// The failure of a program that could not be started.
+pub(crate) fn not_started(command: &Command, error: &std::io::Error) -> Failure {
+    Failure::Message(format!(
+        "cannot run {}: {error}",
+        command.get_program().display()
+    ))
+}

@@ -1,0 +1,67 @@
+//! `cargo xtask check`: what must hold before a change goes in, apart from the tests themselves.
+
+use std::{
+    ffi::OsString,
+    process::{Command, Stdio},
+};
+
+use crate::{
+    Outcome,
+    cargo::{PROFILE, cargo, root, run as run_program},
+    say,
+};
+
+/// Formatting, clippy and rustdoc without warnings, then the rules of the repository; `args` are options for cargo.
+pub(crate) fn run(args: &[OsString]) -> Outcome {
+    step("formatting", cargo("fmt").args(["--all", "--check"]))?;
+    step(
+        "clippy",
+        cargo("clippy")
+            .args(["--workspace", "--all-targets", PROFILE])
+            .args(args)
+            .args(["--", "-D", "warnings"]),
+    )?;
+    step(
+        "rustdoc",
+        cargo("doc")
+            .args(["--workspace", "--no-deps", PROFILE])
+            .args(args)
+            .env("RUSTDOCFLAGS", "-D warnings"),
+    )?;
+    step(
+        "rules of the repository",
+        cargo("test").args([PROFILE, "--quiet", "--package", "xtask", "tidy"]),
+    )?;
+    if has_cargo_deny() {
+        step(
+            "licences and sources",
+            cargo_deny().args(["check", "bans", "licenses", "sources"]),
+        )?;
+    } else {
+        say!("check: licences and sources left out: cargo-deny is not installed");
+    }
+    say!("check: all well");
+    Ok(())
+}
+
+fn step(name: &str, command: &mut Command) -> Outcome {
+    say!("check: {name}");
+    run_program(command)
+}
+
+fn cargo_deny() -> Command {
+    let mut command = Command::new("cargo-deny");
+    command
+        .arg("--manifest-path")
+        .arg(root().join("Cargo.toml"));
+    command
+}
+
+fn has_cargo_deny() -> bool {
+    Command::new("cargo-deny")
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}

@@ -1,0 +1,229 @@
+//! `cargo xtask golden --check`: are the committed golden files what their generators write?
+//!
+//! A golden folder is `crates/*/tests/golden`. Each `generate*.py` in it is run as `generate.py OUT_DIR` and writes the
+//! golden files it is responsible for below `OUT_DIR`, under their own names. A `requirements.txt` beside the generators
+//! names the packages they need; they go into a virtual environment under `target/`.
+
+use std::{
+    collections::BTreeSet,
+    ffi::OsString,
+    fs, io,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use crate::{
+    Failure, Outcome,
+    cargo::{release_dir, root, run as run_program},
+    fail, json, say,
+    temp_dir::TempDir,
+};
+
+/// How far numbers in JSON may lie apart, relative to the larger: other machines round differently.
+const TOLERANCE: f64 = 1e-6;
+
+/// Regenerates every golden file in a temporary folder and compares it with the committed one.
+pub(crate) fn run(args: &[OsString]) -> Outcome {
+    if args != ["--check"] {
+        return fail("usage: cargo xtask golden --check");
+    }
+    let python = find_python()?;
+    let mut differing = 0;
+    for member in entries(&root().join("crates"))? {
+        let folder = GoldenFolder::open(&member)?;
+        if !folder.generators.is_empty() {
+            differing += folder.check(python)?;
+        }
+    }
+    match differing {
+        0 => Ok(()),
+        n => fail(format!(
+            "{n} golden files differ from what their generators write"
+        )),
+    }
+}
+
+/// The golden files of one crate and the programs that make them.
+struct GoldenFolder {
+    path: PathBuf,
+    generators: Vec<PathBuf>,
+    requirements: Option<PathBuf>,
+    /// What a generator must have written, relative to the folder.
+    goldens: BTreeSet<PathBuf>,
+}
+
+impl GoldenFolder {
+    fn open(member: &Path) -> Outcome<Self> {
+        let path = member.join("tests/golden");
+        let mut folder = Self {
+            generators: Vec::new(),
+            requirements: None,
+            goldens: BTreeSet::new(),
+            path,
+        };
+        for file in files(&folder.path)? {
+            let name = file.to_string_lossy();
+            if name.starts_with("generate") && name.ends_with(".py") {
+                folder.generators.push(file);
+            } else if name == "requirements.txt" {
+                folder.requirements = Some(file);
+            } else if !(name.ends_with(".md") || name.ends_with(".py")) {
+                folder.goldens.insert(file);
+            }
+        }
+        Ok(folder)
+    }
+
+    /// Runs the generators and counts the files that differ.
+    fn check(&self, python: &'static str) -> Outcome<usize> {
+        say!(
+            "{}",
+            self.path
+                .strip_prefix(root())
+                .unwrap_or(&self.path)
+                .display()
+        );
+        let python = self.python(python)?;
+        let mut unmade = self.goldens.clone();
+        let mut differing = 0;
+        for generator in &self.generators {
+            say!("  {}", generator.display());
+            let fresh = TempDir::new("golden")?;
+            run_program(
+                Command::new(&python)
+                    .arg(generator)
+                    .arg(fresh.path())
+                    .env("PYTHONDONTWRITEBYTECODE", "1")
+                    .current_dir(&self.path),
+            )?;
+            for file in files(fresh.path())? {
+                unmade.remove(&file);
+                let verdict = compare(&self.path.join(&file), &fresh.path().join(&file))?;
+                differing += usize::from(verdict.is_err());
+                say!(
+                    "    {}: {}",
+                    file.display(),
+                    verdict.unwrap_or_else(|difference| difference)
+                );
+            }
+        }
+        for file in &unmade {
+            say!("    {}: no generator writes it", file.display());
+        }
+        Ok(differing + unmade.len())
+    }
+
+    /// The Python to run generators with: in an environment with this folder's requirements, if it has any.
+    fn python(&self, system: &'static str) -> Outcome<PathBuf> {
+        let Some(requirements) = &self.requirements else {
+            return Ok(system.into());
+        };
+        let requirements = self.path.join(requirements);
+        let wanted = fs::read(&requirements).map_err(|e| cannot("read", &requirements, &e))?;
+        let member = self
+            .path
+            .ancestors()
+            .nth(2)
+            .and_then(Path::file_name)
+            .unwrap_or_default();
+        let venv = release_dir()?.with_file_name("golden-venv").join(member);
+        let python = venv.join(if cfg!(windows) {
+            "Scripts/python.exe"
+        } else {
+            "bin/python"
+        });
+        let installed = venv.join("requirements.txt");
+        if fs::read(&installed).is_ok_and(|installed| installed == wanted) {
+            return Ok(python);
+        }
+        say!(
+            "  installing {} into {}",
+            requirements.display(),
+            venv.display()
+        );
+        run_program(
+            Command::new(system)
+                .args(["-m", "venv", "--clear"])
+                .arg(&venv),
+        )?;
+        run_program(
+            Command::new(&python)
+                .args(["-m", "pip", "install", "--quiet", "-r"])
+                .arg(&requirements),
+        )?;
+        fs::write(&installed, wanted).map_err(|e| cannot("write", &installed, &e))?;
+        Ok(python)
+    }
+}
+
+/// What the user's Python is called.
+fn find_python() -> Outcome<&'static str> {
+    let runs = |name: &&str| {
+        Command::new(name)
+            .args(["-c", "import venv"])
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success())
+    };
+    match ["python3", "python"].into_iter().find(runs) {
+        Some(name) => Ok(name),
+        None => fail(
+            "Python 3 with its venv module is needed to regenerate the golden files; the tests do without",
+        ),
+    }
+}
+
+/// `Ok` says how two files agree, `Err` how they differ.
+fn compare(committed: &Path, made: &Path) -> Outcome<Result<String, String>> {
+    let Ok(old) = fs::read(committed) else {
+        return Ok(Err("is not committed".into()));
+    };
+    let new = fs::read(made).map_err(|e| cannot("read", made, &e))?;
+    if old == new {
+        return Ok(Ok("equal".into()));
+    }
+    let is_json = made
+        .extension()
+        .is_some_and(|extension| extension == "json" || extension == "jsonl");
+    Ok(
+        match (is_json, str::from_utf8(&old), str::from_utf8(&new)) {
+            (true, Ok(old), Ok(new)) => json::compare(old, new, TOLERANCE).map(|distance| {
+                format!("equal but for rounding (largest relative difference {distance:.1e})")
+            }),
+            _ => Err("differs".into()),
+        },
+    )
+}
+
+/// The files below a folder, relative to it, in order; none if there is no such folder.
+fn files(folder: &Path) -> Outcome<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop().filter(|next| next.is_dir()) {
+        for entry in entries(&next)? {
+            if !entry.is_dir() {
+                found.extend(entry.strip_prefix(folder).map(Path::to_owned));
+            } else if entry.file_name().is_some_and(|name| name != "__pycache__") {
+                folders.push(entry);
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// What lies directly in a folder, in order.
+fn entries(folder: &Path) -> Outcome<Vec<PathBuf>> {
+    let listing = || -> io::Result<Vec<PathBuf>> {
+        let mut paths = fs::read_dir(folder)?
+            .map(|entry| Ok(entry?.path()))
+            .collect::<io::Result<Vec<_>>>()?;
+        paths.sort();
+        Ok(paths)
+    };
+    listing().map_err(|e| cannot("list", folder, &e))
+}
+
+fn cannot(what: &str, path: &Path, error: &io::Error) -> Failure {
+    Failure::Message(format!("cannot {what} {}: {error}", path.display()))
+}

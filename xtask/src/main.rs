@@ -1,0 +1,137 @@
+//! `cargo xtask …`: builds `attentive` with the right features and runs it; tests, checks and regenerates what is
+//! committed.
+//!
+//! It depends on no other crate, so that it builds in a second or two, and it knows no command of `attentive`: what it
+//! does not know itself, it hands on.
+#![allow(
+    clippy::print_stderr,
+    reason = "a command tells its user what went wrong"
+)]
+
+use std::{
+    env,
+    ffi::{OsStr, OsString},
+    fmt,
+    process::ExitCode,
+};
+
+mod app;
+mod cargo;
+mod check;
+mod golden;
+mod json;
+mod suite;
+mod temp_dir;
+#[cfg(test)]
+mod tidy;
+mod vulkan;
+
+/// Prints a line; that nobody reads it (`| head`) is no error.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        use std::io::Write;
+        let _ = writeln!(std::io::stdout(), $($text)*);
+    }};
+}
+use say;
+
+const HELP: &str = "\
+Builds attentive and runs it; tests and checks the workspace.
+
+Usage: cargo xtask <COMMAND> [ARGS]…
+
+Commands of attentive, built in release first (their own help: cargo xtask train --help):
+  train, translate, eval, inspect, …   any command that is not listed below
+
+    --backend <flex|ndarray|wgpu|cuda>  compiled in if it is not by default, and passed on
+                                        [env: ATTENTIVE_BACKEND, default: flex]
+    --features <FEATURES>               more cargo features of crates/cli; wgpu-unfused is wgpu without
+                                        kernel fusion
+    --no-default-features               without flex and ndarray, but for the backend named
+    --                                  what follows goes to attentive untouched
+
+Commands of the workspace:
+  test [ARGS]      all tests in release, with one summary line; ARGS go to `cargo test`
+  check [ARGS]     formatting, clippy, rustdoc and the rules of the repository; ARGS (features) go to cargo
+  golden --check   regenerates every golden file and compares it with the one committed (needs Python)
+  vulkan [ARGS]    the wgpu backend against flex, on a GPU or on software Vulkan; ARGS go to `cargo test`
+    --install      first installs software Vulkan where there is none (Debian, as root)
+    --if-present   succeeds, and says so, where there is no Vulkan
+  help             this text
+
+A first build takes about 6 minutes on two cores, 10 to 15 with wgpu; later ones take seconds.
+
+Examples:
+  cargo xtask train
+  cargo xtask translate --model runs/latest \"The animal did not cross the street because it was too tired.\"
+  cargo xtask train recipes/multi30k.toml --backend wgpu
+  cargo xtask test -p attentive-metrics";
+
+/// Why a command ended without success.
+#[derive(Debug)]
+enum Failure {
+    /// What went wrong, for the user.
+    Message(String),
+    /// A program that was run has ended with this code, and has said why itself.
+    Exit(u8),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Message(text) => f.write_str(text),
+            Self::Exit(code) => write!(f, "exit code {code}"),
+        }
+    }
+}
+
+type Outcome<T = ()> = Result<T, Failure>;
+
+/// A failure with a text.
+fn fail<T>(text: impl Into<String>) -> Outcome<T> {
+    Err(Failure::Message(text.into()))
+}
+
+fn main() -> ExitCode {
+    let args: Vec<OsString> = env::args_os().skip(1).collect();
+    match dispatch(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Exit(code)) => ExitCode::from(code),
+        Err(Failure::Message(text)) => {
+            eprintln!("error: {text}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(args: &[OsString]) -> Outcome {
+    let Some((command, rest)) = args.split_first() else {
+        eprintln!("{HELP}");
+        return Err(Failure::Exit(2));
+    };
+    let run: fn(&[OsString]) -> Outcome = match command.to_str() {
+        Some("help" | "--help" | "-h") => {
+            say!("{HELP}");
+            return Ok(());
+        }
+        Some("test") => suite::run,
+        Some("check") => check::run,
+        Some("golden") => golden::run,
+        Some("vulkan") => vulkan::run,
+        _ => return app::run(args),
+    };
+    if rest
+        .first()
+        .is_some_and(|arg| arg == "--help" || arg == "-h")
+    {
+        say!("{HELP}");
+        return Ok(());
+    }
+    run(rest)
+}
+
+/// Splits off the arguments before `--`: the ones that are options of ours.
+fn before_dashes(args: &[OsString]) -> &[OsString] {
+    let end = args.iter().position(|arg| arg == OsStr::new("--"));
+    &args[..end.unwrap_or(args.len())]
+}

@@ -1,0 +1,33 @@
+//! A folder that goes away with its owner.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process,
+};
+
+use crate::{Failure, Outcome};
+
+/// An empty folder in the system's place for temporary files, removed when dropped.
+pub(crate) struct TempDir(PathBuf);
+
+impl TempDir {
+    /// Makes the folder; `purpose` and the process's number are its name.
+    pub(crate) fn new(purpose: &str) -> Outcome<Self> {
+        let path = env::temp_dir().join(format!("attentive-{purpose}-{}", process::id()));
+        fs::create_dir_all(&path)
+            .map_err(|e| Failure::Message(format!("cannot make {}: {e}", path.display())))?;
+        Ok(Self(path))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for TempDir {
+    fn drop(&mut self) {
+        // What is left among temporary files does no harm.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}

@@ -1,0 +1,32 @@
+//! The rules of the repository, as tests: `cargo test -p xtask tidy`.
+//!
+//! Each rule lists every place that breaks it, with what to do. The tables are the house's design: change them only
+//! together with `ARCHITECTURE.md`.
+
+use std::{collections::BTreeSet, fmt::Display};
+
+mod docs;
+mod layering;
+mod sources;
+mod tree;
+
+/// What breaks one rule.
+#[derive(Default)]
+struct Breaches(BTreeSet<String>);
+
+impl Breaches {
+    fn add(&mut self, place: impl Display, what: impl Display) {
+        self.0.insert(format!("{place}: {what}"));
+    }
+
+    /// Fails the test with all of them.
+    #[track_caller]
+    fn none(self, rule: &str) {
+        let list: String = self
+            .0
+            .iter()
+            .map(|breach| format!("\n  {breach}"))
+            .collect();
+        assert!(list.is_empty(), "{rule}{list}");
+    }
+}

@@ -1,0 +1,184 @@
+//! What source files may hold, and how long they may be.
+
+use std::fs;
+
+use super::{
+    Breaches,
+    tree::{SourceFile, paths, text_files},
+};
+use crate::cargo::root;
+
+const MAX_LINES: usize = 700;
+const MAX_GOLDEN_BYTES: u64 = 100 * 1024;
+
+/// Names that say nothing of what is inside.
+const DRAWERS: [&str; 6] = [
+    "util.rs",
+    "utils.rs",
+    "helper.rs",
+    "helpers.rs",
+    "misc.rs",
+    "common.rs",
+];
+
+/// Folders of somebody's machine, written in two halves so that this file passes its own rule.
+const MACHINE_PATHS: [&str; 3] = [
+    concat!("/wo", "rk/"),
+    concat!("/ro", "ot/"),
+    concat!("/ho", "me/"),
+];
+
+#[test]
+fn files_are_short_and_named_by_a_noun() {
+    let mut breaches = Breaches::default();
+    for SourceFile { path, text } in text_files() {
+        let name = path.rsplit('/').next().unwrap_or_default();
+        let lines = text.lines().count();
+        if [".rs", ".py", ".sh"].iter().any(|end| name.ends_with(end)) && lines > MAX_LINES {
+            breaches.add(
+                &path,
+                format!("{lines} lines, split it along a noun (at most {MAX_LINES})"),
+            );
+        }
+        if DRAWERS.contains(&name) && !path.contains("/tests/common") {
+            breaches.add(&path, "name it by the noun inside");
+        }
+    }
+    breaches.none("files");
+}
+
+#[test]
+fn no_path_of_a_machine() {
+    let mut breaches = Breaches::default();
+    for file in text_files() {
+        for (at, line) in file.text.lines().enumerate() {
+            if MACHINE_PATHS.iter().any(|path| names_path(line, path)) {
+                breaches.add(format!("{}:{}", file.path, at + 1), line.trim());
+            }
+        }
+    }
+    breaches.none("paths that exist on one machine only");
+}
+
+/// Whether `line` holds `path` as the beginning of an absolute path.
+fn names_path(line: &str, path: &str) -> bool {
+    line.match_indices(path).any(|(at, _)| {
+        let before = line[..at].chars().next_back();
+        !before.is_some_and(|c| c.is_alphanumeric() || "._-~/}*".contains(c))
+    })
+}
+
+#[test]
+fn only_kernels_is_unsafe() {
+    let mut breaches = Breaches::default();
+    for file in
+        text_files().filter(|file| file.path.ends_with(".rs") && file.member() != Some("kernels"))
+    {
+        for (number, line) in file.code() {
+            let outside_strings = line.split('"').step_by(2);
+            let mut words = outside_strings
+                .flat_map(|part| part.split(|c: char| !(c.is_alphanumeric() || c == '_')));
+            if words.any(|word| word == "unsafe" || word == "unsafe_code") {
+                breaches.add(
+                    format!("{}:{number}", file.path),
+                    "unsafe belongs into crates/kernels",
+                );
+            }
+        }
+    }
+    breaches.none("unsafe code, or a lint about it lifted");
+}
+
+#[test]
+fn only_commands_print_and_exit() {
+    let calls = [
+        "print!(",
+        "println!(",
+        "eprint!(",
+        "eprintln!(",
+        "dbg!(",
+        "process::exit(",
+        "process::abort(",
+    ];
+    let mut breaches = Breaches::default();
+    for file in text_files()
+        .filter(|file| file.is_product() && file.member().is_some_and(|member| member != "cli"))
+    {
+        for (number, line) in file.code() {
+            for call in calls.iter().filter(|call| names_macro(line, call)) {
+                breaches.add(
+                    format!("{}:{number}", file.path),
+                    format!("{call}…) belongs into crates/cli"),
+                );
+            }
+        }
+    }
+    breaches.none("libraries report through values and events");
+}
+
+/// Whether `line` calls exactly this macro or function.
+fn names_macro(line: &str, call: &str) -> bool {
+    line.match_indices(call).any(|(at, _)| {
+        let before = line[..at].chars().next_back();
+        !before.is_some_and(|c| c.is_alphanumeric() || c == '_')
+    })
+}
+
+#[test]
+fn only_backend_chooses_a_device() {
+    let calls = [
+        "Device::default(",
+        "Device::flex(",
+        "Device::ndarray(",
+        "Device::wgpu(",
+        "Device::cuda(",
+    ];
+    let mut breaches = Breaches::default();
+    for file in text_files().filter(|file| file.is_product() && file.member() != Some("backend")) {
+        if file.path.starts_with("xtask/") {
+            continue;
+        }
+        for (number, line) in file.code() {
+            for call in calls.iter().filter(|call| line.contains(*call)) {
+                breaches.add(
+                    format!("{}:{number}", file.path),
+                    format!("{call}…): take `&Device`"),
+                );
+            }
+        }
+    }
+    breaches.none("devices chosen outside crates/backend");
+}
+
+#[test]
+fn golden_files_are_small_and_have_a_generator() {
+    let all = paths();
+    let mut breaches = Breaches::default();
+    for path in all.iter().filter(|path| path.starts_with("crates/")) {
+        let Some((member, name)) = path.split_once("/tests/golden/") else {
+            continue;
+        };
+        let bytes = fs::metadata(root().join(path)).map_or(0, |metadata| metadata.len());
+        if bytes > MAX_GOLDEN_BYTES {
+            breaches.add(path, format!("{bytes} bytes (at most {MAX_GOLDEN_BYTES})"));
+        }
+        let generator = format!("{member}/tests/golden/generate");
+        if !name.ends_with(".py")
+            && !all
+                .iter()
+                .any(|other| other.starts_with(&generator) && other.ends_with(".py"))
+        {
+            breaches.add(path, "no generate*.py in its folder");
+        }
+    }
+    breaches.none("golden files");
+}
+
+#[test]
+fn paths_are_told_from_words() {
+    assert!(names_path(concat!("see /wo", "rk/x"), MACHINE_PATHS[0]));
+    assert!(names_path(concat!("\"/wo", "rk/x\""), MACHINE_PATHS[0]));
+    assert!(!names_path("https://example.org/work/x", MACHINE_PATHS[0]));
+    assert!(names_macro("    println!(\"x\")", "println!("));
+    assert!(!names_macro("    eprintln!(\"x\")", "println!("));
+}

@@ -1,0 +1,129 @@
+//! `cargo xtask vulkan`: the wgpu backend held against flex, on whatever Vulkan the machine has.
+//!
+//! Mesa's llvmpipe is a Vulkan device in software, so the check needs no GPU.
+
+use std::{
+    env,
+    ffi::{OsStr, OsString},
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use crate::{
+    Outcome, before_dashes,
+    cargo::{PROFILE, cargo, run as run_program},
+    fail, say,
+    temp_dir::TempDir,
+};
+
+/// Debian's software Vulkan: the driver and the loader.
+const PACKAGES: [&str; 2] = ["mesa-vulkan-drivers", "libvulkan1"];
+
+/// Runs the parity tests; `args` other than `--install` and `--if-present` go to `cargo test`.
+pub(crate) fn run(args: &[OsString]) -> Outcome {
+    let (own, rest): (Vec<_>, Vec<_>) = args.iter().partition(|arg| {
+        ["--install", "--if-present"]
+            .map(OsStr::new)
+            .contains(&arg.as_os_str())
+    });
+    let asked = |flag: &str| own.iter().any(|arg| *arg == flag);
+
+    if !has_vulkan() && asked("--install") && can_install() {
+        install()?;
+    }
+    if !has_vulkan() {
+        let why = format!(
+            "no Vulkan here; on Debian, `apt-get install {}` gives one in software",
+            PACKAGES.join(" ")
+        );
+        if asked("--if-present") {
+            say!("vulkan: skipped: {why}");
+            return Ok(());
+        }
+        return fail(why);
+    }
+
+    // Mesa wants a private folder for its files.
+    // Features of the user's own, `wgpu-unfused` for one, take the place of ours.
+    let own_features = before_dashes(args)
+        .iter()
+        .any(|arg| arg.to_string_lossy().starts_with("--features"));
+    let features: &[&str] = if own_features {
+        &[]
+    } else {
+        &["--features", "wgpu"]
+    };
+    let runtime_dir = TempDir::new("vulkan")?;
+    run_program(
+        cargo("test")
+            .args([
+                PROFILE,
+                "--package",
+                "attentive-cli",
+                "--test",
+                "wgpu_parity",
+            ])
+            .args(features)
+            .args(rest)
+            .env("XDG_RUNTIME_DIR", runtime_dir.path()),
+    )
+}
+
+/// Whether the loader and at least one driver are there, where Linux systems keep them.
+fn has_vulkan() -> bool {
+    if !cfg!(target_os = "linux") {
+        return true; // Metal and DX12 come with the system.
+    }
+    let loader = Command::new("ldconfig")
+        .arg("-p")
+        .env("PATH", "/sbin:/usr/sbin:/bin:/usr/bin")
+        .output()
+        .is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("libvulkan.so.1"));
+    let named = ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"]
+        .iter()
+        .any(|name| env::var_os(name).is_some());
+    let listed = [
+        "/usr/share/vulkan/icd.d",
+        "/etc/vulkan/icd.d",
+        "/usr/local/share/vulkan/icd.d",
+    ]
+    .iter()
+    .any(|folder| {
+        fs::read_dir(Path::new(folder)).is_ok_and(|mut entries| entries.next().is_some())
+    });
+    loader && (named || listed)
+}
+
+/// Whether this is Debian or a relative of it, and we are root.
+fn can_install() -> bool {
+    let root = Command::new("id")
+        .arg("-u")
+        .output()
+        .is_ok_and(|output| output.stdout.trim_ascii() == b"0");
+    let apt = Command::new("apt-get")
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    root && apt
+}
+
+fn install() -> Outcome {
+    say!("vulkan: installing {}", PACKAGES.join(" and "));
+    let apt = || {
+        let mut command = Command::new("apt-get");
+        command
+            .arg("--quiet=2")
+            .env("DEBIAN_FRONTEND", "noninteractive");
+        command
+    };
+    run_program(apt().arg("update"))?;
+    run_program(
+        apt()
+            .args(["install", "--yes", "--no-install-recommends"])
+            .args(PACKAGES)
+            .stdout(Stdio::null()),
+    )
+}
