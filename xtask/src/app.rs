@@ -26,26 +26,10 @@ struct Backend {
 }
 
 const BACKENDS: [Backend; 4] = [
-    Backend {
-        name: "flex",
-        by_default: true,
-        first_build: "about 6 minutes",
-    },
-    Backend {
-        name: "ndarray",
-        by_default: true,
-        first_build: "about 6 minutes",
-    },
-    Backend {
-        name: "wgpu",
-        by_default: false,
-        first_build: "10 to 15 minutes",
-    },
-    Backend {
-        name: "cuda",
-        by_default: false,
-        first_build: "10 to 15 minutes",
-    },
+    Backend { name: "flex", by_default: true, first_build: "about 6 minutes" },
+    Backend { name: "ndarray", by_default: true, first_build: "about 6 minutes" },
+    Backend { name: "wgpu", by_default: false, first_build: "10 to 15 minutes" },
+    Backend { name: "cuda", by_default: false, first_build: "10 to 15 minutes" },
 ];
 
 /// Builds `attentive` with the features that `args` ask for, then becomes it.
@@ -54,8 +38,7 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
     let release = release_dir()?;
     build(&invocation, &release)?;
     become_program(
-        Command::new(release.join(format!("attentive{}", env::consts::EXE_SUFFIX)))
-            .args(&invocation.program_args),
+        Command::new(release.join(format!("attentive{}", env::consts::EXE_SUFFIX))).args(&invocation.program_args),
     )
 }
 
@@ -108,49 +91,34 @@ impl Invocation {
             cargo_args.push("--no-default-features".into());
         }
         let in_defaults = backend.by_default && default_features;
-        if !in_defaults
-            && !features
-                .iter()
-                .any(|list| names_variant(list, backend.name))
-        {
+        if !in_defaults && !features.iter().any(|list| names_variant(list, backend.name)) {
             features.push(backend.name.into());
         }
         for feature in features {
             cargo_args.extend(["--features".into(), feature]);
         }
-        Ok(Self {
-            backend,
-            cargo_args,
-            program_args,
-        })
+        Ok(Self { backend, cargo_args, program_args })
     }
 }
 
 /// Whether a list of features holds the backend or a variant of it, as `wgpu-unfused` is one of `wgpu`.
 fn names_variant(features: &OsStr, backend: &str) -> bool {
     let features = features.to_string_lossy();
-    let mut names = features
-        .split([',', ' '])
-        .map(|feature| feature.strip_prefix(backend));
+    let mut names = features.split([',', ' ']).map(|feature| feature.strip_prefix(backend));
     names.any(|rest| rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-')))
 }
 
 fn find_backend(name: &OsStr) -> Outcome<&'static Backend> {
     match BACKENDS.iter().find(|backend| name == backend.name) {
         Some(backend) => Ok(backend),
-        None => fail(format!(
-            "no backend `{}`: there are flex, ndarray, wgpu and cuda",
-            name.display()
-        )),
+        None => fail(format!("no backend `{}`: there are flex, ndarray, wgpu and cuda", name.display())),
     }
 }
 
 /// Brings the binary up to date; cargo's messages appear only if there is something to build.
 fn build(invocation: &Invocation, release: &Path) -> Outcome {
     let mut command = cargo("build");
-    command
-        .args([PROFILE, "--package", "attentive-cli", "--bin", "attentive"])
-        .args(&invocation.cargo_args);
+    command.args([PROFILE, "--package", "attentive-cli", "--bin", "attentive"]).args(&invocation.cargo_args);
     if io::stderr().is_terminal() {
         // Cargo takes the pipe for no terminal; it shows its progress bar all the same when asked to.
         let width = env::var("COLUMNS").unwrap_or_else(|_| "80".into());
@@ -159,17 +127,12 @@ fn build(invocation: &Invocation, release: &Path) -> Outcome {
             .env("CARGO_TERM_PROGRESS_WHEN", "always")
             .env("CARGO_TERM_PROGRESS_WIDTH", width);
     }
-    let mut child = command
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|e| not_started(&command, &e))?;
+    let mut child = command.stderr(Stdio::piped()).spawn().map_err(|e| not_started(&command, &e))?;
 
     let notice = if has_been_built(invocation.backend, release) {
         String::new()
     } else {
-        let Backend {
-            name, first_build, ..
-        } = invocation.backend;
+        let Backend { name, first_build, .. } = invocation.backend;
         format!("First build of attentive with {name}: {first_build} on two cores.\n")
     };
     if let Some(messages) = child.stderr.take() {
@@ -182,11 +145,8 @@ fn build(invocation: &Invocation, release: &Path) -> Outcome {
 /// Whether cargo has compiled the backend's crate before.
 fn has_been_built(backend: &Backend, release: &Path) -> bool {
     let prefix = format!("burn-{}-", backend.name);
-    fs::read_dir(release.join(".fingerprint")).is_ok_and(|entries| {
-        entries
-            .flatten()
-            .any(|entry| entry.file_name().to_string_lossy().starts_with(&prefix))
-    })
+    fs::read_dir(release.join(".fingerprint"))
+        .is_ok_and(|entries| entries.flatten().any(|entry| entry.file_name().to_string_lossy().starts_with(&prefix)))
 }
 
 /// Copies cargo's messages as they come, after `notice`; a first `Finished …` means nothing was done and is left out.
@@ -233,22 +193,13 @@ mod tests {
 
     #[test]
     fn default_features_need_no_flag() {
-        assert_eq!(
-            parse("train r.toml --set a.b=c"),
-            (String::new(), "train r.toml --set a.b=c".into())
-        );
-        assert_eq!(
-            parse("train --backend ndarray"),
-            (String::new(), "train --backend ndarray".into())
-        );
+        assert_eq!(parse("train r.toml --set a.b=c"), (String::new(), "train r.toml --set a.b=c".into()));
+        assert_eq!(parse("train --backend ndarray"), (String::new(), "train --backend ndarray".into()));
     }
 
     #[test]
     fn a_backend_brings_its_feature_and_is_passed_on() {
-        let wgpu = (
-            "--features wgpu".to_owned(),
-            "train --backend wgpu x".to_owned(),
-        );
+        let wgpu = ("--features wgpu".to_owned(), "train --backend wgpu x".to_owned());
         assert_eq!(parse("train --backend wgpu x"), wgpu);
         assert_eq!(parse("train --backend=wgpu x"), wgpu);
     }
@@ -257,41 +208,26 @@ mod tests {
     fn features_go_to_cargo_alone() {
         assert_eq!(
             parse("eval --features hub --no-default-features"),
-            (
-                "--no-default-features --features hub --features flex".into(),
-                "eval".into()
-            ),
+            ("--no-default-features --features hub --features flex".into(), "eval".into()),
         );
     }
 
     #[test]
     fn a_variant_of_the_backend_takes_its_place() {
-        assert_eq!(
-            parse("train --backend wgpu --features hub,wgpu-unfused").0,
-            "--features hub,wgpu-unfused"
-        );
-        assert_eq!(
-            parse("train --backend wgpu --features hub").0,
-            "--features hub --features wgpu"
-        );
+        assert_eq!(parse("train --backend wgpu --features hub,wgpu-unfused").0, "--features hub,wgpu-unfused");
+        assert_eq!(parse("train --backend wgpu --features hub").0, "--features hub --features wgpu");
     }
 
     #[test]
     fn what_follows_two_dashes_is_left_alone() {
-        assert_eq!(
-            parse("translate -- --backend cuda"),
-            (String::new(), "translate -- --backend cuda".into())
-        );
+        assert_eq!(parse("translate -- --backend cuda"), (String::new(), "translate -- --backend cuda".into()));
     }
 
     #[test]
     fn the_line_wins_over_the_environment() {
         let backend = |line: &[&str]| {
             let args: Vec<OsString> = line.iter().map(OsString::from).collect();
-            Invocation::parse(&args, Some(OsStr::new("wgpu")))
-                .unwrap()
-                .backend
-                .name
+            Invocation::parse(&args, Some(OsStr::new("wgpu"))).unwrap().backend.name
         };
         assert_eq!(backend(&["train"]), "wgpu");
         assert_eq!(backend(&["train", "--backend", "ndarray"]), "ndarray");
@@ -299,10 +235,7 @@ mod tests {
 
     #[test]
     fn a_wrong_or_missing_backend_is_an_error() {
-        for args in [
-            vec!["train", "--backend", "tpu"],
-            vec!["train", "--backend"],
-        ] {
+        for args in [vec!["train", "--backend", "tpu"], vec!["train", "--backend"]] {
             let args: Vec<OsString> = args.into_iter().map(OsString::from).collect();
             assert!(Invocation::parse(&args, None).is_err());
         }

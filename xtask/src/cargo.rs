@@ -15,28 +15,20 @@ pub(crate) const PROFILE: &str = "--release";
 ///
 /// Cargo names it to what it runs; the path known when this was compiled may be that of a clone since moved.
 pub(crate) fn root() -> PathBuf {
-    let own =
-        env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
-    Path::new(&own)
-        .parent()
-        .expect("xtask lies in the workspace")
-        .to_owned()
+    let own = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    Path::new(&own).parent().expect("xtask lies in the workspace").to_owned()
 }
 
 /// `cargo <subcommand>` for this workspace, from the user's own folder (relative settings keep their meaning).
 pub(crate) fn cargo(subcommand: &str) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command
-        .arg(subcommand)
-        .arg("--manifest-path")
-        .arg(root().join("Cargo.toml"));
+    command.arg(subcommand).arg("--manifest-path").arg(root().join("Cargo.toml"));
     command
 }
 
 /// Where cargo leaves release builds: beside the folder that this program was built in.
 pub(crate) fn release_dir() -> Outcome<PathBuf> {
-    let own = env::current_exe()
-        .map_err(|e| Failure::Message(format!("cannot find xtask's own program: {e}")))?;
+    let own = env::current_exe().map_err(|e| Failure::Message(format!("cannot find xtask's own program: {e}")))?;
     match own.parent().and_then(Path::parent) {
         Some(target) => Ok(target.join("release")),
         None => fail(format!("{} does not lie in a target folder", own.display())),
@@ -59,8 +51,5 @@ pub(crate) fn success(status: ExitStatus) -> Outcome {
 
 /// The failure of a program that could not be started.
 pub(crate) fn not_started(command: &Command, error: &std::io::Error) -> Failure {
-    Failure::Message(format!(
-        "cannot run {}: {error}",
-        command.get_program().display()
-    ))
+    Failure::Message(format!("cannot run {}: {error}", command.get_program().display()))
 }

@@ -16,27 +16,15 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
     step("formatting", cargo("fmt").args(["--all", "--check"]))?;
     step(
         "clippy",
-        cargo("clippy")
-            .args(["--workspace", "--all-targets", PROFILE])
-            .args(args)
-            .args(["--", "-D", "warnings"]),
+        cargo("clippy").args(["--workspace", "--all-targets", PROFILE]).args(args).args(["--", "-D", "warnings"]),
     )?;
     step(
         "rustdoc",
-        cargo("doc")
-            .args(["--workspace", "--no-deps", PROFILE])
-            .args(args)
-            .env("RUSTDOCFLAGS", "-D warnings"),
+        cargo("doc").args(["--workspace", "--no-deps", PROFILE]).args(args).env("RUSTDOCFLAGS", "-D warnings"),
     )?;
-    step(
-        "rules of the repository",
-        cargo("test").args([PROFILE, "--quiet", "--package", "xtask", "tidy"]),
-    )?;
+    step("rules of the repository", cargo("test").args([PROFILE, "--quiet", "--package", "xtask", "tidy"]))?;
     if has_cargo_deny() {
-        step(
-            "licences and sources",
-            cargo_deny().args(["check", "bans", "licenses", "sources"]),
-        )?;
+        step("licences and sources", cargo_deny().args(["check", "bans", "licenses", "sources"]))?;
     } else {
         say!("check: licences and sources left out: cargo-deny is not installed");
     }
@@ -51,9 +39,7 @@ fn step(name: &str, command: &mut Command) -> Outcome {
 
 fn cargo_deny() -> Command {
     let mut command = Command::new("cargo-deny");
-    command
-        .arg("--manifest-path")
-        .arg(root().join("Cargo.toml"));
+    command.arg("--manifest-path").arg(root().join("Cargo.toml"));
     command
 }
 

@@ -37,9 +37,7 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
     }
     match differing {
         0 => Ok(()),
-        n => fail(format!(
-            "{n} golden files differ from what their generators write"
-        )),
+        n => fail(format!("{n} golden files differ from what their generators write")),
     }
 }
 
@@ -55,12 +53,7 @@ struct GoldenFolder {
 impl GoldenFolder {
     fn open(member: &Path) -> Outcome<Self> {
         let path = member.join("tests/golden");
-        let mut folder = Self {
-            generators: Vec::new(),
-            requirements: None,
-            goldens: BTreeSet::new(),
-            path,
-        };
+        let mut folder = Self { generators: Vec::new(), requirements: None, goldens: BTreeSet::new(), path };
         for file in files(&folder.path)? {
             let name = file.to_string_lossy();
             if name.starts_with("generate") && name.ends_with(".py") {
@@ -76,13 +69,7 @@ impl GoldenFolder {
 
     /// Runs the generators and counts the files that differ.
     fn check(&self, python: &'static str) -> Outcome<usize> {
-        say!(
-            "{}",
-            self.path
-                .strip_prefix(root())
-                .unwrap_or(&self.path)
-                .display()
-        );
+        say!("{}", self.path.strip_prefix(root()).unwrap_or(&self.path).display());
         let python = self.python(python)?;
         let mut unmade = self.goldens.clone();
         let mut differing = 0;
@@ -100,11 +87,7 @@ impl GoldenFolder {
                 unmade.remove(&file);
                 let verdict = compare(&self.path.join(&file), &fresh.path().join(&file))?;
                 differing += usize::from(verdict.is_err());
-                say!(
-                    "    {}: {}",
-                    file.display(),
-                    verdict.unwrap_or_else(|difference| difference)
-                );
+                say!("    {}: {}", file.display(), verdict.unwrap_or_else(|difference| difference));
             }
         }
         for file in &unmade {
@@ -120,37 +103,16 @@ impl GoldenFolder {
         };
         let requirements = self.path.join(requirements);
         let wanted = fs::read(&requirements).map_err(|e| cannot("read", &requirements, &e))?;
-        let member = self
-            .path
-            .ancestors()
-            .nth(2)
-            .and_then(Path::file_name)
-            .unwrap_or_default();
+        let member = self.path.ancestors().nth(2).and_then(Path::file_name).unwrap_or_default();
         let venv = release_dir()?.with_file_name("golden-venv").join(member);
-        let python = venv.join(if cfg!(windows) {
-            "Scripts/python.exe"
-        } else {
-            "bin/python"
-        });
+        let python = venv.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
         let installed = venv.join("requirements.txt");
         if fs::read(&installed).is_ok_and(|installed| installed == wanted) {
             return Ok(python);
         }
-        say!(
-            "  installing {} into {}",
-            requirements.display(),
-            venv.display()
-        );
-        run_program(
-            Command::new(system)
-                .args(["-m", "venv", "--clear"])
-                .arg(&venv),
-        )?;
-        run_program(
-            Command::new(&python)
-                .args(["-m", "pip", "install", "--quiet", "-r"])
-                .arg(&requirements),
-        )?;
+        say!("  installing {} into {}", requirements.display(), venv.display());
+        run_program(Command::new(system).args(["-m", "venv", "--clear"]).arg(&venv))?;
+        run_program(Command::new(&python).args(["-m", "pip", "install", "--quiet", "-r"]).arg(&requirements))?;
         fs::write(&installed, wanted).map_err(|e| cannot("write", &installed, &e))?;
         Ok(python)
     }
@@ -167,9 +129,7 @@ fn find_python() -> Outcome<&'static str> {
     };
     match ["python3", "python"].into_iter().find(runs) {
         Some(name) => Ok(name),
-        None => fail(
-            "Python 3 with its venv module is needed to regenerate the golden files; the tests do without",
-        ),
+        None => fail("Python 3 with its venv module is needed to regenerate the golden files; the tests do without"),
     }
 }
 
@@ -182,17 +142,12 @@ fn compare(committed: &Path, made: &Path) -> Outcome<Result<String, String>> {
     if old == new {
         return Ok(Ok("equal".into()));
     }
-    let is_json = made
-        .extension()
-        .is_some_and(|extension| extension == "json" || extension == "jsonl");
-    Ok(
-        match (is_json, str::from_utf8(&old), str::from_utf8(&new)) {
-            (true, Ok(old), Ok(new)) => json::compare(old, new, TOLERANCE).map(|distance| {
-                format!("equal but for rounding (largest relative difference {distance:.1e})")
-            }),
-            _ => Err("differs".into()),
-        },
-    )
+    let is_json = made.extension().is_some_and(|extension| extension == "json" || extension == "jsonl");
+    Ok(match (is_json, str::from_utf8(&old), str::from_utf8(&new)) {
+        (true, Ok(old), Ok(new)) => json::compare(old, new, TOLERANCE)
+            .map(|distance| format!("equal but for rounding (largest relative difference {distance:.1e})")),
+        _ => Err("differs".into()),
+    })
 }
 
 /// The files below a folder, relative to it, in order; none if there is no such folder.
@@ -215,9 +170,7 @@ fn files(folder: &Path) -> Outcome<Vec<PathBuf>> {
 /// What lies directly in a folder, in order.
 fn entries(folder: &Path) -> Outcome<Vec<PathBuf>> {
     let listing = || -> io::Result<Vec<PathBuf>> {
-        let mut paths = fs::read_dir(folder)?
-            .map(|entry| Ok(entry?.path()))
-            .collect::<io::Result<Vec<_>>>()?;
+        let mut paths = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
         paths.sort();
         Ok(paths)
     };

@@ -36,9 +36,7 @@ fn tokens(text: &str) -> impl Iterator<Item = &str> {
         let end = match rest.chars().next()? {
             '"' => end_of_string(rest),
             '{' | '}' | '[' | ']' | ':' | ',' => 1,
-            _ => rest
-                .find(|c: char| c.is_whitespace() || "{}[]:,\"".contains(c))
-                .unwrap_or(rest.len()),
+            _ => rest.find(|c: char| c.is_whitespace() || "{}[]:,\"".contains(c)).unwrap_or(rest.len()),
         };
         let (token, tail) = rest.split_at(end);
         rest = tail;
@@ -73,10 +71,7 @@ mod tests {
 
     #[test]
     fn numbers_strings_and_lengths_are_compared() {
-        assert_eq!(
-            compare("[1.0, 2.0]", "[1.0, 2.1]", 1e-6).unwrap_err(),
-            "token 4: committed 2.0, generated 2.1"
-        );
+        assert_eq!(compare("[1.0, 2.0]", "[1.0, 2.1]", 1e-6).unwrap_err(), "token 4: committed 2.0, generated 2.1");
         assert!(compare(r#"["1.0"]"#, r#"["1.00"]"#, 1e-6).is_err());
         assert!(compare("[1]", "[1, 2]", 1e-6).is_err());
         assert!(compare("[1]", "[NaN]", 1e-6).is_err());

@@ -3,10 +3,7 @@
 //!
 //! It depends on no other crate, so that it builds in a second or two, and it knows no command of `attentive`: what it
 //! does not know itself, it hands on.
-#![allow(
-    clippy::print_stderr,
-    reason = "a command tells its user what went wrong"
-)]
+#![allow(clippy::print_stderr, reason = "a command tells its user what went wrong")]
 
 use std::{
     env,
@@ -52,6 +49,7 @@ Commands of attentive, built in release first (their own help: cargo xtask train
 
 Commands of the workspace:
   test [ARGS]      all tests in release, with one summary line; ARGS go to `cargo test`
+  bench [FILTER]   speed of the CPU kernels whose name holds FILTER: time, and GFLOP/s or GB/s
   check [ARGS]     formatting, clippy, rustdoc and the rules of the repository; ARGS (features) go to cargo
   golden --check   regenerates every golden file and compares it with the one committed (needs Python)
   vulkan [ARGS]    the wgpu backend against flex, on a GPU or on software Vulkan; ARGS go to `cargo test`
@@ -116,18 +114,25 @@ fn dispatch(args: &[OsString]) -> Outcome {
         }
         Some("test") => suite::run,
         Some("check") => check::run,
+        Some("bench") => bench,
         Some("golden") => golden::run,
         Some("vulkan") => vulkan::run,
         _ => return app::run(args),
     };
-    if rest
-        .first()
-        .is_some_and(|arg| arg == "--help" || arg == "-h")
-    {
+    if rest.first().is_some_and(|arg| arg == "--help" || arg == "-h") {
         say!("{HELP}");
         return Ok(());
     }
     run(rest)
+}
+
+/// The CPU kernels by themselves.
+fn bench(args: &[OsString]) -> Outcome {
+    cargo::run(
+        cargo::cargo("run")
+            .args([cargo::PROFILE, "--package", "attentive-kernels", "--example", "bench_kernels", "--"])
+            .args(args),
+    )
 }
 
 /// Splits off the arguments before `--`: the ones that are options of ours.

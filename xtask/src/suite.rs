@@ -20,25 +20,14 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
     if !names_package(args) {
         command.arg("--workspace");
     }
-    let mut child = command
-        .args(args)
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(|e| not_started(&command, &e))?;
+    let mut child = command.args(args).stdout(Stdio::piped()).spawn().map_err(|e| not_started(&command, &e))?;
     let tally = match child.stdout.take() {
         Some(output) => follow(BufReader::new(output), &mut io::stdout())
             .map_err(|e| Failure::Message(format!("cannot show the tests' output: {e}")))?,
         None => Tally::default(),
     };
     let outcome = success(child.wait().map_err(|e| not_started(&command, &e))?);
-    say!(
-        "{}: {tally}",
-        if outcome.is_ok() {
-            "all tests passed"
-        } else {
-            "TESTS FAILED"
-        }
-    );
+    say!("{}: {tally}", if outcome.is_ok() { "all tests passed" } else { "TESTS FAILED" });
     outcome
 }
 
@@ -46,11 +35,7 @@ fn names_package(args: &[OsString]) -> bool {
     before_dashes(args)
         .iter()
         .filter_map(|arg| arg.to_str())
-        .any(|arg| {
-            matches!(arg, "-p" | "--package")
-                || arg.starts_with("--package=")
-                || arg.starts_with("-p=")
-        })
+        .any(|arg| matches!(arg, "-p" | "--package") || arg.starts_with("--package=") || arg.starts_with("-p="))
 }
 
 /// What the test programs counted, summed.
@@ -65,23 +50,11 @@ struct Tally {
 impl Tally {
     /// Reads `test result: ok. 3 passed; 0 failed; 1 ignored; …`.
     fn parse(line: &str) -> Option<Self> {
-        let counts = line
-            .trim_start()
-            .strip_prefix("test result: ")?
-            .split_once(". ")?
-            .1;
+        let counts = line.trim_start().strip_prefix("test result: ")?.split_once(". ")?.1;
         let count = |what: &str| {
-            counts
-                .split("; ")
-                .find_map(|part| part.strip_suffix(what)?.trim_end().parse().ok())
-                .unwrap_or_default()
+            counts.split("; ").find_map(|part| part.strip_suffix(what)?.trim_end().parse().ok()).unwrap_or_default()
         };
-        Some(Self {
-            suites: 1,
-            passed: count("passed"),
-            failed: count("failed"),
-            ignored: count("ignored"),
-        })
+        Some(Self { suites: 1, passed: count("passed"), failed: count("failed"), ignored: count("ignored") })
     }
 }
 
@@ -96,17 +69,9 @@ impl AddAssign for Tally {
 
 impl std::fmt::Display for Tally {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self {
-            suites,
-            passed,
-            failed,
-            ignored,
-        } = self;
+        let Self { suites, passed, failed, ignored } = self;
         let s = if *suites == 1 { "" } else { "s" };
-        write!(
-            f,
-            "{passed} passed, {failed} failed, {ignored} ignored in {suites} suite{s}"
-        )
+        write!(f, "{passed} passed, {failed} failed, {ignored} ignored in {suites} suite{s}")
     }
 }
 
@@ -135,15 +100,7 @@ mod tests {
             test result: FAILED. 3 passed; 1 failed; 5 ignored; 0 measured; 0 filtered out; finished in 0.2s\n";
         let mut shown = Vec::new();
         let tally = follow(output.as_bytes(), &mut shown).unwrap();
-        assert_eq!(
-            tally,
-            Tally {
-                suites: 2,
-                passed: 5,
-                failed: 1,
-                ignored: 5
-            }
-        );
+        assert_eq!(tally, Tally { suites: 2, passed: 5, failed: 1, ignored: 5 });
         assert_eq!(shown, output.as_bytes());
     }
 

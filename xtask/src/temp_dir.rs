@@ -15,8 +15,7 @@ impl TempDir {
     /// Makes the folder; `purpose` and the process's number are its name.
     pub(crate) fn new(purpose: &str) -> Outcome<Self> {
         let path = env::temp_dir().join(format!("attentive-{purpose}-{}", process::id()));
-        fs::create_dir_all(&path)
-            .map_err(|e| Failure::Message(format!("cannot make {}: {e}", path.display())))?;
+        fs::create_dir_all(&path).map_err(|e| Failure::Message(format!("cannot make {}: {e}", path.display())))?;
         Ok(Self(path))
     }
 

@@ -22,11 +22,7 @@ impl Breaches {
     /// Fails the test with all of them.
     #[track_caller]
     fn none(self, rule: &str) {
-        let list: String = self
-            .0
-            .iter()
-            .map(|breach| format!("\n  {breach}"))
-            .collect();
+        let list: String = self.0.iter().map(|breach| format!("\n  {breach}")).collect();
         assert!(list.is_empty(), "{rule}{list}");
     }
 }

@@ -22,21 +22,15 @@ const PACKAGES: [&str; 2] = ["mesa-vulkan-drivers", "libvulkan1"];
 
 /// Runs the parity tests; `args` other than `--install` and `--if-present` go to `cargo test`.
 pub(crate) fn run(args: &[OsString]) -> Outcome {
-    let (own, rest): (Vec<_>, Vec<_>) = args.iter().partition(|arg| {
-        ["--install", "--if-present"]
-            .map(OsStr::new)
-            .contains(&arg.as_os_str())
-    });
+    let (own, rest): (Vec<_>, Vec<_>) =
+        args.iter().partition(|arg| ["--install", "--if-present"].map(OsStr::new).contains(&arg.as_os_str()));
     let asked = |flag: &str| own.iter().any(|arg| *arg == flag);
 
     if !has_vulkan() && asked("--install") && can_install() {
         install()?;
     }
     if !has_vulkan() {
-        let why = format!(
-            "no Vulkan here; on Debian, `apt-get install {}` gives one in software",
-            PACKAGES.join(" ")
-        );
+        let why = format!("no Vulkan here; on Debian, `apt-get install {}` gives one in software", PACKAGES.join(" "));
         if asked("--if-present") {
             say!("vulkan: skipped: {why}");
             return Ok(());
@@ -46,24 +40,12 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
 
     // Mesa wants a private folder for its files.
     // Features of the user's own, `wgpu-unfused` for one, take the place of ours.
-    let own_features = before_dashes(args)
-        .iter()
-        .any(|arg| arg.to_string_lossy().starts_with("--features"));
-    let features: &[&str] = if own_features {
-        &[]
-    } else {
-        &["--features", "wgpu"]
-    };
+    let own_features = before_dashes(args).iter().any(|arg| arg.to_string_lossy().starts_with("--features"));
+    let features: &[&str] = if own_features { &[] } else { &["--features", "wgpu"] };
     let runtime_dir = TempDir::new("vulkan")?;
     run_program(
         cargo("test")
-            .args([
-                PROFILE,
-                "--package",
-                "attentive-cli",
-                "--test",
-                "wgpu_parity",
-            ])
+            .args([PROFILE, "--package", "attentive-cli", "--test", "backends_agree"])
             .args(features)
             .args(rest)
             .env("XDG_RUNTIME_DIR", runtime_dir.path()),
@@ -80,27 +62,16 @@ fn has_vulkan() -> bool {
         .env("PATH", "/sbin:/usr/sbin:/bin:/usr/bin")
         .output()
         .is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("libvulkan.so.1"));
-    let named = ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"]
+    let named = ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"].iter().any(|name| env::var_os(name).is_some());
+    let listed = ["/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d", "/usr/local/share/vulkan/icd.d"]
         .iter()
-        .any(|name| env::var_os(name).is_some());
-    let listed = [
-        "/usr/share/vulkan/icd.d",
-        "/etc/vulkan/icd.d",
-        "/usr/local/share/vulkan/icd.d",
-    ]
-    .iter()
-    .any(|folder| {
-        fs::read_dir(Path::new(folder)).is_ok_and(|mut entries| entries.next().is_some())
-    });
+        .any(|folder| fs::read_dir(Path::new(folder)).is_ok_and(|mut entries| entries.next().is_some()));
     loader && (named || listed)
 }
 
 /// Whether this is Debian or a relative of it, and we are root.
 fn can_install() -> bool {
-    let root = Command::new("id")
-        .arg("-u")
-        .output()
-        .is_ok_and(|output| output.stdout.trim_ascii() == b"0");
+    let root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0");
     let apt = Command::new("apt-get")
         .arg("--version")
         .stdout(Stdio::null())
@@ -114,16 +85,9 @@ fn install() -> Outcome {
     say!("vulkan: installing {}", PACKAGES.join(" and "));
     let apt = || {
         let mut command = Command::new("apt-get");
-        command
-            .arg("--quiet=2")
-            .env("DEBIAN_FRONTEND", "noninteractive");
+        command.arg("--quiet=2").env("DEBIAN_FRONTEND", "noninteractive");
         command
     };
     run_program(apt().arg("update"))?;
-    run_program(
-        apt()
-            .args(["install", "--yes", "--no-install-recommends"])
-            .args(PACKAGES)
-            .stdout(Stdio::null()),
-    )
+    run_program(apt().args(["install", "--yes", "--no-install-recommends"]).args(PACKAGES).stdout(Stdio::null()))
 }

@@ -36,9 +36,7 @@ impl KvCache {
     /// Appends the keys and values of new positions; returns those of all positions.
     pub fn append(&mut self, new: KeyValues) -> KeyValues {
         let all = match self.0.take() {
-            Some(past) => {
-                KeyValues { k: Tensor::cat(vec![past.k, new.k], 2), v: Tensor::cat(vec![past.v, new.v], 2) }
-            }
+            Some(past) => KeyValues { k: Tensor::cat(vec![past.k, new.k], 2), v: Tensor::cat(vec![past.v, new.v], 2) },
             None => new,
         };
         self.0 = Some(all.clone());

@@ -75,7 +75,12 @@ fn multi_head_attention_is_the_papers_formula() {
             &Mask::none(),
             None,
         );
-        assert_close(&values(y), &multi_head_oracle(&layer, &x, &memory, [batch, q_len, k_len], [d_k, d_v]), 1e-4, 1e-5);
+        assert_close(
+            &values(y),
+            &multi_head_oracle(&layer, &x, &memory, [batch, q_len, k_len], [d_k, d_v]),
+            1e-4,
+            1e-5,
+        );
     }
 }
 

@@ -109,7 +109,9 @@ pub enum BackendError {
         name: String,
     },
     /// The backend exists, but not in this build.
-    #[error("backend `{backend}` was not compiled in: build with `--features {backend}` (or `cargo xtask --backend {backend} …`)")]
+    #[error(
+        "backend `{backend}` was not compiled in: build with `--features {backend}` (or `cargo xtask --backend {backend} …`)"
+    )]
     NotCompiledIn {
         /// What was asked for.
         backend: BackendKind,

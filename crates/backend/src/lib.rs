@@ -21,8 +21,8 @@ mod kind;
 mod mask;
 pub mod ops;
 
-pub use burn::tensor::Device;
 pub use attentive_core::Dropout;
+pub use burn::tensor::Device;
 pub use init::Initializer;
 pub use kind::{BackendError, BackendKind};
 pub use mask::Mask;

@@ -14,12 +14,7 @@ fn the_divergence_is_cross_entropy_less_the_entropy_of_the_target() {
     let (hidden, weight, bias) = (fixture.normal(N * D), fixture.normal(VOCAB * D), fixture.normal(VOCAB));
     let targets = [3_i64, 0, 10, 7, 7];
     let counts = [1.0_f32, 1.0, 0.0, 1.0, 0.0];
-    let logits = linear(
-        &widen(&hidden),
-        &transpose(&widen(&weight), [VOCAB, D]),
-        Some(&widen(&bias)),
-        [N, D, VOCAB],
-    );
+    let logits = linear(&widen(&hidden), &transpose(&widen(&weight), [VOCAB, D]), Some(&widen(&bias)), [N, D, VOCAB]);
     let real: Vec<Option<usize>> =
         targets.iter().zip(counts).map(|(&target, count)| (count > 0.0).then_some(target as usize)).collect();
     for kind in [BackendKind::Flex, BackendKind::NdArray] {

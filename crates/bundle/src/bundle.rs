@@ -112,8 +112,7 @@ impl Bundle {
     pub fn transformer(&self, device: &Device) -> Result<Transformer, BundleError> {
         let ModelConfig::Transformer(config) = &self.model;
         let config_path = self.path.join(CONFIG);
-        let model =
-            config.init(device, 0).map_err(|cause| BundleError::Config { path: config_path, cause })?;
+        let model = config.init(device, 0).map_err(|cause| BundleError::Config { path: config_path, cause })?;
         attentive_weights::load(model, self.params.clone()).map_err(|cause| match cause {
             WeightsError::Mismatch { .. } => {
                 BundleError::Damaged { path: self.path.join(WEIGHTS), problem: cause.to_string() }

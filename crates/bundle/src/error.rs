@@ -78,7 +78,9 @@ pub enum BundleError {
 #[non_exhaustive]
 pub enum TranslateError {
     /// The text is longer than the model has positions for.
-    #[error("text {text_idx} has {n_tokens} tokens, and the model has positions for {max_len}; split it into sentences")]
+    #[error(
+        "text {text_idx} has {n_tokens} tokens, and the model has positions for {max_len}; split it into sentences"
+    )]
     TooLong {
         /// Which text, from 0.
         text_idx: usize,

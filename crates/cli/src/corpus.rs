@@ -6,7 +6,7 @@ use attentive_data::{
     CorpusReport, CorpusRules, EncodedCorpus, FileReport, ParallelFiles, Storage,
     builtin::{BuiltinConfig, PronounSentence, SentencePair},
 };
-use attentive_tokenizer::Tokenizer;
+use attentive_tokenizer::{Bpe, BpeTrainer, Tokenizer};
 
 use crate::recipe::DataRecipe;
 
@@ -55,21 +55,19 @@ impl Corpus {
 }
 
 impl Split {
-    /// Every line of both sides, for learning a vocabulary; also what was found in the files.
-    pub(crate) fn lines(&self, rules: &CorpusRules) -> Result<Vec<String>> {
+    /// A joint vocabulary learnt from every line of both sides, which are streamed.
+    pub(crate) fn learn_bpe(&self, trainer: &BpeTrainer, rules: &CorpusRules) -> Result<Bpe> {
         match self {
             Self::Files(files) => {
-                let mut lines = Vec::new();
-                for pair in files.pairs(rules)? {
-                    let pair = pair?;
-                    lines.push(pair.source);
-                    lines.push(pair.target);
+                let mut failure = None;
+                let pairs = files.pairs(rules)?.map_while(|pair| pair.map_err(|error| failure = Some(error)).ok());
+                let tokenizer = trainer.train(pairs.flat_map(|pair| [pair.source, pair.target]))?;
+                match failure {
+                    Some(error) => Err(error.into()),
+                    None => Ok(tokenizer),
                 }
-                Ok(lines)
             }
-            Self::Builtin(pairs) => {
-                Ok(pairs.iter().flat_map(|pair| [pair.source.clone(), pair.target.clone()]).collect())
-            }
+            Self::Builtin(pairs) => Ok(trainer.train(pairs.iter().flat_map(|pair| [&pair.source, &pair.target]))?),
         }
     }
 

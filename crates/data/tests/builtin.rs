@@ -35,10 +35,35 @@ fn words(sentence: &str) -> Vec<String> {
         .collect()
 }
 
-/// Whether the words of `phrase` stand in `sentence` side by side.
-fn holds(sentence: &[String], phrase: &str) -> bool {
-    let phrase = words(phrase);
-    sentence.windows(phrase.len()).any(|window| window == phrase)
+/// Which sentences hold a word.
+struct Index {
+    sentences: Vec<String>,
+    holding: HashMap<String, Vec<usize>>,
+}
+
+impl Index {
+    fn of<'a>(pairs: impl Iterator<Item = &'a SentencePair>) -> Self {
+        let (mut sentences, mut holding) = (Vec::new(), HashMap::<_, Vec<_>>::new());
+        for (index, pair) in pairs.enumerate() {
+            let words = words(&pair.source);
+            sentences.push(format!(" {} ", words.join(" ")));
+            for word in HashSet::<String>::from_iter(words) {
+                holding.entry(word).or_default().push(index);
+            }
+        }
+        Self { sentences, holding }
+    }
+
+    /// The sentences in which the words of one of `phrases` stand side by side.
+    fn find(&self, phrases: &[String]) -> HashSet<usize> {
+        let one = |phrase: &String| {
+            let words = words(phrase);
+            let phrase = format!(" {} ", words.join(" "));
+            let candidates = self.holding.get(&words[0]).cloned().unwrap_or_default();
+            candidates.into_iter().filter(move |&index| self.sentences[index].contains(&phrase))
+        };
+        phrases.iter().flat_map(one).collect()
+    }
 }
 
 #[test]
@@ -58,9 +83,9 @@ fn the_corpus_is_the_same_everywhere() {
     let corpus = corpus();
     let pronouns = corpus.pronouns.iter().flat_map(|sentence| [&sentence.source, &sentence.target]);
     let lines = pairs(&corpus).flat_map(|pair| [&pair.source, &pair.target]).chain(pronouns);
-    let fnv = lines.flat_map(|line| line.bytes().chain(*b"\n")).fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
+    let fnv = lines
+        .flat_map(|line| line.bytes().chain(*b"\n"))
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
     assert_eq!(fnv, 0, "{fnv:#018x}");
     assert_ne!(BuiltinConfig { seed: 2, ..Default::default() }.generate().train, corpus.train);
 }
@@ -101,7 +126,10 @@ fn the_sentences_of_the_lecture_are_translated_but_never_learned() {
         assert_eq!((sentence.source.as_str(), sentence.target.as_str()), (*source, *target));
         assert!(sentence.pronoun_is_right(target));
     }
-    assert!(pairs(&corpus).all(|pair| LECTURE.iter().all(|(source, target)| pair.source != *source && pair.target != *target)));
+    assert!(
+        pairs(&corpus)
+            .all(|pair| LECTURE.iter().all(|(source, target)| pair.source != *source && pair.target != *target))
+    );
 }
 
 #[test]
@@ -110,16 +138,20 @@ fn novel_pairs_never_meet_in_training() {
     let novel: HashSet<_> = corpus.test_notes.iter().filter_map(|note| note.novel).collect();
     assert_eq!(corpus.test_notes.iter().filter(|note| note.novel.is_some()).count(), 500);
     assert!(novel.len() > 100, "{}", novel.len());
-    let train: Vec<_> = corpus.train.iter().map(|pair| words(&pair.source)).collect();
+    let train = Index::of(corpus.train.iter());
+    let verb_forms: HashSet<_> = VERBS.iter().flat_map(forms).collect();
     let mut checked = 0;
     for (head, noun) in novel {
         let noun = NOUNS.iter().find(|other| other.lemma() == noun).expect("a noun of the lexicon");
         let nouns = [Number::Singular, Number::Plural].map(|number| noun.english(number));
         let Some(heads) = english_forms(head) else { continue };
+        if nouns.iter().any(|noun| verb_forms.contains(noun)) {
+            continue;
+        }
         checked += 1;
-        for sentence in &train {
-            let meet = nouns.iter().any(|noun| holds(sentence, noun)) && heads.iter().any(|head| holds(sentence, head));
-            assert!(!meet, "{head} and {} in {sentence:?}", noun.lemma());
+        let (with_noun, with_head) = (train.find(&nouns), train.find(&heads));
+        if let Some(&index) = with_noun.intersection(&with_head).next() {
+            panic!("{head} and {} in{}", noun.lemma(), train.sentences[index]);
         }
     }
     assert!(checked > 80, "{checked}");
@@ -135,7 +167,7 @@ fn english_forms(lemma: &str) -> Option<Vec<String>> {
     let verb = VERBS.iter().find(|verb| verb.lemma() == lemma)?;
     let infinitive = verb.english().infinitive;
     let only = VERBS.iter().filter(|other| other.english().infinitive == infinitive).count() == 1;
-    (only && !["clean", "plant", "present"].contains(&infinitive)).then(|| forms(verb))
+    (only && !["clean", "have", "like", "plant"].contains(&infinitive)).then(|| forms(verb))
 }
 
 fn forms(verb: &Verb) -> Vec<String> {
@@ -158,16 +190,17 @@ fn pronoun_sentences_speak_of_what_training_never_put_together() {
         let noun = NOUNS.iter().find(|noun| noun.lemma() == lemma).expect("a noun of the lexicon");
         noun.english(Number::Singular)
     };
-    let everything: Vec<_> = pairs(&corpus).map(|pair| words(&pair.source)).collect();
+    let everything = Index::of(pairs(&corpus));
     let mut triples = HashSet::new();
     for sentence in &corpus.pronouns {
         let PronounSentence { antecedent, other, adjective, .. } = sentence;
         assert!(triples.insert((antecedent, other, adjective)), "{}", sentence.source);
-        let (antecedent, other) = (english(antecedent), english(other));
         let adjective = words(&sentence.source).pop().expect("the adjective stands last");
-        for words in &everything {
-            let together = holds(words, &adjective) && holds(words, &antecedent) && holds(words, &other);
-            assert!(!together, "{} is told by {words:?}", sentence.source);
+        let [antecedent, other, adjective] =
+            [english(antecedent), english(other), adjective].map(|word| everything.find(&[word]));
+        let together = antecedent.iter().find(|index| other.contains(index) && adjective.contains(index));
+        if let Some(&index) = together {
+            panic!("{} is told by{}", sentence.source, everything.sentences[index]);
         }
     }
 }
@@ -218,10 +251,13 @@ fn a_pronoun_is_right_behind_its_conjunction() {
 #[test]
 fn every_word_is_learned_often_enough() {
     let corpus = corpus();
-    let train: Vec<_> = corpus.train.iter().map(|pair| words(&pair.source)).collect();
+    let train = Index::of(corpus.train.iter());
     let mut lemmas: Vec<(String, Vec<String>)> = Vec::new();
     for noun in NOUNS {
-        lemmas.push((noun.lemma().into(), [Number::Singular, Number::Plural].map(|number| noun.english(number)).to_vec()));
+        lemmas.push((
+            noun.lemma().into(),
+            [Number::Singular, Number::Plural].map(|number| noun.english(number)).to_vec(),
+        ));
     }
     lemmas.extend(VERBS.iter().map(|verb| (verb.lemma().into(), forms(verb))));
     lemmas.extend(ADJECTIVES.iter().map(|adjective| (adjective.german.into(), vec![adjective.english.into()])));
@@ -232,7 +268,7 @@ fn every_word_is_learned_often_enough() {
     let names: HashSet<_> = lemmas.iter().map(|(lemma, _)| lemma).collect();
     assert!(names.len() >= 350, "{}", names.len());
     for (lemma, forms) in &lemmas {
-        let count = train.iter().filter(|sentence| forms.iter().any(|form| holds(sentence, form))).count();
+        let count = train.find(forms).len();
         assert!(count >= 15, "{lemma}: {count}");
     }
 }
@@ -257,16 +293,19 @@ fn sentences_look_like_sentences() {
             assert!(sentence.ends_with(['.', '?', '!']), "{sentence}");
             assert!(!sentence.contains("  ") && !sentence.contains(" ,") && !sentence.contains(",."), "{sentence}");
             assert!((2..=26).contains(&sentence.split(' ').count()), "{sentence}");
-            assert!(sentence.trim_end_matches(['.', '?', '!']).chars().all(|letter| {
-                letter.is_alphabetic() || " ,-'".contains(letter)
-            }));
+            assert!(
+                sentence
+                    .trim_end_matches(['.', '?', '!'])
+                    .chars()
+                    .all(|letter| { letter.is_alphabetic() || " ,-'".contains(letter) })
+            );
         }
         assert_eq!(source.chars().last(), target.chars().last());
         target_words += target.split(' ').count();
-        let german = words(target);
+        let german = format!(" {} ", words(target).join(" "));
         // Every article that could have run together with its preposition has, unless a relative clause follows.
         for (preposition, article) in [("zu", "dem"), ("zu", "der"), ("von", "dem"), ("in", "das"), ("an", "dem")] {
-            let apart = holds(&german, &format!("{preposition} {article}"));
+            let apart = german.contains(&format!(" {preposition} {article} "));
             assert!(!apart || target.matches(',').count() > 0, "{target}");
         }
         for conjunction in ["weil", "obwohl", "dass", "nachdem", "bevor"] {

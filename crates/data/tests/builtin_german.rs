@@ -5,39 +5,59 @@ use std::collections::HashMap;
 
 use attentive_data::builtin::german::noun_phrase;
 use attentive_data::builtin::grammar::{Case, Determiner, Gender, Number, Pronoun, Tense};
-use attentive_data::builtin::lexicon::verbs::{BE, EXIST, HAVE, RAIN, SNOW};
+use attentive_data::builtin::lexicon::verbs::{BE, EXIST, RAIN, SNOW};
 use attentive_data::builtin::lexicon::{ADJECTIVES, NOUNS, Noun, PREPOSITIONS, VERBS, Verb};
 
 /// Article and plural, as a dictionary gives them (¨ is an umlaut), and all nouns that go so.
 const PLURALS: &[(&str, &str, &str)] = &[
-    ("der", "", "Lehrer Bäcker Künstler Jäger Gärtner Onkel Esel Igel Lastwagen Karren Schlitten Kuchen Käse Sessel \
-      Spiegel Koffer Eimer Keller Pullover Computer Schlüssel Löffel Teller Hügel Stiefel"),
+    (
+        "der",
+        "",
+        "Lehrer Bäcker Künstler Jäger Gärtner Onkel Esel Igel Lastwagen Karren Schlitten Kuchen Käse Sessel \
+      Spiegel Koffer Eimer Keller Pullover Computer Schlüssel Löffel Teller Hügel",
+    ),
     ("der", "¨", "Vater Großvater Bruder Graben Apfel Garten Flughafen Hafen Mantel Ofen Hammer"),
-    ("der", "e", "Freund König Dieb Hund Weg Keks Salat Tisch Teppich Brief Bericht Witz Preis Schuh Bleistift \
-      Regenschirm Film"),
-    ("der", "¨e", "Arzt Koch Gast Sohn Wolf Fuchs Frosch Zug Pflug Baumstamm Platz Fluss Bach Zaun Saft Stuhl Schrank \
-      Korb Rucksack Turm Supermarkt Stall Hof Bahnhof Strand Plan Hut Ball Baum Busch Sturm"),
+    (
+        "der",
+        "e",
+        "Freund König Dieb Hund Weg Keks Tisch Teppich Brief Witz Schuh Bleistift \
+      Regenschirm Film",
+    ),
+    (
+        "der",
+        "¨e",
+        "Arzt Koch Gast Sohn Wolf Fuchs Frosch Zug Platz Fluss Bach Zaun Saft Stuhl Schrank \
+      Korb Rucksack Turm Supermarkt Stall Hof Bahnhof Strand Plan Hut Ball Baum Busch Sturm",
+    ),
     ("der", "¨er", "Mann Wald"),
-    ("der", "s", "Schal Park"),
+    ("der", "s", "Park"),
     ("der", "n", "Junge Kunde Kollege Löwe Affe Bauer Nachbar Name See"),
     ("der", "en", "Student Polizist Tourist Bär Elefant Traktor"),
     ("der", "=Busse", "Bus"),
-    ("der", "0", "Regen Schnee Reis Kaffee Tee"),
-    ("die", "en", "Frau Straßenbahn Uhr Tür Fabrik Bäckerei Zeitung Nachricht Prüfung Kreuzung Bibliothek"),
+    ("der", "0", "Regen Schnee Reis Tee"),
+    ("die", "en", "Frau Straßenbahn Uhr Tür Bäckerei Zeitung Nachricht Prüfung Kreuzung Bibliothek Hochzeit"),
     ("die", "nen", "Königin Prinzessin Kellnerin"),
-    ("die", "n", "Krankenschwester Schwester Tante Katze Ziege Ente Schlange Giraffe Kutsche Straße Brücke Wiese Hecke \
-      Pfütze Birne Kirsche Banane Suppe Kartoffel Karotte Limonade Decke Lampe Insel Tasche Kiste Flasche Tasse Kirche \
-      Schule Küche Haltestelle Geschichte Sprache Regel Aufgabe Idee Frage Jacke Mütze Maschine Gabel Säge Puppe Blume \
-      Rose Reise Schokolade"),
+    (
+        "die",
+        "n",
+        "Krankenschwester Schwester Tante Katze Ziege Ente Schlange Giraffe Kutsche Straße Brücke Wiese Hecke \
+      Pfütze Birne Kirsche Suppe Kartoffel Karotte Decke Lampe Insel Tasche Kiste Flasche Tasse Kirche \
+      Schule Küche Haltestelle Geschichte Regel Aufgabe Frage Jacke Mütze Maschine Puppe Blume \
+      Rose Reise",
+    ),
     ("die", "¨", "Mutter Großmutter Tochter"),
     ("die", "¨e", "Kuh Gans Maus Wurst Bank Wand Stadt"),
-    ("die", "s", "Pizza Kamera Party"),
-    ("die", "0", "Milch Kälte Hitze"),
-    ("das", "", "Mädchen Kaninchen Fenster Schlafzimmer Wohnzimmer Rätsel Rennen Messer Gewitter"),
-    ("das", "e", "Tier Pferd Schwein Kamel Krokodil Schiff Boot Tor Brot Bier Paket Gedicht Problem Spiel Geschenk \
-      Konzert Frühstück"),
-    ("das", "er", "Kind Ei Feld Bild Lied Licht"),
-    ("das", "¨er", "Lamm Fahrrad Motorrad Tal Glas Haus Krankenhaus Schloss Dorf Buch Wort Dach"),
+    ("die", "s", "Pizza Kamera"),
+    ("die", "0", "Milch Kälte"),
+    ("das", "", "Mädchen Kaninchen Fenster Schlafzimmer Wohnzimmer Rennen Messer"),
+    (
+        "das",
+        "e",
+        "Tier Pferd Schwein Kamel Krokodil Schiff Boot Tor Brot Bier Paket Problem Spiel Geschenk \
+      Konzert",
+    ),
+    ("das", "er", "Kind Ei Feld Bild Lied"),
+    ("das", "¨er", "Lamm Fahrrad Motorrad Tal Glas Haus Krankenhaus Schloss Dorf Buch Wort"),
     ("das", "en", "Bett Hemd"),
     ("das", "s", "Auto Taxi Pony Sofa Hotel Restaurant Büro Radio"),
     ("das", "se", "Hindernis Geheimnis"),
@@ -49,7 +69,7 @@ const PLURALS: &[(&str, &str, &str)] = &[
 const WEAK: &str = "Junge Kunde Kollege Löwe Affe Bauer Nachbar Student Polizist Tourist Bär Elefant";
 
 fn umlaut(word: &str) -> String {
-    let at = word.char_indices().filter(|&(_, letter)| "aou".contains(letter.to_ascii_lowercase())).last();
+    let at = word.char_indices().rfind(|&(_, letter)| "aou".contains(letter.to_ascii_lowercase()));
     let (at, letter) = at.expect("a vowel to change");
     // In au it is the a that changes.
     let at = if letter == 'u' && word[..at].ends_with('a') { at - 1 } else { at };
@@ -155,7 +175,8 @@ const DER: Table = [
     ["dem", "der", "dem", "den"],
     ["des", "der", "des", "der"],
 ];
-const DIESER: Table = [["er", "e", "es", "e"], ["en", "e", "es", "e"], ["em", "er", "em", "en"], ["es", "er", "es", "er"]];
+const DIESER: Table =
+    [["er", "e", "es", "e"], ["en", "e", "es", "e"], ["em", "er", "em", "en"], ["es", "er", "es", "er"]];
 const EIN: Table = [["", "e", "", "e"], ["en", "e", "", "e"], ["em", "er", "em", "en"], ["es", "er", "es", "er"]];
 const NONE: Table = [[""; 4]; 4];
 const WEAK_ADJECTIVE: Table =
@@ -328,7 +349,6 @@ stehen stehe stehst steht stehen stand standest standen gestanden
 kommen komme kommst kommt kommen kam kamst kamen gekommen
 fahren fahre fährst fährt fahren fuhr fuhrst fuhren gefahren
 halten halte hältst hält halten hielt hieltest hielten gehalten
-verschwinden verschwinde verschwindest verschwindet verschwinden verschwand verschwandest verschwanden verschwunden
 helfen helfe hilfst hilft helfen half halfst halfen geholfen
 geben gebe gibst gibt geben gab gabst gaben gegeben
 leihen leihe leihst leiht leihen lieh liehst liehen geliehen
@@ -345,11 +365,10 @@ sitzen sitze sitzt sitzt sitzen saß saßest saßen gesessen
 hängen hänge hängst hängt hängen hing hingst hingen gehangen
 wissen weiß weißt weiß wissen wusste wusstest wussten gewusst
 versprechen verspreche versprichst verspricht versprechen versprach versprachst versprachen versprochen
-beschließen beschließe beschließt beschließt beschließen beschloss beschlossest beschlossen beschlossen
 ";
 
 /// Verbs of motion and of change, and sein and bleiben.
-const WITH_SEIN: &str = "sein schwimmen aufstehen einschlafen aufwachen ankommen abfahren zurückkommen verschwinden folgen \
+const WITH_SEIN: &str = "sein schwimmen aufstehen einschlafen aufwachen ankommen abfahren zurückkommen folgen \
     laufen gehen springen fahren kriechen klettern reisen bleiben";
 
 /// The eight forms of a regular verb.
@@ -378,7 +397,7 @@ fn regular(infinitive: &str) -> Vec<String> {
 }
 
 fn verbs() -> impl Iterator<Item = &'static Verb> {
-    VERBS.iter().chain([&BE, &HAVE, &EXIST, &RAIN, &SNOW])
+    VERBS.iter().chain([&BE, &EXIST, &RAIN, &SNOW])
 }
 
 #[test]
@@ -480,5 +499,21 @@ fn prepositions_govern_their_cases() {
             }
         };
         assert!(cases.contains(&preposition.case), "{preposition:?}");
+    }
+}
+
+#[test]
+fn comparatives_take_er_and_some_an_umlaut() {
+    let changing = "alt jung groß lang stark klug arm";
+    for adjective in ADJECTIVES.iter().filter(|adjective| !adjective.german_comparative.is_empty()) {
+        let german = adjective.german;
+        let expected = match german {
+            "gut" => "besser".to_string(),
+            "hoch" => "höher".to_string(),
+            "teuer" => "teurer".to_string(),
+            _ if changing.split(' ').any(|word| word == german) => format!("{}er", umlaut(german)),
+            _ => format!("{german}er"),
+        };
+        assert_eq!(adjective.german_comparative, expected);
     }
 }

@@ -1,4 +1,31 @@
-//! CPU kernels of the Transformer over plain slices: fused attention, layer norm, dropout, cross-entropy
+//! CPU kernels of the Transformer over plain slices: fused attention, layer norm, dropout, cross-entropy.
+//!
+//! Everything is row-major `f32` with its dimensions beside it; no tensor library is involved. A call runs on rayon's
+//! current thread pool and allocates next to nothing: working memory stays with its thread.
+//!
+//! | for | there is |
+//! |---|---|
+//! | products | [`matmul`], [`matmul_with`] an [`Epilogue`]; [`column_sums`] for the gradient of a bias |
+//! | attention | [`Attention`]: masks, causality, dropout, strided heads; nothing quadratic is kept |
+//! | the loss | [`VocabProjection`]: logits, label-smoothed cross-entropy and gradients, 256 rows at a time |
+//! | layers | [`Norm`] with its residual connection, [`Activation`], [`Embedding`], [`Dropout`], [`softmax`] |
+//! | training | [`Adam`], [`sum_of_squares`] |
+//! | decoding | [`PackedMatrix`], [`Int8Matrix`], and [`TopK`] of their products |
+//!
+//! # Design
+//!
+//! - **One source, several instruction sets.** A kernel is a generic function over the private trait `Simd`, one vector of
+//!   `f32`; the macro `dispatch!` instantiates it for AVX-512, AVX2 and the target's baseline, and a [`Level`], found at
+//!   run time and passed down from each public function, picks one. `unsafe` lives behind `Simd`, in the register tiles,
+//!   and where threads write disjoint parts of one buffer.
+//! - **One product.** Everything that multiplies matrices comes down to one register tile over blocks that fit the
+//!   second-level cache. Weights of attention and gradients of logits are produced in the layout in which that tile reads
+//!   its left operand, straight or transposed, so they are never copied.
+//! - **The same bits for any number of threads.** Work is cut where the shape says, never where the thread count says;
+//!   partial sums are added in order; an element of a product is one chain of multiply-adds whatever its neighbours are, so
+//!   a row does not depend on its batch either. Levels differ in the last bits (8-bit products do not).
+//! - **Recompute rather than keep.** Dropout masks are a hash of seed and position. Attention keeps one number a query.
+//! - **Shapes are the caller's promise**: a violation panics, as `# Panics` says. Nothing here reads files or text.
 
 #![allow(clippy::needless_pass_by_value)] // A writable view is the borrow it carries.
 #![allow(clippy::needless_range_loop)] // Register tiles are indexed in step.

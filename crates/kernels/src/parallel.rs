@@ -43,7 +43,15 @@ pub(crate) fn for_each_chunk(chunks: Chunks, y: &mut [f32], f: impl Fn(Range<usi
 
 /// `totals[j] += Σ partials[i][j]` over chunks, in order.
 pub(crate) fn add_in_order(partials: &[f32], totals: &mut [f32]) {
-    for partial in partials.chunks_exact(totals.len().max(1)) {
-        totals.iter_mut().zip(partial).for_each(|(total, partial)| *total += partial);
+    let n = totals.len();
+    let add = |start: usize, totals: &mut [f32]| {
+        for partial in partials.chunks_exact(n) {
+            totals.iter_mut().zip(&partial[start..]).for_each(|(total, partial)| *total += partial);
+        }
+    };
+    if n <= CHUNK {
+        add(0, totals);
+    } else {
+        totals.par_chunks_mut(CHUNK).enumerate().for_each(|(i, totals)| add(i * CHUNK, totals));
     }
 }

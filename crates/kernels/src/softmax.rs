@@ -66,7 +66,7 @@ fn chunks(x: &[f32], cols: usize) -> Chunks {
 
 /// The largest element.
 #[inline(always)]
-pub(crate) fn row_max<S: Simd>(s: S, x: &[f32]) -> f32 {
+fn row_max<S: Simd>(s: S, x: &[f32]) -> f32 {
     let lowest = s.splat(f32::NEG_INFINITY);
     let mut max = lowest;
     for i in (0..x.len()).step_by(S::LANES) {

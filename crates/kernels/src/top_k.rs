@@ -4,7 +4,6 @@ use crate::MatMut;
 use crate::math::exp;
 use crate::scratch::Scratch;
 use crate::simd::{Level, Simd, dispatch};
-use crate::softmax::row_max;
 use rayon::prelude::*;
 
 /// Columns of the product that exist at once.
@@ -35,6 +34,8 @@ pub struct TopK<'a> {
 struct Best {
     /// Falling values and their columns.
     candidates: Vec<(f32, u32)>,
+    /// What a value must exceed while candidates are wanting.
+    floor: f32,
     max: f32,
     /// Relative to the maximum.
     sum_exp: f32,
@@ -42,11 +43,12 @@ struct Best {
 
 impl Best {
     fn new(k: usize) -> Self {
-        Self { candidates: vec![(f32::NEG_INFINITY, u32::MAX); k], max: f32::NEG_INFINITY, sum_exp: 0.0 }
+        let candidates = vec![(f32::NEG_INFINITY, u32::MAX); k];
+        Self { candidates, floor: f32::NEG_INFINITY, max: f32::NEG_INFINITY, sum_exp: 0.0 }
     }
 
     fn threshold(&self) -> f32 {
-        self.candidates.last().map_or(f32::INFINITY, |&(value, _)| value)
+        self.candidates.last().map_or(f32::INFINITY, |&(value, _)| value.max(self.floor))
     }
 
     /// Takes in a value larger than the threshold, behind its equals.
@@ -139,17 +141,31 @@ fn scan_kernel<S: Simd>(s: S, bias: Option<&[f32]>, first: usize, block: &mut [f
                 s.store(row, i, s.add(s.load(row, i), s.load(bias, i)));
             }
         }
-        let max = row_max(s, row);
+        let mut maxima = lowest;
+        for i in (0..cols).step_by(S::LANES) {
+            maxima = s.max(s.load_or(row, i, lowest), maxima);
+        }
+        let max = s.max_lane(maxima);
         if max == f32::NEG_INFINITY {
             continue;
         }
         let mut sum = s.zero();
         for i in (0..cols).step_by(S::LANES) {
-            sum = s.add(sum, exp(s, s.sub(s.load_or(row, i, lowest), s.splat(max))));
+            let e = exp(s, s.sub(s.load_or(row, i, lowest), s.splat(max)));
+            sum = s.add(sum, e);
         }
         best.add_exp(max, s.sum(sum));
         if max <= best.threshold() {
             continue;
+        }
+        let k = best.candidates.len();
+        if k <= S::LANES && best.threshold() == f32::NEG_INFINITY {
+            // So many lanes have a value as large as this: nothing smaller will do. Saves most insertions.
+            let mut lanes = [0.0; 16];
+            s.store(&mut lanes[..S::LANES], 0, maxima);
+            let lanes = &mut lanes[..S::LANES];
+            lanes.sort_unstable_by(|a, b| b.total_cmp(a));
+            best.floor = lanes[k - 1].next_down();
         }
         for i in (0..cols).step_by(S::LANES) {
             let mut larger = s.bits(s.lt(s.splat(best.threshold()), s.load_or(row, i, lowest)));

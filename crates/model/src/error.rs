@@ -19,7 +19,9 @@ pub enum ConfigError {
         value: f64,
     },
     /// Heads that do not divide the width.
-    #[error("model.d_model = {d_model} is not divisible by model.n_heads = {n_heads}; change one of them, or set model.d_k and model.d_v")]
+    #[error(
+        "model.d_model = {d_model} is not divisible by model.n_heads = {n_heads}; change one of them, or set model.d_k and model.d_v"
+    )]
     Heads {
         /// Width of the model.
         d_model: usize,
@@ -27,7 +29,9 @@ pub enum ConfigError {
         n_heads: usize,
     },
     /// Embeddings tied between vocabularies of different size.
-    #[error("source and target embeddings can't be shared: the vocabularies have {source_size} and {target_size} entries; set model.share_embeddings = false, or use one joint vocabulary")]
+    #[error(
+        "source and target embeddings can't be shared: the vocabularies have {source_size} and {target_size} entries; set model.share_embeddings = false, or use one joint vocabulary"
+    )]
     SharedVocabularies {
         /// Size of the source vocabulary.
         source_size: usize,

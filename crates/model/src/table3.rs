@@ -64,9 +64,6 @@ pub fn table3(vocab_size: usize) -> Vec<Table3Row> {
         smoothing(0.0, row("D smoothing=0.0", base.clone(), 4.67, 25.3, None)),
         smoothing(0.2, row("D smoothing=0.2", base.clone(), 5.47, 25.7, None)),
         row("E learned positions", learned, 4.92, 25.7, None),
-        Table3Row {
-            train_steps: 300_000,
-            ..row("big", TransformerConfig::big(vocab_size), 4.33, 26.4, Some(213.0))
-        },
+        Table3Row { train_steps: 300_000, ..row("big", TransformerConfig::big(vocab_size), 4.33, 26.4, Some(213.0)) },
     ]
 }

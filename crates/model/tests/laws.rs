@@ -172,9 +172,14 @@ impl AdvanceAll for Transformer {
 #[test]
 fn dropout_is_a_function_of_its_seed_and_absent_in_use() {
     let device = device().autodiff();
-    let model = TransformerConfig { dropout: 0.3, attention_dropout: 0.2, activation_dropout: 0.1, ..config(NormPlacement::Post, PositionsConfig::Sinusoidal) }
-        .init(&device, 8)
-        .unwrap();
+    let model = TransformerConfig {
+        dropout: 0.3,
+        attention_dropout: 0.2,
+        activation_dropout: 0.1,
+        ..config(NormPlacement::Post, PositionsConfig::Sinusoidal)
+    }
+    .init(&device, 8)
+    .unwrap();
     let batch = TranslationBatch {
         source: TokenMatrix::from_rows(&[[4, 5, 6]], 0, 0),
         target: TokenMatrix::from_rows(&[[BOS, 7, 8, 2]], 0, 0),

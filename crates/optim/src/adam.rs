@@ -58,7 +58,9 @@ impl AdamConfig {
 #[non_exhaustive]
 pub enum OptimizerError {
     /// A setting out of its range.
-    #[error("optimizer.{key} = {value} is out of range: betas lie in [0, 1), epsilon and weight_decay are not negative")]
+    #[error(
+        "optimizer.{key} = {value} is out of range: betas lie in [0, 1), epsilon and weight_decay are not negative"
+    )]
     OutOfRange {
         /// Name of the setting.
         key: &'static str,

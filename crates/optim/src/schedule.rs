@@ -150,7 +150,8 @@ mod tests {
         fn inverse_sqrt_is_noam_rescaled(warmup_steps in 1_u64..5_000, step in 1_u64..100_000) {
             let noam = ScheduleConfig::Noam { factor: 1.0, warmup_steps };
             let peak = lr(noam, warmup_steps);
-            prop_assert!(close(lr(noam, step), lr(ScheduleConfig::InverseSqrt { peak, warmup_steps }, step)));
+            let inverse_sqrt = ScheduleConfig::InverseSqrt { peak, warmup_steps };
+            prop_assert!(close(lr(noam, step), lr(inverse_sqrt, step)));
         }
     }
 }

@@ -29,10 +29,7 @@ pub struct AdamMoments {
 impl AdamMoments {
     /// Moments of `n` weights before the first step.
     pub fn zeros(n: usize) -> Self {
-        Self {
-            m: vec![0.0; n],
-            v: vec![0.0; n],
-        }
+        Self { m: vec![0.0; n], v: vec![0.0; n] }
     }
 }
 
@@ -44,8 +41,7 @@ impl Adam {
             moments.v[i] = self.beta_2 * moments.v[i] + (1.0 - self.beta_2) * grads[i] * grads[i];
             let m_hat = moments.m[i] / (1.0 - self.beta_1.powi(step as i32));
             let v_hat = moments.v[i] / (1.0 - self.beta_2.powi(step as i32));
-            weights[i] -=
-                self.lr * (m_hat / (v_hat.sqrt() + self.eps) + self.weight_decay * weights[i]);
+            weights[i] -= self.lr * (m_hat / (v_hat.sqrt() + self.eps) + self.weight_decay * weights[i]);
         }
     }
 }
@@ -57,13 +53,7 @@ mod tests {
 
     #[test]
     fn the_first_step_has_the_size_of_lr() {
-        let adam = Adam {
-            lr: 0.1,
-            beta_1: 0.9,
-            beta_2: 0.98,
-            eps: 0.0,
-            weight_decay: 0.0,
-        };
+        let adam = Adam { lr: 0.1, beta_1: 0.9, beta_2: 0.98, eps: 0.0, weight_decay: 0.0 };
         let mut weights = [1.0, -2.0];
         adam.update(&mut weights, &[0.003, -40.0], &mut AdamMoments::zeros(2), 1);
         assert_close(&weights, &[0.9, -1.9], 1e-12, 0.0);

@@ -26,16 +26,10 @@ where
         let excess = if a == e { 0.0 } else { (a - e).abs() / bound };
         if excess.is_nan() || excess > 1.0 {
             n_far += 1;
-            let excess = if excess.is_nan() {
-                f64::INFINITY
-            } else {
-                excess
-            };
+            let excess = if excess.is_nan() { f64::INFINITY } else { excess };
             if worst.as_ref().is_none_or(|(w, _)| excess > *w) {
-                let line = format!(
-                    "at {i}: actual {a:e}, expected {e:e}, off by {:e}, allowed {bound:e}",
-                    (a - e).abs()
-                );
+                let line =
+                    format!("at {i}: actual {a:e}, expected {e:e}, off by {:e}, allowed {bound:e}", (a - e).abs());
                 worst = Some((excess, line));
             }
         }
@@ -59,12 +53,7 @@ mod tests {
 
     #[test]
     fn close_values_and_equal_infinities_pass() {
-        assert_close(
-            &[1.0f32, f32::INFINITY, 0.0],
-            &[1.0 + 1e-7, f64::INFINITY, 1e-9],
-            1e-6,
-            1e-8,
-        );
+        assert_close(&[1.0f32, f32::INFINITY, 0.0], &[1.0 + 1e-7, f64::INFINITY, 1e-9], 1e-6, 1e-8);
     }
 
     #[test]

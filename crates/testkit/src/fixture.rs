@@ -27,16 +27,12 @@ impl Fixture {
 
     /// `n` draws from the uniform distribution on `[low, high)`.
     pub fn uniform(&mut self, n: usize, low: f32, high: f32) -> Vec<f32> {
-        (0..n)
-            .map(|_| low + (high - low) * self.unit() as f32)
-            .collect()
+        (0..n).map(|_| low + (high - low) * self.unit() as f32).collect()
     }
 
     /// `n` draws from the standard normal distribution (Box and Muller 1958).
     pub fn normal(&mut self, n: usize) -> Vec<f32> {
-        let draw = |f: &mut Self| {
-            (-2.0 * (1.0 - f.unit()).ln()).sqrt() * (std::f64::consts::TAU * f.unit()).cos()
-        };
+        let draw = |f: &mut Self| (-2.0 * (1.0 - f.unit()).ln()).sqrt() * (std::f64::consts::TAU * f.unit()).cos();
         (0..n).map(|_| draw(self) as f32).collect()
     }
 
@@ -45,9 +41,7 @@ impl Fixture {
     /// # Panics
     /// If `bound` is zero.
     pub fn indices(&mut self, n: usize, bound: usize) -> Vec<usize> {
-        (0..n)
-            .map(|_| (self.next_u64() % bound as u64) as usize)
-            .collect()
+        (0..n).map(|_| (self.next_u64() % bound as u64) as usize).collect()
     }
 
     /// `n` coin tosses, true with the given probability.

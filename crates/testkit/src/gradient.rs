@@ -25,11 +25,6 @@ mod tests {
     #[test]
     fn a_quadratic_form() {
         // f(x, y) = 3x² + xy, so ∇f(2, 5) = (6·2 + 5, 2).
-        assert_close(
-            &gradient(|x| 3.0 * x[0] * x[0] + x[0] * x[1], &[2.0, 5.0]),
-            &[17.0, 2.0],
-            1e-9,
-            0.0,
-        );
+        assert_close(&gradient(|x| 3.0 * x[0] * x[0] + x[0] * x[1], &[2.0, 5.0]), &[17.0, 2.0], 1e-9, 0.0);
     }
 }

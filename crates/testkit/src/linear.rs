@@ -15,9 +15,7 @@ pub fn matmul(a: &[f64], b: &[f64], [m, k, n]: [usize; 3]) -> Vec<f64> {
 
 /// `xᵀ` for `x` `[rows, cols]`; returns `[cols, rows]`.
 pub fn transpose(x: &[f64], [rows, cols]: [usize; 2]) -> Vec<f64> {
-    (0..rows * cols)
-        .map(|i| x[i % rows * cols + i / rows])
-        .collect()
+    (0..rows * cols).map(|i| x[i % rows * cols + i / rows]).collect()
 }
 
 /// `x · w + b` for `x` `[n, d_in]`, `w` `[d_in, d_out]` and `b` `[d_out]`; returns `[n, d_out]`.
@@ -40,16 +38,8 @@ mod tests {
 
     #[test]
     fn a_product_worked_by_hand() {
-        let y = linear(
-            &[1.0, 2.0],
-            &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0],
-            Some(&[10.0, 20.0, 30.0]),
-            [1, 2, 3],
-        );
+        let y = linear(&[1.0, 2.0], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], Some(&[10.0, 20.0, 30.0]), [1, 2, 3]);
         assert_eq!(y, [19.0, 32.0, 45.0]);
-        assert_eq!(
-            transpose(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [2, 3]),
-            [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]
-        );
+        assert_eq!(transpose(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [2, 3]), [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
     }
 }

@@ -25,11 +25,7 @@ pub fn smoothed_cross_entropy(
     smoothing: f64,
 ) -> SmoothedCrossEntropy {
     assert_eq!(logits.len(), targets.len() * vocab);
-    let mut total = SmoothedCrossEntropy {
-        loss: 0.0,
-        nll: 0.0,
-        n_targets: 0,
-    };
+    let mut total = SmoothedCrossEntropy { loss: 0.0, nll: 0.0, n_targets: 0 };
     for (row, target) in logits.chunks_exact(vocab).zip(targets) {
         let Some(target) = *target else { continue };
         let log_p = log_softmax(row, vocab);

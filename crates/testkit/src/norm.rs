@@ -25,11 +25,7 @@ pub struct LayerNormGradient {
 /// Backward pass of [`layer_norm`]: `dx = rstd (g - mean(g) - x̂ mean(g x̂))` with `g = γ dy`.
 pub fn layer_norm_backward(x: &[f64], gamma: &[f64], dy: &[f64], eps: f64) -> LayerNormGradient {
     let d = gamma.len();
-    let mut grad = LayerNormGradient {
-        x: Vec::with_capacity(x.len()),
-        gamma: vec![0.0; d],
-        beta: vec![0.0; d],
-    };
+    let mut grad = LayerNormGradient { x: Vec::with_capacity(x.len()), gamma: vec![0.0; d], beta: vec![0.0; d] };
     for (row, dy) in x.chunks_exact(d).zip(dy.chunks_exact(d)) {
         let (mean, rstd) = moments(row, eps);
         let x_hat: Vec<f64> = row.iter().map(|x| (x - mean) * rstd).collect();
@@ -74,18 +70,8 @@ mod tests {
     #[test]
     fn a_row_worked_by_hand() {
         // Mean 2, variance 1: nothing but the sign of each deviation is left.
-        assert_close(
-            &layer_norm(&[1.0, 3.0], &[1.0; 2], &[0.0; 2], 0.0),
-            &[-1.0, 1.0],
-            1e-15,
-            0.0,
-        );
-        assert_close(
-            &rms_norm(&[3.0, 4.0], &[1.0; 2], 0.0),
-            &[3.0 / 12.5f64.sqrt(), 4.0 / 12.5f64.sqrt()],
-            1e-15,
-            0.0,
-        );
+        assert_close(&layer_norm(&[1.0, 3.0], &[1.0; 2], &[0.0; 2], 0.0), &[-1.0, 1.0], 1e-15, 0.0);
+        assert_close(&rms_norm(&[3.0, 4.0], &[1.0; 2], 0.0), &[3.0 / 12.5f64.sqrt(), 4.0 / 12.5f64.sqrt()], 1e-15, 0.0);
     }
 
     #[test]
@@ -93,23 +79,8 @@ mod tests {
         let dy = [0.3, -0.7, 1.1, 0.9, 0.2, -0.4];
         let loss = |y: Vec<f64>| y.iter().zip(&dy).map(|(y, g)| y * g).sum::<f64>();
         let grad = layer_norm_backward(&X, &GAMMA, &dy, 1e-5);
-        assert_close(
-            &grad.x,
-            &gradient(|x| loss(layer_norm(x, &GAMMA, &BETA, 1e-5)), &X),
-            1e-7,
-            1e-9,
-        );
-        assert_close(
-            &grad.gamma,
-            &gradient(|g| loss(layer_norm(&X, g, &BETA, 1e-5)), &GAMMA),
-            1e-7,
-            1e-9,
-        );
-        assert_close(
-            &grad.beta,
-            &gradient(|b| loss(layer_norm(&X, &GAMMA, b, 1e-5)), &BETA),
-            1e-7,
-            1e-9,
-        );
+        assert_close(&grad.x, &gradient(|x| loss(layer_norm(x, &GAMMA, &BETA, 1e-5)), &X), 1e-7, 1e-9);
+        assert_close(&grad.gamma, &gradient(|g| loss(layer_norm(&X, g, &BETA, 1e-5)), &GAMMA), 1e-7, 1e-9);
+        assert_close(&grad.beta, &gradient(|b| loss(layer_norm(&X, &GAMMA, b, 1e-5)), &BETA), 1e-7, 1e-9);
     }
 }

@@ -17,13 +17,7 @@ pub fn log_softmax(x: &[f64], cols: usize) -> Vec<f64> {
     x.chunks_exact(cols)
         .flat_map(|row| {
             let lse = log_sum_exp(row);
-            row.iter().map(move |x| {
-                if lse == f64::NEG_INFINITY {
-                    lse
-                } else {
-                    x - lse
-                }
-            })
+            row.iter().map(move |x| if lse == f64::NEG_INFINITY { lse } else { x - lse })
         })
         .collect()
 }
@@ -36,12 +30,7 @@ mod tests {
     #[test]
     fn weights_of_one_two_four() {
         let x = [1.0f64, 2.0, 4.0].map(|w| w.ln() + 1000.0);
-        assert_close(
-            &softmax(&x, 3),
-            &[1.0 / 7.0, 2.0 / 7.0, 4.0 / 7.0],
-            1e-12,
-            0.0,
-        );
+        assert_close(&softmax(&x, 3), &[1.0 / 7.0, 2.0 / 7.0, 4.0 / 7.0], 1e-12, 0.0);
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub use self::trainer::BpeTrainer;
 /// lone marks `￭` and `</w>`, the characters (each plain, and with the marks that training saw on it), the merges.
 #[derive(Debug)]
 pub struct Bpe {
-    pub(crate) file: BpeFile,
+    file: BpeFile,
     specials: Specials,
     /// By id, past the specials and bytes: what the entries of `file.vocab` mean.
     pieces: Vec<Piece>,
@@ -53,7 +53,7 @@ pub struct BpeFile {
     pub(crate) merges: Vec<(String, String)>,
 }
 
-pub(crate) const FIRST_BYTE: usize = SPECIAL_TOKENS.len();
+const FIRST_BYTE: usize = SPECIAL_TOKENS.len();
 const FIRST_PIECE: usize = FIRST_BYTE + 256;
 /// The lone mark `￭`.
 const GLUE: TokenId = FIRST_PIECE as TokenId;

@@ -48,6 +48,14 @@ pub enum TokenizerError {
         /// The version that can be read.
         expected: u32,
     },
+    /// A file is of a kind that needs a cargo feature which is off.
+    #[error("{}: this kind of tokenizer needs attentive-tokenizer's cargo feature `{feature}`; build with it", path.display())]
+    FeatureOff {
+        /// The file.
+        path: PathBuf,
+        /// The feature.
+        feature: &'static str,
+    },
     /// The parts of a file contradict each other.
     #[error("{}: {reason}; the file is damaged or was edited: write it again, or copy it again whole", path.display())]
     Invalid {

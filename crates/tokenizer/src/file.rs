@@ -4,6 +4,8 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
+#[cfg(not(feature = "hugging-face"))]
+use rustc_hash::FxHashMap;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::ser::Formatter;
@@ -14,6 +16,8 @@ use crate::bytes::{Bytes, BytesFile};
 use crate::characters::{Characters, CharactersFile};
 use crate::code_points::{CodePoints, CodePointsFile};
 use crate::error::TokenizerError;
+#[cfg(feature = "hugging-face")]
+use crate::hugging_face::{HuggingFace, HuggingFaceFile};
 use crate::sentencepiece::{SentencePiece, SentencePieceFile};
 use crate::tokenizer::Tokenizer;
 use crate::wordpiece::{WordPiece, WordPieceFile};
@@ -42,6 +46,9 @@ pub enum Model {
     CodePoints(CodePointsFile),
     /// [`Characters`].
     Characters(CharactersFile),
+    /// [`HuggingFace`].
+    #[cfg(feature = "hugging-face")]
+    HuggingFace(HuggingFaceFile),
 }
 
 impl Model {
@@ -54,6 +61,8 @@ impl Model {
             Self::Bytes(BytesFile {}) => Box::new(Bytes::default()),
             Self::CodePoints(CodePointsFile {}) => Box::new(CodePoints::default()),
             Self::Characters(file) => Box::new(Characters::new(&file)?),
+            #[cfg(feature = "hugging-face")]
+            Self::HuggingFace(file) => Box::new(HuggingFace::new(file)?),
         })
     }
 }
@@ -69,8 +78,8 @@ struct File<M> {
 ///
 /// # Errors
 /// [`Io`](TokenizerError::Io) if it cannot be read, [`Json`](TokenizerError::Json) if it is cut short or no such file,
-/// [`Version`](TokenizerError::Version) if it is of another version, [`Invalid`](TokenizerError::Invalid) if its parts
-/// contradict each other.
+/// [`Version`](TokenizerError::Version) if it is of another version, [`FeatureOff`](TokenizerError::FeatureOff) if its
+/// kind needs a cargo feature that is off, [`Invalid`](TokenizerError::Invalid) if its parts contradict each other.
 ///
 /// ```no_run
 /// let tokenizer = attentive_tokenizer::load("runs/latest/tokenizer.json".as_ref())?;
@@ -86,6 +95,12 @@ pub fn load(path: &Path) -> Result<Box<dyn Tokenizer>, TokenizerError> {
     }
     if header.version != VERSION {
         return Err(TokenizerError::Version { path: path.to_owned(), found: header.version, expected: VERSION });
+    }
+    #[cfg(not(feature = "hugging-face"))]
+    if let Ok(file) = serde_json::from_str::<File<FxHashMap<String, IgnoredAny>>>(&json)
+        && file.model.contains_key("hugging_face")
+    {
+        return Err(TokenizerError::FeatureOff { path: path.to_owned(), feature: "hugging-face" });
     }
     let file: File<Model> = serde_json::from_str(&json).map_err(TokenizerError::json(path))?;
     file.model.into_tokenizer().map_err(TokenizerError::invalid(path))

@@ -12,6 +12,7 @@
 //! | [`Bytes`] | | ByT5's ids | exactly |
 //! | [`CodePoints`] | | CANINE's ids | exactly, four code points excepted |
 //! | [`Characters`] | [`Characters::train`] | | but for unknown characters |
+//! | `HuggingFace` (feature `hugging-face`) | | Hugging Face's `tokenizer.json` | as its decoder writes it |
 //!
 //! For training there is subword regularisation, BPE-dropout and Unigram sampling: [`Tokenizer::sample`].
 //!
@@ -32,6 +33,8 @@ mod characters;
 mod code_points;
 mod error;
 mod file;
+#[cfg(feature = "hugging-face")]
+mod hugging_face;
 mod merge_learner;
 mod merges;
 mod sampling;
@@ -49,6 +52,8 @@ pub use characters::Characters;
 pub use code_points::CodePoints;
 pub use error::{TokenizerError, UnknownId};
 pub use file::{Model, load, save};
+#[cfg(feature = "hugging-face")]
+pub use hugging_face::HuggingFace;
 pub use sentencepiece::{SentencePiece, UnigramTrainer};
 pub use specials::Specials;
 pub use tokenizer::{TokenId, Tokenizer};

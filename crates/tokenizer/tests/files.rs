@@ -95,6 +95,18 @@ fn contradictions_in_tokenizer_json_are_errors_that_name_them() {
     }
 }
 
+#[cfg(not(feature = "hugging-face"))]
+#[test]
+fn a_kind_that_needs_a_feature_names_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tokenizer.json");
+    let model = r#"{"hugging_face": {"json": "{}"}}"#;
+    fs::write(&path, format!(r#"{{"format": "attentive-tokenizer", "version": 1, "model": {model}}}"#)).unwrap();
+    let error = load(&path).map(|_| ()).unwrap_err();
+    assert!(matches!(error, TokenizerError::FeatureOff { feature: "hugging-face", .. }), "{error}");
+    assert!(error.to_string().contains("`hugging-face`"), "{error}");
+}
+
 #[test]
 fn a_tokenizer_without_a_file_says_so() {
     struct Lengths;

@@ -37,7 +37,9 @@ pub enum TrainError {
         cause: Box<dyn std::error::Error + Send + Sync>,
     },
     /// Losses are no numbers any more.
-    #[error("the loss or its gradient was not finite in {n_skipped} updates in a row, the last at step {step} (pairs {examples:?} of the training data); lower the learning rate or clip gradients (training.clip_norm)")]
+    #[error(
+        "the loss or its gradient was not finite in {n_skipped} updates in a row, the last at step {step} (pairs {examples:?} of the training data); lower the learning rate or clip gradients (training.clip_norm)"
+    )]
     Diverged {
         /// Update that was tried last.
         step: u64,

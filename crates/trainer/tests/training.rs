@@ -78,8 +78,11 @@ impl BatchStream for Ragged {
             numbers[0] = f32::NAN;
         }
         let batch = Numbers(numbers, 10 * epoch + batch_idx);
-        self.position =
-            if batch_idx == 2 { Position { epoch: epoch + 1, batch_idx: 0 } } else { Position { epoch, batch_idx: batch_idx + 1 } };
+        self.position = if batch_idx == 2 {
+            Position { epoch: epoch + 1, batch_idx: 0 }
+        } else {
+            Position { epoch, batch_idx: batch_idx + 1 }
+        };
         Ok(batch)
     }
 

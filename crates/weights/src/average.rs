@@ -35,11 +35,13 @@ fn same_model(first: &Tensors, other: &Tensors, path: &Path) -> Result<(), Weigh
     if expected == found {
         return Ok(());
     }
-    let problems = expected.iter().filter(|param| !found.contains(param)).map(|(name, shape)| {
-        format!("{}: no {name} {shape:?}, which the first file has", path.display())
-    });
-    let extra = found.iter().filter(|param| !expected.contains(param)).map(|(name, shape)| {
-        format!("{}: {name} {shape:?}, which the first file has not", path.display())
-    });
+    let problems = expected
+        .iter()
+        .filter(|param| !found.contains(param))
+        .map(|(name, shape)| format!("{}: no {name} {shape:?}, which the first file has", path.display()));
+    let extra = found
+        .iter()
+        .filter(|param| !expected.contains(param))
+        .map(|(name, shape)| format!("{}: {name} {shape:?}, which the first file has not", path.display()));
     Err(WeightsError::Mismatch { problems: problems.chain(extra).collect() })
 }

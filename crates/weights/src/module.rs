@@ -103,11 +103,7 @@ impl ModuleMapper for Loader<'_> {
         let HostTensor { shape, values } = self.tensors.remove(&name).expect("names were compared");
         param.map(|old| {
             let value = Tensor::from_data(TensorData::new(values, shape), &old.device().inner());
-            if old.is_autodiff() {
-                Tensor::from_inner(value).set_require_grad(old.is_require_grad())
-            } else {
-                value
-            }
+            if old.is_autodiff() { Tensor::from_inner(value).set_require_grad(old.is_require_grad()) } else { value }
         })
     }
 }

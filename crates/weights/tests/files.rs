@@ -61,7 +61,9 @@ fn every_difference_to_the_model_is_listed() {
     tensors.insert("layers.1.bias".into(), HostTensor { shape: vec![2], values: vec![0.0; 2] });
     tensors.insert("head".into(), HostTensor { shape: vec![1], values: vec![0.0] });
     let message = load(model(1.0, &device()), tensors).unwrap_err().to_string();
-    for part in ["missing: layers.0.bias [1]", "layers.1.bias: the model has [1], the file has [2]", "not in the model: head"] {
+    for part in
+        ["missing: layers.0.bias [1]", "layers.1.bias: the model has [1], the file has [2]", "not in the model: head"]
+    {
         assert!(message.contains(part), "{message}");
     }
 }

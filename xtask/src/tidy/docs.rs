@@ -17,26 +17,13 @@ fn architecture_is_short_and_knows_every_crate() {
     let mut breaches = Breaches::default();
     let lines = text.lines().count();
     if lines > MAX_ARCHITECTURE_LINES {
-        breaches.add(
-            "ARCHITECTURE.md",
-            format!("{lines} lines (at most {MAX_ARCHITECTURE_LINES})"),
-        );
+        breaches.add("ARCHITECTURE.md", format!("{lines} lines (at most {MAX_ARCHITECTURE_LINES})"));
     }
-    let words: BTreeSet<&str> = text
-        .split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '-'))
-        .collect();
-    for entry in fs::read_dir(root().join("crates"))
-        .expect("crates/")
-        .flatten()
-    {
+    let words: BTreeSet<&str> = text.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '-')).collect();
+    for entry in fs::read_dir(root().join("crates")).expect("crates/").flatten() {
         let folder = entry.file_name().to_string_lossy().into_owned();
-        if !words.contains(folder.as_str())
-            && !words.contains(format!("attentive-{folder}").as_str())
-        {
-            breaches.add(
-                "ARCHITECTURE.md",
-                format!("does not mention crates/{folder}"),
-            );
+        if !words.contains(folder.as_str()) && !words.contains(format!("attentive-{folder}").as_str()) {
+            breaches.add("ARCHITECTURE.md", format!("does not mention crates/{folder}"));
         }
     }
     breaches.none("ARCHITECTURE.md");
@@ -47,12 +34,7 @@ fn links_between_files_lead_somewhere() {
     let mut breaches = Breaches::default();
     for file in text_files().filter(|file| file.path.ends_with(".md")) {
         let folder = file.path.rsplit_once('/').map_or("", |(folder, _)| folder);
-        for target in file
-            .text
-            .split("](")
-            .skip(1)
-            .filter_map(|rest| rest.split(')').next())
-        {
+        for target in file.text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             let path = target.split('#').next().unwrap_or_default();
             if path.is_empty() || target.contains("://") || target.starts_with("mailto:") {
                 continue;
@@ -67,18 +49,12 @@ fn links_between_files_lead_somewhere() {
 
 #[test]
 fn departures_from_the_paper_are_explained() {
-    let anchors: BTreeSet<String> = page("docs/deviations.md")
-        .lines()
-        .filter_map(|line| line.strip_prefix("## "))
-        .map(anchor)
-        .collect();
+    let anchors: BTreeSet<String> =
+        page("docs/deviations.md").lines().filter_map(|line| line.strip_prefix("## ")).map(anchor).collect();
     let mut breaches = Breaches::default();
     for file in text_files().filter(|file| !file.path.starts_with("xtask/")) {
         for rest in file.text.split("deviations.md#").skip(1) {
-            let linked: String = rest
-                .chars()
-                .take_while(|c| c.is_alphanumeric() || "-_".contains(*c))
-                .collect();
+            let linked: String = rest.chars().take_while(|c| c.is_alphanumeric() || "-_".contains(*c)).collect();
             if !anchors.contains(&linked) {
                 breaches.add(&file.path, format!("docs/deviations.md has no `{linked}`"));
             }
@@ -89,57 +65,29 @@ fn departures_from_the_paper_are_explained() {
 
 /// A heading's anchor as Markdown viewers make it.
 fn anchor(heading: &str) -> String {
-    let kept = heading
-        .trim()
-        .chars()
-        .filter(|c| c.is_alphanumeric() || " -_".contains(*c));
-    kept.map(|c| {
-        if c == ' ' {
-            '-'
-        } else {
-            c.to_ascii_lowercase()
-        }
-    })
-    .collect()
+    let kept = heading.trim().chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+    kept.map(|c| if c == ' ' { '-' } else { c.to_ascii_lowercase() }).collect()
 }
 
 /// Items are written `` `crate::Item` ``, the crate by its folder's name: the last part must be defined in that crate.
 #[test]
 fn items_on_the_pages_exist() {
-    let sources: Vec<_> = text_files()
-        .filter(|file| file.path.ends_with(".rs"))
-        .collect();
+    let sources: Vec<_> = text_files().filter(|file| file.path.ends_with(".rs")).collect();
     let defines = |member: &str, item: &str| {
-        let words = [
-            "fn ",
-            "struct ",
-            "enum ",
-            "trait ",
-            "const ",
-            "type ",
-            "mod ",
-            "pub ",
-            "macro_rules! ",
-        ];
-        sources
-            .iter()
-            .filter(|file| file.member() == Some(member))
-            .any(|file| {
-                file.text.lines().any(|line| {
-                    line.split_once(item).is_some_and(|(before, after)| {
-                        let whole = !after.starts_with(|c: char| c.is_alphanumeric() || c == '_');
-                        let variant =
-                            before.trim().is_empty() && after.starts_with([',', '(', ' ', '{']);
-                        whole && (variant || words.iter().any(|word| before.ends_with(word)))
-                    })
+        let words = ["fn ", "struct ", "enum ", "trait ", "const ", "type ", "mod ", "pub ", "macro_rules! "];
+        sources.iter().filter(|file| file.member() == Some(member)).any(|file| {
+            file.text.lines().any(|line| {
+                line.split_once(item).is_some_and(|(before, after)| {
+                    let whole = !after.starts_with(|c: char| c.is_alphanumeric() || c == '_');
+                    let variant = before.trim().is_empty() && after.starts_with([',', '(', ' ', '{']);
+                    whole && (variant || words.iter().any(|word| before.ends_with(word)))
                 })
             })
+        })
     };
     let members: BTreeSet<&str> = sources.iter().filter_map(|file| file.member()).collect();
     let mut breaches = Breaches::default();
-    for file in
-        text_files().filter(|file| file.path.starts_with("docs/") && file.path.ends_with(".md"))
-    {
+    for file in text_files().filter(|file| file.path.starts_with("docs/") && file.path.ends_with(".md")) {
         for quoted in file.text.split('`').skip(1).step_by(2) {
             let mut parts = quoted.split("::");
             let member = parts.next().filter(|member| members.contains(member));

@@ -30,10 +30,7 @@ const MAY_IMPORT: [(&str, &[&str]); 15] = [
     // 3
     ("model", &["attention", "backend", "core"]),
     // 4
-    (
-        "bundle",
-        &["core", "decode", "model", "tokenizer", "weights"],
-    ),
+    ("bundle", &["core", "decode", "model", "tokenizer", "weights"]),
     // 5
     (
         "cli",
@@ -56,28 +53,12 @@ const MAY_IMPORT: [(&str, &[&str]); 15] = [
 ];
 
 /// Crates that a user takes without a tensor library.
-const NO_BURN: [&str; 5] = [
-    "attentive-tokenizer",
-    "attentive-metrics",
-    "attentive-kernels",
-    "attentive-testkit",
-    "xtask",
-];
+const NO_BURN: [&str; 5] =
+    ["attentive-tokenizer", "attentive-metrics", "attentive-kernels", "attentive-testkit", "xtask"];
 
 /// Features that choose a backend: `backend` alone names them, and `cli` hands them on.
-const BACKEND_FEATURES: [&str; 11] = [
-    "flex",
-    "ndarray",
-    "wgpu",
-    "wgpu-unfused",
-    "cuda",
-    "rocm",
-    "metal",
-    "vulkan",
-    "webgpu",
-    "tch",
-    "fusion",
-];
+const BACKEND_FEATURES: [&str; 11] =
+    ["flex", "ndarray", "wgpu", "wgpu-unfused", "cuda", "rocm", "metal", "vulkan", "webgpu", "tch", "fusion"];
 
 /// The workspace's own packages, as `cargo metadata` shows them; and what `Cargo.lock` says of all others.
 ///
@@ -91,45 +72,22 @@ struct Workspace {
 impl Workspace {
     fn load() -> Self {
         let mut command = cargo("metadata");
-        let output = command
-            .args(["--format-version", "1", "--no-deps", "--offline"])
-            .output()
-            .expect("cargo runs");
-        assert!(
-            output.status.success(),
-            "cargo metadata: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        let metadata: Value =
-            serde_json::from_slice(&output.stdout).expect("cargo metadata writes JSON");
+        let output = command.args(["--format-version", "1", "--no-deps", "--offline"]).output().expect("cargo runs");
+        assert!(output.status.success(), "cargo metadata: {}", String::from_utf8_lossy(&output.stderr));
+        let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo metadata writes JSON");
         let lock = fs::read_to_string(root().join("Cargo.lock")).expect("Cargo.lock");
-        Self {
-            members: metadata["packages"].as_array().expect("packages").clone(),
-            locked: parse_lock(&lock),
-        }
+        Self { members: metadata["packages"].as_array().expect("packages").clone(), locked: parse_lock(&lock) }
     }
 
     /// Names of all packages that may be needed to build (not to test) the member `name`.
     fn needed_by(&self, name: &str) -> BTreeSet<&str> {
-        let member = self
-            .members
-            .iter()
-            .find(|package| text(&package["name"]) == name);
+        let member = self.members.iter().find(|package| text(&package["name"]) == name);
         let direct = dependencies(member.unwrap_or_else(|| panic!("no package {name}")));
-        let mut open: Vec<&str> = direct
-            .filter(|one| !is_dev(one))
-            .map(|one| text(&one["name"]))
-            .collect();
+        let mut open: Vec<&str> = direct.filter(|one| !is_dev(one)).map(|one| text(&one["name"])).collect();
         let mut seen = BTreeSet::new();
         while let Some(name) = open.pop() {
             if seen.insert(name) {
-                open.extend(
-                    self.locked
-                        .get(name)
-                        .into_iter()
-                        .flatten()
-                        .map(String::as_str),
-                );
+                open.extend(self.locked.get(name).into_iter().flatten().map(String::as_str));
             }
         }
         seen
@@ -141,9 +99,7 @@ fn parse_lock(lock: &str) -> BTreeMap<String, BTreeSet<String>> {
     let mut graph: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for package in lock.split("[[package]]").skip(1) {
         let mut lines = package.lines().map(str::trim);
-        let name = lines
-            .find_map(|line| line.strip_prefix("name = "))
-            .expect("a package has a name");
+        let name = lines.find_map(|line| line.strip_prefix("name = ")).expect("a package has a name");
         let needs = graph.entry(name.trim_matches('"').to_owned()).or_default();
         // A dependency is "name", "name version" or "name version (source)".
         needs.extend(
@@ -189,10 +145,7 @@ fn crates_import_only_what_the_table_allows() {
             continue;
         };
         let manifest = format!("crates/{folder}/Cargo.toml");
-        if !text(&package["manifest_path"])
-            .replace('\\', "/")
-            .ends_with(&manifest)
-        {
+        if !text(&package["manifest_path"]).replace('\\', "/").ends_with(&manifest) {
             breaches.add(name, format!("does not lie in crates/{folder}"));
         }
         for dependency in dependencies(package).filter(|dependency| !is_dev(dependency)) {
@@ -227,10 +180,7 @@ fn light_crates_do_not_pull_burn_in() {
         }
     }
     breaches.none("crates that must do without burn");
-    assert!(
-        workspace.needed_by("attentive-backend").contains("burn"),
-        "the walk finds what is there"
-    );
+    assert!(workspace.needed_by("attentive-backend").contains("burn"), "the walk finds what is there");
 }
 
 #[test]
@@ -252,10 +202,7 @@ fn only_backend_names_backend_features() {
             }
         }
         let own = package["features"].as_object().expect("features");
-        for feature in own
-            .keys()
-            .filter(|feature| BACKEND_FEATURES.contains(&feature.as_str()))
-        {
+        for feature in own.keys().filter(|feature| BACKEND_FEATURES.contains(&feature.as_str())) {
             if name != "attentive-cli" {
                 breaches.add(name, format!("has a feature `{feature}`"));
             }
@@ -289,10 +236,7 @@ fn manifests_are_ready_for_a_registry() {
         }
         for dependency in dependencies(package).filter(|dependency| !is_dev(dependency)) {
             if text(&dependency["req"]) == "*" {
-                breaches.add(
-                    name,
-                    format!("takes any version of {}", text(&dependency["name"])),
-                );
+                breaches.add(name, format!("takes any version of {}", text(&dependency["name"])));
             }
         }
     }

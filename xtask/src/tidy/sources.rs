@@ -12,21 +12,10 @@ const MAX_LINES: usize = 700;
 const MAX_GOLDEN_BYTES: u64 = 100 * 1024;
 
 /// Names that say nothing of what is inside.
-const DRAWERS: [&str; 6] = [
-    "util.rs",
-    "utils.rs",
-    "helper.rs",
-    "helpers.rs",
-    "misc.rs",
-    "common.rs",
-];
+const DRAWERS: [&str; 6] = ["util.rs", "utils.rs", "helper.rs", "helpers.rs", "misc.rs", "common.rs"];
 
 /// Folders of somebody's machine, written in two halves so that this file passes its own rule.
-const MACHINE_PATHS: [&str; 3] = [
-    concat!("/wo", "rk/"),
-    concat!("/ro", "ot/"),
-    concat!("/ho", "me/"),
-];
+const MACHINE_PATHS: [&str; 3] = [concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("/ho", "me/")];
 
 #[test]
 fn files_are_short_and_named_by_a_noun() {
@@ -35,10 +24,7 @@ fn files_are_short_and_named_by_a_noun() {
         let name = path.rsplit('/').next().unwrap_or_default();
         let lines = text.lines().count();
         if [".rs", ".py", ".sh"].iter().any(|end| name.ends_with(end)) && lines > MAX_LINES {
-            breaches.add(
-                &path,
-                format!("{lines} lines, split it along a noun (at most {MAX_LINES})"),
-            );
+            breaches.add(&path, format!("{lines} lines, split it along a noun (at most {MAX_LINES})"));
         }
         if DRAWERS.contains(&name) && !path.contains("/tests/common") {
             breaches.add(&path, "name it by the noun inside");
@@ -71,18 +57,12 @@ fn names_path(line: &str, path: &str) -> bool {
 #[test]
 fn only_kernels_is_unsafe() {
     let mut breaches = Breaches::default();
-    for file in
-        text_files().filter(|file| file.path.ends_with(".rs") && file.member() != Some("kernels"))
-    {
+    for file in text_files().filter(|file| file.path.ends_with(".rs") && file.member() != Some("kernels")) {
         for (number, line) in file.code() {
             let outside_strings = line.split('"').step_by(2);
-            let mut words = outside_strings
-                .flat_map(|part| part.split(|c: char| !(c.is_alphanumeric() || c == '_')));
+            let mut words = outside_strings.flat_map(|part| part.split(|c: char| !(c.is_alphanumeric() || c == '_')));
             if words.any(|word| word == "unsafe" || word == "unsafe_code") {
-                breaches.add(
-                    format!("{}:{number}", file.path),
-                    "unsafe belongs into crates/kernels",
-                );
+                breaches.add(format!("{}:{number}", file.path), "unsafe belongs into crates/kernels");
             }
         }
     }
@@ -91,25 +71,12 @@ fn only_kernels_is_unsafe() {
 
 #[test]
 fn only_commands_print_and_exit() {
-    let calls = [
-        "print!(",
-        "println!(",
-        "eprint!(",
-        "eprintln!(",
-        "dbg!(",
-        "process::exit(",
-        "process::abort(",
-    ];
+    let calls = ["print!(", "println!(", "eprint!(", "eprintln!(", "dbg!(", "process::exit(", "process::abort("];
     let mut breaches = Breaches::default();
-    for file in text_files()
-        .filter(|file| file.is_product() && file.member().is_some_and(|member| member != "cli"))
-    {
+    for file in text_files().filter(|file| file.is_product() && file.member().is_some_and(|member| member != "cli")) {
         for (number, line) in file.code() {
             for call in calls.iter().filter(|call| names_macro(line, call)) {
-                breaches.add(
-                    format!("{}:{number}", file.path),
-                    format!("{call}…) belongs into crates/cli"),
-                );
+                breaches.add(format!("{}:{number}", file.path), format!("{call}…) belongs into crates/cli"));
             }
         }
     }
@@ -126,13 +93,7 @@ fn names_macro(line: &str, call: &str) -> bool {
 
 #[test]
 fn only_backend_chooses_a_device() {
-    let calls = [
-        "Device::default(",
-        "Device::flex(",
-        "Device::ndarray(",
-        "Device::wgpu(",
-        "Device::cuda(",
-    ];
+    let calls = ["Device::default(", "Device::flex(", "Device::ndarray(", "Device::wgpu(", "Device::cuda("];
     let mut breaches = Breaches::default();
     for file in text_files().filter(|file| file.is_product() && file.member() != Some("backend")) {
         if file.path.starts_with("xtask/") {
@@ -140,10 +101,7 @@ fn only_backend_chooses_a_device() {
         }
         for (number, line) in file.code() {
             for call in calls.iter().filter(|call| line.contains(*call)) {
-                breaches.add(
-                    format!("{}:{number}", file.path),
-                    format!("{call}…): take `&Device`"),
-                );
+                breaches.add(format!("{}:{number}", file.path), format!("{call}…): take `&Device`"));
             }
         }
     }
@@ -163,11 +121,7 @@ fn golden_files_are_small_and_have_a_generator() {
             breaches.add(path, format!("{bytes} bytes (at most {MAX_GOLDEN_BYTES})"));
         }
         let generator = format!("{member}/tests/golden/generate");
-        if !name.ends_with(".py")
-            && !all
-                .iter()
-                .any(|other| other.starts_with(&generator) && other.ends_with(".py"))
-        {
+        if !name.ends_with(".py") && !all.iter().any(|other| other.starts_with(&generator) && other.ends_with(".py")) {
             breaches.add(path, "no generate*.py in its folder");
         }
     }

@@ -23,17 +23,12 @@ impl SourceFile {
 
     /// Whether this is Rust that ends up in a library or program, not in its tests or benches.
     pub(super) fn is_product(&self) -> bool {
-        self.path.ends_with(".rs")
-            && self.path.contains("/src/")
-            && !self.path.ends_with("/tests.rs")
+        self.path.ends_with(".rs") && self.path.contains("/src/") && !self.path.ends_with("/tests.rs")
     }
 
     /// Lines of code with their numbers: without comments, and without the unit tests at the end of the file.
     pub(super) fn code(&self) -> impl Iterator<Item = (usize, &str)> {
-        let end = self
-            .text
-            .find("\n#[cfg(test)]\nmod tests {")
-            .unwrap_or(self.text.len());
+        let end = self.text.find("\n#[cfg(test)]\nmod tests {").unwrap_or(self.text.len());
         let lines = self.text[..end].lines().enumerate();
         lines.map(|(at, line)| (at + 1, line.split("//").next().unwrap_or_default()))
     }
@@ -42,22 +37,13 @@ impl SourceFile {
 /// Paths of all files that git tracks or would track; of all but build products where there is no git.
 pub(super) fn paths() -> Vec<String> {
     let git = Command::new("git")
-        .args([
-            "ls-files",
-            "-z",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-        ])
+        .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
         .current_dir(root())
         .stderr(Stdio::null())
         .output();
     let mut paths: Vec<String> = match git {
         Ok(output) if output.status.success() && !output.stdout.is_empty() => {
-            String::from_utf8_lossy(&output.stdout)
-                .split_terminator('\0')
-                .map(str::to_owned)
-                .collect()
+            String::from_utf8_lossy(&output.stdout).split_terminator('\0').map(str::to_owned).collect()
         }
         _ => walk(),
     };
@@ -70,15 +56,9 @@ fn walk() -> Vec<String> {
     let mut found = Vec::new();
     let mut folders = vec![PathBuf::new()];
     while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(root().join(&folder))
-            .into_iter()
-            .flatten()
-            .flatten()
-        {
+        for entry in fs::read_dir(root().join(&folder)).into_iter().flatten().flatten() {
             let path = folder.join(entry.file_name());
-            let built = ["target", "runs", ".git"]
-                .iter()
-                .any(|name| path.as_os_str() == *name);
+            let built = ["target", "runs", ".git"].iter().any(|name| path.as_os_str() == *name);
             match entry.file_type() {
                 Ok(kind) if kind.is_dir() && !built => folders.push(path),
                 Ok(kind) if kind.is_file() => found.push(path.to_string_lossy().replace('\\', "/")),

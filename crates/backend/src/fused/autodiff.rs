@@ -226,8 +226,7 @@ impl<B: FusedGradients, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
         let (hidden, projection) = (hidden.into_primitive(), projection.into_primitive());
         match CrossEntropy.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prep) => {
-                let (loss, d_hidden, d_projection) =
-                    B::fused_cross_entropy_with_gradients(hidden, projection, targets);
+                let (loss, d_hidden, d_projection) = B::fused_cross_entropy_with_gradients(hidden, projection, targets);
                 prep.finish((d_hidden, d_projection), loss)
             }
             OpsKind::UnTracked(prep) => prep.finish(B::fused_cross_entropy(hidden, projection, targets)),

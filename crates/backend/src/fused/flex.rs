@@ -211,7 +211,8 @@ impl FusedGradients for Flex {
         dropout: DropoutArgs,
     ) -> (Float, Float, Float) {
         let (f, gamma, beta) = (contiguous(f), contiguous(gamma), contiguous(beta));
-        let (shape, len, n) = (x.layout().shape().clone(), x.layout().num_elements(), x.layout().num_elements() / width(&x));
+        let (shape, len, n) =
+            (x.layout().shape().clone(), x.layout().num_elements(), x.layout().num_elements() / width(&x));
         let (mut sum, mut stats) = (vec![0.0; len], vec![0.0; 2 * n]);
         let norm = layer_norm(&gamma, Some(&beta), epsilon);
         let y = map(x, |x, y| norm.residual_forward(x, values(&f), dropout.into(), &mut sum, y, &mut stats));
@@ -295,7 +296,13 @@ impl FusedGradients for Flex {
 }
 
 impl FusedUpdates for Flex {
-    fn fused_adam(values: Float, gradient: Float, first: Float, second: Float, step: AdamStep) -> (Float, Float, Float) {
+    fn fused_adam(
+        values: Float,
+        gradient: Float,
+        first: Float,
+        second: Float,
+        step: AdamStep,
+    ) -> (Float, Float, Float) {
         let AdamStep { n, lr, scale, beta_1, beta_2, epsilon, weight_decay } = step;
         let gradient = contiguous(gradient);
         let (mut w, mut m, mut v) = (owned(values), owned(first), owned(second));

@@ -110,7 +110,8 @@ pub(crate) trait FusedOps: Backend {
 }
 
 /// What the gradients of [`FusedOps`] are made of: forward passes that also return what is kept, and backward passes.
-pub(crate) trait FusedGradients: FusedOps {    /// Gradients of `x`, `W` and `b`.
+pub(crate) trait FusedGradients: FusedOps {
+    /// Gradients of `x`, `W` and `b`.
     fn fused_linear_backward(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -213,12 +214,7 @@ pub(crate) fn dropout<const D: usize>(x: Tensor<D>, dropout: DropoutArgs) -> Ten
 }
 
 pub(crate) fn norm<const D: usize>(x: Tensor<D>, gamma: Tensor<1>, beta: Tensor<1>, epsilon: f64) -> Tensor<D> {
-    Tensor::from_dispatch(Dispatch::fused_norm(
-        x.into_dispatch(),
-        gamma.into_dispatch(),
-        beta.into_dispatch(),
-        epsilon,
-    ))
+    Tensor::from_dispatch(Dispatch::fused_norm(x.into_dispatch(), gamma.into_dispatch(), beta.into_dispatch(), epsilon))
 }
 
 pub(crate) fn add_norm<const D: usize>(

@@ -35,7 +35,8 @@ pub fn activation<const D: usize>(x: Tensor<D>, f: Activation, rate: f64, pass: 
     }
     let y = match f {
         Activation::Relu => burn_activation::relu(x),
-        Activation::Gelu => burn_activation::gelu(x),
+        // burn's own GELU takes its gradient from the approximation by tanh.
+        Activation::Gelu => x.clone() * ((x * std::f64::consts::FRAC_1_SQRT_2).erf() + 1.0) * 0.5,
         Activation::GeluTanh => burn_activation::gelu_approximate(x),
     };
     dropout(y, rate, pass)

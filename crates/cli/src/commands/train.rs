@@ -13,11 +13,9 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use attentive_backend::Device;
-use attentive_bundle::{
-    Bundle, DataRecord, DecodingConfig, ModelConfig, ScoreRecord, TrainingRecord, Translator,
-};
+use attentive_bundle::{Bundle, DataRecord, DecodingConfig, ModelConfig, ScoreRecord, TrainingRecord, Translator};
 use attentive_core::{Objective, Position, TranslationBatch};
-use attentive_data::{BatchConfig, Batcher, Batches, CorpusRules, EncodedCorpus, Order, SpecialIds, Storage};
+use attentive_data::{Batcher, Batches, CorpusRules, EncodedCorpus, Order, SpecialIds, Storage};
 use attentive_metrics::{Bleu, Scorer};
 use attentive_model::{Transformer, TranslationObjective};
 use attentive_tokenizer::{BpeTrainer, Tokenizer};
@@ -88,6 +86,10 @@ struct Session {
 
 impl Session {
     fn run(mut self) -> Result<ExitCode> {
+        // A sentence that outruns learned positions is treated as any over-long one; `</s>` takes a position too.
+        if let Some(max_len) = self.recipe.transformer().positions.max_len() {
+            self.recipe.rules.max_tokens = self.recipe.rules.max_tokens.min(max_len.saturating_sub(1));
+        }
         let corpus = Corpus::open(&self.recipe.data);
         let tokenizer: Arc<dyn Tokenizer> = self.tokenizer(&corpus)?.into();
         let data = self.encode(&corpus, &*tokenizer)?;
@@ -128,15 +130,15 @@ impl Session {
             (None, Some(n)) => BpeTrainer::with_vocab_size(*n),
             (None, None) => unreachable!("a recipe is validated"),
         };
-        let lines = corpus.train.lines(&self.recipe.rules)?;
-        Ok(Box::new(trainer.pre_tokenization(*pre_tokenization).train(lines)?))
+        let trainer = trainer.pre_tokenization(*pre_tokenization);
+        Ok(Box::new(corpus.train.learn_bpe(&trainer, &self.recipe.rules)?))
     }
 
     fn encode(&self, corpus: &Corpus, tokenizer: &dyn Tokenizer) -> Result<Data> {
         let rules = &self.recipe.rules;
         let (train, report) = corpus.train.encode(tokenizer, rules, &Storage::default())?;
         if let Some(report) = report {
-            print!("{report}");
+            println!("{report}");
         }
         let [n_source, n_target] = train.n_tokens();
         println!(
@@ -159,8 +161,7 @@ impl Session {
         let validation = match &corpus.validation {
             Some(split) => {
                 let (encoded, _): (EncodedCorpus, _) = split.encode(tokenizer, rules, &Storage::default())?;
-                let config = BatchConfig { ..self.recipe.batch.clone() };
-                Some(Batcher::new(Arc::new(encoded), &config, specials, Order::Sorted)?)
+                Some(Batcher::new(Arc::new(encoded), &self.recipe.batch, specials, Order::Sorted)?)
             }
             None => {
                 println!("no [data.validation]: training runs without validation");
@@ -198,10 +199,9 @@ impl Session {
     ) -> Result<Option<Outcome<Transformer>>> {
         let recipe = &self.recipe;
         let schedule = recipe.schedule.build(recipe.transformer().d_model);
-        let objective = TranslationObjective { label_smoothing: recipe.evaluation.label_smoothing };
         let mut trainer = Trainer::new(
             model,
-            objective,
+            recipe.objective,
             recipe.optimizer,
             &schedule,
             recipe.training.clone(),
@@ -435,6 +435,7 @@ fn on_interrupt() -> Result<Arc<AtomicBool>> {
 /// `1234567` as `1,234,567`.
 pub(super) fn thousands(n: u64) -> String {
     let digits = n.to_string();
-    let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().map(|g| std::str::from_utf8(g).expect("digits")).collect();
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().map(|g| std::str::from_utf8(g).expect("digits")).collect();
     groups.join(",")
 }

@@ -64,12 +64,7 @@ impl Translate {
         self.translate(&translator, &config, &lines)
     }
 
-    fn translate(
-        &self,
-        translator: &Translator<Transformer>,
-        config: &DecodingConfig,
-        lines: &[String],
-    ) -> Result<()> {
+    fn translate(&self, translator: &Translator<Transformer>, config: &DecodingConfig, lines: &[String]) -> Result<()> {
         let mut out = io::stdout().lock();
         for translations in translator.translate_n_best(lines, config, self.n_best)? {
             for Translation { text, score, log_prob, .. } in translations {

@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use attentive_bundle::{DecodingConfig, ModelConfig};
 use attentive_data::{BatchConfig, CorpusRules};
-use attentive_model::{TransformerConfig, table3::table3};
+use attentive_model::{TransformerConfig, TranslationObjective, table3::table3};
 use attentive_optim::{AdamConfig, ScheduleConfig};
 use attentive_tokenizer::PreTokenization;
 use attentive_trainer::TrainerConfig;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use data::{SplitFiles, DataRecipe};
+pub(crate) use data::{DataRecipe, SplitFiles};
 
 /// The recipe of the built-in corpus, which `attentive train` runs without arguments.
 const BUILTIN: &str = include_str!("builtin.toml");
@@ -41,6 +41,9 @@ pub(crate) struct Recipe {
     /// How pairs become batches.
     #[serde(default)]
     pub batch: BatchConfig,
+    /// What is minimised.
+    #[serde(default)]
+    pub objective: TranslationObjective,
     /// Adam's settings.
     #[serde(default)]
     pub optimizer: AdamConfig,
@@ -48,7 +51,7 @@ pub(crate) struct Recipe {
     pub schedule: ScheduleConfig,
     /// The loop.
     pub training: TrainerConfig,
-    /// What is trained for and how it is judged.
+    /// How the model is judged, and which checkpoints make it.
     #[serde(default)]
     pub evaluation: EvaluationRecipe,
     /// How the finished model decodes.
@@ -95,12 +98,10 @@ pub(crate) enum TokenizerKind {
     Bpe,
 }
 
-/// What is minimised, and how the model is judged.
+/// How the model is judged, and which checkpoints make it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct EvaluationRecipe {
-    /// ε of the training loss.
-    pub label_smoothing: f64,
     /// Validation sentences that are translated for BLEU at each validation; 0 for none.
     pub bleu_sentences: usize,
     /// Last checkpoints that are averaged into the finished model.
@@ -111,7 +112,7 @@ pub(crate) struct EvaluationRecipe {
 
 impl Default for EvaluationRecipe {
     fn default() -> Self {
-        Self { label_smoothing: 0.1, bleu_sentences: 200, average_last: 5, bleu_tokenizer: "13a".into() }
+        Self { bleu_sentences: 200, average_last: 5, bleu_tokenizer: "13a".into() }
     }
 }
 
@@ -143,11 +144,11 @@ impl Recipe {
     }
 
     fn validate(&self) -> Result<()> {
-        let EvaluationRecipe { label_smoothing, average_last, .. } = self.evaluation;
+        let label_smoothing = self.objective.label_smoothing;
         if !(0.0..1.0).contains(&label_smoothing) {
-            bail!("evaluation.label_smoothing = {label_smoothing} must be at least 0 and below 1");
+            bail!("objective.label_smoothing = {label_smoothing} must be at least 0 and below 1");
         }
-        if average_last == 0 {
+        if self.evaluation.average_last == 0 {
             bail!("evaluation.average_last = 0: the finished model needs one checkpoint at least");
         }
         match (&self.tokenizer.path, self.tokenizer.merges, self.tokenizer.vocab_size) {

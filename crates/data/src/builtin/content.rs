@@ -1,6 +1,7 @@
 //! The content words of a clause, and which of them belong together.
 
-use super::syntax::{Adverbial, Clause, Complement, Degree, Nominal};
+use super::lexicon::Frame;
+use super::syntax::{Adverbial, Clause, Complement, Degree, Form, Nominal};
 
 /// A verb and its object, or an adjective and its noun, by their lemmas.
 pub(super) type Pair = (&'static str, &'static str);
@@ -8,7 +9,7 @@ pub(super) type Pair = (&'static str, &'static str);
 /// What a sentence is about.
 #[derive(Debug, Default)]
 pub(super) struct Content {
-    /// The lemmas of its verbs and adjectives.
+    /// The lemmas of its adjectives, and of its verbs that take objects.
     pub(super) heads: Vec<&'static str>,
     /// The lemmas of its nouns.
     pub(super) nouns: Vec<&'static str>,
@@ -31,20 +32,30 @@ impl Content {
 
     /// All that could be pairs, in whatever relation the words stand.
     pub(super) fn meetings(&self) -> impl Iterator<Item = Pair> {
-        self.heads.iter().flat_map(|&head| self.nouns.iter().map(move |&noun| (head, noun)))
+        self.heads
+            .iter()
+            .flat_map(|&head| self.nouns.iter().map(move |&noun| (head, noun)))
     }
 
     /// All that could be antecedent, other noun and adjective of a pronoun.
     pub(super) fn triples(&self) -> impl Iterator<Item = [&'static str; 3]> {
         let nouns = || self.nouns.iter();
         self.heads.iter().flat_map(move |&head| {
-            nouns().flat_map(move |&antecedent| nouns().map(move |&other| [antecedent, other, head]))
+            nouns()
+                .flat_map(move |&antecedent| nouns().map(move |&other| [antecedent, other, head]))
         })
     }
 
     fn clause(&mut self, clause: &Clause) {
         let verb = clause.verb.lemma();
-        self.heads.push(verb);
+        if let Frame::Accusative(_) | Frame::Dative(_) | Frame::Giving(_) | Frame::GivingTo(_) =
+            clause.verb.frame
+        {
+            self.heads.push(verb);
+        }
+        if let (Form::Passive(_), Nominal::Phrase(patient)) = (clause.form, &clause.subject) {
+            self.pairs.push((verb, patient.noun.lemma()));
+        }
         self.nominal(&clause.subject);
         for complement in &clause.complements {
             match complement {

@@ -12,6 +12,8 @@
 //! > The animal did not cross the street because it was too wide. → Das Tier überquerte die Straße nicht, weil **sie** zu
 //! > breit war.
 
+#[cfg(test)]
+mod clause_tests;
 mod content;
 mod corpus;
 pub mod english;

@@ -19,13 +19,23 @@ pub(super) struct NounPhrase {
 impl NounPhrase {
     /// `noun` alone behind `determiner`.
     pub(super) fn new(determiner: Determiner, noun: &'static Noun, number: Number) -> Self {
-        Self { determiner, adjective: None, noun, number, owner: None, relative: None }
+        Self {
+            determiner,
+            adjective: None,
+            noun,
+            number,
+            owner: None,
+            relative: None,
+        }
     }
 
     /// Whether the listener does not know yet what is spoken of: it then stands late in a German clause.
     pub(super) fn is_new(&self) -> bool {
         use Determiner::{HowMany, Indefinite, Many, No, Numeral, Some};
-        matches!(self.determiner, Indefinite | No | Many | Some | Numeral(_) | HowMany)
+        matches!(
+            self.determiner,
+            Indefinite | No | Many | Some | Numeral(_) | HowMany
+        )
     }
 }
 
@@ -47,7 +57,11 @@ pub(super) enum Nominal {
     /// *what*
     What,
     /// *who*, *that*, standing for a person or a thing of this gender and number.
-    Relative { gender: Gender, number: Number, person: bool },
+    Relative {
+        gender: Gender,
+        number: Number,
+        person: bool,
+    },
     /// *the dog and the cat*
     And(Box<Nominal>, Box<Nominal>),
 }
@@ -55,7 +69,13 @@ pub(super) enum Nominal {
 impl Nominal {
     /// The pronoun that the English verb agrees with.
     pub(super) fn agreement(&self) -> Pronoun {
-        let third = |number| if number == Number::Plural { Pronoun::They } else { Pronoun::It };
+        let third = |number| {
+            if number == Number::Plural {
+                Pronoun::They
+            } else {
+                Pronoun::It
+            }
+        };
         match self {
             Self::Phrase(phrase) => third(phrase.number),
             Self::Name(name) => name.pronoun,
@@ -79,7 +99,10 @@ impl Nominal {
         match self {
             Self::Who | Self::What | Self::Relative { .. } => true,
             Self::Phrase(phrase) => {
-                matches!(phrase.determiner, Determiner::Which | Determiner::HowMany | Determiner::Whose(..))
+                matches!(
+                    phrase.determiner,
+                    Determiner::Which | Determiner::HowMany | Determiner::Whose(..)
+                )
             }
             _ => false,
         }
@@ -110,7 +133,13 @@ impl Nominal {
 
     /// Whether English *not* beside it is German *kein*.
     pub(super) fn is_negatable(&self) -> bool {
-        matches!(self, Self::Phrase(NounPhrase { determiner: Determiner::Indefinite, .. }))
+        matches!(
+            self,
+            Self::Phrase(NounPhrase {
+                determiner: Determiner::Indefinite,
+                ..
+            })
+        )
     }
 }
 
@@ -138,12 +167,36 @@ pub(super) enum EnglishModal {
 
 /// The modals.
 pub(super) static MODALS: &[Modal] = &[
-    Modal { english: EnglishModal::Auxiliary("can", "could", ""), german: "können kann konnte hat gekonnt", has_past: true },
-    Modal { english: EnglishModal::Verb("have had had having to"), german: "müssen muss musste hat gemusst", has_past: true },
-    Modal { english: EnglishModal::Verb("want wanted wanted wanting to"), german: "wollen will wollte hat gewollt", has_past: true },
-    Modal { english: EnglishModal::Be("allowed to"), german: "dürfen darf durfte hat gedurft", has_past: true },
-    Modal { english: EnglishModal::Auxiliary("should", "", ""), german: "sollten sollte sollte hat gesollt", has_past: false },
-    Modal { english: EnglishModal::Auxiliary("would", "", "like to"), german: "möchten möchte mochte hat gemocht", has_past: false },
+    Modal {
+        english: EnglishModal::Auxiliary("can", "could", ""),
+        german: "können kann konnte hat gekonnt",
+        has_past: true,
+    },
+    Modal {
+        english: EnglishModal::Verb("have had had having to"),
+        german: "müssen muss musste hat gemusst",
+        has_past: true,
+    },
+    Modal {
+        english: EnglishModal::Verb("want wanted wanted wanting to"),
+        german: "wollen will wollte hat gewollt",
+        has_past: true,
+    },
+    Modal {
+        english: EnglishModal::Be("allowed to"),
+        german: "dürfen darf durfte hat gedurft",
+        has_past: true,
+    },
+    Modal {
+        english: EnglishModal::Auxiliary("should", "", ""),
+        german: "sollten sollte sollte hat gesollt",
+        has_past: false,
+    },
+    Modal {
+        english: EnglishModal::Auxiliary("would", "", "like to"),
+        german: "möchten möchte mochte hat gemocht",
+        has_past: false,
+    },
 ];
 
 /// Tense, aspect, mood and voice of a clause.
@@ -208,6 +261,13 @@ pub(super) struct Conjunction {
     pub(super) german: &'static str,
 }
 
+impl Conjunction {
+    /// The English and the German one.
+    pub(super) const fn new(english: &'static str, german: &'static str) -> Self {
+        Self { english, german }
+    }
+}
+
 /// What may be added to a clause.
 #[derive(Clone, Debug)]
 pub(super) enum Adverbial {
@@ -248,7 +308,15 @@ pub(super) struct Clause {
 impl Clause {
     /// `subject` and `verb` with nothing else.
     pub(super) fn new(subject: Nominal, verb: &'static Verb, form: Form) -> Self {
-        Self { subject, verb, form, negated: false, complements: vec![], adverbials: vec![], front: None }
+        Self {
+            subject,
+            verb,
+            form,
+            negated: false,
+            complements: vec![],
+            adverbials: vec![],
+            front: None,
+        }
     }
 
     /// The same clause with one more complement.

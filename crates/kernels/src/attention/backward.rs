@@ -1,4 +1,4 @@
-use super::weights::{dot, weight_gradients};
+use super::weights::{dot_rows, weight_gradients};
 use super::{Attention, AttentionGradients, AttentionShape, Call, HeadCall, Heads, KEYS, QUERIES};
 use crate::matmul::{A_BLOCK, A_STRIDE, ABlock, Packed, multiply_block};
 use crate::scratch::Scratch;
@@ -71,43 +71,51 @@ impl Attention<'_> {
 impl HeadCall<'_> {
     fn backward(&self, forward: &Forward<'_>, d_out: MatRef<'_>, gradients: [MatMut<'_>; 3]) {
         let Call { level, attention, .. } = self.call;
-        let AttentionShape { q_len, d_k, d_v, .. } = attention.shape;
+        let AttentionShape { q_len, k_len, d_k, d_v, .. } = attention.shape;
         let Forward { q, k, v, out, lse } = *forward;
         let [mut dq, mut dk, mut dv] = gradients;
-        for gradient in [&mut dq, &mut dk, &mut dv] {
-            gradient.fill(0.0);
-        }
         let (k, v) = (k.block([0, 0], [self.k_end, d_k]), v.block([0, 0], [self.k_end, d_v]));
         let keys = Packed::new(level, k);
         let (keys_t, values_t) = (Packed::new(level, k.t()), Packed::new(level, v.t()));
         let mut scores = Scratch::new(QUERIES * A_STRIDE);
         let mut d_scores = Scratch::new(QUERIES * A_STRIDE);
         let mut room = Scratch::new(A_BLOCK);
+        // Keys up to here have a gradient already, to which later queries add.
+        let mut covered = 0;
         for i in (0..q_len).step_by(QUERIES) {
             let rows = QUERIES.min(q_len - i);
             let (q, d_out, out) =
                 (q.block([i, 0], [rows, d_k]), d_out.block([i, 0], [rows, d_v]), out.block([i, 0], [rows, d_v]));
             let (queries, d_outs) = (Packed::new(level, q), Packed::new(level, d_out));
             let mut dots = [0.0; QUERIES];
-            for (r, to) in dots[..rows].iter_mut().enumerate() {
-                *to = dot(level, out.row(r), d_out.row(r));
-            }
-            for j in (0..self.k_end).step_by(KEYS) {
+            dot_rows(level, out, d_out, &mut dots);
+            let mut dq = dq.block([i, 0], [rows, d_k]);
+            let seen = self.seen(i + rows - 1);
+            for j in (0..seen).step_by(KEYS) {
                 let block = self.block(i, rows, j);
-                if block.cols == 0 {
-                    break;
-                }
                 let cols = block.cols;
                 keys_t.multiply(q, j, &mut room, MatMut::strided(&mut scores, [rows, cols], A_STRIDE), false);
                 values_t.multiply(d_out, j, &mut room, MatMut::strided(&mut d_scores, [rows, cols], A_STRIDE), false);
                 weight_gradients(level, &block, &lse[i..], &dots, &mut scores, &mut d_scores);
-                let weights_t = ABlock { data: &scores, transposed: true };
-                let d_scores_t = ABlock { data: &d_scores, transposed: true };
+                let split = covered.clamp(j, j + cols);
+                for (keys, accumulate) in [(j..split, true), (split..j + cols, false)] {
+                    let dv = dv.block([keys.start, 0], [keys.len(), d_v]);
+                    let weights_t = ABlock { data: &scores[keys.start - j..], transposed: true };
+                    multiply_block(level, rows, weights_t, d_outs.rows_from(0), dv, accumulate);
+                    let dk = dk.block([keys.start, 0], [keys.len(), d_k]);
+                    let d_scores_t = ABlock { data: &d_scores[keys.start - j..], transposed: true };
+                    multiply_block(level, rows, d_scores_t, queries.rows_from(0), dk, accumulate);
+                }
                 let d_scores = ABlock { data: &d_scores, transposed: false };
-                multiply_block(level, rows, weights_t, d_outs.rows_from(0), dv.block([j, 0], [cols, d_v]), true);
-                multiply_block(level, rows, d_scores_t, queries.rows_from(0), dk.block([j, 0], [cols, d_k]), true);
-                multiply_block(level, cols, d_scores, keys.rows_from(j), dq.block([i, 0], [rows, d_k]), true);
+                let dq = dq.block([0, 0], [rows, d_k]);
+                multiply_block(level, cols, d_scores, keys.rows_from(j), dq, j > 0);
+            }
+            covered = covered.max(seen);
+            if seen == 0 {
+                dq.fill(0.0);
             }
         }
+        dk.block([covered, 0], [k_len - covered, d_k]).fill(0.0);
+        dv.block([covered, 0], [k_len - covered, d_v]).fill(0.0);
     }
 }

@@ -1,6 +1,6 @@
 //! A few queries against a cache of keys: a decoding step. Nothing is packed, as nothing would be read twice.
 
-use super::weights::Block;
+use super::weights::{Block, dot};
 use crate::dropout::WORD;
 use crate::math::exp;
 use crate::scratch::Scratch;
@@ -59,19 +59,6 @@ fn attend_kernel<S: Simd>(
         *lse = log_sum_exp;
         weighted_sum(s, weights, v, factor, out.row(r));
     }
-}
-
-/// Partial sums of the dot product, a lane each.
-#[inline(always)]
-fn dot<S: Simd>(s: S, x: &[f32], y: &[f32]) -> S::F32 {
-    let mut sums = [s.zero(); 2];
-    for i in (0..x.len()).step_by(2 * S::LANES) {
-        for u in 0..2 {
-            let i = i + u * S::LANES;
-            sums[u] = s.mul_add(s.load(x, i), s.load(y, i), sums[u]);
-        }
-    }
-    s.add(sums[0], sums[1])
 }
 
 /// `y = factor · Σ weights[j] · v[j]`, some vectors of `y` at a time.

@@ -66,11 +66,8 @@ impl HeadCall<'_> {
             let queries = q.block([i, 0], [rows, d_k]);
             let mut running = [Running::START; QUERIES];
             sums[..rows * d_v].fill(0.0);
-            for j in (0..self.k_end).step_by(KEYS) {
+            for j in (0..self.seen(i + rows - 1)).step_by(KEYS) {
                 let block = self.block(i, rows, j);
-                if block.cols == 0 {
-                    break;
-                }
                 let to = MatMut::strided(&mut scores, [rows, block.cols], A_STRIDE);
                 keys.multiply(queries, j, &mut room, to, false);
                 weights(level, &block, &mut scores, &mut running);

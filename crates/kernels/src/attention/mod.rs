@@ -108,6 +108,7 @@ impl<'a> Attention<'a> {
 
     fn check(&self, q: Heads<'_>, k: Heads<'_>, v: Heads<'_>, lse_len: usize) {
         let AttentionShape { batch, heads, q_len, k_len, d_k, d_v } = self.shape;
+        assert!(d_k > 0 && d_v > 0, "heads without features");
         q.check("queries", [batch, heads, q_len, d_k]);
         k.check("keys", [batch, heads, k_len, d_k]);
         v.check("values", [batch, heads, k_len, d_v]);

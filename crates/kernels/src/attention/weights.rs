@@ -4,7 +4,7 @@ use crate::dropout::WORD;
 use crate::math::exp;
 use crate::matmul::A_STRIDE;
 use crate::simd::{Simd, dispatch};
-use crate::{Dropout, MatMut};
+use crate::{Dropout, MatMut, MatRef};
 
 /// Some queries against a block of keys; row `r` of the scores begins at `r · A_STRIDE`.
 #[derive(Clone, Copy)]
@@ -179,15 +179,26 @@ fn weight_gradients_kernel<S: Simd>(
 }
 
 dispatch! {
-    /// The dot product of two rows.
-    pub(super) fn dot(x: &[f32], y: &[f32]) -> f32 = dot_kernel
+    /// The dot product of each row of `x` with that of `y`.
+    pub(super) fn dot_rows(x: MatRef<'_>, y: MatRef<'_>, dots: &mut [f32]) = dot_rows_kernel
 }
 
 #[inline(always)]
-fn dot_kernel<S: Simd>(s: S, x: &[f32], y: &[f32]) -> f32 {
-    let mut sum = s.zero();
-    for i in (0..x.len()).step_by(S::LANES) {
-        sum = s.mul_add(s.load(x, i), s.load(y, i), sum);
+fn dot_rows_kernel<S: Simd>(s: S, x: MatRef<'_>, y: MatRef<'_>, dots: &mut [f32]) {
+    for (r, to) in dots.iter_mut().take(x.rows).enumerate() {
+        *to = s.sum(dot(s, x.row(r), y.row(r)));
     }
-    s.sum(sum)
+}
+
+/// Partial sums of the dot product of two rows, a lane each.
+#[inline(always)]
+pub(super) fn dot<S: Simd>(s: S, x: &[f32], y: &[f32]) -> S::F32 {
+    let mut sums = [s.zero(); 2];
+    for i in (0..x.len()).step_by(2 * S::LANES) {
+        for u in 0..2 {
+            let i = i + u * S::LANES;
+            sums[u] = s.mul_add(s.load(x, i), s.load(y, i), sums[u]);
+        }
+    }
+    s.add(sums[0], sums[1])
 }

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)] // Vector instructions and raw loads.
 
-use crate::simd::{Kind, Level};
+use crate::simd::Level;
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
@@ -29,9 +29,9 @@ impl Path {
     pub(super) fn of(level: Level) -> Self {
         match level.0 {
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx512 if is_x86_feature_detected!("avx512vnni") => Self::Vnni,
+            crate::simd::Kind::Avx512 if is_x86_feature_detected!("avx512vnni") => Self::Vnni,
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx512 | Kind::Avx2 => Self::Avx2,
+            crate::simd::Kind::Avx512 | crate::simd::Kind::Avx2 => Self::Avx2,
             _ => Self::Portable,
         }
     }

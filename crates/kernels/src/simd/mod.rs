@@ -13,8 +13,10 @@ mod portable;
 pub(crate) use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx512::Avx512;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use level::Kind;
 pub use level::Level;
-pub(crate) use level::{Kind, dispatch};
+pub(crate) use level::dispatch;
 pub(crate) use portable::Portable;
 
 /// The operations of one instruction set on vectors of [`LANES`](Simd::LANES) `f32`.

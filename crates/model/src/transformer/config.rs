@@ -1,8 +1,8 @@
 //! Sizes and choices of a [`Transformer`].
 
 use attentive_attention::{
-    Activation, AddNorm, Embedding, FeedForwardConfig, Initializer, LayerNorm, MultiHeadAttentionConfig,
-    NormPlacement, PositionsConfig,
+    Activation, AddNorm, Embedding, FeedForwardConfig, Initializer, LayerNorm, MultiHeadAttentionConfig, NormPlacement,
+    PositionsConfig,
 };
 use attentive_backend::Device;
 use serde::{Deserialize, Serialize};

@@ -22,13 +22,7 @@ pub struct DecoderLayer {
 
 impl DecoderLayer {
     /// All positions at once: `[rows, tgt, d_model]` to the same shape.
-    pub fn forward(
-        &self,
-        x: Tensor<3>,
-        memory: Tensor<3>,
-        memory_mask: &Mask,
-        pass: Option<&Dropout>,
-    ) -> Tensor<3> {
+    pub fn forward(&self, x: Tensor<3>, memory: Tensor<3>, memory_mask: &Mask, pass: Option<&Dropout>) -> Tensor<3> {
         let causal = Mask::causal();
         self.sub_layers(
             x,
@@ -79,13 +73,7 @@ pub struct Decoder {
 
 impl Decoder {
     /// `[rows, tgt, d_model]` to the same shape.
-    pub fn forward(
-        &self,
-        x: Tensor<3>,
-        memory: Tensor<3>,
-        memory_mask: &Mask,
-        pass: Option<&Dropout>,
-    ) -> Tensor<3> {
+    pub fn forward(&self, x: Tensor<3>, memory: Tensor<3>, memory_mask: &Mask, pass: Option<&Dropout>) -> Tensor<3> {
         let layers = self.layers.iter();
         self.finish(layers.fold(x, |x, layer| layer.forward(x, memory.clone(), memory_mask, pass)))
     }

@@ -19,9 +19,8 @@ pub struct EncoderLayer {
 impl EncoderLayer {
     /// `[rows, src, d_model]` to the same shape.
     pub fn forward(&self, x: Tensor<3>, mask: &Mask, pass: Option<&Dropout>) -> Tensor<3> {
-        let x = self
-            .self_attention_add_norm
-            .forward(x, pass, |x| self.self_attention.forward(x.clone(), x, mask, pass));
+        let x =
+            self.self_attention_add_norm.forward(x, pass, |x| self.self_attention.forward(x.clone(), x, mask, pass));
         self.feed_forward_add_norm.forward(x, pass, |x| self.feed_forward.forward(x, pass))
     }
 }

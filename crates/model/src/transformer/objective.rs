@@ -4,14 +4,23 @@ use attentive_attention::{Dropout, Mask};
 use attentive_backend::ops;
 use attentive_core::{Batch, EncoderDecoder, Loss, Objective, TokenId, TokenMatrix, TranslationBatch};
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
 
 use super::Transformer;
 
 /// Label-smoothed loss of each target token given the source and the tokens before it (§5.4).
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct TranslationObjective {
     /// Mass ε that is spread over the vocabulary; 0.1 in the paper.
     pub label_smoothing: f64,
+}
+
+impl Default for TranslationObjective {
+    /// The paper's ε = 0.1.
+    fn default() -> Self {
+        Self { label_smoothing: 0.1 }
+    }
 }
 
 impl Objective<Transformer> for TranslationObjective {

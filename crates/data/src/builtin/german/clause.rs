@@ -21,7 +21,11 @@ pub enum Order {
 /// `clause` with its finite verb where `order` puts it.
 pub(in crate::builtin) fn clause(clause: &Clause, order: Order) -> Text {
     let Fields { front, middle, end } = Fields::of(clause, order);
-    let VerbalComplex { finite, prefix, rest } = VerbalComplex::of(clause);
+    let VerbalComplex {
+        finite,
+        prefix,
+        rest,
+    } = VerbalComplex::of(clause);
     let mut text = front;
     if order == Order::Final {
         text.append(middle);
@@ -72,7 +76,11 @@ impl VerbalComplex {
             Form::Future => (finite(WERDEN, Tense::Present), "", verb.infinitive()),
             Form::Modal(modal, tense) => (finite(modal.german, tense), "", verb.infinitive()),
         };
-        Self { finite, prefix, rest }
+        Self {
+            finite,
+            prefix,
+            rest,
+        }
     }
 }
 
@@ -137,8 +145,15 @@ impl Fields {
         fields.subject(clause, order);
         fields.middle.sort_by_key(|&(rank, _)| rank);
         let mut middle = Text::default();
-        fields.middle.into_iter().for_each(|(_, text)| middle.append(text));
-        Self { front: fields.front.unwrap_or_default(), middle, end: fields.end }
+        fields
+            .middle
+            .into_iter()
+            .for_each(|(_, text)| middle.append(text));
+        Self {
+            front: fields.front.unwrap_or_default(),
+            middle,
+            end: fields.end,
+        }
     }
 }
 
@@ -169,7 +184,11 @@ impl Builder {
                         _ if object.is_new() => Rank::NewAccusative,
                         _ => Rank::KnownAccusative,
                     };
-                    self.place(object, rank, denied(object, Case::Accusative, &mut negation));
+                    self.place(
+                        object,
+                        rank,
+                        denied(object, Case::Accusative, &mut negation),
+                    );
                 }
                 Complement::Dative(object, _) => {
                     let rank = match object {
@@ -180,7 +199,11 @@ impl Builder {
                     self.place(object, rank, denied(object, Case::Dative, &mut negation));
                 }
                 Complement::Prepositional(preposition, object) => {
-                    self.place(object, Rank::Prepositional, prepositional(preposition, object));
+                    self.place(
+                        object,
+                        Rank::Prepositional,
+                        prepositional(preposition, object),
+                    );
                 }
                 Complement::Adjective(degree, adjective) => {
                     let text = match degree {
@@ -194,7 +217,8 @@ impl Builder {
                             text
                         }
                         Degree::Same(other) => {
-                            let mut text = Text::from(format!("so {} wie", adjective.german).as_str());
+                            let mut text =
+                                Text::from(format!("so {} wie", adjective.german).as_str());
                             text.append(nominal(other, Case::Nominative));
                             text
                         }
@@ -253,8 +277,13 @@ impl Builder {
         if clause.verb.german().reflexive {
             // *Gestern freute sich der Mann*, but *gestern freute er sich*.
             let inverted = !leads && !subject.is_pronoun();
-            let rank = if inverted { Rank::ReflexiveBeforeSubject } else { Rank::Reflexive };
-            self.middle.push((rank, article::reflexive(subject.german_agreement()).into()));
+            let rank = if inverted {
+                Rank::ReflexiveBeforeSubject
+            } else {
+                Rank::Reflexive
+            };
+            self.middle
+                .push((rank, article::reflexive(subject.german_agreement()).into()));
         }
     }
 }
@@ -264,7 +293,10 @@ fn denied(object: &Nominal, case: Case, negation: &mut bool) -> Text {
     match object {
         Nominal::Phrase(phrase) if *negation && object.is_negatable() => {
             *negation = false;
-            let phrase = NounPhrase { determiner: Determiner::No, ..phrase.clone() };
+            let phrase = NounPhrase {
+                determiner: Determiner::No,
+                ..phrase.clone()
+            };
             nominal(&Nominal::Phrase(phrase), case)
         }
         _ => nominal(object, case),

@@ -30,11 +30,21 @@ const fn compared(
     german_comparative: &'static str,
     kinds: Kinds,
 ) -> Adjective {
-    Adjective { english, english_comparative, german, german_comparative, kinds, gradable: true }
+    Adjective {
+        english,
+        english_comparative,
+        german,
+        german_comparative,
+        kinds,
+        gradable: true,
+    }
 }
 
 const fn absolute(english: &'static str, german: &'static str, kinds: Kinds) -> Adjective {
-    Adjective { gradable: false, ..adjective(english, german, kinds) }
+    Adjective {
+        gradable: false,
+        ..adjective(english, german, kinds)
+    }
 }
 
 /// Every adjective.
@@ -50,7 +60,6 @@ pub static ADJECTIVES: &[Adjective] = &[
     compared("narrow", "narrower", "schmal", "schmaler", PATH | BED),
     compared("deep", "deeper", "tief", "tiefer", DEEP),
     compared("high", "higher", "hoch", "höher", HIGH),
-    compared("tall", "taller", "hoch", "höher", TALL),
     compared("steep", "steeper", "steil", "steiler", PATH),
     adjective("slippery", "glatt", PATH | TRAFFIC),
     adjective("busy", "belebt", TRAFFIC),
@@ -66,7 +75,6 @@ pub static ADJECTIVES: &[Adjective] = &[
     compared("expensive", "more expensive", "teuer", "teurer", GOODS),
     compared("cheap", "cheaper", "billig", "billiger", CLOTHES | DEVICE | VEHICLE | FURNITURE),
     compared("good", "better", "gut", "besser", PERSON | TEXT | THOUGHT | SONG | TOLD | FOOD),
-    adjective("bad", "schlecht", THOUGHT | TOLD | TEXT),
     adjective("hot", "heiß", COOKED | DRINK),
     adjective("cold", "kalt", COOKED | DRINK | ROOM | WATERS),
     adjective("warm", "warm", CLOTHES | BED | ROOM),
@@ -95,7 +103,6 @@ pub static ADJECTIVES: &[Adjective] = &[
     compared("famous", "more famous", "berühmt", "berühmter", PERSON | BUILDING),
     compared("polite", "more polite", "höflich", "höflicher", PERSON),
     adjective("nervous", "nervös", ANIMATE),
-    adjective("loud", "laut", DEVICE | VEHICLE),
     compared("comfortable", "more comfortable", "bequem", "bequemer", BED | CLOTHES),
     compared("soft", "softer", "weich", "weicher", BED),
     absolute("empty", "leer", CONTAINER | ROOM | BUILDING | TRANSIT),
@@ -108,14 +115,11 @@ pub static ADJECTIVES: &[Adjective] = &[
     absolute("white", "weiß", PET | CLOTHES | VEHICLE | BUILDING),
     absolute("brown", "braun", PET | CLOTHES | FURNITURE | CONTAINER),
     absolute("broken", "kaputt", DEVICE | VEHICLE | FURNITURE),
-    compared("dangerous", "more dangerous", "gefährlich", "gefährlicher", ANIMAL | TRAFFIC | SHARP),
+    compared("dangerous", "more dangerous", "gefährlich", "gefährlicher", ANIMAL | TRAFFIC),
     compared("interesting", "more interesting", "interessant", "interessanter", TEXT | TOLD | EVENT | GROUP),
-    compared("boring", "more boring", "langweilig", "langweiliger", TEXT | TOLD | EVENT),
     compared("important", "more important", "wichtig", "wichtiger", THOUGHT | REPLIED | TEXT),
     compared("difficult", "more difficult", "schwierig", "schwieriger", THOUGHT | LEARNED | EVENT),
-    compared("sharp", "sharper", "scharf", "schärfer", SHARP),
     adjective("dark", "dunkel", ROOM | AREA | CLOTHES),
-    adjective("modern", "modern", BUILDING | DEVICE | FURNITURE),
 ];
 
 /// The adjective whose English form is `english`.
@@ -123,5 +127,8 @@ pub static ADJECTIVES: &[Adjective] = &[
 /// # Panics
 /// If there is none.
 pub fn adjective_named(english: &str) -> &'static Adjective {
-    ADJECTIVES.iter().find(|adjective| adjective.english == english).expect("an adjective of the lexicon")
+    ADJECTIVES
+        .iter()
+        .find(|adjective| adjective.english == english)
+        .expect("an adjective of the lexicon")
 }

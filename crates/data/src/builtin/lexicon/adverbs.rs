@@ -48,7 +48,12 @@ pub const PERFECT: u8 = 8;
 pub const NOW: u8 = 16;
 
 const fn adverb(english: &'static str, german: &'static str, slot: Slot, fits: u8) -> Adverb {
-    Adverb { english, german, slot, fits }
+    Adverb {
+        english,
+        german,
+        slot,
+        fits,
+    }
 }
 
 const fn manner(english: &'static str, german: &'static str, fits: Manners) -> Adverb {
@@ -69,7 +74,7 @@ pub static TIMES: &[Adverb] = &[
     adverb("on Monday", "am Montag", Slot::Time, PAST | FUTURE),
     adverb("on Sunday", "am Sonntag", Slot::Time, PAST | FUTURE),
     adverb("this morning", "heute Morgen", Slot::Time, PAST),
-    adverb("today", "heute", Slot::Time, PERFECT | NOW | FUTURE),
+    adverb("today", "heute", Slot::Time, PERFECT | FUTURE),
     adverb("now", "jetzt", Slot::Time, NOW),
     adverb("tomorrow", "morgen", Slot::Time, FUTURE),
     adverb("tonight", "heute Abend", Slot::Time, FUTURE),

@@ -56,14 +56,12 @@ kinds! {
     FRUIT = 43, "What is picked.";
     WALL = 44, "What a picture hangs on.";
     HUNG = 45, "What hangs on a wall.";
-    SHARP = 46, "What cuts or pricks.";
     CITY = 47, "Where one lives.";
     CLIMBED = 48, "What an animal climbs.";
     GROUND = 49, "What is outdoors and one is *on*.";
     COVER = 50, "What one hides under.";
     FAMILY = 51, "Relatives, of whom one says whose they are.";
     TOWN = 52, "Towns and villages.";
-    TALL = 53, "What stands tall.";
     DEEP = 54, "What one can fall into.";
     PATH = 55, "What leads somewhere.";
     TRAFFIC = 56, "Where many pass.";

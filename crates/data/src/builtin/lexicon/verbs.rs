@@ -51,6 +51,8 @@ pub enum Frame {
     Infinitive,
     /// A predicate: *sein*.
     Copula,
+    /// What there is: *es gibt*.
+    Existence,
 }
 
 /// How what a verb says runs in time, which decides the English present.
@@ -88,38 +90,65 @@ pub const PATIENCE: Manners = 32;
 /// `english`: infinitive, past, participle, *-ing* form, and a particle where it has one. `german`: *sich* where it is
 /// reflexive, then infinitive (a separable prefix stands before `|`), third person, past, auxiliary, participle.
 const fn verb(english: &'static str, german: &'static str, subject: Kinds, frame: Frame) -> Verb {
-    Verb { english, german, subject, frame, aspect: Aspect::Event, places: 0, manners: 0, errand: false }
+    Verb {
+        english,
+        german,
+        subject,
+        frame,
+        aspect: Aspect::Event,
+        places: 0,
+        manners: 0,
+        errand: false,
+    }
 }
 
 impl Verb {
     /// The same verb as a state.
     const fn state(self) -> Self {
-        Self { aspect: Aspect::State, ..self }
+        Self {
+            aspect: Aspect::State,
+            ..self
+        }
     }
 
     /// The same verb, done in a moment.
     const fn once(self) -> Self {
-        Self { aspect: Aspect::Once, ..self }
+        Self {
+            aspect: Aspect::Once,
+            ..self
+        }
     }
 
     /// The same verb, done unawares.
     const fn mishap(self) -> Self {
-        Self { aspect: Aspect::Mishap, ..self }
+        Self {
+            aspect: Aspect::Mishap,
+            ..self
+        }
     }
 
     /// The same verb, done once but over a while.
     const fn project(self) -> Self {
-        Self { aspect: Aspect::Project, ..self }
+        Self {
+            aspect: Aspect::Project,
+            ..self
+        }
     }
 
     /// The same verb as something that one goes out for.
     const fn errand(self) -> Self {
-        Self { errand: true, ..self }
+        Self {
+            errand: true,
+            ..self
+        }
     }
 
     /// The same verb as a posture.
     const fn posture(self) -> Self {
-        Self { aspect: Aspect::Posture, ..self }
+        Self {
+            aspect: Aspect::Posture,
+            ..self
+        }
     }
 
     /// The same verb, done in `places`.
@@ -168,13 +197,20 @@ pub const GO: &[Direction] = &[
     (&prep::OUT_OF, BUILDING | ROOM),
 ];
 /// Where one drives.
-pub const DRIVE: &[Direction] = &[(&prep::TO, SITE | SHOP), (&prep::THROUGH, TOWN), (&prep::OVER, GROUND)];
+pub const DRIVE: &[Direction] = &[
+    (&prep::TO, SITE | SHOP),
+    (&prep::THROUGH, TOWN),
+    (&prep::OVER, GROUND),
+];
 /// Where one travels.
 pub const TRAVEL: &[Direction] = &[(&prep::TO, SITE), (&prep::INTO, TOWN)];
 const RETURN: &[Direction] = &[(&prep::FROM, SITE)];
 const FIT: &[Direction] = &[(&prep::INTO, HOLDER)];
-const JUMP: &[Direction] =
-    &[(&prep::OVER, BARRIER), (&prep::ONTO, SURFACE), (&prep::INTO, WATERS)];
+const JUMP: &[Direction] = &[
+    (&prep::OVER, BARRIER),
+    (&prep::ONTO, SURFACE),
+    (&prep::INTO, WATERS),
+];
 const CRAWL: &[Direction] = &[
     (&prep::TO_UNDER, COVER),
     (&prep::TO_BEHIND, HIDEOUT),
@@ -187,25 +223,43 @@ const HOME: Kinds = ROOM | AREA;
 const PUBLIC: Kinds = GROUP | SITE;
 
 /// *be*, *sein*.
-pub static BE: Verb =
-    verb("be was been being", "sein ist war ist gewesen", PERSON | ANIMAL, Frame::Copula).state();
-/// *have*, *haben*.
-pub static HAVE: Verb =
-    verb("have had had having", "haben hat hatte hat gehabt", PERSON, Frame::Accusative(GOODS | PET)).state();
+pub static BE: Verb = verb(
+    "be was been being",
+    "sein ist war ist gewesen",
+    PERSON | ANIMAL,
+    Frame::Copula,
+)
+.state();
 /// *there is*, *es gibt*.
-pub static EXIST: Verb =
-    verb("be was been being", "geben gibt gab hat gegeben", 0, Frame::Accusative(VISIBLE)).state();
+pub static EXIST: Verb = verb(
+    "be was been being",
+    "geben gibt gab hat gegeben",
+    0,
+    Frame::Existence,
+)
+.state();
 /// *rain*, *regnen*.
-pub static RAIN: Verb =
-    verb("rain rained rained raining", "regnen regnet regnete hat geregnet", 0, Frame::Intransitive).posture();
+pub static RAIN: Verb = verb(
+    "rain rained rained raining",
+    "regnen regnet regnete hat geregnet",
+    0,
+    Frame::Intransitive,
+)
+.posture();
 /// *snow*, *schneien*.
-pub static SNOW: Verb =
-    verb("snow snowed snowed snowing", "schneien schneit schneite hat geschneit", 0, Frame::Intransitive).posture();
+pub static SNOW: Verb = verb(
+    "snow snowed snowed snowing",
+    "schneien schneit schneite hat geschneit",
+    0,
+    Frame::Intransitive,
+)
+.posture();
 
 /// Every other verb.
 #[rustfmt::skip]
 pub static VERBS: &[Verb] = &[
     // With an accusative object
+    verb("have had had having", "haben hat hatte hat gehabt", PERSON, Frame::Accusative(GOODS | PET)).state(),
     verb("see saw seen seeing", "sehen sieht sah hat gesehen", ANIMATE, Frame::Accusative(VISIBLE)).state().at(AREA | SITE),
     verb("buy bought bought buying", "kaufen kauft kaufte hat gekauft", PERSON, Frame::Accusative(GOODS | FOOD | DRINK)).at(SHOP).errand(),
     verb("sell sold sold selling", "verkaufen verkauft verkaufte hat verkauft", PERSON, Frame::Accusative(GOODS)),
@@ -226,9 +280,8 @@ pub static VERBS: &[Verb] = &[
     verb("draw drew drawn drawing", "zeichnen zeichnet zeichnete hat gezeichnet", PERSON, Frame::Accusative(ANIMAL | BUILDING | PLANT)).how(SKILL),
     verb("carry carried carried carrying", "tragen trägt trug hat getragen", PERSON, Frame::Accusative(CONTAINER | FURNITURE)).how(CARE),
     verb("forget forgot forgotten forgetting", "vergessen vergisst vergaß hat vergessen", PERSON, Frame::Accusative(TOOL | TEXT | LEARNED | CLOTHES)).mishap(),
-    verb("take took taken taking", "nehmen nimmt nahm hat genommen", PERSON, Frame::Accusative(PORTABLE | TRANSIT)),
+    verb("take took taken taking", "nehmen nimmt nahm hat genommen", PERSON, Frame::Accusative(PORTABLE | LINE)),
     verb("love loved loved loving", "lieben liebt liebte hat geliebt", PERSON, Frame::Accusative(PERSON | PET | FOOD | DRINK | PLANT)).state(),
-    verb("hate hated hated hating", "hassen hasst hasste hat gehasst", PERSON, Frame::Accusative(THOUGHT | WEATHER | FOOD)).state(),
     verb("like liked liked liking", "mögen mag mochte hat gemocht", PERSON, Frame::Accusative(ANIMATE | FOOD | DRINK | CLOTHES | SONG)).state(),
     verb("need needed needed needing", "brauchen braucht brauchte hat gebraucht", PERSON, Frame::Accusative(GOODS)).state(),
     verb("know knew known knowing", "kennen kennt kannte hat gekannt", PERSON, Frame::Accusative(PERSON | CITY | TOLD | SONG)).state(),
@@ -238,9 +291,9 @@ pub static VERBS: &[Verb] = &[
     verb("feed fed fed feeding", "füttern füttert fütterte hat gefüttert", PERSON, Frame::Accusative(PET)).errand(),
     verb("hide hid hidden hiding", "verstecken versteckt versteckte hat versteckt", PERSON, Frame::Accusative(TOY | TOOL | CONTAINER)).at(ROOM | AREA).project(),
     verb("steal stole stolen stealing", "stehlen stiehlt stahl hat gestohlen", PERSON, Frame::Accusative(TOOL | WHEELED | CONTAINER | CLOTHES)).once().errand(),
-    verb("catch caught caught catching", "fangen fängt fing hat gefangen", ANIMATE, Frame::Accusative(PET)).at(AREA).once().errand(),
-    verb("sing sang sung singing", "singen singt sang hat gesungen", PERSON, Frame::Accusative(SONG)).at(HOME).how(SOUND | COMPANY),
-    verb("learn learned learned learning", "lernen lernt lernte hat gelernt", PERSON, Frame::Accusative(LEARNED)).how(PACE),
+    verb("catch caught caught catching", "fangen fängt fing hat gefangen", PERSON, Frame::Accusative(PET)).at(AREA).once().errand(),
+    verb("sing sang sung singing", "singen singt sang hat gesungen", PERSON, Frame::Accusative(SONG)).at(HOME).how(SOUND | COMPANY | SKILL),
+    verb("learn learned learned learning", "lernen lernt lernte hat gelernt", PERSON, Frame::Accusative(LEARNED)).how(PACE | SKILL),
     verb("use used used using", "benutzen benutzt benutzte hat benutzt", PERSON, Frame::Accusative(TOOL | DEVICE | WHEELED)).how(CARE),
     verb("cut cut cut cutting", "schneiden schneidet schnitt hat geschnitten", PERSON, Frame::Accusative(BAKED | FRUIT)).at(ROOM).how(CARE | PACE),
     verb("order ordered ordered ordering", "bestellen bestellt bestellte hat bestellt", PERSON, Frame::Accusative(FOOD | DRINK)).how(PACE).errand(),
@@ -292,7 +345,6 @@ pub static VERBS: &[Verb] = &[
     verb("come came come coming back", "zurück|kommen kommt kam ist zurückgekommen", ANIMATE, Frame::Intransitive).how(COMPANY).once(),
     verb("watch watched watched watching TV", "fern|sehen sieht sah hat ferngesehen", PERSON, Frame::Intransitive).at(ROOM).how(COMPANY),
     verb("stop stopped stopped stopping", "an|halten hält hielt hat angehalten", VEHICLE, Frame::Intransitive).at(SITE).once(),
-    verb("disappear disappeared disappeared disappearing", "verschwinden verschwindet verschwand ist verschwunden", ANIMATE, Frame::Intransitive).at(AREA).once(),
     // With a dative object
     verb("help helped helped helping", "helfen hilft half hat geholfen", PERSON, Frame::Dative(PERSON)).at(HOME).errand(),
     verb("thank thanked thanked thanking", "danken dankt dankte hat gedankt", PERSON, Frame::Dative(PERSON)).errand(),
@@ -332,7 +384,7 @@ pub static VERBS: &[Verb] = &[
     verb("come came come coming back", "zurück|kommen kommt kam ist zurückgekommen", ANIMATE, Frame::Motion(RETURN)).once(),
     verb("fit fitted fitted fitting", "passen passt passte hat gepasst", BIG, Frame::Motion(FIT)).state(),
     verb("jump jumped jumped jumping", "springen springt sprang ist gesprungen", ANIMATE, Frame::Motion(JUMP)),
-    verb("drive drove driven driving", "fahren fährt fuhr ist gefahren", PERSON | TRANSIT, Frame::Motion(DRIVE)).how(PACE),
+    verb("drive drove driven driving", "fahren fährt fuhr ist gefahren", PERSON, Frame::Motion(DRIVE)).how(PACE),
     verb("crawl crawled crawled crawling", "kriechen kriecht kroch ist gekrochen", ANIMATE, Frame::Motion(CRAWL)).how(PACE | CARE),
     verb("climb climbed climbed climbing", "klettern klettert kletterte ist geklettert", ANIMATE, Frame::Motion(CLIMB)).how(PACE | CARE),
     verb("hang hung hung hanging", "hängen hängt hängte hat gehängt", PERSON, Frame::Moving(HUNG)).project(),
@@ -354,5 +406,4 @@ pub static VERBS: &[Verb] = &[
     verb("forget forgot forgotten forgetting", "vergessen vergisst vergaß hat vergessen", PERSON, Frame::Infinitive).mishap(),
     verb("promise promised promised promising", "versprechen verspricht versprach hat versprochen", PERSON, Frame::Infinitive).once(),
     verb("begin began begun beginning", "an|fangen fängt fing hat angefangen", PERSON, Frame::Infinitive),
-    verb("decide decided decided deciding", "beschließen beschließt beschloss hat beschlossen", PERSON, Frame::Infinitive).once(),
 ];

@@ -1,15 +1,21 @@
 //! The sentence patterns.
 
-mod complex;
+mod circumstance;
+mod coordination;
+mod embedded;
 mod question;
+mod reason;
 mod reference;
+mod relative;
 mod simple;
+mod when;
 
 use super::english;
 use super::german::{self, Order};
 use super::speaker::Speaker;
 use super::syntax::{Clause, Form};
 use super::text::Text;
+use coordination::Link;
 pub(super) use reference::{Reference, lecture};
 
 /// A kind of sentence.
@@ -123,12 +129,12 @@ impl Pattern {
             Self::Command => question::command(speaker),
             Self::YesNo => question::yes_no(speaker),
             Self::Wh => question::wh(speaker),
-            Self::Coordination => complex::coordination(speaker),
-            Self::Reason => complex::reason(speaker),
-            Self::When => complex::when(speaker),
-            Self::Reported => complex::reported(speaker),
-            Self::Relative => complex::relative(speaker),
-            Self::Infinitive => complex::infinitive(speaker),
+            Self::Coordination => coordination::coordination(speaker),
+            Self::Reason => reason::reason(speaker),
+            Self::When => when::when(speaker),
+            Self::Reported => embedded::reported(speaker),
+            Self::Relative => relative::relative(speaker),
+            Self::Infinitive => embedded::infinitive(speaker),
             Self::Reference => reference::reference(speaker),
         }
     }
@@ -144,11 +150,19 @@ pub(super) struct Draft {
 
 impl Draft {
     fn new(english: &Text, german: &Text, mark: char, clauses: Vec<Clause>) -> Self {
-        Self { source: english.sentence(mark), target: german.sentence(mark), clauses, reference: None }
+        Self {
+            source: english.sentence(mark),
+            target: german.sentence(mark),
+            clauses,
+            reference: None,
+        }
     }
 
     fn statement(clause: Clause) -> Self {
-        let (english, german) = (english::clause(&clause), german::clause(&clause, Order::Second));
+        let (english, german) = (
+            english::clause(&clause),
+            german::clause(&clause, Order::Second),
+        );
         Self::new(&english, &german, '.', vec![clause])
     }
 
@@ -159,12 +173,14 @@ impl Draft {
 
     fn command(clause: Clause) -> Self {
         debug_assert_eq!(clause.form, Form::Imperative);
-        let (english, german) = (english::clause(&clause), german::clause(&clause, Order::First));
+        let (english, german) = (
+            english::clause(&clause),
+            german::clause(&clause, Order::First),
+        );
         Self::new(&english, &german, '!', vec![clause])
     }
 
-    /// Two main clauses; `comma` says whether German sets one, `inverted` whether `german` takes the place before the
-    /// second verb.
+    /// Two main clauses.
     fn coordination(first: Clause, second: Clause, link: &Link) -> Self {
         let mut english = english::clause(&first);
         english.comma();
@@ -175,17 +191,14 @@ impl Draft {
             german.comma();
         }
         german.push(link.german);
-        german.append(german::clause(&second, if link.inverts { Order::First } else { Order::Second }));
+        german.append(german::clause(
+            &second,
+            if link.inverts {
+                Order::First
+            } else {
+                Order::Second
+            },
+        ));
         Self::new(&english, &german, '.', vec![first, second])
     }
-}
-
-/// A word between two main clauses.
-struct Link {
-    english: &'static str,
-    german: &'static str,
-    /// Whether German sets a comma before it.
-    comma: bool,
-    /// Whether it takes the place before the second verb.
-    inverts: bool,
 }

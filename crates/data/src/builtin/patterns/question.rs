@@ -41,12 +41,16 @@ pub(super) fn wh(speaker: &mut Speaker) -> Draft {
     match speaker.rng.below(100) {
         0..25 if clause.verb.subject & PERSON != 0 => clause.subject = Nominal::Who,
         25..70 if ask_object(speaker, &mut clause.complements) => {}
-        70..85 if !matches!(clause.verb.frame, Frame::Place(_) | Frame::Motion(_) | Frame::Moving(_)) => {
+        70..85 if clause.verb.places != 0 => {
             clause.front = Some(Adverbial::Question("where", "wo"));
         }
         _ => {
             let past = matches!(moment, Moment::Past | Moment::Future);
-            let (english, german) = if past && speaker.rng.chance(50) { ("when", "wann") } else { ("why", "warum") };
+            let (english, german) = if past && speaker.rng.chance(50) {
+                ("when", "wann")
+            } else {
+                ("why", "warum")
+            };
             clause.front = Some(Adverbial::Question(english, german));
         }
     }
@@ -55,10 +59,12 @@ pub(super) fn wh(speaker: &mut Speaker) -> Draft {
 
 /// Puts a question word in the place of an object, if there is one.
 fn ask_object(speaker: &mut Speaker, complements: &mut [Complement]) -> bool {
-    let asked = complements.iter_mut().find_map(|complement| match complement {
-        Complement::Accusative(object) | Complement::Dative(object, false) => Some(object),
-        _ => None,
-    });
+    let asked = complements
+        .iter_mut()
+        .find_map(|complement| match complement {
+            Complement::Accusative(object) | Complement::Dative(object, false) => Some(object),
+            _ => None,
+        });
     let Some(object) = asked else { return false };
     let person = match object {
         Nominal::Phrase(phrase) => phrase.noun.is(PERSON),
@@ -71,7 +77,10 @@ fn ask_object(speaker: &mut Speaker, complements: &mut [Complement]) -> bool {
                 number => (Determiner::Which, number),
             };
             let adjective = phrase.adjective;
-            *phrase = NounPhrase { adjective, ..NounPhrase::new(determiner, phrase.noun, number) };
+            *phrase = NounPhrase {
+                adjective,
+                ..NounPhrase::new(determiner, phrase.noun, number)
+            };
         }
         _ if person => *object = Nominal::Who,
         _ => *object = Nominal::What,

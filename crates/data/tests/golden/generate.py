@@ -4,12 +4,13 @@ A second implementation, from the definitions alone: SHA-256 of seed, epoch (8 b
 keys ChaCha with 8 rounds (D. J. Bernstein, 2008: 64-bit counter and nonce, both from 0); its 32-bit words drive a
 Fisher-Yates shuffle from the end, a number below n being drawn as D. Lemire has it (2019, Algorithm 5).
 
-Run: python3 permutations.py
+Run: python3 generate.py OUT_DIR
 """
 
 import hashlib
 import pathlib
 import struct
+import sys
 
 MASK = 0xFFFFFFFF
 
@@ -67,4 +68,4 @@ lines = [
     f"{seed} {purpose or '-'} {epoch}:" + "".join(f" {i}" for i in permutation(n, seed, purpose, epoch))
     for seed, purpose, epoch, n in CASES
 ]
-pathlib.Path(__file__).with_name("permutations.txt").write_text("\n".join(lines) + "\n")
+(pathlib.Path(sys.argv[1]) / "permutations.txt").write_text("\n".join(lines) + "\n")

@@ -1,0 +1,208 @@
+//! The fused operations of flex against the same operations composed by burn on ndarray: values and every gradient.
+
+use attentive_backend::{BackendKind, Device, Mask, ops};
+use attentive_core::Dropout;
+use attentive_testkit::{Fixture, assert_close};
+use burn::tensor::{Int, Tensor, TensorData};
+
+/// Inputs of an operation, flat, with their shapes.
+type Inputs = Vec<(Vec<f32>, Vec<usize>)>;
+
+fn inputs(seed: u64, shapes: &[&[usize]]) -> Inputs {
+    let mut fixture = Fixture::new(seed);
+    shapes.iter().map(|shape| (fixture.normal(shape.iter().product()), shape.to_vec())).collect()
+}
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().convert::<f32>().try_into_vec().unwrap()
+}
+
+/// Runs `operation` on flat leaves and gives the output and the gradient of each leaf, for an output gradient of
+/// different values everywhere.
+fn run(kind: BackendKind, inputs: &Inputs, operation: &dyn Fn(&[Tensor<1>], &Device) -> Tensor<1>) -> Vec<Vec<f32>> {
+    let device = kind.device().unwrap().autodiff();
+    let leaves: Vec<Tensor<1>> = inputs
+        .iter()
+        .map(|(values, _)| Tensor::from_data(TensorData::new(values.clone(), [values.len()]), &device).require_grad())
+        .collect();
+    let y = operation(&leaves, &device);
+    let [n] = y.dims();
+    let weights = Tensor::from_data(TensorData::new(Fixture::new(99).normal(n), [n]), &device);
+    let grads = (y.clone() * weights).sum().backward();
+    let mut results = vec![values(y)];
+    results.extend(leaves.iter().map(|leaf| values(leaf.grad(&grads).unwrap())));
+    results
+}
+
+fn fused_equals_composed(inputs: &Inputs, operation: impl Fn(&[Tensor<1>], &Device) -> Tensor<1>) {
+    let fused = run(BackendKind::Flex, inputs, &operation);
+    let composed = run(BackendKind::NdArray, inputs, &operation);
+    for (fused, composed) in fused.iter().zip(&composed) {
+        assert_close(fused, composed, 1e-4, 1e-5);
+    }
+}
+
+/// The gradient of each leaf against central differences of the fused operation itself.
+fn gradients_equal_differences(inputs: &Inputs, operation: impl Fn(&[Tensor<1>], &Device) -> Tensor<1>) {
+    let gradients = run(BackendKind::Flex, inputs, &operation);
+    let weights = Fixture::new(99).normal(gradients[0].len());
+    let objective = |inputs: &Inputs| -> f64 {
+        let y = &run(BackendKind::Flex, inputs, &operation)[0];
+        y.iter().zip(&weights).map(|(&y, &w)| f64::from(y) * f64::from(w)).sum()
+    };
+    let step = 1e-2;
+    for (leaf, gradient) in gradients[1..].iter().enumerate() {
+        for at in (0..gradient.len()).step_by(3) {
+            let moved = |by: f32| {
+                let mut moved = inputs.clone();
+                moved[leaf].0[at] += by;
+                objective(&moved)
+            };
+            let difference = (moved(step) - moved(-step)) / (2.0 * f64::from(step));
+            assert_close(&[f64::from(gradient[at])], &[difference], 2e-2, 5e-3);
+        }
+    }
+}
+
+fn shaped<const D: usize>(leaf: &Tensor<1>, shape: [usize; D]) -> Tensor<D> {
+    leaf.clone().reshape(shape)
+}
+
+fn flat<const D: usize>(y: Tensor<D>) -> Tensor<1> {
+    y.flatten(0, D - 1)
+}
+
+#[test]
+fn linear() {
+    fused_equals_composed(&inputs(1, &[&[2, 3, 5], &[5, 7], &[7]]), |x, _| {
+        flat(ops::linear(shaped(&x[0], [2, 3, 5]), shaped(&x[1], [5, 7]), Some(x[2].clone())))
+    });
+}
+
+#[test]
+fn activations() {
+    for f in [ops::Activation::Relu, ops::Activation::Gelu, ops::Activation::GeluTanh] {
+        fused_equals_composed(&inputs(2, &[&[3, 11]]), |x, _| {
+            flat(ops::activation(shaped(&x[0], [3, 11]), f, 0.0, None))
+        });
+    }
+}
+
+#[test]
+fn norms() {
+    let x = inputs(3, &[&[2, 3, 7], &[2, 3, 7], &[7], &[7]]);
+    fused_equals_composed(&x, |x, _| {
+        let normed = ops::layer_norm(shaped(&x[0], [2, 3, 7]), x[2].clone(), x[3].clone(), 1e-5);
+        flat(normed + shaped(&x[1], [2, 3, 7]))
+    });
+    fused_equals_composed(&x, |x, _| {
+        let (a, b) = (shaped(&x[0], [2, 3, 7]), shaped(&x[1], [2, 3, 7]));
+        flat(ops::add_norm(a, b, x[2].clone(), x[3].clone(), 1e-5, 0.0, None))
+    });
+}
+
+#[test]
+fn attention_under_every_mask() {
+    let (batch, heads, q_len, k_len, d_k, d_v) = (2, 3, 4, 5, 7, 11);
+    let x = inputs(4, &[&[batch, q_len, heads * d_k], &[batch, k_len, heads * d_k], &[batch, k_len, heads * d_v]]);
+    for causal in [false, true] {
+        for lengths in [[5, 5], [3, 1]] {
+            fused_equals_composed(&x, |x, device| {
+                // Heads as a layer splits them: views, not copies.
+                let q = shaped(&x[0], [batch, q_len, heads, d_k]).swap_dims(1, 2);
+                let k = shaped(&x[1], [batch, k_len, heads, d_k]).swap_dims(1, 2);
+                let v = shaped(&x[2], [batch, k_len, heads, d_v]).swap_dims(1, 2);
+                let mask = Mask { causal, ..Mask::padding(&lengths, k_len, device) };
+                flat(ops::attention(q, k, v, &mask, 0.0, None).swap_dims(1, 2))
+            });
+        }
+    }
+}
+
+#[test]
+fn cross_entropy() {
+    let (n, d, vocab) = (6, 5, 13);
+    for smoothing in [0.0, 0.1] {
+        fused_equals_composed(&inputs(5, &[&[n, d], &[vocab, d]]), |x, _| {
+            let (hidden, projection) = (shaped(&x[0], [n, d]), shaped(&x[1], [vocab, d]));
+            let ignored = [false, true, false, false, true, false];
+            ops::projected_cross_entropy(hidden, projection, None, &[3, 99, 0, 12, 1, 7], &ignored, smoothing)
+                .divergence
+        });
+    }
+}
+
+#[test]
+fn embeddings() {
+    fused_equals_composed(&inputs(6, &[&[11, 6]]), |x, device| {
+        let tokens = Tensor::<2, Int>::from_ints([[3, 10, 3], [0, 3, 7]], device);
+        let positions = Tensor::from_data(TensorData::new(Fixture::new(7).normal(18), [3, 6]), device);
+        flat(ops::embedding(shaped(&x[0], [11, 6]), tokens, positions, 0.0, None))
+    });
+}
+
+#[test]
+fn adam() {
+    let x = inputs(8, &[&[7], &[7]]);
+    let updated = |kind: BackendKind| {
+        let device = kind.device().unwrap();
+        let tensor = |values: &[f32]| Tensor::<1>::from_floats(values, &device);
+        let mut state = ops::AdamTensors {
+            values: tensor(&x[0].0),
+            first: Tensor::zeros([7], &device),
+            second: Tensor::zeros([7], &device),
+        };
+        for n in 1..=5 {
+            let gradient = tensor(&x[1].0) * n as f32;
+            let step =
+                ops::AdamStep { n, lr: 0.01, scale: 0.5, beta_1: 0.9, beta_2: 0.98, epsilon: 1e-9, weight_decay: 0.1 };
+            state = ops::adam(state, gradient, &step);
+        }
+        [values(state.values), values(state.first), values(state.second)].concat()
+    };
+    assert_close(&updated(BackendKind::Flex), &updated(BackendKind::NdArray), 1e-5, 1e-7);
+}
+
+#[test]
+fn an_update_leaves_what_others_hold_alone() {
+    let device = BackendKind::Flex.device().unwrap();
+    let held = Tensor::<1>::from_floats([1.0, 2.0], &device);
+    let state = ops::AdamTensors { values: held.clone(), first: held.zeros_like(), second: held.zeros_like() };
+    let step = ops::AdamStep { n: 1, lr: 0.1, scale: 1.0, beta_1: 0.9, beta_2: 0.98, epsilon: 1e-9, weight_decay: 0.0 };
+    let updated = ops::adam(state, held.clone(), &step);
+    assert_eq!(values(held), [1.0, 2.0]);
+    assert_close(&values(updated.values), &[0.9_f32, 1.9], 1e-5, 1e-6);
+}
+
+#[test]
+fn gradients_through_dropout_are_those_of_the_mask_that_was_drawn() {
+    let rate = 0.4;
+    gradients_equal_differences(&inputs(9, &[&[3, 8]]), |x, _| {
+        flat(ops::dropout(shaped(&x[0], [3, 8]), rate, Some(&Dropout::new(1))))
+    });
+    gradients_equal_differences(&inputs(10, &[&[3, 8], &[3, 8], &[8], &[8]]), |x, _| {
+        let (a, b) = (shaped(&x[0], [3, 8]), shaped(&x[1], [3, 8]));
+        flat(ops::add_norm(a, b, x[2].clone(), x[3].clone(), 1e-5, rate, Some(&Dropout::new(2))))
+    });
+    gradients_equal_differences(&inputs(11, &[&[1, 2, 3, 4], &[1, 2, 5, 4], &[1, 2, 5, 4]]), |x, _| {
+        let (q, k, v) = (shaped(&x[0], [1, 2, 3, 4]), shaped(&x[1], [1, 2, 5, 4]), shaped(&x[2], [1, 2, 5, 4]));
+        flat(ops::attention(q, k, v, &Mask::none(), rate, Some(&Dropout::new(3))))
+    });
+    gradients_equal_differences(&inputs(12, &[&[3, 8]]), |x, _| {
+        flat(ops::activation(shaped(&x[0], [3, 8]), ops::Activation::Gelu, rate, Some(&Dropout::new(4))))
+    });
+}
+
+#[test]
+fn dropout_keeps_the_mean_and_its_rate() {
+    for kind in [BackendKind::Flex, BackendKind::NdArray] {
+        let device = kind.device().unwrap();
+        let n = 200_000;
+        let y = values(ops::dropout(Tensor::<2>::ones([n / 100, 100], &device), 0.3, Some(&Dropout::new(5))));
+        let dropped = y.iter().filter(|&&y| y == 0.0).count() as f64 / n as f64;
+        let mean = y.iter().map(|&y| f64::from(y)).sum::<f64>() / n as f64;
+        // Five standard deviations of a share of 200,000.
+        assert!((dropped - 0.3).abs() < 5.0 * (0.3_f64 * 0.7 / n as f64).sqrt(), "{kind}: {dropped}");
+        assert!((mean - 1.0).abs() < 0.01, "{kind}: {mean}");
+    }
+}

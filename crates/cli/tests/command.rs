@@ -1,0 +1,262 @@
+//! The command as a user meets it: from a small corpus to a model, and what it says of bad input.
+
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) -> String {
+        fs::write(self.path(name), text).unwrap();
+        name.to_owned()
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    /// Runs `attentive` here with `input` on standard input.
+    fn run(&self, args: &[&str], input: &str) -> Output {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_attentive"))
+            .args(args)
+            .current_dir(self.0.path())
+            .env_remove("ATTENTIVE_BACKEND")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    }
+
+    fn succeed(&self, args: &[&str], input: &str) -> String {
+        let output = self.run(args, input);
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// What the command says when it refuses.
+    fn fail(&self, args: &[&str], input: &str) -> String {
+        let output = self.run(args, input);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {error}");
+        assert!(!error.contains("panicked"), "{error}");
+        error
+    }
+
+    /// A corpus of `n` pairs: short rows of words, to be written down as they are.
+    fn copying_corpus(&self, n: usize) -> String {
+        let words = ["ab", "cd", "ef", "gh", "ij"];
+        let line = |i: usize| {
+            let word = |place: usize| words[(i * 7 + place * (i / 5 + 3)) % words.len()];
+            let text = (0..2 + i % 3).map(word).collect::<Vec<_>>().join(" ");
+            format!("{text}\t{text}\n")
+        };
+        self.write("pairs.tsv", &(0..n).map(line).collect::<String>());
+        let lines = self.read("pairs.tsv");
+        let column = |side: usize| -> String {
+            lines.lines().take(20).map(|line| format!("{}\n", line.split('\t').nth(side).unwrap())).collect()
+        };
+        self.write("test.src", &column(0));
+        self.write("test.ref", &column(1));
+        self.write("recipe.toml", RECIPE)
+    }
+}
+
+const RECIPE: &str = r#"
+name = "copy"
+
+[data.train]
+tsv = "pairs.tsv"
+
+[data.validation]
+source = "test.src"
+target = "test.ref"
+
+[data.test]
+source = "test.src"
+target = "test.ref"
+
+[tokenizer]
+merges = 10
+
+[model]
+d_model = 32
+d_ff = 64
+n_heads = 2
+n_encoder_layers = 1
+n_decoder_layers = 1
+dropout = 0.0
+norm = "pre"
+
+[batch]
+max_tokens = 256
+
+[schedule]
+kind = "cosine"
+peak = 1e-2
+warmup_steps = 20
+total_steps = 240
+
+[training]
+steps = 240
+clip_norm = 1.0
+validate_every = 120
+checkpoint_every = 20
+
+[evaluation]
+bleu_sentences = 5
+average_last = 2
+"#;
+
+fn exists(folder: &Folder, run: &str, part: &str) -> bool {
+    Path::new(&folder.path(run)).join(part).exists()
+}
+
+#[test]
+fn the_copy_task_is_learnt_and_the_model_can_be_used() {
+    let folder = Folder::new();
+    let recipe = folder.copying_corpus(120);
+    let shown = folder.succeed(&["train", &recipe], "");
+    for part in [
+        "120 training pairs",
+        "joint vocabulary",
+        "parameters",
+        "validation: loss",
+        "best so far",
+        "BLEU = ",
+        "nrefs:1|",
+        "translation ",
+        "runs/latest",
+    ] {
+        assert!(shown.contains(part), "{part:?} is missing:\n{shown}");
+    }
+    for part in ["config.toml", "tokenizer.json", "model.safetensors", "training.json", "metrics.jsonl"] {
+        assert!(exists(&folder, "runs/copy-1", part), "{part}");
+    }
+    let metrics = folder.read("runs/copy-1/metrics.jsonl");
+    assert_eq!(metrics.lines().filter(|line| line.contains("\"event\":\"step\"")).count(), 240);
+    assert_eq!(metrics.lines().filter(|line| line.contains("\"event\":\"validation\"")).count(), 2);
+
+    // Every line comes back, in order.
+    let source = folder.read("test.src");
+    assert_eq!(folder.succeed(&["translate"], &source), source);
+    let score = folder.succeed(&["eval", "--source", "test.src", "--reference", "test.ref", "--output", "out"], "");
+    assert!(score.starts_with("BLEU = 100.00 "), "{score}");
+    assert_eq!(folder.read("out"), source);
+
+    let n_best = folder.succeed(&["translate", "--beam", "4", "--n-best", "3", "--scores", "ab cd"], "");
+    let columns: Vec<Vec<&str>> = n_best.lines().map(|line| line.split('\t').collect()).collect();
+    assert_eq!(columns.len(), 3, "{n_best}");
+    assert_eq!(columns[0][2], "ab cd");
+    let scores: Vec<f64> = columns.iter().map(|line| line[0].parse().unwrap()).collect();
+    assert!(scores.is_sorted_by(|a, b| a >= b) && scores[0] <= 0.0, "{scores:?}");
+
+    let inspected = folder.succeed(&["inspect", "--params"], "");
+    for part in [
+        "parameters ",
+        "MiB",
+        "FLOPs",
+        "sha256",
+        "score        test       bleu 100.00",
+        "decoder.layers.0.cross_attention.query.weight [32, 32]",
+    ] {
+        assert!(inspected.contains(part), "{part:?} is missing:\n{inspected}");
+    }
+    folder.succeed(&["average", "--last", "2", "--out", "averaged"], "");
+    assert_eq!(folder.succeed(&["translate", "--model", "averaged"], &source), source);
+
+    // A bundle with a part missing, cut short or of another model says which.
+    for (part, damage) in [
+        ("tokenizer.json", None),
+        ("model.safetensors", Some(100)),
+        ("config.toml", Some(30)),
+        ("training.json", Some(5)),
+    ] {
+        let path = folder.path("averaged").join(part);
+        let whole = fs::read(&path).unwrap();
+        match damage {
+            None => fs::remove_file(&path).unwrap(),
+            Some(len) => fs::write(&path, &whole[..len]).unwrap(),
+        }
+        let error = folder.fail(&["translate", "--model", "averaged", "ab"], "");
+        assert!(error.contains(part), "{error}");
+        fs::write(&path, whole).unwrap();
+    }
+    let path = folder.path("averaged").join("config.toml");
+    let config = fs::read_to_string(&path).unwrap();
+    fs::write(&path, config.replace("d_ff = 64", "d_ff = 65")).unwrap();
+    let error = folder.fail(&["translate", "--model", "averaged", "ab"], "");
+    assert!(error.contains("feed_forward.inner.weight") && error.contains("[32, 65]"), "{error}");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_model() {
+    let folder = Folder::new();
+    let recipe = folder.copying_corpus(60);
+    let weights = |run: &str, settings: &[&str]| {
+        let mut args = vec!["train", &recipe, "--set", "training.steps=12", "--set", "model.dropout=0.2"];
+        args.extend(settings);
+        folder.succeed(&args, "");
+        fs::read(folder.path(run).join("model.safetensors")).unwrap()
+    };
+    let first = weights("runs/copy-1", &[]);
+    assert!(first == weights("runs/copy-2", &[]), "the same seed");
+    assert!(first != weights("runs/copy-3", &["--set", "training.seed=2"]), "another seed");
+}
+
+#[test]
+fn bad_input_is_named() {
+    let folder = Folder::new();
+    let recipe = folder.copying_corpus(10);
+    let train = |settings: &[&str]| {
+        let mut args = vec!["train", &recipe];
+        args.extend(settings);
+        folder.fail(&args, "")
+    };
+    let says = |error: String, parts: &[&str]| {
+        for part in parts {
+            assert!(error.contains(part), "{part:?} is missing: {error}");
+        }
+    };
+    says(folder.fail(&["translate", "x"], ""), &["runs/latest", "attentive train"]);
+    says(folder.fail(&["train", "nowhere.toml"], ""), &["nowhere.toml"]);
+    says(train(&["--set", "model.d_modell=3"]), &["d_modell"]);
+    says(train(&["--set", "model.n_heads=5"]), &["d_model = 32", "n_heads = 5"]);
+    says(train(&["--set", "model.dropout=1.5"]), &["model.dropout"]);
+    says(train(&["--set", "data.train.tsv=missing.tsv"]), &["missing.tsv"]);
+    says(train(&["--set", "objective.label_smoothing=1"]), &["objective.label_smoothing"]);
+    folder.write("bad.tsv", "a\tb\nno tab\nc\td\n");
+    says(train(&["--set", "data.train.tsv=bad.tsv"]), &["bad.tsv", "line", "2"]);
+    says(train(&["--backend", "cuda"]), &["--features cuda"]);
+    says(folder.fail(&["eval", "--source", "test.src", "--reference", "pairs.tsv", "--tokenize", "14z"], ""), &["14z"]);
+    folder.write("syntax.toml", "name = \n");
+    says(folder.fail(&["train", "syntax.toml"], ""), &["syntax.toml", "line 1"]);
+}
+
+#[test]
+fn an_interrupted_run_goes_on_where_it_stood() {
+    let folder = Folder::new();
+    let recipe = folder.copying_corpus(60);
+    folder.succeed(&["train", &recipe, "--set", "training.steps=40"], "");
+    let whole = fs::read(folder.path("runs/copy-1/model.safetensors")).unwrap();
+    // The same run, taken back to its checkpoint after step 20.
+    let checkpoints = folder.path("runs/copy-1/checkpoints");
+    fs::remove_dir_all(checkpoints.join("step-00000040")).unwrap();
+    let shown = folder.succeed(&["train", "--resume", "runs/copy-1"], "");
+    assert!(shown.contains("step-00000020"), "{shown}");
+    assert!(whole == fs::read(folder.path("runs/copy-1/model.safetensors")).unwrap(), "resuming changes the result");
+}

@@ -1,0 +1,154 @@
+//! Hugging Face's tokenizers as a judge of ours, and as a kind of ours.
+
+use std::fs;
+use std::path::Path;
+use std::sync::LazyLock;
+
+use attentive_tokenizer::{
+    ByteLevelBpeTrainer, HuggingFace, Tokenizer, TokenizerError, WordPieceTrainer, load, save,
+};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+const LINES: [&str; 5] = [
+    "The gardener could not reach the pears because the ladder was too short.",
+    "the gardener left the pears, because they weren't ripe, and it's late ...",
+    "Der Gärtner läuft über die Straße; 12 Birnen wiegen 2,5 kg!",
+    "\"Ripe?\" -- they'll   ask\tthe gardener (twice), and he'd say: naïve café 梨 子 ☃",
+    "gardeners' gardens, ladders' ladders, pears and pear trees",
+];
+
+/// A tokenizer of ours and Hugging Face's of the same vocabulary.
+struct Pair {
+    ours: Box<dyn Tokenizer>,
+    theirs: HuggingFace,
+}
+
+static PAIRS: LazyLock<Vec<Pair>> = LazyLock::new(|| {
+    let byte_level = ByteLevelBpeTrainer::with_vocab_size(400).train(LINES).unwrap();
+    let cased = WordPieceTrainer::with_vocab_size(150).lowercase(false).train(LINES).unwrap();
+    let uncased = WordPieceTrainer::with_vocab_size(150).train(LINES).unwrap();
+    let tokenizers: [Box<dyn Tokenizer>; 3] = [Box::new(byte_level), Box::new(cased), Box::new(uncased)];
+    tokenizers.map(|ours| Pair { theirs: read(&translated(&*ours).to_string()).unwrap(), ours }).into()
+});
+
+fn read(json: &str) -> Result<HuggingFace, TokenizerError> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tokenizer.json");
+    fs::write(&path, json).unwrap();
+    HuggingFace::read(&path)
+}
+
+/// The `tokenizer.json` of Hugging Face that says what ours does.
+fn translated(ours: &dyn Tokenizer) -> Value {
+    let model = serde_json::to_value(ours.to_model().unwrap()).unwrap();
+    let ids: serde_json::Map<_, _> =
+        (0..ours.vocab_size() as u32).map(|id| (ours.token(id).unwrap().into_owned(), id.into())).collect();
+    let specials = ours.specials().iter().map(|id| {
+        json!({"id": id, "content": ours.token(id), "special": true, "single_word": false, "lstrip": false,
+               "rstrip": false, "normalized": false})
+    });
+    let mut file = json!({"version": "1.0", "added_tokens": specials.collect::<Vec<_>>()});
+    let parts = if let Some(byte_level) = model.get("byte_level_bpe") {
+        let bytes = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": true});
+        json!({"model": {"type": "BPE", "vocab": ids, "merges": byte_level["merges"]},
+               "pre_tokenizer": bytes, "decoder": bytes})
+    } else {
+        let normalizer = json!({"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true,
+                                "strip_accents": null, "lowercase": model["wordpiece"]["lowercase"]});
+        json!({"model": {"type": "WordPiece", "vocab": ids, "unk_token": "[UNK]", "continuing_subword_prefix": "##",
+                         "max_input_chars_per_word": 100},
+               "normalizer": normalizer, "pre_tokenizer": {"type": "BertPreTokenizer"},
+               "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": true}})
+    };
+    file.as_object_mut().unwrap().extend(parts.as_object().unwrap().clone());
+    file
+}
+
+/// ASCII, any Unicode, and text like that of the vocabularies, with what they treat specially.
+fn text() -> impl Strategy<Value = String> {
+    let part = prop::sample::select(vec![
+        "<s>", "<pad>", "[CLS]", "[UNK]", " ", "  ", "\t", "\r\n", "\u{a0}", "'s", "they'll", "gardener", "Pears", "##",
+        "é", "e\u{301}", "ß", "梨", "☃", "🙂", "\u{200d}", "12", ".", "?!", "\0",
+    ]);
+    prop_oneof![
+        "[ -~]{0,60}",
+        "[a-zäöüéß ,.'\"!?-]{0,60}",
+        any::<String>(),
+        prop::collection::vec(part, 0..20).prop_map(|parts| parts.concat()),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn ours_equal_theirs(text in text()) {
+        for Pair { ours, theirs } in PAIRS.iter() {
+            let ids = ours.encode(&text);
+            prop_assert_eq!(&ids, &theirs.encode(&text));
+            prop_assert_eq!(ours.encode_with_offsets(&text), theirs.encode_with_offsets(&text));
+            prop_assert_eq!(ours.decode(&ids).unwrap(), theirs.decode(&ids).unwrap());
+        }
+    }
+
+    #[test]
+    fn any_ids_decode_alike(numbers in prop::collection::vec(any::<u32>(), 0..50)) {
+        for Pair { ours, theirs } in PAIRS.iter() {
+            let ids: Vec<_> = numbers.iter().map(|number| number % ours.vocab_size() as u32).collect();
+            prop_assert_eq!(ours.decode_bytes(&ids), theirs.decode_bytes(&ids));
+        }
+    }
+}
+
+#[test]
+fn every_character_is_of_the_same_kind() {
+    for first in (0..=u32::from(char::MAX)).step_by(256) {
+        let text: String = (first..first + 256).filter_map(char::from_u32).map(|c| format!("r{c}e {c}\n")).collect();
+        for Pair { ours, theirs } in PAIRS.iter() {
+            assert_eq!(ours.encode(&text), theirs.encode(&text), "from U+{first:04X}");
+        }
+    }
+}
+
+#[test]
+fn theirs_have_the_same_vocabulary_and_are_saved_and_loaded_equal() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tokenizer.json");
+    for Pair { ours, theirs } in PAIRS.iter() {
+        save(theirs, &path).unwrap();
+        let loaded = load(&path).unwrap();
+        assert_eq!(loaded.encode(LINES[3]), theirs.encode(LINES[3]));
+        for theirs in [theirs, &*loaded] as [&dyn Tokenizer; 2] {
+            assert_eq!(theirs.specials(), ours.specials());
+            assert_eq!(theirs.vocab_size(), ours.vocab_size());
+            for id in 0..=ours.vocab_size() as u32 {
+                assert_eq!(theirs.token(id), ours.token(id));
+            }
+            let id = ours.vocab_size() as u32;
+            assert_eq!(theirs.decode_bytes(&[id]), ours.decode_bytes(&[id]));
+        }
+    }
+}
+
+#[test]
+fn text_is_neither_cut_nor_padded_nor_dropped_at_random() {
+    let mut json = translated(&*PAIRS[0].ours);
+    json["model"]["dropout"] = json!(0.5);
+    json["truncation"] = json!({"direction": "Right", "max_length": 2, "strategy": "LongestFirst", "stride": 0});
+    json["padding"] = json!({"strategy": {"Fixed": 90}, "direction": "Right", "pad_to_multiple_of": null, "pad_id": 1,
+                             "pad_type_id": 0, "pad_token": "<pad>"});
+    let theirs = read(&json.to_string()).unwrap();
+    assert_eq!(theirs.encode(LINES[0]), PAIRS[0].ours.encode(LINES[0]));
+}
+
+#[test]
+fn damaged_files_are_errors() {
+    assert!(matches!(HuggingFace::read(Path::new("none.json")).unwrap_err(), TokenizerError::Io { .. }));
+    let json = translated(&*PAIRS[1].ours).to_string();
+    for len in (0..json.len()).step_by(json.len() / 40) {
+        assert!(matches!(read(&json[..len]).unwrap_err(), TokenizerError::Json { .. }));
+    }
+    let error = read(&json.replace(r#""unk_token":"[UNK]""#, r#""unk_token":"[unknown]""#)).unwrap_err();
+    assert!(matches!(error, TokenizerError::Invalid { .. }), "{error}");
+}
