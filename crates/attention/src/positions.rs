@@ -55,7 +55,7 @@ impl Positions {
     /// If learned encodings end before that.
     pub fn encodings(&self, first: usize, n: usize, d_model: usize, device: &Device) -> Tensor<2> {
         match &self.weight {
-            Some(weight) => weight.val().slice([first..first + n]),
+            Some(weight) => weight.val().narrow(0, first, n),
             None => {
                 let fixed = sinusoids(first, n, d_model, &device.clone().inner());
                 if device.is_autodiff() { Tensor::from_inner(fixed) } else { fixed }

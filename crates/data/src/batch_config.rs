@@ -65,29 +65,12 @@ impl BatchConfig {
     pub(crate) fn validate(&self) -> Result<(), DataError> {
         let settings = [
             ("max_tokens", self.max_tokens, 1..=usize::MAX, "at least 1"),
-            (
-                "max_rows",
-                self.max_rows.unwrap_or(1),
-                1..=usize::MAX,
-                "at least 1",
-            ),
+            ("max_rows", self.max_rows.unwrap_or(1), 1..=usize::MAX, "at least 1"),
             ("n_widths", self.n_widths, 1..=64, "from 1 to 64"),
-            (
-                "width_multiple",
-                self.width_multiple,
-                1..=1024,
-                "from 1 to 1024",
-            ),
+            ("width_multiple", self.width_multiple, 1..=1024, "from 1 to 1024"),
         ];
-        match settings
-            .into_iter()
-            .find(|(_, value, range, _)| !range.contains(value))
-        {
-            Some((key, value, _, expected)) => Err(DataError::Setting {
-                key,
-                value,
-                expected,
-            }),
+        match settings.into_iter().find(|(_, value, range, _)| !range.contains(value)) {
+            Some((key, value, _, expected)) => Err(DataError::Setting { key, value, expected }),
             None => Ok(()),
         }
     }

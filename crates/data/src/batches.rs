@@ -53,12 +53,7 @@ impl Batcher {
         order: Order,
     ) -> Result<Self, DataError> {
         let plan = Arc::new(BatchPlan::new(&corpus, config)?);
-        Ok(Self {
-            corpus,
-            plan,
-            specials,
-            order,
-        })
+        Ok(Self { corpus, plan, specials, order })
     }
 
     /// How the corpus is cut.
@@ -78,24 +73,14 @@ impl Batcher {
     pub fn batches(&self, position: Position) -> Batches {
         let n_batches = self.plan.n_batches() as u64;
         let Position { epoch, batch_idx } = position;
-        let position = Position {
-            epoch: epoch.saturating_add(batch_idx / n_batches),
-            batch_idx: batch_idx % n_batches,
-        };
-        Batches {
-            batcher: self.clone(),
-            epoch: self.lay_out(position.epoch),
-            position,
-        }
+        let position =
+            Position { epoch: epoch.saturating_add(batch_idx / n_batches), batch_idx: batch_idx % n_batches };
+        Batches { batcher: self.clone(), epoch: self.lay_out(position.epoch), position }
     }
 
     /// The batches of one epoch.
     pub fn epoch(&self, epoch: u64) -> std::iter::Take<Batches> {
-        self.batches(Position {
-            epoch,
-            batch_idx: 0,
-        })
-        .take(self.plan.n_batches())
+        self.batches(Position { epoch, batch_idx: 0 }).take(self.plan.n_batches())
     }
 
     fn lay_out(&self, epoch: u64) -> Epoch {
@@ -107,11 +92,7 @@ impl Batcher {
                 permutation(n_batches, &mut seeded_rng(seed, "batches", epoch)),
             ),
         };
-        Epoch {
-            number: epoch,
-            filled: self.plan.fill(&self.corpus, pairs),
-            order,
-        }
+        Epoch { number: epoch, filled: self.plan.fill(&self.corpus, pairs), order }
     }
 
     fn batch(&self, epoch: &Epoch, batch_idx: u64) -> Result<TranslationBatch, DataError> {
@@ -165,14 +146,8 @@ impl Iterator for Batches {
         }
         let is_last = batch_idx + 1 == self.epoch.order.len() as u64;
         self.position = match is_last {
-            true => Position {
-                epoch: epoch + 1,
-                batch_idx: 0,
-            },
-            false => Position {
-                epoch,
-                batch_idx: batch_idx + 1,
-            },
+            true => Position { epoch: epoch + 1, batch_idx: 0 },
+            false => Position { epoch, batch_idx: batch_idx + 1 },
         };
         Some(self.batcher.batch(&self.epoch, batch_idx))
     }

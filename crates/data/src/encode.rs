@@ -8,8 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::token_file::{Key, TokenFile};
 use crate::{
-    CorpusBuilder, CorpusReport, CorpusRules, DataError, EncodedCorpus, FileReport, ParallelFiles,
-    Side, TextPair,
+    CorpusBuilder, CorpusReport, CorpusRules, DataError, EncodedCorpus, FileReport, ParallelFiles, Side, TextPair,
 };
 
 /// Pairs encoded at a time, in parallel.
@@ -28,10 +27,7 @@ pub struct Storage {
 impl Default for Storage {
     /// 1 GiB of memory, then a temporary file.
     fn default() -> Self {
-        Self {
-            memory_bytes: 1 << 30,
-            cache: None,
-        }
+        Self { memory_bytes: 1 << 30, cache: None }
     }
 }
 
@@ -71,15 +67,12 @@ impl EncodedCorpus {
 
         let mut pairs = files.pairs(rules)?;
         loop {
-            let chunk: Vec<TextPair> =
-                pairs.by_ref().take(CHUNK_PAIRS).collect::<Result<_, _>>()?;
+            let chunk: Vec<TextPair> = pairs.by_ref().take(CHUNK_PAIRS).collect::<Result<_, _>>()?;
             if chunk.is_empty() {
                 break;
             }
-            let encoded: Vec<[Vec<TokenId>; 2]> = chunk
-                .par_iter()
-                .map(|pair| Side::BOTH.map(|side| encode(side, pair.side(side))))
-                .collect();
+            let encoded: Vec<[Vec<TokenId>; 2]> =
+                chunk.par_iter().map(|pair| Side::BOTH.map(|side| encode(side, pair.side(side)))).collect();
             for (pair, mut ids) in chunk.iter().zip(encoded) {
                 if pairs.admit(&mut ids, &pair.places) {
                     builder.push(pair.line, &ids[0], &ids[1])?;
@@ -89,15 +82,9 @@ impl EncodedCorpus {
         let report = pairs.finish()?;
         if let Some(digests) = digests {
             let read = report.source.iter().chain(&report.target);
-            let changed = digests
-                .iter()
-                .flatten()
-                .zip(read)
-                .find(|(before, now)| before != now);
+            let changed = digests.iter().flatten().zip(read).find(|(before, now)| before != now);
             if let Some((file, _)) = changed {
-                return Err(DataError::Changed {
-                    path: file.path.clone(),
-                });
+                return Err(DataError::Changed { path: file.path.clone() });
             }
         }
         Ok((builder.finish_with(&report)?, report))

@@ -42,19 +42,11 @@ pub(crate) struct Index {
 
 impl Index {
     /// `None` if the pairs are too many or `shifts` do not ascend.
-    pub(crate) fn new(
-        lengths: &[[u32; 2]],
-        shifts: Vec<(u32, u64)>,
-        max_id: TokenId,
-    ) -> Option<Self> {
+    pub(crate) fn new(lengths: &[[u32; 2]], shifts: Vec<(u32, u64)>, max_id: TokenId) -> Option<Self> {
         if !shifts.is_sorted() || lengths.len() > u32::MAX as usize {
             return None;
         }
-        let mut index = Self {
-            shifts,
-            max_id,
-            ..Self::default()
-        };
+        let mut index = Self { shifts, max_id, ..Self::default() };
         lengths.iter().for_each(|pair| index.push(*pair));
         Some(index)
     }
@@ -129,20 +121,13 @@ impl EncodedCorpus {
     ) -> Result<Self, DataError> {
         let mut builder = CorpusBuilder::in_memory();
         for (line, (source, target)) in (1..).zip(pairs) {
-            builder.push(
-                line,
-                &encode(Side::Source, source.as_ref()),
-                &encode(Side::Target, target.as_ref()),
-            )?;
+            builder.push(line, &encode(Side::Source, source.as_ref()), &encode(Side::Target, target.as_ref()))?;
         }
         builder.finish()
     }
 
     pub(crate) fn from_file(file: TokenFile, index: Index) -> Self {
-        Self {
-            index,
-            ids: Ids::Disk(file),
-        }
+        Self { index, ids: Ids::Disk(file) }
     }
 
     /// Number of sentence pairs.
@@ -177,13 +162,8 @@ impl EncodedCorpus {
 
     /// Line of pair `i` in the text that it was encoded from, from 1.
     pub fn line(&self, i: usize) -> u64 {
-        let after = self
-            .index
-            .shifts
-            .partition_point(|(first, _)| *first as usize <= i);
-        let shift = after
-            .checked_sub(1)
-            .map_or(0, |last| self.index.shifts[last].1);
+        let after = self.index.shifts.partition_point(|(first, _)| *first as usize <= i);
+        let shift = after.checked_sub(1).map_or(0, |last| self.index.shifts[last].1);
         shift.saturating_add(i as u64)
     }
 
@@ -223,13 +203,7 @@ impl CorpusBuilder {
 
     /// Moves to an unnamed temporary file once the ids take more than `memory_bytes`.
     pub fn spilling(memory_bytes: u64) -> Self {
-        Self {
-            index: Index::default(),
-            memory: Vec::new(),
-            disk: None,
-            memory_bytes,
-            name: None,
-        }
+        Self { index: Index::default(), memory: Vec::new(), disk: None, memory_bytes, name: None }
     }
 
     /// As [`spilling`](Self::spilling), into a file that stays.
@@ -242,23 +216,11 @@ impl CorpusBuilder {
     ///
     /// # Errors
     /// [`DataError::TooManyPairs`] and [`DataError::Write`].
-    pub fn push(
-        &mut self,
-        line: u64,
-        source: &[TokenId],
-        target: &[TokenId],
-    ) -> Result<(), DataError> {
-        let i = u32::try_from(self.index.lengths.len())
-            .ok()
-            .filter(|i| *i < u32::MAX)
-            .ok_or(DataError::TooManyPairs)?;
+    pub fn push(&mut self, line: u64, source: &[TokenId], target: &[TokenId]) -> Result<(), DataError> {
+        let i =
+            u32::try_from(self.index.lengths.len()).ok().filter(|i| *i < u32::MAX).ok_or(DataError::TooManyPairs)?;
         let shift = line.saturating_sub(u64::from(i));
-        if self
-            .index
-            .shifts
-            .last()
-            .is_none_or(|(_, last)| *last != shift)
-        {
+        if self.index.shifts.last().is_none_or(|(_, last)| *last != shift) {
             self.index.shifts.push((i, shift));
         }
         for ids in [source, target] {
@@ -287,12 +249,7 @@ impl CorpusBuilder {
     }
 
     pub(crate) fn finish_with(self, report: &CorpusReport) -> Result<EncodedCorpus, DataError> {
-        let Self {
-            index,
-            mut memory,
-            disk,
-            ..
-        } = self;
+        let Self { index, mut memory, disk, .. } = self;
         let ids = match disk {
             Some(file) => Ids::Disk(file.finish(&index, report)?),
             None => {

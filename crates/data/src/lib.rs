@@ -47,8 +47,8 @@ mod shuffle;
 mod token_file;
 mod widths;
 
-pub use batch_config::{BatchConfig, TokenCount};
 pub use attentive_core::Position;
+pub use batch_config::{BatchConfig, TokenCount};
 pub use batches::{Batcher, Batches, Order, SpecialIds};
 pub use encode::{Storage, TokenCache};
 pub use encoded::{CorpusBuilder, EncodedCorpus, EncodedPair};

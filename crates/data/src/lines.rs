@@ -56,16 +56,8 @@ pub struct LineReader {
 impl LineReader {
     /// Reads `paths` in turn; a line over `max_bytes` is cut there. No file is opened before it is needed.
     pub fn new<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>, max_bytes: usize) -> Self {
-        let paths: Vec<_> = paths
-            .into_iter()
-            .map(|path| path.as_ref().to_owned())
-            .collect();
-        Self {
-            waiting: paths.into_iter(),
-            open: None,
-            read: Vec::new(),
-            max_bytes,
-        }
+        let paths: Vec<_> = paths.into_iter().map(|path| path.as_ref().to_owned()).collect();
+        Self { waiting: paths.into_iter(), open: None, read: Vec::new(), max_bytes }
     }
 
     /// The next line, or `None` after the last one of the last file.
@@ -113,42 +105,22 @@ struct OpenFile {
 
 impl OpenFile {
     fn open(path: &Path) -> Result<Self, DataError> {
-        let reader = decompressed(path).map_err(|source| DataError::Open {
-            path: path.to_owned(),
-            source,
-        })?;
-        let hashing = Hashing {
-            reader,
-            sha: Sha256::new(),
-            n_bytes: 0,
-        };
-        Ok(Self {
-            path: path.into(),
-            reader: BufReader::with_capacity(BUFFER_BYTES, hashing),
-            n_lines: 0,
-        })
+        let reader = decompressed(path).map_err(|source| DataError::Open { path: path.to_owned(), source })?;
+        let hashing = Hashing { reader, sha: Sha256::new(), n_bytes: 0 };
+        Ok(Self { path: path.into(), reader: BufReader::with_capacity(BUFFER_BYTES, hashing), n_lines: 0 })
     }
 
     fn next_line(&mut self, max_bytes: usize) -> Result<Option<Line>, DataError> {
-        let bytes = self
-            .read_line(max_bytes)
-            .map_err(|source| DataError::Read {
-                path: self.path.to_path_buf(),
-                after_line: self.n_lines,
-                source,
-            })?;
+        let bytes = self.read_line(max_bytes).map_err(|source| DataError::Read {
+            path: self.path.to_path_buf(),
+            after_line: self.n_lines,
+            source,
+        })?;
         Ok(bytes.map(|mut bytes| {
             self.n_lines += 1;
             let is_over_long = bytes.len() > max_bytes;
             bytes.truncate(max_bytes);
-            Line {
-                place: Place {
-                    path: self.path.clone(),
-                    line: self.n_lines,
-                },
-                bytes,
-                is_over_long,
-            }
+            Line { place: Place { path: self.path.clone(), line: self.n_lines }, bytes, is_over_long }
         }))
     }
 
@@ -157,13 +129,7 @@ impl OpenFile {
         // Room for the mark and the longest line end, so that only over-long lines are cut.
         let limit = (max_bytes as u64).saturating_add(1 + BYTE_ORDER_MARK.len() as u64 + 2);
         let mut bytes = Vec::new();
-        if self
-            .reader
-            .by_ref()
-            .take(limit)
-            .read_until(b'\n', &mut bytes)?
-            == 0
-        {
+        if self.reader.by_ref().take(limit).read_until(b'\n', &mut bytes)? == 0 {
             return Ok(None);
         }
         if bytes.ends_with(b"\n") {
@@ -206,10 +172,7 @@ fn decompressed(path: &Path) -> io::Result<Decompressed> {
     file.by_ref().take(4).read_to_end(&mut magic)?;
     let is_gzip = magic.starts_with(&[0x1f, 0x8b]);
     // A Zstandard frame, or a skippable one, which parallel compressors write first.
-    let is_zstd = matches!(
-        magic[..],
-        [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18]
-    );
+    let is_zstd = matches!(magic[..], [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18]);
     let peeked = Cursor::new(magic).chain(file);
     let buffered = |peeked| BufReader::with_capacity(BUFFER_BYTES, peeked);
     Ok(if is_gzip {

@@ -46,18 +46,12 @@ pub enum ParallelFiles {
 
 impl ParallelFiles {
     /// One or more files on each side.
-    pub fn sides<S, T>(
-        source: impl IntoIterator<Item = S>,
-        target: impl IntoIterator<Item = T>,
-    ) -> Self
+    pub fn sides<S, T>(source: impl IntoIterator<Item = S>, target: impl IntoIterator<Item = T>) -> Self
     where
         S: AsRef<Path>,
         T: AsRef<Path>,
     {
-        Self::Sides {
-            source: owned(source),
-            target: owned(target),
-        }
+        Self::Sides { source: owned(source), target: owned(target) }
     }
 
     /// One or more files of tab-separated pairs.
@@ -70,12 +64,7 @@ impl ParallelFiles {
     /// # Errors
     /// [`DataError::NoFiles`] if a side has none. Files are opened as they are reached.
     pub fn pairs<'a>(&self, rules: &'a CorpusRules) -> Result<Pairs<'a>, DataError> {
-        Ok(Pairs {
-            input: self.open(rules.max_bytes)?,
-            rules,
-            report: CorpusReport::default(),
-            is_done: false,
-        })
+        Ok(Pairs { input: self.open(rules.max_bytes)?, rules, report: CorpusReport::default(), is_done: false })
     }
 
     /// Size and SHA-256 of every file as [source or tab-separated, target], by reading them once.
@@ -98,20 +87,14 @@ impl ParallelFiles {
             },
             Self::Tsv(files) => {
                 let two_and_a_tab = max_bytes.saturating_mul(2).saturating_add(1);
-                Input {
-                    source: reader(files, "tab-separated", two_and_a_tab)?,
-                    target: None,
-                }
+                Input { source: reader(files, "tab-separated", two_and_a_tab)?, target: None }
             }
         })
     }
 }
 
 fn owned<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> Vec<PathBuf> {
-    paths
-        .into_iter()
-        .map(|path| path.as_ref().to_owned())
-        .collect()
+    paths.into_iter().map(|path| path.as_ref().to_owned()).collect()
 }
 
 /// The open files; without a target reader, the source's lines are tab-separated pairs.
@@ -123,10 +106,7 @@ struct Input {
 
 impl Input {
     fn files(&self) -> [&[FileReport]; 2] {
-        [
-            self.source.files(),
-            self.target.as_ref().map_or(&[], LineReader::files),
-        ]
+        [self.source.files(), self.target.as_ref().map_or(&[], LineReader::files)]
     }
 
     fn finish(self) -> Result<[Vec<FileReport>; 2], DataError> {
@@ -240,23 +220,14 @@ impl Pairs<'_> {
                 && !self.report.is_refused()
             {
                 self.report.n_kept += 1;
-                return Ok(Some(TextPair {
-                    line: self.report.n_read,
-                    source,
-                    target,
-                    places,
-                }));
+                return Ok(Some(TextPair { line: self.report.n_read, source, target, places }));
             }
         }
     }
 
     /// The text of a line that the rules admit.
     fn text(&mut self, line: Line) -> Option<String> {
-        let Line {
-            place,
-            mut bytes,
-            mut is_over_long,
-        } = line;
+        let Line { place, mut bytes, mut is_over_long } = line;
         if bytes.len() > self.rules.max_bytes {
             bytes.truncate(self.rules.max_bytes);
             is_over_long = true;
@@ -291,9 +262,7 @@ impl Pairs<'_> {
     }
 
     fn verdict(&self) -> Option<DataError> {
-        self.report.is_refused().then(|| DataError::Refused {
-            report: Box::new(self.report.clone()),
-        })
+        self.report.is_refused().then(|| DataError::Refused { report: Box::new(self.report.clone()) })
     }
 }
 
@@ -312,29 +281,14 @@ impl Iterator for Pairs<'_> {
 
 /// Splits a line at its only tab.
 fn columns(line: Line) -> Result<(Line, Line), (Problem, Place)> {
-    let Line {
-        place,
-        mut bytes,
-        is_over_long,
-    } = line;
+    let Line { place, mut bytes, is_over_long } = line;
     let mut tabs = (0..bytes.len()).filter(|&i| bytes[i] == b'\t');
     match (tabs.next(), tabs.next()) {
         (Some(tab), None) => {
             let target = bytes.split_off(tab + 1);
             bytes.pop();
-            let source = Line {
-                place: place.clone(),
-                bytes,
-                is_over_long: false,
-            };
-            Ok((
-                source,
-                Line {
-                    place,
-                    bytes: target,
-                    is_over_long,
-                },
-            ))
+            let source = Line { place: place.clone(), bytes, is_over_long: false };
+            Ok((source, Line { place, bytes: target, is_over_long }))
         }
         (None, _) if bytes.trim_ascii().is_empty() => Err((Problem::Empty, place)),
         _ => Err((Problem::Columns, place)),

@@ -38,11 +38,7 @@ pub(crate) struct Filled {
 
 impl Filled {
     fn push(&mut self, pairs: &[u32], [source, target]: [usize; 2]) {
-        let shape = Shape {
-            rows: pairs.len(),
-            source,
-            target,
-        };
+        let shape = Shape { rows: pairs.len(), source, target };
         self.batches.push((self.pairs.len(), shape));
         self.pairs.extend_from_slice(pairs);
     }
@@ -109,8 +105,7 @@ impl BatchPlan {
                 counts[length] += 1;
             }
         }
-        let widths =
-            counts.map(|counts| least_padding(&counts, config.n_widths, config.width_multiple));
+        let widths = counts.map(|counts| least_padding(&counts, config.n_widths, config.width_multiple));
         let mut plan = Self {
             config: config.clone(),
             cells: cells(&widths, config),
@@ -123,26 +118,18 @@ impl BatchPlan {
         };
         plan.link(corpus);
         plan.survey(corpus);
-        if plan.n_batches == 0 {
-            Err(DataError::NoPairs)
-        } else {
-            Ok(plan)
-        }
+        if plan.n_batches == 0 { Err(DataError::NoPairs) } else { Ok(plan) }
     }
 
     /// Finds for each cell the nearest wider one that has pairs of its own.
     fn link(&mut self, corpus: &EncodedCorpus) {
         let mut has_pairs = vec![false; self.cells.len()];
-        self.fitting(corpus, 0..corpus.len() as u32)
-            .for_each(|(_, cell)| has_pairs[cell] = true);
+        self.fitting(corpus, 0..corpus.len() as u32).for_each(|(_, cell)| has_pairs[cell] = true);
         for i in 0..self.cells.len() {
             let [source, target] = self.cells[i].widths;
             let wider = (i + 1..self.cells.len()).filter(|&j| {
                 let cell = &self.cells[j];
-                has_pairs[j]
-                    && cell.rows > 0
-                    && cell.widths[0] >= source
-                    && cell.widths[1] >= target
+                has_pairs[j] && cell.rows > 0 && cell.widths[0] >= source && cell.widths[1] >= target
             });
             self.cells[i].next = wider.min_by_key(|&j| self.cells[j].widths.iter().sum::<usize>());
         }
@@ -158,11 +145,7 @@ impl BatchPlan {
             *self.shapes.entry(*shape).or_default() += 1;
             n_padded += shape.rows * (shape.source + shape.target);
         }
-        let n_real: usize = filled
-            .pairs
-            .iter()
-            .flat_map(|i| columns(corpus, *i as usize))
-            .sum();
+        let n_real: usize = filled.pairs.iter().flat_map(|i| columns(corpus, *i as usize)).sum();
         self.padding = 1.0 - n_real as f64 / n_padded.max(1) as f64;
     }
 
@@ -192,30 +175,22 @@ impl BatchPlan {
     }
 
     /// Cuts the pairs of `order` into batches, narrow ones first.
-    pub(crate) fn fill(
-        &self,
-        corpus: &EncodedCorpus,
-        order: impl IntoIterator<Item = u32>,
-    ) -> Filled {
+    pub(crate) fn fill(&self, corpus: &EncodedCorpus, order: impl IntoIterator<Item = u32>) -> Filled {
         let mut own = vec![Vec::new(); self.cells.len()];
-        self.fitting(corpus, order)
-            .for_each(|(pair, cell)| own[cell].push(pair));
+        self.fitting(corpus, order).for_each(|(pair, cell)| own[cell].push(pair));
         let mut filled = Filled::default();
         let mut moved = vec![Vec::new(); self.cells.len()];
         let mut left_over = Vec::new();
         for (i, cell) in self.cells.iter().enumerate() {
             if cell.rows == 0 {
-                own[i]
-                    .iter()
-                    .for_each(|pair| filled.push(&[*pair], columns(corpus, *pair as usize)));
+                own[i].iter().for_each(|pair| filled.push(&[*pair], columns(corpus, *pair as usize)));
                 continue;
             }
             // Pairs from narrower cells go first, so that they move no further.
             let mut pool = std::mem::take(&mut moved[i]);
             pool.append(&mut own[i]);
             let (full, rest) = pool.split_at(pool.len() - pool.len() % cell.rows);
-            full.chunks(cell.rows)
-                .for_each(|pairs| filled.push(pairs, cell.widths));
+            full.chunks(cell.rows).for_each(|pairs| filled.push(pairs, cell.widths));
             match cell.next {
                 Some(next) => moved[next].extend_from_slice(rest),
                 None => left_over.extend(rest.iter().map(|pair| (*pair, cell.widths))),
@@ -286,13 +261,6 @@ fn columns(corpus: &EncodedCorpus, i: usize) -> [usize; 2] {
 
 /// All combinations of a target and a source width.
 fn cells([sources, targets]: &[Vec<usize>; 2], config: &BatchConfig) -> Vec<Cell> {
-    let cell = |widths| Cell {
-        widths,
-        rows: config.max_rows_of(widths),
-        next: None,
-    };
-    targets
-        .iter()
-        .flat_map(|target| sources.iter().map(move |source| cell([*source, *target])))
-        .collect()
+    let cell = |widths| Cell { widths, rows: config.max_rows_of(widths), next: None };
+    targets.iter().flat_map(|target| sources.iter().map(move |source| cell([*source, *target]))).collect()
 }

@@ -22,10 +22,7 @@ pub struct Place {
 
 impl From<(PathBuf, u64)> for Place {
     fn from((path, line): (PathBuf, u64)) -> Self {
-        Self {
-            path: path.into(),
-            line,
-        }
+        Self { path: path.into(), line }
     }
 }
 
@@ -83,9 +80,7 @@ pub struct CorpusReport {
 impl CorpusReport {
     /// Whether a problem was found that the rules refuse.
     pub fn is_refused(&self) -> bool {
-        self.problems
-            .values()
-            .any(|found| found.treatment == Treatment::Refuse)
+        self.problems.values().any(|found| found.treatment == Treatment::Refuse)
     }
 
     /// All files with the side that they belong to.
@@ -95,18 +90,9 @@ impl CorpusReport {
     }
 
     /// Counts one line and returns what the rules do about it.
-    pub(crate) fn note(
-        &mut self,
-        problem: Problem,
-        place: &Place,
-        rules: &CorpusRules,
-    ) -> Treatment {
+    pub(crate) fn note(&mut self, problem: Problem, place: &Place, rules: &CorpusRules) -> Treatment {
         let treatment = rules.treatment(problem);
-        let found = self.problems.entry(problem).or_insert_with(|| Findings {
-            count: 0,
-            first: Vec::new(),
-            treatment,
-        });
+        let found = self.problems.entry(problem).or_insert_with(|| Findings { count: 0, first: Vec::new(), treatment });
         found.count += 1;
         if found.first.len() < rules.max_reported {
             found.first.push(place.clone());
@@ -121,8 +107,8 @@ impl CorpusReport {
             if found.treatment == Treatment::Refuse {
                 text += &format!("\n  {}", Listed(*problem, found));
                 if *problem == Problem::LineCount {
-                    let [source, target] = [&self.source, &self.target]
-                        .map(|files| grouped(files.iter().map(|file| file.n_lines).sum()));
+                    let [source, target] =
+                        [&self.source, &self.target].map(|files| grouped(files.iter().map(|file| file.n_lines).sum()));
                     text += &format!(" (source {source} lines, target {target})");
                 }
                 text += "; ";
@@ -135,27 +121,12 @@ impl CorpusReport {
 
 impl fmt::Display for CorpusReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} pairs read, {} kept",
-            grouped(self.n_read),
-            grouped(self.n_kept)
-        )?;
+        write!(f, "{} pairs read, {} kept", grouped(self.n_read), grouped(self.n_kept))?;
         for (side, file) in self.files() {
-            let side = if self.target.is_empty() {
-                "both"
-            } else {
-                side.name()
-            };
+            let side = if self.target.is_empty() { "both" } else { side.name() };
             let (lines, bytes) = (grouped(file.n_lines), grouped(file.n_bytes));
-            let (path, sha) = (
-                file.path.display(),
-                file.sha256.get(..16).unwrap_or_default(),
-            );
-            write!(
-                f,
-                "\n  {side}  {path}: {lines} lines, {bytes} bytes, sha256 {sha}…"
-            )?;
+            let (path, sha) = (file.path.display(), file.sha256.get(..16).unwrap_or_default());
+            write!(f, "\n  {side}  {path}: {lines} lines, {bytes} bytes, sha256 {sha}…")?;
         }
         for (problem, found) in &self.problems {
             let done = match found.treatment {

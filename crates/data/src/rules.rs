@@ -90,22 +90,12 @@ impl Problem {
     /// What a user can do about it.
     pub fn remedy(self) -> &'static str {
         match self {
-            Self::LineCount => {
-                "align the two sides, or leave the surplus out with on_line_count = \"skip\""
-            }
-            Self::Columns => {
-                "give each line one tab, or leave the others out with on_columns = \"skip\""
-            }
-            Self::InvalidUtf8 => {
-                "convert the file to UTF-8, or leave these lines out with on_invalid_utf8 = \"skip\""
-            }
-            Self::Empty => {
-                "fill these lines or remove both sides, or leave them out with on_empty = \"skip\""
-            }
+            Self::LineCount => "align the two sides, or leave the surplus out with on_line_count = \"skip\"",
+            Self::Columns => "give each line one tab, or leave the others out with on_columns = \"skip\"",
+            Self::InvalidUtf8 => "convert the file to UTF-8, or leave these lines out with on_invalid_utf8 = \"skip\"",
+            Self::Empty => "fill these lines or remove both sides, or leave them out with on_empty = \"skip\"",
             Self::TooManyBytes => "raise max_bytes, or set on_over_long = \"skip\" or \"truncate\"",
-            Self::TooManyTokens => {
-                "raise max_tokens, or set on_over_long = \"skip\" or \"truncate\""
-            }
+            Self::TooManyTokens => "raise max_tokens, or set on_over_long = \"skip\" or \"truncate\"",
         }
     }
 }
@@ -153,11 +143,7 @@ impl Default for CorpusRules {
 impl CorpusRules {
     /// Refuses every problem: for validation and test sets, where every line counts.
     pub fn strict() -> Self {
-        Self {
-            on_empty: OnProblem::Refuse,
-            on_over_long: Treatment::Refuse,
-            ..Self::default()
-        }
+        Self { on_empty: OnProblem::Refuse, on_over_long: Treatment::Refuse, ..Self::default() }
     }
 
     /// What these rules do about `problem`.

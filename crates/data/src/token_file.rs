@@ -42,38 +42,18 @@ pub(crate) struct TokenFile {
 
 impl TokenFile {
     /// Opens the file at `path` if there is one.
-    pub(crate) fn open(
-        path: &Path,
-        key: &Key,
-    ) -> Result<Option<(Self, Index, CorpusReport)>, DataError> {
+    pub(crate) fn open(path: &Path, key: &Key) -> Result<Option<(Self, Index, CorpusReport)>, DataError> {
         let file = match File::open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            opened => opened.map_err(|source| DataError::Open {
-                path: path.to_owned(),
-                source,
-            })?,
+            opened => opened.map_err(|source| DataError::Open { path: path.to_owned(), source })?,
         };
-        let (index, report) = read_index(&file, key).map_err(|error| DataError::TokenFile {
-            path: path.to_owned(),
-            reason: error.to_string(),
-        })?;
-        Ok(Some((
-            Self {
-                file: Mutex::new(file),
-                path: path.to_owned(),
-            },
-            index,
-            report,
-        )))
+        let (index, report) = read_index(&file, key)
+            .map_err(|error| DataError::TokenFile { path: path.to_owned(), reason: error.to_string() })?;
+        Ok(Some((Self { file: Mutex::new(file), path: path.to_owned() }, index, report)))
     }
 
     /// Reads `n` ids from the `start`-th on.
-    pub(crate) fn read(
-        &self,
-        start: u64,
-        n: usize,
-        max_id: TokenId,
-    ) -> Result<Vec<TokenId>, DataError> {
+    pub(crate) fn read(&self, start: u64, n: usize, max_id: TokenId) -> Result<Vec<TokenId>, DataError> {
         let mut bytes = vec![0; n * ID_BYTES as usize];
         {
             // The position is set before each use, so a panic elsewhere does no harm.
@@ -84,27 +64,18 @@ impl TokenFile {
         }
         let ids: Vec<TokenId> = u32s(&bytes).collect();
         match ids.iter().find(|id| **id > max_id) {
-            Some(id) => {
-                Err(self.unusable(format!("it holds the id {id}, over its largest, {max_id}")))
-            }
+            Some(id) => Err(self.unusable(format!("it holds the id {id}, over its largest, {max_id}"))),
             None => Ok(ids),
         }
     }
 
     fn unusable(&self, reason: String) -> DataError {
-        DataError::TokenFile {
-            path: self.path.clone(),
-            reason,
-        }
+        DataError::TokenFile { path: self.path.clone(), reason }
     }
 }
 
 fn u32s(bytes: &[u8]) -> impl Iterator<Item = u32> {
-    bytes
-        .as_chunks()
-        .0
-        .iter()
-        .map(|bytes| u32::from_le_bytes(*bytes))
+    bytes.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes))
 }
 
 /// Reads all but the ids, and checks that it fits the file.
@@ -121,32 +92,20 @@ fn read_index(file: &File, key: &Key) -> io::Result<(Index, CorpusReport)> {
         return Err(invalid("it is no token file, or one of another version"));
     }
     if file_key != key {
-        return Err(invalid(
-            "it was made from other text, rules or another tokenizer",
-        ));
+        return Err(invalid("it was made from other text, rules or another tokenizer"));
     }
-    let counts: Vec<u64> = counts
-        .as_chunks()
-        .0
-        .iter()
-        .map(|count| u64::from_le_bytes(*count))
-        .collect();
+    let counts: Vec<u64> = counts.as_chunks().0.iter().map(|count| u64::from_le_bytes(*count)).collect();
     let [n_pairs, n_ids] = counts[..] else {
         return Err(invalid("its header is damaged"));
     };
 
     // Sizes are checked before memory is taken for them.
-    let lengths_at = n_ids
-        .checked_mul(ID_BYTES)
-        .and_then(|n| n.checked_add(HEADER_BYTES));
+    let lengths_at = n_ids.checked_mul(ID_BYTES).and_then(|n| n.checked_add(HEADER_BYTES));
     let lengths_bytes = n_pairs.checked_mul(LENGTHS_BYTES);
     let (Some(lengths_at), Some(lengths_bytes)) = (lengths_at, lengths_bytes) else {
         return Err(invalid("its header is damaged"));
     };
-    if lengths_at
-        .checked_add(lengths_bytes)
-        .is_none_or(|end| end > n_bytes)
-    {
+    if lengths_at.checked_add(lengths_bytes).is_none_or(|end| end > n_bytes) {
         return Err(invalid("it is cut off"));
     }
     reader.seek(SeekFrom::Start(lengths_at))?;
@@ -197,23 +156,13 @@ impl TokenFileWriter {
     pub(crate) fn push(&mut self, ids: &[TokenId]) -> Result<(), DataError> {
         ids.iter()
             .try_for_each(|id| self.out.write_all(&id.to_le_bytes()))
-            .map_err(|source| DataError::Write {
-                path: self.path.clone(),
-                source,
-            })
+            .map_err(|source| DataError::Write { path: self.path.clone(), source })
     }
 
-    pub(crate) fn finish(
-        self,
-        index: &Index,
-        report: &CorpusReport,
-    ) -> Result<TokenFile, DataError> {
+    pub(crate) fn finish(self, index: &Index, report: &CorpusReport) -> Result<TokenFile, DataError> {
         let Self { out, named, path } = self;
         match finish(out, named, index, report) {
-            Ok(file) => Ok(TokenFile {
-                file: Mutex::new(file),
-                path,
-            }),
+            Ok(file) => Ok(TokenFile { file: Mutex::new(file), path }),
             Err(source) => Err(DataError::Write { path, source }),
         }
     }
@@ -231,11 +180,7 @@ fn finish(
     for length in index.lengths().as_flattened() {
         out.write_all(&length.to_le_bytes())?;
     }
-    let footer = Footer {
-        shifts: index.shifts().to_vec(),
-        max_id: index.max_id(),
-        report: report.clone(),
-    };
+    let footer = Footer { shifts: index.shifts().to_vec(), max_id: index.max_id(), report: report.clone() };
     serde_json::to_writer(&mut out, &footer)?;
     out.seek(SeekFrom::Start(0))?;
     out.write_all(MAGIC)?;

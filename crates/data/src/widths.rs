@@ -30,9 +30,7 @@ pub(crate) fn least_padding(counts: &[u64], n_widths: usize, multiple: usize) ->
     };
 
     // `area[j]`: least padded area of the first `j` candidates with as many widths as rounds so far.
-    let mut area: Vec<u128> = (0..=n_candidates)
-        .map(|j| if j == 0 { 0 } else { cost(0, j) })
-        .collect();
+    let mut area: Vec<u128> = (0..=n_candidates).map(|j| if j == 0 { 0 } else { cost(0, j) }).collect();
     let mut last_cuts: Vec<Vec<usize>> = Vec::new();
     for _ in 1..n_widths.min(n_candidates) {
         let (next, cuts): (Vec<_>, Vec<_>) = (0..=n_candidates)
@@ -63,16 +61,8 @@ mod tests {
     use super::*;
 
     fn area(counts: &[u64], widths: &[usize]) -> u64 {
-        let width = |len| {
-            *widths
-                .iter()
-                .find(|&&w| w >= len)
-                .expect("the longest length has a width")
-        };
-        (0..counts.len())
-            .filter(|&len| counts[len] > 0)
-            .map(|len| counts[len] * width(len) as u64)
-            .sum()
+        let width = |len| *widths.iter().find(|&&w| w >= len).expect("the longest length has a width");
+        (0..counts.len()).filter(|&len| counts[len] > 0).map(|len| counts[len] * width(len) as u64).sum()
     }
 
     #[test]
@@ -81,24 +71,13 @@ mod tests {
         let lengths: Vec<usize> = (0..counts.len()).filter(|&len| counts[len] > 0).collect();
         for n_widths in 1..=lengths.len() + 2 {
             let best = (0..1_u32 << lengths.len())
-                .map(|set| {
-                    (0..lengths.len())
-                        .filter(|i| set >> i & 1 == 1)
-                        .map(|i| lengths[i])
-                        .collect()
-                })
-                .filter(|widths: &Vec<usize>| {
-                    widths.len() <= n_widths && widths.last() == lengths.last()
-                })
+                .map(|set| (0..lengths.len()).filter(|i| set >> i & 1 == 1).map(|i| lengths[i]).collect())
+                .filter(|widths: &Vec<usize>| widths.len() <= n_widths && widths.last() == lengths.last())
                 .map(|widths| area(&counts, &widths))
                 .min();
             let widths = least_padding(&counts, n_widths, 1);
             assert!(widths.len() <= n_widths && widths.is_sorted());
-            assert_eq!(
-                Some(area(&counts, &widths)),
-                best,
-                "{n_widths} widths: {widths:?}"
-            );
+            assert_eq!(Some(area(&counts, &widths)), best, "{n_widths} widths: {widths:?}");
         }
     }
 

@@ -5,29 +5,21 @@ use std::sync::Arc;
 
 use attentive_core::TranslationBatch;
 use attentive_data::{
-    BatchConfig, Batcher, CorpusBuilder, DataError, EncodedCorpus, OnProblem, Order, Position,
-    Shape, SpecialIds, TokenCount, permutation, seeded_rng,
+    BatchConfig, Batcher, CorpusBuilder, DataError, EncodedCorpus, OnProblem, Order, Position, Shape, SpecialIds,
+    TokenCount, permutation, seeded_rng,
 };
 use proptest::prelude::*;
 
-const SPECIALS: SpecialIds = SpecialIds {
-    pad: 0,
-    bos: 1,
-    eos: 2,
-};
+const SPECIALS: SpecialIds = SpecialIds { pad: 0, bos: 1, eos: 2 };
 
 /// A corpus of these lengths; the ids tell pairs, sides and places apart.
 fn corpus_of(lengths: &[(usize, usize)], memory_bytes: u64) -> Arc<EncodedCorpus> {
     let mut builder = CorpusBuilder::spilling(memory_bytes);
     for (line, (source, target)) in (1..).zip(lengths) {
         let ids = |side: usize, n: usize| -> Vec<u32> {
-            (0..n)
-                .map(|k| (line as usize * 97 + k * 2 + side) as u32)
-                .collect()
+            (0..n).map(|k| (line as usize * 97 + k * 2 + side) as u32).collect()
         };
-        builder
-            .push(line, &ids(0, *source), &ids(1, *target))
-            .unwrap();
+        builder.push(line, &ids(0, *source), &ids(1, *target)).unwrap();
     }
     Arc::new(builder.finish().unwrap())
 }
@@ -37,49 +29,29 @@ fn lengths() -> impl Strategy<Value = Vec<(usize, usize)>> {
 }
 
 fn configs() -> impl Strategy<Value = BatchConfig> {
-    let count = prop::sample::select(vec![
-        TokenCount::Source,
-        TokenCount::Target,
-        TokenCount::Longer,
-        TokenCount::Both,
-    ]);
-    (
-        82_usize..600,
-        prop::option::of(1_usize..20),
-        count,
-        1_usize..14,
-        1_usize..9,
+    let count =
+        prop::sample::select(vec![TokenCount::Source, TokenCount::Target, TokenCount::Longer, TokenCount::Both]);
+    (82_usize..600, prop::option::of(1_usize..20), count, 1_usize..14, 1_usize..9).prop_map(
+        |(max_tokens, max_rows, count, n_widths, width_multiple)| BatchConfig {
+            max_tokens,
+            max_rows,
+            count,
+            n_widths,
+            width_multiple,
+            on_oversized: OnProblem::Refuse,
+        },
     )
-        .prop_map(
-            |(max_tokens, max_rows, count, n_widths, width_multiple)| BatchConfig {
-                max_tokens,
-                max_rows,
-                count,
-                n_widths,
-                width_multiple,
-                on_oversized: OnProblem::Refuse,
-            },
-        )
 }
 
 fn orders() -> impl Strategy<Value = Order> {
-    prop_oneof![
-        Just(Order::Sorted),
-        any::<u64>().prop_map(|seed| Order::Shuffled { seed })
-    ]
+    prop_oneof![Just(Order::Sorted), any::<u64>().prop_map(|seed| Order::Shuffled { seed })]
 }
 
 fn shape_of(batch: &TranslationBatch) -> Shape {
-    Shape {
-        rows: batch.source.n_rows(),
-        source: batch.source.n_cols(),
-        target: batch.target.n_cols() - 1,
-    }
+    Shape { rows: batch.source.n_rows(), source: batch.source.n_cols(), target: batch.target.n_cols() - 1 }
 }
 
-fn all(
-    batches: impl Iterator<Item = Result<TranslationBatch, DataError>>,
-) -> Vec<TranslationBatch> {
+fn all(batches: impl Iterator<Item = Result<TranslationBatch, DataError>>) -> Vec<TranslationBatch> {
     batches.collect::<Result<_, _>>().unwrap()
 }
 

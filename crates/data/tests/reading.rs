@@ -5,8 +5,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use attentive_data::{
-    CorpusReport, CorpusRules, DataError, LineReader, OnProblem, ParallelFiles, Place, Problem,
-    Treatment,
+    CorpusReport, CorpusRules, DataError, LineReader, OnProblem, ParallelFiles, Place, Problem, Treatment,
 };
 use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
@@ -43,15 +42,9 @@ fn zstd(bytes: &[u8]) -> Vec<u8> {
 /// A line number, a source and a target.
 type Text = (u64, String, String);
 
-fn read(
-    files: &ParallelFiles,
-    rules: &CorpusRules,
-) -> Result<(Vec<Text>, CorpusReport), DataError> {
+fn read(files: &ParallelFiles, rules: &CorpusRules) -> Result<(Vec<Text>, CorpusReport), DataError> {
     let mut pairs = files.pairs(rules)?;
-    let texts = pairs
-        .by_ref()
-        .map(|pair| pair.map(|p| (p.line, p.source, p.target)))
-        .collect::<Result<_, _>>()?;
+    let texts = pairs.by_ref().map(|pair| pair.map(|p| (p.line, p.source, p.target))).collect::<Result<_, _>>()?;
     Ok((texts, pairs.finish()?))
 }
 
@@ -66,27 +59,13 @@ fn skip_all() -> CorpusRules {
 }
 
 /// The kept pairs' lines, and for one problem its count and places, as `file:line`.
-fn skipped(
-    files: &ParallelFiles,
-    rules: &CorpusRules,
-    problem: Problem,
-) -> (Vec<u64>, u64, Vec<String>) {
+fn skipped(files: &ParallelFiles, rules: &CorpusRules, problem: Problem) -> (Vec<u64>, u64, Vec<String>) {
     let (texts, report) = read(files, rules).unwrap();
     assert_eq!(report.n_kept, texts.len() as u64);
     assert_eq!(report.problems.len(), 1, "{report}");
     let found = &report.problems[&problem];
-    let name = |place: &Place| {
-        format!(
-            "{}:{}",
-            place.path.file_name().unwrap().to_str().unwrap(),
-            place.line
-        )
-    };
-    (
-        texts.iter().map(|(line, ..)| *line).collect(),
-        found.count,
-        found.first.iter().map(name).collect(),
-    )
+    let name = |place: &Place| format!("{}:{}", place.path.file_name().unwrap().to_str().unwrap(), place.line);
+    (texts.iter().map(|(line, ..)| *line).collect(), found.count, found.first.iter().map(name).collect())
 }
 
 fn refusal(files: &ParallelFiles, rules: &CorpusRules) -> String {
@@ -112,18 +91,9 @@ fn every_container_gives_the_same_pairs_and_hashes() {
         skippable,
     ];
     let (expected, plain) = read(&folder.sides(source, target), &CorpusRules::default()).unwrap();
-    assert_eq!(
-        expected[1],
-        (2, "two words".to_owned(), "zwei Wörter".to_owned())
-    );
-    assert_eq!(
-        plain.source[0].sha256,
-        format!("{:x}", Sha256::digest(source))
-    );
-    assert_eq!(
-        (plain.source[0].n_lines, plain.source[0].n_bytes),
-        (3, source.len() as u64)
-    );
+    assert_eq!(expected[1], (2, "two words".to_owned(), "zwei Wörter".to_owned()));
+    assert_eq!(plain.source[0].sha256, format!("{:x}", Sha256::digest(source)));
+    assert_eq!((plain.source[0].n_lines, plain.source[0].n_bytes), (3, source.len() as u64));
     for bytes in sources {
         let (texts, report) = read(&folder.sides(bytes, target), &CorpusRules::default()).unwrap();
         assert_eq!((texts, report), (expected.clone(), plain.clone()));
@@ -133,46 +103,23 @@ fn every_container_gives_the_same_pairs_and_hashes() {
 #[test]
 fn files_of_a_side_are_one_and_sides_may_be_divided_differently() {
     let folder = Folder::new();
-    let source = [
-        folder.write("1.en", "a\nb"),
-        folder.write("2.en", ""),
-        folder.write("3.en", gzip(b"c\n")),
-    ];
+    let source = [folder.write("1.en", "a\nb"), folder.write("2.en", ""), folder.write("3.en", gzip(b"c\n"))];
     let target = [folder.write("1.de", "A\n"), folder.write("2.de", "B\nC\n")];
     let files = ParallelFiles::sides(source, target);
     let (texts, report) = read(&files, &CorpusRules::default()).unwrap();
-    let texts: Vec<_> = texts
-        .iter()
-        .map(|(line, s, t)| (*line, s.as_str(), t.as_str()))
-        .collect();
+    let texts: Vec<_> = texts.iter().map(|(line, s, t)| (*line, s.as_str(), t.as_str())).collect();
     assert_eq!(texts, [(1, "a", "A"), (2, "b", "B"), (3, "c", "C")]);
-    assert_eq!(
-        report
-            .source
-            .iter()
-            .map(|file| file.n_lines)
-            .collect::<Vec<_>>(),
-        [2, 0, 1]
-    );
+    assert_eq!(report.source.iter().map(|file| file.n_lines).collect::<Vec<_>>(), [2, 0, 1]);
     assert_eq!(files.digests().unwrap(), [report.source, report.target]);
 }
 
 #[test]
 fn line_ends_and_byte_order_marks_are_no_text() {
     let folder = Folder::new();
-    let source = [
-        folder.write("1", "\u{feff}a\r\nb\r\n"),
-        folder.write("2", zstd("\u{feff}c\u{feff}".as_bytes())),
-    ];
-    let (texts, _) = read(
-        &ParallelFiles::sides(source, [folder.write("3", "x\r\ny\nz\rz")]),
-        &CorpusRules::default(),
-    )
-    .unwrap();
-    let texts: Vec<_> = texts
-        .iter()
-        .map(|(_, s, t)| (s.as_str(), t.as_str()))
-        .collect();
+    let source = [folder.write("1", "\u{feff}a\r\nb\r\n"), folder.write("2", zstd("\u{feff}c\u{feff}".as_bytes()))];
+    let (texts, _) =
+        read(&ParallelFiles::sides(source, [folder.write("3", "x\r\ny\nz\rz")]), &CorpusRules::default()).unwrap();
+    let texts: Vec<_> = texts.iter().map(|(_, s, t)| (s.as_str(), t.as_str())).collect();
     assert_eq!(texts, [("a", "x"), ("b", "y"), ("c\u{feff}", "z\rz")]);
 }
 
@@ -189,13 +136,7 @@ fn tab_separated() {
     let folder = Folder::new();
     let files = ParallelFiles::tsv([folder.write("a.tsv", gzip(b"a b\tA B\nc\tC\r\n"))]);
     let (texts, report) = read(&files, &CorpusRules::default()).unwrap();
-    assert_eq!(
-        texts,
-        [
-            (1, "a b".to_owned(), "A B".to_owned()),
-            (2, "c".to_owned(), "C".to_owned())
-        ]
-    );
+    assert_eq!(texts, [(1, "a b".to_owned(), "A B".to_owned()), (2, "c".to_owned(), "C".to_owned())]);
     assert_eq!((report.source.len(), report.target.len()), (1, 0));
     assert!(report.to_string().contains("both  "));
 }
@@ -205,25 +146,11 @@ fn line_counts_that_differ() {
     let folder = Folder::new();
     let files = folder.sides("a\nb\nc\n", "A\nB\nC\nD\nE\n");
     let found = skipped(&files, &skip_all(), Problem::LineCount);
-    assert_eq!(
-        found,
-        (
-            vec![1, 2, 3],
-            2,
-            vec!["a.de:4".to_owned(), "a.de:5".to_owned()]
-        )
-    );
+    assert_eq!(found, (vec![1, 2, 3], 2, vec!["a.de:4".to_owned(), "a.de:5".to_owned()]));
     let message = refusal(&files, &CorpusRules::default());
-    assert!(
-        message.contains("a.de:4") && message.contains("(source 3 lines, target 5)"),
-        "{message}"
-    );
+    assert!(message.contains("a.de:4") && message.contains("(source 3 lines, target 5)"), "{message}");
     assert!(message.contains("on_line_count = \"skip\""), "{message}");
-    let found = skipped(
-        &folder.sides("a\nb\n", "A\n"),
-        &skip_all(),
-        Problem::LineCount,
-    );
+    let found = skipped(&folder.sides("a\nb\n", "A\n"), &skip_all(), Problem::LineCount);
     assert_eq!(found, (vec![1], 1, vec!["a.en:2".to_owned()]));
 }
 
@@ -234,15 +161,9 @@ fn invalid_utf8() {
     let found = skipped(&files, &skip_all(), Problem::InvalidUtf8);
     assert_eq!(found, (vec![1, 3], 1, vec!["a.en:2".to_owned()]));
     let message = refusal(&files, &CorpusRules::default());
-    assert!(
-        message.contains("a.en:2") && message.contains("convert the file to UTF-8"),
-        "{message}"
-    );
+    assert!(message.contains("a.en:2") && message.contains("convert the file to UTF-8"), "{message}");
     // A file in another encoding altogether.
-    let utf16: Vec<u8> = "\u{feff}a\nb"
-        .encode_utf16()
-        .flat_map(u16::to_le_bytes)
-        .collect();
+    let utf16: Vec<u8> = "\u{feff}a\nb".encode_utf16().flat_map(u16::to_le_bytes).collect();
     refusal(&folder.sides(utf16, "A\nB\n"), &CorpusRules::default());
 }
 
@@ -251,10 +172,7 @@ fn empty_lines() {
     let folder = Folder::new();
     let files = folder.sides("a\n\n \u{a0}\td \n", "A\nB\n\u{3000}\n");
     let found = skipped(&files, &skip_all(), Problem::Empty);
-    assert_eq!(
-        found,
-        (vec![1], 2, vec!["a.en:2".to_owned(), "a.de:3".to_owned()])
-    );
+    assert_eq!(found, (vec![1], 2, vec!["a.en:2".to_owned(), "a.de:3".to_owned()]));
     assert!(refusal(&files, &CorpusRules::strict()).contains("empty line, 2 times"));
 }
 
@@ -263,10 +181,7 @@ fn wrong_columns() {
     let folder = Folder::new();
     let files = ParallelFiles::tsv([folder.write("a.tsv", "a\tA\nb\n\n d\tD\td\ne\t E\n")]);
     let (texts, report) = read(&files, &skip_all()).unwrap();
-    assert_eq!(
-        texts.iter().map(|(line, ..)| *line).collect::<Vec<_>>(),
-        [1, 5]
-    );
+    assert_eq!(texts.iter().map(|(line, ..)| *line).collect::<Vec<_>>(), [1, 5]);
     assert_eq!((report.n_read, report.n_kept), (5, 2));
     assert_eq!(report.problems[&Problem::Columns].count, 2);
     assert_eq!(report.problems[&Problem::Empty].first[0].line, 3);
@@ -281,74 +196,35 @@ fn lines_of_too_many_bytes() {
     // The limit cuts the two-byte ü of line 2; line 3 is longer than any buffer; line 4 fits exactly.
     let long = "x".repeat(1 << 20);
     let files = folder.sides(format!("a\nabcdü\n{long}\nabcde\r\n"), "A\nB\nC\nD\n");
-    let rules = CorpusRules {
-        max_bytes: 5,
-        ..skip_all()
-    };
+    let rules = CorpusRules { max_bytes: 5, ..skip_all() };
     let found = skipped(&files, &rules, Problem::TooManyBytes);
-    assert_eq!(
-        found,
-        (
-            vec![1, 4],
-            2,
-            vec!["a.en:2".to_owned(), "a.en:3".to_owned()]
-        )
-    );
-    let rules = CorpusRules {
-        on_over_long: Treatment::Truncate,
-        ..rules
-    };
+    assert_eq!(found, (vec![1, 4], 2, vec!["a.en:2".to_owned(), "a.en:3".to_owned()]));
+    let rules = CorpusRules { on_over_long: Treatment::Truncate, ..rules };
     let (texts, _) = read(&files, &rules).unwrap();
     let sources: Vec<_> = texts.iter().map(|(_, source, _)| source.as_str()).collect();
     assert_eq!(sources, ["a", "abcd", "xxxxx", "abcde"]);
-    let rules = CorpusRules {
-        on_over_long: Treatment::Refuse,
-        ..rules
-    };
+    let rules = CorpusRules { on_over_long: Treatment::Refuse, ..rules };
     assert!(refusal(&files, &rules).contains("raise max_bytes"));
     // The hash is of the whole file all the same.
     let [source, _] = files.digests().unwrap();
     assert_eq!(source[0].n_bytes, (2 + 7 + long.len() + 1 + 7) as u64);
     let files = ParallelFiles::tsv([folder.write("a.tsv", "abcde\tabcde\nabcdef\ta\na\tabcdef\n")]);
-    assert_eq!(
-        skipped(
-            &files,
-            &CorpusRules {
-                max_bytes: 5,
-                ..skip_all()
-            },
-            Problem::TooManyBytes
-        )
-        .0,
-        [1]
-    );
+    assert_eq!(skipped(&files, &CorpusRules { max_bytes: 5, ..skip_all() }, Problem::TooManyBytes).0, [1]);
 }
 
 #[test]
 fn a_report_counts_all_keeps_some_and_names_every_refused_problem() {
     let folder = Folder::new();
-    let files = folder.sides(
-        [b"\n".repeat(1500), b"\xff\nok\n".to_vec()].concat(),
-        "x\n".repeat(1502),
-    );
-    let rules = CorpusRules {
-        max_reported: 3,
-        ..skip_all()
-    };
+    let files = folder.sides([b"\n".repeat(1500), b"\xff\nok\n".to_vec()].concat(), "x\n".repeat(1502));
+    let rules = CorpusRules { max_reported: 3, ..skip_all() };
     let (_, report) = read(&files, &rules).unwrap();
     let text = report.to_string();
     assert!(text.starts_with("1,502 pairs read, 1 kept\n"), "{text}");
-    assert!(
-        text.contains("skipped  empty line, 1,500 times: "),
-        "{text}"
-    );
+    assert!(text.contains("skipped  empty line, 1,500 times: "), "{text}");
     assert!(text.ends_with("a.en:1, 2, 3, …"), "{text}");
     assert!(text.contains("not UTF-8, once: "), "{text}");
     let message = refusal(&files, &CorpusRules::strict());
-    assert!(
-        message.contains("1,500 times") && message.contains("a.en:1501"),
-        "{message}"
-    );
+    assert!(message.contains("1,500 times") && message.contains("a.en:1501"), "{message}");
 }
 
 #[test]
@@ -374,10 +250,7 @@ fn damaged_compression_is_an_error_that_names_the_file() {
             Err(error @ DataError::Read { .. }) => error.to_string(),
             other => panic!("{other:?}"),
         };
-        assert!(
-            message.contains("a.en past line ") && message.contains("gzip -t"),
-            "{message}"
-        );
+        assert!(message.contains("a.en past line ") && message.contains("gzip -t"), "{message}");
     }
 }
 
@@ -386,29 +259,13 @@ fn missing_files() {
     let folder = Folder::new();
     let present = folder.write("a", "a\n");
     let absent = folder.0.path().join("b");
-    let error = read(
-        &ParallelFiles::sides([&present], [&absent]),
-        &CorpusRules::default(),
-    )
-    .unwrap_err();
-    assert!(
-        matches!(&error, DataError::Open { path, .. } if *path == absent),
-        "{error}"
-    );
-    let error = read(
-        &ParallelFiles::tsv([folder.0.path()]),
-        &CorpusRules::default(),
-    )
-    .unwrap_err();
+    let error = read(&ParallelFiles::sides([&present], [&absent]), &CorpusRules::default()).unwrap_err();
+    assert!(matches!(&error, DataError::Open { path, .. } if *path == absent), "{error}");
+    let error = read(&ParallelFiles::tsv([folder.0.path()]), &CorpusRules::default()).unwrap_err();
     assert!(matches!(error, DataError::Open { .. }), "a folder: {error}");
     let none: [PathBuf; 0] = [];
-    let error = ParallelFiles::sides([&present], none)
-        .pairs(&CorpusRules::default())
-        .unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "no target files given: name at least one"
-    );
+    let error = ParallelFiles::sides([&present], none).pairs(&CorpusRules::default()).unwrap_err();
+    assert_eq!(error.to_string(), "no target files given: name at least one");
 }
 
 #[test]
@@ -417,20 +274,9 @@ fn a_reader_of_lines_spans_files() {
     let mut reader = LineReader::new([folder.write("1", "a\nbbbb"), folder.write("2", "c")], 3);
     let mut lines = Vec::new();
     while let Some(line) = reader.next_line().unwrap() {
-        lines.push((
-            line.place.line,
-            String::from_utf8(line.bytes).unwrap(),
-            line.is_over_long,
-        ));
+        lines.push((line.place.line, String::from_utf8(line.bytes).unwrap(), line.is_over_long));
     }
-    assert_eq!(
-        lines,
-        [
-            (1, "a".into(), false),
-            (2, "bbb".into(), true),
-            (1, "c".into(), false)
-        ]
-    );
+    assert_eq!(lines, [(1, "a".into(), false), (2, "bbb".into(), true), (1, "c".into(), false)]);
     assert!(reader.next_line().unwrap().is_none());
     assert_eq!(reader.finish().unwrap().len(), 2);
 }

@@ -51,7 +51,7 @@ fn ids(row: &[u32], device: &Device) -> Tensor<2, Int> {
 /// Log-probabilities of every position of `target` at once: `tgt · vocab` values.
 fn uncached(model: &Transformer, source: &[u32], target: &[u32]) -> Vec<f32> {
     let memory = model.encode(ids(source, &device()), &Mask::none(), None);
-    let hidden = model.decode(ids(target, &device()), memory, &Mask::none(), None);
+    let hidden = model.decode(ids(target, &device()), &memory, &Mask::none(), None);
     values(log_softmax(model.logits(hidden), 2).reshape([target.len(), VOCAB]))
 }
 

@@ -3,9 +3,11 @@
 use std::borrow::Cow;
 use std::fs;
 use std::ops::Range;
+use std::panic;
 use std::path::Path;
 
 use rustc_hash::FxHashMap;
+use serde::de::{Error as _, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use tokenizers::{Decoder as _, DecoderWrapper, Model as _, ModelWrapper};
 
@@ -55,13 +57,13 @@ impl HuggingFace {
     /// file, [`Invalid`](TokenizerError::Invalid) if its vocabulary lacks the token that stands for unknown text.
     pub fn read(path: &Path) -> Result<Self, TokenizerError> {
         let json = fs::read_to_string(path).map_err(TokenizerError::io(path))?;
-        let inner = serde_json::from_str(&json).map_err(TokenizerError::json(path))?;
+        let inner = parse(&json).map_err(TokenizerError::json(path))?;
         Self::wrap(inner, HuggingFaceFile { json }).map_err(TokenizerError::invalid(path))
     }
 
     /// Checks and indexes what was read.
     pub(crate) fn new(file: HuggingFaceFile) -> Result<Self, String> {
-        let inner = serde_json::from_str(&file.json).map_err(|error| format!("hugging_face.json: {error}"))?;
+        let inner = parse(&file.json).map_err(|error| format!("hugging_face.json: {error}"))?;
         Self::wrap(inner, file)
     }
 
@@ -76,7 +78,7 @@ impl HuggingFace {
             bpe.dropout = None;
             inner.with_model(bpe);
         }
-        // Encoding cannot fail later: a character that no vocabulary has, past all normalisation, shows it now.
+        // A character that no vocabulary has shows whether there is a token for what is unknown.
         inner.get_model().tokenize("\u{10FFFD}").map_err(|error| error.to_string())?;
         let specials = Specials::named(|name| inner.token_to_id(name));
         // Ids may have gaps.
@@ -85,6 +87,14 @@ impl HuggingFace {
         let byte_of = is_byte_level.then(|| (0..=255).map(|byte| (byte_char(byte), byte)).collect());
         Ok(Self { file, inner, specials, vocab_size, byte_of })
     }
+}
+
+/// What the library makes of `json`. It panics at some damage, such as a cut or an unreadable table of a normaliser:
+/// these are errors here.
+fn parse(json: &str) -> serde_json::Result<tokenizers::Tokenizer> {
+    serde_json::from_str::<IgnoredAny>(json)?;
+    panic::catch_unwind(|| serde_json::from_str(json))
+        .unwrap_or_else(|_| Err(serde_json::Error::custom("Hugging Face's library cannot read it")))
 }
 
 impl Tokenizer for HuggingFace {

@@ -111,7 +111,7 @@ impl Session {
         let Some(outcome) = self.train(model, &corpus, &data, &tokenizer)? else {
             return Ok(ExitCode::from(INTERRUPTED));
         };
-        self.finish(outcome, &corpus, &data, tokenizer)?;
+        self.finish(&outcome, &corpus, &data, tokenizer)?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -235,7 +235,7 @@ impl Session {
     /// Averages, scores, shows and writes the finished model.
     fn finish(
         &self,
-        outcome: Outcome<Transformer>,
+        outcome: &Outcome<Transformer>,
         corpus: &Corpus,
         data: &Data,
         tokenizer: Arc<dyn Tokenizer>,

@@ -32,25 +32,20 @@ impl Content {
 
     /// All that could be pairs, in whatever relation the words stand.
     pub(super) fn meetings(&self) -> impl Iterator<Item = Pair> {
-        self.heads
-            .iter()
-            .flat_map(|&head| self.nouns.iter().map(move |&noun| (head, noun)))
+        self.heads.iter().flat_map(|&head| self.nouns.iter().map(move |&noun| (head, noun)))
     }
 
     /// All that could be antecedent, other noun and adjective of a pronoun.
     pub(super) fn triples(&self) -> impl Iterator<Item = [&'static str; 3]> {
         let nouns = || self.nouns.iter();
         self.heads.iter().flat_map(move |&head| {
-            nouns()
-                .flat_map(move |&antecedent| nouns().map(move |&other| [antecedent, other, head]))
+            nouns().flat_map(move |&antecedent| nouns().map(move |&other| [antecedent, other, head]))
         })
     }
 
     fn clause(&mut self, clause: &Clause) {
         let verb = clause.verb.lemma();
-        if let Frame::Accusative(_) | Frame::Dative(_) | Frame::Giving(_) | Frame::GivingTo(_) =
-            clause.verb.frame
-        {
+        if let Frame::Accusative(_) | Frame::Dative(_) | Frame::Giving(_) | Frame::GivingTo(_) = clause.verb.frame {
             self.heads.push(verb);
         }
         if let (Form::Passive(_), Nominal::Phrase(patient)) = (clause.form, &clause.subject) {

@@ -51,13 +51,9 @@ pub struct PronounSentence {
 impl PronounSentence {
     /// Whether the word behind *weil* or *obwohl* in `hypothesis` is the right pronoun.
     pub fn pronoun_is_right(&self, hypothesis: &str) -> bool {
-        let mut words = hypothesis
-            .split(|letter: char| !letter.is_alphabetic())
-            .filter(|word| !word.is_empty());
+        let mut words = hypothesis.split(|letter: char| !letter.is_alphabetic()).filter(|word| !word.is_empty());
         words.any(|word| ["weil", "obwohl"].contains(&word.to_lowercase().as_str()))
-            && words
-                .next()
-                .is_some_and(|word| word.to_lowercase() == self.pronoun)
+            && words.next().is_some_and(|word| word.to_lowercase() == self.pronoun)
     }
 }
 
@@ -100,13 +96,7 @@ pub struct BuiltinConfig {
 
 impl Default for BuiltinConfig {
     fn default() -> Self {
-        Self {
-            seed: 1,
-            n_train: 30_000,
-            n_validation: 1_000,
-            n_test: 1_000,
-            n_pronouns: 200,
-        }
+        Self { seed: 1, n_train: 30_000, n_validation: 1_000, n_test: 1_000, n_pronouns: 200 }
     }
 }
 
@@ -130,9 +120,7 @@ impl BuiltinConfig {
     /// Half of the validation and test sentences hold a pair of words that training never shows together. The numbers
     /// are reached unless they ask for more sentences than the grammar has; then the sets are smaller.
     pub fn generate(&self) -> BuiltinCorpus {
-        let mut speaker = Speaker {
-            rng: SplitMix64::new(self.seed),
-        };
+        let mut speaker = Speaker { rng: SplitMix64::new(self.seed) };
         let mut splits = Splits::new(self);
         // First of all, so that training can do without them.
         for draft in lecture(&mut speaker) {
@@ -141,22 +129,14 @@ impl BuiltinConfig {
         let mut idle = 0;
         while splits.corpus.pronouns.len() < self.n_pronouns && idle < PATIENCE {
             let draft = Pattern::Reference.draw(&mut speaker);
-            idle = if splits.offer_pronoun(draft) {
-                0
-            } else {
-                idle + 1
-            };
+            idle = if splits.offer_pronoun(draft) { 0 } else { idle + 1 };
         }
         let weights = Pattern::ALL.map(|pattern| (pattern.weight(), pattern));
         let mut idle = 0;
         while splits.have_room() && idle < PATIENCE {
             let pattern = speaker.rng.weighted(&weights);
             let draft = pattern.draw(&mut speaker);
-            idle = if splits.offer(pattern, draft, &mut speaker.rng) {
-                0
-            } else {
-                idle + 1
-            };
+            idle = if splits.offer(pattern, draft, &mut speaker.rng) { 0 } else { idle + 1 };
         }
         splits.corpus
     }
@@ -176,13 +156,7 @@ struct Splits {
 
 impl Splits {
     fn new(config: &BuiltinConfig) -> Self {
-        let BuiltinConfig {
-            n_train,
-            n_validation,
-            n_test,
-            n_pronouns,
-            ..
-        } = *config;
+        let BuiltinConfig { n_train, n_validation, n_test, n_pronouns, .. } = *config;
         let novel = [0, n_validation / 2, n_test / 2];
         let known = [n_train, n_validation - novel[1], n_test - novel[2]];
         Self {
@@ -214,10 +188,7 @@ impl Splits {
         }
         let split = rng.weighted(&[(left[0], 0), (left[1], 1), (left[2], 2)]);
         left[split] -= 1;
-        let pair = SentencePair {
-            source: draft.source,
-            target: draft.target,
-        };
+        let pair = SentencePair { source: draft.source, target: draft.target };
         match split {
             0 => self.corpus.train.push(pair),
             1 => self.corpus.validation.push(pair),
@@ -232,13 +203,7 @@ impl Splits {
     /// Takes `draft` into the pronoun sentences if it is its turn, and its words from training.
     fn offer_pronoun(&mut self, draft: Draft) -> bool {
         let done = self.corpus.pronouns.len();
-        let Some(Reference {
-            antecedent,
-            other,
-            adjective,
-            is_subject,
-        }) = draft.reference
-        else {
+        let Some(Reference { antecedent, other, adjective, is_subject }) = draft.reference else {
             return false;
         };
         let turn = PRONOUN_ROUND[done % PRONOUN_ROUND.len()] == (is_subject, antecedent.gender());

@@ -49,12 +49,7 @@ pub enum Case {
 
 impl Case {
     /// All four, in the order of German school books but for the genitive, which comes last.
-    pub const ALL: [Self; 4] = [
-        Self::Nominative,
-        Self::Accusative,
-        Self::Dative,
-        Self::Genitive,
-    ];
+    pub const ALL: [Self; 4] = [Self::Nominative, Self::Accusative, Self::Dative, Self::Genitive];
 }
 
 /// Personal pronouns. English *you* is always the German *du*, so that a translation is never a guess.
@@ -78,15 +73,7 @@ pub enum Pronoun {
 
 impl Pronoun {
     /// Every pronoun.
-    pub const ALL: [Self; 7] = [
-        Self::I,
-        Self::You,
-        Self::He,
-        Self::She,
-        Self::It,
-        Self::We,
-        Self::They,
-    ];
+    pub const ALL: [Self; 7] = [Self::I, Self::You, Self::He, Self::She, Self::It, Self::We, Self::They];
 
     /// Singular or plural; *you* is singular here.
     pub fn number(self) -> Number {

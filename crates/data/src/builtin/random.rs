@@ -59,9 +59,7 @@ impl SplitMix64 {
 /// A hash of `words` in this order, the same everywhere: FNV-1a with a final mix.
 pub(super) fn hash(words: &[&str]) -> u64 {
     let bytes = words.iter().flat_map(|word| word.bytes().chain([0xff]));
-    mix(bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    }))
+    mix(bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)))
 }
 
 fn mix(mut z: u64) -> u64 {

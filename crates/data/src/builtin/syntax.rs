@@ -19,23 +19,13 @@ pub(super) struct NounPhrase {
 impl NounPhrase {
     /// `noun` alone behind `determiner`.
     pub(super) fn new(determiner: Determiner, noun: &'static Noun, number: Number) -> Self {
-        Self {
-            determiner,
-            adjective: None,
-            noun,
-            number,
-            owner: None,
-            relative: None,
-        }
+        Self { determiner, adjective: None, noun, number, owner: None, relative: None }
     }
 
     /// Whether the listener does not know yet what is spoken of: it then stands late in a German clause.
     pub(super) fn is_new(&self) -> bool {
         use Determiner::{HowMany, Indefinite, Many, No, Numeral, Some};
-        matches!(
-            self.determiner,
-            Indefinite | No | Many | Some | Numeral(_) | HowMany
-        )
+        matches!(self.determiner, Indefinite | No | Many | Some | Numeral(_) | HowMany)
     }
 }
 
@@ -57,11 +47,7 @@ pub(super) enum Nominal {
     /// *what*
     What,
     /// *who*, *that*, standing for a person or a thing of this gender and number.
-    Relative {
-        gender: Gender,
-        number: Number,
-        person: bool,
-    },
+    Relative { gender: Gender, number: Number, person: bool },
     /// *the dog and the cat*
     And(Box<Nominal>, Box<Nominal>),
 }
@@ -70,11 +56,7 @@ impl Nominal {
     /// The pronoun that the English verb agrees with.
     pub(super) fn agreement(&self) -> Pronoun {
         let third = |number| {
-            if number == Number::Plural {
-                Pronoun::They
-            } else {
-                Pronoun::It
-            }
+            if number == Number::Plural { Pronoun::They } else { Pronoun::It }
         };
         match self {
             Self::Phrase(phrase) => third(phrase.number),
@@ -99,10 +81,7 @@ impl Nominal {
         match self {
             Self::Who | Self::What | Self::Relative { .. } => true,
             Self::Phrase(phrase) => {
-                matches!(
-                    phrase.determiner,
-                    Determiner::Which | Determiner::HowMany | Determiner::Whose(..)
-                )
+                matches!(phrase.determiner, Determiner::Which | Determiner::HowMany | Determiner::Whose(..))
             }
             _ => false,
         }
@@ -133,13 +112,7 @@ impl Nominal {
 
     /// Whether English *not* beside it is German *kein*.
     pub(super) fn is_negatable(&self) -> bool {
-        matches!(
-            self,
-            Self::Phrase(NounPhrase {
-                determiner: Determiner::Indefinite,
-                ..
-            })
-        )
+        matches!(self, Self::Phrase(NounPhrase { determiner: Determiner::Indefinite, .. }))
     }
 }
 
@@ -182,11 +155,7 @@ pub(super) static MODALS: &[Modal] = &[
         german: "wollen will wollte hat gewollt",
         has_past: true,
     },
-    Modal {
-        english: EnglishModal::Be("allowed to"),
-        german: "dürfen darf durfte hat gedurft",
-        has_past: true,
-    },
+    Modal { english: EnglishModal::Be("allowed to"), german: "dürfen darf durfte hat gedurft", has_past: true },
     Modal {
         english: EnglishModal::Auxiliary("should", "", ""),
         german: "sollten sollte sollte hat gesollt",
@@ -308,15 +277,7 @@ pub(super) struct Clause {
 impl Clause {
     /// `subject` and `verb` with nothing else.
     pub(super) fn new(subject: Nominal, verb: &'static Verb, form: Form) -> Self {
-        Self {
-            subject,
-            verb,
-            form,
-            negated: false,
-            complements: vec![],
-            adverbials: vec![],
-            front: None,
-        }
+        Self { subject, verb, form, negated: false, complements: vec![], adverbials: vec![], front: None }
     }
 
     /// The same clause with one more complement.

@@ -73,7 +73,7 @@ pub struct Decoder {
 
 impl Decoder {
     /// `[rows, tgt, d_model]` to the same shape.
-    pub fn forward(&self, x: Tensor<3>, memory: Tensor<3>, memory_mask: &Mask, pass: Option<&Dropout>) -> Tensor<3> {
+    pub fn forward(&self, x: Tensor<3>, memory: &Tensor<3>, memory_mask: &Mask, pass: Option<&Dropout>) -> Tensor<3> {
         let layers = self.layers.iter();
         self.finish(layers.fold(x, |x, layer| layer.forward(x, memory.clone(), memory_mask, pass)))
     }

@@ -54,7 +54,7 @@ impl Transformer {
     pub fn decode(
         &self,
         target: Tensor<2, Int>,
-        memory: Tensor<3>,
+        memory: &Tensor<3>,
         memory_mask: &Mask,
         pass: Option<&Dropout>,
     ) -> Tensor<3> {

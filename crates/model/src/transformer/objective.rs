@@ -33,7 +33,7 @@ impl Objective<Transformer> for TranslationObjective {
 
         let target = token_tensor(&batch.target, &device);
         let [rows, tgt] = [batch.target.n_rows(), batch.target.n_cols() - 1];
-        let hidden = model.decode(target.narrow(1, 0, tgt), memory, &mask, pass);
+        let hidden = model.decode(target.narrow(1, 0, tgt), &memory, &mask, pass);
         let [_, _, d_model] = hidden.dims();
 
         let lengths = batch.target.lengths().iter();

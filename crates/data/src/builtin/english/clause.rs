@@ -59,9 +59,7 @@ fn fronted(clause: &Clause) -> Text {
         .complements
         .iter()
         .find_map(|complement| match complement {
-            Complement::Accusative(object) if object.is_fronted() => {
-                Some(nominal(object, Role::Object))
-            }
+            Complement::Accusative(object) if object.is_fronted() => Some(nominal(object, Role::Object)),
             Complement::Dative(object, _) if object.is_fronted() => {
                 let receives = matches!(clause.verb.frame, Frame::Giving(_) | Frame::GivingTo(_));
                 let mut text = Text::from(if receives { "to" } else { "" });
@@ -99,10 +97,7 @@ fn predicate(clause: &Clause, text: &mut Text) {
                     Degree::Plain => (adjective.english.to_string(), None),
                     Degree::Very => (format!("very {}", adjective.english), None),
                     Degree::Too => (format!("too {}", adjective.english), None),
-                    Degree::More(other) => (
-                        format!("{} than", adjective.english_comparative),
-                        Some(other),
-                    ),
+                    Degree::More(other) => (format!("{} than", adjective.english_comparative), Some(other)),
                     Degree::Same(other) => (format!("as {} as", adjective.english), Some(other)),
                 };
                 text.push(&before);
@@ -127,13 +122,7 @@ fn predicate(clause: &Clause, text: &mut Text) {
             text.append(nominal(object, Role::Object));
         }
     }
-    for place in [
-        Slot::Direction,
-        Slot::Means,
-        Slot::Place,
-        Slot::Cause,
-        Slot::Time,
-    ] {
+    for place in [Slot::Direction, Slot::Means, Slot::Place, Slot::Cause, Slot::Time] {
         slot(clause, text, place);
     }
     if clause.negated {
@@ -153,9 +142,7 @@ fn predicate(clause: &Clause, text: &mut Text) {
             _ => {}
         }
     }
-    adverbs(clause, text, |adverbial| {
-        matches!(adverbial, Adverbial::Clause(..))
-    });
+    adverbs(clause, text, |adverbial| matches!(adverbial, Adverbial::Clause(..)));
 }
 
 fn slot(clause: &Clause, text: &mut Text, slot: Slot) {
@@ -200,10 +187,7 @@ impl VerbGroup {
     fn of(clause: &Clause, supported: bool) -> Self {
         let verb = clause.verb.english();
         let subject = clause.subject.agreement();
-        let group = |auxiliary: &str, rest: &str| Self {
-            auxiliary: auxiliary.into(),
-            rest: rest.into(),
-        };
+        let group = |auxiliary: &str, rest: &str| Self { auxiliary: auxiliary.into(), rest: rest.into() };
         match clause.form {
             Form::Simple(tense) => Self::simple(verb, tense, subject, supported),
             Form::Progressive(tense) => group(be(tense, subject), verb.gerund),
@@ -212,20 +196,14 @@ impl VerbGroup {
             Form::Future => group("will", verb.infinitive),
             Form::Imperative => group(if supported { "do" } else { "" }, verb.infinitive),
             Form::Modal(modal, tense) => match &modal.english {
-                EnglishModal::Auxiliary(present, past, more) => group(
-                    if tense == Tense::Past { past } else { present },
-                    &format!("{more} {}", verb.infinitive),
-                ),
-                EnglishModal::Be(more) => {
-                    group(be(tense, subject), &format!("{more} {}", verb.infinitive))
+                EnglishModal::Auxiliary(present, past, more) => {
+                    group(if tense == Tense::Past { past } else { present }, &format!("{more} {}", verb.infinitive))
                 }
+                EnglishModal::Be(more) => group(be(tense, subject), &format!("{more} {}", verb.infinitive)),
                 EnglishModal::Verb(line) => {
                     let modal = EnglishVerb::parse(line);
                     let Self { auxiliary, rest } = Self::simple(modal, tense, subject, supported);
-                    Self {
-                        auxiliary,
-                        rest: format!("{rest} {} {}", modal.particle, verb.infinitive),
-                    }
+                    Self { auxiliary, rest: format!("{rest} {} {}", modal.particle, verb.infinitive) }
                 }
             },
         }
@@ -233,25 +211,16 @@ impl VerbGroup {
 
     fn simple(verb: EnglishVerb, tense: Tense, subject: Pronoun, supported: bool) -> Self {
         if verb.is_be() {
-            Self {
-                auxiliary: verb.finite(tense, subject),
-                rest: String::new(),
-            }
+            Self { auxiliary: verb.finite(tense, subject), rest: String::new() }
         } else if supported {
             let auxiliary = match tense {
                 Tense::Past => "did",
                 Tense::Present if is_third_singular(subject) => "does",
                 Tense::Present => "do",
             };
-            Self {
-                auxiliary: auxiliary.to_string(),
-                rest: verb.infinitive.to_string(),
-            }
+            Self { auxiliary: auxiliary.to_string(), rest: verb.infinitive.to_string() }
         } else {
-            Self {
-                auxiliary: String::new(),
-                rest: verb.finite(tense, subject),
-            }
+            Self { auxiliary: String::new(), rest: verb.finite(tense, subject) }
         }
     }
 }

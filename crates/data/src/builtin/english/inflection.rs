@@ -21,13 +21,7 @@ impl EnglishVerb {
     pub(crate) fn parse(line: &'static str) -> Self {
         let mut parts = line.splitn(5, ' ');
         let mut next = || parts.next().unwrap_or_default();
-        Self {
-            infinitive: next(),
-            past: next(),
-            participle: next(),
-            gerund: next(),
-            particle: next(),
-        }
+        Self { infinitive: next(), past: next(), participle: next(), gerund: next(), particle: next() }
     }
 
     /// Whether it is *be*, which needs no *do*.
@@ -71,11 +65,7 @@ pub fn is_third_singular(subject: Pronoun) -> bool {
 /// `word` with the *-s* of a plural or a third person.
 pub fn with_s(word: &str) -> String {
     let vowel_before_last = word.chars().rev().nth(1).is_some_and(is_vowel);
-    if ["s", "x", "z", "ch", "sh", "o"]
-        .iter()
-        .any(|end| word.ends_with(end))
-        && !vowel_before_last_o(word)
-    {
+    if ["s", "x", "z", "ch", "sh", "o"].iter().any(|end| word.ends_with(end)) && !vowel_before_last_o(word) {
         format!("{word}es")
     } else if let (Some(stem), false) = (word.strip_suffix('y'), vowel_before_last) {
         format!("{stem}ies")
@@ -95,15 +85,8 @@ fn is_vowel(letter: char) -> bool {
 
 /// *a* or *an*, by the sound that `next` begins with.
 pub fn indefinite_article(next: &str) -> &'static str {
-    let vowel = next
-        .chars()
-        .next()
-        .is_some_and(|first| is_vowel(first.to_ascii_lowercase()));
-    if vowel && !next.starts_with("uni") && !next.starts_with("use") {
-        "an"
-    } else {
-        "a"
-    }
+    let vowel = next.chars().next().is_some_and(|first| is_vowel(first.to_ascii_lowercase()));
+    if vowel && !next.starts_with("uni") && !next.starts_with("use") { "an" } else { "a" }
 }
 
 /// The personal pronoun, as a subject or as an object.

@@ -8,9 +8,7 @@ use crate::builtin::syntax::{Nominal, NounPhrase};
 use crate::builtin::text::Text;
 
 /// The numerals from zero on.
-const NUMERALS: [&str; 11] = [
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
-];
+const NUMERALS: [&str; 11] = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"];
 
 /// A noun phrase: *the old dogs*, *an old dog*.
 pub fn noun_phrase(
@@ -19,11 +17,7 @@ pub fn noun_phrase(
     noun: &'static Noun,
     number: Number,
 ) -> String {
-    phrase_text(&NounPhrase {
-        adjective,
-        ..NounPhrase::new(determiner, noun, number)
-    })
-    .to_string()
+    phrase_text(&NounPhrase { adjective, ..NounPhrase::new(determiner, noun, number) }).to_string()
 }
 
 /// What a nominal is in its clause.
@@ -42,9 +36,7 @@ pub(super) fn nominal(nominal: &Nominal, role: Role) -> Text {
         Nominal::Personal(pronoun) => inflection::personal(*pronoun, role == Role::Subject).into(),
         Nominal::It(_) => "it".into(),
         Nominal::There(_) => "there".into(),
-        Nominal::Who | Nominal::Relative { person: true, .. } if role == Role::Subject => {
-            "who".into()
-        }
+        Nominal::Who | Nominal::Relative { person: true, .. } if role == Role::Subject => "who".into(),
         Nominal::Who | Nominal::Relative { person: true, .. } => "whom".into(),
         Nominal::What => "what".into(),
         Nominal::Relative { .. } if role == Role::Governed => "which".into(),

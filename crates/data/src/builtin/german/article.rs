@@ -32,11 +32,7 @@ pub fn strong_ending(case: Case, gender: Gender, number: Number) -> &'static str
 
 /// The endings of *ein*, *kein*, *mein*: the strong ones, but for three forms that have none.
 pub fn ein_ending(case: Case, gender: Gender, number: Number) -> &'static str {
-    if is_bare(case, gender, number) {
-        ""
-    } else {
-        strong_ending(case, gender, number)
-    }
+    if is_bare(case, gender, number) { "" } else { strong_ending(case, gender, number) }
 }
 
 /// Whether *ein* has no ending: *ein Hund*, *ein Pferd*.
@@ -62,21 +58,14 @@ pub fn definite(case: Case, gender: Gender, number: Number) -> &'static str {
 }
 
 /// The ending of an adjective: what its determiner shows, it need not show again.
-pub fn adjective_ending(
-    declension: Declension,
-    case: Case,
-    gender: Gender,
-    number: Number,
-) -> &'static str {
+pub fn adjective_ending(declension: Declension, case: Case, gender: Gender, number: Number) -> &'static str {
     let shows_case = match declension {
         Declension::Strong => true,
         Declension::Weak => false,
         Declension::Mixed => is_bare(case, gender, number),
     };
-    let genitive_s =
-        case == Case::Genitive && number == Number::Singular && gender != Gender::Feminine;
-    let direct =
-        case == Case::Nominative || (case == Case::Accusative && gender != Gender::Masculine);
+    let genitive_s = case == Case::Genitive && number == Number::Singular && gender != Gender::Feminine;
+    let direct = case == Case::Nominative || (case == Case::Accusative && gender != Gender::Masculine);
     if shows_case && !genitive_s {
         strong_ending(case, gender, number)
     } else if number == Number::Singular && direct {
@@ -87,13 +76,7 @@ pub fn adjective_ending(
 }
 
 /// An adjective with its ending: *alt*, *alten*; *dunkel*, *dunklen*; *hoch*, *hohen*.
-pub fn adjective(
-    plain: &str,
-    declension: Declension,
-    case: Case,
-    gender: Gender,
-    number: Number,
-) -> String {
+pub fn adjective(plain: &str, declension: Declension, case: Case, gender: Gender, number: Number) -> String {
     let stem = match plain {
         "hoch" => "hoh".to_string(),
         _ if plain.ends_with('e') => plain.trim_end_matches('e').to_string(),

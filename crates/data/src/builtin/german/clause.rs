@@ -21,11 +21,7 @@ pub enum Order {
 /// `clause` with its finite verb where `order` puts it.
 pub(in crate::builtin) fn clause(clause: &Clause, order: Order) -> Text {
     let Fields { front, middle, end } = Fields::of(clause, order);
-    let VerbalComplex {
-        finite,
-        prefix,
-        rest,
-    } = VerbalComplex::of(clause);
+    let VerbalComplex { finite, prefix, rest } = VerbalComplex::of(clause);
     let mut text = front;
     if order == Order::Final {
         text.append(middle);
@@ -64,9 +60,7 @@ impl VerbalComplex {
         let subject = clause.subject.german_agreement();
         let finite = |line, tense| GermanVerb::parse(line).finite(tense, subject);
         let (finite, prefix, rest) = match clause.form {
-            Form::Simple(tense) | Form::Progressive(tense) => {
-                (verb.finite(tense, subject), verb.prefix, String::new())
-            }
+            Form::Simple(tense) | Form::Progressive(tense) => (verb.finite(tense, subject), verb.prefix, String::new()),
             Form::Imperative => (verb.imperative(), verb.prefix, String::new()),
             Form::Perfect(tense) => {
                 let auxiliary = if verb.with_sein { SEIN } else { HABEN };
@@ -76,11 +70,7 @@ impl VerbalComplex {
             Form::Future => (finite(WERDEN, Tense::Present), "", verb.infinitive()),
             Form::Modal(modal, tense) => (finite(modal.german, tense), "", verb.infinitive()),
         };
-        Self {
-            finite,
-            prefix,
-            rest,
-        }
+        Self { finite, prefix, rest }
     }
 }
 
@@ -145,15 +135,8 @@ impl Fields {
         fields.subject(clause, order);
         fields.middle.sort_by_key(|&(rank, _)| rank);
         let mut middle = Text::default();
-        fields
-            .middle
-            .into_iter()
-            .for_each(|(_, text)| middle.append(text));
-        Self {
-            front: fields.front.unwrap_or_default(),
-            middle,
-            end: fields.end,
-        }
+        fields.middle.into_iter().for_each(|(_, text)| middle.append(text));
+        Self { front: fields.front.unwrap_or_default(), middle, end: fields.end }
     }
 }
 
@@ -184,11 +167,7 @@ impl Builder {
                         _ if object.is_new() => Rank::NewAccusative,
                         _ => Rank::KnownAccusative,
                     };
-                    self.place(
-                        object,
-                        rank,
-                        denied(object, Case::Accusative, &mut negation),
-                    );
+                    self.place(object, rank, denied(object, Case::Accusative, &mut negation));
                 }
                 Complement::Dative(object, _) => {
                     let rank = match object {
@@ -199,11 +178,7 @@ impl Builder {
                     self.place(object, rank, denied(object, Case::Dative, &mut negation));
                 }
                 Complement::Prepositional(preposition, object) => {
-                    self.place(
-                        object,
-                        Rank::Prepositional,
-                        prepositional(preposition, object),
-                    );
+                    self.place(object, Rank::Prepositional, prepositional(preposition, object));
                 }
                 Complement::Adjective(degree, adjective) => {
                     let text = match degree {
@@ -217,8 +192,7 @@ impl Builder {
                             text
                         }
                         Degree::Same(other) => {
-                            let mut text =
-                                Text::from(format!("so {} wie", adjective.german).as_str());
+                            let mut text = Text::from(format!("so {} wie", adjective.german).as_str());
                             text.append(nominal(other, Case::Nominative));
                             text
                         }
@@ -277,13 +251,8 @@ impl Builder {
         if clause.verb.german().reflexive {
             // *Gestern freute sich der Mann*, but *gestern freute er sich*.
             let inverted = !leads && !subject.is_pronoun();
-            let rank = if inverted {
-                Rank::ReflexiveBeforeSubject
-            } else {
-                Rank::Reflexive
-            };
-            self.middle
-                .push((rank, article::reflexive(subject.german_agreement()).into()));
+            let rank = if inverted { Rank::ReflexiveBeforeSubject } else { Rank::Reflexive };
+            self.middle.push((rank, article::reflexive(subject.german_agreement()).into()));
         }
     }
 }
@@ -293,10 +262,7 @@ fn denied(object: &Nominal, case: Case, negation: &mut bool) -> Text {
     match object {
         Nominal::Phrase(phrase) if *negation && object.is_negatable() => {
             *negation = false;
-            let phrase = NounPhrase {
-                determiner: Determiner::No,
-                ..phrase.clone()
-            };
+            let phrase = NounPhrase { determiner: Determiner::No, ..phrase.clone() };
             nominal(&Nominal::Phrase(phrase), case)
         }
         _ => nominal(object, case),

@@ -8,9 +8,7 @@ use crate::builtin::syntax::{Nominal, NounPhrase};
 use crate::builtin::text::Text;
 
 /// The numerals from zero on.
-const NUMERALS: [&str; 11] = [
-    "null", "ein", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun", "zehn",
-];
+const NUMERALS: [&str; 11] = ["null", "ein", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun", "zehn"];
 
 /// A noun phrase in `case`: *des alten Hundes*.
 pub fn noun_phrase(
@@ -20,10 +18,7 @@ pub fn noun_phrase(
     case: Case,
     number: Number,
 ) -> String {
-    let phrase = NounPhrase {
-        adjective,
-        ..NounPhrase::new(determiner, noun, number)
-    };
+    let phrase = NounPhrase { adjective, ..NounPhrase::new(determiner, noun, number) };
     phrase_text(&phrase, case).to_string()
 }
 
@@ -36,9 +31,7 @@ pub(super) fn nominal(nominal: &Nominal, case: Case) -> Text {
         Nominal::Personal(pronoun) => article::personal(*pronoun, case).into(),
         Nominal::It(Gender::Masculine) => article::personal(Pronoun::He, case).into(),
         Nominal::It(Gender::Feminine) => article::personal(Pronoun::She, case).into(),
-        Nominal::It(Gender::Neuter) | Nominal::There(_) => {
-            article::personal(Pronoun::It, case).into()
-        }
+        Nominal::It(Gender::Neuter) | Nominal::There(_) => article::personal(Pronoun::It, case).into(),
         Nominal::Who => match case {
             Case::Nominative => "wer",
             Case::Accusative => "wen",
@@ -47,9 +40,7 @@ pub(super) fn nominal(nominal: &Nominal, case: Case) -> Text {
         }
         .into(),
         Nominal::What => "was".into(),
-        Nominal::Relative { gender, number, .. } => {
-            article::relative(case, *gender, *number).into()
-        }
+        Nominal::Relative { gender, number, .. } => article::relative(case, *gender, *number).into(),
         Nominal::And(first, second) => {
             let mut text = self::nominal(first, case);
             text.push("und");
@@ -63,14 +54,8 @@ pub(super) fn nominal(nominal: &Nominal, case: Case) -> Text {
 pub(super) fn prepositional(preposition: &Preposition, nominal: &Nominal) -> Text {
     let phrase = self::nominal(nominal, preposition.case);
     // A restrictive relative clause keeps the article whole: *in dem Haus, das …*.
-    let contracts = matches!(
-        nominal,
-        Nominal::Phrase(NounPhrase {
-            determiner: Determiner::Definite,
-            relative: None,
-            ..
-        })
-    );
+    let contracts =
+        matches!(nominal, Nominal::Phrase(NounPhrase { determiner: Determiner::Definite, relative: None, .. }));
     let contracted = match (preposition.german, phrase.first()) {
         ("in", "dem") => "im",
         ("in", "das") => "ins",
@@ -107,13 +92,7 @@ fn phrase_text(phrase: &NounPhrase, case: Case) -> Text {
         }
     };
     if let Some(adjective) = phrase.adjective {
-        text.push(&article::adjective(
-            adjective.german,
-            declension,
-            case,
-            gender,
-            number,
-        ));
+        text.push(&article::adjective(adjective.german, declension, case, gender, number));
     }
     text.push(&phrase.noun.german(case, number));
     if let Some(owner) = owner.filter(|owner| !matches!(owner, Nominal::Name(_))) {
@@ -132,10 +111,9 @@ fn determiner(phrase: &NounPhrase, case: Case) -> (String, Declension) {
     let strong = |stem: &str| format!("{stem}{}", article::strong_ending(case, gender, number));
     let ein = |stem: &str| format!("{stem}{}", article::ein_ending(case, gender, number));
     match phrase.determiner {
-        Determiner::Definite | Determiner::Means => (
-            article::definite(case, gender, number).to_string(),
-            Declension::Weak,
-        ),
+        Determiner::Definite | Determiner::Means => {
+            (article::definite(case, gender, number).to_string(), Declension::Weak)
+        }
         Determiner::Indefinite if number == Number::Plural || phrase.noun.is_mass() => {
             (String::new(), Declension::Strong)
         }
@@ -150,9 +128,8 @@ fn determiner(phrase: &NounPhrase, case: Case) -> (String, Declension) {
         Determiner::Some => (strong("einig"), Declension::Strong),
         Determiner::HowMany => (strong("wie viel"), Declension::Strong),
         Determiner::Numeral(count) => (NUMERALS[count].to_string(), Declension::Strong),
-        Determiner::Whose(gender, number) => (
-            article::relative(Case::Genitive, gender, number).to_string(),
-            Declension::Strong,
-        ),
+        Determiner::Whose(gender, number) => {
+            (article::relative(Case::Genitive, gender, number).to_string(), Declension::Strong)
+        }
     }
 }

@@ -30,15 +30,7 @@ impl GermanVerb {
         let infinitive = next();
         let (prefix, base) = infinitive.split_once('|').unwrap_or(("", infinitive));
         let (third, past, auxiliary, participle) = (next(), next(), next(), next());
-        Self {
-            reflexive,
-            prefix,
-            base,
-            third,
-            past,
-            with_sein: auxiliary == "ist",
-            participle,
-        }
+        Self { reflexive, prefix, base, third, past, with_sein: auxiliary == "ist", participle }
     }
 
     /// *aufmachen*
@@ -67,10 +59,8 @@ impl GermanVerb {
     /// It takes the vowel of *er liest*, but not that of *er fährt*, and an *-e* where the tongue needs one.
     pub fn imperative(&self) -> String {
         let (stem, third) = (self.stem(), self.third.trim_end_matches('t'));
-        let raised = |vowel| {
-            stem.rfind('e')
-                .is_some_and(|at| third == format!("{}{vowel}{}", &stem[..at], &stem[at + 1..]))
-        };
+        let raised =
+            |vowel| stem.rfind('e').is_some_and(|at| third == format!("{}{vowel}{}", &stem[..at], &stem[at + 1..]));
         match self.base {
             "nehmen" => "nimm".to_string(),
             _ if raised("i") || raised("ie") => third.to_string(),
@@ -81,10 +71,7 @@ impl GermanVerb {
     }
 
     fn stem(&self) -> &'static str {
-        self.base
-            .strip_suffix("en")
-            .or_else(|| self.base.strip_suffix('n'))
-            .unwrap_or(self.base)
+        self.base.strip_suffix("en").or_else(|| self.base.strip_suffix('n')).unwrap_or(self.base)
     }
 
     fn present(&self, subject: Pronoun) -> String {
@@ -104,14 +91,7 @@ impl GermanVerb {
                     Some(base) if !keeps_t => base,
                     _ => self.third,
                 };
-                format!(
-                    "{base}{}",
-                    if base.ends_with(['s', 'ß', 'z', 'x']) {
-                        "t"
-                    } else {
-                        "st"
-                    }
-                )
+                format!("{base}{}", if base.ends_with(['s', 'ß', 'z', 'x']) { "t" } else { "st" })
             }
             2 => self.third.to_string(),
             _ => self.base.to_string(),

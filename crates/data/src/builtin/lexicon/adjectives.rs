@@ -30,21 +30,11 @@ const fn compared(
     german_comparative: &'static str,
     kinds: Kinds,
 ) -> Adjective {
-    Adjective {
-        english,
-        english_comparative,
-        german,
-        german_comparative,
-        kinds,
-        gradable: true,
-    }
+    Adjective { english, english_comparative, german, german_comparative, kinds, gradable: true }
 }
 
 const fn absolute(english: &'static str, german: &'static str, kinds: Kinds) -> Adjective {
-    Adjective {
-        gradable: false,
-        ..adjective(english, german, kinds)
-    }
+    Adjective { gradable: false, ..adjective(english, german, kinds) }
 }
 
 /// Every adjective.
@@ -106,7 +96,7 @@ pub static ADJECTIVES: &[Adjective] = &[
     compared("comfortable", "more comfortable", "bequem", "bequemer", BED | CLOTHES),
     compared("soft", "softer", "weich", "weicher", BED),
     absolute("empty", "leer", CONTAINER | ROOM | BUILDING | TRANSIT),
-    adjective("full", "voll", CONTAINER | TRANSIT),
+    adjective("full", "voll", CONTAINER | TRANSIT | LOAD),
     absolute("red", "rot", CLOTHES | VEHICLE | PLANT | CONTAINER | FURNITURE | TOY),
     absolute("blue", "blau", CLOTHES | VEHICLE | CONTAINER | FURNITURE | TOY),
     absolute("green", "grün", CLOTHES | VEHICLE | CONTAINER | FURNITURE | PLANT),
@@ -127,8 +117,5 @@ pub static ADJECTIVES: &[Adjective] = &[
 /// # Panics
 /// If there is none.
 pub fn adjective_named(english: &str) -> &'static Adjective {
-    ADJECTIVES
-        .iter()
-        .find(|adjective| adjective.english == english)
-        .expect("an adjective of the lexicon")
+    ADJECTIVES.iter().find(|adjective| adjective.english == english).expect("an adjective of the lexicon")
 }

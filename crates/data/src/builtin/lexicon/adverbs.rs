@@ -48,12 +48,7 @@ pub const PERFECT: u8 = 8;
 pub const NOW: u8 = 16;
 
 const fn adverb(english: &'static str, german: &'static str, slot: Slot, fits: u8) -> Adverb {
-    Adverb {
-        english,
-        german,
-        slot,
-        fits,
-    }
+    Adverb { english, german, slot, fits }
 }
 
 const fn manner(english: &'static str, german: &'static str, fits: Manners) -> Adverb {

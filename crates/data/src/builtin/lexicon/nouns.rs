@@ -14,11 +14,7 @@ pub struct Noun {
 
 /// `english`: singular, and the plural where it is irregular. `german`: article, nominative, genitive, plural.
 const fn noun(english: &'static str, german: &'static str, kinds: Kinds) -> Noun {
-    Noun {
-        english,
-        german,
-        kinds,
-    }
+    Noun { english, german, kinds }
 }
 
 impl Noun {

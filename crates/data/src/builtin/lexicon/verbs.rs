@@ -90,65 +90,38 @@ pub const PATIENCE: Manners = 32;
 /// `english`: infinitive, past, participle, *-ing* form, and a particle where it has one. `german`: *sich* where it is
 /// reflexive, then infinitive (a separable prefix stands before `|`), third person, past, auxiliary, participle.
 const fn verb(english: &'static str, german: &'static str, subject: Kinds, frame: Frame) -> Verb {
-    Verb {
-        english,
-        german,
-        subject,
-        frame,
-        aspect: Aspect::Event,
-        places: 0,
-        manners: 0,
-        errand: false,
-    }
+    Verb { english, german, subject, frame, aspect: Aspect::Event, places: 0, manners: 0, errand: false }
 }
 
 impl Verb {
     /// The same verb as a state.
     const fn state(self) -> Self {
-        Self {
-            aspect: Aspect::State,
-            ..self
-        }
+        Self { aspect: Aspect::State, ..self }
     }
 
     /// The same verb, done in a moment.
     const fn once(self) -> Self {
-        Self {
-            aspect: Aspect::Once,
-            ..self
-        }
+        Self { aspect: Aspect::Once, ..self }
     }
 
     /// The same verb, done unawares.
     const fn mishap(self) -> Self {
-        Self {
-            aspect: Aspect::Mishap,
-            ..self
-        }
+        Self { aspect: Aspect::Mishap, ..self }
     }
 
     /// The same verb, done once but over a while.
     const fn project(self) -> Self {
-        Self {
-            aspect: Aspect::Project,
-            ..self
-        }
+        Self { aspect: Aspect::Project, ..self }
     }
 
     /// The same verb as something that one goes out for.
     const fn errand(self) -> Self {
-        Self {
-            errand: true,
-            ..self
-        }
+        Self { errand: true, ..self }
     }
 
     /// The same verb as a posture.
     const fn posture(self) -> Self {
-        Self {
-            aspect: Aspect::Posture,
-            ..self
-        }
+        Self { aspect: Aspect::Posture, ..self }
     }
 
     /// The same verb, done in `places`.
@@ -197,20 +170,12 @@ pub const GO: &[Direction] = &[
     (&prep::OUT_OF, BUILDING | ROOM),
 ];
 /// Where one drives.
-pub const DRIVE: &[Direction] = &[
-    (&prep::TO, SITE | SHOP),
-    (&prep::THROUGH, TOWN),
-    (&prep::OVER, GROUND),
-];
+pub const DRIVE: &[Direction] = &[(&prep::TO, SITE | SHOP), (&prep::THROUGH, TOWN), (&prep::OVER, GROUND)];
 /// Where one travels.
 pub const TRAVEL: &[Direction] = &[(&prep::TO, SITE), (&prep::INTO, TOWN)];
 const RETURN: &[Direction] = &[(&prep::FROM, SITE)];
 const FIT: &[Direction] = &[(&prep::INTO, HOLDER)];
-const JUMP: &[Direction] = &[
-    (&prep::OVER, BARRIER),
-    (&prep::ONTO, SURFACE),
-    (&prep::INTO, WATERS),
-];
+const JUMP: &[Direction] = &[(&prep::OVER, BARRIER), (&prep::ONTO, SURFACE), (&prep::INTO, WATERS)];
 const CRAWL: &[Direction] = &[
     (&prep::TO_UNDER, COVER),
     (&prep::TO_BEHIND, HIDEOUT),
@@ -223,37 +188,15 @@ const HOME: Kinds = ROOM | AREA;
 const PUBLIC: Kinds = GROUP | SITE;
 
 /// *be*, *sein*.
-pub static BE: Verb = verb(
-    "be was been being",
-    "sein ist war ist gewesen",
-    PERSON | ANIMAL,
-    Frame::Copula,
-)
-.state();
+pub static BE: Verb = verb("be was been being", "sein ist war ist gewesen", PERSON | ANIMAL, Frame::Copula).state();
 /// *there is*, *es gibt*.
-pub static EXIST: Verb = verb(
-    "be was been being",
-    "geben gibt gab hat gegeben",
-    0,
-    Frame::Existence,
-)
-.state();
+pub static EXIST: Verb = verb("be was been being", "geben gibt gab hat gegeben", 0, Frame::Existence).state();
 /// *rain*, *regnen*.
-pub static RAIN: Verb = verb(
-    "rain rained rained raining",
-    "regnen regnet regnete hat geregnet",
-    0,
-    Frame::Intransitive,
-)
-.posture();
+pub static RAIN: Verb =
+    verb("rain rained rained raining", "regnen regnet regnete hat geregnet", 0, Frame::Intransitive).posture();
 /// *snow*, *schneien*.
-pub static SNOW: Verb = verb(
-    "snow snowed snowed snowing",
-    "schneien schneit schneite hat geschneit",
-    0,
-    Frame::Intransitive,
-)
-.posture();
+pub static SNOW: Verb =
+    verb("snow snowed snowed snowing", "schneien schneit schneite hat geschneit", 0, Frame::Intransitive).posture();
 
 /// Every other verb.
 #[rustfmt::skip]

@@ -8,17 +8,10 @@ use crate::builtin::speaker::{Moment, Speaker, refer};
 use crate::builtin::syntax::{Clause, Complement, Degree, Form, Nominal};
 
 /// What keeps `subject` from doing things: the weather, or a weakness, told of it by the name `who`.
-pub(super) fn obstacle(
-    speaker: &mut Speaker,
-    subject: &Nominal,
-    who: Option<Nominal>,
-    tense: Tense,
-) -> Clause {
+pub(super) fn obstacle(speaker: &mut Speaker, subject: &Nominal, who: Option<Nominal>, tense: Tense) -> Clause {
     match who {
         Some(who) if is_animate(subject) && speaker.rng.chance(75) => {
-            let moods = [
-                "tired", "sick", "weak", "nervous", "angry", "lazy", "hungry", "thirsty",
-            ];
+            let moods = ["tired", "sick", "weak", "nervous", "angry", "lazy", "hungry", "thirsty"];
             state(speaker, who, &moods, tense)
         }
         _ => weather(speaker, tense),
@@ -28,29 +21,18 @@ pub(super) fn obstacle(
 /// *it was raining*
 fn weather(speaker: &mut Speaker, tense: Tense) -> Clause {
     let verb = speaker.rng.pick(&[&RAIN, &SNOW]);
-    Clause::new(
-        Nominal::Personal(Pronoun::It),
-        verb,
-        Form::Progressive(tense),
-    )
+    Clause::new(Nominal::Personal(Pronoun::It), verb, Form::Progressive(tense))
 }
 
 /// *it rains*
 pub(super) fn weather_in_general(speaker: &mut Speaker) -> Clause {
-    Clause {
-        form: Form::Simple(Tense::Present),
-        ..weather(speaker, Tense::Present)
-    }
+    Clause { form: Form::Simple(Tense::Present), ..weather(speaker, Tense::Present) }
 }
 
 /// *he was very tired*
 pub(super) fn state(speaker: &mut Speaker, who: Nominal, moods: &[&str], tense: Tense) -> Clause {
     let mood = adjective_named(speaker.rng.pick(moods));
-    let degree = if speaker.rng.chance(70) {
-        Degree::Plain
-    } else {
-        Degree::Very
-    };
+    let degree = if speaker.rng.chance(70) { Degree::Plain } else { Degree::Very };
     Clause::new(who, &BE, Form::Simple(tense)).with(Complement::Adjective(degree, mood))
 }
 
@@ -72,43 +54,22 @@ pub(super) fn is_person(nominal: &Nominal) -> bool {
 }
 
 /// *because it was too old*, said of a thing that a person has done something with.
-pub(super) fn quality_of_object(
-    speaker: &mut Speaker,
-    main: &Clause,
-    moment: Moment,
-    most: Degree,
-) -> Option<Clause> {
-    let object = main
-        .complements
-        .iter()
-        .find_map(|complement| match complement {
-            Complement::Accusative(Nominal::Phrase(phrase)) if !phrase.noun.is(PERSON) => {
-                Some(phrase)
-            }
-            _ => None,
-        })?;
+pub(super) fn quality_of_object(speaker: &mut Speaker, main: &Clause, moment: Moment, most: Degree) -> Option<Clause> {
+    let object = main.complements.iter().find_map(|complement| match complement {
+        Complement::Accusative(Nominal::Phrase(phrase)) if !phrase.noun.is(PERSON) => Some(phrase),
+        _ => None,
+    })?;
     if object.adjective.is_some() {
         return None;
     }
     // With another thing about, *it* and *they* would not be clear.
-    if matches!(main.subject.agreement(), Pronoun::They | Pronoun::It)
-        && !is_single_person(&main.subject)
-    {
+    if matches!(main.subject.agreement(), Pronoun::They | Pronoun::It) && !is_single_person(&main.subject) {
         return None;
     }
     let pronoun = refer(&Nominal::Phrase(object.clone()))?;
-    let adjective = speaker
-        .adjective(object.noun)
-        .filter(|adjective| adjective.gradable)?;
-    let degree = if speaker.rng.chance(50) {
-        most
-    } else {
-        Degree::Plain
-    };
-    Some(
-        Clause::new(pronoun, &BE, Form::Simple(tense(moment)))
-            .with(Complement::Adjective(degree, adjective)),
-    )
+    let adjective = speaker.adjective(object.noun).filter(|adjective| adjective.gradable)?;
+    let degree = if speaker.rng.chance(50) { most } else { Degree::Plain };
+    Some(Clause::new(pronoun, &BE, Form::Simple(tense(moment))).with(Complement::Adjective(degree, adjective)))
 }
 
 fn is_single_person(nominal: &Nominal) -> bool {
@@ -124,9 +85,5 @@ pub(super) fn define(complement: &mut Complement) {
 
 /// The tense of what accompanies `moment`.
 pub(super) fn tense(moment: Moment) -> Tense {
-    if moment == Moment::Past {
-        Tense::Past
-    } else {
-        Tense::Present
-    }
+    if moment == Moment::Past { Tense::Past } else { Tense::Present }
 }

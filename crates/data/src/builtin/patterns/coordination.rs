@@ -18,24 +18,9 @@ pub(super) struct Link {
     pub(super) inverts: bool,
 }
 
-static AND: Link = Link {
-    english: "and",
-    german: "und",
-    comma: false,
-    inverts: false,
-};
-static BUT: Link = Link {
-    english: "but",
-    german: "aber",
-    comma: true,
-    inverts: false,
-};
-static SO: Link = Link {
-    english: "so",
-    german: "deshalb",
-    comma: true,
-    inverts: true,
-};
+static AND: Link = Link { english: "and", german: "und", comma: false, inverts: false };
+static BUT: Link = Link { english: "but", german: "aber", comma: true, inverts: false };
+static SO: Link = Link { english: "so", german: "deshalb", comma: true, inverts: true };
 
 /// *The man cooked the soup, and the woman cooked rice.* *The man was sick, so he did not work.*
 pub(super) fn coordination(speaker: &mut Speaker) -> Draft {
@@ -65,8 +50,7 @@ fn alike(speaker: &mut Speaker) -> [Clause; 2] {
     loop {
         let first = speaker.event(Moment::Past);
         let second = speaker.clause(first.verb, Moment::Past);
-        let [one, two] =
-            [&first, &second].map(|clause| (topic(&clause.subject), object(clause).map(topic)));
+        let [one, two] = [&first, &second].map(|clause| (topic(&clause.subject), object(clause).map(topic)));
         if one.0 != two.0 && one.1.is_some() && one.1 != two.1 {
             return [first, second];
         }
@@ -84,14 +68,10 @@ fn topic(nominal: &Nominal) -> &'static str {
 }
 
 fn object(clause: &Clause) -> Option<&Nominal> {
-    clause
-        .complements
-        .iter()
-        .rev()
-        .find_map(|complement| match complement {
-            Complement::Accusative(object)
-            | Complement::Dative(object, _)
-            | Complement::Prepositional(_, object) => Some(object),
-            _ => None,
-        })
+    clause.complements.iter().rev().find_map(|complement| match complement {
+        Complement::Accusative(object) | Complement::Dative(object, _) | Complement::Prepositional(_, object) => {
+            Some(object)
+        }
+        _ => None,
+    })
 }

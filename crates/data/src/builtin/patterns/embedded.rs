@@ -14,27 +14,16 @@ pub(super) fn reported(speaker: &mut Speaker) -> Draft {
     let verb = speaker.verb(|verb| verb.frame == Frame::That);
     let past = verb.aspect != Aspect::State || speaker.rng.chance(40);
     let (moment, inner) = if past {
-        (
-            Moment::Past,
-            speaker
-                .rng
-                .pick(&[Moment::Past, Moment::Past, Moment::Pluperfect]),
-        )
+        (Moment::Past, speaker.rng.pick(&[Moment::Past, Moment::Past, Moment::Pluperfect]))
     } else {
-        (
-            Moment::Habit,
-            speaker
-                .rng
-                .pick(&[Moment::Past, Moment::Perfect, Moment::Future, Moment::Modal]),
-        )
+        (Moment::Habit, speaker.rng.pick(&[Moment::Past, Moment::Perfect, Moment::Future, Moment::Modal]))
     };
     let mut inner = if speaker.rng.chance(25) {
         let subject = speaker.noun(VISIBLE);
         match speaker.predicate(subject) {
             Some(predicate) => {
                 let subject = NounPhrase::new(Determiner::Definite, subject, Number::Singular);
-                Clause::new(Nominal::Phrase(subject), &BE, Form::Simple(tense(moment)))
-                    .with(predicate)
+                Clause::new(Nominal::Phrase(subject), &BE, Form::Simple(tense(moment))).with(predicate)
             }
             None => speaker.event(inner),
         }
@@ -44,9 +33,7 @@ pub(super) fn reported(speaker: &mut Speaker) -> Draft {
     if speaker.rng.chance(12) {
         inner = inner.denied();
     }
-    let clause = speaker
-        .clause(verb, moment)
-        .with(Complement::That(Box::new(inner)));
+    let clause = speaker.clause(verb, moment).with(Complement::That(Box::new(inner)));
     Draft::statement(clause)
 }
 
@@ -62,20 +49,14 @@ pub(super) fn infinitive(speaker: &mut Speaker) -> Draft {
     let inner = speaker.verb(|verb| {
         verb.subject & PERSON != 0
             && match verb.frame {
-                Frame::Accusative(_) | Frame::Dative(_) => {
-                    verb.errand || (!purpose && verb.aspect == Aspect::Event)
-                }
+                Frame::Accusative(_) | Frame::Dative(_) => verb.errand || (!purpose && verb.aspect == Aspect::Event),
                 Frame::Giving(_) | Frame::Prepositional(..) | Frame::Moving(_) => {
                     !purpose && verb.aspect == Aspect::Event
                 }
                 _ => false,
             }
     });
-    let moment = if !purpose && speaker.rng.chance(30) {
-        Moment::Perfect
-    } else {
-        Moment::Past
-    };
+    let moment = if !purpose && speaker.rng.chance(30) { Moment::Perfect } else { Moment::Past };
     let inner = speaker.clause_about(subject.clone(), inner, Moment::Past);
     let clause = speaker.clause_about(subject, verb, moment);
     Draft::statement(clause.with(Complement::Infinitive(Box::new(inner), purpose)))

@@ -101,7 +101,7 @@ impl Pattern {
     pub fn weight(self) -> usize {
         match self {
             Self::Statement => 9,
-            Self::Reference => 14,
+            Self::Reference => 18,
             Self::Fronted | Self::Negation | Self::Perfect | Self::Reason | Self::Relative => 6,
             Self::Modal | Self::YesNo | Self::Wh | Self::Reported | Self::When => 5,
             Self::Giving | Self::Space | Self::Predicate | Self::Infinitive => 4,
@@ -150,19 +150,11 @@ pub(super) struct Draft {
 
 impl Draft {
     fn new(english: &Text, german: &Text, mark: char, clauses: Vec<Clause>) -> Self {
-        Self {
-            source: english.sentence(mark),
-            target: german.sentence(mark),
-            clauses,
-            reference: None,
-        }
+        Self { source: english.sentence(mark), target: german.sentence(mark), clauses, reference: None }
     }
 
     fn statement(clause: Clause) -> Self {
-        let (english, german) = (
-            english::clause(&clause),
-            german::clause(&clause, Order::Second),
-        );
+        let (english, german) = (english::clause(&clause), german::clause(&clause, Order::Second));
         Self::new(&english, &german, '.', vec![clause])
     }
 
@@ -173,10 +165,7 @@ impl Draft {
 
     fn command(clause: Clause) -> Self {
         debug_assert_eq!(clause.form, Form::Imperative);
-        let (english, german) = (
-            english::clause(&clause),
-            german::clause(&clause, Order::First),
-        );
+        let (english, german) = (english::clause(&clause), german::clause(&clause, Order::First));
         Self::new(&english, &german, '!', vec![clause])
     }
 
@@ -191,14 +180,7 @@ impl Draft {
             german.comma();
         }
         german.push(link.german);
-        german.append(german::clause(
-            &second,
-            if link.inverts {
-                Order::First
-            } else {
-                Order::Second
-            },
-        ));
+        german.append(german::clause(&second, if link.inverts { Order::First } else { Order::Second }));
         Self::new(&english, &german, '.', vec![first, second])
     }
 }

@@ -8,13 +8,8 @@ use crate::builtin::lexicon::kinds::*;
 use crate::builtin::speaker::{Moment, Speaker, has_moment};
 use crate::builtin::syntax::{Adverbial, Clause, Complement, Form, Nominal, NounPhrase};
 
-const ASKED: &[(usize, Moment)] = &[
-    (45, Moment::Past),
-    (15, Moment::Now),
-    (20, Moment::Perfect),
-    (12, Moment::Modal),
-    (8, Moment::Future),
-];
+const ASKED: &[(usize, Moment)] =
+    &[(45, Moment::Past), (15, Moment::Now), (20, Moment::Perfect), (12, Moment::Modal), (8, Moment::Future)];
 
 pub(super) fn yes_no(speaker: &mut Speaker) -> Draft {
     let moment = speaker.rng.weighted(ASKED);
@@ -46,11 +41,7 @@ pub(super) fn wh(speaker: &mut Speaker) -> Draft {
         }
         _ => {
             let past = matches!(moment, Moment::Past | Moment::Future);
-            let (english, german) = if past && speaker.rng.chance(50) {
-                ("when", "wann")
-            } else {
-                ("why", "warum")
-            };
+            let (english, german) = if past && speaker.rng.chance(50) { ("when", "wann") } else { ("why", "warum") };
             clause.front = Some(Adverbial::Question(english, german));
         }
     }
@@ -59,12 +50,10 @@ pub(super) fn wh(speaker: &mut Speaker) -> Draft {
 
 /// Puts a question word in the place of an object, if there is one.
 fn ask_object(speaker: &mut Speaker, complements: &mut [Complement]) -> bool {
-    let asked = complements
-        .iter_mut()
-        .find_map(|complement| match complement {
-            Complement::Accusative(object) | Complement::Dative(object, false) => Some(object),
-            _ => None,
-        });
+    let asked = complements.iter_mut().find_map(|complement| match complement {
+        Complement::Accusative(object) | Complement::Dative(object, false) => Some(object),
+        _ => None,
+    });
     let Some(object) = asked else { return false };
     let person = match object {
         Nominal::Phrase(phrase) => phrase.noun.is(PERSON),
@@ -77,10 +66,7 @@ fn ask_object(speaker: &mut Speaker, complements: &mut [Complement]) -> bool {
                 number => (Determiner::Which, number),
             };
             let adjective = phrase.adjective;
-            *phrase = NounPhrase {
-                adjective,
-                ..NounPhrase::new(determiner, phrase.noun, number)
-            };
+            *phrase = NounPhrase { adjective, ..NounPhrase::new(determiner, phrase.noun, number) };
         }
         _ if person => *object = Nominal::Who,
         _ => *object = Nominal::What,

@@ -13,9 +13,7 @@ pub(super) static ALTHOUGH: Conjunction = Conjunction::new("although", "obwohl")
 
 /// *The man did not work because he was sick.*
 pub(super) fn reason(speaker: &mut Speaker) -> Draft {
-    let moment = speaker
-        .rng
-        .weighted(&[(70, Moment::Past), (30, Moment::Habit)]);
+    let moment = speaker.rng.weighted(&[(70, Moment::Past), (30, Moment::Habit)]);
     let (main, conjunction, sub) = match speaker.rng.below(100) {
         0..45 => hindrance(speaker, moment),
         45..70 => feeling(speaker),
@@ -28,11 +26,7 @@ pub(super) fn reason(speaker: &mut Speaker) -> Draft {
             if moment == Moment::Habit && main.verb.aspect == Aspect::Event {
                 main.adverbials.push(speaker.habit());
             }
-            break (
-                main,
-                speaker.rng.pick(&[&BECAUSE, &BECAUSE, &ALTHOUGH]),
-                sub,
-            );
+            break (main, speaker.rng.pick(&[&BECAUSE, &BECAUSE, &ALTHOUGH]), sub);
         },
     };
     Draft::statement(main.and(Adverbial::Clause(conjunction, Box::new(sub))))
@@ -66,23 +60,12 @@ fn feeling(speaker: &mut Speaker) -> (Clause, &'static Conjunction, Clause) {
             break (subject, who);
         }
     };
-    let (tense, before) = speaker.rng.pick(&[
-        (Tense::Past, Moment::Pluperfect),
-        (Tense::Present, Moment::Perfect),
-    ]);
-    let main = state(
-        speaker,
-        subject,
-        &["happy", "sad", "angry", "tired", "nervous"],
-        tense,
-    );
+    let (tense, before) = speaker.rng.pick(&[(Tense::Past, Moment::Pluperfect), (Tense::Present, Moment::Perfect)]);
+    let main = state(speaker, subject, &["happy", "sad", "angry", "tired", "nervous"], tense);
     let verb = speaker.verb(|verb| {
         verb.subject & PERSON != 0
             && has_moment(verb, before)
-            && matches!(
-                verb.frame,
-                Frame::Accusative(_) | Frame::Dative(_) | Frame::Prepositional(..)
-            )
+            && matches!(verb.frame, Frame::Accusative(_) | Frame::Dative(_) | Frame::Prepositional(..))
     });
     let sub = speaker.clause_about(who, verb, before);
     (main, &BECAUSE, sub)

@@ -8,13 +8,10 @@ use crate::builtin::lexicon::adverbs;
 use crate::builtin::lexicon::kinds::*;
 use crate::builtin::lexicon::verbs::BE;
 use crate::builtin::lexicon::{
-    ADJECTIVES, Adjective, Aspect, Frame, Kinds, NOUNS, Noun, Preposition, Verb,
-    prepositions as prep,
+    ADJECTIVES, Adjective, Aspect, Frame, Kinds, NOUNS, Noun, Preposition, Verb, prepositions as prep,
 };
 use crate::builtin::speaker::Speaker;
-use crate::builtin::syntax::{
-    Adverbial, Clause, Complement, Degree, Form, MODALS, Nominal, NounPhrase,
-};
+use crate::builtin::syntax::{Adverbial, Clause, Complement, Degree, Form, MODALS, Nominal, NounPhrase};
 
 /// What a pronoun of a sentence stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,9 +39,7 @@ struct Scene {
     in_favor: [&'static [&'static str]; 2],
 }
 
-const WEARY: &[&str] = &[
-    "tired", "weak", "sick", "lazy", "hungry", "thirsty", "nervous",
-];
+const WEARY: &[&str] = &["tired", "weak", "sick", "lazy", "hungry", "thirsty", "nervous"];
 const WAYS: &[&str] = &["wide", "narrow", "steep", "slippery", "busy", "deep"];
 
 static SCENES: &[Scene] = &[
@@ -69,10 +64,7 @@ static SCENES: &[Scene] = &[
         verb: "jump",
         preposition: Some(&prep::OVER),
         second: BARRIER,
-        against: [
-            &["tired", "weak", "sick", "lazy", "nervous"],
-            &["high", "deep"],
-        ],
+        against: [&["tired", "weak", "sick", "lazy", "nervous"], &["high", "deep"]],
         in_favor: [&["brave", "strong"], &[]],
     },
     Scene {
@@ -80,24 +72,15 @@ static SCENES: &[Scene] = &[
         verb: "sleep",
         preposition: Some(&prep::ON),
         second: BED,
-        against: [
-            &["nervous", "hungry", "thirsty", "sick"],
-            &["hard", "narrow"],
-        ],
-        in_favor: [
-            &["tired", "lazy", "weak", "sick"],
-            &["soft", "comfortable", "warm"],
-        ],
+        against: [&["nervous", "hungry", "thirsty", "sick"], &["hard", "narrow"]],
+        in_favor: [&["tired", "lazy", "weak", "sick"], &["soft", "comfortable", "warm"]],
     },
     Scene {
         first: ANIMAL,
         verb: "eat",
         preposition: None,
         second: FODDER,
-        against: [
-            &["tired", "sick", "nervous", "weak"],
-            &["sour", "bitter", "salty", "hard", "hot"],
-        ],
+        against: [&["tired", "sick", "nervous", "weak"], &["sour", "bitter", "salty", "hard", "hot"]],
         in_favor: [&["hungry"], &["delicious", "fresh", "sweet"]],
     },
     Scene {
@@ -105,7 +88,7 @@ static SCENES: &[Scene] = &[
         verb: "pull",
         preposition: None,
         second: LOAD,
-        against: [WEARY, &["heavy"]],
+        against: [WEARY, &["heavy", "full"]],
         in_favor: [&["strong"], &[]],
     },
     // Whatever does not fit is big, and what it does not fit into is small.
@@ -135,11 +118,7 @@ pub(super) fn reference(speaker: &mut Speaker) -> Draft {
     let gender = speaker.rng.pick(&Gender::ALL);
     loop {
         let scene = speaker.choose(SCENES, |_| true);
-        let stance = speaker.rng.weighted(&[
-            (60, Stance::Hindered),
-            (20, Stance::Despite),
-            (20, Stance::Helped),
-        ]);
+        let stance = speaker.rng.weighted(&[(60, Stance::Hindered), (20, Stance::Despite), (20, Stance::Helped)]);
         let qualities = match stance {
             Stance::Hindered | Stance::Despite => scene.against,
             Stance::Helped => scene.in_favor,
@@ -153,47 +132,23 @@ pub(super) fn reference(speaker: &mut Speaker) -> Draft {
             continue;
         }
         let adjective = adjective_named(speaker.rng.pick(qualities));
-        let is_antecedent = |noun: &Noun| {
-            noun.is(antecedents) && noun.is(adjective.kinds) && noun.gender() == gender
-        };
+        let is_antecedent = |noun: &Noun| noun.is(antecedents) && noun.is(adjective.kinds) && noun.gender() == gender;
         if !NOUNS.iter().any(is_antecedent) {
             continue;
         }
         let antecedent = speaker.choose(NOUNS, is_antecedent);
         let other = speaker.choose(NOUNS, |noun| noun.is(others) && noun.gender() != gender);
-        return tell(
-            speaker,
-            scene,
-            stance,
-            &Reference {
-                antecedent,
-                other,
-                adjective,
-                is_subject,
-            },
-        );
+        return tell(speaker, scene, stance, &Reference { antecedent, other, adjective, is_subject });
     }
 }
 
 fn tell(speaker: &mut Speaker, scene: &Scene, stance: Stance, it: &Reference) -> Draft {
-    let (first, second) = if it.is_subject {
-        (it.antecedent, it.other)
-    } else {
-        (it.other, it.antecedent)
-    };
-    let tense = if speaker.rng.chance(75) {
-        Tense::Past
-    } else {
-        Tense::Present
-    };
+    let (first, second) = if it.is_subject { (it.antecedent, it.other) } else { (it.other, it.antecedent) };
+    let tense = if speaker.rng.chance(75) { Tense::Past } else { Tense::Present };
     let verb = speaker.verb(|verb| is_named(verb, scene));
     // *can*, which heads the list of modals
     let able = verb.aspect != Aspect::State && speaker.rng.chance(20);
-    let form = if able {
-        Form::Modal(&MODALS[0], tense)
-    } else {
-        Form::Simple(tense)
-    };
+    let form = if able { Form::Modal(&MODALS[0], tense) } else { Form::Simple(tense) };
     let [first, object] = [first, second].map(|noun| colored(speaker, noun));
     let mut main = Clause::new(first, verb, form);
     main.complements.push(match scene.preposition {
@@ -209,10 +164,7 @@ fn tell(speaker: &mut Speaker, scene: &Scene, stance: Stance, it: &Reference) ->
     if tense == Tense::Past && speaker.rng.chance(15) {
         main.front = Some(speaker.time(adverbs::PAST));
     }
-    Draft {
-        reference: Some(*it),
-        ..Draft::statement(main)
-    }
+    Draft { reference: Some(*it), ..Draft::statement(main) }
 }
 
 /// `noun` behind *the*, now and then with an adjective that gives no reason for anything.
@@ -226,11 +178,7 @@ fn colored(speaker: &mut Speaker, noun: &'static Noun) -> Nominal {
 }
 
 fn the(noun: &'static Noun) -> Nominal {
-    Nominal::Phrase(NounPhrase::new(
-        Determiner::Definite,
-        noun,
-        Number::Singular,
-    ))
+    Nominal::Phrase(NounPhrase::new(Determiner::Definite, noun, Number::Singular))
 }
 
 /// *because it was too tired*, *although it was very tired*
@@ -240,41 +188,26 @@ fn it_was(it: &Reference, tense: Tense, stance: Stance) -> Adverbial {
         Stance::Despite => (&ALTHOUGH, Degree::Very),
         Stance::Helped => (&BECAUSE, Degree::Plain),
     };
-    let clause = Clause::new(
-        Nominal::It(it.antecedent.gender()),
-        &BE,
-        Form::Simple(tense),
-    )
-    .with(Complement::Adjective(degree, it.adjective));
+    let clause = Clause::new(Nominal::It(it.antecedent.gender()), &BE, Form::Simple(tense))
+        .with(Complement::Adjective(degree, it.adjective));
     Adverbial::Clause(conjunction, Box::new(clause))
 }
 
 /// The two sentences of the lecture: *The animal did not cross the street because it was too tired*, *too wide*.
 pub(in crate::builtin) fn lecture(speaker: &mut Speaker) -> [Draft; 2] {
     let noun = |english: &str| {
-        NOUNS
-            .iter()
-            .find(|noun| noun.english(Number::Singular) == english)
-            .expect("a noun of the lexicon")
+        NOUNS.iter().find(|noun| noun.english(Number::Singular) == english).expect("a noun of the lexicon")
     };
     let (animal, street) = (noun("animal"), noun("street"));
     let verb = speaker.verb(|verb| is_named(verb, &SCENES[0]));
     [(animal, street, "tired"), (street, animal, "wide")].map(|(antecedent, other, adjective)| {
         let adjective = adjective_named(adjective);
-        let it = Reference {
-            antecedent,
-            other,
-            adjective,
-            is_subject: antecedent == animal,
-        };
+        let it = Reference { antecedent, other, adjective, is_subject: antecedent == animal };
         let main = Clause::new(the(animal), verb, Form::Simple(Tense::Past))
             .denied()
             .with(Complement::Accusative(the(street)))
             .and(it_was(&it, Tense::Past, Stance::Hindered));
-        Draft {
-            reference: Some(it),
-            ..Draft::statement(main)
-        }
+        Draft { reference: Some(it), ..Draft::statement(main) }
     })
 }
 
@@ -282,9 +215,6 @@ fn is_named(verb: &Verb, scene: &Scene) -> bool {
     let takes_object = matches!(verb.frame, Frame::Accusative(_));
     verb.subject & scene.first != 0
         && takes_object == scene.preposition.is_none()
-        && matches!(
-            verb.frame,
-            Frame::Accusative(_) | Frame::Motion(_) | Frame::Intransitive
-        )
+        && matches!(verb.frame, Frame::Accusative(_) | Frame::Motion(_) | Frame::Intransitive)
         && verb.english().infinitive == scene.verb
 }

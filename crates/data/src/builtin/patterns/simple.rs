@@ -5,9 +5,7 @@ use crate::builtin::grammar::{Determiner, Number, Pronoun, Tense};
 use crate::builtin::lexicon::adverbs::{self, PHASES, Slot, YET};
 use crate::builtin::lexicon::kinds::*;
 use crate::builtin::lexicon::verbs::{BE, EXIST};
-use crate::builtin::lexicon::{
-    ADJECTIVES, Aspect, Frame, NAMES, PROFESSIONS, prepositions as prep,
-};
+use crate::builtin::lexicon::{ADJECTIVES, Aspect, Frame, NAMES, PROFESSIONS, prepositions as prep};
 use crate::builtin::speaker::{Moment, Speaker, has_moment, mentions};
 use crate::builtin::syntax::{Adverbial, Clause, Complement, Degree, Form, Nominal, NounPhrase};
 
@@ -33,11 +31,7 @@ pub(super) fn statement(speaker: &mut Speaker) -> Draft {
 }
 
 pub(super) fn fronted(speaker: &mut Speaker) -> Draft {
-    let moment = speaker.rng.weighted(&[
-        (70, Moment::Past),
-        (15, Moment::Habit),
-        (15, Moment::Future),
-    ]);
+    let moment = speaker.rng.weighted(&[(70, Moment::Past), (15, Moment::Habit), (15, Moment::Future)]);
     let mut clause = speaker.event(moment);
     let verb = clause.verb;
     clause.front = Some(match moment {
@@ -62,9 +56,7 @@ fn weather(speaker: &mut Speaker) -> Adverbial {
 }
 
 pub(super) fn negation(speaker: &mut Speaker) -> Draft {
-    let moment = speaker
-        .rng
-        .weighted(&[(70, Moment::Past), (30, Moment::Habit)]);
+    let moment = speaker.rng.weighted(&[(70, Moment::Past), (30, Moment::Habit)]);
     let mut clause = speaker.event(moment).denied();
     if moment == Moment::Past && clause.verb.aspect != Aspect::State && speaker.rng.chance(20) {
         clause.front = Some(speaker.time(adverbs::PAST));
@@ -75,9 +67,7 @@ pub(super) fn negation(speaker: &mut Speaker) -> Draft {
 pub(super) fn perfect(speaker: &mut Speaker) -> Draft {
     let mut clause = speaker.event(Moment::Perfect);
     match speaker.rng.below(100) {
-        0..40 => clause
-            .adverbials
-            .push(Adverbial::Adverb(speaker.choose(PHASES, |_| true))),
+        0..40 => clause.adverbials.push(Adverbial::Adverb(speaker.choose(PHASES, |_| true))),
         40..60 => {
             clause = clause.denied().and(Adverbial::Adverb(&YET));
         }
@@ -114,18 +104,14 @@ pub(super) fn passive(speaker: &mut Speaker) -> Draft {
             && verb.subject == PERSON
             && verb.english().particle != "for"
     });
-    let Frame::Accusative(kinds) = verb.frame else {
-        unreachable!("chosen so")
-    };
+    let Frame::Accusative(kinds) = verb.frame else { unreachable!("chosen so") };
     let noun = speaker.noun(kinds);
     let patient = Nominal::Phrase(speaker.subject_phrase(noun));
     let mut clause = Clause::new(patient.clone(), verb, Form::Passive(Tense::Past));
     if speaker.rng.chance(60) {
         let agent = speaker.noun(PERSON);
         let agent = Nominal::Phrase(speaker.subject_phrase(agent));
-        clause
-            .complements
-            .push(Complement::Prepositional(&prep::AGENT, agent));
+        clause.complements.push(Complement::Prepositional(&prep::AGENT, agent));
     } else if speaker.rng.chance(60) {
         clause.adverbials.push(speaker.time(adverbs::PAST));
     }
@@ -134,12 +120,8 @@ pub(super) fn passive(speaker: &mut Speaker) -> Draft {
 
 pub(super) fn giving(speaker: &mut Speaker) -> Draft {
     let verb = speaker.verb(|verb| matches!(verb.frame, Frame::Giving(_) | Frame::GivingTo(_)));
-    let moment = speaker.rng.weighted(&[
-        (50, Moment::Past),
-        (20, Moment::Perfect),
-        (15, Moment::Modal),
-        (15, Moment::Future),
-    ]);
+    let moment =
+        speaker.rng.weighted(&[(50, Moment::Past), (20, Moment::Perfect), (15, Moment::Modal), (15, Moment::Future)]);
     let mut clause = speaker.clause(verb, moment);
     if moment == Moment::Past {
         speaker.adorn(&mut clause, moment);
@@ -148,26 +130,15 @@ pub(super) fn giving(speaker: &mut Speaker) -> Draft {
 }
 
 pub(super) fn space(speaker: &mut Speaker) -> Draft {
-    let verb = speaker.verb(|verb| {
-        matches!(
-            verb.frame,
-            Frame::Motion(_) | Frame::Place(_) | Frame::Moving(_)
-        )
-    });
-    let moment = speaker
-        .rng
-        .weighted(&[(65, Moment::Past), (35, Moment::Now)]);
+    let verb = speaker.verb(|verb| matches!(verb.frame, Frame::Motion(_) | Frame::Place(_) | Frame::Moving(_)));
+    let moment = speaker.rng.weighted(&[(65, Moment::Past), (35, Moment::Now)]);
     let mut clause = speaker.clause(verb, moment);
     speaker.adorn(&mut clause, moment);
     Draft::statement(clause)
 }
 
 pub(super) fn predicate(speaker: &mut Speaker) -> Draft {
-    let tense = if speaker.rng.chance(55) {
-        Tense::Present
-    } else {
-        Tense::Past
-    };
+    let tense = if speaker.rng.chance(55) { Tense::Present } else { Tense::Past };
     if speaker.rng.chance(25) {
         return Draft::statement(profession(speaker, tense));
     }
@@ -176,8 +147,7 @@ pub(super) fn predicate(speaker: &mut Speaker) -> Draft {
         let mut phrase = speaker.subject_phrase(noun);
         phrase.adjective = None;
         if let Some(predicate) = speaker.predicate(noun) {
-            let mut clause =
-                Clause::new(Nominal::Phrase(phrase), &BE, Form::Simple(tense)).with(predicate);
+            let mut clause = Clause::new(Nominal::Phrase(phrase), &BE, Form::Simple(tense)).with(predicate);
             if speaker.rng.chance(20) {
                 clause = clause.denied();
             }
@@ -194,31 +164,19 @@ fn profession(speaker: &mut Speaker, tense: Tense) -> Clause {
         (Nominal::Name(name), name.pronoun)
     } else {
         let kin = speaker.choose(crate::builtin::lexicon::NOUNS, |noun| noun.is(FAMILY));
-        let owner = speaker.rng.pick(&[
-            Pronoun::I,
-            Pronoun::You,
-            Pronoun::He,
-            Pronoun::She,
-            Pronoun::We,
-            Pronoun::They,
-        ]);
+        let owner =
+            speaker.rng.pick(&[Pronoun::I, Pronoun::You, Pronoun::He, Pronoun::She, Pronoun::We, Pronoun::They]);
         let phrase = NounPhrase::new(Determiner::Possessive(owner), kin, Number::Singular);
         let woman = kin.gender() == crate::builtin::grammar::Gender::Feminine;
-        (
-            Nominal::Phrase(phrase),
-            if woman { Pronoun::She } else { Pronoun::He },
-        )
+        (Nominal::Phrase(phrase), if woman { Pronoun::She } else { Pronoun::He })
     };
-    let mut clause = Clause::new(subject, &BE, Form::Simple(tense))
-        .with(Complement::Profession(profession, pronoun));
+    let mut clause = Clause::new(subject, &BE, Form::Simple(tense)).with(Complement::Profession(profession, pronoun));
     clause.negated = speaker.rng.chance(20);
     clause
 }
 
 pub(super) fn comparison(speaker: &mut Speaker) -> Draft {
-    let adjective = speaker.choose(ADJECTIVES, |adjective| {
-        !adjective.english_comparative.is_empty()
-    });
+    let adjective = speaker.choose(ADJECTIVES, |adjective| !adjective.english_comparative.is_empty());
     // Like is compared with like.
     let (first, second) = loop {
         let (first, second) = (speaker.noun(adjective.kinds), speaker.noun(adjective.kinds));
@@ -228,23 +186,11 @@ pub(super) fn comparison(speaker: &mut Speaker) -> Draft {
     };
     let mut subject = speaker.subject_phrase(first);
     subject.adjective = None;
-    let other = Nominal::Phrase(NounPhrase::new(
-        Determiner::Definite,
-        second,
-        subject.number,
-    ));
-    let degree = if speaker.rng.chance(65) {
-        Degree::More(other)
-    } else {
-        Degree::Same(other)
-    };
-    let tense = if speaker.rng.chance(70) {
-        Tense::Present
-    } else {
-        Tense::Past
-    };
-    let mut clause = Clause::new(Nominal::Phrase(subject), &BE, Form::Simple(tense))
-        .with(Complement::Adjective(degree, adjective));
+    let other = Nominal::Phrase(NounPhrase::new(Determiner::Definite, second, subject.number));
+    let degree = if speaker.rng.chance(65) { Degree::More(other) } else { Degree::Same(other) };
+    let tense = if speaker.rng.chance(70) { Tense::Present } else { Tense::Past };
+    let mut clause =
+        Clause::new(Nominal::Phrase(subject), &BE, Form::Simple(tense)).with(Complement::Adjective(degree, adjective));
     if speaker.rng.chance(20) {
         clause = clause.denied();
     }
@@ -268,19 +214,8 @@ pub(super) fn existence(speaker: &mut Speaker) -> Draft {
             break phrase;
         }
     };
-    let phrase = if speaker.rng.chance(25) {
-        NounPhrase {
-            determiner: Determiner::No,
-            ..phrase
-        }
-    } else {
-        phrase
-    };
-    let tense = if speaker.rng.chance(60) {
-        Tense::Present
-    } else {
-        Tense::Past
-    };
+    let phrase = if speaker.rng.chance(25) { NounPhrase { determiner: Determiner::No, ..phrase } } else { phrase };
+    let tense = if speaker.rng.chance(60) { Tense::Present } else { Tense::Past };
     let clause = Clause::new(Nominal::There(phrase.number), &EXIST, Form::Simple(tense))
         .with(Complement::Accusative(Nominal::Phrase(phrase)));
     Draft::statement(if speaker.rng.chance(30) {
@@ -294,11 +229,7 @@ pub(super) fn possession(speaker: &mut Speaker) -> Draft {
     let moment = speaker.rng.weighted(COMMON);
     let mut clause = loop {
         let clause = speaker.event(moment);
-        if clause
-            .complements
-            .iter()
-            .any(|complement| ownable(complement).is_some())
-        {
+        if clause.complements.iter().any(|complement| ownable(complement).is_some()) {
             break clause;
         }
     };
@@ -343,9 +274,7 @@ fn owner(speaker: &mut Speaker) -> Nominal {
 
 fn ownable(complement: &Complement) -> Option<&NounPhrase> {
     match complement {
-        Complement::Accusative(Nominal::Phrase(phrase)) if phrase.noun.is(GOODS | PET) => {
-            Some(phrase)
-        }
+        Complement::Accusative(Nominal::Phrase(phrase)) if phrase.noun.is(GOODS | PET) => Some(phrase),
         _ => None,
     }
 }

@@ -45,10 +45,7 @@ fn in_order(speaker: &mut Speaker, moment: Moment, conjunction: &'static Conjunc
         Some(subject) if is_person(&main.subject) => deed(speaker, subject, moment),
         _ => happening(speaker),
     };
-    let sub = Clause {
-        form: speaker.form(sub.verb, moment),
-        ..sub
-    };
+    let sub = Clause { form: speaker.form(sub.verb, moment), ..sub };
     join(speaker, main, conjunction, sub)
 }
 
@@ -57,12 +54,7 @@ fn condition(speaker: &mut Speaker) -> Draft {
     let main = speaker.act(Moment::Future);
     match refer(&main.subject).filter(|_| is_animate(&main.subject)) {
         Some(who) if speaker.rng.chance(50) => {
-            let sub = state(
-                speaker,
-                who,
-                &["tired", "sick", "weak", "angry"],
-                Tense::Present,
-            );
+            let sub = state(speaker, who, &["tired", "sick", "weak", "angry"], Tense::Present);
             join(speaker, main.denied(), &IF, sub)
         }
         _ => {
@@ -76,52 +68,35 @@ fn condition(speaker: &mut Speaker) -> Draft {
 fn custom(speaker: &mut Speaker) -> Draft {
     let main = speaker.act(Moment::Habit);
     let sub = match refer(&main.subject).filter(|_| is_person(&main.subject)) {
-        Some(who) if speaker.rng.chance(50) => state(
-            speaker,
-            who,
-            &["happy", "sad", "nervous", "tired"],
-            Tense::Present,
-        ),
+        Some(who) if speaker.rng.chance(50) => {
+            state(speaker, who, &["happy", "sad", "nervous", "tired"], Tense::Present)
+        }
         _ => weather_in_general(speaker),
     };
     join(speaker, main, &WHENEVER, sub)
 }
 
 /// Joins `main` and `sub`; the subordinate clause now and then goes first.
-fn join(
-    speaker: &mut Speaker,
-    main: Clause,
-    conjunction: &'static Conjunction,
-    sub: Clause,
-) -> Draft {
+fn join(speaker: &mut Speaker, main: Clause, conjunction: &'static Conjunction, sub: Clause) -> Draft {
     let sub = Adverbial::Clause(conjunction, Box::new(sub));
-    Draft::statement(if speaker.rng.chance(30) {
-        main.led_by(sub)
-    } else {
-        main.and(sub)
-    })
+    Draft::statement(if speaker.rng.chance(30) { main.led_by(sub) } else { main.and(sub) })
 }
 
 /// Something that somebody does to something.
 fn deed(speaker: &mut Speaker, who: Nominal, moment: Moment) -> Clause {
     let verb = speaker.verb(|verb| {
-        verb.subject & PERSON != 0
-            && matches!(verb.frame, Frame::Accusative(_))
-            && has_moment(verb, Moment::Pluperfect)
+        verb.subject & PERSON != 0 && matches!(verb.frame, Frame::Accusative(_)) && has_moment(verb, Moment::Pluperfect)
     });
     speaker.clause_about(who, verb, moment)
 }
 
 /// Something that goes on for a while.
 fn lasting(speaker: &mut Speaker) -> Clause {
-    let verb =
-        speaker.verb(|verb| verb.frame == Frame::Intransitive && verb.aspect == Aspect::Event);
+    let verb = speaker.verb(|verb| verb.frame == Frame::Intransitive && verb.aspect == Aspect::Event);
     let mut clause = speaker.clause(verb, Moment::Past);
     if verb.places != 0 && speaker.rng.chance(60) {
         let (preposition, place) = speaker.whereabouts(verb.places);
-        clause
-            .adverbials
-            .push(Adverbial::Prepositional(Slot::Place, preposition, place));
+        clause.adverbials.push(Adverbial::Prepositional(Slot::Place, preposition, place));
     }
     clause
 }
@@ -130,10 +105,7 @@ fn lasting(speaker: &mut Speaker) -> Clause {
 fn happening(speaker: &mut Speaker) -> Clause {
     let verb = speaker.verb(|verb| {
         verb.aspect == Aspect::Once
-            && matches!(
-                verb.frame,
-                Frame::Intransitive | Frame::Motion(_) | Frame::Accusative(_)
-            )
+            && matches!(verb.frame, Frame::Intransitive | Frame::Motion(_) | Frame::Accusative(_))
     });
     speaker.clause(verb, Moment::Past)
 }

@@ -7,8 +7,7 @@ use super::lexicon::adverbs::{self, FREQUENCIES, HABIT, MANNERS, TIMES};
 use super::lexicon::kinds::*;
 use super::lexicon::verbs::TRAVEL;
 use super::lexicon::{
-    ADJECTIVES, Adjective, Aspect, Frame, Kinds, NOUNS, Noun, Slot, VERBS, Verb,
-    prepositions as prep,
+    ADJECTIVES, Adjective, Aspect, Frame, Kinds, NOUNS, Noun, Slot, VERBS, Verb, prepositions as prep,
 };
 use super::random::SplitMix64;
 use super::syntax::{Adverbial, Clause, Complement, Degree, Form, MODALS, Nominal, NounPhrase};
@@ -49,28 +48,17 @@ impl Speaker {
     /// An adjective that can be said of `noun`.
     pub(in crate::builtin) fn adjective(&mut self, noun: &Noun) -> Option<&'static Adjective> {
         let fits = |adjective: &Adjective| noun.is(adjective.kinds);
-        ADJECTIVES
-            .iter()
-            .any(fits)
-            .then(|| self.choose(ADJECTIVES, fits))
+        ADJECTIVES.iter().any(fits).then(|| self.choose(ADJECTIVES, fits))
     }
 
     /// One of `items` that `fits`.
     ///
     /// # Panics
     /// If none does.
-    pub(in crate::builtin) fn choose<T>(
-        &mut self,
-        items: &'static [T],
-        fits: impl Fn(&T) -> bool,
-    ) -> &'static T {
+    pub(in crate::builtin) fn choose<T>(&mut self, items: &'static [T], fits: impl Fn(&T) -> bool) -> &'static T {
         let count = items.iter().filter(|item| fits(item)).count();
         let chosen = self.rng.below(count);
-        items
-            .iter()
-            .filter(|item| fits(item))
-            .nth(chosen)
-            .expect("fewer than there are")
+        items.iter().filter(|item| fits(item)).nth(chosen).expect("fewer than there are")
     }
 
     /// A verb whose frame `fits`.
@@ -85,12 +73,7 @@ impl Speaker {
 
     /// As [`Speaker::event`], but something is done, and on purpose.
     pub(in crate::builtin) fn act(&mut self, moment: Moment) -> Clause {
-        self.clause_with(moment, |verb| {
-            !matches!(
-                verb.aspect,
-                Aspect::State | Aspect::Posture | Aspect::Mishap
-            )
-        })
+        self.clause_with(moment, |verb| !matches!(verb.aspect, Aspect::State | Aspect::Posture | Aspect::Mishap))
     }
 
     /// Any clause of `moment`, its verb of one of the common frames and one that `fits`.
@@ -105,9 +88,7 @@ impl Speaker {
             Frame::Place(_) | Frame::Moving(_) => 6,
             Frame::That | Frame::Infinitive | Frame::Copula | Frame::Existence => 7,
         };
-        let frame = self
-            .rng
-            .weighted(&[(46, 0), (10, 1), (8, 2), (12, 3), (9, 4), (8, 5), (6, 6)]);
+        let frame = self.rng.weighted(&[(46, 0), (10, 1), (8, 2), (12, 3), (9, 4), (8, 5), (6, 6)]);
         let verb = self.verb(|verb| share(verb) == frame && has_moment(verb, moment) && fits(verb));
         self.clause(verb, moment)
     }
@@ -120,12 +101,7 @@ impl Speaker {
     }
 
     /// A clause of `verb` about `subject`.
-    pub(in crate::builtin) fn clause_about(
-        &mut self,
-        subject: Nominal,
-        verb: &'static Verb,
-        moment: Moment,
-    ) -> Clause {
+    pub(in crate::builtin) fn clause_about(&mut self, subject: Nominal, verb: &'static Verb, moment: Moment) -> Clause {
         let form = self.form(verb, moment);
         let mut clause = Clause::new(subject, verb, form);
         self.complete(&mut clause);
@@ -183,11 +159,7 @@ impl Speaker {
                 complements.push(Complement::Accusative(self.object(kinds, &subject)));
                 complements.push(self.direction(&[(&prep::ONTO_WALL, WALL)]));
             }
-            Frame::Intransitive
-            | Frame::That
-            | Frame::Infinitive
-            | Frame::Copula
-            | Frame::Existence => {}
+            Frame::Intransitive | Frame::That | Frame::Infinitive | Frame::Copula | Frame::Existence => {}
         }
     }
 
@@ -200,11 +172,7 @@ impl Speaker {
                 let adverbial = self.habit();
                 clause.adverbials.push(adverbial);
             }
-            Moment::Past
-                if self
-                    .rng
-                    .chance(if verb.aspect == Aspect::State { 10 } else { 30 }) =>
-            {
+            Moment::Past if self.rng.chance(if verb.aspect == Aspect::State { 10 } else { 30 }) => {
                 clause.adverbials.push(self.time(adverbs::PAST));
             }
             Moment::Habit if verb.aspect == Aspect::State && self.rng.chance(40) => {
@@ -215,43 +183,21 @@ impl Speaker {
             }
             _ => {}
         }
-        if verb.errand
-            && matches!(verb.frame, Frame::Accusative(kinds) if kinds & PERSON == 0)
-            && self.rng.chance(25)
-        {
+        if verb.errand && matches!(verb.frame, Frame::Accusative(kinds) if kinds & PERSON == 0) && self.rng.chance(25) {
             let whom = self.object(PERSON, &clause.subject);
-            clause
-                .complements
-                .push(Complement::Prepositional(&prep::FOR, whom));
+            clause.complements.push(Complement::Prepositional(&prep::FOR, whom));
         } else if verb.frame == Frame::Motion(TRAVEL) && self.rng.chance(50) {
             let means = NounPhrase::new(Determiner::Means, self.noun(TRANSIT), Number::Singular);
-            clause.adverbials.push(Adverbial::Prepositional(
-                Slot::Means,
-                &prep::BY,
-                Nominal::Phrase(means),
-            ));
-        } else if verb.aspect == Aspect::Once
-            && clause.complements.is_empty()
-            && self.rng.chance(20)
-        {
+            clause.adverbials.push(Adverbial::Prepositional(Slot::Means, &prep::BY, Nominal::Phrase(means)));
+        } else if verb.aspect == Aspect::Once && clause.complements.is_empty() && self.rng.chance(20) {
             let what = self.object(CLOTHES | TOOL | CONTAINER, &clause.subject);
-            clause
-                .adverbials
-                .push(Adverbial::Prepositional(Slot::Means, &prep::WITHOUT, what));
+            clause.adverbials.push(Adverbial::Prepositional(Slot::Means, &prep::WITHOUT, what));
         } else if verb.manners != 0 && moment != Moment::Now && self.rng.chance(26) {
             let manner = self.choose(MANNERS, |manner| manner.fits & verb.manners != 0);
             clause.adverbials.push(Adverbial::Adverb(manner));
-        } else if verb.places != 0
-            && self.rng.chance(if clause.complements.is_empty() {
-                55
-            } else {
-                22
-            })
-        {
+        } else if verb.places != 0 && self.rng.chance(if clause.complements.is_empty() { 55 } else { 22 }) {
             let (preposition, place) = self.whereabouts(verb.places);
-            clause
-                .adverbials
-                .push(Adverbial::Prepositional(Slot::Place, preposition, place));
+            clause.adverbials.push(Adverbial::Prepositional(Slot::Place, preposition, place));
         }
     }
 

@@ -9,11 +9,7 @@ use crate::builtin::syntax::{Complement, Nominal, NounPhrase};
 
 impl Speaker {
     /// *the old dog*, *many apples*; what can be owned may be that of `owner`.
-    pub(in crate::builtin) fn phrase(
-        &mut self,
-        noun: &'static Noun,
-        owner: Option<Pronoun>,
-    ) -> NounPhrase {
+    pub(in crate::builtin) fn phrase(&mut self, noun: &'static Noun, owner: Option<Pronoun>) -> NounPhrase {
         use Determiner::{Definite, Indefinite, Many, Numeral, Some as Several, This};
         use Number::{Plural, Singular};
         let choice = self.rng.weighted(&[
@@ -43,14 +39,7 @@ impl Speaker {
             (2, (Many, Plural)),
             (2, (Numeral(2), Plural)),
         ]);
-        let owners = [
-            Pronoun::I,
-            Pronoun::You,
-            Pronoun::He,
-            Pronoun::She,
-            Pronoun::We,
-            Pronoun::They,
-        ];
+        let owners = [Pronoun::I, Pronoun::You, Pronoun::He, Pronoun::She, Pronoun::We, Pronoun::They];
         let owner = self.rng.pick(&owners);
         self.determined(noun, choice, noun.is(KIN | FAMILY | PET).then_some(owner))
     }
@@ -124,17 +113,10 @@ impl Speaker {
         }
         let taken = but.agreement();
         let pronoun = loop {
-            let pronoun = self.rng.pick(&[
-                Pronoun::I,
-                Pronoun::You,
-                Pronoun::He,
-                Pronoun::She,
-                Pronoun::We,
-                Pronoun::They,
-            ]);
+            let pronoun =
+                self.rng.pick(&[Pronoun::I, Pronoun::You, Pronoun::He, Pronoun::She, Pronoun::We, Pronoun::They]);
             // *I saw me*, *we saw me* and *they saw them* would not be said.
-            let both_speak = matches!(pronoun, Pronoun::I | Pronoun::We)
-                && matches!(taken, Pronoun::I | Pronoun::We);
+            let both_speak = matches!(pronoun, Pronoun::I | Pronoun::We) && matches!(taken, Pronoun::I | Pronoun::We);
             if pronoun != taken && !both_speak {
                 break pronoun;
             }
@@ -147,11 +129,7 @@ impl Speaker {
         if kinds & PERSON != 0 && (kinds == PERSON || self.rng.chance(65)) {
             return self.person(you);
         }
-        let rest = if kinds & !PERSON == 0 {
-            kinds
-        } else {
-            kinds & !PERSON
-        };
+        let rest = if kinds & !PERSON == 0 { kinds } else { kinds & !PERSON };
         let noun = self.noun(rest);
         Nominal::Phrase(self.subject_phrase(noun))
     }
@@ -161,14 +139,7 @@ impl Speaker {
         match self.rng.below(100) {
             0..18 => Nominal::Name(self.choose(NAMES, |_| true)),
             18..44 => {
-                let pronouns = [
-                    Pronoun::I,
-                    Pronoun::He,
-                    Pronoun::She,
-                    Pronoun::We,
-                    Pronoun::They,
-                    Pronoun::You,
-                ];
+                let pronouns = [Pronoun::I, Pronoun::He, Pronoun::She, Pronoun::We, Pronoun::They, Pronoun::You];
                 let count = if you { 6 } else { 5 };
                 Nominal::Personal(self.rng.pick(&pronouns[..count]))
             }
@@ -177,13 +148,8 @@ impl Speaker {
                 if first == second || first.is(FAMILY) || second.is(FAMILY) {
                     return self.person(you);
                 }
-                let definite = |noun| {
-                    Box::new(Nominal::Phrase(NounPhrase::new(
-                        Determiner::Definite,
-                        noun,
-                        Number::Singular,
-                    )))
-                };
+                let definite =
+                    |noun| Box::new(Nominal::Phrase(NounPhrase::new(Determiner::Definite, noun, Number::Singular)));
                 Nominal::And(definite(first), definite(second))
             }
             _ => {
@@ -195,11 +161,8 @@ impl Speaker {
 
     /// *the kitchen*: a place, mostly known.
     pub(in crate::builtin) fn place(&mut self, noun: &'static Noun) -> Nominal {
-        let determiner = self.rng.weighted(&[
-            (80, Determiner::Definite),
-            (12, Determiner::Indefinite),
-            (8, Determiner::This),
-        ]);
+        let determiner =
+            self.rng.weighted(&[(80, Determiner::Definite), (12, Determiner::Indefinite), (8, Determiner::This)]);
         let mut phrase = NounPhrase::new(determiner, noun, Number::Singular);
         if self.rng.chance(18) {
             phrase.adjective = self.adjective(noun);
@@ -208,10 +171,7 @@ impl Speaker {
     }
 
     /// *in the kitchen*, *on the roof*: somewhere in `kinds`.
-    pub(in crate::builtin) fn whereabouts(
-        &mut self,
-        kinds: Kinds,
-    ) -> (&'static Preposition, Nominal) {
+    pub(in crate::builtin) fn whereabouts(&mut self, kinds: Kinds) -> (&'static Preposition, Nominal) {
         let noun = self.noun(kinds);
         let preposition = where_one_is(noun, kinds);
         (preposition, self.place(noun))
@@ -258,9 +218,7 @@ fn owner(subject: &Nominal) -> Option<Pronoun> {
 /// The pronoun that takes up `nominal`; none where natural and grammatical gender differ.
 pub(in crate::builtin) fn refer(nominal: &Nominal) -> Option<Nominal> {
     match nominal {
-        Nominal::Phrase(phrase) if phrase.number == Number::Plural => {
-            Some(Nominal::Personal(Pronoun::They))
-        }
+        Nominal::Phrase(phrase) if phrase.number == Number::Plural => Some(Nominal::Personal(Pronoun::They)),
         Nominal::Phrase(phrase) if phrase.noun.is(PERSON) => match phrase.noun.gender() {
             Gender::Masculine => Some(Nominal::Personal(Pronoun::He)),
             Gender::Feminine => Some(Nominal::Personal(Pronoun::She)),
