@@ -108,7 +108,7 @@ enum RowsOfMemory {
     /// Rows stand sentence by sentence, as many for each: they are queries of one sentence's attention.
     Grouped { beam: usize },
     /// Any other order: the memory is copied for each row.
-    Scattered { sentences: Vec<usize> },
+    Scattered { rows: Box<Tensor<1, Int>> },
 }
 
 impl RowsOfMemory {
@@ -116,7 +116,11 @@ impl RowsOfMemory {
         let k = &memory.layers[0].k;
         let beam = sentence_of_row.len() / k.dims()[0];
         let grouped = sentence_of_row.iter().enumerate().all(|(row, &sentence)| row / beam.max(1) == sentence);
-        if grouped { Self::Grouped { beam } } else { Self::Scattered { sentences: sentence_of_row.to_vec() } }
+        if grouped {
+            Self::Grouped { beam }
+        } else {
+            Self::Scattered { rows: Box::new(row_tensor(sentence_of_row, &k.device())) }
+        }
     }
 
     /// Attention of `x` (`[rows, new, d_model]`) to the memory of layer `idx`.
@@ -130,8 +134,8 @@ impl RowsOfMemory {
                 let mask = Mask { hidden_keys, ..Mask::none() };
                 attention.attend(x, layer, &mask, None).reshape([rows, new, d_model])
             }
-            Self::Scattered { sentences } => {
-                let rows = row_tensor(sentences, &x.device());
+            Self::Scattered { rows } => {
+                let rows = Tensor::clone(rows);
                 let hidden_keys = hidden_keys.map(|hidden| hidden.select(0, rows.clone()));
                 let mask = Mask { hidden_keys, ..Mask::none() };
                 attention.attend(x, layer.select(rows), &mask, None)
