@@ -51,3 +51,10 @@ pub struct ScoreRecord {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub signature: String,
 }
+
+impl ScoreRecord {
+    /// A score; the signature may be empty.
+    pub fn new(split: impl Into<String>, metric: impl Into<String>, value: f64, signature: impl Into<String>) -> Self {
+        Self { split: split.into(), metric: metric.into(), value, signature: signature.into() }
+    }
+}

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use attentive_bundle::{DecodingConfig, ModelConfig};
 use attentive_data::{BatchConfig, CorpusRules};
-use attentive_model::{TransformerConfig, TranslationObjective, table3::table3};
+use attentive_model::{TranslationObjective, table3::table3};
 use attentive_optim::{AdamConfig, ScheduleConfig};
 use attentive_tokenizer::PreTokenization;
 use attentive_trainer::TrainerConfig;
@@ -27,7 +27,7 @@ pub(crate) struct Recipe {
     pub name: String,
     /// What is learnt.
     #[serde(default)]
-    pub task: Task,
+    pub task: TaskKind,
     /// Where the text is; without it, the built-in corpus.
     #[serde(default)]
     pub data: DataRecipe,
@@ -62,7 +62,7 @@ pub(crate) struct Recipe {
 /// What is learnt.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Task {
+pub(crate) enum TaskKind {
     /// Sentences of one language into sentences of another.
     #[default]
     Translation,
@@ -135,12 +135,6 @@ impl Recipe {
     /// The recipe as TOML, every setting resolved.
     pub(crate) fn to_toml(&self) -> String {
         toml::to_string(self).expect("a recipe came from TOML")
-    }
-
-    /// The Transformer's configuration.
-    pub(crate) fn transformer(&self) -> &TransformerConfig {
-        let ModelConfig::Transformer(config) = &self.model;
-        config
     }
 
     fn validate(&self) -> Result<()> {

@@ -1,0 +1,265 @@
+//! Translation with the encoder–decoder Transformer.
+
+use std::{path::Path, sync::Arc};
+
+use anyhow::{Context, Result};
+use attentive_backend::Device;
+use attentive_bundle::{DataRecord, DecodingConfig, ModelConfig, ScoreRecord, Translator};
+use attentive_core::{Objective, Position, TokenId, TranslationBatch};
+use attentive_data::{Batcher, Batches, CorpusRules, Order, SpecialIds, Storage};
+use attentive_metrics::{Bleu, Scorer};
+use attentive_model::{Transformer, TransformerConfig, TranslationObjective};
+use attentive_tokenizer::{BpeTrainer, Tokenizer};
+use attentive_trainer::{BatchStream, Validation};
+
+use super::{Task, thousands};
+use crate::{
+    corpus::Corpus,
+    recipe::{Recipe, TokenizerKind, TokenizerRecipe},
+    score::{bleu_of, pronoun_accuracy, translate_all},
+};
+
+/// Sample translations shown at the end.
+const N_SAMPLES: usize = 5;
+
+/// Sentence pairs, and a Transformer that learns to translate them.
+pub(super) struct Translation {
+    config: TransformerConfig,
+    objective: TranslationObjective,
+    decoding: DecodingConfig,
+    bleu: Bleu,
+    corpus: Corpus,
+    tokenizer: Arc<dyn Tokenizer>,
+    train: Batcher,
+    validation: Option<Batcher>,
+    /// Sources and references of the validation sentences that are translated.
+    sample: (Vec<String>, Vec<String>),
+}
+
+impl Translation {
+    /// Reads the data of a recipe, whose vocabulary sizes it fills in; without the file of a tokenizer, one is read or
+    /// learnt as the recipe says.
+    pub(super) fn prepare(recipe: &mut Recipe, tokenizer: Option<&Path>) -> Result<Self> {
+        let ModelConfig::Transformer(config) = &mut recipe.model;
+        // A sentence that outruns learned positions is treated as any over-long one; `</s>` takes a position too.
+        if let Some(max_len) = config.positions.max_len() {
+            recipe.rules.max_tokens = recipe.rules.max_tokens.min(max_len.saturating_sub(1));
+        }
+        let corpus = Corpus::open(&recipe.data);
+        let tokenizer: Arc<dyn Tokenizer> = match tokenizer {
+            Some(path) => attentive_tokenizer::load(path)?,
+            None => read_or_learn(&recipe.tokenizer, &corpus, &recipe.rules)?,
+        }
+        .into();
+        config.source_vocab_size = tokenizer.vocab_size();
+        config.target_vocab_size = tokenizer.vocab_size();
+        let config = config.clone();
+
+        let (train, report) = corpus.train.encode(&*tokenizer, &recipe.rules, &Storage::default())?;
+        if let Some(report) = report {
+            println!("{report}");
+        }
+        let [n_source, n_target] = train.n_tokens();
+        println!(
+            "data      {} training pairs, {} source and {} target tokens",
+            thousands(train.len() as u64),
+            thousands(n_source),
+            thousands(n_target)
+        );
+        println!("tokens    {} entries in the joint vocabulary", thousands(tokenizer.vocab_size() as u64));
+        let specials = special_ids(&*tokenizer)?;
+        let order = Order::Shuffled { seed: recipe.training.seed };
+        let train = Batcher::new(Arc::new(train), &recipe.batch, specials, order)?;
+        println!("batches   {}", train.plan());
+        let validation = match &corpus.validation {
+            Some(split) => {
+                let (encoded, _) = split.encode(&*tokenizer, &recipe.rules, &Storage::default())?;
+                Some(Batcher::new(Arc::new(encoded), &recipe.batch, specials, Order::Sorted)?)
+            }
+            None => {
+                println!("no [data.validation]: training runs without validation");
+                None
+            }
+        };
+        let sample = match &corpus.validation {
+            Some(split) => split.pairs(&recipe.rules, recipe.evaluation.bleu_sentences)?,
+            None => Vec::new(),
+        };
+        Ok(Self {
+            config,
+            objective: recipe.objective,
+            decoding: recipe.decoding.clone(),
+            bleu: bleu_of(&recipe.evaluation.bleu_tokenizer, false)?,
+            corpus,
+            tokenizer,
+            train,
+            validation,
+            sample: sample.into_iter().map(|pair| (pair.source, pair.target)).unzip(),
+        })
+    }
+
+    fn score_test(&self, translator: &Translator<Transformer>, scores: &mut Vec<ScoreRecord>) -> Result<()> {
+        let Some(test) = &self.corpus.test else {
+            println!("no [data.test]: the model is not scored");
+            return Ok(());
+        };
+        let pairs = test.pairs(&CorpusRules::strict(), usize::MAX)?;
+        let (sources, references): (Vec<String>, Vec<String>) =
+            pairs.into_iter().map(|pair| (pair.source, pair.target)).unzip();
+        let hypotheses = translate_all(translator, &sources, &self.decoding, "scoring the test set")?;
+        let result = self.bleu.corpus(&hypotheses, &[&references[..]])?;
+        let signature = self.bleu.signature(1).to_string();
+        println!("test      {result}");
+        println!("          {signature}");
+        scores.push(ScoreRecord::new("test", "bleu", result.score, signature));
+
+        let pronouns = &self.corpus.pronouns;
+        if !pronouns.is_empty() {
+            let sources: Vec<&str> = pronouns.iter().map(|sentence| sentence.source.as_str()).collect();
+            let translations = translate_all(translator, &sources, &self.decoding, "scoring pronouns")?;
+            let accuracy = pronoun_accuracy(pronouns, &translations);
+            println!("pronouns  {:.1} % right of {} held-out sentences", 100.0 * accuracy, sources.len());
+            scores.push(ScoreRecord::new("pronouns", "accuracy", accuracy, ""));
+        }
+        println!();
+        let stride = (sources.len() / N_SAMPLES).max(1);
+        for idx in (0..sources.len()).step_by(stride).take(N_SAMPLES) {
+            println!("source      {}", sources[idx]);
+            println!("reference   {}", references[idx]);
+            println!("translation {}\n", hypotheses[idx]);
+        }
+        Ok(())
+    }
+}
+
+impl Task for Translation {
+    type Model = Transformer;
+    type Batch = TranslationBatch;
+    type Objective = TranslationObjective;
+
+    fn tokenizer(&self) -> &dyn Tokenizer {
+        &*self.tokenizer
+    }
+
+    fn init(&self, device: &Device, seed: u64) -> Result<Transformer> {
+        Ok(self.config.init(device, seed)?)
+    }
+
+    fn d_model(&self) -> usize {
+        self.config.d_model
+    }
+
+    fn describe(&self) -> String {
+        let TransformerConfig { d_model, d_ff, n_heads, n_encoder_layers, n_decoder_layers, .. } = &self.config;
+        format!("d_model {d_model}, d_ff {d_ff}, {n_heads} heads, {n_encoder_layers}+{n_decoder_layers} layers")
+    }
+
+    fn objective(&self) -> TranslationObjective {
+        self.objective
+    }
+
+    fn batches(&self) -> Box<dyn BatchStream<Batch = TranslationBatch> + '_> {
+        Box::new(Stream { batcher: &self.train, batches: self.train.batches(Position::START) })
+    }
+
+    /// Loss on the validation set, and BLEU of its first sentences, greedily translated.
+    fn validate(&self, model: &Transformer) -> Result<Validation> {
+        let Some(validation) = &self.validation else {
+            return Ok(Validation { nll_nats: f64::NAN, scores: Vec::new(), quality: 0.0 });
+        };
+        let nll_nats = mean_nll(model, validation)?;
+        let (sources, references) = &self.sample;
+        if sources.is_empty() {
+            return Ok(Validation { nll_nats, scores: Vec::new(), quality: -nll_nats });
+        }
+        let translator = Translator::new(model.clone(), self.tokenizer.clone())?;
+        let greedy = DecodingConfig { beam: 1, ..self.decoding.clone() };
+        let hypotheses = translate_all(&translator, sources, &greedy, "validating")?;
+        let bleu = self.bleu.corpus(&hypotheses, &[&references[..]])?.score;
+        Ok(Validation { nll_nats, scores: vec![("bleu".into(), bleu)], quality: bleu })
+    }
+
+    fn score(&self, model: Transformer) -> Result<Vec<ScoreRecord>> {
+        let mut scores = Vec::new();
+        if let Some(validation) = &self.validation {
+            let nll_nats = mean_nll(&model, validation)?;
+            scores.push(ScoreRecord::new("validation", "perplexity", nll_nats.exp(), ""));
+        }
+        self.score_test(&Translator::new(model, self.tokenizer.clone())?, &mut scores)?;
+        Ok(scores)
+    }
+
+    fn data_records(&self) -> Result<Vec<DataRecord>> {
+        let mut records = self.corpus.train.records("train")?;
+        for (name, split) in [("validation", &self.corpus.validation), ("test", &self.corpus.test)] {
+            if let Some(split) = split {
+                records.extend(split.records(name)?);
+            }
+        }
+        Ok(records)
+    }
+
+    fn example(&self, model: &str) -> String {
+        format!("translate --model {model} \"The animal did not cross the street because it was too tired.\"")
+    }
+}
+
+/// The tokenizer of a file, or one learnt from both sides of the training text.
+fn read_or_learn(recipe: &TokenizerRecipe, corpus: &Corpus, rules: &CorpusRules) -> Result<Box<dyn Tokenizer>> {
+    let TokenizerRecipe { path, kind: TokenizerKind::Bpe, merges, vocab_size, pre_tokenization } = recipe;
+    if let Some(path) = path {
+        return Ok(attentive_tokenizer::load(path)?);
+    }
+    let trainer = match (merges, vocab_size) {
+        (Some(n), _) => BpeTrainer::with_merges(*n),
+        (None, Some(n)) => BpeTrainer::with_vocab_size(*n),
+        (None, None) => unreachable!("a recipe is validated"),
+    };
+    let trainer = trainer.pre_tokenization(*pre_tokenization);
+    Ok(Box::new(corpus.train.learn_bpe(&trainer, rules)?))
+}
+
+fn special_ids(tokenizer: &dyn Tokenizer) -> Result<SpecialIds> {
+    let specials = tokenizer.specials();
+    let need = |id: Option<TokenId>, role| id.with_context(|| format!("the tokenizer has no {role} token"));
+    Ok(SpecialIds {
+        pad: need(specials.pad, "padding")?,
+        bos: need(specials.bos, "begin-of-sentence")?,
+        eos: need(specials.eos, "end-of-sentence")?,
+    })
+}
+
+/// The training batches as the trainer takes them.
+struct Stream<'a> {
+    batcher: &'a Batcher,
+    batches: Batches,
+}
+
+impl BatchStream for Stream<'_> {
+    type Batch = TranslationBatch;
+
+    fn next_batch(&mut self) -> Result<TranslationBatch, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(self.batches.next().expect("an endless stream")?)
+    }
+
+    fn position(&self) -> Position {
+        self.batches.position()
+    }
+
+    fn seek(&mut self, position: Position) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        self.batches = self.batcher.batches(position);
+        Ok(())
+    }
+}
+
+/// Cross-entropy of a set, in nats per target.
+fn mean_nll(model: &Transformer, batches: &Batcher) -> Result<f64> {
+    let objective = TranslationObjective { label_smoothing: 0.0 };
+    let (mut sum, mut n_targets) = (0.0, 0);
+    for batch in batches.epoch(0) {
+        let loss = objective.loss(model, &batch?, None);
+        sum += f64::from(loss.nll_sum.into_scalar::<f32>());
+        n_targets += loss.n_targets;
+    }
+    Ok(sum / n_targets.max(1) as f64)
+}
