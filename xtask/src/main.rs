@@ -13,6 +13,7 @@ use std::{
 };
 
 mod app;
+mod bench;
 mod cargo;
 mod check;
 mod golden;
@@ -49,7 +50,9 @@ Commands of attentive, built in release first (their own help: cargo xtask train
 
 Commands of the workspace:
   test [ARGS]      all tests in release, with one summary line; ARGS go to `cargo test`
-  bench [FILTER]   speed of the CPU kernels whose name holds FILTER: time, and GFLOP/s or GB/s
+  bench WHAT       speed, side by side with a peer: train (PyTorch), decode (CTranslate2), long, startup;
+                   or `kernels [FILTER]`, ours alone. --rounds N, --peer NAME, --only WORKLOAD
+    install        makes the Python environment that the peers run in (target/bench/venv)
   check [ARGS]     formatting, clippy, rustdoc and the rules of the repository; ARGS (features) go to cargo
   golden --check   regenerates every golden file and compares it with the one committed (needs Python)
   vulkan [ARGS]    the wgpu backend against flex, on a GPU or on software Vulkan; ARGS go to `cargo test`
@@ -114,7 +117,7 @@ fn dispatch(args: &[OsString]) -> Outcome {
         }
         Some("test") => suite::run,
         Some("check") => check::run,
-        Some("bench") => bench,
+        Some("bench") => bench::run,
         Some("golden") => golden::run,
         Some("vulkan") => vulkan::run,
         _ => return app::run(args),
@@ -124,15 +127,6 @@ fn dispatch(args: &[OsString]) -> Outcome {
         return Ok(());
     }
     run(rest)
-}
-
-/// The CPU kernels by themselves.
-fn bench(args: &[OsString]) -> Outcome {
-    cargo::run(
-        cargo::cargo("run")
-            .args([cargo::PROFILE, "--package", "attentive-kernels", "--example", "bench_kernels", "--"])
-            .args(args),
-    )
 }
 
 /// Splits off the arguments before `--`: the ones that are options of ours.

@@ -26,3 +26,14 @@ pub use burn::tensor::Device;
 pub use init::Initializer;
 pub use kind::{BackendError, BackendKind};
 pub use mask::Mask;
+
+/// Whether the kernels of `attentive-kernels` run on `device`: it is the CPU of the default backend.
+pub fn has_kernels(device: &Device) -> bool {
+    #[cfg(feature = "flex")]
+    return device.clone().inner() == Device::flex();
+    #[cfg(not(feature = "flex"))]
+    {
+        let _ = device;
+        false
+    }
+}

@@ -6,13 +6,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use attentive_model::{Transformer, TransformerConfig};
+use attentive_engine::CpuTransformer;
+use attentive_model::{ConfigError, Transformer, TransformerConfig};
 use attentive_tokenizer::Tokenizer;
 use attentive_weights::{Tensors, WeightsError};
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use crate::{BundleError, DecodingConfig, TrainingRecord};
+use crate::{BundleError, DecodingConfig, Precision, TrainingRecord, TranslationModel};
 
 const CONFIG: &str = "config.toml";
 const TOKENIZER: &str = "tokenizer.json";
@@ -111,14 +112,38 @@ impl Bundle {
     /// [`BundleError`] if configuration and weights do not fit.
     pub fn transformer(&self, device: &Device) -> Result<Transformer, BundleError> {
         let ModelConfig::Transformer(config) = &self.model;
-        let config_path = self.path.join(CONFIG);
-        let model = config.init(device, 0).map_err(|cause| BundleError::Config { path: config_path, cause })?;
-        attentive_weights::load(model, self.params.clone()).map_err(|cause| match cause {
+        let model = config.init(device, 0).map_err(|cause| self.bad_config(cause))?;
+        attentive_weights::load(model, self.params.clone()).map_err(|cause| self.bad_weights(cause))
+    }
+
+    /// The Transformer of this bundle in the form that `device` runs best.
+    ///
+    /// # Errors
+    /// [`BundleError`] if configuration and weights do not fit, or `device` has no such precision.
+    pub fn translation_model(&self, device: &Device, precision: Precision) -> Result<TranslationModel, BundleError> {
+        let ModelConfig::Transformer(config) = &self.model;
+        if attentive_backend::has_kernels(device) {
+            config.validate().map_err(|cause| self.bad_config(cause))?;
+            let model = CpuTransformer::new(config, self.params.clone(), precision, device);
+            return Ok(TranslationModel::Cpu(Box::new(model.map_err(|cause| self.bad_weights(cause))?)));
+        }
+        if precision != Precision::F32 {
+            return Err(BundleError::Precision { precision });
+        }
+        Ok(TranslationModel::Tensors(Box::new(self.transformer(device)?)))
+    }
+
+    fn bad_config(&self, cause: ConfigError) -> BundleError {
+        BundleError::Config { path: self.path.join(CONFIG), cause }
+    }
+
+    fn bad_weights(&self, cause: WeightsError) -> BundleError {
+        match cause {
             WeightsError::Mismatch { .. } => {
                 BundleError::Damaged { path: self.path.join(WEIGHTS), problem: cause.to_string() }
             }
             cause => cause.into(),
-        })
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use attentive_decode::DecodeError;
+use attentive_engine::Precision;
 use attentive_model::ConfigError;
 use attentive_tokenizer::TokenizerError;
 use attentive_weights::WeightsError;
@@ -71,6 +72,12 @@ pub enum BundleError {
     /// The weights can't be read, or are of another model.
     #[error(transparent)]
     Weights(#[from] WeightsError),
+    /// Weights are packed on the CPU alone.
+    #[error("precision {precision} is for the backend flex alone; leave --precision out, or use --backend flex")]
+    Precision {
+        /// What was asked for.
+        precision: Precision,
+    },
 }
 
 /// Why a text can't be translated.

@@ -4,12 +4,11 @@ use std::{num::NonZeroUsize, sync::Arc};
 
 use attentive_core::{EncoderDecoder, TokenId, TokenMatrix};
 use attentive_decode::{BeamConfig, DecodeRequest, Hypothesis, beam_search, greedy};
-use attentive_model::Transformer;
 use attentive_tokenizer::Tokenizer;
 use burn::tensor::{Device, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::{Bundle, BundleError, TranslateError};
+use crate::{Bundle, BundleError, Precision, TranslateError, TranslationModel};
 
 /// How to decode.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -55,13 +54,14 @@ pub struct Translator<M> {
     suppressed: Vec<TokenId>,
 }
 
-impl Translator<Transformer> {
-    /// A bundle's translator on `device`.
+impl Translator<TranslationModel> {
+    /// A bundle's translator on `device`; on the CPU's default backend, its weights are packed at `precision`.
     ///
     /// # Errors
-    /// [`BundleError`] if the bundle's parts do not fit.
-    pub fn from_bundle(bundle: Bundle, device: &Device) -> Result<Self, BundleError> {
-        Self::new(bundle.transformer(device)?, bundle.tokenizer.into())
+    /// [`BundleError`] if the bundle's parts do not fit, or another backend is asked for a precision of its own.
+    pub fn from_bundle(bundle: Bundle, device: &Device, precision: Precision) -> Result<Self, BundleError> {
+        let model = bundle.translation_model(device, precision)?;
+        Self::new(model, bundle.tokenizer.into())
     }
 }
 
@@ -144,7 +144,8 @@ impl<M: EncoderDecoder> Translator<M> {
         let max_len: Vec<usize> =
             source.iter().map(|row| (row.len().saturating_add(config.max_len_offset)).min(limit)).collect();
         let prompt = Tensor::<2, Int>::full([source.len(), 1], i64::from(self.bos), &self.model.device());
-        let request = DecodeRequest { prompt, eos: self.eos, suppressed: &self.suppressed, max_len: &max_len };
+        let request =
+            DecodeRequest { prompt, eos: self.eos, suppressed: &self.suppressed, min_len: 0, max_len: &max_len };
         let state = self.model.start(&TokenMatrix::from_rows(source, self.pad, 0));
         if config.beam == 1 && n_best == 1 {
             return Ok(greedy(&self.model, state, &request)?.into_iter().map(|best| vec![best]).collect());

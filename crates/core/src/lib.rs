@@ -14,7 +14,7 @@ pub use batch::{Batch, Position, TokenMatrix, TranslationBatch};
 pub use dropout::{Dropout, mix64};
 pub use encoder_decoder::EncoderDecoder;
 pub use loss::{Loss, Objective};
-pub use next_token::NextToken;
+pub use next_token::{NextToken, TopTokens};
 
 /// An index into a vocabulary.
 pub type TokenId = u32;

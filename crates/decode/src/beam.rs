@@ -103,17 +103,14 @@ pub fn beam_search<M: NextToken>(
     let mut top = TopCandidates::new(config.beam.saturating_mul(2), request.suppressed);
     let mut width = 1; // rows of each sentence
     while !searches.is_empty() {
-        let log_probs = rows.advance()?;
-        let mut log_probs = log_probs.rows();
+        let scores = rows.advance(top.n_wanted())?;
         let mut running = Vec::with_capacity(searches.len());
         for (idx, mut search) in searches.into_iter().enumerate() {
-            top.clear();
+            top.clear(request.withheld(search.live[0].tokens.len()));
             let first_row = idx * width;
             // Rows beyond the live hypotheses are fillers.
-            for (row, log_probs) in (first_row..).zip(log_probs.by_ref().take(width)) {
-                if let Some(live) = search.live.get(row - first_row) {
-                    top.scan(log_probs, live.log_prob, row);
-                }
+            for (row, live) in (first_row..).zip(&search.live) {
+                scores.offer(row, live.log_prob, &mut top);
             }
             if search.step(top.best(), first_row, request.eos, config) {
                 running.push(search);

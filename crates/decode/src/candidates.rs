@@ -28,6 +28,8 @@ impl Candidate {
 pub(crate) struct TopCandidates<'a> {
     k: usize,
     suppressed: &'a [TokenId],
+    /// One more that can't follow, for now.
+    withheld: Option<TokenId>,
     /// Best first.
     best: Vec<Candidate>,
 }
@@ -35,12 +37,18 @@ pub(crate) struct TopCandidates<'a> {
 impl<'a> TopCandidates<'a> {
     /// Keeps `k` candidates, none of a suppressed token.
     pub(crate) fn new(k: usize, suppressed: &'a [TokenId]) -> Self {
-        Self { k, suppressed, best: Vec::new() }
+        Self { k, suppressed, withheld: None, best: Vec::new() }
     }
 
-    /// Forgets all candidates.
-    pub(crate) fn clear(&mut self) {
+    /// Forgets all candidates; `withheld` can't be among the next ones.
+    pub(crate) fn clear(&mut self, withheld: Option<TokenId>) {
         self.best.clear();
+        self.withheld = withheld;
+    }
+
+    /// How many of a row's most probable tokens suffice to find its candidates.
+    pub(crate) fn n_wanted(&self) -> usize {
+        self.k.saturating_add(self.suppressed.len()).saturating_add(1)
     }
 
     /// The candidates kept, best first.
@@ -58,11 +66,15 @@ impl<'a> TopCandidates<'a> {
                 continue;
             }
             for (token, &next) in (block_idx * BLOCK..).zip(block) {
-                if next > f32::NEG_INFINITY {
-                    let token = token as TokenId;
-                    self.insert(Candidate { log_prob: log_prob + f64::from(next), token, parent });
-                }
+                self.offer(token as TokenId, next, log_prob, parent);
             }
+        }
+    }
+
+    /// Considers one token after row `parent`, which has `log_prob` so far.
+    pub(crate) fn offer(&mut self, token: TokenId, next: f32, log_prob: f64, parent: usize) {
+        if next > f32::NEG_INFINITY {
+            self.insert(Candidate { log_prob: log_prob + f64::from(next), token, parent });
         }
     }
 
@@ -72,7 +84,8 @@ impl<'a> TopCandidates<'a> {
     }
 
     fn insert(&mut self, candidate: Candidate) {
-        if candidate.log_prob < self.threshold() || self.suppressed.contains(&candidate.token) {
+        let Candidate { log_prob, token, .. } = candidate;
+        if log_prob < self.threshold() || self.suppressed.contains(&token) || self.withheld == Some(token) {
             return;
         }
         let rank = self.best.partition_point(|kept| kept.precedes(&candidate));

@@ -28,11 +28,11 @@ pub fn greedy<M: NextToken>(
     let mut top = TopCandidates::new(1, request.suppressed);
     while !sentence_of_row.is_empty() {
         let (mut parents, mut tokens) = (Vec::new(), Vec::new());
-        for (row, log_probs) in rows.advance()?.rows().enumerate() {
-            let sentence = sentence_of_row[row];
+        let scores = rows.advance(top.n_wanted())?;
+        for (row, &sentence) in sentence_of_row.iter().enumerate() {
             let hypothesis = &mut hypotheses[sentence];
-            top.clear();
-            top.scan(log_probs, hypothesis.log_prob, row);
+            top.clear(request.withheld(hypothesis.tokens.len()));
+            scores.offer(row, hypothesis.log_prob, &mut top);
             let Some(best) = top.best().first() else {
                 continue;
             };

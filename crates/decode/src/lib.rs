@@ -34,6 +34,7 @@
 //!     prompt: Tensor::<2, Int>::from_ints([[2]], &device),
 //!     eos: 2,
 //!     suppressed: &[],
+//!     min_len: 0,
 //!     max_len: &[10],
 //! };
 //! assert_eq!(greedy(&model, (), &request)?[0].tokens, [0]); // 0.6 · 0.4

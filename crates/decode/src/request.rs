@@ -16,6 +16,8 @@ pub struct DecodeRequest<'a> {
     pub eos: TokenId,
     /// Ids that are never produced, a few: padding, begin of sentence, unknown.
     pub suppressed: &'a [TokenId],
+    /// How many tokens a hypothesis must have before `eos` may follow; 0 in the paper.
+    pub min_len: usize,
     /// How many tokens each sentence's hypothesis may have, `eos` included: `[sentences]`.
     ///
     /// The paper's limit for a translation is the input's length + 50 (Vaswani et al. 2017, §6.1).
@@ -23,6 +25,11 @@ pub struct DecodeRequest<'a> {
 }
 
 impl DecodeRequest<'_> {
+    /// The token that can't follow a hypothesis of `len` tokens because that is too short to end.
+    pub(crate) fn withheld(&self, len: usize) -> Option<TokenId> {
+        (len < self.min_len).then_some(self.eos)
+    }
+
     pub(crate) fn validate(&self, vocab_size: usize) -> Result<(), DecodeError> {
         let [n_prompts, new] = self.prompt.dims();
         let n_lengths = self.max_len.len();

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use burn::{
     backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor},
-    tensor::{DType, Device, Tensor},
+    tensor::{DType, Tensor},
 };
 
 use crate::ops::AdamStep;
@@ -198,7 +198,7 @@ pub(crate) trait FusedUpdates: Backend {
 
 /// Whether the fused operations run where `x` is.
 pub(crate) fn applies<const D: usize>(x: &Tensor<D>) -> bool {
-    x.dtype() == DType::F32 && x.device().inner() == Device::flex()
+    x.dtype() == DType::F32 && crate::has_kernels(&x.device())
 }
 
 pub(crate) fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {

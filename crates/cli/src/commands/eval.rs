@@ -46,7 +46,7 @@ impl Eval {
         let bleu = bleu_of(&self.tokenize, self.lowercase)?;
         let bundle = Bundle::read(&run_dir::resolve(&self.model))?;
         let config = self.decoding.over(&bundle.decoding);
-        let translator = Translator::from_bundle(bundle, &self.backend.device()?)?;
+        let translator = Translator::from_bundle(bundle, &self.backend.device()?, self.decoding.precision)?;
 
         let files = ParallelFiles::sides([&self.source], [&self.reference]);
         // A test set is scored as it is: an empty line is a sentence like any other.

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use attentive_backend::{BackendKind, Device};
-use attentive_bundle::DecodingConfig;
+use attentive_bundle::{DecodingConfig, Precision};
 use clap::{Args, Parser, Subcommand};
 
 /// The Transformer of "Attention Is All You Need", from raw text to a model that translates.
@@ -73,6 +73,9 @@ struct DecodingArgs {
     /// Source tokens, padding included, that are decoded together.
     #[arg(long, value_name = "N")]
     batch_tokens: Option<usize>,
+    /// What weights are packed in: f32, or int8 for a quarter of the memory (backend flex).
+    #[arg(long, value_name = "NAME", default_value_t)]
+    precision: Precision,
 }
 
 impl DecodingArgs {

@@ -7,8 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use attentive_bundle::{Bundle, DecodingConfig, Translation, Translator};
-use attentive_model::Transformer;
+use attentive_bundle::{Bundle, DecodingConfig, Translation, TranslationModel, Translator};
 use clap::Args;
 
 use super::{BackendArgs, DecodingArgs};
@@ -41,7 +40,7 @@ impl Translate {
     pub(super) fn run(self) -> Result<()> {
         let bundle = Bundle::read(&run_dir::resolve(&self.model))?;
         let config = self.decoding.over(&bundle.decoding);
-        let translator = Translator::from_bundle(bundle, &self.backend.device()?)?;
+        let translator = Translator::from_bundle(bundle, &self.backend.device()?, self.decoding.precision)?;
         if !self.text.is_empty() {
             return self.translate(&translator, &config, &self.text);
         }
@@ -64,7 +63,12 @@ impl Translate {
         self.translate(&translator, &config, &lines)
     }
 
-    fn translate(&self, translator: &Translator<Transformer>, config: &DecodingConfig, lines: &[String]) -> Result<()> {
+    fn translate(
+        &self,
+        translator: &Translator<TranslationModel>,
+        config: &DecodingConfig,
+        lines: &[String],
+    ) -> Result<()> {
         let mut out = io::stdout().lock();
         for translations in translator.translate_n_best(lines, config, self.n_best)? {
             for Translation { text, score, log_prob, .. } in translations {

@@ -42,7 +42,7 @@ impl<S: Scores> Model<S> {
     ) -> DecodeRequest<'a> {
         let ids: Vec<i64> = prompts.iter().map(|&id| id.into()).collect();
         let prompt = Tensor::from_data(TensorData::new(ids, [prompts.len(), 1]), &self.device);
-        DecodeRequest { prompt, eos, suppressed, max_len }
+        DecodeRequest { prompt, eos, suppressed, min_len: 0, max_len }
     }
 }
 

@@ -172,7 +172,11 @@ impl TransformerConfig {
         AddNorm::new(self.d_model, self.dropout, self.norm, init)
     }
 
-    fn validate(&self) -> Result<(), ConfigError> {
+    /// Whether there can be such a model.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the setting that is wrong.
+    pub fn validate(&self) -> Result<(), ConfigError> {
         let sizes = [
             ("source_vocab_size", self.source_vocab_size),
             ("target_vocab_size", self.target_vocab_size),

@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use anyhow::{Context, Result};
 use attentive_backend::Device;
-use attentive_bundle::{DataRecord, DecodingConfig, ModelConfig, ScoreRecord, Translator};
+use attentive_bundle::{DataRecord, DecodingConfig, ModelConfig, ScoreRecord, TranslationModel, Translator};
 use attentive_core::{Objective, Position, TokenId, TranslationBatch};
 use attentive_data::{Batcher, Batches, CorpusRules, Order, SpecialIds, Storage};
 use attentive_metrics::{Bleu, Scorer};
@@ -98,7 +98,11 @@ impl Translation {
         })
     }
 
-    fn score_test(&self, translator: &Translator<Transformer>, scores: &mut Vec<ScoreRecord>) -> Result<()> {
+    fn translator(&self, model: Transformer) -> Result<Translator<TranslationModel>> {
+        Ok(Translator::new(TranslationModel::new(model, &self.config)?, self.tokenizer.clone())?)
+    }
+
+    fn score_test(&self, translator: &Translator<TranslationModel>, scores: &mut Vec<ScoreRecord>) -> Result<()> {
         let Some(test) = &self.corpus.test else {
             println!("no [data.test]: the model is not scored");
             return Ok(());
@@ -172,7 +176,7 @@ impl Task for Translation {
         if sources.is_empty() {
             return Ok(Validation { nll_nats, scores: Vec::new(), quality: -nll_nats });
         }
-        let translator = Translator::new(model.clone(), self.tokenizer.clone())?;
+        let translator = self.translator(model.clone())?;
         let greedy = DecodingConfig { beam: 1, ..self.decoding.clone() };
         let hypotheses = translate_all(&translator, sources, &greedy, "validating")?;
         let bleu = self.bleu.corpus(&hypotheses, &[&references[..]])?.score;
@@ -185,7 +189,7 @@ impl Task for Translation {
             let nll_nats = mean_nll(&model, validation)?;
             scores.push(ScoreRecord::new("validation", "perplexity", nll_nats.exp(), ""));
         }
-        self.score_test(&Translator::new(model, self.tokenizer.clone())?, &mut scores)?;
+        self.score_test(&self.translator(model)?, &mut scores)?;
         Ok(scores)
     }
 

@@ -1,0 +1,188 @@
+//! Both sides in turn, several rounds, medians and ratios.
+
+use std::{fs, thread, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+
+use crate::{
+    decode,
+    side::{Side, folder},
+};
+
+/// Between two rounds, so that the other side's threads have gone to sleep.
+const PAUSE: Duration = Duration::from_millis(300);
+
+/// Settings of a comparison.
+pub(crate) struct Options {
+    pub rounds: usize,
+    /// Only peers whose name holds this.
+    pub peer: String,
+    /// Only workloads whose name holds this.
+    pub only: String,
+}
+
+/// Training, against PyTorch.
+pub(crate) fn train(options: &Options) -> Result<()> {
+    let threads = thread::available_parallelism()?.to_string();
+    let mut results = Vec::new();
+    let mut product = Side::ours("flex 2048³", &["product"])?;
+    for _ in 0..=2 * options.rounds {
+        product.round()?;
+    }
+    println!("flex's own 2048³ product: {:.0} GFLOP/s\n", product.rate() / 1e9);
+    println!(
+        "{:<12} {:<22} {:>10} {:>8} {:>10} {:>8}  share of the step in products at flex's rate",
+        "workload", "", "tokens/s", "ratio", "peak MiB", "ratio"
+    );
+    for name in ["small", "base"].into_iter().filter(|name| name.contains(&options.only)) {
+        let mut sides = vec![Side::ours("attentive f32", &["train", name])?];
+        for dtype in ["f32", "bf16"] {
+            let peer = format!("PyTorch {dtype}");
+            if peer.to_lowercase().contains(&options.peer) {
+                sides.push(Side::peer(&peer, "train_pytorch.py", &[name, dtype, &threads])?);
+            }
+        }
+        interleave(&mut sides, options.rounds)?;
+        let steps = sides[0].about["steps"].as_f64().context("no steps")?;
+        let flops = sides[0].about["product_flops_per_step"].as_f64().context("no FLOPs")? * steps;
+        for (idx, side) in sides.iter().enumerate() {
+            let units = side.rounds[0].units;
+            let share = flops / product.rate() / (units / side.rate());
+            println!(
+                "{:<12} {:<22} {:>10.0} {:>8.2} {:>10.0} {:>8.2}  {}",
+                if idx == 0 { format!("train-{name}") } else { String::new() },
+                side.name,
+                side.rate(),
+                sides[0].rate() / side.rate(),
+                side.peak_mib(),
+                sides[0].peak_mib() / side.peak_mib(),
+                if idx == 0 { format!("{:.0} %", 100.0 * share) } else { String::new() },
+            );
+        }
+        results.push(json!({ "workload": format!("train-{name}"), "sides": summary(&sides) }));
+    }
+    write("train", &json!({ "product_flops_per_second": product.rate(), "results": results }))
+}
+
+/// Decoding, against CTranslate2.
+pub(crate) fn decode(options: &Options) -> Result<()> {
+    let threads = thread::available_parallelism()?.to_string();
+    let folder = tempfile::tempdir()?;
+    let mut results = Vec::new();
+    println!(
+        "{:<32} {:>12} {:>12} {:>7} {:>9} {:>9}  same tokens",
+        "workload", "attentive/s", "CTranslate2/s", "ratio", "MiB", "MiB"
+    );
+    for (name, heads) in [("small", "4"), ("base", "8")] {
+        decode::export(name, folder.path())?;
+        for (precision, compute_type) in [("f32", "float32"), ("int8", "int8")] {
+            for beam in ["1", "4"] {
+                for batch in ["32", "1"] {
+                    let workload = format!("decode-{name} {precision} beam {beam} batch {batch}");
+                    if !workload.contains(&options.only) {
+                        continue;
+                    }
+                    let path = folder.path().display().to_string();
+                    let len = decode::LEN.to_string();
+                    let peer = [&path, heads, compute_type, beam, batch, &len, &threads];
+                    let mut sides = [
+                        Side::ours("attentive", &["decode", name, precision, beam, batch])?,
+                        Side::peer("CTranslate2", "decode_ctranslate2.py", &peer)?,
+                    ];
+                    interleave(&mut sides, options.rounds)?;
+                    let [ours, theirs] = &sides;
+                    let same =
+                        share_of_equal_tokens(&ours.rounds[0].more["targets"], &theirs.rounds[0].more["targets"]);
+                    println!(
+                        "{workload:<32} {:>12.0} {:>12.0} {:>7.2} {:>9.0} {:>9.0}  {:.1} %",
+                        ours.rate(),
+                        theirs.rate(),
+                        ours.rate() / theirs.rate(),
+                        ours.peak_mib(),
+                        theirs.peak_mib(),
+                        100.0 * same
+                    );
+                    results.push(json!({ "workload": workload, "same_tokens": same, "sides": summary(&sides) }));
+                }
+            }
+        }
+    }
+    write("decode", &json!({ "results": results }))
+}
+
+/// Of all places, those where both have the same token.
+fn share_of_equal_tokens(a: &Value, b: &Value) -> f64 {
+    let tokens = |rows: &Value| -> Vec<Vec<u64>> { serde_json::from_value(rows.clone()).unwrap_or_default() };
+    let (a, b) = (tokens(a), tokens(b));
+    let n: usize = a.iter().map(Vec::len).sum();
+    let equal = a.iter().zip(&b).flat_map(|(a, b)| a.iter().zip(b)).filter(|(a, b)| a == b).count();
+    equal as f64 / n.max(1) as f64
+}
+
+/// Attention alone as sequences grow.
+pub(crate) fn long(options: &Options) -> Result<()> {
+    let mut side = Side::ours("attentive", &["long", "worker"])?;
+    let lengths = side.about["lengths"].as_array().context("no lengths")?.len();
+    for _ in 0..=lengths * options.rounds {
+        side.round()?;
+    }
+    println!("{:>6} {:>12} {:>14} {:>10}", "n", "seconds", "ns per n²", "peak MiB");
+    let mut results = Vec::new();
+    for at in 0..lengths {
+        let rounds: Vec<_> = side.rounds.iter().skip(at).step_by(lengths).collect();
+        let n = rounds[0].units;
+        let seconds = crate::side::median(rounds.iter().map(|round| round.seconds));
+        let peak = rounds[0].peak_mib.unwrap_or(f64::NAN);
+        println!("{n:>6} {seconds:>12.4} {:>14.3} {peak:>10.0}", seconds / n / n * 1e9);
+        results.push(json!({ "n": n, "seconds": seconds, "peak_mib": peak }));
+    }
+    write("long", &json!({ "results": results }))
+}
+
+/// A round of each in turn, as often as asked for, after one that warms up.
+pub(crate) fn interleave(sides: &mut [Side], rounds: usize) -> Result<()> {
+    if rounds == 0 {
+        bail!("--rounds 0: there is nothing to take a median of");
+    }
+    for _ in 0..=rounds {
+        for side in sides.iter_mut() {
+            side.round()?;
+            thread::sleep(PAUSE);
+        }
+    }
+    Ok(())
+}
+
+/// Every round of every side, for the JSON file.
+pub(crate) fn summary(sides: &[Side]) -> Value {
+    let side = |side: &Side| {
+        json!({
+            "name": side.name,
+            "about": side.about,
+            "units_per_second": side.rate(),
+            "peak_mib": side.peak_mib(),
+            "seconds": side.rounds.iter().map(|round| round.seconds).collect::<Vec<_>>(),
+        })
+    };
+    sides.iter().map(side).collect()
+}
+
+/// Writes a result, with the machine it was measured on, to `target/bench`.
+pub(crate) fn write(name: &str, result: &Value) -> Result<()> {
+    let path = folder().join(format!("{name}.json"));
+    fs::create_dir_all(folder())?;
+    let text = serde_json::to_string_pretty(&json!({ "machine": machine(), "measured": result }))?;
+    fs::write(&path, text).with_context(|| format!("can't write {}", path.display()))?;
+    println!("\nmachine: {}", machine());
+    println!("written to {}", path.display());
+    Ok(())
+}
+
+/// The processor and its number of threads.
+fn machine() -> String {
+    let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).and_then(|line| line.split_once(": "));
+    let n = thread::available_parallelism().map_or(1, usize::from);
+    format!("{}, {n} threads, {}", model.map_or("unknown processor", |(_, name)| name), std::env::consts::ARCH)
+}

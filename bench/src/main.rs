@@ -1,0 +1,59 @@
+//! Attentive's side of the comparisons that `cargo xtask bench` runs.
+//!
+//! A worker sets its workload up, then runs one round for each line of standard input and prints a line of JSON for it;
+//! the peers of `bench/peers` do the same. So both keep their memory warm while rounds are interleaved.
+#![recursion_limit = "256"]
+#![allow(clippy::print_stdout, reason = "workers answer, and comparisons are shown, on standard output")]
+
+mod compare;
+mod decode;
+mod long;
+mod product;
+mod side;
+mod train;
+mod worker;
+mod workload;
+
+use anyhow::{Context, Result, bail};
+use compare::Options;
+
+/// As the `attentive` command does.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const USAGE: &str = "usage: cargo xtask bench train|decode|long [--rounds N] [--peer NAME] [--only WORKLOAD]";
+
+fn main() -> Result<()> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match args[..] {
+        // Workers.
+        ["train", workload @ ("small" | "base")] => train::run(workload),
+        ["product"] => product::run(),
+        ["decode", workload, precision, beam, batch] if !workload.starts_with('-') => {
+            decode::run(workload, precision, beam.parse()?, batch.parse()?)
+        }
+        ["export", workload, folder] => decode::export(workload, folder.as_ref()),
+        ["long", "worker"] => long::run(),
+        // Comparisons.
+        ["train", ref rest @ ..] => compare::train(&options(rest)?),
+        ["decode", ref rest @ ..] => compare::decode(&options(rest)?),
+        ["long", ref rest @ ..] => compare::long(&options(rest)?),
+        _ => bail!(USAGE),
+    }
+}
+
+fn options(args: &[&str]) -> Result<Options> {
+    let mut options = Options { rounds: 5, peer: String::new(), only: String::new() };
+    let mut args = args.iter();
+    while let Some(&flag) = args.next() {
+        let value = args.next().with_context(|| format!("`{flag}` needs a value; {USAGE}"))?;
+        match flag {
+            "--rounds" => options.rounds = value.parse().with_context(|| format!("--rounds {value}"))?,
+            "--peer" => options.peer = value.to_lowercase(),
+            "--only" => options.only = (*value).to_owned(),
+            _ => bail!("unknown option {flag}; {USAGE}"),
+        }
+    }
+    Ok(options)
+}

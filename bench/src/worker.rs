@@ -1,0 +1,33 @@
+//! The protocol between a worker and `cargo xtask bench`.
+
+use std::io::{self, BufRead, Write};
+
+use serde_json::{Value, json};
+
+/// Says that the worker is set up, and what there is to know of it.
+pub(crate) fn ready(about: &Value) {
+    say(&json!({ "ready": about }));
+}
+
+/// Waits for the order to run a round; none comes any more when standard input ends.
+pub(crate) fn wait() -> bool {
+    let mut line = String::new();
+    io::stdin().lock().read_line(&mut line).is_ok_and(|n| n > 0)
+}
+
+/// Reports a round: seconds, units of work done in them, and whatever else.
+pub(crate) fn report(seconds: f64, units: f64, more: &Value) {
+    say(&json!({ "seconds": seconds, "units": units, "peak_mib": peak_mib(), "more": more }));
+}
+
+fn say(line: &Value) {
+    println!("{line}");
+    let _ = io::stdout().flush();
+}
+
+/// The most memory that this process has held so far, where the system tells.
+pub(crate) fn peak_mib() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().strip_suffix(" kB")?.parse::<f64>().ok()? / 1024.0)
+}

@@ -1,0 +1,105 @@
+//! The decoder, a step at a time.
+
+use attentive_kernels::{ActivationKind, Attention, AttentionShape, Dropout, Heads, HeadsMut};
+
+use crate::{
+    cache::Cache,
+    layer::{AddNorm, FeedForward, HeadDims, LayerNorm, Linear, NormRoom},
+    memory::{Memory, Span, attend_spans},
+};
+
+/// Causal attention to the target so far, attention to the source, then feed-forward.
+#[derive(Debug)]
+pub(crate) struct DecoderLayer {
+    pub(crate) qkv: Linear,
+    pub(crate) self_output: Linear,
+    pub(crate) self_attention: AddNorm,
+    pub(crate) query: Linear,
+    /// Of the source's tokens, projected once.
+    pub(crate) keys_values: Linear,
+    pub(crate) cross_output: Linear,
+    pub(crate) cross_attention: AddNorm,
+    pub(crate) feed_forward: FeedForward,
+    pub(crate) feed_forward_add_norm: AddNorm,
+}
+
+/// The stack.
+#[derive(Debug)]
+pub(crate) struct Decoder {
+    pub(crate) layers: Vec<DecoderLayer>,
+    pub(crate) norm: Option<LayerNorm>,
+    pub(crate) dims: HeadDims,
+}
+
+/// Buffers that steps use again.
+#[derive(Debug, Default)]
+pub(crate) struct Room {
+    pub(crate) x: Vec<f32>,
+    pub(crate) encodings: Vec<f32>,
+    norm: NormRoom,
+    input: Vec<f32>,
+    projected: Vec<f32>,
+    heads: Vec<f32>,
+    lse: Vec<f32>,
+    hidden: Vec<f32>,
+}
+
+impl Decoder {
+    /// Keys and values of `source` (`[tokens, d_model]`) for every layer.
+    pub(crate) fn project_memory(&self, source: &[f32], sentences: Vec<Span>) -> Memory {
+        let layers = self.layers.iter().map(|layer| {
+            let mut keys_values = Vec::new();
+            layer.keys_values.forward(source, ActivationKind::Identity, &mut keys_values);
+            keys_values
+        });
+        Memory { layers: layers.collect(), sentences }
+    }
+
+    /// Decodes `new` positions of each row, whose embeddings are `room.x` (`[rows, new, d_model]`) and become what the
+    /// stack makes of them. `pairs` are the rows that translate each sentence, and its source.
+    pub(crate) fn forward(
+        &self,
+        room: &mut Room,
+        [rows, new, n_past]: [usize; 3],
+        caches: &mut [Cache],
+        memory: &Memory,
+        pairs: &[(Span, Span)],
+    ) {
+        let Room { x, norm, input, projected, heads, lse, hidden, .. } = room;
+        let HeadDims { heads: n_heads, d_k, d_v } = self.dims;
+        let shape = AttentionShape { batch: rows, heads: n_heads, q_len: new, k_len: n_past + new, d_k, d_v };
+        let causal = Attention { shape, hidden: None, causal: true, dropout: Dropout::NONE };
+        heads.resize(rows * new * self.dims.values(), 0.0);
+        lse.resize(rows * new * n_heads, 0.0);
+        for ((layer, cache), memory) in self.layers.iter().zip(caches).zip(&memory.layers) {
+            layer.self_attention.around(x, norm, input, |x, sum| {
+                layer.qkv.forward(x, ActivationKind::Identity, projected);
+                let row = layer.qkv.d_out();
+                cache.append(n_past, new, projected, row);
+                let (width, batch) = (self.dims.keys_values(), cache.row_stride());
+                let cached = |d| attentive_kernels::HeadStrides { batch, ..HeadDims::strides(width, 1, d) };
+                causal.forward(
+                    Heads::new(projected, HeadDims::strides(row, new, d_k)),
+                    Heads::new(cache.values(), cached(d_k)),
+                    Heads::new(&cache.values()[self.dims.keys()..], cached(d_v)),
+                    HeadsMut::new(heads, HeadDims::strides(self.dims.values(), new, d_v)),
+                    lse,
+                );
+                layer.self_output.add_to(heads, sum);
+            });
+            layer.cross_attention.around(x, norm, input, |x, sum| {
+                layer.query.forward(x, ActivationKind::Identity, projected);
+                let keys_values = (&memory[..], self.dims.keys_values());
+                attend_spans(self.dims, (projected, self.dims.keys()), keys_values, pairs, heads, lse);
+                layer.cross_output.add_to(heads, sum);
+            });
+            layer.feed_forward_add_norm.around(x, norm, input, |x, sum| {
+                layer.feed_forward.add_to(x, hidden, sum);
+            });
+        }
+        if let Some(last) = &self.norm {
+            last.forward(x, norm);
+            std::mem::swap(x, &mut norm.y);
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! The model, and what it remembers of the rows that it decodes.
+
+use attentive_core::{EncoderDecoder, NextToken, TokenId, TokenMatrix, TopTokens};
+use attentive_kernels::{Dropout, Embedding, Epilogue, TopK, log_softmax};
+use attentive_model::TransformerConfig;
+use attentive_weights::{Tensors, WeightsError};
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+use crate::{
+    cache::Cache,
+    decoder::{Decoder, Room},
+    encoder::Encoder,
+    load::Loader,
+    memory::{Memory, Span, spans},
+    positions::Positions,
+    weight::{Precision, Weight},
+};
+
+/// The encoder–decoder Transformer in use on the CPU.
+#[derive(Debug)]
+pub struct CpuTransformer {
+    d_model: usize,
+    /// `[vocab, d_model]`.
+    source_embedding: Vec<f32>,
+    /// Target embeddings of their own.
+    target_embedding: Option<Vec<f32>>,
+    source_positions: Positions,
+    target_positions: Positions,
+    encoder: Encoder,
+    decoder: Decoder,
+    projection: Weight,
+    device: Device,
+}
+
+/// What decoding remembers of each row.
+#[derive(Debug)]
+pub struct State {
+    memory: Memory,
+    /// The sentence that each row translates.
+    sentence_of_row: Vec<usize>,
+    caches: Vec<Cache>,
+    n_past: usize,
+    room: Room,
+}
+
+impl CpuTransformer {
+    /// Packs parameters, named as those of `attentive_model::Transformer`.
+    ///
+    /// `device` is a CPU device, where [`NextToken::advance`] leaves log-probabilities.
+    ///
+    /// # Errors
+    /// [`WeightsError::Mismatch`] lists parameters that are missing, left over, or of another shape.
+    pub fn new(
+        config: &TransformerConfig,
+        params: Tensors,
+        precision: Precision,
+        device: &Device,
+    ) -> Result<Self, WeightsError> {
+        let d_model = config.d_model;
+        let (source_size, target_size) = (config.source_vocab_size, config.target_vocab_size);
+        let mut loader = Loader::new(params, config, precision);
+        let source_embedding = loader.values("source_embedding.weight", &[source_size, d_model]);
+        let target_embedding =
+            (!config.share_embeddings).then(|| loader.values("target_embedding.weight", &[target_size, d_model]));
+        let own_projection =
+            (!config.tie_projection).then(|| loader.values("projection.weight", &[target_size, d_model]));
+        let projection = own_projection.as_ref().or(target_embedding.as_ref()).unwrap_or(&source_embedding);
+        let projection = loader.projection(projection);
+        let model = Self {
+            d_model,
+            source_embedding,
+            target_embedding,
+            source_positions: loader.positions("source_positions"),
+            target_positions: loader.positions("target_positions"),
+            encoder: loader.encoder(),
+            decoder: loader.decoder(),
+            projection,
+            device: device.clone(),
+        };
+        loader.finish()?;
+        Ok(model)
+    }
+
+    /// `√d_model · table[id] + encoding`, for ids at positions that repeat with each row of `encodings`.
+    fn embed(&self, table: &[f32], ids: &[TokenId], encodings: &[f32], x: &mut Vec<f32>) {
+        let embedding =
+            Embedding { d_model: self.d_model, scale: (self.d_model as f32).sqrt(), dropout: Dropout::NONE };
+        x.resize(ids.len() * self.d_model, 0.0);
+        embedding.forward(table, ids, Some((encodings, encodings.len() / self.d_model)), x);
+    }
+
+    fn encode(&self, source: &TokenMatrix) -> (Vec<f32>, Vec<Span>) {
+        let sentences = spans(source.lengths().iter().copied());
+        let mut encodings = Vec::new();
+        self.source_positions.fill(0, source.n_cols(), &mut encodings);
+        let mut tokens = Vec::with_capacity(source.n_tokens() * self.d_model);
+        let mut x = Vec::new();
+        for row in (0..source.n_rows()).map(|row| source.row(row)).filter(|row| !row.is_empty()) {
+            self.embed(&self.source_embedding, row, &encodings[..row.len() * self.d_model], &mut x);
+            tokens.extend_from_slice(&x);
+        }
+        (self.encoder.forward(tokens, &sentences), sentences)
+    }
+
+    /// Reads tokens and leaves what predicts the next one of each row, `[rows, d_model]`, in `state.room.x`.
+    fn read(&self, ids: &[TokenId], new: usize, state: &mut State) {
+        let State { memory, sentence_of_row, caches, n_past, room } = state;
+        let rows = sentence_of_row.len();
+        assert_eq!(ids.len(), rows * new, "advance: the state has another number of rows");
+        self.target_positions.fill(*n_past, new, &mut room.encodings);
+        let table = self.target_embedding.as_ref().unwrap_or(&self.source_embedding);
+        self.embed(table, ids, &room.encodings, &mut room.x);
+        let groups = sentence_of_row.chunk_by(|a, b| a == b);
+        let queries = spans(groups.clone().map(|rows| rows.len() * new));
+        let sources = groups.map(|rows| memory.sentences[rows[0]]);
+        let pairs: Vec<(Span, Span)> = queries.into_iter().zip(sources).collect();
+        self.decoder.forward(room, [rows, new, *n_past], caches, memory, &pairs);
+        *n_past += new;
+        if new > 1 {
+            for row in 0..rows {
+                let last = (row * new + new - 1) * self.d_model;
+                room.x.copy_within(last..last + self.d_model, row * self.d_model);
+            }
+            room.x.truncate(rows * self.d_model);
+        }
+    }
+}
+
+fn host_ids(tokens: Tensor<2, Int>) -> Vec<TokenId> {
+    tokens.into_data().convert::<u32>().try_into_vec().expect("converted to u32")
+}
+
+impl NextToken for CpuTransformer {
+    type State = State;
+
+    fn vocab_size(&self) -> usize {
+        self.projection.dims()[1]
+    }
+
+    fn advance(&self, tokens: Tensor<2, Int>, state: &mut State) -> Tensor<2> {
+        let [rows, new] = tokens.dims();
+        self.read(&host_ids(tokens), new, state);
+        let mut logits = vec![0.0; rows * self.vocab_size()];
+        self.projection.multiply(&state.room.x, &mut logits, &Epilogue::default());
+        let mut log_probs = vec![0.0; logits.len()];
+        log_softmax(&logits, self.vocab_size(), &mut log_probs);
+        Tensor::from_data(TensorData::new(log_probs, [rows, self.vocab_size()]), &self.device)
+    }
+
+    fn advance_top(&self, tokens: &Tensor<2, Int>, state: &mut State, k: usize) -> Option<TopTokens> {
+        let [rows, new] = tokens.dims();
+        let ids = host_ids(tokens.clone());
+        let k = k.min(self.vocab_size());
+        let mut top = TopTokens { k, ids: vec![0; rows * k], log_probs: vec![0.0; rows * k] };
+        let mut log_sum_exp = vec![0.0; rows];
+        // One entry into the thread pool a step, not one a product.
+        rayon::scope(|_| {
+            self.read(&ids, new, state);
+            let best = TopK { k, ids: &mut top.ids, values: &mut top.log_probs, log_sum_exp: &mut log_sum_exp };
+            self.projection.top_k(&state.room.x, best);
+        });
+        for (logits, log_sum_exp) in top.log_probs.chunks_exact_mut(k).zip(&log_sum_exp) {
+            logits.iter_mut().for_each(|logit| *logit -= log_sum_exp);
+        }
+        Some(top)
+    }
+
+    fn reorder(&self, state: &mut State, parents: &[usize]) {
+        if !parents.iter().copied().eq(0..state.sentence_of_row.len()) {
+            state.caches.iter_mut().for_each(|cache| cache.reorder(state.n_past, parents));
+        }
+        state.sentence_of_row = parents.iter().map(|&parent| state.sentence_of_row[parent]).collect();
+    }
+}
+
+impl EncoderDecoder for CpuTransformer {
+    fn start(&self, source: &TokenMatrix) -> State {
+        let rows = source.n_rows();
+        let (encoded, sentences) = self.encode(source);
+        let width = self.decoder.dims.keys_values();
+        State {
+            memory: self.decoder.project_memory(&encoded, sentences),
+            sentence_of_row: (0..rows).collect(),
+            caches: self.decoder.layers.iter().map(|_| Cache::new(rows, width)).collect(),
+            n_past: 0,
+            room: Room::default(),
+        }
+    }
+
+    fn max_len(&self) -> Option<usize> {
+        self.source_positions.max_len().min(self.target_positions.max_len())
+    }
+
+    fn device(&self) -> Device {
+        self.device.clone()
+    }
+}

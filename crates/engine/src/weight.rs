@@ -1,0 +1,79 @@
+//! Weights, packed for products with few rows.
+
+use std::{fmt, str::FromStr};
+
+use attentive_kernels::{Epilogue, Int8Matrix, MatMut, MatRef, PackedMatrix, QuantisedColumns, TopK};
+use serde::{Deserialize, Serialize};
+
+/// What weights are kept in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Precision {
+    /// 32-bit floats.
+    #[default]
+    F32,
+    /// Signed bytes with a scale for each column; inputs are rounded to a scale of their own row.
+    Int8,
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::F32 => "f32",
+            Self::Int8 => "int8",
+        })
+    }
+}
+
+impl FromStr for Precision {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let known = [Self::F32, Self::Int8].into_iter().find(|precision| precision.to_string() == name);
+        known.ok_or_else(|| format!("unknown precision `{name}`; there are f32 and int8"))
+    }
+}
+
+/// A weight `[d_in, d_out]`.
+#[derive(Debug)]
+pub(crate) enum Weight {
+    F32(PackedMatrix),
+    Int8(Int8Matrix),
+}
+
+impl Weight {
+    pub(crate) fn new(weight: MatRef<'_>, precision: Precision) -> Self {
+        match precision {
+            Precision::F32 => Self::F32(PackedMatrix::new(weight)),
+            Precision::Int8 => Self::Int8(Int8Matrix::new(&QuantisedColumns::new(weight))),
+        }
+    }
+
+    pub(crate) fn dims(&self) -> [usize; 2] {
+        match self {
+            Self::F32(weight) => weight.dims(),
+            Self::Int8(weight) => weight.dims(),
+        }
+    }
+
+    /// `y = x W`, and what the epilogue says, for rows `x` `[n, d_in]` and `y` `[n, d_out]`.
+    pub(crate) fn multiply(&self, x: &[f32], y: &mut [f32], epilogue: &Epilogue<'_>) {
+        let [d_in, d_out] = self.dims();
+        let n = x.len() / d_in;
+        let (x, y) = (MatRef::new(x, n, d_in), MatMut::new(y, n, d_out));
+        match self {
+            Self::F32(weight) => weight.multiply(x, y, epilogue),
+            Self::Int8(weight) => weight.multiply(x, y, epilogue),
+        }
+    }
+
+    /// The best of each row of `x W`.
+    pub(crate) fn top_k(&self, x: &[f32], best: TopK<'_>) {
+        let [d_in, _] = self.dims();
+        let x = MatRef::new(x, x.len() / d_in, d_in);
+        match self {
+            Self::F32(weight) => weight.top_k(x, None, best),
+            Self::Int8(weight) => weight.top_k(x, None, best),
+        }
+    }
+}
