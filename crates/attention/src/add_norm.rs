@@ -1,10 +1,10 @@
 //! "Add & Norm": what stands around every sub-layer.
 
-use attentive_backend::{Dropout, Initializer, ops};
+use attentive_backend::{Dropout, ops};
 use burn::{module::Module, tensor::Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::LayerNorm;
+use crate::Norm;
 
 /// Where a sub-layer is normalised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -17,14 +17,14 @@ pub enum NormPlacement {
     Pre,
 }
 
-/// Residual connection, dropout and layer norm around a sub-layer.
+/// Residual connection, dropout and norm around a sub-layer.
 ///
-/// Post-norm: `LayerNorm(x + Dropout(SubLayer(x)))`. Pre-norm: `x + Dropout(SubLayer(LayerNorm(x)))`.
+/// Post-norm: `Norm(x + Dropout(SubLayer(x)))`. Pre-norm: `x + Dropout(SubLayer(Norm(x)))`.
 /// Source: Vaswani et al. 2017, §3.1 and §5.4; pre-norm: Xiong et al. 2020.
 #[derive(Module, Debug)]
 pub struct AddNorm {
     /// The norm.
-    pub norm: LayerNorm,
+    pub norm: Norm,
     /// Probability with which the sub-layer's outputs are dropped.
     pub dropout: f64,
     #[module(skip)]
@@ -32,9 +32,9 @@ pub struct AddNorm {
 }
 
 impl AddNorm {
-    /// Around a sub-layer of width `d_model`.
-    pub fn new(d_model: usize, dropout: f64, placement: NormPlacement, init: &Initializer) -> Self {
-        Self { norm: LayerNorm::new(d_model, init), dropout, placement }
+    /// Around a sub-layer of the norm's width.
+    pub fn new(norm: Norm, dropout: f64, placement: NormPlacement) -> Self {
+        Self { norm, dropout, placement }
     }
 
     /// Runs `sub_layer` within the connection; `x` and the result are `[batch, seq, d_model]`.
@@ -47,8 +47,7 @@ impl AddNorm {
         match self.placement {
             NormPlacement::Post => {
                 let f = sub_layer(x.clone());
-                let LayerNorm { gamma, beta, epsilon } = &self.norm;
-                ops::add_norm(x, f, gamma.val(), beta.val(), *epsilon, self.dropout, pass)
+                self.norm.after_residual(x, f, self.dropout, pass)
             }
             NormPlacement::Pre => {
                 let f = sub_layer(self.norm.forward(x.clone()));

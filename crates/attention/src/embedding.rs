@@ -13,16 +13,23 @@ use crate::Positions;
 pub struct Embedding {
     /// `[vocab, d_model]`.
     pub weight: Param<Tensor<2>>,
+    /// What embeddings are multiplied by.
+    pub scale: f64,
 }
 
 impl Embedding {
-    /// Normal with standard deviation `d_model^-½`, so that the scaled embeddings have unit variance.
+    /// Drawn vectors, which are multiplied by √d_model (§3.4).
     pub fn new(vocab: usize, d_model: usize, init: &Initializer) -> Self {
-        Self { weight: init.normal([vocab, d_model], (d_model as f64).powf(-0.5)) }
+        Self { weight: init.embedding([vocab, d_model]), scale: (d_model as f64).sqrt() }
     }
 
-    /// Embeddings of `tokens`, which stand at `first, first + 1, …`, times √d_model, with the positions' encodings:
-    /// `[rows, seq]` to `[rows, seq, d_model]` (§3.4, §3.5). Sums are dropped with probability `rate` (§5.4).
+    /// Drawn vectors, taken as they are.
+    pub fn unscaled(vocab: usize, d_model: usize, init: &Initializer) -> Self {
+        Self { scale: 1.0, ..Self::new(vocab, d_model, init) }
+    }
+
+    /// Embeddings of `tokens`, which stand at `first, first + 1, …`, times the scale, with what the positions add to
+    /// them: `[rows, seq]` to `[rows, seq, d_model]` (§3.4, §3.5). Sums are dropped with probability `rate` (§5.4).
     ///
     /// # Panics
     /// If learned encodings end before the sequence does.
@@ -35,9 +42,9 @@ impl Embedding {
         pass: Option<&Dropout>,
     ) -> Tensor<3> {
         let weight = self.weight.val();
-        let ([_, seq], [_, d_model]) = (tokens.dims(), weight.dims());
-        let encodings = positions.encodings(first, seq, d_model, &weight.device());
-        ops::embedding(weight, tokens, encodings, rate, pass)
+        let [_, seq] = tokens.dims();
+        let encodings = positions.encodings(first, seq, &weight.device());
+        ops::embedding(weight, tokens, encodings, self.scale, rate, pass)
     }
 
     /// Scores of every token: `[..., d_model]` to `[..., vocab]`.

@@ -1,6 +1,6 @@
 //! The layers of the Transformer.
 //!
-//! Scaled dot-product and multi-head attention with its key–value cache, positions, feed-forward, layer norm and the
+//! Scaled dot-product and multi-head attention with its key–value cache, positions, feed-forward, norms and the
 //! residual connection around them: parameters and wiring, one noun a file. The mathematics stands in
 //! [`attentive_backend::ops`], so a layer runs on every backend.
 //!
@@ -28,11 +28,13 @@ mod norm;
 mod positions;
 
 pub use add_norm::{AddNorm, NormPlacement};
-pub use attentive_backend::{Dropout, Initializer, Mask, ops::Activation};
+pub use attentive_backend::{Dropout, InitScheme, Initializer, Mask, ops::Activation};
 pub use embedding::Embedding;
 pub use feed_forward::{FeedForward, FeedForwardConfig};
 pub use kv_cache::{KeyValues, KvCache};
 pub use linear::Linear;
 pub use multi_head::{MultiHeadAttention, MultiHeadAttentionConfig};
-pub use norm::LayerNorm;
-pub use positions::{Positions, PositionsConfig, sinusoids};
+pub use norm::{Norm, NormConfig, NormKind};
+pub use positions::{
+    AttentionContext, Positions, PositionsConfig, PositionsShape, RelativeBuckets, Rotation, alibi_slopes, sinusoids,
+};

@@ -16,9 +16,19 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// Xavier-uniform weights and a zero bias.
-    pub fn new(d_in: usize, d_out: usize, init: &Initializer) -> Self {
-        Self { weight: init.xavier_uniform([d_in, d_out]), bias: Some(init.zeros([d_out])) }
+    /// Drawn weights and, with `bias`, a bias of zero.
+    pub fn new(d_in: usize, d_out: usize, bias: bool, init: &Initializer) -> Self {
+        Self { weight: init.matrix([d_in, d_out]), bias: bias.then(|| init.zeros([d_out])) }
+    }
+
+    /// As [`new`](Self::new), for a map whose output is added to a residual connection.
+    pub fn residual(d_in: usize, d_out: usize, bias: bool, init: &Initializer) -> Self {
+        Self { weight: init.residual_matrix([d_in, d_out]), bias: bias.then(|| init.zeros([d_out])) }
+    }
+
+    /// Number of parameters of such a map.
+    pub fn n_params(d_in: usize, d_out: usize, bias: bool) -> usize {
+        d_in * d_out + if bias { d_out } else { 0 }
     }
 
     /// `[..., d_in]` to `[..., d_out]`.

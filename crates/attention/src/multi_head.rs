@@ -3,7 +3,7 @@
 use attentive_backend::{Dropout, Initializer, Mask, ops};
 use burn::{module::Module, tensor::Tensor};
 
-use crate::{KeyValues, KvCache, Linear};
+use crate::{AttentionContext, KeyValues, KvCache, Linear, Rotation};
 
 /// Configuration of a [`MultiHeadAttention`].
 #[derive(Debug, Clone, PartialEq)]
@@ -12,56 +12,76 @@ pub struct MultiHeadAttentionConfig {
     pub d_model: usize,
     /// Number of heads, `h`.
     pub n_heads: usize,
+    /// Number of heads of keys and values, each of which serves `n_heads / n_kv_heads` heads of queries.
+    pub n_kv_heads: usize,
     /// Width of a head's queries and keys.
     pub d_k: usize,
     /// Width of a head's values.
     pub d_v: usize,
+    /// Whether the projections have biases.
+    pub bias: bool,
     /// Probability with which attention weights are dropped; 0 in the paper's text.
     pub dropout: f64,
 }
 
 /// `Concat(head₁, …, head_h) W^O` with `headᵢ = Attention(Q Wᵢ^Q, K Wᵢ^K, V Wᵢ^V)` (§3.2.2).
 ///
-/// The `h` matrices of a kind stand side by side in one.
+/// The `h` matrices of a kind stand side by side in one. Fewer heads of keys and values than of queries make it
+/// grouped-query attention (Ainslie et al. 2023), one alone multi-query attention (Shazeer 2019).
 #[derive(Module, Debug)]
 pub struct MultiHeadAttention {
     /// `W^Q`: `d_model` to `heads · d_k`.
     pub query: Linear,
-    /// `W^K`: `d_model` to `heads · d_k`.
+    /// `W^K`: `d_model` to `kv_heads · d_k`.
     pub key: Linear,
-    /// `W^V`: `d_model` to `heads · d_v`.
+    /// `W^V`: `d_model` to `kv_heads · d_v`.
     pub value: Linear,
     /// `W^O`: `heads · d_v` to `d_model`.
     pub output: Linear,
     /// Number of heads.
     pub n_heads: usize,
+    /// Number of heads of keys and values.
+    pub n_kv_heads: usize,
     /// Probability with which attention weights are dropped.
     pub dropout: f64,
 }
 
 impl MultiHeadAttentionConfig {
-    /// The paper's `d_k = d_v = d_model / h`, without dropout.
+    /// The paper's `d_k = d_v = d_model / h`, with biases and without dropout.
     pub fn new(d_model: usize, n_heads: usize) -> Self {
         let d_k = d_model / n_heads;
-        Self { d_model, n_heads, d_k, d_v: d_k, dropout: 0.0 }
+        Self { d_model, n_heads, n_kv_heads: n_heads, d_k, d_v: d_k, bias: true, dropout: 0.0 }
     }
 
     /// Initial parameters.
     pub fn init(&self, init: &Initializer) -> MultiHeadAttention {
-        let Self { d_model, n_heads, d_k, d_v, dropout } = *self;
+        let Self { d_model, n_heads, n_kv_heads, d_k, d_v, bias, dropout } = *self;
         MultiHeadAttention {
-            query: Linear::new(d_model, n_heads * d_k, init),
-            key: Linear::new(d_model, n_heads * d_k, init),
-            value: Linear::new(d_model, n_heads * d_v, init),
-            output: Linear::new(n_heads * d_v, d_model, init),
+            query: Linear::new(d_model, n_heads * d_k, bias, init),
+            key: Linear::new(d_model, n_kv_heads * d_k, bias, init),
+            value: Linear::new(d_model, n_kv_heads * d_v, bias, init),
+            output: Linear::residual(n_heads * d_v, d_model, bias, init),
             n_heads,
+            n_kv_heads,
             dropout,
         }
+    }
+
+    /// Number of parameters.
+    pub fn n_params(&self) -> usize {
+        let Self { d_model, n_heads, n_kv_heads, d_k, d_v, bias, .. } = *self;
+        let projections = [
+            (d_model, n_heads * d_k),
+            (d_model, n_kv_heads * d_k),
+            (d_model, n_kv_heads * d_v),
+            (n_heads * d_v, d_model),
+        ];
+        projections.map(|(d_in, d_out)| Linear::n_params(d_in, d_out, bias)).iter().sum()
     }
 }
 
 impl MultiHeadAttention {
-    /// Attention of `x` to `memory`; self-attention where they are the same.
+    /// Attention of `x` to `memory`.
     ///
     /// # Shapes
     /// - `x`: `[batch, q_len, d_model]`, `memory`: `[batch, k_len, d_model]`
@@ -71,39 +91,76 @@ impl MultiHeadAttention {
         self.attend(x, keys_values, mask, pass)
     }
 
-    /// Causal self-attention of new positions to themselves and to all that the cache has read.
+    /// Attention of `x` (`[batch, seq, d_model]`) to itself, as `context` says.
+    pub fn forward_self(&self, x: Tensor<3>, context: &AttentionContext, pass: Option<&Dropout>) -> Tensor<3> {
+        let keys_values = self.keys_values(x.clone()).rotated(context.rotation.as_ref());
+        self.attend_in(x, keys_values, context, pass)
+    }
+
+    /// Self-attention of new positions to themselves and to all that the cache has read.
     ///
-    /// `[rows, new, d_model]` to the same shape.
-    pub fn forward_cached(&self, x: Tensor<3>, cache: &mut KvCache) -> Tensor<3> {
-        let keys_values = cache.append(self.keys_values(x.clone()));
-        self.attend(x, keys_values, &Mask::causal(), None)
+    /// `[rows, new, d_model]` to the same shape; `context` is that of the new positions.
+    pub fn forward_cached(&self, x: Tensor<3>, context: &AttentionContext, cache: &mut KvCache) -> Tensor<3> {
+        let keys_values = cache.append(self.keys_values(x.clone()).rotated(context.rotation.as_ref()));
+        self.attend_in(x, keys_values, context, None)
     }
 
     /// Attention of `x` (`[batch, q_len, d_model]`) to keys and values that are projected already.
     pub fn attend(&self, x: Tensor<3>, kv: KeyValues, mask: &Mask, pass: Option<&Dropout>) -> Tensor<3> {
-        let q = self.split_heads(self.query.forward(x)); // [batch, heads, q_len, d_k]
-        let heads = ops::attention(q, kv.k, kv.v, mask, self.dropout, pass); // [batch, heads, q_len, d_v]
-        let [batch, n_heads, q_len, d_v] = heads.dims();
-        self.output.forward(heads.swap_dims(1, 2).reshape([batch, q_len, n_heads * d_v]))
+        let q = split_heads(self.query.forward(x), self.n_heads);
+        self.join(ops::attention(q, kv.k, kv.v, mask, None, self.dropout, pass))
     }
 
     /// What each position of `x` attends to in `memory`, head by head: `[batch, heads, q_len, k_len]`.
     pub fn weights(&self, x: Tensor<3>, memory: Tensor<3>, mask: &Mask) -> Tensor<4> {
-        let q = self.split_heads(self.query.forward(x));
-        ops::attention_weights(q, self.split_heads(self.key.forward(memory)), mask)
+        let q = split_heads(self.query.forward(x), self.n_heads);
+        ops::attention_weights(q, split_heads(self.key.forward(memory), self.n_kv_heads), mask, None)
+    }
+
+    /// What each position of `x` attends to in `x`, head by head: `[batch, heads, seq, seq]`.
+    pub fn self_weights(&self, x: Tensor<3>, context: &AttentionContext) -> Tensor<4> {
+        let k = split_heads(self.key.forward(x.clone()), self.n_kv_heads);
+        let q = split_heads(self.query.forward(x), self.n_heads);
+        let [q, k] = [q, k].map(|x| rotated(x, context.rotation.as_ref()));
+        ops::attention_weights(q, k, &context.mask, context.bias.clone())
     }
 
     /// Projects `memory` (`[batch, k_len, d_model]`) to the keys and values of all heads.
     pub fn keys_values(&self, memory: Tensor<3>) -> KeyValues {
         KeyValues {
-            k: self.split_heads(self.key.forward(memory.clone())),
-            v: self.split_heads(self.value.forward(memory)),
+            k: split_heads(self.key.forward(memory.clone()), self.n_kv_heads),
+            v: split_heads(self.value.forward(memory), self.n_kv_heads),
         }
     }
 
-    /// `[batch, seq, heads · d]` to `[batch, heads, seq, d]`.
-    fn split_heads(&self, x: Tensor<3>) -> Tensor<4> {
-        let [batch, seq, width] = x.dims();
-        x.reshape([batch, seq, self.n_heads, width / self.n_heads]).swap_dims(1, 2)
+    fn attend_in(&self, x: Tensor<3>, kv: KeyValues, context: &AttentionContext, pass: Option<&Dropout>) -> Tensor<3> {
+        let q = rotated(split_heads(self.query.forward(x), self.n_heads), context.rotation.as_ref());
+        self.join(ops::attention(q, kv.k, kv.v, &context.mask, context.bias.clone(), self.dropout, pass))
     }
+
+    /// `[batch, heads, q_len, d_v]` to `[batch, q_len, d_model]`.
+    fn join(&self, heads: Tensor<4>) -> Tensor<3> {
+        let [batch, n_heads, q_len, d_v] = heads.dims();
+        self.output.forward(heads.swap_dims(1, 2).reshape([batch, q_len, n_heads * d_v]))
+    }
+}
+
+impl KeyValues {
+    /// Its keys turned by their positions.
+    fn rotated(self, rotation: Option<&Rotation>) -> Self {
+        Self { k: rotated(self.k, rotation), ..self }
+    }
+}
+
+fn rotated(x: Tensor<4>, rotation: Option<&Rotation>) -> Tensor<4> {
+    match rotation {
+        Some(rotation) => rotation.apply(x),
+        None => x,
+    }
+}
+
+/// `[batch, seq, heads · d]` to `[batch, heads, seq, d]`.
+fn split_heads(x: Tensor<3>, n_heads: usize) -> Tensor<4> {
+    let [batch, seq, width] = x.dims();
+    x.reshape([batch, seq, n_heads, width / n_heads]).swap_dims(1, 2)
 }

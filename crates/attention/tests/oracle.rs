@@ -1,8 +1,13 @@
 //! Layers against scalar oracles in f64.
 
-use attentive_attention::{Mask, MultiHeadAttention, MultiHeadAttentionConfig, PositionsConfig, sinusoids};
+use attentive_attention::{
+    Activation, FeedForwardConfig, Mask, MultiHeadAttention, MultiHeadAttentionConfig, NormConfig, NormKind,
+};
 use attentive_backend::{BackendKind, Device, Initializer, ops};
-use attentive_testkit::{Attention, AttentionShape, Fixture, assert_close, layer_norm, linear, widen};
+use attentive_testkit::{
+    Attention, AttentionShape, Fixture, assert_close, gelu_erf, gelu_tanh, layer_norm, linear, relu, rms_norm, silu,
+    widen,
+};
 use burn::tensor::{Tensor, TensorData};
 
 fn devices() -> [Device; 2] {
@@ -24,7 +29,7 @@ fn attention_of_two_tokens_by_hand() {
         let q = tensor(&[0.0, 1.0], [1, 1, 2, 1], &device);
         let k = tensor(&[0.0, 3_f32.ln()], [1, 1, 2, 1], &device);
         let v = tensor(&[4.0, 8.0], [1, 1, 2, 1], &device);
-        let y = ops::attention(q, k, v, &Mask::none(), 0.0, None);
+        let y = ops::attention(q, k, v, &Mask::none(), None, 0.0, None);
         assert_close(&values(y), &[6.0_f32, 7.0], 1e-6, 0.0); // softmax(0, 0) and softmax(0, ln 3) = (1/4, 3/4)
     }
 }
@@ -52,6 +57,7 @@ fn attention_equals_the_oracle_under_every_mask() {
                     tensor(&k, [batch, heads, k_len, d_k], &device),
                     tensor(&v, [batch, heads, k_len, d_v], &device),
                     &mask,
+                    None,
                     0.0,
                     None,
                 );
@@ -64,7 +70,7 @@ fn attention_equals_the_oracle_under_every_mask() {
 #[test]
 fn multi_head_attention_is_the_papers_formula() {
     let (batch, q_len, k_len, d_model, heads, d_k, d_v) = (2, 3, 5, 7, 2, 11, 13);
-    let config = MultiHeadAttentionConfig { d_model, n_heads: heads, d_k, d_v, dropout: 0.0 };
+    let config = MultiHeadAttentionConfig { d_k, d_v, bias: false, ..MultiHeadAttentionConfig::new(d_model, heads) };
     let mut fixture = Fixture::new(2);
     let (x, memory) = (fixture.normal(batch * q_len * d_model), fixture.normal(batch * k_len * d_model));
     for device in devices() {
@@ -128,7 +134,7 @@ fn layer_norm_equals_the_oracle() {
         let y = ops::layer_norm(
             tensor(&x, [2, 3, 11], &device),
             tensor(&gamma, [11], &device),
-            tensor(&beta, [11], &device),
+            Some(tensor(&beta, [11], &device)),
             1e-5,
         );
         assert_close(&values(y), &expected, 1e-5, 1e-6);
@@ -136,23 +142,55 @@ fn layer_norm_equals_the_oracle() {
 }
 
 #[test]
-fn sinusoids_are_the_papers() {
-    let device = &devices()[0];
-    let table = values(sinusoids(2, 3, 5, device));
-    for (row, pos) in (2..5).enumerate() {
-        for dim in 0..5 {
-            let angle = f64::from(pos) / 10_000_f64.powf(f64::from(dim / 2 * 2) / 5.0);
-            let expected = if dim % 2 == 0 { angle.sin() } else { angle.cos() };
-            assert_close(&[table[row * 5 + dim as usize]], &[expected], 1e-6, 1e-6);
+fn norms_equal_their_oracles_with_and_without_bias() {
+    let mut fixture = Fixture::new(5);
+    let (d_model, x) = (7, fixture.normal(3 * 7));
+    let ones = [1.0; 7];
+    for device in devices() {
+        let init = Initializer::new(6, &device);
+        for bias in [true, false] {
+            let config = NormConfig { bias, ..NormConfig::layer(d_model) };
+            let norm = config.init(&init);
+            assert_eq!(norm.beta.is_some(), bias);
+            let y = norm.forward(tensor(&x, [3, d_model], &device));
+            assert_close(&values(y), &layer_norm(&widen(&x), &ones, &[0.0; 7], 1e-5), 1e-5, 1e-6);
+            let rms = NormConfig { kind: NormKind::Rms, ..config }.init(&init);
+            assert!(rms.beta.is_none());
+            let y = rms.forward(tensor(&x, [3, d_model], &device));
+            assert_close(&values(y), &rms_norm(&widen(&x), &ones, 1e-5), 1e-5, 1e-6);
         }
     }
 }
 
 #[test]
-fn learned_positions_start_where_they_are_told() {
-    let device = &devices()[0];
-    let init = Initializer::new(5, device);
-    let positions = PositionsConfig::Learned { max_len: 7 }.init(3, &init);
-    let table = values(positions.weight.as_ref().unwrap().val());
-    assert_eq!(values(positions.encodings(4, 2, 3, device)), table[4 * 3..6 * 3]);
+fn feed_forward_networks_equal_their_formulas() {
+    type Oracle = fn(f64) -> f64;
+    let functions: [(Activation, Oracle); 4] = [
+        (Activation::Relu, relu),
+        (Activation::Gelu, gelu_erf),
+        (Activation::GeluTanh, gelu_tanh),
+        (Activation::Silu, silu),
+    ];
+    let (n, d_model, d_ff) = (3, 5, 11);
+    let x = Fixture::new(7).normal(n * d_model);
+    for device in devices() {
+        for (activation, f) in functions {
+            for gated in [false, true] {
+                let config = FeedForwardConfig { d_model, d_ff, activation, gated, bias: false, dropout: 0.0 };
+                let layer = config.init(&Initializer::new(8, &device));
+                let apply = |layer: &attentive_attention::Linear, x: &[f64]| {
+                    let [d_in, d_out] = layer.weight.dims();
+                    linear(x, &widen(&values(layer.weight.val())), None, [n, d_in, d_out])
+                };
+                let inner = apply(&layer.inner, &widen(&x));
+                let h: Vec<f64> = match &layer.gate {
+                    None => inner.iter().map(|&h| f(h)).collect(),
+                    Some(gate) => apply(gate, &widen(&x)).iter().zip(&inner).map(|(&g, h)| f(g) * h).collect(),
+                };
+                let y = layer.forward(tensor(&x, [1, n, d_model], &device), None);
+                assert_close(&values(y), &apply(&layer.outer, &h), 1e-4, 1e-5);
+                assert_eq!(config.n_params(), burn::module::Module::num_params(&layer));
+            }
+        }
+    }
 }

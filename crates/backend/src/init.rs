@@ -15,19 +15,67 @@ use burn::{
 #[derive(Debug)]
 pub struct Initializer {
     device: Device,
+    scheme: InitScheme,
     seed: u64,
     n_drawn: Cell<u64>,
+}
+
+/// How a model's matrices are drawn; biases start at zero, gains at one.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub enum InitScheme {
+    /// Uniform in ±√(6 / (d_in + d_out)) (Glorot and Bengio 2010); embeddings normal with standard deviation
+    /// d_model^-½, so that they have unit variance once multiplied by √d_model.
+    #[default]
+    Xavier,
+    /// Normal, embeddings too.
+    Normal {
+        /// Standard deviation.
+        std: f64,
+        /// Standard deviation of the matrices that a residual branch ends in: GPT-2 takes `std / √n` for `n` branches
+        /// (Radford et al. 2019, §2.3).
+        residual_std: f64,
+    },
 }
 
 impl Initializer {
     /// Starts at `seed`; parameters are placed on `device`.
     pub fn new(seed: u64, device: &Device) -> Self {
-        Self { device: device.clone(), seed: mix64(seed ^ 0x5eed), n_drawn: Cell::new(0) }
+        Self { device: device.clone(), scheme: InitScheme::Xavier, seed: mix64(seed ^ 0x5eed), n_drawn: Cell::new(0) }
+    }
+
+    /// Draws matrices as `scheme` says from here on.
+    pub fn with_scheme(self, scheme: InitScheme) -> Self {
+        Self { scheme, ..self }
     }
 
     /// Where parameters are placed.
     pub fn device(&self) -> &Device {
         &self.device
+    }
+
+    /// A matrix that maps `d_in` features to `d_out`: `[d_in, d_out]`.
+    pub fn matrix(&self, shape: [usize; 2]) -> Param<Tensor<2>> {
+        match self.scheme {
+            InitScheme::Xavier => self.xavier_uniform(shape),
+            InitScheme::Normal { std, .. } => self.normal(shape, std),
+        }
+    }
+
+    /// As [`matrix`](Self::matrix), for one whose output is added to a residual connection.
+    pub fn residual_matrix(&self, shape: [usize; 2]) -> Param<Tensor<2>> {
+        match self.scheme {
+            InitScheme::Xavier => self.xavier_uniform(shape),
+            InitScheme::Normal { residual_std, .. } => self.normal(shape, residual_std),
+        }
+    }
+
+    /// A vector for each of `n` tokens or positions: `[n, d_model]`.
+    pub fn embedding(&self, [n, d_model]: [usize; 2]) -> Param<Tensor<2>> {
+        let std = match self.scheme {
+            InitScheme::Xavier => (d_model as f64).powf(-0.5),
+            InitScheme::Normal { std, .. } => std,
+        };
+        self.normal([n, d_model], std)
     }
 
     /// Uniform in ±√(6 / (d_in + d_out)) (Glorot and Bengio 2010): `[d_in, d_out]`.

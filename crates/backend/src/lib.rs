@@ -23,7 +23,7 @@ pub mod ops;
 
 pub use attentive_core::Dropout;
 pub use burn::tensor::Device;
-pub use init::Initializer;
+pub use init::{InitScheme, Initializer};
 pub use kind::{BackendError, BackendKind};
 pub use mask::Mask;
 

@@ -24,6 +24,9 @@ pub struct Mask {
     /// Whether keys after the query's own position are hidden (§3.2.3). Queries are the last `q_len` positions of
     /// the keys, so a cached step needs no other mask.
     pub causal: bool,
+    /// How near a key must be: those `window` or more positions before or after the query are hidden (§4, "restricted"
+    /// self-attention).
+    pub window: Option<usize>,
     /// Any other pattern: `[batch or 1, heads or 1, q_len or 1, k_len]`.
     pub hidden: Option<Tensor<4, Bool>>,
 }
@@ -55,6 +58,11 @@ impl Mask {
         Self { causal: true, ..self }
     }
 
+    /// Hides keys `window` or more positions away as well.
+    pub fn and_window(self, window: Option<usize>) -> Self {
+        Self { window: window.into_iter().chain(self.window).min(), ..self }
+    }
+
     /// Hides `hidden` as well: `[batch or 1, heads or 1, q_len or 1, k_len]`.
     pub fn and_hidden(self, hidden: Tensor<4, Bool>) -> Self {
         Self { hidden: Some(hidden), ..self }
@@ -64,22 +72,27 @@ impl Mask {
     /// vary have length 1.
     ///
     /// # Panics
-    /// If `causal` and there are more queries than keys.
+    /// If there is a causal mask or a window, and more queries than keys.
     pub fn to_tensor(&self, [_, _, q_len, k_len]: [usize; 4], device: &Device) -> Option<Tensor<4, Bool>> {
+        // How far each key stands after each query: `[1, 1, q_len, k_len]`.
+        let offsets = || {
+            assert!(q_len <= k_len, "attention of {q_len} queries, the last positions, over {k_len} keys");
+            let (past, shape) = ((k_len - q_len) as i64, [1, 1, q_len, k_len]);
+            let q_idx = Tensor::<1, Int>::arange(past..past + q_len as i64, device).reshape([1, 1, q_len, 1]);
+            let k_idx = Tensor::<1, Int>::arange(0..k_len as i64, device).reshape([1, 1, 1, k_len]);
+            k_idx.expand(shape) - q_idx.expand(shape)
+        };
         let keys = self.hidden_keys.clone().map(|keys| {
             let [batch, k_len] = keys.dims();
             keys.reshape([batch, 1, 1, k_len])
         });
         // One query stands last: it has no future.
-        let future = (self.causal && q_len > 1).then(|| {
-            assert!(q_len <= k_len, "causal attention of {q_len} queries over {k_len} keys");
-            let past = (k_len - q_len) as i64;
-            let q_idx = Tensor::<1, Int>::arange(past..past + q_len as i64, device).reshape([1, 1, q_len, 1]);
-            let k_idx = Tensor::<1, Int>::arange(0..k_len as i64, device).reshape([1, 1, 1, k_len]);
-            let shape = [1, 1, q_len, k_len];
-            k_idx.expand(shape).greater(q_idx.expand(shape))
-        });
-        [keys, future, self.hidden.clone()].into_iter().flatten().reduce(or)
+        let future = (self.causal && q_len > 1).then(|| offsets().greater_elem(0));
+        let far = self
+            .window
+            .filter(|&window| window < k_len)
+            .map(|window| offsets().abs().greater_equal_elem(window as i64));
+        [keys, future, far, self.hidden.clone()].into_iter().flatten().reduce(or)
     }
 }
 

@@ -81,7 +81,7 @@ fn linear() {
 
 #[test]
 fn activations() {
-    for f in [ops::Activation::Relu, ops::Activation::Gelu, ops::Activation::GeluTanh] {
+    for f in [ops::Activation::Relu, ops::Activation::Gelu, ops::Activation::GeluTanh, ops::Activation::Silu] {
         fused_equals_composed(&inputs(2, &[&[3, 11]]), |x, _| {
             flat(ops::activation(shaped(&x[0], [3, 11]), f, 0.0, None))
         });
@@ -92,12 +92,12 @@ fn activations() {
 fn norms() {
     let x = inputs(3, &[&[2, 3, 7], &[2, 3, 7], &[7], &[7]]);
     fused_equals_composed(&x, |x, _| {
-        let normed = ops::layer_norm(shaped(&x[0], [2, 3, 7]), x[2].clone(), x[3].clone(), 1e-5);
+        let normed = ops::layer_norm(shaped(&x[0], [2, 3, 7]), x[2].clone(), Some(x[3].clone()), 1e-5);
         flat(normed + shaped(&x[1], [2, 3, 7]))
     });
     fused_equals_composed(&x, |x, _| {
         let (a, b) = (shaped(&x[0], [2, 3, 7]), shaped(&x[1], [2, 3, 7]));
-        flat(ops::add_norm(a, b, x[2].clone(), x[3].clone(), 1e-5, 0.0, None))
+        flat(ops::add_norm(a, b, x[2].clone(), Some(x[3].clone()), 1e-5, 0.0, None))
     });
 }
 
@@ -113,7 +113,7 @@ fn attention_under_every_mask() {
                 let k = shaped(&x[1], [batch, k_len, heads, d_k]).swap_dims(1, 2);
                 let v = shaped(&x[2], [batch, k_len, heads, d_v]).swap_dims(1, 2);
                 let mask = Mask { causal, ..Mask::padding(&lengths, k_len, device) };
-                flat(ops::attention(q, k, v, &mask, 0.0, None).swap_dims(1, 2))
+                flat(ops::attention(q, k, v, &mask, None, 0.0, None).swap_dims(1, 2))
             });
         }
     }
@@ -134,10 +134,43 @@ fn cross_entropy() {
 
 #[test]
 fn embeddings() {
+    let tokens = |device: &Device| Tensor::<2, Int>::from_ints([[3, 10, 3], [0, 3, 7]], device);
     fused_equals_composed(&inputs(6, &[&[11, 6]]), |x, device| {
-        let tokens = Tensor::<2, Int>::from_ints([[3, 10, 3], [0, 3, 7]], device);
         let positions = Tensor::from_data(TensorData::new(Fixture::new(7).normal(18), [3, 6]), device);
-        flat(ops::embedding(shaped(&x[0], [11, 6]), tokens, positions, 0.0, None))
+        flat(ops::embedding(shaped(&x[0], [11, 6]), tokens(device), Some(positions), 2.5, 0.0, None))
+    });
+    fused_equals_composed(&inputs(6, &[&[11, 6]]), |x, device| {
+        flat(ops::embedding(shaped(&x[0], [11, 6]), tokens(device), None, 1.0, 0.0, None))
+    });
+}
+
+#[test]
+fn embeddings_at_learned_positions() {
+    fused_equals_composed(&inputs(7, &[&[11, 6], &[5, 6]]), |x, device| {
+        let tokens = Tensor::<2, Int>::from_ints([[3, 10, 3], [0, 3, 7]], device);
+        let positions = shaped(&x[1], [5, 6]).narrow(0, 1, 3); // from position 1 on
+        flat(ops::embedding(shaped(&x[0], [11, 6]), tokens, Some(positions), 1.0, 0.0, None))
+    });
+}
+
+#[test]
+fn norms_without_bias() {
+    let x = inputs(13, &[&[2, 3, 7], &[2, 3, 7], &[7]]);
+    fused_equals_composed(&x, |x, _| {
+        let (a, b) = (shaped(&x[0], [2, 3, 7]), shaped(&x[1], [2, 3, 7]));
+        let normed = ops::layer_norm(a.clone(), x[2].clone(), None, 1e-5);
+        flat(ops::add_norm(normed, b, x[2].clone(), None, 1e-5, 0.0, None))
+    });
+}
+
+#[test]
+fn heads_that_share_keys_and_values() {
+    let (batch, heads, kv_heads, len, d) = (2, 6, 2, 5, 3);
+    let x = inputs(14, &[&[batch, heads, len, d], &[batch, kv_heads, len, d], &[batch, kv_heads, len, d]]);
+    fused_equals_composed(&x, |x, _| {
+        let q = shaped(&x[0], [batch, heads, len, d]);
+        let [k, v] = [1, 2].map(|idx| shaped(&x[idx], [batch, kv_heads, len, d]));
+        flat(ops::attention(q, k, v, &Mask::causal(), None, 0.0, None))
     });
 }
 
@@ -182,11 +215,11 @@ fn gradients_through_dropout_are_those_of_the_mask_that_was_drawn() {
     });
     gradients_equal_differences(&inputs(10, &[&[3, 8], &[3, 8], &[8], &[8]]), |x, _| {
         let (a, b) = (shaped(&x[0], [3, 8]), shaped(&x[1], [3, 8]));
-        flat(ops::add_norm(a, b, x[2].clone(), x[3].clone(), 1e-5, rate, Some(&Dropout::new(2))))
+        flat(ops::add_norm(a, b, x[2].clone(), Some(x[3].clone()), 1e-5, rate, Some(&Dropout::new(2))))
     });
     gradients_equal_differences(&inputs(11, &[&[1, 2, 3, 4], &[1, 2, 5, 4], &[1, 2, 5, 4]]), |x, _| {
         let (q, k, v) = (shaped(&x[0], [1, 2, 3, 4]), shaped(&x[1], [1, 2, 5, 4]), shaped(&x[2], [1, 2, 5, 4]));
-        flat(ops::attention(q, k, v, &Mask::none(), rate, Some(&Dropout::new(3))))
+        flat(ops::attention(q, k, v, &Mask::none(), None, rate, Some(&Dropout::new(3))))
     });
     gradients_equal_differences(&inputs(12, &[&[3, 8]]), |x, _| {
         flat(ops::activation(shaped(&x[0], [3, 8]), ops::Activation::Gelu, rate, Some(&Dropout::new(4))))

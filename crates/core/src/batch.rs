@@ -95,6 +95,56 @@ pub trait Batch {
     fn indices(&self) -> &[u64];
 }
 
+/// Sequences, and what a model should say at each of their positions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SequenceBatch {
+    /// What the model reads: `[rows, seq]`.
+    pub ids: TokenMatrix,
+    /// What it should say, row after row: `[rows · seq]`; for a causal language model, each row a token further on.
+    pub targets: Vec<TokenId>,
+    /// Which positions are not scored, padding at least; their targets may be anything: `[rows · seq]`.
+    pub ignored: Vec<bool>,
+    /// Index of each row in its corpus, from 0.
+    pub indices: Vec<u64>,
+}
+
+impl SequenceBatch {
+    /// For a causal language model: each sequence but for its last token, and each token but the first as a target.
+    ///
+    /// ```
+    /// use attentive_core::{Batch, SequenceBatch};
+    ///
+    /// let batch = SequenceBatch::next_tokens(&[vec![5, 6, 7], vec![8, 9]], 0, vec![0, 1]);
+    /// assert_eq!(batch.ids.ids(), [5, 6, 8, 0]);
+    /// assert_eq!(batch.targets, [6, 7, 9, 0]);
+    /// assert_eq!(batch.ignored, [false, false, false, true]);
+    /// assert_eq!(batch.n_targets(), 3);
+    /// ```
+    pub fn next_tokens<R: AsRef<[TokenId]>>(sequences: &[R], pad: TokenId, indices: Vec<u64>) -> Self {
+        let rows = sequences.iter().map(AsRef::as_ref);
+        let read: Vec<&[TokenId]> = rows.clone().map(|row| &row[..row.len().saturating_sub(1)]).collect();
+        let said: Vec<&[TokenId]> = rows.map(|row| row.get(1..).unwrap_or_default()).collect();
+        let said = TokenMatrix::from_rows(&said, pad, 0);
+        let n_cols = said.n_cols();
+        let ignored = said.lengths().iter().flat_map(|&length| (0..n_cols).map(move |idx| idx >= length)).collect();
+        Self { ids: TokenMatrix::from_rows(&read, pad, 0), targets: said.ids().to_vec(), ignored, indices }
+    }
+}
+
+impl Batch for SequenceBatch {
+    fn n_rows(&self) -> usize {
+        self.ids.n_rows()
+    }
+
+    fn n_targets(&self) -> usize {
+        self.ignored.iter().filter(|&&ignored| !ignored).count()
+    }
+
+    fn indices(&self) -> &[u64] {
+        &self.indices
+    }
+}
+
 /// Sentence pairs for an encoder–decoder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TranslationBatch {

@@ -7,12 +7,14 @@
 mod batch;
 mod dropout;
 mod encoder_decoder;
+mod language_model;
 mod loss;
 mod next_token;
 
-pub use batch::{Batch, Position, TokenMatrix, TranslationBatch};
+pub use batch::{Batch, Position, SequenceBatch, TokenMatrix, TranslationBatch};
 pub use dropout::{Dropout, mix64};
 pub use encoder_decoder::EncoderDecoder;
+pub use language_model::LanguageModel;
 pub use loss::{Loss, Objective};
 pub use next_token::{NextToken, TopTokens};
 

@@ -19,6 +19,8 @@ pub enum ActivationKind {
     Gelu,
     /// `x/2 (1 + tanh(√(2/π) (x + 0.044715 x³)))`. Source: Hendrycks and Gimpel 2016, section 2.
     GeluTanh,
+    /// `x σ(x)`. Source: Ramachandran, Zoph and Le 2017 (Swish with β = 1).
+    Silu,
 }
 
 /// `dropout(activation(x + bias))` for rows of `cols` features.
@@ -108,6 +110,7 @@ fn value<S: Simd>(s: S, kind: ActivationKind, x: S::F32) -> S::F32 {
         ActivationKind::Relu => s.max(s.zero(), x),
         ActivationKind::Gelu => s.mul(x, normal(s, x).0),
         ActivationKind::GeluTanh => s.mul(x, sigmoid(s, gelu_tanh_argument(s, x))),
+        ActivationKind::Silu => s.mul(x, sigmoid(s, x)),
     }
 }
 
@@ -127,6 +130,10 @@ fn derivative<S: Simd>(s: S, kind: ActivationKind, x: S::F32) -> S::F32 {
             let (a, b) = GELU_TANH;
             let slope = s.mul_add(s.mul(x, x), s.splat(6.0 * a * b), s.splat(2.0 * a));
             s.mul_add(s.mul(s.mul(x, sigma), s.sub(one, sigma)), slope, sigma)
+        }
+        ActivationKind::Silu => {
+            let sigma = sigmoid(s, x);
+            s.mul_add(s.mul(x, sigma), s.sub(one, sigma), sigma)
         }
     }
 }

@@ -93,11 +93,12 @@ fn residual_connections() {
 #[test]
 fn activations_forward_and_backward() {
     type Oracle = fn(f64) -> f64;
-    let kinds: [(ActivationKind, Oracle); 4] = [
+    let kinds: [(ActivationKind, Oracle); 5] = [
         (ActivationKind::Identity, |x| x),
         (ActivationKind::Relu, oracle::relu),
         (ActivationKind::Gelu, oracle::gelu_erf),
         (ActivationKind::GeluTanh, oracle::gelu_tanh),
+        (ActivationKind::Silu, oracle::silu),
     ];
     for [rows, cols] in SHAPES {
         for (kind, function) in kinds {

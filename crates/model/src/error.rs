@@ -28,6 +28,38 @@ pub enum ConfigError {
         /// Number of heads.
         n_heads: usize,
     },
+    /// Heads of keys and values that do not divide the heads.
+    #[error(
+        "model.n_heads = {n_heads} is no multiple of model.n_kv_heads = {n_kv_heads}; each head of keys and values serves as many heads of queries"
+    )]
+    KvHeads {
+        /// Number of heads of queries.
+        n_heads: usize,
+        /// Number of heads of keys and values.
+        n_kv_heads: usize,
+    },
+    /// Heads whose features have no pairs.
+    #[error("model.positions = rotary turns pairs of features, but heads are {d_k} wide; choose an even width")]
+    OddHeads {
+        /// Width of a head's queries and keys.
+        d_k: usize,
+    },
+    /// A base of frequencies that gives no angles.
+    #[error("model.positions.rotary.theta = {theta} must be a finite number above 0; 10000 is usual")]
+    RotaryTheta {
+        /// What it was set to.
+        theta: f64,
+    },
+    /// Buckets that are too few, or a distance within those of one distance each.
+    #[error(
+        "model.positions.relative-buckets needs at least 4 buckets and a max_distance above half of them, not n_buckets = {n_buckets} and max_distance = {max_distance}"
+    )]
+    Buckets {
+        /// Number of buckets.
+        n_buckets: usize,
+        /// Distance from which on all share the last bucket.
+        max_distance: usize,
+    },
     /// Embeddings tied between vocabularies of different size.
     #[error(
         "source and target embeddings can't be shared: the vocabularies have {source_size} and {target_size} entries; set model.share_embeddings = false, or use one joint vocabulary"

@@ -12,12 +12,17 @@
 //! ```
 #![recursion_limit = "256"]
 
+mod checks;
 mod error;
+pub mod gpt;
+mod stack;
 pub mod table3;
+mod tokens;
 mod transformer;
 
 pub use error::ConfigError;
+pub use gpt::{CausalLmObjective, Gpt, GptConfig, GptState};
+pub use stack::{Block, BlockConfig, Stack};
 pub use transformer::{
-    Decoder, DecoderLayer, DecoderState, Encoder, EncoderLayer, Memory, Transformer, TransformerConfig,
-    TranslationObjective,
+    Decoder, DecoderLayer, DecoderState, Memory, Transformer, TransformerConfig, TranslationObjective,
 };

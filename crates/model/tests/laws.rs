@@ -1,6 +1,6 @@
 //! Laws that hold for every encoder–decoder, whatever its sizes.
 
-use attentive_attention::{Mask, NormPlacement, PositionsConfig};
+use attentive_attention::{Mask, NormKind, NormPlacement, PositionsConfig, RelativeBuckets};
 use attentive_backend::{BackendKind, Device};
 use attentive_core::{Dropout, EncoderDecoder, NextToken, Objective, TokenMatrix, TranslationBatch};
 use attentive_model::{Transformer, TransformerConfig, TranslationObjective};
@@ -15,13 +15,13 @@ fn device() -> Device {
     BackendKind::Flex.device().unwrap()
 }
 
-/// Every size a different prime, where sizes are free.
+/// Sizes that differ, prime where they are free.
 fn config(norm: NormPlacement, positions: PositionsConfig) -> TransformerConfig {
     TransformerConfig {
         d_model: 10,
         d_ff: 17,
         n_heads: 3,
-        d_k: Some(5),
+        d_k: Some(6),
         d_v: Some(7),
         n_encoder_layers: 2,
         n_decoder_layers: 2,
@@ -33,10 +33,22 @@ fn config(norm: NormPlacement, positions: PositionsConfig) -> TransformerConfig 
 
 fn configs() -> impl Strategy<Value = TransformerConfig> {
     let norms = prop_oneof![Just(NormPlacement::Post), Just(NormPlacement::Pre)];
-    let positions = prop_oneof![Just(PositionsConfig::Sinusoidal), Just(PositionsConfig::Learned { max_len: 19 })];
-    (norms, positions, any::<[bool; 2]>()).prop_map(|(norm, positions, [share_embeddings, tie_projection])| {
-        TransformerConfig { share_embeddings, tie_projection, ..config(norm, positions) }
-    })
+    let positions = prop_oneof![
+        Just(PositionsConfig::Sinusoidal),
+        Just(PositionsConfig::Learned { max_len: 19 }),
+        Just(PositionsConfig::Rotary { theta: 1e4 }),
+        Just(PositionsConfig::Alibi),
+        Just(PositionsConfig::RelativeBuckets(RelativeBuckets { n_buckets: 8, max_distance: 7 })),
+    ];
+    let window = prop_oneof![3 => Just(None), 1 => Just(Some(2))];
+    (norms, positions, window, any::<[bool; 6]>()).prop_map(
+        |(norm, positions, window, [share_embeddings, tie_projection, multi_query, gated, bias, rms])| {
+            let norm_kind = if rms { NormKind::Rms } else { NormKind::Layer };
+            let n_kv_heads = multi_query.then_some(1);
+            let config = config(norm, positions);
+            TransformerConfig { share_embeddings, tie_projection, window, n_kv_heads, gated, bias, norm_kind, ..config }
+        },
+    )
 }
 
 fn tokens(max_len: usize) -> impl Strategy<Value = Vec<u32>> {
@@ -209,6 +221,8 @@ fn bad_sizes_are_named() {
         (TransformerConfig { d_k: None, ..good.clone() }, "not divisible"),
         (TransformerConfig { dropout: 1.0, ..good.clone() }, "model.dropout"),
         (TransformerConfig { attention_dropout: f64::NAN, ..good.clone() }, "model.attention_dropout"),
+        (TransformerConfig { n_kv_heads: Some(2), ..good.clone() }, "model.n_kv_heads"),
+        (TransformerConfig { window: Some(0), ..good.clone() }, "model.window"),
         (TransformerConfig { target_vocab_size: 5, ..good }, "can't be shared"),
     ];
     for (config, expected) in cases {

@@ -2,7 +2,7 @@
 
 use attentive_attention::{NormPlacement, PositionsConfig};
 use attentive_backend::BackendKind;
-use attentive_model::TransformerConfig;
+use attentive_model::{GptConfig, TransformerConfig};
 
 #[test]
 fn parameter_paths_stay_what_they_are() {
@@ -19,6 +19,15 @@ fn parameter_paths_stay_what_they_are() {
         tie_projection: false,
         ..TransformerConfig::base(5)
     };
+    let model = config.init(&BackendKind::Flex.device().unwrap(), 0).unwrap();
+    let paths: Vec<String> =
+        attentive_weights::param_shapes(&model).iter().map(|p| format!("{} {:?}", p.name, p.shape)).collect();
+    insta::assert_snapshot!(paths.join("\n"));
+}
+
+#[test]
+fn gpt_parameter_paths_stay_what_they_are() {
+    let config = GptConfig { gated: true, tie_projection: false, ..GptConfig::gpt2_like(5, 3, [1, 2, 4]) };
     let model = config.init(&BackendKind::Flex.device().unwrap(), 0).unwrap();
     let paths: Vec<String> =
         attentive_weights::param_shapes(&model).iter().map(|p| format!("{} {:?}", p.name, p.shape)).collect();

@@ -31,6 +31,11 @@ pub fn gelu_tanh(x: f64) -> f64 {
     0.5 * x * (1.0 + ((2.0 / PI).sqrt() * (x + 0.044715 * x * x * x)).tanh())
 }
 
+/// `x σ(x)` with the logistic function σ. Source: Ramachandran, Zoph and Le 2017.
+pub fn silu(x: f64) -> f64 {
+    x / (1.0 + (-x).exp())
+}
+
 /// `max(0, x)`.
 pub fn relu(x: f64) -> f64 {
     x.max(0.0)

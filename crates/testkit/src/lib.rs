@@ -23,7 +23,7 @@ mod loss;
 mod norm;
 mod softmax;
 
-pub use activation::{erf, gelu_erf, gelu_tanh, relu};
+pub use activation::{erf, gelu_erf, gelu_tanh, relu, silu};
 pub use adam::{Adam, AdamMoments};
 pub use attention::{Attention, AttentionShape};
 pub use close::{assert_close, widen};

@@ -129,14 +129,15 @@ impl<B: FusedGradients> Backward<B, 2> for CrossEntropy {
 #[derive(Debug)]
 struct Embedding;
 
-impl<B: FusedGradients> Backward<B, 1> for Embedding {
-    /// Size of the vocabulary, tokens, dropout.
-    type State = (usize, EmbeddingArgs, DropoutArgs);
+impl<B: FusedGradients> Backward<B, 2> for Embedding {
+    /// Rows of the table and of positions, tokens, dropout.
+    type State = ([usize; 2], EmbeddingArgs, DropoutArgs);
 
-    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dy = grads.consume::<B>(&ops.node);
-        let (vocab, args, dropout) = ops.state;
-        register!(grads, ops.parents, [B::fused_embedding_backward(dy, vocab, args, dropout)]);
+        let (sizes, args, dropout) = ops.state;
+        let (d_table, d_positions) = B::fused_embedding_backward(dy, sizes, args, dropout);
+        register!(grads, ops.parents, [d_table, d_positions]);
     }
 }
 
@@ -239,12 +240,12 @@ impl<B: FusedGradients, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
         args: EmbeddingArgs,
         dropout: DropoutArgs,
     ) -> Tracked<B, C> {
-        let nodes = [table.node()];
+        let nodes = [table.node(), positions.node()];
         let (table, positions) = (table.into_primitive(), positions.into_primitive());
-        let vocab = table.shape()[0];
+        let sizes = [table.shape()[0], positions.shape()[0]];
         let y = B::fused_embedding(table, positions, args.clone(), dropout);
         match Embedding.prepare::<C>(nodes).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish((vocab, args, dropout), y),
+            OpsKind::Tracked(prep) => prep.finish((sizes, args, dropout), y),
             OpsKind::UnTracked(prep) => prep.finish(y),
         }
     }

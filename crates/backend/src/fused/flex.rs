@@ -167,11 +167,11 @@ impl FusedOps for Flex {
 
     fn fused_embedding(table: Float, positions: Float, args: EmbeddingArgs, dropout: DropoutArgs) -> Float {
         let (table, positions) = (contiguous(table), contiguous(positions));
-        let [seq, d_model] = dims(&positions);
+        let [n_positions, d_model] = dims(&positions);
         let mut y = vec![0.0; args.ids.len() * d_model];
-        let positions = Some((values(&positions), seq));
+        let positions = Some((values(&positions), n_positions));
         embedding(d_model, &args, dropout).forward(values(&table), &args.ids, positions, &mut y);
-        tensor(y, [args.rows, seq, d_model])
+        tensor(y, [args.rows, args.ids.len() / args.rows, d_model])
     }
 }
 
@@ -286,12 +286,17 @@ impl FusedGradients for Flex {
         map(x, |x, y| y.iter_mut().zip(x).for_each(|(y, x)| *y = x * factor))
     }
 
-    fn fused_embedding_backward(dy: Float, vocab: usize, args: EmbeddingArgs, dropout: DropoutArgs) -> Float {
+    fn fused_embedding_backward(
+        dy: Float,
+        [vocab, n_positions]: [usize; 2],
+        args: EmbeddingArgs,
+        dropout: DropoutArgs,
+    ) -> (Float, Float) {
         let dy = contiguous(dy);
         let d_model = width(&dy);
-        let mut d_table = vec![0.0; vocab * d_model];
-        embedding(d_model, &args, dropout).backward(&args.ids, values(&dy), &mut d_table, None);
-        tensor(d_table, [vocab, d_model])
+        let (mut d_table, mut d_positions) = (vec![0.0; vocab * d_model], vec![0.0; n_positions * d_model]);
+        embedding(d_model, &args, dropout).backward(&args.ids, values(&dy), &mut d_table, Some(&mut d_positions));
+        (tensor(d_table, [vocab, d_model]), tensor(d_positions, [n_positions, d_model]))
     }
 }
 

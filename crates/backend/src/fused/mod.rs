@@ -100,7 +100,7 @@ pub(crate) trait FusedOps: Backend {
         targets: TargetArgs,
     ) -> FloatTensor<Self>;
 
-    /// `dropout(scale · table[id] + positions)`: `[rows, seq, d]`; `positions` are `[seq, d]` and fixed.
+    /// `dropout(scale · table[id] + positions)`: `[rows, seq, d]`; `positions` are `[seq, d]`, or `[1, d]` for all alike.
     fn fused_embedding(
         table: FloatTensor<Self>,
         positions: FloatTensor<Self>,
@@ -174,13 +174,13 @@ pub(crate) trait FusedGradients: FusedOps {
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
     /// `x` times the first value of `by`.
     fn fused_scale(x: FloatTensor<Self>, by: FloatTensor<Self>) -> FloatTensor<Self>;
-    /// Gradient of `table`, which is `[vocab, d]`.
+    /// Gradients of `table` and `positions`, whose numbers of rows are `sizes`.
     fn fused_embedding_backward(
         dy: FloatTensor<Self>,
-        vocab: usize,
+        sizes: [usize; 2],
         args: EmbeddingArgs,
         dropout: DropoutArgs,
-    ) -> FloatTensor<Self>;
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
 }
 
 /// Updates of parameters, which need no gradient of their own.

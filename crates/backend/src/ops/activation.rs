@@ -19,6 +19,8 @@ pub enum Activation {
     Gelu,
     /// GELU's approximation by tanh, GPT-2's.
     GeluTanh,
+    /// `x σ(x)`, also named Swish (Ramachandran et al. 2017); of a gated network it makes SwiGLU.
+    Silu,
 }
 
 /// `dropout(f(x))` of each value.
@@ -30,6 +32,7 @@ pub fn activation<const D: usize>(x: Tensor<D>, f: Activation, rate: f64, pass: 
             Activation::Relu => ActivationKind::Relu,
             Activation::Gelu => ActivationKind::Gelu,
             Activation::GeluTanh => ActivationKind::GeluTanh,
+            Activation::Silu => ActivationKind::Silu,
         };
         return crate::fused::activation(x, kind, dropout_args(rate, pass));
     }
@@ -38,6 +41,7 @@ pub fn activation<const D: usize>(x: Tensor<D>, f: Activation, rate: f64, pass: 
         // burn's own GELU takes its gradient from the approximation by tanh.
         Activation::Gelu => x.clone() * ((x * std::f64::consts::FRAC_1_SQRT_2).erf() + 1.0) * 0.5,
         Activation::GeluTanh => burn_activation::gelu_approximate(x),
+        Activation::Silu => burn_activation::silu(x),
     };
     dropout(y, rate, pass)
 }

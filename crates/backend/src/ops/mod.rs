@@ -11,6 +11,7 @@ mod dropout;
 mod embedding;
 mod linear;
 mod norm;
+mod rotation;
 
 pub use activation::{Activation, activation};
 pub use adam::{AdamStep, AdamTensors, adam};
@@ -20,3 +21,4 @@ pub use dropout::dropout;
 pub use embedding::embedding;
 pub use linear::linear;
 pub use norm::{add_norm, layer_norm, rms_norm};
+pub use rotation::rotate;

@@ -7,18 +7,23 @@ use super::dropout::args as dropout_args;
 use super::dropout::dropout;
 use crate::Dropout;
 
-/// `γ (x - mean) / √(var + ε) + β` (Ba et al. 2016), the variance without Bessel's correction.
+/// `γ (x - mean) / √(var + ε) + β` (Ba et al. 2016), the variance without Bessel's correction; β may be left out.
 ///
 /// # Shapes
 /// - `x`: `[..., d]`, `gamma` and `beta`: `[d]`
-pub fn layer_norm<const D: usize>(x: Tensor<D>, gamma: Tensor<1>, beta: Tensor<1>, epsilon: f64) -> Tensor<D> {
+pub fn layer_norm<const D: usize>(x: Tensor<D>, gamma: Tensor<1>, beta: Option<Tensor<1>>, epsilon: f64) -> Tensor<D> {
     #[cfg(feature = "flex")]
     if crate::fused::applies(&x) {
+        let beta = beta.unwrap_or_else(|| gamma.zeros_like());
         return crate::fused::norm(x, gamma, beta, epsilon);
     }
     let centred = x.clone() - x.mean_dim(D - 1);
     let variance = centred.clone().square().mean_dim(D - 1); // [..., 1]
-    centred / (variance + epsilon).sqrt() * gamma.unsqueeze() + beta.unsqueeze()
+    let y = centred / (variance + epsilon).sqrt() * gamma.unsqueeze();
+    match beta {
+        Some(beta) => y + beta.unsqueeze(),
+        None => y,
+    }
 }
 
 /// `layer_norm(x + dropout(f))`: the paper's connection around a sub-layer that gave `f` (§3.1, §5.4).
@@ -29,13 +34,14 @@ pub fn add_norm<const D: usize>(
     x: Tensor<D>,
     f: Tensor<D>,
     gamma: Tensor<1>,
-    beta: Tensor<1>,
+    beta: Option<Tensor<1>>,
     epsilon: f64,
     rate: f64,
     pass: Option<&Dropout>,
 ) -> Tensor<D> {
     #[cfg(feature = "flex")]
     if crate::fused::applies(&x) {
+        let beta = beta.unwrap_or_else(|| gamma.zeros_like());
         return crate::fused::add_norm(x, f, gamma, beta, epsilon, dropout_args(rate, pass));
     }
     layer_norm(x + dropout(f, rate, pass), gamma, beta, epsilon)

@@ -1,14 +1,14 @@
 //! Sizes and choices of a [`Transformer`].
 
 use attentive_attention::{
-    Activation, AddNorm, Embedding, FeedForwardConfig, Initializer, LayerNorm, MultiHeadAttentionConfig, NormPlacement,
-    PositionsConfig,
+    Activation, Embedding, FeedForwardConfig, Initializer, MultiHeadAttentionConfig, NormConfig, NormKind,
+    NormPlacement, PositionsConfig, PositionsShape,
 };
 use attentive_backend::Device;
 use serde::{Deserialize, Serialize};
 
-use super::{Decoder, DecoderLayer, Encoder, EncoderLayer, Transformer};
-use crate::ConfigError;
+use super::{Decoder, DecoderLayer, Transformer};
+use crate::{BlockConfig, ConfigError, checks};
 
 /// Sizes and choices of a [`Transformer`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,6 +24,9 @@ pub struct TransformerConfig {
     pub d_ff: usize,
     /// Attention heads, `h`.
     pub n_heads: usize,
+    /// Heads of keys and values, which heads of queries share; without it, `n_heads`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n_kv_heads: Option<usize>,
     /// Width of a head's queries and keys; without it, `d_model / n_heads`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub d_k: Option<usize>,
@@ -45,12 +48,24 @@ pub struct TransformerConfig {
     /// Function within the feed-forward sub-layers.
     #[serde(default)]
     pub activation: Activation,
+    /// Whether the feed-forward sub-layers are gated: with SiLU this is SwiGLU, with GELU GEGLU.
+    #[serde(default)]
+    pub gated: bool,
+    /// Whether projections, feed-forward sub-layers and layer norms have biases.
+    #[serde(default = "yes")]
+    pub bias: bool,
     /// Where sub-layers are normalised.
     #[serde(default)]
     pub norm: NormPlacement,
-    /// Kind of positional encoding.
+    /// Kind of norm.
+    #[serde(default)]
+    pub norm_kind: NormKind,
+    /// How tokens know where they stand.
     #[serde(default)]
     pub positions: PositionsConfig,
+    /// How near a key must be to be seen by self-attention: at less than `window` positions; without it, all are seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<usize>,
     /// Whether source and target use one embedding matrix (§3.4); needs one joint vocabulary.
     #[serde(default = "yes")]
     pub share_embeddings: bool,
@@ -72,6 +87,7 @@ impl TransformerConfig {
             d_model: 512,
             d_ff: 2048,
             n_heads: 8,
+            n_kv_heads: None,
             d_k: None,
             d_v: None,
             n_encoder_layers: 6,
@@ -80,8 +96,12 @@ impl TransformerConfig {
             attention_dropout: 0.0,
             activation_dropout: 0.0,
             activation: Activation::Relu,
+            gated: false,
+            bias: true,
             norm: NormPlacement::Post,
+            norm_kind: NormKind::Layer,
             positions: PositionsConfig::Sinusoidal,
+            window: None,
             share_embeddings: true,
             tie_projection: true,
         }
@@ -110,66 +130,52 @@ impl TransformerConfig {
         self.validate()?;
         let init = &Initializer::new(seed, device);
         let embedding = |vocab_size| Embedding::new(vocab_size, self.d_model, init);
-        let final_norm = || (self.norm == NormPlacement::Pre).then(|| LayerNorm::new(self.d_model, init));
+        let positions = |causal| self.positions.init(self.positions_shape(causal), init);
+        let block = self.block();
         Ok(Transformer {
             source_embedding: embedding(self.source_vocab_size),
             target_embedding: (!self.share_embeddings).then(|| embedding(self.target_vocab_size)),
             projection: (!self.tie_projection).then(|| embedding(self.target_vocab_size)),
-            source_positions: self.positions.init(self.d_model, init),
-            target_positions: self.positions.init(self.d_model, init),
-            encoder: Encoder {
-                layers: (0..self.n_encoder_layers).map(|_| self.encoder_layer(init)).collect(),
-                norm: final_norm(),
-            },
+            source_positions: positions(false),
+            target_positions: positions(true),
+            encoder: block.stack(self.n_encoder_layers, init),
             decoder: Decoder {
-                layers: (0..self.n_decoder_layers).map(|_| self.decoder_layer(init)).collect(),
-                norm: final_norm(),
+                layers: (0..self.n_decoder_layers).map(|_| decoder_layer(&block, init)).collect(),
+                norm: block.final_norm(init),
             },
             dropout: self.dropout,
+            window: self.window,
         })
     }
 
-    fn encoder_layer(&self, init: &Initializer) -> EncoderLayer {
-        EncoderLayer {
-            self_attention: self.attention().init(init),
-            self_attention_add_norm: self.add_norm(init),
-            feed_forward: self.feed_forward().init(init),
-            feed_forward_add_norm: self.add_norm(init),
+    /// What a layer is made of; a decoder's has one more attention.
+    fn block(&self) -> BlockConfig {
+        BlockConfig {
+            attention: MultiHeadAttentionConfig {
+                d_model: self.d_model,
+                n_heads: self.n_heads,
+                n_kv_heads: self.n_kv_heads.unwrap_or(self.n_heads),
+                d_k: self.d_k(),
+                d_v: self.d_v(),
+                bias: self.bias,
+                dropout: self.attention_dropout,
+            },
+            feed_forward: FeedForwardConfig {
+                d_model: self.d_model,
+                d_ff: self.d_ff,
+                activation: self.activation,
+                gated: self.gated,
+                bias: self.bias,
+                dropout: self.activation_dropout,
+            },
+            norm: NormConfig { kind: self.norm_kind, bias: self.bias, ..NormConfig::layer(self.d_model) },
+            placement: self.norm,
+            dropout: self.dropout,
         }
     }
 
-    fn decoder_layer(&self, init: &Initializer) -> DecoderLayer {
-        DecoderLayer {
-            self_attention: self.attention().init(init),
-            self_attention_add_norm: self.add_norm(init),
-            cross_attention: self.attention().init(init),
-            cross_attention_add_norm: self.add_norm(init),
-            feed_forward: self.feed_forward().init(init),
-            feed_forward_add_norm: self.add_norm(init),
-        }
-    }
-
-    fn attention(&self) -> MultiHeadAttentionConfig {
-        MultiHeadAttentionConfig {
-            d_model: self.d_model,
-            n_heads: self.n_heads,
-            d_k: self.d_k(),
-            d_v: self.d_v(),
-            dropout: self.attention_dropout,
-        }
-    }
-
-    fn feed_forward(&self) -> FeedForwardConfig {
-        FeedForwardConfig {
-            d_model: self.d_model,
-            d_ff: self.d_ff,
-            activation: self.activation,
-            dropout: self.activation_dropout,
-        }
-    }
-
-    fn add_norm(&self, init: &Initializer) -> AddNorm {
-        AddNorm::new(self.d_model, self.dropout, self.norm, init)
+    fn positions_shape(&self, causal: bool) -> PositionsShape {
+        PositionsShape { d_model: self.d_model, n_heads: self.n_heads, d_k: self.d_k(), causal }
     }
 
     /// Whether there can be such a model.
@@ -177,7 +183,7 @@ impl TransformerConfig {
     /// # Errors
     /// [`ConfigError`] names the setting that is wrong.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        let sizes = [
+        checks::sizes(&[
             ("source_vocab_size", self.source_vocab_size),
             ("target_vocab_size", self.target_vocab_size),
             ("d_model", self.d_model),
@@ -187,23 +193,17 @@ impl TransformerConfig {
             ("n_decoder_layers", self.n_decoder_layers),
             ("d_k", self.d_k.unwrap_or(1)),
             ("d_v", self.d_v.unwrap_or(1)),
-            ("positions.learned.max_len", self.positions.max_len().unwrap_or(1)),
-        ];
-        if let Some(&(key, _)) = sizes.iter().find(|(_, size)| *size == 0) {
-            return Err(ConfigError::Zero { key });
-        }
-        let rates = [
+            ("window", self.window.unwrap_or(1)),
+        ])?;
+        checks::probabilities(&[
             ("dropout", self.dropout),
             ("attention_dropout", self.attention_dropout),
             ("activation_dropout", self.activation_dropout),
-        ];
-        if let Some(&(key, value)) = rates.iter().find(|(_, rate)| !(0.0..1.0).contains(rate)) {
-            return Err(ConfigError::Probability { key, value });
+        ])?;
+        if self.d_k.is_none() || self.d_v.is_none() {
+            checks::heads(self.d_model, self.n_heads)?;
         }
-        let derived = self.d_k.is_none() || self.d_v.is_none();
-        if derived && !self.d_model.is_multiple_of(self.n_heads) {
-            return Err(ConfigError::Heads { d_model: self.d_model, n_heads: self.n_heads });
-        }
+        checks::attention(&self.block().attention, &self.positions)?;
         let (source_size, target_size) = (self.source_vocab_size, self.target_vocab_size);
         if self.share_embeddings && source_size != target_size {
             return Err(ConfigError::SharedVocabularies { source_size, target_size });
@@ -213,39 +213,34 @@ impl TransformerConfig {
 
     /// Number of parameters, computed without allocating any.
     pub fn n_params(&self) -> usize {
-        let d = self.d_model;
-        let norm = 2 * d;
-        let attention = self.attention_params();
-        let feed_forward = 2 * d * self.d_ff + self.d_ff + d;
-        let encoder_layer = attention + feed_forward + 2 * norm;
-        let decoder_layer = 2 * attention + feed_forward + 3 * norm;
-        let final_norms = if self.norm == NormPlacement::Pre { 2 * norm } else { 0 };
-        self.embedding_params()
-            + self.n_encoder_layers * encoder_layer
-            + self.n_decoder_layers * decoder_layer
-            + final_norms
+        let block = self.block();
+        let cross_attention = block.attention.n_params() + block.norm.n_params();
+        let own_target = if self.share_embeddings { 0 } else { self.target_vocab_size };
+        let own_projection = if self.tie_projection { 0 } else { self.target_vocab_size };
+        (self.source_vocab_size + own_target + own_projection) * self.d_model
+            + 2 * self.positions.n_params(self.positions_shape(true))
+            + self.n_encoder_layers * block.n_params()
+            + self.n_decoder_layers * (block.n_params() + cross_attention)
+            + 2 * block.n_final_norm_params()
     }
 
     /// Multiply–add pairs times two that one target token costs in the forward pass, next to one source token, at
     /// attention over `src` and `tgt` positions: products with weights and in attention.
     pub fn forward_flops_per_token(&self, src: usize, tgt: usize) -> usize {
-        let (d, heads) = (self.d_model, self.n_heads * (self.d_k() + self.d_v()));
-        let weights = |attentions: usize| attentions * 2 * d * heads + 2 * d * self.d_ff;
-        let encoder = self.n_encoder_layers * (weights(1) + heads * src);
-        let decoder = self.n_decoder_layers * (weights(2) + heads * (src + tgt));
-        2 * (encoder + decoder + d * self.target_vocab_size)
+        let block = self.block();
+        let encoder = self.n_encoder_layers * (block.weight_products(1) + block.attention_products(src));
+        let decoder = self.n_decoder_layers * (block.weight_products(2) + block.attention_products(src + tgt));
+        2 * (encoder + decoder + self.d_model * self.target_vocab_size)
     }
+}
 
-    fn attention_params(&self) -> usize {
-        let (keys, values) = (self.n_heads * self.d_k(), self.n_heads * self.d_v());
-        // Query, key, value and output, each with its bias.
-        2 * (self.d_model * keys + keys) + (self.d_model * values + values) + (values * self.d_model + self.d_model)
-    }
-
-    fn embedding_params(&self) -> usize {
-        let own_target = if self.share_embeddings { 0 } else { self.target_vocab_size };
-        let own_projection = if self.tie_projection { 0 } else { self.target_vocab_size };
-        let positions = 2 * self.positions.max_len().unwrap_or(0);
-        (self.source_vocab_size + own_target + own_projection + positions) * self.d_model
+fn decoder_layer(block: &BlockConfig, init: &Initializer) -> DecoderLayer {
+    DecoderLayer {
+        self_attention: block.attention.init(init),
+        self_attention_add_norm: block.add_norm(init),
+        cross_attention: block.attention.init(init),
+        cross_attention_add_norm: block.add_norm(init),
+        feed_forward: block.feed_forward.init(init),
+        feed_forward_add_norm: block.add_norm(init),
     }
 }

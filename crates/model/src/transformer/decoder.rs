@@ -1,6 +1,8 @@
 //! The decoder stack.
 
-use attentive_attention::{AddNorm, Dropout, FeedForward, KeyValues, KvCache, LayerNorm, Mask, MultiHeadAttention};
+use attentive_attention::{
+    AddNorm, AttentionContext, Dropout, FeedForward, KeyValues, KvCache, Mask, MultiHeadAttention, Norm,
+};
 use burn::{module::Module, tensor::Tensor};
 
 /// Causal self-attention, attention to the encoded source, then feed-forward (§3.1).
@@ -22,12 +24,18 @@ pub struct DecoderLayer {
 
 impl DecoderLayer {
     /// All positions at once: `[rows, tgt, d_model]` to the same shape.
-    pub fn forward(&self, x: Tensor<3>, memory: Tensor<3>, memory_mask: &Mask, pass: Option<&Dropout>) -> Tensor<3> {
-        let causal = Mask::causal();
+    pub fn forward(
+        &self,
+        x: Tensor<3>,
+        context: &AttentionContext,
+        memory: Tensor<3>,
+        memory_mask: &Mask,
+        pass: Option<&Dropout>,
+    ) -> Tensor<3> {
         self.sub_layers(
             x,
             pass,
-            |x| self.self_attention.forward(x.clone(), x, &causal, pass),
+            |x| self.self_attention.forward_self(x, context, pass),
             |x| self.cross_attention.forward(x, memory, memory_mask, pass),
         )
     }
@@ -38,13 +46,14 @@ impl DecoderLayer {
     pub fn forward_cached(
         &self,
         x: Tensor<3>,
+        context: &AttentionContext,
         cache: &mut KvCache,
         attend_memory: impl FnOnce(&MultiHeadAttention, Tensor<3>) -> Tensor<3>,
     ) -> Tensor<3> {
         self.sub_layers(
             x,
             None,
-            |x| self.self_attention.forward_cached(x, cache),
+            |x| self.self_attention.forward_cached(x, context, cache),
             |x| attend_memory(&self.cross_attention, x),
         )
     }
@@ -68,14 +77,21 @@ pub struct Decoder {
     /// The layers, from the input up.
     pub layers: Vec<DecoderLayer>,
     /// Norm above the last layer; pre-norm only.
-    pub norm: Option<LayerNorm>,
+    pub norm: Option<Norm>,
 }
 
 impl Decoder {
     /// `[rows, tgt, d_model]` to the same shape.
-    pub fn forward(&self, x: Tensor<3>, memory: &Tensor<3>, memory_mask: &Mask, pass: Option<&Dropout>) -> Tensor<3> {
+    pub fn forward(
+        &self,
+        x: Tensor<3>,
+        context: &AttentionContext,
+        memory: &Tensor<3>,
+        memory_mask: &Mask,
+        pass: Option<&Dropout>,
+    ) -> Tensor<3> {
         let layers = self.layers.iter();
-        self.finish(layers.fold(x, |x, layer| layer.forward(x, memory.clone(), memory_mask, pass)))
+        self.finish(layers.fold(x, |x, layer| layer.forward(x, context, memory.clone(), memory_mask, pass)))
     }
 
     /// The norm above the last layer, where there is one.

@@ -1,10 +1,11 @@
 //! Decoding one step at a time.
 
-use attentive_attention::{KeyValues, KvCache, Mask, MultiHeadAttention, Positions};
+use attentive_attention::{KeyValues, KvCache, Mask, MultiHeadAttention};
 use attentive_core::{EncoderDecoder, NextToken, TokenMatrix};
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData, activation::log_softmax};
 
-use super::{Transformer, objective::token_tensor};
+use super::Transformer;
+use crate::tokens::token_tensor;
 
 /// The encoded source as the decoder's layers see it; projected once.
 #[derive(Debug, Clone)]
@@ -40,8 +41,7 @@ impl EncoderDecoder for Transformer {
     }
 
     fn max_len(&self) -> Option<usize> {
-        let learned = |positions: &Positions| positions.weight.as_ref().map(|weight| weight.dims()[0]);
-        learned(&self.source_positions).min(learned(&self.target_positions))
+        self.target_positions.max_len()
     }
 
     fn device(&self) -> Device {
@@ -61,9 +61,10 @@ impl NextToken for Transformer {
         assert_eq!(rows, state.sentence_of_row.len(), "advance: the state has another number of rows");
         let n_past = state.caches[0].n_past();
         let mut x = self.target_embedding().forward(tokens, &self.target_positions, n_past, 0.0, None);
+        let context = self.target_context(n_past, new);
         let rows_of_memory = RowsOfMemory::new(&state.sentence_of_row, &state.memory);
         for (idx, layer) in self.decoder.layers.iter().enumerate() {
-            x = layer.forward_cached(x, &mut state.caches[idx], |attention, x| {
+            x = layer.forward_cached(x, &context, &mut state.caches[idx], |attention, x| {
                 rows_of_memory.attend(attention, x, &state.memory, idx)
             });
         }

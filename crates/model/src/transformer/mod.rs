@@ -3,20 +3,20 @@
 mod config;
 mod decoder;
 mod decoding;
-mod encoder;
 mod objective;
 
 pub use config::TransformerConfig;
 pub use decoder::{Decoder, DecoderLayer};
 pub use decoding::{DecoderState, Memory};
-pub use encoder::{Encoder, EncoderLayer};
 pub use objective::TranslationObjective;
 
-use attentive_attention::{Dropout, Embedding, Mask, Positions};
+use attentive_attention::{AttentionContext, Dropout, Embedding, Mask, Positions};
 use burn::{
     module::Module,
     tensor::{Int, Tensor},
 };
+
+use crate::Stack;
 
 /// The encoder–decoder Transformer (Figure 1).
 #[derive(Module, Debug)]
@@ -27,23 +27,28 @@ pub struct Transformer {
     pub target_embedding: Option<Embedding>,
     /// Pre-soft-max projection of its own, `[vocab, d_model]`; without it, the target embeddings.
     pub projection: Option<Embedding>,
-    /// Encodings of source positions.
+    /// Positions of the source.
     pub source_positions: Positions,
-    /// Encodings of target positions.
+    /// Positions of the target.
     pub target_positions: Positions,
     /// The stack of encoder layers.
-    pub encoder: Encoder,
+    pub encoder: Stack,
     /// The stack of decoder layers.
     pub decoder: Decoder,
     /// Probability with which sums of embeddings and encodings are dropped.
     pub dropout: f64,
+    #[module(skip)]
+    window: Option<usize>,
 }
 
 impl Transformer {
     /// Encodes source tokens: `[rows, src]` to `[rows, src, d_model]`.
     pub fn encode(&self, source: Tensor<2, Int>, mask: &Mask, pass: Option<&Dropout>) -> Tensor<3> {
+        let [_, src] = source.dims();
+        let mask = mask.clone().and_window(self.window);
+        let context = self.source_positions.context(mask, 0, src, &self.source_embedding.weight.device());
         let x = self.source_embedding.forward(source, &self.source_positions, 0, self.dropout, pass);
-        self.encoder.forward(x, mask, pass)
+        self.encoder.forward(x, &context, pass)
     }
 
     /// Decodes target tokens, each seeing those before it and the encoded source; what comes out predicts the next.
@@ -58,13 +63,21 @@ impl Transformer {
         memory_mask: &Mask,
         pass: Option<&Dropout>,
     ) -> Tensor<3> {
+        let [_, tgt] = target.dims();
+        let context = self.target_context(0, tgt);
         let x = self.target_embedding().forward(target, &self.target_positions, 0, self.dropout, pass);
-        self.decoder.forward(x, memory, memory_mask, pass)
+        self.decoder.forward(x, &context, memory, memory_mask, pass)
     }
 
     /// Scores of every token: `[..., d_model]` to `[..., vocab]`.
     pub fn logits<const D: usize>(&self, hidden: Tensor<D>) -> Tensor<D> {
         self.projection().logits(hidden)
+    }
+
+    /// What the decoder's self-attention knows of the target positions `first .. first + new`.
+    fn target_context(&self, first: usize, new: usize) -> AttentionContext {
+        let mask = Mask::causal().and_window(self.window);
+        self.target_positions.context(mask, first, new, &self.source_embedding.weight.device())
     }
 
     fn target_embedding(&self) -> &Embedding {

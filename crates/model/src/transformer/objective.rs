@@ -2,11 +2,11 @@
 
 use attentive_attention::{Dropout, Mask};
 use attentive_backend::ops;
-use attentive_core::{Batch, EncoderDecoder, Loss, Objective, TokenId, TokenMatrix, TranslationBatch};
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use attentive_core::{Batch, EncoderDecoder, Loss, Objective, TokenId, TranslationBatch};
 use serde::{Deserialize, Serialize};
 
 use super::Transformer;
+use crate::tokens::token_tensor;
 
 /// Label-smoothed loss of each target token given the source and the tokens before it (§5.4).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -50,10 +50,4 @@ impl Objective<Transformer> for TranslationObjective {
         );
         Loss { sum: loss.divergence, nll_sum: loss.nll, n_targets: batch.n_targets() }
     }
-}
-
-/// Token ids on a device: `[rows, cols]`.
-pub(super) fn token_tensor(tokens: &TokenMatrix, device: &Device) -> Tensor<2, Int> {
-    let ids: Vec<i64> = tokens.ids().iter().map(|&id| i64::from(id)).collect();
-    Tensor::from_data(TensorData::new(ids, [tokens.n_rows(), tokens.n_cols()]), device)
 }

@@ -1,0 +1,23 @@
+use attentive_backend::Mask;
+use burn::tensor::Tensor;
+
+use super::Rotation;
+
+/// What the self-attention layers of a stack know of their positions, and what is hidden from them.
+///
+/// A [`Mask`] alone is one: positions then act on embeddings only.
+#[derive(Debug, Clone, Default)]
+pub struct AttentionContext {
+    /// What is hidden.
+    pub mask: Mask,
+    /// What is added to scores: `[1, heads or 1, new, k_len]`.
+    pub bias: Option<Tensor<4>>,
+    /// How queries and keys of the new positions are turned.
+    pub rotation: Option<Rotation>,
+}
+
+impl From<Mask> for AttentionContext {
+    fn from(mask: Mask) -> Self {
+        Self { mask, bias: None, rotation: None }
+    }
+}

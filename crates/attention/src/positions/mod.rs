@@ -1,0 +1,150 @@
+//! Where a token stands: what positions add to embeddings, to scores, or do to queries and keys.
+
+mod alibi;
+mod buckets;
+mod context;
+mod rotation;
+mod sinusoids;
+
+pub use alibi::alibi_slopes;
+pub use buckets::RelativeBuckets;
+pub use context::AttentionContext;
+pub use rotation::Rotation;
+pub use sinusoids::sinusoids;
+
+use attentive_backend::{Initializer, Mask};
+use burn::{
+    module::{Module, Param},
+    tensor::{Device, Tensor},
+};
+use serde::{Deserialize, Serialize};
+
+/// How a model knows where its tokens stand.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum PositionsConfig {
+    /// Fixed sinusoids added to embeddings, for any length (§3.5).
+    #[default]
+    Sinusoidal,
+    /// A learned vector for each position, added to embeddings (Table 3, row E).
+    Learned {
+        /// The longest sequence.
+        max_len: usize,
+    },
+    /// Queries and keys turned by angles that grow with the position, RoPE (Su et al. 2021).
+    Rotary {
+        /// Base of the angles' frequencies.
+        #[serde(default = "rotary_theta")]
+        theta: f64,
+    },
+    /// Scores lowered in proportion to the distance, each head at a slope of its own (Press et al. 2022).
+    Alibi,
+    /// A learned bias on the scores of each head for each bucket of distances (Raffel et al. 2020, §2.1).
+    RelativeBuckets(RelativeBuckets),
+}
+
+fn rotary_theta() -> f64 {
+    10_000.0
+}
+
+/// What [`Positions`] must fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PositionsShape {
+    /// Width of embeddings.
+    pub d_model: usize,
+    /// Number of heads.
+    pub n_heads: usize,
+    /// Width of a head's queries and keys.
+    pub d_k: usize,
+    /// Whether keys after the query are hidden, so that distances have one sign.
+    pub causal: bool,
+}
+
+/// The positions of one stack of layers.
+#[derive(Module, Debug)]
+pub struct Positions {
+    /// What is learned: vectors, `[max_len, d_model]`, or the biases of buckets, `[n_buckets, heads]`.
+    pub weight: Option<Param<Tensor<2>>>,
+    #[module(skip)]
+    config: PositionsConfig,
+    #[module(skip)]
+    shape: PositionsShape,
+}
+
+impl PositionsConfig {
+    /// Initial parameters, where there are any.
+    pub fn init(&self, shape: PositionsShape, init: &Initializer) -> Positions {
+        let weight = match *self {
+            Self::Learned { max_len } => Some(init.embedding([max_len, shape.d_model])),
+            Self::RelativeBuckets(buckets) => {
+                Some(init.normal([buckets.n_buckets, shape.n_heads], (shape.d_model as f64).powf(-0.5)))
+            }
+            Self::Sinusoidal | Self::Rotary { .. } | Self::Alibi => None,
+        };
+        Positions { weight, config: *self, shape }
+    }
+
+    /// Number of parameters.
+    pub fn n_params(&self, shape: PositionsShape) -> usize {
+        match *self {
+            Self::Learned { max_len } => max_len * shape.d_model,
+            Self::RelativeBuckets(buckets) => buckets.n_buckets * shape.n_heads,
+            Self::Sinusoidal | Self::Rotary { .. } | Self::Alibi => 0,
+        }
+    }
+
+    /// The longest sequence that has positions, if there is one.
+    pub fn max_len(&self) -> Option<usize> {
+        match *self {
+            Self::Learned { max_len } => Some(max_len),
+            _ => None,
+        }
+    }
+}
+
+impl Positions {
+    /// What is added to embeddings at the positions `first .. first + n`: `[n, d_model]`.
+    ///
+    /// # Panics
+    /// If learned encodings end before that.
+    pub fn encodings(&self, first: usize, n: usize, device: &Device) -> Option<Tensor<2>> {
+        match self.config {
+            PositionsConfig::Sinusoidal => {
+                Some(fixed(device, |device| sinusoids(first, n, self.shape.d_model, device)))
+            }
+            PositionsConfig::Learned { .. } => Some(self.learned().narrow(0, first, n)),
+            _ => None,
+        }
+    }
+
+    /// What self-attention must know of the new positions `first .. first + new`, whose keys are all up to there, under
+    /// `mask`: computed once for all layers of a stack.
+    pub fn context(&self, mask: Mask, first: usize, new: usize, device: &Device) -> AttentionContext {
+        let PositionsShape { n_heads, d_k, causal, .. } = self.shape;
+        let (mut bias, mut rotation) = (None, None);
+        match self.config {
+            PositionsConfig::Sinusoidal | PositionsConfig::Learned { .. } => {}
+            PositionsConfig::Rotary { theta } => rotation = Some(Rotation::new(first, new, d_k, theta, device)),
+            PositionsConfig::Alibi => bias = Some(fixed(device, |device| alibi::bias(n_heads, first, new, device))),
+            PositionsConfig::RelativeBuckets(buckets) => {
+                bias = Some(buckets.bias(self.learned(), first, new, causal));
+            }
+        }
+        AttentionContext { mask, bias, rotation }
+    }
+
+    /// The longest sequence that has positions, if there is one.
+    pub fn max_len(&self) -> Option<usize> {
+        self.config.max_len()
+    }
+
+    fn learned(&self) -> Tensor<2> {
+        self.weight.as_ref().expect("made with the configuration").val()
+    }
+}
+
+/// A tensor without gradient on `device`, made beneath autodiff.
+fn fixed<const D: usize>(device: &Device, make: impl FnOnce(&Device) -> Tensor<D>) -> Tensor<D> {
+    let tensor = make(&device.clone().inner());
+    if device.is_autodiff() { Tensor::from_inner(tensor) } else { tensor }
+}

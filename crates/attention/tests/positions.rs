@@ -1,0 +1,208 @@
+//! Every way to know of positions against its definition, written out in f64: for whole sequences, for queries that go on
+//! after a cache, and for heads that share keys and values.
+
+use attentive_attention::{
+    AttentionContext, Mask, Positions, PositionsConfig, PositionsShape, RelativeBuckets, alibi_slopes, sinusoids,
+};
+use attentive_backend::{BackendKind, Device, Initializer, ops};
+use attentive_testkit::{Fixture, assert_close, softmax, widen};
+use burn::tensor::{Tensor, TensorData};
+
+const HEADS: usize = 6;
+const KV_HEADS: usize = 2;
+const LEN: usize = 7;
+const D: usize = 4;
+
+fn devices() -> [Device; 2] {
+    [BackendKind::Flex, BackendKind::NdArray].map(|kind| kind.device().unwrap())
+}
+
+fn values<const N: usize>(tensor: Tensor<N>) -> Vec<f32> {
+    tensor.into_data().try_into_vec().unwrap()
+}
+
+/// One query against one key at the positions `i` and `j` of head `h`: the score, or none where the key is hidden.
+type Score<'a> = &'a dyn Fn(usize, [usize; 2], [&[f64]; 2]) -> Option<f64>;
+
+fn dot(q: &[f64], k: &[f64]) -> f64 {
+    q.iter().zip(k).map(|(q, k)| q * k).sum()
+}
+
+/// Attention of one sequence, every score written out; queries are those from position `first` on.
+fn definition(first: usize, [q, k, v]: [&[f64]; 3], score: Score<'_>) -> Vec<f64> {
+    let mut out = Vec::new();
+    for h in 0..HEADS {
+        let of = |x: &[f64], h: usize, j: usize| x[(h * LEN + j) * D..][..D].to_vec();
+        let kv_head = h / (HEADS / KV_HEADS);
+        for i in first..LEN {
+            let query = of(q, h, i);
+            let scores: Vec<f64> =
+                (0..LEN).map(|j| score(h, [i, j], [&query, &of(k, kv_head, j)]).unwrap_or(f64::NEG_INFINITY)).collect();
+            let weights = softmax(&scores, LEN);
+            out.extend((0..D).map(|c| (0..LEN).map(|j| weights[j] * of(v, kv_head, j)[c]).sum::<f64>()));
+        }
+    }
+    out
+}
+
+/// Holds positions under a mask against `score`, at each beginning of the queries.
+fn equals_definition(
+    config: PositionsConfig,
+    mask: &Mask,
+    score: impl Fn(&Positions, usize, [usize; 2], [&[f64]; 2]) -> Option<f64>,
+) {
+    let shape = PositionsShape { d_model: HEADS * D, n_heads: HEADS, d_k: D, causal: mask.causal };
+    let mut fixture = Fixture::new(1);
+    let [q, k, v] = [HEADS, KV_HEADS, KV_HEADS].map(|heads| fixture.normal(heads * LEN * D));
+    for device in devices() {
+        let positions = config.init(shape, &Initializer::new(2, &device));
+        let of_all = positions.context(mask.clone(), 0, LEN, &device);
+        for first in [0, 3, LEN - 1] {
+            let AttentionContext { mask, bias, rotation } =
+                positions.context(mask.clone(), first, LEN - first, &device);
+            let tensor = |x: &[f32], heads| Tensor::from_data(TensorData::new(x.to_vec(), [1, heads, LEN, D]), &device);
+            let queries = tensor(&q, HEADS).narrow(2, first, LEN - first);
+            let turn = |x: Tensor<4>, context: Option<&attentive_attention::Rotation>| match context {
+                Some(rotation) => rotation.apply(x),
+                None => x,
+            };
+            let queries = turn(queries, rotation.as_ref());
+            let keys = turn(tensor(&k, KV_HEADS), of_all.rotation.as_ref());
+            let y = ops::attention(queries, keys, tensor(&v, KV_HEADS), &mask, bias, 0.0, None);
+            let expected =
+                definition(first, [&widen(&q), &widen(&k), &widen(&v)], &|h, at, x| score(&positions, h, at, x));
+            assert_close(&values(y), &expected, 1e-4, 1e-5);
+        }
+    }
+}
+
+fn visible(mask: &Mask, [i, j]: [usize; 2]) -> bool {
+    (!mask.causal || j <= i) && mask.window.is_none_or(|window| i.abs_diff(j) < window)
+}
+
+/// Both directions, the past alone, and windows of several widths.
+fn masks() -> Vec<Mask> {
+    let windows = [None, Some(1), Some(3), Some(LEN)];
+    [Mask::none(), Mask::causal()].iter().flat_map(|mask| windows.map(|w| mask.clone().and_window(w))).collect()
+}
+
+#[test]
+fn windows_hide_what_is_far() {
+    for mask in masks() {
+        equals_definition(PositionsConfig::Sinusoidal, &mask, |_, _, at, [q, k]| {
+            visible(&mask, at).then(|| dot(q, k) / (D as f64).sqrt())
+        });
+    }
+}
+
+#[test]
+fn rotary_scores_are_products_of_complex_numbers_turned_by_the_distance() {
+    let theta = 100.0;
+    for mask in masks() {
+        equals_definition(PositionsConfig::Rotary { theta }, &mask, |_, _, [i, j], [q, k]| {
+            // Re(q conj(k) exp(i (m - n) θ^(-2t/d))) of each pair (Su et al. 2021, eq. 12).
+            let pair = |t: usize| {
+                let angle = (i as f64 - j as f64) * theta.powf(-2.0 * t as f64 / D as f64);
+                let ((a, b), (c, d)) = ((q[t], q[t + D / 2]), (k[t], k[t + D / 2]));
+                (a * c + b * d) * angle.cos() - (b * c - a * d) * angle.sin()
+            };
+            visible(&mask, [i, j]).then(|| (0..D / 2).map(pair).sum::<f64>() / (D as f64).sqrt())
+        });
+    }
+}
+
+#[test]
+fn alibi_lowers_scores_by_the_distance() {
+    // Six heads: four slopes of four heads, then the first and third of eight.
+    let slopes = [0.25, 0.0625, 0.015625, 0.00390625, 0.5, 0.125];
+    assert_eq!(alibi_slopes(HEADS), slopes);
+    for mask in masks() {
+        equals_definition(PositionsConfig::Alibi, &mask, |_, h, [i, j], [q, k]| {
+            visible(&mask, [i, j]).then(|| dot(q, k) / (D as f64).sqrt() - slopes[h] * i.abs_diff(j) as f64)
+        });
+    }
+}
+
+#[test]
+fn alibi_slopes_are_the_papers() {
+    assert_eq!(alibi_slopes(8), [0.5, 0.25, 0.125, 0.0625, 0.03125, 0.015625, 0.0078125, 0.00390625]);
+    assert_close(&[alibi_slopes(16)[0]], &[0.5_f64.sqrt()], 1e-12, 0.0);
+}
+
+#[test]
+fn relative_buckets_add_the_bias_of_the_distance() {
+    let buckets = RelativeBuckets { n_buckets: 8, max_distance: 6 };
+    for mask in masks() {
+        equals_definition(PositionsConfig::RelativeBuckets(buckets), &mask, |positions, h, [i, j], [q, k]| {
+            let weight = values(positions.weight.as_ref().unwrap().val());
+            let bucket = bucket_by_edges(buckets, j as isize - i as isize, mask.causal);
+            visible(&mask, [i, j]).then(|| dot(q, k) / (D as f64).sqrt() + f64::from(weight[bucket * HEADS + h]))
+        });
+    }
+}
+
+/// The bucket whose lower edge is the last at or below the distance.
+fn bucket_by_edges(RelativeBuckets { n_buckets, max_distance }: RelativeBuckets, offset: isize, causal: bool) -> usize {
+    let n = if causal { n_buckets } else { n_buckets / 2 };
+    let distance = if causal { (-offset).max(0) } else { offset.abs() } as f64;
+    let n_exact = n / 2;
+    let edge = |b: usize| match b.checked_sub(n_exact) {
+        None => b as f64,
+        Some(wide) => n_exact as f64 * (max_distance as f64 / n_exact as f64).powf(wide as f64 / (n - n_exact) as f64),
+    };
+    // An edge that is a whole number counts as reached.
+    let bucket = (0..n).rfind(|&b| edge(b) <= distance + 1e-9).unwrap();
+    if offset > 0 && !causal { bucket + n } else { bucket }
+}
+
+#[test]
+fn buckets_lie_between_their_edges() {
+    for (n_buckets, max_distance) in [(32, 128), (8, 6), (4, 3), (64, 1000)] {
+        let buckets = RelativeBuckets { n_buckets, max_distance };
+        for causal in [false, true] {
+            for offset in -1200..=1200 {
+                let expected = bucket_by_edges(buckets, offset, causal);
+                assert_eq!(buckets.bucket(offset, causal), expected, "{buckets:?} {offset} {causal}");
+            }
+        }
+    }
+}
+
+#[test]
+fn sinusoids_are_the_papers() {
+    let device = &devices()[0];
+    let table = values(sinusoids(2, 3, 5, device));
+    for (row, pos) in (2..5).enumerate() {
+        for dim in 0..5 {
+            let angle = f64::from(pos) / 10_000_f64.powf(f64::from(dim / 2 * 2) / 5.0);
+            let expected = if dim % 2 == 0 { angle.sin() } else { angle.cos() };
+            assert_close(&[table[row * 5 + dim as usize]], &[expected], 1e-6, 1e-6);
+        }
+    }
+}
+
+#[test]
+fn learned_positions_start_where_they_are_told() {
+    let device = &devices()[0];
+    let shape = PositionsShape { d_model: 3, n_heads: 1, d_k: 3, causal: true };
+    let positions = PositionsConfig::Learned { max_len: 7 }.init(shape, &Initializer::new(5, device));
+    let table = values(positions.weight.as_ref().unwrap().val());
+    assert_eq!(values(positions.encodings(4, 2, device).unwrap()), table[4 * 3..6 * 3]);
+}
+
+#[test]
+fn parameters_are_counted() {
+    let device = &devices()[0];
+    let shape = PositionsShape { d_model: 12, n_heads: 3, d_k: 4, causal: true };
+    let schemes = [
+        (PositionsConfig::Sinusoidal, 0),
+        (PositionsConfig::Learned { max_len: 7 }, 84),
+        (PositionsConfig::Rotary { theta: 1e4 }, 0),
+        (PositionsConfig::Alibi, 0),
+        (PositionsConfig::RelativeBuckets(RelativeBuckets::default()), 96),
+    ];
+    for (config, n_params) in schemes {
+        let positions = config.init(shape, &Initializer::new(5, device));
+        assert_eq!([config.n_params(shape), burn::module::Module::num_params(&positions)], [n_params; 2]);
+    }
+}

@@ -1,0 +1,51 @@
+//! What configurations of every family are checked for.
+
+use attentive_attention::{MultiHeadAttentionConfig, PositionsConfig};
+
+use crate::ConfigError;
+
+/// Sizes that must be positive, by the names of their settings.
+pub(crate) fn sizes(sizes: &[(&'static str, usize)]) -> Result<(), ConfigError> {
+    match sizes.iter().find(|(_, size)| *size == 0) {
+        Some(&(key, _)) => Err(ConfigError::Zero { key }),
+        None => Ok(()),
+    }
+}
+
+/// Probabilities of dropout, by the names of their settings.
+pub(crate) fn probabilities(rates: &[(&'static str, f64)]) -> Result<(), ConfigError> {
+    match rates.iter().find(|(_, rate)| !(0.0..1.0).contains(rate)) {
+        Some(&(key, value)) => Err(ConfigError::Probability { key, value }),
+        None => Ok(()),
+    }
+}
+
+/// A width that is shared out among the heads.
+pub(crate) fn heads(d_model: usize, n_heads: usize) -> Result<(), ConfigError> {
+    if d_model.is_multiple_of(n_heads) { Ok(()) } else { Err(ConfigError::Heads { d_model, n_heads }) }
+}
+
+/// Heads that share keys and values, and positions that fit them.
+pub(crate) fn attention(attention: &MultiHeadAttentionConfig, positions: &PositionsConfig) -> Result<(), ConfigError> {
+    let MultiHeadAttentionConfig { n_heads, n_kv_heads, d_k, .. } = *attention;
+    if n_kv_heads == 0 {
+        return Err(ConfigError::Zero { key: "n_kv_heads" });
+    }
+    if !n_heads.is_multiple_of(n_kv_heads) {
+        return Err(ConfigError::KvHeads { n_heads, n_kv_heads });
+    }
+    match *positions {
+        PositionsConfig::Learned { max_len: 0 } => Err(ConfigError::Zero { key: "positions.learned.max_len" }),
+        PositionsConfig::Rotary { theta } if !theta.is_finite() || theta <= 0.0 => {
+            Err(ConfigError::RotaryTheta { theta })
+        }
+        PositionsConfig::Rotary { .. } if !d_k.is_multiple_of(2) => Err(ConfigError::OddHeads { d_k }),
+        PositionsConfig::RelativeBuckets(buckets)
+            if buckets.n_buckets < 4 || buckets.max_distance <= buckets.n_buckets / 2 =>
+        {
+            let (n_buckets, max_distance) = (buckets.n_buckets, buckets.max_distance);
+            Err(ConfigError::Buckets { n_buckets, max_distance })
+        }
+        _ => Ok(()),
+    }
+}

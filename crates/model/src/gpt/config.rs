@@ -1,0 +1,205 @@
+//! Sizes and choices of a [`Gpt`].
+
+use attentive_attention::{
+    Activation, Embedding, FeedForwardConfig, InitScheme, Initializer, MultiHeadAttentionConfig, NormConfig, NormKind,
+    NormPlacement, PositionsConfig, PositionsShape,
+};
+use attentive_backend::Device;
+use serde::{Deserialize, Serialize};
+
+use super::Gpt;
+use crate::{BlockConfig, ConfigError, checks};
+
+/// Standard deviation that GPT-1 and GPT-2 draw weights with.
+const INIT_STD: f64 = 0.02;
+
+/// Sizes and choices of a [`Gpt`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GptConfig {
+    /// Entries of the vocabulary.
+    pub vocab_size: usize,
+    /// Width of embeddings and of every sub-layer's output.
+    pub d_model: usize,
+    /// Width within the feed-forward sub-layers.
+    pub d_ff: usize,
+    /// Attention heads; they share out `d_model`.
+    pub n_heads: usize,
+    /// Heads of keys and values, which heads of queries share; without it, `n_heads`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n_kv_heads: Option<usize>,
+    /// Layers.
+    pub n_layers: usize,
+    /// Dropout of sub-layer outputs and of sums of embeddings and encodings.
+    pub dropout: f64,
+    /// Dropout of attention weights.
+    #[serde(default)]
+    pub attention_dropout: f64,
+    /// Function within the feed-forward sub-layers.
+    #[serde(default = "gelu_tanh")]
+    pub activation: Activation,
+    /// Whether the feed-forward sub-layers are gated: with SiLU this is SwiGLU, with GELU GEGLU.
+    #[serde(default)]
+    pub gated: bool,
+    /// Whether projections, feed-forward sub-layers and layer norms have biases.
+    #[serde(default = "yes")]
+    pub bias: bool,
+    /// Where sub-layers are normalised.
+    #[serde(default = "pre")]
+    pub norm: NormPlacement,
+    /// Kind of norm.
+    #[serde(default)]
+    pub norm_kind: NormKind,
+    /// How tokens know where they stand; learned positions bound the context.
+    pub positions: PositionsConfig,
+    /// How near a key must be to be seen: at less than `window` positions; without it, all are seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<usize>,
+    /// Whether the pre-soft-max projection is the embedding matrix.
+    #[serde(default = "yes")]
+    pub tie_projection: bool,
+}
+
+fn gelu_tanh() -> Activation {
+    Activation::GeluTanh
+}
+
+fn pre() -> NormPlacement {
+    NormPlacement::Pre
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl GptConfig {
+    /// GPT-2's choices at any size: pre-norm, learned positions, GELU by tanh, a tied projection, `d_ff = 4 · d_model`
+    /// and dropout 0.1 (Radford et al. 2019, §2.3).
+    pub fn gpt2_like(vocab_size: usize, max_len: usize, [n_layers, n_heads, d_model]: [usize; 3]) -> Self {
+        Self {
+            vocab_size,
+            d_model,
+            d_ff: 4 * d_model,
+            n_heads,
+            n_kv_heads: None,
+            n_layers,
+            dropout: 0.1,
+            attention_dropout: 0.1,
+            activation: Activation::GeluTanh,
+            gated: false,
+            bias: true,
+            norm: NormPlacement::Pre,
+            norm_kind: NormKind::Layer,
+            positions: PositionsConfig::Learned { max_len },
+            window: None,
+            tie_projection: true,
+        }
+    }
+
+    /// GPT-2 of 124 million parameters (Radford et al. 2019, Table 2).
+    pub fn gpt2() -> Self {
+        Self::gpt2_like(50_257, 1024, [12, 12, 768])
+    }
+
+    /// The first GPT (Radford et al. 2018, §4.1): post-norm, a context of 512.
+    pub fn gpt1() -> Self {
+        Self { norm: NormPlacement::Post, ..Self::gpt2_like(40_478, 512, [12, 12, 768]) }
+    }
+
+    /// A model with initial parameters, drawn from `seed`: the same on every backend.
+    ///
+    /// Matrices are normal with standard deviation 0.02; pre-norm, those that residual branches end in are divided by the
+    /// root of the number of branches, as in GPT-2 (Radford et al. 2019, §2.3).
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the setting that is wrong.
+    pub fn init(&self, device: &Device, seed: u64) -> Result<Gpt, ConfigError> {
+        self.validate()?;
+        let n_branches = match self.norm {
+            NormPlacement::Pre => 2 * self.n_layers,
+            NormPlacement::Post => 1,
+        };
+        let residual_std = INIT_STD / (n_branches as f64).sqrt();
+        let scheme = InitScheme::Normal { std: INIT_STD, residual_std };
+        let init = &Initializer::new(seed, device).with_scheme(scheme);
+        let embedding = || Embedding::unscaled(self.vocab_size, self.d_model, init);
+        Ok(Gpt {
+            embedding: embedding(),
+            positions: self.positions.init(self.positions_shape(), init),
+            decoder: self.block().stack(self.n_layers, init),
+            projection: (!self.tie_projection).then(embedding),
+            dropout: self.dropout,
+            window: self.window,
+        })
+    }
+
+    /// Checks that there can be such a model.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the setting that is wrong.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        checks::sizes(&[
+            ("vocab_size", self.vocab_size),
+            ("d_model", self.d_model),
+            ("d_ff", self.d_ff),
+            ("n_heads", self.n_heads),
+            ("n_layers", self.n_layers),
+            ("window", self.window.unwrap_or(1)),
+        ])?;
+        checks::probabilities(&[("dropout", self.dropout), ("attention_dropout", self.attention_dropout)])?;
+        checks::heads(self.d_model, self.n_heads)?;
+        checks::attention(&self.block().attention, &self.positions)
+    }
+
+    /// Number of parameters, computed without allocating any.
+    pub fn n_params(&self) -> usize {
+        let block = self.block();
+        let n_embeddings = if self.tie_projection { 1 } else { 2 };
+        n_embeddings * self.vocab_size * self.d_model
+            + self.positions.n_params(self.positions_shape())
+            + self.n_layers * block.n_params()
+            + block.n_final_norm_params()
+    }
+
+    /// Multiply–add pairs times two that one token costs in the forward pass where it sees `context` tokens: products
+    /// with weights and in attention.
+    pub fn forward_flops_per_token(&self, context: usize) -> usize {
+        let block = self.block();
+        let layer = block.weight_products(1) + block.attention_products(context.min(self.window.unwrap_or(context)));
+        2 * (self.n_layers * layer + self.d_model * self.vocab_size)
+    }
+
+    /// Keys and values that decoding keeps of each token, in numbers.
+    pub fn cached_values_per_token(&self) -> usize {
+        let MultiHeadAttentionConfig { n_kv_heads, d_k, d_v, .. } = self.block().attention;
+        self.n_layers * n_kv_heads * (d_k + d_v)
+    }
+
+    fn block(&self) -> BlockConfig {
+        let attention = MultiHeadAttentionConfig::new(self.d_model, self.n_heads.max(1));
+        BlockConfig {
+            attention: MultiHeadAttentionConfig {
+                n_kv_heads: self.n_kv_heads.unwrap_or(self.n_heads),
+                bias: self.bias,
+                dropout: self.attention_dropout,
+                ..attention
+            },
+            feed_forward: FeedForwardConfig {
+                d_model: self.d_model,
+                d_ff: self.d_ff,
+                activation: self.activation,
+                gated: self.gated,
+                bias: self.bias,
+                dropout: 0.0,
+            },
+            norm: NormConfig { kind: self.norm_kind, bias: self.bias, ..NormConfig::layer(self.d_model) },
+            placement: self.norm,
+            dropout: self.dropout,
+        }
+    }
+
+    fn positions_shape(&self) -> PositionsShape {
+        let d_k = self.d_model / self.n_heads.max(1);
+        PositionsShape { d_model: self.d_model, n_heads: self.n_heads, d_k, causal: true }
+    }
+}

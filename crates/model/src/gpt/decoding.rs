@@ -1,0 +1,57 @@
+//! Continuing a text one step at a time.
+
+use attentive_attention::KvCache;
+use attentive_core::{LanguageModel, NextToken};
+use burn::tensor::{Device, Int, Tensor, TensorData, activation::log_softmax};
+
+use super::Gpt;
+
+/// What a [`Gpt`] remembers of each row.
+#[derive(Debug, Clone)]
+pub struct GptState {
+    n_rows: usize,
+    /// Keys and values of the text so far, for each layer.
+    caches: Vec<KvCache>,
+}
+
+impl LanguageModel for Gpt {
+    fn start(&self, n_rows: usize) -> GptState {
+        GptState { n_rows, caches: vec![KvCache::new(); self.decoder.layers.len()] }
+    }
+
+    fn max_len(&self) -> Option<usize> {
+        self.positions.max_len()
+    }
+
+    fn device(&self) -> Device {
+        self.embedding.weight.device()
+    }
+}
+
+impl NextToken for Gpt {
+    type State = GptState;
+
+    fn vocab_size(&self) -> usize {
+        self.projection().weight.dims()[0]
+    }
+
+    fn advance(&self, tokens: Tensor<2, Int>, state: &mut GptState) -> Tensor<2> {
+        let [rows, new] = tokens.dims();
+        assert_eq!(rows, state.n_rows, "advance: the state has another number of rows");
+        let n_past = state.caches[0].n_past();
+        let context = self.context(n_past, new);
+        let x = self.embedding.forward(tokens, &self.positions, n_past, 0.0, None);
+        let hidden = self.decoder.forward_cached(x, &context, &mut state.caches);
+        let last = hidden.narrow(1, new - 1, 1).squeeze_dim(1); // [rows, d_model]
+        log_softmax(self.logits(last), 1)
+    }
+
+    fn reorder(&self, state: &mut GptState, parents: &[usize]) {
+        if !parents.iter().copied().eq(0..state.n_rows) {
+            let rows: Vec<i64> = parents.iter().map(|&parent| parent as i64).collect();
+            let rows = Tensor::from_data(TensorData::new(rows, [parents.len()]), &self.device());
+            state.caches.iter_mut().for_each(|cache| cache.reorder(&rows));
+        }
+        state.n_rows = parents.len();
+    }
+}

@@ -1,0 +1,80 @@
+//! The decoder alone, as a language model: GPT (Radford et al. 2018, 2019; Brown et al. 2020).
+
+mod config;
+mod decoding;
+mod objective;
+mod presets;
+
+pub use config::GptConfig;
+pub use decoding::GptState;
+pub use objective::CausalLmObjective;
+pub use presets::{GptPreset, presets};
+
+use attentive_attention::{AttentionContext, Dropout, Embedding, Mask, Positions};
+use burn::{
+    module::Module,
+    tensor::{Int, Tensor},
+};
+
+use crate::Stack;
+
+/// A stack of causal self-attention over embedded tokens.
+///
+/// ```
+/// use attentive_backend::BackendKind;
+/// use attentive_model::GptConfig;
+/// use burn::tensor::{Int, Tensor};
+///
+/// let device = BackendKind::Flex.device()?;
+/// let model = GptConfig::gpt2_like(50, 16, [2, 2, 8]).init(&device, 1)?;
+/// let tokens = Tensor::<2, Int>::from_ints([[3, 1, 4]], &device);
+/// let hidden = model.forward(tokens, None);
+/// assert_eq!(model.logits(hidden).dims(), [1, 3, 50]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Module, Debug)]
+pub struct Gpt {
+    /// Token embeddings.
+    pub embedding: Embedding,
+    /// Positions.
+    pub positions: Positions,
+    /// The stack of layers.
+    pub decoder: Stack,
+    /// Pre-soft-max projection of its own, `[vocab, d_model]`; without it, the embeddings.
+    pub projection: Option<Embedding>,
+    /// Probability with which sums of embeddings and encodings are dropped.
+    pub dropout: f64,
+    #[module(skip)]
+    window: Option<usize>,
+}
+
+impl Gpt {
+    /// Reads tokens, each seeing those before it; what comes out predicts the next: `[rows, seq]` to
+    /// `[rows, seq, d_model]`.
+    ///
+    /// Padding behind a row's end needs no mask: nothing before it sees it.
+    ///
+    /// # Panics
+    /// If learned positions end before the sequence does.
+    pub fn forward(&self, tokens: Tensor<2, Int>, pass: Option<&Dropout>) -> Tensor<3> {
+        let [_, seq] = tokens.dims();
+        let context = self.context(0, seq);
+        let x = self.embedding.forward(tokens, &self.positions, 0, self.dropout, pass);
+        self.decoder.forward(x, &context, pass)
+    }
+
+    /// Scores of every token: `[..., d_model]` to `[..., vocab]`.
+    pub fn logits<const D: usize>(&self, hidden: Tensor<D>) -> Tensor<D> {
+        self.projection().logits(hidden)
+    }
+
+    /// What attention knows of the positions `first .. first + new`.
+    fn context(&self, first: usize, new: usize) -> AttentionContext {
+        let mask = Mask::causal().and_window(self.window);
+        self.positions.context(mask, first, new, &self.embedding.weight.device())
+    }
+
+    fn projection(&self) -> &Embedding {
+        self.projection.as_ref().unwrap_or(&self.embedding)
+    }
+}

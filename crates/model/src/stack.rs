@@ -1,0 +1,137 @@
+//! Stacks of layers of self-attention: the encoder, and decoders that have nothing else to look at.
+
+use attentive_attention::{
+    AddNorm, AttentionContext, Dropout, FeedForward, FeedForwardConfig, Initializer, KvCache, MultiHeadAttention,
+    MultiHeadAttentionConfig, Norm, NormConfig, NormPlacement,
+};
+use burn::{module::Module, tensor::Tensor};
+
+/// Configuration of a [`Block`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct BlockConfig {
+    /// The attention.
+    pub attention: MultiHeadAttentionConfig,
+    /// The feed-forward network.
+    pub feed_forward: FeedForwardConfig,
+    /// The norm of each sub-layer.
+    pub norm: NormConfig,
+    /// Where it stands.
+    pub placement: NormPlacement,
+    /// Probability with which outputs of sub-layers are dropped.
+    pub dropout: f64,
+}
+
+/// Self-attention, then feed-forward (§3.1).
+#[derive(Module, Debug)]
+pub struct Block {
+    /// Attention of the sequence to itself.
+    pub self_attention: MultiHeadAttention,
+    /// What stands around it.
+    pub self_attention_add_norm: AddNorm,
+    /// The feed-forward network.
+    pub feed_forward: FeedForward,
+    /// What stands around it.
+    pub feed_forward_add_norm: AddNorm,
+}
+
+/// A stack of [`Block`]s.
+#[derive(Module, Debug)]
+pub struct Stack {
+    /// The layers, from the input up.
+    pub layers: Vec<Block>,
+    /// Norm above the last layer; pre-norm only.
+    pub norm: Option<Norm>,
+}
+
+impl BlockConfig {
+    /// Initial parameters.
+    pub fn init(&self, init: &Initializer) -> Block {
+        Block {
+            self_attention: self.attention.init(init),
+            self_attention_add_norm: self.add_norm(init),
+            feed_forward: self.feed_forward.init(init),
+            feed_forward_add_norm: self.add_norm(init),
+        }
+    }
+
+    /// `n_layers` of them.
+    pub fn stack(&self, n_layers: usize, init: &Initializer) -> Stack {
+        Stack { layers: (0..n_layers).map(|_| self.init(init)).collect(), norm: self.final_norm(init) }
+    }
+
+    /// What stands around a sub-layer.
+    pub fn add_norm(&self, init: &Initializer) -> AddNorm {
+        AddNorm::new(self.norm.init(init), self.dropout, self.placement)
+    }
+
+    /// The norm above the last layer of a stack, if there is one.
+    pub fn final_norm(&self, init: &Initializer) -> Option<Norm> {
+        (self.placement == NormPlacement::Pre).then(|| self.norm.init(init))
+    }
+
+    /// Number of parameters of a [`Block`].
+    pub fn n_params(&self) -> usize {
+        self.attention.n_params() + self.feed_forward.n_params() + 2 * self.norm.n_params()
+    }
+
+    /// Number of parameters above the last layer of a stack.
+    pub fn n_final_norm_params(&self) -> usize {
+        if self.placement == NormPlacement::Pre { self.norm.n_params() } else { 0 }
+    }
+
+    /// Multiply–adds of one position in the products with weights of `n_attentions` attentions and the feed-forward
+    /// network.
+    pub(crate) fn weight_products(&self, n_attentions: usize) -> usize {
+        let MultiHeadAttentionConfig { d_model, n_heads, n_kv_heads, d_k, d_v, .. } = self.attention;
+        let projections = (n_heads + n_kv_heads) * d_model * (d_k + d_v);
+        let n_feed_forward = if self.feed_forward.gated { 3 } else { 2 };
+        n_attentions * projections + n_feed_forward * d_model * self.feed_forward.d_ff
+    }
+
+    /// Multiply–adds of one query over `len` keys and values.
+    pub(crate) fn attention_products(&self, len: usize) -> usize {
+        self.attention.n_heads * (self.attention.d_k + self.attention.d_v) * len
+    }
+}
+
+impl Block {
+    /// All positions at once: `[rows, seq, d_model]` to the same shape.
+    pub fn forward(&self, x: Tensor<3>, context: &AttentionContext, pass: Option<&Dropout>) -> Tensor<3> {
+        self.sub_layers(x, pass, |x| self.self_attention.forward_self(x, context, pass))
+    }
+
+    /// New positions only, after those in `cache`: `[rows, new, d_model]` to the same shape.
+    pub fn forward_cached(&self, x: Tensor<3>, context: &AttentionContext, cache: &mut KvCache) -> Tensor<3> {
+        self.sub_layers(x, None, |x| self.self_attention.forward_cached(x, context, cache))
+    }
+
+    fn sub_layers(
+        &self,
+        x: Tensor<3>,
+        pass: Option<&Dropout>,
+        self_attention: impl FnOnce(Tensor<3>) -> Tensor<3>,
+    ) -> Tensor<3> {
+        let x = self.self_attention_add_norm.forward(x, pass, self_attention);
+        self.feed_forward_add_norm.forward(x, pass, |x| self.feed_forward.forward(x, pass))
+    }
+}
+
+impl Stack {
+    /// All positions at once: `[rows, seq, d_model]` to the same shape.
+    pub fn forward(&self, x: Tensor<3>, context: &AttentionContext, pass: Option<&Dropout>) -> Tensor<3> {
+        self.finish(self.layers.iter().fold(x, |x, layer| layer.forward(x, context, pass)))
+    }
+
+    /// New positions only, after those in `caches`, one for each layer: `[rows, new, d_model]` to the same shape.
+    pub fn forward_cached(&self, x: Tensor<3>, context: &AttentionContext, caches: &mut [KvCache]) -> Tensor<3> {
+        let layers = self.layers.iter().zip(caches);
+        self.finish(layers.fold(x, |x, (layer, cache)| layer.forward_cached(x, context, cache)))
+    }
+
+    fn finish(&self, x: Tensor<3>) -> Tensor<3> {
+        match &self.norm {
+            Some(norm) => norm.forward(x),
+            None => x,
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! Tokens on their way to a model.
+
+use attentive_core::TokenMatrix;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+/// Token ids on a device: `[rows, cols]`.
+pub(crate) fn token_tensor(tokens: &TokenMatrix, device: &Device) -> Tensor<2, Int> {
+    let ids: Vec<i64> = tokens.ids().iter().map(|&id| i64::from(id)).collect();
+    Tensor::from_data(TensorData::new(ids, [tokens.n_rows(), tokens.n_cols()]), device)
+}

@@ -1,0 +1,234 @@
+//! Laws that hold for every GPT, whatever its sizes and choices.
+
+use attentive_attention::{Activation, NormKind, NormPlacement, PositionsConfig, RelativeBuckets};
+use attentive_backend::{BackendKind, Device};
+use attentive_core::{Dropout, LanguageModel, NextToken, Objective, SequenceBatch};
+use attentive_model::{CausalLmObjective, Gpt, GptConfig};
+use attentive_testkit::assert_close;
+use burn::{
+    module::Module,
+    tensor::{Int, Tensor, activation::log_softmax},
+};
+use proptest::prelude::*;
+
+const VOCAB: usize = 13;
+
+fn device() -> Device {
+    BackendKind::Flex.device().unwrap()
+}
+
+fn positions() -> impl Strategy<Value = PositionsConfig> {
+    prop_oneof![
+        Just(PositionsConfig::Sinusoidal),
+        Just(PositionsConfig::Learned { max_len: 19 }),
+        Just(PositionsConfig::Rotary { theta: 1e4 }),
+        Just(PositionsConfig::Alibi),
+        Just(PositionsConfig::RelativeBuckets(RelativeBuckets { n_buckets: 6, max_distance: 7 })),
+    ]
+}
+
+fn configs() -> impl Strategy<Value = GptConfig> {
+    let norm = prop_oneof![Just(NormPlacement::Post), Just(NormPlacement::Pre)];
+    let norm_kind = prop_oneof![Just(NormKind::Layer), Just(NormKind::Rms)];
+    let activation = prop_oneof![Just(Activation::Gelu), Just(Activation::GeluTanh), Just(Activation::Silu)];
+    let n_kv_heads = prop_oneof![Just(None), Just(Some(1)), Just(Some(2))];
+    let window = prop_oneof![2 => Just(None), 1 => (1_usize..4).prop_map(Some)];
+    let choices = (norm, norm_kind, activation, n_kv_heads, window, positions(), any::<[bool; 3]>());
+    choices.prop_map(|(norm, norm_kind, activation, n_kv_heads, window, positions, [gated, bias, tie_projection])| {
+        GptConfig {
+            d_ff: 17,
+            n_kv_heads,
+            activation,
+            gated,
+            bias,
+            norm,
+            norm_kind,
+            positions,
+            window,
+            tie_projection,
+            ..GptConfig::gpt2_like(VOCAB, 19, [2, 4, 16])
+        }
+    })
+}
+
+fn tokens(max_len: usize) -> impl Strategy<Value = Vec<u32>> {
+    prop::collection::vec(0..VOCAB as u32, 1..=max_len)
+}
+
+fn ids(rows: &[&[u32]]) -> Tensor<2, Int> {
+    let flat: Vec<i64> = rows.concat().iter().map(|&id| i64::from(id)).collect();
+    Tensor::<1, Int>::from_ints(flat.as_slice(), &device()).reshape([rows.len(), rows[0].len()])
+}
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().try_into_vec().unwrap()
+}
+
+/// Log-probabilities of what follows each position: `seq · vocab` values.
+fn uncached(model: &Gpt, tokens: &[u32]) -> Vec<f32> {
+    let hidden = model.forward(ids(&[tokens]), None);
+    values(log_softmax(model.logits(hidden), 2).reshape([tokens.len(), VOCAB]))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn the_future_cannot_change_the_past(
+        config in configs(), text in tokens(9), other in 0..VOCAB as u32, at in any::<prop::sample::Index>(),
+    ) {
+        let model = config.init(&device(), 3).unwrap();
+        let at = at.index(text.len());
+        let mut changed = text.clone();
+        changed[at] = other;
+        let (a, b) = (uncached(&model, &text), uncached(&model, &changed));
+        prop_assert_eq!(&a[..at * VOCAB], &b[..at * VOCAB]);
+        if other != text[at] {
+            prop_assert_ne!(&a[at * VOCAB..], &b[at * VOCAB..]);
+        }
+    }
+
+    #[test]
+    fn a_cached_step_gives_what_the_whole_text_gives(config in configs(), text in tokens(9), split in 1_usize..5) {
+        let model = config.init(&device(), 4).unwrap();
+        let expected = uncached(&model, &text);
+        let mut state = model.start(1);
+        // The first tokens together, the others one by one.
+        let mut read = split.min(text.len());
+        let mut log_p = model.advance(ids(&[&text[..read]]), &mut state);
+        loop {
+            assert_close(&values(log_p), &expected[(read - 1) * VOCAB..read * VOCAB], 1e-4, 1e-5);
+            if read == text.len() {
+                break;
+            }
+            log_p = model.advance(ids(&[&text[read..=read]]), &mut state);
+            read += 1;
+        }
+    }
+
+    #[test]
+    fn reordered_rows_go_on_as_if_they_had_always_stood_there(
+        config in configs(), first in prop::collection::vec([0..VOCAB as u32, 0..VOCAB as u32], 2..4),
+        parents in prop::collection::vec(any::<prop::sample::Index>(), 1..7), next in 0..VOCAB as u32,
+    ) {
+        let model = config.init(&device(), 6).unwrap();
+        let parents: Vec<usize> = parents.iter().map(|parent| parent.index(first.len())).collect();
+        let start = |rows: &[&[u32]]| {
+            let mut state = model.start(rows.len());
+            model.advance(ids(rows), &mut state);
+            state
+        };
+        let rows: Vec<&[u32]> = first.iter().map(<[u32; 2]>::as_slice).collect();
+        let mut reordered = start(&rows);
+        model.reorder(&mut reordered, &parents);
+        let mut direct = start(&parents.iter().map(|&parent| rows[parent]).collect::<Vec<_>>());
+        let next = Tensor::<2, Int>::full([parents.len(), 1], i64::from(next), &device());
+        let (a, b) = (model.advance(next.clone(), &mut reordered), model.advance(next, &mut direct));
+        assert_close(&values(a), &values(b), 1e-4, 1e-5);
+    }
+
+    #[test]
+    fn the_loss_counts_real_targets_only(
+        config in configs(), rows in prop::collection::vec(tokens(9), 1..4), pad in 0..VOCAB as u32, smoothing in 0.0_f64..0.5,
+    ) {
+        prop_assume!(rows.iter().any(|row| row.len() > 1));
+        let model = config.init(&device(), 7).unwrap();
+        let objective = CausalLmObjective { label_smoothing: smoothing };
+        let rows: Vec<Vec<u32>> = rows.into_iter().filter(|row| row.len() > 1).collect();
+        let total = objective.loss(&model, &SequenceBatch::next_tokens(&rows, pad, vec![0; rows.len()]), None);
+        let (mut sum, mut nll, mut n_targets) = (0.0, 0.0, 0);
+        for row in &rows {
+            let loss = objective.loss(&model, &SequenceBatch::next_tokens(&[row], 0, vec![0]), None);
+            sum += loss.sum.into_scalar::<f32>();
+            nll += loss.nll_sum.into_scalar::<f32>();
+            n_targets += loss.n_targets;
+        }
+        prop_assert_eq!(total.n_targets, n_targets);
+        assert_close(&[total.sum.into_scalar::<f32>(), total.nll_sum.into_scalar::<f32>()], &[sum, nll], 1e-4, 1e-4);
+    }
+
+    #[test]
+    fn the_loss_is_what_decoding_says_of_each_token(config in configs(), text in tokens(9)) {
+        prop_assume!(text.len() > 1);
+        let model = config.init(&device(), 8).unwrap();
+        let batch = SequenceBatch::next_tokens(&[&text], 0, vec![0]);
+        let loss = CausalLmObjective::default().loss(&model, &batch, None).nll_sum.into_scalar::<f32>();
+        let mut state = model.start(1);
+        let read = |token: u32, state: &mut _| values(model.advance(ids(&[&[token]]), state));
+        let log_p: f32 = text.windows(2).map(|pair| read(pair[0], &mut state)[pair[1] as usize]).sum();
+        assert_close(&[-log_p], &[loss], 1e-4, 1e-4);
+    }
+
+    #[test]
+    fn parameters_are_counted_without_making_any(config in configs()) {
+        prop_assert_eq!(config.init(&device(), 9).unwrap().num_params(), config.n_params());
+    }
+
+    #[test]
+    fn every_backend_begins_with_the_same_parameters_and_gives_the_same(config in configs(), text in tokens(9)) {
+        let logits = |kind: BackendKind| {
+            let device = kind.device().unwrap();
+            let model = config.init(&device, 10).unwrap();
+            let text: Vec<i64> = text.iter().map(|&id| i64::from(id)).collect();
+            let tokens = Tensor::<1, Int>::from_ints(text.as_slice(), &device).unsqueeze();
+            values(model.logits(model.forward(tokens, None)))
+        };
+        assert_close(&logits(BackendKind::Flex), &logits(BackendKind::NdArray), 1e-4, 1e-5);
+    }
+
+    #[test]
+    fn a_configuration_survives_json(config in configs()) {
+        let text = serde_json::to_string(&config).unwrap();
+        prop_assert_eq!(serde_json::from_str::<GptConfig>(&text).unwrap(), config);
+    }
+}
+
+#[test]
+fn gradients_reach_every_parameter() {
+    let device = device().autodiff();
+    let all = |positions| GptConfig {
+        n_kv_heads: Some(2),
+        gated: true,
+        dropout: 0.0, // a position of one row may be dropped
+        positions,
+        tie_projection: false,
+        ..GptConfig::gpt2_like(VOCAB, 5, [2, 4, 16])
+    };
+    let buckets = PositionsConfig::RelativeBuckets(RelativeBuckets { n_buckets: 4, max_distance: 3 });
+    for positions in [PositionsConfig::Learned { max_len: 5 }, buckets] {
+        let model = all(positions).init(&device, 11).unwrap();
+        let batch = SequenceBatch::next_tokens(&[[1, 2, 3, 4, 5, 6]], 0, vec![0]);
+        let loss = CausalLmObjective::default().loss(&model, &batch, Some(&Dropout::new(1)));
+        let grads = loss.sum.backward();
+        let weight = model.positions.weight.as_ref().unwrap().val().grad(&grads).unwrap();
+        assert!(values(weight).iter().all(|g| g.is_finite() && *g != 0.0), "{positions:?}");
+        let gate = model.decoder.layers[0].feed_forward.gate.as_ref().unwrap().weight.val().grad(&grads).unwrap();
+        assert!(values(gate).iter().any(|&g| g != 0.0));
+        let key = model.decoder.layers[1].self_attention.key.weight.val().grad(&grads).unwrap();
+        assert!(values(key).iter().any(|&g| g != 0.0));
+    }
+}
+
+#[test]
+fn bad_sizes_are_named() {
+    let good = GptConfig::gpt2_like(VOCAB, 5, [1, 4, 16]);
+    let rotary = |theta| PositionsConfig::Rotary { theta };
+    let buckets = PositionsConfig::RelativeBuckets(RelativeBuckets { n_buckets: 8, max_distance: 4 });
+    let cases = [
+        (GptConfig { n_layers: 0, ..good.clone() }, "model.n_layers"),
+        (GptConfig { n_heads: 0, ..good.clone() }, "model.n_heads"),
+        (GptConfig { n_heads: 3, ..good.clone() }, "not divisible"),
+        (GptConfig { n_kv_heads: Some(3), ..good.clone() }, "model.n_kv_heads"),
+        (GptConfig { n_kv_heads: Some(0), ..good.clone() }, "model.n_kv_heads"),
+        (GptConfig { window: Some(0), ..good.clone() }, "model.window"),
+        (GptConfig { dropout: 1.0, ..good.clone() }, "model.dropout"),
+        (GptConfig { positions: PositionsConfig::Learned { max_len: 0 }, ..good.clone() }, "max_len"),
+        (GptConfig { positions: rotary(f64::NAN), ..good.clone() }, "rotary.theta"),
+        (GptConfig { positions: rotary(1e4), n_heads: 16, ..good.clone() }, "even width"),
+        (GptConfig { positions: buckets, ..good }, "max_distance"),
+    ];
+    for (config, expected) in cases {
+        let message = config.init(&device(), 0).unwrap_err().to_string();
+        assert!(message.contains(expected), "{message}");
+    }
+}
