@@ -176,12 +176,15 @@ impl EncodedCorpus {
     /// If `i` is not less than [`len`](Self::len).
     pub fn pair(&self, i: usize) -> Result<EncodedPair<'_>, DataError> {
         let [n_source, n_target] = self.index.lengths[i].map(|n| n as usize);
-        let (start, n) = (self.index.start(i), n_source + n_target);
-        let ids = match &self.ids {
+        Ok(EncodedPair { ids: self.ids(self.index.start(i), n_source + n_target)?, n_source })
+    }
+
+    /// `n` ids from the `start`-th on, whatever pairs they are of.
+    pub(crate) fn ids(&self, start: u64, n: usize) -> Result<Cow<'_, [TokenId]>, DataError> {
+        Ok(match &self.ids {
             Ids::Memory(ids) => Cow::Borrowed(&ids[start as usize..][..n]),
             Ids::Disk(file) => Cow::Owned(file.read(start, n, self.index.max_id)?),
-        };
-        Ok(EncodedPair { ids, n_source })
+        })
     }
 }
 

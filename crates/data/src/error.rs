@@ -46,6 +46,44 @@ pub enum DataError {
     /// No sentence pair is left to learn from.
     #[error("the corpus holds no usable sentence pair: check its files, its rules, and max_tokens")]
     NoPairs,
+    /// No text is left to learn from.
+    #[error("the text holds no token: check its files")]
+    NoText,
+    /// Documents that nothing would divide.
+    #[error(
+        "there are several documents, but the tokenizer has no end-of-text token to put between them: \
+         take a tokenizer that has one, or let documents = \"file\" read a single file as one document"
+    )]
+    NoSeparator,
+    /// A text that is shorter than a context.
+    #[error("the text has {n_tokens} tokens, a context of {context} needs one more than that: shorten batch.context")]
+    ShortText {
+        /// Number of tokens.
+        n_tokens: u64,
+        /// Tokens of a context.
+        context: usize,
+    },
+    /// More contexts than an index of 32 bits counts.
+    #[error("the text has more than {} contexts: split it, or lengthen batch.context", u32::MAX)]
+    TooManyContexts,
+    /// A line that is not text.
+    #[error("{}:{line} is not UTF-8: convert the file", path.display())]
+    InvalidUtf8 {
+        /// The file.
+        path: PathBuf,
+        /// Line number in the file, from 1.
+        line: u64,
+    },
+    /// A line that would not fit in memory.
+    #[error("{}:{line} is longer than {max_bytes} bytes: break it into lines", path.display())]
+    LongLine {
+        /// The file.
+        path: PathBuf,
+        /// Line number in the file, from 1.
+        line: u64,
+        /// The longest line that is read.
+        max_bytes: usize,
+    },
     /// More pairs than an index of 32 bits counts.
     #[error("the corpus has more than {} sentence pairs: split it", u32::MAX)]
     TooManyPairs,

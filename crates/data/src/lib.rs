@@ -31,10 +31,15 @@
 //! assert_eq!(batches.next().unwrap()?, { rest }.next().unwrap()?);
 //! # Ok::<(), attentive_data::DataError>(())
 //! ```
+//!
+//! Language models read one text instead of pairs: [`TextFiles`] stream documents, a [`TokenStream`] holds them as one row
+//! of tokens, and a [`ContextBatcher`] cuts it into contexts of one length.
 
 mod batch_config;
 mod batches;
 pub mod builtin;
+mod contexts;
+mod documents;
 mod encode;
 mod encoded;
 mod error;
@@ -45,11 +50,14 @@ mod report;
 mod rules;
 mod shuffle;
 mod token_file;
+mod token_stream;
 mod widths;
 
 pub use attentive_core::Position;
 pub use batch_config::{BatchConfig, TokenCount};
 pub use batches::{Batcher, Batches, Order, SpecialIds};
+pub use contexts::{ContextBatcher, ContextBatches, ContextOrder};
+pub use documents::{DocumentUnit, Documents, Piece, TextFiles};
 pub use encode::{Storage, TokenCache};
 pub use encoded::{CorpusBuilder, EncodedCorpus, EncodedPair};
 pub use error::DataError;
@@ -59,3 +67,4 @@ pub use plan::{BatchPlan, Shape};
 pub use report::{CorpusReport, FileReport, Findings, Place, sha256_of};
 pub use rules::{CorpusRules, OnProblem, Problem, Side, Treatment};
 pub use shuffle::{permutation, seeded_rng};
+pub use token_stream::TokenStream;

@@ -1,0 +1,182 @@
+//! Batches of fixed-length contexts, in an order that two numbers resume.
+
+use attentive_core::{Position, SequenceBatch, TokenId};
+use rand_chacha::rand_core::Rng;
+
+use crate::{DataError, TokenStream, permutation, seeded_rng};
+
+/// Which contexts a batch takes from a [`TokenStream`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ContextOrder {
+    /// One after another, each beginning where the last one ended, the same in every epoch: for validation.
+    Sequential,
+    /// The same contexts in a random order, another one for each epoch.
+    Shuffled {
+        /// Seed of the run.
+        seed: u64,
+    },
+    /// Contexts from anywhere, as nanoGPT draws them; an epoch is as many as the text has room for.
+    RandomOffsets {
+        /// Seed of the run.
+        seed: u64,
+    },
+}
+
+/// Cuts a [`TokenStream`] into batches of `rows` contexts of `context` tokens, each followed by one more as the last
+/// target.
+///
+/// ```
+/// use attentive_data::{ContextBatcher, ContextOrder, TokenStream};
+///
+/// let stream = TokenStream::from_texts(["abcdefg"], None, |text| text.bytes().map(u32::from).collect())?;
+/// let batcher = ContextBatcher::new(stream, 2, 2, ContextOrder::Sequential)?;
+/// let batches = batcher.epoch(0).collect::<Result<Vec<_>, _>>()?;
+/// assert_eq!(batches[0].ids.ids(), [97, 98, 99, 100]); // ab, cd
+/// assert_eq!(batches[0].targets, [98, 99, 100, 101]); // bc, de
+/// assert_eq!(batches[1].ids.ids(), [101, 102]); // ef
+/// # Ok::<(), attentive_data::DataError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct ContextBatcher {
+    stream: TokenStream,
+    context: usize,
+    rows: usize,
+    order: ContextOrder,
+    n_contexts: u32,
+}
+
+impl ContextBatcher {
+    /// Plans the batches of `stream`.
+    ///
+    /// # Errors
+    /// [`DataError::Setting`] where a size is 0, [`DataError::ShortText`] where the text has no whole context, unless
+    /// the order is sequential, which takes a last context that is shorter.
+    pub fn new(stream: TokenStream, context: usize, rows: usize, order: ContextOrder) -> Result<Self, DataError> {
+        for (key, value) in [("batch.context", context), ("batch.rows", rows)] {
+            if value == 0 {
+                return Err(DataError::Setting { key, value, expected: "at least 1" });
+            }
+        }
+        let n_targets = stream.len().saturating_sub(1);
+        let n_contexts = match order {
+            ContextOrder::Sequential => n_targets.div_ceil(context as u64),
+            ContextOrder::Shuffled { .. } | ContextOrder::RandomOffsets { .. } => n_targets / context as u64,
+        };
+        if n_contexts == 0 {
+            return Err(DataError::ShortText { n_tokens: stream.len(), context });
+        }
+        let n_contexts = u32::try_from(n_contexts).map_err(|_| DataError::TooManyContexts)?;
+        Ok(Self { stream, context, rows, order, n_contexts })
+    }
+
+    /// Number of contexts in an epoch.
+    pub fn n_contexts(&self) -> usize {
+        self.n_contexts as usize
+    }
+
+    /// Number of batches in an epoch.
+    pub fn n_batches(&self) -> usize {
+        self.n_contexts().div_ceil(self.rows)
+    }
+
+    /// The text.
+    pub fn stream(&self) -> &TokenStream {
+        &self.stream
+    }
+
+    /// All batches from `position` on, epoch after epoch, without end.
+    ///
+    /// They are those that an iterator from [`Position::START`] yields after as many steps, at the cost of one shuffle.
+    pub fn batches(&self, position: Position) -> ContextBatches {
+        let n_batches = self.n_batches() as u64;
+        let epoch = position.epoch.saturating_add(position.batch_idx / n_batches);
+        let position = Position { epoch, batch_idx: position.batch_idx % n_batches };
+        ContextBatches { batcher: self.clone(), starts: Epoch::lay_out(self, epoch), position }
+    }
+
+    /// The batches of one epoch.
+    pub fn epoch(&self, epoch: u64) -> std::iter::Take<ContextBatches> {
+        self.batches(Position { epoch, batch_idx: 0 }).take(self.n_batches())
+    }
+
+    fn batch(&self, epoch: &Epoch, batch_idx: u64) -> Result<SequenceBatch, DataError> {
+        let first = batch_idx as usize * self.rows;
+        let starts = epoch.starts(self, first..(first + self.rows).min(self.n_contexts()));
+        let end = |start: u64| (start + self.context as u64 + 1).min(self.stream.len());
+        let rows: Vec<_> = starts.iter().map(|&start| self.stream.read(start..end(start))).collect::<Result<_, _>>()?;
+        Ok(SequenceBatch::next_tokens(&rows, TokenId::default(), starts))
+    }
+}
+
+/// Where the contexts of an epoch begin.
+#[derive(Debug)]
+struct Epoch {
+    number: u64,
+    /// The order of consecutive contexts, where it is random.
+    order: Option<Vec<u32>>,
+}
+
+impl Epoch {
+    fn lay_out(batcher: &ContextBatcher, number: u64) -> Self {
+        let order = match batcher.order {
+            ContextOrder::Shuffled { seed } => {
+                Some(permutation(batcher.n_contexts, &mut seeded_rng(seed, "contexts", number)))
+            }
+            ContextOrder::Sequential | ContextOrder::RandomOffsets { .. } => None,
+        };
+        Self { number, order }
+    }
+
+    /// The first tokens of some contexts of the epoch.
+    fn starts(&self, batcher: &ContextBatcher, contexts: std::ops::Range<usize>) -> Vec<u64> {
+        let context = batcher.context as u64;
+        match (batcher.order, &self.order) {
+            (ContextOrder::RandomOffsets { seed }, _) => {
+                // A generator for each batch: any of them can be drawn alone.
+                let batch_idx = (contexts.start / batcher.rows) as u64;
+                let number = self.number * batcher.n_batches() as u64 + batch_idx;
+                let mut rng = seeded_rng(seed, "offsets", number);
+                let n_offsets = batcher.stream.len() - context;
+                contexts.map(|_| (u128::from(rng.next_u64()) * u128::from(n_offsets) >> 64) as u64).collect()
+            }
+            (_, Some(order)) => contexts.map(|idx| u64::from(order[idx]) * context).collect(),
+            (_, None) => contexts.map(|idx| idx as u64 * context).collect(),
+        }
+    }
+}
+
+/// Endless batches of a [`ContextBatcher`].
+#[derive(Debug)]
+pub struct ContextBatches {
+    batcher: ContextBatcher,
+    starts: Epoch,
+    position: Position,
+}
+
+impl ContextBatches {
+    /// Where the next batch stands: what a checkpoint keeps.
+    pub fn position(&self) -> Position {
+        self.position
+    }
+}
+
+impl Iterator for ContextBatches {
+    type Item = Result<SequenceBatch, DataError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let Position { epoch, batch_idx } = self.position;
+        if self.starts.number != epoch {
+            self.starts = Epoch::lay_out(&self.batcher, epoch);
+        }
+        let is_last = batch_idx + 1 == self.batcher.n_batches() as u64;
+        self.position = match is_last {
+            true => Position { epoch: epoch + 1, batch_idx: 0 },
+            false => Position { epoch, batch_idx: batch_idx + 1 },
+        };
+        Some(self.batcher.batch(&self.starts, batch_idx))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (usize::MAX, None)
+    }
+}

@@ -1,0 +1,150 @@
+//! A text as one long row of tokens.
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::Arc;
+
+use attentive_core::TokenId;
+use rayon::prelude::*;
+
+use crate::documents::Piece;
+use crate::{CorpusBuilder, DataError, EncodedCorpus, FileReport, Storage, TextFiles};
+
+/// Pieces encoded at a time, in parallel.
+const CHUNK_PIECES: usize = 1024;
+
+/// Documents as token ids, one after another with a separator between them, or a part of such a row.
+///
+/// Ids stay in memory or go to a temporary file, as [`Storage::memory_bytes`] says. Copies share them.
+///
+/// ```
+/// use attentive_data::TokenStream;
+///
+/// let bytes = |text: &str| text.bytes().map(u32::from).collect();
+/// let stream = TokenStream::from_texts(["to", "be"], Some(0), bytes)?;
+/// assert_eq!(*stream.read(0..stream.len())?, [116, 111, 0, 98, 101]);
+/// let [first, second] = stream.split(0.6);
+/// assert_eq!(*second.read(0..second.len())?, [98, 101]);
+/// # Ok::<(), attentive_data::DataError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct TokenStream {
+    corpus: Arc<EncodedCorpus>,
+    range: Range<u64>,
+}
+
+impl TokenStream {
+    /// Reads and encodes documents, with `separator` between them.
+    ///
+    /// # Errors
+    /// Those of reading and of writing a temporary file; [`DataError::NoSeparator`] where there are several documents
+    /// and no separator, [`DataError::NoText`] where there is nothing to read.
+    pub fn from_files(
+        files: &TextFiles,
+        storage: &Storage,
+        separator: Option<TokenId>,
+        encode: impl Fn(&str) -> Vec<TokenId> + Sync,
+    ) -> Result<(Self, Vec<FileReport>), DataError> {
+        let mut documents = files.documents();
+        let mut writer = Writer::new(CorpusBuilder::spilling(storage.memory_bytes), separator);
+        loop {
+            let pieces: Vec<Piece> = documents.by_ref().take(CHUNK_PIECES).collect::<Result<_, _>>()?;
+            if pieces.is_empty() {
+                break;
+            }
+            let ids: Vec<Vec<TokenId>> = pieces.par_iter().map(|piece| encode(&piece.text)).collect();
+            for (piece, ids) in pieces.iter().zip(ids) {
+                writer.push(piece.line, ids, piece.ends_document)?;
+            }
+        }
+        Ok((writer.finish()?, documents.finish()?))
+    }
+
+    /// Encodes documents, with `separator` between them.
+    ///
+    /// # Errors
+    /// [`DataError::NoSeparator`] where there are several documents and no separator, [`DataError::NoText`] where there
+    /// are none.
+    pub fn from_texts<T: AsRef<str>>(
+        documents: impl IntoIterator<Item = T>,
+        separator: Option<TokenId>,
+        encode: impl Fn(&str) -> Vec<TokenId>,
+    ) -> Result<Self, DataError> {
+        let mut writer = Writer::new(CorpusBuilder::in_memory(), separator);
+        for (line, text) in (1..).zip(documents) {
+            writer.push(line, encode(text.as_ref()), true)?;
+        }
+        writer.finish()
+    }
+
+    /// Number of tokens.
+    pub fn len(&self) -> u64 {
+        self.range.end - self.range.start
+    }
+
+    /// Whether there is no token.
+    pub fn is_empty(&self) -> bool {
+        self.range.is_empty()
+    }
+
+    /// The largest id.
+    pub fn max_id(&self) -> TokenId {
+        self.corpus.max_id()
+    }
+
+    /// Some of the tokens.
+    ///
+    /// # Errors
+    /// [`DataError::TokenFile`] where a temporary file cannot be read any more.
+    ///
+    /// # Panics
+    /// If the range goes beyond the end.
+    pub fn read(&self, range: Range<u64>) -> Result<Cow<'_, [TokenId]>, DataError> {
+        assert!(range.end <= self.len(), "tokens {range:?} of {}", self.len());
+        self.corpus.ids(self.range.start + range.start, (range.end - range.start) as usize)
+    }
+
+    /// The first `fraction` of the tokens, and the rest.
+    ///
+    /// # Panics
+    /// If `fraction` is not between 0 and 1.
+    pub fn split(&self, fraction: f64) -> [Self; 2] {
+        assert!((0.0..=1.0).contains(&fraction), "a fraction of {fraction}");
+        let middle = self.range.start + (self.len() as f64 * fraction) as u64;
+        [self.range.start..middle, middle..self.range.end].map(|range| Self { corpus: self.corpus.clone(), range })
+    }
+}
+
+/// Writes documents with separators between them.
+struct Writer {
+    builder: CorpusBuilder,
+    separator: Option<TokenId>,
+    /// Whether the next piece begins another document.
+    is_between: bool,
+}
+
+impl Writer {
+    fn new(builder: CorpusBuilder, separator: Option<TokenId>) -> Self {
+        Self { builder, separator, is_between: false }
+    }
+
+    fn push(&mut self, line: u64, ids: Vec<TokenId>, ends_document: bool) -> Result<(), DataError> {
+        if self.is_between {
+            let separator = self.separator.ok_or(DataError::NoSeparator)?;
+            self.builder.push(line, &[separator], &ids)?;
+        } else {
+            self.builder.push(line, &ids, &[])?;
+        }
+        self.is_between = ends_document;
+        Ok(())
+    }
+
+    fn finish(self) -> Result<TokenStream, DataError> {
+        let corpus = self.builder.finish()?;
+        let end = corpus.n_tokens().iter().sum();
+        if end == 0 {
+            return Err(DataError::NoText);
+        }
+        Ok(TokenStream { corpus: Arc::new(corpus), range: 0..end })
+    }
+}
