@@ -51,6 +51,32 @@ pub enum DecodeError {
         /// Size of the model's vocabulary.
         vocab_size: usize,
     },
+    /// A setting of sampling that is out of range.
+    #[error("{key} = {value} must be {expected}")]
+    Sampling {
+        /// Name of the setting.
+        key: &'static str,
+        /// What it was set to.
+        value: f64,
+        /// Values allowed.
+        expected: &'static str,
+    },
+    /// A prompt of another vocabulary.
+    #[error(
+        "the prompt has the token {id}, the model's vocabulary {vocab_size} entries; is the tokenizer the model's?"
+    )]
+    UnknownToken {
+        /// The token.
+        id: TokenId,
+        /// Size of the model's vocabulary.
+        vocab_size: usize,
+    },
+    /// No token may follow.
+    #[error("no token can follow the first {n_tokens}: all are suppressed or impossible; are the weights finite?")]
+    NothingFollows {
+        /// Number of tokens of the text so far.
+        n_tokens: usize,
+    },
     /// The device failed to hand over log-probabilities.
     #[error("can't read log-probabilities from the device; its memory may be full: use a smaller batch or beam")]
     Device(#[from] TensorReadError),

@@ -1,4 +1,4 @@
-//! Greedy and beam search over any next-token model.
+//! Greedy search, beam search and sampling over any next-token model.
 //!
 //! A search sees nothing of a model but [`NextToken`](attentive_core::NextToken). Sentences are decoded together, each
 //! as if it were alone, and leave the batch as they end.
@@ -45,13 +45,19 @@
 mod beam;
 mod candidates;
 mod error;
+mod generate;
 mod greedy;
 mod hypothesis;
 mod request;
 mod rows;
+mod sampling;
+mod stop_strings;
 
 pub use beam::{BeamConfig, beam_search, gnmt_penalty};
 pub use error::DecodeError;
+pub use generate::{Drawn, Ended, GenerateRequest, generate};
 pub use greedy::greedy;
 pub use hypothesis::Hypothesis;
 pub use request::DecodeRequest;
+pub use sampling::SamplingConfig;
+pub use stop_strings::StopStrings;

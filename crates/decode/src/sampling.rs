@@ -1,0 +1,128 @@
+//! Drawing tokens by chance.
+
+use attentive_core::{TokenId, mix64};
+use serde::{Deserialize, Serialize};
+
+use crate::DecodeError;
+
+/// A user's settings of sampling; the defaults draw from the model's own distribution.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SamplingConfig {
+    /// What log-probabilities are divided by: below 1 for less surprise, 0 for the most probable token always.
+    pub temperature: f64,
+    /// Only this many of the most probable tokens are drawn (Fan et al. 2018); 0 for no limit.
+    pub top_k: usize,
+    /// Only the fewest most probable tokens are drawn that are this probable together (Holtzman et al. 2020).
+    pub top_p: f64,
+    /// Only tokens are drawn that are at least this probable beside the most probable one (Nguyen et al. 2024).
+    pub min_p: f64,
+    /// What log-probabilities of tokens that the text already has are multiplied by (Keskar et al. 2019, §4.1); 1 for
+    /// nothing, more for less repetition.
+    pub repetition_penalty: f64,
+    /// Names the stream of chance: the same text follows from the same seed.
+    pub seed: u64,
+}
+
+impl Default for SamplingConfig {
+    fn default() -> Self {
+        Self { temperature: 1.0, top_k: 0, top_p: 1.0, min_p: 0.0, repetition_penalty: 1.0, seed: 0 }
+    }
+}
+
+impl SamplingConfig {
+    /// Checks the settings before there is a model to draw from.
+    ///
+    /// # Errors
+    /// [`DecodeError::Sampling`] names the setting that is out of range.
+    pub fn validate(&self) -> Result<(), DecodeError> {
+        let settings = [
+            ("temperature", self.temperature, self.temperature >= 0.0, "at least 0"),
+            ("top_p", self.top_p, self.top_p > 0.0 && self.top_p <= 1.0, "above 0 and at most 1"),
+            ("min_p", self.min_p, (0.0..=1.0).contains(&self.min_p), "between 0 and 1"),
+            ("repetition_penalty", self.repetition_penalty, self.repetition_penalty > 0.0, "above 0"),
+        ];
+        match settings.into_iter().find(|(_, value, is_good, _)| !value.is_finite() || !is_good) {
+            Some((key, value, _, expected)) => Err(DecodeError::Sampling { key, value, expected }),
+            None => Ok(()),
+        }
+    }
+
+    /// The tokens that may be drawn after `text`, with their probabilities, most probable first, the lower id in a tie.
+    ///
+    /// One filter after another, probabilities made to sum to 1 in between: the penalty of repetitions, temperature,
+    /// `top_k`, `top_p`, `min_p`. At least one token is left, unless none can follow. As a log-probability is never
+    /// positive, a penalty of θ multiplies it by θ, whatever constant the model's scores had.
+    ///
+    /// ```
+    /// use attentive_decode::SamplingConfig;
+    ///
+    /// let log_probs = [0.5_f32, 0.2, 0.3].map(f32::ln);
+    /// let config = SamplingConfig { top_k: 2, ..Default::default() };
+    /// let left = config.distribution(&log_probs, &[], &[]);
+    /// assert_eq!(left.iter().map(|&(token, _)| token).collect::<Vec<_>>(), [0, 2]);
+    /// assert!((left[0].1 - 0.5 / 0.8).abs() < 1e-6);
+    /// ```
+    pub fn distribution(&self, log_probs: &[f32], text: &[TokenId], suppressed: &[TokenId]) -> Vec<(TokenId, f64)> {
+        let possible = |(token, &log_prob): (usize, &f32)| {
+            let token = token as TokenId;
+            (log_prob > f32::NEG_INFINITY && !suppressed.contains(&token)).then_some((token, f64::from(log_prob)))
+        };
+        let mut left: Vec<(TokenId, f64)> = log_probs.iter().enumerate().filter_map(possible).collect();
+        if self.repetition_penalty != 1.0 {
+            let seen: std::collections::HashSet<TokenId> = text.iter().copied().collect();
+            left.iter_mut().filter(|(token, _)| seen.contains(token)).for_each(|(_, s)| *s *= self.repetition_penalty);
+        }
+        let n_wanted = match (self.temperature, self.top_k) {
+            (0.0, _) => 1,
+            (_, 0) => usize::MAX,
+            (_, top_k) => top_k,
+        };
+        let better = |a: &(TokenId, f64), b: &(TokenId, f64)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+        if n_wanted < left.len() {
+            left.select_nth_unstable_by(n_wanted - 1, better);
+            left.truncate(n_wanted);
+        }
+        left.sort_unstable_by(better);
+        let Some(&(_, best)) = left.first() else { return left };
+        let temperature = if self.temperature > 0.0 { self.temperature } else { 1.0 };
+        left.iter_mut().for_each(|(_, score)| *score = ((*score - best) / temperature).exp());
+        normalise(&mut left);
+        if self.top_p < 1.0 {
+            let mut sum = 0.0;
+            let below = |(_, p): &&(TokenId, f64)| {
+                let before = sum;
+                sum += p;
+                before < self.top_p
+            };
+            let n_nucleus = left.iter().take_while(below).count();
+            left.truncate(n_nucleus);
+        }
+        let floor = self.min_p * left[0].1;
+        left.truncate(left.partition_point(|(_, p)| *p >= floor));
+        normalise(&mut left);
+        left
+    }
+
+    /// Draws one of a distribution's tokens, the `step`-th of a text: a function of the seed and the step.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn draw(&self, distribution: &[(TokenId, f64)], step: u64) -> TokenId {
+        let bits = mix64(self.seed ^ mix64(step.wrapping_add(0x9e37_79b9_7f4a_7c15)));
+        let mut left = (bits >> 11) as f64 / (1_u64 << 53) as f64; // in [0, 1)
+        for &(token, p) in distribution {
+            left -= p;
+            if left < 0.0 {
+                return token;
+            }
+        }
+        distribution.last().expect("a token to draw").0
+    }
+}
+
+/// Makes probabilities sum to 1.
+fn normalise(distribution: &mut [(TokenId, f64)]) {
+    let sum: f64 = distribution.iter().map(|(_, p)| p).sum();
+    distribution.iter_mut().for_each(|(_, p)| *p /= sum);
+}

@@ -1,0 +1,45 @@
+//! Strings that end a text.
+
+/// Lets a text through piece by piece until one of some strings comes.
+///
+/// What may be the beginning of such a string waits until more is known, so that no part of it is ever let through.
+///
+/// ```
+/// use attentive_decode::StopStrings;
+///
+/// let mut stop = StopStrings::new(["\n\n"]);
+/// assert_eq!(stop.push("One.\n"), ("One.".into(), false));
+/// assert_eq!(stop.push("Two."), ("\nTwo.".into(), false));
+/// assert_eq!(stop.push("\n\nThree."), ("".into(), true));
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct StopStrings {
+    strings: Vec<String>,
+    waiting: String,
+}
+
+impl StopStrings {
+    /// Any of these strings ends the text; empty ones are left out.
+    pub fn new<S: Into<String>>(strings: impl IntoIterator<Item = S>) -> Self {
+        let strings = strings.into_iter().map(Into::into).filter(|string| !string.is_empty()).collect();
+        Self { strings, waiting: String::new() }
+    }
+
+    /// Takes the next piece; returns what is let through, and whether the text has ended.
+    pub fn push(&mut self, piece: &str) -> (String, bool) {
+        self.waiting.push_str(piece);
+        if let Some(end) = self.strings.iter().filter_map(|string| self.waiting.find(string.as_str())).min() {
+            self.waiting.truncate(end);
+            return (std::mem::take(&mut self.waiting), true);
+        }
+        let begins_one = |at: usize| self.strings.iter().any(|string| string.starts_with(&self.waiting[at..]));
+        let safe = self.waiting.char_indices().map(|(at, _)| at).find(|&at| begins_one(at));
+        let waiting = self.waiting.split_off(safe.unwrap_or(self.waiting.len()));
+        (std::mem::replace(&mut self.waiting, waiting), false)
+    }
+
+    /// What still waits when the text ends by itself.
+    pub fn finish(self) -> String {
+        self.waiting
+    }
+}

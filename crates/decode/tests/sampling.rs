@@ -1,0 +1,277 @@
+//! Sampling against its definition on distributions written by hand, and generation against a model without weights.
+
+#[allow(dead_code)] // sampling makes no `DecodeRequest`
+mod models;
+
+use std::ops::ControlFlow;
+
+use attentive_backend::Device;
+use attentive_core::{LanguageModel, TokenId};
+use attentive_decode::{DecodeError, Drawn, Ended, GenerateRequest, SamplingConfig, StopStrings, generate};
+use models::{Model, Scores};
+use proptest::prelude::*;
+
+const P: [f64; 5] = [0.1, 0.4, 0.05, 0.3, 0.15];
+
+fn ln(p: &[f64]) -> Vec<f32> {
+    p.iter().map(|p| p.ln() as f32).collect()
+}
+
+fn close(found: &[(TokenId, f64)], expected: &[(TokenId, f64)]) {
+    assert_eq!(found.len(), expected.len(), "{found:?} {expected:?}");
+    for (found, expected) in found.iter().zip(expected) {
+        assert_eq!(found.0, expected.0, "{found:?}");
+        assert!((found.1 - expected.1).abs() < 1e-6, "{found:?} {expected:?}");
+    }
+}
+
+fn left(config: SamplingConfig) -> Vec<(TokenId, f64)> {
+    config.distribution(&ln(&P), &[], &[])
+}
+
+#[test]
+fn without_settings_it_is_the_models_own_distribution() {
+    close(&left(SamplingConfig::default()), &[(1, 0.4), (3, 0.3), (4, 0.15), (0, 0.1), (2, 0.05)]);
+}
+
+#[test]
+fn temperature_raises_probabilities_to_a_power() {
+    let expected = |power: f64| {
+        let sum: f64 = P.iter().map(|p| p.powf(power)).sum();
+        [1, 3, 4, 0, 2].map(|token| (token, P[token as usize].powf(power) / sum))
+    };
+    close(&left(SamplingConfig { temperature: 0.5, ..Default::default() }), &expected(2.0));
+    close(&left(SamplingConfig { temperature: 2.0, ..Default::default() }), &expected(0.5));
+    close(&left(SamplingConfig { temperature: 0.0, ..Default::default() }), &[(1, 1.0)]);
+    // Nothing overflows on the way to the most probable token.
+    close(&left(SamplingConfig { temperature: 1e-300, ..Default::default() })[..1], &[(1, 1.0)]);
+}
+
+#[test]
+fn top_k_leaves_so_many() {
+    close(&left(SamplingConfig { top_k: 2, ..Default::default() }), &[(1, 4.0 / 7.0), (3, 3.0 / 7.0)]);
+    assert_eq!(left(SamplingConfig { top_k: 9, ..Default::default() }).len(), 5);
+    let tied = SamplingConfig { top_k: 1, ..Default::default() }.distribution(&ln(&[0.2, 0.4, 0.4]), &[], &[]);
+    close(&tied, &[(1, 1.0)]);
+}
+
+#[test]
+fn top_p_leaves_the_fewest_that_reach_it() {
+    let top_p = |top_p| left(SamplingConfig { top_p, ..Default::default() });
+    close(&top_p(0.39), &[(1, 1.0)]);
+    close(&top_p(0.41), &[(1, 4.0 / 7.0), (3, 3.0 / 7.0)]);
+    assert_eq!(top_p(0.71).len(), 3);
+    assert_eq!(top_p(0.96).len(), 5);
+    assert_eq!(top_p(1.0).len(), 5);
+    // Of what top-k left: 4/7 reaches 0.5.
+    close(&left(SamplingConfig { top_k: 2, top_p: 0.5, ..Default::default() }), &[(1, 1.0)]);
+}
+
+#[test]
+fn min_p_leaves_what_is_probable_beside_the_best() {
+    let min_p = |min_p| left(SamplingConfig { min_p, ..Default::default() });
+    close(&min_p(0.5), &[(1, 4.0 / 7.0), (3, 3.0 / 7.0)]); // at least 0.2
+    assert_eq!(min_p(0.2).len(), 4); // at least 0.08
+    close(&min_p(1.0), &[(1, 1.0)]);
+}
+
+#[test]
+fn a_repetition_penalty_lowers_what_the_text_has() {
+    let config = SamplingConfig { repetition_penalty: 2.0, ..Default::default() };
+    let found = config.distribution(&ln(&P), &[1, 1, 2], &[]);
+    // Once, however often it came: 0.4² and 0.05².
+    let (p1, p2) = (0.16, 0.0025);
+    let sum = 0.1 + p1 + p2 + 0.3 + 0.15;
+    close(&found, &[(3, 0.3 / sum), (1, p1 / sum), (4, 0.15 / sum), (0, 0.1 / sum), (2, p2 / sum)]);
+}
+
+#[test]
+fn suppressed_and_impossible_tokens_are_never_left() {
+    let log_probs = [f32::NEG_INFINITY, 0.5_f32.ln(), f32::NAN, 0.3_f32.ln(), 0.2_f32.ln()];
+    let config = SamplingConfig::default();
+    close(&config.distribution(&log_probs, &[], &[1]), &[(3, 0.6), (4, 0.4)]);
+    assert_eq!(config.distribution(&log_probs, &[], &[1, 3, 4]), []);
+}
+
+#[test]
+fn draws_come_as_often_as_they_are_probable() {
+    let config = SamplingConfig { seed: 7, ..Default::default() };
+    let distribution = left(config.clone());
+    let n = 100_000;
+    let mut counts = [0.0; 5];
+    (0..n).for_each(|step| counts[config.draw(&distribution, step) as usize] += 1.0);
+    for (token, p) in P.iter().enumerate() {
+        // Five standard deviations.
+        assert!((counts[token] / n as f64 - p).abs() < 5.0 * (p * (1.0 - p) / n as f64).sqrt(), "{token}");
+    }
+}
+
+#[test]
+fn settings_out_of_range_are_named() {
+    let bad = [
+        (SamplingConfig { temperature: -1.0, ..Default::default() }, "temperature"),
+        (SamplingConfig { temperature: f64::NAN, ..Default::default() }, "temperature"),
+        (SamplingConfig { top_p: 0.0, ..Default::default() }, "top_p"),
+        (SamplingConfig { min_p: 1.5, ..Default::default() }, "min_p"),
+        (SamplingConfig { repetition_penalty: 0.0, ..Default::default() }, "repetition_penalty"),
+    ];
+    for (config, key) in bad {
+        assert!(config.validate().unwrap_err().to_string().starts_with(key));
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_the_settings_something_is_left_and_sums_to_one(
+        scores in prop::collection::vec(-30.0_f32..0.0, 1..40), text in prop::collection::vec(0_u32..40, 0..10),
+        temperature in 0.0_f64..3.0, top_k in 0_usize..50, top_p in 0.001_f64..1.0, min_p in 0.0_f64..1.0,
+        repetition_penalty in 0.1_f64..5.0, step in any::<u64>(),
+    ) {
+        let config = SamplingConfig { temperature, top_k, top_p, min_p, repetition_penalty, seed: 1 };
+        let found = config.distribution(&scores, &text, &[]);
+        prop_assert!(!found.is_empty());
+        prop_assert!((found.iter().map(|(_, p)| p).sum::<f64>() - 1.0).abs() < 1e-9);
+        prop_assert!(found.is_sorted_by(|a, b| a.1 >= b.1));
+        prop_assert!(top_k == 0 || found.len() <= top_k);
+        let drawn = config.draw(&found, step);
+        prop_assert!(found.iter().any(|&(token, _)| token == drawn));
+    }
+
+    #[test]
+    fn stop_strings_cut_where_a_search_of_the_whole_text_would(
+        text in "[ab]{0,12}", strings in prop::collection::vec("[ab]{1,3}", 0..3), cuts in prop::collection::vec(1_usize..4, 12),
+    ) {
+        let end = strings.iter().filter_map(|string| text.find(string.as_str())).min();
+        let (mut stop, mut passed, mut rest, mut ended) = (StopStrings::new(strings), String::new(), text.as_str(), false);
+        for cut in cuts {
+            let (piece, after) = rest.split_at(cut.min(rest.len()));
+            let (let_through, is_end) = stop.push(piece);
+            passed += &let_through;
+            rest = after;
+            ended |= is_end;
+            if ended {
+                break;
+            }
+        }
+        prop_assert!(rest.is_empty() || ended);
+        if !ended {
+            passed += &stop.finish();
+        }
+        prop_assert_eq!(ended, end.is_some());
+        prop_assert_eq!(passed, &text[..end.unwrap_or(text.len())]);
+    }
+}
+
+/// Counts: after `n` comes `n + 1`, surely, and after the last token nothing that is not the first.
+struct Counting {
+    vocab_size: usize,
+}
+
+impl Scores for Counting {
+    fn vocab_size(&self) -> usize {
+        self.vocab_size
+    }
+
+    fn after(&self, prefix: &[TokenId]) -> Vec<f32> {
+        let next = (prefix.last().expect("a prefix") + 1) % self.vocab_size as u32;
+        (0..self.vocab_size as u32).map(|token| if token == next { 0.0 } else { f32::NEG_INFINITY }).collect()
+    }
+}
+
+/// A model of no weights that reads at most `max_len` tokens.
+struct Limited {
+    model: Model<Counting>,
+    max_len: Option<usize>,
+}
+
+impl attentive_core::NextToken for Limited {
+    type State = Vec<Vec<TokenId>>;
+
+    fn vocab_size(&self) -> usize {
+        self.model.vocab_size()
+    }
+
+    fn advance(
+        &self,
+        tokens: burn::tensor::Tensor<2, burn::tensor::Int>,
+        state: &mut Self::State,
+    ) -> burn::tensor::Tensor<2> {
+        let log_probs = self.model.advance(tokens, state);
+        assert!(self.max_len.is_none_or(|max_len| state[0].len() <= max_len), "{} tokens are too many", state[0].len());
+        log_probs
+    }
+
+    fn reorder(&self, state: &mut Self::State, parents: &[usize]) {
+        self.model.reorder(state, parents);
+    }
+}
+
+impl LanguageModel for Limited {
+    fn start(&self, n_rows: usize) -> Self::State {
+        self.model.start(n_rows)
+    }
+
+    fn max_len(&self) -> Option<usize> {
+        self.max_len
+    }
+
+    fn device(&self) -> Device {
+        self.model.device.clone()
+    }
+}
+
+fn counted(
+    max_len: Option<usize>,
+    prompt: &[TokenId],
+    max_tokens: usize,
+    end: Option<TokenId>,
+) -> (Vec<TokenId>, Ended) {
+    let model = Limited { model: Model::new(Counting { vocab_size: 10 }), max_len };
+    let request = GenerateRequest { prompt, max_tokens, end, suppressed: &[] };
+    let mut tokens = Vec::new();
+    let ended = generate(&model, &request, &SamplingConfig::default(), |Drawn { token, log_prob }| {
+        assert_eq!(log_prob, 0.0);
+        tokens.push(token);
+        ControlFlow::Continue(())
+    });
+    (tokens, ended.unwrap())
+}
+
+#[test]
+fn a_text_goes_on_until_its_end() {
+    assert_eq!(counted(None, &[3, 4], 3, None), (vec![5, 6, 7], Ended::ByLength));
+    assert_eq!(counted(None, &[3], 9, Some(6)), (vec![4, 5], Ended::ByModel));
+    assert_eq!(counted(None, &[3], 0, None), (vec![], Ended::ByLength));
+}
+
+#[test]
+fn a_text_outgrows_the_models_positions() {
+    let expected: Vec<TokenId> = (0..25).map(|n| (n + 4) % 10).collect();
+    for max_len in 1..=6 {
+        assert_eq!(counted(Some(max_len), &[1, 2, 3], 25, None).0, expected, "{max_len}");
+    }
+}
+
+#[test]
+fn the_caller_ends_a_text() {
+    let model = Limited { model: Model::new(Counting { vocab_size: 10 }), max_len: None };
+    let request = GenerateRequest { prompt: &[1], max_tokens: 9, end: None, suppressed: &[] };
+    let mut n = 0;
+    let ended = generate(&model, &request, &SamplingConfig::default(), |_| {
+        n += 1;
+        if n == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    assert_eq!((ended.unwrap(), n), (Ended::ByCaller, 2));
+}
+
+#[test]
+fn requests_that_cannot_be_are_refused() {
+    let model = Limited { model: Model::new(Counting { vocab_size: 10 }), max_len: None };
+    let refused = |prompt: &[TokenId], suppressed: &[TokenId]| {
+        let request = GenerateRequest { prompt, max_tokens: 1, end: None, suppressed };
+        generate(&model, &request, &SamplingConfig::default(), |_| ControlFlow::Continue(())).unwrap_err()
+    };
+    assert!(matches!(refused(&[], &[]), DecodeError::EmptyPrompt));
+    assert!(matches!(refused(&[10], &[]), DecodeError::UnknownToken { id: 10, vocab_size: 10 }));
+    assert!(matches!(refused(&[3], &[4]), DecodeError::NothingFollows { n_tokens: 1 }));
+}
