@@ -7,13 +7,13 @@ use std::{
 };
 
 use attentive_engine::CpuTransformer;
-use attentive_model::{ConfigError, Transformer, TransformerConfig};
+use attentive_model::{ConfigError, Gpt, GptConfig, Transformer, TransformerConfig};
 use attentive_tokenizer::Tokenizer;
 use attentive_weights::{Tensors, WeightsError};
-use burn::tensor::Device;
+use burn::{module::Module, tensor::Device};
 use serde::{Deserialize, Serialize};
 
-use crate::{BundleError, DecodingConfig, Precision, TrainingRecord, TranslationModel};
+use crate::{BundleError, DecodingConfig, GenerationConfig, Precision, TrainingRecord, TranslationModel};
 
 const CONFIG: &str = "config.toml";
 const TOKENIZER: &str = "tokenizer.json";
@@ -26,6 +26,34 @@ const RECORD: &str = "training.json";
 pub enum ModelConfig {
     /// The encoder–decoder Transformer.
     Transformer(TransformerConfig),
+    /// The decoder alone, as a language model.
+    Gpt(GptConfig),
+}
+
+impl ModelConfig {
+    /// The family's name in `config.toml`.
+    pub fn family(&self) -> &'static str {
+        match self {
+            Self::Transformer(_) => "transformer",
+            Self::Gpt(_) => "gpt",
+        }
+    }
+
+    /// Entries of the vocabulary that the model writes in.
+    pub fn vocab_size(&self) -> usize {
+        match self {
+            Self::Transformer(config) => config.target_vocab_size,
+            Self::Gpt(config) => config.vocab_size,
+        }
+    }
+
+    /// Number of parameters, computed without allocating any.
+    pub fn n_params(&self) -> usize {
+        match self {
+            Self::Transformer(config) => config.n_params(),
+            Self::Gpt(config) => config.n_params(),
+        }
+    }
 }
 
 /// A model with all that its use needs, on the host.
@@ -34,8 +62,10 @@ pub struct Bundle {
     pub path: PathBuf,
     /// Family, sizes and choices.
     pub model: ModelConfig,
-    /// How to decode unless told otherwise.
+    /// How to translate unless told otherwise.
     pub decoding: DecodingConfig,
+    /// How to write unless told otherwise.
+    pub generation: GenerationConfig,
     /// Text to ids and back.
     pub tokenizer: Box<dyn Tokenizer>,
     /// Parameters.
@@ -50,6 +80,8 @@ struct ConfigFile {
     model: ModelConfig,
     #[serde(default)]
     decoding: DecodingConfig,
+    #[serde(default)]
+    generation: GenerationConfig,
 }
 
 impl Bundle {
@@ -63,20 +95,19 @@ impl Bundle {
         }
         let text = read_part(path, CONFIG)?;
         let damaged = |part: &str, problem: String| BundleError::Damaged { path: path.join(part), problem };
-        let ConfigFile { model, decoding } =
+        let ConfigFile { model, decoding, generation } =
             toml::from_str(&text).map_err(|cause| damaged(CONFIG, cause.to_string().trim().to_owned()))?;
         let record = serde_json::from_str(&read_part(path, RECORD)?)
             .map_err(|cause| damaged(RECORD, format!("{cause}; the file is damaged: copy it again")))?;
 
         let tokenizer_path = part_path(path, TOKENIZER)?;
         let tokenizer = attentive_tokenizer::load(&tokenizer_path)?;
-        let ModelConfig::Transformer(config) = &model;
-        let (found, expected) = (tokenizer.vocab_size(), config.target_vocab_size);
+        let (found, expected) = (tokenizer.vocab_size(), model.vocab_size());
         if found != expected {
             return Err(BundleError::Vocabulary { path: tokenizer_path, tokenizer: found, model: expected });
         }
         let params = attentive_weights::read(&part_path(path, WEIGHTS)?)?;
-        Ok(Self { path: path.to_owned(), model, decoding, tokenizer, params, record })
+        Ok(Self { path: path.to_owned(), model, decoding, generation, tokenizer, params, record })
     }
 
     /// Writes a bundle's folder; `config` is the text of `config.toml`, with a `[model]` table.
@@ -109,20 +140,19 @@ impl Bundle {
     /// The Transformer of this bundle on `device`.
     ///
     /// # Errors
-    /// [`BundleError`] if configuration and weights do not fit.
+    /// [`BundleError`] if the model is of another family, or configuration and weights do not fit.
     pub fn transformer(&self, device: &Device) -> Result<Transformer, BundleError> {
-        let ModelConfig::Transformer(config) = &self.model;
-        let model = config.init(device, 0).map_err(|cause| self.bad_config(cause))?;
-        attentive_weights::load(model, self.params.clone()).map_err(|cause| self.bad_weights(cause))
+        self.load(self.transformer_config()?.init(device, 0))
     }
 
     /// The Transformer of this bundle in the form that `device` runs best.
     ///
     /// # Errors
-    /// [`BundleError`] if configuration and weights do not fit, or `device` has no such precision.
+    /// [`BundleError`] if the model is of another family, configuration and weights do not fit, or `device` has no such
+    /// precision for it.
     pub fn translation_model(&self, device: &Device, precision: Precision) -> Result<TranslationModel, BundleError> {
-        let ModelConfig::Transformer(config) = &self.model;
-        if attentive_backend::has_kernels(device) {
+        let config = self.transformer_config()?;
+        if attentive_backend::has_kernels(device) && CpuTransformer::covers(config) {
             config.validate().map_err(|cause| self.bad_config(cause))?;
             let model = CpuTransformer::new(config, self.params.clone(), precision, device);
             return Ok(TranslationModel::Cpu(Box::new(model.map_err(|cause| self.bad_weights(cause))?)));
@@ -131,6 +161,33 @@ impl Bundle {
             return Err(BundleError::Precision { precision });
         }
         Ok(TranslationModel::Tensors(Box::new(self.transformer(device)?)))
+    }
+
+    /// The language model of this bundle on `device`.
+    ///
+    /// # Errors
+    /// [`BundleError`] if the model is of another family, or configuration and weights do not fit.
+    pub fn gpt(&self, device: &Device) -> Result<Gpt, BundleError> {
+        match &self.model {
+            ModelConfig::Gpt(config) => self.load(config.init(device, 0)),
+            other => Err(self.other_family(other, "gpt")),
+        }
+    }
+
+    fn transformer_config(&self) -> Result<&TransformerConfig, BundleError> {
+        match &self.model {
+            ModelConfig::Transformer(config) => Ok(config),
+            other => Err(self.other_family(other, "transformer")),
+        }
+    }
+
+    fn load<M: Module>(&self, model: Result<M, ConfigError>) -> Result<M, BundleError> {
+        let model = model.map_err(|cause| self.bad_config(cause))?;
+        attentive_weights::load(model, self.params.clone()).map_err(|cause| self.bad_weights(cause))
+    }
+
+    fn other_family(&self, model: &ModelConfig, wanted: &'static str) -> BundleError {
+        BundleError::Family { path: self.path.clone(), family: model.family(), wanted }
     }
 
     fn bad_config(&self, cause: ConfigError) -> BundleError {

@@ -50,6 +50,20 @@ pub enum BundleError {
         #[source]
         cause: ConfigError,
     },
+    /// The model is of another family than what is asked of it.
+    #[error(
+        "{path} is a model of the family {family}, and this takes one of the family {wanted}: \
+         a transformer translates, a gpt writes and scores text",
+        path = path.display()
+    )]
+    Family {
+        /// The bundle's folder.
+        path: PathBuf,
+        /// Its family.
+        family: &'static str,
+        /// The family that is wanted.
+        wanted: &'static str,
+    },
     /// The tokenizer can't be read or written.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
@@ -73,7 +87,10 @@ pub enum BundleError {
     #[error(transparent)]
     Weights(#[from] WeightsError),
     /// Weights are packed on the CPU alone.
-    #[error("precision {precision} is for the backend flex alone; leave --precision out, or use --backend flex")]
+    #[error(
+        "precision {precision} is for the backend flex, and there for the paper's layers alone; leave --precision out, or \
+         use --backend flex"
+    )]
     Precision {
         /// What was asked for.
         precision: Precision,

@@ -1,4 +1,4 @@
-//! Model bundles, and the translator that one loads as.
+//! Model bundles, and what one loads as: a translator, or a generator of text.
 //!
 //! A bundle is a folder: `config.toml` (sizes and choices), `tokenizer.json`, `model.safetensors`, `training.json`
 //! (where it came from: data hashes, seed, steps, scores). It loads on any backend.
@@ -17,6 +17,7 @@
 
 mod bundle;
 mod error;
+mod generator;
 mod record;
 mod translation_model;
 mod translator;
@@ -24,6 +25,7 @@ mod translator;
 pub use attentive_engine::Precision;
 pub use bundle::{Bundle, ModelConfig};
 pub use error::{BundleError, TranslateError};
+pub use generator::{GenerationConfig, Generator, TextScore};
 pub use record::{DataRecord, ScoreRecord, TrainingRecord};
 pub use translation_model::{TranslationModel, TranslationState};
 pub use translator::{DecodingConfig, Translation, Translator};

@@ -31,7 +31,7 @@ impl TranslationModel {
     /// [`WeightsError::Mismatch`] if the model is of another configuration.
     pub fn new(model: Transformer, config: &TransformerConfig) -> Result<Self, WeightsError> {
         let device = model.device();
-        if !attentive_backend::has_kernels(&device) {
+        if !attentive_backend::has_kernels(&device) || !CpuTransformer::covers(config) {
             return Ok(Self::Tensors(Box::new(model)));
         }
         let params = attentive_weights::params(&model);

@@ -3,10 +3,10 @@
 use anyhow::{Context, Result};
 use attentive_bundle::DataRecord;
 use attentive_data::{
-    CorpusReport, CorpusRules, EncodedCorpus, FileReport, ParallelFiles, Storage,
+    CorpusReport, CorpusRules, DataError, EncodedCorpus, FileReport, ParallelFiles, Storage,
     builtin::{BuiltinConfig, PronounSentence, SentencePair},
 };
-use attentive_tokenizer::{Bpe, BpeTrainer, Tokenizer};
+use attentive_tokenizer::Tokenizer;
 
 use crate::recipe::DataRecipe;
 
@@ -55,20 +55,20 @@ impl Corpus {
 }
 
 impl Split {
-    /// A joint vocabulary learnt from every line of both sides, which are streamed.
-    pub(crate) fn learn_bpe(&self, trainer: &BpeTrainer, rules: &CorpusRules) -> Result<Bpe> {
-        match self {
-            Self::Files(files) => {
-                let mut failure = None;
-                let pairs = files.pairs(rules)?.map_while(|pair| pair.map_err(|error| failure = Some(error)).ok());
-                let tokenizer = trainer.train(pairs.flat_map(|pair| [pair.source, pair.target]))?;
-                match failure {
-                    Some(error) => Err(error.into()),
-                    None => Ok(tokenizer),
-                }
+    /// Every line of both sides, streamed.
+    pub(crate) fn texts<'a>(
+        &'a self,
+        rules: &'a CorpusRules,
+    ) -> Result<Box<dyn Iterator<Item = Result<String, DataError>> + 'a>> {
+        Ok(match self {
+            Self::Files(files) => Box::new(files.pairs(rules)?.flat_map(|pair| match pair {
+                Ok(pair) => vec![Ok(pair.source), Ok(pair.target)],
+                Err(error) => vec![Err(error)],
+            })),
+            Self::Builtin(pairs) => {
+                Box::new(pairs.iter().flat_map(|pair| [&pair.source, &pair.target]).map(|text| Ok(text.clone())))
             }
-            Self::Builtin(pairs) => Ok(trainer.train(pairs.iter().flat_map(|pair| [&pair.source, &pair.target]))?),
-        }
+        })
     }
 
     /// The first `n` pairs as text.

@@ -8,6 +8,7 @@ mod progress;
 mod recipe;
 mod run_dir;
 mod score;
+mod text;
 
 use std::process::ExitCode;
 

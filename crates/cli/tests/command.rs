@@ -168,7 +168,7 @@ fn the_copy_task_is_learnt_and_the_model_can_be_used() {
     let inspected = folder.succeed(&["inspect", "--params"], "");
     for part in [
         "parameters ",
-        "MiB",
+        "KiB",
         "FLOPs",
         "sha256",
         "score        test       bleu 100.00",

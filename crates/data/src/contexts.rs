@@ -10,7 +10,8 @@ use crate::{DataError, TokenStream, permutation, seeded_rng};
 pub enum ContextOrder {
     /// One after another, each beginning where the last one ended, the same in every epoch: for validation.
     Sequential,
-    /// The same contexts in a random order, another one for each epoch.
+    /// One after another from a random one of the first `context` tokens on, in a random order; both are drawn anew for
+    /// each epoch, so that a document begins at any place of a context.
     Shuffled {
         /// Seed of the run.
         seed: u64,
@@ -112,37 +113,48 @@ impl ContextBatcher {
 #[derive(Debug)]
 struct Epoch {
     number: u64,
-    /// The order of consecutive contexts, where it is random.
-    order: Option<Vec<u32>>,
+    /// Where the first of consecutive contexts begins, and their order, where they are random.
+    shuffled: Option<(u64, Vec<u32>)>,
 }
 
 impl Epoch {
     fn lay_out(batcher: &ContextBatcher, number: u64) -> Self {
-        let order = match batcher.order {
+        let shuffled = match batcher.order {
             ContextOrder::Shuffled { seed } => {
-                Some(permutation(batcher.n_contexts, &mut seeded_rng(seed, "contexts", number)))
+                let mut rng = seeded_rng(seed, "contexts", number);
+                let phase = below(batcher.context as u64, &mut rng);
+                Some((phase, permutation(batcher.n_contexts, &mut rng)))
             }
             ContextOrder::Sequential | ContextOrder::RandomOffsets { .. } => None,
         };
-        Self { number, order }
+        Self { number, shuffled }
     }
 
     /// The first tokens of some contexts of the epoch.
     fn starts(&self, batcher: &ContextBatcher, contexts: std::ops::Range<usize>) -> Vec<u64> {
         let context = batcher.context as u64;
-        match (batcher.order, &self.order) {
+        match (batcher.order, &self.shuffled) {
             (ContextOrder::RandomOffsets { seed }, _) => {
                 // A generator for each batch: any of them can be drawn alone.
                 let batch_idx = (contexts.start / batcher.rows) as u64;
                 let number = self.number * batcher.n_batches() as u64 + batch_idx;
                 let mut rng = seeded_rng(seed, "offsets", number);
                 let n_offsets = batcher.stream.len() - context;
-                contexts.map(|_| (u128::from(rng.next_u64()) * u128::from(n_offsets) >> 64) as u64).collect()
+                contexts.map(|_| below(n_offsets, &mut rng)).collect()
             }
-            (_, Some(order)) => contexts.map(|idx| u64::from(order[idx]) * context).collect(),
+            (_, Some((phase, order))) => {
+                // The last one has to end with the text.
+                let last = batcher.stream.len() - 1 - context;
+                contexts.map(|idx| (phase + u64::from(order[idx]) * context).min(last)).collect()
+            }
             (_, None) => contexts.map(|idx| idx as u64 * context).collect(),
         }
     }
+}
+
+/// A number below `n`, uniform to within `n / 2⁶⁴`.
+fn below(n: u64, rng: &mut impl Rng) -> u64 {
+    ((u128::from(rng.next_u64()) * u128::from(n)) >> 64) as u64
 }
 
 /// Endless batches of a [`ContextBatcher`].

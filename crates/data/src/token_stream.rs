@@ -54,7 +54,7 @@ impl TokenStream {
             }
             let ids: Vec<Vec<TokenId>> = pieces.par_iter().map(|piece| encode(&piece.text)).collect();
             for (piece, ids) in pieces.iter().zip(ids) {
-                writer.push(piece.line, ids, piece.ends_document)?;
+                writer.push(piece.line, &ids, piece.ends_document)?;
             }
         }
         Ok((writer.finish()?, documents.finish()?))
@@ -72,7 +72,7 @@ impl TokenStream {
     ) -> Result<Self, DataError> {
         let mut writer = Writer::new(CorpusBuilder::in_memory(), separator);
         for (line, text) in (1..).zip(documents) {
-            writer.push(line, encode(text.as_ref()), true)?;
+            writer.push(line, &encode(text.as_ref()), true)?;
         }
         writer.finish()
     }
@@ -128,12 +128,12 @@ impl Writer {
         Self { builder, separator, is_between: false }
     }
 
-    fn push(&mut self, line: u64, ids: Vec<TokenId>, ends_document: bool) -> Result<(), DataError> {
+    fn push(&mut self, line: u64, ids: &[TokenId], ends_document: bool) -> Result<(), DataError> {
         if self.is_between {
             let separator = self.separator.ok_or(DataError::NoSeparator)?;
-            self.builder.push(line, &[separator], &ids)?;
+            self.builder.push(line, &[separator], ids)?;
         } else {
-            self.builder.push(line, &ids, &[])?;
+            self.builder.push(line, ids, &[])?;
         }
         self.is_between = ends_document;
         Ok(())

@@ -1,6 +1,6 @@
 //! Strings that end a text.
 
-/// Lets a text through piece by piece until one of some strings comes.
+/// Lets a text through piece by piece until one of some strings is complete; however the text is cut into pieces.
 ///
 /// What may be the beginning of such a string waits until more is known, so that no part of it is ever let through.
 ///
@@ -27,10 +27,13 @@ impl StopStrings {
 
     /// Takes the next piece; returns what is let through, and whether the text has ended.
     pub fn push(&mut self, piece: &str) -> (String, bool) {
-        self.waiting.push_str(piece);
-        if let Some(end) = self.strings.iter().filter_map(|string| self.waiting.find(string.as_str())).min() {
-            self.waiting.truncate(end);
-            return (std::mem::take(&mut self.waiting), true);
+        for character in piece.chars() {
+            self.waiting.push(character);
+            let complete = self.strings.iter().filter(|string| self.waiting.ends_with(string.as_str()));
+            if let Some(longest) = complete.map(String::len).max() {
+                self.waiting.truncate(self.waiting.len() - longest);
+                return (std::mem::take(&mut self.waiting), true);
+            }
         }
         let begins_one = |at: usize| self.strings.iter().any(|string| string.starts_with(&self.waiting[at..]));
         let safe = self.waiting.char_indices().map(|(at, _)| at).find(|&at| begins_one(at));

@@ -138,10 +138,12 @@ proptest! {
     }
 
     #[test]
-    fn stop_strings_cut_where_a_search_of_the_whole_text_would(
+    fn stop_strings_cut_before_the_first_that_is_complete(
         text in "[ab]{0,12}", strings in prop::collection::vec("[ab]{1,3}", 0..3), cuts in prop::collection::vec(1_usize..4, 12),
     ) {
-        let end = strings.iter().filter_map(|string| text.find(string.as_str())).min();
+        // The first end of a string, and the longest string that ends there.
+        let longest = |end: usize| strings.iter().filter(|string| text[..end].ends_with(*string)).map(String::len).max();
+        let end = (0..=text.len()).find_map(|end| Some(end - longest(end)?));
         let (mut stop, mut passed, mut rest, mut ended) = (StopStrings::new(strings), String::new(), text.as_str(), false);
         for cut in cuts {
             let (piece, after) = rest.split_at(cut.min(rest.len()));

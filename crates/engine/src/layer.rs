@@ -39,7 +39,7 @@ pub(crate) struct LayerNorm {
 }
 
 impl LayerNorm {
-    /// ε of `attentive_attention::LayerNorm`.
+    /// ε of `attentive_attention::NormConfig::layer`.
     const EPSILON: f32 = 1e-5;
 
     /// `y = norm(x)`; `y` is made as long as it must be.
@@ -113,6 +113,7 @@ pub(crate) fn kernel_of(activation: Activation) -> ActivationKind {
         Activation::Relu => ActivationKind::Relu,
         Activation::Gelu => ActivationKind::Gelu,
         Activation::GeluTanh => ActivationKind::GeluTanh,
+        Activation::Silu => ActivationKind::Silu,
     }
 }
 

@@ -1,5 +1,6 @@
 //! The model, and what it remembers of the rows that it decodes.
 
+use attentive_attention::{NormKind, PositionsConfig};
 use attentive_core::{EncoderDecoder, NextToken, TokenId, TokenMatrix, TopTokens};
 use attentive_kernels::{Dropout, Embedding, Epilogue, TopK, log_softmax};
 use attentive_model::TransformerConfig;
@@ -44,18 +45,31 @@ pub struct State {
 }
 
 impl CpuTransformer {
+    /// Whether models of this configuration can be packed: the paper's layers, whatever their sizes and activation, at
+    /// sinusoidal or learned positions.
+    pub fn covers(config: &TransformerConfig) -> bool {
+        let TransformerConfig { n_heads, n_kv_heads, gated, bias, norm_kind, positions, window, .. } = config;
+        let added_positions = matches!(positions, PositionsConfig::Sinusoidal | PositionsConfig::Learned { .. });
+        let own_keys = n_kv_heads.is_none_or(|n_kv_heads| n_kv_heads == *n_heads);
+        added_positions && own_keys && *bias && !gated && window.is_none() && *norm_kind == NormKind::Layer
+    }
+
     /// Packs parameters, named as those of `attentive_model::Transformer`.
     ///
     /// `device` is a CPU device, where [`NextToken::advance`] leaves log-probabilities.
     ///
     /// # Errors
     /// [`WeightsError::Mismatch`] lists parameters that are missing, left over, or of another shape.
+    ///
+    /// # Panics
+    /// If the engine does not [cover](Self::covers) the configuration.
     pub fn new(
         config: &TransformerConfig,
         params: Tensors,
         precision: Precision,
         device: &Device,
     ) -> Result<Self, WeightsError> {
+        assert!(Self::covers(config), "the engine has no such layers");
         let d_model = config.d_model;
         let (source_size, target_size) = (config.source_vocab_size, config.target_vocab_size);
         let mut loader = Loader::new(params, config, precision);

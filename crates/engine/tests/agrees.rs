@@ -1,6 +1,6 @@
 //! The engine against `attentive_model::Transformer` on tensors.
 
-use attentive_attention::{Activation, NormPlacement, PositionsConfig};
+use attentive_attention::{Activation, NormKind, NormPlacement, PositionsConfig};
 use attentive_backend::BackendKind;
 use attentive_core::{EncoderDecoder, NextToken, TokenMatrix, mix64};
 use attentive_engine::{CpuTransformer, Precision};
@@ -151,4 +151,20 @@ fn parameters_that_do_not_fit_are_listed() {
 
 fn engine(model: &Transformer, config: &TransformerConfig, precision: Precision) -> CpuTransformer {
     CpuTransformer::new(config, attentive_weights::params(model), precision, &device()).expect("the same parameters")
+}
+
+#[test]
+fn layers_that_it_does_not_have_are_left_to_others() {
+    for (name, config) in variants() {
+        assert!(CpuTransformer::covers(&config), "{name}");
+    }
+    let others = [
+        TransformerConfig { positions: PositionsConfig::Alibi, ..config() },
+        TransformerConfig { window: Some(3), ..config() },
+        TransformerConfig { n_kv_heads: Some(1), ..config() },
+        TransformerConfig { norm_kind: NormKind::Rms, ..config() },
+        TransformerConfig { gated: true, ..config() },
+        TransformerConfig { bias: false, ..config() },
+    ];
+    assert!(others.iter().all(|config| !CpuTransformer::covers(config)));
 }

@@ -7,10 +7,12 @@ use attentive_bundle::{Bundle, ModelConfig};
 use clap::Args;
 
 use super::train::thousands;
-use crate::run_dir;
+use crate::{recipe, run_dir};
 
 /// Sentence length that costs are given for.
 const TYPICAL_LEN: usize = 32;
+/// Context that costs are given for where positions have no limit.
+const TYPICAL_CONTEXT: usize = 1024;
 
 /// Show what a model is made of, where it came from, and what it costs.
 #[derive(Debug, Args)]
@@ -18,32 +20,23 @@ pub(crate) struct Inspect {
     /// The model's folder.
     #[arg(default_value = "runs/latest")]
     model: PathBuf,
+    /// Show a model that is not there instead, without making it: base, big, a row of Table 3, gpt-2, gpt-3-175b, …
+    #[arg(long, value_name = "NAME")]
+    preset: Option<String>,
     /// Also list every parameter with its shape.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "preset")]
     params: bool,
 }
 
 impl Inspect {
     pub(super) fn run(self) -> Result<()> {
-        let bundle = Bundle::read(&run_dir::resolve(&self.model))?;
-        let ModelConfig::Transformer(config) = &bundle.model;
-        let n_params = config.n_params() as u64;
-        println!("model        {}", bundle.path.display());
-        println!("family       transformer (encoder-decoder)");
-        for line in toml::to_string(config)?.lines().filter(|line| !line.is_empty()) {
-            println!("  {line}");
+        if let Some(name) = &self.preset {
+            println!("preset       {name}");
+            return show_model(&recipe::preset(name)?);
         }
-        println!("parameters   {}", thousands(n_params));
-        println!(
-            "memory       {} for weights in f32; {} to train with Adam, without activations",
-            mebibytes(4 * n_params),
-            mebibytes(16 * n_params)
-        );
-        println!(
-            "FLOPs        {} per target token forward, {} in training, at {TYPICAL_LEN} tokens a side",
-            thousands(config.forward_flops_per_token(TYPICAL_LEN, TYPICAL_LEN) as u64),
-            thousands(3 * config.forward_flops_per_token(TYPICAL_LEN, TYPICAL_LEN) as u64)
-        );
+        let bundle = Bundle::read(&run_dir::resolve(&self.model))?;
+        println!("model        {}", bundle.path.display());
+        show_model(&bundle.model)?;
         println!("tokenizer    {} entries", thousands(bundle.tokenizer.vocab_size() as u64));
         let record = &bundle.record;
         println!(
@@ -72,6 +65,46 @@ impl Inspect {
     }
 }
 
-fn mebibytes(bytes: u64) -> String {
-    format!("{:.1} MiB", bytes as f64 / (1 << 20) as f64)
+/// Sizes and costs, from the configuration alone.
+fn show_model(model: &ModelConfig) -> Result<()> {
+    let n_params = model.n_params() as u64;
+    match model {
+        ModelConfig::Transformer(_) => println!("family       transformer (encoder-decoder)"),
+        ModelConfig::Gpt(_) => println!("family       gpt (decoder only)"),
+    }
+    let table = toml::Table::try_from(model)?;
+    for (key, value) in table.iter().filter(|(key, _)| *key != "family") {
+        println!("  {key} = {value}");
+    }
+    println!("parameters   {}", thousands(n_params));
+    println!(
+        "memory       {} for weights in f32; {} to train with Adam, without activations",
+        bytes(4 * n_params),
+        bytes(16 * n_params)
+    );
+    let (flops, what) = match model {
+        ModelConfig::Transformer(config) => (
+            config.forward_flops_per_token(TYPICAL_LEN, TYPICAL_LEN),
+            format!("target token forward, at {TYPICAL_LEN} tokens a side"),
+        ),
+        ModelConfig::Gpt(config) => {
+            let context = config.positions.max_len().unwrap_or(TYPICAL_CONTEXT);
+            println!(
+                "cache        {} a token of each text that is written, in f32",
+                bytes(4 * config.cached_values_per_token() as u64)
+            );
+            (config.forward_flops_per_token(context), format!("token forward, at a context of {context}"))
+        }
+    };
+    println!("FLOPs        {} per {what}; {} in training", thousands(flops as u64), thousands(3 * flops as u64));
+    Ok(())
+}
+
+/// In the largest binary unit that leaves 1 or more.
+fn bytes(n: u64) -> String {
+    let units = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
+    match units.into_iter().find(|(_, bits)| n >> bits > 0) {
+        Some((unit, bits)) => format!("{:.1} {unit}", n as f64 / (1_u64 << bits) as f64),
+        None => format!("{n} B"),
+    }
 }

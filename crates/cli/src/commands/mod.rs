@@ -2,7 +2,9 @@
 
 mod average;
 mod eval;
+mod generate;
 mod inspect;
+mod score;
 mod train;
 mod translate;
 
@@ -27,6 +29,10 @@ enum Command {
     Train(train::Train),
     /// Translate lines of text.
     Translate(translate::Translate),
+    /// Continue a text, token by token as they come.
+    Generate(generate::Generate),
+    /// Say how probable lines of text are to a language model.
+    Score(score::Score),
     /// Score a model's translations of a test set.
     Eval(eval::Eval),
     /// Show what a model is made of, where it came from, and what it costs.
@@ -40,6 +46,8 @@ impl Cli {
         match self.command {
             Command::Train(command) => command.run(),
             Command::Translate(command) => command.run().map(|()| ExitCode::SUCCESS),
+            Command::Generate(command) => command.run().map(|()| ExitCode::SUCCESS),
+            Command::Score(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Eval(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Inspect(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Average(command) => command.run().map(|()| ExitCode::SUCCESS),

@@ -49,7 +49,7 @@ pub(crate) enum Files {
 }
 
 impl Files {
-    fn paths(&self) -> &[PathBuf] {
+    pub(super) fn paths(&self) -> &[PathBuf] {
         match self {
             Self::One(path) => std::slice::from_ref(path),
             Self::Many(paths) => paths,

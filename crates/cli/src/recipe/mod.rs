@@ -1,49 +1,47 @@
 //! Training recipes: TOML files that say all of a run.
 
+mod causal_lm;
 mod data;
 mod layers;
+mod tokenizer;
+mod translation;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use attentive_bundle::{DecodingConfig, ModelConfig};
-use attentive_data::{BatchConfig, CorpusRules};
-use attentive_model::{TranslationObjective, table3::table3};
+use attentive_bundle::ModelConfig;
+use attentive_model::{gpt, table3::table3};
 use attentive_optim::{AdamConfig, ScheduleConfig};
-use attentive_tokenizer::PreTokenization;
 use attentive_trainer::TrainerConfig;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use toml::{Table, Value};
 
+pub(crate) use causal_lm::{CausalLmRecipe, ContextSource, TextFilesRecipe};
 pub(crate) use data::{DataRecipe, SplitFiles};
+pub(crate) use tokenizer::TokenizerRecipe;
+pub(crate) use translation::TranslationRecipe;
 
 /// The recipe of the built-in corpus, which `attentive train` runs without arguments.
 const BUILTIN: &str = include_str!("builtin.toml");
 
+/// About the paper's joint English–German vocabulary (§5.1).
+const PAPER_VOCAB_SIZE: usize = 37_000;
+
 /// All of a run.
+#[derive(Debug, Clone)]
+pub(crate) struct Recipe {
+    /// What every run has.
+    pub run: RunRecipe,
+    /// What is learnt, from what, by which model.
+    pub task: TaskRecipe,
+}
+
+/// What every run has, whatever the task.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Recipe {
+pub(crate) struct RunRecipe {
     /// Name of the run's folder.
     pub name: String,
-    /// What is learnt.
-    #[serde(default)]
-    pub task: TaskKind,
-    /// Where the text is; without it, the built-in corpus.
-    #[serde(default)]
-    pub data: DataRecipe,
-    /// What lines may hold.
-    #[serde(default)]
-    pub rules: CorpusRules,
-    /// How text becomes tokens.
-    pub tokenizer: TokenizerRecipe,
-    /// The model; vocabulary sizes are the tokenizer's.
-    pub model: ModelConfig,
-    /// How pairs become batches.
-    #[serde(default)]
-    pub batch: BatchConfig,
-    /// What is minimised.
-    #[serde(default)]
-    pub objective: TranslationObjective,
     /// Adam's settings.
     #[serde(default)]
     pub optimizer: AdamConfig,
@@ -51,69 +49,18 @@ pub(crate) struct Recipe {
     pub schedule: ScheduleConfig,
     /// The loop.
     pub training: TrainerConfig,
-    /// How the model is judged, and which checkpoints make it.
-    #[serde(default)]
-    pub evaluation: EvaluationRecipe,
-    /// How the finished model decodes.
-    #[serde(default)]
-    pub decoding: DecodingConfig,
 }
 
-/// What is learnt.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum TaskKind {
+/// The keys of a [`RunRecipe`]; all others are the task's.
+const RUN_KEYS: [&str; 4] = ["name", "optimizer", "schedule", "training"];
+
+/// What is learnt, from what, by which model: `task` names it.
+#[derive(Debug, Clone)]
+pub(crate) enum TaskRecipe {
     /// Sentences of one language into sentences of another.
-    #[default]
-    Translation,
-}
-
-/// How text becomes tokens.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct TokenizerRecipe {
-    /// A `tokenizer.json` to use instead of training one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub path: Option<PathBuf>,
-    /// Kind of vocabulary.
-    #[serde(default)]
-    pub kind: TokenizerKind,
-    /// Merges to learn from both sides of the training text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub merges: Option<usize>,
-    /// Size of the vocabulary, in place of `merges`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub vocab_size: Option<usize>,
-    /// How text falls into words: `punctuation` for raw text, `spaces` for text that is tokenised already.
-    #[serde(default)]
-    pub pre_tokenization: PreTokenization,
-}
-
-/// Kind of vocabulary.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum TokenizerKind {
-    /// Byte-pair encoding with an end-of-word mark (Sennrich et al. 2016).
-    #[default]
-    Bpe,
-}
-
-/// How the model is judged, and which checkpoints make it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct EvaluationRecipe {
-    /// Validation sentences that are translated for BLEU at each validation; 0 for none.
-    pub bleu_sentences: usize,
-    /// Last checkpoints that are averaged into the finished model.
-    pub average_last: usize,
-    /// BLEU's tokenizer: `13a` for raw text, `none` for text that is tokenised already.
-    pub bleu_tokenizer: String,
-}
-
-impl Default for EvaluationRecipe {
-    fn default() -> Self {
-        Self { bleu_sentences: 200, average_last: 5, bleu_tokenizer: "13a".into() }
-    }
+    Translation(Box<TranslationRecipe>),
+    /// The next token of a text.
+    CausalLm(Box<CausalLmRecipe>),
 }
 
 impl Recipe {
@@ -126,53 +73,93 @@ impl Recipe {
         for setting in settings {
             layers::set(&mut table, setting)?;
         }
-        expand_model(&mut table).with_context(|| origin.clone())?;
-        let recipe: Self = table.try_into().with_context(|| origin.clone())?;
-        recipe.validate().with_context(|| origin)?;
-        Ok(recipe)
+        Self::from_table(table).with_context(|| origin)
+    }
+
+    fn from_table(mut table: Table) -> Result<Self> {
+        let run: Table = RUN_KEYS.iter().filter_map(|&key| Some((key.to_owned(), table.remove(key)?))).collect();
+        let task = match table.remove("task") {
+            None => "translation".to_owned(),
+            Some(Value::String(task)) => task,
+            Some(other) => bail!("task = {other}: expected a name"),
+        };
+        let task = match task.as_str() {
+            "translation" => {
+                let recipe: TranslationRecipe = with_model(table, translation::preset)?;
+                recipe.validate()?;
+                TaskRecipe::Translation(Box::new(recipe))
+            }
+            "causal-lm" => {
+                let recipe: CausalLmRecipe = with_model(table, causal_lm::preset)?;
+                recipe.validate()?;
+                TaskRecipe::CausalLm(Box::new(recipe))
+            }
+            _ => bail!("task = {task:?} is unknown; there are: translation, causal-lm"),
+        };
+        Ok(Self { run: run.try_into()?, task })
     }
 
     /// The recipe as TOML, every setting resolved.
     pub(crate) fn to_toml(&self) -> String {
-        toml::to_string(self).expect("a recipe came from TOML")
+        let table = |recipe: Result<Table, toml::ser::Error>| recipe.expect("a recipe came from TOML");
+        let (name, task) = match &self.task {
+            TaskRecipe::Translation(recipe) => ("translation", table(Table::try_from(recipe))),
+            TaskRecipe::CausalLm(recipe) => ("causal-lm", table(Table::try_from(recipe))),
+        };
+        let mut whole = table(Table::try_from(&self.run));
+        whole.insert("task".into(), name.into());
+        whole.extend(task);
+        toml::to_string(&whole).expect("a recipe came from TOML")
     }
 
-    fn validate(&self) -> Result<()> {
-        let label_smoothing = self.objective.label_smoothing;
-        if !(0.0..1.0).contains(&label_smoothing) {
-            bail!("objective.label_smoothing = {label_smoothing} must be at least 0 and below 1");
-        }
-        if self.evaluation.average_last == 0 {
-            bail!("evaluation.average_last = 0: the finished model needs one checkpoint at least");
-        }
-        match (&self.tokenizer.path, self.tokenizer.merges, self.tokenizer.vocab_size) {
-            (None, None, None) => bail!("[tokenizer] needs merges, vocab_size, or the path of a tokenizer.json"),
-            (None, Some(_), Some(_)) => bail!("[tokenizer] has both merges and vocab_size; give one"),
-            (Some(_), Some(_), _) | (Some(_), _, Some(_)) => {
-                bail!("[tokenizer] has a path and also merges or vocab_size; a tokenizer is read or trained, not both")
-            }
-            _ => Ok(()),
+    /// Last checkpoints that are averaged into the finished model.
+    pub(crate) fn average_last(&self) -> usize {
+        match &self.task {
+            TaskRecipe::Translation(recipe) => recipe.evaluation.average_last,
+            TaskRecipe::CausalLm(recipe) => recipe.evaluation.average_last,
         }
     }
 }
 
-/// Fills `[model]`: its preset's values beneath its own, and vocabulary sizes that the tokenizer will replace.
-fn expand_model(table: &mut toml::Table) -> Result<()> {
-    let model = table.entry("model").or_insert_with(|| toml::Table::new().into());
+/// The model of a preset's name, of any family, over its published vocabulary.
+pub(crate) fn preset(name: &str) -> Result<ModelConfig> {
+    let transformers = table3(PAPER_VOCAB_SIZE).into_iter().map(|row| (row.name, ModelConfig::Transformer(row.config)));
+    let gpts = gpt::presets().into_iter().map(|preset| (preset.name, ModelConfig::Gpt(preset.config)));
+    let presets: Vec<(&str, ModelConfig)> = transformers.chain(gpts).collect();
+    match presets.iter().find(|(known, _)| *known == name) {
+        Some((_, model)) => Ok(model.clone()),
+        None => {
+            let names: Vec<&str> = presets.iter().map(|(name, _)| *name).collect();
+            bail!("{name:?} is no preset; there are: {}", names.join(", "))
+        }
+    }
+}
+
+/// A task's recipe, `[model]` filled up with the values of its preset; the tokenizer will replace vocabulary sizes.
+fn with_model<R: DeserializeOwned>(mut table: Table, preset: fn(Option<&str>) -> Result<ModelConfig>) -> Result<R> {
+    let model = table.entry("model").or_insert_with(|| Table::new().into());
     let Some(model) = model.as_table_mut() else { bail!("`model` must be a table: [model]") };
-    let name = match model.remove("preset") {
-        None => "base".to_owned(),
-        Some(toml::Value::String(name)) => name,
+    let preset = match model.remove("preset") {
+        None => preset(None),
+        Some(Value::String(name)) => preset(Some(&name)),
         Some(other) => bail!("model.preset = {other}: expected the name of a preset"),
     };
-    let rows = table3(1);
-    let Some(row) = rows.iter().find(|row| row.name == name) else {
-        let names: Vec<&str> = rows.iter().map(|row| row.name).collect();
-        bail!("model.preset = {name:?} is no preset; there are: {}", names.join(", "));
-    };
-    let preset = toml::Table::try_from(ModelConfig::Transformer(row.config.clone()))?;
-    for (key, value) in preset {
+    for (key, value) in Table::try_from(preset?)? {
         model.entry(key).or_insert(value);
+    }
+    Ok(table.try_into()?)
+}
+
+fn validate_average_last(average_last: usize) -> Result<()> {
+    if average_last == 0 {
+        bail!("evaluation.average_last = 0: the finished model needs one checkpoint at least");
+    }
+    Ok(())
+}
+
+fn validate_label_smoothing(label_smoothing: f64) -> Result<()> {
+    if !(0.0..1.0).contains(&label_smoothing) {
+        bail!("objective.label_smoothing = {label_smoothing} must be at least 0 and below 1");
     }
     Ok(())
 }
@@ -185,14 +172,30 @@ mod tests {
     fn the_built_in_recipe_is_whole_and_round_trips() {
         let recipe = Recipe::load(None, &[]).unwrap();
         let text = recipe.to_toml();
-        let again: Recipe = toml::from_str(&text).unwrap();
+        let again = Recipe::from_table(text.parse().unwrap()).unwrap();
         assert_eq!(again.to_toml(), text);
     }
 
     #[test]
     fn settings_of_the_command_line_win() {
         let recipe = Recipe::load(None, &["training.steps=7".into(), "name=mine".into()]).unwrap();
-        assert_eq!((recipe.training.steps, recipe.name.as_str()), (7, "mine"));
+        assert_eq!((recipe.run.training.steps, recipe.run.name.as_str()), (7, "mine"));
+    }
+
+    #[test]
+    fn recipes_of_the_repository_are_whole() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes");
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let recipe = Recipe::load(Some(&entry.unwrap().path()), &[]).unwrap();
+            let text = recipe.to_toml();
+            assert_eq!(Recipe::from_table(text.parse().unwrap()).unwrap().to_toml(), text);
+        }
+    }
+
+    #[test]
+    fn an_unknown_task_names_the_known_ones() {
+        let error = Recipe::load(None, &["task=chess".into()]).unwrap_err();
+        assert!(format!("{error:#}").contains("there are: translation, causal-lm"), "{error:#}");
     }
 
     #[test]

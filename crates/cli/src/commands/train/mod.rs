@@ -1,5 +1,6 @@
 //! `attentive train`.
 
+mod causal_lm;
 mod interrupt;
 mod session;
 mod task;
@@ -15,9 +16,10 @@ use clap::Args;
 
 use super::BackendArgs;
 use crate::{
-    recipe::{Recipe, TaskKind},
+    recipe::{Recipe, TaskRecipe},
     run_dir,
 };
+use causal_lm::CausalLm;
 use session::Session;
 use task::Task;
 use translation::Translation;
@@ -50,16 +52,21 @@ impl Train {
             }
             None => {
                 let recipe = Recipe::load(self.recipe.as_deref(), &self.set)?;
-                let run = run_dir::create(&self.runs, &recipe.name)?;
+                let run = run_dir::create(&self.runs, &recipe.run.name)?;
                 (recipe, run)
             }
         };
         println!("run {} on backend {}", run.display(), self.backend.backend);
         // A resumed run keeps the vocabulary that it began with.
         let tokenizer = self.resume.is_some().then(|| run.join("tokenizer.json"));
-        match recipe.task {
-            TaskKind::Translation => {
-                let task = Translation::prepare(&mut recipe, tokenizer.as_deref())?;
+        let Recipe { run: settings, task } = &mut recipe;
+        match task {
+            TaskRecipe::Translation(of_task) => {
+                let task = Translation::prepare(settings, of_task, tokenizer.as_deref())?;
+                self.session(&recipe, &run, device).train(task)
+            }
+            TaskRecipe::CausalLm(of_task) => {
+                let task = CausalLm::prepare(settings, of_task, tokenizer.as_deref())?;
                 self.session(&recipe, &run, device).train(task)
             }
         }

@@ -35,7 +35,7 @@ pub(super) struct Session<'a> {
 
 impl Session<'_> {
     pub(super) fn train<T: Task>(&self, task: T) -> Result<ExitCode> {
-        let model = task.init(&self.device.clone().autodiff(), self.recipe.training.seed)?;
+        let model = task.init(&self.device.clone().autodiff(), self.recipe.run.training.seed)?;
         println!("model     {} parameters: {}", thousands(model.num_params() as u64), task.describe());
         if !self.resumed {
             self.write_start(&task)?;
@@ -62,12 +62,12 @@ impl Session<'_> {
     }
 
     fn checkpoints(&self) -> CheckpointDir {
-        CheckpointDir::new(self.run.join("checkpoints"), self.recipe.evaluation.average_last)
+        CheckpointDir::new(self.run.join("checkpoints"), self.recipe.average_last())
     }
 
     /// Trains to the end, or until it is interrupted.
     fn minimise<T: Task>(&self, model: T::Model, task: &T) -> Result<Outcome<T::Model>> {
-        let recipe = self.recipe;
+        let recipe = &self.recipe.run;
         let schedule = recipe.schedule.build(task.d_model());
         let mut trainer = Trainer::new(
             model,
@@ -105,7 +105,7 @@ impl Session<'_> {
         );
         let mut record = TrainingRecord {
             version: env!("CARGO_PKG_VERSION").into(),
-            seed: self.recipe.training.seed,
+            seed: self.recipe.run.training.seed,
             steps: outcome.state.step,
             n_targets: outcome.state.n_targets,
             seconds: outcome.state.elapsed_seconds,

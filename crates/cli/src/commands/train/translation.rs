@@ -2,20 +2,20 @@
 
 use std::{path::Path, sync::Arc};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use attentive_backend::Device;
 use attentive_bundle::{DataRecord, DecodingConfig, ModelConfig, ScoreRecord, TranslationModel, Translator};
 use attentive_core::{Objective, Position, TokenId, TranslationBatch};
 use attentive_data::{Batcher, Batches, CorpusRules, Order, SpecialIds, Storage};
 use attentive_metrics::{Bleu, Scorer};
 use attentive_model::{Transformer, TransformerConfig, TranslationObjective};
-use attentive_tokenizer::{BpeTrainer, Tokenizer};
+use attentive_tokenizer::Tokenizer;
 use attentive_trainer::{BatchStream, Validation};
 
 use super::{Task, thousands};
 use crate::{
     corpus::Corpus,
-    recipe::{Recipe, TokenizerKind, TokenizerRecipe},
+    recipe::{RunRecipe, TranslationRecipe},
     score::{bleu_of, pronoun_accuracy, translate_all},
 };
 
@@ -39,8 +39,10 @@ pub(super) struct Translation {
 impl Translation {
     /// Reads the data of a recipe, whose vocabulary sizes it fills in; without the file of a tokenizer, one is read or
     /// learnt as the recipe says.
-    pub(super) fn prepare(recipe: &mut Recipe, tokenizer: Option<&Path>) -> Result<Self> {
-        let ModelConfig::Transformer(config) = &mut recipe.model;
+    pub(super) fn prepare(run: &RunRecipe, recipe: &mut TranslationRecipe, tokenizer: Option<&Path>) -> Result<Self> {
+        let ModelConfig::Transformer(config) = &mut recipe.model else {
+            bail!("model.family: translation trains a transformer");
+        };
         // A sentence that outruns learned positions is treated as any over-long one; `</s>` takes a position too.
         if let Some(max_len) = config.positions.max_len() {
             recipe.rules.max_tokens = recipe.rules.max_tokens.min(max_len.saturating_sub(1));
@@ -48,7 +50,7 @@ impl Translation {
         let corpus = Corpus::open(&recipe.data);
         let tokenizer: Arc<dyn Tokenizer> = match tokenizer {
             Some(path) => attentive_tokenizer::load(path)?,
-            None => read_or_learn(&recipe.tokenizer, &corpus, &recipe.rules)?,
+            None => recipe.tokenizer.read_or_learn(corpus.train.texts(&recipe.rules)?)?,
         }
         .into();
         config.source_vocab_size = tokenizer.vocab_size();
@@ -68,7 +70,7 @@ impl Translation {
         );
         println!("tokens    {} entries in the joint vocabulary", thousands(tokenizer.vocab_size() as u64));
         let specials = special_ids(&*tokenizer)?;
-        let order = Order::Shuffled { seed: recipe.training.seed };
+        let order = Order::Shuffled { seed: run.training.seed };
         let train = Batcher::new(Arc::new(train), &recipe.batch, specials, order)?;
         println!("batches   {}", train.plan());
         let validation = match &corpus.validation {
@@ -206,21 +208,6 @@ impl Task for Translation {
     fn example(&self, model: &str) -> String {
         format!("translate --model {model} \"The animal did not cross the street because it was too tired.\"")
     }
-}
-
-/// The tokenizer of a file, or one learnt from both sides of the training text.
-fn read_or_learn(recipe: &TokenizerRecipe, corpus: &Corpus, rules: &CorpusRules) -> Result<Box<dyn Tokenizer>> {
-    let TokenizerRecipe { path, kind: TokenizerKind::Bpe, merges, vocab_size, pre_tokenization } = recipe;
-    if let Some(path) = path {
-        return Ok(attentive_tokenizer::load(path)?);
-    }
-    let trainer = match (merges, vocab_size) {
-        (Some(n), _) => BpeTrainer::with_merges(*n),
-        (None, Some(n)) => BpeTrainer::with_vocab_size(*n),
-        (None, None) => unreachable!("a recipe is validated"),
-    };
-    let trainer = trainer.pre_tokenization(*pre_tokenization);
-    Ok(Box::new(corpus.train.learn_bpe(&trainer, rules)?))
 }
 
 fn special_ids(tokenizer: &dyn Tokenizer) -> Result<SpecialIds> {

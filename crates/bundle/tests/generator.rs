@@ -1,0 +1,134 @@
+//! Texts continued and scored by a model whose weights are drawn by chance.
+
+use std::{ops::ControlFlow, sync::Arc};
+
+use attentive_attention::PositionsConfig;
+use attentive_backend::BackendKind;
+use attentive_bundle::{GenerationConfig, Generator};
+use attentive_core::{LanguageModel, NextToken, TokenId};
+use attentive_decode::{Ended, GenerateRequest, SamplingConfig, generate};
+use attentive_model::{Gpt, GptConfig};
+use attentive_tokenizer::{Bytes, Characters, Tokenizer};
+use burn::tensor::{Int, Tensor};
+
+fn gpt(vocab_size: usize, positions: PositionsConfig) -> Gpt {
+    let config = GptConfig { positions, ..GptConfig::gpt2_like(vocab_size, 8, [1, 2, 8]) };
+    config.init(&BackendKind::Flex.device().unwrap(), 3).unwrap()
+}
+
+fn bytes() -> Arc<dyn Tokenizer> {
+    Arc::new(Bytes::default())
+}
+
+fn written<M: LanguageModel>(
+    generator: &Generator<M>,
+    prompt: &str,
+    config: &GenerationConfig,
+) -> (Vec<String>, Ended) {
+    let mut pieces = Vec::new();
+    let ended = generator.generate(prompt, config, |piece| {
+        pieces.push(piece.to_owned());
+        ControlFlow::Continue(())
+    });
+    (pieces, ended.unwrap())
+}
+
+#[test]
+fn pieces_are_the_text_of_the_tokens() {
+    let tokenizer = bytes();
+    let model = gpt(tokenizer.vocab_size(), PositionsConfig::Alibi);
+    for seed in 0..8 {
+        let sampling = SamplingConfig { seed, ..Default::default() };
+        let config = GenerationConfig { max_tokens: 60, stop: Vec::new(), sampling: sampling.clone() };
+        let (pieces, _) = written(&Generator::new(model.clone(), tokenizer.clone()), "né", &config);
+
+        let prompt = [vec![1], tokenizer.encode("né")].concat();
+        let mut tokens = prompt.clone();
+        let request = GenerateRequest { prompt: &prompt, max_tokens: 60, end: Some(1), suppressed: &[0, 2] };
+        generate(&model, &request, &sampling, |drawn| {
+            tokens.push(drawn.token);
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+        assert_eq!(format!("né{}", pieces.concat()), tokenizer.decode(&tokens).unwrap());
+        // Most bytes that chance writes are no characters, but pieces never end within one that is.
+        assert!(pieces.iter().all(|piece| !piece.is_empty()));
+    }
+}
+
+#[test]
+fn a_stop_string_cuts_the_text_and_ends_it() {
+    let tokenizer: Arc<dyn Tokenizer> = Arc::new(Characters::train(["abcdef"]));
+    let generator = Generator::new(gpt(tokenizer.vocab_size(), PositionsConfig::Alibi), tokenizer);
+    assert!(!generator.can_begin());
+    let free = GenerationConfig { max_tokens: 40, ..Default::default() };
+    let (pieces, ended) = written(&generator, "a", &free);
+    let text = pieces.concat();
+    assert_eq!((text.len(), ended), (40, Ended::ByLength));
+    for at in [0, 7, 37] {
+        let stop = &text[at..at + 3];
+        let config = GenerationConfig { stop: vec!["no such string".into(), stop.into()], ..free.clone() };
+        let (pieces, ended) = written(&generator, "a", &config);
+        assert_eq!((pieces.concat().as_str(), ended), (&text[..text.find(stop).unwrap()], Ended::ByCaller));
+    }
+    assert!(generator.generate("", &free, |_| ControlFlow::Continue(())).is_err());
+}
+
+#[test]
+fn the_caller_can_end_a_text() {
+    let tokenizer: Arc<dyn Tokenizer> = Arc::new(Characters::train(["abcdef"]));
+    let generator = Generator::new(gpt(tokenizer.vocab_size(), PositionsConfig::Alibi), tokenizer);
+    let mut text = String::new();
+    let ended = generator.generate("a", &GenerationConfig::default(), |piece| {
+        text += piece;
+        if text.len() < 5 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    assert_eq!((text.len(), ended.unwrap()), (5, Ended::ByCaller));
+}
+
+/// `Σ ln p` of all but the first of `ids`, one step after another.
+fn log_prob(model: &Gpt, ids: &[TokenId]) -> f64 {
+    let mut state = model.start(1);
+    let mut sum = 0.0;
+    for pair in ids.windows(2) {
+        let token = Tensor::<2, Int>::full([1, 1], i64::from(pair[0]), &model.device());
+        let log_probs: Vec<f32> = model.advance(token, &mut state).into_data().try_into_vec().unwrap();
+        sum += f64::from(log_probs[pair[1] as usize]);
+    }
+    sum
+}
+
+#[test]
+fn a_score_is_what_decoding_says_of_each_token() {
+    let tokenizer = bytes();
+    let model = gpt(tokenizer.vocab_size(), PositionsConfig::Rotary { theta: 1e4 });
+    let score = Generator::new(model.clone(), tokenizer.clone()).score("Ümit");
+    let ids = [vec![1], tokenizer.encode("Ümit")].concat();
+    assert!((score.log_prob - log_prob(&model, &ids)).abs() < 1e-3, "{score:?}");
+    assert_eq!((score.n_tokens, score.n_bytes), (5, 5));
+
+    // Without an end-of-text token the first token is given, and its bytes are not counted.
+    let tokenizer: Arc<dyn Tokenizer> = Arc::new(Characters::train(["Ümit"]));
+    let model = gpt(tokenizer.vocab_size(), PositionsConfig::Sinusoidal);
+    let generator = Generator::new(model.clone(), tokenizer.clone());
+    let score = generator.score("Ümit");
+    assert!((score.log_prob - log_prob(&model, &tokenizer.encode("Ümit"))).abs() < 1e-3);
+    assert_eq!((score.n_tokens, score.n_bytes), (3, 3));
+    assert_eq!((generator.score("").n_tokens, generator.score("m").n_tokens), (0, 0));
+}
+
+#[test]
+fn a_long_text_is_scored_in_windows() {
+    let tokenizer = bytes();
+    let model = gpt(tokenizer.vocab_size(), PositionsConfig::Learned { max_len: 8 });
+    let text = "a longer text than that";
+    let ids = [vec![1], tokenizer.encode(text)].concat();
+    let score = Generator::new(model.clone(), tokenizer).score(text);
+    assert_eq!((score.n_tokens, score.n_bytes), (23, 23));
+    // Windows of 8 that begin at 0, 4, 8, 12 and 15: what a window adds is all that the last one had not.
+    let of_window =
+        |start: usize, from: usize| log_prob(&model, &ids[start..start + 9]) - log_prob(&model, &ids[start..=from]);
+    let expected: f64 =
+        [(0, 0), (4, 8), (8, 12), (12, 16), (15, 20)].map(|(start, from)| of_window(start, from)).iter().sum();
+    assert!((score.log_prob - expected).abs() < 1e-3, "{score:?} {expected}");
+}

@@ -1,0 +1,72 @@
+//! `attentive score`.
+
+use std::{
+    io::{self, BufRead, Write},
+    path::PathBuf,
+};
+
+use anyhow::{Context, Result};
+use attentive_bundle::{Bundle, Generator, TextScore};
+use attentive_metrics::{BitsPerByte, Likelihood, Metric, Perplexity};
+use clap::Args;
+
+use super::BackendArgs;
+use crate::run_dir;
+
+/// Say how probable lines of text are to a language model.
+///
+/// One line for each: log-probability in nats, perplexity per token and bits per byte, then the text, separated by tabs;
+/// at the end, on standard error, the same of all lines together.
+#[derive(Debug, Args)]
+pub(crate) struct Score {
+    /// The model's folder.
+    #[arg(long, value_name = "DIR", default_value = "runs/latest")]
+    model: PathBuf,
+    /// What to score; without it, the lines of standard input.
+    text: Vec<String>,
+    #[command(flatten)]
+    backend: BackendArgs,
+}
+
+impl Score {
+    pub(super) fn run(self) -> Result<()> {
+        let bundle = Bundle::read(&run_dir::resolve(&self.model))?;
+        let generator = Generator::from_bundle(bundle, &self.backend.device()?)?;
+        let mut out = io::stdout().lock();
+        let mut all = TextScore { log_prob: 0.0, n_tokens: 0, n_bytes: 0 };
+        let mut n_lines = 0;
+        let mut score = |line: &str| -> Result<()> {
+            let score = generator.score(line);
+            all.log_prob += score.log_prob;
+            all.n_tokens += score.n_tokens;
+            all.n_bytes += score.n_bytes;
+            n_lines += 1;
+            Ok(writeln!(out, "{}\t{line}", columns(&score))?)
+        };
+        if self.text.is_empty() {
+            for (idx, line) in io::stdin().lock().split(b'\n').enumerate() {
+                let line = String::from_utf8(line.context("reading standard input")?)
+                    .ok()
+                    .with_context(|| format!("line {} of standard input is not UTF-8", idx + 1))?;
+                score(line.trim_end_matches('\r'))?;
+            }
+        } else {
+            self.text.iter().try_for_each(|line| score(line))?;
+        }
+        out.flush()?;
+        if n_lines > 1 {
+            eprintln!("{}\t({n_lines} lines, {} tokens)", columns(&all), all.n_tokens);
+        }
+        Ok(())
+    }
+}
+
+/// Log-probability, perplexity and bits per byte; nothing of the last two where nothing was scored.
+fn columns(score: &TextScore) -> String {
+    let likelihood = |n_units: usize| Likelihood { loss_nats: -score.log_prob, n_units: n_units as u64 };
+    let (mut perplexity, mut bits) = (Perplexity::default(), BitsPerByte::default());
+    perplexity.add(likelihood(score.n_tokens));
+    bits.add(likelihood(score.n_bytes));
+    let shown = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
+    format!("{:.4}\t{}\t{}", score.log_prob, shown(perplexity.value()), shown(bits.value()))
+}

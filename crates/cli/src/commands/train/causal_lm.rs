@@ -1,0 +1,230 @@
+//! Language modelling with GPT.
+
+use std::{ops::ControlFlow, path::Path, sync::Arc};
+
+use anyhow::{Result, bail};
+use attentive_backend::Device;
+use attentive_bundle::{DataRecord, GenerationConfig, Generator, ModelConfig, ScoreRecord};
+use attentive_core::{Objective, Position, SequenceBatch};
+use attentive_data::{ContextBatcher, ContextBatches, ContextOrder, TokenStream};
+use attentive_metrics::{BitsPerByte, Likelihood, Metric};
+use attentive_model::{CausalLmObjective, Gpt, GptConfig};
+use attentive_tokenizer::Tokenizer;
+use attentive_trainer::{BatchStream, Validation};
+
+use super::{Task, thousands};
+use crate::{
+    recipe::{CausalLmRecipe, ContextSource, RunRecipe, TextFilesRecipe},
+    text::TextSource,
+};
+
+/// Tokens of the validation text that are decoded at a time to count their bytes.
+const TOKENS_AT_ONCE: u64 = 1 << 16;
+
+/// A text, and a GPT that learns to continue it.
+pub(super) struct CausalLm {
+    config: GptConfig,
+    objective: CausalLmObjective,
+    generation: GenerationConfig,
+    n_samples: usize,
+    tokenizer: Arc<dyn Tokenizer>,
+    train: ContextBatcher,
+    validation: Option<ContextBatcher>,
+    sources: Vec<(&'static str, TextSource)>,
+}
+
+impl CausalLm {
+    /// Reads the text of a recipe, whose vocabulary size it fills in; without the file of a tokenizer, one is read or
+    /// learnt as the recipe says.
+    pub(super) fn prepare(run: &RunRecipe, recipe: &mut CausalLmRecipe, tokenizer: Option<&Path>) -> Result<Self> {
+        let ModelConfig::Gpt(config) = &mut recipe.model else { bail!("model.family: causal-lm trains a gpt") };
+        let files = |files: &TextFilesRecipe| TextSource::Files(files.files());
+        let (train, validation) = match &recipe.data.train {
+            Some(train) => (files(train), recipe.data.validation.as_ref().map(files)),
+            None => {
+                let [train, validation] = TextSource::builtin();
+                (train, Some(validation))
+            }
+        };
+        let tokenizer: Arc<dyn Tokenizer> = match tokenizer {
+            Some(path) => attentive_tokenizer::load(path)?,
+            None => recipe.tokenizer.read_or_learn(train.texts())?,
+        }
+        .into();
+        config.vocab_size = tokenizer.vocab_size();
+
+        let text = train.encode(&*tokenizer)?;
+        let (text, held_out) = match (&validation, recipe.data.validation_fraction) {
+            (Some(validation), _) => (text, Some(validation.encode(&*tokenizer)?)),
+            (None, Some(fraction)) => {
+                let [text, held_out] = text.split(1.0 - fraction);
+                (text, Some(held_out))
+            }
+            (None, None) => {
+                println!("no [data.validation] and no data.validation_fraction: training runs without validation");
+                (text, None)
+            }
+        };
+        println!("data      {} training tokens", thousands(text.len()));
+        println!("tokens    {} entries in the vocabulary", thousands(tokenizer.vocab_size() as u64));
+        let (batch, seed) = (recipe.batch, run.training.seed);
+        let order = match batch.contexts {
+            ContextSource::Packed => ContextOrder::Shuffled { seed },
+            ContextSource::Random => ContextOrder::RandomOffsets { seed },
+        };
+        let batcher = |stream: TokenStream, order| ContextBatcher::new(stream, batch.context, batch.rows, order);
+        let train_batches = batcher(text, order)?;
+        println!(
+            "batches   {} of {} × {} tokens in an epoch",
+            thousands(train_batches.n_batches() as u64),
+            batch.rows,
+            batch.context
+        );
+        let sources = [("train", Some(train)), ("validation", validation)];
+        Ok(Self {
+            config: config.clone(),
+            objective: recipe.objective,
+            generation: recipe.generation.clone(),
+            n_samples: recipe.evaluation.samples,
+            tokenizer,
+            train: train_batches,
+            validation: held_out.map(|stream| batcher(stream, ContextOrder::Sequential)).transpose()?,
+            sources: sources.into_iter().filter_map(|(split, source)| Some((split, source?))).collect(),
+        })
+    }
+
+    /// What `model` writes from nothing, or after a line break where it can't.
+    fn show_samples(&self, model: Gpt) -> Result<()> {
+        let generator = Generator::new(model, self.tokenizer.clone());
+        for seed in 0..self.n_samples as u64 {
+            let mut config = self.generation.clone();
+            config.sampling.seed = config.sampling.seed.wrapping_add(seed);
+            let prompt = if generator.can_begin() { "" } else { "\n" };
+            let mut text = String::new();
+            generator.generate(prompt, &config, |piece| {
+                text += piece;
+                ControlFlow::Continue(())
+            })?;
+            println!("\n--- sample {} ---\n{}", seed + 1, text.trim_end());
+        }
+        println!();
+        Ok(())
+    }
+}
+
+impl Task for CausalLm {
+    type Model = Gpt;
+    type Batch = SequenceBatch;
+    type Objective = CausalLmObjective;
+
+    fn tokenizer(&self) -> &dyn Tokenizer {
+        &*self.tokenizer
+    }
+
+    fn init(&self, device: &Device, seed: u64) -> Result<Gpt> {
+        Ok(self.config.init(device, seed)?)
+    }
+
+    fn d_model(&self) -> usize {
+        self.config.d_model
+    }
+
+    fn describe(&self) -> String {
+        let GptConfig { d_model, d_ff, n_heads, n_layers, .. } = &self.config;
+        format!("d_model {d_model}, d_ff {d_ff}, {n_heads} heads, {n_layers} layers")
+    }
+
+    fn objective(&self) -> CausalLmObjective {
+        self.objective
+    }
+
+    fn batches(&self) -> Box<dyn BatchStream<Batch = SequenceBatch> + '_> {
+        Box::new(Stream { batcher: &self.train, batches: self.train.batches(Position::START) })
+    }
+
+    /// Loss on the whole validation text, in contexts one after another.
+    fn validate(&self, model: &Gpt) -> Result<Validation> {
+        let nll_nats = match &self.validation {
+            Some(validation) => mean_nll(model, validation)?,
+            None => f64::NAN,
+        };
+        let quality = if nll_nats.is_nan() { 0.0 } else { -nll_nats };
+        Ok(Validation { nll_nats, scores: Vec::new(), quality })
+    }
+
+    fn score(&self, model: Gpt) -> Result<Vec<ScoreRecord>> {
+        let mut scores = Vec::new();
+        if let Some(validation) = &self.validation {
+            let nll_nats = mean_nll(&model, validation)?;
+            let n_tokens = validation.stream().len() - 1;
+            let n_bytes = n_bytes(validation.stream(), &*self.tokenizer)?;
+            let mut bits = BitsPerByte::default();
+            bits.add(Likelihood { loss_nats: nll_nats * n_tokens as f64, n_units: n_bytes });
+            let bits = bits.value().unwrap_or(f64::NAN);
+            println!(
+                "validation {nll_nats:.4} nats a token, perplexity {:.3}, {bits:.4} bits a byte, on {} tokens",
+                nll_nats.exp(),
+                thousands(n_tokens)
+            );
+            for (metric, value) in [("nats", nll_nats), ("perplexity", nll_nats.exp()), ("bits-per-byte", bits)] {
+                scores.push(ScoreRecord::new("validation", metric, value, ""));
+            }
+        }
+        self.show_samples(model)?;
+        Ok(scores)
+    }
+
+    fn data_records(&self) -> Result<Vec<DataRecord>> {
+        let records = self.sources.iter().map(|(split, source)| source.records(split));
+        Ok(records.collect::<Result<Vec<_>>>()?.concat())
+    }
+
+    fn example(&self, model: &str) -> String {
+        format!("generate --model {model} \"The\"")
+    }
+}
+
+/// The training batches as the trainer takes them.
+struct Stream<'a> {
+    batcher: &'a ContextBatcher,
+    batches: ContextBatches,
+}
+
+impl BatchStream for Stream<'_> {
+    type Batch = SequenceBatch;
+
+    fn next_batch(&mut self) -> Result<SequenceBatch, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(self.batches.next().expect("an endless stream")?)
+    }
+
+    fn position(&self) -> Position {
+        self.batches.position()
+    }
+
+    fn seek(&mut self, position: Position) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        self.batches = self.batcher.batches(position);
+        Ok(())
+    }
+}
+
+/// Cross-entropy of a text, in nats per token.
+fn mean_nll(model: &Gpt, batches: &ContextBatcher) -> Result<f64> {
+    let objective = CausalLmObjective::default();
+    let (mut sum, mut n_targets) = (0.0, 0);
+    for batch in batches.epoch(0) {
+        let loss = objective.loss(model, &batch?, None);
+        sum += f64::from(loss.nll_sum.into_scalar::<f32>());
+        n_targets += loss.n_targets;
+    }
+    Ok(sum / n_targets.max(1) as f64)
+}
+
+/// Bytes of the text behind all tokens but the first, which is not scored.
+fn n_bytes(stream: &TokenStream, tokenizer: &dyn Tokenizer) -> Result<u64> {
+    let mut n_bytes = 0;
+    for start in (1..stream.len()).step_by(TOKENS_AT_ONCE as usize) {
+        let ids = stream.read(start..(start + TOKENS_AT_ONCE).min(stream.len()))?;
+        n_bytes += tokenizer.decode_bytes(&ids)?.len() as u64;
+    }
+    Ok(n_bytes)
+}

@@ -1,0 +1,74 @@
+//! Recipes of `task = "translation"`.
+
+use anyhow::{Result, bail};
+use attentive_bundle::{DecodingConfig, ModelConfig};
+use attentive_data::{BatchConfig, CorpusRules};
+use attentive_model::{TranslationObjective, table3::table3};
+use serde::{Deserialize, Serialize};
+
+use super::{DataRecipe, TokenizerRecipe, validate_average_last, validate_label_smoothing};
+
+/// Sentences of one language into sentences of another.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TranslationRecipe {
+    /// Where the text is; without it, the built-in corpus.
+    #[serde(default)]
+    pub data: DataRecipe,
+    /// What lines may hold.
+    #[serde(default)]
+    pub rules: CorpusRules,
+    /// How text becomes tokens.
+    pub tokenizer: TokenizerRecipe,
+    /// The model; vocabulary sizes are the tokenizer's.
+    pub model: ModelConfig,
+    /// How pairs become batches.
+    #[serde(default)]
+    pub batch: BatchConfig,
+    /// What is minimised.
+    #[serde(default)]
+    pub objective: TranslationObjective,
+    /// How the model is judged, and which checkpoints make it.
+    #[serde(default)]
+    pub evaluation: EvaluationRecipe,
+    /// How the finished model decodes.
+    #[serde(default)]
+    pub decoding: DecodingConfig,
+}
+
+/// How the model is judged, and which checkpoints make it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct EvaluationRecipe {
+    /// Validation sentences that are translated for BLEU at each validation; 0 for none.
+    pub bleu_sentences: usize,
+    /// Last checkpoints that are averaged into the finished model.
+    pub average_last: usize,
+    /// BLEU's tokenizer: `13a` for raw text, `none` for text that is tokenised already.
+    pub bleu_tokenizer: String,
+}
+
+impl Default for EvaluationRecipe {
+    fn default() -> Self {
+        Self { bleu_sentences: 200, average_last: 5, bleu_tokenizer: "13a".into() }
+    }
+}
+
+impl TranslationRecipe {
+    pub(super) fn validate(&self) -> Result<()> {
+        validate_label_smoothing(self.objective.label_smoothing)?;
+        validate_average_last(self.evaluation.average_last)?;
+        self.tokenizer.validate()
+    }
+}
+
+/// The model of a preset's name: base, big or a row of Table 3; base without one.
+pub(super) fn preset(name: Option<&str>) -> Result<ModelConfig> {
+    let name = name.unwrap_or("base");
+    let rows = table3(1);
+    let Some(row) = rows.iter().find(|row| row.name == name) else {
+        let names: Vec<&str> = rows.iter().map(|row| row.name).collect();
+        bail!("model.preset = {name:?} is no preset; there are: {}", names.join(", "));
+    };
+    Ok(ModelConfig::Transformer(row.config.clone()))
+}

@@ -1,0 +1,58 @@
+//! The text of a language model: files, or the English of the built-in corpus.
+
+use anyhow::{Context, Result};
+use attentive_bundle::DataRecord;
+use attentive_core::TokenId;
+use attentive_data::{DataError, FileReport, Storage, TextFiles, TokenStream, builtin::BuiltinConfig};
+use attentive_tokenizer::Tokenizer;
+
+/// One part of a text.
+pub(crate) enum TextSource {
+    /// Files, streamed.
+    Files(TextFiles),
+    /// Sentences of the built-in corpus, a document each.
+    Builtin(Vec<String>),
+}
+
+impl TextSource {
+    /// The training and validation sentences of the built-in corpus.
+    pub(crate) fn builtin() -> [Self; 2] {
+        let corpus = BuiltinConfig::default().generate();
+        [corpus.train, corpus.validation]
+            .map(|pairs| Self::Builtin(pairs.into_iter().map(|pair| pair.source).collect()))
+    }
+
+    /// The documents, streamed; whole files in lines.
+    pub(crate) fn texts(&self) -> Box<dyn Iterator<Item = Result<String, DataError>> + '_> {
+        match self {
+            Self::Files(files) => Box::new(files.documents().map(|piece| piece.map(|piece| piece.text))),
+            Self::Builtin(sentences) => Box::new(sentences.iter().cloned().map(Ok)),
+        }
+    }
+
+    /// The documents as tokens, an end-of-text token between them.
+    pub(crate) fn encode(&self, tokenizer: &dyn Tokenizer) -> Result<TokenStream> {
+        let separator: Option<TokenId> = tokenizer.specials().eos;
+        let encode = |text: &str| tokenizer.encode(text);
+        Ok(match self {
+            Self::Files(files) => TokenStream::from_files(files, &Storage::default(), separator, encode)?.0,
+            Self::Builtin(sentences) => TokenStream::from_texts(sentences, separator, encode)?,
+        })
+    }
+
+    /// What `training.json` says of this part.
+    pub(crate) fn records(&self, split: &str) -> Result<Vec<DataRecord>> {
+        let record = |name: String, n_lines, sha256| DataRecord { split: split.to_owned(), name, n_lines, sha256 };
+        match self {
+            Self::Files(files) => {
+                let of_file = |file: FileReport| record(file.path.display().to_string(), file.n_lines, file.sha256);
+                Ok(files.documents().finish().context("hashing the data")?.into_iter().map(of_file).collect())
+            }
+            Self::Builtin(sentences) => {
+                let lines = sentences.iter().map(|sentence| format!("{sentence}\n"));
+                let sha256 = attentive_data::sha256_of(lines);
+                Ok(vec![record("built-in".into(), sentences.len() as u64, sha256)])
+            }
+        }
+    }
+}

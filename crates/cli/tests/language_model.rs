@@ -1,0 +1,200 @@
+//! Language models as a user meets them: from a text to a model that writes, and what it says of bad input.
+
+use std::{
+    fs,
+    io::Write,
+    path::PathBuf,
+    process::{Command, Output, Stdio},
+};
+
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        let folder = Self(tempfile::tempdir().unwrap());
+        fs::write(folder.path("recipe.toml"), RECIPE).unwrap();
+        // Letters in their order, round and round: every letter follows from the one before.
+        let line = |n: usize| ('a'..='j').cycle().skip(n % 10).take(9).chain(['\n']).collect::<String>();
+        fs::write(folder.path("text.txt"), (0..100).map(line).collect::<String>()).unwrap();
+        folder
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn run(&self, args: &[&str], input: &str) -> Output {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_attentive"))
+            .args(args)
+            .current_dir(self.0.path())
+            .env_remove("ATTENTIVE_BACKEND")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    }
+
+    fn succeed(&self, args: &[&str], input: &str) -> String {
+        let output = self.run(args, input);
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn fail(&self, args: &[&str]) -> String {
+        let output = self.run(args, "");
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {error}");
+        assert!(!error.contains("panicked"), "{error}");
+        error
+    }
+}
+
+const RECIPE: &str = r#"
+name = "letters"
+task = "causal-lm"
+
+[data]
+validation_fraction = 0.1
+
+[data.train]
+text = "text.txt"
+documents = "line"
+
+[tokenizer]
+kind = "byte-level-bpe"
+vocab_size = 261
+
+[model]
+d_model = 32
+d_ff = 64
+n_heads = 2
+n_layers = 1
+dropout = 0.0
+attention_dropout = 0.0
+
+[model.positions.learned]
+max_len = 16
+
+[batch]
+context = 16
+rows = 4
+
+[schedule]
+kind = "cosine"
+peak = 1e-2
+warmup_steps = 10
+total_steps = 150
+
+[training]
+steps = 150
+clip_norm = 1.0
+validate_every = 75
+checkpoint_every = 50
+
+[evaluation]
+samples = 1
+"#;
+
+#[test]
+fn letters_are_learnt_and_the_model_can_be_used() {
+    let folder = Folder::new();
+    let shown = folder.succeed(&["train", "recipe.toml"], "");
+    for part in
+        ["training tokens", "261 entries", "validation: loss", "bits a byte", "--- sample 1 ---", "generate --model"]
+    {
+        assert!(shown.contains(part), "{part:?} is missing:\n{shown}");
+    }
+
+    // After each letter comes the next one; the model goes on beyond its 16 positions.
+    let greedy = ["generate", "--temperature", "0", "--max-tokens", "7", "ab"];
+    assert_eq!(folder.succeed(&greedy, ""), "abcdefghi\n");
+    let stopped = [&greedy[..], &["--stop", "fg", "--no-prompt"]].concat();
+    assert_eq!(folder.succeed(&stopped, ""), "cde\n");
+    let from_stdin = ["generate", "--temperature", "0", "--max-tokens", "2", "-"];
+    assert_eq!(folder.succeed(&from_stdin, "cd"), "cdef\n");
+
+    let sampled = |seed: &str| {
+        let args = ["generate", "--temperature", "1.5", "--top-k", "50", "--seed", seed, "--samples", "3"];
+        folder.succeed(&args, "")
+    };
+    assert_eq!(sampled("1"), sampled("1"));
+    assert_ne!(sampled("1"), sampled("2"));
+    assert!(sampled("1").lines().count() >= 3);
+
+    let scores = folder.succeed(&["score"], "abcdefg\ngacfbde\n");
+    let columns: Vec<Vec<&str>> = scores.lines().map(|line| line.split('\t').collect()).collect();
+    assert_eq!((columns[0][3], columns[1][3]), ("abcdefg", "gacfbde"));
+    let value = |row: usize, column: usize| columns[row][column].parse::<f64>().unwrap();
+    assert!(value(0, 0) > value(1, 0) && value(0, 1) < value(1, 1) && value(0, 2) < value(1, 2), "{scores}");
+    // Seven tokens of a byte each: the three columns say the same.
+    assert!((value(1, 1) - (-value(1, 0) / 7.0).exp()).abs() < 1e-3 * value(1, 1), "{scores}");
+    assert!((value(1, 2) + value(1, 0) / 7.0 / 2_f64.ln()).abs() < 1e-3, "{scores}");
+
+    let inspected = folder.succeed(&["inspect"], "");
+    for part in
+        ["family       gpt", "parameters ", "cache ", "score        validation bits-per-byte", "text.txt (100 lines"]
+    {
+        assert!(inspected.contains(part), "{part:?} is missing:\n{inspected}");
+    }
+    assert!(folder.fail(&["translate", "ab"]).contains("family gpt"));
+}
+
+#[test]
+fn an_interrupted_run_goes_on_where_it_stood() {
+    let folder = Folder::new();
+    folder.succeed(&["train", "recipe.toml", "--set", "batch.contexts=random"], "");
+    let whole = fs::read(folder.path("runs/letters-1/model.safetensors")).unwrap();
+    fs::remove_dir_all(folder.path("runs/letters-1/checkpoints/step-00000150")).unwrap();
+    fs::remove_file(folder.path("runs/letters-1/model.safetensors")).unwrap();
+    // Only the last checkpoint is kept: there is nothing to go on from.
+    assert!(folder.fail(&["train", "--resume", "runs/letters-1"]).contains("no checkpoint"));
+
+    let settings = ["train", "recipe.toml", "--set", "batch.contexts=random", "--set", "evaluation.average_last=3"];
+    folder.succeed(&settings, "");
+    fs::remove_dir_all(folder.path("runs/letters-2/checkpoints/step-00000150")).unwrap();
+    let shown = folder.succeed(&["train", "--resume", "runs/letters-2"], "");
+    assert!(shown.contains("step-00000100"), "{shown}");
+    let last = fs::read(folder.path("runs/letters-2/checkpoints/step-00000150/model.safetensors")).unwrap();
+    assert!(whole == last, "resuming changes the result");
+}
+
+#[test]
+fn presets_are_shown_without_being_made() {
+    let folder = Folder::new();
+    let shown = folder.succeed(&["inspect", "--preset", "gpt-3-175b"], "");
+    for part in ["174,604,", "GiB for weights", "n_layers = 96", "cache "] {
+        assert!(shown.contains(part), "{part:?} is missing:\n{shown}");
+    }
+    assert!(folder.succeed(&["inspect", "--preset", "big"], "").contains("encoder-decoder"));
+    assert!(folder.fail(&["inspect", "--preset", "gpt-5"]).contains("gpt-2-medium"));
+}
+
+#[test]
+fn bad_input_is_named() {
+    let folder = Folder::new();
+    let says = |settings: &[&str], parts: &[&str]| {
+        let sets = settings.iter().flat_map(|setting| ["--set", setting]);
+        let args: Vec<&str> = ["train", "recipe.toml"].into_iter().chain(sets).collect();
+        let error = folder.fail(&args);
+        for part in parts {
+            assert!(error.contains(part), "{part:?} is missing: {error}");
+        }
+    };
+    says(&["task=chess"], &["causal-lm"]);
+    says(&["model.preset=gpt-9"], &["gpt-2"]);
+    says(&["model.d_modell=3"], &["d_modell"]);
+    says(&["model.n_heads=3"], &["d_model = 32", "n_heads = 3"]);
+    says(&["batch.context=17"], &["batch.context = 17", "max_len = 16"]);
+    says(&["batch.rows=0"], &["batch.rows"]);
+    says(&["data.validation_fraction=1"], &["validation_fraction"]);
+    says(&["data.train.text=missing.txt"], &["missing.txt"]);
+    says(&["generation.sampling.top_p=0"], &["top_p"]);
+    says(&["tokenizer.merges=4"], &["byte-level-bpe", "vocab_size"]);
+    fs::write(folder.path("latin.txt"), b"caf\xe9\n").unwrap();
+    says(&["data.train.text=latin.txt"], &["latin.txt:1", "UTF-8"]);
+    fs::write(folder.path("short.txt"), "ab").unwrap();
+    says(&["data.train.text=short.txt", "data.validation_fraction=0"], &["tokens", "batch.context"]);
+}
