@@ -19,6 +19,14 @@ use clap::Parser;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // Within the thread pool from the beginning: entering it costs as much as a small product. Its threads get the main
+    // thread's usual room.
+    let pool = rayon::ThreadPoolBuilder::new().stack_size(8 << 20).build_global();
+    debug_assert!(pool.is_ok(), "nothing has used the pool yet");
+    rayon::scope(|_| run())
+}
+
+fn run() -> ExitCode {
     match commands::Cli::parse().run() {
         Ok(code) => code,
         // A reader that has seen enough, `head` for one, is no failure.

@@ -182,9 +182,7 @@ impl FusedGradients for Flex {
         let (mut dx, mut dw, mut db) = (vec![0.0; n * d_in], vec![0.0; d_in * d_out], vec![0.0; d_out]);
         kernels::matmul(matrix(&dy), matrix(&weight).t(), MatMut::new(&mut dx, n, d_in), false);
         kernels::matmul(matrix(&x).t(), matrix(&dy), MatMut::new(&mut dw, d_in, d_out), false);
-        for row in values(&dy).chunks_exact(d_out) {
-            db.iter_mut().zip(row).for_each(|(sum, dy)| *sum += dy);
-        }
+        kernels::column_sums(values(&dy), &mut db);
         (tensor(dx, [n, d_in]), tensor(dw, [d_in, d_out]), tensor(db, [d_out]))
     }
 
