@@ -34,4 +34,12 @@ fn a_damaged_bundle_is_an_error_or_a_model() {
         });
         fs::write(&path, whole).unwrap();
     }
+
+    // Sizes that are read well and are far too large.
+    for (size, says) in [("999999", "holds"), ("99999999999", "at most")] {
+        fs::write(folder.path().join("config.toml"), text.replace("d_ff = 6", &format!("d_ff = {size}"))).unwrap();
+        let read = Bundle::read(folder.path()).and_then(|bundle| bundle.transformer(&device));
+        let error = read.unwrap_err().to_string();
+        assert!(error.contains("config.toml") && error.contains(says), "{error}");
+    }
 }

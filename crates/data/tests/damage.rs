@@ -30,7 +30,7 @@ fn read(files: &ParallelFiles, storage: &Storage) {
         let specials = SpecialIds { pad: 0, bos: 1, eos: 2 };
         let batcher = Batcher::new(corpus.into(), &BatchConfig::default(), specials, Order::Shuffled { seed: 1 });
         if let Ok(batcher) = batcher {
-            let _ = batcher.epoch(0).map(|batch| batch.map(drop)).collect::<Result<(), _>>();
+            let _ = batcher.epoch(0).try_for_each(|batch| batch.map(drop));
         }
     }
 }

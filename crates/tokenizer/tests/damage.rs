@@ -61,7 +61,7 @@ fn tokenizer_json() {
 fn sentencepiece_models() {
     for name in ["sentencepiece.unigram.model", "sentencepiece.bpe_bytes.model"] {
         damage(&fs::read(golden(name)).unwrap(), "a.model", |path| {
-            try_out(SentencePiece::from_model(path).map(Box::new))
+            try_out(SentencePiece::from_model(path).map(Box::new));
         });
     }
 }
