@@ -109,6 +109,7 @@ impl Callback for Progress {
             Event::RolledBack { step, lr_scale, diagnosis, .. } => {
                 self.say(&format!("training diverged: {diagnosis}"));
                 self.say(&format!("back to step {step}, on with {lr_scale} times the schedule's learning rate"));
+                (self.recent, self.first) = ((0, Duration::ZERO), None);
             }
             _ => {}
         }
