@@ -5,7 +5,7 @@ use std::{
     ffi::{OsStr, OsString},
     fs,
     io::{self, BufReader, IsTerminal, Read, Write},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -35,11 +35,18 @@ const BACKENDS: [Backend; 4] = [
 /// Builds `attentive` with the features that `args` ask for, then becomes it.
 pub(crate) fn run(args: &[OsString]) -> Outcome {
     let invocation = Invocation::parse(args, env::var_os("ATTENTIVE_BACKEND").as_deref())?;
+    become_program(Command::new(built(&invocation)?).args(&invocation.program_args))
+}
+
+/// The program with its default features, brought up to date.
+pub(crate) fn program() -> Outcome<PathBuf> {
+    built(&Invocation::parse(&[], None)?)
+}
+
+fn built(invocation: &Invocation) -> Outcome<PathBuf> {
     let release = release_dir()?;
-    build(&invocation, &release)?;
-    become_program(
-        Command::new(release.join(format!("attentive{}", env::consts::EXE_SUFFIX))).args(&invocation.program_args),
-    )
+    build(invocation, &release)?;
+    Ok(release.join(format!("attentive{}", env::consts::EXE_SUFFIX)))
 }
 
 /// A command line, split into what cargo needs and what `attentive` gets.

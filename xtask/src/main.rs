@@ -16,6 +16,7 @@ mod app;
 mod bench;
 mod cargo;
 mod check;
+mod faults;
 mod golden;
 mod json;
 mod suite;
@@ -58,6 +59,8 @@ Commands of the workspace:
   vulkan [ARGS]    the wgpu backend against flex, on a GPU or on software Vulkan; ARGS go to `cargo test`
     --install      first installs software Vulkan where there is none (Debian, as root)
     --if-present   succeeds, and says so, where there is no Vulkan
+  faults           kills, damages and starves runs, resumes each, and compares what comes out with a run that was
+                   left alone; writes docs/reliability.md
   help             this text
 
 A first build takes about 6 minutes on two cores, 10 to 15 with wgpu; later ones take seconds.
@@ -119,6 +122,7 @@ fn dispatch(args: &[OsString]) -> Outcome {
         Some("check") => check::run,
         Some("bench") => bench::run,
         Some("golden") => golden::run,
+        Some("faults") => faults::run,
         Some("vulkan") => vulkan::run,
         _ => return app::run(args),
     };

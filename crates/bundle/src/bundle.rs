@@ -47,6 +47,17 @@ impl ModelConfig {
         }
     }
 
+    /// Holds every setting against its range.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the setting that is wrong.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        match self {
+            Self::Transformer(config) => config.validate(),
+            Self::Gpt(config) => config.validate(),
+        }
+    }
+
     /// Number of parameters, computed without allocating any.
     pub fn n_params(&self) -> usize {
         match self {
@@ -107,6 +118,12 @@ impl Bundle {
             return Err(BundleError::Vocabulary { path: tokenizer_path, tokenizer: found, model: expected });
         }
         let params = attentive_weights::read(&part_path(path, WEIGHTS)?)?;
+        // A model is made before weights are loaded into it: sizes that are damaged must not take all memory.
+        let n_held: usize = params.values().map(|tensor| tensor.values.len()).sum();
+        if model.validate().is_ok() && model.n_params() > 2 * n_held {
+            let problem = format!("its model has {} parameters, and {WEIGHTS} holds {n_held}", model.n_params());
+            return Err(damaged(CONFIG, problem));
+        }
         Ok(Self { path: path.to_owned(), model, decoding, generation, tokenizer, params, record })
     }
 

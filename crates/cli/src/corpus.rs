@@ -71,6 +71,20 @@ impl Split {
         })
     }
 
+    /// Shows every pair that `rules` admit, with its line.
+    pub(crate) fn visit(&self, rules: &CorpusRules, mut see: impl FnMut(u64, &str, &str)) -> Result<()> {
+        match self {
+            Self::Files(files) => {
+                for pair in files.pairs(rules)? {
+                    let pair = pair?;
+                    see(pair.line, &pair.source, &pair.target);
+                }
+            }
+            Self::Builtin(pairs) => (1..).zip(pairs).for_each(|(line, pair)| see(line, &pair.source, &pair.target)),
+        }
+        Ok(())
+    }
+
     /// The first `n` pairs as text.
     pub(crate) fn pairs(&self, rules: &CorpusRules, n: usize) -> Result<Vec<SentencePair>> {
         match self {

@@ -4,6 +4,8 @@
 
 mod commands;
 mod corpus;
+mod event_log;
+mod metrics_log;
 mod progress;
 mod recipe;
 mod run_dir;

@@ -1,10 +1,8 @@
-//! What a run shows and writes down.
+//! What a run shows.
 
 use std::{
-    fs::{File, OpenOptions},
-    io::{BufWriter, IsTerminal, Write},
+    io::IsTerminal,
     ops::ControlFlow,
-    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -14,7 +12,6 @@ use std::{
 
 use attentive_trainer::{Callback, CallbackError, Event, StepReport};
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::json;
 
 /// Time between two lines where the output is no terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
@@ -109,6 +106,11 @@ impl Callback for Progress {
                     clock(*elapsed),
                 ));
             }
+            Event::RolledBack { step, lr_scale, diagnosis, .. } => {
+                self.say(&format!("training diverged: {diagnosis}"));
+                self.say(&format!("back to step {step}, on with {lr_scale} times the schedule's learning rate"));
+                (self.recent, self.first) = ((0, Duration::ZERO), None);
+            }
             _ => {}
         }
         Ok(ControlFlow::Continue(()))
@@ -119,60 +121,6 @@ impl Callback for Progress {
 pub(crate) fn clock(time: Duration) -> String {
     let seconds = time.as_secs();
     format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
-}
-
-/// `metrics.jsonl`: a line for each update and each validation.
-pub(crate) struct MetricsLog(BufWriter<File>);
-
-impl MetricsLog {
-    /// Appends, so that a resumed run goes on in the same file.
-    pub(crate) fn open(path: &Path) -> std::io::Result<Self> {
-        Ok(Self(BufWriter::new(OpenOptions::new().create(true).append(true).open(path)?)))
-    }
-
-    fn write(&mut self, line: &serde_json::Value, flush: bool) -> std::io::Result<()> {
-        writeln!(self.0, "{line}")?;
-        if flush { self.0.flush() } else { Ok(()) }
-    }
-}
-
-impl Callback for MetricsLog {
-    fn on_event(&mut self, event: &Event<'_>) -> Result<ControlFlow<()>, CallbackError> {
-        let written = match event {
-            Event::Step(report) => {
-                let line = json!({
-                    "event": "step",
-                    "step": report.step,
-                    "epoch": report.position.epoch,
-                    "loss_nats": report.loss_nats,
-                    "nll_nats": report.nll_nats,
-                    "lr": report.lr,
-                    "grad_norm": report.grad_norm,
-                    "n_targets": report.n_targets,
-                    "skipped": report.skipped,
-                    "elapsed_seconds": report.elapsed.as_secs_f64(),
-                });
-                self.write(&line, report.step.is_multiple_of(10))
-            }
-            Event::Validated { step, validation, is_best, elapsed } => {
-                let scores: serde_json::Map<_, _> =
-                    validation.scores.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
-                let line = json!({
-                    "event": "validation",
-                    "step": step,
-                    "nll_nats": validation.nll_nats,
-                    "scores": scores,
-                    "is_best": is_best,
-                    "elapsed_seconds": elapsed.as_secs_f64(),
-                });
-                self.write(&line, true)
-            }
-            _ => self.0.flush(),
-        };
-        written
-            .map(|()| ControlFlow::Continue(()))
-            .map_err(|cause| CallbackError { what: "writing metrics.jsonl".into(), cause: cause.into() })
-    }
 }
 
 /// Ends training when the flag is raised.

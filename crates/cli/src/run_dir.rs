@@ -21,6 +21,12 @@ pub(crate) fn create(root: &Path, name: &str) -> Result<PathBuf> {
     unreachable!("some number is free")
 }
 
+/// Writes one of a run's files in one step.
+pub(crate) fn write(path: &Path, text: &str) -> Result<()> {
+    let written = attentive_weights::write_atomically(path, text.as_bytes());
+    written.with_context(|| format!("can't write {}", path.display()))
+}
+
 /// Makes `latest`, beside `run`, lead to it.
 pub(crate) fn point_latest(run: &Path) -> Result<()> {
     let (Some(root), Some(name)) = (run.parent(), run.file_name()) else { return Ok(()) };

@@ -4,12 +4,21 @@ use attentive_attention::{MultiHeadAttentionConfig, PositionsConfig};
 
 use crate::ConfigError;
 
-/// Sizes that must be positive, by the names of their settings.
+/// The largest vocabulary, and the largest of all other sizes: beyond what any model has, and such that products of
+/// three, which numbers of parameters are made of, can be counted.
+const LARGEST: [usize; 2] = [1 << 24, 1 << 20];
+
+/// Sizes that must be positive and can be counted with, by the names of their settings.
 pub(crate) fn sizes(sizes: &[(&'static str, usize)]) -> Result<(), ConfigError> {
-    match sizes.iter().find(|(_, size)| *size == 0) {
-        Some(&(key, _)) => Err(ConfigError::Zero { key }),
-        None => Ok(()),
+    for &(key, size) in sizes {
+        let limit = LARGEST[usize::from(!key.ends_with("vocab_size"))];
+        match size {
+            0 => return Err(ConfigError::Zero { key }),
+            _ if size > limit => return Err(ConfigError::TooLarge { key, size, limit }),
+            _ => {}
+        }
     }
+    Ok(())
 }
 
 /// Probabilities of dropout, by the names of their settings.
@@ -35,7 +44,7 @@ pub(crate) fn attention(attention: &MultiHeadAttentionConfig, positions: &Positi
         return Err(ConfigError::KvHeads { n_heads, n_kv_heads });
     }
     match *positions {
-        PositionsConfig::Learned { max_len: 0 } => Err(ConfigError::Zero { key: "positions.learned.max_len" }),
+        PositionsConfig::Learned { max_len } => sizes(&[("positions.learned.max_len", max_len)]),
         PositionsConfig::Rotary { theta } if !theta.is_finite() || theta <= 0.0 => {
             Err(ConfigError::RotaryTheta { theta })
         }
@@ -45,6 +54,9 @@ pub(crate) fn attention(attention: &MultiHeadAttentionConfig, positions: &Positi
         {
             let (n_buckets, max_distance) = (buckets.n_buckets, buckets.max_distance);
             Err(ConfigError::Buckets { n_buckets, max_distance })
+        }
+        PositionsConfig::RelativeBuckets(buckets) => {
+            sizes(&[("positions.relative-buckets.n_buckets", buckets.n_buckets)])
         }
         _ => Ok(()),
     }

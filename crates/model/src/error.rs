@@ -10,6 +10,16 @@ pub enum ConfigError {
         /// Name of the setting.
         key: &'static str,
     },
+    /// A size beyond any model's.
+    #[error("model.{key} = {size} is more than any model has; it must be at most {limit}")]
+    TooLarge {
+        /// Name of the setting.
+        key: &'static str,
+        /// What it was set to.
+        size: usize,
+        /// What it may be.
+        limit: usize,
+    },
     /// A probability outside `[0, 1)`.
     #[error("model.{key} = {value} is no dropout probability; it must be at least 0 and below 1")]
     Probability {

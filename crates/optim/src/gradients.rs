@@ -38,12 +38,17 @@ impl Gradients {
 
     /// L2 norm over all parameters together.
     pub fn global_norm(&self) -> f64 {
-        let squares: Vec<Tensor<1>> = self.0.values().map(|g| g.clone().square().sum()).collect();
-        if squares.is_empty() {
-            return 0.0;
+        self.squared_norms().iter().map(|(_, square)| square).sum::<f64>().sqrt()
+    }
+
+    /// Square of the L2 norm of each parameter's gradient, in the order of the names.
+    pub fn squared_norms(&self) -> Vec<(String, f64)> {
+        if self.0.is_empty() {
+            return Vec::new();
         }
+        let squares = self.0.values().map(|gradient| gradient.clone().square().sum()).collect();
         let squares = Tensor::cat(squares, 0).into_data().convert::<f64>(); // one read for all
-        squares.as_slice::<f64>().expect("converted to f64 above").iter().sum::<f64>().sqrt()
+        self.0.keys().cloned().zip(squares.try_into_vec().expect("converted to f64 above")).collect()
     }
 
     /// The gradient of a parameter, flattened.

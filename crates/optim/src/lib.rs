@@ -11,9 +11,11 @@
 #![recursion_limit = "256"]
 
 mod adam;
+mod ema;
 mod gradients;
 mod schedule;
 
 pub use adam::{Adam, AdamConfig, Moments, OptimizerError};
+pub use ema::Ema;
 pub use gradients::Gradients;
 pub use schedule::{Schedule, ScheduleConfig, Scheduled};

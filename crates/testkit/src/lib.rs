@@ -1,4 +1,5 @@
-//! Test oracles of attentive: the Transformer's operations as scalar loops in `f64`, and closeness checks.
+//! Test oracles of attentive: the Transformer's operations as scalar loops in `f64`, and closeness checks;
+//! and damage, which no reader of files may panic at.
 //!
 //! Every function here is the definition written out: one loop an axis, no blocking, no clever rearrangement, `f64`
 //! throughout. A fast kernel is right when it agrees with its oracle, and its gradient is right when it agrees with
@@ -16,6 +17,7 @@ mod activation;
 mod adam;
 mod attention;
 mod close;
+mod damage;
 mod fixture;
 mod gradient;
 mod linear;
@@ -27,6 +29,7 @@ pub use activation::{erf, gelu_erf, gelu_tanh, relu, silu};
 pub use adam::{Adam, AdamMoments};
 pub use attention::{Attention, AttentionShape};
 pub use close::{assert_close, widen};
+pub use damage::{damaged, survives};
 pub use fixture::Fixture;
 pub use gradient::gradient;
 pub use linear::{linear, matmul, transpose};

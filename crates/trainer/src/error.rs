@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use attentive_optim::OptimizerError;
 use attentive_weights::WeightsError;
 
-use crate::CallbackError;
+use crate::{CallbackError, Diagnosis};
 
 /// Why training stops before its end.
 #[derive(Debug, thiserror::Error)]
@@ -36,22 +36,21 @@ pub enum TrainError {
         #[source]
         cause: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// Losses are no numbers any more.
+    /// Training diverged, however often it went back to a healthy checkpoint.
     #[error(
-        "the loss or its gradient was not finite in {n_skipped} updates in a row, the last at step {step} (pairs {examples:?} of the training data); lower the learning rate or clip gradients (training.clip_norm)"
+        "training diverged{}: {diagnosis}\n  what helps: a lower peak of the learning rate, more warm-up, clipping \
+         (training.clip_norm), a look at these examples", after(*.n_rollbacks)
     )]
     Diverged {
-        /// Update that was tried last.
-        step: u64,
-        /// Updates skipped in a row.
-        n_skipped: u64,
-        /// First examples of the last batch.
-        examples: Vec<u64>,
+        /// How often training went back to a checkpoint.
+        n_rollbacks: u64,
+        /// What numbers tell.
+        diagnosis: Box<Diagnosis>,
     },
-    /// A checkpoint can't be written or read.
+    /// Weights can't be written or read, or are of another model.
     #[error(transparent)]
     Weights(#[from] WeightsError),
-    /// A checkpoint's state can't be written or read.
+    /// A file of a checkpoint can't be written or read.
     #[error("{path}: {problem}", path = path.display())]
     Checkpoint {
         /// The file.
@@ -59,7 +58,35 @@ pub enum TrainError {
         /// What is wrong with it, and what to do.
         problem: String,
     },
+    /// A checkpoint could not be written.
+    #[error("the checkpoint of step {step} is not saved ({cause}); those before it are whole: make room and resume")]
+    NotSaved {
+        /// Updates made.
+        step: u64,
+        /// What went wrong.
+        #[source]
+        cause: Box<TrainError>,
+    },
+    /// No checkpoint is whole.
+    #[error("no checkpoint is whole; bring one back from a copy, or train anew:{}", list(.damaged))]
+    AllDamaged {
+        /// Their folders, newest first, and what is wrong with each.
+        damaged: Vec<(PathBuf, TrainError)>,
+    },
     /// A callback failed.
     #[error(transparent)]
     Callback(#[from] CallbackError),
+}
+
+/// How often training went back before, in words.
+fn after(n_rollbacks: u64) -> String {
+    match n_rollbacks {
+        0 => String::new(),
+        1 => " again after going back once".into(),
+        n => format!(" again after going back {n} times"),
+    }
+}
+
+fn list(damaged: &[(PathBuf, TrainError)]) -> String {
+    damaged.iter().map(|(_, problem)| format!("\n  {problem}")).collect()
 }

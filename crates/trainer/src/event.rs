@@ -4,6 +4,8 @@ use std::{ops::ControlFlow, path::Path, time::Duration};
 
 use attentive_core::Position;
 
+use crate::{Diagnosis, Validation};
+
 /// One update.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepReport {
@@ -29,17 +31,6 @@ pub struct StepReport {
     pub step_time: Duration,
 }
 
-/// One validation.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Validation {
-    /// Cross-entropy without smoothing, in nats per target.
-    pub nll_nats: f64,
-    /// Other scores by name, `bleu` for one.
-    pub scores: Vec<(String, f64)>,
-    /// What "best" is judged by; higher is better.
-    pub quality: f64,
-}
-
 /// What happens in training.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -63,6 +54,17 @@ pub enum Event<'a> {
         step: u64,
         /// Its folder.
         path: &'a Path,
+    },
+    /// Training diverged and went back to a checkpoint.
+    RolledBack {
+        /// The checkpoint's folder.
+        path: &'a Path,
+        /// Updates that stand now.
+        step: u64,
+        /// What the schedule's learning rate is multiplied by from now on.
+        lr_scale: f64,
+        /// Why.
+        diagnosis: &'a Diagnosis,
     },
 }
 

@@ -6,72 +6,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use attentive_core::{Batch, Dropout, Objective, Position, mix64};
-use attentive_optim::{Adam, AdamConfig, Gradients, Schedule};
-use burn::module::Module;
-use serde::{Deserialize, Serialize};
+use attentive_core::{Batch, Dropout, Objective, mix64};
+use attentive_optim::{Adam, AdamConfig, Ema, Gradients, Schedule};
+use burn::{module::Module, tensor::Device};
 
-use crate::{Callback, Checkpoint, CheckpointDir, Event, StepReport, TrainError, TrainState, Validation};
+use crate::{
+    BatchStream, Callback, Checkpoint, CheckpointDir, Diagnosis, Evaluate, Event, StepReport, TrainError, TrainState,
+    TrainerConfig,
+    checkpoint::{moments_to_device, to_device},
+    divergence::GradientNorms,
+};
 
-/// Updates that may be skipped in a row before training gives up.
-const MAX_SKIPPED: u64 = 20;
-
-/// An endless stream of batches, a pass over the data after another.
-pub trait BatchStream {
-    /// What it gives.
-    type Batch: Batch;
-
-    /// The next batch.
-    ///
-    /// # Errors
-    /// Whatever reading data can meet.
-    fn next_batch(&mut self) -> Result<Self::Batch, Box<dyn std::error::Error + Send + Sync>>;
-
-    /// Where the next batch stands.
-    fn position(&self) -> Position;
-
-    /// Goes on from `position`.
-    ///
-    /// # Errors
-    /// Whatever reading data can meet.
-    fn seek(&mut self, position: Position) -> Result<(), Box<dyn std::error::Error + Send + Sync>>;
-}
-
-/// Scores a model in use, without gradients.
-pub trait Evaluate<M> {
-    /// Scores `model`.
-    ///
-    /// # Errors
-    /// Whatever scoring can meet.
-    fn evaluate(&mut self, model: &M) -> Result<Validation, Box<dyn std::error::Error + Send + Sync>>;
-}
-
-/// Settings of the loop.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TrainerConfig {
-    /// Updates to make.
-    pub steps: u64,
-    /// Micro-batches an update; their losses and gradients add up before the mean is taken.
-    #[serde(default = "one")]
-    pub accumulate: usize,
-    /// Largest L2 norm of the mean gradient over all parameters; 0 for no limit.
-    #[serde(default)]
-    pub clip_norm: f64,
-    /// Updates between validations; 0 for one at the end only.
-    #[serde(default)]
-    pub validate_every: u64,
-    /// Updates between checkpoints; 0 for one at the end only.
-    #[serde(default)]
-    pub checkpoint_every: u64,
-    /// Seed of dropout and of the order of batches.
-    #[serde(default)]
-    pub seed: u64,
-}
-
-fn one() -> usize {
-    1
-}
+/// Examples of a bad batch that are named.
+const N_EXAMPLES: usize = 8;
 
 /// Trains a model.
 pub struct Trainer<'a, M, O: Objective<M>> {
@@ -79,9 +26,16 @@ pub struct Trainer<'a, M, O: Objective<M>> {
     objective: O,
     schedule: &'a dyn Schedule,
     adam: Adam,
+    ema: Option<Ema>,
     config: TrainerConfig,
     checkpoints: CheckpointDir,
     state: TrainState,
+    /// The step that was saved last, as it stands now.
+    saved_step: Option<u64>,
+    /// Norms of the last gradients that were all finite.
+    finite_norms: Option<GradientNorms>,
+    /// When the run would have begun, had it never paused.
+    clock: Clock,
 }
 
 /// What training comes to.
@@ -89,9 +43,11 @@ pub struct Trainer<'a, M, O: Objective<M>> {
 pub struct Outcome<M> {
     /// The model after the last update.
     pub model: M,
+    /// The running mean of the parameters, where the run has one.
+    pub ema: Option<Ema>,
     /// Where the run stands.
     pub state: TrainState,
-    /// Whether a callback ended it before its last update.
+    /// Whether a callback ended it before its end.
     pub stopped: bool,
 }
 
@@ -108,15 +64,20 @@ impl<'a, M: Module, O: Objective<M>> Trainer<'a, M, O> {
         config: TrainerConfig,
         checkpoints: CheckpointDir,
     ) -> Result<Self, TrainError> {
-        let setting = |key, value: String, problem| Err(TrainError::Setting { key, value, problem });
-        if config.accumulate == 0 {
-            return setting("accumulate", "0".into(), "an update needs at least one batch");
-        }
-        if !(config.clip_norm >= 0.0 && config.clip_norm.is_finite()) {
-            return setting("clip_norm", config.clip_norm.to_string(), "a norm is not negative; 0 is no limit");
-        }
-        let adam = adam.init()?;
-        Ok(Self { model, objective, schedule, adam, config, checkpoints, state: TrainState::default() })
+        config.validate()?;
+        Ok(Self {
+            model,
+            objective,
+            schedule,
+            adam: adam.init()?,
+            ema: (config.ema_decay > 0.0).then(|| Ema::new(config.ema_decay)),
+            checkpoints: checkpoints.keep_every(config.keep_every),
+            config,
+            state: TrainState::default(),
+            saved_step: None,
+            finite_norms: None,
+            clock: Clock::starting_at(0.0),
+        })
     }
 
     /// Goes on from a checkpoint.
@@ -124,13 +85,24 @@ impl<'a, M: Module, O: Objective<M>> Trainer<'a, M, O> {
     /// # Errors
     /// [`TrainError::Weights`] if it is of another model.
     pub fn resume(mut self, checkpoint: Checkpoint) -> Result<Self, TrainError> {
-        self.model = attentive_weights::load(self.model, checkpoint.params)?;
-        self.adam = self.adam.restored(checkpoint.state.n_updates, checkpoint.moments);
-        self.state = checkpoint.state;
+        let Checkpoint { params, moments, ema, state } = checkpoint;
+        self.model = attentive_weights::load(self.model, params)?;
+        let device = self.device();
+        self.adam = self.adam.restored(state.n_updates, moments_to_device(moments, &device)?);
+        if let Some(mine) = self.ema.take() {
+            let means = ema.unwrap_or_default().into_iter();
+            self.ema = Some(mine.restored(means.map(|(name, mean)| (name, to_device(mean, &device))).collect()));
+        }
+        self.clock = Clock::starting_at(state.elapsed_seconds);
+        self.saved_step = Some(state.step);
+        self.state = state;
         Ok(self)
     }
 
-    /// Runs to the last update, or until a callback breaks.
+    /// Runs to the last update, until early stopping ends it, or until a callback breaks.
+    ///
+    /// What is due after an update, validation and then a checkpoint, is done before the next one. A run that breaks
+    /// saves at once; what was due and left out is done when it is resumed.
     ///
     /// # Errors
     /// [`TrainError`].
@@ -140,107 +112,217 @@ impl<'a, M: Module, O: Objective<M>> Trainer<'a, M, O> {
         evaluate: &mut dyn Evaluate<M>,
         callbacks: &mut [&mut dyn Callback],
     ) -> Result<Outcome<M>, TrainError> {
-        let started = Instant::now() - Duration::from_secs_f64(self.state.elapsed_seconds);
         batches.seek(self.state.position).map_err(TrainError::Data)?;
-        let mut n_skipped = 0;
         let mut stopped = false;
-        while self.state.step < self.config.steps && !stopped {
-            let report;
-            (self, report) = self.step(batches, started)?;
-            n_skipped = if report.skipped { n_skipped + 1 } else { 0 };
-            if n_skipped >= MAX_SKIPPED {
-                let step = self.state.step;
-                return Err(TrainError::Diverged { step, n_skipped, examples: self.examples(batches)? });
+        loop {
+            if !stopped && self.validation_is_due() {
+                stopped |= self.validate(evaluate, callbacks)?;
             }
+            if stopped || self.checkpoint_is_due() {
+                stopped |= self.save(callbacks)?;
+            }
+            let is_over = self.is_over() && !self.validation_is_due();
+            if stopped || is_over {
+                let Self { model, ema, state, .. } = self;
+                return Ok(Outcome { model, ema, state, stopped: !is_over });
+            }
+            let (report, diagnosis);
+            (self, report, diagnosis) = self.step(batches)?;
             stopped |= tell(callbacks, &Event::Step(&report))?;
-
-            let step = self.state.step;
-            let is_last = step == self.config.steps;
-            let due = |every: u64| (every > 0 && step.is_multiple_of(every)) || is_last;
-            if due(self.config.validate_every) {
-                stopped |= self.validate(evaluate, callbacks, started)?;
-            }
-            if due(self.config.checkpoint_every) || stopped {
-                self.state.elapsed_seconds = started.elapsed().as_secs_f64();
-                let path = self.checkpoints.save(&self.model, &self.adam, &self.state)?;
-                stopped |= tell(callbacks, &Event::Saved { step, path: &path })?;
+            if let Some(diagnosis) = diagnosis {
+                self = self.roll_back(diagnosis, batches, callbacks)?;
             }
         }
-        Ok(Outcome { stopped: self.state.step < self.config.steps, model: self.model, state: self.state })
     }
 
-    /// One update.
+    fn is_over(&self) -> bool {
+        let is_stale = self.config.early_stopping.is_some_and(|early| early.is_over(&self.state.early_stopping));
+        self.state.step >= self.config.steps || is_stale
+    }
+
+    fn validation_is_due(&self) -> bool {
+        let (step, every) = (self.state.step, self.config.validate_every);
+        let is_due = step == self.config.steps || (every > 0 && step.is_multiple_of(every));
+        is_due && step > self.state.validated_step
+    }
+
+    /// Whether the run must be saved as it stands: at its beginning, at intervals, at its end, and where it is best.
+    fn checkpoint_is_due(&self) -> bool {
+        let step = self.state.step;
+        let is_best = self.state.best.is_some_and(|(_, best)| best == step);
+        let is_for_good = self.config.keep_every > 0 && step.is_multiple_of(self.config.keep_every);
+        self.saved_step != Some(step) && (step == 0 || is_best || is_for_good || self.checkpoint_is_scheduled())
+    }
+
+    fn checkpoint_is_scheduled(&self) -> bool {
+        let (step, every) = (self.state.step, self.config.checkpoint_every);
+        step > 0 && (self.is_over() || (every > 0 && step.is_multiple_of(every)))
+    }
+
+    /// One update; with a diagnosis if training has diverged.
     ///
     /// Takes the trainer by value: an optimizer that is the only one to hold the parameters changes them in place.
     fn step(
         mut self,
         batches: &mut dyn BatchStream<Batch = O::Batch>,
-        started: Instant,
-    ) -> Result<(Self, StepReport), TrainError> {
+    ) -> Result<(Self, StepReport, Option<Diagnosis>), TrainError> {
         let step_started = Instant::now();
         let step = self.state.step + 1;
         let mut gradients = Gradients::default();
         let (mut loss_sum, mut nll_sum, mut n_targets) = (0.0, 0.0, 0);
+        let mut examples = Vec::new();
         for micro_idx in 0..self.config.accumulate {
             let batch = batches.next_batch().map_err(TrainError::Data)?;
             let pass = Dropout::new(pass_seed(self.config.seed, step, micro_idx));
             let loss = self.objective.loss(&self.model, &batch, Some(&pass));
-            loss_sum += loss.sum.clone().into_scalar::<f32>() as f64;
-            nll_sum += loss.nll_sum.into_scalar::<f32>() as f64;
+            let micro_sum = f64::from(loss.sum.clone().into_scalar::<f32>());
+            // The batch that a diagnosis names: the first whose loss is not finite, or else the first.
+            if micro_idx == 0 || (f64::is_finite(loss_sum) && !micro_sum.is_finite()) {
+                examples = batch.indices().iter().copied().take(N_EXAMPLES).collect();
+            }
+            loss_sum += micro_sum;
+            nll_sum += f64::from(loss.nll_sum.into_scalar::<f32>());
             n_targets += loss.n_targets;
             gradients.add(Gradients::take(loss.sum.backward(), &self.model));
         }
         let mean = 1.0 / n_targets.max(1) as f64;
-        let grad_norm = gradients.global_norm() * mean;
-        let lr = self.schedule.lr(NonZeroU64::new(step).expect("counted from 1"));
-        let skipped = !(grad_norm.is_finite() && f64::is_finite(loss_sum));
-        if !skipped {
+        let (loss_nats, nll_nats) = (loss_sum * mean, nll_sum * mean);
+        let norms = GradientNorms::of(&gradients, mean);
+        let grad_norm = norms.global();
+        let lr = self.schedule.lr(NonZeroU64::new(step).expect("counted from 1")) * self.state.divergence.lr_scale;
+        let is_finite = grad_norm.is_finite() && f64::is_finite(loss_sum);
+        if is_finite {
             let clip = if self.config.clip_norm > 0.0 { (self.config.clip_norm / grad_norm).min(1.0) } else { 1.0 };
             self.model = self.adam.step(self.model, gradients, mean * clip, lr);
+            if let Some(ema) = &mut self.ema {
+                ema.update(&self.model, self.adam.n_updates());
+            }
         }
         self.state.step = step;
         self.state.n_updates = self.adam.n_updates();
         self.state.position = batches.position();
         self.state.n_targets += n_targets as u64;
+        let has_diverged = self.state.divergence.note(&self.config.divergence, loss_nats, is_finite);
+        let diagnosis = has_diverged.then(|| Diagnosis {
+            step,
+            loss_nats,
+            lr,
+            examples,
+            broken_gradients: norms.broken(),
+            n_gradients: norms.len(),
+            ..self.diagnose(is_finite.then_some(&norms))
+        });
+        if is_finite {
+            self.finite_norms = Some(norms);
+        }
         let report = StepReport {
             step,
             position: self.state.position,
-            loss_nats: loss_sum * mean,
-            nll_nats: nll_sum * mean,
+            loss_nats,
+            nll_nats,
             lr,
             grad_norm,
             n_targets,
-            skipped,
-            elapsed: started.elapsed(),
+            skipped: !is_finite,
+            elapsed: self.clock.elapsed(),
             step_time: step_started.elapsed(),
         };
-        Ok((self, report))
+        Ok((self, report, diagnosis))
+    }
+
+    /// What the run as a whole tells about its divergence.
+    fn diagnose(&self, norms: Option<&GradientNorms>) -> Diagnosis {
+        let is_broken = |values: &[f32]| values.iter().any(|value| !value.is_finite());
+        let params = attentive_weights::params(&self.model).into_iter();
+        Diagnosis {
+            n_bad: self.state.divergence.n_bad,
+            mean_loss_nats: self.state.divergence.mean,
+            broken_params: params.filter(|(_, param)| is_broken(&param.values)).map(|(name, _)| name).collect(),
+            largest_norms: norms.or(self.finite_norms.as_ref()).map(GradientNorms::largest).unwrap_or_default(),
+            ..Diagnosis::default()
+        }
+    }
+
+    /// Goes back to the newest checkpoint of healthy training, and on with a lower learning rate.
+    fn roll_back(
+        self,
+        diagnosis: Diagnosis,
+        batches: &mut dyn BatchStream<Batch = O::Batch>,
+        callbacks: &mut [&mut dyn Callback],
+    ) -> Result<Self, TrainError> {
+        let (now, config) = (self.state.divergence, self.config.divergence);
+        let healthy = match now.n_rollbacks < config.max_rollbacks {
+            true => self.checkpoints.newest_healthy()?.checkpoint,
+            false => None,
+        };
+        let Some((path, checkpoint)) = healthy else {
+            return Err(TrainError::Diverged { n_rollbacks: now.n_rollbacks, diagnosis: Box::new(diagnosis) });
+        };
+        let clock = self.clock;
+        let mut trainer = self.resume(checkpoint)?;
+        trainer.clock = clock;
+        trainer.state.divergence = now.rolled_back(&config, &trainer.state.divergence);
+        batches.seek(trainer.state.position).map_err(TrainError::Data)?;
+        let (step, lr_scale) = (trainer.state.step, trainer.state.divergence.lr_scale);
+        tell(callbacks, &Event::RolledBack { path: &path, step, lr_scale, diagnosis: &diagnosis })?;
+        Ok(trainer)
     }
 
     fn validate(
         &mut self,
         evaluate: &mut dyn Evaluate<M>,
         callbacks: &mut [&mut dyn Callback],
-        started: Instant,
     ) -> Result<bool, TrainError> {
         let step = self.state.step;
-        let validation =
-            evaluate.evaluate(&self.model.valid()).map_err(|cause| TrainError::Evaluation { step, cause })?;
+        let model = match &self.ema {
+            Some(ema) => ema.apply(self.model.valid()),
+            None => self.model.valid(),
+        };
+        let validation = evaluate.evaluate(&model).map_err(|cause| TrainError::Evaluation { step, cause })?;
         let is_best = self.state.best.is_none_or(|(best, _)| validation.quality > best);
         if is_best {
             self.state.best = Some((validation.quality, step));
         }
-        let elapsed = started.elapsed();
+        if let Some(early) = &self.config.early_stopping {
+            self.state.early_stopping.note(early, &validation);
+        }
+        self.state.validated_step = step;
+        self.saved_step = None;
+        let elapsed = self.clock.elapsed();
         tell(callbacks, &Event::Validated { step, validation: &validation, is_best, elapsed })
     }
 
-    /// First examples of the batch that stands before the stream's position.
-    fn examples(&self, batches: &mut dyn BatchStream<Batch = O::Batch>) -> Result<Vec<u64>, TrainError> {
-        let position = self.state.position;
-        let last = Position { batch_idx: position.batch_idx.saturating_sub(1), ..position };
-        batches.seek(last).map_err(TrainError::Data)?;
-        let batch = batches.next_batch().map_err(TrainError::Data)?;
-        Ok(batch.indices().iter().copied().take(8).collect())
+    fn save(&mut self, callbacks: &mut [&mut dyn Callback]) -> Result<bool, TrainError> {
+        if self.checkpoint_is_scheduled() {
+            self.checkpoints.schedule(&mut self.state);
+        }
+        self.state.elapsed_seconds = self.clock.elapsed().as_secs_f64();
+        let path = self.checkpoints.save(&self.model, &self.adam, self.ema.as_ref(), &self.state)?;
+        self.saved_step = Some(self.state.step);
+        tell(callbacks, &Event::Saved { step: self.state.step, path: &path })
+    }
+
+    /// Where the model is, without gradients.
+    fn device(&self) -> Device {
+        let device = self.model.devices().into_iter().next().expect("a model has parameters");
+        if device.is_autodiff() { device.inner() } else { device }
+    }
+}
+
+/// Time trained, pauses left out.
+#[derive(Debug, Clone, Copy)]
+struct Clock {
+    before: Duration,
+    started: Instant,
+}
+
+impl Clock {
+    fn starting_at(seconds: f64) -> Self {
+        Self { before: Duration::try_from_secs_f64(seconds).unwrap_or_default(), started: Instant::now() }
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.before.saturating_add(self.started.elapsed())
     }
 }
 

@@ -78,7 +78,7 @@ fn floats(view: &TensorView<'_>) -> Result<Vec<f32>, String> {
     data.convert::<f32>().try_into_vec().map_err(|cause| format!("{cause:?}"))
 }
 
-/// Replaces a file in one step: whoever reads it sees the old bytes or the new ones, even after a crash.
+/// Replaces a file in one step: whoever reads it sees the old bytes or the new ones, even after a crash of the system.
 ///
 /// # Errors
 /// What the system says; the old file is then untouched.
@@ -92,5 +92,17 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     written.and_then(|()| fs::rename(&temporary, path)).inspect_err(|_| {
         // The failure is reported; what is left of the temporary file only takes room.
         let _ = fs::remove_file(&temporary);
-    })
+    })?;
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => sync_folder(folder),
+        _ => sync_folder(Path::new(".")),
+    }
+}
+
+/// Makes the names in a folder last through a crash of the system, where the system knows how to.
+///
+/// # Errors
+/// What the system says.
+pub fn sync_folder(path: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
 }

@@ -11,5 +11,5 @@ mod module;
 
 pub use average::average;
 pub use error::WeightsError;
-pub use file::{HostTensor, Tensors, read, write, write_atomically};
+pub use file::{HostTensor, Tensors, read, sync_folder, write, write_atomically};
 pub use module::{ParamShape, load, param_shapes, params};

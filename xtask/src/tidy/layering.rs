@@ -11,13 +11,14 @@ use super::Breaches;
 use crate::cargo::{cargo, root};
 
 /// Each crate and what it may import from the workspace. `testkit` is for tests: a dev-dependency of anyone.
-const MAY_IMPORT: [(&str, &[&str]); 16] = [
+const MAY_IMPORT: [(&str, &[&str]); 17] = [
     // 0: know nothing of the others
     ("tokenizer", &[]),
     ("metrics", &[]),
     ("kernels", &[]),
     ("core", &[]),
     ("weights", &[]),
+    ("plot", &[]),
     ("testkit", &[]),
     // 1
     ("backend", &["kernels", "core"]),
@@ -47,6 +48,7 @@ const MAY_IMPORT: [(&str, &[&str]); 16] = [
             "metrics",
             "model",
             "optim",
+            "plot",
             "tokenizer",
             "trainer",
             "weights",
@@ -55,8 +57,8 @@ const MAY_IMPORT: [(&str, &[&str]); 16] = [
 ];
 
 /// Crates that a user takes without a tensor library.
-const NO_BURN: [&str; 5] =
-    ["attentive-tokenizer", "attentive-metrics", "attentive-kernels", "attentive-testkit", "xtask"];
+const NO_BURN: [&str; 6] =
+    ["attentive-tokenizer", "attentive-metrics", "attentive-kernels", "attentive-plot", "attentive-testkit", "xtask"];
 
 /// Features that choose a backend: `backend` alone names them, and `cli` hands them on.
 const BACKEND_FEATURES: [&str; 11] =

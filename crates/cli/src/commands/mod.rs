@@ -1,10 +1,14 @@
 //! The commands and their arguments.
 
 mod average;
+mod doctor;
 mod eval;
 mod generate;
 mod inspect;
+mod plot;
+mod schema;
 mod score;
+mod selftest;
 mod train;
 mod translate;
 
@@ -37,6 +41,14 @@ enum Command {
     Eval(eval::Eval),
     /// Show what a model is made of, where it came from, and what it costs.
     Inspect(inspect::Inspect),
+    /// Examine a recipe before it is trained.
+    Doctor(doctor::Doctor),
+    /// Try on a model what must hold for every one.
+    Selftest(selftest::Selftest),
+    /// Draw loss, scores and learning rate of runs.
+    Plot(plot::Plot),
+    /// Print the JSON Schema of recipes, for editors.
+    Schema(schema::Schema),
     /// Average the last checkpoints of a run into a model.
     Average(average::Average),
 }
@@ -45,6 +57,10 @@ impl Cli {
     pub(crate) fn run(self) -> Result<ExitCode> {
         match self.command {
             Command::Train(command) => command.run(),
+            Command::Doctor(command) => command.run(),
+            Command::Selftest(command) => command.run(),
+            Command::Plot(command) => command.run().map(|()| ExitCode::SUCCESS),
+            Command::Schema(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Translate(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Generate(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Score(command) => command.run().map(|()| ExitCode::SUCCESS),

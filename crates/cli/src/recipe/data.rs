@@ -22,7 +22,7 @@ pub(crate) struct DataRecipe {
 
 /// The files of one part: two sides, or tab-separated pairs; plain, `.gz` or `.zst`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged, deny_unknown_fields)]
+#[serde(untagged, deny_unknown_fields, expecting = "expected `source` and `target`, or `tsv`, and nothing else")]
 pub(crate) enum SplitFiles {
     /// A line of one side translates the same line of the other.
     Sides {
@@ -40,7 +40,7 @@ pub(crate) enum SplitFiles {
 
 /// One file, or several that follow one another.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected the path of a file, or an array of paths")]
 pub(crate) enum Files {
     /// One file.
     One(PathBuf),

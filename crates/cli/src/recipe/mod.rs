@@ -3,6 +3,9 @@
 mod causal_lm;
 mod data;
 mod layers;
+mod origins;
+mod problems;
+mod schema;
 mod tokenizer;
 mod translation;
 
@@ -16,8 +19,13 @@ use attentive_trainer::TrainerConfig;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use toml::{Table, Value};
 
+use layers::Layers;
+use origins::Origin;
+
 pub(crate) use causal_lm::{CausalLmRecipe, ContextSource, TextFilesRecipe};
 pub(crate) use data::{DataRecipe, SplitFiles};
+pub(crate) use origins::Origins;
+pub(crate) use schema::schema;
 pub(crate) use tokenizer::TokenizerRecipe;
 pub(crate) use translation::TranslationRecipe;
 
@@ -34,6 +42,8 @@ pub(crate) struct Recipe {
     pub run: RunRecipe,
     /// What is learnt, from what, by which model.
     pub task: TaskRecipe,
+    /// Where each setting was made.
+    pub origins: Origins,
 }
 
 /// What every run has, whatever the task.
@@ -54,6 +64,9 @@ pub(crate) struct RunRecipe {
 /// The keys of a [`RunRecipe`]; all others are the task's.
 const RUN_KEYS: [&str; 4] = ["name", "optimizer", "schedule", "training"];
 
+/// The names of tasks, that of a recipe without one first.
+const TASKS: [&str; 2] = ["translation", "causal-lm"];
+
 /// What is learnt, from what, by which model: `task` names it.
 #[derive(Debug, Clone)]
 pub(crate) enum TaskRecipe {
@@ -63,40 +76,55 @@ pub(crate) enum TaskRecipe {
     CausalLm(Box<CausalLmRecipe>),
 }
 
-impl Recipe {
-    /// Reads a recipe, or the built-in one, and lays the `--set key=value` of the command line over it.
-    pub(crate) fn load(path: Option<&Path>, settings: &[String]) -> Result<Self> {
-        let (mut table, origin) = match path {
-            Some(path) => (layers::read(path)?, path.display().to_string()),
-            None => (BUILTIN.parse().context("the built-in recipe")?, "the built-in recipe".to_owned()),
-        };
-        for setting in settings {
-            layers::set(&mut table, setting)?;
+impl TaskRecipe {
+    fn validate(&self) -> Result<()> {
+        match self {
+            Self::Translation(recipe) => recipe.validate(),
+            Self::CausalLm(recipe) => recipe.validate(),
         }
-        Self::from_table(table).with_context(|| origin)
+    }
+}
+
+impl Recipe {
+    /// Reads a recipe, or the built-in one; over it the environment, and the `--set key=value` of the command line.
+    pub(crate) fn load(path: Option<&Path>, settings: &[String]) -> Result<Self> {
+        let mut layers = match path {
+            Some(path) => Layers::read(path)?,
+            None => Layers::parse(BUILTIN, Origin::Builtin).context("the built-in recipe")?,
+        };
+        layers.set_environment(std::env::vars())?;
+        settings.iter().try_for_each(|setting| layers.set(setting))?;
+        Self::resolve(layers)
     }
 
-    fn from_table(mut table: Table) -> Result<Self> {
+    /// Reads the recipe of a run, as it was resolved when the run began.
+    pub(crate) fn of_run(path: &Path) -> Result<Self> {
+        Self::resolve(Layers::read(path)?)
+    }
+
+    fn resolve(layers: Layers) -> Result<Self> {
+        let Layers { mut table, origins } = layers;
         let run: Table = RUN_KEYS.iter().filter_map(|&key| Some((key.to_owned(), table.remove(key)?))).collect();
         let task = match table.remove("task") {
-            None => "translation".to_owned(),
+            None => TASKS[0].to_owned(),
             Some(Value::String(task)) => task,
             Some(other) => bail!("task = {other}: expected a name"),
         };
         let task = match task.as_str() {
-            "translation" => {
-                let recipe: TranslationRecipe = with_model(table, translation::preset)?;
-                recipe.validate()?;
-                TaskRecipe::Translation(Box::new(recipe))
-            }
-            "causal-lm" => {
-                let recipe: CausalLmRecipe = with_model(table, causal_lm::preset)?;
-                recipe.validate()?;
-                TaskRecipe::CausalLm(Box::new(recipe))
-            }
-            _ => bail!("task = {task:?} is unknown; there are: translation, causal-lm"),
+            "translation" => with_model(table, &origins, translation::preset)
+                .map(|recipe: TranslationRecipe| TaskRecipe::Translation(Box::new(recipe))),
+            "causal-lm" => with_model(table, &origins, causal_lm::preset)
+                .map(|recipe: CausalLmRecipe| TaskRecipe::CausalLm(Box::new(recipe))),
+            _ => bail!("task = {task:?} is unknown; there are: {}", TASKS.join(", ")),
         };
-        Ok(Self { run: run.try_into()?, task })
+        // What is wrong with either part is said at once.
+        let (run, task) = match (problems::read(&run, &origins, &[]), task) {
+            (Ok(run), Ok(task)) => (run, task),
+            (Err(error), Ok(_)) | (Ok(_), Err(error)) => return Err(error),
+            (Err(a), Err(b)) => bail!("{a:#}\n{b:#}"),
+        };
+        task.validate().map_err(|error| origins.locate(error))?;
+        Ok(Self { run, task, origins })
     }
 
     /// The recipe as TOML, every setting resolved.
@@ -136,7 +164,11 @@ pub(crate) fn preset(name: &str) -> Result<ModelConfig> {
 }
 
 /// A task's recipe, `[model]` filled up with the values of its preset; the tokenizer will replace vocabulary sizes.
-fn with_model<R: DeserializeOwned>(mut table: Table, preset: fn(Option<&str>) -> Result<ModelConfig>) -> Result<R> {
+fn with_model<R: DeserializeOwned>(
+    mut table: Table,
+    origins: &Origins,
+    preset: fn(Option<&str>) -> Result<ModelConfig>,
+) -> Result<R> {
     let model = table.entry("model").or_insert_with(|| Table::new().into());
     let Some(model) = model.as_table_mut() else { bail!("`model` must be a table: [model]") };
     let preset = match model.remove("preset") {
@@ -147,7 +179,7 @@ fn with_model<R: DeserializeOwned>(mut table: Table, preset: fn(Option<&str>) ->
     for (key, value) in Table::try_from(preset?)? {
         model.entry(key).or_insert(value);
     }
-    Ok(table.try_into()?)
+    problems::read(&table, origins, &[&RUN_KEYS[..], &["task", "extends"]].concat())
 }
 
 fn validate_average_last(average_last: usize) -> Result<()> {
@@ -172,7 +204,7 @@ mod tests {
     fn the_built_in_recipe_is_whole_and_round_trips() {
         let recipe = Recipe::load(None, &[]).unwrap();
         let text = recipe.to_toml();
-        let again = Recipe::from_table(text.parse().unwrap()).unwrap();
+        let again = Recipe::resolve(Layers::parse(&text, Origin::Builtin).unwrap()).unwrap();
         assert_eq!(again.to_toml(), text);
     }
 
@@ -186,9 +218,13 @@ mod tests {
     fn recipes_of_the_repository_are_whole() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes");
         for entry in std::fs::read_dir(folder).unwrap() {
-            let recipe = Recipe::load(Some(&entry.unwrap().path()), &[]).unwrap();
+            let path = entry.unwrap().path();
+            if path.extension().is_none_or(|end| end != "toml") {
+                continue;
+            }
+            let recipe = Recipe::load(Some(&path), &[]).unwrap();
             let text = recipe.to_toml();
-            assert_eq!(Recipe::from_table(text.parse().unwrap()).unwrap().to_toml(), text);
+            assert_eq!(Recipe::resolve(Layers::parse(&text, Origin::Builtin).unwrap()).unwrap().to_toml(), text);
         }
     }
 
@@ -200,8 +236,42 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_named() {
-        let error = Recipe::load(None, &["training.setps=7".into()]).unwrap_err();
-        assert!(format!("{error:#}").contains("setps"), "{error:#}");
+        let settings = ["training.setps=7", "modle.x=1", "model.d_modell=3", "batch.zzz=1", "schedule.peek=1.0"];
+        let error = Recipe::load(None, &settings.map(String::from)).unwrap_err();
+        let expected = [
+            "--set training.setps=7: training.setps: no such setting; did you mean `steps`?",
+            "--set modle.x=1: modle: no such setting; did you mean `model`?",
+            "--set model.d_modell=3: model.d_modell: no such setting; did you mean `d_model`?",
+            "--set batch.zzz=1: batch.zzz: no such setting; there are: ",
+            "--set schedule.peek=1.0: schedule.peek: no such setting; did you mean `peak`?",
+        ];
+        for line in expected {
+            assert!(error.to_string().contains(line), "{line} is missing:\n{error:#}");
+        }
+        assert_eq!(error.to_string().lines().count(), 5, "{error:#}");
+    }
+
+    #[test]
+    fn a_wrong_value_is_named_with_its_file_and_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("r.toml");
+        let says = |text: &str, expected: &str| {
+            std::fs::write(&path, BUILTIN.replace("\nsteps = 2800", &format!("\n{text}"))).unwrap();
+            let error = format!("{:#}", Recipe::load(Some(&path), &[]).unwrap_err());
+            assert!(error.contains(expected), "{expected:?} is missing: {error}");
+        };
+        let line = BUILTIN.lines().position(|line| line == "steps = 2800").unwrap() + 1;
+        says("steps = 'many'", &format!("r.toml:{line}: training.steps: invalid type: string \"many\""));
+        says("stepps = 2", &format!("r.toml:{line}: training.stepps: no such setting; did you mean `steps`?"));
+        says("", &format!("r.toml:{}: training: missing field `steps`", line - 1));
+        says("steps = ", &format!("line {line}"));
+    }
+
+    #[test]
+    fn an_impossible_value_is_named_with_its_origin() {
+        let setting = "objective.label_smoothing=1.0";
+        let error = Recipe::load(None, &[setting.into()]).unwrap_err().to_string();
+        assert!(error.ends_with(&format!("(objective.label_smoothing: --set {setting})")), "{error}");
     }
 
     #[test]
@@ -211,5 +281,13 @@ mod tests {
         assert!(recipe.is_ok(), "{recipe:?}");
         let error = Recipe::load(None, &["model.preset=huge".into()]).unwrap_err();
         assert!(format!("{error:#}").contains("there are: base"), "{error:#}");
+    }
+
+    #[test]
+    fn a_damaged_recipe_is_refused_or_read() {
+        attentive_testkit::survives(BUILTIN.as_bytes(), 1_000, |damaged| {
+            let text = String::from_utf8_lossy(damaged);
+            let _ = Layers::parse(&text, Origin::Builtin).and_then(Recipe::resolve);
+        });
     }
 }

@@ -22,7 +22,7 @@ use crate::{
 const TOKENS_AT_ONCE: u64 = 1 << 16;
 
 /// A text, and a GPT that learns to continue it.
-pub(super) struct CausalLm {
+pub(crate) struct CausalLm {
     config: GptConfig,
     objective: CausalLmObjective,
     generation: GenerationConfig,
@@ -36,7 +36,7 @@ pub(super) struct CausalLm {
 impl CausalLm {
     /// Reads the text of a recipe, whose vocabulary size it fills in; without the file of a tokenizer, one is read or
     /// learnt as the recipe says.
-    pub(super) fn prepare(run: &RunRecipe, recipe: &mut CausalLmRecipe, tokenizer: Option<&Path>) -> Result<Self> {
+    pub(crate) fn prepare(run: &RunRecipe, recipe: &mut CausalLmRecipe, tokenizer: Option<&Path>) -> Result<Self> {
         let ModelConfig::Gpt(config) = &mut recipe.model else { bail!("model.family: causal-lm trains a gpt") };
         let files = |files: &TextFilesRecipe| TextSource::Files(files.files());
         let (train, validation) = match &recipe.data.train {

@@ -1,6 +1,7 @@
 //! `attentive train`.
 
 mod causal_lm;
+mod injected;
 mod interrupt;
 mod session;
 mod task;
@@ -19,10 +20,11 @@ use crate::{
     recipe::{Recipe, TaskRecipe},
     run_dir,
 };
-use causal_lm::CausalLm;
+pub(super) use causal_lm::CausalLm;
 use session::Session;
-use task::Task;
-use translation::Translation;
+
+pub(super) use task::Task;
+pub(super) use translation::Translation;
 
 /// Train a model by a recipe; without one, on the built-in English–German corpus.
 #[derive(Debug, Args)]
@@ -38,6 +40,9 @@ pub(crate) struct Train {
     /// Go on with an interrupted run: its folder.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["recipe", "set"])]
     resume: Option<PathBuf>,
+    /// Also write event files for TensorBoard, in the run's folder.
+    #[arg(long)]
+    tensorboard: bool,
     #[command(flatten)]
     backend: BackendArgs,
 }
@@ -48,32 +53,36 @@ impl Train {
         let (mut recipe, run) = match &self.resume {
             Some(run) => {
                 let run = run_dir::resolve(run);
-                (Recipe::load(Some(&run.join("config.toml")), &[])?, run)
+                (Recipe::of_run(&run.join("config.toml"))?, run)
             }
             None => {
                 let recipe = Recipe::load(self.recipe.as_deref(), &self.set)?;
                 let run = run_dir::create(&self.runs, &recipe.run.name)?;
+                // From here on, whatever happens, the run can be resumed.
+                run_dir::write(&run.join("config.toml"), &recipe.to_toml())?;
                 (recipe, run)
             }
         };
         println!("run {} on backend {}", run.display(), self.backend.backend);
         // A resumed run keeps the vocabulary that it began with.
-        let tokenizer = self.resume.is_some().then(|| run.join("tokenizer.json"));
-        let Recipe { run: settings, task } = &mut recipe;
+        let tokenizer = Some(run.join("tokenizer.json")).filter(|path| self.resume.is_some() && path.exists());
+        let origins = recipe.origins.clone();
+        let locate = |error| origins.locate(error);
+        let Recipe { run: settings, task, .. } = &mut recipe;
         match task {
             TaskRecipe::Translation(of_task) => {
-                let task = Translation::prepare(settings, of_task, tokenizer.as_deref())?;
-                self.session(&recipe, &run, device).train(task)
+                let task = Translation::prepare(settings, of_task, tokenizer.as_deref()).map_err(locate)?;
+                self.session(&recipe, &run, device).train(&task).map_err(locate)
             }
             TaskRecipe::CausalLm(of_task) => {
-                let task = CausalLm::prepare(settings, of_task, tokenizer.as_deref())?;
-                self.session(&recipe, &run, device).train(task)
+                let task = CausalLm::prepare(settings, of_task, tokenizer.as_deref()).map_err(locate)?;
+                self.session(&recipe, &run, device).train(&task).map_err(locate)
             }
         }
     }
 
     fn session<'a>(&self, recipe: &'a Recipe, run: &'a Path, device: attentive_backend::Device) -> Session<'a> {
-        Session { recipe, run, device, backend: self.backend.backend.name(), resumed: self.resume.is_some() }
+        Session { recipe, run, device, backend: self.backend.backend.name(), tensorboard: self.tensorboard }
     }
 }
 

@@ -7,19 +7,23 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use attentive_backend::Device;
-use attentive_bundle::{Bundle, TrainingRecord};
-use attentive_trainer::{CheckpointDir, Evaluate, Outcome, Trainer, Validation};
+use attentive_bundle::{Bundle, DataRecord, TrainingRecord};
+use attentive_trainer::{Callback, Checkpoint, CheckpointDir, Evaluate, Outcome, TrainState, Trainer, Validation};
+use attentive_weights::Tensors;
 use burn::module::Module;
 
 use super::{
+    injected::Injected,
     interrupt::{self, INTERRUPTED},
     task::Task,
     thousands,
 };
 use crate::{
-    progress::{MetricsLog, Progress, StopFlag, clock},
+    event_log::EventLog,
+    metrics_log::MetricsLog,
+    progress::{Progress, StopFlag, clock},
     recipe::Recipe,
     run_dir,
 };
@@ -30,35 +34,40 @@ pub(super) struct Session<'a> {
     pub run: &'a Path,
     pub device: Device,
     pub backend: &'static str,
-    pub resumed: bool,
+    /// Whether TensorBoard shall be able to watch.
+    pub tensorboard: bool,
 }
 
 impl Session<'_> {
-    pub(super) fn train<T: Task>(&self, task: T) -> Result<ExitCode> {
+    pub(super) fn train<T: Task>(&self, task: &T) -> Result<ExitCode> {
         let model = task.init(&self.device.clone().autodiff(), self.recipe.run.training.seed)?;
         println!("model     {} parameters: {}", thousands(model.num_params() as u64), task.describe());
-        if !self.resumed {
-            self.write_start(&task)?;
-        }
-        let outcome = self.minimise(model, &task)?;
+        let data = self.write_start(task)?;
+        let go_on = format!("go on with: attentive train --resume {}", self.run.display());
+        let outcome = self.minimise(model, task).inspect_err(|_| eprintln!("training stopped; {go_on}"))?;
         if outcome.stopped {
-            println!(
-                "interrupted after step {}; go on with: attentive train --resume {}",
-                outcome.state.step,
-                self.run.display()
-            );
+            println!("interrupted after step {}; {go_on}", outcome.state.step);
             return Ok(ExitCode::from(INTERRUPTED));
         }
-        self.finish(outcome, &task)?;
+        self.finish(&outcome, task, data)?;
         Ok(ExitCode::SUCCESS)
     }
 
-    /// What resuming needs beside checkpoints.
-    fn write_start(&self, task: &impl Task) -> Result<()> {
-        let path = self.run.join("config.toml");
-        fs::write(&path, self.recipe.to_toml()).with_context(|| format!("can't write {}", path.display()))?;
+    /// What resuming needs beside checkpoints; returns names and hashes of the data.
+    fn write_start(&self, task: &impl Task) -> Result<Vec<DataRecord>> {
+        run_dir::write(&self.run.join("config.toml"), &self.recipe.to_toml())?;
         attentive_tokenizer::save(task.tokenizer(), &self.run.join("tokenizer.json"))?;
-        run_dir::point_latest(self.run)
+        let (path, data) = (self.run.join("data.json"), task.data_records()?);
+        // A run that was interrupted before it knew its data has no such file.
+        if let Ok(before) = fs::read(&path) {
+            let before: Vec<DataRecord> =
+                serde_json::from_slice(&before).with_context(|| path.display().to_string())?;
+            same_data(&before, &data).with_context(|| format!("{} has the hashes", path.display()))?;
+        } else {
+            run_dir::write(&path, &serde_json::to_string_pretty(&data)?)?;
+        }
+        run_dir::point_latest(self.run)?;
+        Ok(data)
     }
 
     fn checkpoints(&self) -> CheckpointDir {
@@ -71,38 +80,61 @@ impl Session<'_> {
         let schedule = recipe.schedule.build(task.d_model());
         let mut trainer = Trainer::new(
             model,
-            task.objective(),
+            Injected::from_env(task.objective())?,
             recipe.optimizer,
             &schedule,
             recipe.training.clone(),
             self.checkpoints(),
         )?;
-        if self.resumed {
-            let checkpoints = self.checkpoints().list()?;
-            let Some(last) = checkpoints.last() else { bail!("{} has no checkpoint to resume", self.run.display()) };
-            println!("resuming  {}", last.display());
-            trainer = trainer.resume(CheckpointDir::read(last, &self.device)?)?;
+        let newest = self.checkpoints().newest()?;
+        for (path, problem) in &newest.damaged {
+            eprintln!("passing over {}: {problem}", path.display());
+        }
+        let mut state = TrainState::default();
+        if let Some((path, checkpoint)) = newest.checkpoint {
+            println!("resuming  {}", path.display());
+            state = checkpoint.state.clone();
+            trainer = trainer.resume(checkpoint)?;
         }
         let mut batches = task.batches();
         let mut progress = Progress::new(recipe.training.steps);
         let metrics_path = self.run.join("metrics.jsonl");
-        let mut metrics =
-            MetricsLog::open(&metrics_path).with_context(|| format!("can't write {}", metrics_path.display()))?;
+        let mut metrics = MetricsLog::open(&metrics_path, &state)
+            .with_context(|| format!("can't write {}", metrics_path.display()))?;
         let mut stop = StopFlag(interrupt::flag()?);
-        Ok(trainer.run(&mut *batches, &mut Validate(task), &mut [&mut progress, &mut metrics, &mut stop])?)
+        let mut watchers: Vec<&mut dyn Callback> = vec![&mut progress, &mut metrics, &mut stop];
+        let mut events = self.tensorboard.then(|| EventLog::create(self.run, state.step)).transpose();
+        let events = events.as_mut().map_err(|cause| anyhow!("can't write TensorBoard's events: {cause}"))?;
+        watchers.extend(events.iter_mut().map(|events| events as &mut dyn Callback));
+        Ok(trainer.run(&mut *batches, &mut Validate(task), &mut watchers)?)
+    }
+
+    /// The finished model's parameters: the running mean, or the mean of the last checkpoints, whose steps come with it.
+    fn params<M: Module>(&self, outcome: &Outcome<M>) -> Result<(Tensors, Vec<u64>)> {
+        if let Some(ema) = &outcome.ema {
+            return Ok((attentive_weights::params(&ema.apply(outcome.model.valid())), Vec::new()));
+        }
+        let mut averaged = self.checkpoints().averaged(&outcome.state);
+        averaged.retain(|path| {
+            let problem = Checkpoint::read(path).err();
+            problem.inspect(|problem| eprintln!("left out of the mean: {problem}")).is_none()
+        });
+        let files: Vec<PathBuf> = averaged.iter().map(|path| CheckpointDir::model_file(path)).collect();
+        let steps = averaged.iter().filter_map(|path| CheckpointDir::step_of(path)).collect();
+        Ok((attentive_weights::average(&files)?, steps))
     }
 
     /// Averages, writes, scores and shows the finished model.
-    fn finish<T: Task>(&self, outcome: Outcome<T::Model>, task: &T) -> Result<()> {
-        let averaged = self.checkpoints().list()?;
-        let files: Vec<PathBuf> = averaged.iter().map(|path| CheckpointDir::model_file(path)).collect();
-        let params = attentive_weights::average(&files)?;
-        println!(
-            "trained {} steps in {}; the model is the mean of the last {} checkpoints",
-            outcome.state.step,
-            clock(Duration::from_secs_f64(outcome.state.elapsed_seconds)),
-            files.len()
-        );
+    fn finish<T: Task>(&self, outcome: &Outcome<T::Model>, task: &T, data: Vec<DataRecord>) -> Result<()> {
+        let steps = outcome.state.step;
+        let ended = if steps < self.recipe.run.training.steps { ", after which nothing got better," } else { "" };
+        let time = clock(Duration::from_secs_f64(outcome.state.elapsed_seconds));
+        let (params, averaged) = self.params(outcome)?;
+        let of = match (&outcome.ema, averaged.len()) {
+            (Some(_), _) => "the running mean of parameters".into(),
+            (None, n) => format!("the mean of the last {n} checkpoints"),
+        };
+        println!("trained {steps} steps{ended} in {time}; the model is {of}");
         let mut record = TrainingRecord {
             version: env!("CARGO_PKG_VERSION").into(),
             seed: self.recipe.run.training.seed,
@@ -110,8 +142,8 @@ impl Session<'_> {
             n_targets: outcome.state.n_targets,
             seconds: outcome.state.elapsed_seconds,
             backend: self.backend.into(),
-            averaged_steps: averaged.iter().filter_map(|path| CheckpointDir::step_of(path)).collect(),
-            data: task.data_records()?,
+            averaged_steps: averaged,
+            data,
             scores: Vec::new(),
         };
         // The model is safe before it is scored.
@@ -122,6 +154,18 @@ impl Session<'_> {
         println!("model in {}; use it with:", self.run.display());
         println!("  cargo xtask {}", task.example(&latest.display().to_string()));
         Ok(())
+    }
+}
+
+/// A resumed run must find the data that it began with: its place in other data would mean nothing.
+fn same_data(before: &[DataRecord], now: &[DataRecord]) -> Result<()> {
+    if before.len() != now.len() {
+        bail!("the run began with {} files of data and now has {}: begin a new run", before.len(), now.len());
+    }
+    let changed = before.iter().zip(now).find(|(before, now)| before.sha256 != now.sha256);
+    match changed {
+        Some((_, now)) => bail!("{} has changed since the run began: bring it back, or begin a new run", now.name),
+        None => Ok(()),
     }
 }
 

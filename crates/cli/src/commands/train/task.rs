@@ -14,7 +14,7 @@ use burn::module::Module;
 /// every task.
 ///
 /// [`Session`]: super::session::Session
-pub(super) trait Task {
+pub(crate) trait Task {
     /// The model that is trained.
     type Model: Module;
     /// What it is trained on, a batch at a time.

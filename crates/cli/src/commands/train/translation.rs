@@ -23,7 +23,7 @@ use crate::{
 const N_SAMPLES: usize = 5;
 
 /// Sentence pairs, and a Transformer that learns to translate them.
-pub(super) struct Translation {
+pub(crate) struct Translation {
     config: TransformerConfig,
     objective: TranslationObjective,
     decoding: DecodingConfig,
@@ -39,7 +39,7 @@ pub(super) struct Translation {
 impl Translation {
     /// Reads the data of a recipe, whose vocabulary sizes it fills in; without the file of a tokenizer, one is read or
     /// learnt as the recipe says.
-    pub(super) fn prepare(run: &RunRecipe, recipe: &mut TranslationRecipe, tokenizer: Option<&Path>) -> Result<Self> {
+    pub(crate) fn prepare(run: &RunRecipe, recipe: &mut TranslationRecipe, tokenizer: Option<&Path>) -> Result<Self> {
         let ModelConfig::Transformer(config) = &mut recipe.model else {
             bail!("model.family: translation trains a transformer");
         };

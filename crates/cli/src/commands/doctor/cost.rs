@@ -1,0 +1,128 @@
+//! What a run costs, measured on its first batches.
+
+use std::{
+    fs,
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use anyhow::Result;
+use attentive_backend::Device;
+use attentive_core::{Batch, Dropout, Objective};
+use attentive_optim::Gradients;
+use burn::module::Module;
+
+use super::{Task, thousands};
+use crate::{
+    progress::clock,
+    recipe::{Recipe, RunRecipe},
+};
+
+/// Updates that are measured, after one that is not.
+const N_MEASURED: u32 = 5;
+
+/// Bytes of a parameter and its two moments in a checkpoint.
+const CHECKPOINT_BYTES: u64 = 12;
+
+/// What a run costs.
+pub(super) struct Cost {
+    n_params: u64,
+    /// Of one update.
+    time: Duration,
+    targets_per_second: f64,
+    /// The most memory that the process has held, where the system tells.
+    peak_bytes: Option<u64>,
+}
+
+/// Makes a few updates as training would.
+pub(super) fn measure(task: &impl Task, recipe: &RunRecipe, device: &Device) -> Result<Cost> {
+    let mut model = task.init(&device.clone().autodiff(), recipe.training.seed)?;
+    println!("model     {} parameters: {}", thousands(model.num_params() as u64), task.describe());
+    let objective = task.objective();
+    let mut adam = recipe.optimizer.init()?;
+    let mut batches = task.batches();
+    let (mut n_targets, mut started) = (0, Instant::now());
+    for update in 0..=N_MEASURED {
+        if update == 1 {
+            (n_targets, started) = (0, Instant::now());
+        }
+        let mut gradients = Gradients::default();
+        for _ in 0..recipe.training.accumulate {
+            let batch = batches.next_batch().map_err(|cause| anyhow::anyhow!("{cause}"))?;
+            let loss = objective.loss(&model, &batch, Some(&Dropout::new(1)));
+            n_targets += batch.n_targets();
+            gradients.add(Gradients::take(loss.sum.backward(), &model));
+        }
+        let norm = gradients.global_norm();
+        model = adam.step(model, gradients, 1.0 / norm.max(1.0), 1e-9);
+    }
+    let time = started.elapsed();
+    Ok(Cost {
+        n_params: model.num_params() as u64,
+        time: time / N_MEASURED,
+        targets_per_second: n_targets as f64 / time.as_secs_f64(),
+        peak_bytes: peak_bytes(),
+    })
+}
+
+impl Cost {
+    /// Shows time, memory and disk space; returns what is odd.
+    pub(super) fn report(&self, recipe: &Recipe, runs: &Path) -> Vec<String> {
+        let steps = u32::try_from(recipe.run.training.steps).unwrap_or(u32::MAX);
+        println!(
+            "time      {:.3} s an update, {:.0} target tokens/s: {} for {} updates, validation apart",
+            self.time.as_secs_f64(),
+            self.targets_per_second,
+            clock(self.time.saturating_mul(steps)),
+            thousands(recipe.run.training.steps)
+        );
+        match self.peak_bytes {
+            Some(bytes) => println!("memory    {} at the most, so far", size(bytes)),
+            None => println!("memory    not told by this system"),
+        }
+        let checkpoint =
+            CHECKPOINT_BYTES * self.n_params + 4 * self.n_params * u64::from(recipe.run.training.ema_decay > 0.0);
+        // Those averaged, the best, one that is written, and those kept for good.
+        let n_for_good = recipe.run.training.steps.checked_div(recipe.run.training.keep_every).unwrap_or(0);
+        let n_kept = recipe.average_last().max(2) as u64 + 2 + n_for_good;
+        let needed = checkpoint * n_kept + 4 * self.n_params;
+        let free = free_bytes(runs);
+        println!(
+            "disk      {} a checkpoint, {} for all that are kept, {} free in {}",
+            size(checkpoint),
+            size(needed),
+            free.map_or("an unknown number of bytes".into(), size),
+            runs.display()
+        );
+        match free.filter(|&free| free < needed) {
+            Some(free) => vec![format!(
+                "disk: {} are free in {} and the run will want {}",
+                size(free),
+                runs.display(),
+                size(needed)
+            )],
+            None => Vec::new(),
+        }
+    }
+}
+
+fn size(bytes: u64) -> String {
+    let mebibytes = bytes as f64 / (1 << 20) as f64;
+    if mebibytes < 10_000.0 { format!("{mebibytes:.1} MiB") } else { format!("{:.1} GiB", mebibytes / 1024.0) }
+}
+
+/// The most memory that this process has held, as Linux tells it.
+fn peak_bytes() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.split_whitespace().next()?.parse::<u64>().ok()? << 10)
+}
+
+/// Free space where a folder is or will be, as `df` tells it.
+fn free_bytes(folder: &Path) -> Option<u64> {
+    let there = folder.ancestors().find(|path| path.exists()).unwrap_or(Path::new("."));
+    let output = Command::new("df").arg("-Pk").arg(there).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    Some(text.lines().nth(1)?.split_whitespace().nth(3)?.parse::<u64>().ok()? << 10)
+}

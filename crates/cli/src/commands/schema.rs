@@ -1,0 +1,17 @@
+//! `attentive schema`.
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::recipe::schema;
+
+/// Print the JSON Schema of recipes, which editors complete and check them with.
+#[derive(Debug, Args)]
+pub(crate) struct Schema {}
+
+impl Schema {
+    pub(super) fn run(self) -> Result<()> {
+        println!("{}", serde_json::to_string_pretty(&schema())?);
+        Ok(())
+    }
+}

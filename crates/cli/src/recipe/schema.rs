@@ -1,0 +1,199 @@
+//! The JSON Schema of recipes, for editors.
+//!
+//! It is found out by asking: a recipe with an unknown key or a value of a wrong kind is refused in words that name what
+//! there is instead. So the schema knows exactly what the reader of recipes knows, whatever settings a crate adds.
+
+use attentive_model::{gpt, table3::table3};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value as Json, json};
+use toml::{Table, Value};
+
+use super::{CausalLmRecipe, RunRecipe, TASKS, TranslationRecipe, problems::names_in};
+
+/// A key that no setting has; it sorts before every other one, and so is met first.
+const PROBE: &str = "__probe__";
+
+/// The schema of a recipe. No setting is required, as a recipe may extend another.
+pub(crate) fn schema() -> Json {
+    let transformers = table3(1).iter().map(|row| row.name).collect();
+    let gpts = gpt::presets().iter().map(|preset| preset.name).collect();
+    let tasks = [
+        of_task(TASKS[0], schema_of_recipe::<TranslationRecipe>(), transformers),
+        of_task(TASKS[1], schema_of_recipe::<CausalLmRecipe>(), gpts),
+    ];
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A training recipe of attentive",
+        "anyOf": tasks,
+    })
+}
+
+/// The schema of recipes of one task, whose own settings and presets are given.
+fn of_task(task: &str, mut schema: Json, presets: Vec<&str>) -> Json {
+    let text = |description: &str| json!({ "type": "string", "description": description });
+    // Keys that are read before the rest is.
+    let mut preset = text("The model whose settings stand where none are given.");
+    preset["enum"] = presets.into();
+    for family in schema["properties"]["model"]["anyOf"].as_array_mut().into_iter().flatten() {
+        family["properties"]["preset"] = preset.clone();
+    }
+    schema["properties"]["task"] = json!({ "const": task });
+    schema["properties"]["extends"] = text("Path of the recipe that this one is laid over.");
+    if let Json::Object(run) = schema_of_recipe::<RunRecipe>()["properties"].take() {
+        run.into_iter().for_each(|(key, value)| schema["properties"][key] = value);
+    }
+    schema
+}
+
+fn schema_of_recipe<R: DeserializeOwned>() -> Json {
+    schema_of::<R>(&|value| match value {
+        Value::Table(table) => table,
+        other => Table::from_iter([(PROBE.to_owned(), other)]),
+    })
+}
+
+/// The schema of a value that `within` puts into its place in an `R`.
+fn schema_of<R: DeserializeOwned>(within: &dyn Fn(Value) -> Table) -> Json {
+    let answer = ask::<R>(within(Table::from_iter([(PROBE.to_owned(), Value::from(0))]).into()));
+    if let Some(fields) = names_in(&answer, "unknown field `") {
+        object::<R>(fields, &|key, value| within(Table::from_iter([(key.to_owned(), value)]).into()))
+    } else if let Some(variants) = names_in(&answer, "unknown variant `") {
+        any_of(variants.into_iter().map(|variant| {
+            let answer = ask::<R>(within(Value::String(variant.clone())));
+            match answer.contains("unit variant") {
+                true => json!({ "type": "object", "properties": { &variant: {} }, "required": [variant] }),
+                false => json!({ "const": variant }),
+            }
+        }))
+    } else if let Some(tag) = answer.strip_prefix("missing field `").and_then(|rest| rest.split('`').next()) {
+        let tagged = |variant: &str| Table::from_iter([(tag.to_owned(), Value::from(variant))]);
+        let variants = names_in(&ask::<R>(within(tagged(PROBE).into())), "unknown variant `").unwrap_or_default();
+        any_of(variants.into_iter().map(|variant| {
+            let with = |key: &str, value: Value| {
+                let mut table = tagged(&variant);
+                table.insert(key.to_owned(), value);
+                within(table.into())
+            };
+            let fields = names_in(&ask::<R>(with(PROBE, 0.into())), "unknown field `").unwrap_or_default();
+            let mut schema = object::<R>(fields, &with);
+            schema["properties"][tag] = json!({ "const": variant });
+            schema
+        }))
+    } else {
+        scalar(&answer)
+    }
+}
+
+/// What a table is refused for as an `R`; nothing if it is not.
+fn ask<R: DeserializeOwned>(table: Table) -> String {
+    table.try_into::<R>().err().map(|error| error.message().to_owned()).unwrap_or_default()
+}
+
+fn object<R: DeserializeOwned>(fields: Vec<String>, within: &dyn Fn(&str, Value) -> Table) -> Json {
+    let properties: Map<String, Json> = fields
+        .into_iter()
+        .map(|key| {
+            let schema = schema_of::<R>(&|value| within(&key, value));
+            (key, schema)
+        })
+        .collect();
+    json!({ "type": "object", "properties": properties, "additionalProperties": false })
+}
+
+/// Any of several schemas; if all are constants, an enumeration.
+fn any_of(schemas: impl Iterator<Item = Json>) -> Json {
+    let schemas: Vec<Json> = schemas.collect();
+    let constants: Option<Vec<&Json>> = schemas.iter().map(|schema| schema.get("const")).collect();
+    match constants {
+        Some(constants) => json!({ "enum": constants }),
+        None => json!({ "anyOf": schemas }),
+    }
+}
+
+/// From "invalid type: map, expected u64" to an integer; what is no scalar may be anything.
+fn scalar(answer: &str) -> Json {
+    let expected = answer.rsplit_once("expected ").map_or(answer, |(_, expected)| expected);
+    let words: Vec<&str> = expected.split(|c: char| !c.is_alphanumeric()).collect();
+    let is = |names: &[&str]| names.iter().any(|name| words.contains(name));
+    match () {
+        () if is(&["u64", "u32", "usize", "u8", "u16"]) => json!({ "type": "integer", "minimum": 0 }),
+        () if is(&["i64", "i32", "integer"]) => json!({ "type": "integer" }),
+        () if is(&["f64", "f32"]) => json!({ "type": "number" }),
+        () if is(&["boolean"]) => json!({ "type": "boolean" }),
+        () if is(&["string", "path"]) && answer.starts_with("invalid type") => json!({ "type": "string" }),
+        () if is(&["sequence", "array"]) && answer.starts_with("invalid type") => json!({ "type": "array" }),
+        () => json!({ "description": answer }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// Whether a recipe's value is what a schema allows, as far as schemas are made here.
+    fn allows(schema: &Json, value: &Value) -> bool {
+        if let Some(schemas) = schema["anyOf"].as_array() {
+            return schemas.iter().any(|schema| allows(schema, value));
+        }
+        if let Some(constants) = schema["enum"].as_array() {
+            return constants.iter().any(|constant| constant.as_str() == value.as_str());
+        }
+        if let Some(constant) = schema.get("const") {
+            return constant.as_str() == value.as_str();
+        }
+        match (schema["type"].as_str(), value) {
+            (Some("object"), Value::Table(table)) => {
+                table.iter().all(|(key, value)| schema["properties"].get(key).is_some_and(|one| allows(one, value)))
+            }
+            (Some("integer"), Value::Integer(_)) | (Some("number"), Value::Integer(_) | Value::Float(_)) => true,
+            (Some("boolean"), Value::Boolean(_)) | (Some("string"), Value::String(_)) => true,
+            (Some("array"), Value::Array(_)) | (None, _) => true,
+            _ => false,
+        }
+    }
+
+    #[test]
+    fn the_committed_schema_is_that_of_the_reader() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes/schema.json");
+        let committed: Json = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        assert!(committed == schema(), "write it anew: attentive schema > recipes/schema.json");
+    }
+
+    #[test]
+    fn it_knows_settings_of_every_kind() {
+        let schema = schema();
+        let of = |pointer: &str| schema.pointer(pointer).cloned().unwrap_or_else(|| panic!("no {pointer}"));
+        assert_eq!(of("/anyOf/0/properties/training/properties/steps/type"), "integer");
+        assert_eq!(of("/anyOf/0/properties/training/properties/clip_norm/type"), "number");
+        assert_eq!(of("/anyOf/0/properties/training/properties/divergence/properties/max_bad/type"), "integer");
+        assert_eq!(of("/anyOf/0/properties/tokenizer/properties/path/type"), "string");
+        assert_eq!(of("/anyOf/0/properties/model/anyOf/0/properties/norm/enum"), json!(["post", "pre"]));
+        assert_eq!(of("/anyOf/0/properties/model/anyOf/0/properties/tie_projection/type"), "boolean");
+        assert_eq!(of("/anyOf/0/properties/model/anyOf/0/properties/preset/enum/0"), "base");
+        let noam = json!({ "const": "noam" });
+        assert_eq!(of("/anyOf/0/properties/schedule/anyOf/0/properties/kind"), noam);
+        assert_eq!(of("/anyOf/0/properties/schedule/anyOf/0/properties/warmup_steps/type"), "integer");
+    }
+
+    #[test]
+    fn every_recipe_here_follows_it() {
+        let schema = schema();
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes");
+        let mut texts = vec![crate::recipe::BUILTIN.to_owned()];
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|end| end == "toml") {
+                texts.push(std::fs::read_to_string(path).unwrap());
+            }
+        }
+        assert!(texts.len() > 1);
+        for text in texts {
+            let recipe: Value = text.parse::<Table>().unwrap().into();
+            assert!(allows(&schema, &recipe), "{text}");
+            let misspelt: Value = text.replace("steps = ", "stepps = ").parse::<Table>().unwrap().into();
+            assert!(!allows(&schema, &misspelt), "{text}");
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! Runs that are stopped, damaged or misconfigured, as a user meets them.
+
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Command, Output},
+};
+
+const RECIPE: &str = r#"name = "copy"
+
+[data.train]
+tsv = "pairs.tsv"
+
+[data.validation]
+tsv = "pairs.tsv"
+
+[tokenizer]
+merges = 5
+
+[model]
+d_model = 16
+d_ff = 32
+n_heads = 2
+n_encoder_layers = 1
+n_decoder_layers = 1
+dropout = 0.1
+
+[batch]
+max_tokens = 256
+
+[schedule]
+kind = "constant"
+lr = 1e-3
+
+[training]
+steps = 12
+validate_every = 6
+checkpoint_every = 3
+
+[evaluation]
+bleu_sentences = 2
+average_last = 2
+"#;
+
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        let folder = Self(tempfile::tempdir().unwrap());
+        let pair = |i: usize| format!("{0}\t{0}\n", ["ab cd", "ef", "gh ab ef", "cd"][i % 4]);
+        folder.write("pairs.tsv", &(0..200).map(pair).collect::<String>());
+        folder.write("recipe.toml", RECIPE);
+        folder
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_attentive"));
+        command.args(args).current_dir(self.0.path()).env_remove("ATTENTIVE_BACKEND");
+        command
+    }
+
+    fn run(&self, args: &[&str], code: i32) -> String {
+        said(&self.command(args).output().unwrap(), code)
+    }
+
+    fn weights(&self, run: &str) -> Vec<u8> {
+        fs::read(self.path(run).join("model.safetensors")).unwrap()
+    }
+}
+
+/// All that was said by a command that ends with `code`.
+fn said(output: &Output, code: i32) -> String {
+    let text = [&output.stdout[..], &output.stderr[..]].concat();
+    let text = String::from_utf8(text).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{text}");
+    assert!(!text.contains("panicked"), "{text}");
+    text
+}
+
+#[test]
+fn a_run_that_was_killed_before_its_first_step_can_be_resumed() {
+    let folder = Folder::new();
+    folder.run(&["train", "recipe.toml"], 0);
+    for parts in [&["config.toml"][..], &["config.toml", "tokenizer.json"]] {
+        let run = format!("runs/killed-{}", parts.len());
+        fs::create_dir(folder.path(&run)).unwrap();
+        for part in parts {
+            fs::copy(folder.path("runs/copy-1").join(part), folder.path(&run).join(part)).unwrap();
+        }
+        folder.run(&["train", "--resume", &run], 0);
+        assert!(folder.weights(&run) == folder.weights("runs/copy-1"), "{parts:?}");
+    }
+}
+
+#[test]
+fn a_damaged_checkpoint_is_passed_over() {
+    let folder = Folder::new();
+    folder.run(&["train", "recipe.toml"], 0);
+    let whole = folder.weights("runs/copy-1");
+    let damaged = folder.path("runs/copy-1/checkpoints/step-00000012/optimizer.safetensors");
+    let mut bytes = fs::read(&damaged).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&damaged, bytes).unwrap();
+    let shown = folder.run(&["train", "--resume", "runs/copy-1"], 0);
+    assert!(shown.contains("passing over") && shown.contains("optimizer.safetensors"), "{shown}");
+    assert!(shown.contains("resuming  runs/copy-1/checkpoints/step-00000009"), "{shown}");
+    assert!(folder.weights("runs/copy-1") == whole);
+}
+
+#[test]
+fn a_run_does_not_go_on_with_other_data() {
+    let folder = Folder::new();
+    folder.run(&["train", "recipe.toml"], 0);
+    let pairs = fs::read_to_string(folder.path("pairs.tsv")).unwrap();
+    folder.write("pairs.tsv", &(pairs + "one\tmore\n"));
+    let error = folder.run(&["train", "--resume", "runs/copy-1"], 1);
+    assert!(error.contains("pairs.tsv has changed"), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_saves_and_leaves_with_the_command_that_goes_on() {
+    use std::{process::Stdio, time::Duration};
+
+    let folder = Folder::new();
+    let long = ["train", "recipe.toml", "--set", "training.steps=200"];
+    folder.run(&long, 0);
+    let mut child =
+        folder.command(&long).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the command starts");
+    let log = folder.path("runs/copy-2/metrics.jsonl");
+    while fs::read_to_string(&log).unwrap_or_default().lines().count() < 2 && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Command::new("sh").arg("-c").arg(format!("kill -TERM {}", child.id())).status().unwrap();
+    let shown = said(&child.wait_with_output().unwrap(), 130);
+    assert!(shown.contains("go on with: attentive train --resume runs/copy-2"), "{shown}");
+    folder.run(&["train", "--resume", "runs/copy-2"], 0);
+    assert!(folder.weights("runs/copy-2") == folder.weights("runs/copy-1"));
+    // The logs tell the same, but for what the clock said.
+    let log = |run: &str| -> Vec<serde_json::Value> {
+        let text = fs::read_to_string(folder.path(run).join("metrics.jsonl")).unwrap();
+        let parse = |line: &str| {
+            let mut line: serde_json::Value = serde_json::from_str(line).unwrap();
+            line.as_object_mut().unwrap().remove("elapsed_seconds");
+            line
+        };
+        text.lines().map(parse).collect()
+    };
+    assert_eq!(log("runs/copy-2"), log("runs/copy-1"));
+}
+
+#[test]
+fn a_run_ends_early_and_may_be_its_running_mean() {
+    let folder = Folder::new();
+    // Nothing is a gain of a thousand.
+    let early =
+        ["training.early_stopping.patience=1", "training.early_stopping.min_delta=1e3", "training.ema_decay=0.5"];
+    let settings = early.iter().flat_map(|setting| ["--set", setting]);
+    let args: Vec<&str> =
+        ["train", "recipe.toml"].into_iter().chain(settings).chain(["--set", "training.steps=60"]).collect();
+    let shown = folder.run(&args, 0);
+    assert!(shown.contains("trained 12 steps, after which nothing got better"), "{shown}");
+    assert!(shown.contains("running mean of parameters"), "{shown}");
+    assert_ne!(
+        folder.weights("runs/copy-1"),
+        fs::read(folder.path("runs/copy-1/checkpoints/step-00000012/model.safetensors")).unwrap()
+    );
+}
+
+#[test]
+fn nan_is_skipped_gone_back_from_and_diagnosed() {
+    let folder = Folder::new();
+    let run = |nan: &str, code| {
+        let mut command = folder.command(&["train", "recipe.toml", "--set", "training.divergence.max_bad=2"]);
+        said(&command.env("ATTENTIVE_INJECT_NAN", nan).output().unwrap(), code)
+    };
+    assert!(run("5-5", 0).contains("step 5: the loss or its gradient is not finite; update skipped"));
+    let back = run("8-9", 0);
+    assert!(back.contains("training diverged: 2 bad updates in a row, the last one 9"), "{back}");
+    assert!(back.contains("back to step 6, on with 0.5 times the schedule's learning rate"), "{back}");
+    let stopped = run("8-99", 1);
+    assert!(
+        stopped.contains("again after going back 3 times") && stopped.contains("--resume runs/copy-3"),
+        "{stopped}"
+    );
+    assert!(run("soon", 1).contains("FIRST-LAST or example:INDEX"));
+}
+
+#[test]
+fn wrong_settings_are_named_with_their_place() {
+    let folder = Folder::new();
+    let line = |wanted: &str| RECIPE.lines().position(|line| line == wanted).unwrap() + 1;
+    let says = |error: &str, parts: &[&str]| {
+        for part in parts {
+            assert!(error.contains(part), "{part:?} is missing: {error}");
+        }
+    };
+    folder.write("typo.toml", &RECIPE.replace("validate_every", "validate_evry").replace("d_ff", "d_fff"));
+    let error = folder.run(&["train", "typo.toml"], 1);
+    let place = format!("typo.toml:{}: training.validate_evry", line("validate_every = 6"));
+    let width = format!("typo.toml:{}: model.d_fff", line("d_ff = 32"));
+    says(&error, &[&place, "did you mean `validate_every`?", &width, "did you mean `d_ff`?"]);
+
+    folder.write("heads.toml", "extends = \"recipe.toml\"\n\n[model]\nn_heads = 5\n");
+    let error = folder.run(&["train", "heads.toml"], 1);
+    let place = format!("model.d_model: recipe.toml:{}", line("d_model = 16"));
+    says(&error, &["model.n_heads: heads.toml:4", &place]);
+
+    let environment = |value: &str| {
+        let mut command = folder.command(&["train", "recipe.toml"]);
+        command.env("ATTENTIVE_SET_TRAINING__STEPS", value);
+        command
+    };
+    assert!(said(&environment("2").output().unwrap(), 0).contains("trained 2 steps"));
+    let mut set = environment("2");
+    assert!(said(&set.args(["--set", "training.steps=1"]).output().unwrap(), 0).contains("trained 1 steps"));
+    let error = said(&environment("many").output().unwrap(), 1);
+    says(&error, &["ATTENTIVE_SET_TRAINING__STEPS of the environment: training.steps: invalid type"]);
+}
+
+#[test]
+fn the_doctor_sees_what_is_odd_and_a_model_is_tested() {
+    let folder = Folder::new();
+    let shown = folder.run(&["doctor", "recipe.toml", "--set", "data.test.tsv=pairs.tsv"], 0);
+    for part in [
+        "every setting is known",
+        "200 training pairs",
+        "source  1 to 3 tokens",
+        "s an update",
+        "a checkpoint",
+        "train: 196 of 200 (98.0 %) pairs are there before",
+        "test: 200 of 200 (100.0 %) pairs are in the training text",
+    ] {
+        assert!(shown.contains(part), "{part:?} is missing:\n{shown}");
+    }
+    assert!(!folder.path("runs").exists(), "a look leaves nothing behind");
+
+    folder.run(&["train", "recipe.toml"], 0);
+    let laws = folder.run(&["selftest"], 0);
+    assert_eq!(laws.matches(" holds ").count(), 4, "{laws}");
+    // A parameter that is no number breaks them.
+    let weights = folder.path("runs/copy-1/model.safetensors");
+    let mut bytes = fs::read(&weights).unwrap();
+    let end = bytes.len();
+    bytes[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+    fs::write(&weights, bytes).unwrap();
+    let broken = folder.run(&["selftest"], 1);
+    assert!(broken.contains("BROKEN"), "{broken}");
+}
+
+#[test]
+fn a_run_can_be_watched() {
+    let folder = Folder::new();
+    folder.run(&["train", "recipe.toml", "--tensorboard"], 0);
+    assert_eq!(fs::read_dir(folder.path("runs/copy-1/tensorboard")).unwrap().count(), 1);
+    folder.run(&["plot", "runs/copy-1", "runs/latest", "--out", "a.svg"], 0);
+    let svg = fs::read_to_string(folder.path("a.svg")).unwrap();
+    for part in ["<svg ", "training loss", "validation loss", "bleu", "learning rate", "runs/copy-1", "runs/latest"] {
+        assert!(svg.contains(part), "{part:?} is missing");
+    }
+    let error = folder.run(&["plot", "runs/none"], 1);
+    assert!(error.contains("runs/none/metrics.jsonl"), "{error}");
+}

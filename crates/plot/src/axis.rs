@@ -1,0 +1,103 @@
+//! Where values stand on an axis, and which of them are marked.
+
+/// How many ticks an axis has, about.
+const N_TICKS: f64 = 6.0;
+
+/// An axis over the values that it must show.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Axis {
+    /// The first tick, at most the least value.
+    pub low: f64,
+    /// The last tick, at least the greatest value.
+    pub high: f64,
+    /// From tick to tick: 1, 2 or 5 times a power of ten.
+    pub step: f64,
+}
+
+impl Axis {
+    /// An axis that holds all of `values` that are finite; from 0 to 1 if there are none.
+    ///
+    /// ```
+    /// use attentive_plot::Axis;
+    ///
+    /// let axis = Axis::over([3.0, 97.0, f64::NAN]);
+    /// assert_eq!((axis.low, axis.high, axis.step), (0.0, 100.0, 20.0));
+    /// assert_eq!(axis.ticks()[1], (20.0, "20".into()));
+    /// ```
+    pub fn over(values: impl IntoIterator<Item = f64>) -> Self {
+        let finite = values.into_iter().filter(|value| value.is_finite());
+        let (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
+        if low > high {
+            return Self { low: 0.0, high: 1.0, step: 0.2 };
+        }
+        // A span that is lost in the values' own round-off, or none, is widened.
+        let least = low.abs().max(high.abs()).max(f64::MIN_POSITIVE / f64::EPSILON) * 1e-6;
+        let step = nice((high - low).max(least) / N_TICKS);
+        Self { low: (low / step).floor() * step, high: ((high / step).ceil() * step).max(low + step), step }
+    }
+
+    /// Where `value` stands, from 0 to 1.
+    pub fn place(&self, value: f64) -> f64 {
+        (value - self.low) / (self.high - self.low)
+    }
+
+    /// Values that are marked, with their labels.
+    pub fn ticks(&self) -> Vec<(f64, String)> {
+        let n = ((self.high - self.low) / self.step).round() as usize;
+        (0..=n).map(|i| self.low + i as f64 * self.step).map(|value| (value, self.label(value))).collect()
+    }
+
+    fn label(&self, value: f64) -> String {
+        let magnitude = self.low.abs().max(self.high.abs());
+        if value.abs() < self.step / 2.0 {
+            "0".into()
+        } else if (1e-3..1e6).contains(&magnitude) {
+            let decimals = (-self.step.log10().floor()).max(0.0) as usize;
+            format!("{value:.decimals$}")
+        } else {
+            let digits = (magnitude.log10().floor() - self.step.log10().floor()).clamp(0.0, 9.0) as usize;
+            format!("{value:.digits$e}")
+        }
+    }
+}
+
+/// The least of 1, 2, 5 times a power of ten that is at least `step`.
+fn nice(step: f64) -> f64 {
+    let power = 10_f64.powf(step.log10().floor());
+    let mantissas = [1.0, 2.0, 5.0, 10.0];
+    // A hair below counts as equal.
+    mantissas.map(|mantissa| mantissa * power).into_iter().find(|nice| *nice >= step * (1.0 - 1e-9)).unwrap_or(step)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn an_axis_holds_its_values_with_few_ticks(values in prop::collection::vec(-1e12_f64..1e12, 1..20)) {
+            let axis = Axis::over(values.iter().copied());
+            for value in values {
+                prop_assert!((-1e-6..=1.0 + 1e-6).contains(&axis.place(value)), "{axis:?} {value}");
+            }
+            let ticks = axis.ticks();
+            prop_assert!((2..=9).contains(&ticks.len()), "{axis:?}");
+            prop_assert!(ticks.windows(2).all(|pair| pair[0].0 < pair[1].0));
+            let mut labels: Vec<&String> = ticks.iter().map(|(_, label)| label).collect();
+            labels.dedup();
+            prop_assert_eq!(labels.len(), ticks.len(), "{:?}", ticks);
+        }
+    }
+
+    #[test]
+    fn labels_are_as_short_as_their_steps_allow() {
+        let labels =
+            |values: [f64; 2]| -> Vec<String> { Axis::over(values).ticks().into_iter().map(|t| t.1).collect() };
+        assert_eq!(labels([0.0, 1.0]), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"].map(|l| l.replace("0.0", "0")));
+        assert_eq!(labels([0.0, 4e-4]), ["0", "1e-4", "2e-4", "3e-4", "4e-4"]);
+        assert_eq!(labels([7.0, 7.0]).len(), 2);
+        assert_eq!(labels([f64::NAN, f64::INFINITY]).len(), 6);
+    }
+}

@@ -1,0 +1,82 @@
+//! Damaged files of every format that is read: an error or a tokenizer that works, never a panic.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use attentive_testkit::survives;
+use attentive_tokenizer::{
+    Bpe, BpeTrainer, ByteLevelBpe, ByteLevelBpeTrainer, Characters, SentencePiece, Tokenizer, TokenizerError,
+    UnigramTrainer, WordPiece, WordPieceTrainer, load, save,
+};
+
+const LINES: [&str; 3] = ["to be, or  not to be: that is the question", "ö \"ö\"\t— ö", "too tired, too wide"];
+
+/// Damages of each file.
+const N: u64 = 300;
+
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
+}
+
+/// Uses what was read in spite of its damage.
+fn try_out<T: Tokenizer + ?Sized>(read: Result<Box<T>, TokenizerError>) {
+    if let Ok(tokenizer) = read {
+        let ids = tokenizer.encode("Not \"to\" be,\tthat is  öffentlich ☃");
+        let _ = tokenizer.decode(&ids);
+        let _ = tokenizer.decode(&[0, 7, u32::MAX]);
+        let _ = (tokenizer.vocab_size(), tokenizer.specials());
+    }
+}
+
+/// Damages `bytes`, which `read` reads from a file.
+fn damage(bytes: &[u8], name: &str, read: impl Fn(&Path)) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    survives(bytes, N, |damaged| {
+        fs::write(&path, damaged).unwrap();
+        read(&path);
+    });
+}
+
+#[test]
+fn tokenizer_json() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tokenizer.json");
+    let kinds: [Box<dyn Tokenizer>; 5] = [
+        Box::new(BpeTrainer::with_merges(20).train(LINES).unwrap()),
+        Box::new(ByteLevelBpeTrainer::with_vocab_size(270).train(LINES).unwrap()),
+        Box::new(WordPieceTrainer::with_vocab_size(60).train(LINES).unwrap()),
+        Box::new(UnigramTrainer::with_vocab_size(290).train(LINES).unwrap()),
+        Box::new(Characters::train(LINES)),
+    ];
+    for tokenizer in kinds {
+        save(&*tokenizer, &path).unwrap();
+        damage(&fs::read(&path).unwrap(), "tokenizer.json", |path| try_out(load(path)));
+    }
+}
+
+#[test]
+fn sentencepiece_models() {
+    for name in ["sentencepiece.unigram.model", "sentencepiece.bpe_bytes.model"] {
+        damage(&fs::read(golden(name)).unwrap(), "a.model", |path| {
+            try_out(SentencePiece::from_model(path).map(Box::new));
+        });
+    }
+}
+
+#[test]
+fn codes_vocabularies_and_merges() {
+    let codes = fs::read(golden("subword_nmt.codes")).unwrap();
+    damage(&codes, "codes", |path| try_out(Bpe::from_codes(path, LINES).map(Box::new)));
+    let vocab = fs::read(golden("wordpiece.vocab.txt")).unwrap();
+    damage(&vocab, "vocab.txt", |path| try_out(WordPiece::from_vocab(path, true).map(Box::new)));
+    let (vocab, merges) = (golden("byte_level.vocab.json"), golden("byte_level.merges.txt"));
+    damage(&fs::read(&vocab).unwrap(), "vocab.json", |path| {
+        try_out(ByteLevelBpe::from_files(path, &merges).map(Box::new));
+    });
+    damage(&fs::read(&merges).unwrap(), "merges.txt", |path| {
+        try_out(ByteLevelBpe::from_files(&vocab, path).map(Box::new));
+    });
+}

@@ -1,0 +1,114 @@
+//! Settings of the loop.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{DivergenceConfig, EarlyStoppingConfig, TrainError};
+
+/// Settings of the loop.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainerConfig {
+    /// Updates to make.
+    pub steps: u64,
+    /// Micro-batches an update; their losses and gradients add up before the mean is taken.
+    #[serde(default = "one")]
+    pub accumulate: usize,
+    /// Largest L2 norm of the mean gradient over all parameters; 0 for no limit.
+    #[serde(default)]
+    pub clip_norm: f64,
+    /// Decay of the running mean of parameters that is validated, and that the finished model is; 0 for none.
+    #[serde(default)]
+    pub ema_decay: f64,
+    /// Updates between validations; 0 for one at the end only.
+    #[serde(default)]
+    pub validate_every: u64,
+    /// Updates between checkpoints; 0 for one at the end only.
+    #[serde(default)]
+    pub checkpoint_every: u64,
+    /// Updates between checkpoints that are kept for good; 0 for none.
+    #[serde(default)]
+    pub keep_every: u64,
+    /// Seed of dropout and of the order of batches.
+    #[serde(default)]
+    pub seed: u64,
+    /// What is done about losses that are no numbers, or far too high.
+    #[serde(default)]
+    pub divergence: DivergenceConfig,
+    /// When training ends before its last update.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub early_stopping: Option<EarlyStoppingConfig>,
+}
+
+fn one() -> usize {
+    1
+}
+
+impl Default for TrainerConfig {
+    /// No update at all, and nothing that is not asked for.
+    fn default() -> Self {
+        Self {
+            steps: 0,
+            accumulate: 1,
+            clip_norm: 0.0,
+            ema_decay: 0.0,
+            validate_every: 0,
+            checkpoint_every: 0,
+            keep_every: 0,
+            seed: 0,
+            divergence: DivergenceConfig::default(),
+            early_stopping: None,
+        }
+    }
+}
+
+impl TrainerConfig {
+    /// Holds every setting against its range.
+    ///
+    /// # Errors
+    /// [`TrainError::Setting`] names the first that is out of it.
+    pub fn validate(&self) -> Result<(), TrainError> {
+        let DivergenceConfig { max_bad, spike_deviations, lr_factor, .. } = self.divergence;
+        let patience = self.early_stopping.map_or(1, |early| early.patience);
+        let min_delta = self.early_stopping.map_or(0.0, |early| early.min_delta);
+        let not_negative = |value: f64| value.is_finite() && value >= 0.0;
+        let checks = [
+            ("accumulate", self.accumulate.to_string(), self.accumulate > 0, "an update needs at least one batch"),
+            (
+                "clip_norm",
+                self.clip_norm.to_string(),
+                not_negative(self.clip_norm),
+                "a norm is not negative; 0 is no limit",
+            ),
+            (
+                "ema_decay",
+                self.ema_decay.to_string(),
+                (0.0..1.0).contains(&self.ema_decay),
+                "it must be at least 0, which is none, and below 1",
+            ),
+            ("divergence.max_bad", max_bad.to_string(), max_bad > 0, "it must be at least 1"),
+            (
+                "divergence.spike_deviations",
+                spike_deviations.to_string(),
+                not_negative(spike_deviations),
+                "it must not be negative; 0 is no limit",
+            ),
+            (
+                "divergence.lr_factor",
+                lr_factor.to_string(),
+                lr_factor > 0.0 && lr_factor <= 1.0,
+                "it must be above 0 and at most 1",
+            ),
+            ("early_stopping.patience", patience.to_string(), patience > 0, "it must be at least 1"),
+            (
+                "early_stopping.min_delta",
+                min_delta.to_string(),
+                not_negative(min_delta),
+                "a gain that counts is not negative",
+            ),
+        ];
+        match checks.into_iter().find(|(_, _, is_right, _)| !is_right) {
+            Some((key, value, _, problem)) => Err(TrainError::Setting { key, value, problem }),
+            None => Ok(()),
+        }
+    }
+}

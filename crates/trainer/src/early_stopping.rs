@@ -1,0 +1,92 @@
+//! Ending a run that does not get better.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Validation;
+
+/// When a run ends before its last update.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EarlyStoppingConfig {
+    /// What must get better.
+    #[serde(default)]
+    pub on: Watched,
+    /// Validations in a row without improvement after which training ends.
+    pub patience: u64,
+    /// How much better is an improvement.
+    #[serde(default)]
+    pub min_delta: f64,
+}
+
+/// What of a validation is watched.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Watched {
+    /// [`Validation::quality`], BLEU for one; higher is better.
+    #[default]
+    Quality,
+    /// [`Validation::nll_nats`]; lower is better.
+    Loss,
+}
+
+/// How long there was no improvement.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EarlyStoppingState {
+    /// The best value of what is watched, the loss with its sign turned.
+    pub best: Option<f64>,
+    /// Validations since.
+    pub n_stale: u64,
+}
+
+impl EarlyStoppingConfig {
+    /// Whether the run has used up its patience.
+    pub(crate) fn is_over(&self, state: &EarlyStoppingState) -> bool {
+        state.n_stale >= self.patience
+    }
+}
+
+impl EarlyStoppingState {
+    /// Takes in a validation; one that is no number is no improvement.
+    pub(crate) fn note(&mut self, config: &EarlyStoppingConfig, validation: &Validation) {
+        let value = match config.on {
+            Watched::Quality => validation.quality,
+            Watched::Loss => -validation.nll_nats,
+        };
+        let is_better = !value.is_nan() && self.best.is_none_or(|best| value > best + config.min_delta);
+        if is_better {
+            *self = Self { best: Some(value), n_stale: 0 };
+        } else {
+            self.n_stale += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stale_after(config: EarlyStoppingConfig, values: &[f64]) -> Vec<u64> {
+        let mut state = EarlyStoppingState::default();
+        let note = |&value: &f64| {
+            state.note(&config, &Validation { nll_nats: value, scores: Vec::new(), quality: value });
+            state.n_stale
+        };
+        values.iter().map(note).collect()
+    }
+
+    #[test]
+    fn quality_rises_and_loss_falls() {
+        let on = |on| EarlyStoppingConfig { on, patience: 2, min_delta: 0.0 };
+        assert_eq!(stale_after(on(Watched::Quality), &[1.0, 2.0, 2.0, 1.5, 3.0]), [0, 0, 1, 2, 0]);
+        assert_eq!(stale_after(on(Watched::Loss), &[3.0, 2.0, 2.5, 1.0, f64::NAN]), [0, 0, 1, 0, 1]);
+    }
+
+    #[test]
+    fn a_small_gain_is_none() {
+        let config = EarlyStoppingConfig { on: Watched::Quality, patience: 1, min_delta: 0.5 };
+        // Gains add up against the best that counted.
+        assert_eq!(stale_after(config, &[1.0, 1.4, 1.6, 1.7]), [0, 1, 0, 1]);
+        assert!(config.is_over(&EarlyStoppingState { best: None, n_stale: 1 }));
+    }
+}

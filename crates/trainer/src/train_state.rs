@@ -1,0 +1,67 @@
+//! What a run must remember.
+
+use attentive_core::Position;
+use serde::{Deserialize, Serialize};
+
+use crate::{DivergenceState, EarlyStoppingState};
+
+/// What a run must remember beside parameters and moments, to go on as if it had never stopped.
+///
+/// There is no random state: dropout and the order of batches are functions of seed, step and position.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TrainState {
+    /// Updates made.
+    pub step: u64,
+    /// Updates of the optimizer, fewer where some were skipped.
+    pub n_updates: u64,
+    /// Target tokens trained on.
+    pub n_targets: u64,
+    /// The update after which the model was validated last.
+    pub validated_step: u64,
+    /// Best quality so far, and its step.
+    pub best: Option<(f64, u64)>,
+    /// The newest checkpoints that were due, by step: those that an average is taken of.
+    pub scheduled: Vec<u64>,
+    /// Where in the data the next batch stands.
+    pub position: Position,
+    /// How healthy losses were.
+    pub divergence: DivergenceState,
+    /// How long there was no improvement.
+    pub early_stopping: EarlyStoppingState,
+    /// Seconds trained, validation included; kept apart from all else, which is the same in every run.
+    #[serde(skip_serializing)]
+    pub elapsed_seconds: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Losses are compared with running means: a last digit lost in a file would make a resumed run another run.
+        #[test]
+        fn a_state_is_read_back_bit_for_bit(
+            numbers in prop::array::uniform5(any::<f64>().prop_filter("a number", |x| !x.is_nan())),
+            counts in prop::array::uniform4(0_u64..1 << 62),
+            scheduled in prop::collection::vec(0_u64..1 << 62, 0..4),
+        ) {
+            let [quality, lr_scale, mean, variance, stale] = numbers;
+            let [step, n_updates, epoch, batch_idx] = counts;
+            let state = TrainState {
+                step,
+                n_updates,
+                scheduled,
+                best: Some((quality, step)),
+                position: Position { epoch, batch_idx },
+                divergence: DivergenceState { lr_scale, mean, variance, ..DivergenceState::default() },
+                early_stopping: EarlyStoppingState { best: Some(stale), n_stale: 1 },
+                ..TrainState::default()
+            };
+            let text = toml::to_string(&state).unwrap();
+            prop_assert_eq!(toml::from_str::<TrainState>(&text).unwrap(), state, "{}", text);
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! Checkpoints: what is kept, what damage does, older formats, failed writes.
+
+mod common;
+
+use std::{fs, path::Path};
+
+use attentive_trainer::{Checkpoint, CheckpointDir, TrainError, TrainerConfig};
+use common::{Ragged, Watch, config, files, run};
+use proptest::prelude::*;
+
+/// Trains to the end.
+fn train(steps: u64, folder: &Path) -> Watch {
+    let mut watch = Watch::default();
+    run(config(steps), folder, &mut Ragged::new(), &mut watch).unwrap();
+    watch
+}
+
+/// Trains as if to `steps`, and is interrupted before.
+fn train_until(stop: u64, steps: u64, folder: &Path) {
+    let mut watch = Watch { break_after: Some(stop), ..Watch::default() };
+    run(config(steps), folder, &mut Ragged::new(), &mut watch).unwrap();
+}
+
+fn kept(folder: &Path) -> Vec<u64> {
+    CheckpointDir::new(folder, 2).list().unwrap().iter().filter_map(|path| CheckpointDir::step_of(path)).collect()
+}
+
+#[test]
+fn the_newest_the_best_and_every_nth_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut watch = Watch::default();
+    let config = TrainerConfig { keep_every: 4, ..config(14) };
+    let outcome = run(config, folder.path(), &mut Ragged::new(), &mut watch).unwrap();
+    let best = outcome.state.best.unwrap().1;
+    // Due after 3, 6, 9, 12 and 14; validated after 4, 8, 12 and 14, and saved where that was best.
+    let mut expected = vec![0, 12, 14, best];
+    expected.extend(watch.saved.iter().filter(|&step| step.is_multiple_of(4)));
+    expected.sort_unstable();
+    expected.dedup();
+    assert_eq!(kept(folder.path()), expected);
+    assert_eq!(outcome.state.scheduled, [12, 14]);
+    let averaged = CheckpointDir::new(folder.path(), 1).averaged(&outcome.state);
+    assert_eq!(averaged, [folder.path().join("step-00000014")]);
+}
+
+#[test]
+fn a_damaged_checkpoint_is_named_and_passed_over() {
+    let whole_dir = tempfile::tempdir().unwrap();
+    train(12, whole_dir.path());
+    let whole = files(whole_dir.path());
+
+    type Damage = fn(&Path);
+    let damages: [(&str, Damage); 6] = [
+        ("model.safetensors", cut),
+        ("model.safetensors", flip),
+        ("optimizer.safetensors", flip),
+        ("state.toml", flip),
+        ("manifest.toml", cut),
+        ("state.toml", |path| fs::remove_file(path).unwrap()),
+    ];
+    for (part, damage) in damages {
+        let folder = tempfile::tempdir().unwrap();
+        train_until(9, 12, folder.path());
+        assert_eq!(kept(folder.path()).last(), Some(&9));
+        damage(&folder.path().join("step-00000009").join(part));
+
+        let newest = CheckpointDir::new(folder.path(), 2).newest().unwrap();
+        let [(path, problem)] = &newest.damaged[..] else { panic!("{part}: {:?}", newest.damaged) };
+        assert!(path.ends_with("step-00000009") && problem.to_string().contains(part), "{problem}");
+        assert!(newest.checkpoint.unwrap().1.state.step < 9);
+        // The run goes on from the one before, and to the same end.
+        train(12, folder.path());
+        assert!(files(folder.path()) == whole, "{part}");
+    }
+}
+
+fn cut(path: &Path) {
+    let bytes = fs::read(path).unwrap();
+    fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
+}
+
+fn flip(path: &Path) {
+    let mut bytes = fs::read(path).unwrap();
+    let at = bytes.len() - 3;
+    bytes[at] ^= 1;
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn if_none_is_whole_each_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    train(6, folder.path());
+    for step in kept(folder.path()) {
+        flip(&folder.path().join(format!("step-{step:08}/model.safetensors")));
+    }
+    let error = CheckpointDir::new(folder.path(), 2).newest().unwrap_err();
+    assert!(matches!(error, TrainError::AllDamaged { .. }), "{error}");
+    assert!(error.to_string().contains("step-00000003") && error.to_string().contains("step-00000006"), "{error}");
+    // A folder without any is a run that was killed before its first.
+    assert!(CheckpointDir::new(folder.path().join("none"), 2).newest().unwrap().checkpoint.is_none());
+}
+
+#[test]
+fn what_a_kill_leaves_behind_does_no_harm() {
+    let whole_dir = tempfile::tempdir().unwrap();
+    train(9, whole_dir.path());
+    let folder = tempfile::tempdir().unwrap();
+    train_until(6, 9, folder.path());
+    // Killed while it wrote, and while it replaced.
+    for left in ["writing", "replaced"] {
+        fs::create_dir(folder.path().join(left)).unwrap();
+        fs::write(folder.path().join(left).join("model.safetensors"), "half").unwrap();
+    }
+    train(9, folder.path());
+    assert!(files(folder.path()) == files(whole_dir.path()));
+    assert!(!folder.path().join("writing").exists());
+}
+
+#[test]
+fn a_checkpoint_that_cannot_be_written_leaves_those_before_whole() {
+    let whole_dir = tempfile::tempdir().unwrap();
+    train(9, whole_dir.path());
+    let folder = tempfile::tempdir().unwrap();
+    train_until(6, 9, folder.path());
+    let before = files(folder.path());
+    // A file where the temporary folder should be.
+    fs::write(folder.path().join("writing"), "").unwrap();
+    let error = run(config(9), folder.path(), &mut Ragged::new(), &mut Watch::default()).unwrap_err();
+    assert!(matches!(error, TrainError::NotSaved { .. }), "{error}");
+    assert!(error.to_string().contains("make room and resume"), "{error}");
+    assert!(files(folder.path()) == before);
+    fs::remove_file(folder.path().join("writing")).unwrap();
+    train(9, folder.path());
+    assert!(files(folder.path()) == files(whole_dir.path()));
+}
+
+/// Format 1 had its state in JSON and no manifest.
+#[test]
+fn the_first_format_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    train(6, folder.path());
+    let path = folder.path().join("step-00000006");
+    for part in ["manifest.toml", "clock.toml", "state.toml"] {
+        fs::remove_file(path.join(part)).unwrap();
+    }
+    let state = r#"{"step": 6, "n_updates": 6, "position": {"epoch": 4, "batch_idx": 0},
+        "best": [-0.5, 4], "n_targets": 24, "elapsed_seconds": 1.5}"#;
+    fs::write(path.join("state.json"), state).unwrap();
+    let read = Checkpoint::read(&path).unwrap().state;
+    assert_eq!((read.step, read.elapsed_seconds, read.validated_step), (6, 1.5, 6));
+    assert!(read.scheduled.ends_with(&[6]), "{:?}", read.scheduled);
+    assert_eq!(train(9, folder.path()).losses.keys().next(), Some(&7));
+}
+
+#[test]
+fn a_later_format_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    train(3, folder.path());
+    let path = folder.path().join("step-00000003");
+    let manifest = fs::read_to_string(path.join("manifest.toml")).unwrap();
+    fs::write(path.join("manifest.toml"), manifest.replace("format = 2", "format = 9")).unwrap();
+    let error = Checkpoint::read(&path).unwrap_err().to_string();
+    assert!(error.contains("manifest.toml") && error.contains("format 9") && error.contains("update"), "{error}");
+}
+
+#[derive(Debug, Clone)]
+enum Damage {
+    Flip(prop::sample::Index, u8),
+    Cut(prop::sample::Index),
+    Insert(prop::sample::Index, Vec<u8>),
+}
+
+fn damage() -> impl Strategy<Value = Damage> {
+    prop_oneof![
+        (any::<prop::sample::Index>(), 0_u8..8).prop_map(|(at, bit)| Damage::Flip(at, bit)),
+        any::<prop::sample::Index>().prop_map(Damage::Cut),
+        (any::<prop::sample::Index>(), prop::collection::vec(any::<u8>(), 1..9))
+            .prop_map(|(at, bytes)| Damage::Insert(at, bytes)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Damage anywhere is found, or changes nothing; and nothing panics.
+    #[test]
+    fn damage_is_found_or_harmless(part in 0_usize..5, damage in damage()) {
+        let part =
+            ["model.safetensors", "optimizer.safetensors", "state.toml", "manifest.toml", "clock.toml"][part];
+        let folder = tempfile::tempdir().unwrap();
+        train(1, folder.path());
+        let path = folder.path().join("step-00000001");
+        let before = Checkpoint::read(&path).unwrap();
+        let mut bytes = fs::read(path.join(part)).unwrap();
+        match damage {
+            Damage::Flip(at, bit) => { let at = at.index(bytes.len()); bytes[at] ^= 1 << bit; }
+            Damage::Cut(at) => bytes.truncate(at.index(bytes.len())),
+            Damage::Insert(at, new) => { let at = at.index(bytes.len()); bytes.splice(at..at, new); }
+        }
+        fs::write(path.join(part), bytes).unwrap();
+        if let Ok(after) = Checkpoint::read(&path) {
+            prop_assert_eq!((after.params, after.moments), (before.params, before.moments));
+            let (a, b) = (after.state, before.state);
+            prop_assert_eq!((a.step, a.position, a.best, a.divergence), (b.step, b.position, b.best, b.divergence));
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! A model small enough to know everything about, and what it is trained with.
+#![allow(dead_code, unreachable_pub, reason = "each test takes what it needs")]
+
+use std::{collections::BTreeMap, error::Error, ops::ControlFlow, path::Path};
+
+use attentive_backend::{BackendKind, Device};
+use attentive_core::{Batch, Dropout, Loss, Objective, Position};
+use attentive_optim::{AdamConfig, ScheduleConfig};
+use attentive_trainer::{
+    BatchStream, Callback, CallbackError, CheckpointDir, Evaluate, Event, Outcome, TrainError, Trainer, TrainerConfig,
+    Validation,
+};
+use burn::{
+    module::{Module, Param},
+    tensor::Tensor,
+};
+
+/// `y = w`: learns the mean of what it sees, with some noise in place of dropout.
+#[derive(Module, Debug)]
+pub struct Constant {
+    pub w: Param<Tensor<1>>,
+}
+
+impl Constant {
+    pub fn new(device: &Device) -> Self {
+        Self { w: Param::from_tensor(Tensor::from_floats([0.5, -0.5], device)) }
+    }
+
+    pub fn weights(&self) -> Vec<f32> {
+        self.w.val().into_data().try_into_vec().unwrap()
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct Numbers(Vec<f32>, u64);
+
+impl Batch for Numbers {
+    fn n_rows(&self) -> usize {
+        self.0.len()
+    }
+
+    fn n_targets(&self) -> usize {
+        self.0.len()
+    }
+
+    fn indices(&self) -> &[u64] {
+        std::slice::from_ref(&self.1)
+    }
+}
+
+struct SquaredError;
+
+impl Objective<Constant> for SquaredError {
+    type Batch = Numbers;
+
+    fn loss(&self, model: &Constant, batch: &Numbers, pass: Option<&Dropout>) -> Loss {
+        let noise = pass.map_or(0.0, |pass| (pass.next_key() % 100) as f32 / 1000.0);
+        let w = model.w.val();
+        let sum = batch.0.iter().map(|&y| (w.clone() - (y + noise)).powi_scalar(2).sum()).reduce(|a, b| a + b).unwrap();
+        Loss { nll_sum: sum.clone().detach(), sum, n_targets: batch.0.len() }
+    }
+}
+
+/// Batches of 1, 2 and 3 numbers, over and over; where `poison` says so, one of them is not finite.
+pub struct Ragged {
+    pub position: Position,
+    pub poison: fn(Position) -> bool,
+    /// Until when, in batches taken, there is poison.
+    pub n_poisoned: usize,
+}
+
+impl Ragged {
+    pub fn new() -> Self {
+        Self { position: Position::START, poison: |_| false, n_poisoned: usize::MAX }
+    }
+}
+
+impl BatchStream for Ragged {
+    type Batch = Numbers;
+
+    fn next_batch(&mut self) -> Result<Numbers, Box<dyn Error + Send + Sync>> {
+        let Position { epoch, batch_idx } = self.position;
+        let mut numbers: Vec<f32> = (0..=batch_idx).map(|i| (epoch * 7 + batch_idx * 3 + i) as f32 % 5.0).collect();
+        if (self.poison)(self.position) && self.n_poisoned > 0 {
+            self.n_poisoned -= 1;
+            numbers[0] = f32::NAN;
+        }
+        let batch = Numbers(numbers, 10 * epoch + batch_idx);
+        self.position = if batch_idx == 2 {
+            Position { epoch: epoch + 1, batch_idx: 0 }
+        } else {
+            Position { epoch, batch_idx: batch_idx + 1 }
+        };
+        Ok(batch)
+    }
+
+    fn position(&self) -> Position {
+        self.position
+    }
+
+    fn seek(&mut self, position: Position) -> Result<(), Box<dyn Error + Send + Sync>> {
+        self.position = position;
+        Ok(())
+    }
+}
+
+/// Quality is how near the first weight is to 2.
+pub struct Nearness;
+
+impl Evaluate<Constant> for Nearness {
+    fn evaluate(&mut self, model: &Constant) -> Result<Validation, Box<dyn Error + Send + Sync>> {
+        let distance = f64::from((model.weights()[0] - 2.0).abs());
+        Ok(Validation { nll_nats: distance, scores: Vec::new(), quality: -distance })
+    }
+}
+
+/// Notes what it is told, and breaks after a step.
+#[derive(Default)]
+pub struct Watch {
+    pub losses: BTreeMap<u64, f64>,
+    pub lrs: BTreeMap<u64, f64>,
+    pub qualities: BTreeMap<u64, f64>,
+    pub saved: Vec<u64>,
+    pub rolled_back_to: Vec<u64>,
+    pub n_targets: usize,
+    pub n_skipped: usize,
+    pub break_after: Option<u64>,
+}
+
+impl Callback for Watch {
+    fn on_event(&mut self, event: &Event<'_>) -> Result<ControlFlow<()>, CallbackError> {
+        match event {
+            Event::Step(report) => {
+                self.losses.insert(report.step, report.loss_nats);
+                self.lrs.insert(report.step, report.lr);
+                self.n_targets += report.n_targets;
+                self.n_skipped += usize::from(report.skipped);
+                if self.break_after == Some(report.step) {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+            Event::Validated { step, validation, .. } => drop(self.qualities.insert(*step, validation.quality)),
+            Event::Saved { step, .. } => self.saved.push(*step),
+            Event::RolledBack { step, .. } => self.rolled_back_to.push(*step),
+            _ => {}
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+}
+
+pub fn config(steps: u64) -> TrainerConfig {
+    let config = TrainerConfig { steps, accumulate: 2, clip_norm: 1.0, seed: 5, ..TrainerConfig::default() };
+    TrainerConfig { validate_every: 4, checkpoint_every: 3, ..config }
+}
+
+/// Trains, going on from the newest whole checkpoint in `folder` if there is one.
+pub fn run(
+    config: TrainerConfig,
+    folder: &Path,
+    stream: &mut Ragged,
+    watch: &mut Watch,
+) -> Result<Outcome<Constant>, TrainError> {
+    let device = BackendKind::Flex.device().unwrap();
+    let schedule = ScheduleConfig::InverseSqrt { peak: 0.1, warmup_steps: 4 }.build(1);
+    let checkpoints = CheckpointDir::new(folder, 2);
+    let model = Constant::new(&device.autodiff());
+    let mut trainer = Trainer::new(model, SquaredError, AdamConfig::default(), &schedule, config, checkpoints.clone())?;
+    if let Some((_, checkpoint)) = checkpoints.newest()?.checkpoint {
+        trainer = trainer.resume(checkpoint)?;
+    }
+    trainer.run(stream, &mut Nearness, &mut [watch])
+}
+
+/// Every file below `folder` that is the same in every run, by its name.
+pub fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for checkpoint in CheckpointDir::new(folder, 1).list().unwrap() {
+        for file in std::fs::read_dir(&checkpoint).unwrap() {
+            let path = file.unwrap().path();
+            if !path.ends_with("clock.toml") {
+                let name = path.strip_prefix(folder).unwrap().display().to_string();
+                files.insert(name, std::fs::read(path).unwrap());
+            }
+        }
+    }
+    files
+}

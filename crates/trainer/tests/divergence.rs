@@ -1,0 +1,84 @@
+//! Losses that are no numbers: skipped, gone back from, and in the end diagnosed.
+
+mod common;
+
+use attentive_core::Position;
+use attentive_trainer::{DivergenceConfig, TrainError, TrainerConfig};
+use common::{Ragged, Watch, config, run};
+
+#[test]
+fn an_update_that_is_not_finite_is_left_out_and_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let poison = |position| position == Position { epoch: 1, batch_idx: 0 };
+    let mut watch = Watch::default();
+    let outcome = run(config(6), folder.path(), &mut Ragged { poison, ..Ragged::new() }, &mut watch).unwrap();
+    assert_eq!((watch.n_skipped, outcome.state.divergence.n_skipped), (1, 1));
+    assert_eq!((outcome.state.step, outcome.state.n_updates), (6, 5));
+    assert!(watch.rolled_back_to.is_empty());
+    assert!(outcome.model.weights().iter().all(|w| w.is_finite()));
+}
+
+#[test]
+fn several_in_a_row_lead_back_to_the_last_healthy_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    // Updates 8 to 11 are bad, 9 is saved among them; the second time all are well.
+    let poison = |position: Position| position >= Position { epoch: 4, batch_idx: 2 };
+    let mut stream = Ragged { poison, n_poisoned: 8, ..Ragged::new() };
+    let divergence = DivergenceConfig { max_bad: 4, lr_factor: 0.25, ..DivergenceConfig::default() };
+    let mut watch = Watch::default();
+    let outcome = run(TrainerConfig { divergence, ..config(16) }, folder.path(), &mut stream, &mut watch).unwrap();
+    assert_eq!(watch.rolled_back_to, [6]);
+    assert_eq!(watch.saved, [0, 3, 4, 6, 8, 9, 8, 9, 12, 15, 16]);
+    assert_eq!((outcome.state.step, outcome.state.n_updates), (16, 16));
+    let state = outcome.state.divergence;
+    assert_eq!((state.n_skipped, state.n_rollbacks, state.lr_scale, state.n_bad), (4, 1, 0.25, 0));
+    let mut healthy = Watch::default();
+    run(config(16), tempfile::tempdir().unwrap().path(), &mut Ragged::new(), &mut healthy).unwrap();
+    assert_eq!(watch.lrs[&6], healthy.lrs[&6]);
+    assert_eq!(watch.lrs[&7], healthy.lrs[&7] * 0.25);
+}
+
+#[test]
+fn a_run_that_only_diverges_stops_with_a_diagnosis() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut stream = Ragged { poison: |position| position.epoch >= 2, ..Ragged::new() };
+    let mut watch = Watch::default();
+    let error = run(config(1_000), folder.path(), &mut stream, &mut watch).unwrap_err();
+    let TrainError::Diverged { n_rollbacks, diagnosis } = &error else { panic!("{error}") };
+    assert_eq!((*n_rollbacks, &watch.rolled_back_to[..]), (3, &[3, 3, 3][..]));
+    // Updates 4 to 23 are bad; 23 reads batches 44 and 45, and batch 44 is the last of pass 14, from 0.
+    assert_eq!((diagnosis.step, diagnosis.n_bad), (23, 20));
+    assert_eq!(diagnosis.examples, [142]);
+    assert_eq!((&diagnosis.broken_gradients[..], diagnosis.n_gradients), (&["w".to_owned()][..], 1));
+    assert!(diagnosis.broken_params.is_empty() && diagnosis.loss_nats.is_nan());
+    let [(name, norm)] = &diagnosis.largest_norms[..] else { panic!("{diagnosis}") };
+    assert!(name == "w" && norm.is_finite());
+    let text = error.to_string();
+    for part in ["after going back 3 times", "clip_norm", "[142]", "1 of 1 not finite: w", "all finite"] {
+        assert!(text.contains(part), "{part:?} is missing: {text}");
+    }
+}
+
+#[test]
+fn a_run_that_is_killed_after_going_back_goes_back_again() {
+    // The poison is in the data: whoever comes there meets it.
+    let poison = |position: Position| position.epoch >= 4;
+    let divergence = DivergenceConfig { max_bad: 3, max_rollbacks: 2, ..DivergenceConfig::default() };
+    let config = || TrainerConfig { divergence, ..config(40) };
+    let whole = tempfile::tempdir().unwrap();
+    let whole = run(config(), whole.path(), &mut Ragged { poison, ..Ragged::new() }, &mut Watch::default());
+    let folder = tempfile::tempdir().unwrap();
+    for stop in [7, 9] {
+        let mut watch = Watch { break_after: Some(stop), ..Watch::default() };
+        run(config(), folder.path(), &mut Ragged { poison, ..Ragged::new() }, &mut watch).unwrap();
+    }
+    let resumed = run(config(), folder.path(), &mut Ragged { poison, ..Ragged::new() }, &mut Watch::default());
+    // Norms of gradients before the first bad one are known to the session alone that saw them.
+    let diagnosis = |result: Result<_, TrainError>| match result.map(|_| ()).unwrap_err() {
+        TrainError::Diverged { n_rollbacks, diagnosis } => {
+            (n_rollbacks, diagnosis.step, diagnosis.lr, diagnosis.examples)
+        }
+        other => panic!("{other}"),
+    };
+    assert_eq!(diagnosis(resumed), diagnosis(whole));
+}

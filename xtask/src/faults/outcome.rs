@@ -1,0 +1,56 @@
+//! What became of the runs that met a fault.
+
+use std::fmt;
+
+/// All injections of one kind of fault.
+pub(super) struct Tally {
+    fault: &'static str,
+    n: usize,
+    /// The most updates that had to be made again.
+    lost_steps: u64,
+    /// Differences from a run that was left alone.
+    differences: Vec<String>,
+    /// Why it was not injected.
+    skipped: Option<String>,
+    /// What the command does about it.
+    answer: &'static str,
+}
+
+impl Tally {
+    pub(super) fn new(fault: &'static str, answer: &'static str) -> Self {
+        Self { fault, n: 0, lost_steps: 0, differences: Vec::new(), skipped: None, answer }
+    }
+
+    /// Counts one injection: the updates made again, and in what the run ended otherwise.
+    pub(super) fn add(&mut self, lost_steps: u64, differences: Vec<String>) {
+        self.n += 1;
+        self.lost_steps = self.lost_steps.max(lost_steps);
+        self.differences.extend(differences);
+    }
+
+    pub(super) fn skip(mut self, why: impl Into<String>) -> Self {
+        self.skipped = Some(why.into());
+        self
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        !self.differences.is_empty()
+    }
+
+    /// A row of the table: fault, times injected, lost work, whether the final state is equal, answer.
+    pub(super) fn cells(&self) -> [String; 5] {
+        let equal = match (&self.skipped, self.differences.is_empty()) {
+            (Some(why), _) => format!("not injected: {why}"),
+            (None, true) => "yes".into(),
+            (None, false) => format!("no: {}", self.differences.join("; ")),
+        };
+        [self.fault.into(), self.n.to_string(), self.lost_steps.to_string(), equal, self.answer.into()]
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [fault, n, lost, equal, _] = self.cells();
+        write!(f, "{fault}: injected {n} times, at most {lost} steps made again, final state equal: {equal}")
+    }
+}

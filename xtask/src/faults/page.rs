@@ -1,0 +1,42 @@
+//! The table, and the page that it stands on.
+
+use std::fs;
+
+use super::outcome::Tally;
+use crate::{Failure, Outcome, cargo::root};
+
+/// Where the page lies in the repository.
+pub(super) const PATH: &str = "docs/reliability.md";
+
+/// What the page says before the table: it ends where the table begins.
+const MARK: &str = "<!-- written by cargo xtask faults -->\n";
+
+const HEADER: [&str; 5] =
+    ["fault", "times injected", "lost work (steps)", "final state equal", "what the command does"];
+
+/// The table in Markdown, its columns aligned.
+pub(super) fn table(tallies: &[Tally]) -> String {
+    let mut rows = vec![HEADER.map(str::to_owned)];
+    rows.extend(tallies.iter().map(Tally::cells));
+    let widths: Vec<usize> =
+        (0..HEADER.len()).map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)).collect();
+    let line = |row: &[String; 5]| {
+        let cells = row.iter().zip(&widths).map(|(cell, &width)| format!(" {cell:width$} |"));
+        format!("|{}\n", cells.collect::<String>())
+    };
+    let rule: String = widths.iter().map(|width| format!("{}|", "-".repeat(width + 2))).collect();
+    format!("{}|{rule}\n{}", line(&rows[0]), rows[1..].iter().map(line).collect::<String>())
+}
+
+/// Puts the table in place of the one on the page.
+pub(super) fn write(tallies: &[Tally]) -> Outcome {
+    let path = root().join(PATH);
+    let failed = |e: std::io::Error| Failure::Message(format!("{}: {e}", path.display()));
+    let page = fs::read_to_string(&path).map_err(failed)?;
+    let (before, after) = page
+        .split_once(MARK)
+        .ok_or_else(|| Failure::Message(format!("{} has no line {}", path.display(), MARK.trim())))?;
+    // The table ends at the first empty line.
+    let after = after.split_once("\n\n").map_or("", |(_, after)| after);
+    fs::write(&path, format!("{before}{MARK}{}\n{after}", table(tallies))).map_err(failed)
+}
