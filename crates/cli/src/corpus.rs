@@ -6,9 +6,9 @@ use attentive_data::{
     CorpusReport, CorpusRules, EncodedCorpus, FileReport, ParallelFiles, Storage,
     builtin::{BuiltinConfig, PronounSentence, SentencePair},
 };
-use attentive_tokenizer::{Bpe, BpeTrainer, Tokenizer};
+use attentive_tokenizer::Tokenizer;
 
-use crate::recipe::DataRecipe;
+use crate::recipe::{DataRecipe, TokenizerRecipe};
 
 /// One part of a corpus.
 pub(crate) enum Split {
@@ -56,18 +56,16 @@ impl Corpus {
 
 impl Split {
     /// A joint vocabulary learnt from every line of both sides, which are streamed.
-    pub(crate) fn learn_bpe(&self, trainer: &BpeTrainer, rules: &CorpusRules) -> Result<Bpe> {
+    pub(crate) fn train_tokenizer(&self, recipe: &TokenizerRecipe, rules: &CorpusRules) -> Result<Box<dyn Tokenizer>> {
         match self {
-            Self::Files(files) => {
-                let mut failure = None;
-                let pairs = files.pairs(rules)?.map_while(|pair| pair.map_err(|error| failure = Some(error)).ok());
-                let tokenizer = trainer.train(pairs.flat_map(|pair| [pair.source, pair.target]))?;
-                match failure {
-                    Some(error) => Err(error.into()),
-                    None => Ok(tokenizer),
-                }
+            Self::Files(files) => recipe.train(files.pairs(rules)?.flat_map(|pair| match pair {
+                Ok(pair) => vec![Ok(pair.source), Ok(pair.target)],
+                Err(error) => vec![Err(error)],
+            })),
+            Self::Builtin(pairs) => {
+                let lines = pairs.iter().flat_map(|pair| [&pair.source, &pair.target]);
+                recipe.train(lines.map(|line| anyhow::Ok(line.clone())))
             }
-            Self::Builtin(pairs) => Ok(trainer.train(pairs.iter().flat_map(|pair| [&pair.source, &pair.target]))?),
         }
     }
 

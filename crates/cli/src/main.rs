@@ -4,6 +4,7 @@
 
 mod commands;
 mod corpus;
+mod metric;
 mod progress;
 mod recipe;
 mod run_dir;

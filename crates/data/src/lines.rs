@@ -28,7 +28,8 @@ pub struct Line {
 ///
 /// gzip (several members) and Zstandard (several frames) are recognised by their first bytes, whatever the
 /// file is called. Lines end in `\n` or `\r\n`; the last one of a file needs no end. A byte order mark is
-/// dropped. Memory is bounded by the limit on a line's length, not by any file's content.
+/// dropped. Memory is bounded by the limit on a line's length, not by any file's content. The path `-` is
+/// standard input.
 ///
 /// ```
 /// use attentive_data::LineReader;
@@ -107,7 +108,8 @@ impl OpenFile {
     fn open(path: &Path) -> Result<Self, DataError> {
         let reader = decompressed(path).map_err(|source| DataError::Open { path: path.to_owned(), source })?;
         let hashing = Hashing { reader, sha: Sha256::new(), n_bytes: 0 };
-        Ok(Self { path: path.into(), reader: BufReader::with_capacity(BUFFER_BYTES, hashing), n_lines: 0 })
+        let name = if is_standard_input(path) { Path::new("standard input") } else { path };
+        Ok(Self { path: name.into(), reader: BufReader::with_capacity(BUFFER_BYTES, hashing), n_lines: 0 })
     }
 
     fn next_line(&mut self, max_bytes: usize) -> Result<Option<Line>, DataError> {
@@ -157,7 +159,32 @@ impl OpenFile {
     }
 }
 
-type Peeked = io::Chain<Cursor<Vec<u8>>, File>;
+type Peeked = io::Chain<Cursor<Vec<u8>>, Source>;
+
+/// The bytes of a file as they are stored.
+enum Source {
+    File(File),
+    StandardInput(io::Stdin),
+}
+
+impl Source {
+    fn open(path: &Path) -> io::Result<Self> {
+        if is_standard_input(path) { Ok(Self::StandardInput(io::stdin())) } else { File::open(path).map(Self::File) }
+    }
+}
+
+fn is_standard_input(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+impl Read for Source {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::File(file) => file.read(buffer),
+            Self::StandardInput(stdin) => stdin.read(buffer),
+        }
+    }
+}
 
 /// The plain bytes of a file.
 enum Decompressed {
@@ -167,7 +194,7 @@ enum Decompressed {
 }
 
 fn decompressed(path: &Path) -> io::Result<Decompressed> {
-    let mut file = File::open(path)?;
+    let mut file = Source::open(path)?;
     let mut magic = Vec::with_capacity(4);
     file.by_ref().take(4).read_to_end(&mut magic)?;
     let is_gzip = magic.starts_with(&[0x1f, 0x8b]);

@@ -1,8 +1,10 @@
 //! The commands and their arguments.
 
 mod average;
+mod compare;
 mod eval;
 mod inspect;
+mod tokenize;
 mod train;
 mod translate;
 
@@ -29,8 +31,12 @@ enum Command {
     Translate(translate::Translate),
     /// Score a model's translations of a test set.
     Eval(eval::Eval),
+    /// Tell whether translations are better than others, or the test set was kind to them.
+    Compare(compare::Compare),
     /// Show what a model is made of, where it came from, and what it costs.
     Inspect(inspect::Inspect),
+    /// Train tokenizers, and turn text into tokens and back.
+    Tokenize(tokenize::Tokenize),
     /// Average the last checkpoints of a run into a model.
     Average(average::Average),
 }
@@ -41,7 +47,9 @@ impl Cli {
             Command::Train(command) => command.run(),
             Command::Translate(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Eval(command) => command.run().map(|()| ExitCode::SUCCESS),
+            Command::Compare(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Inspect(command) => command.run().map(|()| ExitCode::SUCCESS),
+            Command::Tokenize(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Average(command) => command.run().map(|()| ExitCode::SUCCESS),
         }
     }

@@ -2,19 +2,20 @@
 
 mod data;
 mod layers;
+mod tokenizer;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use attentive_bundle::{DecodingConfig, ModelConfig};
 use attentive_data::{BatchConfig, CorpusRules};
 use attentive_model::{TranslationObjective, table3::table3};
 use attentive_optim::{AdamConfig, ScheduleConfig};
-use attentive_tokenizer::PreTokenization;
 use attentive_trainer::TrainerConfig;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use data::{DataRecipe, SplitFiles};
+pub(crate) use tokenizer::{TokenizerKind, TokenizerRecipe};
 
 /// The recipe of the built-in corpus, which `attentive train` runs without arguments.
 const BUILTIN: &str = include_str!("builtin.toml");
@@ -68,36 +69,6 @@ pub(crate) enum TaskKind {
     Translation,
 }
 
-/// How text becomes tokens.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct TokenizerRecipe {
-    /// A `tokenizer.json` to use instead of training one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub path: Option<PathBuf>,
-    /// Kind of vocabulary.
-    #[serde(default)]
-    pub kind: TokenizerKind,
-    /// Merges to learn from both sides of the training text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub merges: Option<usize>,
-    /// Size of the vocabulary, in place of `merges`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub vocab_size: Option<usize>,
-    /// How text falls into words: `punctuation` for raw text, `spaces` for text that is tokenised already.
-    #[serde(default)]
-    pub pre_tokenization: PreTokenization,
-}
-
-/// Kind of vocabulary.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum TokenizerKind {
-    /// Byte-pair encoding with an end-of-word mark (Sennrich et al. 2016).
-    #[default]
-    Bpe,
-}
-
 /// How the model is judged, and which checkpoints make it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -145,14 +116,7 @@ impl Recipe {
         if self.evaluation.average_last == 0 {
             bail!("evaluation.average_last = 0: the finished model needs one checkpoint at least");
         }
-        match (&self.tokenizer.path, self.tokenizer.merges, self.tokenizer.vocab_size) {
-            (None, None, None) => bail!("[tokenizer] needs merges, vocab_size, or the path of a tokenizer.json"),
-            (None, Some(_), Some(_)) => bail!("[tokenizer] has both merges and vocab_size; give one"),
-            (Some(_), Some(_), _) | (Some(_), _, Some(_)) => {
-                bail!("[tokenizer] has a path and also merges or vocab_size; a tokenizer is read or trained, not both")
-            }
-            _ => Ok(()),
-        }
+        self.tokenizer.validate(|setting| format!("tokenizer.{setting}"))
     }
 }
 

@@ -9,13 +9,13 @@ use attentive_core::{Objective, Position, TokenId, TranslationBatch};
 use attentive_data::{Batcher, Batches, CorpusRules, Order, SpecialIds, Storage};
 use attentive_metrics::{Bleu, Scorer};
 use attentive_model::{Transformer, TransformerConfig, TranslationObjective};
-use attentive_tokenizer::{BpeTrainer, Tokenizer};
+use attentive_tokenizer::Tokenizer;
 use attentive_trainer::{BatchStream, Validation};
 
 use super::{Task, thousands};
 use crate::{
     corpus::Corpus,
-    recipe::{Recipe, TokenizerKind, TokenizerRecipe},
+    recipe::{Recipe, TokenizerRecipe},
     score::{bleu_of, pronoun_accuracy, translate_all},
 };
 
@@ -210,17 +210,10 @@ impl Task for Translation {
 
 /// The tokenizer of a file, or one learnt from both sides of the training text.
 fn read_or_learn(recipe: &TokenizerRecipe, corpus: &Corpus, rules: &CorpusRules) -> Result<Box<dyn Tokenizer>> {
-    let TokenizerRecipe { path, kind: TokenizerKind::Bpe, merges, vocab_size, pre_tokenization } = recipe;
-    if let Some(path) = path {
-        return Ok(attentive_tokenizer::load(path)?);
+    match &recipe.path {
+        Some(path) => Ok(attentive_tokenizer::open(path)?),
+        None => corpus.train.train_tokenizer(recipe, rules),
     }
-    let trainer = match (merges, vocab_size) {
-        (Some(n), _) => BpeTrainer::with_merges(*n),
-        (None, Some(n)) => BpeTrainer::with_vocab_size(*n),
-        (None, None) => unreachable!("a recipe is validated"),
-    };
-    let trainer = trainer.pre_tokenization(*pre_tokenization);
-    Ok(Box::new(corpus.train.learn_bpe(&trainer, rules)?))
 }
 
 fn special_ids(tokenizer: &dyn Tokenizer) -> Result<SpecialIds> {
@@ -228,8 +221,8 @@ fn special_ids(tokenizer: &dyn Tokenizer) -> Result<SpecialIds> {
     let need = |id: Option<TokenId>, role| id.with_context(|| format!("the tokenizer has no {role} token"));
     Ok(SpecialIds {
         pad: need(specials.pad, "padding")?,
-        bos: need(specials.bos, "begin-of-sentence")?,
-        eos: need(specials.eos, "end-of-sentence")?,
+        bos: need(specials.begin(), "begin-of-sentence")?,
+        eos: need(specials.end(), "end-of-sentence")?,
     })
 }
 

@@ -1,0 +1,147 @@
+//! How text becomes tokens.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use attentive_tokenizer::{
+    BpeTrainer, ByteLevelBpeTrainer, Bytes, Characters, PreTokenization, Tokenizer, UnigramTrainer, WordPieceTrainer,
+};
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+/// The tokenizer of a run: one that there is, or one to train.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TokenizerRecipe {
+    /// A tokenizer to use instead of training one: `tokenizer.json`, or a file of another tool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+    /// Kind of vocabulary.
+    #[serde(default)]
+    pub kind: TokenizerKind,
+    /// Merges to learn, of BPE.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merges: Option<usize>,
+    /// Size of the vocabulary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vocab_size: Option<usize>,
+    /// The least frequency of a pair that is merged; 2 unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_frequency: Option<u64>,
+    /// How text falls into words, of BPE: `punctuation` for raw text, `spaces` for text that is tokenised already.
+    #[serde(default)]
+    pub pre_tokenization: PreTokenization,
+    /// Put text in lower case and rid it of accents, of WordPiece.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub lowercase: bool,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+/// Kind of vocabulary.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum TokenizerKind {
+    /// Byte-pair encoding with an end-of-word mark (Sennrich et al. 2016).
+    #[default]
+    Bpe,
+    /// Byte-pair encoding of bytes, as GPT-2 has it (Radford et al. 2019).
+    ByteLevelBpe,
+    /// WordPiece, as BERT has it (Devlin et al. 2019).
+    #[serde(rename = "wordpiece")]
+    #[value(name = "wordpiece")]
+    WordPiece,
+    /// A Unigram language model, as SentencePiece has it (Kudo 2018).
+    Unigram,
+    /// Bytes, as ByT5 has them; nothing is learnt (Xue et al. 2022).
+    Bytes,
+    /// The characters of the text.
+    Characters,
+}
+
+impl TokenizerRecipe {
+    /// Says which settings do not go together; `name` writes a setting as the user does.
+    pub(crate) fn validate(&self, name: impl Fn(&str) -> String) -> Result<()> {
+        let (merges, vocab_size) = (name("merges"), name("vocab_size"));
+        let refuse = |given: bool, setting: &str, of: &str| {
+            if given {
+                bail!("{} is for {of} alone; leave it out", name(setting));
+            }
+            Ok(())
+        };
+        if self.path.is_some() {
+            if self.merges.is_some() || self.vocab_size.is_some() {
+                bail!("a tokenizer is read or trained, not both: leave {} or {merges} and {vocab_size} out", name("path"));
+            }
+            return Ok(());
+        }
+        let kind = self.kind.to_possible_value();
+        let kind = kind.as_ref().map_or("", |value| value.get_name());
+        match self.kind {
+            TokenizerKind::Bpe => match (self.merges, self.vocab_size) {
+                (None, None) => bail!("a tokenizer needs its size: give {merges} or {vocab_size}"),
+                (Some(_), Some(_)) => bail!("{merges} and {vocab_size} say the same thing; give one"),
+                _ => {}
+            },
+            TokenizerKind::ByteLevelBpe | TokenizerKind::WordPiece | TokenizerKind::Unigram => {
+                refuse(self.merges.is_some(), "merges", "the kind bpe")?;
+                if self.vocab_size.is_none() {
+                    bail!("a tokenizer of the kind {kind} needs its size: give {vocab_size}");
+                }
+            }
+            TokenizerKind::Bytes | TokenizerKind::Characters => {
+                refuse(self.merges.is_some(), "merges", "the kind bpe")?;
+                if self.vocab_size.is_some() {
+                    bail!("the kind {kind} has the size that the text gives it; leave {vocab_size} out");
+                }
+            }
+        }
+        let has_merges = [TokenizerKind::Bpe, TokenizerKind::ByteLevelBpe, TokenizerKind::WordPiece];
+        refuse(
+            self.min_frequency.is_some() && !has_merges.contains(&self.kind),
+            "min_frequency",
+            "the kinds bpe, byte-level-bpe and wordpiece",
+        )?;
+        let splits_otherwise = self.kind != TokenizerKind::Bpe && self.pre_tokenization != PreTokenization::default();
+        refuse(splits_otherwise, "pre_tokenization", "the kind bpe")?;
+        refuse(self.lowercase && self.kind != TokenizerKind::WordPiece, "lowercase", "the kind wordpiece")
+    }
+
+    /// Trains a tokenizer on `lines`, which are streamed; the first that cannot be read ends it.
+    pub(crate) fn train<E: Into<anyhow::Error>>(
+        &self,
+        lines: impl IntoIterator<Item = Result<String, E>>,
+    ) -> Result<Box<dyn Tokenizer>> {
+        let mut failure = None;
+        let lines = lines.into_iter().map_while(|line| line.map_err(|error| failure = Some(error)).ok());
+        let min_frequency = self.min_frequency.unwrap_or(2);
+        let vocab_size = self.vocab_size.unwrap_or_default();
+        let tokenizer: Box<dyn Tokenizer> = match self.kind {
+            TokenizerKind::Bpe => {
+                let trainer = match self.merges {
+                    Some(n_merges) => BpeTrainer::with_merges(n_merges),
+                    None => BpeTrainer::with_vocab_size(vocab_size),
+                };
+                let trainer = trainer.min_frequency(min_frequency).pre_tokenization(self.pre_tokenization);
+                Box::new(trainer.train(lines)?)
+            }
+            TokenizerKind::ByteLevelBpe => {
+                let trainer = ByteLevelBpeTrainer::with_vocab_size(vocab_size).min_frequency(min_frequency);
+                Box::new(trainer.train(lines)?)
+            }
+            TokenizerKind::WordPiece => {
+                let trainer = WordPieceTrainer::with_vocab_size(vocab_size).min_frequency(min_frequency);
+                Box::new(trainer.lowercase(self.lowercase).train(lines)?)
+            }
+            TokenizerKind::Unigram => Box::new(UnigramTrainer::with_vocab_size(vocab_size).train(lines)?),
+            TokenizerKind::Bytes => Box::new(Bytes::default()),
+            TokenizerKind::Characters => Box::new(Characters::train(lines).framed()),
+        };
+        match failure {
+            Some(error) => Err(error.into()),
+            None => Ok(tokenizer),
+        }
+    }
+}
