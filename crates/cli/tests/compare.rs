@@ -117,6 +117,39 @@ fn the_two_kinds_of_bleu_are_told_apart() {
     contains(&shown, &["atat:yes|like:multi-bleu.perl", "a: Two scores of one translation: 100.00 tokenized BLEU"]);
 }
 
+/// BLEU with a model's pieces is BLEU of the text that was cut before.
+#[test]
+fn a_sentencepiece_model_makes_the_tokens() {
+    let folder = Folder::new();
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tokenizer/tests/golden");
+    let model = golden.join("sentencepiece.unigram.model");
+    let model = model.to_str().unwrap();
+    let corpus = fs::read_to_string(golden.join("corpus.txt")).unwrap();
+    let with_words = |change: fn(&mut Vec<&str>)| -> String {
+        let line = |line: &str| {
+            let mut words: Vec<&str> = line.split_whitespace().collect();
+            change(&mut words);
+            words.join(" ") + "\n"
+        };
+        corpus.lines().take(40).map(line).collect()
+    };
+    folder.write("r", &with_words(|_| {}));
+    folder.write("a", &with_words(|words| words.truncate(6)));
+    folder.write("b", &with_words(|words| words.rotate_left(1)));
+    for name in ["r", "a", "b"] {
+        let pieces = folder.succeed(&["tokenize", "encode", name, "-t", model, "--format", "pieces"], "");
+        folder.write(&format!("{name}.pieces"), &pieces);
+    }
+    let compare = |args: &[&str]| -> Value {
+        serde_json::from_str(&folder.succeed(&[&["compare", "--json", "--force"], args].concat(), "")).unwrap()
+    };
+    let cut = compare(&["a.pieces", "b.pieces", "--reference", "r.pieces", "--tokenize", "none"]);
+    let text = compare(&["a", "b", "--reference", "r", "--tokenize", "flores200", "--spm-model", model]);
+    assert_eq!(text["metrics"][0]["baseline"]["score"], cut["metrics"][0]["baseline"]["score"]);
+    assert_eq!(text["metrics"][0]["systems"][0]["p_value"], cut["metrics"][0]["systems"][0]["p_value"]);
+    contains(text["metrics"][0]["signature"].as_str().unwrap(), &["|tok:flores200|"]);
+}
+
 #[test]
 fn bad_input_is_named() {
     let folder = Folder::new();

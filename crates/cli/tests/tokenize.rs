@@ -79,7 +79,10 @@ fn codes_and_segmentation_equal_subword_nmt_s() {
     let corpus = golden("corpus.txt");
     let train = ["tokenize", "train", &corpus, "--merges", "400", "--pre-tokenization", "spaces", "--codes", "codes"];
     folder.succeed(&train, "");
-    assert_eq!(fs::read_to_string(folder.path("codes")).unwrap(), fs::read_to_string(golden("subword_nmt.codes")).unwrap());
+    assert_eq!(
+        fs::read_to_string(folder.path("codes")).unwrap(),
+        fs::read_to_string(golden("subword_nmt.codes")).unwrap()
+    );
     let expected = fs::read_to_string(golden("subword_nmt.segmented")).unwrap();
     for tokenizer in ["codes", "tokenizer.json"] {
         let args = ["tokenize", "encode", &corpus, "-t", tokenizer, "--format", "subword-nmt"];
@@ -105,7 +108,8 @@ fn samples_are_seeded() {
     let decoded = folder.succeed(&["tokenize", "decode", "-t", "tokenizer.json"], &sample("0.5", "1"));
     assert_eq!(decoded, TEXT);
     // Equal lines are cut in different ways.
-    let twice = folder.succeed(&["tokenize", "encode", "-t", "tokenizer.json", "--sample", "0.5"], &"the street\n".repeat(9));
+    let twice =
+        folder.succeed(&["tokenize", "encode", "-t", "tokenizer.json", "--sample", "0.5"], &"the street\n".repeat(9));
     assert!(twice.lines().any(|line| Some(line) != twice.lines().next()), "{twice}");
 }
 
@@ -152,5 +156,8 @@ fn bad_input_is_named() {
     contains(&train(&["--kind", "characters", "--vocab-size", "9"]), &["--vocab-size"]);
     contains(&train(&["--kind", "unigram", "--vocab-size", "900", "--codes", "c"]), &["--codes"]);
     contains(&folder.fail(&["tokenize", "train", "latin1", "--merges", "9"], ""), &["latin1:2"]);
-    contains(&folder.fail(&["tokenize", "train", "text", "--merges", "9", "--out", "no/where.json"], ""), &["no/where"]);
+    contains(
+        &folder.fail(&["tokenize", "train", "text", "--merges", "9", "--out", "no/where.json"], ""),
+        &["no/where"],
+    );
 }

@@ -53,6 +53,15 @@ impl Characters {
     }
 
     /// The same vocabulary with `<pad>`, `<s>` and `</s>` behind `<unk>`.
+    ///
+    /// ```
+    /// use attentive_tokenizer::{Characters, Tokenizer};
+    ///
+    /// let tokenizer = Characters::train(["ab"]).framed();
+    /// assert_eq!(tokenizer.specials().eos, Some(5));
+    /// assert_eq!(tokenizer.decode(&[4, 0, 1, 5])?, "ab");
+    /// # Ok::<(), attentive_tokenizer::UnknownId>(())
+    /// ```
     pub fn framed(self) -> Self {
         let unk = self.characters.len() as TokenId;
         let [pad, bos, eos] = [1, 2, 3].map(|offset| Some(unk + offset));

@@ -201,7 +201,13 @@ impl fmt::Display for Report {
         let (name, estimate) = &self.baseline;
         let mut rows = vec![
             ["system", &self.metric, "95 % interval", "difference", "p-value"].map(str::to_owned),
-            [name.clone(), format!("{:.digits$}", estimate.score), interval(estimate.interval), String::new(), "baseline".into()],
+            [
+                name.clone(),
+                format!("{:.digits$}", estimate.score),
+                interval(estimate.interval),
+                String::new(),
+                "baseline".into(),
+            ],
         ];
         for (name, comparison) in &self.systems {
             let Comparison { baseline, system, p_value } = comparison;
@@ -217,9 +223,8 @@ impl fmt::Display for Report {
         if rows.iter().skip(1).all(|row| row[2].is_empty()) {
             rows[0][2].clear();
         }
-        let widths: [usize; 5] = std::array::from_fn(|column| {
-            rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default()
-        });
+        let widths: [usize; 5] =
+            std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default());
         writeln!(f, "{} ({})", self.metric, self.signature)?;
         for row in &rows {
             let cells = row.iter().zip(widths).filter(|&(_, width)| width > 0);

@@ -94,7 +94,12 @@ impl MetricArgs {
         let bleu = Bleu { effective_order, ..self.bleu()? };
         let mut names = self.metric.clone();
         let mut seen = Vec::new();
-        names.retain(|name| !seen.contains(name) && { seen.push(*name); true });
+        names.retain(|name| {
+            !seen.contains(name) && {
+                seen.push(*name);
+                true
+            }
+        });
         let scorer = |name| -> Box<dyn AnyScorer> {
             match name {
                 MetricName::Bleu => Box::new(bleu.clone()),

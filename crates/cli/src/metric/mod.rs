@@ -7,4 +7,4 @@ mod sentence_piece;
 
 pub(crate) use args::MetricArgs;
 pub(crate) use scorer::AnyScorer;
-pub(crate) use segments::{Segments, check_aligned};
+pub(crate) use segments::{Segments, check_aligned, read_lines};

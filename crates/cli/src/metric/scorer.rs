@@ -25,12 +25,8 @@ pub(crate) trait AnyScorer {
     fn line(&self, sums: &[f64], digits: usize) -> String;
 
     /// Whether two systems differ.
-    fn compare(
-        &self,
-        test: &PairedTest,
-        baseline: &Statistics,
-        system: &Statistics,
-    ) -> Result<Comparison, MetricError>;
+    fn compare(&self, test: &PairedTest, baseline: &Statistics, system: &Statistics)
+    -> Result<Comparison, MetricError>;
 
     /// The bootstrap interval of one system.
     fn interval(&self, statistics: &Statistics, n_samples: usize, seed: u64) -> Result<Interval, MetricError>;

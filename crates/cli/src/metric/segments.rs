@@ -17,15 +17,23 @@ pub(crate) struct Segments {
 impl Segments {
     /// Reads a file, which may be `.gz` or `.zst`; `-` is standard input.
     pub(crate) fn read(path: &Path) -> Result<Self> {
-        let mut reader = LineReader::new([path], usize::MAX);
-        let mut lines = Vec::new();
-        while let Some(line) = reader.next_line()? {
-            let text = String::from_utf8(line.bytes).ok();
-            let text = text.with_context(|| format!("{} is not UTF-8", line.place))?;
-            lines.push(text.trim_end_matches(is_python_space).to_owned());
+        let mut lines = read_lines(path)?;
+        for line in &mut lines {
+            line.truncate(line.trim_end_matches(is_python_space).len());
         }
         Ok(Self { name: path.display().to_string(), lines })
     }
+}
+
+/// The lines of a file, which may be `.gz` or `.zst`; `-` is standard input.
+pub(crate) fn read_lines(path: &Path) -> Result<Vec<String>> {
+    let mut reader = LineReader::new([path], usize::MAX);
+    let mut lines = Vec::new();
+    while let Some(line) = reader.next_line()? {
+        let text = String::from_utf8(line.bytes).ok();
+        lines.push(text.with_context(|| format!("{} is not UTF-8", line.place))?);
+    }
+    Ok(lines)
 }
 
 /// What Python's `str.rstrip` takes away.

@@ -34,6 +34,13 @@ pub(crate) struct TokenizerRecipe {
     /// Put text in lower case and rid it of accents, of WordPiece.
     #[serde(default, skip_serializing_if = "is_false")]
     pub lowercase: bool,
+    /// Draw the training text's segmentation anew in every epoch: the probability that a merge is left out, of BPE and
+    /// byte-level BPE (Provilkov et al. 2020; there 0.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bpe_dropout: Option<f64>,
+    /// The same for Unigram: the α that sharpens the distribution of segmentations (Kudo 2018; there 0.1 to 0.5).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unigram_alpha: Option<f64>,
 }
 
 fn is_false(flag: &bool) -> bool {
@@ -71,9 +78,13 @@ impl TokenizerRecipe {
             }
             Ok(())
         };
+        self.validate_sampling(&name)?;
         if self.path.is_some() {
             if self.merges.is_some() || self.vocab_size.is_some() {
-                bail!("a tokenizer is read or trained, not both: leave {} or {merges} and {vocab_size} out", name("path"));
+                bail!(
+                    "a tokenizer is read or trained, not both: leave {} or {merges} and {vocab_size} out",
+                    name("path")
+                );
             }
             return Ok(());
         }
@@ -109,6 +120,27 @@ impl TokenizerRecipe {
         refuse(self.lowercase && self.kind != TokenizerKind::WordPiece, "lowercase", "the kind wordpiece")
     }
 
+    fn validate_sampling(&self, name: impl Fn(&str) -> String) -> Result<()> {
+        let (dropout, alpha) = (name("bpe_dropout"), name("unigram_alpha"));
+        let has_merges = self.path.is_some() || matches!(self.kind, TokenizerKind::Bpe | TokenizerKind::ByteLevelBpe);
+        let is_unigram = self.path.is_some() || self.kind == TokenizerKind::Unigram;
+        match (self.bpe_dropout, self.unigram_alpha) {
+            (Some(_), Some(_)) => bail!("{dropout} and {alpha} are for different kinds of tokenizer; give one"),
+            (Some(p), _) if !(0.0..1.0).contains(&p) => bail!("{dropout} = {p} must be at least 0 and below 1"),
+            (Some(_), _) if !has_merges => bail!("{dropout} is for the kinds bpe and byte-level-bpe; leave it out"),
+            (_, Some(alpha_value)) if !(alpha_value > 0.0 && alpha_value.is_finite()) => {
+                bail!("{alpha} = {alpha_value} must be above 0")
+            }
+            (_, Some(_)) if !is_unigram => bail!("{alpha} is for the kind unigram; leave it out"),
+            _ => Ok(()),
+        }
+    }
+
+    /// How strongly [`Tokenizer::sample`] draws training text's segmentations, if it does.
+    pub(crate) fn sampling_strength(&self) -> Option<f64> {
+        self.bpe_dropout.or(self.unigram_alpha.map(f64::recip))
+    }
+
     /// Trains a tokenizer on `lines`, which are streamed; the first that cannot be read ends it.
     pub(crate) fn train<E: Into<anyhow::Error>>(
         &self,
@@ -118,30 +150,33 @@ impl TokenizerRecipe {
         let lines = lines.into_iter().map_while(|line| line.map_err(|error| failure = Some(error)).ok());
         let min_frequency = self.min_frequency.unwrap_or(2);
         let vocab_size = self.vocab_size.unwrap_or_default();
-        let tokenizer: Box<dyn Tokenizer> = match self.kind {
+        let trained = match self.kind {
             TokenizerKind::Bpe => {
                 let trainer = match self.merges {
                     Some(n_merges) => BpeTrainer::with_merges(n_merges),
                     None => BpeTrainer::with_vocab_size(vocab_size),
                 };
                 let trainer = trainer.min_frequency(min_frequency).pre_tokenization(self.pre_tokenization);
-                Box::new(trainer.train(lines)?)
+                trainer.train(lines).map(boxed)
             }
             TokenizerKind::ByteLevelBpe => {
-                let trainer = ByteLevelBpeTrainer::with_vocab_size(vocab_size).min_frequency(min_frequency);
-                Box::new(trainer.train(lines)?)
+                ByteLevelBpeTrainer::with_vocab_size(vocab_size).min_frequency(min_frequency).train(lines).map(boxed)
             }
             TokenizerKind::WordPiece => {
                 let trainer = WordPieceTrainer::with_vocab_size(vocab_size).min_frequency(min_frequency);
-                Box::new(trainer.lowercase(self.lowercase).train(lines)?)
+                trainer.lowercase(self.lowercase).train(lines).map(boxed)
             }
-            TokenizerKind::Unigram => Box::new(UnigramTrainer::with_vocab_size(vocab_size).train(lines)?),
-            TokenizerKind::Bytes => Box::new(Bytes::default()),
-            TokenizerKind::Characters => Box::new(Characters::train(lines).framed()),
+            TokenizerKind::Unigram => UnigramTrainer::with_vocab_size(vocab_size).train(lines).map(boxed),
+            TokenizerKind::Bytes => Ok(boxed(Bytes::default())),
+            TokenizerKind::Characters => Ok(boxed(Characters::train(lines).framed())),
         };
         match failure {
             Some(error) => Err(error.into()),
-            None => Ok(tokenizer),
+            None => Ok(trained?),
         }
     }
+}
+
+fn boxed(tokenizer: impl Tokenizer + 'static) -> Box<dyn Tokenizer> {
+    Box::new(tokenizer)
 }

@@ -104,7 +104,10 @@ fn subword_nmt(text: &str, spans: &[(TokenId, std::ops::Range<usize>)]) -> Strin
     for (at, c) in body.char_indices() {
         let at = start + at;
         let mut is_cut = false;
-        while cuts.next_if(|&cut| cut <= at).is_some_and(|cut| { is_cut |= cut == at; true }) {}
+        while cuts.next_if(|&cut| cut <= at).is_some_and(|cut| {
+            is_cut |= cut == at;
+            true
+        }) {}
         if c == ' ' {
             if !line.ends_with(' ') {
                 line.push(' ');

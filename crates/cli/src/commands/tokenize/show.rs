@@ -45,7 +45,9 @@ impl Color {
     fn is_wanted(self) -> bool {
         match self {
             // https://no-color.org: set, and not empty.
-            Self::Auto => io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+            Self::Auto => {
+                io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            }
             Self::Always => true,
             Self::Never => false,
         }

@@ -59,6 +59,8 @@ impl Train {
             min_frequency: self.min_frequency,
             pre_tokenization: self.pre_tokenization,
             lowercase: self.lowercase,
+            bpe_dropout: None,
+            unigram_alpha: None,
         };
         recipe.validate(|setting| format!("--{}", setting.replace('_', "-")))?;
         if self.codes.is_some() && self.kind != TokenizerKind::Bpe {

@@ -1,6 +1,7 @@
 //! `attentive train`.
 
 mod interrupt;
+mod sampled;
 mod session;
 mod task;
 mod translation;
