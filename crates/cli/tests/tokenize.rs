@@ -39,7 +39,7 @@ fn every_kind_is_trained_and_gives_the_text_back() {
         let model = ["--tokenizer", "tokenizer.json"];
         assert_eq!(folder.succeed(&[&["tokenize", "encode"], &model[..]].concat(), TEXT), ids);
         let shown = folder.succeed(&[&["tokenize", "show", "--input", "text"], &model[..]].concat(), "");
-        contains(&shown, &["5 lines, 38 words", "characters and", "tokens per word", "0.000 % of the tokens"]);
+        contains(&shown, &["5 lines, 39 words", "characters and", "tokens per word", "0.000 % of the tokens"]);
     }
     let wordpiece = ["tokenize", "train", "text", "--kind", "wordpiece", "--vocab-size", "120", "--lowercase"];
     folder.succeed(&[&wordpiece[..], &["--out", "bert.json"]].concat(), "");
@@ -70,6 +70,16 @@ fn vocabularies_of_other_tools_are_read_by_what_they_hold() {
         let ids = encode(&golden(tokenizer), "the table\n");
         assert!(ids.split_whitespace().count() > 1, "{tokenizer}: {ids}");
     }
+}
+
+/// Equal ids need equal text.
+#[test]
+fn text_is_encoded_to_the_letter() {
+    let folder = Folder::new();
+    let text = "\u{feff}windows\r\nlast line";
+    let ids = folder.succeed(&["tokenize", "encode", "-t", "canine"], text);
+    assert!(ids.starts_with("65279 119 ") && ids.contains(" 13\n"), "{ids}");
+    assert_eq!(folder.succeed(&["tokenize", "decode", "-t", "canine"], &ids), format!("{text}\n"));
 }
 
 /// The goldens are subword-nmt's own files of the same text.

@@ -111,7 +111,9 @@ fn segmentations_are_drawn_anew_and_resumed() {
     };
     for sampling in ["merges = 30\nbpe_dropout = 0.3", "kind = \"unigram\"\nvocab_size = 300\nunigram_alpha = 0.2"] {
         let (model, run, shown) = train(sampling);
-        contains(&shown, &["drawn anew in every epoch", "epoch 2"]);
+        contains(&shown, &["drawn anew in every epoch"]);
+        let metrics = fs::read_to_string(folder.path(&run).join("metrics.jsonl")).unwrap();
+        contains(&metrics, &["\"epoch\":0", "\"epoch\":1", "\"epoch\":2"]);
         assert!(model == train(sampling).0, "{sampling}");
         let (plain, ..) = train(
             &sampling

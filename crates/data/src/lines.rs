@@ -52,13 +52,19 @@ pub struct LineReader {
     open: Option<OpenFile>,
     read: Vec<FileReport>,
     max_bytes: usize,
+    verbatim: bool,
 }
 
 impl LineReader {
     /// Reads `paths` in turn; a line over `max_bytes` is cut there. No file is opened before it is needed.
     pub fn new<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>, max_bytes: usize) -> Self {
         let paths: Vec<_> = paths.into_iter().map(|path| path.as_ref().to_owned()).collect();
-        Self { waiting: paths.into_iter(), open: None, read: Vec::new(), max_bytes }
+        Self { waiting: paths.into_iter(), open: None, read: Vec::new(), max_bytes, verbatim: false }
+    }
+
+    /// Keeps byte order marks, and the `\r` before `\n`: a line is what stands between two `\n`.
+    pub fn verbatim(self) -> Self {
+        Self { verbatim: true, ..self }
     }
 
     /// The next line, or `None` after the last one of the last file.
@@ -74,7 +80,7 @@ impl LineReader {
                 self.open = Some(OpenFile::open(&path)?);
             }
             if let Some(file) = &mut self.open
-                && let Some(line) = file.next_line(self.max_bytes)?
+                && let Some(line) = file.next_line(self.max_bytes, self.verbatim)?
             {
                 return Ok(Some(line));
             }
@@ -112,8 +118,8 @@ impl OpenFile {
         Ok(Self { path: name.into(), reader: BufReader::with_capacity(BUFFER_BYTES, hashing), n_lines: 0 })
     }
 
-    fn next_line(&mut self, max_bytes: usize) -> Result<Option<Line>, DataError> {
-        let bytes = self.read_line(max_bytes).map_err(|source| DataError::Read {
+    fn next_line(&mut self, max_bytes: usize, verbatim: bool) -> Result<Option<Line>, DataError> {
+        let bytes = self.read_line(max_bytes, verbatim).map_err(|source| DataError::Read {
             path: self.path.to_path_buf(),
             after_line: self.n_lines,
             source,
@@ -127,7 +133,7 @@ impl OpenFile {
     }
 
     /// The next line without its end, cut somewhere past `max_bytes`.
-    fn read_line(&mut self, max_bytes: usize) -> io::Result<Option<Vec<u8>>> {
+    fn read_line(&mut self, max_bytes: usize, verbatim: bool) -> io::Result<Option<Vec<u8>>> {
         // Room for the mark and the longest line end, so that only over-long lines are cut.
         let limit = (max_bytes as u64).saturating_add(1 + BYTE_ORDER_MARK.len() as u64 + 2);
         let mut bytes = Vec::new();
@@ -136,13 +142,13 @@ impl OpenFile {
         }
         if bytes.ends_with(b"\n") {
             bytes.pop();
-            if bytes.ends_with(b"\r") {
+            if !verbatim && bytes.ends_with(b"\r") {
                 bytes.pop();
             }
         } else {
             self.reader.skip_until(b'\n')?;
         }
-        if self.n_lines == 0 && bytes.starts_with(BYTE_ORDER_MARK) {
+        if !verbatim && self.n_lines == 0 && bytes.starts_with(BYTE_ORDER_MARK) {
             bytes.drain(..BYTE_ORDER_MARK.len());
         }
         Ok(Some(bytes))

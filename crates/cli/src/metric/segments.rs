@@ -17,7 +17,7 @@ pub(crate) struct Segments {
 impl Segments {
     /// Reads a file, which may be `.gz` or `.zst`; `-` is standard input.
     pub(crate) fn read(path: &Path) -> Result<Self> {
-        let mut lines = read_lines(path)?;
+        let mut lines = lines_of(LineReader::new([path], usize::MAX).verbatim())?;
         for line in &mut lines {
             line.truncate(line.trim_end_matches(is_python_space).len());
         }
@@ -27,7 +27,10 @@ impl Segments {
 
 /// The lines of a file, which may be `.gz` or `.zst`; `-` is standard input.
 pub(crate) fn read_lines(path: &Path) -> Result<Vec<String>> {
-    let mut reader = LineReader::new([path], usize::MAX);
+    lines_of(LineReader::new([path], usize::MAX))
+}
+
+fn lines_of(mut reader: LineReader) -> Result<Vec<String>> {
     let mut lines = Vec::new();
     while let Some(line) = reader.next_line()? {
         let text = String::from_utf8(line.bytes).ok();

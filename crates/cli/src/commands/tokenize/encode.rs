@@ -57,7 +57,7 @@ impl Encode {
         let tokenizer = self.tokenizer.open()?;
         let mut out = BufWriter::new(io::stdout().lock());
         let mut first = 0_u64;
-        for chunk in TextLines::open(&self.files, "text") {
+        for chunk in TextLines::open(&self.files, "text").verbatim() {
             let chunk = chunk?;
             let seed = |idx: usize| self.seed.wrapping_add(first + idx as u64);
             let lines = chunk.par_iter().enumerate();

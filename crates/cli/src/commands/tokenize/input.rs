@@ -31,6 +31,11 @@ impl TextLines {
         Self { reader: LineReader::new(files, usize::MAX), at_once }
     }
 
+    /// Keeps byte order marks, and the `\r` at ends of lines.
+    pub(super) fn verbatim(self) -> Self {
+        Self { reader: self.reader.verbatim(), ..self }
+    }
+
     fn line(&mut self) -> Result<Option<TextLine>> {
         let Some(line) = self.reader.next_line()? else { return Ok(None) };
         let text = String::from_utf8(line.bytes).ok();

@@ -72,7 +72,7 @@ impl Show {
             Ok(out.flush()?)
         };
         if self.text.is_empty() {
-            for chunk in TextLines::open(&self.input, "text") {
+            for chunk in TextLines::open(&self.input, "text").verbatim() {
                 let chunk = chunk?;
                 show(&chunk.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>())?;
             }
