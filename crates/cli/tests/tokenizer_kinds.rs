@@ -109,7 +109,7 @@ fn segmentations_are_drawn_anew_and_resumed() {
         let run = shown.lines().next().unwrap().split(' ').nth(1).unwrap().to_owned();
         (fs::read(folder.path(&run).join("model.safetensors")).unwrap(), run, shown)
     };
-    for sampling in ["merges = 30\nbpe_dropout = 0.3", "kind = \"unigram\"\nvocab_size = 300\nunigram_alpha = 0.2"] {
+    for sampling in ["merges = 30\nbpe_dropout = 0.3", "kind = \"unigram\"\nvocab_size = 300\nunigram_alpha = 0.01"] {
         let (model, run, shown) = train(sampling);
         contains(&shown, &["drawn anew in every epoch"]);
         let metrics = fs::read_to_string(folder.path(&run).join("metrics.jsonl")).unwrap();
