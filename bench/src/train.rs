@@ -21,14 +21,7 @@ pub(crate) fn run(name: &str) -> Result<()> {
     let model = workload.config.init(&BackendKind::Flex.device()?.autodiff(), 1)?;
     let folder = tempfile::tempdir()?;
     let schedule = ScheduleConfig::Noam { factor: 1.0, warmup_steps: 4000 }.build(workload.config.d_model);
-    let config = TrainerConfig {
-        steps: u64::MAX,
-        accumulate: 1,
-        clip_norm: 0.0,
-        validate_every: 0,
-        checkpoint_every: 0,
-        seed: 1,
-    };
+    let config = TrainerConfig { steps: u64::MAX, seed: 1, ..TrainerConfig::default() };
     let trainer = Trainer::new(
         model,
         TranslationObjective::default(),

@@ -74,8 +74,8 @@ impl<M: EncoderDecoder> Translator<M> {
         let specials = tokenizer.specials();
         let need = |id: Option<TokenId>, role| id.ok_or(BundleError::NoSpecial { role });
         let pad = need(specials.pad, "padding")?;
-        let bos = need(specials.bos, "begin-of-sentence")?;
-        let eos = need(specials.eos, "end-of-sentence")?;
+        let bos = need(specials.begin(), "begin-of-sentence")?;
+        let eos = need(specials.end(), "end-of-sentence")?;
         let suppressed = specials.iter().filter(|&id| id != eos).collect();
         Ok(Self { model, tokenizer, pad, bos, eos, suppressed })
     }

@@ -3,10 +3,10 @@
 use anyhow::{Context, Result};
 use attentive_bundle::DataRecord;
 use attentive_data::{
-    CorpusReport, CorpusRules, DataError, EncodedCorpus, FileReport, ParallelFiles, Storage,
+    CorpusReport, CorpusRules, DataError, EncodedCorpus, FileReport, ParallelFiles, Side, Storage,
     builtin::{BuiltinConfig, PronounSentence, SentencePair},
 };
-use attentive_tokenizer::Tokenizer;
+use attentive_tokenizer::{TokenId, Tokenizer};
 
 use crate::recipe::DataRecipe;
 
@@ -107,16 +107,24 @@ impl Split {
         rules: &CorpusRules,
         storage: &Storage,
     ) -> Result<(EncodedCorpus, Option<CorpusReport>)> {
+        self.encode_by(|_side, text| tokenizer.encode(text), rules, storage)
+    }
+
+    /// Token ids of both sides, as `segment` finds them, and what was found in the files.
+    pub(crate) fn encode_by(
+        &self,
+        segment: impl Fn(Side, &str) -> Vec<TokenId> + Sync,
+        rules: &CorpusRules,
+        storage: &Storage,
+    ) -> Result<(EncodedCorpus, Option<CorpusReport>)> {
         match self {
             Self::Files(files) => {
-                let (corpus, report) =
-                    EncodedCorpus::from_files(files, rules, storage, |_side, text| tokenizer.encode(text))?;
+                let (corpus, report) = EncodedCorpus::from_files(files, rules, storage, segment)?;
                 Ok((corpus, Some(report)))
             }
             Self::Builtin(pairs) => {
                 let texts = pairs.iter().map(|pair| (&pair.source, &pair.target));
-                let corpus = EncodedCorpus::from_text(texts, |_side, text| tokenizer.encode(text))?;
-                Ok((corpus, None))
+                Ok((EncodedCorpus::from_text(texts, segment)?, None))
             }
         }
     }

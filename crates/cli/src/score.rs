@@ -1,12 +1,15 @@
 //! Translating and scoring whole sets.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use anyhow::Result;
-use attentive_bundle::{DecodingConfig, Translator};
-use attentive_core::EncoderDecoder;
-use attentive_data::builtin::PronounSentence;
-use attentive_metrics::Bleu;
+use anyhow::{Context, Result};
+use attentive_backend::Device;
+use attentive_bundle::{Bundle, DecodingConfig, Translator};
+use attentive_core::{EncoderDecoder, Objective, TokenId};
+use attentive_data::{BatchConfig, Batcher, EncodedCorpus, Order, SpecialIds, builtin::PronounSentence};
+use attentive_metrics::{Bleu, Likelihood};
+use attentive_model::{Transformer, TranslationObjective};
+use attentive_tokenizer::Tokenizer;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Sentences between two moves of the progress bar.
@@ -38,6 +41,50 @@ pub(crate) fn translate_all<M: EncoderDecoder>(
     }
     bar.finish_and_clear();
     Ok(translations)
+}
+
+/// The negative log-likelihood that `model` gives to the targets of `batches`.
+pub(crate) fn likelihood(model: &Transformer, batches: &Batcher) -> Result<Likelihood> {
+    let objective = TranslationObjective { label_smoothing: 0.0 };
+    let mut total = Likelihood::default();
+    for batch in batches.epoch(0) {
+        let loss = objective.loss(model, &batch?, None);
+        total.loss_nats += f64::from(loss.nll_sum.into_scalar::<f32>());
+        total.n_units += loss.n_targets as u64;
+    }
+    Ok(total)
+}
+
+/// The negative log-likelihood that a bundle's model gives to `targets`, `</s>` included, as translations of `sources`;
+/// none if a sentence outruns the model's positions.
+pub(crate) fn likelihood_of(
+    bundle: &Bundle,
+    device: &Device,
+    sources: &[String],
+    targets: &[String],
+    batch_tokens: usize,
+) -> Result<Option<Likelihood>> {
+    let model = bundle.transformer(device)?;
+    let pairs = sources.iter().zip(targets);
+    let corpus = EncodedCorpus::from_text(pairs, |_side, text| bundle.tokenizer.encode(text))?;
+    let longest = corpus.lengths().iter().flatten().max().map_or(1, |&len| len as usize + 1);
+    if model.max_len().is_some_and(|max_len| longest > max_len) {
+        return Ok(None);
+    }
+    let config = BatchConfig { max_tokens: batch_tokens.max(longest), ..BatchConfig::default() };
+    let batches = Batcher::new(Arc::new(corpus), &config, special_ids(&*bundle.tokenizer)?, Order::Sorted)?;
+    likelihood(&model, &batches).map(Some)
+}
+
+/// The special tokens that sentence pairs are framed by.
+pub(crate) fn special_ids(tokenizer: &dyn Tokenizer) -> Result<SpecialIds> {
+    let specials = tokenizer.specials();
+    let need = |id: Option<TokenId>, role| id.with_context(|| format!("the tokenizer has no {role} token"));
+    Ok(SpecialIds {
+        pad: need(specials.pad, "padding")?,
+        bos: need(specials.begin(), "begin-of-sentence")?,
+        eos: need(specials.end(), "end-of-sentence")?,
+    })
 }
 
 /// The share of sentences whose translation has the right pronoun.

@@ -66,5 +66,5 @@ pub use pairs::{Pairs, ParallelFiles, TextPair};
 pub use plan::{BatchPlan, Shape};
 pub use report::{CorpusReport, FileReport, Findings, Place, sha256_of};
 pub use rules::{CorpusRules, OnProblem, Problem, Side, Treatment};
-pub use shuffle::{permutation, seeded_rng};
+pub use shuffle::{derived_seed, permutation, seeded_rng};
 pub use token_stream::TokenStream;

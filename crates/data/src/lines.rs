@@ -28,7 +28,8 @@ pub struct Line {
 ///
 /// gzip (several members) and Zstandard (several frames) are recognised by their first bytes, whatever the
 /// file is called. Lines end in `\n` or `\r\n`; the last one of a file needs no end. A byte order mark is
-/// dropped. Memory is bounded by the limit on a line's length, not by any file's content.
+/// dropped. Memory is bounded by the limit on a line's length, not by any file's content. The path `-` is
+/// standard input.
 ///
 /// ```
 /// use attentive_data::LineReader;
@@ -51,13 +52,19 @@ pub struct LineReader {
     open: Option<OpenFile>,
     read: Vec<FileReport>,
     max_bytes: usize,
+    verbatim: bool,
 }
 
 impl LineReader {
     /// Reads `paths` in turn; a line over `max_bytes` is cut there. No file is opened before it is needed.
     pub fn new<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>, max_bytes: usize) -> Self {
         let paths: Vec<_> = paths.into_iter().map(|path| path.as_ref().to_owned()).collect();
-        Self { waiting: paths.into_iter(), open: None, read: Vec::new(), max_bytes }
+        Self { waiting: paths.into_iter(), open: None, read: Vec::new(), max_bytes, verbatim: false }
+    }
+
+    /// Keeps byte order marks, and the `\r` before `\n`: a line is what stands between two `\n`.
+    pub fn verbatim(self) -> Self {
+        Self { verbatim: true, ..self }
     }
 
     /// The next line, or `None` after the last one of the last file.
@@ -73,7 +80,7 @@ impl LineReader {
                 self.open = Some(OpenFile::open(&path)?);
             }
             if let Some(file) = &mut self.open
-                && let Some(line) = file.next_line(self.max_bytes)?
+                && let Some(line) = file.next_line(self.max_bytes, self.verbatim)?
             {
                 return Ok(Some(line));
             }
@@ -107,11 +114,12 @@ impl OpenFile {
     fn open(path: &Path) -> Result<Self, DataError> {
         let reader = decompressed(path).map_err(|source| DataError::Open { path: path.to_owned(), source })?;
         let hashing = Hashing { reader, sha: Sha256::new(), n_bytes: 0 };
-        Ok(Self { path: path.into(), reader: BufReader::with_capacity(BUFFER_BYTES, hashing), n_lines: 0 })
+        let name = if is_standard_input(path) { Path::new("standard input") } else { path };
+        Ok(Self { path: name.into(), reader: BufReader::with_capacity(BUFFER_BYTES, hashing), n_lines: 0 })
     }
 
-    fn next_line(&mut self, max_bytes: usize) -> Result<Option<Line>, DataError> {
-        let bytes = self.read_line(max_bytes).map_err(|source| DataError::Read {
+    fn next_line(&mut self, max_bytes: usize, verbatim: bool) -> Result<Option<Line>, DataError> {
+        let bytes = self.read_line(max_bytes, verbatim).map_err(|source| DataError::Read {
             path: self.path.to_path_buf(),
             after_line: self.n_lines,
             source,
@@ -125,7 +133,7 @@ impl OpenFile {
     }
 
     /// The next line without its end, cut somewhere past `max_bytes`.
-    fn read_line(&mut self, max_bytes: usize) -> io::Result<Option<Vec<u8>>> {
+    fn read_line(&mut self, max_bytes: usize, verbatim: bool) -> io::Result<Option<Vec<u8>>> {
         // Room for the mark and the longest line end, so that only over-long lines are cut.
         let limit = (max_bytes as u64).saturating_add(1 + BYTE_ORDER_MARK.len() as u64 + 2);
         let mut bytes = Vec::new();
@@ -134,13 +142,13 @@ impl OpenFile {
         }
         if bytes.ends_with(b"\n") {
             bytes.pop();
-            if bytes.ends_with(b"\r") {
+            if !verbatim && bytes.ends_with(b"\r") {
                 bytes.pop();
             }
         } else {
             self.reader.skip_until(b'\n')?;
         }
-        if self.n_lines == 0 && bytes.starts_with(BYTE_ORDER_MARK) {
+        if !verbatim && self.n_lines == 0 && bytes.starts_with(BYTE_ORDER_MARK) {
             bytes.drain(..BYTE_ORDER_MARK.len());
         }
         Ok(Some(bytes))
@@ -157,7 +165,32 @@ impl OpenFile {
     }
 }
 
-type Peeked = io::Chain<Cursor<Vec<u8>>, File>;
+type Peeked = io::Chain<Cursor<Vec<u8>>, Source>;
+
+/// The bytes of a file as they are stored.
+enum Source {
+    File(File),
+    StandardInput(io::Stdin),
+}
+
+impl Source {
+    fn open(path: &Path) -> io::Result<Self> {
+        if is_standard_input(path) { Ok(Self::StandardInput(io::stdin())) } else { File::open(path).map(Self::File) }
+    }
+}
+
+fn is_standard_input(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+impl Read for Source {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::File(file) => file.read(buffer),
+            Self::StandardInput(stdin) => stdin.read(buffer),
+        }
+    }
+}
 
 /// The plain bytes of a file.
 enum Decompressed {
@@ -167,7 +200,7 @@ enum Decompressed {
 }
 
 fn decompressed(path: &Path) -> io::Result<Decompressed> {
-    let mut file = File::open(path)?;
+    let mut file = Source::open(path)?;
     let mut magic = Vec::with_capacity(4);
     file.by_ref().take(4).read_to_end(&mut magic)?;
     let is_gzip = magic.starts_with(&[0x1f, 0x8b]);

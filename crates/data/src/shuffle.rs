@@ -16,6 +16,11 @@ pub fn seeded_rng(seed: u64, purpose: &str, epoch: u64) -> ChaCha8Rng {
     ChaCha8Rng::from_seed(key.into())
 }
 
+/// A seed of its own for each (run, purpose, epoch): the first number of [`seeded_rng`].
+pub fn derived_seed(seed: u64, purpose: &str, epoch: u64) -> u64 {
+    seeded_rng(seed, purpose, epoch).next_u64()
+}
+
 /// The numbers below `n` in random order (Fisher–Yates).
 pub fn permutation(n: u32, rng: &mut impl Rng) -> Vec<u32> {
     let mut order: Vec<u32> = (0..n).collect();

@@ -16,6 +16,11 @@ pub trait Scorer: Sync {
     /// The name before the equals sign, such as `chrF2++`.
     fn name(&self) -> String;
 
+    /// Whether the better system has the lower score, as an error rate does.
+    fn lower_is_better(&self) -> bool {
+        false
+    }
+
     /// How many numbers describe a segment.
     fn n_statistics(&self) -> usize;
 

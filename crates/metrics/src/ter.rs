@@ -62,6 +62,10 @@ impl Scorer for Ter {
         "TER".into()
     }
 
+    fn lower_is_better(&self) -> bool {
+        true
+    }
+
     fn n_statistics(&self) -> usize {
         2
     }

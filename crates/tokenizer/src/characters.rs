@@ -14,7 +14,7 @@ use crate::tokenizer::{TokenId, Tokenizer};
 
 /// The characters that a text has, in code point order, and `<unk>` after them for all others.
 ///
-/// The ids are those of nanoGPT's character-level data. An unknown character is decoded as U+FFFD.
+/// The ids are those of nanoGPT's character-level data. An unknown character is decoded as U+FFFD. [`framed`](Self::framed) adds what batches and translations need.
 ///
 /// ```
 /// use attentive_tokenizer::{Characters, Tokenizer};
@@ -35,7 +35,12 @@ pub struct Characters {
 #[serde(deny_unknown_fields)]
 pub struct CharactersFile {
     characters: String,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    framed: bool,
 }
+
+/// In the order of their ids, after the characters; the last three if the vocabulary is framed.
+const SPECIAL_TOKENS: [&str; 4] = ["<unk>", "<pad>", "<s>", "</s>"];
 
 impl Characters {
     /// The characters of `texts`.
@@ -47,12 +52,29 @@ impl Characters {
         Self::from_sorted(characters.into_iter().collect())
     }
 
+    /// The same vocabulary with `<pad>`, `<s>` and `</s>` behind `<unk>`.
+    ///
+    /// ```
+    /// use attentive_tokenizer::{Characters, Tokenizer};
+    ///
+    /// let tokenizer = Characters::train(["ab"]).framed();
+    /// assert_eq!(tokenizer.specials().eos, Some(5));
+    /// assert_eq!(tokenizer.decode(&[4, 0, 1, 5])?, "ab");
+    /// # Ok::<(), attentive_tokenizer::UnknownId>(())
+    /// ```
+    pub fn framed(self) -> Self {
+        let unk = self.characters.len() as TokenId;
+        let [pad, bos, eos] = [1, 2, 3].map(|offset| Some(unk + offset));
+        Self { specials: Specials { pad, bos, eos, ..self.specials }, ..self }
+    }
+
     pub(crate) fn new(file: &CharactersFile) -> Result<Self, String> {
         let characters: Vec<_> = file.characters.chars().collect();
         if let Some(pair) = characters.windows(2).find(|pair| pair[0] >= pair[1]) {
             return Err(format!("characters has {:?} before {:?}, expected code point order", pair[0], pair[1]));
         }
-        Ok(Self::from_sorted(characters))
+        let unframed = Self::from_sorted(characters);
+        Ok(if file.framed { unframed.framed() } else { unframed })
     }
 
     fn from_sorted(characters: Vec<char>) -> Self {
@@ -77,15 +99,17 @@ impl Tokenizer for Characters {
 
     fn decode_bytes(&self, ids: &[TokenId]) -> Result<Vec<u8>, UnknownId> {
         let character = |&id: &TokenId| match self.characters.get(id as usize) {
-            Some(&c) => Ok(c),
-            None if self.specials.contains(id) => Ok(char::REPLACEMENT_CHARACTER),
+            Some(&c) => Ok(Some(c)),
+            None if self.specials.unk == Some(id) => Ok(Some(char::REPLACEMENT_CHARACTER)),
+            None if self.specials.contains(id) => Ok(None),
             None => Err(UnknownId { id, vocab_size: self.vocab_size() }),
         };
-        Ok(ids.iter().map(character).collect::<Result<String, _>>()?.into_bytes())
+        let text = ids.iter().filter_map(|id| character(id).transpose());
+        Ok(text.collect::<Result<String, _>>()?.into_bytes())
     }
 
     fn vocab_size(&self) -> usize {
-        self.characters.len() + 1
+        self.characters.len() + self.specials.iter().count()
     }
 
     fn specials(&self) -> &Specials {
@@ -95,11 +119,17 @@ impl Tokenizer for Characters {
     fn token(&self, id: TokenId) -> Option<Cow<'_, str>> {
         match self.characters.get(id as usize) {
             Some(c) => Some(Cow::Owned(c.to_string())),
-            None => self.specials.contains(id).then_some(Cow::Borrowed("<unk>")),
+            None if self.specials.contains(id) => {
+                Some(Cow::Borrowed(SPECIAL_TOKENS[id as usize - self.characters.len()]))
+            }
+            None => None,
         }
     }
 
     fn to_model(&self) -> Option<Model> {
-        Some(Model::Characters(CharactersFile { characters: self.characters.iter().collect() }))
+        Some(Model::Characters(CharactersFile {
+            characters: self.characters.iter().collect(),
+            framed: self.specials.eos.is_some(),
+        }))
     }
 }

@@ -64,6 +64,16 @@ pub enum TokenizerError {
         /// What contradicts what, with the line or the key.
         reason: String,
     },
+    /// A file or a folder holds no tokenizer of a known kind.
+    #[error(
+        "{}: no tokenizer is known by this; give a tokenizer.json or a folder with one, GPT-2's encoder.json with \
+         vocab.bpe beside it, BERT's vocab.txt, codes of subword-nmt, a SentencePiece model, byt5 or canine",
+        path.display()
+    )]
+    Unknown {
+        /// What was to be read.
+        path: PathBuf,
+    },
     /// A tokenizer whose [`to_model`](crate::Tokenizer::to_model) gives nothing was to be written.
     #[error("{}: this kind of tokenizer cannot be saved; implement Tokenizer::to_model", path.display())]
     NoFile {

@@ -52,6 +52,14 @@ pub enum Model {
 }
 
 impl Model {
+    /// The merges as a codes file of subword-nmt, as [`Bpe::to_codes`] writes them; `None` for other kinds.
+    pub fn to_codes(&self) -> Option<String> {
+        match self {
+            Self::Bpe(file) => Some(file.to_codes()),
+            _ => None,
+        }
+    }
+
     fn into_tokenizer(self) -> Result<Box<dyn Tokenizer>, String> {
         Ok(match self {
             Self::Bpe(file) => Box::new(Bpe::new(file)?),
@@ -104,6 +112,12 @@ pub fn load(path: &Path) -> Result<Box<dyn Tokenizer>, TokenizerError> {
     }
     let file: File<Model> = serde_json::from_str(&json).map_err(TokenizerError::json(path))?;
     file.model.into_tokenizer().map_err(TokenizerError::invalid(path))
+}
+
+/// Whether `path` is JSON that says to be a tokenizer of this crate, of whatever version.
+pub(crate) fn is_ours(path: &Path) -> Result<bool, TokenizerError> {
+    let json = fs::read_to_string(path).map_err(TokenizerError::io(path))?;
+    Ok(serde_json::from_str::<File<IgnoredAny>>(&json).is_ok_and(|header| header.format == FORMAT))
 }
 
 /// Writes `tokenizer` to `path`, so that [`load`] gives an equal one. The file is written beside `path` first and

@@ -1,7 +1,8 @@
 //! Text to token ids and back, for every kind of vocabulary that Transformers use.
 //!
 //! Everything is behind one object-safe trait, [`Tokenizer`]. A vocabulary is trained from text, or read from the files
-//! of the original tools, with the same ids; any of them is kept as one `tokenizer.json` ([`save`], [`load`]).
+//! of the original tools, with the same ids ([`open`] tells them apart); any of them is kept as one `tokenizer.json`
+//! ([`save`], [`load`]).
 //!
 //! | kind | trained by | reads | text comes back |
 //! |---|---|---|---|
@@ -37,6 +38,7 @@ mod file;
 mod hugging_face;
 mod merge_learner;
 mod merges;
+mod open;
 mod sampling;
 mod sentencepiece;
 mod specials;
@@ -54,6 +56,7 @@ pub use error::{TokenizerError, UnknownId};
 pub use file::{Model, load, save};
 #[cfg(feature = "hugging-face")]
 pub use hugging_face::HuggingFace;
+pub use open::open;
 pub use sentencepiece::{SentencePiece, UnigramTrainer};
 pub use specials::Specials;
 pub use tokenizer::{TokenId, Tokenizer};

@@ -138,6 +138,26 @@ impl SentencePiece {
         Ok(Self { normalizer, denormalizer, segmenter, unk, bytes, file })
     }
 
+    /// The pieces of `text` as they are written: those of [`token`](Tokenizer::token), but unknown text as itself.
+    ///
+    /// Equals the SentencePiece library's `encode(text, out_type=str)`.
+    pub fn pieces(&self, text: &str) -> Vec<String> {
+        let normalized = self.normalizer.normalize(text).text;
+        let mut pieces: Vec<String> = Vec::new();
+        let (mut start, mut after_unknown) = (0, false);
+        for (id, end) in self.segment(&normalized) {
+            let piece = &normalized[start..end];
+            let is_unknown = id == self.unk;
+            match pieces.last_mut() {
+                _ if is_unknown && self.bytes.is_some() => pieces.extend(piece.bytes().map(byte_token)),
+                Some(last) if is_unknown && after_unknown => last.push_str(piece),
+                _ => pieces.push(piece.to_owned()),
+            }
+            (start, after_unknown) = (end, is_unknown);
+        }
+        pieces
+    }
+
     /// The ids of `text`, each with the range of `text` that it stands for; `segment` cuts the normalised text.
     fn encode_by(
         &self,

@@ -40,6 +40,16 @@ impl Specials {
         [self.pad, self.bos, self.eos, self.unk, self.mask, self.cls, self.sep].into_iter().flatten()
     }
 
+    /// The token that a generated sequence begins with: `bos`; or BERT's `[CLS]`; or padding, as in T5 and ByT5.
+    pub fn begin(&self) -> Option<TokenId> {
+        self.bos.or(self.cls).or(self.pad)
+    }
+
+    /// The token that a sequence ends with: `eos`, or BERT's `[SEP]`.
+    pub fn end(&self) -> Option<TokenId> {
+        self.eos.or(self.sep)
+    }
+
     /// The special tokens of a vocabulary by their usual names; `id_of` looks a name up.
     pub(crate) fn named(id_of: impl Fn(&str) -> Option<TokenId>) -> Self {
         let first = |names: &[&str]| names.iter().find_map(|name| id_of(name));

@@ -30,6 +30,7 @@ fn every_kind() -> Vec<Box<dyn Tokenizer>> {
         Box::new(Bytes::default()),
         Box::new(CodePoints::default()),
         Box::new(Characters::train(LINES)),
+        Box::new(Characters::train(LINES).framed()),
     ]
 }
 

@@ -135,6 +135,19 @@ fn unigram_models_equal_the_sentencepiece_library() {
     }
 }
 
+/// Unknown text as itself, or as bytes.
+#[test]
+fn pieces_equal_those_of_the_sentencepiece_library() {
+    let golden: Value = json("sentencepiece.pieces.json");
+    for variant in ["unigram", "bpe_bytes"] {
+        let tokenizer = SentencePiece::from_model(&path(&format!("sentencepiece.{variant}.model"))).unwrap();
+        let expected: Vec<Vec<String>> = field(&golden, variant);
+        for (text, expected) in cases().iter().zip(expected) {
+            assert_eq!(tokenizer.pieces(text), expected, "{variant}: {text:?}");
+        }
+    }
+}
+
 #[test]
 fn bpe_models_equal_the_sentencepiece_library() {
     for variant in ["bpe", "bpe_bytes", "bpe_no_prefix"] {

@@ -4,37 +4,55 @@ use std::{io::Write, path::PathBuf};
 
 use anyhow::{Context, Result};
 use attentive_bundle::{Bundle, Translator};
-use attentive_data::{CorpusRules, ParallelFiles};
-use attentive_metrics::Scorer;
+use attentive_metrics::{BitsPerByte, DEFAULT_SEED, Likelihood, Metric, Perplexity, RefCount, Statistics};
 use clap::Args;
+use serde_json::{Value, json};
 
 use super::{BackendArgs, DecodingArgs};
 use crate::{
+    metric::{AnyScorer, MetricArgs, Segments, check_aligned, read_lines},
     run_dir,
-    score::{bleu_of, translate_all},
+    score::{likelihood_of, translate_all},
 };
 
-/// Score a model's translations of a test set.
+/// Score a model's translations of a test set, or translations that there are.
+///
+/// Scores equal those of sacreBLEU 2.6, with its signatures. Of a model, also how well it foresees the references:
+/// perplexity per target token, and bits per byte of the first reference, line ends included.
 #[derive(Debug, Args)]
 pub(crate) struct Eval {
     /// The model's folder.
     #[arg(long, value_name = "DIR", default_value = "runs/latest")]
     model: PathBuf,
     /// Source sentences, a line each; plain, .gz or .zst.
-    #[arg(long, value_name = "FILE")]
-    source: PathBuf,
-    /// Their translations by people.
-    #[arg(long, value_name = "FILE")]
-    reference: PathBuf,
-    /// BLEU's tokenizer: 13a for raw text, none for text that is tokenised already, intl, char, zh.
-    #[arg(long, value_name = "NAME", default_value = "13a")]
-    tokenize: String,
-    /// Compare without regard to case.
-    #[arg(long)]
-    lowercase: bool,
+    #[arg(long, value_name = "FILE", required_unless_present = "hypotheses")]
+    source: Option<PathBuf>,
+    /// Score these translations, a line each, in place of the model's.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["source", "output"])]
+    hypotheses: Option<PathBuf>,
+    /// Translations by people; may be given several times.
+    #[arg(long, value_name = "FILE", required = true)]
+    reference: Vec<PathBuf>,
     /// Also write the translations to a file, a line each.
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Score every sentence by itself, a line each, in place of the whole.
+    #[arg(long, conflicts_with_all = ["json", "confidence"])]
+    sentence_level: bool,
+    /// Also give the 95 % interval of each score, by bootstrap resampling.
+    #[arg(long)]
+    confidence: bool,
+    /// Samples of the bootstrap.
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    confidence_n: usize,
+    /// What its random numbers start from.
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_SEED, env = "SACREBLEU_SEED")]
+    seed: u64,
+    /// Write JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    metrics: MetricArgs,
     #[command(flatten)]
     decoding: DecodingArgs,
     #[command(flatten)]
@@ -43,20 +61,98 @@ pub(crate) struct Eval {
 
 impl Eval {
     pub(super) fn run(self) -> Result<()> {
-        let bleu = bleu_of(&self.tokenize, self.lowercase)?;
+        let scorers = self.metrics.scorers(self.sentence_level)?;
+        let references = self.reference.iter().map(|path| Segments::read(path)).collect::<Result<Vec<_>>>()?;
+        let (hypotheses, likelihoods) = match &self.hypotheses {
+            Some(path) => {
+                let Segments { name, lines } = Segments::read(path)?;
+                check_aligned(&name, &lines, &references)?;
+                self.metrics.warn(&name, &lines)?;
+                (lines, None)
+            }
+            None => {
+                let (lines, likelihoods) = self.translate(&references)?;
+                self.metrics.warn("the translations", &lines)?;
+                (lines, likelihoods)
+            }
+        };
+        let mut results = Vec::new();
+        for scorer in &scorers {
+            let statistics = scorer.statistics(&hypotheses, &references)?;
+            let signature = scorer.signature(RefCount::Fixed(references.len()));
+            if self.sentence_level {
+                self.print_sentences(&**scorer, &statistics);
+                continue;
+            }
+            let sums = statistics.sums();
+            let digits = self.metrics.width;
+            let line = scorer.line(&sums, digits);
+            let (interval, signature) = if self.confidence {
+                let interval = scorer.interval(&statistics, self.confidence_n, self.seed)?;
+                (Some(interval), signature.with_bootstrap(self.confidence_n, self.seed))
+            } else {
+                (None, signature)
+            };
+            results.push(json!({
+                "name": scorer.name(),
+                "score": scorer.value(&sums),
+                "signature": signature.to_string(),
+                "line": line,
+                "mean": interval.map(|interval| interval.mean),
+                "ci": interval.map(|interval| interval.half_width),
+            }));
+            if !self.json {
+                println!("{line}");
+                if let Some(interval) = interval {
+                    println!("95 % interval: {interval:.digits$}");
+                }
+                println!("{signature}");
+            }
+        }
+        let explanation = self.metrics.explain(&hypotheses, &references)?;
+        if self.json {
+            let [perplexity, bits_per_byte] = likelihoods.map_or([None; 2], |found| found.map(Some));
+            let json: Value = json!({
+                "scores": results,
+                "explanation": explanation,
+                "perplexity": perplexity,
+                "bits_per_byte": bits_per_byte,
+                "n_segments": hypotheses.len(),
+            });
+            println!("{}", serde_json::to_string_pretty(&json)?);
+        } else if !self.sentence_level {
+            explanation.iter().for_each(|text| println!("{text}"));
+            if let Some([perplexity, bits_per_byte]) = likelihoods {
+                println!("perplexity {perplexity:.3} per target token, {bits_per_byte:.4} bits per byte");
+            }
+        }
+        Ok(())
+    }
+
+    /// The model's translations; and its perplexity and bits per byte on the first reference.
+    fn translate(&self, references: &[Segments]) -> Result<(Vec<String>, Option<[f64; 2]>)> {
         let bundle = Bundle::read(&run_dir::resolve(&self.model))?;
         let config = self.decoding.over(&bundle.decoding);
-        let translator = Translator::from_bundle(bundle, &self.backend.device()?, self.decoding.precision)?;
+        let device = self.backend.device()?;
+        let path = self.source.as_ref().context("--source is missing")?;
+        let sources = read_lines(path)?;
+        check_aligned(&path.display().to_string(), &sources, references)?;
 
-        let files = ParallelFiles::sides([&self.source], [&self.reference]);
-        // A test set is scored as it is: an empty line is a sentence like any other.
-        let rules = CorpusRules::strict();
-        let (mut sources, mut references) = (Vec::new(), Vec::new());
-        for pair in files.pairs(&rules)? {
-            let pair = pair?;
-            sources.push(pair.source);
-            references.push(pair.target);
-        }
+        let targets = &references[0].lines;
+        let found = if self.sentence_level {
+            None
+        } else {
+            likelihood_of(&bundle, &device, &sources, targets, config.batch_tokens)?
+        };
+        let likelihoods = found.and_then(|found| {
+            let n_bytes = targets.iter().map(|line| line.len() as u64 + 1).sum();
+            let (mut perplexity, mut bits) = (Perplexity::default(), BitsPerByte::default());
+            perplexity.add(found);
+            bits.add(Likelihood { n_units: n_bytes, ..found });
+            Some([perplexity.value()?, bits.value()?])
+        });
+
+        let translator = Translator::from_bundle(bundle, &device, self.decoding.precision)?;
         let hypotheses = translate_all(&translator, &sources, &config, "translating")?;
         if let Some(path) = &self.output {
             let mut text = Vec::new();
@@ -65,9 +161,14 @@ impl Eval {
             }
             std::fs::write(path, text).with_context(|| format!("can't write {}", path.display()))?;
         }
-        let score = bleu.corpus(&hypotheses, &[&references[..]])?;
-        println!("{score}");
-        println!("{}", bleu.signature(1));
-        Ok(())
+        Ok((hypotheses, likelihoods))
+    }
+
+    /// A line for each sentence, with the signature after the name, as sacreBLEU's `--sentence-level` writes it.
+    fn print_sentences(&self, scorer: &dyn AnyScorer, statistics: &Statistics) {
+        let named = format!("{}|{} = ", scorer.name(), scorer.signature(statistics.n_refs()));
+        for row in statistics.rows() {
+            println!("{}", scorer.line(row, self.metrics.width).replacen(&format!("{} = ", scorer.name()), &named, 1));
+        }
     }
 }

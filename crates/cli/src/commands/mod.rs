@@ -1,6 +1,7 @@
 //! The commands and their arguments.
 
 mod average;
+mod compare;
 mod doctor;
 mod eval;
 mod generate;
@@ -9,6 +10,7 @@ mod plot;
 mod schema;
 mod score;
 mod selftest;
+mod tokenize;
 mod train;
 mod translate;
 
@@ -39,6 +41,8 @@ enum Command {
     Score(score::Score),
     /// Score a model's translations of a test set.
     Eval(eval::Eval),
+    /// Tell whether translations are better than others, or the test set was kind to them.
+    Compare(compare::Compare),
     /// Show what a model is made of, where it came from, and what it costs.
     Inspect(inspect::Inspect),
     /// Examine a recipe before it is trained.
@@ -49,6 +53,8 @@ enum Command {
     Plot(plot::Plot),
     /// Print the JSON Schema of recipes, for editors.
     Schema(schema::Schema),
+    /// Train tokenizers, and turn text into tokens and back.
+    Tokenize(tokenize::Tokenize),
     /// Average the last checkpoints of a run into a model.
     Average(average::Average),
 }
@@ -65,7 +71,9 @@ impl Cli {
             Command::Generate(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Score(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Eval(command) => command.run().map(|()| ExitCode::SUCCESS),
+            Command::Compare(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Inspect(command) => command.run().map(|()| ExitCode::SUCCESS),
+            Command::Tokenize(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Average(command) => command.run().map(|()| ExitCode::SUCCESS),
         }
     }

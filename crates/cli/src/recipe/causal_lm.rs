@@ -109,7 +109,7 @@ impl CausalLmRecipe {
     pub(super) fn validate(&self) -> Result<()> {
         validate_label_smoothing(self.objective.label_smoothing)?;
         validate_average_last(self.evaluation.average_last)?;
-        self.tokenizer.validate()?;
+        self.tokenizer.validate(|setting| format!("tokenizer.{setting}"))?;
         let ModelConfig::Gpt(model) = &self.model else { bail!("model.family: causal-lm trains a gpt") };
         model.validate()?;
         self.generation.sampling.validate()?;

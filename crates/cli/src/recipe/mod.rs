@@ -26,7 +26,7 @@ pub(crate) use causal_lm::{CausalLmRecipe, ContextSource, TextFilesRecipe};
 pub(crate) use data::{DataRecipe, SplitFiles};
 pub(crate) use origins::Origins;
 pub(crate) use schema::schema;
-pub(crate) use tokenizer::TokenizerRecipe;
+pub(crate) use tokenizer::{TokenizerKind, TokenizerRecipe};
 pub(crate) use translation::TranslationRecipe;
 
 /// The recipe of the built-in corpus, which `attentive train` runs without arguments.

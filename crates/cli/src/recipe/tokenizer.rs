@@ -1,101 +1,198 @@
-//! How a recipe's text becomes tokens.
+//! How text becomes tokens.
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
-use attentive_data::DataError;
-use attentive_tokenizer::{BpeTrainer, ByteLevelBpeTrainer, Bytes, Characters, PreTokenization, Tokenizer};
+use anyhow::{Result, bail};
+use attentive_tokenizer::{
+    BpeTrainer, ByteLevelBpeTrainer, Bytes, Characters, PreTokenization, Tokenizer, UnigramTrainer, WordPieceTrainer,
+};
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-/// How text becomes tokens.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// The tokenizer of a run: one that there is, or one to train.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TokenizerRecipe {
-    /// A `tokenizer.json` to use instead of training one.
+    /// A tokenizer to use instead of training one: `tokenizer.json`, or a file of another tool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
     /// Kind of vocabulary.
     #[serde(default)]
     pub kind: TokenizerKind,
-    /// Merges to learn from the training text.
+    /// Merges to learn, of BPE.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merges: Option<usize>,
-    /// Size of the vocabulary, in place of `merges`.
+    /// Size of the vocabulary.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vocab_size: Option<usize>,
-    /// How text falls into words: `punctuation` for raw text, `spaces` for text that is tokenised already.
+    /// The least frequency of a pair that is merged; 2 unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_frequency: Option<u64>,
+    /// How text falls into words, of BPE: `punctuation` for raw text, `spaces` for text that is tokenised already.
     #[serde(default)]
     pub pre_tokenization: PreTokenization,
+    /// Put text in lower case and rid it of accents, of WordPiece.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub lowercase: bool,
+    /// Draw the training text's segmentation anew in every epoch: the probability that a merge is left out, of BPE and
+    /// byte-level BPE (Provilkov et al. 2020; there 0.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bpe_dropout: Option<f64>,
+    /// The same for Unigram: the α that sharpens the distribution of segmentations (Kudo 2018; there 0.1 to 0.5).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unigram_alpha: Option<f64>,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// Kind of vocabulary.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum TokenizerKind {
     /// Byte-pair encoding with an end-of-word mark (Sennrich et al. 2016).
     #[default]
     Bpe,
-    /// Byte-pair encoding of bytes, as GPT-2's; it takes a `vocab_size`.
+    /// Byte-pair encoding of bytes, as GPT-2 has it (Radford et al. 2019).
     ByteLevelBpe,
-    /// The characters of the training text.
-    Characters,
-    /// Bytes.
+    /// WordPiece, as BERT has it (Devlin et al. 2019).
+    #[serde(rename = "wordpiece")]
+    #[value(name = "wordpiece")]
+    WordPiece,
+    /// A Unigram language model, as SentencePiece has it (Kudo 2018).
+    Unigram,
+    /// Bytes, as ByT5 has them; nothing is learnt (Xue et al. 2022).
     Bytes,
+    /// The characters of the text.
+    Characters,
 }
 
 impl TokenizerRecipe {
-    pub(super) fn validate(&self) -> Result<()> {
-        let Self { path, kind, merges, vocab_size, .. } = self;
-        if path.is_some() {
-            if merges.is_some() || vocab_size.is_some() {
-                bail!("[tokenizer] has a path and also merges or vocab_size; a tokenizer is read or trained, not both");
+    /// Says which settings do not go together; `name` writes a setting as the user does.
+    pub(crate) fn validate(&self, name: impl Fn(&str) -> String) -> Result<()> {
+        let (merges, vocab_size) = (name("merges"), name("vocab_size"));
+        let refuse = |given: bool, setting: &str, of: &str| {
+            if given {
+                bail!("{} is for {of} alone; leave it out", name(setting));
+            }
+            Ok(())
+        };
+        self.validate_sampling(&name)?;
+        if self.path.is_some() {
+            if self.merges.is_some() || self.vocab_size.is_some() {
+                bail!(
+                    "a tokenizer is read or trained, not both: leave {} or {merges} and {vocab_size} out",
+                    name("path")
+                );
             }
             return Ok(());
         }
-        match (kind, merges, vocab_size) {
-            (TokenizerKind::Bpe, None, None) => {
-                bail!("[tokenizer] needs merges, vocab_size, or the path of a tokenizer.json")
+        let kind = self.kind.to_possible_value();
+        let kind = kind.as_ref().map_or("", |value| value.get_name());
+        match self.kind {
+            TokenizerKind::Bpe => match (self.merges, self.vocab_size) {
+                (None, None) => bail!("a tokenizer needs its size: give {merges} or {vocab_size}"),
+                (Some(_), Some(_)) => bail!("{merges} and {vocab_size} say the same thing; give one"),
+                _ => {}
+            },
+            TokenizerKind::ByteLevelBpe | TokenizerKind::WordPiece | TokenizerKind::Unigram => {
+                refuse(self.merges.is_some(), "merges", "the kind bpe")?;
+                if self.vocab_size.is_none() {
+                    bail!("a tokenizer of the kind {kind} needs its size: give {vocab_size}");
+                }
             }
-            (TokenizerKind::Bpe, Some(_), Some(_)) => bail!("[tokenizer] has both merges and vocab_size; give one"),
-            (TokenizerKind::ByteLevelBpe, Some(_), _) | (TokenizerKind::ByteLevelBpe, _, None) => {
-                bail!("[tokenizer] of the kind byte-level-bpe needs a vocab_size, and takes no merges")
+            TokenizerKind::Bytes | TokenizerKind::Characters => {
+                refuse(self.merges.is_some(), "merges", "the kind bpe")?;
+                if self.vocab_size.is_some() {
+                    bail!("the kind {kind} has the size that the text gives it; leave {vocab_size} out");
+                }
             }
-            (TokenizerKind::Characters | TokenizerKind::Bytes, Some(_), _)
-            | (TokenizerKind::Characters | TokenizerKind::Bytes, _, Some(_)) => {
-                bail!("[tokenizer] of the kinds characters and bytes takes neither merges nor vocab_size")
+        }
+        let has_merges = [TokenizerKind::Bpe, TokenizerKind::ByteLevelBpe, TokenizerKind::WordPiece];
+        refuse(
+            self.min_frequency.is_some() && !has_merges.contains(&self.kind),
+            "min_frequency",
+            "the kinds bpe, byte-level-bpe and wordpiece",
+        )?;
+        let splits_otherwise = self.kind != TokenizerKind::Bpe && self.pre_tokenization != PreTokenization::default();
+        refuse(splits_otherwise, "pre_tokenization", "the kind bpe")?;
+        refuse(self.lowercase && self.kind != TokenizerKind::WordPiece, "lowercase", "the kind wordpiece")
+    }
+
+    fn validate_sampling(&self, name: impl Fn(&str) -> String) -> Result<()> {
+        let (dropout, alpha) = (name("bpe_dropout"), name("unigram_alpha"));
+        let has_merges = self.path.is_some() || matches!(self.kind, TokenizerKind::Bpe | TokenizerKind::ByteLevelBpe);
+        let is_unigram = self.path.is_some() || self.kind == TokenizerKind::Unigram;
+        match (self.bpe_dropout, self.unigram_alpha) {
+            (Some(_), Some(_)) => bail!("{dropout} and {alpha} are for different kinds of tokenizer; give one"),
+            (Some(p), _) if !(0.0..1.0).contains(&p) => bail!("{dropout} = {p} must be at least 0 and below 1"),
+            (Some(_), _) if !has_merges => bail!("{dropout} is for the kinds bpe and byte-level-bpe; leave it out"),
+            (_, Some(alpha_value)) if !(alpha_value > 0.0 && alpha_value.is_finite()) => {
+                bail!("{alpha} = {alpha_value} must be above 0")
             }
+            (_, Some(_)) if !is_unigram => bail!("{alpha} is for the kind unigram; leave it out"),
             _ => Ok(()),
         }
     }
 
-    /// The tokenizer of the recipe's file, or one learnt from texts, which are streamed.
-    pub(crate) fn read_or_learn(
+    /// How strongly [`Tokenizer::sample`] draws training text's segmentations, if it does.
+    pub(crate) fn sampling_strength(&self) -> Option<f64> {
+        self.bpe_dropout.or(self.unigram_alpha.map(f64::recip))
+    }
+
+    /// The tokenizer of the recipe's file, or one trained on `lines`.
+    pub(crate) fn read_or_train<E: Into<anyhow::Error>>(
         &self,
-        texts: impl Iterator<Item = Result<String, DataError>>,
+        framed: bool,
+        lines: impl IntoIterator<Item = Result<String, E>>,
     ) -> Result<Box<dyn Tokenizer>> {
-        if let Some(path) = &self.path {
-            return Ok(attentive_tokenizer::load(path)?);
+        match &self.path {
+            Some(path) => Ok(attentive_tokenizer::open(path)?),
+            None => self.train(framed, lines),
         }
+    }
+
+    /// Trains a tokenizer on `lines`, which are streamed; the first that cannot be read ends it.
+    ///
+    /// Where sentences are `framed`, characters too have tokens for their begin and end.
+    pub(crate) fn train<E: Into<anyhow::Error>>(
+        &self,
+        framed: bool,
+        lines: impl IntoIterator<Item = Result<String, E>>,
+    ) -> Result<Box<dyn Tokenizer>> {
         let mut failure = None;
-        let texts = texts.map_while(|text| text.map_err(|error| failure = Some(error)).ok());
-        let tokenizer: Box<dyn Tokenizer> = match self.kind {
+        let lines = lines.into_iter().map_while(|line| line.map_err(|error| failure = Some(error)).ok());
+        let min_frequency = self.min_frequency.unwrap_or(2);
+        let vocab_size = self.vocab_size.unwrap_or_default();
+        let trained = match self.kind {
             TokenizerKind::Bpe => {
-                let trainer = match (self.merges, self.vocab_size) {
-                    (Some(n), _) => BpeTrainer::with_merges(n),
-                    (None, n) => BpeTrainer::with_vocab_size(n.context("[tokenizer] needs merges or vocab_size")?),
+                let trainer = match self.merges {
+                    Some(n_merges) => BpeTrainer::with_merges(n_merges),
+                    None => BpeTrainer::with_vocab_size(vocab_size),
                 };
-                Box::new(trainer.pre_tokenization(self.pre_tokenization).train(texts)?)
+                let trainer = trainer.min_frequency(min_frequency).pre_tokenization(self.pre_tokenization);
+                trainer.train(lines).map(boxed)
             }
             TokenizerKind::ByteLevelBpe => {
-                let vocab_size = self.vocab_size.context("[tokenizer] needs a vocab_size")?;
-                Box::new(ByteLevelBpeTrainer::with_vocab_size(vocab_size).train(texts)?)
+                ByteLevelBpeTrainer::with_vocab_size(vocab_size).min_frequency(min_frequency).train(lines).map(boxed)
             }
-            TokenizerKind::Characters => Box::new(Characters::train(texts)),
-            TokenizerKind::Bytes => Box::new(Bytes::default()),
+            TokenizerKind::WordPiece => {
+                let trainer = WordPieceTrainer::with_vocab_size(vocab_size).min_frequency(min_frequency);
+                trainer.lowercase(self.lowercase).train(lines).map(boxed)
+            }
+            TokenizerKind::Unigram => UnigramTrainer::with_vocab_size(vocab_size).train(lines).map(boxed),
+            TokenizerKind::Bytes => Ok(boxed(Bytes::default())),
+            TokenizerKind::Characters if framed => Ok(boxed(Characters::train(lines).framed())),
+            TokenizerKind::Characters => Ok(boxed(Characters::train(lines))),
         };
         match failure {
             Some(error) => Err(error.into()),
-            None => Ok(tokenizer),
+            None => Ok(trained?),
         }
     }
+}
+
+fn boxed(tokenizer: impl Tokenizer + 'static) -> Box<dyn Tokenizer> {
+    Box::new(tokenizer)
 }

@@ -58,7 +58,7 @@ impl TranslationRecipe {
     pub(super) fn validate(&self) -> Result<()> {
         validate_label_smoothing(self.objective.label_smoothing)?;
         validate_average_last(self.evaluation.average_last)?;
-        self.tokenizer.validate()
+        self.tokenizer.validate(|setting| format!("tokenizer.{setting}"))
     }
 }
 

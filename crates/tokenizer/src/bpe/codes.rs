@@ -78,7 +78,13 @@ impl Bpe {
     /// subword-nmt splits at spaces only, and so must the tokenizer for both to segment alike; merges inside white
     /// space, which it cannot express, are left out.
     pub fn to_codes(&self) -> String {
-        let merges = self.merges().filter(|(left, right)| !left.contains(' ') && !right.contains(' '));
+        self.file.to_codes()
+    }
+}
+
+impl BpeFile {
+    pub(crate) fn to_codes(&self) -> String {
+        let merges = self.merges.iter().filter(|(left, right)| !left.contains(' ') && !right.contains(' '));
         let lines = merges.map(|(left, right)| format!("{left} {right}\n"));
         format!("{VERSION_LINE}\n{}", lines.collect::<String>())
     }

@@ -22,6 +22,11 @@ impl SentencePiece {
         file.map_err(TokenizerError::invalid(path))
     }
 
+    /// Whether `bytes` begin as a `.model` file does, with a piece.
+    pub(crate) fn is_model(bytes: &[u8]) -> bool {
+        matches!(fields(bytes).next(), Some(Ok((1, piece))) if parse_piece(piece).is_ok_and(|(text, ..)| !text.is_empty()))
+    }
+
     /// The content of a `.model` file, which the SentencePiece library reads.
     pub fn to_model_bytes(&self) -> Vec<u8> {
         let mut model = Message::default();

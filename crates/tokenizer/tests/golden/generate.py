@@ -124,13 +124,15 @@ def sentencepiece_models(out: Path) -> None:
         "bpe_bytes": dict(kind="BPE", bytes=True, extra_spaces=True, unused=True, user_defined=["<mask>", "ima"]),
         "bpe_no_prefix": dict(kind="BPE", extra_spaces=True, no_prefix=True, unk_surface="??"),
     }
-    result = {}
+    result, pieces = {}, {}
     for name, variant in variants.items():
         model = sentencepiece_model(variant, chosen, score)
         (out / f"sentencepiece.{name}.model").write_bytes(model.SerializeToString(deterministic=True))
         processor = sentencepiece.SentencePieceProcessor(model_proto=model.SerializeToString())
         ids = [processor.encode(text) for text in CASES]
         result[name] = ids
+        if name in ["unigram", "bpe_bytes"]:
+            pieces[name] = [processor.encode(text, out_type=str) for text in CASES]
         result[name + "_decoded"] = [processor.decode(i) for i in ids]
         # Ids that no text gives: control pieces, bytes in disorder.
         scrambled = [[id * 7919 % processor.vocab_size() for id in i][:20] for i in ids[:60]]
@@ -139,6 +141,7 @@ def sentencepiece_models(out: Path) -> None:
     items = list(result.items())
     write_json(out / "sentencepiece.unigram.json", dict(items[:half]))
     write_json(out / "sentencepiece.bpe.json", dict(items[half:]))
+    write_json(out / "sentencepiece.pieces.json", pieces)
 
 
 def sentencepiece_model(variant: dict, pieces: list[str], score) -> model_pb2.ModelProto:

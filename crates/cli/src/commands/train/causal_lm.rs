@@ -48,7 +48,7 @@ impl CausalLm {
         };
         let tokenizer: Arc<dyn Tokenizer> = match tokenizer {
             Some(path) => attentive_tokenizer::load(path)?,
-            None => recipe.tokenizer.read_or_learn(train.texts())?,
+            None => recipe.tokenizer.read_or_train(false, train.texts())?,
         }
         .into();
         config.vocab_size = tokenizer.vocab_size();

@@ -3,6 +3,7 @@
 mod causal_lm;
 mod injected;
 mod interrupt;
+mod sampled;
 mod session;
 mod task;
 mod translation;

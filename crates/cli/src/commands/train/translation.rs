@@ -2,21 +2,23 @@
 
 use std::{path::Path, sync::Arc};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use attentive_backend::Device;
 use attentive_bundle::{DataRecord, DecodingConfig, ModelConfig, ScoreRecord, TranslationModel, Translator};
-use attentive_core::{Objective, Position, TokenId, TranslationBatch};
-use attentive_data::{Batcher, Batches, CorpusRules, Order, SpecialIds, Storage};
-use attentive_metrics::{Bleu, Scorer};
+use attentive_core::{Position, TranslationBatch};
+use attentive_data::{
+    BatchConfig, Batcher, Batches, CorpusRules, OnProblem, Order, Side, Storage, Treatment, derived_seed,
+};
+use attentive_metrics::{Bleu, Likelihood, Scorer};
 use attentive_model::{Transformer, TransformerConfig, TranslationObjective};
 use attentive_tokenizer::Tokenizer;
 use attentive_trainer::{BatchStream, Validation};
 
-use super::{Task, thousands};
+use super::{Task, sampled::SampledStream, thousands};
 use crate::{
     corpus::Corpus,
     recipe::{RunRecipe, TranslationRecipe},
-    score::{bleu_of, pronoun_accuracy, translate_all},
+    score::{bleu_of, likelihood, pronoun_accuracy, special_ids, translate_all},
 };
 
 /// Sample translations shown at the end.
@@ -31,6 +33,7 @@ pub(crate) struct Translation {
     corpus: Corpus,
     tokenizer: Arc<dyn Tokenizer>,
     train: Batcher,
+    sampling: Option<Sampling>,
     validation: Option<Batcher>,
     /// Sources and references of the validation sentences that are translated.
     sample: (Vec<String>, Vec<String>),
@@ -50,7 +53,7 @@ impl Translation {
         let corpus = Corpus::open(&recipe.data);
         let tokenizer: Arc<dyn Tokenizer> = match tokenizer {
             Some(path) => attentive_tokenizer::load(path)?,
-            None => recipe.tokenizer.read_or_learn(corpus.train.texts(&recipe.rules)?)?,
+            None => recipe.tokenizer.read_or_train(true, corpus.train.texts(&recipe.rules)?)?,
         }
         .into();
         config.source_vocab_size = tokenizer.vocab_size();
@@ -73,6 +76,16 @@ impl Translation {
         let order = Order::Shuffled { seed: run.training.seed };
         let train = Batcher::new(Arc::new(train), &recipe.batch, specials, order)?;
         println!("batches   {}", train.plan());
+        let sampling = recipe.tokenizer.sampling_strength().map(|strength| {
+            println!("sampling  the segmentation is drawn anew in every epoch, with strength {strength}");
+            // A segmentation that is drawn may be much longer than the best one, and is no reason to stop.
+            let batch = BatchConfig { on_oversized: OnProblem::Skip, ..recipe.batch.clone() };
+            let mut rules = recipe.rules.clone();
+            if rules.on_over_long == Treatment::Refuse {
+                rules.on_over_long = Treatment::Skip;
+            }
+            Sampling { strength, seed: run.training.seed, rules, batch }
+        });
         let validation = match &corpus.validation {
             Some(split) => {
                 let (encoded, _) = split.encode(&*tokenizer, &recipe.rules, &Storage::default())?;
@@ -95,9 +108,22 @@ impl Translation {
             corpus,
             tokenizer,
             train,
+            sampling,
             validation,
             sample: sample.into_iter().map(|pair| (pair.source, pair.target)).unzip(),
         })
+    }
+
+    /// The training batches of an epoch whose segmentation is drawn at random.
+    fn sampled(&self, sampling: &Sampling, epoch: u64) -> Result<Batcher> {
+        let Sampling { strength, seed, rules, batch } = sampling;
+        let segment = |side: Side, text: &str| {
+            let seed = derived_seed(*seed, &format!("{} {text}", side.name()), epoch);
+            self.tokenizer.sample(text, *strength, seed)
+        };
+        let (corpus, _) = self.corpus.train.encode_by(segment, rules, &Storage::default())?;
+        let order = Order::Shuffled { seed: *seed };
+        Ok(Batcher::new(Arc::new(corpus), batch, special_ids(&*self.tokenizer)?, order)?)
     }
 
     fn translator(&self, model: Transformer) -> Result<Translator<TranslationModel>> {
@@ -165,7 +191,10 @@ impl Task for Translation {
     }
 
     fn batches(&self) -> Box<dyn BatchStream<Batch = TranslationBatch> + '_> {
-        Box::new(Stream { batcher: &self.train, batches: self.train.batches(Position::START) })
+        match &self.sampling {
+            Some(sampling) => Box::new(SampledStream::new(move |epoch| self.sampled(sampling, epoch))),
+            None => Box::new(Stream { batcher: &self.train, batches: self.train.batches(Position::START) }),
+        }
     }
 
     /// Loss on the validation set, and BLEU of its first sentences, greedily translated.
@@ -210,14 +239,12 @@ impl Task for Translation {
     }
 }
 
-fn special_ids(tokenizer: &dyn Tokenizer) -> Result<SpecialIds> {
-    let specials = tokenizer.specials();
-    let need = |id: Option<TokenId>, role| id.with_context(|| format!("the tokenizer has no {role} token"));
-    Ok(SpecialIds {
-        pad: need(specials.pad, "padding")?,
-        bos: need(specials.bos, "begin-of-sentence")?,
-        eos: need(specials.eos, "end-of-sentence")?,
-    })
+/// How segmentations are drawn, and what they are batched by.
+struct Sampling {
+    strength: f64,
+    seed: u64,
+    rules: CorpusRules,
+    batch: BatchConfig,
 }
 
 /// The training batches as the trainer takes them.
@@ -245,12 +272,6 @@ impl BatchStream for Stream<'_> {
 
 /// Cross-entropy of a set, in nats per target.
 fn mean_nll(model: &Transformer, batches: &Batcher) -> Result<f64> {
-    let objective = TranslationObjective { label_smoothing: 0.0 };
-    let (mut sum, mut n_targets) = (0.0, 0);
-    for batch in batches.epoch(0) {
-        let loss = objective.loss(model, &batch?, None);
-        sum += f64::from(loss.nll_sum.into_scalar::<f32>());
-        n_targets += loss.n_targets;
-    }
-    Ok(sum / n_targets.max(1) as f64)
+    let Likelihood { loss_nats, n_units } = likelihood(model, batches)?;
+    Ok(loss_nats / n_units.max(1) as f64)
 }

@@ -1,0 +1,123 @@
+//! `attentive tokenize encode`.
+
+use std::{
+    fmt::Write as _,
+    io::{self, BufWriter, Write},
+    path::PathBuf,
+};
+
+use anyhow::{Result, bail};
+use attentive_tokenizer::{TokenId, Tokenizer};
+use clap::{Args, ValueEnum};
+use rayon::prelude::*;
+
+use super::{TokenizerArgs, input::TextLines};
+
+/// Turn lines of text into token ids, or into pieces.
+///
+/// Lines are encoded as they are read, so that the text may be larger than memory. The end of a line is not encoded,
+/// nor are special tokens added.
+#[derive(Debug, Args)]
+pub(super) struct Encode {
+    /// Text, plain, .gz or .zst. Without files, standard input.
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    tokenizer: TokenizerArgs,
+    /// What is written of a line.
+    #[arg(long, value_enum, default_value = "ids")]
+    format: Format,
+    /// Draw segmentations at random: for BPE the probability p of BPE-dropout, for Unigram models the temperature 1/α.
+    #[arg(long, value_name = "STRENGTH", allow_negative_numbers = true)]
+    sample: Option<f64>,
+    /// What --sample starts from; each line has numbers of its own.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+}
+
+/// What is written of a line.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    /// Token ids with spaces between.
+    Ids,
+    /// Vocabulary entries with spaces between.
+    Pieces,
+    /// The text as subword-nmt cuts it: `@@` where a word goes on.
+    SubwordNmt,
+}
+
+impl Encode {
+    pub(super) fn run(self) -> Result<()> {
+        if let Some(strength) = self.sample.filter(|strength| !(*strength >= 0.0 && strength.is_finite())) {
+            bail!("--sample {strength}: must be at least 0");
+        }
+        if self.sample.is_some() && matches!(self.format, Format::SubwordNmt) {
+            bail!("--sample and --format subword-nmt do not go together: samples have no offsets");
+        }
+        let tokenizer = self.tokenizer.open()?;
+        let mut out = BufWriter::new(io::stdout().lock());
+        let mut first = 0_u64;
+        for chunk in TextLines::open(&self.files, "text").verbatim() {
+            let chunk = chunk?;
+            let seed = |idx: usize| self.seed.wrapping_add(first + idx as u64);
+            let lines = chunk.par_iter().enumerate();
+            let encoded: Vec<String> = lines.map(|(idx, (_, text))| self.line(&*tokenizer, text, seed(idx))).collect();
+            first += chunk.len() as u64;
+            encoded.iter().try_for_each(|line| writeln!(out, "{line}"))?;
+            out.flush()?;
+        }
+        Ok(())
+    }
+
+    fn line(&self, tokenizer: &dyn Tokenizer, text: &str, seed: u64) -> String {
+        let ids = || match self.sample {
+            Some(strength) => tokenizer.sample(text, strength, seed),
+            None => tokenizer.encode(text),
+        };
+        match self.format {
+            Format::Ids => joined(ids().iter()),
+            Format::Pieces => joined(ids().iter().map(|&id| tokenizer.token(id).unwrap_or_default())),
+            Format::SubwordNmt => subword_nmt(text, &tokenizer.encode_with_offsets(text)),
+        }
+    }
+}
+
+fn joined(items: impl Iterator<Item: std::fmt::Display>) -> String {
+    let mut line = String::new();
+    for item in items {
+        let space = if line.is_empty() { "" } else { " " };
+        let _ = write!(line, "{space}{item}"); // strings take everything
+    }
+    line
+}
+
+/// The words of `text`, cut where its tokens meet, with `@@ ` at each cut, and the white space around them.
+///
+/// Source: `BPE.process_line` of subword-nmt's `apply_bpe.py`. Tokens that stand for parts of one character, which
+/// subword-nmt does not know, are one piece.
+fn subword_nmt(text: &str, spans: &[(TokenId, std::ops::Range<usize>)]) -> String {
+    let is_edge = |c| matches!(c, '\r' | '\n' | ' ');
+    let body = text.trim_matches(is_edge);
+    let start = text.len() - text.trim_start_matches(is_edge).len();
+    let mut cuts = spans.iter().map(|(_, range)| range.start).filter(|&at| at > start).peekable();
+    let mut line = text[..start].to_owned();
+    for (at, c) in body.char_indices() {
+        let at = start + at;
+        let mut is_cut = false;
+        while cuts.next_if(|&cut| cut <= at).is_some_and(|cut| {
+            is_cut |= cut == at;
+            true
+        }) {}
+        if c == ' ' {
+            if !line.ends_with(' ') {
+                line.push(' ');
+            }
+            continue;
+        }
+        if is_cut && !line.ends_with(' ') {
+            line.push_str("@@ ");
+        }
+        line.push(c);
+    }
+    line + &text[start + body.len()..]
+}

@@ -1,0 +1,61 @@
+//! `attentive tokenize`.
+
+mod decode;
+mod encode;
+mod input;
+mod show;
+mod statistics;
+mod train;
+
+use std::{path::PathBuf, sync::Arc};
+
+use anyhow::Result;
+use attentive_tokenizer::Tokenizer;
+use clap::{Args, Subcommand};
+
+use crate::run_dir;
+
+/// Train tokenizers, and turn text into tokens and back.
+#[derive(Debug, Args)]
+pub(crate) struct Tokenize {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Learn a vocabulary from text.
+    Train(train::Train),
+    /// Turn lines of text into token ids, or into pieces.
+    Encode(encode::Encode),
+    /// Turn lines of token ids into text.
+    Decode(decode::Decode),
+    /// Show the pieces of text in colour, with their ids; and count them.
+    Show(show::Show),
+}
+
+impl Tokenize {
+    pub(super) fn run(self) -> Result<()> {
+        match self.command {
+            Command::Train(command) => command.run(),
+            Command::Encode(command) => command.run(),
+            Command::Decode(command) => command.run(),
+            Command::Show(command) => command.run(),
+        }
+    }
+}
+
+/// Which tokenizer.
+#[derive(Debug, Args)]
+struct TokenizerArgs {
+    /// A tokenizer.json or a model's folder; subword-nmt's codes; GPT-2's encoder.json beside vocab.bpe; BERT's
+    /// vocab.txt; a SentencePiece model; byt5 or canine.
+    #[arg(short, long, value_name = "PATH", visible_alias = "model", default_value = "runs/latest")]
+    tokenizer: PathBuf,
+}
+
+impl TokenizerArgs {
+    fn open(&self) -> Result<Arc<dyn Tokenizer>> {
+        Ok(attentive_tokenizer::open(&run_dir::resolve(&self.tokenizer))?.into())
+    }
+}

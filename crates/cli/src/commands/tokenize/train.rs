@@ -1,0 +1,85 @@
+//! `attentive tokenize train`.
+
+use std::{fs, path::PathBuf};
+
+use anyhow::{Context, Result, bail};
+use attentive_tokenizer::PreTokenization;
+use clap::Args;
+
+use super::input::TextLines;
+use crate::recipe::{TokenizerKind, TokenizerRecipe};
+
+/// Learn a vocabulary from text.
+#[derive(Debug, Args)]
+pub(super) struct Train {
+    /// Text, plain, .gz or .zst; for a joint vocabulary, the files of both languages. Without files, standard input.
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Kind of vocabulary.
+    #[arg(long, value_enum, default_value = "bpe")]
+    kind: TokenizerKind,
+    /// Size of the vocabulary.
+    #[arg(long, value_name = "N")]
+    vocab_size: Option<usize>,
+    /// Merges to learn, of BPE, in place of --vocab-size.
+    #[arg(long, value_name = "N")]
+    merges: Option<usize>,
+    /// The least frequency of a pair that is merged; 2 unless given.
+    #[arg(long, value_name = "N")]
+    min_frequency: Option<u64>,
+    /// How text falls into words, of BPE: punctuation for raw text, spaces for text that is tokenised already.
+    #[arg(long, value_name = "HOW", default_value = "punctuation", value_parser = pre_tokenization)]
+    pre_tokenization: PreTokenization,
+    /// Put text in lower case and rid it of accents, of WordPiece.
+    #[arg(long)]
+    lowercase: bool,
+    /// Where the vocabulary goes.
+    #[arg(short, long, value_name = "FILE", default_value = "tokenizer.json")]
+    out: PathBuf,
+    /// Also write the merges of BPE as codes of subword-nmt.
+    #[arg(long, value_name = "FILE")]
+    codes: Option<PathBuf>,
+}
+
+fn pre_tokenization(name: &str) -> Result<PreTokenization, String> {
+    match name {
+        "punctuation" => Ok(PreTokenization::Punctuation),
+        "spaces" => Ok(PreTokenization::Spaces),
+        _ => Err("choose from punctuation, spaces".to_owned()),
+    }
+}
+
+impl Train {
+    pub(super) fn run(self) -> Result<()> {
+        let recipe = TokenizerRecipe {
+            path: None,
+            kind: self.kind,
+            merges: self.merges,
+            vocab_size: self.vocab_size,
+            min_frequency: self.min_frequency,
+            pre_tokenization: self.pre_tokenization,
+            lowercase: self.lowercase,
+            bpe_dropout: None,
+            unigram_alpha: None,
+        };
+        recipe.validate(|setting| format!("--{}", setting.replace('_', "-")))?;
+        if self.codes.is_some() && self.kind != TokenizerKind::Bpe {
+            bail!("--codes is for the kind bpe: subword-nmt has no other");
+        }
+        let mut n_lines = 0_u64;
+        let lines = TextLines::open(&self.files, "text").flat_map(|chunk| match chunk {
+            Ok(lines) => lines.into_iter().map(|(_, text)| Ok(text)).collect(),
+            Err(error) => vec![Err(error)],
+        });
+        let tokenizer = recipe.train(true, lines.inspect(|_| n_lines += 1))?;
+        attentive_tokenizer::save(&*tokenizer, &self.out)?;
+        println!("{} entries from {n_lines} lines, in {}", tokenizer.vocab_size(), self.out.display());
+        if let Some(path) = &self.codes
+            && let Some(codes) = tokenizer.to_model().and_then(|model| model.to_codes())
+        {
+            fs::write(path, codes).with_context(|| format!("can't write {}", path.display()))?;
+            println!("codes of subword-nmt in {}", path.display());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,187 @@
+//! Which scores, and their options, as sacreBLEU names them.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use attentive_metrics::{Bleu, BleuTokenizer, Chrf, PaperBleu, Scorer, Smoothing, Ter};
+use clap::{Args, ValueEnum};
+
+use super::{AnyScorer, Segments, sentence_piece};
+
+/// A score by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MetricName {
+    /// BLEU of plain text, as sacreBLEU computes it.
+    Bleu,
+    /// Character n-gram F-score.
+    Chrf,
+    /// chrF with words of up to two.
+    #[value(name = "chrf++")]
+    ChrfPlusPlus,
+    /// Translation edit rate; the lower the better.
+    Ter,
+    /// BLEU of text that Moses's tokenizer made, as older papers report it.
+    PaperBleu,
+}
+
+/// Which scores, and their options.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Scores")]
+pub(crate) struct MetricArgs {
+    /// Scores, separated by commas.
+    #[arg(short, long, visible_alias = "metrics", value_name = "NAME", value_delimiter = ',', default_value = "bleu")]
+    metric: Vec<MetricName>,
+    /// BLEU's tokenizer: 13a for raw text, none for text that is tokenised already, intl, char, zh; or flores101,
+    /// flores200, spBLEU-1K, spm with --spm-model.
+    #[arg(long, value_name = "NAME", default_value = "13a")]
+    tokenize: String,
+    /// The SentencePiece model of --tokenize flores200 and its like.
+    #[arg(long, value_name = "FILE")]
+    spm_model: Option<PathBuf>,
+    /// BLEU without regard to case.
+    #[arg(long)]
+    lowercase: bool,
+    /// What BLEU puts for a precision of zero: exp, floor, add-k or none.
+    #[arg(long, visible_alias = "smooth", value_name = "METHOD", default_value = "exp")]
+    smooth_method: String,
+    /// The value of floor (0.1 unless given) or add-k (1).
+    #[arg(long, value_name = "X")]
+    smooth_value: Option<f64>,
+    /// Do not warn of text that looks tokenised.
+    #[arg(long)]
+    force: bool,
+    /// Split compounds at their hyphens for paper-bleu, as papers on English-German do.
+    #[arg(long)]
+    split_compounds: bool,
+    /// The longest character n-grams of chrF.
+    #[arg(long, value_name = "N", default_value_t = 6)]
+    chrf_char_order: u8,
+    /// The longest word n-grams of chrF; 2 is chrF++.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    chrf_word_order: u8,
+    /// How many times more recall weighs than precision in chrF.
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    chrf_beta: u32,
+    /// Count white space among chrF's characters.
+    #[arg(long)]
+    chrf_whitespace: bool,
+    /// chrF without regard to case.
+    #[arg(long)]
+    chrf_lowercase: bool,
+    /// Smooth chrF as chrF++.py, NLTK and Moses do.
+    #[arg(long)]
+    chrf_eps_smoothing: bool,
+    /// TER with regard to case.
+    #[arg(long)]
+    ter_case_sensitive: bool,
+    /// Make TER's words of the characters of Chinese and Japanese.
+    #[arg(long)]
+    ter_asian_support: bool,
+    /// Leave punctuation out of TER.
+    #[arg(long)]
+    ter_no_punct: bool,
+    /// Normalise and tokenise for TER.
+    #[arg(long)]
+    ter_normalized: bool,
+    /// Digits of scores after the point.
+    #[arg(short, long, value_name = "N", default_value_t = 2)]
+    pub width: usize,
+}
+
+impl MetricArgs {
+    /// The scores asked for, in order, none twice. `effective_order` is what BLEU of single sentences needs.
+    pub(crate) fn scorers(&self, effective_order: bool) -> Result<Vec<Box<dyn AnyScorer>>> {
+        let bleu = Bleu { effective_order, ..self.bleu()? };
+        let mut names = self.metric.clone();
+        let mut seen = Vec::new();
+        names.retain(|name| {
+            !seen.contains(name) && {
+                seen.push(*name);
+                true
+            }
+        });
+        let scorer = |name| -> Box<dyn AnyScorer> {
+            match name {
+                MetricName::Bleu => Box::new(bleu.clone()),
+                MetricName::Chrf => Box::new(self.chrf(self.chrf_word_order)),
+                MetricName::ChrfPlusPlus => Box::new(self.chrf(2)),
+                MetricName::Ter => Box::new(self.ter()),
+                MetricName::PaperBleu => Box::new(self.paper_bleu()),
+            }
+        };
+        Ok(names.into_iter().map(scorer).collect())
+    }
+
+    /// BLEU alone.
+    pub(crate) fn bleu(&self) -> Result<Bleu> {
+        let tokenizer = match (sentence_piece::signature_of(&self.tokenize), &self.spm_model) {
+            (Some(name), Some(model)) => sentence_piece::read(name, model)?,
+            (Some(_), None) => bail!(
+                "--tokenize {}: give the SentencePiece model of that name, which sacreBLEU downloads, with --spm-model",
+                self.tokenize
+            ),
+            (None, Some(_)) => bail!("--spm-model is for --tokenize flores101, flores200, spBLEU-1K or spm"),
+            (None, None) => self.tokenize.parse::<BleuTokenizer>()?,
+        };
+        let smoothing = Smoothing::from_name(&self.smooth_method, self.smooth_value)?;
+        if self.smooth_value.is_some() && !matches!(smoothing, Smoothing::Floor(_) | Smoothing::AddK(_)) {
+            bail!("--smooth-value is for --smooth-method floor or add-k");
+        }
+        Ok(Bleu { tokenizer, smoothing, lowercase: self.lowercase, force: self.force, ..Bleu::default() })
+    }
+
+    fn chrf(&self, word_order: u8) -> Chrf {
+        Chrf {
+            char_order: self.chrf_char_order,
+            word_order,
+            beta: self.chrf_beta,
+            lowercase: self.chrf_lowercase,
+            whitespace: self.chrf_whitespace,
+            eps_smoothing: self.chrf_eps_smoothing,
+        }
+    }
+
+    fn ter(&self) -> Ter {
+        Ter {
+            normalized: self.ter_normalized,
+            no_punct: self.ter_no_punct,
+            asian_support: self.ter_asian_support,
+            case_sensitive: self.ter_case_sensitive,
+        }
+    }
+
+    fn paper_bleu(&self) -> PaperBleu {
+        PaperBleu { split_compounds: self.split_compounds, lowercase: self.lowercase }
+    }
+
+    /// Warns of hypotheses that look tokenised where BLEU makes the tokens itself, and the other way round.
+    pub(crate) fn warn(&self, name: &str, hypotheses: &[String]) -> Result<()> {
+        let bleu = self.bleu()?;
+        if self.metric.contains(&MetricName::Bleu)
+            && self.tokenize != "none"
+            && let Some(found) = bleu.tokenized_input(hypotheses)
+        {
+            eprintln!("warning: {name}: {found}; --force silences this");
+        }
+        let n_tokenized = hypotheses.iter().filter(|line| line.ends_with(" .")).count();
+        let n_plain = hypotheses.iter().filter(|line| line.ends_with('.')).count() - n_tokenized;
+        if self.metric.contains(&MetricName::PaperBleu) && !self.force && n_plain > n_tokenized {
+            eprintln!(
+                "warning: {name}: paper-bleu counts the tokens of Moses's tokenizer.perl, and {n_plain} lines end in a \
+                 full stop that was not set off; --force silences this"
+            );
+        }
+        Ok(())
+    }
+
+    /// How the two kinds of BLEU differ, where both are asked for.
+    pub(crate) fn explain(&self, hypotheses: &[String], references: &[Segments]) -> Result<Option<String>> {
+        if ![MetricName::Bleu, MetricName::PaperBleu].iter().all(|name| self.metric.contains(name)) {
+            return Ok(None);
+        }
+        let streams: Vec<&[String]> = references.iter().map(|stream| &stream.lines[..]).collect();
+        let paper = self.paper_bleu();
+        let scores = (paper.corpus(hypotheses, &streams)?, self.bleu()?.corpus(hypotheses, &streams)?);
+        Ok(Some(paper.explain(&scores.0, &scores.1)))
+    }
+}

@@ -1,0 +1,172 @@
+//! Training on every kind of tokenizer that a recipe takes, and scoring what it makes.
+
+mod support;
+
+use std::fs;
+
+use support::{Folder, contains};
+
+const RECIPE: &str = r#"
+name = "kinds"
+
+[data.train]
+tsv = "pairs.tsv"
+
+[model]
+d_model = 16
+d_ff = 32
+n_heads = 2
+n_encoder_layers = 1
+n_decoder_layers = 1
+norm = "pre"
+
+[batch]
+max_tokens = 512
+
+[schedule]
+kind = "constant"
+lr = 1e-3
+
+[training]
+steps = 2
+
+[evaluation]
+average_last = 1
+"#;
+
+fn folder() -> Folder {
+    let folder = Folder::new();
+    let line = |i: usize| format!("the {} animal\tdas {} Tier\n", ["tired", "wide"][i % 2], ["müde", "breite"][i % 2]);
+    folder.write("pairs.tsv", &(0..20).map(line).collect::<String>());
+    folder.write("source", "the tired animal\n\nthe wide animal\n");
+    folder.write("reference", "das müde Tier\n\ndas breite Tier\n");
+    folder
+}
+
+#[test]
+fn a_model_is_trained_on_every_kind() {
+    let folder = folder();
+    let kinds = [
+        ("byte-level-bpe", "vocab_size = 300"),
+        ("wordpiece", "vocab_size = 60"),
+        ("unigram", "vocab_size = 300"),
+        ("bytes", ""),
+        ("characters", ""),
+    ];
+    for (kind, size) in kinds {
+        folder.write("recipe.toml", &format!("{RECIPE}\n[tokenizer]\nkind = \"{kind}\"\n{size}\n"));
+        let shown = folder.succeed(&["train", "recipe.toml"], "");
+        contains(&shown, &["joint vocabulary", "20 training pairs"]);
+        let translated = folder.succeed(&["translate"], "the tired animal\n");
+        assert_eq!(translated.lines().count(), 1, "{kind}: {translated}");
+        let scored = folder.succeed(&["eval", "--source", "source", "--reference", "reference"], "");
+        contains(&scored, &["BLEU = ", "nrefs:1|", "perplexity ", "bits per byte"]);
+    }
+    // A tokenizer of another tool in place of one that is trained.
+    folder.write("recipe.toml", &format!("{RECIPE}\n[tokenizer]\npath = \"byt5\"\n"));
+    contains(&folder.succeed(&["train", "recipe.toml"], ""), &["384 entries"]);
+}
+
+#[test]
+fn scores_of_a_model_and_of_its_translations_agree() {
+    let folder = folder();
+    folder.write("recipe.toml", &format!("{RECIPE}\n[tokenizer]\nmerges = 20\n"));
+    folder.succeed(&["train", "recipe.toml"], "");
+    let metrics = ["--metric", "bleu,chrf,chrf++,ter,paper-bleu", "--reference", "reference", "--reference", "source"];
+    let model = [&["eval", "--source", "source", "--output", "out"], &metrics[..]].concat();
+    let shown = folder.succeed(&model, "");
+    contains(
+        &shown,
+        &["BLEU = ", "chrF2 = ", "chrF2++ = ", "TER = ", "like:multi-bleu.perl", "nrefs:2|", "Two scores of"],
+    );
+    let of_file = folder.succeed(&[&["eval", "--hypotheses", "out"], &metrics[..]].concat(), "");
+    assert!(shown.starts_with(&of_file), "{shown}\n{of_file}");
+    assert_eq!(shown[of_file.len()..].lines().count(), 1, "{shown}");
+
+    let json = folder.succeed(&[&model[..], &["--json", "--confidence", "--confidence-n", "50"]].concat(), "");
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["scores"].as_array().unwrap().len(), 5);
+    contains(json["scores"][0]["signature"].as_str().unwrap(), &["bs:50|seed:12345|"]);
+    let [perplexity, bits] = ["perplexity", "bits_per_byte"].map(|key| json[key].as_f64().unwrap());
+    assert!(perplexity > 1.0 && bits > 0.0, "{perplexity} {bits}");
+
+    let sentences = ["eval", "--hypotheses", "reference", "--reference", "reference", "--sentence-level"];
+    let sentences = folder.succeed(&sentences, "");
+    assert_eq!(sentences.lines().count(), 3);
+    contains(sentences.lines().next().unwrap(), &["BLEU|nrefs:1|case:mixed|eff:yes|tok:13a|", " = 100.00 100.0/"]);
+}
+
+/// Seeded: the same run gives the same model, interrupted or not.
+#[test]
+fn segmentations_are_drawn_anew_and_resumed() {
+    let folder = folder();
+    let train = |tokenizer: &str| {
+        folder.write("recipe.toml", &format!("{RECIPE}\n[tokenizer]\n{tokenizer}\n"));
+        let steps =
+            ["--set", "training.steps=12", "--set", "training.checkpoint_every=5", "--set", "batch.max_tokens=60"];
+        let shown =
+            folder.succeed(&[&["train", "recipe.toml", "--set", "evaluation.average_last=3"], &steps[..]].concat(), "");
+        let run = shown.lines().next().unwrap().split(' ').nth(1).unwrap().to_owned();
+        (fs::read(folder.path(&run).join("model.safetensors")).unwrap(), run, shown)
+    };
+    for sampling in ["merges = 30\nbpe_dropout = 0.3", "kind = \"unigram\"\nvocab_size = 300\nunigram_alpha = 0.01"] {
+        let (model, run, shown) = train(sampling);
+        contains(&shown, &["drawn anew in every epoch"]);
+        let metrics = fs::read_to_string(folder.path(&run).join("metrics.jsonl")).unwrap();
+        contains(&metrics, &["\"epoch\":0", "\"epoch\":1", "\"epoch\":2"]);
+        assert!(model == train(sampling).0, "{sampling}");
+        let (plain, ..) = train(
+            &sampling
+                .lines()
+                .filter(|line| !line.contains("dropout") && !line.contains("alpha"))
+                .map(|line| format!("{line}\n"))
+                .collect::<String>(),
+        );
+        assert!(model != plain, "{sampling}");
+        for checkpoint in fs::read_dir(folder.path(&run).join("checkpoints")).unwrap() {
+            let path = checkpoint.unwrap().path();
+            if !path.ends_with("step-00000005") {
+                fs::remove_dir_all(path).unwrap();
+            }
+        }
+        folder.succeed(&["train", "--resume", &run], "");
+        // The mean is over the same checkpoints.
+        assert!(model == fs::read(folder.path(&run).join("model.safetensors")).unwrap(), "{sampling}");
+    }
+}
+
+#[test]
+fn settings_that_do_not_go_together_are_named() {
+    let folder = folder();
+    let train = |tokenizer: &str| {
+        folder.write("recipe.toml", &format!("{RECIPE}\n[tokenizer]\n{tokenizer}\n"));
+        folder.fail(&["train", "recipe.toml"], "")
+    };
+    contains(&train("kind = \"bpe\""), &["tokenizer.merges", "tokenizer.vocab_size"]);
+    contains(&train("kind = \"unigram\"\nmerges = 9"), &["tokenizer.merges", "bpe"]);
+    contains(&train("kind = \"wordpiece\""), &["wordpiece", "tokenizer.vocab_size"]);
+    contains(&train("kind = \"bytes\"\nvocab_size = 9"), &["bytes", "tokenizer.vocab_size"]);
+    contains(&train("kind = \"unigram\"\nvocab_size = 300\nlowercase = true"), &["tokenizer.lowercase"]);
+    contains(&train("kind = \"pieces\"\nvocab_size = 300"), &["pieces", "wordpiece"]);
+    contains(&train("path = \"byt5\"\nvocab_size = 300"), &["tokenizer.path"]);
+    contains(&train("path = \"pairs.tsv\""), &["pairs.tsv"]);
+    contains(&train("merges = 9\nbpe_dropout = 1.5"), &["tokenizer.bpe_dropout = 1.5"]);
+    contains(&train("kind = \"bytes\"\nbpe_dropout = 0.1"), &["tokenizer.bpe_dropout", "bpe"]);
+    contains(&train("merges = 9\nunigram_alpha = 0.1"), &["tokenizer.unigram_alpha", "unigram"]);
+    contains(&train("path = \"gone.json\""), &["gone.json"]);
+}
+
+#[test]
+fn bad_test_sets_are_named() {
+    let folder = folder();
+    folder.write("short", "das müde Tier\n");
+    let eval = |args: &[&str]| folder.fail(&[&["eval"], args].concat(), "");
+    contains(&eval(&["--hypotheses", "source", "--reference", "short"]), &["source has 3 lines", "short has 1"]);
+    contains(&eval(&["--hypotheses", "gone", "--reference", "short"]), &["gone"]);
+    contains(
+        &eval(&["--hypotheses", "source", "--reference", "reference", "--smooth-value", "2"]),
+        &["--smooth-value"],
+    );
+    fs::write(folder.path("latin1"), b"f\xfcr\n").unwrap();
+    contains(&eval(&["--hypotheses", "latin1", "--reference", "short"]), &["latin1:1 is not UTF-8"]);
+}
