@@ -9,6 +9,7 @@
 //! | [`ByteLevelBpe`] | [`ByteLevelBpeTrainer`] | GPT-2's and RoBERTa's two files | exactly |
 //! | [`WordPiece`] | [`WordPieceTrainer`] | BERT's `vocab.txt` | normalised |
 //! | [`SentencePiece`] | [`UnigramTrainer`] | `.model` files, Unigram and BPE | as the model normalises |
+//! | [`Marian`] | | OPUS-MT's three files | as the model normalises |
 //! | [`Bytes`] | | ByT5's ids | exactly |
 //! | [`CodePoints`] | | CANINE's ids | exactly, four code points excepted |
 //! | [`Characters`] | [`Characters::train`] | | but for unknown characters |
@@ -35,6 +36,7 @@ mod error;
 mod file;
 #[cfg(feature = "hugging-face")]
 mod hugging_face;
+mod marian;
 mod merge_learner;
 mod merges;
 mod sampling;
@@ -54,6 +56,7 @@ pub use error::{TokenizerError, UnknownId};
 pub use file::{Model, load, save};
 #[cfg(feature = "hugging-face")]
 pub use hugging_face::HuggingFace;
+pub use marian::Marian;
 pub use sentencepiece::{SentencePiece, UnigramTrainer};
 pub use specials::Specials;
 pub use tokenizer::{TokenId, Tokenizer};
