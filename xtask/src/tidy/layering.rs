@@ -11,7 +11,7 @@ use super::Breaches;
 use crate::cargo::{cargo, root};
 
 /// Each crate and what it may import from the workspace. `testkit` is for tests: a dev-dependency of anyone.
-const MAY_IMPORT: [(&str, &[&str]); 16] = [
+const MAY_IMPORT: [(&str, &[&str]); 17] = [
     // 0: know nothing of the others
     ("tokenizer", &[]),
     ("metrics", &[]),
@@ -34,6 +34,8 @@ const MAY_IMPORT: [(&str, &[&str]); 16] = [
     // 5
     ("bundle", &["backend", "core", "decode", "engine", "model", "tokenizer", "weights"]),
     // 6
+    ("interchange", &["attention", "bundle", "model", "tokenizer", "weights"]),
+    // 7
     (
         "cli",
         &[
@@ -43,6 +45,7 @@ const MAY_IMPORT: [(&str, &[&str]); 16] = [
             "core",
             "data",
             "decode",
+            "interchange",
             "kernels",
             "metrics",
             "model",

@@ -2,7 +2,9 @@
 
 mod average;
 mod eval;
+mod export;
 mod generate;
+mod import;
 mod inspect;
 mod score;
 mod train;
@@ -39,6 +41,10 @@ enum Command {
     Inspect(inspect::Inspect),
     /// Average the last checkpoints of a run into a model.
     Average(average::Average),
+    /// Bring in a model of transformers.
+    Import(import::Import),
+    /// Write a model for another system.
+    Export(export::Export),
 }
 
 impl Cli {
@@ -51,6 +57,8 @@ impl Cli {
             Command::Eval(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Inspect(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Average(command) => command.run().map(|()| ExitCode::SUCCESS),
+            Command::Import(command) => command.run().map(|()| ExitCode::SUCCESS),
+            Command::Export(command) => command.run().map(|()| ExitCode::SUCCESS),
         }
     }
 }
