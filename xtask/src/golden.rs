@@ -1,4 +1,4 @@
-//! `cargo xtask golden --check`: are the committed golden files what their generators write?
+//! `cargo xtask golden`: `--report` is in [`report`]; `--check`: are the committed golden files what their generators write?
 //!
 //! A golden folder is `crates/*/tests/golden`. Each `generate*.py` in it is run as `generate.py OUT_DIR` and writes the
 //! golden files it is responsible for below `OUT_DIR`, under their own names. A `requirements.txt` beside the generators
@@ -15,18 +15,24 @@ use std::{
 use crate::{
     Failure, Outcome,
     cargo::{release_dir, root, run as run_program},
-    fail, json, say,
+    fail, json, report, say,
     temp_dir::TempDir,
 };
 
 /// How far numbers in JSON may lie apart, relative to the larger: other machines round differently.
 const TOLERANCE: f64 = 1e-6;
 
-/// Regenerates every golden file in a temporary folder and compares it with the committed one.
+/// `--check` or `--report`.
 pub(crate) fn run(args: &[OsString]) -> Outcome {
-    if args != ["--check"] {
-        return fail("usage: cargo xtask golden --check");
+    match args {
+        [arg] if arg == "--check" => check(),
+        [arg] if arg == "--report" => report::run(),
+        _ => fail("usage: cargo xtask golden --check | --report"),
     }
+}
+
+/// Regenerates every golden file in a temporary folder and compares it with the committed one.
+fn check() -> Outcome {
     let python = find_python()?;
     let mut differing = 0;
     for member in entries(&root().join("crates"))? {

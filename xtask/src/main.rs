@@ -19,6 +19,7 @@ mod check;
 mod faults;
 mod golden;
 mod json;
+mod report;
 mod suite;
 mod temp_dir;
 #[cfg(test)]
@@ -56,6 +57,7 @@ Commands of the workspace:
     install        makes the Python environment that the peers run in (target/bench/venv)
   check [ARGS]     formatting, clippy, rustdoc and the rules of the repository; ARGS (features) go to cargo
   golden --check   regenerates every golden file and compares it with the one committed (needs Python)
+  golden --report  runs every comparison with other systems and writes docs/fidelity.md
   vulkan [ARGS]    the wgpu backend against flex, on a GPU or on software Vulkan; ARGS go to `cargo test`
     --install      first installs software Vulkan where there is none (Debian, as root)
     --if-present   succeeds, and says so, where there is no Vulkan

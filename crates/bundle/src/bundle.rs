@@ -86,7 +86,7 @@ pub struct Bundle {
 }
 
 /// The part of `config.toml` that makes a model; a recipe has other tables beside it.
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 struct ConfigFile {
     model: ModelConfig,
     #[serde(default)]
@@ -143,6 +143,17 @@ impl Bundle {
         attentive_tokenizer::save(tokenizer, &path.join(TOKENIZER))?;
         attentive_weights::write(&path.join(WEIGHTS), params, &BTreeMap::new())?;
         Self::write_record(path, record)
+    }
+
+    /// Writes this bundle into another folder.
+    ///
+    /// # Errors
+    /// As [`Bundle::write`].
+    pub fn save(&self, path: &Path) -> Result<(), BundleError> {
+        let (decoding, generation) = (self.decoding.clone(), self.generation.clone());
+        let config = ConfigFile { model: self.model.clone(), decoding, generation };
+        let config = toml::to_string(&config).expect("names and numbers");
+        Self::write(path, &config, &*self.tokenizer, &self.params, &self.record)
     }
 
     /// Writes `training.json` alone.

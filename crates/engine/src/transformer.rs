@@ -30,6 +30,8 @@ pub struct CpuTransformer {
     encoder: Encoder,
     decoder: Decoder,
     projection: Weight,
+    /// `[vocab]`.
+    projection_bias: Option<Vec<f32>>,
     device: Device,
 }
 
@@ -89,6 +91,7 @@ impl CpuTransformer {
             encoder: loader.encoder(),
             decoder: loader.decoder(),
             projection,
+            projection_bias: config.projection_bias.then(|| loader.values("projection_bias", &[target_size])),
             device: device.clone(),
         };
         loader.finish()?;
@@ -155,13 +158,17 @@ impl NextToken for CpuTransformer {
         let [rows, new] = tokens.dims();
         self.read(&host_ids(tokens), new, state);
         let mut logits = vec![0.0; rows * self.vocab_size()];
-        self.projection.multiply(&state.room.x, &mut logits, &Epilogue::default());
+        let epilogue = Epilogue { bias: self.projection_bias.as_deref(), ..Epilogue::default() };
+        self.projection.multiply(&state.room.x, &mut logits, &epilogue);
         let mut log_probs = vec![0.0; logits.len()];
         log_softmax(&logits, self.vocab_size(), &mut log_probs);
         Tensor::from_data(TensorData::new(log_probs, [rows, self.vocab_size()]), &self.device)
     }
 
     fn advance_top(&self, tokens: &Tensor<2, Int>, state: &mut State, k: usize) -> Option<TopTokens> {
+        if self.projection_bias.is_some() {
+            return None; // the best scores are found without one
+        }
         let [rows, new] = tokens.dims();
         let ids = host_ids(tokens.clone());
         let k = k.min(self.vocab_size());

@@ -35,6 +35,7 @@ fn variants() -> Vec<(&'static str, TransformerConfig)> {
             TransformerConfig {
                 share_embeddings: false,
                 tie_projection: false,
+                projection_bias: true,
                 source_vocab_size: 47,
                 activation: Activation::GeluTanh,
                 ..config()

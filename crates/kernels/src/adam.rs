@@ -54,6 +54,10 @@ struct Factors {
     grad_scale: f32,
     beta_1: f32,
     beta_2: f32,
+    /// `1 - β₁`, which f32 would have from β₁ with few digits only.
+    rest_1: f32,
+    /// `1 - β₂`.
+    rest_2: f32,
     /// `1 / √(1 - β₂ᵗ)`.
     root_correction: f32,
     eps: f32,
@@ -77,6 +81,8 @@ impl Adam {
             grad_scale,
             beta_1: self.beta_1 as f32,
             beta_2: self.beta_2 as f32,
+            rest_1: (1.0 - self.beta_1) as f32,
+            rest_2: (1.0 - self.beta_2) as f32,
             root_correction: (1.0 / (1.0 - power(self.beta_2)).sqrt()) as f32,
             eps: self.eps as f32,
             step_size: (self.lr / (1.0 - power(self.beta_1))) as f32,
@@ -108,11 +114,11 @@ dispatch! { fn update(factors: &Factors, weights: &mut [f32], grads: &[f32], m: 
 
 #[inline(always)]
 fn update_kernel<S: Simd>(s: S, factors: &Factors, weights: &mut [f32], grads: &[f32], m: &mut [f32], v: &mut [f32]) {
-    let Factors { grad_scale, beta_1, beta_2, root_correction, eps, step_size, shrink } = *factors;
+    let Factors { grad_scale, beta_1, beta_2, rest_1, rest_2, root_correction, eps, step_size, shrink } = *factors;
     for i in (0..weights.len()).step_by(S::LANES) {
         let g = s.mul(s.load(grads, i), s.splat(grad_scale));
-        let new_m = s.mul_add(s.load(m, i), s.splat(beta_1), s.mul(g, s.splat(1.0 - beta_1)));
-        let new_v = s.mul_add(s.load(v, i), s.splat(beta_2), s.mul(s.mul(g, g), s.splat(1.0 - beta_2)));
+        let new_m = s.mul_add(s.load(m, i), s.splat(beta_1), s.mul(g, s.splat(rest_1)));
+        let new_v = s.mul_add(s.load(v, i), s.splat(beta_2), s.mul(s.mul(g, g), s.splat(rest_2)));
         s.store(m, i, new_m);
         s.store(v, i, new_v);
         let root = s.mul_add(s.sqrt(new_v), s.splat(root_correction), s.splat(eps));

@@ -1,22 +1,28 @@
 //! Equality with sacreBLEU 2.6 on the texts of `tests/golden/corpora.py`.
 
-use std::path::Path;
-
 use attentive_metrics::{
     Accumulator, Bleu, BleuTokenizer, Chrf, Interval, Metric, PairedTest, PaperBleu, Resampling, Scorer, Segment,
     Smoothing, Ter, Tokenize, confidence_interval,
 };
+use attentive_testkit::{Area, Comparison, Golden};
 use serde_json::Value;
 
 const TOLERANCE: f64 = 1e-9;
 
+fn golden() -> Golden {
+    Golden::of(env!("CARGO_MANIFEST_DIR"))
+}
+
 fn read(name: &str) -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
-    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+    serde_json::from_slice(&std::fs::read(golden().path(name)).unwrap()).unwrap()
 }
 
 fn cases(name: &str) -> Vec<Value> {
-    read(name).as_array().unwrap().clone()
+    golden().cases(name)
+}
+
+fn comparison(what: &str) -> Comparison {
+    Comparison::new(Area::Scores, what, format!("sacreBLEU {}", golden().version("sacrebleu")), TOLERANCE)
 }
 
 fn strings(lines: &Value) -> Vec<String> {
@@ -47,13 +53,13 @@ fn n_refs(case: &Value) -> usize {
 }
 
 #[track_caller]
-fn assert_equal(got: f64, expected: &Value, what: &str) {
-    let expected = expected.as_f64().unwrap();
-    assert!((got - expected).abs() <= TOLERANCE, "{what}: {got} instead of {expected}");
+fn compare(comparison: &mut Comparison, got: f64, expected: &Value, what: &str) {
+    comparison.case(what, (got - expected.as_f64().unwrap()).abs());
 }
 
 /// Corpus score, line, signatures and sentence scores of every case in a file.
-fn check_scores<S: Scorer>(file: &str, configure: impl Fn(&Value) -> S) {
+fn check_scores<S: Scorer>(what: &str, file: &str, configure: impl Fn(&Value) -> S) {
+    let mut comparison = comparison(what);
     let corpora = read("corpora.json");
     for case in cases(file) {
         let scorer = configure(&case["options"]);
@@ -62,7 +68,7 @@ fn check_scores<S: Scorer>(file: &str, configure: impl Fn(&Value) -> S) {
             format!("{} of {} with {} references", scorer.signature(n_refs(&case)), case["corpus"], case["n_refs"]);
 
         let sums = scorer.statistics(&corpus.hypotheses, &corpus.references).unwrap().sums();
-        assert_equal(scorer.value(&sums).get(), &case["score"], &what);
+        compare(&mut comparison, scorer.value(&sums).get(), &case["score"], &what);
         let line = scorer.corpus(&corpus.hypotheses, &corpus.references).unwrap().to_string();
         assert_eq!(line, case["line"].as_str().unwrap(), "{what}");
 
@@ -73,9 +79,10 @@ fn check_scores<S: Scorer>(file: &str, configure: impl Fn(&Value) -> S) {
         for (idx, expected) in case["sentences"].as_array().unwrap().iter().enumerate() {
             let references: Vec<_> = corpus.references.iter().map(|stream| [&stream[idx]]).collect();
             let sums = scorer.statistics(&corpus.hypotheses[idx..=idx], &references).unwrap().sums();
-            assert_equal(scorer.value(&sums).get(), expected, &format!("{what}, sentence {idx}"));
+            compare(&mut comparison, scorer.value(&sums).get(), expected, &format!("{what}, sentence {idx}"));
         }
     }
+    comparison.report();
 }
 
 fn is_set(options: &Value, name: &str) -> bool {
@@ -123,17 +130,17 @@ fn ter(options: &Value) -> Ter {
 
 #[test]
 fn bleu_equals_sacrebleu() {
-    check_scores("bleu.json", bleu);
+    check_scores("BLEU of corpora and sentences", "bleu.json", bleu);
 }
 
 #[test]
 fn chrf_equals_sacrebleu() {
-    check_scores("chrf.json", chrf);
+    check_scores("chrF and chrF++ of corpora and sentences", "chrf.json", chrf);
 }
 
 #[test]
 fn ter_equals_sacrebleu() {
-    check_scores("ter.json", ter);
+    check_scores("TER of corpora and sentences", "ter.json", ter);
 }
 
 #[test]
@@ -159,51 +166,72 @@ fn check_varying<S: Scorer>(scorer: S, case: &Value) {
 #[test]
 fn paper_bleu_equals_unsmoothed_bleu_of_prepared_text() {
     let corpora = read("corpora.json");
+    let mut comparison = comparison("BLEU of prepared text, compounds split");
     for case in cases("paper_bleu.json") {
         let corpus = Corpus::of(&case, &corpora);
         let bleu = PaperBleu { split_compounds: is_set(&case, "split_compounds"), ..PaperBleu::default() };
         let score = bleu.corpus(&corpus.hypotheses, &corpus.references).unwrap();
-        assert_equal(score.0.score, &case["score"], &case.to_string());
+        compare(&mut comparison, score.0.score, &case["score"], &case.to_string());
         assert_eq!(score.to_string(), case["line"].as_str().unwrap());
     }
+    comparison.report();
 }
 
 #[test]
 fn tokens_equal_sacrebleus() {
+    let mut comparison = comparison("tokens of 13a, intl, zh, char");
     for case in cases("tokenize.json") {
         let tokenizer: BleuTokenizer = case["tokenizer"].as_str().unwrap().parse().unwrap();
         let line = case["line"].as_str().unwrap();
         let is_space = |c: char| c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c);
         let tokenized = tokenizer.tokenize(line);
         let tokens: Vec<_> = tokenized.split(is_space).filter(|token| !token.is_empty()).collect();
-        assert_eq!(tokens, strings(&case["tokens"]), "{tokenizer:?} of {line:?}");
+        comparison.equal(format!("{tokenizer:?} of {line:?}"), &tokens, &strings(&case["tokens"]));
     }
+    comparison.report();
 }
 
 #[test]
 fn significance_equals_sacrebleu() {
     let corpora = read("corpora.json");
+    let mut comparison = comparison("significance: p-values and intervals");
     for case in cases("significance.json") {
         let corpus = Corpus::of(&case, &corpora);
         match case["metric"].as_str().unwrap() {
-            "bleu" => check_significance(&case, &corpus, &Bleu::default()),
+            "bleu" => check_significance(&mut comparison, &case, &corpus, &Bleu::default()),
             "bleu-floor" => {
-                check_significance(&case, &corpus, &Bleu { smoothing: Smoothing::Floor(0.1), ..Bleu::default() });
+                check_significance(
+                    &mut comparison,
+                    &case,
+                    &corpus,
+                    &Bleu { smoothing: Smoothing::Floor(0.1), ..Bleu::default() },
+                );
             }
             "bleu-add-k" => {
-                check_significance(&case, &corpus, &Bleu { smoothing: Smoothing::AddK(1.0), ..Bleu::default() });
+                check_significance(
+                    &mut comparison,
+                    &case,
+                    &corpus,
+                    &Bleu { smoothing: Smoothing::AddK(1.0), ..Bleu::default() },
+                );
             }
-            "chrf" => check_significance(&case, &corpus, &Chrf::default()),
+            "chrf" => check_significance(&mut comparison, &case, &corpus, &Chrf::default()),
             "chrf-eps" => {
-                check_significance(&case, &corpus, &Chrf { word_order: 2, eps_smoothing: true, ..Chrf::default() });
+                check_significance(
+                    &mut comparison,
+                    &case,
+                    &corpus,
+                    &Chrf { word_order: 2, eps_smoothing: true, ..Chrf::default() },
+                );
             }
-            "ter" => check_significance(&case, &corpus, &Ter::default()),
+            "ter" => check_significance(&mut comparison, &case, &corpus, &Ter::default()),
             metric => panic!("no metric {metric}"),
         }
     }
+    comparison.report();
 }
 
-fn check_significance<S: Scorer>(case: &Value, corpus: &Corpus, scorer: &S) {
+fn check_significance<S: Scorer>(comparison: &mut Comparison, case: &Value, corpus: &Corpus, scorer: &S) {
     let what = case.to_string();
     let baseline = scorer.statistics(&corpus.hypotheses, &corpus.references).unwrap();
     let system = scorer.statistics(&corpus.other, &corpus.references).unwrap();
@@ -225,16 +253,16 @@ fn check_significance<S: Scorer>(case: &Value, corpus: &Corpus, scorer: &S) {
                 let signature = signature.with_randomization(n_samples, seed).with_bootstrap(n_confidence, seed);
                 (Resampling::Randomization { n_confidence }, signature)
             };
-            let comparison = PairedTest { method, n_samples, seed }.compare(scorer, &baseline, &system).unwrap();
-            assert_equal(comparison.p_value, &case["p_value"], &what);
-            (signature, vec![comparison.baseline.interval, comparison.system.interval])
+            let paired = PairedTest { method, n_samples, seed }.compare(scorer, &baseline, &system).unwrap();
+            compare(comparison, paired.p_value, &case["p_value"], &what);
+            (signature, vec![paired.baseline.interval, paired.system.interval])
         }
     };
     assert_eq!(signature.to_string(), case["signature"].as_str().unwrap());
     for (interval, expected) in intervals.into_iter().zip(case["intervals"].as_array().unwrap()) {
         if let Some(Interval { mean, half_width }) = interval {
-            assert_equal(mean, &expected[0], &what);
-            assert_equal(half_width, &expected[1], &what);
+            compare(comparison, mean, &expected[0], &what);
+            compare(comparison, half_width, &expected[1], &what);
         } else {
             assert!(expected.is_null(), "{what}");
         }

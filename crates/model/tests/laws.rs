@@ -41,12 +41,27 @@ fn configs() -> impl Strategy<Value = TransformerConfig> {
         Just(PositionsConfig::RelativeBuckets(RelativeBuckets { n_buckets: 8, max_distance: 7 })),
     ];
     let window = prop_oneof![3 => Just(None), 1 => Just(Some(2))];
-    (norms, positions, window, any::<[bool; 6]>()).prop_map(
-        |(norm, positions, window, [share_embeddings, tie_projection, multi_query, gated, bias, rms])| {
+    (norms, positions, window, any::<[bool; 7]>()).prop_map(
+        |(
+            norm,
+            positions,
+            window,
+            [share_embeddings, tie_projection, projection_bias, multi_query, gated, bias, rms],
+        )| {
             let norm_kind = if rms { NormKind::Rms } else { NormKind::Layer };
             let n_kv_heads = multi_query.then_some(1);
             let config = config(norm, positions);
-            TransformerConfig { share_embeddings, tie_projection, window, n_kv_heads, gated, bias, norm_kind, ..config }
+            TransformerConfig {
+                share_embeddings,
+                tie_projection,
+                projection_bias,
+                window,
+                n_kv_heads,
+                gated,
+                bias,
+                norm_kind,
+                ..config
+            }
         },
     )
 }

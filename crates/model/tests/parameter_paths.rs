@@ -17,6 +17,7 @@ fn parameter_paths_stay_what_they_are() {
         positions: PositionsConfig::Learned { max_len: 3 },
         share_embeddings: false,
         tie_projection: false,
+        projection_bias: true,
         ..TransformerConfig::base(5)
     };
     let model = config.init(&BackendKind::Flex.device().unwrap(), 0).unwrap();

@@ -42,6 +42,23 @@ where
     }
 }
 
+/// `‖actual − expected‖ / ‖expected‖` in the Euclidean norm; where nothing is expected, `‖actual‖`.
+///
+/// # Panics
+/// If the lengths differ.
+#[track_caller]
+pub fn relative_error<A, E>(actual: &[A], expected: &[E]) -> f64
+where
+    A: Copy + Into<f64>,
+    E: Copy + Into<f64>,
+{
+    assert_eq!(actual.len(), expected.len(), "lengths differ");
+    let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|x| x * x).sum::<f64>().sqrt();
+    let error = norm(&mut actual.iter().zip(expected).map(|(&a, &e)| a.into() - e.into()));
+    let expected = norm(&mut expected.iter().map(|&e| e.into()));
+    if expected > 0.0 { error / expected } else { error }
+}
+
 /// Widens `f32` values to the oracles' `f64`.
 pub fn widen(x: &[f32]) -> Vec<f64> {
     x.iter().map(|&x| f64::from(x)).collect()

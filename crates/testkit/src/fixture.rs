@@ -49,3 +49,13 @@ impl Fixture {
         (0..n).map(|_| self.unit() < probability).collect()
     }
 }
+
+/// `n` multiples of 1/2048 in `[-1, 1)` that depend on `name` alone, exact in f32: inputs of goldens, which generators in
+/// Python make by the same formula instead of storing them.
+///
+/// The upper 12 bits of SplitMix64, seeded with the name's FNV-1a hash.
+pub fn named(name: &str, n: usize) -> Vec<f32> {
+    let hash = |state: u64, byte: u8| (state ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+    let mut fixture = Fixture::new(name.bytes().fold(0xcbf2_9ce4_8422_2325, hash));
+    (0..n).map(|_| (fixture.next_u64() >> 52) as f32 / 2048.0 - 1.0).collect()
+}

@@ -18,6 +18,7 @@ use crate::code_points::{CodePoints, CodePointsFile};
 use crate::error::TokenizerError;
 #[cfg(feature = "hugging-face")]
 use crate::hugging_face::{HuggingFace, HuggingFaceFile};
+use crate::marian::{Marian, MarianFile};
 use crate::sentencepiece::{SentencePiece, SentencePieceFile};
 use crate::tokenizer::Tokenizer;
 use crate::wordpiece::{WordPiece, WordPieceFile};
@@ -40,6 +41,8 @@ pub enum Model {
     /// [`SentencePiece`].
     #[serde(rename = "sentencepiece")]
     SentencePiece(SentencePieceFile),
+    /// [`Marian`].
+    Marian(MarianFile),
     /// [`Bytes`].
     Bytes(BytesFile),
     /// [`CodePoints`].
@@ -60,12 +63,29 @@ impl Model {
         }
     }
 
+    /// The merges of byte-level BPE, as GPT-2's `merges.txt` has them.
+    pub fn byte_level_merges(&self) -> Option<String> {
+        let Self::ByteLevelBpe(file) = self else { return None };
+        let merges = file.merges.iter().map(|(left, right)| format!("{left} {right}\n"));
+        Some(["#version: 0.2\n".to_owned()].into_iter().chain(merges).collect())
+    }
+
+    /// The SentencePiece models in it that segment sources and targets, as the content of `.model` files.
+    pub fn sentencepiece_models(&self) -> Option<[Vec<u8>; 2]> {
+        match self {
+            Self::SentencePiece(file) => Some([file.to_model_bytes(), file.to_model_bytes()]),
+            Self::Marian(file) => Some([file.source.to_model_bytes(), file.target.to_model_bytes()]),
+            _ => None,
+        }
+    }
+
     fn into_tokenizer(self) -> Result<Box<dyn Tokenizer>, String> {
         Ok(match self {
             Self::Bpe(file) => Box::new(Bpe::new(file)?),
             Self::ByteLevelBpe(file) => Box::new(ByteLevelBpe::new(file)?),
             Self::WordPiece(file) => Box::new(WordPiece::new(file)?),
             Self::SentencePiece(file) => Box::new(SentencePiece::new(file)?),
+            Self::Marian(file) => Box::new(Marian::new(file)?),
             Self::Bytes(BytesFile {}) => Box::new(Bytes::default()),
             Self::CodePoints(CodePointsFile {}) => Box::new(CodePoints::default()),
             Self::Characters(file) => Box::new(Characters::new(&file)?),

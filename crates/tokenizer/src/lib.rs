@@ -10,6 +10,7 @@
 //! | [`ByteLevelBpe`] | [`ByteLevelBpeTrainer`] | GPT-2's and RoBERTa's two files | exactly |
 //! | [`WordPiece`] | [`WordPieceTrainer`] | BERT's `vocab.txt` | normalised |
 //! | [`SentencePiece`] | [`UnigramTrainer`] | `.model` files, Unigram and BPE | as the model normalises |
+//! | [`Marian`] | | OPUS-MT's three files | as the model normalises |
 //! | [`Bytes`] | | ByT5's ids | exactly |
 //! | [`CodePoints`] | | CANINE's ids | exactly, four code points excepted |
 //! | [`Characters`] | [`Characters::train`] | | but for unknown characters |
@@ -36,6 +37,7 @@ mod error;
 mod file;
 #[cfg(feature = "hugging-face")]
 mod hugging_face;
+mod marian;
 mod merge_learner;
 mod merges;
 mod open;
@@ -56,6 +58,7 @@ pub use error::{TokenizerError, UnknownId};
 pub use file::{Model, load, save};
 #[cfg(feature = "hugging-face")]
 pub use hugging_face::HuggingFace;
+pub use marian::Marian;
 pub use open::open;
 pub use sentencepiece::{SentencePiece, UnigramTrainer};
 pub use specials::Specials;

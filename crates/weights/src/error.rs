@@ -15,8 +15,8 @@ pub enum WeightsError {
         #[source]
         cause: std::io::Error,
     },
-    /// The file is no safetensors file, or it is cut short.
-    #[error("{path} is damaged or no safetensors file ({cause}); copy it again, or use another checkpoint", path = path.display())]
+    /// The file is no file of weights, or it is cut short.
+    #[error("{path} is damaged or no file of weights ({cause}); copy it again, or use another checkpoint", path = path.display())]
     Damaged {
         /// The file.
         path: PathBuf,

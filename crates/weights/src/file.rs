@@ -10,7 +10,7 @@ use std::{
 use burn::tensor::{DType, TensorData};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
-use crate::WeightsError;
+use crate::{WeightsError, pytorch};
 
 /// A tensor's values on the host, row-major.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,7 +40,11 @@ pub fn write(path: &Path, tensors: &Tensors, metadata: &BTreeMap<String, String>
         (name, TensorView::new(Dtype::F32, shape.to_vec(), bytes).expect("as many bytes as the shape says"))
     });
     // A hash map of several entries would be written in no fixed order.
-    let header = if metadata.is_empty() { None } else { Some([("attentive".to_owned(), flatten(metadata))].into()) };
+    let header = match metadata.len() {
+        0 => None,
+        1 => Some(metadata.clone().into_iter().collect()),
+        _ => Some([("attentive".to_owned(), flatten(metadata))].into()),
+    };
     let file = safetensors::serialize(views, header).expect("distinct names, shapes as above");
     write_atomically(path, &file).map_err(|cause| WeightsError::Io { path: path.to_owned(), cause })
 }
@@ -50,13 +54,17 @@ fn flatten(metadata: &BTreeMap<String, String>) -> String {
     metadata.iter().map(|(key, value)| format!("{key}={value}\n")).collect()
 }
 
-/// Reads all tensors of a file, cast to f32 where it holds f16, bf16 or f64.
+/// Reads all tensors of a file, cast to f32 where it holds f16, bf16 or f64: a safetensors file, or a checkpoint of
+/// PyTorch, in which nothing is executed.
 ///
 /// # Errors
-/// [`WeightsError`]: the file can't be read, is cut short, or holds something other than floating-point numbers.
+/// [`WeightsError`]: the file can't be read, is cut short, or holds something other than tensors of numbers.
 pub fn read(path: &Path) -> Result<Tensors, WeightsError> {
     let damaged = |cause: String| WeightsError::Damaged { path: path.to_owned(), cause };
     let bytes = fs::read(path).map_err(|cause| WeightsError::Io { path: path.to_owned(), cause })?;
+    if pytorch::is_checkpoint(&bytes) {
+        return pytorch::read(&bytes).map_err(damaged);
+    }
     let file = SafeTensors::deserialize(&bytes).map_err(|cause| damaged(cause.to_string()))?;
     file.iter()
         .map(|(name, view)| {
@@ -74,7 +82,13 @@ fn floats(view: &TensorView<'_>) -> Result<Vec<f32>, String> {
         Dtype::BF16 => DType::BF16,
         other => return Err(format!("holds {other:?}, not floating-point numbers")),
     };
-    let data = TensorData::from_bytes_vec(view.data().to_vec(), view.shape().to_vec(), dtype);
+    to_f32(view.data(), dtype)
+}
+
+/// Values of any kind as f32.
+pub(crate) fn to_f32(bytes: &[u8], dtype: DType) -> Result<Vec<f32>, String> {
+    let n = bytes.len() / dtype.size();
+    let data = TensorData::from_bytes_vec(bytes.to_vec(), [n], dtype);
     data.convert::<f32>().try_into_vec().map_err(|cause| format!("{cause:?}"))
 }
 

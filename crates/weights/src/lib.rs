@@ -8,6 +8,7 @@ mod average;
 mod error;
 mod file;
 mod module;
+mod pytorch;
 
 pub use average::average;
 pub use error::WeightsError;

@@ -11,7 +11,7 @@ use super::Breaches;
 use crate::cargo::{cargo, root};
 
 /// Each crate and what it may import from the workspace. `testkit` is for tests: a dev-dependency of anyone.
-const MAY_IMPORT: [(&str, &[&str]); 17] = [
+const MAY_IMPORT: [(&str, &[&str]); 18] = [
     // 0: know nothing of the others
     ("tokenizer", &[]),
     ("metrics", &[]),
@@ -35,6 +35,8 @@ const MAY_IMPORT: [(&str, &[&str]); 17] = [
     // 5
     ("bundle", &["backend", "core", "decode", "engine", "model", "tokenizer", "weights"]),
     // 6
+    ("interchange", &["attention", "bundle", "model", "tokenizer", "weights"]),
+    // 7
     (
         "cli",
         &[
@@ -44,6 +46,7 @@ const MAY_IMPORT: [(&str, &[&str]); 17] = [
             "core",
             "data",
             "decode",
+            "interchange",
             "kernels",
             "metrics",
             "model",

@@ -4,7 +4,9 @@ mod average;
 mod compare;
 mod doctor;
 mod eval;
+mod export;
 mod generate;
+mod import;
 mod inspect;
 mod plot;
 mod schema;
@@ -57,6 +59,10 @@ enum Command {
     Tokenize(tokenize::Tokenize),
     /// Average the last checkpoints of a run into a model.
     Average(average::Average),
+    /// Bring in a model of transformers.
+    Import(import::Import),
+    /// Write a model for another system.
+    Export(export::Export),
 }
 
 impl Cli {
@@ -75,6 +81,8 @@ impl Cli {
             Command::Inspect(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Tokenize(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Average(command) => command.run().map(|()| ExitCode::SUCCESS),
+            Command::Import(command) => command.run().map(|()| ExitCode::SUCCESS),
+            Command::Export(command) => command.run().map(|()| ExitCode::SUCCESS),
         }
     }
 }

@@ -72,6 +72,9 @@ pub struct TransformerConfig {
     /// Whether the pre-soft-max projection is the target embedding matrix (§3.4).
     #[serde(default = "yes")]
     pub tie_projection: bool,
+    /// Whether the pre-soft-max projection has a bias; OPUS-MT's models have one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub projection_bias: bool,
 }
 
 fn yes() -> bool {
@@ -104,6 +107,7 @@ impl TransformerConfig {
             window: None,
             share_embeddings: true,
             tie_projection: true,
+            projection_bias: false,
         }
     }
 
@@ -143,6 +147,7 @@ impl TransformerConfig {
                 layers: (0..self.n_decoder_layers).map(|_| decoder_layer(&block, init)).collect(),
                 norm: block.final_norm(init),
             },
+            projection_bias: self.projection_bias.then(|| init.zeros([self.target_vocab_size])),
             dropout: self.dropout,
             window: self.window,
         })
@@ -217,7 +222,9 @@ impl TransformerConfig {
         let cross_attention = block.attention.n_params() + block.norm.n_params();
         let own_target = if self.share_embeddings { 0 } else { self.target_vocab_size };
         let own_projection = if self.tie_projection { 0 } else { self.target_vocab_size };
+        let projection_bias = if self.projection_bias { self.target_vocab_size } else { 0 };
         (self.source_vocab_size + own_target + own_projection) * self.d_model
+            + projection_bias
             + 2 * self.positions.n_params(self.positions_shape(true))
             + self.n_encoder_layers * block.n_params()
             + self.n_decoder_layers * (block.n_params() + cross_attention)

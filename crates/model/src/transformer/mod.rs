@@ -12,7 +12,7 @@ pub use objective::TranslationObjective;
 
 use attentive_attention::{AttentionContext, Dropout, Embedding, Mask, Positions};
 use burn::{
-    module::Module,
+    module::{Module, Param},
     tensor::{Int, Tensor},
 };
 
@@ -35,6 +35,8 @@ pub struct Transformer {
     pub encoder: Stack,
     /// The stack of decoder layers.
     pub decoder: Decoder,
+    /// Added to the scores: `[vocab]`.
+    pub projection_bias: Option<Param<Tensor<1>>>,
     /// Probability with which sums of embeddings and encodings are dropped.
     pub dropout: f64,
     #[module(skip)]
@@ -71,7 +73,11 @@ impl Transformer {
 
     /// Scores of every token: `[..., d_model]` to `[..., vocab]`.
     pub fn logits<const D: usize>(&self, hidden: Tensor<D>) -> Tensor<D> {
-        self.projection().logits(hidden)
+        let logits = self.projection().logits(hidden);
+        match &self.projection_bias {
+            Some(bias) => logits + bias.val().unsqueeze(),
+            None => logits,
+        }
     }
 
     /// What the decoder's self-attention knows of the target positions `first .. first + new`.

@@ -3,6 +3,7 @@
 use attentive_attention::{Dropout, Mask};
 use attentive_backend::ops;
 use attentive_core::{Batch, EncoderDecoder, Loss, Objective, TokenId, TranslationBatch};
+use burn::module::Param;
 use serde::{Deserialize, Serialize};
 
 use super::Transformer;
@@ -43,7 +44,7 @@ impl Objective<Transformer> for TranslationObjective {
         let loss = ops::projected_cross_entropy(
             hidden.reshape([rows * tgt, d_model]),
             model.projection().weight.val(),
-            None,
+            model.projection_bias.as_ref().map(Param::val),
             &targets,
             &ignored,
             self.label_smoothing,

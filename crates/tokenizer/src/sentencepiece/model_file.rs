@@ -29,28 +29,34 @@ impl SentencePiece {
 
     /// The content of a `.model` file, which the SentencePiece library reads.
     pub fn to_model_bytes(&self) -> Vec<u8> {
+        self.file.to_model_bytes()
+    }
+}
+
+impl SentencePieceFile {
+    pub(crate) fn to_model_bytes(&self) -> Vec<u8> {
         let mut model = Message::default();
-        for (piece, score, kind) in &self.file.pieces {
+        for (piece, score, kind) in &self.pieces {
             let kind = KINDS.iter().find(|(_, known)| known == kind).map_or(1, |&(number, _)| number);
             let piece = Message::default().bytes(1, piece.as_bytes()).float(2, *score).integer(3, kind);
             model = model.bytes(1, &piece.0);
         }
-        let Specials { pad, bos, eos, unk, .. } = self.file.specials;
-        let algorithm = match self.file.algorithm {
+        let Specials { pad, bos, eos, unk, .. } = self.specials;
+        let algorithm = match self.algorithm {
             Algorithm::Unigram => 1,
             Algorithm::Bpe => 2,
         };
         let mut trainer = Message::default()
             .integer(3, algorithm)
-            .integer(4, self.file.pieces.len() as u64)
-            .integer(24, self.file.whitespace_as_suffix.into())
-            .integer(35, self.file.byte_fallback.into());
+            .integer(4, self.pieces.len() as u64)
+            .integer(24, self.whitespace_as_suffix.into())
+            .integer(35, self.byte_fallback.into());
         for (number, id) in [(40, unk), (41, bos), (42, eos), (43, pad)] {
             trainer = trainer.integer(number, id.map_or(u64::MAX, u64::from)); // −1 stands for none
         }
-        trainer = trainer.bytes(44, self.file.unk_surface.as_bytes());
-        model = model.bytes(2, &trainer.0).bytes(3, &normalizer_message(&self.file.normalizer).0);
-        if let Some(denormalizer) = &self.file.denormalizer {
+        trainer = trainer.bytes(44, self.unk_surface.as_bytes());
+        model = model.bytes(2, &trainer.0).bytes(3, &normalizer_message(&self.normalizer).0);
+        if let Some(denormalizer) = &self.denormalizer {
             model = model.bytes(5, &normalizer_message(denormalizer).0);
         }
         model.0

@@ -1,0 +1,43 @@
+//! `attentive export`.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use attentive_bundle::Bundle;
+use attentive_interchange::{ExportConfig, Format, Quantization};
+use clap::Args;
+
+use crate::run_dir;
+
+/// Write a model for another system.
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// The model's folder.
+    #[arg(long, value_name = "DIR", default_value = "runs/latest")]
+    model: PathBuf,
+    /// marian, pegasus or gpt2 (transformers; post-norm, pre-norm, language models), or ctranslate2.
+    #[arg(long, value_name = "NAME")]
+    format: Format,
+    /// Folder of the exported model.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// The longest text, in tokens, that the exported model takes.
+    #[arg(long, value_name = "N", default_value_t = ExportConfig::default().max_len)]
+    max_len: usize,
+    /// How CTranslate2's matrices are stored: float32 or int8.
+    #[arg(long, value_name = "NAME", default_value_t = ExportConfig::default().quantization)]
+    quantization: Quantization,
+}
+
+impl Export {
+    pub(super) fn run(self) -> Result<()> {
+        let bundle = Bundle::read(&run_dir::resolve(&self.model))?;
+        let options = ExportConfig { max_len: self.max_len, quantization: self.quantization };
+        let notes = attentive_interchange::export(&bundle, self.format, &options, &self.out)?;
+        println!("wrote {} for {}", self.out.display(), self.format);
+        for note in notes {
+            println!("note: {note}");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,73 @@
+//! `attentive import` and `attentive export`, end to end.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+fn attentive(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_attentive")).args(args).output().expect("attentive runs")
+}
+
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../interchange/tests/golden").join(name)
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn a_model_of_transformers_is_imported_translates_and_is_exported() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    for (name, other) in [("marian", "pegasus"), ("pegasus", "marian")] {
+        let bundle = path(&format!("{name}-bundle"));
+        let imported = attentive(&["import", golden(name).to_str().unwrap(), "--out", &bundle]);
+        assert!(imported.status.success(), "{}", text(&imported.stderr));
+        let translated = attentive(&["translate", "--model", &bundle, "--beam", "1", "the animal was tired"]);
+        assert!(translated.status.success(), "{}", text(&translated.stderr));
+        assert_eq!(text(&translated.stdout).lines().count(), 1);
+
+        for format in [name, "ctranslate2"] {
+            let out = path(&format!("{name}-{format}"));
+            let exported = attentive(&["export", "--model", &bundle, "--format", format, "--out", &out]);
+            assert!(exported.status.success(), "{}", text(&exported.stderr));
+            assert!(Path::new(&out).join("config.json").is_file());
+        }
+        let refused = attentive(&["export", "--model", &bundle, "--format", other, "--out", &path("refused")]);
+        assert!(!refused.status.success());
+        assert!(text(&refused.stderr).contains("model.norm"), "{}", text(&refused.stderr));
+        assert!(!Path::new(&path("refused")).exists(), "nothing is written of what can't be expressed");
+    }
+}
+
+#[test]
+fn a_gpt_2_is_imported_and_exported() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let bundle = path("bundle");
+    for args in [
+        &["import", golden("gpt2").to_str().unwrap(), "--out", &bundle][..],
+        &["inspect", &bundle],
+        &["export", "--model", &bundle, "--format", "gpt2", "--out", &path("exported")],
+        &["import", &path("exported"), "--out", &path("again")],
+    ] {
+        let output = attentive(args);
+        assert!(output.status.success(), "{args:?}: {}", text(&output.stderr));
+    }
+    let params = |name: &str| std::fs::read(Path::new(&path(name)).join("model.safetensors")).unwrap();
+    assert_eq!(params("bundle"), params("again"));
+    let refused = attentive(&["export", "--model", &bundle, "--format", "ctranslate2", "--out", &path("refused")]);
+    assert!(text(&refused.stderr).contains("the model's family is gpt"), "{}", text(&refused.stderr));
+}
+
+#[test]
+fn what_is_no_model_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let nothing = attentive(&["import", folder.path().to_str().unwrap(), "--out", "never"]);
+    assert!(!nothing.status.success());
+    assert!(text(&nothing.stderr).contains("has no config.json"), "{}", text(&nothing.stderr));
+    let unknown = attentive(&["export", "--format", "onnx", "--out", "never"]);
+    assert!(text(&unknown.stderr).contains("marian, pegasus, gpt2, ctranslate2"), "{}", text(&unknown.stderr));
+}

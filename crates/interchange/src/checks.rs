@@ -1,0 +1,19 @@
+//! What formats of encoder–decoders have in common.
+
+use attentive_attention::NormKind;
+use attentive_model::TransformerConfig;
+
+/// The choices of a configuration that no format here has, a line each.
+pub(crate) fn problems(config: &TransformerConfig) -> Vec<String> {
+    let d = config.d_model / config.n_heads;
+    let is_split_evenly = (config.d_k(), config.d_v()) == (d, d) && d * config.n_heads == config.d_model;
+    let checks = [
+        (is_split_evenly, "model.d_k, model.d_v: its heads have the width d_model / n_heads"),
+        (config.n_kv_heads.is_none_or(|n| n == config.n_heads), "model.n_kv_heads: each head has keys of its own"),
+        (config.bias, "model.bias: it has biases"),
+        (!config.gated, "model.gated: its feed-forward sub-layers are not gated"),
+        (config.norm_kind == NormKind::Layer, "model.norm_kind: its norms are layer norms"),
+        (config.window.is_none(), "model.window: every key is seen"),
+    ];
+    checks.iter().filter(|(holds, _)| !holds).map(|(_, problem)| (*problem).to_owned()).collect()
+}

@@ -1,0 +1,124 @@
+//! CTranslate2's folders: `model.bin`, `config.json`, and the vocabulary.
+//!
+//! Source of names and layout: `ctranslate2/specs` of CTranslate2 4 (`TransformerSpec`, revision 7). It takes a table of
+//! positions, so ours stay as they are; it takes post-norm and pre-norm.
+
+mod model_bin;
+mod variables;
+
+use std::{fmt, path::Path, str::FromStr};
+
+use attentive_attention::{Activation, NormPlacement, PositionsConfig};
+use attentive_bundle::Bundle;
+use attentive_model::TransformerConfig;
+use serde_json::json;
+
+use self::variables::Variables;
+use crate::{
+    ExportConfig, InterchangeError, checks, files,
+    tokenizers::{self, SpecialIds},
+};
+
+/// How matrices are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Quantization {
+    /// As they are.
+    #[default]
+    Float32,
+    /// Eight bits a weight, a scale for each output.
+    Int8,
+}
+
+impl Quantization {
+    /// Every kind.
+    pub const ALL: [Self; 2] = [Self::Float32, Self::Int8];
+
+    /// CTranslate2's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Float32 => "float32",
+            Self::Int8 => "int8",
+        }
+    }
+}
+
+impl fmt::Display for Quantization {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Quantization {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|kind| kind.name() == name);
+        found.ok_or_else(|| format!("unknown quantization `{name}`; there are float32 and int8"))
+    }
+}
+
+/// Writes what `ctranslate2.Translator` reads; tells what it needs beside.
+///
+/// # Errors
+/// [`InterchangeError::Inexpressible`], or what the system refuses.
+pub(crate) fn export(
+    config: &TransformerConfig,
+    bundle: &Bundle,
+    options: &ExportConfig,
+    folder: &Path,
+) -> Result<Vec<String>, InterchangeError> {
+    check(config, options.max_len)?;
+    let ids = SpecialIds::of(&*bundle.tokenizer, "CTranslate2")?;
+    let entries = tokenizers::entries(&*bundle.tokenizer);
+    let name = |id: u32| entries[id as usize].as_str();
+    let unk = bundle.tokenizer.specials().unk.unwrap_or(ids.pad);
+    files::make_folder(folder)?;
+    let variables = Variables::of(config, &bundle.params, options);
+    files::write(&folder.join("model.bin"), &model_bin::bytes(&variables))?;
+    files::write_json(&folder.join("shared_vocabulary.json"), &entries)?;
+    let settings = json!({
+        "add_source_bos": false,
+        "add_source_eos": true,
+        "bos_token": name(ids.bos),
+        "decoder_start_token": name(ids.bos),
+        "eos_token": name(ids.eos),
+        "unk_token": name(unk),
+        "layer_norm_epsilon": 1e-5,
+        "multi_query_attention": false,
+    });
+    files::write_json(&folder.join("config.json"), &settings)?;
+    Ok(vec!["CTranslate2 takes and gives tokens: encode and decode with the model's own tokenizer".to_owned()])
+}
+
+fn check(config: &TransformerConfig, max_len: usize) -> Result<(), InterchangeError> {
+    let mut problems = checks::problems(config);
+    if config.source_vocab_size != config.target_vocab_size {
+        problems.push("source and target have vocabularies of their own".to_owned());
+    }
+    match config.positions {
+        PositionsConfig::Sinusoidal => {}
+        PositionsConfig::Learned { max_len: learned } if learned >= max_len => {}
+        PositionsConfig::Learned { max_len: learned } => {
+            problems.push(format!("--max-len {max_len}: the model has learned {learned} positions"));
+        }
+        _ => problems.push("model.positions: its positions are added to embeddings".to_owned()),
+    }
+    match problems.is_empty() {
+        true => Ok(()),
+        false => Err(InterchangeError::Inexpressible { format: "CTranslate2", problems }),
+    }
+}
+
+/// CTranslate2's number of an activation (`include/ctranslate2/ops/activation.h`).
+fn activation(activation: Activation) -> i8 {
+    match activation {
+        Activation::Relu => 0,
+        Activation::GeluTanh => 1,
+        Activation::Silu => 2,
+        Activation::Gelu => 3,
+    }
+}
+
+fn is_pre_norm(config: &TransformerConfig) -> bool {
+    config.norm == NormPlacement::Pre
+}

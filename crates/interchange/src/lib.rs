@@ -1,0 +1,166 @@
+//! Models in and out.
+//!
+//! | system | in | out |
+//! |---|---|---|
+//! | transformers: Marian (OPUS-MT), post-norm | [`import`] | [`export`] to [`Format::Marian`] |
+//! | transformers: Pegasus, pre-norm | [`import`] | [`export`] to [`Format::Pegasus`] |
+//! | transformers: GPT-2 | [`import`] | [`export`] to [`Format::Gpt2`] |
+//! | CTranslate2 | | [`export`] to [`Format::CTranslate2`] |
+//!
+//! Weights are read from safetensors or from PyTorch's pickles, which are read as data: nothing in them is executed.
+//!
+//! ```no_run
+//! use attentive_bundle::Bundle;
+//! use attentive_interchange::{ExportConfig, Format, export, import};
+//!
+//! let notes = export(&Bundle::read("runs/latest".as_ref())?, Format::Marian, &ExportConfig::default(), "marian".as_ref())?;
+//! let again = import("marian".as_ref())?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod activations;
+mod checkpoint;
+mod checks;
+mod ctranslate2;
+mod error;
+mod files;
+mod gpt2;
+mod layout;
+mod seq2seq;
+mod source;
+mod tokenizers;
+
+use std::{fmt, path::Path, str::FromStr};
+
+use attentive_bundle::{Bundle, DecodingConfig, GenerationConfig, ModelConfig, TrainingRecord};
+use attentive_tokenizer::Tokenizer;
+use attentive_weights::Tensors;
+use serde::Deserialize;
+
+use seq2seq::Architecture;
+
+pub use ctranslate2::Quantization;
+pub use error::InterchangeError;
+
+/// A system to export to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// `MarianMTModel` of transformers: post-norm.
+    Marian,
+    /// `PegasusForConditionalGeneration` of transformers: pre-norm.
+    Pegasus,
+    /// `GPT2LMHeadModel` of transformers.
+    Gpt2,
+    /// CTranslate2: encoder–decoders.
+    CTranslate2,
+}
+
+impl Format {
+    /// Every format.
+    pub const ALL: [Self; 4] = [Self::Marian, Self::Pegasus, Self::Gpt2, Self::CTranslate2];
+
+    /// The name, as users write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Marian => "marian",
+            Self::Pegasus => "pegasus",
+            Self::Gpt2 => "gpt2",
+            Self::CTranslate2 => "ctranslate2",
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Format {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let known = Self::ALL.map(Self::name).join(", ");
+        let found = Self::ALL.into_iter().find(|format| format.name() == name);
+        found.ok_or_else(|| format!("unknown format `{name}`; there are {known}"))
+    }
+}
+
+/// How to export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExportConfig {
+    /// The longest text that the exported model takes, where the format has such a limit: its tables of sinusoids.
+    pub max_len: usize,
+    /// How CTranslate2's weights are stored.
+    pub quantization: Quantization,
+}
+
+impl Default for ExportConfig {
+    /// 1,024 positions, f32.
+    fn default() -> Self {
+        Self { max_len: 1024, quantization: Quantization::Float32 }
+    }
+}
+
+/// Writes a model's folder for another system; what comes back is what it can't express, for the user to know.
+///
+/// # Errors
+/// [`InterchangeError::Inexpressible`] lists what the format lacks; or what the system refuses.
+pub fn export(
+    bundle: &Bundle,
+    format: Format,
+    options: &ExportConfig,
+    folder: &Path,
+) -> Result<Vec<String>, InterchangeError> {
+    let seq2seq = |config, architecture| seq2seq::export(config, bundle, architecture, options.max_len, folder);
+    match (&bundle.model, format) {
+        (ModelConfig::Transformer(config), Format::Marian) => seq2seq(config, Architecture::Marian),
+        (ModelConfig::Transformer(config), Format::Pegasus) => seq2seq(config, Architecture::Pegasus),
+        (ModelConfig::Transformer(config), Format::CTranslate2) => ctranslate2::export(config, bundle, options, folder),
+        (ModelConfig::Gpt(config), Format::Gpt2) => gpt2::export(config, bundle, folder),
+        (model, format) => {
+            let problem = format!("the model's family is {}, which this format is not for", model.family());
+            Err(InterchangeError::Inexpressible { format: format.name(), problems: vec![problem] })
+        }
+    }
+}
+
+/// Reads another system's folder: configuration, weights and tokenizer.
+///
+/// # Errors
+/// [`InterchangeError`]: an architecture that is not here, settings or tensors that do not fit, damaged files.
+pub fn import(folder: &Path) -> Result<Bundle, InterchangeError> {
+    #[derive(Deserialize)]
+    struct Kind {
+        #[serde(default)]
+        model_type: String,
+    }
+    let path = folder.join("config.json");
+    if !path.is_file() {
+        return Err(InterchangeError::Missing { path: folder.to_owned(), wanted: "config.json" });
+    }
+    let Kind { model_type } = files::read_json(&path)?;
+    if model_type == gpt2::MODEL_TYPE {
+        return gpt2::import(folder);
+    }
+    match Architecture::ALL.into_iter().find(|architecture| architecture.model_type() == model_type) {
+        Some(architecture) => seq2seq::import(architecture, folder),
+        None => {
+            let known = [&Architecture::ALL.map(Architecture::model_type)[..], &[gpt2::MODEL_TYPE]].concat().join(", ");
+            Err(InterchangeError::UnknownArchitecture { path, found: model_type, known })
+        }
+    }
+}
+
+/// What was read of a folder, as a bundle.
+fn imported(folder: &Path, model: ModelConfig, tokenizer: Box<dyn Tokenizer>, params: Tensors) -> Bundle {
+    Bundle {
+        path: folder.to_owned(),
+        model,
+        decoding: DecodingConfig::default(),
+        generation: GenerationConfig::default(),
+        tokenizer,
+        params,
+        record: TrainingRecord { version: env!("CARGO_PKG_VERSION").into(), ..TrainingRecord::default() },
+    }
+}

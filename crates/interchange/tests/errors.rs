@@ -1,0 +1,97 @@
+//! What can't be read or written is said, all at once.
+
+use std::{fs, path::Path};
+
+use attentive_attention::{NormPlacement, PositionsConfig};
+use attentive_bundle::ModelConfig;
+use attentive_interchange::{ExportConfig, Format, InterchangeError, export, import};
+use attentive_weights::HostTensor;
+use serde_json::{Value, json};
+
+/// A copy of the golden Marian folder, its configuration changed.
+fn folder(change: impl FnOnce(&mut Value)) -> tempfile::TempDir {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/marian");
+    let folder = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(golden).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
+    }
+    let config = folder.path().join("config.json");
+    let mut value: Value = serde_json::from_slice(&fs::read(&config).unwrap()).unwrap();
+    change(&mut value);
+    fs::write(config, value.to_string()).unwrap();
+    folder
+}
+
+#[track_caller]
+fn says(error: Result<impl Sized, InterchangeError>, parts: &[&str]) {
+    let message = error.err().expect("an error").to_string();
+    for part in parts {
+        assert!(message.contains(part), "{part:?} is not in: {message}");
+    }
+}
+
+#[test]
+fn architectures_and_settings_that_are_not_here() {
+    says(import(Path::new("nowhere")), &["nowhere has no config.json"]);
+    let other = folder(|config| config["model_type"] = json!("mamba"));
+    says(import(other.path()), &["config.json", "\"mamba\"", "marian"]);
+    let odd = folder(|config| {
+        config["activation_function"] = json!("quick_gelu");
+        config["decoder_ffn_dim"] = json!(9);
+        config["decoder_attention_heads"] = json!(3);
+    });
+    says(import(odd.path()), &["\"quick_gelu\"", "decoder_ffn_dim is 9", "decoder_attention_heads is 3"]);
+    let none = folder(|config| config["d_model"] = json!(0));
+    says(import(none.path()), &["model.d_model is 0"]);
+    let damaged = folder(|_| ());
+    fs::write(damaged.path().join("config.json"), "{").unwrap();
+    says(import(damaged.path()), &["config.json is damaged"]);
+}
+
+#[test]
+fn every_tensor_that_does_not_fit_is_listed() {
+    let folder = folder(|_| ());
+    let path = folder.path().join("model.safetensors");
+    let mut tensors = attentive_weights::read(&path).unwrap();
+    tensors.remove("model.shared.weight");
+    tensors.insert("model.encoder.layers.0.fc1.bias".into(), HostTensor { shape: vec![2], values: vec![0.0; 2] });
+    tensors.insert("model.pooler".into(), HostTensor { shape: vec![1], values: vec![0.0] });
+    let positions = HostTensor { shape: vec![2, 6], values: vec![0.5; 12] };
+    tensors.insert("model.encoder.embed_positions.weight".into(), positions);
+    attentive_weights::write(&path, &tensors, &Default::default()).unwrap();
+    let expected = [
+        "missing: model.shared.weight [45, 6]",
+        "model.encoder.layers.0.fc1.bias: [7] by config.json, [2] in the file",
+        "not in the model: model.pooler",
+        "model.encoder.embed_positions.weight: not the sinusoids",
+    ];
+    says(import(folder.path()), &expected);
+    fs::remove_file(path).unwrap();
+    fs::remove_file(folder.path().join("pytorch_model.bin")).unwrap();
+    says(import(folder.path()), &["has no model.safetensors or pytorch_model.bin"]);
+}
+
+#[test]
+fn a_missing_tokenizer_is_named() {
+    let folder = folder(|_| ());
+    fs::remove_file(folder.path().join("target.spm")).unwrap();
+    says(import(folder.path()), &["source.spm, target.spm and vocab.json"]);
+}
+
+#[test]
+fn what_a_format_lacks_is_listed() {
+    let mut bundle = import(folder(|_| ()).path()).unwrap();
+    let ModelConfig::Transformer(config) = &mut bundle.model else { panic!("a Marian model") };
+    config.norm = NormPlacement::Pre;
+    config.positions = PositionsConfig::Learned { max_len: 5 };
+    config.d_k = Some(2);
+    let out = tempfile::tempdir().unwrap();
+    let export = |format| export(&bundle, format, &ExportConfig::default(), out.path());
+    says(export(Format::Marian), &["model.norm", "ctranslate2", "model.positions", "model.d_k"]);
+    says(export(Format::Pegasus), &["model.positions", "model.d_k"]);
+    says(export(Format::CTranslate2), &["model.d_k", "--max-len 1024", "learned 5"]);
+    says(export(Format::Gpt2), &["gpt2 can't express", "family is transformer"]);
+    let message = "onnx".parse::<Format>().unwrap_err();
+    assert!(message.contains("onnx") && message.contains("marian, pegasus, gpt2, ctranslate2"), "{message}");
+}

@@ -1,0 +1,303 @@
+//! The stack machine of pickles, protocols 2 to 4, without calls.
+//!
+//! Source: Python's `pickletools`, which documents every operation.
+
+use std::collections::HashMap;
+
+/// Where a value stands in [`Pickle::values`].
+pub(super) type Id = usize;
+
+/// What a pickle can hold here. Values name each other by their place, so that no depth of nesting, and no circle, does
+/// any harm.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Value {
+    None,
+    Bool,
+    Int(i64),
+    Float,
+    Text(String),
+    /// A string of bytes, or a whole number of more than 64 bits.
+    Bytes,
+    Tuple(Vec<Id>),
+    List(Vec<Id>),
+    /// Keys and values in turn.
+    Dict(Vec<Id>),
+    /// A function or class by its name, `torch._utils._rebuild_tensor_v2`.
+    Global(String),
+    /// A function or class that was asked for with these arguments, but not called.
+    Call(Id, Id),
+    /// An object that lies outside the pickle: a storage.
+    Outside(Id),
+}
+
+/// What a pickle holds.
+pub(super) struct Pickle {
+    /// Everything that was made on the way.
+    pub(super) values: Vec<Value>,
+    /// What it is the pickle of.
+    pub(super) root: Id,
+    /// How many bytes it took.
+    pub(super) n_bytes: usize,
+}
+
+impl Pickle {
+    /// Runs the pickle that `bytes` begin with.
+    ///
+    /// # Errors
+    /// What is wrong with it: it is cut short, or has an operation that no checkpoint needs.
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, String> {
+        let mut machine =
+            Machine { bytes, at: 0, values: Vec::new(), stack: Vec::new(), marks: Vec::new(), memo: HashMap::new() };
+        loop {
+            let at = machine.at;
+            let operation = machine.byte()?;
+            if operation == b'.' {
+                let root = machine.pop()?;
+                return Ok(Self { values: machine.values, root, n_bytes: machine.at });
+            }
+            machine.step(operation).map_err(|problem| format!("{problem} (byte {at} of the pickle)"))?;
+        }
+    }
+
+    pub(super) fn root(&self) -> &Value {
+        &self.values[self.root]
+    }
+
+    /// The items of a tuple.
+    pub(super) fn tuple(&self, id: Id) -> Option<Vec<&Value>> {
+        match &self.values[id] {
+            Value::Tuple(items) => Some(items.iter().map(|&item| &self.values[item]).collect()),
+            _ => None,
+        }
+    }
+}
+
+struct Machine<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    values: Vec<Value>,
+    stack: Vec<Id>,
+    marks: Vec<usize>,
+    memo: HashMap<u32, Id>,
+}
+
+impl Machine<'_> {
+    fn step(&mut self, operation: u8) -> Result<(), String> {
+        match operation {
+            0x80 => {
+                self.byte()?; // version of the protocol
+            }
+            0x95 => {
+                self.take(8)?; // length of a frame
+            }
+            b'N' => self.push(Value::None),
+            0x88 => self.push(Value::Bool),
+            0x89 => self.push(Value::Bool),
+            b'K' => self.push_int(1)?,
+            b'M' => self.push_int(2)?,
+            b'J' => {
+                let number = integer(self.take(4)?);
+                self.push(number);
+            }
+            0x8a => {
+                let n = self.length(1)?;
+                let number = integer(self.take(n)?);
+                self.push(number);
+            }
+            b'G' => {
+                self.take(8)?;
+                self.push(Value::Float);
+            }
+            b'X' => self.push_text(4)?,
+            0x8c => self.push_text(1)?,
+            0x8d => self.push_text(8)?,
+            b'U' => self.push_text(1)?, // Python 2's strings
+            b'T' => self.push_text(4)?,
+            b'C' => self.push_bytes(1)?,
+            b'B' => self.push_bytes(4)?,
+            b'c' => {
+                let (module, name) = (self.line()?, self.line()?);
+                self.push(Value::Global(format!("{module}.{name}")));
+            }
+            0x93 => {
+                let (name, module) = (self.pop()?, self.pop()?);
+                let (Value::Text(module), Value::Text(name)) = (&self.values[module], &self.values[name]) else {
+                    return Err("a function's name is no text".to_owned());
+                };
+                let name = format!("{module}.{name}");
+                self.push(Value::Global(name));
+            }
+            b'(' => self.marks.push(self.stack.len()),
+            b')' => self.push(Value::Tuple(Vec::new())),
+            b't' => {
+                let items = self.since_mark()?;
+                self.push(Value::Tuple(items));
+            }
+            0x85..=0x87 => {
+                let first = self.stack.len().checked_sub(usize::from(operation - 0x84)).ok_or("the stack is empty")?;
+                let items = self.stack.split_off(first);
+                self.push(Value::Tuple(items));
+            }
+            b']' => self.push(Value::List(Vec::new())),
+            b'a' => {
+                let item = self.pop()?;
+                self.append(vec![item])?;
+            }
+            b'e' => {
+                let items = self.since_mark()?;
+                self.append(items)?;
+            }
+            b'}' => self.push(Value::Dict(Vec::new())),
+            b's' => {
+                let (value, key) = (self.pop()?, self.pop()?);
+                self.set_items(vec![key, value])?;
+            }
+            b'u' => {
+                let items = self.since_mark()?;
+                self.set_items(items)?;
+            }
+            b'q' => self.memoize_at(1)?,
+            b'r' => self.memoize_at(4)?,
+            0x94 => {
+                let key = self.memo.len() as u32;
+                self.memoize(key)?;
+            }
+            b'h' => self.recall(1)?,
+            b'j' => self.recall(4)?,
+            b'Q' => {
+                let id = self.pop()?;
+                self.push(Value::Outside(id));
+            }
+            b'R' | 0x81 => {
+                let (arguments, callee) = (self.pop()?, self.pop()?);
+                let makes_dict = self.values[callee] == Value::Global("collections.OrderedDict".to_owned());
+                self.push(if makes_dict { Value::Dict(Vec::new()) } else { Value::Call(callee, arguments) });
+            }
+            b'b' => {
+                self.pop()?; // attributes of an object, which no tensor's values depend on
+            }
+            b'0' => {
+                self.pop()?;
+            }
+            b'2' => {
+                let top = self.top()?;
+                self.stack.push(top);
+            }
+            other => return Err(format!("operation {other:#04x} is none that a checkpoint needs")),
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, value: Value) {
+        self.stack.push(self.values.len());
+        self.values.push(value);
+    }
+
+    fn take(&mut self, n: usize) -> Result<&[u8], String> {
+        let end = self.at.checked_add(n).filter(|&end| end <= self.bytes.len()).ok_or("the pickle is cut short")?;
+        let taken = &self.bytes[self.at..end];
+        self.at = end;
+        Ok(taken)
+    }
+
+    fn byte(&mut self) -> Result<u8, String> {
+        Ok(self.take(1)?[0])
+    }
+
+    /// A little-endian length of `n` bytes.
+    fn length(&mut self, n: usize) -> Result<usize, String> {
+        let number = self.take(n)?.iter().rev().fold(0_u64, |number, &byte| number << 8 | u64::from(byte));
+        usize::try_from(number).map_err(|_| "a length is too large".to_owned())
+    }
+
+    fn line(&mut self) -> Result<String, String> {
+        let length = self.bytes[self.at..].iter().position(|&byte| byte == b'\n').ok_or("the pickle is cut short")?;
+        let line = text(self.take(length)?)?;
+        self.at += 1;
+        Ok(line)
+    }
+
+    fn push_int(&mut self, n: usize) -> Result<(), String> {
+        let number = self.length(n)?;
+        self.push(Value::Int(number as i64));
+        Ok(())
+    }
+
+    fn push_text(&mut self, n: usize) -> Result<(), String> {
+        let length = self.length(n)?;
+        let text = text(self.take(length)?)?;
+        self.push(Value::Text(text));
+        Ok(())
+    }
+
+    fn push_bytes(&mut self, n: usize) -> Result<(), String> {
+        let length = self.length(n)?;
+        self.take(length)?;
+        self.push(Value::Bytes);
+        Ok(())
+    }
+
+    fn pop(&mut self) -> Result<Id, String> {
+        self.stack.pop().ok_or_else(|| "the stack is empty".to_owned())
+    }
+
+    fn top(&self) -> Result<Id, String> {
+        self.stack.last().copied().ok_or_else(|| "the stack is empty".to_owned())
+    }
+
+    fn since_mark(&mut self) -> Result<Vec<Id>, String> {
+        let mark = self.marks.pop().filter(|&mark| mark <= self.stack.len()).ok_or("a mark is missing")?;
+        Ok(self.stack.split_off(mark))
+    }
+
+    fn append(&mut self, items: Vec<Id>) -> Result<(), String> {
+        let top = self.top()?;
+        match &mut self.values[top] {
+            Value::List(list) => list.extend(items),
+            _ => return Err("no list to append to".to_owned()),
+        }
+        Ok(())
+    }
+
+    fn set_items(&mut self, items: Vec<Id>) -> Result<(), String> {
+        let top = self.top()?;
+        match &mut self.values[top] {
+            Value::Dict(dict) if items.len().is_multiple_of(2) => dict.extend(items),
+            _ => return Err("no dictionary to fill".to_owned()),
+        }
+        Ok(())
+    }
+
+    fn memoize_at(&mut self, n: usize) -> Result<(), String> {
+        let key = self.length(n)? as u32;
+        self.memoize(key)
+    }
+
+    fn memoize(&mut self, key: u32) -> Result<(), String> {
+        let top = self.top()?;
+        self.memo.insert(key, top);
+        Ok(())
+    }
+
+    fn recall(&mut self, n: usize) -> Result<(), String> {
+        let key = self.length(n)? as u32;
+        let value = *self.memo.get(&key).ok_or("a value is recalled that was not kept")?;
+        self.stack.push(value);
+        Ok(())
+    }
+}
+
+fn text(bytes: &[u8]) -> Result<String, String> {
+    String::from_utf8(bytes.to_vec()).map_err(|_| "a text is not UTF-8".to_owned())
+}
+
+/// A whole number in two's complement.
+fn integer(bytes: &[u8]) -> Value {
+    if bytes.len() > 8 {
+        return Value::Bytes;
+    }
+    let fill = if bytes.last().is_some_and(|&byte| byte >= 0x80) { 0xff } else { 0 };
+    let mut number = [fill; 8];
+    number[..bytes.len()].copy_from_slice(bytes);
+    Value::Int(i64::from_le_bytes(number))
+}
