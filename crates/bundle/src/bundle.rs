@@ -138,14 +138,29 @@ impl Bundle {
         params: &Tensors,
         record: &TrainingRecord,
     ) -> Result<(), BundleError> {
+        Self::write_at(Precision::F32, path, config, tokenizer, params, record)
+    }
+
+    fn write_at(
+        precision: Precision,
+        path: &Path,
+        config: &str,
+        tokenizer: &dyn Tokenizer,
+        params: &Tensors,
+        record: &TrainingRecord,
+    ) -> Result<(), BundleError> {
         fs::create_dir_all(path).map_err(|cause| BundleError::Io { path: path.to_owned(), cause })?;
         write_part(path, CONFIG, config.as_bytes())?;
         attentive_tokenizer::save(tokenizer, &path.join(TOKENIZER))?;
-        attentive_weights::write(&path.join(WEIGHTS), params, &BTreeMap::new())?;
+        let axis = |name: &str| match precision {
+            Precision::F32 => None,
+            Precision::Int8 => attentive_engine::int8_axis(name),
+        };
+        attentive_weights::write_some_int8(&path.join(WEIGHTS), params, axis, &BTreeMap::new())?;
         Self::write_record(path, record)
     }
 
-    /// Writes this bundle into another folder.
+    /// Writes this bundle into another folder, its weights in the precision that it decodes in.
     ///
     /// # Errors
     /// As [`Bundle::write`].
@@ -153,7 +168,7 @@ impl Bundle {
         let (decoding, generation) = (self.decoding.clone(), self.generation.clone());
         let config = ConfigFile { model: self.model.clone(), decoding, generation };
         let config = toml::to_string(&config).expect("names and numbers");
-        Self::write(path, &config, &*self.tokenizer, &self.params, &self.record)
+        Self::write_at(self.decoding.precision, path, &config, &*self.tokenizer, &self.params, &self.record)
     }
 
     /// Writes `training.json` alone.
@@ -178,14 +193,19 @@ impl Bundle {
     /// # Errors
     /// [`BundleError`] if the model is of another family, configuration and weights do not fit, or `device` has no such
     /// precision for it.
-    pub fn translation_model(&self, device: &Device, precision: Precision) -> Result<TranslationModel, BundleError> {
+    pub fn translation_model(
+        &self,
+        device: &Device,
+        precision: Option<Precision>,
+    ) -> Result<TranslationModel, BundleError> {
         let config = self.transformer_config()?;
         if attentive_backend::has_kernels(device) && CpuTransformer::covers(config) {
             config.validate().map_err(|cause| self.bad_config(cause))?;
+            let precision = precision.unwrap_or(self.decoding.precision);
             let model = CpuTransformer::new(config, self.params.clone(), precision, device);
             return Ok(TranslationModel::Cpu(Box::new(model.map_err(|cause| self.bad_weights(cause))?)));
         }
-        if precision != Precision::F32 {
+        if let Some(precision @ Precision::Int8) = precision {
             return Err(BundleError::Precision { precision });
         }
         Ok(TranslationModel::Tensors(Box::new(self.transformer(device)?)))

@@ -4,11 +4,11 @@
 //! (where it came from: data hashes, seed, steps, scores). It loads on any backend.
 //!
 //! ```no_run
-//! use attentive_bundle::{Bundle, DecodingConfig, Precision, Translator};
+//! use attentive_bundle::{Bundle, DecodingConfig, Translator};
 //! use burn::tensor::Device;
 //!
 //! let bundle = Bundle::read("runs/latest".as_ref())?;
-//! let translator = Translator::from_bundle(bundle, &Device::default(), Precision::F32)?;
+//! let translator = Translator::from_bundle(bundle, &Device::default(), None)?;
 //! let translations = translator.translate(&["The animal was tired."], &DecodingConfig::default())?;
 //! assert!(!translations[0][0].text.is_empty());
 //! # Ok::<(), Box<dyn std::error::Error>>(())

@@ -22,12 +22,14 @@ pub struct DecodingConfig {
     pub max_len_offset: usize,
     /// Source tokens, padding included, that are decoded together.
     pub batch_tokens: usize,
+    /// What weights are packed in on the CPU.
+    pub precision: Precision,
 }
 
 impl Default for DecodingConfig {
     /// The paper's (§6.1): beam 4, α = 0.6, source length + 50.
     fn default() -> Self {
-        Self { beam: 4, length_penalty: 0.6, max_len_offset: 50, batch_tokens: 2048 }
+        Self { beam: 4, length_penalty: 0.6, max_len_offset: 50, batch_tokens: 2048, precision: Precision::F32 }
     }
 }
 
@@ -55,11 +57,12 @@ pub struct Translator<M> {
 }
 
 impl Translator<TranslationModel> {
-    /// A bundle's translator on `device`; on the CPU's default backend, its weights are packed at `precision`.
+    /// A bundle's translator on `device`; on the CPU's default backend, its weights are packed at `precision`, or as the
+    /// bundle says.
     ///
     /// # Errors
     /// [`BundleError`] if the bundle's parts do not fit, or another backend is asked for a precision of its own.
-    pub fn from_bundle(bundle: Bundle, device: &Device, precision: Precision) -> Result<Self, BundleError> {
+    pub fn from_bundle(bundle: Bundle, device: &Device, precision: Option<Precision>) -> Result<Self, BundleError> {
         let model = bundle.translation_model(device, precision)?;
         Self::new(model, bundle.tokenizer.into())
     }

@@ -35,4 +35,4 @@ mod transformer;
 mod weight;
 
 pub use transformer::{CpuTransformer, State};
-pub use weight::Precision;
+pub use weight::{Precision, int8_axis};

@@ -3,6 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use attentive_kernels::{Epilogue, Int8Matrix, MatMut, MatRef, PackedMatrix, QuantisedColumns, TopK};
+use attentive_weights::ScaleAxis;
 use serde::{Deserialize, Serialize};
 
 /// What weights are kept in.
@@ -31,6 +32,17 @@ impl FromStr for Precision {
     fn from_str(name: &str) -> Result<Self, String> {
         let known = [Self::F32, Self::Int8].into_iter().find(|precision| precision.to_string() == name);
         known.ok_or_else(|| format!("unknown precision `{name}`; there are f32 and int8"))
+    }
+}
+
+/// How the matrix of a name is rounded to bytes, if [`Precision::Int8`] rounds it: words of embeddings and projections by
+/// themselves, linear layers by output.
+pub fn int8_axis(name: &str) -> Option<ScaleAxis> {
+    let path = name.strip_suffix(".weight")?;
+    match path.rsplit('.').next()? {
+        "source_positions" | "target_positions" => None,
+        "source_embedding" | "target_embedding" | "projection" => Some(ScaleAxis::Rows),
+        _ => Some(ScaleAxis::Columns),
     }
 }
 

@@ -9,7 +9,7 @@ use std::io::{self, BufRead};
 
 use attentive_attention::Mask;
 use attentive_backend::BackendKind;
-use attentive_bundle::{Bundle, DecodingConfig, Precision, Translation, Translator};
+use attentive_bundle::{Bundle, DecodingConfig, Translation, Translator};
 use burn::tensor::{Int, Tensor, activation::log_softmax};
 use serde_json::json;
 
@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let greedy = DecodingConfig { beam: 1, ..bundle.decoding.clone() };
     let specials = bundle.tokenizer.specials().clone();
     let (bos, eos) = (specials.bos.ok_or("no <s>")?, specials.eos.ok_or("no </s>")?);
-    let translator = Translator::from_bundle(bundle, &device, Precision::F32)?;
+    let translator = Translator::from_bundle(bundle, &device, None)?;
     let ids = |ids: &[u32]| {
         let ids: Vec<i64> = ids.iter().map(|&id| i64::from(id)).collect();
         Tensor::<1, Int>::from_ints(ids.as_slice(), &device).unsqueeze::<2>()

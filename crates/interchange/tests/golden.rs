@@ -4,7 +4,7 @@ use std::{borrow::Cow, fs, ops::Range, path::Path};
 
 use attentive_attention::{Activation, Mask, NormPlacement};
 use attentive_backend::{BackendKind, Device};
-use attentive_bundle::{Bundle, DecodingConfig, GenerationConfig, ModelConfig, Precision, TrainingRecord};
+use attentive_bundle::{Bundle, DecodingConfig, GenerationConfig, ModelConfig, TrainingRecord};
 use attentive_core::{EncoderDecoder, NextToken, TokenMatrix};
 use attentive_decode::{DecodeRequest, greedy};
 use attentive_interchange::{ExportConfig, Format, Quantization, export, import};
@@ -95,7 +95,7 @@ fn the_engine_gives_the_log_probabilities_of_transformers() {
     for (name, _) in SEQ2SEQ {
         let what = format!("log-probabilities of a {name} model read, the engine of the CPU");
         let mut comparison = comparison(what, "transformers", "transformers", ALLOWED);
-        let model = import(&golden().path(name)).unwrap().translation_model(&device, Precision::F32).unwrap();
+        let model = import(&golden().path(name)).unwrap().translation_model(&device, None).unwrap();
         for case in golden().cases(&format!("{name}/logits.json")) {
             let source: Vec<Vec<u32>> = field(&case, "source");
             let target: Vec<Vec<u32>> = field(&case, "target");

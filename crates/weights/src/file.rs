@@ -10,7 +10,14 @@ use std::{
 use burn::tensor::{DType, TensorData};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
-use crate::{WeightsError, pytorch};
+use crate::{
+    WeightsError,
+    int8::{self, Int8Tensor, ScaleAxis},
+    pytorch,
+};
+
+/// What a matrix of bytes' name is followed by in that of its scales.
+const SCALE: &str = ".scale";
 
 /// A tensor's values on the host, row-major.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,15 +36,38 @@ pub type Tensors = BTreeMap<String, HostTensor>;
 /// # Errors
 /// [`WeightsError::Io`]; an older file of that name is then still whole.
 pub fn write(path: &Path, tensors: &Tensors, metadata: &BTreeMap<String, String>) -> Result<(), WeightsError> {
-    let bytes: Vec<(&String, &[usize], Vec<u8>)> = tensors
-        .iter()
-        .map(|(name, tensor)| {
-            let bytes = tensor.values.iter().flat_map(|value| value.to_le_bytes()).collect();
-            (name, tensor.shape.as_slice(), bytes)
-        })
-        .collect();
-    let views = bytes.iter().map(|(name, shape, bytes)| {
-        (name, TensorView::new(Dtype::F32, shape.to_vec(), bytes).expect("as many bytes as the shape says"))
+    write_some_int8(path, tensors, |_| None, metadata)
+}
+
+/// Writes tensors as [`write`] does, but matrices as signed bytes with scales where `axis` gives a name's; [`read`]
+/// gives what the bytes stand for.
+///
+/// # Errors
+/// [`WeightsError::Io`]; an older file of that name is then still whole.
+///
+/// # Panics
+/// If `axis` names a tensor that is no matrix.
+pub fn write_some_int8(
+    path: &Path,
+    tensors: &Tensors,
+    axis: impl Fn(&str) -> Option<ScaleAxis>,
+    metadata: &BTreeMap<String, String>,
+) -> Result<(), WeightsError> {
+    let mut bytes: Vec<(String, Dtype, &[usize], Vec<u8>)> = Vec::new();
+    let f32_bytes = |tensor: &HostTensor| tensor.values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let rounded: BTreeMap<&String, Int8Tensor> =
+        tensors.iter().filter_map(|(name, tensor)| Some((name, Int8Tensor::new(tensor, axis(name)?)))).collect();
+    for (name, tensor) in tensors {
+        match rounded.get(name) {
+            Some(Int8Tensor { values, scales }) => {
+                bytes.push((name.clone(), Dtype::I8, &tensor.shape, values.clone()));
+                bytes.push((name.clone() + SCALE, Dtype::F32, &scales.shape, f32_bytes(scales)));
+            }
+            None => bytes.push((name.clone(), Dtype::F32, &tensor.shape, f32_bytes(tensor))),
+        }
+    }
+    let views = bytes.iter().map(|(name, dtype, shape, bytes)| {
+        (name, TensorView::new(*dtype, shape.to_vec(), bytes).expect("as many bytes as the shape says"))
     });
     // A hash map of several entries would be written in no fixed order.
     let header = match metadata.len() {
@@ -54,7 +84,7 @@ fn flatten(metadata: &BTreeMap<String, String>) -> String {
     metadata.iter().map(|(key, value)| format!("{key}={value}\n")).collect()
 }
 
-/// Reads all tensors of a file, cast to f32 where it holds f16, bf16 or f64: a safetensors file, or a checkpoint of
+/// Reads all tensors of a file, cast to f32 where it holds f16, bf16, f64 or bytes with scales: a safetensors file, or a checkpoint of
 /// PyTorch, in which nothing is executed.
 ///
 /// # Errors
@@ -66,12 +96,19 @@ pub fn read(path: &Path) -> Result<Tensors, WeightsError> {
         return pytorch::read(&bytes).map_err(damaged);
     }
     let file = SafeTensors::deserialize(&bytes).map_err(|cause| damaged(cause.to_string()))?;
-    file.iter()
-        .map(|(name, view)| {
-            let values = floats(&view).map_err(|cause| damaged(format!("{name} {cause}")))?;
-            Ok((name.to_owned(), HostTensor { shape: view.shape().to_vec(), values }))
-        })
-        .collect()
+    let (matrices, others): (Vec<_>, Vec<_>) = file.iter().partition(|(_, view)| view.dtype() == Dtype::I8);
+    let mut tensors = Tensors::new();
+    for (name, view) in others {
+        let values = floats(&view).map_err(|cause| damaged(format!("{name} {cause}")))?;
+        tensors.insert(name.to_owned(), HostTensor { shape: view.shape().to_vec(), values });
+    }
+    for (name, view) in matrices {
+        let scales = tensors.remove(&(name.to_owned() + SCALE));
+        let values = int8::widen(view.data(), view.shape(), scales.as_ref());
+        let values = values.map_err(|cause| damaged(format!("{name} {cause}")))?;
+        tensors.insert(name.to_owned(), HostTensor { shape: view.shape().to_vec(), values });
+    }
+    Ok(tensors)
 }
 
 fn floats(view: &TensorView<'_>) -> Result<Vec<f32>, String> {

@@ -7,10 +7,12 @@
 mod average;
 mod error;
 mod file;
+mod int8;
 mod module;
 mod pytorch;
 
 pub use average::average;
 pub use error::WeightsError;
-pub use file::{HostTensor, Tensors, read, sync_folder, write, write_atomically};
+pub use file::{HostTensor, Tensors, read, sync_folder, write, write_atomically, write_some_int8};
+pub use int8::ScaleAxis;
 pub use module::{ParamShape, load, param_shapes, params};

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use attentive_backend::{BackendKind, Device};
-use attentive_weights::{HostTensor, Tensors, average, load, params, read, write};
+use attentive_weights::{HostTensor, ScaleAxis, Tensors, average, load, params, read, write, write_some_int8};
 use burn::{
     module::{Module, Param},
     tensor::Tensor,
@@ -101,4 +101,37 @@ fn the_average_is_the_mean_of_each_value() {
     write_plain(&paths[2], &other);
     let message = average(&paths).unwrap_err().to_string();
     assert!(message.contains("weight") && message.contains("6"), "{message}");
+}
+
+#[test]
+fn bytes_and_scales_stand_for_what_was_rounded() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    let matrix = HostTensor { shape: vec![2, 3], values: vec![1.0, -0.5, 0.0, 10.0, 127.0, 0.0] };
+    let vector = HostTensor { shape: vec![2], values: vec![0.1, 0.2] };
+    let tensors: Tensors = [("a", &matrix), ("b", &matrix), ("c", &vector)].map(|(n, t)| (n.into(), t.clone())).into();
+    let axis = |name: &str| match name {
+        "a" => Some(ScaleAxis::Rows),
+        "b" => Some(ScaleAxis::Columns),
+        _ => None,
+    };
+    write_some_int8(&path, &tensors, axis, &BTreeMap::new()).unwrap();
+    let found = read(&path).unwrap();
+    assert_eq!(found.keys().collect::<Vec<_>>(), ["a", "b", "c"]);
+    assert_eq!(found["c"], vector);
+    // By hand: round(127 w / max |w|) max |w| / 127 in each row, and in each column.
+    let (step, ten) = (1.0 / 127.0, 10.0 / 127.0);
+    let expected = [[1.0, -64.0 * step, 0.0, 10.0, 127.0, 0.0], [13.0 * ten, -1.0, 0.0, 10.0, 127.0, 0.0]];
+    for (name, expected) in ["a", "b"].into_iter().zip(expected) {
+        assert_eq!(found[name].shape, [2, 3]);
+        for (found, expected) in found[name].values.iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-5, "{name}: {found} {expected}");
+        }
+    }
+    // What was rounded once is not changed by rounding again.
+    write_some_int8(&path, &found, axis, &BTreeMap::new()).unwrap();
+    for (name, again) in read(&path).unwrap() {
+        let pairs = again.values.iter().zip(&found[&name].values);
+        assert!(pairs.into_iter().all(|(again, once)| (again - once).abs() <= 1e-6 * once.abs()), "{name}");
+    }
 }

@@ -9,6 +9,7 @@ mod generate;
 mod import;
 mod inspect;
 mod plot;
+mod quantize;
 mod schema;
 mod score;
 mod selftest;
@@ -57,6 +58,8 @@ enum Command {
     Schema(schema::Schema),
     /// Train tokenizers, and turn text into tokens and back.
     Tokenize(tokenize::Tokenize),
+    /// Round a model's weights to bytes: a quarter of the size, and faster on a CPU.
+    Quantize(quantize::Quantize),
     /// Average the last checkpoints of a run into a model.
     Average(average::Average),
     /// Bring in a model of transformers.
@@ -80,6 +83,7 @@ impl Cli {
             Command::Compare(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Inspect(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Tokenize(command) => command.run().map(|()| ExitCode::SUCCESS),
+            Command::Quantize(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Average(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Import(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Export(command) => command.run().map(|()| ExitCode::SUCCESS),
@@ -114,8 +118,8 @@ struct DecodingArgs {
     #[arg(long, value_name = "N")]
     batch_tokens: Option<usize>,
     /// What weights are packed in: f32, or int8 for a quarter of the memory (backend flex).
-    #[arg(long, value_name = "NAME", default_value_t)]
-    precision: Precision,
+    #[arg(long, value_name = "NAME")]
+    precision: Option<Precision>,
 }
 
 impl DecodingArgs {

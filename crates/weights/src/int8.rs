@@ -1,0 +1,71 @@
+//! Matrices as signed bytes.
+//!
+//! In a file, a matrix `name` `[rows, cols]` of bytes stands beside `name.scale`, which has a value for each column
+//! (`[1, cols]`) or for each row (`[rows, 1]`); what is meant is their product.
+
+use crate::HostTensor;
+
+/// The largest byte in use; -128 is not, so that a sign can be turned.
+const MAX: f32 = 127.0;
+
+/// What shares a scale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScaleAxis {
+    /// Each row has its own, an embedding's words for one.
+    Rows,
+    /// Each column has its own, the outputs of a linear layer.
+    Columns,
+}
+
+/// A matrix of bytes and its scales.
+pub(crate) struct Int8Tensor {
+    pub(crate) values: Vec<u8>,
+    pub(crate) scales: HostTensor,
+}
+
+impl Int8Tensor {
+    /// Rounds a matrix, each row or column to the scale `max |w| / 127`.
+    pub(crate) fn new(matrix: &HostTensor, axis: ScaleAxis) -> Self {
+        let cols = matrix.shape[1];
+        let shape = match axis {
+            ScaleAxis::Rows => vec![matrix.shape[0], 1],
+            ScaleAxis::Columns => vec![1, cols],
+        };
+        let mut scales = HostTensor { values: vec![0.0; shape.iter().product()], shape };
+        for (idx, value) in matrix.values.iter().enumerate() {
+            let scale = &mut scales.values[place(idx, cols, axis)];
+            *scale = scale.max(value.abs());
+        }
+        scales.values.iter_mut().for_each(|scale| *scale /= MAX);
+        let round = |(idx, value): (usize, &f32)| {
+            let scale = scales.values[place(idx, cols, axis)];
+            // A saturating conversion; where all are zero, 0 / 0 becomes zero too.
+            ((value / scale).round().clamp(-MAX, MAX) as i8).cast_unsigned()
+        };
+        Self { values: matrix.values.iter().enumerate().map(round).collect(), scales }
+    }
+}
+
+/// The values that bytes and scales stand for.
+///
+/// # Errors
+/// What does not fit.
+pub(crate) fn widen(bytes: &[u8], shape: &[usize], scales: Option<&HostTensor>) -> Result<Vec<f32>, String> {
+    let &[rows, cols] = shape else { return Err(format!("holds bytes and is {shape:?}, not a matrix")) };
+    let scales = scales.ok_or("holds bytes and has no scales beside it")?;
+    let axis = match scales.shape[..] {
+        [1, n] if n == cols => ScaleAxis::Columns,
+        [n, 1] if n == rows => ScaleAxis::Rows,
+        _ => return Err(format!("is {shape:?} and its scales are {:?}", scales.shape)),
+    };
+    let value = |(idx, byte): (usize, &u8)| f32::from(byte.cast_signed()) * scales.values[place(idx, cols, axis)];
+    Ok(bytes.iter().enumerate().map(value).collect())
+}
+
+/// The scale of the value at `idx`.
+fn place(idx: usize, cols: usize, axis: ScaleAxis) -> usize {
+    match axis {
+        ScaleAxis::Rows => idx / cols,
+        ScaleAxis::Columns => idx % cols,
+    }
+}
