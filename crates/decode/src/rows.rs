@@ -53,7 +53,7 @@ impl Scores {
     pub(crate) fn offer(&self, row: usize, log_prob: f64, top: &mut TopCandidates<'_>) {
         match self {
             Self::All { log_probs, vocab_size } => {
-                top.scan(&log_probs[row * vocab_size..][..*vocab_size], log_prob, row)
+                top.scan(&log_probs[row * vocab_size..][..*vocab_size], log_prob, row);
             }
             Self::Top(best) => {
                 let tokens = best.ids.chunks_exact(best.k).nth(row).into_iter().flatten();
