@@ -42,7 +42,7 @@ pub enum Model {
     #[serde(rename = "sentencepiece")]
     SentencePiece(SentencePieceFile),
     /// [`Marian`].
-    Marian(MarianFile),
+    Marian(Box<MarianFile>),
     /// [`Bytes`].
     Bytes(BytesFile),
     /// [`CodePoints`].
@@ -85,7 +85,7 @@ impl Model {
             Self::ByteLevelBpe(file) => Box::new(ByteLevelBpe::new(file)?),
             Self::WordPiece(file) => Box::new(WordPiece::new(file)?),
             Self::SentencePiece(file) => Box::new(SentencePiece::new(file)?),
-            Self::Marian(file) => Box::new(Marian::new(file)?),
+            Self::Marian(file) => Box::new(Marian::new(*file)?),
             Self::Bytes(BytesFile {}) => Box::new(Bytes::default()),
             Self::CodePoints(CodePointsFile {}) => Box::new(CodePoints::default()),
             Self::Characters(file) => Box::new(Characters::new(&file)?),

@@ -136,6 +136,6 @@ impl Tokenizer for Marian {
     }
 
     fn to_model(&self) -> Option<Model> {
-        Some(Model::Marian(self.file.clone()))
+        Some(Model::Marian(Box::new(self.file.clone())))
     }
 }
