@@ -149,7 +149,7 @@ impl Source {
         let names = ["model.encoder.embed_tokens.weight", "model.decoder.embed_tokens.weight"];
         let shared = self.tensors.get(SHARED);
         let own = names.map(|name| self.tensors.get(name));
-        if !theirs.tie_word_embeddings && own.iter().all(|own| own.is_some()) && own.iter().any(|own| *own != shared) {
+        if !theirs.tie_word_embeddings && own.iter().all(Option::is_some) && own.iter().any(|own| *own != shared) {
             config.share_embeddings = false;
             self.tensors.remove(SHARED);
             return;

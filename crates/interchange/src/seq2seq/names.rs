@@ -69,23 +69,23 @@ impl Slots<'_> {
             for (part, their_part, width) in
                 [("query", "q_proj", keys), ("key", "k_proj", keys), ("value", "v_proj", values)]
             {
-                self.from_model(&format!("{from}.{part}"), width, &format!("{to}.{their_part}"));
+                self.reading_model(&format!("{from}.{part}"), width, &format!("{to}.{their_part}"));
             }
-            self.to_model(&format!("{from}.output"), values, &format!("{to}.out_proj"));
+            self.writing_model(&format!("{from}.output"), values, &format!("{to}.out_proj"));
             self.norm(&format!("{from}_add_norm.norm"), &format!("{to}_layer_norm"));
         }
-        self.from_model(&format!("{ours}.feed_forward.inner"), self.config.d_ff, &format!("{theirs}.fc1"));
-        self.to_model(&format!("{ours}.feed_forward.outer"), self.config.d_ff, &format!("{theirs}.fc2"));
+        self.reading_model(&format!("{ours}.feed_forward.inner"), self.config.d_ff, &format!("{theirs}.fc1"));
+        self.writing_model(&format!("{ours}.feed_forward.outer"), self.config.d_ff, &format!("{theirs}.fc2"));
         self.norm(&format!("{ours}.feed_forward_add_norm.norm"), &format!("{theirs}.final_layer_norm"));
     }
 
-    fn from_model(&mut self, ours: &str, d_out: usize, theirs: &str) {
+    fn reading_model(&mut self, ours: &str, d_out: usize, theirs: &str) {
         let shape = [self.config.d_model, d_out];
         self.push(format!("{ours}.weight"), &shape, format!("{theirs}.weight"), Layout::FromModel);
         self.push(format!("{ours}.bias"), &[d_out], format!("{theirs}.bias"), Layout::Inner);
     }
 
-    fn to_model(&mut self, ours: &str, d_in: usize, theirs: &str) {
+    fn writing_model(&mut self, ours: &str, d_in: usize, theirs: &str) {
         let d_model = self.config.d_model;
         self.push(format!("{ours}.weight"), &[d_in, d_model], format!("{theirs}.weight"), Layout::ToModel);
         self.push(format!("{ours}.bias"), &[d_model], format!("{theirs}.bias"), Layout::Model);
