@@ -39,7 +39,7 @@ pub fn write(path: &Path, tensors: &Tensors, metadata: &BTreeMap<String, String>
     write_some_int8(path, tensors, |_| None, metadata)
 }
 
-/// Writes tensors as [`write`] does, but matrices as signed bytes with scales where `axis` gives a name's; [`read`]
+/// Writes tensors as [`write()`] does, but matrices as signed bytes with scales where `axis` gives a name's; [`read`]
 /// gives what the bytes stand for.
 ///
 /// # Errors
