@@ -19,7 +19,7 @@ pub enum TranslationModel {
 #[derive(Debug)]
 pub enum TranslationState {
     /// Of [`TranslationModel::Tensors`].
-    Tensors(DecoderState),
+    Tensors(Box<DecoderState>),
     /// Of [`TranslationModel::Cpu`].
     Cpu(Box<State>),
 }
@@ -79,7 +79,7 @@ impl NextToken for TranslationModel {
 impl EncoderDecoder for TranslationModel {
     fn start(&self, source: &TokenMatrix) -> TranslationState {
         match self {
-            Self::Tensors(model) => TranslationState::Tensors(model.start(source)),
+            Self::Tensors(model) => TranslationState::Tensors(Box::new(model.start(source))),
             Self::Cpu(model) => TranslationState::Cpu(Box::new(model.start(source))),
         }
     }

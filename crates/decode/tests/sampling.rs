@@ -25,7 +25,7 @@ fn close(found: &[(TokenId, f64)], expected: &[(TokenId, f64)]) {
     }
 }
 
-fn left(config: SamplingConfig) -> Vec<(TokenId, f64)> {
+fn left(config: &SamplingConfig) -> Vec<(TokenId, f64)> {
     config.distribution(&ln(&P), &[], &[])
 }
 
@@ -40,36 +40,36 @@ fn temperature_raises_probabilities_to_a_power() {
         let sum: f64 = P.iter().map(|p| p.powf(power)).sum();
         [1, 3, 4, 0, 2].map(|token| (token, P[token as usize].powf(power) / sum))
     };
-    close(&left(SamplingConfig { temperature: 0.5, ..Default::default() }), &expected(2.0));
-    close(&left(SamplingConfig { temperature: 2.0, ..Default::default() }), &expected(0.5));
-    close(&left(SamplingConfig { temperature: 0.0, ..Default::default() }), &[(1, 1.0)]);
+    close(&left(&SamplingConfig { temperature: 0.5, ..Default::default() }), &expected(2.0));
+    close(&left(&SamplingConfig { temperature: 2.0, ..Default::default() }), &expected(0.5));
+    close(&left(&SamplingConfig { temperature: 0.0, ..Default::default() }), &[(1, 1.0)]);
     // Nothing overflows on the way to the most probable token.
-    close(&left(SamplingConfig { temperature: 1e-300, ..Default::default() })[..1], &[(1, 1.0)]);
+    close(&left(&SamplingConfig { temperature: 1e-300, ..Default::default() })[..1], &[(1, 1.0)]);
 }
 
 #[test]
 fn top_k_leaves_so_many() {
-    close(&left(SamplingConfig { top_k: 2, ..Default::default() }), &[(1, 4.0 / 7.0), (3, 3.0 / 7.0)]);
-    assert_eq!(left(SamplingConfig { top_k: 9, ..Default::default() }).len(), 5);
+    close(&left(&SamplingConfig { top_k: 2, ..Default::default() }), &[(1, 4.0 / 7.0), (3, 3.0 / 7.0)]);
+    assert_eq!(left(&SamplingConfig { top_k: 9, ..Default::default() }).len(), 5);
     let tied = SamplingConfig { top_k: 1, ..Default::default() }.distribution(&ln(&[0.2, 0.4, 0.4]), &[], &[]);
     close(&tied, &[(1, 1.0)]);
 }
 
 #[test]
 fn top_p_leaves_the_fewest_that_reach_it() {
-    let top_p = |top_p| left(SamplingConfig { top_p, ..Default::default() });
+    let top_p = |top_p| left(&SamplingConfig { top_p, ..Default::default() });
     close(&top_p(0.39), &[(1, 1.0)]);
     close(&top_p(0.41), &[(1, 4.0 / 7.0), (3, 3.0 / 7.0)]);
     assert_eq!(top_p(0.71).len(), 3);
     assert_eq!(top_p(0.96).len(), 5);
     assert_eq!(top_p(1.0).len(), 5);
     // Of what top-k left: 4/7 reaches 0.5.
-    close(&left(SamplingConfig { top_k: 2, top_p: 0.5, ..Default::default() }), &[(1, 1.0)]);
+    close(&left(&SamplingConfig { top_k: 2, top_p: 0.5, ..Default::default() }), &[(1, 1.0)]);
 }
 
 #[test]
 fn min_p_leaves_what_is_probable_beside_the_best() {
-    let min_p = |min_p| left(SamplingConfig { min_p, ..Default::default() });
+    let min_p = |min_p| left(&SamplingConfig { min_p, ..Default::default() });
     close(&min_p(0.5), &[(1, 4.0 / 7.0), (3, 3.0 / 7.0)]); // at least 0.2
     assert_eq!(min_p(0.2).len(), 4); // at least 0.08
     close(&min_p(1.0), &[(1, 1.0)]);
@@ -96,7 +96,7 @@ fn suppressed_and_impossible_tokens_are_never_left() {
 #[test]
 fn draws_come_as_often_as_they_are_probable() {
     let config = SamplingConfig { seed: 7, ..Default::default() };
-    let distribution = left(config.clone());
+    let distribution = left(&config);
     let n = 100_000;
     let mut counts = [0.0; 5];
     (0..n).for_each(|step| counts[config.draw(&distribution, step) as usize] += 1.0);
