@@ -7,6 +7,7 @@ mod corpus;
 mod event_log;
 mod metric;
 mod metrics_log;
+mod peak_memory;
 mod progress;
 mod recipe;
 mod run_dir;

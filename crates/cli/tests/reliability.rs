@@ -270,3 +270,19 @@ fn a_run_can_be_watched() {
     let error = folder.run(&["plot", "runs/none"], 1);
     assert!(error.contains("runs/none/metrics.jsonl"), "{error}");
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_largest_batch_that_fits_is_found_and_kept() {
+    let folder = Folder::new();
+    let auto = ["train", "recipe.toml", "--set", "batch.max_tokens=auto"];
+    let error = folder.run(&auto, 1);
+    assert!(error.contains("needs --memory"), "{error}");
+    let shown = folder.run(&[&auto[..], &["--memory", "2GiB"]].concat(), 0);
+    assert!(shown.contains("MiB with 512 tokens a batch") && shown.contains("is the most that fits"), "{shown}");
+    let config = fs::read_to_string(folder.path("runs/copy-2/config.toml")).unwrap();
+    let line = config.lines().find(|line| line.starts_with("max_tokens = ") && !line.contains("auto"));
+    assert!(line.is_some(), "{config}");
+    let error = folder.run(&[&auto[..], &["--memory", "1MiB"]].concat(), 1);
+    assert!(error.contains("--memory: batches of 512 tokens"), "{error}");
+}

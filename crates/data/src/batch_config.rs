@@ -1,6 +1,11 @@
 //! How large a batch may be.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{Error, Unexpected, Visitor},
+};
 
 use crate::{DataError, OnProblem};
 
@@ -34,7 +39,9 @@ impl TokenCount {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BatchConfig {
-    /// Most tokens in a batch, padding included, counting `</s>` on either side.
+    /// Most tokens in a batch, padding included, counting `</s>` on either side; [`AUTO`](Self::AUTO) is written
+    /// `"auto"`.
+    #[serde(serialize_with = "write_max_tokens", deserialize_with = "read_max_tokens")]
     pub max_tokens: usize,
     /// Most sentence pairs in a batch.
     pub max_rows: Option<usize>,
@@ -46,6 +53,44 @@ pub struct BatchConfig {
     pub width_multiple: usize,
     /// What to do about a pair that counts more than `max_tokens` alone.
     pub on_oversized: OnProblem,
+}
+
+impl BatchConfig {
+    /// A `max_tokens` that is still to be found out; no corpus is cut by it.
+    pub const AUTO: usize = 0;
+}
+
+fn write_max_tokens<S: Serializer>(max_tokens: &usize, serializer: S) -> Result<S::Ok, S::Error> {
+    match *max_tokens {
+        BatchConfig::AUTO => serializer.serialize_str("auto"),
+        max_tokens => max_tokens.serialize(serializer),
+    }
+}
+
+fn read_max_tokens<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    struct MaxTokens;
+    impl Visitor<'_> for MaxTokens {
+        type Value = usize;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a number of tokens above 0, or \"auto\"")
+        }
+
+        fn visit_u64<E: Error>(self, n: u64) -> Result<usize, E> {
+            let wrong = || E::invalid_value(Unexpected::Unsigned(n), &self);
+            usize::try_from(n).ok().filter(|&n| n != BatchConfig::AUTO).ok_or_else(wrong)
+        }
+
+        fn visit_i64<E: Error>(self, n: i64) -> Result<usize, E> {
+            let wrong = || E::invalid_value(Unexpected::Signed(n), &self);
+            usize::try_from(n).ok().filter(|&n| n != BatchConfig::AUTO).ok_or_else(wrong)
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<usize, E> {
+            if text == "auto" { Ok(BatchConfig::AUTO) } else { Err(E::invalid_value(Unexpected::Str(text), &self)) }
+        }
+    }
+    deserializer.deserialize_any(MaxTokens)
 }
 
 impl Default for BatchConfig {

@@ -56,6 +56,14 @@ impl Batcher {
         Ok(Self { corpus, plan, specials, order })
     }
 
+    /// The same corpus, cut another way.
+    ///
+    /// # Errors
+    /// Those of [`BatchPlan::new`].
+    pub fn cut_anew(&self, config: &BatchConfig) -> Result<Self, DataError> {
+        Ok(Self { plan: Arc::new(BatchPlan::new(&self.corpus, config)?), ..self.clone() })
+    }
+
     /// How the corpus is cut.
     pub fn plan(&self) -> &BatchPlan {
         &self.plan

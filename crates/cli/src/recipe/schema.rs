@@ -122,7 +122,7 @@ fn scalar(answer: &str) -> Json {
         () if is(&["boolean"]) => json!({ "type": "boolean" }),
         () if is(&["string", "path"]) && answer.starts_with("invalid type") => json!({ "type": "string" }),
         () if is(&["sequence", "array"]) && answer.starts_with("invalid type") => json!({ "type": "array" }),
-        () => json!({ "description": answer }),
+        () => json!({ "description": expected }),
     }
 }
 

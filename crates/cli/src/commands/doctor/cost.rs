@@ -1,7 +1,6 @@
 //! What a run costs, measured on its first batches.
 
 use std::{
-    fs,
     path::Path,
     process::Command,
     time::{Duration, Instant},
@@ -15,6 +14,7 @@ use burn::module::Module;
 
 use super::{Task, thousands};
 use crate::{
+    peak_memory,
     progress::clock,
     recipe::{Recipe, RunRecipe},
 };
@@ -62,7 +62,7 @@ pub(super) fn measure(task: &impl Task, recipe: &RunRecipe, device: &Device) -> 
         n_params: model.num_params() as u64,
         time: time / N_MEASURED,
         targets_per_second: n_targets as f64 / time.as_secs_f64(),
-        peak_bytes: peak_bytes(),
+        peak_bytes: peak_memory::bytes(),
     })
 }
 
@@ -110,13 +110,6 @@ impl Cost {
 fn size(bytes: u64) -> String {
     let mebibytes = bytes as f64 / (1 << 20) as f64;
     if mebibytes < 10_000.0 { format!("{mebibytes:.1} MiB") } else { format!("{:.1} GiB", mebibytes / 1024.0) }
-}
-
-/// The most memory that this process has held, as Linux tells it.
-fn peak_bytes() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    Some(line.split_whitespace().next()?.parse::<u64>().ok()? << 10)
 }
 
 /// Free space where a folder is or will be, as `df` tells it.

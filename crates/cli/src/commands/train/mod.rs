@@ -3,6 +3,7 @@
 mod causal_lm;
 mod injected;
 mod interrupt;
+mod memory;
 mod sampled;
 mod session;
 mod task;
@@ -13,7 +14,9 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::Result;
+use anyhow::{Result, bail};
+use attentive_backend::{BackendKind, Device};
+use attentive_data::BatchConfig;
 use clap::Args;
 
 use super::BackendArgs;
@@ -41,6 +44,9 @@ pub(crate) struct Train {
     /// Go on with an interrupted run: its folder.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["recipe", "set"])]
     resume: Option<PathBuf>,
+    /// Memory that training may take, 4GiB for one; `batch.max_tokens = "auto"` becomes the most that fits.
+    #[arg(long, value_name = "SIZE", value_parser = memory::parse_size)]
+    memory: Option<u64>,
     /// Also write event files for TensorBoard, in the run's folder.
     #[arg(long)]
     tensorboard: bool,
@@ -72,7 +78,18 @@ impl Train {
         let Recipe { run: settings, task, .. } = &mut recipe;
         match task {
             TaskRecipe::Translation(of_task) => {
-                let task = Translation::prepare(settings, of_task, tokenizer.as_deref()).map_err(locate)?;
+                let mut task = Translation::prepare(settings, of_task, tokenizer.as_deref()).map_err(locate)?;
+                if of_task.batch.max_tokens == BatchConfig::AUTO {
+                    let Some(limit) = self.memory else {
+                        bail!("batch.max_tokens = \"auto\" needs --memory, for example --memory 4GiB");
+                    };
+                    if !matches!(self.backend.backend, BackendKind::Flex | BackendKind::NdArray) {
+                        bail!(
+                            "batch.max_tokens = \"auto\" is measured on the CPU: choose --backend flex, or give a number"
+                        );
+                    }
+                    memory::fit(&mut task, settings, &mut of_task.batch, limit, &device)?;
+                }
                 self.session(&recipe, &run, device).train(&task).map_err(locate)
             }
             TaskRecipe::CausalLm(of_task) => {
@@ -82,7 +99,7 @@ impl Train {
         }
     }
 
-    fn session<'a>(&self, recipe: &'a Recipe, run: &'a Path, device: attentive_backend::Device) -> Session<'a> {
+    fn session<'a>(&self, recipe: &'a Recipe, run: &'a Path, device: Device) -> Session<'a> {
         Session { recipe, run, device, backend: self.backend.backend.name(), tensorboard: self.tensorboard }
     }
 }

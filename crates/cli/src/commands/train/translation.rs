@@ -5,9 +5,9 @@ use std::{path::Path, sync::Arc};
 use anyhow::{Result, bail};
 use attentive_backend::Device;
 use attentive_bundle::{DataRecord, DecodingConfig, ModelConfig, ScoreRecord, TranslationModel, Translator};
-use attentive_core::{Position, TranslationBatch};
+use attentive_core::{Position, TokenMatrix, TranslationBatch};
 use attentive_data::{
-    BatchConfig, Batcher, Batches, CorpusRules, OnProblem, Order, Side, Storage, Treatment, derived_seed,
+    BatchConfig, Batcher, Batches, CorpusRules, OnProblem, Order, Shape, Side, Storage, Treatment, derived_seed,
 };
 use attentive_metrics::{Bleu, Likelihood, Scorer};
 use attentive_model::{Transformer, TransformerConfig, TranslationObjective};
@@ -74,12 +74,17 @@ impl Translation {
         println!("tokens    {} entries in the joint vocabulary", thousands(tokenizer.vocab_size() as u64));
         let specials = special_ids(&*tokenizer)?;
         let order = Order::Shuffled { seed: run.training.seed };
-        let train = Batcher::new(Arc::new(train), &recipe.batch, specials, order)?;
+        // What is still to be measured begins as the default.
+        let batch = match recipe.batch.max_tokens {
+            BatchConfig::AUTO => BatchConfig { max_tokens: BatchConfig::default().max_tokens, ..recipe.batch.clone() },
+            _ => recipe.batch.clone(),
+        };
+        let train = Batcher::new(Arc::new(train), &batch, specials, order)?;
         println!("batches   {}", train.plan());
         let sampling = recipe.tokenizer.sampling_strength().map(|strength| {
             println!("sampling  the segmentation is drawn anew in every epoch, with strength {strength}");
             // A segmentation that is drawn may be much longer than the best one, and is no reason to stop.
-            let batch = BatchConfig { on_oversized: OnProblem::Skip, ..recipe.batch.clone() };
+            let batch = BatchConfig { on_oversized: OnProblem::Skip, ..batch.clone() };
             let mut rules = recipe.rules.clone();
             if rules.on_over_long == Treatment::Refuse {
                 rules.on_over_long = Treatment::Skip;
@@ -89,7 +94,7 @@ impl Translation {
         let validation = match &corpus.validation {
             Some(split) => {
                 let (encoded, _) = split.encode(&*tokenizer, &recipe.rules, &Storage::default())?;
-                Some(Batcher::new(Arc::new(encoded), &recipe.batch, specials, Order::Sorted)?)
+                Some(Batcher::new(Arc::new(encoded), &batch, specials, Order::Sorted)?)
             }
             None => {
                 println!("no [data.validation]: training runs without validation");
@@ -124,6 +129,31 @@ impl Translation {
         let (corpus, _) = self.corpus.train.encode_by(segment, rules, &Storage::default())?;
         let order = Order::Shuffled { seed: *seed };
         Ok(Batcher::new(Arc::new(corpus), batch, special_ids(&*self.tokenizer)?, order)?)
+    }
+
+    /// Cuts the corpus into other batches.
+    pub(super) fn cut_anew(&mut self, batch: &BatchConfig) -> Result<()> {
+        self.train = self.train.cut_anew(batch)?;
+        self.validation = self.validation.as_ref().map(|validation| validation.cut_anew(batch)).transpose()?;
+        if let Some(sampling) = &mut self.sampling {
+            sampling.batch.max_tokens = batch.max_tokens;
+        }
+        Ok(())
+    }
+
+    /// Batches, filled with padding's id, of the shapes that take most memory: by tokens, and by scores of attention.
+    pub(super) fn largest_batches(&self) -> Vec<TranslationBatch> {
+        let shapes = || self.train.plan().shapes().keys();
+        let n_tokens = |shape: &Shape| shape.rows * (shape.source + shape.target);
+        let n_scores = |shape: &Shape| shape.rows * shape.source.max(shape.target).pow(2);
+        let largest = [shapes().max_by_key(|shape| n_tokens(shape)), shapes().max_by_key(|shape| n_scores(shape))];
+        let rows = |n, len| TokenMatrix::from_rows(&vec![vec![0; len]; n], 0, len);
+        let batch = |shape: &Shape| TranslationBatch {
+            source: rows(shape.rows, shape.source),
+            target: rows(shape.rows, shape.target + 1),
+            indices: vec![0; shape.rows],
+        };
+        largest.into_iter().flatten().map(batch).collect()
     }
 
     fn translator(&self, model: Transformer) -> Result<Translator<TranslationModel>> {

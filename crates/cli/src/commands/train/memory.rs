@@ -1,0 +1,171 @@
+//! The largest batch that fits into memory: measured before the first step.
+
+use std::fs;
+
+use anyhow::{Context, Result, bail};
+use attentive_backend::Device;
+use attentive_core::{Dropout, Objective};
+use attentive_data::BatchConfig;
+use attentive_optim::{Adam, Gradients};
+use burn::module::Module;
+
+use super::{Task, Translation};
+use crate::recipe::RunRecipe;
+
+/// The first size that is tried; it is doubled from there.
+const FIRST: usize = 512;
+
+/// What is left unused of the room that is measured, for what measuring does not meet.
+const MARGIN: f64 = 0.05;
+
+/// Bytes of a parameter that writing a checkpoint takes on the host: values and moments, twice.
+const BYTES_SAVED: u64 = 28;
+
+/// Reads `4GiB`, `500MB` or a number of bytes.
+pub(super) fn parse_size(text: &str) -> Result<u64, String> {
+    let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let factor = match unit.trim() {
+        "" | "B" => 1.0,
+        "kB" | "KB" => 1e3,
+        "MB" => 1e6,
+        "GB" => 1e9,
+        "KiB" => f64::from(1 << 10),
+        "MiB" => f64::from(1 << 20),
+        "GiB" => f64::from(1 << 30),
+        _ => return Err(format!("{unit:?} is no unit; there are KiB, MiB, GiB, kB, MB, GB")),
+    };
+    let number: f64 = number.parse().map_err(|_| format!("{text:?} is no size; 4GiB is one"))?;
+    Ok((number * factor) as u64)
+}
+
+/// Sets `batch` to the most tokens with which training takes at most `limit` bytes, and cuts the corpus by it.
+pub(super) fn fit(
+    task: &mut Translation,
+    run: &RunRecipe,
+    batch: &mut BatchConfig,
+    limit: u64,
+    device: &Device,
+) -> Result<()> {
+    let mut trial = Trial::new(task, run, device)?;
+    // Each is a size and the bytes that it takes.
+    let mut measured: Vec<(usize, u64)> = Vec::new();
+    let mut try_size = |max_tokens: usize| -> Result<Option<u64>> {
+        let config = BatchConfig { max_tokens, ..batch.clone() };
+        if task.cut_anew(&config).is_err() {
+            return Ok(None); // Some pair is longer.
+        }
+        let bytes = trial.measure(task)?;
+        println!("memory    {:.0} MiB with {max_tokens} tokens a batch", bytes as f64 / f64::from(1 << 20));
+        Ok(Some(bytes))
+    };
+    let mut size = FIRST;
+    let is_all = loop {
+        if let Some(bytes) = try_size(size)? {
+            measured.push((size, bytes));
+            let next = predicted(&measured, 2 * size);
+            // Where twice the size takes no more, all of the corpus is in one batch.
+            let is_all = measured.len() > 2 && measured[measured.len() - 2].1 == bytes;
+            if bytes > limit || next > limit as f64 || is_all || size > 1 << 24 {
+                break is_all;
+            }
+        } else if size > 1 << 24 {
+            bail!("some pair is longer than any batch: lower rules.max_tokens, or set batch.on_oversized = \"skip\"");
+        }
+        size *= 2;
+    };
+    // Between the last size that was measured and its double, as far as a straight line tells.
+    let mut best = measured.iter().rev().find(|(_, bytes)| *bytes <= limit).map(|(size, _)| *size);
+    if let Some(size) = best.filter(|_| !is_all) {
+        let mut candidate = (size..2 * size)
+            .step_by((size / 16).max(1))
+            .rev()
+            .find(|&candidate| predicted(&measured, candidate) <= limit as f64 * (1.0 - MARGIN))
+            .unwrap_or(size);
+        while candidate > size {
+            if try_size(candidate)?.is_some_and(|bytes| bytes <= limit) {
+                best = Some(candidate);
+                break;
+            }
+            candidate -= size / 16;
+        }
+    }
+    let Some(max_tokens) = best else {
+        bail!("--memory: batches of {FIRST} tokens, or of the longest pair, take more; give more, or a smaller model");
+    };
+    batch.max_tokens = max_tokens;
+    task.cut_anew(batch)?;
+    println!("batches   batch.max_tokens = {max_tokens} is the most that fits");
+    Ok(())
+}
+
+/// What a size will take, by the last two that were measured.
+fn predicted(measured: &[(usize, u64)], size: usize) -> f64 {
+    match measured {
+        [.., (a, bytes_a), (b, bytes_b)] => {
+            let slope = (*bytes_b as f64 - *bytes_a as f64) / (b - a) as f64;
+            *bytes_b as f64 + slope.max(0.0) * (size as f64 - *b as f64)
+        }
+        _ => 0.0,
+    }
+}
+
+/// A model that is trained on batches of every size, and thrown away.
+struct Trial<M> {
+    model: Option<M>,
+    adam: Adam,
+    n_passes: usize,
+    /// What checkpoints and the running mean will take beside.
+    reserve: u64,
+}
+
+impl<M: Module> Trial<M> {
+    fn new<T: Task<Model = M>>(task: &T, run: &RunRecipe, device: &Device) -> Result<Self> {
+        let model = task.init(&device.clone().autodiff(), run.training.seed)?;
+        let bytes = BYTES_SAVED + if run.training.ema_decay > 0.0 { 4 } else { 0 };
+        let reserve = bytes * model.num_params() as u64;
+        Ok(Self { model: Some(model), adam: run.optimizer.init()?, n_passes: run.training.accumulate.min(2), reserve })
+    }
+}
+
+impl Trial<<Translation as Task>::Model> {
+    /// The most memory that the process holds while it makes updates with the largest batches.
+    fn measure(&mut self, task: &Translation) -> Result<u64> {
+        let objective = task.objective();
+        let untold = "batch.max_tokens = \"auto\": this system does not tell how much memory a process takes";
+        // Linux forgets the peak so far.
+        fs::write("/proc/self/clear_refs", "5").context(untold)?;
+        for batch in task.largest_batches() {
+            let model = self.model.take().expect("put back below");
+            let mut gradients = Gradients::default();
+            for _ in 0..self.n_passes {
+                let loss = objective.loss(&model, &batch, Some(&Dropout::new(1)));
+                gradients.add(Gradients::take(loss.sum.backward(), &model));
+            }
+            let norm = gradients.global_norm();
+            self.model = Some(self.adam.step(model, gradients, 1.0 / norm.max(1.0), 0.0));
+        }
+        Ok(crate::peak_memory::bytes().context(untold)? + self.reserve)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_units() {
+        let read = |text| parse_size(text).ok();
+        assert_eq!(read("4GiB"), Some(4 << 30));
+        assert_eq!(read("1.5 MiB"), Some(3 << 19));
+        assert_eq!((read("500MB"), read("12")), (Some(500_000_000), Some(12)));
+        assert_eq!((read("4 gigs"), read("GiB")), (None, None));
+    }
+
+    #[test]
+    fn a_straight_line_goes_on() {
+        assert_eq!(predicted(&[(10, 100), (20, 150)], 40), 250.0);
+        assert_eq!(predicted(&[(10, 100), (20, 90)], 40), 90.0);
+        assert_eq!(predicted(&[(10, 100)], 40), 0.0);
+    }
+}
