@@ -35,7 +35,7 @@ pub(crate) fn train(options: &Options) -> Result<()> {
         "{:<12} {:<22} {:>10} {:>8} {:>10} {:>8}  share of the step in products at flex's rate",
         "workload", "", "tokens/s", "ratio", "peak MiB", "ratio"
     );
-    for name in ["small", "base"].into_iter().filter(|name| name.contains(&options.only)) {
+    for name in ["small", "base", "gpt"].into_iter().filter(|name| name.contains(&options.only)) {
         let mut sides = vec![Side::ours("attentive f32", &["train", name])?];
         for dtype in ["f32", "bf16"] {
             let peer = format!("PyTorch {dtype}");

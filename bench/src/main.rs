@@ -28,7 +28,7 @@ fn main() -> Result<()> {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args[..] {
         // Workers.
-        ["train", workload @ ("small" | "base")] => train::run(workload),
+        ["train", workload @ ("small" | "base" | "gpt")] => train::run(workload),
         ["product"] => product::run(),
         ["decode", workload, precision, beam, batch] if !workload.starts_with('-') => {
             decode::run(workload, precision, beam.parse()?, batch.parse()?)

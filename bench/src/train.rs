@@ -4,48 +4,66 @@ use std::{ops::ControlFlow, time::Duration};
 
 use anyhow::Result;
 use attentive_backend::BackendKind;
-use attentive_core::{Position, TranslationBatch};
-use attentive_model::{Transformer, TranslationObjective};
+use attentive_core::{Batch, Objective, Position};
+use attentive_model::{CausalLmObjective, TranslationObjective};
 use attentive_optim::{AdamConfig, ScheduleConfig};
 use attentive_trainer::{
     BatchStream, Callback, CallbackError, CheckpointDir, Evaluate, Event, Trainer, TrainerConfig, Validation,
 };
+use burn::module::Module;
 use serde_json::json;
 
-use crate::{worker, workload::Workload};
+use crate::{
+    worker,
+    workload::{GptWorkload, Workload},
+};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 pub(crate) fn run(name: &str) -> Result<()> {
+    let device = BackendKind::Flex.device()?.autodiff();
+    if name == "gpt" {
+        let GptWorkload { config, .. } = GptWorkload::default();
+        let (flops, batch) = (GptWorkload::default().product_flops(), GptWorkload::default().batch());
+        return minimise(config.init(&device, 1)?, CausalLmObjective::default(), batch, flops, GptWorkload::STEPS);
+    }
     let workload = Workload::named(name)?;
-    let model = workload.config.init(&BackendKind::Flex.device()?.autodiff(), 1)?;
+    let (model, flops) = (workload.config.init(&device, 1)?, workload.product_flops());
+    minimise(model, TranslationObjective::default(), workload.batch(), flops, workload.steps)
+}
+
+/// Trains on one batch, `steps` updates a round.
+fn minimise<M: Module, O: Objective<M>>(
+    model: M,
+    objective: O,
+    batch: O::Batch,
+    product_flops: f64,
+    steps: u64,
+) -> Result<()>
+where
+    O::Batch: Clone,
+{
     let folder = tempfile::tempdir()?;
-    let schedule = ScheduleConfig::Noam { factor: 1.0, warmup_steps: 4000 }.build(workload.config.d_model);
+    let schedule = ScheduleConfig::Constant { lr: 1e-4, warmup_steps: 0 }.build(1);
     let config = TrainerConfig { steps: u64::MAX, seed: 1, ..TrainerConfig::default() };
-    let trainer = Trainer::new(
-        model,
-        TranslationObjective::default(),
-        AdamConfig::default(),
-        &schedule,
-        config,
-        CheckpointDir::new(folder.path(), 1),
-    )?;
-    worker::ready(&json!({ "product_flops_per_step": workload.product_flops(), "steps": workload.steps }));
+    let trainer =
+        Trainer::new(model, objective, AdamConfig::default(), &schedule, config, CheckpointDir::new(folder.path(), 1))?;
+    worker::ready(&json!({ "product_flops_per_step": product_flops, "steps": steps }));
     if !worker::wait() {
         return Ok(());
     }
-    let mut rounds = Rounds { steps: workload.steps, n_steps: 0, spent: Duration::ZERO, n_targets: 0 };
-    trainer.run(&mut Same(workload.batch()), &mut NoScore, &mut [&mut rounds])?;
+    let mut rounds = Rounds { steps, n_steps: 0, spent: Duration::ZERO, n_targets: 0 };
+    trainer.run(&mut Same(batch), &mut NoScore, &mut [&mut rounds])?;
     Ok(())
 }
 
 /// One batch, again and again.
-struct Same(TranslationBatch);
+struct Same<B>(B);
 
-impl BatchStream for Same {
-    type Batch = TranslationBatch;
+impl<B: Batch + Clone> BatchStream for Same<B> {
+    type Batch = B;
 
-    fn next_batch(&mut self) -> Result<TranslationBatch, Failure> {
+    fn next_batch(&mut self) -> Result<B, Failure> {
         Ok(self.0.clone())
     }
 
@@ -84,8 +102,8 @@ impl Callback for Rounds {
 /// Training that is never validated.
 struct NoScore;
 
-impl Evaluate<Transformer> for NoScore {
-    fn evaluate(&mut self, _: &Transformer) -> Result<Validation, Failure> {
+impl<M> Evaluate<M> for NoScore {
+    fn evaluate(&mut self, _: &M) -> Result<Validation, Failure> {
         Ok(Validation { nll_nats: f64::NAN, scores: Vec::new(), quality: 0.0 })
     }
 }

@@ -1,8 +1,8 @@
 //! The fixed workloads.
 
 use anyhow::{Result, bail};
-use attentive_core::{TokenMatrix, TranslationBatch, mix64};
-use attentive_model::TransformerConfig;
+use attentive_core::{SequenceBatch, TokenMatrix, TranslationBatch, mix64};
+use attentive_model::{GptConfig, TransformerConfig};
 
 /// Tokens of a source, and of a target, in training.
 const TRAIN_LEN: usize = 32;
@@ -52,5 +52,40 @@ impl Workload {
     pub(crate) fn product_flops(&self) -> f64 {
         let tokens = (self.rows * TRAIN_LEN) as f64;
         3.0 * tokens * self.config.forward_flops_per_token(TRAIN_LEN, TRAIN_LEN) as f64
+    }
+}
+
+/// nanoGPT's character model: a GPT and contexts to train it on.
+pub(crate) struct GptWorkload {
+    pub config: GptConfig,
+    context: usize,
+    rows: usize,
+}
+
+impl Default for GptWorkload {
+    fn default() -> Self {
+        let context = 256;
+        let config =
+            GptConfig { dropout: 0.0, attention_dropout: 0.0, ..GptConfig::gpt2_like(65, context, [6, 6, 384]) };
+        Self { config, context, rows: 16 }
+    }
+}
+
+impl GptWorkload {
+    /// Updates of a round.
+    pub(crate) const STEPS: u64 = 2;
+
+    /// Contexts of random tokens.
+    pub(crate) fn batch(&self) -> SequenceBatch {
+        let token = |at: usize| (mix64((4 << 40) + at as u64) % self.config.vocab_size as u64) as u32;
+        let len = self.context + 1;
+        let rows: Vec<Vec<u32>> =
+            (0..self.rows).map(|row| (0..len).map(|col| token(row * len + col)).collect()).collect();
+        SequenceBatch::next_tokens(&rows, 0, (0..self.rows as u64).collect())
+    }
+
+    /// As [`Workload::product_flops`].
+    pub(crate) fn product_flops(&self) -> f64 {
+        3.0 * (self.rows * self.context) as f64 * self.config.forward_flops_per_token(self.context) as f64
     }
 }
