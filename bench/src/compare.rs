@@ -1,13 +1,18 @@
 //! Both sides in turn, several rounds, medians and ratios.
 
-use std::{fs, thread, time::Duration};
+use std::{
+    fs,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use crate::{
     decode,
-    side::{Side, folder},
+    side::{Side, folder, median},
 };
 
 /// Between two rounds, so that the other side's threads have gone to sleep.
@@ -20,6 +25,8 @@ pub(crate) struct Options {
     pub peer: String,
     /// Only workloads whose name holds this.
     pub only: String,
+    /// The model whose start is timed.
+    pub model: String,
 }
 
 /// Training, against PyTorch.
@@ -111,6 +118,27 @@ pub(crate) fn decode(options: &Options) -> Result<()> {
     write("decode", &json!({ "results": results }))
 }
 
+/// One sentence through the `attentive` command, from the start of the process to its end.
+pub(crate) fn startup(options: &Options) -> Result<()> {
+    let program = std::env::current_exe()?.with_file_name(format!("attentive{}", std::env::consts::EXE_SUFFIX));
+    let mut seconds = Vec::new();
+    for _ in 0..=options.rounds {
+        let started = Instant::now();
+        let output = Command::new(&program)
+            .args(["translate", "--model", &options.model, "The animal was too tired."])
+            .output()
+            .with_context(|| format!("can't start {}", program.display()))?;
+        if !output.status.success() {
+            bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
+        }
+        seconds.push(started.elapsed().as_secs_f64());
+    }
+    // The first one reads the program from the disk.
+    let median = median(seconds.drain(1..));
+    println!("attentive translate, one sentence of {}: {:.0} ms", options.model, 1e3 * median);
+    write("startup", &json!({ "seconds": median }))
+}
+
 /// Of all places, those where both have the same token.
 fn share_of_equal_tokens(a: &Value, b: &Value) -> f64 {
     let tokens = |rows: &Value| -> Vec<Vec<u64>> { serde_json::from_value(rows.clone()).unwrap_or_default() };
@@ -132,7 +160,7 @@ pub(crate) fn long(options: &Options) -> Result<()> {
     for at in 0..lengths {
         let rounds: Vec<_> = side.rounds.iter().skip(at).step_by(lengths).collect();
         let n = rounds[0].units;
-        let seconds = crate::side::median(rounds.iter().map(|round| round.seconds));
+        let seconds = median(rounds.iter().map(|round| round.seconds));
         let peak = rounds[0].peak_mib.unwrap_or(f64::NAN);
         println!("{n:>6} {seconds:>12.4} {:>14.3} {peak:>10.0}", seconds / n / n * 1e9);
         results.push(json!({ "n": n, "seconds": seconds, "peak_mib": peak }));

@@ -21,7 +21,8 @@ use compare::Options;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const USAGE: &str = "usage: cargo xtask bench train|decode|long [--rounds N] [--peer NAME] [--only WORKLOAD]";
+const USAGE: &str =
+    "usage: cargo xtask bench train|decode|long|startup [--rounds N] [--peer NAME] [--only WORKLOAD] [--model DIR]";
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -38,19 +39,21 @@ fn main() -> Result<()> {
         // Comparisons.
         ["train", ref rest @ ..] => compare::train(&options(rest)?),
         ["decode", ref rest @ ..] => compare::decode(&options(rest)?),
+        ["startup", ref rest @ ..] => compare::startup(&options(rest)?),
         ["long", ref rest @ ..] => compare::long(&options(rest)?),
         _ => bail!(USAGE),
     }
 }
 
 fn options(args: &[&str]) -> Result<Options> {
-    let mut options = Options { rounds: 5, peer: String::new(), only: String::new() };
+    let mut options = Options { rounds: 5, peer: String::new(), only: String::new(), model: "runs/latest".into() };
     let mut args = args.iter();
     while let Some(&flag) = args.next() {
         let value = args.next().with_context(|| format!("`{flag}` needs a value; {USAGE}"))?;
         match flag {
             "--rounds" => options.rounds = value.parse().with_context(|| format!("--rounds {value}"))?,
             "--peer" => options.peer = value.to_lowercase(),
+            "--model" => options.model = (*value).to_owned(),
             "--only" => options.only = (*value).to_owned(),
             _ => bail!("unknown option {flag}; {USAGE}"),
         }

@@ -256,11 +256,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("r.toml");
         let says = |text: &str, expected: &str| {
-            std::fs::write(&path, BUILTIN.replace("\nsteps = 2800", &format!("\n{text}"))).unwrap();
+            std::fs::write(&path, BUILTIN.replace("\nsteps = 3300", &format!("\n{text}"))).unwrap();
             let error = format!("{:#}", Recipe::load(Some(&path), &[]).unwrap_err());
             assert!(error.contains(expected), "{expected:?} is missing: {error}");
         };
-        let line = BUILTIN.lines().position(|line| line == "steps = 2800").unwrap() + 1;
+        let line = BUILTIN.lines().position(|line| line == "steps = 3300").unwrap() + 1;
         says("steps = 'many'", &format!("r.toml:{line}: training.steps: invalid type: string \"many\""));
         says("stepps = 2", &format!("r.toml:{line}: training.stepps: no such setting; did you mean `steps`?"));
         says("", &format!("r.toml:{}: training: missing field `steps`", line - 1));
