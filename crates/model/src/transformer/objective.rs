@@ -3,7 +3,7 @@
 use attentive_attention::{Dropout, Mask};
 use attentive_backend::ops;
 use attentive_core::{Batch, EncoderDecoder, Loss, Objective, TokenId, TranslationBatch};
-use burn::module::Param;
+use burn::{module::Param, tensor::Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::Transformer;
@@ -24,6 +24,29 @@ impl Default for TranslationObjective {
     }
 }
 
+impl TranslationObjective {
+    /// The loss of what a decoder gives at all target tokens but the last, however it came to that.
+    ///
+    /// # Shapes
+    /// - `hidden`: `[rows, tgt, d_model]`, `projection` to the vocabulary: `[vocab, d_model]`, `bias`: `[vocab]`
+    pub(crate) fn of_hidden(
+        &self,
+        hidden: Tensor<3>,
+        projection: Tensor<2>,
+        bias: Option<Tensor<1>>,
+        batch: &TranslationBatch,
+    ) -> Loss {
+        let [rows, tgt, d_model] = hidden.dims();
+        let lengths = batch.target.lengths().iter();
+        let ignored: Vec<bool> = lengths.flat_map(|&length| (1..=tgt).map(move |idx| idx >= length)).collect();
+        let targets: Vec<TokenId> =
+            batch.target.ids().chunks_exact(tgt + 1).flat_map(|row| &row[1..]).copied().collect();
+        let hidden = hidden.reshape([rows * tgt, d_model]);
+        let loss = ops::projected_cross_entropy(hidden, projection, bias, &targets, &ignored, self.label_smoothing);
+        Loss { sum: loss.divergence, nll_sum: loss.nll, n_targets: batch.n_targets() }
+    }
+}
+
 impl Objective<Transformer> for TranslationObjective {
     type Batch = TranslationBatch;
 
@@ -33,22 +56,10 @@ impl Objective<Transformer> for TranslationObjective {
         let memory = model.encode(token_tensor(&batch.source, &device), &mask, pass);
 
         let target = token_tensor(&batch.target, &device);
-        let [rows, tgt] = [batch.target.n_rows(), batch.target.n_cols() - 1];
+        let tgt = batch.target.n_cols() - 1;
         let hidden = model.decode(target.narrow(1, 0, tgt), &memory, &mask, pass);
-        let [_, _, d_model] = hidden.dims();
-
-        let lengths = batch.target.lengths().iter();
-        let ignored: Vec<bool> = lengths.flat_map(|&length| (1..=tgt).map(move |idx| idx >= length)).collect();
-        let targets: Vec<TokenId> =
-            batch.target.ids().chunks_exact(tgt + 1).flat_map(|row| &row[1..]).copied().collect();
-        let loss = ops::projected_cross_entropy(
-            hidden.reshape([rows * tgt, d_model]),
-            model.projection().weight.val(),
-            model.projection_bias.as_ref().map(Param::val),
-            &targets,
-            &ignored,
-            self.label_smoothing,
-        );
-        Loss { sum: loss.divergence, nll_sum: loss.nll, n_targets: batch.n_targets() }
+        let projection = model.projection().weight.val();
+        let bias = model.projection_bias.as_ref().map(Param::val);
+        self.of_hidden(hidden, projection, bias, batch)
     }
 }
