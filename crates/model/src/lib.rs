@@ -20,11 +20,11 @@ mod stack;
 pub mod table3;
 mod tokens;
 mod transformer;
+mod translation;
 
 pub use error::ConfigError;
 pub use gpt::{CausalLmObjective, Gpt, GptConfig, GptState};
 pub use rnn::{CellKind, Rnn, RnnConfig, RnnState};
 pub use stack::{Block, BlockConfig, Stack};
-pub use transformer::{
-    Decoder, DecoderLayer, DecoderState, Memory, Transformer, TransformerConfig, TranslationObjective,
-};
+pub use transformer::{Decoder, DecoderLayer, DecoderState, Memory, Transformer, TransformerConfig};
+pub use translation::{TeacherForced, TranslationObjective};

@@ -90,8 +90,7 @@ impl RnnConfig {
         self.validate()?;
         let init = &Initializer::new(seed, device);
         let embedding = |vocab_size| Embedding::new(vocab_size, self.d_embedding, init);
-        let encoder_layer =
-            |d_in| RnnEncoderLayer::new(self.cell, self.bidirectional, [d_in, self.d_hidden], init);
+        let encoder_layer = |d_in| RnnEncoderLayer::new(self.cell, self.bidirectional, [d_in, self.d_hidden], init);
         Ok(Rnn {
             source_embedding: embedding(self.source_vocab_size),
             target_embedding: (!self.share_embeddings).then(|| embedding(self.target_vocab_size)),

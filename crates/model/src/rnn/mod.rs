@@ -6,7 +6,7 @@ mod config;
 mod decoder;
 mod decoding;
 mod encoder;
-mod objective;
+mod training;
 
 pub use attention::{AdditiveAttention, Annotations};
 pub use cell::{Cell, CellKind, CellState};
