@@ -7,7 +7,7 @@ use std::{
 };
 
 use attentive_engine::CpuTransformer;
-use attentive_model::{ConfigError, Gpt, GptConfig, Transformer, TransformerConfig};
+use attentive_model::{ConfigError, Gpt, GptConfig, Rnn, RnnConfig, Transformer, TransformerConfig};
 use attentive_tokenizer::Tokenizer;
 use attentive_weights::{Tensors, WeightsError};
 use burn::{module::Module, tensor::Device};
@@ -26,8 +26,22 @@ const RECORD: &str = "training.json";
 pub enum ModelConfig {
     /// The encoder–decoder Transformer.
     Transformer(TransformerConfig),
+    /// The RNN encoder–decoder with additive attention.
+    Rnn(RnnConfig),
     /// The decoder alone, as a language model.
     Gpt(GptConfig),
+}
+
+impl From<TransformerConfig> for ModelConfig {
+    fn from(config: TransformerConfig) -> Self {
+        Self::Transformer(config)
+    }
+}
+
+impl From<RnnConfig> for ModelConfig {
+    fn from(config: RnnConfig) -> Self {
+        Self::Rnn(config)
+    }
 }
 
 impl ModelConfig {
@@ -35,6 +49,7 @@ impl ModelConfig {
     pub fn family(&self) -> &'static str {
         match self {
             Self::Transformer(_) => "transformer",
+            Self::Rnn(_) => "rnn",
             Self::Gpt(_) => "gpt",
         }
     }
@@ -43,6 +58,7 @@ impl ModelConfig {
     pub fn vocab_size(&self) -> usize {
         match self {
             Self::Transformer(config) => config.target_vocab_size,
+            Self::Rnn(config) => config.target_vocab_size,
             Self::Gpt(config) => config.vocab_size,
         }
     }
@@ -54,6 +70,7 @@ impl ModelConfig {
     pub fn validate(&self) -> Result<(), ConfigError> {
         match self {
             Self::Transformer(config) => config.validate(),
+            Self::Rnn(config) => config.validate(),
             Self::Gpt(config) => config.validate(),
         }
     }
@@ -62,6 +79,7 @@ impl ModelConfig {
     pub fn n_params(&self) -> usize {
         match self {
             Self::Transformer(config) => config.n_params(),
+            Self::Rnn(config) => config.n_params(),
             Self::Gpt(config) => config.n_params(),
         }
     }
@@ -188,7 +206,18 @@ impl Bundle {
         self.load(self.transformer_config()?.init(device, 0))
     }
 
-    /// The Transformer of this bundle in the form that `device` runs best.
+    /// The RNN of this bundle on `device`.
+    ///
+    /// # Errors
+    /// [`BundleError`] if the model is of another family, or configuration and weights do not fit.
+    pub fn rnn(&self, device: &Device) -> Result<Rnn, BundleError> {
+        match &self.model {
+            ModelConfig::Rnn(config) => self.load(config.init(device, 0)),
+            other => Err(self.other_family(other, "rnn")),
+        }
+    }
+
+    /// The encoder–decoder of this bundle in the form that `device` runs best.
     ///
     /// # Errors
     /// [`BundleError`] if the model is of another family, configuration and weights do not fit, or `device` has no such
@@ -198,8 +227,13 @@ impl Bundle {
         device: &Device,
         precision: Option<Precision>,
     ) -> Result<TranslationModel, BundleError> {
-        let config = self.transformer_config()?;
-        if attentive_backend::has_kernels(device) && CpuTransformer::covers(config) {
+        let transformer = match &self.model {
+            ModelConfig::Rnn(_) => None,
+            _ => Some(self.transformer_config()?),
+        };
+        let packed =
+            |config: &&TransformerConfig| attentive_backend::has_kernels(device) && CpuTransformer::covers(config);
+        if let Some(config) = transformer.filter(packed) {
             config.validate().map_err(|cause| self.bad_config(cause))?;
             let precision = precision.unwrap_or(self.decoding.precision);
             let model = CpuTransformer::new(config, self.params.clone(), precision, device);
@@ -208,7 +242,10 @@ impl Bundle {
         if let Some(precision @ Precision::Int8) = precision {
             return Err(BundleError::Precision { precision });
         }
-        Ok(TranslationModel::Tensors(Box::new(self.transformer(device)?)))
+        Ok(match transformer {
+            Some(_) => TranslationModel::Tensors(Box::new(self.transformer(device)?)),
+            None => TranslationModel::Rnn(Box::new(self.rnn(device)?)),
+        })
     }
 
     /// The language model of this bundle on `device`.

@@ -53,7 +53,7 @@ pub enum BundleError {
     /// The model is of another family than what is asked of it.
     #[error(
         "{path} is a model of the family {family}, and this takes one of the family {wanted}: \
-         a transformer translates, a gpt writes and scores text",
+         transformer and rnn translate, a gpt writes and scores text",
         path = path.display()
     )]
     Family {

@@ -2,17 +2,19 @@
 
 use attentive_core::{EncoderDecoder, NextToken, TokenMatrix, TopTokens};
 use attentive_engine::{CpuTransformer, Precision, State};
-use attentive_model::{DecoderState, Transformer, TransformerConfig};
+use attentive_model::{DecoderState, Rnn, RnnState, Transformer, TransformerConfig};
 use attentive_weights::WeightsError;
 use burn::tensor::{Device, Int, Tensor};
 
-/// The encoder–decoder in the form that its device runs best: the same weights, the same translations.
+/// An encoder–decoder in the form that its device runs best: the same weights, the same translations.
 #[derive(Debug)]
 pub enum TranslationModel {
-    /// Tensors of any backend.
+    /// A Transformer: tensors of any backend.
     Tensors(Box<Transformer>),
-    /// Packed for the CPU.
+    /// A Transformer, packed for the CPU.
     Cpu(Box<CpuTransformer>),
+    /// An RNN: tensors of any backend.
+    Rnn(Box<Rnn>),
 }
 
 /// What decoding remembers of each row.
@@ -22,6 +24,8 @@ pub enum TranslationState {
     Tensors(Box<DecoderState>),
     /// Of [`TranslationModel::Cpu`].
     Cpu(Box<State>),
+    /// Of [`TranslationModel::Rnn`].
+    Rnn(Box<RnnState>),
 }
 
 impl TranslationModel {
@@ -48,6 +52,7 @@ impl NextToken for TranslationModel {
         match self {
             Self::Tensors(model) => model.vocab_size(),
             Self::Cpu(model) => model.vocab_size(),
+            Self::Rnn(model) => model.vocab_size(),
         }
     }
 
@@ -55,6 +60,7 @@ impl NextToken for TranslationModel {
         match (self, state) {
             (Self::Tensors(model), TranslationState::Tensors(state)) => model.advance(tokens, state),
             (Self::Cpu(model), TranslationState::Cpu(state)) => model.advance(tokens, state),
+            (Self::Rnn(model), TranslationState::Rnn(state)) => model.advance(tokens, state),
             _ => unreachable!("{OWN_STATE}"),
         }
     }
@@ -63,6 +69,7 @@ impl NextToken for TranslationModel {
         match (self, state) {
             (Self::Tensors(model), TranslationState::Tensors(state)) => model.advance_top(tokens, state, k),
             (Self::Cpu(model), TranslationState::Cpu(state)) => model.advance_top(tokens, state, k),
+            (Self::Rnn(model), TranslationState::Rnn(state)) => model.advance_top(tokens, state, k),
             _ => unreachable!("{OWN_STATE}"),
         }
     }
@@ -71,6 +78,7 @@ impl NextToken for TranslationModel {
         match (self, state) {
             (Self::Tensors(model), TranslationState::Tensors(state)) => model.reorder(state, parents),
             (Self::Cpu(model), TranslationState::Cpu(state)) => model.reorder(state, parents),
+            (Self::Rnn(model), TranslationState::Rnn(state)) => model.reorder(state, parents),
             _ => unreachable!("{OWN_STATE}"),
         }
     }
@@ -81,6 +89,7 @@ impl EncoderDecoder for TranslationModel {
         match self {
             Self::Tensors(model) => TranslationState::Tensors(Box::new(model.start(source))),
             Self::Cpu(model) => TranslationState::Cpu(Box::new(model.start(source))),
+            Self::Rnn(model) => TranslationState::Rnn(Box::new(model.start(source))),
         }
     }
 
@@ -88,6 +97,7 @@ impl EncoderDecoder for TranslationModel {
         match self {
             Self::Tensors(model) => model.max_len(),
             Self::Cpu(model) => model.max_len(),
+            Self::Rnn(model) => model.max_len(),
         }
     }
 
@@ -95,6 +105,7 @@ impl EncoderDecoder for TranslationModel {
         match self {
             Self::Tensors(model) => model.device(),
             Self::Cpu(model) => model.device(),
+            Self::Rnn(model) => model.device(),
         }
     }
 }

@@ -4,11 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use attentive_backend::Device;
-use attentive_bundle::{Bundle, DecodingConfig, Translator};
+use attentive_bundle::{Bundle, DecodingConfig, ModelConfig, Translator};
 use attentive_core::{EncoderDecoder, Objective, TokenId};
 use attentive_data::{BatchConfig, Batcher, EncodedCorpus, Order, SpecialIds, builtin::PronounSentence};
 use attentive_metrics::{Bleu, Likelihood};
-use attentive_model::{Transformer, TranslationObjective};
+use attentive_model::{TeacherForced, TranslationObjective};
 use attentive_tokenizer::Tokenizer;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -44,7 +44,7 @@ pub(crate) fn translate_all<M: EncoderDecoder>(
 }
 
 /// The negative log-likelihood that `model` gives to the targets of `batches`.
-pub(crate) fn likelihood(model: &Transformer, batches: &Batcher) -> Result<Likelihood> {
+pub(crate) fn likelihood(model: &impl TeacherForced, batches: &Batcher) -> Result<Likelihood> {
     let objective = TranslationObjective { label_smoothing: 0.0 };
     let mut total = Likelihood::default();
     for batch in batches.epoch(0) {
@@ -64,16 +64,27 @@ pub(crate) fn likelihood_of(
     targets: &[String],
     batch_tokens: usize,
 ) -> Result<Option<Likelihood>> {
-    let model = bundle.transformer(device)?;
-    let pairs = sources.iter().zip(targets);
-    let corpus = EncodedCorpus::from_text(pairs, |_side, text| bundle.tokenizer.encode(text))?;
+    let (pairs, tokenizer) = (sources.iter().zip(targets), &*bundle.tokenizer);
+    match &bundle.model {
+        ModelConfig::Rnn(_) => likelihood_under(&bundle.rnn(device)?, tokenizer, pairs, batch_tokens),
+        _ => likelihood_under(&bundle.transformer(device)?, tokenizer, pairs, batch_tokens),
+    }
+}
+
+fn likelihood_under<'a>(
+    model: &impl TeacherForced,
+    tokenizer: &dyn Tokenizer,
+    pairs: impl Iterator<Item = (&'a String, &'a String)>,
+    batch_tokens: usize,
+) -> Result<Option<Likelihood>> {
+    let corpus = EncodedCorpus::from_text(pairs, |_side, text| tokenizer.encode(text))?;
     let longest = corpus.lengths().iter().flatten().max().map_or(1, |&len| len as usize + 1);
     if model.max_len().is_some_and(|max_len| longest > max_len) {
         return Ok(None);
     }
     let config = BatchConfig { max_tokens: batch_tokens.max(longest), ..BatchConfig::default() };
-    let batches = Batcher::new(Arc::new(corpus), &config, special_ids(&*bundle.tokenizer)?, Order::Sorted)?;
-    likelihood(&model, &batches).map(Some)
+    let batches = Batcher::new(Arc::new(corpus), &config, special_ids(tokenizer)?, Order::Sorted)?;
+    likelihood(model, &batches).map(Some)
 }
 
 /// The special tokens that sentence pairs are framed by.

@@ -1,4 +1,4 @@
-//! Models of the Transformer family: configuration, assembly, objectives.
+//! Models of the Transformer family, and the RNN that it replaced: configuration, assembly, objectives.
 //!
 //! ```
 //! use attentive_backend::BackendKind;
@@ -15,14 +15,16 @@
 mod checks;
 mod error;
 pub mod gpt;
+pub mod rnn;
 mod stack;
 pub mod table3;
 mod tokens;
 mod transformer;
+mod translation;
 
 pub use error::ConfigError;
 pub use gpt::{CausalLmObjective, Gpt, GptConfig, GptState};
+pub use rnn::{CellKind, Rnn, RnnConfig, RnnState};
 pub use stack::{Block, BlockConfig, Stack};
-pub use transformer::{
-    Decoder, DecoderLayer, DecoderState, Memory, Transformer, TransformerConfig, TranslationObjective,
-};
+pub use transformer::{Decoder, DecoderLayer, DecoderState, Memory, Transformer, TransformerConfig};
+pub use translation::{TeacherForced, TranslationObjective};

@@ -2,7 +2,7 @@
 
 use attentive_attention::{NormPlacement, PositionsConfig};
 use attentive_backend::BackendKind;
-use attentive_model::{GptConfig, TransformerConfig};
+use attentive_model::{CellKind, GptConfig, RnnConfig, TransformerConfig};
 
 #[test]
 fn parameter_paths_stay_what_they_are() {
@@ -32,5 +32,20 @@ fn gpt_parameter_paths_stay_what_they_are() {
     let model = config.init(&BackendKind::Flex.device().unwrap(), 0).unwrap();
     let paths: Vec<String> =
         attentive_weights::param_shapes(&model).iter().map(|p| format!("{} {:?}", p.name, p.shape)).collect();
+    insta::assert_snapshot!(paths.join("\n"));
+}
+
+#[test]
+fn rnn_parameter_paths_stay_what_they_are() {
+    let config =
+        RnnConfig { d_embedding: 3, d_hidden: 2, d_attention: 4, n_decoder_layers: 2, ..RnnConfig::rnn_search(5) };
+    let paths: Vec<String> = [CellKind::Lstm, CellKind::Gru]
+        .into_iter()
+        .flat_map(|cell| {
+            let model = RnnConfig { cell, ..config.clone() }.init(&BackendKind::Flex.device().unwrap(), 0).unwrap();
+            attentive_weights::param_shapes(&model)
+        })
+        .map(|p| format!("{} {:?}", p.name, p.shape))
+        .collect();
     insta::assert_snapshot!(paths.join("\n"));
 }

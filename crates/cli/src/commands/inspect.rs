@@ -20,7 +20,7 @@ pub(crate) struct Inspect {
     /// The model's folder.
     #[arg(default_value = "runs/latest")]
     model: PathBuf,
-    /// Show a model that is not there instead, without making it: base, big, a row of Table 3, gpt-2, gpt-3-175b, …
+    /// Show a model that is not there instead, without making it: base, big, a row of Table 3, rnnsearch, gpt-2, gpt-3-175b, …
     #[arg(long, value_name = "NAME")]
     preset: Option<String>,
     /// Also list every parameter with its shape.
@@ -70,6 +70,7 @@ fn show_model(model: &ModelConfig) -> Result<()> {
     let n_params = model.n_params() as u64;
     match model {
         ModelConfig::Transformer(_) => println!("family       transformer (encoder-decoder)"),
+        ModelConfig::Rnn(_) => println!("family       rnn (encoder-decoder with additive attention)"),
         ModelConfig::Gpt(_) => println!("family       gpt (decoder only)"),
     }
     let table = toml::Table::try_from(model)?;
@@ -86,6 +87,10 @@ fn show_model(model: &ModelConfig) -> Result<()> {
         ModelConfig::Transformer(config) => (
             config.forward_flops_per_token(TYPICAL_LEN, TYPICAL_LEN),
             format!("target token forward, at {TYPICAL_LEN} tokens a side"),
+        ),
+        ModelConfig::Rnn(config) => (
+            config.forward_flops_per_token(TYPICAL_LEN),
+            format!("target token forward, at {TYPICAL_LEN} source tokens"),
         ),
         ModelConfig::Gpt(config) => {
             let context = config.positions.max_len().unwrap_or(TYPICAL_CONTEXT);

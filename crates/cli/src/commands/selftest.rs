@@ -3,12 +3,15 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Result, bail};
-use attentive_attention::Mask;
+use attentive_backend::ops;
 use attentive_bundle::{Bundle, ModelConfig};
-use attentive_core::{EncoderDecoder, NextToken, Objective, TokenId, TokenMatrix, TranslationBatch};
-use attentive_model::{Transformer, TranslationObjective};
+use attentive_core::{Objective, TokenId, TokenMatrix, TranslationBatch};
+use attentive_model::{TeacherForced, TranslationObjective};
 use attentive_optim::Gradients;
-use burn::tensor::{Device, Int, Tensor, TensorData, activation::log_softmax};
+use burn::{
+    module::Module,
+    tensor::{Device, Int, Tensor, TensorData, activation::log_softmax},
+};
 use clap::Args;
 
 use super::BackendArgs;
@@ -34,21 +37,45 @@ impl Selftest {
     pub(super) fn run(self) -> Result<ExitCode> {
         let device = self.backend.device()?;
         let bundle = Bundle::read(&run_dir::resolve(&self.model))?;
-        let ModelConfig::Transformer(config) = &bundle.model else {
-            bail!("{} is a {}; selftest tries encoder–decoders", bundle.path.display(), bundle.model.family());
-        };
-        let subject = Subject {
-            model: bundle.transformer(&device)?,
-            trained: bundle.transformer(&device.clone().autodiff())?,
-            device,
-            vocab_size: config.target_vocab_size.min(config.source_vocab_size),
-            len: config.positions.max_len().map_or(LEN, |max_len| max_len.min(LEN)),
-        };
+        let trained_on = device.clone().autodiff();
+        match &bundle.model {
+            ModelConfig::Transformer(config) => Subject {
+                model: bundle.transformer(&device)?,
+                trained: bundle.transformer(&trained_on)?,
+                device,
+                vocab_size: config.target_vocab_size.min(config.source_vocab_size),
+                len: config.positions.max_len().map_or(LEN, |max_len| max_len.min(LEN)),
+            }
+            .judge(),
+            ModelConfig::Rnn(config) => Subject {
+                model: bundle.rnn(&device)?,
+                trained: bundle.rnn(&trained_on)?,
+                device,
+                vocab_size: config.target_vocab_size.min(config.source_vocab_size),
+                len: LEN,
+            }
+            .judge(),
+            other => bail!("{} is a {}; selftest tries encoder–decoders", bundle.path.display(), other.family()),
+        }
+    }
+}
+
+/// A model, without and with gradients.
+struct Subject<M> {
+    model: M,
+    trained: M,
+    device: Device,
+    vocab_size: usize,
+    len: usize,
+}
+
+impl<M: Module + TeacherForced> Subject<M> {
+    fn judge(&self) -> Result<ExitCode> {
         let laws = [
-            ("causality", "what follows a token changes its log-probabilities by", subject.causality(), 0.0),
-            ("padding", "padding and company change log-probabilities by", subject.padding(), 1e-3),
-            ("cache", "a token at a time changes log-probabilities by", subject.cache(), 1e-3),
-            ("gradients", "slopes differ from gradients, relatively, by", subject.gradients()?, 5e-2),
+            ("causality", "what follows a token changes its log-probabilities by", self.causality(), 0.0),
+            ("padding", "padding and company change log-probabilities by", self.padding(), 1e-3),
+            ("cache", "a token at a time changes log-probabilities by", self.cache(), 1e-3),
+            ("gradients", "slopes differ from gradients, relatively, by", self.gradients()?, 5e-2),
         ];
         for (name, what, worst, limit) in laws {
             let verdict = if worst <= limit { "holds" } else { "BROKEN" };
@@ -57,18 +84,7 @@ impl Selftest {
         let all_hold = laws.iter().all(|(_, _, worst, limit)| worst <= limit);
         Ok(if all_hold { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
-}
 
-/// A model, without and with gradients.
-struct Subject {
-    model: Transformer,
-    trained: Transformer,
-    device: Device,
-    vocab_size: usize,
-    len: usize,
-}
-
-impl Subject {
     /// Some row of tokens.
     fn row(&self, seed: usize, len: usize) -> Vec<TokenId> {
         (0..len).map(|at| ((seed * 131 + at * 37 + at * at * 11) % self.vocab_size) as TokenId).collect()
@@ -81,9 +97,15 @@ impl Subject {
 
     /// Log-probabilities at every position of `target`, read at once: `tgt · vocab` values.
     fn at_once(&self, source: &[TokenId], target: &[TokenId]) -> Vec<f32> {
-        let memory = self.model.encode(self.ids(source), &Mask::none(), None);
-        let hidden = self.model.decode(self.ids(target), &memory, &Mask::none(), None);
-        values(log_softmax(self.model.logits(hidden), 2))
+        // The last target token is asked for, not read.
+        let batch = TranslationBatch {
+            source: TokenMatrix::from_rows(&[source], 0, 0),
+            target: TokenMatrix::from_rows(&[[target, &[0]].concat()], 0, 0),
+            indices: vec![0],
+        };
+        let (projection, bias) = self.model.output_projection();
+        let hidden = self.model.teacher_forced(&batch, None);
+        values(log_softmax(ops::linear(hidden, projection.transpose(), bias), 2))
     }
 
     /// Changes each token in turn: the largest change before it.
@@ -133,7 +155,7 @@ impl Subject {
     fn gradients(&self) -> Result<f64> {
         let batch = self.batch();
         let objective = TranslationObjective::default();
-        let loss = |model: &Transformer| objective.loss(model, &batch, None);
+        let loss = |model: &M| objective.loss(model, &batch, None);
         let sum = loss(&self.trained).sum;
         let at_rest = f64::from(sum.clone().into_scalar::<f32>());
         let gradients = Gradients::take(sum.backward(), &self.trained);

@@ -13,7 +13,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use attentive_bundle::ModelConfig;
-use attentive_model::{gpt, table3::table3};
+use attentive_model::gpt;
 use attentive_optim::{AdamConfig, ScheduleConfig};
 use attentive_trainer::TrainerConfig;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -31,9 +31,6 @@ pub(crate) use translation::TranslationRecipe;
 
 /// The recipe of the built-in corpus, which `attentive train` runs without arguments.
 const BUILTIN: &str = include_str!("builtin.toml");
-
-/// About the paper's joint English–German vocabulary (§5.1).
-const PAPER_VOCAB_SIZE: usize = 37_000;
 
 /// All of a run.
 #[derive(Debug, Clone)]
@@ -151,9 +148,8 @@ impl Recipe {
 
 /// The model of a preset's name, of any family, over its published vocabulary.
 pub(crate) fn preset(name: &str) -> Result<ModelConfig> {
-    let transformers = table3(PAPER_VOCAB_SIZE).into_iter().map(|row| (row.name, ModelConfig::Transformer(row.config)));
     let gpts = gpt::presets().into_iter().map(|preset| (preset.name, ModelConfig::Gpt(preset.config)));
-    let presets: Vec<(&str, ModelConfig)> = transformers.chain(gpts).collect();
+    let presets: Vec<(&str, ModelConfig)> = translation::presets().into_iter().chain(gpts).collect();
     match presets.iter().find(|(known, _)| *known == name) {
         Some((_, model)) => Ok(model.clone()),
         None => {
@@ -172,6 +168,8 @@ fn with_model<R: DeserializeOwned>(
     let model = table.entry("model").or_insert_with(|| Table::new().into());
     let Some(model) = model.as_table_mut() else { bail!("`model` must be a table: [model]") };
     let preset = match model.remove("preset") {
+        // Sizes of one family are none of another.
+        None if model.get("family").and_then(Value::as_str) == Some("rnn") => preset(Some(translation::RNN_PRESET)),
         None => preset(None),
         Some(Value::String(name)) => preset(Some(&name)),
         Some(other) => bail!("model.preset = {other}: expected the name of a preset"),

@@ -3,10 +3,19 @@
 use anyhow::{Result, bail};
 use attentive_bundle::{DecodingConfig, ModelConfig};
 use attentive_data::{BatchConfig, CorpusRules};
-use attentive_model::{TranslationObjective, table3::table3};
+use attentive_model::{RnnConfig, TranslationObjective, table3::table3};
 use serde::{Deserialize, Serialize};
 
 use super::{DataRecipe, TokenizerRecipe, validate_average_last, validate_label_smoothing};
+
+/// About the paper's joint English–German vocabulary (§5.1).
+const PAPER_VOCAB_SIZE: usize = 37_000;
+
+/// Words of each language in Bahdanau et al. 2015, §4.1.
+const RNN_VOCAB_SIZE: usize = 30_000;
+
+/// The preset of the family rnn.
+pub(super) const RNN_PRESET: &str = "rnnsearch";
 
 /// Sentences of one language into sentences of another.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -62,13 +71,19 @@ impl TranslationRecipe {
     }
 }
 
-/// The model of a preset's name: base, big or a row of Table 3; base without one.
+/// Base, big, the other rows of Table 3, and RNNsearch, over their papers' vocabularies.
+pub(super) fn presets() -> Vec<(&'static str, ModelConfig)> {
+    let transformers = table3(PAPER_VOCAB_SIZE).into_iter().map(|row| (row.name, ModelConfig::Transformer(row.config)));
+    transformers.chain([(RNN_PRESET, ModelConfig::Rnn(RnnConfig::rnn_search(RNN_VOCAB_SIZE)))]).collect()
+}
+
+/// The model of a preset's name; base without one.
 pub(super) fn preset(name: Option<&str>) -> Result<ModelConfig> {
     let name = name.unwrap_or("base");
-    let rows = table3(1);
-    let Some(row) = rows.iter().find(|row| row.name == name) else {
-        let names: Vec<&str> = rows.iter().map(|row| row.name).collect();
+    let presets = presets();
+    let Some((_, model)) = presets.iter().find(|(known, _)| *known == name) else {
+        let names: Vec<&str> = presets.iter().map(|(name, _)| *name).collect();
         bail!("model.preset = {name:?} is no preset; there are: {}", names.join(", "));
     };
-    Ok(ModelConfig::Transformer(row.config.clone()))
+    Ok(model.clone())
 }

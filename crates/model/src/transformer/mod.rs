@@ -3,12 +3,11 @@
 mod config;
 mod decoder;
 mod decoding;
-mod objective;
+mod training;
 
 pub use config::TransformerConfig;
 pub use decoder::{Decoder, DecoderLayer};
 pub use decoding::{DecoderState, Memory};
-pub use objective::TranslationObjective;
 
 use attentive_attention::{AttentionContext, Dropout, Embedding, Mask, Positions};
 use burn::{

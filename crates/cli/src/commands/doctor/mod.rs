@@ -9,11 +9,12 @@ use std::{
 };
 
 use anyhow::Result;
+use attentive_bundle::ModelConfig;
 use clap::Args;
 
 use super::{
     BackendArgs,
-    train::{CausalLm, Task, Translation, thousands},
+    train::{CausalLm, Task, Translation, no_translator, thousands},
 };
 use crate::{
     corpus::Corpus,
@@ -45,12 +46,19 @@ impl Doctor {
         let locate = |error| origins.locate(error);
         let Recipe { run, task, .. } = &mut recipe;
         let warnings = match task {
-            TaskRecipe::Translation(of_task) => {
-                let task = Translation::prepare(run, of_task, None).map_err(locate)?;
-                let mut warnings = examine(of_task, &task)?;
-                warnings.extend(self.weigh(&recipe, &task).map_err(locate)?);
-                warnings
-            }
+            TaskRecipe::Translation(of_task) => match of_task.model.clone() {
+                ModelConfig::Transformer(model) => {
+                    let task = Translation::prepare(run, of_task, model, None).map_err(locate)?;
+                    let warnings = examine(of_task, &task)?;
+                    [warnings, self.weigh(&recipe, &task).map_err(locate)?].concat()
+                }
+                ModelConfig::Rnn(model) => {
+                    let task = Translation::prepare(run, of_task, model, None).map_err(locate)?;
+                    let warnings = examine(of_task, &task)?;
+                    [warnings, self.weigh(&recipe, &task).map_err(locate)?].concat()
+                }
+                other => return Err(locate(no_translator(&other))),
+            },
             TaskRecipe::CausalLm(of_task) => {
                 let task = CausalLm::prepare(run, of_task, None).map_err(locate)?;
                 self.weigh(&recipe, &task).map_err(locate)?

@@ -6,10 +6,11 @@ use anyhow::{Context, Result, bail};
 use attentive_backend::Device;
 use attentive_core::{Dropout, Objective};
 use attentive_data::BatchConfig;
+use attentive_model::TeacherForced;
 use attentive_optim::{Adam, Gradients};
 use burn::module::Module;
 
-use super::{Task, Translation};
+use super::{Task, Translation, TranslationFamily};
 use crate::recipe::RunRecipe;
 
 /// The first size that is tried; it is doubled from there.
@@ -40,8 +41,8 @@ pub(super) fn parse_size(text: &str) -> Result<u64, String> {
 }
 
 /// Sets `batch` to the most tokens with which training takes at most `limit` bytes, and cuts the corpus by it.
-pub(super) fn fit(
-    task: &mut Translation,
+pub(super) fn fit<F: TranslationFamily>(
+    task: &mut Translation<F>,
     run: &RunRecipe,
     batch: &mut BatchConfig,
     limit: u64,
@@ -128,9 +129,9 @@ impl<M: Module> Trial<M> {
     }
 }
 
-impl Trial<<Translation as Task>::Model> {
+impl<M: Module + TeacherForced> Trial<M> {
     /// The most memory that the process holds while it makes updates with the largest batches.
-    fn measure(&mut self, task: &Translation) -> Result<u64> {
+    fn measure<F: TranslationFamily<Model = M>>(&mut self, task: &Translation<F>) -> Result<u64> {
         let objective = task.objective();
         let untold = "batch.max_tokens = \"auto\": this system does not tell how much memory a process takes";
         // Linux forgets the peak so far.

@@ -8,6 +8,7 @@ mod sampled;
 mod session;
 mod task;
 mod translation;
+mod translation_family;
 
 use std::{
     path::{Path, PathBuf},
@@ -16,12 +17,13 @@ use std::{
 
 use anyhow::{Result, bail};
 use attentive_backend::{BackendKind, Device};
+use attentive_bundle::ModelConfig;
 use attentive_data::BatchConfig;
 use clap::Args;
 
 use super::BackendArgs;
 use crate::{
-    recipe::{Recipe, TaskRecipe},
+    recipe::{Recipe, RunRecipe, TaskRecipe, TranslationRecipe},
     run_dir,
 };
 pub(super) use causal_lm::CausalLm;
@@ -29,6 +31,8 @@ use session::Session;
 
 pub(super) use task::Task;
 pub(super) use translation::Translation;
+use translation_family::TranslationFamily;
+pub(super) use translation_family::no_translator;
 
 /// Train a model by a recipe; without one, on the built-in English–German corpus.
 #[derive(Debug, Args)]
@@ -77,26 +81,46 @@ impl Train {
         let locate = |error| origins.locate(error);
         let Recipe { run: settings, task, .. } = &mut recipe;
         match task {
-            TaskRecipe::Translation(of_task) => {
-                let mut task = Translation::prepare(settings, of_task, tokenizer.as_deref()).map_err(locate)?;
-                if of_task.batch.max_tokens == BatchConfig::AUTO {
-                    let Some(limit) = self.memory else {
-                        bail!("batch.max_tokens = \"auto\" needs --memory, for example --memory 4GiB");
-                    };
-                    if !matches!(self.backend.backend, BackendKind::Flex | BackendKind::NdArray) {
-                        bail!(
-                            "batch.max_tokens = \"auto\" is measured on the CPU: choose --backend flex, or give a number"
-                        );
-                    }
-                    memory::fit(&mut task, settings, &mut of_task.batch, limit, &device)?;
+            TaskRecipe::Translation(of_task) => match of_task.model.clone() {
+                ModelConfig::Transformer(model) => {
+                    let task = self.translation(settings, of_task, model, tokenizer.as_deref(), &device);
+                    let task = task.map_err(locate)?;
+                    self.session(&recipe, &run, device).train(&task).map_err(locate)
                 }
-                self.session(&recipe, &run, device).train(&task).map_err(locate)
-            }
+                ModelConfig::Rnn(model) => {
+                    let task = self.translation(settings, of_task, model, tokenizer.as_deref(), &device);
+                    let task = task.map_err(locate)?;
+                    self.session(&recipe, &run, device).train(&task).map_err(locate)
+                }
+                other => Err(locate(no_translator(&other))),
+            },
             TaskRecipe::CausalLm(of_task) => {
                 let task = CausalLm::prepare(settings, of_task, tokenizer.as_deref()).map_err(locate)?;
                 self.session(&recipe, &run, device).train(&task).map_err(locate)
             }
         }
+    }
+
+    /// A translation task, its batches measured where they are to be.
+    fn translation<F: TranslationFamily>(
+        &self,
+        settings: &RunRecipe,
+        recipe: &mut TranslationRecipe,
+        model: F,
+        tokenizer: Option<&Path>,
+        device: &Device,
+    ) -> Result<Translation<F>> {
+        let mut task = Translation::prepare(settings, recipe, model, tokenizer)?;
+        if recipe.batch.max_tokens == BatchConfig::AUTO {
+            let Some(limit) = self.memory else {
+                bail!("batch.max_tokens = \"auto\" needs --memory, for example --memory 4GiB");
+            };
+            if !matches!(self.backend.backend, BackendKind::Flex | BackendKind::NdArray) {
+                bail!("batch.max_tokens = \"auto\" is measured on the CPU: choose --backend flex, or give a number");
+            }
+            memory::fit(&mut task, settings, &mut recipe.batch, limit, device)?;
+        }
+        Ok(task)
     }
 
     fn session<'a>(&self, recipe: &'a Recipe, run: &'a Path, device: Device) -> Session<'a> {

@@ -1,20 +1,20 @@
-//! Translation with the encoder–decoder Transformer.
+//! Translation with an encoder–decoder of any family.
 
 use std::{path::Path, sync::Arc};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use attentive_backend::Device;
-use attentive_bundle::{DataRecord, DecodingConfig, ModelConfig, ScoreRecord, TranslationModel, Translator};
+use attentive_bundle::{DataRecord, DecodingConfig, ScoreRecord, TranslationModel, Translator};
 use attentive_core::{Position, TokenMatrix, TranslationBatch};
 use attentive_data::{
     BatchConfig, Batcher, Batches, CorpusRules, OnProblem, Order, Shape, Side, Storage, Treatment, derived_seed,
 };
 use attentive_metrics::{Bleu, Likelihood, Scorer};
-use attentive_model::{Transformer, TransformerConfig, TranslationObjective};
+use attentive_model::{TeacherForced, TranslationObjective};
 use attentive_tokenizer::Tokenizer;
 use attentive_trainer::{BatchStream, Validation};
 
-use super::{Task, sampled::SampledStream, thousands};
+use super::{Task, TranslationFamily, sampled::SampledStream, thousands};
 use crate::{
     corpus::Corpus,
     recipe::{RunRecipe, TranslationRecipe},
@@ -24,9 +24,9 @@ use crate::{
 /// Sample translations shown at the end.
 const N_SAMPLES: usize = 5;
 
-/// Sentence pairs, and a Transformer that learns to translate them.
-pub(crate) struct Translation {
-    config: TransformerConfig,
+/// Sentence pairs, and a model of the family `F` that learns to translate them.
+pub(crate) struct Translation<F> {
+    config: F,
     objective: TranslationObjective,
     decoding: DecodingConfig,
     bleu: Bleu,
@@ -39,15 +39,17 @@ pub(crate) struct Translation {
     sample: (Vec<String>, Vec<String>),
 }
 
-impl Translation {
-    /// Reads the data of a recipe, whose vocabulary sizes it fills in; without the file of a tokenizer, one is read or
-    /// learnt as the recipe says.
-    pub(crate) fn prepare(run: &RunRecipe, recipe: &mut TranslationRecipe, tokenizer: Option<&Path>) -> Result<Self> {
-        let ModelConfig::Transformer(config) = &mut recipe.model else {
-            bail!("model.family: translation trains a transformer");
-        };
+impl<F: TranslationFamily> Translation<F> {
+    /// Reads the data of a recipe, whose model's vocabulary sizes it fills in; without the file of a tokenizer, one is
+    /// read or learnt as the recipe says.
+    pub(crate) fn prepare(
+        run: &RunRecipe,
+        recipe: &mut TranslationRecipe,
+        mut config: F,
+        tokenizer: Option<&Path>,
+    ) -> Result<Self> {
         // A sentence that outruns learned positions is treated as any over-long one; `</s>` takes a position too.
-        if let Some(max_len) = config.positions.max_len() {
+        if let Some(max_len) = config.max_len() {
             recipe.rules.max_tokens = recipe.rules.max_tokens.min(max_len.saturating_sub(1));
         }
         let corpus = Corpus::open(&recipe.data);
@@ -56,9 +58,8 @@ impl Translation {
             None => recipe.tokenizer.read_or_train(true, corpus.train.texts(&recipe.rules)?)?,
         }
         .into();
-        config.source_vocab_size = tokenizer.vocab_size();
-        config.target_vocab_size = tokenizer.vocab_size();
-        let config = config.clone();
+        config.set_vocab_size(tokenizer.vocab_size());
+        recipe.model = config.clone().into();
 
         let (train, report) = corpus.train.encode(&*tokenizer, &recipe.rules, &Storage::default())?;
         if let Some(report) = report {
@@ -156,8 +157,8 @@ impl Translation {
         largest.into_iter().flatten().map(batch).collect()
     }
 
-    fn translator(&self, model: Transformer) -> Result<Translator<TranslationModel>> {
-        Ok(Translator::new(TranslationModel::new(model, &self.config)?, self.tokenizer.clone())?)
+    fn translator(&self, model: F::Model) -> Result<Translator<TranslationModel>> {
+        Ok(Translator::new(self.config.translation_model(model)?, self.tokenizer.clone())?)
     }
 
     fn score_test(&self, translator: &Translator<TranslationModel>, scores: &mut Vec<ScoreRecord>) -> Result<()> {
@@ -194,8 +195,8 @@ impl Translation {
     }
 }
 
-impl Task for Translation {
-    type Model = Transformer;
+impl<F: TranslationFamily> Task for Translation<F> {
+    type Model = F::Model;
     type Batch = TranslationBatch;
     type Objective = TranslationObjective;
 
@@ -203,17 +204,16 @@ impl Task for Translation {
         &*self.tokenizer
     }
 
-    fn init(&self, device: &Device, seed: u64) -> Result<Transformer> {
+    fn init(&self, device: &Device, seed: u64) -> Result<F::Model> {
         Ok(self.config.init(device, seed)?)
     }
 
     fn d_model(&self) -> usize {
-        self.config.d_model
+        self.config.d_model()
     }
 
     fn describe(&self) -> String {
-        let TransformerConfig { d_model, d_ff, n_heads, n_encoder_layers, n_decoder_layers, .. } = &self.config;
-        format!("d_model {d_model}, d_ff {d_ff}, {n_heads} heads, {n_encoder_layers}+{n_decoder_layers} layers")
+        self.config.describe()
     }
 
     fn objective(&self) -> TranslationObjective {
@@ -228,7 +228,7 @@ impl Task for Translation {
     }
 
     /// Loss on the validation set, and BLEU of its first sentences, greedily translated.
-    fn validate(&self, model: &Transformer) -> Result<Validation> {
+    fn validate(&self, model: &F::Model) -> Result<Validation> {
         let Some(validation) = &self.validation else {
             return Ok(Validation { nll_nats: f64::NAN, scores: Vec::new(), quality: 0.0 });
         };
@@ -244,7 +244,7 @@ impl Task for Translation {
         Ok(Validation { nll_nats, scores: vec![("bleu".into(), bleu)], quality: bleu })
     }
 
-    fn score(&self, model: Transformer) -> Result<Vec<ScoreRecord>> {
+    fn score(&self, model: F::Model) -> Result<Vec<ScoreRecord>> {
         let mut scores = Vec::new();
         if let Some(validation) = &self.validation {
             let nll_nats = mean_nll(&model, validation)?;
@@ -301,7 +301,7 @@ impl BatchStream for Stream<'_> {
 }
 
 /// Cross-entropy of a set, in nats per target.
-fn mean_nll(model: &Transformer, batches: &Batcher) -> Result<f64> {
+fn mean_nll(model: &impl TeacherForced, batches: &Batcher) -> Result<f64> {
     let Likelihood { loss_nats, n_units } = likelihood(model, batches)?;
     Ok(loss_nats / n_units.max(1) as f64)
 }

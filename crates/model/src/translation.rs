@@ -1,13 +1,19 @@
 //! Translation as a training objective.
 
-use attentive_attention::{Dropout, Mask};
+use attentive_attention::Dropout;
 use attentive_backend::ops;
 use attentive_core::{Batch, EncoderDecoder, Loss, Objective, TokenId, TranslationBatch};
-use burn::module::Param;
+use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::Transformer;
-use crate::tokens::token_tensor;
+/// An encoder–decoder that is trained with the right tokens before each target.
+pub trait TeacherForced: EncoderDecoder {
+    /// What predicts each target token but the first, given the source and the tokens before it: `[rows, tgt, d_model]`.
+    fn teacher_forced(&self, batch: &TranslationBatch, pass: Option<&Dropout>) -> Tensor<3>;
+
+    /// The pre-soft-max projection, `[vocab, d_model]`, and its bias, `[vocab]`.
+    fn output_projection(&self) -> (Tensor<2>, Option<Tensor<1>>);
+}
 
 /// Label-smoothed loss of each target token given the source and the tokens before it (§5.4).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -24,31 +30,19 @@ impl Default for TranslationObjective {
     }
 }
 
-impl Objective<Transformer> for TranslationObjective {
+impl<M: TeacherForced> Objective<M> for TranslationObjective {
     type Batch = TranslationBatch;
 
-    fn loss(&self, model: &Transformer, batch: &TranslationBatch, pass: Option<&Dropout>) -> Loss {
-        let device = model.device();
-        let mask = Mask::padding(batch.source.lengths(), batch.source.n_cols(), &device);
-        let memory = model.encode(token_tensor(&batch.source, &device), &mask, pass);
-
-        let target = token_tensor(&batch.target, &device);
-        let [rows, tgt] = [batch.target.n_rows(), batch.target.n_cols() - 1];
-        let hidden = model.decode(target.narrow(1, 0, tgt), &memory, &mask, pass);
-        let [_, _, d_model] = hidden.dims();
-
+    fn loss(&self, model: &M, batch: &TranslationBatch, pass: Option<&Dropout>) -> Loss {
+        let hidden = model.teacher_forced(batch, pass);
+        let [rows, tgt, d_model] = hidden.dims();
         let lengths = batch.target.lengths().iter();
         let ignored: Vec<bool> = lengths.flat_map(|&length| (1..=tgt).map(move |idx| idx >= length)).collect();
         let targets: Vec<TokenId> =
             batch.target.ids().chunks_exact(tgt + 1).flat_map(|row| &row[1..]).copied().collect();
-        let loss = ops::projected_cross_entropy(
-            hidden.reshape([rows * tgt, d_model]),
-            model.projection().weight.val(),
-            model.projection_bias.as_ref().map(Param::val),
-            &targets,
-            &ignored,
-            self.label_smoothing,
-        );
+        let (projection, bias) = model.output_projection();
+        let hidden = hidden.reshape([rows * tgt, d_model]);
+        let loss = ops::projected_cross_entropy(hidden, projection, bias, &targets, &ignored, self.label_smoothing);
         Loss { sum: loss.divergence, nll_sum: loss.nll, n_targets: batch.n_targets() }
     }
 }

@@ -1,0 +1,61 @@
+//! Decoding one step at a time.
+
+use attentive_core::{EncoderDecoder, NextToken, TokenMatrix};
+use burn::tensor::{Device, Int, Tensor, TensorData, activation::log_softmax};
+
+use super::{Annotations, CellState, Rnn};
+
+/// What decoding remembers of each row.
+#[derive(Debug, Clone)]
+pub struct RnnState {
+    source: Annotations,
+    /// The sentence that each row translates, by its place in the batch.
+    sentence_of_row: Vec<usize>,
+    /// Of each cell.
+    cells: Vec<CellState>,
+}
+
+impl EncoderDecoder for Rnn {
+    fn start(&self, source: &TokenMatrix) -> RnnState {
+        let (annotations, cells) = self.encode(source, None);
+        RnnState { source: annotations, sentence_of_row: (0..source.n_rows()).collect(), cells }
+    }
+
+    /// None: a state is as large after any number of tokens.
+    fn max_len(&self) -> Option<usize> {
+        None
+    }
+
+    fn device(&self) -> Device {
+        self.source_embedding.weight.device()
+    }
+}
+
+impl NextToken for Rnn {
+    type State = RnnState;
+
+    fn vocab_size(&self) -> usize {
+        self.projection().weight.dims()[0]
+    }
+
+    fn advance(&self, tokens: Tensor<2, Int>, state: &mut RnnState) -> Tensor<2> {
+        let [rows, new] = tokens.dims();
+        assert_eq!(rows, state.sentence_of_row.len(), "advance: the state has another number of rows");
+        let hidden = self.decode(tokens, &state.source, &mut state.cells, None).hidden;
+        let last = hidden.narrow(1, new - 1, 1).squeeze_dim(1); // [rows, d_embedding]
+        log_softmax(self.logits(last), 1)
+    }
+
+    fn reorder(&self, state: &mut RnnState, parents: &[usize]) {
+        let sentence_of_row: Vec<usize> = parents.iter().map(|&parent| state.sentence_of_row[parent]).collect();
+        let indices: Vec<i64> = parents.iter().map(|&parent| parent as i64).collect();
+        let rows = Tensor::<1, Int>::from_data(TensorData::new(indices, [parents.len()]), &self.device());
+        let cells = std::mem::take(&mut state.cells).into_iter();
+        state.cells = cells.map(|cell| cell.map(|part| part.select(0, rows.clone()))).collect();
+        // Beams of a sentence see the same source: where they change places among themselves, it stays.
+        if sentence_of_row != state.sentence_of_row {
+            state.source = state.source.clone().select(&rows);
+            state.sentence_of_row = sentence_of_row;
+        }
+    }
+}

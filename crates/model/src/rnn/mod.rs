@@ -1,0 +1,106 @@
+//! The RNN encoder–decoder with additive attention (Bahdanau et al. 2015), which the Transformer is compared to.
+
+mod attention;
+mod cell;
+mod config;
+mod decoder;
+mod decoding;
+mod encoder;
+mod training;
+
+pub use attention::{AdditiveAttention, Annotations};
+pub use cell::{Cell, CellKind, CellState};
+pub use config::RnnConfig;
+pub use decoder::{RnnDecoder, Unrolled};
+pub use decoding::RnnState;
+pub use encoder::{RnnEncoder, RnnEncoderLayer};
+
+use attentive_attention::{Dropout, Embedding, Mask};
+use attentive_backend::ops;
+use attentive_core::{EncoderDecoder, TokenMatrix};
+use burn::{
+    module::Module,
+    tensor::{Int, Tensor},
+};
+
+use crate::tokens::token_tensor;
+
+/// The RNN encoder–decoder with additive attention.
+#[derive(Module, Debug)]
+pub struct Rnn {
+    /// Source embeddings, and target embeddings where those are shared.
+    pub source_embedding: Embedding,
+    /// Target embeddings of their own.
+    pub target_embedding: Option<Embedding>,
+    /// Pre-soft-max projection of its own, `[vocab, d_embedding]`; without it, the target embeddings.
+    pub projection: Option<Embedding>,
+    /// Reads the source.
+    pub encoder: RnnEncoder,
+    /// Writes the target.
+    pub decoder: RnnDecoder,
+    /// Probability with which embeddings, outputs of layers and the readout are dropped.
+    pub dropout: f64,
+}
+
+impl Rnn {
+    /// Encodes source tokens: their annotations, and the decoder's states before the first target token.
+    pub fn encode(&self, source: &TokenMatrix, pass: Option<&Dropout>) -> (Annotations, Vec<CellState>) {
+        let device = self.device();
+        let x = self.embed(&self.source_embedding, token_tensor(source, &device), pass);
+        let (values, last) = self.encoder.forward(x, source.lengths(), self.dropout, pass);
+        let keys = self.decoder.attention.key.forward(values.clone());
+        let hidden = Mask::padding(source.lengths(), source.n_cols(), &device).hidden_keys;
+        (Annotations { values, keys, hidden }, self.decoder.start(last))
+    }
+
+    /// Decodes target tokens (`[rows, tgt]`) after those that `states` have read.
+    pub fn decode(
+        &self,
+        target: Tensor<2, Int>,
+        source: &Annotations,
+        states: &mut [CellState],
+        pass: Option<&Dropout>,
+    ) -> Unrolled {
+        let embedded = self.embed(self.target_embedding(), target, pass);
+        self.decoder.unroll(embedded, source, states, self.dropout, pass)
+    }
+
+    /// What each target token is written by looking at, the tokens before it being those of `target`.
+    ///
+    /// Source: Bahdanau et al. 2015, §5.2.1, whose figure 3 shows these weights.
+    ///
+    /// # Shapes
+    /// - `target`: `[rows, tgt]`, each beginning in `<s>`
+    /// - returns `[rows, tgt, src]`; rows sum to 1
+    pub fn attention_weights(&self, source: &TokenMatrix, target: &TokenMatrix) -> Tensor<3> {
+        let (annotations, mut states) = self.encode(source, None);
+        let target = token_tensor(target, &self.device());
+        Tensor::stack(self.decode(target, &annotations, &mut states, None).weights, 1)
+    }
+
+    /// Scores of every token: `[..., d_embedding]` to `[..., vocab]`.
+    pub fn logits<const D: usize>(&self, hidden: Tensor<D>) -> Tensor<D> {
+        self.projection().logits(hidden)
+    }
+
+    fn embed(&self, embedding: &Embedding, tokens: Tensor<2, Int>, pass: Option<&Dropout>) -> Tensor<3> {
+        ops::embedding(embedding.weight.val(), tokens, None, embedding.scale, self.dropout, pass)
+    }
+
+    fn target_embedding(&self) -> &Embedding {
+        self.target_embedding.as_ref().unwrap_or(&self.source_embedding)
+    }
+
+    fn projection(&self) -> &Embedding {
+        self.projection.as_ref().unwrap_or_else(|| self.target_embedding())
+    }
+}
+
+/// Each step's rows: `[rows, seq, d]` to `seq` of `[rows, d]`.
+///
+/// Cut twice, into about √seq pieces each time, since the gradient of a piece is as large as what it was cut from.
+fn steps(x: Tensor<3>) -> Vec<Tensor<2>> {
+    let [_, seq, _] = x.dims();
+    let parts = x.split(seq.isqrt().max(1), 1).into_iter();
+    parts.flat_map(|part| part.split(1, 1)).map(|step| step.squeeze_dim(1)).collect()
+}

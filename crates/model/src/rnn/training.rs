@@ -1,0 +1,21 @@
+//! Whole target sentences at once.
+
+use attentive_attention::Dropout;
+use attentive_core::{EncoderDecoder, TranslationBatch};
+use burn::tensor::Tensor;
+
+use super::Rnn;
+use crate::{TeacherForced, tokens::token_tensor};
+
+impl TeacherForced for Rnn {
+    fn teacher_forced(&self, batch: &TranslationBatch, pass: Option<&Dropout>) -> Tensor<3> {
+        let (annotations, mut states) = self.encode(&batch.source, pass);
+        let target = token_tensor(&batch.target, &self.device());
+        let target = target.narrow(1, 0, batch.target.n_cols() - 1);
+        self.decode(target, &annotations, &mut states, pass).hidden
+    }
+
+    fn output_projection(&self) -> (Tensor<2>, Option<Tensor<1>>) {
+        (self.projection().weight.val(), None)
+    }
+}
