@@ -12,6 +12,7 @@
 //! ```
 #![recursion_limit = "256"]
 
+pub mod bert;
 mod checks;
 mod error;
 pub mod gpt;
@@ -20,6 +21,7 @@ pub mod table3;
 mod tokens;
 mod transformer;
 
+pub use bert::{Bert, BertConfig, ClassificationObjective, MaskedLmObjective};
 pub use error::ConfigError;
 pub use gpt::{CausalLmObjective, Gpt, GptConfig, GptState};
 pub use stack::{Block, BlockConfig, Stack};

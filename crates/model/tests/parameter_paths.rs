@@ -2,7 +2,7 @@
 
 use attentive_attention::{NormPlacement, PositionsConfig};
 use attentive_backend::BackendKind;
-use attentive_model::{GptConfig, TransformerConfig};
+use attentive_model::{BertConfig, GptConfig, TransformerConfig};
 
 #[test]
 fn parameter_paths_stay_what_they_are() {
@@ -29,6 +29,15 @@ fn parameter_paths_stay_what_they_are() {
 #[test]
 fn gpt_parameter_paths_stay_what_they_are() {
     let config = GptConfig { gated: true, tie_projection: false, ..GptConfig::gpt2_like(5, 3, [1, 2, 4]) };
+    let model = config.init(&BackendKind::Flex.device().unwrap(), 0).unwrap();
+    let paths: Vec<String> =
+        attentive_weights::param_shapes(&model).iter().map(|p| format!("{} {:?}", p.name, p.shape)).collect();
+    insta::assert_snapshot!(paths.join("\n"));
+}
+
+#[test]
+fn bert_parameter_paths_stay_what_they_are() {
+    let config = BertConfig { labels: vec!["a".into(), "b".into()], ..BertConfig::bert_like(5, 3, [1, 2, 4]) };
     let model = config.init(&BackendKind::Flex.device().unwrap(), 0).unwrap();
     let paths: Vec<String> =
         attentive_weights::param_shapes(&model).iter().map(|p| format!("{} {:?}", p.name, p.shape)).collect();
