@@ -13,7 +13,7 @@ use clap::Args;
 
 use super::{
     BackendArgs,
-    train::{CausalLm, Task, Translation, thousands},
+    train::{CausalLm, Classification, MaskedLm, Task, Translation, thousands},
 };
 use crate::{
     corpus::Corpus,
@@ -53,6 +53,14 @@ impl Doctor {
             }
             TaskRecipe::CausalLm(of_task) => {
                 let task = CausalLm::prepare(run, of_task, None).map_err(locate)?;
+                self.weigh(&recipe, &task).map_err(locate)?
+            }
+            TaskRecipe::MaskedLm(of_task) => {
+                let task = MaskedLm::prepare(run, of_task, None).map_err(locate)?;
+                self.weigh(&recipe, &task).map_err(locate)?
+            }
+            TaskRecipe::Classification(of_task) => {
+                let task = Classification::prepare(run, of_task, None).map_err(locate)?;
                 self.weigh(&recipe, &task).map_err(locate)?
             }
         };
