@@ -7,7 +7,7 @@ use std::{
 };
 
 use attentive_engine::CpuTransformer;
-use attentive_model::{ConfigError, Gpt, GptConfig, Rnn, RnnConfig, Transformer, TransformerConfig};
+use attentive_model::{Bert, BertConfig, ConfigError, Gpt, GptConfig, Rnn, RnnConfig, Transformer, TransformerConfig};
 use attentive_tokenizer::Tokenizer;
 use attentive_weights::{Tensors, WeightsError};
 use burn::{module::Module, tensor::Device};
@@ -30,6 +30,8 @@ pub enum ModelConfig {
     Rnn(RnnConfig),
     /// The decoder alone, as a language model.
     Gpt(GptConfig),
+    /// The encoder alone: BERT, RoBERTa.
+    Bert(BertConfig),
 }
 
 impl From<TransformerConfig> for ModelConfig {
@@ -51,6 +53,7 @@ impl ModelConfig {
             Self::Transformer(_) => "transformer",
             Self::Rnn(_) => "rnn",
             Self::Gpt(_) => "gpt",
+            Self::Bert(_) => "bert",
         }
     }
 
@@ -60,6 +63,7 @@ impl ModelConfig {
             Self::Transformer(config) => config.target_vocab_size,
             Self::Rnn(config) => config.target_vocab_size,
             Self::Gpt(config) => config.vocab_size,
+            Self::Bert(config) => config.vocab_size,
         }
     }
 
@@ -72,6 +76,7 @@ impl ModelConfig {
             Self::Transformer(config) => config.validate(),
             Self::Rnn(config) => config.validate(),
             Self::Gpt(config) => config.validate(),
+            Self::Bert(config) => config.validate(),
         }
     }
 
@@ -81,6 +86,7 @@ impl ModelConfig {
             Self::Transformer(config) => config.n_params(),
             Self::Rnn(config) => config.n_params(),
             Self::Gpt(config) => config.n_params(),
+            Self::Bert(config) => config.n_params(),
         }
     }
 }
@@ -256,6 +262,17 @@ impl Bundle {
         match &self.model {
             ModelConfig::Gpt(config) => self.load(config.init(device, 0)),
             other => Err(self.other_family(other, "gpt")),
+        }
+    }
+
+    /// The encoder of this bundle on `device`, and the names of its classes.
+    ///
+    /// # Errors
+    /// [`BundleError`] if the model is of another family, or configuration and weights do not fit.
+    pub fn bert(&self, device: &Device) -> Result<(Bert, Vec<String>), BundleError> {
+        match &self.model {
+            ModelConfig::Bert(config) => Ok((self.load(config.init(device, 0))?, config.labels.clone())),
+            other => Err(self.other_family(other, "bert")),
         }
     }
 

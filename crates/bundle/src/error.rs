@@ -53,7 +53,7 @@ pub enum BundleError {
     /// The model is of another family than what is asked of it.
     #[error(
         "{path} is a model of the family {family}, and this takes one of the family {wanted}: \
-         transformer and rnn translate, a gpt writes and scores text",
+         transformer and rnn translate, a gpt writes and scores text, a bert reads it",
         path = path.display()
     )]
     Family {
@@ -81,6 +81,12 @@ pub enum BundleError {
     #[error("the tokenizer has no {role} token, which translation needs")]
     NoSpecial {
         /// `padding`, `begin-of-sentence` or `end-of-sentence`.
+        role: &'static str,
+    },
+    /// The tokenizer has no id for a part of what encoders read.
+    #[error("the tokenizer has no {role} token, which an encoder needs; take the kind wordpiece or byte-level-bpe")]
+    NoFrame {
+        /// `padding`, `beginning`, `ending` or `mask`.
         role: &'static str,
     },
     /// The weights can't be read, or are of another model.
@@ -116,4 +122,27 @@ pub enum TranslateError {
     /// A setting of the search.
     #[error(transparent)]
     Decode(#[from] DecodeError),
+}
+
+/// Why an encoder can't read a text as it was asked to.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EncodeError {
+    /// The text is longer than the model has positions for.
+    #[error("the text has {n_tokens} tokens with its frame, and the model has positions for {max_len}; shorten it")]
+    TooLong {
+        /// Its length.
+        n_tokens: usize,
+        /// The model's limit.
+        max_len: usize,
+    },
+    /// There is nothing to guess.
+    #[error("the text has no [MASK]; write one in the place of a word")]
+    NoMask,
+    /// The model was not trained for this.
+    #[error("the model has no head that {does}; fill takes a masked language model, classify one of classification")]
+    NoHead {
+        /// What the head would do.
+        does: &'static str,
+    },
 }

@@ -1,4 +1,4 @@
-//! Model bundles, and what one loads as: a translator, or a generator of text.
+//! Model bundles, and what one loads as: a translator, a generator of text, or an encoder.
 //!
 //! A bundle is a folder: `config.toml` (sizes and choices), `tokenizer.json`, `model.safetensors`, `training.json`
 //! (where it came from: data hashes, seed, steps, scores). It loads on any backend.
@@ -19,13 +19,15 @@ mod bundle;
 mod error;
 mod generator;
 mod record;
+mod text_encoder;
 mod translation_model;
 mod translator;
 
 pub use attentive_engine::Precision;
 pub use bundle::{Bundle, ModelConfig};
-pub use error::{BundleError, TranslateError};
+pub use error::{BundleError, EncodeError, TranslateError};
 pub use generator::{GenerationConfig, Generator, TextScore};
 pub use record::{DataRecord, ScoreRecord, TrainingRecord};
+pub use text_encoder::{Candidate, Class, Pooling, TextEncoder, frame_ids};
 pub use translation_model::{TranslationModel, TranslationState};
 pub use translator::{DecodingConfig, Translation, Translator};

@@ -3,7 +3,10 @@
 use anyhow::{Context, Result};
 use attentive_bundle::DataRecord;
 use attentive_core::TokenId;
-use attentive_data::{DataError, FileReport, Storage, TextFiles, TokenStream, builtin::BuiltinConfig};
+use attentive_data::{
+    DataError, FileReport, SentenceCorpus, Storage, TextFiles, TokenStream,
+    builtin::{self, BuiltinConfig},
+};
 use attentive_tokenizer::Tokenizer;
 
 /// One part of a text.
@@ -38,6 +41,30 @@ impl TextSource {
             Self::Files(files) => TokenStream::from_files(files, &Storage::default(), separator, encode)?.0,
             Self::Builtin(sentences) => TokenStream::from_texts(sentences, separator, encode)?,
         })
+    }
+
+    /// The documents as sentences of tokens, a line each, `end` behind each document; built-in sentences in documents of what
+    /// has words in common.
+    pub(crate) fn sentences(&self, tokenizer: &dyn Tokenizer, end: TokenId) -> Result<SentenceCorpus> {
+        let mut corpus = SentenceCorpus::new(end);
+        match self {
+            Self::Files(files) => {
+                let mut document = Vec::new();
+                for piece in files.documents() {
+                    let piece = piece?;
+                    document.extend(piece.text.lines().map(|line| tokenizer.encode(line)));
+                    if piece.ends_document {
+                        corpus.push_document(document.drain(..));
+                    }
+                }
+            }
+            Self::Builtin(sentences) => {
+                for document in builtin::documents(sentences) {
+                    corpus.push_document(document.into_iter().map(|sentence| tokenizer.encode(sentence)));
+                }
+            }
+        }
+        Ok(corpus)
     }
 
     /// What `training.json` says of this part.

@@ -9,6 +9,7 @@ mod dropout;
 mod encoder_decoder;
 mod language_model;
 mod loss;
+mod masked_batch;
 mod next_token;
 
 pub use batch::{Batch, Position, SequenceBatch, TokenMatrix, TranslationBatch};
@@ -16,6 +17,7 @@ pub use dropout::{Dropout, mix64};
 pub use encoder_decoder::EncoderDecoder;
 pub use language_model::LanguageModel;
 pub use loss::{Loss, Objective};
+pub use masked_batch::{FrameIds, LabeledBatch, MaskedBatch};
 pub use next_token::{NextToken, TopTokens};
 
 /// An index into a vocabulary.

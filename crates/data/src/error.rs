@@ -74,6 +74,14 @@ pub enum DataError {
         /// Line number in the file, from 1.
         line: u64,
     },
+    /// A line without a class.
+    #[error("{}:{line} has no label: expected a text, a tab and a label", path.display())]
+    NoLabel {
+        /// The file.
+        path: PathBuf,
+        /// Line number in the file, from 1.
+        line: u64,
+    },
     /// A line that would not fit in memory.
     #[error("{}:{line} is longer than {max_bytes} bytes: break it into lines", path.display())]
     LongLine {

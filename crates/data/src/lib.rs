@@ -33,7 +33,8 @@
 //! ```
 //!
 //! Language models read one text instead of pairs: [`TextFiles`] stream documents, a [`TokenStream`] holds them as one row
-//! of tokens, and a [`ContextBatcher`] cuts it into contexts of one length.
+//! of tokens, and a [`ContextBatcher`] cuts it into contexts of one length. Encoders read [`MaskedSentences`], some of whose
+//! tokens are hidden, or [`LabeledRows`]; an [`ExampleBatcher`] makes batches of either.
 
 mod batch_config;
 mod batches;
@@ -43,11 +44,16 @@ mod documents;
 mod encode;
 mod encoded;
 mod error;
+mod examples;
+mod labeled;
 mod lines;
+mod masked_lm;
+mod masking;
 mod pairs;
 mod plan;
 mod report;
 mod rules;
+mod sentences;
 mod shuffle;
 mod token_file;
 mod token_stream;
@@ -61,10 +67,15 @@ pub use documents::{DocumentUnit, Documents, Piece, TextFiles};
 pub use encode::{Storage, TokenCache};
 pub use encoded::{CorpusBuilder, EncodedCorpus, EncodedPair};
 pub use error::DataError;
+pub use examples::{ExampleBatcher, ExampleBatches, ExampleSet};
+pub use labeled::{LabeledRows, LabeledText};
 pub use lines::{Line, LineReader};
+pub use masked_lm::{MaskedSentences, RowKind, RowPlan};
+pub use masking::{Masking, MaskingConfig};
 pub use pairs::{Pairs, ParallelFiles, TextPair};
 pub use plan::{BatchPlan, Shape};
 pub use report::{CorpusReport, FileReport, Findings, Place, sha256_of};
 pub use rules::{CorpusRules, OnProblem, Problem, Side, Treatment};
+pub use sentences::SentenceCorpus;
 pub use shuffle::{derived_seed, permutation, seeded_rng};
 pub use token_stream::TokenStream;

@@ -28,6 +28,34 @@ pub enum ConfigError {
         /// What it was set to.
         value: f64,
     },
+    /// A head that has nothing to stand on.
+    #[error("model.{head} needs the pooler: set model.pooler = true")]
+    NoPooler {
+        /// The setting that asks for the head.
+        head: &'static str,
+    },
+    /// Labels that are no choice.
+    #[error("model.labels names {n} class; a classifier chooses among two at least, without one the list is empty")]
+    OneLabel {
+        /// How many there are.
+        n: usize,
+    },
+    /// Positions that begin behind their end.
+    #[error("model.first_position = {first_position} leaves none of the {max_len} learned positions; lower it")]
+    NoPositions {
+        /// Where positions begin.
+        first_position: usize,
+        /// How many there are.
+        max_len: usize,
+    },
+    /// A number that has to be above 0.
+    #[error("model.{key} = {value} must be a finite number above 0")]
+    NotPositive {
+        /// Name of the setting.
+        key: &'static str,
+        /// What it was set to.
+        value: f64,
+    },
     /// Heads that do not divide the width.
     #[error(
         "model.d_model = {d_model} is not divisible by model.n_heads = {n_heads}; change one of them, or set model.d_k and model.d_v"

@@ -12,6 +12,7 @@
 //! ```
 #![recursion_limit = "256"]
 
+pub mod bert;
 mod checks;
 mod error;
 pub mod gpt;
@@ -22,6 +23,7 @@ mod tokens;
 mod transformer;
 mod translation;
 
+pub use bert::{Bert, BertConfig, ClassificationObjective, MaskedLmObjective};
 pub use error::ConfigError;
 pub use gpt::{CausalLmObjective, Gpt, GptConfig, GptState};
 pub use rnn::{CellKind, Rnn, RnnConfig, RnnState};

@@ -2,7 +2,7 @@
 
 use attentive_attention::{NormPlacement, PositionsConfig};
 use attentive_backend::BackendKind;
-use attentive_model::{CellKind, GptConfig, RnnConfig, TransformerConfig};
+use attentive_model::{BertConfig, CellKind, GptConfig, RnnConfig, TransformerConfig};
 
 #[test]
 fn parameter_paths_stay_what_they_are() {
@@ -47,5 +47,14 @@ fn rnn_parameter_paths_stay_what_they_are() {
         })
         .map(|p| format!("{} {:?}", p.name, p.shape))
         .collect();
+    insta::assert_snapshot!(paths.join("\n"));
+}
+
+#[test]
+fn bert_parameter_paths_stay_what_they_are() {
+    let config = BertConfig { labels: vec!["a".into(), "b".into()], ..BertConfig::bert_like(5, 3, [1, 2, 4]) };
+    let model = config.init(&BackendKind::Flex.device().unwrap(), 0).unwrap();
+    let paths: Vec<String> =
+        attentive_weights::param_shapes(&model).iter().map(|p| format!("{} {:?}", p.name, p.shape)).collect();
     insta::assert_snapshot!(paths.join("\n"));
 }

@@ -72,6 +72,7 @@ fn show_model(model: &ModelConfig) -> Result<()> {
         ModelConfig::Transformer(_) => println!("family       transformer (encoder-decoder)"),
         ModelConfig::Rnn(_) => println!("family       rnn (encoder-decoder with additive attention)"),
         ModelConfig::Gpt(_) => println!("family       gpt (decoder only)"),
+        ModelConfig::Bert(_) => println!("family       bert (encoder only)"),
     }
     let table = toml::Table::try_from(model)?;
     for (key, value) in table.iter().filter(|(key, _)| *key != "family") {
@@ -99,6 +100,10 @@ fn show_model(model: &ModelConfig) -> Result<()> {
                 bytes(4 * config.cached_values_per_token() as u64)
             );
             (config.forward_flops_per_token(context), format!("token forward, at a context of {context}"))
+        }
+        ModelConfig::Bert(config) => {
+            let len = config.max_len().unwrap_or(TYPICAL_CONTEXT);
+            (config.forward_flops_per_token(len), format!("token forward, heads left out, at {len} tokens"))
         }
     };
     println!("FLOPs        {} per {what}; {} in training", thousands(flops as u64), thousands(3 * flops as u64));

@@ -1,10 +1,13 @@
 //! The commands and their arguments.
 
 mod average;
+mod classify;
 mod compare;
 mod doctor;
+mod embed;
 mod eval;
 mod export;
+mod fill;
 mod generate;
 mod import;
 mod inspect;
@@ -17,9 +20,12 @@ mod tokenize;
 mod train;
 mod translate;
 
-use std::process::ExitCode;
+use std::{
+    io::{self, BufRead},
+    process::ExitCode,
+};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use attentive_backend::{BackendKind, Device};
 use attentive_bundle::{DecodingConfig, Precision};
 use clap::{Args, Parser, Subcommand};
@@ -42,6 +48,12 @@ enum Command {
     Generate(generate::Generate),
     /// Say how probable lines of text are to a language model.
     Score(score::Score),
+    /// Guess what is hidden in lines of text: the most probable tokens for each [MASK].
+    Fill(fill::Fill),
+    /// Turn lines of text into vectors.
+    Embed(embed::Embed),
+    /// Tell the class of lines of text.
+    Classify(classify::Classify),
     /// Score a model's translations of a test set.
     Eval(eval::Eval),
     /// Tell whether translations are better than others, or the test set was kind to them.
@@ -79,6 +91,9 @@ impl Cli {
             Command::Translate(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Generate(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Score(command) => command.run().map(|()| ExitCode::SUCCESS),
+            Command::Fill(command) => command.run().map(|()| ExitCode::SUCCESS),
+            Command::Embed(command) => command.run().map(|()| ExitCode::SUCCESS),
+            Command::Classify(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Eval(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Compare(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Inspect(command) => command.run().map(|()| ExitCode::SUCCESS),
@@ -131,4 +146,16 @@ impl DecodingArgs {
             ..model.clone()
         }
     }
+}
+
+/// The texts of the command line, or else the lines of standard input.
+fn read_lines(texts: Vec<String>) -> Box<dyn Iterator<Item = Result<String>>> {
+    if !texts.is_empty() {
+        return Box::new(texts.into_iter().map(Ok));
+    }
+    Box::new(io::stdin().lock().split(b'\n').enumerate().map(|(idx, line)| {
+        let line = String::from_utf8(line.context("reading standard input")?).ok();
+        let line = line.with_context(|| format!("line {} of standard input is not UTF-8", idx + 1))?;
+        Ok(line.trim_end_matches('\r').to_owned())
+    }))
 }

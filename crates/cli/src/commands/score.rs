@@ -1,16 +1,16 @@
 //! `attentive score`.
 
 use std::{
-    io::{self, BufRead, Write},
+    io::{self, Write},
     path::PathBuf,
 };
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use attentive_bundle::{Bundle, Generator, TextScore};
 use attentive_metrics::{BitsPerByte, Likelihood, Metric, Perplexity};
 use clap::Args;
 
-use super::BackendArgs;
+use super::{BackendArgs, read_lines};
 use crate::run_dir;
 
 /// Say how probable lines of text are to a language model.
@@ -43,16 +43,7 @@ impl Score {
             n_lines += 1;
             Ok(writeln!(out, "{}\t{line}", columns(&score))?)
         };
-        if self.text.is_empty() {
-            for (idx, line) in io::stdin().lock().split(b'\n').enumerate() {
-                let line = String::from_utf8(line.context("reading standard input")?)
-                    .ok()
-                    .with_context(|| format!("line {} of standard input is not UTF-8", idx + 1))?;
-                score(line.trim_end_matches('\r'))?;
-            }
-        } else {
-            self.text.iter().try_for_each(|line| score(line))?;
-        }
+        read_lines(self.text).try_for_each(|line| score(&line?))?;
         out.flush()?;
         if n_lines > 1 {
             eprintln!("{}\t({n_lines} lines, {} tokens)", columns(&all), all.n_tokens);

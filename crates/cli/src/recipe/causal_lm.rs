@@ -47,6 +47,20 @@ pub(crate) struct TextRecipe {
     pub validation_fraction: Option<f64>,
 }
 
+impl TextRecipe {
+    pub(super) fn validate(&self) -> Result<()> {
+        let Self { train, validation, validation_fraction } = self;
+        match validation_fraction {
+            Some(fraction) if !(0.0..1.0).contains(fraction) => {
+                bail!("data.validation_fraction = {fraction} must be at least 0 and below 1")
+            }
+            Some(_) if validation.is_some() => bail!("[data] has both validation and validation_fraction; give one"),
+            Some(_) if train.is_none() => bail!("data.validation_fraction: the built-in text has a validation set"),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Text files; plain, `.gz` or `.zst`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -55,7 +69,7 @@ pub(crate) struct TextFilesRecipe {
     text: Files,
     /// What of them is one document.
     #[serde(default)]
-    documents: DocumentUnit,
+    pub(super) documents: DocumentUnit,
 }
 
 impl TextFilesRecipe {
@@ -117,15 +131,7 @@ impl CausalLmRecipe {
         if let Some(max_len) = model.positions.max_len().filter(|&max_len| max_len < context) {
             bail!("batch.context = {context} is longer than model.positions.learned.max_len = {max_len}");
         }
-        let TextRecipe { train, validation, validation_fraction } = &self.data;
-        match validation_fraction {
-            Some(fraction) if !(0.0..1.0).contains(fraction) => {
-                bail!("data.validation_fraction = {fraction} must be at least 0 and below 1")
-            }
-            Some(_) if validation.is_some() => bail!("[data] has both validation and validation_fraction; give one"),
-            Some(_) if train.is_none() => bail!("data.validation_fraction: the built-in text has a validation set"),
-            _ => Ok(()),
-        }
+        self.data.validate()
     }
 }
 

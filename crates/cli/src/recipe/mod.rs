@@ -1,8 +1,10 @@
 //! Training recipes: TOML files that say all of a run.
 
 mod causal_lm;
+mod classification;
 mod data;
 mod layers;
+mod masked_lm;
 mod origins;
 mod problems;
 mod schema;
@@ -13,7 +15,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use attentive_bundle::ModelConfig;
-use attentive_model::gpt;
+use attentive_model::{bert, gpt};
 use attentive_optim::{AdamConfig, ScheduleConfig};
 use attentive_trainer::TrainerConfig;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -22,8 +24,10 @@ use toml::{Table, Value};
 use layers::Layers;
 use origins::Origin;
 
-pub(crate) use causal_lm::{CausalLmRecipe, ContextSource, TextFilesRecipe};
+pub(crate) use causal_lm::{CausalLmRecipe, ContextSource, TextFilesRecipe, TextRecipe};
+pub(crate) use classification::{ClassificationRecipe, LabeledFiles};
 pub(crate) use data::{DataRecipe, SplitFiles};
+pub(crate) use masked_lm::MaskedLmRecipe;
 pub(crate) use origins::Origins;
 pub(crate) use schema::schema;
 pub(crate) use tokenizer::{TokenizerKind, TokenizerRecipe};
@@ -62,7 +66,7 @@ pub(crate) struct RunRecipe {
 const RUN_KEYS: [&str; 4] = ["name", "optimizer", "schedule", "training"];
 
 /// The names of tasks, that of a recipe without one first.
-const TASKS: [&str; 2] = ["translation", "causal-lm"];
+const TASKS: [&str; 4] = ["translation", "causal-lm", "masked-lm", "classification"];
 
 /// What is learnt, from what, by which model: `task` names it.
 #[derive(Debug, Clone)]
@@ -71,6 +75,10 @@ pub(crate) enum TaskRecipe {
     Translation(Box<TranslationRecipe>),
     /// The next token of a text.
     CausalLm(Box<CausalLmRecipe>),
+    /// Tokens hidden in a text.
+    MaskedLm(Box<MaskedLmRecipe>),
+    /// The class of a text.
+    Classification(Box<ClassificationRecipe>),
 }
 
 impl TaskRecipe {
@@ -78,6 +86,8 @@ impl TaskRecipe {
         match self {
             Self::Translation(recipe) => recipe.validate(),
             Self::CausalLm(recipe) => recipe.validate(),
+            Self::MaskedLm(recipe) => recipe.validate(),
+            Self::Classification(recipe) => recipe.validate(),
         }
     }
 }
@@ -112,6 +122,10 @@ impl Recipe {
                 .map(|recipe: TranslationRecipe| TaskRecipe::Translation(Box::new(recipe))),
             "causal-lm" => with_model(table, &origins, causal_lm::preset)
                 .map(|recipe: CausalLmRecipe| TaskRecipe::CausalLm(Box::new(recipe))),
+            "masked-lm" => with_model(table, &origins, masked_lm::preset)
+                .map(|recipe: MaskedLmRecipe| TaskRecipe::MaskedLm(Box::new(recipe))),
+            "classification" => with_model(table, &origins, masked_lm::preset)
+                .map(|recipe: ClassificationRecipe| TaskRecipe::Classification(Box::new(recipe))),
             _ => bail!("task = {task:?} is unknown; there are: {}", TASKS.join(", ")),
         };
         // What is wrong with either part is said at once.
@@ -130,6 +144,8 @@ impl Recipe {
         let (name, task) = match &self.task {
             TaskRecipe::Translation(recipe) => ("translation", table(Table::try_from(recipe))),
             TaskRecipe::CausalLm(recipe) => ("causal-lm", table(Table::try_from(recipe))),
+            TaskRecipe::MaskedLm(recipe) => ("masked-lm", table(Table::try_from(recipe))),
+            TaskRecipe::Classification(recipe) => ("classification", table(Table::try_from(recipe))),
         };
         let mut whole = table(Table::try_from(&self.run));
         whole.insert("task".into(), name.into());
@@ -142,6 +158,8 @@ impl Recipe {
         match &self.task {
             TaskRecipe::Translation(recipe) => recipe.evaluation.average_last,
             TaskRecipe::CausalLm(recipe) => recipe.evaluation.average_last,
+            TaskRecipe::MaskedLm(recipe) => recipe.evaluation.average_last,
+            TaskRecipe::Classification(recipe) => recipe.evaluation.average_last,
         }
     }
 }
@@ -149,7 +167,8 @@ impl Recipe {
 /// The model of a preset's name, of any family, over its published vocabulary.
 pub(crate) fn preset(name: &str) -> Result<ModelConfig> {
     let gpts = gpt::presets().into_iter().map(|preset| (preset.name, ModelConfig::Gpt(preset.config)));
-    let presets: Vec<(&str, ModelConfig)> = translation::presets().into_iter().chain(gpts).collect();
+    let berts = bert::presets().into_iter().map(|preset| (preset.name, ModelConfig::Bert(preset.config)));
+    let presets: Vec<(&str, ModelConfig)> = translation::presets().into_iter().chain(gpts).chain(berts).collect();
     match presets.iter().find(|(known, _)| *known == name) {
         Some((_, model)) => Ok(model.clone()),
         None => {

@@ -24,7 +24,9 @@ mod patterns;
 mod random;
 mod speaker;
 mod syntax;
+mod tasks;
 mod text;
 
 pub use corpus::{BuiltinConfig, BuiltinCorpus, PronounSentence, SentencePair, TestNote};
 pub use patterns::Pattern;
+pub use tasks::{documents, reference_sentences};

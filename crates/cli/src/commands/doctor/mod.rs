@@ -14,7 +14,7 @@ use clap::Args;
 
 use super::{
     BackendArgs,
-    train::{CausalLm, Task, Translation, no_translator, thousands},
+    train::{CausalLm, Classification, MaskedLm, Task, Translation, no_translator, thousands},
 };
 use crate::{
     corpus::Corpus,
@@ -61,6 +61,14 @@ impl Doctor {
             },
             TaskRecipe::CausalLm(of_task) => {
                 let task = CausalLm::prepare(run, of_task, None).map_err(locate)?;
+                self.weigh(&recipe, &task).map_err(locate)?
+            }
+            TaskRecipe::MaskedLm(of_task) => {
+                let task = MaskedLm::prepare(run, of_task, None).map_err(locate)?;
+                self.weigh(&recipe, &task).map_err(locate)?
+            }
+            TaskRecipe::Classification(of_task) => {
+                let task = Classification::prepare(run, of_task, None).map_err(locate)?;
                 self.weigh(&recipe, &task).map_err(locate)?
             }
         };

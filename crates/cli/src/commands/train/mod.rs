@@ -1,8 +1,11 @@
 //! `attentive train`.
 
 mod causal_lm;
+mod classification;
+mod example_stream;
 mod injected;
 mod interrupt;
+mod masked_lm;
 mod memory;
 mod sampled;
 mod session;
@@ -27,6 +30,8 @@ use crate::{
     run_dir,
 };
 pub(super) use causal_lm::CausalLm;
+pub(super) use classification::Classification;
+pub(super) use masked_lm::MaskedLm;
 use session::Session;
 
 pub(super) use task::Task;
@@ -96,6 +101,14 @@ impl Train {
             },
             TaskRecipe::CausalLm(of_task) => {
                 let task = CausalLm::prepare(settings, of_task, tokenizer.as_deref()).map_err(locate)?;
+                self.session(&recipe, &run, device).train(&task).map_err(locate)
+            }
+            TaskRecipe::MaskedLm(of_task) => {
+                let task = MaskedLm::prepare(settings, of_task, tokenizer.as_deref()).map_err(locate)?;
+                self.session(&recipe, &run, device).train(&task).map_err(locate)
+            }
+            TaskRecipe::Classification(of_task) => {
+                let task = Classification::prepare(settings, of_task, tokenizer.as_deref()).map_err(locate)?;
                 self.session(&recipe, &run, device).train(&task).map_err(locate)
             }
         }

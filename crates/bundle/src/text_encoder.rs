@@ -1,0 +1,204 @@
+//! A text in; guesses, vectors or a class out.
+
+use std::{ops::Range, sync::Arc};
+
+use attentive_core::{FrameIds, TokenId, TokenMatrix};
+use attentive_model::Bert;
+use attentive_tokenizer::Tokenizer;
+use burn::tensor::{Device, Tensor, activation::softmax};
+
+use crate::{Bundle, BundleError, EncodeError};
+
+/// What stands for a hidden word in a text, whatever the vocabulary's own mask is called.
+const MASKS: [&str; 2] = ["[MASK]", "<mask>"];
+
+/// A token for a hidden word.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Candidate {
+    /// What it would say.
+    pub text: String,
+    /// How probable the model takes it to be.
+    pub probability: f64,
+}
+
+/// How the vectors of tokens become one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Pooling {
+    /// The mean over the text's tokens.
+    #[default]
+    Mean,
+    /// The vector of the token that begins every row.
+    Cls,
+}
+
+/// The class of a text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Class {
+    /// Its name.
+    pub label: String,
+    /// How probable the model takes it to be.
+    pub probability: f64,
+}
+
+/// Reads texts with an encoder and its tokenizer.
+pub struct TextEncoder {
+    model: Bert,
+    labels: Vec<String>,
+    tokenizer: Arc<dyn Tokenizer>,
+    ids: FrameIds,
+}
+
+/// The ids that frame a text, `[CLS]` and `[SEP]` or `<s>` and `</s>`, and the mask.
+///
+/// # Errors
+/// [`BundleError::NoFrame`] if the vocabulary lacks one of them.
+pub fn frame_ids(tokenizer: &dyn Tokenizer) -> Result<FrameIds, BundleError> {
+    let specials = tokenizer.specials();
+    let need = |id: Option<TokenId>, role| id.ok_or(BundleError::NoFrame { role });
+    Ok(FrameIds {
+        pad: need(specials.pad, "padding")?,
+        begin: need(specials.cls.or(specials.bos), "beginning")?,
+        end: need(specials.sep.or(specials.eos), "ending")?,
+        mask: need(specials.mask, "mask")?,
+    })
+}
+
+impl TextEncoder {
+    /// A bundle's encoder on `device`.
+    ///
+    /// # Errors
+    /// [`BundleError`] if the bundle's parts do not fit, or it is of another family.
+    pub fn from_bundle(bundle: Bundle, device: &Device) -> Result<Self, BundleError> {
+        let (model, labels) = bundle.bert(device)?;
+        Self::new(model, labels, bundle.tokenizer.into())
+    }
+
+    /// An encoder that was trained with `tokenizer`, and the names of its classes.
+    ///
+    /// # Errors
+    /// [`BundleError::NoFrame`].
+    pub fn new(model: Bert, labels: Vec<String>, tokenizer: Arc<dyn Tokenizer>) -> Result<Self, BundleError> {
+        let ids = frame_ids(&*tokenizer)?;
+        Ok(Self { model, labels, tokenizer, ids })
+    }
+
+    /// The `k` most probable tokens for each `[MASK]` (or `<mask>`) of `text`, best first.
+    ///
+    /// # Errors
+    /// [`EncodeError`] if nothing is masked, the model guesses no tokens, or the text is too long.
+    pub fn fill(&self, text: &str, k: usize) -> Result<Vec<Vec<Candidate>>, EncodeError> {
+        let row = self.row(self.encode_masked(text))?;
+        let places: Vec<u32> =
+            (0..).zip(row.row(0)).filter(|&(_, &id)| id == self.ids.mask).map(|(at, _)| at).collect();
+        if places.is_empty() {
+            return Err(EncodeError::NoMask);
+        }
+        let vectors = self.model.at(self.read(&row), &places);
+        let logits = self.model.token_logits(vectors).ok_or(EncodeError::NoHead { does: "guesses hidden tokens" })?;
+        let probabilities = values(softmax(logits, 1));
+        let of_place = |probabilities: &[f32]| {
+            let mut order: Vec<usize> = (0..probabilities.len()).collect();
+            order.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]));
+            let candidate =
+                |id: usize| Candidate { text: self.text(id as TokenId), probability: f64::from(probabilities[id]) };
+            order.into_iter().take(k).map(candidate).collect()
+        };
+        Ok(probabilities.chunks(self.tokenizer.vocab_size()).map(of_place).collect())
+    }
+
+    /// One vector for `text`.
+    ///
+    /// # Errors
+    /// [`EncodeError::TooLong`].
+    pub fn embed(&self, text: &str, pooling: Pooling) -> Result<Vec<f32>, EncodeError> {
+        let row = self.row(self.tokenizer.encode(text))?;
+        let last = row.n_cols() as u32 - 1;
+        let places: Vec<u32> = match pooling {
+            Pooling::Mean if last > 1 => (1..last).collect(),
+            Pooling::Mean | Pooling::Cls => vec![0],
+        };
+        Ok(values(self.model.at(self.read(&row), &places).mean_dim(0)))
+    }
+
+    /// A vector for each place where `word` stands in `text`, whatever its case: the mean over its tokens, in context.
+    ///
+    /// # Errors
+    /// [`EncodeError::TooLong`].
+    pub fn embed_word(&self, text: &str, word: &str) -> Result<Vec<Vec<f32>>, EncodeError> {
+        let (ids, spans): (Vec<TokenId>, Vec<Range<usize>>) =
+            self.tokenizer.encode_with_offsets(text).into_iter().unzip();
+        let row = self.row(ids)?;
+        let hidden = self.read(&row);
+        let places = words(text).filter(|place| text[place.clone()].to_lowercase() == word.to_lowercase());
+        let vectors = places.map(|place| {
+            let meets = |span: &Range<usize>| span.start < place.end && place.start < span.end;
+            let tokens: Vec<u32> = (1..).zip(&spans).filter(|(_, span)| meets(span)).map(|(at, _)| at).collect();
+            values(self.model.at(hidden.clone(), &tokens).mean_dim(0))
+        });
+        Ok(vectors.collect())
+    }
+
+    /// Every class with its probability, the most probable first.
+    ///
+    /// # Errors
+    /// [`EncodeError`] if the model has no classes, or the text is too long.
+    pub fn classify(&self, text: &str) -> Result<Vec<Class>, EncodeError> {
+        let row = self.row(self.tokenizer.encode(text))?;
+        let logits =
+            self.model.label_logits(self.read(&row), None).ok_or(EncodeError::NoHead { does: "tells classes" })?;
+        let probabilities = values(softmax(logits, 1));
+        let class = |(label, p): (&String, f32)| Class { label: label.clone(), probability: f64::from(p) };
+        let mut classes: Vec<Class> = self.labels.iter().zip(probabilities).map(class).collect();
+        classes.sort_by(|a, b| b.probability.total_cmp(&a.probability));
+        Ok(classes)
+    }
+
+    /// Tokens of a text, whose marks become the mask; a space before a mark belongs to it.
+    fn encode_masked(&self, text: &str) -> Vec<TokenId> {
+        let text = text.replace(MASKS[1], MASKS[0]);
+        let mut parts = text.split(MASKS[0]).peekable();
+        let mut ids = Vec::new();
+        while let Some(part) = parts.next() {
+            let is_last = parts.peek().is_none();
+            ids.extend(self.tokenizer.encode(if is_last { part } else { part.trim_end() }));
+            ids.extend((!is_last).then_some(self.ids.mask));
+        }
+        ids
+    }
+
+    /// A framed row.
+    fn row(&self, mut ids: Vec<TokenId>) -> Result<TokenMatrix, EncodeError> {
+        ids.insert(0, self.ids.begin);
+        ids.push(self.ids.end);
+        match self.model.max_len() {
+            Some(max_len) if ids.len() > max_len => Err(EncodeError::TooLong { n_tokens: ids.len(), max_len }),
+            _ => Ok(TokenMatrix::from_rows(&[ids], self.ids.pad, 0)),
+        }
+    }
+
+    fn read(&self, row: &TokenMatrix) -> Tensor<3> {
+        self.model.forward(row, &vec![0; row.n_cols()], None)
+    }
+
+    /// What a token says; its entry in the vocabulary where it says nothing by itself.
+    fn text(&self, id: TokenId) -> String {
+        match self.tokenizer.decode(&[id]) {
+            Ok(text) if !text.trim().is_empty() => text.trim().to_owned(),
+            _ => self.tokenizer.token(id).map(|token| token.into_owned()).unwrap_or_default(),
+        }
+    }
+}
+
+/// Where words of letters and digits stand.
+fn words(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let mut at = 0;
+    text.split(|c: char| !c.is_alphanumeric()).filter_map(move |word| {
+        let start = at;
+        at += word.len() + text[at + word.len()..].chars().next().map_or(0, char::len_utf8);
+        (!word.is_empty()).then(|| start..start + word.len())
+    })
+}
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().convert::<f32>().try_into_vec().expect("converted to f32")
+}

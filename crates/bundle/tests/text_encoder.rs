@@ -1,0 +1,91 @@
+//! What an encoder says of texts, against its model asked directly.
+
+use std::sync::Arc;
+
+use attentive_backend::BackendKind;
+use attentive_bundle::{EncodeError, Pooling, TextEncoder, frame_ids};
+use attentive_core::TokenMatrix;
+use attentive_model::{Bert, BertConfig};
+use attentive_tokenizer::{ByteLevelBpeTrainer, Bytes, Tokenizer, WordPieceTrainer};
+use burn::tensor::{Tensor, activation::softmax};
+
+const TEXTS: [&str; 2] = ["the bank of the river is green", "the bank has my money"];
+
+fn word_piece() -> Arc<dyn Tokenizer> {
+    Arc::new(WordPieceTrainer::with_vocab_size(60).train(TEXTS).unwrap())
+}
+
+fn model(tokenizer: &dyn Tokenizer, labels: &[&str]) -> Bert {
+    let labels = labels.iter().map(ToString::to_string).collect();
+    let config = BertConfig { labels, ..BertConfig::bert_like(tokenizer.vocab_size(), 40, [2, 2, 8]) };
+    config.init(&BackendKind::Flex.device().unwrap(), 1).unwrap()
+}
+
+fn encoder(tokenizer: &Arc<dyn Tokenizer>, labels: &[&str]) -> TextEncoder {
+    let names = labels.iter().map(ToString::to_string).collect();
+    TextEncoder::new(model(&**tokenizer, labels), names, tokenizer.clone()).unwrap()
+}
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().try_into_vec().unwrap()
+}
+
+#[test]
+fn masks_are_filled_with_the_most_probable_tokens() {
+    let byte_level: Arc<dyn Tokenizer> = Arc::new(ByteLevelBpeTrainer::with_vocab_size(280).train(TEXTS).unwrap());
+    for tokenizer in [word_piece(), byte_level] {
+        let ids = frame_ids(&*tokenizer).unwrap();
+        let filled = encoder(&tokenizer, &[]).fill("the [MASK] has <mask> money", 3).unwrap();
+        let framed = |parts: [&str; 3]| {
+            let [a, b, c] = parts.map(|part| tokenizer.encode(part));
+            [vec![ids.begin], a, vec![ids.mask], b, vec![ids.mask], c, vec![ids.end]].concat()
+        };
+        let row = framed(["the", " has", " money"]);
+        let model = model(&*tokenizer, &[]);
+        let hidden = model.forward(&TokenMatrix::from_rows(&[&row], 0, 0), &vec![0; row.len()], None);
+        let p = values(softmax(model.token_logits(hidden).unwrap(), 2));
+        let places = row.iter().enumerate().filter(|&(_, &id)| id == ids.mask);
+        assert_eq!(filled.len(), 2);
+        for (candidates, (at, _)) in filled.iter().zip(places) {
+            let mut p = p[at * tokenizer.vocab_size()..][..tokenizer.vocab_size()].to_vec();
+            p.sort_by(|a, b| b.total_cmp(a));
+            let found: Vec<f32> = candidates.iter().map(|candidate| candidate.probability as f32).collect();
+            assert!(found.iter().zip(&p).all(|(a, b)| (a - b).abs() < 1e-6), "{found:?} {:?}", &p[..3]);
+            assert!(candidates.iter().all(|candidate| !candidate.text.is_empty()));
+        }
+    }
+}
+
+#[test]
+fn a_word_s_vector_depends_on_its_sentence() {
+    let encoder = encoder(&word_piece(), &[]);
+    let [river, money] = TEXTS.map(|text| encoder.embed_word(text, "BANK").unwrap());
+    assert_eq!((river.len(), money.len()), (1, 1));
+    assert_ne!(river, money);
+    assert_eq!(encoder.embed_word(TEXTS[0], "the").unwrap().len(), 2);
+    assert!(encoder.embed_word(TEXTS[0], "bankers").unwrap().is_empty());
+    // The only word of a text is all that its mean is over.
+    assert_eq!(encoder.embed_word("bank", "bank").unwrap(), [encoder.embed("bank", Pooling::Mean).unwrap()]);
+    assert_ne!(encoder.embed("bank", Pooling::Cls).unwrap(), encoder.embed("bank", Pooling::Mean).unwrap());
+    assert_eq!(encoder.embed("", Pooling::Cls).unwrap(), encoder.embed("", Pooling::Mean).unwrap());
+}
+
+#[test]
+fn classes_are_told_with_their_probabilities() {
+    let classes = encoder(&word_piece(), &["a", "b", "c"]).classify("the river").unwrap();
+    assert!((classes.iter().map(|class| class.probability).sum::<f64>() - 1.0).abs() < 1e-6);
+    assert!(classes.is_sorted_by(|a, b| a.probability >= b.probability));
+    let mut labels: Vec<&str> = classes.iter().map(|class| class.label.as_str()).collect();
+    labels.sort_unstable();
+    assert_eq!(labels, ["a", "b", "c"]);
+}
+
+#[test]
+fn what_cannot_be_read_is_named() {
+    let encoder = encoder(&word_piece(), &[]);
+    assert!(matches!(encoder.fill("the river", 3), Err(EncodeError::NoMask)));
+    assert!(matches!(encoder.classify("the river"), Err(EncodeError::NoHead { .. })));
+    let error = encoder.embed(&TEXTS.join(" ").repeat(3), Pooling::Mean).unwrap_err().to_string();
+    assert!(error.contains("positions for 40"), "{error}");
+    assert!(frame_ids(&Bytes::default()).unwrap_err().to_string().contains("wordpiece"));
+}

@@ -1,0 +1,49 @@
+//! `attentive fill`.
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+};
+
+use anyhow::Result;
+use attentive_bundle::{Bundle, TextEncoder};
+use clap::Args;
+
+use super::{BackendArgs, read_lines};
+use crate::run_dir;
+
+/// Guess what is hidden in lines of text: the most probable tokens for each [MASK].
+///
+/// Under each line its masks in their order, and for each its candidates: probability and token, separated by a tab.
+#[derive(Debug, Args)]
+pub(crate) struct Fill {
+    /// The model's folder.
+    #[arg(long, value_name = "DIR", default_value = "runs/latest")]
+    model: PathBuf,
+    /// Text with [MASK] in the place of words; without it, the lines of standard input.
+    text: Vec<String>,
+    /// Candidates for each mask.
+    #[arg(long, value_name = "K", default_value_t = 5)]
+    top_k: usize,
+    #[command(flatten)]
+    backend: BackendArgs,
+}
+
+impl Fill {
+    pub(super) fn run(self) -> Result<()> {
+        let bundle = Bundle::read(&run_dir::resolve(&self.model))?;
+        let encoder = TextEncoder::from_bundle(bundle, &self.backend.device()?)?;
+        let mut out = io::stdout().lock();
+        for line in read_lines(self.text) {
+            let line = line?;
+            writeln!(out, "{line}")?;
+            for (idx, candidates) in encoder.fill(&line, self.top_k)?.into_iter().enumerate() {
+                writeln!(out, "  [MASK] {}", idx + 1)?;
+                for candidate in candidates {
+                    writeln!(out, "  {:.4}\t{}", candidate.probability, candidate.text)?;
+                }
+            }
+        }
+        Ok(out.flush()?)
+    }
+}

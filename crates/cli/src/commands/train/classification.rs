@@ -1,0 +1,260 @@
+//! Classes of texts, told by an encoder that may have been trained before.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::{Context, Result, bail};
+use attentive_backend::Device;
+use attentive_bundle::{Bundle, DataRecord, ModelConfig, ScoreRecord, frame_ids};
+use attentive_core::{LabeledBatch, Objective};
+use attentive_data::{ExampleBatcher, FileReport, LabeledRows, LabeledText, builtin::reference_sentences};
+use attentive_model::{Bert, BertConfig, ClassificationObjective};
+use attentive_tokenizer::Tokenizer;
+use attentive_trainer::{BatchStream, Validation};
+use attentive_weights::Tensors;
+
+use super::{
+    Task,
+    example_stream::ExampleStream,
+    masked_lm::{describe, share, values},
+    thousands,
+};
+use crate::{
+    recipe::{ClassificationRecipe, LabeledFiles, RunRecipe},
+    run_dir,
+};
+
+/// Built-in sentences for training, validation and the test, and the seed that they are drawn from.
+const BUILTIN_SIZES: [usize; 3] = [5_000, 500, 1_000];
+const BUILTIN_SEED: u64 = 2;
+/// Names of the parts.
+const PARTS: [&str; 3] = ["train", "validation", "test"];
+
+/// Labelled texts, and an encoder that learns their classes.
+pub(crate) struct Classification {
+    config: BertConfig,
+    tokenizer: Arc<dyn Tokenizer>,
+    pretrained: Option<Tensors>,
+    train: ExampleBatcher<LabeledRows>,
+    /// Validation and test.
+    held_out: [Option<ExampleBatcher<LabeledRows>>; 2],
+    records: Vec<DataRecord>,
+    sample: String,
+}
+
+/// One part of the texts, and where it came from.
+struct Part {
+    texts: Vec<LabeledText>,
+    records: Vec<DataRecord>,
+}
+
+impl Classification {
+    /// Reads the texts of a recipe, whose vocabulary size and labels it fills in; with a model that was trained before, all
+    /// its sizes.
+    pub(crate) fn prepare(
+        run: &RunRecipe,
+        recipe: &mut ClassificationRecipe,
+        tokenizer: Option<&Path>,
+    ) -> Result<Self> {
+        let parts = match &recipe.data.train {
+            Some(train) => {
+                let others = [&recipe.data.validation, &recipe.data.test];
+                let [validation, test] = others.map(|files| files.as_ref());
+                let mut parts = Vec::new();
+                for (name, files) in PARTS.into_iter().zip([Some(train), validation, test]) {
+                    parts.push(files.map(|files| Part::read(name, files)).transpose()?);
+                }
+                parts
+            }
+            None => Part::builtin().into_iter().map(Some).collect(),
+        };
+        let bundle = recipe.pretrained.as_ref().map(|path| Bundle::read(&run_dir::resolve(path))).transpose()?;
+        let mut labels: Vec<String> =
+            parts[0].iter().flat_map(|part| &part.texts).map(|text| text.label.clone()).collect();
+        labels.sort_unstable();
+        labels.dedup();
+        if labels.len() < 2 {
+            bail!("data.train has the labels {labels:?}: there must be two at least");
+        }
+        let ModelConfig::Bert(config) = &mut recipe.model else { bail!("model.family: classification trains a bert") };
+        if let Some(bundle) = &bundle {
+            let ModelConfig::Bert(pretrained) = &bundle.model else {
+                bail!(
+                    "pretrained = {}: a model of the family {}, not bert",
+                    bundle.path.display(),
+                    bundle.model.family()
+                );
+            };
+            let dropout = (config.dropout, config.attention_dropout);
+            *config = pretrained.clone();
+            (config.dropout, config.attention_dropout) = dropout;
+        }
+        let (tokenizer, pretrained): (Box<dyn Tokenizer>, _) = match (tokenizer, bundle) {
+            (Some(path), bundle) => (attentive_tokenizer::load(path)?, bundle.map(|bundle| bundle.params)),
+            (None, Some(bundle)) => (bundle.tokenizer, Some(bundle.params)),
+            (None, None) => {
+                let texts = parts[0].iter().flat_map(|part| &part.texts).map(|text| anyhow::Ok(text.text.clone()));
+                (recipe.tokenizer.read_or_train(false, texts)?, None)
+            }
+        };
+        let tokenizer: Arc<dyn Tokenizer> = tokenizer.into();
+        config.vocab_size = tokenizer.vocab_size();
+        config.labels = labels.clone();
+        (config.pooler, config.masked_lm, config.next_sentence) = (true, false, false);
+
+        let ids = frame_ids(&*tokenizer)?;
+        let context = recipe.batch.context.min(config.max_len().unwrap_or(usize::MAX));
+        let mut batchers = Vec::new();
+        for (name, part) in PARTS.into_iter().zip(&parts) {
+            let Some(part) = part else {
+                println!("no [data.{name}]");
+                batchers.push(None);
+                continue;
+            };
+            println!("data      {} {name} texts", thousands(part.texts.len() as u64));
+            let rows = part.texts.iter().map(|text| {
+                let label = labels.binary_search(&text.label).ok();
+                let label =
+                    label.with_context(|| format!("data.{name} has the label {:?}, data.train has not", text.label))?;
+                Ok((tokenizer.encode(&text.text), label as u32))
+            });
+            let rows = LabeledRows::new(rows.collect::<Result<Vec<_>>>()?, context, ids);
+            batchers.push(Some(ExampleBatcher::new(rows, recipe.batch.rows, run.training.seed)?));
+        }
+        println!("labels    {}", labels.join(", "));
+        let sample =
+            parts[0].iter().flat_map(|part| &part.texts).next().map(|text| text.text.clone()).unwrap_or_default();
+        let mut batchers = batchers.into_iter();
+        let mut next = || batchers.next().flatten();
+        Ok(Self {
+            config: config.clone(),
+            tokenizer,
+            pretrained,
+            train: next().context("no training texts")?,
+            held_out: [next(), next()],
+            records: parts.into_iter().flatten().flat_map(|part| part.records).collect(),
+            sample,
+        })
+    }
+
+    /// Cross-entropy in nats a text, and the share of classes told right.
+    fn judge(model: &Bert, batches: &ExampleBatcher<LabeledRows>) -> [f64; 2] {
+        let (mut nll_sum, mut n_right) = (0.0, 0);
+        for batch in batches.epoch(0) {
+            nll_sum += f64::from(ClassificationObjective {}.loss(model, &batch, None).nll_sum.into_scalar::<f32>());
+            let hidden = model.forward(&batch.ids, &vec![0; batch.ids.ids().len()], None);
+            let Some(logits) = model.label_logits(hidden, None) else { continue };
+            let [_, n_labels] = logits.dims();
+            let logits = values(logits);
+            let is_right =
+                |(&label, logits): (&u32, &[f32])| logits.iter().all(|&other| other <= logits[label as usize]);
+            n_right += batch.labels.iter().zip(logits.chunks(n_labels)).filter(|&row| is_right(row)).count();
+        }
+        let n = batches.set().len();
+        [nll_sum / n.max(1) as f64, share(n_right, n)]
+    }
+}
+
+impl Part {
+    fn read(split: &str, files: &LabeledFiles) -> Result<Self> {
+        let paths: &[PathBuf] = files.paths();
+        let (texts, reports) = LabeledText::read(paths)?;
+        let record = |file: FileReport| DataRecord {
+            split: split.to_owned(),
+            name: file.path.display().to_string(),
+            n_lines: file.n_lines,
+            sha256: file.sha256,
+        };
+        Ok(Self { texts, records: reports.into_iter().map(record).collect() })
+    }
+
+    fn builtin() -> [Self; 3] {
+        let mut sentences = reference_sentences(BUILTIN_SIZES.iter().sum(), BUILTIN_SEED).into_iter();
+        let mut sizes = BUILTIN_SIZES.iter().zip(PARTS);
+        std::array::from_fn(|_| {
+            let (&n, split) = sizes.next().expect("a size for each part");
+            let texts: Vec<LabeledText> = sentences.by_ref().take(n).collect();
+            let lines = texts.iter().map(|text| format!("{}\t{}\n", text.text, text.label));
+            let sha256 = attentive_data::sha256_of(lines);
+            let (split, name) = (split.to_owned(), "built-in".to_owned());
+            Self { records: vec![DataRecord { split, name, n_lines: texts.len() as u64, sha256 }], texts }
+        })
+    }
+}
+
+impl Task for Classification {
+    type Model = Bert;
+    type Batch = LabeledBatch;
+    type Objective = ClassificationObjective;
+
+    fn tokenizer(&self) -> &dyn Tokenizer {
+        &*self.tokenizer
+    }
+
+    /// Parameters of the model that was trained before, those that it has not drawn.
+    fn init(&self, device: &Device, seed: u64) -> Result<Bert> {
+        let model = self.config.init(device, seed)?;
+        let Some(pretrained) = &self.pretrained else { return Ok(model) };
+        let mut params = attentive_weights::params(&model);
+        let mut n_taken = 0;
+        for (name, param) in &mut params {
+            if let Some(before) = pretrained.get(name).filter(|before| before.shape == param.shape) {
+                param.clone_from(before);
+                n_taken += param.values.len();
+            }
+        }
+        println!("trained   {} parameters are taken from the model that was trained before", thousands(n_taken as u64));
+        Ok(attentive_weights::load(model, params)?)
+    }
+
+    fn d_model(&self) -> usize {
+        self.config.d_model
+    }
+
+    fn describe(&self) -> String {
+        describe(&self.config)
+    }
+
+    fn objective(&self) -> ClassificationObjective {
+        ClassificationObjective {}
+    }
+
+    fn batches(&self) -> Box<dyn BatchStream<Batch = LabeledBatch> + '_> {
+        Box::new(ExampleStream::new(&self.train))
+    }
+
+    fn validate(&self, model: &Bert) -> Result<Validation> {
+        Ok(match &self.held_out[0] {
+            Some(validation) => {
+                let [nll_nats, accuracy] = Self::judge(model, validation);
+                Validation { nll_nats, scores: vec![("accuracy".into(), accuracy)], quality: accuracy }
+            }
+            None => Validation { nll_nats: f64::NAN, scores: Vec::new(), quality: 0.0 },
+        })
+    }
+
+    fn score(&self, model: Bert) -> Result<Vec<ScoreRecord>> {
+        let mut scores = Vec::new();
+        for (&name, batches) in PARTS[1..].iter().zip(&self.held_out) {
+            let Some(batches) = batches else { continue };
+            let [nll_nats, accuracy] = Self::judge(&model, batches);
+            println!(
+                "{name:<10} {:.1} % of {} classes told right, {nll_nats:.4} nats each",
+                100.0 * accuracy,
+                thousands(batches.set().len() as u64)
+            );
+            scores.push(ScoreRecord::new(name, "accuracy", accuracy, ""));
+        }
+        Ok(scores)
+    }
+
+    fn data_records(&self) -> Result<Vec<DataRecord>> {
+        Ok(self.records.clone())
+    }
+
+    fn example(&self, model: &str) -> String {
+        format!("classify --model {model} {:?}", self.sample)
+    }
+}

@@ -1,0 +1,83 @@
+//! Recipes of `task = "classification"`.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use attentive_bundle::ModelConfig;
+use serde::{Deserialize, Serialize};
+
+use super::{TokenizerRecipe, data::Files, masked_lm::validate_context, validate_average_last};
+
+/// The class of a text.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ClassificationRecipe {
+    /// Where the texts are; without it, built-in sentences and what their *it* stands for.
+    #[serde(default)]
+    pub data: LabeledRecipe,
+    /// The folder of a model that was trained before: its sizes, parameters and tokenizer are taken, whatever the recipe
+    /// says of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pretrained: Option<PathBuf>,
+    /// How text becomes tokens.
+    pub tokenizer: TokenizerRecipe,
+    /// The model; the vocabulary's size is the tokenizer's, its labels are the data's.
+    pub model: ModelConfig,
+    /// How texts become batches.
+    pub batch: LabeledBatchRecipe,
+    /// Which checkpoints make the model.
+    #[serde(default)]
+    pub evaluation: super::masked_lm::EvaluationRecipe,
+}
+
+/// The parts of labelled texts.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LabeledRecipe {
+    /// What the model learns from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub train: Option<LabeledFiles>,
+    /// What tells during training how good it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation: Option<LabeledFiles>,
+    /// What the finished model is scored on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<LabeledFiles>,
+}
+
+/// Files of a text, a tab and a label a line; plain, `.gz` or `.zst`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LabeledFiles {
+    tsv: Files,
+}
+
+impl LabeledFiles {
+    pub(crate) fn paths(&self) -> &[PathBuf] {
+        self.tsv.paths()
+    }
+}
+
+/// How texts become batches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LabeledBatchRecipe {
+    /// Tokens of a text, with its frame; longer ones are cut off.
+    pub context: usize,
+    /// Texts of a batch.
+    pub rows: usize,
+}
+
+impl ClassificationRecipe {
+    pub(super) fn validate(&self) -> Result<()> {
+        validate_average_last(self.evaluation.average_last)?;
+        self.tokenizer.validate(|setting| format!("tokenizer.{setting}"))?;
+        let ModelConfig::Bert(model) = &self.model else { bail!("model.family: classification trains a bert") };
+        model.validate()?;
+        validate_context(self.batch.context, model)?;
+        match self.batch.context {
+            0..3 => bail!("batch.context = {}: a text with its frame has 3 tokens at least", self.batch.context),
+            _ => Ok(()),
+        }
+    }
+}

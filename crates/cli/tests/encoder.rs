@@ -1,0 +1,215 @@
+//! Encoders as a user meets them: from a text to a model that guesses, embeds and classifies, and what it says of bad input.
+
+use std::{
+    fs,
+    io::Write,
+    path::PathBuf,
+    process::{Command, Output, Stdio},
+};
+
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        let folder = Self(tempfile::tempdir().unwrap());
+        // Letters in their order, round and round: each hidden one follows from its neighbours.
+        let line = |n: usize| {
+            let letters: Vec<String> = ('a'..='j').cycle().skip(n % 10).take(8).map(String::from).collect();
+            letters.join(" ") + if n % 4 == 3 { "\n\n" } else { "\n" }
+        };
+        fs::write(folder.path("text.txt"), (0..120).map(line).collect::<String>()).unwrap();
+        // A text is of the class "up" if its second letter follows its first.
+        let row = |n: usize| {
+            let letter = |n: usize| char::from(b'a' + (n % 10) as u8);
+            let (a, up) = (n % 10, n % 3 == 0);
+            format!("{} {}\t{}\n", letter(a), letter(if up { a + 1 } else { a + 4 }), if up { "up" } else { "other" })
+        };
+        fs::write(folder.path("train.tsv"), (0..120).map(row).collect::<String>()).unwrap();
+        fs::write(folder.path("test.tsv"), (0..30).map(row).collect::<String>()).unwrap();
+        fs::write(folder.path("masked.toml"), format!("{MASKED_LM}{COMMON}")).unwrap();
+        fs::write(folder.path("classes.toml"), format!("{CLASSIFICATION}{COMMON}")).unwrap();
+        folder
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn run(&self, args: &[&str], input: &str) -> Output {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_attentive"))
+            .args(args)
+            .current_dir(self.0.path())
+            .env_remove("ATTENTIVE_BACKEND")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    }
+
+    fn succeed(&self, args: &[&str], input: &str) -> String {
+        let output = self.run(args, input);
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn fail(&self, args: &[&str]) -> String {
+        let output = self.run(args, "");
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {error}");
+        assert!(!error.contains("panicked"), "{error}");
+        error
+    }
+}
+
+const MASKED_LM: &str = r#"
+name = "letters"
+task = "masked-lm"
+
+[data]
+validation_fraction = 0.1
+
+[data.train]
+text = "text.txt"
+documents = "paragraph"
+
+[batch]
+context = 16
+rows = 8
+examples = "full-sentences"
+"#;
+
+const CLASSIFICATION: &str = r#"
+name = "classes"
+task = "classification"
+
+[data]
+train.tsv = "train.tsv"
+validation.tsv = "test.tsv"
+test.tsv = "test.tsv"
+
+[batch]
+context = 8
+rows = 16
+"#;
+
+const COMMON: &str = r#"
+[tokenizer]
+kind = "wordpiece"
+vocab_size = 30
+
+[model]
+d_model = 32
+d_ff = 64
+n_heads = 2
+n_layers = 2
+dropout = 0.0
+attention_dropout = 0.0
+norm = "pre"
+next_sentence = false
+
+[model.positions.learned]
+max_len = 16
+
+[schedule]
+kind = "cosine"
+peak = 1e-2
+warmup_steps = 10
+total_steps = 150
+
+[training]
+steps = 150
+clip_norm = 1.0
+validate_every = 75
+checkpoint_every = 75
+"#;
+
+#[test]
+fn hidden_letters_are_learnt_and_the_model_can_be_used() {
+    let folder = Folder::new();
+    let shown = folder.succeed(&["train", "masked.toml"], "");
+    for part in ["training tokens in 10", "hidden tokens guessed right", "always \"", "fill --model"] {
+        assert!(shown.contains(part), "{part:?} is missing:\n{shown}");
+    }
+    let filled = folder.succeed(&["fill", "--top-k", "2"], "c d [MASK] f g\na [MASK] c d <mask> f\n");
+    let lines: Vec<&str> = filled.lines().collect();
+    assert_eq!((lines.len(), lines[0], lines[1]), (11, "c d [MASK] f g", "  [MASK] 1"));
+    let best = |line: &str| line.rsplit_once('\t').unwrap().1.to_owned();
+    assert_eq!([lines[2], lines[6], lines[9]].map(best), ["e", "b", "e"], "{filled}");
+
+    let embedded = folder.succeed(&["embed", "a b c", "c b a"], "");
+    let vectors: Vec<serde_json::Value> = embedded.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((vectors[0]["text"].as_str(), vectors[0]["vector"].as_array().unwrap().len()), (Some("a b c"), 32));
+    assert_ne!(vectors[0]["vector"], vectors[1]["vector"]);
+    assert_ne!(folder.succeed(&["embed", "--pooling", "cls", "a b c"], ""), folder.succeed(&["embed", "a b c"], ""));
+    folder.succeed(&["embed", "--npy", "v.npy", "a b c", "c b a"], "");
+    let npy = fs::read(folder.path("v.npy")).unwrap();
+    assert_eq!((&npy[..6], npy.len()), (&b"\x93NUMPY"[..], 128 + 2 * 32 * 4));
+    let header = String::from_utf8_lossy(&npy[10..128]);
+    assert!(header.contains("'shape': (2, 32)") && header.ends_with('\n'), "{header}");
+    let first = f32::from_le_bytes(npy[128..132].try_into().unwrap());
+    assert!((f64::from(first) - vectors[0]["vector"][0].as_f64().unwrap()).abs() < 1e-6);
+
+    let compared = folder.succeed(&["embed", "--compare", "b", "a b c", "h b i", "b"], "");
+    let cosines: Vec<&str> = compared.lines().skip(3).collect();
+    assert_eq!(cosines.len(), 2, "{compared}");
+    let values: Vec<f64> = cosines[1].split_whitespace().skip(1).map(|cosine| cosine.parse().unwrap()).collect();
+    assert!(values.len() == 2 && values.iter().all(|cosine| cosine.abs() < 1.0), "{compared}");
+
+    let inspected = folder.succeed(&["inspect"], "");
+    for part in ["family       bert", "score        validation masked-accuracy", "unigram-baseline"] {
+        assert!(inspected.contains(part), "{part:?} is missing:\n{inspected}");
+    }
+    assert!(folder.fail(&["fill", "a b"]).contains("[MASK]"));
+    assert!(folder.fail(&["classify", "a b"]).contains("tells classes"));
+    assert!(folder.fail(&["embed", "--compare", "z", "a b"]).contains("0 times"));
+    assert!(folder.fail(&["fill", &"a ".repeat(20)]).contains("positions for 16"));
+    assert!(folder.fail(&["generate", "a b"]).contains("family bert"));
+}
+
+#[test]
+fn classes_are_learnt_from_nothing_and_from_a_trained_model() {
+    let folder = Folder::new();
+    let shown = folder.succeed(&["train", "classes.toml"], "");
+    for part in ["120 train texts", "labels    other, up", "classes told right", "classify --model"] {
+        assert!(shown.contains(part), "{part:?} is missing:\n{shown}");
+    }
+    let told = folder.succeed(&["classify"], "c d\nc g\n");
+    let labels: Vec<&str> = told.lines().map(|line| line.split('\t').next().unwrap()).collect();
+    assert_eq!(labels, ["up", "other"], "{told}");
+    assert!(folder.succeed(&["classify", "--all", "c d"], "").lines().count() == 3);
+
+    folder.succeed(&["train", "masked.toml", "--set", "training.steps=20"], "");
+    let settings = ["train", "classes.toml", "--set", "pretrained=runs/letters-1", "--set", "model.d_model=64"];
+    let shown = folder.succeed(&settings, "");
+    assert!(shown.contains("parameters are taken") && shown.contains("d_model 32"), "{shown}");
+}
+
+#[test]
+fn bad_input_is_named() {
+    let folder = Folder::new();
+    let says = |recipe: &str, settings: &[&str], parts: &[&str]| {
+        let sets = settings.iter().flat_map(|setting| ["--set", setting]);
+        let args: Vec<&str> = ["train", recipe].into_iter().chain(sets).collect();
+        let error = folder.fail(&args);
+        for part in parts {
+            assert!(error.contains(part), "{part:?} is missing: {error}");
+        }
+    };
+    says("masked.toml", &["model.preset=bert-tiny"], &["roberta-base"]);
+    says("masked.toml", &["masking.rate=0"], &["masking.rate"]);
+    says("masked.toml", &["batch.context=17"], &["batch.context = 17", "16"]);
+    says("masked.toml", &["batch.examples=sentence-pairs", "data.train.documents=line"], &["paragraph"]);
+    says("masked.toml", &["model.next_sentence=true"], &["full sentences"]);
+    says("masked.toml", &["model.masked_lm=false"], &["model.masked_lm"]);
+    says("masked.toml", &["tokenizer.kind=bpe"], &["mask", "wordpiece"]);
+    fs::write(folder.path("bad.tsv"), "a b\tup\nno label\n").unwrap();
+    says("classes.toml", &["data.train.tsv=bad.tsv"], &["bad.tsv:2", "tab"]);
+    fs::write(folder.path("one.tsv"), "a b\tup\n").unwrap();
+    says("classes.toml", &["data.train.tsv=one.tsv"], &["two at least"]);
+    fs::write(folder.path("new.tsv"), "a b\tdown\n").unwrap();
+    says("classes.toml", &["data.test.tsv=new.tsv"], &["data.test", "down"]);
+    says("classes.toml", &["pretrained=runs/none"], &["runs/none"]);
+}

@@ -1,0 +1,72 @@
+//! Batches for encoders: hidden tokens to be guessed, and labels.
+
+use crate::{Batch, TokenId, TokenMatrix};
+
+/// The ids that frame what an encoder such as BERT reads, and the one that hides a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrameIds {
+    /// Fills the end of shorter rows.
+    pub pad: TokenId,
+    /// Begins every row; its vector stands for the whole: BERT's `[CLS]`, RoBERTa's `<s>`.
+    pub begin: TokenId,
+    /// Ends every segment: BERT's `[SEP]`, RoBERTa's `</s>`.
+    pub end: TokenId,
+    /// Hides a token: `[MASK]`.
+    pub mask: TokenId,
+}
+
+/// Sequences some of whose tokens are hidden, and what stood there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MaskedBatch {
+    /// What the model reads: `[rows, seq]`.
+    pub ids: TokenMatrix,
+    /// Segment of each token, padding included, 0 or 1: `[rows · seq]`.
+    pub segments: Vec<u8>,
+    /// Where tokens are to be guessed, as `row · seq + column`, in order: `[masked]`.
+    pub masked: Vec<u32>,
+    /// What stood there: `[masked]`.
+    pub targets: Vec<TokenId>,
+    /// Whether the second segment of each row follows its first in the text; nothing where rows are no pairs: `[rows]`.
+    pub follows: Option<Vec<bool>>,
+    /// Index of each row in its corpus, from 0.
+    pub indices: Vec<u64>,
+}
+
+impl Batch for MaskedBatch {
+    fn n_rows(&self) -> usize {
+        self.ids.n_rows()
+    }
+
+    fn n_targets(&self) -> usize {
+        self.targets.len()
+    }
+
+    fn indices(&self) -> &[u64] {
+        &self.indices
+    }
+}
+
+/// Sequences and the class of each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LabeledBatch {
+    /// What the model reads: `[rows, seq]`.
+    pub ids: TokenMatrix,
+    /// Index of each row's label: `[rows]`.
+    pub labels: Vec<u32>,
+    /// Index of each row in its corpus, from 0.
+    pub indices: Vec<u64>,
+}
+
+impl Batch for LabeledBatch {
+    fn n_rows(&self) -> usize {
+        self.ids.n_rows()
+    }
+
+    fn n_targets(&self) -> usize {
+        self.labels.len()
+    }
+
+    fn indices(&self) -> &[u64] {
+        &self.indices
+    }
+}

@@ -1,0 +1,108 @@
+//! Texts and their classes.
+
+use std::path::Path;
+
+use attentive_core::{FrameIds, LabeledBatch, TokenId, TokenMatrix};
+
+use crate::{DataError, ExampleSet, FileReport, LineReader};
+
+/// The longest line that is read.
+const MAX_LINE_BYTES: usize = 1 << 20;
+
+/// A text and the name of its class.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct LabeledText {
+    /// The text.
+    pub text: String,
+    /// The class.
+    pub label: String,
+}
+
+impl LabeledText {
+    /// Reads files of a text, a tab and a label a line; blank lines are passed over.
+    ///
+    /// # Errors
+    /// Those of reading, and [`DataError::NoLabel`] for a line without a tab or with nothing behind it.
+    pub fn read<P: AsRef<Path>>(paths: &[P]) -> Result<(Vec<Self>, Vec<FileReport>), DataError> {
+        let mut reader = LineReader::new(paths, MAX_LINE_BYTES);
+        let mut texts = Vec::new();
+        while let Some(line) = reader.next_line()? {
+            let place = || (line.place.path.to_path_buf(), line.place.line);
+            let Ok(text) = std::str::from_utf8(&line.bytes) else {
+                let (path, line) = place();
+                return Err(DataError::InvalidUtf8 { path, line });
+            };
+            if text.trim().is_empty() {
+                continue;
+            }
+            match text.rsplit_once('\t').map(|(text, label)| (text.trim(), label.trim())) {
+                Some((text, label)) if !label.is_empty() => {
+                    texts.push(Self { text: text.to_owned(), label: label.to_owned() });
+                }
+                _ => {
+                    let (path, line) = place();
+                    return Err(DataError::NoLabel { path, line });
+                }
+            }
+        }
+        Ok((texts, reader.finish()?))
+    }
+}
+
+/// Rows of tokens with the class of each.
+///
+/// ```
+/// use attentive_core::FrameIds;
+/// use attentive_data::{ExampleBatcher, LabeledRows};
+///
+/// let ids = FrameIds { pad: 0, begin: 1, end: 2, mask: 3 };
+/// let rows = LabeledRows::new([(vec![7, 8], 1), (vec![9], 0)], 4, ids);
+/// let batch = ExampleBatcher::new(rows, 8, 1)?.epoch(0).next().unwrap();
+/// let idx = batch.labels.iter().position(|&label| label == 0).unwrap();
+/// assert_eq!(batch.ids.row(idx), [1, 9, 2]);
+/// # Ok::<(), attentive_data::DataError>(())
+/// ```
+#[derive(Debug)]
+pub struct LabeledRows {
+    rows: Vec<(Vec<TokenId>, u32)>,
+    pad: TokenId,
+}
+
+impl LabeledRows {
+    /// Frames texts as `begin … end`, cut off at `context` tokens.
+    pub fn new(texts: impl IntoIterator<Item = (Vec<TokenId>, u32)>, context: usize, ids: FrameIds) -> Self {
+        let frame = |(mut text, label): (Vec<TokenId>, u32)| {
+            text.truncate(context.saturating_sub(2));
+            text.insert(0, ids.begin);
+            text.push(ids.end);
+            (text, label)
+        };
+        Self { rows: texts.into_iter().map(frame).collect(), pad: ids.pad }
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+}
+
+impl ExampleSet for LabeledRows {
+    type Example = ();
+    type Batch = LabeledBatch;
+
+    fn epoch(&self, _epoch: u64) -> Vec<()> {
+        vec![(); self.rows.len()]
+    }
+
+    fn batch(&self, _epoch: u64, examples: &[(u64, ())]) -> LabeledBatch {
+        let rows = examples.iter().map(|&(idx, ())| &self.rows[idx as usize]);
+        let (ids, labels): (Vec<&[TokenId]>, Vec<u32>) = rows.map(|(ids, label)| (ids.as_slice(), *label)).unzip();
+        let indices = examples.iter().map(|&(idx, ())| idx).collect();
+        LabeledBatch { ids: TokenMatrix::from_rows(&ids, self.pad, 0), labels, indices }
+    }
+}

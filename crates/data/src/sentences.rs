@@ -1,0 +1,103 @@
+//! Documents as sentences of tokens.
+
+use std::ops::Range;
+
+use attentive_core::TokenId;
+
+/// Documents of sentences, as token ids in memory, with an end-of-segment token behind each document.
+///
+/// ```
+/// use attentive_data::SentenceCorpus;
+///
+/// let mut corpus = SentenceCorpus::new(9);
+/// corpus.push_document([vec![1, 2], vec![], vec![3]]);
+/// corpus.push_document([vec![4]]);
+/// assert_eq!(corpus.ids(), [1, 2, 3, 9, 4, 9]);
+/// assert_eq!((corpus.n_documents(), corpus.n_sentences()), (2, 3));
+/// ```
+#[derive(Debug, Clone)]
+pub struct SentenceCorpus {
+    end: TokenId,
+    ids: Vec<TokenId>,
+    sentences: Vec<Range<usize>>,
+    /// Sentences of each document.
+    documents: Vec<Range<usize>>,
+}
+
+impl SentenceCorpus {
+    /// No document; `end` will stand behind each.
+    pub fn new(end: TokenId) -> Self {
+        Self { end, ids: Vec::new(), sentences: Vec::new(), documents: Vec::new() }
+    }
+
+    /// Appends a document, sentences without tokens left out.
+    pub fn push_document<S: AsRef<[TokenId]>>(&mut self, sentences: impl IntoIterator<Item = S>) {
+        let first = self.sentences.len();
+        for sentence in sentences {
+            let start = self.ids.len();
+            self.ids.extend_from_slice(sentence.as_ref());
+            if self.ids.len() > start {
+                self.sentences.push(start..self.ids.len());
+            }
+        }
+        if self.sentences.len() > first {
+            self.ids.push(self.end);
+            self.documents.push(first..self.sentences.len());
+        }
+    }
+
+    /// The first documents, which hold at least `fraction` of the sentences, and the rest.
+    pub fn split(&self, fraction: f64) -> [Self; 2] {
+        let mut parts = [Self::new(self.end), Self::new(self.end)];
+        let first = (self.n_sentences() as f64 * fraction) as usize;
+        for document in &self.documents {
+            let sentences = self.sentences[document.clone()].iter().map(|sentence| &self.ids[sentence.clone()]);
+            parts[usize::from(document.start >= first)].push_document(sentences);
+        }
+        parts
+    }
+
+    /// All tokens.
+    pub fn ids(&self) -> &[TokenId] {
+        &self.ids
+    }
+
+    /// Number of tokens, ends of documents left out.
+    pub fn n_tokens(&self) -> usize {
+        self.ids.len() - self.documents.len()
+    }
+
+    /// Number of sentences.
+    pub fn n_sentences(&self) -> usize {
+        self.sentences.len()
+    }
+
+    /// Number of documents.
+    pub fn n_documents(&self) -> usize {
+        self.documents.len()
+    }
+
+    /// The sentences.
+    pub fn sentences(&self) -> impl ExactSizeIterator<Item = &[TokenId]> {
+        self.sentences.iter().map(|sentence| &self.ids[sentence.clone()])
+    }
+
+    /// Where each sentence stands in [`ids`](Self::ids).
+    pub(crate) fn places(&self) -> &[Range<usize>] {
+        &self.sentences
+    }
+
+    /// Which sentences each document has.
+    pub(crate) fn documents(&self) -> &[Range<usize>] {
+        &self.documents
+    }
+
+    /// The most frequent token, ends of documents left out; the lowest of several.
+    pub fn most_frequent(&self) -> Option<TokenId> {
+        let mut counts = std::collections::BTreeMap::<TokenId, u64>::new();
+        for sentence in &self.sentences {
+            self.ids[sentence.clone()].iter().for_each(|&id| *counts.entry(id).or_default() += 1);
+        }
+        counts.into_iter().max_by_key(|&(id, count)| (count, std::cmp::Reverse(id))).map(|(id, _)| id)
+    }
+}

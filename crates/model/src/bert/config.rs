@@ -1,0 +1,225 @@
+//! Sizes and choices of a [`Bert`].
+
+use attentive_attention::{
+    Activation, Embedding, FeedForwardConfig, InitScheme, Initializer, Linear, MultiHeadAttentionConfig, NormConfig,
+    NormPlacement, PositionsConfig, PositionsShape,
+};
+use attentive_backend::Device;
+use serde::{Deserialize, Serialize};
+
+use super::{Bert, heads::MaskedLmHead};
+use crate::{BlockConfig, ConfigError, checks};
+
+/// Standard deviation that BERT draws weights with; there the normal distribution is cut off at twice that.
+const INIT_STD: f64 = 0.02;
+
+/// Sizes and choices of a [`Bert`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BertConfig {
+    /// Entries of the vocabulary.
+    pub vocab_size: usize,
+    /// Segments that embeddings tell apart: BERT's two, RoBERTa's one.
+    pub n_segments: usize,
+    /// Width of embeddings and of every sub-layer's output.
+    pub d_model: usize,
+    /// Width within the feed-forward sub-layers.
+    pub d_ff: usize,
+    /// Attention heads; they share out `d_model`.
+    pub n_heads: usize,
+    /// Layers.
+    pub n_layers: usize,
+    /// Dropout of embeddings and of sub-layer outputs, and before the classifier.
+    pub dropout: f64,
+    /// Dropout of attention weights.
+    #[serde(default)]
+    pub attention_dropout: f64,
+    /// Function within the feed-forward sub-layers and the masked language model's head.
+    #[serde(default = "gelu")]
+    pub activation: Activation,
+    /// Where sub-layers are normalised.
+    #[serde(default = "post")]
+    pub norm: NormPlacement,
+    /// ε of every layer norm.
+    pub epsilon: f64,
+    /// How tokens know where they stand; learned positions bound the length.
+    pub positions: PositionsConfig,
+    /// Position of the first token: 0, or 2 in RoBERTa, whose first two vectors are never used.
+    #[serde(default)]
+    pub first_position: usize,
+    /// Whether there is a pooler, which makes one vector of a sequence.
+    pub pooler: bool,
+    /// Whether there is a head that guesses hidden tokens.
+    pub masked_lm: bool,
+    /// Whether there is a head that tells if the second segment follows the first.
+    #[serde(default)]
+    pub next_sentence: bool,
+    /// Classes of the classifier; without any there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
+}
+
+fn gelu() -> Activation {
+    Activation::Gelu
+}
+
+fn post() -> NormPlacement {
+    NormPlacement::Post
+}
+
+impl BertConfig {
+    /// BERT's choices at any size: post-norm, GELU, learned positions, two segments, `d_ff = 4 · d_model`, dropout 0.1,
+    /// and both of its heads (Devlin et al. 2019, §3 and A.2; ε as in the released code).
+    pub fn bert_like(vocab_size: usize, max_len: usize, [n_layers, n_heads, d_model]: [usize; 3]) -> Self {
+        Self {
+            vocab_size,
+            n_segments: 2,
+            d_model,
+            d_ff: 4 * d_model,
+            n_heads,
+            n_layers,
+            dropout: 0.1,
+            attention_dropout: 0.1,
+            activation: Activation::Gelu,
+            norm: NormPlacement::Post,
+            epsilon: 1e-12,
+            positions: PositionsConfig::Learned { max_len },
+            first_position: 0,
+            pooler: true,
+            masked_lm: true,
+            next_sentence: true,
+            labels: Vec::new(),
+        }
+    }
+
+    /// RoBERTa's choices at any size: as BERT's, with one segment, no next-sentence head and so no pooler, and positions
+    /// from 2 on, of which `max_len` can be used (Liu et al. 2019, §4; offset and ε as in the released models).
+    pub fn roberta_like(vocab_size: usize, max_len: usize, sizes: [usize; 3]) -> Self {
+        Self {
+            n_segments: 1,
+            epsilon: 1e-5,
+            first_position: 2,
+            pooler: false,
+            next_sentence: false,
+            ..Self::bert_like(vocab_size, max_len + 2, sizes)
+        }
+    }
+
+    /// A model with initial parameters, drawn from `seed`: the same on every backend.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the setting that is wrong.
+    pub fn init(&self, device: &Device, seed: u64) -> Result<Bert, ConfigError> {
+        self.validate()?;
+        let scheme = InitScheme::Normal { std: INIT_STD, residual_std: INIT_STD };
+        let init = &Initializer::new(seed, device).with_scheme(scheme);
+        let d_model = self.d_model;
+        Ok(Bert {
+            embedding: Embedding::unscaled(self.vocab_size, d_model, init),
+            positions: self.positions.init(self.positions_shape(), init),
+            segments: Embedding::unscaled(self.n_segments, d_model, init),
+            norm: self.norm_config().init(init),
+            encoder: self.block().stack(self.n_layers, init),
+            pooler: self.pooler.then(|| Linear::new(d_model, d_model, true, init)),
+            masked_lm: self
+                .masked_lm
+                .then(|| MaskedLmHead::new(self.vocab_size, &self.norm_config(), self.activation, init)),
+            next_sentence: self.next_sentence.then(|| Linear::new(d_model, 2, true, init)),
+            classifier: self.has_classifier().then(|| Linear::new(d_model, self.labels.len(), true, init)),
+            dropout: self.dropout,
+            first_position: self.first_position,
+        })
+    }
+
+    /// Checks that there can be such a model.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the setting that is wrong.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        checks::sizes(&[
+            ("vocab_size", self.vocab_size),
+            ("n_segments", self.n_segments),
+            ("d_model", self.d_model),
+            ("d_ff", self.d_ff),
+            ("n_heads", self.n_heads),
+            ("n_layers", self.n_layers),
+        ])?;
+        checks::probabilities(&[("dropout", self.dropout), ("attention_dropout", self.attention_dropout)])?;
+        checks::heads(self.d_model, self.n_heads)?;
+        checks::attention(&self.block().attention, &self.positions)?;
+        let first_position = self.first_position;
+        if let Some(max_len) = self.positions.max_len().filter(|&max_len| max_len <= first_position) {
+            return Err(ConfigError::NoPositions { first_position, max_len });
+        }
+        if !(self.epsilon > 0.0 && self.epsilon.is_finite()) {
+            return Err(ConfigError::NotPositive { key: "epsilon", value: self.epsilon });
+        }
+        if self.labels.len() == 1 {
+            return Err(ConfigError::OneLabel { n: 1 });
+        }
+        let heads = [("next_sentence", self.next_sentence), ("labels", self.has_classifier())];
+        match heads.into_iter().find(|(_, asked)| *asked && !self.pooler) {
+            Some((head, _)) => Err(ConfigError::NoPooler { head }),
+            None => Ok(()),
+        }
+    }
+
+    /// Number of parameters, computed without allocating any.
+    pub fn n_params(&self) -> usize {
+        let block = self.block();
+        let count = |there: bool, n_params: usize| if there { n_params } else { 0 };
+        let of_linear = |d_out| Linear::n_params(self.d_model, d_out, true);
+        (self.vocab_size + self.n_segments) * self.d_model
+            + self.positions.n_params(self.positions_shape())
+            + self.norm_config().n_params()
+            + self.n_layers * block.n_params()
+            + block.n_final_norm_params()
+            + count(self.pooler, of_linear(self.d_model))
+            + count(self.masked_lm, of_linear(self.d_model) + self.norm_config().n_params() + self.vocab_size)
+            + count(self.next_sentence, of_linear(2))
+            + count(self.has_classifier(), of_linear(self.labels.len()))
+    }
+
+    /// The longest sequence, if positions have an end.
+    pub fn max_len(&self) -> Option<usize> {
+        self.positions.max_len().map(|max_len| max_len - self.first_position.min(max_len))
+    }
+
+    /// Multiply–add pairs times two that one token costs in the forward pass among `len` tokens: products with weights
+    /// and in attention, without heads.
+    pub fn forward_flops_per_token(&self, len: usize) -> usize {
+        let block = self.block();
+        2 * self.n_layers * (block.weight_products(1) + block.attention_products(len))
+    }
+
+    fn has_classifier(&self) -> bool {
+        !self.labels.is_empty()
+    }
+
+    fn norm_config(&self) -> NormConfig {
+        NormConfig { epsilon: self.epsilon, ..NormConfig::layer(self.d_model) }
+    }
+
+    fn block(&self) -> BlockConfig {
+        let attention = MultiHeadAttentionConfig::new(self.d_model, self.n_heads.max(1));
+        BlockConfig {
+            attention: MultiHeadAttentionConfig { dropout: self.attention_dropout, ..attention },
+            feed_forward: FeedForwardConfig {
+                d_model: self.d_model,
+                d_ff: self.d_ff,
+                activation: self.activation,
+                gated: false,
+                bias: true,
+                dropout: 0.0,
+            },
+            norm: self.norm_config(),
+            placement: self.norm,
+            dropout: self.dropout,
+        }
+    }
+
+    fn positions_shape(&self) -> PositionsShape {
+        let d_k = self.d_model / self.n_heads.max(1);
+        PositionsShape { d_model: self.d_model, n_heads: self.n_heads, d_k, causal: false }
+    }
+}

@@ -1,0 +1,131 @@
+//! The encoder alone: BERT (Devlin et al. 2019) and RoBERTa (Liu et al. 2019).
+
+mod config;
+mod heads;
+mod objective;
+mod presets;
+
+pub use config::BertConfig;
+pub use heads::MaskedLmHead;
+pub use objective::{ClassificationObjective, MaskedLmObjective};
+pub use presets::{BertPreset, presets};
+
+use attentive_attention::{AttentionContext, Dropout, Embedding, Linear, Mask, Norm, Positions};
+use attentive_backend::ops;
+use attentive_core::TokenMatrix;
+use burn::{
+    module::{Module, Param},
+    tensor::{Device, Int, Tensor, TensorData, activation::tanh},
+};
+
+use crate::{Stack, tokens::token_tensor};
+
+/// A stack of self-attention that sees both sides, over tokens, segments and positions, and the heads on it.
+///
+/// ```
+/// use attentive_backend::BackendKind;
+/// use attentive_core::TokenMatrix;
+/// use attentive_model::BertConfig;
+///
+/// let device = BackendKind::Flex.device()?;
+/// let model = BertConfig::bert_like(50, 16, [2, 2, 8]).init(&device, 1)?;
+/// let hidden = model.forward(&TokenMatrix::from_rows(&[[2, 7, 4, 3]], 0, 0), &[0; 4], None);
+/// assert_eq!(hidden.dims(), [1, 4, 8]);
+/// assert_eq!(model.pool(hidden).unwrap().dims(), [1, 8]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Module, Debug)]
+pub struct Bert {
+    /// Token embeddings, and the projection back to tokens.
+    pub embedding: Embedding,
+    /// Positions.
+    pub positions: Positions,
+    /// Segment embeddings.
+    pub segments: Embedding,
+    /// Norm of the sum of the three.
+    pub norm: Norm,
+    /// The stack of layers.
+    pub encoder: Stack,
+    /// Makes one vector of a sequence.
+    pub pooler: Option<Linear>,
+    /// Guesses hidden tokens.
+    pub masked_lm: Option<MaskedLmHead>,
+    /// Tells if the second segment follows the first.
+    pub next_sentence: Option<Linear>,
+    /// Tells the class of a sequence.
+    pub classifier: Option<Linear>,
+    /// Probability with which embeddings are dropped.
+    pub dropout: f64,
+    #[module(skip)]
+    first_position: usize,
+}
+
+impl Bert {
+    /// Reads rows of tokens, each token seeing all of its row: `[rows, seq]` to `[rows, seq, d_model]`.
+    ///
+    /// `segments` gives each token's segment, padding included: `[rows · seq]`.
+    ///
+    /// # Panics
+    /// If learned positions end before the sequence does, or there are fewer segments than tokens.
+    pub fn forward(&self, tokens: &TokenMatrix, segments: &[u8], pass: Option<&Dropout>) -> Tensor<3> {
+        let device = self.device();
+        let (rows, seq, first) = (tokens.n_rows(), tokens.n_cols(), self.first_position);
+        let segments: Vec<i64> = segments.iter().map(|&segment| i64::from(segment)).collect();
+        let segments = Tensor::<2, Int>::from_data(TensorData::new(segments, [rows, seq]), &device);
+        let segments = ops::embedding(self.segments.weight.val(), segments, None, 1.0, 0.0, None);
+        let x = self.embedding.forward(token_tensor(tokens, &device), &self.positions, first, 0.0, None);
+        let x = ops::dropout(self.norm.after_residual(x, segments, 0.0, None), self.dropout, pass);
+        let mask = Mask::padding(tokens.lengths(), seq, &device);
+        self.encoder.forward(x, &self.context(mask, seq), pass)
+    }
+
+    /// `tanh(W h₀ + b)` of the first token's vector (Devlin et al. 2019, §3, `C`), if there is a pooler:
+    /// `[rows, seq, d_model]` to `[rows, d_model]`.
+    pub fn pool(&self, hidden: Tensor<3>) -> Option<Tensor<2>> {
+        let [rows, _, d_model] = hidden.dims();
+        let pooler = self.pooler.as_ref()?;
+        Some(tanh(pooler.forward(hidden.narrow(1, 0, 1).reshape([rows, d_model]))))
+    }
+
+    /// Scores of every token, if there is a head for them: `[..., d_model]` to `[..., vocab]`.
+    pub fn token_logits<const D: usize>(&self, hidden: Tensor<D>) -> Option<Tensor<D>> {
+        let head = self.masked_lm.as_ref()?;
+        Some(ops::linear(head.transform(hidden), self.embedding.weight.val().transpose(), Some(head.bias.val())))
+    }
+
+    /// Scores of every class, if there is a classifier: `[rows, seq, d_model]` to `[rows, labels]`.
+    pub fn label_logits(&self, hidden: Tensor<3>, pass: Option<&Dropout>) -> Option<Tensor<2>> {
+        let pooled = ops::dropout(self.pool(hidden)?, self.dropout, pass);
+        Some(self.classifier.as_ref()?.forward(pooled))
+    }
+
+    /// The vectors at some places, `row · seq + column`: `[rows, seq, d_model]` to `[places, d_model]`.
+    ///
+    /// # Panics
+    /// If there is no such place, or none is asked for.
+    pub fn at(&self, hidden: Tensor<3>, places: &[u32]) -> Tensor<2> {
+        let [rows, seq, d_model] = hidden.dims();
+        let places: Vec<i64> = places.iter().map(|&place| i64::from(place)).collect();
+        let n_places = places.len();
+        let places = Tensor::<1, Int>::from_data(TensorData::new(places, [n_places]), &hidden.device());
+        hidden.reshape([rows * seq, d_model]).select(0, places)
+    }
+
+    /// The longest row that there are positions for, if there is a limit.
+    pub fn max_len(&self) -> Option<usize> {
+        self.positions.max_len().map(|max_len| max_len - self.first_position)
+    }
+
+    /// Where the model is.
+    pub fn device(&self) -> Device {
+        self.embedding.weight.device()
+    }
+
+    fn context(&self, mask: Mask, seq: usize) -> AttentionContext {
+        self.positions.context(mask, 0, seq, &self.device())
+    }
+
+    fn projection(&self) -> &Param<Tensor<2>> {
+        &self.embedding.weight
+    }
+}

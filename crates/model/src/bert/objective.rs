@@ -1,0 +1,84 @@
+//! What encoders are trained for.
+
+use attentive_attention::Dropout;
+use attentive_backend::ops::{self, CrossEntropy};
+use attentive_core::{Batch, LabeledBatch, Loss, MaskedBatch, Objective};
+use burn::tensor::{Int, Tensor, TensorData, activation::log_softmax};
+use serde::{Deserialize, Serialize};
+
+use super::Bert;
+
+/// Loss of the hidden tokens and, where rows are pairs and the model has a head for it, of whether the second segment
+/// follows the first (Devlin et al. 2019, §3.1).
+///
+/// `Loss::sum` is `n · (mean over hidden tokens + mean over rows)` with `n` hidden tokens, so that the mean per target is
+/// the sum of the two means that BERT minimises; `Loss::nll_sum` is that of hidden tokens alone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MaskedLmObjective {
+    /// Mass ε that is spread over the vocabulary; none in BERT and RoBERTa.
+    pub label_smoothing: f64,
+}
+
+impl Objective<Bert> for MaskedLmObjective {
+    type Batch = MaskedBatch;
+
+    /// # Panics
+    /// If the model has no head for hidden tokens.
+    fn loss(&self, model: &Bert, batch: &MaskedBatch, pass: Option<&Dropout>) -> Loss {
+        let hidden = model.forward(&batch.ids, &batch.segments, pass);
+        let head = model.masked_lm.as_ref().expect("a model with a head for hidden tokens");
+        let n_targets = batch.n_targets();
+        let zero = || Tensor::<1>::zeros([1], &hidden.device());
+        let CrossEntropy { divergence, nll } = match n_targets {
+            0 => CrossEntropy { divergence: zero(), nll: zero() },
+            _ => ops::projected_cross_entropy(
+                head.transform(model.at(hidden.clone(), &batch.masked)),
+                model.projection().val(),
+                Some(head.bias.val()),
+                &batch.targets,
+                &vec![false; n_targets],
+                self.label_smoothing,
+            ),
+        };
+        let next_sentence = match (&batch.follows, &model.next_sentence) {
+            (Some(follows), Some(head)) => model.pool(hidden).map(|pooled| {
+                // Class 0 is "follows", as in the released models.
+                let classes: Vec<u32> = follows.iter().map(|&follows| u32::from(!follows)).collect();
+                nll_sum(head.forward(pooled), &classes)
+            }),
+            _ => None,
+        };
+        let sum = match next_sentence {
+            Some(next) => divergence + next * (n_targets as f64 / batch.n_rows().max(1) as f64),
+            None => divergence,
+        };
+        Loss { sum, nll_sum: nll, n_targets }
+    }
+}
+
+/// Loss of each row's class.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClassificationObjective {}
+
+impl Objective<Bert> for ClassificationObjective {
+    type Batch = LabeledBatch;
+
+    /// # Panics
+    /// If the model has no classifier.
+    fn loss(&self, model: &Bert, batch: &LabeledBatch, pass: Option<&Dropout>) -> Loss {
+        let hidden = model.forward(&batch.ids, &vec![0; batch.ids.ids().len()], pass);
+        let logits = model.label_logits(hidden, pass).expect("a model with a classifier");
+        let sum = nll_sum(logits, &batch.labels);
+        Loss { nll_sum: sum.clone().detach(), sum, n_targets: batch.n_targets() }
+    }
+}
+
+/// `-ln p` of each row's class, summed: `[rows, classes]` to `[1]`.
+fn nll_sum(logits: Tensor<2>, classes: &[u32]) -> Tensor<1> {
+    let classes: Vec<i64> = classes.iter().map(|&class| i64::from(class)).collect();
+    let shape = [classes.len(), 1];
+    let classes = Tensor::<2, Int>::from_data(TensorData::new(classes, shape), &logits.device());
+    -log_softmax(logits, 1).gather(1, classes).sum()
+}
