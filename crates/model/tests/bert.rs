@@ -189,6 +189,7 @@ fn bad_sizes_are_named() {
         (BertConfig { dropout: 1.0, ..good.clone() }, "model.dropout"),
         (BertConfig { first_position: 5, ..good.clone() }, "first_position = 5"),
         (BertConfig { epsilon: 0.0, ..good.clone() }, "model.epsilon"),
+        (BertConfig { init_std: f64::NAN, ..good.clone() }, "model.init_std"),
         (BertConfig { pooler: false, ..good.clone() }, "model.pooler = true"),
         (BertConfig { labels: vec!["only".into()], ..good }, "model.labels"),
     ];

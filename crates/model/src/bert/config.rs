@@ -10,9 +10,6 @@ use serde::{Deserialize, Serialize};
 use super::{Bert, heads::MaskedLmHead};
 use crate::{BlockConfig, ConfigError, checks};
 
-/// Standard deviation that BERT draws weights with; there the normal distribution is cut off at twice that.
-const INIT_STD: f64 = 0.02;
-
 /// Sizes and choices of a [`Bert`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -47,6 +44,9 @@ pub struct BertConfig {
     /// Position of the first token: 0, or 2 in RoBERTa, whose first two vectors are never used.
     #[serde(default)]
     pub first_position: usize,
+    /// Standard deviation that weights are drawn with.
+    #[serde(default = "init_std")]
+    pub init_std: f64,
     /// Whether there is a pooler, which makes one vector of a sequence.
     pub pooler: bool,
     /// Whether there is a head that guesses hidden tokens.
@@ -61,6 +61,11 @@ pub struct BertConfig {
 
 fn gelu() -> Activation {
     Activation::Gelu
+}
+
+/// BERT's; there the normal distribution is cut off at twice that.
+fn init_std() -> f64 {
+    0.02
 }
 
 fn post() -> NormPlacement {
@@ -85,6 +90,7 @@ impl BertConfig {
             epsilon: 1e-12,
             positions: PositionsConfig::Learned { max_len },
             first_position: 0,
+            init_std: init_std(),
             pooler: true,
             masked_lm: true,
             next_sentence: true,
@@ -111,7 +117,7 @@ impl BertConfig {
     /// [`ConfigError`] names the setting that is wrong.
     pub fn init(&self, device: &Device, seed: u64) -> Result<Bert, ConfigError> {
         self.validate()?;
-        let scheme = InitScheme::Normal { std: INIT_STD, residual_std: INIT_STD };
+        let scheme = InitScheme::Normal { std: self.init_std, residual_std: self.init_std };
         let init = &Initializer::new(seed, device).with_scheme(scheme);
         let d_model = self.d_model;
         Ok(Bert {
@@ -151,8 +157,9 @@ impl BertConfig {
         if let Some(max_len) = self.positions.max_len().filter(|&max_len| max_len <= first_position) {
             return Err(ConfigError::NoPositions { first_position, max_len });
         }
-        if !(self.epsilon > 0.0 && self.epsilon.is_finite()) {
-            return Err(ConfigError::NotPositive { key: "epsilon", value: self.epsilon });
+        let positive = [("epsilon", self.epsilon), ("init_std", self.init_std)];
+        if let Some(&(key, value)) = positive.iter().find(|(_, value)| !(*value > 0.0 && value.is_finite())) {
+            return Err(ConfigError::NotPositive { key, value });
         }
         if self.labels.len() == 1 {
             return Err(ConfigError::OneLabel { n: 1 });
