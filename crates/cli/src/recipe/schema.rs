@@ -198,7 +198,7 @@ mod tests {
         for text in texts {
             let recipe: Value = text.parse::<Table>().unwrap().into();
             assert!(allows(&schema, &recipe), "{text}");
-            let misspelt: Value = text.replace("steps = ", "stepps = ").parse::<Table>().unwrap().into();
+            let misspelt: Value = text.replace("name = ", "nmae = ").parse::<Table>().unwrap().into();
             assert!(!allows(&schema, &misspelt), "{text}");
         }
     }
