@@ -184,7 +184,7 @@ impl TextEncoder {
     fn text(&self, id: TokenId) -> String {
         match self.tokenizer.decode(&[id]) {
             Ok(text) if !text.trim().is_empty() => text.trim().to_owned(),
-            _ => self.tokenizer.token(id).map(|token| token.into_owned()).unwrap_or_default(),
+            _ => self.tokenizer.token(id).map(std::borrow::Cow::into_owned).unwrap_or_default(),
         }
     }
 }
