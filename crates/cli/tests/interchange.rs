@@ -43,6 +43,21 @@ fn a_model_of_transformers_is_imported_translates_and_is_exported() {
 }
 
 #[test]
+fn an_address_of_the_hub_says_what_it_needs() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let output = Command::new(env!("CARGO_BIN_EXE_attentive"))
+        .args(["import", "hf://tiny/none", "--out", out.to_str().unwrap()])
+        .env("HF_HUB_CACHE", folder.path())
+        .env("HF_HUB_OFFLINE", "1")
+        .output()
+        .expect("attentive runs");
+    let expected = if cfg!(feature = "hub") { "not in the cache" } else { "--features hub" };
+    assert!(!output.status.success() && !out.exists());
+    assert!(text(&output.stderr).contains(expected), "{}", text(&output.stderr));
+}
+
+#[test]
 fn a_gpt_2_is_imported_and_exported() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();

@@ -10,8 +10,8 @@ use serde::Deserialize;
 
 use crate::{InterchangeError, files};
 
-const SAFETENSORS: &str = "model.safetensors";
-const PICKLE: &str = "pytorch_model.bin";
+pub(crate) const SAFETENSORS: &str = "model.safetensors";
+pub(crate) const PICKLE: &str = "pytorch_model.bin";
 
 /// The list of files that a large model is cut into.
 #[derive(Deserialize)]
@@ -29,17 +29,29 @@ pub(crate) fn read(folder: &Path) -> Result<Tensors, InterchangeError> {
         if path.is_file() {
             return Ok(attentive_weights::read(&path)?);
         }
-        let index = folder.join(format!("{name}.index.json"));
+        let index = folder.join(index(name));
         if index.is_file() {
-            let Index { weight_map } = files::read_json(&index)?;
             let mut tensors = Tensors::new();
-            for file in weight_map.values().collect::<BTreeSet<_>>() {
-                // A file name, not a path: an index must not lead out of its folder.
-                let name = Path::new(file).file_name().unwrap_or_default();
-                tensors.extend(attentive_weights::read(&folder.join(name))?);
+            for shard in shards(&index)? {
+                tensors.extend(attentive_weights::read(&folder.join(shard))?);
             }
             return Ok(tensors);
         }
     }
     Err(InterchangeError::Missing { path: folder.to_owned(), wanted: "model.safetensors or pytorch_model.bin" })
+}
+
+/// The name of the list of the files that `weights` is cut into.
+pub(crate) fn index(weights: &str) -> String {
+    format!("{weights}.index.json")
+}
+
+/// The files that an index lists, without the folders before their names: an index must not lead out of its own.
+///
+/// # Errors
+/// [`InterchangeError::Io`], [`InterchangeError::Damaged`].
+pub(crate) fn shards(index: &Path) -> Result<BTreeSet<String>, InterchangeError> {
+    let Index { weight_map } = files::read_json(index)?;
+    let name = |file: &String| Some(Path::new(file).file_name()?.to_str()?.to_owned());
+    Ok(weight_map.values().filter_map(name).collect())
 }

@@ -70,6 +70,61 @@ pub enum InterchangeError {
         /// What it lacks, a line each.
         problems: Vec<String>,
     },
+    /// An address that is no model's.
+    #[cfg(feature = "hub")]
+    #[error("`{address}` is no model's address: write hf://owner/name or hf://owner/name@revision")]
+    HubAddress {
+        /// The address.
+        address: String,
+    },
+    /// A variable of the environment that the hub can't be used with.
+    #[cfg(feature = "hub")]
+    #[error("{name}: {problem}")]
+    HubSetting {
+        /// The variable.
+        name: &'static str,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// The hub answers with an error.
+    #[cfg(feature = "hub")]
+    #[error("{url}: the hub answers {status}: {advice}")]
+    Refused {
+        /// What was asked for.
+        url: String,
+        /// HTTP's status.
+        status: u16,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// The hub can't be reached.
+    #[cfg(feature = "hub")]
+    #[error("{url} can't be reached: {cause}; HF_HUB_OFFLINE=1 uses what is cached")]
+    Unreachable {
+        /// What was asked for.
+        url: String,
+        /// What the system said.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// The hub's answer is not what it should be.
+    #[cfg(feature = "hub")]
+    #[error("{url}: {problem}")]
+    HubAnswer {
+        /// What was asked for.
+        url: String,
+        /// What is wrong with the answer.
+        problem: String,
+    },
+    /// A model that is not in the cache, while nothing may be downloaded.
+    #[cfg(feature = "hub")]
+    #[error("{model} is not in the cache {cache}, and HF_HUB_OFFLINE keeps it from being downloaded", cache = cache.display())]
+    NotCached {
+        /// The model.
+        model: String,
+        /// The cache.
+        cache: PathBuf,
+    },
     /// The configuration is of no model.
     #[error(transparent)]
     Config(#[from] ConfigError),

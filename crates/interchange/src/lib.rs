@@ -7,6 +7,8 @@
 //! | transformers: GPT-2 | [`import`] | [`export`] to [`Format::Gpt2`] |
 //! | CTranslate2 | | [`export`] to [`Format::CTranslate2`] |
 //!
+//! With the feature `hub`, `Hub` downloads a folder of transformers, or finds it in the cache of `huggingface_hub`.
+//!
 //! Weights are read from safetensors or from PyTorch's pickles, which are read as data: nothing in them is executed.
 //!
 //! ```no_run
@@ -25,6 +27,8 @@ mod ctranslate2;
 mod error;
 mod files;
 mod gpt2;
+#[cfg(feature = "hub")]
+mod hub;
 mod layout;
 mod seq2seq;
 mod source;
@@ -41,6 +45,8 @@ use seq2seq::Architecture;
 
 pub use ctranslate2::Quantization;
 pub use error::InterchangeError;
+#[cfg(feature = "hub")]
+pub use hub::{Download, Hub, HubModel};
 
 /// A system to export to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::{InterchangeError, files};
 
 /// Our own file, which holds any tokenizer.
-const OURS: &str = "attentive_tokenizer.json";
+pub(crate) const OURS: &str = "attentive_tokenizer.json";
 const SOURCE: &str = "source.spm";
 const TARGET: &str = "target.spm";
 const VOCABULARY: &str = "vocab.json";

@@ -8,8 +8,10 @@ use clap::Args;
 /// Bring in a model of transformers.
 #[derive(Debug, Args)]
 pub(crate) struct Import {
-    /// Its folder: config.json, model.safetensors or pytorch_model.bin, the tokenizer's files.
-    folder: PathBuf,
+    /// Its folder (config.json, model.safetensors or pytorch_model.bin, the tokenizer's files), or hf://owner/name, with
+    /// @revision where wanted, of the hub (feature `hub`; HF_TOKEN, HF_HOME and HF_HUB_OFFLINE=1 as everywhere).
+    #[arg(value_name = "FOLDER|hf://OWNER/NAME")]
+    source: PathBuf,
     /// Folder of the new model.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -17,9 +19,41 @@ pub(crate) struct Import {
 
 impl Import {
     pub(super) fn run(self) -> Result<()> {
-        let bundle = attentive_interchange::import(&self.folder)?;
+        let bundle = match self.source.to_str().filter(|source| source.starts_with("hf://")) {
+            Some(address) => attentive_interchange::import(&fetch(address)?)?,
+            None => attentive_interchange::import(&self.source)?,
+        };
         bundle.save(&self.out)?;
-        println!("imported {} into {}", self.folder.display(), self.out.display());
+        println!("imported {} into {}", self.source.display(), self.out.display());
         Ok(())
     }
+}
+
+/// The folder of a model of the hub in the cache, with a progress bar on a terminal.
+#[cfg(feature = "hub")]
+fn fetch(address: &str) -> Result<PathBuf> {
+    use indicatif::{ProgressBar, ProgressStyle};
+
+    let bar = ProgressBar::no_length();
+    bar.set_style(ProgressStyle::with_template("{msg} {wide_bar} {bytes}/{total_bytes}, {eta} left")?);
+    let folder = attentive_interchange::Hub::from_env()?.fetch(&address.parse()?, &mut |download| {
+        if download.done == 0 {
+            bar.reset();
+            bar.set_message(download.file.to_owned());
+        }
+        if let Some(total) = download.total {
+            bar.set_length(total);
+        }
+        bar.set_position(download.done);
+    })?;
+    bar.finish_and_clear();
+    Ok(folder)
+}
+
+#[cfg(not(feature = "hub"))]
+fn fetch(address: &str) -> Result<PathBuf> {
+    anyhow::bail!(
+        "{address}: this build downloads nothing; `cargo xtask import --features hub {address} …` and \
+         `cargo install --path crates/cli --features hub` build one that does"
+    )
 }

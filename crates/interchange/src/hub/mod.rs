@@ -1,0 +1,349 @@
+//! Models from the hub, `hf://owner/name`.
+
+mod cache;
+mod http;
+
+use std::{
+    env,
+    ffi::OsString,
+    fmt,
+    fs::File,
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+use sha2::{Digest, Sha256};
+
+use crate::{InterchangeError, checkpoint, tokenizers};
+use cache::Repo;
+use http::{Response, Url};
+
+const ENDPOINT: &str = "https://huggingface.co";
+const CONFIG: &str = "config.json";
+/// What may lie beside the weights; a model has some of them.
+const OPTIONAL: [&str; 10] = [
+    tokenizers::OURS,
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "vocab.json",
+    "merges.txt",
+    "vocab.txt",
+    "source.spm",
+    "target.spm",
+    "generation_config.json",
+];
+const MAX_REDIRECTS: usize = 10;
+
+/// A model of the hub: `owner/name`, at a branch, tag or commit.
+///
+/// ```
+/// let model: attentive_interchange::HubModel = "hf://Helsinki-NLP/opus-mt-en-de@main".parse()?;
+/// assert_eq!(model.to_string(), "hf://Helsinki-NLP/opus-mt-en-de@main");
+/// # Ok::<(), attentive_interchange::InterchangeError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HubModel {
+    name: String,
+    revision: String,
+}
+
+impl FromStr for HubModel {
+    type Err = InterchangeError;
+
+    /// Reads `hf://owner/name` or `hf://owner/name@revision`; the revision is `main` where there is none.
+    fn from_str(address: &str) -> Result<Self, InterchangeError> {
+        let path = address.strip_prefix("hf://").unwrap_or(address);
+        let (name, revision) = path.split_once('@').unwrap_or((path, "main"));
+        if name.split('/').count() > 2 || ![name, revision].iter().all(|path| path.split('/').all(is_name)) {
+            return Err(InterchangeError::HubAddress { address: address.to_owned() });
+        }
+        Ok(Self { name: name.to_owned(), revision: revision.to_owned() })
+    }
+}
+
+impl fmt::Display for HubModel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "hf://{}@{}", self.name, self.revision)
+    }
+}
+
+/// Whether a text can be one part of a path, and of no other folder.
+fn is_name(text: &str) -> bool {
+    !text.is_empty()
+        && !text.starts_with('.')
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-+".contains(&b))
+}
+
+/// Whether a revision is a commit, which never moves.
+fn is_commit(revision: &str) -> bool {
+    revision.len() == 40 && revision.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+/// How far a download is.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Download<'a> {
+    /// The file.
+    pub file: &'a str,
+    /// Bytes that are there.
+    pub done: u64,
+    /// Bytes in all, where the server says so.
+    pub total: Option<u64>,
+}
+
+/// The hub, and the cache of `huggingface_hub` before it.
+///
+/// ```no_run
+/// use attentive_interchange::{Hub, import};
+///
+/// let folder = Hub::from_env()?.fetch(&"hf://Helsinki-NLP/opus-mt-en-de".parse()?, &mut |_| ())?;
+/// let model = import(&folder)?;
+/// # Ok::<(), attentive_interchange::InterchangeError>(())
+/// ```
+pub struct Hub {
+    endpoint: Url,
+    token: Option<String>,
+    cache: PathBuf,
+    is_offline: bool,
+}
+
+impl Hub {
+    /// The hub by the variables of `huggingface_hub`, taken from the environment; see [`Hub::from_vars`].
+    ///
+    /// # Errors
+    /// [`InterchangeError::HubSetting`].
+    pub fn from_env() -> Result<Self, InterchangeError> {
+        Self::from_vars(|name| env::var_os(name))
+    }
+
+    /// The hub by the variables of `huggingface_hub`; those that are empty count as not set.
+    ///
+    /// | variable | is | default |
+    /// |---|---|---|
+    /// | `HF_ENDPOINT` | where the hub is | `https://huggingface.co` |
+    /// | `HF_TOKEN` | the token for models that need one | none |
+    /// | `HF_HUB_CACHE` | the cache | `$HF_HOME/hub`, where `HF_HOME` is `$XDG_CACHE_HOME/huggingface` or `~/.cache/huggingface` |
+    /// | `HF_HUB_OFFLINE` | `1`, `true`, `yes` or `on`: the cache alone is used | off |
+    ///
+    /// # Errors
+    /// [`InterchangeError::HubSetting`].
+    pub fn from_vars(var: impl Fn(&str) -> Option<OsString>) -> Result<Self, InterchangeError> {
+        let path = |name| var(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let text = |name| path(name).map(|value| value.to_string_lossy().trim().to_owned());
+        let wrong = |name, problem| InterchangeError::HubSetting { name, problem };
+
+        let endpoint = text("HF_ENDPOINT").unwrap_or_else(|| ENDPOINT.to_owned());
+        let endpoint = Url::parse(endpoint.trim_end_matches('/'))
+            .ok_or_else(|| wrong("HF_ENDPOINT", "it is no address like https://huggingface.co"))?;
+        let token = text("HF_TOKEN");
+        if token.iter().flat_map(|token| token.bytes()).any(|byte| !byte.is_ascii_graphic()) {
+            return Err(wrong("HF_TOKEN", "a token is one word of ASCII"));
+        }
+        let home = || {
+            let cache = path("XDG_CACHE_HOME").or_else(|| env::home_dir().map(|home| home.join(".cache")));
+            path("HF_HOME").or_else(|| cache.map(|cache| cache.join("huggingface")))
+        };
+        let cache = path("HF_HUB_CACHE")
+            .or_else(|| home().map(|home| home.join("hub")))
+            .ok_or_else(|| wrong("HF_HUB_CACHE", "there is no home folder for a cache: name one"))?;
+        let is_offline = text("HF_HUB_OFFLINE")
+            .is_some_and(|value| ["1", "true", "yes", "on"].contains(&value.to_ascii_lowercase().as_str()));
+        Ok(Self { endpoint, token, cache, is_offline })
+    }
+
+    /// The folder of a model in the cache; what an import needs and the cache lacks is downloaded.
+    ///
+    /// # Errors
+    /// [`InterchangeError`]: the hub refuses or can't be reached, or the cache can't be written.
+    pub fn fetch(&self, model: &HubModel, progress: &mut dyn FnMut(Download<'_>)) -> Result<PathBuf, InterchangeError> {
+        let repo = Repo::new(&self.cache, &model.name);
+        if self.is_offline {
+            let commit = repo.commit(&model.revision).unwrap_or_else(|| model.revision.clone());
+            let folder = repo.snapshot(&commit);
+            return match folder.join(CONFIG).is_file() {
+                true => Ok(folder),
+                false => Err(InterchangeError::NotCached { model: model.to_string(), cache: self.cache.clone() }),
+            };
+        }
+        let commit = match is_commit(&model.revision) {
+            true => model.revision.clone(),
+            false => self.commit(model)?,
+        };
+        let mut fetch = Fetch { hub: self, name: &model.name, repo: &repo, commit: &commit, progress };
+        fetch.required(CONFIG)?;
+        for weights in [checkpoint::SAFETENSORS, checkpoint::PICKLE] {
+            let index = checkpoint::index(weights);
+            if fetch.optional(weights)? {
+                break;
+            }
+            if fetch.optional(&index)? {
+                for shard in checkpoint::shards(&repo.snapshot(&commit).join(index))? {
+                    fetch.required(&shard)?;
+                }
+                break;
+            }
+        }
+        for file in OPTIONAL {
+            fetch.optional(file)?;
+        }
+        // Last, so that the offline mode finds whole models.
+        if !is_commit(&model.revision) {
+            repo.set_commit(&model.revision, &commit)?;
+        }
+        Ok(repo.snapshot(&commit))
+    }
+
+    fn url(&self, name: &str, revision: &str, file: &str) -> Result<Url, InterchangeError> {
+        let endpoint = self.endpoint.to_string();
+        let revision = revision.replace('/', "%2F");
+        let address = format!("{}/{name}/resolve/{revision}/{file}", endpoint.trim_end_matches('/'));
+        Url::parse(&address).ok_or(InterchangeError::HubAddress { address })
+    }
+
+    /// The commit that a model's revision is now.
+    fn commit(&self, model: &HubModel) -> Result<String, InterchangeError> {
+        let url = self.url(&model.name, &model.revision, CONFIG)?;
+        let answer = self.ask("HEAD", &url)?;
+        match answer.commit {
+            Some(commit) if answer.response.status < 400 => Ok(commit),
+            _ if answer.response.status >= 400 => Err(self.refused(&url, answer.response.status)),
+            _ => Err(bad_answer(&url, "it names no commit (X-Repo-Commit): is HF_ENDPOINT a hub?")),
+        }
+    }
+
+    /// Asks for a file and follows redirects; the token goes to the hub alone.
+    fn ask(&self, method: &str, url: &Url) -> Result<Answer, InterchangeError> {
+        let (mut commit, mut etag, mut size, mut sha256) = (None, None, None, None);
+        let mut at = url.clone();
+        for _ in 0..=MAX_REDIRECTS {
+            let is_hub = at.same_origin(&self.endpoint);
+            let token = self.token.as_deref().filter(|_| is_hub);
+            let unreachable = |cause| InterchangeError::Unreachable { url: at.to_string(), cause };
+            let response = http::send(method, &at, token).map_err(unreachable)?;
+            if is_hub {
+                let header = |name| response.header(name).map(|value| value.trim_start_matches("W/").trim_matches('"'));
+                commit = header("X-Repo-Commit").filter(|commit| is_name(commit)).map(str::to_owned).or(commit);
+                // Large files lie elsewhere; their tag is their SHA-256.
+                sha256 = header("X-Linked-Etag").map(str::to_owned).or(sha256);
+                etag = header("ETag").map(str::to_owned).or(etag);
+                size = header("X-Linked-Size").and_then(|size| size.parse().ok()).or(size);
+            }
+            let is_redirect = matches!(response.status, 301 | 302 | 303 | 307 | 308);
+            if !is_redirect || (method == "HEAD" && commit.is_some()) {
+                let etag = sha256.clone().or(etag);
+                return Ok(Answer { response, commit, etag, size, sha256 });
+            }
+            let to = response.header("Location").and_then(|location| at.join(location));
+            at = to.ok_or_else(|| bad_answer(&at, "it redirects to no address that can be followed"))?;
+        }
+        Err(bad_answer(url, "it redirects without end"))
+    }
+
+    fn refused(&self, url: &Url, status: u16) -> InterchangeError {
+        let advice = match (status, &self.token) {
+            (404, _) => "no such model, revision or file: look at the name, and at the revision after `@`",
+            (401 | 403, None) => "there is no such model, or it needs a token: set HF_TOKEN",
+            (401 | 403, Some(_)) => "HF_TOKEN gives no access: ask for it on the model's page, or look at the name",
+            (429, _) => "too many requests: wait a while, or set HF_TOKEN",
+            _ => "try again later, or use what is cached with HF_HUB_OFFLINE=1",
+        };
+        InterchangeError::Refused { url: url.to_string(), status, advice }
+    }
+}
+
+/// What the hub says of a file.
+struct Answer {
+    response: Response,
+    commit: Option<String>,
+    etag: Option<String>,
+    size: Option<u64>,
+    sha256: Option<String>,
+}
+
+/// The download of one commit.
+struct Fetch<'a> {
+    hub: &'a Hub,
+    name: &'a str,
+    repo: &'a Repo,
+    commit: &'a str,
+    progress: &'a mut dyn FnMut(Download<'_>),
+}
+
+impl Fetch<'_> {
+    fn required(&mut self, file: &str) -> Result<(), InterchangeError> {
+        match self.optional(file)? {
+            true => Ok(()),
+            false => Err(self.hub.refused(&self.hub.url(self.name, self.commit, file)?, 404)),
+        }
+    }
+
+    /// Brings a file into the cache; false if the commit has none.
+    fn optional(&mut self, file: &str) -> Result<bool, InterchangeError> {
+        let Self { hub, repo, commit, .. } = *self;
+        if repo.snapshot(commit).join(file).is_file() {
+            return Ok(true);
+        }
+        if repo.lacks(commit, file) {
+            return Ok(false);
+        }
+        let url = hub.url(self.name, commit, file)?;
+        let answer = hub.ask("GET", &url)?;
+        match answer.response.status {
+            200 => {}
+            404 => {
+                // Only of a commit that is there can a file be missing for good.
+                if answer.commit.as_deref() == Some(commit) {
+                    repo.set_lacking(commit, file)?;
+                }
+                return Ok(false);
+            }
+            status => return Err(hub.refused(&url, status)),
+        }
+        let etag = answer.etag.clone().filter(|etag| is_name(etag));
+        let etag = etag.ok_or_else(|| bad_answer(&url, "it names no version of the file (ETag)"))?;
+        repo.store(commit, file, &etag, |out| self.download(file, &url, answer, out))?;
+        Ok(true)
+    }
+
+    /// Copies a body to a file, and holds it against what the hub said of it.
+    fn download(&mut self, file: &str, url: &Url, answer: Answer, out: &mut File) -> Result<(), InterchangeError> {
+        let Answer { mut response, size, sha256, .. } = answer;
+        let total = size.or_else(|| response.header("Content-Length")?.parse().ok());
+        let mut digest = Sha256::new();
+        let mut done = 0;
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            (self.progress)(Download { file, done, total });
+            let n = match response.body.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(n) => n,
+                Err(cause) if cause.kind() == io::ErrorKind::Interrupted => continue,
+                Err(cause) => return Err(cut(url, done, total, &cause)),
+            };
+            out.write_all(&buffer[..n]).map_err(InterchangeError::io(Path::new(file)))?;
+            digest.update(&buffer[..n]);
+            done += n as u64;
+        }
+        if total.is_some_and(|total| total != done) {
+            return Err(cut(url, done, total, &io::ErrorKind::UnexpectedEof.into()));
+        }
+        let found = format!("{:x}", digest.finalize());
+        match sha256.filter(|expected| expected.len() == found.len()) {
+            Some(expected) if expected != found => {
+                Err(bad_answer(url, format!("the file's SHA-256 is {found}, not {expected}: it is damaged; try again")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn bad_answer(url: &Url, problem: impl Into<String>) -> InterchangeError {
+    InterchangeError::HubAnswer { url: url.to_string(), problem: problem.into() }
+}
+
+fn cut(url: &Url, done: u64, total: Option<u64>, cause: &io::Error) -> InterchangeError {
+    let total = total.map_or_else(|| "unknown".to_owned(), |total| total.to_string());
+    bad_answer(url, format!("the download broke off after {done} of {total} bytes ({cause}); run it again"))
+}
