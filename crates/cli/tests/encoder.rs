@@ -21,7 +21,7 @@ impl Folder {
         // A text is of the class "up" if its second letter follows its first.
         let row = |n: usize| {
             let letter = |n: usize| char::from(b'a' + (n % 10) as u8);
-            let (a, up) = (n % 10, n % 3 == 0);
+            let (a, up) = (n % 10, n.is_multiple_of(3));
             format!("{} {}\t{}\n", letter(a), letter(if up { a + 1 } else { a + 4 }), if up { "up" } else { "other" })
         };
         fs::write(folder.path("train.tsv"), (0..120).map(row).collect::<String>()).unwrap();
