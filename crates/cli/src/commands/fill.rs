@@ -12,7 +12,7 @@ use clap::Args;
 use super::{BackendArgs, read_lines};
 use crate::run_dir;
 
-/// Guess what is hidden in lines of text: the most probable tokens for each [MASK].
+/// Guess what is hidden in lines of text: the most probable tokens for each `[MASK]`.
 ///
 /// Under each line its masks in their order, and for each its candidates: probability and token, separated by a tab.
 #[derive(Debug, Args)]
@@ -20,7 +20,7 @@ pub(crate) struct Fill {
     /// The model's folder.
     #[arg(long, value_name = "DIR", default_value = "runs/latest")]
     model: PathBuf,
-    /// Text with [MASK] in the place of words; without it, the lines of standard input.
+    /// Text with `[MASK]` in the place of words; without it, the lines of standard input.
     text: Vec<String>,
     /// Candidates for each mask.
     #[arg(long, value_name = "K", default_value_t = 5)]

@@ -48,7 +48,7 @@ enum Command {
     Generate(generate::Generate),
     /// Say how probable lines of text are to a language model.
     Score(score::Score),
-    /// Guess what is hidden in lines of text: the most probable tokens for each [MASK].
+    /// Guess what is hidden in lines of text: the most probable tokens for each `[MASK]`.
     Fill(fill::Fill),
     /// Turn lines of text into vectors.
     Embed(embed::Embed),
