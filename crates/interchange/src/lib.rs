@@ -5,6 +5,7 @@
 //! | transformers: Marian (OPUS-MT), post-norm | [`import`] | [`export`] to [`Format::Marian`] |
 //! | transformers: Pegasus, pre-norm | [`import`] | [`export`] to [`Format::Pegasus`] |
 //! | transformers: GPT-2 | [`import`] | [`export`] to [`Format::Gpt2`] |
+//! | transformers: CANINE | [`import`] | [`export`] to [`Format::Canine`] |
 //! | CTranslate2 | | [`export`] to [`Format::CTranslate2`] |
 //!
 //! With the feature `hub`, `Hub` downloads a folder of transformers, or finds it in the cache of `huggingface_hub`.
@@ -21,6 +22,7 @@
 //! ```
 
 mod activations;
+mod canine;
 mod checkpoint;
 mod checks;
 mod ctranslate2;
@@ -57,13 +59,15 @@ pub enum Format {
     Pegasus,
     /// `GPT2LMHeadModel` of transformers.
     Gpt2,
+    /// `CanineModel` of transformers, or `CanineForSequenceClassification`.
+    Canine,
     /// CTranslate2: encoder–decoders.
     CTranslate2,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 4] = [Self::Marian, Self::Pegasus, Self::Gpt2, Self::CTranslate2];
+    pub const ALL: [Self; 5] = [Self::Marian, Self::Pegasus, Self::Gpt2, Self::Canine, Self::CTranslate2];
 
     /// The name, as users write it.
     pub fn name(self) -> &'static str {
@@ -71,6 +75,7 @@ impl Format {
             Self::Marian => "marian",
             Self::Pegasus => "pegasus",
             Self::Gpt2 => "gpt2",
+            Self::Canine => "canine",
             Self::CTranslate2 => "ctranslate2",
         }
     }
@@ -124,6 +129,7 @@ pub fn export(
         (ModelConfig::Transformer(config), Format::Pegasus) => seq2seq(config, Architecture::Pegasus),
         (ModelConfig::Transformer(config), Format::CTranslate2) => ctranslate2::export(config, bundle, options, folder),
         (ModelConfig::Gpt(config), Format::Gpt2) => gpt2::export(config, bundle, folder),
+        (ModelConfig::Canine(config), Format::Canine) => canine::export(config, bundle, folder),
         (model, format) => {
             let problem = format!("the model's family is {}, which this format is not for", model.family());
             Err(InterchangeError::Inexpressible { format: format.name(), problems: vec![problem] })
@@ -149,10 +155,13 @@ pub fn import(folder: &Path) -> Result<Bundle, InterchangeError> {
     if model_type == gpt2::MODEL_TYPE {
         return gpt2::import(folder);
     }
+    if model_type == canine::MODEL_TYPE {
+        return canine::import(folder);
+    }
     match Architecture::ALL.into_iter().find(|architecture| architecture.model_type() == model_type) {
         Some(architecture) => seq2seq::import(architecture, folder),
         None => {
-            let known = [&Architecture::ALL.map(Architecture::model_type)[..], &[gpt2::MODEL_TYPE]].concat().join(", ");
+            let known = [&Architecture::ALL.map(Architecture::model_type)[..], &[gpt2::MODEL_TYPE, canine::MODEL_TYPE]].concat().join(", ");
             Err(InterchangeError::UnknownArchitecture { path, found: model_type, known })
         }
     }
