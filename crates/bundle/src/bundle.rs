@@ -8,8 +8,8 @@ use std::{
 
 use attentive_engine::CpuTransformer;
 use attentive_model::{
-    Bert, BertConfig, Canine, CanineConfig, ConfigError, Gpt, GptConfig, Rnn, RnnConfig, Transformer, TransformerConfig,
-    canine::N_CODE_POINTS,
+    Bert, BertConfig, Canine, CanineConfig, ConfigError, Gpt, GptConfig, Rnn, RnnConfig, Transformer,
+    TransformerConfig, canine::N_CODE_POINTS,
 };
 use attentive_tokenizer::Tokenizer;
 use attentive_weights::{Tensors, WeightsError};

@@ -161,7 +161,9 @@ pub fn import(folder: &Path) -> Result<Bundle, InterchangeError> {
     match Architecture::ALL.into_iter().find(|architecture| architecture.model_type() == model_type) {
         Some(architecture) => seq2seq::import(architecture, folder),
         None => {
-            let known = [&Architecture::ALL.map(Architecture::model_type)[..], &[gpt2::MODEL_TYPE, canine::MODEL_TYPE]].concat().join(", ");
+            let known = [&Architecture::ALL.map(Architecture::model_type)[..], &[gpt2::MODEL_TYPE, canine::MODEL_TYPE]]
+                .concat()
+                .join(", ");
             Err(InterchangeError::UnknownArchitecture { path, found: model_type, known })
         }
     }

@@ -9,8 +9,8 @@ use serde_json::{Map, Value as Json, json};
 use toml::{Table, Value};
 
 use super::{
-    CausalLmRecipe, ClassificationRecipe, MaskedLmRecipe, RunRecipe, TASKS, TranslationRecipe, masked_lm, problems::names_in,
-    translation,
+    CausalLmRecipe, ClassificationRecipe, MaskedLmRecipe, RunRecipe, TASKS, TranslationRecipe, masked_lm,
+    problems::names_in, translation,
 };
 
 /// A key that no setting has; it sorts before every other one, and so is met first.

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use attentive_tokenizer::{
-    BpeTrainer, ByteLevelBpeTrainer, Bytes, Characters, CodePoints, PreTokenization, Tokenizer, UnigramTrainer, WordPieceTrainer,
+    BpeTrainer, ByteLevelBpeTrainer, Bytes, Characters, CodePoints, PreTokenization, Tokenizer, UnigramTrainer,
+    WordPieceTrainer,
 };
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};

@@ -142,7 +142,8 @@ impl Slots {
     }
 
     fn convolution(&mut self, ours: &str, width: usize, shape: [usize; 2], theirs: &str) {
-        let [weight, bias] = ["weight", "bias"].map(|kind| (format!("{ours}.convolution.{kind}"), format!("{theirs}.conv.{kind}")));
+        let [weight, bias] =
+            ["weight", "bias"].map(|kind| (format!("{ours}.convolution.{kind}"), format!("{theirs}.conv.{kind}")));
         self.push(weight.0, weight.1, Form::Convolution { width, shape });
         self.push(bias.0, bias.1, Form::Same(vec![shape[1]]));
         self.norm(&format!("{ours}.norm"), shape[1], &format!("{theirs}.LayerNorm"));

@@ -280,9 +280,5 @@ pub struct CaninePreset {
 
 /// CANINE: the one size of CANINE-S and CANINE-C (Clark et al. 2022, "Experimental Setup" and the released models).
 pub fn presets() -> Vec<CaninePreset> {
-    vec![CaninePreset {
-        name: "canine",
-        config: CanineConfig::canine_like([12, 12, 768]),
-        params_millions: 132.0,
-    }]
+    vec![CaninePreset { name: "canine", config: CanineConfig::canine_like([12, 12, 768]), params_millions: 132.0 }]
 }

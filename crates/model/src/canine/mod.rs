@@ -5,7 +5,7 @@ mod config;
 mod embedding;
 mod sampling;
 
-pub use config::{CaninePreset, CanineConfig, N_CODE_POINTS, presets};
+pub use config::{CanineConfig, CaninePreset, N_CODE_POINTS, presets};
 pub use embedding::{HashedEmbedding, PRIMES, bucket};
 pub use sampling::{Downsampling, Upsampling};
 
@@ -121,9 +121,8 @@ impl Canine {
         let characters = self.characters(tokens, segments, pass); // [rows, seq, d_model]
         let molecules = self.downsampling.forward(characters.clone());
         let [_, n, d_model] = molecules.dims();
-        let in_use = |(length, &extent): (&usize, &usize)| {
-            length.div_ceil(self.rate).min(n_molecules(extent, self.rate))
-        };
+        let in_use =
+            |(length, &extent): (&usize, &usize)| length.div_ceil(self.rate).min(n_molecules(extent, self.rate));
         let in_use: Vec<usize> = lengths.iter().zip(extents).map(in_use).collect();
         let molecules = self.encoder.forward(molecules, &padding(&in_use, n), pass); // [rows, molecules, d_model]
 
