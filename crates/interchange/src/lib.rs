@@ -5,6 +5,8 @@
 //! | transformers: Marian (OPUS-MT), post-norm | [`import`] | [`export`] to [`Format::Marian`] |
 //! | transformers: Pegasus, pre-norm | [`import`] | [`export`] to [`Format::Pegasus`] |
 //! | transformers: GPT-2 | [`import`] | [`export`] to [`Format::Gpt2`] |
+//! | transformers: BERT | [`import`] | [`export`] to [`Format::Bert`] |
+//! | transformers: RoBERTa | [`import`] | [`export`] to [`Format::Roberta`] |
 //! | transformers: CANINE | [`import`] | [`export`] to [`Format::Canine`] |
 //! | CTranslate2 | | [`export`] to [`Format::CTranslate2`] |
 //!
@@ -22,6 +24,7 @@
 //! ```
 
 mod activations;
+mod bert;
 mod canine;
 mod checkpoint;
 mod checks;
@@ -43,6 +46,7 @@ use attentive_tokenizer::Tokenizer;
 use attentive_weights::Tensors;
 use serde::Deserialize;
 
+use bert::Variant;
 use seq2seq::Architecture;
 
 pub use ctranslate2::Quantization;
@@ -59,6 +63,10 @@ pub enum Format {
     Pegasus,
     /// `GPT2LMHeadModel` of transformers.
     Gpt2,
+    /// `BertModel` of transformers, or the class with the model's heads.
+    Bert,
+    /// `RobertaModel` of transformers, or the class with the model's heads.
+    Roberta,
     /// `CanineModel` of transformers, or `CanineForSequenceClassification`.
     Canine,
     /// CTranslate2: encoder–decoders.
@@ -67,7 +75,8 @@ pub enum Format {
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 5] = [Self::Marian, Self::Pegasus, Self::Gpt2, Self::Canine, Self::CTranslate2];
+    pub const ALL: [Self; 7] =
+        [Self::Marian, Self::Pegasus, Self::Gpt2, Self::Bert, Self::Roberta, Self::Canine, Self::CTranslate2];
 
     /// The name, as users write it.
     pub fn name(self) -> &'static str {
@@ -75,6 +84,8 @@ impl Format {
             Self::Marian => "marian",
             Self::Pegasus => "pegasus",
             Self::Gpt2 => "gpt2",
+            Self::Bert => "bert",
+            Self::Roberta => "roberta",
             Self::Canine => "canine",
             Self::CTranslate2 => "ctranslate2",
         }
@@ -129,6 +140,8 @@ pub fn export(
         (ModelConfig::Transformer(config), Format::Pegasus) => seq2seq(config, Architecture::Pegasus),
         (ModelConfig::Transformer(config), Format::CTranslate2) => ctranslate2::export(config, bundle, options, folder),
         (ModelConfig::Gpt(config), Format::Gpt2) => gpt2::export(config, bundle, folder),
+        (ModelConfig::Bert(config), Format::Bert) => bert::export(config, bundle, Variant::Bert, folder),
+        (ModelConfig::Bert(config), Format::Roberta) => bert::export(config, bundle, Variant::Roberta, folder),
         (ModelConfig::Canine(config), Format::Canine) => canine::export(config, bundle, folder),
         (model, format) => {
             let problem = format!("the model's family is {}, which this format is not for", model.family());
@@ -155,15 +168,18 @@ pub fn import(folder: &Path) -> Result<Bundle, InterchangeError> {
     if model_type == gpt2::MODEL_TYPE {
         return gpt2::import(folder);
     }
+    if let Some(variant) = Variant::ALL.into_iter().find(|variant| variant.model_type() == model_type) {
+        return bert::import(variant, folder);
+    }
     if model_type == canine::MODEL_TYPE {
         return canine::import(folder);
     }
     match Architecture::ALL.into_iter().find(|architecture| architecture.model_type() == model_type) {
         Some(architecture) => seq2seq::import(architecture, folder),
         None => {
-            let known = [&Architecture::ALL.map(Architecture::model_type)[..], &[gpt2::MODEL_TYPE, canine::MODEL_TYPE]]
-                .concat()
-                .join(", ");
+            let [seq2seq, encoders] =
+                [Architecture::ALL.map(Architecture::model_type), Variant::ALL.map(Variant::model_type)];
+            let known = [&seq2seq[..], &[gpt2::MODEL_TYPE], &encoders, &[canine::MODEL_TYPE]].concat().join(", ");
             Err(InterchangeError::UnknownArchitecture { path, found: model_type, known })
         }
     }

@@ -15,7 +15,7 @@ pub(crate) struct Export {
     /// The model's folder.
     #[arg(long, value_name = "DIR", default_value = "runs/latest")]
     model: PathBuf,
-    /// marian, pegasus, gpt2 or canine (transformers; post-norm, pre-norm, language models, encoders of characters), or
+    /// marian, pegasus, gpt2, bert, roberta or canine (transformers; post-norm, pre-norm, language models, encoders), or
     /// ctranslate2.
     #[arg(long, value_name = "NAME")]
     format: Format,

@@ -14,8 +14,8 @@ use burn::tensor::{Tensor, activation::log_softmax};
 
 use super::{Task, encoder_family::EncoderFamily, example_stream::ExampleStream, thousands};
 use crate::{
-    recipe::{MaskedLmRecipe, RunRecipe, TextFilesRecipe},
-    text::TextSource,
+    recipe::{MaskedLmRecipe, RunRecipe},
+    text::{TextSource, Texts},
 };
 
 /// Sentences whose words are guessed at the end, and guesses for each.
@@ -31,7 +31,7 @@ pub(crate) struct MaskedLm<F> {
     validation: Option<ExampleBatcher<MaskedSentences>>,
     /// The guess that is right most often, whatever stands around it.
     most_frequent: TokenId,
-    sources: Vec<(&'static str, TextSource)>,
+    texts: Texts,
 }
 
 /// How good guesses are.
@@ -54,35 +54,17 @@ impl<F: EncoderFamily> MaskedLm<F> {
         mut config: F,
         tokenizer: Option<&Path>,
     ) -> Result<Self> {
-        let files = |files: &TextFilesRecipe| TextSource::Files(files.files());
-        let (train, validation) = match &recipe.data.train {
-            Some(train) => (files(train), recipe.data.validation.as_ref().map(files)),
-            None => {
-                let [train, validation] = TextSource::builtin();
-                (train, Some(validation))
-            }
-        };
+        let texts = Texts::open(&recipe.data);
         let tokenizer: Arc<dyn Tokenizer> = match tokenizer {
             Some(path) => attentive_tokenizer::load(path)?,
-            None => recipe.tokenizer.read_or_train(false, train.texts())?,
+            None => recipe.tokenizer.read_or_train(false, texts.train.texts())?,
         }
         .into();
         config.set_vocab_size(tokenizer.vocab_size())?;
         let ids = frame_ids(&*tokenizer)?;
 
-        let read = |text: &TextSource| text.sentences(ids.end, |line| F::encode_line(&*tokenizer, line));
-        let text = read(&train)?;
-        let (text, held_out) = match (&validation, recipe.data.validation_fraction) {
-            (Some(validation), _) => (text, Some(read(validation)?)),
-            (None, Some(fraction)) => {
-                let [text, held_out] = text.split(1.0 - fraction);
-                (text, Some(held_out))
-            }
-            (None, None) => {
-                println!("no [data.validation] and no data.validation_fraction: training runs without validation");
-                (text, None)
-            }
-        };
+        let sentences = |source: &TextSource| source.sentences(ids.end, |line| F::encode_line(&*tokenizer, line));
+        let (text, held_out) = texts.read(sentences, |text, at| text.split(at))?;
         println!(
             "data      {} training tokens in {} sentences of {} documents",
             thousands(text.n_tokens() as u64),
@@ -102,7 +84,6 @@ impl<F: EncoderFamily> MaskedLm<F> {
         let train_batches = batcher(text, run.training.seed)?;
         // The same masks whatever the run, so that runs can be compared.
         let validation_batches = held_out.map(|text| batcher(text, 0)).transpose()?;
-        let sources = [("train", Some(train)), ("validation", validation)];
         Ok(Self {
             config,
             objective: recipe.objective,
@@ -110,7 +91,7 @@ impl<F: EncoderFamily> MaskedLm<F> {
             train: train_batches,
             validation: validation_batches,
             most_frequent,
-            sources: sources.into_iter().filter_map(|(split, source)| Some((split, source?))).collect(),
+            texts,
         })
     }
 
@@ -257,8 +238,7 @@ impl<F: EncoderFamily> Task for MaskedLm<F> {
     }
 
     fn data_records(&self) -> Result<Vec<DataRecord>> {
-        let records = self.sources.iter().map(|(split, source)| source.records(split));
-        Ok(records.collect::<Result<Vec<_>>>()?.concat())
+        self.texts.records()
     }
 
     fn example(&self, model: &str) -> String {
