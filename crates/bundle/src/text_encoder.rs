@@ -10,7 +10,7 @@ use burn::tensor::{Device, Tensor, activation::softmax};
 use crate::{Bundle, BundleError, EncodeError};
 
 /// What stands for a hidden word in a text, whatever the vocabulary's own mask is called.
-const MASKS: [&str; 2] = ["[MASK]", "<mask>"];
+pub(crate) const MASKS: [&str; 2] = ["[MASK]", "<mask>"];
 
 /// A token for a hidden word.
 #[derive(Debug, Clone, PartialEq)]

@@ -5,6 +5,7 @@
 //! | transformers: Marian (OPUS-MT), post-norm | [`import`] | [`export`] to [`Format::Marian`] |
 //! | transformers: Pegasus, pre-norm | [`import`] | [`export`] to [`Format::Pegasus`] |
 //! | transformers: GPT-2 | [`import`] | [`export`] to [`Format::Gpt2`] |
+//! | transformers: T5, ByT5 | [`import`] | [`export`] to [`Format::T5`] |
 //! | CTranslate2 | | [`export`] to [`Format::CTranslate2`] |
 //!
 //! With the feature `hub`, `Hub` downloads a folder of transformers, or finds it in the cache of `huggingface_hub`.
@@ -32,6 +33,7 @@ mod hub;
 mod layout;
 mod seq2seq;
 mod source;
+mod t5;
 mod tokenizers;
 
 use std::{fmt, path::Path, str::FromStr};
@@ -57,13 +59,15 @@ pub enum Format {
     Pegasus,
     /// `GPT2LMHeadModel` of transformers.
     Gpt2,
+    /// `T5ForConditionalGeneration` of transformers.
+    T5,
     /// CTranslate2: encoder–decoders.
     CTranslate2,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 4] = [Self::Marian, Self::Pegasus, Self::Gpt2, Self::CTranslate2];
+    pub const ALL: [Self; 5] = [Self::Marian, Self::Pegasus, Self::Gpt2, Self::T5, Self::CTranslate2];
 
     /// The name, as users write it.
     pub fn name(self) -> &'static str {
@@ -71,6 +75,7 @@ impl Format {
             Self::Marian => "marian",
             Self::Pegasus => "pegasus",
             Self::Gpt2 => "gpt2",
+            Self::T5 => "t5",
             Self::CTranslate2 => "ctranslate2",
         }
     }
@@ -122,6 +127,7 @@ pub fn export(
     match (&bundle.model, format) {
         (ModelConfig::Transformer(config), Format::Marian) => seq2seq(config, Architecture::Marian),
         (ModelConfig::Transformer(config), Format::Pegasus) => seq2seq(config, Architecture::Pegasus),
+        (ModelConfig::Transformer(config), Format::T5) => t5::export(config, bundle, folder),
         (ModelConfig::Transformer(config), Format::CTranslate2) => ctranslate2::export(config, bundle, options, folder),
         (ModelConfig::Gpt(config), Format::Gpt2) => gpt2::export(config, bundle, folder),
         (model, format) => {
@@ -146,13 +152,16 @@ pub fn import(folder: &Path) -> Result<Bundle, InterchangeError> {
         return Err(InterchangeError::Missing { path: folder.to_owned(), wanted: "config.json" });
     }
     let Kind { model_type } = files::read_json(&path)?;
-    if model_type == gpt2::MODEL_TYPE {
-        return gpt2::import(folder);
+    match model_type.as_str() {
+        gpt2::MODEL_TYPE => return gpt2::import(folder),
+        t5::MODEL_TYPE => return t5::import(folder),
+        _ => {}
     }
     match Architecture::ALL.into_iter().find(|architecture| architecture.model_type() == model_type) {
         Some(architecture) => seq2seq::import(architecture, folder),
         None => {
-            let known = [&Architecture::ALL.map(Architecture::model_type)[..], &[gpt2::MODEL_TYPE]].concat().join(", ");
+            let others = [gpt2::MODEL_TYPE, t5::MODEL_TYPE];
+            let known = [&Architecture::ALL.map(Architecture::model_type)[..], &others].concat().join(", ");
             Err(InterchangeError::UnknownArchitecture { path, found: model_type, known })
         }
     }
