@@ -14,7 +14,7 @@ use clap::Args;
 
 use super::{
     BackendArgs,
-    train::{CausalLm, Classification, MaskedLm, Task, Translation, no_translator, thousands},
+    train::{CausalLm, Classification, Infilling, MaskedLm, Task, Translation, no_translator, thousands},
 };
 use crate::{
     corpus::Corpus,
@@ -69,6 +69,10 @@ impl Doctor {
             }
             TaskRecipe::Classification(of_task) => {
                 let task = Classification::prepare(run, of_task, None).map_err(locate)?;
+                self.weigh(&recipe, &task).map_err(locate)?
+            }
+            TaskRecipe::SpanCorruption(of_task) => {
+                let task = Infilling::prepare(run, of_task, None).map_err(locate)?;
                 self.weigh(&recipe, &task).map_err(locate)?
             }
         };

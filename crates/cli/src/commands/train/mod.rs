@@ -9,6 +9,7 @@ mod masked_lm;
 mod memory;
 mod sampled;
 mod session;
+mod span_corruption;
 mod task;
 mod translation;
 mod translation_family;
@@ -33,6 +34,7 @@ pub(super) use causal_lm::CausalLm;
 pub(super) use classification::Classification;
 pub(super) use masked_lm::MaskedLm;
 use session::Session;
+pub(super) use span_corruption::Infilling;
 
 pub(super) use task::Task;
 pub(super) use translation::Translation;
@@ -109,6 +111,10 @@ impl Train {
             }
             TaskRecipe::Classification(of_task) => {
                 let task = Classification::prepare(settings, of_task, tokenizer.as_deref()).map_err(locate)?;
+                self.session(&recipe, &run, device).train(&task).map_err(locate)
+            }
+            TaskRecipe::SpanCorruption(of_task) => {
+                let task = Infilling::prepare(settings, of_task, tokenizer.as_deref()).map_err(locate)?;
                 self.session(&recipe, &run, device).train(&task).map_err(locate)
             }
         }
