@@ -239,3 +239,44 @@ fn dropout_keeps_the_mean_and_its_rate() {
         assert!((mean - 1.0).abs() < 0.01, "{kind}: {mean}");
     }
 }
+
+/// The state of a row that has ended, and what a recurrent layer leaves at steps that are none, are compared as well.
+#[test]
+fn recurrent_layers() {
+    let (rows, steps, d, src, [width, annotation]) = (3, 4, 5, 6, [7, 8]);
+    for kind in [ops::CellKind::Lstm, ops::CellKind::Gru] {
+        let (gates, state) = (kind.n_gates() * d, kind.n_states() * d);
+        let x = inputs(12, &[&[rows, steps, gates], &[rows, state], &[d, gates], &[gates]]);
+        for (lengths, backwards) in [(None, false), (Some([4, 1, 2]), false), (Some([4, 1, 2]), true)] {
+            fused_equals_composed(&x, |x, _| {
+                let weight = shaped(&x[2], [d, gates]);
+                let cell = ops::RecurrentWeights { kind, weight, bias: Some(x[3].clone()) };
+                let steps_taken = ops::Steps { lengths: lengths.as_ref().map(<[usize; 3]>::as_slice), backwards };
+                let (x, start) = (shaped(&x[0], [rows, steps, gates]), shaped(&x[1], [rows, state]));
+                flat(ops::recurrence(x, start, cell, steps_taken))
+            });
+        }
+        let shapes: &[&[usize]] = &[
+            &[rows, steps, gates],
+            &[rows, state],
+            &[d, gates],
+            &[d, width],
+            &[width, 1],
+            &[annotation, gates],
+            &[rows, src, width],
+            &[rows, src, annotation],
+        ];
+        fused_equals_composed(&inputs(13, shapes), |x, _| {
+            let cell = ops::RecurrentWeights { kind, weight: shaped(&x[2], [d, gates]), bias: None };
+            let attention = ops::AdditiveAttention {
+                query: shaped(&x[3], [d, width]),
+                score: shaped(&x[4], [width, 1]),
+                keys: shaped(&x[6], [rows, src, width]),
+                values: shaped(&x[7], [rows, src, annotation]),
+                lengths: &[6, 1, 3],
+            };
+            let (context, start) = (shaped(&x[5], [annotation, gates]), shaped(&x[1], [rows, state]));
+            flat(ops::attentive_recurrence(shaped(&x[0], [rows, steps, gates]), start, cell, attention, context))
+        });
+    }
+}

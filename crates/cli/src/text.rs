@@ -9,6 +9,8 @@ use attentive_data::{
 };
 use attentive_tokenizer::Tokenizer;
 
+use crate::recipe::{TextFilesRecipe, TextRecipe};
+
 /// One part of a text.
 pub(crate) enum TextSource {
     /// Files, streamed.
@@ -17,9 +19,62 @@ pub(crate) enum TextSource {
     Builtin(Vec<String>),
 }
 
+/// The parts of a text.
+pub(crate) struct Texts {
+    /// What is learnt from.
+    pub train: TextSource,
+    validation: Option<TextSource>,
+    /// The last part of the training text that is held out where there is no other validation text.
+    held_out: Option<f64>,
+}
+
+impl Texts {
+    pub(crate) fn open(recipe: &TextRecipe) -> Self {
+        let files = |files: &TextFilesRecipe| TextSource::Files(files.files());
+        let (train, validation) = match &recipe.train {
+            Some(train) => (files(train), recipe.validation.as_ref().map(files)),
+            None => {
+                let [train, validation] = TextSource::builtin();
+                (train, Some(validation))
+            }
+        };
+        Self { train, validation, held_out: recipe.validation_fraction }
+    }
+
+    /// What `read` makes of the training text and of the validation text; `split` cuts the former at a fraction where
+    /// its end is held out.
+    pub(crate) fn read<T>(
+        &self,
+        read: impl Fn(&TextSource) -> Result<T>,
+        split: impl FnOnce(T, f64) -> [T; 2],
+    ) -> Result<(T, Option<T>)> {
+        let text = read(&self.train)?;
+        Ok(match (&self.validation, self.held_out) {
+            (Some(validation), _) => (text, Some(read(validation)?)),
+            (None, Some(fraction)) => {
+                let [text, held_out] = split(text, 1.0 - fraction);
+                (text, Some(held_out))
+            }
+            (None, None) => {
+                println!("no [data.validation] and no data.validation_fraction: training runs without validation");
+                (text, None)
+            }
+        })
+    }
+
+    /// What `training.json` says of all parts.
+    pub(crate) fn records(&self) -> Result<Vec<DataRecord>> {
+        let mut records = self.train.records("train")?;
+        if let Some(validation) = &self.validation {
+            records.extend(validation.records("validation")?);
+        }
+        Ok(records)
+    }
+}
+
 impl TextSource {
     /// The training and validation sentences of the built-in corpus.
-    pub(crate) fn builtin() -> [Self; 2] {
+    fn builtin() -> [Self; 2] {
         let corpus = BuiltinConfig::default().generate();
         [corpus.train, corpus.validation]
             .map(|pairs| Self::Builtin(pairs.into_iter().map(|pair| pair.source).collect()))
@@ -76,7 +131,7 @@ impl TextSource {
     }
 
     /// What `training.json` says of this part.
-    pub(crate) fn records(&self, split: &str) -> Result<Vec<DataRecord>> {
+    fn records(&self, split: &str) -> Result<Vec<DataRecord>> {
         let record = |name: String, n_lines, sha256| DataRecord { split: split.to_owned(), name, n_lines, sha256 };
         match self {
             Self::Files(files) => {

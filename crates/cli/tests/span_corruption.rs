@@ -73,7 +73,8 @@ max_len_offset = 4
 
 fn folder() -> Folder {
     let folder = Folder::new();
-    let line = |n: usize| ('a'..='j').cycle().skip(n % 10).take(14).map(String::from).collect::<Vec<_>>().join(" ") + "\n";
+    let line =
+        |n: usize| ('a'..='j').cycle().skip(n % 10).take(14).map(String::from).collect::<Vec<_>>().join(" ") + "\n";
     folder.write("text.txt", &(0..200).map(line).collect::<String>());
     let pair = |n: usize| format!("{0}\t{0}\n", ["a", "bb", "abba", "cab", "bac"][n % 5]);
     folder.write("pairs.tsv", &(0..60).map(pair).collect::<String>());

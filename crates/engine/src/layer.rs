@@ -1,6 +1,6 @@
 //! What encoder and decoder layers are made of.
 
-use attentive_attention::{Activation, NormPlacement};
+use attentive_attention::NormPlacement;
 use attentive_kernels::{ActivationKind, Epilogue, HeadStrides, Norm, NormKind};
 
 use crate::weight::Weight;
@@ -104,16 +104,6 @@ impl FeedForward {
     pub(crate) fn add_to(&self, x: &[f32], hidden: &mut Vec<f32>, sum: &mut [f32]) {
         self.inner.forward(x, self.activation, hidden);
         self.outer.add_to(hidden, sum);
-    }
-}
-
-/// The kernel of an activation.
-pub(crate) fn kernel_of(activation: Activation) -> ActivationKind {
-    match activation {
-        Activation::Relu => ActivationKind::Relu,
-        Activation::Gelu => ActivationKind::Gelu,
-        Activation::GeluTanh => ActivationKind::GeluTanh,
-        Activation::Silu => ActivationKind::Silu,
     }
 }
 

@@ -8,7 +8,7 @@ use attentive_weights::{Tensors, WeightsError};
 use crate::{
     decoder::{Decoder, DecoderLayer},
     encoder::{Encoder, EncoderLayer},
-    layer::{AddNorm, FeedForward, HeadDims, LayerNorm, Linear, kernel_of},
+    layer::{AddNorm, FeedForward, HeadDims, LayerNorm, Linear},
     positions::Positions,
     weight::{Precision, Weight},
 };
@@ -124,7 +124,7 @@ impl<'a> Loader<'a> {
         FeedForward {
             inner: self.linear(&format!("{path}.inner"), d_model, d_ff),
             outer: self.linear(&format!("{path}.outer"), d_ff, d_model),
-            activation: kernel_of(activation),
+            activation: activation.into(),
         }
     }
 

@@ -5,6 +5,8 @@
 //! | transformers: Marian (OPUS-MT), post-norm | [`import`] | [`export`] to [`Format::Marian`] |
 //! | transformers: Pegasus, pre-norm | [`import`] | [`export`] to [`Format::Pegasus`] |
 //! | transformers: GPT-2 | [`import`] | [`export`] to [`Format::Gpt2`] |
+//! | transformers: BERT | [`import`] | [`export`] to [`Format::Bert`] |
+//! | transformers: RoBERTa | [`import`] | [`export`] to [`Format::Roberta`] |
 //! | transformers: T5, ByT5 | [`import`] | [`export`] to [`Format::T5`] |
 //! | CTranslate2 | | [`export`] to [`Format::CTranslate2`] |
 //!
@@ -22,6 +24,7 @@
 //! ```
 
 mod activations;
+mod bert;
 mod checkpoint;
 mod checks;
 mod ctranslate2;
@@ -43,6 +46,7 @@ use attentive_tokenizer::Tokenizer;
 use attentive_weights::Tensors;
 use serde::Deserialize;
 
+use bert::Variant;
 use seq2seq::Architecture;
 
 pub use ctranslate2::Quantization;
@@ -59,6 +63,10 @@ pub enum Format {
     Pegasus,
     /// `GPT2LMHeadModel` of transformers.
     Gpt2,
+    /// `BertModel` of transformers, or the class with the model's heads.
+    Bert,
+    /// `RobertaModel` of transformers, or the class with the model's heads.
+    Roberta,
     /// `T5ForConditionalGeneration` of transformers.
     T5,
     /// CTranslate2: encoder–decoders.
@@ -67,7 +75,8 @@ pub enum Format {
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 5] = [Self::Marian, Self::Pegasus, Self::Gpt2, Self::T5, Self::CTranslate2];
+    pub const ALL: [Self; 7] =
+        [Self::Marian, Self::Pegasus, Self::Gpt2, Self::Bert, Self::Roberta, Self::T5, Self::CTranslate2];
 
     /// The name, as users write it.
     pub fn name(self) -> &'static str {
@@ -75,6 +84,8 @@ impl Format {
             Self::Marian => "marian",
             Self::Pegasus => "pegasus",
             Self::Gpt2 => "gpt2",
+            Self::Bert => "bert",
+            Self::Roberta => "roberta",
             Self::T5 => "t5",
             Self::CTranslate2 => "ctranslate2",
         }
@@ -130,6 +141,8 @@ pub fn export(
         (ModelConfig::Transformer(config), Format::T5) => t5::export(config, bundle, folder),
         (ModelConfig::Transformer(config), Format::CTranslate2) => ctranslate2::export(config, bundle, options, folder),
         (ModelConfig::Gpt(config), Format::Gpt2) => gpt2::export(config, bundle, folder),
+        (ModelConfig::Bert(config), Format::Bert) => bert::export(config, bundle, Variant::Bert, folder),
+        (ModelConfig::Bert(config), Format::Roberta) => bert::export(config, bundle, Variant::Roberta, folder),
         (model, format) => {
             let problem = format!("the model's family is {}, which this format is not for", model.family());
             Err(InterchangeError::Inexpressible { format: format.name(), problems: vec![problem] })
@@ -157,11 +170,15 @@ pub fn import(folder: &Path) -> Result<Bundle, InterchangeError> {
         t5::MODEL_TYPE => return t5::import(folder),
         _ => {}
     }
+    if let Some(variant) = Variant::ALL.into_iter().find(|variant| variant.model_type() == model_type) {
+        return bert::import(variant, folder);
+    }
     match Architecture::ALL.into_iter().find(|architecture| architecture.model_type() == model_type) {
         Some(architecture) => seq2seq::import(architecture, folder),
         None => {
-            let others = [gpt2::MODEL_TYPE, t5::MODEL_TYPE];
-            let known = [&Architecture::ALL.map(Architecture::model_type)[..], &others].concat().join(", ");
+            let [seq2seq, encoders] =
+                [Architecture::ALL.map(Architecture::model_type), Variant::ALL.map(Variant::model_type)];
+            let known = [&seq2seq[..], &[gpt2::MODEL_TYPE, t5::MODEL_TYPE], &encoders].concat().join(", ");
             Err(InterchangeError::UnknownArchitecture { path, found: model_type, known })
         }
     }

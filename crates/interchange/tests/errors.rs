@@ -95,5 +95,8 @@ fn what_a_format_lacks_is_listed() {
     says(export(Format::CTranslate2), &["model.d_k", "--max-len 1024", "learned 5"]);
     says(export(Format::Gpt2), &["gpt2 can't express", "family is transformer"]);
     let message = "onnx".parse::<Format>().unwrap_err();
-    assert!(message.contains("onnx") && message.contains("marian, pegasus, gpt2, t5, ctranslate2"), "{message}");
+    assert!(
+        message.contains("onnx") && message.contains("marian, pegasus, gpt2, bert, roberta, t5, ctranslate2"),
+        "{message}"
+    );
 }

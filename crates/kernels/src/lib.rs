@@ -7,6 +7,7 @@
 //! |---|---|
 //! | products | [`matmul`], [`matmul_with`] an [`Epilogue`]; [`column_sums`] for the gradient of a bias |
 //! | attention | [`Attention`]: masks, causality, dropout, strided heads; nothing quadratic is kept |
+//! | recurrent layers | [`Recurrence`]: LSTM and GRU over whole sequences, with [`AdditiveAttention`] or without |
 //! | the loss | [`VocabProjection`]: logits, label-smoothed cross-entropy and gradients, 256 rows at a time |
 //! | layers | [`Norm`] with its residual connection, [`Activation`], [`Embedding`], [`Dropout`], [`softmax`] |
 //! | training | [`Adam`], [`sum_of_squares`] |
@@ -43,6 +44,7 @@ mod matmul;
 mod matrix;
 mod norm;
 mod parallel;
+mod recurrence;
 mod scratch;
 mod simd;
 mod softmax;
@@ -59,6 +61,9 @@ pub use int8::{Int8Matrix, QuantisedColumns};
 pub use matmul::{Epilogue, PackedMatrix, matmul, matmul_with};
 pub use matrix::{MatMut, MatRef};
 pub use norm::{Norm, NormGradients, NormKind};
+pub use recurrence::{
+    AdditiveAttention, AttentionPartGradients, Kept, Recurrence, RecurrenceGradients, RecurrencePass, RecurrentCell,
+};
 pub use simd::Level;
 pub use softmax::{log_softmax, log_softmax_backward, softmax, softmax_backward};
 pub use top_k::TopK;

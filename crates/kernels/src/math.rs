@@ -53,6 +53,13 @@ pub(crate) fn sigmoid<S: Simd>(s: S, x: S::F32) -> S::F32 {
     s.div(s.splat(1.0), s.add(s.splat(1.0), exp(s, s.sub(s.zero(), x))))
 }
 
+/// `tanh(x) = 2 σ(2x) - 1`, to 2e-7.
+#[inline(always)]
+pub(crate) fn tanh<S: Simd>(s: S, x: S::F32) -> S::F32 {
+    let two = s.splat(2.0);
+    s.mul_add(two, sigmoid(s, s.mul(two, x)), s.splat(-1.0))
+}
+
 /// `c₀ + c₁ x + c₂ x² + …` by Horner's rule.
 #[inline(always)]
 fn polynomial<S: Simd, const N: usize>(s: S, x: S::F32, coefficients: [f32; N]) -> S::F32 {
@@ -75,6 +82,7 @@ mod tests {
         Cdf,
         Density,
         Sigmoid,
+        Tanh,
     }
 
     #[inline(always)]
@@ -86,6 +94,7 @@ mod tests {
                 Function::Cdf => normal(s, v).0,
                 Function::Density => normal(s, v).1,
                 Function::Sigmoid => sigmoid(s, v),
+                Function::Tanh => tanh(s, v),
             };
             s.store(y, i, v);
         }
@@ -131,5 +140,10 @@ mod tests {
     #[test]
     fn sigmoid_is_the_logistic_function() {
         check(Function::Sigmoid, [-80.0, 80.0], 5e-7, 0.0, |x| 1.0 / (1.0 + (-x).exp()));
+    }
+
+    #[test]
+    fn tanh_is_the_hyperbolic_tangent() {
+        check(Function::Tanh, [-40.0, 40.0], 0.0, 2e-7, f64::tanh);
     }
 }

@@ -52,7 +52,7 @@ fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 /// Log-probabilities of every position of `target` at once: `tgt · vocab` values.
 fn all_at_once(model: &Rnn, source: &[u32], target: &[u32]) -> Vec<f32> {
     let (annotations, mut states) = model.encode(&TokenMatrix::from_rows(&[source], 0, 0), None);
-    let hidden = model.decode(ids(target, [1, target.len()]), &annotations, &mut states, None).hidden;
+    let hidden = model.decode(ids(target, [1, target.len()]), &annotations, &mut states, None);
     values(log_softmax(model.logits(hidden), 2))
 }
 

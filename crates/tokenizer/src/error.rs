@@ -64,6 +64,16 @@ pub enum TokenizerError {
         /// What contradicts what, with the line or the key.
         reason: String,
     },
+    /// A file has settings that no kind here has.
+    #[error(
+        "{}: {}; the cargo feature `hugging-face` reads any tokenizer.json", path.display(), problems.join("; ")
+    )]
+    Unsupported {
+        /// The file.
+        path: PathBuf,
+        /// The settings.
+        problems: Vec<String>,
+    },
     /// A file or a folder holds no tokenizer of a known kind.
     #[error(
         "{}: no tokenizer is known by this; give a tokenizer.json or a folder with one, GPT-2's encoder.json with \

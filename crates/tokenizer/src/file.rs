@@ -103,6 +103,12 @@ impl Model {
         Some(["#version: 0.2\n".to_owned()].into_iter().chain(merges).collect())
     }
 
+    /// The tokens of WordPiece, as BERT's `vocab.txt` has them, and whether text is put in lower case.
+    pub fn wordpiece_vocab(&self) -> Option<(String, bool)> {
+        let Self::WordPiece(file) = self else { return None };
+        Some((file.vocab.iter().map(|token| format!("{token}\n")).collect(), file.lowercase))
+    }
+
     /// The SentencePiece models in it that segment sources and targets, as the content of `.model` files.
     pub fn sentencepiece_models(&self) -> Option<[Vec<u8>; 2]> {
         match self {

@@ -53,21 +53,21 @@ pub fn write_some_int8(
     axis: impl Fn(&str) -> Option<ScaleAxis>,
     metadata: &BTreeMap<String, String>,
 ) -> Result<(), WeightsError> {
-    let mut bytes: Vec<(String, Dtype, &[usize], Vec<u8>)> = Vec::new();
+    let mut bytes: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = Vec::new();
     let f32_bytes = |tensor: &HostTensor| tensor.values.iter().flat_map(|value| value.to_le_bytes()).collect();
-    let rounded: BTreeMap<&String, Int8Tensor> =
-        tensors.iter().filter_map(|(name, tensor)| Some((name, Int8Tensor::new(tensor, axis(name)?)))).collect();
     for (name, tensor) in tensors {
-        match rounded.get(name) {
-            Some(Int8Tensor { values, scales }) => {
-                bytes.push((name.clone(), Dtype::I8, &tensor.shape, values.clone()));
-                bytes.push((name.clone() + SCALE, Dtype::F32, &scales.shape, f32_bytes(scales)));
+        let shape = tensor.shape.clone();
+        match axis(name) {
+            Some(axis) => {
+                let Int8Tensor { values, scales } = Int8Tensor::new(tensor, axis);
+                bytes.push((name.clone(), Dtype::I8, shape, values));
+                bytes.push((name.clone() + SCALE, Dtype::F32, scales.shape.clone(), f32_bytes(&scales)));
             }
-            None => bytes.push((name.clone(), Dtype::F32, &tensor.shape, f32_bytes(tensor))),
+            None => bytes.push((name.clone(), Dtype::F32, shape, f32_bytes(tensor))),
         }
     }
     let views = bytes.iter().map(|(name, dtype, shape, bytes)| {
-        (name, TensorView::new(*dtype, shape.to_vec(), bytes).expect("as many bytes as the shape says"))
+        (name, TensorView::new(*dtype, shape.clone(), bytes).expect("as many bytes as the shape says"))
     });
     // A hash map of several entries would be written in no fixed order.
     let header = match metadata.len() {
@@ -84,8 +84,8 @@ fn flatten(metadata: &BTreeMap<String, String>) -> String {
     metadata.iter().map(|(key, value)| format!("{key}={value}\n")).collect()
 }
 
-/// Reads all tensors of a file, cast to f32 where it holds f16, bf16, f64 or bytes with scales: a safetensors file, or a checkpoint of
-/// PyTorch, in which nothing is executed.
+/// Reads all tensors of a file, cast to f32 where it holds f16, bf16, f64 or bytes with scales: a safetensors file, or a
+/// checkpoint of PyTorch, in which nothing is executed.
 ///
 /// # Errors
 /// [`WeightsError`]: the file can't be read, is cut short, or holds something other than tensors of numbers.

@@ -10,13 +10,15 @@ use burn::backend::{
     tensor::FloatTensor,
 };
 
-use super::{ActivationKind, AttentionArgs, DropoutArgs, EmbeddingArgs, FusedGradients, FusedOps, TargetArgs};
+use super::{
+    ActivationKind, AttentionArgs, DropoutArgs, EmbeddingArgs, FusedGradients, FusedOps, RecurrenceArgs, TargetArgs,
+};
 
 /// Hands each input that wants one its gradient.
 macro_rules! register {
-    ($grads:ident, $parents:expr, [$($gradient:expr),+]) => {
+    ($grads:ident, $parents:expr, $gradients:expr) => {
         let parents = $parents.into_iter();
-        let gradients = [$($gradient),+].into_iter();
+        let gradients = $gradients.into_iter();
         for (parent, gradient) in parents.zip(gradients) {
             if let Some(parent) = parent {
                 $grads.register::<B>(parent.id, gradient);
@@ -141,6 +143,34 @@ impl<B: FusedGradients> Backward<B, 2> for Embedding {
     }
 }
 
+#[derive(Debug)]
+struct Recurrence;
+
+impl<B: FusedGradients, const N: usize> Backward<B, N> for Recurrence {
+    /// The operation's tensors; what the forward pass gave and kept.
+    type State = ([FloatTensor<B>; N], [FloatTensor<B>; 3], RecurrenceArgs);
+
+    fn backward(self, ops: Ops<Self::State, N>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = grads.consume::<B>(&ops.node);
+        let (tensors, kept, args) = ops.state;
+        register!(grads, ops.parents, B::fused_recurrence_backward(&tensors, kept, dy, &args));
+    }
+}
+
+fn recurrence<B: FusedGradients, C: CheckpointStrategy, const N: usize>(
+    tensors: [Tracked<B, C>; N],
+    args: RecurrenceArgs,
+) -> Tracked<B, C> {
+    let nodes = tensors.each_ref().map(|tensor| tensor.node());
+    let tensors = tensors.map(|tensor| tensor.into_primitive());
+    let kept = B::fused_recurrence_with_kept(&tensors, &args);
+    let y = kept[0].clone();
+    match Backward::<B, N>::prepare::<C>(Recurrence, nodes).compute_bound().stateful() {
+        OpsKind::Tracked(prep) => prep.finish((tensors, kept, args), y),
+        OpsKind::UnTracked(prep) => prep.finish(y),
+    }
+}
+
 type Tracked<B, C> = FloatTensor<Autodiff<B, C>>;
 
 impl<B: FusedGradients, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
@@ -248,5 +278,30 @@ impl<B: FusedGradients, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
             OpsKind::Tracked(prep) => prep.finish((sizes, args, dropout), y),
             OpsKind::UnTracked(prep) => prep.finish(y),
         }
+    }
+
+    fn fused_recurrence(
+        x: Tracked<B, C>,
+        start: Tracked<B, C>,
+        weight: Tracked<B, C>,
+        bias: Tracked<B, C>,
+        args: RecurrenceArgs,
+    ) -> Tracked<B, C> {
+        recurrence::<B, C, _>([x, start, weight, bias], args)
+    }
+
+    fn fused_attentive_recurrence(
+        x: Tracked<B, C>,
+        start: Tracked<B, C>,
+        weight: Tracked<B, C>,
+        bias: Tracked<B, C>,
+        query: Tracked<B, C>,
+        score: Tracked<B, C>,
+        context: Tracked<B, C>,
+        keys: Tracked<B, C>,
+        values: Tracked<B, C>,
+        args: RecurrenceArgs,
+    ) -> Tracked<B, C> {
+        recurrence::<B, C, _>([x, start, weight, bias, query, score, context, keys, values], args)
     }
 }

@@ -7,10 +7,13 @@ use burn::{
 };
 use kernels::{ActivationKind, AttentionShape, HeadStrides, Heads, HeadsMut, MatMut, MatRef, NormKind};
 
-use super::{AttentionArgs, DropoutArgs, EmbeddingArgs, FusedGradients, FusedOps, FusedUpdates, TargetArgs};
+use super::{
+    AttentionArgs, DropoutArgs, EmbeddingArgs, FusedGradients, FusedOps, FusedUpdates, RecurrenceArgs, TargetArgs,
+    recurrence,
+};
 use crate::ops::AdamStep;
 
-type Float = FloatTensor<Flex>;
+pub(super) type Float = FloatTensor<Flex>;
 
 impl From<DropoutArgs> for kernels::Dropout {
     fn from(DropoutArgs { rate, key }: DropoutArgs) -> Self {
@@ -18,7 +21,7 @@ impl From<DropoutArgs> for kernels::Dropout {
     }
 }
 
-fn dims<const D: usize>(x: &Float) -> [usize; D] {
+pub(super) fn dims<const D: usize>(x: &Float) -> [usize; D] {
     x.layout().shape().dims()
 }
 
@@ -29,16 +32,16 @@ fn width(x: &Float) -> usize {
 }
 
 /// `x` with its values side by side.
-fn contiguous(x: Float) -> Float {
+pub(super) fn contiguous(x: Float) -> Float {
     if x.is_contiguous() { x } else { x.to_contiguous() }
 }
 
 /// The values of a contiguous tensor.
-fn values(x: &Float) -> &[f32] {
+pub(super) fn values(x: &Float) -> &[f32] {
     x.as_slice().expect("contiguous f32")
 }
 
-fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> Float {
+pub(super) fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> Float {
     Float::from_data(TensorData::new(values, shape.into()))
 }
 
@@ -173,6 +176,27 @@ impl FusedOps for Flex {
         embedding(d_model, &args, dropout).forward(values(&table), &args.ids, positions, &mut y);
         tensor(y, [args.rows, args.ids.len() / args.rows, d_model])
     }
+
+    fn fused_recurrence(x: Float, start: Float, weight: Float, bias: Float, args: RecurrenceArgs) -> Float {
+        let [y, ..] = recurrence::forward(&[x, start, weight, bias], &args);
+        y
+    }
+
+    fn fused_attentive_recurrence(
+        x: Float,
+        start: Float,
+        weight: Float,
+        bias: Float,
+        query: Float,
+        score: Float,
+        context: Float,
+        keys: Float,
+        values: Float,
+        args: RecurrenceArgs,
+    ) -> Float {
+        let [y, ..] = recurrence::forward(&[x, start, weight, bias, query, score, context, keys, values], &args);
+        y
+    }
 }
 
 impl FusedGradients for Flex {
@@ -295,6 +319,14 @@ impl FusedGradients for Flex {
         let (mut d_table, mut d_positions) = (vec![0.0; vocab * d_model], vec![0.0; n_positions * d_model]);
         embedding(d_model, &args, dropout).backward(&args.ids, values(&dy), &mut d_table, Some(&mut d_positions));
         (tensor(d_table, [vocab, d_model]), tensor(d_positions, [n_positions, d_model]))
+    }
+
+    fn fused_recurrence_with_kept(tensors: &[Float], args: &RecurrenceArgs) -> [Float; 3] {
+        recurrence::forward(tensors, args)
+    }
+
+    fn fused_recurrence_backward(tensors: &[Float], kept: [Float; 3], dy: Float, args: &RecurrenceArgs) -> Vec<Float> {
+        recurrence::backward(tensors, kept, dy, args)
     }
 }
 

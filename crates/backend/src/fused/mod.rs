@@ -6,6 +6,7 @@
 
 mod autodiff;
 mod flex;
+mod recurrence;
 
 use std::sync::Arc;
 
@@ -51,8 +52,20 @@ pub(crate) struct EmbeddingArgs {
     pub scale: f64,
 }
 
+/// A recurrence's settings beside its tensors.
+#[derive(Debug, Clone)]
+pub(crate) struct RecurrenceArgs {
+    pub cell: RecurrentCell,
+    /// Steps of each row; without it, all.
+    pub lengths: Option<Arc<[usize]>>,
+    pub backwards: bool,
+    /// Tokens of each row's source, where there is attention.
+    pub source_lengths: Arc<[usize]>,
+}
+
 /// The function between the layers of a feed-forward network.
 pub(crate) use attentive_kernels::ActivationKind;
+pub(crate) use attentive_kernels::RecurrentCell;
 
 /// Operations with hand-written kernels and gradients; `x` and the like are `[n, d]`.
 #[backend_extension(Flex, Autodiff)]
@@ -106,6 +119,30 @@ pub(crate) trait FusedOps: Backend {
         positions: FloatTensor<Self>,
         args: EmbeddingArgs,
         dropout: DropoutArgs,
+    ) -> FloatTensor<Self>;
+
+    /// A recurrent layer: `x` is `[rows, steps, gates]`, `start` `[rows, state]`; returns `[rows, steps, state]`.
+    fn fused_recurrence(
+        x: FloatTensor<Self>,
+        start: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        args: RecurrenceArgs,
+    ) -> FloatTensor<Self>;
+
+    /// A recurrent layer that attends before each step: `[rows, steps, state + d_values]`.
+    #[allow(clippy::too_many_arguments)]
+    fn fused_attentive_recurrence(
+        x: FloatTensor<Self>,
+        start: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        query: FloatTensor<Self>,
+        score: FloatTensor<Self>,
+        context: FloatTensor<Self>,
+        keys: FloatTensor<Self>,
+        values: FloatTensor<Self>,
+        args: RecurrenceArgs,
     ) -> FloatTensor<Self>;
 }
 
@@ -181,6 +218,15 @@ pub(crate) trait FusedGradients: FusedOps {
         args: EmbeddingArgs,
         dropout: DropoutArgs,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
+    /// A recurrent layer, its gates, and what it attended to; `tensors` are those of the operation, in its order.
+    fn fused_recurrence_with_kept(tensors: &[FloatTensor<Self>], args: &RecurrenceArgs) -> [FloatTensor<Self>; 3];
+    /// The gradient of each of `tensors`, from what [`fused_recurrence_with_kept`](Self::fused_recurrence_with_kept) gave.
+    fn fused_recurrence_backward(
+        tensors: &[FloatTensor<Self>],
+        kept: [FloatTensor<Self>; 3],
+        dy: FloatTensor<Self>,
+        args: &RecurrenceArgs,
+    ) -> Vec<FloatTensor<Self>>;
 }
 
 /// Updates of parameters, which need no gradient of their own.
@@ -262,4 +308,39 @@ pub(crate) fn embedding(
     dropout: DropoutArgs,
 ) -> Tensor<3> {
     Tensor::from_dispatch(Dispatch::fused_embedding(table.into_dispatch(), positions.into_dispatch(), args, dropout))
+}
+
+pub(crate) fn recurrence(
+    x: Tensor<3>,
+    [start, weight]: [Tensor<2>; 2],
+    bias: Tensor<1>,
+    args: RecurrenceArgs,
+) -> Tensor<3> {
+    Tensor::from_dispatch(Dispatch::fused_recurrence(
+        x.into_dispatch(),
+        start.into_dispatch(),
+        weight.into_dispatch(),
+        bias.into_dispatch(),
+        args,
+    ))
+}
+
+pub(crate) fn attentive_recurrence(
+    [x, keys, values]: [Tensor<3>; 3],
+    [start, weight, query, score, context]: [Tensor<2>; 5],
+    bias: Tensor<1>,
+    args: RecurrenceArgs,
+) -> Tensor<3> {
+    Tensor::from_dispatch(Dispatch::fused_attentive_recurrence(
+        x.into_dispatch(),
+        start.into_dispatch(),
+        weight.into_dispatch(),
+        bias.into_dispatch(),
+        query.into_dispatch(),
+        score.into_dispatch(),
+        context.into_dispatch(),
+        keys.into_dispatch(),
+        values.into_dispatch(),
+        args,
+    ))
 }

@@ -1,5 +1,6 @@
 //! Functions between the layers of a feed-forward network.
 
+use attentive_kernels::ActivationKind;
 use burn::tensor::{Tensor, activation as burn_activation};
 use serde::{Deserialize, Serialize};
 
@@ -23,18 +24,23 @@ pub enum Activation {
     Silu,
 }
 
+impl From<Activation> for ActivationKind {
+    /// The kernel of the function.
+    fn from(f: Activation) -> Self {
+        match f {
+            Activation::Relu => Self::Relu,
+            Activation::Gelu => Self::Gelu,
+            Activation::GeluTanh => Self::GeluTanh,
+            Activation::Silu => Self::Silu,
+        }
+    }
+}
+
 /// `dropout(f(x))` of each value.
 pub fn activation<const D: usize>(x: Tensor<D>, f: Activation, rate: f64, pass: Option<&Dropout>) -> Tensor<D> {
     #[cfg(feature = "flex")]
     if crate::fused::applies(&x) {
-        use crate::fused::ActivationKind;
-        let kind = match f {
-            Activation::Relu => ActivationKind::Relu,
-            Activation::Gelu => ActivationKind::Gelu,
-            Activation::GeluTanh => ActivationKind::GeluTanh,
-            Activation::Silu => ActivationKind::Silu,
-        };
-        return crate::fused::activation(x, kind, dropout_args(rate, pass));
+        return crate::fused::activation(x, f.into(), dropout_args(rate, pass));
     }
     let y = match f {
         Activation::Relu => burn_activation::relu(x),

@@ -11,6 +11,7 @@ mod dropout;
 mod embedding;
 mod linear;
 mod norm;
+mod recurrence;
 mod rotation;
 
 pub use activation::{Activation, activation};
@@ -21,4 +22,7 @@ pub use dropout::dropout;
 pub use embedding::embedding;
 pub use linear::linear;
 pub use norm::{add_norm, layer_norm, rms_norm};
+pub use recurrence::{
+    AdditiveAttention, CellKind, RecurrentWeights, Steps, additive_attention_weights, attentive_recurrence, recurrence,
+};
 pub use rotation::rotate;

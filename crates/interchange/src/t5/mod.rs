@@ -1,6 +1,7 @@
 //! T5 and ByT5 as transformers keeps them.
 
 mod config;
+mod tokenizer;
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -11,7 +12,7 @@ use attentive_weights::Tensors;
 use serde_json::json;
 
 use self::config::T5Config;
-use crate::{InterchangeError, checkpoint, files, imported, layout::transposed, source::Source, tokenizers};
+use crate::{InterchangeError, checkpoint, files, imported, layout::transposed, source::Source};
 
 /// The value of `model_type`.
 pub(crate) const MODEL_TYPE: &str = "t5";
@@ -57,7 +58,7 @@ pub(crate) fn export(
     files::write_json(&folder.join("generation_config.json"), &generation)?;
     let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
     attentive_weights::write(&folder.join("model.safetensors"), &tensors, &metadata)?;
-    Ok(tokenizers::export_t5(folder, &*bundle.tokenizer)?.into_iter().collect())
+    Ok(tokenizer::export(folder, &*bundle.tokenizer)?.into_iter().collect())
 }
 
 /// Reads what transformers wrote.
@@ -79,7 +80,7 @@ pub(crate) fn import(folder: &Path) -> Result<Bundle, InterchangeError> {
         }
     }
     source.finish(folder)?;
-    let tokenizer = tokenizers::import_t5(folder, theirs.vocab_size)?;
+    let tokenizer = tokenizer::import(folder, theirs.vocab_size)?;
     let begin = tokenizer.specials().begin();
     if theirs.decoder_start_token_id.is_some_and(|start| Some(start) != begin) {
         let start = theirs.decoder_start_token_id;

@@ -4,7 +4,7 @@ use attentive_attention::{Initializer, Linear};
 use attentive_backend::ops;
 use burn::{
     module::{Module, Param},
-    tensor::{Bool, Int, Tensor, activation::softmax},
+    tensor::{Int, Tensor, TensorData},
 };
 
 /// The encoded source as the decoder sees it.
@@ -14,19 +14,26 @@ pub struct Annotations {
     pub values: Tensor<3>,
     /// `U h`, computed once: `[rows, src, d_attention]`.
     pub keys: Tensor<3>,
-    /// Source padding, true = hidden: `[rows, src]`.
-    pub hidden: Option<Tensor<2, Bool>>,
+    /// Source tokens of each row, from the first on.
+    pub lengths: Vec<usize>,
 }
 
 impl Annotations {
     /// Row `i` becomes a copy of the old row `rows[i]`.
-    pub(super) fn select(self, rows: &Tensor<1, Int>) -> Self {
+    pub(super) fn select(self, rows: &[usize]) -> Self {
+        let indices = row_indices(rows, &self.keys.device());
         Self {
-            values: self.values.select(0, rows.clone()),
-            keys: self.keys.select(0, rows.clone()),
-            hidden: self.hidden.map(|hidden| hidden.select(0, rows.clone())),
+            values: self.values.select(0, indices.clone()),
+            keys: self.keys.select(0, indices),
+            lengths: rows.iter().map(|&row| self.lengths[row]).collect(),
         }
     }
+}
+
+/// `rows` as a tensor.
+pub(super) fn row_indices(rows: &[usize], device: &burn::tensor::Device) -> Tensor<1, Int> {
+    let indices: Vec<i64> = rows.iter().map(|&row| row as i64).collect();
+    Tensor::from_data(TensorData::new(indices, [rows.len()]), device)
 }
 
 /// Additive attention: the soft-max over source tokens of `vᵀ tanh(W s + U h)`.
@@ -57,25 +64,19 @@ impl AdditiveAttention {
         (d_hidden + d_annotation + 1) * d_attention
     }
 
-    /// How much each row's state attends to each source token; rows sum to 1.
-    ///
-    /// # Shapes
-    /// - `state`: `[rows, d_hidden]`
-    /// - returns `[rows, src]`, zero where padding is
-    pub fn weights(&self, state: Tensor<2>, source: &Annotations) -> Tensor<2> {
-        let [rows, src, _] = source.keys.dims();
-        let query = self.query.forward(state).unsqueeze_dim::<3>(1); // [rows, 1, d_attention]
-        let energy = (source.keys.clone() + query).tanh(); // [rows, src, d_attention]
-        let scores = ops::linear(energy, self.score.val(), None).reshape([rows, src]);
-        match &source.hidden {
-            // Finite, so that a row without a token has no NaN; then exactly zero.
-            Some(hidden) => softmax(scores.mask_fill(hidden.clone(), -1e30), 1).mask_fill(hidden.clone(), 0.0),
-            None => softmax(scores, 1),
-        }
+    /// How much each state (`[rows, n, d_hidden]`) attends to each source token: `[rows, n, src]`; rows sum to 1.
+    pub fn weights(&self, states: Tensor<3>, source: &Annotations) -> Tensor<3> {
+        ops::additive_attention_weights(states, &self.over(source))
     }
 
-    /// The mean of the annotations under `weights` (`[rows, src]`): `[rows, d_annotation]`.
-    pub fn context(weights: Tensor<2>, source: &Annotations) -> Tensor<2> {
-        weights.unsqueeze_dim::<3>(1).matmul(source.values.clone()).squeeze_dim(1)
+    /// This attention over a source.
+    pub(super) fn over<'a>(&self, source: &'a Annotations) -> ops::AdditiveAttention<'a> {
+        ops::AdditiveAttention {
+            query: self.query.weight.val(),
+            score: self.score.val(),
+            keys: source.keys.clone(),
+            values: source.values.clone(),
+            lengths: &source.lengths,
+        }
     }
 }

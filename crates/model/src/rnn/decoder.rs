@@ -1,12 +1,12 @@
 //! The decoder: cells that attend to the source before each step.
 
 use attentive_attention::{Dropout, Initializer, Linear};
-use attentive_backend::ops;
+use attentive_backend::ops::{self, Steps};
 use burn::{module::Module, tensor::Tensor};
 
-use super::{AdditiveAttention, Annotations, Cell, CellState, RnnConfig, steps};
+use super::{AdditiveAttention, Annotations, Cell, RnnConfig};
 
-/// A stack of cells; the lowest reads the last token and what the highest attends to.
+/// A stack of cells; the lowest reads the last token and what it attends to.
 #[derive(Module, Debug)]
 pub struct RnnDecoder {
     /// From the encoder's last state to the first hidden states of all cells: `[d_hidden, n_layers · d_hidden]`.
@@ -19,15 +19,6 @@ pub struct RnnDecoder {
     pub cells: Vec<Cell>,
     /// From state, context and last token to what is projected to the vocabulary.
     pub readout: Linear,
-}
-
-/// What the decoder says after some tokens.
-#[derive(Debug, Clone)]
-pub struct Unrolled {
-    /// What predicts the token that follows each: `[rows, new, d_embedding]`.
-    pub hidden: Tensor<3>,
-    /// What was looked at before each step: `new` of `[rows, src]`.
-    pub weights: Vec<Tensor<2>>,
 }
 
 impl RnnDecoder {
@@ -46,47 +37,65 @@ impl RnnDecoder {
     }
 
     /// States before the first token: `tanh(W h + b)` of the encoder's last state (Bahdanau et al. 2015, A.2.2).
-    pub fn start(&self, encoded: Tensor<2>) -> Vec<CellState> {
+    pub fn start(&self, encoded: Tensor<2>) -> Vec<Tensor<2>> {
         let hidden = self.bridge.forward(encoded).tanh(); // [rows, n_layers · d_hidden]
         self.cells.iter().zip(hidden.chunk(self.cells.len(), 1)).map(|(cell, hidden)| cell.state(hidden)).collect()
     }
 
-    /// Reads tokens one after another: with the last token's embedding `y`, the highest state `s` and the attention's
-    /// context `c(s)`, the cells go on to `s' = f(s, y, c)`, and what follows is read out of `tanh(W [s', c, y] + b)`.
+    /// Reads tokens one after another, and says what predicts the token that follows each.
     ///
-    /// Source: Bahdanau et al. 2015, eqs. 4 and 5, A.2.2. Ours: tanh where the paper has maxout
-    /// (docs/deviations.md#rnn-encoderdecoder).
+    /// With the last token's embedding `y`, the lowest cell's state `s` and the attention's context `c(s)`, that cell goes on
+    /// to `s' = f(s, y, c)`; the other cells read what the one below says; and what follows is read out of
+    /// `tanh(W [s', c, y] + b)`, with `s'` of the highest.
+    ///
+    /// Source: Bahdanau et al. 2015, eqs. 4 and 5, A.2.2; with more layers than one, Wu et al. 2016, §3, whose attention
+    /// too is by the lowest. Ours: tanh where the paper has maxout (docs/deviations.md#rnn-encoderdecoder).
     ///
     /// # Shapes
     /// - `embedded`: `[rows, new, d_embedding]`; `states`, of each cell, go on with the tokens
+    /// - returns `[rows, new, d_embedding]`
     pub fn unroll(
         &self,
         embedded: Tensor<3>,
         source: &Annotations,
-        states: &mut [CellState],
+        states: &mut [Tensor<2>],
         rate: f64,
         pass: Option<&Dropout>,
-    ) -> Unrolled {
-        let [_, new, _] = embedded.dims();
-        let (mut hidden, mut contexts, mut weights) =
-            (Vec::with_capacity(new), Vec::with_capacity(new), Vec::with_capacity(new));
-        for x in steps(self.cells[0].input.forward(embedded.clone())) {
-            let top = states.last().expect("a decoder has a cell").hidden.clone();
-            let seen = self.attention.weights(top, source);
-            let context = AdditiveAttention::context(seen.clone(), source);
-            let mut gates = x + self.context.forward(context.clone());
-            for (layer, (cell, state)) in self.cells.iter().zip(states.iter_mut()).enumerate() {
-                *state = cell.step(gates.clone(), state.clone());
-                if let Some(above) = self.cells.get(layer + 1) {
-                    gates = above.input.forward(ops::dropout(state.hidden.clone(), rate, pass));
-                }
+    ) -> Tensor<3> {
+        let (lowest, others) = self.cells.split_first().expect("a decoder has a cell");
+        let ([_, new, _], [.., d_annotation]) = (embedded.dims(), source.values.dims());
+        let (d_state, d_hidden) = (lowest.d_state(), lowest.d_hidden());
+        let last = |read: Tensor<3>| read.narrow(1, new - 1, 1).squeeze_dim::<2>(1);
+        let read = self.attend(embedded.clone(), source, states[0].clone());
+        states[0] = last(read.clone().narrow(2, 0, d_state));
+        // The lowest cell's hidden states and, behind them, the contexts.
+        let mut seen = read.narrow(2, d_state - d_hidden, d_hidden + d_annotation);
+        if !others.is_empty() {
+            let mut hidden = seen.clone().narrow(2, 0, d_hidden);
+            for (cell, state) in others.iter().zip(&mut states[1..]) {
+                let read = cell.read(ops::dropout(hidden, rate, pass), state.clone(), Steps::default());
+                *state = last(read.clone());
+                hidden = cell.hidden(read);
             }
-            hidden.push(states[states.len() - 1].hidden.clone());
-            contexts.push(context);
-            weights.push(seen);
+            seen = Tensor::cat(vec![hidden, seen.narrow(2, d_hidden, d_annotation)], 2);
         }
-        let all = vec![Tensor::stack(hidden, 1), Tensor::stack(contexts, 1), embedded];
-        let hidden = self.readout.forward(Tensor::cat(all, 2)).tanh(); // [rows, new, d_embedding]
-        Unrolled { hidden: ops::dropout(hidden, rate, pass), weights }
+        let hidden = self.readout.forward(Tensor::cat(vec![seen, embedded], 2)).tanh();
+        ops::dropout(hidden, rate, pass)
+    }
+
+    /// What was looked at before each token of `embedded` was read, from the state `start` of the lowest cell on:
+    /// `[rows, new, src]`.
+    pub fn attended(&self, embedded: Tensor<3>, source: &Annotations, start: Tensor<2>) -> Tensor<3> {
+        let ([_, new, _], cell) = (embedded.dims(), &self.cells[0]);
+        let after = self.attend(embedded, source, start.clone()).narrow(2, 0, cell.d_state());
+        let before = Tensor::cat(vec![start.unsqueeze_dim(1), after.narrow(1, 0, new - 1)], 1);
+        self.attention.weights(cell.hidden(before), source)
+    }
+
+    /// State of the lowest cell and context for each token: `[rows, new, d_state + d_annotation]`.
+    fn attend(&self, embedded: Tensor<3>, source: &Annotations, start: Tensor<2>) -> Tensor<3> {
+        let (cell, attention) = (&self.cells[0], self.attention.over(source));
+        let input = cell.input.forward(embedded);
+        ops::attentive_recurrence(input, start, cell.recurrence(), attention, self.context.weight.val())
     }
 }

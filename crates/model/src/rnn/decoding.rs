@@ -1,9 +1,9 @@
 //! Decoding one step at a time.
 
 use attentive_core::{EncoderDecoder, NextToken, TokenMatrix};
-use burn::tensor::{Device, Int, Tensor, TensorData, activation::log_softmax};
+use burn::tensor::{Device, Int, Tensor, activation::log_softmax};
 
-use super::{Annotations, CellState, Rnn};
+use super::{Annotations, Rnn, attention::row_indices};
 
 /// What decoding remembers of each row.
 #[derive(Debug, Clone)]
@@ -11,8 +11,8 @@ pub struct RnnState {
     source: Annotations,
     /// The sentence that each row translates, by its place in the batch.
     sentence_of_row: Vec<usize>,
-    /// Of each cell.
-    cells: Vec<CellState>,
+    /// The state of each cell.
+    cells: Vec<Tensor<2>>,
 }
 
 impl EncoderDecoder for Rnn {
@@ -41,20 +41,19 @@ impl NextToken for Rnn {
     fn advance(&self, tokens: Tensor<2, Int>, state: &mut RnnState) -> Tensor<2> {
         let [rows, new] = tokens.dims();
         assert_eq!(rows, state.sentence_of_row.len(), "advance: the state has another number of rows");
-        let hidden = self.decode(tokens, &state.source, &mut state.cells, None).hidden;
+        let hidden = self.decode(tokens, &state.source, &mut state.cells, None);
         let last = hidden.narrow(1, new - 1, 1).squeeze_dim(1); // [rows, d_embedding]
         log_softmax(self.logits(last), 1)
     }
 
     fn reorder(&self, state: &mut RnnState, parents: &[usize]) {
         let sentence_of_row: Vec<usize> = parents.iter().map(|&parent| state.sentence_of_row[parent]).collect();
-        let indices: Vec<i64> = parents.iter().map(|&parent| parent as i64).collect();
-        let rows = Tensor::<1, Int>::from_data(TensorData::new(indices, [parents.len()]), &self.device());
+        let rows = row_indices(parents, &self.device());
         let cells = std::mem::take(&mut state.cells).into_iter();
-        state.cells = cells.map(|cell| cell.map(|part| part.select(0, rows.clone()))).collect();
+        state.cells = cells.map(|cell| cell.select(0, rows.clone())).collect();
         // Beams of a sentence see the same source: where they change places among themselves, it stays.
         if sentence_of_row != state.sentence_of_row {
-            state.source = state.source.clone().select(&rows);
+            state.source = state.source.clone().select(parents);
             state.sentence_of_row = sentence_of_row;
         }
     }

@@ -1,13 +1,10 @@
 //! The encoder: layers of cells that read the source from left to right and, if they are to, from right to left.
 
 use attentive_attention::{Dropout, Initializer};
-use attentive_backend::ops;
-use burn::{
-    module::Module,
-    tensor::{Bool, Device, Tensor, TensorData},
-};
+use attentive_backend::ops::{self, CellKind, Steps};
+use burn::{module::Module, tensor::Tensor};
 
-use super::{Cell, CellKind, CellState, steps};
+use super::Cell;
 
 /// A cell for each direction.
 #[derive(Module, Debug)]
@@ -25,9 +22,6 @@ pub struct RnnEncoder {
     pub layers: Vec<RnnEncoderLayer>,
 }
 
-/// Which rows have no token at a step: `[rows, 1]`, none where all rows have one.
-type Ended = Option<Tensor<2, Bool>>;
-
 impl RnnEncoderLayer {
     /// A layer that reads `d_in` features.
     pub fn new(kind: CellKind, bidirectional: bool, [d_in, d_hidden]: [usize; 2], init: &Initializer) -> Self {
@@ -35,17 +29,19 @@ impl RnnEncoderLayer {
         Self { forward: cell(), backward: bidirectional.then(cell) }
     }
 
-    /// The hidden states of both directions side by side, and the state of the last direction at its end.
+    /// The hidden states of both directions side by side, and the one of the last direction at its end.
     ///
     /// A row's state stays what it is where the row has no token: padding is read by neither direction.
-    fn read(&self, x: Tensor<3>, ended: &[Ended]) -> (Tensor<3>, CellState) {
-        let (forward, last) = read(&self.forward, x.clone(), ended, false);
+    fn read(&self, x: Tensor<3>, lengths: &[usize]) -> (Tensor<3>, Tensor<2>) {
+        let [_, src, _] = x.dims();
+        let forward = read(&self.forward, x.clone(), lengths, false);
         match &self.backward {
             Some(cell) => {
-                let (backward, last) = read(cell, x, ended, true);
+                let backward = read(cell, x, lengths, true);
+                let last = backward.clone().narrow(1, 0, 1).squeeze_dim(1);
                 (Tensor::cat(vec![forward, backward], 2), last)
             }
-            None => (forward, last),
+            None => (forward.clone(), forward.narrow(1, src - 1, 1).squeeze_dim(1)),
         }
     }
 }
@@ -67,41 +63,19 @@ impl RnnEncoder {
         rate: f64,
         pass: Option<&Dropout>,
     ) -> (Tensor<3>, Tensor<2>) {
-        let [_, src, _] = x.dims();
-        let ended: Vec<Ended> = (0..src).map(|step| ended_at(step, lengths, &x.device())).collect();
         let mut last = None;
         for layer in &self.layers {
-            let (hidden, state) = layer.read(x, &ended);
+            let (hidden, state) = layer.read(x, lengths);
             x = ops::dropout(hidden, rate, pass);
-            last = Some(state.hidden);
+            last = Some(state);
         }
         (x, last.expect("an encoder has a layer"))
     }
 }
 
-fn ended_at(step: usize, lengths: &[usize], device: &Device) -> Ended {
-    let ended: Vec<bool> = lengths.iter().map(|&length| step >= length).collect();
-    ended.contains(&true).then(|| Tensor::from_data(TensorData::new(ended, [lengths.len(), 1]), device))
-}
-
-fn read(cell: &Cell, x: Tensor<3>, ended: &[Ended], backwards: bool) -> (Tensor<3>, CellState) {
-    let [rows, src, _] = x.dims();
-    let mut inputs: Vec<(Tensor<2>, &Ended)> = steps(cell.input.forward(x)).into_iter().zip(ended).collect();
-    if backwards {
-        inputs.reverse();
-    }
-    let mut state = cell.empty_state(rows);
-    let mut hidden = Vec::with_capacity(src);
-    for (x, ended) in inputs {
-        let next = cell.step(x, state.clone());
-        state = match ended {
-            Some(ended) => next.or_if(ended, state),
-            None => next,
-        };
-        hidden.push(state.hidden.clone());
-    }
-    if backwards {
-        hidden.reverse();
-    }
-    (Tensor::stack(hidden, 1), state)
+/// The hidden state of `cell` after each token: `[rows, src, d_hidden]`.
+fn read(cell: &Cell, x: Tensor<3>, lengths: &[usize], backwards: bool) -> Tensor<3> {
+    let [rows, _, _] = x.dims();
+    let start = Tensor::zeros([rows, cell.d_state()], &x.device());
+    cell.hidden(cell.read(x, start, Steps { lengths: Some(lengths), backwards }))
 }

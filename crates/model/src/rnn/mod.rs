@@ -9,13 +9,14 @@ mod encoder;
 mod training;
 
 pub use attention::{AdditiveAttention, Annotations};
-pub use cell::{Cell, CellKind, CellState};
+pub use attentive_backend::ops::CellKind;
+pub use cell::Cell;
 pub use config::RnnConfig;
-pub use decoder::{RnnDecoder, Unrolled};
+pub use decoder::RnnDecoder;
 pub use decoding::RnnState;
 pub use encoder::{RnnEncoder, RnnEncoderLayer};
 
-use attentive_attention::{Dropout, Embedding, Mask};
+use attentive_attention::{Dropout, Embedding};
 use attentive_backend::ops;
 use attentive_core::{EncoderDecoder, TokenMatrix};
 use burn::{
@@ -44,23 +45,22 @@ pub struct Rnn {
 
 impl Rnn {
     /// Encodes source tokens: their annotations, and the decoder's states before the first target token.
-    pub fn encode(&self, source: &TokenMatrix, pass: Option<&Dropout>) -> (Annotations, Vec<CellState>) {
+    pub fn encode(&self, source: &TokenMatrix, pass: Option<&Dropout>) -> (Annotations, Vec<Tensor<2>>) {
         let device = self.device();
         let x = self.embed(&self.source_embedding, token_tensor(source, &device), pass);
         let (values, last) = self.encoder.forward(x, source.lengths(), self.dropout, pass);
         let keys = self.decoder.attention.key.forward(values.clone());
-        let hidden = Mask::padding(source.lengths(), source.n_cols(), &device).hidden_keys;
-        (Annotations { values, keys, hidden }, self.decoder.start(last))
+        (Annotations { values, keys, lengths: source.lengths().to_vec() }, self.decoder.start(last))
     }
 
-    /// Decodes target tokens (`[rows, tgt]`) after those that `states` have read.
+    /// Decodes target tokens (`[rows, tgt]`) after those that `states` have read: `[rows, tgt, d_embedding]`.
     pub fn decode(
         &self,
         target: Tensor<2, Int>,
         source: &Annotations,
-        states: &mut [CellState],
+        states: &mut [Tensor<2>],
         pass: Option<&Dropout>,
-    ) -> Unrolled {
+    ) -> Tensor<3> {
         let embedded = self.embed(self.target_embedding(), target, pass);
         self.decoder.unroll(embedded, source, states, self.dropout, pass)
     }
@@ -73,9 +73,9 @@ impl Rnn {
     /// - `target`: `[rows, tgt]`, each beginning in `<s>`
     /// - returns `[rows, tgt, src]`; rows sum to 1
     pub fn attention_weights(&self, source: &TokenMatrix, target: &TokenMatrix) -> Tensor<3> {
-        let (annotations, mut states) = self.encode(source, None);
-        let target = token_tensor(target, &self.device());
-        Tensor::stack(self.decode(target, &annotations, &mut states, None).weights, 1)
+        let (annotations, states) = self.encode(source, None);
+        let embedded = self.embed(self.target_embedding(), token_tensor(target, &self.device()), None);
+        self.decoder.attended(embedded, &annotations, states[0].clone())
     }
 
     /// Scores of every token: `[..., d_embedding]` to `[..., vocab]`.
@@ -94,13 +94,4 @@ impl Rnn {
     fn projection(&self) -> &Embedding {
         self.projection.as_ref().unwrap_or_else(|| self.target_embedding())
     }
-}
-
-/// Each step's rows: `[rows, seq, d]` to `seq` of `[rows, d]`.
-///
-/// Cut twice, into about √seq pieces each time, since the gradient of a piece is as large as what it was cut from.
-fn steps(x: Tensor<3>) -> Vec<Tensor<2>> {
-    let [_, seq, _] = x.dims();
-    let parts = x.split(seq.isqrt().max(1), 1).into_iter();
-    parts.flat_map(|part| part.split(1, 1)).map(|step| step.squeeze_dim(1)).collect()
 }

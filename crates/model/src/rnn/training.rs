@@ -12,7 +12,7 @@ impl TeacherForced for Rnn {
         let (annotations, mut states) = self.encode(&batch.source, pass);
         let target = token_tensor(&batch.target, &self.device());
         let target = target.narrow(1, 0, batch.target.n_cols() - 1);
-        self.decode(target, &annotations, &mut states, pass).hidden
+        self.decode(target, &annotations, &mut states, pass)
     }
 
     fn output_projection(&self) -> (Tensor<2>, Option<Tensor<1>>) {

@@ -90,7 +90,7 @@ class Case:
         states = [(h, torch.zeros_like(h)) for h in hidden]
         logits, looked_at = [], []
         for y in embed(ours, "target", TARGET[:, :-1]).unbind(1):
-            energy = (states[-1][0] @ part("attention.query.weight")).unsqueeze(1) + annotations @ part("attention.key.weight")
+            energy = (states[0][0] @ part("attention.query.weight")).unsqueeze(1) + annotations @ part("attention.key.weight")
             scores = (energy.tanh() @ part("attention.score")).squeeze(2)
             weights = scores.masked_fill(SOURCE < 0, -torch.inf).softmax(1)
             context = (weights.unsqueeze(2) * annotations).sum(1)

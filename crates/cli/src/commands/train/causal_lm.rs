@@ -14,8 +14,8 @@ use attentive_trainer::{BatchStream, Validation};
 
 use super::{Task, thousands};
 use crate::{
-    recipe::{CausalLmRecipe, ContextSource, RunRecipe, TextFilesRecipe},
-    text::TextSource,
+    recipe::{CausalLmRecipe, ContextSource, RunRecipe},
+    text::Texts,
 };
 
 /// Tokens of the validation text that are decoded at a time to count their bytes.
@@ -30,7 +30,7 @@ pub(crate) struct CausalLm {
     tokenizer: Arc<dyn Tokenizer>,
     train: ContextBatcher,
     validation: Option<ContextBatcher>,
-    sources: Vec<(&'static str, TextSource)>,
+    texts: Texts,
 }
 
 impl CausalLm {
@@ -38,33 +38,15 @@ impl CausalLm {
     /// learnt as the recipe says.
     pub(crate) fn prepare(run: &RunRecipe, recipe: &mut CausalLmRecipe, tokenizer: Option<&Path>) -> Result<Self> {
         let ModelConfig::Gpt(config) = &mut recipe.model else { bail!("model.family: causal-lm trains a gpt") };
-        let files = |files: &TextFilesRecipe| TextSource::Files(files.files());
-        let (train, validation) = match &recipe.data.train {
-            Some(train) => (files(train), recipe.data.validation.as_ref().map(files)),
-            None => {
-                let [train, validation] = TextSource::builtin();
-                (train, Some(validation))
-            }
-        };
+        let texts = Texts::open(&recipe.data);
         let tokenizer: Arc<dyn Tokenizer> = match tokenizer {
             Some(path) => attentive_tokenizer::load(path)?,
-            None => recipe.tokenizer.read_or_train(false, train.texts())?,
+            None => recipe.tokenizer.read_or_train(false, texts.train.texts())?,
         }
         .into();
         config.vocab_size = tokenizer.vocab_size();
 
-        let text = train.encode(&*tokenizer)?;
-        let (text, held_out) = match (&validation, recipe.data.validation_fraction) {
-            (Some(validation), _) => (text, Some(validation.encode(&*tokenizer)?)),
-            (None, Some(fraction)) => {
-                let [text, held_out] = text.split(1.0 - fraction);
-                (text, Some(held_out))
-            }
-            (None, None) => {
-                println!("no [data.validation] and no data.validation_fraction: training runs without validation");
-                (text, None)
-            }
-        };
+        let (text, held_out) = texts.read(|source| source.encode(&*tokenizer), |text, at| text.split(at))?;
         println!("data      {} training tokens", thousands(text.len()));
         println!("tokens    {} entries in the vocabulary", thousands(tokenizer.vocab_size() as u64));
         let (batch, seed) = (recipe.batch, run.training.seed);
@@ -80,7 +62,6 @@ impl CausalLm {
             batch.rows,
             batch.context
         );
-        let sources = [("train", Some(train)), ("validation", validation)];
         Ok(Self {
             config: config.clone(),
             objective: recipe.objective,
@@ -89,7 +70,7 @@ impl CausalLm {
             tokenizer,
             train: train_batches,
             validation: held_out.map(|stream| batcher(stream, ContextOrder::Sequential)).transpose()?,
-            sources: sources.into_iter().filter_map(|(split, source)| Some((split, source?))).collect(),
+            texts,
         })
     }
 
@@ -175,8 +156,7 @@ impl Task for CausalLm {
     }
 
     fn data_records(&self) -> Result<Vec<DataRecord>> {
-        let records = self.sources.iter().map(|(split, source)| source.records(split));
-        Ok(records.collect::<Result<Vec<_>>>()?.concat())
+        self.texts.records()
     }
 
     fn example(&self, model: &str) -> String {

@@ -14,8 +14,8 @@ use burn::tensor::{Tensor, activation::log_softmax};
 
 use super::{Task, example_stream::ExampleStream, thousands};
 use crate::{
-    recipe::{MaskedLmRecipe, RunRecipe, TextFilesRecipe},
-    text::TextSource,
+    recipe::{MaskedLmRecipe, RunRecipe},
+    text::Texts,
 };
 
 /// Sentences whose words are guessed at the end, and guesses for each.
@@ -31,7 +31,7 @@ pub(crate) struct MaskedLm {
     validation: Option<ExampleBatcher<MaskedSentences>>,
     /// The guess that is right most often, whatever stands around it.
     most_frequent: TokenId,
-    sources: Vec<(&'static str, TextSource)>,
+    texts: Texts,
 }
 
 /// How good guesses are.
@@ -50,34 +50,17 @@ impl MaskedLm {
     /// learnt as the recipe says.
     pub(crate) fn prepare(run: &RunRecipe, recipe: &mut MaskedLmRecipe, tokenizer: Option<&Path>) -> Result<Self> {
         let ModelConfig::Bert(config) = &mut recipe.model else { bail!("model.family: masked-lm trains a bert") };
-        let files = |files: &TextFilesRecipe| TextSource::Files(files.files());
-        let (train, validation) = match &recipe.data.train {
-            Some(train) => (files(train), recipe.data.validation.as_ref().map(files)),
-            None => {
-                let [train, validation] = TextSource::builtin();
-                (train, Some(validation))
-            }
-        };
+        let texts = Texts::open(&recipe.data);
         let tokenizer: Arc<dyn Tokenizer> = match tokenizer {
             Some(path) => attentive_tokenizer::load(path)?,
-            None => recipe.tokenizer.read_or_train(false, train.texts())?,
+            None => recipe.tokenizer.read_or_train(false, texts.train.texts())?,
         }
         .into();
         config.vocab_size = tokenizer.vocab_size();
         let ids = frame_ids(&*tokenizer)?;
 
-        let text = train.sentences(&*tokenizer, ids.end)?;
-        let (text, held_out) = match (&validation, recipe.data.validation_fraction) {
-            (Some(validation), _) => (text, Some(validation.sentences(&*tokenizer, ids.end)?)),
-            (None, Some(fraction)) => {
-                let [text, held_out] = text.split(1.0 - fraction);
-                (text, Some(held_out))
-            }
-            (None, None) => {
-                println!("no [data.validation] and no data.validation_fraction: training runs without validation");
-                (text, None)
-            }
-        };
+        let (text, held_out) =
+            texts.read(|source| source.sentences(&*tokenizer, ids.end), |text, at| text.split(at))?;
         println!(
             "data      {} training tokens in {} sentences of {} documents",
             thousands(text.n_tokens() as u64),
@@ -95,7 +78,6 @@ impl MaskedLm {
         let train_batches = batcher(text, run.training.seed)?;
         // The same masks whatever the run, so that runs can be compared.
         let validation_batches = held_out.map(|text| batcher(text, 0)).transpose()?;
-        let sources = [("train", Some(train)), ("validation", validation)];
         Ok(Self {
             config: config.clone(),
             objective: recipe.objective,
@@ -103,7 +85,7 @@ impl MaskedLm {
             train: train_batches,
             validation: validation_batches,
             most_frequent,
-            sources: sources.into_iter().filter_map(|(split, source)| Some((split, source?))).collect(),
+            texts,
         })
     }
 
@@ -251,8 +233,7 @@ impl Task for MaskedLm {
     }
 
     fn data_records(&self) -> Result<Vec<DataRecord>> {
-        let records = self.sources.iter().map(|(split, source)| source.records(split));
-        Ok(records.collect::<Result<Vec<_>>>()?.concat())
+        self.texts.records()
     }
 
     fn example(&self, model: &str) -> String {

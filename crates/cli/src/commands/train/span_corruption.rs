@@ -18,9 +18,9 @@ use super::{
     thousands,
 };
 use crate::{
-    recipe::{ContextSource, RunRecipe, SpanCorruptionRecipe, TextFilesRecipe},
+    recipe::{ContextSource, RunRecipe, SpanCorruptionRecipe},
     score::special_ids,
-    text::TextSource,
+    text::Texts,
 };
 
 /// Sentinels that a vocabulary gets that has none: T5's number.
@@ -41,7 +41,7 @@ pub(crate) struct Infilling {
     tokenizer: Arc<dyn Tokenizer>,
     train: SpanBatcher,
     validation: Option<SpanBatcher>,
-    sources: Vec<(&'static str, TextSource)>,
+    texts: Texts,
 }
 
 /// How well hidden tokens are written, each after the right ones.
@@ -63,36 +63,18 @@ impl Infilling {
         let ModelConfig::Transformer(config) = &mut recipe.model else {
             bail!("model.family: span-corruption trains a transformer");
         };
-        let files = |files: &TextFilesRecipe| TextSource::Files(files.files());
-        let (train, validation) = match &recipe.data.train {
-            Some(train) => (files(train), recipe.data.validation.as_ref().map(files)),
-            None => {
-                let [train, validation] = TextSource::builtin();
-                (train, Some(validation))
-            }
-        };
+        let texts = Texts::open(&recipe.data);
         let tokenizer: Arc<dyn Tokenizer> = match tokenizer {
             Some(path) => attentive_tokenizer::load(path)?,
             None => {
-                let tokenizer = recipe.tokenizer.read_or_train(true, train.texts())?;
+                let tokenizer = recipe.tokenizer.read_or_train(true, texts.train.texts())?;
                 attentive_tokenizer::with_sentinels(tokenizer, N_SENTINELS, 0)?
             }
         }
         .into();
         config.set_vocab_size(tokenizer.vocab_size());
 
-        let text = train.encode_lines(&*tokenizer)?;
-        let (text, held_out) = match (&validation, recipe.data.validation_fraction) {
-            (Some(validation), _) => (text, Some(validation.encode_lines(&*tokenizer)?)),
-            (None, Some(fraction)) => {
-                let [text, held_out] = text.split(1.0 - fraction);
-                (text, Some(held_out))
-            }
-            (None, None) => {
-                println!("no [data.validation] and no data.validation_fraction: training runs without validation");
-                (text, None)
-            }
-        };
+        let (text, held_out) = texts.read(|source| source.encode_lines(&*tokenizer), |text, at| text.split(at))?;
         println!("data      {} training tokens", thousands(text.len()));
         println!("tokens    {} entries in the vocabulary", thousands(tokenizer.vocab_size() as u64));
         let (batch, specials) = (recipe.batch, special_ids(&*tokenizer)?);
@@ -116,7 +98,6 @@ impl Infilling {
             format_args!("{:.0} %", 100.0 * recipe.corruption.rate),
             recipe.corruption.mean_span
         );
-        let sources = [("train", Some(train)), ("validation", validation)];
         Ok(Self {
             config: config.clone(),
             objective: recipe.objective,
@@ -124,7 +105,7 @@ impl Infilling {
             train: train_batches,
             // The same spans whatever the run, so that runs can be compared.
             validation: held_out.map(|stream| batcher(stream, ContextOrder::Sequential, 0)).transpose()?,
-            sources: sources.into_iter().filter_map(|(split, source)| Some((split, source?))).collect(),
+            texts,
         })
     }
 
@@ -259,8 +240,7 @@ impl Task for Infilling {
     }
 
     fn data_records(&self) -> Result<Vec<DataRecord>> {
-        let records = self.sources.iter().map(|(split, source)| source.records(split));
-        Ok(records.collect::<Result<Vec<_>>>()?.concat())
+        self.texts.records()
     }
 
     fn example(&self, model: &str) -> String {
