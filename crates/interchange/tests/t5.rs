@@ -187,7 +187,7 @@ fn copy_of(folder: &Path) -> tempfile::TempDir {
 }
 
 /// What is said of a ByT5 with other settings.
-fn with_settings(settings: Value) -> Result<Bundle, InterchangeError> {
+fn with_settings(settings: &Value) -> Result<Bundle, InterchangeError> {
     let folder = copy_of(&golden().path("byt5"));
     let path = folder.path().join("config.json");
     let mut config: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
@@ -207,15 +207,18 @@ fn says<T>(result: Result<T, InterchangeError>, parts: &[&str]) {
 #[test]
 fn unknown_settings_and_tensors_are_named() {
     let odd = json!({ "feed_forward_proj": "gated-cosine", "is_encoder_decoder": false });
-    says(with_settings(odd), &["feed_forward_proj is \"gated-cosine\"", "is_encoder_decoder is false"]);
-    says(with_settings(json!({ "decoder_start_token_id": 5 })), &["decoder_start_token_id is Some(5)"]);
+    says(with_settings(&odd), &["feed_forward_proj is \"gated-cosine\"", "is_encoder_decoder is false"]);
+    says(with_settings(&json!({ "decoder_start_token_id": 5 })), &["decoder_start_token_id is Some(5)"]);
     let relu =
         ["missing: encoder.block.0.layer.1.DenseReluDense.wi.weight [7, 6]", "not in the model: encoder", "wi_0"];
-    says(with_settings(json!({ "feed_forward_proj": "relu" })), &relu);
-    says(with_settings(json!({ "d_kv": 5 })), &["SelfAttention.q.weight: [15, 6] by config.json, [12, 6] in the file"]);
-    says(with_settings(json!({ "num_heads": 0 })), &["n_heads"]);
+    says(with_settings(&json!({ "feed_forward_proj": "relu" })), &relu);
+    says(
+        with_settings(&json!({ "d_kv": 5 })),
+        &["SelfAttention.q.weight: [15, 6] by config.json, [12, 6] in the file"],
+    );
+    says(with_settings(&json!({ "num_heads": 0 })), &["n_heads"]);
     // Before transformers 5 one setting said both, and so it does without the other.
-    let scaled = |settings| match with_settings(settings).unwrap().model {
+    let scaled = |settings: Value| match with_settings(&settings).unwrap().model {
         attentive_bundle::ModelConfig::Transformer(config) => (config.scale_logits, config.tie_projection),
         other => panic!("{other:?}"),
     };

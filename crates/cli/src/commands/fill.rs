@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::Result;
-use attentive_bundle::{Bundle, Candidate, EncodeError, ModelConfig, SpanFiller, TextEncoder};
+use attentive_bundle::{Bundle, Candidate, EncodeError, ModelConfig, SpanFiller, TextEncoder, TranslationModel};
 use clap::Args;
 
 use super::{BackendArgs, read_lines};
@@ -34,21 +34,15 @@ impl Fill {
     pub(super) fn run(self) -> Result<()> {
         let bundle = Bundle::read(&run_dir::resolve(&self.model))?;
         let device = self.backend.device()?;
-        let fill: Box<dyn Fn(&str, usize) -> Result<Vec<Vec<Candidate>>, EncodeError>> = match &bundle.model {
-            ModelConfig::Transformer(_) => {
-                let filler = SpanFiller::from_bundle(bundle, &device)?;
-                Box::new(move |line, k| filler.fill(line, k))
-            }
-            _ => {
-                let encoder = TextEncoder::from_bundle(bundle, &device)?;
-                Box::new(move |line, k| encoder.fill(line, k))
-            }
+        let filler = match &bundle.model {
+            ModelConfig::Transformer(_) => Filler::Spans(Box::new(SpanFiller::from_bundle(bundle, &device)?)),
+            _ => Filler::Tokens(Box::new(TextEncoder::from_bundle(bundle, &device)?)),
         };
         let mut out = io::stdout().lock();
         for line in read_lines(self.text) {
             let line = line?;
             writeln!(out, "{line}")?;
-            for (idx, candidates) in fill(&line, self.top_k)?.into_iter().enumerate() {
+            for (idx, candidates) in filler.fill(&line, self.top_k)?.into_iter().enumerate() {
                 writeln!(out, "  [MASK] {}", idx + 1)?;
                 for candidate in candidates {
                     writeln!(out, "  {:.4}\t{}", candidate.probability, candidate.text)?;
@@ -56,5 +50,22 @@ impl Fill {
             }
         }
         Ok(out.flush()?)
+    }
+}
+
+/// A model that fills in what is hidden.
+enum Filler {
+    /// A token for each mask.
+    Tokens(Box<TextEncoder>),
+    /// As many tokens as it takes.
+    Spans(Box<SpanFiller<TranslationModel>>),
+}
+
+impl Filler {
+    fn fill(&self, line: &str, k: usize) -> Result<Vec<Vec<Candidate>>, EncodeError> {
+        match self {
+            Self::Tokens(encoder) => encoder.fill(line, k),
+            Self::Spans(filler) => filler.fill(line, k),
+        }
     }
 }
