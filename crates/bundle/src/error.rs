@@ -90,7 +90,9 @@ pub enum BundleError {
     )]
     NoSentinels,
     /// The tokenizer has no id for a part of what encoders read.
-    #[error("the tokenizer has no {role} token, which an encoder needs; take the kind wordpiece or byte-level-bpe")]
+    #[error(
+        "the tokenizer has no {role} token, which an encoder needs; take the kind wordpiece, byte-level-bpe or code-points"
+    )]
     NoFrame {
         /// `padding`, `beginning`, `ending` or `mask`.
         role: &'static str,

@@ -108,14 +108,14 @@ impl TextSource {
 
     /// The documents as sentences of tokens, a line each, `end` behind each document; built-in sentences in documents of what
     /// has words in common.
-    pub(crate) fn sentences(&self, tokenizer: &dyn Tokenizer, end: TokenId) -> Result<SentenceCorpus> {
+    pub(crate) fn sentences(&self, end: TokenId, encode: impl Fn(&str) -> Vec<TokenId>) -> Result<SentenceCorpus> {
         let mut corpus = SentenceCorpus::new(end);
         match self {
             Self::Files(files) => {
                 let mut document = Vec::new();
                 for piece in files.documents() {
                     let piece = piece?;
-                    document.extend(piece.text.lines().map(|line| tokenizer.encode(line)));
+                    document.extend(piece.text.lines().map(&encode));
                     if piece.ends_document {
                         corpus.push_document(document.drain(..));
                     }
@@ -123,7 +123,7 @@ impl TextSource {
             }
             Self::Builtin(sentences) => {
                 for document in builtin::documents(sentences) {
-                    corpus.push_document(document.into_iter().map(|sentence| tokenizer.encode(sentence)));
+                    corpus.push_document(document.into_iter().map(&encode));
                 }
             }
         }

@@ -74,7 +74,7 @@ pub use examples::{ExampleBatcher, ExampleBatches, ExampleSet};
 pub use labeled::{LabeledRows, LabeledText};
 pub use lines::{Line, LineReader};
 pub use masked_lm::{MaskedSentences, RowKind, RowPlan};
-pub use masking::{Masking, MaskingConfig};
+pub use masking::{Masking, MaskingConfig, MaskingUnit};
 pub use pairs::{Pairs, ParallelFiles, TextPair};
 pub use plan::{BatchPlan, Shape};
 pub use report::{CorpusReport, FileReport, Findings, Place, sha256_of};

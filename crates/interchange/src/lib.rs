@@ -8,6 +8,7 @@
 //! | transformers: BERT | [`import`] | [`export`] to [`Format::Bert`] |
 //! | transformers: RoBERTa | [`import`] | [`export`] to [`Format::Roberta`] |
 //! | transformers: T5, ByT5 | [`import`] | [`export`] to [`Format::T5`] |
+//! | transformers: CANINE | [`import`] | [`export`] to [`Format::Canine`] |
 //! | CTranslate2 | | [`export`] to [`Format::CTranslate2`] |
 //!
 //! With the feature `hub`, `Hub` downloads a folder of transformers, or finds it in the cache of `huggingface_hub`.
@@ -25,6 +26,7 @@
 
 mod activations;
 mod bert;
+mod canine;
 mod checkpoint;
 mod checks;
 mod ctranslate2;
@@ -69,14 +71,16 @@ pub enum Format {
     Roberta,
     /// `T5ForConditionalGeneration` of transformers.
     T5,
+    /// `CanineModel` of transformers, or `CanineForSequenceClassification`.
+    Canine,
     /// CTranslate2: encoder–decoders.
     CTranslate2,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 7] =
-        [Self::Marian, Self::Pegasus, Self::Gpt2, Self::Bert, Self::Roberta, Self::T5, Self::CTranslate2];
+    pub const ALL: [Self; 8] =
+        [Self::Marian, Self::Pegasus, Self::Gpt2, Self::Bert, Self::Roberta, Self::Canine, Self::T5, Self::CTranslate2];
 
     /// The name, as users write it.
     pub fn name(self) -> &'static str {
@@ -87,6 +91,7 @@ impl Format {
             Self::Bert => "bert",
             Self::Roberta => "roberta",
             Self::T5 => "t5",
+            Self::Canine => "canine",
             Self::CTranslate2 => "ctranslate2",
         }
     }
@@ -143,6 +148,7 @@ pub fn export(
         (ModelConfig::Gpt(config), Format::Gpt2) => gpt2::export(config, bundle, folder),
         (ModelConfig::Bert(config), Format::Bert) => bert::export(config, bundle, Variant::Bert, folder),
         (ModelConfig::Bert(config), Format::Roberta) => bert::export(config, bundle, Variant::Roberta, folder),
+        (ModelConfig::Canine(config), Format::Canine) => canine::export(config, bundle, folder),
         (model, format) => {
             let problem = format!("the model's family is {}, which this format is not for", model.family());
             Err(InterchangeError::Inexpressible { format: format.name(), problems: vec![problem] })
@@ -173,12 +179,16 @@ pub fn import(folder: &Path) -> Result<Bundle, InterchangeError> {
     if let Some(variant) = Variant::ALL.into_iter().find(|variant| variant.model_type() == model_type) {
         return bert::import(variant, folder);
     }
+    if model_type == canine::MODEL_TYPE {
+        return canine::import(folder);
+    }
     match Architecture::ALL.into_iter().find(|architecture| architecture.model_type() == model_type) {
         Some(architecture) => seq2seq::import(architecture, folder),
         None => {
             let [seq2seq, encoders] =
                 [Architecture::ALL.map(Architecture::model_type), Variant::ALL.map(Variant::model_type)];
-            let known = [&seq2seq[..], &[gpt2::MODEL_TYPE, t5::MODEL_TYPE], &encoders].concat().join(", ");
+            let known = [&seq2seq[..], &[gpt2::MODEL_TYPE, t5::MODEL_TYPE], &encoders, &[canine::MODEL_TYPE]];
+            let known = known.concat().join(", ");
             Err(InterchangeError::UnknownArchitecture { path, found: model_type, known })
         }
     }

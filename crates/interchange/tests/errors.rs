@@ -96,7 +96,7 @@ fn what_a_format_lacks_is_listed() {
     says(export(Format::Gpt2), &["gpt2 can't express", "family is transformer"]);
     let message = "onnx".parse::<Format>().unwrap_err();
     assert!(
-        message.contains("onnx") && message.contains("marian, pegasus, gpt2, bert, roberta, t5, ctranslate2"),
+        message.contains("onnx") && message.contains("marian, pegasus, gpt2, bert, roberta, canine, t5, ctranslate2"),
         "{message}"
     );
 }

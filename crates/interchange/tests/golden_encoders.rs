@@ -6,7 +6,7 @@ use attentive_backend::{BackendKind, Device};
 use attentive_bundle::{Bundle, ModelConfig, TextEncoder};
 use attentive_core::TokenMatrix;
 use attentive_interchange::{ExportConfig, Format, InterchangeError, export, import};
-use attentive_model::BertConfig;
+use attentive_model::{BertConfig, EncoderModel};
 use attentive_testkit::{Area, Comparison, Golden};
 use attentive_weights::HostTensor;
 use burn::tensor::Tensor;
@@ -43,18 +43,18 @@ fn outputs(bundle: &Bundle, case: &Value, device: &Device) -> Vec<(&'static str,
     let rows: Vec<Vec<u32>> = field(case, "rows");
     let segments = field::<Vec<Vec<u8>>>(case, "segments").concat();
     let n_cols = segments.len() / rows.len();
-    let hidden = model.forward(&TokenMatrix::from_rows(&rows, 0, 0), &segments, None);
+    let encoding = model.encode(&TokenMatrix::from_rows(&rows, 0, 0), &segments, None);
     let places =
         rows.iter().enumerate().flat_map(|(at, row)| (0..row.len()).map(move |col| (at * n_cols + col) as u32));
-    let used = model.at(hidden.clone(), &places.collect::<Vec<u32>>());
-    let pooled = model.pool(hidden.clone());
+    let used = encoding.at(&places.collect::<Vec<u32>>());
+    let pooled = model.pooled(&encoding);
     let next = model.next_sentence.as_ref().map(|head| values(head.forward(pooled.clone().unwrap())));
     let outputs = [
         ("hidden", Some(values(used.clone()))),
         ("pooled", pooled.map(values)),
         ("tokens", model.token_logits(used).map(values)),
         ("next", next),
-        ("labels", model.label_logits(hidden, None).map(values)),
+        ("labels", model.label_scores(&encoding, None).map(values)),
     ];
     outputs.into_iter().filter_map(|(name, values)| Some((name, values?))).collect()
 }

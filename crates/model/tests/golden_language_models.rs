@@ -2,7 +2,7 @@
 
 use attentive_backend::{BackendKind, Device};
 use attentive_core::{MaskedBatch, Objective, SequenceBatch, TokenMatrix};
-use attentive_model::{BertConfig, CausalLmObjective, GptConfig, MaskedLmObjective};
+use attentive_model::{BertConfig, CausalLmObjective, EncoderModel, GptConfig, MaskedLmObjective};
 use attentive_optim::Gradients;
 use attentive_testkit::{Area, Comparison, Golden, named};
 use attentive_weights::{HostTensor, param_shapes};
@@ -78,11 +78,11 @@ fn encoders() {
         let config = BertConfig { d_ff: 12, ..like(13, 9, [2, 2, 8]) };
         let model = with_named_parameters(config.init(device, 0).unwrap());
         let batch = masked_batch(is_bert);
-        let hidden = model.forward(&batch.ids, &batch.segments, None);
-        let real = model.at(hidden.clone(), &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+        let encoding = model.encode(&batch.ids, &batch.segments, None);
+        let real = encoding.at(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
         let mut results = vec![("tokens".to_owned(), values(model.token_logits(real).unwrap()))];
         results.extend(model.next_sentence.as_ref().map(|head| {
-            let pooled = model.pool(hidden).unwrap();
+            let pooled = model.pooled(&encoding).unwrap();
             ("next".to_owned(), values(head.forward(pooled)))
         }));
         results.extend(of_loss(&MaskedLmObjective::default(), &model, &batch));

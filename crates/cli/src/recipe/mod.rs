@@ -16,7 +16,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use attentive_bundle::ModelConfig;
-use attentive_model::{bert, gpt};
+use attentive_model::gpt;
 use attentive_optim::{AdamConfig, ScheduleConfig};
 use attentive_trainer::TrainerConfig;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -28,7 +28,7 @@ use origins::Origin;
 pub(crate) use causal_lm::{CausalLmRecipe, ContextSource, TextFilesRecipe, TextRecipe};
 pub(crate) use classification::{ClassificationRecipe, LabeledFiles};
 pub(crate) use data::{DataRecipe, SplitFiles};
-pub(crate) use masked_lm::MaskedLmRecipe;
+pub(crate) use masked_lm::{MaskedLmRecipe, no_encoder};
 pub(crate) use origins::Origins;
 pub(crate) use schema::schema;
 pub(crate) use span_corruption::SpanCorruptionRecipe;
@@ -176,8 +176,8 @@ impl Recipe {
 /// The model of a preset's name, of any family, over its published vocabulary.
 pub(crate) fn preset(name: &str) -> Result<ModelConfig> {
     let gpts = gpt::presets().into_iter().map(|preset| (preset.name, ModelConfig::Gpt(preset.config)));
-    let berts = bert::presets().into_iter().map(|preset| (preset.name, ModelConfig::Bert(preset.config)));
-    let presets: Vec<(&str, ModelConfig)> = translation::presets().into_iter().chain(gpts).chain(berts).collect();
+    let presets = translation::presets().into_iter().chain(gpts).chain(masked_lm::presets());
+    let presets: Vec<(&str, ModelConfig)> = presets.collect();
     match presets.iter().find(|(known, _)| *known == name) {
         Some((_, model)) => Ok(model.clone()),
         None => {
@@ -198,6 +198,7 @@ fn with_model<R: DeserializeOwned>(
     let preset = match model.remove("preset") {
         // Sizes of one family are none of another.
         None if model.get("family").and_then(Value::as_str) == Some("rnn") => preset(Some(translation::RNN_PRESET)),
+        None if model.get("family").and_then(Value::as_str) == Some("canine") => preset(Some("canine")),
         None => preset(None),
         Some(Value::String(name)) => preset(Some(&name)),
         Some(other) => bail!("model.preset = {other}: expected the name of a preset"),
