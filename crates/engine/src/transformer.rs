@@ -11,6 +11,7 @@ use crate::{
     cache::Cache,
     decoder::{Decoder, Room},
     encoder::Encoder,
+    layer::LayerNorm,
     load::Loader,
     memory::{Memory, Span, spans},
     positions::Positions,
@@ -50,10 +51,13 @@ impl CpuTransformer {
     /// Whether models of this configuration can be packed: the paper's layers, whatever their sizes and activation, at
     /// sinusoidal or learned positions.
     pub fn covers(config: &TransformerConfig) -> bool {
-        let TransformerConfig { n_heads, n_kv_heads, gated, bias, norm_kind, positions, window, .. } = config;
+        let TransformerConfig { n_heads, n_kv_heads, gated, bias, norm_kind, epsilon, positions, window, .. } = config;
+        let TransformerConfig { scale_scores, scale_embeddings, scale_logits, .. } = config;
         let added_positions = matches!(positions, PositionsConfig::Sinusoidal | PositionsConfig::Learned { .. });
         let own_keys = n_kv_heads.is_none_or(|n_kv_heads| n_kv_heads == *n_heads);
-        added_positions && own_keys && *bias && !gated && window.is_none() && *norm_kind == NormKind::Layer
+        let layer_norm = *norm_kind == NormKind::Layer && *epsilon as f32 == LayerNorm::EPSILON;
+        let scaled = *scale_scores && *scale_embeddings && !scale_logits;
+        added_positions && own_keys && layer_norm && scaled && *bias && !gated && window.is_none()
     }
 
     /// Packs parameters, named as those of `attentive_model::Transformer`.

@@ -94,7 +94,8 @@ pub(crate) fn import_marian(folder: &Path, bos: TokenId) -> Result<Box<dyn Token
     Ok(Box::new(Marian::from_files(&source, &target, &vocabulary, bos)?))
 }
 
-fn no_equal() -> String {
+/// What is told where no tokenizer of theirs is ours.
+pub(crate) fn no_equal() -> String {
     format!(
         "no tokenizer of transformers equals this one: {VOCABULARY} lists its entries; encode and decode with \
          `attentive tokenize`, or import the folder again, which reads {OURS}"

@@ -20,6 +20,7 @@ mod error;
 pub mod gpt;
 pub mod rnn;
 mod stack;
+pub mod t5;
 pub mod table3;
 mod tokens;
 mod transformer;

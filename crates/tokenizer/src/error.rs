@@ -90,6 +90,12 @@ pub enum TokenizerError {
         /// The file that was to be written.
         path: PathBuf,
     },
+    /// A kind of tokenizer that has no tokens for hidden spans.
+    #[error(
+        "this kind of tokenizer has no sentinels, the tokens that stand for hidden spans; take bytes, unigram, or a \
+         SentencePiece model"
+    )]
+    NoSentinels,
     /// The vocabulary asked for has no room for what every vocabulary of this text must have.
     #[error(
         "a vocabulary of {vocab_size} entries was asked for, and special tokens, bytes and characters alone take \

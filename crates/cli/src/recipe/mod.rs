@@ -8,6 +8,7 @@ mod masked_lm;
 mod origins;
 mod problems;
 mod schema;
+mod span_corruption;
 mod tokenizer;
 mod translation;
 
@@ -30,6 +31,7 @@ pub(crate) use data::{DataRecipe, SplitFiles};
 pub(crate) use masked_lm::{MaskedLmRecipe, no_encoder};
 pub(crate) use origins::Origins;
 pub(crate) use schema::schema;
+pub(crate) use span_corruption::SpanCorruptionRecipe;
 pub(crate) use tokenizer::{TokenizerKind, TokenizerRecipe};
 pub(crate) use translation::TranslationRecipe;
 
@@ -66,7 +68,7 @@ pub(crate) struct RunRecipe {
 const RUN_KEYS: [&str; 4] = ["name", "optimizer", "schedule", "training"];
 
 /// The names of tasks, that of a recipe without one first.
-const TASKS: [&str; 4] = ["translation", "causal-lm", "masked-lm", "classification"];
+const TASKS: [&str; 5] = ["translation", "causal-lm", "masked-lm", "classification", "span-corruption"];
 
 /// What is learnt, from what, by which model: `task` names it.
 #[derive(Debug, Clone)]
@@ -79,6 +81,8 @@ pub(crate) enum TaskRecipe {
     MaskedLm(Box<MaskedLmRecipe>),
     /// The class of a text.
     Classification(Box<ClassificationRecipe>),
+    /// Spans hidden in a text.
+    SpanCorruption(Box<SpanCorruptionRecipe>),
 }
 
 impl TaskRecipe {
@@ -88,6 +92,7 @@ impl TaskRecipe {
             Self::CausalLm(recipe) => recipe.validate(),
             Self::MaskedLm(recipe) => recipe.validate(),
             Self::Classification(recipe) => recipe.validate(),
+            Self::SpanCorruption(recipe) => recipe.validate(),
         }
     }
 }
@@ -126,6 +131,8 @@ impl Recipe {
                 .map(|recipe: MaskedLmRecipe| TaskRecipe::MaskedLm(Box::new(recipe))),
             "classification" => with_model(table, &origins, masked_lm::preset)
                 .map(|recipe: ClassificationRecipe| TaskRecipe::Classification(Box::new(recipe))),
+            "span-corruption" => with_model(table, &origins, span_corruption::preset)
+                .map(|recipe: SpanCorruptionRecipe| TaskRecipe::SpanCorruption(Box::new(recipe))),
             _ => bail!("task = {task:?} is unknown; there are: {}", TASKS.join(", ")),
         };
         // What is wrong with either part is said at once.
@@ -146,6 +153,7 @@ impl Recipe {
             TaskRecipe::CausalLm(recipe) => ("causal-lm", table(Table::try_from(recipe))),
             TaskRecipe::MaskedLm(recipe) => ("masked-lm", table(Table::try_from(recipe))),
             TaskRecipe::Classification(recipe) => ("classification", table(Table::try_from(recipe))),
+            TaskRecipe::SpanCorruption(recipe) => ("span-corruption", table(Table::try_from(recipe))),
         };
         let mut whole = table(Table::try_from(&self.run));
         whole.insert("task".into(), name.into());
@@ -160,6 +168,7 @@ impl Recipe {
             TaskRecipe::CausalLm(recipe) => recipe.evaluation.average_last,
             TaskRecipe::MaskedLm(recipe) => recipe.evaluation.average_last,
             TaskRecipe::Classification(recipe) => recipe.evaluation.average_last,
+            TaskRecipe::SpanCorruption(recipe) => recipe.evaluation.average_last,
         }
     }
 }

@@ -10,6 +10,7 @@ mod masked_lm;
 mod memory;
 mod sampled;
 mod session;
+mod span_corruption;
 mod task;
 mod translation;
 mod translation_family;
@@ -34,6 +35,7 @@ pub(super) use causal_lm::CausalLm;
 pub(super) use classification::{Classification, pretrained};
 pub(super) use masked_lm::MaskedLm;
 use session::Session;
+pub(super) use span_corruption::Infilling;
 
 pub(super) use task::Task;
 pub(super) use translation::Translation;
@@ -131,6 +133,10 @@ impl Train {
                     }
                     other => Err(locate(no_encoder(&other))),
                 }
+            }
+            TaskRecipe::SpanCorruption(of_task) => {
+                let task = Infilling::prepare(settings, of_task, tokenizer.as_deref()).map_err(locate)?;
+                self.session(&recipe, &run, device).train(&task).map_err(locate)
             }
         }
     }
