@@ -16,16 +16,18 @@ mod worker;
 mod workload;
 
 use anyhow::{Context, Result, bail};
+use attentive_kernels::Allocator;
 use compare::Options;
 
 /// As the `attentive` command does.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Allocator = Allocator;
 
 const USAGE: &str = "usage: cargo xtask bench train|decode|tokenize|long|startup [--rounds N] [--peer NAME] \
     [--only WORKLOAD] [--model DIR] [--text FILE]";
 
 fn main() -> Result<()> {
+    attentive_kernels::keep_pages();
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args[..] {
