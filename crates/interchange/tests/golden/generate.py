@@ -63,8 +63,10 @@ def tokenizer(folder: Path, separate: bool) -> tuple:
     sources = [marian(text, add_special_tokens=False)["input_ids"] for text in TEXTS]
     targets = [marian(text_target=text, add_special_tokens=False)["input_ids"] for text in TEXTS]
     scrambled = [[n * 7919 % len(vocabulary) for n in range(k, 3 * k)] for k in range(1, 9)]
-    # Of two vocabularies, transformers leaves out the special ids of sources from the text of targets, whatever they are there.
-    scrambled = [[n for n in ids if n not in marian.all_special_ids or not separate] for ids in scrambled]
+    if separate:
+        # Of two vocabularies, transformers takes the special ids of sources for those of targets.
+        special = {entries.index(token) for entries in vocabularies for token in marian.all_special_tokens}
+        scrambled = [[n for n in ids if n not in special] for ids in scrambled]
     decoded = [marian.decode(ids, skip_special_tokens=True) for ids in scrambled]
     cases = {"texts": TEXTS, "sources": sources, "targets": targets, "ids": scrambled, "decoded": decoded}
     write(folder / "tokens.json", [cases])
