@@ -36,6 +36,7 @@
 //! of tokens, and a [`ContextBatcher`] cuts it into contexts of one length. Encoders read [`MaskedSentences`], some of whose
 //! tokens are hidden, or [`LabeledRows`]; an [`ExampleBatcher`] makes batches of either.
 
+pub mod auto_size;
 mod batch_config;
 mod batches;
 pub mod builtin;

@@ -5,14 +5,14 @@ use std::{path::Path, sync::Arc};
 use anyhow::{Result, bail};
 use attentive_backend::Device;
 use attentive_bundle::{DataRecord, ModelConfig, ScoreRecord, TextEncoder, frame_ids};
-use attentive_core::{MaskedBatch, TokenId};
-use attentive_data::{ExampleBatcher, MaskedSentences, Masking, SentenceCorpus};
+use attentive_core::{MaskedBatch, TokenId, TokenMatrix};
+use attentive_data::{ExampleBatcher, ExampleSet, MaskedSentences, Masking, RowKind, SentenceCorpus, auto_size::AUTO};
 use attentive_model::{Bert, BertConfig, MaskedLmObjective};
 use attentive_tokenizer::Tokenizer;
 use attentive_trainer::{BatchStream, Validation};
 use burn::tensor::{Tensor, activation::log_softmax};
 
-use super::{Task, example_stream::ExampleStream, thousands};
+use super::{Task, example_stream::ExampleStream, memory::Fitting, thousands};
 use crate::{
     recipe::{MaskedLmRecipe, RunRecipe, TextFilesRecipe},
     text::TextSource,
@@ -26,6 +26,10 @@ const N_CANDIDATES: usize = 4;
 pub(crate) struct MaskedLm {
     config: BertConfig,
     objective: MaskedLmObjective,
+    context: usize,
+    /// Hidden tokens of a row at the most.
+    n_hidden: usize,
+    has_pairs: bool,
     tokenizer: Arc<dyn Tokenizer>,
     train: ExampleBatcher<MaskedSentences>,
     validation: Option<ExampleBatcher<MaskedSentences>>,
@@ -87,10 +91,12 @@ impl MaskedLm {
         println!("tokens    {} entries in the vocabulary", thousands(tokenizer.vocab_size() as u64));
         let most_frequent = text.most_frequent().unwrap_or(ids.mask);
         let batch = recipe.batch;
+        // What is still to be measured begins with one row.
+        let n_rows = if batch.rows == AUTO { 1 } else { batch.rows };
         let batcher = |text: SentenceCorpus, seed: u64| -> Result<ExampleBatcher<MaskedSentences>> {
             let masking = Masking::new(recipe.masking, ids, tokenizer.vocab_size(), seed);
             let rows = MaskedSentences::new(text, batch.examples, batch.context, ids, masking)?;
-            Ok(ExampleBatcher::new(rows, batch.rows, seed)?)
+            Ok(ExampleBatcher::new(rows, n_rows, seed)?)
         };
         let train_batches = batcher(text, run.training.seed)?;
         // The same masks whatever the run, so that runs can be compared.
@@ -99,6 +105,9 @@ impl MaskedLm {
         Ok(Self {
             config: config.clone(),
             objective: recipe.objective,
+            context: batch.context,
+            n_hidden: (recipe.masking.rate * batch.context as f64).ceil() as usize,
+            has_pairs: batch.examples == RowKind::SentencePairs,
             tokenizer: tokenizer.clone(),
             train: train_batches,
             validation: validation_batches,
@@ -257,6 +266,30 @@ impl Task for MaskedLm {
 
     fn example(&self, model: &str) -> String {
         format!("fill --model {model} \"The [MASK] did not cross the street because it was too tired.\"")
+    }
+}
+
+impl Fitting for MaskedLm {
+    const SETTING: &str = "batch.rows";
+    const FIRST: usize = 1;
+
+    fn cut_anew(&mut self, rows: usize) -> Result<()> {
+        self.train = self.train.with_rows(rows);
+        self.validation = self.validation.as_ref().map(|validation| validation.with_rows(rows));
+        Ok(())
+    }
+
+    fn largest_batches(&self) -> Vec<MaskedBatch> {
+        let rows = self.train.rows().min(self.train.set().epoch(0).len());
+        let hidden_in = |row: usize| (0..self.n_hidden).map(move |at| (row * self.context + at) as u32);
+        vec![MaskedBatch {
+            ids: TokenMatrix::from_rows(&vec![vec![0; self.context]; rows], 0, 0),
+            segments: vec![0; rows * self.context],
+            masked: (0..rows).flat_map(hidden_in).collect(),
+            targets: vec![0; rows * self.n_hidden],
+            follows: self.has_pairs.then(|| vec![true; rows]),
+            indices: vec![0; rows],
+        }]
     }
 }
 
