@@ -1,4 +1,4 @@
-//! Curves of a training run: line charts as SVG, and the event files that TensorBoard reads.
+//! Curves of a training run: line charts as SVG, and the event files that TensorBoard reads. Maps of matrices.
 //!
 //! ```
 //! use attentive_plot::{Chart, Series, page};
@@ -11,7 +11,9 @@
 mod axis;
 mod chart;
 mod event_file;
+mod heat_map;
 
 pub use axis::Axis;
 pub use chart::{Chart, Series, page};
 pub use event_file::EventFile;
+pub use heat_map::{HeatMap, heat_maps};
