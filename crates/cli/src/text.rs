@@ -90,7 +90,7 @@ impl TextSource {
 
     /// The documents as tokens, an end-of-text token between them.
     pub(crate) fn encode(&self, tokenizer: &dyn Tokenizer) -> Result<TokenStream> {
-        let separator: Option<TokenId> = tokenizer.specials().eos;
+        let separator: Option<TokenId> = tokenizer.specials().end();
         let encode = |text: &str| tokenizer.encode(text);
         Ok(match self {
             Self::Files(files) => TokenStream::from_files(files, &Storage::default(), separator, encode)?.0,
