@@ -5,6 +5,7 @@
 mod commands;
 mod corpus;
 mod event_log;
+mod markdown;
 mod metric;
 mod metrics_log;
 mod peak_memory;

@@ -1,4 +1,4 @@
-//! Curves of a training run: line charts as SVG and PNG, and the event files that TensorBoard reads.
+//! Curves of a training run: line charts as SVG and PNG, and the event files that TensorBoard reads. Maps of matrices.
 //!
 //! ```
 //! use attentive_plot::{Chart, Series, to_png, to_svg};
@@ -13,6 +13,7 @@ mod axis;
 mod canvas;
 mod chart;
 mod event_file;
+mod heat_map;
 mod raster;
 mod svg;
 
@@ -20,3 +21,4 @@ pub use axis::Axis;
 pub use canvas::{to_png, to_svg};
 pub use chart::{Chart, Series};
 pub use event_file::EventFile;
+pub use heat_map::{HeatMap, heat_maps};

@@ -39,6 +39,9 @@ pub(crate) use translation::TranslationRecipe;
 /// The recipe of the built-in corpus, which `attentive train` runs without arguments.
 const BUILTIN: &str = include_str!("builtin.toml");
 
+/// The recipe that families of tokenizers are compared by.
+const TOKENIZERS: &str = include_str!("tokenizers.toml");
+
 /// All of a run.
 #[derive(Debug, Clone)]
 pub(crate) struct Recipe {
@@ -106,6 +109,13 @@ impl Recipe {
             None => Layers::parse(BUILTIN, Origin::Builtin).context("the built-in recipe")?,
         };
         layers.set_environment(std::env::vars())?;
+        settings.iter().try_for_each(|setting| layers.set(setting))?;
+        Self::resolve(layers)
+    }
+
+    /// The recipe that families of tokenizers are compared by, and what is changed in it.
+    pub(crate) fn tokenizers(settings: &[String]) -> Result<Self> {
+        let mut layers = Layers::parse(TOKENIZERS, Origin::Builtin)?;
         settings.iter().try_for_each(|setting| layers.set(setting))?;
         Self::resolve(layers)
     }

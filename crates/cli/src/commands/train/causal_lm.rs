@@ -78,6 +78,11 @@ impl CausalLm {
         })
     }
 
+    /// Tokens of the training text.
+    pub(crate) fn n_training_tokens(&self) -> u64 {
+        self.train.stream().len()
+    }
+
     /// What `model` writes from nothing, or after a line break where it can't.
     fn show_samples(&self, model: Gpt) -> Result<()> {
         let generator = Generator::new(model, self.tokenizer.clone());
@@ -155,7 +160,9 @@ impl Task for CausalLm {
                 scores.push(ScoreRecord::new("validation", metric, value, ""));
             }
         }
-        self.show_samples(model)?;
+        if self.n_samples > 0 {
+            self.show_samples(model)?;
+        }
         Ok(scores)
     }
 
