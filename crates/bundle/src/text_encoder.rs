@@ -10,7 +10,7 @@ use burn::tensor::{Device, Tensor, activation::softmax};
 use crate::{Bundle, BundleError, EncodeError, ModelConfig};
 
 /// What stands for a hidden word in a text, whatever the vocabulary's own mask is called.
-const MASKS: [&str; 2] = ["[MASK]", "<mask>"];
+pub(crate) const MASKS: [&str; 2] = ["[MASK]", "<mask>"];
 
 /// What may stand behind a mask: a token, or as many characters as there are masks side by side.
 #[derive(Debug, Clone, PartialEq)]

@@ -90,7 +90,15 @@ impl TextSource {
 
     /// The documents as tokens, an end-of-text token between them.
     pub(crate) fn encode(&self, tokenizer: &dyn Tokenizer) -> Result<TokenStream> {
-        let separator: Option<TokenId> = tokenizer.specials().eos;
+        self.encode_with(tokenizer, tokenizer.specials().end())
+    }
+
+    /// The documents as tokens, a line break between them; an unknown token where the vocabulary has none.
+    pub(crate) fn encode_lines(&self, tokenizer: &dyn Tokenizer) -> Result<TokenStream> {
+        self.encode_with(tokenizer, tokenizer.encode("\n").pop().or(tokenizer.specials().unk))
+    }
+
+    fn encode_with(&self, tokenizer: &dyn Tokenizer, separator: Option<TokenId>) -> Result<TokenStream> {
         let encode = |text: &str| tokenizer.encode(text);
         Ok(match self {
             Self::Files(files) => TokenStream::from_files(files, &Storage::default(), separator, encode)?.0,

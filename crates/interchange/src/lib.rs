@@ -7,6 +7,7 @@
 //! | transformers: GPT-2 | [`import`] | [`export`] to [`Format::Gpt2`] |
 //! | transformers: BERT | [`import`] | [`export`] to [`Format::Bert`] |
 //! | transformers: RoBERTa | [`import`] | [`export`] to [`Format::Roberta`] |
+//! | transformers: T5, ByT5 | [`import`] | [`export`] to [`Format::T5`] |
 //! | transformers: CANINE | [`import`] | [`export`] to [`Format::Canine`] |
 //! | CTranslate2 | | [`export`] to [`Format::CTranslate2`] |
 //!
@@ -37,6 +38,7 @@ mod hub;
 mod layout;
 mod seq2seq;
 mod source;
+mod t5;
 mod tokenizers;
 
 use std::{fmt, path::Path, str::FromStr};
@@ -67,6 +69,8 @@ pub enum Format {
     Bert,
     /// `RobertaModel` of transformers, or the class with the model's heads.
     Roberta,
+    /// `T5ForConditionalGeneration` of transformers.
+    T5,
     /// `CanineModel` of transformers, or `CanineForSequenceClassification`.
     Canine,
     /// CTranslate2: encoder–decoders.
@@ -75,8 +79,8 @@ pub enum Format {
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 7] =
-        [Self::Marian, Self::Pegasus, Self::Gpt2, Self::Bert, Self::Roberta, Self::Canine, Self::CTranslate2];
+    pub const ALL: [Self; 8] =
+        [Self::Marian, Self::Pegasus, Self::Gpt2, Self::Bert, Self::Roberta, Self::Canine, Self::T5, Self::CTranslate2];
 
     /// The name, as users write it.
     pub fn name(self) -> &'static str {
@@ -86,6 +90,7 @@ impl Format {
             Self::Gpt2 => "gpt2",
             Self::Bert => "bert",
             Self::Roberta => "roberta",
+            Self::T5 => "t5",
             Self::Canine => "canine",
             Self::CTranslate2 => "ctranslate2",
         }
@@ -138,6 +143,7 @@ pub fn export(
     match (&bundle.model, format) {
         (ModelConfig::Transformer(config), Format::Marian) => seq2seq(config, Architecture::Marian),
         (ModelConfig::Transformer(config), Format::Pegasus) => seq2seq(config, Architecture::Pegasus),
+        (ModelConfig::Transformer(config), Format::T5) => t5::export(config, bundle, folder),
         (ModelConfig::Transformer(config), Format::CTranslate2) => ctranslate2::export(config, bundle, options, folder),
         (ModelConfig::Gpt(config), Format::Gpt2) => gpt2::export(config, bundle, folder),
         (ModelConfig::Bert(config), Format::Bert) => bert::export(config, bundle, Variant::Bert, folder),
@@ -165,8 +171,10 @@ pub fn import(folder: &Path) -> Result<Bundle, InterchangeError> {
         return Err(InterchangeError::Missing { path: folder.to_owned(), wanted: "config.json" });
     }
     let Kind { model_type } = files::read_json(&path)?;
-    if model_type == gpt2::MODEL_TYPE {
-        return gpt2::import(folder);
+    match model_type.as_str() {
+        gpt2::MODEL_TYPE => return gpt2::import(folder),
+        t5::MODEL_TYPE => return t5::import(folder),
+        _ => {}
     }
     if let Some(variant) = Variant::ALL.into_iter().find(|variant| variant.model_type() == model_type) {
         return bert::import(variant, folder);
@@ -179,7 +187,8 @@ pub fn import(folder: &Path) -> Result<Bundle, InterchangeError> {
         None => {
             let [seq2seq, encoders] =
                 [Architecture::ALL.map(Architecture::model_type), Variant::ALL.map(Variant::model_type)];
-            let known = [&seq2seq[..], &[gpt2::MODEL_TYPE], &encoders, &[canine::MODEL_TYPE]].concat().join(", ");
+            let known = [&seq2seq[..], &[gpt2::MODEL_TYPE, t5::MODEL_TYPE], &encoders, &[canine::MODEL_TYPE]];
+            let known = known.concat().join(", ");
             Err(InterchangeError::UnknownArchitecture { path, found: model_type, known })
         }
     }

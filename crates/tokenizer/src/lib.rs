@@ -57,7 +57,7 @@ pub use bytes::Bytes;
 pub use characters::Characters;
 pub use code_points::CodePoints;
 pub use error::{TokenizerError, UnknownId};
-pub use file::{Model, load, save};
+pub use file::{Model, load, save, with_sentinels};
 #[cfg(feature = "hugging-face")]
 pub use hugging_face::HuggingFace;
 pub use marian::Marian;

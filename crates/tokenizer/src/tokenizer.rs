@@ -29,6 +29,12 @@ pub trait Tokenizer: Send + Sync {
     /// The ids of `text`, without special tokens.
     fn encode(&self, text: &str) -> Vec<TokenId>;
 
+    /// The ids of a text to be written, without special tokens: those of [`encode`](Self::encode), unless sources and
+    /// targets have vocabularies of their own.
+    fn encode_target(&self, text: &str) -> Vec<TokenId> {
+        self.encode(text)
+    }
+
     /// The ids of `text`, each with the byte range of `text` that it stands for.
     ///
     /// Ranges begin and end at character boundaries and never run backwards. Tokens that stand for a part of a
@@ -66,6 +72,13 @@ pub trait Tokenizer: Send + Sync {
 
     /// The ids with a meaning of their own: padding, begin and end of a sequence, and so on.
     fn specials(&self) -> &Specials;
+
+    /// The id that stands for the hidden span of this index in span corruption, if the vocabulary has sentinels: T5's
+    /// `<extra_id_0>` … (Raffel et al. 2020, §3.1.4).
+    fn sentinel(&self, index: usize) -> Option<TokenId> {
+        let _ = index;
+        None
+    }
 
     /// The vocabulary entry of `id`, as it is written in vocabulary files and shown to people.
     fn token(&self, id: TokenId) -> Option<Cow<'_, str>>;

@@ -64,7 +64,8 @@ impl LabeledFiles {
 pub(crate) struct LabeledBatchRecipe {
     /// Tokens of a text, with its frame; longer ones are cut off.
     pub context: usize,
-    /// Texts of a batch.
+    /// Texts of a batch; "auto" with `train --memory`.
+    #[serde(with = "attentive_data::auto_size")]
     pub rows: usize,
 }
 

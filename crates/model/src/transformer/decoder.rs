@@ -58,6 +58,31 @@ impl DecoderLayer {
         )
     }
 
+    /// [`forward`](Self::forward) in use, and what each position attends to in the target and in the source:
+    /// `[rows, heads, tgt, tgt]` and `[rows, heads, tgt, src]`.
+    pub fn forward_with_weights(
+        &self,
+        x: Tensor<3>,
+        context: &AttentionContext,
+        memory: Tensor<3>,
+        memory_mask: &Mask,
+    ) -> (Tensor<3>, [Tensor<4>; 2]) {
+        let (mut to_target, mut to_source) = (None, None);
+        let x = self.sub_layers(
+            x,
+            None,
+            |x| {
+                to_target = Some(self.self_attention.self_weights(x.clone(), context));
+                self.self_attention.forward_self(x, context, None)
+            },
+            |x| {
+                to_source = Some(self.cross_attention.weights(x.clone(), memory.clone(), memory_mask));
+                self.cross_attention.forward(x, memory, memory_mask, None)
+            },
+        );
+        (x, [to_target, to_source].map(|weights| weights.expect("the sub-layers have run")))
+    }
+
     fn sub_layers(
         &self,
         x: Tensor<3>,
@@ -78,6 +103,8 @@ pub struct Decoder {
     pub layers: Vec<DecoderLayer>,
     /// Norm above the last layer; pre-norm only.
     pub norm: Option<Norm>,
+    /// What the output is multiplied by: 1, and d_model^-½ in T5's first version.
+    pub scale: f64,
 }
 
 impl Decoder {
@@ -94,12 +121,13 @@ impl Decoder {
         self.finish(layers.fold(x, |x, layer| layer.forward(x, context, memory.clone(), memory_mask, pass)))
     }
 
-    /// The norm above the last layer, where there is one.
+    /// What stands above the last layer: the norm, where there is one, and the scale.
     pub fn finish(&self, x: Tensor<3>) -> Tensor<3> {
-        match &self.norm {
+        let x = match &self.norm {
             Some(norm) => norm.forward(x),
             None => x,
-        }
+        };
+        if self.scale == 1.0 { x } else { x * self.scale }
     }
 
     /// Keys and values of the encoded source (`[rows, src, d_model]`) for each layer.

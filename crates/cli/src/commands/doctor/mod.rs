@@ -14,7 +14,7 @@ use clap::Args;
 
 use super::{
     BackendArgs,
-    train::{CausalLm, Classification, MaskedLm, Task, Translation, no_translator, pretrained, thousands},
+    train::{CausalLm, Classification, Infilling, MaskedLm, Task, Translation, no_translator, pretrained, thousands},
 };
 use crate::{
     corpus::Corpus,
@@ -87,6 +87,10 @@ impl Doctor {
                     }
                     other => return Err(locate(no_encoder(&other))),
                 }
+            }
+            TaskRecipe::SpanCorruption(of_task) => {
+                let task = Infilling::prepare(run, of_task, None).map_err(locate)?;
+                self.weigh(&recipe, &task).map_err(locate)?
             }
         };
         match warnings.len() {
