@@ -19,6 +19,7 @@
 #![recursion_limit = "256"]
 
 mod add_norm;
+mod blocks;
 mod embedding;
 mod feed_forward;
 mod kv_cache;
@@ -29,6 +30,7 @@ mod positions;
 
 pub use add_norm::{AddNorm, NormPlacement};
 pub use attentive_backend::{Dropout, InitScheme, Initializer, Mask, ops::Activation};
+pub use blocks::Blocks;
 pub use embedding::Embedding;
 pub use feed_forward::{FeedForward, FeedForwardConfig};
 pub use kv_cache::{KeyValues, KvCache};

@@ -20,6 +20,8 @@ pub struct MultiHeadAttentionConfig {
     pub d_v: usize,
     /// Whether the projections have biases.
     pub bias: bool,
+    /// Whether scores are divided by √d_k (§3.2.1); T5's are not.
+    pub scaled: bool,
     /// Probability with which attention weights are dropped; 0 in the paper's text.
     pub dropout: f64,
 }
@@ -42,6 +44,8 @@ pub struct MultiHeadAttention {
     pub n_heads: usize,
     /// Number of heads of keys and values.
     pub n_kv_heads: usize,
+    /// Whether scores are divided by √d_k.
+    pub scaled: bool,
     /// Probability with which attention weights are dropped.
     pub dropout: f64,
 }
@@ -50,19 +54,28 @@ impl MultiHeadAttentionConfig {
     /// The paper's `d_k = d_v = d_model / h`, with biases and without dropout.
     pub fn new(d_model: usize, n_heads: usize) -> Self {
         let d_k = d_model / n_heads;
-        Self { d_model, n_heads, n_kv_heads: n_heads, d_k, d_v: d_k, bias: true, dropout: 0.0 }
+        Self { d_model, n_heads, n_kv_heads: n_heads, d_k, d_v: d_k, bias: true, scaled: true, dropout: 0.0 }
     }
 
-    /// Initial parameters.
+    /// Initial parameters. Queries whose scores are not divided by √d_k begin with weights that are, normal with variance
+    /// `1 / (d_model · d_k)` (as T5's do: Raffel et al. 2020, in the authors' code).
     pub fn init(&self, init: &Initializer) -> MultiHeadAttention {
-        let Self { d_model, n_heads, n_kv_heads, d_k, d_v, bias, dropout } = *self;
+        let Self { d_model, n_heads, n_kv_heads, d_k, d_v, bias, scaled, dropout } = *self;
+        let query = match scaled {
+            true => Linear::new(d_model, n_heads * d_k, bias, init),
+            false => Linear {
+                weight: init.normal([d_model, n_heads * d_k], ((d_model * d_k) as f64).powf(-0.5)),
+                bias: bias.then(|| init.zeros([n_heads * d_k])),
+            },
+        };
         MultiHeadAttention {
-            query: Linear::new(d_model, n_heads * d_k, bias, init),
+            query,
             key: Linear::new(d_model, n_kv_heads * d_k, bias, init),
             value: Linear::new(d_model, n_kv_heads * d_v, bias, init),
             output: Linear::residual(n_heads * d_v, d_model, bias, init),
             n_heads,
             n_kv_heads,
+            scaled,
             dropout,
         }
     }
@@ -107,21 +120,19 @@ impl MultiHeadAttention {
 
     /// Attention of `x` (`[batch, q_len, d_model]`) to keys and values that are projected already.
     pub fn attend(&self, x: Tensor<3>, kv: KeyValues, mask: &Mask, pass: Option<&Dropout>) -> Tensor<3> {
-        let q = split_heads(self.query.forward(x), self.n_heads);
+        let q = self.queries(x);
         self.join(ops::attention(q, kv.k, kv.v, mask, None, self.dropout, pass))
     }
 
     /// What each position of `x` attends to in `memory`, head by head: `[batch, heads, q_len, k_len]`.
     pub fn weights(&self, x: Tensor<3>, memory: Tensor<3>, mask: &Mask) -> Tensor<4> {
-        let q = split_heads(self.query.forward(x), self.n_heads);
-        ops::attention_weights(q, split_heads(self.key.forward(memory), self.n_kv_heads), mask, None)
+        ops::attention_weights(self.queries(x), split_heads(self.key.forward(memory), self.n_kv_heads), mask, None)
     }
 
     /// What each position of `x` attends to in `x`, head by head: `[batch, heads, seq, seq]`.
     pub fn self_weights(&self, x: Tensor<3>, context: &AttentionContext) -> Tensor<4> {
         let k = split_heads(self.key.forward(x.clone()), self.n_kv_heads);
-        let q = split_heads(self.query.forward(x), self.n_heads);
-        let [q, k] = [q, k].map(|x| rotated(x, context.rotation.as_ref()));
+        let [q, k] = [self.queries(x), k].map(|x| rotated(x, context.rotation.as_ref()));
         ops::attention_weights(q, k, &context.mask, context.bias.clone())
     }
 
@@ -134,8 +145,16 @@ impl MultiHeadAttention {
     }
 
     fn attend_in(&self, x: Tensor<3>, kv: KeyValues, context: &AttentionContext, pass: Option<&Dropout>) -> Tensor<3> {
-        let q = rotated(split_heads(self.query.forward(x), self.n_heads), context.rotation.as_ref());
+        let q = rotated(self.queries(x), context.rotation.as_ref());
         self.join(ops::attention(q, kv.k, kv.v, &context.mask, context.bias.clone(), self.dropout, pass))
+    }
+
+    /// `[batch, q_len, d_model]` to `[batch, heads, q_len, d_k]`.
+    fn queries(&self, x: Tensor<3>) -> Tensor<4> {
+        let q = split_heads(self.query.forward(x), self.n_heads);
+        let [.., d_k] = q.dims();
+        // Attention divides by √d_k.
+        if self.scaled { q } else { q * (d_k as f64).sqrt() }
     }
 
     /// `[batch, heads, q_len, d_v]` to `[batch, q_len, d_model]`.

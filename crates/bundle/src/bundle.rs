@@ -7,7 +7,10 @@ use std::{
 };
 
 use attentive_engine::CpuTransformer;
-use attentive_model::{Bert, BertConfig, ConfigError, Gpt, GptConfig, Rnn, RnnConfig, Transformer, TransformerConfig};
+use attentive_model::{
+    Bert, BertConfig, Canine, CanineConfig, ConfigError, Gpt, GptConfig, Rnn, RnnConfig, Transformer,
+    TransformerConfig, canine::N_CODE_POINTS,
+};
 use attentive_tokenizer::Tokenizer;
 use attentive_weights::{Tensors, WeightsError};
 use burn::{module::Module, tensor::Device};
@@ -32,6 +35,8 @@ pub enum ModelConfig {
     Gpt(GptConfig),
     /// The encoder alone: BERT, RoBERTa.
     Bert(BertConfig),
+    /// The encoder of characters: CANINE.
+    Canine(CanineConfig),
 }
 
 impl From<TransformerConfig> for ModelConfig {
@@ -46,6 +51,18 @@ impl From<RnnConfig> for ModelConfig {
     }
 }
 
+impl From<BertConfig> for ModelConfig {
+    fn from(config: BertConfig) -> Self {
+        Self::Bert(config)
+    }
+}
+
+impl From<CanineConfig> for ModelConfig {
+    fn from(config: CanineConfig) -> Self {
+        Self::Canine(config)
+    }
+}
+
 impl ModelConfig {
     /// The family's name in `config.toml`.
     pub fn family(&self) -> &'static str {
@@ -54,6 +71,7 @@ impl ModelConfig {
             Self::Rnn(_) => "rnn",
             Self::Gpt(_) => "gpt",
             Self::Bert(_) => "bert",
+            Self::Canine(_) => "canine",
         }
     }
 
@@ -64,6 +82,7 @@ impl ModelConfig {
             Self::Rnn(config) => config.target_vocab_size,
             Self::Gpt(config) => config.vocab_size,
             Self::Bert(config) => config.vocab_size,
+            Self::Canine(_) => N_CODE_POINTS,
         }
     }
 
@@ -77,6 +96,7 @@ impl ModelConfig {
             Self::Rnn(config) => config.validate(),
             Self::Gpt(config) => config.validate(),
             Self::Bert(config) => config.validate(),
+            Self::Canine(config) => config.validate(),
         }
     }
 
@@ -87,6 +107,7 @@ impl ModelConfig {
             Self::Rnn(config) => config.n_params(),
             Self::Gpt(config) => config.n_params(),
             Self::Bert(config) => config.n_params(),
+            Self::Canine(config) => config.n_params(),
         }
     }
 }
@@ -273,6 +294,17 @@ impl Bundle {
         match &self.model {
             ModelConfig::Bert(config) => Ok((self.load(config.init(device, 0))?, config.labels.clone())),
             other => Err(self.other_family(other, "bert")),
+        }
+    }
+
+    /// The encoder of characters of this bundle on `device`, and the names of its classes.
+    ///
+    /// # Errors
+    /// [`BundleError`] if the model is of another family, or configuration and weights do not fit.
+    pub fn canine(&self, device: &Device) -> Result<(Canine, Vec<String>), BundleError> {
+        match &self.model {
+            ModelConfig::Canine(config) => Ok((self.load(config.init(device, 0))?, config.labels.clone())),
+            other => Err(self.other_family(other, "canine")),
         }
     }
 

@@ -83,8 +83,16 @@ pub enum BundleError {
         /// `padding`, `begin-of-sentence` or `end-of-sentence`.
         role: &'static str,
     },
+    /// The tokenizer has no ids that stand for hidden spans.
+    #[error(
+        "the tokenizer has no sentinels, which stand for hidden spans; fill takes a bert, or an encoder–decoder of \
+         span-corruption, as T5 is"
+    )]
+    NoSentinels,
     /// The tokenizer has no id for a part of what encoders read.
-    #[error("the tokenizer has no {role} token, which an encoder needs; take the kind wordpiece or byte-level-bpe")]
+    #[error(
+        "the tokenizer has no {role} token, which an encoder needs; take the kind wordpiece, byte-level-bpe or code-points"
+    )]
     NoFrame {
         /// `padding`, `beginning`, `ending` or `mask`.
         role: &'static str,
@@ -136,6 +144,17 @@ pub enum EncodeError {
         /// The model's limit.
         max_len: usize,
     },
+    /// There is more to guess than the vocabulary has tokens for.
+    #[error("the text has {n_masks} masks, and the vocabulary has sentinels for {max}; fill in some of them first")]
+    TooManyMasks {
+        /// How many there are.
+        n_masks: usize,
+        /// How many there may be.
+        max: usize,
+    },
+    /// The search failed.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
     /// There is nothing to guess.
     #[error("the text has no [MASK]; write one in the place of a word")]
     NoMask,

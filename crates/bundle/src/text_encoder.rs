@@ -3,16 +3,16 @@
 use std::{ops::Range, sync::Arc};
 
 use attentive_core::{FrameIds, TokenId, TokenMatrix};
-use attentive_model::Bert;
+use attentive_model::{EncoderModel, Encoding};
 use attentive_tokenizer::Tokenizer;
 use burn::tensor::{Device, Tensor, activation::softmax};
 
-use crate::{Bundle, BundleError, EncodeError};
+use crate::{Bundle, BundleError, EncodeError, ModelConfig};
 
 /// What stands for a hidden word in a text, whatever the vocabulary's own mask is called.
-const MASKS: [&str; 2] = ["[MASK]", "<mask>"];
+pub(crate) const MASKS: [&str; 2] = ["[MASK]", "<mask>"];
 
-/// A token for a hidden word.
+/// What may stand behind a mask: a token, or as many characters as there are masks side by side.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Candidate {
     /// What it would say.
@@ -42,7 +42,7 @@ pub struct Class {
 
 /// Reads texts with an encoder and its tokenizer.
 pub struct TextEncoder {
-    model: Bert,
+    model: Box<dyn EncoderModel>,
     labels: Vec<String>,
     tokenizer: Arc<dyn Tokenizer>,
     ids: FrameIds,
@@ -69,6 +69,10 @@ impl TextEncoder {
     /// # Errors
     /// [`BundleError`] if the bundle's parts do not fit, or it is of another family.
     pub fn from_bundle(bundle: Bundle, device: &Device) -> Result<Self, BundleError> {
+        if let ModelConfig::Canine(_) = &bundle.model {
+            let (model, labels) = bundle.canine(device)?;
+            return Self::new(model, labels, bundle.tokenizer.into());
+        }
         let (model, labels) = bundle.bert(device)?;
         Self::new(model, labels, bundle.tokenizer.into())
     }
@@ -77,12 +81,18 @@ impl TextEncoder {
     ///
     /// # Errors
     /// [`BundleError::NoFrame`].
-    pub fn new(model: Bert, labels: Vec<String>, tokenizer: Arc<dyn Tokenizer>) -> Result<Self, BundleError> {
+    pub fn new(
+        model: impl EncoderModel + 'static,
+        labels: Vec<String>,
+        tokenizer: Arc<dyn Tokenizer>,
+    ) -> Result<Self, BundleError> {
         let ids = frame_ids(&*tokenizer)?;
-        Ok(Self { model, labels, tokenizer, ids })
+        Ok(Self { model: Box::new(model), labels, tokenizer, ids })
     }
 
     /// The `k` most probable tokens for each `[MASK]` (or `<mask>`) of `text`, best first.
+    ///
+    /// Where the model guesses characters, masks side by side are one word, of as many characters.
     ///
     /// # Errors
     /// [`EncodeError`] if nothing is masked, the model guesses no tokens, or the text is too long.
@@ -93,17 +103,26 @@ impl TextEncoder {
         if places.is_empty() {
             return Err(EncodeError::NoMask);
         }
-        let vectors = self.model.at(self.read(&row), &places);
-        let logits = self.model.token_logits(vectors).ok_or(EncodeError::NoHead { does: "guesses hidden tokens" })?;
+        let scores = self.model.token_scores(self.read(&row).at(&places));
+        let logits = scores.ok_or(EncodeError::NoHead { does: "guesses hidden tokens" })?.logits();
+        let [_, n_classes] = logits.dims();
         let probabilities = values(softmax(logits, 1));
         let of_place = |probabilities: &[f32]| {
             let mut order: Vec<usize> = (0..probabilities.len()).collect();
             order.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]));
-            let candidate =
-                |id: usize| Candidate { text: self.text(id as TokenId), probability: f64::from(probabilities[id]) };
+            let candidate = |class: usize| Candidate {
+                text: self.text(self.model.token_of(class as u32)),
+                probability: f64::from(probabilities[class]),
+            };
             order.into_iter().take(k).map(candidate).collect()
         };
-        Ok(probabilities.chunks(self.tokenizer.vocab_size()).map(of_place).collect())
+        let of_places: Vec<Vec<Candidate>> = probabilities.chunks(n_classes).map(of_place).collect();
+        if self.model.alphabet().is_none() {
+            return Ok(of_places);
+        }
+        let mut of_places = of_places.into_iter();
+        let words = places.chunk_by(|a, b| a + 1 == *b);
+        Ok(words.map(|word| likeliest_words(of_places.by_ref().take(word.len()), k)).collect())
     }
 
     /// One vector for `text`.
@@ -117,7 +136,7 @@ impl TextEncoder {
             Pooling::Mean if last > 1 => (1..last).collect(),
             Pooling::Mean | Pooling::Cls => vec![0],
         };
-        Ok(values(self.model.at(self.read(&row), &places).mean_dim(0)))
+        Ok(values(self.read(&row).at(&places).mean_dim(0)))
     }
 
     /// A vector for each place where `word` stands in `text`, whatever its case: the mean over its tokens, in context.
@@ -128,12 +147,12 @@ impl TextEncoder {
         let (ids, spans): (Vec<TokenId>, Vec<Range<usize>>) =
             self.tokenizer.encode_with_offsets(text).into_iter().unzip();
         let row = self.row(ids)?;
-        let hidden = self.read(&row);
+        let encoding = self.read(&row);
         let places = words(text).filter(|place| text[place.clone()].to_lowercase() == word.to_lowercase());
         let vectors = places.map(|place| {
             let meets = |span: &Range<usize>| span.start < place.end && place.start < span.end;
             let tokens: Vec<u32> = (1..).zip(&spans).filter(|(_, span)| meets(span)).map(|(at, _)| at).collect();
-            values(self.model.at(hidden.clone(), &tokens).mean_dim(0))
+            values(encoding.at(&tokens).mean_dim(0))
         });
         Ok(vectors.collect())
     }
@@ -144,8 +163,8 @@ impl TextEncoder {
     /// [`EncodeError`] if the model has no classes, or the text is too long.
     pub fn classify(&self, text: &str) -> Result<Vec<Class>, EncodeError> {
         let row = self.row(self.tokenizer.encode(text))?;
-        let logits =
-            self.model.label_logits(self.read(&row), None).ok_or(EncodeError::NoHead { does: "tells classes" })?;
+        let scores = self.model.label_scores(&self.read(&row), None);
+        let logits = scores.ok_or(EncodeError::NoHead { does: "tells classes" })?;
         let probabilities = values(softmax(logits, 1));
         let class = |(label, p): (&String, f32)| Class { label: label.clone(), probability: f64::from(p) };
         let mut classes: Vec<Class> = self.labels.iter().zip(probabilities).map(class).collect();
@@ -153,14 +172,15 @@ impl TextEncoder {
         Ok(classes)
     }
 
-    /// Tokens of a text, whose marks become the mask; a space before a mark belongs to it.
+    /// Tokens of a text, whose marks become the mask; a space before a mark belongs to it, unless it is a character.
     fn encode_masked(&self, text: &str) -> Vec<TokenId> {
         let text = text.replace(MASKS[1], MASKS[0]);
         let mut parts = text.split(MASKS[0]).peekable();
         let mut ids = Vec::new();
         while let Some(part) = parts.next() {
             let is_last = parts.peek().is_none();
-            ids.extend(self.tokenizer.encode(if is_last { part } else { part.trim_end() }));
+            let is_whole = is_last || self.model.alphabet().is_some();
+            ids.extend(self.tokenizer.encode(if is_whole { part } else { part.trim_end() }));
             ids.extend((!is_last).then_some(self.ids.mask));
         }
         ids
@@ -176,8 +196,8 @@ impl TextEncoder {
         }
     }
 
-    fn read(&self, row: &TokenMatrix) -> Tensor<3> {
-        self.model.forward(row, &vec![0; row.n_cols()], None)
+    fn read(&self, row: &TokenMatrix) -> Encoding {
+        self.model.encode(row, &vec![0; row.n_cols()], None)
     }
 
     /// What a token says; its entry in the vocabulary where it says nothing by itself.
@@ -187,6 +207,24 @@ impl TextEncoder {
             _ => self.tokenizer.token(id).map(std::borrow::Cow::into_owned).unwrap_or_default(),
         }
     }
+}
+
+/// The `k` most probable words of characters that are guessed each by itself, best first.
+fn likeliest_words(characters: impl Iterator<Item = Vec<Candidate>>, k: usize) -> Vec<Candidate> {
+    let empty = vec![Candidate { text: String::new(), probability: 1.0 }];
+    characters.fold(empty, |words, characters| {
+        let longer = |word: &Candidate| {
+            let (text, probability) = (word.text.clone(), word.probability);
+            characters.clone().into_iter().map(move |character| Candidate {
+                text: format!("{text}{}", character.text),
+                probability: probability * character.probability,
+            })
+        };
+        let mut longer: Vec<Candidate> = words.iter().flat_map(longer).collect();
+        longer.sort_by(|a, b| b.probability.total_cmp(&a.probability));
+        longer.truncate(k);
+        longer
+    })
 }
 
 /// Where words of letters and digits stand.

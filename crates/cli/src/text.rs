@@ -90,7 +90,15 @@ impl TextSource {
 
     /// The documents as tokens, an end-of-text token between them.
     pub(crate) fn encode(&self, tokenizer: &dyn Tokenizer) -> Result<TokenStream> {
-        let separator: Option<TokenId> = tokenizer.specials().end();
+        self.encode_with(tokenizer, tokenizer.specials().end())
+    }
+
+    /// The documents as tokens, a line break between them; an unknown token where the vocabulary has none.
+    pub(crate) fn encode_lines(&self, tokenizer: &dyn Tokenizer) -> Result<TokenStream> {
+        self.encode_with(tokenizer, tokenizer.encode("\n").pop().or(tokenizer.specials().unk))
+    }
+
+    fn encode_with(&self, tokenizer: &dyn Tokenizer, separator: Option<TokenId>) -> Result<TokenStream> {
         let encode = |text: &str| tokenizer.encode(text);
         Ok(match self {
             Self::Files(files) => TokenStream::from_files(files, &Storage::default(), separator, encode)?.0,
@@ -100,14 +108,14 @@ impl TextSource {
 
     /// The documents as sentences of tokens, a line each, `end` behind each document; built-in sentences in documents of what
     /// has words in common.
-    pub(crate) fn sentences(&self, tokenizer: &dyn Tokenizer, end: TokenId) -> Result<SentenceCorpus> {
+    pub(crate) fn sentences(&self, end: TokenId, encode: impl Fn(&str) -> Vec<TokenId>) -> Result<SentenceCorpus> {
         let mut corpus = SentenceCorpus::new(end);
         match self {
             Self::Files(files) => {
                 let mut document = Vec::new();
                 for piece in files.documents() {
                     let piece = piece?;
-                    document.extend(piece.text.lines().map(|line| tokenizer.encode(line)));
+                    document.extend(piece.text.lines().map(&encode));
                     if piece.ends_document {
                         corpus.push_document(document.drain(..));
                     }
@@ -115,7 +123,7 @@ impl TextSource {
             }
             Self::Builtin(sentences) => {
                 for document in builtin::documents(sentences) {
-                    corpus.push_document(document.into_iter().map(|sentence| tokenizer.encode(sentence)));
+                    corpus.push_document(document.into_iter().map(&encode));
                 }
             }
         }

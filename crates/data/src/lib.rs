@@ -34,7 +34,8 @@
 //!
 //! Language models read one text instead of pairs: [`TextFiles`] stream documents, a [`TokenStream`] holds them as one row
 //! of tokens, and a [`ContextBatcher`] cuts it into contexts of one length. Encoders read [`MaskedSentences`], some of whose
-//! tokens are hidden, or [`LabeledRows`]; an [`ExampleBatcher`] makes batches of either.
+//! tokens are hidden, or [`LabeledRows`]; an [`ExampleBatcher`] makes batches of either. Encoder–decoders learn from one text
+//! by [`SpanCorruption`], which a [`SpanBatcher`] makes batches by.
 
 mod batch_config;
 mod batches;
@@ -55,6 +56,8 @@ mod report;
 mod rules;
 mod sentences;
 mod shuffle;
+mod span_batches;
+mod span_corruption;
 mod token_file;
 mod token_stream;
 mod widths;
@@ -71,11 +74,13 @@ pub use examples::{ExampleBatcher, ExampleBatches, ExampleSet};
 pub use labeled::{LabeledRows, LabeledText};
 pub use lines::{Line, LineReader};
 pub use masked_lm::{MaskedSentences, RowKind, RowPlan};
-pub use masking::{Masking, MaskingConfig};
+pub use masking::{Masking, MaskingConfig, MaskingUnit};
 pub use pairs::{Pairs, ParallelFiles, TextPair};
 pub use plan::{BatchPlan, Shape};
 pub use report::{CorpusReport, FileReport, Findings, Place, sha256_of};
 pub use rules::{CorpusRules, OnProblem, Problem, Side, Treatment};
 pub use sentences::SentenceCorpus;
 pub use shuffle::{derived_seed, permutation, seeded_rng};
+pub use span_batches::{SpanBatcher, SpanBatches};
+pub use span_corruption::{SpanCorruption, SpanCorruptionConfig};
 pub use token_stream::TokenStream;

@@ -6,10 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::seeded_rng;
 
-/// Which tokens are hidden, and how (Devlin et al. 2019, §3.1 and A.1).
+/// Which tokens are hidden (Devlin et al. 2019, §3.1 and A.1).
 ///
-/// Of the tokens that may be, `rate` is chosen, at least one; of those, 80 % become the mask, 10 % a random token, and 10 %
-/// stay, so that a model must be ready to guess any token.
+/// Of the tokens that may be, `rate` is chosen, at least one.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MaskingConfig {
@@ -27,15 +26,32 @@ impl Default for MaskingConfig {
     }
 }
 
+/// What is hidden as one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MaskingUnit {
+    /// Tokens, as in BERT: of those chosen, 80 % become the mask, 10 % a random token below `vocab_size`, and 10 % stay, so
+    /// that a model must be ready to guess any token.
+    Tokens {
+        /// Entries of the vocabulary.
+        vocab_size: u32,
+    },
+    /// Words of code points, up to white space, as in CANINE: every character becomes the mask, and white space is never
+    /// hidden (Clark et al. 2022, "Pre-training").
+    Words,
+}
+
+/// The longest run of characters that is hidden as one word: writing without spaces would lose whole sentences.
+const MAX_WORD: usize = 16;
+
 /// Hides tokens, as a function of a seed, the epoch and the example.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Masking {
     /// How many, how often anew.
     pub config: MaskingConfig,
+    /// What is hidden as one.
+    pub unit: MaskingUnit,
     /// The mask.
     pub mask: TokenId,
-    /// Random tokens are below it.
-    pub vocab_size: u32,
     /// Seed of the run.
     pub seed: u64,
 }
@@ -43,37 +59,84 @@ pub struct Masking {
 impl Masking {
     /// Masks of a vocabulary.
     pub fn new(config: MaskingConfig, ids: FrameIds, vocab_size: usize, seed: u64) -> Self {
-        Self { config, mask: ids.mask, vocab_size: vocab_size as u32, seed }
+        Self { config, unit: MaskingUnit::Tokens { vocab_size: vocab_size as u32 }, mask: ids.mask, seed }
     }
 
-    /// Hides some of `row`'s tokens at the places `maskable`; returns where, in order, and what stood there.
+    /// Masks of words of code points.
+    pub fn words(config: MaskingConfig, ids: FrameIds, seed: u64) -> Self {
+        Self { config, unit: MaskingUnit::Words, mask: ids.mask, seed }
+    }
+
+    /// Hides some of `row`'s tokens at the places `maskable`, which ascend; returns where, in order, and what stood there.
     ///
-    /// `max(1, round(rate · n))` of `n` places are chosen, none of none.
+    /// `max(1, round(rate · n))` of `n` places are chosen, none of none; words are chosen until they have as many
+    /// characters.
     ///
     /// # Panics
     /// If a place is beyond the row.
     pub fn hide(&self, row: &mut [TokenId], maskable: &[usize], epoch: u64, example: u64) -> Vec<(usize, TokenId)> {
         let epoch = if self.config.copies == 0 { epoch } else { epoch % self.config.copies };
         let mut rng = seeded_rng(self.seed, "masks", mix64(epoch).wrapping_add(example));
-        let n = ((maskable.len() as f64 * self.config.rate).round() as usize).max(1).min(maskable.len());
+        match self.unit {
+            MaskingUnit::Tokens { vocab_size } => self.hide_tokens(vocab_size, row, maskable, &mut rng),
+            MaskingUnit::Words => self.hide_words(row, maskable, &mut rng),
+        }
+    }
+
+    fn hide_tokens(
+        &self,
+        vocab_size: u32,
+        row: &mut [TokenId],
+        maskable: &[usize],
+        rng: &mut impl Rng,
+    ) -> Vec<(usize, TokenId)> {
+        let n = self.n_hidden(maskable.len());
         let mut places = maskable.to_vec();
         for idx in 0..n {
-            let other = idx + below((places.len() - idx) as u32, &mut rng) as usize;
-            places.swap(idx, other);
+            draw(idx, &mut places, rng);
         }
         places.truncate(n);
         places.sort_unstable();
         let mut hide = |place: usize| {
             let hidden = row[place];
-            match below(10, &mut rng) {
+            match below(10, rng) {
                 0 => {}
-                1 => row[place] = below(self.vocab_size, &mut rng),
+                1 => row[place] = below(vocab_size, rng),
                 _ => row[place] = self.mask,
             }
             (place, hidden)
         };
         places.into_iter().map(&mut hide).collect()
     }
+
+    fn hide_words(&self, row: &mut [TokenId], maskable: &[usize], rng: &mut impl Rng) -> Vec<(usize, TokenId)> {
+        let is_space = |place: &usize| char::from_u32(row[*place]).is_some_and(char::is_whitespace);
+        let runs = maskable.chunk_by(|a, b| a + 1 == *b && !is_space(a) && !is_space(b));
+        let runs = runs.filter(|run| !is_space(&run[0]));
+        let mut words: Vec<&[usize]> = runs.flat_map(|run| run.chunks(MAX_WORD)).collect();
+        let n = self.n_hidden(words.iter().map(|word| word.len()).sum());
+        let mut places = Vec::new();
+        for idx in 0..words.len() {
+            if places.len() >= n {
+                break;
+            }
+            draw(idx, &mut words, rng);
+            places.extend_from_slice(words[idx]);
+        }
+        places.sort_unstable();
+        places.into_iter().map(|place| (place, std::mem::replace(&mut row[place], self.mask))).collect()
+    }
+
+    /// How many of `n` tokens are hidden, at least.
+    fn n_hidden(&self, n: usize) -> usize {
+        ((n as f64 * self.config.rate).round() as usize).max(1).min(n)
+    }
+}
+
+/// Puts one of `items[idx..]`, drawn by chance, to `idx`.
+fn draw<T>(idx: usize, items: &mut [T], rng: &mut impl Rng) {
+    let other = idx + below((items.len() - idx) as u32, rng) as usize;
+    items.swap(idx, other);
 }
 
 /// A number below `n`, uniform to within `n / 2³²`.

@@ -1,6 +1,6 @@
 //! Documents as sentences of tokens.
 
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
 use attentive_core::TokenId;
 
@@ -92,12 +92,12 @@ impl SentenceCorpus {
         &self.documents
     }
 
-    /// The most frequent token, ends of documents left out; the lowest of several.
-    pub fn most_frequent(&self) -> Option<TokenId> {
-        let mut counts = std::collections::BTreeMap::<TokenId, u64>::new();
-        for sentence in &self.sentences {
-            self.ids[sentence.clone()].iter().for_each(|&id| *counts.entry(id).or_default() += 1);
+    /// How often each token stands in the text, ends of documents left out.
+    pub fn counts(&self) -> BTreeMap<TokenId, u64> {
+        let mut counts = BTreeMap::new();
+        for id in self.sentences().flatten() {
+            *counts.entry(*id).or_default() += 1;
         }
-        counts.into_iter().max_by_key(|&(id, count)| (count, std::cmp::Reverse(id))).map(|(id, _)| id)
+        counts
     }
 }

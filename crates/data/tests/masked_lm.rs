@@ -68,6 +68,27 @@ proptest! {
     }
 
     #[test]
+    fn words_are_hidden_whole_and_spaces_never(text in "[a-c ]{1,60}", rate in 0.0_f64..1.0, seed in any::<u64>()) {
+        let ids: Vec<u32> = text.chars().map(u32::from).collect();
+        let maskable: Vec<usize> = (0..ids.len()).collect();
+        let mut row = ids.clone();
+        let masking = Masking::words(MaskingConfig { rate, copies: 0 }, IDS, seed);
+        let hidden = masking.hide(&mut row, &maskable, 0, 7);
+        prop_assert!(hidden.is_sorted() && hidden.iter().all(|&(at, id)| row[at] == IDS.mask && id == ids[at]));
+        let words = text.split(' ').filter(|word| !word.is_empty()).flat_map(|word| word.as_bytes().chunks(16));
+        let lengths: Vec<usize> = words.map(<[u8]>::len).collect();
+        let n: usize = lengths.iter().sum();
+        let wanted = ((n as f64 * rate).round() as usize).max(1).min(n);
+        let longest = lengths.iter().max().copied().unwrap_or(0);
+        prop_assert!(hidden.len() >= wanted && (hidden.len() < wanted + longest || n == 0), "{} of {n}", hidden.len());
+        // What is left of every word is all of it or nothing, but for words that are hidden in parts.
+        let left: String = row.iter().map(|&id| if id == IDS.mask { '_' } else { char::from_u32(id).unwrap() }).collect();
+        for (before, after) in text.split(' ').zip(left.split(' ')).filter(|(before, _)| before.len() <= 16) {
+            prop_assert!(after == before || after.bytes().all(|byte| byte == b'_'), "{left}");
+        }
+    }
+
+    #[test]
     fn full_sentences_are_all_there_once_and_fit(documents in documents(), context in 8_usize..30, seed in any::<u64>()) {
         let set = rows(&documents, RowKind::FullSentences, context, seed);
         let batcher = ExampleBatcher::new(set, 3, seed).unwrap();

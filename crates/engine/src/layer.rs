@@ -40,7 +40,7 @@ pub(crate) struct LayerNorm {
 
 impl LayerNorm {
     /// ε of `attentive_attention::NormConfig::layer`.
-    const EPSILON: f32 = 1e-5;
+    pub(crate) const EPSILON: f32 = 1e-5;
 
     /// `y = norm(x)`; `y` is made as long as it must be.
     pub(crate) fn forward(&self, x: &[f32], room: &mut NormRoom) {

@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let model = bundle.transformer(&device)?;
     let greedy = DecodingConfig { beam: 1, ..bundle.decoding.clone() };
     let specials = bundle.tokenizer.specials().clone();
-    let (bos, eos) = (specials.bos.ok_or("no <s>")?, specials.eos.ok_or("no </s>")?);
+    let (bos, eos) = (specials.begin().ok_or("no <s>")?, specials.end().ok_or("no </s>")?);
     let translator = Translator::from_bundle(bundle, &device, None)?;
     let ids = |ids: &[u32]| {
         let ids: Vec<i64> = ids.iter().map(|&id| i64::from(id)).collect();

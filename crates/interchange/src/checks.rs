@@ -13,6 +13,10 @@ pub(crate) fn problems(config: &TransformerConfig) -> Vec<String> {
         (config.bias, "model.bias: it has biases"),
         (!config.gated, "model.gated: its feed-forward sub-layers are not gated"),
         (config.norm_kind == NormKind::Layer, "model.norm_kind: its norms are layer norms"),
+        (config.epsilon == 1e-5, "model.epsilon: that of its norms is 1e-5"),
+        (config.scale_scores, "model.scale_scores: its scores are divided by √d_k"),
+        (config.scale_embeddings, "model.scale_embeddings: its embeddings are multiplied by √d_model"),
+        (!config.scale_logits, "model.scale_logits: what it projects is not scaled"),
         (config.window.is_none(), "model.window: every key is seen"),
     ];
     checks.iter().filter(|(holds, _)| !holds).map(|(_, problem)| (*problem).to_owned()).collect()

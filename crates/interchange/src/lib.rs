@@ -5,6 +5,10 @@
 //! | transformers: Marian (OPUS-MT), post-norm | [`import`] | [`export`] to [`Format::Marian`] |
 //! | transformers: Pegasus, pre-norm | [`import`] | [`export`] to [`Format::Pegasus`] |
 //! | transformers: GPT-2 | [`import`] | [`export`] to [`Format::Gpt2`] |
+//! | transformers: BERT | [`import`] | [`export`] to [`Format::Bert`] |
+//! | transformers: RoBERTa | [`import`] | [`export`] to [`Format::Roberta`] |
+//! | transformers: T5, ByT5 | [`import`] | [`export`] to [`Format::T5`] |
+//! | transformers: CANINE | [`import`] | [`export`] to [`Format::Canine`] |
 //! | CTranslate2 | | [`export`] to [`Format::CTranslate2`] |
 //!
 //! With the feature `hub`, `Hub` downloads a folder of transformers, or finds it in the cache of `huggingface_hub`.
@@ -21,6 +25,8 @@
 //! ```
 
 mod activations;
+mod bert;
+mod canine;
 mod checkpoint;
 mod checks;
 mod ctranslate2;
@@ -32,6 +38,7 @@ mod hub;
 mod layout;
 mod seq2seq;
 mod source;
+mod t5;
 mod tokenizers;
 
 use std::{fmt, path::Path, str::FromStr};
@@ -41,6 +48,7 @@ use attentive_tokenizer::Tokenizer;
 use attentive_weights::Tensors;
 use serde::Deserialize;
 
+use bert::Variant;
 use seq2seq::Architecture;
 
 pub use ctranslate2::Quantization;
@@ -57,13 +65,22 @@ pub enum Format {
     Pegasus,
     /// `GPT2LMHeadModel` of transformers.
     Gpt2,
+    /// `BertModel` of transformers, or the class with the model's heads.
+    Bert,
+    /// `RobertaModel` of transformers, or the class with the model's heads.
+    Roberta,
+    /// `T5ForConditionalGeneration` of transformers.
+    T5,
+    /// `CanineModel` of transformers, or `CanineForSequenceClassification`.
+    Canine,
     /// CTranslate2: encoder–decoders.
     CTranslate2,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 4] = [Self::Marian, Self::Pegasus, Self::Gpt2, Self::CTranslate2];
+    pub const ALL: [Self; 8] =
+        [Self::Marian, Self::Pegasus, Self::Gpt2, Self::Bert, Self::Roberta, Self::Canine, Self::T5, Self::CTranslate2];
 
     /// The name, as users write it.
     pub fn name(self) -> &'static str {
@@ -71,6 +88,10 @@ impl Format {
             Self::Marian => "marian",
             Self::Pegasus => "pegasus",
             Self::Gpt2 => "gpt2",
+            Self::Bert => "bert",
+            Self::Roberta => "roberta",
+            Self::T5 => "t5",
+            Self::Canine => "canine",
             Self::CTranslate2 => "ctranslate2",
         }
     }
@@ -122,8 +143,12 @@ pub fn export(
     match (&bundle.model, format) {
         (ModelConfig::Transformer(config), Format::Marian) => seq2seq(config, Architecture::Marian),
         (ModelConfig::Transformer(config), Format::Pegasus) => seq2seq(config, Architecture::Pegasus),
+        (ModelConfig::Transformer(config), Format::T5) => t5::export(config, bundle, folder),
         (ModelConfig::Transformer(config), Format::CTranslate2) => ctranslate2::export(config, bundle, options, folder),
         (ModelConfig::Gpt(config), Format::Gpt2) => gpt2::export(config, bundle, folder),
+        (ModelConfig::Bert(config), Format::Bert) => bert::export(config, bundle, Variant::Bert, folder),
+        (ModelConfig::Bert(config), Format::Roberta) => bert::export(config, bundle, Variant::Roberta, folder),
+        (ModelConfig::Canine(config), Format::Canine) => canine::export(config, bundle, folder),
         (model, format) => {
             let problem = format!("the model's family is {}, which this format is not for", model.family());
             Err(InterchangeError::Inexpressible { format: format.name(), problems: vec![problem] })
@@ -146,13 +171,24 @@ pub fn import(folder: &Path) -> Result<Bundle, InterchangeError> {
         return Err(InterchangeError::Missing { path: folder.to_owned(), wanted: "config.json" });
     }
     let Kind { model_type } = files::read_json(&path)?;
-    if model_type == gpt2::MODEL_TYPE {
-        return gpt2::import(folder);
+    match model_type.as_str() {
+        gpt2::MODEL_TYPE => return gpt2::import(folder),
+        t5::MODEL_TYPE => return t5::import(folder),
+        _ => {}
+    }
+    if let Some(variant) = Variant::ALL.into_iter().find(|variant| variant.model_type() == model_type) {
+        return bert::import(variant, folder);
+    }
+    if model_type == canine::MODEL_TYPE {
+        return canine::import(folder);
     }
     match Architecture::ALL.into_iter().find(|architecture| architecture.model_type() == model_type) {
         Some(architecture) => seq2seq::import(architecture, folder),
         None => {
-            let known = [&Architecture::ALL.map(Architecture::model_type)[..], &[gpt2::MODEL_TYPE]].concat().join(", ");
+            let [seq2seq, encoders] =
+                [Architecture::ALL.map(Architecture::model_type), Variant::ALL.map(Variant::model_type)];
+            let known = [&seq2seq[..], &[gpt2::MODEL_TYPE, t5::MODEL_TYPE], &encoders, &[canine::MODEL_TYPE]];
+            let known = known.concat().join(", ");
             Err(InterchangeError::UnknownArchitecture { path, found: model_type, known })
         }
     }

@@ -2,7 +2,8 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use attentive_tokenizer::{ByteLevelBpe, Marian, TokenId, Tokenizer};
+use attentive_tokenizer::{ByteLevelBpe, Marian, TokenId, Tokenizer, WordPiece};
+use serde::Deserialize;
 use serde_json::json;
 
 use crate::{InterchangeError, files};
@@ -13,6 +14,9 @@ const SOURCE: &str = "source.spm";
 const TARGET: &str = "target.spm";
 const VOCABULARY: &str = "vocab.json";
 const MERGES: &str = "merges.txt";
+const WORDS: &str = "vocab.txt";
+const THEIRS: &str = "tokenizer.json";
+const SETTINGS: &str = "tokenizer_config.json";
 
 /// The ids that translation needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +73,7 @@ pub(crate) fn export_marian(folder: &Path, tokenizer: &dyn Tokenizer) -> Result<
         "eos_token": name(specials.eos),
         "unk_token": name(specials.unk),
     });
-    files::write_json(&folder.join("tokenizer_config.json"), &config)?;
+    files::write_json(&folder.join(SETTINGS), &config)?;
     Ok(None)
 }
 
@@ -90,7 +94,8 @@ pub(crate) fn import_marian(folder: &Path, bos: TokenId) -> Result<Box<dyn Token
     Ok(Box::new(Marian::from_files(&source, &target, &vocabulary, bos)?))
 }
 
-fn no_equal() -> String {
+/// What is told where no tokenizer of theirs is ours.
+pub(crate) fn no_equal() -> String {
     format!(
         "no tokenizer of transformers equals this one: {VOCABULARY} lists its entries; encode and decode with \
          `attentive tokenize`, or import the folder again, which reads {OURS}"
@@ -111,7 +116,7 @@ pub(crate) fn export_gpt2(folder: &Path, tokenizer: &dyn Tokenizer) -> Result<Op
         return Ok(Some(no_equal()));
     };
     files::write(&folder.join(MERGES), merges.as_bytes())?;
-    files::write_json(&folder.join("tokenizer_config.json"), &json!({ "tokenizer_class": "GPT2Tokenizer" }))?;
+    files::write_json(&folder.join(SETTINGS), &json!({ "tokenizer_class": "GPT2Tokenizer" }))?;
     Ok(None)
 }
 
@@ -130,4 +135,102 @@ pub(crate) fn import_gpt2(folder: &Path) -> Result<Box<dyn Tokenizer>, Interchan
         return Err(InterchangeError::Missing { path: folder.to_owned(), wanted });
     }
     Ok(Box::new(ByteLevelBpe::from_files(&vocabulary, &merges)?))
+}
+
+/// Writes a tokenizer as `BertTokenizer` or `RobertaTokenizer` reads it, where that is possible, and in our own file.
+///
+/// What was left out is told.
+///
+/// # Errors
+/// [`InterchangeError::Io`], [`InterchangeError::Tokenizer`].
+pub(crate) fn export_encoder(
+    folder: &Path,
+    tokenizer: &dyn Tokenizer,
+    max_len: Option<usize>,
+) -> Result<Option<String>, InterchangeError> {
+    attentive_tokenizer::save(tokenizer, &folder.join(OURS))?;
+    let model = tokenizer.to_model();
+    let settings = folder.join(SETTINGS);
+    if let Some((words, lowercase)) = model.as_ref().and_then(|model| model.wordpiece_vocab()) {
+        files::write(&folder.join(WORDS), words.as_bytes())?;
+        let config =
+            json!({ "tokenizer_class": "BertTokenizer", "do_lower_case": lowercase, "model_max_length": max_len });
+        files::write_json(&settings, &config)?;
+        return Ok(None);
+    }
+    let ids: BTreeMap<String, usize> = entries(tokenizer).into_iter().zip(0..).collect();
+    files::write_json(&folder.join(VOCABULARY), &ids)?;
+    let Some(merges) = model.and_then(|model| model.byte_level_merges()) else {
+        return Ok(Some(no_equal()));
+    };
+    files::write(&folder.join(MERGES), merges.as_bytes())?;
+    let specials = tokenizer.specials();
+    let name = |id: Option<TokenId>| id.and_then(|id| tokenizer.token(id));
+    let config = json!({
+        "tokenizer_class": "RobertaTokenizer",
+        "model_max_length": max_len,
+        "bos_token": name(specials.bos),
+        "cls_token": name(specials.cls.or(specials.bos)),
+        "eos_token": name(specials.eos),
+        "sep_token": name(specials.sep.or(specials.eos)),
+        "unk_token": name(specials.unk),
+        "pad_token": name(specials.pad),
+        "mask_token": name(specials.mask),
+    });
+    files::write_json(&settings, &config)?;
+    Ok(None)
+}
+
+/// The settings of `tokenizer_config.json` that say what text becomes.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct EncoderTokenizerConfig {
+    do_lower_case: Option<bool>,
+    strip_accents: Option<bool>,
+    tokenize_chinese_chars: Option<bool>,
+    do_basic_tokenize: Option<bool>,
+    add_prefix_space: Option<bool>,
+}
+
+impl EncoderTokenizerConfig {
+    fn read(folder: &Path) -> Result<Self, InterchangeError> {
+        let path = folder.join(SETTINGS);
+        let config: Self = if path.is_file() { files::read_json(&path)? } else { Self::default() };
+        let lowercase = config.do_lower_case.unwrap_or(true);
+        let wanted = [
+            ("strip_accents", config.strip_accents, lowercase),
+            ("tokenize_chinese_chars", config.tokenize_chinese_chars, true),
+            ("do_basic_tokenize", config.do_basic_tokenize, true),
+            ("add_prefix_space", config.add_prefix_space, false),
+        ];
+        let differs = |&(_, found, here): &(&str, Option<bool>, bool)| found.is_some_and(|found| found != here);
+        let problem = |(key, _, here): (&str, Option<bool>, bool)| format!("{key} is {}; here it is {here}", !here);
+        let problems: Vec<String> = wanted.into_iter().filter(differs).map(problem).collect();
+        if problems.is_empty() { Ok(config) } else { Err(InterchangeError::Unsupported { path, problems }) }
+    }
+}
+
+/// Reads the tokenizer of a BERT or RoBERTa folder.
+///
+/// # Errors
+/// [`InterchangeError::Missing`], [`InterchangeError::Unsupported`], [`InterchangeError::Tokenizer`].
+pub(crate) fn import_encoder(folder: &Path) -> Result<Box<dyn Tokenizer>, InterchangeError> {
+    let [ours, words, vocabulary, merges, theirs] =
+        [OURS, WORDS, VOCABULARY, MERGES, THEIRS].map(|name| folder.join(name));
+    if ours.is_file() {
+        return Ok(attentive_tokenizer::load(&ours)?);
+    }
+    let config = EncoderTokenizerConfig::read(folder)?;
+    // Without a word on case, the other file knows it.
+    if words.is_file() && (config.do_lower_case.is_some() || !theirs.is_file()) {
+        return Ok(Box::new(WordPiece::from_vocab(&words, config.do_lower_case.unwrap_or(true))?));
+    }
+    if vocabulary.is_file() && merges.is_file() {
+        return Ok(Box::new(ByteLevelBpe::from_files(&vocabulary, &merges)?));
+    }
+    if theirs.is_file() {
+        return Ok(attentive_tokenizer::from_tokenizer_json(&theirs)?);
+    }
+    let wanted = "vocab.txt, vocab.json and merges.txt, or tokenizer.json, the tokenizer's files";
+    Err(InterchangeError::Missing { path: folder.to_owned(), wanted })
 }

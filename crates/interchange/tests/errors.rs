@@ -86,12 +86,17 @@ fn what_a_format_lacks_is_listed() {
     config.norm = NormPlacement::Pre;
     config.positions = PositionsConfig::Learned { max_len: 5 };
     config.d_k = Some(2);
+    config.scale_scores = false;
+    config.epsilon = 1e-6;
     let out = tempfile::tempdir().unwrap();
     let export = |format| export(&bundle, format, &ExportConfig::default(), out.path());
     says(export(Format::Marian), &["model.norm", "ctranslate2", "model.positions", "model.d_k"]);
-    says(export(Format::Pegasus), &["model.positions", "model.d_k"]);
+    says(export(Format::Pegasus), &["model.positions", "model.d_k", "model.scale_scores", "model.epsilon"]);
     says(export(Format::CTranslate2), &["model.d_k", "--max-len 1024", "learned 5"]);
     says(export(Format::Gpt2), &["gpt2 can't express", "family is transformer"]);
     let message = "onnx".parse::<Format>().unwrap_err();
-    assert!(message.contains("onnx") && message.contains("marian, pegasus, gpt2, ctranslate2"), "{message}");
+    assert!(
+        message.contains("onnx") && message.contains("marian, pegasus, gpt2, bert, roberta, canine, t5, ctranslate2"),
+        "{message}"
+    );
 }

@@ -29,6 +29,27 @@ pub(crate) fn probabilities(rates: &[(&'static str, f64)]) -> Result<(), ConfigE
     }
 }
 
+/// Numbers above 0, by the names of their settings.
+pub(crate) fn positive(numbers: &[(&'static str, f64)]) -> Result<(), ConfigError> {
+    match numbers.iter().find(|(_, value)| !(*value > 0.0 && value.is_finite())) {
+        Some(&(key, value)) => Err(ConfigError::NotPositive { key, value }),
+        None => Ok(()),
+    }
+}
+
+/// Classes that a classifier can choose among, if there is one.
+pub(crate) fn labels(labels: &[String]) -> Result<(), ConfigError> {
+    if labels.len() == 1 { Err(ConfigError::OneLabel { n: 1 }) } else { Ok(()) }
+}
+
+/// Heads that stand on a pooler, and whether each is asked for.
+pub(crate) fn pooler(there: bool, heads: &[(&'static str, bool)]) -> Result<(), ConfigError> {
+    match heads.iter().find(|(_, asked)| *asked && !there) {
+        Some(&(head, _)) => Err(ConfigError::NoPooler { head }),
+        None => Ok(()),
+    }
+}
+
 /// A width that is shared out among the heads.
 pub(crate) fn heads(d_model: usize, n_heads: usize) -> Result<(), ConfigError> {
     if d_model.is_multiple_of(n_heads) { Ok(()) } else { Err(ConfigError::Heads { d_model, n_heads }) }

@@ -66,6 +66,18 @@ pub enum ConfigError {
         /// Number of heads.
         n_heads: usize,
     },
+    /// Hash functions that do not divide the width, or too many.
+    #[error(
+        "model.n_hashes = {n_hashes} must be at most {limit} and divide model.d_model = {d_model}; change one of them"
+    )]
+    Hashes {
+        /// Width of the model.
+        d_model: usize,
+        /// Number of hash functions.
+        n_hashes: usize,
+        /// How many there are.
+        limit: usize,
+    },
     /// Heads of keys and values that do not divide the heads.
     #[error(
         "model.n_heads = {n_heads} is no multiple of model.n_kv_heads = {n_kv_heads}; each head of keys and values serves as many heads of queries"

@@ -13,11 +13,14 @@
 #![recursion_limit = "256"]
 
 pub mod bert;
+pub mod canine;
 mod checks;
+mod encoder_model;
 mod error;
 pub mod gpt;
 pub mod rnn;
 mod stack;
+pub mod t5;
 pub mod table1;
 pub mod table2;
 pub mod table3;
@@ -26,6 +29,8 @@ mod transformer;
 mod translation;
 
 pub use bert::{Bert, BertConfig, ClassificationObjective, MaskedLmObjective};
+pub use canine::{Canine, CanineConfig};
+pub use encoder_model::{EncoderModel, Encoding, Heads, TokenScores};
 pub use error::ConfigError;
 pub use gpt::{CausalLmObjective, Gpt, GptConfig, GptState};
 pub use rnn::{CellKind, Rnn, RnnConfig, RnnState};

@@ -41,12 +41,23 @@ fn configs() -> impl Strategy<Value = TransformerConfig> {
         Just(PositionsConfig::RelativeBuckets(RelativeBuckets { n_buckets: 8, max_distance: 7 })),
     ];
     let window = prop_oneof![3 => Just(None), 1 => Just(Some(2))];
-    (norms, positions, window, any::<[bool; 7]>()).prop_map(
+    (norms, positions, window, any::<[bool; 10]>()).prop_map(
         |(
             norm,
             positions,
             window,
-            [share_embeddings, tie_projection, projection_bias, multi_query, gated, bias, rms],
+            [
+                share_embeddings,
+                tie_projection,
+                projection_bias,
+                multi_query,
+                gated,
+                bias,
+                rms,
+                scale_scores,
+                scale_embeddings,
+                scale_logits,
+            ],
         )| {
             let norm_kind = if rms { NormKind::Rms } else { NormKind::Layer };
             let n_kv_heads = multi_query.then_some(1);
@@ -60,6 +71,9 @@ fn configs() -> impl Strategy<Value = TransformerConfig> {
                 gated,
                 bias,
                 norm_kind,
+                scale_scores,
+                scale_embeddings,
+                scale_logits,
                 ..config
             }
         },
@@ -238,6 +252,7 @@ fn bad_sizes_are_named() {
         (TransformerConfig { attention_dropout: f64::NAN, ..good.clone() }, "model.attention_dropout"),
         (TransformerConfig { n_kv_heads: Some(2), ..good.clone() }, "model.n_kv_heads"),
         (TransformerConfig { window: Some(0), ..good.clone() }, "model.window"),
+        (TransformerConfig { epsilon: 0.0, ..good.clone() }, "model.epsilon"),
         (TransformerConfig { target_vocab_size: 5, ..good }, "can't be shared"),
     ];
     for (config, expected) in cases {

@@ -2,7 +2,7 @@
 
 use attentive_attention::{NormPlacement, PositionsConfig};
 use attentive_backend::BackendKind;
-use attentive_model::{BertConfig, CellKind, GptConfig, RnnConfig, TransformerConfig};
+use attentive_model::{BertConfig, CanineConfig, CellKind, GptConfig, RnnConfig, TransformerConfig};
 
 #[test]
 fn parameter_paths_stay_what_they_are() {
@@ -53,6 +53,23 @@ fn rnn_parameter_paths_stay_what_they_are() {
 #[test]
 fn bert_parameter_paths_stay_what_they_are() {
     let config = BertConfig { labels: vec!["a".into(), "b".into()], ..BertConfig::bert_like(5, 3, [1, 2, 4]) };
+    let model = config.init(&BackendKind::Flex.device().unwrap(), 0).unwrap();
+    let paths: Vec<String> =
+        attentive_weights::param_shapes(&model).iter().map(|p| format!("{} {:?}", p.name, p.shape)).collect();
+    insta::assert_snapshot!(paths.join("\n"));
+}
+
+#[test]
+fn canine_parameter_paths_stay_what_they_are() {
+    let config = CanineConfig {
+        n_hashes: 2,
+        n_buckets: 3,
+        max_len: 5,
+        norm: NormPlacement::Pre,
+        alphabet: "ab".to_owned(),
+        labels: vec!["a".into(), "b".into(), "c".into()],
+        ..CanineConfig::canine_like([1, 2, 4])
+    };
     let model = config.init(&BackendKind::Flex.device().unwrap(), 0).unwrap();
     let paths: Vec<String> =
         attentive_weights::param_shapes(&model).iter().map(|p| format!("{} {:?}", p.name, p.shape)).collect();

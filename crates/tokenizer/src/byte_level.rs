@@ -4,6 +4,7 @@ pub(crate) mod gpt2_split;
 mod trainer;
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fs;
 use std::ops::Range;
 use std::path::Path;
@@ -47,6 +48,15 @@ pub struct ByteLevelFile {
     pub(crate) merges: Vec<(String, String)>,
 }
 
+impl ByteLevelFile {
+    /// Of a vocabulary and its merges; special tokens are found as [`ByteLevelBpe::from_files`] says.
+    pub(crate) fn of(ids: FxHashMap<String, TokenId>, merges: Vec<(String, String)>) -> Result<Self, String> {
+        let merged: HashSet<String> = merges.iter().map(|(left, right)| format!("{left}{right}")).collect();
+        let specials = Specials::named(|name| ids.get(name).copied().filter(|_| !merged.contains(name)));
+        Ok(Self { specials, vocab: vocabulary::in_order(ids)?, merges })
+    }
+}
+
 impl ByteLevelBpe {
     /// Reads the two files of GPT-2's release: the ids of the tokens (`encoder.json`, `vocab.json`) and the merges
     /// (`vocab.bpe`, `merges.txt`).
@@ -62,11 +72,7 @@ impl ByteLevelBpe {
         let ids: FxHashMap<String, TokenId> = serde_json::from_str(&json).map_err(TokenizerError::json(vocab))?;
         let lines = fs::read_to_string(merges).map_err(TokenizerError::io(merges))?;
         let merge_list = parse_merges(&lines).map_err(TokenizerError::invalid(merges))?;
-        let merged: std::collections::HashSet<String> =
-            merge_list.iter().map(|(left, right)| format!("{left}{right}")).collect();
-        let specials = Specials::named(|name| ids.get(name).copied().filter(|_| !merged.contains(name)));
-        let vocab_list = vocabulary::in_order(ids).map_err(TokenizerError::invalid(vocab))?;
-        let file = ByteLevelFile { specials, vocab: vocab_list, merges: merge_list };
+        let file = ByteLevelFile::of(ids, merge_list).map_err(TokenizerError::invalid(vocab))?;
         Self::new(file).map_err(TokenizerError::invalid(merges))
     }
 

@@ -13,7 +13,8 @@ use crate::tokenizer::{TokenId, Tokenizer, push_spans};
 /// The UTF-8 bytes of a text, as ByT5 takes them: the id of a byte is its value plus 3.
 ///
 /// Source: Xue et al. 2022, "ByT5", §3.1; ids equal Hugging Face's `ByT5Tokenizer`: `<pad>` 0, `</s>` 1, `<unk>` 2, the
-/// bytes, and 125 sentinels `<extra_id_0>` … for masked spans. Text that looks like a special token stays text.
+/// bytes, and 125 entries `<extra_id_0>` …, which the released models never use: their sentinels are the last 100 bytes,
+/// counted down from 0xFF, the first eleven of which no UTF-8 text has. Text that looks like a special token stays text.
 ///
 /// ```
 /// use attentive_tokenizer::{Bytes, Tokenizer};
@@ -32,8 +33,10 @@ pub struct BytesFile {}
 
 const SPECIAL_TOKENS: [&str; 3] = ["<pad>", "</s>", "<unk>"];
 const FIRST_BYTE: TokenId = SPECIAL_TOKENS.len() as TokenId;
-const FIRST_SENTINEL: TokenId = FIRST_BYTE + 256;
-const N_SENTINELS: TokenId = 125;
+const FIRST_EXTRA: TokenId = FIRST_BYTE + 256;
+const N_EXTRA: TokenId = 125;
+/// Bytes that are sentinels too.
+const N_SENTINELS: TokenId = 100;
 
 impl Default for Bytes {
     fn default() -> Self {
@@ -42,10 +45,10 @@ impl Default for Bytes {
 }
 
 impl Bytes {
-    /// The id of `<extra_id_index>`, which stands for the span of that index that was masked; there are 125.
-    pub fn sentinel(&self, index: usize) -> Option<TokenId> {
-        let index = TokenId::try_from(index).ok().filter(|&index| index < N_SENTINELS)?;
-        Some(FIRST_SENTINEL + index)
+    /// The id of `<extra_id_index>`; there are 125.
+    pub fn extra_id(&self, index: usize) -> Option<TokenId> {
+        let index = TokenId::try_from(index).ok().filter(|&index| index < N_EXTRA)?;
+        Some(FIRST_EXTRA + index)
     }
 }
 
@@ -68,11 +71,16 @@ impl Tokenizer for Bytes {
     }
 
     fn vocab_size(&self) -> usize {
-        (FIRST_SENTINEL + N_SENTINELS) as usize
+        (FIRST_EXTRA + N_EXTRA) as usize
     }
 
     fn specials(&self) -> &Specials {
         &self.specials
+    }
+
+    fn sentinel(&self, index: usize) -> Option<TokenId> {
+        let index = TokenId::try_from(index).ok().filter(|&index| index < N_SENTINELS)?;
+        Some(FIRST_EXTRA - 1 - index)
     }
 
     fn token(&self, id: TokenId) -> Option<Cow<'_, str>> {
@@ -81,9 +89,7 @@ impl Tokenizer for Bytes {
         }
         match u8::try_from(id - FIRST_BYTE) {
             Ok(byte) => Some(Cow::Owned(byte_token(byte))),
-            Err(_) if (id as usize) < self.vocab_size() => {
-                Some(Cow::Owned(format!("<extra_id_{}>", id - FIRST_SENTINEL)))
-            }
+            Err(_) if (id as usize) < self.vocab_size() => Some(Cow::Owned(format!("<extra_id_{}>", id - FIRST_EXTRA))),
             Err(_) => None,
         }
     }

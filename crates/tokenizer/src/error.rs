@@ -64,6 +64,16 @@ pub enum TokenizerError {
         /// What contradicts what, with the line or the key.
         reason: String,
     },
+    /// A file has settings that no kind here has.
+    #[error(
+        "{}: {}; the cargo feature `hugging-face` reads any tokenizer.json", path.display(), problems.join("; ")
+    )]
+    Unsupported {
+        /// The file.
+        path: PathBuf,
+        /// The settings.
+        problems: Vec<String>,
+    },
     /// A file or a folder holds no tokenizer of a known kind.
     #[error(
         "{}: no tokenizer is known by this; give a tokenizer.json or a folder with one, GPT-2's encoder.json with \
@@ -80,6 +90,12 @@ pub enum TokenizerError {
         /// The file that was to be written.
         path: PathBuf,
     },
+    /// A kind of tokenizer that has no tokens for hidden spans.
+    #[error(
+        "this kind of tokenizer has no sentinels, the tokens that stand for hidden spans; take bytes, unigram, or a \
+         SentencePiece model"
+    )]
+    NoSentinels,
     /// The vocabulary asked for has no room for what every vocabulary of this text must have.
     #[error(
         "a vocabulary of {vocab_size} entries was asked for, and special tokens, bytes and characters alone take \

@@ -54,6 +54,39 @@ pub enum Model {
     HuggingFace(HuggingFaceFile),
 }
 
+/// A tokenizer with `n` sentinels for hidden spans behind its vocabulary, as T5 has them, and entries without use up to
+/// `vocab_size`; where it has sentinels already, itself.
+///
+/// # Errors
+/// [`TokenizerError::NoSentinels`] for kinds that have none and can take none: all but bytes and SentencePiece models.
+///
+/// ```
+/// use attentive_tokenizer::{UnigramTrainer, Tokenizer, with_sentinels};
+///
+/// let tokenizer = UnigramTrainer::with_vocab_size(280).train(["too tired, too wide"])?;
+/// let n = tokenizer.vocab_size();
+/// let tokenizer = with_sentinels(Box::new(tokenizer), 100, 0)?;
+/// assert_eq!(tokenizer.vocab_size(), n + 100);
+/// assert_eq!(tokenizer.sentinel(0), Some(n as u32 + 99));
+/// # Ok::<(), attentive_tokenizer::TokenizerError>(())
+/// ```
+pub fn with_sentinels(
+    tokenizer: Box<dyn Tokenizer>,
+    n: usize,
+    vocab_size: usize,
+) -> Result<Box<dyn Tokenizer>, TokenizerError> {
+    if tokenizer.sentinel(0).is_some() {
+        return Ok(tokenizer);
+    }
+    match tokenizer.to_model() {
+        Some(Model::SentencePiece(file)) => {
+            let model = Model::SentencePiece(file.with_sentinels(n, vocab_size));
+            model.into_tokenizer().map_err(|_| TokenizerError::NoSentinels)
+        }
+        _ => Err(TokenizerError::NoSentinels),
+    }
+}
+
 impl Model {
     /// The merges as a codes file of subword-nmt, as [`Bpe::to_codes`] writes them; `None` for other kinds.
     pub fn to_codes(&self) -> Option<String> {
@@ -70,6 +103,12 @@ impl Model {
         Some(["#version: 0.2\n".to_owned()].into_iter().chain(merges).collect())
     }
 
+    /// The tokens of WordPiece, as BERT's `vocab.txt` has them, and whether text is put in lower case.
+    pub fn wordpiece_vocab(&self) -> Option<(String, bool)> {
+        let Self::WordPiece(file) = self else { return None };
+        Some((file.vocab.iter().map(|token| format!("{token}\n")).collect(), file.lowercase))
+    }
+
     /// The SentencePiece models in it that segment sources and targets, as the content of `.model` files.
     pub fn sentencepiece_models(&self) -> Option<[Vec<u8>; 2]> {
         match self {
@@ -77,6 +116,14 @@ impl Model {
             Self::Marian(file) => Some([file.source.to_model_bytes(), file.target.to_model_bytes()]),
             _ => None,
         }
+    }
+
+    /// The content of T5's `spiece.model`, without the sentinels that stand behind its pieces, and their number; `None`
+    /// for other kinds than SentencePiece models.
+    pub fn t5_model(self) -> Option<(Vec<u8>, usize)> {
+        let Self::SentencePiece(file) = self else { return None };
+        let (file, n_sentinels) = file.without_sentinels();
+        Some((file.to_model_bytes(), n_sentinels))
     }
 
     fn into_tokenizer(self) -> Result<Box<dyn Tokenizer>, String> {

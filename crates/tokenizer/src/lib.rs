@@ -14,6 +14,7 @@
 //! | [`Bytes`] | | ByT5's ids | exactly |
 //! | [`CodePoints`] | | CANINE's ids | exactly, four code points excepted |
 //! | [`Characters`] | [`Characters::train`] | | but for unknown characters |
+//! | [`WordPiece`], [`ByteLevelBpe`] | | Hugging Face's `tokenizer.json` of these kinds: [`from_tokenizer_json`] | as above |
 //! | `HuggingFace` (feature `hugging-face`) | | Hugging Face's `tokenizer.json` | as its decoder writes it |
 //!
 //! For training there is subword regularisation, BPE-dropout and Unigram sampling: [`Tokenizer::sample`].
@@ -45,6 +46,7 @@ mod sampling;
 mod sentencepiece;
 mod specials;
 mod tokenizer;
+mod tokenizer_json;
 mod vocabulary;
 mod word_cache;
 mod wordpiece;
@@ -55,7 +57,7 @@ pub use bytes::Bytes;
 pub use characters::Characters;
 pub use code_points::CodePoints;
 pub use error::{TokenizerError, UnknownId};
-pub use file::{Model, load, save};
+pub use file::{Model, load, save, with_sentinels};
 #[cfg(feature = "hugging-face")]
 pub use hugging_face::HuggingFace;
 pub use marian::Marian;
@@ -63,4 +65,5 @@ pub use open::open;
 pub use sentencepiece::{SentencePiece, UnigramTrainer};
 pub use specials::Specials;
 pub use tokenizer::{TokenId, Tokenizer};
+pub use tokenizer_json::from_tokenizer_json;
 pub use wordpiece::{Segments, WordPiece, WordPieceTrainer};

@@ -13,6 +13,8 @@ use crate::file::{self, load};
 use crate::hugging_face::HuggingFace;
 use crate::sentencepiece::SentencePiece;
 use crate::tokenizer::Tokenizer;
+#[cfg(not(feature = "hugging-face"))]
+use crate::tokenizer_json::{self, from_tokenizer_json};
 use crate::wordpiece::WordPiece;
 
 /// Vocabularies of byte-level BPE and the merges beside them, as GPT-2 and Hugging Face name them.
@@ -30,8 +32,9 @@ const BYTE_LEVEL: [(&str, &str); 2] = [("encoder.json", "vocab.bpe"), ("vocab.js
 /// | a folder with one of these | |
 /// | `byt5`, `canine`, unless there are files of that name | [`Bytes`], [`CodePoints`] |
 ///
-/// Files are told apart by what they hold, and not by their names, the second row excepted. With the cargo feature
-/// `hugging-face`, `tokenizer.json` may be one of that library's.
+/// Files are told apart by what they hold, and not by their names, the second row excepted. `tokenizer.json` may be one of
+/// Hugging Face's: of the kinds that [`from_tokenizer_json`](crate::from_tokenizer_json) reads or, with the cargo feature
+/// `hugging-face`, of any kind.
 ///
 /// # Errors
 /// [`TokenizerError::Unknown`] if it is none of these, and the errors of reading each.
@@ -91,6 +94,8 @@ fn open_file(path: &Path) -> Result<Box<dyn Tokenizer>, TokenizerError> {
         Ok(text) if text.trim_start().starts_with('{') && !file::is_ours(path)? => {
             Ok(Box::new(HuggingFace::read(path)?))
         }
+        #[cfg(not(feature = "hugging-face"))]
+        Ok(text) if text.trim_start().starts_with('{') && tokenizer_json::is_theirs(text) => from_tokenizer_json(path),
         Ok(text) if text.trim_start().starts_with('{') => load(path),
         Ok(text) if text.starts_with("#version") => Ok(Box::new(Bpe::from_codes::<&str>(path, [])?)),
         Ok(text) if text.lines().any(|line| line == "[UNK]") => {

@@ -43,6 +43,8 @@ pub struct SentencePiece {
     unk: TokenId,
     /// The ids of the byte tokens, if the model falls back on them.
     bytes: Option<Box<[TokenId; 256]>>,
+    /// The ids of `<extra_id_0>` …
+    sentinels: Vec<TokenId>,
 }
 
 #[derive(Debug)]
@@ -112,6 +114,7 @@ impl SentencePiece {
                 return Err(format!("pieces[{first}] and pieces[{id}] are both {piece:?}"));
             }
         }
+        let sentinels = (0..).map_while(|index| ids.get(sentinel_piece(index).as_str()).copied()).collect();
         let mut unknown = (0..).zip(&file.pieces).filter(|(_, (_, _, kind))| *kind == PieceKind::Unknown);
         let (Some((unk, _)), None) = (unknown.next(), unknown.next()) else {
             return Err("pieces must have one of the kind unknown".to_owned());
@@ -135,7 +138,7 @@ impl SentencePiece {
         let normalizer = Normalizer::new(file.normalizer.clone(), file.whitespace_as_suffix, user_defined())?;
         let denormalizer = file.denormalizer.clone().map(|spec| Normalizer::new(spec, false, Trie::new([])));
         let denormalizer = denormalizer.transpose()?;
-        Ok(Self { normalizer, denormalizer, segmenter, unk, bytes, file })
+        Ok(Self { normalizer, denormalizer, segmenter, unk, bytes, sentinels, file })
     }
 
     /// The pieces of `text` as they are written: those of [`token`](Tokenizer::token), but unknown text as itself.
@@ -227,6 +230,34 @@ impl SentencePiece {
     }
 }
 
+impl SentencePieceFile {
+    /// Appends `n` sentinels, `<extra_id_0>` the last, as T5 has them behind its pieces; then unused entries up to
+    /// `vocab_size`, if that is more.
+    pub(crate) fn with_sentinels(mut self, n: usize, vocab_size: usize) -> Self {
+        let sentinels = (0..n).rev().map(|index| (sentinel_piece(index), 0.0, PieceKind::Control));
+        self.pieces.extend(sentinels);
+        let unused = (self.pieces.len()..vocab_size).map(|id| (format!("<unused_{id}>"), 0.0, PieceKind::Unused));
+        self.pieces.extend(unused);
+        self
+    }
+
+    /// Takes off again what [`with_sentinels`](Self::with_sentinels) appended; gives the number of sentinels.
+    pub(crate) fn without_sentinels(mut self) -> (Self, usize) {
+        let n =
+            (0..).take_while(|&index| self.pieces.iter().any(|(piece, ..)| *piece == sentinel_piece(index))).count();
+        let first = n.checked_sub(1).map(sentinel_piece);
+        if let Some(first) = self.pieces.iter().position(|(piece, ..)| Some(piece) == first.as_ref()) {
+            self.pieces.truncate(first);
+        }
+        (self, n)
+    }
+}
+
+/// The name of a sentinel.
+fn sentinel_piece(index: usize) -> String {
+    format!("<extra_id_{index}>")
+}
+
 fn unigram(pieces: &[(String, f32, PieceKind)], unk: TokenId) -> Unigram {
     let normal = pieces.iter().filter(|(_, _, kind)| *kind == PieceKind::Normal).map(|&(_, score, _)| score);
     let min = normal.clone().fold(f32::MAX, f32::min);
@@ -290,6 +321,10 @@ impl Tokenizer for SentencePiece {
 
     fn specials(&self) -> &Specials {
         &self.file.specials
+    }
+
+    fn sentinel(&self, index: usize) -> Option<TokenId> {
+        self.sentinels.get(index).copied()
     }
 
     fn token(&self, id: TokenId) -> Option<Cow<'_, str>> {

@@ -67,6 +67,13 @@ pub trait Tokenizer: Send + Sync {
     /// The ids with a meaning of their own: padding, begin and end of a sequence, and so on.
     fn specials(&self) -> &Specials;
 
+    /// The id that stands for the hidden span of this index in span corruption, if the vocabulary has sentinels: T5's
+    /// `<extra_id_0>` … (Raffel et al. 2020, §3.1.4).
+    fn sentinel(&self, index: usize) -> Option<TokenId> {
+        let _ = index;
+        None
+    }
+
     /// The vocabulary entry of `id`, as it is written in vocabulary files and shown to people.
     fn token(&self, id: TokenId) -> Option<Cow<'_, str>>;
 

@@ -196,9 +196,9 @@ fn bytes_equal_hugging_face_s_byt5_tokenizer() {
     assert_ids(&mut comparison, &bytes, &field::<Vec<Ids>>(&golden, "byt5"));
     comparison.report();
     assert_eq!(bytes.vocab_size(), field::<usize>(&golden, "byt5_vocab_size"));
-    let sentinels: Ids = (0..125).map(|index| bytes.sentinel(index).unwrap()).collect();
+    let sentinels: Ids = (0..125).map(|index| bytes.extra_id(index).unwrap()).collect();
     assert_eq!(sentinels, field::<Ids>(&golden, "byt5_sentinels"));
-    assert_eq!(bytes.sentinel(125), None);
+    assert_eq!(bytes.extra_id(125), None);
 }
 
 #[test]

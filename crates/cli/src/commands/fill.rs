@@ -6,21 +6,22 @@ use std::{
 };
 
 use anyhow::Result;
-use attentive_bundle::{Bundle, TextEncoder};
+use attentive_bundle::{Bundle, Candidate, EncodeError, ModelConfig, SpanFiller, TextEncoder, TranslationModel};
 use clap::Args;
 
 use super::{BackendArgs, read_lines};
 use crate::run_dir;
 
-/// Guess what is hidden in lines of text: the most probable tokens for each `[MASK]`.
+/// Guess what is hidden in lines of text: the most probable tokens for each `[MASK]`, or, from an encoder–decoder that
+/// learnt by span corruption (T5, ByT5), the most probable words.
 ///
-/// Under each line its masks in their order, and for each its candidates: probability and token, separated by a tab.
+/// Under each line its masks in their order, and for each its candidates: probability and text, separated by a tab.
 #[derive(Debug, Args)]
 pub(crate) struct Fill {
     /// The model's folder.
     #[arg(long, value_name = "DIR", default_value = "runs/latest")]
     model: PathBuf,
-    /// Text with `[MASK]` in the place of words; without it, the lines of standard input.
+    /// Text with `[MASK]`, `<mask>` or `<extra_id_0>` in the place of words; without it, the lines of standard input.
     text: Vec<String>,
     /// Candidates for each mask.
     #[arg(long, value_name = "K", default_value_t = 5)]
@@ -32,12 +33,16 @@ pub(crate) struct Fill {
 impl Fill {
     pub(super) fn run(self) -> Result<()> {
         let bundle = Bundle::read(&run_dir::resolve(&self.model))?;
-        let encoder = TextEncoder::from_bundle(bundle, &self.backend.device()?)?;
+        let device = self.backend.device()?;
+        let filler = match &bundle.model {
+            ModelConfig::Transformer(_) => Filler::Spans(Box::new(SpanFiller::from_bundle(bundle, &device)?)),
+            _ => Filler::Tokens(Box::new(TextEncoder::from_bundle(bundle, &device)?)),
+        };
         let mut out = io::stdout().lock();
         for line in read_lines(self.text) {
             let line = line?;
             writeln!(out, "{line}")?;
-            for (idx, candidates) in encoder.fill(&line, self.top_k)?.into_iter().enumerate() {
+            for (idx, candidates) in filler.fill(&line, self.top_k)?.into_iter().enumerate() {
                 writeln!(out, "  [MASK] {}", idx + 1)?;
                 for candidate in candidates {
                     writeln!(out, "  {:.4}\t{}", candidate.probability, candidate.text)?;
@@ -45,5 +50,22 @@ impl Fill {
             }
         }
         Ok(out.flush()?)
+    }
+}
+
+/// A model that fills in what is hidden.
+enum Filler {
+    /// A token for each mask.
+    Tokens(Box<TextEncoder>),
+    /// As many tokens as it takes.
+    Spans(Box<SpanFiller<TranslationModel>>),
+}
+
+impl Filler {
+    fn fill(&self, line: &str, k: usize) -> Result<Vec<Vec<Candidate>>, EncodeError> {
+        match self {
+            Self::Tokens(encoder) => encoder.fill(line, k),
+            Self::Spans(filler) => filler.fill(line, k),
+        }
     }
 }

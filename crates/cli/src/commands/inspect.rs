@@ -11,6 +11,8 @@ use crate::{recipe, run_dir};
 
 /// Sentence length that costs are given for.
 const TYPICAL_LEN: usize = 32;
+/// Characters that costs are given for: what CANINE is pre-trained with.
+const TYPICAL_CHARACTERS: usize = 2048;
 /// Context that costs are given for where positions have no limit.
 const TYPICAL_CONTEXT: usize = 1024;
 
@@ -20,7 +22,7 @@ pub(crate) struct Inspect {
     /// The model's folder.
     #[arg(default_value = "runs/latest")]
     model: PathBuf,
-    /// Show a model that is not there instead, without making it: base, big, a row of Table 3, rnnsearch, gpt-2, gpt-3-175b, …
+    /// Show a model that is not there instead, without making it: base, big, a row of Table 3, rnnsearch, gpt-2, gpt-3-175b, canine, …
     #[arg(long, value_name = "NAME")]
     preset: Option<String>,
     /// Also list every parameter with its shape.
@@ -73,6 +75,7 @@ fn show_model(model: &ModelConfig) -> Result<()> {
         ModelConfig::Rnn(_) => println!("family       rnn (encoder-decoder with additive attention)"),
         ModelConfig::Gpt(_) => println!("family       gpt (decoder only)"),
         ModelConfig::Bert(_) => println!("family       bert (encoder only)"),
+        ModelConfig::Canine(_) => println!("family       canine (encoder only, of characters)"),
     }
     let table = toml::Table::try_from(model)?;
     for (key, value) in table.iter().filter(|(key, _)| *key != "family") {
@@ -104,6 +107,11 @@ fn show_model(model: &ModelConfig) -> Result<()> {
         ModelConfig::Bert(config) => {
             let len = config.max_len().unwrap_or(TYPICAL_CONTEXT);
             (config.forward_flops_per_token(len), format!("token forward, heads left out, at {len} tokens"))
+        }
+        ModelConfig::Canine(config) => {
+            let len = TYPICAL_CHARACTERS.min(config.max_len);
+            let what = format!("character forward, heads left out, at {len} characters");
+            (config.forward_flops_per_character(len), what)
         }
     };
     println!("FLOPs        {} per {what}; {} in training", thousands(flops as u64), thousands(3 * flops as u64));

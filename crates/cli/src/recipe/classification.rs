@@ -72,9 +72,8 @@ impl ClassificationRecipe {
     pub(super) fn validate(&self) -> Result<()> {
         validate_average_last(self.evaluation.average_last)?;
         self.tokenizer.validate(|setting| format!("tokenizer.{setting}"))?;
-        let ModelConfig::Bert(model) = &self.model else { bail!("model.family: classification trains a bert") };
-        model.validate()?;
-        validate_context(self.batch.context, model)?;
+        self.model.validate()?;
+        validate_context(self.batch.context, &self.model)?;
         match self.batch.context {
             0..3 => bail!("batch.context = {}: a text with its frame has 3 tokens at least", self.batch.context),
             _ => Ok(()),

@@ -1,9 +1,9 @@
 //! Recipes of `task = "masked-lm"`.
 
-use anyhow::{Result, bail};
+use anyhow::{Error, Result, anyhow, bail};
 use attentive_bundle::ModelConfig;
 use attentive_data::{DocumentUnit, MaskingConfig, RowKind};
-use attentive_model::{BertConfig, MaskedLmObjective, bert};
+use attentive_model::{MaskedLmObjective, bert, canine};
 use serde::{Deserialize, Serialize};
 
 use super::{TextRecipe, TokenizerRecipe, validate_average_last, validate_label_smoothing};
@@ -69,15 +69,19 @@ impl MaskedLmRecipe {
         if !(rate > 0.0 && rate < 1.0) {
             bail!("masking.rate = {rate} must be above 0 and below 1");
         }
-        let ModelConfig::Bert(model) = &self.model else { bail!("model.family: masked-lm trains a bert") };
-        model.validate()?;
-        if !model.masked_lm {
+        let (n_segments, masked_lm, next_sentence) = match &self.model {
+            ModelConfig::Bert(model) => (model.n_segments, model.masked_lm, model.next_sentence),
+            ModelConfig::Canine(model) => (model.n_segments, model.masked_lm, model.next_sentence),
+            other => return Err(no_encoder(other)),
+        };
+        self.model.validate()?;
+        if !masked_lm {
             bail!("model.masked_lm = false: masked-lm trains this head");
         }
-        validate_context(self.batch.context, model)?;
+        validate_context(self.batch.context, &self.model)?;
         if self.batch.examples == RowKind::SentencePairs {
-            if model.n_segments < 2 {
-                bail!("model.n_segments = {}: sentence pairs have two segments", model.n_segments);
+            if n_segments < 2 {
+                bail!("model.n_segments = {n_segments}: sentence pairs have two segments");
             }
             let files = [&self.data.train, &self.data.validation];
             if files.into_iter().flatten().any(|files| files.documents == DocumentUnit::Line) {
@@ -86,7 +90,7 @@ impl MaskedLmRecipe {
                      or batch.examples = \"full-sentences\""
                 );
             }
-        } else if model.next_sentence {
+        } else if next_sentence {
             bail!(
                 "model.next_sentence: full sentences have no next one; set it to false, or examples to \"sentence-pairs\""
             );
@@ -96,20 +100,37 @@ impl MaskedLmRecipe {
 }
 
 /// Rows must not be longer than there are positions.
-pub(super) fn validate_context(context: usize, model: &BertConfig) -> Result<()> {
-    match model.max_len().filter(|&max_len| max_len < context) {
+pub(super) fn validate_context(context: usize, model: &ModelConfig) -> Result<()> {
+    let max_len = match model {
+        ModelConfig::Bert(model) => model.max_len(),
+        ModelConfig::Canine(model) => Some(model.max_len),
+        other => return Err(no_encoder(other)),
+    };
+    match max_len.filter(|&max_len| max_len < context) {
         Some(max_len) => bail!("batch.context = {context} is longer than the model has positions for, {max_len}"),
         None => Ok(()),
     }
 }
 
+/// Every encoder that has a name.
+pub(super) fn presets() -> Vec<(&'static str, ModelConfig)> {
+    let berts = bert::presets().into_iter().map(|preset| (preset.name, ModelConfig::Bert(preset.config)));
+    let canines = canine::presets().into_iter().map(|preset| (preset.name, ModelConfig::Canine(preset.config)));
+    berts.chain(canines).collect()
+}
+
 /// The model of a preset's name; BERT base without one.
 pub(super) fn preset(name: Option<&str>) -> Result<ModelConfig> {
     let name = name.unwrap_or("bert-base");
-    let presets = bert::presets();
-    let Some(preset) = presets.iter().find(|preset| preset.name == name) else {
-        let names: Vec<&str> = presets.iter().map(|preset| preset.name).collect();
+    let presets = presets();
+    let Some((_, model)) = presets.iter().find(|(known, _)| *known == name) else {
+        let names: Vec<&str> = presets.iter().map(|(name, _)| *name).collect();
         bail!("model.preset = {name:?} is no preset; there are: {}", names.join(", "));
     };
-    Ok(ModelConfig::Bert(preset.config.clone()))
+    Ok(model.clone())
+}
+
+/// What is wrong with a model that is no encoder alone.
+pub(crate) fn no_encoder(model: &ModelConfig) -> Error {
+    anyhow!("model.family: this task trains a bert or a canine, not a {}", model.family())
 }

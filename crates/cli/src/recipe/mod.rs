@@ -8,6 +8,7 @@ mod masked_lm;
 mod origins;
 mod problems;
 mod schema;
+mod span_corruption;
 mod tokenizer;
 mod translation;
 
@@ -15,7 +16,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use attentive_bundle::ModelConfig;
-use attentive_model::{bert, gpt};
+use attentive_model::gpt;
 use attentive_optim::{AdamConfig, ScheduleConfig};
 use attentive_trainer::TrainerConfig;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -27,9 +28,10 @@ use origins::Origin;
 pub(crate) use causal_lm::{CausalLmRecipe, ContextSource, TextFilesRecipe, TextRecipe};
 pub(crate) use classification::{ClassificationRecipe, LabeledFiles};
 pub(crate) use data::{DataRecipe, SplitFiles};
-pub(crate) use masked_lm::MaskedLmRecipe;
+pub(crate) use masked_lm::{MaskedLmRecipe, no_encoder};
 pub(crate) use origins::Origins;
 pub(crate) use schema::schema;
+pub(crate) use span_corruption::SpanCorruptionRecipe;
 pub(crate) use tokenizer::{TokenizerKind, TokenizerRecipe};
 pub(crate) use translation::TranslationRecipe;
 
@@ -69,7 +71,7 @@ pub(crate) struct RunRecipe {
 const RUN_KEYS: [&str; 4] = ["name", "optimizer", "schedule", "training"];
 
 /// The names of tasks, that of a recipe without one first.
-const TASKS: [&str; 4] = ["translation", "causal-lm", "masked-lm", "classification"];
+const TASKS: [&str; 5] = ["translation", "causal-lm", "masked-lm", "classification", "span-corruption"];
 
 /// What is learnt, from what, by which model: `task` names it.
 #[derive(Debug, Clone)]
@@ -82,6 +84,8 @@ pub(crate) enum TaskRecipe {
     MaskedLm(Box<MaskedLmRecipe>),
     /// The class of a text.
     Classification(Box<ClassificationRecipe>),
+    /// Spans hidden in a text.
+    SpanCorruption(Box<SpanCorruptionRecipe>),
 }
 
 impl TaskRecipe {
@@ -91,6 +95,7 @@ impl TaskRecipe {
             Self::CausalLm(recipe) => recipe.validate(),
             Self::MaskedLm(recipe) => recipe.validate(),
             Self::Classification(recipe) => recipe.validate(),
+            Self::SpanCorruption(recipe) => recipe.validate(),
         }
     }
 }
@@ -136,6 +141,8 @@ impl Recipe {
                 .map(|recipe: MaskedLmRecipe| TaskRecipe::MaskedLm(Box::new(recipe))),
             "classification" => with_model(table, &origins, masked_lm::preset)
                 .map(|recipe: ClassificationRecipe| TaskRecipe::Classification(Box::new(recipe))),
+            "span-corruption" => with_model(table, &origins, span_corruption::preset)
+                .map(|recipe: SpanCorruptionRecipe| TaskRecipe::SpanCorruption(Box::new(recipe))),
             _ => bail!("task = {task:?} is unknown; there are: {}", TASKS.join(", ")),
         };
         // What is wrong with either part is said at once.
@@ -156,6 +163,7 @@ impl Recipe {
             TaskRecipe::CausalLm(recipe) => ("causal-lm", table(Table::try_from(recipe))),
             TaskRecipe::MaskedLm(recipe) => ("masked-lm", table(Table::try_from(recipe))),
             TaskRecipe::Classification(recipe) => ("classification", table(Table::try_from(recipe))),
+            TaskRecipe::SpanCorruption(recipe) => ("span-corruption", table(Table::try_from(recipe))),
         };
         let mut whole = table(Table::try_from(&self.run));
         whole.insert("task".into(), name.into());
@@ -170,6 +178,7 @@ impl Recipe {
             TaskRecipe::CausalLm(recipe) => recipe.evaluation.average_last,
             TaskRecipe::MaskedLm(recipe) => recipe.evaluation.average_last,
             TaskRecipe::Classification(recipe) => recipe.evaluation.average_last,
+            TaskRecipe::SpanCorruption(recipe) => recipe.evaluation.average_last,
         }
     }
 }
@@ -177,8 +186,8 @@ impl Recipe {
 /// The model of a preset's name, of any family, over its published vocabulary.
 pub(crate) fn preset(name: &str) -> Result<ModelConfig> {
     let gpts = gpt::presets().into_iter().map(|preset| (preset.name, ModelConfig::Gpt(preset.config)));
-    let berts = bert::presets().into_iter().map(|preset| (preset.name, ModelConfig::Bert(preset.config)));
-    let presets: Vec<(&str, ModelConfig)> = translation::presets().into_iter().chain(gpts).chain(berts).collect();
+    let presets = translation::presets().into_iter().chain(gpts).chain(masked_lm::presets());
+    let presets: Vec<(&str, ModelConfig)> = presets.collect();
     match presets.iter().find(|(known, _)| *known == name) {
         Some((_, model)) => Ok(model.clone()),
         None => {
@@ -199,6 +208,7 @@ fn with_model<R: DeserializeOwned>(
     let preset = match model.remove("preset") {
         // Sizes of one family are none of another.
         None if model.get("family").and_then(Value::as_str) == Some("rnn") => preset(Some(translation::RNN_PRESET)),
+        None if model.get("family").and_then(Value::as_str) == Some("canine") => preset(Some("canine")),
         None => preset(None),
         Some(Value::String(name)) => preset(Some(&name)),
         Some(other) => bail!("model.preset = {other}: expected the name of a preset"),

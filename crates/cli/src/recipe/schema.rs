@@ -3,14 +3,14 @@
 //! It is found out by asking: a recipe with an unknown key or a value of a wrong kind is refused in words that name what
 //! there is instead. So the schema knows exactly what the reader of recipes knows, whatever settings a crate adds.
 
-use attentive_model::{bert, gpt};
+use attentive_model::{gpt, t5};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value as Json, json};
 use toml::{Table, Value};
 
 use super::{
-    CausalLmRecipe, ClassificationRecipe, MaskedLmRecipe, RunRecipe, TASKS, TranslationRecipe, problems::names_in,
-    translation,
+    CausalLmRecipe, ClassificationRecipe, MaskedLmRecipe, RunRecipe, SpanCorruptionRecipe, TASKS, TranslationRecipe,
+    masked_lm, problems::names_in, translation,
 };
 
 /// A key that no setting has; it sorts before every other one, and so is met first.
@@ -20,12 +20,14 @@ const PROBE: &str = "__probe__";
 pub(crate) fn schema() -> Json {
     let translators = translation::presets().iter().map(|(name, _)| *name).collect();
     let gpts = gpt::presets().iter().map(|preset| preset.name).collect();
-    let berts: Vec<&str> = bert::presets().iter().map(|preset| preset.name).collect();
+    let encoders: Vec<&str> = masked_lm::presets().iter().map(|(name, _)| *name).collect();
+    let t5s = t5::presets().iter().map(|preset| preset.name).collect();
     let tasks = [
         of_task(TASKS[0], schema_of_recipe::<TranslationRecipe>(), translators),
         of_task(TASKS[1], schema_of_recipe::<CausalLmRecipe>(), gpts),
-        of_task(TASKS[2], schema_of_recipe::<MaskedLmRecipe>(), berts.clone()),
-        of_task(TASKS[3], schema_of_recipe::<ClassificationRecipe>(), berts),
+        of_task(TASKS[2], schema_of_recipe::<MaskedLmRecipe>(), encoders.clone()),
+        of_task(TASKS[3], schema_of_recipe::<ClassificationRecipe>(), encoders),
+        of_task(TASKS[4], schema_of_recipe::<SpanCorruptionRecipe>(), t5s),
     ];
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use attentive_tokenizer::{
-    BpeTrainer, ByteLevelBpeTrainer, Bytes, Characters, PreTokenization, Tokenizer, UnigramTrainer, WordPieceTrainer,
+    BpeTrainer, ByteLevelBpeTrainer, Bytes, Characters, CodePoints, PreTokenization, Tokenizer, UnigramTrainer,
+    WordPieceTrainer,
 };
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
@@ -66,6 +67,8 @@ pub(crate) enum TokenizerKind {
     Bytes,
     /// The characters of the text.
     Characters,
+    /// Code points of Unicode, as CANINE has them; nothing is learnt (Clark et al. 2022).
+    CodePoints,
 }
 
 impl TokenizerRecipe {
@@ -102,10 +105,10 @@ impl TokenizerRecipe {
                     bail!("a tokenizer of the kind {kind} needs its size: give {vocab_size}");
                 }
             }
-            TokenizerKind::Bytes | TokenizerKind::Characters => {
+            TokenizerKind::Bytes | TokenizerKind::Characters | TokenizerKind::CodePoints => {
                 refuse(self.merges.is_some(), "merges", "the kind bpe")?;
                 if self.vocab_size.is_some() {
-                    bail!("the kind {kind} has the size that the text gives it; leave {vocab_size} out");
+                    bail!("the kind {kind} has a size of its own; leave {vocab_size} out");
                 }
             }
         }
@@ -185,6 +188,7 @@ impl TokenizerRecipe {
             TokenizerKind::Bytes => Ok(boxed(Bytes::default())),
             TokenizerKind::Characters if framed => Ok(boxed(Characters::train(lines).framed())),
             TokenizerKind::Characters => Ok(boxed(Characters::train(lines))),
+            TokenizerKind::CodePoints => Ok(boxed(CodePoints::default())),
         };
         match failure {
             Some(error) => Err(error.into()),

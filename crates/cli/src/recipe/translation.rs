@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use attentive_bundle::{DecodingConfig, ModelConfig};
 use attentive_data::{BatchConfig, CorpusRules};
-use attentive_model::{RnnConfig, TranslationObjective, table3::table3};
+use attentive_model::{RnnConfig, TranslationObjective, t5, table3::table3};
 use serde::{Deserialize, Serialize};
 
 use super::{DataRecipe, TokenizerRecipe, validate_average_last, validate_label_smoothing};
@@ -71,10 +71,11 @@ impl TranslationRecipe {
     }
 }
 
-/// Base, big, the other rows of Table 3, and RNNsearch, over their papers' vocabularies.
+/// Base, big, the other rows of Table 3, T5's and ByT5's sizes, and RNNsearch, over their papers' vocabularies.
 pub(super) fn presets() -> Vec<(&'static str, ModelConfig)> {
     let transformers = table3(PAPER_VOCAB_SIZE).into_iter().map(|row| (row.name, ModelConfig::Transformer(row.config)));
-    transformers.chain([(RNN_PRESET, ModelConfig::Rnn(RnnConfig::rnn_search(RNN_VOCAB_SIZE)))]).collect()
+    let t5s = t5::presets().into_iter().map(|preset| (preset.name, ModelConfig::Transformer(preset.config)));
+    transformers.chain(t5s).chain([(RNN_PRESET, ModelConfig::Rnn(RnnConfig::rnn_search(RNN_VOCAB_SIZE)))]).collect()
 }
 
 /// The model of a preset's name; base without one.

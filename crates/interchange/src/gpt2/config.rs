@@ -76,7 +76,7 @@ impl Gpt2Config {
             }
         };
         let activation = activations::ours(&self.activation_function);
-        must(activation.is_some(), activations::unknown(&self.activation_function));
+        must(activation.is_some(), activations::unknown("activation_function", &self.activation_function));
         must(
             self.layer_norm_epsilon == EPSILON,
             format!("layer_norm_epsilon is {:e}; here it is {EPSILON:e}", self.layer_norm_epsilon),

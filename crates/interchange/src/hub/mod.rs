@@ -22,7 +22,7 @@ use http::{Response, Url};
 const ENDPOINT: &str = "https://huggingface.co";
 const CONFIG: &str = "config.json";
 /// What may lie beside the weights; a model has some of them.
-const OPTIONAL: [&str; 10] = [
+const OPTIONAL: [&str; 11] = [
     tokenizers::OURS,
     "tokenizer.json",
     "tokenizer_config.json",
@@ -32,6 +32,7 @@ const OPTIONAL: [&str; 10] = [
     "vocab.txt",
     "source.spm",
     "target.spm",
+    "spiece.model",
     "generation_config.json",
 ];
 const MAX_REDIRECTS: usize = 10;

@@ -138,7 +138,7 @@ impl Seq2SeqConfig {
         same("attention_heads", self.encoder_attention_heads, self.decoder_attention_heads);
         let activation = activations::ours(&self.activation_function);
         if activation.is_none() {
-            problems.push(activations::unknown(&self.activation_function));
+            problems.push(activations::unknown("activation_function", &self.activation_function));
         }
         let (Some(activation), true) = (activation, problems.is_empty()) else {
             return Err(InterchangeError::Unsupported { path: path.to_owned(), problems });

@@ -157,18 +157,9 @@ impl BertConfig {
         if let Some(max_len) = self.positions.max_len().filter(|&max_len| max_len <= first_position) {
             return Err(ConfigError::NoPositions { first_position, max_len });
         }
-        let positive = [("epsilon", self.epsilon), ("init_std", self.init_std)];
-        if let Some(&(key, value)) = positive.iter().find(|(_, value)| !(*value > 0.0 && value.is_finite())) {
-            return Err(ConfigError::NotPositive { key, value });
-        }
-        if self.labels.len() == 1 {
-            return Err(ConfigError::OneLabel { n: 1 });
-        }
-        let heads = [("next_sentence", self.next_sentence), ("labels", self.has_classifier())];
-        match heads.into_iter().find(|(_, asked)| *asked && !self.pooler) {
-            Some((head, _)) => Err(ConfigError::NoPooler { head }),
-            None => Ok(()),
-        }
+        checks::positive(&[("epsilon", self.epsilon), ("init_std", self.init_std)])?;
+        checks::labels(&self.labels)?;
+        checks::pooler(self.pooler, &[("next_sentence", self.next_sentence), ("labels", self.has_classifier())])
     }
 
     /// Number of parameters, computed without allocating any.

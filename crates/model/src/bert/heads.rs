@@ -22,7 +22,7 @@ pub struct MaskedLmHead {
 }
 
 impl MaskedLmHead {
-    pub(super) fn new(vocab_size: usize, norm: &NormConfig, activation: Activation, init: &Initializer) -> Self {
+    pub(crate) fn new(vocab_size: usize, norm: &NormConfig, activation: Activation, init: &Initializer) -> Self {
         Self {
             dense: Linear::new(norm.d_model, norm.d_model, true, init),
             norm: norm.init(init),

@@ -10,15 +10,18 @@ pub use heads::MaskedLmHead;
 pub use objective::{ClassificationObjective, MaskedLmObjective};
 pub use presets::{BertPreset, presets};
 
-use attentive_attention::{AttentionContext, Dropout, Embedding, Linear, Mask, Norm, Positions};
+use attentive_attention::{Dropout, Embedding, Linear, Mask, Norm, Positions};
 use attentive_backend::ops;
-use attentive_core::TokenMatrix;
+use attentive_core::{TokenId, TokenMatrix};
 use burn::{
-    module::{Module, Param},
-    tensor::{Device, Int, Tensor, TensorData, activation::tanh},
+    module::Module,
+    tensor::{Device, Tensor},
 };
 
-use crate::{Stack, tokens::token_tensor};
+use crate::{
+    EncoderModel, Encoding, Heads, Stack,
+    tokens::{segment_tensor, token_tensor},
+};
 
 /// A stack of self-attention that sees both sides, over tokens, segments and positions, and the heads on it.
 ///
@@ -68,23 +71,20 @@ impl Bert {
     /// # Panics
     /// If learned positions end before the sequence does, or there are fewer segments than tokens.
     pub fn forward(&self, tokens: &TokenMatrix, segments: &[u8], pass: Option<&Dropout>) -> Tensor<3> {
-        let device = self.device();
+        let device = self.embedding.weight.device();
         let (rows, seq, first) = (tokens.n_rows(), tokens.n_cols(), self.first_position);
-        let segments: Vec<i64> = segments.iter().map(|&segment| i64::from(segment)).collect();
-        let segments = Tensor::<2, Int>::from_data(TensorData::new(segments, [rows, seq]), &device);
+        let segments = segment_tensor(segments, [rows, seq], &device);
         let segments = ops::embedding(self.segments.weight.val(), segments, None, 1.0, 0.0, None);
         let x = self.embedding.forward(token_tensor(tokens, &device), &self.positions, first, 0.0, None);
         let x = ops::dropout(self.norm.after_residual(x, segments, 0.0, None), self.dropout, pass);
         let mask = Mask::padding(tokens.lengths(), seq, &device);
-        self.encoder.forward(x, &self.context(mask, seq), pass)
+        self.encoder.forward(x, &self.positions.context(mask, 0, seq, &device), pass)
     }
 
     /// `tanh(W h₀ + b)` of the first token's vector (Devlin et al. 2019, §3, `C`), if there is a pooler:
     /// `[rows, seq, d_model]` to `[rows, d_model]`.
     pub fn pool(&self, hidden: Tensor<3>) -> Option<Tensor<2>> {
-        let [rows, _, d_model] = hidden.dims();
-        let pooler = self.pooler.as_ref()?;
-        Some(tanh(pooler.forward(hidden.narrow(1, 0, 1).reshape([rows, d_model]))))
+        self.pooled(&encoding(hidden))
     }
 
     /// Scores of every token, if there is a head for them: `[..., d_model]` to `[..., vocab]`.
@@ -95,37 +95,44 @@ impl Bert {
 
     /// Scores of every class, if there is a classifier: `[rows, seq, d_model]` to `[rows, labels]`.
     pub fn label_logits(&self, hidden: Tensor<3>, pass: Option<&Dropout>) -> Option<Tensor<2>> {
-        let pooled = ops::dropout(self.pool(hidden)?, self.dropout, pass);
-        Some(self.classifier.as_ref()?.forward(pooled))
+        self.label_scores(&encoding(hidden), pass)
+    }
+}
+
+impl EncoderModel for Bert {
+    fn encode(&self, tokens: &TokenMatrix, segments: &[u8], pass: Option<&Dropout>) -> Encoding {
+        encoding(self.forward(tokens, segments, pass))
     }
 
-    /// The vectors at some places, `row · seq + column`: `[rows, seq, d_model]` to `[places, d_model]`.
-    ///
-    /// # Panics
-    /// If there is no such place, or none is asked for.
-    pub fn at(&self, hidden: Tensor<3>, places: &[u32]) -> Tensor<2> {
-        let [rows, seq, d_model] = hidden.dims();
-        let places: Vec<i64> = places.iter().map(|&place| i64::from(place)).collect();
-        let n_places = places.len();
-        let places = Tensor::<1, Int>::from_data(TensorData::new(places, [n_places]), &hidden.device());
-        hidden.reshape([rows * seq, d_model]).select(0, places)
+    fn heads(&self) -> Heads<'_> {
+        Heads {
+            pooler: self.pooler.as_ref(),
+            masked_lm: self.masked_lm.as_ref(),
+            next_sentence: self.next_sentence.as_ref(),
+            classifier: self.classifier.as_ref(),
+            dropout: self.dropout,
+        }
     }
 
-    /// The longest row that there are positions for, if there is a limit.
-    pub fn max_len(&self) -> Option<usize> {
+    fn projection(&self) -> Tensor<2> {
+        self.embedding.weight.val()
+    }
+
+    fn alphabet(&self) -> Option<&[TokenId]> {
+        None
+    }
+
+    fn max_len(&self) -> Option<usize> {
         self.positions.max_len().map(|max_len| max_len - self.first_position)
     }
 
-    /// Where the model is.
-    pub fn device(&self) -> Device {
+    fn device(&self) -> Device {
         self.embedding.weight.device()
     }
+}
 
-    fn context(&self, mask: Mask, seq: usize) -> AttentionContext {
-        self.positions.context(mask, 0, seq, &self.device())
-    }
-
-    fn projection(&self) -> &Param<Tensor<2>> {
-        &self.embedding.weight
-    }
+/// The first token's vector stands for the row.
+fn encoding(hidden: Tensor<3>) -> Encoding {
+    let [rows, _, d_model] = hidden.dims();
+    Encoding { first: hidden.clone().narrow(1, 0, 1).reshape([rows, d_model]), hidden }
 }

@@ -1,12 +1,12 @@
 //! What encoders are trained for.
 
 use attentive_attention::Dropout;
-use attentive_backend::ops::{self, CrossEntropy};
+use attentive_backend::ops::CrossEntropy;
 use attentive_core::{Batch, LabeledBatch, Loss, MaskedBatch, Objective};
 use burn::tensor::{Int, Tensor, TensorData, activation::log_softmax};
 use serde::{Deserialize, Serialize};
 
-use super::Bert;
+use crate::EncoderModel;
 
 /// Loss of the hidden tokens and, where rows are pairs and the model has a head for it, of whether the second segment
 /// follows the first (Devlin et al. 2019, §3.1).
@@ -20,35 +20,28 @@ pub struct MaskedLmObjective {
     pub label_smoothing: f64,
 }
 
-impl Objective<Bert> for MaskedLmObjective {
+impl<M: EncoderModel> Objective<M> for MaskedLmObjective {
     type Batch = MaskedBatch;
 
     /// # Panics
     /// If the model has no head for hidden tokens.
-    fn loss(&self, model: &Bert, batch: &MaskedBatch, pass: Option<&Dropout>) -> Loss {
-        let hidden = model.forward(&batch.ids, &batch.segments, pass);
-        let head = model.masked_lm.as_ref().expect("a model with a head for hidden tokens");
+    fn loss(&self, model: &M, batch: &MaskedBatch, pass: Option<&Dropout>) -> Loss {
+        let encoding = model.encode(&batch.ids, &batch.segments, pass);
         let n_targets = batch.n_targets();
-        let zero = || Tensor::<1>::zeros([1], &hidden.device());
+        let zero = || Tensor::<1>::zeros([1], &encoding.hidden.device());
         let CrossEntropy { divergence, nll } = match n_targets {
             0 => CrossEntropy { divergence: zero(), nll: zero() },
-            _ => ops::projected_cross_entropy(
-                head.transform(model.at(hidden.clone(), &batch.masked)),
-                model.projection().val(),
-                Some(head.bias.val()),
-                &batch.targets,
-                &vec![false; n_targets],
-                self.label_smoothing,
-            ),
+            _ => {
+                let classes: Vec<u32> = batch.targets.iter().map(|&token| model.class_of(token)).collect();
+                let scores = model.token_scores(encoding.at(&batch.masked));
+                scores.expect("a model with a head for hidden tokens").cross_entropy(&classes, self.label_smoothing)
+            }
         };
-        let next_sentence = match (&batch.follows, &model.next_sentence) {
-            (Some(follows), Some(head)) => model.pool(hidden).map(|pooled| {
-                // Class 0 is "follows", as in the released models.
-                let classes: Vec<u32> = follows.iter().map(|&follows| u32::from(!follows)).collect();
-                nll_sum(head.forward(pooled), &classes)
-            }),
-            _ => None,
-        };
+        let next_sentence = batch.follows.as_ref().and_then(|follows| {
+            // Class 0 is "follows", as in the released models.
+            let classes: Vec<u32> = follows.iter().map(|&follows| u32::from(!follows)).collect();
+            Some(nll_sum(model.next_sentence_scores(&encoding)?, &classes))
+        });
         let sum = match next_sentence {
             Some(next) => divergence + next * (n_targets as f64 / batch.n_rows().max(1) as f64),
             None => divergence,
@@ -62,15 +55,15 @@ impl Objective<Bert> for MaskedLmObjective {
 #[serde(default, deny_unknown_fields)]
 pub struct ClassificationObjective {}
 
-impl Objective<Bert> for ClassificationObjective {
+impl<M: EncoderModel> Objective<M> for ClassificationObjective {
     type Batch = LabeledBatch;
 
     /// # Panics
     /// If the model has no classifier.
-    fn loss(&self, model: &Bert, batch: &LabeledBatch, pass: Option<&Dropout>) -> Loss {
-        let hidden = model.forward(&batch.ids, &vec![0; batch.ids.ids().len()], pass);
-        let logits = model.label_logits(hidden, pass).expect("a model with a classifier");
-        let sum = nll_sum(logits, &batch.labels);
+    fn loss(&self, model: &M, batch: &LabeledBatch, pass: Option<&Dropout>) -> Loss {
+        let encoding = model.encode(&batch.ids, &vec![0; batch.ids.ids().len()], pass);
+        let scores = model.label_scores(&encoding, pass).expect("a model with a classifier");
+        let sum = nll_sum(scores, &batch.labels);
         Loss { nll_sum: sum.clone().detach(), sum, n_targets: batch.n_targets() }
     }
 }

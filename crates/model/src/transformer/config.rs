@@ -60,6 +60,18 @@ pub struct TransformerConfig {
     /// Kind of norm.
     #[serde(default)]
     pub norm_kind: NormKind,
+    /// ε of every norm.
+    #[serde(default = "epsilon")]
+    pub epsilon: f64,
+    /// Whether attention's scores are divided by √d_k (§3.2.1); T5's are not.
+    #[serde(default = "yes")]
+    pub scale_scores: bool,
+    /// Whether embeddings are multiplied by √d_model (§3.4); T5's are not.
+    #[serde(default = "yes")]
+    pub scale_embeddings: bool,
+    /// Whether what is projected to the vocabulary is divided by √d_model, as in T5's first version.
+    #[serde(default)]
+    pub scale_logits: bool,
     /// How tokens know where they stand.
     #[serde(default)]
     pub positions: PositionsConfig,
@@ -79,6 +91,10 @@ pub struct TransformerConfig {
 
 fn yes() -> bool {
     true
+}
+
+fn epsilon() -> f64 {
+    1e-5
 }
 
 impl TransformerConfig {
@@ -103,6 +119,10 @@ impl TransformerConfig {
             bias: true,
             norm: NormPlacement::Post,
             norm_kind: NormKind::Layer,
+            epsilon: epsilon(),
+            scale_scores: true,
+            scale_embeddings: true,
+            scale_logits: false,
             positions: PositionsConfig::Sinusoidal,
             window: None,
             share_embeddings: true,
@@ -133,19 +153,24 @@ impl TransformerConfig {
     pub fn init(&self, device: &Device, seed: u64) -> Result<Transformer, ConfigError> {
         self.validate()?;
         let init = &Initializer::new(seed, device);
-        let embedding = |vocab_size| Embedding::new(vocab_size, self.d_model, init);
+        // Unit variance either way.
+        let embedding = |vocab_size| match self.scale_embeddings {
+            true => Embedding::new(vocab_size, self.d_model, init),
+            false => Embedding { weight: init.normal([vocab_size, self.d_model], 1.0), scale: 1.0 },
+        };
         let positions = |causal| self.positions.init(self.positions_shape(causal), init);
         let block = self.block();
         Ok(Transformer {
             source_embedding: embedding(self.source_vocab_size),
             target_embedding: (!self.share_embeddings).then(|| embedding(self.target_vocab_size)),
-            projection: (!self.tie_projection).then(|| embedding(self.target_vocab_size)),
+            projection: (!self.tie_projection).then(|| Embedding::new(self.target_vocab_size, self.d_model, init)),
             source_positions: positions(false),
             target_positions: positions(true),
             encoder: block.stack(self.n_encoder_layers, init),
             decoder: Decoder {
                 layers: (0..self.n_decoder_layers).map(|_| decoder_layer(&block, init)).collect(),
                 norm: block.final_norm(init),
+                scale: if self.scale_logits { (self.d_model as f64).powf(-0.5) } else { 1.0 },
             },
             projection_bias: self.projection_bias.then(|| init.zeros([self.target_vocab_size])),
             dropout: self.dropout,
@@ -163,6 +188,7 @@ impl TransformerConfig {
                 d_k: self.d_k(),
                 d_v: self.d_v(),
                 bias: self.bias,
+                scaled: self.scale_scores,
                 dropout: self.attention_dropout,
             },
             feed_forward: FeedForwardConfig {
@@ -173,7 +199,7 @@ impl TransformerConfig {
                 bias: self.bias,
                 dropout: self.activation_dropout,
             },
-            norm: NormConfig { kind: self.norm_kind, bias: self.bias, ..NormConfig::layer(self.d_model) },
+            norm: NormConfig { d_model: self.d_model, kind: self.norm_kind, bias: self.bias, epsilon: self.epsilon },
             placement: self.norm,
             dropout: self.dropout,
         }
@@ -209,6 +235,9 @@ impl TransformerConfig {
             checks::heads(self.d_model, self.n_heads)?;
         }
         checks::attention(&self.block().attention, &self.positions)?;
+        if !(self.epsilon > 0.0 && self.epsilon.is_finite()) {
+            return Err(ConfigError::NotPositive { key: "epsilon", value: self.epsilon });
+        }
         let (source_size, target_size) = (self.source_vocab_size, self.target_vocab_size);
         if self.share_embeddings && source_size != target_size {
             return Err(ConfigError::SharedVocabularies { source_size, target_size });

@@ -103,6 +103,8 @@ pub struct Decoder {
     pub layers: Vec<DecoderLayer>,
     /// Norm above the last layer; pre-norm only.
     pub norm: Option<Norm>,
+    /// What the output is multiplied by: 1, and d_model^-½ in T5's first version.
+    pub scale: f64,
 }
 
 impl Decoder {
@@ -119,12 +121,13 @@ impl Decoder {
         self.finish(layers.fold(x, |x, layer| layer.forward(x, context, memory.clone(), memory_mask, pass)))
     }
 
-    /// The norm above the last layer, where there is one.
+    /// What stands above the last layer: the norm, where there is one, and the scale.
     pub fn finish(&self, x: Tensor<3>) -> Tensor<3> {
-        match &self.norm {
+        let x = match &self.norm {
             Some(norm) => norm.forward(x),
             None => x,
-        }
+        };
+        if self.scale == 1.0 { x } else { x * self.scale }
     }
 
     /// Keys and values of the encoded source (`[rows, src, d_model]`) for each layer.

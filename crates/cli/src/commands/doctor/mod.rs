@@ -14,11 +14,11 @@ use clap::Args;
 
 use super::{
     BackendArgs,
-    train::{CausalLm, Classification, MaskedLm, Task, Translation, no_translator, thousands},
+    train::{CausalLm, Classification, Infilling, MaskedLm, Task, Translation, no_translator, pretrained, thousands},
 };
 use crate::{
     corpus::Corpus,
-    recipe::{Recipe, TaskRecipe, TranslationRecipe},
+    recipe::{Recipe, TaskRecipe, TranslationRecipe, no_encoder},
 };
 use examination::{Examination, TrainingText};
 
@@ -63,12 +63,33 @@ impl Doctor {
                 let task = CausalLm::prepare(run, of_task, None).map_err(locate)?;
                 self.weigh(&recipe, &task).map_err(locate)?
             }
-            TaskRecipe::MaskedLm(of_task) => {
-                let task = MaskedLm::prepare(run, of_task, None).map_err(locate)?;
-                self.weigh(&recipe, &task).map_err(locate)?
-            }
+            TaskRecipe::MaskedLm(of_task) => match of_task.model.clone() {
+                ModelConfig::Bert(model) => {
+                    let task = MaskedLm::prepare(run, of_task, model, None).map_err(locate)?;
+                    self.weigh(&recipe, &task).map_err(locate)?
+                }
+                ModelConfig::Canine(model) => {
+                    let task = MaskedLm::prepare(run, of_task, model, None).map_err(locate)?;
+                    self.weigh(&recipe, &task).map_err(locate)?
+                }
+                other => return Err(locate(no_encoder(&other))),
+            },
             TaskRecipe::Classification(of_task) => {
-                let task = Classification::prepare(run, of_task, None).map_err(locate)?;
+                let before = pretrained(of_task).map_err(locate)?;
+                match of_task.model.clone() {
+                    ModelConfig::Bert(model) => {
+                        let task = Classification::prepare(run, of_task, model, before, None).map_err(locate)?;
+                        self.weigh(&recipe, &task).map_err(locate)?
+                    }
+                    ModelConfig::Canine(model) => {
+                        let task = Classification::prepare(run, of_task, model, before, None).map_err(locate)?;
+                        self.weigh(&recipe, &task).map_err(locate)?
+                    }
+                    other => return Err(locate(no_encoder(&other))),
+                }
+            }
+            TaskRecipe::SpanCorruption(of_task) => {
+                let task = Infilling::prepare(run, of_task, None).map_err(locate)?;
                 self.weigh(&recipe, &task).map_err(locate)?
             }
         };

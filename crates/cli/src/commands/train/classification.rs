@@ -10,15 +10,16 @@ use attentive_backend::Device;
 use attentive_bundle::{Bundle, DataRecord, ModelConfig, ScoreRecord, frame_ids};
 use attentive_core::{LabeledBatch, Objective};
 use attentive_data::{ExampleBatcher, FileReport, LabeledRows, LabeledText, builtin::reference_sentences};
-use attentive_model::{Bert, BertConfig, ClassificationObjective};
+use attentive_model::{ClassificationObjective, EncoderModel};
 use attentive_tokenizer::Tokenizer;
 use attentive_trainer::{BatchStream, Validation};
 use attentive_weights::Tensors;
 
 use super::{
     Task,
+    encoder_family::EncoderFamily,
     example_stream::ExampleStream,
-    masked_lm::{describe, share, values},
+    masked_lm::{share, values},
     thousands,
 };
 use crate::{
@@ -33,8 +34,8 @@ const BUILTIN_SEED: u64 = 2;
 const PARTS: [&str; 3] = ["train", "validation", "test"];
 
 /// Labelled texts, and an encoder that learns their classes.
-pub(crate) struct Classification {
-    config: BertConfig,
+pub(crate) struct Classification<F> {
+    config: F,
     tokenizer: Arc<dyn Tokenizer>,
     pretrained: Option<Tensors>,
     train: ExampleBatcher<LabeledRows>,
@@ -50,12 +51,14 @@ struct Part {
     records: Vec<DataRecord>,
 }
 
-impl Classification {
-    /// Reads the texts of a recipe, whose vocabulary size and labels it fills in; with a model that was trained before, all
-    /// its sizes.
+impl<F: EncoderFamily> Classification<F> {
+    /// Reads the texts of a recipe, whose vocabulary size and labels it fills in; `pretrained` is the model that was trained
+    /// before, if there is one, and `config` its sizes.
     pub(crate) fn prepare(
         run: &RunRecipe,
         recipe: &mut ClassificationRecipe,
+        mut config: F,
+        pretrained: Option<Bundle>,
         tokenizer: Option<&Path>,
     ) -> Result<Self> {
         let parts = match &recipe.data.train {
@@ -70,7 +73,6 @@ impl Classification {
             }
             None => Part::builtin().into_iter().map(Some).collect(),
         };
-        let bundle = recipe.pretrained.as_ref().map(|path| Bundle::read(&run_dir::resolve(path))).transpose()?;
         let mut labels: Vec<String> =
             parts[0].iter().flat_map(|part| &part.texts).map(|text| text.label.clone()).collect();
         labels.sort_unstable();
@@ -78,20 +80,7 @@ impl Classification {
         if labels.len() < 2 {
             bail!("data.train has the labels {labels:?}: there must be two at least");
         }
-        let ModelConfig::Bert(config) = &mut recipe.model else { bail!("model.family: classification trains a bert") };
-        if let Some(bundle) = &bundle {
-            let ModelConfig::Bert(pretrained) = &bundle.model else {
-                bail!(
-                    "pretrained = {}: a model of the family {}, not bert",
-                    bundle.path.display(),
-                    bundle.model.family()
-                );
-            };
-            let dropout = (config.dropout, config.attention_dropout);
-            *config = pretrained.clone();
-            (config.dropout, config.attention_dropout) = dropout;
-        }
-        let (tokenizer, pretrained): (Box<dyn Tokenizer>, _) = match (tokenizer, bundle) {
+        let (tokenizer, pretrained): (Box<dyn Tokenizer>, _) = match (tokenizer, pretrained) {
             (Some(path), bundle) => (attentive_tokenizer::load(path)?, bundle.map(|bundle| bundle.params)),
             (None, Some(bundle)) => (bundle.tokenizer, Some(bundle.params)),
             (None, None) => {
@@ -100,9 +89,9 @@ impl Classification {
             }
         };
         let tokenizer: Arc<dyn Tokenizer> = tokenizer.into();
-        config.vocab_size = tokenizer.vocab_size();
-        config.labels = labels.clone();
-        (config.pooler, config.masked_lm, config.next_sentence) = (true, false, false);
+        config.set_vocab_size(tokenizer.vocab_size())?;
+        config.set_labels(labels.clone());
+        recipe.model = config.clone().into();
 
         let ids = frame_ids(&*tokenizer)?;
         let context = recipe.batch.context.min(config.max_len().unwrap_or(usize::MAX));
@@ -129,7 +118,7 @@ impl Classification {
         let mut batchers = batchers.into_iter();
         let mut next = || batchers.next().flatten();
         Ok(Self {
-            config: config.clone(),
+            config,
             tokenizer,
             pretrained,
             train: next().context("no training texts")?,
@@ -140,12 +129,12 @@ impl Classification {
     }
 
     /// Cross-entropy in nats a text, and the share of classes told right.
-    fn judge(model: &Bert, batches: &ExampleBatcher<LabeledRows>) -> [f64; 2] {
+    fn judge(model: &F::Model, batches: &ExampleBatcher<LabeledRows>) -> [f64; 2] {
         let (mut nll_sum, mut n_right) = (0.0, 0);
         for batch in batches.epoch(0) {
             nll_sum += f64::from(ClassificationObjective {}.loss(model, &batch, None).nll_sum.into_scalar::<f32>());
-            let hidden = model.forward(&batch.ids, &vec![0; batch.ids.ids().len()], None);
-            let Some(logits) = model.label_logits(hidden, None) else { continue };
+            let encoding = model.encode(&batch.ids, &vec![0; batch.ids.ids().len()], None);
+            let Some(logits) = model.label_scores(&encoding, None) else { continue };
             let [_, n_labels] = logits.dims();
             let logits = values(logits);
             let is_right =
@@ -154,6 +143,29 @@ impl Classification {
         }
         let n = batches.set().len();
         [nll_sum / n.max(1) as f64, share(n_right, n)]
+    }
+}
+
+/// The model that a recipe fine-tunes, if it names one; its sizes become the recipe's, but for dropout.
+pub(crate) fn pretrained(recipe: &mut ClassificationRecipe) -> Result<Option<Bundle>> {
+    let Some(path) = &recipe.pretrained else { return Ok(None) };
+    let bundle = Bundle::read(&run_dir::resolve(path))?;
+    let dropout = dropout_of(&mut recipe.model).map(|rates| rates.map(|rate| *rate));
+    let mut model = bundle.model.clone();
+    match (dropout_of(&mut model), dropout) {
+        (Some(rates), Some(dropout)) => rates.into_iter().zip(dropout).for_each(|(rate, dropout)| *rate = dropout),
+        _ => bail!("pretrained = {}: a model of the family {}, no encoder", path.display(), model.family()),
+    }
+    recipe.model = model;
+    Ok(Some(bundle))
+}
+
+/// The rates of dropout of an encoder.
+fn dropout_of(model: &mut ModelConfig) -> Option<[&mut f64; 2]> {
+    match model {
+        ModelConfig::Bert(config) => Some([&mut config.dropout, &mut config.attention_dropout]),
+        ModelConfig::Canine(config) => Some([&mut config.dropout, &mut config.attention_dropout]),
+        _ => None,
     }
 }
 
@@ -184,8 +196,8 @@ impl Part {
     }
 }
 
-impl Task for Classification {
-    type Model = Bert;
+impl<F: EncoderFamily> Task for Classification<F> {
+    type Model = F::Model;
     type Batch = LabeledBatch;
     type Objective = ClassificationObjective;
 
@@ -194,7 +206,7 @@ impl Task for Classification {
     }
 
     /// Parameters of the model that was trained before, those that it has not drawn.
-    fn init(&self, device: &Device, seed: u64) -> Result<Bert> {
+    fn init(&self, device: &Device, seed: u64) -> Result<F::Model> {
         let model = self.config.init(device, seed)?;
         let Some(pretrained) = &self.pretrained else { return Ok(model) };
         let mut params = attentive_weights::params(&model);
@@ -210,11 +222,11 @@ impl Task for Classification {
     }
 
     fn d_model(&self) -> usize {
-        self.config.d_model
+        self.config.d_model()
     }
 
     fn describe(&self) -> String {
-        describe(&self.config)
+        self.config.describe()
     }
 
     fn objective(&self) -> ClassificationObjective {
@@ -225,7 +237,7 @@ impl Task for Classification {
         Box::new(ExampleStream::new(&self.train))
     }
 
-    fn validate(&self, model: &Bert) -> Result<Validation> {
+    fn validate(&self, model: &F::Model) -> Result<Validation> {
         Ok(match &self.held_out[0] {
             Some(validation) => {
                 let [nll_nats, accuracy] = Self::judge(model, validation);
@@ -235,7 +247,7 @@ impl Task for Classification {
         })
     }
 
-    fn score(&self, model: Bert) -> Result<Vec<ScoreRecord>> {
+    fn score(&self, model: F::Model) -> Result<Vec<ScoreRecord>> {
         let mut scores = Vec::new();
         for (&name, batches) in PARTS[1..].iter().zip(&self.held_out) {
             let Some(batches) = batches else { continue };

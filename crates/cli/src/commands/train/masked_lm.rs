@@ -1,21 +1,21 @@
-//! Masked language modelling with BERT and RoBERTa.
+//! Masked language modelling with encoders: BERT, RoBERTa, CANINE.
 
 use std::{path::Path, sync::Arc};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use attentive_backend::Device;
-use attentive_bundle::{DataRecord, ModelConfig, ScoreRecord, TextEncoder, frame_ids};
+use attentive_bundle::{DataRecord, ScoreRecord, TextEncoder, frame_ids};
 use attentive_core::{MaskedBatch, TokenId};
-use attentive_data::{ExampleBatcher, MaskedSentences, Masking, SentenceCorpus};
-use attentive_model::{Bert, BertConfig, MaskedLmObjective};
+use attentive_data::{ExampleBatcher, MaskedSentences, SentenceCorpus};
+use attentive_model::{EncoderModel, MaskedLmObjective};
 use attentive_tokenizer::Tokenizer;
 use attentive_trainer::{BatchStream, Validation};
 use burn::tensor::{Tensor, activation::log_softmax};
 
-use super::{Task, example_stream::ExampleStream, thousands};
+use super::{Task, encoder_family::EncoderFamily, example_stream::ExampleStream, thousands};
 use crate::{
     recipe::{MaskedLmRecipe, RunRecipe},
-    text::Texts,
+    text::{TextSource, Texts},
 };
 
 /// Sentences whose words are guessed at the end, and guesses for each.
@@ -23,8 +23,8 @@ const N_SAMPLES: usize = 3;
 const N_CANDIDATES: usize = 4;
 
 /// A text, and an encoder that learns to guess what is hidden in it.
-pub(crate) struct MaskedLm {
-    config: BertConfig,
+pub(crate) struct MaskedLm<F> {
+    config: F,
     objective: MaskedLmObjective,
     tokenizer: Arc<dyn Tokenizer>,
     train: ExampleBatcher<MaskedSentences>,
@@ -45,22 +45,26 @@ struct Guesses {
     n_pairs_right: usize,
 }
 
-impl MaskedLm {
+impl<F: EncoderFamily> MaskedLm<F> {
     /// Reads the text of a recipe, whose vocabulary size it fills in; without the file of a tokenizer, one is read or
     /// learnt as the recipe says.
-    pub(crate) fn prepare(run: &RunRecipe, recipe: &mut MaskedLmRecipe, tokenizer: Option<&Path>) -> Result<Self> {
-        let ModelConfig::Bert(config) = &mut recipe.model else { bail!("model.family: masked-lm trains a bert") };
+    pub(crate) fn prepare(
+        run: &RunRecipe,
+        recipe: &mut MaskedLmRecipe,
+        mut config: F,
+        tokenizer: Option<&Path>,
+    ) -> Result<Self> {
         let texts = Texts::open(&recipe.data);
         let tokenizer: Arc<dyn Tokenizer> = match tokenizer {
             Some(path) => attentive_tokenizer::load(path)?,
             None => recipe.tokenizer.read_or_train(false, texts.train.texts())?,
         }
         .into();
-        config.vocab_size = tokenizer.vocab_size();
+        config.set_vocab_size(tokenizer.vocab_size())?;
         let ids = frame_ids(&*tokenizer)?;
 
-        let (text, held_out) =
-            texts.read(|source| source.sentences(&*tokenizer, ids.end), |text, at| text.split(at))?;
+        let sentences = |source: &TextSource| source.sentences(ids.end, |line| F::encode_line(&*tokenizer, line));
+        let (text, held_out) = texts.read(sentences, |text, at| text.split(at))?;
         println!(
             "data      {} training tokens in {} sentences of {} documents",
             thousands(text.n_tokens() as u64),
@@ -68,10 +72,12 @@ impl MaskedLm {
             thousands(text.n_documents() as u64)
         );
         println!("tokens    {} entries in the vocabulary", thousands(tokenizer.vocab_size() as u64));
-        let most_frequent = text.most_frequent().unwrap_or(ids.mask);
+        config.study(&text);
+        recipe.model = config.clone().into();
+        let most_frequent = most_frequent::<F>(&text).unwrap_or(ids.mask);
         let batch = recipe.batch;
         let batcher = |text: SentenceCorpus, seed: u64| -> Result<ExampleBatcher<MaskedSentences>> {
-            let masking = Masking::new(recipe.masking, ids, tokenizer.vocab_size(), seed);
+            let masking = F::masking(recipe.masking, ids, tokenizer.vocab_size(), seed);
             let rows = MaskedSentences::new(text, batch.examples, batch.context, ids, masking)?;
             Ok(ExampleBatcher::new(rows, batch.rows, seed)?)
         };
@@ -79,7 +85,7 @@ impl MaskedLm {
         // The same masks whatever the run, so that runs can be compared.
         let validation_batches = held_out.map(|text| batcher(text, 0)).transpose()?;
         Ok(Self {
-            config: config.clone(),
+            config,
             objective: recipe.objective,
             tokenizer: tokenizer.clone(),
             train: train_batches,
@@ -89,14 +95,14 @@ impl MaskedLm {
         })
     }
 
-    fn judge(&self, model: &Bert, batches: &ExampleBatcher<MaskedSentences>) -> Guesses {
+    fn judge(&self, model: &F::Model, batches: &ExampleBatcher<MaskedSentences>) -> Guesses {
         let mut guesses = Guesses::default();
         batches.epoch(0).for_each(|batch| guesses.add(model, &batch, self.most_frequent));
         guesses
     }
 
     /// Guesses for a word of some validation sentences.
-    fn show_samples(&self, model: Bert) -> Result<()> {
+    fn show_samples(&self, model: F::Model) -> Result<()> {
         let Some(validation) = &self.validation else { return Ok(()) };
         let corpus = validation.set().corpus();
         let sentences = corpus.sentences().collect::<Vec<_>>();
@@ -104,9 +110,9 @@ impl MaskedLm {
         println!();
         for ids in sentences.iter().step_by((sentences.len() / N_SAMPLES).max(1)).take(N_SAMPLES) {
             let text = self.tokenizer.decode(ids)?;
-            let words: Vec<&str> = text.split(' ').collect();
+            let words: Vec<&str> = text.trim().split(' ').collect();
             let middle = words.len() / 2;
-            let masked = [&words[..middle], &["[MASK]"], &words[middle + 1..]].concat().join(" ");
+            let masked = [&words[..middle], &[&*F::masks(words[middle])], &words[middle + 1..]].concat().join(" ");
             let Ok(filled) = encoder.fill(&masked, N_CANDIDATES) else { continue };
             println!("{masked}  ({})", words[middle]);
             for candidate in filled.iter().flatten() {
@@ -119,12 +125,10 @@ impl MaskedLm {
 }
 
 impl Guesses {
-    fn add(&mut self, model: &Bert, batch: &MaskedBatch, most_frequent: TokenId) {
-        let hidden = model.forward(&batch.ids, &batch.segments, None);
-        if let (Some(follows), Some(head)) = (&batch.follows, &model.next_sentence)
-            && let Some(pooled) = model.pool(hidden.clone())
-        {
-            let scores = values(head.forward(pooled));
+    fn add(&mut self, model: &impl EncoderModel, batch: &MaskedBatch, most_frequent: TokenId) {
+        let encoding = model.encode(&batch.ids, &batch.segments, None);
+        if let (Some(follows), Some(scores)) = (&batch.follows, model.next_sentence_scores(&encoding)) {
+            let scores = values(scores);
             let is_right = |(&follows, scores): (&bool, &[f32])| follows == (scores[0] >= scores[1]);
             self.n_pairs += follows.len();
             self.n_pairs_right += follows.iter().zip(scores.chunks(2)).filter(|&pair| is_right(pair)).count();
@@ -132,11 +136,12 @@ impl Guesses {
         if batch.targets.is_empty() {
             return;
         }
-        let Some(logits) = model.token_logits(model.at(hidden, &batch.masked)) else { return };
-        let [_, vocab] = logits.dims();
+        let Some(scores) = model.token_scores(encoding.at(&batch.masked)) else { return };
+        let logits = scores.logits();
+        let [_, n_classes] = logits.dims();
         let log_p = values(log_softmax(logits, 1));
-        for (&target, log_p) in batch.targets.iter().zip(log_p.chunks(vocab)) {
-            let target_log_p = log_p[target as usize];
+        for (&target, log_p) in batch.targets.iter().zip(log_p.chunks(n_classes)) {
+            let target_log_p = log_p[model.class_of(target) as usize];
             self.nll_sum -= f64::from(target_log_p);
             self.n_tokens += 1;
             self.n_right += usize::from(log_p.iter().all(|&other| other <= target_log_p));
@@ -163,8 +168,8 @@ impl Guesses {
     }
 }
 
-impl Task for MaskedLm {
-    type Model = Bert;
+impl<F: EncoderFamily> Task for MaskedLm<F> {
+    type Model = F::Model;
     type Batch = MaskedBatch;
     type Objective = MaskedLmObjective;
 
@@ -172,16 +177,16 @@ impl Task for MaskedLm {
         &*self.tokenizer
     }
 
-    fn init(&self, device: &Device, seed: u64) -> Result<Bert> {
+    fn init(&self, device: &Device, seed: u64) -> Result<F::Model> {
         Ok(self.config.init(device, seed)?)
     }
 
     fn d_model(&self) -> usize {
-        self.config.d_model
+        self.config.d_model()
     }
 
     fn describe(&self) -> String {
-        describe(&self.config)
+        self.config.describe()
     }
 
     fn objective(&self) -> MaskedLmObjective {
@@ -193,7 +198,7 @@ impl Task for MaskedLm {
     }
 
     /// Loss and accuracy on the whole validation text.
-    fn validate(&self, model: &Bert) -> Result<Validation> {
+    fn validate(&self, model: &F::Model) -> Result<Validation> {
         let Some(validation) = &self.validation else {
             return Ok(Validation { nll_nats: f64::NAN, scores: Vec::new(), quality: 0.0 });
         };
@@ -203,7 +208,7 @@ impl Task for MaskedLm {
         Ok(Validation { nll_nats: guesses.nll_nats(), scores, quality: -guesses.nll_nats() })
     }
 
-    fn score(&self, model: Bert) -> Result<Vec<ScoreRecord>> {
+    fn score(&self, model: F::Model) -> Result<Vec<ScoreRecord>> {
         let mut scores = Vec::new();
         if let Some(validation) = &self.validation {
             let guesses = self.judge(&model, validation);
@@ -237,14 +242,15 @@ impl Task for MaskedLm {
     }
 
     fn example(&self, model: &str) -> String {
-        format!("fill --model {model} \"The [MASK] did not cross the street because it was too tired.\"")
+        let masks = F::masks("animal");
+        format!("fill --model {model} \"The {masks} did not cross the street because it was too tired.\"")
     }
 }
 
-/// An encoder's sizes in a line.
-pub(super) fn describe(config: &BertConfig) -> String {
-    let BertConfig { d_model, d_ff, n_heads, n_layers, .. } = config;
-    format!("d_model {d_model}, d_ff {d_ff}, {n_heads} heads, {n_layers} layers")
+/// The token that is hidden most often; the lowest of several.
+fn most_frequent<F: EncoderFamily>(text: &SentenceCorpus) -> Option<TokenId> {
+    let counts = text.counts().into_iter().filter(|&(id, _)| F::is_hidden(id));
+    counts.max_by_key(|&(id, count)| (count, std::cmp::Reverse(id))).map(|(id, _)| id)
 }
 
 pub(super) fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {

@@ -2,6 +2,7 @@
 
 mod causal_lm;
 mod classification;
+mod encoder_family;
 mod example_stream;
 mod injected;
 mod interrupt;
@@ -9,6 +10,7 @@ mod masked_lm;
 mod memory;
 mod sampled;
 mod session;
+mod span_corruption;
 mod task;
 mod translation;
 mod translation_family;
@@ -26,13 +28,14 @@ use clap::Args;
 
 use super::BackendArgs;
 use crate::{
-    recipe::{Recipe, RunRecipe, TaskRecipe, TranslationRecipe},
+    recipe::{Recipe, RunRecipe, TaskRecipe, TranslationRecipe, no_encoder},
     run_dir,
 };
 pub(super) use causal_lm::CausalLm;
-pub(super) use classification::Classification;
+pub(super) use classification::{Classification, pretrained};
 pub(super) use masked_lm::MaskedLm;
 use session::Session;
+pub(super) use span_corruption::Infilling;
 
 pub(super) use task::Task;
 pub(super) use translation::Translation;
@@ -103,12 +106,36 @@ impl Train {
                 let task = CausalLm::prepare(settings, of_task, tokenizer.as_deref()).map_err(locate)?;
                 self.session(&recipe, &run, device).train(&task).map_err(locate)
             }
-            TaskRecipe::MaskedLm(of_task) => {
-                let task = MaskedLm::prepare(settings, of_task, tokenizer.as_deref()).map_err(locate)?;
-                self.session(&recipe, &run, device).train(&task).map_err(locate)
-            }
+            TaskRecipe::MaskedLm(of_task) => match of_task.model.clone() {
+                ModelConfig::Bert(model) => {
+                    let task = MaskedLm::prepare(settings, of_task, model, tokenizer.as_deref()).map_err(locate)?;
+                    self.session(&recipe, &run, device).train(&task).map_err(locate)
+                }
+                ModelConfig::Canine(model) => {
+                    let task = MaskedLm::prepare(settings, of_task, model, tokenizer.as_deref()).map_err(locate)?;
+                    self.session(&recipe, &run, device).train(&task).map_err(locate)
+                }
+                other => Err(locate(no_encoder(&other))),
+            },
             TaskRecipe::Classification(of_task) => {
-                let task = Classification::prepare(settings, of_task, tokenizer.as_deref()).map_err(locate)?;
+                let before = pretrained(of_task).map_err(locate)?;
+                let tokenizer = tokenizer.as_deref();
+                match of_task.model.clone() {
+                    ModelConfig::Bert(model) => {
+                        let task = Classification::prepare(settings, of_task, model, before, tokenizer);
+                        let task = task.map_err(locate)?;
+                        self.session(&recipe, &run, device).train(&task).map_err(locate)
+                    }
+                    ModelConfig::Canine(model) => {
+                        let task = Classification::prepare(settings, of_task, model, before, tokenizer);
+                        let task = task.map_err(locate)?;
+                        self.session(&recipe, &run, device).train(&task).map_err(locate)
+                    }
+                    other => Err(locate(no_encoder(&other))),
+                }
+            }
+            TaskRecipe::SpanCorruption(of_task) => {
+                let task = Infilling::prepare(settings, of_task, tokenizer.as_deref()).map_err(locate)?;
                 self.session(&recipe, &run, device).train(&task).map_err(locate)
             }
         }

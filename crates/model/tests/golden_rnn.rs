@@ -81,7 +81,7 @@ fn rnns_are_those_of_pytorch() {
     for kind in [BackendKind::Flex, BackendKind::NdArray] {
         let against = format!("PyTorch {}", golden.version("torch"));
         let what = format!("RNNs with additive attention: attention, loss, every gradient, {kind}");
-        let mut comparison = Comparison::new(Area::Numbers, what, against, 2e-5);
+        let mut comparison = Comparison::new(Area::Numbers, what, against, 1e-5);
         for case in golden.cases("rnn.json") {
             let device = kind.device().unwrap().autodiff();
             let (name, error) = Golden::largest_error(&case, &results(&model(&case, &device), &device));

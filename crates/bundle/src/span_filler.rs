@@ -1,0 +1,162 @@
+//! A text with hidden spans in; guesses for each out.
+
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
+
+use attentive_core::{EncoderDecoder, TokenId, TokenMatrix};
+use attentive_decode::{BeamConfig, DecodeRequest, beam_search};
+use attentive_tokenizer::Tokenizer;
+use burn::tensor::{Device, Int, Tensor};
+
+use crate::{Bundle, BundleError, Candidate, EncodeError, TranslationModel, text_encoder::MASKS};
+
+/// Hypotheses that a search keeps at least.
+const MIN_BEAM: usize = 4;
+
+/// Tokens that the spans of a text may have, each.
+const MAX_SPAN: usize = 64;
+
+/// Fills hidden spans with an encoder–decoder that learnt by span corruption: T5, ByT5 (Raffel et al. 2020, §3.1.4).
+pub struct SpanFiller<M> {
+    model: M,
+    tokenizer: Arc<dyn Tokenizer>,
+    pad: TokenId,
+    begin: TokenId,
+    end: TokenId,
+}
+
+impl SpanFiller<TranslationModel> {
+    /// A bundle's model on `device`.
+    ///
+    /// # Errors
+    /// [`BundleError`] if the bundle's parts do not fit, it is of another family, or its vocabulary has no sentinels.
+    pub fn from_bundle(bundle: Bundle, device: &Device) -> Result<Self, BundleError> {
+        let model = bundle.translation_model(device, None)?;
+        Self::new(model, bundle.tokenizer.into())
+    }
+}
+
+impl<M: EncoderDecoder> SpanFiller<M> {
+    /// A model that was trained with `tokenizer`.
+    ///
+    /// # Errors
+    /// [`BundleError::NoSentinels`], [`BundleError::NoSpecial`].
+    pub fn new(model: M, tokenizer: Arc<dyn Tokenizer>) -> Result<Self, BundleError> {
+        if tokenizer.sentinel(1).is_none() {
+            return Err(BundleError::NoSentinels);
+        }
+        let specials = tokenizer.specials();
+        let need = |id: Option<TokenId>, role| id.ok_or(BundleError::NoSpecial { role });
+        let pad = need(specials.pad, "padding")?;
+        let begin = need(specials.begin(), "begin-of-sentence")?;
+        let end = need(specials.end(), "end-of-sentence")?;
+        Ok(Self { model, tokenizer, pad, begin, end })
+    }
+
+    /// The `k` most probable fillings of each `[MASK]` (or `<mask>`, or `<extra_id_0>` …) of `text`, best first.
+    ///
+    /// A beam search writes all spans of the text together; a filling's probability is that of all its hypotheses that have
+    /// it in this place, so it is a lower bound.
+    ///
+    /// # Errors
+    /// [`EncodeError`] if nothing is masked, or too much.
+    pub fn fill(&self, text: &str, k: usize) -> Result<Vec<Vec<Candidate>>, EncodeError> {
+        let masks = masks(text);
+        let (n_masks, max) = (masks.len(), (1..).take_while(|&index| self.tokenizer.sentinel(index).is_some()).count());
+        if masks.is_empty() {
+            return Err(EncodeError::NoMask);
+        }
+        if n_masks > max {
+            return Err(EncodeError::TooManyMasks { n_masks, max });
+        }
+        let source = self.encode(text, &masks);
+        if let Some(max_len) = self.model.max_len().filter(|&max_len| source.len() > max_len) {
+            return Err(EncodeError::TooLong { n_tokens: source.len(), max_len });
+        }
+        let max_len = (n_masks * (MAX_SPAN + 1) + 2).min(self.model.max_len().unwrap_or(usize::MAX));
+        let suppressed: Vec<TokenId> = self.tokenizer.specials().iter().filter(|&id| id != self.end).collect();
+        let request = DecodeRequest {
+            prompt: Tensor::<2, Int>::full([1, 1], i64::from(self.begin), &self.model.device()),
+            eos: self.end,
+            suppressed: &suppressed,
+            min_len: 0,
+            max_len: &[max_len],
+        };
+        let beam = k.max(MIN_BEAM);
+        let state = self.model.start(&TokenMatrix::from_rows(&[source], self.pad, 0));
+        let search = BeamConfig { beam, n_best: beam, length_penalty: 0.0 };
+        let found = beam_search(&self.model, state, &request, &search)?;
+        let mut fillings = vec![BTreeMap::<String, f64>::new(); n_masks];
+        for hypothesis in found.iter().flatten() {
+            for (span, of_span) in self.spans(&hypothesis.tokens, n_masks).zip(&mut fillings) {
+                *of_span.entry(self.text(span)).or_default() += hypothesis.log_prob.exp();
+            }
+        }
+        let best_first = |of_span: BTreeMap<String, f64>| {
+            let candidate = |(text, probability)| Candidate { text, probability };
+            let mut candidates: Vec<Candidate> = of_span.into_iter().map(candidate).collect();
+            candidates.sort_by(|a, b| b.probability.total_cmp(&a.probability));
+            candidates.truncate(k);
+            candidates
+        };
+        Ok(fillings.into_iter().map(best_first).collect())
+    }
+
+    /// Tokens of a text, a sentinel in the place of each mask. Where words have their space in front of them, a mask has too.
+    fn encode(&self, text: &str, masks: &[Range<usize>]) -> Vec<TokenId> {
+        let words_have_spaces = self.tokenizer.encode(" a").len() == self.tokenizer.encode("a").len();
+        let mut ids = Vec::new();
+        let mut at = 0;
+        for (index, mask) in masks.iter().enumerate() {
+            let part = &text[at..mask.start];
+            ids.extend(self.tokenizer.encode(if words_have_spaces { part.trim_end() } else { part }));
+            ids.extend(self.tokenizer.sentinel(index));
+            at = mask.end;
+        }
+        ids.extend(self.tokenizer.encode(&text[at..]));
+        ids.push(self.end);
+        ids
+    }
+
+    /// What stands behind each of the first `n` sentinels, up to the next one; nothing where a sentinel is missing.
+    fn spans<'a>(&self, tokens: &'a [TokenId], n: usize) -> impl Iterator<Item = &'a [TokenId]> {
+        let mut rest = tokens;
+        (0..n).map(move |index| {
+            let find = |ids: &[TokenId], index| ids.iter().position(|&id| Some(id) == self.tokenizer.sentinel(index));
+            let Some(at) = find(rest, index) else { return &[][..] };
+            rest = &rest[at + 1..];
+            &rest[..find(rest, index + 1).unwrap_or(rest.len())]
+        })
+    }
+
+    fn text(&self, span: &[TokenId]) -> String {
+        self.tokenizer.decode(span).expect("the vocabulary is the tokenizer's").trim().to_owned()
+    }
+}
+
+/// Where marks stand in a text, in their order.
+fn masks(text: &str) -> Vec<Range<usize>> {
+    let starts = text.match_indices(['[', '<']);
+    starts.filter_map(|(at, _)| Some(at..at + mask_len(&text[at..])?)).collect()
+}
+
+/// The length of the mark that a text begins with.
+fn mask_len(text: &str) -> Option<usize> {
+    let named = |text: &str| {
+        let rest = text.strip_prefix("<extra_id_")?;
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).filter(|&n| n > 0)?;
+        rest[digits..].starts_with('>').then(|| text.len() - rest.len() + digits + 1)
+    };
+    MASKS.iter().find(|mask| text.starts_with(**mask)).map(|mask| mask.len()).or_else(|| named(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_of_every_kind_are_found() {
+        let text = "a [MASK], <mask> <extra_id_12> <extra_id_> <extra_id_1 [mask] <extra_id_1x>";
+        let found: Vec<&str> = masks(text).into_iter().map(|mask| &text[mask]).collect();
+        assert_eq!(found, ["[MASK]", "<mask>", "<extra_id_12>"]);
+    }
+}

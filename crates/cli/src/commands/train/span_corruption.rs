@@ -1,0 +1,272 @@
+//! Span corruption with T5 and ByT5.
+
+use std::{path::Path, sync::Arc};
+
+use anyhow::{Result, bail};
+use attentive_backend::{Device, ops};
+use attentive_bundle::{DataRecord, ModelConfig, ScoreRecord, SpanFiller, TranslationModel};
+use attentive_core::{Position, TranslationBatch};
+use attentive_data::{ContextBatcher, ContextOrder, SpanBatcher, SpanBatches, SpanCorruption, TokenStream};
+use attentive_model::{TeacherForced, Transformer, TransformerConfig, TranslationObjective};
+use attentive_tokenizer::Tokenizer;
+use attentive_trainer::{BatchStream, Validation};
+use burn::tensor::activation::log_softmax;
+
+use super::{
+    Task, TranslationFamily,
+    masked_lm::{share, values},
+    thousands,
+};
+use crate::{
+    recipe::{ContextSource, RunRecipe, SpanCorruptionRecipe},
+    score::special_ids,
+    text::Texts,
+};
+
+/// Sentinels that a vocabulary gets that has none: T5's number.
+const N_SENTINELS: usize = 100;
+
+/// Validation texts that words are hidden in at the end, their words at least, and guesses for each.
+const N_SAMPLES: usize = 4;
+const MIN_WORDS: usize = 6;
+const N_CANDIDATES: usize = 3;
+
+/// Tokens of the validation text that are searched for such texts.
+const SEARCHED: u64 = 1 << 14;
+
+/// A text, and an encoder–decoder that learns to write what is hidden in it.
+pub(crate) struct Infilling {
+    config: TransformerConfig,
+    objective: TranslationObjective,
+    tokenizer: Arc<dyn Tokenizer>,
+    train: SpanBatcher,
+    validation: Option<SpanBatcher>,
+    texts: Texts,
+}
+
+/// How well hidden tokens are written, each after the right ones.
+#[derive(Default)]
+struct Guesses {
+    nll_sum: f64,
+    n_tokens: usize,
+    n_right: usize,
+}
+
+impl Infilling {
+    /// Reads the text of a recipe, whose vocabulary sizes it fills in; without the file of a tokenizer, one is read or
+    /// learnt as the recipe says.
+    pub(crate) fn prepare(
+        run: &RunRecipe,
+        recipe: &mut SpanCorruptionRecipe,
+        tokenizer: Option<&Path>,
+    ) -> Result<Self> {
+        let ModelConfig::Transformer(config) = &mut recipe.model else {
+            bail!("model.family: span-corruption trains a transformer");
+        };
+        let texts = Texts::open(&recipe.data);
+        let tokenizer: Arc<dyn Tokenizer> = match tokenizer {
+            Some(path) => attentive_tokenizer::load(path)?,
+            None => {
+                let tokenizer = recipe.tokenizer.read_or_train(true, texts.train.texts())?;
+                attentive_tokenizer::with_sentinels(tokenizer, N_SENTINELS, 0)?
+            }
+        }
+        .into();
+        config.set_vocab_size(tokenizer.vocab_size());
+
+        let (text, held_out) = texts.read(|source| source.encode_lines(&*tokenizer), |text, at| text.split(at))?;
+        println!("data      {} training tokens", thousands(text.len()));
+        println!("tokens    {} entries in the vocabulary", thousands(tokenizer.vocab_size() as u64));
+        let (batch, specials) = (recipe.batch, special_ids(&*tokenizer)?);
+        let sentinels: Vec<u32> = (0..).map_while(|index| tokenizer.sentinel(index)).collect();
+        let batcher = |stream: TokenStream, order, seed| -> Result<SpanBatcher> {
+            let contexts = ContextBatcher::new(stream, batch.context, batch.rows, order)?;
+            let corruption = SpanCorruption::new(recipe.corruption, sentinels.clone(), specials.eos, seed)?;
+            Ok(SpanBatcher::new(contexts, corruption, specials))
+        };
+        let seed = run.training.seed;
+        let order = match batch.contexts {
+            ContextSource::Packed => ContextOrder::Shuffled { seed },
+            ContextSource::Random => ContextOrder::RandomOffsets { seed },
+        };
+        let train_batches = batcher(text, order, seed)?;
+        println!(
+            "batches   {} of {} × {} tokens in an epoch, {} hidden in spans of {}",
+            thousands(train_batches.contexts().n_batches() as u64),
+            batch.rows,
+            batch.context,
+            format_args!("{:.0} %", 100.0 * recipe.corruption.rate),
+            recipe.corruption.mean_span
+        );
+        Ok(Self {
+            config: config.clone(),
+            objective: recipe.objective,
+            tokenizer,
+            train: train_batches,
+            // The same spans whatever the run, so that runs can be compared.
+            validation: held_out.map(|stream| batcher(stream, ContextOrder::Sequential, 0)).transpose()?,
+            texts,
+        })
+    }
+
+    fn judge(&self, model: &Transformer, batches: &SpanBatcher) -> Result<Guesses> {
+        let mut guesses = Guesses::default();
+        batches.epoch(0).try_for_each(|batch| -> Result<()> {
+            guesses.add(model, &batch?);
+            Ok(())
+        })?;
+        Ok(guesses)
+    }
+
+    /// Lines of the validation text, from its beginning to its end.
+    fn sample_lines(&self) -> Result<Vec<String>> {
+        let Some(validation) = &self.validation else { return Ok(Vec::new()) };
+        let stream = validation.contexts().stream();
+        let text = self.tokenizer.decode(&stream.read(0..stream.len().min(SEARCHED))?)?;
+        // The first and the last may be cut; a vocabulary without line breaks has one line, of which some words will do.
+        let lines: Vec<&str> = text.lines().filter(|line| line.split(' ').count() >= MIN_WORDS).collect();
+        let lines = if lines.len() > 2 { &lines[1..lines.len() - 1] } else { &lines[..] };
+        let words = |line: &&str| line.split(' ').take(4 * MIN_WORDS).collect::<Vec<_>>().join(" ");
+        Ok(lines.iter().step_by((lines.len() / N_SAMPLES).max(1)).take(N_SAMPLES).map(words).collect())
+    }
+
+    /// Guesses for words in the middle of some validation lines.
+    fn show_samples(&self, model: Transformer) -> Result<()> {
+        let lines = self.sample_lines()?;
+        let model = TranslationModel::new(model, &self.config)?;
+        let filler = SpanFiller::new(model, self.tokenizer.clone())?;
+        println!();
+        for line in lines {
+            let words: Vec<&str> = line.split(' ').collect();
+            let hidden = words.len() / 2 - 1..words.len() / 2 + 1;
+            let masked = [&words[..hidden.start], &["[MASK]"], &words[hidden.end..]].concat().join(" ");
+            let filled = filler.fill(&masked, N_CANDIDATES)?;
+            println!("{masked}  ({})", words[hidden].join(" "));
+            for candidate in filled.iter().flatten() {
+                println!("  {:5.1} %  {}", 100.0 * candidate.probability, candidate.text);
+            }
+        }
+        println!();
+        Ok(())
+    }
+}
+
+impl Guesses {
+    fn add(&mut self, model: &Transformer, batch: &TranslationBatch) {
+        let hidden = model.teacher_forced(batch, None);
+        let (projection, bias) = model.output_projection();
+        let [.., tgt, _] = hidden.dims();
+        let log_p = log_softmax(ops::linear(hidden, projection.transpose(), bias), 2);
+        let [.., vocab] = log_p.dims();
+        let log_p = values(log_p);
+        for (row, log_p) in log_p.chunks(tgt * vocab).enumerate() {
+            for (&target, log_p) in batch.target.row(row)[1..].iter().zip(log_p.chunks(vocab)) {
+                let target_log_p = log_p[target as usize];
+                self.nll_sum -= f64::from(target_log_p);
+                self.n_tokens += 1;
+                self.n_right += usize::from(log_p.iter().all(|&other| other <= target_log_p));
+            }
+        }
+    }
+
+    fn nll_nats(&self) -> f64 {
+        self.nll_sum / self.n_tokens.max(1) as f64
+    }
+
+    fn accuracy(&self) -> f64 {
+        share(self.n_right, self.n_tokens)
+    }
+}
+
+impl Task for Infilling {
+    type Model = Transformer;
+    type Batch = TranslationBatch;
+    type Objective = TranslationObjective;
+
+    fn tokenizer(&self) -> &dyn Tokenizer {
+        &*self.tokenizer
+    }
+
+    fn init(&self, device: &Device, seed: u64) -> Result<Transformer> {
+        Ok(self.config.init(device, seed)?)
+    }
+
+    fn d_model(&self) -> usize {
+        self.config.d_model
+    }
+
+    fn describe(&self) -> String {
+        TranslationFamily::describe(&self.config)
+    }
+
+    fn objective(&self) -> TranslationObjective {
+        self.objective
+    }
+
+    fn batches(&self) -> Box<dyn BatchStream<Batch = TranslationBatch> + '_> {
+        Box::new(Stream { batcher: &self.train, batches: self.train.batches(Position::START) })
+    }
+
+    /// Loss and accuracy on the whole validation text.
+    fn validate(&self, model: &Transformer) -> Result<Validation> {
+        let Some(validation) = &self.validation else {
+            return Ok(Validation { nll_nats: f64::NAN, scores: Vec::new(), quality: 0.0 });
+        };
+        let guesses = self.judge(model, validation)?;
+        let scores = vec![("token-accuracy".to_owned(), guesses.accuracy())];
+        Ok(Validation { nll_nats: guesses.nll_nats(), scores, quality: -guesses.nll_nats() })
+    }
+
+    fn score(&self, model: Transformer) -> Result<Vec<ScoreRecord>> {
+        let mut scores = Vec::new();
+        if let Some(validation) = &self.validation {
+            let guesses = self.judge(&model, validation)?;
+            println!(
+                "validation {:.1} % of {} target tokens right, each after the right ones; {:.4} nats each, perplexity {:.3}",
+                100.0 * guesses.accuracy(),
+                thousands(guesses.n_tokens as u64),
+                guesses.nll_nats(),
+                guesses.nll_nats().exp()
+            );
+            let all = [
+                ("nats", guesses.nll_nats()),
+                ("perplexity", guesses.nll_nats().exp()),
+                ("token-accuracy", guesses.accuracy()),
+            ];
+            scores.extend(all.map(|(metric, value)| ScoreRecord::new("validation", metric, value, "")));
+        }
+        self.show_samples(model)?;
+        Ok(scores)
+    }
+
+    fn data_records(&self) -> Result<Vec<DataRecord>> {
+        self.texts.records()
+    }
+
+    fn example(&self, model: &str) -> String {
+        format!("fill --model {model} \"The animal did not cross [MASK] because it was too tired.\"")
+    }
+}
+
+/// The training batches as the trainer takes them.
+struct Stream<'a> {
+    batcher: &'a SpanBatcher,
+    batches: SpanBatches,
+}
+
+impl BatchStream for Stream<'_> {
+    type Batch = TranslationBatch;
+
+    fn next_batch(&mut self) -> Result<TranslationBatch, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(self.batches.next().expect("an endless stream")?)
+    }
+
+    fn position(&self) -> Position {
+        self.batches.position()
+    }
+
+    fn seek(&mut self, position: Position) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        self.batches = self.batcher.batches(position);
+        Ok(())
+    }
+}

@@ -1,0 +1,79 @@
+//! Recipes of `task = "span-corruption"`.
+
+use anyhow::{Result, bail};
+use attentive_bundle::{DecodingConfig, ModelConfig};
+use attentive_data::SpanCorruptionConfig;
+use attentive_model::{TranslationObjective, t5};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    TextRecipe, TokenizerRecipe, causal_lm::ContextRecipe, masked_lm::EvaluationRecipe, validate_average_last,
+    validate_label_smoothing,
+};
+
+/// Spans hidden in a text.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SpanCorruptionRecipe {
+    /// Where the text is; without it, the English of the built-in corpus.
+    #[serde(default)]
+    pub data: TextRecipe,
+    /// How text becomes tokens.
+    pub tokenizer: TokenizerRecipe,
+    /// The model; vocabulary sizes are the tokenizer's.
+    pub model: ModelConfig,
+    /// How text becomes batches.
+    pub batch: ContextRecipe,
+    /// What is hidden.
+    #[serde(default)]
+    pub corruption: SpanCorruptionConfig,
+    /// What is minimised.
+    #[serde(default = "unsmoothed")]
+    pub objective: TranslationObjective,
+    /// Which checkpoints make the model.
+    #[serde(default)]
+    pub evaluation: EvaluationRecipe,
+    /// How the finished model decodes.
+    #[serde(default)]
+    pub decoding: DecodingConfig,
+}
+
+fn unsmoothed() -> TranslationObjective {
+    TranslationObjective { label_smoothing: 0.0 }
+}
+
+impl SpanCorruptionRecipe {
+    pub(super) fn validate(&self) -> Result<()> {
+        validate_label_smoothing(self.objective.label_smoothing)?;
+        validate_average_last(self.evaluation.average_last)?;
+        self.tokenizer.validate(|setting| format!("tokenizer.{setting}"))?;
+        self.data.validate()?;
+        let SpanCorruptionConfig { rate, mean_span } = self.corruption;
+        if !(rate > 0.0 && rate < 1.0) {
+            bail!("corruption.rate = {rate} must be above 0 and below 1");
+        }
+        if !(mean_span >= 1.0 && mean_span.is_finite()) {
+            bail!("corruption.mean_span = {mean_span} must be at least 1");
+        }
+        let ModelConfig::Transformer(model) = &self.model else {
+            bail!("model.family: span-corruption trains a transformer");
+        };
+        model.validate()?;
+        let context = self.batch.context;
+        if let Some(max_len) = model.positions.max_len().filter(|&max_len| max_len < context + 1) {
+            bail!("batch.context = {context} and its end take more than model.positions.learned.max_len = {max_len}");
+        }
+        Ok(())
+    }
+}
+
+/// The model of a preset's name; ByT5 small without one.
+pub(super) fn preset(name: Option<&str>) -> Result<ModelConfig> {
+    let name = name.unwrap_or("byt5-small");
+    let presets = t5::presets();
+    let Some(preset) = presets.iter().find(|preset| preset.name == name) else {
+        let names: Vec<&str> = presets.iter().map(|preset| preset.name).collect();
+        bail!("model.preset = {name:?} is no preset; there are: {}", names.join(", "));
+    };
+    Ok(ModelConfig::Transformer(preset.config.clone()))
+}

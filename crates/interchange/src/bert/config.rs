@@ -1,0 +1,367 @@
+//! The `config.json` of BERT and RoBERTa, their classes, and ours.
+
+use std::{collections::BTreeMap, path::Path};
+
+use attentive_attention::{Activation, NormPlacement, PositionsConfig};
+use attentive_model::BertConfig;
+use attentive_tokenizer::{Specials, TokenId};
+use attentive_weights::Tensors;
+use serde::{Deserialize, Serialize};
+
+use crate::{InterchangeError, activations};
+
+/// A family of transformers' classes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Variant {
+    /// Positions from 0 on.
+    Bert,
+    /// Positions from behind the one of padding on; a classifier of two layers.
+    Roberta,
+}
+
+/// What stands on an encoder.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Heads {
+    pooler: bool,
+    masked_lm: bool,
+    next_sentence: bool,
+    classifier: bool,
+}
+
+impl Heads {
+    pub(super) fn of_ours(config: &BertConfig) -> Self {
+        Self {
+            pooler: config.pooler,
+            masked_lm: config.masked_lm,
+            next_sentence: config.next_sentence,
+            classifier: !config.labels.is_empty(),
+        }
+    }
+
+    /// Those that a file has tensors of.
+    fn of_file(variant: Variant, tensors: &Tensors) -> Self {
+        let has = |start: &str| tensors.keys().any(|name| name.starts_with(start));
+        let dense = if variant == Variant::Roberta { "classifier.dense." } else { "pooler." };
+        Self {
+            pooler: has("pooler.") || has(dense),
+            masked_lm: has(&format!("{}.", variant.masked_lm_head())),
+            next_sentence: has("cls.seq_relationship."),
+            classifier: has("classifier."),
+        }
+    }
+
+    fn or(self, other: Self) -> Self {
+        Self {
+            pooler: self.pooler || other.pooler,
+            masked_lm: self.masked_lm || other.masked_lm,
+            next_sentence: self.next_sentence || other.next_sentence,
+            classifier: self.classifier || other.classifier,
+        }
+    }
+}
+
+/// A class of transformers, and the heads that it cannot do without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Class {
+    name: &'static str,
+    pub(super) heads: Heads,
+}
+
+impl Class {
+    /// What users of the class must know of a model with `heads`.
+    pub(super) fn notes(self, heads: Heads) -> Vec<String> {
+        let Self { name, heads: own } = self;
+        let mut notes = Vec::new();
+        let beside = [
+            (heads.masked_lm && !own.masked_lm, "ForMaskedLM"),
+            (heads.next_sentence && !own.next_sentence, "ForNextSentencePrediction"),
+        ];
+        for (_, class) in beside.iter().filter(|(there, _)| *there) {
+            notes.push(format!("{name} has no place for every head; the classes {class} find theirs in the same file"));
+        }
+        if own == Heads::default() && !heads.pooler {
+            notes.push(format!("it has no pooler: load it by {name}.from_pretrained(…, add_pooling_layer=False)"));
+        }
+        notes
+    }
+}
+
+impl Variant {
+    /// Both.
+    pub(crate) const ALL: [Self; 2] = [Self::Bert, Self::Roberta];
+
+    /// The value of `model_type`.
+    pub(crate) fn model_type(self) -> &'static str {
+        match self {
+            Self::Bert => "bert",
+            Self::Roberta => "roberta",
+        }
+    }
+
+    /// What stands before the names of the encoder's parameters where there are heads.
+    pub(super) fn prefix(self) -> &'static str {
+        match self {
+            Self::Bert => "bert.",
+            Self::Roberta => "roberta.",
+        }
+    }
+
+    pub(super) fn masked_lm_head(self) -> &'static str {
+        match self {
+            Self::Bert => "cls.predictions",
+            Self::Roberta => "lm_head",
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Bert => "BERT",
+            Self::Roberta => "RoBERTa",
+        }
+    }
+
+    /// The classes, those with more heads first.
+    fn classes(self) -> Vec<Class> {
+        let none = Heads::default();
+        let classifier = Heads { classifier: true, pooler: true, ..none };
+        let masked_lm = Heads { masked_lm: true, ..none };
+        let next_sentence = Heads { next_sentence: true, pooler: true, ..none };
+        let classes: &[(&str, Heads)] = match self {
+            Self::Bert => &[
+                ("BertForSequenceClassification", classifier),
+                ("BertForPreTraining", masked_lm.or(next_sentence)),
+                ("BertForMaskedLM", masked_lm),
+                ("BertForNextSentencePrediction", next_sentence),
+                ("BertModel", none),
+            ],
+            Self::Roberta => &[
+                ("RobertaForSequenceClassification", classifier),
+                ("RobertaForMaskedLM", masked_lm),
+                ("RobertaModel", none),
+            ],
+        };
+        classes.iter().map(|&(name, heads)| Class { name, heads }).collect()
+    }
+
+    /// The class that uses most of a model.
+    pub(super) fn class(self, config: &BertConfig) -> Class {
+        let heads = Heads::of_ours(config);
+        let fits = |class: &Class| class.heads.or(heads) == heads;
+        self.classes().into_iter().find(fits).expect("the last class has no heads")
+    }
+}
+
+/// The settings of `config.json` that say what the model computes, with the defaults of transformers' `BertConfig`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct EncoderConfig {
+    model_type: String,
+    architectures: Option<Vec<String>>,
+    vocab_size: usize,
+    hidden_size: usize,
+    num_hidden_layers: usize,
+    num_attention_heads: usize,
+    intermediate_size: usize,
+    hidden_act: String,
+    hidden_dropout_prob: f64,
+    attention_probs_dropout_prob: f64,
+    max_position_embeddings: usize,
+    type_vocab_size: usize,
+    initializer_range: f64,
+    layer_norm_eps: f64,
+    /// 0 for BERT, 1 for RoBERTa, if there is none.
+    pad_token_id: Option<TokenId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bos_token_id: Option<TokenId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    eos_token_id: Option<TokenId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    position_embedding_type: Option<String>,
+    is_decoder: bool,
+    add_cross_attention: bool,
+    pub(super) tie_word_embeddings: bool,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    id2label: BTreeMap<usize, String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    label2id: BTreeMap<String, usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem_type: Option<String>,
+}
+
+impl Default for EncoderConfig {
+    fn default() -> Self {
+        Self {
+            model_type: Variant::Bert.model_type().into(),
+            architectures: None,
+            vocab_size: 30_522,
+            hidden_size: 768,
+            num_hidden_layers: 12,
+            num_attention_heads: 12,
+            intermediate_size: 3072,
+            hidden_act: "gelu".into(),
+            hidden_dropout_prob: 0.1,
+            attention_probs_dropout_prob: 0.1,
+            max_position_embeddings: 512,
+            type_vocab_size: 2,
+            initializer_range: 0.02,
+            layer_norm_eps: 1e-12,
+            pad_token_id: None,
+            bos_token_id: None,
+            eos_token_id: None,
+            position_embedding_type: None,
+            is_decoder: false,
+            add_cross_attention: false,
+            tie_word_embeddings: true,
+            id2label: BTreeMap::new(),
+            label2id: BTreeMap::new(),
+            problem_type: None,
+        }
+    }
+}
+
+/// The only one: what a class is drawn from is a softmax.
+const ONE_LABEL_OF_MANY: &str = "single_label_classification";
+const ABSOLUTE: &str = "absolute";
+
+impl EncoderConfig {
+    /// The row of the first position.
+    pub(super) fn first_position(&self, variant: Variant) -> usize {
+        match variant {
+            Variant::Bert => 0,
+            Variant::Roberta => self.pad_token_id.unwrap_or(1) as usize + 1,
+        }
+    }
+
+    /// Our configuration of the model that `path`, a `config.json`, and the tensors beside it describe.
+    ///
+    /// # Errors
+    /// [`InterchangeError::Unsupported`] lists every setting that we have no equal of.
+    pub(super) fn to_ours(
+        &self,
+        variant: Variant,
+        path: &Path,
+        tensors: &Tensors,
+    ) -> Result<BertConfig, InterchangeError> {
+        let mut problems = Vec::new();
+        let mut heads = Heads::of_file(variant, tensors);
+        for name in self.architectures.iter().flatten() {
+            match variant.classes().iter().find(|class| class.name == name) {
+                Some(class) => heads = heads.or(class.heads),
+                None => problems.push(format!(
+                    "architectures has {name:?}; there are {}",
+                    variant.classes().iter().map(|class| class.name).collect::<Vec<_>>().join(", ")
+                )),
+            }
+        }
+        let labels = if heads.classifier { self.labels(variant, tensors) } else { Vec::new() };
+        let mut must = |holds: bool, problem: String| problems.extend((!holds).then_some(problem));
+        let activation = activations::ours(&self.hidden_act);
+        must(activation.is_some(), activations::unknown("hidden_act", &self.hidden_act));
+        let is_gelu = activation == Some(Activation::Gelu) || variant == Variant::Bert || !heads.masked_lm;
+        must(
+            is_gelu,
+            format!("hidden_act is {:?} beside a head that always has \"gelu\"; here they are one", self.hidden_act),
+        );
+        let positions = self.position_embedding_type.as_deref().unwrap_or(ABSOLUTE);
+        must(positions == ABSOLUTE, format!("position_embedding_type is {positions:?}; here it is {ABSOLUTE:?}"));
+        must(!self.is_decoder, "is_decoder is true; every token sees its whole text here".to_owned());
+        must(!self.add_cross_attention, "add_cross_attention is true; this family has none".to_owned());
+        if heads.classifier {
+            let problem = self.problem_type.as_deref().unwrap_or(ONE_LABEL_OF_MANY);
+            must(
+                problem == ONE_LABEL_OF_MANY,
+                format!("problem_type is {problem:?}; here a text has one label of several"),
+            );
+            must(labels.len() != 1, "id2label has one label, for regression; here there are classes".to_owned());
+        }
+        let (Some(activation), true) = (activation, problems.is_empty()) else {
+            return Err(InterchangeError::Unsupported { path: path.to_owned(), problems });
+        };
+        Ok(BertConfig {
+            vocab_size: self.vocab_size,
+            n_segments: self.type_vocab_size,
+            d_model: self.hidden_size,
+            d_ff: self.intermediate_size,
+            n_heads: self.num_attention_heads,
+            n_layers: self.num_hidden_layers,
+            dropout: self.hidden_dropout_prob,
+            attention_dropout: self.attention_probs_dropout_prob,
+            activation,
+            norm: NormPlacement::Post,
+            epsilon: self.layer_norm_eps,
+            positions: PositionsConfig::Learned { max_len: self.max_position_embeddings },
+            first_position: self.first_position(variant),
+            init_std: self.initializer_range,
+            pooler: heads.pooler,
+            masked_lm: heads.masked_lm,
+            next_sentence: heads.next_sentence,
+            labels,
+        })
+    }
+
+    /// The names of the classes; where there are none, those that transformers makes up.
+    fn labels(&self, variant: Variant, tensors: &Tensors) -> Vec<String> {
+        if !self.id2label.is_empty() {
+            return self.id2label.values().cloned().collect();
+        }
+        let last = if variant == Variant::Roberta { "classifier.out_proj.bias" } else { "classifier.bias" };
+        let n_labels = tensors.get(last).map_or(2, |bias| bias.values.len());
+        (0..n_labels).map(|n| format!("LABEL_{n}")).collect()
+    }
+
+    /// The variant's configuration of our model.
+    ///
+    /// # Errors
+    /// [`InterchangeError::Inexpressible`] lists every choice that the variant lacks.
+    pub(super) fn of_ours(
+        config: &BertConfig,
+        variant: Variant,
+        specials: &Specials,
+    ) -> Result<Self, InterchangeError> {
+        let max_len = match config.positions {
+            PositionsConfig::Learned { max_len } => Some(max_len - config.first_position.min(max_len)),
+            _ => None,
+        };
+        let is_roberta = variant == Variant::Roberta;
+        let checks = [
+            (config.norm == NormPlacement::Post, "model.norm: its layers are post-norm"),
+            (max_len.is_some(), "model.positions: its positions are learned"),
+            (!(is_roberta && config.next_sentence), "model.next_sentence: it has no such head; `--format bert` has"),
+            (
+                !is_roberta || !config.masked_lm || config.activation == Activation::Gelu,
+                "model.activation: its head for hidden tokens has GELU; `--format bert` takes any",
+            ),
+            (
+                !is_roberta || specials.pad.is_some(),
+                "tokenizer: its positions begin behind the id of padding, and there is none",
+            ),
+        ];
+        let problems: Vec<String> =
+            checks.iter().filter(|(holds, _)| !holds).map(|(_, problem)| (*problem).to_owned()).collect();
+        let (Some(max_len), true) = (max_len, problems.is_empty()) else {
+            return Err(InterchangeError::Inexpressible { format: variant.name(), problems });
+        };
+        let theirs = Self {
+            model_type: variant.model_type().into(),
+            architectures: Some(vec![variant.class(config).name.to_owned()]),
+            vocab_size: config.vocab_size,
+            hidden_size: config.d_model,
+            num_hidden_layers: config.n_layers,
+            num_attention_heads: config.n_heads,
+            intermediate_size: config.d_ff,
+            hidden_act: activations::theirs(config.activation).to_owned(),
+            hidden_dropout_prob: config.dropout,
+            attention_probs_dropout_prob: config.attention_dropout,
+            type_vocab_size: config.n_segments,
+            initializer_range: config.init_std,
+            layer_norm_eps: config.epsilon,
+            pad_token_id: specials.pad,
+            bos_token_id: specials.bos,
+            eos_token_id: specials.eos,
+            id2label: config.labels.iter().cloned().enumerate().collect(),
+            label2id: config.labels.iter().cloned().zip(0..).collect(),
+            ..Self::default()
+        };
+        Ok(Self { max_position_embeddings: theirs.first_position(variant) + max_len, ..theirs })
+    }
+}

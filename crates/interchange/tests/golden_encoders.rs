@@ -1,0 +1,293 @@
+//! BERT and RoBERTa in and out against transformers (`tests/golden/generate_encoders.py`).
+
+use std::{fs, path::Path};
+
+use attentive_backend::{BackendKind, Device};
+use attentive_bundle::{Bundle, ModelConfig, TextEncoder};
+use attentive_core::TokenMatrix;
+use attentive_interchange::{ExportConfig, Format, InterchangeError, export, import};
+use attentive_model::{BertConfig, EncoderModel};
+use attentive_testkit::{Area, Comparison, Golden};
+use attentive_weights::HostTensor;
+use burn::tensor::Tensor;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// How far a score or a vector may be from the other system's.
+const ALLOWED: f64 = 1e-4;
+const BACKENDS: [BackendKind; 2] = [BackendKind::Flex, BackendKind::NdArray];
+const FOLDERS: [(&str, &[&str], Format); 2] = [
+    ("BERT", &["bert-pretraining", "bert-masked-lm", "bert-classification", "bert-model"], Format::Bert),
+    ("RoBERTa", &["roberta-masked-lm", "roberta-classification", "roberta-model"], Format::Roberta),
+];
+
+fn golden() -> Golden {
+    Golden::of(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn comparison(what: String, allowed: f64) -> Comparison {
+    Comparison::new(Area::Weights, what, format!("transformers {}", golden().version("transformers")), allowed)
+}
+
+fn case(name: &str) -> Value {
+    golden().cases(&format!("{name}/outputs.json")).remove(0)
+}
+
+fn field<T: for<'de> Deserialize<'de>>(case: &Value, name: &str) -> T {
+    T::deserialize(&case[name]).unwrap()
+}
+
+/// Everything that a model computes of a case's rows, by the names of the case.
+fn outputs(bundle: &Bundle, case: &Value, device: &Device) -> Vec<(&'static str, Vec<f32>)> {
+    let (model, _) = bundle.bert(device).unwrap();
+    let rows: Vec<Vec<u32>> = field(case, "rows");
+    let segments = field::<Vec<Vec<u8>>>(case, "segments").concat();
+    let n_cols = segments.len() / rows.len();
+    let encoding = model.encode(&TokenMatrix::from_rows(&rows, 0, 0), &segments, None);
+    let places =
+        rows.iter().enumerate().flat_map(|(at, row)| (0..row.len()).map(move |col| (at * n_cols + col) as u32));
+    let used = encoding.at(&places.collect::<Vec<u32>>());
+    let pooled = model.pooled(&encoding);
+    let next = model.next_sentence.as_ref().map(|head| values(head.forward(pooled.clone().unwrap())));
+    let outputs = [
+        ("hidden", Some(values(used.clone()))),
+        ("pooled", pooled.map(values)),
+        ("tokens", model.token_logits(used).map(values)),
+        ("next", next),
+        ("labels", model.label_scores(&encoding, None).map(values)),
+    ];
+    outputs.into_iter().filter_map(|(name, values)| Some((name, values?))).collect()
+}
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().try_into_vec().unwrap()
+}
+
+fn compare(comparison: &mut Comparison, name: &str, bundle: &Bundle, device: &Device) {
+    let case = case(name);
+    let outputs = outputs(bundle, &case, device);
+    for tensor in case["tensors"].as_object().unwrap().keys() {
+        let (_, found) = outputs.iter().find(|(name, _)| name == tensor).unwrap_or_else(|| panic!("{name}: {tensor}"));
+        let expected = Golden::tensor(&case, tensor);
+        assert_eq!(found.len(), expected.len(), "{name}: {tensor}");
+        let error = found.iter().zip(&expected).map(|(&a, e)| (f64::from(a) - e).abs()).fold(0.0, f64::max);
+        comparison.case(format!("{name}: {tensor}"), error);
+    }
+}
+
+#[test]
+fn models_that_are_read_compute_what_transformers_computes() {
+    for ((family, folders, _), kind) in FOLDERS.into_iter().flat_map(|each| BACKENDS.map(|kind| (each, kind))) {
+        let device = kind.device().unwrap();
+        let mut comparison = comparison(format!("vectors and scores of {family}s read, {kind}"), ALLOWED);
+        for name in folders {
+            compare(&mut comparison, name, &import(&golden().path(name)).unwrap(), &device);
+        }
+        comparison.report();
+    }
+}
+
+#[test]
+fn tokens_are_those_of_transformers() {
+    for (family, folders, _) in FOLDERS {
+        let mut comparison = comparison(format!("ids of the tokenizers of {family}s read"), 0.0);
+        for name in folders {
+            let (bundle, case) = (import(&golden().path(name)).unwrap(), case(name));
+            let texts: Vec<String> = field(&case, "texts");
+            for (text, ids) in texts.iter().zip(field::<Vec<Vec<u32>>>(&case, "ids")) {
+                comparison.equal(format!("{name}: {text:?}"), &bundle.tokenizer.encode(text), &ids);
+            }
+        }
+        comparison.report();
+    }
+}
+
+#[test]
+fn models_are_written_as_transformers_writes_them() {
+    let device = BackendKind::Flex.device().unwrap();
+    for (family, folders, format) in FOLDERS {
+        let mut weights = comparison(format!("weights of {family}s written"), 0.0);
+        let mut again_read = comparison(format!("vectors and scores of {family}s written and read"), ALLOWED);
+        for name in folders {
+            let original = golden().path(name);
+            let bundle = import(&original).unwrap();
+            let folder = tempfile::tempdir().unwrap();
+            let notes = export(&bundle, format, &ExportConfig::default(), folder.path()).unwrap();
+            assert_eq!(notes, [""; 0], "{name}");
+            let json = |folder: &Path| -> Value {
+                serde_json::from_slice(&fs::read(folder.join("config.json")).unwrap()).unwrap()
+            };
+            let (written, expected) = (json(folder.path()), json(&original));
+            for (key, value) in written.as_object().unwrap() {
+                assert_eq!(*value, expected[key], "{name}: {key}");
+            }
+            // The other is of before names were what they are.
+            if original.join("model.safetensors").is_file() {
+                let read = |folder: &Path| attentive_weights::read(&folder.join("model.safetensors")).unwrap();
+                let (written, expected) = (read(folder.path()), read(&original));
+                assert_eq!(written.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
+                for (tensor, values) in &expected {
+                    weights.equal(format!("{name}: {tensor}"), &written[tensor], values);
+                }
+            }
+            fs::remove_file(folder.path().join("attentive_tokenizer.json")).unwrap();
+            let again = import(folder.path()).unwrap();
+            assert_eq!((&again.model, &again.params), (&bundle.model, &bundle.params), "{name}");
+            let text = "the animal, THE end";
+            assert_eq!(again.tokenizer.encode(text), bundle.tokenizer.encode(text), "{name}");
+            compare(&mut again_read, name, &again, &device);
+        }
+        weights.report();
+        again_read.report();
+    }
+}
+
+#[test]
+fn what_is_read_fills_embeds_and_classifies() {
+    let device = BackendKind::Flex.device().unwrap();
+    let encoder = |name: &str| TextEncoder::from_bundle(import(&golden().path(name)).unwrap(), &device).unwrap();
+    for name in ["bert-pretraining", "bert-masked-lm", "roberta-masked-lm"] {
+        let candidates = encoder(name).fill("the [MASK] was", 3).unwrap();
+        assert_eq!(candidates.iter().map(Vec::len).collect::<Vec<_>>(), [3], "{name}");
+    }
+    for name in ["bert-model", "roberta-model"] {
+        assert_eq!(encoder(name).embed("an end", attentive_bundle::Pooling::Mean).unwrap().len(), 6, "{name}");
+    }
+    for name in ["bert-classification", "roberta-classification"] {
+        let mut classes = encoder(name).classify("an end").unwrap();
+        classes.sort_by(|a, b| a.label.cmp(&b.label));
+        assert_eq!(classes.iter().map(|class| &class.label[..]).collect::<Vec<_>>(), ["animal", "neither", "street"]);
+    }
+}
+
+/// A copy of a golden folder, its configuration and its tensors changed.
+fn changed(
+    name: &str,
+    config: impl FnOnce(&mut Value),
+    tensors: impl FnOnce(&mut attentive_weights::Tensors),
+) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(golden().path(name)).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
+    }
+    let path = folder.path().join("config.json");
+    let mut value: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    config(&mut value);
+    fs::write(path, value.to_string()).unwrap();
+    let path = folder.path().join("model.safetensors");
+    let mut all = attentive_weights::read(&path).unwrap();
+    tensors(&mut all);
+    attentive_weights::write(&path, &all, &Default::default()).unwrap();
+    folder
+}
+
+fn config_of(folder: &Path) -> BertConfig {
+    match import(folder).unwrap().model {
+        ModelConfig::Bert(config) => config,
+        other => panic!("a {}", other.family()),
+    }
+}
+
+#[track_caller]
+fn says(error: Result<impl Sized, InterchangeError>, parts: &[&str]) {
+    let message = error.err().expect("an error").to_string();
+    for part in parts {
+        assert!(message.contains(part), "{part:?} is not in: {message}");
+    }
+}
+
+#[test]
+fn heads_are_those_of_the_file_and_of_its_class() {
+    // What the released `bert-base-uncased` is: more than it says.
+    let more = changed("bert-pretraining", |config| config["architectures"] = json!(["BertForMaskedLM"]), |_| ());
+    let config = config_of(more.path());
+    assert!(config.pooler && config.masked_lm && config.next_sentence);
+    let less = changed("bert-model", |_| (), |tensors| tensors.retain(|name, _| !name.starts_with("pooler")));
+    assert!(!config_of(less.path()).pooler);
+    let missing = changed("bert-model", |config| config["architectures"] = json!(["BertForMaskedLM"]), |_| ());
+    says(
+        import(missing.path()),
+        &["missing: cls.predictions.transform.dense.weight [6, 6]", "missing: cls.predictions.bias"],
+    );
+    // Old files have a pooler that the class does not use.
+    let old = changed(
+        "roberta-classification",
+        |_| (),
+        |tensors| {
+            tensors.insert("roberta.pooler.dense.bias".into(), HostTensor { shape: vec![6], values: vec![0.0; 6] });
+        },
+    );
+    assert_eq!(import(old.path()).unwrap().params, import(&golden().path("roberta-classification")).unwrap().params);
+}
+
+#[test]
+fn what_does_not_fit_is_listed() {
+    let odd = changed(
+        "roberta-masked-lm",
+        |config| {
+            config["architectures"] = json!(["RobertaForTokenClassification"]);
+            config["hidden_act"] = json!("relu");
+            config["position_embedding_type"] = json!("relative_key");
+            config["is_decoder"] = json!(true);
+        },
+        |_| (),
+    );
+    says(import(odd.path()), &["RobertaForTokenClassification", "\"gelu\"", "relative_key", "is_decoder is true"]);
+    let regression = changed("bert-classification", |config| config["id2label"] = json!({ "0": "score" }), |_| ());
+    says(import(regression.path()), &["one label, for regression"]);
+    let several =
+        changed("bert-classification", |config| config["problem_type"] = json!("multi_label_classification"), |_| ());
+    says(import(several.path()), &["multi_label_classification"]);
+    let shapes = changed(
+        "bert-model",
+        |config| config["max_position_embeddings"] = json!(9),
+        |tensors| {
+            tensors.insert("qa_outputs.bias".into(), HostTensor { shape: vec![2], values: vec![0.0; 2] });
+            tensors.remove("embeddings.LayerNorm.bias");
+        },
+    );
+    let expected = [
+        "embeddings.position_embeddings.weight: [9, 6] by config.json, [10, 6] in the file",
+        "not in the model: qa_outputs.bias",
+        "missing: embeddings.LayerNorm.bias [6]",
+    ];
+    says(import(shapes.path()), &expected);
+    let untied = changed(
+        "bert-pretraining",
+        |config| config["tie_word_embeddings"] = json!(false),
+        |tensors| {
+            let other = HostTensor { shape: vec![26, 6], values: vec![0.5; 26 * 6] };
+            tensors.insert("cls.predictions.decoder.weight".into(), other);
+        },
+    );
+    says(import(untied.path()), &["cls.predictions.decoder.weight: not the embeddings"]);
+    let tokenizer = changed("bert-model", |_| (), |_| ());
+    let settings = json!({ "do_lower_case": true, "strip_accents": false, "tokenize_chinese_chars": false });
+    fs::write(tokenizer.path().join("tokenizer_config.json"), settings.to_string()).unwrap();
+    says(import(tokenizer.path()), &["strip_accents is false; here it is true", "tokenize_chinese_chars is false"]);
+    fs::remove_file(tokenizer.path().join("tokenizer_config.json")).unwrap();
+    fs::remove_file(tokenizer.path().join("vocab.txt")).unwrap();
+    says(import(tokenizer.path()), &["has no vocab.txt"]);
+    fs::write(tokenizer.path().join("tokenizer.json"), r#"{"model": {"type": "Unigram"}}"#).unwrap();
+    says(import(tokenizer.path()), &["model.type is \"Unigram\""]);
+}
+
+#[test]
+fn a_bert_can_be_a_roberta() {
+    let bundle = import(&golden().path("roberta-masked-lm")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    export(&bundle, Format::Bert, &ExportConfig::default(), folder.path()).unwrap();
+    let again = import(folder.path()).unwrap();
+    let ModelConfig::Bert(config) = &again.model else { panic!("a BERT") };
+    assert_eq!((config.first_position, config.max_len()), (0, Some(9)));
+    let device = BackendKind::Flex.device().unwrap();
+    let mut comparison = comparison("vectors and scores of a RoBERTa as BERT".into(), ALLOWED);
+    compare(&mut comparison, "roberta-masked-lm", &again, &device);
+
+    let other = tempfile::tempdir().unwrap();
+    export(&again, Format::Roberta, &ExportConfig::default(), other.path()).unwrap();
+    compare(&mut comparison, "roberta-masked-lm", &import(other.path()).unwrap(), &device);
+    let pretraining = import(&golden().path("bert-pretraining")).unwrap();
+    says(export(&pretraining, Format::Roberta, &ExportConfig::default(), other.path()), &["model.next_sentence"]);
+}

@@ -1,0 +1,169 @@
+//! An encoder of characters, without a vocabulary: CANINE (Clark et al. 2022, "CANINE: Pre-training an Efficient
+//! Tokenization-Free Encoder for Language Representation").
+
+mod config;
+mod embedding;
+mod sampling;
+
+pub use config::{CanineConfig, CaninePreset, N_CODE_POINTS, presets};
+pub use embedding::{HashedEmbedding, PRIMES, bucket};
+pub use sampling::{Downsampling, Upsampling};
+
+use attentive_attention::{AttentionContext, Blocks, Dropout, Embedding, Linear, Mask, Norm, Positions};
+use attentive_backend::ops;
+use attentive_core::{TokenId, TokenMatrix};
+use burn::{
+    module::Module,
+    tensor::{Device, Tensor},
+};
+
+use crate::{EncoderModel, Encoding, Heads, Stack, bert::MaskedLmHead, tokens::segment_tensor};
+use sampling::n_molecules;
+
+/// Hashed embeddings of characters, a local layer, a deep stack over a quarter of the positions, and a last layer over all
+/// characters, with the heads on them.
+///
+/// ```
+/// use attentive_backend::BackendKind;
+/// use attentive_core::TokenMatrix;
+/// use attentive_model::{CanineConfig, EncoderModel};
+///
+/// let device = BackendKind::Flex.device()?;
+/// let config = CanineConfig { n_buckets: 32, max_len: 32, ..CanineConfig::canine_like([2, 2, 16]) };
+/// let model = config.init(&device, 1)?;
+/// let text: Vec<u32> = "any text".chars().map(u32::from).collect();
+/// let encoding = model.encode(&TokenMatrix::from_rows(&[text], 0, 0), &[0; 8], None);
+/// assert_eq!(encoding.hidden.dims(), [1, 8, 16]);
+/// assert_eq!(model.pooled(&encoding).unwrap().dims(), [1, 16]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Module, Debug)]
+pub struct Canine {
+    /// Embeddings of characters.
+    pub embedding: HashedEmbedding,
+    /// Positions of characters.
+    pub positions: Positions,
+    /// Segment embeddings.
+    pub segments: Embedding,
+    /// Norm of the sum of the three.
+    pub norm: Norm,
+    /// The first layer of characters, which see their own block.
+    pub local: Stack,
+    /// From characters to molecules.
+    pub downsampling: Downsampling,
+    /// The deep stack of molecules.
+    pub encoder: Stack,
+    /// From molecules to characters.
+    pub upsampling: Upsampling,
+    /// The last layer of characters, which see all.
+    pub last: Stack,
+    /// Makes one vector of a row.
+    pub pooler: Option<Linear>,
+    /// Guesses hidden characters.
+    pub masked_lm: Option<MaskedLmHead>,
+    /// Tells if the second segment follows the first.
+    pub next_sentence: Option<Linear>,
+    /// Tells the class of a row.
+    pub classifier: Option<Linear>,
+    /// Probability with which embeddings are dropped.
+    pub dropout: f64,
+    #[module(skip)]
+    block: usize,
+    #[module(skip)]
+    rate: usize,
+    #[module(skip)]
+    alphabet: Vec<TokenId>,
+}
+
+impl Canine {
+    /// Characters after the first layer, which sees their own block: `[rows, seq]` to `[rows, seq, d_model]`.
+    ///
+    /// # Panics
+    /// As [`encode`](EncoderModel::encode).
+    pub fn characters(&self, tokens: &TokenMatrix, segments: &[u8], pass: Option<&Dropout>) -> Tensor<3> {
+        let (shape, device) = ([tokens.n_rows(), tokens.n_cols()], self.device());
+        let segments = segment_tensor(segments, shape, &device);
+        let segments = ops::embedding(self.segments.weight.val(), segments, None, 1.0, 0.0, None);
+        let x = self.embedding.forward(tokens.ids(), shape);
+        let x = match self.positions.encodings(0, tokens.n_cols(), &device) {
+            Some(positions) => x + positions.unsqueeze(),
+            None => x,
+        };
+        let x = ops::dropout(self.norm.after_residual(x, segments, 0.0, None), self.dropout, pass);
+        let blocks = Blocks::new(shape, self.block);
+        let padding = blocks.padding(tokens.lengths(), &device).into();
+        blocks.unfold(self.local.forward(blocks.fold(x), &padding, pass))
+    }
+
+    /// Reads rows whose ends the convolutions see padding behind, up to `extents` characters of each row.
+    ///
+    /// [`encode`](EncoderModel::encode) ends every row where its text ends, so that a row is read the same in any company.
+    /// The model of transformers takes every row of a batch for as long as the longest: its molecules, and its last
+    /// characters, know what padding follows. With an extent of all columns this is that model
+    /// (docs/deviations.md#padding-in-canine).
+    ///
+    /// # Panics
+    /// If a row is longer than there are positions for, there are fewer segments than characters, or an extent is below its
+    /// row's length or beyond the columns.
+    pub fn encode_padded(
+        &self,
+        tokens: &TokenMatrix,
+        segments: &[u8],
+        extents: &[usize],
+        pass: Option<&Dropout>,
+    ) -> Encoding {
+        let (rows, seq, lengths) = (tokens.n_rows(), tokens.n_cols(), tokens.lengths());
+        let fits = |(&extent, &length): (&usize, &usize)| (length..=seq).contains(&extent);
+        assert!(extents.len() == rows && extents.iter().zip(lengths).all(fits), "extents {extents:?} of {rows} rows");
+        let device = self.device();
+        let padding = |lengths: &[usize], n: usize| AttentionContext::from(Mask::padding(lengths, n, &device));
+
+        let characters = self.characters(tokens, segments, pass); // [rows, seq, d_model]
+        let molecules = self.downsampling.forward(characters.clone());
+        let [_, n, d_model] = molecules.dims();
+        let in_use =
+            |(length, &extent): (&usize, &usize)| length.div_ceil(self.rate).min(n_molecules(extent, self.rate));
+        let in_use: Vec<usize> = lengths.iter().zip(extents).map(in_use).collect();
+        let molecules = self.encoder.forward(molecules, &padding(&in_use, n), pass); // [rows, molecules, d_model]
+
+        let first = molecules.clone().narrow(1, 0, 1).reshape([rows, d_model]);
+        let characters = self.upsampling.forward(characters, molecules, extents, self.rate, pass);
+        Encoding { hidden: self.last.forward(characters, &padding(lengths, seq), pass), first }
+    }
+}
+
+impl EncoderModel for Canine {
+    fn encode(&self, tokens: &TokenMatrix, segments: &[u8], pass: Option<&Dropout>) -> Encoding {
+        self.encode_padded(tokens, segments, tokens.lengths(), pass)
+    }
+
+    fn heads(&self) -> Heads<'_> {
+        Heads {
+            pooler: self.pooler.as_ref(),
+            masked_lm: self.masked_lm.as_ref(),
+            next_sentence: self.next_sentence.as_ref(),
+            classifier: self.classifier.as_ref(),
+            dropout: self.dropout,
+        }
+    }
+
+    /// The embeddings of the alphabet: what guesses characters is tied to what reads them.
+    fn projection(&self) -> Tensor<2> {
+        let n = self.alphabet.len();
+        let embeddings = self.embedding.forward(&self.alphabet, [1, n]);
+        let [_, _, d_model] = embeddings.dims();
+        embeddings.reshape([n, d_model])
+    }
+
+    fn alphabet(&self) -> Option<&[TokenId]> {
+        Some(&self.alphabet)
+    }
+
+    fn max_len(&self) -> Option<usize> {
+        self.positions.max_len()
+    }
+
+    fn device(&self) -> Device {
+        self.embedding.weight.device()
+    }
+}

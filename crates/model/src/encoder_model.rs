@@ -1,0 +1,134 @@
+//! Encoders alone, whatever their family: what objectives and use ask of them.
+
+use attentive_attention::{Dropout, Linear};
+use attentive_backend::ops::{self, CrossEntropy};
+use attentive_core::{TokenId, TokenMatrix};
+use burn::tensor::{Device, Int, Tensor, TensorData, activation::tanh};
+
+use crate::bert::MaskedLmHead;
+
+/// Rows as an encoder sees them.
+#[derive(Debug, Clone)]
+pub struct Encoding {
+    /// A vector for each token: `[rows, seq, d_model]`.
+    pub hidden: Tensor<3>,
+    /// The vector that stands for each row, before the pooler: `[rows, d_model]`.
+    pub first: Tensor<2>,
+}
+
+impl Encoding {
+    /// The vectors at some places, `row · seq + column`: `[places, d_model]`.
+    ///
+    /// # Panics
+    /// If there is no such place, or none is asked for.
+    pub fn at(&self, places: &[u32]) -> Tensor<2> {
+        let [rows, seq, d_model] = self.hidden.dims();
+        let places: Vec<i64> = places.iter().map(|&place| i64::from(place)).collect();
+        let n_places = places.len();
+        let places = Tensor::<1, Int>::from_data(TensorData::new(places, [n_places]), &self.hidden.device());
+        self.hidden.clone().reshape([rows * seq, d_model]).select(0, places)
+    }
+}
+
+/// The heads of an encoder, those that it has.
+#[derive(Debug, Clone, Copy)]
+pub struct Heads<'a> {
+    /// Makes one vector of a row.
+    pub pooler: Option<&'a Linear>,
+    /// Guesses hidden tokens.
+    pub masked_lm: Option<&'a MaskedLmHead>,
+    /// Tells if the second segment follows the first.
+    pub next_sentence: Option<&'a Linear>,
+    /// Tells the class of a row.
+    pub classifier: Option<&'a Linear>,
+    /// Probability with which pooled vectors are dropped before the classifier.
+    pub dropout: f64,
+}
+
+/// Scores of what may be hidden, not multiplied out yet: `features projectionᵀ + bias`.
+#[derive(Debug, Clone)]
+pub struct TokenScores {
+    /// `[places, d_model]`.
+    pub features: Tensor<2>,
+    /// `[classes, d_model]`.
+    pub projection: Tensor<2>,
+    /// `[classes]`.
+    pub bias: Tensor<1>,
+}
+
+impl TokenScores {
+    /// `[places, classes]`.
+    pub fn logits(self) -> Tensor<2> {
+        ops::linear(self.features, self.projection.transpose(), Some(self.bias))
+    }
+
+    /// Cross-entropy with one class a place.
+    pub fn cross_entropy(self, targets: &[u32], label_smoothing: f64) -> CrossEntropy {
+        let Self { features, projection, bias } = self;
+        let counted = vec![false; targets.len()];
+        ops::projected_cross_entropy(features, projection, Some(bias), targets, &counted, label_smoothing)
+    }
+}
+
+/// An encoder alone.
+pub trait EncoderModel {
+    /// Reads rows of tokens; `segments` gives each token's segment, padding included: `[rows · seq]`.
+    ///
+    /// # Panics
+    /// If a row is longer than [`max_len`](Self::max_len), or there are fewer segments than tokens.
+    fn encode(&self, tokens: &TokenMatrix, segments: &[u8], pass: Option<&Dropout>) -> Encoding;
+
+    /// What stands on it.
+    fn heads(&self) -> Heads<'_>;
+
+    /// A vector for each class that hidden tokens are guessed among: `[classes, d_model]`.
+    fn projection(&self) -> Tensor<2>;
+
+    /// The tokens that hidden ones are guessed among, by class, in ascending order but for the last, which stands for
+    /// all others; nothing where the classes are the vocabulary itself.
+    fn alphabet(&self) -> Option<&[TokenId]>;
+
+    /// The longest row that there are positions for, if there is a limit.
+    fn max_len(&self) -> Option<usize>;
+
+    /// Where the model is.
+    fn device(&self) -> Device;
+
+    /// The class that a token is guessed as.
+    fn class_of(&self, token: TokenId) -> u32 {
+        match self.alphabet().and_then(<[TokenId]>::split_last) {
+            None => token,
+            Some((_, tokens)) => tokens.binary_search(&token).unwrap_or(tokens.len()) as u32,
+        }
+    }
+
+    /// The token of a class.
+    ///
+    /// # Panics
+    /// If there is no such class.
+    fn token_of(&self, class: u32) -> TokenId {
+        self.alphabet().map_or(class, |alphabet| alphabet[class as usize])
+    }
+
+    /// `tanh(W first + b)` (Devlin et al. 2019, §3, `C`), if there is a pooler: `[rows, d_model]`.
+    fn pooled(&self, encoding: &Encoding) -> Option<Tensor<2>> {
+        Some(tanh(self.heads().pooler?.forward(encoding.first.clone())))
+    }
+
+    /// Scores of what stands at `[places, d_model]`, if there is a head for them.
+    fn token_scores(&self, vectors: Tensor<2>) -> Option<TokenScores> {
+        let head = self.heads().masked_lm?;
+        Some(TokenScores { features: head.transform(vectors), projection: self.projection(), bias: head.bias.val() })
+    }
+
+    /// Scores of whether the second segment follows the first, and whether it does not: `[rows, 2]`, if there is a head.
+    fn next_sentence_scores(&self, encoding: &Encoding) -> Option<Tensor<2>> {
+        Some(self.heads().next_sentence?.forward(self.pooled(encoding)?))
+    }
+
+    /// Scores of every class of a row, if there is a classifier: `[rows, labels]`.
+    fn label_scores(&self, encoding: &Encoding, pass: Option<&Dropout>) -> Option<Tensor<2>> {
+        let Heads { classifier, dropout, .. } = self.heads();
+        Some(classifier?.forward(ops::dropout(self.pooled(encoding)?, dropout, pass)))
+    }
+}
