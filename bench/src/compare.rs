@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    path::PathBuf,
     process::Command,
     thread,
     time::{Duration, Instant},
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 use crate::{
     decode,
     side::{Side, folder, median},
+    tokenize::{self, KINDS},
 };
 
 /// Between two rounds, so that the other side's threads have gone to sleep.
@@ -27,6 +29,8 @@ pub(crate) struct Options {
     pub only: String,
     /// The model whose start is timed.
     pub model: String,
+    /// The text that is tokenised; the built-in corpus unless given.
+    pub text: Option<PathBuf>,
 }
 
 /// Training, against PyTorch.
@@ -116,6 +120,49 @@ pub(crate) fn decode(options: &Options) -> Result<()> {
         }
     }
     write("decode", &json!({ "results": results }))
+}
+
+/// Learning vocabularies and encoding with them, against those that wrote them first.
+pub(crate) fn tokenize(options: &Options) -> Result<()> {
+    let threads = thread::available_parallelism()?.to_string();
+    let folder = tempfile::tempdir()?;
+    tokenize::prepare(folder.path(), options.text.as_deref())?;
+    let path = folder.path().display().to_string();
+    let mut results = Vec::new();
+    println!("{:<24} {:<16} {:>10} {:>8} {:>10}  same ids", "workload", "", "MB/s", "ratio", "peak MiB");
+    for task in ["learn", "encode"] {
+        for kind in &KINDS {
+            let workload = format!("{task} {}", kind.name);
+            if !workload.contains(&options.only) {
+                continue;
+            }
+            let mut sides = vec![Side::ours("attentive", &["tokenize", task, kind.name, &path])?];
+            // tiktoken learns nothing.
+            let peers = kind.peers.iter().filter(|&&peer| (task, peer) != ("learn", "tiktoken"));
+            for peer in peers.filter(|peer| peer.contains(&options.peer)) {
+                sides.push(Side::peer(peer, "run_tokenizers.py", &[peer, task, kind.name, &path, &threads])?);
+            }
+            interleave(&mut sides, options.rounds)?;
+            let digest = |side: &Side| side.rounds[0].more["digest"].as_u64();
+            for (idx, side) in sides.iter().enumerate() {
+                let same = match (digest(&sides[0]), digest(side)) {
+                    (Some(ours), Some(theirs)) if idx > 0 && ours == theirs => "yes",
+                    (Some(_), Some(_)) if idx > 0 => "no",
+                    _ => "",
+                };
+                println!(
+                    "{:<24} {:<16} {:>10.2} {:>8.2} {:>10.0}  {same}",
+                    if idx == 0 { &*workload } else { "" },
+                    side.name,
+                    side.rate() / 1e6,
+                    sides[0].rate() / side.rate(),
+                    side.peak_mib(),
+                );
+            }
+            results.push(json!({ "workload": workload, "sides": summary(&sides) }));
+        }
+    }
+    write("tokenize", &json!({ "results": results }))
 }
 
 /// One sentence through the `attentive` command, from the start of the process to its end.

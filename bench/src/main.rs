@@ -10,21 +10,24 @@ mod decode;
 mod long;
 mod product;
 mod side;
+mod tokenize;
 mod train;
 mod worker;
 mod workload;
 
 use anyhow::{Context, Result, bail};
+use attentive_kernels::Allocator;
 use compare::Options;
 
 /// As the `attentive` command does.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Allocator = Allocator;
 
-const USAGE: &str =
-    "usage: cargo xtask bench train|decode|long|startup [--rounds N] [--peer NAME] [--only WORKLOAD] [--model DIR]";
+const USAGE: &str = "usage: cargo xtask bench train|decode|tokenize|long|startup [--rounds N] [--peer NAME] \
+    [--only WORKLOAD] [--model DIR] [--text FILE]";
 
 fn main() -> Result<()> {
+    attentive_kernels::keep_pages();
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args[..] {
@@ -36,9 +39,11 @@ fn main() -> Result<()> {
         }
         ["export", workload, folder] => decode::export(workload, folder.as_ref()),
         ["long", "worker"] => long::run(),
+        ["tokenize", task @ ("learn" | "encode"), kind, folder] => tokenize::run(task, kind, folder.as_ref()),
         // Comparisons.
         ["train", ref rest @ ..] => compare::train(&options(rest)?),
         ["decode", ref rest @ ..] => compare::decode(&options(rest)?),
+        ["tokenize", ref rest @ ..] => compare::tokenize(&options(rest)?),
         ["startup", ref rest @ ..] => compare::startup(&options(rest)?),
         ["long", ref rest @ ..] => compare::long(&options(rest)?),
         _ => bail!(USAGE),
@@ -46,7 +51,8 @@ fn main() -> Result<()> {
 }
 
 fn options(args: &[&str]) -> Result<Options> {
-    let mut options = Options { rounds: 5, peer: String::new(), only: String::new(), model: "runs/latest".into() };
+    let mut options =
+        Options { rounds: 5, peer: String::new(), only: String::new(), model: "runs/latest".into(), text: None };
     let mut args = args.iter();
     while let Some(&flag) = args.next() {
         let value = args.next().with_context(|| format!("`{flag}` needs a value; {USAGE}"))?;
@@ -54,6 +60,7 @@ fn options(args: &[&str]) -> Result<Options> {
             "--rounds" => options.rounds = value.parse().with_context(|| format!("--rounds {value}"))?,
             "--peer" => options.peer = value.to_lowercase(),
             "--model" => options.model = (*value).to_owned(),
+            "--text" => options.text = Some(value.into()),
             "--only" => options.only = (*value).to_owned(),
             _ => bail!("unknown option {flag}; {USAGE}"),
         }

@@ -1,4 +1,4 @@
-//! safetensors.
+//! safetensors, and PyTorch's zip archives.
 #![no_main]
 
 use attentive_fuzz::file;

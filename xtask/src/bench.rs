@@ -13,7 +13,7 @@ use crate::{
 
 pub(crate) fn run(args: &[OsString]) -> Outcome {
     let Some((what, rest)) = args.split_first() else {
-        return fail("bench what? train, decode, long, startup, kernels; or install");
+        return fail("bench what? train, decode, tokenize, long, startup, kernels; or install");
     };
     match what.to_str() {
         Some("install") => install(),

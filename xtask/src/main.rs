@@ -17,6 +17,7 @@ mod bench;
 mod cargo;
 mod check;
 mod faults;
+mod fuzz;
 mod golden;
 mod json;
 mod report;
@@ -63,6 +64,7 @@ Commands of the workspace:
     --if-present   succeeds, and says so, where there is no Vulkan
   faults           kills, damages and starves runs, resumes each, and compares what comes out with a run that was
                    left alone; writes docs/reliability.md
+  fuzz [TARGET]…   damaged files of every format, by libFuzzer, for --seconds N each (60); needs a C++ compiler
   help             this text
 
 A first build takes about 6 minutes on two cores, 10 to 15 with wgpu; later ones take seconds.
@@ -100,7 +102,8 @@ fn fail<T>(text: impl Into<String>) -> Outcome<T> {
 
 fn main() -> ExitCode {
     let args: Vec<OsString> = env::args_os().skip(1).collect();
-    match dispatch(&args) {
+    let outcome = if fuzz::is_rustc() { fuzz::rustc(&args) } else { dispatch(&args) };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Exit(code)) => ExitCode::from(code),
         Err(Failure::Message(text)) => {
@@ -125,6 +128,7 @@ fn dispatch(args: &[OsString]) -> Outcome {
         Some("bench") => bench::run,
         Some("golden") => golden::run,
         Some("faults") => faults::run,
+        Some("fuzz") => fuzz::run,
         Some("vulkan") => vulkan::run,
         _ => return app::run(args),
     };

@@ -8,7 +8,7 @@ use attentive_data::{
 };
 use attentive_tokenizer::{TokenId, Tokenizer};
 
-use crate::recipe::DataRecipe;
+use crate::{recipe::DataRecipe, score::encode};
 
 /// One part of a corpus.
 pub(crate) enum Split {
@@ -107,7 +107,7 @@ impl Split {
         rules: &CorpusRules,
         storage: &Storage,
     ) -> Result<(EncodedCorpus, Option<CorpusReport>)> {
-        self.encode_by(|_side, text| tokenizer.encode(text), rules, storage)
+        self.encode_by(|side, text| encode(tokenizer, side, text), rules, storage)
     }
 
     /// Token ids of both sides, as `segment` finds them, and what was found in the files.

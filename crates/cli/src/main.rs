@@ -5,6 +5,7 @@
 mod commands;
 mod corpus;
 mod event_log;
+mod markdown;
 mod metric;
 mod metrics_log;
 mod peak_memory;
@@ -16,13 +17,15 @@ mod text;
 
 use std::process::ExitCode;
 
+use attentive_kernels::Allocator;
 use clap::Parser;
 
 /// Large tensors are freed and taken again at every step: the system's allocator gives their pages back each time.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Allocator = Allocator;
 
 fn main() -> ExitCode {
+    attentive_kernels::keep_pages();
     // Within the thread pool from the beginning: entering it costs as much as a small product. Its threads get the main
     // thread's usual room.
     let pool = rayon::ThreadPoolBuilder::new().stack_size(8 << 20).build_global();

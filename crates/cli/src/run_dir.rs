@@ -1,11 +1,16 @@
 //! Folders of runs.
 
 use std::{
-    fs, io,
+    fs::{self, File, TryLockError},
+    io::{self, Write},
     path::{Path, PathBuf},
+    process,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+
+/// What the process that trains holds locked, and writes its id into.
+const LOCK: &str = "lock";
 
 /// Makes a new folder `runs/NAME-N`.
 pub(crate) fn create(root: &Path, name: &str) -> Result<PathBuf> {
@@ -19,6 +24,31 @@ pub(crate) fn create(root: &Path, name: &str) -> Result<PathBuf> {
         }
     }
     unreachable!("some number is free")
+}
+
+/// Keeps other processes from training in a run's folder while the file is open; the system lets go of it when the process
+/// ends, however it does.
+pub(crate) fn lock(run: &Path) -> Result<File> {
+    let path = run.join(LOCK);
+    let open = File::options().write(true).create(true).truncate(false).open(&path);
+    let unwritable = || format!("can't write {}", path.display());
+    let mut file = open.with_context(unwritable)?;
+    match file.try_lock() {
+        Ok(()) => {
+            file.set_len(0).and_then(|()| write!(file, "{}", process::id())).with_context(unwritable)?;
+        }
+        Err(TryLockError::WouldBlock) => {
+            let id = fs::read_to_string(&path).unwrap_or_default();
+            bail!("another process ({id}) is training in {}: wait for it, or stop it with Ctrl-C", run.display());
+        }
+        Err(TryLockError::Error(cause)) => {
+            eprintln!(
+                "{}: this file system has no locks ({cause}): let one process at a time train here",
+                run.display()
+            );
+        }
+    }
+    Ok(file)
 }
 
 /// Writes one of a run's files in one step.
@@ -42,10 +72,11 @@ pub(crate) fn point_latest(run: &Path) -> Result<()> {
     made.with_context(|| format!("can't make {}", latest.display()))
 }
 
-/// The folder that a `--model` argument means: itself, or the one that a file `latest` names.
+/// The folder that an argument means: itself, or the one that `latest` leads to, as a link or a file.
 pub(crate) fn resolve(path: &Path) -> PathBuf {
-    match fs::read_to_string(path) {
-        Ok(name) if path.file_name().is_some_and(|file| file == "latest") => path.with_file_name(name.trim()),
-        _ => path.to_owned(),
+    if path.file_name().is_none_or(|file| file != "latest") {
+        return path.to_owned();
     }
+    let name = fs::read_to_string(path).map(|name| PathBuf::from(name.trim()));
+    path.read_link().or(name).map_or_else(|_| path.to_owned(), |run| path.with_file_name(run))
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use attentive_backend::Device;
 use attentive_bundle::{Bundle, DecodingConfig, ModelConfig, Translator};
 use attentive_core::{EncoderDecoder, Objective, TokenId};
-use attentive_data::{BatchConfig, Batcher, EncodedCorpus, Order, SpecialIds, builtin::PronounSentence};
+use attentive_data::{BatchConfig, Batcher, EncodedCorpus, Order, Side, SpecialIds, builtin::PronounSentence};
 use attentive_metrics::{Bleu, Likelihood};
 use attentive_model::{TeacherForced, TranslationObjective};
 use attentive_tokenizer::Tokenizer;
@@ -77,7 +77,7 @@ fn likelihood_under<'a>(
     pairs: impl Iterator<Item = (&'a String, &'a String)>,
     batch_tokens: usize,
 ) -> Result<Option<Likelihood>> {
-    let corpus = EncodedCorpus::from_text(pairs, |_side, text| tokenizer.encode(text))?;
+    let corpus = EncodedCorpus::from_text(pairs, |side, text| encode(tokenizer, side, text))?;
     let longest = corpus.lengths().iter().flatten().max().map_or(1, |&len| len as usize + 1);
     if model.max_len().is_some_and(|max_len| longest > max_len) {
         return Ok(None);
@@ -85,6 +85,14 @@ fn likelihood_under<'a>(
     let config = BatchConfig { max_tokens: batch_tokens.max(longest), ..BatchConfig::default() };
     let batches = Batcher::new(Arc::new(corpus), &config, special_ids(tokenizer)?, Order::Sorted)?;
     likelihood(model, &batches).map(Some)
+}
+
+/// The ids of a sentence on its side of a pair.
+pub(crate) fn encode(tokenizer: &dyn Tokenizer, side: Side, text: &str) -> Vec<TokenId> {
+    match side {
+        Side::Source => tokenizer.encode(text),
+        Side::Target => tokenizer.encode_target(text),
+    }
 }
 
 /// The special tokens that sentence pairs are framed by.

@@ -90,7 +90,7 @@ impl TextSource {
 
     /// The documents as tokens, an end-of-text token between them.
     pub(crate) fn encode(&self, tokenizer: &dyn Tokenizer) -> Result<TokenStream> {
-        self.encode_with(tokenizer, tokenizer.specials().eos)
+        self.encode_with(tokenizer, tokenizer.specials().end())
     }
 
     /// The documents as tokens, a line break between them; an unknown token where the vocabulary has none.

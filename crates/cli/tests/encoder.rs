@@ -28,6 +28,11 @@ impl Folder {
         fs::write(folder.path("test.tsv"), (0..30).map(row).collect::<String>()).unwrap();
         fs::write(folder.path("masked.toml"), format!("{MASKED_LM}{COMMON}")).unwrap();
         fs::write(folder.path("classes.toml"), format!("{CLASSIFICATION}{COMMON}")).unwrap();
+        // Words in their order, round and round.
+        let words = ["ab", "cdef", "ghi", "jklmn", "op"];
+        let line = |n: usize| words.into_iter().cycle().skip(n % 5).take(7).collect::<Vec<_>>().join(" ") + "\n";
+        fs::write(folder.path("words.txt"), (0..120).map(line).collect::<String>()).unwrap();
+        fs::write(folder.path("canine.toml"), CANINE).unwrap();
         folder
     }
 
@@ -129,6 +134,89 @@ clip_norm = 1.0
 validate_every = 400
 checkpoint_every = 400
 "#;
+
+const CANINE: &str = r#"
+name = "words"
+task = "masked-lm"
+
+[data]
+validation_fraction = 0.1
+train.text = "words.txt"
+
+[tokenizer]
+kind = "code-points"
+
+[model]
+preset = "canine"
+d_model = 32
+d_ff = 64
+n_heads = 2
+n_layers = 1
+n_buckets = 128
+max_len = 64
+block = 16
+dropout = 0.0
+attention_dropout = 0.0
+norm = "pre"
+init_std = 0.15
+next_sentence = false
+
+[batch]
+context = 40
+rows = 8
+examples = "full-sentences"
+
+[masking]
+copies = 0
+
+[schedule]
+kind = "cosine"
+peak = 5e-3
+warmup_steps = 10
+total_steps = 400
+
+[training]
+steps = 400
+clip_norm = 1.0
+validate_every = 200
+checkpoint_every = 200
+"#;
+
+#[test]
+fn a_canine_learns_words_by_their_characters() {
+    let folder = Folder::new();
+    let shown = folder.succeed(&["train", "canine.toml"], "");
+    for part in ["4 characters a molecule", "hidden tokens guessed right", "always \"", "fill --model", "[MASK][MASK]"]
+    {
+        assert!(shown.contains(part), "{part:?} is missing:\n{shown}");
+    }
+    let filled = folder.succeed(&["fill", "--top-k", "2", "ab cdef [MASK][MASK][MASK] jklmn op ab"], "");
+    let lines: Vec<&str> = filled.lines().collect();
+    assert_eq!((lines.len(), lines[1]), (4, "  [MASK] 1"), "{filled}");
+    assert!(lines[2].ends_with("\tghi"), "{filled}");
+    let embedded: serde_json::Value = serde_json::from_str(&folder.succeed(&["embed", "ab cdef"], "")).unwrap();
+    assert_eq!(embedded["vector"].as_array().unwrap().len(), 32);
+    assert_eq!(folder.succeed(&["embed", "--compare", "ab", "ab cdef", "op ab"], "").lines().count(), 3);
+    assert!(folder.fail(&["classify", "ab"]).contains("tells classes"));
+    assert!(folder.fail(&["fill", &"[MASK]".repeat(63)]).contains("positions for 64"));
+    assert!(folder.succeed(&["inspect"], "").contains("family       canine"));
+
+    // Whatever the recipe says of the model, the one that was trained before counts.
+    let settings = ["train", "classes.toml", "--set", "pretrained=runs/words-1", "--set", "training.steps=4"];
+    let shown = folder.succeed(&settings, "");
+    assert!(shown.contains("parameters are taken") && shown.contains("4 characters a molecule"), "{shown}");
+    assert_eq!(folder.succeed(&["classify", "a b"], "").split('\t').count(), 3);
+
+    let export = ["export", "--format", "canine", "--out", "hf", "--model"];
+    assert!(folder.fail(&[&export[..], &["runs/words-1"]].concat()).contains("model.norm"));
+    folder.succeed(&["train", "canine.toml", "--set", "model.norm=post", "--set", "training.steps=4"], "");
+    assert!(folder.succeed(&[&export[..], &["runs/words-2"]].concat(), "").contains("this head is left out"));
+    folder.succeed(&["import", "hf", "--out", "again"], "");
+    let vector = |model: &str| folder.succeed(&["embed", "--model", model, "ab cdef"], "");
+    assert_eq!(vector("again"), vector("runs/words-2"));
+    let error = folder.fail(&["train", "canine.toml", "--set", "tokenizer.kind=bytes"]);
+    assert!(error.contains("code-points"), "{error}");
+}
 
 #[test]
 fn hidden_letters_are_learnt_and_the_model_can_be_used() {

@@ -126,6 +126,20 @@ fn a_run_does_not_go_on_with_other_data() {
     assert!(error.contains("pairs.tsv has changed"), "{error}");
 }
 
+#[test]
+fn two_processes_do_not_train_in_one_folder() {
+    let folder = Folder::new();
+    folder.run(&["train", "recipe.toml"], 0);
+    let whole = folder.weights("runs/copy-1");
+    let lock = fs::File::options().write(true).open(folder.path("runs/copy-1/lock")).unwrap();
+    lock.try_lock().unwrap();
+    let error = folder.run(&["train", "--resume", "runs/latest"], 1);
+    assert!(error.contains("is training in runs/copy-1: wait for it, or stop it"), "{error}");
+    drop(lock);
+    folder.run(&["train", "--resume", "runs/latest"], 0);
+    assert!(folder.weights("runs/copy-1") == whole);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_signal_saves_and_leaves_with_the_command_that_goes_on() {
@@ -246,7 +260,7 @@ fn the_doctor_sees_what_is_odd_and_a_model_is_tested() {
 
     folder.run(&["train", "recipe.toml"], 0);
     let laws = folder.run(&["selftest"], 0);
-    assert_eq!(laws.matches(" holds ").count(), 4, "{laws}");
+    assert_eq!(laws.matches(" holds ").count(), 5, "{laws}");
     // A parameter that is no number breaks them.
     let weights = folder.path("runs/copy-1/model.safetensors");
     let mut bytes = fs::read(&weights).unwrap();
@@ -267,6 +281,10 @@ fn a_run_can_be_watched() {
     for part in ["<svg ", "training loss", "validation loss", "bleu", "learning rate", "runs/copy-1", "runs/latest"] {
         assert!(svg.contains(part), "{part:?} is missing");
     }
+    folder.run(&["plot", "runs/copy-1", "--output", "a.png"], 0);
+    assert!(fs::read(folder.path("a.png")).unwrap().starts_with(b"\x89PNG"));
+    let error = folder.run(&["plot", "runs/copy-1", "--out", "a.pdf"], 1);
+    assert!(error.contains("ends with .svg or .png"), "{error}");
     let error = folder.run(&["plot", "runs/none"], 1);
     assert!(error.contains("runs/none/metrics.jsonl"), "{error}");
 }
@@ -279,10 +297,10 @@ fn the_largest_batch_that_fits_is_found_and_kept() {
     let error = folder.run(&auto, 1);
     assert!(error.contains("needs --memory"), "{error}");
     let shown = folder.run(&[&auto[..], &["--memory", "2GiB"]].concat(), 0);
-    assert!(shown.contains("MiB with 512 tokens a batch") && shown.contains("is the most that fits"), "{shown}");
+    assert!(shown.contains("MiB with batch.max_tokens = 512") && shown.contains("is the most that fits"), "{shown}");
     let config = fs::read_to_string(folder.path("runs/copy-2/config.toml")).unwrap();
     let line = config.lines().find(|line| line.starts_with("max_tokens = ") && !line.contains("auto"));
     assert!(line.is_some(), "{config}");
     let error = folder.run(&[&auto[..], &["--memory", "1MiB"]].concat(), 1);
-    assert!(error.contains("--memory: batches of 512 tokens"), "{error}");
+    assert!(error.contains("--memory: batch.max_tokens = 512"), "{error}");
 }

@@ -1,13 +1,8 @@
 //! How large a batch may be.
 
-use std::fmt;
+use serde::{Deserialize, Serialize};
 
-use serde::{
-    Deserialize, Deserializer, Serialize, Serializer,
-    de::{Error, Unexpected, Visitor},
-};
-
-use crate::{DataError, OnProblem};
+use crate::{DataError, OnProblem, auto_size};
 
 /// What [`BatchConfig::max_tokens`] counts, padding included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,7 +36,7 @@ impl TokenCount {
 pub struct BatchConfig {
     /// Most tokens in a batch, padding included, counting `</s>` on either side; [`AUTO`](Self::AUTO) is written
     /// `"auto"`.
-    #[serde(serialize_with = "write_max_tokens", deserialize_with = "read_max_tokens")]
+    #[serde(with = "auto_size")]
     pub max_tokens: usize,
     /// Most sentence pairs in a batch.
     pub max_rows: Option<usize>,
@@ -57,40 +52,7 @@ pub struct BatchConfig {
 
 impl BatchConfig {
     /// A `max_tokens` that is still to be found out; no corpus is cut by it.
-    pub const AUTO: usize = 0;
-}
-
-fn write_max_tokens<S: Serializer>(max_tokens: &usize, serializer: S) -> Result<S::Ok, S::Error> {
-    match *max_tokens {
-        BatchConfig::AUTO => serializer.serialize_str("auto"),
-        max_tokens => max_tokens.serialize(serializer),
-    }
-}
-
-fn read_max_tokens<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
-    struct MaxTokens;
-    impl Visitor<'_> for MaxTokens {
-        type Value = usize;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a number of tokens above 0, or \"auto\"")
-        }
-
-        fn visit_u64<E: Error>(self, n: u64) -> Result<usize, E> {
-            let wrong = || E::invalid_value(Unexpected::Unsigned(n), &self);
-            usize::try_from(n).ok().filter(|&n| n != BatchConfig::AUTO).ok_or_else(wrong)
-        }
-
-        fn visit_i64<E: Error>(self, n: i64) -> Result<usize, E> {
-            let wrong = || E::invalid_value(Unexpected::Signed(n), &self);
-            usize::try_from(n).ok().filter(|&n| n != BatchConfig::AUTO).ok_or_else(wrong)
-        }
-
-        fn visit_str<E: Error>(self, text: &str) -> Result<usize, E> {
-            if text == "auto" { Ok(BatchConfig::AUTO) } else { Err(E::invalid_value(Unexpected::Str(text), &self)) }
-        }
-    }
-    deserializer.deserialize_any(MaxTokens)
+    pub const AUTO: usize = auto_size::AUTO;
 }
 
 impl Default for BatchConfig {

@@ -70,6 +70,16 @@ impl ContextBatcher {
         Ok(Self { stream, context, rows, order, n_contexts })
     }
 
+    /// The same text in batches of so many contexts, one at least.
+    pub fn with_rows(&self, rows: usize) -> Self {
+        Self { rows: rows.max(1), ..self.clone() }
+    }
+
+    /// Contexts of a batch.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
     /// Number of contexts in an epoch.
     pub fn n_contexts(&self) -> usize {
         self.n_contexts as usize

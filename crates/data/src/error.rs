@@ -16,16 +16,16 @@ pub enum DataError {
         kind: &'static str,
     },
     /// A file could not be opened.
-    #[error("cannot open {}: {source}", path.display())]
+    #[error("cannot open {}: {cause}", path.display())]
     Open {
         /// The file.
         path: PathBuf,
         /// The system's reason.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A file could not be read to its end; compressed files fail so where they are damaged or cut off.
     #[error(
-        "cannot read {} past line {after_line}: {source}; \
+        "cannot read {} past line {after_line}: {cause}; \
          if the file is compressed it may be cut off: test it with gzip -t or zstd -t",
         path.display()
     )]
@@ -35,7 +35,7 @@ pub enum DataError {
         /// Number of lines read before.
         after_line: u64,
         /// The system's or the decompressor's reason.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The corpus has problems that its [`CorpusRules`](crate::CorpusRules) refuse.
     #[error("the corpus is refused{}", report.refusals())]
@@ -119,12 +119,12 @@ pub enum DataError {
         expected: &'static str,
     },
     /// The token file could not be written.
-    #[error("cannot write the token file {}: {source}; check the free space", path.display())]
+    #[error("cannot write the token file {}: {cause}; check the free space", path.display())]
     Write {
         /// The file, or the folder of an unnamed one.
         path: PathBuf,
         /// The system's reason.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A token file is not one, is of another corpus, or is damaged.
     #[error("{} is not a usable token file: {reason}; delete it and it will be made anew", path.display())]

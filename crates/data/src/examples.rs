@@ -49,6 +49,16 @@ impl<S: ExampleSet> ExampleBatcher<S> {
         Ok(Self { set: Arc::new(set), rows, seed })
     }
 
+    /// The same examples in batches of so many, one at least.
+    pub fn with_rows(&self, rows: usize) -> Self {
+        Self { rows: rows.max(1), ..self.clone() }
+    }
+
+    /// Examples of a batch.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
     /// The examples.
     pub fn set(&self) -> &S {
         &self.set

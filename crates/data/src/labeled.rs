@@ -80,6 +80,11 @@ impl LabeledRows {
         Self { rows: texts.into_iter().map(frame).collect(), pad: ids.pad }
     }
 
+    /// Tokens of the longest row.
+    pub fn longest(&self) -> usize {
+        self.rows.iter().map(|(ids, _)| ids.len()).max().unwrap_or(0)
+    }
+
     /// Number of rows.
     pub fn len(&self) -> usize {
         self.rows.len()

@@ -37,6 +37,7 @@
 //! tokens are hidden, or [`LabeledRows`]; an [`ExampleBatcher`] makes batches of either. Encoder–decoders learn from one text
 //! by [`SpanCorruption`], which a [`SpanBatcher`] makes batches by.
 
+pub mod auto_size;
 mod batch_config;
 mod batches;
 pub mod builtin;

@@ -112,17 +112,17 @@ struct OpenFile {
 
 impl OpenFile {
     fn open(path: &Path) -> Result<Self, DataError> {
-        let reader = decompressed(path).map_err(|source| DataError::Open { path: path.to_owned(), source })?;
+        let reader = decompressed(path).map_err(|cause| DataError::Open { path: path.to_owned(), cause })?;
         let hashing = Hashing { reader, sha: Sha256::new(), n_bytes: 0 };
         let name = if is_standard_input(path) { Path::new("standard input") } else { path };
         Ok(Self { path: name.into(), reader: BufReader::with_capacity(BUFFER_BYTES, hashing), n_lines: 0 })
     }
 
     fn next_line(&mut self, max_bytes: usize, verbatim: bool) -> Result<Option<Line>, DataError> {
-        let bytes = self.read_line(max_bytes, verbatim).map_err(|source| DataError::Read {
+        let bytes = self.read_line(max_bytes, verbatim).map_err(|cause| DataError::Read {
             path: self.path.to_path_buf(),
             after_line: self.n_lines,
-            source,
+            cause,
         })?;
         Ok(bytes.map(|mut bytes| {
             self.n_lines += 1;

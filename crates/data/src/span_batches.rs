@@ -40,6 +40,11 @@ impl SpanBatcher {
         &self.contexts
     }
 
+    /// The same texts in batches of another size.
+    pub fn with_rows(&self, rows: usize) -> Self {
+        Self { contexts: self.contexts.with_rows(rows), ..self.clone() }
+    }
+
     /// All batches from `position` on, epoch after epoch, without end.
     pub fn batches(&self, position: Position) -> SpanBatches {
         SpanBatches { batcher: self.clone(), contexts: self.contexts.batches(position) }

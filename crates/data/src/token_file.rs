@@ -45,7 +45,7 @@ impl TokenFile {
     pub(crate) fn open(path: &Path, key: &Key) -> Result<Option<(Self, Index, CorpusReport)>, DataError> {
         let file = match File::open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            opened => opened.map_err(|source| DataError::Open { path: path.to_owned(), source })?,
+            opened => opened.map_err(|cause| DataError::Open { path: path.to_owned(), cause })?,
         };
         let (index, report) = read_index(&file, key)
             .map_err(|error| DataError::TokenFile { path: path.to_owned(), reason: error.to_string() })?;
@@ -149,21 +149,21 @@ impl TokenFileWriter {
         };
         match create() {
             Ok((out, named)) => Ok(Self { out, named, path }),
-            Err(source) => Err(DataError::Write { path, source }),
+            Err(cause) => Err(DataError::Write { path, cause }),
         }
     }
 
     pub(crate) fn push(&mut self, ids: &[TokenId]) -> Result<(), DataError> {
         ids.iter()
             .try_for_each(|id| self.out.write_all(&id.to_le_bytes()))
-            .map_err(|source| DataError::Write { path: self.path.clone(), source })
+            .map_err(|cause| DataError::Write { path: self.path.clone(), cause })
     }
 
     pub(crate) fn finish(self, index: &Index, report: &CorpusReport) -> Result<TokenFile, DataError> {
         let Self { out, named, path } = self;
         match finish(out, named, index, report) {
             Ok(file) => Ok(TokenFile { file: Mutex::new(file), path }),
-            Err(source) => Err(DataError::Write { path, source }),
+            Err(cause) => Err(DataError::Write { path, cause }),
         }
     }
 }

@@ -1,9 +1,9 @@
 //! The decoder, a step at a time.
 
-use attentive_kernels::{ActivationKind, Attention, AttentionShape, Dropout, Heads, HeadsMut};
+use attentive_kernels::{ActivationKind, StepAttention};
 
 use crate::{
-    cache::Cache,
+    cache::{self, Slots},
     layer::{AddNorm, FeedForward, HeadDims, LayerNorm, Linear, NormRoom},
     memory::{Memory, Span, attend_spans},
 };
@@ -55,36 +55,27 @@ impl Decoder {
         Memory { layers: layers.collect(), sentences }
     }
 
-    /// Decodes `new` positions of each row, whose embeddings are `room.x` (`[rows, new, d_model]`) and become what the
-    /// stack makes of them. `pairs` are the rows that translate each sentence, and its source.
+    /// Decodes the last positions of each row in `slots`, whose embeddings are `room.x` (`[rows, new, d_model]`) and become
+    /// what the stack makes of them. `pairs` are the rows that translate each sentence, and its source.
     pub(crate) fn forward(
         &self,
         room: &mut Room,
-        [rows, new, n_past]: [usize; 3],
-        caches: &mut [Cache],
+        slots: &Slots,
+        caches: &mut [Vec<f32>],
         memory: &Memory,
         pairs: &[(Span, Span)],
     ) {
         let Room { x, norm, input, projected, heads, lse, hidden, .. } = room;
         let HeadDims { heads: n_heads, d_k, d_v } = self.dims;
-        let shape = AttentionShape { batch: rows, heads: n_heads, q_len: new, k_len: n_past + new, d_k, d_v };
-        let causal = Attention { shape, hidden: None, causal: true, dropout: Dropout::NONE };
-        heads.resize(rows * new * self.dims.values(), 0.0);
-        lse.resize(rows * new * n_heads, 0.0);
         for ((layer, cache), memory) in self.layers.iter().zip(caches).zip(&memory.layers) {
             layer.self_attention.around(x, norm, input, |x, sum| {
                 layer.qkv.forward(x, ActivationKind::Identity, projected);
                 let row = layer.qkv.d_out();
-                cache.append(n_past, new, projected, row);
-                let (width, batch) = (self.dims.keys_values(), cache.row_stride());
-                let cached = |d| attentive_kernels::HeadStrides { batch, ..HeadDims::strides(width, 1, d) };
-                causal.forward(
-                    Heads::new(projected, HeadDims::strides(row, new, d_k)),
-                    Heads::new(cache.values(), cached(d_k)),
-                    Heads::new(&cache.values()[self.dims.keys()..], cached(d_v)),
-                    HeadsMut::new(heads, HeadDims::strides(self.dims.values(), new, d_v)),
-                    lse,
-                );
+                cache::append(cache, projected, row, self.dims.keys_values());
+                heads.resize(projected.len() / row * self.dims.values(), 0.0);
+                let (keys_values, slots, k_len) = (&cache[..], slots.as_slice(), slots.len());
+                let step = StepAttention { heads: n_heads, d_k, d_v, keys_values, slots, k_len };
+                step.forward(projected, row, heads);
                 layer.self_output.add_to(heads, sum);
             });
             layer.cross_attention.around(x, norm, input, |x, sum| {

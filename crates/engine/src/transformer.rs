@@ -8,7 +8,7 @@ use attentive_weights::{Tensors, WeightsError};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::{
-    cache::Cache,
+    cache::Slots,
     decoder::{Decoder, Room},
     encoder::Encoder,
     layer::LayerNorm,
@@ -42,8 +42,9 @@ pub struct State {
     memory: Memory,
     /// The sentence that each row translates.
     sentence_of_row: Vec<usize>,
-    caches: Vec<Cache>,
-    n_past: usize,
+    slots: Slots,
+    /// Keys and values of each layer, `[slots, keys and values]`.
+    caches: Vec<Vec<f32>>,
     room: Room,
 }
 
@@ -125,18 +126,18 @@ impl CpuTransformer {
 
     /// Reads tokens and leaves what predicts the next one of each row, `[rows, d_model]`, in `state.room.x`.
     fn read(&self, ids: &[TokenId], new: usize, state: &mut State) {
-        let State { memory, sentence_of_row, caches, n_past, room } = state;
+        let State { memory, sentence_of_row, slots, caches, room } = state;
         let rows = sentence_of_row.len();
         assert_eq!(ids.len(), rows * new, "advance: the state has another number of rows");
-        self.target_positions.fill(*n_past, new, &mut room.encodings);
+        self.target_positions.fill(slots.len(), new, &mut room.encodings);
         let table = self.target_embedding.as_ref().unwrap_or(&self.source_embedding);
         self.embed(table, ids, &room.encodings, &mut room.x);
         let groups = sentence_of_row.chunk_by(|a, b| a == b);
         let queries = spans(groups.clone().map(|rows| rows.len() * new));
         let sources = groups.map(|rows| memory.sentences[rows[0]]);
         let pairs: Vec<(Span, Span)> = queries.into_iter().zip(sources).collect();
-        self.decoder.forward(room, [rows, new, *n_past], caches, memory, &pairs);
-        *n_past += new;
+        slots.append(new);
+        self.decoder.forward(room, slots, caches, memory, &pairs);
         if new > 1 {
             for row in 0..rows {
                 let last = (row * new + new - 1) * self.d_model;
@@ -192,7 +193,7 @@ impl NextToken for CpuTransformer {
 
     fn reorder(&self, state: &mut State, parents: &[usize]) {
         if !parents.iter().copied().eq(0..state.sentence_of_row.len()) {
-            state.caches.iter_mut().for_each(|cache| cache.reorder(state.n_past, parents));
+            state.slots.reorder(parents);
         }
         state.sentence_of_row = parents.iter().map(|&parent| state.sentence_of_row[parent]).collect();
     }
@@ -202,12 +203,11 @@ impl EncoderDecoder for CpuTransformer {
     fn start(&self, source: &TokenMatrix) -> State {
         let rows = source.n_rows();
         let (encoded, sentences) = self.encode(source);
-        let width = self.decoder.dims.keys_values();
         State {
             memory: self.decoder.project_memory(&encoded, sentences),
             sentence_of_row: (0..rows).collect(),
-            caches: self.decoder.layers.iter().map(|_| Cache::new(rows, width)).collect(),
-            n_past: 0,
+            slots: Slots::new(rows),
+            caches: vec![Vec::new(); self.decoder.layers.len()],
             room: Room::default(),
         }
     }

@@ -13,6 +13,7 @@ pub(crate) const OURS: &str = "attentive_tokenizer.json";
 const SOURCE: &str = "source.spm";
 const TARGET: &str = "target.spm";
 const VOCABULARY: &str = "vocab.json";
+const TARGET_VOCABULARY: &str = "target_vocab.json";
 const MERGES: &str = "merges.txt";
 const WORDS: &str = "vocab.txt";
 const THEIRS: &str = "tokenizer.json";
@@ -43,6 +44,16 @@ impl SpecialIds {
     }
 }
 
+/// The id of padding that transformers has for sources and targets alike, and so must be in both vocabularies; nothing
+/// where one serves both sides.
+pub(crate) fn padding_of_both(tokenizer: &dyn Tokenizer) -> Option<TokenId> {
+    let model = tokenizer.to_model()?;
+    let sources = model.source_vocabulary()?;
+    let of_sources = sources.iter().position(|entry| entry == "<pad>")? as TokenId;
+    let is_in_both = (of_sources as usize) < tokenizer.vocab_size();
+    if is_in_both { Some(of_sources) } else { tokenizer.specials().pad }
+}
+
 /// The entries of a vocabulary by id.
 pub(crate) fn entries(tokenizer: &dyn Tokenizer) -> Vec<String> {
     let name = |id| tokenizer.token(id).map_or_else(|| format!("<{id}>"), std::borrow::Cow::into_owned);
@@ -57,9 +68,17 @@ pub(crate) fn entries(tokenizer: &dyn Tokenizer) -> Vec<String> {
 /// [`InterchangeError::Io`], [`InterchangeError::Tokenizer`].
 pub(crate) fn export_marian(folder: &Path, tokenizer: &dyn Tokenizer) -> Result<Option<String>, InterchangeError> {
     attentive_tokenizer::save(tokenizer, &folder.join(OURS))?;
-    let ids: BTreeMap<String, usize> = entries(tokenizer).into_iter().zip(0..).collect();
-    files::write_json(&folder.join(VOCABULARY), &ids)?;
-    let Some([source, target]) = tokenizer.to_model().and_then(|model| model.sentencepiece_models()) else {
+    let model = tokenizer.to_model();
+    let by_id = |entries: Vec<String>| entries.into_iter().zip(0..).collect::<BTreeMap<String, usize>>();
+    let sources = model.as_ref().and_then(|model| model.source_vocabulary());
+    match sources {
+        Some(sources) => {
+            files::write_json(&folder.join(VOCABULARY), &by_id(sources.to_vec()))?;
+            files::write_json(&folder.join(TARGET_VOCABULARY), &by_id(entries(tokenizer)))?;
+        }
+        None => files::write_json(&folder.join(VOCABULARY), &by_id(entries(tokenizer)))?,
+    }
+    let Some([source, target]) = model.as_ref().and_then(|model| model.sentencepiece_models()) else {
         return Ok(Some(no_equal()));
     };
     files::write(&folder.join(SOURCE), &source)?;
@@ -68,13 +87,20 @@ pub(crate) fn export_marian(folder: &Path, tokenizer: &dyn Tokenizer) -> Result<
     let specials = tokenizer.specials();
     let config = json!({
         "tokenizer_class": "MarianTokenizer",
-        "separate_vocabs": false,
+        "separate_vocabs": sources.is_some(),
         "pad_token": name(specials.pad),
         "eos_token": name(specials.eos),
         "unk_token": name(specials.unk),
     });
     files::write_json(&folder.join(SETTINGS), &config)?;
     Ok(None)
+}
+
+/// The setting of `tokenizer_config.json` that says which files there are.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct MarianTokenizerConfig {
+    separate_vocabs: bool,
 }
 
 /// Reads the tokenizer of a Marian folder; `bos` is the id that translations begin with.
@@ -86,12 +112,41 @@ pub(crate) fn import_marian(folder: &Path, bos: TokenId) -> Result<Box<dyn Token
     if ours.is_file() {
         return Ok(attentive_tokenizer::load(&ours)?);
     }
-    let [source, target, vocabulary] = [SOURCE, TARGET, VOCABULARY].map(|name| folder.join(name));
-    if ![&source, &target, &vocabulary].iter().all(|path| path.is_file()) {
-        let wanted = "source.spm, target.spm and vocab.json, the tokenizer's files";
+    let settings = folder.join(SETTINGS);
+    let MarianTokenizerConfig { separate_vocabs } =
+        if settings.is_file() { files::read_json(&settings)? } else { MarianTokenizerConfig::default() };
+    let [source, target, vocabulary, of_targets] =
+        [SOURCE, TARGET, VOCABULARY, TARGET_VOCABULARY].map(|name| folder.join(name));
+    let (wanted, there) = match separate_vocabs {
+        false => ("source.spm, target.spm and vocab.json, the tokenizer's files", true),
+        true => {
+            ("source.spm, target.spm, vocab.json and target_vocab.json, the tokenizer's files", of_targets.is_file())
+        }
+    };
+    if !there || ![&source, &target, &vocabulary].iter().all(|path| path.is_file()) {
         return Err(InterchangeError::Missing { path: folder.to_owned(), wanted });
     }
-    Ok(Box::new(Marian::from_files(&source, &target, &vocabulary, bos)?))
+    Ok(Box::new(match separate_vocabs {
+        false => Marian::from_files(&source, &target, &vocabulary, bos)?,
+        true => Marian::with_vocabularies([&source, &vocabulary], [&target, &of_targets], bos)?,
+    }))
+}
+
+/// Holds a tokenizer against the model that it was found beside.
+///
+/// # Errors
+/// [`InterchangeError::Damaged`] if their vocabularies are of different sizes.
+pub(crate) fn check_vocabulary(
+    folder: &Path,
+    tokenizer: &dyn Tokenizer,
+    vocab_size: usize,
+) -> Result<(), InterchangeError> {
+    let n_entries = tokenizer.vocab_size();
+    if n_entries == vocab_size {
+        return Ok(());
+    }
+    let problem = format!("its tokenizer has {n_entries} entries, and config.json says {vocab_size}");
+    Err(InterchangeError::Damaged { path: folder.to_owned(), problem })
 }
 
 /// What is told where no tokenizer of theirs is ours.

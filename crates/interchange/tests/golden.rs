@@ -56,8 +56,9 @@ fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().try_into_vec().unwrap()
 }
 
-const SEQ2SEQ: [(&str, Format); 2] = [("marian", Format::Marian), ("pegasus", Format::Pegasus)];
-const ALL: [(&str, Format); 3] = [SEQ2SEQ[0], SEQ2SEQ[1], ("gpt2", Format::Gpt2)];
+const SEQ2SEQ: [(&str, Format); 3] =
+    [("marian", Format::Marian), ("marian-separate", Format::Marian), ("pegasus", Format::Pegasus)];
+const ALL: [(&str, Format); 4] = [SEQ2SEQ[0], SEQ2SEQ[1], SEQ2SEQ[2], ("gpt2", Format::Gpt2)];
 
 #[test]
 fn models_that_are_read_give_the_logits_of_transformers() {
@@ -141,7 +142,9 @@ fn is_written_as_it_was_read(original: &Path, name: &str, format: Format) {
             assert_eq!(*value, expected[key], "{key}");
         }
     }
-    assert_eq!(json(&folder.path().join("vocab.json")), json(&original.join("vocab.json")));
+    for vocabulary in ["vocab.json", "target_vocab.json"].iter().filter(|file| original.join(file).is_file()) {
+        assert_eq!(json(&folder.path().join(vocabulary)), json(&original.join(vocabulary)), "{vocabulary}");
+    }
     let again = import(folder.path()).unwrap();
     assert_eq!(again.params, bundle.params);
     assert_eq!(again.tokenizer.encode("the animal"), bundle.tokenizer.encode("the animal"));
@@ -163,20 +166,20 @@ fn pickles_hold_the_same_as_safetensors() {
 
 #[test]
 fn marian_tokens_are_those_of_transformers() {
-    let file = |name: &str| golden().path("marian").join(name);
-    let files = [file("source.spm"), file("target.spm"), file("vocab.json")];
-    let tokenizer = attentive_tokenizer::Marian::from_files(&files[0], &files[1], &files[2], 44).unwrap();
-    let mut comparison = comparison("ids and text of Marian's tokenizer", "transformers", "transformers", 0.0);
-    let case = &golden().cases("marian/tokens.json")[0];
-    let texts: Vec<String> = field(case, "texts");
-    for (text, expected) in texts.iter().zip(field::<Vec<Vec<u32>>>(case, "sources")) {
-        comparison.equal(format!("source {text:?}"), &tokenizer.encode(text), &expected);
-    }
-    for (text, expected) in texts.iter().zip(field::<Vec<Vec<u32>>>(case, "targets")) {
-        comparison.equal(format!("target {text:?}"), &tokenizer.encode_target(text), &expected);
-    }
-    for (ids, expected) in field::<Vec<Vec<u32>>>(case, "ids").iter().zip(field::<Vec<String>>(case, "decoded")) {
-        comparison.equal(format!("text of {ids:?}"), &tokenizer.decode(ids).unwrap(), &expected);
+    let mut comparison = comparison("ids and text of Marian's tokenizers", "transformers", "transformers", 0.0);
+    for name in ["marian", "marian-separate"] {
+        let tokenizer = import(&golden().path(name)).unwrap().tokenizer;
+        let case = &golden().cases(&format!("{name}/tokens.json"))[0];
+        let texts: Vec<String> = field(case, "texts");
+        for (text, expected) in texts.iter().zip(field::<Vec<Vec<u32>>>(case, "sources")) {
+            comparison.equal(format!("{name}: source {text:?}"), &tokenizer.encode(text), &expected);
+        }
+        for (text, expected) in texts.iter().zip(field::<Vec<Vec<u32>>>(case, "targets")) {
+            comparison.equal(format!("{name}: target {text:?}"), &tokenizer.encode_target(text), &expected);
+        }
+        for (ids, expected) in field::<Vec<Vec<u32>>>(case, "ids").iter().zip(field::<Vec<String>>(case, "decoded")) {
+            comparison.equal(format!("{name}: text of {ids:?}"), &tokenizer.decode(ids).unwrap(), &expected);
+        }
     }
     comparison.report();
 }

@@ -33,11 +33,14 @@
 
 mod activation;
 mod adam;
+#[cfg(feature = "mimalloc")]
+mod allocator;
 mod attention;
 mod column_sums;
 mod cross_entropy;
 mod dropout;
 mod embedding;
+mod fresh;
 mod int8;
 mod math;
 mod matmul;
@@ -52,11 +55,14 @@ mod top_k;
 
 pub use activation::{Activation, ActivationKind};
 pub use adam::{Adam, AdamTensor, sum_of_squares};
-pub use attention::{Attention, AttentionGradients, AttentionShape, HeadStrides, Heads, HeadsMut};
+#[cfg(feature = "mimalloc")]
+pub use allocator::{Allocator, keep_pages};
+pub use attention::{Attention, AttentionGradients, AttentionShape, HeadStrides, Heads, HeadsMut, StepAttention};
 pub use column_sums::column_sums;
 pub use cross_entropy::{CrossEntropy, Targets, VocabGradients, VocabProjection, WeightLayout};
 pub use dropout::Dropout;
 pub use embedding::Embedding;
+pub use fresh::{product, zeros};
 pub use int8::{Int8Matrix, QuantisedColumns};
 pub use matmul::{Epilogue, PackedMatrix, matmul, matmul_with};
 pub use matrix::{MatMut, MatRef};

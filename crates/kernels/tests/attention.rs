@@ -1,6 +1,8 @@
 //! Attention against the oracle, its gradients against finite differences.
 
-use attentive_kernels::{Attention, AttentionGradients, AttentionShape, Dropout, HeadStrides, Heads, HeadsMut, Level};
+use attentive_kernels::{
+    Attention, AttentionGradients, AttentionShape, Dropout, HeadStrides, Heads, HeadsMut, Level, StepAttention,
+};
 use attentive_testkit::{self as oracle, Fixture, assert_close, gradient, widen};
 
 #[derive(Clone, Copy)]
@@ -256,5 +258,37 @@ fn fused_projections_need_no_copies() {
     for (i, gradient) in [dq, dk, dv].iter().enumerate() {
         let ours: Vec<f32> = fused.chunks_exact(heads * d).skip(i).step_by(3).flatten().copied().collect();
         assert_eq!(&ours, gradient);
+    }
+}
+
+/// Rows that share slots see what they would see with copies of their own.
+#[test]
+fn steps_over_shared_slots() {
+    for [rows, heads, new, k_len, d_k, d_v] in [[5, 3, 1, 37, 64, 64], [3, 2, 4, 9, 7, 13], [64, 4, 1, 33, 16, 8]] {
+        let mut data = Fixture::new((rows * k_len + d_k) as u64);
+        let (n_slots, width) = (2 * k_len, heads * (d_k + d_v));
+        let keys_values = data.normal(n_slots * width);
+        let slots: Vec<u32> = (0..rows * k_len).map(|i| ((i * i + 3 * i / 7) % n_slots) as u32).collect();
+        let q_width = heads * d_k + 5;
+        let q = data.normal(rows * new * q_width);
+        let own: Vec<f32> =
+            slots.iter().flat_map(|&slot| &keys_values[slot as usize * width..][..width]).copied().collect();
+
+        let shape = AttentionShape { batch: rows, heads, q_len: new, k_len, d_k, d_v };
+        let strides = |seq, row, head| HeadStrides { batch: seq * row, seq: row, head };
+        let mut expected = vec![0.0; rows * new * heads * d_v];
+        Attention { shape, hidden: None, causal: true, dropout: Dropout::NONE }.forward(
+            Heads::new(&q, strides(new, q_width, d_k)),
+            Heads::new(&own, strides(k_len, width, d_k)),
+            Heads::new(&own[heads * d_k..], strides(k_len, width, d_v)),
+            HeadsMut::new(&mut expected, strides(new, heads * d_v, d_v)),
+            &mut vec![0.0; rows * heads * new],
+        );
+        for level in Level::available() {
+            let mut out = vec![f32::NAN; expected.len()];
+            let step = StepAttention { heads, d_k, d_v, keys_values: &keys_values, slots: &slots, k_len };
+            level.during(|| step.forward(&q, q_width, &mut out));
+            assert_close(&out, &widen(&expected), 1e-5, 1e-6);
+        }
     }
 }

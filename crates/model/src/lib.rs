@@ -21,6 +21,8 @@ pub mod gpt;
 pub mod rnn;
 mod stack;
 pub mod t5;
+pub mod table1;
+pub mod table2;
 pub mod table3;
 mod tokens;
 mod transformer;
@@ -33,5 +35,7 @@ pub use error::ConfigError;
 pub use gpt::{CausalLmObjective, Gpt, GptConfig, GptState};
 pub use rnn::{CellKind, Rnn, RnnConfig, RnnState};
 pub use stack::{Block, BlockConfig, Stack};
-pub use transformer::{Decoder, DecoderLayer, DecoderState, Memory, Transformer, TransformerConfig};
+pub use transformer::{
+    Decoder, DecoderLayer, DecoderState, Memory, Transformer, TransformerConfig, TransformerWeights,
+};
 pub use translation::{TeacherForced, TranslationObjective};

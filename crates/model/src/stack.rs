@@ -100,6 +100,16 @@ impl Block {
         self.sub_layers(x, pass, |x| self.self_attention.forward_self(x, context, pass))
     }
 
+    /// [`forward`](Self::forward) in use, and what each position attends to: `[rows, heads, seq, seq]`.
+    pub fn forward_with_weights(&self, x: Tensor<3>, context: &AttentionContext) -> (Tensor<3>, Tensor<4>) {
+        let mut weights = None;
+        let x = self.sub_layers(x, None, |x| {
+            weights = Some(self.self_attention.self_weights(x.clone(), context));
+            self.self_attention.forward_self(x, context, None)
+        });
+        (x, weights.expect("the sub-layer has run"))
+    }
+
     /// New positions only, after those in `cache`: `[rows, new, d_model]` to the same shape.
     pub fn forward_cached(&self, x: Tensor<3>, context: &AttentionContext, cache: &mut KvCache) -> Tensor<3> {
         self.sub_layers(x, None, |x| self.self_attention.forward_cached(x, context, cache))
@@ -120,6 +130,17 @@ impl Stack {
     /// All positions at once: `[rows, seq, d_model]` to the same shape.
     pub fn forward(&self, x: Tensor<3>, context: &AttentionContext, pass: Option<&Dropout>) -> Tensor<3> {
         self.finish(self.layers.iter().fold(x, |x, layer| layer.forward(x, context, pass)))
+    }
+
+    /// [`forward`](Self::forward) in use, and what each position attends to in each layer: `[rows, heads, seq, seq]`.
+    pub fn forward_with_weights(&self, mut x: Tensor<3>, context: &AttentionContext) -> (Tensor<3>, Vec<Tensor<4>>) {
+        let mut weights = Vec::with_capacity(self.layers.len());
+        for layer in &self.layers {
+            let (y, seen) = layer.forward_with_weights(x, context);
+            x = y;
+            weights.push(seen);
+        }
+        (self.finish(x), weights)
     }
 
     /// New positions only, after those in `caches`, one for each layer: `[rows, new, d_model]` to the same shape.

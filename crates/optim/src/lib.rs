@@ -12,10 +12,12 @@
 
 mod adam;
 mod ema;
+mod first_order;
 mod gradients;
 mod schedule;
 
 pub use adam::{Adam, AdamConfig, Moments, OptimizerError};
 pub use ema::Ema;
+pub use first_order::{FirstOrder, UpdateRule};
 pub use gradients::Gradients;
 pub use schedule::{Schedule, ScheduleConfig, Scheduled};

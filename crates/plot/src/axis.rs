@@ -27,12 +27,14 @@ impl Axis {
     pub fn over(values: impl IntoIterator<Item = f64>) -> Self {
         let finite = values.into_iter().filter(|value| value.is_finite());
         let (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
-        if low > high {
-            return Self { low: 0.0, high: 1.0, step: 0.2 };
-        }
-        // A span that is lost in the values' own round-off, or none, is widened.
-        let least = low.abs().max(high.abs()).max(f64::MIN_POSITIVE / f64::EPSILON) * 1e-6;
-        let step = nice((high - low).max(least) / N_TICKS);
+        let magnitude = low.abs().max(high.abs());
+        let (low, high) = match () {
+            () if low > high || magnitude < f64::MIN_POSITIVE / f64::EPSILON => (0.0, 1.0),
+            // A span that is lost in the values' own round-off, or none, is widened: from 0 to twice the value.
+            () if high - low < 1e-6 * magnitude => (low - magnitude, high + magnitude),
+            () => (low, high),
+        };
+        let step = nice((high - low) / N_TICKS);
         Self { low: (low / step).floor() * step, high: ((high / step).ceil() * step).max(low + step), step }
     }
 
@@ -97,7 +99,8 @@ mod tests {
             |values: [f64; 2]| -> Vec<String> { Axis::over(values).ticks().into_iter().map(|t| t.1).collect() };
         assert_eq!(labels([0.0, 1.0]), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"].map(|l| l.replace("0.0", "0")));
         assert_eq!(labels([0.0, 4e-4]), ["0", "1e-4", "2e-4", "3e-4", "4e-4"]);
-        assert_eq!(labels([7.0, 7.0]).len(), 2);
+        assert_eq!(labels([7.0, 7.0]), ["0", "5", "10", "15"]);
+        assert_eq!(labels([0.0, 0.0]), labels([0.0, 1.0]));
         assert_eq!(labels([f64::NAN, f64::INFINITY]).len(), 6);
     }
 }

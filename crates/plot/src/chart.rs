@@ -1,17 +1,31 @@
-//! Line charts as SVG.
+//! Line charts.
 
-use std::fmt::Write;
+use crate::{
+    Axis,
+    canvas::{Anchor, Canvas, Colour, TextStyle},
+};
 
-use crate::Axis;
-
-const WIDTH: f64 = 720.0;
-const HEIGHT: f64 = 300.0;
+pub(crate) const WIDTH: f64 = 720.0;
+pub(crate) const HEIGHT: f64 = 300.0;
 /// Room for labels: left, right, top, bottom.
 const MARGINS: [f64; 4] = [64.0, 16.0, 32.0, 44.0];
 /// Points of a line; more of them are averaged.
 const MAX_POINTS: usize = 600;
+/// A line of so many points or fewer has them marked.
+const MAX_DOTS: usize = 40;
 /// The colours of Okabe and Ito (2008), which the colour-blind tell apart.
-const COLOURS: [&str; 7] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"];
+const COLOURS: [Colour; 7] = [
+    [0x00, 0x72, 0xb2],
+    [0xd5, 0x5e, 0x00],
+    [0x00, 0x9e, 0x73],
+    [0xcc, 0x79, 0xa7],
+    [0xe6, 0x9f, 0x00],
+    [0x56, 0xb4, 0xe9],
+    [0x00, 0x00, 0x00],
+];
+const GRID: Colour = [0xdd; 3];
+const TICK: Colour = [0x88; 3];
+const TEXT: Colour = [0; 3];
 
 /// A line of a chart.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,59 +47,53 @@ pub struct Chart {
     pub series: Vec<Series>,
 }
 
-/// Charts beneath one another, as one SVG document.
-pub fn page(charts: &[Chart]) -> String {
-    let height = HEIGHT * charts.len() as f64;
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" \
-         font-family=\"sans-serif\" font-size=\"12\">\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n"
-    );
+/// Draws charts beneath one another.
+pub(crate) fn draw(charts: &[Chart], canvas: &mut impl Canvas) {
     for (idx, chart) in charts.iter().enumerate() {
-        svg += &format!("<g transform=\"translate(0 {})\">\n{}</g>\n", idx as f64 * HEIGHT, chart.draw());
+        chart.draw(idx as f64 * HEIGHT, canvas);
     }
-    svg + "</svg>\n"
 }
 
 impl Chart {
-    fn draw(&self) -> String {
+    /// Draws the chart from `y_0` on.
+    fn draw(&self, y_0: f64, canvas: &mut impl Canvas) {
         let [left, right, top, bottom] = MARGINS;
         let points = || self.series.iter().flat_map(|series| &series.points);
         let (x_axis, y_axis) = (Axis::over(points().map(|p| p.0)), Axis::over(points().map(|p| p.1)));
-        let x_of = |x: f64| left + x_axis.place(x) * (WIDTH - left - right);
-        let y_of = |y: f64| HEIGHT - bottom - y_axis.place(y) * (HEIGHT - top - bottom);
-        let (floor, middle) = (HEIGHT - bottom, f64::midpoint(left, WIDTH - right));
+        let (ceiling, floor, end) = (y_0 + top, y_0 + HEIGHT - bottom, WIDTH - right);
+        let x_of = |x: f64| left + x_axis.place(x) * (end - left);
+        let y_of = |y: f64| floor - y_axis.place(y) * (floor - ceiling);
+        let plain = |anchor| TextStyle { anchor, colour: TEXT, is_bold: false };
 
-        let mut svg = text(left, top - 12.0, "start", &self.title, " font-weight=\"bold\"");
+        canvas.text((left, ceiling - 12.0), &self.title, TextStyle { is_bold: true, ..plain(Anchor::Start) });
         for (value, label) in y_axis.ticks() {
             let y = y_of(value);
-            svg += &line([left, y, WIDTH - right, y], "#ddd");
-            svg += &text(left - 6.0, y + 4.0, "end", &label, "");
+            canvas.line(&[(left, y), (end, y)], GRID, 1.0);
+            canvas.text((left - 6.0, y + 4.0), &label, plain(Anchor::End));
         }
         for (value, label) in x_axis.ticks() {
             let x = x_of(value);
-            svg += &line([x, floor, x, floor + 4.0], "#888");
-            svg += &text(x, floor + 18.0, "middle", &label, "");
+            canvas.line(&[(x, floor), (x, floor + 4.0)], TICK, 1.0);
+            canvas.text((x, floor + 18.0), &label, plain(Anchor::Middle));
         }
-        svg += &text(middle, HEIGHT - 8.0, "middle", &self.x_label, "");
+        canvas.text((f64::midpoint(left, end), floor + bottom - 8.0), &self.x_label, plain(Anchor::Middle));
         for (idx, series) in self.series.iter().enumerate() {
             let colour = COLOURS[idx % COLOURS.len()];
-            let mut path = String::new();
-            let mut is_down = false;
-            for (x, y) in thinned(&series.points) {
-                if x.is_finite() && y.is_finite() {
-                    let command = if is_down { 'L' } else { 'M' };
-                    write!(path, "{command}{:.1} {:.1}", x_of(x), y_of(y)).expect("a string takes all");
-                    is_down = true;
-                } else {
-                    is_down = false;
+            let points = thinned(&series.points);
+            for stretch in points.split(|(x, y)| !x.is_finite() || !y.is_finite()) {
+                let places: Vec<(f64, f64)> = stretch.iter().map(|&(x, y)| (x_of(x), y_of(y))).collect();
+                if places.len() > 1 {
+                    canvas.line(&places, colour, 1.5);
+                }
+                // One point alone would not be seen.
+                if places.len() == 1 || points.len() <= MAX_DOTS {
+                    places.iter().for_each(|&place| canvas.dot(place, 2.5, colour));
                 }
             }
-            svg += &format!("<path d=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.5\"/>\n");
             // The legend, from the right, a line each.
-            let y = top + 14.0 * idx as f64 + 8.0;
-            svg += &text(WIDTH - right - 6.0, y, "end", &series.label, &format!(" fill=\"{colour}\""));
+            let y = ceiling + 14.0 * idx as f64 + 8.0;
+            canvas.text((end - 6.0, y), &series.label, TextStyle { colour, ..plain(Anchor::End) });
         }
-        svg
     }
 }
 
@@ -99,50 +107,44 @@ fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     points.chunks(points.len().div_ceil(MAX_POINTS).max(1)).map(mean).collect()
 }
 
-fn line([x_1, y_1, x_2, y_2]: [f64; 4], colour: &str) -> String {
-    format!("<path d=\"M{x_1:.1} {y_1:.1}L{x_2:.1} {y_2:.1}\" stroke=\"{colour}\"/>\n")
-}
-
-fn text(x: f64, y: f64, anchor: &str, content: &str, attributes: &str) -> String {
-    let content = content.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    format!("<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\"{attributes}>{content}</text>\n")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{to_png, to_svg};
 
     fn chart(points: Vec<(f64, f64)>) -> Chart {
         let series = vec![Series { label: "a<b & c".into(), points }];
         Chart { title: "loss".into(), x_label: "step".into(), series }
     }
 
-    /// What the path of the only series says.
-    fn path(chart: Chart) -> String {
-        let svg = page(&[chart]);
-        let path = svg.lines().find(|line| line.contains("stroke-width")).unwrap();
-        path.split('"').nth(1).unwrap().to_owned()
+    /// What the paths of the only series say.
+    fn paths(chart: Chart) -> Vec<String> {
+        let svg = to_svg(&[chart]);
+        let lines = svg.lines().filter(|line| line.contains("stroke-width=\"1.5\""));
+        lines.map(|line| line.split('"').nth(1).unwrap().to_owned()).collect()
     }
 
     #[test]
     fn corners_of_the_data_are_corners_of_the_frame() {
         // From 0 to 10 and from 0 to 100: the axes end where the data does.
-        assert_eq!(path(chart(vec![(0.0, 0.0), (10.0, 100.0)])), "M64.0 256.0L704.0 32.0");
+        assert_eq!(paths(chart(vec![(0.0, 0.0), (10.0, 100.0)])), ["M64.0 256.0L704.0 32.0"]);
     }
 
     #[test]
     fn lines_break_where_a_value_is_no_number() {
-        let path = path(chart(vec![(0.0, 0.0), (1.0, 1.0), (2.0, f64::NAN), (3.0, 1.0), (4.0, 2.0)]));
-        assert_eq!(path.matches('M').count(), 2);
-        assert!(!path.contains("NaN"));
+        let points = vec![(0.0, 0.0), (1.0, 1.0), (2.0, f64::NAN), (3.0, 1.0), (4.0, 2.0), (5.0, f64::NAN), (6.0, 2.0)];
+        let svg = to_svg(&[chart(points.clone())]);
+        assert_eq!(paths(chart(points)).len(), 2);
+        assert_eq!(svg.matches("<circle ").count(), 5);
+        assert!(!svg.contains("NaN"));
     }
 
     #[test]
     fn text_is_escaped_and_long_series_are_thinned() {
         let long = chart((0..100_000).map(|i| (f64::from(i), 1.0)).collect());
-        let svg = page(&[long.clone(), chart(Vec::new())]);
+        let svg = to_svg(&[long.clone(), chart(Vec::new())]);
         assert!(svg.contains("a&lt;b &amp; c") && !svg.contains("a<b"));
         assert!(svg.len() < 30_000, "{}", svg.len());
-        assert_eq!(svg.matches("<g ").count(), svg.matches("</g>").count());
+        assert!(to_png(&[long]).len() < 200_000);
     }
 }

@@ -23,20 +23,20 @@ pub struct UnknownId {
 #[non_exhaustive]
 pub enum TokenizerError {
     /// A file could not be read or written.
-    #[error("{}: {source}; check that the path is right and that you may use it", path.display())]
+    #[error("{}: {cause}; check that the path is right and that you may use it", path.display())]
     Io {
         /// The file.
         path: PathBuf,
         /// What the operating system says.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// A file is no JSON, or is cut short, or lacks a field.
-    #[error("{}: {source}; the file is damaged or is no tokenizer: write it again, or copy it again whole", path.display())]
+    #[error("{}: {cause}; the file is damaged or is no tokenizer: write it again, or copy it again whole", path.display())]
     Json {
         /// The file.
         path: PathBuf,
         /// What is wrong, with line and column.
-        source: serde_json::Error,
+        cause: serde_json::Error,
     },
     /// A file is of another version of the format.
     #[error("{}: tokenizer format {found}, and this version reads {expected}; write the file again with this version", path.display())]
@@ -111,11 +111,11 @@ pub enum TokenizerError {
 
 impl TokenizerError {
     pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
-        move |source| Self::Io { path: path.to_owned(), source }
+        move |cause| Self::Io { path: path.to_owned(), cause }
     }
 
     pub(crate) fn json(path: &Path) -> impl FnOnce(serde_json::Error) -> Self {
-        move |source| Self::Json { path: path.to_owned(), source }
+        move |cause| Self::Json { path: path.to_owned(), cause }
     }
 
     pub(crate) fn invalid(path: &Path) -> impl FnOnce(String) -> Self {

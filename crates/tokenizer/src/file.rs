@@ -109,6 +109,14 @@ impl Model {
         Some((file.vocab.iter().map(|token| format!("{token}\n")).collect(), file.lowercase))
     }
 
+    /// The entries of the vocabulary that sources have of their own, by id; `None` where one serves both sides.
+    pub fn source_vocabulary(&self) -> Option<&[String]> {
+        match self {
+            Self::Marian(file) => file.source_vocab.as_deref(),
+            _ => None,
+        }
+    }
+
     /// The SentencePiece models in it that segment sources and targets, as the content of `.model` files.
     pub fn sentencepiece_models(&self) -> Option<[Vec<u8>; 2]> {
         match self {

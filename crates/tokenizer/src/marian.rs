@@ -16,17 +16,16 @@ use crate::tokenizer::{TokenId, Tokenizer};
 use crate::vocabulary;
 
 /// Two SentencePiece models, one that segments sources and one that segments targets, over one vocabulary with ids of
-/// its own.
+/// its own, or over one each.
 ///
 /// Ids and text are those of `MarianTokenizer` in transformers: a piece that the vocabulary lacks is `<unk>`, and a
-/// language code `>>de<<` before the text is one token.
+/// language code `>>de<<` before the text is one token. Of two vocabularies, [`encode`](Tokenizer::encode) gives ids of the
+/// sources', and everything else is about the targets'.
 #[derive(Debug)]
 pub struct Marian {
     file: MarianFile,
     source: Side,
     target: Side,
-    ids: HashMap<String, TokenId>,
-    unk: TokenId,
 }
 
 /// The parameters of [`Marian`] as they stand in `tokenizer.json`.
@@ -37,13 +36,18 @@ pub struct MarianFile {
     pub(crate) target: SentencePieceFile,
     pub(crate) specials: Specials,
     pub(crate) vocab: Vec<String>,
+    /// The vocabulary of sources, where they have their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) source_vocab: Option<Vec<String>>,
 }
 
-/// A model, and the vocabulary's id of each of its pieces.
+/// A model, its vocabulary, and the vocabulary's id of each of the model's pieces.
 #[derive(Debug)]
 struct Side {
     model: SentencePiece,
-    ids: Vec<TokenId>,
+    piece_ids: Vec<TokenId>,
+    ids: HashMap<String, TokenId>,
+    unk: TokenId,
 }
 
 /// Stands for a space in a piece.
@@ -56,47 +60,76 @@ impl Marian {
     /// # Errors
     /// [`TokenizerError`] names the file that can't be read or is damaged.
     pub fn from_files(source: &Path, target: &Path, vocab: &Path, bos: TokenId) -> Result<Self, TokenizerError> {
-        let json = fs::read_to_string(vocab).map_err(TokenizerError::io(vocab))?;
-        let ids: HashMap<String, TokenId> = serde_json::from_str(&json).map_err(TokenizerError::json(vocab))?;
+        Self::read([source, target], None, vocab, bos)
+    }
+
+    /// Reads `source.spm` and `vocab.json`, which sources have, and `target.spm` and `target_vocab.json`, which targets
+    /// have; `bos` is the id that targets begin with.
+    ///
+    /// # Errors
+    /// [`TokenizerError`] names the file that can't be read or is damaged; the end of a sentence must have one id in both.
+    pub fn with_vocabularies(
+        [source, source_vocab]: [&Path; 2],
+        [target, target_vocab]: [&Path; 2],
+        bos: TokenId,
+    ) -> Result<Self, TokenizerError> {
+        Self::read([source, target], Some(source_vocab), target_vocab, bos)
+    }
+
+    fn read(
+        models: [&Path; 2],
+        source_vocab: Option<&Path>,
+        vocab: &Path,
+        bos: TokenId,
+    ) -> Result<Self, TokenizerError> {
+        let entries = |path: &Path| {
+            let json = fs::read_to_string(path).map_err(TokenizerError::io(path))?;
+            let ids: HashMap<String, TokenId> = serde_json::from_str(&json).map_err(TokenizerError::json(path))?;
+            vocabulary::in_order(ids).map_err(TokenizerError::invalid(path))
+        };
+        let (source_vocab, entries) = (source_vocab.map(entries).transpose()?, entries(vocab)?);
+        let ids = vocabulary::index(&entries).map_err(TokenizerError::invalid(vocab))?;
         let specials = Specials { bos: Some(bos), ..Specials::named(|name| ids.get(name).copied()) };
-        let entries = vocabulary::in_order(ids).map_err(TokenizerError::invalid(vocab))?;
-        let [source, target] = [source, target].map(|path| SentencePiece::from_model(path).map(|model| model.file));
-        let file = MarianFile { source: source?, target: target?, specials, vocab: entries };
+        let [source, target] = models.map(|path| SentencePiece::from_model(path).map(|model| model.file));
+        let file = MarianFile { source: source?, target: target?, specials, vocab: entries, source_vocab };
         Self::new(file).map_err(TokenizerError::invalid(vocab))
     }
 
     /// Checks and indexes what was read.
     pub(crate) fn new(file: MarianFile) -> Result<Self, String> {
         file.specials.check(file.vocab.len())?;
-        let ids = vocabulary::index(&file.vocab)?;
+        let target = Side::new(&file.target, &file.vocab)?;
+        let source = Side::new(&file.source, file.source_vocab.as_ref().unwrap_or(&file.vocab))?;
+        let end = |side: &Side| Specials::named(|name| side.ids.get(name).copied()).eos;
+        if end(&source) != end(&target) {
+            return Err("the end of a sentence has another id in the vocabulary of sources".to_owned());
+        }
+        Ok(Self { source, target, file })
+    }
+}
+
+impl Side {
+    fn new(spm: &SentencePieceFile, vocab: &[String]) -> Result<Self, String> {
+        let ids = vocabulary::index(vocab)?;
         let ids: HashMap<String, TokenId> = ids.into_iter().map(|(token, id)| (token.to_owned(), id)).collect();
-        let unk = file.specials.unk.ok_or("vocab has no <unk>")?;
-        let side = |spm: &SentencePieceFile| -> Result<Side, String> {
-            let model = SentencePiece::new(spm.clone())?;
-            let id_of = |(piece, _, _): &(String, f32, _)| ids.get(piece).copied().unwrap_or(unk);
-            let ids = spm.pieces.iter().map(id_of).collect();
-            Ok(Side { model, ids })
-        };
-        Ok(Self { source: side(&file.source)?, target: side(&file.target)?, ids, unk, file })
+        let unk = Specials::named(|name| ids.get(name).copied()).unk.ok_or("vocab has no <unk>")?;
+        let id_of = |(piece, _, _): &(String, f32, _)| ids.get(piece).copied().unwrap_or(unk);
+        let piece_ids = spm.pieces.iter().map(id_of).collect();
+        Ok(Self { model: SentencePiece::new(spm.clone())?, piece_ids, ids, unk })
     }
 
-    /// The ids of a target text, without special tokens; [`encode`](Tokenizer::encode) is for sources.
-    pub fn encode_target(&self, text: &str) -> Vec<TokenId> {
-        self.ids_of(&self.target, text).into_iter().map(|(id, _)| id).collect()
-    }
-
-    fn ids_of(&self, side: &Side, text: &str) -> Vec<(TokenId, Range<usize>)> {
+    fn encode(&self, text: &str) -> Vec<(TokenId, Range<usize>)> {
         let code = text.strip_prefix(">>").and_then(|rest| Some(rest.find("<<")? + 4)).unwrap_or(0);
         let mut ids = Vec::new();
         if code > 0 {
             ids.push((self.ids.get(&text[..code]).copied().unwrap_or(self.unk), 0..code));
         }
-        let unknown = side.model.specials().unk;
-        ids.extend(side.model.encode_with_offsets(&text[code..]).into_iter().map(|(id, range)| {
+        let unknown = self.model.specials().unk;
+        ids.extend(self.model.encode_with_offsets(&text[code..]).into_iter().map(|(id, range)| {
             let range = range.start + code..range.end + code;
             // What the model does not know, the vocabulary may: it has the other model's pieces too.
             let known = self.ids.get(&text[range.clone()]).filter(|_| Some(id) == unknown);
-            (known.copied().unwrap_or(side.ids[id as usize]), range)
+            (known.copied().unwrap_or(self.piece_ids[id as usize]), range)
         }));
         ids
     }
@@ -107,8 +140,12 @@ impl Tokenizer for Marian {
         self.encode_with_offsets(text).into_iter().map(|(id, _)| id).collect()
     }
 
+    fn encode_target(&self, text: &str) -> Vec<TokenId> {
+        self.target.encode(text).into_iter().map(|(id, _)| id).collect()
+    }
+
     fn encode_with_offsets(&self, text: &str) -> Vec<(TokenId, Range<usize>)> {
-        self.ids_of(&self.source, text)
+        self.source.encode(text)
     }
 
     fn decode_bytes(&self, ids: &[TokenId]) -> Result<Vec<u8>, UnknownId> {

@@ -29,6 +29,12 @@ pub trait Tokenizer: Send + Sync {
     /// The ids of `text`, without special tokens.
     fn encode(&self, text: &str) -> Vec<TokenId>;
 
+    /// The ids of a text to be written, without special tokens: those of [`encode`](Self::encode), unless sources and
+    /// targets have vocabularies of their own.
+    fn encode_target(&self, text: &str) -> Vec<TokenId> {
+        self.encode(text)
+    }
+
     /// The ids of `text`, each with the byte range of `text` that it stands for.
     ///
     /// Ranges begin and end at character boundaries and never run backwards. Tokens that stand for a part of a

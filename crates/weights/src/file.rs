@@ -1,14 +1,15 @@
 //! Safetensors files.
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     fs::{self, File},
-    io::{self, Write},
+    io,
     path::Path,
 };
 
 use burn::tensor::{DType, TensorData};
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use safetensors::{Dtype, SafeTensorError, SafeTensors, View, tensor::TensorView};
 
 use crate::{
     WeightsError,
@@ -53,30 +54,64 @@ pub fn write_some_int8(
     axis: impl Fn(&str) -> Option<ScaleAxis>,
     metadata: &BTreeMap<String, String>,
 ) -> Result<(), WeightsError> {
-    let mut bytes: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = Vec::new();
-    let f32_bytes = |tensor: &HostTensor| tensor.values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let mut views = Vec::new();
     for (name, tensor) in tensors {
-        let shape = tensor.shape.clone();
         match axis(name) {
             Some(axis) => {
                 let Int8Tensor { values, scales } = Int8Tensor::new(tensor, axis);
-                bytes.push((name.clone(), Dtype::I8, shape, values));
-                bytes.push((name.clone() + SCALE, Dtype::F32, scales.shape.clone(), f32_bytes(&scales)));
+                views.push((name.clone(), Stored::Bytes(&tensor.shape, values)));
+                views.push((name.clone() + SCALE, Stored::Floats(Cow::Owned(scales))));
             }
-            None => bytes.push((name.clone(), Dtype::F32, shape, f32_bytes(tensor))),
+            None => views.push((name.clone(), Stored::Floats(Cow::Borrowed(tensor)))),
         }
     }
-    let views = bytes.iter().map(|(name, dtype, shape, bytes)| {
-        (name, TensorView::new(*dtype, shape.clone(), bytes).expect("as many bytes as the shape says"))
-    });
     // A hash map of several entries would be written in no fixed order.
     let header = match metadata.len() {
         0 => None,
         1 => Some(metadata.clone().into_iter().collect()),
         _ => Some([("attentive".to_owned(), flatten(metadata))].into()),
     };
-    let file = safetensors::serialize(views, header).expect("distinct names, shapes as above");
-    write_atomically(path, &file).map_err(|cause| WeightsError::Io { path: path.to_owned(), cause })
+    let written = atomically(path, |temporary| match safetensors::serialize_to_file(views, header, temporary) {
+        Err(SafeTensorError::IoError(cause)) => Err(cause),
+        written => Ok(written.expect("distinct names, and as many bytes as the shapes say")),
+    });
+    written.map_err(|cause| WeightsError::Io { path: path.to_owned(), cause })
+}
+
+/// A tensor on its way into a file; its bytes are made when its turn comes.
+enum Stored<'a> {
+    Floats(Cow<'a, HostTensor>),
+    Bytes(&'a [usize], Vec<u8>),
+}
+
+impl View for Stored<'_> {
+    fn dtype(&self) -> Dtype {
+        match self {
+            Self::Floats(_) => Dtype::F32,
+            Self::Bytes(..) => Dtype::I8,
+        }
+    }
+
+    fn shape(&self) -> &[usize] {
+        match self {
+            Self::Floats(tensor) => &tensor.shape,
+            Self::Bytes(shape, _) => shape,
+        }
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        match self {
+            Self::Floats(tensor) => tensor.values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+            Self::Bytes(_, values) => values.into(),
+        }
+    }
+
+    fn data_len(&self) -> usize {
+        match self {
+            Self::Floats(tensor) => size_of_val(&tensor.values[..]),
+            Self::Bytes(_, values) => values.len(),
+        }
+    }
 }
 
 /// `key=value`, a line each.
@@ -134,15 +169,18 @@ pub(crate) fn to_f32(bytes: &[u8], dtype: DType) -> Result<Vec<f32>, String> {
 /// # Errors
 /// What the system says; the old file is then untouched.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    atomically(path, |temporary| fs::write(temporary, bytes))
+}
+
+/// [`write_atomically`] of what `write` leaves in a file of another name.
+fn atomically(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".tmp");
-    let written = File::create(&temporary).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()
-    });
-    written.and_then(|()| fs::rename(&temporary, path)).inspect_err(|_| {
+    let temporary = Path::new(&temporary);
+    let written = write(temporary).and_then(|()| File::open(temporary)?.sync_all());
+    written.and_then(|()| fs::rename(temporary, path)).inspect_err(|_| {
         // The failure is reported; what is left of the temporary file only takes room.
-        let _ = fs::remove_file(&temporary);
+        let _ = fs::remove_file(temporary);
     })?;
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => sync_folder(folder),

@@ -260,7 +260,7 @@ pub(super) fn lost_steps(run: &Path, n_damaged: usize) -> u64 {
     last_step(run).saturating_sub(checkpoints(run).get(n_damaged).map_or(0, |path| step_of(path)))
 }
 
-/// Every file of a run that must be the same whatever happened: all but what a clock said.
+/// Every file of a run that must be the same whatever happened: all but what a clock said, and which process trained.
 pub(super) fn final_files(run: &Path) -> Outcome<BTreeMap<String, Vec<u8>>> {
     let mut files = BTreeMap::new();
     let mut folders = vec![run.to_owned()];
@@ -270,7 +270,7 @@ pub(super) fn final_files(run: &Path) -> Outcome<BTreeMap<String, Vec<u8>>> {
             let path = entry.path();
             if path.is_dir() {
                 folders.push(path);
-            } else if !path.ends_with("clock.toml") {
+            } else if !path.ends_with("clock.toml") && !path.ends_with("lock") {
                 let bytes = fs::read(&path).map_err(|e| unreadable(&path, e))?;
                 let name = path.strip_prefix(run).unwrap_or(&path).display().to_string();
                 files.insert(name, without_times(bytes));

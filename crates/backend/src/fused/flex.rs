@@ -5,7 +5,7 @@ use burn::{
     backend::{Flex, tensor::FloatTensor},
     tensor::{Shape, TensorData},
 };
-use kernels::{ActivationKind, AttentionShape, HeadStrides, Heads, HeadsMut, MatMut, MatRef, NormKind};
+use kernels::{ActivationKind, AttentionShape, HeadStrides, Heads, HeadsMut, MatRef, NormKind, zeros};
 
 use super::{
     AttentionArgs, DropoutArgs, EmbeddingArgs, FusedGradients, FusedOps, FusedUpdates, RecurrenceArgs, TargetArgs,
@@ -48,7 +48,7 @@ pub(super) fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> Float {
 /// A tensor like `x` of what `fill` makes of its values.
 fn map(x: Float, fill: impl FnOnce(&[f32], &mut [f32])) -> Float {
     let x = contiguous(x);
-    let mut y = vec![0.0; values(&x).len()];
+    let mut y = zeros(values(&x).len());
     fill(values(&x), &mut y);
     tensor(y, x.layout().shape().clone())
 }
@@ -79,7 +79,7 @@ struct SeqMajor {
 
 impl SeqMajor {
     fn new(dims: [usize; 4]) -> Self {
-        Self { values: vec![0.0; dims.iter().product()], dims }
+        Self { values: zeros(dims.iter().product()), dims }
     }
 
     fn view(&mut self) -> HeadsMut<'_> {
@@ -135,10 +135,8 @@ impl FusedOps for Flex {
     fn fused_linear(x: Float, weight: Float, bias: Float) -> Float {
         let (x, weight, bias) = (contiguous(x), contiguous(weight), contiguous(bias));
         let ([n, _], [_, d_out]) = (dims::<2>(&x), dims::<2>(&weight));
-        let mut y = vec![0.0; n * d_out];
         let epilogue = kernels::Epilogue { bias: Some(values(&bias)), ..Default::default() };
-        kernels::matmul_with(matrix(&x), matrix(&weight), MatMut::new(&mut y, n, d_out), &epilogue);
-        tensor(y, [n, d_out])
+        tensor(kernels::product(matrix(&x), matrix(&weight), &epilogue), [n, d_out])
     }
 
     fn fused_activation(x: Float, kind: ActivationKind, dropout: DropoutArgs) -> Float {
@@ -171,7 +169,7 @@ impl FusedOps for Flex {
     fn fused_embedding(table: Float, positions: Float, args: EmbeddingArgs, dropout: DropoutArgs) -> Float {
         let (table, positions) = (contiguous(table), contiguous(positions));
         let [n_positions, d_model] = dims(&positions);
-        let mut y = vec![0.0; args.ids.len() * d_model];
+        let mut y = zeros(args.ids.len() * d_model);
         let positions = Some((values(&positions), n_positions));
         embedding(d_model, &args, dropout).forward(values(&table), &args.ids, positions, &mut y);
         tensor(y, [args.rows, args.ids.len() / args.rows, d_model])
@@ -203,9 +201,9 @@ impl FusedGradients for Flex {
     fn fused_linear_backward(x: Float, weight: Float, dy: Float) -> (Float, Float, Float) {
         let (x, weight, dy) = (contiguous(x), contiguous(weight), contiguous(dy));
         let ([n, d_in], [_, d_out]) = (dims::<2>(&x), dims::<2>(&weight));
-        let (mut dx, mut dw, mut db) = (vec![0.0; n * d_in], vec![0.0; d_in * d_out], vec![0.0; d_out]);
-        kernels::matmul(matrix(&dy), matrix(&weight).t(), MatMut::new(&mut dx, n, d_in), false);
-        kernels::matmul(matrix(&x).t(), matrix(&dy), MatMut::new(&mut dw, d_in, d_out), false);
+        let dx = kernels::product(matrix(&dy), matrix(&weight).t(), &Default::default());
+        let dw = kernels::product(matrix(&x).t(), matrix(&dy), &Default::default());
+        let mut db = vec![0.0; d_out];
         kernels::column_sums(values(&dy), &mut db);
         (tensor(dx, [n, d_in]), tensor(dw, [d_in, d_out]), tensor(db, [d_out]))
     }
@@ -235,7 +233,7 @@ impl FusedGradients for Flex {
         let (f, gamma, beta) = (contiguous(f), contiguous(gamma), contiguous(beta));
         let (shape, len, n) =
             (x.layout().shape().clone(), x.layout().num_elements(), x.layout().num_elements() / width(&x));
-        let (mut sum, mut stats) = (vec![0.0; len], vec![0.0; 2 * n]);
+        let (mut sum, mut stats) = (zeros(len), vec![0.0; 2 * n]);
         let norm = layer_norm(&gamma, Some(&beta), epsilon);
         let y = map(x, |x, y| norm.residual_forward(x, values(&f), dropout.into(), &mut sum, y, &mut stats));
         (y, tensor(sum, shape), tensor(stats, [n, 2]))
@@ -290,7 +288,7 @@ impl FusedGradients for Flex {
 
     fn fused_cross_entropy_with_gradients(hidden: Float, weight: Float, args: TargetArgs) -> (Float, Float, Float) {
         let weight = contiguous(weight);
-        let mut d_weight = vec![0.0; values(&weight).len()];
+        let mut d_weight = zeros(values(&weight).len());
         let mut sums = kernels::CrossEntropy::default();
         let d_hidden = map(hidden, |hidden, d_hidden| {
             let gradients = kernels::VocabGradients { hidden: d_hidden, weight: &mut d_weight, bias: None };
@@ -316,7 +314,7 @@ impl FusedGradients for Flex {
     ) -> (Float, Float) {
         let dy = contiguous(dy);
         let d_model = width(&dy);
-        let (mut d_table, mut d_positions) = (vec![0.0; vocab * d_model], vec![0.0; n_positions * d_model]);
+        let (mut d_table, mut d_positions) = (zeros(vocab * d_model), zeros(n_positions * d_model));
         embedding(d_model, &args, dropout).backward(&args.ids, values(&dy), &mut d_table, Some(&mut d_positions));
         (tensor(d_table, [vocab, d_model]), tensor(d_positions, [n_positions, d_model]))
     }

@@ -1,5 +1,6 @@
 //! The commands and their arguments.
 
+mod attention;
 mod average;
 mod classify;
 mod compare;
@@ -11,6 +12,7 @@ mod fill;
 mod generate;
 mod import;
 mod inspect;
+mod paper;
 mod plot;
 mod quantize;
 mod schema;
@@ -60,6 +62,10 @@ enum Command {
     Compare(compare::Compare),
     /// Show what a model is made of, where it came from, and what it costs.
     Inspect(inspect::Inspect),
+    /// Show what a translation model looks at.
+    Attention(attention::Attention),
+    /// The paper's tables and figures, computed again.
+    Paper(paper::Paper),
     /// Examine a recipe before it is trained.
     Doctor(doctor::Doctor),
     /// Try on a model what must hold for every one.
@@ -88,6 +94,8 @@ impl Cli {
             Command::Selftest(command) => command.run(),
             Command::Plot(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Schema(command) => command.run().map(|()| ExitCode::SUCCESS),
+            Command::Attention(command) => command.run().map(|()| ExitCode::SUCCESS),
+            Command::Paper(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Translate(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Generate(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Score(command) => command.run().map(|()| ExitCode::SUCCESS),

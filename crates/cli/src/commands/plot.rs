@@ -1,9 +1,13 @@
 //! `attentive plot`.
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result, bail};
-use attentive_plot::{Chart, Series, page};
+use attentive_plot::{Chart, Series, to_png, to_svg};
 use clap::Args;
 use serde::Deserialize;
 
@@ -15,9 +19,28 @@ pub(crate) struct Plot {
     /// The runs' folders.
     #[arg(default_value = "runs/latest")]
     runs: Vec<PathBuf>,
-    /// The drawing, SVG.
-    #[arg(long, value_name = "FILE", default_value = "curves.svg")]
+    /// The drawing, `.svg` or `.png`.
+    #[arg(long, visible_alias = "output", value_name = "FILE", default_value = "curves.svg")]
     out: PathBuf,
+}
+
+/// How a drawing is written.
+#[derive(Clone, Copy)]
+enum Format {
+    Svg,
+    Png,
+}
+
+impl Format {
+    /// What a file's name ends with.
+    fn of(path: &Path) -> Result<Self> {
+        let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
+        match extension.to_str() {
+            Some("svg") => Ok(Self::Svg),
+            Some("png") => Ok(Self::Png),
+            _ => bail!("--out {}: a drawing's name ends with .svg or .png", path.display()),
+        }
+    }
 }
 
 /// A line of `metrics.jsonl`; what is not finite stands there as null.
@@ -33,6 +56,7 @@ struct Line {
 
 impl Plot {
     pub(super) fn run(self) -> Result<()> {
+        let format = Format::of(&self.out)?;
         let mut lines: BTreeMap<String, Vec<Series>> = BTreeMap::new();
         for run in &self.runs {
             let label = run.display().to_string();
@@ -48,15 +72,19 @@ impl Plot {
             bail!("no update is logged in these runs yet");
         }
         let chart = |(title, series)| Chart { title, x_label: "updates".into(), series };
-        let svg = page(&lines.into_iter().map(chart).collect::<Vec<_>>());
-        fs::write(&self.out, svg).with_context(|| format!("can't write {}", self.out.display()))?;
+        let charts: Vec<Chart> = lines.into_iter().map(chart).collect();
+        let drawing = match format {
+            Format::Svg => to_svg(&charts).into_bytes(),
+            Format::Png => to_png(&charts),
+        };
+        fs::write(&self.out, drawing).with_context(|| format!("can't write {}", self.out.display()))?;
         println!("curves in {}", self.out.display());
         Ok(())
     }
 }
 
 /// The points of a run, each with the title of its chart.
-fn read(run: &std::path::Path) -> Result<Vec<(String, (f64, f64))>> {
+fn read(run: &Path) -> Result<Vec<(String, (f64, f64))>> {
     let path = run.join("metrics.jsonl");
     let text = fs::read_to_string(&path).with_context(|| format!("can't read {}", path.display()))?;
     let mut points = Vec::new();

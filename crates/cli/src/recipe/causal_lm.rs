@@ -85,7 +85,8 @@ impl TextFilesRecipe {
 pub(crate) struct ContextRecipe {
     /// Tokens of a context.
     pub context: usize,
-    /// Contexts of a batch.
+    /// Contexts of a batch; "auto" with `train --memory`.
+    #[serde(with = "attentive_data::auto_size")]
     pub rows: usize,
     /// Where contexts begin.
     #[serde(default)]

@@ -64,7 +64,8 @@ impl LabeledFiles {
 pub(crate) struct LabeledBatchRecipe {
     /// Tokens of a text, with its frame; longer ones are cut off.
     pub context: usize,
-    /// Texts of a batch.
+    /// Texts of a batch; "auto" with `train --memory`.
+    #[serde(with = "attentive_data::auto_size")]
     pub rows: usize,
 }
 
@@ -72,8 +73,10 @@ impl ClassificationRecipe {
     pub(super) fn validate(&self) -> Result<()> {
         validate_average_last(self.evaluation.average_last)?;
         self.tokenizer.validate(|setting| format!("tokenizer.{setting}"))?;
-        self.model.validate()?;
-        validate_context(self.batch.context, &self.model)?;
+        if self.pretrained.is_none() {
+            self.model.validate()?;
+            validate_context(self.batch.context, &self.model)?;
+        }
         match self.batch.context {
             0..3 => bail!("batch.context = {}: a text with its frame has 3 tokens at least", self.batch.context),
             _ => Ok(()),

@@ -41,6 +41,9 @@ impl Layers {
             Some(Value::String(base)) => {
                 let base = path.parent().unwrap_or(Path::new("")).join(base);
                 let mut merged = Self::read_at(&base, depth + 1)?;
+                for key in own.table.get("batch").and_then(Value::as_table).into_iter().flat_map(Table::keys) {
+                    forget_rivals(&mut merged.table, &format!("batch.{key}"));
+                }
                 lay_over(&mut merged.table, own.table);
                 merged.origins.lay_over(own.origins);
                 Ok(merged)
@@ -84,6 +87,7 @@ impl Layers {
             .ok()
             .and_then(|mut parsed| parsed.remove("value"))
             .unwrap_or_else(|| Value::String(text.to_owned()));
+        forget_rivals(&mut self.table, key);
         let mut keys: Vec<&str> = key.split('.').collect();
         let last = keys.pop().filter(|key| !key.is_empty()).context("no key")?;
         let mut table = &mut self.table;
@@ -94,6 +98,17 @@ impl Layers {
         table.insert(last.to_owned(), value);
         self.origins.insert(key.to_owned(), origin.clone());
         Ok(())
+    }
+}
+
+/// Settings that say the same thing: the one made last holds.
+const RIVALS: [&str; 3] = ["tokens", "max_tokens", "rows"];
+
+/// Takes out what a setting of `batch` stands in for.
+fn forget_rivals(table: &mut Table, key: &str) {
+    let Some(key) = key.strip_prefix("batch.").filter(|key| RIVALS.contains(key)) else { return };
+    if let Some(batch) = table.get_mut("batch").and_then(Value::as_table_mut) {
+        RIVALS.iter().filter(|&&rival| rival != key).for_each(|&rival| drop(batch.remove(rival)));
     }
 }
 

@@ -38,7 +38,8 @@ pub(crate) struct MaskedLmRecipe {
 pub(crate) struct RowRecipe {
     /// Tokens of a row, with its frame.
     pub context: usize,
-    /// Rows of a batch.
+    /// Rows of a batch; "auto" with `train --memory`.
+    #[serde(with = "attentive_data::auto_size")]
     pub rows: usize,
     /// What a row holds.
     #[serde(default)]

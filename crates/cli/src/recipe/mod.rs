@@ -3,6 +3,7 @@
 mod causal_lm;
 mod classification;
 mod data;
+mod descriptions;
 mod layers;
 mod masked_lm;
 mod origins;
@@ -37,6 +38,9 @@ pub(crate) use translation::TranslationRecipe;
 
 /// The recipe of the built-in corpus, which `attentive train` runs without arguments.
 const BUILTIN: &str = include_str!("builtin.toml");
+
+/// The recipe that families of tokenizers are compared by.
+const TOKENIZERS: &str = include_str!("tokenizers.toml");
 
 /// All of a run.
 #[derive(Debug, Clone)]
@@ -109,19 +113,27 @@ impl Recipe {
         Self::resolve(layers)
     }
 
+    /// The recipe that families of tokenizers are compared by, and what is changed in it.
+    pub(crate) fn tokenizers(settings: &[String]) -> Result<Self> {
+        let mut layers = Layers::parse(TOKENIZERS, Origin::Builtin)?;
+        settings.iter().try_for_each(|setting| layers.set(setting))?;
+        Self::resolve(layers)
+    }
+
     /// Reads the recipe of a run, as it was resolved when the run began.
     pub(crate) fn of_run(path: &Path) -> Result<Self> {
         Self::resolve(Layers::read(path)?)
     }
 
     fn resolve(layers: Layers) -> Result<Self> {
-        let Layers { mut table, origins } = layers;
+        let Layers { mut table, mut origins } = layers;
         let run: Table = RUN_KEYS.iter().filter_map(|&key| Some((key.to_owned(), table.remove(key)?))).collect();
         let task = match table.remove("task") {
             None => TASKS[0].to_owned(),
             Some(Value::String(task)) => task,
             Some(other) => bail!("task = {other}: expected a name"),
         };
+        spell_out_tokens(&mut table, &mut origins, task == TASKS[0]).map_err(|error| origins.locate(error))?;
         let task = match task.as_str() {
             "translation" => with_model(table, &origins, translation::preset)
                 .map(|recipe: TranslationRecipe| TaskRecipe::Translation(Box::new(recipe))),
@@ -207,6 +219,31 @@ fn with_model<R: DeserializeOwned>(
         model.entry(key).or_insert(value);
     }
     problems::read(&table, origins, &[&RUN_KEYS[..], &["task", "extends"]].concat())
+}
+
+/// `batch.tokens`, of any task, as the setting that it has of its own: `max_tokens` of translation, of others `rows` of
+/// `context` tokens each.
+fn spell_out_tokens(table: &mut Table, origins: &mut Origins, is_translation: bool) -> Result<()> {
+    let Some(batch) = table.get_mut("batch").and_then(Value::as_table_mut) else { return Ok(()) };
+    let Some(tokens) = batch.remove("tokens") else { return Ok(()) };
+    let own = if is_translation { "max_tokens" } else { "rows" };
+    if batch.contains_key(own) {
+        bail!("batch.tokens and batch.{own} say the same thing; give one");
+    }
+    let value = match (&tokens, batch.get("context").and_then(Value::as_integer)) {
+        (Value::Integer(tokens), Some(context)) if !is_translation && context > 0 => {
+            if *tokens < context {
+                bail!("batch.tokens = {tokens} is less than a row of batch.context = {context}");
+            }
+            Value::Integer(tokens / context)
+        }
+        _ => tokens,
+    };
+    batch.insert(own.to_owned(), value);
+    if let Some(origin) = origins.of("batch.tokens").cloned() {
+        origins.insert(format!("batch.{own}"), origin);
+    }
+    Ok(())
 }
 
 fn validate_average_last(average_last: usize) -> Result<()> {
@@ -295,10 +332,46 @@ mod tests {
     }
 
     #[test]
+    fn a_wrong_value_within_a_tagged_table_is_named_with_its_origin() {
+        let says = |settings: &[&str], expected: &str| {
+            let settings: Vec<String> = settings.iter().map(|&setting| setting.to_owned()).collect();
+            let error = format!("{:#}", Recipe::load(None, &settings).unwrap_err());
+            assert!(error.starts_with(expected), "{expected:?} is missing: {error}");
+        };
+        let activation = "model.activation=rule";
+        says(&[activation], &format!("--set {activation}: model.activation: unknown variant `rule`, expected "));
+        says(&["model.d_ff=wide"], "--set model.d_ff=wide: model.d_ff: invalid type: string \"wide\"");
+        let nested = "model.positions={learned={max_len=\"x\"}}";
+        says(&[nested], &format!("--set {nested}: model.positions.learned.max_len: invalid type"));
+        says(&["schedule.kind=constant", "schedule.lr=high"], "--set schedule.lr=high: schedule.lr: invalid type");
+        says(&["schedule.kind=constant"], "the built-in recipe, line ");
+    }
+
+    #[test]
     fn an_impossible_value_is_named_with_its_origin() {
         let setting = "objective.label_smoothing=1.0";
         let error = Recipe::load(None, &[setting.into()]).unwrap_err().to_string();
         assert!(error.ends_with(&format!("(objective.label_smoothing: --set {setting})")), "{error}");
+    }
+
+    #[test]
+    fn tokens_of_a_batch_are_a_setting_of_every_task() {
+        let gpt = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes/gpt.toml");
+        let batch = |path: Option<&Path>, settings: &[&str]| {
+            let settings: Vec<String> = settings.iter().map(|&setting| setting.to_owned()).collect();
+            let text = Recipe::load(path, &settings).map_err(|error| format!("{error:#}"))?.to_toml();
+            Ok::<Value, String>(text.parse::<Table>().unwrap()["batch"].clone())
+        };
+        assert_eq!(batch(None, &["batch.tokens=auto"]).unwrap()["max_tokens"].as_str(), Some("auto"));
+        assert_eq!(
+            batch(None, &["batch.tokens=auto", "batch.max_tokens=77"]).unwrap()["max_tokens"].as_integer(),
+            Some(77)
+        );
+        assert_eq!(batch(Some(&gpt), &["batch.tokens=auto"]).unwrap()["rows"].as_str(), Some("auto"));
+        let rows = batch(Some(&gpt), &["batch.tokens=1024", "batch.context=32"]).unwrap()["rows"].as_integer();
+        assert_eq!(rows, Some(32));
+        let error = batch(Some(&gpt), &["batch.tokens=1", "batch.context=32"]).unwrap_err();
+        assert!(error.contains("less than a row") && error.contains("--set batch.tokens=1"), "{error}");
     }
 
     #[test]

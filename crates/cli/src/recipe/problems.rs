@@ -4,7 +4,7 @@ use anyhow::{Result, anyhow};
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
-use super::origins::Origins;
+use super::{origins::Origins, schema::PROBE};
 
 /// How alike two keys must be for one to be taken for the other misspelt, of 1.
 const ALIKE: f64 = 0.5;
@@ -24,14 +24,14 @@ pub(super) fn read<T: DeserializeOwned>(table: &Table, origins: &Origins, elsewh
         };
         match UnknownKey::of(&error) {
             // Without it, the next one shows.
-            Some(mut key) if remove(&mut table, &key.path) => {
+            Some(mut key) if take(&mut table, &key.path).is_some() => {
                 if key.path == key.name {
                     key.known.extend(elsewhere.iter().map(|&key| key.to_owned()));
                 }
                 unknown.push(key);
             }
             _ if unknown.is_empty() => {
-                let path = path_of(&error);
+                let path = culprit::<T>(&table, path_of(&error), error.message());
                 return Err(anyhow!("{}{}", at(origins, &path), error.message()));
             }
             // What follows may be due to a key misspelt.
@@ -53,6 +53,29 @@ fn path_of(error: &toml::de::Error) -> String {
     let text = error.to_string();
     let path = text.trim_end().rsplit_once("\nin `").and_then(|(_, path)| path.strip_suffix('`'));
     path.unwrap_or_default().to_owned()
+}
+
+/// The key in the table at `path` that is refused with `message`: a table that is read by its tag, `[model]` for one, is
+/// told of as a whole. It is the key without which something else is said, unless it is the tag and known.
+fn culprit<T: DeserializeOwned>(table: &Table, path: String, message: &str) -> String {
+    let Some(inner) = path.split('.').try_fold(table, |table, key| table.get(key)?.as_table()) else { return path };
+    let answer =
+        |table: Table| table.try_into::<T>().err().map_or_else(String::new, |error| error.message().to_owned());
+    let is_culprit = |path: &String| {
+        let mut rest = table.clone();
+        let Some(value) = take(&mut rest, path) else { return false };
+        if answer(rest) == message {
+            return false;
+        }
+        let mut probed = table.clone();
+        replace(&mut probed, path, PROBE.into());
+        let known = names_in(&answer(probed), "unknown variant `").unwrap_or_default();
+        !known.iter().any(|name| value.as_str() == Some(name))
+    };
+    match inner.keys().map(|key| format!("{path}.{key}")).find(is_culprit) {
+        Some(path) => culprit::<T>(table, path, message),
+        None => path,
+    }
 }
 
 /// The names that serde's words offer instead: `a` and `b` of "unknown field `x`, expected `a` or `b`".
@@ -90,13 +113,22 @@ impl UnknownKey {
     }
 }
 
-/// Removes the key with a dotted path; whether it was there.
-fn remove(table: &mut Table, path: &str) -> bool {
+/// Takes the value of a dotted path out, if it is there.
+fn take(table: &mut Table, path: &str) -> Option<Value> {
     match path.split_once('.') {
-        None => table.remove(path).is_some(),
-        Some((first, rest)) => match table.get_mut(first) {
-            Some(Value::Table(table)) => remove(table, rest),
-            _ => false,
-        },
+        None => table.remove(path),
+        Some((first, rest)) => take(table.get_mut(first)?.as_table_mut()?, rest),
+    }
+}
+
+/// Puts another value in the place of the one at a dotted path.
+fn replace(table: &mut Table, path: &str, value: Value) {
+    let (tables, key) = path.rsplit_once('.').unwrap_or(("", path));
+    let inner = tables
+        .split('.')
+        .filter(|key| !key.is_empty())
+        .try_fold(table, |table, key| table.get_mut(key)?.as_table_mut());
+    if let Some(inner) = inner {
+        inner.insert(key.to_owned(), value);
     }
 }

@@ -10,11 +10,11 @@ use toml::{Table, Value};
 
 use super::{
     CausalLmRecipe, ClassificationRecipe, MaskedLmRecipe, RunRecipe, SpanCorruptionRecipe, TASKS, TranslationRecipe,
-    masked_lm, problems::names_in, translation,
+    descriptions::describe, masked_lm, problems::names_in, translation,
 };
 
 /// A key that no setting has; it sorts before every other one, and so is met first.
-const PROBE: &str = "__probe__";
+pub(super) const PROBE: &str = "__probe__";
 
 /// The schema of a recipe. No setting is required, as a recipe may extend another.
 pub(crate) fn schema() -> Json {
@@ -45,6 +45,7 @@ fn of_task(task: &str, mut schema: Json, presets: Vec<&str>) -> Json {
     for family in schema["properties"]["model"]["anyOf"].as_array_mut().into_iter().flatten() {
         family["properties"]["preset"] = preset.clone();
     }
+    schema["properties"]["batch"]["properties"]["tokens"] = auto_size();
     schema["properties"]["task"] = json!({ "const": task });
     schema["properties"]["extends"] = text("Path of the recipe that this one is laid over.");
     if let Json::Object(run) = schema_of_recipe::<RunRecipe>()["properties"].take() {
@@ -53,11 +54,25 @@ fn of_task(task: &str, mut schema: Json, presets: Vec<&str>) -> Json {
     schema
 }
 
+/// The schemas of the structures that recipes are read into.
+#[cfg(test)]
+pub(super) fn parts() -> Vec<Json> {
+    vec![
+        schema_of_recipe::<RunRecipe>(),
+        schema_of_recipe::<TranslationRecipe>(),
+        schema_of_recipe::<CausalLmRecipe>(),
+        schema_of_recipe::<MaskedLmRecipe>(),
+        schema_of_recipe::<ClassificationRecipe>(),
+    ]
+}
+
 fn schema_of_recipe<R: DeserializeOwned>() -> Json {
-    schema_of::<R>(&|value| match value {
+    let mut schema = schema_of::<R>(&|value| match value {
         Value::Table(table) => table,
         other => Table::from_iter([(PROBE.to_owned(), other)]),
-    })
+    });
+    describe(&mut schema);
+    schema
 }
 
 /// The schema of a value that `within` puts into its place in an `R`.
@@ -118,12 +133,18 @@ fn any_of(schemas: impl Iterator<Item = Json>) -> Json {
     }
 }
 
+/// What `attentive_data::auto_size` reads.
+fn auto_size() -> Json {
+    json!({ "anyOf": [{ "type": "integer", "minimum": 1 }, { "const": "auto" }] })
+}
+
 /// From "invalid type: map, expected u64" to an integer; what is no scalar may be anything.
 fn scalar(answer: &str) -> Json {
     let expected = answer.rsplit_once("expected ").map_or(answer, |(_, expected)| expected);
     let words: Vec<&str> = expected.split(|c: char| !c.is_alphanumeric()).collect();
     let is = |names: &[&str]| names.iter().any(|name| words.contains(name));
     match () {
+        () if expected.ends_with("or \"auto\"") => auto_size(),
         () if is(&["u64", "u32", "usize", "u8", "u16"]) => json!({ "type": "integer", "minimum": 0 }),
         () if is(&["i64", "i32", "integer"]) => json!({ "type": "integer" }),
         () if is(&["f64", "f32"]) => json!({ "type": "number" }),

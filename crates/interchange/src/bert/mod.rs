@@ -75,7 +75,9 @@ pub(crate) fn import(variant: Variant, folder: &Path) -> Result<Bundle, Intercha
         }
     }
     source.finish(folder)?;
-    Ok(imported(folder, ModelConfig::Bert(config), tokenizers::import_encoder(folder)?, params))
+    let tokenizer = tokenizers::import_encoder(folder)?;
+    tokenizers::check_vocabulary(folder, &*tokenizer, config.vocab_size)?;
+    Ok(imported(folder, ModelConfig::Bert(config), tokenizer, params))
 }
 
 /// A name as it is today, without the class's prefix: converted files have TensorFlow's `gamma` and `beta`.

@@ -34,10 +34,10 @@ pub(super) struct TheirConfig {
     num_hash_functions: usize,
     num_hash_buckets: usize,
     local_transformer_stride: usize,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    id2label: BTreeMap<usize, String>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    label2id: BTreeMap<String, usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id2label: Option<BTreeMap<usize, String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label2id: Option<BTreeMap<String, usize>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     problem_type: Option<String>,
 }
@@ -66,8 +66,8 @@ impl Default for TheirConfig {
             num_hash_functions: 8,
             num_hash_buckets: 16_384,
             local_transformer_stride: 128,
-            id2label: BTreeMap::new(),
-            label2id: BTreeMap::new(),
+            id2label: None,
+            label2id: None,
             problem_type: None,
         }
     }
@@ -100,7 +100,8 @@ impl TheirConfig {
         let (Some(activation), true) = (activation, problems.is_empty()) else {
             return Err(InterchangeError::Unsupported { path: path.to_owned(), problems });
         };
-        let label = |n| self.id2label.get(&n).cloned().unwrap_or_else(|| format!("LABEL_{n}"));
+        let label = |n| self.id2label.as_ref()?.get(&n).cloned();
+        let label = |n| label(n).unwrap_or_else(|| format!("LABEL_{n}"));
         let sizes = [self.num_hidden_layers, self.num_attention_heads, self.hidden_size];
         Ok(CanineConfig {
             n_segments: self.type_vocab_size,
@@ -140,7 +141,8 @@ impl TheirConfig {
         if !problems.is_empty() {
             return Err(InterchangeError::Inexpressible { format: "CANINE", problems });
         }
-        let class = if config.labels.is_empty() { "CanineModel" } else { "CanineForSequenceClassification" };
+        let has_labels = !config.labels.is_empty();
+        let class = if has_labels { "CanineForSequenceClassification" } else { "CanineModel" };
         Ok(Self {
             architectures: Some(vec![class.to_owned()]),
             hidden_size: config.d_model,
@@ -159,8 +161,8 @@ impl TheirConfig {
             num_hash_functions: config.n_hashes,
             num_hash_buckets: config.n_buckets,
             local_transformer_stride: config.block,
-            id2label: config.labels.iter().cloned().enumerate().collect(),
-            label2id: config.labels.iter().cloned().zip(0..).collect(),
+            id2label: has_labels.then(|| config.labels.iter().cloned().enumerate().collect()),
+            label2id: has_labels.then(|| config.labels.iter().cloned().zip(0..).collect()),
             ..Self::default()
         })
     }

@@ -59,7 +59,9 @@ pub(crate) fn import(folder: &Path) -> Result<Bundle, InterchangeError> {
         }
     }
     source.finish(folder)?;
-    Ok(imported(folder, ModelConfig::Gpt(config), tokenizers::import_gpt2(folder)?, params))
+    let tokenizer = tokenizers::import_gpt2(folder)?;
+    tokenizers::check_vocabulary(folder, &*tokenizer, config.vocab_size)?;
+    Ok(imported(folder, ModelConfig::Gpt(config), tokenizer, params))
 }
 
 /// A tensor of theirs, and the parameters of ours that stand side by side in it.

@@ -41,6 +41,7 @@ pub(crate) fn export(
     folder: &Path,
 ) -> Result<Vec<String>, InterchangeError> {
     let ids = SpecialIds::of(&*bundle.tokenizer, architecture.name())?;
+    let ids = SpecialIds { pad: tokenizers::padding_of_both(&*bundle.tokenizer).unwrap_or(ids.pad), ..ids };
     let theirs = Seq2SeqConfig::of_ours(config, architecture, ids, max_len)?;
     let order = Order::sines_first(config.d_model);
     let mut tensors: Tensors = slots(config)
@@ -103,6 +104,7 @@ pub(crate) fn import(architecture: Architecture, folder: &Path) -> Result<Bundle
         unscale_embeddings(&mut config, &mut params);
     }
     let tokenizer = tokenizers::import_marian(folder, theirs.decoder_start_token_id)?;
+    tokenizers::check_vocabulary(folder, &*tokenizer, config.target_vocab_size)?;
     Ok(imported(folder, ModelConfig::Transformer(config), tokenizer, params))
 }
 

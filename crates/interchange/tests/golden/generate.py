@@ -43,44 +43,53 @@ def sentencepiece_model(words: str) -> model_pb2.ModelProto:
     return model
 
 
-def tokenizer(folder: Path) -> int:
-    """Marian's three files, its ids and texts; gives the size of the vocabulary."""
+def tokenizer(folder: Path, separate: bool) -> tuple:
+    """Marian's files, its ids and texts; gives the sizes of the vocabularies of sources and targets."""
     source = sentencepiece_model("the animal was too tired street wide end a an")
     target = sentencepiece_model("das Tier war zu müde Straße breit Ende ein eine")
-    pieces = ["</s>", "<unk>", ">>de<<"]
-    # A piece of each model is not in the vocabulary.
-    pieces += [p.piece for p in [*source.pieces[2:-1], *target.pieces[2:-1]]]
-    vocabulary = [*dict.fromkeys(pieces), "<pad>"]
-    (folder / "vocab.json").write_text(json.dumps({piece: n for n, piece in enumerate(vocabulary)}, indent=1) + "\n")
+    vocabularies = []
+    for models in [[source], [target]] if separate else [[source, target]]:
+        # A piece of each model is not in the vocabulary.
+        pieces = ["</s>", "<unk>", ">>de<<", *(p.piece for model in models for p in model.pieces[2:-1])]
+        vocabularies.append([*dict.fromkeys(pieces), "<pad>"])
+    vocabulary = vocabularies[-1]
+    for name, entries in zip(["vocab", "target_vocab"], vocabularies):
+        (folder / f"{name}.json").write_text(json.dumps({piece: n for n, piece in enumerate(entries)}, indent=1) + "\n")
     for name, model in [("source", source), ("target", target)]:
         (folder / f"{name}.spm").write_bytes(model.SerializeToString(deterministic=True))
-    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "MarianTokenizer"}) + "\n")
+    settings = {"tokenizer_class": "MarianTokenizer"} | ({"separate_vocabs": True} if separate else {})
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings) + "\n")
     marian = MarianTokenizer.from_pretrained(str(folder))
     sources = [marian(text, add_special_tokens=False)["input_ids"] for text in TEXTS]
     targets = [marian(text_target=text, add_special_tokens=False)["input_ids"] for text in TEXTS]
     scrambled = [[n * 7919 % len(vocabulary) for n in range(k, 3 * k)] for k in range(1, 9)]
+    if separate:
+        # Of two vocabularies, transformers takes the special ids of sources for those of targets.
+        special = {entries.index(token) for entries in vocabularies for token in marian.all_special_tokens}
+        scrambled = [[n for n in ids if n not in special] for ids in scrambled]
     decoded = [marian.decode(ids, skip_special_tokens=True) for ids in scrambled]
     cases = {"texts": TEXTS, "sources": sources, "targets": targets, "ids": scrambled, "decoded": decoded}
     write(folder / "tokens.json", [cases])
-    return len(vocabulary)
+    return len(vocabularies[0]), len(vocabulary)
 
 
-def seq2seq(folder: Path, config_class, model_class) -> None:
+def seq2seq(folder: Path, config_class, model_class, separate=False) -> None:
     """A model of transformers with weights by formula, and its logits."""
     folder.mkdir(exist_ok=True)
-    vocab_size = tokenizer(folder)
-    pad = vocab_size - 1
+    vocab_size, target_size = tokenizer(folder, separate)
+    pad, start = min(vocab_size, target_size) - 1, target_size - 1
+    apart = dict(decoder_vocab_size=target_size, share_encoder_decoder_embeddings=False) if separate else {}
     config = config_class(
         vocab_size=vocab_size, d_model=D_MODEL, encoder_layers=LAYERS, decoder_layers=1,
         encoder_ffn_dim=D_FF, decoder_ffn_dim=D_FF, encoder_attention_heads=HEADS, decoder_attention_heads=HEADS,
         activation_function="swish", scale_embedding=True, max_position_embeddings=64, pad_token_id=pad,
-        eos_token_id=0, forced_eos_token_id=0, decoder_start_token_id=pad, architectures=[model_class.__name__],
+        eos_token_id=0, forced_eos_token_id=0, decoder_start_token_id=start, architectures=[model_class.__name__], **apart,
     )  # fmt: skip
     model = model_class(config).eval()
     state = {
         name: named(name, *tensor.shape, scale=0.5, offset=float("layer_norm.weight" in name)).float()
         for name, tensor in model.state_dict().items()
-        if name in ["model.shared.weight", "final_logits_bias"] or "layer" in name
+        if name in ["model.shared.weight", "final_logits_bias"] or "layer" in name or separate and "embed_tokens" in name
     }
     if model_class is PegasusForConditionalGeneration:
         state |= {name: tensor.clone() for name, tensor in model.state_dict().items() if "embed_positions" in name}
@@ -92,9 +101,10 @@ def seq2seq(folder: Path, config_class, model_class) -> None:
     torch.save(state, folder / "pytorch_model.bin")
 
     source = torch.tensor([[5, 9, 3, 7, 0], [8, 4, 0, pad, pad]])
-    target = torch.tensor([[pad, 11, 6, 12], [pad, 10, 13, 3]])
+    lengths = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])
+    target = torch.tensor([[start, 11, 6, 12], [start, 10, 13, 3]])
     with torch.no_grad():
-        logits = model(input_ids=source, attention_mask=(source != pad).long(), decoder_input_ids=target).logits
+        logits = model(input_ids=source, attention_mask=lengths, decoder_input_ids=target).logits
     case = {"source": [[5, 9, 3, 7, 0], [8, 4, 0]], "target": target.tolist(), "tensors": {"logits": rounded(logits)}}
     write(folder / "logits.json", [case])
 
@@ -219,6 +229,7 @@ def ct2(out: Path) -> None:
 if __name__ == "__main__":
     out = Path(sys.argv[1])
     seq2seq(out / "marian", MarianConfig, MarianMTModel)
+    seq2seq(out / "marian-separate", MarianConfig, MarianMTModel, separate=True)
     seq2seq(out / "pegasus", PegasusConfig, PegasusForConditionalGeneration)
     gpt2(out / "gpt2")
     ct2(out)

@@ -60,5 +60,6 @@ def canine(folder: Path, model_class, **settings) -> None:
 if __name__ == "__main__":
     out = Path(sys.argv[1])
     canine(out / "canine", CanineModel)
-    labels = {0: "animal", 1: "street", 2: "neither"}
-    canine(out / "canine-classification", CanineForSequenceClassification, id2label=labels, hidden_act="relu")
+    names = ["animal", "street", "neither"]
+    labels = dict(id2label=dict(enumerate(names)), label2id={name: n for n, name in enumerate(names)})
+    canine(out / "canine-classification", CanineForSequenceClassification, hidden_act="relu", **labels)

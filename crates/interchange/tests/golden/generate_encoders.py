@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import (
     BertConfig, BertForMaskedLM, BertForPreTraining, BertForSequenceClassification, BertModel, BertTokenizer, RobertaConfig,
-    RobertaForMaskedLM, RobertaForSequenceClassification, RobertaModel, RobertaTokenizer,
+    RobertaForMaskedLM, RobertaForSequenceClassification, RobertaModel, RobertaTokenizer, logging,
 )  # fmt: skip
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "testkit/golden"))
@@ -122,6 +122,7 @@ def rounded(values) -> list:
 
 if __name__ == "__main__":
     out = Path(sys.argv[1])
+    logging.disable_progress_bar()
     encoder(out, "bert-pretraining", BertForPreTraining)
     encoder(out, "bert-masked-lm", BertForMaskedLM, pickle=True, lowercase=False, hidden_act="gelu_new")
     encoder(out, "bert-classification", BertForSequenceClassification, as_json=True, id2label=LABELS, label2id={v: k for k, v in LABELS.items()})

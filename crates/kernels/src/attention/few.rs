@@ -57,18 +57,24 @@ fn attend_kernel<S: Simd>(
         }
         let (factor, log_sum_exp) = block.normaliser(shift, s.sum(sum));
         *lse = log_sum_exp;
-        weighted_sum(s, weights, v, factor, out.row(r));
+        weighted_sum(s, weights, |j| v.row(j), factor, out.row(r));
     }
 }
 
-/// `y = factor · Σ weights[j] · v[j]`, some vectors of `y` at a time.
+/// `y = factor · Σ weights[j] · v(j)`, some vectors of `y` at a time.
 #[inline(always)]
-fn weighted_sum<S: Simd>(s: S, weights: &[f32], v: MatRef<'_>, factor: f32, y: &mut [f32]) {
+pub(super) fn weighted_sum<'v, S: Simd>(
+    s: S,
+    weights: &[f32],
+    v: impl Fn(usize) -> &'v [f32],
+    factor: f32,
+    y: &mut [f32],
+) {
     const ABREAST: usize = 4;
     for i in (0..y.len()).step_by(ABREAST * S::LANES) {
         let mut sums = [s.zero(); ABREAST];
         for (j, &weight) in weights.iter().enumerate() {
-            let row = v.row(j);
+            let row = v(j);
             for u in 0..ABREAST {
                 sums[u] = s.mul_add(s.load(row, i + u * S::LANES), s.splat(weight), sums[u]);
             }

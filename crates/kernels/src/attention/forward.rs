@@ -9,7 +9,7 @@ use rayon::prelude::*;
 /// Queries of a job: a long sequence is shared out, but each job packs the head's keys and values.
 const JOB_QUERIES: usize = 512;
 /// Calls with fewer multiply-adds stay on the calling thread.
-const MIN_PARALLEL: usize = 1 << 17;
+pub(super) const MIN_PARALLEL: usize = 1 << 17;
 
 impl Attention<'_> {
     /// The attention of every query, and, for the backward pass, the log-sum-exp of its scores.

@@ -6,9 +6,11 @@ mod backward;
 mod few;
 mod forward;
 mod heads;
+mod step;
 mod weights;
 
 pub use heads::{HeadStrides, Heads, HeadsMut};
+pub use step::StepAttention;
 
 use crate::matmul::DEPTH;
 use crate::{Dropout, Level};

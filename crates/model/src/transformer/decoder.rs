@@ -58,6 +58,31 @@ impl DecoderLayer {
         )
     }
 
+    /// [`forward`](Self::forward) in use, and what each position attends to in the target and in the source:
+    /// `[rows, heads, tgt, tgt]` and `[rows, heads, tgt, src]`.
+    pub fn forward_with_weights(
+        &self,
+        x: Tensor<3>,
+        context: &AttentionContext,
+        memory: Tensor<3>,
+        memory_mask: &Mask,
+    ) -> (Tensor<3>, [Tensor<4>; 2]) {
+        let (mut to_target, mut to_source) = (None, None);
+        let x = self.sub_layers(
+            x,
+            None,
+            |x| {
+                to_target = Some(self.self_attention.self_weights(x.clone(), context));
+                self.self_attention.forward_self(x, context, None)
+            },
+            |x| {
+                to_source = Some(self.cross_attention.weights(x.clone(), memory.clone(), memory_mask));
+                self.cross_attention.forward(x, memory, memory_mask, None)
+            },
+        );
+        (x, [to_target, to_source].map(|weights| weights.expect("the sub-layers have run")))
+    }
+
     fn sub_layers(
         &self,
         x: Tensor<3>,

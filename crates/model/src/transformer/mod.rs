@@ -4,10 +4,12 @@ mod config;
 mod decoder;
 mod decoding;
 mod training;
+mod weights;
 
 pub use config::TransformerConfig;
 pub use decoder::{Decoder, DecoderLayer};
 pub use decoding::{DecoderState, Memory};
+pub use weights::TransformerWeights;
 
 use attentive_attention::{AttentionContext, Dropout, Embedding, Mask, Positions};
 use burn::{

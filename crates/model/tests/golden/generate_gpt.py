@@ -51,7 +51,7 @@ def results(dtype: torch.dtype) -> dict:
     """Logits, the loss as we sum it, and every gradient."""
     config = GPT2Config(
         vocab_size=VOCAB, n_positions=MAX_LEN, n_embd=D_MODEL, n_layer=LAYERS, n_head=2, resid_pdrop=0.0, embd_pdrop=0.0,
-        attn_pdrop=0.0, attn_implementation="eager",
+        attn_pdrop=0.0, attn_implementation="eager", bos_token_id=None, eos_token_id=None,
     )  # fmt: skip
     ours, theirs = parameters(dtype)
     out = functional_call(GPT2LMHeadModel(config).eval().to(dtype), theirs, kwargs=dict(input_ids=IDS, labels=IDS))

@@ -16,7 +16,12 @@ pub(crate) struct Unigram {
     scores: Vec<f64>,
     unk: TokenId,
     unk_score: f32,
+    /// Bytes of the longest piece, or of a character.
+    longest: usize,
 }
+
+/// Below this, sums begin anew, so that single precision tells near ones apart in texts of any length.
+const LOWEST_SUM: f32 = -1e5;
 
 /// One piece of one segmentation: a range of bytes of the text.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,14 +39,18 @@ impl Unigram {
         unk: TokenId,
         unk_score: f32,
     ) -> Self {
-        let trie = Trie::new(pieces.into_iter().map(|(piece, id)| (piece.as_bytes(), id)));
-        Self { trie, scores, unk, unk_score }
+        let mut longest = char::MAX.len_utf8();
+        let trie = Trie::new(pieces.into_iter().map(|(piece, id)| {
+            longest = longest.max(piece.len());
+            (piece.as_bytes(), id)
+        }));
+        Self { trie, scores, unk, unk_score, longest }
     }
 
     /// The most probable segmentation: each piece with where it ends.
     ///
     /// Adds up in single precision and keeps the first found of equal ones, so as to equal `EncodeOptimized` of the
-    /// SentencePiece library to the last bit.
+    /// SentencePiece library (0.2.3) to the last bit.
     pub(crate) fn best(&self, text: &str) -> Vec<(TokenId, usize)> {
         self.best_where(text, |_| true)
     }
@@ -60,7 +69,12 @@ impl Unigram {
         }
         let mut best: Vec<Option<Path>> = vec![None; text.len() + 1];
         for (start, c) in text.char_indices() {
-            let before = best[start].map_or(0.0, |path| path.score);
+            let mut before = best[start].map_or(0.0, |path| path.score);
+            if before < LOWEST_SUM {
+                let reached = start + 1..text.len().min(start + self.longest) + 1;
+                best[reached].iter_mut().flatten().for_each(|path| path.score -= before);
+                before = 0.0;
+            }
             let mut has_single = false;
             for (len, id) in self.trie.prefixes(&text.as_bytes()[start..]).filter(|&(_, id)| allowed(id)) {
                 let score = self.scores[id as usize] as f32 + before;
@@ -191,6 +205,18 @@ mod tests {
 
     fn ids(pieces: Vec<(TokenId, usize)>) -> Vec<TokenId> {
         pieces.into_iter().map(|(id, _)| id).collect()
+    }
+
+    /// What the library (0.2.3) does of these sums, which single precision cannot tell apart far from zero.
+    #[test]
+    fn sums_of_long_texts_begin_anew() {
+        let pieces = [("x", -10.0), ("a", -1.0), ("b", -2.0), ("ab", -3.003)];
+        let texts = (0..).zip(pieces).map(|(id, (piece, _))| (piece, id));
+        let model = Unigram::new(texts, pieces.map(|(_, score)| score).to_vec(), 99, -20.0);
+        let last = |n| model.best(&format!("{}ab", "x".repeat(n))).last().map(|&(id, _)| pieces[id as usize].0);
+        for (n, expected) in [(5_000, "b"), (9_995, "ab"), (10_001, "b"), (19_995, "ab"), (20_002, "b")] {
+            assert_eq!(last(n), Some(expected), "{n}");
+        }
     }
 
     #[test]

@@ -6,13 +6,13 @@ use anyhow::{Result, bail};
 use attentive_backend::Device;
 use attentive_bundle::{DataRecord, GenerationConfig, Generator, ModelConfig, ScoreRecord};
 use attentive_core::{Objective, Position, SequenceBatch};
-use attentive_data::{ContextBatcher, ContextBatches, ContextOrder, TokenStream};
+use attentive_data::{ContextBatcher, ContextBatches, ContextOrder, TokenStream, auto_size::AUTO};
 use attentive_metrics::{BitsPerByte, Likelihood, Metric};
 use attentive_model::{CausalLmObjective, Gpt, GptConfig};
 use attentive_tokenizer::Tokenizer;
 use attentive_trainer::{BatchStream, Validation};
 
-use super::{Task, thousands};
+use super::{Task, memory::Fitting, thousands};
 use crate::{
     recipe::{CausalLmRecipe, ContextSource, RunRecipe},
     text::Texts,
@@ -27,6 +27,7 @@ pub(crate) struct CausalLm {
     objective: CausalLmObjective,
     generation: GenerationConfig,
     n_samples: usize,
+    context: usize,
     tokenizer: Arc<dyn Tokenizer>,
     train: ContextBatcher,
     validation: Option<ContextBatcher>,
@@ -50,16 +51,18 @@ impl CausalLm {
         println!("data      {} training tokens", thousands(text.len()));
         println!("tokens    {} entries in the vocabulary", thousands(tokenizer.vocab_size() as u64));
         let (batch, seed) = (recipe.batch, run.training.seed);
+        // What is still to be measured begins with one row.
+        let n_rows = if batch.rows == AUTO { 1 } else { batch.rows };
         let order = match batch.contexts {
             ContextSource::Packed => ContextOrder::Shuffled { seed },
             ContextSource::Random => ContextOrder::RandomOffsets { seed },
         };
-        let batcher = |stream: TokenStream, order| ContextBatcher::new(stream, batch.context, batch.rows, order);
+        let batcher = |stream: TokenStream, order| ContextBatcher::new(stream, batch.context, n_rows, order);
         let train_batches = batcher(text, order)?;
         println!(
             "batches   {} of {} × {} tokens in an epoch",
             thousands(train_batches.n_batches() as u64),
-            batch.rows,
+            n_rows,
             batch.context
         );
         Ok(Self {
@@ -67,11 +70,17 @@ impl CausalLm {
             objective: recipe.objective,
             generation: recipe.generation.clone(),
             n_samples: recipe.evaluation.samples,
+            context: batch.context,
             tokenizer,
             train: train_batches,
             validation: held_out.map(|stream| batcher(stream, ContextOrder::Sequential)).transpose()?,
             texts,
         })
+    }
+
+    /// Tokens of the training text.
+    pub(crate) fn n_training_tokens(&self) -> u64 {
+        self.train.stream().len()
     }
 
     /// What `model` writes from nothing, or after a line break where it can't.
@@ -151,7 +160,9 @@ impl Task for CausalLm {
                 scores.push(ScoreRecord::new("validation", metric, value, ""));
             }
         }
-        self.show_samples(model)?;
+        if self.n_samples > 0 {
+            self.show_samples(model)?;
+        }
         Ok(scores)
     }
 
@@ -161,6 +172,22 @@ impl Task for CausalLm {
 
     fn example(&self, model: &str) -> String {
         format!("generate --model {model} \"The\"")
+    }
+}
+
+impl Fitting for CausalLm {
+    const SETTING: &str = "batch.rows";
+    const FIRST: usize = 1;
+
+    fn cut_anew(&mut self, rows: usize) -> Result<()> {
+        self.train = self.train.with_rows(rows);
+        self.validation = self.validation.as_ref().map(|validation| validation.with_rows(rows));
+        Ok(())
+    }
+
+    fn largest_batches(&self) -> Vec<SequenceBatch> {
+        let rows = self.train.rows().min(self.train.n_contexts());
+        vec![SequenceBatch::next_tokens(&vec![vec![0; self.context + 1]; rows], 0, vec![0; rows])]
     }
 }
 

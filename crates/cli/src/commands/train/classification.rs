@@ -8,8 +8,10 @@ use std::{
 use anyhow::{Context, Result, bail};
 use attentive_backend::Device;
 use attentive_bundle::{Bundle, DataRecord, ModelConfig, ScoreRecord, frame_ids};
-use attentive_core::{LabeledBatch, Objective};
-use attentive_data::{ExampleBatcher, FileReport, LabeledRows, LabeledText, builtin::reference_sentences};
+use attentive_core::{LabeledBatch, Objective, TokenMatrix};
+use attentive_data::{
+    ExampleBatcher, FileReport, LabeledRows, LabeledText, auto_size::AUTO, builtin::reference_sentences,
+};
 use attentive_model::{ClassificationObjective, EncoderModel};
 use attentive_tokenizer::Tokenizer;
 use attentive_trainer::{BatchStream, Validation};
@@ -20,6 +22,7 @@ use super::{
     encoder_family::EncoderFamily,
     example_stream::ExampleStream,
     masked_lm::{share, values},
+    memory::Fitting,
     thousands,
 };
 use crate::{
@@ -95,6 +98,8 @@ impl<F: EncoderFamily> Classification<F> {
 
         let ids = frame_ids(&*tokenizer)?;
         let context = recipe.batch.context.min(config.max_len().unwrap_or(usize::MAX));
+        // What is still to be measured begins with one row.
+        let n_rows = if recipe.batch.rows == AUTO { 1 } else { recipe.batch.rows };
         let mut batchers = Vec::new();
         for (name, part) in PARTS.into_iter().zip(&parts) {
             let Some(part) = part else {
@@ -110,7 +115,7 @@ impl<F: EncoderFamily> Classification<F> {
                 Ok((tokenizer.encode(&text.text), label as u32))
             });
             let rows = LabeledRows::new(rows.collect::<Result<Vec<_>>>()?, context, ids);
-            batchers.push(Some(ExampleBatcher::new(rows, recipe.batch.rows, run.training.seed)?));
+            batchers.push(Some(ExampleBatcher::new(rows, n_rows, run.training.seed)?));
         }
         println!("labels    {}", labels.join(", "));
         let sample =
@@ -193,6 +198,26 @@ impl Part {
             let (split, name) = (split.to_owned(), "built-in".to_owned());
             Self { records: vec![DataRecord { split, name, n_lines: texts.len() as u64, sha256 }], texts }
         })
+    }
+}
+
+impl<F: EncoderFamily> Fitting for Classification<F> {
+    const SETTING: &str = "batch.rows";
+    const FIRST: usize = 1;
+
+    fn cut_anew(&mut self, rows: usize) -> Result<()> {
+        self.train = self.train.with_rows(rows);
+        for part in self.held_out.iter_mut().flatten() {
+            *part = part.with_rows(rows);
+        }
+        Ok(())
+    }
+
+    fn largest_batches(&self) -> Vec<LabeledBatch> {
+        let set = self.train.set();
+        let rows = self.train.rows().min(set.len());
+        let ids = TokenMatrix::from_rows(&vec![vec![0; set.longest()]; rows], 0, 0);
+        vec![LabeledBatch { ids, labels: vec![0; rows], indices: vec![0; rows] }]
     }
 }
 

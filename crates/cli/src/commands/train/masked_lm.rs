@@ -5,14 +5,14 @@ use std::{path::Path, sync::Arc};
 use anyhow::Result;
 use attentive_backend::Device;
 use attentive_bundle::{DataRecord, ScoreRecord, TextEncoder, frame_ids};
-use attentive_core::{MaskedBatch, TokenId};
-use attentive_data::{ExampleBatcher, MaskedSentences, SentenceCorpus};
+use attentive_core::{MaskedBatch, TokenId, TokenMatrix};
+use attentive_data::{ExampleBatcher, ExampleSet, MaskedSentences, RowKind, SentenceCorpus, auto_size::AUTO};
 use attentive_model::{EncoderModel, MaskedLmObjective};
 use attentive_tokenizer::Tokenizer;
 use attentive_trainer::{BatchStream, Validation};
 use burn::tensor::{Tensor, activation::log_softmax};
 
-use super::{Task, encoder_family::EncoderFamily, example_stream::ExampleStream, thousands};
+use super::{Task, encoder_family::EncoderFamily, example_stream::ExampleStream, memory::Fitting, thousands};
 use crate::{
     recipe::{MaskedLmRecipe, RunRecipe},
     text::{TextSource, Texts},
@@ -26,6 +26,10 @@ const N_CANDIDATES: usize = 4;
 pub(crate) struct MaskedLm<F> {
     config: F,
     objective: MaskedLmObjective,
+    context: usize,
+    /// Hidden tokens of a row at the most.
+    n_hidden: usize,
+    has_pairs: bool,
     tokenizer: Arc<dyn Tokenizer>,
     train: ExampleBatcher<MaskedSentences>,
     validation: Option<ExampleBatcher<MaskedSentences>>,
@@ -76,10 +80,12 @@ impl<F: EncoderFamily> MaskedLm<F> {
         recipe.model = config.clone().into();
         let most_frequent = most_frequent::<F>(&text).unwrap_or(ids.mask);
         let batch = recipe.batch;
+        // What is still to be measured begins with one row.
+        let n_rows = if batch.rows == AUTO { 1 } else { batch.rows };
         let batcher = |text: SentenceCorpus, seed: u64| -> Result<ExampleBatcher<MaskedSentences>> {
             let masking = F::masking(recipe.masking, ids, tokenizer.vocab_size(), seed);
             let rows = MaskedSentences::new(text, batch.examples, batch.context, ids, masking)?;
-            Ok(ExampleBatcher::new(rows, batch.rows, seed)?)
+            Ok(ExampleBatcher::new(rows, n_rows, seed)?)
         };
         let train_batches = batcher(text, run.training.seed)?;
         // The same masks whatever the run, so that runs can be compared.
@@ -87,6 +93,9 @@ impl<F: EncoderFamily> MaskedLm<F> {
         Ok(Self {
             config,
             objective: recipe.objective,
+            context: batch.context,
+            n_hidden: (recipe.masking.rate * batch.context as f64).ceil() as usize,
+            has_pairs: batch.examples == RowKind::SentencePairs,
             tokenizer: tokenizer.clone(),
             train: train_batches,
             validation: validation_batches,
@@ -251,6 +260,30 @@ impl<F: EncoderFamily> Task for MaskedLm<F> {
 fn most_frequent<F: EncoderFamily>(text: &SentenceCorpus) -> Option<TokenId> {
     let counts = text.counts().into_iter().filter(|&(id, _)| F::is_hidden(id));
     counts.max_by_key(|&(id, count)| (count, std::cmp::Reverse(id))).map(|(id, _)| id)
+}
+
+impl<F: EncoderFamily> Fitting for MaskedLm<F> {
+    const SETTING: &str = "batch.rows";
+    const FIRST: usize = 1;
+
+    fn cut_anew(&mut self, rows: usize) -> Result<()> {
+        self.train = self.train.with_rows(rows);
+        self.validation = self.validation.as_ref().map(|validation| validation.with_rows(rows));
+        Ok(())
+    }
+
+    fn largest_batches(&self) -> Vec<MaskedBatch> {
+        let rows = self.train.rows().min(self.train.set().epoch(0).len());
+        let hidden_in = |row: usize| (0..self.n_hidden).map(move |at| (row * self.context + at) as u32);
+        vec![MaskedBatch {
+            ids: TokenMatrix::from_rows(&vec![vec![0; self.context]; rows], 0, 0),
+            segments: vec![0; rows * self.context],
+            masked: (0..rows).flat_map(hidden_in).collect(),
+            targets: vec![0; rows * self.n_hidden],
+            follows: self.has_pairs.then(|| vec![true; rows]),
+            indices: vec![0; rows],
+        }]
+    }
 }
 
 pub(super) fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {

@@ -5,16 +5,25 @@ use std::fs;
 use anyhow::{Context, Result, bail};
 use attentive_backend::Device;
 use attentive_core::{Dropout, Objective};
-use attentive_data::BatchConfig;
-use attentive_model::TeacherForced;
 use attentive_optim::{Adam, Gradients};
 use burn::module::Module;
 
-use super::{Task, Translation, TranslationFamily};
+use super::Task;
 use crate::recipe::RunRecipe;
 
-/// The first size that is tried; it is doubled from there.
-const FIRST: usize = 512;
+/// A task whose batches can be of any size.
+pub(super) trait Fitting: Task {
+    /// The setting that says how large they are.
+    const SETTING: &str;
+    /// The first size that is tried; it is doubled from there.
+    const FIRST: usize;
+
+    /// Cuts the data into batches of another size.
+    fn cut_anew(&mut self, size: usize) -> Result<()>;
+
+    /// Batches that take as much memory as any will.
+    fn largest_batches(&self) -> Vec<Self::Batch>;
+}
 
 /// What is left unused of the room that is measured, for what measuring does not meet.
 const MARGIN: f64 = 0.05;
@@ -40,32 +49,26 @@ pub(super) fn parse_size(text: &str) -> Result<u64, String> {
     Ok((number * factor) as u64)
 }
 
-/// Sets `batch` to the most tokens with which training takes at most `limit` bytes, and cuts the corpus by it.
-pub(super) fn fit<F: TranslationFamily>(
-    task: &mut Translation<F>,
-    run: &RunRecipe,
-    batch: &mut BatchConfig,
-    limit: u64,
-    device: &Device,
-) -> Result<()> {
+/// The largest size of batches with which training takes at most `limit` bytes; the task's data is cut by it.
+pub(super) fn fit<T: Fitting>(task: &mut T, run: &RunRecipe, limit: u64, device: &Device) -> Result<usize> {
+    let setting = T::SETTING;
     let mut trial = Trial::new(task, run, device)?;
     // Each is a size and the bytes that it takes.
     let mut measured: Vec<(usize, u64)> = Vec::new();
-    let mut try_size = |max_tokens: usize| -> Result<Option<u64>> {
-        let config = BatchConfig { max_tokens, ..batch.clone() };
-        if task.cut_anew(&config).is_err() {
+    let mut try_size = |size: usize| -> Result<Option<u64>> {
+        if task.cut_anew(size).is_err() {
             return Ok(None); // Some pair is longer.
         }
         let bytes = trial.measure(task)?;
-        println!("memory    {:.0} MiB with {max_tokens} tokens a batch", bytes as f64 / f64::from(1 << 20));
+        println!("memory    {:.0} MiB with {setting} = {size}", bytes as f64 / f64::from(1 << 20));
         Ok(Some(bytes))
     };
-    let mut size = FIRST;
+    let mut size = T::FIRST;
     let is_all = loop {
         if let Some(bytes) = try_size(size)? {
             measured.push((size, bytes));
             let next = predicted(&measured, 2 * size);
-            // Where twice the size takes no more, all of the corpus is in one batch.
+            // Where twice the size takes no more, all of the data is in one batch.
             let is_all = measured.len() > 2 && measured[measured.len() - 2].1 == bytes;
             if bytes > limit || next > limit as f64 || is_all || size > 1 << 24 {
                 break is_all;
@@ -88,16 +91,18 @@ pub(super) fn fit<F: TranslationFamily>(
                 best = Some(candidate);
                 break;
             }
-            candidate -= size / 16;
+            candidate -= (size / 16).max(1);
         }
     }
-    let Some(max_tokens) = best else {
-        bail!("--memory: batches of {FIRST} tokens, or of the longest pair, take more; give more, or a smaller model");
+    let Some(best) = best else {
+        let least = T::FIRST;
+        bail!(
+            "--memory: {setting} = {least}, or what the longest pair needs, takes more; give more, or a smaller model"
+        );
     };
-    batch.max_tokens = max_tokens;
-    task.cut_anew(batch)?;
-    println!("batches   batch.max_tokens = {max_tokens} is the most that fits");
-    Ok(())
+    task.cut_anew(best)?;
+    println!("batches   {setting} = {best} is the most that fits");
+    Ok(best)
 }
 
 /// What a size will take, by the last two that were measured.
@@ -127,15 +132,13 @@ impl<M: Module> Trial<M> {
         let reserve = bytes * model.num_params() as u64;
         Ok(Self { model: Some(model), adam: run.optimizer.init()?, n_passes: run.training.accumulate.min(2), reserve })
     }
-}
 
-impl<M: Module + TeacherForced> Trial<M> {
     /// The most memory that the process holds while it makes updates with the largest batches.
-    fn measure<F: TranslationFamily<Model = M>>(&mut self, task: &Translation<F>) -> Result<u64> {
+    fn measure<T: Fitting<Model = M>>(&mut self, task: &T) -> Result<u64> {
         let objective = task.objective();
-        let untold = "batch.max_tokens = \"auto\": this system does not tell how much memory a process takes";
+        let untold = || format!("{} = \"auto\": this system does not tell how much memory a process takes", T::SETTING);
         // Linux forgets the peak so far.
-        fs::write("/proc/self/clear_refs", "5").context(untold)?;
+        fs::write("/proc/self/clear_refs", "5").with_context(untold)?;
         for batch in task.largest_batches() {
             let model = self.model.take().expect("put back below");
             let mut gradients = Gradients::default();
@@ -146,7 +149,7 @@ impl<M: Module + TeacherForced> Trial<M> {
             let norm = gradients.global_norm();
             self.model = Some(self.adam.step(model, gradients, 1.0 / norm.max(1.0), 0.0));
         }
-        Ok(crate::peak_memory::bytes().context(untold)? + self.reserve)
+        Ok(crate::peak_memory::bytes().with_context(untold)? + self.reserve)
     }
 }
 

@@ -23,17 +23,19 @@ use std::{
 use anyhow::{Result, bail};
 use attentive_backend::{BackendKind, Device};
 use attentive_bundle::ModelConfig;
-use attentive_data::BatchConfig;
+use attentive_data::auto_size::AUTO;
 use clap::Args;
 
 use super::BackendArgs;
 use crate::{
-    recipe::{Recipe, RunRecipe, TaskRecipe, TranslationRecipe, no_encoder},
+    recipe::{Recipe, RunRecipe, TaskRecipe, no_encoder},
     run_dir,
 };
 pub(super) use causal_lm::CausalLm;
 pub(super) use classification::{Classification, pretrained};
+pub(super) use encoder_family::EncoderFamily;
 pub(super) use masked_lm::MaskedLm;
+use memory::Fitting;
 use session::Session;
 pub(super) use span_corruption::Infilling;
 
@@ -56,7 +58,7 @@ pub(crate) struct Train {
     /// Go on with an interrupted run: its folder.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["recipe", "set"])]
     resume: Option<PathBuf>,
-    /// Memory that training may take, 4GiB for one; `batch.max_tokens = "auto"` becomes the most that fits.
+    /// Memory that training may take, 4GiB for one; `batch.tokens = "auto"` becomes the most that fits.
     #[arg(long, value_name = "SIZE", value_parser = memory::parse_size)]
     memory: Option<u64>,
     /// Also write event files for TensorBoard, in the run's folder.
@@ -69,17 +71,20 @@ pub(crate) struct Train {
 impl Train {
     pub(super) fn run(self) -> Result<ExitCode> {
         let device = self.backend.device()?;
-        let (mut recipe, run) = match &self.resume {
+        let (mut recipe, run, _lock) = match &self.resume {
             Some(run) => {
                 let run = run_dir::resolve(run);
-                (Recipe::of_run(&run.join("config.toml"))?, run)
+                let recipe = Recipe::of_run(&run.join("config.toml"))?;
+                let lock = run_dir::lock(&run)?;
+                (recipe, run, lock)
             }
             None => {
                 let recipe = Recipe::load(self.recipe.as_deref(), &self.set)?;
                 let run = run_dir::create(&self.runs, &recipe.run.name)?;
+                let lock = run_dir::lock(&run)?;
                 // From here on, whatever happens, the run can be resumed.
                 run_dir::write(&run.join("config.toml"), &recipe.to_toml())?;
-                (recipe, run)
+                (recipe, run, lock)
             }
         };
         println!("run {} on backend {}", run.display(), self.backend.backend);
@@ -87,80 +92,80 @@ impl Train {
         let tokenizer = Some(run.join("tokenizer.json")).filter(|path| self.resume.is_some() && path.exists());
         let origins = recipe.origins.clone();
         let locate = |error| origins.locate(error);
+        let tokenizer = tokenizer.as_deref();
         let Recipe { run: settings, task, .. } = &mut recipe;
         match task {
             TaskRecipe::Translation(of_task) => match of_task.model.clone() {
                 ModelConfig::Transformer(model) => {
-                    let task = self.translation(settings, of_task, model, tokenizer.as_deref(), &device);
-                    let task = task.map_err(locate)?;
+                    let mut task = Translation::prepare(settings, of_task, model, tokenizer).map_err(locate)?;
+                    self.fit(&mut task, settings, &mut of_task.batch.max_tokens, &device)?;
                     self.session(&recipe, &run, device).train(&task).map_err(locate)
                 }
                 ModelConfig::Rnn(model) => {
-                    let task = self.translation(settings, of_task, model, tokenizer.as_deref(), &device);
-                    let task = task.map_err(locate)?;
+                    let mut task = Translation::prepare(settings, of_task, model, tokenizer).map_err(locate)?;
+                    self.fit(&mut task, settings, &mut of_task.batch.max_tokens, &device)?;
                     self.session(&recipe, &run, device).train(&task).map_err(locate)
                 }
                 other => Err(locate(no_translator(&other))),
             },
             TaskRecipe::CausalLm(of_task) => {
-                let task = CausalLm::prepare(settings, of_task, tokenizer.as_deref()).map_err(locate)?;
+                let mut task = CausalLm::prepare(settings, of_task, tokenizer).map_err(locate)?;
+                self.fit(&mut task, settings, &mut of_task.batch.rows, &device)?;
                 self.session(&recipe, &run, device).train(&task).map_err(locate)
             }
             TaskRecipe::MaskedLm(of_task) => match of_task.model.clone() {
                 ModelConfig::Bert(model) => {
-                    let task = MaskedLm::prepare(settings, of_task, model, tokenizer.as_deref()).map_err(locate)?;
+                    let mut task = MaskedLm::prepare(settings, of_task, model, tokenizer).map_err(locate)?;
+                    self.fit(&mut task, settings, &mut of_task.batch.rows, &device)?;
                     self.session(&recipe, &run, device).train(&task).map_err(locate)
                 }
                 ModelConfig::Canine(model) => {
-                    let task = MaskedLm::prepare(settings, of_task, model, tokenizer.as_deref()).map_err(locate)?;
+                    let mut task = MaskedLm::prepare(settings, of_task, model, tokenizer).map_err(locate)?;
+                    self.fit(&mut task, settings, &mut of_task.batch.rows, &device)?;
                     self.session(&recipe, &run, device).train(&task).map_err(locate)
                 }
                 other => Err(locate(no_encoder(&other))),
             },
             TaskRecipe::Classification(of_task) => {
                 let before = pretrained(of_task).map_err(locate)?;
-                let tokenizer = tokenizer.as_deref();
                 match of_task.model.clone() {
                     ModelConfig::Bert(model) => {
                         let task = Classification::prepare(settings, of_task, model, before, tokenizer);
-                        let task = task.map_err(locate)?;
+                        let mut task = task.map_err(locate)?;
+                        self.fit(&mut task, settings, &mut of_task.batch.rows, &device)?;
                         self.session(&recipe, &run, device).train(&task).map_err(locate)
                     }
                     ModelConfig::Canine(model) => {
                         let task = Classification::prepare(settings, of_task, model, before, tokenizer);
-                        let task = task.map_err(locate)?;
+                        let mut task = task.map_err(locate)?;
+                        self.fit(&mut task, settings, &mut of_task.batch.rows, &device)?;
                         self.session(&recipe, &run, device).train(&task).map_err(locate)
                     }
                     other => Err(locate(no_encoder(&other))),
                 }
             }
             TaskRecipe::SpanCorruption(of_task) => {
-                let task = Infilling::prepare(settings, of_task, tokenizer.as_deref()).map_err(locate)?;
+                let mut task = Infilling::prepare(settings, of_task, tokenizer).map_err(locate)?;
+                self.fit(&mut task, settings, &mut of_task.batch.rows, &device)?;
                 self.session(&recipe, &run, device).train(&task).map_err(locate)
             }
         }
     }
 
-    /// A translation task, its batches measured where they are to be.
-    fn translation<F: TranslationFamily>(
-        &self,
-        settings: &RunRecipe,
-        recipe: &mut TranslationRecipe,
-        model: F,
-        tokenizer: Option<&Path>,
-        device: &Device,
-    ) -> Result<Translation<F>> {
-        let mut task = Translation::prepare(settings, recipe, model, tokenizer)?;
-        if recipe.batch.max_tokens == BatchConfig::AUTO {
-            let Some(limit) = self.memory else {
-                bail!("batch.max_tokens = \"auto\" needs --memory, for example --memory 4GiB");
-            };
-            if !matches!(self.backend.backend, BackendKind::Flex | BackendKind::NdArray) {
-                bail!("batch.max_tokens = \"auto\" is measured on the CPU: choose --backend flex, or give a number");
-            }
-            memory::fit(&mut task, settings, &mut recipe.batch, limit, device)?;
+    /// Measures how large batches may be where the recipe leaves it open.
+    fn fit<T: Fitting>(&self, task: &mut T, settings: &RunRecipe, size: &mut usize, device: &Device) -> Result<()> {
+        if *size != AUTO {
+            return Ok(());
         }
-        Ok(task)
+        let setting = T::SETTING;
+        let Some(limit) = self.memory else {
+            bail!("{setting} = \"auto\" needs --memory, for example --memory 4GiB");
+        };
+        if !matches!(self.backend.backend, BackendKind::Flex | BackendKind::NdArray) {
+            bail!("{setting} = \"auto\" is measured on the CPU: choose --backend flex, or give a number");
+        }
+        *size = memory::fit(task, settings, limit, device)?;
+        Ok(())
     }
 
     fn session<'a>(&self, recipe: &'a Recipe, run: &'a Path, device: Device) -> Session<'a> {

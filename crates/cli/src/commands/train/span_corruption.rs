@@ -6,7 +6,9 @@ use anyhow::{Result, bail};
 use attentive_backend::{Device, ops};
 use attentive_bundle::{DataRecord, ModelConfig, ScoreRecord, SpanFiller, TranslationModel};
 use attentive_core::{Position, TranslationBatch};
-use attentive_data::{ContextBatcher, ContextOrder, SpanBatcher, SpanBatches, SpanCorruption, TokenStream};
+use attentive_data::{
+    ContextBatcher, ContextOrder, SpanBatcher, SpanBatches, SpanCorruption, TokenStream, auto_size::AUTO,
+};
 use attentive_model::{TeacherForced, Transformer, TransformerConfig, TranslationObjective};
 use attentive_tokenizer::Tokenizer;
 use attentive_trainer::{BatchStream, Validation};
@@ -15,6 +17,7 @@ use burn::tensor::activation::log_softmax;
 use super::{
     Task, TranslationFamily,
     masked_lm::{share, values},
+    memory::Fitting,
     thousands,
 };
 use crate::{
@@ -79,8 +82,10 @@ impl Infilling {
         println!("tokens    {} entries in the vocabulary", thousands(tokenizer.vocab_size() as u64));
         let (batch, specials) = (recipe.batch, special_ids(&*tokenizer)?);
         let sentinels: Vec<u32> = (0..).map_while(|index| tokenizer.sentinel(index)).collect();
+        // What is still to be measured begins with one row.
+        let n_rows = if batch.rows == AUTO { 1 } else { batch.rows };
         let batcher = |stream: TokenStream, order, seed| -> Result<SpanBatcher> {
-            let contexts = ContextBatcher::new(stream, batch.context, batch.rows, order)?;
+            let contexts = ContextBatcher::new(stream, batch.context, n_rows, order)?;
             let corruption = SpanCorruption::new(recipe.corruption, sentinels.clone(), specials.eos, seed)?;
             Ok(SpanBatcher::new(contexts, corruption, specials))
         };
@@ -93,7 +98,7 @@ impl Infilling {
         println!(
             "batches   {} of {} × {} tokens in an epoch, {} hidden in spans of {}",
             thousands(train_batches.contexts().n_batches() as u64),
-            batch.rows,
+            n_rows,
             batch.context,
             format_args!("{:.0} %", 100.0 * recipe.corruption.rate),
             recipe.corruption.mean_span
@@ -175,6 +180,22 @@ impl Guesses {
 
     fn accuracy(&self) -> f64 {
         share(self.n_right, self.n_tokens)
+    }
+}
+
+impl Fitting for Infilling {
+    const SETTING: &str = "batch.rows";
+    const FIRST: usize = 1;
+
+    fn cut_anew(&mut self, rows: usize) -> Result<()> {
+        self.train = self.train.with_rows(rows);
+        self.validation = self.validation.as_ref().map(|validation| validation.with_rows(rows));
+        Ok(())
+    }
+
+    fn largest_batches(&self) -> Vec<TranslationBatch> {
+        // All batches but the last of an epoch are of one shape.
+        self.train.epoch(0).next().and_then(Result::ok).into_iter().collect()
     }
 }
 

@@ -14,7 +14,7 @@ use attentive_model::{TeacherForced, TranslationObjective};
 use attentive_tokenizer::Tokenizer;
 use attentive_trainer::{BatchStream, Validation};
 
-use super::{Task, TranslationFamily, sampled::SampledStream, thousands};
+use super::{Task, TranslationFamily, memory::Fitting, sampled::SampledStream, thousands};
 use crate::{
     corpus::Corpus,
     recipe::{RunRecipe, TranslationRecipe},
@@ -32,6 +32,7 @@ pub(crate) struct Translation<F> {
     bleu: Bleu,
     corpus: Corpus,
     tokenizer: Arc<dyn Tokenizer>,
+    batch: BatchConfig,
     train: Batcher,
     sampling: Option<Sampling>,
     validation: Option<Batcher>,
@@ -113,6 +114,7 @@ impl<F: TranslationFamily> Translation<F> {
             bleu: bleu_of(&recipe.evaluation.bleu_tokenizer, false)?,
             corpus,
             tokenizer,
+            batch,
             train,
             sampling,
             validation,
@@ -130,31 +132,6 @@ impl<F: TranslationFamily> Translation<F> {
         let (corpus, _) = self.corpus.train.encode_by(segment, rules, &Storage::default())?;
         let order = Order::Shuffled { seed: *seed };
         Ok(Batcher::new(Arc::new(corpus), batch, special_ids(&*self.tokenizer)?, order)?)
-    }
-
-    /// Cuts the corpus into other batches.
-    pub(super) fn cut_anew(&mut self, batch: &BatchConfig) -> Result<()> {
-        self.train = self.train.cut_anew(batch)?;
-        self.validation = self.validation.as_ref().map(|validation| validation.cut_anew(batch)).transpose()?;
-        if let Some(sampling) = &mut self.sampling {
-            sampling.batch.max_tokens = batch.max_tokens;
-        }
-        Ok(())
-    }
-
-    /// Batches, filled with padding's id, of the shapes that take most memory: by tokens, and by scores of attention.
-    pub(super) fn largest_batches(&self) -> Vec<TranslationBatch> {
-        let shapes = || self.train.plan().shapes().keys();
-        let n_tokens = |shape: &Shape| shape.rows * (shape.source + shape.target);
-        let n_scores = |shape: &Shape| shape.rows * shape.source.max(shape.target).pow(2);
-        let largest = [shapes().max_by_key(|shape| n_tokens(shape)), shapes().max_by_key(|shape| n_scores(shape))];
-        let rows = |n, len| TokenMatrix::from_rows(&vec![vec![0; len]; n], 0, len);
-        let batch = |shape: &Shape| TranslationBatch {
-            source: rows(shape.rows, shape.source),
-            target: rows(shape.rows, shape.target + 1),
-            indices: vec![0; shape.rows],
-        };
-        largest.into_iter().flatten().map(batch).collect()
     }
 
     fn translator(&self, model: F::Model) -> Result<Translator<TranslationModel>> {
@@ -266,6 +243,37 @@ impl<F: TranslationFamily> Task for Translation<F> {
 
     fn example(&self, model: &str) -> String {
         format!("translate --model {model} \"The animal did not cross the street because it was too tired.\"")
+    }
+}
+
+impl<F: TranslationFamily> Fitting for Translation<F> {
+    const SETTING: &str = "batch.max_tokens";
+    const FIRST: usize = 512;
+
+    /// Cuts the corpus by a number of tokens.
+    fn cut_anew(&mut self, max_tokens: usize) -> Result<()> {
+        let batch = BatchConfig { max_tokens, ..self.batch.clone() };
+        self.train = self.train.cut_anew(&batch)?;
+        self.validation = self.validation.as_ref().map(|validation| validation.cut_anew(&batch)).transpose()?;
+        if let Some(sampling) = &mut self.sampling {
+            sampling.batch.max_tokens = max_tokens;
+        }
+        Ok(())
+    }
+
+    /// Batches, filled with padding's id, of the shapes that take most memory: by tokens, and by scores of attention.
+    fn largest_batches(&self) -> Vec<TranslationBatch> {
+        let shapes = || self.train.plan().shapes().keys();
+        let n_tokens = |shape: &Shape| shape.rows * (shape.source + shape.target);
+        let n_scores = |shape: &Shape| shape.rows * shape.source.max(shape.target).pow(2);
+        let largest = [shapes().max_by_key(|shape| n_tokens(shape)), shapes().max_by_key(|shape| n_scores(shape))];
+        let rows = |n, len| TokenMatrix::from_rows(&vec![vec![0; len]; n], 0, len);
+        let batch = |shape: &Shape| TranslationBatch {
+            source: rows(shape.rows, shape.source),
+            target: rows(shape.rows, shape.target + 1),
+            indices: vec![0; shape.rows],
+        };
+        largest.into_iter().flatten().map(batch).collect()
     }
 }
 

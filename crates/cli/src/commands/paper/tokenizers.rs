@@ -1,0 +1,121 @@
+//! Families of tokenizers compared.
+
+use std::{num::NonZeroU64, path::PathBuf, time::Instant};
+
+use anyhow::{Result, anyhow, bail};
+use attentive_bundle::ModelConfig;
+use attentive_core::{Batch, Objective};
+use attentive_optim::{Gradients, Schedule, ScheduleConfig};
+use burn::module::Module;
+use clap::Args;
+
+use super::super::{
+    BackendArgs,
+    train::{CausalLm, Task, thousands},
+};
+use crate::{
+    markdown::Table,
+    recipe::{Recipe, TaskRecipe},
+};
+
+/// Families, as recipes name them, and whether their vocabularies are learnt up to a size.
+const FAMILIES: [(&str, bool); 6] = [
+    ("bpe", true),
+    ("byte-level-bpe", true),
+    ("wordpiece", true),
+    ("unigram", true),
+    ("bytes", false),
+    ("characters", false),
+];
+/// Part of the text that is held out.
+const HELD_OUT: f64 = 0.1;
+/// Share of the updates in which learning rates rise.
+const WARM_UP: f64 = 0.05;
+
+/// Train one small GPT on a text cut by each family of tokenizers, at equal training compute, and compare bits per byte.
+#[derive(Debug, Args)]
+pub(super) struct Tokenizers {
+    /// The text, of which a tenth is held out; without it, the English of the built-in corpus.
+    #[arg(long, value_name = "FILE")]
+    text: Option<PathBuf>,
+    /// Size of the vocabularies that are learnt.
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    vocab_size: usize,
+    /// Training compute of each model, in 10^9 floating-point operations: products forward, and twice that backward.
+    #[arg(long, value_name = "GFLOPS", default_value = "4000")]
+    gflops: NonZeroU64,
+    #[command(flatten)]
+    backend: BackendArgs,
+}
+
+impl Tokenizers {
+    pub(super) fn run(self) -> Result<()> {
+        let head = ["tokenizer", "training tokens", "vocabulary", "parameters", "updates", "time", "bits a byte"];
+        let mut table = Table::new(head);
+        for (family, is_learnt) in FAMILIES {
+            println!("{family}");
+            table.row(self.train(family, is_learnt)?);
+            println!();
+        }
+        let compute = thousands(self.gflops.get());
+        println!("Bits for each byte of held-out text, after {compute}·10^9 operations of training each\n\n{table}");
+        Ok(())
+    }
+
+    /// The row of one family.
+    fn train(&self, family: &str, is_learnt: bool) -> Result<[String; 7]> {
+        let mut settings = vec![format!("tokenizer.kind={family}")];
+        settings.extend(is_learnt.then(|| format!("tokenizer.vocab_size={}", self.vocab_size)));
+        if let Some(text) = &self.text {
+            settings.push(format!("data.train.text={}", toml::Value::from(text.display().to_string())));
+            // As one document: not every family has a token between two.
+            settings.extend(["data.train.documents=file".into(), format!("data.validation_fraction={HELD_OUT}")]);
+        }
+        let mut recipe = Recipe::tokenizers(&settings)?;
+        let TaskRecipe::CausalLm(of_task) = &mut recipe.task else { bail!("the recipe is of another task") };
+        let task = CausalLm::prepare(&recipe.run, of_task, None)?;
+        let ModelConfig::Gpt(config) = &of_task.model else { bail!("the recipe is of another family") };
+        let of_token = 3 * config.forward_flops_per_token(of_task.batch.context) as u64;
+        let of_update = of_token * (of_task.batch.context * of_task.batch.rows) as u64;
+        let steps = (self.gflops.get().saturating_mul(1_000_000_000) / of_update.max(1)).max(1);
+
+        let start = Instant::now();
+        let device = self.backend.device()?.autodiff();
+        let mut model = task.init(&device, recipe.run.training.seed)?;
+        let mut optimizer = recipe.run.optimizer.init()?;
+        let schedule = equally_long(recipe.run.schedule, steps).build(task.d_model());
+        let (objective, mut batches) = (task.objective(), task.batches());
+        for step in (1..=steps).filter_map(NonZeroU64::new) {
+            let batch = batches.next_batch().map_err(|cause| anyhow!(cause))?;
+            let loss = objective.loss(&model, &batch, None);
+            if step.get().is_multiple_of(100) {
+                let nats = f64::from(loss.nll_sum.clone().into_scalar::<f32>()) / batch.n_targets() as f64;
+                println!("step {step}/{steps}  {nats:.3} nats a token");
+            }
+            let gradients = Gradients::take(loss.sum.backward(), &model);
+            model = optimizer.step(model, gradients, 1.0 / batch.n_targets().max(1) as f64, schedule.lr(step));
+        }
+        let seconds = start.elapsed().as_secs_f64();
+        let n_params = model.num_params() as u64;
+        let scores = task.score(model.valid())?;
+        let Some(bits) = scores.iter().find(|score| score.metric == "bits-per-byte") else {
+            bail!("the text is too short for a part to be held out");
+        };
+        let vocab_size = task.tokenizer().vocab_size() as u64;
+        let numbers = [task.n_training_tokens(), vocab_size, n_params, steps].map(thousands);
+        let [tokens, vocabulary, params, updates] = numbers;
+        let value = format!("{:.4}", bits.value);
+        Ok([family.to_owned(), tokens, vocabulary, params, updates, format!("{seconds:.0} s"), value])
+    }
+}
+
+/// The recipe's schedule over other updates.
+fn equally_long(config: ScheduleConfig, steps: u64) -> ScheduleConfig {
+    match config {
+        ScheduleConfig::Cosine { peak, floor, .. } => {
+            let warmup_steps = (steps as f64 * WARM_UP).ceil() as u64;
+            ScheduleConfig::Cosine { peak, floor, warmup_steps, total_steps: steps }
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,123 @@
+//! The paper's tables and figures as a user meets them.
+
+mod support;
+
+use support::{Folder, contains};
+
+/// A translation recipe of rows that are to be written down as they are; the model's table follows.
+const RECIPE: &str = r#"
+name = "NAME"
+
+[data]
+train.tsv = "pairs.tsv"
+validation.tsv = "pairs.tsv"
+
+[tokenizer]
+merges = 10
+
+[batch]
+max_tokens = 256
+
+[schedule]
+kind = "constant"
+lr = 1e-3
+
+[training]
+steps = 6
+validate_every = 2
+checkpoint_every = 6
+
+[evaluation]
+bleu_sentences = 2
+average_last = 1
+
+[model]
+"#;
+const TRANSFORMER: &str =
+    "d_model = 16\nd_ff = 16\nn_heads = 2\nn_encoder_layers = 2\nn_decoder_layers = 1\ndropout = 0.0\n";
+const RNN: &str = "family = \"rnn\"\ncell = \"gru\"\nd_embedding = 8\nd_hidden = 8\nd_attention = 8\ndropout = 0.0\n";
+
+fn folder() -> Folder {
+    let folder = Folder::new();
+    let lines = ["it was ab", "ab cd", "cd it", "was cd ab"].map(|line| format!("{line}\t{line}\n"));
+    folder.write("pairs.tsv", &lines.concat().repeat(5));
+    for (name, model) in [("transformer", TRANSFORMER), ("rnn", RNN)] {
+        folder.write(&format!("{name}.toml"), &(RECIPE.replace("NAME", name) + model));
+    }
+    folder
+}
+
+fn drawing(folder: &Folder, name: &str) -> String {
+    let svg = std::fs::read_to_string(folder.path(name)).unwrap();
+    assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"), "{name}");
+    assert_eq!(svg.matches("<g ").count(), svg.matches("</g>").count(), "{name}");
+    assert!(!svg.contains("NaN") && !svg.contains("inf"), "{name}");
+    svg
+}
+
+#[test]
+fn tables_need_no_model() {
+    let folder = Folder::new();
+    let table = folder.succeed(&["paper", "table1", "--n", "100", "--r", "10", "--no-time"], "");
+    contains(&table, &["O(n²·d)", "5,120,000", "26,214,400", "78,643,200", "512,000", "O(log_k(n))"]);
+    let timed = folder.succeed(&["paper", "table1", "--n", "8", "--d", "8", "--r", "4"], "");
+    assert_eq!(timed.matches(" ms ").count(), 3, "{timed}");
+    contains(&folder.fail(&["paper", "table1", "--k", "1"], ""), &["--k is 2 at least"]);
+    contains(&folder.succeed(&["paper", "table2"], ""), &["28.4", "2.3·10^19", "12.00 h × 8 × 9.5·10^12", "29 %"]);
+    let table = folder.succeed(&["paper", "table3"], "");
+    contains(&table, &["63,082,496", "C d_model=1024", "213", "300,000", "learned", "-3.0 %"]);
+}
+
+#[test]
+fn positions_and_schedules_are_drawn() {
+    let folder = Folder::new();
+    contains(&folder.succeed(&["paper", "positions", "--n", "20", "--d-model", "8"], ""), &["distance", "1.000"]);
+    contains(&drawing(&folder, "positions.svg"), &["sinusoids"]);
+    contains(&drawing(&folder, "position-products.svg"), &["distance"]);
+    contains(&folder.succeed(&["paper", "schedule"], ""), &["6.99e-4 | 4000", "cosine"]);
+    contains(&drawing(&folder, "schedule.svg"), &["equation 3", "warm-up 8000"]);
+}
+
+#[test]
+fn runs_are_set_beside_one_another_and_show_what_they_look_at() {
+    let folder = folder();
+    for name in ["transformer", "rnn"] {
+        folder.succeed(&["train", &format!("{name}.toml")], "");
+    }
+    let (transformer, rnn) = ("runs/transformer-1", "runs/rnn-1");
+    let table = folder.succeed(&["paper", "rnn", transformer, rnn], "");
+    contains(&table, &["Transformer, 2+1 layers", "RNN (Gru)", "parameters", "After equal time", "perplexity"]);
+    let table = folder.succeed(&["paper", "table2", "--run", transformer, "--sustained", "1e11"], "");
+    contains(&table, &["runs/transformer-1", "1.0·10^11"]);
+
+    let shown = folder.succeed(&["attention", "--model", transformer, "--target", "ab it", "it was ab"], "");
+    contains(&shown, &["What \"it\" attends to", "mean", "After".to_lowercase().as_str(), " %"]);
+    // Three tokens and the end; two layers of two heads and their mean in the encoder, one in each part of the decoder.
+    assert_eq!(drawing(&folder, "attention.svg").matches("<g ").count(), (2 + 1 + 1) * 3);
+    let shown = folder.succeed(&["paper", "attention", "--model", rnn, "--out", "rnn.svg", "it was ab"], "");
+    contains(&shown, &["What the decoder looks at"]);
+    drawing(&folder, "rnn.svg");
+    let refused = folder.fail(&["attention", "--model", transformer, "--word", "dog", "it was ab"], "");
+    contains(&refused, &["\"dog\" is no word of", "--word"]);
+}
+
+#[test]
+fn optimizers_are_compared_on_any_recipe() {
+    let folder = folder();
+    let table = folder.succeed(&["paper", "optimizers", "transformer.toml", "--steps", "8"], "");
+    contains(&table, &["SGD", "momentum", "AdaGrad", "RMSProp", "Adam, §5.3", "AdamW"]);
+    contains(&drawing(&folder, "optimizers.svg"), &["training loss"]);
+}
+
+#[test]
+fn tokenizers_are_compared_on_any_text() {
+    let folder = Folder::new();
+    folder.write("text.txt", &"the dog is light, and the light is on\nit was too tired\n".repeat(60));
+    let args = ["paper", "tokenizers", "--text", "text.txt", "--vocab-size", "300", "--gflops", "1"];
+    let shown = folder.succeed(&args, "");
+    contains(&shown, &["byte-level-bpe", "unigram", "characters", "bits a byte"]);
+    // Nine tenths of 3,300 bytes, and what stands between documents.
+    let row = shown.lines().find(|line| line.starts_with("| bytes ")).unwrap();
+    let tokens: u64 = row.split('|').nth(2).unwrap().trim().replace(',', "").parse().unwrap();
+    assert!((2_800..=3_200).contains(&tokens), "{row}");
+}

@@ -1,0 +1,218 @@
+//! Runs of every task that are killed and resumed end as if they had not been, byte for byte.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use tempfile::TempDir;
+
+/// What the recipes of all tasks have in common.
+const TRAINING: &str = r#"
+name = "run"
+
+[schedule]
+kind = "constant"
+lr = 1e-3
+
+[training]
+steps = 60
+accumulate = 2
+clip_norm = 1.0
+ema_decay = 0.9
+validate_every = 20
+checkpoint_every = 4
+"#;
+
+const GPT: &str = r#"
+task = "causal-lm"
+[data.train]
+text = "text.txt"
+documents = "file"
+[data]
+validation_fraction = 0.1
+[tokenizer]
+kind = "characters"
+[model]
+d_model = 16
+d_ff = 32
+n_heads = 2
+n_layers = 1
+dropout = 0.1
+positions = { rotary = {} }
+[batch]
+context = 16
+rows = 4
+[evaluation]
+samples = 0
+"#;
+
+const BERT: &str = r#"
+task = "masked-lm"
+[data.train]
+text = "text.txt"
+documents = "paragraph"
+[data]
+validation_fraction = 0.1
+[tokenizer]
+kind = "wordpiece"
+vocab_size = 60
+[model]
+d_model = 16
+d_ff = 32
+n_heads = 2
+n_layers = 1
+dropout = 0.1
+next_sentence = true
+[batch]
+context = 24
+rows = 4
+examples = "sentence-pairs"
+"#;
+
+const CLASSIFICATION: &str = r#"
+task = "classification"
+[data.train]
+tsv = "labelled.tsv"
+[data.validation]
+tsv = "labelled.tsv"
+[tokenizer]
+kind = "wordpiece"
+vocab_size = 60
+[model]
+d_model = 16
+d_ff = 32
+n_heads = 2
+n_layers = 1
+dropout = 0.1
+[batch]
+context = 16
+rows = 4
+"#;
+
+const RNN: &str = r#"
+[data.train]
+tsv = "pairs.tsv"
+[data.validation]
+tsv = "pairs.tsv"
+[tokenizer]
+merges = 5
+[model]
+family = "rnn"
+d_embedding = 12
+d_hidden = 12
+d_attention = 12
+dropout = 0.1
+[batch]
+max_tokens = 64
+[evaluation]
+bleu_sentences = 2
+"#;
+
+/// A Transformer whose segmentation is drawn anew in every epoch.
+const SAMPLED: &str = r#"
+[data.train]
+tsv = "pairs.tsv"
+[data.validation]
+tsv = "pairs.tsv"
+[tokenizer]
+merges = 8
+bpe_dropout = 0.2
+[model]
+d_model = 16
+d_ff = 32
+n_heads = 2
+n_encoder_layers = 1
+n_decoder_layers = 1
+dropout = 0.1
+[batch]
+max_tokens = 64
+[evaluation]
+bleu_sentences = 2
+"#;
+
+fn write_data(folder: &Path) {
+    let sentence = |i: usize| ["the cat is red", "a dog ran", "the red dog saw a cat", "it was late"][i * 7 % 11 % 4];
+    let text: String = (0..240).map(|i| format!("{}\n{}", sentence(i), if i % 4 == 3 { "\n" } else { "" })).collect();
+    let labelled: String = (0..80).map(|i| format!("{}\t{}\n", sentence(i), ["x", "y"][i * 7 % 11 % 2])).collect();
+    let pairs: String = (0..120).map(|i| format!("{0}\t{0}\n", sentence(i))).collect();
+    for (name, content) in [("text.txt", text), ("labelled.tsv", labelled), ("pairs.tsv", pairs)] {
+        fs::write(folder.join(name), content).unwrap();
+    }
+}
+
+fn train(folder: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_attentive"));
+    command.arg("train").args(args).current_dir(folder).env_remove("ATTENTIVE_BACKEND");
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn succeed(mut command: Command) {
+    let output = command.output().unwrap();
+    let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert!(output.status.success(), "{text}");
+}
+
+/// What must be equal: weights, and the last checkpoint but for its clock.
+const OUTCOME: [&str; 5] = [
+    "model.safetensors",
+    "checkpoints/step-00000060/model.safetensors",
+    "checkpoints/step-00000060/optimizer.safetensors",
+    "checkpoints/step-00000060/ema.safetensors",
+    "checkpoints/step-00000060/state.toml",
+];
+
+/// Trains without a break, then kills a second run after some updates, twice, and resumes it.
+fn killed_runs_end_as_whole_ones(recipe: &str) {
+    let folder = TempDir::new().unwrap();
+    write_data(folder.path());
+    // A task's keys stand before any table.
+    let (top, tables) = recipe.split_once("\n[").unwrap();
+    let (name, training) = TRAINING.split_once("\n[").unwrap();
+    fs::write(folder.path().join("recipe.toml"), format!("{name}{top}\n[{training}\n[{tables}")).unwrap();
+    succeed(train(folder.path(), &["recipe.toml"]));
+    let run = folder.path().join("runs/run-2");
+    for (session, n_lines) in [(0, 9), (1, 30)] {
+        let args: &[&str] = if session == 0 { &["recipe.toml"] } else { &["--resume", "runs/run-2"] };
+        let mut child = train(folder.path(), args).spawn().unwrap();
+        let lines = || fs::read_to_string(run.join("metrics.jsonl")).unwrap_or_default().lines().count();
+        while lines() < n_lines && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    succeed(train(folder.path(), &["--resume", "runs/run-2"]));
+    for name in OUTCOME {
+        let [expected, found] = ["run-1", "run-2"].map(|run| fs::read(folder.path().join("runs").join(run).join(name)));
+        assert!(expected.unwrap() == found.unwrap(), "{name} differs");
+    }
+}
+
+#[test]
+fn a_language_model() {
+    killed_runs_end_as_whole_ones(GPT);
+}
+
+#[test]
+fn an_encoder_of_sentence_pairs() {
+    killed_runs_end_as_whole_ones(BERT);
+}
+
+#[test]
+fn a_classifier() {
+    killed_runs_end_as_whole_ones(CLASSIFICATION);
+}
+
+#[test]
+fn an_rnn() {
+    killed_runs_end_as_whole_ones(RNN);
+}
+
+#[test]
+fn segmentations_drawn_at_random() {
+    killed_runs_end_as_whole_ones(SAMPLED);
+}

@@ -1,0 +1,151 @@
+//! Export and import are inverse, for every family that has both.
+
+use std::fs;
+
+use attentive_attention::{Activation, NormPlacement};
+use attentive_backend::BackendKind;
+use attentive_bundle::{Bundle, DecodingConfig, GenerationConfig, ModelConfig, TrainingRecord};
+use attentive_interchange::{ExportConfig, Format, export, import};
+use attentive_model::{BertConfig, GptConfig, TransformerConfig};
+use attentive_testkit::named;
+use attentive_tokenizer::{BpeTrainer, ByteLevelBpeTrainer, Tokenizer, WordPieceTrainer};
+use attentive_weights::{HostTensor, Tensors, param_shapes};
+use burn::module::Module;
+use proptest::prelude::*;
+
+const LINES: [&str; 3] = ["the animal was too tired", "the street was too wide, the end", "an animal was unknown"];
+
+fn bpe() -> Box<dyn Tokenizer> {
+    Box::new(BpeTrainer::with_merges(9).train(LINES).unwrap())
+}
+
+fn byte_level() -> Box<dyn Tokenizer> {
+    Box::new(ByteLevelBpeTrainer::with_vocab_size(270).train(LINES).unwrap())
+}
+
+fn words() -> Box<dyn Tokenizer> {
+    Box::new(WordPieceTrainer::with_vocab_size(50).train(LINES).unwrap())
+}
+
+/// Values of every parameter, none of them what a new model has.
+fn params(model: &impl Module) -> Tensors {
+    let tensor = |shape: Vec<usize>, name: &str| HostTensor { values: named(name, shape.iter().product()), shape };
+    param_shapes(model).into_iter().map(|param| (param.name.clone(), tensor(param.shape, &param.name))).collect()
+}
+
+fn bundle(model: ModelConfig, tokenizer: Box<dyn Tokenizer>) -> Bundle {
+    let device = BackendKind::Flex.device().unwrap();
+    let params = match &model {
+        ModelConfig::Transformer(config) => params(&config.init(&device, 0).unwrap()),
+        ModelConfig::Gpt(config) => params(&config.init(&device, 0).unwrap()),
+        ModelConfig::Bert(config) => params(&config.init(&device, 0).unwrap()),
+        other => panic!("{} has no export", other.family()),
+    };
+    Bundle {
+        path: "tiny".into(),
+        model,
+        decoding: DecodingConfig::default(),
+        generation: GenerationConfig::default(),
+        tokenizer,
+        params,
+        record: TrainingRecord::default(),
+    }
+}
+
+/// Writes and reads a model; where the format has the tokenizer, without the help of our own file.
+fn comes_back(bundle: &Bundle, format: Format, has_tokenizer: bool) -> Result<(), TestCaseError> {
+    let folder = tempfile::tempdir().unwrap();
+    export(bundle, format, &ExportConfig { max_len: 16, ..ExportConfig::default() }, folder.path()).unwrap();
+    if has_tokenizer {
+        fs::remove_file(folder.path().join("attentive_tokenizer.json")).unwrap();
+    }
+    let again = import(folder.path()).unwrap();
+    prop_assert_eq!(&again.model, &bundle.model);
+    prop_assert!(again.params == bundle.params, "other parameters");
+    prop_assert_eq!(again.tokenizer.specials(), bundle.tokenizer.specials());
+    for text in ["The animal, the STREET.", "naïve ☃  \t end"] {
+        let ids = bundle.tokenizer.encode(text);
+        prop_assert_eq!(&again.tokenizer.encode(text), &ids);
+        prop_assert_eq!(again.tokenizer.decode(&ids), bundle.tokenizer.decode(&ids));
+    }
+    Ok(())
+}
+
+fn activations() -> impl Strategy<Value = Activation> {
+    prop_oneof![Just(Activation::Relu), Just(Activation::Gelu), Just(Activation::GeluTanh), Just(Activation::Silu)]
+}
+
+/// Layers, heads, and width of a head.
+fn sizes() -> impl Strategy<Value = [usize; 3]> {
+    [1..4_usize, 1..4, 2..5]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    #[test]
+    fn encoder_decoders(
+        [n_layers, n_heads, d_k] in sizes(),
+        activation in activations(),
+        pre_norm: bool,
+        [share_embeddings, tie_projection, projection_bias] in any::<[bool; 3]>(),
+    ) {
+        let tokenizer = bpe();
+        let config = TransformerConfig {
+            d_model: n_heads * d_k * 2,
+            d_ff: 7,
+            n_heads: n_heads * 2,
+            n_encoder_layers: n_layers,
+            n_decoder_layers: n_layers + 1,
+            attention_dropout: 0.25,
+            activation_dropout: 0.125,
+            activation,
+            norm: if pre_norm { NormPlacement::Pre } else { NormPlacement::Post },
+            share_embeddings: share_embeddings || pre_norm,
+            tie_projection: tie_projection || pre_norm,
+            projection_bias,
+            ..TransformerConfig::base(tokenizer.vocab_size())
+        };
+        let format = if pre_norm { Format::Pegasus } else { Format::Marian };
+        comes_back(&bundle(config.into(), tokenizer), format, false)?;
+    }
+
+    #[test]
+    fn language_models([n_layers, n_heads, d_k] in sizes(), activation in activations(), tie_projection: bool) {
+        let tokenizer = byte_level();
+        let config = GptConfig {
+            d_ff: 7,
+            attention_dropout: 0.25,
+            activation,
+            tie_projection,
+            ..GptConfig::gpt2_like(tokenizer.vocab_size(), 9, [n_layers, n_heads, n_heads * d_k])
+        };
+        comes_back(&bundle(ModelConfig::Gpt(config), tokenizer), Format::Gpt2, true)?;
+    }
+
+    #[test]
+    fn encoders(
+        [n_layers, n_heads, d_k] in sizes(),
+        activation in activations(),
+        is_roberta: bool,
+        [pooler, masked_lm, next_sentence] in any::<[bool; 3]>(),
+        n_labels in prop_oneof![Just(0_usize), 2..5_usize],
+    ) {
+        let tokenizer = if is_roberta { byte_level() } else { words() };
+        let like = if is_roberta { BertConfig::roberta_like } else { BertConfig::bert_like };
+        let next_sentence = next_sentence && !is_roberta;
+        let config = BertConfig {
+            d_ff: 7,
+            attention_dropout: 0.25,
+            activation: if is_roberta && masked_lm { Activation::Gelu } else { activation },
+            init_std: 0.03125,
+            pooler: pooler || next_sentence || n_labels > 0,
+            masked_lm,
+            next_sentence,
+            labels: (0..n_labels).map(|n| format!("label {n}")).collect(),
+            ..like(tokenizer.vocab_size(), 9, [n_layers, n_heads, n_heads * d_k])
+        };
+        let format = if is_roberta { Format::Roberta } else { Format::Bert };
+        comes_back(&bundle(ModelConfig::Bert(config), tokenizer), format, true)?;
+    }
+}

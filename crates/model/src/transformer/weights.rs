@@ -1,0 +1,48 @@
+//! What a Transformer looks at.
+
+use attentive_attention::Mask;
+use attentive_core::TokenMatrix;
+use burn::tensor::Tensor;
+
+use super::Transformer;
+use crate::tokens::token_tensor;
+
+/// The weights of every attention of a [`Transformer`], a tensor for each layer, from the input up.
+#[derive(Debug, Clone)]
+pub struct TransformerWeights {
+    /// Source to source: `[rows, heads, src, src]`.
+    pub encoder: Vec<Tensor<4>>,
+    /// Target to target: `[rows, heads, tgt, tgt]`.
+    pub decoder: Vec<Tensor<4>>,
+    /// Target to source: `[rows, heads, tgt, src]`.
+    pub cross: Vec<Tensor<4>>,
+}
+
+impl Transformer {
+    /// What each source and target token attends to, layer by layer and head by head; rows sum to 1.
+    ///
+    /// Source: Vaswani et al. 2017, figures 3 to 5, which show such weights.
+    ///
+    /// # Shapes
+    /// - `target`: `[rows, tgt]`, each row beginning in `<s>`
+    pub fn attention_weights(&self, source: &TokenMatrix, target: &TokenMatrix) -> TransformerWeights {
+        let device = self.source_embedding.weight.device();
+        let mask = Mask::padding(source.lengths(), source.n_cols(), &device);
+        let context = self.source_positions.context(mask.clone().and_window(self.window), 0, source.n_cols(), &device);
+        let ids = token_tensor(source, &device);
+        let x = self.source_embedding.forward(ids, &self.source_positions, 0, 0.0, None);
+        let (memory, encoder) = self.encoder.forward_with_weights(x, &context);
+
+        let context = self.target_context(0, target.n_cols());
+        let ids = token_tensor(target, &device);
+        let mut x = self.target_embedding().forward(ids, &self.target_positions, 0, 0.0, None);
+        let (mut decoder, mut cross) = (Vec::new(), Vec::new());
+        for layer in &self.decoder.layers {
+            let (y, [to_target, to_source]) = layer.forward_with_weights(x, &context, memory.clone(), &mask);
+            x = y;
+            decoder.push(to_target);
+            cross.push(to_source);
+        }
+        TransformerWeights { encoder, decoder, cross }
+    }
+}

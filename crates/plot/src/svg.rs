@@ -1,0 +1,60 @@
+//! Drawings as SVG.
+
+use std::fmt::Write;
+
+use crate::canvas::{Anchor, Canvas, Colour, TextStyle};
+
+/// An SVG document under way.
+pub(crate) struct Svg(String);
+
+impl Svg {
+    pub(crate) fn new(width: f64, height: f64) -> Self {
+        Self(format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
+             height=\"{height}\" font-family=\"sans-serif\" font-size=\"12\">\n\
+             <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n"
+        ))
+    }
+
+    pub(crate) fn finish(self) -> String {
+        self.0 + "</svg>\n"
+    }
+
+    fn push(&mut self, element: std::fmt::Arguments<'_>) {
+        writeln!(self.0, "{element}").expect("a string takes all");
+    }
+}
+
+impl Canvas for Svg {
+    fn line(&mut self, points: &[(f64, f64)], colour: Colour, width: f64) {
+        let mut path = String::new();
+        for (idx, (x, y)) in points.iter().enumerate() {
+            let command = if idx == 0 { 'M' } else { 'L' };
+            write!(path, "{command}{x:.1} {y:.1}").expect("a string takes all");
+        }
+        let colour = hex(colour);
+        self.push(format_args!("<path d=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"{width}\"/>"));
+    }
+
+    fn dot(&mut self, (x, y): (f64, f64), radius: f64, colour: Colour) {
+        self.push(format_args!("<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius}\" fill=\"{}\"/>", hex(colour)));
+    }
+
+    fn text(&mut self, (x, y): (f64, f64), text: &str, style: TextStyle) {
+        let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+        let anchor = match style.anchor {
+            Anchor::Start => "start",
+            Anchor::Middle => "middle",
+            Anchor::End => "end",
+        };
+        let weight = if style.is_bold { " font-weight=\"bold\"" } else { "" };
+        let colour = hex(style.colour);
+        self.push(format_args!(
+            "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" fill=\"{colour}\"{weight}>{text}</text>"
+        ));
+    }
+}
+
+fn hex([red, green, blue]: Colour) -> String {
+    format!("#{red:02x}{green:02x}{blue:02x}")
+}
