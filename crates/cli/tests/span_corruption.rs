@@ -107,6 +107,16 @@ fn a_text_teaches_to_fill_in_spans() {
 }
 
 #[test]
+fn a_learnt_vocabulary_gets_sentinels() {
+    let folder = folder();
+    let settings = ["tokenizer={kind = \"unigram\", vocab_size = 290}", "training.steps=3", "corruption.mean_span=2.0"];
+    let args: Vec<&str> = settings.iter().flat_map(|setting| ["--set", setting]).collect();
+    let told = folder.succeed(&[&["train", "spans.toml"], &args[..]].concat(), "");
+    contains(&told, &["381 entries in the vocabulary", "fill --model"]);
+    contains(&folder.succeed(&["fill", "--model", "runs/latest"], "a b [MASK] d\n"), &["[MASK] 1"]);
+}
+
+#[test]
 fn bytes_are_translated() {
     let folder = folder();
     contains(&folder.succeed(&["train", "pairs.toml"], ""), &["384 entries in the joint vocabulary", "BLEU"]);

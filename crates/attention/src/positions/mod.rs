@@ -76,9 +76,8 @@ impl PositionsConfig {
     pub fn init(&self, shape: PositionsShape, init: &Initializer) -> Positions {
         let weight = match *self {
             Self::Learned { max_len } => Some(init.embedding([max_len, shape.d_model])),
-            Self::RelativeBuckets(buckets) => {
-                Some(init.normal([buckets.n_buckets, shape.n_heads], (shape.d_model as f64).powf(-0.5)))
-            }
+            // Of unit variance, as scores are: each head begins with distances of its own.
+            Self::RelativeBuckets(buckets) => Some(init.normal([buckets.n_buckets, shape.n_heads], 1.0)),
             Self::Sinusoidal | Self::Rotary { .. } | Self::Alibi => None,
         };
         Positions { weight, config: *self, shape }
