@@ -84,5 +84,5 @@ fn what_is_no_model_is_said() {
     assert!(!nothing.status.success());
     assert!(text(&nothing.stderr).contains("has no config.json"), "{}", text(&nothing.stderr));
     let unknown = attentive(&["export", "--format", "onnx", "--out", "never"]);
-    assert!(text(&unknown.stderr).contains("marian, pegasus, gpt2, ctranslate2"), "{}", text(&unknown.stderr));
+    assert!(text(&unknown.stderr).contains("there are marian, pegasus, gpt2, "), "{}", text(&unknown.stderr));
 }

@@ -37,6 +37,9 @@ pub(crate) struct Attention {
     /// The drawing, SVG: every attention, layer by layer and head by head.
     #[arg(long, value_name = "FILE", default_value = "attention.svg")]
     out: PathBuf,
+    /// Draw what the decoder looks at in the source alone: one map, the mean of its last layer's heads.
+    #[arg(long)]
+    alignment: bool,
     #[command(flatten)]
     backend: BackendArgs,
 }
@@ -110,9 +113,12 @@ impl Attention {
         }
         show_alignment(&kinds[kinds.len() - 1]);
         let across = kinds.iter().flat_map(|kind| &kind.layers).map(|layer| layer.heads.len() + 1).max().unwrap_or(1);
-        let maps: Vec<HeatMap> = kinds.iter().flat_map(Kind::maps).collect();
+        let maps: Vec<HeatMap> = match &kinds[..] {
+            [.., cross] if self.alignment => cross.last_mean().into_iter().collect(),
+            kinds => kinds.iter().flat_map(Kind::maps).collect(),
+        };
         run_dir::write(&self.out, &heat_maps(&maps, across))?;
-        println!("maps of every layer and head in {}", self.out.display());
+        println!("drawn in {}", self.out.display());
         Ok(())
     }
 
@@ -195,6 +201,17 @@ impl Layer {
 }
 
 impl Kind {
+    /// A map of the last layer's mean.
+    fn last_mean(&self) -> Option<HeatMap> {
+        let values = self.layers.last()?.mean().into_iter().map(f64::from).collect();
+        Some(HeatMap {
+            title: format!("{}, last layer, mean of its heads", self.name),
+            rows: self.queries.clone(),
+            columns: self.keys.clone(),
+            values,
+        })
+    }
+
     /// A map of each layer's mean and heads.
     fn maps(&self) -> Vec<HeatMap> {
         let of_layer = |(idx, layer): (usize, &Layer)| {

@@ -88,7 +88,7 @@ impl RnnDecoder {
     pub fn attended(&self, embedded: Tensor<3>, source: &Annotations, start: Tensor<2>) -> Tensor<3> {
         let ([_, new, _], cell) = (embedded.dims(), &self.cells[0]);
         let after = self.attend(embedded, source, start.clone()).narrow(2, 0, cell.d_state());
-        let before = Tensor::cat(vec![start.unsqueeze_dim(1), after.narrow(1, 0, new - 1)], 1);
+        let before = Tensor::cat(vec![start.unsqueeze_dim(1), after], 1).narrow(1, 0, new);
         self.attention.weights(cell.hidden(before), source)
     }
 
