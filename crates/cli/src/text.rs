@@ -88,14 +88,14 @@ impl TextSource {
         }
     }
 
-    /// The documents as tokens, an end-of-text token between them.
+    /// The documents as tokens, an end-of-text token between them, or a line break where the vocabulary has none.
     pub(crate) fn encode(&self, tokenizer: &dyn Tokenizer) -> Result<TokenStream> {
-        self.encode_with(tokenizer, tokenizer.specials().end())
+        self.encode_with(tokenizer, tokenizer.specials().end().or_else(|| line_break(tokenizer)))
     }
 
-    /// The documents as tokens, a line break between them; an unknown token where the vocabulary has none.
+    /// The documents as tokens, a line break between them.
     pub(crate) fn encode_lines(&self, tokenizer: &dyn Tokenizer) -> Result<TokenStream> {
-        self.encode_with(tokenizer, tokenizer.encode("\n").pop().or(tokenizer.specials().unk))
+        self.encode_with(tokenizer, line_break(tokenizer))
     }
 
     fn encode_with(&self, tokenizer: &dyn Tokenizer, separator: Option<TokenId>) -> Result<TokenStream> {
@@ -145,4 +145,9 @@ impl TextSource {
             }
         }
     }
+}
+
+/// The token of a line break; an unknown one where the vocabulary has none.
+fn line_break(tokenizer: &dyn Tokenizer) -> Option<TokenId> {
+    tokenizer.encode("\n").pop().or(tokenizer.specials().unk)
 }

@@ -230,7 +230,15 @@ pub(crate) fn export_encoder(
         "sep_token": name(specials.sep.or(specials.eos)),
         "unk_token": name(specials.unk),
         "pad_token": name(specials.pad),
-        "mask_token": name(specials.mask),
+        // A space before it belongs to it, as in the released models.
+        "mask_token": name(specials.mask).map(|content| json!({
+            "__type": "AddedToken",
+            "content": content,
+            "lstrip": true,
+            "rstrip": false,
+            "single_word": false,
+            "normalized": false,
+        })),
     });
     files::write_json(&settings, &config)?;
     Ok(None)

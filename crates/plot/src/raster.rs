@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use flate2::{Compression, Crc, write::ZlibEncoder};
-use noto_sans_mono_bitmap::{FontWeight, RasterHeight, get_raster, get_raster_width};
+use noto_sans_mono_bitmap::{FontWeight, RasterHeight, RasterizedChar, get_raster, get_raster_width};
 use tiny_skia::{Color, FillRule, LineCap, LineJoin, Paint, PathBuilder, Pixmap, Stroke, Transform};
 
 use crate::canvas::{Anchor, Canvas, Colour, TextStyle};
@@ -100,7 +100,7 @@ impl Canvas for Raster {
         let (mut left, top) = ((x * SCALE) as i32 - offset, (y * SCALE) as i32 - ASCENT);
         for letter in text.chars() {
             let glyph = get_raster(letter, weight, LETTERS).or_else(|| get_raster('?', weight, LETTERS));
-            for (row, y) in glyph.iter().flat_map(|glyph| glyph.rows()).zip(top..) {
+            for (row, y) in glyph.iter().flat_map(RasterizedChar::rows).zip(top..) {
                 for (&opacity, x) in row.iter().zip(left..) {
                     self.blend(x, y, style.colour, opacity);
                 }

@@ -34,7 +34,7 @@ fn own_names(properties: &Json) -> BTreeSet<String> {
 fn visit(schema: &mut Json, f: &mut impl FnMut(&mut Json)) {
     if let Some(properties) = schema.get_mut("properties") {
         f(properties);
-        properties.as_object_mut().into_iter().flat_map(|all| all.values_mut()).for_each(|one| visit(one, f));
+        properties.as_object_mut().into_iter().flat_map(serde_json::Map::values_mut).for_each(|one| visit(one, f));
     }
     schema.get_mut("anyOf").and_then(Json::as_array_mut).into_iter().flatten().for_each(|one| visit(one, f));
 }
