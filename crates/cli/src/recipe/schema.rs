@@ -63,6 +63,7 @@ pub(super) fn parts() -> Vec<Json> {
         schema_of_recipe::<CausalLmRecipe>(),
         schema_of_recipe::<MaskedLmRecipe>(),
         schema_of_recipe::<ClassificationRecipe>(),
+        schema_of_recipe::<SpanCorruptionRecipe>(),
     ]
 }
 
