@@ -78,7 +78,7 @@ pub(crate) fn export_marian(folder: &Path, tokenizer: &dyn Tokenizer) -> Result<
         }
         None => files::write_json(&folder.join(VOCABULARY), &by_id(entries(tokenizer)))?,
     }
-    let Some([source, target]) = model.as_ref().and_then(|model| model.sentencepiece_models()) else {
+    let Some([source, target]) = model.as_ref().and_then(attentive_tokenizer::Model::sentencepiece_models) else {
         return Ok(Some(no_equal()));
     };
     files::write(&folder.join(SOURCE), &source)?;
@@ -206,7 +206,7 @@ pub(crate) fn export_encoder(
     attentive_tokenizer::save(tokenizer, &folder.join(OURS))?;
     let model = tokenizer.to_model();
     let settings = folder.join(SETTINGS);
-    if let Some((words, lowercase)) = model.as_ref().and_then(|model| model.wordpiece_vocab()) {
+    if let Some((words, lowercase)) = model.as_ref().and_then(attentive_tokenizer::Model::wordpiece_vocab) {
         files::write(&folder.join(WORDS), words.as_bytes())?;
         let config =
             json!({ "tokenizer_class": "BertTokenizer", "do_lower_case": lowercase, "model_max_length": max_len });

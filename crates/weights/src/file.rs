@@ -72,8 +72,9 @@ pub fn write_some_int8(
         _ => Some([("attentive".to_owned(), flatten(metadata))].into()),
     };
     let written = atomically(path, |temporary| match safetensors::serialize_to_file(views, header, temporary) {
+        Ok(()) => Ok(()),
         Err(SafeTensorError::IoError(cause)) => Err(cause),
-        written => Ok(written.expect("distinct names, and as many bytes as the shapes say")),
+        Err(cause) => Err(io::Error::other(cause)),
     });
     written.map_err(|cause| WeightsError::Io { path: path.to_owned(), cause })
 }

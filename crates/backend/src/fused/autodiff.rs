@@ -161,8 +161,8 @@ fn recurrence<B: FusedGradients, C: CheckpointStrategy, const N: usize>(
     tensors: [Tracked<B, C>; N],
     args: RecurrenceArgs,
 ) -> Tracked<B, C> {
-    let nodes = tensors.each_ref().map(|tensor| tensor.node());
-    let tensors = tensors.map(|tensor| tensor.into_primitive());
+    let nodes = tensors.each_ref().map(Tracked::<B, C>::node);
+    let tensors = tensors.map(Tracked::<B, C>::into_primitive);
     let kept = B::fused_recurrence_with_kept(&tensors, &args);
     let y = kept[0].clone();
     match Backward::<B, N>::prepare::<C>(Recurrence, nodes).compute_bound().stateful() {
