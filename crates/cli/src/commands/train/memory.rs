@@ -28,8 +28,8 @@ pub(super) trait Fitting: Task {
 /// What is left unused of the room that is measured, for what measuring does not meet.
 const MARGIN: f64 = 0.05;
 
-/// Bytes of a parameter that writing a checkpoint takes on the host: values and moments, twice.
-const BYTES_SAVED: u64 = 28;
+/// Bytes of a parameter that writing a checkpoint takes on the host: both moments, and at the most one tensor again.
+const BYTES_SAVED: u64 = 12;
 
 /// Reads `4GiB`, `500MB` or a number of bytes.
 pub(super) fn parse_size(text: &str) -> Result<u64, String> {
