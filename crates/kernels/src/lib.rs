@@ -16,12 +16,13 @@
 //! # Design
 //!
 //! - **One source, several instruction sets.** A kernel is a generic function over the private trait `Simd`, one vector of
-//!   `f32`; the macro `dispatch!` instantiates it for AVX-512, AVX2 and the target's baseline, and a [`Level`], found at
+//!   `f32`; the macro `dispatch!` instantiates it for AVX-512 with BF16 and without, AVX2 and the target's baseline, and a [`Level`], found at
 //!   run time and passed down from each public function, picks one. `unsafe` lives behind `Simd`, in the register tiles,
 //!   and where threads write disjoint parts of one buffer.
 //! - **One product.** Everything that multiplies matrices comes down to one register tile over blocks that fit the
 //!   second-level cache. Weights of attention and gradients of logits are produced in the layout in which that tile reads
-//!   its left operand, straight or transposed, so they are never copied.
+//!   its left operand, straight or transposed, so they are never copied; with [`Precision::Bf16`] operands become pairs of
+//!   rounded numbers as they are packed.
 //! - **The same bits for any number of threads.** Work is cut where the shape says, never where the thread count says;
 //!   partial sums are added in order; an element of a product is one chain of multiply-adds whatever its neighbours are, so
 //!   a row does not depend on its batch either. Levels differ in the last bits (8-bit products do not).

@@ -97,7 +97,7 @@ fn gather_columns<S: Simd>(s: S, b: MatRef<'_>, panel: &mut [f32]) {
     }
 }
 
-/// Pairs rows, or columns, whichever are contiguous; others are gathered a vector at a time.
+/// Gathers `LANES × LANES` above and below one another, and pairs their rows.
 #[inline(always)]
 fn pack_paired_panels_kernel<S: Simd>(s: S, b: MatRef<'_>, panels: &mut [f32]) {
     let [k, n] = b.dims();
