@@ -124,7 +124,7 @@ fn note(table: &DeTable<'_>, prefix: &str, origins: &mut Origins, origin: &impl 
 }
 
 /// Lays `upper` over `lower`: tables are merged, anything else is replaced.
-fn lay_over(lower: &mut Table, upper: Table) {
+pub(super) fn lay_over(lower: &mut Table, upper: Table) {
     for (key, value) in upper {
         match (lower.get_mut(&key), value) {
             (Some(Value::Table(lower)), Value::Table(upper)) => lay_over(lower, upper),

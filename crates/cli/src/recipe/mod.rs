@@ -8,6 +8,7 @@ mod layers;
 mod masked_lm;
 mod origins;
 mod problems;
+mod ranges;
 mod schema;
 mod span_corruption;
 mod tokenizer;
@@ -15,8 +16,9 @@ mod translation;
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
-use attentive_bundle::ModelConfig;
+use anyhow::{Context, Result, anyhow, bail};
+use attentive_bundle::{DecodingConfig, ModelConfig};
+use attentive_decode::BeamConfig;
 use attentive_model::gpt;
 use attentive_optim::{AdamConfig, ScheduleConfig};
 use attentive_trainer::TrainerConfig;
@@ -66,6 +68,14 @@ pub(crate) struct RunRecipe {
     pub schedule: ScheduleConfig,
     /// The loop.
     pub training: TrainerConfig,
+}
+
+impl RunRecipe {
+    fn validate(&self) -> Result<()> {
+        self.optimizer.init()?;
+        self.schedule.validate()?;
+        Ok(self.training.validate()?)
+    }
 }
 
 /// The keys of a [`RunRecipe`]; all others are the task's.
@@ -182,12 +192,12 @@ impl Recipe {
             _ => bail!("task = {task:?} is unknown; there are: {}", TASKS.join(", ")),
         };
         // What is wrong with either part is said at once.
-        let (run, task) = match (problems::read(&run, &origins, &[]), task) {
+        let (run, task) = match (problems::read::<RunRecipe>(&run, &origins, &[]), task) {
             (Ok(run), Ok(task)) => (run, task),
             (Err(error), Ok(_)) | (Ok(_), Err(error)) => return Err(error),
             (Err(a), Err(b)) => bail!("{a:#}\n{b:#}"),
         };
-        task.validate().map_err(|error| origins.locate(error))?;
+        run.validate().and_then(|()| task.validate()).map_err(|error| origins.locate(error))?;
         Ok(Self { run, task, origins })
     }
 
@@ -273,6 +283,13 @@ fn validate_average_last(average_last: usize) -> Result<()> {
         bail!("evaluation.average_last = 0: the finished model needs one checkpoint at least");
     }
     Ok(())
+}
+
+/// What can be told of a search before there is a model.
+fn validate_decoding(config: &DecodingConfig) -> Result<()> {
+    let DecodingConfig { beam, length_penalty, .. } = *config;
+    let search = BeamConfig { beam, length_penalty, ..BeamConfig::default() };
+    search.validate().map_err(|error| anyhow!("decoding.{error}"))
 }
 
 fn validate_label_smoothing(label_smoothing: f64) -> Result<()> {

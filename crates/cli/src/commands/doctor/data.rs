@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 use attentive_data::{
-    CorpusRules, DataError, DocumentUnit, OnProblem, Piece, RowKind, SpanCorruption, SpanCorruptionConfig, Treatment,
+    CorpusReport, CorpusRules, DataError, DocumentUnit, OnProblem, Piece, RowKind, SpanCorruption,
+    SpanCorruptionConfig, Treatment,
 };
 use attentive_tokenizer::Tokenizer;
 
@@ -78,7 +79,7 @@ fn pairs(recipe: &TranslationRecipe, tokenizer: &dyn Tokenizer, warnings: &mut V
         let report = split.visit(rules, |line, given, target| {
             reader.push(Text { line, given, answer: Some(Answer::Target(target)), is_alone: true });
         })?;
-        for (done, what) in report.iter().flat_map(|report| report.remarks()) {
+        for (done, what) in report.iter().flat_map(CorpusReport::remarks) {
             let done = if limit.is_none() { "will be refused when the model is scored" } else { done };
             warnings.push(format!("{name}: {what}; {done}"));
         }

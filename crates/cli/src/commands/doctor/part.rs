@@ -67,7 +67,10 @@ pub(super) struct Part {
 
 /// Hashes of the training data, to hold other parts against.
 #[derive(Default)]
-pub(super) struct Known([HashSet<u64>; 2]);
+pub(super) struct Known {
+    given: HashSet<u64>,
+    whole: HashSet<u64>,
+}
 
 /// Examples that have something in common; the first of them by line.
 #[derive(Debug, Default)]
@@ -97,8 +100,9 @@ impl Part {
     /// Hashes of what should stand in no other part.
     pub(super) fn known(&self) -> Known {
         let mut known = Known::default();
-        for hashes in self.examples.iter().filter_map(|example| example.hashes) {
-            known.0.iter_mut().zip(hashes).for_each(|(set, hash)| drop(set.insert(hash)));
+        for [given, whole] in self.examples.iter().filter_map(|example| example.hashes) {
+            known.given.insert(given);
+            known.whole.insert(whole);
         }
         known
     }
@@ -146,9 +150,9 @@ impl Part {
         let [mut same, mut otherwise] = [Found::default(), Found::default()];
         for example in &self.examples {
             let Some([given, whole]) = example.hashes else { continue };
-            if training.0[1].contains(&whole) {
+            if training.whole.contains(&whole) {
                 same.note(example);
-            } else if training.0[0].contains(&given) {
+            } else if training.given.contains(&given) {
                 otherwise.note(example);
             }
         }

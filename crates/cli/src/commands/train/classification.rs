@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use attentive_backend::Device;
 use attentive_bundle::{Bundle, DataRecord, ModelConfig, ScoreRecord, frame_ids};
 use attentive_core::{LabeledBatch, Objective, TokenMatrix};
-use attentive_data::{ExampleBatcher, LabeledRows, LabeledText, auto_size::AUTO};
+use attentive_data::{ExampleBatcher, ExampleBatches, LabeledRows, LabeledText, auto_size::AUTO};
 use attentive_model::{ClassificationObjective, EncoderModel};
 use attentive_tokenizer::Tokenizer;
 use attentive_trainer::{BatchStream, Validation};
@@ -15,9 +15,9 @@ use attentive_weights::Tensors;
 use super::{
     Task,
     encoder_family::EncoderFamily,
-    example_stream::ExampleStream,
     masked_lm::{share, values},
     memory::Fitting,
+    stream::Stream,
     thousands,
 };
 use crate::{
@@ -193,7 +193,8 @@ impl<F: EncoderFamily> Task for Classification<F> {
     }
 
     fn batches(&self) -> Box<dyn BatchStream<Batch = LabeledBatch> + '_> {
-        Box::new(ExampleStream::new(&self.train))
+        let next = |batches: &mut ExampleBatches<LabeledRows>| batches.next().map(Ok);
+        Box::new(Stream::new(|at| self.train.batches(at), next, ExampleBatches::position))
     }
 
     fn validate(&self, model: &F::Model) -> Result<Validation> {

@@ -3,7 +3,6 @@
 mod causal_lm;
 mod classification;
 mod encoder_family;
-mod example_stream;
 mod injected;
 mod interrupt;
 mod masked_lm;
@@ -12,6 +11,7 @@ mod prepared;
 mod sampled;
 mod session;
 mod span_corruption;
+mod stream;
 mod task;
 mod translation;
 mod translation_family;
