@@ -43,11 +43,14 @@ pub(crate) fn train(options: &Options) -> Result<()> {
     }
     println!("flex's own 2048³ product: {:.0} GFLOP/s\n", product.rate() / 1e9);
     println!(
-        "{:<12} {:<22} {:>10} {:>8} {:>10} {:>8}  share of the step in products at flex's rate",
-        "workload", "", "tokens/s", "ratio", "peak MiB", "ratio"
+        "{:<12} {:<15} {:>9} {:>10} {:>10} {:>9} {:>8}  share of the step in products at flex's rate",
+        "workload", "", "tokens/s", "f32 ratio", "bf16 ratio", "peak MiB", "ratio"
     );
     for name in ["small", "base", "gpt"].into_iter().filter(|name| name.contains(&options.only)) {
-        let mut sides = vec![Side::ours("attentive f32", &["train", name])?];
+        let mut sides = vec![
+            Side::ours("attentive f32", &["train", name, "f32"])?,
+            Side::ours("attentive bf16", &["train", name, "bf16"])?,
+        ];
         for dtype in ["f32", "bf16"] {
             let peer = format!("PyTorch {dtype}");
             if peer.to_lowercase().contains(&options.peer) {
@@ -61,11 +64,12 @@ pub(crate) fn train(options: &Options) -> Result<()> {
             let units = side.rounds[0].units;
             let share = flops / product.rate() / (units / side.rate());
             println!(
-                "{:<12} {:<22} {:>10.0} {:>8.2} {:>10.0} {:>8.2}  {}",
+                "{:<12} {:<15} {:>9.0} {:>10.2} {:>10.2} {:>9.0} {:>8.2}  {}",
                 if idx == 0 { format!("train-{name}") } else { String::new() },
                 side.name,
                 side.rate(),
                 sides[0].rate() / side.rate(),
+                sides[1].rate() / side.rate(),
                 side.peak_mib(),
                 sides[0].peak_mib() / side.peak_mib(),
                 if idx == 0 { format!("{:.0} %", 100.0 * share) } else { String::new() },

@@ -16,6 +16,7 @@ mod worker;
 mod workload;
 
 use anyhow::{Context, Result, bail};
+use attentive_backend::Precision;
 use attentive_kernels::Allocator;
 use compare::Options;
 
@@ -32,7 +33,9 @@ fn main() -> Result<()> {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args[..] {
         // Workers.
-        ["train", workload @ ("small" | "base" | "gpt")] => train::run(workload),
+        ["train", workload @ ("small" | "base" | "gpt"), precision @ ("f32" | "bf16")] => {
+            train::run(workload, if precision == "bf16" { Precision::Bf16 } else { Precision::F32 })
+        }
         ["product"] => product::run(),
         ["decode", workload, precision, beam, batch] if !workload.starts_with('-') => {
             decode::run(workload, precision, beam.parse()?, batch.parse()?)

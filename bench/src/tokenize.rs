@@ -33,7 +33,9 @@ pub(crate) const KINDS: [Kind; 3] = [
     Kind {
         name: "wordpiece",
         peers: &["tokenizers"],
-        train: |lines| Ok(Box::new(WordPieceTrainer::with_vocab_size(VOCAB_SIZE).min_frequency(2).train(lines)?)),
+        train: |lines| {
+            Ok(Box::new(WordPieceTrainer::with_vocab_size(VOCAB_SIZE).min_frequency(2).lowercase(false).train(lines)?))
+        },
         export: export_wordpiece,
     },
     Kind {

@@ -3,7 +3,7 @@
 use std::{ops::ControlFlow, time::Duration};
 
 use anyhow::Result;
-use attentive_backend::BackendKind;
+use attentive_backend::{BackendKind, Precision};
 use attentive_core::{Batch, Objective, Position};
 use attentive_model::{CausalLmObjective, TranslationObjective};
 use attentive_optim::{AdamConfig, ScheduleConfig};
@@ -20,16 +20,24 @@ use crate::{
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-pub(crate) fn run(name: &str) -> Result<()> {
+pub(crate) fn run(name: &str, precision: Precision) -> Result<()> {
+    let config = TrainerConfig { steps: u64::MAX, seed: 1, precision, ..TrainerConfig::default() };
     let device = BackendKind::Flex.device()?.autodiff();
     if name == "gpt" {
-        let GptWorkload { config, .. } = GptWorkload::default();
+        let GptWorkload { config: shape, .. } = GptWorkload::default();
         let (flops, batch) = (GptWorkload::default().product_flops(), GptWorkload::default().batch());
-        return minimise(config.init(&device, 1)?, CausalLmObjective::default(), batch, flops, GptWorkload::STEPS);
+        return minimise(
+            shape.init(&device, 1)?,
+            CausalLmObjective::default(),
+            batch,
+            config,
+            flops,
+            GptWorkload::STEPS,
+        );
     }
     let workload = Workload::named(name)?;
     let (model, flops) = (workload.config.init(&device, 1)?, workload.product_flops());
-    minimise(model, TranslationObjective::default(), workload.batch(), flops, workload.steps)
+    minimise(model, TranslationObjective::default(), workload.batch(), config, flops, workload.steps)
 }
 
 /// Trains on one batch, `steps` updates a round.
@@ -37,6 +45,7 @@ fn minimise<M: Module, O: Objective<M>>(
     model: M,
     objective: O,
     batch: O::Batch,
+    config: TrainerConfig,
     product_flops: f64,
     steps: u64,
 ) -> Result<()>
@@ -45,7 +54,6 @@ where
 {
     let folder = tempfile::tempdir()?;
     let schedule = ScheduleConfig::Constant { lr: 1e-4, warmup_steps: 0 }.build(1);
-    let config = TrainerConfig { steps: u64::MAX, seed: 1, ..TrainerConfig::default() };
     let trainer =
         Trainer::new(model, objective, AdamConfig::default(), &schedule, config, CheckpointDir::new(folder.path(), 1))?;
     worker::ready(&json!({ "product_flops_per_step": product_flops, "steps": steps }));

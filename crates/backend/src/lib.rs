@@ -20,12 +20,14 @@ mod init;
 mod kind;
 mod mask;
 pub mod ops;
+mod precision;
 
 pub use attentive_core::Dropout;
 pub use burn::tensor::Device;
 pub use init::{InitScheme, Initializer};
 pub use kind::{BackendError, BackendKind};
 pub use mask::Mask;
+pub use precision::Precision;
 
 /// Whether the kernels of `attentive-kernels` run on `device`: it is the CPU of the default backend.
 pub fn has_kernels(device: &Device) -> bool {

@@ -70,6 +70,6 @@ pub use norm::{Norm, NormGradients, NormKind};
 pub use recurrence::{
     AdditiveAttention, AttentionPartGradients, Kept, Recurrence, RecurrenceGradients, RecurrencePass, RecurrentCell,
 };
-pub use simd::Level;
+pub use simd::{Level, Precision};
 pub use softmax::{log_softmax, log_softmax_backward, softmax, softmax_backward};
 pub use top_k::TopK;

@@ -1,5 +1,6 @@
 //! Settings of the loop.
 
+use attentive_backend::Precision;
 use serde::{Deserialize, Serialize};
 
 use crate::{DivergenceConfig, EarlyStoppingConfig, TrainError};
@@ -13,6 +14,9 @@ pub struct TrainerConfig {
     /// Micro-batches an update; their losses and gradients add up before the mean is taken.
     #[serde(default = "one")]
     pub accumulate: usize,
+    /// What the matrix products of an update multiply; validation takes `f32`.
+    #[serde(default)]
+    pub precision: Precision,
     /// Largest L2 norm of the mean gradient over all parameters; 0 for no limit.
     #[serde(default)]
     pub clip_norm: f64,
@@ -49,6 +53,7 @@ impl Default for TrainerConfig {
         Self {
             steps: 0,
             accumulate: 1,
+            precision: Precision::F32,
             clip_norm: 0.0,
             ema_decay: 0.0,
             validate_every: 0,

@@ -174,7 +174,8 @@ impl<'a, M: Module, O: Objective<M>> Trainer<'a, M, O> {
         for micro_idx in 0..self.config.accumulate {
             let batch = batches.next_batch().map_err(TrainError::Data)?;
             let pass = Dropout::new(pass_seed(self.config.seed, step, micro_idx));
-            let loss = self.objective.loss(&self.model, &batch, Some(&pass));
+            let precision = self.config.precision;
+            let loss = precision.during(|| self.objective.loss(&self.model, &batch, Some(&pass)));
             let micro_sum = f64::from(loss.sum.clone().into_scalar::<f32>());
             // The batch that a diagnosis names: the first whose loss is not finite, or else the first.
             if micro_idx == 0 || (f64::is_finite(loss_sum) && !micro_sum.is_finite()) {
@@ -183,7 +184,7 @@ impl<'a, M: Module, O: Objective<M>> Trainer<'a, M, O> {
             loss_sum += micro_sum;
             nll_sum += f64::from(loss.nll_sum.into_scalar::<f32>());
             n_targets += loss.n_targets;
-            gradients.add(Gradients::take(loss.sum.backward(), &self.model));
+            gradients.add(Gradients::take(precision.during(|| loss.sum.backward()), &self.model));
         }
         let mean = 1.0 / n_targets.max(1) as f64;
         let (loss_nats, nll_nats) = (loss_sum * mean, nll_sum * mean);

@@ -27,7 +27,7 @@ const MAY_IMPORT: [(&str, &[&str]); 18] = [
     // 2
     ("attention", &["backend"]),
     ("optim", &["backend"]),
-    ("trainer", &["core", "optim", "weights"]),
+    ("trainer", &["backend", "core", "optim", "weights"]),
     // 3
     ("model", &["attention", "backend", "core"]),
     // 4

@@ -37,7 +37,7 @@ impl<B: FusedGradients> Backward<B, 3> for Linear {
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dy = grads.consume::<B>(&ops.node);
         let (x, weight) = ops.state;
-        let (dx, d_weight, d_bias) = B::fused_linear_backward(x, weight, dy);
+        let (dx, d_weight, d_bias) = B::fused_linear_backward(x, weight, dy, ops.parents[2].is_some());
         register!(grads, ops.parents, [dx, d_weight, d_bias]);
     }
 }

@@ -53,9 +53,15 @@ fn map(x: Float, fill: impl FnOnce(&[f32], &mut [f32])) -> Float {
     tensor(y, x.layout().shape().clone())
 }
 
+/// `[rows, cols]` that may be a transposed view.
+fn strided(x: Float) -> Float {
+    if x.layout().strides().iter().all(|&stride| stride > 0) { x } else { x.to_contiguous() }
+}
+
 fn matrix(x: &Float) -> MatRef<'_> {
-    let [rows, cols] = dims(x);
-    MatRef::new(values(x), rows, cols)
+    let strides = x.layout().strides();
+    let data = &x.storage::<f32>()[x.layout().start_offset()..];
+    MatRef::strided(data, dims(x), [strides[0] as usize, strides[1] as usize])
 }
 
 /// `[batch, heads, seq, d]` whatever its strides, as long as a head's features lie side by side.
@@ -133,7 +139,7 @@ fn embedding(d_model: usize, args: &EmbeddingArgs, dropout: DropoutArgs) -> kern
 
 impl FusedOps for Flex {
     fn fused_linear(x: Float, weight: Float, bias: Float) -> Float {
-        let (x, weight, bias) = (contiguous(x), contiguous(weight), contiguous(bias));
+        let (x, weight, bias) = (strided(x), strided(weight), contiguous(bias));
         let ([n, _], [_, d_out]) = (dims::<2>(&x), dims::<2>(&weight));
         let epilogue = kernels::Epilogue { bias: Some(values(&bias)), ..Default::default() };
         tensor(kernels::product(matrix(&x), matrix(&weight), &epilogue), [n, d_out])
@@ -198,13 +204,15 @@ impl FusedOps for Flex {
 }
 
 impl FusedGradients for Flex {
-    fn fused_linear_backward(x: Float, weight: Float, dy: Float) -> (Float, Float, Float) {
-        let (x, weight, dy) = (contiguous(x), contiguous(weight), contiguous(dy));
+    fn fused_linear_backward(x: Float, weight: Float, dy: Float, is_biased: bool) -> (Float, Float, Float) {
+        let (x, weight, dy) = (strided(x), strided(weight), contiguous(dy));
         let ([n, d_in], [_, d_out]) = (dims::<2>(&x), dims::<2>(&weight));
         let dx = kernels::product(matrix(&dy), matrix(&weight).t(), &Default::default());
         let dw = kernels::product(matrix(&x).t(), matrix(&dy), &Default::default());
         let mut db = vec![0.0; d_out];
-        kernels::column_sums(values(&dy), &mut db);
+        if is_biased {
+            kernels::column_sums(values(&dy), &mut db);
+        }
         (tensor(dx, [n, d_in]), tensor(dw, [d_in, d_out]), tensor(db, [d_out]))
     }
 

@@ -148,11 +148,12 @@ pub(crate) trait FusedOps: Backend {
 
 /// What the gradients of [`FusedOps`] are made of: forward passes that also return what is kept, and backward passes.
 pub(crate) trait FusedGradients: FusedOps {
-    /// Gradients of `x`, `W` and `b`.
+    /// Gradients of `x`, `W` and `b`; without `is_biased`, zeros for the last.
     fn fused_linear_backward(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         dy: FloatTensor<Self>,
+        is_biased: bool,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
     /// Gradient of `x`; for ReLU, `x` may be the output.
     fn fused_activation_backward(

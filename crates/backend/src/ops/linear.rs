@@ -19,7 +19,10 @@ pub fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tens
     let x = x.reshape([n_rows, d_in]);
     let y = match bias {
         #[cfg(feature = "flex")]
-        Some(bias) if crate::fused::applies(&x) => crate::fused::linear(x, weight, bias),
+        bias if crate::fused::applies(&x) => {
+            let bias = bias.unwrap_or_else(|| Tensor::zeros([d_out], &x.device()));
+            crate::fused::linear(x, weight, bias)
+        }
         Some(bias) => x.matmul(weight) + bias.unsqueeze(),
         None => x.matmul(weight),
     }; // [rows, d_out]

@@ -123,11 +123,18 @@ fn note(table: &DeTable<'_>, prefix: &str, origins: &mut Origins, origin: &impl 
     }
 }
 
-/// Lays `upper` over `lower`: tables are merged, anything else is replaced.
+/// Keys that say which settings a table has.
+const TAGS: [&str; 2] = ["family", "kind"];
+
+/// Lays `upper` over `lower`: tables are merged, unless the upper one is of another family or kind; all else is replaced.
 pub(super) fn lay_over(lower: &mut Table, upper: Table) {
     for (key, value) in upper {
         match (lower.get_mut(&key), value) {
-            (Some(Value::Table(lower)), Value::Table(upper)) => lay_over(lower, upper),
+            (Some(Value::Table(lower)), Value::Table(upper))
+                if TAGS.iter().all(|&tag| upper.get(tag).is_none_or(|of| lower.get(tag) == Some(of))) =>
+            {
+                lay_over(lower, upper);
+            }
             (_, value) => {
                 lower.insert(key, value);
             }
@@ -138,6 +145,17 @@ pub(super) fn lay_over(lower: &mut Table, upper: Table) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_table_of_another_kind_replaces_the_one_below() {
+        let mut lower =
+            "[schedule]\nkind = 'noam'\nfactor = 2.0\nwarmup_steps = 9\n[model]\nd_model = 8".parse().unwrap();
+        let upper = "[schedule]\nkind = 'constant'\nlr = 1e-3\n[model]\nfamily = 'rnn'\nd_hidden = 4";
+        lay_over(&mut lower, upper.parse().unwrap());
+        assert_eq!(lower, upper.parse().unwrap());
+        lay_over(&mut lower, "[schedule]\nkind = 'constant'\nwarmup_steps = 5".parse().unwrap());
+        assert_eq!(lower["schedule"].to_string(), "{ kind = \"constant\", lr = 0.001, warmup_steps = 5 }");
+    }
 
     #[test]
     fn a_recipe_extends_another() {

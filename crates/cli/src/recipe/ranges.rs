@@ -87,10 +87,6 @@ impl Whole {
     /// What settings are refused for when everything else is right; nothing if they are not.
     fn refusal(&self, settings: Table) -> Option<String> {
         let mut table = self.0.clone();
-        // Settings of one schedule are none of another.
-        if settings.contains_key("schedule") {
-            table.remove("schedule");
-        }
         lay_over(&mut table, settings);
         loop {
             let layers = Layers { table: table.clone(), origins: Origins::default() };

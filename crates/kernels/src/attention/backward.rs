@@ -100,13 +100,13 @@ impl HeadCall<'_> {
                 let split = covered.clamp(j, j + cols);
                 for (keys, accumulate) in [(j..split, true), (split..j + cols, false)] {
                     let dv = dv.block([keys.start, 0], [keys.len(), d_v]);
-                    let weights_t = ABlock { data: &scores[keys.start - j..], transposed: true };
+                    let weights_t = ABlock::of(&scores[keys.start - j..], true);
                     multiply_block(level, rows, weights_t, d_outs.rows_from(0), dv, accumulate);
                     let dk = dk.block([keys.start, 0], [keys.len(), d_k]);
-                    let d_scores_t = ABlock { data: &d_scores[keys.start - j..], transposed: true };
+                    let d_scores_t = ABlock::of(&d_scores[keys.start - j..], true);
                     multiply_block(level, rows, d_scores_t, queries.rows_from(0), dk, accumulate);
                 }
-                let d_scores = ABlock { data: &d_scores, transposed: false };
+                let d_scores = ABlock::of(&d_scores, false);
                 let dq = dq.block([0, 0], [rows, d_k]);
                 multiply_block(level, cols, d_scores, keys.rows_from(j), dq, j > 0);
             }

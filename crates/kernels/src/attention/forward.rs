@@ -75,7 +75,7 @@ impl HeadCall<'_> {
                     let factors = running.map(|running| running.rescale);
                     rescale_rows(level, &factors[..rows], d_v, &mut sums);
                 }
-                let a = ABlock { data: &scores, transposed: false };
+                let a = ABlock::of(&scores, false);
                 let to = MatMut::new(&mut sums, rows, d_v);
                 multiply_block(level, block.cols, a, values.rows_from(j), to, true);
             }

@@ -121,13 +121,13 @@ impl<'a> Pass<'a> {
                         }
                     }
                     let weight = projection.matrix().block([words.start, 0], [words.len(), d_model]);
-                    let a = ABlock { data: gradient, transposed: true };
+                    let a = ABlock::of(gradient, true);
                     let b = Packed::new(level, weight);
                     multiply_block(level, words.len(), a, b.rows_from(0), MatMut::new(d_hidden, n, d_model), i > 0);
                     if let Some(hidden) = &hidden_panels {
                         // SAFETY: each block has its own rows.
                         let c = unsafe { d_weight.shared_block([words.start, 0], [words.len(), d_model]) };
-                        let a = ABlock { data: gradient, transposed: false };
+                        let a = ABlock::of(gradient, false);
                         multiply_block(level, n, a, hidden.rows_from(0), c, accumulate);
                     } else {
                         // SAFETY: each block has its own columns.

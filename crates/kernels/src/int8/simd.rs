@@ -27,11 +27,13 @@ pub(super) enum Path {
 impl Path {
     /// The best path at a level.
     pub(super) fn of(level: Level) -> Self {
-        match level.0 {
+        match level.kind {
             #[cfg(target_arch = "x86_64")]
-            crate::simd::Kind::Avx512 if is_x86_feature_detected!("avx512vnni") => Self::Vnni,
+            crate::simd::Kind::Avx512 | crate::simd::Kind::Avx512Bf16 if is_x86_feature_detected!("avx512vnni") => {
+                Self::Vnni
+            }
             #[cfg(target_arch = "x86_64")]
-            crate::simd::Kind::Avx512 | crate::simd::Kind::Avx2 => Self::Avx2,
+            crate::simd::Kind::Avx512 | crate::simd::Kind::Avx512Bf16 | crate::simd::Kind::Avx2 => Self::Avx2,
             _ => Self::Portable,
         }
     }

@@ -18,6 +18,8 @@ use rayon::prelude::*;
 pub(crate) const A_BLOCK: usize = DEPTH * A_STRIDE;
 /// Columns of a job: with [`DEPTH`] rows, the packed B of a job fits in the second-level cache.
 const JOB_COLS: usize = 256;
+/// Columns of the smallest job: a whole number of panels at every level.
+const MIN_COLS: usize = 64;
 /// Products below this many multiply-adds are not worth another thread.
 const MIN_PARALLEL: usize = 1 << 19;
 
@@ -77,7 +79,7 @@ fn multiply_job(level: Level, a: MatRef<'_>, b: MatRef<'_>, mut c: MatMut<'_>, a
         let b = Packed::new(level, b.block([p, 0], [depth, n]));
         for i in (0..m).step_by(DEPTH) {
             let rows = DEPTH.min(m - i);
-            let a = pack_a(a.block([i, p], [rows, depth]), &mut room);
+            let a = pack_a(level, a.block([i, p], [rows, depth]), &mut room);
             multiply_block(level, depth, a, b.rows_from(0), c.block([i, 0], [rows, n]), accumulate || p > 0);
         }
     }
@@ -100,6 +102,20 @@ pub(crate) fn for_each_job(
     } else {
         (0..down * across).for_each(numbered);
     }
+}
+
+/// Rows and columns of a job of a product whose B is packed already, so that columns may be as few as a panel's: at most
+/// `DEPTH × JOB_COLS`, halved until every thread has a few jobs or these get too small.
+pub(crate) fn packed_job([m, k, n]: [usize; 3]) -> [usize; 2] {
+    let (mut rows, mut cols) = (DEPTH.min(m.max(1)), JOB_COLS);
+    while m.div_ceil(rows) * n.div_ceil(cols) < 4 * rayon::current_num_threads() && rows * cols * k > MIN_PARALLEL {
+        if cols > MIN_COLS {
+            cols /= 2;
+        } else {
+            rows = rows.div_ceil(2);
+        }
+    }
+    [rows, cols]
 }
 
 /// Rows of a job: as many as there are, halved until every thread has a few jobs.

@@ -5,7 +5,7 @@
 use super::tile::{A_STRIDE, ABlock, BPanels, DEPTH, multiply_block};
 use crate::scratch::Scratch;
 use crate::simd::{Level, Simd, dispatch};
-use crate::{MatMut, MatRef};
+use crate::{MatMut, MatRef, Precision};
 use std::ops::DerefMut;
 
 /// Columns of a panel of packed B at a level.
@@ -17,9 +17,31 @@ fn panel_cols(level: Level) -> usize {
     cols(level)
 }
 
+/// Rows of a panel for `k` rows of B.
+fn panel_rows(level: Level, k: usize) -> usize {
+    fn pairs<S: Simd>(_: S, k: usize) -> usize {
+        S::pairs(k)
+    }
+    dispatch! { fn pairs_of(k: usize) -> usize = pairs }
+    match level.precision {
+        Precision::F32 => k,
+        Precision::Bf16 => pairs_of(level, k),
+    }
+}
+
 dispatch! {
     /// Packs `b` `[k, n]` into panels of `TILE_COLS` columns, each `[k, TILE_COLS]`, the last filled up with zeros.
     fn pack_panels(b: MatRef<'_>, panels: &mut [f32]) = pack_panels_kernel
+}
+
+dispatch! {
+    /// As [`pack_panels`], with pairs of rows rounded to bf16.
+    fn pack_paired_panels(b: MatRef<'_>, panels: &mut [f32]) = pack_paired_panels_kernel
+}
+
+dispatch! {
+    /// Pairs of a block of A, as [`pack_a`] lays it out.
+    fn pack_paired_a(a: MatRef<'_>, block: &mut [f32]) -> bool = pack_paired_a_kernel
 }
 
 #[inline(always)]
@@ -75,9 +97,98 @@ fn gather_columns<S: Simd>(s: S, b: MatRef<'_>, panel: &mut [f32]) {
     }
 }
 
-/// Copies at most `DEPTH × DEPTH` of A so that its rows (or its columns, where those are contiguous) are `A_STRIDE` apart.
-pub(crate) fn pack_a<'b>(a: MatRef<'_>, block: &'b mut [f32]) -> ABlock<'b> {
-    let transposed = a.col_stride != 1 && a.row_stride == 1;
+/// Pairs rows, or columns, whichever are contiguous; others are gathered a vector at a time.
+#[inline(always)]
+fn pack_paired_panels_kernel<S: Simd>(s: S, b: MatRef<'_>, panels: &mut [f32]) {
+    let [k, n] = b.dims();
+    let rows = S::pairs(k);
+    if k == 0 {
+        return;
+    }
+    // Rows p.. and p + LANES.. of a vector of columns.
+    let mut halves = [[0.0; 16 * 16]; 2];
+    for (j, panel) in (0..n).step_by(S::TILE_COLS).zip(panels.chunks_exact_mut(rows * S::TILE_COLS)) {
+        for v in (j..j + S::TILE_COLS).step_by(S::LANES) {
+            let cols = S::LANES.min(n.saturating_sub(v));
+            for p in (0..k).step_by(2 * S::LANES) {
+                for (p, half) in [p, p + S::LANES].into_iter().zip(&mut halves) {
+                    let depth = S::LANES.min(k.saturating_sub(p));
+                    gather_block(s, b, [p, v], [depth, cols], half);
+                }
+                for r in 0..S::LANES {
+                    let (low, high) = (s.load(&halves[0], r * S::LANES), s.load(&halves[1], r * S::LANES));
+                    s.store(panel, (p / 2 + r) * S::TILE_COLS + v - j, s.pair(low, high));
+                }
+            }
+        }
+    }
+}
+
+/// `LANES × LANES` of a matrix from element `[i, j]` on, zeros where it has no more than `[rows, cols]` there.
+#[inline(always)]
+fn gather_block<S: Simd>(s: S, b: MatRef<'_>, [i, j]: [usize; 2], [rows, cols]: [usize; 2], to: &mut [f32; 16 * 16]) {
+    if rows * cols == 0 {
+        to.fill(0.0);
+    } else if b.col_stride == 1 {
+        for (r, to) in to.chunks_exact_mut(S::LANES).take(S::LANES).enumerate() {
+            let from = if r < rows { &b.data[(i + r) * b.row_stride + j..][..cols] } else { &[] };
+            s.store(to, 0, s.load(from, 0));
+        }
+    } else if b.row_stride == 1 && rows == S::LANES && cols == S::LANES {
+        // SAFETY: LANES rows and columns lie in the matrix, and in the block.
+        unsafe { s.transpose(b.data.as_ptr().add(j * b.col_stride + i), b.col_stride, to.as_mut_ptr(), S::LANES) }
+    } else {
+        for (r, to) in to.chunks_exact_mut(S::LANES).take(S::LANES).enumerate() {
+            for (c, to) in to.iter_mut().enumerate() {
+                *to = if r < rows && c < cols { b.at(i + r, j + c) } else { 0.0 };
+            }
+        }
+    }
+}
+
+/// Whether the block is transposed.
+#[inline(always)]
+fn pack_paired_a_kernel<S: Simd>(s: S, a: MatRef<'_>, block: &mut [f32]) -> bool {
+    let [m, k] = a.dims();
+    let transposed = is_transposed(a);
+    if transposed {
+        // Line p and line p + LANES of columns.
+        for (p, to) in (0..S::pairs(k)).zip(block.chunks_mut(A_STRIDE)) {
+            let p = p / S::LANES * 2 * S::LANES + p % S::LANES;
+            let [low, high] = [p, p + S::LANES].map(|p| if p < k { &a.data[p * a.col_stride..][..m] } else { &[][..] });
+            for i in (0..m).step_by(S::LANES) {
+                s.store(to, i, s.pair(s.load(low, i), s.load(high, i)));
+            }
+        }
+    } else {
+        let mut gathered = [0.0; DEPTH];
+        for (i, to) in (0..m).zip(block.chunks_mut(A_STRIDE)) {
+            let row = if a.col_stride == 1 {
+                &a.data[i * a.row_stride..][..k]
+            } else {
+                gathered[..k].iter_mut().enumerate().for_each(|(p, to)| *to = a.at(i, p));
+                &gathered[..k]
+            };
+            for p in (0..k).step_by(2 * S::LANES) {
+                s.store(to, p / 2, s.pair(s.load(row, p), s.load(row, p + S::LANES)));
+            }
+        }
+    }
+    transposed
+}
+
+fn is_transposed(a: MatRef<'_>) -> bool {
+    a.col_stride != 1 && a.row_stride == 1
+}
+
+/// Copies at most `DEPTH × DEPTH` of A so that its rows (or its columns, where those are contiguous) are `A_STRIDE` apart,
+/// as the numbers that the level multiplies.
+pub(crate) fn pack_a<'b>(level: Level, a: MatRef<'_>, block: &'b mut [f32]) -> ABlock<'b> {
+    if level.precision == Precision::Bf16 {
+        let transposed = pack_paired_a(level, a, block);
+        return ABlock { data: block, transposed, precision: Precision::Bf16 };
+    }
+    let transposed = is_transposed(a);
     let lines = if transposed { a.t() } else { a };
     for (i, to) in (0..lines.rows).zip(block.chunks_mut(A_STRIDE)) {
         let to = &mut to[..lines.cols];
@@ -87,7 +198,7 @@ pub(crate) fn pack_a<'b>(a: MatRef<'_>, block: &'b mut [f32]) -> ABlock<'b> {
             to.iter_mut().enumerate().for_each(|(p, to)| *to = lines.at(i, p));
         }
     }
-    ABlock { data: block, transposed }
+    ABlock::of(block, transposed)
 }
 
 /// A matrix packed into panels over its whole depth.
@@ -109,15 +220,21 @@ impl<T: DerefMut<Target = [f32]>> Packed<T> {
     /// Packs `b` into memory that `allocate` gives for a length.
     pub(crate) fn new_in(level: Level, b: MatRef<'_>, allocate: impl FnOnce(usize) -> T) -> Self {
         let [depth, n] = b.dims();
-        let mut panels = allocate(n.next_multiple_of(panel_cols(level)) * depth);
-        pack_panels(level, b, &mut panels);
+        let mut panels = allocate(n.next_multiple_of(panel_cols(level)) * panel_rows(level, depth));
+        match level.precision {
+            Precision::F32 => pack_panels(level, b, &mut panels),
+            Precision::Bf16 => pack_paired_panels(level, b, &mut panels),
+        }
         Self { panels, level, depth }
     }
 
-    /// The panels from row `p` on.
+    /// The panels from row `p` on, a multiple of 32.
     pub(crate) fn rows_from(&self, p: usize) -> BPanels<'_> {
-        let cols = panel_cols(self.level);
-        BPanels { data: &self.panels[p * cols..], panel_stride: self.depth * cols }
+        let (level, cols) = (self.level, panel_cols(self.level));
+        BPanels {
+            data: &self.panels[panel_rows(level, p) * cols..],
+            panel_stride: panel_rows(level, self.depth) * cols,
+        }
     }
 
     /// `c = a · b` from column `j` of `b` on, or `c += a · b`, for at most [`DEPTH`] rows and `j` a multiple of 64;
@@ -129,7 +246,7 @@ impl<T: DerefMut<Target = [f32]>> Packed<T> {
         }
         for p in (0..k).step_by(DEPTH) {
             let depth = DEPTH.min(k - p);
-            let a = pack_a(a.block([0, p], [m, depth]), room);
+            let a = pack_a(self.level, a.block([0, p], [m, depth]), room);
             let BPanels { data, panel_stride } = self.rows_from(p);
             let b = BPanels { data: &data[j / panel_cols(self.level) * panel_stride..], panel_stride };
             let c = c.block([0, 0], [m, c.cols]);

@@ -2,8 +2,11 @@
 
 #![allow(unsafe_code)] // Raw pointers in the innermost loop.
 
-use crate::MatMut;
+use super::A_BLOCK;
+use super::pack::pack_a;
+use crate::scratch::Scratch;
 use crate::simd::{Simd, dispatch};
+use crate::{Level, MatMut, MatRef, Precision};
 
 /// Depth of a block: a tile's rows of A at this depth stay in the first-level cache.
 pub(crate) const DEPTH: usize = 256;
@@ -16,30 +19,67 @@ pub(crate) const A_STRIDE: usize = DEPTH + 16;
 pub(crate) struct ABlock<'a> {
     pub(crate) data: &'a [f32],
     pub(crate) transposed: bool,
+    /// Pairs of bf16, or single floats.
+    pub(crate) precision: Precision,
 }
 
-/// `k` rows of a packed B: panel `j` at `data[j · panel_stride]`, each row of a panel `TILE_COLS` floats.
+impl<'a> ABlock<'a> {
+    /// Floats that lie as a block does already.
+    pub(crate) fn of(data: &'a [f32], transposed: bool) -> Self {
+        Self { data, transposed, precision: Precision::F32 }
+    }
+}
+
+/// `k` rows of a packed B: panel `j` at `data[j · panel_stride]`, each row of a panel `TILE_COLS` floats, or pairs of bf16
+/// where the level multiplies these.
 #[derive(Clone, Copy)]
 pub(crate) struct BPanels<'a> {
     pub(crate) data: &'a [f32],
     pub(crate) panel_stride: usize,
 }
 
+/// `c = a · b`, or `c += a · b`, with an inner dimension of `k <= DEPTH`.
+///
+/// Each element is one chain of multiply-adds in order of `k`, so it does not depend on its tile.
+pub(crate) fn multiply_block(level: Level, k: usize, a: ABlock<'_>, b: BPanels<'_>, c: MatMut<'_>, accumulate: bool) {
+    match (level.precision, a.precision) {
+        (Precision::F32, _) => multiply_floats(level, k, a, b, c, accumulate),
+        (Precision::Bf16, Precision::Bf16) => multiply_pairs(level, k, a, b, c, accumulate),
+        (Precision::Bf16, Precision::F32) => {
+            let strides = if a.transposed { [1, A_STRIDE] } else { [A_STRIDE, 1] };
+            let mut room = Scratch::new(A_BLOCK);
+            let a = pack_a(level, MatRef::strided(a.data, [c.rows, k], strides), &mut room);
+            multiply_pairs(level, k, a, b, c, accumulate);
+        }
+    }
+}
+
 dispatch! {
-    /// `c = a · b`, or `c += a · b`, with an inner dimension of `k <= DEPTH`.
-    ///
-    /// Each element is one chain of multiply-adds in order of `k`, so it does not depend on its tile.
-    pub(crate) fn multiply_block(
+    fn multiply_floats(
         k: usize, a: ABlock<'_>, b: BPanels<'_>, c: MatMut<'_>, accumulate: bool,
-    ) = multiply_block_kernel
+    ) = multiply_block_kernel::<_, false>
+}
+
+dispatch! {
+    fn multiply_pairs(
+        k: usize, a: ABlock<'_>, b: BPanels<'_>, c: MatMut<'_>, accumulate: bool,
+    ) = multiply_block_kernel::<_, true>
 }
 
 #[inline(always)]
-fn multiply_block_kernel<S: Simd>(s: S, k: usize, a: ABlock<'_>, b: BPanels<'_>, mut c: MatMut<'_>, accumulate: bool) {
+fn multiply_block_kernel<S: Simd, const PAIRS: bool>(
+    s: S,
+    k: usize,
+    a: ABlock<'_>,
+    b: BPanels<'_>,
+    mut c: MatMut<'_>,
+    accumulate: bool,
+) {
     let (m, n) = (c.rows, c.cols);
     if m == 0 || n == 0 {
         return;
     }
+    let k = if PAIRS { S::pairs(k) } else { k };
     let (lines, line) = if a.transposed { (k, m) } else { (m, k) };
     let panels = n.div_ceil(S::TILE_COLS);
     assert!(line <= A_STRIDE && (lines == 0 || (lines - 1) * A_STRIDE + line <= a.data.len()), "A block out of bounds");
@@ -47,9 +87,9 @@ fn multiply_block_kernel<S: Simd>(s: S, k: usize, a: ABlock<'_>, b: BPanels<'_>,
     // SAFETY: the assertions are the promise for A and B; C's elements are its own.
     unsafe {
         if a.transposed {
-            walk::<S, 1, A_STRIDE>(s, [m, n, k], a.data.as_ptr(), b, c.as_mut_ptr(), c.row_stride, accumulate);
+            walk::<S, PAIRS, 1, A_STRIDE>(s, [m, n, k], a.data.as_ptr(), b, c.as_mut_ptr(), c.row_stride, accumulate);
         } else {
-            walk::<S, A_STRIDE, 1>(s, [m, n, k], a.data.as_ptr(), b, c.as_mut_ptr(), c.row_stride, accumulate);
+            walk::<S, PAIRS, A_STRIDE, 1>(s, [m, n, k], a.data.as_ptr(), b, c.as_mut_ptr(), c.row_stride, accumulate);
         }
     }
 }
@@ -59,7 +99,7 @@ fn multiply_block_kernel<S: Simd>(s: S, k: usize, a: ABlock<'_>, b: BPanels<'_>,
 /// # Safety
 /// As [`tile`], for every tile.
 #[inline(always)]
-unsafe fn walk<S: Simd, const ROW: usize, const COL: usize>(
+unsafe fn walk<S: Simd, const PAIRS: bool, const ROW: usize, const COL: usize>(
     s: S,
     [m, n, k]: [usize; 3],
     a: *const f32,
@@ -81,9 +121,9 @@ unsafe fn walk<S: Simd, const ROW: usize, const COL: usize>(
                     ($($rows:literal)*) => {
                         match end - i {
                             $($rows if $rows <= S::TILE_ROWS => if cols > S::LANES {
-                                tile::<S, $rows, 2, ROW, COL>(s, k, a, b, c, c_stride, cols, accumulate);
+                                tile::<S, PAIRS, $rows, 2, ROW, COL>(s, k, a, b, c, c_stride, cols, accumulate);
                             } else {
-                                tile::<S, $rows, 1, ROW, COL>(s, k, a, b, c, c_stride, cols, accumulate);
+                                tile::<S, PAIRS, $rows, 1, ROW, COL>(s, k, a, b, c, c_stride, cols, accumulate);
                             })*
                             _ => unreachable!("a tile of {} rows", end - i),
                         }
@@ -95,14 +135,14 @@ unsafe fn walk<S: Simd, const ROW: usize, const COL: usize>(
     }
 }
 
-/// One tile of `M × (V · LANES)` sums in registers.
+/// One tile of `M × (V · LANES)` sums in registers, over `k` floats or `PAIRS`.
 ///
 /// # Safety
 /// `a` must be readable at `i · ROW + p · COL`, `b` at `p · TILE_COLS ..` for `V` vectors, and `c` writable at
 /// `i · c_stride ..` for `cols` floats, for all `i < M`, `p < k`; and `cols <= V · LANES`.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
-unsafe fn tile<S: Simd, const M: usize, const V: usize, const ROW: usize, const COL: usize>(
+unsafe fn tile<S: Simd, const PAIRS: bool, const M: usize, const V: usize, const ROW: usize, const COL: usize>(
     s: S,
     k: usize,
     a: *const f32,
@@ -123,7 +163,10 @@ unsafe fn tile<S: Simd, const M: usize, const V: usize, const ROW: usize, const 
             for i in 0..M {
                 let x = s.splat(*a.add(i * ROW + p * COL));
                 for v in 0..V {
-                    sums[i][v] = s.mul_add(x, row[v], sums[i][v]);
+                    sums[i][v] = match PAIRS {
+                        true => s.mul_add_pairs(x, row[v], sums[i][v]),
+                        false => s.mul_add(x, row[v], sums[i][v]),
+                    };
                 }
             }
         }

@@ -23,6 +23,20 @@ unsafe fn first(n: usize) -> __m256i {
     unsafe { _mm256_loadu_si256(ONES_THEN_ZEROS.as_ptr().add(8 - n).cast()) }
 }
 
+/// The nearest bf16, ties to even, in the upper half of each lane; a NaN stays one.
+#[inline(always)]
+unsafe fn rounded(x: __m256) -> __m256i {
+    // SAFETY: the caller has AVX2.
+    unsafe {
+        let bits = _mm256_castps_si256(x);
+        let odd = _mm256_and_si256(_mm256_srli_epi32::<16>(bits), _mm256_set1_epi32(1));
+        let nearest = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
+        let quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x40_0000));
+        let is_nan = _mm256_castps_si256(_mm256_cmp_ps::<_CMP_UNORD_Q>(x, x));
+        _mm256_blendv_epi8(nearest, quiet, is_nan)
+    }
+}
+
 // SAFETY of every block here: a value of the type proves the instructions; pointers are the caller's promise.
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl Simd for Avx2 {
@@ -128,6 +142,21 @@ impl Simd for Avx2 {
             }
             word
         }
+    }
+    #[inline(always)]
+    fn pair(self, low: __m256, high: __m256) -> __m256 {
+        unsafe {
+            let (low, high) = (_mm256_srli_epi32::<16>(rounded(low)), rounded(high));
+            _mm256_castsi256_ps(_mm256_blend_epi16::<0b1010_1010>(low, high))
+        }
+    }
+    #[inline(always)]
+    fn low(self, pairs: __m256) -> __m256 {
+        unsafe { _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_castps_si256(pairs))) }
+    }
+    #[inline(always)]
+    fn high(self, pairs: __m256) -> __m256 {
+        unsafe { _mm256_and_ps(pairs, _mm256_castsi256_ps(_mm256_set1_epi32(0xffff_0000_u32 as i32))) }
     }
     #[inline(always)]
     fn sum(self, a: __m256) -> f32 {

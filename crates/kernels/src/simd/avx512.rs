@@ -2,13 +2,13 @@ use super::Simd;
 use crate::dropout::{MIX_0, MIX_1};
 use std::arch::x86_64::*;
 
-/// AVX-512 F, BW, DQ and VL: 32 registers of 16 `f32`.
+/// AVX-512 F, BW, DQ and VL: 32 registers of 16 `f32`. With `BF16`, pairs are rounded and multiplied by an instruction.
 #[derive(Clone, Copy)]
-pub(crate) struct Avx512(());
+pub(crate) struct Avx512<const BF16: bool>(());
 
-impl Avx512 {
+impl<const BF16: bool> Avx512<BF16> {
     /// # Safety
-    /// The CPU must have AVX-512 F, BW, DQ and VL, AVX2 and FMA.
+    /// The CPU must have AVX-512 F, BW, DQ and VL, AVX2 and FMA; with `BF16`, AVX-512 BF16.
     #[inline(always)]
     pub(crate) unsafe fn new() -> Self {
         Self(())
@@ -21,9 +21,30 @@ fn first(n: usize) -> __mmask16 {
     ((1u32 << n) - 1) as __mmask16
 }
 
+/// The nearest bf16, ties to even, in the lower half of each lane; a NaN stays one.
+#[inline(always)]
+unsafe fn rounded(x: __m512) -> __m512i {
+    // SAFETY: the caller has AVX-512.
+    unsafe {
+        let bits = _mm512_castps_si512(x);
+        let upper = _mm512_srli_epi32::<16>(bits);
+        let odd = _mm512_and_si512(upper, _mm512_set1_epi32(1));
+        let nearest = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+        let quiet = _mm512_or_si512(upper, _mm512_set1_epi32(0x40));
+        _mm512_mask_mov_epi32(_mm512_srli_epi32::<16>(nearest), _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(x, x), quiet)
+    }
+}
+
+/// As [`rounded`], by the instruction for it, which takes subnormal numbers for zero.
+#[inline(always)]
+unsafe fn converted(x: __m512) -> __m512i {
+    // SAFETY: the caller has AVX-512 BF16; both types are 16 times 16 bits.
+    unsafe { _mm512_cvtepu16_epi32(std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(x))) }
+}
+
 // SAFETY of every block here: a value of the type proves the instructions; pointers are the caller's promise.
 #[allow(clippy::undocumented_unsafe_blocks)]
-impl Simd for Avx512 {
+impl<const BF16: bool> Simd for Avx512<BF16> {
     type F32 = __m512;
     type Mask = __mmask16;
     const LANES: usize = 16;
@@ -111,6 +132,37 @@ impl Simd for Avx512 {
                 word |= u64::from(kept) << (32 * half);
             }
             word
+        }
+    }
+    #[inline(always)]
+    fn pair(self, low: __m512, high: __m512) -> __m512 {
+        unsafe {
+            let (low, high) = if BF16 { (converted(low), converted(high)) } else { (rounded(low), rounded(high)) };
+            _mm512_castsi512_ps(_mm512_or_si512(low, _mm512_slli_epi32::<16>(high)))
+        }
+    }
+    #[inline(always)]
+    fn low(self, pairs: __m512) -> __m512 {
+        unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_castps_si512(pairs))) }
+    }
+    #[inline(always)]
+    fn high(self, pairs: __m512) -> __m512 {
+        let upper = unsafe { _mm512_set1_epi32(0xffff_0000_u32 as i32) };
+        unsafe { _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(pairs), upper)) }
+    }
+    #[inline(always)]
+    fn mul_add_pairs(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+        if BF16 {
+            // The same bits, seen as pairs.
+            unsafe {
+                _mm512_dpbf16_ps(
+                    c,
+                    std::mem::transmute::<__m512, __m512bh>(a),
+                    std::mem::transmute::<__m512, __m512bh>(b),
+                )
+            }
+        } else {
+            self.mul_add(self.high(a), self.high(b), self.mul_add(self.low(a), self.low(b), c))
         }
     }
     #[inline(always)]

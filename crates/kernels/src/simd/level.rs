@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 /// An instruction set that the kernels have code for and this CPU can run.
 ///
 /// The best one is detected at run time, so one binary serves every machine. The environment variable `ATTENTIVE_SIMD`
-/// (`portable`, `avx2` or `avx512`) lowers the choice, to reproduce another machine's results; a level that the CPU
+/// (`portable`, `avx2`, `avx512` or `avx512-bf16`) lowers the choice, to reproduce another machine's results; a level that the CPU
 /// lacks, or an unknown name, is passed over.
 ///
 /// ```
@@ -14,8 +14,22 @@ use std::sync::OnceLock;
 ///     level.during(|| assert_eq!(Level::current(), level));
 /// }
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Level(pub(crate) Kind);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Level {
+    pub(crate) kind: Kind,
+    pub(crate) precision: Precision,
+}
+
+/// The numbers that matrix products multiply; what they add up is `f32`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// 24 significant bits.
+    #[default]
+    F32,
+    /// The range of `f32` with 8 significant bits: operands are rounded to the nearest as a product packs them, two side by
+    /// side, so that an instruction multiplies twice as many ([`Level::multiplies_bf16`]). As PyTorch's bf16 autocast.
+    Bf16,
+}
 
 /// [`Level`] without the promise that the CPU can run it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,6 +40,8 @@ pub(crate) enum Kind {
     Avx2,
     /// AVX-512 F, BW, DQ and VL.
     Avx512,
+    /// AVX-512 with BF16.
+    Avx512Bf16,
 }
 
 static BEST: OnceLock<Level> = OnceLock::new();
@@ -43,7 +59,21 @@ impl Level {
 
     /// Every level that this CPU can run, the lowest first.
     pub fn available() -> Vec<Self> {
-        [Kind::Portable, Kind::Avx2, Kind::Avx512].into_iter().filter(|kind| kind.is_supported()).map(Self).collect()
+        [Kind::Portable, Kind::Avx2, Kind::Avx512, Kind::Avx512Bf16]
+            .into_iter()
+            .filter(|kind| kind.is_supported())
+            .map(|kind| Self { kind, precision: Precision::F32 })
+            .collect()
+    }
+
+    /// This level with products of such numbers.
+    pub fn multiplying(self, precision: Precision) -> Self {
+        Self { precision, ..self }
+    }
+
+    /// Whether [`Precision::Bf16`] is faster than `f32` here; elsewhere it means the same and takes longer.
+    pub fn multiplies_bf16(self) -> bool {
+        self.kind == Kind::Avx512Bf16
     }
 
     /// Runs `f`, in which kernels called from this thread run at this level: a hook for tests and benchmarks.
@@ -60,10 +90,11 @@ impl Level {
 
     /// The level's name, as `ATTENTIVE_SIMD` spells it.
     pub fn name(self) -> &'static str {
-        match self.0 {
+        match self.kind {
             Kind::Portable => "portable",
             Kind::Avx2 => "avx2",
             Kind::Avx512 => "avx512",
+            Kind::Avx512Bf16 => "avx512-bf16",
         }
     }
 
@@ -72,6 +103,13 @@ impl Level {
         let wanted = std::env::var("ATTENTIVE_SIMD").unwrap_or_default();
         let best = available[available.len() - 1];
         available.into_iter().find(|level| level.name() == wanted).unwrap_or(best)
+    }
+}
+
+impl Precision {
+    /// Runs `f`, in which kernels called from this thread multiply such numbers.
+    pub fn during<R>(self, f: impl FnOnce() -> R) -> R {
+        Level::current().multiplying(self).during(f)
     }
 }
 
@@ -89,6 +127,8 @@ impl Kind {
                     && is_x86_feature_detected!("avx512dq")
                     && is_x86_feature_detected!("avx512vl")
             }
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Bf16 => Self::Avx512.is_supported() && is_x86_feature_detected!("avx512bf16"),
             #[cfg(not(target_arch = "x86_64"))]
             _ => false,
         }
@@ -105,10 +145,16 @@ macro_rules! dispatch {
         #[allow(unsafe_code, clippy::too_many_arguments)]
         $vis fn $name(level: $crate::simd::Level, $($arg: $ty),*) $(-> $ret)? {
             #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma")]
+            fn avx512_bf16($($arg: $ty),*) $(-> $ret)? {
+                // SAFETY: this function enables the instructions.
+                $kernel(unsafe { $crate::simd::Avx512::<true>::new() }, $($arg),*)
+            }
+            #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
             fn avx512($($arg: $ty),*) $(-> $ret)? {
                 // SAFETY: this function enables the instructions.
-                $kernel(unsafe { $crate::simd::Avx512::new() }, $($arg),*)
+                $kernel(unsafe { $crate::simd::Avx512::<false>::new() }, $($arg),*)
             }
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma")]
@@ -116,8 +162,11 @@ macro_rules! dispatch {
                 // SAFETY: this function enables the instructions.
                 $kernel(unsafe { $crate::simd::Avx2::new() }, $($arg),*)
             }
-            match level.0 {
+            match level.kind {
                 // SAFETY: a `Level` exists only for what the CPU supports.
+                #[cfg(target_arch = "x86_64")]
+                $crate::simd::Kind::Avx512Bf16 => unsafe { avx512_bf16($($arg),*) },
+                // SAFETY: as above.
                 #[cfg(target_arch = "x86_64")]
                 $crate::simd::Kind::Avx512 => unsafe { avx512($($arg),*) },
                 // SAFETY: as above.

@@ -15,8 +15,8 @@ pub(crate) use avx2::Avx2;
 pub(crate) use avx512::Avx512;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use level::Kind;
-pub use level::Level;
 pub(crate) use level::dispatch;
+pub use level::{Level, Precision};
 pub(crate) use portable::Portable;
 
 /// The operations of one instruction set on vectors of [`LANES`](Simd::LANES) `f32`.
@@ -35,6 +35,12 @@ pub(crate) trait Simd: Copy {
     const TILE_ROWS: usize;
     /// Columns of a register tile.
     const TILE_COLS: usize = 2 * Self::LANES;
+
+    /// Pairs that `k` numbers make: `p` and `p + LANES` of each `2 · LANES` of them, as whole vectors load them.
+    #[inline(always)]
+    fn pairs(k: usize) -> usize {
+        k.div_ceil(2 * Self::LANES) * Self::LANES
+    }
 
     fn splat(self, x: f32) -> Self::F32;
     fn add(self, a: Self::F32, b: Self::F32) -> Self::F32;
@@ -63,6 +69,17 @@ pub(crate) trait Simd: Copy {
     /// A dropout mask of 64 elements: bit set where 16 bits of [`mix`](crate::dropout::mix) reach `threshold`, two
     /// elements to each of the 32 counters from `counter` on.
     fn keep_word(self, counter: u32, key_0: u32, key_1: u32, threshold: u16) -> u64;
+    /// Two numbers rounded to bf16 in each lane: `low`'s in the lower half of its bits, `high`'s in the upper.
+    fn pair(self, low: Self::F32, high: Self::F32) -> Self::F32;
+    /// The lower number of each pair.
+    fn low(self, pairs: Self::F32) -> Self::F32;
+    /// The upper number of each pair.
+    fn high(self, pairs: Self::F32) -> Self::F32;
+    /// `a · b + c` where `a` and `b` hold pairs: both products of a lane are added to it.
+    #[inline(always)]
+    fn mul_add_pairs(self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32 {
+        self.mul_add(self.high(a), self.high(b), self.mul_add(self.low(a), self.low(b), c))
+    }
     /// The sum of the lanes, pairwise.
     fn sum(self, a: Self::F32) -> f32;
     /// The largest lane.

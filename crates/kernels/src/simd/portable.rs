@@ -13,6 +13,13 @@ fn zip(a: [f32; LANES], b: [f32; LANES], f: impl Fn(f32, f32) -> f32) -> [f32; L
     from_fn(|i| f(a[i], b[i]))
 }
 
+/// The bits of the nearest bf16, ties to even; a NaN stays one.
+#[inline(always)]
+fn bf16(x: f32) -> u32 {
+    let bits = x.to_bits();
+    if x.is_nan() { bits >> 16 | 0x40 } else { (bits + 0x7fff + (bits >> 16 & 1)) >> 16 }
+}
+
 // SAFETY of every block here: pointers are the caller's promise.
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl Simd for Portable {
@@ -99,6 +106,18 @@ impl Simd for Portable {
             let [even, odd] = [hash as u16 >= threshold, (hash >> 16) as u16 >= threshold].map(u64::from);
             word | even << (2 * i) | odd << (2 * i + 1)
         })
+    }
+    #[inline(always)]
+    fn pair(self, low: [f32; LANES], high: [f32; LANES]) -> [f32; LANES] {
+        zip(low, high, |low, high| f32::from_bits(bf16(low) | bf16(high) << 16))
+    }
+    #[inline(always)]
+    fn low(self, pairs: [f32; LANES]) -> [f32; LANES] {
+        pairs.map(|pair| f32::from_bits(pair.to_bits() << 16))
+    }
+    #[inline(always)]
+    fn high(self, pairs: [f32; LANES]) -> [f32; LANES] {
+        pairs.map(|pair| f32::from_bits(pair.to_bits() & 0xffff_0000))
     }
     #[inline(always)]
     fn sum(self, a: [f32; LANES]) -> f32 {

@@ -22,7 +22,7 @@ use std::{
 };
 
 use anyhow::{Result, bail};
-use attentive_backend::{BackendKind, Device};
+use attentive_backend::{BackendKind, Device, Precision, has_kernels};
 use attentive_data::auto_size::AUTO;
 use clap::Args;
 
@@ -84,6 +84,15 @@ impl Train {
             }
         };
         println!("run {} on backend {}", run.display(), self.backend.backend);
+        match recipe.run.training.precision {
+            Precision::Bf16 if !has_kernels(&device) => println!("note: only flex multiplies bf16; products are f32"),
+            precision if !precision.is_fast() => {
+                println!(
+                    "note: this CPU has no instructions for training.precision = \"bf16\", which is slower than \"f32\" here"
+                );
+            }
+            _ => {}
+        }
         // A resumed run keeps the vocabulary that it began with.
         let tokenizer = Some(run.join("tokenizer.json")).filter(|path| self.resume.is_some() && path.exists());
         prepare(&mut recipe, tokenizer.as_deref(), Training { args: &self, run: &run, device })
