@@ -71,18 +71,26 @@ impl Split {
         })
     }
 
-    /// Shows every pair that `rules` admit, with its line.
-    pub(crate) fn visit(&self, rules: &CorpusRules, mut see: impl FnMut(u64, &str, &str)) -> Result<()> {
+    /// Shows every pair that `rules` admit, with its line; returns what was found in the files.
+    pub(crate) fn visit(
+        &self,
+        rules: &CorpusRules,
+        mut see: impl FnMut(u64, String, String),
+    ) -> Result<Option<CorpusReport>> {
         match self {
             Self::Files(files) => {
-                for pair in files.pairs(rules)? {
+                let mut pairs = files.pairs(rules)?;
+                for pair in pairs.by_ref() {
                     let pair = pair?;
-                    see(pair.line, &pair.source, &pair.target);
+                    see(pair.line, pair.source, pair.target);
                 }
+                Ok(Some(pairs.finish()?))
             }
-            Self::Builtin(pairs) => (1..).zip(pairs).for_each(|(line, pair)| see(line, &pair.source, &pair.target)),
+            Self::Builtin(pairs) => {
+                (1..).zip(pairs).for_each(|(line, pair)| see(line, pair.source.clone(), pair.target.clone()));
+                Ok(None)
+            }
         }
-        Ok(())
     }
 
     /// The first `n` pairs as text.

@@ -5,6 +5,7 @@
 mod commands;
 mod corpus;
 mod event_log;
+mod labeled;
 mod markdown;
 mod metric;
 mod metrics_log;

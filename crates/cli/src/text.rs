@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use attentive_bundle::DataRecord;
 use attentive_core::TokenId;
 use attentive_data::{
-    DataError, FileReport, SentenceCorpus, Storage, TextFiles, TokenStream,
+    DataError, DocumentUnit, FileReport, Piece, SentenceCorpus, Storage, TextFiles, TokenStream,
     builtin::{self, BuiltinConfig},
 };
 use attentive_tokenizer::Tokenizer;
@@ -23,9 +23,9 @@ pub(crate) enum TextSource {
 pub(crate) struct Texts {
     /// What is learnt from.
     pub train: TextSource,
-    validation: Option<TextSource>,
+    pub validation: Option<TextSource>,
     /// The last part of the training text that is held out where there is no other validation text.
-    held_out: Option<f64>,
+    pub held_out: Option<f64>,
 }
 
 impl Texts {
@@ -81,10 +81,25 @@ impl TextSource {
     }
 
     /// The documents, streamed; whole files in lines.
-    pub(crate) fn texts(&self) -> Box<dyn Iterator<Item = Result<String, DataError>> + '_> {
+    pub(crate) fn pieces(&self) -> Box<dyn Iterator<Item = Result<Piece, DataError>> + '_> {
         match self {
-            Self::Files(files) => Box::new(files.documents().map(|piece| piece.map(|piece| piece.text))),
-            Self::Builtin(sentences) => Box::new(sentences.iter().cloned().map(Ok)),
+            Self::Files(files) => Box::new(files.documents()),
+            Self::Builtin(sentences) => Box::new(
+                (1..).zip(sentences).map(|(line, text)| Ok(Piece { text: text.clone(), line, ends_document: true })),
+            ),
+        }
+    }
+
+    /// Their texts.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = Result<String, DataError>> {
+        self.pieces().map(|piece| piece.map(|piece| piece.text))
+    }
+
+    /// What of the files is one document.
+    pub(crate) fn unit(&self) -> DocumentUnit {
+        match self {
+            Self::Files(files) => files.unit,
+            Self::Builtin(_) => DocumentUnit::Line,
         }
     }
 

@@ -1,79 +1,24 @@
 //! The command as a user meets it: from a small corpus to a model, and what it says of bad input.
 
-use std::{
-    fs,
-    io::Write,
-    path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
-};
+mod support;
 
-struct Folder(tempfile::TempDir);
+use std::{fs, path::Path};
 
-impl Folder {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
+use support::{Folder, contains};
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn write(&self, name: &str, text: &str) -> String {
-        fs::write(self.path(name), text).unwrap();
-        name.to_owned()
-    }
-
-    fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.path(name)).unwrap()
-    }
-
-    /// Runs `attentive` here with `input` on standard input.
-    fn run(&self, args: &[&str], input: &str) -> Output {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_attentive"))
-            .args(args)
-            .current_dir(self.0.path())
-            .env_remove("ATTENTIVE_BACKEND")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-        child.wait_with_output().unwrap()
-    }
-
-    fn succeed(&self, args: &[&str], input: &str) -> String {
-        let output = self.run(args, input);
-        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    /// What the command says when it refuses.
-    fn fail(&self, args: &[&str], input: &str) -> String {
-        let output = self.run(args, input);
-        let error = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(1), "{args:?}: {error}");
-        assert!(!error.contains("panicked"), "{error}");
-        error
-    }
-
-    /// A corpus of `n` pairs: short rows of words, to be written down as they are.
-    fn copying_corpus(&self, n: usize) -> String {
-        let words = ["ab", "cd", "ef", "gh", "ij"];
-        let line = |i: usize| {
-            let word = |place: usize| words[(i * 7 + place * (i / 5 + 3)) % words.len()];
-            let text = (0..2 + i % 3).map(word).collect::<Vec<_>>().join(" ");
-            format!("{text}\t{text}\n")
-        };
-        self.write("pairs.tsv", &(0..n).map(line).collect::<String>());
-        let lines = self.read("pairs.tsv");
-        let column = |side: usize| -> String {
-            lines.lines().take(20).map(|line| format!("{}\n", line.split('\t').nth(side).unwrap())).collect()
-        };
-        self.write("test.src", &column(0));
-        self.write("test.ref", &column(1));
-        self.write("recipe.toml", RECIPE)
-    }
+/// A corpus of `n` pairs: short rows of words, to be written down as they are; returns the recipe.
+fn copying_corpus(folder: &Folder, n: usize) -> &'static str {
+    let words = ["ab", "cd", "ef", "gh", "ij"];
+    let text = |i: usize| {
+        let word = |place: usize| words[(i * 7 + place * (i / 5 + 3)) % words.len()];
+        (0..2 + i % 3).map(word).collect::<Vec<_>>().join(" ")
+    };
+    folder.write("pairs.tsv", &(0..n).map(|i| format!("{0}\t{0}\n", text(i))).collect::<String>());
+    let lines: String = (0..n.min(20)).map(|i| text(i) + "\n").collect();
+    folder.write("test.src", &lines);
+    folder.write("test.ref", &lines);
+    folder.write("recipe.toml", RECIPE);
+    "recipe.toml"
 }
 
 const RECIPE: &str = r#"
@@ -122,6 +67,10 @@ bleu_sentences = 5
 average_last = 2
 "#;
 
+fn read(folder: &Folder, name: &str) -> String {
+    fs::read_to_string(folder.path(name)).unwrap()
+}
+
 fn exists(folder: &Folder, run: &str, part: &str) -> bool {
     Path::new(&folder.path(run)).join(part).exists()
 }
@@ -129,34 +78,35 @@ fn exists(folder: &Folder, run: &str, part: &str) -> bool {
 #[test]
 fn the_copy_task_is_learnt_and_the_model_can_be_used() {
     let folder = Folder::new();
-    let recipe = folder.copying_corpus(120);
-    let shown = folder.succeed(&["train", &recipe], "");
-    for part in [
-        "120 training pairs",
-        "joint vocabulary",
-        "parameters",
-        "validation: loss",
-        "best so far",
-        "BLEU = ",
-        "nrefs:1|",
-        "translation ",
-        "runs/latest",
-    ] {
-        assert!(shown.contains(part), "{part:?} is missing:\n{shown}");
-    }
+    let recipe = copying_corpus(&folder, 120);
+    let shown = folder.succeed(&["train", recipe], "");
+    contains(
+        &shown,
+        &[
+            "120 training pairs",
+            "joint vocabulary",
+            "parameters",
+            "validation: loss",
+            "best so far",
+            "BLEU = ",
+            "nrefs:1|",
+            "translation ",
+            "runs/latest",
+        ],
+    );
     for part in ["config.toml", "tokenizer.json", "model.safetensors", "training.json", "metrics.jsonl"] {
         assert!(exists(&folder, "runs/copy-1", part), "{part}");
     }
-    let metrics = folder.read("runs/copy-1/metrics.jsonl");
+    let metrics = read(&folder, "runs/copy-1/metrics.jsonl");
     assert_eq!(metrics.lines().filter(|line| line.contains("\"event\":\"step\"")).count(), 240);
     assert_eq!(metrics.lines().filter(|line| line.contains("\"event\":\"validation\"")).count(), 2);
 
     // Every line comes back, in order.
-    let source = folder.read("test.src");
+    let source = read(&folder, "test.src");
     assert_eq!(folder.succeed(&["translate"], &source), source);
     let score = folder.succeed(&["eval", "--source", "test.src", "--reference", "test.ref", "--output", "out"], "");
     assert!(score.starts_with("BLEU = 100.00 "), "{score}");
-    assert_eq!(folder.read("out"), source);
+    assert_eq!(read(&folder, "out"), source);
 
     let n_best = folder.succeed(&["translate", "--beam", "4", "--n-best", "3", "--scores", "ab cd"], "");
     let columns: Vec<Vec<&str>> = n_best.lines().map(|line| line.split('\t').collect()).collect();
@@ -166,16 +116,17 @@ fn the_copy_task_is_learnt_and_the_model_can_be_used() {
     assert!(scores.is_sorted_by(|a, b| a >= b) && scores[0] <= 0.0, "{scores:?}");
 
     let inspected = folder.succeed(&["inspect", "--params"], "");
-    for part in [
-        "parameters ",
-        "KiB",
-        "FLOPs",
-        "sha256",
-        "score        test       bleu 100.00",
-        "decoder.layers.0.cross_attention.query.weight [32, 32]",
-    ] {
-        assert!(inspected.contains(part), "{part:?} is missing:\n{inspected}");
-    }
+    contains(
+        &inspected,
+        &[
+            "parameters ",
+            "KiB",
+            "FLOPs",
+            "sha256",
+            "score        test       bleu 100.00",
+            "decoder.layers.0.cross_attention.query.weight [32, 32]",
+        ],
+    );
     folder.succeed(&["average", "--last", "2", "--out", "averaged"], "");
     assert_eq!(folder.succeed(&["translate", "--model", "averaged"], &source), source);
 
@@ -206,9 +157,9 @@ fn the_copy_task_is_learnt_and_the_model_can_be_used() {
 #[test]
 fn the_same_seed_gives_the_same_model() {
     let folder = Folder::new();
-    let recipe = folder.copying_corpus(60);
+    let recipe = copying_corpus(&folder, 60);
     let weights = |run: &str, settings: &[&str]| {
-        let mut args = vec!["train", &recipe, "--set", "training.steps=12", "--set", "model.dropout=0.2"];
+        let mut args = vec!["train", recipe, "--set", "training.steps=12", "--set", "model.dropout=0.2"];
         args.extend(settings);
         folder.succeed(&args, "");
         fs::read(folder.path(run).join("model.safetensors")).unwrap()
@@ -221,17 +172,13 @@ fn the_same_seed_gives_the_same_model() {
 #[test]
 fn bad_input_is_named() {
     let folder = Folder::new();
-    let recipe = folder.copying_corpus(10);
+    let recipe = copying_corpus(&folder, 10);
     let train = |settings: &[&str]| {
-        let mut args = vec!["train", &recipe];
+        let mut args = vec!["train", recipe];
         args.extend(settings);
         folder.fail(&args, "")
     };
-    let says = |error: String, parts: &[&str]| {
-        for part in parts {
-            assert!(error.contains(part), "{part:?} is missing: {error}");
-        }
-    };
+    let says = |error: String, parts: &[&str]| contains(&error, parts);
     says(folder.fail(&["translate", "x"], ""), &["runs/latest", "attentive train"]);
     says(folder.fail(&["train", "nowhere.toml"], ""), &["nowhere.toml"]);
     says(train(&["--set", "model.d_modell=3"]), &["d_modell"]);
@@ -250,8 +197,8 @@ fn bad_input_is_named() {
 #[test]
 fn an_interrupted_run_goes_on_where_it_stood() {
     let folder = Folder::new();
-    let recipe = folder.copying_corpus(60);
-    folder.succeed(&["train", &recipe, "--set", "training.steps=40"], "");
+    let recipe = copying_corpus(&folder, 60);
+    folder.succeed(&["train", recipe, "--set", "training.steps=40"], "");
     let whole = fs::read(folder.path("runs/copy-1/model.safetensors")).unwrap();
     // The same run, taken back to its checkpoint after step 20.
     let checkpoints = folder.path("runs/copy-1/checkpoints");

@@ -1,72 +1,35 @@
 //! Encoders as a user meets them: from a text to a model that guesses, embeds and classifies, and what it says of bad input.
 
-use std::{
-    fs,
-    io::Write,
-    path::PathBuf,
-    process::{Command, Output, Stdio},
-};
+mod support;
 
-struct Folder(tempfile::TempDir);
+use std::fs;
 
-impl Folder {
-    fn new() -> Self {
-        let folder = Self(tempfile::tempdir().unwrap());
-        // Letters in their order, round and round: each hidden one follows from its neighbours.
-        let line = |n: usize| {
-            let letters: Vec<String> = ('a'..='j').cycle().skip(n % 10).take(8).map(String::from).collect();
-            letters.join(" ") + if n % 4 == 3 { "\n\n" } else { "\n" }
-        };
-        fs::write(folder.path("text.txt"), (0..120).map(line).collect::<String>()).unwrap();
-        // A text is of the class "up" if its second letter follows its first.
-        let row = |n: usize| {
-            let letter = |n: usize| char::from(b'a' + (n % 10) as u8);
-            let (a, up) = (n % 10, n.is_multiple_of(3));
-            format!("{} {}\t{}\n", letter(a), letter(if up { a + 1 } else { a + 4 }), if up { "up" } else { "other" })
-        };
-        fs::write(folder.path("train.tsv"), (0..120).map(row).collect::<String>()).unwrap();
-        fs::write(folder.path("test.tsv"), (0..30).map(row).collect::<String>()).unwrap();
-        fs::write(folder.path("masked.toml"), format!("{MASKED_LM}{COMMON}")).unwrap();
-        fs::write(folder.path("classes.toml"), format!("{CLASSIFICATION}{COMMON}")).unwrap();
-        // Words in their order, round and round.
-        let words = ["ab", "cdef", "ghi", "jklmn", "op"];
-        let line = |n: usize| words.into_iter().cycle().skip(n % 5).take(7).collect::<Vec<_>>().join(" ") + "\n";
-        fs::write(folder.path("words.txt"), (0..120).map(line).collect::<String>()).unwrap();
-        fs::write(folder.path("canine.toml"), CANINE).unwrap();
-        folder
-    }
+use support::Folder;
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn run(&self, args: &[&str], input: &str) -> Output {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_attentive"))
-            .args(args)
-            .current_dir(self.0.path())
-            .env_remove("ATTENTIVE_BACKEND")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-        child.wait_with_output().unwrap()
-    }
-
-    fn succeed(&self, args: &[&str], input: &str) -> String {
-        let output = self.run(args, input);
-        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    fn fail(&self, args: &[&str]) -> String {
-        let output = self.run(args, "");
-        let error = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(1), "{args:?}: {error}");
-        assert!(!error.contains("panicked"), "{error}");
-        error
-    }
+fn folder() -> Folder {
+    let folder = Folder::new();
+    // Letters in their order, round and round: each hidden one follows from its neighbours.
+    let line = |n: usize| {
+        let letters: Vec<String> = ('a'..='j').cycle().skip(n % 10).take(8).map(String::from).collect();
+        letters.join(" ") + if n % 4 == 3 { "\n\n" } else { "\n" }
+    };
+    folder.write("text.txt", &(0..120).map(line).collect::<String>());
+    // A text is of the class "up" if its second letter follows its first.
+    let row = |n: usize| {
+        let letter = |n: usize| char::from(b'a' + (n % 10) as u8);
+        let (a, up) = (n % 10, n.is_multiple_of(3));
+        format!("{} {}\t{}\n", letter(a), letter(if up { a + 1 } else { a + 4 }), if up { "up" } else { "other" })
+    };
+    folder.write("train.tsv", &(0..120).map(row).collect::<String>());
+    folder.write("test.tsv", &(0..30).map(row).collect::<String>());
+    folder.write("masked.toml", &format!("{MASKED_LM}{COMMON}"));
+    folder.write("classes.toml", &format!("{CLASSIFICATION}{COMMON}"));
+    // Words in their order, round and round.
+    let words = ["ab", "cdef", "ghi", "jklmn", "op"];
+    let line = |n: usize| words.into_iter().cycle().skip(n % 5).take(7).collect::<Vec<_>>().join(" ") + "\n";
+    folder.write("words.txt", &(0..120).map(line).collect::<String>());
+    folder.write("canine.toml", CANINE);
+    folder
 }
 
 const MASKED_LM: &str = r#"
@@ -184,7 +147,7 @@ checkpoint_every = 200
 
 #[test]
 fn a_canine_learns_words_by_their_characters() {
-    let folder = Folder::new();
+    let folder = folder();
     let shown = folder.succeed(&["train", "canine.toml"], "");
     for part in ["4 characters a molecule", "hidden tokens guessed right", "always \"", "fill --model", "[MASK][MASK]"]
     {
@@ -197,8 +160,8 @@ fn a_canine_learns_words_by_their_characters() {
     let embedded: serde_json::Value = serde_json::from_str(&folder.succeed(&["embed", "ab cdef"], "")).unwrap();
     assert_eq!(embedded["vector"].as_array().unwrap().len(), 32);
     assert_eq!(folder.succeed(&["embed", "--compare", "ab", "ab cdef", "op ab"], "").lines().count(), 3);
-    assert!(folder.fail(&["classify", "ab"]).contains("tells classes"));
-    assert!(folder.fail(&["fill", &"[MASK]".repeat(63)]).contains("positions for 64"));
+    assert!(folder.fail(&["classify", "ab"], "").contains("tells classes"));
+    assert!(folder.fail(&["fill", &"[MASK]".repeat(63)], "").contains("positions for 64"));
     assert!(folder.succeed(&["inspect"], "").contains("family       canine"));
 
     // Whatever the recipe says of the model, the one that was trained before counts.
@@ -208,19 +171,19 @@ fn a_canine_learns_words_by_their_characters() {
     assert_eq!(folder.succeed(&["classify", "a b"], "").split('\t').count(), 3);
 
     let export = ["export", "--format", "canine", "--out", "hf", "--model"];
-    assert!(folder.fail(&[&export[..], &["runs/words-1"]].concat()).contains("model.norm"));
+    assert!(folder.fail(&[&export[..], &["runs/words-1"]].concat(), "").contains("model.norm"));
     folder.succeed(&["train", "canine.toml", "--set", "model.norm=post", "--set", "training.steps=4"], "");
     assert!(folder.succeed(&[&export[..], &["runs/words-2"]].concat(), "").contains("this head is left out"));
     folder.succeed(&["import", "hf", "--out", "again"], "");
     let vector = |model: &str| folder.succeed(&["embed", "--model", model, "ab cdef"], "");
     assert_eq!(vector("again"), vector("runs/words-2"));
-    let error = folder.fail(&["train", "canine.toml", "--set", "tokenizer.kind=bytes"]);
+    let error = folder.fail(&["train", "canine.toml", "--set", "tokenizer.kind=bytes"], "");
     assert!(error.contains("code-points"), "{error}");
 }
 
 #[test]
 fn hidden_letters_are_learnt_and_the_model_can_be_used() {
-    let folder = Folder::new();
+    let folder = folder();
     let shown = folder.succeed(&["train", "masked.toml"], "");
     for part in ["training tokens in 10", "hidden tokens guessed right", "always \"", "fill --model"] {
         assert!(shown.contains(part), "{part:?} is missing:\n{shown}");
@@ -254,16 +217,16 @@ fn hidden_letters_are_learnt_and_the_model_can_be_used() {
     for part in ["family       bert", "score        validation masked-accuracy", "unigram-baseline"] {
         assert!(inspected.contains(part), "{part:?} is missing:\n{inspected}");
     }
-    assert!(folder.fail(&["fill", "a b"]).contains("[MASK]"));
-    assert!(folder.fail(&["classify", "a b"]).contains("tells classes"));
-    assert!(folder.fail(&["embed", "--compare", "z", "a b"]).contains("0 times"));
-    assert!(folder.fail(&["fill", &"a ".repeat(20)]).contains("positions for 16"));
-    assert!(folder.fail(&["generate", "a b"]).contains("family bert"));
+    assert!(folder.fail(&["fill", "a b"], "").contains("[MASK]"));
+    assert!(folder.fail(&["classify", "a b"], "").contains("tells classes"));
+    assert!(folder.fail(&["embed", "--compare", "z", "a b"], "").contains("0 times"));
+    assert!(folder.fail(&["fill", &"a ".repeat(20)], "").contains("positions for 16"));
+    assert!(folder.fail(&["generate", "a b"], "").contains("family bert"));
 }
 
 #[test]
 fn classes_are_learnt_from_nothing_and_from_a_trained_model() {
-    let folder = Folder::new();
+    let folder = folder();
     let shown = folder.succeed(&["train", "classes.toml"], "");
     for part in ["120 train texts", "labels    other, up", "classes told right", "classify --model"] {
         assert!(shown.contains(part), "{part:?} is missing:\n{shown}");
@@ -281,11 +244,11 @@ fn classes_are_learnt_from_nothing_and_from_a_trained_model() {
 
 #[test]
 fn bad_input_is_named() {
-    let folder = Folder::new();
+    let folder = folder();
     let says = |recipe: &str, settings: &[&str], parts: &[&str]| {
         let sets = settings.iter().flat_map(|setting| ["--set", setting]);
         let args: Vec<&str> = ["train", recipe].into_iter().chain(sets).collect();
-        let error = folder.fail(&args);
+        let error = folder.fail(&args, "");
         for part in parts {
             assert!(error.contains(part), "{part:?} is missing: {error}");
         }
@@ -297,11 +260,11 @@ fn bad_input_is_named() {
     says("masked.toml", &["model.next_sentence=true"], &["full sentences"]);
     says("masked.toml", &["model.masked_lm=false"], &["model.masked_lm"]);
     says("masked.toml", &["tokenizer.kind=bpe", "tokenizer.vocab_size=300"], &["mask", "wordpiece"]);
-    fs::write(folder.path("bad.tsv"), "a b\tup\nno label\n").unwrap();
+    folder.write("bad.tsv", "a b\tup\nno label\n");
     says("classes.toml", &["data.train.tsv=bad.tsv"], &["bad.tsv:2", "tab"]);
-    fs::write(folder.path("one.tsv"), "a b\tup\n").unwrap();
+    folder.write("one.tsv", "a b\tup\n");
     says("classes.toml", &["data.train.tsv=one.tsv"], &["two at least"]);
-    fs::write(folder.path("new.tsv"), "a b\tdown\n").unwrap();
+    folder.write("new.tsv", "a b\tdown\n");
     says("classes.toml", &["data.test.tsv=new.tsv"], &["data.test", "down"]);
     says("classes.toml", &["pretrained=runs/none"], &["runs/none"]);
 }

@@ -1,55 +1,18 @@
 //! Language models as a user meets them: from a text to a model that writes, and what it says of bad input.
 
-use std::{
-    fs,
-    io::Write,
-    path::PathBuf,
-    process::{Command, Output, Stdio},
-};
+mod support;
 
-struct Folder(tempfile::TempDir);
+use std::fs;
 
-impl Folder {
-    fn new() -> Self {
-        let folder = Self(tempfile::tempdir().unwrap());
-        fs::write(folder.path("recipe.toml"), RECIPE).unwrap();
-        // Letters in their order, round and round: every letter follows from the one before.
-        let line = |n: usize| ('a'..='j').cycle().skip(n % 10).take(9).chain(['\n']).collect::<String>();
-        fs::write(folder.path("text.txt"), (0..100).map(line).collect::<String>()).unwrap();
-        folder
-    }
+use support::Folder;
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn run(&self, args: &[&str], input: &str) -> Output {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_attentive"))
-            .args(args)
-            .current_dir(self.0.path())
-            .env_remove("ATTENTIVE_BACKEND")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-        child.wait_with_output().unwrap()
-    }
-
-    fn succeed(&self, args: &[&str], input: &str) -> String {
-        let output = self.run(args, input);
-        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    fn fail(&self, args: &[&str]) -> String {
-        let output = self.run(args, "");
-        let error = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(1), "{args:?}: {error}");
-        assert!(!error.contains("panicked"), "{error}");
-        error
-    }
+fn folder() -> Folder {
+    let folder = Folder::new();
+    folder.write("recipe.toml", RECIPE);
+    // Letters in their order, round and round: every letter follows from the one before.
+    let line = |n: usize| ('a'..='j').cycle().skip(n % 10).take(9).chain(['\n']).collect::<String>();
+    folder.write("text.txt", &(0..100).map(line).collect::<String>());
+    folder
 }
 
 const RECIPE: &str = r#"
@@ -100,7 +63,7 @@ samples = 1
 
 #[test]
 fn letters_are_learnt_and_the_model_can_be_used() {
-    let folder = Folder::new();
+    let folder = folder();
     let shown = folder.succeed(&["train", "recipe.toml"], "");
     for part in
         ["training tokens", "261 entries", "validation: loss", "bits a byte", "--- sample 1 ---", "generate --model"]
@@ -139,12 +102,12 @@ fn letters_are_learnt_and_the_model_can_be_used() {
     {
         assert!(inspected.contains(part), "{part:?} is missing:\n{inspected}");
     }
-    assert!(folder.fail(&["translate", "ab"]).contains("family gpt"));
+    assert!(folder.fail(&["translate", "ab"], "").contains("family gpt"));
 }
 
 #[test]
 fn an_interrupted_run_goes_on_where_it_stood() {
-    let folder = Folder::new();
+    let folder = folder();
     folder.succeed(&["train", "recipe.toml", "--set", "batch.contexts=random"], "");
     let whole = fs::read(folder.path("runs/letters-1/model.safetensors")).unwrap();
     fs::remove_dir_all(folder.path("runs/letters-1/checkpoints")).unwrap();
@@ -165,22 +128,22 @@ fn an_interrupted_run_goes_on_where_it_stood() {
 
 #[test]
 fn presets_are_shown_without_being_made() {
-    let folder = Folder::new();
+    let folder = folder();
     let shown = folder.succeed(&["inspect", "--preset", "gpt-3-175b"], "");
     for part in ["174,604,", "GiB for weights", "n_layers = 96", "cache "] {
         assert!(shown.contains(part), "{part:?} is missing:\n{shown}");
     }
     assert!(folder.succeed(&["inspect", "--preset", "big"], "").contains("encoder-decoder"));
-    assert!(folder.fail(&["inspect", "--preset", "gpt-5"]).contains("gpt-2-medium"));
+    assert!(folder.fail(&["inspect", "--preset", "gpt-5"], "").contains("gpt-2-medium"));
 }
 
 #[test]
 fn bad_input_is_named() {
-    let folder = Folder::new();
+    let folder = folder();
     let says = |settings: &[&str], parts: &[&str]| {
         let sets = settings.iter().flat_map(|setting| ["--set", setting]);
         let args: Vec<&str> = ["train", "recipe.toml"].into_iter().chain(sets).collect();
-        let error = folder.fail(&args);
+        let error = folder.fail(&args, "");
         for part in parts {
             assert!(error.contains(part), "{part:?} is missing: {error}");
         }
@@ -198,6 +161,6 @@ fn bad_input_is_named() {
     says(&["tokenizer.kind=unigram", "tokenizer.min_frequency=4"], &["min_frequency", "byte-level-bpe"]);
     fs::write(folder.path("latin.txt"), b"caf\xe9\n").unwrap();
     says(&["data.train.text=latin.txt"], &["latin.txt:1", "UTF-8"]);
-    fs::write(folder.path("short.txt"), "ab").unwrap();
+    folder.write("short.txt", "ab");
     says(&["data.train.text=short.txt", "data.validation_fraction=0"], &["tokens", "batch.context"]);
 }

@@ -252,7 +252,7 @@ fn the_doctor_sees_what_is_odd_and_a_model_is_tested() {
         "s an update",
         "a checkpoint",
         "train: 196 of 200 (98.0 %) pairs are there before",
-        "test: 200 of 200 (100.0 %) pairs are in the training text",
+        "test: 200 of 200 (100.0 %) pairs are in the training data",
     ] {
         assert!(shown.contains(part), "{part:?} is missing:\n{shown}");
     }

@@ -1,10 +1,8 @@
 //! The RNN as a user meets it: trained, decoded, scored and inspected by the commands that the Transformer has.
 
-use std::{
-    fs,
-    path::Path,
-    process::{Command, Output},
-};
+mod support;
+
+use support::{Folder, contains};
 
 const RECIPE: &str = r#"
 name = "copy"
@@ -44,63 +42,40 @@ bleu_sentences = 5
 average_last = 2
 "#;
 
-fn run(folder: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_attentive"))
-        .args(args)
-        .current_dir(folder)
-        .env_remove("ATTENTIVE_BACKEND")
-        .output()
-        .unwrap()
-}
-
-fn succeed(folder: &Path, args: &[&str]) -> String {
-    let output = run(folder, args);
-    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
-
-fn fail(folder: &Path, args: &[&str]) -> String {
-    let output = run(folder, args);
-    let error = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{args:?}: {error}");
-    error
-}
-
 #[test]
 fn the_copy_task_is_learnt_and_the_model_can_be_used() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
+    let folder = Folder::new();
     let words = ["ab", "cd", "ef", "gh", "ij"];
     let line = |i: usize| {
         let text: Vec<&str> = (0..2 + i % 3).map(|place| words[(i * 7 + place * (i / 5 + 3)) % words.len()]).collect();
         text.join(" ")
     };
     let lines: Vec<String> = (0..120).map(line).collect();
-    fs::write(folder.join("pairs.tsv"), lines.iter().map(|line| format!("{line}\t{line}\n")).collect::<String>())
-        .unwrap();
-    fs::write(folder.join("text"), lines.join("\n") + "\n").unwrap();
-    fs::write(folder.join("recipe.toml"), RECIPE).unwrap();
+    folder.write("pairs.tsv", &lines.iter().map(|line| format!("{line}\t{line}\n")).collect::<String>());
+    folder.write("text", &(lines.join("\n") + "\n"));
+    folder.write("recipe.toml", RECIPE);
 
-    let shown = succeed(folder, &["train", "recipe.toml"]);
+    let shown = folder.succeed(&["train", "recipe.toml"], "");
     assert!(shown.contains("GRU, d_embedding 32, d_hidden 32, 1+1 layers"), "{shown}");
-    let score = succeed(folder, &["eval", "--source", "text", "--reference", "text"]);
+    let score = folder.succeed(&["eval", "--source", "text", "--reference", "text"], "");
     let bleu: f64 = score.split_whitespace().nth(2).unwrap().parse().unwrap();
     assert!(bleu > 95.0, "{score}");
-    assert_eq!(succeed(folder, &["translate", "--beam", "1", "ab cd ef"]), "ab cd ef\n");
-    let inspected = succeed(folder, &["inspect", "--params"]);
-    for part in ["rnn (encoder-decoder with additive attention)", "FLOPs", "decoder.attention.score [32, 1]"] {
-        assert!(inspected.contains(part), "{part:?} is missing:\n{inspected}");
-    }
-    assert!(succeed(folder, &["selftest"]).lines().all(|line| line.contains("holds")));
+    assert_eq!(folder.succeed(&["translate", "--beam", "1", "ab cd ef"], ""), "ab cd ef\n");
+    let inspected = folder.succeed(&["inspect", "--params"], "");
+    contains(
+        &inspected,
+        &["rnn (encoder-decoder with additive attention)", "FLOPs", "decoder.attention.score [32, 1]"],
+    );
+    assert!(folder.succeed(&["selftest"], "").lines().all(|line| line.contains("holds")));
 
-    let error = fail(folder, &["translate", "--precision", "int8", "ab"]);
+    let error = folder.fail(&["translate", "--precision", "int8", "ab"], "");
     assert!(error.contains("leave --precision out"), "{error}");
-    let error = fail(folder, &["generate", "ab"]);
+    let error = folder.fail(&["generate", "ab"], "");
     assert!(error.contains("is a model of the family rnn"), "{error}");
-    let error = fail(folder, &["train", "recipe.toml", "--set", "model.n_heads=3"]);
+    let error = folder.fail(&["train", "recipe.toml", "--set", "model.n_heads=3"], "");
     assert!(error.contains("model.n_heads: no such setting"), "{error}");
-    let error = fail(folder, &["train", "recipe.toml", "--set", "model.cell=elman"]);
+    let error = folder.fail(&["train", "recipe.toml", "--set", "model.cell=elman"], "");
     assert!(error.contains("`lstm`") && error.contains("`gru`"), "{error}");
-    let error = fail(folder, &["train", "recipe.toml", "--set", "model.d_hidden=0"]);
+    let error = folder.fail(&["train", "recipe.toml", "--set", "model.d_hidden=0"], "");
     assert!(error.contains("model.d_hidden"), "{error}");
 }

@@ -69,7 +69,11 @@ impl Default for BatchConfig {
 }
 
 impl BatchConfig {
-    pub(crate) fn validate(&self) -> Result<(), DataError> {
+    /// Holds every setting against its range.
+    ///
+    /// # Errors
+    /// [`DataError::Setting`] names the first that is out of it.
+    pub fn validate(&self) -> Result<(), DataError> {
         let settings = [
             ("max_tokens", self.max_tokens, 1..=usize::MAX, "at least 1"),
             ("max_rows", self.max_rows.unwrap_or(1), 1..=usize::MAX, "at least 1"),

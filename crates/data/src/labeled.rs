@@ -16,6 +16,8 @@ pub struct LabeledText {
     pub text: String,
     /// The class.
     pub label: String,
+    /// Where it stands, from 1: the lines of all files count as one.
+    pub line: u64,
 }
 
 impl LabeledText {
@@ -26,7 +28,9 @@ impl LabeledText {
     pub fn read<P: AsRef<Path>>(paths: &[P]) -> Result<(Vec<Self>, Vec<FileReport>), DataError> {
         let mut reader = LineReader::new(paths, MAX_LINE_BYTES);
         let mut texts = Vec::new();
+        let mut n_lines = 0;
         while let Some(line) = reader.next_line()? {
+            n_lines += 1;
             let place = || (line.place.path.to_path_buf(), line.place.line);
             let Ok(text) = std::str::from_utf8(&line.bytes) else {
                 let (path, line) = place();
@@ -37,7 +41,7 @@ impl LabeledText {
             }
             match text.rsplit_once('\t').map(|(text, label)| (text.trim(), label.trim())) {
                 Some((text, label)) if !label.is_empty() => {
-                    texts.push(Self { text: text.to_owned(), label: label.to_owned() });
+                    texts.push(Self { text: text.to_owned(), label: label.to_owned(), line: n_lines });
                 }
                 _ => {
                     let (path, line) = place();

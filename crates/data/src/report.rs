@@ -89,6 +89,18 @@ impl CorpusReport {
         source.chain(self.target.iter().map(|file| (Side::Target, file)))
     }
 
+    /// What was done about each problem, and the problem in words: how often, and where first.
+    pub fn remarks(&self) -> impl Iterator<Item = (&'static str, String)> {
+        self.problems.iter().map(|(&problem, found)| {
+            let done = match found.treatment {
+                Treatment::Refuse => "refused",
+                Treatment::Skip => "skipped",
+                Treatment::Truncate => "truncated",
+            };
+            (done, Listed(problem, found).to_string())
+        })
+    }
+
     /// Counts one line and returns what the rules do about it.
     pub(crate) fn note(&mut self, problem: Problem, place: &Place, rules: &CorpusRules) -> Treatment {
         let treatment = rules.treatment(problem);
@@ -128,15 +140,7 @@ impl fmt::Display for CorpusReport {
             let (path, sha) = (file.path.display(), file.sha256.get(..16).unwrap_or_default());
             write!(f, "\n  {side}  {path}: {lines} lines, {bytes} bytes, sha256 {sha}…")?;
         }
-        for (problem, found) in &self.problems {
-            let done = match found.treatment {
-                Treatment::Refuse => "refused",
-                Treatment::Skip => "skipped",
-                Treatment::Truncate => "truncated",
-            };
-            write!(f, "\n  {done}  {}", Listed(*problem, found))?;
-        }
-        Ok(())
+        self.remarks().try_for_each(|(done, what)| write!(f, "\n  {done}  {what}"))
     }
 }
 

@@ -211,6 +211,7 @@ fn labels_stand_behind_a_tab() {
     let (texts, report) = LabeledText::read(&[&path]).unwrap();
     let read: Vec<(&str, &str)> = texts.iter().map(|text| (text.text.as_str(), text.label.as_str())).collect();
     assert_eq!(read, [("good", "yes"), ("with\ta tab", "no")]);
+    assert_eq!([texts[0].line, texts[1].line], [1, 3]);
     assert_eq!(report[0].n_lines, 3);
     std::fs::write(&path, "good\tyes\nno label\n").unwrap();
     assert!(LabeledText::read(&[&path]).unwrap_err().to_string().contains("texts.tsv:2 has no label"));

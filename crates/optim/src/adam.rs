@@ -57,6 +57,14 @@ impl AdamConfig {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OptimizerError {
+    /// A learning rate that is none.
+    #[error("schedule.{key} = {value} must be a finite number of at least 0")]
+    LearningRate {
+        /// Name of the setting.
+        key: &'static str,
+        /// What it was set to.
+        value: f64,
+    },
     /// A setting out of its range.
     #[error(
         "optimizer.{key} = {value} is out of range: betas lie in [0, 1), epsilon and weight_decay are not negative"

@@ -4,6 +4,8 @@ use std::num::NonZeroU64;
 
 use serde::{Deserialize, Serialize};
 
+use crate::OptimizerError;
+
 /// The learning rate of each update.
 ///
 /// A pure function of the update's number, counted from 1: resuming needs only that number.
@@ -60,6 +62,23 @@ fn one() -> f64 {
 }
 
 impl ScheduleConfig {
+    /// Holds learning rates against their range.
+    ///
+    /// # Errors
+    /// [`OptimizerError::LearningRate`] names the first that is negative, infinite or no number.
+    pub fn validate(&self) -> Result<(), OptimizerError> {
+        let rates: &[_] = match *self {
+            Self::Noam { factor, .. } => &[("factor", factor)],
+            Self::InverseSqrt { peak, .. } => &[("peak", peak)],
+            Self::Cosine { peak, floor, .. } => &[("peak", peak), ("floor", floor)],
+            Self::Constant { lr, .. } => &[("lr", lr)],
+        };
+        match rates.iter().copied().find(|(_, value)| !(value.is_finite() && *value >= 0.0)) {
+            Some((key, value)) => Err(OptimizerError::LearningRate { key, value }),
+            None => Ok(()),
+        }
+    }
+
     /// The schedule for a model of width `d_model`, which Noam's depends on.
     pub fn build(self, d_model: usize) -> Scheduled {
         Scheduled { config: self, d_model }

@@ -1,6 +1,6 @@
 //! Recipes of `task = "causal-lm"`.
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use attentive_bundle::{GenerationConfig, ModelConfig};
 use attentive_data::{DocumentUnit, TextFiles};
 use attentive_model::{CausalLmObjective, gpt};
@@ -127,7 +127,7 @@ impl CausalLmRecipe {
         self.tokenizer.validate(|setting| format!("tokenizer.{setting}"))?;
         let ModelConfig::Gpt(model) = &self.model else { bail!("model.family: causal-lm trains a gpt") };
         model.validate()?;
-        self.generation.sampling.validate()?;
+        self.generation.sampling.validate().map_err(|error| anyhow!("generation.sampling.{error}"))?;
         let context = self.batch.context;
         if let Some(max_len) = model.positions.max_len().filter(|&max_len| max_len < context) {
             bail!("batch.context = {context} is longer than model.positions.learned.max_len = {max_len}");

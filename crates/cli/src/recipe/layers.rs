@@ -127,7 +127,7 @@ fn note(table: &DeTable<'_>, prefix: &str, origins: &mut Origins, origin: &impl 
 const TAGS: [&str; 2] = ["family", "kind"];
 
 /// Lays `upper` over `lower`: tables are merged, unless the upper one is of another family or kind; all else is replaced.
-fn lay_over(lower: &mut Table, upper: Table) {
+pub(super) fn lay_over(lower: &mut Table, upper: Table) {
     for (key, value) in upper {
         match (lower.get_mut(&key), value) {
             (Some(Value::Table(lower)), Value::Table(upper))

@@ -8,6 +8,7 @@ mod layers;
 mod masked_lm;
 mod origins;
 mod problems;
+mod ranges;
 mod schema;
 mod span_corruption;
 mod tokenizer;
@@ -15,8 +16,9 @@ mod translation;
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
-use attentive_bundle::ModelConfig;
+use anyhow::{Context, Result, anyhow, bail};
+use attentive_bundle::{DecodingConfig, ModelConfig};
+use attentive_decode::BeamConfig;
 use attentive_model::gpt;
 use attentive_optim::{AdamConfig, ScheduleConfig};
 use attentive_trainer::TrainerConfig;
@@ -27,7 +29,7 @@ use layers::Layers;
 use origins::Origin;
 
 pub(crate) use causal_lm::{CausalLmRecipe, ContextSource, TextFilesRecipe, TextRecipe};
-pub(crate) use classification::{ClassificationRecipe, LabeledFiles};
+pub(crate) use classification::{ClassificationRecipe, LabeledFiles, LabeledRecipe};
 pub(crate) use data::{DataRecipe, SplitFiles};
 pub(crate) use masked_lm::{MaskedLmRecipe, no_encoder};
 pub(crate) use origins::Origins;
@@ -68,6 +70,14 @@ pub(crate) struct RunRecipe {
     pub training: TrainerConfig,
 }
 
+impl RunRecipe {
+    fn validate(&self) -> Result<()> {
+        self.optimizer.init()?;
+        self.schedule.validate()?;
+        Ok(self.training.validate()?)
+    }
+}
+
 /// The keys of a [`RunRecipe`]; all others are the task's.
 const RUN_KEYS: [&str; 4] = ["name", "optimizer", "schedule", "training"];
 
@@ -89,14 +99,48 @@ pub(crate) enum TaskRecipe {
     SpanCorruption(Box<SpanCorruptionRecipe>),
 }
 
+/// The same expression of the recipe of any task.
+macro_rules! of_any_task {
+    ($task:expr, $recipe:ident => $expression:expr) => {
+        match $task {
+            TaskRecipe::Translation($recipe) => $expression,
+            TaskRecipe::CausalLm($recipe) => $expression,
+            TaskRecipe::MaskedLm($recipe) => $expression,
+            TaskRecipe::Classification($recipe) => $expression,
+            TaskRecipe::SpanCorruption($recipe) => $expression,
+        }
+    };
+}
+
 impl TaskRecipe {
     fn validate(&self) -> Result<()> {
+        of_any_task!(self, recipe => recipe.validate())
+    }
+
+    /// The task's name.
+    fn name(&self) -> &'static str {
         match self {
-            Self::Translation(recipe) => recipe.validate(),
-            Self::CausalLm(recipe) => recipe.validate(),
-            Self::MaskedLm(recipe) => recipe.validate(),
-            Self::Classification(recipe) => recipe.validate(),
-            Self::SpanCorruption(recipe) => recipe.validate(),
+            Self::Translation(_) => TASKS[0],
+            Self::CausalLm(_) => TASKS[1],
+            Self::MaskedLm(_) => TASKS[2],
+            Self::Classification(_) => TASKS[3],
+            Self::SpanCorruption(_) => TASKS[4],
+        }
+    }
+
+    /// The model.
+    pub(crate) fn model(&self) -> &ModelConfig {
+        of_any_task!(self, recipe => &recipe.model)
+    }
+
+    /// What says how large batches are.
+    pub(crate) fn batch_size(&mut self) -> &mut usize {
+        match self {
+            Self::Translation(recipe) => &mut recipe.batch.max_tokens,
+            Self::CausalLm(recipe) => &mut recipe.batch.rows,
+            Self::MaskedLm(recipe) => &mut recipe.batch.rows,
+            Self::Classification(recipe) => &mut recipe.batch.rows,
+            Self::SpanCorruption(recipe) => &mut recipe.batch.rows,
         }
     }
 }
@@ -148,40 +192,28 @@ impl Recipe {
             _ => bail!("task = {task:?} is unknown; there are: {}", TASKS.join(", ")),
         };
         // What is wrong with either part is said at once.
-        let (run, task) = match (problems::read(&run, &origins, &[]), task) {
+        let (run, task) = match (problems::read::<RunRecipe>(&run, &origins, &[]), task) {
             (Ok(run), Ok(task)) => (run, task),
             (Err(error), Ok(_)) | (Ok(_), Err(error)) => return Err(error),
             (Err(a), Err(b)) => bail!("{a:#}\n{b:#}"),
         };
-        task.validate().map_err(|error| origins.locate(error))?;
+        run.validate().and_then(|()| task.validate()).map_err(|error| origins.locate(error))?;
         Ok(Self { run, task, origins })
     }
 
     /// The recipe as TOML, every setting resolved.
     pub(crate) fn to_toml(&self) -> String {
         let table = |recipe: Result<Table, toml::ser::Error>| recipe.expect("a recipe came from TOML");
-        let (name, task) = match &self.task {
-            TaskRecipe::Translation(recipe) => ("translation", table(Table::try_from(recipe))),
-            TaskRecipe::CausalLm(recipe) => ("causal-lm", table(Table::try_from(recipe))),
-            TaskRecipe::MaskedLm(recipe) => ("masked-lm", table(Table::try_from(recipe))),
-            TaskRecipe::Classification(recipe) => ("classification", table(Table::try_from(recipe))),
-            TaskRecipe::SpanCorruption(recipe) => ("span-corruption", table(Table::try_from(recipe))),
-        };
+        let task = table(of_any_task!(&self.task, recipe => Table::try_from(recipe)));
         let mut whole = table(Table::try_from(&self.run));
-        whole.insert("task".into(), name.into());
+        whole.insert("task".into(), self.task.name().into());
         whole.extend(task);
         toml::to_string(&whole).expect("a recipe came from TOML")
     }
 
     /// Last checkpoints that are averaged into the finished model.
     pub(crate) fn average_last(&self) -> usize {
-        match &self.task {
-            TaskRecipe::Translation(recipe) => recipe.evaluation.average_last,
-            TaskRecipe::CausalLm(recipe) => recipe.evaluation.average_last,
-            TaskRecipe::MaskedLm(recipe) => recipe.evaluation.average_last,
-            TaskRecipe::Classification(recipe) => recipe.evaluation.average_last,
-            TaskRecipe::SpanCorruption(recipe) => recipe.evaluation.average_last,
-        }
+        of_any_task!(&self.task, recipe => recipe.evaluation.average_last)
     }
 }
 
@@ -251,6 +283,13 @@ fn validate_average_last(average_last: usize) -> Result<()> {
         bail!("evaluation.average_last = 0: the finished model needs one checkpoint at least");
     }
     Ok(())
+}
+
+/// What can be told of a search before there is a model.
+fn validate_decoding(config: &DecodingConfig) -> Result<()> {
+    let DecodingConfig { beam, length_penalty, .. } = *config;
+    let search = BeamConfig { beam, length_penalty, ..BeamConfig::default() };
+    search.validate().map_err(|error| anyhow!("decoding.{error}"))
 }
 
 fn validate_label_smoothing(label_smoothing: f64) -> Result<()> {

@@ -1,7 +1,8 @@
 //! The JSON Schema of recipes, for editors.
 //!
 //! It is found out by asking: a recipe with an unknown key or a value of a wrong kind is refused in words that name what
-//! there is instead. So the schema knows exactly what the reader of recipes knows, whatever settings a crate adds.
+//! there is instead, and a number out of its range is refused in whatever words. So the schema knows exactly what the reader
+//! of recipes knows, whatever settings a crate adds.
 
 use attentive_model::{gpt, t5};
 use serde::de::DeserializeOwned;
@@ -10,7 +11,7 @@ use toml::{Table, Value};
 
 use super::{
     CausalLmRecipe, ClassificationRecipe, MaskedLmRecipe, RunRecipe, SpanCorruptionRecipe, TASKS, TranslationRecipe,
-    descriptions::describe, masked_lm, problems::names_in, translation,
+    descriptions::describe, masked_lm, problems::names_in, ranges::Whole, translation,
 };
 
 /// A key that no setting has; it sorts before every other one, and so is met first.
@@ -23,11 +24,11 @@ pub(crate) fn schema() -> Json {
     let encoders: Vec<&str> = masked_lm::presets().iter().map(|(name, _)| *name).collect();
     let t5s = t5::presets().iter().map(|preset| preset.name).collect();
     let tasks = [
-        of_task(TASKS[0], schema_of_recipe::<TranslationRecipe>(), translators),
-        of_task(TASKS[1], schema_of_recipe::<CausalLmRecipe>(), gpts),
-        of_task(TASKS[2], schema_of_recipe::<MaskedLmRecipe>(), encoders.clone()),
-        of_task(TASKS[3], schema_of_recipe::<ClassificationRecipe>(), encoders),
-        of_task(TASKS[4], schema_of_recipe::<SpanCorruptionRecipe>(), t5s),
+        of_task::<TranslationRecipe>(TASKS[0], translators),
+        of_task::<CausalLmRecipe>(TASKS[1], gpts),
+        of_task::<MaskedLmRecipe>(TASKS[2], encoders.clone()),
+        of_task::<ClassificationRecipe>(TASKS[3], encoders),
+        of_task::<SpanCorruptionRecipe>(TASKS[4], t5s),
     ];
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -36,8 +37,10 @@ pub(crate) fn schema() -> Json {
     })
 }
 
-/// The schema of recipes of one task, whose own settings and presets are given.
-fn of_task(task: &str, mut schema: Json, presets: Vec<&str>) -> Json {
+/// The schema of recipes of one task, whose own settings are an `R`, with the names of its presets.
+fn of_task<R: DeserializeOwned>(task: &str, presets: Vec<&str>) -> Json {
+    let whole = Whole::of_task(task);
+    let mut schema = schema_of_recipe::<R>(&whole);
     let text = |description: &str| json!({ "type": "string", "description": description });
     // Keys that are read before the rest is.
     let mut preset = text("The model whose settings stand where none are given.");
@@ -48,7 +51,7 @@ fn of_task(task: &str, mut schema: Json, presets: Vec<&str>) -> Json {
     schema["properties"]["batch"]["properties"]["tokens"] = auto_size();
     schema["properties"]["task"] = json!({ "const": task });
     schema["properties"]["extends"] = text("Path of the recipe that this one is laid over.");
-    if let Json::Object(run) = schema_of_recipe::<RunRecipe>()["properties"].take() {
+    if let Json::Object(run) = schema_of_recipe::<RunRecipe>(&whole)["properties"].take() {
         run.into_iter().for_each(|(key, value)| schema["properties"][key] = value);
     }
     schema
@@ -58,29 +61,30 @@ fn of_task(task: &str, mut schema: Json, presets: Vec<&str>) -> Json {
 #[cfg(test)]
 pub(super) fn parts() -> Vec<Json> {
     vec![
-        schema_of_recipe::<RunRecipe>(),
-        schema_of_recipe::<TranslationRecipe>(),
-        schema_of_recipe::<CausalLmRecipe>(),
-        schema_of_recipe::<MaskedLmRecipe>(),
-        schema_of_recipe::<ClassificationRecipe>(),
-        schema_of_recipe::<SpanCorruptionRecipe>(),
+        schema_of_recipe::<RunRecipe>(&Whole::of_task(TASKS[0])),
+        schema_of_recipe::<TranslationRecipe>(&Whole::of_task(TASKS[0])),
+        schema_of_recipe::<CausalLmRecipe>(&Whole::of_task(TASKS[1])),
+        schema_of_recipe::<MaskedLmRecipe>(&Whole::of_task(TASKS[2])),
+        schema_of_recipe::<ClassificationRecipe>(&Whole::of_task(TASKS[3])),
+        schema_of_recipe::<SpanCorruptionRecipe>(&Whole::of_task(TASKS[4])),
     ]
 }
 
-fn schema_of_recipe<R: DeserializeOwned>() -> Json {
-    let mut schema = schema_of::<R>(&|value| match value {
+fn schema_of_recipe<R: DeserializeOwned>(whole: &Whole) -> Json {
+    let within = |value| match value {
         Value::Table(table) => table,
         other => Table::from_iter([(PROBE.to_owned(), other)]),
-    });
+    };
+    let mut schema = schema_of::<R>(whole, &within);
     describe(&mut schema);
     schema
 }
 
-/// The schema of a value that `within` puts into its place in an `R`.
-fn schema_of<R: DeserializeOwned>(within: &dyn Fn(Value) -> Table) -> Json {
+/// The schema of a value that `within` puts into its place in an `R`, a part of a whole recipe.
+fn schema_of<R: DeserializeOwned>(whole: &Whole, within: &dyn Fn(Value) -> Table) -> Json {
     let answer = ask::<R>(within(Table::from_iter([(PROBE.to_owned(), Value::from(0))]).into()));
     if let Some(fields) = names_in(&answer, "unknown field `") {
-        object::<R>(fields, &|key, value| within(Table::from_iter([(key.to_owned(), value)]).into()))
+        object::<R>(whole, fields, &|key, value| within(Table::from_iter([(key.to_owned(), value)]).into()))
     } else if let Some(variants) = names_in(&answer, "unknown variant `") {
         any_of(variants.into_iter().map(|variant| {
             let answer = ask::<R>(within(Value::String(variant.clone())));
@@ -99,12 +103,14 @@ fn schema_of<R: DeserializeOwned>(within: &dyn Fn(Value) -> Table) -> Json {
                 within(table.into())
             };
             let fields = names_in(&ask::<R>(with(PROBE, 0.into())), "unknown field `").unwrap_or_default();
-            let mut schema = object::<R>(fields, &with);
+            let mut schema = object::<R>(whole, fields, &with);
             schema["properties"][tag] = json!({ "const": variant });
             schema
         }))
     } else {
-        scalar(&answer)
+        let mut schema = scalar(&answer);
+        whole.narrow(&mut schema, within);
+        schema
     }
 }
 
@@ -113,11 +119,11 @@ fn ask<R: DeserializeOwned>(table: Table) -> String {
     table.try_into::<R>().err().map(|error| error.message().to_owned()).unwrap_or_default()
 }
 
-fn object<R: DeserializeOwned>(fields: Vec<String>, within: &dyn Fn(&str, Value) -> Table) -> Json {
+fn object<R: DeserializeOwned>(whole: &Whole, fields: Vec<String>, within: &dyn Fn(&str, Value) -> Table) -> Json {
     let properties: Map<String, Json> = fields
         .into_iter()
         .map(|key| {
-            let schema = schema_of::<R>(&|value| within(&key, value));
+            let schema = schema_of::<R>(whole, &|value| within(&key, value));
             (key, schema)
         })
         .collect();
@@ -161,6 +167,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::recipe::{BUILTIN, Recipe, layers::Layers, origins::Origin};
 
     /// Whether a recipe's value is what a schema allows, as far as schemas are made here.
     fn allows(schema: &Json, value: &Value) -> bool {
@@ -177,10 +184,56 @@ mod tests {
             (Some("object"), Value::Table(table)) => {
                 table.iter().all(|(key, value)| schema["properties"].get(key).is_some_and(|one| allows(one, value)))
             }
-            (Some("integer"), Value::Integer(_)) | (Some("number"), Value::Integer(_) | Value::Float(_)) => true,
+            (Some("integer"), Value::Integer(n)) => is_within(schema, *n as f64),
+            (Some("number"), Value::Integer(n)) => is_within(schema, *n as f64),
+            (Some("number"), Value::Float(x)) => is_within(schema, *x),
             (Some("boolean"), Value::Boolean(_)) | (Some("string"), Value::String(_)) => true,
             (Some("array"), Value::Array(_)) | (None, _) => true,
             _ => false,
+        }
+    }
+
+    fn is_within(schema: &Json, x: f64) -> bool {
+        let limit = |keyword: &str| schema[keyword].as_f64();
+        limit("minimum").is_none_or(|least| x >= least)
+            && limit("exclusiveMinimum").is_none_or(|below| x > below)
+            && limit("maximum").is_none_or(|most| x <= most)
+            && limit("exclusiveMaximum").is_none_or(|above| x < above)
+    }
+
+    #[test]
+    fn it_refuses_what_the_reader_refuses_at_the_limits() {
+        let schema = schema();
+        // The first value is out of range, the second just within.
+        let limits = [
+            ("training.accumulate", ["0", "1"]),
+            ("training.clip_norm", ["-1e-6", "0.0"]),
+            ("training.ema_decay", ["1.0", "0.999999"]),
+            ("training.divergence.lr_factor", ["0.0", "1e-6"]),
+            ("training.divergence.lr_factor", ["1.000001", "1.0"]),
+            ("training.early_stopping", ["{ patience = 0 }", "{ patience = 1 }"]),
+            ("optimizer.beta_1", ["1.0", "0.999999"]),
+            ("schedule.peak", ["-1e-6", "0.0"]),
+            ("objective.label_smoothing", ["1.0", "0.999999"]),
+            ("model.dropout", ["1.0", "0.999999"]),
+            ("model.d_ff", ["0", "1"]),
+            ("model.d_ff", ["1048577", "1048576"]),
+            ("model.epsilon", ["0.0", "1e-6"]),
+            ("batch.max_tokens", ["0", "1"]),
+            ("batch.n_widths", ["65", "64"]),
+            ("tokenizer.bpe_dropout", ["1.0", "0.0"]),
+            ("evaluation.average_last", ["0", "1"]),
+            ("decoding.beam", ["0", "1"]),
+            ("decoding.length_penalty", ["-1e-6", "0.0"]),
+        ];
+        for (key, values) in limits {
+            let [refused, read] = values.map(|value| {
+                let mut layers = Layers::parse(BUILTIN, Origin::Builtin).unwrap();
+                layers.set(&format!("{key}={value}")).unwrap();
+                (allows(&schema["anyOf"][0], &layers.table.clone().into()), Recipe::resolve(layers))
+            });
+            assert!(refused.1.is_err() && !refused.0, "{key} = {}: the schema allows it: {}", values[0], refused.0);
+            assert!(read.1.is_ok() && read.0, "{key} = {}: {:?}, allowed: {}", values[1], read.1.err(), read.0);
         }
     }
 
@@ -211,7 +264,7 @@ mod tests {
     fn every_recipe_here_follows_it() {
         let schema = schema();
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes");
-        let mut texts = vec![crate::recipe::BUILTIN.to_owned()];
+        let mut texts = vec![BUILTIN.to_owned()];
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.extension().is_some_and(|end| end == "toml") {

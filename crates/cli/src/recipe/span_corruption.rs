@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     TextRecipe, TokenizerRecipe, causal_lm::ContextRecipe, masked_lm::EvaluationRecipe, validate_average_last,
-    validate_label_smoothing,
+    validate_decoding, validate_label_smoothing,
 };
 
 /// Spans hidden in a text.
@@ -48,6 +48,7 @@ impl SpanCorruptionRecipe {
         validate_average_last(self.evaluation.average_last)?;
         self.tokenizer.validate(|setting| format!("tokenizer.{setting}"))?;
         self.data.validate()?;
+        validate_decoding(&self.decoding)?;
         let SpanCorruptionConfig { rate, mean_span } = self.corruption;
         if !(rate > 0.0 && rate < 1.0) {
             bail!("corruption.rate = {rate} must be above 0 and below 1");

@@ -1,12 +1,12 @@
 //! Recipes of `task = "translation"`.
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use attentive_bundle::{DecodingConfig, ModelConfig};
 use attentive_data::{BatchConfig, CorpusRules};
 use attentive_model::{RnnConfig, TranslationObjective, t5, table3::table3};
 use serde::{Deserialize, Serialize};
 
-use super::{DataRecipe, TokenizerRecipe, validate_average_last, validate_label_smoothing};
+use super::{DataRecipe, TokenizerRecipe, validate_average_last, validate_decoding, validate_label_smoothing};
 
 /// About the paper's joint English–German vocabulary (§5.1).
 const PAPER_VOCAB_SIZE: usize = 37_000;
@@ -67,7 +67,13 @@ impl TranslationRecipe {
     pub(super) fn validate(&self) -> Result<()> {
         validate_label_smoothing(self.objective.label_smoothing)?;
         validate_average_last(self.evaluation.average_last)?;
-        self.tokenizer.validate(|setting| format!("tokenizer.{setting}"))
+        self.tokenizer.validate(|setting| format!("tokenizer.{setting}"))?;
+        self.model.validate()?;
+        validate_decoding(&self.decoding)?;
+        // What is still to be measured will be in range.
+        let max_tokens = self.batch.max_tokens.max(1);
+        let batch = BatchConfig { max_tokens, ..self.batch.clone() };
+        batch.validate().map_err(|error| anyhow!("batch.{error}"))
     }
 }
 

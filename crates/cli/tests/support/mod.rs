@@ -1,4 +1,5 @@
 //! A folder to run the command in.
+#![allow(dead_code)] // no test uses all of it
 
 use std::{
     fs,

@@ -38,7 +38,8 @@ pub fn reference_sentences(n: usize, seed: u64) -> Vec<LabeledText> {
             && told.insert(draft.source.clone())
         {
             let label = if reference.is_subject { "subject" } else { "object" };
-            sentences.push(LabeledText { text: draft.source, label: label.into() });
+            let line = sentences.len() as u64 + 1;
+            sentences.push(LabeledText { text: draft.source, label: label.into(), line });
             idle = 0;
         }
     }

@@ -1,7 +1,10 @@
 //! `attentive doctor`: what a run would meet, before it begins.
 
 mod cost;
-mod examination;
+mod data;
+mod example;
+mod labels;
+mod part;
 
 use std::{
     path::{Path, PathBuf},
@@ -9,18 +12,17 @@ use std::{
 };
 
 use anyhow::Result;
-use attentive_bundle::ModelConfig;
+use attentive_data::auto_size::AUTO;
 use clap::Args;
 
 use super::{
     BackendArgs,
-    train::{CausalLm, Classification, Infilling, MaskedLm, Task, Translation, no_translator, pretrained, thousands},
+    train::{Fitting, Task, WithTask, prepare, thousands},
 };
 use crate::{
-    corpus::Corpus,
-    recipe::{Recipe, TaskRecipe, TranslationRecipe, no_encoder},
+    labeled::LabeledTexts,
+    recipe::{Recipe, TaskRecipe},
 };
-use examination::{Examination, TrainingText};
 
 /// Examine a recipe before it is trained: its settings, its data, the backend, memory, time and disk space.
 #[derive(Debug, Args)]
@@ -42,94 +44,47 @@ impl Doctor {
         let mut recipe = Recipe::load(self.recipe.as_deref(), &self.set)?;
         let path = self.recipe.as_deref().unwrap_or(Path::new("the built-in recipe"));
         println!("config    {}: every setting is known and in range", path.display());
-        let origins = recipe.origins.clone();
-        let locate = |error| origins.locate(error);
-        let Recipe { run, task, .. } = &mut recipe;
-        let warnings = match task {
-            TaskRecipe::Translation(of_task) => match of_task.model.clone() {
-                ModelConfig::Transformer(model) => {
-                    let task = Translation::prepare(run, of_task, model, None).map_err(locate)?;
-                    let warnings = examine(of_task, &task)?;
-                    [warnings, self.weigh(&recipe, &task).map_err(locate)?].concat()
-                }
-                ModelConfig::Rnn(model) => {
-                    let task = Translation::prepare(run, of_task, model, None).map_err(locate)?;
-                    let warnings = examine(of_task, &task)?;
-                    [warnings, self.weigh(&recipe, &task).map_err(locate)?].concat()
-                }
-                other => return Err(locate(no_translator(&other))),
-            },
-            TaskRecipe::CausalLm(of_task) => {
-                let task = CausalLm::prepare(run, of_task, None).map_err(locate)?;
-                self.weigh(&recipe, &task).map_err(locate)?
-            }
-            TaskRecipe::MaskedLm(of_task) => match of_task.model.clone() {
-                ModelConfig::Bert(model) => {
-                    let task = MaskedLm::prepare(run, of_task, model, None).map_err(locate)?;
-                    self.weigh(&recipe, &task).map_err(locate)?
-                }
-                ModelConfig::Canine(model) => {
-                    let task = MaskedLm::prepare(run, of_task, model, None).map_err(locate)?;
-                    self.weigh(&recipe, &task).map_err(locate)?
-                }
-                other => return Err(locate(no_encoder(&other))),
-            },
-            TaskRecipe::Classification(of_task) => {
-                let before = pretrained(of_task).map_err(locate)?;
-                match of_task.model.clone() {
-                    ModelConfig::Bert(model) => {
-                        let task = Classification::prepare(run, of_task, model, before, None).map_err(locate)?;
-                        self.weigh(&recipe, &task).map_err(locate)?
-                    }
-                    ModelConfig::Canine(model) => {
-                        let task = Classification::prepare(run, of_task, model, before, None).map_err(locate)?;
-                        self.weigh(&recipe, &task).map_err(locate)?
-                    }
-                    other => return Err(locate(no_encoder(&other))),
-                }
-            }
-            TaskRecipe::SpanCorruption(of_task) => {
-                let task = Infilling::prepare(run, of_task, None).map_err(locate)?;
-                self.weigh(&recipe, &task).map_err(locate)?
-            }
-        };
-        match warnings.len() {
-            0 => println!("\nnothing stands against this run"),
-            n => println!("\n{} to think about:", if n == 1 { "one thing".into() } else { format!("{n} things") }),
+        let mut warnings = Vec::new();
+        let examined = self.examine(&mut recipe, &mut warnings);
+        match (&examined, warnings.len()) {
+            (Ok(()), 0) => println!("\nnothing stands against this run"),
+            (Err(_), 0) => {}
+            (_, n) => println!("\n{} to think about:", if n == 1 { "one thing".into() } else { format!("{n} things") }),
         }
         warnings.iter().for_each(|warning| println!("- {warning}"));
-        Ok(ExitCode::SUCCESS)
+        examined.map(|()| ExitCode::SUCCESS)
     }
 
-    /// Measures what the run costs; returns what is odd.
-    fn weigh(&self, recipe: &Recipe, task: &impl Task) -> Result<Vec<String>> {
-        let cost = cost::measure(task, &recipe.run, &self.backend.device()?)?;
-        println!("backend   {} works", self.backend.backend);
-        Ok(cost.report(recipe, &self.runs))
+    /// Looks at everything as far as it goes; notes what is odd.
+    fn examine(&self, recipe: &mut Recipe, warnings: &mut Vec<String>) -> Result<()> {
+        // Labels need no tokens, and may be what training is refused for.
+        if let TaskRecipe::Classification(of_task) = &recipe.task {
+            warnings.extend(labels::examine(&LabeledTexts::open(&of_task.data)?));
+        }
+        prepare(recipe, None, Examination { doctor: self, warnings })
     }
 }
 
-/// Reads all parts of the corpus and shows what is in them; returns what is odd.
-fn examine(recipe: &TranslationRecipe, task: &impl Task) -> Result<Vec<String>> {
-    let corpus = Corpus::open(&recipe.data);
-    let mut training = TrainingText::default();
-    let mut warnings = Vec::new();
-    let parts =
-        [("train", Some(&corpus.train)), ("validation", corpus.validation.as_ref()), ("test", corpus.test.as_ref())];
-    for (name, split) in parts {
-        let Some(split) = split else {
-            warnings.push(format!("no [data.{name}]: nothing will tell how good the model is"));
-            continue;
-        };
-        let mut found = Examination::default();
-        split.visit(&recipe.rules, |line, source, target| {
-            found.add(line, [source, target], task.tokenizer());
-            if name == "train" { training.add(source, target) } else { found.compare(&training, source, target) }
-        })?;
-        found.show(name);
-        warnings.extend(found.warnings(name));
+/// What is done with a task that can be trained.
+struct Examination<'a> {
+    doctor: &'a Doctor,
+    warnings: &'a mut Vec<String>,
+}
+
+impl WithTask for Examination<'_> {
+    type Output = ();
+
+    fn with<T: Fitting>(self, task: T, recipe: &mut Recipe) -> Result<()> {
+        let Self { doctor, warnings } = self;
+        warnings.extend(data::examine(&recipe.task, task.tokenizer())?);
+        let cost = cost::measure(&task, &recipe.run, &doctor.backend.device()?)?;
+        println!("backend   {} works", doctor.backend.backend);
+        warnings.extend(cost.report(recipe, &doctor.runs));
+        if *recipe.task.batch_size() == AUTO {
+            warnings.push(format!("{} = \"auto\": time and memory are those of small batches", T::SETTING));
+        }
+        Ok(())
     }
-    Ok(warnings)
 }
 
 /// `12 of 1,000 (1.2 %)`.

@@ -2,9 +2,8 @@
 
 use std::{num::NonZeroU64, path::PathBuf, time::Instant};
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, anyhow};
 use attentive_backend::Device;
-use attentive_bundle::ModelConfig;
 use attentive_core::{Batch, Dropout, Objective, mix64};
 use attentive_optim::{Adam, AdamConfig, FirstOrder, Gradients, UpdateRule};
 use attentive_plot::{Chart, Series, to_svg};
@@ -14,14 +13,11 @@ use clap::Args;
 use super::{
     super::{
         BackendArgs,
-        train::{CausalLm, Task, Translation, no_translator},
+        train::{Fitting, Task, WithTask, prepare},
     },
     write_figure,
 };
-use crate::{
-    markdown::Table,
-    recipe::{Recipe, TaskRecipe},
-};
+use crate::{markdown::Table, recipe::Recipe};
 
 /// A model that trains in seconds, on the built-in corpus.
 const SMALL: [&str; 5] = [
@@ -41,7 +37,7 @@ const WARM_UP: f64 = 0.1;
 /// Every optimizer has the best of a few learning rates, found in the first quarter of the updates.
 #[derive(Debug, Args)]
 pub(super) struct Optimizers {
-    /// A recipe of a translation or causal-lm task; without one, a small Transformer on the built-in corpus.
+    /// A recipe of any task; without one, a small Transformer on the built-in corpus.
     recipe: Option<PathBuf>,
     /// Change a setting of the recipe; may be given several times.
     #[arg(long, value_name = "KEY=VALUE")]
@@ -108,21 +104,20 @@ impl Optimizer {
     }
 }
 
+impl WithTask for &Optimizers {
+    type Output = ();
+
+    fn with<T: Fitting>(self, task: T, _: &mut Recipe) -> Result<()> {
+        self.compare(&task)
+    }
+}
+
 impl Optimizers {
     pub(super) fn run(self) -> Result<()> {
         let small = SMALL.iter().filter(|_| self.recipe.is_none()).map(ToString::to_string);
         let settings: Vec<String> = small.chain(self.set.iter().cloned()).collect();
         let mut recipe = Recipe::load(self.recipe.as_deref(), &settings)?;
-        let Recipe { run, task, .. } = &mut recipe;
-        match task {
-            TaskRecipe::Translation(of_task) => match of_task.model.clone() {
-                ModelConfig::Transformer(model) => self.compare(&Translation::prepare(run, of_task, model, None)?),
-                ModelConfig::Rnn(model) => self.compare(&Translation::prepare(run, of_task, model, None)?),
-                other => Err(no_translator(&other)),
-            },
-            TaskRecipe::CausalLm(of_task) => self.compare(&CausalLm::prepare(run, of_task, None)?),
-            _ => bail!("optimizers are compared on recipes of the tasks translation and causal-lm"),
-        }
+        prepare(&mut recipe, None, &self)
     }
 
     fn compare(&self, task: &impl Task) -> Result<()> {

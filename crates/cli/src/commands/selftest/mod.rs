@@ -76,13 +76,7 @@ impl Patient {
 
     fn of_recipe(path: &Path, settings: &[String]) -> Result<Self> {
         let Recipe { task, .. } = Recipe::load(Some(path), settings)?;
-        let mut model = match &task {
-            TaskRecipe::Translation(recipe) => recipe.model.clone(),
-            TaskRecipe::CausalLm(recipe) => recipe.model.clone(),
-            TaskRecipe::MaskedLm(recipe) => recipe.model.clone(),
-            TaskRecipe::Classification(recipe) => recipe.model.clone(),
-            TaskRecipe::SpanCorruption(recipe) => recipe.model.clone(),
-        };
+        let mut model = task.model().clone();
         let is_classifier = matches!(task, TaskRecipe::Classification(_));
         let labels = || vec!["a".to_owned(), "b".to_owned()];
         match &mut model {

@@ -5,14 +5,14 @@ use std::{ops::ControlFlow, path::Path, sync::Arc};
 use anyhow::{Result, bail};
 use attentive_backend::Device;
 use attentive_bundle::{DataRecord, GenerationConfig, Generator, ModelConfig, ScoreRecord};
-use attentive_core::{Objective, Position, SequenceBatch};
+use attentive_core::{Objective, SequenceBatch};
 use attentive_data::{ContextBatcher, ContextBatches, ContextOrder, TokenStream, auto_size::AUTO};
 use attentive_metrics::{BitsPerByte, Likelihood, Metric};
 use attentive_model::{CausalLmObjective, Gpt, GptConfig};
 use attentive_tokenizer::Tokenizer;
 use attentive_trainer::{BatchStream, Validation};
 
-use super::{Task, memory::Fitting, thousands};
+use super::{Task, memory::Fitting, stream::Stream, thousands};
 use crate::{
     recipe::{CausalLmRecipe, ContextSource, RunRecipe},
     text::Texts,
@@ -129,7 +129,7 @@ impl Task for CausalLm {
     }
 
     fn batches(&self) -> Box<dyn BatchStream<Batch = SequenceBatch> + '_> {
-        Box::new(Stream { batcher: &self.train, batches: self.train.batches(Position::START) })
+        Box::new(Stream::new(|at| self.train.batches(at), Iterator::next, ContextBatches::position))
     }
 
     /// Loss on the whole validation text, in contexts one after another.
@@ -188,29 +188,6 @@ impl Fitting for CausalLm {
     fn largest_batches(&self) -> Vec<SequenceBatch> {
         let rows = self.train.rows().min(self.train.n_contexts());
         vec![SequenceBatch::next_tokens(&vec![vec![0; self.context + 1]; rows], 0, vec![0; rows])]
-    }
-}
-
-/// The training batches as the trainer takes them.
-struct Stream<'a> {
-    batcher: &'a ContextBatcher,
-    batches: ContextBatches,
-}
-
-impl BatchStream for Stream<'_> {
-    type Batch = SequenceBatch;
-
-    fn next_batch(&mut self) -> Result<SequenceBatch, Box<dyn std::error::Error + Send + Sync>> {
-        Ok(self.batches.next().expect("an endless stream")?)
-    }
-
-    fn position(&self) -> Position {
-        self.batches.position()
-    }
-
-    fn seek(&mut self, position: Position) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        self.batches = self.batcher.batches(position);
-        Ok(())
     }
 }
 

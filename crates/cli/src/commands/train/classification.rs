@@ -1,17 +1,12 @@
 //! Classes of texts, told by an encoder that may have been trained before.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::Path, sync::Arc};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use attentive_backend::Device;
 use attentive_bundle::{Bundle, DataRecord, ModelConfig, ScoreRecord, frame_ids};
 use attentive_core::{LabeledBatch, Objective, TokenMatrix};
-use attentive_data::{
-    ExampleBatcher, FileReport, LabeledRows, LabeledText, auto_size::AUTO, builtin::reference_sentences,
-};
+use attentive_data::{ExampleBatcher, ExampleBatches, LabeledRows, LabeledText, auto_size::AUTO};
 use attentive_model::{ClassificationObjective, EncoderModel};
 use attentive_tokenizer::Tokenizer;
 use attentive_trainer::{BatchStream, Validation};
@@ -20,21 +15,16 @@ use attentive_weights::Tensors;
 use super::{
     Task,
     encoder_family::EncoderFamily,
-    example_stream::ExampleStream,
     masked_lm::{share, values},
     memory::Fitting,
+    stream::Stream,
     thousands,
 };
 use crate::{
-    recipe::{ClassificationRecipe, LabeledFiles, RunRecipe},
+    labeled::{LabeledPart, LabeledTexts},
+    recipe::{ClassificationRecipe, RunRecipe},
     run_dir,
 };
-
-/// Built-in sentences for training, validation and the test, and the seed that they are drawn from.
-const BUILTIN_SIZES: [usize; 3] = [5_000, 500, 1_000];
-const BUILTIN_SEED: u64 = 2;
-/// Names of the parts.
-const PARTS: [&str; 3] = ["train", "validation", "test"];
 
 /// Labelled texts, and an encoder that learns their classes.
 pub(crate) struct Classification<F> {
@@ -48,12 +38,6 @@ pub(crate) struct Classification<F> {
     sample: String,
 }
 
-/// One part of the texts, and where it came from.
-struct Part {
-    texts: Vec<LabeledText>,
-    records: Vec<DataRecord>,
-}
-
 impl<F: EncoderFamily> Classification<F> {
     /// Reads the texts of a recipe, whose vocabulary size and labels it fills in; `pretrained` is the model that was trained
     /// before, if there is one, and `config` its sizes.
@@ -64,30 +48,13 @@ impl<F: EncoderFamily> Classification<F> {
         pretrained: Option<Bundle>,
         tokenizer: Option<&Path>,
     ) -> Result<Self> {
-        let parts = match &recipe.data.train {
-            Some(train) => {
-                let others = [&recipe.data.validation, &recipe.data.test];
-                let [validation, test] = others.map(|files| files.as_ref());
-                let mut parts = Vec::new();
-                for (name, files) in PARTS.into_iter().zip([Some(train), validation, test]) {
-                    parts.push(files.map(|files| Part::read(name, files)).transpose()?);
-                }
-                parts
-            }
-            None => Part::builtin().into_iter().map(Some).collect(),
-        };
-        let mut labels: Vec<String> =
-            parts[0].iter().flat_map(|part| &part.texts).map(|text| text.label.clone()).collect();
-        labels.sort_unstable();
-        labels.dedup();
-        if labels.len() < 2 {
-            bail!("data.train has the labels {labels:?}: there must be two at least");
-        }
+        let parts = LabeledTexts::open(&recipe.data)?;
+        let labels = parts.labels()?;
         let (tokenizer, pretrained): (Box<dyn Tokenizer>, _) = match (tokenizer, pretrained) {
             (Some(path), bundle) => (attentive_tokenizer::load(path)?, bundle.map(|bundle| bundle.params)),
             (None, Some(bundle)) => (bundle.tokenizer, Some(bundle.params)),
             (None, None) => {
-                let texts = parts[0].iter().flat_map(|part| &part.texts).map(|text| anyhow::Ok(text.text.clone()));
+                let texts = parts.train.texts.iter().map(|text| anyhow::Ok(text.text.clone()));
                 (recipe.tokenizer.read_or_train(false, texts)?, None)
             }
         };
@@ -100,36 +67,30 @@ impl<F: EncoderFamily> Classification<F> {
         let context = recipe.batch.context.min(config.max_len().unwrap_or(usize::MAX));
         // What is still to be measured begins with one row.
         let n_rows = if recipe.batch.rows == AUTO { 1 } else { recipe.batch.rows };
-        let mut batchers = Vec::new();
-        for (name, part) in PARTS.into_iter().zip(&parts) {
-            let Some(part) = part else {
+        let batcher = |part: &LabeledPart| -> Result<ExampleBatcher<LabeledRows>> {
+            println!("data      {} {} texts", thousands(part.texts.len() as u64), part.name);
+            let label = |text: &LabeledText| labels.binary_search(&text.label).expect("none is unknown");
+            let rows = part.texts.iter().map(|text| (tokenizer.encode(&text.text), label(text) as u32));
+            Ok(ExampleBatcher::new(LabeledRows::new(rows, context, ids), n_rows, run.training.seed)?)
+        };
+        let train = batcher(&parts.train)?;
+        let held_out = |part: &Option<LabeledPart>, name| match part {
+            Some(part) => batcher(part).map(Some),
+            None => {
                 println!("no [data.{name}]");
-                batchers.push(None);
-                continue;
-            };
-            println!("data      {} {name} texts", thousands(part.texts.len() as u64));
-            let rows = part.texts.iter().map(|text| {
-                let label = labels.binary_search(&text.label).ok();
-                let label =
-                    label.with_context(|| format!("data.{name} has the label {:?}, data.train has not", text.label))?;
-                Ok((tokenizer.encode(&text.text), label as u32))
-            });
-            let rows = LabeledRows::new(rows.collect::<Result<Vec<_>>>()?, context, ids);
-            batchers.push(Some(ExampleBatcher::new(rows, n_rows, run.training.seed)?));
-        }
+                Ok(None)
+            }
+        };
+        let held_out = [held_out(&parts.validation, "validation")?, held_out(&parts.test, "test")?];
         println!("labels    {}", labels.join(", "));
-        let sample =
-            parts[0].iter().flat_map(|part| &part.texts).next().map(|text| text.text.clone()).unwrap_or_default();
-        let mut batchers = batchers.into_iter();
-        let mut next = || batchers.next().flatten();
         Ok(Self {
             config,
-            tokenizer,
+            tokenizer: tokenizer.clone(),
             pretrained,
-            train: next().context("no training texts")?,
-            held_out: [next(), next()],
-            records: parts.into_iter().flatten().flat_map(|part| part.records).collect(),
-            sample,
+            train,
+            held_out,
+            sample: parts.train.texts.first().map(|text| text.text.clone()).unwrap_or_default(),
+            records: parts.into_records(),
         })
     }
 
@@ -171,33 +132,6 @@ fn dropout_of(model: &mut ModelConfig) -> Option<[&mut f64; 2]> {
         ModelConfig::Bert(config) => Some([&mut config.dropout, &mut config.attention_dropout]),
         ModelConfig::Canine(config) => Some([&mut config.dropout, &mut config.attention_dropout]),
         _ => None,
-    }
-}
-
-impl Part {
-    fn read(split: &str, files: &LabeledFiles) -> Result<Self> {
-        let paths: &[PathBuf] = files.paths();
-        let (texts, reports) = LabeledText::read(paths)?;
-        let record = |file: FileReport| DataRecord {
-            split: split.to_owned(),
-            name: file.path.display().to_string(),
-            n_lines: file.n_lines,
-            sha256: file.sha256,
-        };
-        Ok(Self { texts, records: reports.into_iter().map(record).collect() })
-    }
-
-    fn builtin() -> [Self; 3] {
-        let mut sentences = reference_sentences(BUILTIN_SIZES.iter().sum(), BUILTIN_SEED).into_iter();
-        let mut sizes = BUILTIN_SIZES.iter().zip(PARTS);
-        std::array::from_fn(|_| {
-            let (&n, split) = sizes.next().expect("a size for each part");
-            let texts: Vec<LabeledText> = sentences.by_ref().take(n).collect();
-            let lines = texts.iter().map(|text| format!("{}\t{}\n", text.text, text.label));
-            let sha256 = attentive_data::sha256_of(lines);
-            let (split, name) = (split.to_owned(), "built-in".to_owned());
-            Self { records: vec![DataRecord { split, name, n_lines: texts.len() as u64, sha256 }], texts }
-        })
     }
 }
 
@@ -259,7 +193,8 @@ impl<F: EncoderFamily> Task for Classification<F> {
     }
 
     fn batches(&self) -> Box<dyn BatchStream<Batch = LabeledBatch> + '_> {
-        Box::new(ExampleStream::new(&self.train))
+        let next = |batches: &mut ExampleBatches<LabeledRows>| batches.next().map(Ok);
+        Box::new(Stream::new(|at| self.train.batches(at), next, ExampleBatches::position))
     }
 
     fn validate(&self, model: &F::Model) -> Result<Validation> {
@@ -274,7 +209,7 @@ impl<F: EncoderFamily> Task for Classification<F> {
 
     fn score(&self, model: F::Model) -> Result<Vec<ScoreRecord>> {
         let mut scores = Vec::new();
-        for (&name, batches) in PARTS[1..].iter().zip(&self.held_out) {
+        for (name, batches) in ["validation", "test"].into_iter().zip(&self.held_out) {
             let Some(batches) = batches else { continue };
             let [nll_nats, accuracy] = Self::judge(&model, batches);
             println!(

@@ -6,13 +6,15 @@ use anyhow::Result;
 use attentive_backend::Device;
 use attentive_bundle::{DataRecord, ScoreRecord, TextEncoder, frame_ids};
 use attentive_core::{MaskedBatch, TokenId, TokenMatrix};
-use attentive_data::{ExampleBatcher, ExampleSet, MaskedSentences, RowKind, SentenceCorpus, auto_size::AUTO};
+use attentive_data::{
+    ExampleBatcher, ExampleBatches, ExampleSet, MaskedSentences, RowKind, SentenceCorpus, auto_size::AUTO,
+};
 use attentive_model::{EncoderModel, MaskedLmObjective};
 use attentive_tokenizer::Tokenizer;
 use attentive_trainer::{BatchStream, Validation};
 use burn::tensor::{Tensor, activation::log_softmax};
 
-use super::{Task, encoder_family::EncoderFamily, example_stream::ExampleStream, memory::Fitting, thousands};
+use super::{Task, encoder_family::EncoderFamily, memory::Fitting, stream::Stream, thousands};
 use crate::{
     recipe::{MaskedLmRecipe, RunRecipe},
     text::{TextSource, Texts},
@@ -203,7 +205,8 @@ impl<F: EncoderFamily> Task for MaskedLm<F> {
     }
 
     fn batches(&self) -> Box<dyn BatchStream<Batch = MaskedBatch> + '_> {
-        Box::new(ExampleStream::new(&self.train))
+        let next = |batches: &mut ExampleBatches<MaskedSentences>| batches.next().map(Ok);
+        Box::new(Stream::new(|at| self.train.batches(at), next, ExampleBatches::position))
     }
 
     /// Loss and accuracy on the whole validation text.

@@ -12,7 +12,7 @@ use super::Task;
 use crate::recipe::RunRecipe;
 
 /// A task whose batches can be of any size.
-pub(super) trait Fitting: Task {
+pub(crate) trait Fitting: Task {
     /// The setting that says how large they are.
     const SETTING: &str;
     /// The first size that is tried; it is doubled from there.

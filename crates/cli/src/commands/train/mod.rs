@@ -3,14 +3,15 @@
 mod causal_lm;
 mod classification;
 mod encoder_family;
-mod example_stream;
 mod injected;
 mod interrupt;
 mod masked_lm;
 mod memory;
+mod prepared;
 mod sampled;
 mod session;
 mod span_corruption;
+mod stream;
 mod task;
 mod translation;
 mod translation_family;
@@ -22,27 +23,22 @@ use std::{
 
 use anyhow::{Result, bail};
 use attentive_backend::{BackendKind, Device, Precision, has_kernels};
-use attentive_bundle::ModelConfig;
 use attentive_data::auto_size::AUTO;
 use clap::Args;
 
 use super::BackendArgs;
-use crate::{
-    recipe::{Recipe, RunRecipe, TaskRecipe, no_encoder},
-    run_dir,
-};
+use crate::{recipe::Recipe, run_dir};
 pub(super) use causal_lm::CausalLm;
-pub(super) use classification::{Classification, pretrained};
+use classification::Classification;
 pub(super) use encoder_family::EncoderFamily;
-pub(super) use masked_lm::MaskedLm;
-use memory::Fitting;
+use masked_lm::MaskedLm;
+pub(super) use memory::Fitting;
+pub(super) use prepared::{WithTask, prepare};
 use session::Session;
-pub(super) use span_corruption::Infilling;
-
+use span_corruption::Infilling;
 pub(super) use task::Task;
-pub(super) use translation::Translation;
+use translation::Translation;
 use translation_family::TranslationFamily;
-pub(super) use translation_family::no_translator;
 
 /// Train a model by a recipe; without one, on the built-in English–German corpus.
 #[derive(Debug, Args)]
@@ -99,71 +95,12 @@ impl Train {
         }
         // A resumed run keeps the vocabulary that it began with.
         let tokenizer = Some(run.join("tokenizer.json")).filter(|path| self.resume.is_some() && path.exists());
-        let origins = recipe.origins.clone();
-        let locate = |error| origins.locate(error);
-        let tokenizer = tokenizer.as_deref();
-        let Recipe { run: settings, task, .. } = &mut recipe;
-        match task {
-            TaskRecipe::Translation(of_task) => match of_task.model.clone() {
-                ModelConfig::Transformer(model) => {
-                    let mut task = Translation::prepare(settings, of_task, model, tokenizer).map_err(locate)?;
-                    self.fit(&mut task, settings, &mut of_task.batch.max_tokens, &device)?;
-                    self.session(&recipe, &run, device).train(&task).map_err(locate)
-                }
-                ModelConfig::Rnn(model) => {
-                    let mut task = Translation::prepare(settings, of_task, model, tokenizer).map_err(locate)?;
-                    self.fit(&mut task, settings, &mut of_task.batch.max_tokens, &device)?;
-                    self.session(&recipe, &run, device).train(&task).map_err(locate)
-                }
-                other => Err(locate(no_translator(&other))),
-            },
-            TaskRecipe::CausalLm(of_task) => {
-                let mut task = CausalLm::prepare(settings, of_task, tokenizer).map_err(locate)?;
-                self.fit(&mut task, settings, &mut of_task.batch.rows, &device)?;
-                self.session(&recipe, &run, device).train(&task).map_err(locate)
-            }
-            TaskRecipe::MaskedLm(of_task) => match of_task.model.clone() {
-                ModelConfig::Bert(model) => {
-                    let mut task = MaskedLm::prepare(settings, of_task, model, tokenizer).map_err(locate)?;
-                    self.fit(&mut task, settings, &mut of_task.batch.rows, &device)?;
-                    self.session(&recipe, &run, device).train(&task).map_err(locate)
-                }
-                ModelConfig::Canine(model) => {
-                    let mut task = MaskedLm::prepare(settings, of_task, model, tokenizer).map_err(locate)?;
-                    self.fit(&mut task, settings, &mut of_task.batch.rows, &device)?;
-                    self.session(&recipe, &run, device).train(&task).map_err(locate)
-                }
-                other => Err(locate(no_encoder(&other))),
-            },
-            TaskRecipe::Classification(of_task) => {
-                let before = pretrained(of_task).map_err(locate)?;
-                match of_task.model.clone() {
-                    ModelConfig::Bert(model) => {
-                        let task = Classification::prepare(settings, of_task, model, before, tokenizer);
-                        let mut task = task.map_err(locate)?;
-                        self.fit(&mut task, settings, &mut of_task.batch.rows, &device)?;
-                        self.session(&recipe, &run, device).train(&task).map_err(locate)
-                    }
-                    ModelConfig::Canine(model) => {
-                        let task = Classification::prepare(settings, of_task, model, before, tokenizer);
-                        let mut task = task.map_err(locate)?;
-                        self.fit(&mut task, settings, &mut of_task.batch.rows, &device)?;
-                        self.session(&recipe, &run, device).train(&task).map_err(locate)
-                    }
-                    other => Err(locate(no_encoder(&other))),
-                }
-            }
-            TaskRecipe::SpanCorruption(of_task) => {
-                let mut task = Infilling::prepare(settings, of_task, tokenizer).map_err(locate)?;
-                self.fit(&mut task, settings, &mut of_task.batch.rows, &device)?;
-                self.session(&recipe, &run, device).train(&task).map_err(locate)
-            }
-        }
+        prepare(&mut recipe, tokenizer.as_deref(), Training { args: &self, run: &run, device })
     }
 
     /// Measures how large batches may be where the recipe leaves it open.
-    fn fit<T: Fitting>(&self, task: &mut T, settings: &RunRecipe, size: &mut usize, device: &Device) -> Result<()> {
-        if *size != AUTO {
+    fn fit<T: Fitting>(&self, task: &mut T, recipe: &mut Recipe, device: &Device) -> Result<()> {
+        if *recipe.task.batch_size() != AUTO {
             return Ok(());
         }
         let setting = T::SETTING;
@@ -173,12 +110,26 @@ impl Train {
         if !matches!(self.backend.backend, BackendKind::Flex | BackendKind::NdArray) {
             bail!("{setting} = \"auto\" is measured on the CPU: choose --backend flex, or give a number");
         }
-        *size = memory::fit(task, settings, limit, device)?;
+        *recipe.task.batch_size() = memory::fit(task, &recipe.run, limit, device)?;
         Ok(())
     }
+}
 
-    fn session<'a>(&self, recipe: &'a Recipe, run: &'a Path, device: Device) -> Session<'a> {
-        Session { recipe, run, device, backend: self.backend.backend.name(), tensorboard: self.tensorboard }
+/// A run that is about to begin, or to go on.
+struct Training<'a> {
+    args: &'a Train,
+    run: &'a Path,
+    device: Device,
+}
+
+impl WithTask for Training<'_> {
+    type Output = ExitCode;
+
+    fn with<T: Fitting>(self, mut task: T, recipe: &mut Recipe) -> Result<ExitCode> {
+        let Self { args, run, device } = self;
+        args.fit(&mut task, recipe, &device)?;
+        let backend = args.backend.backend.name();
+        Session { recipe, run, device, backend, tensorboard: args.tensorboard }.train(&task)
     }
 }
 

@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use anyhow::{Result, bail};
 use attentive_backend::{Device, ops};
 use attentive_bundle::{DataRecord, ModelConfig, ScoreRecord, SpanFiller, TranslationModel};
-use attentive_core::{Position, TranslationBatch};
+use attentive_core::TranslationBatch;
 use attentive_data::{
     ContextBatcher, ContextOrder, SpanBatcher, SpanBatches, SpanCorruption, TokenStream, auto_size::AUTO,
 };
@@ -18,6 +18,7 @@ use super::{
     Task, TranslationFamily,
     masked_lm::{share, values},
     memory::Fitting,
+    stream::Stream,
     thousands,
 };
 use crate::{
@@ -225,7 +226,7 @@ impl Task for Infilling {
     }
 
     fn batches(&self) -> Box<dyn BatchStream<Batch = TranslationBatch> + '_> {
-        Box::new(Stream { batcher: &self.train, batches: self.train.batches(Position::START) })
+        Box::new(Stream::new(|at| self.train.batches(at), Iterator::next, SpanBatches::position))
     }
 
     /// Loss and accuracy on the whole validation text.
@@ -266,28 +267,5 @@ impl Task for Infilling {
 
     fn example(&self, model: &str) -> String {
         format!("fill --model {model} \"The animal did not cross [MASK] because it was too tired.\"")
-    }
-}
-
-/// The training batches as the trainer takes them.
-struct Stream<'a> {
-    batcher: &'a SpanBatcher,
-    batches: SpanBatches,
-}
-
-impl BatchStream for Stream<'_> {
-    type Batch = TranslationBatch;
-
-    fn next_batch(&mut self) -> Result<TranslationBatch, Box<dyn std::error::Error + Send + Sync>> {
-        Ok(self.batches.next().expect("an endless stream")?)
-    }
-
-    fn position(&self) -> Position {
-        self.batches.position()
-    }
-
-    fn seek(&mut self, position: Position) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        self.batches = self.batcher.batches(position);
-        Ok(())
     }
 }

@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use anyhow::Result;
 use attentive_backend::Device;
 use attentive_bundle::{DataRecord, DecodingConfig, ScoreRecord, TranslationModel, Translator};
-use attentive_core::{Position, TokenMatrix, TranslationBatch};
+use attentive_core::{TokenMatrix, TranslationBatch};
 use attentive_data::{
     BatchConfig, Batcher, Batches, CorpusRules, OnProblem, Order, Shape, Side, Storage, Treatment, derived_seed,
 };
@@ -14,7 +14,7 @@ use attentive_model::{TeacherForced, TranslationObjective};
 use attentive_tokenizer::Tokenizer;
 use attentive_trainer::{BatchStream, Validation};
 
-use super::{Task, TranslationFamily, memory::Fitting, sampled::SampledStream, thousands};
+use super::{Task, TranslationFamily, memory::Fitting, sampled::SampledStream, stream::Stream, thousands};
 use crate::{
     corpus::Corpus,
     recipe::{RunRecipe, TranslationRecipe},
@@ -200,7 +200,7 @@ impl<F: TranslationFamily> Task for Translation<F> {
     fn batches(&self) -> Box<dyn BatchStream<Batch = TranslationBatch> + '_> {
         match &self.sampling {
             Some(sampling) => Box::new(SampledStream::new(move |epoch| self.sampled(sampling, epoch))),
-            None => Box::new(Stream { batcher: &self.train, batches: self.train.batches(Position::START) }),
+            None => Box::new(Stream::new(|at| self.train.batches(at), Iterator::next, Batches::position)),
         }
     }
 
@@ -283,29 +283,6 @@ struct Sampling {
     seed: u64,
     rules: CorpusRules,
     batch: BatchConfig,
-}
-
-/// The training batches as the trainer takes them.
-struct Stream<'a> {
-    batcher: &'a Batcher,
-    batches: Batches,
-}
-
-impl BatchStream for Stream<'_> {
-    type Batch = TranslationBatch;
-
-    fn next_batch(&mut self) -> Result<TranslationBatch, Box<dyn std::error::Error + Send + Sync>> {
-        Ok(self.batches.next().expect("an endless stream")?)
-    }
-
-    fn position(&self) -> Position {
-        self.batches.position()
-    }
-
-    fn seek(&mut self, position: Position) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        self.batches = self.batcher.batches(position);
-        Ok(())
-    }
 }
 
 /// Cross-entropy of a set, in nats per target.
