@@ -50,9 +50,10 @@ pub(super) fn measure(task: &impl Task, recipe: &RunRecipe, device: &Device) -> 
         let mut gradients = Gradients::default();
         for _ in 0..recipe.training.accumulate {
             let batch = batches.next_batch().map_err(|cause| anyhow::anyhow!("{cause}"))?;
-            let loss = objective.loss(&model, &batch, Some(&Dropout::new(1)));
+            let precision = recipe.training.precision;
+            let loss = precision.during(|| objective.loss(&model, &batch, Some(&Dropout::new(1))));
             n_targets += batch.n_targets();
-            gradients.add(Gradients::take(loss.sum.backward(), &model));
+            gradients.add(Gradients::take(precision.during(|| loss.sum.backward()), &model));
         }
         let norm = gradients.global_norm();
         model = adam.step(model, gradients, 1.0 / norm.max(1.0), 1e-9);
