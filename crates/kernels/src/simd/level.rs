@@ -4,8 +4,8 @@ use std::sync::OnceLock;
 /// An instruction set that the kernels have code for and this CPU can run.
 ///
 /// The best one is detected at run time, so one binary serves every machine. The environment variable `ATTENTIVE_SIMD`
-/// (`portable`, `avx2`, `avx512` or `avx512-bf16`) lowers the choice, to reproduce another machine's results; a level that the CPU
-/// lacks, or an unknown name, is passed over.
+/// (`portable`, `avx2`, `avx512` or `avx512-bf16`) lowers the choice, to reproduce another machine's results; a level that
+/// the CPU lacks, or an unknown name, is passed over.
 ///
 /// ```
 /// use attentive_kernels::Level;

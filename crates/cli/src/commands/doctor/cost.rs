@@ -1,6 +1,7 @@
 //! What a run costs, measured on its first batches.
 
 use std::{
+    iter,
     path::Path,
     process::Command,
     time::{Duration, Instant},
@@ -8,11 +9,9 @@ use std::{
 
 use anyhow::Result;
 use attentive_backend::Device;
-use attentive_core::{Batch, Dropout, Objective};
-use attentive_optim::Gradients;
-use burn::module::Module;
+use attentive_core::Batch;
 
-use super::{Task, thousands};
+use super::{Rehearsal, Task, thousands};
 use crate::{
     peak_memory,
     progress::clock,
@@ -37,30 +36,22 @@ pub(super) struct Cost {
 
 /// Makes a few updates as training would.
 pub(super) fn measure(task: &impl Task, recipe: &RunRecipe, device: &Device) -> Result<Cost> {
-    let mut model = task.init(&device.clone().autodiff(), recipe.training.seed)?;
-    println!("model     {} parameters: {}", thousands(model.num_params() as u64), task.describe());
-    let objective = task.objective();
-    let mut adam = recipe.optimizer.init()?;
+    let mut rehearsal = Rehearsal::new(task, recipe, device)?;
+    println!("model     {} parameters: {}", thousands(rehearsal.n_params()), task.describe());
     let mut batches = task.batches();
     let (mut n_targets, mut started) = (0, Instant::now());
     for update in 0..=N_MEASURED {
         if update == 1 {
             (n_targets, started) = (0, Instant::now());
         }
-        let mut gradients = Gradients::default();
-        for _ in 0..recipe.training.accumulate {
-            let batch = batches.next_batch().map_err(|cause| anyhow::anyhow!("{cause}"))?;
-            let precision = recipe.training.precision;
-            let loss = precision.during(|| objective.loss(&model, &batch, Some(&Dropout::new(1))));
-            n_targets += batch.n_targets();
-            gradients.add(Gradients::take(precision.during(|| loss.sum.backward()), &model));
-        }
-        let norm = gradients.global_norm();
-        model = adam.step(model, gradients, 1.0 / norm.max(1.0), 1e-9);
+        let of_update = iter::repeat_with(|| batches.next_batch()).take(recipe.training.accumulate);
+        let of_update: Vec<_> = of_update.collect::<Result<_, _>>().map_err(|cause| anyhow::anyhow!("{cause}"))?;
+        n_targets += of_update.iter().map(Batch::n_targets).sum::<usize>();
+        rehearsal.update(&of_update);
     }
     let time = started.elapsed();
     Ok(Cost {
-        n_params: model.num_params() as u64,
+        n_params: rehearsal.n_params(),
         time: time / N_MEASURED,
         targets_per_second: n_targets as f64 / time.as_secs_f64(),
         peak_bytes: peak_memory::bytes(),

@@ -17,7 +17,7 @@ use clap::Args;
 
 use super::{
     BackendArgs,
-    train::{Fitting, Task, WithTask, prepare, thousands},
+    train::{Fitting, Rehearsal, Task, WithTask, prepare, thousands},
 };
 use crate::{
     labeled::LabeledTexts,

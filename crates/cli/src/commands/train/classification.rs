@@ -85,7 +85,7 @@ impl<F: EncoderFamily> Classification<F> {
         println!("labels    {}", labels.join(", "));
         Ok(Self {
             config,
-            tokenizer: tokenizer.clone(),
+            tokenizer,
             pretrained,
             train,
             held_out,

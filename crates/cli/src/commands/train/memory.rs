@@ -1,14 +1,11 @@
 //! The largest batch that fits into memory: measured before the first step.
 
-use std::fs;
+use std::{fs, iter};
 
 use anyhow::{Context, Result, bail};
 use attentive_backend::Device;
-use attentive_core::{Dropout, Objective};
-use attentive_optim::{Adam, Gradients};
-use burn::module::Module;
 
-use super::Task;
+use super::{Task, rehearsal::Rehearsal};
 use crate::recipe::RunRecipe;
 
 /// A task whose batches can be of any size.
@@ -52,14 +49,18 @@ pub(super) fn parse_size(text: &str) -> Result<u64, String> {
 /// The largest size of batches with which training takes at most `limit` bytes; the task's data is cut by it.
 pub(super) fn fit<T: Fitting>(task: &mut T, run: &RunRecipe, limit: u64, device: &Device) -> Result<usize> {
     let setting = T::SETTING;
-    let mut trial = Trial::new(task, run, device)?;
+    let mut rehearsal = Rehearsal::new(task, run, device)?;
+    let n_passes = run.training.accumulate.min(2);
+    // What checkpoints and the running mean will take beside.
+    let bytes_beside = BYTES_SAVED + if run.training.ema_decay > 0.0 { 4 } else { 0 };
+    let reserve = bytes_beside * rehearsal.n_params();
     // Each is a size and the bytes that it takes.
     let mut measured: Vec<(usize, u64)> = Vec::new();
     let mut try_size = |size: usize| -> Result<Option<u64>> {
         if task.cut_anew(size).is_err() {
             return Ok(None); // Some pair is longer.
         }
-        let bytes = trial.measure(task)?;
+        let bytes = measure(task, &mut rehearsal, n_passes)? + reserve;
         println!("memory    {:.0} MiB with {setting} = {size}", bytes as f64 / f64::from(1 << 20));
         Ok(Some(bytes))
     };
@@ -116,41 +117,15 @@ fn predicted(measured: &[(usize, u64)], size: usize) -> f64 {
     }
 }
 
-/// A model that is trained on batches of every size, and thrown away.
-struct Trial<M> {
-    model: Option<M>,
-    adam: Adam,
-    n_passes: usize,
-    /// What checkpoints and the running mean will take beside.
-    reserve: u64,
-}
-
-impl<M: Module> Trial<M> {
-    fn new<T: Task<Model = M>>(task: &T, run: &RunRecipe, device: &Device) -> Result<Self> {
-        let model = task.init(&device.clone().autodiff(), run.training.seed)?;
-        let bytes = BYTES_SAVED + if run.training.ema_decay > 0.0 { 4 } else { 0 };
-        let reserve = bytes * model.num_params() as u64;
-        Ok(Self { model: Some(model), adam: run.optimizer.init()?, n_passes: run.training.accumulate.min(2), reserve })
+/// The most memory that the process holds while it makes updates of `n_passes` with the largest batches.
+fn measure<T: Fitting>(task: &T, rehearsal: &mut Rehearsal<T>, n_passes: usize) -> Result<u64> {
+    let untold = || format!("{} = \"auto\": this system does not tell how much memory a process takes", T::SETTING);
+    // Linux forgets the peak so far.
+    fs::write("/proc/self/clear_refs", "5").with_context(untold)?;
+    for batch in task.largest_batches() {
+        rehearsal.update(iter::repeat_n(&batch, n_passes));
     }
-
-    /// The most memory that the process holds while it makes updates with the largest batches.
-    fn measure<T: Fitting<Model = M>>(&mut self, task: &T) -> Result<u64> {
-        let objective = task.objective();
-        let untold = || format!("{} = \"auto\": this system does not tell how much memory a process takes", T::SETTING);
-        // Linux forgets the peak so far.
-        fs::write("/proc/self/clear_refs", "5").with_context(untold)?;
-        for batch in task.largest_batches() {
-            let model = self.model.take().expect("put back below");
-            let mut gradients = Gradients::default();
-            for _ in 0..self.n_passes {
-                let loss = objective.loss(&model, &batch, Some(&Dropout::new(1)));
-                gradients.add(Gradients::take(loss.sum.backward(), &model));
-            }
-            let norm = gradients.global_norm();
-            self.model = Some(self.adam.step(model, gradients, 1.0 / norm.max(1.0), 0.0));
-        }
-        Ok(crate::peak_memory::bytes().with_context(untold)? + self.reserve)
-    }
+    crate::peak_memory::bytes().with_context(untold)
 }
 
 #[cfg(test)]
