@@ -2,13 +2,13 @@
 
 use std::{
     borrow::Cow,
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     fs::{self, File},
     io,
     path::Path,
 };
 
-use burn::tensor::{DType, TensorData};
+use burn::tensor::{DType, Tensor, TensorData};
 use safetensors::{Dtype, SafeTensorError, SafeTensors, View, tensor::TensorView};
 
 use crate::{
@@ -71,6 +71,14 @@ pub fn write_some_int8(
         1 => Some(metadata.clone().into_iter().collect()),
         _ => Some([("attentive".to_owned(), flatten(metadata))].into()),
     };
+    write_views(path, views, header)
+}
+
+fn write_views(
+    path: &Path,
+    views: Vec<(String, Stored<'_>)>,
+    header: Option<HashMap<String, String>>,
+) -> Result<(), WeightsError> {
     let written = atomically(path, |temporary| match safetensors::serialize_to_file(views, header, temporary) {
         Ok(()) => Ok(()),
         Err(SafeTensorError::IoError(cause)) => Err(cause),
@@ -79,16 +87,47 @@ pub fn write_some_int8(
     written.map_err(|cause| WeightsError::Io { path: path.to_owned(), cause })
 }
 
+/// A tensor where it lies, on whatever device; its values come to the host when they are asked for.
+pub struct DeviceTensor {
+    shape: Vec<usize>,
+    values: Box<dyn Fn() -> TensorData>,
+}
+
+impl DeviceTensor {
+    /// `tensor`, which is held, not copied.
+    pub fn new<const D: usize>(tensor: Tensor<D>) -> Self {
+        Self { shape: tensor.dims().to_vec(), values: Box::new(move || tensor.to_data().convert::<f32>()) }
+    }
+
+    /// A copy of its values.
+    pub fn into_host(self) -> HostTensor {
+        HostTensor { values: (self.values)().try_into_vec().expect("converted to f32"), shape: self.shape }
+    }
+}
+
+/// Writes tensors as [`write()`] does, but brings one at a time to the host.
+///
+/// # Errors
+/// [`WeightsError::Io`]; an older file of that name is then still whole.
+pub fn write_from_device(path: &Path, tensors: BTreeMap<String, DeviceTensor>) -> Result<(), WeightsError> {
+    write_views(path, tensors.into_iter().map(|(name, tensor)| (name, Stored::Device(tensor))).collect(), None)
+}
+
 /// A tensor on its way into a file; its bytes are made when its turn comes.
 enum Stored<'a> {
     Floats(Cow<'a, HostTensor>),
     Bytes(&'a [usize], Vec<u8>),
+    Device(DeviceTensor),
+}
+
+fn little_endian(values: &[f32]) -> Cow<'_, [u8]> {
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
 impl View for Stored<'_> {
     fn dtype(&self) -> Dtype {
         match self {
-            Self::Floats(_) => Dtype::F32,
+            Self::Floats(_) | Self::Device(_) => Dtype::F32,
             Self::Bytes(..) => Dtype::I8,
         }
     }
@@ -97,13 +136,18 @@ impl View for Stored<'_> {
         match self {
             Self::Floats(tensor) => &tensor.shape,
             Self::Bytes(shape, _) => shape,
+            Self::Device(tensor) => &tensor.shape,
         }
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
         match self {
-            Self::Floats(tensor) => tensor.values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+            Self::Floats(tensor) => little_endian(&tensor.values),
             Self::Bytes(_, values) => values.into(),
+            Self::Device(tensor) => {
+                let values = (tensor.values)();
+                Cow::Owned(little_endian(values.as_slice().expect("converted to f32")).into_owned())
+            }
         }
     }
 
@@ -111,6 +155,7 @@ impl View for Stored<'_> {
         match self {
             Self::Floats(tensor) => size_of_val(&tensor.values[..]),
             Self::Bytes(_, values) => values.len(),
+            Self::Device(tensor) => size_of::<f32>() * tensor.shape.iter().product::<usize>(),
         }
     }
 }

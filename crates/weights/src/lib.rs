@@ -13,6 +13,8 @@ mod pytorch;
 
 pub use average::average;
 pub use error::WeightsError;
-pub use file::{HostTensor, Tensors, read, sync_folder, write, write_atomically, write_some_int8};
+pub use file::{
+    DeviceTensor, HostTensor, Tensors, read, sync_folder, write, write_atomically, write_from_device, write_some_int8,
+};
 pub use int8::ScaleAxis;
-pub use module::{ParamShape, load, param_shapes, params};
+pub use module::{ParamShape, device_params, load, param_shapes, params};

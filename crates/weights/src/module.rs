@@ -7,7 +7,7 @@ use burn::{
     tensor::{Tensor, TensorData},
 };
 
-use crate::{HostTensor, Tensors, WeightsError};
+use crate::{DeviceTensor, HostTensor, Tensors, WeightsError};
 
 /// Name and shape of a parameter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,10 +37,10 @@ pub fn param_shapes<M: Module>(model: &M) -> Vec<ParamShape> {
     shapes.1
 }
 
-/// Copies every parameter of `model` to the host.
-pub fn params<M: Module>(model: &M) -> Tensors {
-    struct Values(Vec<String>, Tensors);
-    impl ModuleVisitor for Values {
+/// Every parameter of `model` where it lies.
+pub fn device_params<M: Module>(model: &M) -> BTreeMap<String, DeviceTensor> {
+    struct Params(Vec<String>, BTreeMap<String, DeviceTensor>);
+    impl ModuleVisitor for Params {
         fn enter_module(&mut self, name: &str, _: &str) {
             self.0.push(name.to_owned());
         }
@@ -48,14 +48,17 @@ pub fn params<M: Module>(model: &M) -> Tensors {
             self.0.pop();
         }
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            let shape = param.lazy_shape().to_vec();
-            let values = param.val().into_data().convert::<f32>().try_into_vec().expect("converted to f32");
-            self.1.insert(self.0.join("."), HostTensor { shape, values });
+            self.1.insert(self.0.join("."), DeviceTensor::new(param.val()));
         }
     }
-    let mut values = Values(Vec::new(), BTreeMap::new());
-    model.visit(&mut values);
-    values.1
+    let mut params = Params(Vec::new(), BTreeMap::new());
+    model.visit(&mut params);
+    params.1
+}
+
+/// Copies every parameter of `model` to the host.
+pub fn params<M: Module>(model: &M) -> Tensors {
+    device_params(model).into_iter().map(|(name, tensor)| (name, tensor.into_host())).collect()
 }
 
 /// Gives `model` the parameters `tensors`, on the device that it is on.

@@ -10,7 +10,7 @@ mod manifest;
 use std::{collections::BTreeMap, fs, path::Path};
 
 use attentive_optim::{Adam, Ema, Moments};
-use attentive_weights::{HostTensor, Tensors, WeightsError};
+use attentive_weights::{DeviceTensor, HostTensor, Tensors, WeightsError};
 use burn::{
     module::Module,
     tensor::{Device, Tensor, TensorData},
@@ -59,11 +59,12 @@ impl Checkpoint {
         state: &TrainState,
     ) -> Result<(), TrainError> {
         let mut files = vec![MODEL, OPTIMIZER, STATE];
-        attentive_weights::write(&folder.join(MODEL), &attentive_weights::params(model), &BTreeMap::new())?;
-        attentive_weights::write(&folder.join(OPTIMIZER), &moments_to_host(adam.moments()), &BTreeMap::new())?;
+        attentive_weights::write_from_device(&folder.join(MODEL), attentive_weights::device_params(model))?;
+        attentive_weights::write_from_device(&folder.join(OPTIMIZER), device_moments(adam.moments()))?;
         if let Some(ema) = ema {
-            let means = ema.means().iter().map(|(name, mean)| (name.clone(), to_host(mean))).collect();
-            attentive_weights::write(&folder.join(EMA), &means, &BTreeMap::new())?;
+            let means =
+                ema.means().iter().map(|(name, mean)| (name.clone(), DeviceTensor::new(mean.clone()))).collect();
+            attentive_weights::write_from_device(&folder.join(EMA), means)?;
             files.push(EMA);
         }
         write_toml(&folder.join(STATE), state)?;
@@ -126,20 +127,16 @@ fn damaged(path: &Path, cause: &dyn std::fmt::Display) -> TrainError {
     TrainError::Checkpoint { path: path.to_owned(), problem: format!("damaged: {}", cause.to_string().trim()) }
 }
 
-fn to_host(tensor: &Tensor<1>) -> HostTensor {
-    let values = tensor.to_data().convert::<f32>().try_into_vec().expect("converted to f32");
-    HostTensor { shape: tensor.dims().to_vec(), values }
-}
-
 /// A flattened tensor on a device.
 pub(crate) fn to_device(host: HostTensor, device: &Device) -> Tensor<1> {
     let n = host.values.len();
     Tensor::from_data(TensorData::new(host.values, [n]), device)
 }
 
-fn moments_to_host(moments: &BTreeMap<String, Moments>) -> Tensors {
-    let both = |(name, moments): (&String, &Moments)| {
-        [(format!("{name}.first"), to_host(&moments.first)), (format!("{name}.second"), to_host(&moments.second))]
+fn device_moments(moments: &BTreeMap<String, Moments>) -> BTreeMap<String, DeviceTensor> {
+    let both = |(name, Moments { first, second }): (&String, &Moments)| {
+        [("first", first), ("second", second)]
+            .map(|(moment, tensor)| (format!("{name}.{moment}"), DeviceTensor::new(tensor.clone())))
     };
     moments.iter().flat_map(both).collect()
 }
