@@ -126,7 +126,6 @@ impl T5Config {
             (buckets.is_some(), "model.positions: they are relative-buckets"),
             (!config.bias, "model.bias: it has none"),
             (!config.projection_bias, "model.projection_bias: it has none"),
-            (!config.scale_scores, "model.scale_scores: its scores are not divided by √d_k"),
             (!config.scale_embeddings, "model.scale_embeddings: its embeddings are taken as they are"),
             (config.share_embeddings, "model.share_embeddings: source and target have one table"),
             (config.d_k() == config.d_v(), "model.d_k, model.d_v: they are one"),

@@ -39,9 +39,15 @@ pub(crate) fn export(
         return Err(InterchangeError::Inexpressible { format: "T5", problems: vec![problem] });
     };
     let theirs = T5Config::of_ours(config, [pad, start, eos])?;
+    // Their scores are not divided by √d_k: where ours are, queries are instead.
+    let query_scale = if config.scale_scores { (config.d_k() as f32).powf(-0.5) } else { 1.0 };
     let export = |slot: Slot| {
         let tensor = &bundle.params[&slot.ours];
-        (slot.theirs, if slot.is_map { transposed(tensor) } else { tensor.clone() })
+        let mut tensor = if slot.is_map { transposed(tensor) } else { tensor.clone() };
+        if slot.ours.ends_with(".query.weight") {
+            tensor.values.iter_mut().for_each(|weight| *weight *= query_scale);
+        }
+        (slot.theirs, tensor)
     };
     let tensors: Tensors = slots(config).into_iter().map(export).collect();
     files::make_folder(folder)?;
