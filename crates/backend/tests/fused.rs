@@ -144,6 +144,27 @@ fn embeddings() {
     });
 }
 
+/// A table's gradient is what all its uses give, whether it is a parameter or the result of an operation.
+#[test]
+fn uses_of_one_table_add_up() {
+    let loss = |table: Tensor<2>, device: &Device| {
+        let embed = |ids: [[i32; 3]; 2], scale| {
+            ops::embedding(table.clone(), Tensor::<2, Int>::from_ints(ids, device), None, scale, 0.0, None)
+        };
+        let hidden = (embed([[3, 10, 3], [0, 3, 7]], 2.0) * embed([[1, 2, 3], [4, 3, 10]], 0.5)).reshape([6, 6]);
+        ops::projected_cross_entropy(hidden, table, None, &[3, 9, 0, 10, 1, 7], &[false; 6], 0.1).divergence
+    };
+    let x = inputs(8, &[&[11, 6]]);
+    fused_equals_composed(&x, |x, device| loss(shaped(&x[0], [11, 6]), device));
+    let [fused, composed] = [BackendKind::Flex, BackendKind::NdArray].map(|kind| {
+        let device = kind.device().unwrap().autodiff();
+        let table = Tensor::<2>::from_data(TensorData::new(x[0].0.clone(), [11, 6]), &device).require_grad();
+        let grads = loss(table.clone(), &device).backward();
+        values(table.grad(&grads).unwrap())
+    });
+    assert_close(&fused, &composed, 1e-4, 1e-5);
+}
+
 #[test]
 fn embeddings_at_learned_positions() {
     fused_equals_composed(&inputs(7, &[&[11, 6], &[5, 6]]), |x, device| {
@@ -194,6 +215,14 @@ fn adam() {
         [values(state.values), values(state.first), values(state.second)].concat()
     };
     assert_close(&updated(BackendKind::Flex), &updated(BackendKind::NdArray), 1e-5, 1e-7);
+}
+
+#[test]
+fn squared_norm() {
+    let x = inputs(14, &[&[40_000]]);
+    let [fused, composed] = [BackendKind::Flex, BackendKind::NdArray]
+        .map(|kind| values(ops::squared_norm(Tensor::from_floats(x[0].0.as_slice(), &kind.device().unwrap()))));
+    assert_close(&fused, &composed, 1e-5, 0.0);
 }
 
 #[test]

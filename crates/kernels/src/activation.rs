@@ -68,22 +68,21 @@ impl Activation<'_> {
         for_each_chunk(chunks, x, |rows, x| activate(level, self, rows.start, None, x));
     }
 
-    /// The gradient `dx` of the input for the gradient `dy` of the output; `x` is the input that `forward` was given.
+    /// Turns the gradient `d` of the output into that of the input; `x` is the input that `forward` was given.
     ///
-    /// `d_bias`, the sum of `dx` over rows, is overwritten. For ReLU the output may stand for the input, with no bias: a
-    /// dropped element passes no gradient either way.
+    /// `d_bias`, the sum of the latter over rows, is overwritten. For ReLU the output may stand for the input, with no
+    /// bias: a dropped element passes no gradient either way.
     ///
     /// # Panics
     /// If lengths do not match.
-    pub fn backward(&self, x: &[f32], dy: &[f32], dx: &mut [f32], d_bias: Option<&mut [f32]>) {
+    pub fn backward(&self, x: &[f32], d: &mut [f32], d_bias: Option<&mut [f32]>) {
         let (level, chunks) = (Level::current(), self.chunks(x));
-        assert!(dy.len() == x.len() && dx.len() == x.len(), "x and its gradients differ in length");
+        assert_eq!(d.len(), x.len(), "x and its gradient differ in length");
         let mut partials = Scratch::zeroed(chunks.count() * self.cols);
-        let outputs = dx.par_chunks_mut(chunks.chunk_rows * self.cols).zip(partials.par_chunks_mut(self.cols));
-        outputs.enumerate().for_each(|(chunk, (dx, partial))| {
+        let parts = d.par_chunks_mut(chunks.chunk_rows * self.cols).zip(partials.par_chunks_mut(self.cols));
+        parts.enumerate().for_each(|(chunk, (d, partial))| {
             let rows = chunks.range(chunk);
-            let range = rows.start * self.cols..rows.end * self.cols;
-            gradient(level, self, rows.start, &x[range.clone()], &dy[range], dx, partial);
+            gradient(level, self, rows.start, &x[rows.start * self.cols..rows.end * self.cols], d, partial);
         });
         if let Some(d_bias) = d_bias {
             assert_eq!(d_bias.len(), self.cols, "the bias gradient's length");
@@ -178,10 +177,9 @@ fn activate_kernel<S: Simd>(s: S, activation: &Activation<'_>, first_row: usize,
 }
 
 dispatch! {
-    /// Gradients of the rows of a chunk; adds them up in `d_bias`.
-    fn gradient(
-        activation: &Activation<'_>, first_row: usize, x: &[f32], dy: &[f32], dx: &mut [f32], d_bias: &mut [f32],
-    ) = gradient_kernel
+    /// Gradients of the rows of a chunk, in place; adds them up in `d_bias`.
+    fn gradient(activation: &Activation<'_>, first_row: usize, x: &[f32], d: &mut [f32], d_bias: &mut [f32]) =
+        gradient_kernel
 }
 
 #[inline(always)]
@@ -190,21 +188,19 @@ fn gradient_kernel<S: Simd>(
     activation: &Activation<'_>,
     first_row: usize,
     x: &[f32],
-    dy: &[f32],
-    dx: &mut [f32],
+    d: &mut [f32],
     d_bias: &mut [f32],
 ) {
     let Activation { kind, bias, cols, dropout } = *activation;
     let scale = s.splat(dropout.scale());
-    let rows = x.chunks_exact(cols).zip(dy.chunks_exact(cols)).zip(dx.chunks_exact_mut(cols));
-    for (r, ((x, dy), dx)) in rows.enumerate() {
+    for (r, (x, d)) in x.chunks_exact(cols).zip(d.chunks_exact_mut(cols)).enumerate() {
         let mask = dropout.row(first_row + r, cols);
         for word_col in (0..cols).step_by(WORD) {
             let word = mask.word(s, word_col);
             for i in (word_col..cols.min(word_col + WORD)).step_by(S::LANES) {
-                let dy = s.keep((word >> (i - word_col)) as u32, s.mul(s.load(dy, i), scale));
+                let dy = s.keep((word >> (i - word_col)) as u32, s.mul(s.load(d, i), scale));
                 let g = s.mul(dy, derivative(s, kind, biased(s, bias, x, i)));
-                s.store(dx, i, g);
+                s.store(d, i, g);
                 s.store(d_bias, i, s.add(g, s.load(d_bias, i)));
             }
         }

@@ -1,11 +1,64 @@
 //! The allocator of programs that train.
 
-#![allow(unsafe_code)] // An option of a library in C.
+#![allow(unsafe_code)] // An allocator, and an option of a library in C.
 
-pub use mimalloc::MiMalloc as Allocator;
+use std::alloc::{GlobalAlloc, Layout, System};
+
+use mimalloc::MiMalloc;
 
 /// `mi_option_purge_delay` of mimalloc 2 and 3.
 const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
+
+/// Bytes from which memory comes from the system and goes back to it at once.
+///
+/// A vocabulary's gradient lives for half an update. Where it lay, smaller tensors would come to lie in the other half, so
+/// that the next one finds no room in one piece: a process would hold it twice.
+const LARGE: usize = 32 << 20;
+
+/// mimalloc, and the system's allocator for what is large.
+#[derive(Debug, Default)]
+pub struct Allocator;
+
+fn is_large(size: usize) -> bool {
+    size >= LARGE
+}
+
+// SAFETY: every call goes to the allocator that its layout's size names, and no block changes from one to the other
+// but by a copy.
+unsafe impl GlobalAlloc for Allocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promise.
+        unsafe { if is_large(layout.size()) { System.alloc(layout) } else { MiMalloc.alloc(layout) } }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promise.
+        unsafe { if is_large(layout.size()) { System.alloc_zeroed(layout) } else { MiMalloc.alloc_zeroed(layout) } }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { if is_large(layout.size()) { System.dealloc(block, layout) } else { MiMalloc.dealloc(block, layout) } }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        // SAFETY: the caller's promise; the new block is as large as the new size, and both are their allocators' own.
+        unsafe {
+            match (is_large(layout.size()), is_large(new_size)) {
+                (false, false) => MiMalloc.realloc(block, layout, new_size),
+                (true, true) => System.realloc(block, layout, new_size),
+                _ => {
+                    let new = self.alloc(Layout::from_size_align_unchecked(new_size, layout.align()));
+                    if !new.is_null() {
+                        std::ptr::copy_nonoverlapping(block, new, layout.size().min(new_size));
+                        self.dealloc(block, layout);
+                    }
+                    new
+                }
+            }
+        }
+    }
+}
 
 /// Has [`Allocator`] keep the pages that it is given back.
 ///
@@ -14,4 +67,30 @@ const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
 pub fn keep_pages() {
     // SAFETY: sets a number that the allocator reads whenever it could give pages back.
     unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, -1) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_keep_their_bytes_between_the_two() {
+        let layout = |size| Layout::from_size_align(size, 64).unwrap();
+        // SAFETY: blocks are written and read within their sizes, and freed once, at their last.
+        unsafe {
+            let mut block = Allocator.alloc_zeroed(layout(100));
+            assert_eq!(*block.add(99), 0);
+            block.add(99).write(7);
+            let mut size = 100;
+            for next in [LARGE - 1, LARGE, 2 * LARGE, LARGE - 64, 100] {
+                block = Allocator.realloc(block, layout(size), next);
+                assert_eq!((block as usize % 64, *block.add(99)), (0, 7));
+                size = next;
+            }
+            Allocator.dealloc(block, layout(size));
+            let large = Allocator.alloc_zeroed(layout(LARGE));
+            assert_eq!(*large.add(LARGE - 1), 0);
+            Allocator.dealloc(large, layout(LARGE));
+        }
+    }
 }

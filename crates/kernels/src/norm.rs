@@ -41,22 +41,16 @@ pub struct Norm<'a> {
     pub eps: f32,
 }
 
-/// Where the gradients of a [`Norm`] go; what was there is overwritten.
+/// Where the gradients of a [`Norm`] go.
 #[derive(Debug)]
 pub struct NormGradients<'a> {
-    /// For the input (of the norm, that is: the residual sum), `[rows, d_model]`.
+    /// Holds the gradient of the output, and then that of the input (of the norm, that is: the residual sum),
+    /// `[rows, d_model]`.
     pub x: &'a mut [f32],
-    /// For the gain, `[d_model]`.
+    /// For the gain, `[d_model]`; what was there is overwritten, here and in the bias.
     pub gamma: &'a mut [f32],
     /// For the bias, `[d_model]`.
     pub beta: Option<&'a mut [f32]>,
-}
-
-/// A sublayer's output on its way to the residual stream.
-#[derive(Clone, Copy)]
-struct Branch<'a> {
-    f: &'a [f32],
-    dropout: Dropout,
 }
 
 impl Norm<'_> {
@@ -65,50 +59,32 @@ impl Norm<'_> {
     /// # Panics
     /// If lengths do not match.
     pub fn forward(&self, x: &[f32], y: &mut [f32], stats: &mut [f32]) {
-        self.run(x, None, &mut [], y, stats);
+        let (chunks, level) = (self.chunks(x, stats), Level::current());
+        assert_eq!(y.len(), x.len(), "the output's length");
+        let outputs = y.par_chunks_mut(chunks.chunk_rows * chunks.cols);
+        outputs.zip(stats.par_chunks_mut(2 * chunks.chunk_rows)).enumerate().for_each(|(i, (y, stats))| {
+            let rows = chunks.range(i);
+            normalise(level, self, &x[rows.start * chunks.cols..rows.end * chunks.cols], y, stats);
+        });
     }
 
-    /// `sum = x + dropout(f)` and `y = norm(sum)`: the connection around a sublayer `f`.
+    /// Turns `f` into the sum `x + dropout(f)`, and `y = norm(sum)`: the connection around a sublayer `f`.
     ///
     /// A post-norm layer goes on with `y`, a pre-norm layer with both. Source: Vaswani et al. 2017, section 3.1 and 5.4.
     ///
     /// # Panics
     /// If lengths do not match.
-    pub fn residual_forward(
-        &self,
-        x: &[f32],
-        f: &[f32],
-        dropout: Dropout,
-        sum: &mut [f32],
-        y: &mut [f32],
-        stats: &mut [f32],
-    ) {
-        assert!(f.len() == x.len() && sum.len() == x.len(), "x, f and their sum differ in length");
-        self.run(x, Some(Branch { f, dropout }), sum, y, stats);
-    }
-
-    fn run(&self, x: &[f32], branch: Option<Branch<'_>>, sum: &mut [f32], y: &mut [f32], stats: &mut [f32]) {
-        let chunks = self.chunks(x, stats);
-        assert_eq!(y.len(), x.len(), "the output's length");
-        let (level, len) = (Level::current(), chunks.chunk_rows * chunks.cols);
-        let outputs = y.par_chunks_mut(len).zip(stats.par_chunks_mut(2 * chunks.chunk_rows));
-        let one = |chunk: usize, sum: &mut [f32], y: &mut [f32], stats: &mut [f32]| {
-            let rows = chunks.range(chunk);
-            let range = rows.start * chunks.cols..rows.end * chunks.cols;
-            let x = &x[range.clone()];
-            let Some(branch) = branch else {
-                return normalise(level, self, x, y, stats);
-            };
-            residual_sum(level, branch.dropout, rows.start, chunks.cols, x, &branch.f[range], sum);
-            normalise(level, self, sum, y, stats);
-        };
-        if chunks.count() <= 1 {
-            one(0, sum, y, stats);
-        } else if branch.is_some() {
-            outputs.zip(sum.par_chunks_mut(len)).enumerate().for_each(|(i, ((y, stats), sum))| one(i, sum, y, stats));
-        } else {
-            outputs.enumerate().for_each(|(i, (y, stats))| one(i, &mut [], y, stats));
-        }
+    pub fn residual_forward(&self, x: &[f32], f: &mut [f32], dropout: Dropout, y: &mut [f32], stats: &mut [f32]) {
+        let (chunks, level) = (self.chunks(x, stats), Level::current());
+        assert!(f.len() == x.len() && y.len() == x.len(), "x, f and the output differ in length");
+        let len = chunks.chunk_rows * chunks.cols;
+        let outputs = y.par_chunks_mut(len).zip(f.par_chunks_mut(len));
+        outputs.zip(stats.par_chunks_mut(2 * chunks.chunk_rows)).enumerate().for_each(|(i, ((y, f), stats))| {
+            let rows = chunks.range(i);
+            let x = &x[rows.start * chunks.cols..rows.end * chunks.cols];
+            residual_sum(level, dropout, rows.start, chunks.cols, x, f);
+            normalise(level, self, f, y, stats);
+        });
     }
 
     /// The gradients of [`forward`](Self::forward), or of [`residual_forward`](Self::residual_forward) with `x` the sum.
@@ -119,21 +95,21 @@ impl Norm<'_> {
     ///
     /// # Panics
     /// If lengths do not match.
-    pub fn backward(&self, x: &[f32], stats: &[f32], dy: &[f32], d_sum: Option<&[f32]>, gradients: NormGradients<'_>) {
+    pub fn backward(&self, x: &[f32], stats: &[f32], d_sum: Option<&[f32]>, gradients: NormGradients<'_>) {
         let chunks = self.chunks(x, stats);
-        let NormGradients { x: dx, gamma, beta } = gradients;
-        assert!(dy.len() == x.len() && dx.len() == x.len(), "x and its gradients differ in length");
+        let NormGradients { x: d, gamma, beta } = gradients;
+        assert_eq!(d.len(), x.len(), "x and its gradient differ in length");
         assert!(d_sum.is_none_or(|d_sum| d_sum.len() == x.len()), "the sum's gradient's length");
         assert_eq!(gamma.len(), self.gamma.len(), "the gain's gradient's length");
         let (level, cols) = (Level::current(), chunks.cols);
         let mut partials = Scratch::zeroed(chunks.count() * 2 * cols);
-        let outputs = dx.par_chunks_mut(chunks.chunk_rows * cols).zip(partials.par_chunks_mut(2 * cols));
-        outputs.enumerate().for_each(|(chunk, (dx, partial))| {
+        let outputs = d.par_chunks_mut(chunks.chunk_rows * cols).zip(partials.par_chunks_mut(2 * cols));
+        outputs.enumerate().for_each(|(chunk, (d, partial))| {
             let rows = chunks.range(chunk);
             let range = rows.start * cols..rows.end * cols;
             let stats = &stats[2 * rows.start..2 * rows.end];
             let d_sum = d_sum.map(|d_sum| &d_sum[range.clone()]);
-            gradient(level, self, &x[range.clone()], stats, &dy[range], d_sum, dx, partial);
+            gradient(level, self, &x[range], stats, d_sum, d, partial);
         });
         let mut totals = Scratch::zeroed(2 * cols);
         add_in_order(&partials, &mut totals);
@@ -154,29 +130,20 @@ impl Norm<'_> {
 }
 
 dispatch! {
-    fn residual_sum(dropout: Dropout, first_row: usize, cols: usize, x: &[f32], f: &[f32], sum: &mut [f32]) =
-        residual_sum_kernel
+    /// `f = x + dropout(f)`.
+    fn residual_sum(dropout: Dropout, first_row: usize, cols: usize, x: &[f32], f: &mut [f32]) = residual_sum_kernel
 }
 
 #[inline(always)]
-fn residual_sum_kernel<S: Simd>(
-    s: S,
-    dropout: Dropout,
-    first_row: usize,
-    cols: usize,
-    x: &[f32],
-    f: &[f32],
-    sum: &mut [f32],
-) {
+fn residual_sum_kernel<S: Simd>(s: S, dropout: Dropout, first_row: usize, cols: usize, x: &[f32], f: &mut [f32]) {
     let scale = s.splat(dropout.scale());
-    let rows = x.chunks_exact(cols).zip(f.chunks_exact(cols)).zip(sum.chunks_exact_mut(cols));
-    for (r, ((x, f), sum)) in rows.enumerate() {
+    for (r, (x, f)) in x.chunks_exact(cols).zip(f.chunks_exact_mut(cols)).enumerate() {
         let mask = dropout.row(first_row + r, cols);
         for word_col in (0..cols).step_by(WORD) {
             let word = mask.word(s, word_col);
             for i in (word_col..cols.min(word_col + WORD)).step_by(S::LANES) {
                 let kept = s.keep((word >> (i - word_col)) as u32, s.load(f, i));
-                s.store(sum, i, s.mul_add(kept, scale, s.load(x, i)));
+                s.store(f, i, s.mul_add(kept, scale, s.load(x, i)));
             }
         }
     }
@@ -238,34 +205,32 @@ fn sum_of_squares<S: Simd>(s: S, x: &[f32], mean: f32) -> f32 {
 }
 
 dispatch! {
-    /// Gradients of the rows of a chunk; adds those of gain and bias to `partial` `[2, d]`.
+    /// Gradients of the rows of a chunk, in place; adds those of gain and bias to `partial` `[2, d]`.
     fn gradient(
-        norm: &Norm<'_>, x: &[f32], stats: &[f32], dy: &[f32], d_sum: Option<&[f32]>, dx: &mut [f32], partial: &mut [f32],
+        norm: &Norm<'_>, x: &[f32], stats: &[f32], d_sum: Option<&[f32]>, gradients: &mut [f32], partial: &mut [f32],
     ) = gradient_kernel
 }
 
 #[inline(always)]
-#[allow(clippy::too_many_arguments)]
 fn gradient_kernel<S: Simd>(
     s: S,
     norm: &Norm<'_>,
     x: &[f32],
     stats: &[f32],
-    dy: &[f32],
     d_sum: Option<&[f32]>,
-    dx: &mut [f32],
+    gradients: &mut [f32],
     partial: &mut [f32],
 ) {
     let d = norm.gamma.len();
     let (d_gamma, d_beta) = partial.split_at_mut(d);
     for (r, stats) in stats.chunks_exact(2).enumerate() {
         let range = r * d..(r + 1) * d;
-        let (x, dy, dx) = (&x[range.clone()], &dy[range.clone()], &mut dx[range.clone()]);
+        let (x, d_x) = (&x[range.clone()], &mut gradients[range.clone()]);
         let (scale, shift) = (s.splat(stats[1]), s.splat(-stats[0] * stats[1]));
         let (mut sum_g, mut sum_gx) = (s.zero(), s.zero());
         for i in (0..d).step_by(S::LANES) {
             let x_hat = s.mul_add(s.load(x, i), scale, shift);
-            let dy = s.load(dy, i);
+            let dy = s.load(d_x, i);
             s.store(d_gamma, i, s.mul_add(dy, x_hat, s.load(d_gamma, i)));
             s.store(d_beta, i, s.add(dy, s.load(d_beta, i)));
             let g = s.mul(dy, s.load(norm.gamma, i));
@@ -280,13 +245,13 @@ fn gradient_kernel<S: Simd>(
         let d_sum = d_sum.map(|d_sum| &d_sum[range]);
         for i in (0..d).step_by(S::LANES) {
             let x_hat = s.mul_add(s.load(x, i), scale, shift);
-            let g = s.mul(s.load(dy, i), s.load(norm.gamma, i));
+            let g = s.mul(s.load(d_x, i), s.load(norm.gamma, i));
             let centred = s.sub(s.sub(g, mean_g), s.mul(x_hat, mean_gx));
             let direct = match d_sum {
                 Some(d_sum) => s.load(d_sum, i),
                 None => s.zero(),
             };
-            s.store(dx, i, s.mul_add(centred, scale, direct));
+            s.store(d_x, i, s.mul_add(centred, scale, direct));
         }
     }
 }

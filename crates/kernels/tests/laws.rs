@@ -148,11 +148,11 @@ fn everything() -> Vec<u32> {
     let (mut y, mut stats) = (vec![0.0; hidden.len()], vec![0.0; 2 * n]);
     let norm = Norm { kind: NormKind::Layer, gamma: &weight[..d_model], beta: None, eps: 1e-5 };
     norm.forward(&hidden, &mut y, &mut stats);
-    let (mut dx, mut d_gamma) = (vec![0.0; hidden.len()], vec![0.0; d_model]);
-    norm.backward(&hidden, &stats, &d_hidden, None, NormGradients { x: &mut dx, gamma: &mut d_gamma, beta: None });
+    let (mut dx, mut d_gamma) = (d_hidden.clone(), vec![0.0; d_model]);
+    norm.backward(&hidden, &stats, None, NormGradients { x: &mut dx, gamma: &mut d_gamma, beta: None });
     let activation = Activation { kind: ActivationKind::Gelu, bias: None, cols: d_model, dropout };
-    let (mut d_input, mut d_bias, mut sums) = (vec![0.0; hidden.len()], vec![0.0; d_model], vec![0.0; d_model]);
-    activation.backward(&hidden, &dx, &mut d_input, Some(&mut d_bias));
+    let (mut d_input, mut d_bias, mut sums) = (dx.clone(), vec![0.0; d_model], vec![0.0; d_model]);
+    activation.backward(&hidden, &mut d_input, Some(&mut d_bias));
     column_sums(&hidden, &mut sums);
 
     let shape = AttentionShape { batch: 3, heads: 2, q_len: 200, k_len: 200, d_k: 16, d_v: 16 };

@@ -76,6 +76,14 @@ fn bf16_keeps_what_is_not_a_number() {
     }
 }
 
+/// More of B than is packed at a time, across and down.
+#[test]
+fn wide_and_deep() {
+    check(3, 300, 4133, false, false);
+    check(3, 300, 4133, true, true);
+    check(37, 4133, 523, false, true);
+}
+
 #[test]
 fn prime_dimensions_and_any_transposition() {
     for [m, k, n] in [[1, 1, 1], [2, 3, 5], [13, 17, 19], [29, 31, 37], [61, 257, 67], [263, 11, 271], [307, 521, 283]]

@@ -40,9 +40,9 @@ fn norms_forward_and_backward() {
             let (mut y, mut stats) = (vec![f32::NAN; x.len()], vec![f32::NAN; 2 * rows]);
             norm.forward(&x, &mut y, &mut stats);
             assert_close(&y, &layer, 1e-5, 1e-5);
-            let [mut dx, mut d_gamma, mut d_beta] = [vec![f32::NAN; x.len()], vec![f32::NAN; d], vec![f32::NAN; d]];
+            let [mut dx, mut d_gamma, mut d_beta] = [dy.clone(), vec![f32::NAN; d], vec![f32::NAN; d]];
             let gradients = NormGradients { x: &mut dx, gamma: &mut d_gamma, beta: Some(&mut d_beta) };
-            norm.backward(&x, &stats, &dy, Some(&d_sum), gradients);
+            norm.backward(&x, &stats, Some(&d_sum), gradients);
             let expected: Vec<f64> = grad.x.iter().zip(widen(&d_sum)).map(|(a, b)| a + b).collect();
             assert_close(&dx, &expected, 1e-4, 1e-4);
             assert_close(&d_gamma, &grad.gamma, 1e-4, 1e-4);
@@ -64,8 +64,8 @@ fn rms_norm_gradients_are_those_of_finite_differences() {
     let norm = Norm { kind: NormKind::Rms, gamma: &gamma, beta: None, eps: 1e-3 };
     let (mut y, mut stats) = (vec![0.0; x.len()], vec![0.0; 2 * rows]);
     norm.forward(&x, &mut y, &mut stats);
-    let (mut dx, mut d_gamma) = (vec![0.0; x.len()], vec![0.0; d]);
-    norm.backward(&x, &stats, &dy, None, NormGradients { x: &mut dx, gamma: &mut d_gamma, beta: None });
+    let (mut dx, mut d_gamma) = (dy.clone(), vec![0.0; d]);
+    norm.backward(&x, &stats, None, NormGradients { x: &mut dx, gamma: &mut d_gamma, beta: None });
     assert_close(&dx, &gradient(|x| loss(x, &widen(&gamma)), &widen(&x)), 1e-4, 1e-5);
     assert_close(&d_gamma, &gradient(|gamma| loss(&widen(&x), gamma), &widen(&gamma)), 1e-4, 1e-5);
 }
@@ -81,9 +81,9 @@ fn residual_connections() {
         let expected = oracle::layer_norm(&expected_sum, &widen(&gamma), &widen(&beta), 1e-3);
         at_every_level(|| {
             let norm = Norm { kind: NormKind::Layer, gamma: &gamma, beta: Some(&beta), eps: 1e-3 };
-            let [mut sum, mut y] = [vec![f32::NAN; x.len()], vec![f32::NAN; x.len()]];
+            let [mut sum, mut y] = [f.clone(), vec![f32::NAN; x.len()]];
             let mut stats = vec![f32::NAN; 2 * rows];
-            norm.residual_forward(&x, &f, dropout, &mut sum, &mut y, &mut stats);
+            norm.residual_forward(&x, &mut sum, dropout, &mut y, &mut stats);
             assert_close(&sum, &expected_sum, 1e-6, 1e-6);
             assert_close(&y, &expected, 1e-5, 2e-5);
         });
@@ -116,14 +116,14 @@ fn activations_forward_and_backward() {
                 let mut y = vec![f32::NAN; x.len()];
                 activation.forward(&x, &mut y);
                 assert_close(&y, &expected, 1e-5, 2e-6);
-                let (mut dx, mut d_bias) = (vec![f32::NAN; x.len()], vec![f32::NAN; cols]);
-                activation.backward(&x, &dy, &mut dx, Some(&mut d_bias));
+                let (mut dx, mut d_bias) = (dy.clone(), vec![f32::NAN; cols]);
+                activation.backward(&x, &mut dx, Some(&mut d_bias));
                 assert_close(&dx, &expected_dx, 1e-5, 1e-5);
                 assert_close(&d_bias, &expected_bias, 1e-5, 2e-4);
                 if kind == ActivationKind::Relu {
                     let from_output = Activation { bias: None, ..activation };
-                    let mut again = vec![f32::NAN; x.len()];
-                    from_output.backward(&y, &dy, &mut again, None);
+                    let mut again = dy.clone();
+                    from_output.backward(&y, &mut again, None);
                     assert_eq!(again, dx);
                 }
                 let mut in_place = x.clone();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use attentive_backend::ops;
 use burn::{
     module::{Module, ModuleVisitor, Param},
     tensor::{Gradients as Tape, Tensor},
@@ -46,7 +47,7 @@ impl Gradients {
         if self.0.is_empty() {
             return Vec::new();
         }
-        let squares = self.0.values().map(|gradient| gradient.clone().square().sum()).collect();
+        let squares = self.0.values().map(|gradient| ops::squared_norm(gradient.clone())).collect();
         let squares = Tensor::cat(squares, 0).into_data().convert::<f64>(); // one read for all
         self.0.keys().cloned().zip(squares.try_into_vec().expect("converted to f64 above")).collect()
     }

@@ -132,13 +132,16 @@ impl<B: FusedGradients> Backward<B, 2> for CrossEntropy {
 struct Embedding;
 
 impl<B: FusedGradients> Backward<B, 2> for Embedding {
-    /// Rows of the table and of positions, tokens, dropout.
-    type State = ([usize; 2], EmbeddingArgs, DropoutArgs);
+    /// The table, rows of positions, tokens, dropout.
+    type State = (FloatTensor<Autodiff<B>>, usize, EmbeddingArgs, DropoutArgs);
 
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dy = grads.consume::<B>(&ops.node);
-        let (sizes, args, dropout) = ops.state;
-        let (d_table, d_positions) = B::fused_embedding_backward(dy, sizes, args, dropout);
+        let (table, n_positions, args, dropout) = ops.state;
+        // What other uses of the table gave is added to, rather than a second gradient of the vocabulary's size made.
+        let so_far = grads.remove::<B>(&table);
+        let sizes = [table.shape()[0], n_positions];
+        let (d_table, d_positions) = B::fused_embedding_backward(dy, so_far, sizes, args, dropout);
         register!(grads, ops.parents, [d_table, d_positions]);
     }
 }
@@ -191,9 +194,10 @@ impl<B: FusedGradients, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
         let x = x.into_primitive();
         match Activation.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prep) => {
-                let y = B::fused_activation(x.clone(), kind, dropout);
-                let kept = if kind == ActivationKind::Relu { y.clone() } else { x };
-                prep.finish((kept, kind, dropout), y)
+                // ReLU's gradient follows from its output, which may take the place of its input.
+                let input = (kind != ActivationKind::Relu).then(|| x.clone());
+                let y = B::fused_activation(x, kind, dropout);
+                prep.finish((input.unwrap_or_else(|| y.clone()), kind, dropout), y)
             }
             OpsKind::UnTracked(prep) => prep.finish(B::fused_activation(x, kind, dropout)),
         }
@@ -271,11 +275,11 @@ impl<B: FusedGradients, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
         dropout: DropoutArgs,
     ) -> Tracked<B, C> {
         let nodes = [table.node(), positions.node()];
-        let (table, positions) = (table.into_primitive(), positions.into_primitive());
-        let sizes = [table.shape()[0], positions.shape()[0]];
-        let y = B::fused_embedding(table, positions, args.clone(), dropout);
+        let n_positions = positions.shape()[0];
+        let y = B::fused_embedding(table.primitive().clone(), positions.into_primitive(), args.clone(), dropout);
         match Embedding.prepare::<C>(nodes).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish((sizes, args, dropout), y),
+            // The state holds the table's node, no descendant of its own, so an abandoned graph is freed with it.
+            OpsKind::Tracked(prep) => prep.finish((table, n_positions, args, dropout), y),
             OpsKind::UnTracked(prep) => prep.finish(y),
         }
     }

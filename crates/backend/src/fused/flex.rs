@@ -53,6 +53,13 @@ fn map(x: Float, fill: impl FnOnce(&[f32], &mut [f32])) -> Float {
     tensor(y, x.layout().shape().clone())
 }
 
+/// `x` with its values changed; a copy where others hold it.
+fn in_place(x: Float, change: impl FnOnce(&mut [f32])) -> Float {
+    let mut x = owned(x);
+    change(x.storage_mut());
+    x
+}
+
 /// `[rows, cols]` that may be a transposed view.
 fn strided(x: Float) -> Float {
     if x.layout().strides().iter().all(|&stride| stride > 0) { x } else { x.to_contiguous() }
@@ -147,6 +154,9 @@ impl FusedOps for Flex {
 
     fn fused_activation(x: Float, kind: ActivationKind, dropout: DropoutArgs) -> Float {
         let activation = kernels::Activation { kind, bias: None, cols: width(&x), dropout: dropout.into() };
+        if x.is_unique() {
+            return in_place(x, |x| activation.apply(x));
+        }
         map(x, |x, y| activation.forward(x, y))
     }
 
@@ -217,9 +227,9 @@ impl FusedGradients for Flex {
     }
 
     fn fused_activation_backward(x: Float, dy: Float, kind: ActivationKind, dropout: DropoutArgs) -> Float {
-        let activation = kernels::Activation { kind, bias: None, cols: width(&x), dropout: dropout.into() };
-        let dy = contiguous(dy);
-        map(x, |x, dx| activation.backward(x, values(&dy), dx, None))
+        let (cols, x) = (width(&x), contiguous(x));
+        let activation = kernels::Activation { kind, bias: None, cols, dropout: dropout.into() };
+        in_place(dy, |d| activation.backward(values(&x), d, None))
     }
 
     fn fused_norm_with_stats(x: Float, gamma: Float, beta: Float, epsilon: f64) -> (Float, Float) {
@@ -238,24 +248,22 @@ impl FusedGradients for Flex {
         epsilon: f64,
         dropout: DropoutArgs,
     ) -> (Float, Float, Float) {
-        let (f, gamma, beta) = (contiguous(f), contiguous(gamma), contiguous(beta));
-        let (shape, len, n) =
-            (x.layout().shape().clone(), x.layout().num_elements(), x.layout().num_elements() / width(&x));
-        let (mut sum, mut stats) = (zeros(len), vec![0.0; 2 * n]);
+        let (gamma, beta) = (contiguous(gamma), contiguous(beta));
+        let n = x.layout().num_elements() / width(&x);
+        let (mut sum, mut stats) = (owned(f), vec![0.0; 2 * n]);
         let norm = layer_norm(&gamma, Some(&beta), epsilon);
-        let y = map(x, |x, y| norm.residual_forward(x, values(&f), dropout.into(), &mut sum, y, &mut stats));
-        (y, tensor(sum, shape), tensor(stats, [n, 2]))
+        let y = map(x, |x, y| norm.residual_forward(x, sum.storage_mut(), dropout.into(), y, &mut stats));
+        (y, sum, tensor(stats, [n, 2]))
     }
 
     fn fused_norm_backward(x: Float, stats: Float, gamma: Float, dy: Float, epsilon: f64) -> (Float, Float, Float) {
-        let (gamma, dy) = (contiguous(gamma), contiguous(dy));
-        let d = width(&x);
+        let (d, x, gamma) = (width(&x), contiguous(x), contiguous(gamma));
         let (mut d_gamma, mut d_beta) = (vec![0.0; d], vec![0.0; d]);
         // β has no part in the gradients, but its own is wanted.
         let norm = layer_norm(&gamma, Some(&gamma), epsilon);
-        let dx = map(x, |x, dx| {
+        let dx = in_place(dy, |dx| {
             let gradients = kernels::NormGradients { x: dx, gamma: &mut d_gamma, beta: Some(&mut d_beta) };
-            norm.backward(x, values(&stats), values(&dy), None, gradients);
+            norm.backward(values(&x), values(&stats), None, gradients);
         });
         (dx, tensor(d_gamma, [d]), tensor(d_beta, [d]))
     }
@@ -316,15 +324,19 @@ impl FusedGradients for Flex {
 
     fn fused_embedding_backward(
         dy: Float,
+        so_far: Option<Float>,
         [vocab, n_positions]: [usize; 2],
         args: EmbeddingArgs,
         dropout: DropoutArgs,
     ) -> (Float, Float) {
         let dy = contiguous(dy);
         let d_model = width(&dy);
-        let (mut d_table, mut d_positions) = (zeros(vocab * d_model), zeros(n_positions * d_model));
-        embedding(d_model, &args, dropout).backward(&args.ids, values(&dy), &mut d_table, Some(&mut d_positions));
-        (tensor(d_table, [vocab, d_model]), tensor(d_positions, [n_positions, d_model]))
+        let so_far = so_far.unwrap_or_else(|| tensor(zeros(vocab * d_model), [vocab, d_model]));
+        let mut d_positions = zeros(n_positions * d_model);
+        let d_table = in_place(so_far, |d_table| {
+            embedding(d_model, &args, dropout).backward(&args.ids, values(&dy), d_table, Some(&mut d_positions));
+        });
+        (d_table, tensor(d_positions, [n_positions, d_model]))
     }
 
     fn fused_recurrence_with_kept(tensors: &[Float], args: &RecurrenceArgs) -> [Float; 3] {
@@ -356,6 +368,10 @@ impl FusedUpdates for Flex {
         };
         kernels::Adam { lr, beta_1, beta_2, eps: epsilon }.update(n, scale as f32, vec![tensor]);
         (w, m, v)
+    }
+
+    fn fused_squared_norm(x: Float) -> Float {
+        tensor(vec![kernels::sum_of_squares(&[values(&contiguous(x))]) as f32], [1])
     }
 }
 

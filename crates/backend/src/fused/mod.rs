@@ -212,9 +212,10 @@ pub(crate) trait FusedGradients: FusedOps {
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
     /// `x` times the first value of `by`.
     fn fused_scale(x: FloatTensor<Self>, by: FloatTensor<Self>) -> FloatTensor<Self>;
-    /// Gradients of `table` and `positions`, whose numbers of rows are `sizes`.
+    /// Gradients of `table`, added to what there is `so_far`, and `positions`; `sizes` are their numbers of rows.
     fn fused_embedding_backward(
         dy: FloatTensor<Self>,
+        so_far: Option<FloatTensor<Self>>,
         sizes: [usize; 2],
         args: EmbeddingArgs,
         dropout: DropoutArgs,
@@ -241,6 +242,9 @@ pub(crate) trait FusedUpdates: Backend {
         second: FloatTensor<Self>,
         step: AdamStep,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+
+    /// `Σ x²`: `[1]`.
+    fn fused_squared_norm(x: FloatTensor<Self>) -> FloatTensor<Self>;
 }
 
 /// Whether the fused operations run where `x` is.
@@ -295,6 +299,10 @@ pub(crate) fn adam([values, gradient, first, second]: [Tensor<1>; 4], step: Adam
         step,
     );
     [values, first, second].map(Tensor::from_dispatch)
+}
+
+pub(crate) fn squared_norm(x: Tensor<1>) -> Tensor<1> {
+    Tensor::from_dispatch(Dispatch::fused_squared_norm(x.into_dispatch()))
 }
 
 /// `[2]`: smoothed and plain cross-entropy.

@@ -13,6 +13,7 @@ mod linear;
 mod norm;
 mod recurrence;
 mod rotation;
+mod squared_norm;
 
 pub use activation::{Activation, activation};
 pub use adam::{AdamStep, AdamTensors, adam};
@@ -26,3 +27,4 @@ pub use recurrence::{
     AdditiveAttention, CellKind, RecurrentWeights, Steps, additive_attention_weights, attentive_recurrence, recurrence,
 };
 pub use rotation::rotate;
+pub use squared_norm::squared_norm;

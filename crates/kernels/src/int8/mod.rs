@@ -8,7 +8,7 @@ mod tile;
 
 pub use quantise::QuantisedColumns;
 
-use crate::matmul::{Epilogue, for_each_job, packed_job};
+use crate::matmul::{Epilogue, for_each_job, job};
 use crate::scratch::Aligned;
 use crate::top_k::{self, TopK};
 use crate::{Level, MatMut, MatRef};
@@ -80,7 +80,7 @@ impl Int8Matrix {
         epilogue.check(self.n);
         let level = Level::current();
         let rows = QuantisedRows::new(level, a);
-        for_each_job([m, self.n], packed_job([m, k, self.n]), self.parallel(m), |[i, j], dims| {
+        for_each_job([m, self.n], job([m, k, self.n]), self.parallel(m), |[i, j], dims| {
             // SAFETY: every job has its own rows and columns.
             let mut c = unsafe { c.shared_block([i, j], dims) };
             self.multiply_block(level, &rows, [i, j], c.block([0, 0], dims), epilogue.accumulate);

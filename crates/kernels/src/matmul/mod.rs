@@ -1,4 +1,4 @@
-//! Matrix products: blocks of C as independent jobs, each packing what it reads.
+//! Matrix products: B is packed by all threads, then blocks of C are independent jobs, each packing its rows of A.
 
 mod epilogue;
 mod pack;
@@ -6,7 +6,7 @@ mod packed;
 mod tile;
 
 pub use epilogue::Epilogue;
-pub(crate) use pack::{Packed, pack_a};
+pub(crate) use pack::Packed;
 pub use packed::PackedMatrix;
 pub(crate) use tile::{A_STRIDE, ABlock, DEPTH, multiply_block};
 
@@ -16,10 +16,14 @@ use rayon::prelude::*;
 
 /// Floats of a block of A, at most [`DEPTH`] rows and columns.
 pub(crate) const A_BLOCK: usize = DEPTH * A_STRIDE;
-/// Columns of a job: with [`DEPTH`] rows, the packed B of a job fits in the second-level cache.
-const JOB_COLS: usize = 256;
+/// Columns of a block of B: with [`DEPTH`] rows, they fit in the second-level cache.
+const BLOCK_COLS: usize = 256;
+/// Columns of the largest job: packing its rows of A is nothing beside multiplying them.
+const JOB_COLS: usize = 1024;
 /// Columns of the smallest job: a whole number of panels at every level.
 const MIN_COLS: usize = 64;
+/// Floats of B that are packed at a time: they fit in the third-level cache.
+const PACKED: usize = 1 << 20;
 /// Products below this many multiply-adds are not worth another thread.
 const MIN_PARALLEL: usize = 1 << 19;
 
@@ -51,38 +55,40 @@ pub fn matmul(a: MatRef<'_>, b: MatRef<'_>, c: MatMut<'_>, accumulate: bool) {
 /// # Panics
 /// If the dimensions do not match.
 #[allow(unsafe_code)] // Jobs write disjoint blocks of one matrix.
-pub fn matmul_with(a: MatRef<'_>, b: MatRef<'_>, c: MatMut<'_>, epilogue: &Epilogue<'_>) {
+pub fn matmul_with(a: MatRef<'_>, b: MatRef<'_>, mut c: MatMut<'_>, epilogue: &Epilogue<'_>) {
     let ([m, k], [k_2, n]) = (a.dims(), b.dims());
     assert_eq!(k, k_2, "inner dimensions differ");
     assert_eq!([m, n], [c.rows, c.cols], "the product is {m} × {n}");
     epilogue.check(n);
-    let level = Level::current();
-    let job_rows = job_rows(m, n, k);
-    for_each_job([m, n], [job_rows, JOB_COLS], m * n * k >= MIN_PARALLEL, |[i, j], [rows, cols]| {
-        // SAFETY: every job has its own rows and columns.
-        let mut c = unsafe { c.shared_block([i, j], [rows, cols]) };
-        let (a, b) = (a.block([i, 0], [rows, k]), b.block([0, j], [k, cols]));
-        multiply_job(level, a, b, c.block([0, 0], [rows, cols]), epilogue.accumulate);
-        epilogue.finish(level, j, c);
-    });
-}
-
-/// One job, on one thread.
-fn multiply_job(level: Level, a: MatRef<'_>, b: MatRef<'_>, mut c: MatMut<'_>, accumulate: bool) {
-    let ([m, k], [_, n]) = (a.dims(), b.dims());
-    let mut room = Scratch::new(A_BLOCK);
-    if k == 0 && !accumulate {
-        c.fill(0.0);
+    let (level, parallel) = (Level::current(), m * n * k >= MIN_PARALLEL);
+    if k == 0 {
+        if !epilogue.accumulate {
+            c.fill(0.0);
+        }
+        epilogue.finish(level, 0, c);
+        return;
     }
-    for p in (0..k).step_by(DEPTH) {
-        let depth = DEPTH.min(k - p);
-        let b = Packed::new(level, b.block([p, 0], [depth, n]));
-        for i in (0..m).step_by(DEPTH) {
-            let rows = DEPTH.min(m - i);
-            let a = pack_a(level, a.block([i, p], [rows, depth]), &mut room);
-            multiply_block(level, depth, a, b.rows_from(0), c.block([i, 0], [rows, n]), accumulate || p > 0);
+    for j in (0..n).step_by(PACKED / DEPTH) {
+        let cols = (PACKED / DEPTH).min(n - j);
+        for (p, depth) in depths(k, cols) {
+            let b = Packed::by_all(level, b.block([p, j], [depth, cols]), parallel);
+            for_each_job([m, cols], job([m, depth, cols]), parallel, |[i, job_j], [rows, cols]| {
+                // SAFETY: every job has its own rows and columns.
+                let mut c = unsafe { c.shared_block([i, j + job_j], [rows, cols]) };
+                let (a, room) = (a.block([i, p], [rows, depth]), &mut Scratch::new(A_BLOCK));
+                b.multiply(a, job_j, room, c.block([0, 0], [rows, cols]), epilogue.accumulate || p > 0);
+                if p + depth == k {
+                    epilogue.finish(level, j + job_j, c);
+                }
+            });
         }
     }
+}
+
+/// The first row and the number of rows of each part of B, `k` deep in all, that is packed at a time.
+fn depths(k: usize, cols: usize) -> impl Iterator<Item = (usize, usize)> {
+    let depth = PACKED / cols.next_multiple_of(MIN_COLS) / DEPTH * DEPTH;
+    (0..k).step_by(depth).map(move |p| (p, depth.min(k - p)))
 }
 
 /// Calls `job` with the first element and the dimensions of each block of an `[m, n]` matrix.
@@ -104,26 +110,16 @@ pub(crate) fn for_each_job(
     }
 }
 
-/// Rows and columns of a job of a product whose B is packed already, so that columns may be as few as a panel's: at most
-/// `DEPTH × JOB_COLS`, halved until every thread has a few jobs or these get too small.
-pub(crate) fn packed_job([m, k, n]: [usize; 3]) -> [usize; 2] {
-    let (mut rows, mut cols) = (DEPTH.min(m.max(1)), JOB_COLS);
+/// Rows and columns of a job of a product whose B is packed already: at most `DEPTH × JOB_COLS`, the longer side halved until
+/// every thread has a few jobs or these get too small.
+pub(crate) fn job([m, k, n]: [usize; 3]) -> [usize; 2] {
+    let (mut rows, mut cols) = (DEPTH.min(m.max(1)), JOB_COLS.min(n.next_multiple_of(MIN_COLS)).max(MIN_COLS));
     while m.div_ceil(rows) * n.div_ceil(cols) < 4 * rayon::current_num_threads() && rows * cols * k > MIN_PARALLEL {
-        if cols > MIN_COLS {
-            cols /= 2;
+        if cols > MIN_COLS && cols >= rows {
+            cols = (cols / 2).next_multiple_of(MIN_COLS);
         } else {
             rows = rows.div_ceil(2);
         }
     }
     [rows, cols]
-}
-
-/// Rows of a job: as many as there are, halved until every thread has a few jobs.
-fn job_rows(m: usize, n: usize, k: usize) -> usize {
-    let across = n.div_ceil(JOB_COLS);
-    let mut rows = m.max(1);
-    while rows > 96 && m.div_ceil(rows) * across < 4 * rayon::current_num_threads() && rows * n * k > MIN_PARALLEL {
-        rows = rows.div_ceil(2);
-    }
-    rows
 }

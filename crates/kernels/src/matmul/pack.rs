@@ -3,9 +3,11 @@
 #![allow(unsafe_code)] // Transposing blocks in registers.
 
 use super::tile::{A_STRIDE, ABlock, BPanels, DEPTH, multiply_block};
+use super::{BLOCK_COLS, MIN_COLS};
 use crate::scratch::Scratch;
 use crate::simd::{Level, Simd, dispatch};
 use crate::{MatMut, MatRef, Precision};
+use rayon::prelude::*;
 use std::ops::DerefMut;
 
 /// Columns of a panel of packed B at a level.
@@ -111,6 +113,13 @@ fn pack_paired_panels_kernel<S: Simd>(s: S, b: MatRef<'_>, panels: &mut [f32]) {
         for v in (j..j + S::TILE_COLS).step_by(S::LANES) {
             let cols = S::LANES.min(n.saturating_sub(v));
             for p in (0..k).step_by(2 * S::LANES) {
+                if b.col_stride == 1 && cols > 0 && k - p >= 2 * S::LANES {
+                    for r in p..p + S::LANES {
+                        let [low, high] = [r, r + S::LANES].map(|r| s.load(&b.data[r * b.row_stride + v..][..cols], 0));
+                        s.store(panel, (p / 2 + r - p) * S::TILE_COLS + v - j, s.pair(low, high));
+                    }
+                    continue;
+                }
                 for (p, half) in [p, p + S::LANES].into_iter().zip(&mut halves) {
                     let depth = S::LANES.min(k.saturating_sub(p));
                     gather_block(s, b, [p, v], [depth, cols], half);
@@ -201,6 +210,13 @@ pub(crate) fn pack_a<'b>(level: Level, a: MatRef<'_>, block: &'b mut [f32]) -> A
     ABlock::of(block, transposed)
 }
 
+fn pack(level: Level, b: MatRef<'_>, panels: &mut [f32]) {
+    match level.precision {
+        Precision::F32 => pack_panels(level, b, panels),
+        Precision::Bf16 => pack_paired_panels(level, b, panels),
+    }
+}
+
 /// A matrix packed into panels over its whole depth.
 #[derive(Clone, Debug)]
 pub(crate) struct Packed<T = Scratch> {
@@ -214,18 +230,32 @@ impl Packed {
     pub(crate) fn new(level: Level, b: MatRef<'_>) -> Self {
         Self::new_in(level, b, Scratch::new)
     }
+
+    /// [`Packed::new`] by all threads.
+    pub(crate) fn by_all(level: Level, b: MatRef<'_>, parallel: bool) -> Self {
+        if !parallel {
+            return Self::new(level, b);
+        }
+        let ([depth, n], mut room) = (b.dims(), Self::room(level, b.dims(), Scratch::new));
+        let panels = MIN_COLS / panel_cols(level) * panel_rows(level, depth) * panel_cols(level);
+        room.par_chunks_mut(panels).enumerate().for_each(|(i, panels)| {
+            let j = i * MIN_COLS;
+            pack(level, b.block([0, j], [depth, MIN_COLS.min(n - j)]), panels);
+        });
+        Self { panels: room, level, depth }
+    }
 }
 
 impl<T: DerefMut<Target = [f32]>> Packed<T> {
     /// Packs `b` into memory that `allocate` gives for a length.
     pub(crate) fn new_in(level: Level, b: MatRef<'_>, allocate: impl FnOnce(usize) -> T) -> Self {
-        let [depth, n] = b.dims();
-        let mut panels = allocate(n.next_multiple_of(panel_cols(level)) * panel_rows(level, depth));
-        match level.precision {
-            Precision::F32 => pack_panels(level, b, &mut panels),
-            Precision::Bf16 => pack_paired_panels(level, b, &mut panels),
-        }
-        Self { panels, level, depth }
+        let mut panels = Self::room(level, b.dims(), allocate);
+        pack(level, b, &mut panels);
+        Self { panels, level, depth: b.rows }
+    }
+
+    fn room(level: Level, [depth, n]: [usize; 2], allocate: impl FnOnce(usize) -> T) -> T {
+        allocate(n.next_multiple_of(panel_cols(level)) * panel_rows(level, depth))
     }
 
     /// The panels from row `p` on, a multiple of 32.
@@ -248,9 +278,11 @@ impl<T: DerefMut<Target = [f32]>> Packed<T> {
             let depth = DEPTH.min(k - p);
             let a = pack_a(self.level, a.block([0, p], [m, depth]), room);
             let BPanels { data, panel_stride } = self.rows_from(p);
-            let b = BPanels { data: &data[j / panel_cols(self.level) * panel_stride..], panel_stride };
-            let c = c.block([0, 0], [m, c.cols]);
-            multiply_block(self.level, depth, a, b, c, accumulate || p > 0);
+            for i in (0..c.cols).step_by(BLOCK_COLS) {
+                let b = BPanels { data: &data[(j + i) / panel_cols(self.level) * panel_stride..], panel_stride };
+                let c = c.block([0, i], [m, BLOCK_COLS.min(c.cols - i)]);
+                multiply_block(self.level, depth, a, b, c, accumulate || p > 0);
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 #![allow(unsafe_code)] // Jobs write disjoint blocks of one matrix.
 
-use super::{A_BLOCK, Epilogue, MIN_PARALLEL, Packed, for_each_job, packed_job};
+use super::{A_BLOCK, Epilogue, MIN_PARALLEL, Packed, for_each_job, job};
 use crate::scratch::{Aligned, Scratch};
 use crate::top_k::{self, TopK};
 use crate::{Level, MatMut, MatRef};
@@ -50,7 +50,7 @@ impl PackedMatrix {
         assert_eq!(k, self.k, "inner dimensions differ");
         assert_eq!([m, self.n], [c.rows, c.cols], "the product is {m} × {}", self.n);
         epilogue.check(self.n);
-        for_each_job([m, self.n], packed_job([m, k, self.n]), self.parallel(m), |[i, j], [rows, cols]| {
+        for_each_job([m, self.n], job([m, k, self.n]), self.parallel(m), |[i, j], [rows, cols]| {
             // SAFETY: every job has its own rows and columns.
             let mut c = unsafe { c.shared_block([i, j], [rows, cols]) };
             let a = a.block([i, 0], [rows, k]);
