@@ -9,18 +9,25 @@ use mimalloc::MiMalloc;
 /// `mi_option_purge_delay` of mimalloc 2 and 3.
 const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
 
-/// Bytes from which memory comes from the system and goes back to it at once.
+/// Bytes from which memory comes from the system's allocator.
 ///
-/// A vocabulary's gradient lives for half an update. Where it lay, smaller tensors would come to lie in the other half, so
-/// that the next one finds no room in one piece: a process would hold it twice.
-const LARGE: usize = 32 << 20;
+/// mimalloc keeps a size's pages for that size; an update's tensors have many sizes at many times, which held a sixth more
+/// than was ever alive. The GNU C library merges neighbours that are free, and [`keep_pages`] has it keep them. Others ask
+/// the kernel for every large block, so that there only a vocabulary's gradients are worth it.
+const LARGE: usize = if cfg!(all(target_os = "linux", target_env = "gnu")) { 256 << 10 } else { 32 << 20 };
+
+/// Bytes from which the GNU C library gives a block back to the kernel at once: a vocabulary's gradient lives for half an
+/// update, and where it lay, smaller tensors would come to lie in the other half.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+const LENT: i32 = 32 << 20;
 
 /// mimalloc, and the system's allocator for what is large.
 #[derive(Debug, Default)]
 pub struct Allocator;
 
-fn is_large(size: usize) -> bool {
-    size >= LARGE
+/// The layout of a large block, none of a small one: whole cache lines, which a vector's load does not straddle.
+fn large(layout: Layout) -> Option<Layout> {
+    if layout.size() >= LARGE { layout.align_to(64).ok() } else { None }
 }
 
 // SAFETY: every call goes to the allocator that its layout's size names, and no block changes from one to the other
@@ -28,27 +35,28 @@ fn is_large(size: usize) -> bool {
 unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promise.
-        unsafe { if is_large(layout.size()) { System.alloc(layout) } else { MiMalloc.alloc(layout) } }
+        unsafe { large(layout).map_or_else(|| MiMalloc.alloc(layout), |large| System.alloc(large)) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promise.
-        unsafe { if is_large(layout.size()) { System.alloc_zeroed(layout) } else { MiMalloc.alloc_zeroed(layout) } }
+        unsafe { large(layout).map_or_else(|| MiMalloc.alloc_zeroed(layout), |large| System.alloc_zeroed(large)) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         // SAFETY: the caller's promise.
-        unsafe { if is_large(layout.size()) { System.dealloc(block, layout) } else { MiMalloc.dealloc(block, layout) } }
+        unsafe { large(layout).map_or_else(|| MiMalloc.dealloc(block, layout), |large| System.dealloc(block, large)) }
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         // SAFETY: the caller's promise; the new block is as large as the new size, and both are their allocators' own.
         unsafe {
-            match (is_large(layout.size()), is_large(new_size)) {
-                (false, false) => MiMalloc.realloc(block, layout, new_size),
-                (true, true) => System.realloc(block, layout, new_size),
+            let new_layout = Layout::from_size_align_unchecked(new_size, layout.align());
+            match (large(layout), large(new_layout)) {
+                (None, None) => MiMalloc.realloc(block, layout, new_size),
+                (Some(layout), Some(_)) => System.realloc(block, layout, new_size),
                 _ => {
-                    let new = self.alloc(Layout::from_size_align_unchecked(new_size, layout.align()));
+                    let new = self.alloc(new_layout);
                     if !new.is_null() {
                         std::ptr::copy_nonoverlapping(block, new, layout.size().min(new_size));
                         self.dealloc(block, layout);
@@ -67,6 +75,14 @@ unsafe impl GlobalAlloc for Allocator {
 pub fn keep_pages() {
     // SAFETY: sets a number that the allocator reads whenever it could give pages back.
     unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, -1) }
+    // One arena: blocks this large are few, and what one thread frees another takes.
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: sets numbers of the C library before there are other threads.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, LENT);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, i32::MAX);
+        libc::mallopt(libc::M_ARENA_MAX, 1);
+    }
 }
 
 #[cfg(test)]
