@@ -4,6 +4,7 @@
 //! the peers of `bench/peers` do the same. So both keep their memory warm while rounds are interleaved.
 #![recursion_limit = "256"]
 #![allow(clippy::print_stdout, reason = "workers answer, and comparisons are shown, on standard output")]
+#![allow(clippy::print_stderr, reason = "failures are told on standard error")]
 
 mod compare;
 mod decode;
@@ -14,6 +15,8 @@ mod tokenize;
 mod train;
 mod worker;
 mod workload;
+
+use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use attentive_backend::Precision;
@@ -27,11 +30,26 @@ static ALLOCATOR: Allocator = Allocator;
 const USAGE: &str = "usage: cargo xtask bench train|decode|tokenize|long|startup [--rounds N] [--peer NAME] \
     [--only WORKLOAD] [--model DIR] [--text FILE]";
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
     attentive_kernels::keep_pages();
+    // Within the thread pool, as the `attentive` command is from its beginning.
+    match rayon::scope(|_| run()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args[..] {
+        [.., "--help" | "-h"] => {
+            println!("{USAGE}");
+            Ok(())
+        }
         // Workers.
         ["train", workload @ ("small" | "base" | "gpt"), precision @ ("f32" | "bf16")] => {
             train::run(workload, if precision == "bf16" { Precision::Bf16 } else { Precision::F32 })
