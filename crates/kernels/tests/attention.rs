@@ -114,6 +114,12 @@ impl Case {
                 v: HeadsMut::new(&mut dv, vs),
             },
         );
+        if matches!(layout, Layout::SeqMajor) {
+            let (q, k, v) = operands;
+            assert_eq!(attention.output(q, k, v), (out.clone(), lse.clone()));
+            let gradients = attention.gradients(q, k, v, Heads::new(&out, os), &lse, Heads::new(&d_out, os));
+            assert_eq!(gradients, [dq.clone(), dk.clone(), dv.clone()]);
+        }
         [from(&out, dims[3]), from(&dq, dims[0]), from(&dk, dims[1]), from(&dv, dims[2])]
     }
 

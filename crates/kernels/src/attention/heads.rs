@@ -4,6 +4,7 @@
 
 use crate::{MatMut, MatRef};
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 
 /// Where the features of a position's head begin: `batch · b + seq · i + head · h`; a head's features are adjacent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +110,15 @@ impl<'a> HeadsMut<'a> {
             let data = unsafe { data.add(start) };
             Self { data, len: len - start, width: heads * d, strides, lifetime: PhantomData }
         })
+    }
+
+    /// Room for heads `[batch, seq, heads, d]` that nobody has written to yet.
+    ///
+    /// # Safety
+    /// Nothing may read an element before it is written.
+    pub(super) unsafe fn in_room(room: &'a mut [MaybeUninit<f32>], [seq, heads, d]: [usize; 3]) -> Self {
+        let strides = HeadStrides::seq_major(seq, 1, heads, d);
+        Self { data: room.as_mut_ptr().cast(), len: room.len(), width: usize::MAX, strides, lifetime: PhantomData }
     }
 
     /// Checks that the view fits its memory and that its heads do not overlap.

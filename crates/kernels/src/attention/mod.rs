@@ -108,6 +108,63 @@ impl<'a> Attention<'a> {
         Call { attention: self, level: Level::current(), scale: 1.0 / (self.shape.d_k as f32).sqrt() }
     }
 
+    /// [`forward`](Self::forward) into new memory, which is not cleared first: `[batch, q_len, heads, d_v]`, and the
+    /// log-sum-exps.
+    ///
+    /// # Panics
+    /// If a view is too small for the shape.
+    pub fn output(&self, q: Heads<'_>, k: Heads<'_>, v: Heads<'_>) -> (Vec<f32>, Vec<f32>) {
+        let AttentionShape { batch, heads, q_len, d_v, .. } = self.shape;
+        let len = batch * q_len * heads * d_v;
+        let (mut out, mut lse) = (Vec::with_capacity(len), vec![0.0; batch * heads * q_len]);
+        // SAFETY: the forward pass reads nothing of its output, and writes all of it.
+        unsafe {
+            let room = HeadsMut::in_room(&mut out.spare_capacity_mut()[..len], [q_len, heads, d_v]);
+            self.forward(q, k, v, room, &mut lse);
+            out.set_len(len);
+        }
+        (out, lse)
+    }
+
+    /// [`backward`](Self::backward) into new memory, which is not cleared first: gradients of `q`, `k` and `v`, each
+    /// `[batch, seq, heads, d]`.
+    ///
+    /// # Panics
+    /// If a view is too small for the shape.
+    pub fn gradients(
+        &self,
+        q: Heads<'_>,
+        k: Heads<'_>,
+        v: Heads<'_>,
+        out: Heads<'_>,
+        lse: &[f32],
+        d_out: Heads<'_>,
+    ) -> [Vec<f32>; 3] {
+        let AttentionShape { batch, heads, q_len, k_len, d_k, d_v } = self.shape;
+        let dims = [[q_len, heads, d_k], [k_len, heads, d_k], [k_len, heads, d_v]];
+        let lens = dims.map(|dims| batch * dims.iter().product::<usize>());
+        let mut gradients = lens.map(Vec::with_capacity);
+        // SAFETY: the backward pass writes each element of a gradient before it adds to it, and writes all.
+        unsafe {
+            let [dq, dk, dv] = &mut gradients;
+            self.backward(
+                q,
+                k,
+                v,
+                out,
+                lse,
+                d_out,
+                AttentionGradients {
+                    q: HeadsMut::in_room(&mut dq.spare_capacity_mut()[..lens[0]], dims[0]),
+                    k: HeadsMut::in_room(&mut dk.spare_capacity_mut()[..lens[1]], dims[1]),
+                    v: HeadsMut::in_room(&mut dv.spare_capacity_mut()[..lens[2]], dims[2]),
+                },
+            );
+            gradients.iter_mut().zip(lens).for_each(|(gradient, len)| gradient.set_len(len));
+        }
+        gradients
+    }
+
     fn check(&self, q: Heads<'_>, k: Heads<'_>, v: Heads<'_>, lse_len: usize) {
         let AttentionShape { batch, heads, q_len, k_len, d_k, d_v } = self.shape;
         assert!(d_k > 0 && d_v > 0, "heads without features");

@@ -104,7 +104,7 @@ pub(crate) fn for_each_job(
         job([i, j], [job_rows.min(m - i), job_cols.min(n - j)]);
     };
     if parallel && down * across > 1 {
-        (0..down * across).into_par_iter().for_each(numbered);
+        (0..down * across).into_par_iter().with_max_len(1).for_each(numbered);
     } else {
         (0..down * across).for_each(numbered);
     }

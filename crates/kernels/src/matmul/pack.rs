@@ -10,6 +10,10 @@ use crate::{MatMut, MatRef, Precision};
 use rayon::prelude::*;
 use std::ops::DerefMut;
 
+/// Floats from one line of A to the next up to which they are read where they are: further apart, they compete for the same
+/// sets of the caches.
+const NEAR: usize = 512;
+
 /// Columns of a panel of packed B at a level.
 fn panel_cols(level: Level) -> usize {
     fn tile_cols<S: Simd>(_: S) -> usize {
@@ -190,15 +194,18 @@ fn is_transposed(a: MatRef<'_>) -> bool {
     a.col_stride != 1 && a.row_stride == 1
 }
 
-/// Copies at most `DEPTH × DEPTH` of A so that its rows (or its columns, where those are contiguous) are `A_STRIDE` apart,
-/// as the numbers that the level multiplies.
-pub(crate) fn pack_a<'b>(level: Level, a: MatRef<'_>, block: &'b mut [f32]) -> ABlock<'b> {
+/// At most `DEPTH × DEPTH` of A as the numbers that the level multiplies, its rows (or its columns, where those are
+/// contiguous) as lines: where they are, or else in `block`.
+pub(crate) fn pack_a<'b>(level: Level, a: MatRef<'b>, block: &'b mut [f32]) -> ABlock<'b> {
     if level.precision == Precision::Bf16 {
         let transposed = pack_paired_a(level, a, block);
-        return ABlock { data: block, transposed, precision: Precision::Bf16 };
+        return ABlock { data: block, stride: A_STRIDE, transposed, precision: Precision::Bf16 };
     }
     let transposed = is_transposed(a);
     let lines = if transposed { a.t() } else { a };
+    if lines.col_stride == 1 && lines.row_stride <= NEAR {
+        return ABlock { data: a.data, stride: lines.row_stride, transposed, precision: Precision::F32 };
+    }
     for (i, to) in (0..lines.rows).zip(block.chunks_mut(A_STRIDE)) {
         let to = &mut to[..lines.cols];
         if lines.col_stride == 1 {

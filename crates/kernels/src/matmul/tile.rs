@@ -14,19 +14,20 @@ pub(crate) const DEPTH: usize = 256;
 /// Row stride of a block of A, in floats: an odd number of cache lines, so rows do not compete for the same sets.
 pub(crate) const A_STRIDE: usize = DEPTH + 16;
 
-/// A block of A with at most [`DEPTH`] columns: row `i` at `data[i · A_STRIDE]`, or, transposed, column `p` there.
+/// A block of A with at most [`DEPTH`] columns: row `i` at `data[i · stride]`, or, transposed, column `p` there.
 #[derive(Clone, Copy)]
 pub(crate) struct ABlock<'a> {
     pub(crate) data: &'a [f32],
+    pub(crate) stride: usize,
     pub(crate) transposed: bool,
     /// Pairs of bf16, or single floats.
     pub(crate) precision: Precision,
 }
 
 impl<'a> ABlock<'a> {
-    /// Floats that lie as a block does already.
+    /// Floats in working memory, lines of them [`A_STRIDE`] apart.
     pub(crate) fn of(data: &'a [f32], transposed: bool) -> Self {
-        Self { data, transposed, precision: Precision::F32 }
+        Self { data, stride: A_STRIDE, transposed, precision: Precision::F32 }
     }
 }
 
@@ -46,7 +47,7 @@ pub(crate) fn multiply_block(level: Level, k: usize, a: ABlock<'_>, b: BPanels<'
         (Precision::F32, _) => multiply_floats(level, k, a, b, c, accumulate),
         (Precision::Bf16, Precision::Bf16) => multiply_pairs(level, k, a, b, c, accumulate),
         (Precision::Bf16, Precision::F32) => {
-            let strides = if a.transposed { [1, A_STRIDE] } else { [A_STRIDE, 1] };
+            let strides = if a.transposed { [1, a.stride] } else { [a.stride, 1] };
             let mut room = Scratch::new(A_BLOCK);
             let a = pack_a(level, MatRef::strided(a.data, [c.rows, k], strides), &mut room);
             multiply_pairs(level, k, a, b, c, accumulate);
@@ -82,14 +83,14 @@ fn multiply_block_kernel<S: Simd, const PAIRS: bool>(
     let k = if PAIRS { S::pairs(k) } else { k };
     let (lines, line) = if a.transposed { (k, m) } else { (m, k) };
     let panels = n.div_ceil(S::TILE_COLS);
-    assert!(line <= A_STRIDE && (lines == 0 || (lines - 1) * A_STRIDE + line <= a.data.len()), "A block out of bounds");
+    assert!(lines == 0 || (lines - 1) * a.stride + line <= a.data.len(), "A block out of bounds");
     assert!((panels - 1) * b.panel_stride + k * S::TILE_COLS <= b.data.len(), "B panels out of bounds");
     // SAFETY: the assertions are the promise for A and B; C's elements are its own.
     unsafe {
         if a.transposed {
-            walk::<S, PAIRS, 1, A_STRIDE>(s, [m, n, k], a.data.as_ptr(), b, c.as_mut_ptr(), c.row_stride, accumulate);
+            walk::<S, PAIRS, true>(s, [m, n, k], a, b, c.as_mut_ptr(), c.row_stride, accumulate);
         } else {
-            walk::<S, PAIRS, A_STRIDE, 1>(s, [m, n, k], a.data.as_ptr(), b, c.as_mut_ptr(), c.row_stride, accumulate);
+            walk::<S, PAIRS, false>(s, [m, n, k], a, b, c.as_mut_ptr(), c.row_stride, accumulate);
         }
     }
 }
@@ -99,10 +100,10 @@ fn multiply_block_kernel<S: Simd, const PAIRS: bool>(
 /// # Safety
 /// As [`tile`], for every tile.
 #[inline(always)]
-unsafe fn walk<S: Simd, const PAIRS: bool, const ROW: usize, const COL: usize>(
+unsafe fn walk<S: Simd, const PAIRS: bool, const TRANSPOSED: bool>(
     s: S,
     [m, n, k]: [usize; 3],
-    a: *const f32,
+    a: ABlock<'_>,
     b: BPanels<'_>,
     c: *mut f32,
     c_stride: usize,
@@ -115,15 +116,16 @@ unsafe fn walk<S: Simd, const PAIRS: bool, const ROW: usize, const COL: usize>(
             let cols = S::TILE_COLS.min(n - j);
             // SAFETY: rows i..end and columns j..j + cols lie inside the block.
             unsafe {
-                let (a, c) = (a.add(i * ROW), c.add(i * c_stride + j));
+                let (stride, first) = (a.stride, if TRANSPOSED { i } else { i * a.stride });
+                let (a, c) = (a.data.as_ptr().add(first), c.add(i * c_stride + j));
                 let b = b.data.as_ptr().add(j / S::TILE_COLS * b.panel_stride);
                 macro_rules! tiles {
                     ($($rows:literal)*) => {
                         match end - i {
                             $($rows if $rows <= S::TILE_ROWS => if cols > S::LANES {
-                                tile::<S, PAIRS, $rows, 2, ROW, COL>(s, k, a, b, c, c_stride, cols, accumulate);
+                                tile::<S, PAIRS, TRANSPOSED, $rows, 2>(s, k, a, stride, b, c, c_stride, cols, accumulate);
                             } else {
-                                tile::<S, PAIRS, $rows, 1, ROW, COL>(s, k, a, b, c, c_stride, cols, accumulate);
+                                tile::<S, PAIRS, TRANSPOSED, $rows, 1>(s, k, a, stride, b, c, c_stride, cols, accumulate);
                             })*
                             _ => unreachable!("a tile of {} rows", end - i),
                         }
@@ -138,14 +140,15 @@ unsafe fn walk<S: Simd, const PAIRS: bool, const ROW: usize, const COL: usize>(
 /// One tile of `M × (V · LANES)` sums in registers, over `k` floats or `PAIRS`.
 ///
 /// # Safety
-/// `a` must be readable at `i · ROW + p · COL`, `b` at `p · TILE_COLS ..` for `V` vectors, and `c` writable at
+/// `a` must be readable at `i · stride + p`, or transposed `p · stride + i`, `b` at `p · TILE_COLS ..` for `V` vectors, and `c` writable at
 /// `i · c_stride ..` for `cols` floats, for all `i < M`, `p < k`; and `cols <= V · LANES`.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
-unsafe fn tile<S: Simd, const PAIRS: bool, const M: usize, const V: usize, const ROW: usize, const COL: usize>(
+unsafe fn tile<S: Simd, const PAIRS: bool, const TRANSPOSED: bool, const M: usize, const V: usize>(
     s: S,
     k: usize,
     a: *const f32,
+    stride: usize,
     b: *const f32,
     c: *mut f32,
     c_stride: usize,
@@ -155,13 +158,16 @@ unsafe fn tile<S: Simd, const PAIRS: bool, const M: usize, const V: usize, const
     // SAFETY: the caller's promise.
     unsafe {
         let mut sums = [[s.zero(); V]; M];
+        // A pointer for every four rows: few enough to stay in registers.
+        let mut rows = [0, 1, 2].map(|four| a.wrapping_add(4 * four * stride));
+        let mut column = a;
         for p in 0..k {
             let mut row = [s.zero(); V];
             for v in 0..V {
                 row[v] = s.load_ptr(b.add(p * S::TILE_COLS + v * S::LANES));
             }
             for i in 0..M {
-                let x = s.splat(*a.add(i * ROW + p * COL));
+                let x = s.splat(if TRANSPOSED { *column.add(i) } else { *rows[i / 4].add(i % 4 * stride) });
                 for v in 0..V {
                     sums[i][v] = match PAIRS {
                         true => s.mul_add_pairs(x, row[v], sums[i][v]),
@@ -169,6 +175,8 @@ unsafe fn tile<S: Simd, const PAIRS: bool, const M: usize, const V: usize, const
                     };
                 }
             }
+            column = column.wrapping_add(stride);
+            rows = rows.map(|row| row.wrapping_add(1));
         }
         for i in 0..M {
             for v in 0..V {
