@@ -1,4 +1,7 @@
 //! Gradients of the fused operations.
+//!
+//! What other uses of an input gave already is added to in the kernel, rather than a second gradient of its size made and
+//! added. For that a state holds the input's node, no descendant of its own: an abandoned graph is freed with it.
 
 use burn::backend::{
     Autodiff, TensorMetadata,
@@ -32,12 +35,14 @@ struct Linear;
 
 impl<B: FusedGradients> Backward<B, 3> for Linear {
     /// `x`, `W`.
-    type State = (FloatTensor<B>, FloatTensor<B>);
+    type State = (FloatTensor<Autodiff<B>>, FloatTensor<B>);
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dy = grads.consume::<B>(&ops.node);
         let (x, weight) = ops.state;
-        let (dx, d_weight, d_bias) = B::fused_linear_backward(x, weight, dy, ops.parents[2].is_some());
+        let so_far = grads.remove::<B>(&x);
+        let (dx, d_weight, d_bias) =
+            B::fused_linear_backward(x.into_primitive(), weight, dy, so_far, ops.parents[2].is_some());
         register!(grads, ops.parents, [dx, d_weight, d_bias]);
     }
 }
@@ -73,12 +78,13 @@ struct Norm;
 
 impl<B: FusedGradients> Backward<B, 3> for Norm {
     /// `x`, statistics, `γ`, `ε`.
-    type State = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>, f64);
+    type State = (FloatTensor<Autodiff<B>>, FloatTensor<B>, FloatTensor<B>, f64);
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dy = grads.consume::<B>(&ops.node);
         let (x, stats, gamma, epsilon) = ops.state;
-        let (dx, d_gamma, d_beta) = B::fused_norm_backward(x, stats, gamma, dy, epsilon);
+        let so_far = grads.remove::<B>(&x);
+        let (dx, d_gamma, d_beta) = B::fused_norm_backward(x.into_primitive(), stats, gamma, dy, so_far, epsilon);
         register!(grads, ops.parents, [dx, d_gamma, d_beta]);
     }
 }
@@ -93,7 +99,7 @@ impl<B: FusedGradients> Backward<B, 4> for AddNorm {
     fn backward(self, ops: Ops<Self::State, 4>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dy = grads.consume::<B>(&ops.node);
         let (sum, stats, gamma, epsilon, dropout) = ops.state;
-        let (dx, d_gamma, d_beta) = B::fused_norm_backward(sum, stats, gamma, dy, epsilon);
+        let (dx, d_gamma, d_beta) = B::fused_norm_backward(sum, stats, gamma, dy, None, epsilon);
         let df = if dropout.rate > 0.0 { B::fused_dropout(dx.clone(), dropout) } else { dx.clone() };
         register!(grads, ops.parents, [dx, df, d_gamma, d_beta]);
     }
@@ -138,7 +144,6 @@ impl<B: FusedGradients> Backward<B, 2> for Embedding {
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dy = grads.consume::<B>(&ops.node);
         let (table, n_positions, args, dropout) = ops.state;
-        // What other uses of the table gave is added to, rather than a second gradient of the vocabulary's size made.
         let so_far = grads.remove::<B>(&table);
         let sizes = [table.shape()[0], n_positions];
         let (d_table, d_positions) = B::fused_embedding_backward(dy, so_far, sizes, args, dropout);
@@ -179,13 +184,13 @@ type Tracked<B, C> = FloatTensor<Autodiff<B, C>>;
 impl<B: FusedGradients, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
     fn fused_linear(x: Tracked<B, C>, weight: Tracked<B, C>, bias: Tracked<B, C>) -> Tracked<B, C> {
         let nodes = [x.node(), weight.node(), bias.node()];
-        let (x, weight, bias) = (x.into_primitive(), weight.into_primitive(), bias.into_primitive());
+        let (weight, bias) = (weight.into_primitive(), bias.into_primitive());
         match Linear.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prep) => {
-                let y = B::fused_linear(x.clone(), weight.clone(), bias);
+                let y = B::fused_linear(x.primitive().clone(), weight.clone(), bias);
                 prep.finish((x, weight), y)
             }
-            OpsKind::UnTracked(prep) => prep.finish(B::fused_linear(x, weight, bias)),
+            OpsKind::UnTracked(prep) => prep.finish(B::fused_linear(x.into_primitive(), weight, bias)),
         }
     }
 
@@ -214,13 +219,13 @@ impl<B: FusedGradients, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
 
     fn fused_norm(x: Tracked<B, C>, gamma: Tracked<B, C>, beta: Tracked<B, C>, epsilon: f64) -> Tracked<B, C> {
         let nodes = [x.node(), gamma.node(), beta.node()];
-        let (x, gamma, beta) = (x.into_primitive(), gamma.into_primitive(), beta.into_primitive());
+        let (gamma, beta) = (gamma.into_primitive(), beta.into_primitive());
         match Norm.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prep) => {
-                let (y, stats) = B::fused_norm_with_stats(x.clone(), gamma.clone(), beta, epsilon);
+                let (y, stats) = B::fused_norm_with_stats(x.primitive().clone(), gamma.clone(), beta, epsilon);
                 prep.finish((x, stats, gamma, epsilon), y)
             }
-            OpsKind::UnTracked(prep) => prep.finish(B::fused_norm(x, gamma, beta, epsilon)),
+            OpsKind::UnTracked(prep) => prep.finish(B::fused_norm(x.into_primitive(), gamma, beta, epsilon)),
         }
     }
 
@@ -278,7 +283,6 @@ impl<B: FusedGradients, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
         let n_positions = positions.shape()[0];
         let y = B::fused_embedding(table.primitive().clone(), positions.into_primitive(), args.clone(), dropout);
         match Embedding.prepare::<C>(nodes).compute_bound().stateful() {
-            // The state holds the table's node, no descendant of its own, so an abandoned graph is freed with it.
             OpsKind::Tracked(prep) => prep.finish((table, n_positions, args, dropout), y),
             OpsKind::UnTracked(prep) => prep.finish(y),
         }

@@ -5,7 +5,7 @@ use burn::{
     backend::{Flex, tensor::FloatTensor},
     tensor::{Shape, TensorData},
 };
-use kernels::{ActivationKind, AttentionShape, HeadStrides, Heads, HeadsMut, MatRef, NormKind, zeros};
+use kernels::{ActivationKind, AttentionShape, HeadStrides, Heads, MatMut, MatRef, NormKind, zeros};
 
 use super::{
     AttentionArgs, DropoutArgs, EmbeddingArgs, FusedGradients, FusedOps, FusedUpdates, RecurrenceArgs, TargetArgs,
@@ -71,6 +71,24 @@ fn matrix(x: &Float) -> MatRef<'_> {
     MatRef::strided(data, dims(x), [strides[0] as usize, strides[1] as usize])
 }
 
+/// `[..., d]` as `[n, d]`; two dimensions may be a transposed view.
+fn rows(x: Float) -> Float {
+    if x.layout().shape().num_dims() == 2 {
+        return strided(x);
+    }
+    let (d, x) = (width(&x), contiguous(x));
+    let n = x.layout().num_elements() / d.max(1);
+    x.reshape([n, d].into())
+}
+
+/// The shape of `x` with `d` for its last axis.
+fn shape_with(x: &Float, d: usize) -> Shape {
+    let mut shape = x.layout().shape().clone();
+    let last = shape.num_dims() - 1;
+    shape[last] = d;
+    shape
+}
+
 /// `[batch, heads, seq, d]` whatever its strides, as long as a head's features lie side by side.
 fn heads(x: Float) -> Float {
     let strides = x.layout().strides();
@@ -85,25 +103,8 @@ fn head_view(x: &Float) -> Heads<'_> {
 }
 
 /// Heads laid out `[batch, seq, heads, d]`, so that joining them again is free; seen as `[batch, heads, seq, d]`.
-struct SeqMajor {
-    values: Vec<f32>,
-    dims: [usize; 4],
-}
-
-impl SeqMajor {
-    fn new(dims: [usize; 4]) -> Self {
-        Self { values: zeros(dims.iter().product()), dims }
-    }
-
-    fn view(&mut self) -> HeadsMut<'_> {
-        let [_, heads, seq, d] = self.dims;
-        HeadsMut::new(&mut self.values, HeadStrides::seq_major(seq, 1, heads, d))
-    }
-
-    fn tensor(self) -> Float {
-        let [batch, heads, seq, d] = self.dims;
-        tensor(self.values, [batch, seq, heads, d]).permute(&[0, 2, 1, 3])
-    }
+fn seq_major(values: Vec<f32>, [batch, heads, seq, d]: [usize; 4]) -> Float {
+    tensor(values, [batch, seq, heads, d]).permute(&[0, 2, 1, 3])
 }
 
 fn attention<'a>(q: &Float, v: &Float, args: &'a AttentionArgs) -> kernels::Attention<'a> {
@@ -146,10 +147,10 @@ fn embedding(d_model: usize, args: &EmbeddingArgs, dropout: DropoutArgs) -> kern
 
 impl FusedOps for Flex {
     fn fused_linear(x: Float, weight: Float, bias: Float) -> Float {
-        let (x, weight, bias) = (strided(x), strided(weight), contiguous(bias));
-        let ([n, _], [_, d_out]) = (dims::<2>(&x), dims::<2>(&weight));
+        let (weight, bias) = (strided(weight), contiguous(bias));
+        let shape = shape_with(&x, dims::<2>(&weight)[1]);
         let epilogue = kernels::Epilogue { bias: Some(values(&bias)), ..Default::default() };
-        tensor(kernels::product(matrix(&x), matrix(&weight), &epilogue), [n, d_out])
+        tensor(kernels::product(matrix(&rows(x)), matrix(&weight), &epilogue), shape)
     }
 
     fn fused_activation(x: Float, kind: ActivationKind, dropout: DropoutArgs) -> Float {
@@ -214,16 +215,27 @@ impl FusedOps for Flex {
 }
 
 impl FusedGradients for Flex {
-    fn fused_linear_backward(x: Float, weight: Float, dy: Float, is_biased: bool) -> (Float, Float, Float) {
-        let (x, weight, dy) = (strided(x), strided(weight), contiguous(dy));
+    fn fused_linear_backward(
+        x: Float,
+        weight: Float,
+        dy: Float,
+        so_far: Option<Float>,
+        is_biased: bool,
+    ) -> (Float, Float, Float) {
+        let shape = x.layout().shape().clone();
+        let (x, weight, dy) = (rows(x), strided(weight), rows(contiguous(dy)));
         let ([n, d_in], [_, d_out]) = (dims::<2>(&x), dims::<2>(&weight));
-        let dx = kernels::product(matrix(&dy), matrix(&weight).t(), &Default::default());
+        let (d, w) = (matrix(&dy), matrix(&weight).t());
+        let dx = match so_far {
+            Some(so_far) => in_place(so_far, |dx| kernels::matmul(d, w, MatMut::new(dx, n, d_in), true)),
+            None => tensor(kernels::product(d, w, &Default::default()), shape),
+        };
         let dw = kernels::product(matrix(&x).t(), matrix(&dy), &Default::default());
         let mut db = vec![0.0; d_out];
         if is_biased {
             kernels::column_sums(values(&dy), &mut db);
         }
-        (tensor(dx, [n, d_in]), tensor(dw, [d_in, d_out]), tensor(db, [d_out]))
+        (dx, tensor(dw, [d_in, d_out]), tensor(db, [d_out]))
     }
 
     fn fused_activation_backward(x: Float, dy: Float, kind: ActivationKind, dropout: DropoutArgs) -> Float {
@@ -256,14 +268,21 @@ impl FusedGradients for Flex {
         (y, sum, tensor(stats, [n, 2]))
     }
 
-    fn fused_norm_backward(x: Float, stats: Float, gamma: Float, dy: Float, epsilon: f64) -> (Float, Float, Float) {
-        let (d, x, gamma) = (width(&x), contiguous(x), contiguous(gamma));
+    fn fused_norm_backward(
+        x: Float,
+        stats: Float,
+        gamma: Float,
+        dy: Float,
+        so_far: Option<Float>,
+        epsilon: f64,
+    ) -> (Float, Float, Float) {
+        let (d, x, gamma, so_far) = (width(&x), contiguous(x), contiguous(gamma), so_far.map(contiguous));
         let (mut d_gamma, mut d_beta) = (vec![0.0; d], vec![0.0; d]);
         // β has no part in the gradients, but its own is wanted.
         let norm = layer_norm(&gamma, Some(&gamma), epsilon);
         let dx = in_place(dy, |dx| {
             let gradients = kernels::NormGradients { x: dx, gamma: &mut d_gamma, beta: Some(&mut d_beta) };
-            norm.backward(values(&x), values(&stats), None, gradients);
+            norm.backward(values(&x), values(&stats), so_far.as_ref().map(values), gradients);
         });
         (dx, tensor(d_gamma, [d]), tensor(d_beta, [d]))
     }
@@ -272,10 +291,8 @@ impl FusedGradients for Flex {
         let (q, k, v) = (heads(q), heads(k), heads(v));
         let attention = attention(&q, &v, &args);
         let AttentionShape { batch, heads, q_len, d_v, .. } = attention.shape;
-        let mut out = SeqMajor::new([batch, heads, q_len, d_v]);
-        let mut lse = vec![0.0; batch * heads * q_len];
-        attention.forward(head_view(&q), head_view(&k), head_view(&v), out.view(), &mut lse);
-        (out.tensor(), tensor(lse, [batch, heads, q_len]))
+        let (out, lse) = attention.output(head_view(&q), head_view(&k), head_view(&v));
+        (seq_major(out, [batch, heads, q_len, d_v]), tensor(lse, [batch, heads, q_len]))
     }
 
     fn fused_attention_backward(
@@ -289,17 +306,15 @@ impl FusedGradients for Flex {
     ) -> (Float, Float, Float) {
         let (q, k, v, out, dy) = (heads(q), heads(k), heads(v), heads(out), heads(dy));
         let attention = attention(&q, &v, &args);
-        let (mut dq, mut dk, mut dv) = (SeqMajor::new(dims(&q)), SeqMajor::new(dims(&k)), SeqMajor::new(dims(&v)));
-        attention.backward(
+        let [dq, dk, dv] = attention.gradients(
             head_view(&q),
             head_view(&k),
             head_view(&v),
             head_view(&out),
             values(&lse),
             head_view(&dy),
-            kernels::AttentionGradients { q: dq.view(), k: dk.view(), v: dv.view() },
         );
-        (dq.tensor(), dk.tensor(), dv.tensor())
+        (seq_major(dq, dims(&q)), seq_major(dk, dims(&k)), seq_major(dv, dims(&v)))
     }
 
     fn fused_cross_entropy_with_gradients(hidden: Float, weight: Float, args: TargetArgs) -> (Float, Float, Float) {

@@ -70,7 +70,7 @@ pub(crate) use attentive_kernels::RecurrentCell;
 /// Operations with hand-written kernels and gradients; `x` and the like are `[n, d]`.
 #[backend_extension(Flex, Autodiff)]
 pub(crate) trait FusedOps: Backend {
-    /// `x W + b`: `[n, d_in]` to `[n, d_out]`.
+    /// `x W + b`: `[..., d_in]` to `[..., d_out]`.
     fn fused_linear(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self>;
 
     /// `dropout(activation(x))`.
@@ -148,11 +148,12 @@ pub(crate) trait FusedOps: Backend {
 
 /// What the gradients of [`FusedOps`] are made of: forward passes that also return what is kept, and backward passes.
 pub(crate) trait FusedGradients: FusedOps {
-    /// Gradients of `x`, `W` and `b`; without `is_biased`, zeros for the last.
+    /// Gradients of `x`, added to what there is `so_far`, `W` and `b`; without `is_biased`, zeros for the last.
     fn fused_linear_backward(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         dy: FloatTensor<Self>,
+        so_far: Option<FloatTensor<Self>>,
         is_biased: bool,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
     /// Gradient of `x`; for ReLU, `x` may be the output.
@@ -178,12 +179,13 @@ pub(crate) trait FusedGradients: FusedOps {
         epsilon: f64,
         dropout: DropoutArgs,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
-    /// Gradients of what was normalised, `γ` and `β`.
+    /// Gradients of what was normalised, added to what there is `so_far`, `γ` and `β`.
     fn fused_norm_backward(
         x: FloatTensor<Self>,
         stats: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
         dy: FloatTensor<Self>,
+        so_far: Option<FloatTensor<Self>>,
         epsilon: f64,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
     /// Attention, and the log-sum-exp of each query's scores.
@@ -252,7 +254,7 @@ pub(crate) fn applies<const D: usize>(x: &Tensor<D>) -> bool {
     x.dtype() == DType::F32 && crate::has_kernels(&x.device())
 }
 
-pub(crate) fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
+pub(crate) fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<D> {
     Tensor::from_dispatch(Dispatch::fused_linear(x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch()))
 }
 

@@ -14,17 +14,17 @@ pub fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tens
     let mut shape = x.dims();
     let [d_in, d_out] = weight.dims();
     assert_eq!(shape[D - 1], d_in, "linear: the input ends in {}, the weight takes {d_in}", shape[D - 1]);
+    #[cfg(feature = "flex")]
+    if crate::fused::applies(&x) {
+        let bias = bias.unwrap_or_else(|| Tensor::zeros([d_out], &x.device()));
+        return crate::fused::linear(x, weight, bias);
+    }
     // Rows are folded so that the weight's gradient is one product, not one a batch entry.
     let n_rows = shape[..D - 1].iter().product();
-    let x = x.reshape([n_rows, d_in]);
+    let y = x.reshape([n_rows, d_in]).matmul(weight);
     let y = match bias {
-        #[cfg(feature = "flex")]
-        bias if crate::fused::applies(&x) => {
-            let bias = bias.unwrap_or_else(|| Tensor::zeros([d_out], &x.device()));
-            crate::fused::linear(x, weight, bias)
-        }
-        Some(bias) => x.matmul(weight) + bias.unsqueeze(),
-        None => x.matmul(weight),
+        Some(bias) => y + bias.unsqueeze(),
+        None => y,
     }; // [rows, d_out]
     shape[D - 1] = d_out;
     y.reshape(shape)
