@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use attentive_core::{EncoderDecoder, TokenId, TokenMatrix};
-use attentive_decode::{BeamConfig, DecodeRequest, beam_search};
+use attentive_decode::{BeamConfig, DecodeRequest, Hypothesis, beam_search};
 use attentive_tokenizer::Tokenizer;
 use burn::tensor::{Device, Int, Tensor};
 
@@ -54,8 +54,8 @@ impl<M: EncoderDecoder> SpanFiller<M> {
 
     /// The `k` most probable fillings of each `[MASK]` (or `<mask>`, or `<extra_id_0>` …) of `text`, best first.
     ///
-    /// A beam search writes all spans of the text together; a filling's probability is that of all its hypotheses that have
-    /// it in this place, so it is a lower bound.
+    /// A beam search writes all spans of the text together, up to the sentinel behind the last or, as at a text's end, to the
+    /// end. A filling's probability is that of all finds that have it in this place, so it is a lower bound.
     ///
     /// # Errors
     /// [`EncodeError`] if nothing is masked, or too much.
@@ -73,20 +73,17 @@ impl<M: EncoderDecoder> SpanFiller<M> {
             return Err(EncodeError::TooLong { n_tokens: source.len(), max_len });
         }
         let max_len = (n_masks * (MAX_SPAN + 1) + 2).min(self.model.max_len().unwrap_or(usize::MAX));
-        let suppressed: Vec<TokenId> = self.tokenizer.specials().iter().filter(|&id| id != self.end).collect();
-        let request = DecodeRequest {
-            prompt: Tensor::<2, Int>::full([1, 1], i64::from(self.begin), &self.model.device()),
-            eos: self.end,
-            suppressed: &suppressed,
-            min_len: 0,
-            max_len: &[max_len],
-        };
-        let beam = k.max(MIN_BEAM);
-        let state = self.model.start(&TokenMatrix::from_rows(&[source], self.pad, 0));
-        let search = BeamConfig { beam, n_best: beam, length_penalty: 0.0 };
-        let found = beam_search(&self.model, state, &request, &search)?;
+        let source = TokenMatrix::from_rows(&[source], self.pad, 0);
+        let mut found = Vec::new();
+        for stop in self.tokenizer.sentinel(n_masks).into_iter().chain([self.end]) {
+            found.extend(self.search(&source, stop, n_masks, max_len, k.max(MIN_BEAM))?);
+        }
+        // What is cut off at the maximum length has a probability of its beginning alone.
+        if found.iter().any(|hypothesis| hypothesis.finished) {
+            found.retain(|hypothesis| hypothesis.finished);
+        }
         let mut fillings = vec![BTreeMap::<String, f64>::new(); n_masks];
-        for hypothesis in found.iter().flatten() {
+        for hypothesis in &found {
             for (span, of_span) in self.spans(&hypothesis.tokens, n_masks).zip(&mut fillings) {
                 *of_span.entry(self.text(span)).or_default() += hypothesis.log_prob.exp();
             }
@@ -99,6 +96,30 @@ impl<M: EncoderDecoder> SpanFiller<M> {
             candidates
         };
         Ok(fillings.into_iter().map(best_first).collect())
+    }
+
+    /// The best `beam` outputs that have `stop` behind them, and no other token than text and the sentinels of the masks.
+    fn search(
+        &self,
+        source: &TokenMatrix,
+        stop: TokenId,
+        n_masks: usize,
+        max_len: usize,
+        beam: usize,
+    ) -> Result<Vec<Hypothesis>, EncodeError> {
+        let sentinels = (n_masks..).map_while(|index| self.tokenizer.sentinel(index));
+        let suppressed: Vec<TokenId> =
+            self.tokenizer.specials().iter().chain(sentinels).filter(|&id| id != stop).collect();
+        let request = DecodeRequest {
+            prompt: Tensor::<2, Int>::full([1, 1], i64::from(self.begin), &self.model.device()),
+            eos: stop,
+            suppressed: &suppressed,
+            min_len: 0,
+            max_len: &[max_len],
+        };
+        let search = BeamConfig { beam, n_best: beam, length_penalty: 0.0 };
+        let found = beam_search(&self.model, self.model.start(source), &request, &search)?;
+        Ok(found.into_iter().flatten().collect())
     }
 
     /// Tokens of a text, a sentinel in the place of each mask. Where words have their space in front of them, a mask has too.

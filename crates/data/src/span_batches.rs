@@ -40,6 +40,11 @@ impl SpanBatcher {
         &self.contexts
     }
 
+    /// What hides their spans.
+    pub fn corruption(&self) -> &SpanCorruption {
+        &self.corruption
+    }
+
     /// The same texts in batches of another size.
     pub fn with_rows(&self, rows: usize) -> Self {
         Self { contexts: self.contexts.with_rows(rows), ..self.clone() }

@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use anyhow::{Result, bail};
 use attentive_backend::{Device, ops};
-use attentive_bundle::{DataRecord, ModelConfig, ScoreRecord, SpanFiller, TranslationModel};
+use attentive_bundle::{Candidate, DataRecord, EncodeError, ModelConfig, ScoreRecord, SpanFiller, TranslationModel};
 use attentive_core::TranslationBatch;
 use attentive_data::{
     ContextBatcher, ContextOrder, SpanBatcher, SpanBatches, SpanCorruption, TokenStream, auto_size::AUTO,
@@ -30,10 +30,10 @@ use crate::{
 /// Sentinels that a vocabulary gets that has none: T5's number.
 const N_SENTINELS: usize = 100;
 
-/// Validation texts that words are hidden in at the end, their words at least, and guesses for each.
+/// Validation texts that spans are hidden in at the end, and their words at least and at most.
 const N_SAMPLES: usize = 4;
 const MIN_WORDS: usize = 6;
-const N_CANDIDATES: usize = 3;
+const MAX_WORDS: usize = 16;
 
 /// Tokens of the validation text that are searched for such texts.
 const SEARCHED: u64 = 1 << 14;
@@ -125,32 +125,54 @@ impl Infilling {
     }
 
     /// Lines of the validation text, from its beginning to its end.
-    fn sample_lines(&self) -> Result<Vec<String>> {
-        let Some(validation) = &self.validation else { return Ok(Vec::new()) };
+    fn sample_lines(&self, validation: &SpanBatcher) -> Result<Vec<String>> {
         let stream = validation.contexts().stream();
         let text = self.tokenizer.decode(&stream.read(0..stream.len().min(SEARCHED))?)?;
         // The first and the last may be cut; a vocabulary without line breaks has one line, of which some words will do.
         let lines: Vec<&str> = text.lines().filter(|line| line.split(' ').count() >= MIN_WORDS).collect();
         let lines = if lines.len() > 2 { &lines[1..lines.len() - 1] } else { &lines[..] };
-        let words = |line: &&str| line.split(' ').take(4 * MIN_WORDS).collect::<Vec<_>>().join(" ");
+        let words = |line: &&str| line.split(' ').take(MAX_WORDS).collect::<Vec<_>>().join(" ");
         Ok(lines.iter().step_by((lines.len() / N_SAMPLES).max(1)).take(N_SAMPLES).map(words).collect())
     }
 
-    /// Guesses for words in the middle of some validation lines.
+    /// A text with a mask in the place of each span that `corruption` hides, and the spans; nothing where one begins or ends
+    /// within a character.
+    fn hide(&self, text: &str, corruption: &SpanCorruption, example: u64) -> Option<(String, Vec<String>)> {
+        let tokens = self.tokenizer.encode(text);
+        let text = self.tokenizer.decode(&tokens).ok()?;
+        // A token's text may depend on what is before it, so a span begins where all before it end.
+        let end_of = |n_tokens: usize| {
+            let before = self.tokenizer.decode(&tokens[..n_tokens]).ok()?;
+            text.starts_with(&before).then_some(before.len())
+        };
+        let (mut masked, mut hidden) = (String::new(), Vec::new());
+        let mut at = 0;
+        for span in corruption.spans(tokens.len(), 0, example) {
+            let [start, end] = [end_of(span.start)?, end_of(span.end)?];
+            masked += &format!("{}[MASK]", text.get(at..start)?);
+            hidden.push(text.get(start..end)?.to_owned());
+            at = end;
+        }
+        Some((masked + &text[at..], hidden))
+    }
+
+    /// Some validation lines with spans hidden as in training, and the best guess for each.
     fn show_samples(&self, model: Transformer) -> Result<()> {
-        let lines = self.sample_lines()?;
+        let Some(validation) = &self.validation else { return Ok(()) };
+        let lines = self.sample_lines(validation)?;
         let model = TranslationModel::new(model, &self.config)?;
         let filler = SpanFiller::new(model, self.tokenizer.clone())?;
         println!();
-        for line in lines {
-            let words: Vec<&str> = line.split(' ').collect();
-            let hidden = words.len() / 2 - 1..words.len() / 2 + 1;
-            let masked = [&words[..hidden.start], &["[MASK]"], &words[hidden.end..]].concat().join(" ");
-            let filled = filler.fill(&masked, N_CANDIDATES)?;
-            println!("{masked}  ({})", words[hidden].join(" "));
-            for candidate in filled.iter().flatten() {
-                println!("  {:5.1} %  {}", 100.0 * candidate.probability, candidate.text);
-            }
+        for (example, line) in (0..).zip(lines) {
+            let Some((masked, hidden)) = self.hide(&line, validation.corruption(), example) else { continue };
+            let filled = match filler.fill(&masked, 1) {
+                Err(EncodeError::TooLong { .. }) => continue,
+                filled => filled?,
+            };
+            let guessed =
+                |candidates: &[Candidate]| candidates.first().map_or_else(String::new, |best| best.text.clone());
+            let guessed: Vec<String> = filled.iter().map(|candidates| guessed(candidates)).collect();
+            println!("{masked}\n  hidden   {}\n  guessed  {}", hidden.join(" | "), guessed.join(" | "));
         }
         println!();
         Ok(())
@@ -266,6 +288,6 @@ impl Task for Infilling {
     }
 
     fn example(&self, model: &str) -> String {
-        format!("fill --model {model} \"The animal did not cross [MASK] because it was too tired.\"")
+        format!("fill --model {model} \"The animal [MASK] not cross the street because it was too tired.\"")
     }
 }
