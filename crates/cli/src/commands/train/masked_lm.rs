@@ -254,8 +254,8 @@ impl<F: EncoderFamily> Task for MaskedLm<F> {
     }
 
     fn example(&self, model: &str) -> String {
-        let masks = F::masks("animal");
-        format!("fill --model {model} \"The {masks} did not cross the street because it was too tired.\"")
+        let masks = F::masks("did");
+        format!("fill --model {model} \"The animal {masks} not cross the street because it was too tired.\"")
     }
 }
 
