@@ -2,13 +2,13 @@
 
 use std::fs;
 
-use attentive_attention::{Activation, NormPlacement};
+use attentive_attention::{Activation, NormPlacement, PositionsConfig, RelativeBuckets};
 use attentive_backend::BackendKind;
 use attentive_bundle::{Bundle, DecodingConfig, GenerationConfig, ModelConfig, TrainingRecord};
 use attentive_interchange::{ExportConfig, Format, export, import};
-use attentive_model::{BertConfig, GptConfig, TransformerConfig};
+use attentive_model::{BertConfig, CanineConfig, GptConfig, TransformerConfig, t5::T5Widths};
 use attentive_testkit::named;
-use attentive_tokenizer::{BpeTrainer, ByteLevelBpeTrainer, Tokenizer, WordPieceTrainer};
+use attentive_tokenizer::{BpeTrainer, ByteLevelBpeTrainer, Bytes, CodePoints, Tokenizer, WordPieceTrainer};
 use attentive_weights::{HostTensor, Tensors, param_shapes};
 use burn::module::Module;
 use proptest::prelude::*;
@@ -39,6 +39,7 @@ fn bundle(model: ModelConfig, tokenizer: Box<dyn Tokenizer>) -> Bundle {
         ModelConfig::Transformer(config) => params(&config.init(&device, 0).unwrap()),
         ModelConfig::Gpt(config) => params(&config.init(&device, 0).unwrap()),
         ModelConfig::Bert(config) => params(&config.init(&device, 0).unwrap()),
+        ModelConfig::Canine(config) => params(&config.init(&device, 0).unwrap()),
         other => panic!("{} has no export", other.family()),
     };
     Bundle {
@@ -147,5 +148,40 @@ proptest! {
         };
         let format = if is_roberta { Format::Roberta } else { Format::Bert };
         comes_back(&bundle(ModelConfig::Bert(config), tokenizer), format, true)?;
+    }
+
+    #[test]
+    fn byte_models([n_layers, n_heads, d_kv] in sizes(), n_decoder_layers in 1..3_usize, is_gated: bool, n_buckets in 2..9_usize) {
+        let make = if is_gated { TransformerConfig::t5_v1_1 } else { TransformerConfig::t5 };
+        let tokenizer = Bytes::default();
+        let widths = T5Widths { d_model: 10, d_ff: 7, n_heads, d_kv };
+        let buckets = RelativeBuckets { n_buckets: 2 * n_buckets, max_distance: 3 * n_buckets };
+        let config = TransformerConfig {
+            positions: PositionsConfig::RelativeBuckets(buckets),
+            dropout: 0.25,
+            attention_dropout: 0.25,
+            activation_dropout: 0.25,
+            ..make(tokenizer.vocab_size(), widths, [n_layers, n_decoder_layers])
+        };
+        comes_back(&bundle(config.into(), Box::new(tokenizer)), Format::T5, false)?;
+    }
+
+    #[test]
+    fn character_models(
+        [n_layers, n_heads, d_k] in sizes(), n_hashes in 1..4_usize, n_labels in prop_oneof![Just(0_usize), 2..5_usize],
+    ) {
+        let config = CanineConfig {
+            d_ff: 7,
+            n_hashes,
+            n_buckets: 23,
+            max_len: 20,
+            attention_dropout: 0.25,
+            init_std: 0.03125,
+            masked_lm: false,
+            next_sentence: false,
+            labels: (0..n_labels).map(|n| format!("label {n}")).collect(),
+            ..CanineConfig::canine_like([n_layers, n_heads, n_hashes * n_heads * d_k])
+        };
+        comes_back(&bundle(ModelConfig::Canine(config), Box::new(CodePoints::default())), Format::Canine, false)?;
     }
 }
