@@ -75,6 +75,11 @@ impl ContextBatcher {
         Self { rows: rows.max(1), ..self.clone() }
     }
 
+    /// Tokens of a context.
+    pub fn context(&self) -> usize {
+        self.context
+    }
+
     /// Contexts of a batch.
     pub fn rows(&self) -> usize {
         self.rows

@@ -30,10 +30,10 @@ use crate::{
 /// Sentinels that a vocabulary gets that has none: T5's number.
 const N_SENTINELS: usize = 100;
 
-/// Validation texts that spans are hidden in at the end, and their words at least and at most.
+/// Validation texts that a span is hidden in at the end, their words at least, and guesses for each.
 const N_SAMPLES: usize = 4;
 const MIN_WORDS: usize = 6;
-const MAX_WORDS: usize = 16;
+const N_CANDIDATES: usize = 3;
 
 /// Tokens of the validation text that are searched for such texts.
 const SEARCHED: u64 = 1 << 14;
@@ -131,32 +131,35 @@ impl Infilling {
         // The first and the last may be cut; a vocabulary without line breaks has one line, of which some words will do.
         let lines: Vec<&str> = text.lines().filter(|line| line.split(' ').count() >= MIN_WORDS).collect();
         let lines = if lines.len() > 2 { &lines[1..lines.len() - 1] } else { &lines[..] };
-        let words = |line: &&str| line.split(' ').take(MAX_WORDS).collect::<Vec<_>>().join(" ");
-        Ok(lines.iter().step_by((lines.len() / N_SAMPLES).max(1)).take(N_SAMPLES).map(words).collect())
+        let chosen = lines.iter().step_by((lines.len() / N_SAMPLES).max(1)).take(N_SAMPLES);
+        Ok(chosen.map(|line| self.first_words(line, validation.contexts().context())).collect())
     }
 
-    /// A text with a mask in the place of each span that `corruption` hides, and the spans; nothing where one begins or ends
-    /// within a character.
-    fn hide(&self, text: &str, corruption: &SpanCorruption, example: u64) -> Option<(String, Vec<String>)> {
+    /// The words that a line begins with, as many as `n_tokens` hold: what is longer was never met in training.
+    fn first_words(&self, line: &str, n_tokens: usize) -> String {
+        let ends = line.match_indices(' ').map(|(at, _)| at).chain([line.len()]);
+        let fits = |&end: &usize| self.tokenizer.encode(&line[..end]).len() <= n_tokens;
+        line[..ends.take_while(fits).last().unwrap_or(0)].to_owned()
+    }
+
+    /// A text with a mask in the place of one of the spans that `corruption` hides, and the span; nothing where there is
+    /// none, or it begins or ends within a character.
+    fn hide(&self, text: &str, corruption: &SpanCorruption, example: u64) -> Option<(String, String)> {
         let tokens = self.tokenizer.encode(text);
         let text = self.tokenizer.decode(&tokens).ok()?;
+        let spans = corruption.spans(tokens.len(), 0, example);
+        let span = spans.get(spans.len() / 2)?;
         // A token's text may depend on what is before it, so a span begins where all before it end.
         let end_of = |n_tokens: usize| {
             let before = self.tokenizer.decode(&tokens[..n_tokens]).ok()?;
             text.starts_with(&before).then_some(before.len())
         };
-        let (mut masked, mut hidden) = (String::new(), Vec::new());
-        let mut at = 0;
-        for span in corruption.spans(tokens.len(), 0, example) {
-            let [start, end] = [end_of(span.start)?, end_of(span.end)?];
-            masked += &format!("{}[MASK]", text.get(at..start)?);
-            hidden.push(text.get(start..end)?.to_owned());
-            at = end;
-        }
-        Some((masked + &text[at..], hidden))
+        let [start, end] = [end_of(span.start)?, end_of(span.end)?];
+        let masked = format!("{}[MASK]{}", text.get(..start)?, text.get(end..)?);
+        Some((masked, text.get(start..end)?.to_owned()))
     }
 
-    /// Some validation lines with spans hidden as in training, and the best guess for each.
+    /// Some validation lines with a span hidden as in training, and the best guesses for it.
     fn show_samples(&self, model: Transformer) -> Result<()> {
         let Some(validation) = &self.validation else { return Ok(()) };
         let lines = self.sample_lines(validation)?;
@@ -165,14 +168,14 @@ impl Infilling {
         println!();
         for (example, line) in (0..).zip(lines) {
             let Some((masked, hidden)) = self.hide(&line, validation.corruption(), example) else { continue };
-            let filled = match filler.fill(&masked, 1) {
+            let filled = match filler.fill(&masked, N_CANDIDATES) {
                 Err(EncodeError::TooLong { .. }) => continue,
                 filled => filled?,
             };
-            let guessed =
-                |candidates: &[Candidate]| candidates.first().map_or_else(String::new, |best| best.text.clone());
-            let guessed: Vec<String> = filled.iter().map(|candidates| guessed(candidates)).collect();
-            println!("{masked}\n  hidden   {}\n  guessed  {}", hidden.join(" | "), guessed.join(" | "));
+            println!("{masked}  ({hidden})");
+            for Candidate { text, probability } in filled.iter().flatten() {
+                println!("  {:5.1} %  {text}", 100.0 * probability);
+            }
         }
         println!();
         Ok(())
