@@ -35,7 +35,7 @@ impl SpanFiller<TranslationModel> {
     }
 }
 
-impl<M: EncoderDecoder> SpanFiller<M> {
+impl<M: EncoderDecoder<State: Clone>> SpanFiller<M> {
     /// A model that was trained with `tokenizer`.
     ///
     /// # Errors
@@ -73,10 +73,10 @@ impl<M: EncoderDecoder> SpanFiller<M> {
             return Err(EncodeError::TooLong { n_tokens: source.len(), max_len });
         }
         let max_len = (n_masks * (MAX_SPAN + 1) + 2).min(self.model.max_len().unwrap_or(usize::MAX));
-        let source = TokenMatrix::from_rows(&[source], self.pad, 0);
+        let state = self.model.start(&TokenMatrix::from_rows(&[source], self.pad, 0));
         let mut found = Vec::new();
         for stop in self.tokenizer.sentinel(n_masks).into_iter().chain([self.end]) {
-            found.extend(self.search(&source, stop, n_masks, max_len, k.max(MIN_BEAM))?);
+            found.extend(self.search(state.clone(), stop, n_masks, max_len, k.max(MIN_BEAM))?);
         }
         // What is cut off at the maximum length has a probability of its beginning alone.
         if found.iter().any(|hypothesis| hypothesis.finished) {
@@ -98,10 +98,10 @@ impl<M: EncoderDecoder> SpanFiller<M> {
         Ok(fillings.into_iter().map(best_first).collect())
     }
 
-    /// The best `beam` outputs that have `stop` behind them, and no other token than text and the sentinels of the masks.
+    /// From where a text was read, the best `beam` outputs that have `stop` behind them, and no other token than text and the sentinels of the masks.
     fn search(
         &self,
-        source: &TokenMatrix,
+        state: M::State,
         stop: TokenId,
         n_masks: usize,
         max_len: usize,
@@ -118,7 +118,7 @@ impl<M: EncoderDecoder> SpanFiller<M> {
             max_len: &[max_len],
         };
         let search = BeamConfig { beam, n_best: beam, length_penalty: 0.0 };
-        let found = beam_search(&self.model, self.model.start(source), &request, &search)?;
+        let found = beam_search(&self.model, state, &request, &search)?;
         Ok(found.into_iter().flatten().collect())
     }
 

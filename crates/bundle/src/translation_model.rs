@@ -18,7 +18,7 @@ pub enum TranslationModel {
 }
 
 /// What decoding remembers of each row.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum TranslationState {
     /// Of [`TranslationModel::Tensors`].
     Tensors(Box<DecoderState>),

@@ -1,7 +1,7 @@
 //! Where keys and values of the target so far are.
 
 /// The slot of each position of each row, for all layers: hypotheses share the slots of what they have in common.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Slots {
     /// `[rows, len]`.
     slots: Vec<u32>,

@@ -32,7 +32,7 @@ pub(crate) struct Decoder {
 }
 
 /// Buffers that steps use again.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Room {
     pub(crate) x: Vec<f32>,
     pub(crate) encodings: Vec<f32>,

@@ -53,7 +53,7 @@ impl LayerNorm {
 }
 
 /// Where a norm's results go.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct NormRoom {
     pub(crate) y: Vec<f32>,
     stats: Vec<f32>,

@@ -9,7 +9,7 @@ use crate::layer::HeadDims;
 const MIN_PARALLEL: usize = 1 << 17;
 
 /// Keys and values of every source, without padding, for each decoder layer.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Memory {
     /// `[source tokens, keys and values]`.
     pub(crate) layers: Vec<Vec<f32>>,

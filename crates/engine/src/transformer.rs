@@ -37,7 +37,7 @@ pub struct CpuTransformer {
 }
 
 /// What decoding remembers of each row.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct State {
     memory: Memory,
     /// The sentence that each row translates.
