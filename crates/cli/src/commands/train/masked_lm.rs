@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use anyhow::Result;
 use attentive_backend::Device;
-use attentive_bundle::{DataRecord, ScoreRecord, TextEncoder, frame_ids};
+use attentive_bundle::{Candidate, DataRecord, ScoreRecord, TextEncoder, frame_ids};
 use attentive_core::{MaskedBatch, TokenId, TokenMatrix};
 use attentive_data::{
     ExampleBatcher, ExampleBatches, ExampleSet, MaskedSentences, RowKind, SentenceCorpus, auto_size::AUTO,
@@ -125,10 +125,7 @@ impl<F: EncoderFamily> MaskedLm<F> {
             let middle = words.len() / 2;
             let masked = [&words[..middle], &[&*F::masks(words[middle])], &words[middle + 1..]].concat().join(" ");
             let Ok(filled) = encoder.fill(&masked, N_CANDIDATES) else { continue };
-            println!("{masked}  ({})", words[middle]);
-            for candidate in filled.iter().flatten() {
-                println!("  {:5.1} %  {}", 100.0 * candidate.probability, candidate.text);
-            }
+            print_guesses(&masked, words[middle], &filled);
         }
         println!();
         Ok(())
@@ -291,6 +288,14 @@ impl<F: EncoderFamily> Fitting for MaskedLm<F> {
 
 pub(super) fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().convert::<f32>().try_into_vec().expect("converted to f32")
+}
+
+/// A sample's text, what is hidden in it, and the best guesses for that.
+pub(super) fn print_guesses(masked: &str, hidden: &str, filled: &[Vec<Candidate>]) {
+    println!("{masked}  ({hidden})");
+    for Candidate { text, probability } in filled.iter().flatten() {
+        println!("  {:5.1} %  {text}", 100.0 * probability);
+    }
 }
 
 pub(super) fn share(n: usize, of: usize) -> f64 {

@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use anyhow::{Result, bail};
 use attentive_backend::{Device, ops};
-use attentive_bundle::{Candidate, DataRecord, EncodeError, ModelConfig, ScoreRecord, SpanFiller, TranslationModel};
+use attentive_bundle::{DataRecord, EncodeError, ModelConfig, ScoreRecord, SpanFiller, TranslationModel};
 use attentive_core::TranslationBatch;
 use attentive_data::{
     ContextBatcher, ContextOrder, SpanBatcher, SpanBatches, SpanCorruption, TokenStream, auto_size::AUTO,
@@ -16,7 +16,7 @@ use burn::tensor::activation::log_softmax;
 
 use super::{
     Task, TranslationFamily,
-    masked_lm::{share, values},
+    masked_lm::{print_guesses, share, values},
     memory::Fitting,
     stream::Stream,
     thousands,
@@ -172,10 +172,7 @@ impl Infilling {
                 Err(EncodeError::TooLong { .. }) => continue,
                 filled => filled?,
             };
-            println!("{masked}  ({hidden})");
-            for Candidate { text, probability } in filled.iter().flatten() {
-                println!("  {:5.1} %  {text}", 100.0 * probability);
-            }
+            print_guesses(&masked, &hidden, &filled);
         }
         println!();
         Ok(())
