@@ -140,8 +140,8 @@ unsafe fn walk<S: Simd, const PAIRS: bool, const TRANSPOSED: bool>(
 /// One tile of `M × (V · LANES)` sums in registers, over `k` floats or `PAIRS`.
 ///
 /// # Safety
-/// `a` must be readable at `i · stride + p`, or transposed `p · stride + i`, `b` at `p · TILE_COLS ..` for `V` vectors, and `c` writable at
-/// `i · c_stride ..` for `cols` floats, for all `i < M`, `p < k`; and `cols <= V · LANES`.
+/// `a` must be readable at `i · stride + p`, or transposed `p · stride + i`, `b` at `p · TILE_COLS ..` for `V` vectors, and
+/// `c` writable at `i · c_stride ..` for `cols` floats, for all `i < M`, `p < k`; and `cols <= V · LANES`.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
 unsafe fn tile<S: Simd, const PAIRS: bool, const TRANSPOSED: bool, const M: usize, const V: usize>(
