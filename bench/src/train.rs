@@ -5,7 +5,7 @@ use std::{ops::ControlFlow, time::Duration};
 use anyhow::Result;
 use attentive_backend::{BackendKind, Precision};
 use attentive_core::{Batch, Objective, Position};
-use attentive_model::{CausalLmObjective, TranslationObjective};
+use attentive_model::{CausalLmObjective, ModelSpec, TranslationObjective};
 use attentive_optim::{AdamConfig, ScheduleConfig};
 use attentive_trainer::{
     BatchStream, Callback, CallbackError, CheckpointDir, Evaluate, Event, Trainer, TrainerConfig, Validation,

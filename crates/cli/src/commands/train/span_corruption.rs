@@ -2,20 +2,20 @@
 
 use std::{path::Path, sync::Arc};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use attentive_backend::{Device, ops};
-use attentive_bundle::{DataRecord, EncodeError, ModelConfig, ScoreRecord, SpanFiller, TranslationModel};
+use attentive_bundle::{DataRecord, EncodeError, ScoreRecord, SpanFiller, TranslationModel};
 use attentive_core::TranslationBatch;
 use attentive_data::{
     ContextBatcher, ContextOrder, SpanBatcher, SpanBatches, SpanCorruption, TokenStream, auto_size::AUTO,
 };
-use attentive_model::{TeacherForced, Transformer, TransformerConfig, TranslationObjective};
+use attentive_model::{EncoderDecoderSpec, ModelConfig, TeacherForced, TranslationObjective};
 use attentive_tokenizer::Tokenizer;
 use attentive_trainer::{BatchStream, Validation};
 use burn::tensor::activation::log_softmax;
 
 use super::{
-    Task, TranslationFamily,
+    Task,
     masked_lm::{print_guesses, share, values},
     memory::Fitting,
     stream::Stream,
@@ -39,8 +39,8 @@ const N_CANDIDATES: usize = 3;
 const SEARCHED: u64 = 1 << 14;
 
 /// A text, and an encoder–decoder that learns to write what is hidden in it.
-pub(crate) struct Infilling {
-    config: TransformerConfig,
+pub(crate) struct Infilling<F> {
+    config: F,
     objective: TranslationObjective,
     tokenizer: Arc<dyn Tokenizer>,
     train: SpanBatcher,
@@ -56,17 +56,15 @@ struct Guesses {
     n_right: usize,
 }
 
-impl Infilling {
+impl<F: EncoderDecoderSpec + Into<ModelConfig>> Infilling<F> {
     /// Reads the text of a recipe, whose vocabulary sizes it fills in; without the file of a tokenizer, one is read or
     /// learnt as the recipe says.
     pub(crate) fn prepare(
         run: &RunRecipe,
         recipe: &mut SpanCorruptionRecipe,
+        mut config: F,
         tokenizer: Option<&Path>,
     ) -> Result<Self> {
-        let ModelConfig::Transformer(config) = &mut recipe.model else {
-            bail!("model.family: span-corruption trains a transformer");
-        };
         let texts = Texts::open(&recipe.data);
         let tokenizer: Arc<dyn Tokenizer> = match tokenizer {
             Some(path) => attentive_tokenizer::load(path)?,
@@ -76,7 +74,8 @@ impl Infilling {
             }
         }
         .into();
-        config.set_vocab_size(tokenizer.vocab_size());
+        config.set_vocab_size(tokenizer.vocab_size())?;
+        recipe.model = config.clone().into();
 
         let (text, held_out) = texts.read(|source| source.encode_lines(&*tokenizer), |text, at| text.split(at))?;
         println!("data      {} training tokens", thousands(text.len()));
@@ -105,7 +104,7 @@ impl Infilling {
             recipe.corruption.mean_span
         );
         Ok(Self {
-            config: config.clone(),
+            config,
             objective: recipe.objective,
             tokenizer,
             train: train_batches,
@@ -115,7 +114,7 @@ impl Infilling {
         })
     }
 
-    fn judge(&self, model: &Transformer, batches: &SpanBatcher) -> Result<Guesses> {
+    fn judge(&self, model: &F::Model, batches: &SpanBatcher) -> Result<Guesses> {
         let mut guesses = Guesses::default();
         batches.epoch(0).try_for_each(|batch| -> Result<()> {
             guesses.add(model, &batch?);
@@ -160,7 +159,7 @@ impl Infilling {
     }
 
     /// Some validation lines with a span hidden as in training, and the best guesses for it.
-    fn show_samples(&self, model: Transformer) -> Result<()> {
+    fn show_samples(&self, model: F::Model) -> Result<()> {
         let Some(validation) = &self.validation else { return Ok(()) };
         let lines = self.sample_lines(validation)?;
         let model = TranslationModel::new(model, &self.config)?;
@@ -180,7 +179,7 @@ impl Infilling {
 }
 
 impl Guesses {
-    fn add(&mut self, model: &Transformer, batch: &TranslationBatch) {
+    fn add(&mut self, model: &impl TeacherForced, batch: &TranslationBatch) {
         let hidden = model.teacher_forced(batch, None);
         let (projection, bias) = model.output_projection();
         let [.., tgt, _] = hidden.dims();
@@ -206,7 +205,7 @@ impl Guesses {
     }
 }
 
-impl Fitting for Infilling {
+impl<F: EncoderDecoderSpec + Into<ModelConfig>> Fitting for Infilling<F> {
     const SETTING: &str = "batch.rows";
     const FIRST: usize = 1;
 
@@ -222,8 +221,8 @@ impl Fitting for Infilling {
     }
 }
 
-impl Task for Infilling {
-    type Model = Transformer;
+impl<F: EncoderDecoderSpec + Into<ModelConfig>> Task for Infilling<F> {
+    type Model = F::Model;
     type Batch = TranslationBatch;
     type Objective = TranslationObjective;
 
@@ -231,16 +230,16 @@ impl Task for Infilling {
         &*self.tokenizer
     }
 
-    fn init(&self, device: &Device, seed: u64) -> Result<Transformer> {
+    fn init(&self, device: &Device, seed: u64) -> Result<F::Model> {
         Ok(self.config.init(device, seed)?)
     }
 
     fn d_model(&self) -> usize {
-        self.config.d_model
+        self.config.d_model()
     }
 
     fn describe(&self) -> String {
-        TranslationFamily::describe(&self.config)
+        self.config.describe()
     }
 
     fn objective(&self) -> TranslationObjective {
@@ -252,7 +251,7 @@ impl Task for Infilling {
     }
 
     /// Loss and accuracy on the whole validation text.
-    fn validate(&self, model: &Transformer) -> Result<Validation> {
+    fn validate(&self, model: &F::Model) -> Result<Validation> {
         let Some(validation) = &self.validation else {
             return Ok(Validation { nll_nats: f64::NAN, scores: Vec::new(), quality: 0.0 });
         };
@@ -261,7 +260,7 @@ impl Task for Infilling {
         Ok(Validation { nll_nats: guesses.nll_nats(), scores, quality: -guesses.nll_nats() })
     }
 
-    fn score(&self, model: Transformer) -> Result<Vec<ScoreRecord>> {
+    fn score(&self, model: F::Model) -> Result<Vec<ScoreRecord>> {
         let mut scores = Vec::new();
         if let Some(validation) = &self.validation {
             let guesses = self.judge(&model, validation)?;

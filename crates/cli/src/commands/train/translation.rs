@@ -10,11 +10,11 @@ use attentive_data::{
     BatchConfig, Batcher, Batches, CorpusRules, OnProblem, Order, Shape, Side, Storage, Treatment, derived_seed,
 };
 use attentive_metrics::{Bleu, Likelihood, Scorer};
-use attentive_model::{TeacherForced, TranslationObjective};
+use attentive_model::{EncoderDecoderSpec, ModelConfig, TeacherForced, TranslationObjective};
 use attentive_tokenizer::Tokenizer;
 use attentive_trainer::{BatchStream, Validation};
 
-use super::{Task, TranslationFamily, memory::Fitting, sampled::SampledStream, stream::Stream, thousands};
+use super::{Task, memory::Fitting, sampled::SampledStream, stream::Stream, thousands};
 use crate::{
     corpus::Corpus,
     recipe::{RunRecipe, TranslationRecipe},
@@ -40,7 +40,7 @@ pub(crate) struct Translation<F> {
     sample: (Vec<String>, Vec<String>),
 }
 
-impl<F: TranslationFamily> Translation<F> {
+impl<F: EncoderDecoderSpec + Into<ModelConfig>> Translation<F> {
     /// Reads the data of a recipe, whose model's vocabulary sizes it fills in; without the file of a tokenizer, one is
     /// read or learnt as the recipe says.
     pub(crate) fn prepare(
@@ -59,7 +59,7 @@ impl<F: TranslationFamily> Translation<F> {
             None => recipe.tokenizer.read_or_train(true, corpus.train.texts(&recipe.rules)?)?,
         }
         .into();
-        config.set_vocab_size(tokenizer.vocab_size());
+        config.set_vocab_size(tokenizer.vocab_size())?;
         recipe.model = config.clone().into();
 
         let (train, report) = corpus.train.encode(&*tokenizer, &recipe.rules, &Storage::default())?;
@@ -135,7 +135,7 @@ impl<F: TranslationFamily> Translation<F> {
     }
 
     fn translator(&self, model: F::Model) -> Result<Translator<TranslationModel>> {
-        Ok(Translator::new(self.config.translation_model(model)?, self.tokenizer.clone())?)
+        Ok(Translator::new(TranslationModel::new(model, &self.config)?, self.tokenizer.clone())?)
     }
 
     fn score_test(&self, translator: &Translator<TranslationModel>, scores: &mut Vec<ScoreRecord>) -> Result<()> {
@@ -172,7 +172,7 @@ impl<F: TranslationFamily> Translation<F> {
     }
 }
 
-impl<F: TranslationFamily> Task for Translation<F> {
+impl<F: EncoderDecoderSpec + Into<ModelConfig>> Task for Translation<F> {
     type Model = F::Model;
     type Batch = TranslationBatch;
     type Objective = TranslationObjective;
@@ -246,7 +246,7 @@ impl<F: TranslationFamily> Task for Translation<F> {
     }
 }
 
-impl<F: TranslationFamily> Fitting for Translation<F> {
+impl<F: EncoderDecoderSpec + Into<ModelConfig>> Fitting for Translation<F> {
     const SETTING: &str = "batch.max_tokens";
     const FIRST: usize = 512;
 
