@@ -1,30 +1,24 @@
-//! A model's folder.
+//! A model with all that its use needs.
 
 use std::{
-    collections::BTreeMap,
-    fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use attentive_engine::CpuTransformer;
-use attentive_model::{ConfigError, EncoderDecoderSpec, FamilyVisitor, ModelConfig, ModelSpec, Role};
+use attentive_model::{ConfigError, ModelConfig, ModelSpec, Role};
 use attentive_tokenizer::Tokenizer;
-use attentive_weights::{Tensors, WeightsError};
+use attentive_weights::{Tensors, WeightsError, check_finite};
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
+use toml::Table;
 
 use crate::{
-    BundleError, DecodingConfig, GenerationConfig, Precision, TrainingRecord, TranslationModel,
-    translation_model::packable,
+    BundleError, DecodingConfig, GenerationConfig, Precision, Processor, TrainingRecord,
+    folder::{self, CONFIG, Folder, Parts, TOKENIZER, WEIGHTS},
 };
 
-const CONFIG: &str = "config.toml";
-const TOKENIZER: &str = "tokenizer.json";
-const WEIGHTS: &str = "model.safetensors";
-const RECORD: &str = "training.json";
-
 /// A model with all that its use needs, on the host.
+#[derive(Clone)]
 pub struct Bundle {
     /// Where it was read from.
     pub path: PathBuf,
@@ -34,12 +28,14 @@ pub struct Bundle {
     pub decoding: DecodingConfig,
     /// How to write unless told otherwise.
     pub generation: GenerationConfig,
-    /// Text to ids and back.
-    pub tokenizer: Arc<dyn Tokenizer>,
+    /// What turns a user's input into what the model reads.
+    pub processor: Processor,
     /// Parameters.
     pub params: Tensors,
     /// Where the model came from.
     pub record: TrainingRecord,
+    /// What else `config.toml` says: the recipe that trained the model.
+    pub recipe: Table,
 }
 
 /// The part of `config.toml` that makes a model; a recipe has other tables beside it.
@@ -53,38 +49,64 @@ struct ConfigFile {
 }
 
 impl Bundle {
-    /// Reads a bundle's folder.
+    /// A model that comes from `path`, with default settings and without a record.
+    pub fn new(
+        path: impl Into<PathBuf>,
+        model: impl Into<ModelConfig>,
+        processor: impl Into<Processor>,
+        params: Tensors,
+    ) -> Self {
+        Self {
+            path: path.into(),
+            model: model.into(),
+            decoding: DecodingConfig::default(),
+            generation: GenerationConfig::default(),
+            processor: processor.into(),
+            params,
+            record: TrainingRecord::default(),
+            recipe: Table::new(),
+        }
+    }
+
+    /// Reads a bundle's folder; every file is held against the sum that was recorded when it was written.
     ///
     /// # Errors
-    /// [`BundleError`] names the part that is missing, damaged or of another model.
+    /// [`BundleError`] names the part that is missing, changed, damaged or of another model.
     pub fn read(path: &Path) -> Result<Self, BundleError> {
-        if !path.is_dir() {
-            return Err(BundleError::NoFolder { path: path.to_owned() });
-        }
-        let text = read_part(path, CONFIG)?;
+        let (folder, record) = Folder::open(path)?;
+        let text = folder.text(CONFIG)?;
         let damaged = |part: &str, problem: String| BundleError::Damaged { path: path.join(part), problem };
-        let ConfigFile { model, decoding, generation } =
-            toml::from_str(&text).map_err(|cause| damaged(CONFIG, cause.to_string().trim().to_owned()))?;
-        let record = serde_json::from_str(&read_part(path, RECORD)?)
-            .map_err(|cause| damaged(RECORD, format!("{cause}; the file is damaged: copy it again")))?;
+        let not_toml = |cause: toml::de::Error| damaged(CONFIG, cause.to_string().trim().to_owned());
+        let ConfigFile { model, decoding, generation } = toml::from_str(&text).map_err(not_toml)?;
+        let is_own = |key: &str| ["model", "decoding", "generation"].contains(&key);
+        let recipe: Table = toml::from_str(&text).map_err(not_toml)?;
+        let recipe = recipe.into_iter().filter(|(key, _)| !is_own(key)).collect();
+        model.validate().map_err(|cause| BundleError::Config { path: folder.place(CONFIG), cause })?;
+        let setting = |table, cause| BundleError::Setting { path: path.join(CONFIG), table, cause };
+        decoding.validate().map_err(|cause| setting("decoding", cause))?;
+        generation.validate().map_err(|cause| setting("generation", cause))?;
+        generation.sampling.validate().map_err(|cause| setting("generation.sampling", cause))?;
 
-        let tokenizer_path = part_path(path, TOKENIZER)?;
-        let tokenizer: Arc<dyn Tokenizer> = attentive_tokenizer::load(&tokenizer_path)?.into();
-        let (found, expected) = (tokenizer.vocab_size(), model.vocab_size());
-        if found != expected {
-            return Err(BundleError::Vocabulary { path: tokenizer_path, tokenizer: found, model: expected });
-        }
-        let params = attentive_weights::read(&part_path(path, WEIGHTS)?)?;
+        let processor = if folder.is_without(TOKENIZER) {
+            Processor::None
+        } else {
+            let tokenizer = attentive_tokenizer::load(&folder.checked(TOKENIZER)?)?;
+            fits(&*tokenizer, &model, &folder.place(TOKENIZER))?;
+            tokenizer.into()
+        };
+        let params = attentive_weights::read(&folder.checked(WEIGHTS)?)?;
+        check_finite(&params).map_err(|cause| damaged(WEIGHTS, cause.to_string()))?;
         // A model is made before weights are loaded into it: sizes that are damaged must not take all memory.
         let n_held: usize = params.values().map(|tensor| tensor.values.len()).sum();
-        if model.validate().is_ok() && model.n_params() > 2 * n_held {
+        if model.n_params() > 2 * n_held {
             let problem = format!("its model has {} parameters, and {WEIGHTS} holds {n_held}", model.n_params());
             return Err(damaged(CONFIG, problem));
         }
-        Ok(Self { path: path.to_owned(), model, decoding, generation, tokenizer, params, record })
+        Ok(Self { path: path.to_owned(), model, decoding, generation, processor, params, record, recipe })
     }
 
-    /// Writes a bundle's folder; `config` is the text of `config.toml`, with a `[model]` table.
+    /// Writes a bundle's files into a folder, which may hold others, as a run's does; `config` is the text of `config.toml`,
+    /// with a `[model]` table. Read in the middle of that, it is refused.
     ///
     /// # Errors
     /// [`BundleError::Io`], [`BundleError::Tokenizer`] or [`BundleError::Weights`].
@@ -95,37 +117,33 @@ impl Bundle {
         params: &Tensors,
         record: &TrainingRecord,
     ) -> Result<(), BundleError> {
-        Self::write_at(Precision::F32, path, config, tokenizer, params, record)
+        Parts { config, tokenizer: Some(tokenizer), params, precision: Precision::F32, record }.write(path)
     }
 
-    fn write_at(
-        precision: Precision,
-        path: &Path,
-        config: &str,
-        tokenizer: &dyn Tokenizer,
-        params: &Tensors,
-        record: &TrainingRecord,
-    ) -> Result<(), BundleError> {
-        fs::create_dir_all(path).map_err(|cause| BundleError::Io { path: path.to_owned(), cause })?;
-        write_part(path, CONFIG, config.as_bytes())?;
-        attentive_tokenizer::save(tokenizer, &path.join(TOKENIZER))?;
-        let axis = |name: &str| match precision {
-            Precision::F32 => None,
-            Precision::Int8 => attentive_engine::int8_axis(name),
-        };
-        attentive_weights::write_some_int8(&path.join(WEIGHTS), params, axis, &BTreeMap::new())?;
-        Self::write_record(path, record)
-    }
-
-    /// Writes this bundle into another folder, its weights in the precision that it decodes in.
+    /// Writes this bundle as a new folder, in one step, its weights in the precision that it decodes in.
     ///
     /// # Errors
-    /// As [`Bundle::write`].
+    /// [`BundleError::Exists`] if the folder is there and not empty; as [`Bundle::write`].
     pub fn save(&self, path: &Path) -> Result<(), BundleError> {
-        let (decoding, generation) = (self.decoding.clone(), self.generation.clone());
-        let config = ConfigFile { model: self.model.clone(), decoding, generation };
-        let config = toml::to_string(&config).expect("names and numbers");
-        Self::write_at(self.decoding.precision, path, &config, &*self.tokenizer, &self.params, &self.record)
+        self.write_as_one(path, false)
+    }
+
+    /// As [`save`](Self::save), in the place of a model that may be there.
+    ///
+    /// # Errors
+    /// [`BundleError::NotAModel`] if the folder holds anything but a model; as [`Bundle::write`].
+    pub fn replace(&self, path: &Path) -> Result<(), BundleError> {
+        self.write_as_one(path, true)
+    }
+
+    fn write_as_one(&self, path: &Path, replace: bool) -> Result<(), BundleError> {
+        let Self { model, decoding, generation, params, record, .. } = self;
+        let config = ConfigFile { model: model.clone(), decoding: decoding.clone(), generation: generation.clone() };
+        let mut table = self.recipe.clone();
+        table.extend(Table::try_from(config).expect("names and numbers"));
+        let config = &toml::to_string(&table).expect("a table came from TOML");
+        let tokenizer = self.processor.tokenizer().map(|tokenizer| &**tokenizer);
+        Parts { config, tokenizer, params, precision: decoding.precision, record }.write_as_one(path, replace)
     }
 
     /// Writes `training.json` alone.
@@ -133,8 +151,15 @@ impl Bundle {
     /// # Errors
     /// [`BundleError::Io`].
     pub fn write_record(path: &Path, record: &TrainingRecord) -> Result<(), BundleError> {
-        let json = serde_json::to_vec_pretty(record).expect("numbers and names");
-        write_part(path, RECORD, &json)
+        folder::write_record(path, record)
+    }
+
+    /// Text to ids and back.
+    ///
+    /// # Errors
+    /// [`BundleError::NoTokenizer`] if the model neither reads nor writes text.
+    pub fn tokenizer(&self) -> Result<&Arc<dyn Tokenizer>, BundleError> {
+        self.processor.tokenizer().ok_or_else(|| BundleError::NoTokenizer { path: self.path.clone() })
     }
 
     /// The configuration as one of the family `C`.
@@ -154,19 +179,6 @@ impl Bundle {
         attentive_weights::load(model, self.params.clone()).map_err(|cause| self.bad_weights(cause))
     }
 
-    /// The encoder–decoder of this bundle, of any family, in the form that `device` runs best.
-    ///
-    /// # Errors
-    /// [`BundleError`] if the model is not an encoder–decoder, configuration and weights do not fit, or `device` has no
-    /// such precision for it.
-    pub fn translation_model(
-        &self,
-        device: &Device,
-        precision: Option<Precision>,
-    ) -> Result<TranslationModel, BundleError> {
-        self.model.visit(Translating { bundle: self, device, precision })
-    }
-
     /// The error of a use that takes models of the role `wanted`, where this model has another.
     pub fn other_role(&self, wanted: Role) -> BundleError {
         self.other_family(format!("{wanted}: {}", wanted.families().join(" or ")))
@@ -176,11 +188,11 @@ impl Bundle {
         BundleError::Family { path: self.path.clone(), family: self.model.family(), role: self.model.role(), wanted }
     }
 
-    fn bad_config(&self, cause: ConfigError) -> BundleError {
+    pub(crate) fn bad_config(&self, cause: ConfigError) -> BundleError {
         BundleError::Config { path: self.path.join(CONFIG), cause }
     }
 
-    fn bad_weights(&self, cause: WeightsError) -> BundleError {
+    pub(crate) fn bad_weights(&self, cause: WeightsError) -> BundleError {
         match cause {
             WeightsError::Mismatch { .. } => {
                 BundleError::Damaged { path: self.path.join(WEIGHTS), problem: cause.to_string() }
@@ -190,46 +202,37 @@ impl Bundle {
     }
 }
 
-/// A bundle's encoder–decoder on its way to a device.
-struct Translating<'a> {
-    bundle: &'a Bundle,
-    device: &'a Device,
-    precision: Option<Precision>,
-}
-
-impl FamilyVisitor for Translating<'_> {
-    type Output = Result<TranslationModel, BundleError>;
-
-    fn any<C: ModelSpec>(self, _spec: &C, _role: Role) -> Self::Output {
-        Err(self.bundle.other_role(Role::EncoderDecoder))
+/// Checks that every id of a tokenizer has a place in the model's tables.
+fn fits(tokenizer: &dyn Tokenizer, model: &ModelConfig, path: &Path) -> Result<(), BundleError> {
+    let vocabulary = |side, tokenizer, model| BundleError::Vocabulary { path: path.to_owned(), side, tokenizer, model };
+    let (found, expected) = (tokenizer.vocab_size(), model.vocab_size());
+    if found != expected {
+        return Err(vocabulary("", found, expected));
     }
-
-    fn encoder_decoder<C: EncoderDecoderSpec>(self, spec: &C) -> Self::Output {
-        let Self { bundle, device, precision } = self;
-        if let Some(config) = packable(spec, device) {
-            config.validate().map_err(|cause| bundle.bad_config(cause))?;
-            let precision = precision.unwrap_or(bundle.decoding.precision);
-            let model = CpuTransformer::new(config, bundle.params.clone(), precision, device);
-            return Ok(TranslationModel::of(model.map_err(|cause| bundle.bad_weights(cause))?));
-        }
-        if let Some(precision @ Precision::Int8) = precision {
-            return Err(BundleError::Precision { precision });
-        }
-        Ok(TranslationModel::of(bundle.model::<C>(device)?))
+    let own = tokenizer.to_model().and_then(|file| file.source_vocabulary().map(<[String]>::len));
+    let (found, expected) = (own.unwrap_or(found), model.source_vocab_size());
+    if found > expected {
+        return Err(vocabulary(" for sources", found, expected));
+    }
+    let entries = expected.min(model.vocab_size());
+    match tokenizer.specials().iter().find(|&id| id as usize >= entries) {
+        Some(id) => Err(BundleError::SpecialBeyond { path: path.to_owned(), id, entries }),
+        None => Ok(()),
     }
 }
 
-fn part_path(path: &Path, part: &str) -> Result<PathBuf, BundleError> {
-    let path = path.join(part);
-    if path.exists() { Ok(path) } else { Err(BundleError::MissingPart { path }) }
-}
-
-fn read_part(path: &Path, part: &str) -> Result<String, BundleError> {
-    let path = part_path(path, part)?;
-    fs::read_to_string(&path).map_err(|cause| BundleError::Io { path, cause })
-}
-
-fn write_part(path: &Path, part: &str, bytes: &[u8]) -> Result<(), BundleError> {
-    let path = path.join(part);
-    attentive_weights::write_atomically(&path, bytes).map_err(|cause| BundleError::Io { path, cause })
+impl std::fmt::Debug for Bundle {
+    /// Everything but the values of parameters.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { path, model, decoding, generation, processor, params, record, recipe: _ } = self;
+        f.debug_struct("Bundle")
+            .field("path", path)
+            .field("model", model)
+            .field("decoding", decoding)
+            .field("generation", generation)
+            .field("processor", processor)
+            .field("n_params", &params.len())
+            .field("record", record)
+            .finish_non_exhaustive()
+    }
 }

@@ -41,6 +41,42 @@ pub enum BundleError {
         /// What is wrong with it.
         problem: String,
     },
+    /// A file is not the one that was written.
+    #[error(
+        "{path} is not the file that was saved with this model: its SHA-256 is not the one in {record}; copy the whole folder \
+         again, or, if you changed it yourself, remove its line from \"files\" there",
+        path = path.display(),
+        record = crate::folder::RECORD
+    )]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A folder is there already.
+    #[error("{path} is there already, and not empty; name a new folder, or ask for it to be replaced", path = path.display())]
+    Exists {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A folder that is to be replaced holds more than a model.
+    #[error("{path} holds {other}, which is not a part of a model; name another folder", path = path.display())]
+    NotAModel {
+        /// The folder.
+        path: PathBuf,
+        /// The name of what it holds.
+        other: String,
+    },
+    /// A setting of `config.toml` is out of range.
+    #[error("{path}: {table}.{cause}", path = path.display())]
+    Setting {
+        /// The file.
+        path: PathBuf,
+        /// The table that the setting is in.
+        table: &'static str,
+        /// What is wrong with it.
+        #[source]
+        cause: DecodeError,
+    },
     /// The configuration is of no model.
     #[error("{path}: {cause}", path = path.display())]
     Config {
@@ -68,11 +104,32 @@ pub enum BundleError {
     /// The tokenizer can't be read or written.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
+    /// The model neither reads nor writes text.
+    #[error("{path} is a model without a tokenizer; what it reads is not text", path = path.display())]
+    NoTokenizer {
+        /// The bundle's folder.
+        path: PathBuf,
+    },
+    /// A special token has no place in the model's tables.
+    #[error("{path}: the special token {id} is beyond the model's {entries} entries: they do not belong together", path = path.display())]
+    SpecialBeyond {
+        /// The tokenizer's file.
+        path: PathBuf,
+        /// The token.
+        id: u32,
+        /// Entries of the smaller of the model's tables.
+        entries: usize,
+    },
     /// The tokenizer is of another model.
-    #[error("{path} has {tokenizer} entries and the model has {model}: they do not belong together", path = path.display())]
+    #[error(
+        "{path} has {tokenizer} entries{side} and the model has {model}: they do not belong together",
+        path = path.display()
+    )]
     Vocabulary {
         /// The tokenizer's file.
         path: PathBuf,
+        /// Which vocabulary, if there are two.
+        side: &'static str,
         /// Entries of the tokenizer.
         tokenizer: usize,
         /// Entries of the model.

@@ -1,6 +1,6 @@
 //! A text in, its continuation out.
 
-use std::{ops::ControlFlow, sync::Arc};
+use std::{fmt, ops::ControlFlow, sync::Arc};
 
 use attentive_core::{LanguageModel, Objective, SequenceBatch, TokenId};
 use attentive_decode::{DecodeError, Ended, GenerateRequest, SamplingConfig, StopStrings, generate};
@@ -9,7 +9,7 @@ use attentive_tokenizer::Tokenizer;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use crate::{Bundle, BundleError};
+use crate::{Bundle, BundleError, translator::at_most};
 
 /// How a language model writes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,6 +27,19 @@ impl Default for GenerationConfig {
     /// Up to 200 tokens from the model's own distribution.
     fn default() -> Self {
         Self { max_tokens: 200, stop: Vec::new(), sampling: SamplingConfig::default() }
+    }
+}
+
+/// Tokens that may be asked for, beyond what any text has.
+const MAX_TOKENS: usize = 1 << 24;
+
+impl GenerationConfig {
+    /// Checks every setting but those of [`sampling`](Self::sampling), which has a check of its own.
+    ///
+    /// # Errors
+    /// [`DecodeError`] names the setting that is out of range.
+    pub fn validate(&self) -> Result<(), DecodeError> {
+        at_most("max_tokens", self.max_tokens, MAX_TOKENS, "at most 16777216")
     }
 }
 
@@ -55,9 +68,9 @@ impl Generator<Gpt> {
     ///
     /// # Errors
     /// [`BundleError`] if the bundle's parts do not fit, or it is of another family.
-    pub fn from_bundle(bundle: Bundle, device: &Device) -> Result<Self, BundleError> {
+    pub fn from_bundle(bundle: &Bundle, device: &Device) -> Result<Self, BundleError> {
         let model = bundle.model::<GptConfig>(device)?;
-        Ok(Self::new(model, bundle.tokenizer))
+        Ok(Self::new(model, bundle.tokenizer()?.clone()))
     }
 }
 
@@ -148,5 +161,14 @@ impl<M: LanguageModel> Generator<M> {
 
     fn text(&self, tokens: &[TokenId]) -> String {
         self.tokenizer.decode(tokens).expect("the vocabulary is the tokenizer's")
+    }
+}
+
+impl<M: fmt::Debug> fmt::Debug for Generator<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Generator")
+            .field("model", &self.model)
+            .field("vocab_size", &self.tokenizer.vocab_size())
+            .finish_non_exhaustive()
     }
 }

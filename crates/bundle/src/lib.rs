@@ -1,14 +1,14 @@
 //! Model bundles, and what one loads as: a translator, a generator of text, or an encoder.
 //!
 //! A bundle is a folder: `config.toml` (sizes and choices), `tokenizer.json`, `model.safetensors`, `training.json`
-//! (where it came from: data hashes, seed, steps, scores). It loads on any backend.
+//! (where it came from: data hashes, seed, steps, scores; and the SHA-256 of the other files). It loads on any backend.
 //!
 //! ```no_run
 //! use attentive_bundle::{Bundle, DecodingConfig, Translator};
 //! use burn::tensor::Device;
 //!
 //! let bundle = Bundle::read("runs/latest".as_ref())?;
-//! let translator = Translator::from_bundle(bundle, &Device::default(), None)?;
+//! let translator = Translator::from_bundle(&bundle, &Device::default(), None)?;
 //! let translations = translator.translate(&["The animal was tired."], &DecodingConfig::default())?;
 //! assert!(!translations[0][0].text.is_empty());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -17,7 +17,9 @@
 
 mod bundle;
 mod error;
+mod folder;
 mod generator;
+mod processor;
 mod record;
 mod span_filler;
 mod text_encoder;
@@ -28,6 +30,7 @@ pub use attentive_engine::Precision;
 pub use bundle::Bundle;
 pub use error::{BundleError, EncodeError, TranslateError};
 pub use generator::{GenerationConfig, Generator, TextScore};
+pub use processor::Processor;
 pub use record::{DataRecord, ScoreRecord, TrainingRecord};
 pub use span_filler::SpanFiller;
 pub use text_encoder::{Candidate, Class, Pooling, TextEncoder, frame_ids};

@@ -1,13 +1,16 @@
 //! A text with hidden spans in; guesses for each out.
 
-use std::{collections::BTreeMap, ops::Range, sync::Arc};
+use std::{collections::BTreeMap, fmt, ops::Range, sync::Arc};
 
 use attentive_core::{EncoderDecoder, TokenId, TokenMatrix};
 use attentive_decode::{BeamConfig, DecodeRequest, Hypothesis, beam_search};
 use attentive_tokenizer::Tokenizer;
 use burn::tensor::{Device, Int, Tensor};
 
-use crate::{Bundle, BundleError, Candidate, EncodeError, TranslationModel, text_encoder::MASKS};
+use crate::{
+    Bundle, BundleError, Candidate, EncodeError, TranslationModel,
+    text_encoder::{MASKS, at_most_candidates},
+};
 
 /// Hypotheses that a search keeps at least.
 const MIN_BEAM: usize = 4;
@@ -29,9 +32,9 @@ impl SpanFiller<TranslationModel> {
     ///
     /// # Errors
     /// [`BundleError`] if the bundle's parts do not fit, it is of another family, or its vocabulary has no sentinels.
-    pub fn from_bundle(bundle: Bundle, device: &Device) -> Result<Self, BundleError> {
+    pub fn from_bundle(bundle: &Bundle, device: &Device) -> Result<Self, BundleError> {
         let model = bundle.translation_model(device, None)?;
-        Self::new(model, bundle.tokenizer)
+        Self::new(model, bundle.tokenizer()?.clone())
     }
 }
 
@@ -60,6 +63,7 @@ impl<M: EncoderDecoder<State: Clone>> SpanFiller<M> {
     /// # Errors
     /// [`EncodeError`] if nothing is masked, or too much.
     pub fn fill(&self, text: &str, k: usize) -> Result<Vec<Vec<Candidate>>, EncodeError> {
+        at_most_candidates(k)?;
         let masks = masks(text);
         let (n_masks, max) = (masks.len(), (1..).take_while(|&index| self.tokenizer.sentinel(index).is_some()).count());
         if masks.is_empty() {
@@ -168,6 +172,15 @@ fn mask_len(text: &str) -> Option<usize> {
         rest[digits..].starts_with('>').then(|| text.len() - rest.len() + digits + 1)
     };
     MASKS.iter().find(|mask| text.starts_with(**mask)).map(|mask| mask.len()).or_else(|| named(text))
+}
+
+impl<M: fmt::Debug> fmt::Debug for SpanFiller<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SpanFiller")
+            .field("model", &self.model)
+            .field("vocab_size", &self.tokenizer.vocab_size())
+            .finish_non_exhaustive()
+    }
 }
 
 #[cfg(test)]

@@ -1,16 +1,24 @@
 //! A text in; guesses, vectors or a class out.
 
-use std::{ops::Range, sync::Arc};
+use std::{fmt, ops::Range, sync::Arc};
 
 use attentive_core::{FrameIds, TokenId, TokenMatrix};
 use attentive_model::{EncoderModel, EncoderSpec, Encoding, FamilyVisitor, ModelSpec, Role};
 use attentive_tokenizer::Tokenizer;
 use burn::tensor::{Device, Tensor, activation::softmax};
 
-use crate::{Bundle, BundleError, EncodeError};
+use crate::{Bundle, BundleError, EncodeError, translator::at_most};
 
 /// What stands for a hidden word in a text, whatever the vocabulary's own mask is called.
 pub(crate) const MASKS: [&str; 2] = ["[MASK]", "<mask>"];
+
+/// Candidates that may be asked for.
+const MAX_CANDIDATES: usize = 1024;
+
+/// Holds a number of candidates against its limit.
+pub(crate) fn at_most_candidates(k: usize) -> Result<(), EncodeError> {
+    Ok(at_most("top_k", k, MAX_CANDIDATES, "at most 1024")?)
+}
 
 /// What may stand behind a mask: a token, or as many characters as there are masks side by side.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,8 +76,8 @@ impl TextEncoder {
     ///
     /// # Errors
     /// [`BundleError`] if the bundle's parts do not fit, or it is of another family.
-    pub fn from_bundle(bundle: Bundle, device: &Device) -> Result<Self, BundleError> {
-        bundle.model.visit(Reading { bundle: &bundle, device })
+    pub fn from_bundle(bundle: &Bundle, device: &Device) -> Result<Self, BundleError> {
+        bundle.model.visit(Reading { bundle, device })
     }
 
     /// An encoder that was trained with `tokenizer`, and the names of its classes.
@@ -92,6 +100,7 @@ impl TextEncoder {
     /// # Errors
     /// [`EncodeError`] if nothing is masked, the model guesses no tokens, or the text is too long.
     pub fn fill(&self, text: &str, k: usize) -> Result<Vec<Vec<Candidate>>, EncodeError> {
+        at_most_candidates(k)?;
         let row = self.row(self.encode_masked(text))?;
         let places: Vec<u32> =
             (0..).zip(row.row(0)).filter(|&(_, &id)| id == self.ids.mask).map(|(at, _)| at).collect();
@@ -219,7 +228,7 @@ impl FamilyVisitor for Reading<'_> {
 
     fn encoder<C: EncoderSpec>(self, spec: &C) -> Self::Output {
         let model = self.bundle.model::<C>(self.device)?;
-        TextEncoder::new(model, spec.labels().to_vec(), self.bundle.tokenizer.clone())
+        TextEncoder::new(model, spec.labels().to_vec(), self.bundle.tokenizer()?.clone())
     }
 }
 
@@ -253,4 +262,13 @@ fn words(text: &str) -> impl Iterator<Item = Range<usize>> {
 
 fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().convert::<f32>().try_into_vec().expect("converted to f32")
+}
+
+impl fmt::Debug for TextEncoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TextEncoder")
+            .field("labels", &self.labels)
+            .field("vocab_size", &self.tokenizer.vocab_size())
+            .finish_non_exhaustive()
+    }
 }

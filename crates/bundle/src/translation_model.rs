@@ -7,9 +7,11 @@ use std::{
 
 use attentive_core::{EncoderDecoder, NextToken, TokenMatrix, TopTokens};
 use attentive_engine::{CpuTransformer, Precision};
-use attentive_model::{EncoderDecoderSpec, TransformerConfig};
+use attentive_model::{EncoderDecoderSpec, FamilyVisitor, ModelSpec, Role, TransformerConfig};
 use attentive_weights::WeightsError;
 use burn::tensor::{Device, Int, Tensor};
+
+use crate::{Bundle, BundleError};
 
 /// An encoder–decoder of any family, in the form that its device runs best: the same weights, the same translations.
 pub struct TranslationModel(Box<dyn AnyModel>);
@@ -39,8 +41,52 @@ impl TranslationModel {
     }
 }
 
+impl Bundle {
+    /// The encoder–decoder of this bundle, of any family, in the form that `device` runs best.
+    ///
+    /// # Errors
+    /// [`BundleError`] if the model is not an encoder–decoder, configuration and weights do not fit, or `device` has no
+    /// such precision for it.
+    pub fn translation_model(
+        &self,
+        device: &Device,
+        precision: Option<Precision>,
+    ) -> Result<TranslationModel, BundleError> {
+        self.model.visit(Translating { bundle: self, device, precision })
+    }
+}
+
+/// A bundle's encoder–decoder on its way to a device.
+struct Translating<'a> {
+    bundle: &'a Bundle,
+    device: &'a Device,
+    precision: Option<Precision>,
+}
+
+impl FamilyVisitor for Translating<'_> {
+    type Output = Result<TranslationModel, BundleError>;
+
+    fn any<C: ModelSpec>(self, _spec: &C, _role: Role) -> Self::Output {
+        Err(self.bundle.other_role(Role::EncoderDecoder))
+    }
+
+    fn encoder_decoder<C: EncoderDecoderSpec>(self, spec: &C) -> Self::Output {
+        let Self { bundle, device, precision } = self;
+        if let Some(config) = packable(spec, device) {
+            config.validate().map_err(|cause| bundle.bad_config(cause))?;
+            let precision = precision.unwrap_or(bundle.decoding.precision);
+            let model = CpuTransformer::new(config, bundle.params.clone(), precision, device);
+            return Ok(TranslationModel::of(model.map_err(|cause| bundle.bad_weights(cause))?));
+        }
+        if let Some(precision @ Precision::Int8) = precision {
+            return Err(BundleError::Precision { precision });
+        }
+        Ok(TranslationModel::of(bundle.model::<C>(device)?))
+    }
+}
+
 /// The configuration, if it is one that `device` runs best with packed weights.
-pub(crate) fn packable<'a, C: EncoderDecoderSpec>(spec: &'a C, device: &Device) -> Option<&'a TransformerConfig> {
+fn packable<'a, C: EncoderDecoderSpec>(spec: &'a C, device: &Device) -> Option<&'a TransformerConfig> {
     let config = (spec as &dyn Any).downcast_ref::<TransformerConfig>()?;
     (attentive_backend::has_kernels(device) && CpuTransformer::covers(config)).then_some(config)
 }

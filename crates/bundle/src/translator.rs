@@ -1,9 +1,9 @@
 //! Text in, text out.
 
-use std::{num::NonZeroUsize, sync::Arc};
+use std::{fmt, num::NonZeroUsize, sync::Arc};
 
 use attentive_core::{EncoderDecoder, TokenId, TokenMatrix};
-use attentive_decode::{BeamConfig, DecodeRequest, Hypothesis, beam_search, greedy};
+use attentive_decode::{BeamConfig, DecodeError, DecodeRequest, Hypothesis, beam_search, greedy};
 use attentive_tokenizer::Tokenizer;
 use burn::tensor::{Device, Int, Tensor};
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,35 @@ impl Default for DecodingConfig {
     fn default() -> Self {
         Self { beam: 4, length_penalty: 0.6, max_len_offset: 50, batch_tokens: 2048, precision: Precision::F32 }
     }
+}
+
+/// The widest beam, the most tokens beyond the source's, and the largest batch, beyond what any search needs.
+const MAX_BEAM: usize = 1024;
+const MAX_LEN_OFFSET: usize = 1 << 16;
+const MAX_BATCH_TOKENS: usize = 1 << 24;
+
+impl DecodingConfig {
+    /// Checks every setting.
+    ///
+    /// # Errors
+    /// [`DecodeError`] names the setting that is out of range.
+    pub fn validate(&self) -> Result<(), DecodeError> {
+        let Self { beam, length_penalty, max_len_offset, batch_tokens, precision: _ } = *self;
+        at_most("beam", beam, MAX_BEAM, "at most 1024")?;
+        at_most("max_len_offset", max_len_offset, MAX_LEN_OFFSET, "at most 65536")?;
+        at_most("batch_tokens", batch_tokens, MAX_BATCH_TOKENS, "at most 16777216")?;
+        BeamConfig { beam, length_penalty, ..BeamConfig::default() }.validate()
+    }
+}
+
+/// Holds a setting against its upper limit.
+pub(crate) fn at_most(
+    key: &'static str,
+    value: usize,
+    limit: usize,
+    expected: &'static str,
+) -> Result<(), DecodeError> {
+    if value > limit { Err(DecodeError::Sampling { key, value: value as f64, expected }) } else { Ok(()) }
 }
 
 /// One translation of a text.
@@ -62,9 +91,9 @@ impl Translator<TranslationModel> {
     ///
     /// # Errors
     /// [`BundleError`] if the bundle's parts do not fit, or another backend is asked for a precision of its own.
-    pub fn from_bundle(bundle: Bundle, device: &Device, precision: Option<Precision>) -> Result<Self, BundleError> {
+    pub fn from_bundle(bundle: &Bundle, device: &Device, precision: Option<Precision>) -> Result<Self, BundleError> {
         let model = bundle.translation_model(device, precision)?;
-        Self::new(model, bundle.tokenizer)
+        Self::new(model, bundle.tokenizer()?.clone())
     }
 }
 
@@ -98,6 +127,7 @@ impl<M: EncoderDecoder> Translator<M> {
         config: &DecodingConfig,
         n_best: NonZeroUsize,
     ) -> Result<Vec<Vec<Translation>>, TranslateError> {
+        config.validate()?;
         let rows: Vec<Vec<TokenId>> = texts
             .iter()
             .map(|text| {
@@ -176,4 +206,13 @@ fn batches<'a>(order: &'a [usize], rows: &[Vec<TokenId>], max_tokens: usize) -> 
         }
     }
     batches
+}
+
+impl<M: fmt::Debug> fmt::Debug for Translator<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Translator")
+            .field("model", &self.model)
+            .field("vocab_size", &self.tokenizer.vocab_size())
+            .finish_non_exhaustive()
+    }
 }

@@ -1,45 +1,181 @@
-//! A model's folder with any of its files damaged: an error or a model, never a panic.
+//! A model's folder with any of its files damaged: an error, or a model that can be used; never a panic.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use attentive_backend::BackendKind;
-use attentive_bundle::{Bundle, TrainingRecord};
+use attentive_bundle::{Bundle, BundleError, DecodingConfig, Processor, Translator};
 use attentive_model::{ModelSpec, TransformerConfig};
 use attentive_testkit::survives;
-use attentive_tokenizer::BpeTrainer;
+use attentive_tokenizer::{BpeTrainer, Tokenizer};
+use attentive_weights::Tensors;
+use serde_json::Value;
+
+const PARTS: [&str; 4] = ["config.toml", "tokenizer.json", "model.safetensors", "training.json"];
+
+fn bundle() -> Bundle {
+    let tokenizer: Box<dyn Tokenizer> = Box::new(BpeTrainer::with_merges(5).train(["to be or not to be"]).unwrap());
+    let config = TransformerConfig {
+        d_model: 4,
+        d_ff: 6,
+        n_heads: 2,
+        n_encoder_layers: 1,
+        n_decoder_layers: 1,
+        share_embeddings: false,
+        ..TransformerConfig::base(tokenizer.vocab_size())
+    };
+    let params = attentive_weights::params(&config.init(&BackendKind::Flex.device().unwrap(), 1).unwrap());
+    Bundle::new("", config, tokenizer, params)
+}
+
+/// Writes a bundle as one without sums.
+fn save_without_sums(bundle: &Bundle, path: &Path) {
+    bundle.replace(path).unwrap();
+    let record = path.join("training.json");
+    let mut content: Value = serde_json::from_slice(&fs::read(&record).unwrap()).unwrap();
+    content.as_object_mut().unwrap().remove("files").unwrap();
+    fs::write(record, content.to_string()).unwrap();
+}
+
+/// Reads a folder and translates with what it holds.
+fn translate(path: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    let bundle = Bundle::read(path)?;
+    let translator = Translator::from_bundle(&bundle, &BackendKind::Flex.device()?, None)?;
+    translator.translate(&["to be", "or not"], &DecodingConfig { max_len_offset: 2, ..bundle.decoding })?;
+    Ok(())
+}
 
 #[test]
-fn a_damaged_bundle_is_an_error_or_a_model() {
-    let device = BackendKind::Flex.device().unwrap();
-    let tokenizer = BpeTrainer::with_merges(5).train(["to be or not to be"]).unwrap();
-    let vocab_size = attentive_tokenizer::Tokenizer::vocab_size(&tokenizer);
-    let small = TransformerConfig { d_model: 4, d_ff: 6, n_heads: 2, ..TransformerConfig::base(vocab_size) };
-    let config = TransformerConfig { n_encoder_layers: 1, n_decoder_layers: 1, ..small };
-    let params = attentive_weights::params(&config.init(&device, 1).unwrap());
-    let text = format!(
-        "[model]\nfamily = \"transformer\"\nsource_vocab_size = {vocab_size}\ntarget_vocab_size = {vocab_size}\nd_model = 4\n\
-         d_ff = 6\nn_heads = 2\nn_encoder_layers = 1\nn_decoder_layers = 1\ndropout = 0.1\n\n[decoding]\nbeam = 2\n"
-    );
+fn a_damaged_bundle_without_sums_is_an_error_or_a_model_that_translates() {
     let folder = tempfile::tempdir().unwrap();
-    Bundle::write(folder.path(), &text, &tokenizer, &params, &TrainingRecord::default()).unwrap();
-    Bundle::read(folder.path()).unwrap().model::<TransformerConfig>(&device).unwrap();
-    for part in ["config.toml", "tokenizer.json", "model.safetensors", "training.json"] {
+    save_without_sums(&bundle(), folder.path());
+    translate(folder.path()).unwrap();
+    for part in PARTS {
         let path = folder.path().join(part);
         let whole = fs::read(&path).unwrap();
         survives(&whole, 300, |damaged| {
             fs::write(&path, damaged).unwrap();
-            if let Ok(bundle) = Bundle::read(folder.path()) {
-                let _ = bundle.model::<TransformerConfig>(&device);
-            }
+            let _ = translate(folder.path());
         });
         fs::write(&path, whole).unwrap();
     }
+}
 
-    // Sizes that are read well and are far too large.
-    for (size, says) in [("999999", "holds"), ("99999999999", "at most")] {
-        fs::write(folder.path().join("config.toml"), text.replace("d_ff = 6", &format!("d_ff = {size}"))).unwrap();
-        let read = Bundle::read(folder.path()).and_then(|bundle| bundle.model::<TransformerConfig>(&device));
-        let error = read.unwrap_err().to_string();
-        assert!(error.contains("config.toml") && error.contains(says), "{error}");
+#[test]
+fn a_changed_file_is_refused_by_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    bundle().replace(folder.path()).unwrap();
+    for part in &PARTS[..3] {
+        let path = folder.path().join(part);
+        let whole = fs::read(&path).unwrap();
+        let mut damaged = whole.clone();
+        *damaged.last_mut().unwrap() ^= 1;
+        fs::write(&path, damaged).unwrap();
+        let error = Bundle::read(folder.path()).unwrap_err();
+        assert!(matches!(&error, BundleError::Changed { path: found } if *found == path), "{error}");
+        fs::remove_file(&path).unwrap();
+        let error = Bundle::read(folder.path()).unwrap_err().to_string();
+        assert!(error.contains(part), "{error}");
+        fs::write(&path, whole).unwrap();
     }
+    translate(folder.path()).unwrap();
+}
+
+#[test]
+fn values_that_are_not_finite_are_refused_by_the_parameter_s_name() {
+    let folder = tempfile::tempdir().unwrap();
+    for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        let mut bundle = bundle();
+        bundle.params.get_mut("decoder.layers.0.feed_forward.inner.weight").unwrap().values[3] = value;
+        bundle.replace(folder.path()).unwrap();
+        let error = Bundle::read(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("decoder.layers.0.feed_forward.inner.weight") && error.contains("value 3"), "{error}");
+    }
+}
+
+#[test]
+fn settings_beyond_any_use_are_refused_by_their_names() {
+    let folder = tempfile::tempdir().unwrap();
+    save_without_sums(&bundle(), folder.path());
+    let path = folder.path().join("config.toml");
+    let whole = fs::read_to_string(&path).unwrap();
+    for (setting, changed, says) in [
+        ("d_ff = 6", "d_ff = 999999", "holds"),
+        ("d_ff = 6", "d_ff = 99999999999", "at most"),
+        ("beam = 4", "beam = 4294967295", "decoding.beam"),
+        ("beam = 4", "beam = 0", "decoding.beam"),
+        ("max_len_offset = 50", "max_len_offset = 9223372036854775807", "decoding.max_len_offset"),
+        ("batch_tokens = 2048", "batch_tokens = 9223372036854775807", "decoding.batch_tokens"),
+        ("max_tokens = 200", "max_tokens = 9223372036854775807", "generation.max_tokens"),
+        ("top_p = 1.0", "top_p = 0.0", "generation.sampling.top_p"),
+        ("source_vocab_size", "target_vocab_size = 1\nsource_vocab_size", "duplicate"),
+    ] {
+        assert!(whole.contains(setting), "{setting}");
+        fs::write(&path, whole.replace(setting, changed)).unwrap();
+        let error = Bundle::read(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("config.toml") && error.contains(says), "{changed}: {error}");
+    }
+}
+
+#[test]
+fn tables_that_are_smaller_than_the_vocabulary_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = bundle();
+    let config = all.spec::<TransformerConfig>().unwrap();
+    let device = BackendKind::Flex.device().unwrap();
+    for (config, says) in [
+        (TransformerConfig { source_vocab_size: config.source_vocab_size - 1, ..config.clone() }, "for sources"),
+        (TransformerConfig { target_vocab_size: config.target_vocab_size - 1, ..config.clone() }, "do not belong"),
+    ] {
+        let params = attentive_weights::params(&config.init(&device, 1).unwrap());
+        Bundle { model: config.into(), params, ..all.clone() }.replace(folder.path()).unwrap();
+        let error = Bundle::read(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("tokenizer.json") && error.contains(says), "{error}");
+    }
+}
+
+#[test]
+fn a_folder_is_written_as_one_and_gives_way_only_where_it_is_a_model_and_asked_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("models/small");
+    bundle().save(&path).unwrap();
+    assert!(matches!(bundle().save(&path).unwrap_err(), BundleError::Exists { .. }));
+
+    let other = Bundle { params: zeros(bundle().params), ..bundle() };
+    other.replace(&path).unwrap();
+    assert_eq!(Bundle::read(&path).unwrap().params, other.params);
+    let beside: Vec<_> =
+        fs::read_dir(path.parent().unwrap()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(beside, ["small"], "nothing is left beside it");
+
+    fs::create_dir(path.join("checkpoints")).unwrap();
+    let error = other.replace(&path).unwrap_err();
+    assert!(matches!(&error, BundleError::NotAModel { other, .. } if other == "checkpoints"), "{error}");
+    assert_eq!(Bundle::read(&path).unwrap().params, other.params);
+}
+
+fn zeros(mut params: Tensors) -> Tensors {
+    params.values_mut().for_each(|tensor| tensor.values.fill(0.0));
+    params
+}
+
+#[test]
+fn a_model_without_a_tokenizer_is_read_and_says_so_where_text_is_wanted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("raw");
+    Bundle { processor: Processor::None, ..bundle() }.save(&path).unwrap();
+    let read = Bundle::read(&path).unwrap();
+    read.model::<TransformerConfig>(&BackendKind::Flex.device().unwrap()).unwrap();
+    let error = read.tokenizer().err().unwrap().to_string();
+    assert!(error.contains("without a tokenizer"), "{error}");
+}
+
+#[test]
+fn a_recipe_s_other_tables_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut with_recipe = bundle();
+    with_recipe.recipe = "name = \"small\"\n[training]\nsteps = 3\n".parse().unwrap();
+    let path = folder.path().join("a");
+    with_recipe.save(&path).unwrap();
+    let read = Bundle::read(&path).unwrap();
+    assert_eq!((&read.recipe, &read.model), (&with_recipe.recipe, &with_recipe.model));
 }

@@ -86,7 +86,7 @@ impl FamilyVisitor for LikelihoodOf<'_> {
     fn encoder_decoder<C: EncoderDecoderSpec>(self, _spec: &C) -> Self::Output {
         let pairs = self.sources.iter().zip(self.targets);
         let model = self.bundle.model::<C>(self.device)?;
-        likelihood_under(&model, &*self.bundle.tokenizer, pairs, self.batch_tokens)
+        likelihood_under(&model, &**self.bundle.tokenizer()?, pairs, self.batch_tokens)
     }
 }
 

@@ -159,7 +159,19 @@ fn the_copy_task_is_learnt_and_the_model_can_be_used() {
     let config = fs::read_to_string(&path).unwrap();
     fs::write(&path, config.replace("d_ff = 64", "d_ff = 65")).unwrap();
     let error = folder.fail(&["translate", "--model", "averaged", "ab"], "");
+    assert!(error.contains("config.toml is not the file that was saved"), "{error}");
+    let path = folder.path("averaged").join("training.json");
+    let record = fs::read_to_string(&path).unwrap();
+    fs::write(&path, record.replace("\"files\"", "\"no files\"")).unwrap();
+    let error = folder.fail(&["translate", "--model", "averaged", "ab"], "");
     assert!(error.contains("feed_forward.inner.weight") && error.contains("[32, 65]"), "{error}");
+
+    // A folder is not overwritten unless asked to.
+    let again = ["average", "--last", "2", "--out", "averaged"];
+    let error = folder.fail(&again, "");
+    assert!(error.contains("averaged is there already") && error.contains("--replace"), "{error}");
+    folder.succeed(&[&again[..], &["--replace"]].concat(), "");
+    copied(&folder.succeed(&["translate", "--model", "averaged"], &source));
 }
 
 #[test]

@@ -261,12 +261,18 @@ fn the_doctor_sees_what_is_odd_and_a_model_is_tested() {
     folder.run(&["train", "recipe.toml"], 0);
     let laws = folder.run(&["selftest"], 0);
     assert_eq!(laws.matches(" holds ").count(), 5, "{laws}");
-    // A parameter that is no number breaks them.
+    // Parameters that are far too large break them; that they were changed is seen before.
     let weights = folder.path("runs/copy-1/model.safetensors");
     let mut bytes = fs::read(&weights).unwrap();
-    let end = bytes.len();
-    bytes[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+    let n_changed = bytes.len() / 8 * 4;
+    let start = bytes.len() - n_changed;
+    bytes[start..].chunks_exact_mut(4).for_each(|value| value.copy_from_slice(&f32::MAX.to_le_bytes()));
     fs::write(&weights, bytes).unwrap();
+    let changed = folder.run(&["selftest"], 1);
+    assert!(changed.contains("model.safetensors is not the file that was saved"), "{changed}");
+    let record = folder.path("runs/copy-1/training.json");
+    let text = fs::read_to_string(&record).unwrap();
+    fs::write(&record, text.replace("\"files\"", "\"no files\"")).unwrap();
     let broken = folder.run(&["selftest"], 1);
     assert!(broken.contains("BROKEN"), "{broken}");
 }

@@ -20,9 +20,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let bundle = Bundle::read(folder.as_ref())?;
     let model = bundle.model::<TransformerConfig>(&device)?;
     let greedy = DecodingConfig { beam: 1, ..bundle.decoding.clone() };
-    let specials = bundle.tokenizer.specials().clone();
+    let specials = bundle.tokenizer()?.specials().clone();
     let (bos, eos) = (specials.begin().ok_or("no <s>")?, specials.end().ok_or("no </s>")?);
-    let translator = Translator::from_bundle(bundle, &device, None)?;
+    let translator = Translator::from_bundle(&bundle, &device, None)?;
     let ids = |ids: &[u32]| {
         let ids: Vec<i64> = ids.iter().map(|&id| i64::from(id)).collect();
         Tensor::<1, Int>::from_ints(ids.as_slice(), &device).unsqueeze::<2>()

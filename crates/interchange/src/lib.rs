@@ -43,7 +43,7 @@ mod tokenizers;
 
 use std::{fmt, path::Path, str::FromStr};
 
-use attentive_bundle::{Bundle, DecodingConfig, GenerationConfig, TrainingRecord};
+use attentive_bundle::{Bundle, TrainingRecord};
 use attentive_model::{ModelConfig, ModelSpec};
 use attentive_tokenizer::Tokenizer;
 use attentive_weights::Tensors;
@@ -202,13 +202,6 @@ pub fn import(folder: &Path) -> Result<Bundle, InterchangeError> {
 
 /// What was read of a folder, as a bundle.
 fn imported(folder: &Path, model: impl Into<ModelConfig>, tokenizer: Box<dyn Tokenizer>, params: Tensors) -> Bundle {
-    Bundle {
-        path: folder.to_owned(),
-        model: model.into(),
-        decoding: DecodingConfig::default(),
-        generation: GenerationConfig::default(),
-        tokenizer: tokenizer.into(),
-        params,
-        record: TrainingRecord { version: env!("CARGO_PKG_VERSION").into(), ..TrainingRecord::default() },
-    }
+    let record = TrainingRecord { version: env!("CARGO_PKG_VERSION").into(), ..TrainingRecord::default() };
+    Bundle { record, ..Bundle::new(folder, model, tokenizer, params) }
 }

@@ -4,11 +4,11 @@ use std::{borrow::Cow, fs, ops::Range, path::Path, sync::Arc};
 
 use attentive_attention::{Activation, Mask, NormPlacement};
 use attentive_backend::{BackendKind, Device};
-use attentive_bundle::{Bundle, DecodingConfig, GenerationConfig, TrainingRecord};
+use attentive_bundle::{Bundle, Processor};
 use attentive_core::{EncoderDecoder, NextToken, TokenMatrix};
 use attentive_decode::{DecodeRequest, greedy};
 use attentive_interchange::{ExportConfig, Format, Quantization, export, import};
-use attentive_model::{GptConfig, ModelConfig, ModelSpec, Transformer, TransformerConfig};
+use attentive_model::{GptConfig, ModelSpec, Transformer, TransformerConfig};
 use attentive_testkit::{Area, Comparison, Golden, named};
 use attentive_tokenizer::{Specials, TokenId, Tokenizer, UnknownId};
 use attentive_weights::{HostTensor, Tensors, param_shapes};
@@ -147,7 +147,7 @@ fn is_written_as_it_was_read(original: &Path, name: &str, format: Format) {
     }
     let again = import(folder.path()).unwrap();
     assert_eq!(again.params, bundle.params);
-    assert_eq!(again.tokenizer.encode("the animal"), bundle.tokenizer.encode("the animal"));
+    assert_eq!(again.tokenizer().unwrap().encode("the animal"), bundle.tokenizer().unwrap().encode("the animal"));
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn pickles_hold_the_same_as_safetensors() {
 fn marian_tokens_are_those_of_transformers() {
     let mut comparison = comparison("ids and text of Marian's tokenizers", "transformers", "transformers", 0.0);
     for name in ["marian", "marian-separate"] {
-        let tokenizer = import(&golden().path(name)).unwrap().tokenizer;
+        let tokenizer = import(&golden().path(name)).unwrap().tokenizer().unwrap().clone();
         let case = &golden().cases(&format!("{name}/tokens.json"))[0];
         let texts: Vec<String> = field(case, "texts");
         for (text, expected) in texts.iter().zip(field::<Vec<Vec<u32>>>(case, "sources")) {
@@ -246,15 +246,7 @@ fn bundle(case: &Value) -> Bundle {
             (param.name, HostTensor { shape: param.shape, values })
         })
         .collect();
-    Bundle {
-        path: "tiny".into(),
-        model: ModelConfig::Transformer(config),
-        decoding: DecodingConfig::default(),
-        generation: GenerationConfig::default(),
-        tokenizer: Arc::new(Letters::new()),
-        params,
-        record: TrainingRecord::default(),
-    }
+    Bundle::new("tiny", config, Processor::Text(Arc::new(Letters::new())), params)
 }
 
 #[test]
@@ -291,11 +283,11 @@ fn ctranslate2_translates_exported_models_as_we_do() {
         for case in cases.iter().filter(|case| case["quantization"] == "float32") {
             let bundle = bundle(case);
             let model = bundle.model::<TransformerConfig>(&device).unwrap();
-            let encode = |letters: &[String]| bundle.tokenizer.encode(&letters.concat());
+            let encode = |letters: &[String]| bundle.tokenizer().unwrap().encode(&letters.concat());
             let sentences: Vec<Vec<String>> = field(case, "sentences");
             let source: Vec<Vec<u32>> = sentences.iter().map(|letters| [encode(letters), vec![2]].concat()).collect();
 
-            let forced = bundle.tokenizer.encode(&field::<String>(case, "forced"));
+            let forced = bundle.tokenizer().unwrap().encode(&field::<String>(case, "forced"));
             let target = vec![[&[1], &forced[..]].concat(); source.len()];
             let wanted = vec![[&forced[..], &[2]].concat(); source.len()];
             let log_p = log_softmax(logits(&model, &source, &target, &device), 2);

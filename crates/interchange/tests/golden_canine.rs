@@ -111,7 +111,7 @@ fn canines_are_written_as_they_were_read() {
         }
         let again = import(written.path()).unwrap();
         assert!(again.model == bundle.model && again.params == bundle.params);
-        assert_eq!(again.tokenizer.encode("é☃"), [0xe9, 0x2603]);
+        assert_eq!(again.tokenizer().unwrap().encode("é☃"), [0xe9, 0x2603]);
     }
 }
 

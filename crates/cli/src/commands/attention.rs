@@ -87,13 +87,11 @@ impl Attention {
         let target_text = match &self.target {
             Some(text) => text.clone(),
             None => {
-                let bundle = Bundle::read(&bundle.path)?;
-                let config = bundle.decoding.clone();
-                let translator = Translator::from_bundle(bundle, &device, None)?;
-                translator.translate(&[&self.text], &config)?.swap_remove(0).swap_remove(0).text
+                let translator = Translator::from_bundle(&bundle, &device, None)?;
+                translator.translate(&[&self.text], &bundle.decoding)?.swap_remove(0).swap_remove(0).text
             }
         };
-        let tokenizer = &*bundle.tokenizer;
+        let tokenizer = &**bundle.tokenizer()?;
         let specials = tokenizer.specials();
         let (Some(begin), Some(end)) = (specials.begin(), specials.end()) else {
             bail!("{}: the tokenizer lacks <s> or </s>", bundle.path.display());

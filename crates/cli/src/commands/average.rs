@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use attentive_bundle::Bundle;
 use attentive_trainer::CheckpointDir;
 use clap::Args;
 
+use super::save;
 use crate::run_dir;
 
 /// Average the last checkpoints of a run into a model.
@@ -21,6 +22,9 @@ pub(crate) struct Average {
     /// Folder of the new model.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// Take the place of a model that is there.
+    #[arg(long)]
+    replace: bool,
 }
 
 impl Average {
@@ -39,15 +43,11 @@ impl Average {
         }
         let chosen = &checkpoints[checkpoints.len() - self.last..];
         let files: Vec<PathBuf> = chosen.iter().map(|path| CheckpointDir::model_file(path)).collect();
-        let params = attentive_weights::average(&files)?;
-
-        let bundle = Bundle::read(&run)?;
-        let config_path = run.join("config.toml");
-        let config = std::fs::read_to_string(&config_path).with_context(|| config_path.display().to_string())?;
-        let mut record = bundle.record;
-        record.averaged_steps = chosen.iter().filter_map(|path| CheckpointDir::step_of(path)).collect();
-        record.scores.clear(); // they were another model's
-        Bundle::write(&self.out, &config, &*bundle.tokenizer, &params, &record)?;
+        let mut bundle = Bundle::read(&run)?;
+        bundle.params = attentive_weights::average(&files)?;
+        bundle.record.averaged_steps = chosen.iter().filter_map(|path| CheckpointDir::step_of(path)).collect();
+        bundle.record.scores.clear(); // they were another model's
+        save(&bundle, &self.out, self.replace)?;
         println!("averaged {} checkpoints into {}", files.len(), self.out.display());
         Ok(())
     }

@@ -85,7 +85,7 @@ impl Generate {
     pub(super) fn run(self) -> Result<()> {
         let bundle = Bundle::read(&run_dir::resolve(&self.model))?;
         let mut config = self.generation.over(&bundle.generation);
-        let generator = Generator::from_bundle(bundle, &self.backend.device()?)?;
+        let generator = Generator::from_bundle(&bundle, &self.backend.device()?)?;
         let prompt = match self.prompt.as_deref() {
             Some("-") => {
                 let mut text = String::new();

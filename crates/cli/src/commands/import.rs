@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 
+use super::save;
+
 /// Bring in a model of transformers.
 #[derive(Debug, Args)]
 pub(crate) struct Import {
@@ -15,6 +17,9 @@ pub(crate) struct Import {
     /// Folder of the new model.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// Take the place of a model that is there.
+    #[arg(long)]
+    replace: bool,
 }
 
 impl Import {
@@ -23,7 +28,7 @@ impl Import {
             Some(address) => attentive_interchange::import(&fetch(address)?)?,
             None => attentive_interchange::import(&self.source)?,
         };
-        bundle.save(&self.out)?;
+        save(&bundle, &self.out, self.replace)?;
         println!("imported {} into {}", self.source.display(), self.out.display());
         Ok(())
     }

@@ -35,7 +35,9 @@ impl Inspect {
         let bundle = Bundle::read(&run_dir::resolve(&self.model))?;
         println!("model        {}", bundle.path.display());
         show_model(&bundle.model)?;
-        println!("tokenizer    {} entries", thousands(bundle.tokenizer.vocab_size() as u64));
+        if let Some(tokenizer) = bundle.processor.tokenizer() {
+            println!("tokenizer    {} entries", thousands(tokenizer.vocab_size() as u64));
+        }
         let record = &bundle.record;
         println!(
             "training     {} steps, {} target tokens, {:.0} s on {}, seed {}, attentive {}",

@@ -24,12 +24,13 @@ mod translate;
 
 use std::{
     io::{self, BufRead},
+    path::Path,
     process::ExitCode,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use attentive_backend::{BackendKind, Device};
-use attentive_bundle::{DecodingConfig, Precision};
+use attentive_bundle::{Bundle, BundleError, DecodingConfig, Precision};
 use clap::{Args, Parser, Subcommand};
 
 /// The Transformer of "Attention Is All You Need", from raw text to a model that translates.
@@ -166,4 +167,14 @@ fn read_lines(texts: Vec<String>) -> Box<dyn Iterator<Item = Result<String>>> {
         let line = line.with_context(|| format!("line {} of standard input is not UTF-8", idx + 1))?;
         Ok(line.trim_end_matches('\r').to_owned())
     }))
+}
+
+/// Writes a new model's folder; a model that is there gives way if the user wants it to.
+fn save(bundle: &Bundle, path: &Path, replace: bool) -> Result<()> {
+    match if replace { bundle.replace(path) } else { bundle.save(path) } {
+        Err(BundleError::Exists { path }) => {
+            bail!("{} is there already, and not empty; name a new folder, or give --replace", path.display())
+        }
+        written => Ok(written?),
+    }
 }

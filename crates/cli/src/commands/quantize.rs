@@ -7,6 +7,7 @@ use attentive_bundle::{Bundle, Precision};
 use attentive_model::TransformerConfig;
 use clap::Args;
 
+use super::save;
 use crate::run_dir;
 
 /// Round a model's weights to bytes: a quarter of the size, and faster on a CPU.
@@ -21,6 +22,9 @@ pub(crate) struct Quantize {
     /// Folder of the new model.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// Take the place of a model that is there.
+    #[arg(long)]
+    replace: bool,
 }
 
 impl Quantize {
@@ -32,7 +36,7 @@ impl Quantize {
         }
         bundle.decoding.precision = Precision::Int8;
         bundle.record.scores.clear(); // they were another model's
-        bundle.save(&self.out)?;
+        save(&bundle, &self.out, self.replace)?;
         println!("rounded the weights of {} into {}", bundle.path.display(), self.out.display());
         Ok(())
     }

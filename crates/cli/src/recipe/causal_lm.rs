@@ -127,6 +127,7 @@ impl CausalLmRecipe {
         self.tokenizer.validate(|setting| format!("tokenizer.{setting}"))?;
         require(Role::LanguageModel, &self.model, "causal-lm")?;
         self.model.validate()?;
+        self.generation.validate().map_err(|error| anyhow!("generation.{error}"))?;
         self.generation.sampling.validate().map_err(|error| anyhow!("generation.sampling.{error}"))?;
         let context = self.batch.context;
         if let Some(max_len) = self.model.max_len().filter(|&max_len| max_len < context) {

@@ -30,7 +30,7 @@ pub(crate) fn export(
     variant: Variant,
     folder: &Path,
 ) -> Result<Vec<String>, InterchangeError> {
-    let theirs = EncoderConfig::of_ours(config, variant, bundle.tokenizer.specials())?;
+    let theirs = EncoderConfig::of_ours(config, variant, bundle.tokenizer()?.specials())?;
     let class = variant.class(config);
     let prefix = if class.heads == Heads::default() { "" } else { variant.prefix() };
     let tensors = slots(variant, config).into_iter().map(|slot| {
@@ -47,7 +47,7 @@ pub(crate) fn export(
     files::write_json(&folder.join("config.json"), &theirs)?;
     let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
     attentive_weights::write(&folder.join("model.safetensors"), &tensors, &metadata)?;
-    let note = tokenizers::export_encoder(folder, &*bundle.tokenizer, config.max_len())?;
+    let note = tokenizers::export_encoder(folder, &**bundle.tokenizer()?, config.max_len())?;
     Ok(class.notes(Heads::of_ours(config)).into_iter().chain(note).collect())
 }
 

@@ -38,7 +38,7 @@ pub(crate) fn export(config: &CanineConfig, bundle: &Bundle, folder: &Path) -> R
     files::write_json(&folder.join("config.json"), &theirs)?;
     let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
     attentive_weights::write(&folder.join("model.safetensors"), &tensors, &metadata)?;
-    attentive_tokenizer::save(&*bundle.tokenizer, &folder.join(tokenizers::OURS))?;
+    attentive_tokenizer::save(&**bundle.tokenizer()?, &folder.join(tokenizers::OURS))?;
     let tokenizer = json!({ "tokenizer_class": "CanineTokenizer", "model_max_length": config.max_len });
     files::write_json(&folder.join("tokenizer_config.json"), &tokenizer)?;
     let heads = [(config.masked_lm, "guesses hidden characters"), (config.next_sentence, "tells what follows")];

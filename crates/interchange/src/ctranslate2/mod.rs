@@ -68,10 +68,10 @@ pub(crate) fn export(
     folder: &Path,
 ) -> Result<Vec<String>, InterchangeError> {
     check(config, options.max_len)?;
-    let ids = SpecialIds::of(&*bundle.tokenizer, "CTranslate2")?;
-    let entries = tokenizers::entries(&*bundle.tokenizer);
+    let ids = SpecialIds::of(&**bundle.tokenizer()?, "CTranslate2")?;
+    let entries = tokenizers::entries(&**bundle.tokenizer()?);
     let name = |id: u32| entries[id as usize].as_str();
-    let unk = bundle.tokenizer.specials().unk.unwrap_or(ids.pad);
+    let unk = bundle.tokenizer()?.specials().unk.unwrap_or(ids.pad);
     files::make_folder(folder)?;
     let variables = Variables::of(config, &bundle.params, options);
     files::write(&folder.join("model.bin"), &model_bin::bytes(&variables))?;

@@ -23,7 +23,7 @@ const PREFIX: &str = "transformer.";
 /// # Errors
 /// [`InterchangeError::Inexpressible`], or what the system refuses.
 pub(crate) fn export(config: &GptConfig, bundle: &Bundle, folder: &Path) -> Result<Vec<String>, InterchangeError> {
-    let specials = bundle.tokenizer.specials();
+    let specials = bundle.tokenizer()?.specials();
     let theirs = Gpt2Config::of_ours(config, specials.bos, specials.eos)?;
     let tensors: Tensors = slots(config).into_iter().map(|slot| slot.export(&bundle.params)).collect();
     files::make_folder(folder)?;
@@ -32,7 +32,7 @@ pub(crate) fn export(config: &GptConfig, bundle: &Bundle, folder: &Path) -> Resu
     files::write_json(&folder.join("generation_config.json"), &generation)?;
     let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
     attentive_weights::write(&folder.join("model.safetensors"), &tensors, &metadata)?;
-    Ok(tokenizers::export_gpt2(folder, &*bundle.tokenizer)?.into_iter().collect())
+    Ok(tokenizers::export_gpt2(folder, &**bundle.tokenizer()?)?.into_iter().collect())
 }
 
 /// Reads what transformers wrote, or what OpenAI released.

@@ -40,8 +40,8 @@ pub(crate) fn export(
     max_len: usize,
     folder: &Path,
 ) -> Result<Vec<String>, InterchangeError> {
-    let ids = SpecialIds::of(&*bundle.tokenizer, architecture.name())?;
-    let ids = SpecialIds { pad: tokenizers::padding_of_both(&*bundle.tokenizer).unwrap_or(ids.pad), ..ids };
+    let ids = SpecialIds::of(&**bundle.tokenizer()?, architecture.name())?;
+    let ids = SpecialIds { pad: tokenizers::padding_of_both(&**bundle.tokenizer()?).unwrap_or(ids.pad), ..ids };
     let theirs = Seq2SeqConfig::of_ours(config, architecture, ids, max_len)?;
     let order = Order::sines_first(config.d_model);
     let mut tensors: Tensors = slots(config)
@@ -64,7 +64,7 @@ pub(crate) fn export(
     }
     files::make_folder(folder)?;
     files::write_json(&folder.join("config.json"), &theirs)?;
-    let never: Vec<u32> = bundle.tokenizer.specials().iter().filter(|&id| id != ids.eos).collect();
+    let never: Vec<u32> = bundle.tokenizer()?.specials().iter().filter(|&id| id != ids.eos).collect();
     let generation = json!({
         "decoder_start_token_id": ids.bos,
         "bos_token_id": ids.bos,
@@ -78,7 +78,7 @@ pub(crate) fn export(
     files::write_json(&folder.join("generation_config.json"), &generation)?;
     let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
     attentive_weights::write(&folder.join("model.safetensors"), &tensors, &metadata)?;
-    Ok(tokenizers::export_marian(folder, &*bundle.tokenizer)?.into_iter().collect())
+    Ok(tokenizers::export_marian(folder, &**bundle.tokenizer()?)?.into_iter().collect())
 }
 
 /// Reads what transformers, or the Marian conversion, wrote.

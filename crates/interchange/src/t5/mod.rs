@@ -33,7 +33,7 @@ pub(crate) fn export(
     bundle: &Bundle,
     folder: &Path,
 ) -> Result<Vec<String>, InterchangeError> {
-    let specials = bundle.tokenizer.specials();
+    let specials = bundle.tokenizer()?.specials();
     let (Some(pad), Some(start), Some(eos)) = (specials.pad, specials.begin(), specials.end()) else {
         let problem = "its tokenizer has no id for padding or the end of a sentence".to_owned();
         return Err(InterchangeError::Inexpressible { format: "T5", problems: vec![problem] });
@@ -64,7 +64,7 @@ pub(crate) fn export(
     files::write_json(&folder.join("generation_config.json"), &generation)?;
     let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
     attentive_weights::write(&folder.join("model.safetensors"), &tensors, &metadata)?;
-    Ok(tokenizer::export(folder, &*bundle.tokenizer)?.into_iter().collect())
+    Ok(tokenizer::export(folder, &**bundle.tokenizer()?)?.into_iter().collect())
 }
 
 /// Reads what transformers wrote.

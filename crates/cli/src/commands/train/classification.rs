@@ -53,7 +53,7 @@ impl<F: EncoderSpec + Into<ModelConfig>> Classification<F> {
         let labels = parts.labels()?;
         let (tokenizer, pretrained): (Arc<dyn Tokenizer>, _) = match (tokenizer, pretrained) {
             (Some(path), bundle) => (attentive_tokenizer::load(path)?.into(), bundle.map(|bundle| bundle.params)),
-            (None, Some(bundle)) => (bundle.tokenizer, Some(bundle.params)),
+            (None, Some(bundle)) => (bundle.tokenizer()?.clone(), Some(bundle.params)),
             (None, None) => {
                 let texts = parts.train.texts.iter().map(|text| anyhow::Ok(text.text.clone()));
                 (recipe.tokenizer.read_or_train(false, texts)?.into(), None)

@@ -1,0 +1,218 @@
+//! A bundle's folder: its files, and the sums that they are held against.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use attentive_tokenizer::Tokenizer;
+use attentive_weights::{Tensors, sync_folder, write_atomically, write_some_int8};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::{BundleError, Precision, TrainingRecord};
+
+pub(crate) const CONFIG: &str = "config.toml";
+pub(crate) const TOKENIZER: &str = "tokenizer.json";
+pub(crate) const WEIGHTS: &str = "model.safetensors";
+pub(crate) const RECORD: &str = "training.json";
+
+/// SHA-256 of files, in hexadecimal digits, by name.
+type Sums = BTreeMap<String, String>;
+
+/// The content of `training.json`.
+#[derive(Default, Serialize, Deserialize)]
+struct RecordFile {
+    #[serde(flatten)]
+    record: TrainingRecord,
+    /// Sums of the other files; bundles of older versions have none.
+    #[serde(default, skip_serializing_if = "Sums::is_empty")]
+    files: Sums,
+}
+
+/// A folder that is read.
+pub(crate) struct Folder<'a> {
+    path: &'a Path,
+    sums: Sums,
+}
+
+impl<'a> Folder<'a> {
+    /// Opens a folder by its record.
+    pub(crate) fn open(path: &'a Path) -> Result<(Self, TrainingRecord), BundleError> {
+        if !path.is_dir() {
+            return Err(BundleError::NoFolder { path: path.to_owned() });
+        }
+        let bytes = read_part(&path.join(RECORD))?;
+        let RecordFile { record, files: sums } = serde_json::from_slice(&bytes).map_err(|cause| {
+            let problem = format!("{cause}; the file is damaged: copy it again");
+            BundleError::Damaged { path: path.join(RECORD), problem }
+        })?;
+        Ok((Self { path, sums }, record))
+    }
+
+    /// Where a file is.
+    pub(crate) fn place(&self, part: &str) -> PathBuf {
+        self.path.join(part)
+    }
+
+    /// Whether the folder was written without this file.
+    pub(crate) fn is_without(&self, part: &str) -> bool {
+        !self.sums.is_empty() && !self.sums.contains_key(part) && !self.place(part).exists()
+    }
+
+    /// The content of a text file, which is the one that was written.
+    pub(crate) fn text(&self, part: &str) -> Result<String, BundleError> {
+        let path = self.checked(part)?;
+        fs::read_to_string(&path).map_err(|cause| BundleError::Io { path, cause })
+    }
+
+    /// Where a file is, which is the one that was written.
+    pub(crate) fn checked(&self, part: &str) -> Result<PathBuf, BundleError> {
+        let path = self.place(part);
+        if !path.exists() {
+            return Err(BundleError::MissingPart { path });
+        }
+        if let Some(expected) = self.sums.get(part) {
+            let found = sum(&path).map_err(|cause| BundleError::Io { path: path.clone(), cause })?;
+            if !found.eq_ignore_ascii_case(expected) {
+                return Err(BundleError::Changed { path });
+            }
+        }
+        Ok(path)
+    }
+}
+
+fn read_part(path: &Path) -> Result<Vec<u8>, BundleError> {
+    if !path.exists() {
+        return Err(BundleError::MissingPart { path: path.to_owned() });
+    }
+    fs::read(path).map_err(|cause| BundleError::Io { path: path.to_owned(), cause })
+}
+
+/// The SHA-256 of a file in hexadecimal digits.
+fn sum(path: &Path) -> io::Result<String> {
+    let (mut file, mut sha, mut buffer) = (File::open(path)?, Sha256::new(), vec![0; 1 << 16]);
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
+            n => sha.update(&buffer[..n]),
+        }
+    }
+}
+
+/// What a folder is made of.
+pub(crate) struct Parts<'a> {
+    /// The text of `config.toml`.
+    pub(crate) config: &'a str,
+    pub(crate) tokenizer: Option<&'a dyn Tokenizer>,
+    pub(crate) params: &'a Tensors,
+    /// How weights are written.
+    pub(crate) precision: Precision,
+    pub(crate) record: &'a TrainingRecord,
+}
+
+impl Parts<'_> {
+    /// Writes the files into a folder, which may hold others; the record, which has the sums of all, comes last.
+    pub(crate) fn write(&self, path: &Path) -> Result<(), BundleError> {
+        fs::create_dir_all(path).map_err(|cause| BundleError::Io { path: path.to_owned(), cause })?;
+        write_part(&path.join(CONFIG), self.config.as_bytes())?;
+        if let Some(tokenizer) = self.tokenizer {
+            attentive_tokenizer::save(tokenizer, &path.join(TOKENIZER))?;
+        }
+        let axis = |name: &str| match self.precision {
+            Precision::F32 => None,
+            Precision::Int8 => attentive_engine::int8_axis(name),
+        };
+        write_some_int8(&path.join(WEIGHTS), self.params, axis, &BTreeMap::new())?;
+        let parts = [Some(CONFIG), self.tokenizer.map(|_| TOKENIZER), Some(WEIGHTS)];
+        let mut files = Sums::new();
+        for part in parts.into_iter().flatten() {
+            let path = path.join(part);
+            files.insert(part.to_owned(), sum(&path).map_err(|cause| BundleError::Io { path, cause })?);
+        }
+        write_record_file(path, &RecordFile { record: self.record.clone(), files })
+    }
+
+    /// Writes a folder of that name in one step: whoever looks sees all of it or nothing.
+    ///
+    /// A folder of that name has to be empty, or else, with `replace`, a model's and nothing more.
+    pub(crate) fn write_as_one(&self, path: &Path, replace: bool) -> Result<(), BundleError> {
+        let io = |cause| BundleError::Io { path: path.to_owned(), cause };
+        let stands_there = entries(path).map_err(io)?;
+        if !stands_there.is_empty() && !replace {
+            return Err(BundleError::Exists { path: path.to_owned() });
+        }
+        if let Some(other) =
+            stands_there.into_iter().find(|name| ![CONFIG, TOKENIZER, WEIGHTS, RECORD].contains(&&**name))
+        {
+            return Err(BundleError::NotAModel { path: path.to_owned(), other });
+        }
+        let [new, old] = [beside(path, "new"), beside(path, "old")];
+        let (Some(new), Some(old)) = (new, old) else {
+            return Err(io(io::Error::new(io::ErrorKind::InvalidInput, "a folder needs a name of its own")));
+        };
+        for left_over in [&new, &old] {
+            remove(left_over).map_err(io)?;
+        }
+        let written = self.write(&new).and_then(|()| exchange(&new, path, &old).map_err(io));
+        written.inspect_err(|_| {
+            // The failure is reported; what is left of the new folder only takes room.
+            let _ = remove(&new);
+        })
+    }
+}
+
+/// Gives the folder `new` the name `path`, whose folder there was, if any, is removed by way of the name `old`.
+fn exchange(new: &Path, path: &Path, old: &Path) -> io::Result<()> {
+    let was_there = path.exists();
+    if was_there {
+        fs::rename(path, old)?;
+    }
+    if let Err(cause) = fs::rename(new, path) {
+        if was_there {
+            fs::rename(old, path)?;
+        }
+        return Err(cause);
+    }
+    sync_folder(path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")))?;
+    remove(old)
+}
+
+/// A hidden name beside `path`, for what is there for a moment.
+fn beside(path: &Path, what: &str) -> Option<PathBuf> {
+    let name = path.file_name()?.to_string_lossy();
+    Some(path.with_file_name(format!(".{name}.{what}")))
+}
+
+/// Names in a folder; none where there is no folder.
+fn entries(path: &Path) -> io::Result<Vec<String>> {
+    match fs::read_dir(path) {
+        Ok(entries) => entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect(),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(cause) => Err(cause),
+    }
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(cause),
+        _ => Ok(()),
+    }
+}
+
+/// Writes `training.json` alone; the sums in it stay as they are.
+pub(crate) fn write_record(path: &Path, record: &TrainingRecord) -> Result<(), BundleError> {
+    let before = fs::read(path.join(RECORD)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let RecordFile { files, .. } = before.unwrap_or_default();
+    write_record_file(path, &RecordFile { record: record.clone(), files })
+}
+
+fn write_record_file(path: &Path, file: &RecordFile) -> Result<(), BundleError> {
+    write_part(&path.join(RECORD), &serde_json::to_vec_pretty(file).expect("numbers and names"))
+}
+
+fn write_part(path: &Path, bytes: &[u8]) -> Result<(), BundleError> {
+    write_atomically(path, bytes).map_err(|cause| BundleError::Io { path: path.to_owned(), cause })
+}
