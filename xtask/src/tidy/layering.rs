@@ -232,7 +232,7 @@ fn manifests_are_ready_for_a_registry() {
         if package["publish"].as_array().is_some_and(Vec::is_empty) {
             continue;
         }
-        for key in ["description", "license", "repository"] {
+        for key in ["description", "license", "repository", "readme"] {
             if text(&package[key]).is_empty() {
                 breaches.add(name, format!("has no `{key}`"));
             }
