@@ -9,9 +9,10 @@ use crate::{
 /// BLEU of tokenized text, as "Attention Is All You Need" reports it: Moses's `multi-bleu.perl`, for German after
 /// the compound splitting of tensor2tensor's `get_ende_bleu.sh`.
 ///
-/// Hypotheses and references must come tokenized by Moses's `tokenizer.perl`; tokens are parted by ASCII white space.
+/// Hypotheses and references must come tokenized by Moses's `tokenizer.perl`; tokens are separated by ASCII
+/// white space.
 /// There is no smoothing. Scores depend on the tokenization, so they compare only with each other:
-/// [`explain`](Self::explain) says so beside the number.
+/// [`explain`](Self::explain) says so next to the number.
 ///
 /// # Examples
 /// ```
