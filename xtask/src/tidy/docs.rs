@@ -1,4 +1,4 @@
-//! What the pages say, held against what is there.
+//! Pages compared with the code and files that they name.
 
 use std::{collections::BTreeSet, fs};
 
@@ -98,7 +98,7 @@ fn items_on_the_pages_exist() {
             }
         }
     }
-    breaches.none("items that are not there");
+    breaches.none("items that do not exist");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Who may depend on whom, held against what cargo sees.
+//! The table of allowed dependencies, compared with cargo's metadata.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -67,9 +67,9 @@ const NO_BURN: [&str; 6] =
 const BACKEND_FEATURES: [&str; 11] =
     ["flex", "ndarray", "wgpu", "wgpu-unfused", "cuda", "rocm", "metal", "vulkan", "webgpu", "tch", "fusion"];
 
-/// The workspace's own packages, as `cargo metadata` shows them; and what `Cargo.lock` says of all others.
+/// The workspace's own packages, as `cargo metadata` shows them, and the graph of all others from `Cargo.lock`.
 ///
-/// Both are read without the network, whatever has been downloaded.
+/// Both are read without the network.
 struct Workspace {
     members: Vec<Value>,
     /// Each package's dependencies by name, all versions, features and platforms taken together.
@@ -164,7 +164,7 @@ fn crates_import_only_what_the_table_allows() {
     }
     for (folder, _) in MAY_IMPORT {
         if !found.contains(folder) {
-            breaches.add(folder, "stands in MAY_IMPORT but not in the workspace");
+            breaches.add(folder, "is in MAY_IMPORT but not in the workspace");
         }
     }
     breaches.none("imports against the layering");
