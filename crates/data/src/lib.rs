@@ -1,4 +1,4 @@
-//! Corpora, length buckets, token-count batches, and a built-in English-German corpus.
+//! Corpora, length buckets and token-count batches.
 //!
 //! Text files become batches in three steps, each of which works on a corpus larger than memory:
 //!
@@ -40,7 +40,6 @@
 pub mod auto_size;
 mod batch_config;
 mod batches;
-pub mod builtin;
 mod contexts;
 mod documents;
 mod encode;

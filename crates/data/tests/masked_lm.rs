@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use attentive_core::{FrameIds, MaskedBatch, Position};
 use attentive_data::{
     DataError, ExampleBatcher, ExampleSet, LabeledText, MaskedSentences, Masking, MaskingConfig, RowKind,
-    SentenceCorpus, builtin,
+    SentenceCorpus,
 };
 use proptest::prelude::*;
 
@@ -219,9 +219,9 @@ fn labels_stand_behind_a_tab() {
 
 #[test]
 fn built_in_documents_hold_every_sentence_once() {
-    let corpus = builtin::BuiltinConfig { n_train: 2000, ..Default::default() }.generate();
+    let corpus = attentive_corpus::BuiltinConfig { n_train: 2000, ..Default::default() }.generate();
     let sentences: Vec<String> = corpus.train.into_iter().map(|pair| pair.source).collect();
-    let documents = builtin::documents(&sentences);
+    let documents = attentive_corpus::documents(&sentences);
     let mut told: Vec<&str> = documents.concat();
     assert!(documents.len() < sentences.len() / 3, "{} documents", documents.len());
     told.sort_unstable();

@@ -11,12 +11,13 @@ use super::Breaches;
 use crate::cargo::{cargo, root};
 
 /// Each crate and what it may import from the workspace. `testkit` is for tests: a dev-dependency of anyone.
-const MAY_IMPORT: [(&str, &[&str]); 18] = [
+const MAY_IMPORT: [(&str, &[&str]); 19] = [
     // 0: know nothing of the others
     ("tokenizer", &[]),
     ("metrics", &[]),
     ("kernels", &[]),
     ("core", &[]),
+    ("corpus", &[]),
     ("weights", &[]),
     ("plot", &[]),
     ("testkit", &[]),
@@ -44,6 +45,7 @@ const MAY_IMPORT: [(&str, &[&str]); 18] = [
             "backend",
             "bundle",
             "core",
+            "corpus",
             "data",
             "decode",
             "interchange",
@@ -60,8 +62,15 @@ const MAY_IMPORT: [(&str, &[&str]); 18] = [
 ];
 
 /// Crates that a user takes without a tensor library.
-const NO_BURN: [&str; 6] =
-    ["attentive-tokenizer", "attentive-metrics", "attentive-kernels", "attentive-plot", "attentive-testkit", "xtask"];
+const NO_BURN: [&str; 7] = [
+    "attentive-corpus",
+    "attentive-tokenizer",
+    "attentive-metrics",
+    "attentive-kernels",
+    "attentive-plot",
+    "attentive-testkit",
+    "xtask",
+];
 
 /// Features that choose a backend: `backend` alone names them, and `cli` hands them on.
 const BACKEND_FEATURES: [&str; 11] =
