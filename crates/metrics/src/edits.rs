@@ -1,4 +1,4 @@
-//! Tercom's edit distance with shifts of phrases, as sacreBLEU has it.
+//! Tercom's edit distance with shifts of phrases, as in sacreBLEU.
 
 use std::cmp::Reverse;
 
@@ -9,7 +9,7 @@ const BEAM_WIDTH: usize = 25;
 
 /// The edits that turn the hypothesis into the reference, each shift of a phrase counting as one.
 ///
-/// Greedy: as long as one helps, takes the shift that lowers the edit distance most.
+/// Greedy: takes the shift that lowers the edit distance most, as long as a shift helps.
 pub(crate) fn count_edits(hypothesis: &[u32], reference: &[u32]) -> usize {
     if reference.is_empty() {
         return hypothesis.len();
@@ -63,7 +63,7 @@ fn best_shift(
     let mut shifted = Vec::with_capacity(hypothesis.len());
     let mut best = None;
     for (start, ref_start, len) in common_phrases(hypothesis, reference) {
-        // Only a phrase out of place may move, and only to a place that is wrong.
+        // Only a misplaced phrase may move, and only to a position that is wrong.
         let is_right = |errors: &[bool], start| !errors[start..start + len].contains(&true);
         if is_right(&alignment.hyp_errors, start) || is_right(&alignment.ref_errors, ref_start) {
             continue;

@@ -103,7 +103,7 @@ const UNSMOOTHED: Bleu = Bleu {
 };
 
 impl PaperBleu {
-    /// Why this score and sacreBLEU's of the same translations differ, in a paragraph for the reader of both.
+    /// The reason why this score and sacreBLEU's of the same translations differ, as a paragraph for the reader of both.
     pub fn explain(&self, paper: &PaperBleuScore, sacrebleu: &BleuScore) -> String {
         let (paper, sacrebleu) = (paper.0.score, sacrebleu.score);
         let compounds = if self.split_compounds {
@@ -114,7 +114,7 @@ impl PaperBleu {
         };
         format!(
             "Two scores of one translation: {paper:.2} tokenized BLEU, {sacrebleu:.2} sacreBLEU. The first counts the \
-             tokens of Moses's tokenizer, in the reference too, and is what most papers before 2018 \
+             tokens of Moses's tokenizer, also in the reference, and is what most papers before 2018 \
              report.{compounds} The second makes its tokens itself, from plain text, so that it compares across \
              papers. The first tends to be higher: fairseq's big Transformer for English-German (its \
              examples/scaling_nmt) has 29.29 by the first, compounds split, and 28.6 by the second."

@@ -86,7 +86,7 @@ impl Comparison {
     /// # Panics
     /// If there was no case, or the row can't be written.
     pub fn report(self) {
-        assert!(self.n_cases > 0, "{}: nothing was compared", self.what);
+        assert!(self.n_cases > 0, "{}: there was no case to compare", self.what);
         let Some(folder) = env::var_os("ATTENTIVE_FIDELITY") else { return };
         let file_name = self.what.replace(|c: char| !c.is_alphanumeric(), "-");
         let Self { area, what, against, allowed, n_cases, largest, others } = self;
