@@ -4,12 +4,10 @@ use std::{ops::ControlFlow, time::Duration};
 
 use anyhow::Result;
 use attentive_backend::{BackendKind, Precision};
-use attentive_core::{Batch, Objective, Position};
+use attentive_core::{Endless, Objective};
 use attentive_model::{CausalLmObjective, TranslationObjective};
 use attentive_optim::{AdamConfig, ScheduleConfig};
-use attentive_trainer::{
-    BatchStream, Callback, CallbackError, CheckpointDir, Evaluate, Event, Trainer, TrainerConfig, Validation,
-};
+use attentive_trainer::{Callback, CallbackError, CheckpointDir, Evaluate, Event, Trainer, TrainerConfig, Validation};
 use burn::module::Module;
 use serde_json::json;
 
@@ -61,27 +59,8 @@ where
         return Ok(());
     }
     let mut rounds = Rounds { steps, n_steps: 0, spent: Duration::ZERO, n_targets: 0 };
-    trainer.run(&mut Same(batch), &mut NoScore, &mut [&mut rounds])?;
+    trainer.run(&mut Endless::new(vec![batch]), &mut NoScore, &mut [&mut rounds])?;
     Ok(())
-}
-
-/// One batch, again and again.
-struct Same<B>(B);
-
-impl<B: Batch + Clone> BatchStream for Same<B> {
-    type Batch = B;
-
-    fn next_batch(&mut self) -> Result<B, Failure> {
-        Ok(self.0.clone())
-    }
-
-    fn position(&self) -> Position {
-        Position::START
-    }
-
-    fn seek(&mut self, _: Position) -> Result<(), Failure> {
-        Ok(())
-    }
 }
 
 /// Reports every few updates, and waits until more are wanted.

@@ -9,7 +9,6 @@
 //! bit. Losses that are not finite, or far above their mean, are answered as [`DivergenceConfig`] says.
 #![recursion_limit = "256"]
 
-mod batch_stream;
 mod checkpoint;
 mod config;
 mod divergence;
@@ -20,7 +19,7 @@ mod train_state;
 mod trainer;
 mod validation;
 
-pub use batch_stream::BatchStream;
+pub use attentive_core::{BatchStream, Endless, Epochs};
 pub use checkpoint::{Checkpoint, CheckpointDir, Newest};
 pub use config::TrainerConfig;
 pub use divergence::{Diagnosis, DivergenceConfig, DivergenceState};

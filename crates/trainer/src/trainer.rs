@@ -6,13 +6,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use attentive_core::{Batch, Dropout, Objective, mix64};
+use attentive_core::{Batch, BatchStream, Dropout, Objective, mix64};
 use attentive_optim::{Adam, AdamConfig, Ema, Gradients, Schedule};
 use burn::{module::Module, tensor::Device};
 
 use crate::{
-    BatchStream, Callback, Checkpoint, CheckpointDir, Diagnosis, Evaluate, Event, StepReport, TrainError, TrainState,
-    TrainerConfig,
+    Callback, Checkpoint, CheckpointDir, Diagnosis, Evaluate, Event, StepReport, TrainError, TrainState, TrainerConfig,
     checkpoint::{moments_to_device, to_device},
     divergence::GradientNorms,
 };

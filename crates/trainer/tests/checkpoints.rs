@@ -11,14 +11,14 @@ use proptest::prelude::*;
 /// Trains to the end.
 fn train(steps: u64, folder: &Path) -> Watch {
     let mut watch = Watch::default();
-    run(config(steps), folder, &mut Ragged::new(), &mut watch).unwrap();
+    run(config(steps), folder, &Ragged::new(), &mut watch).unwrap();
     watch
 }
 
 /// Trains as if to `steps`, and is interrupted before.
 fn train_until(stop: u64, steps: u64, folder: &Path) {
     let mut watch = Watch { break_after: Some(stop), ..Watch::default() };
-    run(config(steps), folder, &mut Ragged::new(), &mut watch).unwrap();
+    run(config(steps), folder, &Ragged::new(), &mut watch).unwrap();
 }
 
 fn kept(folder: &Path) -> Vec<u64> {
@@ -30,7 +30,7 @@ fn the_newest_the_best_and_every_nth_are_kept() {
     let folder = tempfile::tempdir().unwrap();
     let mut watch = Watch::default();
     let config = TrainerConfig { keep_every: 4, ..config(14) };
-    let outcome = run(config, folder.path(), &mut Ragged::new(), &mut watch).unwrap();
+    let outcome = run(config, folder.path(), &Ragged::new(), &mut watch).unwrap();
     let best = outcome.state.best.unwrap().1;
     // Due after 3, 6, 9, 12 and 14; validated after 4, 8, 12 and 14, and saved where that was best.
     let mut expected = vec![0, 12, 14, best];
@@ -125,7 +125,7 @@ fn a_checkpoint_that_cannot_be_written_leaves_those_before_whole() {
     let before = files(folder.path());
     // A file where the temporary folder should be.
     fs::write(folder.path().join("writing"), "").unwrap();
-    let error = run(config(9), folder.path(), &mut Ragged::new(), &mut Watch::default()).unwrap_err();
+    let error = run(config(9), folder.path(), &Ragged::new(), &mut Watch::default()).unwrap_err();
     assert!(matches!(error, TrainError::NotSaved { .. }), "{error}");
     assert!(error.to_string().contains("make room and resume"), "{error}");
     assert!(files(folder.path()) == before);

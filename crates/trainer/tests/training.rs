@@ -15,7 +15,7 @@ fn with_everything(steps: u64) -> TrainerConfig {
 fn resuming_equals_never_having_stopped() {
     let whole_dir = tempfile::tempdir().unwrap();
     let mut whole_watch = Watch::default();
-    let whole = run(with_everything(13), whole_dir.path(), &mut Ragged::new(), &mut whole_watch).unwrap();
+    let whole = run(with_everything(13), whole_dir.path(), &Ragged::new(), &mut whole_watch).unwrap();
 
     // Stopped between checkpoints, on one, on a validation, on both, and at the end, before its validation.
     for stops in [vec![5], vec![3, 6], vec![4], vec![8, 9], vec![12], vec![1, 2, 13]] {
@@ -23,11 +23,11 @@ fn resuming_equals_never_having_stopped() {
         let mut watch = Watch::default();
         for &stop in &stops {
             watch.break_after = Some(stop);
-            let outcome = run(with_everything(13), folder.path(), &mut Ragged::new(), &mut watch).unwrap();
+            let outcome = run(with_everything(13), folder.path(), &Ragged::new(), &mut watch).unwrap();
             assert!(outcome.stopped && outcome.state.step == stop, "{stops:?}");
         }
         watch.break_after = None;
-        let resumed = run(with_everything(13), folder.path(), &mut Ragged::new(), &mut watch).unwrap();
+        let resumed = run(with_everything(13), folder.path(), &Ragged::new(), &mut watch).unwrap();
         assert!(!resumed.stopped);
         assert_eq!(resumed.model.weights(), whole.model.weights());
         assert_eq!(
@@ -46,9 +46,9 @@ fn resuming_equals_never_having_stopped() {
 #[test]
 fn a_finished_run_stays_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
-    let finished = run(config(6), folder.path(), &mut Ragged::new(), &mut Watch::default()).unwrap();
+    let finished = run(config(6), folder.path(), &Ragged::new(), &mut Watch::default()).unwrap();
     let mut watch = Watch::default();
-    let again = run(config(6), folder.path(), &mut Ragged::new(), &mut watch).unwrap();
+    let again = run(config(6), folder.path(), &Ragged::new(), &mut watch).unwrap();
     assert_eq!(again.model.weights(), finished.model.weights());
     assert!(!again.stopped && watch.losses.is_empty() && watch.saved.is_empty() && watch.qualities.is_empty());
 }
@@ -58,7 +58,7 @@ fn two_ragged_micro_batches_are_one_batch() {
     // The mean is over targets, not over batches: 1 + 2 numbers in the first update.
     let folder = tempfile::tempdir().unwrap();
     let mut watch = Watch::default();
-    run(config(1), folder.path(), &mut Ragged::new(), &mut watch).unwrap();
+    run(config(1), folder.path(), &Ragged::new(), &mut watch).unwrap();
     assert_eq!(watch.n_targets, 3);
     let noise = |micro_idx: u64| {
         let pass = Dropout::new(mix64(5 ^ mix64(1 ^ mix64(micro_idx))));
@@ -77,7 +77,7 @@ fn training_ends_when_it_gets_no_better() {
     let early_stopping = Some(EarlyStoppingConfig { on: Watched::Loss, patience: 2, min_delta: 0.0 });
     let config = TrainerConfig { early_stopping, validate_every: 1, ..config(1_000) };
     let mut watch = Watch::default();
-    let outcome = run(config, folder.path(), &mut Ragged::new(), &mut watch).unwrap();
+    let outcome = run(config, folder.path(), &Ragged::new(), &mut watch).unwrap();
     let (best, best_step) = outcome.state.best.unwrap();
     assert!(!outcome.stopped && outcome.state.step < 1_000);
     assert_eq!(outcome.state.step, best_step + 2);
@@ -92,7 +92,7 @@ fn the_running_mean_is_what_is_validated() {
     let folder = tempfile::tempdir().unwrap();
     let config = TrainerConfig { ema_decay: 0.9, ..config(8) };
     let mut watch = Watch::default();
-    let outcome = run(config, folder.path(), &mut Ragged::new(), &mut watch).unwrap();
+    let outcome = run(config, folder.path(), &Ragged::new(), &mut watch).unwrap();
     let mean = outcome.ema.unwrap().apply(outcome.model.clone());
     assert_ne!(mean.weights(), outcome.model.weights());
     assert_eq!(watch.qualities[&8], -f64::from((mean.weights()[0] - 2.0).abs()));
@@ -109,7 +109,7 @@ fn settings_out_of_range_are_named() {
         ("early_stopping.patience", TrainerConfig { early_stopping, ..config(1) }),
     ];
     for (name, config) in wrong {
-        let error = run(config, folder.path(), &mut Ragged::new(), &mut Watch::default()).unwrap_err();
+        let error = run(config, folder.path(), &Ragged::new(), &mut Watch::default()).unwrap_err();
         assert!(matches!(error, TrainError::Setting { key, .. } if key == name), "{error}");
         assert!(error.to_string().contains(&format!("training.{name} = ")), "{error}");
     }

@@ -1,14 +1,13 @@
 //! A model small enough to know everything about, and what it is trained with.
 #![allow(dead_code, unreachable_pub, reason = "each test takes what it needs")]
 
-use std::{collections::BTreeMap, error::Error, ops::ControlFlow, path::Path};
+use std::{cell::Cell, collections::BTreeMap, convert::Infallible, error::Error, ops::ControlFlow, path::Path};
 
 use attentive_backend::{BackendKind, Device};
-use attentive_core::{Batch, Dropout, Loss, Objective, Position};
+use attentive_core::{Batch, Dropout, Endless, Epochs, Loss, Objective, Position};
 use attentive_optim::{AdamConfig, ScheduleConfig};
 use attentive_trainer::{
-    BatchStream, Callback, CallbackError, CheckpointDir, Evaluate, Event, Outcome, TrainError, Trainer, TrainerConfig,
-    Validation,
+    Callback, CallbackError, CheckpointDir, Evaluate, Event, Outcome, TrainError, Trainer, TrainerConfig, Validation,
 };
 use burn::{
     module::{Module, Param},
@@ -63,44 +62,37 @@ impl Objective<Constant> for SquaredError {
 
 /// Batches of 1, 2 and 3 numbers, over and over; where `poison` says so, one of them is not finite.
 pub struct Ragged {
-    pub position: Position,
     pub poison: fn(Position) -> bool,
     /// Until when, in batches taken, there is poison.
-    pub n_poisoned: usize,
+    pub n_poisoned: Cell<usize>,
 }
 
 impl Ragged {
     pub fn new() -> Self {
-        Self { position: Position::START, poison: |_| false, n_poisoned: usize::MAX }
+        Self { poison: |_| false, n_poisoned: Cell::new(usize::MAX) }
     }
 }
 
-impl BatchStream for Ragged {
+impl Epochs for Ragged {
     type Batch = Numbers;
+    type Order = u64;
+    type Error = Infallible;
 
-    fn next_batch(&mut self) -> Result<Numbers, Box<dyn Error + Send + Sync>> {
-        let Position { epoch, batch_idx } = self.position;
+    fn lay_out(&self, epoch: u64) -> Result<u64, Infallible> {
+        Ok(epoch)
+    }
+
+    fn len(&self, _: &u64) -> u64 {
+        3
+    }
+
+    fn batch(&self, &epoch: &u64, batch_idx: u64) -> Result<Numbers, Infallible> {
         let mut numbers: Vec<f32> = (0..=batch_idx).map(|i| (epoch * 7 + batch_idx * 3 + i) as f32 % 5.0).collect();
-        if (self.poison)(self.position) && self.n_poisoned > 0 {
-            self.n_poisoned -= 1;
+        if (self.poison)(Position { epoch, batch_idx }) && self.n_poisoned.get() > 0 {
+            self.n_poisoned.set(self.n_poisoned.get() - 1);
             numbers[0] = f32::NAN;
         }
-        let batch = Numbers(numbers, 10 * epoch + batch_idx);
-        self.position = if batch_idx == 2 {
-            Position { epoch: epoch + 1, batch_idx: 0 }
-        } else {
-            Position { epoch, batch_idx: batch_idx + 1 }
-        };
-        Ok(batch)
-    }
-
-    fn position(&self) -> Position {
-        self.position
-    }
-
-    fn seek(&mut self, position: Position) -> Result<(), Box<dyn Error + Send + Sync>> {
-        self.position = position;
-        Ok(())
+        Ok(Numbers(numbers, 10 * epoch + batch_idx))
     }
 }
 
@@ -157,7 +149,7 @@ pub fn config(steps: u64) -> TrainerConfig {
 pub fn run(
     config: TrainerConfig,
     folder: &Path,
-    stream: &mut Ragged,
+    data: &Ragged,
     watch: &mut Watch,
 ) -> Result<Outcome<Constant>, TrainError> {
     let device = BackendKind::Flex.device().unwrap();
@@ -168,7 +160,7 @@ pub fn run(
     if let Some((_, checkpoint)) = checkpoints.newest()?.checkpoint {
         trainer = trainer.resume(checkpoint)?;
     }
-    trainer.run(stream, &mut Nearness, &mut [watch])
+    trainer.run(&mut Endless::new(data), &mut Nearness, &mut [watch])
 }
 
 /// Every file below `folder` that is the same in every run, by its name.

@@ -5,14 +5,14 @@ use std::{ops::ControlFlow, path::Path, sync::Arc};
 use anyhow::{Result, bail};
 use attentive_backend::Device;
 use attentive_bundle::{DataRecord, GenerationConfig, Generator, ModelConfig, ScoreRecord};
-use attentive_core::{Objective, SequenceBatch};
-use attentive_data::{ContextBatcher, ContextBatches, ContextOrder, TokenStream, auto_size::AUTO};
+use attentive_core::{BatchStream, Endless, Objective, SequenceBatch};
+use attentive_data::{ContextBatcher, ContextOrder, Epochs, TokenStream, auto_size::AUTO};
 use attentive_metrics::{BitsPerByte, Likelihood, Metric};
 use attentive_model::{CausalLmObjective, Gpt, GptConfig};
 use attentive_tokenizer::Tokenizer;
-use attentive_trainer::{BatchStream, Validation};
+use attentive_trainer::Validation;
 
-use super::{Task, memory::Fitting, stream::Stream, thousands};
+use super::{Task, memory::Fitting, thousands};
 use crate::{
     recipe::{CausalLmRecipe, ContextSource, RunRecipe},
     text::Texts,
@@ -129,7 +129,7 @@ impl Task for CausalLm {
     }
 
     fn batches(&self) -> Box<dyn BatchStream<Batch = SequenceBatch> + '_> {
-        Box::new(Stream::new(|at| self.train.batches(at), Iterator::next, ContextBatches::position))
+        Box::new(Endless::new(&self.train))
     }
 
     /// Loss on the whole validation text, in contexts one after another.

@@ -5,20 +5,17 @@ use std::{path::Path, sync::Arc};
 use anyhow::{Result, bail};
 use attentive_backend::{Device, ops};
 use attentive_bundle::{DataRecord, EncodeError, ModelConfig, ScoreRecord, SpanFiller, TranslationModel};
-use attentive_core::TranslationBatch;
-use attentive_data::{
-    ContextBatcher, ContextOrder, SpanBatcher, SpanBatches, SpanCorruption, TokenStream, auto_size::AUTO,
-};
+use attentive_core::{BatchStream, Endless, TranslationBatch};
+use attentive_data::{ContextBatcher, ContextOrder, Epochs, SpanBatcher, SpanCorruption, TokenStream, auto_size::AUTO};
 use attentive_model::{TeacherForced, Transformer, TransformerConfig, TranslationObjective};
 use attentive_tokenizer::Tokenizer;
-use attentive_trainer::{BatchStream, Validation};
+use attentive_trainer::Validation;
 use burn::tensor::activation::log_softmax;
 
 use super::{
     Task, TranslationFamily,
     masked_lm::{print_guesses, share, values},
     memory::Fitting,
-    stream::Stream,
     thousands,
 };
 use crate::{
@@ -248,7 +245,7 @@ impl Task for Infilling {
     }
 
     fn batches(&self) -> Box<dyn BatchStream<Batch = TranslationBatch> + '_> {
-        Box::new(Stream::new(|at| self.train.batches(at), Iterator::next, SpanBatches::position))
+        Box::new(Endless::new(&self.train))
     }
 
     /// Loss and accuracy on the whole validation text.

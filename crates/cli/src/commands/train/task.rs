@@ -3,9 +3,9 @@
 use anyhow::Result;
 use attentive_backend::Device;
 use attentive_bundle::{DataRecord, ScoreRecord};
-use attentive_core::{Batch, Objective};
+use attentive_core::{Batch, BatchStream, Objective};
 use attentive_tokenizer::Tokenizer;
-use attentive_trainer::{BatchStream, Validation};
+use attentive_trainer::Validation;
 use burn::module::Module;
 
 /// Data, model, objective and scores of a run: all that differs between tasks.
