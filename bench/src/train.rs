@@ -7,7 +7,7 @@ use attentive_backend::{BackendKind, Precision};
 use attentive_core::{Endless, Objective};
 use attentive_model::{CausalLmObjective, TranslationObjective};
 use attentive_optim::{AdamConfig, ScheduleConfig};
-use attentive_trainer::{Callback, CallbackError, CheckpointDir, Evaluate, Event, Trainer, TrainerConfig, Validation};
+use attentive_trainer::{Callback, CallbackError, CheckpointDir, Event, Trainer, TrainerConfig};
 use burn::module::Module;
 use serde_json::json;
 
@@ -15,8 +15,6 @@ use crate::{
     worker,
     workload::{GptWorkload, Workload},
 };
-
-type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 pub(crate) fn run(name: &str, precision: Precision) -> Result<()> {
     let config = TrainerConfig { steps: u64::MAX, seed: 1, precision, ..TrainerConfig::default() };
@@ -59,7 +57,7 @@ where
         return Ok(());
     }
     let mut rounds = Rounds { steps, n_steps: 0, spent: Duration::ZERO, n_targets: 0 };
-    trainer.run(&mut Endless::new(vec![batch]), &mut NoScore, &mut [&mut rounds])?;
+    trainer.run(&mut Endless::new(vec![batch]), None, &mut [&mut rounds])?;
     Ok(())
 }
 
@@ -83,14 +81,5 @@ impl Callback for Rounds {
         worker::report(self.spent.as_secs_f64(), self.n_targets as f64, &json!({ "loss": report.loss_nats }));
         *self = Self { n_steps: 0, spent: Duration::ZERO, n_targets: 0, ..*self };
         Ok(if worker::wait() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
-    }
-}
-
-/// Training that is never validated.
-struct NoScore;
-
-impl<M> Evaluate<M> for NoScore {
-    fn evaluate(&mut self, _: &M) -> Result<Validation, Failure> {
-        Ok(Validation { nll_nats: f64::NAN, scores: Vec::new(), quality: 0.0 })
     }
 }

@@ -4,7 +4,8 @@
 use std::{fs, path::PathBuf, sync::OnceLock};
 
 use attentive_data::{
-    BatchConfig, CorpusRules, EncodedCorpus, Epochs, Order, PairBatcher, ParallelFiles, Side, SpecialIds, Storage, TokenCache,
+    BatchConfig, CorpusRules, EncodedCorpus, Epochs, Order, PairBatcher, ParallelFiles, Side, SpecialIds, Storage,
+    TokenCache,
 };
 use attentive_fuzz::{file, folder};
 use libfuzzer_sys::fuzz_target;

@@ -116,4 +116,19 @@ impl TrainerConfig {
             None => Ok(()),
         }
     }
+
+    /// Holds the settings against whether there is validation: early stopping needs it.
+    ///
+    /// # Errors
+    /// [`TrainError::Setting`] if a run is to stop early and nothing tells when.
+    pub fn validate_for(&self, has_validation: bool) -> Result<(), TrainError> {
+        match self.early_stopping {
+            Some(EarlyStoppingConfig { patience, .. }) if !has_validation => Err(TrainError::Setting {
+                key: "early_stopping",
+                value: format!("{{ patience = {patience} }}"),
+                problem: "there is no validation data to judge by: give some, or leave it out",
+            }),
+            _ => Ok(()),
+        }
+    }
 }

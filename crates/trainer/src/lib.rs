@@ -20,10 +20,10 @@ mod trainer;
 mod validation;
 
 pub use attentive_core::{BatchStream, Endless, Epochs};
-pub use checkpoint::{Checkpoint, CheckpointDir, Newest};
+pub use checkpoint::{Checkpoint, CheckpointDir, LatestCheckpoint};
 pub use config::TrainerConfig;
 pub use divergence::{Diagnosis, DivergenceConfig, DivergenceState};
-pub use early_stopping::{EarlyStoppingConfig, EarlyStoppingState, Watched};
+pub use early_stopping::{EarlyStoppingConfig, EarlyStoppingState, Monitored};
 pub use error::TrainError;
 pub use event::{Callback, CallbackError, Event, StepReport};
 pub use train_state::TrainState;

@@ -101,26 +101,31 @@ impl<'a, M: Module, O: Objective<M>> Trainer<'a, M, O> {
     /// Runs to the last update, until early stopping ends it, or until a callback breaks.
     ///
     /// What is due after an update, validation and then a checkpoint, is done before the next one. A run that breaks
-    /// saves at once; what was due and left out is done when it is resumed.
+    /// saves at once; what was due and left out is done when it is resumed. Without `evaluate` there is no validation:
+    /// no checkpoint is the best.
     ///
     /// # Errors
-    /// [`TrainError`].
-    pub fn run(
+    /// [`TrainError`]; early stopping without `evaluate` is refused at once.
+    pub fn run<'e>(
         mut self,
         batches: &mut dyn BatchStream<Batch = O::Batch>,
-        evaluate: &mut dyn Evaluate<M>,
+        mut evaluate: Option<&mut (dyn Evaluate<M> + 'e)>,
         callbacks: &mut [&mut dyn Callback],
     ) -> Result<Outcome<M>, TrainError> {
+        self.config.validate_for(evaluate.is_some())?;
         batches.seek(self.state.position).map_err(TrainError::Data)?;
         let mut stopped = false;
         loop {
-            if !stopped && self.validation_is_due() {
+            if let Some(evaluate) = evaluate.as_deref_mut()
+                && !stopped
+                && self.validation_is_due()
+            {
                 stopped |= self.validate(evaluate, callbacks)?;
             }
             if stopped || self.checkpoint_is_due() {
                 stopped |= self.save(callbacks)?;
             }
-            let is_over = self.is_over() && !self.validation_is_due();
+            let is_over = self.is_over() && !(evaluate.is_some() && self.validation_is_due());
             if stopped || is_over {
                 let Self { model, ema, state, .. } = self;
                 return Ok(Outcome { model, ema, state, stopped: !is_over });
@@ -202,7 +207,7 @@ impl<'a, M: Module, O: Objective<M>> Trainer<'a, M, O> {
         self.state.n_updates = self.adam.n_updates();
         self.state.position = batches.position();
         self.state.n_targets += n_targets as u64;
-        let has_diverged = self.state.divergence.note(&self.config.divergence, loss_nats, is_finite);
+        let has_diverged = self.state.divergence.record(&self.config.divergence, loss_nats, is_finite);
         let diagnosis = has_diverged.then(|| Diagnosis {
             step,
             loss_nats,
@@ -252,7 +257,7 @@ impl<'a, M: Module, O: Objective<M>> Trainer<'a, M, O> {
     ) -> Result<Self, TrainError> {
         let (now, config) = (self.state.divergence, self.config.divergence);
         let healthy = match now.n_rollbacks < config.max_rollbacks {
-            true => self.checkpoints.newest_healthy()?.checkpoint,
+            true => self.checkpoints.latest_healthy()?.checkpoint,
             false => None,
         };
         let Some((path, checkpoint)) = healthy else {
@@ -279,12 +284,13 @@ impl<'a, M: Module, O: Objective<M>> Trainer<'a, M, O> {
             None => self.model.valid(),
         };
         let validation = evaluate.evaluate(&model).map_err(|cause| TrainError::Evaluation { step, cause })?;
-        let is_best = self.state.best.is_none_or(|(best, _)| validation.quality > best);
+        let quality = validation.quality();
+        let is_best = !quality.is_nan() && self.state.best.is_none_or(|(best, _)| best.is_nan() || quality > best);
         if is_best {
-            self.state.best = Some((validation.quality, step));
+            self.state.best = Some((quality, step));
         }
         if let Some(early) = &self.config.early_stopping {
-            self.state.early_stopping.note(early, &validation);
+            self.state.early_stopping.record(early, &validation);
         }
         self.state.validated_step = step;
         self.saved_step = None;

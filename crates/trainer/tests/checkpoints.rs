@@ -64,7 +64,7 @@ fn a_damaged_checkpoint_is_named_and_passed_over() {
         assert_eq!(kept(folder.path()).last(), Some(&9));
         damage(&folder.path().join("step-00000009").join(part));
 
-        let newest = CheckpointDir::new(folder.path(), 2).newest().unwrap();
+        let newest = CheckpointDir::new(folder.path(), 2).latest().unwrap();
         let [(path, problem)] = &newest.damaged[..] else { panic!("{part}: {:?}", newest.damaged) };
         assert!(path.ends_with("step-00000009") && problem.to_string().contains(part), "{problem}");
         assert!(newest.checkpoint.unwrap().1.state.step < 9);
@@ -93,11 +93,11 @@ fn if_none_is_whole_each_is_named() {
     for step in kept(folder.path()) {
         flip(&folder.path().join(format!("step-{step:08}/model.safetensors")));
     }
-    let error = CheckpointDir::new(folder.path(), 2).newest().unwrap_err();
+    let error = CheckpointDir::new(folder.path(), 2).latest().unwrap_err();
     assert!(matches!(error, TrainError::AllDamaged { .. }), "{error}");
     assert!(error.to_string().contains("step-00000003") && error.to_string().contains("step-00000006"), "{error}");
     // A folder without any is a run that was killed before its first.
-    assert!(CheckpointDir::new(folder.path().join("none"), 2).newest().unwrap().checkpoint.is_none());
+    assert!(CheckpointDir::new(folder.path().join("none"), 2).latest().unwrap().checkpoint.is_none());
 }
 
 #[test]

@@ -72,9 +72,9 @@ pub(crate) struct RunRecipe {
 
 impl RunRecipe {
     fn validate(&self) -> Result<()> {
-        self.optimizer.init()?;
-        self.schedule.validate()?;
-        Ok(self.training.validate()?)
+        self.optimizer.init().map_err(|error| anyhow!("optimizer.{error}"))?;
+        self.schedule.validate().map_err(|error| anyhow!("schedule.{error}"))?;
+        self.training.validate().map_err(|error| anyhow!("training.{error}"))
     }
 }
 

@@ -30,7 +30,7 @@ pub struct CheckpointDir {
 
 /// What a run goes on from.
 #[derive(Debug, Default)]
-pub struct Newest {
+pub struct LatestCheckpoint {
     /// The newest checkpoint that is whole, and its folder; none where there is none yet.
     pub checkpoint: Option<(PathBuf, Checkpoint)>,
     /// Newer ones that are damaged, newest first: what is wrong with each.
@@ -135,27 +135,27 @@ impl CheckpointDir {
     ///
     /// # Errors
     /// [`TrainError::AllDamaged`] if there are checkpoints and none is whole.
-    pub fn newest(&self) -> Result<Newest, TrainError> {
-        self.newest_that(|_| true)
+    pub fn latest(&self) -> Result<LatestCheckpoint, TrainError> {
+        self.latest_that(|_| true)
     }
 
     /// The newest whole checkpoint of healthy training.
-    pub(crate) fn newest_healthy(&self) -> Result<Newest, TrainError> {
-        self.newest_that(|state| state.divergence.n_bad == 0)
+    pub(crate) fn latest_healthy(&self) -> Result<LatestCheckpoint, TrainError> {
+        self.latest_that(|state| state.divergence.n_bad == 0)
     }
 
-    fn newest_that(&self, is_wanted: impl Fn(&TrainState) -> bool) -> Result<Newest, TrainError> {
+    fn latest_that(&self, is_wanted: impl Fn(&TrainState) -> bool) -> Result<LatestCheckpoint, TrainError> {
         let mut damaged = Vec::new();
         for path in self.list()?.into_iter().rev() {
             match Checkpoint::read(&path) {
                 Ok(checkpoint) if is_wanted(&checkpoint.state) => {
-                    return Ok(Newest { checkpoint: Some((path, checkpoint)), damaged });
+                    return Ok(LatestCheckpoint { checkpoint: Some((path, checkpoint)), damaged });
                 }
                 Ok(_) => {}
                 Err(problem) => damaged.push((path, problem)),
             }
         }
-        if damaged.is_empty() { Ok(Newest::default()) } else { Err(TrainError::AllDamaged { damaged }) }
+        if damaged.is_empty() { Ok(LatestCheckpoint::default()) } else { Err(TrainError::AllDamaged { damaged }) }
     }
 
     /// The folders that the run's average is taken of, oldest first: of the newest checkpoints that were due.

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::{TrainError, TrainState};
 use manifest::Manifest;
 
-pub use folder::{CheckpointDir, Newest};
+pub use folder::{CheckpointDir, LatestCheckpoint};
 
 const MODEL: &str = "model.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";

@@ -102,7 +102,7 @@ pub struct Nearness;
 impl Evaluate<Constant> for Nearness {
     fn evaluate(&mut self, model: &Constant) -> Result<Validation, Box<dyn Error + Send + Sync>> {
         let distance = f64::from((model.weights()[0] - 2.0).abs());
-        Ok(Validation { nll_nats: distance, scores: Vec::new(), quality: -distance })
+        Ok(Validation { nll_nats: distance, scores: Vec::new(), quality: Some(-distance) })
     }
 }
 
@@ -131,7 +131,7 @@ impl Callback for Watch {
                     return Ok(ControlFlow::Break(()));
                 }
             }
-            Event::Validated { step, validation, .. } => drop(self.qualities.insert(*step, validation.quality)),
+            Event::Validated { step, validation, .. } => drop(self.qualities.insert(*step, validation.quality())),
             Event::Saved { step, .. } => self.saved.push(*step),
             Event::RolledBack { step, .. } => self.rolled_back_to.push(*step),
             _ => {}
@@ -152,15 +152,26 @@ pub fn run(
     data: &Ragged,
     watch: &mut Watch,
 ) -> Result<Outcome<Constant>, TrainError> {
+    run_with(config, folder, data, Some(&mut Nearness), watch)
+}
+
+/// As [`run`], validated by `evaluate`.
+pub fn run_with(
+    config: TrainerConfig,
+    folder: &Path,
+    data: &Ragged,
+    evaluate: Option<&mut dyn Evaluate<Constant>>,
+    watch: &mut Watch,
+) -> Result<Outcome<Constant>, TrainError> {
     let device = BackendKind::Flex.device().unwrap();
     let schedule = ScheduleConfig::InverseSqrt { peak: 0.1, warmup_steps: 4 }.build(1);
     let checkpoints = CheckpointDir::new(folder, 2);
     let model = Constant::new(&device.autodiff());
     let mut trainer = Trainer::new(model, SquaredError, AdamConfig::default(), &schedule, config, checkpoints.clone())?;
-    if let Some((_, checkpoint)) = checkpoints.newest()?.checkpoint {
+    if let Some((_, checkpoint)) = checkpoints.latest()?.checkpoint {
         trainer = trainer.resume(checkpoint)?;
     }
-    trainer.run(&mut Endless::new(data), &mut Nearness, &mut [watch])
+    trainer.run(&mut Endless::new(data), evaluate, &mut [watch])
 }
 
 /// Every file below `folder` that is the same in every run, by its name.

@@ -10,7 +10,7 @@ use attentive_data::{ContextBatcher, ContextOrder, Epochs, TokenStream, auto_siz
 use attentive_metrics::{BitsPerByte, Likelihood, Metric};
 use attentive_model::{CausalLmObjective, Gpt, GptConfig};
 use attentive_tokenizer::Tokenizer;
-use attentive_trainer::Validation;
+use attentive_trainer::{Evaluate, Validation};
 
 use super::{Task, memory::Fitting, thousands};
 use crate::{
@@ -133,13 +133,12 @@ impl Task for CausalLm {
     }
 
     /// Loss on the whole validation text, in contexts one after another.
-    fn validate(&self, model: &Gpt) -> Result<Validation> {
-        let nll_nats = match &self.validation {
-            Some(validation) => mean_nll(model, validation)?,
-            None => f64::NAN,
-        };
-        let quality = if nll_nats.is_nan() { 0.0 } else { -nll_nats };
-        Ok(Validation { nll_nats, scores: Vec::new(), quality })
+    fn evaluator(&self) -> Option<Box<dyn Evaluate<Gpt> + '_>> {
+        let validation = self.validation.as_ref()?;
+        Some(Box::new(move |model: &Gpt| {
+            let nll_nats = mean_nll(model, validation)?;
+            Ok(Validation { nll_nats, scores: Vec::new(), quality: None })
+        }))
     }
 
     fn score(&self, model: Gpt) -> Result<Vec<ScoreRecord>> {

@@ -9,7 +9,7 @@ use attentive_core::{BatchStream, Endless, LabeledBatch, Objective, TokenMatrix}
 use attentive_data::{Epochs, ExampleBatcher, LabeledRows, LabeledText, auto_size::AUTO};
 use attentive_model::{ClassificationObjective, EncoderModel};
 use attentive_tokenizer::Tokenizer;
-use attentive_trainer::Validation;
+use attentive_trainer::{Evaluate, Validation};
 use attentive_weights::Tensors;
 
 use super::{
@@ -196,14 +196,12 @@ impl<F: EncoderFamily> Task for Classification<F> {
         Box::new(Endless::new(&self.train))
     }
 
-    fn validate(&self, model: &F::Model) -> Result<Validation> {
-        Ok(match &self.held_out[0] {
-            Some(validation) => {
-                let [nll_nats, accuracy] = Self::judge(model, validation)?;
-                Validation { nll_nats, scores: vec![("accuracy".into(), accuracy)], quality: accuracy }
-            }
-            None => Validation { nll_nats: f64::NAN, scores: Vec::new(), quality: 0.0 },
-        })
+    fn evaluator(&self) -> Option<Box<dyn Evaluate<F::Model> + '_>> {
+        let validation = self.held_out[0].as_ref()?;
+        Some(Box::new(move |model: &F::Model| {
+            let [nll_nats, accuracy] = Self::judge(model, validation)?;
+            Ok(Validation { nll_nats, scores: vec![("accuracy".into(), accuracy)], quality: Some(accuracy) })
+        }))
     }
 
     fn score(&self, model: F::Model) -> Result<Vec<ScoreRecord>> {

@@ -9,7 +9,7 @@ use attentive_core::{BatchStream, Endless, MaskedBatch, TokenId, TokenMatrix};
 use attentive_data::{Epochs, ExampleBatcher, ExampleSet, MaskedSentences, RowKind, SentenceCorpus, auto_size::AUTO};
 use attentive_model::{EncoderModel, MaskedLmObjective};
 use attentive_tokenizer::Tokenizer;
-use attentive_trainer::Validation;
+use attentive_trainer::{Evaluate, Validation};
 use burn::tensor::{Tensor, activation::log_softmax};
 
 use super::{Task, encoder_family::EncoderFamily, memory::Fitting, thousands};
@@ -112,6 +112,14 @@ impl<F: EncoderFamily> MaskedLm<F> {
         Ok(guesses)
     }
 
+    /// Loss and accuracy on the whole validation text.
+    fn validate(&self, model: &F::Model, validation: &ExampleBatcher<MaskedSentences>) -> Result<Validation> {
+        let guesses = self.judge(model, validation)?;
+        let mut scores = vec![("masked-accuracy".to_owned(), guesses.accuracy())];
+        scores.extend(guesses.pair_accuracy().map(|accuracy| ("next-sentence-accuracy".to_owned(), accuracy)));
+        Ok(Validation { nll_nats: guesses.nll_nats(), scores, quality: None })
+    }
+
     /// Guesses for a word of some validation sentences.
     fn show_samples(&self, model: F::Model) -> Result<()> {
         let Some(validation) = &self.validation else { return Ok(()) };
@@ -205,15 +213,9 @@ impl<F: EncoderFamily> Task for MaskedLm<F> {
         Box::new(Endless::new(&self.train))
     }
 
-    /// Loss and accuracy on the whole validation text.
-    fn validate(&self, model: &F::Model) -> Result<Validation> {
-        let Some(validation) = &self.validation else {
-            return Ok(Validation { nll_nats: f64::NAN, scores: Vec::new(), quality: 0.0 });
-        };
-        let guesses = self.judge(model, validation)?;
-        let mut scores = vec![("masked-accuracy".to_owned(), guesses.accuracy())];
-        scores.extend(guesses.pair_accuracy().map(|accuracy| ("next-sentence-accuracy".to_owned(), accuracy)));
-        Ok(Validation { nll_nats: guesses.nll_nats(), scores, quality: -guesses.nll_nats() })
+    fn evaluator(&self) -> Option<Box<dyn Evaluate<F::Model> + '_>> {
+        let validation = self.validation.as_ref()?;
+        Some(Box::new(move |model: &F::Model| self.validate(model, validation).map_err(Into::into)))
     }
 
     fn score(&self, model: F::Model) -> Result<Vec<ScoreRecord>> {

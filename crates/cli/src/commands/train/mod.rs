@@ -20,7 +20,7 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use attentive_backend::{BackendKind, Device, Precision, has_kernels};
 use attentive_data::auto_size::AUTO;
 use clap::Args;
@@ -127,6 +127,8 @@ impl WithTask for Training<'_> {
 
     fn with<T: Fitting>(self, mut task: T, recipe: &mut Recipe) -> Result<ExitCode> {
         let Self { args, run, device } = self;
+        let has_validation = task.evaluator().is_some();
+        recipe.run.training.validate_for(has_validation).map_err(|error| anyhow!("training.{error}"))?;
         args.fit(&mut task, recipe, &device)?;
         let backend = args.backend.backend.name();
         Session { recipe, run, device, backend, tensorboard: args.tensorboard }.train(&task)

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail};
 use attentive_backend::Device;
 use attentive_bundle::{Bundle, DataRecord, TrainingRecord};
-use attentive_trainer::{Callback, Checkpoint, CheckpointDir, Evaluate, Outcome, TrainState, Trainer, Validation};
+use attentive_trainer::{Callback, Checkpoint, CheckpointDir, Outcome, TrainState, Trainer};
 use attentive_weights::Tensors;
 use burn::module::Module;
 
@@ -86,17 +86,17 @@ impl Session<'_> {
             recipe.training.clone(),
             self.checkpoints(),
         )?;
-        let newest = self.checkpoints().newest()?;
-        for (path, problem) in &newest.damaged {
+        let latest = self.checkpoints().latest()?;
+        for (path, problem) in &latest.damaged {
             eprintln!("passing over {}: {problem}", path.display());
         }
         let mut state = TrainState::default();
-        if let Some((path, checkpoint)) = newest.checkpoint {
+        if let Some((path, checkpoint)) = latest.checkpoint {
             println!("resuming  {}", path.display());
             state = checkpoint.state.clone();
             trainer = trainer.resume(checkpoint)?;
         }
-        let mut batches = task.batches();
+        let (mut batches, mut evaluate) = (task.batches(), task.evaluator());
         let mut progress = Progress::new(recipe.training.steps);
         let metrics_path = self.run.join("metrics.jsonl");
         let mut metrics = MetricsLog::open(&metrics_path, &state)
@@ -106,7 +106,7 @@ impl Session<'_> {
         let mut events = self.tensorboard.then(|| EventLog::create(self.run, state.step)).transpose();
         let events = events.as_mut().map_err(|cause| anyhow!("can't write TensorBoard's events: {cause}"))?;
         watchers.extend(events.iter_mut().map(|events| events as &mut dyn Callback));
-        Ok(trainer.run(&mut *batches, &mut Validate(task), &mut watchers)?)
+        Ok(trainer.run(&mut *batches, evaluate.as_deref_mut(), &mut watchers)?)
     }
 
     /// The finished model's parameters: the running mean, or the mean of the last checkpoints, whose steps come with it.
@@ -166,14 +166,5 @@ fn same_data(before: &[DataRecord], now: &[DataRecord]) -> Result<()> {
     match changed {
         Some((_, now)) => bail!("{} has changed since the run began: bring it back, or begin a new run", now.name),
         None => Ok(()),
-    }
-}
-
-/// A task, asked for scores while it is trained.
-struct Validate<'a, T>(&'a T);
-
-impl<T: Task> Evaluate<T::Model> for Validate<'_, T> {
-    fn evaluate(&mut self, model: &T::Model) -> Result<Validation, Box<dyn std::error::Error + Send + Sync>> {
-        Ok(self.0.validate(model)?)
     }
 }

@@ -9,7 +9,7 @@ use attentive_core::{BatchStream, Endless, TranslationBatch};
 use attentive_data::{ContextBatcher, ContextOrder, Epochs, SpanBatcher, SpanCorruption, TokenStream, auto_size::AUTO};
 use attentive_model::{TeacherForced, Transformer, TransformerConfig, TranslationObjective};
 use attentive_tokenizer::Tokenizer;
-use attentive_trainer::Validation;
+use attentive_trainer::{Evaluate, Validation};
 use burn::tensor::activation::log_softmax;
 
 use super::{
@@ -119,6 +119,13 @@ impl Infilling {
             Ok(())
         })?;
         Ok(guesses)
+    }
+
+    /// Loss and accuracy on the whole validation text.
+    fn validate(&self, model: &Transformer, validation: &SpanBatcher) -> Result<Validation> {
+        let guesses = self.judge(model, validation)?;
+        let scores = vec![("token-accuracy".to_owned(), guesses.accuracy())];
+        Ok(Validation { nll_nats: guesses.nll_nats(), scores, quality: None })
     }
 
     /// Lines of the validation text, from its beginning to its end.
@@ -248,14 +255,9 @@ impl Task for Infilling {
         Box::new(Endless::new(&self.train))
     }
 
-    /// Loss and accuracy on the whole validation text.
-    fn validate(&self, model: &Transformer) -> Result<Validation> {
-        let Some(validation) = &self.validation else {
-            return Ok(Validation { nll_nats: f64::NAN, scores: Vec::new(), quality: 0.0 });
-        };
-        let guesses = self.judge(model, validation)?;
-        let scores = vec![("token-accuracy".to_owned(), guesses.accuracy())];
-        Ok(Validation { nll_nats: guesses.nll_nats(), scores, quality: -guesses.nll_nats() })
+    fn evaluator(&self) -> Option<Box<dyn Evaluate<Transformer> + '_>> {
+        let validation = self.validation.as_ref()?;
+        Some(Box::new(move |model: &Transformer| self.validate(model, validation).map_err(Into::into)))
     }
 
     fn score(&self, model: Transformer) -> Result<Vec<ScoreRecord>> {

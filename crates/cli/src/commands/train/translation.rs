@@ -13,7 +13,7 @@ use attentive_data::{
 use attentive_metrics::{Bleu, Likelihood, Scorer};
 use attentive_model::{TeacherForced, TranslationObjective};
 use attentive_tokenizer::Tokenizer;
-use attentive_trainer::Validation;
+use attentive_trainer::{Evaluate, Validation};
 
 use super::{Task, TranslationFamily, memory::Fitting, thousands};
 use crate::{
@@ -139,6 +139,20 @@ impl<F: TranslationFamily> Translation<F> {
         Ok(Translator::new(self.config.translation_model(model)?, self.tokenizer.clone())?)
     }
 
+    /// Loss on the validation set, and BLEU of its first sentences, greedily translated.
+    fn validate(&self, model: &F::Model, validation: &PairBatcher) -> Result<Validation> {
+        let nll_nats = mean_nll(model, validation)?;
+        let (sources, references) = &self.sample;
+        if sources.is_empty() {
+            return Ok(Validation { nll_nats, scores: Vec::new(), quality: None });
+        }
+        let translator = self.translator(model.clone())?;
+        let greedy = DecodingConfig { beam: 1, ..self.decoding.clone() };
+        let hypotheses = translate_all(&translator, sources, &greedy, "validating")?;
+        let bleu = self.bleu.corpus(&hypotheses, &[&references[..]])?.score;
+        Ok(Validation { nll_nats, scores: vec![("bleu".into(), bleu)], quality: Some(bleu) })
+    }
+
     fn score_test(&self, translator: &Translator<TranslationModel>, scores: &mut Vec<ScoreRecord>) -> Result<()> {
         let Some(test) = &self.corpus.test else {
             println!("no [data.test]: the model is not scored");
@@ -205,21 +219,9 @@ impl<F: TranslationFamily> Task for Translation<F> {
         }
     }
 
-    /// Loss on the validation set, and BLEU of its first sentences, greedily translated.
-    fn validate(&self, model: &F::Model) -> Result<Validation> {
-        let Some(validation) = &self.validation else {
-            return Ok(Validation { nll_nats: f64::NAN, scores: Vec::new(), quality: 0.0 });
-        };
-        let nll_nats = mean_nll(model, validation)?;
-        let (sources, references) = &self.sample;
-        if sources.is_empty() {
-            return Ok(Validation { nll_nats, scores: Vec::new(), quality: -nll_nats });
-        }
-        let translator = self.translator(model.clone())?;
-        let greedy = DecodingConfig { beam: 1, ..self.decoding.clone() };
-        let hypotheses = translate_all(&translator, sources, &greedy, "validating")?;
-        let bleu = self.bleu.corpus(&hypotheses, &[&references[..]])?.score;
-        Ok(Validation { nll_nats, scores: vec![("bleu".into(), bleu)], quality: bleu })
+    fn evaluator(&self) -> Option<Box<dyn Evaluate<F::Model> + '_>> {
+        let validation = self.validation.as_ref()?;
+        Some(Box::new(move |model: &F::Model| self.validate(model, validation).map_err(Into::into)))
     }
 
     fn score(&self, model: F::Model) -> Result<Vec<ScoreRecord>> {
