@@ -24,6 +24,14 @@ pub enum TrainError {
     /// A setting of the optimizer.
     #[error(transparent)]
     Optimizer(#[from] OptimizerError),
+    /// A checkpoint of another optimizer.
+    #[error("the checkpoint holds the state of the optimizer {found:?}, and the run trains by {expected:?}")]
+    OtherOptimizer {
+        /// That of the checkpoint.
+        found: String,
+        /// That of the run.
+        expected: String,
+    },
     /// The stream of batches failed.
     #[error("reading training data: {0}")]
     Data(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -83,6 +91,7 @@ impl TrainError {
     pub fn setting(&self) -> Option<&str> {
         match self {
             Self::Setting { key, .. } => Some(key),
+            Self::Optimizer(error) => error.setting(),
             _ => None,
         }
     }

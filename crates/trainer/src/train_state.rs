@@ -8,9 +8,11 @@ use crate::{DivergenceState, EarlyStoppingState};
 /// What a run must remember beside parameters and moments, to go on as if it had never stopped.
 ///
 /// There is no random state: dropout and the order of batches are functions of seed, step and position.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TrainState {
+    /// Name of the optimizer, whose state a checkpoint holds beside this one; older ones have none, and are Adam's.
+    pub optimizer: String,
     /// Updates made.
     pub step: u64,
     /// Updates of the optimizer, fewer where some were skipped.
@@ -32,6 +34,25 @@ pub struct TrainState {
     /// Seconds trained, validation included; kept apart from all else, which is the same in every run.
     #[serde(skip_serializing)]
     pub elapsed_seconds: f64,
+}
+
+impl Default for TrainState {
+    /// No update of Adam yet.
+    fn default() -> Self {
+        Self {
+            optimizer: "adam".into(),
+            step: 0,
+            n_updates: 0,
+            n_targets: 0,
+            validated_step: 0,
+            best: None,
+            scheduled: Vec::new(),
+            position: Position::START,
+            divergence: DivergenceState::default(),
+            early_stopping: EarlyStoppingState::default(),
+            elapsed_seconds: 0.0,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -7,13 +7,12 @@ use std::{
 };
 
 use attentive_core::{Batch, BatchStream, Dropout, Objective, mix64};
-use attentive_optim::{Adam, AdamConfig, Ema, Gradients, Schedule};
+use attentive_optim::{Ema, Gradients, Optimizer, OptimizerConfig, Schedule, StepSize};
 use burn::{module::Module, tensor::Device};
 
 use crate::{
     Callback, Checkpoint, CheckpointDir, Diagnosis, Evaluate, Event, StepReport, TrainError, TrainState, TrainerConfig,
-    checkpoint::{moments_to_device, to_device},
-    divergence::GradientNorms,
+    checkpoint::all_to_device, divergence::GradientNorms,
 };
 
 /// Examples of a bad batch that are named.
@@ -24,7 +23,7 @@ pub struct Trainer<'a, M, O: Objective<M>> {
     model: M,
     objective: O,
     schedule: &'a dyn Schedule,
-    adam: Adam,
+    optimizer: Box<dyn Optimizer>,
     ema: Option<Ema>,
     config: TrainerConfig,
     checkpoints: CheckpointDir,
@@ -58,21 +57,22 @@ impl<'a, M: Module, O: Objective<M>> Trainer<'a, M, O> {
     pub fn new(
         model: M,
         objective: O,
-        adam: AdamConfig,
+        optimizer: OptimizerConfig,
         schedule: &'a dyn Schedule,
         config: TrainerConfig,
         checkpoints: CheckpointDir,
     ) -> Result<Self, TrainError> {
         config.validate()?;
+        let optimizer = optimizer.init()?;
         Ok(Self {
             model,
             objective,
             schedule,
-            adam: adam.init()?,
             ema: (config.ema_decay > 0.0).then(|| Ema::new(config.ema_decay)),
             checkpoints: checkpoints.keep_every(config.keep_every),
+            state: TrainState { optimizer: optimizer.name().to_owned(), ..TrainState::default() },
+            optimizer,
             config,
-            state: TrainState::default(),
             saved_step: None,
             finite_norms: None,
             clock: Clock::starting_at(0.0),
@@ -82,15 +82,18 @@ impl<'a, M: Module, O: Objective<M>> Trainer<'a, M, O> {
     /// Goes on from a checkpoint.
     ///
     /// # Errors
-    /// [`TrainError::Weights`] if it is of another model.
+    /// [`TrainError::Weights`] if it is of another model, [`TrainError::OtherOptimizer`] if of another optimizer.
     pub fn resume(mut self, checkpoint: Checkpoint) -> Result<Self, TrainError> {
-        let Checkpoint { params, moments, ema, state } = checkpoint;
+        let Checkpoint { params, optimizer, ema, state } = checkpoint;
+        if state.optimizer != self.optimizer.name() {
+            let (found, expected) = (state.optimizer, self.optimizer.name().to_owned());
+            return Err(TrainError::OtherOptimizer { found, expected });
+        }
         self.model = attentive_weights::load(self.model, params)?;
         let device = self.device();
-        self.adam = self.adam.restored(state.n_updates, moments_to_device(moments, &device)?);
+        self.optimizer.restore(state.n_updates, all_to_device(optimizer, &device))?;
         if let Some(mine) = self.ema.take() {
-            let means = ema.unwrap_or_default().into_iter();
-            self.ema = Some(mine.restored(means.map(|(name, mean)| (name, to_device(mean, &device))).collect()));
+            self.ema = Some(mine.restored(all_to_device(ema.unwrap_or_default(), &device)));
         }
         self.clock = Clock::starting_at(state.elapsed_seconds);
         self.saved_step = Some(state.step);
@@ -198,13 +201,14 @@ impl<'a, M: Module, O: Objective<M>> Trainer<'a, M, O> {
         let is_finite = grad_norm.is_finite() && f64::is_finite(loss_sum);
         if is_finite {
             let clip = if self.config.clip_norm > 0.0 { (self.config.clip_norm / grad_norm).min(1.0) } else { 1.0 };
-            self.model = self.adam.step(self.model, gradients, mean * clip, lr);
+            let size = StepSize { scale: mean * clip, lr };
+            self.model = attentive_optim::step(&mut *self.optimizer, self.model, gradients, size);
             if let Some(ema) = &mut self.ema {
-                ema.update(&self.model, self.adam.n_updates());
+                ema.update(&self.model, self.optimizer.n_updates());
             }
         }
         self.state.step = step;
-        self.state.n_updates = self.adam.n_updates();
+        self.state.n_updates = self.optimizer.n_updates();
         self.state.position = batches.position();
         self.state.n_targets += n_targets as u64;
         let has_diverged = self.state.divergence.record(&self.config.divergence, loss_nats, is_finite);
@@ -303,7 +307,7 @@ impl<'a, M: Module, O: Objective<M>> Trainer<'a, M, O> {
             self.checkpoints.schedule(&mut self.state);
         }
         self.state.elapsed_seconds = self.clock.elapsed().as_secs_f64();
-        let path = self.checkpoints.save(&self.model, &self.adam, self.ema.as_ref(), &self.state)?;
+        let path = self.checkpoints.save(&self.model, &*self.optimizer, self.ema.as_ref(), &self.state)?;
         self.saved_step = Some(self.state.step);
         tell(callbacks, &Event::Saved { step: self.state.step, path: &path })
     }

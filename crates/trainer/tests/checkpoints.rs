@@ -199,7 +199,7 @@ proptest! {
         }
         fs::write(path.join(part), bytes).unwrap();
         if let Ok(after) = Checkpoint::read(&path) {
-            prop_assert_eq!((after.params, after.moments), (before.params, before.moments));
+            prop_assert_eq!((after.params, after.optimizer), (before.params, before.optimizer));
             let (a, b) = (after.state, before.state);
             prop_assert_eq!((a.step, a.position, a.best, a.divergence), (b.step, b.position, b.best, b.divergence));
         }

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use attentive_optim::{Adam, Ema};
+use attentive_optim::{Ema, Optimizer};
 use burn::module::Module;
 
 use super::{Checkpoint, MODEL, io_error};
@@ -60,7 +60,7 @@ impl CheckpointDir {
     pub fn save<M: Module>(
         &self,
         model: &M,
-        adam: &Adam,
+        optimizer: &dyn Optimizer,
         ema: Option<&Ema>,
         state: &TrainState,
     ) -> Result<PathBuf, TrainError> {
@@ -68,7 +68,7 @@ impl CheckpointDir {
         let not_saved = |cause| TrainError::NotSaved { step: state.step, cause: Box::new(cause) };
         let written = make_empty(&temporary)
             .map_err(|cause| io_error(&temporary, &cause))
-            .and_then(|()| Checkpoint::write(&temporary, model, adam, ema, state));
+            .and_then(|()| Checkpoint::write(&temporary, model, optimizer, ema, state));
         if let Err(cause) = written {
             // The failure is reported; what was written only takes room, which may be what is missing.
             let _ = fs::remove_dir_all(&temporary);

@@ -9,8 +9,8 @@ mod manifest;
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use attentive_optim::{Adam, Ema, Moments};
-use attentive_weights::{DeviceTensor, HostTensor, Tensors, WeightsError};
+use attentive_optim::{Ema, Optimizer};
+use attentive_weights::{DeviceTensor, HostTensor, Tensors};
 use burn::{
     module::Module,
     tensor::{Device, Tensor, TensorData},
@@ -35,8 +35,8 @@ const STATE_1: &str = "state.json";
 pub struct Checkpoint {
     /// Parameters.
     pub params: Tensors,
-    /// Moments of the optimizer, `name.first` and `name.second` for each parameter.
-    pub moments: Tensors,
+    /// What the optimizer remembers, flattened: `name.first` and `name.second` for each parameter of Adam.
+    pub optimizer: Tensors,
     /// Running means of parameters, flattened, where the run has them.
     pub ema: Option<Tensors>,
     /// The rest.
@@ -54,17 +54,15 @@ impl Checkpoint {
     fn write<M: Module>(
         folder: &Path,
         model: &M,
-        adam: &Adam,
+        optimizer: &dyn Optimizer,
         ema: Option<&Ema>,
         state: &TrainState,
     ) -> Result<(), TrainError> {
         let mut files = vec![MODEL, OPTIMIZER, STATE];
         attentive_weights::write_from_device(&folder.join(MODEL), attentive_weights::device_params(model))?;
-        attentive_weights::write_from_device(&folder.join(OPTIMIZER), device_moments(adam.moments()))?;
+        attentive_weights::write_from_device(&folder.join(OPTIMIZER), device_tensors(optimizer.state()))?;
         if let Some(ema) = ema {
-            let means =
-                ema.means().iter().map(|(name, mean)| (name.clone(), DeviceTensor::new(mean.clone()))).collect();
-            attentive_weights::write_from_device(&folder.join(EMA), means)?;
+            attentive_weights::write_from_device(&folder.join(EMA), device_tensors(ema.means().clone()))?;
             files.push(EMA);
         }
         write_toml(&folder.join(STATE), state)?;
@@ -91,7 +89,7 @@ impl Checkpoint {
         let ema_path = folder.join(EMA);
         Ok(Self {
             params: attentive_weights::read(&folder.join(MODEL))?,
-            moments: attentive_weights::read(&folder.join(OPTIMIZER))?,
+            optimizer: attentive_weights::read(&folder.join(OPTIMIZER))?,
             ema: if ema_path.exists() { Some(attentive_weights::read(&ema_path)?) } else { None },
             state,
         })
@@ -127,36 +125,15 @@ fn damaged(path: &Path, cause: &dyn std::fmt::Display) -> TrainError {
     TrainError::Checkpoint { path: path.to_owned(), problem: format!("damaged: {}", cause.to_string().trim()) }
 }
 
-/// A flattened tensor on a device.
-pub(crate) fn to_device(host: HostTensor, device: &Device) -> Tensor<1> {
-    let n = host.values.len();
-    Tensor::from_data(TensorData::new(host.values, [n]), device)
-}
-
-fn device_moments(moments: &BTreeMap<String, Moments>) -> BTreeMap<String, DeviceTensor> {
-    let both = |(name, Moments { first, second }): (&String, &Moments)| {
-        [("first", first), ("second", second)]
-            .map(|(moment, tensor)| (format!("{name}.{moment}"), DeviceTensor::new(tensor.clone())))
+/// Flattened tensors on a device.
+pub(crate) fn all_to_device(tensors: Tensors, device: &Device) -> BTreeMap<String, Tensor<1>> {
+    let on_device = |HostTensor { values, .. }| {
+        let n = values.len();
+        Tensor::from_data(TensorData::new(values, [n]), device)
     };
-    moments.iter().flat_map(both).collect()
+    tensors.into_iter().map(|(name, tensor)| (name, on_device(tensor))).collect()
 }
 
-/// The moments of a checkpoint on a device.
-pub(crate) fn moments_to_device(
-    mut tensors: Tensors,
-    device: &Device,
-) -> Result<BTreeMap<String, Moments>, WeightsError> {
-    let names: Vec<String> = tensors.keys().filter_map(|name| name.strip_suffix(".first")).map(str::to_owned).collect();
-    names
-        .into_iter()
-        .map(|name| {
-            let mut take = |moment: &str| {
-                let name = format!("{name}.{moment}");
-                let tensor = tensors.remove(&name).map(|tensor| to_device(tensor, device));
-                tensor.ok_or(WeightsError::Mismatch { problems: vec![format!("missing: {name}")] })
-            };
-            let (first, second) = (take("first")?, take("second")?);
-            Ok((name, Moments { first, second }))
-        })
-        .collect()
+fn device_tensors(tensors: BTreeMap<String, Tensor<1>>) -> BTreeMap<String, DeviceTensor> {
+    tensors.into_iter().map(|(name, tensor)| (name, DeviceTensor::new(tensor))).collect()
 }

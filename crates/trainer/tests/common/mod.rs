@@ -5,7 +5,7 @@ use std::{cell::Cell, collections::BTreeMap, convert::Infallible, error::Error, 
 
 use attentive_backend::{BackendKind, Device};
 use attentive_core::{Batch, Dropout, Endless, Epochs, Loss, Objective, Position};
-use attentive_optim::{AdamConfig, ScheduleConfig};
+use attentive_optim::{OptimizerConfig, ScheduleConfig};
 use attentive_trainer::{
     Callback, CallbackError, CheckpointDir, Evaluate, Event, Outcome, TrainError, Trainer, TrainerConfig, Validation,
 };
@@ -163,11 +163,23 @@ pub fn run_with(
     evaluate: Option<&mut dyn Evaluate<Constant>>,
     watch: &mut Watch,
 ) -> Result<Outcome<Constant>, TrainError> {
+    run_by(OptimizerConfig::default(), config, folder, data, evaluate, watch)
+}
+
+/// As [`run_with`], by an optimizer of any kind.
+pub fn run_by(
+    optimizer: OptimizerConfig,
+    config: TrainerConfig,
+    folder: &Path,
+    data: &Ragged,
+    evaluate: Option<&mut dyn Evaluate<Constant>>,
+    watch: &mut Watch,
+) -> Result<Outcome<Constant>, TrainError> {
     let device = BackendKind::Flex.device().unwrap();
     let schedule = ScheduleConfig::InverseSqrt { peak: 0.1, warmup_steps: 4 }.build(1);
     let checkpoints = CheckpointDir::new(folder, 2);
     let model = Constant::new(&device.autodiff());
-    let mut trainer = Trainer::new(model, SquaredError, AdamConfig::default(), &schedule, config, checkpoints.clone())?;
+    let mut trainer = Trainer::new(model, SquaredError, optimizer, &schedule, config, checkpoints.clone())?;
     if let Some((_, checkpoint)) = checkpoints.latest()?.checkpoint {
         trainer = trainer.resume(checkpoint)?;
     }

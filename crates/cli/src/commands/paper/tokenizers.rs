@@ -5,7 +5,7 @@ use std::{num::NonZeroU64, path::PathBuf, time::Instant};
 use anyhow::{Result, anyhow, bail};
 use attentive_bundle::ModelConfig;
 use attentive_core::{Batch, Objective};
-use attentive_optim::{Gradients, Schedule, ScheduleConfig};
+use attentive_optim::{Gradients, Optimizer, Schedule, ScheduleConfig};
 use burn::module::Module;
 use clap::Args;
 

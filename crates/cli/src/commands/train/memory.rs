@@ -25,9 +25,6 @@ pub(crate) trait Fitting: Task {
 /// What is left unused of the room that is measured, for what measuring does not meet.
 const MARGIN: f64 = 0.05;
 
-/// Bytes of a parameter that writing a checkpoint takes on the host: both moments, and at the most one tensor again.
-const BYTES_SAVED: u64 = 12;
-
 /// Reads `4GiB`, `500MB` or a number of bytes.
 pub(super) fn parse_size(text: &str) -> Result<u64, String> {
     let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
@@ -52,7 +49,7 @@ pub(super) fn fit<T: Fitting>(task: &mut T, run: &RunRecipe, limit: u64, device:
     let mut rehearsal = Rehearsal::new(task, run, device)?;
     let n_passes = run.training.accumulate.min(2);
     // What checkpoints and the running mean will take beside.
-    let bytes_beside = BYTES_SAVED + if run.training.ema_decay > 0.0 { 4 } else { 0 };
+    let bytes_beside = run.optimizer.bytes_per_parameter() + if run.training.ema_decay > 0.0 { 4 } else { 0 };
     let reserve = bytes_beside * rehearsal.n_params();
     // Each is a size and the bytes that it takes.
     let mut measured: Vec<(usize, u64)> = Vec::new();

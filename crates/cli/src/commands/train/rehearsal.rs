@@ -3,7 +3,7 @@
 use anyhow::Result;
 use attentive_backend::{Device, Precision};
 use attentive_core::{Dropout, Objective};
-use attentive_optim::{Adam, Gradients};
+use attentive_optim::{Gradients, Optimizer};
 use burn::module::Module;
 
 use super::Task;
@@ -13,7 +13,7 @@ use crate::recipe::RunRecipe;
 pub(crate) struct Rehearsal<T: Task> {
     objective: T::Objective,
     model: Option<T::Model>,
-    adam: Adam,
+    optimizer: Box<dyn Optimizer>,
     precision: Precision,
     n_params: u64,
 }
@@ -25,7 +25,7 @@ impl<T: Task> Rehearsal<T> {
             objective: task.objective(),
             n_params: model.num_params() as u64,
             model: Some(model),
-            adam: run.optimizer.init()?,
+            optimizer: run.optimizer.init()?,
             precision: run.training.precision,
         })
     }
@@ -50,6 +50,6 @@ impl<T: Task> Rehearsal<T> {
             gradients.add(of_batch);
         }
         let norm = gradients.global_norm();
-        self.model = Some(self.adam.step(model, gradients, 1.0 / norm.max(1.0), 0.0));
+        self.model = Some(self.optimizer.step(model, gradients, 1.0 / norm.max(1.0), 0.0));
     }
 }
