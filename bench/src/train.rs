@@ -6,7 +6,7 @@ use anyhow::Result;
 use attentive_backend::{BackendKind, Precision};
 use attentive_core::{Endless, Objective};
 use attentive_model::{CausalLmObjective, TranslationObjective};
-use attentive_optim::{OptimizerConfig, ScheduleConfig};
+use attentive_optim::ScheduleConfig;
 use attentive_trainer::{Callback, CallbackError, CheckpointDir, Event, Trainer, TrainerConfig};
 use burn::module::Module;
 use serde_json::json;
@@ -50,14 +50,8 @@ where
 {
     let folder = tempfile::tempdir()?;
     let schedule = ScheduleConfig::Constant { lr: 1e-4, warmup_steps: 0 }.build(1);
-    let trainer = Trainer::new(
-        model,
-        objective,
-        OptimizerConfig::default(),
-        &schedule,
-        config,
-        CheckpointDir::new(folder.path(), 1),
-    )?;
+    let trainer = Trainer::builder(model, objective).schedule(schedule).config(config);
+    let trainer = trainer.checkpoints(CheckpointDir::new(folder.path(), 1)).build()?;
     worker::ready(&json!({ "product_flops_per_step": product_flops, "steps": steps }));
     if !worker::wait() {
         return Ok(());

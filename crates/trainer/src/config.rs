@@ -48,10 +48,10 @@ fn one() -> usize {
 }
 
 impl Default for TrainerConfig {
-    /// No update at all, and nothing that is not asked for.
+    /// 1,000 updates of one batch each, validated and saved at the end alone.
     fn default() -> Self {
         Self {
-            steps: 0,
+            steps: 1_000,
             accumulate: 1,
             precision: Precision::F32,
             clip_norm: 0.0,
@@ -77,6 +77,7 @@ impl TrainerConfig {
         let min_delta = self.early_stopping.map_or(0.0, |early| early.min_delta);
         let not_negative = |value: f64| value.is_finite() && value >= 0.0;
         let checks = [
+            ("steps", self.steps.to_string(), self.steps > 0, "there is nothing to train for: it must be at least 1"),
             ("accumulate", self.accumulate.to_string(), self.accumulate > 0, "an update needs at least one batch"),
             (
                 "clip_norm",

@@ -162,6 +162,7 @@ fn list(names: &[String]) -> String {
 }
 
 /// L2 norms of the mean gradients of an update.
+#[derive(Debug)]
 pub(crate) struct GradientNorms {
     squares: Vec<(String, f64)>,
     mean: f64,

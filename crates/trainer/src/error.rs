@@ -59,12 +59,36 @@ pub enum TrainError {
     #[error(transparent)]
     Weights(#[from] WeightsError),
     /// A file of a checkpoint can't be written or read.
-    #[error("{path}: {problem}", path = path.display())]
-    Checkpoint {
+    #[error("{path}: {cause}", path = path.display())]
+    Io {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it, and what to do.
+        /// What the system said.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// A file of a checkpoint is not what was written.
+    #[error("{path}: damaged: {problem}", path = path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
         problem: String,
+    },
+    /// A checkpoint of a later format.
+    #[error("{path}: {problem}", path = path.display())]
+    Unsupported {
+        /// The file.
+        path: PathBuf,
+        /// Its format, and what to do.
+        problem: String,
+    },
+    /// A checkpoint can't be taken into the mean of several.
+    #[error("the mean of the checkpoints is not made: {cause}; the run is complete and nothing is lost: {}", help(.cause))]
+    NotAveraged {
+        /// What is wrong with the checkpoint.
+        #[source]
+        cause: Box<TrainError>,
     },
     /// A checkpoint could not be written.
     #[error("the checkpoint of step {step} is not saved ({cause}); those before it are whole: make room and resume")]
@@ -103,6 +127,14 @@ fn after(n_rollbacks: u64) -> String {
         0 => String::new(),
         1 => " again after going back once".into(),
         n => format!(" again after going back {n} times"),
+    }
+}
+
+/// What helps if a checkpoint can't be averaged.
+fn help(cause: &TrainError) -> &'static str {
+    match cause {
+        TrainError::Damaged { .. } => "bring the file back from a copy, or leave the checkpoint out of the mean",
+        _ => "try again when the file can be read",
     }
 }
 

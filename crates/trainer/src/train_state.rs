@@ -3,7 +3,7 @@
 use attentive_core::Position;
 use serde::{Deserialize, Serialize};
 
-use crate::{DivergenceState, EarlyStoppingState};
+use crate::{DivergenceState, EarlyStoppingState, Environment};
 
 /// What a run must remember beside parameters and moments, to go on as if it had never stopped.
 ///
@@ -31,6 +31,9 @@ pub struct TrainState {
     pub divergence: DivergenceState,
     /// How long there was no improvement.
     pub early_stopping: EarlyStoppingState,
+    /// What the run ran on when it was saved.
+    #[serde(skip_serializing_if = "Environment::is_unknown")]
+    pub environment: Environment,
     /// Seconds trained, validation included; kept apart from all else, which is the same in every run.
     #[serde(skip_serializing)]
     pub elapsed_seconds: f64,
@@ -50,6 +53,7 @@ impl Default for TrainState {
             position: Position::START,
             divergence: DivergenceState::default(),
             early_stopping: EarlyStoppingState::default(),
+            environment: Environment::default(),
             elapsed_seconds: 0.0,
         }
     }
@@ -79,6 +83,7 @@ mod tests {
                 position: Position { epoch, batch_idx },
                 divergence: DivergenceState { lr_scale, mean, variance, ..DivergenceState::default() },
                 early_stopping: EarlyStoppingState { best: Some(stale), n_stale: 1 },
+                environment: Environment { simd: Some("avx2".into()), ..Environment::default() },
                 ..TrainState::default()
             };
             let text = toml::to_string(&state).unwrap();

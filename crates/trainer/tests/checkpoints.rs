@@ -4,8 +4,8 @@ mod common;
 
 use std::{fs, path::Path};
 
-use attentive_trainer::{Checkpoint, CheckpointDir, TrainError, TrainerConfig};
-use common::{Ragged, Watch, config, files, run};
+use attentive_trainer::{Checkpoint, CheckpointDir, Endless, Environment, TrainError, Trainer, TrainerConfig};
+use common::{Constant, Nearness, Ragged, SquaredError, Watch, builder, config, files, go_on, run};
 use proptest::prelude::*;
 
 /// Trains to the end.
@@ -114,6 +114,86 @@ fn what_a_kill_leaves_behind_does_no_harm() {
     train(9, folder.path());
     assert!(files(folder.path()) == files(whole_dir.path()));
     assert!(!folder.path().join("writing").exists());
+}
+
+/// Killed after a checkpoint was published and before the one that it replaces was deleted, or while it was.
+#[test]
+fn a_checkpoint_that_should_be_gone_is_removed_at_the_next_start() {
+    let [whole, folder] = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    train(9, whole.path());
+    train_until(8, 9, folder.path());
+    assert_eq!(kept(folder.path()), [3, 4, 6, 8]);
+    for left in ["step-00000002", "removed"] {
+        fs::create_dir(folder.path().join(left)).unwrap();
+        fs::write(folder.path().join(left).join("manifest.toml"), "format = 2").unwrap();
+    }
+    train_until(9, 9, folder.path());
+    assert!(!folder.path().join("removed").exists());
+    assert!(!kept(folder.path()).contains(&2));
+    // Nothing is deleted that a run may have to go back to.
+    train(9, folder.path());
+    assert!(files(folder.path()) == files(whole.path()));
+}
+
+#[test]
+fn a_manifest_lists_files_of_a_checkpoint_alone() {
+    for name in ["/dev/zero", "../step-00000000/model.safetensors", "notes.txt", ""] {
+        let folder = tempfile::tempdir().unwrap();
+        train(3, folder.path());
+        let path = folder.path().join("step-00000003/manifest.toml");
+        let manifest = fs::read_to_string(&path).unwrap();
+        let listed = format!("\n[files.{name:?}]\nn_bytes = 1\nsha256 = \"00\"\n");
+        fs::write(&path, manifest + &listed).unwrap();
+        let error = Checkpoint::read(path.parent().unwrap()).unwrap_err();
+        assert!(matches!(error, TrainError::Damaged { .. }) && error.to_string().contains("not a file of"), "{error}");
+    }
+}
+
+#[test]
+fn a_checkpoint_under_another_step_s_name_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    train(3, folder.path());
+    let [of_3, of_7, copy] = ["step-00000003", "step-00000007", "copy"].map(|name| folder.path().join(name));
+    fs::rename(&of_3, &of_7).unwrap();
+    let error = Checkpoint::read(&of_7).unwrap_err().to_string();
+    assert!(error.contains("it is of step 3, and its folder of step 7"), "{error}");
+    // A folder that names no step says nothing.
+    fs::rename(&of_7, &copy).unwrap();
+    assert_eq!(Checkpoint::read(&copy).unwrap().state.step, 3);
+}
+
+#[test]
+fn a_run_that_goes_on_elsewhere_is_told_so_and_its_checkpoints_tell() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = |steps, simd: Option<&str>| {
+        let environment = Environment { simd: simd.map(str::to_owned), ..Environment::default() };
+        let mut watch = Watch::default();
+        let builder = builder(config(steps), folder.path()).environment(environment);
+        go_on(builder, folder.path(), &Ragged::new(), None, &mut watch).unwrap();
+        watch.changes
+    };
+    assert_eq!(session(3, Some("avx2")), [""; 0]);
+    assert_eq!(session(6, Some("avx2")), [""; 0]);
+    assert_eq!(session(9, Some("portable")), ["SIMD level was avx2 and is portable"]);
+    assert_eq!(session(12, None), [""; 0]);
+    let simd = |step| Checkpoint::read(&folder.path().join(step)).unwrap().state.environment.simd;
+    assert_eq!((simd("step-00000009"), simd("step-00000012")), (Some("portable".into()), None));
+}
+
+#[test]
+fn a_run_needs_no_folder() {
+    let device = attentive_backend::BackendKind::Flex.device().unwrap().autodiff();
+    let builder = |config| Trainer::builder(Constant::new(&device), SquaredError).config(config);
+    let mut watch = Watch::default();
+    let trainer = builder(TrainerConfig { keep_every: 2, ..config(9) }).build().unwrap();
+    let outcome = trainer.run(&mut Endless::new(&Ragged::new()), Some(&mut Nearness), &mut [&mut watch]).unwrap();
+    assert_eq!((outcome.state.step, watch.saved.len(), watch.qualities.len()), (9, 0, 3));
+    assert_eq!(outcome.state.scheduled, [0; 0]);
+    // There is nothing to go back to.
+    let poison = Ragged { poison: |_| true, ..Ragged::new() };
+    let trainer = builder(config(30)).build().unwrap();
+    let error = trainer.run(&mut Endless::new(&poison), None, &mut []).unwrap_err();
+    assert!(matches!(error, TrainError::Diverged { n_rollbacks: 0, .. }), "{error}");
 }
 
 #[test]

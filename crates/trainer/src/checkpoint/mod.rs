@@ -4,6 +4,7 @@
 //! `manifest.toml` has the format's version and the size and SHA-256 of each. What the clock said, which differs from
 //! run to run, stands apart in `clock.toml`.
 
+mod average;
 mod folder;
 mod manifest;
 
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::{TrainError, TrainState};
 use manifest::Manifest;
 
+pub use average::{Averaged, OnDamage, average};
 pub use folder::{CheckpointDir, LatestCheckpoint};
 
 const MODEL: &str = "model.safetensors";
@@ -84,6 +86,10 @@ impl Checkpoint {
             // A clock that does not tell costs a figure in a report.
             let clock: Clock = read_toml(&folder.join(CLOCK)).unwrap_or_default();
             let state: TrainState = read_toml(&folder.join(STATE))?;
+            if let Some(step) = CheckpointDir::step_of(folder).filter(|&step| step != state.step) {
+                let problem = format!("it is of step {}, and its folder of step {step}", state.step);
+                return Err(damaged(&folder.join(STATE), &problem));
+            }
             TrainState { elapsed_seconds: clock.elapsed_seconds, ..state }
         };
         let ema_path = folder.join(EMA);
@@ -96,10 +102,15 @@ impl Checkpoint {
     }
 }
 
+/// Holds the parameters in a checkpoint's folder against their checksum; format 1 has none.
+fn verify_model(folder: &Path) -> Result<(), TrainError> {
+    if folder.join(STATE_1).exists() { Ok(()) } else { Manifest::read(folder)?.verify_one(folder, MODEL) }
+}
+
 /// The state of format 1, in which every checkpoint was due and validated before it was written.
 fn read_state_1(folder: &Path) -> Result<TrainState, TrainError> {
     let path = folder.join(STATE_1);
-    let json = fs::read(&path).map_err(|cause| io_error(&path, &cause))?;
+    let json = fs::read(&path).map_err(|cause| io_error(&path, cause))?;
     let state: TrainState = serde_json::from_slice(&json).map_err(|cause| damaged(&path, &cause))?;
     let siblings = folder.parent().map_or(Ok(Vec::new()), |root| CheckpointDir::new(root, 1).list())?;
     let scheduled = siblings.iter().filter_map(|path| CheckpointDir::step_of(path));
@@ -109,20 +120,20 @@ fn read_state_1(folder: &Path) -> Result<TrainState, TrainError> {
 
 fn write_toml<T: Serialize>(path: &Path, value: &T) -> Result<(), TrainError> {
     let text = toml::to_string(value).expect("numbers and names");
-    attentive_weights::write_atomically(path, text.as_bytes()).map_err(|cause| io_error(path, &cause))
+    attentive_weights::write_atomically(path, text.as_bytes()).map_err(|cause| io_error(path, cause))
 }
 
 fn read_toml<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, TrainError> {
-    let text = fs::read_to_string(path).map_err(|cause| io_error(path, &cause))?;
+    let text = fs::read_to_string(path).map_err(|cause| io_error(path, cause))?;
     toml::from_str(&text).map_err(|cause| damaged(path, &cause))
 }
 
-fn io_error(path: &Path, cause: &std::io::Error) -> TrainError {
-    TrainError::Checkpoint { path: path.to_owned(), problem: cause.to_string() }
+fn io_error(path: &Path, cause: std::io::Error) -> TrainError {
+    TrainError::Io { path: path.to_owned(), cause }
 }
 
 fn damaged(path: &Path, cause: &dyn std::fmt::Display) -> TrainError {
-    TrainError::Checkpoint { path: path.to_owned(), problem: format!("damaged: {}", cause.to_string().trim()) }
+    TrainError::Damaged { path: path.to_owned(), problem: cause.to_string().trim().to_owned() }
 }
 
 /// Flattened tensors on a device.

@@ -5,9 +5,10 @@ use std::{cell::Cell, collections::BTreeMap, convert::Infallible, error::Error, 
 
 use attentive_backend::{BackendKind, Device};
 use attentive_core::{Batch, Dropout, Endless, Epochs, Loss, Objective, Position};
-use attentive_optim::{OptimizerConfig, ScheduleConfig};
+use attentive_optim::ScheduleConfig;
 use attentive_trainer::{
-    Callback, CallbackError, CheckpointDir, Evaluate, Event, Outcome, TrainError, Trainer, TrainerConfig, Validation,
+    Callback, CallbackError, CheckpointDir, Evaluate, Event, Outcome, TrainError, Trainer, TrainerBuilder,
+    TrainerConfig, Validation,
 };
 use burn::{
     module::{Module, Param},
@@ -47,7 +48,7 @@ impl Batch for Numbers {
     }
 }
 
-struct SquaredError;
+pub struct SquaredError;
 
 impl Objective<Constant> for SquaredError {
     type Batch = Numbers;
@@ -114,6 +115,7 @@ pub struct Watch {
     pub qualities: BTreeMap<u64, f64>,
     pub saved: Vec<u64>,
     pub rolled_back_to: Vec<u64>,
+    pub changes: Vec<String>,
     pub n_targets: usize,
     pub n_skipped: usize,
     pub break_after: Option<u64>,
@@ -132,6 +134,10 @@ impl Callback for Watch {
                 }
             }
             Event::Validated { step, validation, .. } => drop(self.qualities.insert(*step, validation.quality())),
+            Event::EnvironmentChanged { changes } => {
+                assert!(self.losses.is_empty(), "it comes before the first update");
+                self.changes.extend(changes.iter().map(ToString::to_string));
+            }
             Event::Saved { step, .. } => self.saved.push(*step),
             Event::RolledBack { step, .. } => self.rolled_back_to.push(*step),
             _ => {}
@@ -163,24 +169,27 @@ pub fn run_with(
     evaluate: Option<&mut dyn Evaluate<Constant>>,
     watch: &mut Watch,
 ) -> Result<Outcome<Constant>, TrainError> {
-    run_by(OptimizerConfig::default(), config, folder, data, evaluate, watch)
+    go_on(builder(config, folder), folder, data, evaluate, watch)
 }
 
-/// As [`run_with`], by an optimizer of any kind.
-pub fn run_by(
-    optimizer: OptimizerConfig,
-    config: TrainerConfig,
+/// A trainer of the model, not resumed yet; `folder` is where its checkpoints are.
+pub fn builder(config: TrainerConfig, folder: &Path) -> TrainerBuilder<Constant, SquaredError> {
+    let device = BackendKind::Flex.device().unwrap();
+    let schedule = ScheduleConfig::InverseSqrt { peak: 0.1, warmup_steps: 4 }.build(1);
+    let trainer = Trainer::builder(Constant::new(&device.autodiff()), SquaredError);
+    trainer.config(config).schedule(schedule).checkpoints(CheckpointDir::new(folder, 2))
+}
+
+/// Trains, going on from the newest whole checkpoint in `folder` if there is one.
+pub fn go_on(
+    builder: TrainerBuilder<Constant, SquaredError>,
     folder: &Path,
     data: &Ragged,
     evaluate: Option<&mut dyn Evaluate<Constant>>,
     watch: &mut Watch,
 ) -> Result<Outcome<Constant>, TrainError> {
-    let device = BackendKind::Flex.device().unwrap();
-    let schedule = ScheduleConfig::InverseSqrt { peak: 0.1, warmup_steps: 4 }.build(1);
-    let checkpoints = CheckpointDir::new(folder, 2);
-    let model = Constant::new(&device.autodiff());
-    let mut trainer = Trainer::new(model, SquaredError, optimizer, &schedule, config, checkpoints.clone())?;
-    if let Some((_, checkpoint)) = checkpoints.latest()?.checkpoint {
+    let mut trainer = builder.build()?;
+    if let Some((_, checkpoint)) = CheckpointDir::new(folder, 2).latest()?.checkpoint {
         trainer = trainer.resume(checkpoint)?;
     }
     trainer.run(&mut Endless::new(data), evaluate, &mut [watch])

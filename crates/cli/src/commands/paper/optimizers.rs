@@ -4,15 +4,16 @@ use std::{num::NonZeroU64, path::PathBuf, time::Instant};
 
 use anyhow::{Result, anyhow};
 use attentive_backend::Device;
-use attentive_core::{Batch, Dropout, Objective, mix64};
-use attentive_optim::{AdamConfig, Gradients, Optimizer, OptimizerConfig};
+use attentive_core::{Dropout, mix64};
+use attentive_optim::{AdamConfig, OptimizerConfig};
 use attentive_plot::{Chart, Series, to_svg};
+use attentive_trainer::Update;
 use clap::Args;
 
 use super::{
     super::{
         BackendArgs,
-        train::{Fitting, Task, WithTask, prepare},
+        train::{Resizable, Task, WithTask, prepare},
     },
     write_figure,
 };
@@ -74,7 +75,7 @@ fn candidates() -> [Candidate; 6] {
 impl WithTask for &Optimizers {
     type Output = ();
 
-    fn with<T: Fitting>(self, task: T, _: &mut Recipe) -> Result<()> {
+    fn with<T: Resizable>(self, task: T, _: &mut Recipe) -> Result<()> {
         self.compare(&task)
     }
 }
@@ -125,15 +126,14 @@ fn train<T: Task>(task: &T, device: &Device, optimizer: OptimizerConfig, rate: f
     let mut losses = Vec::with_capacity(steps);
     for step in 1..=steps {
         let batch = batches.next_batch().map_err(|cause| anyhow!(cause))?;
-        let n_targets = batch.n_targets().max(1) as f64;
-        let loss = objective.loss(&model, &batch, Some(&Dropout::new(mix64(step as u64))));
-        let nats = f64::from(loss.nll_sum.clone().into_scalar::<f32>()) / n_targets;
-        losses.push(nats);
-        if !nats.is_finite() {
+        let mut update = Update::of(model, &objective);
+        update.add(&batch, Some(&Dropout::new(mix64(step as u64))));
+        let report;
+        (model, report) = update.step(&mut optimizer, rate * (step as f64 / warm_up).min(1.0));
+        losses.push(report.nll_nats);
+        if report.skipped {
             break;
         }
-        let gradients = Gradients::take(loss.sum.backward(), &model);
-        model = optimizer.step(model, gradients, 1.0 / n_targets, rate * (step as f64 / warm_up).min(1.0));
     }
     Ok(losses)
 }

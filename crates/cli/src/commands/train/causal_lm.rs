@@ -12,7 +12,7 @@ use attentive_model::{CausalLmObjective, Gpt, GptConfig};
 use attentive_tokenizer::Tokenizer;
 use attentive_trainer::{Evaluate, Validation};
 
-use super::{Task, memory::Fitting, thousands};
+use super::{Task, memory::Resizable, thousands};
 use crate::{
     recipe::{CausalLmRecipe, ContextSource, RunRecipe},
     text::Texts,
@@ -174,11 +174,11 @@ impl Task for CausalLm {
     }
 }
 
-impl Fitting for CausalLm {
+impl Resizable for CausalLm {
     const SETTING: &str = "batch.rows";
     const FIRST: usize = 1;
 
-    fn cut_anew(&mut self, rows: usize) -> Result<()> {
+    fn with_batch_size(&mut self, rows: usize) -> Result<()> {
         self.train = self.train.with_rows(rows);
         self.validation = self.validation.as_ref().map(|validation| validation.with_rows(rows));
         Ok(())

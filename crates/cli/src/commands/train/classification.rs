@@ -16,7 +16,7 @@ use super::{
     Task,
     encoder_family::EncoderFamily,
     masked_lm::{share, values},
-    memory::Fitting,
+    memory::Resizable,
     thousands,
 };
 use crate::{
@@ -135,11 +135,11 @@ fn dropout_of(model: &mut ModelConfig) -> Option<[&mut f64; 2]> {
     }
 }
 
-impl<F: EncoderFamily> Fitting for Classification<F> {
+impl<F: EncoderFamily> Resizable for Classification<F> {
     const SETTING: &str = "batch.rows";
     const FIRST: usize = 1;
 
-    fn cut_anew(&mut self, rows: usize) -> Result<()> {
+    fn with_batch_size(&mut self, rows: usize) -> Result<()> {
         self.train = self.train.with_rows(rows);
         for part in self.held_out.iter_mut().flatten() {
             *part = part.with_rows(rows);

@@ -12,7 +12,7 @@ use attentive_tokenizer::Tokenizer;
 use attentive_trainer::{Evaluate, Validation};
 use burn::tensor::{Tensor, activation::log_softmax};
 
-use super::{Task, encoder_family::EncoderFamily, memory::Fitting, thousands};
+use super::{Task, encoder_family::EncoderFamily, memory::Resizable, thousands};
 use crate::{
     recipe::{MaskedLmRecipe, RunRecipe},
     text::{TextSource, Texts},
@@ -263,11 +263,11 @@ fn most_frequent<F: EncoderFamily>(text: &SentenceCorpus) -> Option<TokenId> {
     counts.max_by_key(|&(id, count)| (count, std::cmp::Reverse(id))).map(|(id, _)| id)
 }
 
-impl<F: EncoderFamily> Fitting for MaskedLm<F> {
+impl<F: EncoderFamily> Resizable for MaskedLm<F> {
     const SETTING: &str = "batch.rows";
     const FIRST: usize = 1;
 
-    fn cut_anew(&mut self, rows: usize) -> Result<()> {
+    fn with_batch_size(&mut self, rows: usize) -> Result<()> {
         self.train = self.train.with_rows(rows);
         self.validation = self.validation.as_ref().map(|validation| validation.with_rows(rows));
         Ok(())

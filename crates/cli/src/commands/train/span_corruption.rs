@@ -15,7 +15,7 @@ use burn::tensor::activation::log_softmax;
 use super::{
     Task, TranslationFamily,
     masked_lm::{print_guesses, share, values},
-    memory::Fitting,
+    memory::Resizable,
     thousands,
 };
 use crate::{
@@ -210,11 +210,11 @@ impl Guesses {
     }
 }
 
-impl Fitting for Infilling {
+impl Resizable for Infilling {
     const SETTING: &str = "batch.rows";
     const FIRST: usize = 1;
 
-    fn cut_anew(&mut self, rows: usize) -> Result<()> {
+    fn with_batch_size(&mut self, rows: usize) -> Result<()> {
         self.train = self.train.with_rows(rows);
         self.validation = self.validation.as_ref().map(|validation| validation.with_rows(rows));
         Ok(())

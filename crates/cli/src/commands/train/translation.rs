@@ -15,7 +15,7 @@ use attentive_model::{TeacherForced, TranslationObjective};
 use attentive_tokenizer::Tokenizer;
 use attentive_trainer::{Evaluate, Validation};
 
-use super::{Task, TranslationFamily, memory::Fitting, thousands};
+use super::{Task, TranslationFamily, memory::Resizable, thousands};
 use crate::{
     corpus::Corpus,
     recipe::{RunRecipe, TranslationRecipe},
@@ -249,12 +249,12 @@ impl<F: TranslationFamily> Task for Translation<F> {
     }
 }
 
-impl<F: TranslationFamily> Fitting for Translation<F> {
+impl<F: TranslationFamily> Resizable for Translation<F> {
     const SETTING: &str = "batch.max_tokens";
     const FIRST: usize = 512;
 
     /// Cuts the corpus by a number of tokens.
-    fn cut_anew(&mut self, max_tokens: usize) -> Result<()> {
+    fn with_batch_size(&mut self, max_tokens: usize) -> Result<()> {
         let batch = BatchConfig { max_tokens, ..self.batch.clone() };
         self.train = self.train.with_batch_size(&batch)?;
         self.validation = self.validation.as_ref().map(|validation| validation.with_batch_size(&batch)).transpose()?;
