@@ -7,7 +7,7 @@ use attentive_backend::Device;
 use attentive_bundle::{Bundle, DecodingConfig, ModelConfig, Translator};
 use attentive_core::{EncoderDecoder, Objective, TokenId};
 use attentive_corpus::PronounSentence;
-use attentive_data::{BatchConfig, Batcher, EncodedCorpus, Order, Side, SpecialIds};
+use attentive_data::{BatchConfig, EncodedCorpus, Epochs, Order, PairBatcher, Side, SpecialIds};
 use attentive_metrics::{Bleu, Likelihood};
 use attentive_model::{TeacherForced, TranslationObjective};
 use attentive_tokenizer::Tokenizer;
@@ -45,7 +45,7 @@ pub(crate) fn translate_all<M: EncoderDecoder>(
 }
 
 /// The negative log-likelihood that `model` gives to the targets of `batches`.
-pub(crate) fn likelihood(model: &impl TeacherForced, batches: &Batcher) -> Result<Likelihood> {
+pub(crate) fn likelihood(model: &impl TeacherForced, batches: &PairBatcher) -> Result<Likelihood> {
     let objective = TranslationObjective { label_smoothing: 0.0 };
     let mut total = Likelihood::default();
     for batch in batches.epoch(0) {
@@ -84,7 +84,7 @@ fn likelihood_under<'a>(
         return Ok(None);
     }
     let config = BatchConfig { max_tokens: batch_tokens.max(longest), ..BatchConfig::default() };
-    let batches = Batcher::new(Arc::new(corpus), &config, special_ids(tokenizer)?, Order::Sorted)?;
+    let batches = PairBatcher::new(Arc::new(corpus), &config, special_ids(tokenizer)?, Order::Sorted)?;
     likelihood(model, &batches).map(Some)
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use attentive_bundle::Bundle;
-use attentive_trainer::CheckpointDir;
+use attentive_trainer::{Averaged, CheckpointDir, OnDamage};
 use clap::Args;
 
 use crate::run_dir;
@@ -38,17 +38,16 @@ impl Average {
             );
         }
         let chosen = &checkpoints[checkpoints.len() - self.last..];
-        let files: Vec<PathBuf> = chosen.iter().map(|path| CheckpointDir::model_file(path)).collect();
-        let params = attentive_weights::average(&files)?;
+        let Averaged { params, steps, .. } = attentive_trainer::average(chosen, OnDamage::Refuse)?;
 
         let bundle = Bundle::read(&run)?;
         let config_path = run.join("config.toml");
         let config = std::fs::read_to_string(&config_path).with_context(|| config_path.display().to_string())?;
         let mut record = bundle.record;
-        record.averaged_steps = chosen.iter().filter_map(|path| CheckpointDir::step_of(path)).collect();
+        record.averaged_steps = steps;
         record.scores.clear(); // they were another model's
         Bundle::write(&self.out, &config, &*bundle.tokenizer, &params, &record)?;
-        println!("averaged {} checkpoints into {}", files.len(), self.out.display());
+        println!("averaged {} checkpoints into {}", chosen.len(), self.out.display());
         Ok(())
     }
 }

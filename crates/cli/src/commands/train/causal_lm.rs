@@ -5,14 +5,14 @@ use std::{ops::ControlFlow, path::Path, sync::Arc};
 use anyhow::{Result, bail};
 use attentive_backend::Device;
 use attentive_bundle::{DataRecord, GenerationConfig, Generator, ModelConfig, ScoreRecord};
-use attentive_core::{Objective, SequenceBatch};
-use attentive_data::{ContextBatcher, ContextBatches, ContextOrder, TokenStream, auto_size::AUTO};
+use attentive_core::{BatchStream, Endless, Objective, SequenceBatch};
+use attentive_data::{ContextBatcher, ContextOrder, Epochs, TokenStream, auto_size::AUTO};
 use attentive_metrics::{BitsPerByte, Likelihood, Metric};
 use attentive_model::{CausalLmObjective, Gpt, GptConfig};
 use attentive_tokenizer::Tokenizer;
-use attentive_trainer::{BatchStream, Validation};
+use attentive_trainer::{Evaluate, Validation};
 
-use super::{Task, memory::Fitting, stream::Stream, thousands};
+use super::{Task, memory::Resizable, thousands};
 use crate::{
     recipe::{CausalLmRecipe, ContextSource, RunRecipe},
     text::Texts,
@@ -129,17 +129,16 @@ impl Task for CausalLm {
     }
 
     fn batches(&self) -> Box<dyn BatchStream<Batch = SequenceBatch> + '_> {
-        Box::new(Stream::new(|at| self.train.batches(at), Iterator::next, ContextBatches::position))
+        Box::new(Endless::new(&self.train))
     }
 
     /// Loss on the whole validation text, in contexts one after another.
-    fn validate(&self, model: &Gpt) -> Result<Validation> {
-        let nll_nats = match &self.validation {
-            Some(validation) => mean_nll(model, validation)?,
-            None => f64::NAN,
-        };
-        let quality = if nll_nats.is_nan() { 0.0 } else { -nll_nats };
-        Ok(Validation { nll_nats, scores: Vec::new(), quality })
+    fn evaluator(&self) -> Option<Box<dyn Evaluate<Gpt> + '_>> {
+        let validation = self.validation.as_ref()?;
+        Some(Box::new(move |model: &Gpt| {
+            let nll_nats = mean_nll(model, validation)?;
+            Ok(Validation { nll_nats, scores: Vec::new(), quality: None })
+        }))
     }
 
     fn score(&self, model: Gpt) -> Result<Vec<ScoreRecord>> {
@@ -175,11 +174,11 @@ impl Task for CausalLm {
     }
 }
 
-impl Fitting for CausalLm {
+impl Resizable for CausalLm {
     const SETTING: &str = "batch.rows";
     const FIRST: usize = 1;
 
-    fn cut_anew(&mut self, rows: usize) -> Result<()> {
+    fn with_batch_size(&mut self, rows: usize) -> Result<()> {
         self.train = self.train.with_rows(rows);
         self.validation = self.validation.as_ref().map(|validation| validation.with_rows(rows));
         Ok(())

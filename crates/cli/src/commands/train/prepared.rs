@@ -6,7 +6,7 @@ use anyhow::Result;
 use attentive_bundle::ModelConfig;
 
 use super::{
-    CausalLm, Classification, Infilling, MaskedLm, Translation, classification::pretrained, memory::Fitting,
+    CausalLm, Classification, Infilling, MaskedLm, Translation, classification::pretrained, memory::Resizable,
     translation_family::no_translator,
 };
 use crate::recipe::{Recipe, TaskRecipe, no_encoder};
@@ -17,7 +17,7 @@ pub(crate) trait WithTask {
     type Output;
 
     /// Does it; the recipe has its vocabulary sizes now.
-    fn with<T: Fitting>(self, task: T, recipe: &mut Recipe) -> Result<Self::Output>;
+    fn with<T: Resizable>(self, task: T, recipe: &mut Recipe) -> Result<Self::Output>;
 }
 
 /// Reads the data of a recipe, whose vocabulary sizes it fills in, and does `what` with its task; without the file of a

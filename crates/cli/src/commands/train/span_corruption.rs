@@ -5,20 +5,17 @@ use std::{path::Path, sync::Arc};
 use anyhow::{Result, bail};
 use attentive_backend::{Device, ops};
 use attentive_bundle::{DataRecord, EncodeError, ModelConfig, ScoreRecord, SpanFiller, TranslationModel};
-use attentive_core::TranslationBatch;
-use attentive_data::{
-    ContextBatcher, ContextOrder, SpanBatcher, SpanBatches, SpanCorruption, TokenStream, auto_size::AUTO,
-};
+use attentive_core::{BatchStream, Endless, TranslationBatch};
+use attentive_data::{ContextBatcher, ContextOrder, Epochs, SpanBatcher, SpanCorruption, TokenStream, auto_size::AUTO};
 use attentive_model::{TeacherForced, Transformer, TransformerConfig, TranslationObjective};
 use attentive_tokenizer::Tokenizer;
-use attentive_trainer::{BatchStream, Validation};
+use attentive_trainer::{Evaluate, Validation};
 use burn::tensor::activation::log_softmax;
 
 use super::{
     Task, TranslationFamily,
     masked_lm::{print_guesses, share, values},
-    memory::Fitting,
-    stream::Stream,
+    memory::Resizable,
     thousands,
 };
 use crate::{
@@ -124,6 +121,13 @@ impl Infilling {
         Ok(guesses)
     }
 
+    /// Loss and accuracy on the whole validation text.
+    fn validate(&self, model: &Transformer, validation: &SpanBatcher) -> Result<Validation> {
+        let guesses = self.judge(model, validation)?;
+        let scores = vec![("token-accuracy".to_owned(), guesses.accuracy())];
+        Ok(Validation { nll_nats: guesses.nll_nats(), scores, quality: None })
+    }
+
     /// Lines of the validation text, from its beginning to its end.
     fn sample_lines(&self, validation: &SpanBatcher) -> Result<Vec<String>> {
         let stream = validation.contexts().stream();
@@ -206,11 +210,11 @@ impl Guesses {
     }
 }
 
-impl Fitting for Infilling {
+impl Resizable for Infilling {
     const SETTING: &str = "batch.rows";
     const FIRST: usize = 1;
 
-    fn cut_anew(&mut self, rows: usize) -> Result<()> {
+    fn with_batch_size(&mut self, rows: usize) -> Result<()> {
         self.train = self.train.with_rows(rows);
         self.validation = self.validation.as_ref().map(|validation| validation.with_rows(rows));
         Ok(())
@@ -248,17 +252,12 @@ impl Task for Infilling {
     }
 
     fn batches(&self) -> Box<dyn BatchStream<Batch = TranslationBatch> + '_> {
-        Box::new(Stream::new(|at| self.train.batches(at), Iterator::next, SpanBatches::position))
+        Box::new(Endless::new(&self.train))
     }
 
-    /// Loss and accuracy on the whole validation text.
-    fn validate(&self, model: &Transformer) -> Result<Validation> {
-        let Some(validation) = &self.validation else {
-            return Ok(Validation { nll_nats: f64::NAN, scores: Vec::new(), quality: 0.0 });
-        };
-        let guesses = self.judge(model, validation)?;
-        let scores = vec![("token-accuracy".to_owned(), guesses.accuracy())];
-        Ok(Validation { nll_nats: guesses.nll_nats(), scores, quality: -guesses.nll_nats() })
+    fn evaluator(&self) -> Option<Box<dyn Evaluate<Transformer> + '_>> {
+        let validation = self.validation.as_ref()?;
+        Some(Box::new(move |model: &Transformer| self.validate(model, validation).map_err(Into::into)))
     }
 
     fn score(&self, model: Transformer) -> Result<Vec<ScoreRecord>> {
