@@ -3,7 +3,7 @@
 use std::{fmt::Write, fs, path::Path, time::Instant};
 
 use anyhow::{Context, Result, bail};
-use attentive_data::builtin::BuiltinConfig;
+use attentive_corpus::BuiltinConfig;
 use attentive_tokenizer::{ByteLevelBpeTrainer, TokenId, Tokenizer, UnigramTrainer, WordPieceTrainer};
 use rayon::prelude::*;
 use serde_json::{Map, json};

@@ -4,12 +4,10 @@ use std::{ops::ControlFlow, time::Duration};
 
 use anyhow::Result;
 use attentive_backend::{BackendKind, Precision};
-use attentive_core::{Batch, Objective, Position};
+use attentive_core::{Endless, Objective};
 use attentive_model::{CausalLmObjective, ModelSpec, TranslationObjective};
-use attentive_optim::{AdamConfig, ScheduleConfig};
-use attentive_trainer::{
-    BatchStream, Callback, CallbackError, CheckpointDir, Evaluate, Event, Trainer, TrainerConfig, Validation,
-};
+use attentive_optim::ScheduleConfig;
+use attentive_trainer::{Callback, CallbackError, CheckpointDir, Event, Trainer, TrainerConfig};
 use burn::module::Module;
 use serde_json::json;
 
@@ -17,8 +15,6 @@ use crate::{
     worker,
     workload::{GptWorkload, Workload},
 };
-
-type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 pub(crate) fn run(name: &str, precision: Precision) -> Result<()> {
     let config = TrainerConfig { steps: u64::MAX, seed: 1, precision, ..TrainerConfig::default() };
@@ -54,34 +50,15 @@ where
 {
     let folder = tempfile::tempdir()?;
     let schedule = ScheduleConfig::Constant { lr: 1e-4, warmup_steps: 0 }.build(1);
-    let trainer =
-        Trainer::new(model, objective, AdamConfig::default(), &schedule, config, CheckpointDir::new(folder.path(), 1))?;
+    let trainer = Trainer::builder(model, objective).schedule(schedule).config(config);
+    let trainer = trainer.checkpoints(CheckpointDir::new(folder.path(), 1)).build()?;
     worker::ready(&json!({ "product_flops_per_step": product_flops, "steps": steps }));
     if !worker::wait() {
         return Ok(());
     }
     let mut rounds = Rounds { steps, n_steps: 0, spent: Duration::ZERO, n_targets: 0 };
-    trainer.run(&mut Same(batch), &mut NoScore, &mut [&mut rounds])?;
+    trainer.run(&mut Endless::new(vec![batch]), None, &mut [&mut rounds])?;
     Ok(())
-}
-
-/// One batch, again and again.
-struct Same<B>(B);
-
-impl<B: Batch + Clone> BatchStream for Same<B> {
-    type Batch = B;
-
-    fn next_batch(&mut self) -> Result<B, Failure> {
-        Ok(self.0.clone())
-    }
-
-    fn position(&self) -> Position {
-        Position::START
-    }
-
-    fn seek(&mut self, _: Position) -> Result<(), Failure> {
-        Ok(())
-    }
 }
 
 /// Reports every few updates, and waits until more are wanted.
@@ -104,14 +81,5 @@ impl Callback for Rounds {
         worker::report(self.spent.as_secs_f64(), self.n_targets as f64, &json!({ "loss": report.loss_nats }));
         *self = Self { n_steps: 0, spent: Duration::ZERO, n_targets: 0, ..*self };
         Ok(if worker::wait() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
-    }
-}
-
-/// Training that is never validated.
-struct NoScore;
-
-impl<M> Evaluate<M> for NoScore {
-    fn evaluate(&mut self, _: &M) -> Result<Validation, Failure> {
-        Ok(Validation { nll_nats: f64::NAN, scores: Vec::new(), quality: 0.0 })
     }
 }

@@ -4,7 +4,8 @@
 use std::{fs, path::PathBuf, sync::OnceLock};
 
 use attentive_data::{
-    BatchConfig, Batcher, CorpusRules, EncodedCorpus, Order, ParallelFiles, Side, SpecialIds, Storage, TokenCache,
+    BatchConfig, CorpusRules, EncodedCorpus, Epochs, Order, PairBatcher, ParallelFiles, Side, SpecialIds, Storage,
+    TokenCache,
 };
 use attentive_fuzz::{file, folder};
 use libfuzzer_sys::fuzz_target;
@@ -32,7 +33,7 @@ fuzz_target!(|bytes: &[u8]| {
     fs::write(path, [&whole[..PREFIX], bytes].concat()).expect("room for a temporary file");
     if let Ok((corpus, _)) = corpus() {
         let specials = SpecialIds { pad: 0, bos: 1, eos: 2 };
-        let batcher = Batcher::new(corpus.into(), &BatchConfig::default(), specials, Order::Shuffled { seed: 1 });
+        let batcher = PairBatcher::new(corpus.into(), &BatchConfig::default(), specials, Order::Shuffled { seed: 1 });
         if let Ok(batcher) = batcher {
             let _ = batcher.epoch(0).try_for_each(|batch| batch.map(drop));
         }

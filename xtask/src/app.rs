@@ -1,4 +1,4 @@
-//! Building the `attentive` binary and becoming it.
+//! Building the `attentive` binary, and replacing this process by it.
 
 use std::{
     env,
@@ -32,13 +32,13 @@ const BACKENDS: [Backend; 4] = [
     Backend { name: "cuda", by_default: false, first_build: "10 to 15 minutes" },
 ];
 
-/// Builds `attentive` with the features that `args` ask for, then becomes it.
+/// Builds `attentive` with the features that `args` ask for, then replaces this process by it.
 pub(crate) fn run(args: &[OsString]) -> Outcome {
     let invocation = Invocation::parse(args, env::var_os("ATTENTIVE_BACKEND").as_deref())?;
     become_program(Command::new(built(&invocation)?).args(&invocation.program_args))
 }
 
-/// The program with its default features, brought up to date.
+/// The program with its default features, built if it is not up to date.
 pub(crate) fn program() -> Outcome<PathBuf> {
     built(&Invocation::parse(&[], None)?)
 }
@@ -59,7 +59,7 @@ struct Invocation {
 impl Invocation {
     /// `--features` and `--no-default-features` go to cargo; `--backend` adds its feature and goes to both.
     ///
-    /// `preset` is the backend that `attentive` takes from the environment where the line names none.
+    /// `preset` is the backend that `attentive` takes from the environment if the command line names none.
     fn parse(args: &[OsString], preset: Option<&OsStr>) -> Outcome<Self> {
         let mut backend = preset.map_or(Ok(&BACKENDS[0]), find_backend)?;
         let mut features = Vec::new();
@@ -127,7 +127,7 @@ fn build(invocation: &Invocation, release: &Path) -> Outcome {
     let mut command = cargo("build");
     command.args([PROFILE, "--package", "attentive-cli", "--bin", "attentive"]).args(&invocation.cargo_args);
     if io::stderr().is_terminal() {
-        // Cargo takes the pipe for no terminal; it shows its progress bar all the same when asked to.
+        // Cargo does not take the pipe for a terminal, and shows its progress bar only if asked to.
         let width = env::var("COLUMNS").unwrap_or_else(|_| "80".into());
         command
             .env("CARGO_TERM_COLOR", "always")
@@ -143,7 +143,7 @@ fn build(invocation: &Invocation, release: &Path) -> Outcome {
         format!("First build of attentive with {name}: {first_build} on two cores.\n")
     };
     if let Some(messages) = child.stderr.take() {
-        // A terminal that has gone away is no reason to stop building.
+        // A terminal that has gone away is not a reason to stop building.
         let _ = forward(messages, &mut io::stderr(), &notice);
     }
     success(child.wait().map_err(|e| not_started(&command, &e))?)
@@ -156,7 +156,8 @@ fn has_been_built(backend: &Backend, release: &Path) -> bool {
         .is_ok_and(|entries| entries.flatten().any(|entry| entry.file_name().to_string_lossy().starts_with(&prefix)))
 }
 
-/// Copies cargo's messages as they come, after `notice`; a first `Finished …` means nothing was done and is left out.
+/// Copies cargo's messages as they come, after `notice`; a first `Finished …` means that nothing was done, and is
+/// left out.
 fn forward(messages: impl Read, out: &mut impl Write, notice: &str) -> io::Result<()> {
     let mut messages = BufReader::new(messages);
     let mut first = Vec::new();

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: speed, ours beside the peers'.
+//! `cargo xtask bench`: our speed next to that of the peers.
 
 use std::{
     ffi::{OsStr, OsString},

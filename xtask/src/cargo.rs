@@ -8,12 +8,12 @@ use std::{
 
 use crate::{Failure, Outcome, fail};
 
-/// The one profile that everything is built in, so that training, tests and lints share one build of the tensor library.
+/// The one profile for everything, so that training, tests and lints share one build of the tensor library.
 pub(crate) const PROFILE: &str = "--release";
 
 /// The workspace's folder.
 ///
-/// Cargo names it to what it runs; the path known when this was compiled may be that of a clone since moved.
+/// Cargo gives it to programs that it runs; the path at compile time may be that of a clone that was moved since.
 pub(crate) fn root() -> PathBuf {
     let own = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
     Path::new(&own).parent().expect("xtask lies in the workspace").to_owned()
@@ -26,7 +26,7 @@ pub(crate) fn cargo(subcommand: &str) -> Command {
     command
 }
 
-/// Where cargo leaves release builds: beside the folder that this program was built in.
+/// The folder of release builds, next to the folder that this program was built in.
 pub(crate) fn release_dir() -> Outcome<PathBuf> {
     let own = env::current_exe().map_err(|e| Failure::Message(format!("cannot find xtask's own program: {e}")))?;
     match own.parent().and_then(Path::parent) {
@@ -35,7 +35,7 @@ pub(crate) fn release_dir() -> Outcome<PathBuf> {
     }
 }
 
-/// Runs a program to its end; anything but success is a failure.
+/// Runs a program to its end; any other exit than success is a failure.
 pub(crate) fn run(command: &mut Command) -> Outcome {
     success(command.status().map_err(|e| not_started(command, &e))?)
 }

@@ -1,7 +1,7 @@
 //! `cargo xtask fuzz`: libFuzzer on every reader of files, with the compiler that builds everything else.
 //!
-//! `cargo fuzz` would do too, but wants a nightly compiler and builds the tensor library with coverage, which no reader
-//! needs. Here cargo calls this program for rustc ([`rustc`]), which adds coverage to the crates that read.
+//! `cargo fuzz` would do as well, but needs a nightly compiler and builds the tensor library with coverage, which no
+//! reader needs. Here cargo calls this program for rustc ([`rustc`]), which adds coverage to the crates that read.
 
 use std::{
     env,
@@ -19,16 +19,16 @@ use crate::{
     fail, say,
 };
 
-/// Set where cargo calls this program for rustc.
+/// Set when cargo calls this program in place of rustc.
 const AS_RUSTC: &str = "ATTENTIVE_FUZZ_RUSTC";
 
-/// Seconds that a target runs unless told otherwise.
+/// Seconds that a target runs by default.
 const SECONDS: &str = "60";
 
-/// What every target is held to: ten seconds and two gigabytes for an input.
+/// Limits of every target: ten seconds and two gigabytes for an input.
 const LIMITS: [&str; 2] = ["-timeout=10", "-rss_limit_mb=2048"];
 
-/// Crates of others that read what files hold.
+/// Crates of others that read the content of files.
 const READERS: [&str; 12] = [
     "flate2",
     "miniz_oxide",
@@ -44,7 +44,7 @@ const READERS: [&str; 12] = [
     "winnow",
 ];
 
-/// Crates of ours that read no file.
+/// Our crates that do not read files.
 const NO_READERS: [&str; 7] = [
     "attentive_attention",
     "attentive_backend",
@@ -65,7 +65,7 @@ const COVERAGE: [&str; 6] = [
     "--cfg=fuzzing",
 ];
 
-/// Builds the targets, runs those that `args` name, or all, and says what was found.
+/// Builds the targets, runs those that `args` name, or all, and reports findings.
 pub(crate) fn run(args: &[OsString]) -> Outcome {
     let (mut names, mut seconds) = (Vec::new(), OsString::from(SECONDS));
     let mut rest = args.iter();
@@ -76,7 +76,7 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
                 None => return fail("`--seconds` needs a value"),
             },
             Some(name) if !name.starts_with('-') => names.push(name.to_owned()),
-            _ => return fail(format!("fuzz knows targets and --seconds, and not `{}`", arg.display())),
+            _ => return fail(format!("fuzz takes targets and --seconds, not `{}`", arg.display())),
         }
     }
     let known = targets()?;
@@ -94,7 +94,7 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
             failed.push(name.as_str());
         }
     }
-    if failed.is_empty() { Ok(()) } else { fail(format!("something was found by: {}", failed.join(", "))) }
+    if failed.is_empty() { Ok(()) } else { fail(format!("there are findings of: {}", failed.join(", "))) }
 }
 
 /// The names of all targets.
@@ -124,7 +124,7 @@ fn build(folder: &Path) -> Outcome {
     run_program(command.arg("--target-dir").arg(folder).env("RUSTC_WRAPPER", own).env(AS_RUSTC, "1"))
 }
 
-/// Runs a target; whether nothing was found.
+/// Runs a target, and returns whether nothing was found.
 fn fuzz(name: &str, folder: &Path, seconds: &OsStr) -> Outcome<bool> {
     let [corpus, artifacts] = ["corpus", "artifacts"].map(|part| folder.join(part).join(name));
     let log = folder.join(format!("{name}.log"));
@@ -153,12 +153,12 @@ fn fuzz(name: &str, folder: &Path, seconds: &OsStr) -> Outcome<bool> {
     Ok(status.success())
 }
 
-/// Whether cargo calls this program for rustc.
+/// Whether cargo calls this program in place of rustc.
 pub(crate) fn is_rustc() -> bool {
     env::var_os(AS_RUSTC).is_some()
 }
 
-/// Runs rustc, the first argument, with the others, and coverage for crates that read files.
+/// Runs rustc, the first argument, with the other arguments, and with coverage for crates that read files.
 pub(crate) fn rustc(args: &[OsString]) -> Outcome {
     let Some((rustc, args)) = args.split_first() else { return fail("cargo names rustc") };
     let name = args.windows(2).find(|pair| pair[0] == "--crate-name").and_then(|pair| pair[1].to_str());

@@ -1,8 +1,9 @@
-//! `cargo xtask golden`: `--report` is in [`report`]; `--check`: are the committed golden files what their generators write?
+//! `cargo xtask golden`: `--check` compares committed golden files with what their generators write; `--report` is in
+//! [`report`].
 //!
 //! A golden folder is `crates/*/tests/golden`. Each `generate*.py` in it is run as `generate.py OUT_DIR` and writes the
-//! golden files it is responsible for below `OUT_DIR`, under their own names. A `requirements.txt` beside the generators
-//! names the packages they need; they go into a virtual environment under `target/`.
+//! golden files that it is responsible for below `OUT_DIR`, under their own names. A `requirements.txt` next to the
+//! generators names the packages that they need; they go into a virtual environment under `target/`.
 
 use std::{
     collections::BTreeSet,
@@ -19,7 +20,7 @@ use crate::{
     temp_dir::TempDir,
 };
 
-/// How far numbers in JSON may lie apart, relative to the larger: other machines round differently.
+/// Largest relative difference of numbers in JSON: other machines round differently.
 const TOLERANCE: f64 = 1e-6;
 
 /// `--check` or `--report`.
@@ -52,7 +53,7 @@ struct GoldenFolder {
     path: PathBuf,
     generators: Vec<PathBuf>,
     requirements: Option<PathBuf>,
-    /// What a generator must have written, relative to the folder.
+    /// Files that a generator must write, relative to the folder.
     goldens: BTreeSet<PathBuf>,
 }
 
@@ -124,7 +125,7 @@ impl GoldenFolder {
     }
 }
 
-/// What the user's Python is called.
+/// The name of the user's Python.
 fn find_python() -> Outcome<&'static str> {
     let runs = |name: &&str| {
         Command::new(name)
@@ -135,11 +136,11 @@ fn find_python() -> Outcome<&'static str> {
     };
     match ["python3", "python"].into_iter().find(runs) {
         Some(name) => Ok(name),
-        None => fail("Python 3 with its venv module is needed to regenerate the golden files; the tests do without"),
+        None => fail("Python 3 with its venv module is needed to regenerate the golden files; the tests need none"),
     }
 }
 
-/// `Ok` says how two files agree, `Err` how they differ.
+/// Compares two files: `Ok` says how they agree, `Err` how they differ.
 fn compare(committed: &Path, made: &Path) -> Outcome<Result<String, String>> {
     let Ok(old) = fs::read(committed) else {
         return Ok(Err("is not committed".into()));
@@ -151,12 +152,12 @@ fn compare(committed: &Path, made: &Path) -> Outcome<Result<String, String>> {
     let is_json = made.extension().is_some_and(|extension| extension == "json" || extension == "jsonl");
     Ok(match (is_json, str::from_utf8(&old), str::from_utf8(&new)) {
         (true, Ok(old), Ok(new)) => json::compare(old, new, TOLERANCE)
-            .map(|distance| format!("equal but for rounding (largest relative difference {distance:.1e})")),
+            .map(|distance| format!("equal except for rounding (largest relative difference {distance:.1e})")),
         _ => Err("differs".into()),
     })
 }
 
-/// The files below a folder, relative to it, in order; none if there is no such folder.
+/// The files below a folder, relative to it, in order; none if the folder does not exist.
 fn files(folder: &Path) -> Outcome<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
@@ -173,7 +174,7 @@ fn files(folder: &Path) -> Outcome<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// What lies directly in a folder, in order.
+/// The entries of a folder, in order.
 fn entries(folder: &Path) -> Outcome<Vec<PathBuf>> {
     let listing = || -> io::Result<Vec<PathBuf>> {
         let mut paths = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;

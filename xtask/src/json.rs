@@ -1,9 +1,9 @@
 //! Comparing JSON texts whose numbers may differ by rounding.
 
-/// The largest relative difference between numbers of two JSON texts that are otherwise the same, layout apart.
+/// The largest relative difference between numbers of two JSON texts that are otherwise equal, except for layout.
 ///
-/// The difference of `a` and `b` is `|a − b| / max(|a|, |b|, 1)`: absolute where both are small, so that what is zero on
-/// one machine may be 1e-17 on another.
+/// The difference of `a` and `b` is `|a − b| / max(|a|, |b|, 1)`: absolute if both are small, because a
+/// zero on one machine may be 1e-17 on another.
 ///
 /// # Errors
 /// The first place, as a token number and both tokens, where the texts differ by more than `tolerance` or in kind.

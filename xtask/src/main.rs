@@ -1,8 +1,8 @@
 //! `cargo xtask …`: builds `attentive` with the right features and runs it; tests, checks and regenerates what is
 //! committed.
 //!
-//! It depends on no other crate, so that it builds in a second or two, and it knows no command of `attentive`: what it
-//! does not know itself, it hands on.
+//! It depends on no other crate, so that it builds in a second or two, and it knows no command of `attentive`:
+//! a command that is not its own goes to `attentive`.
 #![allow(clippy::print_stderr, reason = "a command tells its user what went wrong")]
 
 use std::{
@@ -27,7 +27,7 @@ mod temp_dir;
 mod tidy;
 mod vulkan;
 
-/// Prints a line; that nobody reads it (`| head`) is no error.
+/// Prints a line; a reader that has left (`| head`) is not an error.
 macro_rules! say {
     ($($text:tt)*) => {{
         use std::io::Write;
@@ -48,7 +48,7 @@ Commands of attentive, built in release first (their own help: cargo xtask train
                                         [env: ATTENTIVE_BACKEND, default: flex]
     --features <FEATURES>               more cargo features of crates/cli; wgpu-unfused is wgpu without
                                         kernel fusion
-    --no-default-features               without flex and ndarray, but for the backend named
+    --no-default-features               without flex and ndarray, except for the backend named
     --                                  what follows goes to attentive untouched
 
 Commands of the workspace:
@@ -60,10 +60,10 @@ Commands of the workspace:
   golden --check   regenerates every golden file and compares it with the one committed (needs Python)
   golden --report  runs every comparison with other systems and writes docs/fidelity.md
   vulkan [ARGS]    the wgpu backend against flex, on a GPU or on software Vulkan; ARGS go to `cargo test`
-    --install      first installs software Vulkan where there is none (Debian, as root)
-    --if-present   succeeds, and says so, where there is no Vulkan
-  faults           kills, damages and starves runs, resumes each, and compares what comes out with a run that was
-                   left alone; writes docs/reliability.md
+    --install      first installs software Vulkan if there is no Vulkan (Debian, as root)
+    --if-present   succeeds, and says so, if there is no Vulkan
+  faults           kills, damages and starves runs, resumes each, and compares the result with an undisturbed run;
+                   writes docs/reliability.md
   fuzz [TARGET]…   damaged files of every format, by libFuzzer, for --seconds N each (60); needs a C++ compiler
   help             this text
 
@@ -78,9 +78,9 @@ Examples:
 /// Why a command ended without success.
 #[derive(Debug)]
 enum Failure {
-    /// What went wrong, for the user.
+    /// A message for the user.
     Message(String),
-    /// A program that was run has ended with this code, and has said why itself.
+    /// The exit code of a program that was run, which has said why itself.
     Exit(u8),
 }
 
@@ -139,7 +139,7 @@ fn dispatch(args: &[OsString]) -> Outcome {
     run(rest)
 }
 
-/// Splits off the arguments before `--`: the ones that are options of ours.
+/// The arguments before `--`, which are our own options.
 fn before_dashes(args: &[OsString]) -> &[OsString] {
     let end = args.iter().position(|arg| arg == OsStr::new("--"));
     &args[..end.unwrap_or(args.len())]

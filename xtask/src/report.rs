@@ -1,8 +1,9 @@
-//! `cargo xtask golden --report`: runs every comparison with other systems and writes what was measured to
+//! `cargo xtask golden --report`: runs every comparison with other systems and writes the measured errors to
 //! `docs/fidelity.md`.
 //!
-//! Tests named `golden…` and `gradients…` leave a row for each comparison in the folder that `ATTENTIVE_FIDELITY` names, its fields
-//! separated by tabs: area, what, against, cases, largest error, allowed error, the other system's own error in f32.
+//! Tests named `golden…` and `gradients…` write a row for each comparison into the folder that `ATTENTIVE_FIDELITY`
+//! names, its fields separated by tabs: area, what, against, cases, largest error, allowed error, the other system's own
+//! error in f32.
 
 use std::{fmt::Write as _, fs, path::Path};
 
@@ -23,13 +24,13 @@ What attentive computes, next to what independent implementations compute from t
 their side again. All of it is part of `cargo xtask test`, which fails where an error is larger than allowed.
 ";
 
-/// The areas in the page's order: name in a row, heading, and what an error is.
+/// The areas in the page's order: name in a row, heading, and definition of an error.
 const AREAS: [(&str, &str, &str); 4] = [
     (
         "Numbers",
         "Numbers of the model",
-        "Our f32 against the other's f64: ‖ours − theirs‖ / ‖theirs‖ of the worst tensor, gradients included. Beside it,
-what the other's own f32 is off by. `flex` runs our fused kernels, `ndarray` the same formulas composed by burn.",
+        "Our f32 against the other's f64: ‖ours − theirs‖ / ‖theirs‖ of the worst tensor, gradients included. The last column is
+the error of the other's own f32. `flex` runs our fused kernels, `ndarray` the same formulas composed by burn.",
     ),
     (
         "Weights",

@@ -38,7 +38,7 @@ fn names_package(args: &[OsString]) -> bool {
         .any(|arg| matches!(arg, "-p" | "--package") || arg.starts_with("--package=") || arg.starts_with("-p="))
 }
 
-/// What the test programs counted, summed.
+/// The sum of the test programs' counts.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Tally {
     suites: usize,

@@ -26,7 +26,7 @@ impl TempDir {
 
 impl Drop for TempDir {
     fn drop(&mut self) {
-        // What is left among temporary files does no harm.
+        // A folder that stays among temporary files does no harm.
         let _ = fs::remove_dir_all(&self.0);
     }
 }

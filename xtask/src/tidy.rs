@@ -1,7 +1,7 @@
 //! The rules of the repository, as tests: `cargo test -p xtask tidy`.
 //!
-//! Each rule lists every place that breaks it, with what to do. The tables are the house's design: change them only
-//! together with `ARCHITECTURE.md`.
+//! Each rule lists every place that breaks it, with what to do. The tables are the design of the repository: change
+//! them only together with `ARCHITECTURE.md`.
 
 use std::{collections::BTreeSet, fmt::Display};
 
@@ -10,7 +10,7 @@ mod layering;
 mod sources;
 mod tree;
 
-/// What breaks one rule.
+/// The places that break one rule.
 #[derive(Default)]
 struct Breaches(BTreeSet<String>);
 
@@ -19,7 +19,7 @@ impl Breaches {
         self.0.insert(format!("{place}: {what}"));
     }
 
-    /// Fails the test with all of them.
+    /// Fails the test with all of them, if there are any.
     #[track_caller]
     fn none(self, rule: &str) {
         let list: String = self.0.iter().map(|breach| format!("\n  {breach}")).collect();

@@ -1,4 +1,4 @@
-//! `cargo xtask vulkan`: the wgpu backend held against flex, on whatever Vulkan the machine has.
+//! `cargo xtask vulkan`: the wgpu backend compared with flex, on the machine's Vulkan.
 //!
 //! Mesa's llvmpipe is a Vulkan device in software, so the check needs no GPU.
 
@@ -38,8 +38,8 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
         return fail(why);
     }
 
-    // Mesa wants a private folder for its files.
-    // Features of the user's own, `wgpu-unfused` for one, take the place of ours.
+    // Mesa needs a private folder for its files.
+    // Features that the user gives, for example `wgpu-unfused`, replace ours.
     let own_features = before_dashes(args).iter().any(|arg| arg.to_string_lossy().starts_with("--features"));
     let features: &[&str] = if own_features { &[] } else { &["--features", "wgpu"] };
     let runtime_dir = TempDir::new("vulkan")?;
@@ -52,7 +52,7 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
     )
 }
 
-/// Whether the loader and at least one driver are there, where Linux systems keep them.
+/// Whether the loader and at least one driver are where Linux systems keep them.
 fn has_vulkan() -> bool {
     if !cfg!(target_os = "linux") {
         return true; // Metal and DX12 come with the system.
@@ -69,7 +69,7 @@ fn has_vulkan() -> bool {
     loader && (named || listed)
 }
 
-/// Whether this is Debian or a relative of it, and we are root.
+/// Whether this is Debian or a derivative of it, and the user is root.
 fn can_install() -> bool {
     let root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0");
     let apt = Command::new("apt-get")

@@ -2,10 +2,8 @@
 
 use anyhow::{Context, Result};
 use attentive_bundle::DataRecord;
-use attentive_data::{
-    CorpusReport, CorpusRules, DataError, EncodedCorpus, FileReport, ParallelFiles, Side, Storage,
-    builtin::{BuiltinConfig, PronounSentence, SentencePair},
-};
+use attentive_corpus::{BuiltinConfig, PronounSentence, SentencePair};
+use attentive_data::{CorpusReport, CorpusRules, DataError, EncodedCorpus, FileReport, ParallelFiles, Side, Storage};
 use attentive_tokenizer::{TokenId, Tokenizer};
 
 use crate::{recipe::DataRecipe, score::encode};

@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, iter};
 
 use anyhow::{Result, bail};
 use attentive_bundle::DataRecord;
-use attentive_data::{FileReport, LabeledText, builtin::reference_sentences};
+use attentive_corpus::{LabeledSentence, reference_sentences};
+use attentive_data::{FileReport, LabeledText};
 
 use crate::recipe::{LabeledFiles, LabeledRecipe};
 
@@ -95,8 +96,9 @@ impl LabeledPart {
         Ok(Self { name, texts, records: reports.into_iter().map(record).collect() })
     }
 
-    fn builtin(name: &'static str, mut texts: Vec<LabeledText>) -> Self {
-        (1..).zip(&mut texts).for_each(|(line, text)| text.line = line);
+    fn builtin(name: &'static str, sentences: Vec<LabeledSentence>) -> Self {
+        let labeled = |(line, LabeledSentence { text, label })| LabeledText { text, label: label.to_owned(), line };
+        let texts: Vec<LabeledText> = (1..).zip(sentences).map(labeled).collect();
         let lines = texts.iter().map(|text| format!("{}\t{}\n", text.text, text.label));
         let sha256 = attentive_data::sha256_of(lines);
         let n_lines = texts.len() as u64;

@@ -106,6 +106,11 @@ impl Callback for Progress {
                     clock(*elapsed),
                 ));
             }
+            Event::EnvironmentChanged { changes } => {
+                for change in *changes {
+                    self.say(&format!("note: {change}: results may differ in their last digits from here on"));
+                }
+            }
             Event::RolledBack { step, lr_scale, diagnosis, .. } => {
                 self.say(&format!("training diverged: {diagnosis}"));
                 self.say(&format!("back to step {step}, on with {lr_scale} times the schedule's learning rate"));

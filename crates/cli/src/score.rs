@@ -6,7 +6,8 @@ use anyhow::{Context, Result};
 use attentive_backend::Device;
 use attentive_bundle::{Bundle, DecodingConfig, Translator};
 use attentive_core::{EncoderDecoder, Objective, TokenId};
-use attentive_data::{BatchConfig, Batcher, EncodedCorpus, Order, Side, SpecialIds, builtin::PronounSentence};
+use attentive_corpus::PronounSentence;
+use attentive_data::{BatchConfig, EncodedCorpus, Epochs, Order, PairBatcher, Side, SpecialIds};
 use attentive_metrics::{Bleu, Likelihood};
 use attentive_model::{EncoderDecoderSpec, FamilyVisitor, ModelSpec, Role, TeacherForced, TranslationObjective};
 use attentive_tokenizer::Tokenizer;
@@ -44,7 +45,7 @@ pub(crate) fn translate_all<M: EncoderDecoder>(
 }
 
 /// The negative log-likelihood that `model` gives to the targets of `batches`.
-pub(crate) fn likelihood(model: &impl TeacherForced, batches: &Batcher) -> Result<Likelihood> {
+pub(crate) fn likelihood(model: &impl TeacherForced, batches: &PairBatcher) -> Result<Likelihood> {
     let objective = TranslationObjective { label_smoothing: 0.0 };
     let mut total = Likelihood::default();
     for batch in batches.epoch(0) {
@@ -102,7 +103,7 @@ fn likelihood_under<'a>(
         return Ok(None);
     }
     let config = BatchConfig { max_tokens: batch_tokens.max(longest), ..BatchConfig::default() };
-    let batches = Batcher::new(Arc::new(corpus), &config, special_ids(tokenizer)?, Order::Sorted)?;
+    let batches = PairBatcher::new(Arc::new(corpus), &config, special_ids(tokenizer)?, Order::Sorted)?;
     likelihood(model, &batches).map(Some)
 }
 

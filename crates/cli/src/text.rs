@@ -3,10 +3,8 @@
 use anyhow::{Context, Result};
 use attentive_bundle::DataRecord;
 use attentive_core::TokenId;
-use attentive_data::{
-    DataError, DocumentUnit, FileReport, Piece, SentenceCorpus, Storage, TextFiles, TokenStream,
-    builtin::{self, BuiltinConfig},
-};
+use attentive_corpus::BuiltinConfig;
+use attentive_data::{DataError, DocumentUnit, FileReport, Piece, SentenceCorpus, Storage, TextFiles, TokenStream};
 use attentive_tokenizer::Tokenizer;
 
 use crate::recipe::{TextFilesRecipe, TextRecipe};
@@ -137,7 +135,7 @@ impl TextSource {
                 }
             }
             Self::Builtin(sentences) => {
-                for document in builtin::documents(sentences) {
+                for document in attentive_corpus::documents(sentences) {
                     corpus.push_document(document.into_iter().map(&encode));
                 }
             }

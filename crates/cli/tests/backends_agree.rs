@@ -7,7 +7,7 @@ use attentive_backend::{BackendKind, Device};
 use attentive_bundle::{Bundle, DecodingConfig, TrainingRecord, Translator};
 use attentive_core::{EncoderDecoder, NextToken, Objective, TokenMatrix, TranslationBatch};
 use attentive_model::{ModelConfig, ModelSpec, Transformer, TransformerConfig, TranslationObjective};
-use attentive_optim::{AdamConfig, Gradients};
+use attentive_optim::{AdamConfig, Gradients, Optimizer};
 use attentive_testkit::assert_close;
 use attentive_tokenizer::{BpeTrainer, Tokenizer};
 use burn::{

@@ -1,6 +1,6 @@
 //! The nouns where attentive's crates meet: batches, losses, objectives, next-token models.
 //!
-//! Types and traits only, no algorithm: [`data`](https://docs.rs/attentive-data) makes a [`TranslationBatch`],
+//! Types and traits, and hardly an algorithm: [`data`](https://docs.rs/attentive-data) makes a [`TranslationBatch`],
 //! a model's [`Objective`] turns it into a [`Loss`], a trainer minimises that, and decoding sees nothing of a
 //! model but [`NextToken`].
 
@@ -11,6 +11,7 @@ mod language_model;
 mod loss;
 mod masked_batch;
 mod next_token;
+mod stream;
 
 pub use batch::{Batch, Position, SequenceBatch, TokenMatrix, TranslationBatch};
 pub use dropout::{Dropout, mix64};
@@ -19,6 +20,7 @@ pub use language_model::LanguageModel;
 pub use loss::{Loss, Objective};
 pub use masked_batch::{FrameIds, LabeledBatch, MaskedBatch};
 pub use next_token::{NextToken, TopTokens};
+pub use stream::{BatchStream, EmptyEpoch, Endless, Epochs, StreamError};
 
 /// An index into a vocabulary.
 pub type TokenId = u32;

@@ -1,8 +1,8 @@
-//! Batches, in an order that two numbers resume.
+//! Batches of sentence pairs, in an order that two numbers resume.
 
 use std::sync::Arc;
 
-use attentive_core::{Position, TokenId, TokenMatrix, TranslationBatch};
+use attentive_core::{Epochs, TokenId, TokenMatrix, TranslationBatch};
 
 use crate::plan::Filled;
 use crate::{BatchConfig, BatchPlan, DataError, EncodedCorpus, permutation, seeded_rng};
@@ -34,14 +34,14 @@ pub enum Order {
 ///
 /// The crate's page has an example.
 #[derive(Debug, Clone)]
-pub struct Batcher {
+pub struct PairBatcher {
     corpus: Arc<EncodedCorpus>,
     plan: Arc<BatchPlan>,
     specials: SpecialIds,
     order: Order,
 }
 
-impl Batcher {
+impl PairBatcher {
     /// Plans the batches of `corpus`.
     ///
     /// # Errors
@@ -56,11 +56,11 @@ impl Batcher {
         Ok(Self { corpus, plan, specials, order })
     }
 
-    /// The same corpus, cut another way.
+    /// The same corpus in batches of another size.
     ///
     /// # Errors
     /// Those of [`BatchPlan::new`].
-    pub fn cut_anew(&self, config: &BatchConfig) -> Result<Self, DataError> {
+    pub fn with_batch_size(&self, config: &BatchConfig) -> Result<Self, DataError> {
         Ok(Self { plan: Arc::new(BatchPlan::new(&self.corpus, config)?), ..self.clone() })
     }
 
@@ -73,25 +73,14 @@ impl Batcher {
     pub fn corpus(&self) -> &EncodedCorpus {
         &self.corpus
     }
+}
 
-    /// All batches from `position` on, epoch after epoch, without end.
-    ///
-    /// They are those that an iterator from [`Position::START`] yields after as many steps. Setting out costs
-    /// one shuffle of the corpus's indices, not the steps.
-    pub fn batches(&self, position: Position) -> Batches {
-        let n_batches = self.plan.n_batches() as u64;
-        let Position { epoch, batch_idx } = position;
-        let position =
-            Position { epoch: epoch.saturating_add(batch_idx / n_batches), batch_idx: batch_idx % n_batches };
-        Batches { batcher: self.clone(), epoch: self.lay_out(position.epoch), position }
-    }
+impl Epochs for PairBatcher {
+    type Batch = TranslationBatch;
+    type Order = PairEpoch;
+    type Error = DataError;
 
-    /// The batches of one epoch.
-    pub fn epoch(&self, epoch: u64) -> std::iter::Take<Batches> {
-        self.batches(Position { epoch, batch_idx: 0 }).take(self.plan.n_batches())
-    }
-
-    fn lay_out(&self, epoch: u64) -> Epoch {
+    fn lay_out(&self, epoch: u64) -> Result<PairEpoch, DataError> {
         let (n_pairs, n_batches) = (self.corpus.len() as u32, self.plan.n_batches() as u32);
         let (pairs, order) = match self.order {
             Order::Sorted => ((0..n_pairs).collect(), (0..n_batches).collect()),
@@ -100,10 +89,14 @@ impl Batcher {
                 permutation(n_batches, &mut seeded_rng(seed, "batches", epoch)),
             ),
         };
-        Epoch { number: epoch, filled: self.plan.fill(&self.corpus, pairs), order }
+        Ok(PairEpoch { filled: self.plan.fill(&self.corpus, pairs), order })
     }
 
-    fn batch(&self, epoch: &Epoch, batch_idx: u64) -> Result<TranslationBatch, DataError> {
+    fn len(&self, epoch: &PairEpoch) -> u64 {
+        epoch.order.len() as u64
+    }
+
+    fn batch(&self, epoch: &PairEpoch, batch_idx: u64) -> Result<TranslationBatch, DataError> {
         let (pairs, shape) = epoch.filled.batch(epoch.order[batch_idx as usize] as usize);
         let SpecialIds { pad, bos, eos } = self.specials;
         let mut sources = Vec::with_capacity(pairs.len());
@@ -121,46 +114,9 @@ impl Batcher {
     }
 }
 
-/// The batches of an epoch and the order that they come in.
+/// An epoch of a [`PairBatcher`], laid out: its batches, and the order that they come in.
 #[derive(Debug)]
-struct Epoch {
-    number: u64,
+pub struct PairEpoch {
     filled: Filled,
     order: Vec<u32>,
-}
-
-/// Endless batches of a [`Batcher`].
-#[derive(Debug)]
-pub struct Batches {
-    batcher: Batcher,
-    epoch: Epoch,
-    position: Position,
-}
-
-impl Batches {
-    /// Where the next batch stands: what a checkpoint keeps.
-    pub fn position(&self) -> Position {
-        self.position
-    }
-}
-
-impl Iterator for Batches {
-    type Item = Result<TranslationBatch, DataError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let Position { epoch, batch_idx } = self.position;
-        if self.epoch.number != epoch {
-            self.epoch = self.batcher.lay_out(epoch);
-        }
-        let is_last = batch_idx + 1 == self.epoch.order.len() as u64;
-        self.position = match is_last {
-            true => Position { epoch: epoch + 1, batch_idx: 0 },
-            false => Position { epoch, batch_idx: batch_idx + 1 },
-        };
-        Some(self.batcher.batch(&self.epoch, batch_idx))
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (usize::MAX, None)
-    }
 }

@@ -1,6 +1,6 @@
 //! Batches of fixed-length contexts, in an order that two numbers resume.
 
-use attentive_core::{Position, SequenceBatch, TokenId};
+use attentive_core::{Epochs, SequenceBatch, TokenId};
 use rand_chacha::rand_core::Rng;
 
 use crate::{DataError, TokenStream, permutation, seeded_rng};
@@ -27,7 +27,7 @@ pub enum ContextOrder {
 /// target.
 ///
 /// ```
-/// use attentive_data::{ContextBatcher, ContextOrder, TokenStream};
+/// use attentive_data::{ContextBatcher, ContextOrder, Epochs, TokenStream};
 ///
 /// let stream = TokenStream::from_texts(["abcdefg"], None, |text| text.bytes().map(u32::from).collect())?;
 /// let batcher = ContextBatcher::new(stream, 2, 2, ContextOrder::Sequential)?;
@@ -99,23 +99,22 @@ impl ContextBatcher {
     pub fn stream(&self) -> &TokenStream {
         &self.stream
     }
+}
 
-    /// All batches from `position` on, epoch after epoch, without end.
-    ///
-    /// They are those that an iterator from [`Position::START`] yields after as many steps, at the cost of one shuffle.
-    pub fn batches(&self, position: Position) -> ContextBatches {
-        let n_batches = self.n_batches() as u64;
-        let epoch = position.epoch.saturating_add(position.batch_idx / n_batches);
-        let position = Position { epoch, batch_idx: position.batch_idx % n_batches };
-        ContextBatches { batcher: self.clone(), starts: Epoch::lay_out(self, epoch), position }
+impl Epochs for ContextBatcher {
+    type Batch = SequenceBatch;
+    type Order = ContextEpoch;
+    type Error = DataError;
+
+    fn lay_out(&self, epoch: u64) -> Result<ContextEpoch, DataError> {
+        Ok(ContextEpoch::lay_out(self, epoch))
     }
 
-    /// The batches of one epoch.
-    pub fn epoch(&self, epoch: u64) -> std::iter::Take<ContextBatches> {
-        self.batches(Position { epoch, batch_idx: 0 }).take(self.n_batches())
+    fn len(&self, _: &ContextEpoch) -> u64 {
+        self.n_batches() as u64
     }
 
-    fn batch(&self, epoch: &Epoch, batch_idx: u64) -> Result<SequenceBatch, DataError> {
+    fn batch(&self, epoch: &ContextEpoch, batch_idx: u64) -> Result<SequenceBatch, DataError> {
         let first = batch_idx as usize * self.rows;
         let starts = epoch.starts(self, first..(first + self.rows).min(self.n_contexts()));
         let end = |start: u64| (start + self.context as u64 + 1).min(self.stream.len());
@@ -124,15 +123,15 @@ impl ContextBatcher {
     }
 }
 
-/// Where the contexts of an epoch begin.
+/// An epoch of a [`ContextBatcher`], laid out: where its contexts begin.
 #[derive(Debug)]
-struct Epoch {
-    number: u64,
+pub struct ContextEpoch {
+    pub(crate) number: u64,
     /// Where the first of consecutive contexts begins, and their order, where they are random.
     shuffled: Option<(u64, Vec<u32>)>,
 }
 
-impl Epoch {
+impl ContextEpoch {
     fn lay_out(batcher: &ContextBatcher, number: u64) -> Self {
         let shuffled = match batcher.order {
             ContextOrder::Shuffled { seed } => {
@@ -170,40 +169,4 @@ impl Epoch {
 /// A number below `n`, uniform to within `n / 2⁶⁴`.
 fn below(n: u64, rng: &mut impl Rng) -> u64 {
     ((u128::from(rng.next_u64()) * u128::from(n)) >> 64) as u64
-}
-
-/// Endless batches of a [`ContextBatcher`].
-#[derive(Debug)]
-pub struct ContextBatches {
-    batcher: ContextBatcher,
-    starts: Epoch,
-    position: Position,
-}
-
-impl ContextBatches {
-    /// Where the next batch stands: what a checkpoint keeps.
-    pub fn position(&self) -> Position {
-        self.position
-    }
-}
-
-impl Iterator for ContextBatches {
-    type Item = Result<SequenceBatch, DataError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let Position { epoch, batch_idx } = self.position;
-        if self.starts.number != epoch {
-            self.starts = Epoch::lay_out(&self.batcher, epoch);
-        }
-        let is_last = batch_idx + 1 == self.batcher.n_batches() as u64;
-        self.position = match is_last {
-            true => Position { epoch: epoch + 1, batch_idx: 0 },
-            false => Position { epoch, batch_idx: batch_idx + 1 },
-        };
-        Some(self.batcher.batch(&self.starts, batch_idx))
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (usize::MAX, None)
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use attentive_core::Position;
+use attentive_core::{Batch, Epochs};
 
 use crate::{DataError, permutation, seeded_rng};
 
@@ -11,7 +11,7 @@ pub trait ExampleSet {
     /// Where an example of an epoch comes from.
     type Example: Clone;
     /// What a model is trained on.
-    type Batch;
+    type Batch: Batch;
 
     /// The examples of an epoch, a function of its number alone.
     fn epoch(&self, epoch: u64) -> Vec<Self::Example>;
@@ -63,73 +63,34 @@ impl<S: ExampleSet> ExampleBatcher<S> {
     pub fn set(&self) -> &S {
         &self.set
     }
+}
 
-    /// All batches from `position` on, epoch after epoch, without end.
-    ///
-    /// They are those that an iterator from [`Position::START`] yields after as many steps.
-    pub fn batches(&self, position: Position) -> ExampleBatches<S> {
-        let examples = self.lay_out(position.epoch);
-        let mut batches = ExampleBatches { batcher: self.clone(), examples, position };
-        batches.turn();
-        batches
-    }
+/// An epoch of an [`ExampleBatcher`], laid out: its examples in their order, each with its index in the set's.
+#[derive(Debug)]
+pub struct ExampleEpoch<X> {
+    number: u64,
+    examples: Vec<(u64, X)>,
+}
 
-    /// The batches of one epoch.
-    pub fn epoch(&self, epoch: u64) -> impl Iterator<Item = S::Batch> {
-        let examples = self.lay_out(epoch);
-        let rows = self.rows;
-        let set = self.set.clone();
-        (0..examples.len().div_ceil(rows)).map(move |batch_idx| {
-            let rows = batch_idx * rows..((batch_idx + 1) * rows).min(examples.len());
-            set.batch(epoch, &examples[rows])
-        })
-    }
+impl<S: ExampleSet> Epochs for ExampleBatcher<S> {
+    type Batch = S::Batch;
+    type Order = ExampleEpoch<S::Example>;
+    type Error = DataError;
 
-    fn lay_out(&self, epoch: u64) -> Vec<(u64, S::Example)> {
+    fn lay_out(&self, epoch: u64) -> Result<Self::Order, DataError> {
         let examples = self.set.epoch(epoch);
         let order = permutation(examples.len() as u32, &mut seeded_rng(self.seed, "examples", epoch));
-        order.into_iter().map(|idx| (u64::from(idx), examples[idx as usize].clone())).collect()
-    }
-}
-
-/// Endless batches of an [`ExampleBatcher`].
-#[derive(Debug)]
-pub struct ExampleBatches<S: ExampleSet> {
-    batcher: ExampleBatcher<S>,
-    examples: Vec<(u64, S::Example)>,
-    position: Position,
-}
-
-impl<S: ExampleSet> ExampleBatches<S> {
-    /// Where the next batch stands: what a checkpoint keeps.
-    pub fn position(&self) -> Position {
-        self.position
+        let examples = order.into_iter().map(|idx| (u64::from(idx), examples[idx as usize].clone())).collect();
+        Ok(ExampleEpoch { number: epoch, examples })
     }
 
-    /// Begins the next epoch if this one is over.
-    fn turn(&mut self) {
-        let n_batches = self.examples.len().div_ceil(self.batcher.rows) as u64;
-        if self.position.batch_idx >= n_batches {
-            self.position = Position { epoch: self.position.epoch + 1, batch_idx: 0 };
-            self.examples = self.batcher.lay_out(self.position.epoch);
-        }
-    }
-}
-
-impl<S: ExampleSet> Iterator for ExampleBatches<S> {
-    type Item = S::Batch;
-
-    fn next(&mut self) -> Option<S::Batch> {
-        let Position { epoch, batch_idx } = self.position;
-        let first = batch_idx as usize * self.batcher.rows;
-        let last = (first + self.batcher.rows).min(self.examples.len());
-        let batch = self.batcher.set.batch(epoch, &self.examples[first..last]);
-        self.position.batch_idx += 1;
-        self.turn();
-        Some(batch)
+    fn len(&self, epoch: &Self::Order) -> u64 {
+        epoch.examples.len().div_ceil(self.rows) as u64
     }
 
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (usize::MAX, None)
+    fn batch(&self, epoch: &Self::Order, batch_idx: u64) -> Result<S::Batch, DataError> {
+        let first = batch_idx as usize * self.rows;
+        let last = (first + self.rows).min(epoch.examples.len());
+        Ok(self.set.batch(epoch.number, &epoch.examples[first..last]))
     }
 }

@@ -57,11 +57,11 @@ impl LabeledText {
 ///
 /// ```
 /// use attentive_core::FrameIds;
-/// use attentive_data::{ExampleBatcher, LabeledRows};
+/// use attentive_data::{Epochs, ExampleBatcher, LabeledRows};
 ///
 /// let ids = FrameIds { pad: 0, begin: 1, end: 2, mask: 3 };
 /// let rows = LabeledRows::new([(vec![7, 8], 1), (vec![9], 0)], 4, ids);
-/// let batch = ExampleBatcher::new(rows, 8, 1)?.epoch(0).next().unwrap();
+/// let batch = ExampleBatcher::new(rows, 8, 1)?.epoch(0).next().unwrap()?;
 /// let idx = batch.labels.iter().position(|&label| label == 0).unwrap();
 /// assert_eq!(batch.ids.row(idx), [1, 9, 2]);
 /// # Ok::<(), attentive_data::DataError>(())

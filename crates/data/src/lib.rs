@@ -1,4 +1,4 @@
-//! Corpora, length buckets, token-count batches, and a built-in English-German corpus.
+//! Corpora, length buckets and token-count batches.
 //!
 //! Text files become batches in three steps, each of which works on a corpus larger than memory:
 //!
@@ -6,13 +6,14 @@
 //!    [`ParallelFiles::pairs`] streams their sentence pairs, checked by [`CorpusRules`]. What is wrong is
 //!    counted in a [`CorpusReport`], by line.
 //! 2. [`EncodedCorpus`] holds the token ids, in memory or in a token file.
-//! 3. [`Batcher`] cuts them into batches of few distinct shapes, in a new order each epoch. The order is a
-//!    function of (seed, epoch), so a [`Position`] of two numbers resumes it exactly.
+//! 3. [`PairBatcher`] cuts them into batches of few distinct shapes, in a new order each epoch. The order is a
+//!    function of (seed, epoch), so a [`Position`] of two numbers resumes it exactly. [`Endless`] makes of this, as of
+//!    all [`Epochs`], the stream that a trainer reads.
 //!
 //! ```
 //! use std::sync::Arc;
 //! use attentive_core::Batch as _;
-//! use attentive_data::{BatchConfig, Batcher, EncodedCorpus, Order, Position, SpecialIds};
+//! use attentive_data::{BatchConfig, BatchStream, EncodedCorpus, Endless, Epochs, Order, PairBatcher, SpecialIds};
 //!
 //! let ids = |text: &str| text.split(' ').map(|word| 3 + word.len() as u32).collect();
 //! let pairs = [("a tired animal", "ein müdes Tier"), ("the street", "die Straße"), ("no", "nein")];
@@ -20,16 +21,17 @@
 //!
 //! let config = BatchConfig { max_tokens: 8, ..BatchConfig::default() };
 //! let specials = SpecialIds { pad: 0, bos: 1, eos: 2 };
-//! let batcher = Batcher::new(corpus, &config, specials, Order::Shuffled { seed: 1 })?;
+//! let batcher = PairBatcher::new(corpus, &config, specials, Order::Shuffled { seed: 1 })?;
 //! let seen: usize = batcher.epoch(0).map(|batch| batch.map(|b| b.n_rows())).sum::<Result<_, _>>()?;
 //! assert_eq!(seen, 3);
 //!
 //! // Resuming needs nothing but the position.
-//! let mut batches = batcher.batches(Position::START);
-//! batches.next();
-//! let rest = batcher.batches(batches.position());
-//! assert_eq!(batches.next().unwrap()?, { rest }.next().unwrap()?);
-//! # Ok::<(), attentive_data::DataError>(())
+//! let mut batches = Endless::new(&batcher);
+//! batches.next_batch()?;
+//! let mut rest = Endless::new(&batcher);
+//! rest.seek(batches.position())?;
+//! assert_eq!(batches.next_batch()?, rest.next_batch()?);
+//! # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 //! ```
 //!
 //! Language models read one text instead of pairs: [`TextFiles`] stream documents, a [`TokenStream`] holds them as one row
@@ -40,7 +42,6 @@
 pub mod auto_size;
 mod batch_config;
 mod batches;
-pub mod builtin;
 mod contexts;
 mod documents;
 mod encode;
@@ -63,15 +64,15 @@ mod token_file;
 mod token_stream;
 mod widths;
 
-pub use attentive_core::Position;
+pub use attentive_core::{BatchStream, Endless, Epochs, Position};
 pub use batch_config::{BatchConfig, TokenCount};
-pub use batches::{Batcher, Batches, Order, SpecialIds};
-pub use contexts::{ContextBatcher, ContextBatches, ContextOrder};
+pub use batches::{Order, PairBatcher, PairEpoch, SpecialIds};
+pub use contexts::{ContextBatcher, ContextEpoch, ContextOrder};
 pub use documents::{DocumentUnit, Documents, Piece, TextFiles};
 pub use encode::{Storage, TokenCache};
 pub use encoded::{CorpusBuilder, EncodedCorpus, EncodedPair};
 pub use error::DataError;
-pub use examples::{ExampleBatcher, ExampleBatches, ExampleSet};
+pub use examples::{ExampleBatcher, ExampleEpoch, ExampleSet};
 pub use labeled::{LabeledRows, LabeledText};
 pub use lines::{Line, LineReader};
 pub use masked_lm::{MaskedSentences, RowKind, RowPlan};
@@ -82,6 +83,6 @@ pub use report::{CorpusReport, FileReport, Findings, Place, sha256_of};
 pub use rules::{CorpusRules, OnProblem, Problem, Side, Treatment};
 pub use sentences::SentenceCorpus;
 pub use shuffle::{derived_seed, permutation, seeded_rng};
-pub use span_batches::{SpanBatcher, SpanBatches};
+pub use span_batches::SpanBatcher;
 pub use span_corruption::{SpanCorruption, SpanCorruptionConfig};
 pub use token_stream::TokenStream;

@@ -1,8 +1,8 @@
 //! Batches of texts with hidden spans.
 
-use attentive_core::{Position, TokenMatrix, TranslationBatch};
+use attentive_core::{Epochs, TokenMatrix, TranslationBatch};
 
-use crate::{ContextBatcher, ContextBatches, DataError, SpanCorruption, SpecialIds};
+use crate::{ContextBatcher, ContextEpoch, DataError, SpanCorruption, SpecialIds};
 
 /// Makes batches for an encoder–decoder from contexts of one text: sources with hidden spans, and the spans as targets.
 ///
@@ -10,7 +10,7 @@ use crate::{ContextBatcher, ContextBatches, DataError, SpanCorruption, SpecialId
 ///
 /// ```
 /// use attentive_data::{
-///     ContextBatcher, ContextOrder, SpanBatcher, SpanCorruption, SpanCorruptionConfig, SpecialIds, TokenStream,
+///     ContextBatcher, ContextOrder, Epochs, SpanBatcher, SpanCorruption, SpanCorruptionConfig, SpecialIds, TokenStream,
 /// };
 ///
 /// let text = TokenStream::from_texts(["the animal was too tired"], None, |text| text.bytes().map(u32::from).collect())?;
@@ -49,56 +49,35 @@ impl SpanBatcher {
     pub fn with_rows(&self, rows: usize) -> Self {
         Self { contexts: self.contexts.with_rows(rows), ..self.clone() }
     }
-
-    /// All batches from `position` on, epoch after epoch, without end.
-    pub fn batches(&self, position: Position) -> SpanBatches {
-        SpanBatches { batcher: self.clone(), contexts: self.contexts.batches(position) }
-    }
-
-    /// The batches of one epoch.
-    pub fn epoch(&self, epoch: u64) -> std::iter::Take<SpanBatches> {
-        self.batches(Position { epoch, batch_idx: 0 }).take(self.contexts.n_batches())
-    }
 }
 
-/// Endless batches of a [`SpanBatcher`].
-#[derive(Debug)]
-pub struct SpanBatches {
-    batcher: SpanBatcher,
-    contexts: ContextBatches,
-}
+impl Epochs for SpanBatcher {
+    type Batch = TranslationBatch;
+    type Order = ContextEpoch;
+    type Error = DataError;
 
-impl SpanBatches {
-    /// Where the next batch stands: what a checkpoint keeps.
-    pub fn position(&self) -> Position {
-        self.contexts.position()
-    }
-}
-
-impl Iterator for SpanBatches {
-    type Item = Result<TranslationBatch, DataError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let epoch = self.contexts.position().epoch;
-        let SpanBatcher { corruption, specials: SpecialIds { pad, bos, .. }, .. } = &self.batcher;
-        let batch = self.contexts.next()?.map(|batch| {
-            let rows = batch.indices.iter().enumerate();
-            let (sources, targets): (Vec<_>, Vec<_>) = rows
-                .map(|(row, &example)| {
-                    let (source, target) = corruption.corrupt(batch.ids.row(row), epoch, example);
-                    (source, [&[*bos], target.as_slice()].concat())
-                })
-                .unzip();
-            TranslationBatch {
-                source: TokenMatrix::from_rows(&sources, *pad, 0),
-                target: TokenMatrix::from_rows(&targets, *pad, 0),
-                indices: batch.indices,
-            }
-        });
-        Some(batch)
+    fn lay_out(&self, epoch: u64) -> Result<ContextEpoch, DataError> {
+        self.contexts.lay_out(epoch)
     }
 
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (usize::MAX, None)
+    fn len(&self, epoch: &ContextEpoch) -> u64 {
+        self.contexts.len(epoch)
+    }
+
+    fn batch(&self, epoch: &ContextEpoch, batch_idx: u64) -> Result<TranslationBatch, DataError> {
+        let Self { corruption, specials: SpecialIds { pad, bos, .. }, .. } = self;
+        let batch = self.contexts.batch(epoch, batch_idx)?;
+        let rows = batch.indices.iter().enumerate();
+        let (sources, targets): (Vec<_>, Vec<_>) = rows
+            .map(|(row, &example)| {
+                let (source, target) = corruption.corrupt(batch.ids.row(row), epoch.number, example);
+                (source, [&[*bos], target.as_slice()].concat())
+            })
+            .unzip();
+        Ok(TranslationBatch {
+            source: TokenMatrix::from_rows(&sources, *pad, 0),
+            target: TokenMatrix::from_rows(&targets, *pad, 0),
+            indices: batch.indices,
+        })
     }
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use attentive_core::{Batch, Position, SequenceBatch, TokenId};
+use attentive_core::{Batch, BatchStream, Endless, Epochs, SequenceBatch, TokenId};
 use attentive_data::{ContextBatcher, ContextOrder, DataError, DocumentUnit, Storage, TextFiles, TokenStream};
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -152,12 +152,15 @@ proptest! {
         n in 12_u32..100, context in 1_usize..11, rows in 1_usize..6, order in orders(), taken in 0_usize..40,
     ) {
         let batcher = ContextBatcher::new(counting(n), context, rows, order).unwrap();
-        let mut batches = batcher.batches(Position::START);
-        batches.by_ref().take(taken).for_each(|batch| drop(batch.unwrap()));
+        let mut batches = Endless::new(&batcher);
+        (0..taken).for_each(|_| drop(batches.next_batch().unwrap()));
         let position = batches.position();
         prop_assert_eq!(position.epoch as usize * batcher.n_batches() + position.batch_idx as usize, taken);
-        let rest = |batches: attentive_data::ContextBatches| batches.take(9).map(Result::unwrap).collect::<Vec<_>>();
-        prop_assert_eq!(rest(batcher.batches(position)), rest(batches));
+        let mut again = Endless::new(&batcher);
+        again.seek(position).unwrap();
+        for _ in 0..9 {
+            prop_assert_eq!(again.next_batch().unwrap(), batches.next_batch().unwrap());
+        }
     }
 }
 

@@ -3,8 +3,8 @@
 use std::{fs, io::Write, path::Path};
 
 use attentive_data::{
-    BatchConfig, Batcher, CorpusRules, EncodedCorpus, OnProblem, Order, ParallelFiles, Side, SpecialIds, Storage,
-    TokenCache,
+    BatchConfig, CorpusRules, EncodedCorpus, Epochs, OnProblem, Order, PairBatcher, ParallelFiles, Side, SpecialIds,
+    Storage, TokenCache,
 };
 use attentive_testkit::survives;
 
@@ -28,7 +28,7 @@ fn read(files: &ParallelFiles, storage: &Storage) {
     for rules in [strict, lenient] {
         let Ok((corpus, _)) = EncodedCorpus::from_files(files, &rules, storage, letters) else { continue };
         let specials = SpecialIds { pad: 0, bos: 1, eos: 2 };
-        let batcher = Batcher::new(corpus.into(), &BatchConfig::default(), specials, Order::Shuffled { seed: 1 });
+        let batcher = PairBatcher::new(corpus.into(), &BatchConfig::default(), specials, Order::Shuffled { seed: 1 });
         if let Ok(batcher) = batcher {
             let _ = batcher.epoch(0).try_for_each(|batch| batch.map(drop));
         }

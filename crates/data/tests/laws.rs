@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use attentive_core::TranslationBatch;
 use attentive_data::{
-    BatchConfig, Batcher, CorpusBuilder, DataError, EncodedCorpus, OnProblem, Order, Position, Shape, SpecialIds,
-    TokenCount, permutation, seeded_rng,
+    BatchConfig, BatchStream, CorpusBuilder, DataError, EncodedCorpus, Endless, Epochs, OnProblem, Order, PairBatcher,
+    Shape, SpecialIds, TokenCount, permutation, seeded_rng,
 };
 use proptest::prelude::*;
 
@@ -61,7 +61,7 @@ proptest! {
         lengths in lengths(), config in configs(), order in orders(), epoch in 0_u64..5,
     ) {
         let corpus = corpus_of(&lengths, u64::MAX);
-        let batches = all(Batcher::new(corpus.clone(), &config, SPECIALS, order).unwrap().epoch(epoch));
+        let batches = all(PairBatcher::new(corpus.clone(), &config, SPECIALS, order).unwrap().epoch(epoch));
         let mut seen = HashSet::new();
         for batch in &batches {
             prop_assert_eq!(batch.indices.len(), batch.source.n_rows());
@@ -77,7 +77,7 @@ proptest! {
 
     #[test]
     fn no_batch_exceeds_its_limits(lengths in lengths(), config in configs(), order in orders()) {
-        let batcher = Batcher::new(corpus_of(&lengths, u64::MAX), &config, SPECIALS, order).unwrap();
+        let batcher = PairBatcher::new(corpus_of(&lengths, u64::MAX), &config, SPECIALS, order).unwrap();
         for batch in all(batcher.epoch(0)) {
             let Shape { rows, source, target } = shape_of(&batch);
             let n_tokens = rows * match config.count {
@@ -94,7 +94,7 @@ proptest! {
     #[test]
     fn a_plan_tells_what_comes(lengths in lengths(), config in configs(), seed: u64, epoch in 0_u64..5) {
         let order = Order::Shuffled { seed };
-        let batcher = Batcher::new(corpus_of(&lengths, u64::MAX), &config, SPECIALS, order).unwrap();
+        let batcher = PairBatcher::new(corpus_of(&lengths, u64::MAX), &config, SPECIALS, order).unwrap();
         let batches = all(batcher.epoch(epoch));
         let plan = batcher.plan();
         prop_assert_eq!((plan.n_batches(), plan.n_pairs(), plan.n_skipped()), (batches.len(), lengths.len(), 0));
@@ -116,21 +116,24 @@ proptest! {
         lengths in lengths(), config in configs(), order in orders(), stop in 0_usize..200,
     ) {
         let corpus = corpus_of(&lengths, u64::MAX);
-        let batcher = Batcher::new(corpus.clone(), &config, SPECIALS, order).unwrap();
-        let mut unbroken = batcher.batches(Position::START);
-        unbroken.by_ref().take(stop).for_each(drop);
+        let batcher = PairBatcher::new(corpus.clone(), &config, SPECIALS, order).unwrap();
+        let mut unbroken = Endless::new(&batcher);
+        (0..stop).for_each(|_| drop(unbroken.next_batch().unwrap()));
         let position = unbroken.position();
         prop_assert_eq!(position.epoch as usize * batcher.plan().n_batches() + position.batch_idx as usize, stop);
         // In another process: all is made anew.
-        let resumed = Batcher::new(corpus, &config, SPECIALS, order).unwrap().batches(position);
-        prop_assert_eq!(all(unbroken.take(20)), all(resumed.take(20)));
+        let mut resumed = Endless::new(PairBatcher::new(corpus, &config, SPECIALS, order).unwrap());
+        resumed.seek(position).unwrap();
+        for _ in 0..20 {
+            prop_assert_eq!(unbroken.next_batch().unwrap(), resumed.next_batch().unwrap());
+        }
     }
 
     #[test]
     fn disk_equals_memory(lengths in lengths(), config in configs(), seed: u64) {
         let batches = |memory_bytes| {
             let corpus = corpus_of(&lengths, memory_bytes);
-            all(Batcher::new(corpus, &config, SPECIALS, Order::Shuffled { seed }).unwrap().epoch(1))
+            all(PairBatcher::new(corpus, &config, SPECIALS, Order::Shuffled { seed }).unwrap().epoch(1))
         };
         prop_assert_eq!(batches(u64::MAX), batches(0));
     }
@@ -141,7 +144,7 @@ proptest! {
         let fits = |(source, target): &(usize, usize)| source.max(target) < &max_tokens;
         let n_fit = lengths.iter().filter(|pair| fits(pair)).count();
         let config = |on_oversized| BatchConfig { max_tokens, on_oversized, ..BatchConfig::default() };
-        let new = |on| Batcher::new(corpus.clone(), &config(on), SPECIALS, Order::Sorted);
+        let new = |on| PairBatcher::new(corpus.clone(), &config(on), SPECIALS, Order::Sorted);
         match new(OnProblem::Skip) {
             Ok(batcher) => {
                 prop_assert_eq!(batcher.plan().n_skipped(), lengths.len() - n_fit);

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use attentive_data::{
-    BatchConfig, Batcher, DataError, EncodedCorpus, Order, SpecialIds, TokenCount, permutation, seeded_rng,
+    BatchConfig, DataError, EncodedCorpus, Epochs, Order, PairBatcher, SpecialIds, TokenCount, permutation, seeded_rng,
 };
 use rand_chacha::rand_core::Rng as _;
 
@@ -22,8 +22,8 @@ fn sentences() -> Arc<EncodedCorpus> {
     Arc::new(EncodedCorpus::from_text(text, |_, s| s.bytes().map(u32::from).collect()).unwrap())
 }
 
-fn batcher(config: &BatchConfig, order: Order) -> Batcher {
-    Batcher::new(sentences(), config, SpecialIds { pad: 0, bos: 1, eos: 2 }, order).unwrap()
+fn batcher(config: &BatchConfig, order: Order) -> PairBatcher {
+    PairBatcher::new(sentences(), config, SpecialIds { pad: 0, bos: 1, eos: 2 }, order).unwrap()
 }
 
 #[test]
@@ -55,7 +55,8 @@ fn permutations_are_uniform() {
 #[test]
 fn pinned_batches() {
     let config = BatchConfig { max_tokens: 256, ..BatchConfig::default() };
-    let mut batches = batcher(&config, Order::Shuffled { seed: 7 }).epoch(2);
+    let batcher = batcher(&config, Order::Shuffled { seed: 7 });
+    let mut batches = batcher.epoch(2);
     let mut next = || {
         let batch = batches.next().unwrap().unwrap();
         (batch.source.n_cols(), batch.target.n_cols(), batch.indices)
@@ -114,7 +115,7 @@ fn tokens_are_counted_as_asked() {
 fn settings_out_of_range_and_empty_corpora_are_errors() {
     let corpus = sentences();
     let specials = SpecialIds { pad: 0, bos: 1, eos: 2 };
-    let error = |config: BatchConfig| match Batcher::new(corpus.clone(), &config, specials, Order::Sorted) {
+    let error = |config: BatchConfig| match PairBatcher::new(corpus.clone(), &config, specials, Order::Sorted) {
         Err(error) => error.to_string(),
         Ok(_) => panic!("{config:?} is accepted"),
     };
@@ -126,6 +127,6 @@ fn settings_out_of_range_and_empty_corpora_are_errors() {
 
     let nothing: [(&str, &str); 0] = [];
     let empty = Arc::new(EncodedCorpus::from_text(nothing, |_, _| Vec::new()).unwrap());
-    let error = Batcher::new(empty, &BatchConfig::default(), specials, Order::Sorted).unwrap_err();
+    let error = PairBatcher::new(empty, &BatchConfig::default(), specials, Order::Sorted).unwrap_err();
     assert!(matches!(error, DataError::NoPairs));
 }

@@ -28,9 +28,9 @@ use crate::{
 pub struct Bleu {
     /// How lines become tokens.
     pub tokenizer: BleuTokenizer,
-    /// What stands for a precision of zero.
+    /// The substitute for a precision of zero.
     pub smoothing: Smoothing,
-    /// Leaves out the orders for which the hypothesis is too short: wanted for single sentences.
+    /// Leaves out the orders for which the hypothesis is too short; for single sentences.
     pub effective_order: bool,
     /// Lower-cases both sides first.
     pub lowercase: bool,
@@ -53,7 +53,7 @@ impl Default for Bleu {
     }
 }
 
-/// What BLEU puts in the place of a precision without matches.
+/// The substitute for a precision without matches.
 ///
 /// Source: Chen and Cherry 2014, "A Systematic Comparison of Smoothing Techniques for Sentence-Level BLEU".
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -65,7 +65,7 @@ pub enum Smoothing {
     Floor(f64),
     /// This much is added to matches and n-grams of the orders above 1 (method 2; 1 by default).
     AddK(f64),
-    /// Nothing: one order without matches makes BLEU zero.
+    /// No substitute: one order without matches makes BLEU zero.
     None,
 }
 
@@ -100,7 +100,7 @@ impl fmt::Display for Smoothing {
     }
 }
 
-/// A BLEU score and what it is made of.
+/// A BLEU score and its parts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BleuScore {
     /// BLEU, from 0 to 100.
@@ -120,7 +120,7 @@ pub struct BleuScore {
 }
 
 impl BleuScore {
-    /// Hypothesis length over reference length, 0 where there is no reference to speak of.
+    /// Hypothesis length over reference length, 0 if the references are empty.
     pub fn ratio(&self) -> f64 {
         if self.ref_len == 0 { 0.0 } else { self.hyp_len as f64 / self.ref_len as f64 }
     }
@@ -185,7 +185,7 @@ impl Scorer for Bleu {
         if precisions.iter().all(|&p| p.into() == 0.0) {
             return NumpyFloat::Double(0.0);
         }
-        // sacreBLEU's stand-in for the logarithm of zero.
+        // sacreBLEU's substitute for the logarithm of zero.
         let ln = |p: R| if p.into() == 0.0 { -9_999_999_999.0 } else { p.into().ln() };
         let logs: f64 = precisions[..order].iter().map(|&p| ln(p)).sum();
         NumpyFloat::Double(brevity_penalty(sums) * (logs / order as f64).exp())
@@ -219,7 +219,7 @@ impl Scorer for Bleu {
 }
 
 impl Bleu {
-    /// Whether the hypotheses look tokenized, as sacreBLEU tells it: a hundred lines end in ` .`.
+    /// Whether the hypotheses look tokenized, by sacreBLEU's rule: a hundred lines end in ` .`.
     pub fn tokenized_input<H: AsRef<str>>(&self, hypotheses: &[H]) -> Option<TokenizedInput> {
         let n_lines = hypotheses.iter().filter(|line| line.as_ref().ends_with(" .")).count();
         (!self.force && n_lines >= 100).then_some(TokenizedInput { n_lines })
@@ -233,7 +233,7 @@ impl Bleu {
         statistics: &mut [f64],
     ) {
         let hyp_len = hypothesis.len();
-        // The closest in length, and of two the shorter.
+        // The closest in length; the shorter of two that are equally close.
         let ref_len = references.iter().map(Vec::len).min_by_key(|&len| (len.abs_diff(hyp_len), len));
         let mut matches = vec![0; self.n_orders()];
         scratch.ngrams.set_references(references.iter().map(Vec::as_slice), self.n_orders());

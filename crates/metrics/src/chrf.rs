@@ -10,7 +10,7 @@ use crate::{
 /// chrF and, with `word_order: 2`, chrF++, equal to sacreBLEU's.
 ///
 /// `(1 + β²) P R / (β² P + R)` with `P` and `R` the precision and the recall of character (and word) n-grams, averaged
-/// over the orders. Source: Popović 2015; Popović 2017 for the words. Of several references the best counts.
+/// over the orders. Source: Popović 2015; Popović 2017 for the words. Of several references, the best one counts.
 ///
 /// # Examples
 /// ```
@@ -112,7 +112,7 @@ impl Scorer for Chrf {
     }
 }
 
-/// A line as the code points and the words of which n-grams are made.
+/// A line as the code points and the words that n-grams are made of.
 struct Tokens {
     chars: Vec<u32>,
     words: Vec<u32>,
@@ -184,7 +184,7 @@ impl Chrf {
     }
 }
 
-/// Parts one punctuation mark from the end of a word, or else from its beginning; `(hi)` becomes `(hi` and `)`.
+/// Separates one punctuation mark from the end of a word, or else from its beginning; `(hi)` becomes `(hi` and `)`.
 fn part_punctuation(word: &str) -> [&str; 2] {
     let last = word.char_indices().next_back().filter(|&(idx, c)| idx > 0 && c.is_ascii_punctuation());
     let (left, right) = match last {

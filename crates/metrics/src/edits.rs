@@ -1,4 +1,4 @@
-//! Tercom's edit distance with shifts of phrases, as sacreBLEU has it.
+//! Tercom's edit distance with shifts of phrases, as in sacreBLEU.
 
 use std::cmp::Reverse;
 
@@ -9,7 +9,7 @@ const BEAM_WIDTH: usize = 25;
 
 /// The edits that turn the hypothesis into the reference, each shift of a phrase counting as one.
 ///
-/// Greedy: as long as one helps, takes the shift that lowers the edit distance most.
+/// Greedy: takes the shift that lowers the edit distance most, as long as a shift helps.
 pub(crate) fn count_edits(hypothesis: &[u32], reference: &[u32]) -> usize {
     if reference.is_empty() {
         return hypothesis.len();
@@ -63,7 +63,7 @@ fn best_shift(
     let mut shifted = Vec::with_capacity(hypothesis.len());
     let mut best = None;
     for (start, ref_start, len) in common_phrases(hypothesis, reference) {
-        // Only a phrase out of place may move, and only to a place that is wrong.
+        // Only a misplaced phrase may move, and only to a position that is wrong.
         let is_right = |errors: &[bool], start| !errors[start..start + len].contains(&true);
         if is_right(&alignment.hyp_errors, start) || is_right(&alignment.ref_errors, ref_start) {
             continue;
@@ -145,7 +145,7 @@ struct Matrix<'a> {
     rows: Vec<Row>,
 }
 
-/// What the cheapest edits say of each word.
+/// The cheapest edits, word by word.
 struct Alignment {
     /// At `j`, the position in the hypothesis after the word aligned with reference word `j - 1`; 0 at 0.
     after: Vec<usize>,
@@ -184,7 +184,7 @@ impl<'a> Matrix<'a> {
     fn fill(&self, i: usize, word: u32, above: &Row, row: &mut Row) {
         let n_ref = self.reference.len();
         let ratio = n_ref as f64 / self.n_hyp as f64;
-        // So that the beams of neighbouring rows overlap however much the lengths differ.
+        // The beams of neighbouring rows overlap, however much the lengths differ.
         let beam =
             if ratio / 2.0 > BEAM_WIDTH as f64 { (ratio / 2.0).ceil() as usize + BEAM_WIDTH } else { BEAM_WIDTH };
         let diagonal = (i as f64 * ratio).floor() as usize;
@@ -199,7 +199,7 @@ impl<'a> Matrix<'a> {
                     cell = Cell { cost: from.cost + cost, edit };
                 }
             };
-            // Of equal costs the first wins.
+            // Among equal costs the first wins.
             if j > 0 {
                 let (cost, edit) = if word == self.reference[j - 1] { (0, Edit::Keep) } else { (1, Edit::Substitute) };
                 consider(above.get(j - 1), cost, edit);

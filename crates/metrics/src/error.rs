@@ -1,14 +1,14 @@
 use thiserror::Error;
 
-/// What can be wrong with the texts or the options given to a score.
+/// Texts or options that a score cannot be computed from.
 #[derive(Debug, Error, PartialEq)]
 #[non_exhaustive]
 pub enum MetricError {
     /// There is nothing to score.
-    #[error("no hypotheses: a corpus score needs one segment at least")]
+    #[error("no hypotheses: a corpus score needs at least one segment")]
     EmptyCorpus,
     /// No reference stream was given.
-    #[error("no references: a score needs one reference for each segment at least")]
+    #[error("no references: a score needs at least one reference for each segment")]
     NoReferences,
     /// A reference stream and the hypotheses differ in length.
     #[error("reference {stream} has {got} segments but there are {expected} hypotheses: align them line by line")]
@@ -32,16 +32,16 @@ pub enum MetricError {
         system: usize,
     },
     /// A resampling test was asked for without samples.
-    #[error("no samples: a resampling test needs one sample at least")]
+    #[error("no samples: a resampling test needs at least one sample")]
     NoSamples,
-    /// An option has a name that nothing answers to.
+    /// An option has an unknown name.
     #[error("unknown {option} `{name}`: choose from {choices}")]
     UnknownName {
         /// The option, such as `tokenizer`.
         option: &'static str,
-        /// What was given.
+        /// The given name.
         name: String,
-        /// What may be given.
+        /// The known names.
         choices: &'static str,
     },
 }

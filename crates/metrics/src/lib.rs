@@ -1,5 +1,5 @@
-//! Scores of generated text: [`Bleu`], [`Chrf`] and [`Ter`] equal to sacreBLEU 2.6, [`PaperBleu`] as the older papers
-//! have it, [`Perplexity`], [`BitsPerByte`], and whether a difference is real ([`PairedTest`]).
+//! Scores of generated text: [`Bleu`], [`Chrf`] and [`Ter`] equal to sacreBLEU 2.6, [`PaperBleu`] as older
+//! papers report it, [`Perplexity`], [`BitsPerByte`], and whether a difference is real ([`PairedTest`]).
 //!
 //! ```
 //! use attentive_metrics::{Bleu, Chrf, PairedTest, Scorer};
@@ -20,7 +20,7 @@
 //!
 //! Scores of a corpus are functions of sums over its segments ([`Scorer`]), so they merge across workers
 //! ([`Accumulator`]) and resample quickly. Text is treated as sacreBLEU under Python treats it: white space, case,
-//! Unicode categories, and the slips of its tokenizers.
+//! Unicode categories, and the quirks of its tokenizers.
 
 mod bleu;
 mod chrf;

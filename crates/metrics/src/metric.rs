@@ -12,16 +12,16 @@ use std::f64::consts::LN_2;
 /// assert!((perplexity.value().unwrap() - 2.0).abs() < 1e-12);
 /// ```
 pub trait Metric {
-    /// What one observation is made of.
+    /// One observation.
     type Sample<'a>;
 
     /// Takes one more sample into account.
     fn add(&mut self, sample: Self::Sample<'_>);
 
-    /// Takes all samples of `other` into account, which was configured alike.
+    /// Takes all samples of `other` into account, which has the same configuration.
     fn merge(&mut self, other: Self);
 
-    /// The value over all samples, or `None` where there are none to speak of.
+    /// The value over all samples, or `None` if there are no samples, or only empty ones.
     fn value(&self) -> Option<f64>;
 }
 
@@ -30,7 +30,7 @@ pub trait Metric {
 pub struct Likelihood {
     /// `-Σ ln p`, summed, not averaged.
     pub loss_nats: f64,
-    /// How many units the sum runs over: tokens for [`Perplexity`], bytes for [`BitsPerByte`].
+    /// The number of units that the sum runs over: tokens for [`Perplexity`], bytes for [`BitsPerByte`].
     pub n_units: u64,
 }
 
@@ -67,7 +67,7 @@ impl Metric for Perplexity {
 
 /// Bits needed for one byte of text, `-1/(B ln 2) Σ ln p`: comparable across tokenizers.
 ///
-/// `n_units` counts the UTF-8 bytes of the text behind the tokens, whatever the tokens are.
+/// `n_units` counts the UTF-8 bytes of the text that the tokens encode, for tokens of any kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct BitsPerByte(Likelihood);
 

@@ -9,9 +9,10 @@ use crate::{
 /// BLEU of tokenized text, as "Attention Is All You Need" reports it: Moses's `multi-bleu.perl`, for German after
 /// the compound splitting of tensor2tensor's `get_ende_bleu.sh`.
 ///
-/// Hypotheses and references must come tokenized by Moses's `tokenizer.perl`; tokens are parted by ASCII white space.
+/// Hypotheses and references must come tokenized by Moses's `tokenizer.perl`; tokens are separated by ASCII
+/// white space.
 /// There is no smoothing. Scores depend on the tokenization, so they compare only with each other:
-/// [`explain`](Self::explain) says so beside the number.
+/// [`explain`](Self::explain) says so next to the number.
 ///
 /// # Examples
 /// ```
@@ -102,7 +103,7 @@ const UNSMOOTHED: Bleu = Bleu {
 };
 
 impl PaperBleu {
-    /// Why this score and sacreBLEU's of the same translations differ, in a paragraph for the reader of both.
+    /// The reason why this score and sacreBLEU's of the same translations differ, as a paragraph for the reader of both.
     pub fn explain(&self, paper: &PaperBleuScore, sacrebleu: &BleuScore) -> String {
         let (paper, sacrebleu) = (paper.0.score, sacrebleu.score);
         let compounds = if self.split_compounds {
@@ -113,7 +114,7 @@ impl PaperBleu {
         };
         format!(
             "Two scores of one translation: {paper:.2} tokenized BLEU, {sacrebleu:.2} sacreBLEU. The first counts the \
-             tokens of Moses's tokenizer, in the reference too, and is what most papers before 2018 \
+             tokens of Moses's tokenizer, also in the reference, and is what most papers before 2018 \
              report.{compounds} The second makes its tokens itself, from plain text, so that it compares across \
              papers. The first tends to be higher: fairseq's big Transformer for English-German (its \
              examples/scaling_nmt) has 29.29 by the first, compounds split, and 28.6 by the second."

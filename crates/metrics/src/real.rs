@@ -2,7 +2,7 @@ use std::ops::{Add, AddAssign, Div, Mul, Sub};
 
 /// The float in which a score is computed: `f64` for a corpus, `f32` for sacreBLEU's bootstrap samples.
 ///
-/// sacreBLEU sums and scores its bootstrap samples in numpy's single precision, where a Python number beside a
+/// sacreBLEU sums and scores its bootstrap samples in numpy's single precision, where a Python number combined with a
 /// `float32` becomes a `float32` (NumPy 2's NEP 50). Equal p-values need equal roundings.
 pub trait Real:
     Copy
@@ -41,9 +41,9 @@ mod sealed {
 /// A score in the type that Python would give it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum NumpyFloat<R> {
-    /// Of the type of the statistics.
+    /// A float of the type of the statistics.
     Native(R),
-    /// A Python float, whatever the statistics were.
+    /// A Python float, for statistics of any type.
     Double(f64),
 }
 

@@ -44,7 +44,7 @@ pub trait Scorer: Sync {
     /// If `sums` is not [`n_statistics`](Self::n_statistics) long.
     fn score(&self, sums: &[f64]) -> Self::Score;
 
-    /// The string that identifies the configuration, to be printed beside every score.
+    /// The string that identifies the configuration, to be printed next to every score.
     fn signature(&self, n_refs: impl Into<RefCount>) -> Signature;
 
     /// The statistics of every segment; `references` are streams, each as long as `hypotheses`.
@@ -117,12 +117,12 @@ pub trait Scorer: Sync {
     }
 }
 
-/// A hypothesis and what it is compared with.
+/// A hypothesis and its references.
 #[derive(Debug, Clone, Copy)]
 pub struct Segment<'a> {
-    /// What the system said.
+    /// The output of the system.
     pub hypothesis: &'a str,
-    /// What it might have said.
+    /// Correct outputs.
     pub references: &'a [&'a str],
 }
 

@@ -33,7 +33,7 @@ impl fmt::Display for RefCount {
     }
 }
 
-/// What must be known to reproduce a score, as sacreBLEU writes it: `nrefs:1|case:mixed|…|version:2.6.0`.
+/// The settings that reproduce a score, as sacreBLEU writes them: `nrefs:1|case:mixed|…|version:2.6.0`.
 ///
 /// `{}` writes the long form, `{:#}` sacreBLEU's `--short` form.
 #[derive(Debug, Clone, PartialEq, Eq)]

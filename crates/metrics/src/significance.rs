@@ -1,10 +1,10 @@
-//! Whether one system is better than another, or the test set was kind to it.
+//! Tests of whether one system is better than another, or only luckier with the test set.
 
 use std::fmt;
 
 use crate::{MetricError, NumpyFloat, Real, Scorer, Statistics, numpy_random::NumpyRandom, scorer::add};
 
-/// The seed of sacreBLEU's resamples unless told otherwise (its `SACREBLEU_SEED`).
+/// The default seed of sacreBLEU's resamples (its `SACREBLEU_SEED`).
 pub const DEFAULT_SEED: u64 = 12345;
 
 /// A paired significance test, equal to sacreBLEU's: the same resamples, the same roundings, the same p-values.
@@ -27,9 +27,9 @@ pub const DEFAULT_SEED: u64 = 12345;
 pub struct PairedTest {
     /// How samples are made.
     pub method: Resampling,
-    /// How many samples are made.
+    /// Number of samples.
     pub n_samples: usize,
-    /// What the random numbers start from.
+    /// Seed of the random numbers.
     pub seed: u64,
 }
 
@@ -40,11 +40,11 @@ pub enum Resampling {
     Bootstrap,
     /// Exchanges the two systems' outputs segment by segment, at random (Riezler and Maxwell 2005).
     ///
-    /// For [`Ter`](crate::Ter) with three references or more, sacreBLEU's own p-value hangs on the order in which its
-    /// machine's BLAS adds thirds, which decides ties; no order can equal them all. For BLEU smoothed by a fraction
-    /// ([`AddK`](crate::Smoothing::AddK)), sacreBLEU cuts the fraction off in the trials; here it counts.
+    /// For [`Ter`](crate::Ter) with three references or more, sacreBLEU's own p-value depends on the order in which
+    /// its machine's BLAS adds thirds, which decides ties; no order is equal to all of them. For BLEU smoothed by a
+    /// fraction ([`AddK`](crate::Smoothing::AddK)), sacreBLEU cuts the fraction off in the trials; here it counts.
     Randomization {
-        /// How many bootstrap samples to make the intervals from, 0 for none.
+        /// Number of bootstrap samples for the intervals, 0 for no intervals.
         n_confidence: usize,
     },
 }
@@ -63,13 +63,14 @@ pub struct Comparison {
 impl Comparison {
     /// Whether the difference is real at the level of 0.05, where sacreBLEU puts its star.
     ///
-    /// Unlike sacreBLEU, never for systems that score the same: their p-value is the lowest that the samples allow.
+    /// Unlike in sacreBLEU, it is never real for systems that score the same: their p-value is the lowest that the
+    /// samples allow.
     pub fn is_significant(&self) -> bool {
         self.p_value < 0.05 && self.baseline.score != self.system.score
     }
 }
 
-/// A score and how far it would vary with the test set.
+/// A score, and how much it would vary with the test set.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Estimate {
     /// The score of the whole test set.
@@ -173,7 +174,7 @@ impl PairedTest {
         drop(bits);
 
         let intervals = (n_confidence > 0).then(|| {
-            // sacreBLEU seeds the baseline's interval afresh and lets the system's follow the trials.
+            // sacreBLEU seeds the baseline's interval again; the system's continues from the trials.
             let [baseline] = bootstrap(scorer, [systems[0]], n_confidence, &mut NumpyRandom::new(self.seed));
             let [system] = bootstrap(scorer, [systems[1]], n_confidence, &mut random);
             [baseline, system].map(|samples| samples.interval())
@@ -201,7 +202,7 @@ pub fn confidence_interval<S: Scorer>(
     }
     let [samples] = bootstrap(scorer, [statistics], n_samples, &mut NumpyRandom::new(seed));
     let Interval { half_width, .. } = samples.interval();
-    // Here alone sacreBLEU takes the mean with Python's exact `statistics.mean`, rounded to the samples' type.
+    // Only here, sacreBLEU takes the mean with Python's exact `statistics.mean`, rounded to the samples' type.
     let exact = samples.to_double().iter().sum::<f64>() / n_samples as f64;
     let mean = if let Samples::Native(_) = samples { f64::from(exact as f32) } else { exact };
     Ok(Interval { mean, half_width })
@@ -273,7 +274,7 @@ fn bootstrap_p_value<R: Real>(baseline: &[R], system: &[R], difference: f64) -> 
     p_value(n_greater, differences.len())
 }
 
-/// The one added keeps the test exact for few samples.
+/// The 1 that is added keeps the test exact for few samples.
 fn p_value(n_greater: usize, n_samples: usize) -> f64 {
     (n_greater + 1) as f64 / (n_samples + 1) as f64
 }

@@ -36,7 +36,7 @@ pub struct Ter {
     pub case_sensitive: bool,
 }
 
-/// A TER score and what it is made of.
+/// A TER score and its parts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TerScore {
     /// Edits per hundred words of the reference.
@@ -143,9 +143,9 @@ fn is_punctuation(c: char) -> bool {
     matches!(c, '.' | ',' | '?' | ':' | ';' | '!' | '"' | '(' | ')')
 }
 
-/// The characters that sacreBLEU makes words of: ideographs and what stands among them.
+/// The characters that sacreBLEU makes words of: ideographs and the marks among them.
 ///
-/// Kana stay together: sacreBLEU's rules for them are anchored to the beginning of a line, where a space always stands.
+/// Kana stay together: sacreBLEU's rules for them are anchored to the beginning of a line, where a space always is.
 fn is_asian(c: char) -> bool {
     matches!(c,
         '\u{2e80}'..='\u{2eff}'

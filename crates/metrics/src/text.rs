@@ -40,7 +40,7 @@ pub(crate) fn set_off(text: &str, class: impl Fn(char) -> bool) -> String {
     out
 }
 
-/// `re.sub('([first])([second])', 'before\1 \2after', text)`: parts two neighbours of given classes.
+/// `re.sub('([first])([second])', 'before\1 \2after', text)`: separates two neighbours of given classes.
 ///
 /// Matches do not overlap: a character that ends one match does not begin another.
 pub(crate) fn part(

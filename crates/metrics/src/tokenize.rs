@@ -13,14 +13,14 @@ use crate::{
 ///
 /// Implement it to score with a SentencePiece model, as sacreBLEU's `flores200` does: join the pieces with spaces.
 pub trait Tokenize: Send + Sync {
-    /// The name that stands for it in the signature, after `tok:`.
+    /// Its name in the signature, after `tok:`.
     fn name(&self) -> &str;
 
-    /// The line with its tokens parted by white space.
+    /// The line with its tokens separated by white space.
     fn tokenize<'a>(&self, line: &'a str) -> Cow<'a, str>;
 }
 
-/// The tokenizers of sacreBLEU, and room for one's own.
+/// The tokenizers of sacreBLEU, or one of the caller's.
 ///
 /// # Examples
 /// ```
@@ -119,7 +119,7 @@ fn zh(line: &str) -> String {
     part_numbers(&set_off_punctuation(&set_off(line.trim_matches(is_space), is_chinese)))
 }
 
-/// ASCII punctuation but for the apostrophe, comma, hyphen and full stop.
+/// ASCII punctuation except the apostrophe, comma, hyphen and full stop.
 pub(crate) fn set_off_punctuation(line: &str) -> String {
     set_off(line, |c| matches!(c, '{'..='~' | '['..='`' | ' '..='&' | '('..='+' | ':'..='@' | '/'))
 }

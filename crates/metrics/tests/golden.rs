@@ -29,7 +29,7 @@ fn strings(lines: &Value) -> Vec<String> {
     lines.as_array().unwrap().iter().map(|line| line.as_str().unwrap().into()).collect()
 }
 
-/// The text that a case is about.
+/// The text of a case.
 struct Corpus {
     hypotheses: Vec<String>,
     other: Vec<String>,

@@ -1,4 +1,4 @@
-//! What holds of every text.
+//! Laws that hold for every text.
 
 use std::collections::HashMap;
 
@@ -88,7 +88,7 @@ fn check_merge<S: Scorer + Clone>(scorer: &S, hypotheses: &[String], references:
     assert_eq!(merged.signature().unwrap(), scorer.signature(references.len()));
 }
 
-/// Matches and lengths counted the plain way: `[hyp_len, matches.., totals..]`.
+/// Matches and lengths, counted naively: `[hyp_len, matches.., totals..]`.
 fn naive_counts(hypothesis: &str, references: &[&str]) -> Vec<f64> {
     fn ngrams<'a>(line: &'a str, order: usize) -> HashMap<Vec<&'a str>, usize> {
         let tokens: Vec<&'a str> = line.split(' ').filter(|token| !token.is_empty()).collect();

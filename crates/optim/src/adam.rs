@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use attentive_backend::ops::{self, AdamStep, AdamTensors};
-use burn::{
-    module::{Module, ModuleMapper, Param},
-    tensor::Tensor,
-};
+use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use crate::Gradients;
+use crate::{Optimizer, OptimizerError, OptimizerState, ParamInfo, StepSize, optimizer::take_slots};
+
+/// What a checkpoint calls the means of a parameter.
+const FIRST: &str = "first";
+const SECOND: &str = "second";
 
 /// Settings of [`Adam`].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -33,48 +34,33 @@ impl Default for AdamConfig {
 }
 
 impl AdamConfig {
-    /// An optimizer that has seen nothing.
+    /// An optimizer that has made no update.
     ///
     /// # Errors
-    /// [`OptimizerError`] where a setting is out of range.
+    /// [`OptimizerError::OutOfRange`] names a setting that is out of its range.
     pub fn init(self) -> Result<Adam, OptimizerError> {
+        self.validate()?;
+        Ok(Adam { config: self, n_updates: 0, moments: BTreeMap::new() })
+    }
+
+    /// Holds every setting against its range.
+    ///
+    /// # Errors
+    /// [`OptimizerError::OutOfRange`] names the first that is out of it.
+    pub fn validate(&self) -> Result<(), OptimizerError> {
         let in_unit = |value: f64| (0.0..1.0).contains(&value);
-        let positive = |value: f64| value.is_finite() && value >= 0.0;
+        let not_negative = |value: f64| value.is_finite() && value >= 0.0;
         let checks = [
             ("beta_1", self.beta_1, in_unit(self.beta_1)),
             ("beta_2", self.beta_2, in_unit(self.beta_2)),
-            ("epsilon", self.epsilon, positive(self.epsilon)),
-            ("weight_decay", self.weight_decay, positive(self.weight_decay)),
+            ("epsilon", self.epsilon, not_negative(self.epsilon)),
+            ("weight_decay", self.weight_decay, not_negative(self.weight_decay)),
         ];
-        match checks.into_iter().find(|(_, _, ok)| !ok) {
+        match checks.into_iter().find(|(_, _, is_right)| !is_right) {
             Some((key, value, _)) => Err(OptimizerError::OutOfRange { key, value }),
-            None => Ok(Adam { config: self, n_updates: 0, moments: BTreeMap::new() }),
+            None => Ok(()),
         }
     }
-}
-
-/// Settings that no optimizer can have.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OptimizerError {
-    /// A learning rate that is none.
-    #[error("schedule.{key} = {value} must be a finite number of at least 0")]
-    LearningRate {
-        /// Name of the setting.
-        key: &'static str,
-        /// What it was set to.
-        value: f64,
-    },
-    /// A setting out of its range.
-    #[error(
-        "optimizer.{key} = {value} is out of range: betas lie in [0, 1), epsilon and weight_decay are not negative"
-    )]
-    OutOfRange {
-        /// Name of the setting.
-        key: &'static str,
-        /// What it was set to.
-        value: f64,
-    },
 }
 
 /// Running means of a parameter's gradients, flattened.
@@ -95,64 +81,52 @@ pub struct Adam {
 }
 
 impl Adam {
-    /// One update of `model` with `gradients` times `scale`.
-    #[must_use]
-    pub fn step<M: Module>(&mut self, model: M, gradients: Gradients, scale: f64, lr: f64) -> M {
-        self.n_updates += 1;
-        let AdamConfig { beta_1, beta_2, epsilon, weight_decay } = self.config;
-        let step = AdamStep { n: self.n_updates, lr, scale, beta_1, beta_2, epsilon, weight_decay };
-        model.map(&mut Update { path: Vec::new(), gradients, step, moments: &mut self.moments })
-    }
-
-    /// Updates made.
-    pub fn n_updates(&self) -> u64 {
-        self.n_updates
-    }
-
-    /// Running means by parameter name, for a checkpoint.
+    /// Running means by parameter name.
     pub fn moments(&self) -> &BTreeMap<String, Moments> {
         &self.moments
     }
-
-    /// Goes on from a checkpoint.
-    #[must_use]
-    pub fn restored(self, n_updates: u64, moments: BTreeMap<String, Moments>) -> Self {
-        Self { n_updates, moments, ..self }
-    }
 }
 
-struct Update<'a> {
-    path: Vec<String>,
-    gradients: Gradients,
-    step: AdamStep,
-    moments: &'a mut BTreeMap<String, Moments>,
-}
-
-impl ModuleMapper for Update<'_> {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.path.push(name.to_owned());
+impl Optimizer for Adam {
+    fn name(&self) -> &'static str {
+        "adam"
     }
 
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.pop();
+    fn n_updates(&self) -> u64 {
+        self.n_updates
     }
 
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let name = self.path.join(".");
-        let Some(gradient) = self.gradients.remove(&name) else { return param };
-        let Moments { first, second } = self
-            .moments
-            .remove(&name)
-            .unwrap_or_else(|| Moments { first: gradient.zeros_like(), second: gradient.zeros_like() });
+    fn begin(&mut self) {
+        self.n_updates += 1;
+    }
+
+    fn update(&mut self, param: ParamInfo<'_>, values: Tensor<1>, gradient: Tensor<1>, size: StepSize) -> Tensor<1> {
+        let AdamConfig { beta_1, beta_2, epsilon, weight_decay } = self.config;
         // Biases and norms do not decay.
-        let weight_decay = if D >= 2 { self.step.weight_decay } else { 0.0 };
-        param.map(|value| {
-            let (shape, require_grad) = (value.dims(), value.is_require_grad());
-            let tensors = AdamTensors { values: value.inner().flatten(0, D - 1), first, second };
-            let AdamTensors { values, first, second } =
-                ops::adam(tensors, gradient, &AdamStep { weight_decay, ..self.step });
-            self.moments.insert(name, Moments { first, second });
-            Tensor::from_inner(values.reshape(shape)).set_require_grad(require_grad)
-        })
+        let weight_decay = if param.shape.len() >= 2 { weight_decay } else { 0.0 };
+        let StepSize { scale, lr } = size;
+        let step = AdamStep { n: self.n_updates, lr, scale, beta_1, beta_2, epsilon, weight_decay };
+        let zeros = || Moments { first: gradient.zeros_like(), second: gradient.zeros_like() };
+        // Taken out, so that they can be changed in place.
+        let (name, Moments { first, second }) =
+            self.moments.remove_entry(param.name).unwrap_or_else(|| (param.name.to_owned(), zeros()));
+        let AdamTensors { values, first, second } = ops::adam(AdamTensors { values, first, second }, gradient, &step);
+        self.moments.insert(name, Moments { first, second });
+        values
+    }
+
+    /// `param.first` and `param.second`.
+    fn state(&self) -> OptimizerState {
+        let both = |(name, Moments { first, second }): (&String, &Moments)| {
+            [(format!("{name}.{FIRST}"), first.clone()), (format!("{name}.{SECOND}"), second.clone())]
+        };
+        self.moments.iter().flat_map(both).collect()
+    }
+
+    fn restore(&mut self, n_updates: u64, state: OptimizerState) -> Result<(), OptimizerError> {
+        let params = take_slots(state, [FIRST, SECOND])?.into_iter();
+        self.moments = params.map(|(name, [first, second])| (name, Moments { first, second })).collect();
+        self.n_updates = n_updates;
+        Ok(())
     }
 }

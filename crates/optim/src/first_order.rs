@@ -2,12 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use burn::{
-    module::{Module, ModuleMapper, Param},
-    tensor::Tensor,
-};
+use burn::tensor::Tensor;
 
-use crate::Gradients;
+use crate::{Optimizer, OptimizerError, OptimizerState, ParamInfo, StepSize, optimizer::take_slots};
 
 /// What is made of a gradient `g`, at the learning rate `η`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -34,28 +31,73 @@ pub enum UpdateRule {
 }
 
 /// An optimizer with at most one running value for each parameter.
-///
-/// It is here to be compared with: runs are trained by [`Adam`](crate::Adam), whose state a checkpoint holds.
 #[derive(Debug, Clone)]
 pub struct FirstOrder {
     rule: UpdateRule,
+    n_updates: u64,
     running: BTreeMap<String, Tensor<1>>,
 }
 
 impl FirstOrder {
-    /// An optimizer that has seen nothing.
+    /// An optimizer that has made no update.
     pub fn new(rule: UpdateRule) -> Self {
-        Self { rule, running: BTreeMap::new() }
+        Self { rule, n_updates: 0, running: BTreeMap::new() }
+    }
+}
+
+impl Optimizer for FirstOrder {
+    fn name(&self) -> &'static str {
+        match self.rule {
+            UpdateRule::Sgd => "sgd",
+            UpdateRule::Momentum { .. } => "momentum",
+            UpdateRule::AdaGrad { .. } => "adagrad",
+            UpdateRule::RmsProp { .. } => "rmsprop",
+        }
     }
 
-    /// One update of `model` with `gradients` times `scale`.
-    #[must_use]
-    pub fn step<M: Module>(&mut self, model: M, gradients: Gradients, scale: f64, lr: f64) -> M {
-        model.map(&mut Update { path: Vec::new(), gradients, scale, lr, rule: self.rule, running: &mut self.running })
+    fn n_updates(&self) -> u64 {
+        self.n_updates
+    }
+
+    fn begin(&mut self) {
+        self.n_updates += 1;
+    }
+
+    fn update(&mut self, param: ParamInfo<'_>, values: Tensor<1>, gradient: Tensor<1>, size: StepSize) -> Tensor<1> {
+        let (step, running) = self.rule.apply(gradient * size.scale, self.running.remove(param.name));
+        self.running.extend(running.map(|running| (param.name.to_owned(), running)));
+        values - step * size.lr
+    }
+
+    /// `param.velocity` of momentum, `param.squares` of AdaGrad and RMSProp, nothing of SGD.
+    fn state(&self) -> OptimizerState {
+        let Some(slot) = self.rule.slot() else { return OptimizerState::new() };
+        self.running.iter().map(|(name, tensor)| (format!("{name}.{slot}"), tensor.clone())).collect()
+    }
+
+    fn restore(&mut self, n_updates: u64, state: OptimizerState) -> Result<(), OptimizerError> {
+        self.running = match self.rule.slot() {
+            Some(slot) => take_slots(state, [slot])?.into_iter().map(|(name, [tensor])| (name, tensor)).collect(),
+            None => {
+                take_slots(state, [])?;
+                BTreeMap::new()
+            }
+        };
+        self.n_updates = n_updates;
+        Ok(())
     }
 }
 
 impl UpdateRule {
+    /// What a checkpoint calls the running value.
+    fn slot(self) -> Option<&'static str> {
+        match self {
+            Self::Sgd => None,
+            Self::Momentum { .. } => Some("velocity"),
+            Self::AdaGrad { .. } | Self::RmsProp { .. } => Some("squares"),
+        }
+    }
+
     /// What is taken off the parameter per unit of learning rate, and the new running value.
     fn apply(self, g: Tensor<1>, running: Option<Tensor<1>>) -> (Tensor<1>, Option<Tensor<1>>) {
         let square = |g: &Tensor<1>| g.clone() * g.clone();
@@ -75,36 +117,5 @@ impl UpdateRule {
                 (g / (mean.clone().sqrt() + epsilon), Some(mean))
             }
         }
-    }
-}
-
-struct Update<'a> {
-    path: Vec<String>,
-    gradients: Gradients,
-    scale: f64,
-    lr: f64,
-    rule: UpdateRule,
-    running: &'a mut BTreeMap<String, Tensor<1>>,
-}
-
-impl ModuleMapper for Update<'_> {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.pop();
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let name = self.path.join(".");
-        let Some(gradient) = self.gradients.remove(&name) else { return param };
-        let (step, running) = self.rule.apply(gradient * self.scale, self.running.remove(&name));
-        self.running.extend(running.map(|running| (name, running)));
-        param.map(|value| {
-            let (shape, require_grad) = (value.dims(), value.is_require_grad());
-            let updated = value.inner() - step.reshape(shape) * self.lr;
-            Tensor::from_inner(updated).set_require_grad(require_grad)
-        })
     }
 }

@@ -12,12 +12,16 @@
 
 mod adam;
 mod ema;
+mod error;
 mod first_order;
 mod gradients;
+mod optimizer;
 mod schedule;
 
-pub use adam::{Adam, AdamConfig, Moments, OptimizerError};
+pub use adam::{Adam, AdamConfig, Moments};
 pub use ema::Ema;
+pub use error::OptimizerError;
 pub use first_order::{FirstOrder, UpdateRule};
 pub use gradients::Gradients;
+pub use optimizer::{Optimizer, OptimizerConfig, OptimizerState, ParamInfo, StepSize, step};
 pub use schedule::{Schedule, ScheduleConfig, Scheduled};

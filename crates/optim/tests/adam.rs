@@ -1,7 +1,7 @@
 //! Adam against the algorithm in scalar f64, and accumulation against one batch.
 
 use attentive_backend::{BackendKind, Device};
-use attentive_optim::{AdamConfig, Gradients};
+use attentive_optim::{AdamConfig, Gradients, Optimizer};
 use attentive_testkit::{Adam as Oracle, AdamMoments, Fixture, assert_close, widen};
 use burn::{
     module::{Module, Param},

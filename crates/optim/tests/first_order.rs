@@ -1,7 +1,7 @@
 //! The older optimizers against their formulas in scalar f64.
 
 use attentive_backend::{BackendKind, Device};
-use attentive_optim::{FirstOrder, Gradients, UpdateRule};
+use attentive_optim::{FirstOrder, Gradients, Optimizer, UpdateRule};
 use attentive_testkit::{Fixture, assert_close, widen};
 use burn::{
     module::{Module, Param},

@@ -3,7 +3,7 @@
 use std::num::NonZeroU64;
 
 use attentive_backend::{BackendKind, Device};
-use attentive_optim::{AdamConfig, Gradients, Schedule, ScheduleConfig};
+use attentive_optim::{AdamConfig, Gradients, Optimizer, Schedule, ScheduleConfig};
 use attentive_testkit::{Area, Comparison, Golden, named};
 use burn::{
     module::{Module, Param},

@@ -1,9 +1,9 @@
-//! Where values stand on an axis, and which of them are marked.
+//! Positions of values on an axis, and its ticks.
 
-/// How many ticks an axis has, about.
+/// Approximate number of ticks of an axis.
 const N_TICKS: f64 = 6.0;
 
-/// An axis over the values that it must show.
+/// An axis over given values.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Axis {
     /// The first tick, at most the least value.
@@ -30,7 +30,7 @@ impl Axis {
         let magnitude = low.abs().max(high.abs());
         let (low, high) = match () {
             () if low > high || magnitude < f64::MIN_POSITIVE / f64::EPSILON => (0.0, 1.0),
-            // A span that is lost in the values' own round-off, or none, is widened: from 0 to twice the value.
+            // A span of zero, or one within the values' rounding error, is widened: from 0 to twice the value.
             () if high - low < 1e-6 * magnitude => (low - magnitude, high + magnitude),
             () => (low, high),
         };
@@ -38,7 +38,7 @@ impl Axis {
         Self { low: (low / step).floor() * step, high: ((high / step).ceil() * step).max(low + step), step }
     }
 
-    /// Where `value` stands, from 0 to 1.
+    /// Position of `value`, from 0 to 1.
     pub fn place(&self, value: f64) -> f64 {
         (value - self.low) / (self.high - self.low)
     }

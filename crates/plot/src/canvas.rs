@@ -1,11 +1,11 @@
-//! What charts are drawn on.
+//! The surface that charts are drawn on.
 
 use crate::{raster::Raster, svg::Svg};
 
 /// An opaque colour: red, green, blue.
 pub(crate) type Colour = [u8; 3];
 
-/// Where a text's `x` is.
+/// The part of a text that its `x` is at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Anchor {
     Start,
@@ -13,7 +13,7 @@ pub(crate) enum Anchor {
     End,
 }
 
-/// How a text looks.
+/// The look of a text.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TextStyle {
     pub(crate) anchor: Anchor,
@@ -46,7 +46,7 @@ pub fn to_svg(charts: &[crate::Chart]) -> String {
 /// is drawn as `?`.
 ///
 /// # Panics
-/// If there are more charts than an image has room for, 60,000 or so.
+/// If there are more charts than fit in an image, about 60,000.
 pub fn to_png(charts: &[crate::Chart]) -> Vec<u8> {
     let mut page = Raster::new(crate::chart::WIDTH, crate::chart::HEIGHT * charts.len().max(1) as f64);
     crate::chart::draw(charts, &mut page);

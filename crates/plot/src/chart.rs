@@ -9,11 +9,11 @@ pub(crate) const WIDTH: f64 = 720.0;
 pub(crate) const HEIGHT: f64 = 300.0;
 /// Room for labels: left, right, top, bottom.
 const MARGINS: [f64; 4] = [64.0, 16.0, 32.0, 44.0];
-/// Points of a line; more of them are averaged.
+/// Most points of a line; more are averaged.
 const MAX_POINTS: usize = 600;
-/// A line of so many points or fewer has them marked.
+/// Lines with at most this many points have them marked.
 const MAX_DOTS: usize = 40;
-/// The colours of Okabe and Ito (2008), which the colour-blind tell apart.
+/// The colours of Okabe and Ito (2008), which colour-blind readers can distinguish.
 const COLOURS: [Colour; 7] = [
     [0x00, 0x72, 0xb2],
     [0xd5, 0x5e, 0x00],
@@ -30,7 +30,7 @@ const TEXT: Colour = [0; 3];
 /// A line of a chart.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Series {
-    /// What it is called.
+    /// Its name.
     pub label: String,
     /// Points from left to right; where one is not finite, the line breaks.
     pub points: Vec<(f64, f64)>,
@@ -39,9 +39,9 @@ pub struct Series {
 /// Lines over one axis.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Chart {
-    /// What is drawn, with its unit.
+    /// The quantity that is drawn, with its unit.
     pub title: String,
-    /// What it is drawn over.
+    /// The quantity on the horizontal axis.
     pub x_label: String,
     /// The lines.
     pub series: Vec<Series>,
@@ -85,19 +85,19 @@ impl Chart {
                 if places.len() > 1 {
                     canvas.line(&places, colour, 1.5);
                 }
-                // One point alone would not be seen.
+                // A single point would not be visible.
                 if places.len() == 1 || points.len() <= MAX_DOTS {
                     places.iter().for_each(|&place| canvas.dot(place, 2.5, colour));
                 }
             }
-            // The legend, from the right, a line each.
+            // The legend, from the right, one line for each series.
             let y = ceiling + 14.0 * idx as f64 + 8.0;
             canvas.text((end - 6.0, y), &series.label, TextStyle { colour, ..plain(Anchor::End) });
         }
     }
 }
 
-/// At most [`MAX_POINTS`], each the mean of those that it stands for.
+/// At most [`MAX_POINTS`] points, each the mean of those that it replaces.
 fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let mean = |chunk: &[(f64, f64)]| {
         let n = chunk.len() as f64;
@@ -117,7 +117,7 @@ mod tests {
         Chart { title: "loss".into(), x_label: "step".into(), series }
     }
 
-    /// What the paths of the only series say.
+    /// The paths of the only series.
     fn paths(chart: Chart) -> Vec<String> {
         let svg = to_svg(&[chart]);
         let lines = svg.lines().filter(|line| line.contains("stroke-width=\"1.5\""));

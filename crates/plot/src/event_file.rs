@@ -15,16 +15,16 @@ const CASTAGNOLI: u32 = 0x82f6_3b78;
 
 /// A file of scalars that TensorBoard reads while it is written.
 ///
-/// The checksums and the protocol are written here, so that nothing is depended on for them.
+/// Checksums and protocol are written here, without a dependency.
 #[derive(Debug)]
 pub struct EventFile(File);
 
 impl EventFile {
-    /// Begins a file. TensorBoard drops what other files of the folder hold of `first_step` and later ones: a run that is
-    /// resumed shows no step twice.
+    /// Begins a file. TensorBoard drops `first_step` and later steps that other files of the folder hold: a resumed run
+    /// shows no step twice.
     ///
     /// # Errors
-    /// What the system says.
+    /// Errors of the file system.
     pub fn create(path: &Path, first_step: u64, wall_time: f64) -> io::Result<Self> {
         let mut file = Self(File::create(path)?);
         // Event.file_version = 3
@@ -39,7 +39,7 @@ impl EventFile {
     /// Writes the value that a name has at a step.
     ///
     /// # Errors
-    /// What the system says.
+    /// Errors of the file system.
     pub fn scalar(&mut self, wall_time: f64, step: u64, name: &str, value: f64) -> io::Result<()> {
         // Summary.Value.tag = 1, simple_value = 2, of 32 bits
         let mut entry = Vec::new();
@@ -91,7 +91,7 @@ fn crc_32c(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), |crc, _| shift(crc)))
 }
 
-/// Records hold checksums turned and moved, since a checksum of data that holds its checksum tells little.
+/// The form of checksums in records, rotated and shifted: a checksum of data that contains its own checksum is weak.
 fn masked(crc: u32) -> u32 {
     crc.rotate_right(15).wrapping_add(0xa282_ead8)
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-/// The longer side of a map's cells, and the least and greatest side of one.
+/// The longer side of a map, and the least and greatest side of a cell.
 const SIDE: f64 = 360.0;
 const CELL: [f64; 2] = [2.0, 18.0];
 /// Shades of a colour.
@@ -10,27 +10,27 @@ const N_SHADES: usize = 40;
 /// Space of a label's character, and between maps.
 const CHARACTER: f64 = 6.5;
 const GAP: f64 = 24.0;
-/// Blue for what is above zero, vermilion for what is below (Okabe and Ito 2008).
+/// Blue for values above zero, vermilion for values below (Okabe and Ito 2008).
 const ABOVE: [f64; 3] = [0.0, 114.0, 178.0];
 const BELOW: [f64; 3] = [213.0, 94.0, 0.0];
 
 /// A matrix, drawn as cells from white at zero to full colour at the value that is farthest from it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HeatMap {
-    /// What is drawn.
+    /// The quantity that is drawn.
     pub title: String,
     /// A label for each row; empty ones are left out, as are labels that would overlap.
     pub rows: Vec<String>,
     /// A label for each column.
     pub columns: Vec<String>,
-    /// Row by row: `rows.len() · columns.len()` values; what is not finite stays white.
+    /// Row by row: `rows.len() · columns.len()` values; values that are not finite stay white.
     pub values: Vec<f64>,
 }
 
-/// Maps side by side, `across` of them, then beneath one another, as one SVG document.
+/// Maps in rows of `across`, as one SVG document.
 ///
 /// # Panics
-/// If a map has not a value for each row and column.
+/// If a map does not have a value for each row and column.
 ///
 /// ```
 /// use attentive_plot::{HeatMap, heat_maps};
@@ -69,7 +69,7 @@ impl HeatMap {
         (SIDE / self.rows.len().max(self.columns.len()).max(1) as f64).clamp(CELL[0], CELL[1])
     }
 
-    /// Where the cells begin: right of the rows' labels, below title and columns' labels.
+    /// The upper left corner of the cells: right of the rows' labels, below the title and the columns' labels.
     fn corner(&self) -> [f64; 2] {
         let longest =
             |labels: &[String]| labels.iter().map(|label| label.chars().count()).max().unwrap_or(0) as f64 * CHARACTER;
@@ -122,7 +122,7 @@ impl HeatMap {
     }
 }
 
-/// Labels that there is room for, with their places.
+/// Labels that fit, with their positions.
 fn labels(labels: &[String], cell: f64) -> impl Iterator<Item = (usize, &String)> {
     let stride = (11.0 / cell).ceil() as usize;
     labels.iter().enumerate().step_by(stride).filter(|(_, label)| !label.is_empty())
@@ -150,7 +150,7 @@ mod tests {
         HeatMap { title: "a & b".into(), rows: labels.clone(), columns: labels, values }
     }
 
-    /// Every element that is opened is closed, in order, and nothing stands raw in between.
+    /// Every element that is opened is closed, in order, and text between them is escaped.
     fn assert_well_formed(svg: &str) {
         let mut open = Vec::new();
         for part in svg.split('<').skip(1) {

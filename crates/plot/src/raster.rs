@@ -17,10 +17,10 @@ const LETTERS: RasterHeight = RasterHeight::Size24;
 /// Pixels from the top of a letter's box to its baseline.
 const ASCENT: i32 = 19;
 
-/// What begins every PNG image (ISO/IEC 15948, 5.2).
+/// The first bytes of every PNG image (ISO/IEC 15948, 5.2).
 const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 
-/// An image under way.
+/// An image that is being drawn.
 pub(crate) struct Raster(Pixmap);
 
 impl Raster {
@@ -76,7 +76,7 @@ impl Canvas for Raster {
         for (idx, &(x, y)) in points.iter().enumerate() {
             if idx == 0 { path.move_to(x as f32, y as f32) } else { path.line_to(x as f32, y as f32) }
         }
-        // There is no line through less than two points.
+        // A line needs two points.
         let Some(path) = path.finish() else { return };
         let stroke =
             Stroke { width: width as f32, line_cap: LineCap::Round, line_join: LineJoin::Round, ..Stroke::default() };

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::canvas::{Anchor, Canvas, Colour, TextStyle};
 
-/// An SVG document under way.
+/// An SVG document that is being written.
 pub(crate) struct Svg(String);
 
 impl Svg {

@@ -1,4 +1,4 @@
-"""What the generators of goldens against PyTorch share: inputs by formula, errors, and the files.
+"""The common part of generators of goldens against PyTorch: inputs by formula, errors, and the files.
 
 Inputs and parameters are never stored: testkit's `named` makes the same values from the same names.
 """
@@ -27,7 +27,7 @@ def named(name: str, *shape: int, scale: float = 1.0, offset: float = 0.0) -> to
 
 
 def golden(compute, **facts) -> dict:
-    """One case: what `compute(dtype)` gives in f64, and how far PyTorch's own f32 is from that."""
+    """One case: the result of `compute(dtype)` in f64, and the distance of PyTorch's own f32 from it."""
     exact, rounded = compute(torch.float64), compute(torch.float32)
     everything = torch.cat([value.reshape(-1) for value in exact.values()]).norm()
     error = lambda name: (rounded[name] - exact[name]).norm() / scale(exact[name].norm(), everything)
@@ -36,7 +36,7 @@ def golden(compute, **facts) -> dict:
 
 
 def scale(norm: float, everything: float) -> float:
-    """What an error is relative to: the tensor's norm, or that of all where the tensor is zero but for rounding."""
+    """The scale of an error: the tensor's norm, or that of all tensors if the tensor is zero except for rounding."""
     return norm if norm > 1e-9 * everything else max(everything, 1e-300)
 
 
@@ -51,6 +51,6 @@ def leaf(value: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
 
 
 def write(path: Path, cases: list) -> None:
-    """One case a line."""
+    """One case per line."""
     lines = (json.dumps(case, separators=(",", ":")) for case in cases)
     path.write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")

@@ -20,8 +20,8 @@ pub struct AttentionShape {
 /// Scaled dot-product attention `softmax(q kᵀ / √d_k) v`, every weight written out.
 ///
 /// Source: Vaswani et al. 2017, section 3.2.1, equation 1. A key is hidden when its flag says so or, with `causal`, when
-/// it lies after the query; the last query stands at the last key, as when decoding with a cache. A query with no
-/// visible key gives zeros. Dropout acts on the weights after the soft-max.
+/// it lies after the query; the last query is at the position of the last key, as when decoding with a cache. A query
+/// with no visible key gives zeros. Dropout acts on the weights after the soft-max.
 #[derive(Clone, Copy, Debug)]
 pub struct Attention<'a> {
     /// Dimensions.

@@ -5,7 +5,7 @@ use std::{
     path::Path,
 };
 
-/// A part of the report that a [`Comparison`] stands in.
+/// The part of the report that a [`Comparison`] belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Area {
     /// Operations, layers, losses, gradients and updates.
@@ -20,7 +20,7 @@ pub enum Area {
 
 /// The errors of one comparison with another implementation.
 ///
-/// Where the variable `ATTENTIVE_FIDELITY` names a folder, as `cargo xtask golden --report` does, the comparison leaves a
+/// If the variable `ATTENTIVE_FIDELITY` names a folder, as `cargo xtask golden --report` does, the comparison leaves a
 /// row for docs/fidelity.md there.
 ///
 /// ```
@@ -49,10 +49,10 @@ impl Comparison {
         Self { area, what, against, allowed, n_cases: 0, largest: 0.0, others: 0.0 }
     }
 
-    /// Takes in the error of one case.
+    /// Adds the error of one case.
     ///
     /// # Panics
-    /// If it is more than allowed, or no number.
+    /// If it is larger than allowed, or not a number.
     #[track_caller]
     pub fn case(&mut self, name: impl Display, error: f64) {
         let Self { what, against, allowed, .. } = self;
@@ -61,7 +61,7 @@ impl Comparison {
         self.largest = self.largest.max(error);
     }
 
-    /// Takes in one case in which nothing but equality will do.
+    /// Adds one case that requires equality.
     ///
     /// # Panics
     /// If `actual` is not `expected`.
@@ -76,7 +76,7 @@ impl Comparison {
         self.case(name, 0.0);
     }
 
-    /// Takes in how far the other system's own f32 is from its f64, to compare with.
+    /// Adds the distance of the other system's own f32 from its f64, for comparison.
     pub fn f32_of_the_other(&mut self, error: f64) {
         self.others = self.others.max(error);
     }
@@ -86,7 +86,7 @@ impl Comparison {
     /// # Panics
     /// If there was no case, or the row can't be written.
     pub fn report(self) {
-        assert!(self.n_cases > 0, "{}: nothing was compared", self.what);
+        assert!(self.n_cases > 0, "{}: there was no case to compare", self.what);
         let Some(folder) = env::var_os("ATTENTIVE_FIDELITY") else { return };
         let file_name = self.what.replace(|c: char| !c.is_alphanumeric(), "-");
         let Self { area, what, against, allowed, n_cases, largest, others } = self;

@@ -2,17 +2,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::Fixture;
 
-/// What numbers in a header become where damage is unkind: nothing, and far too much.
+/// Bad values for numbers in a header: zero, and far too much.
 const EXTREMES: [&[u8]; 6] = [&[0; 8], &[0xff; 8], b"99999999", b"-1", b"\xc3\x28", b"\n\n"];
 
-/// `bytes` as a bad disk, a cut connection or an editor may leave them: some bits turned, a part cut off, gone, doubled,
-/// or replaced; which, depends on `seed` alone.
+/// `bytes` as a bad disk, a cut connection or an editor may leave them: some bits flipped, a part cut off, removed,
+/// doubled or replaced. The kind of damage depends on `seed` alone.
 pub fn damaged(bytes: &[u8], seed: u64) -> Vec<u8> {
     let mut fixture = Fixture::new(seed);
     let mut bytes = bytes.to_vec();
     for _ in 0..=fixture.next_u64() % 3 {
         let len = bytes.len().max(1) as u64;
-        // Half of the damage falls near the start, where headers are.
+        // Half of the damage is near the start, where headers are.
         let near = if fixture.next_u64() & 1 == 0 { len } else { len.min(64) };
         let at = (fixture.next_u64() % near) as usize;
         let end = (at + 1 + (fixture.next_u64() % 16) as usize).min(bytes.len());
@@ -35,10 +35,10 @@ pub fn damaged(bytes: &[u8], seed: u64) -> Vec<u8> {
     bytes
 }
 
-/// Hands `read` `n` damaged forms of `bytes`; it may do with them what it likes, but for panicking.
+/// Hands `read` `n` damaged forms of `bytes`; it may do anything with them except panic.
 ///
 /// # Panics
-/// If `read` does: the seed of the damage is in the message.
+/// If `read` panics: the seed of the damage is in the message.
 pub fn survives(bytes: &[u8], n: u64, mut read: impl FnMut(&[u8])) {
     for seed in 0..n {
         let damaged = damaged(bytes, seed);

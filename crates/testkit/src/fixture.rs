@@ -1,4 +1,4 @@
-/// Reproducible test data: SplitMix64 behind a few shapes of draw.
+/// Reproducible test data: a few distributions, drawn with SplitMix64.
 ///
 /// Source: Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators", figure 3 (the mixing function).
 #[derive(Clone, Debug)]

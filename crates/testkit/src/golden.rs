@@ -30,7 +30,7 @@ impl Golden {
     /// The cases of a JSON file that is a list.
     ///
     /// # Panics
-    /// If there is no such list.
+    /// If the file is missing or is not a list.
     pub fn cases(&self, name: &str) -> Vec<Value> {
         let text = fs::read(self.path(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
         serde_json::from_slice(&text).unwrap_or_else(|e| panic!("{name}: {e}"))
@@ -38,8 +38,8 @@ impl Golden {
 
     /// Which of `actual` is furthest from the case's tensor of that name, and by how much.
     ///
-    /// Errors are relative to the tensor's norm; to that of all tensors together where the tensor is zero but for
-    /// rounding, as the gradient of a key's bias is.
+    /// Errors are relative to the tensor's norm; or to that of all tensors together if the tensor is zero except
+    /// for rounding, as the gradient of a key's bias is.
     ///
     /// # Panics
     /// If a tensor is missing on either side.
@@ -62,7 +62,7 @@ impl Golden {
     /// The values of one of a case's tensors.
     ///
     /// # Panics
-    /// If it is not there.
+    /// If it is missing.
     pub fn tensor(case: &Value, name: &str) -> Vec<f64> {
         let values = case["tensors"][name].as_array().unwrap_or_else(|| panic!("no tensor {name:?}"));
         values.iter().map(|x| x.as_f64().expect("a number")).collect()

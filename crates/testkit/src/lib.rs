@@ -1,9 +1,9 @@
-//! Test oracles of attentive: the Transformer's operations as scalar loops in `f64`, and closeness checks;
-//! and damage, which no reader of files may panic at.
+//! Test oracles of attentive: the Transformer's operations as scalar loops in `f64`, closeness checks,
+//! and damaged files, at which no reader may panic.
 //!
-//! Every function here is the definition written out: one loop an axis, no blocking, no clever rearrangement, `f64`
+//! Every function here is the definition written out: one loop per axis, no blocking, no rearrangement, `f64`
 //! throughout. A fast kernel is right when it agrees with its oracle, and its gradient is right when it agrees with
-//! [`gradient`] of that oracle. Slices are row-major; shapes stand in each doc comment.
+//! [`gradient`] of that oracle. Slices are row-major; shapes are in each doc comment.
 //!
 //! ```
 //! use attentive_testkit::{assert_close, gradient, log_sum_exp};

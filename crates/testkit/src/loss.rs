@@ -14,7 +14,7 @@ pub struct SmoothedCrossEntropy {
 /// Label-smoothed cross-entropy of `logits` `[n, vocab]`, rows with no target excluded.
 ///
 /// `-Σ_v q_v log p_v` with `q = (1 - ε) onehot(target) + ε / vocab`. Source: Szegedy et al. 2016, section 7; Vaswani et
-/// al. 2017, section 5.4. It differs from `KL(q ‖ p)` by the entropy of `q`, which no parameter moves.
+/// al. 2017, section 5.4. It differs from `KL(q ‖ p)` by the entropy of `q`, which does not depend on parameters.
 ///
 /// # Panics
 /// If a target is not below `vocab`.

@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn a_row_worked_by_hand() {
-        // Mean 2, variance 1: nothing but the sign of each deviation is left.
+        // Mean 2, variance 1: only the sign of each deviation is left.
         assert_close(&layer_norm(&[1.0, 3.0], &[1.0; 2], &[0.0; 2], 0.0), &[-1.0, 1.0], 1e-15, 0.0);
         assert_close(&rms_norm(&[3.0, 4.0], &[1.0; 2], 0.0), &[3.0 / 12.5f64.sqrt(), 4.0 / 12.5f64.sqrt()], 1e-15, 0.0);
     }

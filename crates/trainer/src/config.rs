@@ -48,10 +48,10 @@ fn one() -> usize {
 }
 
 impl Default for TrainerConfig {
-    /// No update at all, and nothing that is not asked for.
+    /// 1,000 updates of one batch each, validated and saved at the end alone.
     fn default() -> Self {
         Self {
-            steps: 0,
+            steps: 1_000,
             accumulate: 1,
             precision: Precision::F32,
             clip_norm: 0.0,
@@ -77,6 +77,7 @@ impl TrainerConfig {
         let min_delta = self.early_stopping.map_or(0.0, |early| early.min_delta);
         let not_negative = |value: f64| value.is_finite() && value >= 0.0;
         let checks = [
+            ("steps", self.steps.to_string(), self.steps > 0, "there is nothing to train for: it must be at least 1"),
             ("accumulate", self.accumulate.to_string(), self.accumulate > 0, "an update needs at least one batch"),
             (
                 "clip_norm",
@@ -114,6 +115,21 @@ impl TrainerConfig {
         match checks.into_iter().find(|(_, _, is_right, _)| !is_right) {
             Some((key, value, _, problem)) => Err(TrainError::Setting { key, value, problem }),
             None => Ok(()),
+        }
+    }
+
+    /// Holds the settings against whether there is validation: early stopping needs it.
+    ///
+    /// # Errors
+    /// [`TrainError::Setting`] if a run is to stop early and nothing tells when.
+    pub fn validate_for(&self, has_validation: bool) -> Result<(), TrainError> {
+        match self.early_stopping {
+            Some(EarlyStoppingConfig { patience, .. }) if !has_validation => Err(TrainError::Setting {
+                key: "early_stopping",
+                value: format!("{{ patience = {patience} }}"),
+                problem: "there is no validation data to judge by: give some, or leave it out",
+            }),
+            _ => Ok(()),
         }
     }
 }

@@ -70,7 +70,7 @@ impl Default for DivergenceState {
 
 impl DivergenceState {
     /// Takes in an update; whether so many were bad that training has diverged.
-    pub(crate) fn note(&mut self, config: &DivergenceConfig, loss_nats: f64, is_finite: bool) -> bool {
+    pub(crate) fn record(&mut self, config: &DivergenceConfig, loss_nats: f64, is_finite: bool) -> bool {
         self.n_skipped += u64::from(!is_finite);
         if !is_finite || self.is_spike(config, loss_nats) {
             self.n_bad += 1;
@@ -162,6 +162,7 @@ fn list(names: &[String]) -> String {
 }
 
 /// L2 norms of the mean gradients of an update.
+#[derive(Debug)]
 pub(crate) struct GradientNorms {
     squares: Vec<(String, f64)>,
     mean: f64,
@@ -204,7 +205,7 @@ mod tests {
     fn healthy(config: &DivergenceConfig) -> DivergenceState {
         let mut state = DivergenceState::default();
         for i in 0..200 {
-            assert!(!state.note(config, 2.0 + 0.1 * f64::from(i).sin(), true));
+            assert!(!state.record(config, 2.0 + 0.1 * f64::from(i).sin(), true));
         }
         state
     }
@@ -214,10 +215,10 @@ mod tests {
         let config = DivergenceConfig { max_bad: 3, ..DivergenceConfig::default() };
         let mut state = healthy(&config);
         assert!((state.mean - 2.0).abs() < 0.02 && (state.variance - 0.005).abs() < 5e-4, "{state:?}");
-        assert!(!state.note(&config, 5.0, true) && !state.note(&config, 5.0, true));
-        assert!(!state.note(&config, 2.1, true), "a healthy one ends the row");
+        assert!(!state.record(&config, 5.0, true) && !state.record(&config, 5.0, true));
+        assert!(!state.record(&config, 2.1, true), "a healthy one ends the row");
         assert_eq!(state.n_bad, 0);
-        let verdicts: Vec<bool> = (0..3).map(|_| state.note(&config, 5.0, true)).collect();
+        let verdicts: Vec<bool> = (0..3).map(|_| state.record(&config, 5.0, true)).collect();
         assert_eq!((verdicts, state.n_skipped), (vec![false, false, true], 0));
     }
 
@@ -225,10 +226,10 @@ mod tests {
     fn high_losses_are_no_spikes_at_the_start_or_without_a_limit() {
         let config = DivergenceConfig { max_bad: 1, ..DivergenceConfig::default() };
         let mut state = DivergenceState::default();
-        assert!(!state.note(&config, 2.0, true) && !state.note(&config, 90.0, true));
+        assert!(!state.record(&config, 2.0, true) && !state.record(&config, 90.0, true));
         let without = DivergenceConfig { spike_deviations: 0.0, ..config };
-        assert!(!healthy(&without).note(&without, 90.0, true));
-        assert!(healthy(&without).note(&without, f64::NAN, false), "what is not finite is always bad");
+        assert!(!healthy(&without).record(&without, 90.0, true));
+        assert!(healthy(&without).record(&without, f64::NAN, false), "what is not finite is always bad");
     }
 
     #[test]

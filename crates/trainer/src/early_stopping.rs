@@ -10,7 +10,7 @@ use crate::Validation;
 pub struct EarlyStoppingConfig {
     /// What must get better.
     #[serde(default)]
-    pub on: Watched,
+    pub on: Monitored,
     /// Validations in a row without improvement after which training ends.
     pub patience: u64,
     /// How much better is an improvement.
@@ -18,11 +18,11 @@ pub struct EarlyStoppingConfig {
     pub min_delta: f64,
 }
 
-/// What of a validation is watched.
+/// The part of a validation that is monitored.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Watched {
-    /// [`Validation::quality`], BLEU for one; higher is better.
+pub enum Monitored {
+    /// [`Validation::quality`], for example BLEU; higher is better.
     #[default]
     Quality,
     /// [`Validation::nll_nats`]; lower is better.
@@ -33,7 +33,7 @@ pub enum Watched {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct EarlyStoppingState {
-    /// The best value of what is watched, the loss with its sign turned.
+    /// The best value of what is monitored, the loss with its sign turned.
     pub best: Option<f64>,
     /// Validations since.
     pub n_stale: u64,
@@ -47,11 +47,11 @@ impl EarlyStoppingConfig {
 }
 
 impl EarlyStoppingState {
-    /// Takes in a validation; one that is no number is no improvement.
-    pub(crate) fn note(&mut self, config: &EarlyStoppingConfig, validation: &Validation) {
+    /// Takes in a validation; NaN is not an improvement.
+    pub(crate) fn record(&mut self, config: &EarlyStoppingConfig, validation: &Validation) {
         let value = match config.on {
-            Watched::Quality => validation.quality,
-            Watched::Loss => -validation.nll_nats,
+            Monitored::Quality => validation.quality(),
+            Monitored::Loss => -validation.nll_nats,
         };
         let is_better = !value.is_nan() && self.best.is_none_or(|best| value > best + config.min_delta);
         if is_better {
@@ -68,23 +68,23 @@ mod tests {
 
     fn stale_after(config: EarlyStoppingConfig, values: &[f64]) -> Vec<u64> {
         let mut state = EarlyStoppingState::default();
-        let note = |&value: &f64| {
-            state.note(&config, &Validation { nll_nats: value, scores: Vec::new(), quality: value });
+        let record = |&value: &f64| {
+            state.record(&config, &Validation { nll_nats: value, scores: Vec::new(), quality: Some(value) });
             state.n_stale
         };
-        values.iter().map(note).collect()
+        values.iter().map(record).collect()
     }
 
     #[test]
     fn quality_rises_and_loss_falls() {
         let on = |on| EarlyStoppingConfig { on, patience: 2, min_delta: 0.0 };
-        assert_eq!(stale_after(on(Watched::Quality), &[1.0, 2.0, 2.0, 1.5, 3.0]), [0, 0, 1, 2, 0]);
-        assert_eq!(stale_after(on(Watched::Loss), &[3.0, 2.0, 2.5, 1.0, f64::NAN]), [0, 0, 1, 0, 1]);
+        assert_eq!(stale_after(on(Monitored::Quality), &[1.0, 2.0, 2.0, 1.5, 3.0]), [0, 0, 1, 2, 0]);
+        assert_eq!(stale_after(on(Monitored::Loss), &[3.0, 2.0, 2.5, 1.0, f64::NAN]), [0, 0, 1, 0, 1]);
     }
 
     #[test]
     fn a_small_gain_is_none() {
-        let config = EarlyStoppingConfig { on: Watched::Quality, patience: 1, min_delta: 0.5 };
+        let config = EarlyStoppingConfig { on: Monitored::Quality, patience: 1, min_delta: 0.5 };
         // Gains add up against the best that counted.
         assert_eq!(stale_after(config, &[1.0, 1.4, 1.6, 1.7]), [0, 1, 0, 1]);
         assert!(config.is_over(&EarlyStoppingState { best: None, n_stale: 1 }));

@@ -12,7 +12,7 @@ use crate::{CallbackError, Diagnosis};
 #[non_exhaustive]
 pub enum TrainError {
     /// A setting that no training can have.
-    #[error("training.{key} = {value}: {problem}")]
+    #[error("{key} = {value}: {problem}")]
     Setting {
         /// Name of the setting.
         key: &'static str,
@@ -24,6 +24,14 @@ pub enum TrainError {
     /// A setting of the optimizer.
     #[error(transparent)]
     Optimizer(#[from] OptimizerError),
+    /// A checkpoint of another optimizer.
+    #[error("the checkpoint holds the state of the optimizer {found:?}, and the run trains by {expected:?}")]
+    OtherOptimizer {
+        /// That of the checkpoint.
+        found: String,
+        /// That of the run.
+        expected: String,
+    },
     /// The stream of batches failed.
     #[error("reading training data: {0}")]
     Data(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -39,7 +47,7 @@ pub enum TrainError {
     /// Training diverged, however often it went back to a healthy checkpoint.
     #[error(
         "training diverged{}: {diagnosis}\n  what helps: a lower peak of the learning rate, more warm-up, clipping \
-         (training.clip_norm), a look at these examples", after(*.n_rollbacks)
+         (clip_norm), a look at these examples", after(*.n_rollbacks)
     )]
     Diverged {
         /// How often training went back to a checkpoint.
@@ -51,12 +59,36 @@ pub enum TrainError {
     #[error(transparent)]
     Weights(#[from] WeightsError),
     /// A file of a checkpoint can't be written or read.
-    #[error("{path}: {problem}", path = path.display())]
-    Checkpoint {
+    #[error("{path}: {cause}", path = path.display())]
+    Io {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it, and what to do.
+        /// What the system said.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// A file of a checkpoint is not what was written.
+    #[error("{path}: damaged: {problem}", path = path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
         problem: String,
+    },
+    /// A checkpoint of a later format.
+    #[error("{path}: {problem}", path = path.display())]
+    Unsupported {
+        /// The file.
+        path: PathBuf,
+        /// Its format, and what to do.
+        problem: String,
+    },
+    /// A checkpoint can't be taken into the mean of several.
+    #[error("the mean of the checkpoints is not made: {cause}; the run is complete and nothing is lost: {}", help(.cause))]
+    NotAveraged {
+        /// What is wrong with the checkpoint.
+        #[source]
+        cause: Box<TrainError>,
     },
     /// A checkpoint could not be written.
     #[error("the checkpoint of step {step} is not saved ({cause}); those before it are whole: make room and resume")]
@@ -78,12 +110,31 @@ pub enum TrainError {
     Callback(#[from] CallbackError),
 }
 
+impl TrainError {
+    /// The setting that is out of its range, if that is what is wrong.
+    pub fn setting(&self) -> Option<&str> {
+        match self {
+            Self::Setting { key, .. } => Some(key),
+            Self::Optimizer(error) => error.setting(),
+            _ => None,
+        }
+    }
+}
+
 /// How often training went back before, in words.
 fn after(n_rollbacks: u64) -> String {
     match n_rollbacks {
         0 => String::new(),
         1 => " again after going back once".into(),
         n => format!(" again after going back {n} times"),
+    }
+}
+
+/// What helps if a checkpoint can't be averaged.
+fn help(cause: &TrainError) -> &'static str {
+    match cause {
+        TrainError::Damaged { .. } => "bring the file back from a copy, or leave the checkpoint out of the mean",
+        _ => "try again when the file can be read",
     }
 }
 

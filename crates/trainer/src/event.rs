@@ -4,7 +4,7 @@ use std::{ops::ControlFlow, path::Path, time::Duration};
 
 use attentive_core::Position;
 
-use crate::{Diagnosis, Validation};
+use crate::{Diagnosis, EnvironmentChange, Validation};
 
 /// One update.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +35,12 @@ pub struct StepReport {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
+    /// The run goes on elsewhere than where its checkpoint was written: its result may differ in the last digits. Comes
+    /// before the first update.
+    EnvironmentChanged {
+        /// What is not what it was.
+        changes: &'a [EnvironmentChange],
+    },
     /// An update was made, or skipped.
     Step(&'a StepReport),
     /// The model was validated.
@@ -75,6 +81,13 @@ pub trait Callback {
     /// # Errors
     /// Ends training with [`TrainError::Callback`](crate::TrainError::Callback).
     fn on_event(&mut self, event: &Event<'_>) -> Result<ControlFlow<()>, CallbackError>;
+}
+
+/// A closure is one: `|event: &Event<'_>| ControlFlow::Continue(())`.
+impl<F: FnMut(&Event<'_>) -> ControlFlow<()>> Callback for F {
+    fn on_event(&mut self, event: &Event<'_>) -> Result<ControlFlow<()>, CallbackError> {
+        Ok(self(event))
+    }
 }
 
 /// A callback that could not do its work.

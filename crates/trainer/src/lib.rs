@@ -1,32 +1,76 @@
 //! The training loop.
 //!
-//! [`Trainer`] minimises an [`Objective`](attentive_core::Objective) over a stream of batches: accumulation over
-//! micro-batches, clipping by the global norm, Adam under a schedule, validation and checkpoints at intervals. What
-//! happens is told to [`Callback`]s as [`Event`]s; the loop itself prints nothing.
+//! [`Trainer`] minimises an [`Objective`](attentive_core::Objective) over a [`BatchStream`]: accumulation over
+//! micro-batches, clipping by the global norm, any [`Optimizer`](attentive_optim::Optimizer) under a schedule, validation
+//! and checkpoints at intervals. What happens is told to [`Callback`]s as [`Event`]s; the loop itself prints nothing.
+//! [`Update`] is one update alone, for loops of your own.
+//!
+//! A language model that learns to count up to seven and begin again:
+//!
+//! ```
+//! use std::ops::ControlFlow;
+//! use attentive_backend::BackendKind;
+//! use attentive_core::SequenceBatch;
+//! use attentive_model::{CausalLmObjective, GptConfig};
+//! use attentive_trainer::{CheckpointDir, Endless, Event, OnDamage, Trainer, TrainerConfig};
+//!
+//! let rows: Vec<Vec<u32>> = (0..8).map(|first| (first..first + 7).map(|n| n % 8).collect()).collect();
+//! let data = vec![SequenceBatch::next_tokens(&rows, 0, (0..8).collect())];
+//! let device = BackendKind::Flex.device()?.autodiff();
+//! let model = GptConfig::gpt2_like(8, 6, [1, 2, 16]).init(&device, 1)?;
+//!
+//! let folder = tempfile::tempdir()?;
+//! let checkpoints = CheckpointDir::new(folder.path(), 2);
+//! let trainer = Trainer::builder(model, CausalLmObjective::default())
+//!     .config(TrainerConfig { steps: 150, clip_norm: 1.0, checkpoint_every: 50, ..TrainerConfig::default() })
+//!     .checkpoints(checkpoints.clone())
+//!     .build()?;
+//! let mut losses = Vec::new();
+//! let mut watch = |event: &Event<'_>| {
+//!     if let Event::Step(report) = event {
+//!         losses.push(report.loss_nats);
+//!     }
+//!     ControlFlow::Continue(())
+//! };
+//! let outcome = trainer.run(&mut Endless::new(data), None, &mut [&mut watch])?;
+//! assert!(losses[0] > 1.5 && losses[149] < 0.5, "{losses:?}");
+//!
+//! // The finished model is the mean of the last two checkpoints.
+//! let finished = outcome.finished(Some(&checkpoints), OnDamage::Refuse)?;
+//! assert_eq!(finished.steps, [100, 150]);
+//! let model = attentive_weights::load(outcome.model, finished.params)?;
+//! # drop(model);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! A run loses no work: [`CheckpointDir`] writes each [`Checkpoint`] whole or not at all, with a checksum of every file,
 //! and passes over damaged ones; what [`TrainState`] holds makes a resumed run equal to one that never stopped, bit for
 //! bit. Losses that are not finite, or far above their mean, are answered as [`DivergenceConfig`] says.
 #![recursion_limit = "256"]
 
-mod batch_stream;
+mod builder;
 mod checkpoint;
 mod config;
 mod divergence;
 mod early_stopping;
+mod environment;
 mod error;
 mod event;
 mod train_state;
 mod trainer;
+mod update;
 mod validation;
 
-pub use batch_stream::BatchStream;
-pub use checkpoint::{Checkpoint, CheckpointDir, Newest};
+pub use attentive_core::{BatchStream, Endless, Epochs};
+pub use builder::TrainerBuilder;
+pub use checkpoint::{Averaged, Checkpoint, CheckpointDir, LatestCheckpoint, OnDamage, average};
 pub use config::TrainerConfig;
 pub use divergence::{Diagnosis, DivergenceConfig, DivergenceState};
-pub use early_stopping::{EarlyStoppingConfig, EarlyStoppingState, Watched};
+pub use early_stopping::{EarlyStoppingConfig, EarlyStoppingState, Monitored};
+pub use environment::{Environment, EnvironmentChange};
 pub use error::TrainError;
 pub use event::{Callback, CallbackError, Event, StepReport};
 pub use train_state::TrainState;
 pub use trainer::{Outcome, Trainer};
+pub use update::{Update, UpdateReport};
 pub use validation::{Evaluate, Validation};

@@ -3,14 +3,16 @@
 use attentive_core::Position;
 use serde::{Deserialize, Serialize};
 
-use crate::{DivergenceState, EarlyStoppingState};
+use crate::{DivergenceState, EarlyStoppingState, Environment};
 
 /// What a run must remember beside parameters and moments, to go on as if it had never stopped.
 ///
 /// There is no random state: dropout and the order of batches are functions of seed, step and position.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TrainState {
+    /// Name of the optimizer, whose state a checkpoint holds beside this one; older ones have none, and are Adam's.
+    pub optimizer: String,
     /// Updates made.
     pub step: u64,
     /// Updates of the optimizer, fewer where some were skipped.
@@ -29,9 +31,32 @@ pub struct TrainState {
     pub divergence: DivergenceState,
     /// How long there was no improvement.
     pub early_stopping: EarlyStoppingState,
+    /// What the run ran on when it was saved.
+    #[serde(skip_serializing_if = "Environment::is_unknown")]
+    pub environment: Environment,
     /// Seconds trained, validation included; kept apart from all else, which is the same in every run.
     #[serde(skip_serializing)]
     pub elapsed_seconds: f64,
+}
+
+impl Default for TrainState {
+    /// No update of Adam yet.
+    fn default() -> Self {
+        Self {
+            optimizer: "adam".into(),
+            step: 0,
+            n_updates: 0,
+            n_targets: 0,
+            validated_step: 0,
+            best: None,
+            scheduled: Vec::new(),
+            position: Position::START,
+            divergence: DivergenceState::default(),
+            early_stopping: EarlyStoppingState::default(),
+            environment: Environment::default(),
+            elapsed_seconds: 0.0,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -58,6 +83,7 @@ mod tests {
                 position: Position { epoch, batch_idx },
                 divergence: DivergenceState { lr_scale, mean, variance, ..DivergenceState::default() },
                 early_stopping: EarlyStoppingState { best: Some(stale), n_stale: 1 },
+                environment: Environment { simd: Some("avx2".into()), ..Environment::default() },
                 ..TrainState::default()
             };
             let text = toml::to_string(&state).unwrap();

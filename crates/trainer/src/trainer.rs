@@ -6,30 +6,32 @@ use std::{
     time::{Duration, Instant},
 };
 
-use attentive_core::{Batch, Dropout, Objective, mix64};
-use attentive_optim::{Adam, AdamConfig, Ema, Gradients, Schedule};
+use attentive_core::{Batch, BatchStream, Dropout, Objective, mix64};
+use attentive_optim::{Ema, Optimizer, Schedule};
 use burn::{module::Module, tensor::Device};
 
 use crate::{
-    BatchStream, Callback, Checkpoint, CheckpointDir, Diagnosis, Evaluate, Event, StepReport, TrainError, TrainState,
-    TrainerConfig,
-    checkpoint::{moments_to_device, to_device},
-    divergence::GradientNorms,
+    Averaged, Callback, Checkpoint, CheckpointDir, Diagnosis, Environment, EnvironmentChange, Evaluate, Event,
+    OnDamage, StepReport, TrainError, TrainState, TrainerBuilder, TrainerConfig, Update, UpdateReport,
+    checkpoint::all_to_device, divergence::GradientNorms,
 };
 
 /// Examples of a bad batch that are named.
 const N_EXAMPLES: usize = 8;
 
-/// Trains a model.
-pub struct Trainer<'a, M, O: Objective<M>> {
+/// Trains a model; the crate's page has an example.
+pub struct Trainer<M, O> {
     model: M,
     objective: O,
-    schedule: &'a dyn Schedule,
-    adam: Adam,
+    schedule: Box<dyn Schedule>,
+    optimizer: Box<dyn Optimizer>,
     ema: Option<Ema>,
     config: TrainerConfig,
-    checkpoints: CheckpointDir,
+    checkpoints: Option<CheckpointDir>,
     state: TrainState,
+    /// What the run runs on now, and what of it is not what it was.
+    environment: Environment,
+    changes: Vec<EnvironmentChange>,
     /// The step that was saved last, as it stands now.
     saved_step: Option<u64>,
     /// Norms of the last gradients that were all finite.
@@ -51,77 +53,120 @@ pub struct Outcome<M> {
     pub stopped: bool,
 }
 
-impl<'a, M: Module, O: Objective<M>> Trainer<'a, M, O> {
-    /// A run that has made no update; `model` lives on a device with gradients.
+impl<M: Module> Outcome<M> {
+    /// Parameters of the finished model: the running mean, or else the mean of the checkpoints that are averaged, or else,
+    /// without checkpoints, the last ones.
     ///
     /// # Errors
-    /// [`TrainError::Setting`] or [`TrainError::Optimizer`] names a setting that is out of range.
-    pub fn new(
+    /// Those of [`CheckpointDir::average`].
+    pub fn finished(&self, checkpoints: Option<&CheckpointDir>, on_damage: OnDamage) -> Result<Averaged, TrainError> {
+        let of_one = |params| Averaged { params, steps: Vec::new(), left_out: Vec::new() };
+        match (&self.ema, checkpoints) {
+            (Some(ema), _) => Ok(of_one(attentive_weights::params(&ema.apply(self.model.valid())))),
+            (None, Some(checkpoints)) => checkpoints.average(&self.state, on_damage),
+            (None, None) => Ok(of_one(attentive_weights::params(&self.model))),
+        }
+    }
+}
+
+impl<M: Module, O: Objective<M>> Trainer<M, O> {
+    /// Begins a trainer of `model`, which lives on a device with gradients.
+    pub fn builder(model: M, objective: O) -> TrainerBuilder<M, O> {
+        TrainerBuilder::new(model, objective)
+    }
+
+    pub(crate) fn new(
         model: M,
         objective: O,
-        adam: AdamConfig,
-        schedule: &'a dyn Schedule,
+        optimizer: Box<dyn Optimizer>,
+        schedule: Box<dyn Schedule>,
         config: TrainerConfig,
-        checkpoints: CheckpointDir,
-    ) -> Result<Self, TrainError> {
-        config.validate()?;
-        Ok(Self {
+        checkpoints: Option<CheckpointDir>,
+        environment: Environment,
+    ) -> Self {
+        Self {
             model,
             objective,
             schedule,
-            adam: adam.init()?,
             ema: (config.ema_decay > 0.0).then(|| Ema::new(config.ema_decay)),
-            checkpoints: checkpoints.keep_every(config.keep_every),
+            state: TrainState {
+                optimizer: optimizer.name().to_owned(),
+                environment: environment.clone(),
+                ..TrainState::default()
+            },
+            optimizer,
             config,
-            state: TrainState::default(),
+            checkpoints,
+            environment,
+            changes: Vec::new(),
             saved_step: None,
             finite_norms: None,
             clock: Clock::starting_at(0.0),
-        })
+        }
     }
 
-    /// Goes on from a checkpoint.
+    /// Where the run stands.
+    pub fn state(&self) -> &TrainState {
+        &self.state
+    }
+
+    /// Continues from a checkpoint.
     ///
     /// # Errors
-    /// [`TrainError::Weights`] if it is of another model.
+    /// [`TrainError::Weights`] if it is of another model, [`TrainError::OtherOptimizer`] if of another optimizer.
     pub fn resume(mut self, checkpoint: Checkpoint) -> Result<Self, TrainError> {
-        let Checkpoint { params, moments, ema, state } = checkpoint;
+        let Checkpoint { params, optimizer, ema, state } = checkpoint;
+        if state.optimizer != self.optimizer.name() {
+            let (found, expected) = (state.optimizer, self.optimizer.name().to_owned());
+            return Err(TrainError::OtherOptimizer { found, expected });
+        }
         self.model = attentive_weights::load(self.model, params)?;
         let device = self.device();
-        self.adam = self.adam.restored(state.n_updates, moments_to_device(moments, &device)?);
+        self.optimizer.restore(state.n_updates, all_to_device(optimizer, &device))?;
         if let Some(mine) = self.ema.take() {
-            let means = ema.unwrap_or_default().into_iter();
-            self.ema = Some(mine.restored(means.map(|(name, mean)| (name, to_device(mean, &device))).collect()));
+            self.ema = Some(mine.restored(all_to_device(ema.unwrap_or_default(), &device)));
         }
         self.clock = Clock::starting_at(state.elapsed_seconds);
         self.saved_step = Some(state.step);
-        self.state = state;
+        self.changes = self.environment.changes_since(&state.environment);
+        self.state = TrainState { environment: self.environment.clone(), ..state };
         Ok(self)
     }
 
     /// Runs to the last update, until early stopping ends it, or until a callback breaks.
     ///
     /// What is due after an update, validation and then a checkpoint, is done before the next one. A run that breaks
-    /// saves at once; what was due and left out is done when it is resumed.
+    /// saves at once; what was due and left out is done when it is resumed. Without `evaluate` there is no validation:
+    /// no checkpoint is the best.
     ///
     /// # Errors
-    /// [`TrainError`].
-    pub fn run(
+    /// [`TrainError`]; early stopping without `evaluate` is refused at once.
+    pub fn run<'e>(
         mut self,
         batches: &mut dyn BatchStream<Batch = O::Batch>,
-        evaluate: &mut dyn Evaluate<M>,
+        mut evaluate: Option<&mut (dyn Evaluate<M> + 'e)>,
         callbacks: &mut [&mut dyn Callback],
     ) -> Result<Outcome<M>, TrainError> {
+        self.config.validate_for(evaluate.is_some())?;
+        if let Some(checkpoints) = &self.checkpoints {
+            checkpoints.tidy(&self.state)?;
+        }
         batches.seek(self.state.position).map_err(TrainError::Data)?;
         let mut stopped = false;
+        if !self.changes.is_empty() {
+            stopped |= tell(callbacks, &Event::EnvironmentChanged { changes: &self.changes })?;
+        }
         loop {
-            if !stopped && self.validation_is_due() {
+            if let Some(evaluate) = evaluate.as_deref_mut()
+                && !stopped
+                && self.validation_is_due()
+            {
                 stopped |= self.validate(evaluate, callbacks)?;
             }
             if stopped || self.checkpoint_is_due() {
                 stopped |= self.save(callbacks)?;
             }
-            let is_over = self.is_over() && !self.validation_is_due();
+            let is_over = self.is_over() && !(evaluate.is_some() && self.validation_is_due());
             if stopped || is_over {
                 let Self { model, ema, state, .. } = self;
                 return Ok(Outcome { model, ema, state, stopped: !is_over });
@@ -151,7 +196,8 @@ impl<'a, M: Module, O: Objective<M>> Trainer<'a, M, O> {
         let step = self.state.step;
         let is_best = self.state.best.is_some_and(|(_, best)| best == step);
         let is_for_good = self.config.keep_every > 0 && step.is_multiple_of(self.config.keep_every);
-        self.saved_step != Some(step) && (step == 0 || is_best || is_for_good || self.checkpoint_is_scheduled())
+        let is_saved = self.checkpoints.is_none() || self.saved_step == Some(step);
+        !is_saved && (step == 0 || is_best || is_for_good || self.checkpoint_is_scheduled())
     }
 
     fn checkpoint_is_scheduled(&self) -> bool {
@@ -167,43 +213,31 @@ impl<'a, M: Module, O: Objective<M>> Trainer<'a, M, O> {
         batches: &mut dyn BatchStream<Batch = O::Batch>,
     ) -> Result<(Self, StepReport, Option<Diagnosis>), TrainError> {
         let step_started = Instant::now();
+        let TrainerConfig { accumulate, precision, clip_norm, seed, .. } = self.config;
         let step = self.state.step + 1;
-        let mut gradients = Gradients::default();
-        let (mut loss_sum, mut nll_sum, mut n_targets) = (0.0, 0.0, 0);
-        let mut examples = Vec::new();
-        for micro_idx in 0..self.config.accumulate {
+        let mut update = Update::of(self.model, &self.objective).precision(precision).clip_norm(clip_norm);
+        let (mut examples, mut was_finite) = (Vec::new(), true);
+        for micro_idx in 0..accumulate {
             let batch = batches.next_batch().map_err(TrainError::Data)?;
-            let pass = Dropout::new(pass_seed(self.config.seed, step, micro_idx));
-            let precision = self.config.precision;
-            let loss = precision.during(|| self.objective.loss(&self.model, &batch, Some(&pass)));
-            let micro_sum = f64::from(loss.sum.clone().into_scalar::<f32>());
+            let loss = update.add(&batch, Some(&Dropout::new(pass_seed(seed, step, micro_idx))));
             // The batch that a diagnosis names: the first whose loss is not finite, or else the first.
-            if micro_idx == 0 || (f64::is_finite(loss_sum) && !micro_sum.is_finite()) {
+            if micro_idx == 0 || (was_finite && !loss.is_finite()) {
                 examples = batch.indices().iter().copied().take(N_EXAMPLES).collect();
             }
-            loss_sum += micro_sum;
-            nll_sum += f64::from(loss.nll_sum.into_scalar::<f32>());
-            n_targets += loss.n_targets;
-            gradients.add(Gradients::take(precision.during(|| loss.sum.backward()), &self.model));
+            was_finite &= loss.is_finite();
         }
-        let mean = 1.0 / n_targets.max(1) as f64;
-        let (loss_nats, nll_nats) = (loss_sum * mean, nll_sum * mean);
-        let norms = GradientNorms::of(&gradients, mean);
-        let grad_norm = norms.global();
         let lr = self.schedule.lr(NonZeroU64::new(step).expect("counted from 1")) * self.state.divergence.lr_scale;
-        let is_finite = grad_norm.is_finite() && f64::is_finite(loss_sum);
-        if is_finite {
-            let clip = if self.config.clip_norm > 0.0 { (self.config.clip_norm / grad_norm).min(1.0) } else { 1.0 };
-            self.model = self.adam.step(self.model, gradients, mean * clip, lr);
-            if let Some(ema) = &mut self.ema {
-                ema.update(&self.model, self.adam.n_updates());
-            }
+        let (model, update) = update.step(&mut *self.optimizer, lr);
+        self.model = model;
+        let UpdateReport { loss_nats, nll_nats, grad_norm, n_targets, skipped, norms } = update;
+        if let Some(ema) = self.ema.as_mut().filter(|_| !skipped) {
+            ema.update(&self.model, self.optimizer.n_updates());
         }
         self.state.step = step;
-        self.state.n_updates = self.adam.n_updates();
+        self.state.n_updates = self.optimizer.n_updates();
         self.state.position = batches.position();
         self.state.n_targets += n_targets as u64;
-        let has_diverged = self.state.divergence.note(&self.config.divergence, loss_nats, is_finite);
+        let has_diverged = self.state.divergence.record(&self.config.divergence, loss_nats, !skipped);
         let diagnosis = has_diverged.then(|| Diagnosis {
             step,
             loss_nats,
@@ -211,9 +245,9 @@ impl<'a, M: Module, O: Objective<M>> Trainer<'a, M, O> {
             examples,
             broken_gradients: norms.broken(),
             n_gradients: norms.len(),
-            ..self.diagnose(is_finite.then_some(&norms))
+            ..self.diagnose((!skipped).then_some(&norms))
         });
-        if is_finite {
+        if !skipped {
             self.finite_norms = Some(norms);
         }
         let report = StepReport {
@@ -224,7 +258,7 @@ impl<'a, M: Module, O: Objective<M>> Trainer<'a, M, O> {
             lr,
             grad_norm,
             n_targets,
-            skipped: !is_finite,
+            skipped,
             elapsed: self.clock.elapsed(),
             step_time: step_started.elapsed(),
         };
@@ -252,9 +286,9 @@ impl<'a, M: Module, O: Objective<M>> Trainer<'a, M, O> {
         callbacks: &mut [&mut dyn Callback],
     ) -> Result<Self, TrainError> {
         let (now, config) = (self.state.divergence, self.config.divergence);
-        let healthy = match now.n_rollbacks < config.max_rollbacks {
-            true => self.checkpoints.newest_healthy()?.checkpoint,
-            false => None,
+        let healthy = match &self.checkpoints {
+            Some(checkpoints) if now.n_rollbacks < config.max_rollbacks => checkpoints.latest_healthy()?.checkpoint,
+            _ => None,
         };
         let Some((path, checkpoint)) = healthy else {
             return Err(TrainError::Diverged { n_rollbacks: now.n_rollbacks, diagnosis: Box::new(diagnosis) });
@@ -280,12 +314,13 @@ impl<'a, M: Module, O: Objective<M>> Trainer<'a, M, O> {
             None => self.model.valid(),
         };
         let validation = evaluate.evaluate(&model).map_err(|cause| TrainError::Evaluation { step, cause })?;
-        let is_best = self.state.best.is_none_or(|(best, _)| validation.quality > best);
+        let quality = validation.quality();
+        let is_best = !quality.is_nan() && self.state.best.is_none_or(|(best, _)| best.is_nan() || quality > best);
         if is_best {
-            self.state.best = Some((validation.quality, step));
+            self.state.best = Some((quality, step));
         }
         if let Some(early) = &self.config.early_stopping {
-            self.state.early_stopping.note(early, &validation);
+            self.state.early_stopping.record(early, &validation);
         }
         self.state.validated_step = step;
         self.saved_step = None;
@@ -294,11 +329,13 @@ impl<'a, M: Module, O: Objective<M>> Trainer<'a, M, O> {
     }
 
     fn save(&mut self, callbacks: &mut [&mut dyn Callback]) -> Result<bool, TrainError> {
-        if self.checkpoint_is_scheduled() {
-            self.checkpoints.schedule(&mut self.state);
-        }
         self.state.elapsed_seconds = self.clock.elapsed().as_secs_f64();
-        let path = self.checkpoints.save(&self.model, &self.adam, self.ema.as_ref(), &self.state)?;
+        let is_scheduled = self.checkpoint_is_scheduled();
+        let Some(checkpoints) = &self.checkpoints else { return Ok(false) };
+        if is_scheduled {
+            checkpoints.schedule(&mut self.state);
+        }
+        let path = checkpoints.save(&self.model, &*self.optimizer, self.ema.as_ref(), &self.state)?;
         self.saved_step = Some(self.state.step);
         tell(callbacks, &Event::Saved { step: self.state.step, path: &path })
     }

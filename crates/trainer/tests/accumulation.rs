@@ -8,7 +8,7 @@ use attentive_model::{
     BertConfig, CausalLmObjective, ClassificationObjective, GptConfig, MaskedLmObjective, ModelSpec, RnnConfig,
     Transformer, TransformerConfig, TranslationObjective,
 };
-use attentive_optim::{AdamConfig, Gradients};
+use attentive_optim::{AdamConfig, Gradients, Optimizer};
 use burn::{module::Module, tensor::Tensor};
 
 const VOCAB: usize = 17;

@@ -4,21 +4,21 @@ mod common;
 
 use std::{fs, path::Path};
 
-use attentive_trainer::{Checkpoint, CheckpointDir, TrainError, TrainerConfig};
-use common::{Ragged, Watch, config, files, run};
+use attentive_trainer::{Checkpoint, CheckpointDir, Endless, Environment, TrainError, Trainer, TrainerConfig};
+use common::{Constant, Nearness, Ragged, SquaredError, Watch, builder, config, files, go_on, run};
 use proptest::prelude::*;
 
 /// Trains to the end.
 fn train(steps: u64, folder: &Path) -> Watch {
     let mut watch = Watch::default();
-    run(config(steps), folder, &mut Ragged::new(), &mut watch).unwrap();
+    run(config(steps), folder, &Ragged::new(), &mut watch).unwrap();
     watch
 }
 
 /// Trains as if to `steps`, and is interrupted before.
 fn train_until(stop: u64, steps: u64, folder: &Path) {
     let mut watch = Watch { break_after: Some(stop), ..Watch::default() };
-    run(config(steps), folder, &mut Ragged::new(), &mut watch).unwrap();
+    run(config(steps), folder, &Ragged::new(), &mut watch).unwrap();
 }
 
 fn kept(folder: &Path) -> Vec<u64> {
@@ -30,7 +30,7 @@ fn the_newest_the_best_and_every_nth_are_kept() {
     let folder = tempfile::tempdir().unwrap();
     let mut watch = Watch::default();
     let config = TrainerConfig { keep_every: 4, ..config(14) };
-    let outcome = run(config, folder.path(), &mut Ragged::new(), &mut watch).unwrap();
+    let outcome = run(config, folder.path(), &Ragged::new(), &mut watch).unwrap();
     let best = outcome.state.best.unwrap().1;
     // Due after 3, 6, 9, 12 and 14; validated after 4, 8, 12 and 14, and saved where that was best.
     let mut expected = vec![0, 12, 14, best];
@@ -64,7 +64,7 @@ fn a_damaged_checkpoint_is_named_and_passed_over() {
         assert_eq!(kept(folder.path()).last(), Some(&9));
         damage(&folder.path().join("step-00000009").join(part));
 
-        let newest = CheckpointDir::new(folder.path(), 2).newest().unwrap();
+        let newest = CheckpointDir::new(folder.path(), 2).latest().unwrap();
         let [(path, problem)] = &newest.damaged[..] else { panic!("{part}: {:?}", newest.damaged) };
         assert!(path.ends_with("step-00000009") && problem.to_string().contains(part), "{problem}");
         assert!(newest.checkpoint.unwrap().1.state.step < 9);
@@ -93,11 +93,11 @@ fn if_none_is_whole_each_is_named() {
     for step in kept(folder.path()) {
         flip(&folder.path().join(format!("step-{step:08}/model.safetensors")));
     }
-    let error = CheckpointDir::new(folder.path(), 2).newest().unwrap_err();
+    let error = CheckpointDir::new(folder.path(), 2).latest().unwrap_err();
     assert!(matches!(error, TrainError::AllDamaged { .. }), "{error}");
     assert!(error.to_string().contains("step-00000003") && error.to_string().contains("step-00000006"), "{error}");
     // A folder without any is a run that was killed before its first.
-    assert!(CheckpointDir::new(folder.path().join("none"), 2).newest().unwrap().checkpoint.is_none());
+    assert!(CheckpointDir::new(folder.path().join("none"), 2).latest().unwrap().checkpoint.is_none());
 }
 
 #[test]
@@ -116,6 +116,86 @@ fn what_a_kill_leaves_behind_does_no_harm() {
     assert!(!folder.path().join("writing").exists());
 }
 
+/// Killed after a checkpoint was published and before the one that it replaces was deleted, or while it was.
+#[test]
+fn a_checkpoint_that_should_be_gone_is_removed_at_the_next_start() {
+    let [whole, folder] = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    train(9, whole.path());
+    train_until(8, 9, folder.path());
+    assert_eq!(kept(folder.path()), [3, 4, 6, 8]);
+    for left in ["step-00000002", "removed"] {
+        fs::create_dir(folder.path().join(left)).unwrap();
+        fs::write(folder.path().join(left).join("manifest.toml"), "format = 2").unwrap();
+    }
+    train_until(9, 9, folder.path());
+    assert!(!folder.path().join("removed").exists());
+    assert!(!kept(folder.path()).contains(&2));
+    // Nothing is deleted that a run may have to go back to.
+    train(9, folder.path());
+    assert!(files(folder.path()) == files(whole.path()));
+}
+
+#[test]
+fn a_manifest_lists_files_of_a_checkpoint_alone() {
+    for name in ["/dev/zero", "../step-00000000/model.safetensors", "notes.txt", ""] {
+        let folder = tempfile::tempdir().unwrap();
+        train(3, folder.path());
+        let path = folder.path().join("step-00000003/manifest.toml");
+        let manifest = fs::read_to_string(&path).unwrap();
+        let listed = format!("\n[files.{name:?}]\nn_bytes = 1\nsha256 = \"00\"\n");
+        fs::write(&path, manifest + &listed).unwrap();
+        let error = Checkpoint::read(path.parent().unwrap()).unwrap_err();
+        assert!(matches!(error, TrainError::Damaged { .. }) && error.to_string().contains("not a file of"), "{error}");
+    }
+}
+
+#[test]
+fn a_checkpoint_under_another_step_s_name_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    train(3, folder.path());
+    let [of_3, of_7, copy] = ["step-00000003", "step-00000007", "copy"].map(|name| folder.path().join(name));
+    fs::rename(&of_3, &of_7).unwrap();
+    let error = Checkpoint::read(&of_7).unwrap_err().to_string();
+    assert!(error.contains("it is of step 3, and its folder of step 7"), "{error}");
+    // A folder that names no step says nothing.
+    fs::rename(&of_7, &copy).unwrap();
+    assert_eq!(Checkpoint::read(&copy).unwrap().state.step, 3);
+}
+
+#[test]
+fn a_run_that_goes_on_elsewhere_is_told_so_and_its_checkpoints_tell() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = |steps, simd: Option<&str>| {
+        let environment = Environment { simd: simd.map(str::to_owned), ..Environment::default() };
+        let mut watch = Watch::default();
+        let builder = builder(config(steps), folder.path()).environment(environment);
+        go_on(builder, folder.path(), &Ragged::new(), None, &mut watch).unwrap();
+        watch.changes
+    };
+    assert_eq!(session(3, Some("avx2")), [""; 0]);
+    assert_eq!(session(6, Some("avx2")), [""; 0]);
+    assert_eq!(session(9, Some("portable")), ["SIMD level was avx2 and is portable"]);
+    assert_eq!(session(12, None), [""; 0]);
+    let simd = |step| Checkpoint::read(&folder.path().join(step)).unwrap().state.environment.simd;
+    assert_eq!((simd("step-00000009"), simd("step-00000012")), (Some("portable".into()), None));
+}
+
+#[test]
+fn a_run_needs_no_folder() {
+    let device = attentive_backend::BackendKind::Flex.device().unwrap().autodiff();
+    let builder = |config| Trainer::builder(Constant::new(&device), SquaredError).config(config);
+    let mut watch = Watch::default();
+    let trainer = builder(TrainerConfig { keep_every: 2, ..config(9) }).build().unwrap();
+    let outcome = trainer.run(&mut Endless::new(&Ragged::new()), Some(&mut Nearness), &mut [&mut watch]).unwrap();
+    assert_eq!((outcome.state.step, watch.saved.len(), watch.qualities.len()), (9, 0, 3));
+    assert_eq!(outcome.state.scheduled, [0; 0]);
+    // There is nothing to go back to.
+    let poison = Ragged { poison: |_| true, ..Ragged::new() };
+    let trainer = builder(config(30)).build().unwrap();
+    let error = trainer.run(&mut Endless::new(&poison), None, &mut []).unwrap_err();
+    assert!(matches!(error, TrainError::Diverged { n_rollbacks: 0, .. }), "{error}");
+}
+
 #[test]
 fn a_checkpoint_that_cannot_be_written_leaves_those_before_whole() {
     let whole_dir = tempfile::tempdir().unwrap();
@@ -125,7 +205,7 @@ fn a_checkpoint_that_cannot_be_written_leaves_those_before_whole() {
     let before = files(folder.path());
     // A file where the temporary folder should be.
     fs::write(folder.path().join("writing"), "").unwrap();
-    let error = run(config(9), folder.path(), &mut Ragged::new(), &mut Watch::default()).unwrap_err();
+    let error = run(config(9), folder.path(), &Ragged::new(), &mut Watch::default()).unwrap_err();
     assert!(matches!(error, TrainError::NotSaved { .. }), "{error}");
     assert!(error.to_string().contains("make room and resume"), "{error}");
     assert!(files(folder.path()) == before);
@@ -199,7 +279,7 @@ proptest! {
         }
         fs::write(path.join(part), bytes).unwrap();
         if let Ok(after) = Checkpoint::read(&path) {
-            prop_assert_eq!((after.params, after.moments), (before.params, before.moments));
+            prop_assert_eq!((after.params, after.optimizer), (before.params, before.optimizer));
             let (a, b) = (after.state, before.state);
             prop_assert_eq!((a.step, a.position, a.best, a.divergence), (b.step, b.position, b.best, b.divergence));
         }

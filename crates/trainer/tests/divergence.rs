@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::cell::Cell;
+
 use attentive_core::Position;
 use attentive_trainer::{DivergenceConfig, TrainError, TrainerConfig};
 use common::{Ragged, Watch, config, run};
@@ -11,7 +13,7 @@ fn an_update_that_is_not_finite_is_left_out_and_counted() {
     let folder = tempfile::tempdir().unwrap();
     let poison = |position| position == Position { epoch: 1, batch_idx: 0 };
     let mut watch = Watch::default();
-    let outcome = run(config(6), folder.path(), &mut Ragged { poison, ..Ragged::new() }, &mut watch).unwrap();
+    let outcome = run(config(6), folder.path(), &Ragged { poison, ..Ragged::new() }, &mut watch).unwrap();
     assert_eq!((watch.n_skipped, outcome.state.divergence.n_skipped), (1, 1));
     assert_eq!((outcome.state.step, outcome.state.n_updates), (6, 5));
     assert!(watch.rolled_back_to.is_empty());
@@ -23,17 +25,17 @@ fn several_in_a_row_lead_back_to_the_last_healthy_checkpoint() {
     let folder = tempfile::tempdir().unwrap();
     // Updates 8 to 11 are bad, 9 is saved among them; the second time all are well.
     let poison = |position: Position| position >= Position { epoch: 4, batch_idx: 2 };
-    let mut stream = Ragged { poison, n_poisoned: 8, ..Ragged::new() };
+    let data = Ragged { poison, n_poisoned: Cell::new(8), ..Ragged::new() };
     let divergence = DivergenceConfig { max_bad: 4, lr_factor: 0.25, ..DivergenceConfig::default() };
     let mut watch = Watch::default();
-    let outcome = run(TrainerConfig { divergence, ..config(16) }, folder.path(), &mut stream, &mut watch).unwrap();
+    let outcome = run(TrainerConfig { divergence, ..config(16) }, folder.path(), &data, &mut watch).unwrap();
     assert_eq!(watch.rolled_back_to, [6]);
     assert_eq!(watch.saved, [0, 3, 4, 6, 8, 9, 8, 9, 12, 15, 16]);
     assert_eq!((outcome.state.step, outcome.state.n_updates), (16, 16));
     let state = outcome.state.divergence;
     assert_eq!((state.n_skipped, state.n_rollbacks, state.lr_scale, state.n_bad), (4, 1, 0.25, 0));
     let mut healthy = Watch::default();
-    run(config(16), tempfile::tempdir().unwrap().path(), &mut Ragged::new(), &mut healthy).unwrap();
+    run(config(16), tempfile::tempdir().unwrap().path(), &Ragged::new(), &mut healthy).unwrap();
     assert_eq!(watch.lrs[&6], healthy.lrs[&6]);
     assert_eq!(watch.lrs[&7], healthy.lrs[&7] * 0.25);
 }
@@ -41,9 +43,9 @@ fn several_in_a_row_lead_back_to_the_last_healthy_checkpoint() {
 #[test]
 fn a_run_that_only_diverges_stops_with_a_diagnosis() {
     let folder = tempfile::tempdir().unwrap();
-    let mut stream = Ragged { poison: |position| position.epoch >= 2, ..Ragged::new() };
+    let data = Ragged { poison: |position| position.epoch >= 2, ..Ragged::new() };
     let mut watch = Watch::default();
-    let error = run(config(1_000), folder.path(), &mut stream, &mut watch).unwrap_err();
+    let error = run(config(1_000), folder.path(), &data, &mut watch).unwrap_err();
     let TrainError::Diverged { n_rollbacks, diagnosis } = &error else { panic!("{error}") };
     assert_eq!((*n_rollbacks, &watch.rolled_back_to[..]), (3, &[3, 3, 3][..]));
     // Updates 4 to 23 are bad; 23 reads batches 44 and 45, and batch 44 is the last of pass 14, from 0.
@@ -66,13 +68,13 @@ fn a_run_that_is_killed_after_going_back_goes_back_again() {
     let divergence = DivergenceConfig { max_bad: 3, max_rollbacks: 2, ..DivergenceConfig::default() };
     let config = || TrainerConfig { divergence, ..config(40) };
     let whole = tempfile::tempdir().unwrap();
-    let whole = run(config(), whole.path(), &mut Ragged { poison, ..Ragged::new() }, &mut Watch::default());
+    let whole = run(config(), whole.path(), &Ragged { poison, ..Ragged::new() }, &mut Watch::default());
     let folder = tempfile::tempdir().unwrap();
     for stop in [7, 9] {
         let mut watch = Watch { break_after: Some(stop), ..Watch::default() };
-        run(config(), folder.path(), &mut Ragged { poison, ..Ragged::new() }, &mut watch).unwrap();
+        run(config(), folder.path(), &Ragged { poison, ..Ragged::new() }, &mut watch).unwrap();
     }
-    let resumed = run(config(), folder.path(), &mut Ragged { poison, ..Ragged::new() }, &mut Watch::default());
+    let resumed = run(config(), folder.path(), &Ragged { poison, ..Ragged::new() }, &mut Watch::default());
     // Norms of gradients before the first bad one are known to the session alone that saw them.
     let diagnosis = |result: Result<_, TrainError>| match result.map(|_| ()).unwrap_err() {
         TrainError::Diverged { n_rollbacks, diagnosis } => {

@@ -3,11 +3,11 @@
 mod common;
 
 use attentive_core::{Dropout, mix64};
-use attentive_trainer::{EarlyStoppingConfig, TrainError, TrainerConfig, Watched};
-use common::{Ragged, Watch, config, files, run};
+use attentive_trainer::{EarlyStoppingConfig, Monitored, TrainError, TrainerConfig, Validation};
+use common::{Constant, Ragged, Watch, config, files, run, run_with};
 
 fn with_everything(steps: u64) -> TrainerConfig {
-    let early = EarlyStoppingConfig { on: Watched::Quality, patience: 100, min_delta: 0.0 };
+    let early = EarlyStoppingConfig { on: Monitored::Quality, patience: 100, min_delta: 0.0 };
     TrainerConfig { ema_decay: 0.9, keep_every: 5, early_stopping: Some(early), ..config(steps) }
 }
 
@@ -15,7 +15,7 @@ fn with_everything(steps: u64) -> TrainerConfig {
 fn resuming_equals_never_having_stopped() {
     let whole_dir = tempfile::tempdir().unwrap();
     let mut whole_watch = Watch::default();
-    let whole = run(with_everything(13), whole_dir.path(), &mut Ragged::new(), &mut whole_watch).unwrap();
+    let whole = run(with_everything(13), whole_dir.path(), &Ragged::new(), &mut whole_watch).unwrap();
 
     // Stopped between checkpoints, on one, on a validation, on both, and at the end, before its validation.
     for stops in [vec![5], vec![3, 6], vec![4], vec![8, 9], vec![12], vec![1, 2, 13]] {
@@ -23,11 +23,11 @@ fn resuming_equals_never_having_stopped() {
         let mut watch = Watch::default();
         for &stop in &stops {
             watch.break_after = Some(stop);
-            let outcome = run(with_everything(13), folder.path(), &mut Ragged::new(), &mut watch).unwrap();
+            let outcome = run(with_everything(13), folder.path(), &Ragged::new(), &mut watch).unwrap();
             assert!(outcome.stopped && outcome.state.step == stop, "{stops:?}");
         }
         watch.break_after = None;
-        let resumed = run(with_everything(13), folder.path(), &mut Ragged::new(), &mut watch).unwrap();
+        let resumed = run(with_everything(13), folder.path(), &Ragged::new(), &mut watch).unwrap();
         assert!(!resumed.stopped);
         assert_eq!(resumed.model.weights(), whole.model.weights());
         assert_eq!(
@@ -46,9 +46,9 @@ fn resuming_equals_never_having_stopped() {
 #[test]
 fn a_finished_run_stays_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
-    let finished = run(config(6), folder.path(), &mut Ragged::new(), &mut Watch::default()).unwrap();
+    let finished = run(config(6), folder.path(), &Ragged::new(), &mut Watch::default()).unwrap();
     let mut watch = Watch::default();
-    let again = run(config(6), folder.path(), &mut Ragged::new(), &mut watch).unwrap();
+    let again = run(config(6), folder.path(), &Ragged::new(), &mut watch).unwrap();
     assert_eq!(again.model.weights(), finished.model.weights());
     assert!(!again.stopped && watch.losses.is_empty() && watch.saved.is_empty() && watch.qualities.is_empty());
 }
@@ -58,7 +58,7 @@ fn two_ragged_micro_batches_are_one_batch() {
     // The mean is over targets, not over batches: 1 + 2 numbers in the first update.
     let folder = tempfile::tempdir().unwrap();
     let mut watch = Watch::default();
-    run(config(1), folder.path(), &mut Ragged::new(), &mut watch).unwrap();
+    run(config(1), folder.path(), &Ragged::new(), &mut watch).unwrap();
     assert_eq!(watch.n_targets, 3);
     let noise = |micro_idx: u64| {
         let pass = Dropout::new(mix64(5 ^ mix64(1 ^ mix64(micro_idx))));
@@ -74,10 +74,10 @@ fn two_ragged_micro_batches_are_one_batch() {
 fn training_ends_when_it_gets_no_better() {
     // The first weight passes 2 and goes away from it again: it is best when it passes.
     let folder = tempfile::tempdir().unwrap();
-    let early_stopping = Some(EarlyStoppingConfig { on: Watched::Loss, patience: 2, min_delta: 0.0 });
+    let early_stopping = Some(EarlyStoppingConfig { on: Monitored::Loss, patience: 2, min_delta: 0.0 });
     let config = TrainerConfig { early_stopping, validate_every: 1, ..config(1_000) };
     let mut watch = Watch::default();
-    let outcome = run(config, folder.path(), &mut Ragged::new(), &mut watch).unwrap();
+    let outcome = run(config, folder.path(), &Ragged::new(), &mut watch).unwrap();
     let (best, best_step) = outcome.state.best.unwrap();
     assert!(!outcome.stopped && outcome.state.step < 1_000);
     assert_eq!(outcome.state.step, best_step + 2);
@@ -92,16 +92,66 @@ fn the_running_mean_is_what_is_validated() {
     let folder = tempfile::tempdir().unwrap();
     let config = TrainerConfig { ema_decay: 0.9, ..config(8) };
     let mut watch = Watch::default();
-    let outcome = run(config, folder.path(), &mut Ragged::new(), &mut watch).unwrap();
+    let outcome = run(config, folder.path(), &Ragged::new(), &mut watch).unwrap();
     let mean = outcome.ema.unwrap().apply(outcome.model.clone());
     assert_ne!(mean.weights(), outcome.model.weights());
     assert_eq!(watch.qualities[&8], -f64::from((mean.weights()[0] - 2.0).abs()));
 }
 
 #[test]
+fn a_run_without_validation_keeps_no_best_and_validates_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut watch = Watch::default();
+    let outcome = run_with(config(9), folder.path(), &Ragged::new(), None, &mut watch).unwrap();
+    assert!(watch.qualities.is_empty() && !outcome.stopped);
+    assert_eq!((outcome.state.best, outcome.state.validated_step), (None, 0));
+    // Saved at the start and where it was due; with validation the steps 4 and 8 are due too, as the best.
+    assert_eq!(watch.saved, [0, 3, 6, 9]);
+    let mut validated = Watch::default();
+    let same = run(config(9), tempfile::tempdir().unwrap().path(), &Ragged::new(), &mut validated).unwrap();
+    assert_eq!((same.model.weights(), &validated.losses), (outcome.model.weights(), &watch.losses));
+}
+
+#[test]
+fn a_run_without_validation_resumes_as_any_other() {
+    let [whole, folder] = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    run_with(config(9), whole.path(), &Ragged::new(), None, &mut Watch::default()).unwrap();
+    let mut watch = Watch { break_after: Some(4), ..Watch::default() };
+    run_with(config(9), folder.path(), &Ragged::new(), None, &mut watch).unwrap();
+    run_with(config(9), folder.path(), &Ragged::new(), None, &mut Watch::default()).unwrap();
+    assert!(files(folder.path()) == files(whole.path()));
+}
+
+#[test]
+fn early_stopping_without_validation_is_refused_before_the_first_update() {
+    let folder = tempfile::tempdir().unwrap();
+    let early_stopping = Some(EarlyStoppingConfig { on: Monitored::Loss, patience: 2, min_delta: 0.0 });
+    let mut watch = Watch::default();
+    let config = TrainerConfig { early_stopping, ..config(9) };
+    let error = run_with(config, folder.path(), &Ragged::new(), None, &mut watch).unwrap_err();
+    assert_eq!(error.setting(), Some("early_stopping"));
+    assert!(error.to_string().contains("no validation data"), "{error}");
+    assert!(watch.saved.is_empty() && watch.losses.is_empty());
+}
+
+#[test]
+fn a_score_that_is_nan_is_not_the_best() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut evaluate = |model: &Constant| {
+        let nll_nats = if model.weights()[0] > 0.6 { f64::from(model.weights()[1]).abs() } else { f64::NAN };
+        Ok(Validation { nll_nats, scores: Vec::new(), quality: None })
+    };
+    let config = TrainerConfig { validate_every: 1, ..config(8) };
+    let data = Ragged::new();
+    let outcome = run_with(config, folder.path(), &data, Some(&mut evaluate), &mut Watch::default()).unwrap();
+    let (best, step) = outcome.state.best.unwrap();
+    assert!(best <= 0.0 && step > 1, "the loss with its sign turned: {best} after {step}");
+}
+
+#[test]
 fn settings_out_of_range_are_named() {
     let folder = tempfile::tempdir().unwrap();
-    let early_stopping = Some(EarlyStoppingConfig { on: Watched::Loss, patience: 0, min_delta: 0.0 });
+    let early_stopping = Some(EarlyStoppingConfig { on: Monitored::Loss, patience: 0, min_delta: 0.0 });
     let wrong = [
         ("accumulate", TrainerConfig { accumulate: 0, ..config(1) }),
         ("clip_norm", TrainerConfig { clip_norm: -1.0, ..config(1) }),
@@ -109,8 +159,8 @@ fn settings_out_of_range_are_named() {
         ("early_stopping.patience", TrainerConfig { early_stopping, ..config(1) }),
     ];
     for (name, config) in wrong {
-        let error = run(config, folder.path(), &mut Ragged::new(), &mut Watch::default()).unwrap_err();
+        let error = run(config, folder.path(), &Ragged::new(), &mut Watch::default()).unwrap_err();
         assert!(matches!(error, TrainError::Setting { key, .. } if key == name), "{error}");
-        assert!(error.to_string().contains(&format!("training.{name} = ")), "{error}");
+        assert!(error.to_string().starts_with(&format!("{name} = ")) && error.setting() == Some(name), "{error}");
     }
 }

@@ -30,7 +30,7 @@ pub(super) fn all(lab: &mut Lab) -> Outcome<Vec<Tally>> {
         for file in FILES {
             let run = lab.new_run();
             let mut session = lab.start(&run)?;
-            // Of a step at which none is due, so that only the one before is like those of the run left alone.
+            // At a step at which no checkpoint is due, so that only the one before equals one of the undisturbed run.
             session.wait_for_step(&run, 4 * CHECKPOINT_EVERY + 2);
             session.signal("TERM")?;
             session.wait()?;

@@ -1,4 +1,4 @@
-//! Data that is not what it should be.
+//! Changed data and bad data.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use crate::{Failure, Outcome};
 
 /// Training data that changes between two sessions of a run.
 pub(super) fn changed(lab: &mut Lab) -> Outcome<Tally> {
-    let mut tally = Tally::new("Data changed between sessions", "refused by name; goes on once the data is back");
+    let mut tally = Tally::new("Data changed between sessions", "refused by name; continues when the data is back");
     let run = lab.new_run();
     let mut session = lab.start(&run)?;
     session.wait_for_step(&run, 40);
@@ -25,7 +25,7 @@ pub(super) fn changed(lab: &mut Lab) -> Outcome<Tally> {
     Ok(tally)
 }
 
-/// Files that no run can begin with: refused with file and line.
+/// Files that no run can begin with, refused with file and line.
 pub(super) fn bad(lab: &mut Lab) -> Outcome<Tally> {
     let mut tally = Tally::new("Bad data (8 kinds)", "refused before training, with file and line");
     let long = "x".repeat(70_000);

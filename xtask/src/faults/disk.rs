@@ -1,4 +1,4 @@
-//! Disks without room.
+//! Full disks.
 
 use std::{
     fs,
@@ -12,12 +12,12 @@ use super::{
 };
 use crate::{Failure, Outcome, cargo::not_started};
 
-/// Room for two checkpoints and not for three, and for a part of the third.
+/// Sizes with room for two checkpoints and a part of the third.
 const SIZES: [&str; 3] = ["size=640k", "size=720k", "size=800k"];
 
 /// A file system in memory that is too small for the run, and is then made larger.
 pub(super) fn full(lab: &mut Lab) -> Outcome<Tally> {
-    let mut tally = Tally::new("Full disk", "stops and says so, exit code 1; checkpoints before are whole");
+    let mut tally = Tally::new("Full disk", "stops and says so, exit code 1; earlier checkpoints are whole");
     for size in SIZES {
         let run = lab.new_run();
         let runs = run.parent().expect("a run lies in a folder of runs").to_owned();
@@ -56,15 +56,15 @@ impl<'a> Mounted<'a> {
 
 impl Drop for Mounted<'_> {
     fn drop(&mut self) {
-        // Should it stay, it stays empty, in a folder of temporary files.
+        // If it stays, it is empty, in a folder of temporary files.
         let _ = Command::new("umount").arg(self.0).status();
     }
 }
 
-/// A limit on the size of files, such as quotas give, from the middle of a run on.
+/// A limit on the size of files, as quotas give, from the middle of a run.
 pub(super) fn file_too_large(lab: &mut Lab) -> Outcome<Tally> {
     let mut tally =
-        Tally::new("File too large (quota)", "stops and says so, exit code 1; checkpoints before are whole");
+        Tally::new("File too large (quota)", "stops and says so, exit code 1; earlier checkpoints are whole");
     let run = lab.new_run();
     let mut session = lab.start(&run)?;
     session.wait_for_step(&run, 33);
@@ -72,7 +72,7 @@ pub(super) fn file_too_large(lab: &mut Lab) -> Outcome<Tally> {
     session.wait()?;
     let unlimited = lab.command(&run, &[]);
     let mut limited = Command::new("sh");
-    // Ignored, the signal of this limit becomes an error of the write. 40 blocks of 512 bytes.
+    // If the signal of this limit is ignored, the write gives an error. 40 blocks of 512 bytes.
     limited.args(["-c", "trap '' XFSZ; ulimit -f 40; exec \"$@\"", "sh"]).arg(unlimited.get_program());
     limited.args(unlimited.get_args());
     if let Some(folder) = unlimited.get_current_dir() {

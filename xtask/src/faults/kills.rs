@@ -11,15 +11,15 @@ use crate::Outcome;
 /// Exit code of a session that was interrupted and can be resumed.
 const INTERRUPTED: i32 = 130;
 
-/// Moments at which a session is killed.
+/// Number of moments at which a session is killed.
 const N_KILLS: usize = 20;
 
-/// Kills as checkpoints are written, beside those at random moments.
+/// Number of kills while a checkpoint is written.
 const N_WHILE_WRITING: usize = 10;
 
 /// SIGKILL at random moments of a session, from its start to its end; a run is killed again and again until it is done.
 pub(super) fn at_random_moments(lab: &mut Lab) -> Outcome<Tally> {
-    let mut tally = Tally::new("SIGKILL at a random moment", "`--resume` goes on from the last checkpoint");
+    let mut tally = Tally::new("SIGKILL at a random moment", "`--resume` continues from the last checkpoint");
     let took = lab.whole().took.as_millis() as u64;
     for _ in 0..N_KILLS {
         let run = lab.new_run();
@@ -39,9 +39,9 @@ pub(super) fn at_random_moments(lab: &mut Lab) -> Outcome<Tally> {
     Ok(tally)
 }
 
-/// SIGKILL while the temporary folder of a checkpoint is there.
+/// SIGKILL while the temporary folder of a checkpoint exists.
 pub(super) fn while_writing(lab: &mut Lab) -> Outcome<Tally> {
-    let mut tally = Tally::new("SIGKILL while a checkpoint is written", "what is half written has no name that counts");
+    let mut tally = Tally::new("SIGKILL while a checkpoint is written", "a half-written checkpoint has no valid name");
     for n in 0..N_WHILE_WRITING {
         let run = lab.new_run();
         let mut session = lab.start(&run)?;
@@ -59,7 +59,7 @@ pub(super) fn while_writing(lab: &mut Lab) -> Outcome<Tally> {
     Ok(tally)
 }
 
-/// More than an interval between checkpoints may not be lost.
+/// At most the interval between checkpoints may be lost.
 fn too_many(lost: u64, mut differences: Vec<String>) -> Vec<String> {
     if lost > CHECKPOINT_EVERY {
         differences.push(format!("{lost} steps lost"));
@@ -70,7 +70,7 @@ fn too_many(lost: u64, mut differences: Vec<String>) -> Vec<String> {
 /// SIGTERM and SIGINT: the step is finished and saved.
 pub(super) fn terminated(lab: &mut Lab) -> Outcome<Tally> {
     let mut tally =
-        Tally::new("SIGTERM or Ctrl-C", "finishes the step, saves, exits with code 130 and the command that goes on");
+        Tally::new("SIGTERM or Ctrl-C", "finishes the step, saves, exits with code 130 and the command to continue");
     for signal in ["TERM", "INT", "TERM", "INT", "TERM"] {
         let run = lab.new_run();
         let mut session = lab.start(&run)?;
@@ -88,7 +88,7 @@ pub(super) fn terminated(lab: &mut Lab) -> Outcome<Tally> {
     Ok(tally)
 }
 
-/// A second Ctrl-C on the heels of the first.
+/// A second Ctrl-C right after the first.
 pub(super) fn interrupted_twice(lab: &mut Lab) -> Outcome<Tally> {
     let mut tally = Tally::new("Ctrl-C twice", "leaves at once, with code 130; nothing saved is lost");
     for gap in [0, 1, 4] {

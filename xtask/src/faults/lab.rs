@@ -11,7 +11,7 @@ use std::{
 
 use crate::{Failure, Outcome, cargo::not_started, fail, temp_dir::TempDir};
 
-/// Updates between checkpoints: the most that a kill can cost.
+/// Updates between checkpoints, the most that a kill can cost.
 pub(super) const CHECKPOINT_EVERY: u64 = 5;
 
 const RECIPE: &str = r#"
@@ -59,7 +59,7 @@ bleu_sentences = 5
 average_last = 3
 "#;
 
-/// Where faults are injected.
+/// The place where faults are injected.
 pub(super) struct Lab {
     program: PathBuf,
     folder: TempDir,
@@ -68,7 +68,7 @@ pub(super) struct Lab {
     whole: Option<Whole>,
 }
 
-/// A run that was left alone.
+/// An undisturbed run.
 pub(super) struct Whole {
     pub(super) took: Duration,
     files: BTreeMap<String, Vec<u8>>,
@@ -120,7 +120,7 @@ impl Lab {
         self.path(&format!("runs-{}", self.n_runs)).join("run-1")
     }
 
-    /// `attentive train`, of a new run or of one that goes on.
+    /// `attentive train`, of a new run or a resumed one.
     pub(super) fn command(&self, run: &Path, settings: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command.current_dir(self.folder.path()).arg("train");
@@ -145,29 +145,29 @@ impl Lab {
         Session::start(&mut self.command(run, settings))?.wait()
     }
 
-    /// Resumes a run to its end and compares it with the one that was left alone.
+    /// Resumes a run to its end and compares it with the undisturbed one.
     ///
-    /// Returns the updates that it had to make again, and the differences.
+    /// Returns the number of repeated updates, and the differences.
     pub(super) fn resume(&self, run: &Path) -> Outcome<(u64, Vec<String>)> {
         let lost = lost_steps(run, 0);
         self.train(run, &[])?.succeeded()?;
         Ok((lost, self.differences(run)?))
     }
 
-    /// In which files a finished run differs from the one that was left alone.
+    /// The files in which a finished run differs from the undisturbed one.
     pub(super) fn differences(&self, run: &Path) -> Outcome<Vec<String>> {
         Ok(differences(&self.whole().files, &final_files(run)?))
     }
 }
 
-/// In which files two finished runs differ.
+/// The files in which two finished runs differ.
 pub(super) fn differences(expected: &BTreeMap<String, Vec<u8>>, found: &BTreeMap<String, Vec<u8>>) -> Vec<String> {
     let differing = expected.iter().filter(|(name, bytes)| found.get(*name) != Some(bytes)).map(|(name, _)| name);
     let extra = found.keys().filter(|name| !expected.contains_key(*name));
     differing.chain(extra).cloned().collect()
 }
 
-/// A session of the command under way.
+/// A running session of the command.
 pub(super) struct Session(Child);
 
 impl Session {
@@ -198,7 +198,7 @@ impl Session {
     pub(super) fn wait(mut self) -> Outcome<Ended> {
         let unreadable = |e: std::io::Error| Failure::Message(format!("a session's output: {e}"));
         let (mut stdout, mut stderr) = (String::new(), String::new());
-        // What a session says fits into its pipes.
+        // The output of a session fits into its pipes.
         self.0.stdout.take().expect("piped").read_to_string(&mut stdout).map_err(unreadable)?;
         self.0.stderr.take().expect("piped").read_to_string(&mut stderr).map_err(unreadable)?;
         Ok(Ended { status: self.0.wait().map_err(unreadable)?, stdout, stderr })
@@ -217,7 +217,7 @@ impl Ended {
         if self.status.success() { Ok(self) } else { fail(format!("a session failed: {}", self.stderr)) }
     }
 
-    /// What is amiss with the way it ended: its exit code, and words that its output lacks.
+    /// Errors in the way it ended: its exit code, and words that its output lacks.
     pub(super) fn amiss(&self, code: i32, words: &[&str]) -> Vec<String> {
         let mut amiss = Vec::new();
         if self.status.code() != Some(code) {
@@ -255,12 +255,12 @@ pub(super) fn last_step(run: &Path) -> u64 {
     step.and_then(|rest| rest.split([',', '}']).next()?.trim().parse().ok()).unwrap_or(0)
 }
 
-/// Updates in the log that the newest checkpoint but `n_damaged` does not hold: they will be made again.
+/// Updates in the log after the newest checkpoint that is left if `n_damaged` are damaged: they will be repeated.
 pub(super) fn lost_steps(run: &Path, n_damaged: usize) -> u64 {
     last_step(run).saturating_sub(checkpoints(run).get(n_damaged).map_or(0, |path| step_of(path)))
 }
 
-/// Every file of a run that must be the same whatever happened: all but what a clock said, and which process trained.
+/// Every file of a run that must not depend on faults: all except for times and process ids.
 pub(super) fn final_files(run: &Path) -> Outcome<BTreeMap<String, Vec<u8>>> {
     let mut files = BTreeMap::new();
     let mut folders = vec![run.to_owned()];
@@ -298,7 +298,7 @@ fn write(path: &Path, text: &str) -> Outcome {
     fs::write(path, text).map_err(|e| Failure::Message(format!("cannot write {}: {e}", path.display())))
 }
 
-/// Rows of words, to be written down in reverse.
+/// Rows of words, whose translation is the reversed row.
 fn pairs(range: std::ops::Range<usize>) -> String {
     let words = ["ab", "cd", "ef", "gh", "ij", "kl"];
     let pair = |i: usize| {

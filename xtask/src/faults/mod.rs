@@ -1,7 +1,7 @@
-//! `cargo xtask faults`: what becomes of a run that meets kills, damage, a full disk, NaN and bad data.
+//! `cargo xtask faults`: the outcome of runs that meet kills, damage, a full disk, NaN and bad data.
 //!
 //! Each fault is injected into runs of the command itself, on a corpus and a model so small that a step takes
-//! milliseconds. The run is resumed, and what comes out is compared, byte for byte, with a run that was left alone.
+//! milliseconds. The run is resumed, and the result is compared, byte for byte, with that of an undisturbed run.
 
 mod damage;
 mod data;
@@ -31,7 +31,7 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
     }
     let started = Instant::now();
     let mut lab = Lab::new(app::program()?, SEED)?;
-    say!("faults: a run that is left alone takes {:.1} s", lab.whole().took.as_secs_f64());
+    say!("faults: an undisturbed run takes {:.1} s", lab.whole().took.as_secs_f64());
     let mut tallies: Vec<Tally> = Vec::new();
     let mut all = |tally: Tally| {
         say!("faults: {tally}");

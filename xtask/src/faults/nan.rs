@@ -6,7 +6,7 @@ use super::{
 };
 use crate::Outcome;
 
-/// What `attentive train` reads to make losses NaN.
+/// The variable that makes `attentive train` produce NaN losses.
 const INJECT: &str = "ATTENTIVE_INJECT_NAN";
 
 /// Batches that hold one example: left out, the same with and without a kill between.
@@ -30,10 +30,10 @@ pub(super) fn one_batch(lab: &mut Lab) -> Outcome<Tally> {
     Ok(tally)
 }
 
-/// As many updates in a row as lead back to a checkpoint, in the middle of the run; then all is well.
+/// As many bad updates in a row as make training go back to a checkpoint, in the middle of the run; then good ones.
 ///
-/// The recipe's factor for the learning rate is 1, so that the weights must become those of a run left alone; what
-/// counts what happened is left out of the comparison.
+/// The recipe's factor for the learning rate is 1, so that the weights must become those of an undisturbed run;
+/// counters of events are left out of the comparison.
 pub(super) fn several_in_a_row(lab: &mut Lab) -> Outcome<Tally> {
     let mut tally = Tally::new("NaN in 4 updates in a row", "back to the last healthy checkpoint");
     let run = lab.new_run();
@@ -47,11 +47,11 @@ pub(super) fn several_in_a_row(lab: &mut Lab) -> Outcome<Tally> {
     Ok(tally)
 }
 
-/// NaN for good: the run stops with a diagnosis, and can be gone on with once the cause is gone.
+/// NaN without end: the run stops with a diagnosis, and can be continued when the cause is gone.
 pub(super) fn without_end(lab: &mut Lab) -> Outcome<Tally> {
     let mut tally = Tally::new(
         "NaN from update 31 on, without end",
-        "back three times, then stops with a diagnosis; goes on once the cause is gone",
+        "back three times, then stops with a diagnosis; continues when the cause is gone",
     );
     let run = lab.new_run();
     let mut command = lab.command(&run, &[]);

@@ -1,4 +1,4 @@
-//! What became of the runs that met a fault.
+//! The outcome of runs that met a fault.
 
 use std::fmt;
 
@@ -6,13 +6,13 @@ use std::fmt;
 pub(super) struct Tally {
     fault: &'static str,
     n: usize,
-    /// The most updates that had to be made again.
+    /// The largest number of updates that were repeated.
     lost_steps: u64,
-    /// Differences from a run that was left alone.
+    /// Differences from an undisturbed run.
     differences: Vec<String>,
-    /// Why it was not injected.
+    /// The reason why it was not injected.
     skipped: Option<String>,
-    /// What the command does about it.
+    /// The answer of the command.
     answer: &'static str,
 }
 
@@ -21,7 +21,7 @@ impl Tally {
         Self { fault, n: 0, lost_steps: 0, differences: Vec::new(), skipped: None, answer }
     }
 
-    /// Counts one injection: the updates made again, and in what the run ended otherwise.
+    /// Counts one injection: the repeated updates, and the differences at the end of the run.
     pub(super) fn add(&mut self, lost_steps: u64, differences: Vec<String>) {
         self.n += 1;
         self.lost_steps = self.lost_steps.max(lost_steps);
@@ -51,6 +51,6 @@ impl Tally {
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [fault, n, lost, equal, _] = self.cells();
-        write!(f, "{fault}: injected {n} times, at most {lost} steps made again, final state equal: {equal}")
+        write!(f, "{fault}: injected {n} times, at most {lost} steps repeated, final state equal: {equal}")
     }
 }

@@ -1,14 +1,14 @@
-//! The table, and the page that it stands on.
+//! The table, and the page that it is on.
 
 use std::fs;
 
 use super::outcome::Tally;
 use crate::{Failure, Outcome, cargo::root};
 
-/// Where the page lies in the repository.
+/// The page's path in the repository.
 pub(super) const PATH: &str = "docs/reliability.md";
 
-/// What the page says before the table: it ends where the table begins.
+/// The line before the table.
 const MARK: &str = "<!-- written by cargo xtask faults -->\n";
 
 const HEADER: [&str; 5] =
@@ -28,7 +28,7 @@ pub(super) fn table(tallies: &[Tally]) -> String {
     format!("{}|{rule}\n{}", line(&rows[0]), rows[1..].iter().map(line).collect::<String>())
 }
 
-/// Puts the table in place of the one on the page.
+/// Replaces the table on the page.
 pub(super) fn write(tallies: &[Tally]) -> Outcome {
     let path = root().join(PATH);
     let failed = |e: std::io::Error| Failure::Message(format!("{}: {e}", path.display()));

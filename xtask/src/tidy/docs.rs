@@ -1,11 +1,15 @@
-//! What the pages say, held against what is there.
+//! Pages compared with the code and files that they name.
 
 use std::{collections::BTreeSet, fs};
 
-use super::{Breaches, tree::text_files};
+use super::{
+    Breaches,
+    tree::{SourceFile, text_files},
+};
 use crate::cargo::root;
 
 const MAX_ARCHITECTURE_LINES: usize = 250;
+const MAX_PARAGRAPH_LINES: usize = 5;
 
 fn page(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
@@ -45,6 +49,38 @@ fn links_between_files_lead_somewhere() {
         }
     }
     breaches.none("dead links");
+}
+
+#[test]
+fn every_page_of_the_book_is_in_its_summary() {
+    let summary = page("docs/SUMMARY.md");
+    let mut breaches = Breaches::default();
+    for SourceFile { path, .. } in text_files() {
+        let Some(name) = path.strip_prefix("docs/").filter(|name| name.ends_with(".md") && *name != "SUMMARY.md")
+        else {
+            continue;
+        };
+        if !summary.contains(&format!("]({name})")) {
+            breaches.add(&path, "is not in docs/SUMMARY.md");
+        }
+    }
+    breaches.none("pages that the book does not have");
+}
+
+#[test]
+fn paragraphs_of_the_readme_are_short() {
+    let text = page("README.md");
+    let mut breaches = Breaches::default();
+    // Code and text alternate; each fence is a line of its own.
+    for part in text.split("```").step_by(2) {
+        for paragraph in part.split("\n\n").map(str::trim).filter(|paragraph| !paragraph.starts_with(['|', '-'])) {
+            let lines: Vec<&str> = paragraph.lines().collect();
+            if lines.len() > MAX_PARAGRAPH_LINES {
+                breaches.add("README.md", format!("{} … (at most {MAX_PARAGRAPH_LINES} lines)", lines[0]));
+            }
+        }
+    }
+    breaches.none("long paragraphs");
 }
 
 #[test]
@@ -98,7 +134,7 @@ fn items_on_the_pages_exist() {
             }
         }
     }
-    breaches.none("items that are not there");
+    breaches.none("items that do not exist");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What source files may hold, and how long they may be.
+//! Rules for the content and the length of source files.
 
 use std::{collections::BTreeSet, fs};
 
@@ -11,7 +11,7 @@ use crate::cargo::root;
 const MAX_LINES: usize = 700;
 const MAX_GOLDEN_BYTES: u64 = 100 * 1024;
 
-/// Names that say nothing of what is inside.
+/// File names that say nothing about the content.
 const DRAWERS: [&str; 6] = ["util.rs", "utils.rs", "helper.rs", "helpers.rs", "misc.rs", "common.rs"];
 
 /// Folders of somebody's machine, written in two halves so that this file passes its own rule.
@@ -62,7 +62,7 @@ fn only_kernels_is_unsafe() {
             let outside_strings = line.split('"').step_by(2);
             let mut words = outside_strings.flat_map(|part| part.split(|c: char| !(c.is_alphanumeric() || c == '_')));
             if words.any(|word| word == "unsafe" || word == "unsafe_code") {
-                breaches.add(format!("{}:{number}", file.path), "unsafe belongs into crates/kernels");
+                breaches.add(format!("{}:{number}", file.path), "unsafe belongs in crates/kernels");
             }
         }
     }
@@ -76,7 +76,7 @@ fn only_commands_print_and_exit() {
     for file in text_files().filter(|file| file.is_product() && file.member().is_some_and(|member| member != "cli")) {
         for (number, line) in file.code() {
             for call in calls.iter().filter(|call| names_macro(line, call)) {
-                breaches.add(format!("{}:{number}", file.path), format!("{call}…) belongs into crates/cli"));
+                breaches.add(format!("{}:{number}", file.path), format!("{call}…) belongs in crates/cli"));
             }
         }
     }

@@ -34,7 +34,7 @@ impl SourceFile {
     }
 }
 
-/// Paths of all files that git tracks or would track; of all but build products where there is no git.
+/// Paths of all files that git tracks or would track; without git, of all files except build products.
 pub(super) fn paths() -> Vec<String> {
     let git = Command::new("git")
         .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use attentive_bundle::Bundle;
-use attentive_trainer::CheckpointDir;
+use attentive_trainer::{Averaged, CheckpointDir, OnDamage};
 use clap::Args;
 
 use super::save;
@@ -42,13 +42,13 @@ impl Average {
             );
         }
         let chosen = &checkpoints[checkpoints.len() - self.last..];
-        let files: Vec<PathBuf> = chosen.iter().map(|path| CheckpointDir::model_file(path)).collect();
+        let Averaged { params, steps, .. } = attentive_trainer::average(chosen, OnDamage::Refuse)?;
         let mut bundle = Bundle::read(&run)?;
-        bundle.params = attentive_weights::average(&files)?;
-        bundle.record.averaged_steps = chosen.iter().filter_map(|path| CheckpointDir::step_of(path)).collect();
+        bundle.params = params;
+        bundle.record.averaged_steps = steps;
         bundle.record.scores.clear(); // they were another model's
         save(&bundle, &self.out, self.replace)?;
-        println!("averaged {} checkpoints into {}", files.len(), self.out.display());
+        println!("averaged {} checkpoints into {}", chosen.len(), self.out.display());
         Ok(())
     }
 }

@@ -20,7 +20,7 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow, bail};
 use attentive_bundle::DecodingConfig;
 use attentive_model::{ModelConfig, Role};
-use attentive_optim::{AdamConfig, ScheduleConfig};
+use attentive_optim::{OptimizerConfig, ScheduleConfig};
 use attentive_trainer::TrainerConfig;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use toml::{Table, Value};
@@ -62,9 +62,9 @@ pub(crate) struct Recipe {
 pub(crate) struct RunRecipe {
     /// Name of the run's folder.
     pub name: String,
-    /// Adam's settings.
+    /// The optimizer; Adam if `kind` is not given.
     #[serde(default)]
-    pub optimizer: AdamConfig,
+    pub optimizer: OptimizerConfig,
     /// Learning rate of each update.
     pub schedule: ScheduleConfig,
     /// The loop.
@@ -73,9 +73,9 @@ pub(crate) struct RunRecipe {
 
 impl RunRecipe {
     fn validate(&self) -> Result<()> {
-        self.optimizer.init()?;
-        self.schedule.validate()?;
-        Ok(self.training.validate()?)
+        self.optimizer.validate().map_err(|error| anyhow!("optimizer.{error}"))?;
+        self.schedule.validate().map_err(|error| anyhow!("schedule.{error}"))?;
+        self.training.validate().map_err(|error| anyhow!("training.{error}"))
     }
 }
 
@@ -172,7 +172,10 @@ impl Recipe {
 
     fn resolve(layers: Layers) -> Result<Self> {
         let Layers { mut table, mut origins } = layers;
-        let run: Table = RUN_KEYS.iter().filter_map(|&key| Some((key.to_owned(), table.remove(key)?))).collect();
+        let mut run: Table = RUN_KEYS.iter().filter_map(|&key| Some((key.to_owned(), table.remove(key)?))).collect();
+        if let Some(Value::Table(optimizer)) = run.get_mut("optimizer") {
+            optimizer.entry("kind").or_insert_with(|| "adam".into());
+        }
         let task = match table.remove("task") {
             None => TASKS[0].to_owned(),
             Some(Value::String(task)) => task,

@@ -1,4 +1,4 @@
-"""The texts that the goldens are computed on: invented sentences, made to be awkward.
+"""The texts that the goldens are computed on: invented sentences, with difficult cases.
 
 Each corpus has hypotheses of one system, and of another for the paired tests, and two streams of references.
 """
@@ -207,7 +207,7 @@ ODD = {
     ],
 }
 
-# Nothing in common, nothing said, nothing to say.
+# Nothing in common, an empty hypothesis, an empty reference.
 NOTHING = {
     "hypotheses": ["completely different words", "", "x"],
     "other": ["", "", ""],
@@ -216,7 +216,7 @@ NOTHING = {
 
 
 def shuffled(seed: int, n_segments: int, n_words: int) -> dict:
-    """Sentences of few distinct words and what an inattentive translator makes of them, for shifts and matches."""
+    """Sentences of few distinct words and bad translations of them, for shifts and matches."""
     rng = random.Random(seed)
     words = "river stone mill barn gate frost plough hedge lamb crow dusk oats".split()
 
@@ -249,7 +249,7 @@ def shuffled(seed: int, n_segments: int, n_words: int) -> dict:
 
 
 def long() -> dict:
-    """Long sentences, and a word that stands against a long sentence: the widest beam of the edit distance."""
+    """Long sentences, and one word compared with a long sentence: the widest beam of the edit distance."""
     corpus = shuffled(2, 3, 160)
     corpus["hypotheses"].append("oats")
     corpus["other"].append("crow mill")

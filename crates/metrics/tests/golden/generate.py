@@ -1,4 +1,4 @@
-"""Writes the goldens of attentive-metrics: what sacreBLEU says of the texts in corpora.py.
+"""Writes the goldens of attentive-metrics: the scores of sacreBLEU on the texts in corpora.py.
 
     pip install -r requirements.txt && python generate.py
 """
@@ -15,7 +15,7 @@ from sacrebleu.metrics import BLEU, CHRF, TER
 from sacrebleu.metrics.bleu import _get_tokenizer
 from sacrebleu.significance import PairedTest
 
-sys.dont_write_bytecode = True  # no __pycache__ beside the goldens
+sys.dont_write_bytecode = True  # no __pycache__ next to the goldens
 from corpora import CORPORA
 
 assert sacrebleu.__version__ == "2.6.0"
@@ -90,7 +90,7 @@ def ter() -> list[dict]:
 
 
 def varying() -> list[dict]:
-    """Scores of a corpus whose every other segment has one reference only."""
+    """Scores of a corpus in which every other segment has one reference only."""
     first, second = CORPORA["european"]["references"]
     references = [first, [line if idx % 2 else None for idx, line in enumerate(second)]]
     out = []

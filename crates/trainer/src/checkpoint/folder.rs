@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use attentive_optim::{Adam, Ema};
+use attentive_optim::{Ema, Optimizer};
 use burn::module::Module;
 
 use super::{Checkpoint, MODEL, io_error};
@@ -17,6 +17,9 @@ const TEMPORARY: &str = "writing";
 
 /// Where one of the same step is put while it is replaced.
 const REPLACED: &str = "replaced";
+
+/// Where one that is no longer kept is put while it is deleted: under its name, it would be there in part.
+const REMOVED: &str = "removed";
 
 /// The folder that a run's checkpoints are kept in, one folder each.
 ///
@@ -30,7 +33,7 @@ pub struct CheckpointDir {
 
 /// What a run goes on from.
 #[derive(Debug, Default)]
-pub struct Newest {
+pub struct LatestCheckpoint {
     /// The newest checkpoint that is whole, and its folder; none where there is none yet.
     pub checkpoint: Option<(PathBuf, Checkpoint)>,
     /// Newer ones that are damaged, newest first: what is wrong with each.
@@ -60,22 +63,23 @@ impl CheckpointDir {
     pub fn save<M: Module>(
         &self,
         model: &M,
-        adam: &Adam,
+        optimizer: &dyn Optimizer,
         ema: Option<&Ema>,
         state: &TrainState,
     ) -> Result<PathBuf, TrainError> {
         let temporary = self.root.join(TEMPORARY);
         let not_saved = |cause| TrainError::NotSaved { step: state.step, cause: Box::new(cause) };
-        let written = make_empty(&temporary)
-            .map_err(|cause| io_error(&temporary, &cause))
-            .and_then(|()| Checkpoint::write(&temporary, model, adam, ema, state));
+        let written = self
+            .make_empty(&temporary)
+            .map_err(|cause| io_error(&temporary, cause))
+            .and_then(|()| Checkpoint::write(&temporary, model, optimizer, ema, state));
         if let Err(cause) = written {
             // The failure is reported; what was written only takes room, which may be what is missing.
             let _ = fs::remove_dir_all(&temporary);
             return Err(not_saved(cause));
         }
         let path = self.path(state.step);
-        self.publish(&temporary, &path).map_err(|cause| not_saved(io_error(&path, &cause)))?;
+        self.publish(&temporary, &path).map_err(|cause| not_saved(io_error(&path, cause)))?;
         // While losses are bad, one of those before may have to be gone back to.
         if state.divergence.n_bad == 0 {
             self.drop_old(state)?;
@@ -95,7 +99,43 @@ impl CheckpointDir {
         remove(&replaced)
     }
 
-    /// Notes that a checkpoint of this step is due; those that are no longer kept are forgotten.
+    /// Makes an empty folder in the root, which is made too if it is not there.
+    fn make_empty(&self, folder: &Path) -> io::Result<()> {
+        remove(folder)?;
+        if !self.root.exists() {
+            fs::create_dir_all(&self.root)?;
+            sync_parent(&self.root)?;
+        }
+        fs::create_dir(folder)
+    }
+
+    /// Deletes a checkpoint: at every moment it is there whole or not at all.
+    fn discard(&self, path: &Path) -> io::Result<()> {
+        let removed = self.root.join(REMOVED);
+        remove(&removed)?;
+        fs::rename(path, &removed)?;
+        remove(&removed)
+    }
+
+    /// Removes what a process that was killed left half done. Only one process at a time may use the folder.
+    ///
+    /// # Errors
+    /// [`TrainError::Io`].
+    pub fn sweep(&self) -> Result<(), TrainError> {
+        let folders = [TEMPORARY, REPLACED, REMOVED].map(|name| self.root.join(name));
+        let mut leftovers = folders.iter().filter(|path| path.is_dir());
+        leftovers.try_for_each(|path| remove(path).map_err(|cause| io_error(path, cause)))
+    }
+
+    /// Finishes what a process that was killed after it wrote the checkpoint of `state` left to do.
+    pub(crate) fn tidy(&self, state: &TrainState) -> Result<(), TrainError> {
+        self.sweep()?;
+        // Newer ones, if there are any, are damaged: they are replaced when their time comes.
+        let is_newest = self.list()?.last() == Some(&self.path(state.step));
+        if is_newest && state.divergence.n_bad == 0 { self.drop_old(state) } else { Ok(()) }
+    }
+
+    /// Records that a checkpoint of this step is due; those that are no longer kept are forgotten.
     pub(crate) fn schedule(&self, state: &mut TrainState) {
         if state.scheduled.last() != Some(&state.step) {
             state.scheduled.push(state.step);
@@ -111,7 +151,7 @@ impl CheckpointDir {
         let for_good = |step: u64| self.keep_every > 0 && step.is_multiple_of(self.keep_every);
         for path in self.list()? {
             if Self::step_of(&path).is_some_and(|step| !kept.contains(&step) && !for_good(step)) {
-                remove(&path).map_err(|cause| io_error(&path, &cause))?;
+                self.discard(&path).map_err(|cause| io_error(&path, cause))?;
             }
         }
         Ok(())
@@ -120,12 +160,12 @@ impl CheckpointDir {
     /// The checkpoints' folders, oldest first.
     ///
     /// # Errors
-    /// [`TrainError::Checkpoint`] if the folder can't be read.
+    /// [`TrainError::Io`] if the folder can't be read.
     pub fn list(&self) -> Result<Vec<PathBuf>, TrainError> {
         if !self.root.exists() {
             return Ok(Vec::new());
         }
-        let entries = fs::read_dir(&self.root).map_err(|cause| io_error(&self.root, &cause))?;
+        let entries = fs::read_dir(&self.root).map_err(|cause| io_error(&self.root, cause))?;
         let mut steps: Vec<u64> = entries.flatten().filter_map(|entry| Self::step_of(&entry.path())).collect();
         steps.sort_unstable();
         Ok(steps.into_iter().map(|step| self.path(step)).collect())
@@ -135,27 +175,27 @@ impl CheckpointDir {
     ///
     /// # Errors
     /// [`TrainError::AllDamaged`] if there are checkpoints and none is whole.
-    pub fn newest(&self) -> Result<Newest, TrainError> {
-        self.newest_that(|_| true)
+    pub fn latest(&self) -> Result<LatestCheckpoint, TrainError> {
+        self.latest_that(|_| true)
     }
 
     /// The newest whole checkpoint of healthy training.
-    pub(crate) fn newest_healthy(&self) -> Result<Newest, TrainError> {
-        self.newest_that(|state| state.divergence.n_bad == 0)
+    pub(crate) fn latest_healthy(&self) -> Result<LatestCheckpoint, TrainError> {
+        self.latest_that(|state| state.divergence.n_bad == 0)
     }
 
-    fn newest_that(&self, is_wanted: impl Fn(&TrainState) -> bool) -> Result<Newest, TrainError> {
+    fn latest_that(&self, is_wanted: impl Fn(&TrainState) -> bool) -> Result<LatestCheckpoint, TrainError> {
         let mut damaged = Vec::new();
         for path in self.list()?.into_iter().rev() {
             match Checkpoint::read(&path) {
                 Ok(checkpoint) if is_wanted(&checkpoint.state) => {
-                    return Ok(Newest { checkpoint: Some((path, checkpoint)), damaged });
+                    return Ok(LatestCheckpoint { checkpoint: Some((path, checkpoint)), damaged });
                 }
                 Ok(_) => {}
                 Err(problem) => damaged.push((path, problem)),
             }
         }
-        if damaged.is_empty() { Ok(Newest::default()) } else { Err(TrainError::AllDamaged { damaged }) }
+        if damaged.is_empty() { Ok(LatestCheckpoint::default()) } else { Err(TrainError::AllDamaged { damaged }) }
     }
 
     /// The folders that the run's average is taken of, oldest first: of the newest checkpoints that were due.
@@ -180,9 +220,10 @@ impl CheckpointDir {
     }
 }
 
-fn make_empty(folder: &Path) -> io::Result<()> {
-    remove(folder)?;
-    fs::create_dir_all(folder)
+/// Makes the name of a new folder last through a crash of the system.
+fn sync_parent(folder: &Path) -> io::Result<()> {
+    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
+    attentive_weights::sync_folder(parent.unwrap_or(Path::new(".")))
 }
 
 /// Removes a folder, if there is one.

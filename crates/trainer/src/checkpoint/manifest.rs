@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs::File,
+    fs::{self, File},
     io::{self, Read},
     path::Path,
 };
@@ -10,10 +10,13 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{damaged, io_error, read_toml, write_toml};
+use super::{EMA, MODEL, OPTIMIZER, STATE, damaged, io_error, read_toml, write_toml};
 use crate::TrainError;
 
 const MANIFEST: &str = "manifest.toml";
+
+/// The files that it may list: names from a file are not followed anywhere else.
+const KNOWN: [&str; 4] = [MODEL, OPTIMIZER, EMA, STATE];
 
 /// The version of the format that is written. Version 1 had no manifest and its state in JSON.
 const FORMAT: u32 = 2;
@@ -37,7 +40,7 @@ impl Manifest {
     pub(super) fn of(folder: &Path, files: &[&str]) -> Result<Self, TrainError> {
         let sum = |name: &&str| {
             let path = folder.join(name);
-            Ok(((*name).to_owned(), Sum::of(&path).map_err(|cause| io_error(&path, &cause))?))
+            Ok(((*name).to_owned(), Sum::of(&path).map_err(|cause| io_error(&path, cause))?))
         };
         Ok(Self { format: FORMAT, files: files.iter().map(sum).collect::<Result<_, TrainError>>()? })
     }
@@ -49,12 +52,16 @@ impl Manifest {
     pub(super) fn read(folder: &Path) -> Result<Self, TrainError> {
         let path = folder.join(MANIFEST);
         let manifest: Self = read_toml(&path)?;
-        match manifest.format {
-            FORMAT => Ok(manifest),
-            format => Err(TrainError::Checkpoint {
-                path,
-                problem: format!("format {format}; this version of attentive reads formats 1 and {FORMAT}: update it"),
-            }),
+        if manifest.format != FORMAT {
+            let problem = format!(
+                "format {}; this version of attentive reads formats 1 and {FORMAT}: update it",
+                manifest.format
+            );
+            return Err(TrainError::Unsupported { path, problem });
+        }
+        match manifest.files.keys().find(|name| !KNOWN.contains(&name.as_str())) {
+            Some(name) => Err(damaged(&path, &format!("{name:?} is not a file of a checkpoint"))),
+            None => Ok(manifest),
         }
     }
 
@@ -63,16 +70,27 @@ impl Manifest {
         if let Some(name) = needed.iter().find(|&&name| !self.files.contains_key(name)) {
             return Err(damaged(&folder.join(MANIFEST), &format!("{name} is not listed")));
         }
-        for (name, expected) in &self.files {
-            let path = folder.join(name);
-            let found = Sum::of(&path).map_err(|cause| io_error(&path, &cause))?;
-            if found.n_bytes != expected.n_bytes {
-                let (found, expected) = (found.n_bytes, expected.n_bytes);
-                return Err(damaged(&path, &format!("it has {found} bytes, and {expected} in {MANIFEST}")));
-            }
-            if found.sha256 != expected.sha256 {
-                return Err(damaged(&path, &format!("its SHA-256 is not that in {MANIFEST}")));
-            }
+        self.files.keys().try_for_each(|name| self.verify_one(folder, name))
+    }
+
+    /// Holds one file of `folder` against its sum.
+    pub(super) fn verify_one(&self, folder: &Path, name: &str) -> Result<(), TrainError> {
+        let Some(expected) = self.files.get(name) else {
+            return Err(damaged(&folder.join(MANIFEST), &format!("{name} is not listed")));
+        };
+        let path = folder.join(name);
+        let metadata = fs::metadata(&path).map_err(|cause| io_error(&path, cause))?;
+        if !metadata.is_file() {
+            return Err(io_error(&path, io::Error::other("it is not a file")));
+        }
+        let n_bytes = metadata.len();
+        if n_bytes != expected.n_bytes {
+            let expected = expected.n_bytes;
+            return Err(damaged(&path, &format!("it has {n_bytes} bytes, and {expected} in {MANIFEST}")));
+        }
+        let found = Sum::of(&path).map_err(|cause| io_error(&path, cause))?;
+        if found != *expected {
+            return Err(damaged(&path, &format!("its SHA-256 is not that in {MANIFEST}")));
         }
         Ok(())
     }

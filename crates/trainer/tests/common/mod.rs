@@ -1,14 +1,14 @@
 //! A model small enough to know everything about, and what it is trained with.
 #![allow(dead_code, unreachable_pub, reason = "each test takes what it needs")]
 
-use std::{collections::BTreeMap, error::Error, ops::ControlFlow, path::Path};
+use std::{cell::Cell, collections::BTreeMap, convert::Infallible, error::Error, ops::ControlFlow, path::Path};
 
 use attentive_backend::{BackendKind, Device};
-use attentive_core::{Batch, Dropout, Loss, Objective, Position};
-use attentive_optim::{AdamConfig, ScheduleConfig};
+use attentive_core::{Batch, Dropout, Endless, Epochs, Loss, Objective, Position};
+use attentive_optim::ScheduleConfig;
 use attentive_trainer::{
-    BatchStream, Callback, CallbackError, CheckpointDir, Evaluate, Event, Outcome, TrainError, Trainer, TrainerConfig,
-    Validation,
+    Callback, CallbackError, CheckpointDir, Evaluate, Event, Outcome, TrainError, Trainer, TrainerBuilder,
+    TrainerConfig, Validation,
 };
 use burn::{
     module::{Module, Param},
@@ -48,7 +48,7 @@ impl Batch for Numbers {
     }
 }
 
-struct SquaredError;
+pub struct SquaredError;
 
 impl Objective<Constant> for SquaredError {
     type Batch = Numbers;
@@ -63,44 +63,37 @@ impl Objective<Constant> for SquaredError {
 
 /// Batches of 1, 2 and 3 numbers, over and over; where `poison` says so, one of them is not finite.
 pub struct Ragged {
-    pub position: Position,
     pub poison: fn(Position) -> bool,
     /// Until when, in batches taken, there is poison.
-    pub n_poisoned: usize,
+    pub n_poisoned: Cell<usize>,
 }
 
 impl Ragged {
     pub fn new() -> Self {
-        Self { position: Position::START, poison: |_| false, n_poisoned: usize::MAX }
+        Self { poison: |_| false, n_poisoned: Cell::new(usize::MAX) }
     }
 }
 
-impl BatchStream for Ragged {
+impl Epochs for Ragged {
     type Batch = Numbers;
+    type Order = u64;
+    type Error = Infallible;
 
-    fn next_batch(&mut self) -> Result<Numbers, Box<dyn Error + Send + Sync>> {
-        let Position { epoch, batch_idx } = self.position;
+    fn lay_out(&self, epoch: u64) -> Result<u64, Infallible> {
+        Ok(epoch)
+    }
+
+    fn len(&self, _: &u64) -> u64 {
+        3
+    }
+
+    fn batch(&self, &epoch: &u64, batch_idx: u64) -> Result<Numbers, Infallible> {
         let mut numbers: Vec<f32> = (0..=batch_idx).map(|i| (epoch * 7 + batch_idx * 3 + i) as f32 % 5.0).collect();
-        if (self.poison)(self.position) && self.n_poisoned > 0 {
-            self.n_poisoned -= 1;
+        if (self.poison)(Position { epoch, batch_idx }) && self.n_poisoned.get() > 0 {
+            self.n_poisoned.set(self.n_poisoned.get() - 1);
             numbers[0] = f32::NAN;
         }
-        let batch = Numbers(numbers, 10 * epoch + batch_idx);
-        self.position = if batch_idx == 2 {
-            Position { epoch: epoch + 1, batch_idx: 0 }
-        } else {
-            Position { epoch, batch_idx: batch_idx + 1 }
-        };
-        Ok(batch)
-    }
-
-    fn position(&self) -> Position {
-        self.position
-    }
-
-    fn seek(&mut self, position: Position) -> Result<(), Box<dyn Error + Send + Sync>> {
-        self.position = position;
-        Ok(())
+        Ok(Numbers(numbers, 10 * epoch + batch_idx))
     }
 }
 
@@ -110,7 +103,7 @@ pub struct Nearness;
 impl Evaluate<Constant> for Nearness {
     fn evaluate(&mut self, model: &Constant) -> Result<Validation, Box<dyn Error + Send + Sync>> {
         let distance = f64::from((model.weights()[0] - 2.0).abs());
-        Ok(Validation { nll_nats: distance, scores: Vec::new(), quality: -distance })
+        Ok(Validation { nll_nats: distance, scores: Vec::new(), quality: Some(-distance) })
     }
 }
 
@@ -122,6 +115,7 @@ pub struct Watch {
     pub qualities: BTreeMap<u64, f64>,
     pub saved: Vec<u64>,
     pub rolled_back_to: Vec<u64>,
+    pub changes: Vec<String>,
     pub n_targets: usize,
     pub n_skipped: usize,
     pub break_after: Option<u64>,
@@ -139,7 +133,11 @@ impl Callback for Watch {
                     return Ok(ControlFlow::Break(()));
                 }
             }
-            Event::Validated { step, validation, .. } => drop(self.qualities.insert(*step, validation.quality)),
+            Event::Validated { step, validation, .. } => drop(self.qualities.insert(*step, validation.quality())),
+            Event::EnvironmentChanged { changes } => {
+                assert!(self.losses.is_empty(), "it comes before the first update");
+                self.changes.extend(changes.iter().map(ToString::to_string));
+            }
             Event::Saved { step, .. } => self.saved.push(*step),
             Event::RolledBack { step, .. } => self.rolled_back_to.push(*step),
             _ => {}
@@ -157,18 +155,44 @@ pub fn config(steps: u64) -> TrainerConfig {
 pub fn run(
     config: TrainerConfig,
     folder: &Path,
-    stream: &mut Ragged,
+    data: &Ragged,
     watch: &mut Watch,
 ) -> Result<Outcome<Constant>, TrainError> {
+    run_with(config, folder, data, Some(&mut Nearness), watch)
+}
+
+/// As [`run`], validated by `evaluate`.
+pub fn run_with(
+    config: TrainerConfig,
+    folder: &Path,
+    data: &Ragged,
+    evaluate: Option<&mut dyn Evaluate<Constant>>,
+    watch: &mut Watch,
+) -> Result<Outcome<Constant>, TrainError> {
+    go_on(builder(config, folder), folder, data, evaluate, watch)
+}
+
+/// A trainer of the model, not resumed yet; `folder` is where its checkpoints are.
+pub fn builder(config: TrainerConfig, folder: &Path) -> TrainerBuilder<Constant, SquaredError> {
     let device = BackendKind::Flex.device().unwrap();
     let schedule = ScheduleConfig::InverseSqrt { peak: 0.1, warmup_steps: 4 }.build(1);
-    let checkpoints = CheckpointDir::new(folder, 2);
-    let model = Constant::new(&device.autodiff());
-    let mut trainer = Trainer::new(model, SquaredError, AdamConfig::default(), &schedule, config, checkpoints.clone())?;
-    if let Some((_, checkpoint)) = checkpoints.newest()?.checkpoint {
+    let trainer = Trainer::builder(Constant::new(&device.autodiff()), SquaredError);
+    trainer.config(config).schedule(schedule).checkpoints(CheckpointDir::new(folder, 2))
+}
+
+/// Trains, going on from the newest whole checkpoint in `folder` if there is one.
+pub fn go_on(
+    builder: TrainerBuilder<Constant, SquaredError>,
+    folder: &Path,
+    data: &Ragged,
+    evaluate: Option<&mut dyn Evaluate<Constant>>,
+    watch: &mut Watch,
+) -> Result<Outcome<Constant>, TrainError> {
+    let mut trainer = builder.build()?;
+    if let Some((_, checkpoint)) = CheckpointDir::new(folder, 2).latest()?.checkpoint {
         trainer = trainer.resume(checkpoint)?;
     }
-    trainer.run(stream, &mut Nearness, &mut [watch])
+    trainer.run(&mut Endless::new(data), evaluate, &mut [watch])
 }
 
 /// Every file below `folder` that is the same in every run, by its name.

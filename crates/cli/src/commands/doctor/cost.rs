@@ -21,9 +21,6 @@ use crate::{
 /// Updates that are measured, after one that is not.
 const N_MEASURED: u32 = 5;
 
-/// Bytes of a parameter and its two moments in a checkpoint.
-const CHECKPOINT_BYTES: u64 = 12;
-
 /// What a run costs.
 pub(super) struct Cost {
     n_params: u64,
@@ -73,8 +70,9 @@ impl Cost {
             Some(bytes) => println!("memory    {} at the most, so far", size(bytes)),
             None => println!("memory    not told by this system"),
         }
-        let checkpoint =
-            CHECKPOINT_BYTES * self.n_params + 4 * self.n_params * u64::from(recipe.run.training.ema_decay > 0.0);
+        let checkpoint = (recipe.run.optimizer.bytes_per_parameter()
+            + 4 * u64::from(recipe.run.training.ema_decay > 0.0))
+            * self.n_params;
         // Those averaged, the best, one that is written, and those kept for good.
         let n_for_good = recipe.run.training.steps.checked_div(recipe.run.training.keep_every).unwrap_or(0);
         let n_kept = recipe.average_last().max(2) as u64 + 2 + n_for_good;

@@ -17,7 +17,7 @@ use clap::Args;
 
 use super::{
     BackendArgs,
-    train::{Fitting, Rehearsal, Task, WithTask, prepare, thousands},
+    train::{Rehearsal, Resizable, Task, WithTask, prepare, thousands},
 };
 use crate::{
     labeled::LabeledTexts,
@@ -74,7 +74,7 @@ struct Examination<'a> {
 impl WithTask for Examination<'_> {
     type Output = ();
 
-    fn with<T: Fitting>(self, task: T, recipe: &mut Recipe) -> Result<()> {
+    fn with<T: Resizable>(self, task: T, recipe: &mut Recipe) -> Result<()> {
         let Self { doctor, warnings } = self;
         warnings.extend(data::examine(&recipe.task, task.tokenizer())?);
         let cost = cost::measure(&task, &recipe.run, &doctor.backend.device()?)?;

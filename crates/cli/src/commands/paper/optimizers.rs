@@ -4,16 +4,16 @@ use std::{num::NonZeroU64, path::PathBuf, time::Instant};
 
 use anyhow::{Result, anyhow};
 use attentive_backend::Device;
-use attentive_core::{Batch, Dropout, Objective, mix64};
-use attentive_optim::{Adam, AdamConfig, FirstOrder, Gradients, UpdateRule};
+use attentive_core::{Dropout, mix64};
+use attentive_optim::{AdamConfig, OptimizerConfig};
 use attentive_plot::{Chart, Series, to_svg};
-use burn::module::Module;
+use attentive_trainer::Update;
 use clap::Args;
 
 use super::{
     super::{
         BackendArgs,
-        train::{Fitting, Task, WithTask, prepare},
+        train::{Resizable, Task, WithTask, prepare},
     },
     write_figure,
 };
@@ -52,62 +52,30 @@ pub(super) struct Optimizers {
     backend: BackendArgs,
 }
 
-/// An optimizer of any kind.
-enum Optimizer {
-    FirstOrder(FirstOrder),
-    Adam(Adam),
-}
-
 /// An optimizer by name, and the learning rates to choose from.
 struct Candidate {
     name: &'static str,
-    make: fn() -> Result<Optimizer>,
+    optimizer: OptimizerConfig,
     rates: [f64; 3],
 }
 
-const CANDIDATES: [Candidate; 6] = [
-    Candidate { name: "SGD", make: || first_order(UpdateRule::Sgd), rates: [0.1, 0.3, 1.0] },
-    Candidate {
-        name: "momentum, μ 0.9",
-        make: || first_order(UpdateRule::Momentum { decay: 0.9 }),
-        rates: [0.03, 0.1, 0.3],
-    },
-    Candidate {
-        name: "AdaGrad",
-        make: || first_order(UpdateRule::AdaGrad { epsilon: 1e-8 }),
-        rates: [0.01, 0.03, 0.1],
-    },
-    Candidate {
-        name: "RMSProp, ρ 0.98",
-        make: || first_order(UpdateRule::RmsProp { decay: 0.98, epsilon: 1e-8 }),
-        rates: [1e-3, 3e-3, 1e-2],
-    },
-    Candidate { name: "Adam, §5.3", make: || adam(0.0), rates: [1e-3, 3e-3, 1e-2] },
-    Candidate { name: "AdamW, decay 0.1", make: || adam(0.1), rates: [1e-3, 3e-3, 1e-2] },
-];
-
-#[allow(clippy::unnecessary_wraps)] // as `adam`
-fn first_order(rule: UpdateRule) -> Result<Optimizer> {
-    Ok(Optimizer::FirstOrder(FirstOrder::new(rule)))
-}
-
-fn adam(weight_decay: f64) -> Result<Optimizer> {
-    Ok(Optimizer::Adam(AdamConfig { weight_decay, ..AdamConfig::default() }.init()?))
-}
-
-impl Optimizer {
-    fn step<M: Module>(&mut self, model: M, gradients: Gradients, scale: f64, lr: f64) -> M {
-        match self {
-            Self::FirstOrder(optimizer) => optimizer.step(model, gradients, scale, lr),
-            Self::Adam(optimizer) => optimizer.step(model, gradients, scale, lr),
-        }
-    }
+fn candidates() -> [Candidate; 6] {
+    let adam = |weight_decay| OptimizerConfig::Adam(AdamConfig { weight_decay, ..AdamConfig::default() });
+    let of = |name, optimizer, rates| Candidate { name, optimizer, rates };
+    [
+        of("SGD", OptimizerConfig::Sgd {}, [0.1, 0.3, 1.0]),
+        of("momentum, μ 0.9", OptimizerConfig::Momentum { decay: 0.9 }, [0.03, 0.1, 0.3]),
+        of("AdaGrad", OptimizerConfig::AdaGrad { epsilon: 1e-8 }, [0.01, 0.03, 0.1]),
+        of("RMSProp, ρ 0.98", OptimizerConfig::RmsProp { decay: 0.98, epsilon: 1e-8 }, [1e-3, 3e-3, 1e-2]),
+        of("Adam, §5.3", adam(0.0), [1e-3, 3e-3, 1e-2]),
+        of("AdamW, decay 0.1", adam(0.1), [1e-3, 3e-3, 1e-2]),
+    ]
 }
 
 impl WithTask for &Optimizers {
     type Output = ();
 
-    fn with<T: Fitting>(self, task: T, _: &mut Recipe) -> Result<()> {
+    fn with<T: Resizable>(self, task: T, _: &mut Recipe) -> Result<()> {
         self.compare(&task)
     }
 }
@@ -126,17 +94,17 @@ impl Optimizers {
         let steps = self.steps.get() as usize;
         let mut table = Table::new(["optimizer", "learning rate", "loss at the end, nats", "time"]);
         let mut series = Vec::new();
-        for Candidate { name, make, rates } in CANDIDATES {
+        for Candidate { name, optimizer, rates } in candidates() {
             let start = Instant::now();
             let mut best = (f64::INFINITY, rates[0]);
             for rate in rates {
-                let losses = train(task, &device, make()?, rate, steps.div_ceil(4))?;
+                let losses = train(task, &device, optimizer, rate, steps.div_ceil(4))?;
                 let end = end_of(&losses);
                 if end < best.0 {
                     best = (end, rate);
                 }
             }
-            let losses = train(task, &device, make()?, best.1, steps)?;
+            let losses = train(task, &device, optimizer, best.1, steps)?;
             let seconds = start.elapsed().as_secs_f64();
             eprintln!("{name:<18} {:.3} nats at learning rate {}, {seconds:.0} s", end_of(&losses), best.1);
             table.row([name.into(), best.1.to_string(), format!("{:.3}", end_of(&losses)), format!("{seconds:.0} s")]);
@@ -150,22 +118,22 @@ impl Optimizers {
 }
 
 /// The loss of each update, in nats per target; it ends where there is none.
-fn train<T: Task>(task: &T, device: &Device, mut optimizer: Optimizer, rate: f64, steps: usize) -> Result<Vec<f64>> {
+fn train<T: Task>(task: &T, device: &Device, optimizer: OptimizerConfig, rate: f64, steps: usize) -> Result<Vec<f64>> {
+    let mut optimizer = optimizer.init()?;
     let mut model = task.init(device, 1)?;
     let (objective, mut batches) = (task.objective(), task.batches());
     let warm_up = (steps as f64 * WARM_UP).max(1.0);
     let mut losses = Vec::with_capacity(steps);
     for step in 1..=steps {
         let batch = batches.next_batch().map_err(|cause| anyhow!(cause))?;
-        let n_targets = batch.n_targets().max(1) as f64;
-        let loss = objective.loss(&model, &batch, Some(&Dropout::new(mix64(step as u64))));
-        let nats = f64::from(loss.nll_sum.clone().into_scalar::<f32>()) / n_targets;
-        losses.push(nats);
-        if !nats.is_finite() {
+        let mut update = Update::of(model, &objective);
+        update.add(&batch, Some(&Dropout::new(mix64(step as u64))));
+        let report;
+        (model, report) = update.step(&mut optimizer, rate * (step as f64 / warm_up).min(1.0));
+        losses.push(report.nll_nats);
+        if report.skipped {
             break;
         }
-        let gradients = Gradients::take(loss.sum.backward(), &model);
-        model = optimizer.step(model, gradients, 1.0 / n_targets, rate * (step as f64 / warm_up).min(1.0));
     }
     Ok(losses)
 }

@@ -3,9 +3,9 @@
 use std::{num::NonZeroU64, path::PathBuf, time::Instant};
 
 use anyhow::{Result, anyhow, bail};
-use attentive_core::{Batch, Objective};
 use attentive_model::GptConfig;
-use attentive_optim::{Gradients, Schedule, ScheduleConfig};
+use attentive_optim::{Schedule, ScheduleConfig};
+use attentive_trainer::Update;
 use burn::module::Module;
 use clap::Args;
 
@@ -87,13 +87,13 @@ impl Tokenizers {
         let (objective, mut batches) = (task.objective(), task.batches());
         for step in (1..=steps).filter_map(NonZeroU64::new) {
             let batch = batches.next_batch().map_err(|cause| anyhow!(cause))?;
-            let loss = objective.loss(&model, &batch, None);
+            let mut update = Update::of(model, &objective);
+            update.add(&batch, None);
+            let report;
+            (model, report) = update.step(&mut optimizer, schedule.lr(step));
             if step.get().is_multiple_of(100) {
-                let nats = f64::from(loss.nll_sum.clone().into_scalar::<f32>()) / batch.n_targets() as f64;
-                println!("step {step}/{steps}  {nats:.3} nats a token");
+                println!("step {step}/{steps}  {:.3} nats a token", report.nll_nats);
             }
-            let gradients = Gradients::take(loss.sum.backward(), &model);
-            model = optimizer.step(model, gradients, 1.0 / batch.n_targets().max(1) as f64, schedule.lr(step));
         }
         let seconds = start.elapsed().as_secs_f64();
         let n_params = model.num_params() as u64;

@@ -5,14 +5,14 @@ use std::{ops::ControlFlow, path::Path, sync::Arc};
 use anyhow::Result;
 use attentive_backend::Device;
 use attentive_bundle::{DataRecord, GenerationConfig, Generator, ScoreRecord};
-use attentive_core::{Objective, SequenceBatch};
-use attentive_data::{ContextBatcher, ContextBatches, ContextOrder, TokenStream, auto_size::AUTO};
+use attentive_core::{BatchStream, Endless, Objective, SequenceBatch};
+use attentive_data::{ContextBatcher, ContextOrder, Epochs, TokenStream, auto_size::AUTO};
 use attentive_metrics::{BitsPerByte, Likelihood, Metric};
 use attentive_model::{CausalLmObjective, CausalModel, LanguageModelSpec, ModelConfig};
 use attentive_tokenizer::Tokenizer;
-use attentive_trainer::{BatchStream, Validation};
+use attentive_trainer::{Evaluate, Validation};
 
-use super::{Task, memory::Fitting, stream::Stream, thousands};
+use super::{Task, memory::Resizable, thousands};
 use crate::{
     recipe::{CausalLmRecipe, ContextSource, RunRecipe},
     text::Texts,
@@ -133,17 +133,16 @@ impl<F: LanguageModelSpec + Into<ModelConfig>> Task for CausalLm<F> {
     }
 
     fn batches(&self) -> Box<dyn BatchStream<Batch = SequenceBatch> + '_> {
-        Box::new(Stream::new(|at| self.train.batches(at), Iterator::next, ContextBatches::position))
+        Box::new(Endless::new(&self.train))
     }
 
     /// Loss on the whole validation text, in contexts one after another.
-    fn validate(&self, model: &F::Model) -> Result<Validation> {
-        let nll_nats = match &self.validation {
-            Some(validation) => mean_nll(model, validation)?,
-            None => f64::NAN,
-        };
-        let quality = if nll_nats.is_nan() { 0.0 } else { -nll_nats };
-        Ok(Validation { nll_nats, scores: Vec::new(), quality })
+    fn evaluator(&self) -> Option<Box<dyn Evaluate<F::Model> + '_>> {
+        let validation = self.validation.as_ref()?;
+        Some(Box::new(move |model: &F::Model| {
+            let nll_nats = mean_nll(model, validation)?;
+            Ok(Validation { nll_nats, scores: Vec::new(), quality: None })
+        }))
     }
 
     fn score(&self, model: F::Model) -> Result<Vec<ScoreRecord>> {
@@ -179,11 +178,11 @@ impl<F: LanguageModelSpec + Into<ModelConfig>> Task for CausalLm<F> {
     }
 }
 
-impl<F: LanguageModelSpec + Into<ModelConfig>> Fitting for CausalLm<F> {
+impl<F: LanguageModelSpec + Into<ModelConfig>> Resizable for CausalLm<F> {
     const SETTING: &str = "batch.rows";
     const FIRST: usize = 1;
 
-    fn cut_anew(&mut self, rows: usize) -> Result<()> {
+    fn with_batch_size(&mut self, rows: usize) -> Result<()> {
         self.train = self.train.with_rows(rows);
         self.validation = self.validation.as_ref().map(|validation| validation.with_rows(rows));
         Ok(())

@@ -5,20 +5,19 @@ use std::{path::Path, sync::Arc};
 use anyhow::{Result, bail};
 use attentive_backend::Device;
 use attentive_bundle::{Bundle, DataRecord, ScoreRecord, frame_ids};
-use attentive_core::{LabeledBatch, Objective, TokenMatrix};
-use attentive_data::{ExampleBatcher, ExampleBatches, LabeledRows, LabeledText, auto_size::AUTO};
+use attentive_core::{BatchStream, Endless, LabeledBatch, Objective, TokenMatrix};
+use attentive_data::{Epochs, ExampleBatcher, LabeledRows, LabeledText, auto_size::AUTO};
 use attentive_model::{
     ClassificationObjective, EncoderModel, EncoderSpec, FamilyVisitor, ModelConfig, ModelSpec, Role,
 };
 use attentive_tokenizer::Tokenizer;
-use attentive_trainer::{BatchStream, Validation};
+use attentive_trainer::{Evaluate, Validation};
 use attentive_weights::Tensors;
 
 use super::{
     Task,
     masked_lm::{share, values},
-    memory::Fitting,
-    stream::Stream,
+    memory::Resizable,
     thousands,
 };
 use crate::{
@@ -95,9 +94,10 @@ impl<F: EncoderSpec + Into<ModelConfig>> Classification<F> {
     }
 
     /// Cross-entropy in nats a text, and the share of classes told right.
-    fn judge(model: &F::Model, batches: &ExampleBatcher<LabeledRows>) -> [f64; 2] {
+    fn judge(model: &F::Model, batches: &ExampleBatcher<LabeledRows>) -> Result<[f64; 2]> {
         let (mut nll_sum, mut n_right) = (0.0, 0);
         for batch in batches.epoch(0) {
+            let batch = batch?;
             nll_sum += f64::from(ClassificationObjective {}.loss(model, &batch, None).nll_sum.into_scalar::<f32>());
             let encoding = model.encode(&batch.ids, &vec![0; batch.ids.ids().len()], None);
             let Some(logits) = model.label_scores(&encoding, None) else { continue };
@@ -108,7 +108,7 @@ impl<F: EncoderSpec + Into<ModelConfig>> Classification<F> {
             n_right += batch.labels.iter().zip(logits.chunks(n_labels)).filter(|&row| is_right(row)).count();
         }
         let n = batches.set().len();
-        [nll_sum / n.max(1) as f64, share(n_right, n)]
+        Ok([nll_sum / n.max(1) as f64, share(n_right, n)])
     }
 }
 
@@ -156,11 +156,11 @@ impl FamilyVisitor for WithDropout {
     }
 }
 
-impl<F: EncoderSpec + Into<ModelConfig>> Fitting for Classification<F> {
+impl<F: EncoderSpec + Into<ModelConfig>> Resizable for Classification<F> {
     const SETTING: &str = "batch.rows";
     const FIRST: usize = 1;
 
-    fn cut_anew(&mut self, rows: usize) -> Result<()> {
+    fn with_batch_size(&mut self, rows: usize) -> Result<()> {
         self.train = self.train.with_rows(rows);
         for part in self.held_out.iter_mut().flatten() {
             *part = part.with_rows(rows);
@@ -214,25 +214,22 @@ impl<F: EncoderSpec + Into<ModelConfig>> Task for Classification<F> {
     }
 
     fn batches(&self) -> Box<dyn BatchStream<Batch = LabeledBatch> + '_> {
-        let next = |batches: &mut ExampleBatches<LabeledRows>| batches.next().map(Ok);
-        Box::new(Stream::new(|at| self.train.batches(at), next, ExampleBatches::position))
+        Box::new(Endless::new(&self.train))
     }
 
-    fn validate(&self, model: &F::Model) -> Result<Validation> {
-        Ok(match &self.held_out[0] {
-            Some(validation) => {
-                let [nll_nats, accuracy] = Self::judge(model, validation);
-                Validation { nll_nats, scores: vec![("accuracy".into(), accuracy)], quality: accuracy }
-            }
-            None => Validation { nll_nats: f64::NAN, scores: Vec::new(), quality: 0.0 },
-        })
+    fn evaluator(&self) -> Option<Box<dyn Evaluate<F::Model> + '_>> {
+        let validation = self.held_out[0].as_ref()?;
+        Some(Box::new(move |model: &F::Model| {
+            let [nll_nats, accuracy] = Self::judge(model, validation)?;
+            Ok(Validation { nll_nats, scores: vec![("accuracy".into(), accuracy)], quality: Some(accuracy) })
+        }))
     }
 
     fn score(&self, model: F::Model) -> Result<Vec<ScoreRecord>> {
         let mut scores = Vec::new();
         for (name, batches) in ["validation", "test"].into_iter().zip(&self.held_out) {
             let Some(batches) = batches else { continue };
-            let [nll_nats, accuracy] = Self::judge(&model, batches);
+            let [nll_nats, accuracy] = Self::judge(&model, batches)?;
             println!(
                 "{name:<10} {:.1} % of {} classes told right, {nll_nats:.4} nats each",
                 100.0 * accuracy,

@@ -5,16 +5,14 @@ use std::{path::Path, sync::Arc};
 use anyhow::Result;
 use attentive_backend::Device;
 use attentive_bundle::{Candidate, DataRecord, ScoreRecord, TextEncoder, frame_ids};
-use attentive_core::{MaskedBatch, TokenId, TokenMatrix};
-use attentive_data::{
-    ExampleBatcher, ExampleBatches, ExampleSet, MaskedSentences, RowKind, SentenceCorpus, auto_size::AUTO,
-};
+use attentive_core::{BatchStream, Endless, MaskedBatch, TokenId, TokenMatrix};
+use attentive_data::{Epochs, ExampleBatcher, ExampleSet, MaskedSentences, RowKind, SentenceCorpus, auto_size::AUTO};
 use attentive_model::{EncoderModel, EncoderSpec, MaskedLmObjective, ModelConfig};
 use attentive_tokenizer::Tokenizer;
-use attentive_trainer::{BatchStream, Validation};
+use attentive_trainer::{Evaluate, Validation};
 use burn::tensor::{Tensor, activation::log_softmax};
 
-use super::{Task, encoder_text, memory::Fitting, stream::Stream, thousands};
+use super::{Task, encoder_text, memory::Resizable, thousands};
 use crate::{
     recipe::{MaskedLmRecipe, RunRecipe},
     text::{TextSource, Texts},
@@ -108,10 +106,20 @@ impl<F: EncoderSpec + Into<ModelConfig>> MaskedLm<F> {
         })
     }
 
-    fn judge(&self, model: &F::Model, batches: &ExampleBatcher<MaskedSentences>) -> Guesses {
+    fn judge(&self, model: &F::Model, batches: &ExampleBatcher<MaskedSentences>) -> Result<Guesses> {
         let mut guesses = Guesses::default();
-        batches.epoch(0).for_each(|batch| guesses.add(model, &batch, self.most_frequent));
-        guesses
+        for batch in batches.epoch(0) {
+            guesses.add(model, &batch?, self.most_frequent);
+        }
+        Ok(guesses)
+    }
+
+    /// Loss and accuracy on the whole validation text.
+    fn validate(&self, model: &F::Model, validation: &ExampleBatcher<MaskedSentences>) -> Result<Validation> {
+        let guesses = self.judge(model, validation)?;
+        let mut scores = vec![("masked-accuracy".to_owned(), guesses.accuracy())];
+        scores.extend(guesses.pair_accuracy().map(|accuracy| ("next-sentence-accuracy".to_owned(), accuracy)));
+        Ok(Validation { nll_nats: guesses.nll_nats(), scores, quality: None })
     }
 
     /// Guesses for a word of some validation sentences.
@@ -207,25 +215,18 @@ impl<F: EncoderSpec + Into<ModelConfig>> Task for MaskedLm<F> {
     }
 
     fn batches(&self) -> Box<dyn BatchStream<Batch = MaskedBatch> + '_> {
-        let next = |batches: &mut ExampleBatches<MaskedSentences>| batches.next().map(Ok);
-        Box::new(Stream::new(|at| self.train.batches(at), next, ExampleBatches::position))
+        Box::new(Endless::new(&self.train))
     }
 
-    /// Loss and accuracy on the whole validation text.
-    fn validate(&self, model: &F::Model) -> Result<Validation> {
-        let Some(validation) = &self.validation else {
-            return Ok(Validation { nll_nats: f64::NAN, scores: Vec::new(), quality: 0.0 });
-        };
-        let guesses = self.judge(model, validation);
-        let mut scores = vec![("masked-accuracy".to_owned(), guesses.accuracy())];
-        scores.extend(guesses.pair_accuracy().map(|accuracy| ("next-sentence-accuracy".to_owned(), accuracy)));
-        Ok(Validation { nll_nats: guesses.nll_nats(), scores, quality: -guesses.nll_nats() })
+    fn evaluator(&self) -> Option<Box<dyn Evaluate<F::Model> + '_>> {
+        let validation = self.validation.as_ref()?;
+        Some(Box::new(move |model: &F::Model| self.validate(model, validation).map_err(Into::into)))
     }
 
     fn score(&self, model: F::Model) -> Result<Vec<ScoreRecord>> {
         let mut scores = Vec::new();
         if let Some(validation) = &self.validation {
-            let guesses = self.judge(&model, validation);
+            let guesses = self.judge(&model, validation)?;
             let frequent = self.tokenizer.token(self.most_frequent).unwrap_or_default();
             println!(
                 "validation {:.1} % of {} hidden tokens guessed right, {:.4} nats each; always {frequent:?}: {:.1} %",
@@ -267,11 +268,11 @@ fn most_frequent(spec: &impl EncoderSpec, text: &SentenceCorpus) -> Option<Token
     counts.max_by_key(|&(id, count)| (count, std::cmp::Reverse(id))).map(|(id, _)| id)
 }
 
-impl<F: EncoderSpec + Into<ModelConfig>> Fitting for MaskedLm<F> {
+impl<F: EncoderSpec + Into<ModelConfig>> Resizable for MaskedLm<F> {
     const SETTING: &str = "batch.rows";
     const FIRST: usize = 1;
 
-    fn cut_anew(&mut self, rows: usize) -> Result<()> {
+    fn with_batch_size(&mut self, rows: usize) -> Result<()> {
         self.train = self.train.with_rows(rows);
         self.validation = self.validation.as_ref().map(|validation| validation.with_rows(rows));
         Ok(())

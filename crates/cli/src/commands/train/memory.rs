@@ -9,14 +9,14 @@ use super::{Task, rehearsal::Rehearsal};
 use crate::recipe::RunRecipe;
 
 /// A task whose batches can be of any size.
-pub(crate) trait Fitting: Task {
+pub(crate) trait Resizable: Task {
     /// The setting that says how large they are.
     const SETTING: &str;
     /// The first size that is tried; it is doubled from there.
     const FIRST: usize;
 
     /// Cuts the data into batches of another size.
-    fn cut_anew(&mut self, size: usize) -> Result<()>;
+    fn with_batch_size(&mut self, size: usize) -> Result<()>;
 
     /// Batches that take as much memory as any will.
     fn largest_batches(&self) -> Vec<Self::Batch>;
@@ -24,9 +24,6 @@ pub(crate) trait Fitting: Task {
 
 /// What is left unused of the room that is measured, for what measuring does not meet.
 const MARGIN: f64 = 0.05;
-
-/// Bytes of a parameter that writing a checkpoint takes on the host: both moments, and at the most one tensor again.
-const BYTES_SAVED: u64 = 12;
 
 /// Reads `4GiB`, `500MB` or a number of bytes.
 pub(super) fn parse_size(text: &str) -> Result<u64, String> {
@@ -47,17 +44,17 @@ pub(super) fn parse_size(text: &str) -> Result<u64, String> {
 }
 
 /// The largest size of batches with which training takes at most `limit` bytes; the task's data is cut by it.
-pub(super) fn fit<T: Fitting>(task: &mut T, run: &RunRecipe, limit: u64, device: &Device) -> Result<usize> {
+pub(super) fn fit<T: Resizable>(task: &mut T, run: &RunRecipe, limit: u64, device: &Device) -> Result<usize> {
     let setting = T::SETTING;
     let mut rehearsal = Rehearsal::new(task, run, device)?;
     let n_passes = run.training.accumulate.min(2);
     // What checkpoints and the running mean will take beside.
-    let bytes_beside = BYTES_SAVED + if run.training.ema_decay > 0.0 { 4 } else { 0 };
+    let bytes_beside = run.optimizer.bytes_per_parameter() + if run.training.ema_decay > 0.0 { 4 } else { 0 };
     let reserve = bytes_beside * rehearsal.n_params();
     // Each is a size and the bytes that it takes.
     let mut measured: Vec<(usize, u64)> = Vec::new();
     let mut try_size = |size: usize| -> Result<Option<u64>> {
-        if task.cut_anew(size).is_err() {
+        if task.with_batch_size(size).is_err() {
             return Ok(None); // Some pair is longer.
         }
         let bytes = measure(task, &mut rehearsal, n_passes)? + reserve;
@@ -101,7 +98,7 @@ pub(super) fn fit<T: Fitting>(task: &mut T, run: &RunRecipe, limit: u64, device:
             "--memory: {setting} = {least}, or what the longest pair needs, takes more; give more, or a smaller model"
         );
     };
-    task.cut_anew(best)?;
+    task.with_batch_size(best)?;
     println!("batches   {setting} = {best} is the most that fits");
     Ok(best)
 }
@@ -118,7 +115,7 @@ fn predicted(measured: &[(usize, u64)], size: usize) -> f64 {
 }
 
 /// The most memory that the process holds while it makes updates of `n_passes` with the largest batches.
-fn measure<T: Fitting>(task: &T, rehearsal: &mut Rehearsal<T>, n_passes: usize) -> Result<u64> {
+fn measure<T: Resizable>(task: &T, rehearsal: &mut Rehearsal<T>, n_passes: usize) -> Result<u64> {
     let untold = || format!("{} = \"auto\": this system does not tell how much memory a process takes", T::SETTING);
     // Linux forgets the peak so far.
     fs::write("/proc/self/clear_refs", "5").with_context(untold)?;

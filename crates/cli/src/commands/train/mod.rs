@@ -9,10 +9,8 @@ mod masked_lm;
 mod memory;
 mod prepared;
 mod rehearsal;
-mod sampled;
 mod session;
 mod span_corruption;
-mod stream;
 mod task;
 mod translation;
 
@@ -21,9 +19,10 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use attentive_backend::{BackendKind, Device, Precision, has_kernels};
 use attentive_data::auto_size::AUTO;
+use attentive_trainer::OnDamage;
 use clap::Args;
 
 use super::BackendArgs;
@@ -31,7 +30,7 @@ use crate::{recipe::Recipe, run_dir};
 pub(super) use causal_lm::CausalLm;
 use classification::Classification;
 use masked_lm::MaskedLm;
-pub(super) use memory::Fitting;
+pub(super) use memory::Resizable;
 pub(super) use prepared::{WithTask, prepare};
 pub(super) use rehearsal::Rehearsal;
 use session::Session;
@@ -56,6 +55,9 @@ pub(crate) struct Train {
     /// Memory that training may take, 4GiB for one; `batch.tokens = "auto"` becomes the most that fits.
     #[arg(long, value_name = "SIZE", value_parser = memory::parse_size)]
     memory: Option<u64>,
+    /// Leave checkpoints that are damaged out of the mean of the last ones, which is refused otherwise.
+    #[arg(long)]
+    leave_out_damaged: bool,
     /// Also write event files for TensorBoard, in the run's folder.
     #[arg(long)]
     tensorboard: bool,
@@ -98,7 +100,7 @@ impl Train {
     }
 
     /// Measures how large batches may be where the recipe leaves it open.
-    fn fit<T: Fitting>(&self, task: &mut T, recipe: &mut Recipe, device: &Device) -> Result<()> {
+    fn fit<T: Resizable>(&self, task: &mut T, recipe: &mut Recipe, device: &Device) -> Result<()> {
         if *recipe.task.batch_size() != AUTO {
             return Ok(());
         }
@@ -124,11 +126,14 @@ struct Training<'a> {
 impl WithTask for Training<'_> {
     type Output = ExitCode;
 
-    fn with<T: Fitting>(self, mut task: T, recipe: &mut Recipe) -> Result<ExitCode> {
+    fn with<T: Resizable>(self, mut task: T, recipe: &mut Recipe) -> Result<ExitCode> {
         let Self { args, run, device } = self;
+        let has_validation = task.evaluator().is_some();
+        recipe.run.training.validate_for(has_validation).map_err(|error| anyhow!("training.{error}"))?;
         args.fit(&mut task, recipe, &device)?;
         let backend = args.backend.backend.name();
-        Session { recipe, run, device, backend, tensorboard: args.tensorboard }.train(&task)
+        let on_damage = if args.leave_out_damaged { OnDamage::LeaveOut } else { OnDamage::Refuse };
+        Session { recipe, run, device, backend, tensorboard: args.tensorboard, on_damage }.train(&task)
     }
 }
 

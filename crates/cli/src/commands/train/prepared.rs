@@ -8,7 +8,7 @@ use attentive_model::{
     EncoderDecoderSpec, EncoderSpec, FamilyVisitor, LanguageModelSpec, ModelConfig, ModelSpec, Role,
 };
 
-use super::{CausalLm, Classification, Infilling, MaskedLm, Translation, classification::pretrained, memory::Fitting};
+use super::{CausalLm, Classification, Infilling, MaskedLm, Translation, classification::pretrained, memory::Resizable};
 use crate::recipe::{Recipe, TaskRecipe};
 
 /// What is done with a task, whichever it is.
@@ -17,7 +17,7 @@ pub(crate) trait WithTask {
     type Output;
 
     /// Does it; the recipe has its vocabulary sizes now.
-    fn with<T: Fitting>(self, task: T, recipe: &mut Recipe) -> Result<Self::Output>;
+    fn with<T: Resizable>(self, task: T, recipe: &mut Recipe) -> Result<Self::Output>;
 }
 
 /// Reads the data of a recipe, whose vocabulary sizes it fills in, and does `what` with its task; without the file of a

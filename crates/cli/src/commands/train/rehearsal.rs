@@ -1,9 +1,10 @@
 //! Updates as training makes them, to see what they cost.
 
 use anyhow::Result;
-use attentive_backend::{Device, Precision};
-use attentive_core::{Dropout, Objective};
-use attentive_optim::{Adam, Gradients};
+use attentive_backend::Device;
+use attentive_core::Dropout;
+use attentive_optim::Optimizer;
+use attentive_trainer::{TrainerConfig, Update};
 use burn::module::Module;
 
 use super::Task;
@@ -13,8 +14,8 @@ use crate::recipe::RunRecipe;
 pub(crate) struct Rehearsal<T: Task> {
     objective: T::Objective,
     model: Option<T::Model>,
-    adam: Adam,
-    precision: Precision,
+    optimizer: Box<dyn Optimizer>,
+    training: TrainerConfig,
     n_params: u64,
 }
 
@@ -25,8 +26,8 @@ impl<T: Task> Rehearsal<T> {
             objective: task.objective(),
             n_params: model.num_params() as u64,
             model: Some(model),
-            adam: run.optimizer.init()?,
-            precision: run.training.precision,
+            optimizer: run.optimizer.init()?,
+            training: run.training.clone(),
         })
     }
 
@@ -40,16 +41,13 @@ impl<T: Task> Rehearsal<T> {
     where
         T::Batch: 'b,
     {
+        let TrainerConfig { precision, clip_norm, .. } = self.training;
         let model = self.model.take().expect("put back below");
-        let mut gradients = Gradients::default();
+        let mut update = Update::of(model, &self.objective).precision(precision).clip_norm(clip_norm);
         for batch in batches {
-            let of_batch = self.precision.during(|| {
-                let loss = self.objective.loss(&model, batch, Some(&Dropout::new(1)));
-                Gradients::take(loss.sum.backward(), &model)
-            });
-            gradients.add(of_batch);
+            update.add(batch, Some(&Dropout::new(1)));
         }
-        let norm = gradients.global_norm();
-        self.model = Some(self.adam.step(model, gradients, 1.0 / norm.max(1.0), 0.0));
+        let (model, _) = update.step(&mut self.optimizer, 0.0);
+        self.model = Some(model);
     }
 }

@@ -1,17 +1,12 @@
 //! One run, from initial parameters to bundle, whatever the task.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::ExitCode,
-    time::Duration,
-};
+use std::{fs, path::Path, process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result, anyhow, bail};
-use attentive_backend::Device;
+use attentive_backend::{Device, has_kernels};
 use attentive_bundle::{Bundle, DataRecord, TrainingRecord};
-use attentive_trainer::{Callback, Checkpoint, CheckpointDir, Evaluate, Outcome, TrainState, Trainer, Validation};
-use attentive_weights::Tensors;
+use attentive_kernels::Level;
+use attentive_trainer::{Averaged, Callback, CheckpointDir, Environment, OnDamage, Outcome, TrainState, Trainer};
 use burn::module::Module;
 
 use super::{
@@ -36,6 +31,8 @@ pub(super) struct Session<'a> {
     pub backend: &'static str,
     /// Whether TensorBoard shall be able to watch.
     pub tensorboard: bool,
+    /// What is done about damaged checkpoints when the last ones are averaged.
+    pub on_damage: OnDamage,
 }
 
 impl Session<'_> {
@@ -49,7 +46,7 @@ impl Session<'_> {
             println!("interrupted after step {}; {go_on}", outcome.state.step);
             return Ok(ExitCode::from(INTERRUPTED));
         }
-        self.finish(&outcome, task, data)?;
+        self.finish(&outcome, task, data).inspect_err(|_| eprintln!("the model is not finished; {go_on}"))?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -78,25 +75,24 @@ impl Session<'_> {
     fn minimise<T: Task>(&self, model: T::Model, task: &T) -> Result<Outcome<T::Model>> {
         let recipe = &self.recipe.run;
         let schedule = recipe.schedule.build(task.d_model());
-        let mut trainer = Trainer::new(
-            model,
-            Injected::from_env(task.objective())?,
-            recipe.optimizer,
-            &schedule,
-            recipe.training.clone(),
-            self.checkpoints(),
-        )?;
-        let newest = self.checkpoints().newest()?;
-        for (path, problem) in &newest.damaged {
+        let mut trainer = Trainer::builder(model, Injected::from_env(task.objective())?)
+            .optimizer(recipe.optimizer.init()?)
+            .schedule(schedule)
+            .config(recipe.training.clone())
+            .checkpoints(self.checkpoints())
+            .environment(self.environment())
+            .build()?;
+        let latest = self.checkpoints().latest()?;
+        for (path, problem) in &latest.damaged {
             eprintln!("passing over {}: {problem}", path.display());
         }
         let mut state = TrainState::default();
-        if let Some((path, checkpoint)) = newest.checkpoint {
+        if let Some((path, checkpoint)) = latest.checkpoint {
             println!("resuming  {}", path.display());
             state = checkpoint.state.clone();
             trainer = trainer.resume(checkpoint)?;
         }
-        let mut batches = task.batches();
+        let (mut batches, mut evaluate) = (task.batches(), task.evaluator());
         let mut progress = Progress::new(recipe.training.steps);
         let metrics_path = self.run.join("metrics.jsonl");
         let mut metrics = MetricsLog::open(&metrics_path, &state)
@@ -106,22 +102,17 @@ impl Session<'_> {
         let mut events = self.tensorboard.then(|| EventLog::create(self.run, state.step)).transpose();
         let events = events.as_mut().map_err(|cause| anyhow!("can't write TensorBoard's events: {cause}"))?;
         watchers.extend(events.iter_mut().map(|events| events as &mut dyn Callback));
-        Ok(trainer.run(&mut *batches, &mut Validate(task), &mut watchers)?)
+        Ok(trainer.run(&mut *batches, evaluate.as_deref_mut(), &mut watchers)?)
     }
 
-    /// The finished model's parameters: the running mean, or the mean of the last checkpoints, whose steps come with it.
-    fn params<M: Module>(&self, outcome: &Outcome<M>) -> Result<(Tensors, Vec<u64>)> {
-        if let Some(ema) = &outcome.ema {
-            return Ok((attentive_weights::params(&ema.apply(outcome.model.valid())), Vec::new()));
+    /// What the run runs on.
+    fn environment(&self) -> Environment {
+        Environment {
+            version: Some(env!("CARGO_PKG_VERSION").into()),
+            backend: Some(self.backend.into()),
+            simd: has_kernels(&self.device).then(|| Level::current().name().into()),
+            precision: Some(format!("{:?}", self.recipe.run.training.precision).to_lowercase()),
         }
-        let mut averaged = self.checkpoints().averaged(&outcome.state);
-        averaged.retain(|path| {
-            let problem = Checkpoint::read(path).err();
-            problem.inspect(|problem| eprintln!("left out of the mean: {problem}")).is_none()
-        });
-        let files: Vec<PathBuf> = averaged.iter().map(|path| CheckpointDir::model_file(path)).collect();
-        let steps = averaged.iter().filter_map(|path| CheckpointDir::step_of(path)).collect();
-        Ok((attentive_weights::average(&files)?, steps))
     }
 
     /// Averages, writes, scores and shows the finished model.
@@ -129,7 +120,11 @@ impl Session<'_> {
         let steps = outcome.state.step;
         let ended = if steps < self.recipe.run.training.steps { ", after which nothing got better," } else { "" };
         let time = clock(Duration::from_secs_f64(outcome.state.elapsed_seconds));
-        let (params, averaged) = self.params(outcome)?;
+        let Averaged { params, steps: averaged, left_out } =
+            outcome.finished(Some(&self.checkpoints()), self.on_damage)?;
+        for (_, problem) in &left_out {
+            println!("left out of the mean: {problem}");
+        }
         let of = match (&outcome.ema, averaged.len()) {
             (Some(_), _) => "the running mean of parameters".into(),
             (None, n) => format!("the mean of the last {n} checkpoints"),
@@ -166,14 +161,5 @@ fn same_data(before: &[DataRecord], now: &[DataRecord]) -> Result<()> {
     match changed {
         Some((_, now)) => bail!("{} has changed since the run began: bring it back, or begin a new run", now.name),
         None => Ok(()),
-    }
-}
-
-/// A task, asked for scores while it is trained.
-struct Validate<'a, T>(&'a T);
-
-impl<T: Task> Evaluate<T::Model> for Validate<'_, T> {
-    fn evaluate(&mut self, model: &T::Model) -> Result<Validation, Box<dyn std::error::Error + Send + Sync>> {
-        Ok(self.0.validate(model)?)
     }
 }

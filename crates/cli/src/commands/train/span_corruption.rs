@@ -5,20 +5,17 @@ use std::{path::Path, sync::Arc};
 use anyhow::Result;
 use attentive_backend::{Device, ops};
 use attentive_bundle::{DataRecord, EncodeError, ScoreRecord, SpanFiller, TranslationModel};
-use attentive_core::TranslationBatch;
-use attentive_data::{
-    ContextBatcher, ContextOrder, SpanBatcher, SpanBatches, SpanCorruption, TokenStream, auto_size::AUTO,
-};
+use attentive_core::{BatchStream, Endless, TranslationBatch};
+use attentive_data::{ContextBatcher, ContextOrder, Epochs, SpanBatcher, SpanCorruption, TokenStream, auto_size::AUTO};
 use attentive_model::{EncoderDecoderSpec, ModelConfig, TeacherForced, TranslationObjective};
 use attentive_tokenizer::Tokenizer;
-use attentive_trainer::{BatchStream, Validation};
+use attentive_trainer::{Evaluate, Validation};
 use burn::tensor::activation::log_softmax;
 
 use super::{
     Task,
     masked_lm::{print_guesses, share, values},
-    memory::Fitting,
-    stream::Stream,
+    memory::Resizable,
     thousands,
 };
 use crate::{
@@ -123,6 +120,13 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Infilling<F> {
         Ok(guesses)
     }
 
+    /// Loss and accuracy on the whole validation text.
+    fn validate(&self, model: &F::Model, validation: &SpanBatcher) -> Result<Validation> {
+        let guesses = self.judge(model, validation)?;
+        let scores = vec![("token-accuracy".to_owned(), guesses.accuracy())];
+        Ok(Validation { nll_nats: guesses.nll_nats(), scores, quality: None })
+    }
+
     /// Lines of the validation text, from its beginning to its end.
     fn sample_lines(&self, validation: &SpanBatcher) -> Result<Vec<String>> {
         let stream = validation.contexts().stream();
@@ -205,11 +209,11 @@ impl Guesses {
     }
 }
 
-impl<F: EncoderDecoderSpec + Into<ModelConfig>> Fitting for Infilling<F> {
+impl<F: EncoderDecoderSpec + Into<ModelConfig>> Resizable for Infilling<F> {
     const SETTING: &str = "batch.rows";
     const FIRST: usize = 1;
 
-    fn cut_anew(&mut self, rows: usize) -> Result<()> {
+    fn with_batch_size(&mut self, rows: usize) -> Result<()> {
         self.train = self.train.with_rows(rows);
         self.validation = self.validation.as_ref().map(|validation| validation.with_rows(rows));
         Ok(())
@@ -247,17 +251,12 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Task for Infilling<F> {
     }
 
     fn batches(&self) -> Box<dyn BatchStream<Batch = TranslationBatch> + '_> {
-        Box::new(Stream::new(|at| self.train.batches(at), Iterator::next, SpanBatches::position))
+        Box::new(Endless::new(&self.train))
     }
 
-    /// Loss and accuracy on the whole validation text.
-    fn validate(&self, model: &F::Model) -> Result<Validation> {
-        let Some(validation) = &self.validation else {
-            return Ok(Validation { nll_nats: f64::NAN, scores: Vec::new(), quality: 0.0 });
-        };
-        let guesses = self.judge(model, validation)?;
-        let scores = vec![("token-accuracy".to_owned(), guesses.accuracy())];
-        Ok(Validation { nll_nats: guesses.nll_nats(), scores, quality: -guesses.nll_nats() })
+    fn evaluator(&self) -> Option<Box<dyn Evaluate<F::Model> + '_>> {
+        let validation = self.validation.as_ref()?;
+        Some(Box::new(move |model: &F::Model| self.validate(model, validation).map_err(Into::into)))
     }
 
     fn score(&self, model: F::Model) -> Result<Vec<ScoreRecord>> {

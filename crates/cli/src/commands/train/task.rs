@@ -3,9 +3,9 @@
 use anyhow::Result;
 use attentive_backend::Device;
 use attentive_bundle::{DataRecord, ScoreRecord};
-use attentive_core::{Batch, Objective};
+use attentive_core::{Batch, BatchStream, Objective};
 use attentive_tokenizer::Tokenizer;
-use attentive_trainer::{BatchStream, Validation};
+use attentive_trainer::Evaluate;
 use burn::module::Module;
 
 /// Data, model, objective and scores of a run: all that differs between tasks.
@@ -40,8 +40,8 @@ pub(crate) trait Task {
     /// The training data from its beginning.
     fn batches(&self) -> Box<dyn BatchStream<Batch = Self::Batch> + '_>;
 
-    /// Scores a model while it is trained.
-    fn validate(&self, model: &Self::Model) -> Result<Validation>;
+    /// What scores a model while it is trained; `None` without validation data.
+    fn evaluator(&self) -> Option<Box<dyn Evaluate<Self::Model> + '_>>;
 
     /// Scores the finished model on held-out data, and shows what it does.
     fn score(&self, model: Self::Model) -> Result<Vec<ScoreRecord>>;

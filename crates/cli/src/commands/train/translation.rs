@@ -5,16 +5,17 @@ use std::{path::Path, sync::Arc};
 use anyhow::Result;
 use attentive_backend::Device;
 use attentive_bundle::{DataRecord, DecodingConfig, ScoreRecord, TranslationModel, Translator};
-use attentive_core::{TokenMatrix, TranslationBatch};
+use attentive_core::{BatchStream, Endless, TokenMatrix, TranslationBatch};
 use attentive_data::{
-    BatchConfig, Batcher, Batches, CorpusRules, OnProblem, Order, Shape, Side, Storage, Treatment, derived_seed,
+    BatchConfig, CorpusRules, Epochs, OnProblem, Order, PairBatcher, PairEpoch, Shape, Side, Storage, Treatment,
+    derived_seed,
 };
 use attentive_metrics::{Bleu, Likelihood, Scorer};
 use attentive_model::{EncoderDecoderSpec, ModelConfig, TeacherForced, TranslationObjective};
 use attentive_tokenizer::Tokenizer;
-use attentive_trainer::{BatchStream, Validation};
+use attentive_trainer::{Evaluate, Validation};
 
-use super::{Task, memory::Fitting, sampled::SampledStream, stream::Stream, thousands};
+use super::{Task, memory::Resizable, thousands};
 use crate::{
     corpus::Corpus,
     recipe::{RunRecipe, TranslationRecipe},
@@ -33,9 +34,9 @@ pub(crate) struct Translation<F> {
     corpus: Corpus,
     tokenizer: Arc<dyn Tokenizer>,
     batch: BatchConfig,
-    train: Batcher,
+    train: PairBatcher,
     sampling: Option<Sampling>,
-    validation: Option<Batcher>,
+    validation: Option<PairBatcher>,
     /// Sources and references of the validation sentences that are translated.
     sample: (Vec<String>, Vec<String>),
 }
@@ -81,7 +82,7 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Translation<F> {
             BatchConfig::AUTO => BatchConfig { max_tokens: BatchConfig::default().max_tokens, ..recipe.batch.clone() },
             _ => recipe.batch.clone(),
         };
-        let train = Batcher::new(Arc::new(train), &batch, specials, order)?;
+        let train = PairBatcher::new(Arc::new(train), &batch, specials, order)?;
         println!("batches   {}", train.plan());
         let sampling = recipe.tokenizer.sampling_strength().map(|strength| {
             println!("sampling  the segmentation is drawn anew in every epoch, with strength {strength}");
@@ -96,7 +97,7 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Translation<F> {
         let validation = match &corpus.validation {
             Some(split) => {
                 let (encoded, _) = split.encode(&*tokenizer, &recipe.rules, &Storage::default())?;
-                Some(Batcher::new(Arc::new(encoded), &batch, specials, Order::Sorted)?)
+                Some(PairBatcher::new(Arc::new(encoded), &batch, specials, Order::Sorted)?)
             }
             None => {
                 println!("no [data.validation]: training runs without validation");
@@ -122,8 +123,8 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Translation<F> {
         })
     }
 
-    /// The training batches of an epoch whose segmentation is drawn at random.
-    fn sampled(&self, sampling: &Sampling, epoch: u64) -> Result<Batcher> {
+    /// The training data, segmented as it is drawn for an epoch.
+    fn sampled(&self, sampling: &Sampling, epoch: u64) -> Result<PairBatcher> {
         let Sampling { strength, seed, rules, batch } = sampling;
         let segment = |side: Side, text: &str| {
             let seed = derived_seed(*seed, &format!("{} {text}", side.name()), epoch);
@@ -131,11 +132,25 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Translation<F> {
         };
         let (corpus, _) = self.corpus.train.encode_by(segment, rules, &Storage::default())?;
         let order = Order::Shuffled { seed: *seed };
-        Ok(Batcher::new(Arc::new(corpus), batch, special_ids(&*self.tokenizer)?, order)?)
+        Ok(PairBatcher::new(Arc::new(corpus), batch, special_ids(&*self.tokenizer)?, order)?)
     }
 
     fn translator(&self, model: F::Model) -> Result<Translator<TranslationModel>> {
         Ok(Translator::new(TranslationModel::new(model, &self.config)?, self.tokenizer.clone())?)
+    }
+
+    /// Loss on the validation set, and BLEU of its first sentences, greedily translated.
+    fn validate(&self, model: &F::Model, validation: &PairBatcher) -> Result<Validation> {
+        let nll_nats = mean_nll(model, validation)?;
+        let (sources, references) = &self.sample;
+        if sources.is_empty() {
+            return Ok(Validation { nll_nats, scores: Vec::new(), quality: None });
+        }
+        let translator = self.translator(model.clone())?;
+        let greedy = DecodingConfig { beam: 1, ..self.decoding.clone() };
+        let hypotheses = translate_all(&translator, sources, &greedy, "validating")?;
+        let bleu = self.bleu.corpus(&hypotheses, &[&references[..]])?.score;
+        Ok(Validation { nll_nats, scores: vec![("bleu".into(), bleu)], quality: Some(bleu) })
     }
 
     fn score_test(&self, translator: &Translator<TranslationModel>, scores: &mut Vec<ScoreRecord>) -> Result<()> {
@@ -199,26 +214,14 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Task for Translation<F> {
 
     fn batches(&self) -> Box<dyn BatchStream<Batch = TranslationBatch> + '_> {
         match &self.sampling {
-            Some(sampling) => Box::new(SampledStream::new(move |epoch| self.sampled(sampling, epoch))),
-            None => Box::new(Stream::new(|at| self.train.batches(at), Iterator::next, Batches::position)),
+            Some(sampling) => Box::new(Endless::new(SampledEpochs { task: self, sampling })),
+            None => Box::new(Endless::new(&self.train)),
         }
     }
 
-    /// Loss on the validation set, and BLEU of its first sentences, greedily translated.
-    fn validate(&self, model: &F::Model) -> Result<Validation> {
-        let Some(validation) = &self.validation else {
-            return Ok(Validation { nll_nats: f64::NAN, scores: Vec::new(), quality: 0.0 });
-        };
-        let nll_nats = mean_nll(model, validation)?;
-        let (sources, references) = &self.sample;
-        if sources.is_empty() {
-            return Ok(Validation { nll_nats, scores: Vec::new(), quality: -nll_nats });
-        }
-        let translator = self.translator(model.clone())?;
-        let greedy = DecodingConfig { beam: 1, ..self.decoding.clone() };
-        let hypotheses = translate_all(&translator, sources, &greedy, "validating")?;
-        let bleu = self.bleu.corpus(&hypotheses, &[&references[..]])?.score;
-        Ok(Validation { nll_nats, scores: vec![("bleu".into(), bleu)], quality: bleu })
+    fn evaluator(&self) -> Option<Box<dyn Evaluate<F::Model> + '_>> {
+        let validation = self.validation.as_ref()?;
+        Some(Box::new(move |model: &F::Model| self.validate(model, validation).map_err(Into::into)))
     }
 
     fn score(&self, model: F::Model) -> Result<Vec<ScoreRecord>> {
@@ -246,15 +249,15 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Task for Translation<F> {
     }
 }
 
-impl<F: EncoderDecoderSpec + Into<ModelConfig>> Fitting for Translation<F> {
+impl<F: EncoderDecoderSpec + Into<ModelConfig>> Resizable for Translation<F> {
     const SETTING: &str = "batch.max_tokens";
     const FIRST: usize = 512;
 
     /// Cuts the corpus by a number of tokens.
-    fn cut_anew(&mut self, max_tokens: usize) -> Result<()> {
+    fn with_batch_size(&mut self, max_tokens: usize) -> Result<()> {
         let batch = BatchConfig { max_tokens, ..self.batch.clone() };
-        self.train = self.train.cut_anew(&batch)?;
-        self.validation = self.validation.as_ref().map(|validation| validation.cut_anew(&batch)).transpose()?;
+        self.train = self.train.with_batch_size(&batch)?;
+        self.validation = self.validation.as_ref().map(|validation| validation.with_batch_size(&batch)).transpose()?;
         if let Some(sampling) = &mut self.sampling {
             sampling.batch.max_tokens = max_tokens;
         }
@@ -285,8 +288,37 @@ struct Sampling {
     batch: BatchConfig,
 }
 
+/// Subword regularisation: each epoch's batches are of another segmentation of the same text.
+///
+/// The segmentation is a function of seed, epoch and text, so that a position resumes it.
+/// Source: Kudo 2018, "Subword Regularization"; Provilkov et al. 2020, "BPE-Dropout".
+struct SampledEpochs<'a, F> {
+    task: &'a Translation<F>,
+    sampling: &'a Sampling,
+}
+
+impl<F: EncoderDecoderSpec + Into<ModelConfig>> Epochs for SampledEpochs<'_, F> {
+    type Batch = TranslationBatch;
+    type Order = (PairBatcher, PairEpoch);
+    type Error = anyhow::Error;
+
+    fn lay_out(&self, epoch: u64) -> Result<Self::Order> {
+        let batcher = self.task.sampled(self.sampling, epoch)?;
+        let order = batcher.lay_out(epoch)?;
+        Ok((batcher, order))
+    }
+
+    fn len(&self, (batcher, order): &Self::Order) -> u64 {
+        batcher.len(order)
+    }
+
+    fn batch(&self, (batcher, order): &Self::Order, batch_idx: u64) -> Result<TranslationBatch> {
+        Ok(batcher.batch(order, batch_idx)?)
+    }
+}
+
 /// Cross-entropy of a set, in nats per target.
-fn mean_nll(model: &impl TeacherForced, batches: &Batcher) -> Result<f64> {
+fn mean_nll(model: &impl TeacherForced, batches: &PairBatcher) -> Result<f64> {
     let Likelihood { loss_nats, n_units } = likelihood(model, batches)?;
     Ok(loss_nats / n_units.max(1) as f64)
 }

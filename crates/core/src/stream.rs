@@ -1,0 +1,283 @@
+//! Where batches come from.
+
+use std::error::Error;
+
+use crate::{Batch, Position};
+
+/// Why batches could not be made.
+pub type StreamError = Box<dyn Error + Send + Sync>;
+
+/// An endless stream of batches, one pass over the data after another.
+///
+/// [`Endless`] makes one of any [`Epochs`]. A position is all that a checkpoint keeps of a stream.
+pub trait BatchStream {
+    /// One batch.
+    type Batch: Batch;
+
+    /// The next batch.
+    ///
+    /// # Errors
+    /// Those of reading the data.
+    fn next_batch(&mut self) -> Result<Self::Batch, StreamError>;
+
+    /// Position of the next batch.
+    fn position(&self) -> Position;
+
+    /// Continues at `position`.
+    ///
+    /// # Errors
+    /// Those of reading the data.
+    fn seek(&mut self, position: Position) -> Result<(), StreamError>;
+}
+
+/// Data that is read in epochs, passes in which each example comes once.
+///
+/// The batches of an epoch and their order are a function of its number, so that two numbers, a [`Position`], say where a
+/// run is. A vector of batches is the simplest kind: the same batches in each epoch.
+pub trait Epochs {
+    /// One batch.
+    type Batch: Batch;
+    /// An epoch laid out: which examples each of its batches has.
+    type Order;
+    /// What can go wrong.
+    type Error: Into<StreamError>;
+
+    /// Lays out an epoch, counted from 0.
+    ///
+    /// # Errors
+    /// Those of the data; most kinds have none here.
+    fn lay_out(&self, epoch: u64) -> Result<Self::Order, Self::Error>;
+
+    /// Number of batches in an epoch.
+    fn len(&self, order: &Self::Order) -> u64;
+
+    /// Batch `batch_idx` of an epoch, counted from 0.
+    ///
+    /// # Errors
+    /// Those of reading the data.
+    ///
+    /// # Panics
+    /// May panic if `batch_idx` is not below [`len`](Self::len).
+    fn batch(&self, order: &Self::Order, batch_idx: u64) -> Result<Self::Batch, Self::Error>;
+
+    /// The batches of one epoch; if it can't be laid out, the error alone.
+    fn epoch(&self, epoch: u64) -> impl Iterator<Item = Result<Self::Batch, Self::Error>>
+    where
+        Self: Sized,
+    {
+        let (order, error) = match self.lay_out(epoch) {
+            Ok(order) => (Some(order), None),
+            Err(error) => (None, Some(Err(error))),
+        };
+        let n_batches = order.as_ref().map_or(0, |order| self.len(order));
+        let batch = move |batch_idx| order.as_ref().map(|order| self.batch(order, batch_idx));
+        error.into_iter().chain((0..n_batches).filter_map(batch))
+    }
+}
+
+impl<E: Epochs> Epochs for &E {
+    type Batch = E::Batch;
+    type Order = E::Order;
+    type Error = E::Error;
+
+    fn lay_out(&self, epoch: u64) -> Result<E::Order, E::Error> {
+        (*self).lay_out(epoch)
+    }
+
+    fn len(&self, order: &E::Order) -> u64 {
+        (*self).len(order)
+    }
+
+    fn batch(&self, order: &E::Order, batch_idx: u64) -> Result<E::Batch, E::Error> {
+        (*self).batch(order, batch_idx)
+    }
+}
+
+/// The same batches in each epoch.
+impl<B: Batch + Clone> Epochs for Vec<B> {
+    type Batch = B;
+    type Order = ();
+    type Error = std::convert::Infallible;
+
+    fn lay_out(&self, _: u64) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    fn len(&self, (): &()) -> u64 {
+        self.as_slice().len() as u64
+    }
+
+    fn batch(&self, (): &(), batch_idx: u64) -> Result<B, Self::Error> {
+        Ok(self[batch_idx as usize].clone())
+    }
+}
+
+/// An epoch without batches, of which no stream can be made.
+#[derive(Debug, thiserror::Error)]
+#[error("epoch {epoch} of the training data, counted from 0, has no batch")]
+pub struct EmptyEpoch {
+    /// Its number.
+    pub epoch: u64,
+}
+
+/// One epoch after another, without end.
+///
+/// ```
+/// use attentive_core::{BatchStream, Endless, Position, SequenceBatch};
+///
+/// let batch = |ids: &[u32]| SequenceBatch::next_tokens(&[ids], 0, vec![0]);
+/// let mut stream = Endless::new(vec![batch(&[1, 2]), batch(&[3, 4])]);
+/// stream.next_batch()?;
+/// stream.next_batch()?;
+/// assert_eq!(stream.position(), Position { epoch: 1, batch_idx: 0 });
+/// stream.seek(Position { epoch: 7, batch_idx: 1 })?;
+/// assert_eq!(stream.next_batch()?.targets, [4]);
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+#[derive(Debug)]
+pub struct Endless<E: Epochs> {
+    epochs: E,
+    position: Position,
+    /// The epoch that is laid out, and its number.
+    laid_out: Option<(u64, E::Order)>,
+}
+
+impl<E: Epochs> Endless<E> {
+    /// All batches from the beginning of the first epoch.
+    pub fn new(epochs: E) -> Self {
+        Self { epochs, position: Position::START, laid_out: None }
+    }
+
+    /// The data.
+    pub fn epochs(&self) -> &E {
+        &self.epochs
+    }
+
+    /// Lays out the epoch of the position, unless it is; returns the number of its batches.
+    fn lay_out(&mut self) -> Result<u64, StreamError> {
+        let epoch = self.position.epoch;
+        let is_there = matches!(self.laid_out, Some((number, _)) if number == epoch);
+        if !is_there {
+            self.laid_out = None; // one epoch in memory is enough
+            self.laid_out = Some((epoch, self.epochs.lay_out(epoch).map_err(Into::into)?));
+        }
+        let n_batches = self.laid_out.as_ref().map_or(0, |(_, order)| self.epochs.len(order));
+        if n_batches == 0 { Err(EmptyEpoch { epoch }.into()) } else { Ok(n_batches) }
+    }
+}
+
+/// A position after the last batch of its epoch means the first one of the next.
+impl<E: Epochs> BatchStream for Endless<E> {
+    type Batch = E::Batch;
+
+    fn next_batch(&mut self) -> Result<E::Batch, StreamError> {
+        let mut n_batches = self.lay_out()?;
+        if self.position.batch_idx >= n_batches {
+            self.position = Position { epoch: self.position.epoch.saturating_add(1), batch_idx: 0 };
+            n_batches = self.lay_out()?;
+        }
+        let Position { epoch, batch_idx } = self.position;
+        let (_, order) = self.laid_out.as_ref().expect("laid out above");
+        let batch = self.epochs.batch(order, batch_idx).map_err(Into::into)?;
+        self.position = match batch_idx + 1 == n_batches {
+            true => Position { epoch: epoch.saturating_add(1), batch_idx: 0 },
+            false => Position { epoch, batch_idx: batch_idx + 1 },
+        };
+        Ok(batch)
+    }
+
+    fn position(&self) -> Position {
+        self.position
+    }
+
+    fn seek(&mut self, position: Position) -> Result<(), StreamError> {
+        self.position = position;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Epoch `n` has `sizes[n]` batches, each of them named by its epoch and index; 9 can't be laid out.
+    struct Numbered([u64; 4]);
+
+    #[derive(Debug, PartialEq)]
+    struct Name([u64; 2]);
+
+    impl Batch for Name {
+        fn n_rows(&self) -> usize {
+            1
+        }
+
+        fn n_targets(&self) -> usize {
+            1
+        }
+
+        fn indices(&self) -> &[u64] {
+            &self.0
+        }
+    }
+
+    impl Epochs for Numbered {
+        type Batch = Name;
+        type Order = u64;
+        type Error = StreamError;
+
+        fn lay_out(&self, epoch: u64) -> Result<u64, StreamError> {
+            if epoch == 9 { Err("unreadable".into()) } else { Ok(epoch) }
+        }
+
+        fn len(&self, epoch: &u64) -> u64 {
+            self.0[*epoch as usize % 4]
+        }
+
+        fn batch(&self, &epoch: &u64, batch_idx: u64) -> Result<Name, StreamError> {
+            Ok(Name([epoch, batch_idx]))
+        }
+    }
+
+    #[test]
+    fn epochs_of_any_length_follow_one_another() {
+        let mut stream = Endless::new(Numbered([2, 1, 3, 1]));
+        let names: Vec<[u64; 2]> = (0..8).map(|_| stream.next_batch().unwrap().0).collect();
+        assert_eq!(names, [[0, 0], [0, 1], [1, 0], [2, 0], [2, 1], [2, 2], [3, 0], [4, 0]]);
+        assert_eq!(stream.position(), Position { epoch: 4, batch_idx: 1 });
+    }
+
+    #[test]
+    fn a_stream_goes_on_from_any_position_it_was_at() {
+        let sizes = [2, 1, 3, 1];
+        let mut stream = Endless::new(Numbered(sizes));
+        for _ in 0..9 {
+            let mut again = Endless::new(Numbered(sizes));
+            again.seek(stream.position()).unwrap();
+            assert_eq!(again.next_batch().unwrap(), stream.next_batch().unwrap());
+            assert_eq!(again.position(), stream.position());
+        }
+    }
+
+    #[test]
+    fn a_position_after_an_epoch_is_the_start_of_the_next() {
+        let mut stream = Endless::new(Numbered([2, 1, 3, 1]));
+        stream.seek(Position { epoch: 0, batch_idx: 5 }).unwrap();
+        assert_eq!(stream.next_batch().unwrap(), Name([1, 0]));
+    }
+
+    #[test]
+    fn an_empty_epoch_is_an_error_and_not_a_loop() {
+        let mut stream = Endless::new(Numbered([1, 0, 1, 1]));
+        stream.next_batch().unwrap();
+        assert!(stream.next_batch().unwrap_err().to_string().contains("epoch 1 "));
+    }
+
+    #[test]
+    fn one_epoch_is_its_batches_or_the_error_of_laying_it_out() {
+        let data = Numbered([2, 1, 3, 1]);
+        let names: Vec<Name> = data.epoch(2).map(Result::unwrap).collect();
+        assert_eq!(names, [Name([2, 0]), Name([2, 1]), Name([2, 2])]);
+        let failed: Vec<_> = data.epoch(9).collect();
+        assert!(matches!(&failed[..], [Err(error)] if error.to_string() == "unreadable"));
+    }
+}

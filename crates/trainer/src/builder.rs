@@ -1,0 +1,79 @@
+//! What a trainer is made of.
+
+use attentive_core::Objective;
+use attentive_optim::{AdamConfig, Optimizer, Schedule, ScheduleConfig};
+use burn::module::Module;
+
+use crate::{CheckpointDir, Environment, TrainError, Trainer, TrainerConfig};
+
+/// Makes a [`Trainer`]; [`Trainer::builder`] begins one.
+///
+/// What is not given is Adam as in the paper, a learning rate of 1e-3, [`TrainerConfig::default`], and no checkpoints.
+pub struct TrainerBuilder<M, O> {
+    model: M,
+    objective: O,
+    optimizer: Option<Box<dyn Optimizer>>,
+    schedule: Box<dyn Schedule>,
+    config: TrainerConfig,
+    checkpoints: Option<CheckpointDir>,
+    environment: Environment,
+}
+
+impl<M: Module, O: Objective<M>> TrainerBuilder<M, O> {
+    pub(crate) fn new(model: M, objective: O) -> Self {
+        Self {
+            model,
+            objective,
+            optimizer: None,
+            schedule: Box::new(ScheduleConfig::Constant { lr: 1e-3, warmup_steps: 0 }.build(1)),
+            config: TrainerConfig::default(),
+            checkpoints: None,
+            environment: Environment::default(),
+        }
+    }
+
+    /// What changes the parameters; [`OptimizerConfig::init`](attentive_optim::OptimizerConfig::init) makes one.
+    #[must_use]
+    pub fn optimizer(self, optimizer: impl Optimizer + 'static) -> Self {
+        Self { optimizer: Some(Box::new(optimizer)), ..self }
+    }
+
+    /// The learning rate of each update; [`ScheduleConfig::build`] makes one.
+    #[must_use]
+    pub fn schedule(self, schedule: impl Schedule + 'static) -> Self {
+        Self { schedule: Box::new(schedule), ..self }
+    }
+
+    /// Settings of the loop.
+    #[must_use]
+    pub fn config(self, config: TrainerConfig) -> Self {
+        Self { config, ..self }
+    }
+
+    /// Where checkpoints are kept. Without a folder there are none: nothing to resume, to average or to go back to.
+    #[must_use]
+    pub fn checkpoints(self, checkpoints: CheckpointDir) -> Self {
+        Self { checkpoints: Some(checkpoints), ..self }
+    }
+
+    /// What the run runs on, which its checkpoints record.
+    #[must_use]
+    pub fn environment(self, environment: Environment) -> Self {
+        Self { environment, ..self }
+    }
+
+    /// A run that has made no update.
+    ///
+    /// # Errors
+    /// [`TrainError::Setting`] names a setting that is out of range.
+    pub fn build(self) -> Result<Trainer<M, O>, TrainError> {
+        let Self { model, objective, optimizer, schedule, config, checkpoints, environment } = self;
+        config.validate()?;
+        let optimizer = match optimizer {
+            Some(optimizer) => optimizer,
+            None => Box::new(AdamConfig::default().init()?),
+        };
+        let checkpoints = checkpoints.map(|checkpoints| checkpoints.keep_every(config.keep_every));
+        Ok(Trainer::new(model, objective, optimizer, schedule, config, checkpoints, environment))
+    }
+}
