@@ -3,8 +3,8 @@
 use std::{ops::ControlFlow, time::Duration};
 
 use anyhow::Result;
-use attentive_backend::{BackendKind, Precision};
-use attentive_core::{Batch, Objective, Position};
+use attentive_backend::{BackendKind, Objective, Precision};
+use attentive_core::{Batch, Position};
 use attentive_model::{CausalLmObjective, TranslationObjective};
 use attentive_optim::{AdamConfig, ScheduleConfig};
 use attentive_trainer::{

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use attentive_engine::CpuTransformer;
@@ -16,7 +17,7 @@ use attentive_weights::{Tensors, WeightsError};
 use burn::{module::Module, tensor::Device};
 use serde::{Deserialize, Serialize};
 
-use crate::{BundleError, DecodingConfig, GenerationConfig, Precision, TrainingRecord, TranslationModel};
+use crate::{BundleError, DecodingConfig, GenerationConfig, TrainingRecord, TranslationModel, WeightFormat};
 
 const CONFIG: &str = "config.toml";
 const TOKENIZER: &str = "tokenizer.json";
@@ -123,7 +124,7 @@ pub struct Bundle {
     /// How to write unless told otherwise.
     pub generation: GenerationConfig,
     /// Text to ids and back.
-    pub tokenizer: Box<dyn Tokenizer>,
+    pub tokenizer: Arc<dyn Tokenizer>,
     /// Parameters.
     pub params: Tensors,
     /// Where the model came from.
@@ -157,7 +158,7 @@ impl Bundle {
             .map_err(|cause| damaged(RECORD, format!("{cause}; the file is damaged: copy it again")))?;
 
         let tokenizer_path = part_path(path, TOKENIZER)?;
-        let tokenizer = attentive_tokenizer::load(&tokenizer_path)?;
+        let tokenizer: Arc<dyn Tokenizer> = attentive_tokenizer::load(&tokenizer_path)?.into();
         let (found, expected) = (tokenizer.vocab_size(), model.vocab_size());
         if found != expected {
             return Err(BundleError::Vocabulary { path: tokenizer_path, tokenizer: found, model: expected });
@@ -183,11 +184,11 @@ impl Bundle {
         params: &Tensors,
         record: &TrainingRecord,
     ) -> Result<(), BundleError> {
-        Self::write_at(Precision::F32, path, config, tokenizer, params, record)
+        Self::write_at(WeightFormat::F32, path, config, tokenizer, params, record)
     }
 
     fn write_at(
-        precision: Precision,
+        format: WeightFormat,
         path: &Path,
         config: &str,
         tokenizer: &dyn Tokenizer,
@@ -197,9 +198,9 @@ impl Bundle {
         fs::create_dir_all(path).map_err(|cause| BundleError::Io { path: path.to_owned(), cause })?;
         write_part(path, CONFIG, config.as_bytes())?;
         attentive_tokenizer::save(tokenizer, &path.join(TOKENIZER))?;
-        let axis = |name: &str| match precision {
-            Precision::F32 => None,
-            Precision::Int8 => attentive_engine::int8_axis(name),
+        let axis = |name: &str| match format {
+            WeightFormat::F32 => None,
+            WeightFormat::Int8 => attentive_engine::int8_axis(name),
         };
         attentive_weights::write_some_int8(&path.join(WEIGHTS), params, axis, &BTreeMap::new())?;
         Self::write_record(path, record)
@@ -252,7 +253,7 @@ impl Bundle {
     pub fn translation_model(
         &self,
         device: &Device,
-        precision: Option<Precision>,
+        precision: Option<WeightFormat>,
     ) -> Result<TranslationModel, BundleError> {
         let transformer = match &self.model {
             ModelConfig::Rnn(_) => None,
@@ -263,15 +264,15 @@ impl Bundle {
         if let Some(config) = transformer.filter(packed) {
             config.validate().map_err(|cause| self.bad_config(cause))?;
             let precision = precision.unwrap_or(self.decoding.precision);
-            let model = CpuTransformer::new(config, self.params.clone(), precision, device);
-            return Ok(TranslationModel::Cpu(Box::new(model.map_err(|cause| self.bad_weights(cause))?)));
+            let model = CpuTransformer::new(config, self.params.clone(), precision);
+            return Ok(TranslationModel::Packed(Box::new(model.map_err(|cause| self.bad_weights(cause))?)));
         }
-        if let Some(precision @ Precision::Int8) = precision {
-            return Err(BundleError::Precision { precision });
+        if let Some(format @ WeightFormat::Int8) = precision {
+            return Err(BundleError::WeightFormat { format });
         }
         Ok(match transformer {
-            Some(_) => TranslationModel::Tensors(Box::new(self.transformer(device)?)),
-            None => TranslationModel::Rnn(Box::new(self.rnn(device)?)),
+            Some(_) => TranslationModel::Portable(Box::new(self.transformer(device)?)),
+            None => TranslationModel::Recurrent(Box::new(self.rnn(device)?)),
         })
     }
 

@@ -68,13 +68,13 @@ impl TextEncoder {
     ///
     /// # Errors
     /// [`BundleError`] if the bundle's parts do not fit, or it is of another family.
-    pub fn from_bundle(bundle: Bundle, device: &Device) -> Result<Self, BundleError> {
+    pub fn from_bundle(bundle: &Bundle, device: &Device) -> Result<Self, BundleError> {
         if let ModelConfig::Canine(_) = &bundle.model {
             let (model, labels) = bundle.canine(device)?;
-            return Self::new(model, labels, bundle.tokenizer.into());
+            return Self::new(model, labels, bundle.tokenizer.clone());
         }
         let (model, labels) = bundle.bert(device)?;
-        Self::new(model, labels, bundle.tokenizer.into())
+        Self::new(model, labels, bundle.tokenizer.clone())
     }
 
     /// An encoder that was trained with `tokenizer`, and the names of its classes.

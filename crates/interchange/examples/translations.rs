@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let greedy = DecodingConfig { beam: 1, ..bundle.decoding.clone() };
     let specials = bundle.tokenizer.specials().clone();
     let (bos, eos) = (specials.begin().ok_or("no <s>")?, specials.end().ok_or("no </s>")?);
-    let translator = Translator::from_bundle(bundle, &device, None)?;
+    let translator = Translator::from_bundle(&bundle, &device, None)?;
     let ids = |ids: &[u32]| {
         let ids: Vec<i64> = ids.iter().map(|&id| i64::from(id)).collect();
         Tensor::<1, Int>::from_ints(ids.as_slice(), &device).unsqueeze::<2>()
@@ -29,9 +29,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for line in io::stdin().lock().lines() {
         let line = line?;
         let source = [translator.tokenizer().encode(&line), vec![eos]].concat();
-        let [Translation { text, tokens, log_prob, .. }] = &translator.translate(&[&line], &greedy)?[0][..] else {
-            return Err("one translation each".into());
-        };
+        let Translation { text, tokens, log_prob, .. } = &translator.translate(&[&line], &greedy)?[0];
         let memory = model.encode(ids(&source), &Mask::none(), None);
         let target = [&[bos], tokens.as_slice()].concat();
         let logits = model.logits(model.decode(ids(&target), &memory, &Mask::none(), None));

@@ -201,7 +201,7 @@ fn imported(folder: &Path, model: ModelConfig, tokenizer: Box<dyn Tokenizer>, pa
         model,
         decoding: DecodingConfig::default(),
         generation: GenerationConfig::default(),
-        tokenizer,
+        tokenizer: tokenizer.into(),
         params,
         record: TrainingRecord { version: env!("CARGO_PKG_VERSION").into(), ..TrainingRecord::default() },
     }

@@ -145,7 +145,7 @@ fn models_are_written_as_transformers_writes_them() {
 #[test]
 fn what_is_read_fills_embeds_and_classifies() {
     let device = BackendKind::Flex.device().unwrap();
-    let encoder = |name: &str| TextEncoder::from_bundle(import(&golden().path(name)).unwrap(), &device).unwrap();
+    let encoder = |name: &str| TextEncoder::from_bundle(&import(&golden().path(name)).unwrap(), &device).unwrap();
     for name in ["bert-pretraining", "bert-masked-lm", "roberta-masked-lm"] {
         let candidates = encoder(name).fill("the [MASK] was", 3).unwrap();
         assert_eq!(candidates.iter().map(Vec::len).collect::<Vec<_>>(), [3], "{name}");

@@ -6,7 +6,7 @@ use attentive_attention::{Mask, RelativeBuckets};
 use attentive_backend::{BackendKind, Device};
 use attentive_bundle::{Bundle, BundleError, EncodeError, SpanFiller};
 use attentive_core::{EncoderDecoder, TokenMatrix};
-use attentive_decode::{BeamConfig, DecodeRequest, beam_search, greedy};
+use attentive_decode::{BeamConfig, DecodeRequest, Rules, beam_search, greedy};
 use attentive_interchange::{ExportConfig, Format, InterchangeError, export, import};
 use attentive_testkit::{Area, Comparison, Golden, assert_close};
 use burn::tensor::{Int, Tensor, TensorData};
@@ -71,13 +71,8 @@ fn what_is_generated_is_what_transformers_generates() {
         let model = import(&golden().path(folder)).unwrap().translation_model(&device, None).unwrap();
         for case in golden().cases(&format!("{folder}/logits.json")) {
             let source: Vec<Vec<u32>> = field(&case, "source");
-            let request = DecodeRequest {
-                prompt: Tensor::zeros([source.len(), 1], &device),
-                eos: 1,
-                suppressed: &[],
-                min_len: 0,
-                max_len: &vec![12; source.len()],
-            };
+            let (rules, prompt, max_len) = (Rules::default(), vec![0; source.len()], vec![12; source.len()]);
+            let request = DecodeRequest { prompt: &prompt, prefixes: &[], eos: 1, rules: &rules, max_len: &max_len };
             let start = || model.start(&TokenMatrix::from_rows(&source, 0, 0));
             let one = BeamConfig { beam: 1, n_best: 1, length_penalty: 0.0 };
             let by_greedy = greedy(&model, start(), &request).unwrap();
@@ -271,7 +266,7 @@ fn what_t5_lacks_is_listed() {
 fn spans_are_filled_by_both() {
     let device = BackendKind::Flex.device().unwrap();
     for (folder, _) in MODELS {
-        let filler = SpanFiller::from_bundle(import(&golden().path(folder)).unwrap(), &device).unwrap();
+        let filler = SpanFiller::from_bundle(&import(&golden().path(folder)).unwrap(), &device).unwrap();
         let filled = filler.fill("the [MASK] was <extra_id_1>", 3).unwrap();
         assert_eq!(filled.len(), 2);
         for candidates in &filled {
@@ -285,6 +280,6 @@ fn spans_are_filled_by_both() {
             assert!(matches!(too_many, EncodeError::TooManyMasks { n_masks: 4, max: 3 }), "{too_many}");
         }
     }
-    let marian = SpanFiller::from_bundle(import(&golden().path("marian")).unwrap(), &device);
+    let marian = SpanFiller::from_bundle(&import(&golden().path("marian")).unwrap(), &device);
     assert!(matches!(marian, Err(BundleError::NoSentinels)));
 }

@@ -47,7 +47,7 @@ fn bundle(model: ModelConfig, tokenizer: Box<dyn Tokenizer>) -> Bundle {
         model,
         decoding: DecodingConfig::default(),
         generation: GenerationConfig::default(),
-        tokenizer,
+        tokenizer: tokenizer.into(),
         params,
         record: TrainingRecord::default(),
     }

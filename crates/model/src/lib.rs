@@ -35,7 +35,5 @@ pub use error::ConfigError;
 pub use gpt::{CausalLmObjective, Gpt, GptConfig, GptState};
 pub use rnn::{CellKind, Rnn, RnnConfig, RnnState};
 pub use stack::{Block, BlockConfig, Stack};
-pub use transformer::{
-    Decoder, DecoderLayer, DecoderState, Memory, Transformer, TransformerConfig, TransformerWeights,
-};
+pub use transformer::{AttentionMaps, Decoder, DecoderLayer, DecoderState, Memory, Transformer, TransformerConfig};
 pub use translation::{TeacherForced, TranslationObjective};

@@ -1,8 +1,8 @@
 //! Translation as a training objective.
 
 use attentive_attention::Dropout;
-use attentive_backend::ops;
-use attentive_core::{Batch, EncoderDecoder, Loss, Objective, TokenId, TranslationBatch};
+use attentive_backend::{Loss, Objective, ops};
+use attentive_core::{Batch, EncoderDecoder, TokenId, TranslationBatch};
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 

@@ -1,6 +1,6 @@
 //! The training loop.
 //!
-//! [`Trainer`] minimises an [`Objective`](attentive_core::Objective) over a stream of batches: accumulation over
+//! [`Trainer`] minimises an [`Objective`](attentive_backend::Objective) over a stream of batches: accumulation over
 //! micro-batches, clipping by the global norm, Adam under a schedule, validation and checkpoints at intervals. What
 //! happens is told to [`Callback`]s as [`Event`]s; the loop itself prints nothing.
 //!

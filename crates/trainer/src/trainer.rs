@@ -6,7 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use attentive_core::{Batch, Dropout, Objective, mix64};
+use attentive_backend::Objective;
+use attentive_core::{Batch, Dropout, mix64};
 use attentive_optim::{Adam, AdamConfig, Ema, Gradients, Schedule};
 use burn::{module::Module, tensor::Device};
 

@@ -60,8 +60,17 @@ const MAY_IMPORT: [(&str, &[&str]); 18] = [
 ];
 
 /// Crates that a user takes without a tensor library.
-const NO_BURN: [&str; 6] =
-    ["attentive-tokenizer", "attentive-metrics", "attentive-kernels", "attentive-plot", "attentive-testkit", "xtask"];
+const NO_BURN: [&str; 9] = [
+    "attentive-core",
+    "attentive-data",
+    "attentive-decode",
+    "attentive-tokenizer",
+    "attentive-metrics",
+    "attentive-kernels",
+    "attentive-plot",
+    "attentive-testkit",
+    "xtask",
+];
 
 /// Features that choose a backend: `backend` alone names them, and `cli` hands them on.
 const BACKEND_FEATURES: [&str; 11] =

@@ -66,10 +66,8 @@ impl Attention {
         let target_text = match &self.target {
             Some(text) => text.clone(),
             None => {
-                let bundle = Bundle::read(&bundle.path)?;
-                let config = bundle.decoding.clone();
-                let translator = Translator::from_bundle(bundle, &device, None)?;
-                translator.translate(&[&self.text], &config)?.swap_remove(0).swap_remove(0).text
+                let translator = Translator::from_bundle(&bundle, &device, None)?;
+                translator.translate(&[&self.text], &bundle.decoding)?.swap_remove(0).text
             }
         };
         let tokenizer = &*bundle.tokenizer;

@@ -32,7 +32,7 @@ pub(crate) struct Classify {
 impl Classify {
     pub(super) fn run(self) -> Result<()> {
         let bundle = Bundle::read(&run_dir::resolve(&self.model))?;
-        let encoder = TextEncoder::from_bundle(bundle, &self.backend.device()?)?;
+        let encoder = TextEncoder::from_bundle(&bundle, &self.backend.device()?)?;
         let mut out = io::stdout().lock();
         for line in read_lines(self.text) {
             let line = line?;

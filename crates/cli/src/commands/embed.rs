@@ -48,7 +48,7 @@ enum PoolingArg {
 impl Embed {
     pub(super) fn run(self) -> Result<()> {
         let bundle = Bundle::read(&run_dir::resolve(&self.model))?;
-        let encoder = TextEncoder::from_bundle(bundle, &self.backend.device()?)?;
+        let encoder = TextEncoder::from_bundle(&bundle, &self.backend.device()?)?;
         let lines = read_lines(self.text).collect::<Result<Vec<String>>>()?;
         if let Some(word) = &self.compare {
             return compare(&encoder, &lines, word);

@@ -152,7 +152,7 @@ impl Eval {
             Some([perplexity.value()?, bits.value()?])
         });
 
-        let translator = Translator::from_bundle(bundle, &device, self.decoding.precision)?;
+        let translator = Translator::from_bundle(&bundle, &device, self.decoding.precision)?;
         let hypotheses = translate_all(&translator, &sources, &config, "translating")?;
         if let Some(path) = &self.output {
             let mut text = Vec::new();

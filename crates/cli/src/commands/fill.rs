@@ -35,8 +35,8 @@ impl Fill {
         let bundle = Bundle::read(&run_dir::resolve(&self.model))?;
         let device = self.backend.device()?;
         let filler = match &bundle.model {
-            ModelConfig::Transformer(_) => Filler::Spans(Box::new(SpanFiller::from_bundle(bundle, &device)?)),
-            _ => Filler::Tokens(Box::new(TextEncoder::from_bundle(bundle, &device)?)),
+            ModelConfig::Transformer(_) => Filler::Spans(Box::new(SpanFiller::from_bundle(&bundle, &device)?)),
+            _ => Filler::Tokens(Box::new(TextEncoder::from_bundle(&bundle, &device)?)),
         };
         let mut out = io::stdout().lock();
         for line in read_lines(self.text) {

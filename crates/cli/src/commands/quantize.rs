@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use attentive_bundle::{Bundle, ModelConfig, Precision};
+use attentive_bundle::{Bundle, ModelConfig, WeightFormat};
 use clap::Args;
 
 use crate::run_dir;
@@ -28,7 +28,7 @@ impl Quantize {
         if !matches!(bundle.model, ModelConfig::Transformer(_)) {
             bail!("{} is a {}; bytes are for the encoder-decoder", bundle.path.display(), bundle.model.family());
         }
-        bundle.decoding.precision = Precision::Int8;
+        bundle.decoding.precision = WeightFormat::Int8;
         bundle.record.scores.clear(); // they were another model's
         bundle.save(&self.out)?;
         println!("rounded the weights of {} into {}", bundle.path.display(), self.out.display());

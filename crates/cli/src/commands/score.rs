@@ -31,7 +31,7 @@ pub(crate) struct Score {
 impl Score {
     pub(super) fn run(self) -> Result<()> {
         let bundle = Bundle::read(&run_dir::resolve(&self.model))?;
-        let generator = Generator::from_bundle(bundle, &self.backend.device()?)?;
+        let generator = Generator::from_bundle(&bundle, &self.backend.device()?)?;
         let mut out = io::stdout().lock();
         let mut all = TextScore { log_prob: 0.0, n_tokens: 0, n_bytes: 0 };
         let mut n_lines = 0;

@@ -40,7 +40,7 @@ impl Translate {
     pub(super) fn run(self) -> Result<()> {
         let bundle = Bundle::read(&run_dir::resolve(&self.model))?;
         let config = self.decoding.over(&bundle.decoding);
-        let translator = Translator::from_bundle(bundle, &self.backend.device()?, self.decoding.precision)?;
+        let translator = Translator::from_bundle(&bundle, &self.backend.device()?, self.decoding.precision)?;
         if !self.text.is_empty() {
             return self.translate(&translator, &config, &self.text);
         }

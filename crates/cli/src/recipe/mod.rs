@@ -18,7 +18,6 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 use attentive_bundle::{DecodingConfig, ModelConfig};
-use attentive_decode::BeamConfig;
 use attentive_model::gpt;
 use attentive_optim::{AdamConfig, ScheduleConfig};
 use attentive_trainer::TrainerConfig;
@@ -287,9 +286,7 @@ fn validate_average_last(average_last: usize) -> Result<()> {
 
 /// What can be told of a search before there is a model.
 fn validate_decoding(config: &DecodingConfig) -> Result<()> {
-    let DecodingConfig { beam, length_penalty, .. } = *config;
-    let search = BeamConfig { beam, length_penalty, ..BeamConfig::default() };
-    search.validate().map_err(|error| anyhow!("decoding.{error}"))
+    config.validate().map_err(|error| anyhow!("decoding.{error}"))
 }
 
 fn validate_label_smoothing(label_smoothing: f64) -> Result<()> {

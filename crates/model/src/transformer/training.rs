@@ -1,7 +1,7 @@
 //! Whole target sentences at once.
 
 use attentive_attention::{Dropout, Mask};
-use attentive_core::{EncoderDecoder, TranslationBatch};
+use attentive_core::TranslationBatch;
 use burn::{module::Param, tensor::Tensor};
 
 use super::Transformer;

@@ -3,8 +3,8 @@
 
 use std::{collections::BTreeMap, error::Error, ops::ControlFlow, path::Path};
 
-use attentive_backend::{BackendKind, Device};
-use attentive_core::{Batch, Dropout, Loss, Objective, Position};
+use attentive_backend::{BackendKind, Device, Loss, Objective};
+use attentive_core::{Batch, Dropout, Position};
 use attentive_optim::{AdamConfig, ScheduleConfig};
 use attentive_trainer::{
     BatchStream, Callback, CallbackError, CheckpointDir, Evaluate, Event, Outcome, TrainError, Trainer, TrainerConfig,

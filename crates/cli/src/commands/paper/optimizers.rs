@@ -3,8 +3,8 @@
 use std::{num::NonZeroU64, path::PathBuf, time::Instant};
 
 use anyhow::{Result, anyhow};
-use attentive_backend::Device;
-use attentive_core::{Batch, Dropout, Objective, mix64};
+use attentive_backend::{Device, Objective};
+use attentive_core::{Batch, Dropout, mix64};
 use attentive_optim::{Adam, AdamConfig, FirstOrder, Gradients, UpdateRule};
 use attentive_plot::{Chart, Series, to_svg};
 use burn::module::Module;

@@ -3,8 +3,9 @@
 use std::{num::NonZeroU64, path::PathBuf, time::Instant};
 
 use anyhow::{Result, anyhow, bail};
+use attentive_backend::Objective;
 use attentive_bundle::ModelConfig;
-use attentive_core::{Batch, Objective};
+use attentive_core::Batch;
 use attentive_optim::{Gradients, Schedule, ScheduleConfig};
 use burn::module::Module;
 use clap::Args;

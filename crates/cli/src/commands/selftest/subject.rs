@@ -1,8 +1,8 @@
 //! A model that laws are tried on, and texts for it.
 
 use anyhow::Result;
-use attentive_backend::Device;
-use attentive_core::{Objective, TokenId};
+use attentive_backend::{Device, Objective};
+use attentive_core::TokenId;
 use attentive_optim::Gradients;
 use burn::{
     module::Module,

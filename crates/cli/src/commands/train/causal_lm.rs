@@ -3,9 +3,9 @@
 use std::{ops::ControlFlow, path::Path, sync::Arc};
 
 use anyhow::{Result, bail};
-use attentive_backend::Device;
+use attentive_backend::{Device, Objective};
 use attentive_bundle::{DataRecord, GenerationConfig, Generator, ModelConfig, ScoreRecord};
-use attentive_core::{Objective, SequenceBatch};
+use attentive_core::SequenceBatch;
 use attentive_data::{ContextBatcher, ContextBatches, ContextOrder, TokenStream, auto_size::AUTO};
 use attentive_metrics::{BitsPerByte, Likelihood, Metric};
 use attentive_model::{CausalLmObjective, Gpt, GptConfig};

@@ -3,9 +3,9 @@
 use std::{path::Path, sync::Arc};
 
 use anyhow::{Result, bail};
-use attentive_backend::Device;
+use attentive_backend::{Device, Objective};
 use attentive_bundle::{Bundle, DataRecord, ModelConfig, ScoreRecord, frame_ids};
-use attentive_core::{LabeledBatch, Objective, TokenMatrix};
+use attentive_core::{LabeledBatch, TokenMatrix};
 use attentive_data::{ExampleBatcher, ExampleBatches, LabeledRows, LabeledText, auto_size::AUTO};
 use attentive_model::{ClassificationObjective, EncoderModel};
 use attentive_tokenizer::Tokenizer;
@@ -50,15 +50,14 @@ impl<F: EncoderFamily> Classification<F> {
     ) -> Result<Self> {
         let parts = LabeledTexts::open(&recipe.data)?;
         let labels = parts.labels()?;
-        let (tokenizer, pretrained): (Box<dyn Tokenizer>, _) = match (tokenizer, pretrained) {
-            (Some(path), bundle) => (attentive_tokenizer::load(path)?, bundle.map(|bundle| bundle.params)),
+        let (tokenizer, pretrained): (Arc<dyn Tokenizer>, _) = match (tokenizer, pretrained) {
+            (Some(path), bundle) => (attentive_tokenizer::load(path)?.into(), bundle.map(|bundle| bundle.params)),
             (None, Some(bundle)) => (bundle.tokenizer, Some(bundle.params)),
             (None, None) => {
                 let texts = parts.train.texts.iter().map(|text| anyhow::Ok(text.text.clone()));
-                (recipe.tokenizer.read_or_train(false, texts)?, None)
+                (recipe.tokenizer.read_or_train(false, texts)?.into(), None)
             }
         };
-        let tokenizer: Arc<dyn Tokenizer> = tokenizer.into();
         config.set_vocab_size(tokenizer.vocab_size())?;
         config.set_labels(labels.clone());
         recipe.model = config.clone().into();

@@ -1,8 +1,8 @@
 //! Updates as training makes them, to see what they cost.
 
 use anyhow::Result;
-use attentive_backend::{Device, Precision};
-use attentive_core::{Dropout, Objective};
+use attentive_backend::{Device, Objective, Precision};
+use attentive_core::Dropout;
 use attentive_optim::{Adam, Gradients};
 use burn::module::Module;
 

@@ -93,6 +93,6 @@ impl TranslationFamily for RnnConfig {
     }
 
     fn translation_model(&self, model: Rnn) -> Result<TranslationModel> {
-        Ok(TranslationModel::Rnn(Box::new(model)))
+        Ok(TranslationModel::Recurrent(Box::new(model)))
     }
 }

@@ -1,4 +1,4 @@
-//! What a Transformer looks at.
+//! The attention of a Transformer, to look at.
 
 use attentive_attention::Mask;
 use attentive_core::TokenMatrix;
@@ -9,7 +9,7 @@ use crate::tokens::token_tensor;
 
 /// The weights of every attention of a [`Transformer`], a tensor for each layer, from the input up.
 #[derive(Debug, Clone)]
-pub struct TransformerWeights {
+pub struct AttentionMaps {
     /// Source to source: `[rows, heads, src, src]`.
     pub encoder: Vec<Tensor<4>>,
     /// Target to target: `[rows, heads, tgt, tgt]`.
@@ -25,8 +25,8 @@ impl Transformer {
     ///
     /// # Shapes
     /// - `target`: `[rows, tgt]`, each row beginning in `<s>`
-    pub fn attention_weights(&self, source: &TokenMatrix, target: &TokenMatrix) -> TransformerWeights {
-        let device = self.source_embedding.weight.device();
+    pub fn attention_weights(&self, source: &TokenMatrix, target: &TokenMatrix) -> AttentionMaps {
+        let device = self.device();
         let mask = Mask::padding(source.lengths(), source.n_cols(), &device);
         let context = self.source_positions.context(mask.clone().and_window(self.window), 0, source.n_cols(), &device);
         let ids = token_tensor(source, &device);
@@ -43,6 +43,6 @@ impl Transformer {
             decoder.push(to_target);
             cross.push(to_source);
         }
-        TransformerWeights { encoder, decoder, cross }
+        AttentionMaps { encoder, decoder, cross }
     }
 }
