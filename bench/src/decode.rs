@@ -5,10 +5,9 @@ use std::{fs, path::Path, time::Instant};
 use anyhow::{Context, Result};
 use attentive_backend::BackendKind;
 use attentive_core::{EncoderDecoder, TokenId, TokenMatrix, mix64};
-use attentive_decode::{BeamConfig, DecodeRequest, beam_search, greedy};
-use attentive_engine::{CpuTransformer, Precision};
+use attentive_decode::{BeamConfig, DecodeRequest, Rules, beam_search, greedy};
+use attentive_engine::{CpuTransformer, WeightFormat};
 use attentive_model::ModelSpec;
-use burn::tensor::{Int, Tensor};
 use serde_json::json;
 
 use crate::{worker, workload::Workload};
@@ -41,20 +40,21 @@ fn sources(vocab: usize) -> Vec<Vec<TokenId>> {
 pub(crate) fn run(name: &str, precision: &str, beam: usize, batch: usize) -> Result<()> {
     let Workload { config, .. } = Workload::named(name)?;
     let device = BackendKind::Flex.device()?;
-    let precision: Precision = precision.parse().map_err(anyhow::Error::msg)?;
+    let precision: WeightFormat = precision.parse().map_err(anyhow::Error::msg)?;
     let engine = {
         let model = config.init(&device, 1)?;
-        CpuTransformer::new(&config, attentive_weights::params(&model), precision, &device)?
+        CpuTransformer::new(&config, attentive_weights::params(&model), precision)?
     };
     let sources = sources(config.source_vocab_size);
+    let rules = Rules { min_len: LEN, ..Rules::default() };
     worker::ready(&json!({ "precision": precision.to_string() }));
     while worker::wait() {
         let started = Instant::now();
         let mut targets = Vec::with_capacity(SENTENCES);
         for rows in sources.chunks(batch) {
             let max_len = vec![LEN; rows.len()];
-            let prompt = Tensor::<2, Int>::full([rows.len(), 1], i64::from(BOS), &device);
-            let request = DecodeRequest { prompt, eos: EOS, suppressed: &[], min_len: LEN, max_len: &max_len };
+            let prompt = vec![BOS; rows.len()];
+            let request = DecodeRequest { prompt: &prompt, prefixes: &[], eos: EOS, rules: &rules, max_len: &max_len };
             let state = engine.start(&TokenMatrix::from_rows(rows, 0, 0));
             if beam == 1 {
                 targets.extend(greedy(&engine, state, &request)?.into_iter().map(|best| best.tokens));

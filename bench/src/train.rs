@@ -3,8 +3,8 @@
 use std::{ops::ControlFlow, time::Duration};
 
 use anyhow::Result;
-use attentive_backend::{BackendKind, Precision};
-use attentive_core::{Endless, Objective};
+use attentive_backend::{BackendKind, Objective, Precision};
+use attentive_core::Endless;
 use attentive_model::{CausalLmObjective, ModelSpec, TranslationObjective};
 use attentive_optim::ScheduleConfig;
 use attentive_trainer::{Callback, CallbackError, CheckpointDir, Event, Trainer, TrainerConfig};

@@ -3,6 +3,7 @@
 //! The one crate that names a backend: feature flags (`flex`, `ndarray`, `wgpu`, `cuda`) say what is compiled in,
 //! [`BackendKind`] turns a name into a [`Device`], and [`ops`] holds the Transformer's operations: each written once from
 //! burn's differentiable operations, so that every backend runs it, and once more as fused kernels for flex, the CPU.
+//! [`Objective`] and [`Loss`] are the ground that models and the trainer share.
 //!
 //! ```
 //! use attentive_backend::BackendKind;
@@ -18,6 +19,7 @@
 mod fused;
 mod init;
 mod kind;
+mod loss;
 mod mask;
 pub mod ops;
 mod precision;
@@ -26,6 +28,7 @@ pub use attentive_core::Dropout;
 pub use burn::tensor::Device;
 pub use init::{InitScheme, Initializer};
 pub use kind::{BackendError, BackendKind};
+pub use loss::{Loss, Objective};
 pub use mask::Mask;
 pub use precision::Precision;
 

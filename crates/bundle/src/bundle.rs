@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use toml::Table;
 
 use crate::{
-    BundleError, DecodingConfig, GenerationConfig, Precision, Processor, TrainingRecord,
+    BundleError, DecodingConfig, GenerationConfig, Processor, TrainingRecord, WeightFormat,
     folder::{self, CONFIG, Folder, Parts, TOKENIZER, WEIGHTS},
 };
 
@@ -117,7 +117,7 @@ impl Bundle {
         params: &Tensors,
         record: &TrainingRecord,
     ) -> Result<(), BundleError> {
-        Parts { config, tokenizer: Some(tokenizer), params, precision: Precision::F32, record }.write(path)
+        Parts { config, tokenizer: Some(tokenizer), params, format: WeightFormat::F32, record }.write(path)
     }
 
     /// Writes this bundle as a new folder, in one step, its weights in the precision that it decodes in.
@@ -143,7 +143,7 @@ impl Bundle {
         table.extend(Table::try_from(config).expect("names and numbers"));
         let config = &toml::to_string(&table).expect("a table came from TOML");
         let tokenizer = self.processor.tokenizer().map(|tokenizer| &**tokenizer);
-        Parts { config, tokenizer, params, precision: decoding.precision, record }.write_as_one(path, replace)
+        Parts { config, tokenizer, params, format: decoding.precision, record }.write_as_one(path, replace)
     }
 
     /// Writes `training.json` alone.

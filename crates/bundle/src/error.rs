@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use attentive_decode::DecodeError;
-use attentive_engine::Precision;
+use attentive_engine::WeightFormat;
 use attentive_model::{ConfigError, Role};
 use attentive_tokenizer::TokenizerError;
 use attentive_weights::WeightsError;
@@ -160,12 +160,12 @@ pub enum BundleError {
     Weights(#[from] WeightsError),
     /// Weights are packed on the CPU alone.
     #[error(
-        "precision {precision} is for the backend flex, and there for the paper's layers alone; leave --precision out, or \
+        "precision {format} is for the backend flex, and there for the paper's layers alone; leave --precision out, or \
          use --backend flex"
     )]
-    Precision {
+    WeightFormat {
         /// What was asked for.
-        precision: Precision,
+        format: WeightFormat,
     },
 }
 

@@ -12,7 +12,7 @@ use attentive_weights::{Tensors, sync_folder, write_atomically, write_some_int8}
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::{BundleError, Precision, TrainingRecord};
+use crate::{BundleError, TrainingRecord, WeightFormat};
 
 pub(crate) const CONFIG: &str = "config.toml";
 pub(crate) const TOKENIZER: &str = "tokenizer.json";
@@ -109,7 +109,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) tokenizer: Option<&'a dyn Tokenizer>,
     pub(crate) params: &'a Tensors,
     /// How weights are written.
-    pub(crate) precision: Precision,
+    pub(crate) format: WeightFormat,
     pub(crate) record: &'a TrainingRecord,
 }
 
@@ -121,9 +121,9 @@ impl Parts<'_> {
         if let Some(tokenizer) = self.tokenizer {
             attentive_tokenizer::save(tokenizer, &path.join(TOKENIZER))?;
         }
-        let axis = |name: &str| match self.precision {
-            Precision::F32 => None,
-            Precision::Int8 => attentive_engine::int8_axis(name),
+        let axis = |name: &str| match self.format {
+            WeightFormat::F32 => None,
+            WeightFormat::Int8 => attentive_engine::int8_axis(name),
         };
         write_some_int8(&path.join(WEIGHTS), self.params, axis, &BTreeMap::new())?;
         let parts = [Some(CONFIG), self.tokenizer.map(|_| TOKENIZER), Some(WEIGHTS)];

@@ -2,14 +2,15 @@
 
 use std::{fmt, ops::ControlFlow, sync::Arc};
 
-use attentive_core::{LanguageModel, Objective, SequenceBatch, TokenId};
-use attentive_decode::{DecodeError, Ended, GenerateRequest, SamplingConfig, StopStrings, generate};
+use attentive_backend::Objective;
+use attentive_core::{LanguageModel, SequenceBatch, TokenId};
+use attentive_decode::{DecodeError, Drawn, Ended, GenerateRequest, Rules, SamplingConfig, StopStrings, generate};
 use attentive_model::{CausalLmObjective, CausalModel, Gpt, GptConfig};
 use attentive_tokenizer::Tokenizer;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use crate::{Bundle, BundleError, translator::at_most};
+use crate::{Bundle, BundleError, text_stream::TextStream, translator::at_most};
 
 /// How a language model writes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,6 +20,14 @@ pub struct GenerationConfig {
     pub max_tokens: usize,
     /// Strings that end the text; they are not part of it.
     pub stop: Vec<String>,
+    /// Tokens that must follow the prompt before the text may end.
+    pub min_tokens: usize,
+    /// Length of the n-grams of tokens that a text has once at most; 0 for no limit.
+    pub no_repeat_ngram: usize,
+    /// Ids that are never written, beside those of special tokens.
+    pub suppressed: Vec<TokenId>,
+    /// Sequences of ids that a text never comes to contain.
+    pub bad_words: Vec<Vec<TokenId>>,
     /// How tokens are drawn.
     pub sampling: SamplingConfig,
 }
@@ -26,7 +35,15 @@ pub struct GenerationConfig {
 impl Default for GenerationConfig {
     /// Up to 200 tokens from the model's own distribution.
     fn default() -> Self {
-        Self { max_tokens: 200, stop: Vec::new(), sampling: SamplingConfig::default() }
+        Self {
+            max_tokens: 200,
+            stop: Vec::new(),
+            min_tokens: 0,
+            no_repeat_ngram: 0,
+            suppressed: Vec::new(),
+            bad_words: Vec::new(),
+            sampling: SamplingConfig::default(),
+        }
     }
 }
 
@@ -39,8 +56,22 @@ impl GenerationConfig {
     /// # Errors
     /// [`DecodeError`] names the setting that is out of range.
     pub fn validate(&self) -> Result<(), DecodeError> {
-        at_most("max_tokens", self.max_tokens, MAX_TOKENS, "at most 16777216")
+        at_most("max_tokens", self.max_tokens, MAX_TOKENS, "at most 16777216")?;
+        at_most("min_tokens", self.min_tokens, MAX_TOKENS, "at most 16777216")?;
+        match self.bad_words.iter().position(Vec::is_empty) {
+            Some(index) => Err(DecodeError::EmptyBadWord { index }),
+            None => Ok(()),
+        }
     }
+}
+
+/// A text that was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Generated {
+    /// What follows the prompt.
+    pub text: String,
+    /// Why it ended.
+    pub ended: Ended,
 }
 
 /// How probable a text is.
@@ -50,7 +81,7 @@ pub struct TextScore {
     pub log_prob: f64,
     /// Number of tokens that were scored.
     pub n_tokens: usize,
-    /// Bytes of the text behind them.
+    /// Bytes of the text that they stand for.
     pub n_bytes: usize,
 }
 
@@ -69,8 +100,7 @@ impl Generator<Gpt> {
     /// # Errors
     /// [`BundleError`] if the bundle's parts do not fit, or it is of another family.
     pub fn from_bundle(bundle: &Bundle, device: &Device) -> Result<Self, BundleError> {
-        let model = bundle.model::<GptConfig>(device)?;
-        Ok(Self::new(model, bundle.tokenizer()?.clone()))
+        Ok(Self::new(bundle.model::<GptConfig>(device)?, bundle.tokenizer()?.clone()))
     }
 }
 
@@ -125,42 +155,82 @@ impl<M: LanguageModel> Generator<M> {
         config: &GenerationConfig,
         mut on_text: impl FnMut(&str) -> ControlFlow<()>,
     ) -> Result<Ended, DecodeError> {
-        let mut tokens: Vec<TokenId> = self.end.into_iter().chain(self.tokenizer.encode(prompt)).collect();
-        let prompt_tokens = tokens.clone();
+        let ended = self.write(&[prompt], 1, config, |_, piece| on_text(piece))?;
+        Ok(ended[0])
+    }
+
+    /// Continues prompts together, each `n_samples` times: `[prompts][samples]`.
+    ///
+    /// A text is a function of its prompt, the settings and the index of its sample; the first is what
+    /// [`generate`](Self::generate) writes.
+    ///
+    /// # Errors
+    /// As [`generate`](Self::generate).
+    pub fn generate_all(
+        &self,
+        prompts: &[impl AsRef<str>],
+        n_samples: usize,
+        config: &GenerationConfig,
+    ) -> Result<Vec<Vec<Generated>>, DecodeError> {
+        let mut texts = vec![String::new(); prompts.len() * n_samples];
+        let ended = self.write(prompts, n_samples, config, |text, piece| {
+            texts[text].push_str(piece);
+            ControlFlow::Continue(())
+        })?;
+        let mut generated = texts.into_iter().zip(ended).map(|(text, ended)| Generated { text, ended });
+        Ok(prompts.iter().map(|_| generated.by_ref().take(n_samples).collect()).collect())
+    }
+
+    /// Hands the pieces of text `prompt · n_samples + sample` to `on_text` as they come; tells why each text ended.
+    fn write(
+        &self,
+        prompts: &[impl AsRef<str>],
+        n_samples: usize,
+        config: &GenerationConfig,
+        mut on_text: impl FnMut(usize, &str) -> ControlFlow<()>,
+    ) -> Result<Vec<Ended>, DecodeError> {
+        let ids = |prompt: &str| self.end.into_iter().chain(self.tokenizer.encode(prompt)).collect();
+        let prompts: Vec<Vec<TokenId>> = prompts.iter().map(|prompt| ids(prompt.as_ref())).collect();
+        let rules = self.rules(config);
         let request = GenerateRequest {
-            prompt: &prompt_tokens,
+            prompts: &prompts,
+            n_samples,
             max_tokens: config.max_tokens,
             end: self.end,
-            suppressed: &self.suppressed,
+            rules: &rules,
         };
-        let mut stop = StopStrings::new(config.stop.iter().map(String::as_str));
-        let mut n_shown = self.text(&tokens).len();
-        let ended = generate(&self.model, &request, &config.sampling, |drawn| {
-            tokens.push(drawn.token);
-            let text = self.text(&tokens);
-            // Bytes at the end that are no character yet wait.
-            let whole = text.trim_end_matches(char::REPLACEMENT_CHARACTER);
-            let Some(new) = whole.get(n_shown..).filter(|new| !new.is_empty()) else {
-                return ControlFlow::Continue(());
-            };
-            n_shown = whole.len();
-            let (piece, at_end) = stop.push(new);
-            let wish = if piece.is_empty() { ControlFlow::Continue(()) } else { on_text(&piece) };
+        let stop = StopStrings::new(config.stop.iter().map(String::as_str));
+        let stream = |prompt: &Vec<TokenId>| (TextStream::new(&*self.tokenizer, prompt), stop.clone());
+        let mut streams: Vec<(TextStream<'_>, StopStrings)> =
+            prompts.iter().flat_map(|prompt| (0..n_samples).map(move |_| stream(prompt))).collect();
+        let ended = generate(&self.model, &request, &config.sampling, |Drawn { text, token, .. }| {
+            let (stream, stop) = &mut streams[text];
+            let (piece, at_end) = stop.push(&stream.push(token));
+            let wish = if piece.is_empty() { ControlFlow::Continue(()) } else { on_text(text, &piece) };
             if at_end { ControlFlow::Break(()) } else { wish }
         })?;
-        if ended != Ended::ByCaller {
-            let (piece, at_end) = stop.push(self.text(&tokens).get(n_shown..).unwrap_or_default());
+        for (text, (stream, mut stop)) in streams.into_iter().enumerate() {
+            if ended[text] == Ended::ByCaller {
+                continue;
+            }
+            let (piece, at_end) = stop.push(&stream.finish());
             let rest = if at_end { piece } else { piece + &stop.finish() };
             if !rest.is_empty() {
-                // The text is over whatever the caller wishes.
-                let _ = on_text(&rest);
+                // The text is over, whether the caller wishes for more or not.
+                let _ = on_text(text, &rest);
             }
         }
         Ok(ended)
     }
 
-    fn text(&self, tokens: &[TokenId]) -> String {
-        self.tokenizer.decode(tokens).expect("the vocabulary is the tokenizer's")
+    fn rules(&self, config: &GenerationConfig) -> Rules {
+        Rules {
+            suppressed: [&self.suppressed[..], &config.suppressed].concat(),
+            bad_words: config.bad_words.clone(),
+            min_len: config.min_tokens,
+            no_repeat_ngram: config.no_repeat_ngram,
+            ..Rules::default()
+        }
     }
 }
 

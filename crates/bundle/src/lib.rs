@@ -4,13 +4,14 @@
 //! (where it came from: data hashes, seed, steps, scores; and the SHA-256 of the other files). It loads on any backend.
 //!
 //! ```no_run
+//! use attentive_backend::BackendKind;
 //! use attentive_bundle::{Bundle, DecodingConfig, Translator};
-//! use burn::tensor::Device;
 //!
+//! let device = BackendKind::Flex.device()?;
 //! let bundle = Bundle::read("runs/latest".as_ref())?;
-//! let translator = Translator::from_bundle(&bundle, &Device::default(), None)?;
+//! let translator = Translator::from_bundle(&bundle, &device, None)?;
 //! let translations = translator.translate(&["The animal was tired."], &DecodingConfig::default())?;
-//! assert!(!translations[0][0].text.is_empty());
+//! assert!(!translations[0].text.is_empty());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 #![recursion_limit = "256"]
@@ -23,13 +24,14 @@ mod processor;
 mod record;
 mod span_filler;
 mod text_encoder;
+mod text_stream;
 mod translation_model;
 mod translator;
 
-pub use attentive_engine::Precision;
+pub use attentive_engine::WeightFormat;
 pub use bundle::Bundle;
 pub use error::{BundleError, EncodeError, TranslateError};
-pub use generator::{GenerationConfig, Generator, TextScore};
+pub use generator::{Generated, GenerationConfig, Generator, TextScore};
 pub use processor::Processor;
 pub use record::{DataRecord, ScoreRecord, TrainingRecord};
 pub use span_filler::SpanFiller;

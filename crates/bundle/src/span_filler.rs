@@ -3,9 +3,9 @@
 use std::{collections::BTreeMap, fmt, ops::Range, sync::Arc};
 
 use attentive_core::{EncoderDecoder, TokenId, TokenMatrix};
-use attentive_decode::{BeamConfig, DecodeRequest, Hypothesis, beam_search};
+use attentive_decode::{BeamConfig, DecodeRequest, Hypothesis, Rules, beam_search};
 use attentive_tokenizer::Tokenizer;
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::Device;
 
 use crate::{
     Bundle, BundleError, Candidate, EncodeError, TranslationModel,
@@ -112,15 +112,10 @@ impl<M: EncoderDecoder<State: Clone>> SpanFiller<M> {
         beam: usize,
     ) -> Result<Vec<Hypothesis>, EncodeError> {
         let sentinels = (n_masks..).map_while(|index| self.tokenizer.sentinel(index));
-        let suppressed: Vec<TokenId> =
-            self.tokenizer.specials().iter().chain(sentinels).filter(|&id| id != stop).collect();
-        let request = DecodeRequest {
-            prompt: Tensor::<2, Int>::full([1, 1], i64::from(self.begin), &self.model.device()),
-            eos: stop,
-            suppressed: &suppressed,
-            min_len: 0,
-            max_len: &[max_len],
-        };
+        let suppressed = self.tokenizer.specials().iter().chain(sentinels).filter(|&id| id != stop).collect();
+        let rules = Rules { suppressed, ..Rules::default() };
+        let request =
+            DecodeRequest { prompt: &[self.begin], prefixes: &[], eos: stop, rules: &rules, max_len: &[max_len] };
         let search = BeamConfig { beam, n_best: beam, length_penalty: 0.0 };
         let found = beam_search(&self.model, state, &request, &search)?;
         Ok(found.into_iter().flatten().collect())

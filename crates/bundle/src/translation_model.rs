@@ -5,11 +5,11 @@ use std::{
     fmt::{self, Debug},
 };
 
-use attentive_core::{EncoderDecoder, NextToken, TokenMatrix, TopTokens};
-use attentive_engine::{CpuTransformer, Precision};
-use attentive_model::{EncoderDecoderSpec, FamilyVisitor, ModelSpec, Role, TransformerConfig};
+use attentive_core::{DeviceError, EncoderDecoder, NextToken, Scores, TokenId, TokenMatrix, Want};
+use attentive_engine::{CpuTransformer, WeightFormat};
+use attentive_model::{EncoderDecoderSpec, FamilyVisitor, ModelSpec, Role, TeacherForced, TransformerConfig};
 use attentive_weights::WeightsError;
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::Device;
 
 use crate::{Bundle, BundleError};
 
@@ -25,11 +25,11 @@ impl TranslationModel {
     /// # Errors
     /// [`WeightsError::Mismatch`] if the model is of another configuration.
     pub fn new<C: EncoderDecoderSpec>(model: C::Model, spec: &C) -> Result<Self, WeightsError> {
-        let device = EncoderDecoder::device(&model);
+        let device = model.device();
         match packable(spec, &device) {
             Some(config) => {
                 let params = attentive_weights::params(&model);
-                Ok(Self::of(CpuTransformer::new(config, params, Precision::F32, &device)?))
+                Ok(Self::of(CpuTransformer::new(config, params, WeightFormat::F32)?))
             }
             None => Ok(Self::of(model)),
         }
@@ -50,9 +50,9 @@ impl Bundle {
     pub fn translation_model(
         &self,
         device: &Device,
-        precision: Option<Precision>,
+        format: Option<WeightFormat>,
     ) -> Result<TranslationModel, BundleError> {
-        self.model.visit(Translating { bundle: self, device, precision })
+        self.model.visit(Translating { bundle: self, device, format })
     }
 }
 
@@ -60,7 +60,7 @@ impl Bundle {
 struct Translating<'a> {
     bundle: &'a Bundle,
     device: &'a Device,
-    precision: Option<Precision>,
+    format: Option<WeightFormat>,
 }
 
 impl FamilyVisitor for Translating<'_> {
@@ -71,15 +71,15 @@ impl FamilyVisitor for Translating<'_> {
     }
 
     fn encoder_decoder<C: EncoderDecoderSpec>(self, spec: &C) -> Self::Output {
-        let Self { bundle, device, precision } = self;
+        let Self { bundle, device, format } = self;
         if let Some(config) = packable(spec, device) {
             config.validate().map_err(|cause| bundle.bad_config(cause))?;
-            let precision = precision.unwrap_or(bundle.decoding.precision);
-            let model = CpuTransformer::new(config, bundle.params.clone(), precision, device);
+            let format = format.unwrap_or(bundle.decoding.precision);
+            let model = CpuTransformer::new(config, bundle.params.clone(), format);
             return Ok(TranslationModel::of(model.map_err(|cause| bundle.bad_weights(cause))?));
         }
-        if let Some(precision @ Precision::Int8) = precision {
-            return Err(BundleError::Precision { precision });
+        if let Some(format @ WeightFormat::Int8) = format {
+            return Err(BundleError::WeightFormat { format });
         }
         Ok(TranslationModel::of(bundle.model::<C>(device)?))
     }
@@ -96,9 +96,7 @@ trait AnyModel: Send {
     fn start(&self, source: &TokenMatrix) -> Box<dyn AnyState>;
     fn vocab_size(&self) -> usize;
     fn max_len(&self) -> Option<usize>;
-    fn device(&self) -> Device;
-    fn advance(&self, tokens: Tensor<2, Int>, state: &mut dyn Any) -> Tensor<2>;
-    fn advance_top(&self, tokens: &Tensor<2, Int>, state: &mut dyn Any, k: usize) -> Option<TopTokens>;
+    fn advance(&self, tokens: &[TokenId], state: &mut dyn Any, want: Want) -> Result<Scores, DeviceError>;
     fn reorder(&self, state: &mut dyn Any, parents: &[usize]);
 }
 
@@ -133,19 +131,11 @@ impl<M: EncoderDecoder<State: Clone + Send + 'static> + Send> AnyModel for M {
     }
 
     fn max_len(&self) -> Option<usize> {
-        EncoderDecoder::max_len(self)
+        NextToken::max_len(self)
     }
 
-    fn device(&self) -> Device {
-        EncoderDecoder::device(self)
-    }
-
-    fn advance(&self, tokens: Tensor<2, Int>, state: &mut dyn Any) -> Tensor<2> {
-        NextToken::advance(self, tokens, state_of::<M>(state))
-    }
-
-    fn advance_top(&self, tokens: &Tensor<2, Int>, state: &mut dyn Any, k: usize) -> Option<TopTokens> {
-        NextToken::advance_top(self, tokens, state_of::<M>(state), k)
+    fn advance(&self, tokens: &[TokenId], state: &mut dyn Any, want: Want) -> Result<Scores, DeviceError> {
+        NextToken::advance(self, tokens, state_of::<M>(state), want)
     }
 
     fn reorder(&self, state: &mut dyn Any, parents: &[usize]) {
@@ -160,12 +150,12 @@ impl NextToken for TranslationModel {
         self.0.vocab_size()
     }
 
-    fn advance(&self, tokens: Tensor<2, Int>, state: &mut TranslationState) -> Tensor<2> {
-        self.0.advance(tokens, state.0.as_mut().as_any())
+    fn max_len(&self) -> Option<usize> {
+        self.0.max_len()
     }
 
-    fn advance_top(&self, tokens: &Tensor<2, Int>, state: &mut TranslationState, k: usize) -> Option<TopTokens> {
-        self.0.advance_top(tokens, state.0.as_mut().as_any(), k)
+    fn advance(&self, tokens: &[TokenId], state: &mut TranslationState, want: Want) -> Result<Scores, DeviceError> {
+        self.0.advance(tokens, state.0.as_mut().as_any(), want)
     }
 
     fn reorder(&self, state: &mut TranslationState, parents: &[usize]) {
@@ -176,14 +166,6 @@ impl NextToken for TranslationModel {
 impl EncoderDecoder for TranslationModel {
     fn start(&self, source: &TokenMatrix) -> TranslationState {
         TranslationState(self.0.start(source))
-    }
-
-    fn max_len(&self) -> Option<usize> {
-        self.0.max_len()
-    }
-
-    fn device(&self) -> Device {
-        self.0.device()
     }
 }
 

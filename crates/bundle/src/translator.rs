@@ -3,12 +3,19 @@
 use std::{fmt, num::NonZeroUsize, sync::Arc};
 
 use attentive_core::{EncoderDecoder, TokenId, TokenMatrix};
-use attentive_decode::{BeamConfig, DecodeError, DecodeRequest, Hypothesis, beam_search, greedy};
+use attentive_decode::{
+    BeamConfig, DecodeError, DecodeRequest, Hypothesis, Rules, SamplingConfig, beam_search, greedy, sample,
+};
 use attentive_tokenizer::Tokenizer;
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use crate::{Bundle, BundleError, Precision, TranslateError, TranslationModel};
+use crate::{Bundle, BundleError, TranslateError, TranslationModel, WeightFormat};
+
+/// The widest beam, the longest translation and the largest batch: beyond what any search needs.
+const MAX_BEAM: usize = 1024;
+const MAX_LEN: usize = 1 << 16;
+const MAX_BATCH_TOKENS: usize = 1 << 24;
 
 /// How to decode.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,35 +27,81 @@ pub struct DecodingConfig {
     pub length_penalty: f64,
     /// Tokens that a translation may have beyond the source's.
     pub max_len_offset: usize,
+    /// Tokens that a translation may have at most, whatever the source has, its end included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_len: Option<usize>,
+    /// Tokens that a translation must have before it may end.
+    pub min_len: usize,
+    /// Length of the n-grams of tokens that a translation has once at most; 0 for no limit.
+    pub no_repeat_ngram: usize,
+    /// Factor of the log-probabilities of tokens that the translation already has (Keskar et al. 2019, §4.1); 1 for none,
+    /// more for less repetition.
+    pub repetition_penalty: f64,
+    /// Ids that are never written, beside those of special tokens.
+    pub suppressed: Vec<TokenId>,
+    /// Sequences of ids that a translation never comes to contain.
+    pub bad_words: Vec<Vec<TokenId>>,
+    /// The id that every translation begins with, the target language for example.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forced_first: Option<TokenId>,
     /// Source tokens, padding included, that are decoded together.
     pub batch_tokens: usize,
     /// What weights are packed in on the CPU.
-    pub precision: Precision,
+    pub precision: WeightFormat,
 }
 
 impl Default for DecodingConfig {
     /// The paper's (§6.1): beam 4, α = 0.6, source length + 50.
     fn default() -> Self {
-        Self { beam: 4, length_penalty: 0.6, max_len_offset: 50, batch_tokens: 2048, precision: Precision::F32 }
+        Self {
+            beam: 4,
+            length_penalty: 0.6,
+            max_len_offset: 50,
+            max_len: None,
+            min_len: 0,
+            no_repeat_ngram: 0,
+            repetition_penalty: 1.0,
+            suppressed: Vec::new(),
+            bad_words: Vec::new(),
+            forced_first: None,
+            batch_tokens: 2048,
+            precision: WeightFormat::F32,
+        }
     }
 }
 
-/// The widest beam, the most tokens beyond the source's, and the largest batch, beyond what any search needs.
-const MAX_BEAM: usize = 1024;
-const MAX_LEN_OFFSET: usize = 1 << 16;
-const MAX_BATCH_TOKENS: usize = 1 << 24;
-
 impl DecodingConfig {
-    /// Checks every setting.
+    /// Checks the settings before there is a model.
     ///
     /// # Errors
     /// [`DecodeError`] names the setting that is out of range.
     pub fn validate(&self) -> Result<(), DecodeError> {
-        let Self { beam, length_penalty, max_len_offset, batch_tokens, precision: _ } = *self;
-        at_most("beam", beam, MAX_BEAM, "at most 1024")?;
-        at_most("max_len_offset", max_len_offset, MAX_LEN_OFFSET, "at most 65536")?;
-        at_most("batch_tokens", batch_tokens, MAX_BATCH_TOKENS, "at most 16777216")?;
-        BeamConfig { beam, length_penalty, ..BeamConfig::default() }.validate()
+        at_most("beam", self.beam, MAX_BEAM, "at most 1024")?;
+        at_most("max_len_offset", self.max_len_offset, MAX_LEN, "at most 65536")?;
+        at_most("max_len", self.max_len.unwrap_or(1), MAX_LEN, "at most 65536")?;
+        at_most("min_len", self.min_len, MAX_LEN, "at most 65536")?;
+        at_most("batch_tokens", self.batch_tokens, MAX_BATCH_TOKENS, "at most 16777216")?;
+        self.search(1).validate()?;
+        if self.max_len == Some(0) {
+            return Err(DecodeError::Setting { key: "max_len", value: 0.0, expected: "at least 1" });
+        }
+        self.rules(&[]).validate()
+    }
+
+    fn search(&self, n_best: usize) -> BeamConfig {
+        BeamConfig { beam: self.beam, n_best, length_penalty: self.length_penalty }
+    }
+
+    /// The rules of translations, `specials` suppressed.
+    fn rules(&self, specials: &[TokenId]) -> Rules {
+        Rules {
+            suppressed: [specials, &self.suppressed].concat(),
+            bad_words: self.bad_words.clone(),
+            min_len: self.min_len,
+            no_repeat_ngram: self.no_repeat_ngram,
+            repetition_penalty: self.repetition_penalty,
+            forced_first: self.forced_first,
+        }
     }
 }
 
@@ -59,7 +112,7 @@ pub(crate) fn at_most(
     limit: usize,
     expected: &'static str,
 ) -> Result<(), DecodeError> {
-    if value > limit { Err(DecodeError::Sampling { key, value: value as f64, expected }) } else { Ok(()) }
+    if value > limit { Err(DecodeError::Setting { key, value: value as f64, expected }) } else { Ok(()) }
 }
 
 /// One translation of a text.
@@ -71,7 +124,7 @@ pub struct Translation {
     pub tokens: Vec<TokenId>,
     /// ln p(translation | source), in nats.
     pub log_prob: f64,
-    /// `log_prob` over the length penalty: what the search ranks by.
+    /// The value that the search ranks by: `log_prob`, repetitions penalised, over the length penalty.
     pub score: f64,
 }
 
@@ -91,7 +144,7 @@ impl Translator<TranslationModel> {
     ///
     /// # Errors
     /// [`BundleError`] if the bundle's parts do not fit, or another backend is asked for a precision of its own.
-    pub fn from_bundle(bundle: &Bundle, device: &Device, precision: Option<Precision>) -> Result<Self, BundleError> {
+    pub fn from_bundle(bundle: &Bundle, device: &Device, precision: Option<WeightFormat>) -> Result<Self, BundleError> {
         let model = bundle.translation_model(device, precision)?;
         Self::new(model, bundle.tokenizer()?.clone())
     }
@@ -117,7 +170,22 @@ impl<M: EncoderDecoder> Translator<M> {
         &*self.tokenizer
     }
 
-    /// Translates texts together: for each its best translations, best first; `n_best` of them is at most the beam.
+    /// The best translation of each text. A text without tokens, blank for example, has the empty one.
+    ///
+    /// # Errors
+    /// [`TranslateError`].
+    pub fn translate(
+        &self,
+        texts: &[impl AsRef<str>],
+        config: &DecodingConfig,
+    ) -> Result<Vec<Translation>, TranslateError> {
+        let found = self.translate_n_best(texts, config, NonZeroUsize::MIN)?;
+        // A search gives at least one hypothesis.
+        Ok(found.into_iter().map(|mut best| best.swap_remove(0)).collect())
+    }
+
+    /// Translates texts together: for each its best translations, best first; `n_best` of them is at most the beam. A text
+    /// without tokens has the empty one alone.
     ///
     /// # Errors
     /// [`TranslateError`].
@@ -127,27 +195,70 @@ impl<M: EncoderDecoder> Translator<M> {
         config: &DecodingConfig,
         n_best: NonZeroUsize,
     ) -> Result<Vec<Vec<Translation>>, TranslateError> {
+        self.translate_with(texts, &[""; 0], config, Search::Best(n_best.get()))
+    }
+
+    /// Completes translations: for each text the best `n_best` that begin with its prefix, whose last token is a whole one.
+    ///
+    /// # Errors
+    /// [`TranslateError`].
+    ///
+    /// # Panics
+    /// If there is not one prefix for each text.
+    pub fn complete(
+        &self,
+        texts: &[impl AsRef<str>],
+        prefixes: &[impl AsRef<str>],
+        config: &DecodingConfig,
+        n_best: NonZeroUsize,
+    ) -> Result<Vec<Vec<Translation>>, TranslateError> {
+        assert_eq!(texts.len(), prefixes.len(), "complete: one prefix for each text");
+        self.translate_with(texts, prefixes, config, Search::Best(n_best.get()))
+    }
+
+    /// Draws `n_samples` translations of each text at random, in the order of samples.
+    ///
+    /// # Errors
+    /// [`TranslateError`].
+    pub fn sample(
+        &self,
+        texts: &[impl AsRef<str>],
+        config: &DecodingConfig,
+        sampling: &SamplingConfig,
+        n_samples: NonZeroUsize,
+    ) -> Result<Vec<Vec<Translation>>, TranslateError> {
+        self.translate_with(texts, &[""; 0], config, Search::Random(sampling, n_samples.get()))
+    }
+
+    fn translate_with(
+        &self,
+        texts: &[impl AsRef<str>],
+        prefixes: &[impl AsRef<str>],
+        config: &DecodingConfig,
+        search: Search<'_>,
+    ) -> Result<Vec<Vec<Translation>>, TranslateError> {
         config.validate()?;
-        let rows: Vec<Vec<TokenId>> = texts
-            .iter()
-            .map(|text| {
-                let mut ids = self.tokenizer.encode(text.as_ref());
-                ids.push(self.eos);
-                ids
-            })
-            .collect();
+        let rows: Vec<Vec<TokenId>> = texts.iter().map(|text| self.source(text.as_ref())).collect();
+        let prefixes: Vec<Vec<TokenId>> =
+            prefixes.iter().map(|prefix| self.tokenizer.encode_target(prefix.as_ref())).collect();
         if let Some(max_len) = self.model.max_len()
             && let Some(text_idx) = rows.iter().position(|row| row.len() > max_len)
         {
             return Err(TranslateError::TooLong { text_idx, n_tokens: rows[text_idx].len(), max_len });
         }
         // Sentences of like length go together: less padding, and the result depends on none of it.
-        let mut order: Vec<usize> = (0..rows.len()).collect();
+        let (mut order, blank): (Vec<usize>, Vec<usize>) = (0..rows.len()).partition(|&idx| !rows[idx].is_empty());
         order.sort_by_key(|&idx| rows[idx].len());
         let mut translations = vec![Vec::new(); rows.len()];
+        for idx in blank {
+            let tokens = prefixes.get(idx).cloned().unwrap_or_default();
+            translations[idx] =
+                vec![self.translation(Hypothesis { tokens, log_prob: 0.0, score: 0.0, finished: true })];
+        }
         for batch in batches(&order, &rows, config.batch_tokens) {
             let source: Vec<&[TokenId]> = batch.iter().map(|&idx| rows[idx].as_slice()).collect();
-            let found = self.search(&source, config, n_best.get())?;
+            let prefixes: Vec<Vec<TokenId>> = batch.iter().filter_map(|&idx| prefixes.get(idx).cloned()).collect();
+            let found = self.search(&source, &prefixes, config, search)?;
             for (&idx, hypotheses) in batch.iter().zip(found) {
                 translations[idx] = hypotheses.into_iter().map(|hypothesis| self.translation(hypothesis)).collect();
             }
@@ -155,36 +266,40 @@ impl<M: EncoderDecoder> Translator<M> {
         Ok(translations)
     }
 
-    /// The best translation of each text.
-    ///
-    /// # Errors
-    /// [`TranslateError`].
-    pub fn translate(
-        &self,
-        texts: &[impl AsRef<str>],
-        config: &DecodingConfig,
-    ) -> Result<Vec<Vec<Translation>>, TranslateError> {
-        self.translate_n_best(texts, config, NonZeroUsize::MIN)
+    /// The ids of a text and the end of the sentence; none for a text without tokens.
+    fn source(&self, text: &str) -> Vec<TokenId> {
+        let mut ids = if text.trim().is_empty() { Vec::new() } else { self.tokenizer.encode(text) };
+        if !ids.is_empty() {
+            ids.push(self.eos);
+        }
+        ids
     }
 
     fn search(
         &self,
         source: &[&[TokenId]],
+        prefixes: &[Vec<TokenId>],
         config: &DecodingConfig,
-        n_best: usize,
+        search: Search<'_>,
     ) -> Result<Vec<Vec<Hypothesis>>, TranslateError> {
         let limit = self.model.max_len().unwrap_or(usize::MAX);
-        let max_len: Vec<usize> =
-            source.iter().map(|row| (row.len().saturating_add(config.max_len_offset)).min(limit)).collect();
-        let prompt = Tensor::<2, Int>::full([source.len(), 1], i64::from(self.bos), &self.model.device());
-        let request =
-            DecodeRequest { prompt, eos: self.eos, suppressed: &self.suppressed, min_len: 0, max_len: &max_len };
+        let max_len = |(idx, row): (usize, &&[TokenId])| {
+            let of_source = row.len().saturating_add(config.max_len_offset).min(config.max_len.unwrap_or(usize::MAX));
+            // A prefix has room for an end after it.
+            let of_prefix = prefixes.get(idx).map_or(0, |prefix| prefix.len() + 2);
+            of_source.max(of_prefix).min(limit)
+        };
+        let max_len: Vec<usize> = source.iter().enumerate().map(max_len).collect();
+        let (prompt, rules) = (vec![self.bos; source.len()], config.rules(&self.suppressed));
+        let request = DecodeRequest { prompt: &prompt, prefixes, eos: self.eos, rules: &rules, max_len: &max_len };
         let state = self.model.start(&TokenMatrix::from_rows(source, self.pad, 0));
-        if config.beam == 1 && n_best == 1 {
-            return Ok(greedy(&self.model, state, &request)?.into_iter().map(|best| vec![best]).collect());
-        }
-        let beam = BeamConfig { beam: config.beam, n_best, length_penalty: config.length_penalty };
-        Ok(beam_search(&self.model, state, &request, &beam)?)
+        Ok(match search {
+            Search::Best(1) if config.beam == 1 => {
+                greedy(&self.model, state, &request)?.into_iter().map(|best| vec![best]).collect()
+            }
+            Search::Best(n_best) => beam_search(&self.model, state, &request, &config.search(n_best))?,
+            Search::Random(sampling, n_samples) => sample(&self.model, state, &request, sampling, n_samples)?,
+        })
     }
 
     fn translation(&self, hypothesis: Hypothesis) -> Translation {
@@ -192,6 +307,15 @@ impl<M: EncoderDecoder> Translator<M> {
         let text = self.tokenizer.decode(&tokens).expect("the vocabulary is the tokenizer's");
         Translation { text, tokens, log_prob, score }
     }
+}
+
+/// What is looked for.
+#[derive(Clone, Copy)]
+enum Search<'a> {
+    /// The best translations.
+    Best(usize),
+    /// Translations drawn at random.
+    Random(&'a SamplingConfig, usize),
 }
 
 /// Cuts rows, sorted by length, into batches of at most `max_tokens` padded tokens, one row at least.

@@ -1,4 +1,4 @@
-//! Texts continued and scored by a model whose weights are drawn by chance.
+//! Texts continued and scored by a model whose weights are drawn at random.
 
 use std::{ops::ControlFlow, sync::Arc};
 
@@ -6,10 +6,9 @@ use attentive_attention::PositionsConfig;
 use attentive_backend::BackendKind;
 use attentive_bundle::{GenerationConfig, Generator};
 use attentive_core::{LanguageModel, NextToken, TokenId};
-use attentive_decode::{Ended, GenerateRequest, SamplingConfig, generate};
+use attentive_decode::{Ended, GenerateRequest, Rules, SamplingConfig, generate};
 use attentive_model::{Gpt, GptConfig, ModelSpec};
 use attentive_tokenizer::{Bytes, Characters, Tokenizer};
-use burn::tensor::{Int, Tensor};
 
 fn gpt(vocab_size: usize, positions: PositionsConfig) -> Gpt {
     let config = GptConfig { positions, ..GptConfig::gpt2_like(vocab_size, 8, [1, 2, 8]) };
@@ -39,12 +38,13 @@ fn pieces_are_the_text_of_the_tokens() {
     let model = gpt(tokenizer.vocab_size(), PositionsConfig::Alibi);
     for seed in 0..8 {
         let sampling = SamplingConfig { seed, ..Default::default() };
-        let config = GenerationConfig { max_tokens: 60, stop: Vec::new(), sampling: sampling.clone() };
+        let config = GenerationConfig { max_tokens: 60, sampling: sampling.clone(), ..Default::default() };
         let (pieces, _) = written(&Generator::new(model.clone(), tokenizer.clone()), "né", &config);
 
-        let prompt = [vec![1], tokenizer.encode("né")].concat();
-        let mut tokens = prompt.clone();
-        let request = GenerateRequest { prompt: &prompt, max_tokens: 60, end: Some(1), suppressed: &[0, 2] };
+        let prompt = [[vec![1], tokenizer.encode("né")].concat()];
+        let mut tokens = prompt[0].clone();
+        let rules = Rules { suppressed: vec![0, 2], ..Rules::default() };
+        let request = GenerateRequest { prompts: &prompt, n_samples: 1, max_tokens: 60, end: Some(1), rules: &rules };
         generate(&model, &request, &sampling, |drawn| {
             tokens.push(drawn.token);
             ControlFlow::Continue(())
@@ -91,9 +91,7 @@ fn log_prob(model: &Gpt, ids: &[TokenId]) -> f64 {
     let mut state = model.start(1);
     let mut sum = 0.0;
     for pair in ids.windows(2) {
-        let token = Tensor::<2, Int>::full([1, 1], i64::from(pair[0]), &model.device());
-        let log_probs: Vec<f32> = model.advance(token, &mut state).into_data().try_into_vec().unwrap();
-        sum += f64::from(log_probs[pair[1] as usize]);
+        sum += f64::from(model.log_probs(&pair[..1], &mut state).unwrap()[pair[1] as usize]);
     }
     sum
 }
@@ -131,4 +129,19 @@ fn a_long_text_is_scored_in_windows() {
     let expected: f64 =
         [(0, 0), (4, 8), (8, 12), (12, 16), (15, 20)].map(|(start, from)| of_window(start, from)).iter().sum();
     assert!((score.log_prob - expected).abs() < 1e-3, "{score:?} {expected}");
+}
+
+#[test]
+fn many_texts_are_written_as_each_alone() {
+    let tokenizer = bytes();
+    let generator = Generator::new(gpt(tokenizer.vocab_size(), PositionsConfig::Learned { max_len: 16 }), tokenizer);
+    let config = GenerationConfig { max_tokens: 30, stop: vec!["e".into()], ..Default::default() };
+    let prompts = ["to be", "", "or not", "to be"];
+    let together = generator.generate_all(&prompts, 3, &config).unwrap();
+    for (prompt, texts) in prompts.iter().zip(&together) {
+        let (pieces, ended) = written(&generator, prompt, &config);
+        assert_eq!((texts.len(), &texts[0].text, texts[0].ended), (3, &pieces.concat(), ended));
+    }
+    assert_eq!(together[0], together[3]);
+    assert_ne!(together[0][0], together[0][1]);
 }

@@ -3,9 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use attentive_backend::Device;
+use attentive_backend::{Device, Objective};
 use attentive_bundle::{Bundle, DecodingConfig, Translator};
-use attentive_core::{EncoderDecoder, Objective, TokenId};
+use attentive_core::{EncoderDecoder, TokenId};
 use attentive_corpus::PronounSentence;
 use attentive_data::{BatchConfig, EncodedCorpus, Epochs, Order, PairBatcher, Side, SpecialIds};
 use attentive_metrics::{Bleu, Likelihood};
@@ -34,10 +34,7 @@ pub(crate) fn translate_all<M: EncoderDecoder>(
     bar.enable_steady_tick(Duration::from_millis(500));
     let mut translations = Vec::with_capacity(texts.len());
     for chunk in texts.chunks(SENTENCES_AT_ONCE) {
-        for mut best in translator.translate(chunk, config)? {
-            // A search gives at least one hypothesis.
-            translations.push(best.swap_remove(0).text);
-        }
+        translations.extend(translator.translate(chunk, config)?.into_iter().map(|best| best.text));
         bar.inc(chunk.len() as u64);
     }
     bar.finish_and_clear();

@@ -1,14 +1,12 @@
-//! The nouns where attentive's crates meet: batches, losses, objectives, next-token models.
+//! The nouns where attentive's crates meet: batches and next-token models.
 //!
-//! Types and traits, and hardly an algorithm: [`data`](https://docs.rs/attentive-data) makes a [`TranslationBatch`],
-//! a model's [`Objective`] turns it into a [`Loss`], a trainer minimises that, and decoding sees nothing of a
-//! model but [`NextToken`].
+//! Types and traits, hardly an algorithm and no tensor: [`data`](https://docs.rs/attentive-data) makes a
+//! [`TranslationBatch`], a model's objective scores it, and decoding sees nothing of a model but [`NextToken`].
 
 mod batch;
 mod dropout;
 mod encoder_decoder;
 mod language_model;
-mod loss;
 mod masked_batch;
 mod next_token;
 mod stream;
@@ -17,9 +15,8 @@ pub use batch::{Batch, Position, SequenceBatch, TokenMatrix, TranslationBatch};
 pub use dropout::{Dropout, mix64};
 pub use encoder_decoder::EncoderDecoder;
 pub use language_model::LanguageModel;
-pub use loss::{Loss, Objective};
 pub use masked_batch::{FrameIds, LabeledBatch, MaskedBatch};
-pub use next_token::{NextToken, TopTokens};
+pub use next_token::{DeviceError, NextToken, Scores, TopTokens, Want};
 pub use stream::{BatchStream, EmptyEpoch, Endless, Epochs, StreamError};
 
 /// An index into a vocabulary.

@@ -1,34 +1,74 @@
-//! What decoding knows of a model.
+//! The view that decoding has of a model.
 
-use burn::tensor::{Int, Tensor};
+use std::error::Error;
 
 use crate::TokenId;
 
 /// A model that continues rows of tokens, one or more tokens at a time.
 ///
-/// The state holds what was read before (key–value caches, the encoder's output), one entry a row.
+/// Tokens and scores are on the host, where a search decides. The state knows its rows and holds everything that they
+/// have read: key–value caches, the encoder's output.
 pub trait NextToken {
-    /// What the model remembers of each row.
+    /// The model's memory of each row.
     type State;
 
     /// Size of the vocabulary.
     fn vocab_size(&self) -> usize;
 
-    /// Reads `tokens` (`[rows, new]`) after what `state` holds and scores the token that follows.
-    ///
-    /// Returns log-probabilities in nats: `[rows, vocab]`.
-    fn advance(&self, tokens: Tensor<2, Int>, state: &mut Self::State) -> Tensor<2>;
+    /// The most tokens that a row can read (and that a source can have), if there is a limit.
+    fn max_len(&self) -> Option<usize>;
 
-    /// Reads `tokens` as [`advance`](Self::advance) does and gives the `k` most probable tokens of each row, if the
-    /// model finds them without making every log-probability; else does nothing.
-    fn advance_top(&self, _tokens: &Tensor<2, Int>, _state: &mut Self::State, _k: usize) -> Option<TopTokens> {
-        None
-    }
+    /// Reads `tokens` (`[rows × new]`, row after row, the same number for every row of `state`) and scores the token that
+    /// follows each row, in nats.
+    ///
+    /// [`Want::All`] is answered by [`Scores::All`]; [`Want::Top`] by [`Scores::Top`] if the model finds the best tokens
+    /// without storing every log-probability, else by [`Scores::All`].
+    ///
+    /// # Errors
+    /// [`DeviceError`], where the device does not hand over its results.
+    ///
+    /// # Panics
+    /// If the number of tokens is not a multiple of the rows of `state`, or a row reads more than
+    /// [`max_len`](Self::max_len) tokens.
+    fn advance(&self, tokens: &[TokenId], state: &mut Self::State, want: Want) -> Result<Scores, DeviceError>;
 
     /// Makes row `i` of `state` a copy of its old row `parents[i]`; rows may be repeated, reordered or dropped.
     ///
-    /// Parents stand on the host, where a search decides on them, so that a model can see what did not move.
+    /// Parents are on the host, so that a model can see what did not move.
     fn reorder(&self, state: &mut Self::State, parents: &[usize]);
+
+    /// Reads `tokens` as [`advance`](Self::advance) does and gives the log-probability of every token in nats:
+    /// `[rows × vocab]`.
+    ///
+    /// # Errors
+    /// [`DeviceError`].
+    ///
+    /// # Panics
+    /// As [`advance`](Self::advance), and if the model breaks its contract.
+    fn log_probs(&self, tokens: &[TokenId], state: &mut Self::State) -> Result<Vec<f32>, DeviceError> {
+        match self.advance(tokens, state, Want::All)? {
+            Scores::All(log_probs) => Ok(log_probs),
+            Scores::Top(_) => panic!("advance: all log-probabilities are wanted, and some were given"),
+        }
+    }
+}
+
+/// The scores that a search needs of each row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Want {
+    /// Those of all tokens.
+    All,
+    /// Those of this many most probable tokens at least.
+    Top(usize),
+}
+
+/// The scores of the tokens that may follow each row, in nats.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Scores {
+    /// The log-probability of every token: `[rows × vocab]`, row after row.
+    All(Vec<f32>),
+    /// The most probable tokens.
+    Top(TopTokens),
 }
 
 /// The most probable tokens of each row, best first, and the lower id first among equals.
@@ -36,8 +76,23 @@ pub trait NextToken {
 pub struct TopTokens {
     /// Tokens of each row.
     pub k: usize,
-    /// `[rows, k]`.
+    /// `[rows × k]`.
     pub ids: Vec<TokenId>,
-    /// In nats, `[rows, k]`; -∞ where no token is left.
+    /// In nats, `[rows × k]`; -∞ where no token is left.
     pub log_probs: Vec<f32>,
+}
+
+/// The device of a model failed to hand over its results.
+#[derive(Debug, thiserror::Error)]
+#[error("can't read results from the device; its memory may be full: use a smaller batch or beam")]
+pub struct DeviceError {
+    #[source]
+    cause: Box<dyn Error + Send + Sync>,
+}
+
+impl DeviceError {
+    /// The error of a read that failed with `cause`.
+    pub fn new(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { cause: cause.into() }
+    }
 }

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     DecodeError, DecodeRequest, Hypothesis,
-    candidates::{Candidate, TopCandidates},
+    candidates::{Candidate, TopCandidates, Total},
     rows::Rows,
+    rules::Admitted,
 };
 
 /// A user's settings of beam search; the defaults are the paper's (Vaswani et al. 2017, §6.1).
@@ -48,9 +49,9 @@ impl BeamConfig {
         Ok(())
     }
 
-    /// What a hypothesis of `len` tokens is ranked by.
-    fn score(&self, log_prob: f64, len: usize) -> f64 {
-        log_prob / gnmt_penalty(len, self.length_penalty)
+    /// The score of a hypothesis of `len` tokens.
+    fn score(&self, ranked: f64, len: usize) -> f64 {
+        ranked / gnmt_penalty(len, self.length_penalty)
     }
 }
 
@@ -68,7 +69,8 @@ pub fn gnmt_penalty(len: usize, alpha: f64) -> f64 {
 
 /// The best hypotheses of each sentence, best first, by beam search with a length penalty.
 ///
-/// Each step ranks every continuation of a sentence's live hypotheses by log-probability. Those that end among the best
+/// Each step ranks every continuation of a sentence's live hypotheses by log-probability, repetitions penalised where
+/// [`Rules`](crate::Rules) say so. Those that end among the best
 /// `beam` are finished; the best `beam` of the others live on. A sentence is over
 /// - when `beam` hypotheses have finished, so that a beam of 1 is greedy search;
 /// - when `n_best` have finished and no live one can come to score better than the worst of the best `n_best`:
@@ -86,7 +88,7 @@ pub fn gnmt_penalty(len: usize, alpha: f64) -> f64 {
 /// fails.
 ///
 /// # Panics
-/// If the model breaks the contract of [`NextToken`], or `state` has another number of rows than the prompt.
+/// If the model breaks the contract of [`NextToken`], or `state` has another number of rows than there are sentences.
 pub fn beam_search<M: NextToken>(
     model: &M,
     state: M::State,
@@ -94,23 +96,27 @@ pub fn beam_search<M: NextToken>(
     config: &BeamConfig,
 ) -> Result<Vec<Vec<Hypothesis>>, DecodeError> {
     config.validate()?;
-    request.validate(model.vocab_size())?;
-    let mut results = vec![Vec::new(); request.max_len.len()];
-    let mut rows = Rows::new(model, state, request);
+    request.validate(model)?;
+    let mut results = vec![Vec::new(); request.n_sentences()];
+    let mut rows = Rows::new(model, state, request.n_sentences(), request.prompt.to_vec());
     let mut searches: Vec<Search> =
         request.max_len.iter().enumerate().map(|(sentence, &max_len)| Search::new(sentence, max_len)).collect();
     // At most one candidate of each live hypothesis ends, so `beam` of these live on.
-    let mut top = TopCandidates::new(config.beam.saturating_mul(2), request.suppressed);
+    let n_candidates = config.beam.saturating_mul(2);
+    let mut top = TopCandidates::new(n_candidates);
     let mut width = 1; // rows of each sentence
-    while !searches.is_empty() {
-        let scores = rows.advance(top.n_wanted())?;
+    for len in 0.. {
+        if searches.is_empty() {
+            break;
+        }
+        let scores = rows.advance(request.rules.want(n_candidates, request.is_forced(len)))?;
         let mut running = Vec::with_capacity(searches.len());
         for (idx, mut search) in searches.into_iter().enumerate() {
-            top.clear(request.withheld(search.live[0].tokens.len()));
+            top.clear();
             let first_row = idx * width;
             // Rows beyond the live hypotheses are fillers.
             for (row, live) in (first_row..).zip(&search.live) {
-                scores.offer(row, live.log_prob, &mut top);
+                top.consider(scores.row(row), live.total, row, &search.admitted(live, request));
             }
             if search.step(top.best(), first_row, request.eos, config) {
                 running.push(search);
@@ -122,7 +128,7 @@ pub fn beam_search<M: NextToken>(
         width = running.iter().map(|search| search.live.len()).max().unwrap_or(0);
         if width > 0 {
             let (parents, tokens): (Vec<_>, Vec<_>) = running.iter().flat_map(|search| search.rows(width)).unzip();
-            rows.keep(&parents, &tokens);
+            rows.keep(&parents, tokens);
         }
         searches = running;
     }
@@ -132,7 +138,7 @@ pub fn beam_search<M: NextToken>(
 /// A hypothesis that may be continued.
 struct Live {
     tokens: Vec<TokenId>,
-    log_prob: f64,
+    total: Total,
     /// The row that holds all its tokens but the last.
     row: usize,
 }
@@ -151,8 +157,14 @@ struct Search {
 
 impl Search {
     fn new(sentence: usize, max_len: usize) -> Self {
-        let empty = Live { tokens: Vec::new(), log_prob: 0.0, row: sentence };
+        let empty = Live { tokens: Vec::new(), total: Total::default(), row: sentence };
         Self { sentence, max_len, live: vec![empty], finished: Vec::new(), n_finished: 0 }
+    }
+
+    /// The tokens that may follow `live`.
+    fn admitted<'a>(&self, live: &Live, request: &DecodeRequest<'a>) -> Admitted<'a> {
+        let text = || [request.prompt_of(self.sentence), &live.tokens].concat();
+        request.rules.admitted(live.tokens.len(), request.prefix_of(self.sentence), Some(request.eos), text)
     }
 
     /// Takes the best candidates of a step, whose parents are counted from `first_row`; returns whether to go on.
@@ -161,21 +173,21 @@ impl Search {
             return false;
         }
         let parents = std::mem::take(&mut self.live);
-        for (rank, &Candidate { log_prob, token, parent: row }) in candidates.iter().enumerate() {
+        for (rank, &Candidate { total, token, parent: row }) in candidates.iter().enumerate() {
             let parent = &parents[row - first_row].tokens;
             if token != eos && self.live.len() < config.beam {
-                self.live.push(Live { tokens: [parent, &[token][..]].concat(), log_prob, row });
+                self.live.push(Live { tokens: [parent, &[token][..]].concat(), total, row });
             } else if token == eos && rank < config.beam {
-                self.finish(parent.clone(), log_prob, config);
+                self.finish(parent.clone(), total, config);
             }
         }
         self.goes_on(config)
     }
 
-    fn finish(&mut self, tokens: Vec<TokenId>, log_prob: f64, config: &BeamConfig) {
-        let score = config.score(log_prob, tokens.len() + 1);
+    fn finish(&mut self, tokens: Vec<TokenId>, total: Total, config: &BeamConfig) {
+        let score = config.score(total.ranked, tokens.len() + 1);
         let rank = self.finished.partition_point(|kept| kept.score >= score);
-        self.finished.insert(rank, Hypothesis { tokens, log_prob, score, finished: true });
+        self.finished.insert(rank, Hypothesis { tokens, log_prob: total.log_prob, score, finished: true });
         self.finished.truncate(config.n_best);
         self.n_finished += 1;
     }
@@ -192,8 +204,8 @@ impl Search {
             return true;
         };
         // The penalty grows: a negative log-probability scores best as late as can be, any other at once.
-        let best_len = if best.log_prob < 0.0 { self.max_len } else { len + 1 };
-        config.score(best.log_prob, best_len) > worst.score
+        let best_len = if best.total.ranked < 0.0 { self.max_len } else { len + 1 };
+        config.score(best.total.ranked, best_len) > worst.score
     }
 
     /// The old row and the new token of each of `width` rows, filled up by the best.
@@ -203,9 +215,9 @@ impl Search {
     }
 
     fn into_hypotheses(self, config: &BeamConfig) -> Vec<Hypothesis> {
-        let unfinished = self.live.into_iter().map(|Live { tokens, log_prob, .. }| {
-            let score = config.score(log_prob, tokens.len());
-            Hypothesis { tokens, log_prob, score, finished: false }
+        let unfinished = self.live.into_iter().map(|Live { tokens, total, .. }| {
+            let score = config.score(total.ranked, tokens.len());
+            Hypothesis { tokens, log_prob: total.log_prob, score, finished: false }
         });
         self.finished.into_iter().chain(unfinished).take(config.n_best).collect()
     }

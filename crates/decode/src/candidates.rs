@@ -2,53 +2,51 @@
 
 use attentive_core::TokenId;
 
+use crate::{rows::RowScores, rules::Admitted};
+
+/// Sums over the tokens of a row, in nats.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct Total {
+    /// Of their log-probabilities.
+    pub(crate) log_prob: f64,
+    /// Of what the tokens were ranked by; another number than `log_prob` where repetitions are penalised.
+    pub(crate) ranked: f64,
+}
+
 /// A row continued by a token.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Candidate {
-    /// Of the row and the token, in nats.
-    pub(crate) log_prob: f64,
+    /// Of the row and the token.
+    pub(crate) total: Total,
     pub(crate) token: TokenId,
     /// Index of the row.
     pub(crate) parent: usize,
 }
 
 impl Candidate {
-    /// Whether it ranks before `other`: by log-probability, then the lower token, then the lower parent.
+    /// Whether it ranks before `other`: the better total first, then the lower token, then the lower parent.
     fn precedes(&self, other: &Self) -> bool {
+        let (ranked, of_other) = (self.total.ranked, other.total.ranked);
         let tie = || (self.token, self.parent) < (other.token, other.parent);
-        self.log_prob.total_cmp(&other.log_prob).is_gt() || (self.log_prob == other.log_prob && tie())
+        ranked.total_cmp(&of_other).is_gt() || (ranked == of_other && tie())
     }
 }
 
-/// Keeps the `k` best candidates of the rows it is shown.
-///
-/// Rows are scanned on the host. On burn's CPU backends they are there already, and burn's own top-k sorts whole rows.
-/// Its GPU backends have a true top-k, but one that gives no index for an impossible token and leaves NaN unordered;
-/// the read-back it would save is a few megabytes a step, and one scan breaks ties alike on every backend.
-pub(crate) struct TopCandidates<'a> {
+/// Keeps the `k` best candidates of the rows that it is shown.
+pub(crate) struct TopCandidates {
     k: usize,
-    suppressed: &'a [TokenId],
-    /// One more that can't follow, for now.
-    withheld: Option<TokenId>,
     /// Best first.
     best: Vec<Candidate>,
 }
 
-impl<'a> TopCandidates<'a> {
-    /// Keeps `k` candidates, none of a suppressed token.
-    pub(crate) fn new(k: usize, suppressed: &'a [TokenId]) -> Self {
-        Self { k, suppressed, withheld: None, best: Vec::new() }
+impl TopCandidates {
+    pub(crate) fn new(k: usize) -> Self {
+        Self { k, best: Vec::new() }
     }
 
-    /// Forgets all candidates; `withheld` can't be among the next ones.
-    pub(crate) fn clear(&mut self, withheld: Option<TokenId>) {
+    /// Forgets all candidates.
+    pub(crate) fn clear(&mut self) {
         self.best.clear();
-        self.withheld = withheld;
-    }
-
-    /// How many of a row's most probable tokens suffice to find its candidates.
-    pub(crate) fn n_wanted(&self) -> usize {
-        self.k.saturating_add(self.suppressed.len()).saturating_add(1)
     }
 
     /// The candidates kept, best first.
@@ -56,41 +54,50 @@ impl<'a> TopCandidates<'a> {
         &self.best
     }
 
-    /// Considers every token after row `parent`, which has `log_prob` so far; tokens of log-probability −∞ or NaN
+    /// Considers every token that may follow row `parent`, which has `total` so far; tokens of log-probability −∞ or NaN
     /// cannot follow.
-    pub(crate) fn scan(&mut self, row: &[f32], log_prob: f64, parent: usize) {
+    pub(crate) fn consider(&mut self, scores: RowScores<'_>, total: Total, parent: usize, admitted: &Admitted<'_>) {
+        let mut offer = |token: TokenId, next: f32| self.offer(token, next, total, parent, admitted);
+        match (scores, admitted.forced()) {
+            (RowScores::All(row), Some(forced)) => offer(forced, row[forced as usize]),
+            (RowScores::All(row), None) => self.scan(row, total, parent, admitted),
+            (RowScores::Top { ids, log_probs }, _) => {
+                ids.iter().zip(log_probs).for_each(|(&token, &next)| offer(token, next));
+            }
+        }
+    }
+
+    fn scan(&mut self, row: &[f32], total: Total, parent: usize, admitted: &Admitted<'_>) {
         const BLOCK: usize = 128;
         for (block_idx, block) in row.chunks(BLOCK).enumerate() {
             // Addition is monotonic: where the highest falls short, all do.
-            if log_prob + f64::from(highest(block)) < self.threshold() {
+            if admitted.is_unpenalised() && total.ranked + f64::from(highest(block)) < self.threshold() {
                 continue;
             }
             for (token, &next) in (block_idx * BLOCK..).zip(block) {
-                self.offer(token as TokenId, next, log_prob, parent);
+                self.offer(token as TokenId, next, total, parent, admitted);
             }
         }
     }
 
-    /// Considers one token after row `parent`, which has `log_prob` so far.
-    pub(crate) fn offer(&mut self, token: TokenId, next: f32, log_prob: f64, parent: usize) {
-        if next > f32::NEG_INFINITY {
-            self.insert(Candidate { log_prob: log_prob + f64::from(next), token, parent });
-        }
-    }
-
-    /// What a candidate must reach to be kept.
-    fn threshold(&self) -> f64 {
-        if self.best.len() < self.k { f64::NEG_INFINITY } else { self.best[self.k - 1].log_prob }
-    }
-
-    fn insert(&mut self, candidate: Candidate) {
-        let Candidate { log_prob, token, .. } = candidate;
-        if log_prob < self.threshold() || self.suppressed.contains(&token) || self.withheld == Some(token) {
+    fn offer(&mut self, token: TokenId, next: f32, total: Total, parent: usize, admitted: &Admitted<'_>) {
+        if next.is_nan() || next == f32::NEG_INFINITY {
             return;
         }
+        let ranked = total.ranked + admitted.ranked(token, next);
+        if ranked < self.threshold() || !admitted.admits(token) {
+            return;
+        }
+        let total = Total { log_prob: total.log_prob + f64::from(next), ranked };
+        let candidate = Candidate { total, token, parent };
         let rank = self.best.partition_point(|kept| kept.precedes(&candidate));
         self.best.insert(rank, candidate);
         self.best.truncate(self.k);
+    }
+
+    /// The total that a candidate must reach to be kept.
+    fn threshold(&self) -> f64 {
+        if self.best.len() < self.k { f64::NEG_INFINITY } else { self.best[self.k - 1].total.ranked }
     }
 }
 
@@ -113,6 +120,7 @@ mod tests {
     use attentive_core::mix64;
 
     use super::*;
+    use crate::Rules;
 
     /// Log-probabilities with many ties, and with values that cannot be.
     fn row(seed: u64, vocab: usize) -> Vec<f32> {
@@ -124,37 +132,43 @@ mod tests {
         (0..vocab).map(value).collect()
     }
 
+    fn consider(top: &mut TopCandidates, row: &[f32], log_prob: f64, parent: usize, rules: &Rules) {
+        let total = Total { log_prob, ranked: log_prob };
+        top.consider(RowScores::All(row), total, parent, &rules.admitted(0, &[], None, Vec::new));
+    }
+
     #[test]
     fn keeps_what_a_full_sort_puts_first() {
+        let rules = Rules { suppressed: vec![0, 5], ..Rules::default() };
         for (seed, vocab) in [1, 2, 15, 16, 17, 127, 128, 129, 300, 1009].into_iter().enumerate() {
             let rows: Vec<(Vec<f32>, f64)> =
                 (0..3).map(|parent| (row(seed as u64 * 3 + parent, vocab), -(parent as f64) / 4.0)).collect();
-            let suppressed = [0, 5];
-            let mut sorted: Vec<Candidate> = Vec::new();
+            let mut sorted: Vec<(f64, TokenId, usize)> = Vec::new();
             for (parent, (row, log_prob)) in rows.iter().enumerate() {
                 for (token, &next) in (0..).zip(row) {
-                    if next > f32::NEG_INFINITY && !suppressed.contains(&token) {
-                        sorted.push(Candidate { log_prob: log_prob + f64::from(next), token, parent });
+                    if next > f32::NEG_INFINITY && !rules.suppressed.contains(&token) {
+                        sorted.push((log_prob + f64::from(next), token, parent));
                     }
                 }
             }
-            sorted
-                .sort_by(|a, b| b.log_prob.total_cmp(&a.log_prob).then((a.token, a.parent).cmp(&(b.token, b.parent))));
+            sorted.sort_by(|a, b| b.0.total_cmp(&a.0).then((a.1, a.2).cmp(&(b.1, b.2))));
             for k in [1, 2, 7, 8, 5000] {
-                let mut top = TopCandidates::new(k, &suppressed);
+                let mut top = TopCandidates::new(k);
                 for (parent, (row, log_prob)) in rows.iter().enumerate() {
-                    top.scan(row, *log_prob, parent);
+                    consider(&mut top, row, *log_prob, parent, &rules);
                 }
-                assert_eq!(top.best(), &sorted[..k.min(sorted.len())], "vocab {vocab}, k {k}");
+                let found: Vec<_> =
+                    top.best().iter().map(|best| (best.total.ranked, best.token, best.parent)).collect();
+                assert_eq!(found, &sorted[..k.min(sorted.len())], "vocab {vocab}, k {k}");
             }
         }
     }
 
     #[test]
     fn ties_go_to_the_lower_token_then_the_lower_parent() {
-        let mut top = TopCandidates::new(3, &[]);
-        top.scan(&[-2.0, -1.0], 0.0, 0);
-        top.scan(&[-1.0, -1.0], 0.0, 1);
+        let mut top = TopCandidates::new(3);
+        consider(&mut top, &[-2.0, -1.0], 0.0, 0, &Rules::default());
+        consider(&mut top, &[-1.0, -1.0], 0.0, 1, &Rules::default());
         let ranks: Vec<_> = top.best().iter().map(|best| (best.token, best.parent)).collect();
         assert_eq!(ranks, [(0, 1), (1, 0), (1, 1)]);
     }

@@ -1,7 +1,6 @@
 //! What can be wrong with a search.
 
-use attentive_core::TokenId;
-use burn::tensor::TensorReadError;
+use attentive_core::{DeviceError, TokenId};
 
 /// Why there are no hypotheses.
 #[derive(Debug, thiserror::Error)]
@@ -27,14 +26,60 @@ pub enum DecodeError {
     /// A prompt without tokens.
     #[error("the prompt has no tokens; begin with the begin-of-sentence id")]
     EmptyPrompt,
-    /// Not one length for each sentence.
-    #[error("there are {n_prompts} prompts but {n_lengths} maximum lengths; give one for each prompt")]
-    LengthCount {
-        /// Number of rows of the prompt.
-        n_prompts: usize,
-        /// Number of maximum lengths.
-        n_lengths: usize,
+    /// Another number of tokens for each sentence.
+    #[error("the prompts of {n_sentences} sentences have {n_tokens} tokens; give the same number for each sentence")]
+    PromptShape {
+        /// Number of tokens of all prompts.
+        n_tokens: usize,
+        /// Number of sentences, which is that of maximum lengths.
+        n_sentences: usize,
     },
+    /// Not one prefix for each sentence.
+    #[error("there are {n_prefixes} prefixes for {n_sentences} sentences; give one for each sentence, or none")]
+    PrefixCount {
+        /// Number of prefixes.
+        n_prefixes: usize,
+        /// Number of sentences.
+        n_sentences: usize,
+    },
+    /// A prefix that leaves no room.
+    #[error("sentence {sentence} (counted from 0) is to begin with {n_forced} tokens, and may have {max_len}")]
+    LongPrefix {
+        /// Index of the sentence in the batch.
+        sentence: usize,
+        /// Number of tokens that are forced.
+        n_forced: usize,
+        /// Number of tokens that its hypothesis may have.
+        max_len: usize,
+    },
+    /// A hypothesis that may outgrow the model's positions.
+    #[error(
+        "sentence {sentence} (counted from 0) may come to {n_tokens} tokens with its prompt, and the model has positions \
+         for {limit}; lower its maximum length"
+    )]
+    BeyondPositions {
+        /// Index of the sentence in the batch.
+        sentence: usize,
+        /// Tokens that its row may come to read.
+        n_tokens: usize,
+        /// The model's limit.
+        limit: usize,
+    },
+    /// An end-of-sentence id among the tokens that are forced.
+    #[error("the end-of-sentence id {eos} is forced; a text can't go on after it")]
+    ForcedEnd {
+        /// The id.
+        eos: TokenId,
+    },
+    /// A bad word without tokens.
+    #[error("bad_words[{index}] has no tokens; remove it")]
+    EmptyBadWord {
+        /// Index of the word.
+        index: usize,
+    },
+    /// No samples.
+    #[error("n_samples is 0; it must be at least 1")]
+    ZeroSamples,
     /// A sentence that may have no tokens.
     #[error("the maximum length of sentence {sentence} (counted from 0) is 0; it must be at least 1")]
     ZeroLength {
@@ -51,9 +96,9 @@ pub enum DecodeError {
         /// Size of the model's vocabulary.
         vocab_size: usize,
     },
-    /// A setting of sampling that is out of range.
+    /// A setting that is out of range.
     #[error("{key} = {value} must be {expected}")]
-    Sampling {
+    Setting {
         /// Name of the setting.
         key: &'static str,
         /// What it was set to.
@@ -61,7 +106,7 @@ pub enum DecodeError {
         /// Values allowed.
         expected: &'static str,
     },
-    /// A prompt of another vocabulary.
+    /// A token of another vocabulary.
     #[error(
         "the prompt has the token {id}, the model's vocabulary {vocab_size} entries; is the tokenizer the model's?"
     )]
@@ -78,6 +123,6 @@ pub enum DecodeError {
         n_tokens: usize,
     },
     /// The device failed to hand over log-probabilities.
-    #[error("can't read log-probabilities from the device; its memory may be full: use a smaller batch or beam")]
-    Device(#[from] TensorReadError),
+    #[error(transparent)]
+    Device(#[from] DeviceError),
 }

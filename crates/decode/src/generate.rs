@@ -1,31 +1,40 @@
-//! Continuing a text, a token at a time.
+//! Texts drawn at random, a token at a time.
 
-use std::ops::ControlFlow;
+use std::{collections::BTreeMap, ops::ControlFlow};
 
-use attentive_core::{LanguageModel, TokenId};
-use burn::tensor::{Int, Tensor, TensorData};
+use attentive_core::{LanguageModel, NextToken, TokenId, Want};
 
-use crate::{DecodeError, SamplingConfig};
+use crate::{
+    DecodeError, DecodeRequest, Hypothesis, Rules, SamplingConfig,
+    candidates::Total,
+    lines::{Choice, End, Line, Lines},
+    rows::{RowScores, Rows},
+    rules::Admitted,
+};
 
-/// What to continue, and how far.
+/// Texts to continue, and how far.
 #[derive(Debug, Clone, Copy)]
 pub struct GenerateRequest<'a> {
-    /// The text so far; one token at least.
-    pub prompt: &'a [TokenId],
-    /// How many tokens may follow.
+    /// The texts so far; one token at least in each.
+    pub prompts: &'a [Vec<TokenId>],
+    /// How many continuations of each prompt there are to be.
+    pub n_samples: usize,
+    /// How many tokens may follow each.
     pub max_tokens: usize,
-    /// The id that ends the text, if the vocabulary has one; it is not handed out.
+    /// The id that ends a text, if the vocabulary has one; it is not handed out.
     pub end: Option<TokenId>,
-    /// Ids that are never drawn.
-    pub suppressed: &'a [TokenId],
+    /// Rules for the tokens that follow.
+    pub rules: &'a Rules,
 }
 
 /// One token that was drawn.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Drawn {
+    /// Index of the text that it continues: `prompt · n_samples + sample`.
+    pub text: usize,
     /// The token.
     pub token: TokenId,
-    /// What the model gave it, in nats, before temperature and filters.
+    /// The model's log-probability of it in nats, before temperature and filters.
     pub log_prob: f64,
 }
 
@@ -40,7 +49,12 @@ pub enum Ended {
     ByCaller,
 }
 
-/// Continues a text by drawing one token after another, each of which is handed to `on_token` as it comes.
+/// Continues texts by drawing one token after another, each of which is handed to `on_token` as it comes; tells why each
+/// text ended, `[prompts × samples]`.
+///
+/// A text is a function of its prompt, the settings and the index of its sample ([`SamplingConfig::of_sample`]); it does
+/// not depend on the texts beside it. Prompts of one length are read together and once for all samples; texts leave the
+/// batch as they end.
 ///
 /// Where the model has positions for `max_len` tokens only, it reads the last half of them anew each time that they are
 /// used up, and goes on.
@@ -50,48 +64,129 @@ pub enum Ended {
 /// fails.
 ///
 /// # Panics
-/// If the model breaks the contract of [`NextToken`](attentive_core::NextToken).
+/// If the model breaks the contract of [`NextToken`].
 pub fn generate<M: LanguageModel>(
     model: &M,
     request: &GenerateRequest<'_>,
     config: &SamplingConfig,
     mut on_token: impl FnMut(Drawn) -> ControlFlow<()>,
-) -> Result<Ended, DecodeError> {
+) -> Result<Vec<Ended>, DecodeError> {
+    request.validate(model.vocab_size(), config)?;
+    let GenerateRequest { prompts, n_samples, max_tokens, end, rules } = *request;
+    let mut of_length: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (idx, prompt) in prompts.iter().enumerate() {
+        of_length.entry(prompt.len()).or_default().push(idx);
+    }
+    let mut ended = vec![Ended::ByLength; prompts.len() * n_samples];
+    for group in of_length.values() {
+        let line = |at: usize| Line::new(&prompts[group[at / n_samples]], &[], max_tokens, at / n_samples);
+        let text_of = |at: usize| group[at / n_samples] * n_samples + at % n_samples;
+        let tokens = group.iter().flat_map(|&prompt| &prompts[prompt]).copied().collect();
+        let rows = Rows::new(model, model.start(group.len()), group.len(), tokens);
+        let mut lines = Lines::new((0..group.len() * n_samples).map(line).collect(), rows, rules, end);
+        let mut sampler = Sampler::new(config, n_samples);
+        loop {
+            if lines.is_full() {
+                let n_anew = model.max_len().map_or(1, |max_len| max_len.div_ceil(2));
+                lines.reread(model.start(lines.n_rows()), n_anew);
+            }
+            let hand_out = |at: usize, Choice { token, added }: Choice| {
+                on_token(Drawn { text: text_of(at), token, log_prob: added.log_prob })
+            };
+            let goes_on =
+                lines.step(Want::All, |at, line, row, admitted| sampler.draw(at, line, row, admitted), hand_out)?;
+            if let Some(stuck) = lines.lines.iter().find(|line| line.end == Some(End::Stuck)) {
+                return Err(DecodeError::NothingFollows { n_tokens: stuck.text.len() });
+            }
+            if !goes_on {
+                break;
+            }
+        }
+        for (at, line) in lines.lines.iter().enumerate() {
+            ended[text_of(at)] = match line.end {
+                Some(End::ByModel) => Ended::ByModel,
+                Some(End::ByCaller) => Ended::ByCaller,
+                _ => Ended::ByLength,
+            };
+        }
+    }
+    Ok(ended)
+}
+
+/// Draws `n_samples` hypotheses of each sentence, in the order of samples.
+///
+/// A hypothesis is a function of its sentence, the settings and the index of its sample, as those of [`generate`] are.
+///
+/// # Errors
+/// [`DecodeError`], where the settings or the request are at odds with themselves or with the model, or the device
+/// fails.
+///
+/// # Panics
+/// If the model breaks the contract of [`NextToken`], or `state` has another number of rows than there are sentences.
+pub fn sample<M: NextToken>(
+    model: &M,
+    state: M::State,
+    request: &DecodeRequest<'_>,
+    config: &SamplingConfig,
+    n_samples: usize,
+) -> Result<Vec<Vec<Hypothesis>>, DecodeError> {
     config.validate()?;
-    let vocab_size = model.vocab_size();
-    if request.prompt.is_empty() {
-        return Err(DecodeError::EmptyPrompt);
+    request.validate(model)?;
+    if n_samples == 0 {
+        return Err(DecodeError::ZeroSamples);
     }
-    if let Some(&id) = request.prompt.iter().find(|&&id| id as usize >= vocab_size) {
-        return Err(DecodeError::UnknownToken { id, vocab_size });
-    }
-    let device = model.device();
-    let max_len = model.max_len().unwrap_or(usize::MAX);
-    let mut text = request.prompt.to_vec();
-    let mut state = model.start(1);
-    let (mut n_read, mut n_held) = (0, 0);
-    for step in 0..request.max_tokens {
-        if n_held + text.len() - n_read > max_len {
-            state = model.start(1);
-            (n_read, n_held) = (text.len() - max_len.div_ceil(2), 0);
+    let mut lines = Lines::of_request(model, state, request, n_samples);
+    let mut sampler = Sampler::new(config, n_samples);
+    let mut draw =
+        |at: usize, line: &Line<'_>, row: RowScores<'_>, admitted: &Admitted<'_>| sampler.draw(at, line, row, admitted);
+    while lines.step(Want::All, &mut draw, |_, _| ControlFlow::Continue(()))? {}
+    let mut hypotheses = lines.lines.into_iter().map(Line::into_hypothesis);
+    Ok((0..request.n_sentences()).map(|_| hypotheses.by_ref().take(n_samples).collect()).collect())
+}
+
+impl GenerateRequest<'_> {
+    fn validate(&self, vocab_size: usize, config: &SamplingConfig) -> Result<(), DecodeError> {
+        config.validate()?;
+        // An end beyond the vocabulary is never drawn.
+        self.rules.validate_for(vocab_size, self.end.filter(|&end| (end as usize) < vocab_size))?;
+        if self.n_samples == 0 {
+            return Err(DecodeError::ZeroSamples);
         }
-        let new: Vec<i64> = text[n_read..].iter().map(|&id| id.into()).collect();
-        let shape = [1, new.len()];
-        (n_read, n_held) = (text.len(), n_held + new.len());
-        let tokens = Tensor::<2, Int>::from_data(TensorData::new(new, shape), &device);
-        let log_probs = model.advance(tokens, &mut state).try_into_vec_as::<f32>()?;
-        let left = config.distribution(&log_probs, &text, request.suppressed);
-        if left.is_empty() {
-            return Err(DecodeError::NothingFollows { n_tokens: text.len() });
+        if self.prompts.iter().any(Vec::is_empty) {
+            return Err(DecodeError::EmptyPrompt);
         }
-        let token = config.draw(&left, step as u64);
-        if Some(token) == request.end {
-            return Ok(Ended::ByModel);
-        }
-        text.push(token);
-        if on_token(Drawn { token, log_prob: log_probs[token as usize].into() }).is_break() {
-            return Ok(Ended::ByCaller);
+        match self.prompts.iter().flatten().find(|&&id| id as usize >= vocab_size) {
+            Some(&id) => Err(DecodeError::UnknownToken { id, vocab_size }),
+            None => Ok(()),
         }
     }
-    Ok(Ended::ByLength)
+}
+
+/// Draws the tokens of lines that stand sample by sample.
+struct Sampler {
+    /// The settings of each sample.
+    configs: Vec<SamplingConfig>,
+    scores: Vec<f32>,
+}
+
+impl Sampler {
+    fn new(config: &SamplingConfig, n_samples: usize) -> Self {
+        Self { configs: (0..n_samples as u64).map(|sample| config.of_sample(sample)).collect(), scores: Vec::new() }
+    }
+
+    /// The next token of line `at`, if any may follow.
+    fn draw(&mut self, at: usize, line: &Line<'_>, row: RowScores<'_>, admitted: &Admitted<'_>) -> Option<Choice> {
+        let RowScores::All(log_probs) = row else { panic!("advance: all log-probabilities are wanted") };
+        let score = |(token, &log_prob): (TokenId, &f32)| match admitted.admits(token) {
+            true => admitted.ranked(token, log_prob) as f32,
+            false => f32::NEG_INFINITY,
+        };
+        self.scores.clear();
+        self.scores.extend((0..).zip(log_probs).map(score));
+        let config = &self.configs[at % self.configs.len()];
+        let left = config.distribution(&self.scores, &line.text, &[]);
+        let token = (!left.is_empty()).then(|| config.draw(&left, line.n_written() as u64))?;
+        let log_prob = f64::from(log_probs[token as usize]);
+        Some(Choice { token, added: Total { log_prob, ranked: log_prob } })
+    }
 }

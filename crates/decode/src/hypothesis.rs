@@ -9,7 +9,8 @@ pub struct Hypothesis {
     pub tokens: Vec<TokenId>,
     /// Sum of the tokens' log-probabilities, that of the end-of-sentence id included, in nats.
     pub log_prob: f64,
-    /// What hypotheses are ranked by: `log_prob` over the length penalty, if the search has one.
+    /// The value that hypotheses are ranked by: `log_prob`, repetitions penalised where there is a penalty, over the length
+    /// penalty, if the search has one.
     pub score: f64,
     /// Whether the model ended it; else it was cut at the maximum length, or the model gave no token that may follow.
     pub finished: bool,

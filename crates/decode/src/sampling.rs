@@ -1,4 +1,4 @@
-//! Drawing tokens by chance.
+//! Drawing tokens at random.
 
 use attentive_core::{TokenId, mix64};
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,7 @@ pub struct SamplingConfig {
     /// What log-probabilities of tokens that the text already has are multiplied by (Keskar et al. 2019, §4.1); 1 for
     /// nothing, more for less repetition.
     pub repetition_penalty: f64,
-    /// Names the stream of chance: the same text follows from the same seed.
+    /// Names the stream of random numbers: the same text follows from the same seed.
     pub seed: u64,
 }
 
@@ -34,7 +34,7 @@ impl SamplingConfig {
     /// Checks the settings before there is a model to draw from.
     ///
     /// # Errors
-    /// [`DecodeError::Sampling`] names the setting that is out of range.
+    /// [`DecodeError::Setting`] names the setting that is out of range.
     pub fn validate(&self) -> Result<(), DecodeError> {
         let settings = [
             ("temperature", self.temperature, self.temperature >= 0.0, "at least 0"),
@@ -43,9 +43,16 @@ impl SamplingConfig {
             ("repetition_penalty", self.repetition_penalty, self.repetition_penalty > 0.0, "above 0"),
         ];
         match settings.into_iter().find(|(_, value, is_good, _)| !value.is_finite() || !is_good) {
-            Some((key, value, _, expected)) => Err(DecodeError::Sampling { key, value, expected }),
+            Some((key, value, _, expected)) => Err(DecodeError::Setting { key, value, expected }),
             None => Ok(()),
         }
+    }
+
+    /// The settings that sample `sample` of a text is drawn by: the same with a seed of its own, which for the first is
+    /// [`seed`](Self::seed).
+    pub fn of_sample(&self, sample: u64) -> Self {
+        let seed = if sample == 0 { self.seed } else { mix64(self.seed ^ mix64(sample)) };
+        Self { seed, ..self.clone() }
     }
 
     /// The tokens that may be drawn after `text`, with their probabilities, most probable first, the lower id in a tie.

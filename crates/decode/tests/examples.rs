@@ -3,7 +3,7 @@
 mod models;
 
 use attentive_core::TokenId;
-use attentive_decode::{BeamConfig, DecodeError, Hypothesis, beam_search, greedy};
+use attentive_decode::{BeamConfig, DecodeError, DecodeRequest, Hypothesis, Rules, beam_search, greedy};
 use models::{Model, Scores};
 
 const A: TokenId = 0;
@@ -31,10 +31,15 @@ fn bigrams(after_a: [f32; 3], after_b: [f32; 3], after_prompts: &[[f32; 3]]) -> 
     Model::new(Bigrams(rows.map(Vec::from).collect()))
 }
 
+/// Sentences that are told apart by the ids in `prompt`.
+fn request<'a>(prompt: &'a [TokenId], rules: &'a Rules, max_len: &'a [usize]) -> DecodeRequest<'a> {
+    DecodeRequest { prompt, prefixes: &[], eos: EOS, rules, max_len }
+}
+
 fn search(model: &Model<Bigrams>, max_len: &[usize], config: &BeamConfig) -> Vec<Vec<Hypothesis>> {
     let prompts: Vec<TokenId> = (BOS..).take(max_len.len()).collect();
-    let request = model.request(&prompts, EOS, &[], max_len);
-    beam_search(model, model.start(prompts.len()), &request, config).unwrap()
+    let rules = Rules::default();
+    beam_search(model, model.rows(prompts.len()), &request(&prompts, &rules, max_len), config).unwrap()
 }
 
 fn config(beam: usize, n_best: usize, length_penalty: f64) -> BeamConfig {
@@ -50,8 +55,7 @@ fn assert_hypothesis(hypothesis: &Hypothesis, tokens: &[TokenId], probability: f
 #[test]
 fn a_beam_of_two_finds_what_greedy_search_misses() {
     let model = bigrams([0.3, 0.3, 0.4], [0.0, 0.0, 1.0], &[[0.6, 0.4, 0.0]]);
-    let request = model.request(&[BOS], EOS, &[], &[10]);
-    let greedy = greedy(&model, model.start(1), &request).unwrap();
+    let greedy = greedy(&model, model.rows(1), &request(&[BOS], &Rules::default(), &[10])).unwrap();
     assert_hypothesis(&greedy[0], &[A], 0.24, true);
     let best = search(&model, &[10], &config(2, 2, 0.0)).remove(0);
     assert_hypothesis(&best[0], &[B], 0.4, true);
@@ -88,8 +92,7 @@ fn sentences_leave_the_batch_as_they_end() {
     assert_hypothesis(&best[1][1], &[A, A, B], 0.08, false);
     assert_eq!(model.n_rows.take(), [2, 2, 2]);
 
-    let request = model.request(&[BOS, BOS + 1], EOS, &[], &[5, 3]);
-    greedy(&model, model.start(2), &request).unwrap();
+    greedy(&model, model.rows(2), &request(&[BOS, BOS + 1], &Rules::default(), &[5, 3])).unwrap();
     assert_eq!(model.n_rows.take(), [2, 1, 1]);
 }
 
@@ -118,8 +121,8 @@ fn where_nothing_can_follow_the_hypothesis_is_unfinished() {
     let best = search(&model, &[8], &config(2, 2, 0.0)).remove(0);
     assert_hypothesis(&best[0], &[A], 0.5, false);
     assert_hypothesis(&best[1], &[B], 0.5, false);
-    let request = model.request(&[BOS], EOS, &[], &[8]);
-    assert_hypothesis(&greedy(&model, model.start(1), &request).unwrap()[0], &[A], 0.5, false);
+    let by_greedy = greedy(&model, model.rows(1), &request(&[BOS], &Rules::default(), &[8])).unwrap();
+    assert_hypothesis(&by_greedy[0], &[A], 0.5, false);
 }
 
 #[test]
@@ -141,17 +144,47 @@ fn settings_at_odds_are_refused() {
 
 #[test]
 fn requests_at_odds_are_refused() {
-    let model = bigrams([0.0; 3], [0.0; 3], &[[0.0, 0.0, 1.0]]);
-    let refusal = |prompts: &[TokenId], eos, suppressed: &[TokenId], max_len: &[usize]| {
-        let request = model.request(prompts, eos, suppressed, max_len);
-        let by_beam = beam_search(&model, model.start(prompts.len()), &request, &BeamConfig::default()).unwrap_err();
-        let by_greedy = greedy(&model, model.start(prompts.len()), &request).unwrap_err();
+    let mut model = bigrams([0.0; 3], [0.0; 3], &[[0.0, 0.0, 1.0]]);
+    model.max_len = Some(9);
+    let refusal = |request: DecodeRequest<'_>| {
+        let n = request.max_len.len();
+        let by_beam = beam_search(&model, model.rows(n), &request, &BeamConfig::default()).unwrap_err();
+        let by_greedy = greedy(&model, model.rows(n), &request).unwrap_err();
         assert_eq!(by_beam.to_string(), by_greedy.to_string());
         by_greedy
     };
-    let counts = DecodeError::LengthCount { n_prompts: 2, n_lengths: 1 };
-    assert_eq!(refusal(&[BOS, BOS], EOS, &[], &[5]).to_string(), counts.to_string());
-    assert!(matches!(refusal(&[BOS, BOS], EOS, &[], &[5, 0]), DecodeError::ZeroLength { sentence: 1 }));
-    assert!(matches!(refusal(&[BOS], 3, &[], &[5]), DecodeError::UnreachableEos { eos: 3, vocab_size: 3 }));
-    assert!(matches!(refusal(&[BOS], EOS, &[A, EOS], &[5]), DecodeError::UnreachableEos { .. }));
+    let none = Rules::default();
+    let shape = refusal(request(&[BOS; 3], &none, &[5, 5]));
+    assert!(matches!(shape, DecodeError::PromptShape { n_tokens: 3, n_sentences: 2 }));
+    assert!(matches!(refusal(request(&[], &none, &[5])), DecodeError::EmptyPrompt));
+    assert!(matches!(refusal(request(&[BOS; 2], &none, &[5, 0])), DecodeError::ZeroLength { sentence: 1 }));
+    let beyond = refusal(request(&[BOS], &none, &[10]));
+    assert!(matches!(beyond, DecodeError::BeyondPositions { sentence: 0, n_tokens: 10, limit: 9 }));
+
+    let with = |rules: &Rules| refusal(request(&[BOS], rules, &[5]));
+    assert!(matches!(
+        refusal(DecodeRequest { eos: 3, ..request(&[BOS], &none, &[5]) }),
+        DecodeError::UnreachableEos { eos: 3, vocab_size: 3 }
+    ));
+    let unreachable = Rules { suppressed: vec![A, EOS], ..Rules::default() };
+    assert!(matches!(with(&unreachable), DecodeError::UnreachableEos { .. }));
+    let unreachable = Rules { bad_words: vec![vec![A, B], vec![EOS]], ..Rules::default() };
+    assert!(matches!(with(&unreachable), DecodeError::UnreachableEos { .. }));
+    let empty = Rules { bad_words: vec![vec![A], vec![]], ..Rules::default() };
+    assert!(matches!(with(&empty), DecodeError::EmptyBadWord { index: 1 }));
+    for repetition_penalty in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        let rules = Rules { repetition_penalty, ..Rules::default() };
+        assert!(matches!(with(&rules), DecodeError::Setting { key: "repetition_penalty", .. }));
+    }
+    let forced = |token| Rules { forced_first: Some(token), ..Rules::default() };
+    assert!(matches!(with(&forced(EOS)), DecodeError::ForcedEnd { eos: EOS }));
+    assert!(matches!(with(&forced(3)), DecodeError::UnknownToken { id: 3, vocab_size: 3 }));
+
+    let prefixed =
+        |prefixes: &[Vec<TokenId>], rules: &Rules| refusal(DecodeRequest { prefixes, ..request(&[BOS], rules, &[2]) });
+    assert!(matches!(prefixed(&[vec![A], vec![B]], &none), DecodeError::PrefixCount { .. }));
+    assert!(matches!(prefixed(&[vec![A, EOS]], &none), DecodeError::ForcedEnd { eos: EOS }));
+    assert!(matches!(prefixed(&[vec![A, 7]], &none), DecodeError::UnknownToken { id: 7, .. }));
+    let long = prefixed(&[vec![A, B]], &forced(A));
+    assert!(matches!(long, DecodeError::LongPrefix { sentence: 0, n_forced: 3, max_len: 2 }));
 }

@@ -2,39 +2,20 @@
 
 mod models;
 
-use attentive_core::{TokenId, mix64};
-use attentive_decode::{BeamConfig, Hypothesis, beam_search, gnmt_penalty, greedy};
-use models::{Model, Scores};
+use std::sync::LazyLock;
+
+use attentive_core::TokenId;
+use attentive_decode::{BeamConfig, DecodeRequest, Hypothesis, Rules, beam_search, gnmt_penalty, greedy};
+use models::{Hashed, Model, Scores};
 use proptest::prelude::*;
 
 const EOS: TokenId = 1;
 
-/// Probabilities drawn from a hash of the whole prefix; a quarter of the tokens cannot follow, the end always can.
-#[derive(Debug, Clone)]
-struct Hashed {
-    vocab_size: usize,
-    seed: u64,
-    /// Range of the logits.
-    sharpness: f64,
-}
+static NO_RULES: LazyLock<Rules> = LazyLock::new(Rules::default);
 
-impl Scores for Hashed {
-    fn vocab_size(&self) -> usize {
-        self.vocab_size
-    }
-
-    fn after(&self, prefix: &[TokenId]) -> Vec<f32> {
-        let hash = prefix.iter().fold(mix64(self.seed), |hash, &token| mix64(hash ^ (u64::from(token) + 1)));
-        let weight = |token: u64| {
-            let bits = mix64(hash.wrapping_add(token));
-            let unit = (bits >> 11) as f64 / (1_u64 << 53) as f64;
-            let can_follow = !bits.is_multiple_of(4) || token == u64::from(EOS);
-            if can_follow { (self.sharpness * unit).exp() } else { 0.0 }
-        };
-        let weights: Vec<f64> = (0..self.vocab_size as u64).map(weight).collect();
-        let sum: f64 = weights.iter().sum();
-        weights.iter().map(|weight| (weight / sum).ln() as f32).collect()
-    }
+/// Sentences that are told apart by the ids in `prompt`.
+fn request<'a>(prompt: &'a [TokenId], rules: &'a Rules, max_len: &'a [usize]) -> DecodeRequest<'a> {
+    DecodeRequest { prompt, prefixes: &[], eos: EOS, rules, max_len }
 }
 
 /// Each token that may follow `prefix`, with its log-probability.
@@ -106,8 +87,8 @@ fn plain_beam_search(scores: &impl Scores, prompt: TokenId, max_len: usize, conf
 
 fn search(scores: &Hashed, prompts: &[TokenId], max_len: &[usize], config: &BeamConfig) -> Vec<Vec<Hypothesis>> {
     let model = Model::new(scores.clone());
-    let request = model.request(prompts, EOS, &[], max_len);
-    beam_search(&model, model.start(prompts.len()), &request, config).expect("the request is valid")
+    let decoded = request(prompts, &NO_RULES, max_len);
+    beam_search(&model, model.rows(prompts.len()), &decoded, config).expect("the request is valid")
 }
 
 fn hashed(vocab_size: std::ops::Range<usize>) -> impl Strategy<Value = Hashed> {
@@ -115,6 +96,7 @@ fn hashed(vocab_size: std::ops::Range<usize>) -> impl Strategy<Value = Hashed> {
         vocab_size,
         seed,
         sharpness,
+        eos: EOS,
     })
 }
 
@@ -141,8 +123,8 @@ proptest! {
         let config = BeamConfig { beam: 1, n_best: 1, length_penalty };
         let beams = search(&scores, &prompts, &max_len, &config);
         let model = Model::new(scores);
-        let request = model.request(&prompts, EOS, &[], &max_len);
-        for (greedy, beams) in greedy(&model, model.start(prompts.len()), &request).unwrap().iter().zip(&beams) {
+        let decoded = request(&prompts, &NO_RULES, &max_len);
+        for (greedy, beams) in greedy(&model, model.rows(prompts.len()), &decoded).unwrap().iter().zip(&beams) {
             prop_assert_eq!(beams.len(), 1);
             prop_assert_eq!(&greedy.tokens, &beams[0].tokens);
             prop_assert_eq!(greedy.log_prob, beams[0].log_prob);
@@ -190,9 +172,11 @@ proptest! {
         config in config(),
     ) {
         let model = Model::new(scores);
-        let (suppressed, lengths) = ([0, 2], [max_len]);
-        let request = model.request(&[7], EOS, &suppressed, &lengths);
-        let hypotheses = beam_search(&model, model.start(1), &request, &config).unwrap().remove(0);
+        let suppressed = [0, 2];
+        let rules = Rules { suppressed: suppressed.to_vec(), ..Rules::default() };
+        let lengths = [max_len];
+        let decoded = request(&[7], &rules, &lengths);
+        let hypotheses = beam_search(&model, model.rows(1), &decoded, &config).unwrap().remove(0);
         prop_assert!((1..=config.n_best).contains(&hypotheses.len()));
         for pair in hypotheses.windows(2) {
             prop_assert!((pair[0].finished, pair[0].score) >= (pair[1].finished, pair[1].score));
@@ -229,9 +213,9 @@ proptest! {
             }
         }
         let model = Model::new(Same(row));
-        let request = model.request(&[7, 8], EOS, &[], &[3, 4]);
-        let beams = beam_search(&model, model.start(2), &request, &config).unwrap();
-        let greedy = greedy(&model, model.start(2), &request).unwrap();
+        let decoded = request(&[7, 8], &NO_RULES, &[3, 4]);
+        let beams = beam_search(&model, model.rows(2), &decoded, &config).unwrap();
+        let greedy = greedy(&model, model.rows(2), &decoded).unwrap();
         for hypotheses in &beams {
             prop_assert!(!hypotheses.is_empty());
         }

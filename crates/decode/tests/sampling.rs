@@ -1,13 +1,11 @@
 //! Sampling against its definition on distributions written by hand, and generation against a model without weights.
 
-#[allow(dead_code)] // sampling makes no `DecodeRequest`
 mod models;
 
 use std::ops::ControlFlow;
 
-use attentive_backend::Device;
-use attentive_core::{LanguageModel, TokenId};
-use attentive_decode::{DecodeError, Drawn, Ended, GenerateRequest, SamplingConfig, StopStrings, generate};
+use attentive_core::TokenId;
+use attentive_decode::{DecodeError, Drawn, Ended, GenerateRequest, Rules, SamplingConfig, StopStrings, generate};
 use models::{Model, Scores};
 use proptest::prelude::*;
 
@@ -180,46 +178,8 @@ impl Scores for Counting {
     }
 }
 
-/// A model of no weights that reads at most `max_len` tokens.
-struct Limited {
-    model: Model<Counting>,
-    max_len: Option<usize>,
-}
-
-impl attentive_core::NextToken for Limited {
-    type State = Vec<Vec<TokenId>>;
-
-    fn vocab_size(&self) -> usize {
-        self.model.vocab_size()
-    }
-
-    fn advance(
-        &self,
-        tokens: burn::tensor::Tensor<2, burn::tensor::Int>,
-        state: &mut Self::State,
-    ) -> burn::tensor::Tensor<2> {
-        let log_probs = self.model.advance(tokens, state);
-        assert!(self.max_len.is_none_or(|max_len| state[0].len() <= max_len), "{} tokens are too many", state[0].len());
-        log_probs
-    }
-
-    fn reorder(&self, state: &mut Self::State, parents: &[usize]) {
-        self.model.reorder(state, parents);
-    }
-}
-
-impl LanguageModel for Limited {
-    fn start(&self, n_rows: usize) -> Self::State {
-        self.model.start(n_rows)
-    }
-
-    fn max_len(&self) -> Option<usize> {
-        self.max_len
-    }
-
-    fn device(&self) -> Device {
-        self.model.device.clone()
-    }
+fn counting(max_len: Option<usize>) -> Model<Counting> {
+    Model { max_len, ..Model::new(Counting { vocab_size: 10 }) }
 }
 
 fn counted(
@@ -228,15 +188,16 @@ fn counted(
     max_tokens: usize,
     end: Option<TokenId>,
 ) -> (Vec<TokenId>, Ended) {
-    let model = Limited { model: Model::new(Counting { vocab_size: 10 }), max_len };
-    let request = GenerateRequest { prompt, max_tokens, end, suppressed: &[] };
+    let (prompts, rules) = ([prompt.to_vec()], Rules::default());
+    let request = GenerateRequest { prompts: &prompts, n_samples: 1, max_tokens, end, rules: &rules };
     let mut tokens = Vec::new();
-    let ended = generate(&model, &request, &SamplingConfig::default(), |Drawn { token, log_prob }| {
-        assert_eq!(log_prob, 0.0);
-        tokens.push(token);
-        ControlFlow::Continue(())
-    });
-    (tokens, ended.unwrap())
+    let ended =
+        generate(&counting(max_len), &request, &SamplingConfig::default(), |Drawn { text, token, log_prob }| {
+            assert_eq!((text, log_prob), (0, 0.0));
+            tokens.push(token);
+            ControlFlow::Continue(())
+        });
+    (tokens, ended.unwrap()[0])
 }
 
 #[test]
@@ -256,24 +217,25 @@ fn a_text_outgrows_the_models_positions() {
 
 #[test]
 fn the_caller_ends_a_text() {
-    let model = Limited { model: Model::new(Counting { vocab_size: 10 }), max_len: None };
-    let request = GenerateRequest { prompt: &[1], max_tokens: 9, end: None, suppressed: &[] };
+    let rules = Rules::default();
+    let request = GenerateRequest { prompts: &[vec![1]], n_samples: 1, max_tokens: 9, end: None, rules: &rules };
     let mut n = 0;
-    let ended = generate(&model, &request, &SamplingConfig::default(), |_| {
+    let ended = generate(&counting(None), &request, &SamplingConfig::default(), |_| {
         n += 1;
         if n == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
-    assert_eq!((ended.unwrap(), n), (Ended::ByCaller, 2));
+    assert_eq!((ended.unwrap(), n), (vec![Ended::ByCaller], 2));
 }
 
 #[test]
 fn requests_that_cannot_be_are_refused() {
-    let model = Limited { model: Model::new(Counting { vocab_size: 10 }), max_len: None };
-    let refused = |prompt: &[TokenId], suppressed: &[TokenId]| {
-        let request = GenerateRequest { prompt, max_tokens: 1, end: None, suppressed };
-        generate(&model, &request, &SamplingConfig::default(), |_| ControlFlow::Continue(())).unwrap_err()
+    let refused = |prompt: &[TokenId], n_samples, suppressed: &[TokenId]| {
+        let (prompts, rules) = ([prompt.to_vec()], Rules { suppressed: suppressed.to_vec(), ..Rules::default() });
+        let request = GenerateRequest { prompts: &prompts, n_samples, max_tokens: 1, end: None, rules: &rules };
+        generate(&counting(None), &request, &SamplingConfig::default(), |_| ControlFlow::Continue(())).unwrap_err()
     };
-    assert!(matches!(refused(&[], &[]), DecodeError::EmptyPrompt));
-    assert!(matches!(refused(&[10], &[]), DecodeError::UnknownToken { id: 10, vocab_size: 10 }));
-    assert!(matches!(refused(&[3], &[4]), DecodeError::NothingFollows { n_tokens: 1 }));
+    assert!(matches!(refused(&[], 1, &[]), DecodeError::EmptyPrompt));
+    assert!(matches!(refused(&[3], 0, &[]), DecodeError::ZeroSamples));
+    assert!(matches!(refused(&[10], 1, &[]), DecodeError::UnknownToken { id: 10, vocab_size: 10 }));
+    assert!(matches!(refused(&[3], 1, &[4]), DecodeError::NothingFollows { n_tokens: 1 }));
 }

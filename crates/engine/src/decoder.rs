@@ -4,7 +4,7 @@ use attentive_kernels::{ActivationKind, StepAttention};
 
 use crate::{
     cache::{self, Slots},
-    layer::{AddNorm, FeedForward, HeadDims, LayerNorm, Linear, NormRoom},
+    layer::{AddNorm, FeedForward, HeadDims, LayerNorm, Linear, NormScratch},
     memory::{Memory, Span, attend_spans},
 };
 
@@ -33,10 +33,10 @@ pub(crate) struct Decoder {
 
 /// Buffers that steps use again.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Room {
+pub(crate) struct Scratch {
     pub(crate) x: Vec<f32>,
     pub(crate) encodings: Vec<f32>,
-    norm: NormRoom,
+    norm: NormScratch,
     input: Vec<f32>,
     projected: Vec<f32>,
     heads: Vec<f32>,
@@ -55,17 +55,17 @@ impl Decoder {
         Memory { layers: layers.collect(), sentences }
     }
 
-    /// Decodes the last positions of each row in `slots`, whose embeddings are `room.x` (`[rows, new, d_model]`) and become
+    /// Decodes the last positions of each row in `slots`, whose embeddings are `scratch.x` (`[rows, new, d_model]`) and become
     /// what the stack makes of them. `pairs` are the rows that translate each sentence, and its source.
     pub(crate) fn forward(
         &self,
-        room: &mut Room,
+        scratch: &mut Scratch,
         slots: &Slots,
         caches: &mut [Vec<f32>],
         memory: &Memory,
         pairs: &[(Span, Span)],
     ) {
-        let Room { x, norm, input, projected, heads, lse, hidden, .. } = room;
+        let Scratch { x, norm, input, projected, heads, lse, hidden, .. } = scratch;
         let HeadDims { heads: n_heads, d_k, d_v } = self.dims;
         for ((layer, cache), memory) in self.layers.iter().zip(caches).zip(&memory.layers) {
             layer.self_attention.around(x, norm, input, |x, sum| {

@@ -3,7 +3,7 @@
 use attentive_kernels::ActivationKind;
 
 use crate::{
-    layer::{AddNorm, FeedForward, HeadDims, LayerNorm, Linear, NormRoom},
+    layer::{AddNorm, FeedForward, HeadDims, LayerNorm, Linear, NormScratch},
     memory::{Span, attend_spans},
 };
 
@@ -29,7 +29,7 @@ impl Encoder {
     /// Encodes the tokens of all sentences, `[tokens, d_model]`.
     pub(crate) fn forward(&self, mut x: Vec<f32>, sentences: &[Span]) -> Vec<f32> {
         let pairs: Vec<(Span, Span)> = sentences.iter().map(|&sentence| (sentence, sentence)).collect();
-        let (mut norm, mut input) = (NormRoom::default(), Vec::new());
+        let (mut norm, mut input) = (NormScratch::default(), Vec::new());
         let (mut qkv, mut heads, mut lse, mut hidden) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for layer in &self.layers {
             layer.self_attention.around(&mut x, &mut norm, &mut input, |x, sum| {

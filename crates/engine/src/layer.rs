@@ -43,18 +43,18 @@ impl LayerNorm {
     pub(crate) const EPSILON: f32 = 1e-5;
 
     /// `y = norm(x)`; `y` is made as long as it must be.
-    pub(crate) fn forward(&self, x: &[f32], room: &mut NormRoom) {
-        room.y.resize(x.len(), 0.0);
-        room.stats.resize(2 * x.len() / self.gamma.len(), 0.0);
+    pub(crate) fn forward(&self, x: &[f32], scratch: &mut NormScratch) {
+        scratch.y.resize(x.len(), 0.0);
+        scratch.stats.resize(2 * x.len() / self.gamma.len(), 0.0);
         let (kind, eps) = (NormKind::Layer, Self::EPSILON);
         let norm = Norm { kind, gamma: &self.gamma, beta: Some(&self.beta), eps };
-        norm.forward(x, &mut room.y, &mut room.stats);
+        norm.forward(x, &mut scratch.y, &mut scratch.stats);
     }
 }
 
 /// Where a norm's results go.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct NormRoom {
+pub(crate) struct NormScratch {
     pub(crate) y: Vec<f32>,
     stats: Vec<f32>,
 }
@@ -71,21 +71,21 @@ impl AddNorm {
     pub(crate) fn around(
         &self,
         x: &mut Vec<f32>,
-        room: &mut NormRoom,
-        room_of_input: &mut Vec<f32>,
+        scratch: &mut NormScratch,
+        input: &mut Vec<f32>,
         sub_layer: impl FnOnce(&[f32], &mut [f32]),
     ) {
         match self.placement {
             NormPlacement::Post => {
-                room_of_input.clear();
-                room_of_input.extend_from_slice(x);
-                sub_layer(room_of_input, x);
-                self.norm.forward(x, room);
-                std::mem::swap(x, &mut room.y);
+                input.clear();
+                input.extend_from_slice(x);
+                sub_layer(input, x);
+                self.norm.forward(x, scratch);
+                std::mem::swap(x, &mut scratch.y);
             }
             NormPlacement::Pre => {
-                self.norm.forward(x, room);
-                sub_layer(&room.y, x);
+                self.norm.forward(x, scratch);
+                sub_layer(&scratch.y, x);
             }
         }
     }

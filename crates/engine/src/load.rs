@@ -10,20 +10,20 @@ use crate::{
     encoder::{Encoder, EncoderLayer},
     layer::{AddNorm, FeedForward, HeadDims, LayerNorm, Linear},
     positions::Positions,
-    weight::{Precision, Weight},
+    weight::{Weight, WeightFormat},
 };
 
 /// Takes parameters by name, and remembers what does not fit.
 pub(crate) struct Loader<'a> {
     params: Tensors,
     config: &'a TransformerConfig,
-    precision: Precision,
+    format: WeightFormat,
     problems: Vec<String>,
 }
 
 impl<'a> Loader<'a> {
-    pub(crate) fn new(params: Tensors, config: &'a TransformerConfig, precision: Precision) -> Self {
-        Self { params, config, precision, problems: Vec::new() }
+    pub(crate) fn new(params: Tensors, config: &'a TransformerConfig, format: WeightFormat) -> Self {
+        Self { params, config, format, problems: Vec::new() }
     }
 
     /// Whatever was missing, of another shape, or left over.
@@ -83,7 +83,7 @@ impl<'a> Loader<'a> {
     /// The projection to the vocabulary of an embedding matrix `[vocab, d_model]`.
     pub(crate) fn projection(&self, embedding: &[f32]) -> Weight {
         let (vocab, d_model) = (self.config.target_vocab_size, self.config.d_model);
-        Weight::new(MatRef::new(embedding, vocab, d_model).t(), self.precision)
+        Weight::new(MatRef::new(embedding, vocab, d_model).t(), self.format)
     }
 
     fn head_dims(&self) -> HeadDims {
@@ -105,7 +105,7 @@ impl<'a> Loader<'a> {
             }
             bias.extend(self.values(&format!("{path}.{part}.bias"), &[width]));
         }
-        Linear { weight: Weight::new(MatRef::new(&weight, d_in, d_out), self.precision), bias }
+        Linear { weight: Weight::new(MatRef::new(&weight, d_in, d_out), self.format), bias }
     }
 
     fn attention_output(&mut self, path: &str) -> Linear {
@@ -115,7 +115,7 @@ impl<'a> Loader<'a> {
 
     fn linear(&mut self, path: &str, d_in: usize, d_out: usize) -> Linear {
         let weight = self.values(&format!("{path}.weight"), &[d_in, d_out]);
-        let weight = Weight::new(MatRef::new(&weight, d_in, d_out), self.precision);
+        let weight = Weight::new(MatRef::new(&weight, d_in, d_out), self.format);
         Linear { weight, bias: self.values(&format!("{path}.bias"), &[d_out]) }
     }
 

@@ -1,21 +1,20 @@
 //! The model, and what it remembers of the rows that it decodes.
 
 use attentive_attention::{NormKind, PositionsConfig};
-use attentive_core::{EncoderDecoder, NextToken, TokenId, TokenMatrix, TopTokens};
+use attentive_core::{DeviceError, EncoderDecoder, NextToken, Scores, TokenId, TokenMatrix, TopTokens, Want};
 use attentive_kernels::{Dropout, Embedding, Epilogue, TopK, log_softmax};
 use attentive_model::TransformerConfig;
 use attentive_weights::{Tensors, WeightsError};
-use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::{
     cache::Slots,
-    decoder::{Decoder, Room},
+    decoder::{Decoder, Scratch},
     encoder::Encoder,
     layer::LayerNorm,
     load::Loader,
     memory::{Memory, Span, spans},
     positions::Positions,
-    weight::{Precision, Weight},
+    weight::{Weight, WeightFormat},
 };
 
 /// The encoder–decoder Transformer in use on the CPU.
@@ -33,7 +32,6 @@ pub struct CpuTransformer {
     projection: Weight,
     /// `[vocab]`.
     projection_bias: Option<Vec<f32>>,
-    device: Device,
 }
 
 /// What decoding remembers of each row.
@@ -45,15 +43,43 @@ pub struct State {
     slots: Slots,
     /// Keys and values of each layer, `[slots, keys and values]`.
     caches: Vec<Vec<f32>>,
-    room: Room,
+    scratch: Scratch,
 }
 
 impl CpuTransformer {
     /// Whether models of this configuration can be packed: the paper's layers, whatever their sizes and activation, at
     /// sinusoidal or learned positions.
     pub fn covers(config: &TransformerConfig) -> bool {
-        let TransformerConfig { n_heads, n_kv_heads, gated, bias, norm_kind, epsilon, positions, window, .. } = config;
-        let TransformerConfig { scale_scores, scale_embeddings, scale_logits, .. } = config;
+        // Every field by its name: a new one is either followed or refused.
+        let TransformerConfig {
+            source_vocab_size: _,
+            target_vocab_size: _,
+            d_model: _,
+            d_ff: _,
+            n_heads,
+            n_kv_heads,
+            d_k: _,
+            d_v: _,
+            n_encoder_layers: _,
+            n_decoder_layers: _,
+            dropout: _,
+            attention_dropout: _,
+            activation_dropout: _,
+            activation: _,
+            gated,
+            bias,
+            norm: _,
+            norm_kind,
+            epsilon,
+            scale_scores,
+            scale_embeddings,
+            scale_logits,
+            positions,
+            window,
+            share_embeddings: _,
+            tie_projection: _,
+            projection_bias: _,
+        } = config;
         let added_positions = matches!(positions, PositionsConfig::Sinusoidal | PositionsConfig::Learned { .. });
         let own_keys = n_kv_heads.is_none_or(|n_kv_heads| n_kv_heads == *n_heads);
         let layer_norm = *norm_kind == NormKind::Layer && *epsilon as f32 == LayerNorm::EPSILON;
@@ -63,23 +89,16 @@ impl CpuTransformer {
 
     /// Packs parameters, named as those of `attentive_model::Transformer`.
     ///
-    /// `device` is a CPU device, where [`NextToken::advance`] leaves log-probabilities.
-    ///
     /// # Errors
     /// [`WeightsError::Mismatch`] lists parameters that are missing, left over, or of another shape.
     ///
     /// # Panics
     /// If the engine does not [cover](Self::covers) the configuration.
-    pub fn new(
-        config: &TransformerConfig,
-        params: Tensors,
-        precision: Precision,
-        device: &Device,
-    ) -> Result<Self, WeightsError> {
+    pub fn new(config: &TransformerConfig, params: Tensors, format: WeightFormat) -> Result<Self, WeightsError> {
         assert!(Self::covers(config), "the engine has no such layers");
         let d_model = config.d_model;
         let (source_size, target_size) = (config.source_vocab_size, config.target_vocab_size);
-        let mut loader = Loader::new(params, config, precision);
+        let mut loader = Loader::new(params, config, format);
         let source_embedding = loader.values("source_embedding.weight", &[source_size, d_model]);
         let target_embedding =
             (!config.share_embeddings).then(|| loader.values("target_embedding.weight", &[target_size, d_model]));
@@ -97,7 +116,6 @@ impl CpuTransformer {
             decoder: loader.decoder(),
             projection,
             projection_bias: config.projection_bias.then(|| loader.values("projection_bias", &[target_size])),
-            device: device.clone(),
         };
         loader.finish()?;
         Ok(model)
@@ -124,32 +142,57 @@ impl CpuTransformer {
         (self.encoder.forward(tokens, &sentences), sentences)
     }
 
-    /// Reads tokens and leaves what predicts the next one of each row, `[rows, d_model]`, in `state.room.x`.
-    fn read(&self, ids: &[TokenId], new: usize, state: &mut State) {
-        let State { memory, sentence_of_row, slots, caches, room } = state;
+    /// Reads tokens and leaves what predicts the next one of each row, `[rows, d_model]`, in `state.scratch.x`.
+    fn read(&self, ids: &[TokenId], state: &mut State) {
+        let State { memory, sentence_of_row, slots, caches, scratch } = state;
         let rows = sentence_of_row.len();
+        let new = ids.len().checked_div(rows).unwrap_or(0);
         assert_eq!(ids.len(), rows * new, "advance: the state has another number of rows");
-        self.target_positions.fill(slots.len(), new, &mut room.encodings);
+        self.target_positions.fill(slots.len(), new, &mut scratch.encodings);
         let table = self.target_embedding.as_ref().unwrap_or(&self.source_embedding);
-        self.embed(table, ids, &room.encodings, &mut room.x);
+        self.embed(table, ids, &scratch.encodings, &mut scratch.x);
         let groups = sentence_of_row.chunk_by(|a, b| a == b);
         let queries = spans(groups.clone().map(|rows| rows.len() * new));
         let sources = groups.map(|rows| memory.sentences[rows[0]]);
         let pairs: Vec<(Span, Span)> = queries.into_iter().zip(sources).collect();
         slots.append(new);
-        self.decoder.forward(room, slots, caches, memory, &pairs);
+        self.decoder.forward(scratch, slots, caches, memory, &pairs);
         if new > 1 {
             for row in 0..rows {
                 let last = (row * new + new - 1) * self.d_model;
-                room.x.copy_within(last..last + self.d_model, row * self.d_model);
+                scratch.x.copy_within(last..last + self.d_model, row * self.d_model);
             }
-            room.x.truncate(rows * self.d_model);
+            scratch.x.truncate(rows * self.d_model);
         }
     }
-}
 
-fn host_ids(tokens: Tensor<2, Int>) -> Vec<TokenId> {
-    tokens.into_data().convert::<u32>().try_into_vec().expect("converted to u32")
+    /// The log-probability of every token: `[rows × vocab]`.
+    fn all(&self, tokens: &[TokenId], state: &mut State) -> Vec<f32> {
+        self.read(tokens, state);
+        let mut logits = vec![0.0; state.sentence_of_row.len() * self.vocab_size()];
+        let epilogue = Epilogue { bias: self.projection_bias.as_deref(), ..Epilogue::default() };
+        self.projection.multiply(&state.scratch.x, &mut logits, &epilogue);
+        let mut log_probs = vec![0.0; logits.len()];
+        log_softmax(&logits, self.vocab_size(), &mut log_probs);
+        log_probs
+    }
+
+    /// The `k` best tokens of each row, found without storing the others' logits; the projection has no bias.
+    fn top(&self, tokens: &[TokenId], state: &mut State, k: usize) -> TopTokens {
+        let rows = state.sentence_of_row.len();
+        let mut top = TopTokens { k, ids: vec![0; rows * k], log_probs: vec![0.0; rows * k] };
+        let mut log_sum_exp = vec![0.0; rows];
+        // One entry into the thread pool a step, not one a product.
+        rayon::scope(|_| {
+            self.read(tokens, state);
+            let best = TopK { k, ids: &mut top.ids, values: &mut top.log_probs, log_sum_exp: &mut log_sum_exp };
+            self.projection.top_k(&state.scratch.x, best);
+        });
+        for (logits, log_sum_exp) in top.log_probs.chunks_exact_mut(k).zip(&log_sum_exp) {
+            logits.iter_mut().for_each(|logit| *logit -= log_sum_exp);
+        }
+        top
+    }
 }
 
 impl NextToken for CpuTransformer {
@@ -159,36 +202,17 @@ impl NextToken for CpuTransformer {
         self.projection.dims()[1]
     }
 
-    fn advance(&self, tokens: Tensor<2, Int>, state: &mut State) -> Tensor<2> {
-        let [rows, new] = tokens.dims();
-        self.read(&host_ids(tokens), new, state);
-        let mut logits = vec![0.0; rows * self.vocab_size()];
-        let epilogue = Epilogue { bias: self.projection_bias.as_deref(), ..Epilogue::default() };
-        self.projection.multiply(&state.room.x, &mut logits, &epilogue);
-        let mut log_probs = vec![0.0; logits.len()];
-        log_softmax(&logits, self.vocab_size(), &mut log_probs);
-        Tensor::from_data(TensorData::new(log_probs, [rows, self.vocab_size()]), &self.device)
+    fn max_len(&self) -> Option<usize> {
+        self.source_positions.max_len().min(self.target_positions.max_len())
     }
 
-    fn advance_top(&self, tokens: &Tensor<2, Int>, state: &mut State, k: usize) -> Option<TopTokens> {
-        if self.projection_bias.is_some() {
-            return None; // the best scores are found without one
-        }
-        let [rows, new] = tokens.dims();
-        let ids = host_ids(tokens.clone());
-        let k = k.min(self.vocab_size());
-        let mut top = TopTokens { k, ids: vec![0; rows * k], log_probs: vec![0.0; rows * k] };
-        let mut log_sum_exp = vec![0.0; rows];
-        // One entry into the thread pool a step, not one a product.
-        rayon::scope(|_| {
-            self.read(&ids, new, state);
-            let best = TopK { k, ids: &mut top.ids, values: &mut top.log_probs, log_sum_exp: &mut log_sum_exp };
-            self.projection.top_k(&state.room.x, best);
-        });
-        for (logits, log_sum_exp) in top.log_probs.chunks_exact_mut(k).zip(&log_sum_exp) {
-            logits.iter_mut().for_each(|logit| *logit -= log_sum_exp);
-        }
-        Some(top)
+    fn advance(&self, tokens: &[TokenId], state: &mut State, want: Want) -> Result<Scores, DeviceError> {
+        Ok(match want {
+            Want::Top(k) if self.projection_bias.is_none() && k > 0 => {
+                Scores::Top(self.top(tokens, state, k.min(self.vocab_size())))
+            }
+            _ => Scores::All(self.all(tokens, state)),
+        })
     }
 
     fn reorder(&self, state: &mut State, parents: &[usize]) {
@@ -208,15 +232,7 @@ impl EncoderDecoder for CpuTransformer {
             sentence_of_row: (0..rows).collect(),
             slots: Slots::new(rows),
             caches: vec![Vec::new(); self.decoder.layers.len()],
-            room: Room::default(),
+            scratch: Scratch::default(),
         }
-    }
-
-    fn max_len(&self) -> Option<usize> {
-        self.source_positions.max_len().min(self.target_positions.max_len())
-    }
-
-    fn device(&self) -> Device {
-        self.device.clone()
     }
 }

@@ -6,10 +6,10 @@ use attentive_kernels::{Epilogue, Int8Matrix, MatMut, MatRef, PackedMatrix, Quan
 use attentive_weights::ScaleAxis;
 use serde::{Deserialize, Serialize};
 
-/// What weights are kept in.
+/// The numbers that weights are kept in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Precision {
+pub enum WeightFormat {
     /// 32-bit floats.
     #[default]
     F32,
@@ -17,7 +17,7 @@ pub enum Precision {
     Int8,
 }
 
-impl fmt::Display for Precision {
+impl fmt::Display for WeightFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::F32 => "f32",
@@ -26,16 +26,16 @@ impl fmt::Display for Precision {
     }
 }
 
-impl FromStr for Precision {
+impl FromStr for WeightFormat {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        let known = [Self::F32, Self::Int8].into_iter().find(|precision| precision.to_string() == name);
+        let known = [Self::F32, Self::Int8].into_iter().find(|format| format.to_string() == name);
         known.ok_or_else(|| format!("unknown precision `{name}`; there are f32 and int8"))
     }
 }
 
-/// How the matrix of a name is rounded to bytes, if [`Precision::Int8`] rounds it: words of embeddings and projections by
+/// How the matrix of a name is rounded to bytes, if [`WeightFormat::Int8`] rounds it: words of embeddings and projections by
 /// themselves, linear layers by output.
 pub fn int8_axis(name: &str) -> Option<ScaleAxis> {
     let path = name.strip_suffix(".weight")?;
@@ -54,10 +54,10 @@ pub(crate) enum Weight {
 }
 
 impl Weight {
-    pub(crate) fn new(weight: MatRef<'_>, precision: Precision) -> Self {
-        match precision {
-            Precision::F32 => Self::F32(PackedMatrix::new(weight)),
-            Precision::Int8 => Self::Int8(Int8Matrix::new(&QuantisedColumns::new(weight))),
+    pub(crate) fn new(weight: MatRef<'_>, format: WeightFormat) -> Self {
+        match format {
+            WeightFormat::F32 => Self::F32(PackedMatrix::new(weight)),
+            WeightFormat::Int8 => Self::Int8(Int8Matrix::new(&QuantisedColumns::new(weight))),
         }
     }
 

@@ -1,12 +1,13 @@
 //! The engine against `attentive_model::Transformer` on tensors.
 
+use std::collections::BTreeMap;
+
 use attentive_attention::{Activation, NormKind, NormPlacement, PositionsConfig};
-use attentive_backend::BackendKind;
-use attentive_core::{EncoderDecoder, NextToken, TokenMatrix, mix64};
-use attentive_engine::{CpuTransformer, Precision};
+use attentive_backend::{BackendKind, Device};
+use attentive_core::{EncoderDecoder, NextToken, Scores, TokenId, TokenMatrix, TopTokens, Want, mix64};
+use attentive_engine::{CpuTransformer, State, WeightFormat};
 use attentive_model::{ModelSpec, Transformer, TransformerConfig};
 use attentive_weights::WeightsError;
-use burn::tensor::{Device, Int, Tensor, TensorData};
 
 const VOCAB: usize = 61;
 
@@ -66,17 +67,13 @@ fn sources() -> TokenMatrix {
     TokenMatrix::from_rows(&[vec![3, 4, 5, 6, 7, 8, 2], vec![9, 2], vec![10, 11, 12, 13, 2]], 0, 9)
 }
 
-fn tokens(rows: &[&[i64]]) -> Tensor<2, Int> {
-    let shape = [rows.len(), rows[0].len()];
-    Tensor::from_data(TensorData::new(rows.concat(), shape), &device())
-}
-
-fn values(x: Tensor<2>) -> Vec<f32> {
-    x.into_data().try_into_vec().expect("f32")
+/// The tokens of a step, row after row.
+fn tokens(rows: &[&[TokenId]]) -> Vec<TokenId> {
+    rows.concat()
 }
 
 /// Steps with prompts of several tokens, beams that change places, sentences that leave and come back in another order.
-type Step = (&'static [&'static [i64]], &'static [usize]);
+type Step = (&'static [&'static [TokenId]], &'static [usize]);
 const STEPS: [Step; 4] = [
     (&[&[1, 20], &[1, 21], &[1, 22]], &[0, 0, 1, 1, 2, 2]),
     (&[&[5], &[6], &[7], &[8], &[9], &[10]], &[1, 0, 2, 3, 5, 5]),
@@ -88,12 +85,12 @@ const STEPS: [Step; 4] = [
 fn log_probabilities_are_those_of_the_model_on_tensors() {
     for (name, config) in variants() {
         let model = model(&config);
-        let engine = engine(&model, &config, Precision::F32);
+        let engine = engine(&model, &config, WeightFormat::F32);
         assert_eq!((engine.max_len(), engine.vocab_size()), (model.max_len(), model.vocab_size()));
         let (mut expected_state, mut state) = (model.start(&sources()), engine.start(&sources()));
         for (idx, (rows, parents)) in STEPS.into_iter().enumerate() {
-            let expected = values(model.advance(tokens(rows), &mut expected_state));
-            let found = values(engine.advance(tokens(rows), &mut state));
+            let expected = model.log_probs(&tokens(rows), &mut expected_state).unwrap();
+            let found = engine.log_probs(&tokens(rows), &mut state).unwrap();
             for (expected, found) in expected.iter().zip(&found) {
                 assert!((expected - found).abs() < 2e-5, "{name}, step {idx}: {expected} and {found}");
             }
@@ -103,14 +100,21 @@ fn log_probabilities_are_those_of_the_model_on_tensors() {
     }
 }
 
+fn top(engine: &CpuTransformer, tokens: &[TokenId], state: &mut State) -> TopTokens {
+    match engine.advance(tokens, state, Want::Top(5)).unwrap() {
+        Scores::Top(top) => top,
+        Scores::All(_) => panic!("the engine finds the best alone"),
+    }
+}
+
 #[test]
 fn the_best_tokens_are_those_of_all_log_probabilities() {
     let config = config();
-    let engine = engine(&model(&config), &config, Precision::F32);
+    let engine = engine(&model(&config), &config, WeightFormat::F32);
     let (mut all_state, mut top_state) = (engine.start(&sources()), engine.start(&sources()));
     for (rows, parents) in STEPS {
-        let all = values(engine.advance(tokens(rows), &mut all_state));
-        let top = engine.advance_top(&tokens(rows), &mut top_state, 5).expect("the engine finds them");
+        let all = engine.log_probs(&tokens(rows), &mut all_state).unwrap();
+        let top = top(&engine, &tokens(rows), &mut top_state);
         for (row, all) in all.chunks(VOCAB).enumerate() {
             let mut order: Vec<usize> = (0..VOCAB).collect();
             order.sort_by(|&a, &b| all[b].total_cmp(&all[a]));
@@ -129,10 +133,11 @@ fn the_best_tokens_are_those_of_all_log_probabilities() {
 fn eight_bits_stay_close() {
     for (name, config) in variants() {
         let model = model(&config);
-        let (exact, rounded) = (engine(&model, &config, Precision::F32), engine(&model, &config, Precision::Int8));
+        let (exact, rounded) =
+            (engine(&model, &config, WeightFormat::F32), engine(&model, &config, WeightFormat::Int8));
         let prompt = tokens(&[&[1, 20, 30], &[1, 21, 31], &[1, 22, 32]]);
-        let exact = values(exact.advance(prompt.clone(), &mut exact.start(&sources())));
-        let rounded = values(rounded.advance(prompt, &mut rounded.start(&sources())));
+        let exact = exact.log_probs(&prompt, &mut exact.start(&sources())).unwrap();
+        let rounded = rounded.log_probs(&prompt, &mut rounded.start(&sources())).unwrap();
         let worst = exact.iter().zip(&rounded).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(worst > 0.0 && worst < 0.3, "{name}: {worst}");
     }
@@ -145,13 +150,71 @@ fn parameters_that_do_not_fit_are_listed() {
     let moved = params.remove("decoder.layers.1.feed_forward.inner.weight").expect("there");
     params.insert("encoder.layers.9.stranger".into(), moved);
     params.get_mut("source_embedding.weight").expect("there").shape = vec![14, VOCAB];
-    let error = CpuTransformer::new(&config, params, Precision::F32, &device()).expect_err("does not fit");
+    let error = CpuTransformer::new(&config, params, WeightFormat::F32).expect_err("does not fit");
     let WeightsError::Mismatch { problems } = error else { panic!("{error}") };
     assert_eq!(problems.len(), 3, "{problems:?}");
 }
 
-fn engine(model: &Transformer, config: &TransformerConfig, precision: Precision) -> CpuTransformer {
-    CpuTransformer::new(config, attentive_weights::params(model), precision, &device()).expect("the same parameters")
+fn engine(model: &Transformer, config: &TransformerConfig, format: WeightFormat) -> CpuTransformer {
+    CpuTransformer::new(config, attentive_weights::params(model), format).expect("the same parameters")
+}
+
+/// A configuration in which one field is another, for every field by its name.
+fn changes() -> BTreeMap<&'static str, TransformerConfig> {
+    let base = config();
+    BTreeMap::from([
+        ("source_vocab_size", TransformerConfig { source_vocab_size: 67, share_embeddings: false, ..base.clone() }),
+        ("target_vocab_size", TransformerConfig { target_vocab_size: 67, share_embeddings: false, ..base.clone() }),
+        ("d_model", TransformerConfig { d_model: 18, ..base.clone() }),
+        ("d_ff", TransformerConfig { d_ff: 29, ..base.clone() }),
+        ("n_heads", TransformerConfig { n_heads: 3, ..base.clone() }),
+        ("n_kv_heads", TransformerConfig { n_kv_heads: Some(1), ..base.clone() }),
+        ("d_k", TransformerConfig { d_k: Some(7), ..base.clone() }),
+        ("d_v", TransformerConfig { d_v: Some(11), ..base.clone() }),
+        ("n_encoder_layers", TransformerConfig { n_encoder_layers: 1, ..base.clone() }),
+        ("n_decoder_layers", TransformerConfig { n_decoder_layers: 1, ..base.clone() }),
+        ("dropout", TransformerConfig { dropout: 0.5, ..base.clone() }),
+        ("attention_dropout", TransformerConfig { attention_dropout: 0.5, ..base.clone() }),
+        ("activation_dropout", TransformerConfig { activation_dropout: 0.5, ..base.clone() }),
+        ("activation", TransformerConfig { activation: Activation::Silu, ..base.clone() }),
+        ("gated", TransformerConfig { gated: true, ..base.clone() }),
+        ("bias", TransformerConfig { bias: false, ..base.clone() }),
+        ("norm", TransformerConfig { norm: NormPlacement::Pre, ..base.clone() }),
+        ("norm_kind", TransformerConfig { norm_kind: NormKind::Rms, ..base.clone() }),
+        ("epsilon", TransformerConfig { epsilon: 1e-2, ..base.clone() }),
+        ("scale_scores", TransformerConfig { scale_scores: false, ..base.clone() }),
+        ("scale_embeddings", TransformerConfig { scale_embeddings: false, ..base.clone() }),
+        ("scale_logits", TransformerConfig { scale_logits: true, ..base.clone() }),
+        ("positions", TransformerConfig { positions: PositionsConfig::Alibi, ..base.clone() }),
+        ("window", TransformerConfig { window: Some(2), ..base.clone() }),
+        ("share_embeddings", TransformerConfig { share_embeddings: false, ..base.clone() }),
+        ("tie_projection", TransformerConfig { tie_projection: false, ..base.clone() }),
+        ("projection_bias", TransformerConfig { projection_bias: true, ..base }),
+    ])
+}
+
+#[test]
+fn every_field_is_followed_or_refused() {
+    let changes = changes();
+    // With every optional field, so that all have a name.
+    let whole = TransformerConfig { n_kv_heads: Some(2), window: Some(9), projection_bias: true, ..config() };
+    let serde_json::Value::Object(fields) = serde_json::to_value(whole).unwrap() else { panic!("a table") };
+    let mut names: Vec<&str> = fields.keys().map(String::as_str).collect();
+    names.sort_unstable();
+    assert_eq!(names, changes.keys().copied().collect::<Vec<_>>(), "a change of every field is tried");
+    for (name, config) in changes {
+        if !CpuTransformer::covers(&config) {
+            continue;
+        }
+        let model = model(&config);
+        let engine = engine(&model, &config, WeightFormat::F32);
+        let prompt = tokens(&[&[1, 20, 30], &[1, 21, 31], &[1, 22, 32]]);
+        let expected = model.log_probs(&prompt, &mut model.start(&sources())).unwrap();
+        let found = engine.log_probs(&prompt, &mut engine.start(&sources())).unwrap();
+        for (expected, found) in expected.iter().zip(&found) {
+            assert!((expected - found).abs() < 2e-5, "{name}: {expected} and {found}");
+        }
+    }
 }
 
 #[test]

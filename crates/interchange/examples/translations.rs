@@ -30,9 +30,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for line in io::stdin().lock().lines() {
         let line = line?;
         let source = [translator.tokenizer().encode(&line), vec![eos]].concat();
-        let [Translation { text, tokens, log_prob, .. }] = &translator.translate(&[&line], &greedy)?[0][..] else {
-            return Err("one translation each".into());
-        };
+        let Translation { text, tokens, log_prob, .. } = &translator.translate(&[&line], &greedy)?[0];
         let memory = model.encode(ids(&source), &Mask::none(), None);
         let target = [&[bos], tokens.as_slice()].concat();
         let logits = model.logits(model.decode(ids(&target), &memory, &Mask::none(), None));

@@ -6,7 +6,7 @@ use attentive_attention::{Activation, Mask, NormPlacement};
 use attentive_backend::{BackendKind, Device};
 use attentive_bundle::{Bundle, Processor};
 use attentive_core::{EncoderDecoder, NextToken, TokenMatrix};
-use attentive_decode::{DecodeRequest, greedy};
+use attentive_decode::{DecodeRequest, Rules, greedy};
 use attentive_interchange::{ExportConfig, Format, Quantization, export, import};
 use attentive_model::{GptConfig, ModelSpec, Transformer, TransformerConfig};
 use attentive_testkit::{Area, Comparison, Golden, named};
@@ -101,7 +101,7 @@ fn the_engine_gives_the_log_probabilities_of_transformers() {
             let source: Vec<Vec<u32>> = field(&case, "source");
             let target: Vec<Vec<u32>> = field(&case, "target");
             let mut state = model.start(&TokenMatrix::from_rows(&source, 0, 0));
-            let found = values(model.advance(ids(&target, &device), &mut state));
+            let found = model.log_probs(&target.concat(), &mut state).unwrap();
             let logits = Golden::tensor(&case, "logits");
             let vocab_size = logits.len() / target.concat().len();
             let rows = logits.chunks_exact(vocab_size * target[0].len());
@@ -295,13 +295,9 @@ fn ctranslate2_translates_exported_models_as_we_do() {
             let log_p = values(log_p.gather(2, wanted));
             comparison.case(&case["name"], largest_difference(&log_p, &Golden::tensor(case, "log_probs")));
 
-            let request = DecodeRequest {
-                prompt: Tensor::full([source.len(), 1], 1_i64, &device),
-                eos: 2,
-                suppressed: &[0, 1, 3],
-                min_len: 0,
-                max_len: &vec![12; source.len()],
-            };
+            let rules = Rules { suppressed: vec![0, 1, 3], ..Rules::default() };
+            let (prompt, max_len) = (vec![1; source.len()], vec![12; source.len()]);
+            let request = DecodeRequest { prompt: &prompt, prefixes: &[], eos: 2, rules: &rules, max_len: &max_len };
             let state = model.start(&TokenMatrix::from_rows(&source, 0, 0));
             let translations = greedy(&model, state, &request).unwrap();
             for (found, expected) in translations.iter().zip(field::<Vec<Vec<String>>>(case, "translations")) {

@@ -6,7 +6,7 @@ use attentive_attention::{Mask, RelativeBuckets};
 use attentive_backend::{BackendKind, Device};
 use attentive_bundle::{Bundle, BundleError, EncodeError, SpanFiller};
 use attentive_core::{EncoderDecoder, TokenMatrix};
-use attentive_decode::{BeamConfig, DecodeRequest, beam_search, greedy};
+use attentive_decode::{BeamConfig, DecodeRequest, Rules, beam_search, greedy};
 use attentive_interchange::{ExportConfig, Format, InterchangeError, export, import};
 use attentive_model::{ModelConfig, TransformerConfig};
 use attentive_testkit::{Area, Comparison, Golden, assert_close};
@@ -72,13 +72,8 @@ fn what_is_generated_is_what_transformers_generates() {
         let model = import(&golden().path(folder)).unwrap().translation_model(&device, None).unwrap();
         for case in golden().cases(&format!("{folder}/logits.json")) {
             let source: Vec<Vec<u32>> = field(&case, "source");
-            let request = DecodeRequest {
-                prompt: Tensor::zeros([source.len(), 1], &device),
-                eos: 1,
-                suppressed: &[],
-                min_len: 0,
-                max_len: &vec![12; source.len()],
-            };
+            let (rules, prompt, max_len) = (Rules::default(), vec![0; source.len()], vec![12; source.len()]);
+            let request = DecodeRequest { prompt: &prompt, prefixes: &[], eos: 1, rules: &rules, max_len: &max_len };
             let start = || model.start(&TokenMatrix::from_rows(&source, 0, 0));
             let one = BeamConfig { beam: 1, n_best: 1, length_penalty: 0.0 };
             let by_greedy = greedy(&model, start(), &request).unwrap();

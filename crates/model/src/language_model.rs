@@ -1,8 +1,8 @@
 //! Language modelling as a training objective.
 
 use attentive_attention::Dropout;
-use attentive_backend::ops;
-use attentive_core::{Batch, LanguageModel, Loss, Objective, SequenceBatch, TokenMatrix};
+use attentive_backend::{Loss, Objective, ops};
+use attentive_core::{Batch, LanguageModel, SequenceBatch, TokenMatrix};
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 

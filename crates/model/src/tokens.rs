@@ -1,12 +1,28 @@
-//! Tokens on their way to a model.
+//! Tokens on their way to a model, and scores on their way back.
 
-use attentive_core::TokenMatrix;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use attentive_core::{DeviceError, Scores, TokenId, TokenMatrix};
+use burn::tensor::{Device, Int, Tensor, TensorData, activation::log_softmax};
 
 /// Token ids on a device: `[rows, cols]`.
 pub(crate) fn token_tensor(tokens: &TokenMatrix, device: &Device) -> Tensor<2, Int> {
     let ids: Vec<i64> = tokens.ids().iter().map(|&id| i64::from(id)).collect();
     Tensor::from_data(TensorData::new(ids, [tokens.n_rows(), tokens.n_cols()]), device)
+}
+
+/// The new tokens of `rows` rows, `[rows × new]`, on a device: `[rows, new]`.
+///
+/// # Panics
+/// If they are not the same number for each row.
+pub(crate) fn new_tokens(tokens: &[TokenId], rows: usize, device: &Device) -> Tensor<2, Int> {
+    let new = tokens.len().checked_div(rows).unwrap_or(0);
+    assert_eq!(tokens.len(), rows * new, "advance: the state has another number of rows");
+    let ids: Vec<i64> = tokens.iter().map(|&id| i64::from(id)).collect();
+    Tensor::from_data(TensorData::new(ids, [rows, new]), device)
+}
+
+/// Log-probabilities of the logits of each row, `[rows, vocab]`, on the host.
+pub(crate) fn scores(logits: Tensor<2>) -> Result<Scores, DeviceError> {
+    log_softmax(logits, 1).try_into_vec_as::<f32>().map(Scores::All).map_err(DeviceError::new)
 }
 
 /// The segment of each token on a device: `[rows, cols]`.

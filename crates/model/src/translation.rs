@@ -1,8 +1,8 @@
 //! Translation as a training objective.
 
 use attentive_attention::Dropout;
-use attentive_backend::ops;
-use attentive_core::{Batch, EncoderDecoder, Loss, Objective, TokenId, TokenMatrix, TranslationBatch};
+use attentive_backend::{Device, Loss, Objective, ops};
+use attentive_core::{Batch, EncoderDecoder, TokenId, TokenMatrix, TranslationBatch};
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +13,9 @@ pub trait TeacherForced: EncoderDecoder<State: Clone + Send + 'static> {
 
     /// The pre-soft-max projection, `[vocab, d_model]`, and its bias, `[vocab]`.
     fn output_projection(&self) -> (Tensor<2>, Option<Tensor<1>>);
+
+    /// Where the model is.
+    fn device(&self) -> Device;
 
     /// What each source and target token attends to; empty where a model attends to nothing.
     ///

@@ -1,8 +1,8 @@
 //! Laws that hold for every BERT, whatever its sizes and choices.
 
 use attentive_attention::{Activation, NormPlacement, PositionsConfig, RelativeBuckets};
-use attentive_backend::{BackendKind, Device};
-use attentive_core::{Batch, Dropout, LabeledBatch, MaskedBatch, Objective, TokenMatrix};
+use attentive_backend::{BackendKind, Device, Objective};
+use attentive_core::{Batch, Dropout, LabeledBatch, MaskedBatch, TokenMatrix};
 use attentive_model::{Bert, BertConfig, ClassificationObjective, MaskedLmObjective, ModelSpec};
 use attentive_testkit::assert_close;
 use burn::{

@@ -1,8 +1,8 @@
 //! Laws that hold for every CANINE, whatever its sizes and choices.
 
 use attentive_attention::{Activation, Initializer, NormPlacement};
-use attentive_backend::{BackendKind, Device};
-use attentive_core::{Batch, Dropout, LabeledBatch, MaskedBatch, Objective, TokenMatrix};
+use attentive_backend::{BackendKind, Device, Objective};
+use attentive_core::{Batch, Dropout, LabeledBatch, MaskedBatch, TokenMatrix};
 use attentive_model::{
     Canine, CanineConfig, ClassificationObjective, EncoderModel, MaskedLmObjective, ModelSpec, canine::HashedEmbedding,
 };

@@ -1,7 +1,7 @@
 //! BERT, RoBERTa and GPT-2 against transformers (`tests/golden/generate_bert.py`, `generate_gpt.py`).
 
-use attentive_backend::{BackendKind, Device};
-use attentive_core::{MaskedBatch, Objective, SequenceBatch, TokenMatrix};
+use attentive_backend::{BackendKind, Device, Objective};
+use attentive_core::{MaskedBatch, SequenceBatch, TokenMatrix};
 use attentive_model::{BertConfig, CausalLmObjective, EncoderModel, GptConfig, MaskedLmObjective, ModelSpec};
 use attentive_optim::Gradients;
 use attentive_testkit::{Area, Comparison, Golden, named};

@@ -1,7 +1,7 @@
 //! Whole RNNs against PyTorch's recurrent layers and cells (`tests/golden/generate_rnn.py`).
 
-use attentive_backend::{BackendKind, Device};
-use attentive_core::{Objective, TokenMatrix, TranslationBatch};
+use attentive_backend::{BackendKind, Device, Objective};
+use attentive_core::{TokenMatrix, TranslationBatch};
 use attentive_model::{CellKind, ModelSpec, Rnn, RnnConfig, TranslationObjective};
 use attentive_optim::Gradients;
 use attentive_testkit::{Area, Comparison, Golden, named};

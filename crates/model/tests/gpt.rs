@@ -1,8 +1,8 @@
 //! Laws that hold for every GPT, whatever its sizes and choices.
 
 use attentive_attention::{Activation, NormKind, NormPlacement, PositionsConfig, RelativeBuckets};
-use attentive_backend::{BackendKind, Device};
-use attentive_core::{Dropout, LanguageModel, NextToken, Objective, SequenceBatch};
+use attentive_backend::{BackendKind, Device, Objective};
+use attentive_core::{Dropout, LanguageModel, NextToken, SequenceBatch};
 use attentive_model::{CausalLmObjective, Gpt, GptConfig, ModelSpec};
 use attentive_testkit::assert_close;
 use burn::{
@@ -95,13 +95,13 @@ proptest! {
         let mut state = model.start(1);
         // The first tokens together, the others one by one.
         let mut read = split.min(text.len());
-        let mut log_p = model.advance(ids(&[&text[..read]]), &mut state);
+        let mut log_p = model.log_probs(&text[..read], &mut state).unwrap();
         loop {
-            assert_close(&values(log_p), &expected[(read - 1) * VOCAB..read * VOCAB], 1e-4, 1e-5);
+            assert_close(&log_p, &expected[(read - 1) * VOCAB..read * VOCAB], 1e-4, 1e-5);
             if read == text.len() {
                 break;
             }
-            log_p = model.advance(ids(&[&text[read..=read]]), &mut state);
+            log_p = model.log_probs(&text[read..=read], &mut state).unwrap();
             read += 1;
         }
     }
@@ -115,16 +115,16 @@ proptest! {
         let parents: Vec<usize> = parents.iter().map(|parent| parent.index(first.len())).collect();
         let start = |rows: &[&[u32]]| {
             let mut state = model.start(rows.len());
-            model.advance(ids(rows), &mut state);
+            model.log_probs(&rows.concat(), &mut state).unwrap();
             state
         };
         let rows: Vec<&[u32]> = first.iter().map(<[u32; 2]>::as_slice).collect();
         let mut reordered = start(&rows);
         model.reorder(&mut reordered, &parents);
         let mut direct = start(&parents.iter().map(|&parent| rows[parent]).collect::<Vec<_>>());
-        let next = Tensor::<2, Int>::full([parents.len(), 1], i64::from(next), &device());
-        let (a, b) = (model.advance(next.clone(), &mut reordered), model.advance(next, &mut direct));
-        assert_close(&values(a), &values(b), 1e-4, 1e-5);
+        let next = vec![next; parents.len()];
+        let [a, b] = [&mut reordered, &mut direct].map(|state| model.log_probs(&next, state).unwrap());
+        assert_close(&a, &b, 1e-4, 1e-5);
     }
 
     #[test]
@@ -154,7 +154,7 @@ proptest! {
         let batch = SequenceBatch::next_tokens(&[&text], 0, vec![0]);
         let loss = CausalLmObjective::default().loss(&model, &batch, None).nll_sum.into_scalar::<f32>();
         let mut state = model.start(1);
-        let read = |token: u32, state: &mut _| values(model.advance(ids(&[&[token]]), state));
+        let read = |token: u32, state: &mut _| model.log_probs(&[token], state).unwrap();
         let log_p: f32 = text.windows(2).map(|pair| read(pair[0], &mut state)[pair[1] as usize]).sum();
         assert_close(&[-log_p], &[loss], 1e-4, 1e-4);
     }

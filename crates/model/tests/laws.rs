@@ -1,8 +1,8 @@
 //! Laws that hold for every encoder–decoder, whatever its sizes.
 
 use attentive_attention::{Mask, NormKind, NormPlacement, PositionsConfig, RelativeBuckets};
-use attentive_backend::{BackendKind, Device};
-use attentive_core::{Dropout, EncoderDecoder, NextToken, Objective, TokenMatrix, TranslationBatch};
+use attentive_backend::{BackendKind, Device, Objective};
+use attentive_core::{Dropout, EncoderDecoder, NextToken, TokenMatrix, TranslationBatch};
 use attentive_model::{ModelSpec, Transformer, TransformerConfig, TranslationObjective};
 use attentive_testkit::assert_close;
 use burn::tensor::{Int, Tensor, activation::log_softmax};
@@ -128,13 +128,13 @@ proptest! {
         // The first tokens together, the others one by one.
         let split = split.min(target.len());
         let mut read = split;
-        let mut log_p = model.advance(ids(&target[..split], &device()), &mut state);
+        let mut log_p = model.log_probs(&target[..split], &mut state).unwrap();
         loop {
-            assert_close(&values(log_p), &expected[(read - 1) * VOCAB..read * VOCAB], 1e-4, 1e-5);
+            assert_close(&log_p, &expected[(read - 1) * VOCAB..read * VOCAB], 1e-4, 1e-5);
             if read == target.len() {
                 break;
             }
-            log_p = model.advance(ids(&target[read..=read], &device()), &mut state);
+            log_p = model.log_probs(&target[read..=read], &mut state).unwrap();
             read += 1;
         }
     }
@@ -158,17 +158,16 @@ proptest! {
         let parents: Vec<usize> = parents.iter().map(|parent| parent.index(rows.len())).collect();
         let start = |rows: &[&Vec<u32>]| {
             let mut state = model.start(&TokenMatrix::from_rows(rows, 0, 5));
-            let firsts: Vec<i64> = rows.iter().map(|row| i64::from(row[0])).collect();
-            let n = firsts.len();
-            model.advance(Tensor::<1, Int>::from_ints(firsts.as_slice(), &device()).reshape([n, 1]), &mut state);
+            let firsts: Vec<u32> = rows.iter().map(|row| row[0]).collect();
+            model.log_probs(&firsts, &mut state).unwrap();
             state
         };
         let mut reordered = start(&rows.iter().collect::<Vec<_>>());
         model.reorder(&mut reordered, &parents);
         let mut direct = start(&parents.iter().map(|&parent| &rows[parent]).collect::<Vec<_>>());
-        let next = Tensor::<2, Int>::full([parents.len(), 1], i64::from(next), &device());
-        let (a, b) = (model.advance(next.clone(), &mut reordered), model.advance(next, &mut direct));
-        assert_close(&values(a), &values(b), 1e-4, 1e-5);
+        let next = vec![next; parents.len()];
+        let [a, b] = [&mut reordered, &mut direct].map(|state| model.log_probs(&next, state).unwrap());
+        assert_close(&a, &b, 1e-4, 1e-5);
     }
 
     #[test]
@@ -205,8 +204,7 @@ trait AdvanceAll {
 impl AdvanceAll for Transformer {
     fn advance_all(&self, source: &TokenMatrix) -> Vec<f32> {
         let mut state = self.start(source);
-        let bos = Tensor::<2, Int>::full([source.n_rows(), 1], i64::from(BOS), &device());
-        values(self.advance(bos, &mut state))
+        self.log_probs(&vec![BOS; source.n_rows()], &mut state).unwrap()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Laws of the RNN encoder–decoder, whatever its cells and sizes.
 
-use attentive_backend::{BackendKind, Device};
-use attentive_core::{Dropout, EncoderDecoder, NextToken, Objective, TokenMatrix, TranslationBatch};
+use attentive_backend::{BackendKind, Device, Objective};
+use attentive_core::{Dropout, EncoderDecoder, NextToken, TokenMatrix, TranslationBatch};
 use attentive_model::{CellKind, ModelSpec, Rnn, RnnConfig, TranslationObjective};
 use attentive_testkit::assert_close;
 use burn::{
@@ -59,7 +59,7 @@ fn all_at_once(model: &Rnn, source: &[u32], target: &[u32]) -> Vec<f32> {
 /// What follows the first token of each row.
 fn first_step(model: &Rnn, source: &TokenMatrix) -> Vec<f32> {
     let n = source.n_rows();
-    values(model.advance(ids(&vec![BOS; n], [n, 1]), &mut model.start(source)))
+    model.log_probs(&vec![BOS; n], &mut model.start(source)).unwrap()
 }
 
 proptest! {
@@ -95,7 +95,7 @@ proptest! {
         // The first tokens together, the others one by one.
         let split = split.min(target.len());
         for (first, end) in std::iter::once((0, split)).chain((split..target.len()).map(|at| (at, at + 1))) {
-            let log_p = values(model.advance(ids(&target[first..end], [1, end - first]), &mut state));
+            let log_p = model.log_probs(&target[first..end], &mut state).unwrap();
             assert_close(&log_p, &expected[(end - 1) * VOCAB..end * VOCAB], 1e-4, 1e-5);
         }
     }
@@ -134,7 +134,7 @@ proptest! {
         let start = |rows: &[&Vec<u32>]| {
             let mut state = model.start(&TokenMatrix::from_rows(rows, 0, 5));
             let firsts: Vec<u32> = rows.iter().map(|row| row[0]).collect();
-            model.advance(ids(&firsts, [firsts.len(), 1]), &mut state);
+            model.log_probs(&firsts, &mut state).unwrap();
             state
         };
         let mut at: Vec<&Vec<u32>> = rows.iter().collect();
@@ -144,9 +144,9 @@ proptest! {
             model.reorder(&mut reordered, &parents);
             at = parents.iter().map(|&parent| at[parent]).collect();
         }
-        let next = ids(&vec![next; at.len()], [at.len(), 1]);
-        let (a, b) = (model.advance(next.clone(), &mut reordered), model.advance(next, &mut start(&at)));
-        assert_close(&values(a), &values(b), 1e-4, 1e-5);
+        let next = vec![next; at.len()];
+        let [a, b] = [&mut reordered, &mut start(&at)].map(|state| model.log_probs(&next, state).unwrap());
+        assert_close(&a, &b, 1e-4, 1e-5);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a trainer is made of.
 
-use attentive_core::Objective;
+use attentive_backend::Objective;
 use attentive_optim::{AdamConfig, Optimizer, Schedule, ScheduleConfig};
 use burn::module::Module;
 

@@ -1,6 +1,6 @@
 //! The training loop.
 //!
-//! [`Trainer`] minimises an [`Objective`](attentive_core::Objective) over a [`BatchStream`]: accumulation over
+//! [`Trainer`] minimises an [`Objective`](attentive_backend::Objective) over a [`BatchStream`]: accumulation over
 //! micro-batches, clipping by the global norm, any [`Optimizer`](attentive_optim::Optimizer) under a schedule, validation
 //! and checkpoints at intervals. What happens is told to [`Callback`]s as [`Event`]s; the loop itself prints nothing.
 //! [`Update`] is one update alone, for loops of your own.
@@ -11,7 +11,7 @@
 //! use std::ops::ControlFlow;
 //! use attentive_backend::BackendKind;
 //! use attentive_core::SequenceBatch;
-//! use attentive_model::{CausalLmObjective, GptConfig};
+//! use attentive_model::{CausalLmObjective, GptConfig, ModelSpec};
 //! use attentive_trainer::{CheckpointDir, Endless, Event, OnDamage, Trainer, TrainerConfig};
 //!
 //! let rows: Vec<Vec<u32>> = (0..8).map(|first| (first..first + 7).map(|n| n % 8).collect()).collect();

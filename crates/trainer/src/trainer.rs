@@ -6,7 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use attentive_core::{Batch, BatchStream, Dropout, Objective, mix64};
+use attentive_backend::Objective;
+use attentive_core::{Batch, BatchStream, Dropout, mix64};
 use attentive_optim::{Ema, Optimizer, Schedule};
 use burn::{module::Module, tensor::Device};
 

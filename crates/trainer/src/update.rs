@@ -1,7 +1,8 @@
 //! One update of a model's parameters.
 
+use attentive_backend::Objective;
 use attentive_backend::Precision;
-use attentive_core::{Dropout, Objective};
+use attentive_core::Dropout;
 use attentive_optim::{Gradients, Optimizer, StepSize};
 use burn::module::Module;
 
@@ -15,7 +16,7 @@ use crate::divergence::GradientNorms;
 /// ```
 /// use attentive_backend::BackendKind;
 /// use attentive_core::SequenceBatch;
-/// use attentive_model::{CausalLmObjective, GptConfig};
+/// use attentive_model::{CausalLmObjective, GptConfig, ModelSpec};
 /// use attentive_optim::AdamConfig;
 /// use attentive_trainer::Update;
 ///

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use attentive_backend::{BackendKind, Device};
-use attentive_core::{LabeledBatch, MaskedBatch, Objective, SequenceBatch, TokenId, TokenMatrix, TranslationBatch};
+use attentive_backend::{BackendKind, Device, Objective};
+use attentive_core::{LabeledBatch, MaskedBatch, SequenceBatch, TokenId, TokenMatrix, TranslationBatch};
 use attentive_model::{
     BertConfig, CausalLmObjective, ClassificationObjective, GptConfig, MaskedLmObjective, ModelSpec, RnnConfig,
     Transformer, TransformerConfig, TranslationObjective,

@@ -62,8 +62,11 @@ const MAY_IMPORT: [(&str, &[&str]); 19] = [
 ];
 
 /// Crates that a user takes without a tensor library.
-const NO_BURN: [&str; 7] = [
+const NO_BURN: [&str; 10] = [
+    "attentive-core",
     "attentive-corpus",
+    "attentive-data",
+    "attentive-decode",
     "attentive-tokenizer",
     "attentive-metrics",
     "attentive-kernels",

@@ -88,7 +88,7 @@ impl Attention {
             Some(text) => text.clone(),
             None => {
                 let translator = Translator::from_bundle(&bundle, &device, None)?;
-                translator.translate(&[&self.text], &bundle.decoding)?.swap_remove(0).swap_remove(0).text
+                translator.translate(&[&self.text], &bundle.decoding)?.swap_remove(0).text
             }
         };
         let tokenizer = &**bundle.tokenizer()?;

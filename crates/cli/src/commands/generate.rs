@@ -65,7 +65,7 @@ struct GenerationArgs {
 
 impl GenerationArgs {
     fn over(&self, model: &GenerationConfig) -> GenerationConfig {
-        let GenerationConfig { max_tokens, stop, sampling } = model.clone();
+        let GenerationConfig { max_tokens, stop, sampling, .. } = model.clone();
         GenerationConfig {
             max_tokens: self.max_tokens.unwrap_or(max_tokens),
             stop: if self.stop.is_empty() { stop } else { self.stop.clone() },
@@ -77,6 +77,7 @@ impl GenerationArgs {
                 repetition_penalty: self.repetition_penalty.unwrap_or(sampling.repetition_penalty),
                 seed: self.seed.unwrap_or(sampling.seed),
             },
+            ..model.clone()
         }
     }
 }

@@ -30,7 +30,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use attentive_backend::{BackendKind, Device};
-use attentive_bundle::{Bundle, BundleError, DecodingConfig, Precision};
+use attentive_bundle::{Bundle, BundleError, DecodingConfig, WeightFormat};
 use clap::{Args, Parser, Subcommand};
 
 /// The Transformer of "Attention Is All You Need", from raw text to a model that translates.
@@ -143,7 +143,7 @@ struct DecodingArgs {
     batch_tokens: Option<usize>,
     /// What weights are packed in: f32, or int8 for a quarter of the memory (backend flex).
     #[arg(long, value_name = "NAME")]
-    precision: Option<Precision>,
+    precision: Option<WeightFormat>,
 }
 
 impl DecodingArgs {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use attentive_bundle::{Bundle, Precision};
+use attentive_bundle::{Bundle, WeightFormat};
 use attentive_model::TransformerConfig;
 use clap::Args;
 
@@ -34,7 +34,7 @@ impl Quantize {
             let (path, family) = (bundle.path.display(), bundle.model.family());
             bail!("{path} is a {family}; weights of 8 bits are supported for the family transformer only");
         }
-        bundle.decoding.precision = Precision::Int8;
+        bundle.decoding.precision = WeightFormat::Int8;
         bundle.record.scores.clear(); // they were another model's
         save(&bundle, &self.out, self.replace)?;
         println!("rounded the weights of {} into {}", bundle.path.display(), self.out.display());

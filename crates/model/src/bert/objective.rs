@@ -2,7 +2,8 @@
 
 use attentive_attention::Dropout;
 use attentive_backend::ops::CrossEntropy;
-use attentive_core::{Batch, LabeledBatch, Loss, MaskedBatch, Objective};
+use attentive_backend::{Loss, Objective};
+use attentive_core::{Batch, LabeledBatch, MaskedBatch};
 use burn::tensor::{Int, Tensor, TensorData, activation::log_softmax};
 use serde::{Deserialize, Serialize};
 

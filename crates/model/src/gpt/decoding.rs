@@ -1,10 +1,11 @@
 //! Continuing a text one step at a time.
 
 use attentive_attention::KvCache;
-use attentive_core::{LanguageModel, NextToken};
-use burn::tensor::{Device, Int, Tensor, TensorData, activation::log_softmax};
+use attentive_core::{DeviceError, LanguageModel, NextToken, Scores, TokenId, Want};
+use burn::tensor::{Tensor, TensorData};
 
 use super::Gpt;
+use crate::tokens::{new_tokens, scores};
 
 /// What a [`Gpt`] remembers of each row.
 #[derive(Debug, Clone)]
@@ -18,14 +19,6 @@ impl LanguageModel for Gpt {
     fn start(&self, n_rows: usize) -> GptState {
         GptState { n_rows, caches: vec![KvCache::new(); self.decoder.layers.len()] }
     }
-
-    fn max_len(&self) -> Option<usize> {
-        self.positions.max_len()
-    }
-
-    fn device(&self) -> Device {
-        self.embedding.weight.device()
-    }
 }
 
 impl NextToken for Gpt {
@@ -35,15 +28,19 @@ impl NextToken for Gpt {
         self.projection().weight.dims()[0]
     }
 
-    fn advance(&self, tokens: Tensor<2, Int>, state: &mut GptState) -> Tensor<2> {
-        let [rows, new] = tokens.dims();
-        assert_eq!(rows, state.n_rows, "advance: the state has another number of rows");
+    fn max_len(&self) -> Option<usize> {
+        self.positions.max_len()
+    }
+
+    fn advance(&self, tokens: &[TokenId], state: &mut GptState, _: Want) -> Result<Scores, DeviceError> {
+        let tokens = new_tokens(tokens, state.n_rows, &self.device());
+        let [_, new] = tokens.dims();
         let n_past = state.caches[0].n_past();
         let context = self.context(n_past, new);
         let x = self.embedding.forward(tokens, &self.positions, n_past, 0.0, None);
         let hidden = self.decoder.forward_cached(x, &context, &mut state.caches);
         let last = hidden.narrow(1, new - 1, 1).squeeze_dim(1); // [rows, d_model]
-        log_softmax(self.logits(last), 1)
+        scores(self.logits(last))
     }
 
     fn reorder(&self, state: &mut GptState, parents: &[usize]) {

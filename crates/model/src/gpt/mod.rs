@@ -11,7 +11,7 @@ pub use decoding::GptState;
 use attentive_attention::{AttentionContext, Dropout, Embedding, Mask, Positions};
 use burn::{
     module::Module,
-    tensor::{Int, Tensor},
+    tensor::{Device, Int, Tensor},
 };
 
 use crate::Stack;
@@ -61,6 +61,11 @@ impl Gpt {
         self.decoder.forward(x, &context, pass)
     }
 
+    /// Where the model is.
+    pub fn device(&self) -> Device {
+        self.embedding.weight.device()
+    }
+
     /// Scores of every token: `[..., d_model]` to `[..., vocab]`.
     pub fn logits<const D: usize>(&self, hidden: Tensor<D>) -> Tensor<D> {
         self.projection().logits(hidden)
@@ -69,7 +74,7 @@ impl Gpt {
     /// What attention knows of the positions `first .. first + new`.
     fn context(&self, first: usize, new: usize) -> AttentionContext {
         let mask = Mask::causal().and_window(self.window);
-        self.positions.context(mask, first, new, &self.embedding.weight.device())
+        self.positions.context(mask, first, new, &self.device())
     }
 
     fn projection(&self) -> &Embedding {

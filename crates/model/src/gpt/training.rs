@@ -1,7 +1,7 @@
 //! Whole texts at once.
 
 use attentive_attention::Dropout;
-use attentive_core::{LanguageModel, TokenMatrix};
+use attentive_core::TokenMatrix;
 use burn::tensor::Tensor;
 
 use super::Gpt;

@@ -1,9 +1,10 @@
 //! Decoding one step at a time.
 
-use attentive_core::{EncoderDecoder, NextToken, TokenMatrix};
-use burn::tensor::{Device, Int, Tensor, activation::log_softmax};
+use attentive_core::{DeviceError, EncoderDecoder, NextToken, Scores, TokenId, TokenMatrix, Want};
+use burn::tensor::Tensor;
 
 use super::{Annotations, Rnn, attention::row_indices};
+use crate::tokens::{new_tokens, scores};
 
 /// What decoding remembers of each row.
 #[derive(Debug, Clone)]
@@ -20,15 +21,6 @@ impl EncoderDecoder for Rnn {
         let (annotations, cells) = self.encode(source, None);
         RnnState { source: annotations, sentence_of_row: (0..source.n_rows()).collect(), cells }
     }
-
-    /// None: a state is as large after any number of tokens.
-    fn max_len(&self) -> Option<usize> {
-        None
-    }
-
-    fn device(&self) -> Device {
-        self.source_embedding.weight.device()
-    }
 }
 
 impl NextToken for Rnn {
@@ -38,12 +30,17 @@ impl NextToken for Rnn {
         self.projection().weight.dims()[0]
     }
 
-    fn advance(&self, tokens: Tensor<2, Int>, state: &mut RnnState) -> Tensor<2> {
-        let [rows, new] = tokens.dims();
-        assert_eq!(rows, state.sentence_of_row.len(), "advance: the state has another number of rows");
+    /// None: a state is as large after any number of tokens.
+    fn max_len(&self) -> Option<usize> {
+        None
+    }
+
+    fn advance(&self, tokens: &[TokenId], state: &mut RnnState, _: Want) -> Result<Scores, DeviceError> {
+        let tokens = new_tokens(tokens, state.sentence_of_row.len(), &self.device());
+        let [_, new] = tokens.dims();
         let hidden = self.decode(tokens, &state.source, &mut state.cells, None);
         let last = hidden.narrow(1, new - 1, 1).squeeze_dim(1); // [rows, d_embedding]
-        log_softmax(self.logits(last), 1)
+        scores(self.logits(last))
     }
 
     fn reorder(&self, state: &mut RnnState, parents: &[usize]) {

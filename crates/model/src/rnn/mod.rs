@@ -18,10 +18,10 @@ pub use encoder::{RnnEncoder, RnnEncoderLayer};
 
 use attentive_attention::{Dropout, Embedding};
 use attentive_backend::ops;
-use attentive_core::{EncoderDecoder, TokenMatrix};
+use attentive_core::TokenMatrix;
 use burn::{
     module::Module,
-    tensor::{Int, Tensor},
+    tensor::{Device, Int, Tensor},
 };
 
 use crate::tokens::token_tensor;
@@ -76,6 +76,11 @@ impl Rnn {
         let (annotations, states) = self.encode(source, None);
         let embedded = self.embed(self.target_embedding(), token_tensor(target, &self.device()), None);
         self.decoder.attended(embedded, &annotations, states[0].clone())
+    }
+
+    /// Where the model is.
+    pub fn device(&self) -> Device {
+        self.source_embedding.weight.device()
     }
 
     /// Scores of every token: `[..., d_embedding]` to `[..., vocab]`.

@@ -1,8 +1,8 @@
 //! Whole target sentences at once.
 
 use attentive_attention::Dropout;
-use attentive_core::{EncoderDecoder, TokenMatrix, TranslationBatch};
-use burn::tensor::Tensor;
+use attentive_core::{TokenMatrix, TranslationBatch};
+use burn::tensor::{Device, Tensor};
 
 use super::Rnn;
 use crate::{AttentionMaps, TeacherForced, tokens::token_tensor};
@@ -17,6 +17,10 @@ impl TeacherForced for Rnn {
 
     fn output_projection(&self) -> (Tensor<2>, Option<Tensor<1>>) {
         (self.projection().weight.val(), None)
+    }
+
+    fn device(&self) -> Device {
+        self.source_embedding.weight.device()
     }
 
     fn attention_maps(&self, source: &TokenMatrix, target: &TokenMatrix) -> AttentionMaps {

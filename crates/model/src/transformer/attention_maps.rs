@@ -1,4 +1,4 @@
-//! What a Transformer looks at.
+//! The attention of a Transformer, to look at.
 
 use attentive_attention::Mask;
 use attentive_core::TokenMatrix;
@@ -9,7 +9,7 @@ use crate::{AttentionMaps, tokens::token_tensor};
 impl Transformer {
     /// What each source and target token attends to (figures 3 to 5), layer by layer and head by head.
     pub(super) fn maps(&self, source: &TokenMatrix, target: &TokenMatrix) -> AttentionMaps {
-        let device = self.source_embedding.weight.device();
+        let device = self.device();
         let mask = Mask::padding(source.lengths(), source.n_cols(), &device);
         let context = self.source_positions.context(mask.clone().and_window(self.window), 0, source.n_cols(), &device);
         let ids = token_tensor(source, &device);

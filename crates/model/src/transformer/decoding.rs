@@ -1,11 +1,11 @@
 //! Decoding one step at a time.
 
 use attentive_attention::{KeyValues, KvCache, Mask, MultiHeadAttention};
-use attentive_core::{EncoderDecoder, NextToken, TokenMatrix};
-use burn::tensor::{Bool, Device, Int, Tensor, TensorData, activation::log_softmax};
+use attentive_core::{DeviceError, EncoderDecoder, NextToken, Scores, TokenId, TokenMatrix, Want};
+use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
 use super::Transformer;
-use crate::tokens::token_tensor;
+use crate::tokens::{new_tokens, scores, token_tensor};
 
 /// The encoded source as the decoder's layers see it; projected once.
 #[derive(Debug, Clone)]
@@ -39,14 +39,6 @@ impl EncoderDecoder for Transformer {
             caches: vec![KvCache::new(); self.decoder.layers.len()],
         }
     }
-
-    fn max_len(&self) -> Option<usize> {
-        self.target_positions.max_len()
-    }
-
-    fn device(&self) -> Device {
-        self.source_embedding.weight.device()
-    }
 }
 
 impl NextToken for Transformer {
@@ -56,9 +48,13 @@ impl NextToken for Transformer {
         self.projection().weight.dims()[0]
     }
 
-    fn advance(&self, tokens: Tensor<2, Int>, state: &mut DecoderState) -> Tensor<2> {
-        let [rows, new] = tokens.dims();
-        assert_eq!(rows, state.sentence_of_row.len(), "advance: the state has another number of rows");
+    fn max_len(&self) -> Option<usize> {
+        self.target_positions.max_len()
+    }
+
+    fn advance(&self, tokens: &[TokenId], state: &mut DecoderState, _: Want) -> Result<Scores, DeviceError> {
+        let tokens = new_tokens(tokens, state.sentence_of_row.len(), &self.device());
+        let [_, new] = tokens.dims();
         let n_past = state.caches[0].n_past();
         let mut x = self.target_embedding().forward(tokens, &self.target_positions, n_past, 0.0, None);
         let context = self.target_context(n_past, new);
@@ -69,7 +65,7 @@ impl NextToken for Transformer {
             });
         }
         let last = self.decoder.finish(x).narrow(1, new - 1, 1).squeeze_dim(1); // [rows, d_model]
-        log_softmax(self.logits(last), 1)
+        scores(self.logits(last))
     }
 
     fn reorder(&self, state: &mut DecoderState, parents: &[usize]) {

@@ -14,7 +14,7 @@ pub use decoding::{DecoderState, Memory};
 use attentive_attention::{AttentionContext, Dropout, Embedding, Mask, Positions};
 use burn::{
     module::{Module, Param},
-    tensor::{Int, Tensor},
+    tensor::{Device, Int, Tensor},
 };
 
 use crate::Stack;
@@ -49,7 +49,7 @@ impl Transformer {
     pub fn encode(&self, source: Tensor<2, Int>, mask: &Mask, pass: Option<&Dropout>) -> Tensor<3> {
         let [_, src] = source.dims();
         let mask = mask.clone().and_window(self.window);
-        let context = self.source_positions.context(mask, 0, src, &self.source_embedding.weight.device());
+        let context = self.source_positions.context(mask, 0, src, &self.device());
         let x = self.source_embedding.forward(source, &self.source_positions, 0, self.dropout, pass);
         self.encoder.forward(x, &context, pass)
     }
@@ -72,6 +72,11 @@ impl Transformer {
         self.decoder.forward(x, &context, memory, memory_mask, pass)
     }
 
+    /// Where the model is.
+    pub fn device(&self) -> Device {
+        self.source_embedding.weight.device()
+    }
+
     /// Scores of every token: `[..., d_model]` to `[..., vocab]`.
     pub fn logits<const D: usize>(&self, hidden: Tensor<D>) -> Tensor<D> {
         let logits = self.projection().logits(hidden);
@@ -84,7 +89,7 @@ impl Transformer {
     /// What the decoder's self-attention knows of the target positions `first .. first + new`.
     fn target_context(&self, first: usize, new: usize) -> AttentionContext {
         let mask = Mask::causal().and_window(self.window);
-        self.target_positions.context(mask, first, new, &self.source_embedding.weight.device())
+        self.target_positions.context(mask, first, new, &self.device())
     }
 
     fn target_embedding(&self) -> &Embedding {

@@ -1,8 +1,11 @@
 //! Whole target sentences at once.
 
 use attentive_attention::{Dropout, Mask};
-use attentive_core::{EncoderDecoder, TokenMatrix, TranslationBatch};
-use burn::{module::Param, tensor::Tensor};
+use attentive_core::{TokenMatrix, TranslationBatch};
+use burn::{
+    module::Param,
+    tensor::{Device, Tensor},
+};
 
 use super::Transformer;
 use crate::{AttentionMaps, TeacherForced, tokens::token_tensor};
@@ -18,6 +21,10 @@ impl TeacherForced for Transformer {
 
     fn output_projection(&self) -> (Tensor<2>, Option<Tensor<1>>) {
         (self.projection().weight.val(), self.projection_bias.as_ref().map(Param::val))
+    }
+
+    fn device(&self) -> Device {
+        self.source_embedding.weight.device()
     }
 
     fn attention_maps(&self, source: &TokenMatrix, target: &TokenMatrix) -> AttentionMaps {

@@ -3,8 +3,8 @@
 
 use std::{cell::Cell, collections::BTreeMap, convert::Infallible, error::Error, ops::ControlFlow, path::Path};
 
-use attentive_backend::{BackendKind, Device};
-use attentive_core::{Batch, Dropout, Endless, Epochs, Loss, Objective, Position};
+use attentive_backend::{BackendKind, Device, Loss, Objective};
+use attentive_core::{Batch, Dropout, Endless, Epochs, Position};
 use attentive_optim::ScheduleConfig;
 use attentive_trainer::{
     Callback, CallbackError, CheckpointDir, Evaluate, Event, Outcome, TrainError, Trainer, TrainerBuilder,

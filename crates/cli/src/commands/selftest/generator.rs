@@ -79,7 +79,8 @@ impl<M: Module + CausalModel> Subject<M> {
         let mut state = self.model.start(2);
         let steps = row.iter().zip(&other).zip(expected.chunks_exact(vocab));
         let differences = steps.map(|((&token, &beside), expected)| {
-            let log_probs = values(self.model.advance(self.ids(&[&[token], &[beside]]), &mut state));
+            let log_probs =
+                self.model.log_probs(&[token, beside], &mut state).expect("the device hands its results over");
             largest_difference(&log_probs[..vocab], expected)
         });
         differences.fold(0.0, f64::max)

@@ -1,13 +1,10 @@
 //! A model that laws are tried on, and texts for it.
 
 use anyhow::Result;
-use attentive_backend::Device;
-use attentive_core::{Objective, TokenId};
+use attentive_backend::{Device, Objective};
+use attentive_core::TokenId;
 use attentive_optim::Gradients;
-use burn::{
-    module::Module,
-    tensor::{Int, Tensor, TensorData},
-};
+use burn::{module::Module, tensor::Tensor};
 
 use super::law::{Bound, Law};
 
@@ -21,7 +18,6 @@ const ROWS: usize = 3;
 pub(super) struct Subject<M> {
     pub(super) model: M,
     pub(super) trained: M,
-    pub(super) device: Device,
     pub(super) vocab_size: usize,
     /// Tokens of the longest text.
     pub(super) len: usize,
@@ -38,7 +34,6 @@ impl<M: Module> Subject<M> {
         Ok(Self {
             model: make(device)?,
             trained: make(&device.clone().autodiff())?,
-            device: device.clone(),
             vocab_size,
             len: max_len.map_or(LEN, |max_len| max_len.min(LEN)),
         })
@@ -60,12 +55,6 @@ impl<M: Module> Subject<M> {
     pub(super) fn ragged(&self, seed: usize) -> Vec<Vec<TokenId>> {
         let len = |idx: usize| (self.len * (idx + 1) / ROWS).max(1);
         (0..ROWS).map(|idx| self.row(seed + idx, len(idx))).collect()
-    }
-
-    /// Tokens as a tensor: `[rows, len]`.
-    pub(super) fn ids(&self, rows: &[&[TokenId]]) -> Tensor<2, Int> {
-        let ids: Vec<i64> = rows.concat().iter().map(|&id| i64::from(id)).collect();
-        Tensor::from_data(TensorData::new(ids, [rows.len(), rows[0].len()]), &self.device)
     }
 
     /// The slope of the loss along each parameter's gradient, by central differences, against the gradient's norm.

@@ -4,10 +4,7 @@ use anyhow::Result;
 use attentive_backend::ops;
 use attentive_core::{TokenId, TokenMatrix, TranslationBatch};
 use attentive_model::{TeacherForced, TranslationObjective};
-use burn::{
-    module::Module,
-    tensor::{Int, Tensor, activation::log_softmax},
-};
+use burn::{module::Module, tensor::activation::log_softmax};
 
 use super::{
     law::{Bound, Law, largest_difference},
@@ -47,7 +44,7 @@ impl<M: Module + TeacherForced> Subject<M> {
     /// Log-probabilities of the first target token of each source: `rows · vocab` values.
     fn first(&self, sources: &TokenMatrix) -> Vec<f32> {
         let mut state = self.model.start(sources);
-        values(self.model.advance(Tensor::<2, Int>::zeros([sources.n_rows(), 1], &self.device), &mut state))
+        self.model.log_probs(&vec![0; sources.n_rows()], &mut state).expect("the device hands its results over")
     }
 
     /// Changes each token in turn: the largest change before it.
@@ -88,7 +85,10 @@ impl<M: Module + TeacherForced> Subject<M> {
         let mut state = self.model.start(&TokenMatrix::from_rows(&[&source], 0, 0));
         let steps = target.iter().zip(expected.chunks_exact(expected.len() / self.len));
         let differences = steps.map(|(&token, expected)| {
-            largest_difference(&values(self.model.advance(self.ids(&[&[token]]), &mut state)), expected)
+            largest_difference(
+                &self.model.log_probs(&[token], &mut state).expect("the device hands its results over"),
+                expected,
+            )
         });
         differences.fold(0.0, f64::max)
     }

@@ -3,9 +3,9 @@
 use std::{ops::ControlFlow, path::Path, sync::Arc};
 
 use anyhow::Result;
-use attentive_backend::Device;
+use attentive_backend::{Device, Objective};
 use attentive_bundle::{DataRecord, GenerationConfig, Generator, ScoreRecord};
-use attentive_core::{BatchStream, Endless, Objective, SequenceBatch};
+use attentive_core::{BatchStream, Endless, SequenceBatch};
 use attentive_data::{ContextBatcher, ContextOrder, Epochs, TokenStream, auto_size::AUTO};
 use attentive_metrics::{BitsPerByte, Likelihood, Metric};
 use attentive_model::{CausalLmObjective, CausalModel, LanguageModelSpec, ModelConfig};

@@ -3,9 +3,9 @@
 use std::{path::Path, sync::Arc};
 
 use anyhow::{Result, bail};
-use attentive_backend::Device;
+use attentive_backend::{Device, Objective};
 use attentive_bundle::{Bundle, DataRecord, ScoreRecord, frame_ids};
-use attentive_core::{BatchStream, Endless, LabeledBatch, Objective, TokenMatrix};
+use attentive_core::{BatchStream, Endless, LabeledBatch, TokenMatrix};
 use attentive_data::{Epochs, ExampleBatcher, LabeledRows, LabeledText, auto_size::AUTO};
 use attentive_model::{
     ClassificationObjective, EncoderModel, EncoderSpec, FamilyVisitor, ModelConfig, ModelSpec, Role,

@@ -3,7 +3,8 @@
 use std::{cell::Cell, env, ops::RangeInclusive};
 
 use anyhow::{Context, Result};
-use attentive_core::{Batch, Dropout, Loss, Objective};
+use attentive_backend::{Loss, Objective};
+use attentive_core::{Batch, Dropout};
 
 /// Names which training losses are made NaN: `31-34`, those of this process, counted from 1; or `example:17`, those of
 /// batches that hold this example of the training data, counted from 0.

@@ -8,7 +8,9 @@ use attentive_model::{
     EncoderDecoderSpec, EncoderSpec, FamilyVisitor, LanguageModelSpec, ModelConfig, ModelSpec, Role,
 };
 
-use super::{CausalLm, Classification, Infilling, MaskedLm, Translation, classification::pretrained, memory::Resizable};
+use super::{
+    CausalLm, Classification, Infilling, MaskedLm, Translation, classification::pretrained, memory::Resizable,
+};
 use crate::recipe::{Recipe, TaskRecipe};
 
 /// What is done with a task, whichever it is.

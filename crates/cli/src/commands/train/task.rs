@@ -1,9 +1,9 @@
 //! What a family of models brings to a run.
 
 use anyhow::Result;
-use attentive_backend::Device;
+use attentive_backend::{Device, Objective};
 use attentive_bundle::{DataRecord, ScoreRecord};
-use attentive_core::{Batch, BatchStream, Objective};
+use attentive_core::{Batch, BatchStream};
 use attentive_tokenizer::Tokenizer;
 use attentive_trainer::Evaluate;
 use burn::module::Module;

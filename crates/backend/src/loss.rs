@@ -1,8 +1,7 @@
 //! What training minimises.
 
+use attentive_core::{Batch, Dropout};
 use burn::tensor::Tensor;
-
-use crate::{Batch, Dropout};
 
 /// A summed loss and the number of targets that it is a sum over.
 ///

@@ -1,0 +1,145 @@
+//! Texts translated by a model whose weights are drawn at random.
+
+use std::{num::NonZeroUsize, sync::Arc};
+
+use attentive_backend::BackendKind;
+use attentive_bundle::{DecodingConfig, TranslateError, Translation, TranslationModel, Translator};
+use attentive_core::{EncoderDecoder, NextToken, TokenMatrix};
+use attentive_decode::{DecodeError, SamplingConfig};
+use attentive_model::{ModelSpec, TransformerConfig};
+use attentive_tokenizer::{BpeTrainer, Tokenizer};
+
+const TEXTS: [&str; 3] = ["to be or not", "that is the question", "be"];
+
+fn tokenizer() -> Arc<dyn Tokenizer> {
+    Arc::new(BpeTrainer::with_merges(20).train(["to be or not to be that is the question"]).unwrap())
+}
+
+fn model(vocab_size: usize) -> TranslationModel {
+    let small = TransformerConfig { d_model: 8, d_ff: 12, n_heads: 2, ..TransformerConfig::base(vocab_size) };
+    let config = TransformerConfig { n_encoder_layers: 1, n_decoder_layers: 1, ..small };
+    TranslationModel::new(config.init(&BackendKind::Flex.device().unwrap(), 5).unwrap(), &config).unwrap()
+}
+
+fn translator() -> Translator<TranslationModel> {
+    let tokenizer = tokenizer();
+    Translator::new(model(tokenizer.vocab_size()), tokenizer).unwrap()
+}
+
+fn config() -> DecodingConfig {
+    DecodingConfig { max_len_offset: 4, ..DecodingConfig::default() }
+}
+
+fn two() -> NonZeroUsize {
+    NonZeroUsize::new(2).unwrap()
+}
+
+#[test]
+fn the_best_translation_is_the_first_of_several() {
+    let translator = translator();
+    let best = translator.translate(&TEXTS, &config()).unwrap();
+    let several = translator.translate_n_best(&TEXTS, &config(), two()).unwrap();
+    for (best, several) in best.iter().zip(&several) {
+        assert_eq!((best, several.len()), (&several[0], 2));
+        assert!(several[0].score >= several[1].score);
+    }
+}
+
+#[test]
+fn a_text_without_tokens_has_the_empty_translation() {
+    let translator = translator();
+    let texts = ["", TEXTS[0], " \t ", "\u{3000}"];
+    let empty = Translation { text: String::new(), tokens: Vec::new(), log_prob: 0.0, score: 0.0 };
+    for beam in [1, 4] {
+        let config = DecodingConfig { beam, ..config() };
+        let found = translator.translate(&texts, &config).unwrap();
+        assert_eq!([&found[0], &found[2], &found[3]], [&empty; 3]);
+        assert_eq!(&found[1], &translator.translate(&TEXTS[..1], &config).unwrap()[0]);
+    }
+    assert_eq!(translator.translate_n_best(&texts[..1], &config(), two()).unwrap(), [vec![empty.clone()]]);
+    let sampling = SamplingConfig::default();
+    assert_eq!(translator.sample(&texts[..1], &config(), &sampling, two()).unwrap(), [vec![empty]]);
+    assert!(translator.translate(&[""; 0], &config()).unwrap().is_empty());
+}
+
+#[test]
+fn the_settings_hold_in_every_search() {
+    let translator = translator();
+    let tokens = |config: &DecodingConfig| {
+        let mut found: Vec<Vec<u32>> = Vec::new();
+        for beam in [1, 4] {
+            let config = DecodingConfig { beam, ..config.clone() };
+            found.extend(translator.translate(&TEXTS, &config).unwrap().into_iter().map(|one| one.tokens));
+        }
+        let sampling = SamplingConfig { seed: 3, ..SamplingConfig::default() };
+        found.extend(
+            translator.sample(&TEXTS, config, &sampling, two()).unwrap().into_iter().flatten().map(|one| one.tokens),
+        );
+        found
+    };
+    let free = tokens(&config());
+    let seen: Vec<u32> = free.iter().flatten().copied().collect();
+    assert!(free.iter().any(|tokens| tokens.len() > 2));
+    let suppressed = tokens(&DecodingConfig { suppressed: seen.clone(), ..config() });
+    assert!(suppressed.iter().flatten().all(|token| !seen.contains(token)));
+    assert!(tokens(&DecodingConfig { min_len: 3, ..config() }).iter().all(|tokens| tokens.len() >= 3));
+    assert!(tokens(&DecodingConfig { max_len: Some(2), ..config() }).iter().all(|tokens| tokens.len() <= 2));
+    assert!(tokens(&DecodingConfig { forced_first: Some(7), ..config() }).iter().all(|tokens| tokens[0] == 7));
+    for tokens in tokens(&DecodingConfig { no_repeat_ngram: 1, min_len: 4, ..config() }) {
+        assert!(tokens.iter().enumerate().all(|(at, token)| !tokens[..at].contains(token)), "{tokens:?}");
+    }
+}
+
+#[test]
+fn a_completion_begins_with_its_prefix_and_has_its_probability() {
+    let (translator, tokenizer) = (translator(), tokenizer());
+    let prefixes = ["not the", "", "is"];
+    let found = translator.complete(&TEXTS, &prefixes, &config(), two()).unwrap();
+    let model = model(tokenizer.vocab_size());
+    let (begin, end) = (tokenizer.specials().begin().unwrap(), tokenizer.specials().end().unwrap());
+    for ((text, prefix), completions) in TEXTS.iter().zip(prefixes).zip(&found) {
+        assert_eq!(completions.len(), 2);
+        for Translation { text: translation, tokens, log_prob, .. } in completions {
+            assert!(translation.starts_with(prefix), "{translation:?}");
+            let source = [tokenizer.encode(text), vec![end]].concat();
+            let mut state = model.start(&TokenMatrix::from_rows(&[source], 0, 0));
+            let (mut last, mut expected) = (begin, 0.0);
+            for &token in tokens {
+                expected += f64::from(model.log_probs(&[last], &mut state).unwrap()[token as usize]);
+                last = token;
+            }
+            let of_end = f64::from(model.log_probs(&[last], &mut state).unwrap()[end as usize]);
+            let differs = |expected: f64| (expected - log_prob).abs() > 1e-4;
+            assert!(!differs(expected) || !differs(expected + of_end), "{log_prob} {expected} {of_end}");
+        }
+    }
+    let free = translator.translate_n_best(&TEXTS[1..2], &config(), two()).unwrap().remove(0);
+    for (completed, free) in found[1].iter().zip(&free) {
+        assert_eq!(completed.tokens, free.tokens);
+        assert!((completed.log_prob - free.log_prob).abs() < 1e-4);
+    }
+    let blank = translator.complete(&[""], &["not"], &config(), two()).unwrap();
+    assert_eq!((blank[0].len(), blank[0][0].text.as_str()), (1, "not"));
+}
+
+#[test]
+fn settings_out_of_range_are_named() {
+    let refused = |config: DecodingConfig| match translator().translate(&TEXTS, &config) {
+        Err(TranslateError::Decode(error)) => error,
+        other => panic!("{other:?}"),
+    };
+    assert!(matches!(refused(DecodingConfig { beam: 0, ..config() }), DecodeError::ZeroBeam));
+    assert!(refused(DecodingConfig { max_len: Some(0), ..config() }).to_string().starts_with("max_len"));
+    let penalty = refused(DecodingConfig { repetition_penalty: 0.0, ..config() });
+    assert!(penalty.to_string().starts_with("repetition_penalty"));
+    assert!(refused(DecodingConfig { bad_words: vec![vec![]], ..config() }).to_string().starts_with("bad_words[0]"));
+}
+
+#[test]
+fn settings_of_older_models_are_read() {
+    let old = "beam = 2\nlength_penalty = 0.6\nmax_len_offset = 50\nbatch_tokens = 2048\nprecision = \"int8\"\n";
+    let config: DecodingConfig = toml::from_str(old).unwrap();
+    assert_eq!(config, DecodingConfig { beam: 2, precision: config.precision, ..DecodingConfig::default() });
+    let written = DecodingConfig { suppressed: vec![3], bad_words: vec![vec![4, 5]], max_len: Some(9), ..config };
+    assert_eq!(toml::from_str::<DecodingConfig>(&toml::to_string(&written).unwrap()).unwrap(), written);
+}

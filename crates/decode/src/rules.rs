@@ -1,0 +1,178 @@
+//! Rules for the tokens that a search may write.
+
+use attentive_core::{TokenId, Want};
+
+use crate::DecodeError;
+
+/// Rules that hold for beam search, greedy search and sampling alike; by default there are none.
+///
+/// A row's text is its prompt and all that was written after it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rules {
+    /// Tokens that are never written: padding, begin of sentence, entries of the vocabulary that no text uses.
+    pub suppressed: Vec<TokenId>,
+    /// Sequences of tokens that a text never comes to contain.
+    pub bad_words: Vec<Vec<TokenId>>,
+    /// Tokens that must be written before the text may end; 0 in the paper.
+    pub min_len: usize,
+    /// Length of the n-grams that a text has once at most (Paulus et al. 2018, §2.5); 0 for no limit. The end of the
+    /// text is never withheld for it.
+    pub no_repeat_ngram: usize,
+    /// Factor θ of the log-probabilities of tokens that the text already has (Keskar et al. 2019, §4.1): 1 for none, more
+    /// for less repetition. It decides among tokens; a hypothesis' `log_prob` stays the model's.
+    pub repetition_penalty: f64,
+    /// The first token of every text, the target language for example. It is exempt from the other rules.
+    pub forced_first: Option<TokenId>,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            suppressed: Vec::new(),
+            bad_words: Vec::new(),
+            min_len: 0,
+            no_repeat_ngram: 0,
+            repetition_penalty: 1.0,
+            forced_first: None,
+        }
+    }
+}
+
+impl Rules {
+    /// Checks the rules before there is a model.
+    ///
+    /// # Errors
+    /// [`DecodeError::Setting`] or [`DecodeError::EmptyBadWord`].
+    pub fn validate(&self) -> Result<(), DecodeError> {
+        let value = self.repetition_penalty;
+        if !value.is_finite() || value <= 0.0 {
+            return Err(DecodeError::Setting { key: "repetition_penalty", value, expected: "above 0" });
+        }
+        match self.bad_words.iter().position(Vec::is_empty) {
+            Some(index) => Err(DecodeError::EmptyBadWord { index }),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks the rules against a vocabulary, and the end of its texts.
+    pub(crate) fn validate_for(&self, vocab_size: usize, end: Option<TokenId>) -> Result<(), DecodeError> {
+        self.validate()?;
+        let is_never =
+            |end: TokenId| self.suppressed.contains(&end) || self.bad_words.iter().any(|word| *word == [end]);
+        if let Some(eos) = end.filter(|&end| end as usize >= vocab_size || is_never(end)) {
+            return Err(DecodeError::UnreachableEos { eos, vocab_size });
+        }
+        self.forced_first.map_or(Ok(()), |token| check_forced(token, vocab_size, end))
+    }
+
+    /// Number of tokens that are forced where `prefix` is.
+    pub(crate) fn n_forced(&self, prefix: &[TokenId]) -> usize {
+        usize::from(self.forced_first.is_some()) + prefix.len()
+    }
+
+    /// The scores that suffice to find the best `k` tokens of each row.
+    pub(crate) fn want(&self, k: usize, is_forced: bool) -> Want {
+        if is_forced || self.reads_text() {
+            return Want::All;
+        }
+        let n_withheld = self.suppressed.len().saturating_add(1); // and the end
+        Want::Top(k.saturating_add(n_withheld))
+    }
+
+    /// The tokens that may follow a text of `n_written` tokens after its prompt.
+    pub(crate) fn admitted(
+        &self,
+        n_written: usize,
+        prefix: &[TokenId],
+        end: Option<TokenId>,
+        text: impl FnOnce() -> Vec<TokenId>,
+    ) -> Admitted<'_> {
+        let mut admitted = Admitted {
+            suppressed: &self.suppressed,
+            withheld: Vec::new(),
+            forced: self.forced(n_written, prefix),
+            seen: Vec::new(),
+            penalty: self.repetition_penalty,
+        };
+        if admitted.forced.is_some() {
+            return admitted;
+        }
+        if self.reads_text() {
+            let text = text();
+            admitted.withheld.extend(self.repeating(&text).filter(|&token| Some(token) != end));
+            admitted.withheld.extend(self.bad_words.iter().filter_map(|word| {
+                let (&last, before) = word.split_last()?;
+                text.ends_with(before).then_some(last)
+            }));
+            if self.repetition_penalty != 1.0 {
+                admitted.seen = text;
+                admitted.seen.sort_unstable();
+                admitted.seen.dedup();
+            }
+        }
+        if n_written < self.min_len {
+            admitted.withheld.extend(end);
+        }
+        admitted
+    }
+
+    fn reads_text(&self) -> bool {
+        self.no_repeat_ngram > 0 || self.repetition_penalty != 1.0 || !self.bad_words.is_empty()
+    }
+
+    fn forced(&self, n_written: usize, prefix: &[TokenId]) -> Option<TokenId> {
+        self.forced_first.into_iter().chain(prefix.iter().copied()).nth(n_written)
+    }
+
+    /// Tokens that would end an n-gram that `text` already has.
+    fn repeating<'a>(&self, text: &'a [TokenId]) -> impl Iterator<Item = TokenId> + use<'a> {
+        let n = self.no_repeat_ngram;
+        let last = text.len().checked_sub(n.wrapping_sub(1)).filter(|_| n > 0).map(|from| &text[from..]);
+        let ngrams =
+            last.into_iter().flat_map(move |last| text.windows(n).filter(move |ngram| ngram.starts_with(last)));
+        ngrams.map(move |ngram| ngram[n - 1])
+    }
+}
+
+/// Checks a token that is forced.
+pub(crate) fn check_forced(token: TokenId, vocab_size: usize, end: Option<TokenId>) -> Result<(), DecodeError> {
+    if token as usize >= vocab_size {
+        return Err(DecodeError::UnknownToken { id: token, vocab_size });
+    }
+    if Some(token) == end { Err(DecodeError::ForcedEnd { eos: token }) } else { Ok(()) }
+}
+
+/// The tokens that may follow one row, and their order.
+pub(crate) struct Admitted<'a> {
+    suppressed: &'a [TokenId],
+    withheld: Vec<TokenId>,
+    /// The only token that may follow.
+    forced: Option<TokenId>,
+    /// Tokens that are penalised, sorted.
+    seen: Vec<TokenId>,
+    penalty: f64,
+}
+
+impl Admitted<'_> {
+    pub(crate) fn forced(&self) -> Option<TokenId> {
+        self.forced
+    }
+
+    /// Whether a token's log-probability is all that ranks it.
+    pub(crate) fn is_unpenalised(&self) -> bool {
+        self.seen.is_empty()
+    }
+
+    pub(crate) fn admits(&self, token: TokenId) -> bool {
+        match self.forced {
+            Some(forced) => token == forced,
+            None => !self.suppressed.contains(&token) && !self.withheld.contains(&token),
+        }
+    }
+
+    /// The value that a token of this log-probability is ranked by.
+    pub(crate) fn ranked(&self, token: TokenId, log_prob: f32) -> f64 {
+        let log_prob = f64::from(log_prob);
+        if self.seen.binary_search(&token).is_ok() { log_prob * self.penalty } else { log_prob }
+    }
+}
