@@ -7,6 +7,7 @@ use attentive_backend::BackendKind;
 use attentive_core::{EncoderDecoder, TokenId, TokenMatrix, mix64};
 use attentive_decode::{BeamConfig, DecodeRequest, beam_search, greedy};
 use attentive_engine::{CpuTransformer, Precision};
+use attentive_model::ModelSpec;
 use burn::tensor::{Int, Tensor};
 use serde_json::json;
 

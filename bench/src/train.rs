@@ -5,7 +5,7 @@ use std::{ops::ControlFlow, time::Duration};
 use anyhow::Result;
 use attentive_backend::{BackendKind, Precision};
 use attentive_core::{Endless, Objective};
-use attentive_model::{CausalLmObjective, TranslationObjective};
+use attentive_model::{CausalLmObjective, ModelSpec, TranslationObjective};
 use attentive_optim::ScheduleConfig;
 use attentive_trainer::{Callback, CallbackError, CheckpointDir, Event, Trainer, TrainerConfig};
 use burn::module::Module;

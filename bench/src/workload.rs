@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 use attentive_core::{SequenceBatch, TokenMatrix, TranslationBatch, mix64};
-use attentive_model::{GptConfig, TransformerConfig};
+use attentive_model::{GptConfig, ModelSpec, TransformerConfig};
 
 /// Tokens of a source, and of a target, in training.
 const TRAIN_LEN: usize = 32;
@@ -51,7 +51,7 @@ impl Workload {
     /// As many source as target tokens; products with weights, attention's two, and the vocabulary's.
     pub(crate) fn product_flops(&self) -> f64 {
         let tokens = (self.rows * TRAIN_LEN) as f64;
-        3.0 * tokens * self.config.forward_flops_per_token(TRAIN_LEN, TRAIN_LEN) as f64
+        3.0 * tokens * self.config.forward_flops_per_token(TRAIN_LEN) as f64
     }
 }
 

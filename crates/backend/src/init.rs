@@ -16,6 +16,7 @@ use burn::{
 pub struct Initializer {
     device: Device,
     scheme: InitScheme,
+    is_blank: bool,
     seed: u64,
     n_drawn: Cell<u64>,
 }
@@ -40,7 +41,13 @@ pub enum InitScheme {
 impl Initializer {
     /// Starts at `seed`; parameters are placed on `device`.
     pub fn new(seed: u64, device: &Device) -> Self {
-        Self { device: device.clone(), scheme: InitScheme::Xavier, seed: mix64(seed ^ 0x5eed), n_drawn: Cell::new(0) }
+        let scheme = InitScheme::Xavier;
+        Self { device: device.clone(), scheme, is_blank: false, seed: mix64(seed ^ 0x5eed), n_drawn: Cell::new(0) }
+    }
+
+    /// Draws nothing: what would be drawn is zero, for models that parameters are to be loaded into.
+    pub fn blank(device: &Device) -> Self {
+        Self { is_blank: true, ..Self::new(0, device) }
     }
 
     /// Draws matrices as `scheme` says from here on.
@@ -103,6 +110,9 @@ impl Initializer {
     }
 
     fn fill<const D: usize>(&self, shape: [usize; D], mut draw: impl FnMut() -> f64) -> Param<Tensor<D>> {
+        if self.is_blank {
+            return self.zeros(shape);
+        }
         let values: Vec<f32> = (0..shape.iter().product()).map(|_| draw() as f32).collect();
         Param::from_tensor(Tensor::from_data(TensorData::new(values, shape), &self.device))
     }

@@ -4,113 +4,25 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use attentive_engine::CpuTransformer;
-use attentive_model::{
-    Bert, BertConfig, Canine, CanineConfig, ConfigError, Gpt, GptConfig, Rnn, RnnConfig, Transformer,
-    TransformerConfig, canine::N_CODE_POINTS,
-};
+use attentive_model::{ConfigError, EncoderDecoderSpec, FamilyVisitor, ModelConfig, ModelSpec, Role};
 use attentive_tokenizer::Tokenizer;
 use attentive_weights::{Tensors, WeightsError};
-use burn::{module::Module, tensor::Device};
+use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use crate::{BundleError, DecodingConfig, GenerationConfig, Precision, TrainingRecord, TranslationModel};
+use crate::{
+    BundleError, DecodingConfig, GenerationConfig, Precision, TrainingRecord, TranslationModel,
+    translation_model::packable,
+};
 
 const CONFIG: &str = "config.toml";
 const TOKENIZER: &str = "tokenizer.json";
 const WEIGHTS: &str = "model.safetensors";
 const RECORD: &str = "training.json";
-
-/// The family of a model, with its sizes and choices.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "family", rename_all = "kebab-case")]
-pub enum ModelConfig {
-    /// The encoder–decoder Transformer.
-    Transformer(TransformerConfig),
-    /// The RNN encoder–decoder with additive attention.
-    Rnn(RnnConfig),
-    /// The decoder alone, as a language model.
-    Gpt(GptConfig),
-    /// The encoder alone: BERT, RoBERTa.
-    Bert(BertConfig),
-    /// The encoder of characters: CANINE.
-    Canine(CanineConfig),
-}
-
-impl From<TransformerConfig> for ModelConfig {
-    fn from(config: TransformerConfig) -> Self {
-        Self::Transformer(config)
-    }
-}
-
-impl From<RnnConfig> for ModelConfig {
-    fn from(config: RnnConfig) -> Self {
-        Self::Rnn(config)
-    }
-}
-
-impl From<BertConfig> for ModelConfig {
-    fn from(config: BertConfig) -> Self {
-        Self::Bert(config)
-    }
-}
-
-impl From<CanineConfig> for ModelConfig {
-    fn from(config: CanineConfig) -> Self {
-        Self::Canine(config)
-    }
-}
-
-impl ModelConfig {
-    /// The family's name in `config.toml`.
-    pub fn family(&self) -> &'static str {
-        match self {
-            Self::Transformer(_) => "transformer",
-            Self::Rnn(_) => "rnn",
-            Self::Gpt(_) => "gpt",
-            Self::Bert(_) => "bert",
-            Self::Canine(_) => "canine",
-        }
-    }
-
-    /// Entries of the vocabulary that the model writes in.
-    pub fn vocab_size(&self) -> usize {
-        match self {
-            Self::Transformer(config) => config.target_vocab_size,
-            Self::Rnn(config) => config.target_vocab_size,
-            Self::Gpt(config) => config.vocab_size,
-            Self::Bert(config) => config.vocab_size,
-            Self::Canine(_) => N_CODE_POINTS,
-        }
-    }
-
-    /// Holds every setting against its range.
-    ///
-    /// # Errors
-    /// [`ConfigError`] names the setting that is wrong.
-    pub fn validate(&self) -> Result<(), ConfigError> {
-        match self {
-            Self::Transformer(config) => config.validate(),
-            Self::Rnn(config) => config.validate(),
-            Self::Gpt(config) => config.validate(),
-            Self::Bert(config) => config.validate(),
-            Self::Canine(config) => config.validate(),
-        }
-    }
-
-    /// Number of parameters, computed without allocating any.
-    pub fn n_params(&self) -> usize {
-        match self {
-            Self::Transformer(config) => config.n_params(),
-            Self::Rnn(config) => config.n_params(),
-            Self::Gpt(config) => config.n_params(),
-            Self::Bert(config) => config.n_params(),
-            Self::Canine(config) => config.n_params(),
-        }
-    }
-}
 
 /// A model with all that its use needs, on the host.
 pub struct Bundle {
@@ -123,7 +35,7 @@ pub struct Bundle {
     /// How to write unless told otherwise.
     pub generation: GenerationConfig,
     /// Text to ids and back.
-    pub tokenizer: Box<dyn Tokenizer>,
+    pub tokenizer: Arc<dyn Tokenizer>,
     /// Parameters.
     pub params: Tensors,
     /// Where the model came from.
@@ -157,7 +69,7 @@ impl Bundle {
             .map_err(|cause| damaged(RECORD, format!("{cause}; the file is damaged: copy it again")))?;
 
         let tokenizer_path = part_path(path, TOKENIZER)?;
-        let tokenizer = attentive_tokenizer::load(&tokenizer_path)?;
+        let tokenizer: Arc<dyn Tokenizer> = attentive_tokenizer::load(&tokenizer_path)?.into();
         let (found, expected) = (tokenizer.vocab_size(), model.vocab_size());
         if found != expected {
             return Err(BundleError::Vocabulary { path: tokenizer_path, tokenizer: found, model: expected });
@@ -225,103 +137,43 @@ impl Bundle {
         write_part(path, RECORD, &json)
     }
 
-    /// The Transformer of this bundle on `device`.
+    /// The configuration as one of the family `C`.
+    ///
+    /// # Errors
+    /// [`BundleError::Family`] if the model is of another family.
+    pub fn spec<C: ModelSpec>(&self) -> Result<C, BundleError> {
+        self.model.spec().ok_or_else(|| self.other_family(format!("a model of the family {}", C::FAMILY)))
+    }
+
+    /// The model on `device`, its family being `C`.
     ///
     /// # Errors
     /// [`BundleError`] if the model is of another family, or configuration and weights do not fit.
-    pub fn transformer(&self, device: &Device) -> Result<Transformer, BundleError> {
-        self.load(self.transformer_config()?.init(device, 0))
+    pub fn model<C: ModelSpec>(&self, device: &Device) -> Result<C::Model, BundleError> {
+        let model = self.spec::<C>()?.blank(device).map_err(|cause| self.bad_config(cause))?;
+        attentive_weights::load(model, self.params.clone()).map_err(|cause| self.bad_weights(cause))
     }
 
-    /// The RNN of this bundle on `device`.
+    /// The encoder–decoder of this bundle, of any family, in the form that `device` runs best.
     ///
     /// # Errors
-    /// [`BundleError`] if the model is of another family, or configuration and weights do not fit.
-    pub fn rnn(&self, device: &Device) -> Result<Rnn, BundleError> {
-        match &self.model {
-            ModelConfig::Rnn(config) => self.load(config.init(device, 0)),
-            other => Err(self.other_family(other, "rnn")),
-        }
-    }
-
-    /// The encoder–decoder of this bundle in the form that `device` runs best.
-    ///
-    /// # Errors
-    /// [`BundleError`] if the model is of another family, configuration and weights do not fit, or `device` has no such
-    /// precision for it.
+    /// [`BundleError`] if the model is not an encoder–decoder, configuration and weights do not fit, or `device` has no
+    /// such precision for it.
     pub fn translation_model(
         &self,
         device: &Device,
         precision: Option<Precision>,
     ) -> Result<TranslationModel, BundleError> {
-        let transformer = match &self.model {
-            ModelConfig::Rnn(_) => None,
-            _ => Some(self.transformer_config()?),
-        };
-        let packed =
-            |config: &&TransformerConfig| attentive_backend::has_kernels(device) && CpuTransformer::covers(config);
-        if let Some(config) = transformer.filter(packed) {
-            config.validate().map_err(|cause| self.bad_config(cause))?;
-            let precision = precision.unwrap_or(self.decoding.precision);
-            let model = CpuTransformer::new(config, self.params.clone(), precision, device);
-            return Ok(TranslationModel::Cpu(Box::new(model.map_err(|cause| self.bad_weights(cause))?)));
-        }
-        if let Some(precision @ Precision::Int8) = precision {
-            return Err(BundleError::Precision { precision });
-        }
-        Ok(match transformer {
-            Some(_) => TranslationModel::Tensors(Box::new(self.transformer(device)?)),
-            None => TranslationModel::Rnn(Box::new(self.rnn(device)?)),
-        })
+        self.model.visit(Translating { bundle: self, device, precision })
     }
 
-    /// The language model of this bundle on `device`.
-    ///
-    /// # Errors
-    /// [`BundleError`] if the model is of another family, or configuration and weights do not fit.
-    pub fn gpt(&self, device: &Device) -> Result<Gpt, BundleError> {
-        match &self.model {
-            ModelConfig::Gpt(config) => self.load(config.init(device, 0)),
-            other => Err(self.other_family(other, "gpt")),
-        }
+    /// The error of a use that takes models of the role `wanted`, where this model has another.
+    pub fn other_role(&self, wanted: Role) -> BundleError {
+        self.other_family(format!("{wanted}: {}", wanted.families().join(" or ")))
     }
 
-    /// The encoder of this bundle on `device`, and the names of its classes.
-    ///
-    /// # Errors
-    /// [`BundleError`] if the model is of another family, or configuration and weights do not fit.
-    pub fn bert(&self, device: &Device) -> Result<(Bert, Vec<String>), BundleError> {
-        match &self.model {
-            ModelConfig::Bert(config) => Ok((self.load(config.init(device, 0))?, config.labels.clone())),
-            other => Err(self.other_family(other, "bert")),
-        }
-    }
-
-    /// The encoder of characters of this bundle on `device`, and the names of its classes.
-    ///
-    /// # Errors
-    /// [`BundleError`] if the model is of another family, or configuration and weights do not fit.
-    pub fn canine(&self, device: &Device) -> Result<(Canine, Vec<String>), BundleError> {
-        match &self.model {
-            ModelConfig::Canine(config) => Ok((self.load(config.init(device, 0))?, config.labels.clone())),
-            other => Err(self.other_family(other, "canine")),
-        }
-    }
-
-    fn transformer_config(&self) -> Result<&TransformerConfig, BundleError> {
-        match &self.model {
-            ModelConfig::Transformer(config) => Ok(config),
-            other => Err(self.other_family(other, "transformer")),
-        }
-    }
-
-    fn load<M: Module>(&self, model: Result<M, ConfigError>) -> Result<M, BundleError> {
-        let model = model.map_err(|cause| self.bad_config(cause))?;
-        attentive_weights::load(model, self.params.clone()).map_err(|cause| self.bad_weights(cause))
-    }
-
-    fn other_family(&self, model: &ModelConfig, wanted: &'static str) -> BundleError {
-        BundleError::Family { path: self.path.clone(), family: model.family(), wanted }
+    fn other_family(&self, wanted: String) -> BundleError {
+        BundleError::Family { path: self.path.clone(), family: self.model.family(), role: self.model.role(), wanted }
     }
 
     fn bad_config(&self, cause: ConfigError) -> BundleError {
@@ -335,6 +187,35 @@ impl Bundle {
             }
             cause => cause.into(),
         }
+    }
+}
+
+/// A bundle's encoder–decoder on its way to a device.
+struct Translating<'a> {
+    bundle: &'a Bundle,
+    device: &'a Device,
+    precision: Option<Precision>,
+}
+
+impl FamilyVisitor for Translating<'_> {
+    type Output = Result<TranslationModel, BundleError>;
+
+    fn any<C: ModelSpec>(self, _spec: &C, _role: Role) -> Self::Output {
+        Err(self.bundle.other_role(Role::EncoderDecoder))
+    }
+
+    fn encoder_decoder<C: EncoderDecoderSpec>(self, spec: &C) -> Self::Output {
+        let Self { bundle, device, precision } = self;
+        if let Some(config) = packable(spec, device) {
+            config.validate().map_err(|cause| bundle.bad_config(cause))?;
+            let precision = precision.unwrap_or(bundle.decoding.precision);
+            let model = CpuTransformer::new(config, bundle.params.clone(), precision, device);
+            return Ok(TranslationModel::of(model.map_err(|cause| bundle.bad_weights(cause))?));
+        }
+        if let Some(precision @ Precision::Int8) = precision {
+            return Err(BundleError::Precision { precision });
+        }
+        Ok(TranslationModel::of(bundle.model::<C>(device)?))
     }
 }
 

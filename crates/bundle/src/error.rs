@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use attentive_decode::DecodeError;
 use attentive_engine::Precision;
-use attentive_model::ConfigError;
+use attentive_model::{ConfigError, Role};
 use attentive_tokenizer::TokenizerError;
 use attentive_weights::WeightsError;
 
@@ -52,8 +52,7 @@ pub enum BundleError {
     },
     /// The model is of another family than what is asked of it.
     #[error(
-        "{path} is a model of the family {family}, and this takes one of the family {wanted}: \
-         transformer and rnn translate, a gpt writes and scores text, a bert reads it",
+        "{path} is a model of the family {family}, {role}; this takes {wanted}",
         path = path.display()
     )]
     Family {
@@ -61,8 +60,10 @@ pub enum BundleError {
         path: PathBuf,
         /// Its family.
         family: &'static str,
-        /// The family that is wanted.
-        wanted: &'static str,
+        /// What models of its family are for.
+        role: Role,
+        /// What is wanted.
+        wanted: String,
     },
     /// The tokenizer can't be read or written.
     #[error(transparent)]

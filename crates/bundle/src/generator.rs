@@ -4,7 +4,7 @@ use std::{ops::ControlFlow, sync::Arc};
 
 use attentive_core::{LanguageModel, Objective, SequenceBatch, TokenId};
 use attentive_decode::{DecodeError, Ended, GenerateRequest, SamplingConfig, StopStrings, generate};
-use attentive_model::{CausalLmObjective, Gpt};
+use attentive_model::{CausalLmObjective, CausalModel, Gpt, GptConfig};
 use attentive_tokenizer::Tokenizer;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
@@ -56,10 +56,12 @@ impl Generator<Gpt> {
     /// # Errors
     /// [`BundleError`] if the bundle's parts do not fit, or it is of another family.
     pub fn from_bundle(bundle: Bundle, device: &Device) -> Result<Self, BundleError> {
-        let model = bundle.gpt(device)?;
-        Ok(Self::new(model, bundle.tokenizer.into()))
+        let model = bundle.model::<GptConfig>(device)?;
+        Ok(Self::new(model, bundle.tokenizer))
     }
+}
 
+impl<M: CausalModel> Generator<M> {
     /// How probable `text` is after an end-of-text token; without one in the vocabulary, the first token is given.
     ///
     /// A text that is longer than the model has positions for is read in windows that overlap by half.

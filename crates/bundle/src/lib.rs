@@ -25,7 +25,7 @@ mod translation_model;
 mod translator;
 
 pub use attentive_engine::Precision;
-pub use bundle::{Bundle, ModelConfig};
+pub use bundle::Bundle;
 pub use error::{BundleError, EncodeError, TranslateError};
 pub use generator::{GenerationConfig, Generator, TextScore};
 pub use record::{DataRecord, ScoreRecord, TrainingRecord};

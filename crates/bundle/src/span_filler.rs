@@ -31,7 +31,7 @@ impl SpanFiller<TranslationModel> {
     /// [`BundleError`] if the bundle's parts do not fit, it is of another family, or its vocabulary has no sentinels.
     pub fn from_bundle(bundle: Bundle, device: &Device) -> Result<Self, BundleError> {
         let model = bundle.translation_model(device, None)?;
-        Self::new(model, bundle.tokenizer.into())
+        Self::new(model, bundle.tokenizer)
     }
 }
 

@@ -3,11 +3,11 @@
 use std::{ops::Range, sync::Arc};
 
 use attentive_core::{FrameIds, TokenId, TokenMatrix};
-use attentive_model::{EncoderModel, Encoding};
+use attentive_model::{EncoderModel, EncoderSpec, Encoding, FamilyVisitor, ModelSpec, Role};
 use attentive_tokenizer::Tokenizer;
 use burn::tensor::{Device, Tensor, activation::softmax};
 
-use crate::{Bundle, BundleError, EncodeError, ModelConfig};
+use crate::{Bundle, BundleError, EncodeError};
 
 /// What stands for a hidden word in a text, whatever the vocabulary's own mask is called.
 pub(crate) const MASKS: [&str; 2] = ["[MASK]", "<mask>"];
@@ -69,12 +69,7 @@ impl TextEncoder {
     /// # Errors
     /// [`BundleError`] if the bundle's parts do not fit, or it is of another family.
     pub fn from_bundle(bundle: Bundle, device: &Device) -> Result<Self, BundleError> {
-        if let ModelConfig::Canine(_) = &bundle.model {
-            let (model, labels) = bundle.canine(device)?;
-            return Self::new(model, labels, bundle.tokenizer.into());
-        }
-        let (model, labels) = bundle.bert(device)?;
-        Self::new(model, labels, bundle.tokenizer.into())
+        bundle.model.visit(Reading { bundle: &bundle, device })
     }
 
     /// An encoder that was trained with `tokenizer`, and the names of its classes.
@@ -206,6 +201,25 @@ impl TextEncoder {
             Ok(text) if !text.trim().is_empty() => text.trim().to_owned(),
             _ => self.tokenizer.token(id).map(std::borrow::Cow::into_owned).unwrap_or_default(),
         }
+    }
+}
+
+/// A bundle's encoder on its way to a device.
+struct Reading<'a> {
+    bundle: &'a Bundle,
+    device: &'a Device,
+}
+
+impl FamilyVisitor for Reading<'_> {
+    type Output = Result<TextEncoder, BundleError>;
+
+    fn any<C: ModelSpec>(self, _spec: &C, _role: Role) -> Self::Output {
+        Err(self.bundle.other_role(Role::Encoder))
+    }
+
+    fn encoder<C: EncoderSpec>(self, spec: &C) -> Self::Output {
+        let model = self.bundle.model::<C>(self.device)?;
+        TextEncoder::new(model, spec.labels().to_vec(), self.bundle.tokenizer.clone())
     }
 }
 

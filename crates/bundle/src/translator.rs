@@ -64,7 +64,7 @@ impl Translator<TranslationModel> {
     /// [`BundleError`] if the bundle's parts do not fit, or another backend is asked for a precision of its own.
     pub fn from_bundle(bundle: Bundle, device: &Device, precision: Option<Precision>) -> Result<Self, BundleError> {
         let model = bundle.translation_model(device, precision)?;
-        Self::new(model, bundle.tokenizer.into())
+        Self::new(model, bundle.tokenizer)
     }
 }
 

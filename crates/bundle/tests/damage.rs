@@ -4,7 +4,7 @@ use std::fs;
 
 use attentive_backend::BackendKind;
 use attentive_bundle::{Bundle, TrainingRecord};
-use attentive_model::TransformerConfig;
+use attentive_model::{ModelSpec, TransformerConfig};
 use attentive_testkit::survives;
 use attentive_tokenizer::BpeTrainer;
 
@@ -22,14 +22,14 @@ fn a_damaged_bundle_is_an_error_or_a_model() {
     );
     let folder = tempfile::tempdir().unwrap();
     Bundle::write(folder.path(), &text, &tokenizer, &params, &TrainingRecord::default()).unwrap();
-    Bundle::read(folder.path()).unwrap().transformer(&device).unwrap();
+    Bundle::read(folder.path()).unwrap().model::<TransformerConfig>(&device).unwrap();
     for part in ["config.toml", "tokenizer.json", "model.safetensors", "training.json"] {
         let path = folder.path().join(part);
         let whole = fs::read(&path).unwrap();
         survives(&whole, 300, |damaged| {
             fs::write(&path, damaged).unwrap();
             if let Ok(bundle) = Bundle::read(folder.path()) {
-                let _ = bundle.transformer(&device);
+                let _ = bundle.model::<TransformerConfig>(&device);
             }
         });
         fs::write(&path, whole).unwrap();
@@ -38,7 +38,7 @@ fn a_damaged_bundle_is_an_error_or_a_model() {
     // Sizes that are read well and are far too large.
     for (size, says) in [("999999", "holds"), ("99999999999", "at most")] {
         fs::write(folder.path().join("config.toml"), text.replace("d_ff = 6", &format!("d_ff = {size}"))).unwrap();
-        let read = Bundle::read(folder.path()).and_then(|bundle| bundle.transformer(&device));
+        let read = Bundle::read(folder.path()).and_then(|bundle| bundle.model::<TransformerConfig>(&device));
         let error = read.unwrap_err().to_string();
         assert!(error.contains("config.toml") && error.contains(says), "{error}");
     }

@@ -7,7 +7,7 @@ use attentive_backend::BackendKind;
 use attentive_bundle::{GenerationConfig, Generator};
 use attentive_core::{LanguageModel, NextToken, TokenId};
 use attentive_decode::{Ended, GenerateRequest, SamplingConfig, generate};
-use attentive_model::{Gpt, GptConfig};
+use attentive_model::{Gpt, GptConfig, ModelSpec};
 use attentive_tokenizer::{Bytes, Characters, Tokenizer};
 use burn::tensor::{Int, Tensor};
 

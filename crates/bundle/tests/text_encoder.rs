@@ -5,7 +5,7 @@ use std::sync::Arc;
 use attentive_backend::BackendKind;
 use attentive_bundle::{EncodeError, Pooling, TextEncoder, frame_ids};
 use attentive_core::TokenMatrix;
-use attentive_model::{Bert, BertConfig};
+use attentive_model::{Bert, BertConfig, ModelSpec};
 use attentive_tokenizer::{ByteLevelBpeTrainer, Bytes, Tokenizer, WordPieceTrainer};
 use burn::tensor::{Tensor, activation::softmax};
 

@@ -4,12 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use attentive_backend::Device;
-use attentive_bundle::{Bundle, DecodingConfig, ModelConfig, Translator};
+use attentive_bundle::{Bundle, DecodingConfig, Translator};
 use attentive_core::{EncoderDecoder, Objective, TokenId};
 use attentive_corpus::PronounSentence;
 use attentive_data::{BatchConfig, EncodedCorpus, Epochs, Order, PairBatcher, Side, SpecialIds};
 use attentive_metrics::{Bleu, Likelihood};
-use attentive_model::{TeacherForced, TranslationObjective};
+use attentive_model::{EncoderDecoderSpec, FamilyVisitor, ModelSpec, Role, TeacherForced, TranslationObjective};
 use attentive_tokenizer::Tokenizer;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -65,10 +65,29 @@ pub(crate) fn likelihood_of(
     targets: &[String],
     batch_tokens: usize,
 ) -> Result<Option<Likelihood>> {
-    let (pairs, tokenizer) = (sources.iter().zip(targets), &*bundle.tokenizer);
-    match &bundle.model {
-        ModelConfig::Rnn(_) => likelihood_under(&bundle.rnn(device)?, tokenizer, pairs, batch_tokens),
-        _ => likelihood_under(&bundle.transformer(device)?, tokenizer, pairs, batch_tokens),
+    bundle.model.visit(LikelihoodOf { bundle, device, sources, targets, batch_tokens })
+}
+
+/// What [`likelihood_of`] is asked.
+struct LikelihoodOf<'a> {
+    bundle: &'a Bundle,
+    device: &'a Device,
+    sources: &'a [String],
+    targets: &'a [String],
+    batch_tokens: usize,
+}
+
+impl FamilyVisitor for LikelihoodOf<'_> {
+    type Output = Result<Option<Likelihood>>;
+
+    fn any<C: ModelSpec>(self, _spec: &C, _role: Role) -> Self::Output {
+        Err(self.bundle.other_role(Role::EncoderDecoder).into())
+    }
+
+    fn encoder_decoder<C: EncoderDecoderSpec>(self, _spec: &C) -> Self::Output {
+        let pairs = self.sources.iter().zip(self.targets);
+        let model = self.bundle.model::<C>(self.device)?;
+        likelihood_under(&model, &*self.bundle.tokenizer, pairs, self.batch_tokens)
     }
 }
 

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use attentive_backend::{BackendKind, Device};
-use attentive_bundle::{Bundle, DecodingConfig, ModelConfig, TrainingRecord, Translator};
+use attentive_bundle::{Bundle, DecodingConfig, TrainingRecord, Translator};
 use attentive_core::{EncoderDecoder, NextToken, Objective, TokenMatrix, TranslationBatch};
-use attentive_model::{Transformer, TransformerConfig, TranslationObjective};
+use attentive_model::{ModelConfig, ModelSpec, Transformer, TransformerConfig, TranslationObjective};
 use attentive_optim::{AdamConfig, Gradients, Optimizer};
 use attentive_testkit::assert_close;
 use attentive_tokenizer::{BpeTrainer, Tokenizer};
@@ -85,7 +85,7 @@ fn a_bundle_trained_on_flex_gives_the_same_translations_everywhere() {
 
     let mut expected: Option<(Vec<f32>, Vec<Vec<u32>>)> = None;
     for (kind, device) in devices() {
-        let model = Bundle::read(folder.path()).unwrap().transformer(&device).unwrap();
+        let model = Bundle::read(folder.path()).unwrap().model::<TransformerConfig>(&device).unwrap();
         let mut state = model.start(&fixture.batch.source);
         let bos = Tensor::<2, Int>::full([LINES.len(), 1], 1, &device);
         let log_p = values(model.advance(bos, &mut state));

@@ -9,7 +9,7 @@
 //! use attentive_backend::BackendKind;
 //! use attentive_core::{EncoderDecoder, NextToken, TokenMatrix};
 //! use attentive_engine::{CpuTransformer, Precision};
-//! use attentive_model::TransformerConfig;
+//! use attentive_model::{ModelSpec, TransformerConfig};
 //! use burn::tensor::Tensor;
 //!
 //! let device = BackendKind::Flex.device()?;

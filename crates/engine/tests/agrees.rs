@@ -4,7 +4,7 @@ use attentive_attention::{Activation, NormKind, NormPlacement, PositionsConfig};
 use attentive_backend::BackendKind;
 use attentive_core::{EncoderDecoder, NextToken, TokenMatrix, mix64};
 use attentive_engine::{CpuTransformer, Precision};
-use attentive_model::{Transformer, TransformerConfig};
+use attentive_model::{ModelSpec, Transformer, TransformerConfig};
 use attentive_weights::WeightsError;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 

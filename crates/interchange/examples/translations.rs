@@ -10,6 +10,7 @@ use std::io::{self, BufRead};
 use attentive_attention::Mask;
 use attentive_backend::BackendKind;
 use attentive_bundle::{Bundle, DecodingConfig, Translation, Translator};
+use attentive_model::TransformerConfig;
 use burn::tensor::{Int, Tensor, activation::log_softmax};
 use serde_json::json;
 
@@ -17,7 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = std::env::args().nth(1).ok_or("name a model's folder")?;
     let device = BackendKind::Flex.device()?;
     let bundle = Bundle::read(folder.as_ref())?;
-    let model = bundle.transformer(&device)?;
+    let model = bundle.model::<TransformerConfig>(&device)?;
     let greedy = DecodingConfig { beam: 1, ..bundle.decoding.clone() };
     let specials = bundle.tokenizer.specials().clone();
     let (bos, eos) = (specials.begin().ok_or("no <s>")?, specials.end().ok_or("no </s>")?);

@@ -43,7 +43,8 @@ mod tokenizers;
 
 use std::{fmt, path::Path, str::FromStr};
 
-use attentive_bundle::{Bundle, DecodingConfig, GenerationConfig, ModelConfig, TrainingRecord};
+use attentive_bundle::{Bundle, DecodingConfig, GenerationConfig, TrainingRecord};
+use attentive_model::{ModelConfig, ModelSpec};
 use attentive_tokenizer::Tokenizer;
 use attentive_weights::Tensors;
 use serde::Deserialize;
@@ -139,21 +140,26 @@ pub fn export(
     options: &ExportConfig,
     folder: &Path,
 ) -> Result<Vec<String>, InterchangeError> {
-    let seq2seq = |config, architecture| seq2seq::export(config, bundle, architecture, options.max_len, folder);
-    match (&bundle.model, format) {
-        (ModelConfig::Transformer(config), Format::Marian) => seq2seq(config, Architecture::Marian),
-        (ModelConfig::Transformer(config), Format::Pegasus) => seq2seq(config, Architecture::Pegasus),
-        (ModelConfig::Transformer(config), Format::T5) => t5::export(config, bundle, folder),
-        (ModelConfig::Transformer(config), Format::CTranslate2) => ctranslate2::export(config, bundle, options, folder),
-        (ModelConfig::Gpt(config), Format::Gpt2) => gpt2::export(config, bundle, folder),
-        (ModelConfig::Bert(config), Format::Bert) => bert::export(config, bundle, Variant::Bert, folder),
-        (ModelConfig::Bert(config), Format::Roberta) => bert::export(config, bundle, Variant::Roberta, folder),
-        (ModelConfig::Canine(config), Format::Canine) => canine::export(config, bundle, folder),
-        (model, format) => {
-            let problem = format!("the model's family is {}, which this format is not for", model.family());
-            Err(InterchangeError::Inexpressible { format: format.name(), problems: vec![problem] })
+    match format {
+        Format::Marian | Format::Pegasus => {
+            let architecture = if format == Format::Marian { Architecture::Marian } else { Architecture::Pegasus };
+            seq2seq::export(&config_for(bundle, format)?, bundle, architecture, options.max_len, folder)
         }
+        Format::T5 => t5::export(&config_for(bundle, format)?, bundle, folder),
+        Format::CTranslate2 => ctranslate2::export(&config_for(bundle, format)?, bundle, options, folder),
+        Format::Gpt2 => gpt2::export(&config_for(bundle, format)?, bundle, folder),
+        Format::Bert => bert::export(&config_for(bundle, format)?, bundle, Variant::Bert, folder),
+        Format::Roberta => bert::export(&config_for(bundle, format)?, bundle, Variant::Roberta, folder),
+        Format::Canine => canine::export(&config_for(bundle, format)?, bundle, folder),
     }
+}
+
+/// The bundle's configuration as one of the family that a format is for.
+fn config_for<C: ModelSpec>(bundle: &Bundle, format: Format) -> Result<C, InterchangeError> {
+    bundle.model.spec().ok_or_else(|| {
+        let problem = format!("the model's family is {}, which this format is not for", bundle.model.family());
+        InterchangeError::Inexpressible { format: format.name(), problems: vec![problem] }
+    })
 }
 
 /// Reads another system's folder: configuration, weights and tokenizer.
@@ -195,13 +201,13 @@ pub fn import(folder: &Path) -> Result<Bundle, InterchangeError> {
 }
 
 /// What was read of a folder, as a bundle.
-fn imported(folder: &Path, model: ModelConfig, tokenizer: Box<dyn Tokenizer>, params: Tensors) -> Bundle {
+fn imported(folder: &Path, model: impl Into<ModelConfig>, tokenizer: Box<dyn Tokenizer>, params: Tensors) -> Bundle {
     Bundle {
         path: folder.to_owned(),
-        model,
+        model: model.into(),
         decoding: DecodingConfig::default(),
         generation: GenerationConfig::default(),
-        tokenizer,
+        tokenizer: tokenizer.into(),
         params,
         record: TrainingRecord { version: env!("CARGO_PKG_VERSION").into(), ..TrainingRecord::default() },
     }

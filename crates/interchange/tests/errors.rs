@@ -3,8 +3,8 @@
 use std::{fs, path::Path};
 
 use attentive_attention::{NormPlacement, PositionsConfig};
-use attentive_bundle::ModelConfig;
 use attentive_interchange::{ExportConfig, Format, InterchangeError, export, import};
+use attentive_model::ModelConfig;
 use attentive_weights::HostTensor;
 use serde_json::{Value, json};
 

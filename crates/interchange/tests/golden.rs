@@ -1,14 +1,14 @@
 //! Models in and out against transformers and CTranslate2 (`tests/golden/generate.py`).
 
-use std::{borrow::Cow, fs, ops::Range, path::Path};
+use std::{borrow::Cow, fs, ops::Range, path::Path, sync::Arc};
 
 use attentive_attention::{Activation, Mask, NormPlacement};
 use attentive_backend::{BackendKind, Device};
-use attentive_bundle::{Bundle, DecodingConfig, GenerationConfig, ModelConfig, TrainingRecord};
+use attentive_bundle::{Bundle, DecodingConfig, GenerationConfig, TrainingRecord};
 use attentive_core::{EncoderDecoder, NextToken, TokenMatrix};
 use attentive_decode::{DecodeRequest, greedy};
 use attentive_interchange::{ExportConfig, Format, Quantization, export, import};
-use attentive_model::{Transformer, TransformerConfig};
+use attentive_model::{GptConfig, ModelConfig, ModelSpec, Transformer, TransformerConfig};
 use attentive_testkit::{Area, Comparison, Golden, named};
 use attentive_tokenizer::{Specials, TokenId, Tokenizer, UnknownId};
 use attentive_weights::{HostTensor, Tensors, param_shapes};
@@ -66,7 +66,7 @@ fn models_that_are_read_give_the_logits_of_transformers() {
         let what = format!("logits of a {name} model read, {kind}");
         let mut comparison = comparison(what, "transformers", "transformers", ALLOWED);
         let device = kind.device().unwrap();
-        let model = import(&golden().path(name)).unwrap().transformer(&device).unwrap();
+        let model = import(&golden().path(name)).unwrap().model::<TransformerConfig>(&device).unwrap();
         for case in golden().cases(&format!("{name}/logits.json")) {
             let logits = logits(&model, &field::<Vec<_>>(&case, "source"), &field::<Vec<_>>(&case, "target"), &device);
             comparison.case("logits", largest_difference(&values(logits), &Golden::tensor(&case, "logits")));
@@ -81,7 +81,7 @@ fn gpt_2_gives_the_logits_of_transformers() {
         let what = format!("logits of a GPT-2 read, {kind}");
         let mut comparison = comparison(what, "transformers", "transformers", ALLOWED);
         let device = kind.device().unwrap();
-        let model = import(&golden().path("gpt2")).unwrap().gpt(&device).unwrap();
+        let model = import(&golden().path("gpt2")).unwrap().model::<GptConfig>(&device).unwrap();
         for case in golden().cases("gpt2/logits.json") {
             let logits = model.logits(model.forward(ids(&field::<Vec<_>>(&case, "ids"), &device), None));
             comparison.case("logits", largest_difference(&values(logits), &Golden::tensor(&case, "logits")));
@@ -251,7 +251,7 @@ fn bundle(case: &Value) -> Bundle {
         model: ModelConfig::Transformer(config),
         decoding: DecodingConfig::default(),
         generation: GenerationConfig::default(),
-        tokenizer: Box::new(Letters::new()),
+        tokenizer: Arc::new(Letters::new()),
         params,
         record: TrainingRecord::default(),
     }
@@ -290,7 +290,7 @@ fn ctranslate2_translates_exported_models_as_we_do() {
         let cases = golden().cases("ctranslate2.json");
         for case in cases.iter().filter(|case| case["quantization"] == "float32") {
             let bundle = bundle(case);
-            let model = bundle.transformer(&device).unwrap();
+            let model = bundle.model::<TransformerConfig>(&device).unwrap();
             let encode = |letters: &[String]| bundle.tokenizer.encode(&letters.concat());
             let sentences: Vec<Vec<String>> = field(case, "sentences");
             let source: Vec<Vec<u32>> = sentences.iter().map(|letters| [encode(letters), vec![2]].concat()).collect();

@@ -4,10 +4,9 @@ use std::{fs, path::Path};
 
 use attentive_attention::NormPlacement;
 use attentive_backend::BackendKind;
-use attentive_bundle::ModelConfig;
 use attentive_core::TokenMatrix;
 use attentive_interchange::{ExportConfig, Format, InterchangeError, export, import};
-use attentive_model::{Canine, CanineConfig, EncoderModel, Encoding};
+use attentive_model::{Canine, CanineConfig, EncoderModel, Encoding, ModelConfig};
 use attentive_testkit::{Area, Comparison, Golden};
 use burn::tensor::Tensor;
 use serde::Deserialize;
@@ -54,7 +53,8 @@ fn encoding(model: &Canine, case: &Value) -> (Encoding, Vec<usize>) {
 fn canine_gives_the_vectors_of_transformers() {
     for kind in BACKENDS {
         let mut comparison = comparison(format!("vectors of a CANINE read, {kind}"), ALLOWED);
-        let (model, _) = import(&golden().path("canine")).unwrap().canine(&kind.device().unwrap()).unwrap();
+        let bundle = import(&golden().path("canine")).unwrap();
+        let model = bundle.model::<CanineConfig>(&kind.device().unwrap()).unwrap();
         for case in golden().cases("canine/outputs.json") {
             let (encoding, lengths) = encoding(&model, &case);
             let [_, seq, d_model] = encoding.hidden.dims();
@@ -75,7 +75,8 @@ fn canine_s_classes_are_scored_as_in_transformers() {
     for kind in BACKENDS {
         let mut comparison = comparison(format!("logits of a CANINE for classification read, {kind}"), ALLOWED);
         let bundle = import(&golden().path("canine-classification")).unwrap();
-        let (model, labels) = bundle.canine(&kind.device().unwrap()).unwrap();
+        let model = bundle.model::<CanineConfig>(&kind.device().unwrap()).unwrap();
+        let labels = bundle.spec::<CanineConfig>().unwrap().labels;
         assert_eq!(labels, ["animal", "street", "neither"]);
         for case in golden().cases("canine-classification/outputs.json") {
             let (encoding, lengths) = encoding(&model, &case);

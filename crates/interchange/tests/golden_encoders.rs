@@ -3,10 +3,10 @@
 use std::{fs, path::Path};
 
 use attentive_backend::{BackendKind, Device};
-use attentive_bundle::{Bundle, ModelConfig, TextEncoder};
+use attentive_bundle::{Bundle, TextEncoder};
 use attentive_core::TokenMatrix;
 use attentive_interchange::{ExportConfig, Format, InterchangeError, export, import};
-use attentive_model::{BertConfig, EncoderModel};
+use attentive_model::{BertConfig, EncoderModel, ModelConfig, ModelSpec};
 use attentive_testkit::{Area, Comparison, Golden};
 use attentive_weights::HostTensor;
 use burn::tensor::Tensor;
@@ -39,7 +39,7 @@ fn field<T: for<'de> Deserialize<'de>>(case: &Value, name: &str) -> T {
 
 /// Everything that a model computes of a case's rows, by the names of the case.
 fn outputs(bundle: &Bundle, case: &Value, device: &Device) -> Vec<(&'static str, Vec<f32>)> {
-    let (model, _) = bundle.bert(device).unwrap();
+    let model = bundle.model::<BertConfig>(device).unwrap();
     let rows: Vec<Vec<u32>> = field(case, "rows");
     let segments = field::<Vec<Vec<u8>>>(case, "segments").concat();
     let n_cols = segments.len() / rows.len();

@@ -8,6 +8,7 @@ use attentive_bundle::{Bundle, BundleError, EncodeError, SpanFiller};
 use attentive_core::{EncoderDecoder, TokenMatrix};
 use attentive_decode::{BeamConfig, DecodeRequest, beam_search, greedy};
 use attentive_interchange::{ExportConfig, Format, InterchangeError, export, import};
+use attentive_model::{ModelConfig, TransformerConfig};
 use attentive_testkit::{Area, Comparison, Golden, assert_close};
 use burn::tensor::{Int, Tensor, TensorData};
 use serde::Deserialize;
@@ -42,7 +43,7 @@ fn models_that_are_read_give_the_logits_of_transformers() {
     for (folder, name) in MODELS {
         for kind in BACKENDS {
             let device = kind.device().unwrap();
-            let model = import(&golden().path(folder)).unwrap().transformer(&device).unwrap();
+            let model = import(&golden().path(folder)).unwrap().model::<TransformerConfig>(&device).unwrap();
             let mut comparison = comparison(Area::Weights, format!("logits of a {name} read, {kind}"), ALLOWED);
             for case in golden().cases(&format!("{folder}/logits.json")) {
                 let (source, target): (Vec<Vec<u32>>, Vec<Vec<u32>>) = (field(&case, "source"), field(&case, "target"));
@@ -138,7 +139,7 @@ fn models_are_written_as_they_were_read() {
 fn scaled_scores_are_written_into_the_queries() {
     let original = import(&golden().path("byt5")).unwrap();
     let mut scaled = import(&golden().path("byt5")).unwrap();
-    let attentive_bundle::ModelConfig::Transformer(config) = &mut scaled.model else { panic!("a ByT5") };
+    let ModelConfig::Transformer(config) = &mut scaled.model else { panic!("a ByT5") };
     config.scale_scores = true;
     let factor = (config.d_k() as f32).sqrt();
     for (name, tensor) in &mut scaled.params {
@@ -241,7 +242,7 @@ fn unknown_settings_and_tensors_are_named() {
     says(with_settings(&json!({ "num_heads": 0 })), &["n_heads"]);
     // Before transformers 5 one setting said both, and so it does without the other.
     let scaled = |settings: Value| match with_settings(&settings).unwrap().model {
-        attentive_bundle::ModelConfig::Transformer(config) => (config.scale_logits, config.tie_projection),
+        ModelConfig::Transformer(config) => (config.scale_logits, config.tie_projection),
         other => panic!("{other:?}"),
     };
     assert_eq!(scaled(json!({ "scale_decoder_outputs": null, "tie_word_embeddings": false })), (false, false));
@@ -258,7 +259,7 @@ fn a_missing_tokenizer_is_named() {
 #[test]
 fn what_t5_lacks_is_listed() {
     let mut bundle = import(&golden().path("byt5")).unwrap();
-    let attentive_bundle::ModelConfig::Transformer(config) = &mut bundle.model else { panic!("a ByT5") };
+    let ModelConfig::Transformer(config) = &mut bundle.model else { panic!("a ByT5") };
     config.scale_embeddings = true;
     config.bias = true;
     config.window = Some(3);

@@ -4,9 +4,11 @@ use std::fs;
 
 use attentive_attention::{Activation, NormPlacement, PositionsConfig, RelativeBuckets};
 use attentive_backend::BackendKind;
-use attentive_bundle::{Bundle, DecodingConfig, GenerationConfig, ModelConfig, TrainingRecord};
+use attentive_bundle::{Bundle, DecodingConfig, GenerationConfig, TrainingRecord};
 use attentive_interchange::{ExportConfig, Format, export, import};
-use attentive_model::{BertConfig, CanineConfig, GptConfig, TransformerConfig, t5::T5Widths};
+use attentive_model::{
+    BertConfig, CanineConfig, FamilyVisitor, GptConfig, ModelConfig, ModelSpec, Role, TransformerConfig, t5::T5Widths,
+};
 use attentive_testkit::named;
 use attentive_tokenizer::{BpeTrainer, ByteLevelBpeTrainer, Bytes, CodePoints, Tokenizer, WordPieceTrainer};
 use attentive_weights::{HostTensor, Tensors, param_shapes};
@@ -33,22 +35,25 @@ fn params(model: &impl Module) -> Tensors {
     param_shapes(model).into_iter().map(|param| (param.name.clone(), tensor(param.shape, &param.name))).collect()
 }
 
+/// [`params`] of a model of any family.
+struct Params;
+
+impl FamilyVisitor for Params {
+    type Output = Tensors;
+
+    fn any<C: ModelSpec>(self, spec: &C, _role: Role) -> Tensors {
+        params(&spec.blank(&BackendKind::Flex.device().unwrap()).unwrap())
+    }
+}
+
 fn bundle(model: ModelConfig, tokenizer: Box<dyn Tokenizer>) -> Bundle {
-    let device = BackendKind::Flex.device().unwrap();
-    let params = match &model {
-        ModelConfig::Transformer(config) => params(&config.init(&device, 0).unwrap()),
-        ModelConfig::Gpt(config) => params(&config.init(&device, 0).unwrap()),
-        ModelConfig::Bert(config) => params(&config.init(&device, 0).unwrap()),
-        ModelConfig::Canine(config) => params(&config.init(&device, 0).unwrap()),
-        other => panic!("{} has no export", other.family()),
-    };
     Bundle {
         path: "tiny".into(),
+        params: model.visit(Params),
         model,
         decoding: DecodingConfig::default(),
         generation: GenerationConfig::default(),
-        tokenizer,
-        params,
+        tokenizer: tokenizer.into(),
         record: TrainingRecord::default(),
     }
 }

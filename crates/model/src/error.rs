@@ -48,6 +48,15 @@ pub enum ConfigError {
         /// How many there are.
         max_len: usize,
     },
+    /// A vocabulary for a model that has its own, the code points of Unicode.
+    #[error(
+        "tokenizer.kind: a canine reads code points, not the {vocab_size} entries of a vocabulary: set \"code-points\", or \
+         path = \"canine\""
+    )]
+    NotCodePoints {
+        /// Entries of the vocabulary.
+        vocab_size: usize,
+    },
     /// A number that has to be above 0.
     #[error("model.{key} = {value} must be a finite number above 0")]
     NotPositive {

@@ -2,7 +2,7 @@
 //!
 //! ```
 //! use attentive_backend::BackendKind;
-//! use attentive_model::TransformerConfig;
+//! use attentive_model::{ModelSpec, TransformerConfig};
 //!
 //! let device = BackendKind::Flex.device()?;
 //! let config = TransformerConfig { n_encoder_layers: 1, n_decoder_layers: 1, ..TransformerConfig::base(100) };
@@ -17,8 +17,11 @@ pub mod canine;
 mod checks;
 mod encoder_model;
 mod error;
+mod family;
 pub mod gpt;
+mod language_model;
 pub mod rnn;
+mod spec;
 mod stack;
 pub mod t5;
 pub mod table1;
@@ -32,10 +35,11 @@ pub use bert::{Bert, BertConfig, ClassificationObjective, MaskedLmObjective};
 pub use canine::{Canine, CanineConfig};
 pub use encoder_model::{EncoderModel, Encoding, Heads, TokenScores};
 pub use error::ConfigError;
-pub use gpt::{CausalLmObjective, Gpt, GptConfig, GptState};
+pub use family::{FamilyVisitor, ModelConfig};
+pub use gpt::{Gpt, GptConfig, GptState};
+pub use language_model::{CausalLmObjective, CausalModel};
 pub use rnn::{CellKind, Rnn, RnnConfig, RnnState};
+pub use spec::{EncoderDecoderSpec, EncoderSpec, LanguageModelSpec, ModelSpec, Preset, Role};
 pub use stack::{Block, BlockConfig, Stack};
-pub use transformer::{
-    Decoder, DecoderLayer, DecoderState, Memory, Transformer, TransformerConfig, TransformerWeights,
-};
-pub use translation::{TeacherForced, TranslationObjective};
+pub use transformer::{Decoder, DecoderLayer, DecoderState, Memory, Transformer, TransformerConfig};
+pub use translation::{AttentionMaps, TeacherForced, TranslationObjective};

@@ -6,7 +6,7 @@
 
 use attentive_attention::{Activation, NormKind, NormPlacement, PositionsConfig, RelativeBuckets};
 
-use crate::TransformerConfig;
+use crate::{Preset, TransformerConfig};
 
 /// Entries of T5's embeddings: 32,000 pieces, 100 sentinels, and 28 more for the sake of the hardware.
 const T5_VOCAB_SIZE: usize = 32_128;
@@ -25,17 +25,6 @@ pub struct T5Widths {
     pub n_heads: usize,
     /// Width of a head's queries, keys and values, whatever `d_model / n_heads` is.
     pub d_kv: usize,
-}
-
-/// A model that was published, and the size it was published with.
-#[derive(Debug, Clone, PartialEq)]
-pub struct T5Preset {
-    /// Its name in recipes.
-    pub name: &'static str,
-    /// Sizes and choices.
-    pub config: TransformerConfig,
-    /// Parameters in millions, as its authors round them.
-    pub params_millions: f64,
 }
 
 impl TransformerConfig {
@@ -83,19 +72,19 @@ impl TransformerConfig {
 /// The five sizes each of T5's first version, of version 1.1, and of ByT5.
 ///
 /// Sources: Raffel et al. 2020, §3.7; the released configurations of version 1.1; Xue et al. 2022, Table 1.
-pub fn presets() -> Vec<T5Preset> {
+pub fn presets() -> Vec<Preset<TransformerConfig>> {
     let widths = |[d_model, d_ff, n_heads, d_kv]: [usize; 4]| T5Widths { d_model, d_ff, n_heads, d_kv };
     let first = |name, n_layers, sizes, params_millions| {
         let config = TransformerConfig::t5(T5_VOCAB_SIZE, widths(sizes), [n_layers; 2]);
-        T5Preset { name, config, params_millions }
+        Preset::published(name, config, params_millions)
     };
     let second = |name, n_layers, sizes, params_millions| {
         let config = TransformerConfig::t5_v1_1(T5_VOCAB_SIZE, widths(sizes), [n_layers; 2]);
-        T5Preset { name, config, params_millions }
+        Preset::published(name, config, params_millions)
     };
     let byt5 = |name, n_layers, sizes, params_millions| {
         let config = TransformerConfig::t5_v1_1(BYT5_VOCAB_SIZE, widths(sizes), n_layers);
-        T5Preset { name, config, params_millions }
+        Preset::published(name, config, params_millions)
     };
     vec![
         first("t5-small", 6, [512, 2048, 8, 64], 60.0),

@@ -2,17 +2,39 @@
 
 use attentive_attention::Dropout;
 use attentive_backend::ops;
-use attentive_core::{Batch, EncoderDecoder, Loss, Objective, TokenId, TranslationBatch};
+use attentive_core::{Batch, EncoderDecoder, Loss, Objective, TokenId, TokenMatrix, TranslationBatch};
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 /// An encoder–decoder that is trained with the right tokens before each target.
-pub trait TeacherForced: EncoderDecoder {
+pub trait TeacherForced: EncoderDecoder<State: Clone + Send + 'static> {
     /// What predicts each target token but the first, given the source and the tokens before it: `[rows, tgt, d_model]`.
     fn teacher_forced(&self, batch: &TranslationBatch, pass: Option<&Dropout>) -> Tensor<3>;
 
     /// The pre-soft-max projection, `[vocab, d_model]`, and its bias, `[vocab]`.
     fn output_projection(&self) -> (Tensor<2>, Option<Tensor<1>>);
+
+    /// What each source and target token attends to; empty where a model attends to nothing.
+    ///
+    /// # Shapes
+    /// - `target`: `[rows, tgt]`, each row beginning in `<s>`
+    fn attention_maps(&self, source: &TokenMatrix, target: &TokenMatrix) -> AttentionMaps {
+        let _ = (source, target);
+        AttentionMaps::default()
+    }
+}
+
+/// The weights of every attention of an encoder–decoder, a tensor for each layer, from the input up; rows sum to 1.
+///
+/// Source: Vaswani et al. 2017, figures 3 to 5, which show such weights.
+#[derive(Debug, Clone, Default)]
+pub struct AttentionMaps {
+    /// Source to source: `[rows, heads, src, src]`.
+    pub encoder: Vec<Tensor<4>>,
+    /// Target to target: `[rows, heads, tgt, tgt]`.
+    pub decoder: Vec<Tensor<4>>,
+    /// Target to source: `[rows, heads, tgt, src]`.
+    pub cross: Vec<Tensor<4>>,
 }
 
 /// Label-smoothed loss of each target token given the source and the tokens before it (§5.4).

@@ -3,7 +3,7 @@
 use attentive_attention::{Activation, NormPlacement, PositionsConfig, RelativeBuckets};
 use attentive_backend::{BackendKind, Device};
 use attentive_core::{Batch, Dropout, LabeledBatch, MaskedBatch, Objective, TokenMatrix};
-use attentive_model::{Bert, BertConfig, ClassificationObjective, MaskedLmObjective};
+use attentive_model::{Bert, BertConfig, ClassificationObjective, MaskedLmObjective, ModelSpec};
 use attentive_testkit::assert_close;
 use burn::{
     module::Module,

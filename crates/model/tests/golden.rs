@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 use attentive_attention::{Activation, Mask, NormPlacement};
 use attentive_backend::{BackendKind, Device};
 use attentive_core::{Objective, TokenMatrix, TranslationBatch};
-use attentive_model::{Block, DecoderLayer, Transformer, TransformerConfig, TranslationObjective};
+use attentive_model::{Block, DecoderLayer, ModelSpec, Transformer, TransformerConfig, TranslationObjective};
 use attentive_optim::{AdamConfig, Gradients, Optimizer, Schedule, ScheduleConfig};
 use attentive_testkit::{Area, Comparison, Golden, named};
 use attentive_weights::{HostTensor, param_shapes};

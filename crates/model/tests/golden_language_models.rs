@@ -2,7 +2,7 @@
 
 use attentive_backend::{BackendKind, Device};
 use attentive_core::{MaskedBatch, Objective, SequenceBatch, TokenMatrix};
-use attentive_model::{BertConfig, CausalLmObjective, EncoderModel, GptConfig, MaskedLmObjective};
+use attentive_model::{BertConfig, CausalLmObjective, EncoderModel, GptConfig, MaskedLmObjective, ModelSpec};
 use attentive_optim::Gradients;
 use attentive_testkit::{Area, Comparison, Golden, named};
 use attentive_weights::{HostTensor, param_shapes};

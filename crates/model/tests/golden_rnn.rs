@@ -2,7 +2,7 @@
 
 use attentive_backend::{BackendKind, Device};
 use attentive_core::{Objective, TokenMatrix, TranslationBatch};
-use attentive_model::{CellKind, Rnn, RnnConfig, TranslationObjective};
+use attentive_model::{CellKind, ModelSpec, Rnn, RnnConfig, TranslationObjective};
 use attentive_optim::Gradients;
 use attentive_testkit::{Area, Comparison, Golden, named};
 use attentive_weights::{HostTensor, param_shapes};

@@ -3,7 +3,7 @@
 use attentive_attention::{Activation, NormKind, NormPlacement, PositionsConfig, RelativeBuckets};
 use attentive_backend::{BackendKind, Device};
 use attentive_core::{Dropout, LanguageModel, NextToken, Objective, SequenceBatch};
-use attentive_model::{CausalLmObjective, Gpt, GptConfig};
+use attentive_model::{CausalLmObjective, Gpt, GptConfig, ModelSpec};
 use attentive_testkit::assert_close;
 use burn::{
     module::Module,

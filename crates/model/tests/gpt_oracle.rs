@@ -2,7 +2,7 @@
 
 use attentive_attention::NormPlacement;
 use attentive_backend::BackendKind;
-use attentive_model::GptConfig;
+use attentive_model::{GptConfig, ModelSpec};
 use attentive_testkit::{
     Attention, AttentionShape, Fixture, assert_close, gelu_tanh, layer_norm, linear, transpose, widen,
 };

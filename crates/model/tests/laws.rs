@@ -3,7 +3,7 @@
 use attentive_attention::{Mask, NormKind, NormPlacement, PositionsConfig, RelativeBuckets};
 use attentive_backend::{BackendKind, Device};
 use attentive_core::{Dropout, EncoderDecoder, NextToken, Objective, TokenMatrix, TranslationBatch};
-use attentive_model::{Transformer, TransformerConfig, TranslationObjective};
+use attentive_model::{ModelSpec, Transformer, TransformerConfig, TranslationObjective};
 use attentive_testkit::assert_close;
 use burn::tensor::{Int, Tensor, activation::log_softmax};
 use proptest::prelude::*;

@@ -2,7 +2,7 @@
 
 use attentive_attention::{NormPlacement, PositionsConfig};
 use attentive_backend::BackendKind;
-use attentive_model::{BertConfig, CanineConfig, CellKind, GptConfig, RnnConfig, TransformerConfig};
+use attentive_model::{BertConfig, CanineConfig, CellKind, GptConfig, ModelSpec, RnnConfig, TransformerConfig};
 
 #[test]
 fn parameter_paths_stay_what_they_are() {

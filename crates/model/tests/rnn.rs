@@ -2,7 +2,7 @@
 
 use attentive_backend::{BackendKind, Device};
 use attentive_core::{Dropout, EncoderDecoder, NextToken, Objective, TokenMatrix, TranslationBatch};
-use attentive_model::{CellKind, Rnn, RnnConfig, TranslationObjective};
+use attentive_model::{CellKind, ModelSpec, Rnn, RnnConfig, TranslationObjective};
 use attentive_testkit::assert_close;
 use burn::{
     module::Module,

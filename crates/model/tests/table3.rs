@@ -1,7 +1,7 @@
 //! Parameter counts of Table 3's rows: the model's against a formula written from the paper, and against the paper.
 
 use attentive_backend::BackendKind;
-use attentive_model::{TransformerConfig, table3::table3};
+use attentive_model::{ModelSpec, TransformerConfig, table3::table3};
 use burn::module::Module;
 
 /// Parameters of a post-norm Transformer with one shared embedding matrix, biases in every projection, counted from

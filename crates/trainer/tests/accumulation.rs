@@ -5,8 +5,8 @@ use std::ops::Range;
 use attentive_backend::{BackendKind, Device};
 use attentive_core::{LabeledBatch, MaskedBatch, Objective, SequenceBatch, TokenId, TokenMatrix, TranslationBatch};
 use attentive_model::{
-    BertConfig, CausalLmObjective, ClassificationObjective, GptConfig, MaskedLmObjective, RnnConfig, Transformer,
-    TransformerConfig, TranslationObjective,
+    BertConfig, CausalLmObjective, ClassificationObjective, GptConfig, MaskedLmObjective, ModelSpec, RnnConfig,
+    Transformer, TransformerConfig, TranslationObjective,
 };
 use attentive_optim::{AdamConfig, Gradients, Optimizer};
 use burn::{module::Module, tensor::Tensor};

@@ -1,6 +1,6 @@
 //! Rules for the content and the length of source files.
 
-use std::fs;
+use std::{collections::BTreeSet, fs};
 
 use super::{
     Breaches,
@@ -108,6 +108,31 @@ fn only_backend_chooses_a_device() {
     breaches.none("devices chosen outside crates/backend");
 }
 
+/// Families of models that a file may name; who names more tells them apart.
+const FAMILIES_NAMED: usize = 2;
+
+#[test]
+fn families_of_models_are_told_apart_in_one_place() {
+    let registry = "crates/model/src/family.rs";
+    let mut breaches = Breaches::default();
+    for file in text_files().filter(|file| file.is_product() && file.path != registry) {
+        let families: BTreeSet<&str> = file.code().flat_map(|(_, line)| families_named(line)).collect();
+        if families.len() > FAMILIES_NAMED {
+            let names: Vec<&str> = families.into_iter().collect();
+            breaches.add(&file.path, format!("names {}: visit the model with a FamilyVisitor", names.join(", ")));
+        }
+    }
+    breaches.none("families of models told apart outside of the registry");
+}
+
+/// The variants of `ModelConfig` that a line names.
+fn families_named(line: &str) -> impl Iterator<Item = &str> {
+    line.split("ModelConfig::").skip(1).filter_map(|rest| {
+        let end = rest.find(|c: char| !c.is_alphanumeric()).unwrap_or(rest.len());
+        Some(&rest[..end]).filter(|name| name.starts_with(char::is_uppercase))
+    })
+}
+
 #[test]
 fn golden_files_are_small_and_have_a_generator() {
     let all = paths();
@@ -135,4 +160,6 @@ fn paths_are_told_from_words() {
     assert!(!names_path("https://example.org/work/x", MACHINE_PATHS[0]));
     assert!(names_macro("    println!(\"x\")", "println!("));
     assert!(!names_macro("    eprintln!(\"x\")", "println!("));
+    let line = "ModelConfig::Gpt(config) | crate::ModelConfig::Bert(_) => ModelConfig::presets()";
+    assert_eq!(families_named(line).collect::<Vec<_>>(), ["Gpt", "Bert"]);
 }

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use attentive_bundle::{Bundle, ModelConfig, Translator};
+use attentive_bundle::{Bundle, BundleError, Translator};
 use attentive_core::{TokenId, TokenMatrix};
+use attentive_model::{AttentionMaps, EncoderDecoderSpec, FamilyVisitor, ModelSpec, Role, TeacherForced};
 use attentive_plot::{HeatMap, heat_maps};
 use attentive_tokenizer::Tokenizer;
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use clap::Args;
 
 use super::BackendArgs;
@@ -59,6 +60,26 @@ struct Kind {
     keys: Vec<String>,
 }
 
+/// A model on its way to what it attends to.
+struct Looking<'a> {
+    bundle: &'a Bundle,
+    device: &'a Device,
+    source: &'a TokenMatrix,
+    target: &'a TokenMatrix,
+}
+
+impl FamilyVisitor for Looking<'_> {
+    type Output = Result<AttentionMaps, BundleError>;
+
+    fn any<C: ModelSpec>(self, _spec: &C, _role: Role) -> Self::Output {
+        Err(self.bundle.other_role(Role::EncoderDecoder))
+    }
+
+    fn encoder_decoder<C: EncoderDecoderSpec>(self, _spec: &C) -> Self::Output {
+        Ok(self.bundle.model::<C>(self.device)?.attention_maps(self.source, self.target))
+    }
+}
+
 impl Attention {
     pub(super) fn run(self) -> Result<()> {
         let device = self.backend.device()?;
@@ -89,23 +110,21 @@ impl Attention {
             queries: queries.to_vec(),
             keys: keys.to_vec(),
         };
-        let kinds = match &bundle.model {
-            ModelConfig::Transformer(_) => {
-                let weights = bundle.transformer(&device)?.attention_weights(&source_row, &target_row);
-                vec![
-                    kind("encoder", weights.encoder, &source_labels, &source_labels),
-                    kind("decoder", weights.decoder, &target_labels, &target_labels),
-                    kind("decoder to encoder", weights.cross, &target_labels, &source_labels),
-                ]
-            }
-            ModelConfig::Rnn(_) => {
-                let weights = bundle.rnn(&device)?.attention_weights(&source_row, &target_row).unsqueeze_dim(1);
-                vec![kind("decoder to encoder", vec![weights], &target_labels, &source_labels)]
-            }
-            other => {
-                bail!("{} is a {}: attention is shown for translation models", bundle.path.display(), other.family())
-            }
-        };
+        let maps = bundle.model.visit(Looking {
+            bundle: &bundle,
+            device: &device,
+            source: &source_row,
+            target: &target_row,
+        })?;
+        let kinds = [
+            kind("encoder", maps.encoder, &source_labels, &source_labels),
+            kind("decoder", maps.decoder, &target_labels, &target_labels),
+            kind("decoder to encoder", maps.cross, &target_labels, &source_labels),
+        ];
+        let kinds: Vec<Kind> = kinds.into_iter().filter(|kind| !kind.layers.is_empty()).collect();
+        if kinds.is_empty() {
+            bail!("{}: a {} attends to nothing that could be shown", bundle.path.display(), bundle.model.family());
+        }
 
         println!("source       {}\ntranslation  {target_text}\n", self.text);
         if kinds[0].name == "encoder" {

@@ -6,7 +6,8 @@ use std::{
 };
 
 use anyhow::Result;
-use attentive_bundle::{Bundle, Candidate, EncodeError, ModelConfig, SpanFiller, TextEncoder, TranslationModel};
+use attentive_bundle::{Bundle, Candidate, EncodeError, SpanFiller, TextEncoder, TranslationModel};
+use attentive_model::Role;
 use clap::Args;
 
 use super::{BackendArgs, read_lines};
@@ -34,8 +35,8 @@ impl Fill {
     pub(super) fn run(self) -> Result<()> {
         let bundle = Bundle::read(&run_dir::resolve(&self.model))?;
         let device = self.backend.device()?;
-        let filler = match &bundle.model {
-            ModelConfig::Transformer(_) => Filler::Spans(Box::new(SpanFiller::from_bundle(bundle, &device)?)),
+        let filler = match bundle.model.role() {
+            Role::EncoderDecoder => Filler::Spans(Box::new(SpanFiller::from_bundle(bundle, &device)?)),
             _ => Filler::Tokens(Box::new(TextEncoder::from_bundle(bundle, &device)?)),
         };
         let mut out = io::stdout().lock();

@@ -3,18 +3,14 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use attentive_bundle::{Bundle, ModelConfig};
+use attentive_bundle::Bundle;
+use attentive_model::{
+    EncoderDecoderSpec, EncoderSpec, FamilyVisitor, LanguageModelSpec, ModelConfig, ModelSpec, Role,
+};
 use clap::Args;
 
 use super::train::thousands;
 use crate::{recipe, run_dir};
-
-/// Sentence length that costs are given for.
-const TYPICAL_LEN: usize = 32;
-/// Characters that costs are given for: what CANINE is pre-trained with.
-const TYPICAL_CHARACTERS: usize = 2048;
-/// Context that costs are given for where positions have no limit.
-const TYPICAL_CONTEXT: usize = 1024;
 
 /// Show what a model is made of, where it came from, and what it costs.
 #[derive(Debug, Args)]
@@ -70,13 +66,7 @@ impl Inspect {
 /// Sizes and costs, from the configuration alone.
 fn show_model(model: &ModelConfig) -> Result<()> {
     let n_params = model.n_params() as u64;
-    match model {
-        ModelConfig::Transformer(_) => println!("family       transformer (encoder-decoder)"),
-        ModelConfig::Rnn(_) => println!("family       rnn (encoder-decoder with additive attention)"),
-        ModelConfig::Gpt(_) => println!("family       gpt (decoder only)"),
-        ModelConfig::Bert(_) => println!("family       bert (encoder only)"),
-        ModelConfig::Canine(_) => println!("family       canine (encoder only, of characters)"),
-    }
+    println!("family       {} ({})", model.family(), model.summary());
     let table = toml::Table::try_from(model)?;
     for (key, value) in table.iter().filter(|(key, _)| *key != "family") {
         println!("  {key} = {value}");
@@ -87,35 +77,47 @@ fn show_model(model: &ModelConfig) -> Result<()> {
         bytes(4 * n_params),
         bytes(16 * n_params)
     );
-    let (flops, what) = match model {
-        ModelConfig::Transformer(config) => (
-            config.forward_flops_per_token(TYPICAL_LEN, TYPICAL_LEN),
-            format!("target token forward, at {TYPICAL_LEN} tokens a side"),
-        ),
-        ModelConfig::Rnn(config) => (
-            config.forward_flops_per_token(TYPICAL_LEN),
-            format!("target token forward, at {TYPICAL_LEN} source tokens"),
-        ),
-        ModelConfig::Gpt(config) => {
-            let context = config.positions.max_len().unwrap_or(TYPICAL_CONTEXT);
-            println!(
-                "cache        {} a token of each text that is written, in f32",
-                bytes(4 * config.cached_values_per_token() as u64)
-            );
-            (config.forward_flops_per_token(context), format!("token forward, at a context of {context}"))
-        }
-        ModelConfig::Bert(config) => {
-            let len = config.max_len().unwrap_or(TYPICAL_CONTEXT);
-            (config.forward_flops_per_token(len), format!("token forward, heads left out, at {len} tokens"))
-        }
-        ModelConfig::Canine(config) => {
-            let len = TYPICAL_CHARACTERS.min(config.max_len);
-            let what = format!("character forward, heads left out, at {len} characters");
-            (config.forward_flops_per_character(len), what)
-        }
-    };
+    if let Some(cached) = model.visit(Cached).filter(|&cached| cached > 0) {
+        println!("cache        {} a token of each text that is written, in f32", bytes(4 * cached as u64));
+    }
+    let (flops, what) = (model.forward_flops_per_token(model.typical_len()), model.visit(Unit));
     println!("FLOPs        {} per {what}; {} in training", thousands(flops as u64), thousands(3 * flops as u64));
     Ok(())
+}
+
+/// Values that a language model keeps of each token.
+struct Cached;
+
+impl FamilyVisitor for Cached {
+    type Output = Option<usize>;
+
+    fn any<C: ModelSpec>(self, _spec: &C, _role: Role) -> Self::Output {
+        None
+    }
+
+    fn language_model<C: LanguageModelSpec>(self, spec: &C) -> Self::Output {
+        Some(spec.cached_values_per_token())
+    }
+}
+
+/// What operations are counted for.
+struct Unit;
+
+impl FamilyVisitor for Unit {
+    type Output = String;
+
+    fn any<C: ModelSpec>(self, spec: &C, _role: Role) -> String {
+        format!("token forward, at a context of {}", spec.typical_len())
+    }
+
+    fn encoder_decoder<C: EncoderDecoderSpec>(self, spec: &C) -> String {
+        format!("target token forward, at {} tokens a side", spec.typical_len())
+    }
+
+    fn encoder<C: EncoderSpec>(self, spec: &C) -> String {
+        let unit = if spec.reads_characters() { "character" } else { "token" };
+        format!("{unit} forward, heads left out, at {} {unit}s", spec.typical_len())
+    }
 }
 
 /// In the largest binary unit that leaves 1 or more.

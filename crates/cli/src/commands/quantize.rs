@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use attentive_bundle::{Bundle, ModelConfig, Precision};
+use attentive_bundle::{Bundle, Precision};
+use attentive_model::TransformerConfig;
 use clap::Args;
 
 use crate::run_dir;
@@ -25,8 +26,9 @@ pub(crate) struct Quantize {
 impl Quantize {
     pub(super) fn run(self) -> Result<()> {
         let mut bundle = Bundle::read(&run_dir::resolve(&self.model))?;
-        if !matches!(bundle.model, ModelConfig::Transformer(_)) {
-            bail!("{} is a {}; bytes are for the encoder-decoder", bundle.path.display(), bundle.model.family());
+        if bundle.model.spec::<TransformerConfig>().is_none() {
+            let (path, family) = (bundle.path.display(), bundle.model.family());
+            bail!("{path} is a {family}; weights of 8 bits are supported for the family transformer only");
         }
         bundle.decoding.precision = Precision::Int8;
         bundle.record.scores.clear(); // they were another model's

@@ -1,12 +1,12 @@
 //! Recipes of `task = "causal-lm"`.
 
 use anyhow::{Result, anyhow, bail};
-use attentive_bundle::{GenerationConfig, ModelConfig};
+use attentive_bundle::GenerationConfig;
 use attentive_data::{DocumentUnit, TextFiles};
-use attentive_model::{CausalLmObjective, gpt};
+use attentive_model::{CausalLmObjective, ModelConfig, Role};
 use serde::{Deserialize, Serialize};
 
-use super::{TokenizerRecipe, data::Files, validate_average_last, validate_label_smoothing};
+use super::{TokenizerRecipe, data::Files, require, validate_average_last, validate_label_smoothing};
 
 /// The next token of a text.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -125,24 +125,13 @@ impl CausalLmRecipe {
         validate_label_smoothing(self.objective.label_smoothing)?;
         validate_average_last(self.evaluation.average_last)?;
         self.tokenizer.validate(|setting| format!("tokenizer.{setting}"))?;
-        let ModelConfig::Gpt(model) = &self.model else { bail!("model.family: causal-lm trains a gpt") };
-        model.validate()?;
+        require(Role::LanguageModel, &self.model, "causal-lm")?;
+        self.model.validate()?;
         self.generation.sampling.validate().map_err(|error| anyhow!("generation.sampling.{error}"))?;
         let context = self.batch.context;
-        if let Some(max_len) = model.positions.max_len().filter(|&max_len| max_len < context) {
+        if let Some(max_len) = self.model.max_len().filter(|&max_len| max_len < context) {
             bail!("batch.context = {context} is longer than model.positions.learned.max_len = {max_len}");
         }
         self.data.validate()
     }
-}
-
-/// The model of a preset's name; GPT-2 without one.
-pub(super) fn preset(name: Option<&str>) -> Result<ModelConfig> {
-    let name = name.unwrap_or("gpt-2");
-    let presets = gpt::presets();
-    let Some(preset) = presets.iter().find(|preset| preset.name == name) else {
-        let names: Vec<&str> = presets.iter().map(|preset| preset.name).collect();
-        bail!("model.preset = {name:?} is no preset; there are: {}", names.join(", "));
-    };
-    Ok(ModelConfig::Gpt(preset.config.clone()))
 }

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use attentive_bundle::ModelConfig;
+use attentive_model::{ModelConfig, Role};
 use serde::{Deserialize, Serialize};
 
-use super::{TokenizerRecipe, data::Files, masked_lm::validate_context, validate_average_last};
+use super::{TokenizerRecipe, data::Files, masked_lm::validate_context, require, validate_average_last};
 
 /// The class of a text.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -73,6 +73,7 @@ impl ClassificationRecipe {
     pub(super) fn validate(&self) -> Result<()> {
         validate_average_last(self.evaluation.average_last)?;
         self.tokenizer.validate(|setting| format!("tokenizer.{setting}"))?;
+        require(Role::Encoder, &self.model, "classification")?;
         if self.pretrained.is_none() {
             self.model.validate()?;
             validate_context(self.batch.context, &self.model)?;

@@ -1,12 +1,11 @@
 //! Recipes of `task = "masked-lm"`.
 
-use anyhow::{Error, Result, anyhow, bail};
-use attentive_bundle::ModelConfig;
+use anyhow::{Result, bail};
 use attentive_data::{DocumentUnit, MaskingConfig, RowKind};
-use attentive_model::{MaskedLmObjective, bert, canine};
+use attentive_model::{EncoderSpec, FamilyVisitor, MaskedLmObjective, ModelConfig, ModelSpec, Role};
 use serde::{Deserialize, Serialize};
 
-use super::{TextRecipe, TokenizerRecipe, validate_average_last, validate_label_smoothing};
+use super::{TextRecipe, TokenizerRecipe, require, validate_average_last, validate_label_smoothing};
 
 /// Tokens hidden in a text.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -70,11 +69,9 @@ impl MaskedLmRecipe {
         if !(rate > 0.0 && rate < 1.0) {
             bail!("masking.rate = {rate} must be above 0 and below 1");
         }
-        let (n_segments, masked_lm, next_sentence) = match &self.model {
-            ModelConfig::Bert(model) => (model.n_segments, model.masked_lm, model.next_sentence),
-            ModelConfig::Canine(model) => (model.n_segments, model.masked_lm, model.next_sentence),
-            other => return Err(no_encoder(other)),
-        };
+        require(Role::Encoder, &self.model, "masked-lm")?;
+        let encoder = Encoder::of(&self.model);
+        let Encoder { n_segments, masked_lm, next_sentence } = encoder.expect("a model of this role");
         self.model.validate()?;
         if !masked_lm {
             bail!("model.masked_lm = false: masked-lm trains this head");
@@ -102,36 +99,35 @@ impl MaskedLmRecipe {
 
 /// Rows must not be longer than there are positions.
 pub(super) fn validate_context(context: usize, model: &ModelConfig) -> Result<()> {
-    let max_len = match model {
-        ModelConfig::Bert(model) => model.max_len(),
-        ModelConfig::Canine(model) => Some(model.max_len),
-        other => return Err(no_encoder(other)),
-    };
-    match max_len.filter(|&max_len| max_len < context) {
+    match model.max_len().filter(|&max_len| max_len < context) {
         Some(max_len) => bail!("batch.context = {context} is longer than the model has positions for, {max_len}"),
         None => Ok(()),
     }
 }
 
-/// Every encoder that has a name.
-pub(super) fn presets() -> Vec<(&'static str, ModelConfig)> {
-    let berts = bert::presets().into_iter().map(|preset| (preset.name, ModelConfig::Bert(preset.config)));
-    let canines = canine::presets().into_iter().map(|preset| (preset.name, ModelConfig::Canine(preset.config)));
-    berts.chain(canines).collect()
+/// What a recipe wants to know of an encoder.
+struct Encoder {
+    n_segments: usize,
+    masked_lm: bool,
+    next_sentence: bool,
 }
 
-/// The model of a preset's name; BERT base without one.
-pub(super) fn preset(name: Option<&str>) -> Result<ModelConfig> {
-    let name = name.unwrap_or("bert-base");
-    let presets = presets();
-    let Some((_, model)) = presets.iter().find(|(known, _)| *known == name) else {
-        let names: Vec<&str> = presets.iter().map(|(name, _)| *name).collect();
-        bail!("model.preset = {name:?} is no preset; there are: {}", names.join(", "));
-    };
-    Ok(model.clone())
-}
+impl Encoder {
+    /// None of a model that is no encoder.
+    fn of(model: &ModelConfig) -> Option<Self> {
+        struct Of;
+        impl FamilyVisitor for Of {
+            type Output = Option<Encoder>;
 
-/// What is wrong with a model that is no encoder alone.
-pub(crate) fn no_encoder(model: &ModelConfig) -> Error {
-    anyhow!("model.family: this task trains a bert or a canine, not a {}", model.family())
+            fn any<C: ModelSpec>(self, _spec: &C, _role: Role) -> Self::Output {
+                None
+            }
+
+            fn encoder<C: EncoderSpec>(self, spec: &C) -> Self::Output {
+                let (masked_lm, next_sentence) = (spec.has_masked_lm(), spec.has_next_sentence());
+                Some(Encoder { n_segments: spec.n_segments(), masked_lm, next_sentence })
+            }
+        }
+        model.visit(Of)
+    }
 }

@@ -7,6 +7,7 @@ mod descriptions;
 mod layers;
 mod masked_lm;
 mod origins;
+mod presets;
 mod problems;
 mod ranges;
 mod schema;
@@ -17,9 +18,9 @@ mod translation;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
-use attentive_bundle::{DecodingConfig, ModelConfig};
+use attentive_bundle::DecodingConfig;
 use attentive_decode::BeamConfig;
-use attentive_model::gpt;
+use attentive_model::{ModelConfig, Role};
 use attentive_optim::{OptimizerConfig, ScheduleConfig};
 use attentive_trainer::TrainerConfig;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -31,8 +32,9 @@ use origins::Origin;
 pub(crate) use causal_lm::{CausalLmRecipe, ContextSource, TextFilesRecipe, TextRecipe};
 pub(crate) use classification::{ClassificationRecipe, LabeledFiles, LabeledRecipe};
 pub(crate) use data::{DataRecipe, SplitFiles};
-pub(crate) use masked_lm::{MaskedLmRecipe, no_encoder};
+pub(crate) use masked_lm::MaskedLmRecipe;
 pub(crate) use origins::Origins;
+pub(crate) use presets::{preset, require};
 pub(crate) use schema::schema;
 pub(crate) use span_corruption::SpanCorruptionRecipe;
 pub(crate) use tokenizer::{TokenizerKind, TokenizerRecipe};
@@ -118,7 +120,7 @@ impl TaskRecipe {
     }
 
     /// The task's name.
-    fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Translation(_) => TASKS[0],
             Self::CausalLm(_) => TASKS[1],
@@ -182,15 +184,15 @@ impl Recipe {
         };
         spell_out_tokens(&mut table, &mut origins, task == TASKS[0]).map_err(|error| origins.locate(error))?;
         let task = match task.as_str() {
-            "translation" => with_model(table, &origins, translation::preset)
+            "translation" => with_model(table, &origins, Role::EncoderDecoder, "base")
                 .map(|recipe: TranslationRecipe| TaskRecipe::Translation(Box::new(recipe))),
-            "causal-lm" => with_model(table, &origins, causal_lm::preset)
+            "causal-lm" => with_model(table, &origins, Role::LanguageModel, "gpt-2")
                 .map(|recipe: CausalLmRecipe| TaskRecipe::CausalLm(Box::new(recipe))),
-            "masked-lm" => with_model(table, &origins, masked_lm::preset)
+            "masked-lm" => with_model(table, &origins, Role::Encoder, "bert-base")
                 .map(|recipe: MaskedLmRecipe| TaskRecipe::MaskedLm(Box::new(recipe))),
-            "classification" => with_model(table, &origins, masked_lm::preset)
+            "classification" => with_model(table, &origins, Role::Encoder, "bert-base")
                 .map(|recipe: ClassificationRecipe| TaskRecipe::Classification(Box::new(recipe))),
-            "span-corruption" => with_model(table, &origins, span_corruption::preset)
+            "span-corruption" => with_model(table, &origins, Role::EncoderDecoder, "byt5-small")
                 .map(|recipe: SpanCorruptionRecipe| TaskRecipe::SpanCorruption(Box::new(recipe))),
             _ => bail!("task = {task:?} is unknown; there are: {}", TASKS.join(", ")),
         };
@@ -220,37 +222,23 @@ impl Recipe {
     }
 }
 
-/// The model of a preset's name, of any family, over its published vocabulary.
-pub(crate) fn preset(name: &str) -> Result<ModelConfig> {
-    let gpts = gpt::presets().into_iter().map(|preset| (preset.name, ModelConfig::Gpt(preset.config)));
-    let presets = translation::presets().into_iter().chain(gpts).chain(masked_lm::presets());
-    let presets: Vec<(&str, ModelConfig)> = presets.collect();
-    match presets.iter().find(|(known, _)| *known == name) {
-        Some((_, model)) => Ok(model.clone()),
-        None => {
-            let names: Vec<&str> = presets.iter().map(|(name, _)| *name).collect();
-            bail!("{name:?} is no preset; there are: {}", names.join(", "))
-        }
-    }
-}
-
 /// A task's recipe, `[model]` filled up with the values of its preset; the tokenizer will replace vocabulary sizes.
 fn with_model<R: DeserializeOwned>(
     mut table: Table,
     origins: &Origins,
-    preset: fn(Option<&str>) -> Result<ModelConfig>,
+    role: Role,
+    default: &'static str,
 ) -> Result<R> {
     let model = table.entry("model").or_insert_with(|| Table::new().into());
     let Some(model) = model.as_table_mut() else { bail!("`model` must be a table: [model]") };
-    let preset = match model.remove("preset") {
-        // Sizes of one family are none of another.
-        None if model.get("family").and_then(Value::as_str) == Some("rnn") => preset(Some(translation::RNN_PRESET)),
-        None if model.get("family").and_then(Value::as_str) == Some("canine") => preset(Some("canine")),
-        None => preset(None),
-        Some(Value::String(name)) => preset(Some(&name)),
+    let name = match model.remove("preset") {
+        None => None,
+        Some(Value::String(name)) => Some(name),
         Some(other) => bail!("model.preset = {other}: expected the name of a preset"),
     };
-    for (key, value) in Table::try_from(preset?)? {
+    let family = model.get("family").and_then(Value::as_str);
+    let preset = presets::begin(name.as_deref(), family, role, default)?;
+    for (key, value) in Table::try_from(preset)? {
         model.entry(key).or_insert(value);
     }
     problems::read(&table, origins, &[&RUN_KEYS[..], &["task", "extends"]].concat())

@@ -4,14 +4,14 @@
 //! there is instead, and a number out of its range is refused in whatever words. So the schema knows exactly what the reader
 //! of recipes knows, whatever settings a crate adds.
 
-use attentive_model::{gpt, t5};
+use attentive_model::Role;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value as Json, json};
 use toml::{Table, Value};
 
 use super::{
     CausalLmRecipe, ClassificationRecipe, MaskedLmRecipe, RunRecipe, SpanCorruptionRecipe, TASKS, TranslationRecipe,
-    descriptions::describe, masked_lm, problems::names_in, ranges::Whole, translation,
+    descriptions::describe, presets::names, problems::names_in, ranges::Whole,
 };
 
 /// A key that no setting has; it sorts before every other one, and so is met first.
@@ -19,16 +19,13 @@ pub(super) const PROBE: &str = "__probe__";
 
 /// The schema of a recipe. No setting is required, as a recipe may extend another.
 pub(crate) fn schema() -> Json {
-    let translators = translation::presets().iter().map(|(name, _)| *name).collect();
-    let gpts = gpt::presets().iter().map(|preset| preset.name).collect();
-    let encoders: Vec<&str> = masked_lm::presets().iter().map(|(name, _)| *name).collect();
-    let t5s = t5::presets().iter().map(|preset| preset.name).collect();
+    let [seq2seq, gpts, encoders] = [Role::EncoderDecoder, Role::LanguageModel, Role::Encoder].map(names);
     let tasks = [
-        of_task::<TranslationRecipe>(TASKS[0], translators),
+        of_task::<TranslationRecipe>(TASKS[0], seq2seq.clone()),
         of_task::<CausalLmRecipe>(TASKS[1], gpts),
         of_task::<MaskedLmRecipe>(TASKS[2], encoders.clone()),
         of_task::<ClassificationRecipe>(TASKS[3], encoders),
-        of_task::<SpanCorruptionRecipe>(TASKS[4], t5s),
+        of_task::<SpanCorruptionRecipe>(TASKS[4], seq2seq),
     ];
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -1,13 +1,13 @@
 //! Recipes of `task = "span-corruption"`.
 
 use anyhow::{Result, bail};
-use attentive_bundle::{DecodingConfig, ModelConfig};
+use attentive_bundle::DecodingConfig;
 use attentive_data::SpanCorruptionConfig;
-use attentive_model::{TranslationObjective, t5};
+use attentive_model::{ModelConfig, Role, TranslationObjective};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    TextRecipe, TokenizerRecipe, causal_lm::ContextRecipe, masked_lm::EvaluationRecipe, validate_average_last,
+    TextRecipe, TokenizerRecipe, causal_lm::ContextRecipe, masked_lm::EvaluationRecipe, require, validate_average_last,
     validate_decoding, validate_label_smoothing,
 };
 
@@ -56,25 +56,12 @@ impl SpanCorruptionRecipe {
         if !(mean_span >= 1.0 && mean_span.is_finite()) {
             bail!("corruption.mean_span = {mean_span} must be at least 1");
         }
-        let ModelConfig::Transformer(model) = &self.model else {
-            bail!("model.family: span-corruption trains a transformer");
-        };
-        model.validate()?;
+        require(Role::EncoderDecoder, &self.model, "span-corruption")?;
+        self.model.validate()?;
         let context = self.batch.context;
-        if let Some(max_len) = model.positions.max_len().filter(|&max_len| max_len < context + 1) {
+        if let Some(max_len) = self.model.max_len().filter(|&max_len| max_len < context + 1) {
             bail!("batch.context = {context} and its end take more than model.positions.learned.max_len = {max_len}");
         }
         Ok(())
     }
-}
-
-/// The model of a preset's name; ByT5 small without one.
-pub(super) fn preset(name: Option<&str>) -> Result<ModelConfig> {
-    let name = name.unwrap_or("byt5-small");
-    let presets = t5::presets();
-    let Some(preset) = presets.iter().find(|preset| preset.name == name) else {
-        let names: Vec<&str> = presets.iter().map(|preset| preset.name).collect();
-        bail!("model.preset = {name:?} is no preset; there are: {}", names.join(", "));
-    };
-    Ok(ModelConfig::Transformer(preset.config.clone()))
 }

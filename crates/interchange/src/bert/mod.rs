@@ -8,8 +8,8 @@ mod names;
 
 use std::{collections::BTreeMap, path::Path};
 
-use attentive_bundle::{Bundle, ModelConfig};
-use attentive_model::BertConfig;
+use attentive_bundle::Bundle;
+use attentive_model::{BertConfig, ModelSpec};
 use attentive_weights::{HostTensor, Tensors};
 
 use self::{
@@ -77,7 +77,7 @@ pub(crate) fn import(variant: Variant, folder: &Path) -> Result<Bundle, Intercha
     source.finish(folder)?;
     let tokenizer = tokenizers::import_encoder(folder)?;
     tokenizers::check_vocabulary(folder, &*tokenizer, config.vocab_size)?;
-    Ok(imported(folder, ModelConfig::Bert(config), tokenizer, params))
+    Ok(imported(folder, config, tokenizer, params))
 }
 
 /// A name as it is today, without the class's prefix: converted files have TensorFlow's `gamma` and `beta`.

@@ -5,8 +5,8 @@ mod slots;
 
 use std::{collections::BTreeMap, path::Path};
 
-use attentive_bundle::{Bundle, ModelConfig};
-use attentive_model::CanineConfig;
+use attentive_bundle::Bundle;
+use attentive_model::{CanineConfig, ModelSpec};
 use attentive_tokenizer::CodePoints;
 use attentive_weights::{HostTensor, Tensors};
 use serde_json::json;
@@ -68,5 +68,5 @@ pub(crate) fn import(folder: &Path) -> Result<Bundle, InterchangeError> {
         }
     }
     source.finish(folder)?;
-    Ok(imported(folder, ModelConfig::Canine(config), Box::new(CodePoints::default()), params))
+    Ok(imported(folder, config, Box::new(CodePoints::default()), params))
 }

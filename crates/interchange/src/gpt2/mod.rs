@@ -4,8 +4,8 @@ mod config;
 
 use std::{collections::BTreeMap, path::Path};
 
-use attentive_bundle::{Bundle, ModelConfig};
-use attentive_model::GptConfig;
+use attentive_bundle::Bundle;
+use attentive_model::{GptConfig, ModelSpec};
 use attentive_weights::{HostTensor, Tensors};
 use serde_json::json;
 
@@ -61,7 +61,7 @@ pub(crate) fn import(folder: &Path) -> Result<Bundle, InterchangeError> {
     source.finish(folder)?;
     let tokenizer = tokenizers::import_gpt2(folder)?;
     tokenizers::check_vocabulary(folder, &*tokenizer, config.vocab_size)?;
-    Ok(imported(folder, ModelConfig::Gpt(config), tokenizer, params))
+    Ok(imported(folder, config, tokenizer, params))
 }
 
 /// A tensor of theirs, and the parameters of ours that stand side by side in it.

@@ -8,8 +8,8 @@ mod names;
 
 use std::{collections::BTreeMap, path::Path};
 
-use attentive_bundle::{Bundle, ModelConfig};
-use attentive_model::TransformerConfig;
+use attentive_bundle::Bundle;
+use attentive_model::{ModelSpec, TransformerConfig};
 use attentive_weights::{HostTensor, Tensors};
 use serde_json::json;
 
@@ -105,7 +105,7 @@ pub(crate) fn import(architecture: Architecture, folder: &Path) -> Result<Bundle
     }
     let tokenizer = tokenizers::import_marian(folder, theirs.decoder_start_token_id)?;
     tokenizers::check_vocabulary(folder, &*tokenizer, config.target_vocab_size)?;
-    Ok(imported(folder, ModelConfig::Transformer(config), tokenizer, params))
+    Ok(imported(folder, config, tokenizer, params))
 }
 
 /// Divides embeddings by the √d_model that our model multiplies them by; the projection keeps its own copy.

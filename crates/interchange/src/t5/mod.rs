@@ -5,8 +5,8 @@ mod tokenizer;
 
 use std::{collections::BTreeMap, path::Path};
 
-use attentive_bundle::{Bundle, ModelConfig};
-use attentive_model::TransformerConfig;
+use attentive_bundle::Bundle;
+use attentive_model::{ModelSpec, TransformerConfig};
 use attentive_tokenizer::TokenId;
 use attentive_weights::Tensors;
 use serde_json::json;
@@ -93,7 +93,7 @@ pub(crate) fn import(folder: &Path) -> Result<Bundle, InterchangeError> {
         let problem = format!("decoder_start_token_id is {start:?}, and the tokenizer begins sequences with {begin:?}");
         return Err(InterchangeError::Unsupported { path, problems: vec![problem] });
     }
-    Ok(imported(folder, ModelConfig::Transformer(config), tokenizer, params))
+    Ok(imported(folder, config, tokenizer, params))
 }
 
 /// Drops what is a copy of the shared table, and what is not used; whether the projection was a copy.

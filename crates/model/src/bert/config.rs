@@ -4,11 +4,10 @@ use attentive_attention::{
     Activation, Embedding, FeedForwardConfig, InitScheme, Initializer, Linear, MultiHeadAttentionConfig, NormConfig,
     NormPlacement, PositionsConfig, PositionsShape,
 };
-use attentive_backend::Device;
 use serde::{Deserialize, Serialize};
 
-use super::{Bert, heads::MaskedLmHead};
-use crate::{BlockConfig, ConfigError, checks};
+use super::{Bert, heads::MaskedLmHead, presets::presets};
+use crate::{BlockConfig, ConfigError, EncoderSpec, ModelSpec, Preset, checks};
 
 /// Sizes and choices of a [`Bert`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -111,85 +110,6 @@ impl BertConfig {
         }
     }
 
-    /// A model with initial parameters, drawn from `seed`: the same on every backend.
-    ///
-    /// # Errors
-    /// [`ConfigError`] names the setting that is wrong.
-    pub fn init(&self, device: &Device, seed: u64) -> Result<Bert, ConfigError> {
-        self.validate()?;
-        let scheme = InitScheme::Normal { std: self.init_std, residual_std: self.init_std };
-        let init = &Initializer::new(seed, device).with_scheme(scheme);
-        let d_model = self.d_model;
-        Ok(Bert {
-            embedding: Embedding::unscaled(self.vocab_size, d_model, init),
-            positions: self.positions.init(self.positions_shape(), init),
-            segments: Embedding::unscaled(self.n_segments, d_model, init),
-            norm: self.norm_config().init(init),
-            encoder: self.block().stack(self.n_layers, init),
-            pooler: self.pooler.then(|| Linear::new(d_model, d_model, true, init)),
-            masked_lm: self
-                .masked_lm
-                .then(|| MaskedLmHead::new(self.vocab_size, &self.norm_config(), self.activation, init)),
-            next_sentence: self.next_sentence.then(|| Linear::new(d_model, 2, true, init)),
-            classifier: self.has_classifier().then(|| Linear::new(d_model, self.labels.len(), true, init)),
-            dropout: self.dropout,
-            first_position: self.first_position,
-        })
-    }
-
-    /// Checks that there can be such a model.
-    ///
-    /// # Errors
-    /// [`ConfigError`] names the setting that is wrong.
-    pub fn validate(&self) -> Result<(), ConfigError> {
-        checks::sizes(&[
-            ("vocab_size", self.vocab_size),
-            ("n_segments", self.n_segments),
-            ("d_model", self.d_model),
-            ("d_ff", self.d_ff),
-            ("n_heads", self.n_heads),
-            ("n_layers", self.n_layers),
-        ])?;
-        checks::probabilities(&[("dropout", self.dropout), ("attention_dropout", self.attention_dropout)])?;
-        checks::heads(self.d_model, self.n_heads)?;
-        checks::attention(&self.block().attention, &self.positions)?;
-        let first_position = self.first_position;
-        if let Some(max_len) = self.positions.max_len().filter(|&max_len| max_len <= first_position) {
-            return Err(ConfigError::NoPositions { first_position, max_len });
-        }
-        checks::positive(&[("epsilon", self.epsilon), ("init_std", self.init_std)])?;
-        checks::labels(&self.labels)?;
-        checks::pooler(self.pooler, &[("next_sentence", self.next_sentence), ("labels", self.has_classifier())])
-    }
-
-    /// Number of parameters, computed without allocating any.
-    pub fn n_params(&self) -> usize {
-        let block = self.block();
-        let count = |there: bool, n_params: usize| if there { n_params } else { 0 };
-        let of_linear = |d_out| Linear::n_params(self.d_model, d_out, true);
-        (self.vocab_size + self.n_segments) * self.d_model
-            + self.positions.n_params(self.positions_shape())
-            + self.norm_config().n_params()
-            + self.n_layers * block.n_params()
-            + block.n_final_norm_params()
-            + count(self.pooler, of_linear(self.d_model))
-            + count(self.masked_lm, of_linear(self.d_model) + self.norm_config().n_params() + self.vocab_size)
-            + count(self.next_sentence, of_linear(2))
-            + count(self.has_classifier(), of_linear(self.labels.len()))
-    }
-
-    /// The longest sequence, if positions have an end.
-    pub fn max_len(&self) -> Option<usize> {
-        self.positions.max_len().map(|max_len| max_len - self.first_position.min(max_len))
-    }
-
-    /// Multiply–add pairs times two that one token costs in the forward pass among `len` tokens: products with weights
-    /// and in attention, without heads.
-    pub fn forward_flops_per_token(&self, len: usize) -> usize {
-        let block = self.block();
-        2 * self.n_layers * (block.weight_products(1) + block.attention_products(len))
-    }
-
     fn has_classifier(&self) -> bool {
         !self.labels.is_empty()
     }
@@ -219,5 +139,128 @@ impl BertConfig {
     fn positions_shape(&self) -> PositionsShape {
         let d_k = self.d_model / self.n_heads.max(1);
         PositionsShape { d_model: self.d_model, n_heads: self.n_heads, d_k, causal: false }
+    }
+}
+
+impl ModelSpec for BertConfig {
+    type Model = Bert;
+
+    const FAMILY: &'static str = "bert";
+    const SUMMARY: &'static str = "encoder only";
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        checks::sizes(&[
+            ("vocab_size", self.vocab_size),
+            ("n_segments", self.n_segments),
+            ("d_model", self.d_model),
+            ("d_ff", self.d_ff),
+            ("n_heads", self.n_heads),
+            ("n_layers", self.n_layers),
+        ])?;
+        checks::probabilities(&[("dropout", self.dropout), ("attention_dropout", self.attention_dropout)])?;
+        checks::heads(self.d_model, self.n_heads)?;
+        checks::attention(&self.block().attention, &self.positions)?;
+        let first_position = self.first_position;
+        if let Some(max_len) = self.positions.max_len().filter(|&max_len| max_len <= first_position) {
+            return Err(ConfigError::NoPositions { first_position, max_len });
+        }
+        checks::positive(&[("epsilon", self.epsilon), ("init_std", self.init_std)])?;
+        checks::labels(&self.labels)?;
+        checks::pooler(self.pooler, &[("next_sentence", self.next_sentence), ("labels", self.has_classifier())])
+    }
+
+    fn n_params(&self) -> usize {
+        let block = self.block();
+        let count = |there: bool, n_params: usize| if there { n_params } else { 0 };
+        let of_linear = |d_out| Linear::n_params(self.d_model, d_out, true);
+        (self.vocab_size + self.n_segments) * self.d_model
+            + self.positions.n_params(self.positions_shape())
+            + self.norm_config().n_params()
+            + self.n_layers * block.n_params()
+            + block.n_final_norm_params()
+            + count(self.pooler, of_linear(self.d_model))
+            + count(self.masked_lm, of_linear(self.d_model) + self.norm_config().n_params() + self.vocab_size)
+            + count(self.next_sentence, of_linear(2))
+            + count(self.has_classifier(), of_linear(self.labels.len()))
+    }
+
+    fn init_scheme(&self) -> InitScheme {
+        InitScheme::Normal { std: self.init_std, residual_std: self.init_std }
+    }
+
+    fn build(&self, init: &Initializer) -> Bert {
+        let d_model = self.d_model;
+        Bert {
+            embedding: Embedding::unscaled(self.vocab_size, d_model, init),
+            positions: self.positions.init(self.positions_shape(), init),
+            segments: Embedding::unscaled(self.n_segments, d_model, init),
+            norm: self.norm_config().init(init),
+            encoder: self.block().stack(self.n_layers, init),
+            pooler: self.pooler.then(|| Linear::new(d_model, d_model, true, init)),
+            masked_lm: self
+                .masked_lm
+                .then(|| MaskedLmHead::new(self.vocab_size, &self.norm_config(), self.activation, init)),
+            next_sentence: self.next_sentence.then(|| Linear::new(d_model, 2, true, init)),
+            classifier: self.has_classifier().then(|| Linear::new(d_model, self.labels.len(), true, init)),
+            dropout: self.dropout,
+            first_position: self.first_position,
+        }
+    }
+
+    fn vocab_size(&self) -> usize {
+        self.vocab_size
+    }
+
+    fn set_vocab_size(&mut self, vocab_size: usize) -> Result<(), ConfigError> {
+        self.vocab_size = vocab_size;
+        Ok(())
+    }
+
+    fn max_len(&self) -> Option<usize> {
+        self.positions.max_len().map(|max_len| max_len - self.first_position.min(max_len))
+    }
+
+    fn d_model(&self) -> usize {
+        self.d_model
+    }
+
+    fn forward_flops_per_token(&self, len: usize) -> usize {
+        let block = self.block();
+        2 * self.n_layers * (block.weight_products(1) + block.attention_products(len))
+    }
+
+    fn describe(&self) -> String {
+        let Self { d_model, d_ff, n_heads, n_layers, .. } = self;
+        format!("d_model {d_model}, d_ff {d_ff}, {n_heads} heads, {n_layers} layers")
+    }
+
+    fn presets() -> Vec<Preset<Self>> {
+        presets()
+    }
+}
+
+impl EncoderSpec for BertConfig {
+    fn n_segments(&self) -> usize {
+        self.n_segments
+    }
+
+    fn has_masked_lm(&self) -> bool {
+        self.masked_lm
+    }
+
+    fn has_next_sentence(&self) -> bool {
+        self.next_sentence
+    }
+
+    fn labels(&self) -> &[String] {
+        &self.labels
+    }
+
+    fn set_labels(&mut self, labels: Vec<String>) {
+        (self.pooler, self.masked_lm, self.next_sentence, self.labels) = (true, false, false, labels);
+    }
+
+    fn dropout_mut(&mut self) -> [&mut f64; 2] {
+        [&mut self.dropout, &mut self.attention_dropout]
     }
 }

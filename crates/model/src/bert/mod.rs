@@ -8,7 +8,6 @@ mod presets;
 pub use config::BertConfig;
 pub use heads::MaskedLmHead;
 pub use objective::{ClassificationObjective, MaskedLmObjective};
-pub use presets::{BertPreset, presets};
 
 use attentive_attention::{Dropout, Embedding, Linear, Mask, Norm, Positions};
 use attentive_backend::ops;
@@ -28,7 +27,7 @@ use crate::{
 /// ```
 /// use attentive_backend::BackendKind;
 /// use attentive_core::TokenMatrix;
-/// use attentive_model::BertConfig;
+/// use attentive_model::{BertConfig, ModelSpec};
 ///
 /// let device = BackendKind::Flex.device()?;
 /// let model = BertConfig::bert_like(50, 16, [2, 2, 8]).init(&device, 1)?;

@@ -4,14 +4,16 @@ use attentive_attention::{
     Activation, Embedding, FeedForwardConfig, InitScheme, Initializer, Linear, MultiHeadAttentionConfig, NormConfig,
     NormPlacement, PositionsConfig, PositionsShape,
 };
-use attentive_backend::Device;
 use serde::{Deserialize, Serialize};
 
 use super::{Canine, Downsampling, HashedEmbedding, PRIMES, Upsampling};
-use crate::{BlockConfig, ConfigError, bert::MaskedLmHead, checks};
+use crate::{BlockConfig, ConfigError, EncoderSpec, ModelSpec, Preset, bert::MaskedLmHead, checks};
 
 /// Code points of Unicode: what such a model reads.
 pub const N_CODE_POINTS: usize = char::MAX as usize + 1;
+
+/// Characters of a text that costs are stated at: what CANINE is pre-trained with.
+const TYPICAL_TEXT: usize = 2048;
 
 /// Sizes and choices of a [`Canine`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -129,99 +131,6 @@ impl CanineConfig {
         }
     }
 
-    /// A model with initial parameters, drawn from `seed`: the same on every backend.
-    ///
-    /// # Errors
-    /// [`ConfigError`] names the setting that is wrong.
-    pub fn init(&self, device: &Device, seed: u64) -> Result<Canine, ConfigError> {
-        self.validate()?;
-        let scheme = InitScheme::Normal { std: self.init_std, residual_std: self.init_std };
-        let init = &Initializer::new(seed, device).with_scheme(scheme);
-        let (d_model, activation) = (self.d_model, self.activation);
-        let (norm, block) = (self.norm_config(), self.layer());
-        let alphabet = self.classes();
-        Ok(Canine {
-            embedding: HashedEmbedding::new([self.n_hashes, self.n_buckets], d_model, init),
-            positions: self.positions().init(self.positions_shape(), init),
-            segments: Embedding::unscaled(self.n_segments, d_model, init),
-            norm: norm.init(init),
-            local: block.stack(1, init),
-            downsampling: Downsampling::new(self.rate, &norm, activation, init),
-            encoder: block.stack(self.n_layers, init),
-            upsampling: Upsampling::new(self.upsampling_width, &norm, activation, self.dropout, init),
-            last: block.stack(1, init),
-            pooler: self.pooler.then(|| Linear::new(d_model, d_model, true, init)),
-            masked_lm: self.masked_lm.then(|| MaskedLmHead::new(alphabet.len(), &norm, activation, init)),
-            next_sentence: self.next_sentence.then(|| Linear::new(d_model, 2, true, init)),
-            classifier: self.has_classifier().then(|| Linear::new(d_model, self.labels.len(), true, init)),
-            dropout: self.dropout,
-            block: self.block,
-            rate: self.rate,
-            alphabet,
-        })
-    }
-
-    /// Checks that there can be such a model.
-    ///
-    /// # Errors
-    /// [`ConfigError`] names the setting that is wrong.
-    pub fn validate(&self) -> Result<(), ConfigError> {
-        checks::sizes(&[
-            ("n_segments", self.n_segments),
-            ("d_model", self.d_model),
-            ("d_ff", self.d_ff),
-            ("n_heads", self.n_heads),
-            ("n_layers", self.n_layers),
-            ("n_hashes", self.n_hashes),
-            ("n_buckets", self.n_buckets),
-            ("max_len", self.max_len),
-            ("block", self.block),
-            ("rate", self.rate),
-            ("upsampling_width", self.upsampling_width),
-        ])?;
-        checks::probabilities(&[("dropout", self.dropout), ("attention_dropout", self.attention_dropout)])?;
-        checks::heads(self.d_model, self.n_heads)?;
-        let (d_model, n_hashes) = (self.d_model, self.n_hashes);
-        if n_hashes > PRIMES.len() || !d_model.is_multiple_of(n_hashes) {
-            return Err(ConfigError::Hashes { d_model, n_hashes, limit: PRIMES.len() });
-        }
-        checks::positive(&[("epsilon", self.epsilon), ("init_std", self.init_std)])?;
-        checks::labels(&self.labels)?;
-        checks::pooler(self.pooler, &[("next_sentence", self.next_sentence), ("labels", self.has_classifier())])
-    }
-
-    /// Number of parameters, computed without allocating any.
-    pub fn n_params(&self) -> usize {
-        let (d, layer, norm) = (self.d_model, self.layer(), self.norm_config().n_params());
-        let count = |there: bool, n_params: usize| if there { n_params } else { 0 };
-        let linear = |d_in, d_out| Linear::n_params(d_in, d_out, true);
-        (self.n_buckets + self.n_segments) * d
-            + self.positions().n_params(self.positions_shape())
-            + norm
-            + (self.n_layers + 2) * layer.n_params()
-            + 3 * layer.n_final_norm_params()
-            + linear(self.rate * d, d)
-            + linear(self.upsampling_width * 2 * d, d)
-            + 2 * norm
-            + count(self.pooler, linear(d, d))
-            + count(self.masked_lm, linear(d, d) + norm + self.classes().len())
-            + count(self.next_sentence, linear(d, 2))
-            + count(self.has_classifier(), linear(d, self.labels.len()))
-    }
-
-    /// Multiply–add pairs times two that one character costs in the forward pass among `len`: products with weights and in
-    /// attention, without heads.
-    pub fn forward_flops_per_character(&self, len: usize) -> usize {
-        let (d, layer) = (self.d_model, self.layer());
-        let of_characters = 2 * layer.weight_products(1)
-            + layer.attention_products(len.min(self.block))
-            + layer.attention_products(len)
-            + self.upsampling_width * 2 * d * d;
-        let of_molecules = self.rate * d * d
-            + self.n_layers * (layer.weight_products(1) + layer.attention_products(len.div_ceil(self.rate)));
-        2 * (of_characters + of_molecules.div_ceil(self.rate))
-    }
-
     /// The code points that hidden characters are guessed among, by class; the last one stands for all others.
     pub(super) fn classes(&self) -> Vec<u32> {
         let mut classes: Vec<u32> = self.alphabet.chars().map(u32::from).collect();
@@ -267,18 +176,156 @@ impl CanineConfig {
     }
 }
 
-/// A model that was published, and the size it was published with.
-#[derive(Debug, Clone, PartialEq)]
-pub struct CaninePreset {
-    /// Its name in recipes.
-    pub name: &'static str,
-    /// Sizes and choices, with the heads that it is pre-trained with.
-    pub config: CanineConfig,
-    /// Parameters in millions, as they are stated with the released models.
-    pub params_millions: f64,
+impl ModelSpec for CanineConfig {
+    type Model = Canine;
+
+    const FAMILY: &'static str = "canine";
+    const SUMMARY: &'static str = "encoder only, of characters";
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        checks::sizes(&[
+            ("n_segments", self.n_segments),
+            ("d_model", self.d_model),
+            ("d_ff", self.d_ff),
+            ("n_heads", self.n_heads),
+            ("n_layers", self.n_layers),
+            ("n_hashes", self.n_hashes),
+            ("n_buckets", self.n_buckets),
+            ("max_len", self.max_len),
+            ("block", self.block),
+            ("rate", self.rate),
+            ("upsampling_width", self.upsampling_width),
+        ])?;
+        checks::probabilities(&[("dropout", self.dropout), ("attention_dropout", self.attention_dropout)])?;
+        checks::heads(self.d_model, self.n_heads)?;
+        let (d_model, n_hashes) = (self.d_model, self.n_hashes);
+        if n_hashes > PRIMES.len() || !d_model.is_multiple_of(n_hashes) {
+            return Err(ConfigError::Hashes { d_model, n_hashes, limit: PRIMES.len() });
+        }
+        checks::positive(&[("epsilon", self.epsilon), ("init_std", self.init_std)])?;
+        checks::labels(&self.labels)?;
+        checks::pooler(self.pooler, &[("next_sentence", self.next_sentence), ("labels", self.has_classifier())])
+    }
+
+    fn n_params(&self) -> usize {
+        let (d, layer, norm) = (self.d_model, self.layer(), self.norm_config().n_params());
+        let count = |there: bool, n_params: usize| if there { n_params } else { 0 };
+        let linear = |d_in, d_out| Linear::n_params(d_in, d_out, true);
+        (self.n_buckets + self.n_segments) * d
+            + self.positions().n_params(self.positions_shape())
+            + norm
+            + (self.n_layers + 2) * layer.n_params()
+            + 3 * layer.n_final_norm_params()
+            + linear(self.rate * d, d)
+            + linear(self.upsampling_width * 2 * d, d)
+            + 2 * norm
+            + count(self.pooler, linear(d, d))
+            + count(self.masked_lm, linear(d, d) + norm + self.classes().len())
+            + count(self.next_sentence, linear(d, 2))
+            + count(self.has_classifier(), linear(d, self.labels.len()))
+    }
+
+    fn init_scheme(&self) -> InitScheme {
+        InitScheme::Normal { std: self.init_std, residual_std: self.init_std }
+    }
+
+    fn build(&self, init: &Initializer) -> Canine {
+        let (d_model, activation) = (self.d_model, self.activation);
+        let (norm, block) = (self.norm_config(), self.layer());
+        let alphabet = self.classes();
+        Canine {
+            embedding: HashedEmbedding::new([self.n_hashes, self.n_buckets], d_model, init),
+            positions: self.positions().init(self.positions_shape(), init),
+            segments: Embedding::unscaled(self.n_segments, d_model, init),
+            norm: norm.init(init),
+            local: block.stack(1, init),
+            downsampling: Downsampling::new(self.rate, &norm, activation, init),
+            encoder: block.stack(self.n_layers, init),
+            upsampling: Upsampling::new(self.upsampling_width, &norm, activation, self.dropout, init),
+            last: block.stack(1, init),
+            pooler: self.pooler.then(|| Linear::new(d_model, d_model, true, init)),
+            masked_lm: self.masked_lm.then(|| MaskedLmHead::new(alphabet.len(), &norm, activation, init)),
+            next_sentence: self.next_sentence.then(|| Linear::new(d_model, 2, true, init)),
+            classifier: self.has_classifier().then(|| Linear::new(d_model, self.labels.len(), true, init)),
+            dropout: self.dropout,
+            block: self.block,
+            rate: self.rate,
+            alphabet,
+        }
+    }
+
+    fn vocab_size(&self) -> usize {
+        N_CODE_POINTS
+    }
+
+    fn set_vocab_size(&mut self, vocab_size: usize) -> Result<(), ConfigError> {
+        if vocab_size == N_CODE_POINTS { Ok(()) } else { Err(ConfigError::NotCodePoints { vocab_size }) }
+    }
+
+    fn max_len(&self) -> Option<usize> {
+        Some(self.max_len)
+    }
+
+    fn d_model(&self) -> usize {
+        self.d_model
+    }
+
+    fn typical_len(&self) -> usize {
+        TYPICAL_TEXT.min(self.max_len)
+    }
+
+    fn forward_flops_per_token(&self, len: usize) -> usize {
+        let (d, layer) = (self.d_model, self.layer());
+        let of_characters = 2 * layer.weight_products(1)
+            + layer.attention_products(len.min(self.block))
+            + layer.attention_products(len)
+            + self.upsampling_width * 2 * d * d;
+        let of_molecules = self.rate * d * d
+            + self.n_layers * (layer.weight_products(1) + layer.attention_products(len.div_ceil(self.rate)));
+        2 * (of_characters + of_molecules.div_ceil(self.rate))
+    }
+
+    fn describe(&self) -> String {
+        let Self { d_model, d_ff, n_heads, n_layers, rate, .. } = self;
+        format!("d_model {d_model}, d_ff {d_ff}, {n_heads} heads, 1+{n_layers}+1 layers, {rate} characters a molecule")
+    }
+
+    /// The one size of CANINE-S and CANINE-C (Clark et al. 2022, "Experimental Setup" and the released models).
+    fn presets() -> Vec<Preset<Self>> {
+        vec![Preset::published("canine", Self::canine_like([12, 12, 768]), 132.0)]
+    }
 }
 
-/// CANINE: the one size of CANINE-S and CANINE-C (Clark et al. 2022, "Experimental Setup" and the released models).
-pub fn presets() -> Vec<CaninePreset> {
-    vec![CaninePreset { name: "canine", config: CanineConfig::canine_like([12, 12, 768]), params_millions: 132.0 }]
+impl EncoderSpec for CanineConfig {
+    fn n_segments(&self) -> usize {
+        self.n_segments
+    }
+
+    fn has_masked_lm(&self) -> bool {
+        self.masked_lm
+    }
+
+    fn has_next_sentence(&self) -> bool {
+        self.next_sentence
+    }
+
+    fn labels(&self) -> &[String] {
+        &self.labels
+    }
+
+    fn set_labels(&mut self, labels: Vec<String>) {
+        (self.pooler, self.masked_lm, self.next_sentence, self.labels) = (true, false, false, labels);
+    }
+
+    fn dropout_mut(&mut self) -> [&mut f64; 2] {
+        [&mut self.dropout, &mut self.attention_dropout]
+    }
+
+    fn alphabet_mut(&mut self) -> Option<&mut String> {
+        Some(&mut self.alphabet)
+    }
+
+    fn reads_characters(&self) -> bool {
+        true
+    }
 }

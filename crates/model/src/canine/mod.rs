@@ -5,7 +5,7 @@ mod config;
 mod embedding;
 mod sampling;
 
-pub use config::{CanineConfig, CaninePreset, N_CODE_POINTS, presets};
+pub use config::{CanineConfig, N_CODE_POINTS};
 pub use embedding::{HashedEmbedding, PRIMES, bucket};
 pub use sampling::{Downsampling, Upsampling};
 
@@ -26,7 +26,7 @@ use sampling::n_molecules;
 /// ```
 /// use attentive_backend::BackendKind;
 /// use attentive_core::TokenMatrix;
-/// use attentive_model::{CanineConfig, EncoderModel};
+/// use attentive_model::{CanineConfig, EncoderModel, ModelSpec};
 ///
 /// let device = BackendKind::Flex.device()?;
 /// let config = CanineConfig { n_buckets: 32, max_len: 32, ..CanineConfig::canine_like([2, 2, 16]) };

@@ -4,11 +4,10 @@ use attentive_attention::{
     Activation, Embedding, FeedForwardConfig, InitScheme, Initializer, MultiHeadAttentionConfig, NormConfig, NormKind,
     NormPlacement, PositionsConfig, PositionsShape,
 };
-use attentive_backend::Device;
 use serde::{Deserialize, Serialize};
 
-use super::Gpt;
-use crate::{BlockConfig, ConfigError, checks};
+use super::{Gpt, presets::presets};
+use crate::{BlockConfig, ConfigError, LanguageModelSpec, ModelSpec, Preset, checks};
 
 /// Standard deviation that GPT-1 and GPT-2 draw weights with.
 const INIT_STD: f64 = 0.02;
@@ -106,75 +105,6 @@ impl GptConfig {
         Self { norm: NormPlacement::Post, ..Self::gpt2_like(40_478, 512, [12, 12, 768]) }
     }
 
-    /// A model with initial parameters, drawn from `seed`: the same on every backend.
-    ///
-    /// Matrices are normal with standard deviation 0.02; pre-norm, those that residual branches end in are divided by the
-    /// root of the number of branches, as in GPT-2 (Radford et al. 2019, §2.3).
-    ///
-    /// # Errors
-    /// [`ConfigError`] names the setting that is wrong.
-    pub fn init(&self, device: &Device, seed: u64) -> Result<Gpt, ConfigError> {
-        self.validate()?;
-        let n_branches = match self.norm {
-            NormPlacement::Pre => 2 * self.n_layers,
-            NormPlacement::Post => 1,
-        };
-        let residual_std = INIT_STD / (n_branches as f64).sqrt();
-        let scheme = InitScheme::Normal { std: INIT_STD, residual_std };
-        let init = &Initializer::new(seed, device).with_scheme(scheme);
-        let embedding = || Embedding::unscaled(self.vocab_size, self.d_model, init);
-        Ok(Gpt {
-            embedding: embedding(),
-            positions: self.positions.init(self.positions_shape(), init),
-            decoder: self.block().stack(self.n_layers, init),
-            projection: (!self.tie_projection).then(embedding),
-            dropout: self.dropout,
-            window: self.window,
-        })
-    }
-
-    /// Checks that there can be such a model.
-    ///
-    /// # Errors
-    /// [`ConfigError`] names the setting that is wrong.
-    pub fn validate(&self) -> Result<(), ConfigError> {
-        checks::sizes(&[
-            ("vocab_size", self.vocab_size),
-            ("d_model", self.d_model),
-            ("d_ff", self.d_ff),
-            ("n_heads", self.n_heads),
-            ("n_layers", self.n_layers),
-            ("window", self.window.unwrap_or(1)),
-        ])?;
-        checks::probabilities(&[("dropout", self.dropout), ("attention_dropout", self.attention_dropout)])?;
-        checks::heads(self.d_model, self.n_heads)?;
-        checks::attention(&self.block().attention, &self.positions)
-    }
-
-    /// Number of parameters, computed without allocating any.
-    pub fn n_params(&self) -> usize {
-        let block = self.block();
-        let n_embeddings = if self.tie_projection { 1 } else { 2 };
-        n_embeddings * self.vocab_size * self.d_model
-            + self.positions.n_params(self.positions_shape())
-            + self.n_layers * block.n_params()
-            + block.n_final_norm_params()
-    }
-
-    /// Multiply–add pairs times two that one token costs in the forward pass where it sees `context` tokens: products
-    /// with weights and in attention.
-    pub fn forward_flops_per_token(&self, context: usize) -> usize {
-        let block = self.block();
-        let layer = block.weight_products(1) + block.attention_products(context.min(self.window.unwrap_or(context)));
-        2 * (self.n_layers * layer + self.d_model * self.vocab_size)
-    }
-
-    /// Keys and values that decoding keeps of each token, in numbers.
-    pub fn cached_values_per_token(&self) -> usize {
-        let MultiHeadAttentionConfig { n_kv_heads, d_k, d_v, .. } = self.block().attention;
-        self.n_layers * n_kv_heads * (d_k + d_v)
-    }
-
     fn block(&self) -> BlockConfig {
         let attention = MultiHeadAttentionConfig::new(self.d_model, self.n_heads.max(1));
         BlockConfig {
@@ -201,5 +131,98 @@ impl GptConfig {
     fn positions_shape(&self) -> PositionsShape {
         let d_k = self.d_model / self.n_heads.max(1);
         PositionsShape { d_model: self.d_model, n_heads: self.n_heads, d_k, causal: true }
+    }
+}
+
+impl ModelSpec for GptConfig {
+    type Model = Gpt;
+
+    const FAMILY: &'static str = "gpt";
+    const SUMMARY: &'static str = "decoder only";
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        checks::sizes(&[
+            ("vocab_size", self.vocab_size),
+            ("d_model", self.d_model),
+            ("d_ff", self.d_ff),
+            ("n_heads", self.n_heads),
+            ("n_layers", self.n_layers),
+            ("window", self.window.unwrap_or(1)),
+        ])?;
+        checks::probabilities(&[("dropout", self.dropout), ("attention_dropout", self.attention_dropout)])?;
+        checks::heads(self.d_model, self.n_heads)?;
+        checks::attention(&self.block().attention, &self.positions)
+    }
+
+    fn n_params(&self) -> usize {
+        let block = self.block();
+        let n_embeddings = if self.tie_projection { 1 } else { 2 };
+        n_embeddings * self.vocab_size * self.d_model
+            + self.positions.n_params(self.positions_shape())
+            + self.n_layers * block.n_params()
+            + block.n_final_norm_params()
+    }
+
+    /// Matrices are normal with standard deviation 0.02; pre-norm, those that residual branches end in are divided by the
+    /// root of the number of branches, as in GPT-2 (Radford et al. 2019, §2.3).
+    fn init_scheme(&self) -> InitScheme {
+        let n_branches = match self.norm {
+            NormPlacement::Pre => 2 * self.n_layers,
+            NormPlacement::Post => 1,
+        };
+        let residual_std = INIT_STD / (n_branches as f64).sqrt();
+        InitScheme::Normal { std: INIT_STD, residual_std }
+    }
+
+    fn build(&self, init: &Initializer) -> Gpt {
+        let embedding = || Embedding::unscaled(self.vocab_size, self.d_model, init);
+        Gpt {
+            embedding: embedding(),
+            positions: self.positions.init(self.positions_shape(), init),
+            decoder: self.block().stack(self.n_layers, init),
+            projection: (!self.tie_projection).then(embedding),
+            dropout: self.dropout,
+            window: self.window,
+        }
+    }
+
+    fn vocab_size(&self) -> usize {
+        self.vocab_size
+    }
+
+    fn set_vocab_size(&mut self, vocab_size: usize) -> Result<(), ConfigError> {
+        self.vocab_size = vocab_size;
+        Ok(())
+    }
+
+    fn max_len(&self) -> Option<usize> {
+        self.positions.max_len()
+    }
+
+    fn d_model(&self) -> usize {
+        self.d_model
+    }
+
+    fn forward_flops_per_token(&self, len: usize) -> usize {
+        let block = self.block();
+        let layer = block.weight_products(1) + block.attention_products(len.min(self.window.unwrap_or(len)));
+        2 * (self.n_layers * layer + self.d_model * self.vocab_size)
+    }
+
+    fn describe(&self) -> String {
+        let Self { d_model, d_ff, n_heads, n_layers, .. } = self;
+        format!("d_model {d_model}, d_ff {d_ff}, {n_heads} heads, {n_layers} layers")
+    }
+
+    fn presets() -> Vec<Preset<Self>> {
+        presets()
+    }
+}
+
+impl LanguageModelSpec for GptConfig {
+    /// Keys and values of all layers.
+    fn cached_values_per_token(&self) -> usize {
+        let MultiHeadAttentionConfig { n_kv_heads, d_k, d_v, .. } = self.block().attention;
+        self.n_layers * n_kv_heads * (d_k + d_v)
     }
 }

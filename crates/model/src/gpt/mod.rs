@@ -2,13 +2,11 @@
 
 mod config;
 mod decoding;
-mod objective;
 mod presets;
+mod training;
 
 pub use config::GptConfig;
 pub use decoding::GptState;
-pub use objective::CausalLmObjective;
-pub use presets::{GptPreset, presets};
 
 use attentive_attention::{AttentionContext, Dropout, Embedding, Mask, Positions};
 use burn::{
@@ -22,7 +20,7 @@ use crate::Stack;
 ///
 /// ```
 /// use attentive_backend::BackendKind;
-/// use attentive_model::GptConfig;
+/// use attentive_model::{GptConfig, ModelSpec};
 /// use burn::tensor::{Int, Tensor};
 ///
 /// let device = BackendKind::Flex.device()?;

@@ -1,17 +1,7 @@
 //! Published sizes.
 
 use super::GptConfig;
-
-/// A model that was published, and the size it was published with.
-#[derive(Debug, Clone, PartialEq)]
-pub struct GptPreset {
-    /// Its name in recipes.
-    pub name: &'static str,
-    /// Sizes and choices.
-    pub config: GptConfig,
-    /// Parameters in millions, as its authors round them.
-    pub params_millions: f64,
-}
+use crate::Preset;
 
 /// GPT-1, the four sizes of GPT-2, the eight of GPT-3, and nanoGPT's character model.
 ///
@@ -20,8 +10,8 @@ pub struct GptPreset {
 /// as heads times their width must be `d_model`: its 1.3 B has 24 heads of 128 in a `d_model` of 2048, where 16 heads give
 /// the stated size, and its 13 B a `d_model` of 5140 with 40 heads of 128, which are 5120. GPT-3's layers alternate
 /// between full and locally banded attention; here all are full, which changes no parameter.
-pub fn presets() -> Vec<GptPreset> {
-    let preset = |name, config, params_millions| GptPreset { name, config, params_millions };
+pub(super) fn presets() -> Vec<Preset<GptConfig>> {
+    let preset = Preset::published;
     let gpt2 = |name, sizes, millions| preset(name, GptConfig::gpt2_like(50_257, 1024, sizes), millions);
     let gpt3 = |name, sizes, millions| {
         let config = GptConfig { dropout: 0.0, attention_dropout: 0.0, ..GptConfig::gpt2_like(50_257, 2048, sizes) };

@@ -1,17 +1,19 @@
 //! Sizes and choices of an [`Rnn`].
 
 use attentive_attention::{Embedding, Initializer, Linear};
-use attentive_backend::Device;
 use serde::{Deserialize, Serialize};
 
 use super::{AdditiveAttention, Cell, CellKind, Rnn, RnnDecoder, RnnEncoder, RnnEncoderLayer};
-use crate::{ConfigError, checks};
+use crate::{ConfigError, EncoderDecoderSpec, ModelSpec, Preset, checks, transformer::TYPICAL_SENTENCE};
+
+/// Words of each language in Bahdanau et al. 2015, §4.1.
+const PAPER_VOCAB_SIZE: usize = 30_000;
 
 /// Sizes and choices of an [`Rnn`].
 ///
 /// ```
 /// use attentive_backend::BackendKind;
-/// use attentive_model::{CellKind, RnnConfig};
+/// use attentive_model::{CellKind, ModelSpec, RnnConfig};
 ///
 /// let config = RnnConfig { cell: CellKind::Lstm, d_embedding: 8, d_hidden: 12, d_attention: 10, ..RnnConfig::rnn_search(50) };
 /// let model = config.init(&BackendKind::Flex.device()?, 1)?;
@@ -82,35 +84,19 @@ impl RnnConfig {
         1 + usize::from(self.bidirectional)
     }
 
-    /// A model with initial parameters, drawn from `seed`: the same on every backend.
-    ///
-    /// # Errors
-    /// [`ConfigError`] names the setting that is wrong.
-    pub fn init(&self, device: &Device, seed: u64) -> Result<Rnn, ConfigError> {
-        self.validate()?;
-        let init = &Initializer::new(seed, device);
-        let embedding = |vocab_size| Embedding::new(vocab_size, self.d_embedding, init);
-        let encoder_layer = |d_in| RnnEncoderLayer::new(self.cell, self.bidirectional, [d_in, self.d_hidden], init);
-        Ok(Rnn {
-            source_embedding: embedding(self.source_vocab_size),
-            target_embedding: (!self.share_embeddings).then(|| embedding(self.target_vocab_size)),
-            projection: (!self.tie_projection).then(|| embedding(self.target_vocab_size)),
-            encoder: RnnEncoder { layers: self.encoder_inputs().map(encoder_layer).collect() },
-            decoder: RnnDecoder::new(self, init),
-            dropout: self.dropout,
-        })
-    }
-
     /// Width of what each encoder layer reads.
     fn encoder_inputs(&self) -> impl Iterator<Item = usize> {
         std::iter::once(self.d_embedding).chain(std::iter::repeat(self.d_annotation())).take(self.n_encoder_layers)
     }
+}
 
-    /// Whether there can be such a model.
-    ///
-    /// # Errors
-    /// [`ConfigError`] names the setting that is wrong.
-    pub fn validate(&self) -> Result<(), ConfigError> {
+impl ModelSpec for RnnConfig {
+    type Model = Rnn;
+
+    const FAMILY: &'static str = "rnn";
+    const SUMMARY: &'static str = "encoder-decoder with additive attention";
+
+    fn validate(&self) -> Result<(), ConfigError> {
         checks::sizes(&[
             ("source_vocab_size", self.source_vocab_size),
             ("target_vocab_size", self.target_vocab_size),
@@ -128,8 +114,7 @@ impl RnnConfig {
         Ok(())
     }
 
-    /// Number of parameters, computed without allocating any.
-    pub fn n_params(&self) -> usize {
+    fn n_params(&self) -> usize {
         let Self { cell, d_embedding, d_hidden, d_attention, n_decoder_layers, .. } = *self;
         let d_annotation = self.d_annotation();
         let own_target = if self.share_embeddings { 0 } else { self.target_vocab_size };
@@ -145,16 +130,68 @@ impl RnnConfig {
             + Linear::n_params(d_hidden + d_annotation + d_embedding, d_embedding, true)
     }
 
-    /// Multiply–add pairs times two that one target token costs in the forward pass, next to one source token, at
-    /// attention over `src` positions: products with weights and in attention.
-    pub fn forward_flops_per_token(&self, src: usize) -> usize {
+    fn build(&self, init: &Initializer) -> Rnn {
+        let embedding = |vocab_size| Embedding::new(vocab_size, self.d_embedding, init);
+        let encoder_layer = |d_in| RnnEncoderLayer::new(self.cell, self.bidirectional, [d_in, self.d_hidden], init);
+        Rnn {
+            source_embedding: embedding(self.source_vocab_size),
+            target_embedding: (!self.share_embeddings).then(|| embedding(self.target_vocab_size)),
+            projection: (!self.tie_projection).then(|| embedding(self.target_vocab_size)),
+            encoder: RnnEncoder { layers: self.encoder_inputs().map(encoder_layer).collect() },
+            decoder: RnnDecoder::new(self, init),
+            dropout: self.dropout,
+        }
+    }
+
+    fn vocab_size(&self) -> usize {
+        self.target_vocab_size
+    }
+
+    fn source_vocab_size(&self) -> usize {
+        self.source_vocab_size
+    }
+
+    fn set_vocab_size(&mut self, vocab_size: usize) -> Result<(), ConfigError> {
+        (self.source_vocab_size, self.target_vocab_size) = (vocab_size, vocab_size);
+        Ok(())
+    }
+
+    fn max_len(&self) -> Option<usize> {
+        None
+    }
+
+    fn d_model(&self) -> usize {
+        self.d_hidden
+    }
+
+    fn typical_len(&self) -> usize {
+        TYPICAL_SENTENCE
+    }
+
+    fn forward_flops_per_token(&self, len: usize) -> usize {
         let Self { d_embedding, d_hidden, d_attention, .. } = *self;
         let (d_gates, d_annotation) = (self.cell.n_gates() * d_hidden, self.d_annotation());
         let encoder: usize = self.encoder_inputs().map(|d_in| self.n_directions() * (d_in + d_hidden) * d_gates).sum();
         let lowest = (d_embedding + d_annotation + d_hidden) * d_gates;
         let others = self.n_decoder_layers.saturating_sub(1) * 2 * d_hidden * d_gates;
-        let attention = (d_hidden + d_annotation) * d_attention + src * (d_attention + d_annotation);
+        let attention = (d_hidden + d_annotation) * d_attention + len * (d_attention + d_annotation);
         let readout = (d_hidden + d_annotation + d_embedding) * d_embedding;
         2 * (encoder + lowest + others + attention + readout + d_embedding * self.target_vocab_size)
     }
+
+    fn describe(&self) -> String {
+        let Self { d_embedding, d_hidden, n_encoder_layers, n_decoder_layers, .. } = self;
+        let cell = match self.cell {
+            CellKind::Lstm => "LSTM",
+            CellKind::Gru => "GRU",
+        };
+        format!("{cell}, d_embedding {d_embedding}, d_hidden {d_hidden}, {n_encoder_layers}+{n_decoder_layers} layers")
+    }
+
+    /// RNNsearch over the paper's vocabularies (Bahdanau et al. 2015, §4.1).
+    fn presets() -> Vec<Preset<Self>> {
+        vec![Preset { name: "rnnsearch", config: Self::rnn_search(PAPER_VOCAB_SIZE), params_millions: None }]
+    }
 }
+
+impl EncoderDecoderSpec for RnnConfig {}

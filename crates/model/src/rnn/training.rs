@@ -1,11 +1,11 @@
 //! Whole target sentences at once.
 
 use attentive_attention::Dropout;
-use attentive_core::{EncoderDecoder, TranslationBatch};
+use attentive_core::{EncoderDecoder, TokenMatrix, TranslationBatch};
 use burn::tensor::Tensor;
 
 use super::Rnn;
-use crate::{TeacherForced, tokens::token_tensor};
+use crate::{AttentionMaps, TeacherForced, tokens::token_tensor};
 
 impl TeacherForced for Rnn {
     fn teacher_forced(&self, batch: &TranslationBatch, pass: Option<&Dropout>) -> Tensor<3> {
@@ -17,5 +17,11 @@ impl TeacherForced for Rnn {
 
     fn output_projection(&self) -> (Tensor<2>, Option<Tensor<1>>) {
         (self.projection().weight.val(), None)
+    }
+
+    fn attention_maps(&self, source: &TokenMatrix, target: &TokenMatrix) -> AttentionMaps {
+        // A head of one: [rows, 1, tgt, src]
+        let cross = self.attention_weights(source, target).unsqueeze_dim(1);
+        AttentionMaps { cross: vec![cross], ..AttentionMaps::default() }
     }
 }

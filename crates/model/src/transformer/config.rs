@@ -4,11 +4,19 @@ use attentive_attention::{
     Activation, Embedding, FeedForwardConfig, Initializer, MultiHeadAttentionConfig, NormConfig, NormKind,
     NormPlacement, PositionsConfig, PositionsShape,
 };
-use attentive_backend::Device;
 use serde::{Deserialize, Serialize};
 
 use super::{Decoder, DecoderLayer, Transformer};
-use crate::{BlockConfig, ConfigError, checks};
+use crate::{
+    BlockConfig, ConfigError, EncoderDecoderSpec, ModelSpec, Preset, checks, t5,
+    table3::{Table3Row, table3},
+};
+
+/// About the paper's joint English–German vocabulary (§5.1).
+const PAPER_VOCAB_SIZE: usize = 37_000;
+
+/// Tokens of a sentence that costs are stated at.
+pub(crate) const TYPICAL_SENTENCE: usize = 32;
 
 /// Sizes and choices of a [`Transformer`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -146,38 +154,6 @@ impl TransformerConfig {
         self.d_v.unwrap_or(self.d_model / self.n_heads.max(1))
     }
 
-    /// A model with initial parameters, drawn from `seed`: the same on every backend.
-    ///
-    /// # Errors
-    /// [`ConfigError`] names the setting that is wrong.
-    pub fn init(&self, device: &Device, seed: u64) -> Result<Transformer, ConfigError> {
-        self.validate()?;
-        let init = &Initializer::new(seed, device);
-        // Unit variance either way.
-        let embedding = |vocab_size| match self.scale_embeddings {
-            true => Embedding::new(vocab_size, self.d_model, init),
-            false => Embedding { weight: init.normal([vocab_size, self.d_model], 1.0), scale: 1.0 },
-        };
-        let positions = |causal| self.positions.init(self.positions_shape(causal), init);
-        let block = self.block();
-        Ok(Transformer {
-            source_embedding: embedding(self.source_vocab_size),
-            target_embedding: (!self.share_embeddings).then(|| embedding(self.target_vocab_size)),
-            projection: (!self.tie_projection).then(|| Embedding::new(self.target_vocab_size, self.d_model, init)),
-            source_positions: positions(false),
-            target_positions: positions(true),
-            encoder: block.stack(self.n_encoder_layers, init),
-            decoder: Decoder {
-                layers: (0..self.n_decoder_layers).map(|_| decoder_layer(&block, init)).collect(),
-                norm: block.final_norm(init),
-                scale: if self.scale_logits { (self.d_model as f64).powf(-0.5) } else { 1.0 },
-            },
-            projection_bias: self.projection_bias.then(|| init.zeros([self.target_vocab_size])),
-            dropout: self.dropout,
-            window: self.window,
-        })
-    }
-
     /// What a layer is made of; a decoder's has one more attention.
     fn block(&self) -> BlockConfig {
         BlockConfig {
@@ -208,12 +184,15 @@ impl TransformerConfig {
     fn positions_shape(&self, causal: bool) -> PositionsShape {
         PositionsShape { d_model: self.d_model, n_heads: self.n_heads, d_k: self.d_k(), causal }
     }
+}
 
-    /// Whether there can be such a model.
-    ///
-    /// # Errors
-    /// [`ConfigError`] names the setting that is wrong.
-    pub fn validate(&self) -> Result<(), ConfigError> {
+impl ModelSpec for TransformerConfig {
+    type Model = Transformer;
+
+    const FAMILY: &'static str = "transformer";
+    const SUMMARY: &'static str = "encoder-decoder";
+
+    fn validate(&self) -> Result<(), ConfigError> {
         checks::sizes(&[
             ("source_vocab_size", self.source_vocab_size),
             ("target_vocab_size", self.target_vocab_size),
@@ -245,8 +224,7 @@ impl TransformerConfig {
         Ok(())
     }
 
-    /// Number of parameters, computed without allocating any.
-    pub fn n_params(&self) -> usize {
+    fn n_params(&self) -> usize {
         let block = self.block();
         let cross_attention = block.attention.n_params() + block.norm.n_params();
         let own_target = if self.share_embeddings { 0 } else { self.target_vocab_size };
@@ -260,15 +238,77 @@ impl TransformerConfig {
             + 2 * block.n_final_norm_params()
     }
 
-    /// Multiply–add pairs times two that one target token costs in the forward pass, next to one source token, at
-    /// attention over `src` and `tgt` positions: products with weights and in attention.
-    pub fn forward_flops_per_token(&self, src: usize, tgt: usize) -> usize {
+    fn build(&self, init: &Initializer) -> Transformer {
+        // Unit variance either way.
+        let embedding = |vocab_size| match self.scale_embeddings {
+            true => Embedding::new(vocab_size, self.d_model, init),
+            false => Embedding { weight: init.normal([vocab_size, self.d_model], 1.0), scale: 1.0 },
+        };
+        let positions = |causal| self.positions.init(self.positions_shape(causal), init);
         let block = self.block();
-        let encoder = self.n_encoder_layers * (block.weight_products(1) + block.attention_products(src));
-        let decoder = self.n_decoder_layers * (block.weight_products(2) + block.attention_products(src + tgt));
+        Transformer {
+            source_embedding: embedding(self.source_vocab_size),
+            target_embedding: (!self.share_embeddings).then(|| embedding(self.target_vocab_size)),
+            projection: (!self.tie_projection).then(|| Embedding::new(self.target_vocab_size, self.d_model, init)),
+            source_positions: positions(false),
+            target_positions: positions(true),
+            encoder: block.stack(self.n_encoder_layers, init),
+            decoder: Decoder {
+                layers: (0..self.n_decoder_layers).map(|_| decoder_layer(&block, init)).collect(),
+                norm: block.final_norm(init),
+                scale: if self.scale_logits { (self.d_model as f64).powf(-0.5) } else { 1.0 },
+            },
+            projection_bias: self.projection_bias.then(|| init.zeros([self.target_vocab_size])),
+            dropout: self.dropout,
+            window: self.window,
+        }
+    }
+
+    fn vocab_size(&self) -> usize {
+        self.target_vocab_size
+    }
+
+    fn source_vocab_size(&self) -> usize {
+        self.source_vocab_size
+    }
+
+    fn set_vocab_size(&mut self, vocab_size: usize) -> Result<(), ConfigError> {
+        (self.source_vocab_size, self.target_vocab_size) = (vocab_size, vocab_size);
+        Ok(())
+    }
+
+    fn max_len(&self) -> Option<usize> {
+        self.positions.max_len()
+    }
+
+    fn d_model(&self) -> usize {
+        self.d_model
+    }
+
+    fn typical_len(&self) -> usize {
+        TYPICAL_SENTENCE
+    }
+
+    fn forward_flops_per_token(&self, len: usize) -> usize {
+        let block = self.block();
+        let encoder = self.n_encoder_layers * (block.weight_products(1) + block.attention_products(len));
+        let decoder = self.n_decoder_layers * (block.weight_products(2) + block.attention_products(2 * len));
         2 * (encoder + decoder + self.d_model * self.target_vocab_size)
     }
+
+    fn describe(&self) -> String {
+        let Self { d_model, d_ff, n_heads, n_encoder_layers, n_decoder_layers, .. } = self;
+        format!("d_model {d_model}, d_ff {d_ff}, {n_heads} heads, {n_encoder_layers}+{n_decoder_layers} layers")
+    }
+
+    /// Base, big and the other rows of Table 3 over about the paper's vocabulary (§5.1); the sizes of T5 and ByT5.
+    fn presets() -> Vec<Preset<Self>> {
+        let row = |Table3Row { name, config, params_millions, .. }| Preset { name, config, params_millions };
+        table3(PAPER_VOCAB_SIZE).into_iter().map(row).chain(t5::presets()).collect()
+    }
 }
+
+impl EncoderDecoderSpec for TransformerConfig {}
 
 fn decoder_layer(block: &BlockConfig, init: &Initializer) -> DecoderLayer {
     DecoderLayer {

@@ -1,15 +1,15 @@
 //! The encoder–decoder Transformer (Vaswani et al. 2017).
 
+mod attention_maps;
 mod config;
 mod decoder;
 mod decoding;
 mod training;
-mod weights;
 
+pub(crate) use config::TYPICAL_SENTENCE;
 pub use config::TransformerConfig;
 pub use decoder::{Decoder, DecoderLayer};
 pub use decoding::{DecoderState, Memory};
-pub use weights::TransformerWeights;
 
 use attentive_attention::{AttentionContext, Dropout, Embedding, Mask, Positions};
 use burn::{

@@ -1,11 +1,11 @@
 //! Whole target sentences at once.
 
 use attentive_attention::{Dropout, Mask};
-use attentive_core::{EncoderDecoder, TranslationBatch};
+use attentive_core::{EncoderDecoder, TokenMatrix, TranslationBatch};
 use burn::{module::Param, tensor::Tensor};
 
 use super::Transformer;
-use crate::{TeacherForced, tokens::token_tensor};
+use crate::{AttentionMaps, TeacherForced, tokens::token_tensor};
 
 impl TeacherForced for Transformer {
     fn teacher_forced(&self, batch: &TranslationBatch, pass: Option<&Dropout>) -> Tensor<3> {
@@ -18,5 +18,9 @@ impl TeacherForced for Transformer {
 
     fn output_projection(&self) -> (Tensor<2>, Option<Tensor<1>>) {
         (self.projection().weight.val(), self.projection_bias.as_ref().map(Param::val))
+    }
+
+    fn attention_maps(&self, source: &TokenMatrix, target: &TokenMatrix) -> AttentionMaps {
+        self.maps(source, target)
     }
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use attentive_bundle::{Bundle, ModelConfig};
+use attentive_bundle::Bundle;
 use clap::Args;
 use serde::Deserialize;
 
@@ -116,17 +116,8 @@ impl Run {
     }
 
     fn model(&self) -> String {
-        match &self.bundle.model {
-            ModelConfig::Transformer(config) => format!(
-                "Transformer, {}+{} layers, d_model {}",
-                config.n_encoder_layers, config.n_decoder_layers, config.d_model
-            ),
-            ModelConfig::Rnn(config) => format!(
-                "RNN ({:?}), {}+{} layers, d_hidden {}",
-                config.cell, config.n_encoder_layers, config.n_decoder_layers, config.d_hidden
-            ),
-            other => other.family().to_owned(),
-        }
+        let model = &self.bundle.model;
+        format!("{}: {}", model.family(), model.describe())
     }
 
     /// When the last validation was made, in seconds.

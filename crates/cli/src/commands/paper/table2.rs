@@ -3,9 +3,9 @@
 use std::{path::PathBuf, time::Instant};
 
 use anyhow::Result;
-use attentive_bundle::{Bundle, ModelConfig};
+use attentive_bundle::Bundle;
 use attentive_model::{
-    TransformerConfig,
+    ModelConfig, Role, TransformerConfig,
     table2::{TABLE_2, TrainingCost},
 };
 use burn::tensor::{Distribution, Tensor};
@@ -54,7 +54,7 @@ impl Table2 {
             ("Transformer, base", TrainingCost::BASE, config.clone(), BASE_UPDATES),
             ("Transformer, big", TrainingCost::BIG, TransformerConfig::big(VOCAB_SIZE), BIG_UPDATES),
         ] {
-            let counted = updates * BATCH_TARGETS * training_flops(&ModelConfig::Transformer(config)).unwrap_or(0.0);
+            let counted = updates * BATCH_TARGETS * training_flops(&config.into()).unwrap_or(0.0);
             table.row(cells(name, None, cost, Some(counted)));
         }
         let sustained = match self.sustained {
@@ -109,12 +109,8 @@ fn cells(name: &str, bleu: Option<f64>, cost: TrainingCost, counted: Option<f64>
 
 /// Operations of training for one target token; none for other than translation models.
 fn training_flops(model: &ModelConfig) -> Option<f64> {
-    let forward = match model {
-        ModelConfig::Transformer(config) => config.forward_flops_per_token(TYPICAL_LEN, TYPICAL_LEN),
-        ModelConfig::Rnn(config) => config.forward_flops_per_token(TYPICAL_LEN),
-        _ => return None,
-    };
-    Some(3.0 * forward as f64)
+    let translates = model.role() == Role::EncoderDecoder;
+    translates.then(|| 3.0 * model.forward_flops_per_token(TYPICAL_LEN) as f64)
 }
 
 /// `3.3e18` as `3.3·10^18`.

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use attentive_attention::PositionsConfig;
-use attentive_model::{TransformerConfig, table3::table3};
+use attentive_model::{ModelSpec, TransformerConfig, table3::table3};
 use clap::Args;
 
 use super::{super::train::thousands, or_dash};

@@ -3,7 +3,7 @@
 use std::{num::NonZeroU64, path::PathBuf, time::Instant};
 
 use anyhow::{Result, anyhow, bail};
-use attentive_bundle::ModelConfig;
+use attentive_model::GptConfig;
 use attentive_optim::{Schedule, ScheduleConfig};
 use attentive_trainer::Update;
 use burn::module::Module;
@@ -73,9 +73,9 @@ impl Tokenizers {
         }
         let mut recipe = Recipe::tokenizers(&settings)?;
         let TaskRecipe::CausalLm(of_task) = &mut recipe.task else { bail!("the recipe is of another task") };
-        let task = CausalLm::prepare(&recipe.run, of_task, None)?;
-        let ModelConfig::Gpt(config) = &of_task.model else { bail!("the recipe is of another family") };
-        let of_token = 3 * config.forward_flops_per_token(of_task.batch.context) as u64;
+        let Some(config) = of_task.model.spec::<GptConfig>() else { bail!("the recipe is of another family") };
+        let task = CausalLm::prepare(&recipe.run, of_task, config, None)?;
+        let of_token = 3 * of_task.model.forward_flops_per_token(of_task.batch.context) as u64;
         let of_update = of_token * (of_task.batch.context * of_task.batch.rows) as u64;
         let steps = (self.gflops.get().saturating_mul(1_000_000_000) / of_update.max(1)).max(1);
 

@@ -1,16 +1,17 @@
 //! Laws of models that continue a text.
 
 use anyhow::Result;
-use attentive_core::{LanguageModel, NextToken, SequenceBatch, TokenId};
-use attentive_model::{CausalLmObjective, Gpt};
-use burn::tensor::activation::log_softmax;
+use attentive_backend::ops;
+use attentive_core::{SequenceBatch, TokenId, TokenMatrix};
+use attentive_model::{CausalLmObjective, CausalModel};
+use burn::{module::Module, tensor::activation::log_softmax};
 
 use super::{
     law::{Bound, Law, largest_difference},
     subject::{Subject, values},
 };
 
-impl Subject<Gpt> {
+impl<M: Module + CausalModel> Subject<M> {
     /// Tries every law of a language model.
     pub(super) fn generator_laws(&self) -> Result<Vec<Law>> {
         let law = |name, what, measured, bound| Law { name, what, measured, bound };
@@ -30,7 +31,9 @@ impl Subject<Gpt> {
 
     /// Log-probabilities at every position of rows of one length, read at once: `rows · len · vocab` values.
     fn text_at_once(&self, rows: &[&[TokenId]]) -> Vec<f32> {
-        values(log_softmax(self.model.logits(self.model.forward(self.ids(rows), None)), 2))
+        let (projection, bias) = self.model.output_projection();
+        let hidden = self.model.hidden(&TokenMatrix::from_rows(rows, 0, 0), None);
+        values(log_softmax(ops::linear(hidden, projection.transpose(), bias), 2))
     }
 
     /// Changes each token in turn: the largest change before it.

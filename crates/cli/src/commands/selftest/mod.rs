@@ -11,17 +11,18 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use attentive_backend::Device;
-use attentive_bundle::{Bundle, ModelConfig};
-use attentive_model::ConfigError;
+use attentive_bundle::Bundle;
+use attentive_model::{
+    EncoderDecoderSpec, EncoderSpec, FamilyVisitor, LanguageModelSpec, ModelConfig, ModelSpec, Role,
+    canine::N_CODE_POINTS,
+};
 use attentive_weights::Tensors;
-use burn::module::Module;
 use clap::Args;
 
 use super::BackendArgs;
 use crate::{
-    commands::train::EncoderFamily,
     recipe::{Recipe, TaskRecipe},
     run_dir,
 };
@@ -76,66 +77,79 @@ impl Patient {
 
     fn of_recipe(path: &Path, settings: &[String]) -> Result<Self> {
         let Recipe { task, .. } = Recipe::load(Some(path), settings)?;
-        let mut model = task.model().clone();
         let is_classifier = matches!(task, TaskRecipe::Classification(_));
-        let labels = || vec!["a".to_owned(), "b".to_owned()];
-        match &mut model {
-            ModelConfig::Transformer(config) => {
-                (config.source_vocab_size, config.target_vocab_size) = (VOCAB_SIZE, VOCAB_SIZE);
-            }
-            ModelConfig::Rnn(config) => {
-                (config.source_vocab_size, config.target_vocab_size) = (VOCAB_SIZE, VOCAB_SIZE);
-            }
-            ModelConfig::Gpt(config) => config.vocab_size = VOCAB_SIZE,
-            ModelConfig::Bert(config) => {
-                config.vocab_size = VOCAB_SIZE;
-                if is_classifier {
-                    config.set_labels(labels());
-                }
-            }
-            ModelConfig::Canine(config) => {
-                if config.alphabet.is_empty() {
-                    config.alphabet = ('a'..='z').collect();
-                }
-                if is_classifier {
-                    config.set_labels(labels());
-                }
-            }
-        }
-        Ok(Self { model, params: None })
+        Ok(Self { model: task.model().visit(Small { is_classifier })?, params: None })
     }
 
-    /// Tries every law of the model's family.
+    /// Tries every law of the model's role.
     fn laws(&self, device: &Device) -> Result<Vec<Law>> {
-        match &self.model {
-            ModelConfig::Transformer(config) => {
-                let vocab_size = config.target_vocab_size.min(config.source_vocab_size);
-                let make = |device: &Device| self.load(config.init(device, 0));
-                Subject::new(device, vocab_size, config.positions.max_len(), make)?.translator_laws()
-            }
-            ModelConfig::Rnn(config) => {
-                let vocab_size = config.target_vocab_size.min(config.source_vocab_size);
-                Subject::new(device, vocab_size, None, |device| self.load(config.init(device, 0)))?.translator_laws()
-            }
-            ModelConfig::Gpt(config) => {
-                let make = |device: &Device| self.load(config.init(device, 0));
-                Subject::new(device, config.vocab_size, config.positions.max_len(), make)?.generator_laws()
-            }
-            ModelConfig::Bert(config) => {
-                let make = |device: &Device| self.load(config.init(device, 0));
-                Subject::new(device, config.vocab_size, config.max_len(), make)?.encoder_laws()
-            }
-            ModelConfig::Canine(config) => {
-                let make = |device: &Device| self.load(config.init(device, 0));
-                Subject::new(device, VOCAB_SIZE, Some(config.max_len), make)?.encoder_laws()
-            }
-        }
+        self.model.visit(Trying { params: self.params.as_ref(), device })
+    }
+}
+
+/// A model that is not trained yet, with a vocabulary, and with classes and an alphabet where it has them.
+struct Small {
+    is_classifier: bool,
+}
+
+impl FamilyVisitor for Small {
+    type Output = Result<ModelConfig>;
+
+    fn any<C: ModelSpec + Into<ModelConfig>>(self, spec: &C, _role: Role) -> Self::Output {
+        let mut spec = spec.clone();
+        spec.set_vocab_size(VOCAB_SIZE)?;
+        Ok(spec.into())
     }
 
-    fn load<M: Module>(&self, model: Result<M, ConfigError>) -> Result<M> {
-        match &self.params {
-            Some(params) => Ok(attentive_weights::load(model?, params.clone())?),
-            None => Ok(model?),
+    fn encoder<C: EncoderSpec + Into<ModelConfig>>(self, spec: &C) -> Self::Output {
+        let mut spec = spec.clone();
+        if !spec.reads_characters() {
+            spec.set_vocab_size(VOCAB_SIZE)?;
         }
+        if let Some(alphabet) = spec.alphabet_mut().filter(|alphabet| alphabet.is_empty()) {
+            *alphabet = ('a'..='z').collect();
+        }
+        if self.is_classifier {
+            spec.set_labels(vec!["a".to_owned(), "b".to_owned()]);
+        }
+        Ok(spec.into())
+    }
+}
+
+/// The laws of a model's role, tried on it.
+struct Trying<'a> {
+    params: Option<&'a Tensors>,
+    device: &'a Device,
+}
+
+impl Trying<'_> {
+    fn subject<C: ModelSpec>(&self, spec: &C) -> Result<Subject<C::Model>> {
+        // Where every code point is a token, low ones will do.
+        let vocab_size = spec.vocab_size().min(spec.source_vocab_size());
+        let vocab_size = if vocab_size == N_CODE_POINTS { VOCAB_SIZE } else { vocab_size };
+        Subject::new(self.device, vocab_size, spec.max_len(), |device| match self.params {
+            Some(params) => Ok(attentive_weights::load(spec.blank(device)?, params.clone())?),
+            None => Ok(spec.init(device, 0)?),
+        })
+    }
+}
+
+impl FamilyVisitor for Trying<'_> {
+    type Output = Result<Vec<Law>>;
+
+    fn any<C: ModelSpec>(self, _spec: &C, role: Role) -> Self::Output {
+        bail!("there are no laws of {role} yet")
+    }
+
+    fn encoder_decoder<C: EncoderDecoderSpec>(self, spec: &C) -> Self::Output {
+        self.subject(spec)?.translator_laws()
+    }
+
+    fn language_model<C: LanguageModelSpec>(self, spec: &C) -> Self::Output {
+        self.subject(spec)?.generator_laws()
+    }
+
+    fn encoder<C: EncoderSpec>(self, spec: &C) -> Self::Output {
+        self.subject(spec)?.encoder_laws()
     }
 }

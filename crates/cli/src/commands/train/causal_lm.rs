@@ -2,13 +2,13 @@
 
 use std::{ops::ControlFlow, path::Path, sync::Arc};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use attentive_backend::Device;
-use attentive_bundle::{DataRecord, GenerationConfig, Generator, ModelConfig, ScoreRecord};
+use attentive_bundle::{DataRecord, GenerationConfig, Generator, ScoreRecord};
 use attentive_core::{BatchStream, Endless, Objective, SequenceBatch};
 use attentive_data::{ContextBatcher, ContextOrder, Epochs, TokenStream, auto_size::AUTO};
 use attentive_metrics::{BitsPerByte, Likelihood, Metric};
-use attentive_model::{CausalLmObjective, Gpt, GptConfig};
+use attentive_model::{CausalLmObjective, CausalModel, LanguageModelSpec, ModelConfig};
 use attentive_tokenizer::Tokenizer;
 use attentive_trainer::{Evaluate, Validation};
 
@@ -22,8 +22,8 @@ use crate::{
 const TOKENS_AT_ONCE: u64 = 1 << 16;
 
 /// A text, and a GPT that learns to continue it.
-pub(crate) struct CausalLm {
-    config: GptConfig,
+pub(crate) struct CausalLm<F> {
+    config: F,
     objective: CausalLmObjective,
     generation: GenerationConfig,
     n_samples: usize,
@@ -34,18 +34,23 @@ pub(crate) struct CausalLm {
     texts: Texts,
 }
 
-impl CausalLm {
+impl<F: LanguageModelSpec + Into<ModelConfig>> CausalLm<F> {
     /// Reads the text of a recipe, whose vocabulary size it fills in; without the file of a tokenizer, one is read or
     /// learnt as the recipe says.
-    pub(crate) fn prepare(run: &RunRecipe, recipe: &mut CausalLmRecipe, tokenizer: Option<&Path>) -> Result<Self> {
-        let ModelConfig::Gpt(config) = &mut recipe.model else { bail!("model.family: causal-lm trains a gpt") };
+    pub(crate) fn prepare(
+        run: &RunRecipe,
+        recipe: &mut CausalLmRecipe,
+        mut config: F,
+        tokenizer: Option<&Path>,
+    ) -> Result<Self> {
         let texts = Texts::open(&recipe.data);
         let tokenizer: Arc<dyn Tokenizer> = match tokenizer {
             Some(path) => attentive_tokenizer::load(path)?,
             None => recipe.tokenizer.read_or_train(false, texts.train.texts())?,
         }
         .into();
-        config.vocab_size = tokenizer.vocab_size();
+        config.set_vocab_size(tokenizer.vocab_size())?;
+        recipe.model = config.clone().into();
 
         let (text, held_out) = texts.read(|source| source.encode(&*tokenizer), |text, at| text.split(at))?;
         println!("data      {} training tokens", thousands(text.len()));
@@ -66,7 +71,7 @@ impl CausalLm {
             batch.context
         );
         Ok(Self {
-            config: config.clone(),
+            config,
             objective: recipe.objective,
             generation: recipe.generation.clone(),
             n_samples: recipe.evaluation.samples,
@@ -84,7 +89,7 @@ impl CausalLm {
     }
 
     /// What `model` writes from nothing, or after a line break where it can't.
-    fn show_samples(&self, model: Gpt) -> Result<()> {
+    fn show_samples(&self, model: F::Model) -> Result<()> {
         let generator = Generator::new(model, self.tokenizer.clone());
         for seed in 0..self.n_samples as u64 {
             let mut config = self.generation.clone();
@@ -102,8 +107,8 @@ impl CausalLm {
     }
 }
 
-impl Task for CausalLm {
-    type Model = Gpt;
+impl<F: LanguageModelSpec + Into<ModelConfig>> Task for CausalLm<F> {
+    type Model = F::Model;
     type Batch = SequenceBatch;
     type Objective = CausalLmObjective;
 
@@ -111,17 +116,16 @@ impl Task for CausalLm {
         &*self.tokenizer
     }
 
-    fn init(&self, device: &Device, seed: u64) -> Result<Gpt> {
+    fn init(&self, device: &Device, seed: u64) -> Result<F::Model> {
         Ok(self.config.init(device, seed)?)
     }
 
     fn d_model(&self) -> usize {
-        self.config.d_model
+        self.config.d_model()
     }
 
     fn describe(&self) -> String {
-        let GptConfig { d_model, d_ff, n_heads, n_layers, .. } = &self.config;
-        format!("d_model {d_model}, d_ff {d_ff}, {n_heads} heads, {n_layers} layers")
+        self.config.describe()
     }
 
     fn objective(&self) -> CausalLmObjective {
@@ -133,15 +137,15 @@ impl Task for CausalLm {
     }
 
     /// Loss on the whole validation text, in contexts one after another.
-    fn evaluator(&self) -> Option<Box<dyn Evaluate<Gpt> + '_>> {
+    fn evaluator(&self) -> Option<Box<dyn Evaluate<F::Model> + '_>> {
         let validation = self.validation.as_ref()?;
-        Some(Box::new(move |model: &Gpt| {
+        Some(Box::new(move |model: &F::Model| {
             let nll_nats = mean_nll(model, validation)?;
             Ok(Validation { nll_nats, scores: Vec::new(), quality: None })
         }))
     }
 
-    fn score(&self, model: Gpt) -> Result<Vec<ScoreRecord>> {
+    fn score(&self, model: F::Model) -> Result<Vec<ScoreRecord>> {
         let mut scores = Vec::new();
         if let Some(validation) = &self.validation {
             let nll_nats = mean_nll(&model, validation)?;
@@ -174,7 +178,7 @@ impl Task for CausalLm {
     }
 }
 
-impl Resizable for CausalLm {
+impl<F: LanguageModelSpec + Into<ModelConfig>> Resizable for CausalLm<F> {
     const SETTING: &str = "batch.rows";
     const FIRST: usize = 1;
 
@@ -191,7 +195,7 @@ impl Resizable for CausalLm {
 }
 
 /// Cross-entropy of a text, in nats per token.
-fn mean_nll(model: &Gpt, batches: &ContextBatcher) -> Result<f64> {
+fn mean_nll(model: &impl CausalModel, batches: &ContextBatcher) -> Result<f64> {
     let objective = CausalLmObjective::default();
     let (mut sum, mut n_targets) = (0.0, 0);
     for batch in batches.epoch(0) {

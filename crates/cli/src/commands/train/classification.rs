@@ -4,17 +4,18 @@ use std::{path::Path, sync::Arc};
 
 use anyhow::{Result, bail};
 use attentive_backend::Device;
-use attentive_bundle::{Bundle, DataRecord, ModelConfig, ScoreRecord, frame_ids};
+use attentive_bundle::{Bundle, DataRecord, ScoreRecord, frame_ids};
 use attentive_core::{BatchStream, Endless, LabeledBatch, Objective, TokenMatrix};
 use attentive_data::{Epochs, ExampleBatcher, LabeledRows, LabeledText, auto_size::AUTO};
-use attentive_model::{ClassificationObjective, EncoderModel};
+use attentive_model::{
+    ClassificationObjective, EncoderModel, EncoderSpec, FamilyVisitor, ModelConfig, ModelSpec, Role,
+};
 use attentive_tokenizer::Tokenizer;
 use attentive_trainer::{Evaluate, Validation};
 use attentive_weights::Tensors;
 
 use super::{
     Task,
-    encoder_family::EncoderFamily,
     masked_lm::{share, values},
     memory::Resizable,
     thousands,
@@ -37,7 +38,7 @@ pub(crate) struct Classification<F> {
     sample: String,
 }
 
-impl<F: EncoderFamily> Classification<F> {
+impl<F: EncoderSpec + Into<ModelConfig>> Classification<F> {
     /// Reads the texts of a recipe, whose vocabulary size and labels it fills in; `pretrained` is the model that was trained
     /// before, if there is one, and `config` its sizes.
     pub(crate) fn prepare(
@@ -49,15 +50,14 @@ impl<F: EncoderFamily> Classification<F> {
     ) -> Result<Self> {
         let parts = LabeledTexts::open(&recipe.data)?;
         let labels = parts.labels()?;
-        let (tokenizer, pretrained): (Box<dyn Tokenizer>, _) = match (tokenizer, pretrained) {
-            (Some(path), bundle) => (attentive_tokenizer::load(path)?, bundle.map(|bundle| bundle.params)),
+        let (tokenizer, pretrained): (Arc<dyn Tokenizer>, _) = match (tokenizer, pretrained) {
+            (Some(path), bundle) => (attentive_tokenizer::load(path)?.into(), bundle.map(|bundle| bundle.params)),
             (None, Some(bundle)) => (bundle.tokenizer, Some(bundle.params)),
             (None, None) => {
                 let texts = parts.train.texts.iter().map(|text| anyhow::Ok(text.text.clone()));
-                (recipe.tokenizer.read_or_train(false, texts)?, None)
+                (recipe.tokenizer.read_or_train(false, texts)?.into(), None)
             }
         };
-        let tokenizer: Arc<dyn Tokenizer> = tokenizer.into();
         config.set_vocab_size(tokenizer.vocab_size())?;
         config.set_labels(labels.clone());
         recipe.model = config.clone().into();
@@ -116,26 +116,47 @@ impl<F: EncoderFamily> Classification<F> {
 pub(crate) fn pretrained(recipe: &mut ClassificationRecipe) -> Result<Option<Bundle>> {
     let Some(path) = &recipe.pretrained else { return Ok(None) };
     let bundle = Bundle::read(&run_dir::resolve(path))?;
-    let dropout = dropout_of(&mut recipe.model).map(|rates| rates.map(|rate| *rate));
-    let mut model = bundle.model.clone();
-    match (dropout_of(&mut model), dropout) {
-        (Some(rates), Some(dropout)) => rates.into_iter().zip(dropout).for_each(|(rate, dropout)| *rate = dropout),
-        _ => bail!("pretrained = {}: a model of the family {}, no encoder", path.display(), model.family()),
-    }
+    let rates = recipe.model.visit(DropoutOf);
+    let Some(model) = rates.and_then(|rates| bundle.model.visit(WithDropout(rates))) else {
+        bail!("pretrained = {}: a model of the family {}, not an encoder", path.display(), bundle.model.family());
+    };
     recipe.model = model;
     Ok(Some(bundle))
 }
 
 /// The rates of dropout of an encoder.
-fn dropout_of(model: &mut ModelConfig) -> Option<[&mut f64; 2]> {
-    match model {
-        ModelConfig::Bert(config) => Some([&mut config.dropout, &mut config.attention_dropout]),
-        ModelConfig::Canine(config) => Some([&mut config.dropout, &mut config.attention_dropout]),
-        _ => None,
+struct DropoutOf;
+
+impl FamilyVisitor for DropoutOf {
+    type Output = Option<[f64; 2]>;
+
+    fn any<C: ModelSpec>(self, _spec: &C, _role: Role) -> Self::Output {
+        None
+    }
+
+    fn encoder<C: EncoderSpec>(self, spec: &C) -> Self::Output {
+        Some(spec.clone().dropout_mut().map(|rate| *rate))
     }
 }
 
-impl<F: EncoderFamily> Resizable for Classification<F> {
+/// An encoder with other rates of dropout.
+struct WithDropout([f64; 2]);
+
+impl FamilyVisitor for WithDropout {
+    type Output = Option<ModelConfig>;
+
+    fn any<C: ModelSpec>(self, _spec: &C, _role: Role) -> Self::Output {
+        None
+    }
+
+    fn encoder<C: EncoderSpec + Into<ModelConfig>>(self, spec: &C) -> Self::Output {
+        let mut spec = spec.clone();
+        spec.dropout_mut().into_iter().zip(self.0).for_each(|(rate, new)| *rate = new);
+        Some(spec.into())
+    }
+}
+
+impl<F: EncoderSpec + Into<ModelConfig>> Resizable for Classification<F> {
     const SETTING: &str = "batch.rows";
     const FIRST: usize = 1;
 
@@ -155,7 +176,7 @@ impl<F: EncoderFamily> Resizable for Classification<F> {
     }
 }
 
-impl<F: EncoderFamily> Task for Classification<F> {
+impl<F: EncoderSpec + Into<ModelConfig>> Task for Classification<F> {
     type Model = F::Model;
     type Batch = LabeledBatch;
     type Objective = ClassificationObjective;

@@ -7,12 +7,12 @@ use attentive_backend::Device;
 use attentive_bundle::{Candidate, DataRecord, ScoreRecord, TextEncoder, frame_ids};
 use attentive_core::{BatchStream, Endless, MaskedBatch, TokenId, TokenMatrix};
 use attentive_data::{Epochs, ExampleBatcher, ExampleSet, MaskedSentences, RowKind, SentenceCorpus, auto_size::AUTO};
-use attentive_model::{EncoderModel, MaskedLmObjective};
+use attentive_model::{EncoderModel, EncoderSpec, MaskedLmObjective, ModelConfig};
 use attentive_tokenizer::Tokenizer;
 use attentive_trainer::{Evaluate, Validation};
 use burn::tensor::{Tensor, activation::log_softmax};
 
-use super::{Task, encoder_family::EncoderFamily, memory::Resizable, thousands};
+use super::{Task, encoder_text, memory::Resizable, thousands};
 use crate::{
     recipe::{MaskedLmRecipe, RunRecipe},
     text::{TextSource, Texts},
@@ -49,7 +49,7 @@ struct Guesses {
     n_pairs_right: usize,
 }
 
-impl<F: EncoderFamily> MaskedLm<F> {
+impl<F: EncoderSpec + Into<ModelConfig>> MaskedLm<F> {
     /// Reads the text of a recipe, whose vocabulary size it fills in; without the file of a tokenizer, one is read or
     /// learnt as the recipe says.
     pub(crate) fn prepare(
@@ -67,7 +67,9 @@ impl<F: EncoderFamily> MaskedLm<F> {
         config.set_vocab_size(tokenizer.vocab_size())?;
         let ids = frame_ids(&*tokenizer)?;
 
-        let sentences = |source: &TextSource| source.sentences(ids.end, |line| F::encode_line(&*tokenizer, line));
+        let sentences = |source: &TextSource| {
+            source.sentences(ids.end, |line| encoder_text::encode_line(&config, &*tokenizer, line))
+        };
         let (text, held_out) = texts.read(sentences, |text, at| text.split(at))?;
         println!(
             "data      {} training tokens in {} sentences of {} documents",
@@ -76,14 +78,14 @@ impl<F: EncoderFamily> MaskedLm<F> {
             thousands(text.n_documents() as u64)
         );
         println!("tokens    {} entries in the vocabulary", thousands(tokenizer.vocab_size() as u64));
-        config.study(&text);
+        encoder_text::choose_alphabet(&mut config, &text);
         recipe.model = config.clone().into();
-        let most_frequent = most_frequent::<F>(&text).unwrap_or(ids.mask);
+        let most_frequent = most_frequent(&config, &text).unwrap_or(ids.mask);
         let batch = recipe.batch;
         // What is still to be measured begins with one row.
         let n_rows = if batch.rows == AUTO { 1 } else { batch.rows };
         let batcher = |text: SentenceCorpus, seed: u64| -> Result<ExampleBatcher<MaskedSentences>> {
-            let masking = F::masking(recipe.masking, ids, tokenizer.vocab_size(), seed);
+            let masking = encoder_text::masking(&config, recipe.masking, ids, tokenizer.vocab_size(), seed);
             let rows = MaskedSentences::new(text, batch.examples, batch.context, ids, masking)?;
             Ok(ExampleBatcher::new(rows, n_rows, seed)?)
         };
@@ -131,7 +133,10 @@ impl<F: EncoderFamily> MaskedLm<F> {
             let text = self.tokenizer.decode(ids)?;
             let words: Vec<&str> = text.trim().split(' ').collect();
             let middle = words.len() / 2;
-            let masked = [&words[..middle], &[&*F::masks(words[middle])], &words[middle + 1..]].concat().join(" ");
+            let masked =
+                [&words[..middle], &[&*encoder_text::masks(&self.config, words[middle])], &words[middle + 1..]]
+                    .concat()
+                    .join(" ");
             let Ok(filled) = encoder.fill(&masked, N_CANDIDATES) else { continue };
             print_guesses(&masked, words[middle], &filled);
         }
@@ -184,7 +189,7 @@ impl Guesses {
     }
 }
 
-impl<F: EncoderFamily> Task for MaskedLm<F> {
+impl<F: EncoderSpec + Into<ModelConfig>> Task for MaskedLm<F> {
     type Model = F::Model;
     type Batch = MaskedBatch;
     type Objective = MaskedLmObjective;
@@ -252,18 +257,18 @@ impl<F: EncoderFamily> Task for MaskedLm<F> {
     }
 
     fn example(&self, model: &str) -> String {
-        let masks = F::masks("did");
+        let masks = encoder_text::masks(&self.config, "did");
         format!("fill --model {model} \"The animal {masks} not cross the street because it was too tired.\"")
     }
 }
 
 /// The token that is hidden most often; the lowest of several.
-fn most_frequent<F: EncoderFamily>(text: &SentenceCorpus) -> Option<TokenId> {
-    let counts = text.counts().into_iter().filter(|&(id, _)| F::is_hidden(id));
+fn most_frequent(spec: &impl EncoderSpec, text: &SentenceCorpus) -> Option<TokenId> {
+    let counts = text.counts().into_iter().filter(|&(id, _)| encoder_text::is_hidden(spec, id));
     counts.max_by_key(|&(id, count)| (count, std::cmp::Reverse(id))).map(|(id, _)| id)
 }
 
-impl<F: EncoderFamily> Resizable for MaskedLm<F> {
+impl<F: EncoderSpec + Into<ModelConfig>> Resizable for MaskedLm<F> {
     const SETTING: &str = "batch.rows";
     const FIRST: usize = 1;
 

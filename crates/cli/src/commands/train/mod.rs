@@ -2,7 +2,7 @@
 
 mod causal_lm;
 mod classification;
-mod encoder_family;
+mod encoder_text;
 mod injected;
 mod interrupt;
 mod masked_lm;
@@ -13,7 +13,6 @@ mod session;
 mod span_corruption;
 mod task;
 mod translation;
-mod translation_family;
 
 use std::{
     path::{Path, PathBuf},
@@ -30,7 +29,6 @@ use super::BackendArgs;
 use crate::{recipe::Recipe, run_dir};
 pub(super) use causal_lm::CausalLm;
 use classification::Classification;
-pub(super) use encoder_family::EncoderFamily;
 use masked_lm::MaskedLm;
 pub(super) use memory::Resizable;
 pub(super) use prepared::{WithTask, prepare};
@@ -39,7 +37,6 @@ use session::Session;
 use span_corruption::Infilling;
 pub(super) use task::Task;
 use translation::Translation;
-use translation_family::TranslationFamily;
 
 /// Train a model by a recipe; without one, on the built-in English–German corpus.
 #[derive(Debug, Args)]

@@ -1,15 +1,17 @@
-//! A recipe's task, prepared: the one place that knows which family of models each task trains.
+//! A recipe's task, prepared: the one place that knows which roles of models each task trains.
 
 use std::path::Path;
 
-use anyhow::Result;
-use attentive_bundle::ModelConfig;
+use anyhow::{Result, bail};
+use attentive_bundle::Bundle;
+use attentive_model::{
+    EncoderDecoderSpec, EncoderSpec, FamilyVisitor, LanguageModelSpec, ModelConfig, ModelSpec, Role,
+};
 
 use super::{
     CausalLm, Classification, Infilling, MaskedLm, Translation, classification::pretrained, memory::Resizable,
-    translation_family::no_translator,
 };
-use crate::recipe::{Recipe, TaskRecipe, no_encoder};
+use crate::recipe::{Recipe, TaskRecipe};
 
 /// What is done with a task, whichever it is.
 pub(crate) trait WithTask {
@@ -28,31 +30,68 @@ pub(crate) fn prepare<W: WithTask>(recipe: &mut Recipe, tokenizer: Option<&Path>
 }
 
 fn prepare_here<W: WithTask>(recipe: &mut Recipe, tokenizer: Option<&Path>, what: W) -> Result<W::Output> {
-    let Recipe { run, task, .. } = recipe;
-    match task {
-        TaskRecipe::Translation(of_task) => match of_task.model.clone() {
-            ModelConfig::Transformer(model) => what.with(Translation::prepare(run, of_task, model, tokenizer)?, recipe),
-            ModelConfig::Rnn(model) => what.with(Translation::prepare(run, of_task, model, tokenizer)?, recipe),
-            other => Err(no_translator(&other)),
-        },
-        TaskRecipe::CausalLm(of_task) => what.with(CausalLm::prepare(run, of_task, tokenizer)?, recipe),
-        TaskRecipe::MaskedLm(of_task) => match of_task.model.clone() {
-            ModelConfig::Bert(model) => what.with(MaskedLm::prepare(run, of_task, model, tokenizer)?, recipe),
-            ModelConfig::Canine(model) => what.with(MaskedLm::prepare(run, of_task, model, tokenizer)?, recipe),
-            other => Err(no_encoder(&other)),
-        },
-        TaskRecipe::Classification(of_task) => {
-            let before = pretrained(of_task)?;
-            match of_task.model.clone() {
-                ModelConfig::Bert(model) => {
-                    what.with(Classification::prepare(run, of_task, model, before, tokenizer)?, recipe)
-                }
-                ModelConfig::Canine(model) => {
-                    what.with(Classification::prepare(run, of_task, model, before, tokenizer)?, recipe)
-                }
-                other => Err(no_encoder(&other)),
+    let pretrained = match &mut recipe.task {
+        TaskRecipe::Classification(of_task) => pretrained(of_task)?,
+        _ => None,
+    };
+    let model = recipe.task.model().clone();
+    model.visit(Preparing { recipe, tokenizer, pretrained, what })
+}
+
+/// A recipe's task on its way to a model's family.
+struct Preparing<'a, W> {
+    recipe: &'a mut Recipe,
+    tokenizer: Option<&'a Path>,
+    /// The model that is fine-tuned.
+    pretrained: Option<Bundle>,
+    what: W,
+}
+
+impl<W: WithTask> FamilyVisitor for Preparing<'_, W> {
+    type Output = Result<W::Output>;
+
+    fn any<C: ModelSpec>(self, _spec: &C, role: Role) -> Self::Output {
+        bail!("model.family: {} does not train {role}, as {} is", self.recipe.task.name(), C::FAMILY)
+    }
+
+    fn encoder_decoder<C: EncoderDecoderSpec + Into<ModelConfig>>(self, spec: &C) -> Self::Output {
+        let Recipe { run, task, .. } = &mut *self.recipe;
+        match task {
+            TaskRecipe::Translation(of_task) => {
+                let task = Translation::prepare(run, of_task, spec.clone(), self.tokenizer)?;
+                self.what.with(task, self.recipe)
             }
+            TaskRecipe::SpanCorruption(of_task) => {
+                let task = Infilling::prepare(run, of_task, spec.clone(), self.tokenizer)?;
+                self.what.with(task, self.recipe)
+            }
+            _ => self.any(spec, Role::EncoderDecoder),
         }
-        TaskRecipe::SpanCorruption(of_task) => what.with(Infilling::prepare(run, of_task, tokenizer)?, recipe),
+    }
+
+    fn language_model<C: LanguageModelSpec + Into<ModelConfig>>(self, spec: &C) -> Self::Output {
+        let Recipe { run, task, .. } = &mut *self.recipe;
+        match task {
+            TaskRecipe::CausalLm(of_task) => {
+                let task = CausalLm::prepare(run, of_task, spec.clone(), self.tokenizer)?;
+                self.what.with(task, self.recipe)
+            }
+            _ => self.any(spec, Role::LanguageModel),
+        }
+    }
+
+    fn encoder<C: EncoderSpec + Into<ModelConfig>>(self, spec: &C) -> Self::Output {
+        let Recipe { run, task, .. } = &mut *self.recipe;
+        match task {
+            TaskRecipe::MaskedLm(of_task) => {
+                let task = MaskedLm::prepare(run, of_task, spec.clone(), self.tokenizer)?;
+                self.what.with(task, self.recipe)
+            }
+            TaskRecipe::Classification(of_task) => {
+                let task = Classification::prepare(run, of_task, spec.clone(), self.pretrained, self.tokenizer)?;
+                self.what.with(task, self.recipe)
+            }
+            _ => self.any(spec, Role::Encoder),
+        }
     }
 }

@@ -2,18 +2,18 @@
 
 use std::{path::Path, sync::Arc};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use attentive_backend::{Device, ops};
-use attentive_bundle::{DataRecord, EncodeError, ModelConfig, ScoreRecord, SpanFiller, TranslationModel};
+use attentive_bundle::{DataRecord, EncodeError, ScoreRecord, SpanFiller, TranslationModel};
 use attentive_core::{BatchStream, Endless, TranslationBatch};
 use attentive_data::{ContextBatcher, ContextOrder, Epochs, SpanBatcher, SpanCorruption, TokenStream, auto_size::AUTO};
-use attentive_model::{TeacherForced, Transformer, TransformerConfig, TranslationObjective};
+use attentive_model::{EncoderDecoderSpec, ModelConfig, TeacherForced, TranslationObjective};
 use attentive_tokenizer::Tokenizer;
 use attentive_trainer::{Evaluate, Validation};
 use burn::tensor::activation::log_softmax;
 
 use super::{
-    Task, TranslationFamily,
+    Task,
     masked_lm::{print_guesses, share, values},
     memory::Resizable,
     thousands,
@@ -36,8 +36,8 @@ const N_CANDIDATES: usize = 3;
 const SEARCHED: u64 = 1 << 14;
 
 /// A text, and an encoder–decoder that learns to write what is hidden in it.
-pub(crate) struct Infilling {
-    config: TransformerConfig,
+pub(crate) struct Infilling<F> {
+    config: F,
     objective: TranslationObjective,
     tokenizer: Arc<dyn Tokenizer>,
     train: SpanBatcher,
@@ -53,17 +53,15 @@ struct Guesses {
     n_right: usize,
 }
 
-impl Infilling {
+impl<F: EncoderDecoderSpec + Into<ModelConfig>> Infilling<F> {
     /// Reads the text of a recipe, whose vocabulary sizes it fills in; without the file of a tokenizer, one is read or
     /// learnt as the recipe says.
     pub(crate) fn prepare(
         run: &RunRecipe,
         recipe: &mut SpanCorruptionRecipe,
+        mut config: F,
         tokenizer: Option<&Path>,
     ) -> Result<Self> {
-        let ModelConfig::Transformer(config) = &mut recipe.model else {
-            bail!("model.family: span-corruption trains a transformer");
-        };
         let texts = Texts::open(&recipe.data);
         let tokenizer: Arc<dyn Tokenizer> = match tokenizer {
             Some(path) => attentive_tokenizer::load(path)?,
@@ -73,7 +71,8 @@ impl Infilling {
             }
         }
         .into();
-        config.set_vocab_size(tokenizer.vocab_size());
+        config.set_vocab_size(tokenizer.vocab_size())?;
+        recipe.model = config.clone().into();
 
         let (text, held_out) = texts.read(|source| source.encode_lines(&*tokenizer), |text, at| text.split(at))?;
         println!("data      {} training tokens", thousands(text.len()));
@@ -102,7 +101,7 @@ impl Infilling {
             recipe.corruption.mean_span
         );
         Ok(Self {
-            config: config.clone(),
+            config,
             objective: recipe.objective,
             tokenizer,
             train: train_batches,
@@ -112,7 +111,7 @@ impl Infilling {
         })
     }
 
-    fn judge(&self, model: &Transformer, batches: &SpanBatcher) -> Result<Guesses> {
+    fn judge(&self, model: &F::Model, batches: &SpanBatcher) -> Result<Guesses> {
         let mut guesses = Guesses::default();
         batches.epoch(0).try_for_each(|batch| -> Result<()> {
             guesses.add(model, &batch?);
@@ -122,7 +121,7 @@ impl Infilling {
     }
 
     /// Loss and accuracy on the whole validation text.
-    fn validate(&self, model: &Transformer, validation: &SpanBatcher) -> Result<Validation> {
+    fn validate(&self, model: &F::Model, validation: &SpanBatcher) -> Result<Validation> {
         let guesses = self.judge(model, validation)?;
         let scores = vec![("token-accuracy".to_owned(), guesses.accuracy())];
         Ok(Validation { nll_nats: guesses.nll_nats(), scores, quality: None })
@@ -164,7 +163,7 @@ impl Infilling {
     }
 
     /// Some validation lines with a span hidden as in training, and the best guesses for it.
-    fn show_samples(&self, model: Transformer) -> Result<()> {
+    fn show_samples(&self, model: F::Model) -> Result<()> {
         let Some(validation) = &self.validation else { return Ok(()) };
         let lines = self.sample_lines(validation)?;
         let model = TranslationModel::new(model, &self.config)?;
@@ -184,7 +183,7 @@ impl Infilling {
 }
 
 impl Guesses {
-    fn add(&mut self, model: &Transformer, batch: &TranslationBatch) {
+    fn add(&mut self, model: &impl TeacherForced, batch: &TranslationBatch) {
         let hidden = model.teacher_forced(batch, None);
         let (projection, bias) = model.output_projection();
         let [.., tgt, _] = hidden.dims();
@@ -210,7 +209,7 @@ impl Guesses {
     }
 }
 
-impl Resizable for Infilling {
+impl<F: EncoderDecoderSpec + Into<ModelConfig>> Resizable for Infilling<F> {
     const SETTING: &str = "batch.rows";
     const FIRST: usize = 1;
 
@@ -226,8 +225,8 @@ impl Resizable for Infilling {
     }
 }
 
-impl Task for Infilling {
-    type Model = Transformer;
+impl<F: EncoderDecoderSpec + Into<ModelConfig>> Task for Infilling<F> {
+    type Model = F::Model;
     type Batch = TranslationBatch;
     type Objective = TranslationObjective;
 
@@ -235,16 +234,16 @@ impl Task for Infilling {
         &*self.tokenizer
     }
 
-    fn init(&self, device: &Device, seed: u64) -> Result<Transformer> {
+    fn init(&self, device: &Device, seed: u64) -> Result<F::Model> {
         Ok(self.config.init(device, seed)?)
     }
 
     fn d_model(&self) -> usize {
-        self.config.d_model
+        self.config.d_model()
     }
 
     fn describe(&self) -> String {
-        TranslationFamily::describe(&self.config)
+        self.config.describe()
     }
 
     fn objective(&self) -> TranslationObjective {
@@ -255,12 +254,12 @@ impl Task for Infilling {
         Box::new(Endless::new(&self.train))
     }
 
-    fn evaluator(&self) -> Option<Box<dyn Evaluate<Transformer> + '_>> {
+    fn evaluator(&self) -> Option<Box<dyn Evaluate<F::Model> + '_>> {
         let validation = self.validation.as_ref()?;
-        Some(Box::new(move |model: &Transformer| self.validate(model, validation).map_err(Into::into)))
+        Some(Box::new(move |model: &F::Model| self.validate(model, validation).map_err(Into::into)))
     }
 
-    fn score(&self, model: Transformer) -> Result<Vec<ScoreRecord>> {
+    fn score(&self, model: F::Model) -> Result<Vec<ScoreRecord>> {
         let mut scores = Vec::new();
         if let Some(validation) = &self.validation {
             let guesses = self.judge(&model, validation)?;

@@ -11,11 +11,11 @@ use attentive_data::{
     derived_seed,
 };
 use attentive_metrics::{Bleu, Likelihood, Scorer};
-use attentive_model::{TeacherForced, TranslationObjective};
+use attentive_model::{EncoderDecoderSpec, ModelConfig, TeacherForced, TranslationObjective};
 use attentive_tokenizer::Tokenizer;
 use attentive_trainer::{Evaluate, Validation};
 
-use super::{Task, TranslationFamily, memory::Resizable, thousands};
+use super::{Task, memory::Resizable, thousands};
 use crate::{
     corpus::Corpus,
     recipe::{RunRecipe, TranslationRecipe},
@@ -41,7 +41,7 @@ pub(crate) struct Translation<F> {
     sample: (Vec<String>, Vec<String>),
 }
 
-impl<F: TranslationFamily> Translation<F> {
+impl<F: EncoderDecoderSpec + Into<ModelConfig>> Translation<F> {
     /// Reads the data of a recipe, whose model's vocabulary sizes it fills in; without the file of a tokenizer, one is
     /// read or learnt as the recipe says.
     pub(crate) fn prepare(
@@ -60,7 +60,7 @@ impl<F: TranslationFamily> Translation<F> {
             None => recipe.tokenizer.read_or_train(true, corpus.train.texts(&recipe.rules)?)?,
         }
         .into();
-        config.set_vocab_size(tokenizer.vocab_size());
+        config.set_vocab_size(tokenizer.vocab_size())?;
         recipe.model = config.clone().into();
 
         let (train, report) = corpus.train.encode(&*tokenizer, &recipe.rules, &Storage::default())?;
@@ -136,7 +136,7 @@ impl<F: TranslationFamily> Translation<F> {
     }
 
     fn translator(&self, model: F::Model) -> Result<Translator<TranslationModel>> {
-        Ok(Translator::new(self.config.translation_model(model)?, self.tokenizer.clone())?)
+        Ok(Translator::new(TranslationModel::new(model, &self.config)?, self.tokenizer.clone())?)
     }
 
     /// Loss on the validation set, and BLEU of its first sentences, greedily translated.
@@ -187,7 +187,7 @@ impl<F: TranslationFamily> Translation<F> {
     }
 }
 
-impl<F: TranslationFamily> Task for Translation<F> {
+impl<F: EncoderDecoderSpec + Into<ModelConfig>> Task for Translation<F> {
     type Model = F::Model;
     type Batch = TranslationBatch;
     type Objective = TranslationObjective;
@@ -249,7 +249,7 @@ impl<F: TranslationFamily> Task for Translation<F> {
     }
 }
 
-impl<F: TranslationFamily> Resizable for Translation<F> {
+impl<F: EncoderDecoderSpec + Into<ModelConfig>> Resizable for Translation<F> {
     const SETTING: &str = "batch.max_tokens";
     const FIRST: usize = 512;
 
@@ -297,7 +297,7 @@ struct SampledEpochs<'a, F> {
     sampling: &'a Sampling,
 }
 
-impl<F: TranslationFamily> Epochs for SampledEpochs<'_, F> {
+impl<F: EncoderDecoderSpec + Into<ModelConfig>> Epochs for SampledEpochs<'_, F> {
     type Batch = TranslationBatch;
     type Order = (PairBatcher, PairEpoch);
     type Error = anyhow::Error;

@@ -3,7 +3,7 @@
 use attentive_attention::{Mask, MultiHeadAttention, NormPlacement, PositionsConfig};
 use attentive_backend::BackendKind;
 use attentive_core::TokenMatrix;
-use attentive_model::{Transformer, TransformerConfig};
+use attentive_model::{ModelSpec, TeacherForced, Transformer, TransformerConfig};
 use attentive_testkit::assert_close;
 use burn::tensor::{Int, Tensor, TensorData};
 
@@ -39,7 +39,7 @@ fn every_row_sums_to_one_and_padding_and_the_future_get_nothing() {
     for norm in [NormPlacement::Post, NormPlacement::Pre] {
         let model = model(norm, PositionsConfig::Sinusoidal);
         let [source, target] = [SOURCE, TARGET].map(|rows| TokenMatrix::from_rows(&rows, 0, 0));
-        let weights = model.attention_weights(&source, &target);
+        let weights = model.attention_maps(&source, &target);
         assert_eq!([weights.encoder.len(), weights.decoder.len(), weights.cross.len()], [2, 2, 2]);
         for (layers, causal, lengths) in [
             (&weights.encoder, false, source.lengths()),

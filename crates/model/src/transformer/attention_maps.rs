@@ -2,30 +2,13 @@
 
 use attentive_attention::Mask;
 use attentive_core::TokenMatrix;
-use burn::tensor::Tensor;
 
 use super::Transformer;
-use crate::tokens::token_tensor;
-
-/// The weights of every attention of a [`Transformer`], a tensor for each layer, from the input up.
-#[derive(Debug, Clone)]
-pub struct TransformerWeights {
-    /// Source to source: `[rows, heads, src, src]`.
-    pub encoder: Vec<Tensor<4>>,
-    /// Target to target: `[rows, heads, tgt, tgt]`.
-    pub decoder: Vec<Tensor<4>>,
-    /// Target to source: `[rows, heads, tgt, src]`.
-    pub cross: Vec<Tensor<4>>,
-}
+use crate::{AttentionMaps, tokens::token_tensor};
 
 impl Transformer {
-    /// What each source and target token attends to, layer by layer and head by head; rows sum to 1.
-    ///
-    /// Source: Vaswani et al. 2017, figures 3 to 5, which show such weights.
-    ///
-    /// # Shapes
-    /// - `target`: `[rows, tgt]`, each row beginning in `<s>`
-    pub fn attention_weights(&self, source: &TokenMatrix, target: &TokenMatrix) -> TransformerWeights {
+    /// What each source and target token attends to (figures 3 to 5), layer by layer and head by head.
+    pub(super) fn maps(&self, source: &TokenMatrix, target: &TokenMatrix) -> AttentionMaps {
         let device = self.source_embedding.weight.device();
         let mask = Mask::padding(source.lengths(), source.n_cols(), &device);
         let context = self.source_positions.context(mask.clone().and_window(self.window), 0, source.n_cols(), &device);
@@ -43,6 +26,6 @@ impl Transformer {
             decoder.push(to_target);
             cross.push(to_source);
         }
-        TransformerWeights { encoder, decoder, cross }
+        AttentionMaps { encoder, decoder, cross }
     }
 }

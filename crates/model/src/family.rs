@@ -1,0 +1,243 @@
+//! The families of models: one row each, and the one place where they are told apart.
+
+use std::{any::Any, marker::PhantomData};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    BertConfig, CanineConfig, ConfigError, EncoderDecoderSpec, EncoderSpec, GptConfig, LanguageModelSpec, ModelSpec,
+    Preset, RnnConfig, Role, TransformerConfig,
+};
+
+/// Makes [`ModelConfig`] of rows: a variant, the family's configuration, and the visitor's method for its role.
+macro_rules! families {
+    ($($(#[$doc:meta])* $family:ident($config:ty): $role:ident),* $(,)?) => {
+        /// The family of a model, with its sizes and choices.
+        ///
+        /// What depends on the family is asked of its configuration: by a method of this type, by [`spec`](Self::spec)
+        /// where one family is meant, or by a [`FamilyVisitor`].
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "family", rename_all = "kebab-case")]
+        pub enum ModelConfig {
+            $($(#[$doc])* $family($config),)*
+        }
+
+        $(
+            impl From<$config> for ModelConfig {
+                fn from(config: $config) -> Self {
+                    Self::$family(config)
+                }
+            }
+        )*
+
+        impl ModelConfig {
+            /// Hands the configuration to the method of `visitor` that is for its role.
+            pub fn visit<V: FamilyVisitor>(&self, visitor: V) -> V::Output {
+                match self {
+                    $(Self::$family(spec) => visitor.$role(spec),)*
+                }
+            }
+
+            /// Every model that has a name, family after family.
+            pub fn presets() -> Vec<Preset<Self>> {
+                let mut presets = Vec::new();
+                $(presets.extend(<$config>::presets().into_iter().map(Preset::of_any_family));)*
+                presets
+            }
+        }
+    };
+}
+
+families! {
+    /// The encoder–decoder Transformer.
+    Transformer(TransformerConfig): encoder_decoder,
+    /// The RNN encoder–decoder with additive attention.
+    Rnn(RnnConfig): encoder_decoder,
+    /// The decoder alone, as a language model.
+    Gpt(GptConfig): language_model,
+    /// The encoder alone: BERT, RoBERTa.
+    Bert(BertConfig): encoder,
+    /// The encoder of characters: CANINE.
+    Canine(CanineConfig): encoder,
+}
+
+/// What is done with a model's configuration, whatever its family: [`ModelConfig::visit`] calls one of the methods.
+///
+/// What can be done with every family is [`any`](Self::any) alone. What needs a role has a method for it, and `any` says
+/// why the others can't do it.
+///
+/// ```
+/// use attentive_model::{EncoderSpec, FamilyVisitor, ModelConfig, ModelSpec, Role};
+///
+/// /// How many classes an encoder tells apart.
+/// struct Classes;
+///
+/// impl FamilyVisitor for Classes {
+///     type Output = Result<usize, String>;
+///
+///     fn any<C: ModelSpec>(self, _spec: &C, role: Role) -> Self::Output {
+///         Err(format!("{} is {role}; classes are told by an encoder", C::FAMILY))
+///     }
+///
+///     fn encoder<C: EncoderSpec>(self, spec: &C) -> Self::Output {
+///         Ok(spec.labels().len())
+///     }
+/// }
+///
+/// let gpt = ModelConfig::preset("gpt-2").unwrap();
+/// assert_eq!(gpt.visit(Classes).unwrap_err(), "gpt is a language model; classes are told by an encoder");
+/// ```
+pub trait FamilyVisitor: Sized {
+    /// What comes of it.
+    type Output;
+
+    /// A family whose role has no method of its own here.
+    fn any<C: ModelSpec + Into<ModelConfig>>(self, spec: &C, role: Role) -> Self::Output;
+
+    /// A family that reads one text and writes another.
+    fn encoder_decoder<C: EncoderDecoderSpec + Into<ModelConfig>>(self, spec: &C) -> Self::Output {
+        self.any(spec, Role::EncoderDecoder)
+    }
+
+    /// A family that continues texts.
+    fn language_model<C: LanguageModelSpec + Into<ModelConfig>>(self, spec: &C) -> Self::Output {
+        self.any(spec, Role::LanguageModel)
+    }
+
+    /// A family that reads a text as a whole.
+    fn encoder<C: EncoderSpec + Into<ModelConfig>>(self, spec: &C) -> Self::Output {
+        self.any(spec, Role::Encoder)
+    }
+}
+
+/// The answer of any family to one question.
+macro_rules! ask {
+    ($model:expr, |$spec:ident, $role:ident| -> $answer:ty $question:block) => {{
+        struct Question;
+        impl FamilyVisitor for Question {
+            type Output = $answer;
+
+            fn any<C: ModelSpec>(self, $spec: &C, $role: Role) -> $answer {
+                $question
+            }
+        }
+        $model.visit(Question)
+    }};
+}
+
+impl ModelConfig {
+    /// The model of that name, of any family.
+    pub fn preset(name: &str) -> Option<Self> {
+        Self::presets().into_iter().find(|preset| preset.name == name).map(|preset| preset.config)
+    }
+
+    /// The family's name: `transformer`.
+    pub fn family(&self) -> &'static str {
+        ask!(self, |_spec, _role| -> &'static str { C::FAMILY })
+    }
+
+    /// What the family is, in a few words.
+    pub fn summary(&self) -> &'static str {
+        ask!(self, |_spec, _role| -> &'static str { C::SUMMARY })
+    }
+
+    /// What models of the family are for.
+    pub fn role(&self) -> Role {
+        ask!(self, |_spec, role| -> Role { role })
+    }
+
+    /// The configuration as one of the family `C`, if it is.
+    pub fn spec<C: ModelSpec>(&self) -> Option<C> {
+        struct Of<C>(PhantomData<C>);
+        impl<C: ModelSpec> FamilyVisitor for Of<C> {
+            type Output = Option<C>;
+
+            fn any<D: ModelSpec>(self, spec: &D, _role: Role) -> Option<C> {
+                (spec as &dyn Any).downcast_ref::<C>().cloned()
+            }
+        }
+        self.visit(Of(PhantomData))
+    }
+
+    /// As [`ModelSpec::validate`].
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the setting that is wrong.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        ask!(self, |spec, _role| -> Result<(), ConfigError> { spec.validate() })
+    }
+
+    /// Number of parameters, computed without allocating any.
+    pub fn n_params(&self) -> usize {
+        ask!(self, |spec, _role| -> usize { spec.n_params() })
+    }
+
+    /// Entries of the vocabulary that the model writes in or guesses among.
+    pub fn vocab_size(&self) -> usize {
+        ask!(self, |spec, _role| -> usize { spec.vocab_size() })
+    }
+
+    /// Entries of the vocabulary that the model reads.
+    pub fn source_vocab_size(&self) -> usize {
+        ask!(self, |spec, _role| -> usize { spec.source_vocab_size() })
+    }
+
+    /// The longest text that there are positions for, in tokens, if there is a limit.
+    pub fn max_len(&self) -> Option<usize> {
+        ask!(self, |spec, _role| -> Option<usize> { spec.max_len() })
+    }
+
+    /// Length that costs are stated at.
+    pub fn typical_len(&self) -> usize {
+        ask!(self, |spec, _role| -> usize { spec.typical_len() })
+    }
+
+    /// As [`ModelSpec::forward_flops_per_token`].
+    pub fn forward_flops_per_token(&self, len: usize) -> usize {
+        struct Flops(usize);
+        impl FamilyVisitor for Flops {
+            type Output = usize;
+
+            fn any<C: ModelSpec>(self, spec: &C, _role: Role) -> usize {
+                spec.forward_flops_per_token(self.0)
+            }
+        }
+        self.visit(Flops(len))
+    }
+
+    /// The sizes in a line.
+    pub fn describe(&self) -> String {
+        ask!(self, |spec, _role| -> String { spec.describe() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_call_a_family_as_its_configuration_does() {
+        for Preset { name, config, .. } in ModelConfig::presets() {
+            let json = serde_json::to_value(&config).unwrap();
+            assert_eq!(json["family"], config.family(), "{name}");
+            assert_eq!(serde_json::from_value::<ModelConfig>(json).unwrap(), config, "{name}");
+        }
+    }
+
+    #[test]
+    fn presets_are_valid_and_have_names_of_their_own() {
+        let presets = ModelConfig::presets();
+        for (at, Preset { name, config, .. }) in presets.iter().enumerate() {
+            config.validate().unwrap();
+            assert!(presets[..at].iter().all(|other| other.name != *name), "two presets are called {name}");
+        }
+    }
+
+    #[test]
+    fn a_configuration_is_of_its_family_alone() {
+        let gpt = ModelConfig::preset("gpt-2").unwrap();
+        assert_eq!(gpt.spec::<GptConfig>(), Some(GptConfig::gpt2()));
+        assert_eq!(gpt.spec::<BertConfig>(), None);
+        assert_eq!((gpt.role(), Role::EncoderDecoder.families()), (Role::LanguageModel, vec!["transformer", "rnn"]));
+    }
+}

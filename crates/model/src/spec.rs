@@ -1,0 +1,202 @@
+//! What a family of models is known by before there is a model.
+
+use std::fmt::{self, Debug};
+
+use attentive_attention::{InitScheme, Initializer};
+use attentive_backend::Device;
+use burn::module::Module;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{CausalModel, ConfigError, EncoderModel, ModelConfig, TeacherForced};
+
+/// Length that costs are stated at where neither positions nor the family give one.
+const TYPICAL_LEN: usize = 1024;
+
+/// Sizes and choices of a model: the configuration that one family of models is made from.
+///
+/// A family implements this and the trait of its [`Role`]: [`EncoderDecoderSpec`], [`LanguageModelSpec`] or
+/// [`EncoderSpec`]. `docs/guide/add-a-family.md` adds one from nothing.
+pub trait ModelSpec: Clone + PartialEq + Debug + Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// The model.
+    type Model: Module + 'static;
+
+    /// The family's name, which `model.family` gives in configuration files.
+    const FAMILY: &'static str;
+
+    /// What the family is, in a few words: `decoder only`.
+    const SUMMARY: &'static str;
+
+    /// Checks that there can be such a model.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the setting that is wrong.
+    fn validate(&self) -> Result<(), ConfigError>;
+
+    /// Number of parameters, computed without allocating any.
+    fn n_params(&self) -> usize;
+
+    /// A model whose parameters `init` makes.
+    ///
+    /// # Panics
+    /// If there can't be such a model: [`validate`](Self::validate) first, or take [`init`](Self::init).
+    fn build(&self, init: &Initializer) -> Self::Model;
+
+    /// How matrices are drawn.
+    fn init_scheme(&self) -> InitScheme {
+        InitScheme::Xavier
+    }
+
+    /// A model with initial parameters, drawn from `seed`: the same on every backend.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the setting that is wrong.
+    fn init(&self, device: &Device, seed: u64) -> Result<Self::Model, ConfigError> {
+        self.validate()?;
+        Ok(self.build(&Initializer::new(seed, device).with_scheme(self.init_scheme())))
+    }
+
+    /// A model that parameters are to be loaded into: nothing is drawn.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the setting that is wrong.
+    fn blank(&self, device: &Device) -> Result<Self::Model, ConfigError> {
+        self.validate()?;
+        Ok(self.build(&Initializer::blank(device)))
+    }
+
+    /// Entries of the vocabulary that the model writes in or guesses among.
+    fn vocab_size(&self) -> usize;
+
+    /// Entries of the vocabulary that the model reads.
+    fn source_vocab_size(&self) -> usize {
+        self.vocab_size()
+    }
+
+    /// Takes the size of a vocabulary, a joint one where there are two sides.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if the family has a vocabulary of its own.
+    fn set_vocab_size(&mut self, vocab_size: usize) -> Result<(), ConfigError>;
+
+    /// The longest text that there are positions for, in tokens, if there is a limit.
+    fn max_len(&self) -> Option<usize>;
+
+    /// Width of the model, which the Noam schedule (§5.3) divides by.
+    fn d_model(&self) -> usize;
+
+    /// Length that costs are stated at, in tokens; of each side, where there are two.
+    fn typical_len(&self) -> usize {
+        self.max_len().unwrap_or(TYPICAL_LEN)
+    }
+
+    /// Multiply–add pairs times two that one token costs in the forward pass of a text of `len` tokens: products with
+    /// weights and in attention, an encoder's heads left out.
+    ///
+    /// Of an encoder–decoder: one target token beside one source token, at `len` tokens a side.
+    fn forward_flops_per_token(&self, len: usize) -> usize;
+
+    /// The sizes in a line: `d_model 512, d_ff 2048, 8 heads, 6+6 layers`.
+    fn describe(&self) -> String;
+
+    /// Models of the family that have a name; recipes begin from the first one.
+    fn presets() -> Vec<Preset<Self>>;
+}
+
+/// A model that has a name: a published one, or a row of a paper's table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Preset<C> {
+    /// Its name in recipes.
+    pub name: &'static str,
+    /// Sizes and choices, with the heads that it is pre-trained with.
+    pub config: C,
+    /// Parameters in millions, as its authors round them, if they state them.
+    pub params_millions: Option<f64>,
+}
+
+impl<C> Preset<C> {
+    /// A model whose authors state its size.
+    pub fn published(name: &'static str, config: C, params_millions: f64) -> Self {
+        Self { name, config, params_millions: Some(params_millions) }
+    }
+
+    /// The same model as one of any family.
+    pub(crate) fn of_any_family(self) -> Preset<ModelConfig>
+    where
+        C: Into<ModelConfig>,
+    {
+        let Self { name, config, params_millions } = self;
+        Preset { name, config: config.into(), params_millions }
+    }
+}
+
+/// A family that reads one text and writes another.
+pub trait EncoderDecoderSpec: ModelSpec<Model: TeacherForced> {}
+
+/// A family that continues texts.
+pub trait LanguageModelSpec: ModelSpec<Model: CausalModel> {
+    /// Values that decoding keeps of each token that was read; 0 where it keeps a state of fixed size.
+    fn cached_values_per_token(&self) -> usize;
+}
+
+/// A family that reads a text as a whole.
+pub trait EncoderSpec: ModelSpec<Model: EncoderModel> {
+    /// Segments that embeddings tell apart.
+    fn n_segments(&self) -> usize;
+
+    /// Whether there is a head that guesses hidden tokens.
+    fn has_masked_lm(&self) -> bool;
+
+    /// Whether there is a head that tells if the second segment follows the first.
+    fn has_next_sentence(&self) -> bool;
+
+    /// Names of the classifier's classes; empty without a classifier.
+    fn labels(&self) -> &[String];
+
+    /// Makes a classifier of these classes the only head.
+    fn set_labels(&mut self, labels: Vec<String>);
+
+    /// The rates of dropout: of sub-layer outputs, and of attention weights.
+    fn dropout_mut(&mut self) -> [&mut f64; 2];
+
+    /// The characters that hidden ones are guessed among, of a family that reads characters.
+    fn alphabet_mut(&mut self) -> Option<&mut String> {
+        None
+    }
+
+    /// Whether tokens are characters.
+    fn reads_characters(&self) -> bool {
+        false
+    }
+}
+
+/// What models of a family are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Reads one text and writes another: translation, filling in spans.
+    EncoderDecoder,
+    /// Continues a text.
+    LanguageModel,
+    /// Reads a text as a whole: vectors, classes, guesses of hidden tokens.
+    Encoder,
+}
+
+impl Role {
+    /// The families that have it, in the order of the registry.
+    pub fn families(self) -> Vec<&'static str> {
+        let presets = ModelConfig::presets();
+        let of_role = presets.iter().filter(|preset| preset.config.role() == self);
+        let mut families: Vec<&str> = of_role.map(|preset| preset.config.family()).collect();
+        families.dedup();
+        families
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::EncoderDecoder => "an encoder-decoder",
+            Self::LanguageModel => "a language model",
+            Self::Encoder => "an encoder",
+        })
+    }
+}
