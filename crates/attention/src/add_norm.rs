@@ -1,4 +1,4 @@
-//! "Add & Norm": what stands around every sub-layer.
+//! "Add & Norm": residual connection and norm around every sub-layer.
 
 use attentive_backend::{Dropout, ops};
 use burn::{module::Module, tensor::Tensor};

@@ -53,7 +53,7 @@ impl Blocks {
         blocks.reshape([self.rows, self.n_blocks() * self.width, d]).narrow(1, 0, self.seq)
     }
 
-    /// How many positions of each block stand within its row's length.
+    /// How many positions of each block are within its row's length.
     pub fn lengths(&self, lengths: &[usize]) -> Vec<usize> {
         let of_row = |&length: &usize| {
             (0..self.n_blocks()).map(move |block| length.saturating_sub(block * self.width).min(self.width))
@@ -61,7 +61,7 @@ impl Blocks {
         lengths.iter().flat_map(of_row).collect()
     }
 
-    /// Hides what stands beyond each row's length in its blocks.
+    /// Hides the positions beyond each row's length in its blocks.
     pub fn padding(&self, lengths: &[usize], device: &Device) -> Mask {
         Mask::padding(&self.lengths(lengths), self.width, device)
     }

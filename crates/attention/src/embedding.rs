@@ -28,7 +28,7 @@ impl Embedding {
         Self { scale: 1.0, ..Self::new(vocab, d_model, init) }
     }
 
-    /// Embeddings of `tokens`, which stand at `first, first + 1, …`, times the scale, with what the positions add to
+    /// Embeddings of `tokens`, which are at the positions `first, first + 1, …`, times the scale, with what the positions add to
     /// them: `[rows, seq]` to `[rows, seq, d_model]` (§3.4, §3.5). Sums are dropped with probability `rate` (§5.4).
     ///
     /// # Panics

@@ -28,7 +28,7 @@ pub struct MultiHeadAttentionConfig {
 
 /// `Concat(head₁, …, head_h) W^O` with `headᵢ = Attention(Q Wᵢ^Q, K Wᵢ^K, V Wᵢ^V)` (§3.2.2).
 ///
-/// The `h` matrices of a kind stand side by side in one. Fewer heads of keys and values than of queries make it
+/// The `h` matrices of a kind are side by side in one. Fewer heads of keys and values than of queries make it
 /// grouped-query attention (Ainslie et al. 2023), one alone multi-query attention (Shazeer 2019).
 #[derive(Module, Debug)]
 pub struct MultiHeadAttention {

@@ -24,9 +24,9 @@ pub struct Bundle {
     pub path: PathBuf,
     /// Family, sizes and choices.
     pub model: ModelConfig,
-    /// How to translate unless told otherwise.
+    /// Default settings of translation.
     pub decoding: DecodingConfig,
-    /// How to write unless told otherwise.
+    /// Default settings of generation.
     pub generation: GenerationConfig,
     /// What turns a user's input into what the model reads.
     pub processor: Processor,

@@ -1,4 +1,4 @@
-//! What can be wrong with a bundle, or with what is to be translated.
+//! Errors of bundles, and of texts that are to be read or translated.
 
 use std::path::PathBuf;
 
@@ -141,9 +141,9 @@ pub enum BundleError {
         /// `padding`, `begin-of-sentence` or `end-of-sentence`.
         role: &'static str,
     },
-    /// The tokenizer has no ids that stand for hidden spans.
+    /// The tokenizer has no ids for hidden spans.
     #[error(
-        "the tokenizer has no sentinels, which stand for hidden spans; fill takes a bert, or an encoder–decoder of \
+        "the tokenizer has no sentinels, which mark hidden spans; fill takes a bert, or an encoder–decoder of \
          span-corruption, as T5 is"
     )]
     NoSentinels,

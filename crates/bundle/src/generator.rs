@@ -5,12 +5,12 @@ use std::{fmt, ops::ControlFlow, sync::Arc};
 use attentive_backend::Objective;
 use attentive_core::{LanguageModel, SequenceBatch, TokenId};
 use attentive_decode::{DecodeError, Drawn, Ended, GenerateRequest, Rules, SamplingConfig, StopStrings, generate};
-use attentive_model::{CausalLmObjective, CausalModel, Gpt, GptConfig};
+use attentive_model::{CausalLmObjective, CausalModel};
 use attentive_tokenizer::Tokenizer;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use crate::{Bundle, BundleError, text_stream::TextStream, translator::at_most};
+use crate::{Bundle, BundleError, TextModel, text_stream::TextStream, translator::at_most};
 
 /// How a language model writes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -94,13 +94,13 @@ pub struct Generator<M> {
     suppressed: Vec<TokenId>,
 }
 
-impl Generator<Gpt> {
+impl Generator<TextModel> {
     /// A bundle's language model on `device`.
     ///
     /// # Errors
     /// [`BundleError`] if the bundle's parts do not fit, or it is of another family.
     pub fn from_bundle(bundle: &Bundle, device: &Device) -> Result<Self, BundleError> {
-        Ok(Self::new(bundle.model::<GptConfig>(device)?, bundle.tokenizer()?.clone()))
+        Ok(Self::new(bundle.text_model(device)?, bundle.tokenizer()?.clone()))
     }
 }
 

@@ -16,6 +16,7 @@
 //! ```
 #![recursion_limit = "256"]
 
+mod any_state;
 mod bundle;
 mod error;
 mod folder;
@@ -24,6 +25,7 @@ mod processor;
 mod record;
 mod span_filler;
 mod text_encoder;
+mod text_model;
 mod text_stream;
 mod translation_model;
 mod translator;
@@ -36,5 +38,6 @@ pub use processor::Processor;
 pub use record::{DataRecord, ScoreRecord, TrainingRecord};
 pub use span_filler::SpanFiller;
 pub use text_encoder::{Candidate, Class, Pooling, TextEncoder, frame_ids};
+pub use text_model::{TextModel, TextState};
 pub use translation_model::{TranslationModel, TranslationState};
 pub use translator::{DecodingConfig, Translation, Translator};

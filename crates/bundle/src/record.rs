@@ -47,7 +47,7 @@ pub struct ScoreRecord {
     pub metric: String,
     /// The value.
     pub value: f64,
-    /// How it was computed, sacreBLEU's signature for one.
+    /// How it was computed, for example sacreBLEU's signature.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub signature: String,
 }

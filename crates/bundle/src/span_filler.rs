@@ -57,7 +57,7 @@ impl<M: EncoderDecoder<State: Clone>> SpanFiller<M> {
 
     /// The `k` most probable fillings of each `[MASK]` (or `<mask>`, or `<extra_id_0>` …) of `text`, best first.
     ///
-    /// A beam search writes all spans of the text together, up to the sentinel behind the last or, as at a text's end, to the
+    /// A beam search writes all spans of the text together, up to the sentinel after the last or, as at a text's end, to the
     /// end. A filling's probability is that of all finds that have it in this place, so it is a lower bound.
     ///
     /// # Errors
@@ -82,7 +82,7 @@ impl<M: EncoderDecoder<State: Clone>> SpanFiller<M> {
         for stop in self.tokenizer.sentinel(n_masks).into_iter().chain([self.end]) {
             found.extend(self.search(state.clone(), stop, n_masks, max_len, k.max(MIN_BEAM))?);
         }
-        // What is cut off at the maximum length has a probability of its beginning alone.
+        // Of an output that is cut off at the maximum length, only the beginning's probability is known.
         if found.iter().any(|hypothesis| hypothesis.finished) {
             found.retain(|hypothesis| hypothesis.finished);
         }
@@ -102,7 +102,8 @@ impl<M: EncoderDecoder<State: Clone>> SpanFiller<M> {
         Ok(fillings.into_iter().map(best_first).collect())
     }
 
-    /// From where a text was read, the best `beam` outputs that have `stop` behind them, and no other token than text and the sentinels of the masks.
+    /// From where a text was read, the best `beam` outputs that `stop` follows, of no other tokens
+    /// than text and the sentinels of the masks.
     fn search(
         &self,
         state: M::State,
@@ -137,7 +138,7 @@ impl<M: EncoderDecoder<State: Clone>> SpanFiller<M> {
         ids
     }
 
-    /// What stands behind each of the first `n` sentinels, up to the next one; nothing where a sentinel is missing.
+    /// The tokens after each of the first `n` sentinels, up to the next one; none where a sentinel is missing.
     fn spans<'a>(&self, tokens: &'a [TokenId], n: usize) -> impl Iterator<Item = &'a [TokenId]> {
         let mut rest = tokens;
         (0..n).map(move |index| {
@@ -153,7 +154,7 @@ impl<M: EncoderDecoder<State: Clone>> SpanFiller<M> {
     }
 }
 
-/// Where marks stand in a text, in their order.
+/// The places of marks in a text, in their order.
 fn masks(text: &str) -> Vec<Range<usize>> {
     let starts = text.match_indices(['[', '<']);
     starts.filter_map(|(at, _)| Some(at..at + mask_len(&text[at..])?)).collect()

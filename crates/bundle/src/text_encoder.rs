@@ -9,7 +9,7 @@ use burn::tensor::{Device, Tensor, activation::softmax};
 
 use crate::{Bundle, BundleError, EncodeError, translator::at_most};
 
-/// What stands for a hidden word in a text, whatever the vocabulary's own mask is called.
+/// Marks of a hidden word in a text, whatever the vocabulary's own mask is called.
 pub(crate) const MASKS: [&str; 2] = ["[MASK]", "<mask>"];
 
 /// Candidates that may be asked for.
@@ -20,7 +20,7 @@ pub(crate) fn at_most_candidates(k: usize) -> Result<(), EncodeError> {
     Ok(at_most("top_k", k, MAX_CANDIDATES, "at most 1024")?)
 }
 
-/// What may stand behind a mask: a token, or as many characters as there are masks side by side.
+/// A guess of a hidden word: a token, or as many characters as there are masks side by side.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Candidate {
     /// What it would say.
@@ -143,7 +143,7 @@ impl TextEncoder {
         Ok(values(self.read(&row).at(&places).mean_dim(0)))
     }
 
-    /// A vector for each place where `word` stands in `text`, whatever its case: the mean over its tokens, in context.
+    /// A vector for each place of `word` in `text`, whatever its case: the mean over its tokens, in context.
     ///
     /// # Errors
     /// [`EncodeError::TooLong`].
@@ -250,7 +250,7 @@ fn likeliest_words(characters: impl Iterator<Item = Vec<Candidate>>, k: usize) -
     })
 }
 
-/// Where words of letters and digits stand.
+/// The places of words of letters and digits.
 fn words(text: &str) -> impl Iterator<Item = Range<usize>> {
     let mut at = 0;
     text.split(|c: char| !c.is_alphanumeric()).filter_map(move |word| {

@@ -11,12 +11,15 @@ use attentive_model::{EncoderDecoderSpec, FamilyVisitor, ModelSpec, Role, Teache
 use attentive_weights::WeightsError;
 use burn::tensor::Device;
 
-use crate::{Bundle, BundleError};
+use crate::{
+    Bundle, BundleError,
+    any_state::{AnyState, state_of},
+};
 
 /// An encoder–decoder of any family, in the form that its device runs best: the same weights, the same translations.
 pub struct TranslationModel(Box<dyn AnyModel>);
 
-/// What decoding remembers of each row.
+/// The memory of each row that decoding keeps.
 pub struct TranslationState(Box<dyn AnyState>);
 
 impl TranslationModel {
@@ -98,27 +101,6 @@ trait AnyModel: Send {
     fn max_len(&self) -> Option<usize>;
     fn advance(&self, tokens: &[TokenId], state: &mut dyn Any, want: Want) -> Result<Scores, DeviceError>;
     fn reorder(&self, state: &mut dyn Any, parents: &[usize]);
-}
-
-/// A state of any type.
-trait AnyState: Send {
-    fn copy(&self) -> Box<dyn AnyState>;
-    fn as_any(&mut self) -> &mut dyn Any;
-}
-
-impl<S: Clone + Send + 'static> AnyState for S {
-    fn copy(&self) -> Box<dyn AnyState> {
-        Box::new(self.clone())
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
-    }
-}
-
-/// The state as that of the model `M`.
-fn state_of<M: NextToken<State: 'static>>(state: &mut dyn Any) -> &mut M::State {
-    state.downcast_mut().expect("a state is used with the model that made it")
 }
 
 impl<M: EncoderDecoder<State: Clone + Send + 'static> + Send> AnyModel for M {

@@ -1,6 +1,6 @@
 //! From named parameters to packed weights.
 
-use attentive_attention::NormPlacement;
+use attentive_attention::{NormPlacement, Sinusoids};
 use attentive_kernels::MatRef;
 use attentive_model::TransformerConfig;
 use attentive_weights::{Tensors, WeightsError};
@@ -73,7 +73,7 @@ impl<'a> Loader<'a> {
     pub(crate) fn positions(&mut self, name: &str) -> Positions {
         let d_model = self.config.d_model;
         match self.config.positions.max_len() {
-            None => Positions::sinusoidal(d_model),
+            None => Positions::Sinusoidal(Sinusoids::new(d_model)),
             Some(max_len) => {
                 Positions::Learned { table: self.values(&format!("{name}.weight"), &[max_len, d_model]), d_model }
             }

@@ -1,5 +1,6 @@
 //! How a parameter of ours lies in another system's files.
 
+use attentive_attention::Sinusoids;
 use attentive_weights::HostTensor;
 
 /// Where a parameter has the model's width, and whether the other system has it transposed.
@@ -84,12 +85,7 @@ impl Order {
 
 /// Our sinusoids of the first `n` positions: `[n, d_model]` (Vaswani et al. 2017, §3.5).
 pub(crate) fn sinusoids(n: usize, d_model: usize) -> HostTensor {
-    let value = |pos: usize, dim: usize| {
-        let angle = pos as f64 / 10_000_f64.powf((dim - dim % 2) as f64 / d_model as f64);
-        (if dim.is_multiple_of(2) { angle.sin() } else { angle.cos() }) as f32
-    };
-    let values = (0..n).flat_map(|pos| (0..d_model).map(move |dim| value(pos, dim))).collect();
-    HostTensor { shape: vec![n, d_model], values }
+    HostTensor { shape: vec![n, d_model], values: Sinusoids::new(d_model).values(0, n) }
 }
 
 /// `[rows, cols]` to `[cols, rows]`.

@@ -1,17 +1,21 @@
-//! What configurations of every family are checked for.
+//! Checks that configurations of all families share.
 
 use attentive_attention::{MultiHeadAttentionConfig, PositionsConfig};
 
 use crate::ConfigError;
 
-/// The largest vocabulary, and the largest of all other sizes: beyond what any model has, and such that products of
-/// three, which numbers of parameters are made of, can be counted.
-const LARGEST: [usize; 2] = [1 << 24, 1 << 20];
+/// The largest sizes by the ends of their settings' names: beyond what any model has, and such that a small file can't ask
+/// for more layers than can be listed. Segments are told apart by a byte.
+const LIMITS: [(&str, usize); 4] =
+    [("vocab_size", 1 << 24), ("_layers", 1 << 10), ("_heads", 1 << 10), ("n_segments", 1 << 8)];
+
+/// The largest of all other sizes; products of three, which numbers of parameters are made of, can be counted.
+const LARGEST: usize = 1 << 20;
 
 /// Sizes that must be positive and can be counted with, by the names of their settings.
 pub(crate) fn sizes(sizes: &[(&'static str, usize)]) -> Result<(), ConfigError> {
     for &(key, size) in sizes {
-        let limit = LARGEST[usize::from(!key.ends_with("vocab_size"))];
+        let limit = LIMITS.iter().find(|(end, _)| key.ends_with(end)).map_or(LARGEST, |&(_, limit)| limit);
         match size {
             0 => return Err(ConfigError::Zero { key }),
             _ if size > limit => return Err(ConfigError::TooLarge { key, size, limit }),
@@ -42,7 +46,7 @@ pub(crate) fn labels(labels: &[String]) -> Result<(), ConfigError> {
     if labels.len() == 1 { Err(ConfigError::OneLabel { n: 1 }) } else { Ok(()) }
 }
 
-/// Heads that stand on a pooler, and whether each is asked for.
+/// Heads that need a pooler, and whether each is asked for.
 pub(crate) fn pooler(there: bool, heads: &[(&'static str, bool)]) -> Result<(), ConfigError> {
     match heads.iter().find(|(_, asked)| *asked && !there) {
         Some(&(head, _)) => Err(ConfigError::NoPooler { head }),

@@ -1,4 +1,4 @@
-//! Encoders alone, whatever their family: what objectives and use ask of them.
+//! Encoders alone, of any family: what objectives and applications need of them.
 
 use attentive_attention::{Dropout, Linear};
 use attentive_backend::ops::{self, CrossEntropy};
@@ -12,8 +12,8 @@ use crate::bert::MaskedLmHead;
 pub struct Encoding {
     /// A vector for each token: `[rows, seq, d_model]`.
     pub hidden: Tensor<3>,
-    /// The vector that stands for each row, before the pooler: `[rows, d_model]`.
-    pub first: Tensor<2>,
+    /// The first token's vector, which represents the row, before the pooler: `[rows, d_model]`.
+    pub cls: Tensor<2>,
 }
 
 impl Encoding {
@@ -78,14 +78,14 @@ pub trait EncoderModel {
     /// If a row is longer than [`max_len`](Self::max_len), or there are fewer segments than tokens.
     fn encode(&self, tokens: &TokenMatrix, segments: &[u8], pass: Option<&Dropout>) -> Encoding;
 
-    /// What stands on it.
+    /// The heads on the encoder.
     fn heads(&self) -> Heads<'_>;
 
     /// A vector for each class that hidden tokens are guessed among: `[classes, d_model]`.
     fn projection(&self) -> Tensor<2>;
 
-    /// The tokens that hidden ones are guessed among, by class, in ascending order but for the last, which stands for
-    /// all others; nothing where the classes are the vocabulary itself.
+    /// The tokens that hidden ones are guessed among, by class, in ascending order but for the last, which is for
+    /// all others; `None` where the classes are the vocabulary itself.
     fn alphabet(&self) -> Option<&[TokenId]>;
 
     /// The longest row that there are positions for, if there is a limit.
@@ -110,12 +110,12 @@ pub trait EncoderModel {
         self.alphabet().map_or(class, |alphabet| alphabet[class as usize])
     }
 
-    /// `tanh(W first + b)` (Devlin et al. 2019, §3, `C`), if there is a pooler: `[rows, d_model]`.
+    /// `tanh(W cls + b)` (Devlin et al. 2019, §3, `C`), if there is a pooler: `[rows, d_model]`.
     fn pooled(&self, encoding: &Encoding) -> Option<Tensor<2>> {
-        Some(tanh(self.heads().pooler?.forward(encoding.first.clone())))
+        Some(tanh(self.heads().pooler?.forward(encoding.cls.clone())))
     }
 
-    /// Scores of what stands at `[places, d_model]`, if there is a head for them.
+    /// Scores of the tokens at some places, whose vectors are `[places, d_model]`, if there is a head for them.
     fn token_scores(&self, vectors: Tensor<2>) -> Option<TokenScores> {
         let head = self.heads().masked_lm?;
         Some(TokenScores { features: head.transform(vectors), projection: self.projection(), bias: head.bias.val() })

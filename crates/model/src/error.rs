@@ -1,4 +1,4 @@
-//! What can be wrong with a configuration.
+//! Errors of configurations.
 
 /// A configuration that no model can have.
 #[derive(Debug, thiserror::Error)]
@@ -21,26 +21,26 @@ pub enum ConfigError {
         limit: usize,
     },
     /// A probability outside `[0, 1)`.
-    #[error("model.{key} = {value} is no dropout probability; it must be at least 0 and below 1")]
+    #[error("model.{key} = {value} is not a dropout probability; it must be at least 0 and below 1")]
     Probability {
         /// Name of the setting.
         key: &'static str,
         /// What it was set to.
         value: f64,
     },
-    /// A head that has nothing to stand on.
+    /// A head without the pooler that it needs.
     #[error("model.{head} needs the pooler: set model.pooler = true")]
     NoPooler {
         /// The setting that asks for the head.
         head: &'static str,
     },
-    /// Labels that are no choice.
+    /// One label, among which there is no choice.
     #[error("model.labels names {n} class; a classifier chooses among two at least, without one the list is empty")]
     OneLabel {
         /// How many there are.
         n: usize,
     },
-    /// Positions that begin behind their end.
+    /// A first position after the last.
     #[error("model.first_position = {first_position} leaves none of the {max_len} learned positions; lower it")]
     NoPositions {
         /// Where positions begin.
@@ -89,7 +89,7 @@ pub enum ConfigError {
     },
     /// Heads of keys and values that do not divide the heads.
     #[error(
-        "model.n_heads = {n_heads} is no multiple of model.n_kv_heads = {n_kv_heads}; each head of keys and values serves as many heads of queries"
+        "model.n_heads = {n_heads} is not a multiple of model.n_kv_heads = {n_kv_heads}; each head of keys and values serves as many heads of queries"
     )]
     KvHeads {
         /// Number of heads of queries.

@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 /// A language model that is trained with the right tokens before each target.
-pub trait CausalModel: LanguageModel {
+pub trait CausalModel: LanguageModel<State: Clone + Send + 'static> {
     /// What predicts the token after each of `tokens`, given those up to it: `[rows, seq, d_model]`.
     ///
     /// # Panics

@@ -1,4 +1,4 @@
-//! What a family of models is known by before there is a model.
+//! Configurations: all that is known of a family before there is a model.
 
 use std::fmt::{self, Debug};
 

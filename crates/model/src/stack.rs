@@ -15,7 +15,7 @@ pub struct BlockConfig {
     pub feed_forward: FeedForwardConfig,
     /// The norm of each sub-layer.
     pub norm: NormConfig,
-    /// Where it stands.
+    /// Whether the norm comes before or after a sub-layer.
     pub placement: NormPlacement,
     /// Probability with which outputs of sub-layers are dropped.
     pub dropout: f64,
@@ -26,11 +26,11 @@ pub struct BlockConfig {
 pub struct Block {
     /// Attention of the sequence to itself.
     pub self_attention: MultiHeadAttention,
-    /// What stands around it.
+    /// Residual connection and norm around self-attention.
     pub self_attention_add_norm: AddNorm,
     /// The feed-forward network.
     pub feed_forward: FeedForward,
-    /// What stands around it.
+    /// Residual connection and norm around the feed-forward network.
     pub feed_forward_add_norm: AddNorm,
 }
 
@@ -59,7 +59,7 @@ impl BlockConfig {
         Stack { layers: (0..n_layers).map(|_| self.init(init)).collect(), norm: self.final_norm(init) }
     }
 
-    /// What stands around a sub-layer.
+    /// Residual connection and norm around a sub-layer.
     pub fn add_norm(&self, init: &Initializer) -> AddNorm {
         AddNorm::new(self.norm.init(init), self.dropout, self.placement)
     }

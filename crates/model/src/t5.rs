@@ -1,7 +1,7 @@
 //! T5 (Raffel et al. 2020) and ByT5 (Xue et al. 2022): what of a [`TransformerConfig`] makes them, and published sizes.
 //!
 //! Their layers are the Transformer's: pre-norm by root mean square, without biases, with a learned bias on scores for each
-//! bucket of distances instead of encodings, which all layers of a stack share and which attention to the source has not.
+//! bucket of distances instead of encodings, which all layers of a stack share and which attention to the source does not have.
 //! Nothing is scaled: neither embeddings nor scores.
 
 use attentive_attention::{Activation, NormKind, NormPlacement, PositionsConfig, RelativeBuckets};

@@ -62,7 +62,7 @@ fn matrix(row: &[u32]) -> TokenMatrix {
 /// Vectors of one row alone, `seq · d_model` values, and the one that stands for it.
 fn encoding(model: &Canine, row: &[u32]) -> (Vec<f32>, Vec<f32>) {
     let encoding = model.encode(&matrix(row), &vec![0; row.len()], None);
-    (values(encoding.hidden), values(encoding.first))
+    (values(encoding.hidden), values(encoding.cls))
 }
 
 /// Every second character of each row is to be guessed.
@@ -113,7 +113,7 @@ proptest! {
         let model = config.init(&device(), 5).unwrap();
         let batch = TokenMatrix::from_rows(&rows, pad, MAX_LEN);
         let together = model.encode(&batch, &[0].repeat(batch.ids().len()), None);
-        let (hidden, first) = (values(together.hidden), values(together.first));
+        let (hidden, first) = (values(together.hidden), values(together.cls));
         for ((row, hidden), first) in rows.iter().zip(hidden.chunks(MAX_LEN * D_MODEL)).zip(first.chunks(D_MODEL)) {
             let (hidden_alone, first_alone) = encoding(&model, row);
             assert_close(&hidden[..row.len() * D_MODEL], &hidden_alone, 1e-4, 1e-5);

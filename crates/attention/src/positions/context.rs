@@ -8,9 +8,9 @@ use super::Rotation;
 /// A [`Mask`] alone is one: positions then act on embeddings only.
 #[derive(Debug, Clone, Default)]
 pub struct AttentionContext {
-    /// What is hidden.
+    /// The keys that are hidden.
     pub mask: Mask,
-    /// What is added to scores: `[1, heads or 1, new, k_len]`.
+    /// Bias that is added to scores: `[1, heads or 1, new, k_len]`.
     pub bias: Option<Tensor<4>>,
     /// How queries and keys of the new positions are turned.
     pub rotation: Option<Rotation>,

@@ -10,7 +10,7 @@ pub use alibi::alibi_slopes;
 pub use buckets::RelativeBuckets;
 pub use context::AttentionContext;
 pub use rotation::Rotation;
-pub use sinusoids::sinusoids;
+pub use sinusoids::{Sinusoids, sinusoids};
 
 use attentive_backend::{Initializer, Mask};
 use burn::{
@@ -63,7 +63,7 @@ pub struct PositionsShape {
 /// The positions of one stack of layers.
 #[derive(Module, Debug)]
 pub struct Positions {
-    /// What is learned: vectors, `[max_len, d_model]`, or the biases of buckets, `[n_buckets, heads]`.
+    /// Learned parameters: vectors, `[max_len, d_model]`, or the biases of buckets, `[n_buckets, heads]`.
     pub weight: Option<Param<Tensor<2>>>,
     #[module(skip)]
     config: PositionsConfig,
@@ -102,7 +102,7 @@ impl PositionsConfig {
 }
 
 impl Positions {
-    /// What is added to embeddings at the positions `first .. first + n`: `[n, d_model]`.
+    /// Encodings that are added to embeddings at the positions `first .. first + n`: `[n, d_model]`.
     ///
     /// # Panics
     /// If learned encodings end before that.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use attentive_bundle::{Bundle, GenerationConfig, Generator};
+use attentive_bundle::{Bundle, GenerationConfig, Generator, TextModel};
 use attentive_decode::SamplingConfig;
 use clap::Args;
 
@@ -102,12 +102,7 @@ impl Generate {
         Ok(())
     }
 
-    fn write(
-        &self,
-        generator: &Generator<attentive_model::Gpt>,
-        prompt: &str,
-        config: &GenerationConfig,
-    ) -> Result<()> {
+    fn write(&self, generator: &Generator<TextModel>, prompt: &str, config: &GenerationConfig) -> Result<()> {
         let mut out = io::stdout().lock();
         if !self.no_prompt {
             write!(out, "{prompt}")?;

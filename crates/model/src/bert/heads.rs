@@ -1,4 +1,4 @@
-//! What stands on the encoder.
+//! The head that guesses hidden tokens.
 
 use attentive_attention::{Activation, Initializer, Linear, Norm, NormConfig};
 use attentive_backend::ops;
@@ -31,7 +31,7 @@ impl MaskedLmHead {
         }
     }
 
-    /// What is multiplied with the embeddings: `[..., d_model]` to the same shape.
+    /// Features that are multiplied with the embeddings: `[..., d_model]` to the same shape.
     pub fn transform<const D: usize>(&self, hidden: Tensor<D>) -> Tensor<D> {
         self.norm.forward(ops::activation(self.dense.forward(hidden), self.activation, 0.0, None))
     }

@@ -130,8 +130,8 @@ impl EncoderModel for Bert {
     }
 }
 
-/// The first token's vector stands for the row.
+/// The first token's vector represents the row.
 fn encoding(hidden: Tensor<3>) -> Encoding {
     let [rows, _, d_model] = hidden.dims();
-    Encoding { first: hidden.clone().narrow(1, 0, 1).reshape([rows, d_model]), hidden }
+    Encoding { cls: hidden.clone().narrow(1, 0, 1).reshape([rows, d_model]), hidden }
 }

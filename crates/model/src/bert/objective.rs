@@ -1,4 +1,4 @@
-//! What encoders are trained for.
+//! Objectives of encoders.
 
 use attentive_attention::Dropout;
 use attentive_backend::ops::CrossEntropy;

@@ -131,7 +131,7 @@ impl CanineConfig {
         }
     }
 
-    /// The code points that hidden characters are guessed among, by class; the last one stands for all others.
+    /// The code points that hidden characters are guessed among, by class; the last one is for all others.
     pub(super) fn classes(&self) -> Vec<u32> {
         let mut classes: Vec<u32> = self.alphabet.chars().map(u32::from).collect();
         classes.sort_unstable();

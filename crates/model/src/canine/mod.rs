@@ -2,12 +2,12 @@
 //! Tokenization-Free Encoder for Language Representation").
 
 mod config;
+mod downsample;
 mod embedding;
-mod sampling;
 
 pub use config::{CanineConfig, N_CODE_POINTS};
+pub use downsample::{Downsampling, Upsampling};
 pub use embedding::{HashedEmbedding, PRIMES, bucket};
-pub use sampling::{Downsampling, Upsampling};
 
 use attentive_attention::{AttentionContext, Blocks, Dropout, Embedding, Linear, Mask, Norm, Positions};
 use attentive_backend::ops;
@@ -18,7 +18,7 @@ use burn::{
 };
 
 use crate::{EncoderModel, Encoding, Heads, Stack, bert::MaskedLmHead, tokens::segment_tensor};
-use sampling::n_molecules;
+use downsample::n_molecules;
 
 /// Hashed embeddings of characters, a local layer, a deep stack over a quarter of the positions, and a last layer over all
 /// characters, with the heads on them.
@@ -95,7 +95,7 @@ impl Canine {
         blocks.unfold(self.local.forward(blocks.fold(x), &padding, pass))
     }
 
-    /// Reads rows whose ends the convolutions see padding behind, up to `extents` characters of each row.
+    /// Reads rows after whose ends the convolutions see padding, up to `extents` characters of each row.
     ///
     /// [`encode`](EncoderModel::encode) ends every row where its text ends, so that a row is read the same in any company.
     /// The model of transformers takes every row of a batch for as long as the longest: its molecules, and its last
@@ -126,9 +126,9 @@ impl Canine {
         let in_use: Vec<usize> = lengths.iter().zip(extents).map(in_use).collect();
         let molecules = self.encoder.forward(molecules, &padding(&in_use, n), pass); // [rows, molecules, d_model]
 
-        let first = molecules.clone().narrow(1, 0, 1).reshape([rows, d_model]);
+        let cls = molecules.clone().narrow(1, 0, 1).reshape([rows, d_model]);
         let characters = self.upsampling.forward(characters, molecules, extents, self.rate, pass);
-        Encoding { hidden: self.last.forward(characters, &padding(lengths, seq), pass), first }
+        Encoding { hidden: self.last.forward(characters, &padding(lengths, seq), pass), cls }
     }
 }
 

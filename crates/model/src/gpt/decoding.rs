@@ -7,7 +7,7 @@ use burn::tensor::{Tensor, TensorData};
 use super::Gpt;
 use crate::tokens::{new_tokens, scores};
 
-/// What a [`Gpt`] remembers of each row.
+/// The memory of each row that a [`Gpt`] decodes with.
 #[derive(Debug, Clone)]
 pub struct GptState {
     n_rows: usize,

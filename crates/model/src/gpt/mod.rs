@@ -50,7 +50,7 @@ impl Gpt {
     /// Reads tokens, each seeing those before it; what comes out predicts the next: `[rows, seq]` to
     /// `[rows, seq, d_model]`.
     ///
-    /// Padding behind a row's end needs no mask: nothing before it sees it.
+    /// Padding after a row's end needs no mask: nothing before it sees it.
     ///
     /// # Panics
     /// If learned positions end before the sequence does.

@@ -9,7 +9,7 @@ use burn::{
 
 /// A recurrent cell: one product for all gates of the input, one for those of the last hidden state.
 ///
-/// What it computes stands at [`CellKind`]. A state is one row, `[rows, n_states · d_hidden]`, its hidden part last.
+/// [`CellKind`] has its formulas. A state is one row, `[rows, n_states · d_hidden]`, its hidden part last.
 #[derive(Module, Debug)]
 pub struct Cell {
     /// `W` and `b`: `[d_in, n_gates · d_hidden]`.

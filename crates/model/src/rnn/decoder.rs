@@ -68,7 +68,7 @@ impl RnnDecoder {
         let last = |read: Tensor<3>| read.narrow(1, new - 1, 1).squeeze_dim::<2>(1);
         let read = self.attend(embedded.clone(), source, states[0].clone());
         states[0] = last(read.clone().narrow(2, 0, d_state));
-        // The lowest cell's hidden states and, behind them, the contexts.
+        // The lowest cell's hidden states and, after them, the contexts.
         let mut seen = read.narrow(2, d_state - d_hidden, d_hidden + d_annotation);
         if !others.is_empty() {
             let mut hidden = seen.clone().narrow(2, 0, d_hidden);

@@ -10,15 +10,15 @@ use burn::{module::Module, tensor::Tensor};
 pub struct DecoderLayer {
     /// Attention of the target to itself, the future hidden.
     pub self_attention: MultiHeadAttention,
-    /// What stands around it.
+    /// Residual connection and norm around self-attention.
     pub self_attention_add_norm: AddNorm,
     /// Attention of the target to the source.
     pub cross_attention: MultiHeadAttention,
-    /// What stands around it.
+    /// Residual connection and norm around attention to the source.
     pub cross_attention_add_norm: AddNorm,
     /// The feed-forward network.
     pub feed_forward: FeedForward,
-    /// What stands around it.
+    /// Residual connection and norm around the feed-forward network.
     pub feed_forward_add_norm: AddNorm,
 }
 
@@ -103,7 +103,7 @@ pub struct Decoder {
     pub layers: Vec<DecoderLayer>,
     /// Norm above the last layer; pre-norm only.
     pub norm: Option<Norm>,
-    /// What the output is multiplied by: 1, and d_model^-½ in T5's first version.
+    /// Factor of the output: 1, and d_model^-½ in T5's first version.
     pub scale: f64,
 }
 
@@ -121,7 +121,7 @@ impl Decoder {
         self.finish(layers.fold(x, |x, layer| layer.forward(x, context, memory.clone(), memory_mask, pass)))
     }
 
-    /// What stands above the last layer: the norm, where there is one, and the scale.
+    /// The norm above the last layer, where there is one, and the scale.
     pub fn finish(&self, x: Tensor<3>) -> Tensor<3> {
         let x = match &self.norm {
             Some(norm) => norm.forward(x),

@@ -16,7 +16,7 @@ pub struct Memory {
     hidden_keys: Option<Tensor<2, Bool>>,
 }
 
-/// What decoding remembers of each row.
+/// The memory of each row that decoding keeps.
 ///
 /// Rows that translate the same sentence, the beams, share its memory.
 #[derive(Debug, Clone)]

@@ -79,7 +79,7 @@ impl Upsampling {
 
     /// Characters, `[rows, seq, d_model]`, and molecules, `[rows, molecules, d_model]`, to `[rows, seq, d_model]`.
     ///
-    /// `extents` gives how many characters each row has; what stands beyond is not seen.
+    /// `extents` gives how many characters each row has; what is beyond is not seen.
     pub fn forward(
         &self,
         characters: Tensor<3>,
@@ -100,7 +100,7 @@ impl Upsampling {
                 x.mask_fill(beyond.expand([rows, seq, 2 * d_model]), 0.0)
             }
         };
-        // As many zeros behind as before, or one more.
+        // As many zeros after as before, or one more.
         let width = self.convolution.weight.dims()[0] / (2 * d_model);
         let before = (width - 1) / 2;
         let zeros = |n: usize| Tensor::<3>::zeros([rows, n, 2 * d_model], &device);
