@@ -86,7 +86,7 @@ fn runs_are_set_beside_one_another_and_show_what_they_look_at() {
     }
     let (transformer, rnn) = ("runs/transformer-1", "runs/rnn-1");
     let table = folder.succeed(&["paper", "rnn", transformer, rnn], "");
-    contains(&table, &["Transformer, 2+1 layers", "RNN (Gru)", "parameters", "After equal time", "perplexity"]);
+    contains(&table, &["transformer: d_model 16", "rnn: GRU", "parameters", "After equal time", "perplexity"]);
     let table = folder.succeed(&["paper", "table2", "--run", transformer, "--sustained", "1e11"], "");
     contains(&table, &["runs/transformer-1", "1.0·10^11"]);
 
