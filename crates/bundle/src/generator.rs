@@ -47,10 +47,32 @@ impl Default for GenerationConfig {
     }
 }
 
+impl GenerationConfig {
+    /// Checks the settings before there is a model.
+    ///
+    /// # Errors
+    /// [`DecodeError`] names the setting that is out of range.
+    pub fn validate(&self) -> Result<(), DecodeError> {
+        self.sampling.validate()?;
+        self.rules(&[]).validate()
+    }
+
+    /// The rules of texts, `specials` suppressed.
+    fn rules(&self, specials: &[TokenId]) -> Rules {
+        Rules {
+            suppressed: [specials, &self.suppressed].concat(),
+            bad_words: self.bad_words.clone(),
+            min_len: self.min_tokens,
+            no_repeat_ngram: self.no_repeat_ngram,
+            ..Rules::default()
+        }
+    }
+}
+
 /// A text that was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Generated {
-    /// What follows the prompt.
+    /// The text after the prompt.
     pub text: String,
     /// Why it ended.
     pub ended: Ended,
@@ -125,7 +147,7 @@ impl<M: LanguageModel> Generator<M> {
         self.end.is_some()
     }
 
-    /// Continues `prompt`; what follows it is handed to `on_text` as it comes, piece by piece.
+    /// Continues `prompt`; the text after it is handed to `on_text` as it comes, piece by piece.
     ///
     /// # Errors
     /// [`DecodeError`], where the settings are out of range, there is nothing to begin with, or the device fails.
@@ -171,7 +193,7 @@ impl<M: LanguageModel> Generator<M> {
     ) -> Result<Vec<Ended>, DecodeError> {
         let ids = |prompt: &str| self.end.into_iter().chain(self.tokenizer.encode(prompt)).collect();
         let prompts: Vec<Vec<TokenId>> = prompts.iter().map(|prompt| ids(prompt.as_ref())).collect();
-        let rules = self.rules(config);
+        let rules = config.rules(&self.suppressed);
         let request = GenerateRequest {
             prompts: &prompts,
             n_samples,
@@ -201,15 +223,5 @@ impl<M: LanguageModel> Generator<M> {
             }
         }
         Ok(ended)
-    }
-
-    fn rules(&self, config: &GenerationConfig) -> Rules {
-        Rules {
-            suppressed: [&self.suppressed[..], &config.suppressed].concat(),
-            bad_words: config.bad_words.clone(),
-            min_len: config.min_tokens,
-            no_repeat_ngram: config.no_repeat_ngram,
-            ..Rules::default()
-        }
     }
 }

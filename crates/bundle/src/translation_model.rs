@@ -16,7 +16,7 @@ pub enum TranslationModel {
     Recurrent(Box<Rnn>),
 }
 
-/// What decoding remembers of each row.
+/// The model's memory of each row.
 #[derive(Debug, Clone)]
 pub enum TranslationState {
     /// Of [`TranslationModel::Portable`].

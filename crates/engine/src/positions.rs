@@ -3,7 +3,7 @@
 /// Positional encodings of width `d_model`.
 #[derive(Debug)]
 pub(crate) enum Positions {
-    /// Sinusoids; for each dimension what the position is divided by (§3.5).
+    /// Sinusoids, with the divisor of the position for each dimension (§3.5).
     Sinusoidal { divisors: Vec<f64> },
     /// A learned row for each position.
     Learned { table: Vec<f32>, d_model: usize },

@@ -128,6 +128,7 @@ impl CausalLmRecipe {
         let ModelConfig::Gpt(model) = &self.model else { bail!("model.family: causal-lm trains a gpt") };
         model.validate()?;
         self.generation.sampling.validate().map_err(|error| anyhow!("generation.sampling.{error}"))?;
+        self.generation.validate().map_err(|error| anyhow!("generation.{error}"))?;
         let context = self.batch.context;
         if let Some(max_len) = model.positions.max_len().filter(|&max_len| max_len < context) {
             bail!("batch.context = {context} is longer than model.positions.learned.max_len = {max_len}");

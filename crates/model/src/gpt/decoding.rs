@@ -7,7 +7,7 @@ use burn::tensor::{Tensor, TensorData};
 use super::Gpt;
 use crate::tokens::{new_tokens, scores};
 
-/// What a [`Gpt`] remembers of each row.
+/// A [`Gpt`]'s memory of each row.
 #[derive(Debug, Clone)]
 pub struct GptState {
     n_rows: usize,

@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 use super::{Annotations, Rnn, attention::row_indices};
 use crate::tokens::{new_tokens, scores};
 
-/// What decoding remembers of each row.
+/// The decoder's memory of each row.
 #[derive(Debug, Clone)]
 pub struct RnnState {
     source: Annotations,
