@@ -18,7 +18,7 @@ pub struct SamplingConfig {
     /// Only tokens are drawn that are at least this probable relative to the most probable one (Nguyen et al. 2024).
     pub min_p: f64,
     /// Factor of the log-probabilities of tokens that the text already has (Keskar et al. 2019, §4.1); 1 for none, more for
-    /// less repetition. [`Rules`](crate::Rules) may penalise them too.
+    /// less repetition.
     pub repetition_penalty: f64,
     /// Names the stream of random numbers: the same text follows from the same seed.
     pub seed: u64,
