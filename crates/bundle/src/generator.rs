@@ -51,16 +51,25 @@ impl Default for GenerationConfig {
 const MAX_TOKENS: usize = 1 << 24;
 
 impl GenerationConfig {
-    /// Checks every setting but those of [`sampling`](Self::sampling), which has a check of its own.
+    /// Checks the settings before there is a model.
     ///
     /// # Errors
     /// [`DecodeError`] names the setting that is out of range.
     pub fn validate(&self) -> Result<(), DecodeError> {
         at_most("max_tokens", self.max_tokens, MAX_TOKENS, "at most 16777216")?;
         at_most("min_tokens", self.min_tokens, MAX_TOKENS, "at most 16777216")?;
-        match self.bad_words.iter().position(Vec::is_empty) {
-            Some(index) => Err(DecodeError::EmptyBadWord { index }),
-            None => Ok(()),
+        self.sampling.validate()?;
+        self.rules(&[]).validate()
+    }
+
+    /// The rules of texts, `specials` suppressed.
+    fn rules(&self, specials: &[TokenId]) -> Rules {
+        Rules {
+            suppressed: [specials, &self.suppressed].concat(),
+            bad_words: self.bad_words.clone(),
+            min_len: self.min_tokens,
+            no_repeat_ngram: self.no_repeat_ngram,
+            ..Rules::default()
         }
     }
 }
@@ -68,7 +77,7 @@ impl GenerationConfig {
 /// A text that was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Generated {
-    /// What follows the prompt.
+    /// The text after the prompt.
     pub text: String,
     /// Why it ended.
     pub ended: Ended,
@@ -145,7 +154,7 @@ impl<M: LanguageModel> Generator<M> {
         self.end.is_some()
     }
 
-    /// Continues `prompt`; what follows it is handed to `on_text` as it comes, piece by piece.
+    /// Continues `prompt`; the text after it is handed to `on_text` as it comes, piece by piece.
     ///
     /// # Errors
     /// [`DecodeError`], where the settings are out of range, there is nothing to begin with, or the device fails.
@@ -191,7 +200,7 @@ impl<M: LanguageModel> Generator<M> {
     ) -> Result<Vec<Ended>, DecodeError> {
         let ids = |prompt: &str| self.end.into_iter().chain(self.tokenizer.encode(prompt)).collect();
         let prompts: Vec<Vec<TokenId>> = prompts.iter().map(|prompt| ids(prompt.as_ref())).collect();
-        let rules = self.rules(config);
+        let rules = config.rules(&self.suppressed);
         let request = GenerateRequest {
             prompts: &prompts,
             n_samples,
@@ -221,16 +230,6 @@ impl<M: LanguageModel> Generator<M> {
             }
         }
         Ok(ended)
-    }
-
-    fn rules(&self, config: &GenerationConfig) -> Rules {
-        Rules {
-            suppressed: [&self.suppressed[..], &config.suppressed].concat(),
-            bad_words: config.bad_words.clone(),
-            min_len: config.min_tokens,
-            no_repeat_ngram: config.no_repeat_ngram,
-            ..Rules::default()
-        }
     }
 }
 

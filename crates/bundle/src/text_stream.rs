@@ -19,7 +19,7 @@ pub(crate) struct TextStream<'a> {
 }
 
 impl<'a> TextStream<'a> {
-    /// The stream of the text after `prompt`.
+    /// The stream of the text after `prompt`, the tokens of a text.
     ///
     /// # Panics
     /// As [`push`](Self::push).
@@ -90,7 +90,7 @@ mod tests {
             ("bpe", Box::new(BpeTrainer::with_merges(30).train(TEXTS).unwrap())),
             ("byte-level bpe", Box::new(ByteLevelBpeTrainer::with_vocab_size(290).train(TEXTS).unwrap())),
             ("wordpiece", Box::new(WordPieceTrainer::with_vocab_size(90).train(TEXTS).unwrap())),
-            ("unigram", Box::new(UnigramTrainer::with_vocab_size(70).train(TEXTS).unwrap())),
+            ("unigram", Box::new(UnigramTrainer::with_vocab_size(300).train(TEXTS).unwrap())),
         ]
     }
 
@@ -109,7 +109,9 @@ mod tests {
         for (name, tokenizer) in tokenizers() {
             for seed in 0..40 {
                 let tokens = tokens(&*tokenizer, seed, 150);
-                let (prompt, rest) = tokens.split_at(seed as usize % 50);
+                // A prompt is a text: it ends in a whole character.
+                let is_whole = |n: &usize| !tokenizer.decode(&tokens[..*n]).unwrap().ends_with('\u{fffd}');
+                let (prompt, rest) = tokens.split_at((0..=seed as usize).rev().find(is_whole).unwrap());
                 let mut stream = TextStream::new(&*tokenizer, prompt);
                 let mut text = tokenizer.decode(prompt).unwrap();
                 rest.iter().for_each(|&token| text += &stream.push(token));

@@ -259,6 +259,10 @@ impl<M: EncoderDecoder> Translator<M> {
             let source: Vec<&[TokenId]> = batch.iter().map(|&idx| rows[idx].as_slice()).collect();
             let prefixes: Vec<Vec<TokenId>> = batch.iter().filter_map(|&idx| prefixes.get(idx).cloned()).collect();
             let found = self.search(&source, &prefixes, config, search)?;
+            // No first token: weights that are not finite, for example.
+            if found.iter().flatten().any(|found| !found.finished && found.tokens.is_empty()) {
+                return Err(DecodeError::NothingFollows { n_tokens: 0 }.into());
+            }
             for (&idx, hypotheses) in batch.iter().zip(found) {
                 translations[idx] = hypotheses.into_iter().map(|hypothesis| self.translation(hypothesis)).collect();
             }
@@ -309,7 +313,7 @@ impl<M: EncoderDecoder> Translator<M> {
     }
 }
 
-/// What is looked for.
+/// The translations that are wanted.
 #[derive(Clone, Copy)]
 enum Search<'a> {
     /// The best translations.

@@ -136,6 +136,17 @@ fn settings_out_of_range_are_named() {
 }
 
 #[test]
+fn a_model_that_gives_no_token_is_an_error() {
+    let tokenizer = tokenizer();
+    let all = (0..tokenizer.vocab_size() as u32).filter(|&id| Some(id) != tokenizer.specials().end()).collect();
+    let nothing = DecodingConfig { suppressed: all, min_len: 1, ..config() };
+    for beam in [1, 4] {
+        let found = translator().translate(&TEXTS, &DecodingConfig { beam, ..nothing.clone() });
+        assert!(matches!(found, Err(TranslateError::Decode(DecodeError::NothingFollows { n_tokens: 0 }))), "{found:?}");
+    }
+}
+
+#[test]
 fn settings_of_older_models_are_read() {
     let old = "beam = 2\nlength_penalty = 0.6\nmax_len_offset = 50\nbatch_tokens = 2048\nprecision = \"int8\"\n";
     let config: DecodingConfig = toml::from_str(old).unwrap();

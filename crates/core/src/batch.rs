@@ -71,7 +71,7 @@ impl TokenMatrix {
     }
 }
 
-/// Where in an endless stream of batches the next one stands: all that resuming needs to know of the data.
+/// The place of the next batch in an endless stream: all that resuming needs to know of the data.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Position {
     /// Passes over the data that are complete.
@@ -85,22 +85,22 @@ impl Position {
     pub const START: Self = Self { epoch: 0, batch_idx: 0 };
 }
 
-/// What a trainer needs to know of any batch.
+/// The facts that a trainer needs of any batch.
 pub trait Batch {
     /// Number of examples.
     fn n_rows(&self) -> usize;
     /// Number of tokens that a loss is taken over, padding excluded.
     fn n_targets(&self) -> usize;
-    /// Where the examples stand in their corpus, for reports about a bad batch.
+    /// Indices of the examples in their corpus, for reports about a bad batch.
     fn indices(&self) -> &[u64];
 }
 
-/// Sequences, and what a model should say at each of their positions.
+/// Sequences, and the token that a model should give at each of their positions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SequenceBatch {
-    /// What the model reads: `[rows, seq]`.
+    /// The tokens that the model reads: `[rows, seq]`.
     pub ids: TokenMatrix,
-    /// What it should say, row after row: `[rows · seq]`; for a causal language model, each row a token further on.
+    /// The tokens that it should give, row after row: `[rows · seq]`; for a causal language model, each row a token later.
     pub targets: Vec<TokenId>,
     /// Which positions are not scored, padding at least; their targets may be anything: `[rows · seq]`.
     pub ignored: Vec<bool>,

@@ -1,4 +1,4 @@
-//! Where dropout takes its random bits from.
+//! The source of dropout's random bits.
 
 use std::cell::Cell;
 

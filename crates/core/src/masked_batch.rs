@@ -7,7 +7,7 @@ use crate::{Batch, TokenId, TokenMatrix};
 pub struct FrameIds {
     /// Fills the end of shorter rows.
     pub pad: TokenId,
-    /// Begins every row; its vector stands for the whole: BERT's `[CLS]`, RoBERTa's `<s>`.
+    /// Begins every row; its vector represents the whole row: BERT's `[CLS]`, RoBERTa's `<s>`.
     pub begin: TokenId,
     /// Ends every segment: BERT's `[SEP]`, RoBERTa's `</s>`.
     pub end: TokenId,
@@ -15,18 +15,18 @@ pub struct FrameIds {
     pub mask: TokenId,
 }
 
-/// Sequences some of whose tokens are hidden, and what stood there.
+/// Sequences some of whose tokens are hidden, and those tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MaskedBatch {
-    /// What the model reads: `[rows, seq]`.
+    /// The tokens that the model reads: `[rows, seq]`.
     pub ids: TokenMatrix,
     /// Segment of each token, padding included, 0 or 1: `[rows · seq]`.
     pub segments: Vec<u8>,
     /// Where tokens are to be guessed, as `row · seq + column`, in order: `[masked]`.
     pub masked: Vec<u32>,
-    /// What stood there: `[masked]`.
+    /// The tokens that were hidden: `[masked]`.
     pub targets: Vec<TokenId>,
-    /// Whether the second segment of each row follows its first in the text; nothing where rows are no pairs: `[rows]`.
+    /// Whether the second segment of each row follows its first in the text; `None` if rows are single segments: `[rows]`.
     pub follows: Option<Vec<bool>>,
     /// Index of each row in its corpus, from 0.
     pub indices: Vec<u64>,
@@ -49,7 +49,7 @@ impl Batch for MaskedBatch {
 /// Sequences and the class of each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LabeledBatch {
-    /// What the model reads: `[rows, seq]`.
+    /// The tokens that the model reads: `[rows, seq]`.
     pub ids: TokenMatrix,
     /// Index of each row's label: `[rows]`.
     pub labels: Vec<u32>,

@@ -34,7 +34,7 @@ pub trait NextToken {
 
     /// Makes row `i` of `state` a copy of its old row `parents[i]`; rows may be repeated, reordered or dropped.
     ///
-    /// Parents are on the host, so that a model can see what did not move.
+    /// Parents are on the host, so that a model can see which rows did not move.
     fn reorder(&self, state: &mut Self::State, parents: &[usize]);
 
     /// Reads `tokens` as [`advance`](Self::advance) does and gives the log-probability of every token in nats:

@@ -77,11 +77,11 @@ pub fn gnmt_penalty(len: usize, alpha: f64) -> f64 {
 ///   log-probabilities only fall, so a score is at most `log_prob / penalty(max_len)`;
 /// - at its maximum length, or where no token can follow.
 ///
-/// Where fewer than `n_best` have finished by then, the best live ones stand after them, unfinished.
+/// If fewer than `n_best` have finished by then, the best live ones follow them, unfinished.
 ///
 /// In a tie the lower token comes first, then the better parent. Tokens of log-probability −∞ or NaN never follow. A
 /// sentence's result does not depend on the others of its batch; sentences that are over leave it. A sentence's rows
-/// stand together, as many for each sentence.
+/// are neighbours, the same number for each sentence.
 ///
 /// # Errors
 /// [`DecodeError`], where the settings or the request are at odds with themselves or with the model, or the device

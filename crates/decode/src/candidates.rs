@@ -9,7 +9,7 @@ use crate::{rows::RowScores, rules::Admitted};
 pub(crate) struct Total {
     /// Of their log-probabilities.
     pub(crate) log_prob: f64,
-    /// Of what the tokens were ranked by; another number than `log_prob` where repetitions are penalised.
+    /// Of the values that the tokens were ranked by: another number than `log_prob` where repetitions are penalised.
     pub(crate) ranked: f64,
 }
 

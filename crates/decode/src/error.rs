@@ -1,4 +1,4 @@
-//! What can be wrong with a search.
+//! Errors of a search.
 
 use attentive_core::{DeviceError, TokenId};
 
@@ -17,7 +17,7 @@ pub enum DecodeError {
         /// Width of the beam.
         beam: usize,
     },
-    /// A length penalty that is no number, infinite, or favours short hypotheses.
+    /// A length penalty that is not a number, is infinite, or favours short hypotheses.
     #[error("length_penalty = {alpha} is not a finite number of at least 0; 0.6 is usual, 0 is none")]
     LengthPenalty {
         /// The exponent α.
@@ -101,7 +101,7 @@ pub enum DecodeError {
     Setting {
         /// Name of the setting.
         key: &'static str,
-        /// What it was set to.
+        /// Its value.
         value: f64,
         /// Values allowed.
         expected: &'static str,

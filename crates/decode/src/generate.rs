@@ -56,8 +56,8 @@ pub enum Ended {
 /// not depend on the texts beside it. Prompts of one length are read together and once for all samples; texts leave the
 /// batch as they end.
 ///
-/// Where the model has positions for `max_len` tokens only, it reads the last half of them anew each time that they are
-/// used up, and goes on.
+/// Where the model has positions for `max_len` tokens only, it reads the last half of the text again each time that
+/// they are used up, and goes on.
 ///
 /// # Errors
 /// [`DecodeError`], where the settings or the request are at odds with themselves or with the model, or the device
@@ -162,7 +162,7 @@ impl GenerateRequest<'_> {
     }
 }
 
-/// Draws the tokens of lines that stand sample by sample.
+/// Draws the tokens of lines, which are in the order of samples within that of prompts.
 struct Sampler {
     /// The settings of each sample.
     configs: Vec<SamplingConfig>,

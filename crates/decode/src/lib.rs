@@ -7,7 +7,7 @@
 //! use attentive_core::{DeviceError, NextToken, Scores, TokenId, Want};
 //! use attentive_decode::{BeamConfig, DecodeRequest, Rules, beam_search, greedy};
 //!
-//! /// What follows each of `a`, `b` and `</s>`, whatever comes before it.
+//! /// The probabilities after each of `a`, `b` and `</s>`; earlier tokens do not matter.
 //! struct Bigrams([[f32; 3]; 3]);
 //!
 //! impl NextToken for Bigrams {

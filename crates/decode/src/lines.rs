@@ -146,7 +146,7 @@ impl<'a, M: NextToken> Lines<'a, M> {
         Ok(true)
     }
 
-    /// Whether the model has no positions for what is to be read next.
+    /// Whether the model has no positions for the tokens that are to be read next.
     pub(crate) fn is_full(&self) -> bool {
         !self.open.is_empty() && self.rows.is_full()
     }

@@ -4,7 +4,7 @@ use attentive_core::{NextToken, TokenId};
 
 use crate::{DecodeError, Rules, rules::check_forced};
 
-/// Sentences to decode, whatever the search.
+/// Sentences to decode, for any search.
 ///
 /// The model's state goes with it: one row for each sentence, in the same order.
 #[derive(Debug, Clone, Copy)]
@@ -30,7 +30,7 @@ impl<'a> DecodeRequest<'a> {
         self.max_len.len()
     }
 
-    /// What the sentence's row reads first.
+    /// The tokens that the sentence's row reads first.
     pub(crate) fn prompt_of(&self, sentence: usize) -> &'a [TokenId] {
         let new = self.prompt.len() / self.n_sentences();
         &self.prompt[sentence * new..][..new]

@@ -19,7 +19,8 @@ pub struct Rules {
     /// text is never withheld for it.
     pub no_repeat_ngram: usize,
     /// Factor θ of the log-probabilities of tokens that the text already has (Keskar et al. 2019, §4.1): 1 for none, more
-    /// for less repetition. It decides among tokens; a hypothesis' `log_prob` stays the model's.
+    /// for less repetition. It decides among tokens; a hypothesis' `log_prob` stays the model's. Sampling applies that of
+    /// its own settings as well.
     pub repetition_penalty: f64,
     /// The first token of every text, the target language for example. It is exempt from the other rules.
     pub forced_first: Option<TokenId>,

@@ -9,16 +9,16 @@ use crate::DecodeError;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SamplingConfig {
-    /// What log-probabilities are divided by: below 1 for less surprise, 0 for the most probable token always.
+    /// Divisor of log-probabilities: below 1 for less surprise, 0 for the most probable token always.
     pub temperature: f64,
     /// Only this many of the most probable tokens are drawn (Fan et al. 2018); 0 for no limit.
     pub top_k: usize,
     /// Only the fewest most probable tokens are drawn that are this probable together (Holtzman et al. 2020).
     pub top_p: f64,
-    /// Only tokens are drawn that are at least this probable beside the most probable one (Nguyen et al. 2024).
+    /// Only tokens are drawn that are at least this probable relative to the most probable one (Nguyen et al. 2024).
     pub min_p: f64,
-    /// What log-probabilities of tokens that the text already has are multiplied by (Keskar et al. 2019, §4.1); 1 for
-    /// nothing, more for less repetition.
+    /// Factor of the log-probabilities of tokens that the text already has (Keskar et al. 2019, §4.1); 1 for none, more for
+    /// less repetition.
     pub repetition_penalty: f64,
     /// Names the stream of random numbers: the same text follows from the same seed.
     pub seed: u64,
@@ -59,7 +59,7 @@ impl SamplingConfig {
     ///
     /// One filter after another, probabilities made to sum to 1 in between: the penalty of repetitions, temperature,
     /// `top_k`, `top_p`, `min_p`. At least one token is left, unless none can follow. As a log-probability is never
-    /// positive, a penalty of θ multiplies it by θ, whatever constant the model's scores had.
+    /// positive, a penalty of θ multiplies it by θ; a constant in the model's scores does not matter.
     ///
     /// ```
     /// use attentive_decode::SamplingConfig;

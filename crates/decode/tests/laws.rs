@@ -1,4 +1,4 @@
-//! What holds of any search over any model.
+//! Laws of any search over any model.
 
 mod models;
 

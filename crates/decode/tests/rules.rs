@@ -1,4 +1,4 @@
-//! The rules of what may be written, against their definitions, in every search.
+//! The rules for the tokens that may be written, against their definitions, in every search.
 
 mod models;
 

@@ -1,6 +1,6 @@
-//! Where keys and values of the target so far are.
+//! The places of keys and values of the target so far.
 
-/// The slot of each position of each row, for all layers: hypotheses share the slots of what they have in common.
+/// The slot of each position of each row, for all layers: hypotheses share the slots of their common beginning.
 #[derive(Debug, Clone)]
 pub(crate) struct Slots {
     /// `[rows, len]`.

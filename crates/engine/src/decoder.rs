@@ -56,7 +56,7 @@ impl Decoder {
     }
 
     /// Decodes the last positions of each row in `slots`, whose embeddings are `scratch.x` (`[rows, new, d_model]`) and become
-    /// what the stack makes of them. `pairs` are the rows that translate each sentence, and its source.
+    /// the stack's output. `pairs` are the rows that translate each sentence, and its source.
     pub(crate) fn forward(
         &self,
         scratch: &mut Scratch,

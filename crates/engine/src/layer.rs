@@ -1,4 +1,4 @@
-//! What encoder and decoder layers are made of.
+//! The parts of encoder and decoder layers.
 
 use attentive_attention::NormPlacement;
 use attentive_kernels::{ActivationKind, Epilogue, HeadStrides, Norm, NormKind};
@@ -52,7 +52,7 @@ impl LayerNorm {
     }
 }
 
-/// Where a norm's results go.
+/// The results of a norm.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct NormScratch {
     pub(crate) y: Vec<f32>,

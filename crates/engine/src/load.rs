@@ -13,7 +13,7 @@ use crate::{
     weight::{Weight, WeightFormat},
 };
 
-/// Takes parameters by name, and remembers what does not fit.
+/// Takes parameters by name, and notes those that do not fit.
 pub(crate) struct Loader<'a> {
     params: Tensors,
     config: &'a TransformerConfig,
@@ -26,13 +26,13 @@ impl<'a> Loader<'a> {
         Self { params, config, format, problems: Vec::new() }
     }
 
-    /// Whatever was missing, of another shape, or left over.
+    /// An error that lists the parameters that were missing, of another shape, or left over.
     pub(crate) fn finish(mut self) -> Result<(), WeightsError> {
         self.problems.extend(self.params.keys().map(|name| format!("left over: {name}")));
         if self.problems.is_empty() { Ok(()) } else { Err(WeightsError::Mismatch { problems: self.problems }) }
     }
 
-    /// A parameter's values; zeros where it does not fit, which `finish` then tells.
+    /// A parameter's values; zeros where it does not fit, which `finish` then reports.
     pub(crate) fn values(&mut self, name: &str, shape: &[usize]) -> Vec<f32> {
         match self.params.remove(name) {
             Some(tensor) if tensor.shape == shape => return tensor.values,

@@ -1,4 +1,4 @@
-//! The model, and what it remembers of the rows that it decodes.
+//! The model, and its memory of the rows that it decodes.
 
 use attentive_attention::{NormKind, PositionsConfig};
 use attentive_core::{DeviceError, EncoderDecoder, NextToken, Scores, TokenId, TokenMatrix, TopTokens, Want};
@@ -34,7 +34,7 @@ pub struct CpuTransformer {
     projection_bias: Option<Vec<f32>>,
 }
 
-/// What decoding remembers of each row.
+/// The decoder's memory of each row.
 #[derive(Debug, Clone)]
 pub struct State {
     memory: Memory,
@@ -47,7 +47,7 @@ pub struct State {
 }
 
 impl CpuTransformer {
-    /// Whether models of this configuration can be packed: the paper's layers, whatever their sizes and activation, at
+    /// Whether models of this configuration can be packed: the paper's layers, of any size and activation, at
     /// sinusoidal or learned positions.
     pub fn covers(config: &TransformerConfig) -> bool {
         // Every field by its name: a new one is either followed or refused.
@@ -142,7 +142,7 @@ impl CpuTransformer {
         (self.encoder.forward(tokens, &sentences), sentences)
     }
 
-    /// Reads tokens and leaves what predicts the next one of each row, `[rows, d_model]`, in `state.scratch.x`.
+    /// Reads tokens and leaves the vectors that predict the next one of each row, `[rows, d_model]`, in `state.scratch.x`.
     fn read(&self, ids: &[TokenId], state: &mut State) {
         let State { memory, sentence_of_row, slots, caches, scratch } = state;
         let rows = sentence_of_row.len();

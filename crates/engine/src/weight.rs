@@ -68,7 +68,7 @@ impl Weight {
         }
     }
 
-    /// `y = x W`, and what the epilogue says, for rows `x` `[n, d_in]` and `y` `[n, d_out]`.
+    /// `y = x W` and then the epilogue, for rows `x` `[n, d_in]` and `y` `[n, d_out]`.
     pub(crate) fn multiply(&self, x: &[f32], y: &mut [f32], epilogue: &Epilogue<'_>) {
         let [d_in, d_out] = self.dims();
         let n = x.len() / d_in;

@@ -129,6 +129,7 @@ impl CausalLmRecipe {
         self.model.validate()?;
         self.generation.validate().map_err(|error| anyhow!("generation.{error}"))?;
         self.generation.sampling.validate().map_err(|error| anyhow!("generation.sampling.{error}"))?;
+        self.generation.validate().map_err(|error| anyhow!("generation.{error}"))?;
         let context = self.batch.context;
         if let Some(max_len) = self.model.max_len().filter(|&max_len| max_len < context) {
             bail!("batch.context = {context} is longer than model.positions.learned.max_len = {max_len}");

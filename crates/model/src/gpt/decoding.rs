@@ -7,7 +7,7 @@ use burn::tensor::{Tensor, TensorData};
 use super::Gpt;
 use crate::tokens::{new_tokens, scores};
 
-/// The memory of each row that a [`Gpt`] decodes with.
+/// A [`Gpt`]'s memory of each row.
 #[derive(Debug, Clone)]
 pub struct GptState {
     n_rows: usize,

@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 use super::{Annotations, Rnn, attention::row_indices};
 use crate::tokens::{new_tokens, scores};
 
-/// The memory of each row that decoding keeps.
+/// The decoder's memory of each row.
 #[derive(Debug, Clone)]
 pub struct RnnState {
     source: Annotations,

@@ -16,7 +16,7 @@ pub struct Memory {
     hidden_keys: Option<Tensor<2, Bool>>,
 }
 
-/// The memory of each row that decoding keeps.
+/// The decoder's memory of each row.
 ///
 /// Rows that translate the same sentence, the beams, share its memory.
 #[derive(Debug, Clone)]
@@ -102,7 +102,7 @@ impl Memory {
 
 /// How rows find their sentence.
 enum RowsOfMemory {
-    /// Rows stand sentence by sentence, as many for each: they are queries of one sentence's attention.
+    /// Rows are in the order of sentences, the same number for each: they are queries of one sentence's attention.
     Grouped { beam: usize },
     /// Any other order: the memory is copied for each row.
     Scattered { rows: Box<Tensor<1, Int>> },
