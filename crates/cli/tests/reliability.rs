@@ -190,6 +190,78 @@ fn a_run_ends_early_and_may_be_its_running_mean() {
     );
 }
 
+/// A damaged checkpoint that the mean is taken of, and that training has no need of.
+#[test]
+fn a_damaged_checkpoint_is_left_out_of_the_mean_only_if_asked() {
+    let folder = Folder::new();
+    folder.run(&["train", "recipe.toml"], 0);
+    let whole = folder.weights("runs/copy-1");
+    let older = folder.path("runs/copy-1/checkpoints/step-00000009/model.safetensors");
+    let bytes = fs::read(&older).unwrap();
+    let mut damaged = bytes.clone();
+    let last = damaged.len() - 1;
+    damaged[last] ^= 1;
+    fs::write(&older, damaged).unwrap();
+    let resume = ["train", "--resume", "runs/copy-1"];
+    let error = folder.run(&resume, 1);
+    for part in ["step-00000009", "SHA-256", "nothing is lost", "go on with: attentive train --resume runs/copy-1"] {
+        assert!(error.contains(part), "{part:?} is missing: {error}");
+    }
+    let error = folder.run(&["average", "runs/copy-1", "--last", "2", "--out", "mean"], 1);
+    assert!(error.contains("SHA-256") && !folder.path("mean").exists(), "{error}");
+    let shown = folder.run(&[&resume[..], &["--leave-out-damaged"]].concat(), 0);
+    assert!(shown.contains("left out of the mean") && shown.contains("the mean of the last 1 checkpoints"), "{shown}");
+    assert!(folder.weights("runs/copy-1") != whole);
+    fs::write(&older, bytes).unwrap();
+    folder.run(&resume, 0);
+    assert!(folder.weights("runs/copy-1") == whole);
+}
+
+#[test]
+fn a_recipe_without_validation_trains_and_says_nothing_of_a_best() {
+    let folder = Folder::new();
+    let without = RECIPE.replace("[data.validation]\ntsv = \"pairs.tsv\"\n", "");
+    folder.write("recipe.toml", &without);
+    let shown = folder.run(&["train", "recipe.toml"], 0);
+    assert!(shown.contains("trained 12 steps") && !shown.contains("NaN") && !shown.contains("best"), "{shown}");
+    let log = fs::read_to_string(folder.path("runs/copy-1/metrics.jsonl")).unwrap();
+    assert!(log.lines().count() == 12 && log.lines().all(|line| line.contains("\"step\"")), "{log}");
+    let early = ["train", "recipe.toml", "--set", "training.early_stopping.patience=2"];
+    let error = folder.run(&early, 1);
+    for part in ["training.early_stopping", "no validation data", "--set training.early_stopping.patience=2"] {
+        assert!(error.contains(part), "{part:?} is missing: {error}");
+    }
+    assert!(!folder.path("runs/copy-2/checkpoints").exists());
+}
+
+#[test]
+fn a_run_says_what_it_ran_on_and_that_it_goes_on_elsewhere() {
+    let folder = Folder::new();
+    folder.run(&["train", "recipe.toml", "--set", "training.steps=6"], 0);
+    let state = |step| fs::read_to_string(folder.path(&format!("runs/copy-1/checkpoints/{step}/state.toml"))).unwrap();
+    for part in ["[environment]", "version = ", "backend = \"flex\"", "simd = ", "precision = \"f32\""] {
+        assert!(state("step-00000006").contains(part), "{part:?} is missing: {}", state("step-00000006"));
+    }
+    let config = folder.path("runs/copy-1/config.toml");
+    let longer = fs::read_to_string(&config).unwrap().replace("steps = 6", "steps = 9");
+    fs::write(&config, longer).unwrap();
+    let mut resume = folder.command(&["train", "--resume", "runs/copy-1"]);
+    let shown = said(&resume.env("ATTENTIVE_SIMD", "portable").output().unwrap(), 0);
+    assert!(shown.contains("SIMD level was") && shown.contains("is portable"), "{shown}");
+    assert!(state("step-00000009").contains("simd = \"portable\""));
+}
+
+#[test]
+fn any_optimizer_trains_by_its_name() {
+    let folder = Folder::new();
+    for kind in ["sgd", "momentum", "adagrad", "rmsprop"] {
+        let setting = format!("optimizer.kind={kind}");
+        folder.run(&["train", "recipe.toml", "--set", &setting, "--set", &format!("name={kind}")], 0);
+        let state = fs::read_to_string(folder.path(&format!("runs/{kind}-1/checkpoints/step-00000012/state.toml")));
+        assert!(state.unwrap().contains(&format!("optimizer = {kind:?}")));
+    }
+}
+
 #[test]
 fn nan_is_skipped_gone_back_from_and_diagnosed() {
     let folder = Folder::new();

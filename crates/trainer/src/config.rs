@@ -125,9 +125,9 @@ impl TrainerConfig {
     pub fn validate_for(&self, has_validation: bool) -> Result<(), TrainError> {
         match self.early_stopping {
             Some(EarlyStoppingConfig { patience, .. }) if !has_validation => Err(TrainError::Setting {
-                key: "early_stopping",
-                value: format!("{{ patience = {patience} }}"),
-                problem: "there is no validation data to judge by: give some, or leave it out",
+                key: "early_stopping.patience",
+                value: patience.to_string(),
+                problem: "there is no validation data to judge by: give some, or leave early stopping out",
             }),
             _ => Ok(()),
         }

@@ -129,7 +129,7 @@ fn early_stopping_without_validation_is_refused_before_the_first_update() {
     let mut watch = Watch::default();
     let config = TrainerConfig { early_stopping, ..config(9) };
     let error = run_with(config, folder.path(), &Ragged::new(), None, &mut watch).unwrap_err();
-    assert_eq!(error.setting(), Some("early_stopping"));
+    assert_eq!(error.setting(), Some("early_stopping.patience"));
     assert!(error.to_string().contains("no validation data"), "{error}");
     assert!(watch.saved.is_empty() && watch.losses.is_empty());
 }

@@ -375,6 +375,24 @@ mod tests {
     }
 
     #[test]
+    fn the_optimizer_is_adam_unless_another_kind_is_named() {
+        let optimizer = |settings: &[&str]| {
+            let settings: Vec<String> = settings.iter().map(|&setting| setting.to_owned()).collect();
+            Recipe::load(None, &settings).map(|recipe| recipe.run.optimizer).map_err(|error| format!("{error:#}"))
+        };
+        let OptimizerConfig::Adam(adam) = optimizer(&["optimizer.beta_2=0.5"]).unwrap() else { panic!("not Adam") };
+        assert_eq!(adam.beta_2, 0.5);
+        let momentum = optimizer(&["optimizer={kind=\"momentum\"}"]).unwrap();
+        assert_eq!(momentum, OptimizerConfig::Momentum { decay: 0.9 });
+        let error = optimizer(&["optimizer={kind=\"momentum\", dekay=0.5}"]).unwrap_err();
+        assert!(error.contains("optimizer.dekay: no such setting") && error.contains("`decay`"), "{error}");
+        let error = optimizer(&["optimizer={kind=\"lion\"}"]).unwrap_err();
+        assert!(error.contains("optimizer.kind") && error.contains("`rmsprop`"), "{error}");
+        let error = optimizer(&["optimizer={kind=\"rmsprop\", decay=1.0}"]).unwrap_err();
+        assert!(error.starts_with("optimizer.decay = 1 is out of range"), "{error}");
+    }
+
+    #[test]
     fn an_impossible_value_is_named_with_its_origin() {
         let setting = "objective.label_smoothing=1.0";
         let error = Recipe::load(None, &[setting.into()]).unwrap_err().to_string();

@@ -203,6 +203,7 @@ mod tests {
         let schema = schema();
         // The first value is out of range, the second just within.
         let limits = [
+            ("training.steps", ["0", "1"]),
             ("training.accumulate", ["0", "1"]),
             ("training.clip_norm", ["-1e-6", "0.0"]),
             ("training.ema_decay", ["1.0", "0.999999"]),
