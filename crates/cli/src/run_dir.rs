@@ -14,16 +14,42 @@ const LOCK: &str = "lock";
 
 /// Makes a new folder `runs/NAME-N`.
 pub(crate) fn create(root: &Path, name: &str) -> Result<PathBuf> {
-    fs::create_dir_all(root).with_context(|| format!("can't make {}", root.display()))?;
+    fs::create_dir_all(root)
+        .and_then(|()| sync(root.parent()))
+        .with_context(|| format!("can't make {}", root.display()))?;
     for n in 1_u32.. {
         let path = root.join(format!("{name}-{n}"));
         match fs::create_dir(&path) {
-            Ok(()) => return Ok(path),
+            Ok(()) => {
+                sync(Some(root)).with_context(|| format!("can't write {}", root.display()))?;
+                return Ok(path);
+            }
             Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
             Err(cause) => return Err(cause).with_context(|| format!("can't make {}", path.display())),
         }
     }
     unreachable!("some number is free")
+}
+
+/// Makes the names in a folder last through a crash of the system.
+fn sync(folder: Option<&Path>) -> io::Result<()> {
+    let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
+    attentive_weights::sync_folder(folder.unwrap_or(Path::new(".")))
+}
+
+/// Removes files that a process that was killed had not finished; whoever calls it holds the run's lock.
+pub(crate) fn sweep(run: &Path) -> Result<()> {
+    let unreadable = || format!("can't clean up {}", run.display());
+    for entry in fs::read_dir(run).with_context(unreadable)? {
+        let entry = entry.with_context(unreadable)?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let is_left = name.starts_with(".tmp") || [".tmp", ".part"].iter().any(|end| name.ends_with(end));
+        if is_left && entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            fs::remove_file(entry.path()).with_context(unreadable)?;
+        }
+    }
+    Ok(())
 }
 
 /// Keeps other processes from training in a run's folder while the file is open; the system lets go of it when the process

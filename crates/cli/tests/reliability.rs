@@ -95,8 +95,12 @@ fn a_run_that_was_killed_before_its_first_step_can_be_resumed() {
         for part in parts {
             fs::copy(folder.path("runs/copy-1").join(part), folder.path(&run).join(part)).unwrap();
         }
+        let left =
+            [".tmpX1Y2z3", "model.safetensors.tmp", "tokenizer.json.part"].map(|name| folder.path(&run).join(name));
+        left.iter().for_each(|path| fs::write(path, "half").unwrap());
         folder.run(&["train", "--resume", &run], 0);
         assert!(folder.weights(&run) == folder.weights("runs/copy-1"), "{parts:?}");
+        assert!(left.iter().all(|path| !path.exists()), "what a kill left behind is removed");
     }
 }
 
@@ -363,6 +367,8 @@ fn a_run_can_be_watched() {
     assert!(fs::read(folder.path("a.png")).unwrap().starts_with(b"\x89PNG"));
     let error = folder.run(&["plot", "runs/copy-1", "--out", "a.pdf"], 1);
     assert!(error.contains("ends with .svg or .png"), "{error}");
+    let error = folder.run(&["train", "recipe.toml", "--set", "data.train.tsv=none.tsv"], 1);
+    assert_eq!(error.matches("os error 2").count(), 1, "a cause is said once: {error}");
     let error = folder.run(&["plot", "runs/none"], 1);
     assert!(error.contains("runs/none/metrics.jsonl"), "{error}");
 }

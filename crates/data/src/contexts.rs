@@ -1,16 +1,15 @@
 //! Batches of fixed-length contexts, in an order that two numbers resume.
 
 use attentive_core::{Epochs, SequenceBatch, TokenId};
-use rand_chacha::rand_core::Rng;
 
-use crate::{DataError, TokenStream, permutation, seeded_rng};
+use crate::{DataError, TokenStream, permutation, seeded_rng, shuffle::below_64};
 
 /// Which contexts a batch takes from a [`TokenStream`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ContextOrder {
     /// One after another, each beginning where the last one ended, the same in every epoch: for validation.
     Sequential,
-    /// One after another from a random one of the first `context` tokens on, in a random order; both are drawn anew for
+    /// One after another from a random one of the first `context` tokens on, in a random order; both are drawn again for
     /// each epoch, so that a document begins at any place of a context.
     Shuffled {
         /// Seed of the run.
@@ -136,7 +135,7 @@ impl ContextEpoch {
         let shuffled = match batcher.order {
             ContextOrder::Shuffled { seed } => {
                 let mut rng = seeded_rng(seed, "contexts", number);
-                let phase = below(batcher.context as u64, &mut rng);
+                let phase = below_64(batcher.context as u64, &mut rng);
                 Some((phase, permutation(batcher.n_contexts, &mut rng)))
             }
             ContextOrder::Sequential | ContextOrder::RandomOffsets { .. } => None,
@@ -154,7 +153,7 @@ impl ContextEpoch {
                 let number = self.number * batcher.n_batches() as u64 + batch_idx;
                 let mut rng = seeded_rng(seed, "offsets", number);
                 let n_offsets = batcher.stream.len() - context;
-                contexts.map(|_| below(n_offsets, &mut rng)).collect()
+                contexts.map(|_| below_64(n_offsets, &mut rng)).collect()
             }
             (_, Some((phase, order))) => {
                 // The last one has to end with the text.
@@ -164,9 +163,4 @@ impl ContextEpoch {
             (_, None) => contexts.map(|idx| idx as u64 * context).collect(),
         }
     }
-}
-
-/// A number below `n`, uniform to within `n / 2⁶⁴`.
-fn below(n: u64, rng: &mut impl Rng) -> u64 {
-    ((u128::from(rng.next_u64()) * u128::from(n)) >> 64) as u64
 }

@@ -30,7 +30,7 @@ impl EncodedPair<'_> {
     }
 }
 
-/// Where each pair stands among the ids of a corpus.
+/// Place of each pair among the ids of a corpus.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Index {
     lengths: Vec<[u32; 2]>,
@@ -179,7 +179,7 @@ impl EncodedCorpus {
         Ok(EncodedPair { ids: self.ids(self.index.start(i), n_source + n_target)?, n_source })
     }
 
-    /// `n` ids from the `start`-th on, whatever pairs they are of.
+    /// `n` ids from the `start`-th on, across the borders of pairs.
     pub(crate) fn ids(&self, start: u64, n: usize) -> Result<Cow<'_, [TokenId]>, DataError> {
         Ok(match &self.ids {
             Ids::Memory(ids) => Cow::Borrowed(&ids[start as usize..][..n]),

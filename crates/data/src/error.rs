@@ -21,6 +21,7 @@ pub enum DataError {
         /// The file.
         path: PathBuf,
         /// The system's reason.
+        #[source]
         cause: io::Error,
     },
     /// A file could not be read to its end; compressed files fail so where they are damaged or cut off.
@@ -35,6 +36,7 @@ pub enum DataError {
         /// Number of lines read before.
         after_line: u64,
         /// The system's or the decompressor's reason.
+        #[source]
         cause: io::Error,
     },
     /// The corpus has problems that its [`CorpusRules`](crate::CorpusRules) refuse.
@@ -124,6 +126,7 @@ pub enum DataError {
         /// The file, or the folder of an unnamed one.
         path: PathBuf,
         /// The system's reason.
+        #[source]
         cause: io::Error,
     },
     /// A token file is not one, is of another corpus, or is damaged.

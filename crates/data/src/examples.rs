@@ -10,7 +10,7 @@ use crate::{DataError, permutation, seeded_rng};
 pub trait ExampleSet {
     /// Where an example of an epoch comes from.
     type Example: Clone;
-    /// What a model is trained on.
+    /// Several examples together.
     type Batch: Batch;
 
     /// The examples of an epoch, a function of its number alone.
@@ -20,7 +20,7 @@ pub trait ExampleSet {
     fn batch(&self, epoch: u64, examples: &[(u64, Self::Example)]) -> Self::Batch;
 }
 
-/// Cuts an [`ExampleSet`] into batches of some rows, in an order drawn anew for each epoch.
+/// Cuts an [`ExampleSet`] into batches of some rows, in an order drawn for each epoch.
 #[derive(Debug)]
 pub struct ExampleBatcher<S> {
     set: Arc<S>,

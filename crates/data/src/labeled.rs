@@ -16,7 +16,7 @@ pub struct LabeledText {
     pub text: String,
     /// The class.
     pub label: String,
-    /// Where it stands, from 1: the lines of all files count as one.
+    /// Its line, from 1; lines are counted through all files.
     pub line: u64,
 }
 
@@ -24,7 +24,7 @@ impl LabeledText {
     /// Reads files of a text, a tab and a label a line; blank lines are passed over.
     ///
     /// # Errors
-    /// Those of reading, and [`DataError::NoLabel`] for a line without a tab or with nothing behind it.
+    /// Those of reading, and [`DataError::NoLabel`] for a line without a tab or with nothing after it.
     pub fn read<P: AsRef<Path>>(paths: &[P]) -> Result<(Vec<Self>, Vec<FileReport>), DataError> {
         let mut reader = LineReader::new(paths, MAX_LINE_BYTES);
         let mut texts = Vec::new();

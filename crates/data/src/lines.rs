@@ -16,9 +16,9 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// A line without its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// Where it stands.
+    /// Its file and line.
     pub place: Place,
-    /// Its bytes, or the first of them where it is over-long.
+    /// Its bytes, or the first of them if it is over-long.
     pub bytes: Vec<u8>,
     /// Whether it is longer than the reader's limit and was cut there.
     pub is_over_long: bool,
@@ -62,7 +62,7 @@ impl LineReader {
         Self { waiting: paths.into_iter(), open: None, read: Vec::new(), max_bytes, verbatim: false }
     }
 
-    /// Keeps byte order marks, and the `\r` before `\n`: a line is what stands between two `\n`.
+    /// Keeps byte order marks, and the `\r` before `\n`: a line is the text between two `\n`.
     pub fn verbatim(self) -> Self {
         Self { verbatim: true, ..self }
     }

@@ -6,12 +6,12 @@ use attentive_core::{FrameIds, MaskedBatch, TokenId, TokenMatrix};
 use rand_chacha::rand_core::Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::{DataError, ExampleSet, Masking, SentenceCorpus, masking::below, seeded_rng};
+use crate::{DataError, ExampleSet, Masking, SentenceCorpus, seeded_rng, shuffle::below};
 
 /// One in so many pairs is made short on purpose, so that models meet short ones (Devlin et al. 2019, A.2).
 const SHORT_RATE: u32 = 10;
 
-/// What a row holds.
+/// Content of a row.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RowKind {
@@ -77,7 +77,7 @@ impl MaskedSentences {
         &self.corpus
     }
 
-    /// Consecutive sentences that fit together; one that is too long stands in parts.
+    /// Consecutive sentences that fit together; one that is too long is split.
     fn full_sentences(&self) -> Vec<RowPlan> {
         let room = self.context - 2;
         let mut rows = Vec::new();
@@ -193,7 +193,7 @@ impl ExampleSet for MaskedSentences {
     }
 }
 
-/// Two segments, shortened at either end of the longer one by chance until both together have at most `n` tokens.
+/// Two segments, shortened at random at either end of the longer one until both together have at most `n` tokens.
 fn truncated(mut segments: [Range<usize>; 2], n: usize, rng: &mut impl Rng) -> [Range<usize>; 2] {
     while segments[0].len() + segments[1].len() > n {
         let longer = &mut segments[usize::from(segments[1].len() >= segments[0].len())];

@@ -4,7 +4,7 @@ use attentive_core::{FrameIds, TokenId, mix64};
 use rand_chacha::rand_core::Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::seeded_rng;
+use crate::{seeded_rng, shuffle::below};
 
 /// Which tokens are hidden (Devlin et al. 2019, §3.1 and A.1).
 ///
@@ -26,7 +26,7 @@ impl Default for MaskingConfig {
     }
 }
 
-/// What is hidden as one.
+/// The unit that is hidden as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MaskingUnit {
     /// Tokens, as in BERT: of those chosen, 80 % become the mask, 10 % a random token below `vocab_size`, and 10 % stay, so
@@ -46,9 +46,9 @@ const MAX_WORD: usize = 16;
 /// Hides tokens, as a function of a seed, the epoch and the example.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Masking {
-    /// How many, how often anew.
+    /// How many tokens, and how often the masks change.
     pub config: MaskingConfig,
-    /// What is hidden as one.
+    /// The unit that is hidden as a whole.
     pub unit: MaskingUnit,
     /// The mask.
     pub mask: TokenId,
@@ -133,13 +133,8 @@ impl Masking {
     }
 }
 
-/// Puts one of `items[idx..]`, drawn by chance, to `idx`.
+/// Moves one of `items[idx..]`, drawn at random, to `idx`.
 fn draw<T>(idx: usize, items: &mut [T], rng: &mut impl Rng) {
     let other = idx + below((items.len() - idx) as u32, rng) as usize;
     items.swap(idx, other);
-}
-
-/// A number below `n`, uniform to within `n / 2³²`.
-pub(crate) fn below(n: u32, rng: &mut impl Rng) -> u32 {
-    ((u64::from(rng.next_u32()) * u64::from(n)) >> 32) as u32
 }

@@ -124,7 +124,7 @@ pub struct TextPair {
     pub source: String,
     /// The target sentence.
     pub target: String,
-    /// Where the two stand.
+    /// Files and lines of the two.
     pub(crate) places: [Place; 2],
 }
 
@@ -152,7 +152,7 @@ pub struct Pairs<'a> {
 }
 
 impl Pairs<'_> {
-    /// What was found so far; complete once the iterator has ended.
+    /// The findings so far; complete once the iterator has ended.
     pub fn report(&self) -> &CorpusReport {
         &self.report
     }

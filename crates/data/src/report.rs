@@ -1,4 +1,4 @@
-//! What was found in a corpus.
+//! Findings in a corpus.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -58,11 +58,11 @@ pub struct Findings {
     pub count: u64,
     /// Where the first of them are.
     pub first: Vec<Place>,
-    /// What was done about them.
+    /// Their treatment.
     pub treatment: Treatment,
 }
 
-/// What a corpus holds and what is wrong with it, by file and line.
+/// Content and problems of a corpus, by file and line.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CorpusReport {
     /// Number of sentence pairs read, whole or not.

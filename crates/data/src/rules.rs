@@ -62,7 +62,7 @@ impl From<OnProblem> for Treatment {
 pub enum Problem {
     /// The other side has no such line.
     LineCount,
-    /// A tab-separated line has not exactly two columns.
+    /// A tab-separated line does not have exactly two columns.
     Columns,
     /// The line is not UTF-8.
     InvalidUtf8,
@@ -113,7 +113,7 @@ pub struct CorpusRules {
     pub max_tokens: usize,
     /// One side has more lines than the other. Skipping leaves the surplus out.
     pub on_line_count: OnProblem,
-    /// A tab-separated line has not exactly two columns.
+    /// A tab-separated line does not have exactly two columns.
     pub on_columns: OnProblem,
     /// A line is not UTF-8.
     pub on_invalid_utf8: OnProblem,

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, ops::Range};
 
 use attentive_core::TokenId;
 
-/// Documents of sentences, as token ids in memory, with an end-of-segment token behind each document.
+/// Documents of sentences, as token ids in memory, with an end-of-segment token after each document.
 ///
 /// ```
 /// use attentive_data::SentenceCorpus;
@@ -25,7 +25,7 @@ pub struct SentenceCorpus {
 }
 
 impl SentenceCorpus {
-    /// No document; `end` will stand behind each.
+    /// No document yet; `end` will follow each.
     pub fn new(end: TokenId) -> Self {
         Self { end, ids: Vec::new(), sentences: Vec::new(), documents: Vec::new() }
     }
@@ -82,7 +82,7 @@ impl SentenceCorpus {
         self.sentences.iter().map(|sentence| &self.ids[sentence.clone()])
     }
 
-    /// Where each sentence stands in [`ids`](Self::ids).
+    /// Range of each sentence in [`ids`](Self::ids).
     pub(crate) fn places(&self) -> &[Range<usize>] {
         &self.sentences
     }
@@ -92,7 +92,7 @@ impl SentenceCorpus {
         &self.documents
     }
 
-    /// How often each token stands in the text, ends of documents left out.
+    /// Number of occurrences of each token, ends of documents left out.
     pub fn counts(&self) -> BTreeMap<TokenId, u64> {
         let mut counts = BTreeMap::new();
         for id in self.sentences().flatten() {

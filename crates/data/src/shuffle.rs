@@ -32,12 +32,22 @@ pub fn permutation(n: u32, rng: &mut impl Rng) -> Vec<u32> {
 }
 
 /// A uniform number below `n` > 0. Source: Lemire 2019, "Fast Random Integer Generation in an Interval".
-fn below(n: u32, rng: &mut impl Rng) -> u32 {
+pub(crate) fn below(n: u32, rng: &mut impl Rng) -> u32 {
     loop {
         let product = u64::from(rng.next_u32()) * u64::from(n);
         // The low half is under 2³² mod n for exactly the surplus draws.
         if product as u32 >= n.wrapping_neg() % n {
             return (product >> 32) as u32;
+        }
+    }
+}
+
+/// [`below`] of 64 bits.
+pub(crate) fn below_64(n: u64, rng: &mut impl Rng) -> u64 {
+    loop {
+        let product = u128::from(rng.next_u64()) * u128::from(n);
+        if product as u64 >= n.wrapping_neg() % n {
+            return (product >> 64) as u64;
         }
     }
 }

@@ -6,7 +6,7 @@ use attentive_core::{TokenId, mix64};
 use rand_chacha::rand_core::Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::{DataError, masking::below, seeded_rng};
+use crate::{DataError, seeded_rng, shuffle::below};
 
 /// How much of a text is hidden, and in how long spans.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -27,8 +27,8 @@ impl Default for SpanCorruptionConfig {
 
 /// Hides spans of a text, as a function of a seed, the epoch and the example.
 ///
-/// What is read has a sentinel, one of its own, in the place of each span; what is to be written are the spans, each behind
-/// its sentinel, and one sentinel more. Source: Raffel et al. 2020, §3.1.4 and Figure 2. As in the authors' code, a text's
+/// The input has a sentinel of its own in the place of each span; the target is the spans, each after its sentinel, and one
+/// more sentinel. Source: Raffel et al. 2020, §3.1.4 and Figure 2. As in the authors' code, a text's
 /// length alone says how many tokens and spans are hidden, so that texts of one length make inputs and targets of one length
 /// each; ours may begin or end in a hidden span or not, where the code always ends in one.
 ///
@@ -51,7 +51,7 @@ pub struct SpanCorruption {
 }
 
 impl SpanCorruption {
-    /// Spans are replaced by `sentinels` in their order; `end` stands behind inputs and targets.
+    /// Spans are replaced by `sentinels` in their order; `end` ends inputs and targets.
     ///
     /// # Errors
     /// [`DataError::Setting`] if there are fewer than two sentinels.
@@ -84,7 +84,7 @@ impl SpanCorruption {
         let mut rng = seeded_rng(self.seed, "spans", mix64(epoch).wrapping_add(example));
         let [n_hidden, n_spans] = self.sizes(n);
         let hidden = parts(n_hidden, n_spans, &mut rng);
-        // What stands before the first span and behind the last one may be empty: one token is lent to each.
+        // The text before the first span and after the last one may be empty: one token is lent to each.
         let mut shown = parts(n - n_hidden + 2, n_spans + 1, &mut rng);
         shown[0] -= 1;
         let mut at = 0;
@@ -96,7 +96,7 @@ impl SpanCorruption {
         shown.into_iter().zip(hidden).map(span).collect()
     }
 
-    /// What is read of `tokens`, and what is to be written.
+    /// Input and target of `tokens`.
     pub fn corrupt(&self, tokens: &[TokenId], epoch: u64, example: u64) -> (Vec<TokenId>, Vec<TokenId>) {
         let (mut input, mut target) = (Vec::new(), Vec::new());
         let mut at = 0;

@@ -24,7 +24,7 @@ const LENGTHS_BYTES: u64 = size_of::<[u32; 2]>() as u64;
 /// Names the text, the rules and the tokenizer that ids were made from.
 pub(crate) type Key = [u8; 32];
 
-/// What a token file tells besides ids and lengths.
+/// The metadata of a token file.
 #[derive(Debug, Serialize, Deserialize)]
 struct Footer {
     /// The line of pair `i` is `i + shift` from each `(i, shift)` on.

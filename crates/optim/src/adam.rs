@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Optimizer, OptimizerError, OptimizerState, ParamInfo, StepSize, optimizer::take_slots};
 
-/// What a checkpoint calls the means of a parameter.
+/// Names of a parameter's means in a checkpoint.
 const FIRST: &str = "first";
 const SECOND: &str = "second";
 

@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 
 use crate::{Optimizer, OptimizerError, OptimizerState, ParamInfo, StepSize, optimizer::take_slots};
 
-/// What is made of a gradient `g`, at the learning rate `η`.
+/// How a gradient `g` changes a parameter, at the learning rate `η`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum UpdateRule {
     /// `w ← w - η g` (Robbins and Monro 1951).
@@ -89,7 +89,7 @@ impl Optimizer for FirstOrder {
 }
 
 impl UpdateRule {
-    /// What a checkpoint calls the running value.
+    /// Name of the running value in a checkpoint.
     fn slot(self) -> Option<&'static str> {
         match self {
             Self::Sgd => None,
@@ -98,7 +98,7 @@ impl UpdateRule {
         }
     }
 
-    /// What is taken off the parameter per unit of learning rate, and the new running value.
+    /// The change of the parameter per unit of learning rate, to be subtracted, and the new running value.
     fn apply(self, g: Tensor<1>, running: Option<Tensor<1>>) -> (Tensor<1>, Option<Tensor<1>>) {
         let square = |g: &Tensor<1>| g.clone() * g.clone();
         let running = |g: &Tensor<1>| running.unwrap_or_else(|| g.zeros_like());

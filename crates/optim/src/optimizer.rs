@@ -1,4 +1,4 @@
-//! What every optimizer does, and which there are.
+//! The trait of optimizers, and the configuration of those that there are.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{AdamConfig, FirstOrder, Gradients, OptimizerError, UpdateRule};
 
-/// Tensors by name, flattened: what an optimizer remembers of each parameter.
+/// State of an optimizer: flattened tensors by name.
 pub type OptimizerState = BTreeMap<String, Tensor<1>>;
 
 /// A parameter, as an optimizer meets it.
@@ -25,7 +25,7 @@ pub struct ParamInfo<'a> {
 /// How far an update goes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StepSize {
-    /// What gradients, sums over targets, are multiplied by before all else.
+    /// Factor of gradients, which are sums over targets: `1 / n_targets` makes them means.
     pub scale: f64,
     /// Learning rate.
     pub lr: f64,
@@ -33,7 +33,7 @@ pub struct StepSize {
 
 /// Changes a model's parameters by their gradients.
 ///
-/// One of your own needs `update`, which sees one parameter at a time, and a name for what it remembers of each:
+/// An optimizer of your own needs `update`, which sees one parameter at a time, and names for its state:
 ///
 /// ```
 /// use std::collections::BTreeMap;
@@ -78,10 +78,10 @@ pub trait Optimizer: fmt::Debug {
 
     /// The new values of one parameter, flattened, without gradient: `[n]` of `[n]` values and their `[n]` gradients.
     ///
-    /// Who is the only one to hold the values may change them in place.
+    /// The values may be changed in place if nothing else holds them.
     fn update(&mut self, param: ParamInfo<'_>, values: Tensor<1>, gradient: Tensor<1>, size: StepSize) -> Tensor<1>;
 
-    /// What it remembers of each parameter, by names that begin with the parameter's, for a checkpoint.
+    /// Its state for a checkpoint; names begin with those of the parameters.
     fn state(&self) -> OptimizerState;
 
     /// Continues from a checkpoint.
@@ -296,7 +296,7 @@ impl OptimizerConfig {
         }
     }
 
-    /// Bytes of a parameter in a checkpoint: its value, and what the optimizer remembers of it, in f32.
+    /// Bytes of a parameter in a checkpoint: its value and its optimizer state, in f32.
     pub fn bytes_per_parameter(&self) -> u64 {
         let n_slots = match self {
             Self::Adam(_) => 2,

@@ -1,4 +1,4 @@
-//! What a trainer is made of.
+//! The parts of a trainer.
 
 use attentive_backend::Objective;
 use attentive_optim::{AdamConfig, Optimizer, Schedule, ScheduleConfig};
@@ -8,7 +8,7 @@ use crate::{CheckpointDir, Environment, TrainError, Trainer, TrainerConfig};
 
 /// Makes a [`Trainer`]; [`Trainer::builder`] begins one.
 ///
-/// What is not given is Adam as in the paper, a learning rate of 1e-3, [`TrainerConfig::default`], and no checkpoints.
+/// The defaults are Adam as in the paper, a learning rate of 1e-3, [`TrainerConfig::default`], and no checkpoints.
 pub struct TrainerBuilder<M, O> {
     model: M,
     objective: O,
@@ -32,7 +32,7 @@ impl<M: Module, O: Objective<M>> TrainerBuilder<M, O> {
         }
     }
 
-    /// What changes the parameters; [`OptimizerConfig::init`](attentive_optim::OptimizerConfig::init) makes one.
+    /// The optimizer; [`OptimizerConfig::init`](attentive_optim::OptimizerConfig::init) makes one.
     #[must_use]
     pub fn optimizer(self, optimizer: impl Optimizer + 'static) -> Self {
         Self { optimizer: Some(Box::new(optimizer)), ..self }
@@ -50,13 +50,13 @@ impl<M: Module, O: Objective<M>> TrainerBuilder<M, O> {
         Self { config, ..self }
     }
 
-    /// Where checkpoints are kept. Without a folder there are none: nothing to resume, to average or to go back to.
+    /// The folder of checkpoints. Without one nothing is saved: there is nothing to resume, to average or to go back to.
     #[must_use]
     pub fn checkpoints(self, checkpoints: CheckpointDir) -> Self {
         Self { checkpoints: Some(checkpoints), ..self }
     }
 
-    /// What the run runs on, which its checkpoints record.
+    /// The environment of the run, which its checkpoints record.
     #[must_use]
     pub fn environment(self, environment: Environment) -> Self {
         Self { environment, ..self }

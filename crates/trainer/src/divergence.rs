@@ -1,4 +1,4 @@
-//! Losses that are no numbers, or far too high.
+//! Losses that are not finite, or far too high.
 
 use std::fmt;
 
@@ -52,7 +52,7 @@ pub struct DivergenceState {
     pub n_bad: u64,
     /// How often training went back.
     pub n_rollbacks: u64,
-    /// What the schedule's learning rate is multiplied by.
+    /// Factor of the schedule's learning rate.
     pub lr_scale: f64,
     /// Losses in the running mean.
     pub n_losses: u64,

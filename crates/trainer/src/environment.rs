@@ -1,13 +1,13 @@
-//! What a run runs on.
+//! The environment of a run.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What a run runs on, as far as its numbers depend on it.
+/// Version, backend and instructions that a run uses, as far as its numbers depend on them.
 ///
-/// Whoever runs a trainer fills it in; it is kept in checkpoints. A run that goes on elsewhere is told of the difference, as
-/// its result then is not that of a run that stayed: other instructions add in another order.
+/// The caller of a trainer fills it in, and checkpoints keep it. A run that continues in another environment reports the
+/// differences, because its result may differ from that of a run that stayed: other instructions add in another order.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Environment {
@@ -17,10 +17,10 @@ pub struct Environment {
     /// Name of the backend.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backend: Option<String>,
-    /// Instructions of the CPU that its kernels use, where it has kernels.
+    /// Instructions of the CPU that the kernels use, if the backend has kernels.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub simd: Option<String>,
-    /// What matrix products multiply.
+    /// Number type that matrix products multiply.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub precision: Option<String>,
 }
@@ -30,9 +30,9 @@ pub struct Environment {
 pub struct EnvironmentChange {
     /// The part, by name.
     pub part: &'static str,
-    /// What it was.
+    /// Its value before.
     pub before: String,
-    /// What it is.
+    /// Its value now.
     pub now: String,
 }
 
@@ -42,7 +42,7 @@ impl Environment {
         *self == Self::default()
     }
 
-    /// What differs from `before`, of all that both know.
+    /// The parts that differ from `before`, of those that both know.
     pub fn changes_since(&self, before: &Self) -> Vec<EnvironmentChange> {
         let parts = [
             ("version", &before.version, &self.version),

@@ -100,7 +100,7 @@ pub enum TrainError {
         cause: Box<TrainError>,
     },
     /// No checkpoint is whole.
-    #[error("no checkpoint is whole; bring one back from a copy, or train anew:{}", list(.damaged))]
+    #[error("no checkpoint is whole; bring one back from a copy, or begin a new run:{}", list(.damaged))]
     AllDamaged {
         /// Their folders, newest first, and what is wrong with each.
         damaged: Vec<(PathBuf, TrainError)>,

@@ -1,4 +1,4 @@
-//! What training tells those who watch.
+//! Events of training, and those who watch it.
 
 use std::{ops::ControlFlow, path::Path, time::Duration};
 
@@ -11,9 +11,9 @@ use crate::{Diagnosis, EnvironmentChange, Validation};
 pub struct StepReport {
     /// Updates made, this one included.
     pub step: u64,
-    /// Where in the data the next batch stands.
+    /// Position of the next batch in the data.
     pub position: Position,
-    /// What was minimised, in nats per target.
+    /// The loss that was minimised, in nats per target.
     pub loss_nats: f64,
     /// Cross-entropy without smoothing, in nats per target; its exponential is the perplexity.
     pub nll_nats: f64,
@@ -35,10 +35,10 @@ pub struct StepReport {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// The run goes on elsewhere than where its checkpoint was written: its result may differ in the last digits. Comes
-    /// before the first update.
+    /// The run continues in another environment than that of its checkpoint, so its result may differ in the last digits.
+    /// Comes before the first update.
     EnvironmentChanged {
-        /// What is not what it was.
+        /// The parts that changed.
         changes: &'a [EnvironmentChange],
     },
     /// An update was made, or skipped.
@@ -47,7 +47,7 @@ pub enum Event<'a> {
     Validated {
         /// Updates made.
         step: u64,
-        /// What came out.
+        /// The scores.
         validation: &'a Validation,
         /// Whether it is the best so far.
         is_best: bool,
@@ -65,16 +65,16 @@ pub enum Event<'a> {
     RolledBack {
         /// The checkpoint's folder.
         path: &'a Path,
-        /// Updates that stand now.
+        /// Updates that remain.
         step: u64,
-        /// What the schedule's learning rate is multiplied by from now on.
+        /// Factor of the schedule's learning rate from now on.
         lr_scale: f64,
         /// Why.
         diagnosis: &'a Diagnosis,
     },
 }
 
-/// Someone who watches training, and may end it with [`ControlFlow::Break`].
+/// An observer of training, which may end it with [`ControlFlow::Break`].
 pub trait Callback {
     /// Called after each event.
     ///
@@ -94,7 +94,7 @@ impl<F: FnMut(&Event<'_>) -> ControlFlow<()>> Callback for F {
 #[derive(Debug, thiserror::Error)]
 #[error("{what}: {cause}")]
 pub struct CallbackError {
-    /// What it was doing.
+    /// The work that failed.
     pub what: String,
     /// Why it failed.
     #[source]

@@ -2,7 +2,7 @@
 //!
 //! [`Trainer`] minimises an [`Objective`](attentive_backend::Objective) over a [`BatchStream`]: accumulation over
 //! micro-batches, clipping by the global norm, any [`Optimizer`](attentive_optim::Optimizer) under a schedule, validation
-//! and checkpoints at intervals. What happens is told to [`Callback`]s as [`Event`]s; the loop itself prints nothing.
+//! and checkpoints at intervals. [`Callback`]s receive what happens as [`Event`]s; the loop itself prints nothing.
 //! [`Update`] is one update alone, for loops of your own.
 //!
 //! A language model that learns to count up to seven and begin again:

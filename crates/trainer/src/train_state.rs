@@ -1,17 +1,17 @@
-//! What a run must remember.
+//! The state of a run.
 
 use attentive_core::Position;
 use serde::{Deserialize, Serialize};
 
 use crate::{DivergenceState, EarlyStoppingState, Environment};
 
-/// What a run must remember beside parameters and moments, to go on as if it had never stopped.
+/// Everything besides parameters and optimizer state that a run needs to continue as if it had never stopped.
 ///
-/// There is no random state: dropout and the order of batches are functions of seed, step and position.
+/// It has no random state: dropout and the order of batches are functions of seed, step and position.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TrainState {
-    /// Name of the optimizer, whose state a checkpoint holds beside this one; older ones have none, and are Adam's.
+    /// Name of the optimizer whose state the checkpoint holds; older checkpoints have no name, and are Adam's.
     pub optimizer: String,
     /// Updates made.
     pub step: u64,
@@ -25,13 +25,13 @@ pub struct TrainState {
     pub best: Option<(f64, u64)>,
     /// The newest checkpoints that were due, by step: those that an average is taken of.
     pub scheduled: Vec<u64>,
-    /// Where in the data the next batch stands.
+    /// Position of the next batch in the data.
     pub position: Position,
     /// How healthy losses were.
     pub divergence: DivergenceState,
     /// How long there was no improvement.
     pub early_stopping: EarlyStoppingState,
-    /// What the run ran on when it was saved.
+    /// The environment that the run was saved in.
     #[serde(skip_serializing_if = "Environment::is_unknown")]
     pub environment: Environment,
     /// Seconds trained, validation included; kept apart from all else, which is the same in every run.

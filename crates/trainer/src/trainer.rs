@@ -30,25 +30,25 @@ pub struct Trainer<M, O> {
     config: TrainerConfig,
     checkpoints: Option<CheckpointDir>,
     state: TrainState,
-    /// What the run runs on now, and what of it is not what it was.
+    /// The environment of the run now, and how it differs from that of its checkpoint.
     environment: Environment,
     changes: Vec<EnvironmentChange>,
-    /// The step that was saved last, as it stands now.
+    /// The step that was saved last, if nothing has changed since.
     saved_step: Option<u64>,
     /// Norms of the last gradients that were all finite.
     finite_norms: Option<GradientNorms>,
-    /// When the run would have begun, had it never paused.
+    /// Time trained.
     clock: Clock,
 }
 
-/// What training comes to.
+/// The result of training.
 #[derive(Debug)]
 pub struct Outcome<M> {
     /// The model after the last update.
     pub model: M,
-    /// The running mean of the parameters, where the run has one.
+    /// The running mean of the parameters, if the run has one.
     pub ema: Option<Ema>,
-    /// Where the run stands.
+    /// State of the run.
     pub state: TrainState,
     /// Whether a callback ended it before its end.
     pub stopped: bool,
@@ -106,7 +106,7 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
         }
     }
 
-    /// Where the run stands.
+    /// State of the run.
     pub fn state(&self) -> &TrainState {
         &self.state
     }
@@ -136,7 +136,7 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
 
     /// Runs to the last update, until early stopping ends it, or until a callback breaks.
     ///
-    /// What is due after an update, validation and then a checkpoint, is done before the next one. A run that breaks
+    /// Validation and then a checkpoint, where they are due after an update, come before the next one. A run that breaks
     /// saves at once; what was due and left out is done when it is resumed. Without `evaluate` there is no validation:
     /// no checkpoint is the best.
     ///
@@ -192,7 +192,7 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
         is_due && step > self.state.validated_step
     }
 
-    /// Whether the run must be saved as it stands: at its beginning, at intervals, at its end, and where it is best.
+    /// Whether the run must be saved now: at its beginning, at intervals, at its end, and where it is best.
     fn checkpoint_is_due(&self) -> bool {
         let step = self.state.step;
         let is_best = self.state.best.is_some_and(|(_, best)| best == step);
@@ -266,7 +266,7 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
         Ok((self, report, diagnosis))
     }
 
-    /// What the run as a whole tells about its divergence.
+    /// The part of a diagnosis that the run as a whole tells.
     fn diagnose(&self, norms: Option<&GradientNorms>) -> Diagnosis {
         let is_broken = |values: &[f32]| values.iter().any(|value| !value.is_finite());
         let params = attentive_weights::params(&self.model).into_iter();

@@ -45,10 +45,10 @@ pub struct Update<'a, M, O> {
     n_targets: usize,
 }
 
-/// What an update came to.
+/// The result of an update.
 #[derive(Debug)]
 pub struct UpdateReport {
-    /// What was minimised, in nats per target.
+    /// The loss that was minimised, in nats per target.
     pub loss_nats: f64,
     /// Cross-entropy without smoothing, in nats per target.
     pub nll_nats: f64,
@@ -76,7 +76,7 @@ impl<'a, M: Module, O: Objective<M>> Update<'a, M, O> {
         }
     }
 
-    /// What matrix products multiply.
+    /// Number type that matrix products multiply.
     #[must_use]
     pub fn precision(self, precision: Precision) -> Self {
         Self { precision, ..self }

@@ -7,10 +7,10 @@ use attentive_weights::Tensors;
 use super::{CheckpointDir, verify_model};
 use crate::{TrainError, TrainState};
 
-/// What is done about a checkpoint whose checksum proves it damaged when parameters are averaged.
+/// Treatment of a checkpoint that its checksum proves damaged, when parameters are averaged.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum OnDamage {
-    /// There is no mean.
+    /// No mean is made.
     #[default]
     Refuse,
     /// It is left out of the mean.

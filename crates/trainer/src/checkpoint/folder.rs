@@ -15,10 +15,10 @@ use crate::{TrainError, TrainState};
 /// Where a checkpoint is written before it gets its name.
 const TEMPORARY: &str = "writing";
 
-/// Where one of the same step is put while it is replaced.
+/// Where an older checkpoint of the same step is put while it is replaced.
 const REPLACED: &str = "replaced";
 
-/// Where one that is no longer kept is put while it is deleted: under its name, it would be there in part.
+/// Where a checkpoint is put while it is deleted: under its own name, a part of it could be left.
 const REMOVED: &str = "removed";
 
 /// The folder that a run's checkpoints are kept in, one folder each.
@@ -31,10 +31,10 @@ pub struct CheckpointDir {
     keep_every: u64,
 }
 
-/// What a run goes on from.
+/// The checkpoint that a run continues from.
 #[derive(Debug, Default)]
 pub struct LatestCheckpoint {
-    /// The newest checkpoint that is whole, and its folder; none where there is none yet.
+    /// The newest checkpoint that is whole, and its folder; `None` if there is none yet.
     pub checkpoint: Option<(PathBuf, Checkpoint)>,
     /// Newer ones that are damaged, newest first: what is wrong with each.
     pub damaged: Vec<(PathBuf, TrainError)>,
@@ -43,7 +43,7 @@ pub struct LatestCheckpoint {
 impl CheckpointDir {
     /// Keeps the newest `keep_last` checkpoints that were due in `root`; averaging wants as many as it averages.
     ///
-    /// One more is kept where that is a single one, so that there is one to go back to.
+    /// At least two are kept, so that there is one to go back to.
     pub fn new(root: impl Into<PathBuf>, keep_last: usize) -> Self {
         Self { root: root.into(), keep_last: keep_last.max(1), keep_every: 0 }
     }
@@ -144,7 +144,7 @@ impl CheckpointDir {
         state.scheduled.drain(..n_old);
     }
 
-    /// Removes the checkpoints that are not kept beside that of `state`.
+    /// Removes the checkpoints that are not kept once that of `state` is written.
     fn drop_old(&self, state: &TrainState) -> Result<(), TrainError> {
         let best = state.best.map(|(_, step)| step);
         let kept: BTreeSet<u64> = state.scheduled.iter().copied().chain(best).chain([state.step]).collect();

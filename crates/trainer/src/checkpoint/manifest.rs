@@ -1,4 +1,4 @@
-//! What a checkpoint's folder must hold.
+//! The list of a checkpoint's files, with their checksums.
 
 use std::{
     collections::BTreeMap,

@@ -1,8 +1,8 @@
 //! A run's state on disk: one folder a checkpoint.
 //!
 //! `model.safetensors`, `optimizer.safetensors`, `state.toml`, with a running mean of parameters `ema.safetensors`;
-//! `manifest.toml` has the format's version and the size and SHA-256 of each. What the clock said, which differs from
-//! run to run, stands apart in `clock.toml`.
+//! `manifest.toml` has the format's version and the size and SHA-256 of each. Times, which differ from
+//! run to run, are kept apart in `clock.toml`.
 
 mod average;
 mod folder;
@@ -37,9 +37,9 @@ const STATE_1: &str = "state.json";
 pub struct Checkpoint {
     /// Parameters.
     pub params: Tensors,
-    /// What the optimizer remembers, flattened: `name.first` and `name.second` for each parameter of Adam.
+    /// State of the optimizer, flattened: `name.first` and `name.second` for each parameter of Adam.
     pub optimizer: Tensors,
-    /// Running means of parameters, flattened, where the run has them.
+    /// Running means of parameters, flattened, if the run has them.
     pub ema: Option<Tensors>,
     /// The rest.
     pub state: TrainState,
@@ -83,7 +83,7 @@ impl Checkpoint {
             read_state_1(folder)?
         } else {
             Manifest::read(folder)?.verify(folder, &[MODEL, OPTIMIZER, STATE])?;
-            // A clock that does not tell costs a figure in a report.
+            // Without the clock, only a number in a report is wrong.
             let clock: Clock = read_toml(&folder.join(CLOCK)).unwrap_or_default();
             let state: TrainState = read_toml(&folder.join(STATE))?;
             if let Some(step) = CheckpointDir::step_of(folder).filter(|&step| step != state.step) {

@@ -73,6 +73,7 @@ impl Train {
                 let run = run_dir::resolve(run);
                 let recipe = Recipe::of_run(&run.join("config.toml"))?;
                 let lock = run_dir::lock(&run)?;
+                run_dir::sweep(&run)?;
                 (recipe, run, lock)
             }
             None => {
