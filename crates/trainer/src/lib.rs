@@ -33,7 +33,7 @@
 //!     ControlFlow::Continue(())
 //! };
 //! let outcome = trainer.run(&mut Endless::new(data), None, &mut [&mut watch])?;
-//! assert!(losses[0] > 1.5 && losses[149] < 0.5, "{losses:?}");
+//! assert!(losses[149] < losses[0] / 2.0, "{losses:?}");
 //!
 //! // The finished model is the mean of the last two checkpoints.
 //! let finished = outcome.finished(Some(&checkpoints), OnDamage::Refuse)?;
