@@ -61,12 +61,12 @@ impl MaskedSentences {
         masking: Masking,
     ) -> Result<Self, DataError> {
         if context < 8 {
-            return Err(DataError::Setting { key: "batch.context", value: context, expected: "at least 8" });
+            return Err(DataError::Setting { key: "context", value: context, expected: "at least 8" });
         }
         let n_documents = corpus.n_documents();
         if kind == RowKind::SentencePairs && n_documents == 1 {
             let expected =
-                "at least 2 for sentence pairs; blank lines divide them, or set batch.examples = \"full-sentences\"";
+                "at least 2 for sentence pairs; blank lines divide them, or set examples = \"full-sentences\"";
             return Err(DataError::Setting { key: "number of documents", value: n_documents, expected });
         }
         Ok(Self { corpus, kind, context, ids, masking })

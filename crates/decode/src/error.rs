@@ -81,3 +81,16 @@ pub enum DecodeError {
     #[error("can't read log-probabilities from the device; its memory may be full: use a smaller batch or beam")]
     Device(#[from] TensorReadError),
 }
+
+impl DecodeError {
+    /// Names of the settings that this is about, if any.
+    pub fn keys(&self) -> Vec<&'static str> {
+        match self {
+            Self::ZeroBeam => vec!["beam"],
+            Self::NBest { .. } => vec!["n_best", "beam"],
+            Self::LengthPenalty { .. } => vec!["length_penalty"],
+            Self::Sampling { key, .. } => vec![key],
+            _ => Vec::new(),
+        }
+    }
+}

@@ -58,7 +58,7 @@ impl AdamConfig {
 #[non_exhaustive]
 pub enum OptimizerError {
     /// A learning rate that is none.
-    #[error("schedule.{key} = {value} must be a finite number of at least 0")]
+    #[error("{key} = {value} must be a finite number of at least 0")]
     LearningRate {
         /// Name of the setting.
         key: &'static str,
@@ -66,15 +66,22 @@ pub enum OptimizerError {
         value: f64,
     },
     /// A setting out of its range.
-    #[error(
-        "optimizer.{key} = {value} is out of range: betas lie in [0, 1), epsilon and weight_decay are not negative"
-    )]
+    #[error("{key} = {value} is out of range: betas lie in [0, 1), epsilon and weight_decay are not negative")]
     OutOfRange {
         /// Name of the setting.
         key: &'static str,
         /// What it was set to.
         value: f64,
     },
+}
+
+impl OptimizerError {
+    /// Names of the settings that this is about.
+    pub fn keys(&self) -> Vec<&'static str> {
+        match self {
+            Self::LearningRate { key, .. } | Self::OutOfRange { key, .. } => vec![key],
+        }
+    }
 }
 
 /// Running means of a parameter's gradients, flattened.

@@ -12,7 +12,7 @@ use crate::{CallbackError, Diagnosis};
 #[non_exhaustive]
 pub enum TrainError {
     /// A setting that no training can have.
-    #[error("training.{key} = {value}: {problem}")]
+    #[error("{key} = {value}: {problem}")]
     Setting {
         /// Name of the setting.
         key: &'static str,
@@ -39,7 +39,7 @@ pub enum TrainError {
     /// Training diverged, however often it went back to a healthy checkpoint.
     #[error(
         "training diverged{}: {diagnosis}\n  what helps: a lower peak of the learning rate, more warm-up, clipping \
-         (training.clip_norm), a look at these examples", after(*.n_rollbacks)
+         (clip_norm), a look at these examples", after(*.n_rollbacks)
     )]
     Diverged {
         /// How often training went back to a checkpoint.
@@ -76,6 +76,16 @@ pub enum TrainError {
     /// A callback failed.
     #[error(transparent)]
     Callback(#[from] CallbackError),
+}
+
+impl TrainError {
+    /// Names of the settings of a [`TrainerConfig`](crate::TrainerConfig) that this is about, if any.
+    pub fn keys(&self) -> Vec<&'static str> {
+        match self {
+            Self::Setting { key, .. } => vec![key],
+            _ => Vec::new(),
+        }
+    }
 }
 
 /// How often training went back before, in words.
