@@ -25,6 +25,7 @@ const RECORD: &str = "training.json";
 
 /// The family of a model, with its sizes and choices.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "family", rename_all = "kebab-case")]
 pub enum ModelConfig {
     /// The encoder–decoder Transformer.

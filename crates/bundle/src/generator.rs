@@ -13,6 +13,7 @@ use crate::{Bundle, BundleError};
 
 /// How a language model writes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct GenerationConfig {
     /// Tokens that may follow the prompt.

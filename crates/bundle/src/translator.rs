@@ -12,6 +12,7 @@ use crate::{Bundle, BundleError, Precision, TranslateError, TranslationModel};
 
 /// How to decode.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct DecodingConfig {
     /// Hypotheses kept for each sentence; 1 is greedy search.

@@ -13,6 +13,7 @@ const SHORT_RATE: u32 = 10;
 
 /// What a row holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum RowKind {
     /// Two segments of whole sentences, the second of which follows the first in half of the rows and comes from another

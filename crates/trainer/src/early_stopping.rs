@@ -6,6 +6,7 @@ use crate::Validation;
 
 /// When a run ends before its last update.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct EarlyStoppingConfig {
     /// What must get better.
@@ -20,6 +21,7 @@ pub struct EarlyStoppingConfig {
 
 /// What of a validation is watched.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Watched {
     /// [`Validation::quality`], BLEU for one; higher is better.

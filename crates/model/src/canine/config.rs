@@ -15,6 +15,7 @@ pub const N_CODE_POINTS: usize = char::MAX as usize + 1;
 
 /// Sizes and choices of a [`Canine`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CanineConfig {
     /// Segments that embeddings tell apart.

@@ -12,6 +12,7 @@ use crate::{BlockConfig, ConfigError, checks};
 
 /// Sizes and choices of a [`Transformer`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TransformerConfig {
     /// Entries of the source vocabulary.
