@@ -1,18 +1,18 @@
 //! Recipes of `task = "span-corruption"`.
 
-use anyhow::{Result, bail};
 use attentive_bundle::{DecodingConfig, ModelConfig};
 use attentive_data::SpanCorruptionConfig;
 use attentive_model::{TranslationObjective, t5};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    TextRecipe, TokenizerRecipe, causal_lm::ContextRecipe, masked_lm::EvaluationRecipe, validate_average_last,
-    validate_decoding, validate_label_smoothing,
+    TextRecipe, TokenizerRecipe, causal_lm::ContextRecipe, first, masked_lm::EvaluationRecipe, problems::Problem,
+    validate_decoding, validate_model,
 };
 
 /// Spans hidden in a text.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SpanCorruptionRecipe {
     /// Where the text is; without it, the English of the built-in corpus.
@@ -43,38 +43,26 @@ fn unsmoothed() -> TranslationObjective {
 }
 
 impl SpanCorruptionRecipe {
-    pub(super) fn validate(&self) -> Result<()> {
-        validate_label_smoothing(self.objective.label_smoothing)?;
-        validate_average_last(self.evaluation.average_last)?;
+    pub(super) fn validate(&self) -> Result<(), Problem> {
         self.tokenizer.validate(|setting| format!("tokenizer.{setting}"))?;
         self.data.validate()?;
         validate_decoding(&self.decoding)?;
-        let SpanCorruptionConfig { rate, mean_span } = self.corruption;
-        if !(rate > 0.0 && rate < 1.0) {
-            bail!("corruption.rate = {rate} must be above 0 and below 1");
-        }
-        if !(mean_span >= 1.0 && mean_span.is_finite()) {
-            bail!("corruption.mean_span = {mean_span} must be at least 1");
-        }
         let ModelConfig::Transformer(model) = &self.model else {
-            bail!("model.family: span-corruption trains a transformer");
+            return Err(Problem::at("model.family", "span-corruption trains a transformer"));
         };
-        model.validate()?;
+        validate_model(&self.model)?;
         let context = self.batch.context;
         if let Some(max_len) = model.positions.max_len().filter(|&max_len| max_len < context + 1) {
-            bail!("batch.context = {context} and its end take more than model.positions.learned.max_len = {max_len}");
+            let limit = "model.positions.learned.max_len";
+            let text = format!("batch.context = {context} and its end take more than {limit} = {max_len}");
+            return Err(Problem::among(["batch.context", limit], text));
         }
         Ok(())
     }
 }
 
-/// The model of a preset's name; ByT5 small without one.
-pub(super) fn preset(name: Option<&str>) -> Result<ModelConfig> {
-    let name = name.unwrap_or("byt5-small");
-    let presets = t5::presets();
-    let Some(preset) = presets.iter().find(|preset| preset.name == name) else {
-        let names: Vec<&str> = presets.iter().map(|preset| preset.name).collect();
-        bail!("model.preset = {name:?} is no preset; there are: {}", names.join(", "));
-    };
-    Ok(ModelConfig::Transformer(preset.config.clone()))
+/// The sizes of T5 and ByT5; ByT5 small without a name.
+pub(super) fn presets() -> Vec<(&'static str, ModelConfig)> {
+    let t5s = t5::presets().into_iter().map(|preset| (preset.name, ModelConfig::Transformer(preset.config)));
+    first("byt5-small", t5s)
 }

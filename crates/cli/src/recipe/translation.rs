@@ -1,12 +1,12 @@
 //! Recipes of `task = "translation"`.
 
-use anyhow::{Result, anyhow, bail};
 use attentive_bundle::{DecodingConfig, ModelConfig};
 use attentive_data::{BatchConfig, CorpusRules};
 use attentive_model::{RnnConfig, TranslationObjective, t5, table3::table3};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DataRecipe, TokenizerRecipe, validate_average_last, validate_decoding, validate_label_smoothing};
+use super::{DataRecipe, TokenizerRecipe, problems::Problem, validate_decoding, validate_model};
 
 /// About the paper's joint English–German vocabulary (§5.1).
 const PAPER_VOCAB_SIZE: usize = 37_000;
@@ -14,11 +14,8 @@ const PAPER_VOCAB_SIZE: usize = 37_000;
 /// Words of each language in Bahdanau et al. 2015, §4.1.
 const RNN_VOCAB_SIZE: usize = 30_000;
 
-/// The preset of the family rnn.
-pub(super) const RNN_PRESET: &str = "rnnsearch";
-
 /// Sentences of one language into sentences of another.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TranslationRecipe {
     /// Where the text is; without it, the built-in corpus.
@@ -46,7 +43,7 @@ pub(crate) struct TranslationRecipe {
 }
 
 /// How the model is judged, and which checkpoints make it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct EvaluationRecipe {
     /// Validation sentences that are translated for BLEU at each validation; 0 for none.
@@ -64,33 +61,21 @@ impl Default for EvaluationRecipe {
 }
 
 impl TranslationRecipe {
-    pub(super) fn validate(&self) -> Result<()> {
-        validate_label_smoothing(self.objective.label_smoothing)?;
-        validate_average_last(self.evaluation.average_last)?;
+    pub(super) fn validate(&self) -> Result<(), Problem> {
         self.tokenizer.validate(|setting| format!("tokenizer.{setting}"))?;
-        self.model.validate()?;
+        validate_model(&self.model)?;
         validate_decoding(&self.decoding)?;
         // What is still to be measured will be in range.
         let max_tokens = self.batch.max_tokens.max(1);
         let batch = BatchConfig { max_tokens, ..self.batch.clone() };
-        batch.validate().map_err(|error| anyhow!("batch.{error}"))
+        batch.validate().map_err(|error| Problem::within("batch", &error.keys(), &error))
     }
 }
 
-/// Base, big, the other rows of Table 3, T5's and ByT5's sizes, and RNNsearch, over their papers' vocabularies.
+/// Base, which is that without a name, big, the other rows of Table 3, T5's and ByT5's sizes, and RNNsearch, over their
+/// papers' vocabularies.
 pub(super) fn presets() -> Vec<(&'static str, ModelConfig)> {
     let transformers = table3(PAPER_VOCAB_SIZE).into_iter().map(|row| (row.name, ModelConfig::Transformer(row.config)));
     let t5s = t5::presets().into_iter().map(|preset| (preset.name, ModelConfig::Transformer(preset.config)));
-    transformers.chain(t5s).chain([(RNN_PRESET, ModelConfig::Rnn(RnnConfig::rnn_search(RNN_VOCAB_SIZE)))]).collect()
-}
-
-/// The model of a preset's name; base without one.
-pub(super) fn preset(name: Option<&str>) -> Result<ModelConfig> {
-    let name = name.unwrap_or("base");
-    let presets = presets();
-    let Some((_, model)) = presets.iter().find(|(known, _)| *known == name) else {
-        let names: Vec<&str> = presets.iter().map(|(name, _)| *name).collect();
-        bail!("model.preset = {name:?} is no preset; there are: {}", names.join(", "));
-    };
-    Ok(model.clone())
+    transformers.chain(t5s).chain([("rnnsearch", ModelConfig::Rnn(RnnConfig::rnn_search(RNN_VOCAB_SIZE)))]).collect()
 }
