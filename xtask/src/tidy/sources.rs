@@ -111,7 +111,7 @@ fn only_backend_chooses_a_device() {
 #[test]
 fn the_environment_is_read_as_what_it_is() {
     let mut breaches = Breaches::default();
-    for file in text_files().filter(|file| file.is_product()) {
+    for file in text_files().filter(SourceFile::is_product) {
         for (number, line) in file.code().filter(|(_, line)| line.contains(concat!("env::va", "rs("))) {
             breaches.add(format!("{}:{number}: {line}", file.path), "take `vars_os`, whatever is not UTF-8 in it");
         }

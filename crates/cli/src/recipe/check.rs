@@ -120,7 +120,7 @@ impl Checker<'_> {
                 match table.iter().next().map(|(name, value)| (known(name), value)) {
                     Some((Some((name, Some(schema))), value)) => self.check(schema, value, &join(path, name)),
                     Some((Some((name, None)), _)) => {
-                        self.add(path, format!("{name} has no settings: write \"{name}\""))
+                        self.add(path, format!("{name} has no settings: write \"{name}\""));
                     }
                     _ => self.unknown_name(names, value, path),
                 }
@@ -267,6 +267,7 @@ mod tests {
         problems.into_result(&Origins::default()).err().map(|error| error.to_string()).unwrap_or_default()
     }
 
+    #[allow(clippy::needless_pass_by_value, reason = "it is a literal")]
     fn object(properties: Json, required: Json) -> Json {
         json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false })
     }

@@ -31,7 +31,7 @@ pub(super) fn of_task(task: &str) -> Option<&'static Json> {
 /// The schema of a recipe's file. No setting is required, as a recipe may extend another.
 pub(crate) fn schema() -> Json {
     let mut tasks = SCHEMAS.to_vec();
-    tasks.iter_mut().for_each(|task| require_nothing(task));
+    tasks.iter_mut().for_each(require_nothing);
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A training recipe of attentive",
@@ -49,7 +49,7 @@ fn schema_of<R: JsonSchema>(task: &str) -> Json {
     if let (Some(required), Some(more)) = (schema["required"].as_array_mut(), run["required"].as_array()) {
         required.extend_from_slice(more);
     }
-    schema["properties"]["model"] = models(schema["properties"]["model"].take(), task);
+    schema["properties"]["model"] = models(&schema["properties"]["model"].take(), task);
     // What is read before the rest is.
     let text = |description: &str| json!({ "type": "string", "description": description });
     schema["properties"]["task"] = json!({ "const": task, "description": "What is learnt." });
@@ -70,7 +70,7 @@ fn derived<T: JsonSchema>() -> Json {
 }
 
 /// The families of models that a task trains, each with the names of its presets.
-fn models(all: Json, task: &str) -> Json {
+fn models(all: &Json, task: &str) -> Json {
     let presets = presets(task);
     let mut families = all["oneOf"].as_array().cloned().unwrap_or_default();
     families.retain_mut(|family| {
