@@ -11,6 +11,6 @@ mod recipe;
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(recipe) = recipe::Recipe::load(Some(&file("recipe.toml", bytes)), &[]) {
         let resolved = file("resolved.toml", recipe.to_toml().as_bytes());
-        recipe::Recipe::of_run(&resolved).expect("what was resolved is a recipe");
+        recipe::Recipe::of_run(&resolved, &[]).expect("what was resolved is a recipe");
     }
 });

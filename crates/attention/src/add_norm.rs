@@ -8,6 +8,7 @@ use crate::Norm;
 
 /// Where a sub-layer is normalised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum NormPlacement {
     /// After the residual sum, as in the paper.

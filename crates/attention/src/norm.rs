@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// Kind of normalisation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum NormKind {
     /// Layer norm: to mean 0 and variance 1 (Ba et al. 2016), the paper's.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// Parameters, moments, sums, and all else are `f32` either way, as in PyTorch's autocast.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// 24 significant bits.

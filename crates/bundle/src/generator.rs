@@ -14,6 +14,7 @@ use crate::{Bundle, BundleError, TextModel, text_stream::TextStream, translator:
 
 /// How a language model writes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct GenerationConfig {
     /// Tokens that may follow the prompt.

@@ -19,6 +19,7 @@ const MAX_BATCH_TOKENS: usize = 1 << 24;
 
 /// How to decode.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct DecodingConfig {
     /// Hypotheses kept for each sentence; 1 is greedy search.

@@ -2,7 +2,11 @@
 
 mod support;
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
 
 use support::{Folder, contains};
 
@@ -226,4 +230,54 @@ fn an_interrupted_run_goes_on_where_it_stood() {
     let shown = folder.succeed(&["train", "--resume", "runs/copy-1"], "");
     assert!(shown.contains("step-00000020"), "{shown}");
     assert!(whole == fs::read(folder.path("runs/copy-1/model.safetensors")).unwrap(), "resuming changes the result");
+}
+
+#[test]
+fn a_run_goes_on_from_anywhere_with_what_may_change() {
+    let folder = Folder::new();
+    let recipe = copying_corpus(&folder, 10);
+    fs::create_dir(folder.path("deep")).unwrap();
+    let settings = ["--set", "training.checkpoint_every=5", "--set", "training.steps=10"];
+    folder.succeed(&[&["train", recipe, "--runs", "deep/runs"], &settings[..]].concat(), "");
+    let run = folder.path("deep/runs/copy-1");
+    let resume = |settings: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_attentive"));
+        command.args(["train", "--resume", "runs/copy-1"]).args(settings).current_dir(folder.path("deep"));
+        command.output().unwrap()
+    };
+    let said = |output: &Output| String::from_utf8_lossy(&output.stderr).into_owned();
+    let refused = resume(&["--set", "batch.max_tokens=7"]);
+    assert!(!refused.status.success());
+    contains(&said(&refused), &["batch.max_tokens can't change when a run goes on", "training.steps"]);
+    let went_on = resume(&["--set", "training.steps=15"]);
+    assert!(went_on.status.success(), "{}", said(&went_on));
+    let config = fs::read_to_string(run.join("config.toml")).unwrap();
+    contains(&config, &["steps = 15", folder.path("pairs.tsv").to_str().unwrap()]);
+    assert!(run.join("checkpoints/step-00000015").is_dir());
+}
+
+#[test]
+fn recipes_that_are_built_in_are_listed_and_copied() {
+    let folder = Folder::new();
+    contains(&folder.succeed(&["recipes"], ""), &["bert ", "A small BERT on the English", "shakespeare-char  nanoGPT"]);
+    folder.succeed(&["recipes", "copy", "bert", "mine.toml"], "");
+    let original = concat!(env!("CARGO_MANIFEST_DIR"), "/../../recipes/bert.toml");
+    assert_eq!(fs::read(folder.path("mine.toml")).unwrap(), fs::read(original).unwrap());
+    contains(&folder.fail(&["recipes", "copy", "gpt", "mine.toml"], ""), &["mine.toml", "left as it is"]);
+    contains(&folder.fail(&["recipes", "copy", "brt"], ""), &["did you mean `bert`?"]);
+    contains(&folder.fail(&["train", "brt"], ""), &["can't read the recipe brt", "did you mean `bert`?"]);
+    let error = folder.fail(&["train", "bert", "--set", "model.d_modle=1", "--runs", "runs"], "");
+    contains(&error, &["model.d_modle: no such setting; did you mean `d_model`?"]);
+    assert!(!folder.path("runs").exists(), "a start that failed leaves nothing");
+}
+
+#[test]
+fn a_shell_and_the_manual_know_every_command() {
+    let folder = Folder::new();
+    for shell in ["bash", "zsh", "fish"] {
+        contains(&folder.succeed(&["completions", shell], ""), &["translate", "recipes", "length-penalty"]);
+    }
+    contains(&folder.succeed(&["man"], ""), &[".TH attentive 1", "attentive\\-translate"]);
+    contains(&folder.succeed(&["man", "tokenize", "encode"], ""), &[".TH attentive-tokenize-encode 1"]);
+    contains(&folder.fail(&["man", "fly"], ""), &["attentive has no command fly"]);
 }

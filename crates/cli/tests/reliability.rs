@@ -314,7 +314,7 @@ fn wrong_settings_are_named_with_their_place() {
     let mut set = environment("2");
     assert!(said(&set.args(["--set", "training.steps=1"]).output().unwrap(), 0).contains("trained 1 steps"));
     let error = said(&environment("many").output().unwrap(), 1);
-    says(&error, &["ATTENTIVE_SET_TRAINING__STEPS of the environment: training.steps: invalid type"]);
+    says(&error, &["ATTENTIVE_SET_TRAINING__STEPS of the environment: training.steps: \"many\" must be an integer"]);
 }
 
 #[test]

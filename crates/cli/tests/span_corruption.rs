@@ -136,9 +136,9 @@ fn what_cannot_be_is_said() {
         let settings = settings.iter().flat_map(|setting| ["--set", setting]);
         folder.fail(&["train", "spans.toml"].into_iter().chain(settings).collect::<Vec<_>>(), "")
     };
-    contains(&fail(&["corruption.rate=1.0"]), &["corruption.rate = 1 must be above 0 and below 1"]);
-    contains(&fail(&["corruption.mean_span=0.5"]), &["corruption.mean_span = 0.5"]);
-    contains(&fail(&["model.preset=t5-tiny"]), &["t5-small, t5-base", "byt5-xxl"]);
+    contains(&fail(&["corruption.rate=1.0"]), &["corruption.rate: 1.0 must be a number above 0 and below 1"]);
+    contains(&fail(&["corruption.mean_span=0.5"]), &["corruption.mean_span: 0.5 must be a number from 1 to"]);
+    contains(&fail(&["model.preset=t5-tiny"]), &["t5-small", "byt5-xxl"]);
     contains(&fail(&["tokenizer={kind = \"wordpiece\", vocab_size = 300}"]), &["no sentinels", "take bytes, unigram"]);
     contains(&folder.succeed(&["inspect", "--preset", "byt5-small"], ""), &["parameters   299,637,760"]);
 }

@@ -6,6 +6,7 @@ use crate::{DataError, OnProblem, auto_size};
 
 /// What [`BatchConfig::max_tokens`] counts, padding included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TokenCount {
     /// Rows × source columns.
@@ -32,11 +33,13 @@ impl TokenCount {
 
 /// How a corpus is cut into batches.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct BatchConfig {
     /// Most tokens in a batch, padding included, counting `</s>` on either side; [`AUTO`](Self::AUTO) is written
     /// `"auto"`.
     #[serde(with = "auto_size")]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "auto_size::schema"))]
     pub max_tokens: usize,
     /// Most sentence pairs in a batch.
     pub max_rows: Option<usize>,

@@ -52,7 +52,7 @@ impl ContextBatcher {
     /// [`DataError::Setting`] where a size is 0, [`DataError::ShortText`] where the text has no whole context, unless
     /// the order is sequential, which takes a last context that is shorter.
     pub fn new(stream: TokenStream, context: usize, rows: usize, order: ContextOrder) -> Result<Self, DataError> {
-        for (key, value) in [("batch.context", context), ("batch.rows", rows)] {
+        for (key, value) in [("context", context), ("rows", rows)] {
             if value == 0 {
                 return Err(DataError::Setting { key, value, expected: "at least 1" });
             }

@@ -11,6 +11,7 @@ const MAX_LINE_BYTES: usize = 1 << 24;
 
 /// What of a text file is one document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum DocumentUnit {
     /// Each line that is not blank.

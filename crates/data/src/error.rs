@@ -58,7 +58,7 @@ pub enum DataError {
     )]
     NoSeparator,
     /// A text that is shorter than a context.
-    #[error("the text has {n_tokens} tokens, a context of {context} needs one more than that: shorten batch.context")]
+    #[error("the text has {n_tokens} tokens, a context of {context} needs one more than that: shorten the context")]
     ShortText {
         /// Number of tokens.
         n_tokens: u64,
@@ -66,7 +66,7 @@ pub enum DataError {
         context: usize,
     },
     /// More contexts than an index of 32 bits counts.
-    #[error("the text has more than {} contexts: split it, or lengthen batch.context", u32::MAX)]
+    #[error("the text has more than {} contexts: split it, or lengthen the context", u32::MAX)]
     TooManyContexts,
     /// A line that is not text.
     #[error("{}:{line} is not UTF-8: convert the file", path.display())]
@@ -143,4 +143,15 @@ pub enum DataError {
         /// The file.
         path: PathBuf,
     },
+}
+
+impl DataError {
+    /// Names of the settings that this is about, if any.
+    pub fn keys(&self) -> Vec<&'static str> {
+        match self {
+            Self::Setting { key, .. } => vec![key],
+            Self::ShortText { .. } | Self::TooManyContexts => vec!["context"],
+            _ => Vec::new(),
+        }
+    }
 }

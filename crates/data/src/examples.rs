@@ -41,7 +41,7 @@ impl<S: ExampleSet> ExampleBatcher<S> {
     /// [`DataError::Setting`] if `rows` is 0, [`DataError::NoText`] if there is no example.
     pub fn new(set: S, rows: usize, seed: u64) -> Result<Self, DataError> {
         if rows == 0 {
-            return Err(DataError::Setting { key: "batch.rows", value: 0, expected: "at least 1" });
+            return Err(DataError::Setting { key: "rows", value: 0, expected: "at least 1" });
         }
         if set.epoch(0).is_empty() {
             return Err(DataError::NoText);

@@ -13,6 +13,7 @@ const SHORT_RATE: u32 = 10;
 
 /// Content of a row.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum RowKind {
     /// Two segments of whole sentences, the second of which follows the first in half of the rows and comes from another
@@ -61,12 +62,12 @@ impl MaskedSentences {
         masking: Masking,
     ) -> Result<Self, DataError> {
         if context < 8 {
-            return Err(DataError::Setting { key: "batch.context", value: context, expected: "at least 8" });
+            return Err(DataError::Setting { key: "context", value: context, expected: "at least 8" });
         }
         let n_documents = corpus.n_documents();
         if kind == RowKind::SentencePairs && n_documents == 1 {
             let expected =
-                "at least 2 for sentence pairs; blank lines divide them, or set batch.examples = \"full-sentences\"";
+                "at least 2 for sentence pairs; blank lines divide them, or set examples = \"full-sentences\"";
             return Err(DataError::Setting { key: "number of documents", value: n_documents, expected });
         }
         Ok(Self { corpus, kind, context, ids, masking })

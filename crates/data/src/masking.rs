@@ -10,6 +10,7 @@ use crate::{seeded_rng, shuffle::below};
 ///
 /// Of the tokens that may be, `rate` is chosen, at least one.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct MaskingConfig {
     /// Part of the tokens that has to be guessed.

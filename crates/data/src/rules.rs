@@ -27,6 +27,7 @@ impl Side {
 
 /// What to do about a problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum OnProblem {
     /// Refuse the corpus, once all of it is read and reported on.
@@ -37,6 +38,7 @@ pub enum OnProblem {
 
 /// What to do about a line that is too long, or was done about any problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Treatment {
     /// Refuse the corpus, once all of it is read and reported on.
@@ -105,6 +107,7 @@ impl Problem {
 /// By default what hints at a wrong file (line counts, columns, encoding) is refused, and what real corpora
 /// are full of (empty and over-long lines) is skipped. Everything is counted either way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct CorpusRules {
     /// Longest line, in bytes without its end; memory for a line is bounded by it.

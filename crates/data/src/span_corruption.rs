@@ -10,6 +10,7 @@ use crate::{DataError, seeded_rng, shuffle::below};
 
 /// How much of a text is hidden, and in how long spans.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct SpanCorruptionConfig {
     /// Part of the tokens that is hidden.

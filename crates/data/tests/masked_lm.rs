@@ -198,7 +198,7 @@ fn what_cannot_be_is_refused() {
     let set = |documents: &[Vec<usize>], context| {
         MaskedSentences::new(corpus(documents), RowKind::SentencePairs, context, IDS, masking(0.15, 0, 1))
     };
-    assert!(set(&[vec![3], vec![4]], 7).unwrap_err().to_string().contains("batch.context = 7"));
+    assert!(set(&[vec![3], vec![4]], 7).unwrap_err().to_string().contains("context = 7"));
     assert!(set(&[vec![3, 4]], 16).unwrap_err().to_string().contains("full-sentences"));
     let empty = MaskedSentences::new(corpus(&[]), RowKind::FullSentences, 16, IDS, masking(0.15, 0, 1)).unwrap();
     assert!(empty.epoch(0).is_empty());

@@ -126,3 +126,18 @@ pub enum DecodeError {
     #[error(transparent)]
     Device(#[from] DeviceError),
 }
+
+impl DecodeError {
+    /// Names of the settings that this is about, if any.
+    pub fn keys(&self) -> Vec<&'static str> {
+        match self {
+            Self::ZeroBeam => vec!["beam"],
+            Self::NBest { .. } => vec!["n_best", "beam"],
+            Self::LengthPenalty { .. } => vec!["length_penalty"],
+            Self::Setting { key, .. } => vec![key],
+            Self::EmptyBadWord { .. } => vec!["bad_words"],
+            Self::ZeroSamples => vec!["n_samples"],
+            _ => Vec::new(),
+        }
+    }
+}

@@ -7,6 +7,7 @@ use crate::DecodeError;
 
 /// A user's settings of sampling; the defaults draw from the model's own distribution.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct SamplingConfig {
     /// Divisor of log-probabilities: below 1 for less surprise, 0 for the most probable token always.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// The numbers that weights are kept in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum WeightFormat {
     /// 32-bit floats.

@@ -43,7 +43,7 @@ fn architectures_and_settings_that_are_not_here() {
     });
     says(import(odd.path()), &["\"quick_gelu\"", "decoder_ffn_dim is 9", "decoder_attention_heads is 3"]);
     let none = folder(|config| config["d_model"] = json!(0));
-    says(import(none.path()), &["model.d_model is 0"]);
+    says(import(none.path()), &["d_model is 0"]);
     let damaged = folder(|_| ());
     fs::write(damaged.path().join("config.json"), "{").unwrap();
     says(import(damaged.path()), &["config.json is damaged"]);

@@ -5,13 +5,13 @@
 #[non_exhaustive]
 pub enum ConfigError {
     /// A size that must be positive.
-    #[error("model.{key} is 0; it must be at least 1")]
+    #[error("{key} is 0; it must be at least 1")]
     Zero {
         /// Name of the setting.
         key: &'static str,
     },
     /// A size beyond any model's.
-    #[error("model.{key} = {size} is more than any model has; it must be at most {limit}")]
+    #[error("{key} = {size} is more than any model has; it must be at most {limit}")]
     TooLarge {
         /// Name of the setting.
         key: &'static str,
@@ -21,7 +21,7 @@ pub enum ConfigError {
         limit: usize,
     },
     /// A probability outside `[0, 1)`.
-    #[error("model.{key} = {value} is not a dropout probability; it must be at least 0 and below 1")]
+    #[error("{key} = {value} is not a dropout probability; it must be at least 0 and below 1")]
     Probability {
         /// Name of the setting.
         key: &'static str,
@@ -29,19 +29,19 @@ pub enum ConfigError {
         value: f64,
     },
     /// A head without the pooler that it needs.
-    #[error("model.{head} needs the pooler: set model.pooler = true")]
+    #[error("{head} needs the pooler: set pooler = true")]
     NoPooler {
         /// The setting that asks for the head.
         head: &'static str,
     },
     /// One label, among which there is no choice.
-    #[error("model.labels names {n} class; a classifier chooses among two at least, without one the list is empty")]
+    #[error("labels names {n} class; a classifier chooses among two at least, without one the list is empty")]
     OneLabel {
         /// How many there are.
         n: usize,
     },
     /// A first position after the last.
-    #[error("model.first_position = {first_position} leaves none of the {max_len} learned positions; lower it")]
+    #[error("first_position = {first_position} leaves none of the {max_len} learned positions; lower it")]
     NoPositions {
         /// Where positions begin.
         first_position: usize,
@@ -58,7 +58,7 @@ pub enum ConfigError {
         vocab_size: usize,
     },
     /// A number that has to be above 0.
-    #[error("model.{key} = {value} must be a finite number above 0")]
+    #[error("{key} = {value} must be a finite number above 0")]
     NotPositive {
         /// Name of the setting.
         key: &'static str,
@@ -66,9 +66,7 @@ pub enum ConfigError {
         value: f64,
     },
     /// Heads that do not divide the width.
-    #[error(
-        "model.d_model = {d_model} is not divisible by model.n_heads = {n_heads}; change one of them, or set model.d_k and model.d_v"
-    )]
+    #[error("d_model = {d_model} is not divisible by n_heads = {n_heads}; change one of them, or set d_k and d_v")]
     Heads {
         /// Width of the model.
         d_model: usize,
@@ -76,9 +74,7 @@ pub enum ConfigError {
         n_heads: usize,
     },
     /// Hash functions that do not divide the width, or too many.
-    #[error(
-        "model.n_hashes = {n_hashes} must be at most {limit} and divide model.d_model = {d_model}; change one of them"
-    )]
+    #[error("n_hashes = {n_hashes} must be at most {limit} and divide d_model = {d_model}; change one of them")]
     Hashes {
         /// Width of the model.
         d_model: usize,
@@ -89,7 +85,7 @@ pub enum ConfigError {
     },
     /// Heads of keys and values that do not divide the heads.
     #[error(
-        "model.n_heads = {n_heads} is not a multiple of model.n_kv_heads = {n_kv_heads}; each head of keys and values serves as many heads of queries"
+        "n_heads = {n_heads} is not a multiple of n_kv_heads = {n_kv_heads}; each head of keys and values serves as many heads of queries"
     )]
     KvHeads {
         /// Number of heads of queries.
@@ -98,20 +94,20 @@ pub enum ConfigError {
         n_kv_heads: usize,
     },
     /// Heads whose features have no pairs.
-    #[error("model.positions = rotary turns pairs of features, but heads are {d_k} wide; choose an even width")]
+    #[error("positions = rotary turns pairs of features, but heads are {d_k} wide; choose an even width")]
     OddHeads {
         /// Width of a head's queries and keys.
         d_k: usize,
     },
     /// A base of frequencies that gives no angles.
-    #[error("model.positions.rotary.theta = {theta} must be a finite number above 0; 10000 is usual")]
+    #[error("positions.rotary.theta = {theta} must be a finite number above 0; 10000 is usual")]
     RotaryTheta {
         /// What it was set to.
         theta: f64,
     },
     /// Buckets that are too few, or a distance within those of one distance each.
     #[error(
-        "model.positions.relative-buckets needs at least 4 buckets and a max_distance above half of them, not n_buckets = {n_buckets} and max_distance = {max_distance}"
+        "positions.relative-buckets needs at least 4 buckets and a max_distance above half of them, not n_buckets = {n_buckets} and max_distance = {max_distance}"
     )]
     Buckets {
         /// Number of buckets.
@@ -121,7 +117,7 @@ pub enum ConfigError {
     },
     /// Embeddings tied between vocabularies of different size.
     #[error(
-        "source and target embeddings can't be shared: the vocabularies have {source_size} and {target_size} entries; set model.share_embeddings = false, or use one joint vocabulary"
+        "source and target embeddings can't be shared: the vocabularies have {source_size} and {target_size} entries; set share_embeddings = false, or use one joint vocabulary"
     )]
     SharedVocabularies {
         /// Size of the source vocabulary.
@@ -129,4 +125,29 @@ pub enum ConfigError {
         /// Size of the target vocabulary.
         target_size: usize,
     },
+}
+
+impl ConfigError {
+    /// Names of the settings that this is about.
+    pub fn keys(&self) -> Vec<&'static str> {
+        match self {
+            Self::Zero { key }
+            | Self::TooLarge { key, .. }
+            | Self::Probability { key, .. }
+            | Self::NotPositive { key, .. } => vec![key],
+            Self::NoPooler { head } => vec![head, "pooler"],
+            Self::OneLabel { .. } => vec!["labels"],
+            Self::NoPositions { .. } => vec!["first_position", "positions.learned.max_len"],
+            Self::Heads { .. } => vec!["d_model", "n_heads"],
+            Self::Hashes { .. } => vec!["n_hashes", "d_model"],
+            Self::KvHeads { .. } => vec!["n_heads", "n_kv_heads"],
+            Self::OddHeads { .. } => vec!["positions", "d_model", "n_heads", "d_k"],
+            Self::RotaryTheta { .. } => vec!["positions.rotary.theta"],
+            Self::Buckets { .. } => {
+                vec!["positions.relative-buckets.n_buckets", "positions.relative-buckets.max_distance"]
+            }
+            Self::SharedVocabularies { .. } => vec!["share_embeddings"],
+            Self::NotCodePoints { .. } => Vec::new(),
+        }
+    }
 }

@@ -17,6 +17,7 @@ macro_rules! families {
         /// What depends on the family is asked of its configuration: by a method of this type, by [`spec`](Self::spec)
         /// where one family is meant, or by a [`FamilyVisitor`].
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         #[serde(tag = "family", rename_all = "kebab-case")]
         pub enum ModelConfig {
             $($(#[$doc])* $family($config),)*

@@ -20,6 +20,7 @@ pub trait CausalModel: LanguageModel<State: Clone + Send + 'static> {
 
 /// Loss of each token given those before it (Radford et al. 2018, eq. 1).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct CausalLmObjective {
     /// Mass ε that is spread over the vocabulary; none in any GPT.

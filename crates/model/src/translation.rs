@@ -42,6 +42,7 @@ pub struct AttentionMaps {
 
 /// Label-smoothed loss of each target token given the source and the tokens before it (§5.4).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct TranslationObjective {
     /// Mass ε that is spread over the vocabulary; 0.1 in the paper.

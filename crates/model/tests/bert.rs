@@ -184,14 +184,14 @@ fn gradients_reach_every_parameter() {
 fn bad_sizes_are_named() {
     let good = BertConfig::bert_like(VOCAB, 5, [1, 2, 8]);
     let cases = [
-        (BertConfig { n_segments: 0, ..good.clone() }, "model.n_segments"),
+        (BertConfig { n_segments: 0, ..good.clone() }, "n_segments"),
         (BertConfig { n_heads: 3, ..good.clone() }, "not divisible"),
-        (BertConfig { dropout: 1.0, ..good.clone() }, "model.dropout"),
+        (BertConfig { dropout: 1.0, ..good.clone() }, "dropout"),
         (BertConfig { first_position: 5, ..good.clone() }, "first_position = 5"),
-        (BertConfig { epsilon: 0.0, ..good.clone() }, "model.epsilon"),
-        (BertConfig { init_std: f64::NAN, ..good.clone() }, "model.init_std"),
-        (BertConfig { pooler: false, ..good.clone() }, "model.pooler = true"),
-        (BertConfig { labels: vec!["only".into()], ..good }, "model.labels"),
+        (BertConfig { epsilon: 0.0, ..good.clone() }, "epsilon"),
+        (BertConfig { init_std: f64::NAN, ..good.clone() }, "init_std"),
+        (BertConfig { pooler: false, ..good.clone() }, "pooler = true"),
+        (BertConfig { labels: vec!["only".into()], ..good }, "labels"),
     ];
     for (config, expected) in cases {
         let message = config.init(&device(), 0).unwrap_err().to_string();

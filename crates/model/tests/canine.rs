@@ -254,15 +254,15 @@ fn gradients_reach_every_parameter_and_are_the_same_on_every_backend() {
 #[test]
 fn bad_sizes_are_named() {
     let cases = [
-        (CanineConfig { block: 0, ..tiny() }, "model.block"),
-        (CanineConfig { rate: 0, ..tiny() }, "model.rate"),
+        (CanineConfig { block: 0, ..tiny() }, "block"),
+        (CanineConfig { rate: 0, ..tiny() }, "rate"),
         (CanineConfig { n_heads: 3, ..tiny() }, "not divisible"),
-        (CanineConfig { n_hashes: 3, ..tiny() }, "model.n_hashes = 3"),
+        (CanineConfig { n_hashes: 3, ..tiny() }, "n_hashes = 3"),
         (CanineConfig { n_hashes: 17, d_model: 34, ..tiny() }, "at most 16"),
-        (CanineConfig { dropout: 1.0, ..tiny() }, "model.dropout"),
-        (CanineConfig { epsilon: 0.0, ..tiny() }, "model.epsilon"),
-        (CanineConfig { pooler: false, ..tiny() }, "model.pooler = true"),
-        (CanineConfig { labels: vec!["only".into()], ..tiny() }, "model.labels"),
+        (CanineConfig { dropout: 1.0, ..tiny() }, "dropout"),
+        (CanineConfig { epsilon: 0.0, ..tiny() }, "epsilon"),
+        (CanineConfig { pooler: false, ..tiny() }, "pooler = true"),
+        (CanineConfig { labels: vec!["only".into()], ..tiny() }, "labels"),
     ];
     for (config, expected) in cases {
         let message = config.init(&device(), 0).unwrap_err().to_string();

@@ -215,13 +215,13 @@ fn bad_sizes_are_named() {
     let rotary = |theta| PositionsConfig::Rotary { theta };
     let buckets = PositionsConfig::RelativeBuckets(RelativeBuckets { n_buckets: 8, max_distance: 4 });
     let cases = [
-        (GptConfig { n_layers: 0, ..good.clone() }, "model.n_layers"),
-        (GptConfig { n_heads: 0, ..good.clone() }, "model.n_heads"),
+        (GptConfig { n_layers: 0, ..good.clone() }, "n_layers"),
+        (GptConfig { n_heads: 0, ..good.clone() }, "n_heads"),
         (GptConfig { n_heads: 3, ..good.clone() }, "not divisible"),
-        (GptConfig { n_kv_heads: Some(3), ..good.clone() }, "model.n_kv_heads"),
-        (GptConfig { n_kv_heads: Some(0), ..good.clone() }, "model.n_kv_heads"),
-        (GptConfig { window: Some(0), ..good.clone() }, "model.window"),
-        (GptConfig { dropout: 1.0, ..good.clone() }, "model.dropout"),
+        (GptConfig { n_kv_heads: Some(3), ..good.clone() }, "n_kv_heads"),
+        (GptConfig { n_kv_heads: Some(0), ..good.clone() }, "n_kv_heads"),
+        (GptConfig { window: Some(0), ..good.clone() }, "window"),
+        (GptConfig { dropout: 1.0, ..good.clone() }, "dropout"),
         (GptConfig { positions: PositionsConfig::Learned { max_len: 0 }, ..good.clone() }, "max_len"),
         (GptConfig { positions: rotary(f64::NAN), ..good.clone() }, "rotary.theta"),
         (GptConfig { positions: rotary(1e4), n_heads: 16, ..good.clone() }, "even width"),

@@ -244,13 +244,13 @@ fn initial_parameters_are_the_same_on_every_backend() {
 fn bad_sizes_are_named() {
     let good = config(NormPlacement::Post, PositionsConfig::Sinusoidal);
     let cases = [
-        (TransformerConfig { n_heads: 0, ..good.clone() }, "model.n_heads"),
+        (TransformerConfig { n_heads: 0, ..good.clone() }, "n_heads"),
         (TransformerConfig { d_k: None, ..good.clone() }, "not divisible"),
-        (TransformerConfig { dropout: 1.0, ..good.clone() }, "model.dropout"),
-        (TransformerConfig { attention_dropout: f64::NAN, ..good.clone() }, "model.attention_dropout"),
-        (TransformerConfig { n_kv_heads: Some(2), ..good.clone() }, "model.n_kv_heads"),
-        (TransformerConfig { window: Some(0), ..good.clone() }, "model.window"),
-        (TransformerConfig { epsilon: 0.0, ..good.clone() }, "model.epsilon"),
+        (TransformerConfig { dropout: 1.0, ..good.clone() }, "dropout"),
+        (TransformerConfig { attention_dropout: f64::NAN, ..good.clone() }, "attention_dropout"),
+        (TransformerConfig { n_kv_heads: Some(2), ..good.clone() }, "n_kv_heads"),
+        (TransformerConfig { window: Some(0), ..good.clone() }, "window"),
+        (TransformerConfig { epsilon: 0.0, ..good.clone() }, "epsilon"),
         (TransformerConfig { target_vocab_size: 5, ..good }, "can't be shared"),
     ];
     for (config, expected) in cases {

@@ -195,10 +195,10 @@ fn dropout_is_a_function_of_its_seed_and_absent_in_use() {
 fn bad_sizes_are_named() {
     let good = config(CellKind::Lstm);
     let cases = [
-        (RnnConfig { d_hidden: 0, ..good.clone() }, "model.d_hidden"),
-        (RnnConfig { n_decoder_layers: 0, ..good.clone() }, "model.n_decoder_layers"),
-        (RnnConfig { d_attention: 1 << 40, ..good.clone() }, "model.d_attention"),
-        (RnnConfig { dropout: 1.0, ..good.clone() }, "model.dropout"),
+        (RnnConfig { d_hidden: 0, ..good.clone() }, "d_hidden"),
+        (RnnConfig { n_decoder_layers: 0, ..good.clone() }, "n_decoder_layers"),
+        (RnnConfig { d_attention: 1 << 40, ..good.clone() }, "d_attention"),
+        (RnnConfig { dropout: 1.0, ..good.clone() }, "dropout"),
         (RnnConfig { share_embeddings: true, target_vocab_size: 5, ..good }, "can't be shared"),
     ];
     for (config, expected) in cases {

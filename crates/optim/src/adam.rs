@@ -14,6 +14,7 @@ const SECOND: &str = "second";
 
 /// Settings of [`Adam`].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct AdamConfig {
     /// Decay of the mean of gradients.

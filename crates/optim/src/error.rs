@@ -34,10 +34,10 @@ pub enum OptimizerError {
 
 impl OptimizerError {
     /// The setting that is out of its range, if that is what is wrong.
-    pub fn setting(&self) -> Option<&str> {
+    pub fn keys(&self) -> Vec<&'static str> {
         match self {
-            Self::LearningRate { key, .. } | Self::OutOfRange { key, .. } => Some(key),
-            Self::State { .. } => None,
+            Self::LearningRate { key, .. } | Self::OutOfRange { key, .. } => vec![key],
+            Self::State { .. } => Vec::new(),
         }
     }
 }

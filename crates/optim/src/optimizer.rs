@@ -210,6 +210,7 @@ pub(crate) fn take_slots<const N: usize>(
 /// # Ok::<(), attentive_optim::OptimizerError>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub enum OptimizerConfig {
     /// Adam; with `weight_decay` AdamW.

@@ -16,6 +16,7 @@ pub trait Schedule {
 
 /// Kind of schedule and its settings.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum ScheduleConfig {
     /// `factor · d_model^-½ · min(step^-½, step · warmup_steps^-1.5)` (Vaswani et al. 2017, §5.3, eq. 3).

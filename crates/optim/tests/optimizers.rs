@@ -107,7 +107,7 @@ fn settings_out_of_range_are_named() {
     ];
     for (config, key) in wrong {
         let error = config.init().unwrap_err();
-        assert!(error.setting() == Some(key) && error.to_string().starts_with(&format!("{key} = ")), "{error}");
+        assert!(error.keys() == [key] && error.to_string().starts_with(&format!("{key} = ")), "{error}");
     }
 }
 

@@ -7,6 +7,7 @@ use crate::{DivergenceConfig, EarlyStoppingConfig, TrainError};
 
 /// Settings of the loop.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TrainerConfig {
     /// Updates to make.

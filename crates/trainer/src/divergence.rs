@@ -23,6 +23,7 @@ const N_NAMED: usize = 5;
 /// `spike_deviations` standard deviations above its running mean. After `max_bad` bad ones in a row, training goes
 /// back to the last checkpoint of healthy training and on with a lower learning rate.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct DivergenceConfig {
     /// Bad updates in a row after which training goes back.

@@ -6,6 +6,7 @@ use crate::Validation;
 
 /// When a run ends before its last update.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct EarlyStoppingConfig {
     /// What must get better.
@@ -20,6 +21,7 @@ pub struct EarlyStoppingConfig {
 
 /// The part of a validation that is monitored.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Monitored {
     /// [`Validation::quality`], for example BLEU; higher is better.

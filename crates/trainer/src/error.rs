@@ -111,12 +111,12 @@ pub enum TrainError {
 }
 
 impl TrainError {
-    /// The setting that is out of its range, if that is what is wrong.
-    pub fn setting(&self) -> Option<&str> {
+    /// Names of the settings that this is about, if any.
+    pub fn keys(&self) -> Vec<&'static str> {
         match self {
-            Self::Setting { key, .. } => Some(key),
-            Self::Optimizer(error) => error.setting(),
-            _ => None,
+            Self::Setting { key, .. } => vec![key],
+            Self::Optimizer(error) => error.keys(),
+            _ => Vec::new(),
         }
     }
 }

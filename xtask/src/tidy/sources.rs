@@ -134,6 +134,35 @@ fn families_named(line: &str) -> impl Iterator<Item = &str> {
 }
 
 #[test]
+fn the_environment_is_read_as_what_it_is() {
+    let mut breaches = Breaches::default();
+    for file in text_files().filter(SourceFile::is_product) {
+        for (number, line) in file.code().filter(|(_, line)| line.contains(concat!("env::va", "rs("))) {
+            breaches.add(format!("{}:{number}: {line}", file.path), "take `vars_os`, whatever is not UTF-8 in it");
+        }
+    }
+    breaches.none("a variable of somebody else that is not UTF-8 is a panic");
+}
+
+#[test]
+fn the_command_has_every_recipe_with_it() {
+    const COPIES: &str = "crates/cli/src/recipe/builtin";
+    let mut breaches = Breaches::default();
+    let read = |path: &str| fs::read_to_string(root().join(path)).unwrap_or_default();
+    let list = read(&format!("{COPIES}.rs"));
+    for path in paths().iter().filter(|path| path.starts_with("recipes/") && path.ends_with(".toml")) {
+        let file = path.trim_start_matches("recipes/");
+        if read(path) != read(&format!("{COPIES}/{file}")) {
+            breaches.add(path, format!("copy it to {COPIES}/{file}: a package holds nothing from outside its folder"));
+        }
+        if !list.contains(&format!("\"{}\"", file.trim_end_matches(".toml"))) {
+            breaches.add(path, format!("name it in {COPIES}.rs"));
+        }
+    }
+    breaches.none("recipes of the repository and those that are built in");
+}
+
+#[test]
 fn golden_files_are_small_and_have_a_generator() {
     let all = paths();
     let mut breaches = Breaches::default();

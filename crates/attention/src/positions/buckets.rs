@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// Source: Raffel et al. 2020, "Exploring the Limits of Transfer Learning with a Unified Text-to-Text Transformer", §2.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct RelativeBuckets {
     /// Number of buckets, for both directions together where there are two.

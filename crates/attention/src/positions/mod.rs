@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 /// How a model knows where its tokens stand.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum PositionsConfig {
     /// Fixed sinusoids added to embeddings, for any length (§3.5).

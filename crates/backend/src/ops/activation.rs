@@ -11,6 +11,7 @@ use crate::Dropout;
 
 /// The function between the two layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Activation {
     /// `max(0, x)`, the paper's.

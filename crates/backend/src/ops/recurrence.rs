@@ -23,6 +23,7 @@ use crate::Mask;
 /// Source: the papers below; the GRU's reset gate acts behind the product with `U`, not before it, as in cuDNN and PyTorch,
 /// so that one product serves all gates, and its update gate keeps where Cho et al.'s replaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum CellKind {
     /// Long short-term memory (Hochreiter and Schmidhuber 1997) with forget gates (Gers et al. 2000).

@@ -4,6 +4,7 @@ mod attention;
 mod average;
 mod classify;
 mod compare;
+mod completions;
 mod doctor;
 mod embed;
 mod eval;
@@ -12,9 +13,11 @@ mod fill;
 mod generate;
 mod import;
 mod inspect;
+mod man;
 mod paper;
 mod plot;
 mod quantize;
+mod recipes;
 mod schema;
 mod score;
 mod selftest;
@@ -73,6 +76,8 @@ enum Command {
     Selftest(selftest::Selftest),
     /// Draw loss, scores and learning rate of runs.
     Plot(plot::Plot),
+    /// List the recipes that are built in, or copy one to change it.
+    Recipes(recipes::Recipes),
     /// Print the JSON Schema of recipes, for editors.
     Schema(schema::Schema),
     /// Train tokenizers, and turn text into tokens and back.
@@ -85,6 +90,10 @@ enum Command {
     Import(import::Import),
     /// Write a model for another system.
     Export(export::Export),
+    /// Print completions of this command for a shell.
+    Completions(completions::Completions),
+    /// Print a page of the manual.
+    Man(man::Man),
 }
 
 impl Cli {
@@ -95,6 +104,9 @@ impl Cli {
             Command::Selftest(command) => command.run(),
             Command::Plot(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Schema(command) => command.run().map(|()| ExitCode::SUCCESS),
+            Command::Recipes(command) => command.run().map(|()| ExitCode::SUCCESS),
+            Command::Completions(command) => command.run().map(|()| ExitCode::SUCCESS),
+            Command::Man(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Attention(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Paper(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Translate(command) => command.run().map(|()| ExitCode::SUCCESS),

@@ -1,15 +1,15 @@
 //! Recipes of `task = "causal-lm"`.
 
-use anyhow::{Result, anyhow, bail};
 use attentive_bundle::GenerationConfig;
 use attentive_data::{DocumentUnit, TextFiles};
 use attentive_model::{CausalLmObjective, ModelConfig, Role};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{TokenizerRecipe, data::Files, require, validate_average_last, validate_label_smoothing};
+use super::{TokenizerRecipe, data::Files, presets::require, problems::Problem, validate_model};
 
 /// The next token of a text.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CausalLmRecipe {
     /// Where the text is; without it, the English of the built-in corpus.
@@ -33,7 +33,7 @@ pub(crate) struct CausalLmRecipe {
 }
 
 /// The parts of a text; without files, the English of the built-in corpus.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TextRecipe {
     /// What the model learns from.
@@ -48,21 +48,22 @@ pub(crate) struct TextRecipe {
 }
 
 impl TextRecipe {
-    pub(super) fn validate(&self) -> Result<()> {
+    pub(super) fn validate(&self) -> Result<(), Problem> {
         let Self { train, validation, validation_fraction } = self;
+        let key = "data.validation_fraction";
         match validation_fraction {
-            Some(fraction) if !(0.0..1.0).contains(fraction) => {
-                bail!("data.validation_fraction = {fraction} must be at least 0 and below 1")
+            Some(_) if validation.is_some() => {
+                let text = "[data] has both validation and validation_fraction; give one";
+                Err(Problem::among([key, "data.validation"], text))
             }
-            Some(_) if validation.is_some() => bail!("[data] has both validation and validation_fraction; give one"),
-            Some(_) if train.is_none() => bail!("data.validation_fraction: the built-in text has a validation set"),
+            Some(_) if train.is_none() => Err(Problem::at(key, "the built-in text has a validation set")),
             _ => Ok(()),
         }
     }
 }
 
 /// Text files; plain, `.gz` or `.zst`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TextFilesRecipe {
     /// The files.
@@ -80,13 +81,14 @@ impl TextFilesRecipe {
 }
 
 /// How text becomes batches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ContextRecipe {
     /// Tokens of a context.
     pub context: usize,
     /// Contexts of a batch; "auto" with `train --memory`.
     #[serde(with = "attentive_data::auto_size")]
+    #[schemars(schema_with = "attentive_data::auto_size::schema")]
     pub rows: usize,
     /// Where contexts begin.
     #[serde(default)]
@@ -94,18 +96,18 @@ pub(crate) struct ContextRecipe {
 }
 
 /// Where contexts begin.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum ContextSource {
     /// Where another one ends, so that an epoch reads every token once.
     #[default]
     Packed,
-    /// Anywhere, by chance.
+    /// Anywhere, at random.
     Random,
 }
 
 /// How the model is judged, and which checkpoints make it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct EvaluationRecipe {
     /// Last checkpoints that are averaged into the finished model.
@@ -121,18 +123,18 @@ impl Default for EvaluationRecipe {
 }
 
 impl CausalLmRecipe {
-    pub(super) fn validate(&self) -> Result<()> {
-        validate_label_smoothing(self.objective.label_smoothing)?;
-        validate_average_last(self.evaluation.average_last)?;
+    pub(super) fn validate(&self) -> Result<(), Problem> {
         self.tokenizer.validate(|setting| format!("tokenizer.{setting}"))?;
         require(Role::LanguageModel, &self.model, "causal-lm")?;
-        self.model.validate()?;
-        self.generation.validate().map_err(|error| anyhow!("generation.{error}"))?;
-        self.generation.sampling.validate().map_err(|error| anyhow!("generation.sampling.{error}"))?;
-        self.generation.validate().map_err(|error| anyhow!("generation.{error}"))?;
+        validate_model(&self.model)?;
+        self.generation.validate().map_err(|error| Problem::within("generation", &error.keys(), &error))?;
+        let sampling = self.generation.sampling.validate();
+        sampling.map_err(|error| Problem::within("generation.sampling", &error.keys(), &error))?;
         let context = self.batch.context;
         if let Some(max_len) = self.model.max_len().filter(|&max_len| max_len < context) {
-            bail!("batch.context = {context} is longer than model.positions.learned.max_len = {max_len}");
+            let limit = "model.positions.learned.max_len";
+            let text = format!("batch.context = {context} is longer than {limit} = {max_len}");
+            return Err(Problem::among(["batch.context", limit], text));
         }
         self.data.validate()
     }

@@ -2,14 +2,16 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
 use attentive_model::{ModelConfig, Role};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{TokenizerRecipe, data::Files, masked_lm::validate_context, require, validate_average_last};
+use super::{
+    TokenizerRecipe, data::Files, masked_lm::validate_context, presets::require, problems::Problem, validate_model,
+};
 
 /// The class of a text.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ClassificationRecipe {
     /// Where the texts are; without it, built-in sentences and what their *it* stands for.
@@ -18,6 +20,7 @@ pub(crate) struct ClassificationRecipe {
     /// The folder of a model that was trained before: its sizes, parameters and tokenizer are taken, whatever the recipe
     /// says of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "super::paths::path")]
     pub pretrained: Option<PathBuf>,
     /// How text becomes tokens.
     pub tokenizer: TokenizerRecipe,
@@ -31,7 +34,7 @@ pub(crate) struct ClassificationRecipe {
 }
 
 /// The parts of labelled texts.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LabeledRecipe {
     /// What the model learns from.
@@ -46,9 +49,10 @@ pub(crate) struct LabeledRecipe {
 }
 
 /// Files of a text, a tab and a label a line; plain, `.gz` or `.zst`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LabeledFiles {
+    /// The files.
     tsv: Files,
 }
 
@@ -59,27 +63,27 @@ impl LabeledFiles {
 }
 
 /// How texts become batches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LabeledBatchRecipe {
     /// Tokens of a text, with its frame; longer ones are cut off.
     pub context: usize,
     /// Texts of a batch; "auto" with `train --memory`.
     #[serde(with = "attentive_data::auto_size")]
+    #[schemars(schema_with = "attentive_data::auto_size::schema")]
     pub rows: usize,
 }
 
 impl ClassificationRecipe {
-    pub(super) fn validate(&self) -> Result<()> {
-        validate_average_last(self.evaluation.average_last)?;
+    pub(super) fn validate(&self) -> Result<(), Problem> {
         self.tokenizer.validate(|setting| format!("tokenizer.{setting}"))?;
         require(Role::Encoder, &self.model, "classification")?;
         if self.pretrained.is_none() {
-            self.model.validate()?;
+            validate_model(&self.model)?;
             validate_context(self.batch.context, &self.model)?;
         }
         match self.batch.context {
-            0..3 => bail!("batch.context = {}: a text with its frame has 3 tokens at least", self.batch.context),
+            0..3 => Err(Problem::at("batch.context", "a text with its frame has at least 3 tokens")),
             _ => Ok(()),
         }
     }

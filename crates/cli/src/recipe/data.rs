@@ -1,12 +1,15 @@
 //! Where a recipe's text is.
 
-use std::path::PathBuf;
+use std::{borrow::Cow, path::PathBuf};
 
 use attentive_data::ParallelFiles;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use super::paths;
+
 /// The parts of a corpus; without files, the built-in one.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DataRecipe {
     /// What the model learns from.
@@ -21,7 +24,7 @@ pub(crate) struct DataRecipe {
 }
 
 /// The files of one part: two sides, or tab-separated pairs; plain, `.gz` or `.zst`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, deny_unknown_fields, expecting = "expected `source` and `target`, or `tsv`, and nothing else")]
 pub(crate) enum SplitFiles {
     /// A line of one side translates the same line of the other.
@@ -46,6 +49,17 @@ pub(crate) enum Files {
     One(PathBuf),
     /// Several.
     Many(Vec<PathBuf>),
+}
+
+impl JsonSchema for Files {
+    fn schema_name() -> Cow<'static, str> {
+        "Files".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let path = paths::path(generator);
+        json_schema!({ "anyOf": [path, { "type": "array", "items": path }] })
+    }
 }
 
 impl Files {

@@ -1,14 +1,14 @@
 //! Recipes of `task = "masked-lm"`.
 
-use anyhow::{Result, bail};
 use attentive_data::{DocumentUnit, MaskingConfig, RowKind};
 use attentive_model::{EncoderSpec, FamilyVisitor, MaskedLmObjective, ModelConfig, ModelSpec, Role};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{TextRecipe, TokenizerRecipe, require, validate_average_last, validate_label_smoothing};
+use super::{TextRecipe, TokenizerRecipe, presets::require, problems::Problem, validate_model};
 
 /// Tokens hidden in a text.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MaskedLmRecipe {
     /// Where the text is, a sentence a line; without it, the English of the built-in corpus.
@@ -32,13 +32,14 @@ pub(crate) struct MaskedLmRecipe {
 }
 
 /// How text becomes batches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RowRecipe {
     /// Tokens of a row, with its frame.
     pub context: usize,
     /// Rows of a batch; "auto" with `train --memory`.
     #[serde(with = "attentive_data::auto_size")]
+    #[schemars(schema_with = "attentive_data::auto_size::schema")]
     pub rows: usize,
     /// What a row holds.
     #[serde(default)]
@@ -46,7 +47,7 @@ pub(crate) struct RowRecipe {
 }
 
 /// Which checkpoints make the model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct EvaluationRecipe {
     /// Last checkpoints that are averaged into the finished model.
@@ -60,47 +61,56 @@ impl Default for EvaluationRecipe {
 }
 
 impl MaskedLmRecipe {
-    pub(super) fn validate(&self) -> Result<()> {
-        validate_label_smoothing(self.objective.label_smoothing)?;
-        validate_average_last(self.evaluation.average_last)?;
+    pub(super) fn validate(&self) -> Result<(), Problem> {
         self.tokenizer.validate(|setting| format!("tokenizer.{setting}"))?;
         self.data.validate()?;
-        let rate = self.masking.rate;
-        if !(rate > 0.0 && rate < 1.0) {
-            bail!("masking.rate = {rate} must be above 0 and below 1");
-        }
         require(Role::Encoder, &self.model, "masked-lm")?;
         let encoder = Encoder::of(&self.model);
         let Encoder { n_segments, masked_lm, next_sentence } = encoder.expect("a model of this role");
-        self.model.validate()?;
+        validate_model(&self.model)?;
         if !masked_lm {
-            bail!("model.masked_lm = false: masked-lm trains this head");
+            return Err(Problem::at("model.masked_lm", "false: masked-lm trains this head"));
         }
         validate_context(self.batch.context, &self.model)?;
         if self.batch.examples == RowKind::SentencePairs {
-            if n_segments < 2 {
-                bail!("model.n_segments = {n_segments}: sentence pairs have two segments");
-            }
-            let files = [&self.data.train, &self.data.validation];
-            if files.into_iter().flatten().any(|files| files.documents == DocumentUnit::Line) {
-                bail!(
-                    "data.train.documents: sentence pairs need documents of several lines: set \"paragraph\" or \"file\", \
-                     or batch.examples = \"full-sentences\""
-                );
-            }
+            self.validate_pairs(n_segments)
         } else if next_sentence {
-            bail!(
-                "model.next_sentence: full sentences have no next one; set it to false, or examples to \"sentence-pairs\""
-            );
+            let text = "full sentences have no next one; set model.next_sentence = false, or batch.examples = \
+                        \"sentence-pairs\"";
+            Err(Problem::among(["model.next_sentence", "batch.examples"], text))
+        } else {
+            Ok(())
         }
-        Ok(())
+    }
+
+    /// Whether there can be pairs of sentences.
+    fn validate_pairs(&self, n_segments: usize) -> Result<(), Problem> {
+        if n_segments < 2 {
+            return Err(Problem::at("model.n_segments", format!("{n_segments}: sentence pairs have two segments")));
+        }
+        let files = [("train", &self.data.train), ("validation", &self.data.validation)];
+        let of_lines = files.into_iter().find_map(|(part, files)| {
+            files.as_ref().filter(|files| files.documents == DocumentUnit::Line).map(|_| part)
+        });
+        match of_lines {
+            Some(part) => {
+                let key = format!("data.{part}.documents");
+                let text = "sentence pairs need documents of several lines: set \"paragraph\" or \"file\", or \
+                            batch.examples = \"full-sentences\"";
+                Err(Problem::at(key, text))
+            }
+            None => Ok(()),
+        }
     }
 }
 
 /// Rows must not be longer than there are positions.
-pub(super) fn validate_context(context: usize, model: &ModelConfig) -> Result<()> {
+pub(super) fn validate_context(context: usize, model: &ModelConfig) -> Result<(), Problem> {
     match model.max_len().filter(|&max_len| max_len < context) {
-        Some(max_len) => bail!("batch.context = {context} is longer than the model has positions for, {max_len}"),
+        Some(max_len) => {
+            let text = format!("batch.context = {context} is longer than the model has positions for, {max_len}");
+            Err(Problem::among(["batch.context", "model"], text))
+        }
         None => Ok(()),
     }
 }

@@ -1,14 +1,16 @@
 //! Where each setting of a recipe was made.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf};
+use std::{collections::BTreeMap, fmt, path::Path, sync::Arc};
+
+use super::{BUILTIN, problems::settings_of};
 
 /// Where a setting was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Origin {
     /// A line of a file, from 1.
-    File(PathBuf, usize),
-    /// A line of the recipe that is built in.
-    Builtin(usize),
+    File(Arc<Path>, usize),
+    /// A line, from 1, of a recipe that the command has with it, by its name.
+    Builtin(&'static str, usize),
     /// `--set` of the command line.
     CommandLine(String),
     /// A variable of the environment.
@@ -19,56 +21,85 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path, line) => write!(f, "{}:{line}", path.display()),
-            Self::Builtin(line) => write!(f, "the built-in recipe, line {line}"),
+            Self::Builtin(BUILTIN, line) => write!(f, "the built-in recipe, line {line}"),
+            Self::Builtin(name, line) => write!(f, "the built-in recipe {name}, line {line}"),
             Self::CommandLine(setting) => write!(f, "--set {setting}"),
             Self::Environment(name) => write!(f, "{name} of the environment"),
         }
     }
 }
 
-/// The origin of every setting and table, by its key, `training.steps` for one.
+/// The origins of settings: of a table, and of what is in it.
+///
+/// A tree, so that no name is held more than once, however long it is and however many settings its table has.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Origins(BTreeMap<String, Origin>);
+pub(crate) struct Origins {
+    own: Option<Origin>,
+    inside: BTreeMap<String, Origins>,
+}
 
 impl Origins {
-    pub(super) fn insert(&mut self, key: String, origin: Origin) {
-        self.0.insert(key, origin);
+    /// Of a table or value.
+    pub(super) fn new(own: Option<Origin>, inside: BTreeMap<String, Self>) -> Self {
+        Self { own, inside }
+    }
+
+    /// Notes the origin of `key`, `training.steps` for example, and so of all that is in it.
+    pub(super) fn insert(&mut self, key: &str, origin: Origin) {
+        let node = key.split('.').fold(self, |node, part| node.inside.entry(part.to_owned()).or_default());
+        *node = Self::new(Some(origin), BTreeMap::new());
     }
 
     /// Lays those of another layer over these.
     pub(super) fn lay_over(&mut self, upper: Self) {
-        self.0.extend(upper.0);
-    }
-
-    /// The origin of `key`, or of what is in that table, or of the table around it.
-    pub(super) fn of(&self, key: &str) -> Option<&Origin> {
-        let around = |key: &str| key.rsplit_once('.').map(|(table, _)| table.to_owned());
-        let inside =
-            || self.0.iter().find(|(other, _)| other.strip_prefix(key).is_some_and(|rest| rest.starts_with('.')));
-        let own = self.0.get(key).or_else(|| inside().map(|(_, origin)| origin));
-        own.or_else(|| std::iter::successors(around(key), |key| around(key)).find_map(|key| self.0.get(&key)))
-    }
-
-    /// Adds to an error where the settings that it speaks of were made.
-    pub(crate) fn locate(&self, error: anyhow::Error) -> anyhow::Error {
-        let named = self.named_in(&format!("{error:#}"));
-        if named.is_empty() { error } else { anyhow::anyhow!("{error:#} ({})", named.join("; ")) }
-    }
-
-    /// The origins of the settings that a message speaks of, in its order: `training.steps: a.toml:7`.
-    fn named_in(&self, message: &str) -> Vec<String> {
-        let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '.';
-        let words = message.split(|c: char| !is_part(c)).map(|word| word.trim_matches('.'));
-        let mut named: Vec<String> = Vec::new();
-        for word in words.filter(|word| word.contains('.')) {
-            if let Some(origin) = self.0.get(word) {
-                let place = format!("{word}: {origin}");
-                if !named.contains(&place) {
-                    named.push(place);
-                }
-            }
+        self.own = upper.own.or(self.own.take());
+        for (key, upper) in upper.inside {
+            self.inside.entry(key).or_default().lay_over(upper);
         }
-        named
+    }
+
+    /// The origin of `key`, or of the first setting in that table, or of the table around it.
+    pub(super) fn of(&self, key: &str) -> Option<&Origin> {
+        let mut around = self.own.as_ref();
+        let mut node = self;
+        for part in key.split('.').filter(|part| !part.is_empty()) {
+            match node.inside.get(part) {
+                Some(inner) => node = inner,
+                None => return around,
+            }
+            around = node.own.as_ref().or(around);
+        }
+        node.own.as_ref().or_else(|| node.first_inside()).or(around)
+    }
+
+    /// The origin of `key` itself, if it was set.
+    fn exactly(&self, key: &str) -> Option<&Origin> {
+        key.split('.').try_fold(self, |node, part| node.inside.get(part))?.own.as_ref()
+    }
+
+    fn first_inside(&self) -> Option<&Origin> {
+        self.inside.values().find_map(|inner| inner.own.as_ref().or_else(|| inner.first_inside()))
+    }
+
+    /// Adds to an error where the settings that it names were made.
+    pub(crate) fn locate(&self, error: anyhow::Error) -> anyhow::Error {
+        let of_cause = |cause| settings_of(cause).map(|(section, keys)| (cause.to_string(), section, keys));
+        let Some((cause, section, keys)) = error.chain().find_map(of_cause) else { return error };
+        let mut text = format!("{error:#}");
+        if section.is_empty() {
+            return anyhow::anyhow!("{text}{}", self.list(keys));
+        }
+        if let Some(at) = text.find(&cause).filter(|_| cause.starts_with(&keys[0])) {
+            text.insert_str(at, &format!("{section}."));
+        }
+        anyhow::anyhow!("{text}{}", self.list(keys.iter().map(|key| format!("{section}.{key}"))))
+    }
+
+    /// ` (training.steps: a.toml:7; …)` of the settings among `keys` that were made.
+    pub(super) fn list(&self, keys: impl IntoIterator<Item = String>) -> String {
+        let place = |key: String| self.exactly(&key).map(|origin| format!("{key}: {origin}"));
+        let places: Vec<String> = keys.into_iter().filter_map(place).collect();
+        if places.is_empty() { String::new() } else { format!(" ({})", places.join("; ")) }
     }
 }
 
@@ -77,16 +108,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn settings_in_a_message_are_found() {
+    fn a_setting_has_the_origin_of_what_is_nearest() {
         let mut origins = Origins::default();
-        origins.insert("model".into(), Origin::Builtin(3));
-        origins.insert("model.d_model".into(), Origin::File("a.toml".into(), 7));
-        origins.insert("model.n_heads".into(), Origin::CommandLine("model.n_heads=5".into()));
-        let message = "model.d_model = 32 is not divisible by model.n_heads = 5; change model.n_heads.";
-        assert_eq!(origins.named_in(message), ["model.d_model: a.toml:7", "model.n_heads: --set model.n_heads=5"]);
-        assert_eq!(origins.of("model.d_ff"), Some(&Origin::Builtin(3)));
-        origins.insert("optimizer.beta_1".into(), Origin::Builtin(9));
-        assert_eq!(origins.of("optimizer"), Some(&Origin::Builtin(9)));
+        origins.insert("model", Origin::Builtin(BUILTIN, 3));
+        origins.insert("model.d_model", Origin::File(Path::new("a.toml").into(), 7));
+        origins.insert("model.n_heads", Origin::CommandLine("model.n_heads=5".into()));
+        let keys = ["model.d_model", "model.d_ff", "model.n_heads"].map(str::to_owned);
+        assert_eq!(origins.list(keys), " (model.d_model: a.toml:7; model.n_heads: --set model.n_heads=5)");
+        let builtin = |line| Some(Origin::Builtin(BUILTIN, line));
+        assert_eq!(origins.of("model.d_ff").cloned(), builtin(3));
+        origins.insert("optimizer.beta_1", builtin(9).unwrap());
+        assert_eq!(origins.of("optimizer").cloned(), builtin(9));
         assert_eq!(origins.of("training.steps"), None);
     }
 }

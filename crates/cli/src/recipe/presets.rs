@@ -1,55 +1,50 @@
 //! Models by name, and which of them a task trains.
 
-use anyhow::{Result, bail};
+use anyhow::{Error, Result};
 use attentive_model::{ModelConfig, Preset, Role};
 
-/// The models that have a name and `role`.
-fn of_role(role: Role) -> impl Iterator<Item = Preset<ModelConfig>> {
-    ModelConfig::presets().into_iter().filter(move |preset| preset.config.role() == role)
+use super::problems::{Problem, nearest};
+
+/// What a task trains, and the preset of it that a recipe begins from if it names none.
+fn trained_by(task: &str) -> (Role, &'static str) {
+    match task {
+        "causal-lm" => (Role::LanguageModel, "gpt-2"),
+        "masked-lm" | "classification" => (Role::Encoder, "bert-base"),
+        "span-corruption" => (Role::EncoderDecoder, "byt5-small"),
+        _ => (Role::EncoderDecoder, "base"),
+    }
 }
 
-/// Their names.
-pub(super) fn names(role: Role) -> Vec<&'static str> {
-    of_role(role).map(|preset| preset.name).collect()
+/// The models that a task trains and that have a name; the first is the one that a recipe without a name begins from.
+pub(super) fn of_task(task: &str) -> Vec<Preset<ModelConfig>> {
+    let (role, first) = trained_by(task);
+    let mut presets = ModelConfig::presets();
+    presets.retain(|preset| preset.config.role() == role);
+    presets.sort_by_key(|preset| preset.name != first);
+    presets
 }
 
 /// The model of a preset's name, of any family, over its published vocabulary.
 pub(crate) fn preset(name: &str) -> Result<ModelConfig> {
-    let Some(model) = ModelConfig::preset(name) else {
-        let names: Vec<&str> = ModelConfig::presets().iter().map(|preset| preset.name).collect();
-        bail!("{name:?} is no preset; there are: {}", names.join(", "));
-    };
-    Ok(model)
+    find(name, &ModelConfig::presets()).map_err(Error::msg)
 }
 
-/// The model that a recipe's `[model]` begins from: that of the name, which has to be of `role`; without a name, `default`,
-/// or the first of the family.
-pub(super) fn begin(
-    name: Option<&str>,
-    family: Option<&str>,
-    role: Role,
-    default: &'static str,
-) -> Result<ModelConfig> {
-    if let Some(name) = name {
-        return match of_role(role).find(|preset| preset.name == name) {
-            Some(preset) => Ok(preset.config),
-            None => bail!("model.preset = {name:?} is no preset; there are: {}", names(role).join(", ")),
-        };
+/// The model of a preset's name, or what to write instead.
+pub(super) fn find(name: &str, presets: &[Preset<ModelConfig>]) -> Result<ModelConfig, String> {
+    if let Some(preset) = presets.iter().find(|preset| preset.name == name) {
+        return Ok(preset.config.clone());
     }
-    let default = preset(default)?;
-    // Sizes of one family are none of another.
-    let of_family = |family: &str| ModelConfig::presets().into_iter().find(|preset| preset.config.family() == family);
-    match family.filter(|&family| family != default.family()).and_then(of_family) {
-        Some(preset) => Ok(preset.config),
-        None => Ok(default),
-    }
+    let names: Vec<&str> = presets.iter().map(|preset| preset.name).collect();
+    let hint = nearest(name, &names).map_or_else(String::new, |nearest| format!(" did you mean `{nearest}`?"));
+    Err(format!("{name:?} is not a preset;{hint} there are: {}", names.join(", ")))
 }
 
 /// Refuses a model that `task` can't train.
-pub(crate) fn require(role: Role, model: &ModelConfig, task: &str) -> Result<()> {
-    if model.role() != role {
-        let families = role.families().join(", ");
-        bail!("model.family: {task} trains {role} ({families}), and {} is {}", model.family(), model.role());
+pub(super) fn require(role: Role, model: &ModelConfig, task: &str) -> Result<(), Problem> {
+    if model.role() == role {
+        return Ok(());
     }
-    Ok(())
+    let families = role.families().join(", ");
+    let text = format!("{task} trains {role} ({families}), and {} is {}", model.family(), model.role());
+    Err(Problem::at("model.family", text))
 }

@@ -1,121 +1,191 @@
-//! The ranges of numbers, which are found out by asking: where the reader of recipes begins to refuse them.
+//! The ranges of numbers among settings, by kind.
 
-use serde_json::Value as Json;
-use toml::{Table, Value};
+use serde_json::{Value as Json, json};
 
-use super::{
-    Recipe, TASKS,
-    layers::{Layers, lay_over},
-    origins::Origins,
-};
+/// What a number may be.
+#[derive(Debug, Clone, Copy)]
+enum Range {
+    /// Whole numbers, both ends included.
+    Whole(i64, i64),
+    /// From the first, included, to the second, included.
+    Closed(f64, f64),
+    /// From the first, included, to the second, excluded.
+    Below(f64, f64),
+    /// From the first, excluded, to the second, included.
+    Above(f64, f64),
+    /// Between both.
+    Between(f64, f64),
+}
 
-/// What every recipe has to say.
-const NEEDED: &str = r#"
-name = "any"
-tokenizer.merges = 1
-schedule = { kind = "constant", lr = 1.0 }
-training.steps = 1
-"#;
+use Range::{Above, Below, Between, Closed, Whole};
 
-/// What the recipe of every task but translation has to say.
-const BATCH: &str = "batch = { context = 16, rows = 1 }";
+/// A size that products of three can be counted with.
+const WIDTH: Range = Whole(1, 1 << 20);
+const HEADS: Range = Whole(1, 1 << 12);
+const LAYERS: Range = Whole(1, 1 << 10);
+const VOCABULARY: Range = Whole(1, 1 << 24);
+const POSITIONS: Range = Whole(1, 1 << 20);
+/// Updates, more than any run makes.
+const UPDATES: Range = Whole(0, 1_000_000_000_000);
+const ROWS: Range = Whole(1, 1 << 20);
+const TOKENS: Range = Whole(1, 1 << 24);
+const SHARE: Range = Below(0.0, 1.0);
+const PART: Range = Between(0.0, 1.0);
+const EPSILON: Range = Above(0.0, 1.0);
+const LEARNING_RATE: Range = Closed(0.0, 1e6);
 
-/// A distance below which no limit is looked for.
-const NEAR: f64 = 1e-9;
-
-/// Numbers from far below to where a range may begin, each with what it means that it is the first one to be read; no
-/// keyword where that is no limit that is known here.
-const LOWER: [(f64, &str, f64); 6] = [
-    (-NEAR, "", 0.0),
-    (0.0, "minimum", 0.0),
-    (NEAR, "exclusiveMinimum", 0.0),
-    (1.0 - NEAR, "", 0.0),
-    (1.0, "minimum", 1.0),
-    (1.0 + NEAR, "exclusiveMinimum", 1.0),
+/// The range of each number, by the end of its key; the longest end that fits counts.
+const RANGES: &[(&str, Range)] = &[
+    // [model]
+    ("d_model", WIDTH),
+    ("d_ff", WIDTH),
+    ("d_k", WIDTH),
+    ("d_v", WIDTH),
+    ("d_embedding", WIDTH),
+    ("d_hidden", WIDTH),
+    ("d_attention", WIDTH),
+    ("n_heads", HEADS),
+    ("n_kv_heads", HEADS),
+    ("n_layers", LAYERS),
+    ("n_encoder_layers", LAYERS),
+    ("n_decoder_layers", LAYERS),
+    ("source_vocab_size", VOCABULARY),
+    ("target_vocab_size", VOCABULARY),
+    ("vocab_size", VOCABULARY),
+    ("n_segments", Whole(1, 1 << 16)),
+    ("n_hashes", Whole(1, 16)),
+    ("n_buckets", Whole(1, 1 << 20)),
+    ("relative-buckets.n_buckets", Whole(4, 1 << 16)),
+    ("max_distance", POSITIONS),
+    ("max_len", POSITIONS),
+    ("window", POSITIONS),
+    ("first_position", Whole(0, 1 << 20)),
+    ("block", POSITIONS),
+    ("model.rate", Whole(1, 1 << 10)),
+    ("upsampling_width", Whole(1, 1 << 10)),
+    ("theta", Above(0.0, 1e30)),
+    ("dropout", SHARE),
+    ("attention_dropout", SHARE),
+    ("activation_dropout", SHARE),
+    ("model.epsilon", EPSILON),
+    ("init_std", Above(0.0, 1e3)),
+    // [tokenizer]
+    ("merges", Whole(0, 1 << 24)),
+    ("min_frequency", Whole(0, 1 << 40)),
+    ("bpe_dropout", SHARE),
+    ("unigram_alpha", Above(0.0, 1e6)),
+    // [data], [rules], [masking], [corruption]
+    ("validation_fraction", SHARE),
+    ("rules.max_bytes", Whole(0, 1 << 30)),
+    ("rules.max_tokens", Whole(0, 1 << 24)),
+    ("max_reported", Whole(0, 1 << 20)),
+    ("rate", PART),
+    ("mean_span", Closed(1.0, 1e6)),
+    ("copies", Whole(0, 1 << 30)),
+    // [batch]
+    ("batch.tokens", TOKENS),
+    ("batch.max_tokens", TOKENS),
+    ("max_rows", ROWS),
+    ("rows", ROWS),
+    ("context", POSITIONS),
+    ("n_widths", Whole(1, 64)),
+    ("width_multiple", Whole(1, 1024)),
+    // [objective]
+    ("label_smoothing", SHARE),
+    // [optimizer], [schedule]
+    ("beta_1", SHARE),
+    ("beta_2", SHARE),
+    ("optimizer.epsilon", Closed(0.0, 1.0)),
+    ("weight_decay", Closed(0.0, 1e6)),
+    ("factor", LEARNING_RATE),
+    ("peak", LEARNING_RATE),
+    ("floor", LEARNING_RATE),
+    ("lr", LEARNING_RATE),
+    ("warmup_steps", UPDATES),
+    ("total_steps", UPDATES),
+    // [training]
+    ("steps", Whole(1, 1_000_000_000_000)),
+    ("accumulate", Whole(1, 1 << 16)),
+    ("clip_norm", Closed(0.0, 1e30)),
+    ("ema_decay", SHARE),
+    ("validate_every", UPDATES),
+    ("checkpoint_every", UPDATES),
+    ("keep_every", UPDATES),
+    ("training.seed", Whole(0, i64::MAX)),
+    ("max_bad", Whole(1, 1 << 30)),
+    ("spike_deviations", Closed(0.0, 1e9)),
+    ("max_rollbacks", Whole(0, 1 << 20)),
+    ("lr_factor", Above(0.0, 1.0)),
+    ("patience", Whole(1, 1 << 30)),
+    ("min_delta", Closed(0.0, 1e9)),
+    // [evaluation]
+    ("average_last", Whole(1, 1 << 10)),
+    ("bleu_sentences", Whole(0, 1 << 30)),
+    ("samples", Whole(0, 1 << 10)),
+    // [decoding], [generation]
+    ("beam", Whole(1, 1 << 10)),
+    ("length_penalty", Closed(0.0, 100.0)),
+    ("max_len_offset", Whole(0, 1 << 16)),
+    ("batch_tokens", Whole(0, 1 << 24)),
+    ("generation.max_tokens", Whole(0, 1 << 20)),
+    ("temperature", Closed(0.0, 1e6)),
+    ("top_k", Whole(0, 1 << 24)),
+    ("top_p", Above(0.0, 1.0)),
+    ("min_p", Closed(0.0, 1.0)),
+    ("repetition_penalty", Above(0.0, 1e6)),
+    ("sampling.seed", Whole(0, i64::MAX)),
 ];
 
-/// The same from far above.
-const UPPER: [(f64, &str, f64); 3] =
-    [(1.0 + NEAR, "", 0.0), (1.0, "maximum", 1.0), (1.0 - NEAR, "exclusiveMaximum", 1.0)];
-
-/// The largest number that the smallest integers of a range are looked for below.
-const LEAST: i64 = 16;
-
-/// A recipe that is whole, to lay settings over.
-pub(super) struct Whole(Table);
-
-impl Whole {
-    /// The least that is read as a recipe of a task.
-    pub(super) fn of_task(task: &str) -> Self {
-        let own = if task == TASKS[0] { "" } else { BATCH };
-        let mut table: Table = format!("{NEEDED}{own}").parse().expect("TOML");
-        table.insert("task".into(), task.into());
-        Self(table)
-    }
-
-    /// Puts the range of a number, which `within` puts into its place, into its schema.
-    pub(super) fn narrow(&self, schema: &mut Json, within: &dyn Fn(Value) -> Table) {
-        let refusal = |value: Value| self.refusal(within(value));
-        match schema["type"].as_str() {
-            Some("number") => {
-                for (far, ladder) in [(-1.0, &LOWER[..]), (1e30, &UPPER[..])] {
-                    let Some(refused) = refusal(far.into()) else { continue };
-                    let first = ladder.iter().find(|rung| !is_alike(refusal(rung.0.into()).as_deref(), &refused));
-                    if let Some(&(_, keyword, limit)) = first.filter(|(_, keyword, _)| !keyword.is_empty()) {
-                        schema[keyword] = (limit as i64).into();
-                    }
-                }
-            }
-            Some("integer") => {
-                if let Some(refused) = refusal(0.into())
-                    && let Some(least) = (1..LEAST).find(|&n| !is_alike(refusal(n.into()).as_deref(), &refused))
-                {
-                    schema["minimum"] = least.into();
-                }
-                if let Some(refused) = refusal(i64::MAX.into())
-                    && let Some(most) = told_limit(&refused)
-                    && is_alike(refusal(most.saturating_add(1).into()).as_deref(), &refused)
-                    && !is_alike(refusal(most.into()).as_deref(), &refused)
-                {
-                    schema["maximum"] = most.into();
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// What settings are refused for when everything else is right; nothing if they are not.
-    fn refusal(&self, settings: Table) -> Option<String> {
-        let mut table = self.0.clone();
-        lay_over(&mut table, settings);
-        loop {
-            let layers = Layers { table: table.clone(), origins: Origins::default() };
-            let error = format!("{:#}", Recipe::resolve(layers).err()?);
-            // What the table around a setting needs beside it, which the error may be put down to.
-            let Some((path, key)) = error.split_once(": missing field `") else { return Some(error) };
-            let key = key.split('`').next().unwrap_or_default();
-            let mut around = &mut table;
-            for name in path.split('.') {
-                if !around.get(name).is_some_and(Value::is_table) {
-                    break;
-                }
-                around = around.get_mut(name).and_then(Value::as_table_mut).expect("just seen");
-            }
-            if around.insert(key.to_owned(), 1.into()).is_some() {
-                return Some(error);
-            }
-        }
-    }
+/// Puts the range of the number at `key` into its schema.
+pub(super) fn narrow(schema: &mut Json, key: &str) {
+    let is_end = |end: &str| key.strip_suffix(end).is_some_and(|before| before.is_empty() || before.ends_with('.'));
+    let Some((_, range)) = RANGES.iter().filter(|(end, _)| is_end(end)).max_by_key(|(end, _)| end.len()) else {
+        return;
+    };
+    let (least, most) = match range {
+        Whole(..) | Closed(..) => ("minimum", "maximum"),
+        Below(..) => ("minimum", "exclusiveMaximum"),
+        Above(..) => ("exclusiveMinimum", "maximum"),
+        Between(..) => ("exclusiveMinimum", "exclusiveMaximum"),
+    };
+    schema.as_object_mut().map(|schema| schema.remove("minimum"));
+    (schema[least], schema[most]) = match *range {
+        Whole(low, high) => (json!(low), json!(high)),
+        Closed(low, high) | Below(low, high) | Above(low, high) | Between(low, high) => (json!(low), json!(high)),
+    };
 }
 
-/// Whether two refusals differ in numbers alone.
-fn is_alike(refusal: Option<&str>, other: &str) -> bool {
-    let words = |text: &str| text.replace(|c: char| c.is_ascii_digit() || ".-+e".contains(c), "");
-    refusal.is_some_and(|refusal| words(refusal) == words(other))
+/// Whether a number is in its schema's range.
+pub(super) fn is_within(schema: &Json, number: f64) -> bool {
+    let limit = |keyword: &str| schema[keyword].as_f64();
+    limit("minimum").is_none_or(|least| number >= least)
+        && limit("exclusiveMinimum").is_none_or(|below| number > below)
+        && limit("maximum").is_none_or(|most| number <= most)
+        && limit("exclusiveMaximum").is_none_or(|above| number < above)
 }
 
-/// The limit that a refusal tells: "at most 64", "from 1 to 64".
-fn told_limit(refusal: &str) -> Option<i64> {
-    let (_, limit) = refusal.rsplit_once("at most ").or_else(|| refusal.rsplit_once(" to "))?;
-    limit.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+/// A schema's range in words: " from 1 to 64", " of at least 0 and below 1".
+pub(super) fn describe(schema: &Json) -> String {
+    let limit = |keyword: &str| schema.get(keyword).filter(|limit| limit.is_number()).map(show);
+    if let (Some(least), Some(most)) = (limit("minimum"), limit("maximum")) {
+        return format!(" from {least} to {most}");
+    }
+    let words = [
+        ("minimum", "of at least"),
+        ("exclusiveMinimum", "above"),
+        ("maximum", "at most"),
+        ("exclusiveMaximum", "below"),
+    ];
+    let parts = words.iter().filter_map(|(keyword, word)| Some(format!("{word} {}", limit(keyword)?)));
+    let parts: Vec<String> = parts.collect();
+    if parts.is_empty() { String::new() } else { format!(" {}", parts.join(" and ")) }
+}
+
+/// A limit as one writes it: `1`, not `1.0`.
+fn show(limit: &Json) -> String {
+    match limit.as_f64() {
+        Some(number) if !limit.is_i64() && number.abs() < 1e9 => number.to_string(),
+        Some(number) if !limit.is_i64() => format!("{number:e}"),
+        _ => limit.to_string(),
+    }
 }

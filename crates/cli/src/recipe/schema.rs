@@ -1,32 +1,37 @@
-//! The JSON Schema of recipes, for editors.
+//! The JSON Schema of recipes: what the reader holds them against, and what editors complete them by.
 //!
-//! It is found out by asking: a recipe with an unknown key or a value of a wrong kind is refused in words that name what
-//! there is instead, and a number out of its range is refused in whatever words. So the schema knows exactly what the reader
-//! of recipes knows, whatever settings a crate adds.
+//! It is derived from the structures that recipes are read into, their comments included.
 
-use attentive_model::Role;
-use serde::de::DeserializeOwned;
-use serde_json::{Map, Value as Json, json};
-use toml::{Table, Value};
+use std::sync::LazyLock;
+
+use attentive_data::auto_size;
+use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
+use serde_json::{Value as Json, json};
 
 use super::{
     CausalLmRecipe, ClassificationRecipe, MaskedLmRecipe, RunRecipe, SpanCorruptionRecipe, TASKS, TranslationRecipe,
-    descriptions::describe, presets::names, problems::names_in, ranges::Whole,
+    presets, ranges,
 };
 
-/// A key that no setting has; it sorts before every other one, and so is met first.
-pub(super) const PROBE: &str = "__probe__";
+static SCHEMAS: LazyLock<[Json; 5]> = LazyLock::new(|| {
+    [
+        schema_of::<TranslationRecipe>(TASKS[0]),
+        schema_of::<CausalLmRecipe>(TASKS[1]),
+        schema_of::<MaskedLmRecipe>(TASKS[2]),
+        schema_of::<ClassificationRecipe>(TASKS[3]),
+        schema_of::<SpanCorruptionRecipe>(TASKS[4]),
+    ]
+});
 
-/// The schema of a recipe. No setting is required, as a recipe may extend another.
+/// The schema of the recipes of a task, if there is one of the name.
+pub(super) fn of_task(task: &str) -> Option<&'static Json> {
+    TASKS.iter().position(|&name| name == task).map(|idx| &SCHEMAS[idx])
+}
+
+/// The schema of a recipe's file. No setting is required, as a recipe may extend another.
 pub(crate) fn schema() -> Json {
-    let [seq2seq, gpts, encoders] = [Role::EncoderDecoder, Role::LanguageModel, Role::Encoder].map(names);
-    let tasks = [
-        of_task::<TranslationRecipe>(TASKS[0], seq2seq.clone()),
-        of_task::<CausalLmRecipe>(TASKS[1], gpts),
-        of_task::<MaskedLmRecipe>(TASKS[2], encoders.clone()),
-        of_task::<ClassificationRecipe>(TASKS[3], encoders),
-        of_task::<SpanCorruptionRecipe>(TASKS[4], seq2seq),
-    ];
+    let mut tasks = SCHEMAS.to_vec();
+    tasks.iter_mut().for_each(require_nothing);
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A training recipe of attentive",
@@ -34,128 +39,124 @@ pub(crate) fn schema() -> Json {
     })
 }
 
-/// The schema of recipes of one task, whose own settings are an `R`, with the names of its presets.
-fn of_task<R: DeserializeOwned>(task: &str, presets: Vec<&str>) -> Json {
-    let whole = Whole::of_task(task);
-    let mut schema = schema_of_recipe::<R>(&whole);
+/// The schema of recipes of one task, whose own settings are an `R`.
+fn schema_of<R: JsonSchema>(task: &str) -> Json {
+    let mut schema = derived::<R>();
+    let run = derived::<RunRecipe>();
+    for (key, property) in run["properties"].as_object().into_iter().flatten() {
+        schema["properties"][key] = property.clone();
+    }
+    if let (Some(required), Some(more)) = (schema["required"].as_array_mut(), run["required"].as_array()) {
+        required.extend_from_slice(more);
+    }
+    schema["properties"]["model"] = models(&schema["properties"]["model"].take(), task);
+    // What is read before the rest is.
     let text = |description: &str| json!({ "type": "string", "description": description });
-    // Keys that are read before the rest is.
-    let mut preset = text("The model whose settings stand where none are given.");
-    preset["enum"] = presets.into();
-    for family in schema["properties"]["model"]["anyOf"].as_array_mut().into_iter().flatten() {
-        family["properties"]["preset"] = preset.clone();
-    }
-    schema["properties"]["batch"]["properties"]["tokens"] = auto_size();
-    schema["properties"]["task"] = json!({ "const": task });
-    schema["properties"]["extends"] = text("Path of the recipe that this one is laid over.");
-    if let Json::Object(run) = schema_of_recipe::<RunRecipe>(&whole)["properties"].take() {
-        run.into_iter().for_each(|(key, value)| schema["properties"][key] = value);
-    }
+    schema["properties"]["task"] = json!({ "const": task, "description": "What is learnt." });
+    schema["properties"]["extends"] = text("The recipe that this one is laid over, relative to this one's folder.");
+    let mut tokens = Json::from(auto_size::schema(&mut SchemaGenerator::default()));
+    tokens["description"] =
+        "Tokens of a batch, whatever the task's own name for it; \"auto\" with `train --memory`.".into();
+    schema["properties"]["batch"]["properties"]["tokens"] = tokens;
+    tidy(&mut schema, "");
     schema
 }
 
-/// The schemas of the structures that recipes are read into.
-#[cfg(test)]
-pub(super) fn parts() -> Vec<Json> {
-    vec![
-        schema_of_recipe::<RunRecipe>(&Whole::of_task(TASKS[0])),
-        schema_of_recipe::<TranslationRecipe>(&Whole::of_task(TASKS[0])),
-        schema_of_recipe::<CausalLmRecipe>(&Whole::of_task(TASKS[1])),
-        schema_of_recipe::<MaskedLmRecipe>(&Whole::of_task(TASKS[2])),
-        schema_of_recipe::<ClassificationRecipe>(&Whole::of_task(TASKS[3])),
-        schema_of_recipe::<SpanCorruptionRecipe>(&Whole::of_task(TASKS[4])),
-    ]
-}
-
-fn schema_of_recipe<R: DeserializeOwned>(whole: &Whole) -> Json {
-    let within = |value| match value {
-        Value::Table(table) => table,
-        other => Table::from_iter([(PROBE.to_owned(), other)]),
-    };
-    let mut schema = schema_of::<R>(whole, &within);
-    describe(&mut schema);
+fn derived<T: JsonSchema>() -> Json {
+    let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    let mut schema: Json = settings.into_generator().into_root_schema_for::<T>().into();
+    ["$schema", "title", "description"].iter().for_each(|&key| drop(schema.as_object_mut().map(|map| map.remove(key))));
     schema
 }
 
-/// The schema of a value that `within` puts into its place in an `R`, a part of a whole recipe.
-fn schema_of<R: DeserializeOwned>(whole: &Whole, within: &dyn Fn(Value) -> Table) -> Json {
-    let answer = ask::<R>(within(Table::from_iter([(PROBE.to_owned(), Value::from(0))]).into()));
-    if let Some(fields) = names_in(&answer, "unknown field `") {
-        object::<R>(whole, fields, &|key, value| within(Table::from_iter([(key.to_owned(), value)]).into()))
-    } else if let Some(variants) = names_in(&answer, "unknown variant `") {
-        any_of(variants.into_iter().map(|variant| {
-            let answer = ask::<R>(within(Value::String(variant.clone())));
-            match answer.contains("unit variant") {
-                true => json!({ "type": "object", "properties": { &variant: {} }, "required": [variant] }),
-                false => json!({ "const": variant }),
+/// The families of models that a task trains, each with the names of its presets.
+fn models(all: &Json, task: &str) -> Json {
+    let presets = presets::of_task(task);
+    let mut families = all["oneOf"].as_array().cloned().unwrap_or_default();
+    families.retain_mut(|family| {
+        let name = family["properties"]["family"]["const"].clone();
+        let own = presets.iter().filter(|preset| name == preset.config.family()).map(|preset| preset.name);
+        let own: Vec<&str> = own.collect();
+        family["properties"]["preset"] =
+            json!({ "enum": own, "description": "The model whose settings stand where none are given." });
+        !own.is_empty()
+    });
+    json!({ "description": all["description"], "oneOf": families })
+}
+
+/// Puts a derived schema into the form that is checked and shown: without what TOML has not, with ranges, in plain text.
+fn tidy(schema: &mut Json, key: &str) {
+    let Some(map) = schema.as_object_mut() else { return };
+    // Nothing is `null` in TOML: a setting is left out.
+    match map.get_mut("default") {
+        Some(Json::Null) => drop(map.remove("default")),
+        Some(Json::Object(default)) => default.retain(|_, value| !value.is_null()),
+        _ => {}
+    }
+    if let Some(types) = map.get_mut("type").and_then(Json::as_array_mut) {
+        types.retain(|name| name != "null");
+        if let [only] = &types[..] {
+            map["type"] = only.clone();
+        }
+    }
+    for union in ["oneOf", "anyOf"] {
+        let Some(schemas) = map.get_mut(union).and_then(Json::as_array_mut) else { continue };
+        schemas.retain(|schema| schema["type"] != "null");
+        if let [Json::Object(only)] = &schemas[..] {
+            let only = only.clone();
+            map.remove(union);
+            for (key, value) in only {
+                map.entry(key).or_insert(value);
             }
-        }))
-    } else if let Some(tag) = answer.strip_prefix("missing field `").and_then(|rest| rest.split('`').next()) {
-        let tagged = |variant: &str| Table::from_iter([(tag.to_owned(), Value::from(variant))]);
-        let variants = names_in(&ask::<R>(within(tagged(PROBE).into())), "unknown variant `").unwrap_or_default();
-        any_of(variants.into_iter().map(|variant| {
-            let with = |key: &str, value: Value| {
-                let mut table = tagged(&variant);
-                table.insert(key.to_owned(), value);
-                within(table.into())
-            };
-            let fields = names_in(&ask::<R>(with(PROBE, 0.into())), "unknown field `").unwrap_or_default();
-            let mut schema = object::<R>(whole, fields, &with);
-            schema["properties"][tag] = json!({ "const": variant });
-            schema
-        }))
-    } else {
-        let mut schema = scalar(&answer);
-        whole.narrow(&mut schema, within);
-        schema
+            return tidy(schema, key);
+        }
+        schemas.iter_mut().for_each(|schema| tidy(schema, key));
+    }
+    if map.get("format").is_some_and(|format| format != super::paths::FORMAT) {
+        map.remove("format");
+    }
+    if let Some(Json::String(text)) = map.get_mut("description") {
+        *text = plain(text);
+    }
+    for (name, property) in map.get_mut("properties").and_then(Json::as_object_mut).into_iter().flatten() {
+        tidy(property, &if key.is_empty() { name.clone() } else { format!("{key}.{name}") });
+    }
+    if let Some(items) = map.get_mut("items") {
+        tidy(items, key);
+    }
+    if matches!(map.get("type").and_then(Json::as_str), Some("integer" | "number")) {
+        ranges::narrow(schema, key);
     }
 }
 
-/// What a table is refused for as an `R`; nothing if it is not.
-fn ask<R: DeserializeOwned>(table: Table) -> String {
-    table.try_into::<R>().err().map(|error| error.message().to_owned()).unwrap_or_default()
-}
-
-fn object<R: DeserializeOwned>(whole: &Whole, fields: Vec<String>, within: &dyn Fn(&str, Value) -> Table) -> Json {
-    let properties: Map<String, Json> = fields
-        .into_iter()
-        .map(|key| {
-            let schema = schema_of::<R>(whole, &|value| within(&key, value));
-            (key, schema)
-        })
-        .collect();
-    json!({ "type": "object", "properties": properties, "additionalProperties": false })
-}
-
-/// Any of several schemas; if all are constants, an enumeration.
-fn any_of(schemas: impl Iterator<Item = Json>) -> Json {
-    let schemas: Vec<Json> = schemas.collect();
-    let constants: Option<Vec<&Json>> = schemas.iter().map(|schema| schema.get("const")).collect();
-    match constants {
-        Some(constants) => json!({ "enum": constants }),
-        None => json!({ "anyOf": schemas }),
+/// A comment's Markdown without its links.
+fn plain(markdown: &str) -> String {
+    let mut text = String::new();
+    let mut rest = markdown;
+    while let Some((before, after)) = rest.split_once("](") {
+        text += before;
+        rest = after.split_once(')').map_or("", |(_, after)| after);
     }
+    (text + rest).replace("[`", "`").replace("`]", "`").replace('\n', " ")
 }
 
-/// What `attentive_data::auto_size` reads.
-fn auto_size() -> Json {
-    json!({ "anyOf": [{ "type": "integer", "minimum": 1 }, { "const": "auto" }] })
-}
-
-/// From "invalid type: map, expected u64" to an integer; what is no scalar may be anything.
-fn scalar(answer: &str) -> Json {
-    let expected = answer.rsplit_once("expected ").map_or(answer, |(_, expected)| expected);
-    let words: Vec<&str> = expected.split(|c: char| !c.is_alphanumeric()).collect();
-    let is = |names: &[&str]| names.iter().any(|name| words.contains(name));
-    match () {
-        () if expected.ends_with("or \"auto\"") => auto_size(),
-        () if is(&["u64", "u32", "usize", "u8", "u16"]) => json!({ "type": "integer", "minimum": 0 }),
-        () if is(&["i64", "i32", "integer"]) => json!({ "type": "integer" }),
-        () if is(&["f64", "f32"]) => json!({ "type": "number" }),
-        () if is(&["boolean"]) => json!({ "type": "boolean" }),
-        () if is(&["string", "path"]) && answer.starts_with("invalid type") => json!({ "type": "string" }),
-        () if is(&["sequence", "array"]) && answer.starts_with("invalid type") => json!({ "type": "array" }),
-        () => json!({ "description": expected }),
+/// Takes out what tables require, but for the only key of one, which tells it from others: a part of a table may follow
+/// several schemas of a union.
+fn require_nothing(schema: &mut Json) {
+    let Some(map) = schema.as_object_mut() else { return };
+    if let Some(union) = map.remove("oneOf") {
+        map.insert("anyOf".into(), union);
+    }
+    if map.get("properties").and_then(Json::as_object).is_some_and(|properties| properties.len() > 1) {
+        map.remove("required");
+    }
+    let parts = map.iter_mut().filter(|(key, _)| ["properties", "oneOf", "anyOf", "items"].contains(&key.as_str()));
+    for (key, part) in parts {
+        match part {
+            Json::Object(properties) if key == "properties" => properties.values_mut().for_each(require_nothing),
+            Json::Array(schemas) => schemas.iter_mut().for_each(require_nothing),
+            part => require_nothing(part),
+        }
     }
 }
 
@@ -163,44 +164,73 @@ fn scalar(answer: &str) -> Json {
 mod tests {
     use std::path::Path;
 
-    use super::*;
-    use crate::recipe::{BUILTIN, Recipe, layers::Layers, origins::Origin};
+    use toml::{Table, Value};
 
-    /// Whether a recipe's value is what a schema allows, as far as schemas are made here.
+    use super::*;
+    use crate::recipe::{Builtin, Recipe, check::check, layers::Layers, problems::Problems};
+
+    /// A whole recipe of each task.
+    const WHOLE: [&str; 5] = ["builtin", "gpt", "bert", "classification", "byt5"];
+
     fn allows(schema: &Json, value: &Value) -> bool {
-        if let Some(schemas) = schema["anyOf"].as_array() {
-            return schemas.iter().any(|schema| allows(schema, value));
+        let mut problems = Problems::default();
+        check(schema, value, "", &mut problems);
+        problems.len() == 0
+    }
+
+    /// Whether one of the tasks' schemas allows a recipe.
+    fn is_recipe(value: &Value) -> bool {
+        schema()["anyOf"].as_array().unwrap().iter().any(|task| allows(task, value))
+    }
+
+    /// The numbers of a schema with their keys.
+    fn numbers<'a>(schema: &'a Json, key: &str, found: &mut Vec<(String, &'a Json)>) {
+        if matches!(schema["type"].as_str(), Some("integer" | "number")) {
+            found.push((key.to_owned(), schema));
         }
-        if let Some(constants) = schema["enum"].as_array() {
-            return constants.iter().any(|constant| constant.as_str() == value.as_str());
+        for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+            numbers(property, &if key.is_empty() { name.clone() } else { format!("{key}.{name}") }, found);
         }
-        if let Some(constant) = schema.get("const") {
-            return constant.as_str() == value.as_str();
-        }
-        match (schema["type"].as_str(), value) {
-            (Some("object"), Value::Table(table)) => {
-                table.iter().all(|(key, value)| schema["properties"].get(key).is_some_and(|one| allows(one, value)))
-            }
-            (Some("integer"), Value::Integer(n)) => is_within(schema, *n as f64),
-            (Some("number"), Value::Integer(n)) => is_within(schema, *n as f64),
-            (Some("number"), Value::Float(x)) => is_within(schema, *x),
-            (Some("boolean"), Value::Boolean(_)) | (Some("string"), Value::String(_)) => true,
-            (Some("array"), Value::Array(_)) | (None, _) => true,
-            _ => false,
+        for schema in ["oneOf", "anyOf"].iter().filter_map(|union| schema[union].as_array()).flatten() {
+            numbers(schema, key, found);
         }
     }
 
-    fn is_within(schema: &Json, x: f64) -> bool {
-        let limit = |keyword: &str| schema[keyword].as_f64();
-        limit("minimum").is_none_or(|least| x >= least)
-            && limit("exclusiveMinimum").is_none_or(|below| x > below)
-            && limit("maximum").is_none_or(|most| x <= most)
-            && limit("exclusiveMaximum").is_none_or(|above| x < above)
+    #[test]
+    fn every_number_has_a_range_of_its_own_kind() {
+        for schema in SCHEMAS.iter() {
+            let mut found = Vec::new();
+            numbers(schema, "", &mut found);
+            assert!(found.len() > 30);
+            for (key, number) in found {
+                let has = |keywords: [&str; 2]| keywords.iter().any(|&keyword| number[keyword].is_number());
+                let is_bounded = has(["minimum", "exclusiveMinimum"]) && has(["maximum", "exclusiveMaximum"]);
+                assert!(is_bounded, "{key} has no range: give it one in ranges.rs");
+            }
+        }
+    }
+
+    #[test]
+    fn a_number_out_of_its_range_is_refused_by_name() {
+        for (task, whole) in TASKS.iter().zip(WHOLE) {
+            let mut found = Vec::new();
+            numbers(of_task(task).unwrap(), "", &mut found);
+            // Of unions, a recipe has one; `batch.tokens` is read under another name.
+            let is_read = |key: &str| !["model.", "schedule.", "batch.tokens"].iter().any(|part| key.starts_with(part));
+            for (key, number) in found.iter().filter(|(key, _)| is_read(key)) {
+                let limit = |keyword: &str| number[keyword].as_f64().filter(|&most| most < 1e18);
+                let Some(most) = limit("maximum").or(limit("exclusiveMaximum")) else { continue };
+                let beyond = if number["type"] == "integer" { most + 1.0 } else { most * 1.01 };
+                let mut layers = Layers::builtin(whole).unwrap();
+                layers.set(&format!("{key}={beyond}")).unwrap();
+                let error = Recipe::resolve(layers).unwrap_err().to_string();
+                assert!(error.contains(&format!("{key}: {beyond} must be ")), "{key}: {error}");
+            }
+        }
     }
 
     #[test]
     fn it_refuses_what_the_reader_refuses_at_the_limits() {
-        let schema = schema();
         // The first value is out of range, the second just within.
         let limits = [
             ("training.steps", ["0", "1"]),
@@ -212,23 +242,27 @@ mod tests {
             ("training.early_stopping", ["{ patience = 0 }", "{ patience = 1 }"]),
             ("optimizer.beta_1", ["1.0", "0.999999"]),
             ("schedule.peak", ["-1e-6", "0.0"]),
+            ("schedule.peak", ["nan", "0.0"]),
             ("objective.label_smoothing", ["1.0", "0.999999"]),
             ("model.dropout", ["1.0", "0.999999"]),
             ("model.d_ff", ["0", "1"]),
             ("model.d_ff", ["1048577", "1048576"]),
+            ("model.n_encoder_layers", ["1025", "1024"]),
             ("model.epsilon", ["0.0", "1e-6"]),
             ("batch.max_tokens", ["0", "1"]),
+            ("batch.max_tokens", ["\"all\"", "\"auto\""]),
             ("batch.n_widths", ["65", "64"]),
             ("tokenizer.bpe_dropout", ["1.0", "0.0"]),
             ("evaluation.average_last", ["0", "1"]),
             ("decoding.beam", ["0", "1"]),
+            ("decoding.beam", ["1025", "1024"]),
             ("decoding.length_penalty", ["-1e-6", "0.0"]),
         ];
         for (key, values) in limits {
             let [refused, read] = values.map(|value| {
-                let mut layers = Layers::parse(BUILTIN, Origin::Builtin).unwrap();
+                let mut layers = Layers::builtin("builtin").unwrap();
                 layers.set(&format!("{key}={value}")).unwrap();
-                (allows(&schema["anyOf"][0], &layers.table.clone().into()), Recipe::resolve(layers))
+                (allows(&schema()["anyOf"][0], &layers.table.clone().into()), Recipe::resolve(layers))
             });
             assert!(refused.1.is_err() && !refused.0, "{key} = {}: the schema allows it: {}", values[0], refused.0);
             assert!(read.1.is_ok() && read.0, "{key} = {}: {:?}, allowed: {}", values[1], read.1.err(), read.0);
@@ -245,36 +279,43 @@ mod tests {
     #[test]
     fn it_knows_settings_of_every_kind() {
         let schema = schema();
-        let of = |pointer: &str| schema.pointer(pointer).cloned().unwrap_or_else(|| panic!("no {pointer}"));
-        assert_eq!(of("/anyOf/0/properties/training/properties/steps/type"), "integer");
-        assert_eq!(of("/anyOf/0/properties/training/properties/clip_norm/type"), "number");
-        assert_eq!(of("/anyOf/0/properties/training/properties/divergence/properties/max_bad/type"), "integer");
-        assert_eq!(of("/anyOf/0/properties/tokenizer/properties/path/type"), "string");
-        assert_eq!(of("/anyOf/0/properties/model/anyOf/0/properties/norm/enum"), json!(["post", "pre"]));
-        assert_eq!(of("/anyOf/0/properties/model/anyOf/0/properties/tie_projection/type"), "boolean");
-        assert_eq!(of("/anyOf/0/properties/model/anyOf/0/properties/preset/enum/0"), "base");
-        let noam = json!({ "const": "noam" });
-        assert_eq!(of("/anyOf/0/properties/schedule/anyOf/0/properties/kind"), noam);
-        assert_eq!(of("/anyOf/0/properties/schedule/anyOf/0/properties/warmup_steps/type"), "integer");
+        let of = |pointer: &str| {
+            let pointer = format!("/anyOf/0/properties/{pointer}");
+            schema.pointer(&pointer).cloned().unwrap_or_else(|| panic!("no {pointer}"))
+        };
+        assert_eq!(of("training/properties/steps/type"), "integer");
+        assert_eq!(of("training/properties/clip_norm/type"), "number");
+        assert_eq!(of("training/properties/clip_norm/default"), 0.0);
+        assert_eq!(of("training/properties/divergence/properties/max_bad/type"), "integer");
+        assert_eq!(of("training/properties/early_stopping/type"), "object");
+        assert_eq!(of("tokenizer/properties/path/format"), "path");
+        assert_eq!(of("model/anyOf/0/properties/norm/anyOf/1/const"), "pre");
+        assert_eq!(of("model/anyOf/0/properties/tie_projection/type"), "boolean");
+        assert_eq!(of("model/anyOf/0/properties/preset/enum/0"), "base");
+        assert_eq!(of("model/anyOf/1/properties/preset/enum"), json!(["rnnsearch"]));
+        assert_eq!(of("schedule/anyOf/0/properties/kind/const"), "noam");
+        assert_eq!(of("schedule/anyOf/0/properties/warmup_steps/type"), "integer");
+        for pointer in ["training/properties/steps", "batch/properties/max_tokens", "optimizer/properties/beta_1"] {
+            let description = of(&format!("{pointer}/description"));
+            assert!(description.as_str().is_some_and(|text| text.len() > 5), "{pointer}: {description}");
+        }
+        let text = schema.to_string();
+        assert!(!["](", "null", "[`"].iter().any(|part| text.contains(part)), "{text}");
     }
 
     #[test]
     fn every_recipe_here_follows_it() {
-        let schema = schema();
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes");
-        let mut texts = vec![BUILTIN.to_owned()];
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.extension().is_some_and(|end| end == "toml") {
-                texts.push(std::fs::read_to_string(path).unwrap());
-            }
-        }
+        let texts = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let texts = texts.filter(|path| path.extension().is_some_and(|end| end == "toml"));
+        let mut texts: Vec<String> = texts.map(|path| std::fs::read_to_string(path).unwrap()).collect();
         assert!(texts.len() > 1);
+        texts.extend(Builtin::all().iter().map(|recipe| recipe.text.to_owned()));
         for text in texts {
             let recipe: Value = text.parse::<Table>().unwrap().into();
-            assert!(allows(&schema, &recipe), "{text}");
+            assert!(is_recipe(&recipe), "{text}");
             let misspelt: Value = text.replace("name = ", "nmae = ").parse::<Table>().unwrap().into();
-            assert!(!allows(&schema, &misspelt), "{text}");
+            assert!(!is_recipe(&misspelt), "{text}");
         }
     }
 }

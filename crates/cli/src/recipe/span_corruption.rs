@@ -1,18 +1,18 @@
 //! Recipes of `task = "span-corruption"`.
 
-use anyhow::{Result, bail};
 use attentive_bundle::DecodingConfig;
 use attentive_data::SpanCorruptionConfig;
 use attentive_model::{ModelConfig, Role, TranslationObjective};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    TextRecipe, TokenizerRecipe, causal_lm::ContextRecipe, masked_lm::EvaluationRecipe, require, validate_average_last,
-    validate_decoding, validate_label_smoothing,
+    TextRecipe, TokenizerRecipe, causal_lm::ContextRecipe, masked_lm::EvaluationRecipe, presets::require,
+    problems::Problem, validate_decoding, validate_model,
 };
 
 /// Spans hidden in a text.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SpanCorruptionRecipe {
     /// Where the text is; without it, the English of the built-in corpus.
@@ -43,24 +43,17 @@ fn unsmoothed() -> TranslationObjective {
 }
 
 impl SpanCorruptionRecipe {
-    pub(super) fn validate(&self) -> Result<()> {
-        validate_label_smoothing(self.objective.label_smoothing)?;
-        validate_average_last(self.evaluation.average_last)?;
+    pub(super) fn validate(&self) -> Result<(), Problem> {
         self.tokenizer.validate(|setting| format!("tokenizer.{setting}"))?;
         self.data.validate()?;
         validate_decoding(&self.decoding)?;
-        let SpanCorruptionConfig { rate, mean_span } = self.corruption;
-        if !(rate > 0.0 && rate < 1.0) {
-            bail!("corruption.rate = {rate} must be above 0 and below 1");
-        }
-        if !(mean_span >= 1.0 && mean_span.is_finite()) {
-            bail!("corruption.mean_span = {mean_span} must be at least 1");
-        }
         require(Role::EncoderDecoder, &self.model, "span-corruption")?;
-        self.model.validate()?;
+        validate_model(&self.model)?;
         let context = self.batch.context;
         if let Some(max_len) = self.model.max_len().filter(|&max_len| max_len < context + 1) {
-            bail!("batch.context = {context} and its end take more than model.positions.learned.max_len = {max_len}");
+            let limit = "model.positions.learned.max_len";
+            let text = format!("batch.context = {context} and its end take more than {limit} = {max_len}");
+            return Err(Problem::among(["batch.context", limit], text));
         }
         Ok(())
     }

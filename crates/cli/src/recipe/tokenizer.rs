@@ -2,20 +2,24 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use attentive_tokenizer::{
     BpeTrainer, ByteLevelBpeTrainer, Bytes, Characters, CodePoints, PreTokenization, Tokenizer, UnigramTrainer,
     WordPieceTrainer,
 };
 use clap::ValueEnum;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::problems::Problem;
+
 /// The tokenizer of a run: one that there is, or one to train.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TokenizerRecipe {
     /// A tokenizer to use instead of training one: `tokenizer.json`, or a file of another tool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "super::paths::path")]
     pub path: Option<PathBuf>,
     /// Kind of vocabulary.
     #[serde(default)]
@@ -49,7 +53,7 @@ fn is_false(flag: &bool) -> bool {
 }
 
 /// Kind of vocabulary.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum TokenizerKind {
     /// Byte-pair encoding with an end-of-word mark (Sennrich et al. 2016).
@@ -73,42 +77,49 @@ pub(crate) enum TokenizerKind {
 
 impl TokenizerRecipe {
     /// Says which settings do not go together; `name` writes a setting as the user does.
-    pub(crate) fn validate(&self, name: impl Fn(&str) -> String) -> Result<()> {
+    pub(crate) fn validate(&self, name: impl Fn(&str) -> String) -> Result<(), Problem> {
         let (merges, vocab_size) = (name("merges"), name("vocab_size"));
-        let refuse = |given: bool, setting: &str, of: &str| {
-            if given {
-                bail!("{} is for {of} alone; leave it out", name(setting));
-            }
-            Ok(())
+        let sizes = || [merges.clone(), vocab_size.clone()];
+        let refuse = |given: bool, setting: &str, of: &str| match given {
+            true => Err(Problem::among([name(setting)], format!("{} is for {of} alone; leave it out", name(setting)))),
+            false => Ok(()),
         };
         self.validate_sampling(&name)?;
         if self.path.is_some() {
-            if self.merges.is_some() || self.vocab_size.is_some() {
-                bail!(
-                    "a tokenizer is read or trained, not both: leave {} or {merges} and {vocab_size} out",
-                    name("path")
-                );
+            let path = name("path");
+            if self.merges.is_none() && self.vocab_size.is_none() {
+                return Ok(());
             }
-            return Ok(());
+            let text =
+                format!("a tokenizer is read or trained, not both: leave {path} or {merges} and {vocab_size} out");
+            return Err(Problem::among([path, merges, vocab_size], text));
         }
         let kind = self.kind.to_possible_value();
         let kind = kind.as_ref().map_or("", |value| value.get_name());
         match self.kind {
             TokenizerKind::Bpe => match (self.merges, self.vocab_size) {
-                (None, None) => bail!("a tokenizer needs its size: give {merges} or {vocab_size}"),
-                (Some(_), Some(_)) => bail!("{merges} and {vocab_size} say the same thing; give one"),
+                (None, None) => {
+                    let text = format!("a tokenizer needs its size: give {merges} or {vocab_size}");
+                    return Err(Problem::among([name("kind")], text));
+                }
+                (Some(_), Some(_)) => {
+                    let text = format!("{merges} and {vocab_size} say the same thing; give one");
+                    return Err(Problem::among(sizes(), text));
+                }
                 _ => {}
             },
             TokenizerKind::ByteLevelBpe | TokenizerKind::WordPiece | TokenizerKind::Unigram => {
                 refuse(self.merges.is_some(), "merges", "the kind bpe")?;
                 if self.vocab_size.is_none() {
-                    bail!("a tokenizer of the kind {kind} needs its size: give {vocab_size}");
+                    let text = format!("a tokenizer of the kind {kind} needs its size: give {vocab_size}");
+                    return Err(Problem::among([name("kind")], text));
                 }
             }
             TokenizerKind::Bytes | TokenizerKind::Characters | TokenizerKind::CodePoints => {
                 refuse(self.merges.is_some(), "merges", "the kind bpe")?;
                 if self.vocab_size.is_some() {
-                    bail!("the kind {kind} has a size of its own; leave {vocab_size} out");
+                    let text = format!("the kind {kind} has a size of its own; leave {vocab_size} out");
+                    return Err(Problem::among([vocab_size], text));
                 }
             }
         }
@@ -123,20 +134,26 @@ impl TokenizerRecipe {
         refuse(self.lowercase && self.kind != TokenizerKind::WordPiece, "lowercase", "the kind wordpiece")
     }
 
-    fn validate_sampling(&self, name: impl Fn(&str) -> String) -> Result<()> {
+    fn validate_sampling(&self, name: impl Fn(&str) -> String) -> Result<(), Problem> {
         let (dropout, alpha) = (name("bpe_dropout"), name("unigram_alpha"));
         let has_merges = self.path.is_some() || matches!(self.kind, TokenizerKind::Bpe | TokenizerKind::ByteLevelBpe);
         let is_unigram = self.path.is_some() || self.kind == TokenizerKind::Unigram;
-        match (self.bpe_dropout, self.unigram_alpha) {
-            (Some(_), Some(_)) => bail!("{dropout} and {alpha} are for different kinds of tokenizer; give one"),
-            (Some(p), _) if !(0.0..1.0).contains(&p) => bail!("{dropout} = {p} must be at least 0 and below 1"),
-            (Some(_), _) if !has_merges => bail!("{dropout} is for the kinds bpe and byte-level-bpe; leave it out"),
-            (_, Some(alpha_value)) if !(alpha_value > 0.0 && alpha_value.is_finite()) => {
-                bail!("{alpha} = {alpha_value} must be above 0")
+        let (keys, text) = match (self.bpe_dropout, self.unigram_alpha) {
+            (Some(_), Some(_)) => {
+                let text = format!("{dropout} and {alpha} are for different kinds of tokenizer; give one");
+                (vec![dropout, alpha], text)
             }
-            (_, Some(_)) if !is_unigram => bail!("{alpha} is for the kind unigram; leave it out"),
-            _ => Ok(()),
-        }
+            (Some(_), _) if !has_merges => {
+                let text = format!("{dropout} is for the kinds bpe and byte-level-bpe; leave it out");
+                (vec![dropout], text)
+            }
+            (_, Some(_)) if !is_unigram => {
+                let text = format!("{alpha} is for the kind unigram; leave it out");
+                (vec![alpha], text)
+            }
+            _ => return Ok(()),
+        };
+        Err(Problem::among(keys, text))
     }
 
     /// How strongly [`Tokenizer::sample`] draws training text's segmentations, if it does.

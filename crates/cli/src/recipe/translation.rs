@@ -1,15 +1,15 @@
 //! Recipes of `task = "translation"`.
 
-use anyhow::{Result, anyhow};
 use attentive_bundle::DecodingConfig;
 use attentive_data::{BatchConfig, CorpusRules};
 use attentive_model::{ModelConfig, Role, TranslationObjective};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DataRecipe, TokenizerRecipe, require, validate_average_last, validate_decoding, validate_label_smoothing};
+use super::{DataRecipe, TokenizerRecipe, presets::require, problems::Problem, validate_decoding, validate_model};
 
 /// Sentences of one language into sentences of another.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TranslationRecipe {
     /// Where the text is; without it, the built-in corpus.
@@ -37,7 +37,7 @@ pub(crate) struct TranslationRecipe {
 }
 
 /// How the model is judged, and which checkpoints make it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct EvaluationRecipe {
     /// Validation sentences that are translated for BLEU at each validation; 0 for none.
@@ -55,16 +55,14 @@ impl Default for EvaluationRecipe {
 }
 
 impl TranslationRecipe {
-    pub(super) fn validate(&self) -> Result<()> {
-        validate_label_smoothing(self.objective.label_smoothing)?;
-        validate_average_last(self.evaluation.average_last)?;
+    pub(super) fn validate(&self) -> Result<(), Problem> {
         self.tokenizer.validate(|setting| format!("tokenizer.{setting}"))?;
         require(Role::EncoderDecoder, &self.model, "translation")?;
-        self.model.validate()?;
+        validate_model(&self.model)?;
         validate_decoding(&self.decoding)?;
         // What is still to be measured will be in range.
         let max_tokens = self.batch.max_tokens.max(1);
         let batch = BatchConfig { max_tokens, ..self.batch.clone() };
-        batch.validate().map_err(|error| anyhow!("batch.{error}"))
+        batch.validate().map_err(|error| Problem::within("batch", &error.keys(), &error))
     }
 }

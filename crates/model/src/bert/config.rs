@@ -11,6 +11,7 @@ use crate::{BlockConfig, ConfigError, EncoderSpec, ModelSpec, Preset, checks};
 
 /// Sizes and choices of a [`Bert`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BertConfig {
     /// Entries of the vocabulary.

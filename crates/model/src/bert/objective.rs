@@ -15,6 +15,7 @@ use crate::EncoderModel;
 /// `Loss::sum` is `n · (mean over hidden tokens + mean over rows)` with `n` hidden tokens, so that the mean per target is
 /// the sum of the two means that BERT minimises; `Loss::nll_sum` is that of hidden tokens alone.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct MaskedLmObjective {
     /// Mass ε that is spread over the vocabulary; none in BERT and RoBERTa.

@@ -17,6 +17,7 @@ const TYPICAL_TEXT: usize = 2048;
 
 /// Sizes and choices of a [`Canine`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CanineConfig {
     /// Segments that embeddings tell apart.

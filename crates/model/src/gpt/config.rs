@@ -14,6 +14,7 @@ const INIT_STD: f64 = 0.02;
 
 /// Sizes and choices of a [`Gpt`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct GptConfig {
     /// Entries of the vocabulary.

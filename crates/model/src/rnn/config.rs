@@ -21,6 +21,7 @@ const PAPER_VOCAB_SIZE: usize = 30_000;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RnnConfig {
     /// Entries of the source vocabulary.

@@ -20,6 +20,7 @@ pub(crate) const TYPICAL_SENTENCE: usize = 32;
 
 /// Sizes and choices of a [`Transformer`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TransformerConfig {
     /// Entries of the source vocabulary.

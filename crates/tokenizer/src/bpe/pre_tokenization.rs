@@ -17,6 +17,7 @@ use unicode_normalization::char::is_combining_mark;
 /// | `say "no"` | `say</w>` `"` `no</w>` `￭"</w>` |
 /// | `two  spaces` | `two</w>` `￭ </w>` `spaces</w>` |
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum PreTokenization {

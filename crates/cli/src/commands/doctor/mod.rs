@@ -27,7 +27,7 @@ use crate::{
 /// Examine a recipe before it is trained: its settings, its data, the backend, memory, time and disk space.
 #[derive(Debug, Args)]
 pub(crate) struct Doctor {
-    /// A recipe, TOML; without one, that of the built-in corpus.
+    /// A recipe: a TOML file, or the name of one that is built in; without one, that of the built-in corpus.
     recipe: Option<PathBuf>,
     /// Change a setting of the recipe; may be given several times.
     #[arg(long, value_name = "KEY=VALUE")]

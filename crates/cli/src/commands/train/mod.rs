@@ -41,16 +41,16 @@ use translation::Translation;
 /// Train a model by a recipe; without one, on the built-in English–German corpus.
 #[derive(Debug, Args)]
 pub(crate) struct Train {
-    /// A recipe, TOML.
+    /// A recipe: a TOML file, or the name of one that is built in (`attentive recipes` lists them).
     recipe: Option<PathBuf>,
-    /// Change a setting of the recipe; may be given several times.
+    /// Change a setting of the recipe; may be given several times. With --resume, only what may change.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// Folder that runs are kept in.
     #[arg(long, value_name = "DIR", default_value = "runs")]
     runs: PathBuf,
     /// Go on with an interrupted run: its folder.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["recipe", "set"])]
+    #[arg(long, value_name = "DIR", conflicts_with = "recipe")]
     resume: Option<PathBuf>,
     /// Memory that training may take, 4GiB for one; `batch.tokens = "auto"` becomes the most that fits.
     #[arg(long, value_name = "SIZE", value_parser = memory::parse_size)]
@@ -71,9 +71,13 @@ impl Train {
         let (mut recipe, run, _lock) = match &self.resume {
             Some(run) => {
                 let run = run_dir::resolve(run);
-                let recipe = Recipe::of_run(&run.join("config.toml"))?;
+                let config = run.join("config.toml");
+                let recipe = Recipe::of_run(&config, &self.set)?;
                 let lock = run_dir::lock(&run)?;
                 run_dir::sweep(&run)?;
+                if !self.set.is_empty() {
+                    run_dir::write(&config, &recipe.to_toml())?;
+                }
                 (recipe, run, lock)
             }
             None => {
