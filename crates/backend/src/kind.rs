@@ -31,6 +31,30 @@ impl BackendKind {
         }
     }
 
+    /// The backend of a device, if it is a CPU's or the default one of a GPU's.
+    pub fn of(device: &Device) -> Option<Self> {
+        let device = device.clone().inner();
+        let is_of = |made: Option<Device>| made.is_some_and(|made| made == device);
+        Self::ALL.into_iter().find(|kind| is_of(kind.made()))
+    }
+
+    /// The default device, not tried.
+    fn made(self) -> Option<Device> {
+        match self {
+            #[cfg(feature = "flex")]
+            Self::Flex => Some(Device::flex()),
+            #[cfg(feature = "ndarray")]
+            #[allow(deprecated)] // as in `device`
+            Self::NdArray => Some(Device::ndarray()),
+            #[cfg(feature = "wgpu-unfused")]
+            Self::Wgpu => Some(Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)),
+            #[cfg(feature = "cuda")]
+            Self::Cuda => Some(Device::cuda(0)),
+            #[allow(unreachable_patterns)]
+            _ => None,
+        }
+    }
+
     /// Whether this build contains the backend.
     pub fn is_compiled_in(self) -> bool {
         match self {

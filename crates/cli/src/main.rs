@@ -3,18 +3,10 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)] // this crate is the one that prints
 
 mod commands;
-mod corpus;
-mod event_log;
-mod labeled;
 mod markdown;
 mod metric;
-mod metrics_log;
-mod peak_memory;
 mod progress;
-mod recipe;
-mod run_dir;
-mod score;
-mod text;
+mod terminal;
 
 use std::process::ExitCode;
 

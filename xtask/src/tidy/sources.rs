@@ -146,7 +146,7 @@ fn the_environment_is_read_as_what_it_is() {
 
 #[test]
 fn the_command_has_every_recipe_with_it() {
-    const COPIES: &str = "crates/cli/src/recipe/builtin";
+    const COPIES: &str = "crates/run/src/recipe/builtin";
     let mut breaches = Breaches::default();
     let read = |path: &str| fs::read_to_string(root().join(path)).unwrap_or_default();
     let list = read(&format!("{COPIES}.rs"));

@@ -12,7 +12,7 @@ use burn::tensor::{Device, Tensor};
 use clap::Args;
 
 use super::BackendArgs;
-use crate::{markdown::Table, run_dir};
+use crate::markdown::Table;
 
 /// The lecture's sentence.
 const SENTENCE: &str = "The animal did not cross the street because it was too tired.";
@@ -83,7 +83,7 @@ impl FamilyVisitor for Looking<'_> {
 impl Attention {
     pub(super) fn run(self) -> Result<()> {
         let device = self.backend.device()?;
-        let bundle = Bundle::read(&run_dir::resolve(&self.model))?;
+        let bundle = Bundle::read(&attentive_run::resolve(&self.model))?;
         let target_text = match &self.target {
             Some(text) => text.clone(),
             None => {
@@ -134,7 +134,7 @@ impl Attention {
             [.., cross] if self.alignment => cross.last_mean().into_iter().collect(),
             kinds => kinds.iter().flat_map(Kind::maps).collect(),
         };
-        run_dir::write(&self.out, &heat_maps(&maps, across))?;
+        attentive_weights::write_atomically(&self.out, heat_maps(&maps, across).as_bytes())?;
         println!("drawn in {}", self.out.display());
         Ok(())
     }

@@ -8,7 +8,7 @@ use attentive_trainer::{Averaged, CheckpointDir, OnDamage};
 use clap::Args;
 
 use super::save;
-use crate::run_dir;
+use attentive_run::resolve;
 
 /// Average the last checkpoints of a run into a model.
 #[derive(Debug, Args)]
@@ -29,7 +29,7 @@ pub(crate) struct Average {
 
 impl Average {
     pub(super) fn run(self) -> Result<()> {
-        let run = run_dir::resolve(&self.run);
+        let run = resolve(&self.run);
         let checkpoints = CheckpointDir::new(run.join("checkpoints"), usize::MAX).list()?;
         if checkpoints.is_empty() {
             bail!("{} has no checkpoints to average", run.display());

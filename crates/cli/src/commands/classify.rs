@@ -10,7 +10,7 @@ use attentive_bundle::{Bundle, TextEncoder};
 use clap::Args;
 
 use super::{BackendArgs, read_lines};
-use crate::run_dir;
+use attentive_run::resolve;
 
 /// Tell the class of lines of text.
 ///
@@ -31,7 +31,7 @@ pub(crate) struct Classify {
 
 impl Classify {
     pub(super) fn run(self) -> Result<()> {
-        let bundle = Bundle::read(&run_dir::resolve(&self.model))?;
+        let bundle = Bundle::read(&resolve(&self.model))?;
         let encoder = TextEncoder::from_bundle(&bundle, &self.backend.device()?)?;
         let mut out = io::stdout().lock();
         for line in read_lines(self.text) {

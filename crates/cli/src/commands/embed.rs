@@ -11,7 +11,7 @@ use attentive_bundle::{Bundle, Pooling, TextEncoder};
 use clap::{Args, ValueEnum};
 
 use super::{BackendArgs, read_lines};
-use crate::run_dir;
+use attentive_run::resolve;
 
 /// Turn lines of text into vectors.
 ///
@@ -47,7 +47,7 @@ enum PoolingArg {
 
 impl Embed {
     pub(super) fn run(self) -> Result<()> {
-        let bundle = Bundle::read(&run_dir::resolve(&self.model))?;
+        let bundle = Bundle::read(&resolve(&self.model))?;
         let encoder = TextEncoder::from_bundle(&bundle, &self.backend.device()?)?;
         let lines = read_lines(self.text).collect::<Result<Vec<String>>>()?;
         if let Some(word) = &self.compare {

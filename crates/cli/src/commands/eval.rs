@@ -5,14 +5,14 @@ use std::{io::Write, path::PathBuf};
 use anyhow::{Context, Result};
 use attentive_bundle::{Bundle, Translator};
 use attentive_metrics::{BitsPerByte, DEFAULT_SEED, Likelihood, Metric, Perplexity, RefCount, Statistics};
+use attentive_task::{likelihood_of, translate_all};
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::{BackendArgs, DecodingArgs};
 use crate::{
     metric::{AnyScorer, MetricArgs, Segments, check_aligned, read_lines},
-    run_dir,
-    score::{likelihood_of, translate_all},
+    terminal::Terminal,
 };
 
 /// Score a model's translations of a test set, or translations that there are.
@@ -131,7 +131,7 @@ impl Eval {
 
     /// The model's translations; and its perplexity and bits per byte on the first reference.
     fn translate(&self, references: &[Segments]) -> Result<(Vec<String>, Option<[f64; 2]>)> {
-        let bundle = Bundle::read(&run_dir::resolve(&self.model))?;
+        let bundle = Bundle::read(&attentive_run::resolve(&self.model))?;
         let config = self.decoding.over(&bundle.decoding);
         let device = self.backend.device()?;
         let path = self.source.as_ref().context("--source is missing")?;
@@ -153,7 +153,7 @@ impl Eval {
         });
 
         let translator = Translator::from_bundle(&bundle, &device, self.decoding.precision)?;
-        let hypotheses = translate_all(&translator, &sources, &config, "translating")?;
+        let hypotheses = translate_all(&translator, &sources, &config, "translating", &Terminal::default())?;
         if let Some(path) = &self.output {
             let mut text = Vec::new();
             for line in &hypotheses {

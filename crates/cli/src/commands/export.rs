@@ -7,7 +7,7 @@ use attentive_bundle::Bundle;
 use attentive_interchange::{ExportConfig, Format, Quantization};
 use clap::Args;
 
-use crate::run_dir;
+use attentive_run::resolve;
 
 /// Write a model for another system.
 #[derive(Debug, Args)]
@@ -32,7 +32,7 @@ pub(crate) struct Export {
 
 impl Export {
     pub(super) fn run(self) -> Result<()> {
-        let bundle = Bundle::read(&run_dir::resolve(&self.model))?;
+        let bundle = Bundle::read(&resolve(&self.model))?;
         let options = ExportConfig { max_len: self.max_len, quantization: self.quantization };
         let notes = attentive_interchange::export(&bundle, self.format, &options, &self.out)?;
         println!("wrote {} for {}", self.out.display(), self.format);

@@ -11,7 +11,7 @@ use attentive_model::Role;
 use clap::Args;
 
 use super::{BackendArgs, read_lines};
-use crate::run_dir;
+use attentive_run::resolve;
 
 /// Guess what is hidden in lines of text: the most probable tokens for each `[MASK]`, or, from an encoder–decoder that
 /// learnt by span corruption (T5, ByT5), the most probable words.
@@ -33,7 +33,7 @@ pub(crate) struct Fill {
 
 impl Fill {
     pub(super) fn run(self) -> Result<()> {
-        let bundle = Bundle::read(&run_dir::resolve(&self.model))?;
+        let bundle = Bundle::read(&resolve(&self.model))?;
         let device = self.backend.device()?;
         let filler = match bundle.model.role() {
             Role::EncoderDecoder => Filler::Spans(Box::new(SpanFiller::from_bundle(&bundle, &device)?)),

@@ -12,7 +12,7 @@ use attentive_decode::SamplingConfig;
 use clap::Args;
 
 use super::BackendArgs;
-use crate::run_dir;
+use attentive_run::resolve;
 
 /// Continue a text, token by token as they come.
 #[derive(Debug, Args)]
@@ -84,7 +84,7 @@ impl GenerationArgs {
 
 impl Generate {
     pub(super) fn run(self) -> Result<()> {
-        let bundle = Bundle::read(&run_dir::resolve(&self.model))?;
+        let bundle = Bundle::read(&resolve(&self.model))?;
         let mut config = self.generation.over(&bundle.generation);
         let generator = Generator::from_bundle(&bundle, &self.backend.device()?)?;
         let prompt = match self.prompt.as_deref() {

@@ -9,8 +9,7 @@ use attentive_model::{
 };
 use clap::Args;
 
-use super::train::thousands;
-use crate::{recipe, run_dir};
+use attentive_task::thousands;
 
 /// Show what a model is made of, where it came from, and what it costs.
 #[derive(Debug, Args)]
@@ -30,9 +29,9 @@ impl Inspect {
     pub(super) fn run(self) -> Result<()> {
         if let Some(name) = &self.preset {
             println!("preset       {name}");
-            return show_model(&recipe::preset(name)?);
+            return show_model(&attentive_task::config::preset(name)?);
         }
-        let bundle = Bundle::read(&run_dir::resolve(&self.model))?;
+        let bundle = Bundle::read(&attentive_run::resolve(&self.model))?;
         println!("model        {}", bundle.path.display());
         show_model(&bundle.model)?;
         if let Some(tokenizer) = bundle.processor.tokenizer() {

@@ -11,7 +11,7 @@ use attentive_plot::{Chart, Series, to_png, to_svg};
 use clap::Args;
 use serde::Deserialize;
 
-use crate::run_dir;
+use attentive_run::resolve;
 
 /// Draw loss, scores and learning rate of one or several runs.
 #[derive(Debug, Args)]
@@ -60,7 +60,7 @@ impl Plot {
         let mut lines: BTreeMap<String, Vec<Series>> = BTreeMap::new();
         for run in &self.runs {
             let label = run.display().to_string();
-            for (title, point) in read(&run_dir::resolve(run))? {
+            for (title, point) in read(&resolve(run))? {
                 let series = lines.entry(title).or_default();
                 match series.last_mut().filter(|series| series.label == label) {
                     Some(series) => series.points.push(point),

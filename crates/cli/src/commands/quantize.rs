@@ -8,7 +8,7 @@ use attentive_model::TransformerConfig;
 use clap::Args;
 
 use super::save;
-use crate::run_dir;
+use attentive_run::resolve;
 
 /// Round a model's weights to bytes: a quarter of the size, and faster on a CPU.
 ///
@@ -29,7 +29,7 @@ pub(crate) struct Quantize {
 
 impl Quantize {
     pub(super) fn run(self) -> Result<()> {
-        let mut bundle = Bundle::read(&run_dir::resolve(&self.model))?;
+        let mut bundle = Bundle::read(&resolve(&self.model))?;
         if bundle.model.spec::<TransformerConfig>().is_none() {
             let (path, family) = (bundle.path.display(), bundle.model.family());
             bail!("{path} is a {family}; weights of 8 bits are supported for the family transformer only");

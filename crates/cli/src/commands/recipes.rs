@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 
-use crate::recipe::{Builtin, unknown_builtin};
+use attentive_run::{Builtin, unknown_builtin};
 
 /// List the recipes that are built in, or copy one to change it.
 #[derive(Debug, Args)]

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 
-use crate::recipe::schema;
+use attentive_run::schema;
 
 /// Print the JSON Schema of recipes, which editors complete and check them with.
 #[derive(Debug, Args)]

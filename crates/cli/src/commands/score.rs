@@ -11,7 +11,7 @@ use attentive_metrics::{BitsPerByte, Likelihood, Metric, Perplexity};
 use clap::Args;
 
 use super::{BackendArgs, read_lines};
-use crate::run_dir;
+use attentive_run::resolve;
 
 /// Say how probable lines of text are to a language model.
 ///
@@ -30,7 +30,7 @@ pub(crate) struct Score {
 
 impl Score {
     pub(super) fn run(self) -> Result<()> {
-        let bundle = Bundle::read(&run_dir::resolve(&self.model))?;
+        let bundle = Bundle::read(&resolve(&self.model))?;
         let generator = Generator::from_bundle(&bundle, &self.backend.device()?)?;
         let mut out = io::stdout().lock();
         let mut all = TextScore { log_prob: 0.0, n_tokens: 0, n_bytes: 0 };

@@ -11,7 +11,7 @@ use attentive_bundle::{Bundle, DecodingConfig, Translation, TranslationModel, Tr
 use clap::Args;
 
 use super::{BackendArgs, DecodingArgs};
-use crate::run_dir;
+use attentive_run::resolve;
 
 /// Lines that are read before they are translated together.
 const LINES_AT_ONCE: usize = 512;
@@ -38,7 +38,7 @@ pub(crate) struct Translate {
 
 impl Translate {
     pub(super) fn run(self) -> Result<()> {
-        let bundle = Bundle::read(&run_dir::resolve(&self.model))?;
+        let bundle = Bundle::read(&resolve(&self.model))?;
         let config = self.decoding.over(&bundle.decoding);
         let translator = Translator::from_bundle(&bundle, &self.backend.device()?, self.decoding.precision)?;
         if !self.text.is_empty() {

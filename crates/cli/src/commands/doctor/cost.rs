@@ -7,16 +7,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::Result;
 use attentive_backend::Device;
 use attentive_core::Batch;
+use attentive_run::{Rehearsal, peak_memory};
+use attentive_task::{Context, Result, Task, config::RunRecipe, thousands};
 
-use super::{Rehearsal, Task, thousands};
-use crate::{
-    peak_memory,
-    progress::clock,
-    recipe::{Recipe, RunRecipe},
-};
+use crate::{progress::clock, terminal::Terminal};
 
 /// Updates that are measured, after one that is not.
 const N_MEASURED: u32 = 5;
@@ -33,7 +29,7 @@ pub(super) struct Cost {
 
 /// Makes a few updates as training would.
 pub(super) fn measure(task: &impl Task, recipe: &RunRecipe, device: &Device) -> Result<Cost> {
-    let mut rehearsal = Rehearsal::new(task, recipe, device)?;
+    let mut rehearsal = Rehearsal::new(task, recipe, device, &Terminal::default())?;
     println!("model     {} parameters: {}", thousands(rehearsal.n_params()), task.describe());
     let mut batches = task.batches();
     let (mut n_targets, mut started) = (0, Instant::now());
@@ -42,7 +38,7 @@ pub(super) fn measure(task: &impl Task, recipe: &RunRecipe, device: &Device) -> 
             (n_targets, started) = (0, Instant::now());
         }
         let of_update = iter::repeat_with(|| batches.next_batch()).take(recipe.training.accumulate);
-        let of_update: Vec<_> = of_update.collect::<Result<_, _>>().map_err(|cause| anyhow::anyhow!("{cause}"))?;
+        let of_update: Vec<_> = of_update.collect::<Result<_, _>>().context("reading the data")?;
         n_targets += of_update.iter().map(Batch::n_targets).sum::<usize>();
         rehearsal.update(&of_update);
     }
@@ -51,31 +47,30 @@ pub(super) fn measure(task: &impl Task, recipe: &RunRecipe, device: &Device) -> 
         n_params: rehearsal.n_params(),
         time: time / N_MEASURED,
         targets_per_second: n_targets as f64 / time.as_secs_f64(),
-        peak_bytes: peak_memory::bytes(),
+        peak_bytes: peak_memory(),
     })
 }
 
 impl Cost {
     /// Shows time, memory and disk space; returns what is odd.
-    pub(super) fn report(&self, recipe: &Recipe, runs: &Path) -> Vec<String> {
-        let steps = u32::try_from(recipe.run.training.steps).unwrap_or(u32::MAX);
+    pub(super) fn report(&self, run: &RunRecipe, average_last: usize, runs: &Path) -> Vec<String> {
+        let steps = u32::try_from(run.training.steps).unwrap_or(u32::MAX);
         println!(
             "time      {:.3} s an update, {:.0} target tokens/s: {} for {} updates, validation apart",
             self.time.as_secs_f64(),
             self.targets_per_second,
             clock(self.time.saturating_mul(steps)),
-            thousands(recipe.run.training.steps)
+            thousands(run.training.steps)
         );
         match self.peak_bytes {
             Some(bytes) => println!("memory    {} at the most, so far", size(bytes)),
             None => println!("memory    not told by this system"),
         }
-        let checkpoint = (recipe.run.optimizer.bytes_per_parameter()
-            + 4 * u64::from(recipe.run.training.ema_decay > 0.0))
-            * self.n_params;
+        let checkpoint =
+            (run.optimizer.bytes_per_parameter() + 4 * u64::from(run.training.ema_decay > 0.0)) * self.n_params;
         // Those averaged, the best, one that is written, and those kept for good.
-        let n_for_good = recipe.run.training.steps.checked_div(recipe.run.training.keep_every).unwrap_or(0);
-        let n_kept = recipe.average_last().max(2) as u64 + 2 + n_for_good;
+        let n_for_good = run.training.steps.checked_div(run.training.keep_every).unwrap_or(0);
+        let n_kept = average_last.max(2) as u64 + 2 + n_for_good;
         let needed = checkpoint * n_kept + 4 * self.n_params;
         let free = free_bytes(runs);
         println!(

@@ -1,9 +1,12 @@
 //! The data of each task, read part by part.
 
-use anyhow::Result;
 use attentive_data::{
     CorpusReport, CorpusRules, DataError, DocumentUnit, OnProblem, Piece, RowKind, SpanCorruption,
     SpanCorruptionConfig, Treatment,
+};
+use attentive_task::{
+    Corpus, LabeledPart, LabeledTexts, Result, TextSource, Texts,
+    config::{ClassificationRecipe, MaskedLmRecipe, SpanCorruptionRecipe, TaskRecipe, TextRecipe, TranslationRecipe},
 };
 use attentive_tokenizer::Tokenizer;
 
@@ -11,12 +14,6 @@ use super::{
     example::{Answer, Reader, Text},
     part::{DOCUMENTS, LINES, Limit, Nouns, PAIRS, Part, SENTENCES, TEXTS},
     share,
-};
-use crate::{
-    corpus::Corpus,
-    labeled::LabeledTexts,
-    recipe::{ClassificationRecipe, MaskedLmRecipe, SpanCorruptionRecipe, TaskRecipe, TextRecipe, TranslationRecipe},
-    text::{TextSource, Texts},
 };
 
 /// Characters of a line within a document that should stand in the data only once: shorter ones, names of speakers for
@@ -93,7 +90,7 @@ fn labeled(recipe: &ClassificationRecipe, tokenizer: &dyn Tokenizer, warnings: &
     warnings.extend(texts.validation.is_none().then(|| none_of("validation")));
     warnings.extend(texts.test.is_none().then(|| none_of("test")));
     let limit = Limit { tokens: recipe.batch.context - 2, fate: "are cut off: batch.context", loses: true };
-    let read = |part: &crate::labeled::LabeledPart| {
+    let read = |part: &LabeledPart| {
         let mut reader = Reader::new(tokenizer);
         for text in &part.texts {
             let answer = Some(Answer::Label(text.label.clone()));

@@ -6,7 +6,7 @@ use attentive_data::Side;
 use attentive_tokenizer::Tokenizer;
 use rayon::prelude::*;
 
-use crate::score::encode;
+use attentive_task::encode;
 
 /// Examples that are encoded at a time, in parallel.
 const CHUNK: usize = 4096;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::share;
-use crate::labeled::{LabeledPart, LabeledTexts};
+use attentive_task::{LabeledPart, LabeledTexts};
 
 /// A class with so many times fewer texts than another one is hard to learn.
 const IMBALANCE: u64 = 10;

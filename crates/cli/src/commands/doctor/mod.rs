@@ -13,16 +13,16 @@ use std::{
 
 use anyhow::Result;
 use attentive_data::auto_size::AUTO;
+use attentive_run::Recipe;
+use attentive_task::{
+    LabeledTexts, Resizable, TaskVisitor,
+    config::{RunRecipe, TaskRecipe},
+    of_any_task, prepare, thousands,
+};
 use clap::Args;
 
-use super::{
-    BackendArgs,
-    train::{Rehearsal, Resizable, Task, WithTask, prepare, thousands},
-};
-use crate::{
-    labeled::LabeledTexts,
-    recipe::{Recipe, TaskRecipe},
-};
+use super::BackendArgs;
+use crate::terminal::Terminal;
 
 /// Examine a recipe before it is trained: its settings, its data, the backend, memory, time and disk space.
 #[derive(Debug, Args)]
@@ -41,7 +41,7 @@ pub(crate) struct Doctor {
 
 impl Doctor {
     pub(super) fn run(self) -> Result<ExitCode> {
-        let mut recipe = Recipe::load(self.recipe.as_deref(), &self.set)?;
+        let mut recipe = Recipe::of_command(self.recipe.as_deref(), &self.set)?;
         let path = self.recipe.as_deref().unwrap_or(Path::new("the built-in recipe"));
         println!("config    {}: every setting is known and in range", path.display());
         let mut warnings = Vec::new();
@@ -61,7 +61,9 @@ impl Doctor {
         if let TaskRecipe::Classification(of_task) = &recipe.task {
             warnings.extend(labels::examine(&LabeledTexts::open(&of_task.data)?));
         }
-        prepare(recipe, None, Examination { doctor: self, warnings })
+        let Recipe { run, task, origins, .. } = recipe;
+        let examined = prepare(run, task, None, &Terminal::default(), Examination { doctor: self, warnings });
+        Ok(examined.map_err(|error| origins.locate(error))?)
     }
 }
 
@@ -71,16 +73,22 @@ struct Examination<'a> {
     warnings: &'a mut Vec<String>,
 }
 
-impl WithTask for Examination<'_> {
+impl TaskVisitor for Examination<'_> {
     type Output = ();
 
-    fn with<T: Resizable>(self, task: T, recipe: &mut Recipe) -> Result<()> {
+    fn visit<T: Resizable>(
+        self,
+        task: T,
+        run: &mut RunRecipe,
+        settings: &mut TaskRecipe,
+    ) -> attentive_task::Result<()> {
         let Self { doctor, warnings } = self;
-        warnings.extend(data::examine(&recipe.task, task.tokenizer())?);
-        let cost = cost::measure(&task, &recipe.run, &doctor.backend.device()?)?;
+        warnings.extend(data::examine(settings, task.tokenizer())?);
+        let cost = cost::measure(&task, run, &doctor.backend.backend.device()?)?;
         println!("backend   {} works", doctor.backend.backend);
-        warnings.extend(cost.report(recipe, &doctor.runs));
-        if *recipe.task.batch_size() == AUTO {
+        let average_last = of_any_task!(&*settings, recipe => recipe.evaluation.average_last);
+        warnings.extend(cost.report(run, average_last, &doctor.runs));
+        if *settings.batch_size() == AUTO {
             warnings.push(format!("{} = \"auto\": time and memory are those of small batches", T::SETTING));
         }
         Ok(())

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{example::Example, share};
-use crate::commands::train::thousands;
+use attentive_task::thousands;
 
 /// How many times longer than the other one a side must be to be odd, in tokens.
 const ODD_RATIO: u32 = 3;

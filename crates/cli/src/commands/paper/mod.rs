@@ -11,11 +11,10 @@ mod tokenizers;
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 
 use super::attention::Attention;
-use crate::run_dir;
 
 /// The paper's tables and figures, computed again: as tables on the terminal, as drawings in SVG files.
 #[derive(Debug, Args)]
@@ -64,7 +63,8 @@ impl Paper {
 
 /// Writes a drawing, and says where it is.
 fn write_figure(path: &Path, svg: &str) -> Result<()> {
-    run_dir::write(path, svg)?;
+    attentive_weights::write_atomically(path, svg.as_bytes())
+        .with_context(|| format!("can't write {}", path.display()))?;
     println!("drawing in {}", path.display());
     Ok(())
 }

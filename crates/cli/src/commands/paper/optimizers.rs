@@ -2,22 +2,21 @@
 
 use std::{num::NonZeroU64, path::PathBuf, time::Instant};
 
-use anyhow::{Result, anyhow};
 use attentive_backend::Device;
 use attentive_core::{Dropout, mix64};
 use attentive_optim::{AdamConfig, OptimizerConfig};
 use attentive_plot::{Chart, Series, to_svg};
+use attentive_run::Recipe;
+use attentive_task::{
+    Context, Resizable, Task, TaskVisitor,
+    config::{RunRecipe, TaskRecipe},
+    prepare,
+};
 use attentive_trainer::Update;
 use clap::Args;
 
-use super::{
-    super::{
-        BackendArgs,
-        train::{Resizable, Task, WithTask, prepare},
-    },
-    write_figure,
-};
-use crate::{markdown::Table, recipe::Recipe};
+use super::{super::BackendArgs, write_figure};
+use crate::{markdown::Table, terminal::Terminal};
 
 /// A model that trains in seconds, on the built-in corpus.
 const SMALL: [&str; 5] = [
@@ -72,24 +71,25 @@ fn candidates() -> [Candidate; 6] {
     ]
 }
 
-impl WithTask for &Optimizers {
+impl TaskVisitor for &Optimizers {
     type Output = ();
 
-    fn with<T: Resizable>(self, task: T, _: &mut Recipe) -> Result<()> {
+    fn visit<T: Resizable>(self, task: T, _: &mut RunRecipe, _: &mut TaskRecipe) -> attentive_task::Result<()> {
         self.compare(&task)
     }
 }
 
 impl Optimizers {
-    pub(super) fn run(self) -> Result<()> {
+    pub(super) fn run(self) -> anyhow::Result<()> {
         let small = SMALL.iter().filter(|_| self.recipe.is_none()).map(ToString::to_string);
         let settings: Vec<String> = small.chain(self.set.iter().cloned()).collect();
-        let mut recipe = Recipe::load(self.recipe.as_deref(), &settings)?;
-        prepare(&mut recipe, None, &self)
+        let mut recipe = Recipe::of_command(self.recipe.as_deref(), &settings)?;
+        let Recipe { run, task, origins, .. } = &mut recipe;
+        Ok(prepare(run, task, None, &Terminal::default(), &self).map_err(|error| origins.locate(error))?)
     }
 
-    fn compare(&self, task: &impl Task) -> Result<()> {
-        let device = self.backend.device()?.autodiff();
+    fn compare(&self, task: &impl Task) -> attentive_task::Result<()> {
+        let device = self.backend.backend.device()?.autodiff();
         println!("model     {}", task.describe());
         let steps = self.steps.get() as usize;
         let mut table = Table::new(["optimizer", "learning rate", "loss at the end, nats", "time"]);
@@ -113,19 +113,26 @@ impl Optimizers {
         }
         println!("\nLoss after {steps} updates, the mean of the last {N_LAST}\n\n{table}");
         let title = "training loss, nats per target".into();
-        write_figure(&self.out, &to_svg(&[Chart { title, x_label: "updates".into(), series }]))
+        let figure = to_svg(&[Chart { title, x_label: "updates".into(), series }]);
+        write_figure(&self.out, &figure).context("the drawing")
     }
 }
 
 /// The loss of each update, in nats per target; it ends where there is none.
-fn train<T: Task>(task: &T, device: &Device, optimizer: OptimizerConfig, rate: f64, steps: usize) -> Result<Vec<f64>> {
+fn train<T: Task>(
+    task: &T,
+    device: &Device,
+    optimizer: OptimizerConfig,
+    rate: f64,
+    steps: usize,
+) -> attentive_task::Result<Vec<f64>> {
     let mut optimizer = optimizer.init()?;
-    let mut model = task.init(device, 1)?;
+    let mut model = task.init(device, 1, &())?;
     let (objective, mut batches) = (task.objective(), task.batches());
     let warm_up = (steps as f64 * WARM_UP).max(1.0);
     let mut losses = Vec::with_capacity(steps);
     for step in 1..=steps {
-        let batch = batches.next_batch().map_err(|cause| anyhow!(cause))?;
+        let batch = batches.next_batch().context("reading the data")?;
         let mut update = Update::of(model, &objective);
         update.add(&batch, Some(&Dropout::new(mix64(step as u64))));
         let report;

@@ -10,7 +10,7 @@ use attentive_plot::{Chart, HeatMap, Series, heat_maps, to_svg};
 use clap::Args;
 
 use super::write_figure;
-use crate::{markdown::Table, run_dir};
+use crate::markdown::Table;
 
 /// Parameters that hold learned positions, by family.
 const LEARNED: [&str; 3] = ["source_positions.weight", "positions.weight", "target_positions.weight"];
@@ -51,7 +51,7 @@ impl Positions {
         let values = fixed.into_data().try_into_vec::<f32>().expect("floats");
         let mut all = vec![Encodings { name: "sinusoids".into(), d: self.d_model, values }];
         if let Some(model) = &self.model {
-            all.push(learned(&run_dir::resolve(model))?);
+            all.push(learned(&attentive_run::resolve(model))?);
         }
         let distances: Vec<usize> = [0, 1, 2, 4, 8, 16, 32, 64].into_iter().filter(|&by| by < self.n).collect();
         let mut table = Table::new(["distance".to_owned()].into_iter().chain(all.iter().map(|e| e.name.clone())));

@@ -11,8 +11,10 @@ use attentive_bundle::Bundle;
 use clap::Args;
 use serde::Deserialize;
 
-use super::{super::train::thousands, or_dash};
-use crate::{markdown::Table, run_dir};
+use attentive_task::thousands;
+
+use super::or_dash;
+use crate::markdown::Table;
 
 /// Runs beside one another: sizes, speed, scores at the end, and at each validation until the shortest has ended.
 #[derive(Debug, Args)]
@@ -100,7 +102,7 @@ impl Runs {
 
 impl Run {
     fn read(path: &Path) -> Result<Self> {
-        let bundle = Bundle::read(&run_dir::resolve(path))?;
+        let bundle = Bundle::read(&attentive_run::resolve(path))?;
         let log = bundle.path.join("metrics.jsonl");
         let text = fs::read_to_string(&log).with_context(|| format!("can't read {}", log.display()))?;
         let mut validations = Vec::new();

@@ -13,7 +13,9 @@ use attentive_model::{
 use burn::tensor::{Distribution, Tensor};
 use clap::Args;
 
-use super::super::{BackendArgs, train::thousands};
+use attentive_task::thousands;
+
+use super::super::BackendArgs;
 use crate::markdown::Table;
 
 /// Passes through a layer; the fastest counts.

@@ -12,7 +12,7 @@ use burn::tensor::{Distribution, Tensor};
 use clap::Args;
 
 use super::{super::BackendArgs, or_dash};
-use crate::{markdown::Table, run_dir};
+use crate::markdown::Table;
 
 /// The paper's vocabulary (§5.1), target tokens of a batch and updates of the base model (§5.1, §5.2).
 const VOCAB_SIZE: usize = 37_000;
@@ -63,7 +63,7 @@ impl Table2 {
             None => self.measure()?,
         };
         for run in &self.runs {
-            let bundle = Bundle::read(&run_dir::resolve(run))?;
+            let bundle = Bundle::read(&attentive_run::resolve(run))?;
             let record = &bundle.record;
             let cost = TrainingCost { seconds: record.seconds, n_devices: 1, sustained_flops: sustained };
             let counted = training_flops(&bundle.model).map(|flops| flops * record.n_targets as f64);

@@ -5,7 +5,9 @@ use attentive_attention::PositionsConfig;
 use attentive_model::{ModelSpec, TransformerConfig, table3::table3};
 use clap::Args;
 
-use super::{super::train::thousands, or_dash};
+use attentive_task::thousands;
+
+use super::or_dash;
 use crate::markdown::Table;
 
 /// Every variation of the model: hyper-parameters, our count of parameters beside the paper's, and the paper's scores.

@@ -5,18 +5,14 @@ use std::{num::NonZeroU64, path::PathBuf, time::Instant};
 use anyhow::{Result, anyhow, bail};
 use attentive_model::GptConfig;
 use attentive_optim::{Schedule, ScheduleConfig};
+use attentive_run::Recipe;
+use attentive_task::{CausalLm, Task, config::TaskRecipe, thousands};
 use attentive_trainer::Update;
 use burn::module::Module;
 use clap::Args;
 
-use super::super::{
-    BackendArgs,
-    train::{CausalLm, Task, thousands},
-};
-use crate::{
-    markdown::Table,
-    recipe::{Recipe, TaskRecipe},
-};
+use super::super::BackendArgs;
+use crate::{markdown::Table, terminal::Terminal};
 
 /// Families, as recipes name them, and whether their vocabularies are learnt up to a size.
 const FAMILIES: [(&str, bool); 6] = [
@@ -71,17 +67,18 @@ impl Tokenizers {
             // As one document: not every family has a token between two.
             settings.extend(["data.train.documents=file".into(), format!("data.validation_fraction={HELD_OUT}")]);
         }
+        let log = Terminal::default();
         let mut recipe = Recipe::tokenizers(&settings)?;
         let TaskRecipe::CausalLm(of_task) = &mut recipe.task else { bail!("the recipe is of another task") };
         let Some(config) = of_task.model.spec::<GptConfig>() else { bail!("the recipe is of another family") };
-        let task = CausalLm::prepare(&recipe.run, of_task, config, None)?;
+        let task = CausalLm::prepare(&recipe.run, of_task, config, None, &log)?;
         let of_token = 3 * of_task.model.forward_flops_per_token(of_task.batch.context) as u64;
         let of_update = of_token * (of_task.batch.context * of_task.batch.rows) as u64;
         let steps = (self.gflops.get().saturating_mul(1_000_000_000) / of_update.max(1)).max(1);
 
         let start = Instant::now();
         let device = self.backend.device()?.autodiff();
-        let mut model = task.init(&device, recipe.run.training.seed)?;
+        let mut model = task.init(&device, recipe.run.training.seed, &log)?;
         let mut optimizer = recipe.run.optimizer.init()?;
         let schedule = equally_long(recipe.run.schedule, steps).build(task.d_model());
         let (objective, mut batches) = (task.objective(), task.batches());
@@ -97,7 +94,7 @@ impl Tokenizers {
         }
         let seconds = start.elapsed().as_secs_f64();
         let n_params = model.num_params() as u64;
-        let scores = task.score(model.valid())?;
+        let scores = task.score(model.valid(), &log)?;
         let Some(bits) = scores.iter().find(|score| score.metric == "bits-per-byte") else {
             bail!("the text is too short for a part to be held out");
         };

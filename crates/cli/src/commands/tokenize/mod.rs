@@ -13,7 +13,7 @@ use anyhow::Result;
 use attentive_tokenizer::Tokenizer;
 use clap::{Args, Subcommand};
 
-use crate::run_dir;
+use attentive_run::resolve;
 
 /// Train tokenizers, and turn text into tokens and back.
 #[derive(Debug, Args)]
@@ -56,6 +56,6 @@ struct TokenizerArgs {
 
 impl TokenizerArgs {
     fn open(&self) -> Result<Arc<dyn Tokenizer>> {
-        Ok(attentive_tokenizer::open(&run_dir::resolve(&self.tokenizer))?.into())
+        Ok(attentive_tokenizer::open(&resolve(&self.tokenizer))?.into())
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use attentive_tokenizer::{TokenId, Tokenizer};
 
-use crate::commands::train::thousands;
+use attentive_task::thousands;
 
 /// Counts of text and of its tokens.
 #[derive(Debug, Clone, Default)]

@@ -3,11 +3,14 @@
 use std::{fs, path::PathBuf};
 
 use anyhow::{Context, Result, bail};
+use attentive_task::config::{TokenizerKind, TokenizerRecipe};
 use attentive_tokenizer::PreTokenization;
-use clap::Args;
+use clap::{
+    Args,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 
 use super::input::TextLines;
-use crate::recipe::{TokenizerKind, TokenizerRecipe};
 
 /// Learn a vocabulary from text.
 #[derive(Debug, Args)]
@@ -16,7 +19,7 @@ pub(super) struct Train {
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Kind of vocabulary.
-    #[arg(long, value_enum, default_value = "bpe")]
+    #[arg(long, value_name = "KIND", default_value = "bpe", value_parser = kind())]
     kind: TokenizerKind,
     /// Size of the vocabulary.
     #[arg(long, value_name = "N")]
@@ -39,6 +42,18 @@ pub(super) struct Train {
     /// Also write the merges of BPE as codes of subword-nmt.
     #[arg(long, value_name = "FILE")]
     codes: Option<PathBuf>,
+}
+
+/// A line that can't be read, as the recipe's own errors are.
+fn refused(line: Result<String>) -> attentive_task::Result<String> {
+    line.map_err(|error| attentive_task::Error::Refused(format!("{error:#}")))
+}
+
+/// Reads the name of a kind.
+fn kind() -> impl TypedValueParser<Value = TokenizerKind> {
+    let of_name = |name: String| TokenizerKind::ALL.into_iter().find(|kind| kind.name() == name);
+    PossibleValuesParser::new(TokenizerKind::ALL.map(TokenizerKind::name))
+        .map(move |name| of_name(name).expect("one of the names"))
 }
 
 fn pre_tokenization(name: &str) -> Result<PreTokenization, String> {
@@ -71,7 +86,7 @@ impl Train {
             Ok(lines) => lines.into_iter().map(|(_, text)| Ok(text)).collect(),
             Err(error) => vec![Err(error)],
         });
-        let tokenizer = recipe.train(true, lines.inspect(|_| n_lines += 1))?;
+        let tokenizer = recipe.train(true, lines.inspect(|_| n_lines += 1).map(refused))?;
         attentive_tokenizer::save(&*tokenizer, &self.out)?;
         println!("{} entries from {n_lines} lines, in {}", tokenizer.vocab_size(), self.out.display());
         if let Some(path) = &self.codes

@@ -1,0 +1,99 @@
+//! Folders of runs.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    process,
+};
+
+use attentive_task::{Context, Result};
+
+/// What the process that trains holds locked, and writes its id into.
+const LOCK: &str = "lock";
+
+/// Makes a new folder `runs/NAME-N`.
+pub(crate) fn create(root: &Path, name: &str) -> Result<PathBuf> {
+    fs::create_dir_all(root)
+        .and_then(|()| sync(root.parent()))
+        .with_context(|| format!("can't make {}", root.display()))?;
+    for n in 1_u32.. {
+        let path = root.join(format!("{name}-{n}"));
+        match fs::create_dir(&path) {
+            Ok(()) => {
+                sync(Some(root)).with_context(|| format!("can't write {}", root.display()))?;
+                return Ok(path);
+            }
+            Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(cause) => return Err(cause).with_context(|| format!("can't make {}", path.display())),
+        }
+    }
+    unreachable!("some number is free")
+}
+
+/// Makes the names in a folder last through a crash of the system.
+fn sync(folder: Option<&Path>) -> io::Result<()> {
+    let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
+    attentive_weights::sync_folder(folder.unwrap_or(Path::new(".")))
+}
+
+/// Removes files that a process that was killed had not finished; whoever calls it holds the run's lock.
+pub(crate) fn sweep(run: &Path) -> Result<()> {
+    let unreadable = || format!("can't clean up {}", run.display());
+    for entry in fs::read_dir(run).with_context(unreadable)? {
+        let entry = entry.with_context(unreadable)?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let is_left = name.starts_with(".tmp") || [".tmp", ".part"].iter().any(|end| name.ends_with(end));
+        if is_left && entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            fs::remove_file(entry.path()).with_context(unreadable)?;
+        }
+    }
+    Ok(())
+}
+
+/// Keeps other processes from training in a run's folder while the file is open; the system lets go of it when the process
+/// ends, however it does.
+/// The second value is a warning: the file system may know no locks.
+pub(crate) fn lock(run: &Path) -> Result<(File, Option<String>)> {
+    let path = run.join(LOCK);
+    let open = File::options().write(true).create(true).truncate(false).open(&path);
+    let unwritable = || format!("can't write {}", path.display());
+    let mut file = open.with_context(unwritable)?;
+    let mut warning = None;
+    match file.try_lock() {
+        Ok(()) => {
+            file.set_len(0).and_then(|()| write!(file, "{}", process::id())).with_context(unwritable)?;
+        }
+        Err(TryLockError::WouldBlock) => {
+            let id = fs::read_to_string(&path).unwrap_or_default();
+            refuse!("another process ({id}) is training in {}: wait for it, or stop it with Ctrl-C", run.display());
+        }
+        Err(TryLockError::Error(cause)) => {
+            let (run, what) = (run.display(), "this file system has no locks");
+            warning = Some(format!("{run}: {what} ({cause}): let one process at a time train here"));
+        }
+    }
+    Ok((file, warning))
+}
+
+/// Writes one of a run's files in one step.
+pub(crate) fn write(path: &Path, text: &str) -> Result<()> {
+    let written = attentive_weights::write_atomically(path, text.as_bytes());
+    written.with_context(|| format!("can't write {}", path.display()))
+}
+
+/// Makes `latest`, beside `run`, lead to it.
+pub(crate) fn point_latest(run: &Path) -> Result<()> {
+    let (Some(root), Some(name)) = (run.parent(), run.file_name()) else { return Ok(()) };
+    let latest = root.join("latest");
+    if latest.symlink_metadata().is_ok_and(|metadata| !metadata.is_dir()) {
+        fs::remove_file(&latest).with_context(|| format!("can't replace {}", latest.display()))?;
+    }
+    #[cfg(unix)]
+    let made = std::os::unix::fs::symlink(name, &latest);
+    // Symbolic links need rights elsewhere: the file names the folder instead.
+    #[cfg(not(unix))]
+    let made = fs::write(&latest, name.to_string_lossy().as_bytes());
+    made.with_context(|| format!("can't make {}", latest.display()))
+}

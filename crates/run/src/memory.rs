@@ -1,0 +1,142 @@
+//! The largest batch that fits into memory: measured before the first step.
+
+use std::{fs, iter};
+
+use attentive_backend::Device;
+
+use attentive_task::{Context, Log, Resizable, Result, config::RunRecipe};
+
+use crate::Rehearsal;
+
+/// What is left unused of the room that is measured, for what measuring does not meet.
+const MARGIN: f64 = 0.05;
+
+/// Reads `4GiB`, `500MB` or a number of bytes.
+///
+/// # Errors
+/// What is wrong, in words.
+pub fn parse_size(text: &str) -> std::result::Result<u64, String> {
+    let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let factor = match unit.trim() {
+        "" | "B" => 1.0,
+        "kB" | "KB" => 1e3,
+        "MB" => 1e6,
+        "GB" => 1e9,
+        "KiB" => f64::from(1 << 10),
+        "MiB" => f64::from(1 << 20),
+        "GiB" => f64::from(1 << 30),
+        _ => return Err(format!("{unit:?} is no unit; there are KiB, MiB, GiB, kB, MB, GB")),
+    };
+    let number: f64 = number.parse().map_err(|_| format!("{text:?} is no size; 4GiB is one"))?;
+    Ok((number * factor) as u64)
+}
+
+/// The largest size of batches with which training takes at most `limit` bytes; the task's data is cut by it.
+pub(crate) fn fit<T: Resizable>(
+    task: &mut T,
+    run: &RunRecipe,
+    limit: u64,
+    device: &Device,
+    log: &dyn Log,
+) -> Result<usize> {
+    let setting = T::SETTING;
+    let mut rehearsal = Rehearsal::new(task, run, device, log)?;
+    let n_passes = run.training.accumulate.min(2);
+    // What checkpoints and the running mean will take beside.
+    let bytes_beside = run.optimizer.bytes_per_parameter() + if run.training.ema_decay > 0.0 { 4 } else { 0 };
+    let reserve = bytes_beside * rehearsal.n_params();
+    // Each is a size and the bytes that it takes.
+    let mut measured: Vec<(usize, u64)> = Vec::new();
+    let mut try_size = |size: usize| -> Result<Option<u64>> {
+        if task.with_batch_size(size).is_err() {
+            return Ok(None); // Some pair is longer.
+        }
+        let bytes = measure(task, &mut rehearsal, n_passes)? + reserve;
+        log.line(&format!("memory    {:.0} MiB with {setting} = {size}", bytes as f64 / f64::from(1 << 20)));
+        Ok(Some(bytes))
+    };
+    let mut size = T::FIRST;
+    let is_all = loop {
+        if let Some(bytes) = try_size(size)? {
+            measured.push((size, bytes));
+            let next = predicted(&measured, 2 * size);
+            // Where twice the size takes no more, all of the data is in one batch.
+            let is_all = measured.len() > 2 && measured[measured.len() - 2].1 == bytes;
+            if bytes > limit || next > limit as f64 || is_all || size > 1 << 24 {
+                break is_all;
+            }
+        } else if size > 1 << 24 {
+            refuse!("some pair is longer than any batch: lower rules.max_tokens, or set batch.on_oversized = \"skip\"");
+        }
+        size *= 2;
+    };
+    // Between the last size that was measured and its double, as far as a straight line tells.
+    let mut best = measured.iter().rev().find(|(_, bytes)| *bytes <= limit).map(|(size, _)| *size);
+    if let Some(size) = best.filter(|_| !is_all) {
+        let mut candidate = (size..2 * size)
+            .step_by((size / 16).max(1))
+            .rev()
+            .find(|&candidate| predicted(&measured, candidate) <= limit as f64 * (1.0 - MARGIN))
+            .unwrap_or(size);
+        while candidate > size {
+            if try_size(candidate)?.is_some_and(|bytes| bytes <= limit) {
+                best = Some(candidate);
+                break;
+            }
+            candidate -= (size / 16).max(1);
+        }
+    }
+    let Some(best) = best else {
+        let least = T::FIRST;
+        refuse!(
+            "--memory: {setting} = {least}, or what the longest pair needs, takes more; give more, or a smaller model"
+        );
+    };
+    task.with_batch_size(best)?;
+    log.line(&format!("batches   {setting} = {best} is the most that fits"));
+    Ok(best)
+}
+
+/// What a size will take, by the last two that were measured.
+fn predicted(measured: &[(usize, u64)], size: usize) -> f64 {
+    match measured {
+        [.., (a, bytes_a), (b, bytes_b)] => {
+            let slope = (*bytes_b as f64 - *bytes_a as f64) / (b - a) as f64;
+            *bytes_b as f64 + slope.max(0.0) * (size as f64 - *b as f64)
+        }
+        _ => 0.0,
+    }
+}
+
+/// The most memory that the process holds while it makes updates of `n_passes` with the largest batches.
+fn measure<T: Resizable>(task: &T, rehearsal: &mut Rehearsal<T>, n_passes: usize) -> Result<u64> {
+    let untold = || format!("{} = \"auto\": this system does not tell how much memory a process takes", T::SETTING);
+    // Linux forgets the peak so far.
+    fs::write("/proc/self/clear_refs", "5").with_context(untold)?;
+    for batch in task.largest_batches() {
+        rehearsal.update(iter::repeat_n(&batch, n_passes));
+    }
+    crate::peak_memory::bytes().with_context(untold)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_units() {
+        let read = |text| parse_size(text).ok();
+        assert_eq!(read("4GiB"), Some(4 << 30));
+        assert_eq!(read("1.5 MiB"), Some(3 << 19));
+        assert_eq!((read("500MB"), read("12")), (Some(500_000_000), Some(12)));
+        assert_eq!((read("4 gigs"), read("GiB")), (None, None));
+    }
+
+    #[test]
+    fn a_straight_line_goes_on() {
+        assert_eq!(predicted(&[(10, 100), (20, 150)], 40), 250.0);
+        assert_eq!(predicted(&[(10, 100), (20, 90)], 40), 90.0);
+        assert_eq!(predicted(&[(10, 100)], 40), 0.0);
+    }
+}

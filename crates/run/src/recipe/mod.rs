@@ -1,0 +1,490 @@
+//! Training recipes: TOML files that say all of a run.
+
+mod builtin;
+mod check;
+mod layers;
+mod origins;
+mod paths;
+mod problems;
+mod ranges;
+mod schema;
+
+use std::{fmt, path::Path};
+
+use attentive_task::{
+    Result,
+    config::{Problem, RUN_KEYS, RunRecipe, TASKS, TaskRecipe, advice, find_preset, presets_of_task},
+    of_any_task,
+};
+use serde::de::DeserializeOwned;
+use toml::{Table, Value};
+
+use layers::Layers;
+use problems::Problems;
+
+pub use builtin::{Builtin, unknown_builtin};
+pub use origins::Origins;
+pub use schema::schema;
+
+/// The recipe of the built-in corpus, which `attentive train` runs without arguments.
+const BUILTIN: &str = "builtin";
+
+/// The recipe that families of tokenizers are compared by.
+const TOKENIZERS: &str = "tokenizers";
+
+/// All of a run.
+#[derive(Debug, Clone)]
+pub struct Recipe {
+    /// What every run has.
+    pub run: RunRecipe,
+    /// What is learnt, from what, by which model.
+    pub task: TaskRecipe,
+    /// Where each setting was made.
+    pub origins: Origins,
+    /// The settings as they were made.
+    layers: Layers,
+}
+
+/// Settings that may change when a run goes on: what it has learnt until then does not depend on them.
+const MAY_CHANGE: [&str; 10] = [
+    "training.steps",
+    "training.validate_every",
+    "training.checkpoint_every",
+    "training.keep_every",
+    "training.early_stopping",
+    "training.divergence",
+    "schedule",
+    "evaluation",
+    "decoding",
+    "generation",
+];
+
+impl Recipe {
+    /// Reads the recipe of a file, or else the one that is built in by that name.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] names file, line and setting.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        Self::resolve(Layers::read(path.as_ref())?)
+    }
+
+    /// The recipe of the built-in corpus.
+    ///
+    /// # Errors
+    /// None, while the recipe is whole.
+    pub fn builtin() -> Result<Self> {
+        Self::resolve(Layers::builtin(BUILTIN)?)
+    }
+
+    /// Changes settings: `training.steps=100`, as `--set` does. All are made before they are held against each other.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn with(self, settings: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self> {
+        let mut layers = self.layers;
+        settings.into_iter().try_for_each(|setting| layers.set(setting.as_ref()))?;
+        Self::resolve(layers)
+    }
+
+    /// Changes one setting.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn set(self, key: &str, value: impl fmt::Display) -> Result<Self> {
+        self.with([format!("{key}={value}")])
+    }
+
+    /// The recipe of a command: a file's, or else that of a name, or the built-in corpus's; over it the environment
+    /// (`ATTENTIVE_SET_…`), and the `--set key=value` of the command line.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn of_command(path: Option<&Path>, settings: &[String]) -> Result<Self> {
+        let mut layers = path.map_or_else(|| Layers::builtin(BUILTIN), Layers::read)?;
+        layers.set_environment(std::env::vars_os())?;
+        settings.iter().try_for_each(|setting| layers.set(setting))?;
+        Self::resolve(layers)
+    }
+
+    /// The recipe that families of tokenizers are compared by, and what is changed in it.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn tokenizers(settings: &[String]) -> Result<Self> {
+        let mut layers = Layers::builtin(TOKENIZERS)?;
+        settings.iter().try_for_each(|setting| layers.set(setting))?;
+        Self::resolve(layers)
+    }
+
+    /// Reads the recipe of a run, as it was resolved when the run began, and what is to be changed in it from here on.
+    ///
+    /// # Errors
+    /// Also where a setting must not change.
+    pub fn of_run(path: &Path, settings: &[String]) -> Result<Self> {
+        let mut layers = Layers::read(path)?;
+        for setting in settings {
+            let (key, _) = layers::split(setting)?;
+            let is_in = |top: &str| key.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+            if !MAY_CHANGE.iter().any(|top| is_in(top)) {
+                refuse!(
+                    "--set {setting}: {key} can't change when a run goes on, for what it has learnt depends on it; \
+                     these can: {}",
+                    MAY_CHANGE.join(", ")
+                );
+            }
+            layers.set(setting)?;
+        }
+        Self::resolve(layers)
+    }
+
+    fn resolve(layers: Layers) -> Result<Self> {
+        let Layers { mut table, mut origins } = layers.clone();
+        if let Some(Value::Table(optimizer)) = table.get_mut("optimizer") {
+            optimizer.entry("kind").or_insert_with(|| "adam".into());
+        }
+        let task = match table.get("task") {
+            None => TASKS[0],
+            Some(Value::String(name)) if let Some(&task) = TASKS.iter().find(|task| task == &name) => task,
+            Some(other) => {
+                let problem = advice(other.as_str().unwrap_or_default(), TASKS);
+                return Err(
+                    Problems::from(Problem::at("task", format!("{other} is not known; {problem}"))).error(&origins)
+                );
+            }
+        };
+        let schema = schema::of_task(task).expect("each task has one");
+        let mut problems = Problems::default();
+        let filled = fill_model(&mut table, task).and(spell_out_tokens(&mut table, &mut origins, task));
+        filled.unwrap_or_else(|problem| problems.add(problem));
+        let mut whole = Value::Table(table);
+        check::check(schema, &whole, "", &mut problems);
+        problems.into_result(&origins)?;
+        paths::resolve(schema, &mut whole, &origins);
+        let read = Self::read(whole, task);
+        let (run, task) = read.map_err(|problem| Problems::from(problem).error(&origins))?;
+        Ok(Self { run, task, origins, layers })
+    }
+
+    /// Reads what follows the schema of a task, and validates it.
+    fn read(whole: Value, task: &str) -> Result<(RunRecipe, TaskRecipe), Problem> {
+        let Value::Table(mut table) = whole else { return Err(Problem::at("", "a recipe is a table")) };
+        table.remove("task");
+        let run: Table = RUN_KEYS.iter().filter_map(|&key| Some((key.to_owned(), table.remove(key)?))).collect();
+        let run: RunRecipe = read(run)?;
+        let task = match task {
+            "causal-lm" => TaskRecipe::CausalLm(read(table)?),
+            "masked-lm" => TaskRecipe::MaskedLm(read(table)?),
+            "classification" => TaskRecipe::Classification(read(table)?),
+            "span-corruption" => TaskRecipe::SpanCorruption(read(table)?),
+            _ => TaskRecipe::Translation(read(table)?),
+        };
+        run.validate()?;
+        task.validate()?;
+        Ok((run, task))
+    }
+
+    /// The recipe as TOML, every setting resolved: the same from any folder.
+    pub fn to_toml(&self) -> String {
+        to_toml(&self.run, &self.task)
+    }
+
+    /// Last checkpoints that are averaged into the finished model.
+    pub fn average_last(&self) -> usize {
+        of_any_task!(&self.task, recipe => recipe.evaluation.average_last)
+    }
+}
+
+/// The settings of a run and of its task as a recipe: the same from any folder.
+pub(crate) fn to_toml(run: &RunRecipe, task: &TaskRecipe) -> String {
+    let table = |recipe: Result<Table, toml::ser::Error>| recipe.expect("a recipe came from TOML");
+    let mut whole = table(of_any_task!(task, recipe => Table::try_from(recipe)));
+    whole.extend(table(Table::try_from(run)));
+    whole.insert("task".into(), task.name().into());
+    let mut whole = Value::Table(whole);
+    paths::make_absolute(schema::of_task(task.name()).expect("each task has one"), &mut whole);
+    toml::to_string(&whole).expect("a recipe came from TOML")
+}
+
+/// A table as a `T`, of whose settings the schema can say all but what their reader says.
+fn read<T: DeserializeOwned>(table: Table) -> Result<T, Problem> {
+    serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
+        let path = Some(error.path().to_string()).filter(|path| path != ".").unwrap_or_default();
+        Problem::at(path, error.inner().message())
+    })
+}
+
+/// Fills `[model]` up with the values of its preset, or the first of its family, or the task's first; the tokenizer will
+/// replace vocabulary sizes.
+fn fill_model(table: &mut Table, task: &str) -> Result<(), Problem> {
+    let model = table.entry("model").or_insert_with(|| Table::new().into());
+    let Some(model) = model.as_table_mut() else { return Ok(()) };
+    let presets = presets_of_task(task);
+    let of_family = |name: &str| presets.iter().find(|preset| preset.config.family() == name);
+    let found = match (model.remove("preset"), model.get("family").and_then(Value::as_str)) {
+        (Some(Value::String(name)), _) => find_preset(&name, &presets),
+        (Some(other), _) => Err(format!("{other} must be the name of a preset")),
+        (None, family) => Ok(family.and_then(of_family).unwrap_or(&presets[0]).config.clone()),
+    };
+    let values = Table::try_from(found.as_ref().unwrap_or(&presets[0].config)).expect("a model is TOML");
+    for (key, value) in values {
+        model.entry(key).or_insert(value);
+    }
+    found.map(drop).map_err(|text| Problem::at("model.preset", text))
+}
+
+/// `batch.tokens`, of any task, as the setting that it has of its own: `max_tokens` of translation, of others `rows` of
+/// `context` tokens each.
+fn spell_out_tokens(table: &mut Table, origins: &mut Origins, task: &str) -> Result<(), Problem> {
+    let Some(batch) = table.get_mut("batch").and_then(Value::as_table_mut) else { return Ok(()) };
+    let Some(tokens) = batch.remove("tokens") else { return Ok(()) };
+    let is_translation = task == TASKS[0];
+    let own = if is_translation { "max_tokens" } else { "rows" };
+    let key = format!("batch.{own}");
+    if batch.contains_key(own) {
+        let text = format!("batch.tokens and {key} say the same thing; give one");
+        return Err(Problem::among(["batch.tokens".to_owned(), key], text));
+    }
+    let value = match (&tokens, batch.get("context").and_then(Value::as_integer)) {
+        (Value::Integer(tokens), Some(context)) if !is_translation && context > 0 && *tokens > 0 => {
+            if *tokens < context {
+                let text = format!("batch.tokens = {tokens} is less than a row of batch.context = {context}");
+                return Err(Problem::among(["batch.tokens", "batch.context"], text));
+            }
+            Value::Integer(tokens / context)
+        }
+        _ => tokens,
+    };
+    batch.insert(own.to_owned(), value);
+    if let Some(origin) = origins.of("batch.tokens").cloned() {
+        origins.insert(&key, origin);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use attentive_optim::OptimizerConfig;
+    use attentive_task::config::{Files, SplitFiles, preset};
+
+    use super::*;
+
+    /// What is said of a recipe that is laid over the built-in one.
+    fn refusal(settings: &[&str]) -> String {
+        let settings: Vec<String> = settings.iter().map(|&setting| setting.to_owned()).collect();
+        format!("{:#}", Recipe::of_command(None, &settings).unwrap_err())
+    }
+
+    fn parse(text: &str) -> Result<Layers> {
+        Layers::parse(text, |line| origins::Origin::Builtin(BUILTIN, line))
+    }
+
+    fn builtin_text() -> &'static str {
+        Builtin::named(BUILTIN).unwrap().text
+    }
+
+    #[test]
+    fn recipes_that_are_built_in_are_whole_and_round_trip() {
+        for recipe in Builtin::all().iter().filter(|recipe| recipe.name != TOKENIZERS) {
+            let text = Recipe::of_command(Some(Path::new(recipe.name)), &[]).unwrap().to_toml();
+            assert_eq!(Recipe::resolve(parse(&text).unwrap()).unwrap().to_toml(), text);
+        }
+    }
+
+    #[test]
+    fn settings_of_the_command_line_win() {
+        let recipe = Recipe::of_command(None, &["training.steps=7".into(), "name=mine".into()]).unwrap();
+        assert_eq!((recipe.run.training.steps, recipe.run.name.as_str()), (7, "mine"));
+    }
+
+    #[test]
+    fn an_unknown_task_names_the_known_ones() {
+        assert!(refusal(&["task=chess"]).contains("there are: translation, causal-lm"));
+        assert!(refusal(&["task=masked-ml"]).contains("did you mean `masked-lm`?"));
+    }
+
+    #[test]
+    fn an_unknown_key_is_named() {
+        let settings = ["training.setps=7", "modle.x=1", "model.d_modell=3", "batch.zzz=1", "schedule.peek=1.0"];
+        let error = refusal(&settings);
+        let expected = [
+            "--set training.setps=7: training.setps: no such setting; did you mean `steps`?",
+            "--set modle.x=1: modle: no such setting; did you mean `model`?",
+            "--set model.d_modell=3: model.d_modell: no such setting; did you mean `d_model`?",
+            "--set batch.zzz=1: batch.zzz: no such setting; there are: ",
+            "--set schedule.peek=1.0: schedule.peek: no such setting; did you mean `peak`?",
+        ];
+        for line in expected {
+            assert!(error.contains(line), "{line} is missing:\n{error}");
+        }
+        assert_eq!(error.lines().count(), 5, "{error}");
+    }
+
+    #[test]
+    fn a_wrong_value_is_named_with_its_file_and_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("r.toml");
+        let says = |text: &str, expected: &str| {
+            std::fs::write(&path, builtin_text().replace("\nsteps = 3300", &format!("\n{text}"))).unwrap();
+            let error = format!("{:#}", Recipe::of_command(Some(&path), &[]).unwrap_err());
+            assert!(error.contains(expected), "{expected:?} is missing: {error}");
+        };
+        let line = builtin_text().lines().position(|line| line == "steps = 3300").unwrap() + 1;
+        says("steps = 'many'", &format!("r.toml:{line}: training.steps: \"many\" must be an integer from 1 to "));
+        says("stepps = 2", &format!("r.toml:{line}: training.stepps: no such setting; did you mean `steps`?"));
+        says("", &format!("r.toml:{}: training: `steps` is missing (Updates to make)", line - 1));
+        says("steps = ", &format!("line {line}"));
+    }
+
+    #[test]
+    fn all_that_is_missing_is_told_at_once() {
+        let error = Recipe::resolve(parse("[training]\nseed = 1").unwrap()).unwrap_err().to_string();
+        let lines: Vec<&str> = error.lines().collect();
+        let expected = [
+            "the built-in recipe, line 1: training: `steps` is missing (Updates to make)",
+            "`tokenizer` is missing (How text becomes tokens)",
+            "`name` is missing (Name of the run's folder, which gets a number after it)",
+            "`schedule` is missing (Learning rate of each update)",
+        ];
+        assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn a_wrong_value_within_a_tagged_table_is_named_with_its_origin() {
+        let says = |settings: &[&str], expected: &str| {
+            let error = refusal(settings);
+            assert!(error.starts_with(expected), "{expected:?} is missing: {error}");
+        };
+        let activation = "model.activation=rule";
+        says(
+            &[activation],
+            &format!("--set {activation}: model.activation: \"rule\" is not known; did you mean `relu`?"),
+        );
+        says(&["model.d_ff=wide"], "--set model.d_ff=wide: model.d_ff: \"wide\" must be an integer from 1 to 1048576");
+        let nested = "model.positions={learned={max_len=\"x\"}}";
+        says(&[nested], &format!("--set {nested}: model.positions.learned.max_len: \"x\" must be an integer"));
+        let lr = "--set schedule.lr=high: schedule.lr: \"high\" must be a number from 0 to 1000000";
+        assert!(refusal(&["schedule={kind=\"constant\"}", "schedule.lr=high"]).contains(lr));
+        says(&["schedule={kind=\"constant\"}"], "--set schedule={kind=\"constant\"}: schedule: `lr` is missing");
+        says(&["model.family=gtp"], "--set model.family=gtp: model.family: \"gtp\" is not known; ");
+    }
+
+    #[test]
+    fn the_optimizer_is_adam_unless_another_kind_is_named() {
+        let optimizer = |settings: &[&str]| {
+            let settings: Vec<String> = settings.iter().map(|&setting| setting.to_owned()).collect();
+            Recipe::of_command(None, &settings).map(|recipe| recipe.run.optimizer).map_err(|error| format!("{error:#}"))
+        };
+        let OptimizerConfig::Adam(adam) = optimizer(&["optimizer.beta_2=0.5"]).unwrap() else { panic!("not Adam") };
+        assert_eq!(adam.beta_2, 0.5);
+        let momentum = optimizer(&["optimizer={kind=\"momentum\"}"]).unwrap();
+        assert_eq!(momentum, OptimizerConfig::Momentum { decay: 0.9 });
+        let error = optimizer(&["optimizer={kind=\"momentum\", dekay=0.5}"]).unwrap_err();
+        assert!(error.contains("optimizer.dekay: no such setting") && error.contains("`decay`"), "{error}");
+        let error = optimizer(&["optimizer={kind=\"lion\"}"]).unwrap_err();
+        assert!(error.contains("optimizer.kind") && error.contains("rmsprop"), "{error}");
+        let error = optimizer(&["optimizer={kind=\"rmsprop\", decay=1.0}"]).unwrap_err();
+        assert!(error.contains("optimizer.decay"), "{error}");
+    }
+
+    #[test]
+    fn settings_at_odds_are_named_with_their_origins() {
+        let error = refusal(&["model.n_heads=5"]);
+        assert!(error.starts_with("model.d_model = 128 is not divisible by n_heads = 5; "), "{error}");
+        assert!(
+            error.contains("(model.d_model: the built-in recipe, line 1") && error.ends_with("--set model.n_heads=5)")
+        );
+        let error = refusal(&["tokenizer.vocab_size=500"]);
+        assert!(error.contains("say the same thing") && error.contains("--set tokenizer.vocab_size=500"), "{error}");
+    }
+
+    #[test]
+    fn tokens_of_a_batch_are_a_setting_of_every_task() {
+        let gpt = Path::new("gpt");
+        let batch = |path: Option<&Path>, settings: &[&str]| {
+            let settings: Vec<String> = settings.iter().map(|&setting| setting.to_owned()).collect();
+            let text = Recipe::of_command(path, &settings).map_err(|error| format!("{error:#}"))?.to_toml();
+            Ok::<Value, String>(text.parse::<Table>().unwrap()["batch"].clone())
+        };
+        assert_eq!(batch(None, &["batch.tokens=auto"]).unwrap()["max_tokens"].as_str(), Some("auto"));
+        assert_eq!(
+            batch(None, &["batch.tokens=auto", "batch.max_tokens=77"]).unwrap()["max_tokens"].as_integer(),
+            Some(77)
+        );
+        assert_eq!(batch(Some(gpt), &["batch.tokens=auto"]).unwrap()["rows"].as_str(), Some("auto"));
+        let rows = batch(Some(gpt), &["batch.tokens=1024", "batch.context=32"]).unwrap()["rows"].as_integer();
+        assert_eq!(rows, Some(32));
+        let error = batch(Some(gpt), &["batch.tokens=1", "batch.context=32"]).unwrap_err();
+        assert!(error.contains("less than a row") && error.contains("--set batch.tokens=1"), "{error}");
+    }
+
+    #[test]
+    fn a_preset_gives_what_is_not_said() {
+        let recipe = Recipe::of_command(None, &["model.preset=C d_ff=1024".into()]);
+        // `C d_ff=1024` holds a second `=`: only the first one separates key and value.
+        assert!(recipe.is_ok(), "{recipe:?}");
+        assert!(refusal(&["model.preset=huge"]).contains("there are: base"));
+        let error =
+            format!("{:#}", Recipe::of_command(Some(Path::new("gpt")), &["model.preset=gpt2".into()]).unwrap_err());
+        assert!(
+            error.contains("--set model.preset=gpt2: model.preset: \"gpt2\" is not a preset; did you mean `gpt-2`?")
+        );
+        assert!(preset("gpt2").unwrap_err().to_string().contains("did you mean `gpt-2`?"));
+    }
+
+    #[test]
+    fn the_name_of_a_run_is_one_folder() {
+        for name in ["../x", "a/b", "a\\b", "..", ""] {
+            assert!(refusal(&[&format!("name='{name}'")]).contains("must be the name of one folder"), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_run_that_goes_on_takes_what_may_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        std::fs::write(&path, Recipe::of_command(None, &[]).unwrap().to_toml()).unwrap();
+        let with = |setting: &str| Recipe::of_run(&path, &[setting.to_owned()]);
+        assert_eq!(with("training.steps=5000").unwrap().run.training.steps, 5000);
+        assert!(with("training.early_stopping={patience=3}").unwrap().run.training.early_stopping.is_some());
+        for setting in ["training.seed=2", "training={}", "model.dropout=0.2", "schedules.peak=1.0"] {
+            let error = with(setting).unwrap_err().to_string();
+            assert!(error.contains("can't change when a run goes on") && error.contains("training.steps"), "{error}");
+        }
+    }
+
+    #[test]
+    fn paths_of_a_recipe_are_of_its_folder_and_of_the_command_line_where_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("r.toml");
+        let text =
+            "extends = 'builtin'\n[data.train]\ntsv = 'pairs.tsv'\n[data.test]\nsource = ['a', 'b']\ntarget = 'c'";
+        std::fs::write(&path, text).unwrap();
+        let recipe = Recipe::of_command(Some(&path), &["data.validation.tsv=v.tsv".into()]).unwrap();
+        let TaskRecipe::Translation(task) = &recipe.task else { unreachable!() };
+        assert_eq!(task.data.validation, Some(SplitFiles::Tsv { tsv: Files::One("v.tsv".into()) }));
+        let data = recipe.to_toml().parse::<Table>().unwrap()["data"].clone();
+        let at = |folder: &Path, name: &str| Value::from(folder.join(name).to_str().unwrap());
+        assert_eq!(data["train"]["tsv"], at(folder.path(), "pairs.tsv"));
+        assert_eq!(data["test"]["source"][1], at(folder.path(), "b"));
+        assert_eq!(data["validation"]["tsv"], at(&std::env::current_dir().unwrap(), "v.tsv"));
+    }
+
+    #[test]
+    fn a_damaged_recipe_is_refused_or_read() {
+        attentive_testkit::survives(builtin_text().as_bytes(), 1_000, |damaged| {
+            let text = String::from_utf8_lossy(damaged);
+            let _ = parse(&text).and_then(Recipe::resolve);
+        });
+    }
+
+    #[test]
+    fn a_megabyte_of_unknown_settings_is_a_short_message() {
+        let tables: String = (0..60_000).map(|idx| format!("[t{idx}]\na = {idx}\n")).collect();
+        let text = builtin_text().to_owned() + &tables;
+        assert!(text.len() > 1_000_000);
+        let error = Recipe::resolve(parse(&text).unwrap()).unwrap_err().to_string();
+        let lines = builtin_text().lines().count();
+        assert!(error.contains(&format!("line {}: t0: no such setting", lines + 1)), "{error}");
+        assert!(error.len() < 10_000 && error.ends_with("and 59980 problems more"), "{error}");
+    }
+}

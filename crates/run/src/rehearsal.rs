@@ -1,0 +1,55 @@
+//! Updates as training makes them, to see what they cost.
+
+use attentive_backend::Device;
+use attentive_core::Dropout;
+use attentive_optim::Optimizer;
+use attentive_trainer::{TrainerConfig, Update};
+use burn::module::Module;
+
+use attentive_task::{Log, Result, Task, config::RunRecipe};
+
+/// A model that is trained as a run would train it, without being moved, and thrown away.
+pub struct Rehearsal<T: Task> {
+    objective: T::Objective,
+    model: Option<T::Model>,
+    optimizer: Box<dyn Optimizer>,
+    training: TrainerConfig,
+    n_params: u64,
+}
+
+impl<T: Task> Rehearsal<T> {
+    /// A model of its own, with the initial parameters of a run.
+    ///
+    /// # Errors
+    /// Those of [`Task::init`], and of the optimizer's settings.
+    pub fn new(task: &T, run: &RunRecipe, device: &Device, log: &dyn Log) -> Result<Self> {
+        let model = task.init(&device.clone().autodiff(), run.training.seed, log)?;
+        Ok(Self {
+            objective: task.objective(),
+            n_params: model.num_params() as u64,
+            model: Some(model),
+            optimizer: run.optimizer.init()?,
+            training: run.training.clone(),
+        })
+    }
+
+    /// Parameters of the model.
+    pub fn n_params(&self) -> u64 {
+        self.n_params
+    }
+
+    /// One update by these micro-batches.
+    pub fn update<'b>(&mut self, batches: impl IntoIterator<Item = &'b T::Batch>)
+    where
+        T::Batch: 'b,
+    {
+        let TrainerConfig { precision, clip_norm, .. } = self.training;
+        let model = self.model.take().expect("put back below");
+        let mut update = Update::of(model, &self.objective).precision(precision).clip_norm(clip_norm);
+        for batch in batches {
+            update.add(batch, Some(&Dropout::new(1)));
+        }
+        let (model, _) = update.step(&mut self.optimizer, 0.0);
+        self.model = Some(model);
+    }
+}

@@ -1,0 +1,205 @@
+//! Runs: recipes that are trained in folders.
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+};
+
+use attentive_backend::{BackendKind, Device, Precision, has_kernels};
+use attentive_bundle::Bundle;
+use attentive_data::auto_size::AUTO;
+use attentive_task::{
+    Error, Log, Resizable, Result, TaskVisitor,
+    config::{RunRecipe, TaskRecipe},
+    of_any_task, prepare, resolve,
+};
+use attentive_trainer::{Callback, CheckpointDir, OnDamage};
+
+use crate::{Recipe, folder, memory, session::Session};
+
+/// A recipe, and the folder that it is trained in. The folder is locked while this lives.
+///
+/// The folder holds checkpoints, from which an interrupted run goes on, the logs, and in the end the model.
+#[derive(Debug)]
+pub struct Run {
+    folder: PathBuf,
+    recipe: Recipe,
+    resumes: bool,
+    warning: Option<String>,
+    _lock: File,
+}
+
+/// How a run is trained; silently, unless something else is said.
+pub struct TrainOptions<'a> {
+    /// Where lines of what is done go.
+    pub log: &'a dyn Log,
+    /// Told of every event; each may stop the run.
+    pub callbacks: Vec<&'a mut dyn Callback>,
+    /// Bytes of memory that training may take; sizes of batches that are `"auto"` become the most that fits.
+    pub memory: Option<u64>,
+    /// Whether event files for TensorBoard are written too.
+    pub tensorboard: bool,
+    /// What is done about damaged checkpoints when the last ones are averaged.
+    pub on_damage: OnDamage,
+}
+
+impl Default for TrainOptions<'_> {
+    fn default() -> Self {
+        Self { log: &(), callbacks: Vec::new(), memory: None, tensorboard: false, on_damage: OnDamage::Refuse }
+    }
+}
+
+impl std::fmt::Debug for TrainOptions<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TrainOptions")
+            .field("memory", &self.memory)
+            .field("tensorboard", &self.tensorboard)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// The model is trained, averaged, written and scored.
+    Finished {
+        /// The model, with its scores in `record`.
+        bundle: Box<Bundle>,
+        /// Arguments of the command that use it, where it is called `MODEL`.
+        example: String,
+        /// The run's folder, which is also the model's.
+        folder: PathBuf,
+    },
+    /// A callback has stopped it; [`Run::resume`] goes on.
+    Stopped {
+        /// Updates that were made.
+        step: u64,
+        /// The run's folder.
+        folder: PathBuf,
+    },
+}
+
+impl Ended {
+    /// The finished model.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if the run was stopped.
+    pub fn bundle(self) -> Result<Bundle> {
+        match self {
+            Self::Finished { bundle, .. } => Ok(*bundle),
+            Self::Stopped { step, folder } => {
+                refuse!("{} was stopped after step {step}: resume it first", folder.display())
+            }
+        }
+    }
+}
+
+impl Run {
+    /// A new run in a folder of its own, `runs/NAME-1` for example.
+    ///
+    /// # Errors
+    /// The folder can't be made or locked.
+    pub fn create(runs: impl AsRef<Path>, recipe: Recipe) -> Result<Self> {
+        let folder = folder::create(runs.as_ref(), &recipe.run.name)?;
+        let (lock, warning) = folder::lock(&folder)?;
+        // From here on, whatever happens, the run can be resumed.
+        folder::write(&folder.join("config.toml"), &recipe.to_toml())?;
+        Ok(Self { folder, recipe, resumes: false, warning, _lock: lock })
+    }
+
+    /// An interrupted run, by its folder or `runs/latest`; `settings` change what may change from here on.
+    ///
+    /// # Errors
+    /// The folder holds no run, another process trains in it, or a setting must not change.
+    pub fn resume(run: impl AsRef<Path>, settings: &[String]) -> Result<Self> {
+        let folder = resolve(run.as_ref());
+        let config = folder.join("config.toml");
+        let recipe = Recipe::of_run(&config, settings)?;
+        let (lock, warning) = folder::lock(&folder)?;
+        folder::sweep(&folder)?;
+        if !settings.is_empty() {
+            folder::write(&config, &recipe.to_toml())?;
+        }
+        Ok(Self { folder, recipe, resumes: true, warning, _lock: lock })
+    }
+
+    /// The run's folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Its recipe.
+    pub fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    /// Trains to the end, or until a callback stops it.
+    ///
+    /// # Errors
+    /// Those of the recipe, the data and training. The run can be resumed, unless the error says otherwise.
+    pub fn train(mut self, device: &Device, options: TrainOptions<'_>) -> Result<Ended> {
+        let log = options.log;
+        self.warning.iter().for_each(|warning| log.warning(warning));
+        let training = &self.recipe.run.training;
+        match training.precision {
+            Precision::Bf16 if !has_kernels(device) => log.line("note: only flex multiplies bf16; products are f32"),
+            precision if !precision.is_fast() => log.line(
+                "note: this CPU has no instructions for training.precision = \"bf16\", which is slower than \"f32\" here",
+            ),
+            _ => {}
+        }
+        // A run with checkpoints keeps the vocabulary that it began with, and needs no model that it began from.
+        let begun = self.resumes && !CheckpointDir::new(self.folder.join("checkpoints"), 1).list()?.is_empty();
+        let tokenizer = Some(self.folder.join("tokenizer.json")).filter(|path| begun && path.exists());
+        let origins = self.recipe.origins.clone();
+        let Recipe { run, task, .. } = &mut self.recipe;
+        let visitor = Training { folder: &self.folder, device, options };
+        prepare(run, task, tokenizer.as_deref(), log, visitor).map_err(|error| origins.locate(error))
+    }
+}
+
+/// A run that is about to begin, or to go on.
+struct Training<'a, 'o> {
+    folder: &'a Path,
+    device: &'a Device,
+    options: TrainOptions<'o>,
+}
+
+impl Training<'_, '_> {
+    /// Measures how large batches may be where the recipe leaves it open.
+    fn fit<T: Resizable>(&self, task: &mut T, run: &RunRecipe, size: &mut usize) -> Result<()> {
+        if *size != AUTO {
+            return Ok(());
+        }
+        let setting = T::SETTING;
+        let Some(limit) = self.options.memory else {
+            refuse!("{setting} = \"auto\" needs --memory, for example --memory 4GiB");
+        };
+        if !matches!(BackendKind::of(self.device), Some(BackendKind::Flex | BackendKind::NdArray)) {
+            refuse!("{setting} = \"auto\" is measured on the CPU: choose --backend flex, or give a number");
+        }
+        *size = memory::fit(task, run, limit, self.device, self.options.log)?;
+        Ok(())
+    }
+}
+
+impl TaskVisitor for Training<'_, '_> {
+    type Output = Ended;
+
+    fn visit<T: Resizable>(self, mut task: T, run: &mut RunRecipe, settings: &mut TaskRecipe) -> Result<Ended> {
+        let has_validation = task.evaluator(self.options.log).is_some();
+        run.training.validate_for(has_validation).map_err(Error::from)?;
+        self.fit(&mut task, run, settings.batch_size())?;
+        let average_last = of_any_task!(&*settings, recipe => recipe.evaluation.average_last);
+        let config = crate::recipe::to_toml(run, settings);
+        let session = Session {
+            settings: run,
+            config: &config,
+            average_last,
+            run: self.folder,
+            device: self.device.clone(),
+            options: self.options,
+        };
+        session.train(&task)
+    }
+}

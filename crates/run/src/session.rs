@@ -1,0 +1,171 @@
+//! One run, from initial parameters to bundle, whatever the task.
+
+use std::{fs, path::Path};
+
+use attentive_backend::{BackendKind, Device, has_kernels};
+use attentive_bundle::{Bundle, DataRecord, TrainingRecord};
+use attentive_kernels::Level;
+use attentive_task::{Context, Result, Task, config::RunRecipe, thousands};
+use attentive_trainer::{Averaged, Callback, CheckpointDir, Environment, Outcome, TrainState, Trainer, TrainerConfig};
+use burn::module::Module;
+
+use crate::{Ended, TrainOptions, event_log::EventLog, folder, injected::Injected, metrics_log::MetricsLog};
+
+/// A run's settings, folder and device.
+pub(crate) struct Session<'a, 'o> {
+    pub(crate) settings: &'a RunRecipe,
+    /// The whole recipe, as the run's folder keeps it.
+    pub(crate) config: &'a str,
+    /// Last checkpoints that are averaged.
+    pub(crate) average_last: usize,
+    pub(crate) run: &'a Path,
+    pub(crate) device: Device,
+    pub(crate) options: TrainOptions<'o>,
+}
+
+impl Session<'_, '_> {
+    pub(crate) fn train<T: Task>(mut self, task: &T) -> Result<Ended> {
+        let log = self.options.log;
+        let model = task.init(&self.device.clone().autodiff(), self.training().seed, log)?;
+        log.line(&format!("model     {} parameters: {}", thousands(model.num_params() as u64), task.describe()));
+        let data = self.write_start(task)?;
+        let go_on = format!("go on with: attentive train --resume {}", self.run.display());
+        let trained = self.minimise(model, task);
+        let outcome = trained.inspect_err(|_| log.warning(&format!("training stopped; {go_on}")))?;
+        if outcome.stopped {
+            log.line(&format!("interrupted after step {}; {go_on}", outcome.state.step));
+            return Ok(Ended::Stopped { step: outcome.state.step, folder: self.run.to_owned() });
+        }
+        let finished = self.finish(&outcome, task, data);
+        finished.inspect_err(|_| log.warning(&format!("the model is not finished; {go_on}")))
+    }
+
+    fn training(&self) -> &TrainerConfig {
+        &self.settings.training
+    }
+
+    /// What resuming needs beside checkpoints; returns names and hashes of the data.
+    fn write_start(&self, task: &impl Task) -> Result<Vec<DataRecord>> {
+        folder::write(&self.run.join("config.toml"), self.config)?;
+        attentive_tokenizer::save(task.tokenizer(), &self.run.join("tokenizer.json"))?;
+        let (path, data) = (self.run.join("data.json"), task.data_records()?);
+        // A run that was interrupted before it knew its data has no such file.
+        if let Ok(before) = fs::read(&path) {
+            let before: Vec<DataRecord> =
+                serde_json::from_slice(&before).with_context(|| path.display().to_string())?;
+            same_data(&before, &data).with_context(|| format!("{} has the hashes", path.display()))?;
+        } else {
+            folder::write(&path, &serde_json::to_string_pretty(&data).context("the data's records")?)?;
+        }
+        folder::point_latest(self.run)?;
+        Ok(data)
+    }
+
+    fn checkpoints(&self) -> CheckpointDir {
+        CheckpointDir::new(self.run.join("checkpoints"), self.average_last)
+    }
+
+    /// Trains to the end, or until it is interrupted.
+    fn minimise<T: Task>(&mut self, model: T::Model, task: &T) -> Result<Outcome<T::Model>> {
+        let recipe = self.settings;
+        let log = self.options.log;
+        let schedule = recipe.schedule.build(task.d_model());
+        let mut trainer = Trainer::builder(model, Injected::from_env(task.objective())?)
+            .optimizer(recipe.optimizer.init()?)
+            .schedule(schedule)
+            .config(recipe.training.clone())
+            .checkpoints(self.checkpoints())
+            .environment(self.environment())
+            .build()?;
+        let latest = self.checkpoints().latest()?;
+        for (path, problem) in &latest.damaged {
+            log.warning(&format!("passing over {}: {problem}", path.display()));
+        }
+        let mut state = TrainState::default();
+        if let Some((path, checkpoint)) = latest.checkpoint {
+            log.line(&format!("resuming  {}", path.display()));
+            state = checkpoint.state.clone();
+            trainer = trainer.resume(checkpoint)?;
+        }
+        let (mut batches, mut evaluate) = (task.batches(), task.evaluator(log));
+        let metrics_path = self.run.join("metrics.jsonl");
+        let mut metrics = MetricsLog::open(&metrics_path, &state)
+            .with_context(|| format!("can't write {}", metrics_path.display()))?;
+        let events = self.options.tensorboard.then(|| EventLog::create(self.run, state.step)).transpose();
+        let mut events = events.context("can't write TensorBoard's events")?;
+        let mut watchers: Vec<&mut dyn Callback> = vec![&mut metrics];
+        for callback in &mut self.options.callbacks {
+            watchers.push(&mut **callback);
+        }
+        watchers.extend(events.iter_mut().map(|events| events as &mut dyn Callback));
+        Ok(trainer.run(&mut *batches, evaluate.as_deref_mut(), &mut watchers)?)
+    }
+
+    /// What the run runs on.
+    fn environment(&self) -> Environment {
+        Environment {
+            version: Some(env!("CARGO_PKG_VERSION").into()),
+            backend: Some(backend_name(&self.device).into()),
+            simd: has_kernels(&self.device).then(|| Level::current().name().into()),
+            precision: Some(format!("{:?}", self.training().precision).to_lowercase()),
+        }
+    }
+
+    /// Averages, writes, scores and shows the finished model.
+    fn finish<T: Task>(&self, outcome: &Outcome<T::Model>, task: &T, data: Vec<DataRecord>) -> Result<Ended> {
+        let log = self.options.log;
+        let steps = outcome.state.step;
+        let ended = if steps < self.training().steps { ", after which nothing got better," } else { "" };
+        let time = clock(outcome.state.elapsed_seconds);
+        let Averaged { params, steps: averaged, left_out } =
+            outcome.finished(Some(&self.checkpoints()), self.options.on_damage)?;
+        for (_, problem) in &left_out {
+            log.warning(&format!("left out of the mean: {problem}"));
+        }
+        let of = match (&outcome.ema, averaged.len()) {
+            (Some(_), _) => "the running mean of parameters".into(),
+            (None, n) => format!("the mean of the last {n} checkpoints"),
+        };
+        log.line(&format!("trained {steps} steps{ended} in {time}; the model is {of}"));
+        let mut record = TrainingRecord {
+            version: env!("CARGO_PKG_VERSION").into(),
+            seed: self.training().seed,
+            steps: outcome.state.step,
+            n_targets: outcome.state.n_targets,
+            seconds: outcome.state.elapsed_seconds,
+            backend: backend_name(&self.device).into(),
+            averaged_steps: averaged,
+            data,
+            scores: Vec::new(),
+        };
+        // The model is safe before it is scored.
+        Bundle::write(self.run, &self.config, task.tokenizer(), &params, &record)?;
+        record.scores = task.score(attentive_weights::load(outcome.model.valid(), params)?, log)?;
+        Bundle::write_record(self.run, &record)?;
+        let folder = self.run.to_owned();
+        Ok(Ended::Finished { bundle: Box::new(Bundle::read(&folder)?), example: task.example("MODEL"), folder })
+    }
+}
+
+/// A resumed run must find the data that it began with: its place in other data would mean nothing.
+fn same_data(before: &[DataRecord], now: &[DataRecord]) -> Result<()> {
+    if before.len() != now.len() {
+        refuse!("the run began with {} files of data and now has {}: begin a new run", before.len(), now.len());
+    }
+    let changed = before.iter().zip(now).find(|(before, now)| before.sha256 != now.sha256);
+    match changed {
+        Some((_, now)) => refuse!("{} has changed since the run began: bring it back, or begin a new run", now.name),
+        None => Ok(()),
+    }
+}
+
+/// Seconds as `h:mm:ss`.
+fn clock(seconds: f64) -> String {
+    let seconds = seconds as u64;
+    format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
+/// The name of the backend that a device is of.
+fn backend_name(device: &Device) -> &'static str {
+    BackendKind::of(device).map_or("unknown", BackendKind::name)
+}

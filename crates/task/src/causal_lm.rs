@@ -1,0 +1,219 @@
+//! Language modelling with GPT.
+
+use std::{ops::ControlFlow, path::Path, sync::Arc};
+
+use attentive_backend::{Device, Objective};
+use attentive_bundle::{DataRecord, GenerationConfig, Generator, ScoreRecord};
+use attentive_core::{BatchStream, Endless, SequenceBatch};
+use attentive_data::{ContextBatcher, ContextOrder, Epochs, TokenStream, auto_size::AUTO};
+use attentive_metrics::{BitsPerByte, Likelihood, Metric};
+use attentive_model::{CausalLmObjective, CausalModel, LanguageModelSpec, ModelConfig};
+use attentive_tokenizer::Tokenizer;
+use attentive_trainer::{Evaluate, Validation};
+
+use crate::{
+    Log, Resizable, Result, Task, Texts,
+    config::{CausalLmRecipe, ContextSource, RunRecipe},
+    thousands,
+};
+
+/// Tokens of the validation text that are decoded at a time to count their bytes.
+const TOKENS_AT_ONCE: u64 = 1 << 16;
+
+/// A text, and a GPT that learns to continue it.
+pub struct CausalLm<F> {
+    config: F,
+    objective: CausalLmObjective,
+    generation: GenerationConfig,
+    n_samples: usize,
+    context: usize,
+    tokenizer: Arc<dyn Tokenizer>,
+    train: ContextBatcher,
+    validation: Option<ContextBatcher>,
+    texts: Texts,
+}
+
+impl<F: LanguageModelSpec + Into<ModelConfig>> CausalLm<F> {
+    /// Reads the text of a recipe, whose vocabulary size it fills in; without the file of a tokenizer, one is read or
+    /// learnt as the recipe says.
+    pub fn prepare(
+        run: &RunRecipe,
+        recipe: &mut CausalLmRecipe,
+        mut config: F,
+        tokenizer: Option<&Path>,
+        log: &dyn Log,
+    ) -> Result<Self> {
+        let texts = Texts::open(&recipe.data);
+        let tokenizer: Arc<dyn Tokenizer> = match tokenizer {
+            Some(path) => attentive_tokenizer::load(path)?,
+            None => recipe.tokenizer.read_or_train(false, texts.train.texts())?,
+        }
+        .into();
+        config.set_vocab_size(tokenizer.vocab_size())?;
+        recipe.model = config.clone().into();
+
+        let (text, held_out) = texts.read(|source| source.encode(&*tokenizer), |text, at| text.split(at), log)?;
+        say!(log, "data      {} training tokens", thousands(text.len()));
+        say!(log, "tokens    {} entries in the vocabulary", thousands(tokenizer.vocab_size() as u64));
+        let (batch, seed) = (recipe.batch, run.training.seed);
+        // What is still to be measured begins with one row.
+        let n_rows = if batch.rows == AUTO { 1 } else { batch.rows };
+        let order = match batch.contexts {
+            ContextSource::Packed => ContextOrder::Shuffled { seed },
+            ContextSource::Random => ContextOrder::RandomOffsets { seed },
+        };
+        let batcher = |stream: TokenStream, order| ContextBatcher::new(stream, batch.context, n_rows, order);
+        let train_batches = batcher(text, order)?;
+        say!(
+            log,
+            "batches   {} of {} × {} tokens in an epoch",
+            thousands(train_batches.n_batches() as u64),
+            n_rows,
+            batch.context
+        );
+        Ok(Self {
+            config,
+            objective: recipe.objective,
+            generation: recipe.generation.clone(),
+            n_samples: recipe.evaluation.samples,
+            context: batch.context,
+            tokenizer,
+            train: train_batches,
+            validation: held_out.map(|stream| batcher(stream, ContextOrder::Sequential)).transpose()?,
+            texts,
+        })
+    }
+
+    /// Tokens of the training text.
+    pub fn n_training_tokens(&self) -> u64 {
+        self.train.stream().len()
+    }
+
+    /// What `model` writes from nothing, or after a line break where it can't.
+    fn show_samples(&self, model: F::Model, log: &dyn Log) -> Result<()> {
+        let generator = Generator::new(model, self.tokenizer.clone());
+        for seed in 0..self.n_samples as u64 {
+            let mut config = self.generation.clone();
+            config.sampling.seed = config.sampling.seed.wrapping_add(seed);
+            let prompt = if generator.can_begin() { "" } else { "\n" };
+            let mut text = String::new();
+            generator.generate(prompt, &config, |piece| {
+                text += piece;
+                ControlFlow::Continue(())
+            })?;
+            say!(log, "\n--- sample {} ---\n{}", seed + 1, text.trim_end());
+        }
+        say!(log, "");
+        Ok(())
+    }
+}
+
+impl<F: LanguageModelSpec + Into<ModelConfig>> Task for CausalLm<F> {
+    type Model = F::Model;
+    type Batch = SequenceBatch;
+    type Objective = CausalLmObjective;
+
+    fn tokenizer(&self) -> &dyn Tokenizer {
+        &*self.tokenizer
+    }
+
+    fn init(&self, device: &Device, seed: u64, _log: &dyn Log) -> Result<F::Model> {
+        Ok(self.config.init(device, seed)?)
+    }
+
+    fn d_model(&self) -> usize {
+        self.config.d_model()
+    }
+
+    fn describe(&self) -> String {
+        self.config.describe()
+    }
+
+    fn objective(&self) -> CausalLmObjective {
+        self.objective
+    }
+
+    fn batches(&self) -> Box<dyn BatchStream<Batch = SequenceBatch> + '_> {
+        Box::new(Endless::new(&self.train))
+    }
+
+    /// Loss on the whole validation text, in contexts one after another.
+    fn evaluator<'a>(&'a self, _log: &'a dyn Log) -> Option<Box<dyn Evaluate<F::Model> + 'a>> {
+        let validation = self.validation.as_ref()?;
+        Some(Box::new(move |model: &F::Model| {
+            let nll_nats = mean_nll(model, validation)?;
+            Ok(Validation { nll_nats, scores: Vec::new(), quality: None })
+        }))
+    }
+
+    fn score(&self, model: F::Model, log: &dyn Log) -> Result<Vec<ScoreRecord>> {
+        let mut scores = Vec::new();
+        if let Some(validation) = &self.validation {
+            let nll_nats = mean_nll(&model, validation)?;
+            let n_tokens = validation.stream().len() - 1;
+            let n_bytes = n_bytes(validation.stream(), &*self.tokenizer)?;
+            let mut bits = BitsPerByte::default();
+            bits.add(Likelihood { loss_nats: nll_nats * n_tokens as f64, n_units: n_bytes });
+            let bits = bits.value().unwrap_or(f64::NAN);
+            say!(
+                log,
+                "validation {nll_nats:.4} nats a token, perplexity {:.3}, {bits:.4} bits a byte, on {} tokens",
+                nll_nats.exp(),
+                thousands(n_tokens)
+            );
+            for (metric, value) in [("nats", nll_nats), ("perplexity", nll_nats.exp()), ("bits-per-byte", bits)] {
+                scores.push(ScoreRecord::new("validation", metric, value, ""));
+            }
+        }
+        if self.n_samples > 0 {
+            self.show_samples(model, log)?;
+        }
+        Ok(scores)
+    }
+
+    fn data_records(&self) -> Result<Vec<DataRecord>> {
+        self.texts.records()
+    }
+
+    fn example(&self, model: &str) -> String {
+        format!("generate --model {model} \"The\"")
+    }
+}
+
+impl<F: LanguageModelSpec + Into<ModelConfig>> Resizable for CausalLm<F> {
+    const SETTING: &str = "batch.rows";
+    const FIRST: usize = 1;
+
+    fn with_batch_size(&mut self, rows: usize) -> Result<()> {
+        self.train = self.train.with_rows(rows);
+        self.validation = self.validation.as_ref().map(|validation| validation.with_rows(rows));
+        Ok(())
+    }
+
+    fn largest_batches(&self) -> Vec<SequenceBatch> {
+        let rows = self.train.rows().min(self.train.n_contexts());
+        vec![SequenceBatch::next_tokens(&vec![vec![0; self.context + 1]; rows], 0, vec![0; rows])]
+    }
+}
+
+/// Cross-entropy of a text, in nats per token.
+fn mean_nll(model: &impl CausalModel, batches: &ContextBatcher) -> Result<f64> {
+    let objective = CausalLmObjective::default();
+    let (mut sum, mut n_targets) = (0.0, 0);
+    for batch in batches.epoch(0) {
+        let loss = objective.loss(model, &batch?, None);
+        sum += f64::from(loss.nll_sum.into_scalar::<f32>());
+        n_targets += loss.n_targets;
+    }
+    Ok(sum / n_targets.max(1) as f64)
+}
+
+/// Bytes of the text behind all tokens but the first, which is not scored.
+fn n_bytes(stream: &TokenStream, tokenizer: &dyn Tokenizer) -> Result<u64> {
+    let mut n_bytes = 0;
+    for start in (1..stream.len()).step_by(TOKENS_AT_ONCE as usize) {
+        let ids = stream.read(start..(start + TOKENS_AT_ONCE).min(stream.len()))?;
+        n_bytes += tokenizer.decode_bytes(&ids)?.len() as u64;
+    }
+    Ok(n_bytes)
+}

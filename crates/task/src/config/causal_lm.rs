@@ -1,0 +1,141 @@
+//! Recipes of `task = "causal-lm"`.
+
+use attentive_bundle::GenerationConfig;
+use attentive_data::{DocumentUnit, TextFiles};
+use attentive_model::{CausalLmObjective, ModelConfig, Role};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Problem, TokenizerRecipe, data::Files, presets::require_role, validate_model};
+
+/// The next token of a text.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CausalLmRecipe {
+    /// Where the text is; without it, the English of the built-in corpus.
+    #[serde(default)]
+    pub data: TextRecipe,
+    /// How text becomes tokens.
+    pub tokenizer: TokenizerRecipe,
+    /// The model; the vocabulary's size is the tokenizer's.
+    pub model: ModelConfig,
+    /// How text becomes batches.
+    pub batch: ContextRecipe,
+    /// What is minimised.
+    #[serde(default)]
+    pub objective: CausalLmObjective,
+    /// How the model is judged, and which checkpoints make it.
+    #[serde(default)]
+    pub evaluation: EvaluationRecipe,
+    /// How the finished model writes.
+    #[serde(default)]
+    pub generation: GenerationConfig,
+}
+
+/// The parts of a text; without files, the English of the built-in corpus.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TextRecipe {
+    /// What the model learns from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub train: Option<TextFilesRecipe>,
+    /// What tells how good it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation: Option<TextFilesRecipe>,
+    /// The last part of the training text, as a fraction of its tokens, that is held out for validation instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_fraction: Option<f64>,
+}
+
+impl TextRecipe {
+    pub(crate) fn validate(&self) -> Result<(), Problem> {
+        let Self { train, validation, validation_fraction } = self;
+        let key = "data.validation_fraction";
+        match validation_fraction {
+            Some(_) if validation.is_some() => {
+                let text = "[data] has both validation and validation_fraction; give one";
+                Err(Problem::among([key, "data.validation"], text))
+            }
+            Some(_) if train.is_none() => Err(Problem::at(key, "the built-in text has a validation set")),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Text files; plain, `.gz` or `.zst`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TextFilesRecipe {
+    /// The files.
+    text: Files,
+    /// What of them is one document.
+    #[serde(default)]
+    pub(super) documents: DocumentUnit,
+}
+
+impl TextFilesRecipe {
+    /// The files as the data crate takes them.
+    pub fn files(&self) -> TextFiles {
+        TextFiles::new(self.text.paths(), self.documents)
+    }
+}
+
+/// How text becomes batches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ContextRecipe {
+    /// Tokens of a context.
+    pub context: usize,
+    /// Contexts of a batch; "auto" with `train --memory`.
+    #[serde(with = "attentive_data::auto_size")]
+    #[schemars(schema_with = "attentive_data::auto_size::schema")]
+    pub rows: usize,
+    /// Where contexts begin.
+    #[serde(default)]
+    pub contexts: ContextSource,
+}
+
+/// Where contexts begin.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ContextSource {
+    /// Where another one ends, so that an epoch reads every token once.
+    #[default]
+    Packed,
+    /// Anywhere, at random.
+    Random,
+}
+
+/// How the model is judged, and which checkpoints make it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct EvaluationRecipe {
+    /// Last checkpoints that are averaged into the finished model.
+    pub average_last: usize,
+    /// Texts that the finished model writes to be looked at.
+    pub samples: usize,
+}
+
+impl Default for EvaluationRecipe {
+    fn default() -> Self {
+        Self { average_last: 1, samples: 3 }
+    }
+}
+
+impl CausalLmRecipe {
+    pub(crate) fn validate(&self) -> Result<(), Problem> {
+        self.tokenizer.validate(|setting| format!("tokenizer.{setting}"))?;
+        require_role(Role::LanguageModel, &self.model, "causal-lm")?;
+        validate_model(&self.model)?;
+        self.generation.validate().map_err(|error| Problem::within("generation", &error.keys(), &error))?;
+        let sampling = self.generation.sampling.validate();
+        sampling.map_err(|error| Problem::within("generation.sampling", &error.keys(), &error))?;
+        let context = self.batch.context;
+        if let Some(max_len) = self.model.max_len().filter(|&max_len| max_len < context) {
+            let limit = "model.positions.learned.max_len";
+            let text = format!("batch.context = {context} is longer than {limit} = {max_len}");
+            return Err(Problem::among(["batch.context", limit], text));
+        }
+        self.data.validate()
+    }
+}

@@ -1,0 +1,91 @@
+//! Recipes of `task = "classification"`.
+
+use std::path::PathBuf;
+
+use attentive_model::{ModelConfig, Role};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Problem, TokenizerRecipe, data::Files, masked_lm::validate_context, presets::require_role, validate_model,
+};
+
+/// The class of a text.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClassificationRecipe {
+    /// Where the texts are; without it, built-in sentences and what their *it* stands for.
+    #[serde(default)]
+    pub data: LabeledRecipe,
+    /// The folder of a model that was trained before: its sizes, parameters and tokenizer are taken, whatever the recipe
+    /// says of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "super::path")]
+    pub pretrained: Option<PathBuf>,
+    /// How text becomes tokens.
+    pub tokenizer: TokenizerRecipe,
+    /// The model; the vocabulary's size is the tokenizer's, its labels are the data's.
+    pub model: ModelConfig,
+    /// How texts become batches.
+    pub batch: LabeledBatchRecipe,
+    /// Which checkpoints make the model.
+    #[serde(default)]
+    pub evaluation: super::masked_lm::EvaluationRecipe,
+}
+
+/// The parts of labelled texts.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LabeledRecipe {
+    /// What the model learns from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub train: Option<LabeledFiles>,
+    /// What tells during training how good it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation: Option<LabeledFiles>,
+    /// What the finished model is scored on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<LabeledFiles>,
+}
+
+/// Files of a text, a tab and a label a line; plain, `.gz` or `.zst`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LabeledFiles {
+    /// The files.
+    tsv: Files,
+}
+
+impl LabeledFiles {
+    /// Their paths, one after another.
+    pub fn paths(&self) -> &[PathBuf] {
+        self.tsv.paths()
+    }
+}
+
+/// How texts become batches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LabeledBatchRecipe {
+    /// Tokens of a text, with its frame; longer ones are cut off.
+    pub context: usize,
+    /// Texts of a batch; "auto" with `train --memory`.
+    #[serde(with = "attentive_data::auto_size")]
+    #[schemars(schema_with = "attentive_data::auto_size::schema")]
+    pub rows: usize,
+}
+
+impl ClassificationRecipe {
+    pub(crate) fn validate(&self) -> Result<(), Problem> {
+        self.tokenizer.validate(|setting| format!("tokenizer.{setting}"))?;
+        require_role(Role::Encoder, &self.model, "classification")?;
+        if self.pretrained.is_none() {
+            validate_model(&self.model)?;
+            validate_context(self.batch.context, &self.model)?;
+        }
+        match self.batch.context {
+            0..3 => Err(Problem::at("batch.context", "a text with its frame has at least 3 tokens")),
+            _ => Ok(()),
+        }
+    }
+}

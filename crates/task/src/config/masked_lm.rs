@@ -1,0 +1,143 @@
+//! Recipes of `task = "masked-lm"`.
+
+use attentive_data::{DocumentUnit, MaskingConfig, RowKind};
+use attentive_model::{EncoderSpec, FamilyVisitor, MaskedLmObjective, ModelConfig, ModelSpec, Role};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Problem, TextRecipe, TokenizerRecipe, presets::require_role, validate_model};
+
+/// Tokens hidden in a text.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MaskedLmRecipe {
+    /// Where the text is, a sentence a line; without it, the English of the built-in corpus.
+    #[serde(default)]
+    pub data: TextRecipe,
+    /// How text becomes tokens.
+    pub tokenizer: TokenizerRecipe,
+    /// The model; the vocabulary's size is the tokenizer's.
+    pub model: ModelConfig,
+    /// How text becomes batches.
+    pub batch: RowRecipe,
+    /// Which tokens are hidden.
+    #[serde(default)]
+    pub masking: MaskingConfig,
+    /// What is minimised.
+    #[serde(default)]
+    pub objective: MaskedLmObjective,
+    /// Which checkpoints make the model.
+    #[serde(default)]
+    pub evaluation: EvaluationRecipe,
+}
+
+/// How text becomes batches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RowRecipe {
+    /// Tokens of a row, with its frame.
+    pub context: usize,
+    /// Rows of a batch; "auto" with `train --memory`.
+    #[serde(with = "attentive_data::auto_size")]
+    #[schemars(schema_with = "attentive_data::auto_size::schema")]
+    pub rows: usize,
+    /// What a row holds.
+    #[serde(default)]
+    pub examples: RowKind,
+}
+
+/// Which checkpoints make the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct EvaluationRecipe {
+    /// Last checkpoints that are averaged into the finished model.
+    pub average_last: usize,
+}
+
+impl Default for EvaluationRecipe {
+    fn default() -> Self {
+        Self { average_last: 1 }
+    }
+}
+
+impl MaskedLmRecipe {
+    pub(crate) fn validate(&self) -> Result<(), Problem> {
+        self.tokenizer.validate(|setting| format!("tokenizer.{setting}"))?;
+        self.data.validate()?;
+        require_role(Role::Encoder, &self.model, "masked-lm")?;
+        let encoder = Encoder::of(&self.model);
+        let Encoder { n_segments, masked_lm, next_sentence } = encoder.expect("a model of this role");
+        validate_model(&self.model)?;
+        if !masked_lm {
+            return Err(Problem::at("model.masked_lm", "false: masked-lm trains this head"));
+        }
+        validate_context(self.batch.context, &self.model)?;
+        if self.batch.examples == RowKind::SentencePairs {
+            self.validate_pairs(n_segments)
+        } else if next_sentence {
+            let text = "full sentences have no next one; set model.next_sentence = false, or batch.examples = \
+                        \"sentence-pairs\"";
+            Err(Problem::among(["model.next_sentence", "batch.examples"], text))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Whether there can be pairs of sentences.
+    fn validate_pairs(&self, n_segments: usize) -> Result<(), Problem> {
+        if n_segments < 2 {
+            return Err(Problem::at("model.n_segments", format!("{n_segments}: sentence pairs have two segments")));
+        }
+        let files = [("train", &self.data.train), ("validation", &self.data.validation)];
+        let of_lines = files.into_iter().find_map(|(part, files)| {
+            files.as_ref().filter(|files| files.documents == DocumentUnit::Line).map(|_| part)
+        });
+        match of_lines {
+            Some(part) => {
+                let key = format!("data.{part}.documents");
+                let text = "sentence pairs need documents of several lines: set \"paragraph\" or \"file\", or \
+                            batch.examples = \"full-sentences\"";
+                Err(Problem::at(key, text))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// Rows must not be longer than there are positions.
+pub(super) fn validate_context(context: usize, model: &ModelConfig) -> Result<(), Problem> {
+    match model.max_len().filter(|&max_len| max_len < context) {
+        Some(max_len) => {
+            let text = format!("batch.context = {context} is longer than the model has positions for, {max_len}");
+            Err(Problem::among(["batch.context", "model"], text))
+        }
+        None => Ok(()),
+    }
+}
+
+/// What a recipe wants to know of an encoder.
+struct Encoder {
+    n_segments: usize,
+    masked_lm: bool,
+    next_sentence: bool,
+}
+
+impl Encoder {
+    /// None of a model that is no encoder.
+    fn of(model: &ModelConfig) -> Option<Self> {
+        struct Of;
+        impl FamilyVisitor for Of {
+            type Output = Option<Encoder>;
+
+            fn any<C: ModelSpec>(self, _spec: &C, _role: Role) -> Self::Output {
+                None
+            }
+
+            fn encoder<C: EncoderSpec>(self, spec: &C) -> Self::Output {
+                let (masked_lm, next_sentence) = (spec.has_masked_lm(), spec.has_next_sentence());
+                Some(Encoder { n_segments: spec.n_segments(), masked_lm, next_sentence })
+            }
+        }
+        model.visit(Of)
+    }
+}

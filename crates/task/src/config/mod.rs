@@ -1,0 +1,149 @@
+//! Settings of tasks, as recipes have them.
+
+mod causal_lm;
+mod classification;
+mod data;
+mod masked_lm;
+mod presets;
+mod problem;
+mod span_corruption;
+mod tokenizer;
+mod translation;
+
+use attentive_bundle::DecodingConfig;
+use attentive_model::ModelConfig;
+use attentive_optim::{OptimizerConfig, ScheduleConfig};
+use attentive_trainer::TrainerConfig;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+pub use causal_lm::{CausalLmRecipe, ContextRecipe, ContextSource, TextFilesRecipe, TextRecipe};
+pub use classification::{ClassificationRecipe, LabeledBatchRecipe, LabeledFiles, LabeledRecipe};
+pub use data::{DataRecipe, Files, SplitFiles};
+pub use masked_lm::{MaskedLmRecipe, RowRecipe};
+pub use presets::{find_preset, preset, presets_of_task};
+pub use problem::{Problem, advice, nearest};
+pub use span_corruption::SpanCorruptionRecipe;
+pub use tokenizer::{TokenizerKind, TokenizerRecipe};
+pub use translation::TranslationRecipe;
+
+/// The format of strings that are paths, in the schema of recipes.
+pub const PATH_FORMAT: &str = "path";
+
+/// The schema of a path.
+fn path(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "format": PATH_FORMAT })
+}
+
+/// What every run has, whatever the task.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RunRecipe {
+    /// Name of the run's folder, which gets a number after it.
+    pub name: String,
+    /// The optimizer; Adam if `kind` is not given.
+    #[serde(default)]
+    pub optimizer: OptimizerConfig,
+    /// Learning rate of each update.
+    pub schedule: ScheduleConfig,
+    /// The loop.
+    pub training: TrainerConfig,
+}
+
+impl RunRecipe {
+    /// Holds the settings against each other.
+    ///
+    /// # Errors
+    /// [`Problem`].
+    pub fn validate(&self) -> Result<(), Problem> {
+        let is_one_folder = !self.name.is_empty() && !self.name.contains(['/', '\\', '\0']);
+        if !is_one_folder || [".", ".."].contains(&self.name.as_str()) {
+            return Err(Problem::at("name", format!("{:?} must be the name of one folder", self.name)));
+        }
+        self.optimizer.validate().map_err(|error| Problem::within("optimizer", &error.keys(), &error))?;
+        self.schedule.validate().map_err(|error| Problem::within("schedule", &error.keys(), &error))?;
+        self.training.validate().map_err(|error| Problem::within("training", &error.keys(), &error))
+    }
+}
+
+/// The keys of a [`RunRecipe`]; all others are the task's.
+pub const RUN_KEYS: [&str; 4] = ["name", "optimizer", "schedule", "training"];
+
+/// The names of tasks, that of a recipe without one first.
+pub const TASKS: [&str; 5] = ["translation", "causal-lm", "masked-lm", "classification", "span-corruption"];
+
+/// What is learnt, from what, by which model: `task` names it.
+#[derive(Debug, Clone)]
+pub enum TaskRecipe {
+    /// Sentences of one language into sentences of another.
+    Translation(Box<TranslationRecipe>),
+    /// The next token of a text.
+    CausalLm(Box<CausalLmRecipe>),
+    /// Tokens hidden in a text.
+    MaskedLm(Box<MaskedLmRecipe>),
+    /// The class of a text.
+    Classification(Box<ClassificationRecipe>),
+    /// Spans hidden in a text.
+    SpanCorruption(Box<SpanCorruptionRecipe>),
+}
+
+/// The same expression of the recipe of any task.
+#[macro_export]
+macro_rules! of_any_task {
+    ($task:expr, $recipe:ident => $expression:expr) => {
+        match $task {
+            $crate::config::TaskRecipe::Translation($recipe) => $expression,
+            $crate::config::TaskRecipe::CausalLm($recipe) => $expression,
+            $crate::config::TaskRecipe::MaskedLm($recipe) => $expression,
+            $crate::config::TaskRecipe::Classification($recipe) => $expression,
+            $crate::config::TaskRecipe::SpanCorruption($recipe) => $expression,
+        }
+    };
+}
+
+impl TaskRecipe {
+    /// Holds the settings against each other.
+    ///
+    /// # Errors
+    /// [`Problem`].
+    pub fn validate(&self) -> Result<(), Problem> {
+        of_any_task!(self, recipe => recipe.validate())
+    }
+
+    /// The task's name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Translation(_) => TASKS[0],
+            Self::CausalLm(_) => TASKS[1],
+            Self::MaskedLm(_) => TASKS[2],
+            Self::Classification(_) => TASKS[3],
+            Self::SpanCorruption(_) => TASKS[4],
+        }
+    }
+
+    /// The model.
+    pub fn model(&self) -> &ModelConfig {
+        of_any_task!(self, recipe => &recipe.model)
+    }
+
+    /// What says how large batches are.
+    pub fn batch_size(&mut self) -> &mut usize {
+        match self {
+            Self::Translation(recipe) => &mut recipe.batch.max_tokens,
+            Self::CausalLm(recipe) => &mut recipe.batch.rows,
+            Self::MaskedLm(recipe) => &mut recipe.batch.rows,
+            Self::Classification(recipe) => &mut recipe.batch.rows,
+            Self::SpanCorruption(recipe) => &mut recipe.batch.rows,
+        }
+    }
+}
+
+/// What a model says of its settings.
+fn validate_model(model: &ModelConfig) -> Result<(), Problem> {
+    model.validate().map_err(|error| Problem::within("model", &error.keys(), &error))
+}
+
+/// What can be told of a search before there is a model.
+fn validate_decoding(config: &DecodingConfig) -> Result<(), Problem> {
+    config.validate().map_err(|error| Problem::within("decoding", &error.keys(), &error))
+}

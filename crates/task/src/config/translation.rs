@@ -1,0 +1,68 @@
+//! Recipes of `task = "translation"`.
+
+use attentive_bundle::DecodingConfig;
+use attentive_data::{BatchConfig, CorpusRules};
+use attentive_model::{ModelConfig, Role, TranslationObjective};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{DataRecipe, Problem, TokenizerRecipe, presets::require_role, validate_decoding, validate_model};
+
+/// Sentences of one language into sentences of another.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TranslationRecipe {
+    /// Where the text is; without it, the built-in corpus.
+    #[serde(default)]
+    pub data: DataRecipe,
+    /// What lines may hold.
+    #[serde(default)]
+    pub rules: CorpusRules,
+    /// How text becomes tokens.
+    pub tokenizer: TokenizerRecipe,
+    /// The model; vocabulary sizes are the tokenizer's.
+    pub model: ModelConfig,
+    /// How pairs become batches.
+    #[serde(default)]
+    pub batch: BatchConfig,
+    /// What is minimised.
+    #[serde(default)]
+    pub objective: TranslationObjective,
+    /// How the model is judged, and which checkpoints make it.
+    #[serde(default)]
+    pub evaluation: EvaluationRecipe,
+    /// How the finished model decodes.
+    #[serde(default)]
+    pub decoding: DecodingConfig,
+}
+
+/// How the model is judged, and which checkpoints make it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct EvaluationRecipe {
+    /// Validation sentences that are translated for BLEU at each validation; 0 for none.
+    pub bleu_sentences: usize,
+    /// Last checkpoints that are averaged into the finished model.
+    pub average_last: usize,
+    /// BLEU's tokenizer: `13a` for raw text, `none` for text that is tokenised already.
+    pub bleu_tokenizer: String,
+}
+
+impl Default for EvaluationRecipe {
+    fn default() -> Self {
+        Self { bleu_sentences: 200, average_last: 5, bleu_tokenizer: "13a".into() }
+    }
+}
+
+impl TranslationRecipe {
+    pub(crate) fn validate(&self) -> Result<(), Problem> {
+        self.tokenizer.validate(|setting| format!("tokenizer.{setting}"))?;
+        require_role(Role::EncoderDecoder, &self.model, "translation")?;
+        validate_model(&self.model)?;
+        validate_decoding(&self.decoding)?;
+        // What is still to be measured will be in range.
+        let max_tokens = self.batch.max_tokens.max(1);
+        let batch = BatchConfig { max_tokens, ..self.batch.clone() };
+        batch.validate().map_err(|error| Problem::within("batch", &error.keys(), &error))
+    }
+}

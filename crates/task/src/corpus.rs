@@ -1,0 +1,155 @@
+//! The text of a run: files, or the built-in corpus.
+
+use attentive_bundle::DataRecord;
+use attentive_corpus::{BuiltinConfig, PronounSentence, SentencePair};
+use attentive_data::{CorpusReport, CorpusRules, DataError, EncodedCorpus, FileReport, ParallelFiles, Side, Storage};
+use attentive_tokenizer::{TokenId, Tokenizer};
+
+use crate::{
+    Context, Result,
+    config::{DataRecipe, SplitFiles},
+    encode,
+};
+
+/// One part of a corpus.
+pub enum Split {
+    /// Files, streamed.
+    Files(ParallelFiles),
+    /// The built-in corpus, in memory.
+    Builtin(Vec<SentencePair>),
+}
+
+/// All parts of a corpus.
+pub struct Corpus {
+    /// What is learnt from.
+    pub train: Split,
+    /// What tells during training how good the model is.
+    pub validation: Option<Split>,
+    /// What the finished model is scored on.
+    pub test: Option<Split>,
+    /// The built-in corpus's sentences whose pronoun depends on what it refers to.
+    pub pronouns: Vec<PronounSentence>,
+}
+
+impl Corpus {
+    /// The parts that a recipe names, or the built-in corpus.
+    pub fn open(recipe: &DataRecipe) -> Self {
+        match &recipe.train {
+            Some(train) => {
+                let split = |files: &Option<SplitFiles>| files.as_ref().map(|files| Split::Files(files.parallel()));
+                Self {
+                    train: Split::Files(train.parallel()),
+                    validation: split(&recipe.validation),
+                    test: split(&recipe.test),
+                    pronouns: Vec::new(),
+                }
+            }
+            None => {
+                let builtin = BuiltinConfig::default().generate();
+                Self {
+                    train: Split::Builtin(builtin.train),
+                    validation: Some(Split::Builtin(builtin.validation)),
+                    test: Some(Split::Builtin(builtin.test)),
+                    pronouns: builtin.pronouns,
+                }
+            }
+        }
+    }
+}
+
+impl Split {
+    /// Every line of both sides, streamed.
+    pub fn texts<'a>(
+        &'a self,
+        rules: &'a CorpusRules,
+    ) -> Result<Box<dyn Iterator<Item = Result<String, DataError>> + 'a>> {
+        Ok(match self {
+            Self::Files(files) => Box::new(files.pairs(rules)?.flat_map(|pair| match pair {
+                Ok(pair) => vec![Ok(pair.source), Ok(pair.target)],
+                Err(error) => vec![Err(error)],
+            })),
+            Self::Builtin(pairs) => {
+                Box::new(pairs.iter().flat_map(|pair| [&pair.source, &pair.target]).map(|text| Ok(text.clone())))
+            }
+        })
+    }
+
+    /// Shows every pair that `rules` admit, with its line; returns what was found in the files.
+    pub fn visit(&self, rules: &CorpusRules, mut see: impl FnMut(u64, String, String)) -> Result<Option<CorpusReport>> {
+        match self {
+            Self::Files(files) => {
+                let mut pairs = files.pairs(rules)?;
+                for pair in pairs.by_ref() {
+                    let pair = pair?;
+                    see(pair.line, pair.source, pair.target);
+                }
+                Ok(Some(pairs.finish()?))
+            }
+            Self::Builtin(pairs) => {
+                (1..).zip(pairs).for_each(|(line, pair)| see(line, pair.source.clone(), pair.target.clone()));
+                Ok(None)
+            }
+        }
+    }
+
+    /// The first `n` pairs as text.
+    pub fn pairs(&self, rules: &CorpusRules, n: usize) -> Result<Vec<SentencePair>> {
+        match self {
+            Self::Files(files) => files
+                .pairs(rules)?
+                .take(n)
+                .map(|pair| {
+                    let pair = pair?;
+                    Ok(SentencePair { source: pair.source, target: pair.target })
+                })
+                .collect(),
+            Self::Builtin(pairs) => Ok(pairs.iter().take(n).cloned().collect()),
+        }
+    }
+
+    /// Token ids of both sides, and what was found in the files.
+    pub fn encode(
+        &self,
+        tokenizer: &dyn Tokenizer,
+        rules: &CorpusRules,
+        storage: &Storage,
+    ) -> Result<(EncodedCorpus, Option<CorpusReport>)> {
+        self.encode_by(|side, text| encode(tokenizer, side, text), rules, storage)
+    }
+
+    /// Token ids of both sides, as `segment` finds them, and what was found in the files.
+    pub fn encode_by(
+        &self,
+        segment: impl Fn(Side, &str) -> Vec<TokenId> + Sync,
+        rules: &CorpusRules,
+        storage: &Storage,
+    ) -> Result<(EncodedCorpus, Option<CorpusReport>)> {
+        match self {
+            Self::Files(files) => {
+                let (corpus, report) = EncodedCorpus::from_files(files, rules, storage, segment)?;
+                Ok((corpus, Some(report)))
+            }
+            Self::Builtin(pairs) => {
+                let texts = pairs.iter().map(|pair| (&pair.source, &pair.target));
+                Ok((EncodedCorpus::from_text(texts, segment)?, None))
+            }
+        }
+    }
+
+    /// What `training.json` says of this part.
+    pub fn records(&self, split: &str) -> Result<Vec<DataRecord>> {
+        let record = |name: String, n_lines, sha256| DataRecord { split: split.to_owned(), name, n_lines, sha256 };
+        match self {
+            Self::Files(files) => {
+                let [source, target] = files.digests().context("hashing the data")?;
+                let of_file = |file: FileReport| record(file.path.display().to_string(), file.n_lines, file.sha256);
+                Ok(source.into_iter().chain(target).map(of_file).collect())
+            }
+            Self::Builtin(pairs) => {
+                let lines = pairs.iter().map(|pair| format!("{}\t{}\n", pair.source, pair.target));
+                let sha256 = attentive_data::sha256_of(lines);
+                Ok(vec![record("built-in".into(), pairs.len() as u64, sha256)])
+            }
+        }
+    }
+}

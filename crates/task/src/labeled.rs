@@ -1,0 +1,131 @@
+//! Labelled texts: files, or built-in sentences and what their *it* stands for.
+
+use std::{collections::BTreeMap, iter};
+
+use attentive_bundle::DataRecord;
+use attentive_corpus::{LabeledSentence, reference_sentences};
+use attentive_data::{FileReport, LabeledText};
+
+use crate::{
+    Result,
+    config::{LabeledFiles, LabeledRecipe},
+};
+
+/// Built-in sentences for training, validation and the test, and the seed that they are drawn from.
+const BUILTIN_SIZES: [usize; 3] = [5_000, 500, 1_000];
+const BUILTIN_SEED: u64 = 2;
+
+/// One part of the texts, and where it came from.
+pub struct LabeledPart {
+    /// `train`, `validation` or `test`.
+    pub name: &'static str,
+    /// The texts, each with its class.
+    pub texts: Vec<LabeledText>,
+    records: Vec<DataRecord>,
+}
+
+/// All parts.
+pub struct LabeledTexts {
+    /// What is learnt from.
+    pub train: LabeledPart,
+    /// What tells during training how good the model is.
+    pub validation: Option<LabeledPart>,
+    /// What the finished model is scored on.
+    pub test: Option<LabeledPart>,
+}
+
+impl LabeledTexts {
+    /// Reads the parts that a recipe names, or makes the built-in sentences.
+    ///
+    /// # Errors
+    /// A file can't be read, or a line has no label.
+    pub fn open(recipe: &LabeledRecipe) -> Result<Self> {
+        let read =
+            |name, files: &Option<LabeledFiles>| files.as_ref().map(|files| LabeledPart::read(name, files)).transpose();
+        Ok(match read("train", &recipe.train)? {
+            Some(train) => {
+                Self { train, validation: read("validation", &recipe.validation)?, test: read("test", &recipe.test)? }
+            }
+            None => Self::builtin(),
+        })
+    }
+
+    fn builtin() -> Self {
+        let mut sentences = reference_sentences(BUILTIN_SIZES.iter().sum(), BUILTIN_SEED).into_iter();
+        let mut part = |name, n| LabeledPart::builtin(name, sentences.by_ref().take(n).collect());
+        let [n_train, n_validation, n_test] = BUILTIN_SIZES;
+        Self {
+            train: part("train", n_train),
+            validation: Some(part("validation", n_validation)),
+            test: Some(part("test", n_test)),
+        }
+    }
+
+    /// The parts that there are.
+    pub fn parts(&self) -> impl Iterator<Item = &LabeledPart> {
+        iter::once(&self.train).chain(&self.validation).chain(&self.test)
+    }
+
+    /// The labels, in order.
+    ///
+    /// # Errors
+    /// There are fewer than two, or the training texts lack some.
+    pub fn labels(&self) -> Result<Vec<String>> {
+        let known = self.train.counts();
+        let labels: Vec<String> = known.keys().map(|&label| label.to_owned()).collect();
+        if labels.len() < 2 {
+            refuse!("data.train has the labels {labels:?}: there must be two at least");
+        }
+        for part in self.parts() {
+            let mut unknown = part.counts();
+            unknown.retain(|label, _| !known.contains_key(label));
+            if !unknown.is_empty() {
+                let all: Vec<String> =
+                    unknown.iter().map(|(label, n)| format!("{label:?} ({n} of its texts)")).collect();
+                refuse!("data.{} has labels that data.train has not: {}", part.name, all.join(", "));
+            }
+        }
+        Ok(labels)
+    }
+
+    /// What `training.json` says of all parts.
+    pub fn into_records(self) -> Vec<DataRecord> {
+        let parts = [Some(self.train), self.validation, self.test];
+        parts.into_iter().flatten().flat_map(|part| part.records).collect()
+    }
+}
+
+impl LabeledPart {
+    fn read(name: &'static str, files: &LabeledFiles) -> Result<Self> {
+        let (texts, reports) = LabeledText::read(files.paths())?;
+        let record = |file: FileReport| DataRecord {
+            split: name.to_owned(),
+            name: file.path.display().to_string(),
+            n_lines: file.n_lines,
+            sha256: file.sha256,
+        };
+        Ok(Self { name, texts, records: reports.into_iter().map(record).collect() })
+    }
+
+    fn builtin(name: &'static str, sentences: Vec<LabeledSentence>) -> Self {
+        let labeled = |(line, LabeledSentence { text, label })| LabeledText { text, label: label.to_owned(), line };
+        let texts: Vec<LabeledText> = (1..).zip(sentences).map(labeled).collect();
+        let lines = texts.iter().map(|text| format!("{}\t{}\n", text.text, text.label));
+        let sha256 = attentive_data::sha256_of(lines);
+        let n_lines = texts.len() as u64;
+        Self {
+            name,
+            records: vec![DataRecord { split: name.to_owned(), name: "built-in".to_owned(), n_lines, sha256 }],
+            texts,
+        }
+    }
+
+    /// How many texts have each label.
+    pub fn counts(&self) -> BTreeMap<&str, u64> {
+        let mut counts = BTreeMap::new();
+        for text in &self.texts {
+            *counts.entry(text.label.as_str()).or_default() += 1;
+        }
+        counts
+    }
+}

@@ -1,0 +1,52 @@
+//! Training tasks: what is learnt, from what, by which models.
+//!
+//! A [`Task`] is data, a model, an objective and scores: all that differs between translation, language modelling, masked
+//! tokens, classes and hidden spans. Its settings are in [`config`], [`prepare`] reads its data and hands it to a
+//! [`TaskVisitor`], and what it has to say goes to a [`Log`]. Nothing here prints, and nothing knows of folders of runs:
+//! that is `attentive-run`'s.
+//!
+//! ```
+//! use attentive_task::config::{TokenizerKind, TokenizerRecipe};
+//!
+//! let recipe = TokenizerRecipe { kind: TokenizerKind::Characters, ..TokenizerRecipe::default() };
+//! let lines = ["the cat", "the dog"].map(|line| Ok::<_, attentive_task::Error>(line.to_owned()));
+//! let tokenizer = recipe.train(false, lines)?;
+//! assert_eq!(tokenizer.decode(&tokenizer.encode("the god"))?, "the god");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![recursion_limit = "256"]
+
+#[macro_use]
+mod error;
+#[macro_use]
+mod log;
+
+mod causal_lm;
+mod classification;
+pub mod config;
+mod corpus;
+mod encoder_text;
+mod folder;
+mod labeled;
+mod masked_lm;
+mod prepared;
+mod score;
+mod span_corruption;
+mod task;
+mod text;
+mod translation;
+
+pub use causal_lm::CausalLm;
+pub use classification::Classification;
+pub use corpus::{Corpus, Split};
+pub use error::{Context, Error, Result};
+pub use folder::resolve;
+pub use labeled::{LabeledPart, LabeledTexts};
+pub use log::{Log, thousands};
+pub use masked_lm::MaskedLm;
+pub use prepared::{TaskVisitor, prepare};
+pub use score::{bleu_of, encode, likelihood, likelihood_of, pronoun_accuracy, special_ids, translate_all};
+pub use span_corruption::Infilling;
+pub use task::{Resizable, Task};
+pub use text::{TextSource, Texts};
+pub use translation::Translation;

@@ -1,0 +1,38 @@
+//! Where a task says what it does.
+
+/// Takes the lines that a task and a run have to say; neither prints.
+///
+/// `()` drops them all.
+pub trait Log {
+    /// A line of what is found and done: `data      30,000 training pairs`.
+    fn line(&self, line: &str);
+
+    /// A line of what the user should look at.
+    fn warning(&self, line: &str) {
+        self.line(line);
+    }
+
+    /// Some of a piece of work is done; the last call of a piece has `done == total`.
+    fn progress(&self, _what: &str, _done: usize, _total: usize) {}
+}
+
+impl Log for () {
+    fn line(&self, _: &str) {}
+}
+
+/// A line of a [`Log`], as `println!` formats it.
+macro_rules! say {
+    ($log:expr, $($text:tt)*) => { $log.line(&format!($($text)*)) };
+}
+
+/// `1234567` as `1,234,567`.
+///
+/// ```
+/// assert_eq!(attentive_task::thousands(1_234_567), "1,234,567");
+/// ```
+pub fn thousands(n: u64) -> String {
+    let digits = n.to_string();
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().map(|g| std::str::from_utf8(g).expect("digits")).collect();
+    groups.join(",")
+}

@@ -1,0 +1,312 @@
+//! Masked language modelling with encoders: BERT, RoBERTa, CANINE.
+
+use std::{path::Path, sync::Arc};
+
+use attentive_backend::Device;
+use attentive_bundle::{Candidate, DataRecord, ScoreRecord, TextEncoder, frame_ids};
+use attentive_core::{BatchStream, Endless, MaskedBatch, TokenId, TokenMatrix};
+use attentive_data::{Epochs, ExampleBatcher, ExampleSet, MaskedSentences, RowKind, SentenceCorpus, auto_size::AUTO};
+use attentive_model::{EncoderModel, EncoderSpec, MaskedLmObjective, ModelConfig};
+use attentive_tokenizer::Tokenizer;
+use attentive_trainer::{Evaluate, Validation};
+use burn::tensor::{Tensor, activation::log_softmax};
+
+use crate::{
+    Log, Resizable, Result, Task, TextSource, Texts,
+    config::{MaskedLmRecipe, RunRecipe},
+    encoder_text, thousands,
+};
+
+/// Sentences whose words are guessed at the end, and guesses for each.
+const N_SAMPLES: usize = 3;
+const N_CANDIDATES: usize = 4;
+
+/// A text, and an encoder that learns to guess what is hidden in it.
+pub struct MaskedLm<F> {
+    config: F,
+    objective: MaskedLmObjective,
+    context: usize,
+    /// Hidden tokens of a row at the most.
+    n_hidden: usize,
+    has_pairs: bool,
+    tokenizer: Arc<dyn Tokenizer>,
+    train: ExampleBatcher<MaskedSentences>,
+    validation: Option<ExampleBatcher<MaskedSentences>>,
+    /// The guess that is right most often, whatever stands around it.
+    most_frequent: TokenId,
+    texts: Texts,
+}
+
+/// How good guesses are.
+#[derive(Default)]
+struct Guesses {
+    nll_sum: f64,
+    n_tokens: usize,
+    n_right: usize,
+    n_most_frequent: usize,
+    n_pairs: usize,
+    n_pairs_right: usize,
+}
+
+impl<F: EncoderSpec + Into<ModelConfig>> MaskedLm<F> {
+    /// Reads the text of a recipe, whose vocabulary size it fills in; without the file of a tokenizer, one is read or
+    /// learnt as the recipe says.
+    pub fn prepare(
+        run: &RunRecipe,
+        recipe: &mut MaskedLmRecipe,
+        mut config: F,
+        tokenizer: Option<&Path>,
+        log: &dyn Log,
+    ) -> Result<Self> {
+        let texts = Texts::open(&recipe.data);
+        let tokenizer: Arc<dyn Tokenizer> = match tokenizer {
+            Some(path) => attentive_tokenizer::load(path)?,
+            None => recipe.tokenizer.read_or_train(false, texts.train.texts())?,
+        }
+        .into();
+        config.set_vocab_size(tokenizer.vocab_size())?;
+        let ids = frame_ids(&*tokenizer)?;
+
+        let sentences = |source: &TextSource| {
+            source.sentences(ids.end, |line| encoder_text::encode_line(&config, &*tokenizer, line))
+        };
+        let (text, held_out) = texts.read(sentences, |text, at| text.split(at), log)?;
+        say!(
+            log,
+            "data      {} training tokens in {} sentences of {} documents",
+            thousands(text.n_tokens() as u64),
+            thousands(text.n_sentences() as u64),
+            thousands(text.n_documents() as u64)
+        );
+        say!(log, "tokens    {} entries in the vocabulary", thousands(tokenizer.vocab_size() as u64));
+        encoder_text::choose_alphabet(&mut config, &text);
+        recipe.model = config.clone().into();
+        let most_frequent = most_frequent(&config, &text).unwrap_or(ids.mask);
+        let batch = recipe.batch;
+        // What is still to be measured begins with one row.
+        let n_rows = if batch.rows == AUTO { 1 } else { batch.rows };
+        let batcher = |text: SentenceCorpus, seed: u64| -> Result<ExampleBatcher<MaskedSentences>> {
+            let masking = encoder_text::masking(&config, recipe.masking, ids, tokenizer.vocab_size(), seed);
+            let rows = MaskedSentences::new(text, batch.examples, batch.context, ids, masking)?;
+            Ok(ExampleBatcher::new(rows, n_rows, seed)?)
+        };
+        let train_batches = batcher(text, run.training.seed)?;
+        // The same masks whatever the run, so that runs can be compared.
+        let validation_batches = held_out.map(|text| batcher(text, 0)).transpose()?;
+        Ok(Self {
+            config,
+            objective: recipe.objective,
+            context: batch.context,
+            n_hidden: (recipe.masking.rate * batch.context as f64).ceil() as usize,
+            has_pairs: batch.examples == RowKind::SentencePairs,
+            tokenizer: tokenizer.clone(),
+            train: train_batches,
+            validation: validation_batches,
+            most_frequent,
+            texts,
+        })
+    }
+
+    fn judge(&self, model: &F::Model, batches: &ExampleBatcher<MaskedSentences>) -> Result<Guesses> {
+        let mut guesses = Guesses::default();
+        for batch in batches.epoch(0) {
+            guesses.add(model, &batch?, self.most_frequent);
+        }
+        Ok(guesses)
+    }
+
+    /// Loss and accuracy on the whole validation text.
+    fn validate(&self, model: &F::Model, validation: &ExampleBatcher<MaskedSentences>) -> Result<Validation> {
+        let guesses = self.judge(model, validation)?;
+        let mut scores = vec![("masked-accuracy".to_owned(), guesses.accuracy())];
+        scores.extend(guesses.pair_accuracy().map(|accuracy| ("next-sentence-accuracy".to_owned(), accuracy)));
+        Ok(Validation { nll_nats: guesses.nll_nats(), scores, quality: None })
+    }
+
+    /// Guesses for a word of some validation sentences.
+    fn show_samples(&self, model: F::Model, log: &dyn Log) -> Result<()> {
+        let Some(validation) = &self.validation else { return Ok(()) };
+        let corpus = validation.set().corpus();
+        let sentences = corpus.sentences().collect::<Vec<_>>();
+        let encoder = TextEncoder::new(model, Vec::new(), self.tokenizer.clone())?;
+        say!(log, "");
+        for ids in sentences.iter().step_by((sentences.len() / N_SAMPLES).max(1)).take(N_SAMPLES) {
+            let text = self.tokenizer.decode(ids)?;
+            let words: Vec<&str> = text.trim().split(' ').collect();
+            let middle = words.len() / 2;
+            let masked =
+                [&words[..middle], &[&*encoder_text::masks(&self.config, words[middle])], &words[middle + 1..]]
+                    .concat()
+                    .join(" ");
+            let Ok(filled) = encoder.fill(&masked, N_CANDIDATES) else { continue };
+            print_guesses(log, &masked, words[middle], &filled);
+        }
+        say!(log, "");
+        Ok(())
+    }
+}
+
+impl Guesses {
+    fn add(&mut self, model: &impl EncoderModel, batch: &MaskedBatch, most_frequent: TokenId) {
+        let encoding = model.encode(&batch.ids, &batch.segments, None);
+        if let (Some(follows), Some(scores)) = (&batch.follows, model.next_sentence_scores(&encoding)) {
+            let scores = values(scores);
+            let is_right = |(&follows, scores): (&bool, &[f32])| follows == (scores[0] >= scores[1]);
+            self.n_pairs += follows.len();
+            self.n_pairs_right += follows.iter().zip(scores.chunks(2)).filter(|&pair| is_right(pair)).count();
+        }
+        if batch.targets.is_empty() {
+            return;
+        }
+        let Some(scores) = model.token_scores(encoding.at(&batch.masked)) else { return };
+        let logits = scores.logits();
+        let [_, n_classes] = logits.dims();
+        let log_p = values(log_softmax(logits, 1));
+        for (&target, log_p) in batch.targets.iter().zip(log_p.chunks(n_classes)) {
+            let target_log_p = log_p[model.class_of(target) as usize];
+            self.nll_sum -= f64::from(target_log_p);
+            self.n_tokens += 1;
+            self.n_right += usize::from(log_p.iter().all(|&other| other <= target_log_p));
+            self.n_most_frequent += usize::from(target == most_frequent);
+        }
+    }
+
+    fn nll_nats(&self) -> f64 {
+        self.nll_sum / self.n_tokens.max(1) as f64
+    }
+
+    fn accuracy(&self) -> f64 {
+        share(self.n_right, self.n_tokens)
+    }
+
+    /// What always guessing the most frequent token of the training text would be right in.
+    fn baseline(&self) -> f64 {
+        share(self.n_most_frequent, self.n_tokens)
+    }
+
+    /// In how many pairs the second segment was rightly said to follow or not, if there are pairs.
+    fn pair_accuracy(&self) -> Option<f64> {
+        (self.n_pairs > 0).then(|| share(self.n_pairs_right, self.n_pairs))
+    }
+}
+
+impl<F: EncoderSpec + Into<ModelConfig>> Task for MaskedLm<F> {
+    type Model = F::Model;
+    type Batch = MaskedBatch;
+    type Objective = MaskedLmObjective;
+
+    fn tokenizer(&self) -> &dyn Tokenizer {
+        &*self.tokenizer
+    }
+
+    fn init(&self, device: &Device, seed: u64, _log: &dyn Log) -> Result<F::Model> {
+        Ok(self.config.init(device, seed)?)
+    }
+
+    fn d_model(&self) -> usize {
+        self.config.d_model()
+    }
+
+    fn describe(&self) -> String {
+        self.config.describe()
+    }
+
+    fn objective(&self) -> MaskedLmObjective {
+        self.objective
+    }
+
+    fn batches(&self) -> Box<dyn BatchStream<Batch = MaskedBatch> + '_> {
+        Box::new(Endless::new(&self.train))
+    }
+
+    fn evaluator<'a>(&'a self, _log: &'a dyn Log) -> Option<Box<dyn Evaluate<F::Model> + 'a>> {
+        let validation = self.validation.as_ref()?;
+        Some(Box::new(move |model: &F::Model| self.validate(model, validation).map_err(Into::into)))
+    }
+
+    fn score(&self, model: F::Model, log: &dyn Log) -> Result<Vec<ScoreRecord>> {
+        let mut scores = Vec::new();
+        if let Some(validation) = &self.validation {
+            let guesses = self.judge(&model, validation)?;
+            let frequent = self.tokenizer.token(self.most_frequent).unwrap_or_default();
+            say!(
+                log,
+                "validation {:.1} % of {} hidden tokens guessed right, {:.4} nats each; always {frequent:?}: {:.1} %",
+                100.0 * guesses.accuracy(),
+                thousands(guesses.n_tokens as u64),
+                guesses.nll_nats(),
+                100.0 * guesses.baseline()
+            );
+            let mut record = |metric, value| scores.push(ScoreRecord::new("validation", metric, value, ""));
+            record("nats", guesses.nll_nats());
+            record("masked-accuracy", guesses.accuracy());
+            record("unigram-baseline", guesses.baseline());
+            if let Some(accuracy) = guesses.pair_accuracy() {
+                say!(
+                    log,
+                    "           {:.1} % of {} pairs rightly said to follow one another or not",
+                    100.0 * accuracy,
+                    thousands(guesses.n_pairs as u64)
+                );
+                record("next-sentence-accuracy", accuracy);
+            }
+        }
+        self.show_samples(model, log)?;
+        Ok(scores)
+    }
+
+    fn data_records(&self) -> Result<Vec<DataRecord>> {
+        self.texts.records()
+    }
+
+    fn example(&self, model: &str) -> String {
+        let masks = encoder_text::masks(&self.config, "did");
+        format!("fill --model {model} \"The animal {masks} not cross the street because it was too tired.\"")
+    }
+}
+
+/// The token that is hidden most often; the lowest of several.
+fn most_frequent(spec: &impl EncoderSpec, text: &SentenceCorpus) -> Option<TokenId> {
+    let counts = text.counts().into_iter().filter(|&(id, _)| encoder_text::is_hidden(spec, id));
+    counts.max_by_key(|&(id, count)| (count, std::cmp::Reverse(id))).map(|(id, _)| id)
+}
+
+impl<F: EncoderSpec + Into<ModelConfig>> Resizable for MaskedLm<F> {
+    const SETTING: &str = "batch.rows";
+    const FIRST: usize = 1;
+
+    fn with_batch_size(&mut self, rows: usize) -> Result<()> {
+        self.train = self.train.with_rows(rows);
+        self.validation = self.validation.as_ref().map(|validation| validation.with_rows(rows));
+        Ok(())
+    }
+
+    fn largest_batches(&self) -> Vec<MaskedBatch> {
+        let rows = self.train.rows().min(self.train.set().epoch(0).len());
+        let hidden_in = |row: usize| (0..self.n_hidden).map(move |at| (row * self.context + at) as u32);
+        vec![MaskedBatch {
+            ids: TokenMatrix::from_rows(&vec![vec![0; self.context]; rows], 0, 0),
+            segments: vec![0; rows * self.context],
+            masked: (0..rows).flat_map(hidden_in).collect(),
+            targets: vec![0; rows * self.n_hidden],
+            follows: self.has_pairs.then(|| vec![true; rows]),
+            indices: vec![0; rows],
+        }]
+    }
+}
+
+pub(super) fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().convert::<f32>().try_into_vec().expect("converted to f32")
+}
+
+/// A sample's text, what is hidden in it, and the best guesses for that.
+pub(super) fn print_guesses(log: &dyn Log, masked: &str, hidden: &str, filled: &[Vec<Candidate>]) {
+    say!(log, "{masked}  ({hidden})");
+    for Candidate { text, probability } in filled.iter().flatten() {
+        say!(log, "  {:5.1} %  {text}", 100.0 * probability);
+    }
+}
+
+pub(super) fn share(n: usize, of: usize) -> f64 {
+    n as f64 / of.max(1) as f64
+}

@@ -1,0 +1,113 @@
+//! A task, prepared: the one place that knows which roles of models each task trains.
+
+use std::path::Path;
+
+use attentive_bundle::Bundle;
+use attentive_model::{
+    EncoderDecoderSpec, EncoderSpec, FamilyVisitor, LanguageModelSpec, ModelConfig, ModelSpec, Role,
+};
+
+use crate::{
+    CausalLm, Classification, Infilling, Log, MaskedLm, Resizable, Result, Translation,
+    classification::pretrained,
+    config::{RunRecipe, TaskRecipe},
+};
+
+/// What is done with a task, whichever it is.
+pub trait TaskVisitor {
+    /// What comes of it.
+    type Output;
+
+    /// Does it; the settings have their vocabulary sizes now.
+    ///
+    /// # Errors
+    /// Any.
+    fn visit<T: Resizable>(self, task: T, run: &mut RunRecipe, settings: &mut TaskRecipe) -> Result<Self::Output>;
+}
+
+/// Reads the data of a task, whose vocabulary sizes it fills in, and hands the task to `visitor`.
+///
+/// `tokenizer` is the file of a run that has begun: a model that it began from is not read again. Without it, a tokenizer is
+/// read or learnt as the settings say.
+///
+/// # Errors
+/// Those of the data, of the tokenizer, of the model's settings, and of `visitor`.
+pub fn prepare<V: TaskVisitor>(
+    run: &mut RunRecipe,
+    settings: &mut TaskRecipe,
+    tokenizer: Option<&Path>,
+    log: &dyn Log,
+    visitor: V,
+) -> Result<V::Output> {
+    let pretrained = match settings {
+        TaskRecipe::Classification(of_task) if tokenizer.is_none() => pretrained(of_task)?,
+        _ => None,
+    };
+    let model = settings.model().clone();
+    model.visit(Preparing { run, settings, tokenizer, pretrained, log, visitor })
+}
+
+/// A task on its way to a model's family.
+struct Preparing<'a, V> {
+    run: &'a mut RunRecipe,
+    settings: &'a mut TaskRecipe,
+    tokenizer: Option<&'a Path>,
+    /// The model that is fine-tuned.
+    pretrained: Option<Bundle>,
+    log: &'a dyn Log,
+    visitor: V,
+}
+
+impl<V: TaskVisitor> FamilyVisitor for Preparing<'_, V> {
+    type Output = Result<V::Output>;
+
+    fn any<C: ModelSpec>(self, _spec: &C, role: Role) -> Self::Output {
+        mismatch::<C, _>(self.settings, role)
+    }
+
+    fn encoder_decoder<C: EncoderDecoderSpec + Into<ModelConfig>>(self, spec: &C) -> Self::Output {
+        let Self { run, settings, tokenizer, log, visitor, .. } = self;
+        match settings {
+            TaskRecipe::Translation(of_task) => {
+                let task = Translation::prepare(run, of_task, spec.clone(), tokenizer, log)?;
+                visitor.visit(task, run, settings)
+            }
+            TaskRecipe::SpanCorruption(of_task) => {
+                let task = Infilling::prepare(run, of_task, spec.clone(), tokenizer, log)?;
+                visitor.visit(task, run, settings)
+            }
+            other => mismatch::<C, _>(other, Role::EncoderDecoder),
+        }
+    }
+
+    fn language_model<C: LanguageModelSpec + Into<ModelConfig>>(self, spec: &C) -> Self::Output {
+        let Self { run, settings, tokenizer, log, visitor, .. } = self;
+        match settings {
+            TaskRecipe::CausalLm(of_task) => {
+                let task = CausalLm::prepare(run, of_task, spec.clone(), tokenizer, log)?;
+                visitor.visit(task, run, settings)
+            }
+            other => mismatch::<C, _>(other, Role::LanguageModel),
+        }
+    }
+
+    fn encoder<C: EncoderSpec + Into<ModelConfig>>(self, spec: &C) -> Self::Output {
+        let Self { run, settings, tokenizer, pretrained, log, visitor } = self;
+        match settings {
+            TaskRecipe::MaskedLm(of_task) => {
+                let task = MaskedLm::prepare(run, of_task, spec.clone(), tokenizer, log)?;
+                visitor.visit(task, run, settings)
+            }
+            TaskRecipe::Classification(of_task) => {
+                let task = Classification::prepare(run, of_task, spec.clone(), pretrained, tokenizer, log)?;
+                visitor.visit(task, run, settings)
+            }
+            other => mismatch::<C, _>(other, Role::Encoder),
+        }
+    }
+}
+
+/// The error of a task that does not train models of a role.
+fn mismatch<C: ModelSpec, T>(settings: &TaskRecipe, role: Role) -> Result<T> {
+    refuse!("model.family: {} does not train {role}, as {} is", settings.name(), C::FAMILY)
+}

@@ -1,0 +1,141 @@
+//! Translating and scoring whole sets.
+
+use std::sync::Arc;
+
+use attentive_backend::{Device, Objective};
+use attentive_bundle::{Bundle, DecodingConfig, Translator};
+use attentive_core::{EncoderDecoder, TokenId};
+use attentive_corpus::PronounSentence;
+use attentive_data::{BatchConfig, EncodedCorpus, Epochs, Order, PairBatcher, Side, SpecialIds};
+use attentive_metrics::{Bleu, Likelihood};
+use attentive_model::{EncoderDecoderSpec, FamilyVisitor, ModelSpec, Role, TeacherForced, TranslationObjective};
+use attentive_tokenizer::Tokenizer;
+
+use crate::{Context, Log, Result};
+
+/// Sentences between two words on the progress.
+const SENTENCES_AT_ONCE: usize = 256;
+
+/// Corpus BLEU as sacreBLEU computes it, by the name of its tokenizer.
+///
+/// # Errors
+/// The name is not known.
+pub fn bleu_of(tokenizer: &str, lowercase: bool) -> Result<Bleu> {
+    Ok(Bleu { tokenizer: tokenizer.parse()?, lowercase, ..Bleu::default() })
+}
+
+/// The best translation of each text; the log hears of the progress.
+///
+/// # Errors
+/// Those of [`Translator::translate`].
+pub fn translate_all<M: EncoderDecoder>(
+    translator: &Translator<M>,
+    texts: &[impl AsRef<str>],
+    config: &DecodingConfig,
+    what: &str,
+    log: &dyn Log,
+) -> Result<Vec<String>> {
+    let mut translations = Vec::with_capacity(texts.len());
+    for chunk in texts.chunks(SENTENCES_AT_ONCE) {
+        translations.extend(translator.translate(chunk, config)?.into_iter().map(|best| best.text));
+        log.progress(what, translations.len(), texts.len());
+    }
+    Ok(translations)
+}
+
+/// The negative log-likelihood that `model` gives to the targets of `batches`.
+///
+/// # Errors
+/// Those of reading the batches.
+pub fn likelihood(model: &impl TeacherForced, batches: &PairBatcher) -> Result<Likelihood> {
+    let objective = TranslationObjective { label_smoothing: 0.0 };
+    let mut total = Likelihood::default();
+    for batch in batches.epoch(0) {
+        let loss = objective.loss(model, &batch?, None);
+        total.loss_nats += f64::from(loss.nll_sum.into_scalar::<f32>());
+        total.n_units += loss.n_targets as u64;
+    }
+    Ok(total)
+}
+
+/// The negative log-likelihood that a bundle's model gives to `targets`, `</s>` included, as translations of `sources`;
+/// none if a sentence outruns the model's positions.
+///
+/// # Errors
+/// The model is not an encoder–decoder, or its parts do not fit.
+pub fn likelihood_of(
+    bundle: &Bundle,
+    device: &Device,
+    sources: &[String],
+    targets: &[String],
+    batch_tokens: usize,
+) -> Result<Option<Likelihood>> {
+    bundle.model.visit(LikelihoodOf { bundle, device, sources, targets, batch_tokens })
+}
+
+/// What [`likelihood_of`] is asked.
+struct LikelihoodOf<'a> {
+    bundle: &'a Bundle,
+    device: &'a Device,
+    sources: &'a [String],
+    targets: &'a [String],
+    batch_tokens: usize,
+}
+
+impl FamilyVisitor for LikelihoodOf<'_> {
+    type Output = Result<Option<Likelihood>>;
+
+    fn any<C: ModelSpec>(self, _spec: &C, _role: Role) -> Self::Output {
+        Err(self.bundle.other_role(Role::EncoderDecoder).into())
+    }
+
+    fn encoder_decoder<C: EncoderDecoderSpec>(self, _spec: &C) -> Self::Output {
+        let pairs = self.sources.iter().zip(self.targets);
+        let model = self.bundle.model::<C>(self.device)?;
+        likelihood_under(&model, &**self.bundle.tokenizer()?, pairs, self.batch_tokens)
+    }
+}
+
+fn likelihood_under<'a>(
+    model: &impl TeacherForced,
+    tokenizer: &dyn Tokenizer,
+    pairs: impl Iterator<Item = (&'a String, &'a String)>,
+    batch_tokens: usize,
+) -> Result<Option<Likelihood>> {
+    let corpus = EncodedCorpus::from_text(pairs, |side, text| encode(tokenizer, side, text))?;
+    let longest = corpus.lengths().iter().flatten().max().map_or(1, |&len| len as usize + 1);
+    if model.max_len().is_some_and(|max_len| longest > max_len) {
+        return Ok(None);
+    }
+    let config = BatchConfig { max_tokens: batch_tokens.max(longest), ..BatchConfig::default() };
+    let batches = PairBatcher::new(Arc::new(corpus), &config, special_ids(tokenizer)?, Order::Sorted)?;
+    likelihood(model, &batches).map(Some)
+}
+
+/// The ids of a sentence on its side of a pair.
+pub fn encode(tokenizer: &dyn Tokenizer, side: Side, text: &str) -> Vec<TokenId> {
+    match side {
+        Side::Source => tokenizer.encode(text),
+        Side::Target => tokenizer.encode_target(text),
+    }
+}
+
+/// The special tokens that sentence pairs are framed by.
+///
+/// # Errors
+/// The tokenizer lacks one.
+pub fn special_ids(tokenizer: &dyn Tokenizer) -> Result<SpecialIds> {
+    let specials = tokenizer.specials();
+    let need = |id: Option<TokenId>, role| id.with_context(|| format!("the tokenizer has no {role} token"));
+    Ok(SpecialIds {
+        pad: need(specials.pad, "padding")?,
+        bos: need(specials.begin(), "begin-of-sentence")?,
+        eos: need(specials.end(), "end-of-sentence")?,
+    })
+}
+
+/// The share of sentences whose translation has the right pronoun.
+pub fn pronoun_accuracy(sentences: &[PronounSentence], translations: &[String]) -> f64 {
+    let right = sentences.iter().zip(translations).filter(|(sentence, text)| sentence.pronoun_is_right(text)).count();
+    right as f64 / sentences.len().max(1) as f64
+}

@@ -1,0 +1,288 @@
+//! Span corruption with T5 and ByT5.
+
+use std::{path::Path, sync::Arc};
+
+use attentive_backend::{Device, ops};
+use attentive_bundle::{DataRecord, EncodeError, ScoreRecord, SpanFiller, TranslationModel};
+use attentive_core::{BatchStream, Endless, TranslationBatch};
+use attentive_data::{ContextBatcher, ContextOrder, Epochs, SpanBatcher, SpanCorruption, TokenStream, auto_size::AUTO};
+use attentive_model::{EncoderDecoderSpec, ModelConfig, TeacherForced, TranslationObjective};
+use attentive_tokenizer::Tokenizer;
+use attentive_trainer::{Evaluate, Validation};
+use burn::tensor::activation::log_softmax;
+
+use crate::{
+    Log, Resizable, Result, Task, Texts,
+    config::{ContextSource, RunRecipe, SpanCorruptionRecipe},
+    masked_lm::{print_guesses, share, values},
+    special_ids, thousands,
+};
+
+/// Sentinels that a vocabulary gets that has none: T5's number.
+const N_SENTINELS: usize = 100;
+
+/// Validation texts that a span is hidden in at the end, their words at least, and guesses for each.
+const N_SAMPLES: usize = 4;
+const MIN_WORDS: usize = 6;
+const N_CANDIDATES: usize = 3;
+
+/// Tokens of the validation text that are searched for such texts.
+const SEARCHED: u64 = 1 << 14;
+
+/// A text, and an encoder–decoder that learns to write what is hidden in it.
+pub struct Infilling<F> {
+    config: F,
+    objective: TranslationObjective,
+    tokenizer: Arc<dyn Tokenizer>,
+    train: SpanBatcher,
+    validation: Option<SpanBatcher>,
+    texts: Texts,
+}
+
+/// How well hidden tokens are written, each after the right ones.
+#[derive(Default)]
+struct Guesses {
+    nll_sum: f64,
+    n_tokens: usize,
+    n_right: usize,
+}
+
+impl<F: EncoderDecoderSpec + Into<ModelConfig>> Infilling<F> {
+    /// Reads the text of a recipe, whose vocabulary sizes it fills in; without the file of a tokenizer, one is read or
+    /// learnt as the recipe says.
+    pub fn prepare(
+        run: &RunRecipe,
+        recipe: &mut SpanCorruptionRecipe,
+        mut config: F,
+        tokenizer: Option<&Path>,
+        log: &dyn Log,
+    ) -> Result<Self> {
+        let texts = Texts::open(&recipe.data);
+        let tokenizer: Arc<dyn Tokenizer> = match tokenizer {
+            Some(path) => attentive_tokenizer::load(path)?,
+            None => {
+                let tokenizer = recipe.tokenizer.read_or_train(true, texts.train.texts())?;
+                attentive_tokenizer::with_sentinels(tokenizer, N_SENTINELS, 0)?
+            }
+        }
+        .into();
+        config.set_vocab_size(tokenizer.vocab_size())?;
+        recipe.model = config.clone().into();
+
+        let (text, held_out) = texts.read(|source| source.encode_lines(&*tokenizer), |text, at| text.split(at), log)?;
+        say!(log, "data      {} training tokens", thousands(text.len()));
+        say!(log, "tokens    {} entries in the vocabulary", thousands(tokenizer.vocab_size() as u64));
+        let (batch, specials) = (recipe.batch, special_ids(&*tokenizer)?);
+        let sentinels: Vec<u32> = (0..).map_while(|index| tokenizer.sentinel(index)).collect();
+        // What is still to be measured begins with one row.
+        let n_rows = if batch.rows == AUTO { 1 } else { batch.rows };
+        let batcher = |stream: TokenStream, order, seed| -> Result<SpanBatcher> {
+            let contexts = ContextBatcher::new(stream, batch.context, n_rows, order)?;
+            let corruption = SpanCorruption::new(recipe.corruption, sentinels.clone(), specials.eos, seed)?;
+            Ok(SpanBatcher::new(contexts, corruption, specials))
+        };
+        let seed = run.training.seed;
+        let order = match batch.contexts {
+            ContextSource::Packed => ContextOrder::Shuffled { seed },
+            ContextSource::Random => ContextOrder::RandomOffsets { seed },
+        };
+        let train_batches = batcher(text, order, seed)?;
+        say!(
+            log,
+            "batches   {} of {} × {} tokens in an epoch, {} hidden in spans of {}",
+            thousands(train_batches.contexts().n_batches() as u64),
+            n_rows,
+            batch.context,
+            format_args!("{:.0} %", 100.0 * recipe.corruption.rate),
+            recipe.corruption.mean_span
+        );
+        Ok(Self {
+            config,
+            objective: recipe.objective,
+            tokenizer,
+            train: train_batches,
+            // The same spans whatever the run, so that runs can be compared.
+            validation: held_out.map(|stream| batcher(stream, ContextOrder::Sequential, 0)).transpose()?,
+            texts,
+        })
+    }
+
+    fn judge(&self, model: &F::Model, batches: &SpanBatcher) -> Result<Guesses> {
+        let mut guesses = Guesses::default();
+        batches.epoch(0).try_for_each(|batch| -> Result<()> {
+            guesses.add(model, &batch?);
+            Ok(())
+        })?;
+        Ok(guesses)
+    }
+
+    /// Loss and accuracy on the whole validation text.
+    fn validate(&self, model: &F::Model, validation: &SpanBatcher) -> Result<Validation> {
+        let guesses = self.judge(model, validation)?;
+        let scores = vec![("token-accuracy".to_owned(), guesses.accuracy())];
+        Ok(Validation { nll_nats: guesses.nll_nats(), scores, quality: None })
+    }
+
+    /// Lines of the validation text, from its beginning to its end.
+    fn sample_lines(&self, validation: &SpanBatcher) -> Result<Vec<String>> {
+        let stream = validation.contexts().stream();
+        let text = self.tokenizer.decode(&stream.read(0..stream.len().min(SEARCHED))?)?;
+        // The first and the last may be cut; a vocabulary without line breaks has one line, of which some words will do.
+        let lines: Vec<&str> = text.lines().filter(|line| line.split(' ').count() >= MIN_WORDS).collect();
+        let lines = if lines.len() > 2 { &lines[1..lines.len() - 1] } else { &lines[..] };
+        let chosen = lines.iter().step_by((lines.len() / N_SAMPLES).max(1)).take(N_SAMPLES);
+        Ok(chosen.map(|line| self.first_words(line, validation.contexts().context())).collect())
+    }
+
+    /// The words that a line begins with, as many as `n_tokens` hold: what is longer was never met in training.
+    fn first_words(&self, line: &str, n_tokens: usize) -> String {
+        let ends = line.match_indices(' ').map(|(at, _)| at).chain([line.len()]);
+        let fits = |&end: &usize| self.tokenizer.encode(&line[..end]).len() <= n_tokens;
+        line[..ends.take_while(fits).last().unwrap_or(0)].to_owned()
+    }
+
+    /// A text with a mask in the place of one of the spans that `corruption` hides, and the span; nothing where there is
+    /// none, or it begins or ends within a character.
+    fn hide(&self, text: &str, corruption: &SpanCorruption, example: u64) -> Option<(String, String)> {
+        let tokens = self.tokenizer.encode(text);
+        let text = self.tokenizer.decode(&tokens).ok()?;
+        let spans = corruption.spans(tokens.len(), 0, example);
+        let span = spans.get(spans.len() / 2)?;
+        // A token's text may depend on what is before it, so a span begins where all before it end.
+        let end_of = |n_tokens: usize| {
+            let before = self.tokenizer.decode(&tokens[..n_tokens]).ok()?;
+            text.starts_with(&before).then_some(before.len())
+        };
+        let [start, end] = [end_of(span.start)?, end_of(span.end)?];
+        let masked = format!("{}[MASK]{}", text.get(..start)?, text.get(end..)?);
+        Some((masked, text.get(start..end)?.to_owned()))
+    }
+
+    /// Some validation lines with a span hidden as in training, and the best guesses for it.
+    fn show_samples(&self, model: F::Model, log: &dyn Log) -> Result<()> {
+        let Some(validation) = &self.validation else { return Ok(()) };
+        let lines = self.sample_lines(validation)?;
+        let model = TranslationModel::new(model, &self.config)?;
+        let filler = SpanFiller::new(model, self.tokenizer.clone())?;
+        say!(log, "");
+        for (example, line) in (0..).zip(lines) {
+            let Some((masked, hidden)) = self.hide(&line, validation.corruption(), example) else { continue };
+            let filled = match filler.fill(&masked, N_CANDIDATES) {
+                Err(EncodeError::TooLong { .. }) => continue,
+                filled => filled?,
+            };
+            print_guesses(log, &masked, &hidden, &filled);
+        }
+        say!(log, "");
+        Ok(())
+    }
+}
+
+impl Guesses {
+    fn add(&mut self, model: &impl TeacherForced, batch: &TranslationBatch) {
+        let hidden = model.teacher_forced(batch, None);
+        let (projection, bias) = model.output_projection();
+        let [.., tgt, _] = hidden.dims();
+        let log_p = log_softmax(ops::linear(hidden, projection.transpose(), bias), 2);
+        let [.., vocab] = log_p.dims();
+        let log_p = values(log_p);
+        for (row, log_p) in log_p.chunks(tgt * vocab).enumerate() {
+            for (&target, log_p) in batch.target.row(row)[1..].iter().zip(log_p.chunks(vocab)) {
+                let target_log_p = log_p[target as usize];
+                self.nll_sum -= f64::from(target_log_p);
+                self.n_tokens += 1;
+                self.n_right += usize::from(log_p.iter().all(|&other| other <= target_log_p));
+            }
+        }
+    }
+
+    fn nll_nats(&self) -> f64 {
+        self.nll_sum / self.n_tokens.max(1) as f64
+    }
+
+    fn accuracy(&self) -> f64 {
+        share(self.n_right, self.n_tokens)
+    }
+}
+
+impl<F: EncoderDecoderSpec + Into<ModelConfig>> Resizable for Infilling<F> {
+    const SETTING: &str = "batch.rows";
+    const FIRST: usize = 1;
+
+    fn with_batch_size(&mut self, rows: usize) -> Result<()> {
+        self.train = self.train.with_rows(rows);
+        self.validation = self.validation.as_ref().map(|validation| validation.with_rows(rows));
+        Ok(())
+    }
+
+    fn largest_batches(&self) -> Vec<TranslationBatch> {
+        // All batches but the last of an epoch are of one shape.
+        self.train.epoch(0).next().and_then(Result::ok).into_iter().collect()
+    }
+}
+
+impl<F: EncoderDecoderSpec + Into<ModelConfig>> Task for Infilling<F> {
+    type Model = F::Model;
+    type Batch = TranslationBatch;
+    type Objective = TranslationObjective;
+
+    fn tokenizer(&self) -> &dyn Tokenizer {
+        &*self.tokenizer
+    }
+
+    fn init(&self, device: &Device, seed: u64, _log: &dyn Log) -> Result<F::Model> {
+        Ok(self.config.init(device, seed)?)
+    }
+
+    fn d_model(&self) -> usize {
+        self.config.d_model()
+    }
+
+    fn describe(&self) -> String {
+        self.config.describe()
+    }
+
+    fn objective(&self) -> TranslationObjective {
+        self.objective
+    }
+
+    fn batches(&self) -> Box<dyn BatchStream<Batch = TranslationBatch> + '_> {
+        Box::new(Endless::new(&self.train))
+    }
+
+    fn evaluator<'a>(&'a self, _log: &'a dyn Log) -> Option<Box<dyn Evaluate<F::Model> + 'a>> {
+        let validation = self.validation.as_ref()?;
+        Some(Box::new(move |model: &F::Model| self.validate(model, validation).map_err(Into::into)))
+    }
+
+    fn score(&self, model: F::Model, log: &dyn Log) -> Result<Vec<ScoreRecord>> {
+        let mut scores = Vec::new();
+        if let Some(validation) = &self.validation {
+            let guesses = self.judge(&model, validation)?;
+            say!(
+                log,
+                "validation {:.1} % of {} target tokens right, each after the right ones; {:.4} nats each, perplexity {:.3}",
+                100.0 * guesses.accuracy(),
+                thousands(guesses.n_tokens as u64),
+                guesses.nll_nats(),
+                guesses.nll_nats().exp()
+            );
+            let all = [
+                ("nats", guesses.nll_nats()),
+                ("perplexity", guesses.nll_nats().exp()),
+                ("token-accuracy", guesses.accuracy()),
+            ];
+            scores.extend(all.map(|(metric, value)| ScoreRecord::new("validation", metric, value, "")));
+        }
+        self.show_samples(model, log)?;
+        Ok(scores)
+    }
+
+    fn data_records(&self) -> Result<Vec<DataRecord>> {
+        self.texts.records()
+    }
+
+    fn example(&self, model: &str) -> String {
+        format!("fill --model {model} \"The animal [MASK] not cross the street because it was too tired.\"")
+    }
+}

@@ -1,0 +1,79 @@
+//! All that differs between tasks.
+
+use attentive_backend::{Device, Objective};
+use attentive_bundle::{DataRecord, ScoreRecord};
+use attentive_core::{Batch, BatchStream};
+use attentive_tokenizer::Tokenizer;
+use attentive_trainer::Evaluate;
+use burn::module::Module;
+
+use crate::{Log, Result};
+
+/// Data, model, objective and scores of a run: all that differs between tasks.
+///
+/// A task is made from its settings, whose vocabulary sizes it fills in, by [`prepare`](crate::prepare). The rest of a run is
+/// the same for every task, and `attentive-run`'s.
+pub trait Task {
+    /// The model that is trained.
+    type Model: Module;
+    /// What it is trained on, a batch at a time.
+    type Batch: Batch;
+    /// What is minimised.
+    type Objective: Objective<Self::Model, Batch = Self::Batch>;
+
+    /// Text to ids and back.
+    fn tokenizer(&self) -> &dyn Tokenizer;
+
+    /// A model with initial parameters.
+    ///
+    /// # Errors
+    /// Those of the configuration, or of the weights that it begins from.
+    fn init(&self, device: &Device, seed: u64, log: &dyn Log) -> Result<Self::Model>;
+
+    /// Width of the model, which the Noam schedule wants.
+    fn d_model(&self) -> usize;
+
+    /// The model's sizes in a line.
+    fn describe(&self) -> String;
+
+    /// What is minimised.
+    fn objective(&self) -> Self::Objective;
+
+    /// The training data from its beginning.
+    fn batches(&self) -> Box<dyn BatchStream<Batch = Self::Batch> + '_>;
+
+    /// What scores a model while it is trained; `None` without validation data.
+    fn evaluator<'a>(&'a self, log: &'a dyn Log) -> Option<Box<dyn Evaluate<Self::Model> + 'a>>;
+
+    /// Scores the finished model on held-out data, and shows what it does.
+    ///
+    /// # Errors
+    /// Those of the data and of decoding.
+    fn score(&self, model: Self::Model, log: &dyn Log) -> Result<Vec<ScoreRecord>>;
+
+    /// Names, sizes and hashes of the data.
+    ///
+    /// # Errors
+    /// Those of reading the data.
+    fn data_records(&self) -> Result<Vec<DataRecord>>;
+
+    /// Arguments of `attentive` that use the finished model, which `--model` names.
+    fn example(&self, model: &str) -> String;
+}
+
+/// A task whose batches can be of any size.
+pub trait Resizable: Task {
+    /// The setting that says how large they are.
+    const SETTING: &str;
+    /// The first size that is tried; it is doubled from there.
+    const FIRST: usize;
+
+    /// Cuts the data into batches of another size.
+    ///
+    /// # Errors
+    /// Some example is longer than a batch may be.
+    fn with_batch_size(&mut self, size: usize) -> Result<()>;
+
+    /// Batches that take as much memory as any will.
+    fn largest_batches(&self) -> Vec<Self::Batch>;
+}

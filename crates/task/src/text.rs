@@ -1,0 +1,171 @@
+//! The text of a language model: files, or the English of the built-in corpus.
+
+use attentive_bundle::DataRecord;
+use attentive_core::TokenId;
+use attentive_corpus::BuiltinConfig;
+use attentive_data::{DataError, DocumentUnit, FileReport, Piece, SentenceCorpus, Storage, TextFiles, TokenStream};
+use attentive_tokenizer::Tokenizer;
+
+use crate::{
+    Context, Log, Result,
+    config::{TextFilesRecipe, TextRecipe},
+};
+
+/// One part of a text.
+pub enum TextSource {
+    /// Files, streamed.
+    Files(TextFiles),
+    /// Sentences of the built-in corpus, a document each.
+    Builtin(Vec<String>),
+}
+
+/// The parts of a text.
+pub struct Texts {
+    /// What is learnt from.
+    pub train: TextSource,
+    /// What tells during training how good the model is.
+    pub validation: Option<TextSource>,
+    /// The last part of the training text that is held out where there is no other validation text.
+    pub held_out: Option<f64>,
+}
+
+impl Texts {
+    /// The parts that a recipe names, or the built-in English.
+    pub fn open(recipe: &TextRecipe) -> Self {
+        let files = |files: &TextFilesRecipe| TextSource::Files(files.files());
+        let (train, validation) = match &recipe.train {
+            Some(train) => (files(train), recipe.validation.as_ref().map(files)),
+            None => {
+                let [train, validation] = TextSource::builtin();
+                (train, Some(validation))
+            }
+        };
+        Self { train, validation, held_out: recipe.validation_fraction }
+    }
+
+    /// What `read` makes of the training text and of the validation text; `split` cuts the former at a fraction where
+    /// its end is held out.
+    pub fn read<T>(
+        &self,
+        read: impl Fn(&TextSource) -> Result<T>,
+        split: impl FnOnce(T, f64) -> [T; 2],
+        log: &dyn Log,
+    ) -> Result<(T, Option<T>)> {
+        let text = read(&self.train)?;
+        Ok(match (&self.validation, self.held_out) {
+            (Some(validation), _) => (text, Some(read(validation)?)),
+            (None, Some(fraction)) => {
+                let [text, held_out] = split(text, 1.0 - fraction);
+                (text, Some(held_out))
+            }
+            (None, None) => {
+                say!(log, "no [data.validation] and no data.validation_fraction: training runs without validation");
+                (text, None)
+            }
+        })
+    }
+
+    /// What `training.json` says of all parts.
+    pub fn records(&self) -> Result<Vec<DataRecord>> {
+        let mut records = self.train.records("train")?;
+        if let Some(validation) = &self.validation {
+            records.extend(validation.records("validation")?);
+        }
+        Ok(records)
+    }
+}
+
+impl TextSource {
+    /// The training and validation sentences of the built-in corpus.
+    fn builtin() -> [Self; 2] {
+        let corpus = BuiltinConfig::default().generate();
+        [corpus.train, corpus.validation]
+            .map(|pairs| Self::Builtin(pairs.into_iter().map(|pair| pair.source).collect()))
+    }
+
+    /// The documents, streamed; whole files in lines.
+    pub fn pieces(&self) -> Box<dyn Iterator<Item = Result<Piece, DataError>> + '_> {
+        match self {
+            Self::Files(files) => Box::new(files.documents()),
+            Self::Builtin(sentences) => Box::new(
+                (1..).zip(sentences).map(|(line, text)| Ok(Piece { text: text.clone(), line, ends_document: true })),
+            ),
+        }
+    }
+
+    /// Their texts.
+    pub fn texts(&self) -> impl Iterator<Item = Result<String, DataError>> {
+        self.pieces().map(|piece| piece.map(|piece| piece.text))
+    }
+
+    /// What of the files is one document.
+    pub fn unit(&self) -> DocumentUnit {
+        match self {
+            Self::Files(files) => files.unit,
+            Self::Builtin(_) => DocumentUnit::Line,
+        }
+    }
+
+    /// The documents as tokens, an end-of-text token between them, or a line break where the vocabulary has none.
+    pub fn encode(&self, tokenizer: &dyn Tokenizer) -> Result<TokenStream> {
+        self.encode_with(tokenizer, tokenizer.specials().end().or_else(|| line_break(tokenizer)))
+    }
+
+    /// The documents as tokens, a line break between them.
+    pub fn encode_lines(&self, tokenizer: &dyn Tokenizer) -> Result<TokenStream> {
+        self.encode_with(tokenizer, line_break(tokenizer))
+    }
+
+    fn encode_with(&self, tokenizer: &dyn Tokenizer, separator: Option<TokenId>) -> Result<TokenStream> {
+        let encode = |text: &str| tokenizer.encode(text);
+        Ok(match self {
+            Self::Files(files) => TokenStream::from_files(files, &Storage::default(), separator, encode)?.0,
+            Self::Builtin(sentences) => TokenStream::from_texts(sentences, separator, encode)?,
+        })
+    }
+
+    /// The documents as sentences of tokens, a line each, `end` behind each document; built-in sentences in documents of what
+    /// has words in common.
+    pub fn sentences(&self, end: TokenId, encode: impl Fn(&str) -> Vec<TokenId>) -> Result<SentenceCorpus> {
+        let mut corpus = SentenceCorpus::new(end);
+        match self {
+            Self::Files(files) => {
+                let mut document = Vec::new();
+                for piece in files.documents() {
+                    let piece = piece?;
+                    document.extend(piece.text.lines().map(&encode));
+                    if piece.ends_document {
+                        corpus.push_document(document.drain(..));
+                    }
+                }
+            }
+            Self::Builtin(sentences) => {
+                for document in attentive_corpus::documents(sentences) {
+                    corpus.push_document(document.into_iter().map(&encode));
+                }
+            }
+        }
+        Ok(corpus)
+    }
+
+    /// What `training.json` says of this part.
+    fn records(&self, split: &str) -> Result<Vec<DataRecord>> {
+        let record = |name: String, n_lines, sha256| DataRecord { split: split.to_owned(), name, n_lines, sha256 };
+        match self {
+            Self::Files(files) => {
+                let of_file = |file: FileReport| record(file.path.display().to_string(), file.n_lines, file.sha256);
+                Ok(files.documents().finish().context("hashing the data")?.into_iter().map(of_file).collect())
+            }
+            Self::Builtin(sentences) => {
+                let lines = sentences.iter().map(|sentence| format!("{sentence}\n"));
+                let sha256 = attentive_data::sha256_of(lines);
+                Ok(vec![record("built-in".into(), sentences.len() as u64, sha256)])
+            }
+        }
+    }
+}
+
+/// The token of a line break; an unknown one where the vocabulary has none.
+fn line_break(tokenizer: &dyn Tokenizer) -> Option<TokenId> {
+    tokenizer.encode("\n").pop().or(tokenizer.specials().unk)
+}
