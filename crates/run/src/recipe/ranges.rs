@@ -24,6 +24,8 @@ const WIDTH: Range = Whole(1, 1 << 20);
 const HEADS: Range = Whole(1, 1 << 12);
 const LAYERS: Range = Whole(1, 1 << 10);
 const VOCABULARY: Range = Whole(1, 1 << 24);
+/// An entry of a vocabulary.
+const ID: Range = Whole(0, (1 << 24) - 1);
 const POSITIONS: Range = Whole(1, 1 << 20);
 /// Updates, more than any run makes.
 const UPDATES: Range = Whole(0, 1_000_000_000_000);
@@ -95,6 +97,7 @@ const RANGES: &[(&str, Range)] = &[
     // [optimizer], [schedule]
     ("beta_1", SHARE),
     ("beta_2", SHARE),
+    ("optimizer.decay", SHARE),
     ("optimizer.epsilon", Closed(0.0, 1.0)),
     ("weight_decay", Closed(0.0, 1e6)),
     ("factor", LEARNING_RATE),
@@ -126,8 +129,15 @@ const RANGES: &[(&str, Range)] = &[
     ("beam", Whole(1, 1 << 10)),
     ("length_penalty", Closed(0.0, 100.0)),
     ("max_len_offset", Whole(0, 1 << 16)),
+    ("decoding.max_len", Whole(1, 1 << 16)),
+    ("min_len", Whole(0, 1 << 16)),
+    ("no_repeat_ngram", Whole(0, 1 << 16)),
+    ("suppressed", ID),
+    ("bad_words", ID),
+    ("forced_first", ID),
     ("batch_tokens", Whole(0, 1 << 24)),
-    ("generation.max_tokens", Whole(0, 1 << 20)),
+    ("generation.max_tokens", Whole(0, 1 << 24)),
+    ("min_tokens", Whole(0, 1 << 24)),
     ("temperature", Closed(0.0, 1e6)),
     ("top_k", Whole(0, 1 << 24)),
     ("top_p", Above(0.0, 1.0)),

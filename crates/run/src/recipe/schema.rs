@@ -185,7 +185,7 @@ mod tests {
         schema()["anyOf"].as_array().unwrap().iter().any(|task| allows(task, value))
     }
 
-    /// The numbers of a schema with their keys.
+    /// The numbers of a schema with their keys; those of an array end with `[]`.
     fn numbers<'a>(schema: &'a Json, key: &str, found: &mut Vec<(String, &'a Json)>) {
         if matches!(schema["type"].as_str(), Some("integer" | "number")) {
             found.push((key.to_owned(), schema));
@@ -195,6 +195,9 @@ mod tests {
         }
         for schema in ["oneOf", "anyOf"].iter().filter_map(|union| schema[union].as_array()).flatten() {
             numbers(schema, key, found);
+        }
+        if let Some(items) = schema.get("items") {
+            numbers(items, &format!("{key}[]"), found);
         }
     }
 
@@ -218,14 +221,18 @@ mod tests {
             let mut found = Vec::new();
             numbers(of_task(task).unwrap(), "", &mut found);
             // Of unions, a recipe has one; `batch.tokens` is read under another name.
-            let is_read = |key: &str| !["model.", "schedule.", "batch.tokens"].iter().any(|part| key.starts_with(part));
+            let unread = ["model.", "schedule.", "optimizer.decay", "batch.tokens"];
+            let is_read = |key: &str| !unread.iter().any(|part| key.starts_with(part));
             for (key, number) in found.iter().filter(|(key, _)| is_read(key)) {
                 let limit = |keyword: &str| number[keyword].as_f64().filter(|&most| most < 1e18);
                 let Some(most) = limit("maximum").or(limit("exclusiveMaximum")) else { continue };
                 let beyond = if number["type"] == "integer" { most + 1.0 } else { most * 1.01 };
                 let mut layers = Layers::builtin(whole).unwrap();
-                layers.set(&format!("{key}={beyond}")).unwrap();
+                let n_arrays = key.matches("[]").count();
+                let [open, close] = ["[", "]"].map(|bracket| bracket.repeat(n_arrays));
+                layers.set(&format!("{}={open}{beyond}{close}", key.trim_end_matches("[]"))).unwrap();
                 let error = Recipe::resolve(layers).unwrap_err().to_string();
+                let key = key.replace("[]", "[0]");
                 assert!(error.contains(&format!("{key}: {beyond} must be ")), "{key}: {error}");
             }
         }
@@ -243,6 +250,8 @@ mod tests {
             ("training.divergence.lr_factor", ["1.000001", "1.0"]),
             ("training.early_stopping", ["{ patience = 0 }", "{ patience = 1 }"]),
             ("optimizer.beta_1", ["1.0", "0.999999"]),
+            ("optimizer", ["{ kind = 'momentum', decay = 1.0 }", "{ kind = 'momentum', decay = 0.0 }"]),
+            ("optimizer", ["{ kind = 'adagrad', epsilon = -1e-9 }", "{ kind = 'adagrad', epsilon = 0.0 }"]),
             ("schedule.peak", ["-1e-6", "0.0"]),
             ("schedule.peak", ["nan", "0.0"]),
             ("objective.label_smoothing", ["1.0", "0.999999"]),
@@ -259,6 +268,10 @@ mod tests {
             ("decoding.beam", ["0", "1"]),
             ("decoding.beam", ["1025", "1024"]),
             ("decoding.length_penalty", ["-1e-6", "0.0"]),
+            ("decoding.max_len", ["0", "1"]),
+            ("decoding.min_len", ["65537", "65536"]),
+            ("decoding.repetition_penalty", ["0.0", "1e-6"]),
+            ("decoding.suppressed", ["[-1]", "[7]"]),
         ];
         for (key, values) in limits {
             let [refused, read] = values.map(|value| {
@@ -297,7 +310,9 @@ mod tests {
         assert_eq!(of("model/anyOf/1/properties/preset/enum"), json!(["rnnsearch"]));
         assert_eq!(of("schedule/anyOf/0/properties/kind/const"), "noam");
         assert_eq!(of("schedule/anyOf/0/properties/warmup_steps/type"), "integer");
-        for pointer in ["training/properties/steps", "batch/properties/max_tokens", "optimizer/properties/beta_1"] {
+        for pointer in
+            ["training/properties/steps", "batch/properties/max_tokens", "optimizer/anyOf/0/properties/beta_1"]
+        {
             let description = of(&format!("{pointer}/description"));
             assert!(description.as_str().is_some_and(|text| text.len() > 5), "{pointer}: {description}");
         }
