@@ -41,6 +41,7 @@ mod column_sums;
 mod cross_entropy;
 mod dropout;
 mod embedding;
+mod extent;
 mod fresh;
 mod int8;
 mod math;

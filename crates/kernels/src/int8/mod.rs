@@ -8,6 +8,7 @@ mod tile;
 
 pub use quantise::QuantisedColumns;
 
+use crate::extent::{elements, work};
 use crate::matmul::{Epilogue, for_each_job, job};
 use crate::scratch::Aligned;
 use crate::top_k::{self, TopK};
@@ -49,7 +50,7 @@ impl Int8Matrix {
     pub fn new(columns: &QuantisedColumns) -> Self {
         let (k, n) = (columns.k, columns.scales.len());
         let (depth, n_panels) = (k.next_multiple_of(STEP), n.div_ceil(COLS));
-        let mut panels = Aligned::zeroed(n_panels * depth * COLS / size_of::<f32>());
+        let mut panels = Aligned::zeroed(elements([n_panels, depth, COLS]) / size_of::<f32>());
         let bytes = panels.bytes_mut();
         let mut column_sums = vec![0; n_panels * COLS];
         for j in 0..n {
@@ -103,7 +104,7 @@ impl Int8Matrix {
     }
 
     fn parallel(&self, m: usize) -> bool {
-        m * self.k * self.n >= MIN_PARALLEL || self.k * self.n >= MIN_PARALLEL
+        work([m.max(1), self.k, self.n]) >= MIN_PARALLEL
     }
 
     /// The block of the product that begins at `(i, j)`, with `j` a multiple of 16.

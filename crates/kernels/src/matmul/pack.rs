@@ -4,6 +4,7 @@
 
 use super::tile::{A_STRIDE, ABlock, BPanels, DEPTH, multiply_block};
 use super::{BLOCK_COLS, MIN_COLS};
+use crate::extent::elements;
 use crate::scratch::Scratch;
 use crate::simd::{Level, Simd, dispatch};
 use crate::{MatMut, MatRef, Precision};
@@ -86,7 +87,8 @@ fn gather_columns<S: Simd>(s: S, b: MatRef<'_>, panel: &mut [f32]) {
         for p in (0..k).step_by(S::LANES) {
             let depth = S::LANES.min(k - p);
             if b.row_stride == 1 && depth == S::LANES && v + S::LANES <= cols {
-                // SAFETY: columns v..v + LANES and rows p..p + LANES lie in the matrix, and in the panel.
+                // SAFETY: columns v..v + LANES and rows p..p + LANES lie in the matrix, and in the panel, whose size
+                // `Packed::room` has checked.
                 unsafe {
                     let (from, to) = (b.data.as_ptr().add(v * b.col_stride + p), panel.as_mut_ptr());
                     s.transpose(from, b.col_stride, to.add(p * S::TILE_COLS + v), S::TILE_COLS);
@@ -262,7 +264,8 @@ impl<T: DerefMut<Target = [f32]>> Packed<T> {
     }
 
     fn room(level: Level, [depth, n]: [usize; 2], allocate: impl FnOnce(usize) -> T) -> T {
-        allocate(n.next_multiple_of(panel_cols(level)) * panel_rows(level, depth))
+        let cols = panel_cols(level);
+        allocate(elements([n.div_ceil(cols), cols, panel_rows(level, depth)]))
     }
 
     /// The panels from row `p` on, a multiple of 32.

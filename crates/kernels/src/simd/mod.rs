@@ -19,6 +19,8 @@ pub(crate) use level::dispatch;
 pub use level::{Level, Precision};
 pub(crate) use portable::Portable;
 
+use std::mem::MaybeUninit;
+
 /// The operations of one instruction set on vectors of [`LANES`](Simd::LANES) `f32`.
 ///
 /// A value of an implementing type is proof that the CPU has the instructions, so the arithmetic is safe to call. All
@@ -142,13 +144,30 @@ pub(crate) trait Simd: Copy {
     /// Stores to `x[i..]`; lanes past the end are dropped.
     #[inline(always)]
     fn store(self, x: &mut [f32], i: usize, v: Self::F32) {
-        // SAFETY: both branches write inside `x`.
+        // SAFETY: as many floats as the slice has.
+        unsafe { self.store_within(x.as_mut_ptr(), x.len(), i, v) }
+    }
+
+    /// [`store`](Self::store) to memory that need not have been written.
+    #[inline(always)]
+    fn store_new(self, x: &mut [MaybeUninit<f32>], i: usize, v: Self::F32) {
+        // SAFETY: as many floats as the slice has.
+        unsafe { self.store_within(x.as_mut_ptr().cast(), x.len(), i, v) }
+    }
+
+    /// [`store`](Self::store) to `len` floats from `x` on.
+    ///
+    /// # Safety
+    /// They must be writable.
+    #[inline(always)]
+    unsafe fn store_within(self, x: *mut f32, len: usize, i: usize, v: Self::F32) {
+        // SAFETY: both branches write inside.
         unsafe {
-            if i + Self::LANES <= x.len() {
-                self.store_ptr(x.as_mut_ptr().add(i), v);
+            if i + Self::LANES <= len {
+                self.store_ptr(x.add(i), v);
             } else {
-                let n = x.len().saturating_sub(i);
-                self.store_ptr_part(x.as_mut_ptr().add(x.len() - n), v, n);
+                let n = len.saturating_sub(i);
+                self.store_ptr_part(x.add(len - n), v, n);
             }
         }
     }
