@@ -117,8 +117,12 @@ pub(crate) fn for_each_job(
 /// Rows and columns of a job of a product whose B is packed already: at most `DEPTH × JOB_COLS`, the longer side halved until
 /// every thread has a few jobs or these get too small.
 pub(crate) fn job([m, k, n]: [usize; 3]) -> [usize; 2] {
-    let (mut rows, mut cols) = (DEPTH.min(m.max(1)), JOB_COLS.min(n.next_multiple_of(MIN_COLS)).max(MIN_COLS));
-    while m.div_ceil(rows) * n.div_ceil(cols) < 4 * rayon::current_num_threads() && rows * cols * k > MIN_PARALLEL {
+    let (mut rows, mut cols) = (DEPTH.min(m.max(1)), n.clamp(1, JOB_COLS).next_multiple_of(MIN_COLS));
+    let jobs = |rows, cols| work([m.div_ceil(rows), n.div_ceil(cols)]);
+    while jobs(rows, cols) < 4 * rayon::current_num_threads() && work([rows, cols, k]) > MIN_PARALLEL {
+        if rows == 1 && cols == MIN_COLS {
+            break;
+        }
         if cols > MIN_COLS && cols >= rows {
             cols = (cols / 2).next_multiple_of(MIN_COLS);
         } else {
