@@ -160,6 +160,11 @@ unsafe fn tile<S: Simd, const PAIRS: bool, const TRANSPOSED: bool, const M: usiz
     // SAFETY: the caller's promise.
     unsafe {
         let mut sums = [[s.zero(); V]; M];
+        // Rows of C lie far apart, and are wanted at the end.
+        for i in 0..M {
+            s.prefetch(c.add(i * c_stride));
+            s.prefetch(c.add(i * c_stride + cols - 1));
+        }
         // A pointer for every four rows: few enough to stay in registers.
         let mut rows = [0, 1, 2].map(|four| a.wrapping_add(4 * four * stride));
         let mut column = a;

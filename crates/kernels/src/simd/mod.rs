@@ -8,6 +8,8 @@ mod avx2;
 mod avx512;
 mod level;
 mod portable;
+#[cfg(target_arch = "x86_64")]
+mod sse2;
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx2::Avx2;
@@ -17,7 +19,10 @@ pub(crate) use avx512::Avx512;
 pub(crate) use level::Kind;
 pub(crate) use level::dispatch;
 pub use level::{Level, Precision};
-pub(crate) use portable::Portable;
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) use portable::Arrays as Portable;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use sse2::Sse2 as Portable;
 
 use std::mem::MaybeUninit;
 
@@ -86,6 +91,10 @@ pub(crate) trait Simd: Copy {
     fn sum(self, a: Self::F32) -> f32;
     /// The largest lane.
     fn max_lane(self, a: Self::F32) -> f32;
+
+    /// Says that the cache line at `p` will be wanted, if there is memory there at all.
+    #[inline(always)]
+    fn prefetch(self, _p: *const f32) {}
 
     /// # Safety
     /// `LANES` floats must be readable at `p`.
