@@ -14,6 +14,8 @@ use crate::scratch::Aligned;
 use crate::top_k::{self, TopK};
 use crate::{Level, MatMut, MatRef};
 use quantise::QuantisedRows;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use simd::Path;
 use simd::{COLS, STEP};
 
 /// Products below this many multiply-adds are not worth another thread, unless the weight is this large.
