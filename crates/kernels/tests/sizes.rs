@@ -100,7 +100,7 @@ fn extent<const N: usize>(dims: [usize; N], strides: [usize; N]) -> u128 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 2000 }))]
 
     #[test]
     fn a_matrix_is_read_in_its_slice_or_refused(
