@@ -5,7 +5,6 @@ mod trainer;
 
 use std::borrow::Cow;
 use std::collections::HashSet;
-use std::fs;
 use std::ops::Range;
 use std::path::Path;
 
@@ -15,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use self::gpt2_split::gpt2_split;
 use crate::error::{TokenizerError, UnknownId};
 use crate::file::Model;
+use crate::files;
 use crate::merges::Merges;
 use crate::sampling::SplitMix64;
 use crate::specials::Specials;
@@ -68,9 +68,9 @@ impl ByteLevelBpe {
     /// [`Io`](TokenizerError::Io) if a file cannot be read, [`Json`](TokenizerError::Json) or
     /// [`Invalid`](TokenizerError::Invalid) if it is damaged or the two do not belong together.
     pub fn from_files(vocab: &Path, merges: &Path) -> Result<Self, TokenizerError> {
-        let json = fs::read_to_string(vocab).map_err(TokenizerError::io(vocab))?;
+        let json = files::read_text(vocab)?;
         let ids: FxHashMap<String, TokenId> = serde_json::from_str(&json).map_err(TokenizerError::json(vocab))?;
-        let lines = fs::read_to_string(merges).map_err(TokenizerError::io(merges))?;
+        let lines = files::read_text(merges)?;
         let merge_list = parse_merges(&lines).map_err(TokenizerError::invalid(merges))?;
         let file = ByteLevelFile::of(ids, merge_list).map_err(TokenizerError::invalid(vocab))?;
         Self::new(file).map_err(TokenizerError::invalid(merges))
@@ -116,8 +116,10 @@ impl ByteLevelBpe {
     }
 }
 
-fn parse_merges(lines: &str) -> Result<Vec<(String, String)>, String> {
-    let merges = lines.lines().enumerate().filter(|(at, line)| !(line.is_empty() || *at == 0 && line.starts_with('#')));
+pub(crate) fn parse_merges(lines: &str) -> Result<Vec<(String, String)>, String> {
+    // A first line of another sort is a merge, that of `#` and `#` among them.
+    let is_header = |at: usize, line: &str| at == 0 && line.starts_with("#version");
+    let merges = lines.lines().enumerate().filter(|&(at, line)| !line.is_empty() && !is_header(at, line));
     merges
         .map(|(at, line)| match line.split_once(' ') {
             Some((left, right)) if !right.contains(' ') => Ok((left.to_owned(), right.to_owned())),

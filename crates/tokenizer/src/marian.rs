@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fs;
 use std::ops::Range;
 use std::path::Path;
 
@@ -10,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{TokenizerError, UnknownId};
 use crate::file::Model;
+use crate::files;
 use crate::sentencepiece::{SentencePiece, SentencePieceFile};
 use crate::specials::Specials;
 use crate::tokenizer::{TokenId, Tokenizer};
@@ -83,7 +83,7 @@ impl Marian {
         bos: TokenId,
     ) -> Result<Self, TokenizerError> {
         let entries = |path: &Path| {
-            let json = fs::read_to_string(path).map_err(TokenizerError::io(path))?;
+            let json = files::read_text(path)?;
             let ids: HashMap<String, TokenId> = serde_json::from_str(&json).map_err(TokenizerError::json(path))?;
             vocabulary::in_order(ids).map_err(TokenizerError::invalid(path))
         };
@@ -162,6 +162,10 @@ impl Tokenizer for Marian {
 
     fn vocab_size(&self) -> usize {
         self.file.vocab.len()
+    }
+
+    fn source_vocab_size(&self) -> usize {
+        self.file.source_vocab.as_ref().unwrap_or(&self.file.vocab).len()
     }
 
     fn specials(&self) -> &Specials {

@@ -4,7 +4,6 @@ mod model_file;
 mod normalizer;
 mod protobuf;
 mod scored_bpe;
-mod trie;
 mod unigram;
 mod unigram_trainer;
 
@@ -16,14 +15,15 @@ use serde::{Deserialize, Serialize};
 
 use self::normalizer::{Normalizer, NormalizerSpec, SPACE};
 use self::scored_bpe::{ScoredBpe, ScoredPiece};
-use self::trie::Trie;
 use self::unigram::Unigram;
+use crate::added::AddedToken;
 use crate::bytes::{byte_token, parse_byte_token};
 use crate::error::UnknownId;
 use crate::file::Model;
 use crate::sampling::SplitMix64;
 use crate::specials::Specials;
 use crate::tokenizer::{TokenId, Tokenizer};
+use crate::trie::Trie;
 
 pub use self::unigram_trainer::UnigramTrainer;
 
@@ -97,6 +97,10 @@ impl PieceKind {
 
 /// How much less likely than the least likely piece an unknown character is, in nats.
 const UNK_PENALTY: f32 = 10.0;
+/// What a user-defined piece gains for each byte after its first, in nats.
+const BONUS_PER_BYTE: f64 = 0.1;
+/// The longest piece that is read, in bytes: encoding takes time in proportion to it.
+const MAX_PIECE_LEN: usize = 1024;
 
 impl SentencePiece {
     /// Checks and indexes what was read or trained.
@@ -106,6 +110,9 @@ impl SentencePiece {
         for (id, (piece, score, _)) in (0..).zip(&file.pieces) {
             if piece.is_empty() {
                 return Err(format!("pieces[{id}] is empty"));
+            }
+            if piece.len() > MAX_PIECE_LEN {
+                return Err(format!("pieces[{id}] has {} bytes, and at most {MAX_PIECE_LEN} are read", piece.len()));
             }
             if score.is_nan() {
                 return Err(format!("pieces[{id}] has no number as its score"));
@@ -260,11 +267,10 @@ fn sentinel_piece(index: usize) -> String {
 
 fn unigram(pieces: &[(String, f32, PieceKind)], unk: TokenId) -> Unigram {
     let normal = pieces.iter().filter(|(_, _, kind)| *kind == PieceKind::Normal).map(|&(_, score, _)| score);
-    let min = normal.clone().fold(f32::MAX, f32::min);
-    let max = normal.fold(f32::MIN_POSITIVE, f32::max);
+    let min = normal.fold(f32::MAX, f32::min);
     let scores = pieces.iter().map(|(piece, score, kind)| match kind {
-        // Always better than any other way through the same text.
-        PieceKind::UserDefined => f64::from(piece.len() as f32 * max) - 0.1,
+        // As in `unigram_model.cc` of 0.2.3, where the bonus no longer depends on the other pieces' scores.
+        PieceKind::UserDefined => piece.len() as f64 * BONUS_PER_BYTE - BONUS_PER_BYTE,
         _ => f64::from(*score),
     });
     let texts = (0..).zip(pieces).filter(|(_, (_, _, kind))| kind.is_text() && *kind != PieceKind::Unused);
@@ -325,6 +331,15 @@ impl Tokenizer for SentencePiece {
 
     fn sentinel(&self, index: usize) -> Option<TokenId> {
         self.sentinels.get(index).copied()
+    }
+
+    /// The special tokens and all control pieces, sentinels among them.
+    fn added_tokens(&self) -> Vec<AddedToken> {
+        let is_special = |(id, (_, _, kind)): &(TokenId, &(String, f32, PieceKind))| {
+            *kind == PieceKind::Control || self.file.specials.contains(*id)
+        };
+        let pieces = (0..).zip(&self.file.pieces).filter(is_special);
+        pieces.map(|(id, (piece, ..))| AddedToken::special(id, piece.as_str())).collect()
     }
 
     fn token(&self, id: TokenId) -> Option<Cow<'_, str>> {

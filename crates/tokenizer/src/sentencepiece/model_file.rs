@@ -1,12 +1,12 @@
 //! The `.model` files of SentencePiece.
 
-use std::fs;
 use std::path::Path;
 
 use super::normalizer::NormalizerSpec;
 use super::protobuf::{Message, Value, fields};
 use super::{Algorithm, PieceKind, SentencePiece, SentencePieceFile};
 use crate::error::TokenizerError;
+use crate::files;
 use crate::specials::Specials;
 use crate::tokenizer::TokenId;
 
@@ -17,7 +17,7 @@ impl SentencePiece {
     /// [`Io`](TokenizerError::Io) if it cannot be read, [`Invalid`](TokenizerError::Invalid) if it is damaged, no such
     /// file, or of another kind.
     pub fn from_model(path: &Path) -> Result<Self, TokenizerError> {
-        let bytes = fs::read(path).map_err(TokenizerError::io(path))?;
+        let bytes = files::read(path)?;
         let file = parse_model(&bytes).and_then(Self::new);
         file.map_err(TokenizerError::invalid(path))
     }
