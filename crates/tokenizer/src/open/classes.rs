@@ -133,6 +133,11 @@ pub(super) fn bert(settings: &mut Settings, options: &OpenOptions) -> Result<Ope
                         transformers does";
         settings.notes.push(if of_class.is_some() { by_class.to_owned() } else { format!("vocab.txt: {note}") });
     }
+    for name in ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] {
+        if vocab.iter().any(|token| token == name) {
+            settings.name_special(name);
+        }
+    }
     let strips = settings.flag("strip_accents");
     let splits_chinese = settings.flag("tokenize_chinese_chars").unwrap_or(true);
     let named = |role: &str, usual: &str| settings.names.get(role).is_none_or(|name| name == usual);
