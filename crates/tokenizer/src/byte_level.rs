@@ -12,7 +12,7 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use self::gpt2_split::gpt2_split;
-use crate::error::{TokenizerError, UnknownId};
+use crate::error::{Problem, TokenizerError, UnknownId};
 use crate::file::Model;
 use crate::files;
 use crate::merges::Merges;
@@ -77,7 +77,7 @@ impl ByteLevelBpe {
     }
 
     /// Checks and indexes what was read or trained.
-    pub(crate) fn new(file: ByteLevelFile) -> Result<Self, String> {
+    pub(crate) fn new(file: ByteLevelFile) -> Result<Self, Problem> {
         let ids = vocabulary::index(&file.vocab)?;
         let merges = vocabulary::merge_table(&file.merges, &ids, |left, right| format!("{left}{right}"))?;
         file.specials.check(file.vocab.len())?;
@@ -93,7 +93,8 @@ impl ByteLevelBpe {
         let mut bytes = [0; 256];
         for byte in 0..=255 {
             let token = byte_char(byte).to_string();
-            let id = ids.get(token.as_str()).ok_or_else(|| format!("vocab lacks {token:?} for the byte {byte}"))?;
+            let missing = || Problem::Unsupported(format!("vocab lacks {token:?} for the byte {byte}"));
+            let id = ids.get(token.as_str()).ok_or_else(missing)?;
             bytes[usize::from(byte)] = *id;
         }
         Ok(Self { file, tokens, bytes, merges, cache: WordCache::default() })

@@ -78,7 +78,7 @@ impl Characters {
         (Self::from_sorted(characters), report)
     }
 
-    /// The same vocabulary with `<pad>`, `<s>` and `</s>` behind `<unk>`.
+    /// The same vocabulary with `<pad>`, `<s>` and `</s>` after `<unk>`.
     ///
     /// ```
     /// use attentive_tokenizer::{Characters, Tokenizer};

@@ -130,7 +130,31 @@ impl TokenizerError {
         move |cause| Self::Json { path: path.to_owned(), cause }
     }
 
-    pub(crate) fn invalid(path: &Path) -> impl FnOnce(String) -> Self {
-        move |reason| Self::Invalid { path: path.to_owned(), reason }
+    pub(crate) fn invalid<P: Into<Problem>>(path: &Path) -> impl FnOnce(P) -> Self {
+        move |problem| match problem.into() {
+            Problem::Contradiction(reason) => Self::Invalid { path: path.to_owned(), reason },
+            Problem::Unsupported(problem) => Self::Unsupported { path: path.to_owned(), problems: vec![problem] },
+        }
+    }
+}
+
+/// What is wrong with the content of a file, before the file is named.
+#[derive(Debug)]
+pub(crate) enum Problem {
+    /// Its parts contradict each other.
+    Contradiction(String),
+    /// It is whole, and no kind here is like it.
+    Unsupported(String),
+}
+
+impl From<String> for Problem {
+    fn from(reason: String) -> Self {
+        Self::Contradiction(reason)
+    }
+}
+
+impl From<&str> for Problem {
+    fn from(reason: &str) -> Self {
+        Self::Contradiction(reason.to_owned())
     }
 }

@@ -13,7 +13,7 @@ use crate::byte_level::{ByteLevelBpe, ByteLevelFile};
 use crate::bytes::{Bytes, BytesFile};
 use crate::characters::{Characters, CharactersFile};
 use crate::code_points::{CodePoints, CodePointsFile};
-use crate::error::TokenizerError;
+use crate::error::{Problem, TokenizerError};
 use crate::files;
 use crate::hugging_face::{HuggingFace, HuggingFaceFile};
 use crate::marian::{Marian, MarianFile};
@@ -53,7 +53,7 @@ pub enum Model {
     WithAddedTokens(WithAddedTokensFile),
 }
 
-/// A tokenizer with `n` sentinels for hidden spans behind its vocabulary, as T5 has them, and entries without use up to
+/// A tokenizer with `n` sentinels for hidden spans after its vocabulary, as T5 has them, and entries without use up to
 /// `vocab_size`; where it has sentinels already, itself.
 ///
 /// # Errors
@@ -149,7 +149,7 @@ impl Model {
         }
     }
 
-    /// The content of T5's `spiece.model`, without the sentinels that stand behind its pieces, and their number; `None`
+    /// The content of T5's `spiece.model`, without the sentinels that stand after its pieces, and their number; `None`
     /// for other kinds than SentencePiece models.
     pub fn t5_model(self) -> Option<(Vec<u8>, usize)> {
         let Self::SentencePiece(file) = self else { return None };
@@ -157,7 +157,7 @@ impl Model {
         Some((file.to_model_bytes(), n_sentinels))
     }
 
-    fn into_tokenizer(self) -> Result<Box<dyn Tokenizer>, String> {
+    fn into_tokenizer(self) -> Result<Box<dyn Tokenizer>, Problem> {
         Ok(match self {
             Self::Bpe(file) => Box::new(Bpe::new(file)?),
             Self::ByteLevelBpe(file) => Box::new(ByteLevelBpe::new(file)?),
@@ -185,7 +185,7 @@ struct File<M> {
 /// Reads a tokenizer of any kind from the `tokenizer.json` at `path`.
 ///
 /// # Errors
-/// [`Io`](TokenizerError::Io) if it cannot be read, [`Json`](TokenizerError::Json) if it is cut short or no such file,
+/// [`Io`](TokenizerError::Io) if it cannot be read, [`Json`](TokenizerError::Json) if it is cut short or is another file,
 /// [`Version`](TokenizerError::Version) if it is of another version, [`Invalid`](TokenizerError::Invalid) if its parts
 /// contradict each other.
 ///

@@ -1,6 +1,6 @@
 //! Text to token ids and back, for every kind of vocabulary that Transformers use.
 //!
-//! Everything is behind one object-safe trait, [`Tokenizer`]. A vocabulary is trained from text, or read from the files
+//! Everything implements one object-safe trait, [`Tokenizer`]. A vocabulary is trained from text, or read from the files
 //! of the original tools, with the same ids ([`open`] tells them apart); any of them is kept as one `tokenizer.json`
 //! ([`save`], [`load`]).
 //!

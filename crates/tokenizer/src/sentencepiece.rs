@@ -18,7 +18,7 @@ use self::scored_bpe::{ScoredBpe, ScoredPiece};
 use self::unigram::Unigram;
 use crate::added::AddedToken;
 use crate::bytes::{byte_token, parse_byte_token};
-use crate::error::UnknownId;
+use crate::error::{Problem, UnknownId};
 use crate::file::Model;
 use crate::sampling::SplitMix64;
 use crate::specials::Specials;
@@ -104,27 +104,29 @@ const MAX_PIECE_LEN: usize = 1024;
 
 impl SentencePiece {
     /// Checks and indexes what was read or trained.
-    pub(crate) fn new(file: SentencePieceFile) -> Result<Self, String> {
+    pub(crate) fn new(file: SentencePieceFile) -> Result<Self, Problem> {
         file.specials.check(file.pieces.len())?;
         let mut ids = FxHashMap::default();
         for (id, (piece, score, _)) in (0..).zip(&file.pieces) {
             if piece.is_empty() {
-                return Err(format!("pieces[{id}] is empty"));
+                return Err(format!("pieces[{id}] is empty").into());
             }
             if piece.len() > MAX_PIECE_LEN {
-                return Err(format!("pieces[{id}] has {} bytes, and at most {MAX_PIECE_LEN} are read", piece.len()));
+                let len = piece.len();
+                let problem = format!("pieces[{id}] has {len} bytes, and at most {MAX_PIECE_LEN} are read");
+                return Err(Problem::Unsupported(problem));
             }
             if score.is_nan() {
-                return Err(format!("pieces[{id}] has no number as its score"));
+                return Err(format!("pieces[{id}] has no number as its score").into());
             }
             if let Some(first) = ids.insert(piece.as_str(), id) {
-                return Err(format!("pieces[{first}] and pieces[{id}] are both {piece:?}"));
+                return Err(format!("pieces[{first}] and pieces[{id}] are both {piece:?}").into());
             }
         }
         let sentinels = (0..).map_while(|index| ids.get(sentinel_piece(index).as_str()).copied()).collect();
         let mut unknown = (0..).zip(&file.pieces).filter(|(_, (_, _, kind))| *kind == PieceKind::Unknown);
         let (Some((unk, _)), None) = (unknown.next(), unknown.next()) else {
-            return Err("pieces must have one of the kind unknown".to_owned());
+            return Err("pieces must have one of the kind unknown".into());
         };
         let bytes = if file.byte_fallback { Some(byte_ids(&file.pieces)?) } else { None };
         let user_defined = || {
@@ -238,7 +240,7 @@ impl SentencePiece {
 }
 
 impl SentencePieceFile {
-    /// Appends `n` sentinels, `<extra_id_0>` the last, as T5 has them behind its pieces; then unused entries up to
+    /// Appends `n` sentinels, `<extra_id_0>` the last, as T5 has them after its pieces; then unused entries up to
     /// `vocab_size`, if that is more.
     pub(crate) fn with_sentinels(mut self, n: usize, vocab_size: usize) -> Self {
         let sentinels = (0..n).rev().map(|index| (sentinel_piece(index), 0.0, PieceKind::Control));
@@ -282,7 +284,8 @@ fn byte_ids(pieces: &[(String, f32, PieceKind)]) -> Result<Box<[TokenId; 256]>, 
     let mut ids = Box::new([None; 256]);
     for (id, (piece, _, kind)) in (0..).zip(pieces) {
         if *kind == PieceKind::Byte {
-            let byte = parse_byte_token(piece).ok_or_else(|| format!("pieces[{id}] is {piece:?}, which is no byte"))?;
+            let byte =
+                parse_byte_token(piece).ok_or_else(|| format!("pieces[{id}] is {piece:?}, which is not a byte"))?;
             ids[usize::from(byte)] = Some(id);
         }
     }

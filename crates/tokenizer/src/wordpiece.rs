@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use self::bert_words::{BertWord, bert_words, is_separator};
-use crate::error::{TokenizerError, UnknownId};
+use crate::error::{Problem, TokenizerError, UnknownId};
 use crate::file::Model;
 use crate::files;
 use crate::specials::Specials;
@@ -68,17 +68,18 @@ impl WordPiece {
     /// id that no text has, and of equal tokens the last counts.
     ///
     /// # Errors
-    /// [`Io`](TokenizerError::Io) if the file cannot be read, [`Invalid`](TokenizerError::Invalid) if `[UNK]`, `[CLS]`
-    /// or `[SEP]` is missing.
+    /// [`Io`](TokenizerError::Io) if the file cannot be read, [`Unsupported`](TokenizerError::Unsupported) if `[UNK]`,
+    /// `[CLS]` or `[SEP]` is missing.
     pub fn from_vocab(path: &Path, lowercase: bool) -> Result<Self, TokenizerError> {
         let vocab = parse_vocab(&files::read_text(path)?);
         Self::new(WordPieceFile { lowercase, vocab }).map_err(TokenizerError::invalid(path))
     }
 
     /// Checks and indexes what was read or trained.
-    pub(crate) fn new(file: WordPieceFile) -> Result<Self, String> {
+    pub(crate) fn new(file: WordPieceFile) -> Result<Self, Problem> {
         let ids: FxHashMap<&str, TokenId> = file.vocab.iter().map(String::as_str).zip(0..).collect();
-        let required = |name: &str| ids.get(name).copied().ok_or_else(|| format!("vocab lacks {name}"));
+        let required =
+            |name: &str| ids.get(name).copied().ok_or_else(|| Problem::Unsupported(format!("vocab lacks {name}")));
         let (unk, cls, sep) = (required("[UNK]")?, required("[CLS]")?, required("[SEP]")?);
         let specials = Specials::named(|name| ids.get(name).copied());
         let mut beginning = FxHashMap::default();

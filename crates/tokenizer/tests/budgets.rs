@@ -39,12 +39,11 @@ fn a_piece_of_a_megabyte_is_refused_and_one_of_the_limit_is_read() {
     assert_eq!(model.vocab_size(), 3);
 }
 
-/// A double array of one rule: `a` becomes the replacement at 0.
-fn charsmap(replacement: &[u8]) -> Vec<u8> {
+/// A double array of one rule: `a` becomes the replacement at 0. The node after `a` has its value at `leaf`.
+fn charsmap(replacement: &[u8], leaf: usize) -> Vec<u8> {
     let mut units = vec![0u32; 256 + 2];
     units[0] = 1 << 10; // the children of the root are at 1 ^ byte
     let node = 1 ^ usize::from(b'a');
-    let leaf = 256;
     units[node] = u32::from(b'a') | 1 << 8 | ((node ^ leaf) as u32) << 10;
     units[leaf] = 1 << 31;
     let mut map = (units.len() as u32 * 4).to_le_bytes().to_vec();
@@ -56,10 +55,19 @@ fn charsmap(replacement: &[u8]) -> Vec<u8> {
 
 #[test]
 fn normalised_text_is_bounded_by_the_longest_replacement_that_is_read() {
-    let parts = |replacement: &[u8]| [piece("<unk>", 2), piece("b", 1), field(3, &field(2, &charsmap(replacement)))];
+    let parts =
+        |replacement: &[u8]| [piece("<unk>", 2), piece("b", 1), field(3, &field(2, &charsmap(replacement, 256)))];
     let model = read(&parts(&[b'b'; 256])).unwrap();
     // Each `a` becomes 256 times `b`.
     assert_eq!(model.encode("aa").iter().filter(|&&id| id == 1).count(), 512);
     let error = read(&parts(&vec![b'b'; 1 << 20])).unwrap_err();
     assert!(error.contains("replacement of 1048576 bytes"), "{error}");
+}
+
+#[test]
+fn a_rule_that_leads_in_circles_ends() {
+    // After `a` comes the root again: as many `a` as there are would be one rule, looked up anew at each of them.
+    let model = read(&[piece("<unk>", 2), piece("b", 1), field(3, &field(2, &charsmap(b"b", 1)))]).unwrap();
+    let n_rules = model.encode(&"a".repeat(1000)).iter().filter(|&&id| id == 1).count();
+    assert_eq!(n_rules, 1000usize.div_ceil(256));
 }

@@ -28,7 +28,7 @@ fn opened(files: &Value) -> Opened {
     let folder = tempfile::tempdir().unwrap();
     folders::write(folder.path(), files, |name| golden().path(name));
     OpenOptions::default().open(folder.path()).unwrap_or_else(|error| {
-        let cause = std::error::Error::source(&error).map(|cause| cause.to_string());
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
         panic!("{error}: {cause:?}")
     })
 }

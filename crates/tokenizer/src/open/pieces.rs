@@ -12,14 +12,13 @@ use crate::tokenizer::{TokenId, Tokenizer};
 
 /// By the class; `None` if it is not known here.
 pub(super) fn open(settings: &mut Settings, class: &str) -> Result<Option<Opened>, TokenizerError> {
-    let (name, arrange, encloses): (_, fn(&Settings, SentencePieceFile) -> Result<SentencePieceFile, String>, _) =
-        match class {
-            "XLMRobertaTokenizer" => ("sentencepiece.bpe.model", xlm_roberta, true),
-            "CamembertTokenizer" => ("sentencepiece.bpe.model", camembert, true),
-            "T5Tokenizer" | "MT5Tokenizer" => ("spiece.model", t5, false),
-            "PegasusTokenizer" => ("spiece.model", pegasus, false),
-            _ => return Ok(None),
-        };
+    let (name, arrange, encloses): (_, Arrange, _) = match class {
+        "XLMRobertaTokenizer" => ("sentencepiece.bpe.model", xlm_roberta, true),
+        "CamembertTokenizer" => ("sentencepiece.bpe.model", camembert, true),
+        "T5Tokenizer" | "MT5Tokenizer" => ("spiece.model", t5, false),
+        "PegasusTokenizer" => ("spiece.model", pegasus, false),
+        _ => return Ok(None),
+    };
     if settings.flag("add_prefix_space") == Some(false) {
         return Err(
             settings.unsupported("add_prefix_space is false, which SentencePiece models do not have".to_owned())
@@ -55,6 +54,8 @@ pub(super) fn without_class(settings: &mut Settings, path: &Path) -> Result<Open
     with_settings(settings, Box::new(SentencePiece::from_model(path)?), |_| None)
 }
 
+/// Puts the pieces of a model in the order of a class.
+type Arrange = fn(&Settings, SentencePieceFile) -> Result<SentencePieceFile, String>;
 type Pieces = Vec<(String, f32, PieceKind)>;
 
 fn control(name: &str) -> (String, f32, PieceKind) {

@@ -97,7 +97,7 @@ impl Settings {
         settings.name_specials(&named);
         match decoder {
             Some(decoder) => {
-                settings.place(decoder.iter().map(|(id, token)| (id.parse().ok(), Unplaced::of(token))))?
+                settings.place(decoder.iter().map(|(id, token)| (id.parse().ok(), Unplaced::of(token))))?;
             }
             None => {
                 let ids = object("added_tokens.json")?;
@@ -176,7 +176,7 @@ impl Settings {
     /// The most tokens that the model takes; numbers that stand for "without end" are none.
     pub(super) fn model_max_length(&self) -> Option<usize> {
         let length = self.config.get("model_max_length")?.as_f64()?;
-        (length >= 1.0 && length < 1e9).then_some(length as usize)
+        (1.0..1e9).contains(&length).then_some(length as usize)
     }
 
     /// Refuses settings that change ids and are not followed, and notes those that are not known.

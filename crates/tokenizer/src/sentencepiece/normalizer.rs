@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::Problem;
 use crate::trie::Trie;
 
 /// Stands for a space inside pieces: U+2581.
@@ -50,7 +51,7 @@ pub(crate) struct Normalized {
 }
 
 impl Normalizer {
-    pub(crate) fn new(spec: NormalizerSpec, whitespace_as_suffix: bool, untouched: Trie) -> Result<Self, String> {
+    pub(crate) fn new(spec: NormalizerSpec, whitespace_as_suffix: bool, untouched: Trie) -> Result<Self, Problem> {
         let mut units = Vec::new();
         let mut replacements = 0;
         if let Some((len, rest)) = spec.charsmap.split_first_chunk() {
@@ -60,9 +61,9 @@ impl Normalizer {
             replacements = 4 + len;
             let longest = rest[len..].split(|&byte| byte == 0).map(<[u8]>::len).max().unwrap_or(0);
             if longest > MAX_REPLACEMENT_LEN {
-                return Err(format!(
+                return Err(Problem::Unsupported(format!(
                     "the character map has a replacement of {longest} bytes, and at most {MAX_REPLACEMENT_LEN} are read"
-                ));
+                )));
             }
         }
         Ok(Self { spec, units, replacements, whitespace_as_suffix, untouched })
