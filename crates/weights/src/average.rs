@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::{HostTensor, Tensors, WeightsError, file};
+use crate::{HostTensor, Tensors, WeightsError, read};
 
 /// The mean of each parameter over several files; the paper averages the last 5 (base) or 20 (big) checkpoints
 /// (§6.1).
@@ -11,11 +11,11 @@ use crate::{HostTensor, Tensors, WeightsError, file};
 /// [`WeightsError`]: no file, one that can't be read, or files of different models.
 pub fn average<P: AsRef<Path>>(paths: &[P]) -> Result<Tensors, WeightsError> {
     let (first, others) = paths.split_first().ok_or(WeightsError::NothingToAverage)?;
-    let first = file::read(first.as_ref())?;
+    let first = read(first.as_ref())?;
     // Sums in f64, so that the mean does not depend on how many there are.
     let mut sums: Vec<Vec<f64>> = first.values().map(|t| t.values.iter().copied().map(f64::from).collect()).collect();
     for path in others {
-        let tensors = file::read(path.as_ref())?;
+        let tensors = read(path.as_ref())?;
         same_model(&first, &tensors, path.as_ref())?;
         for (sum, tensor) in sums.iter_mut().zip(tensors.values()) {
             sum.iter_mut().zip(&tensor.values).for_each(|(sum, &value)| *sum += f64::from(value));
@@ -42,6 +42,6 @@ fn same_model(first: &Tensors, other: &Tensors, path: &Path) -> Result<(), Weigh
     let extra = found
         .iter()
         .filter(|param| !expected.contains(param))
-        .map(|(name, shape)| format!("{}: {name} {shape:?}, which the first file has not", path.display()));
+        .map(|(name, shape)| format!("{}: {name} {shape:?}, which the first file does not have", path.display()));
     Err(WeightsError::Mismatch { problems: problems.chain(extra).collect() })
 }

@@ -1,4 +1,4 @@
-//! Safetensors files.
+//! Writing safetensors files.
 
 use std::{
     borrow::Cow,
@@ -8,17 +8,14 @@ use std::{
     path::Path,
 };
 
-use burn::tensor::{DType, Tensor, TensorData};
-use safetensors::{Dtype, SafeTensorError, SafeTensors, View, tensor::TensorView};
+use burn::tensor::{Tensor, TensorData};
+use safetensors::{Dtype, SafeTensorError, View};
 
 use crate::{
     WeightsError,
-    int8::{self, Int8Tensor, ScaleAxis},
-    pytorch,
+    check::check_tensor,
+    int8::{Int8Tensor, SCALE, ScaleAxis},
 };
-
-/// What a matrix of bytes' name is followed by in that of its scales.
-const SCALE: &str = ".scale";
 
 /// A tensor's values on the host, row-major.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,14 +37,15 @@ pub fn write(path: &Path, tensors: &Tensors, metadata: &BTreeMap<String, String>
     write_some_int8(path, tensors, |_| None, metadata)
 }
 
-/// Writes tensors as [`write()`] does, but matrices as signed bytes with scales where `axis` gives a name's; [`read`]
-/// gives what the bytes stand for.
+/// Writes tensors as [`write()`] does, but matrices as signed bytes with scales where `axis` gives a name's;
+/// [`read`](crate::read) gives what the bytes stand for.
 ///
 /// # Errors
-/// [`WeightsError::Io`]; an older file of that name is then still whole.
+/// [`WeightsError::NotFinite`] names a matrix that no bytes can stand for; [`WeightsError::Io`]. An older file of that
+/// name is then still whole.
 ///
 /// # Panics
-/// If `axis` names a tensor that is no matrix.
+/// If `axis` names a tensor that is not a matrix.
 pub fn write_some_int8(
     path: &Path,
     tensors: &Tensors,
@@ -58,6 +56,7 @@ pub fn write_some_int8(
     for (name, tensor) in tensors {
         match axis(name) {
             Some(axis) => {
+                check_tensor(name, tensor)?;
                 let Int8Tensor { values, scales } = Int8Tensor::new(tensor, axis);
                 views.push((name.clone(), Stored::Bytes(&tensor.shape, values)));
                 views.push((name.clone() + SCALE, Stored::Floats(Cow::Owned(scales))));
@@ -163,51 +162,6 @@ impl View for Stored<'_> {
 /// `key=value`, a line each.
 fn flatten(metadata: &BTreeMap<String, String>) -> String {
     metadata.iter().map(|(key, value)| format!("{key}={value}\n")).collect()
-}
-
-/// Reads all tensors of a file, cast to f32 where it holds f16, bf16, f64 or bytes with scales: a safetensors file, or a
-/// checkpoint of PyTorch, in which nothing is executed.
-///
-/// # Errors
-/// [`WeightsError`]: the file can't be read, is cut short, or holds something other than tensors of numbers.
-pub fn read(path: &Path) -> Result<Tensors, WeightsError> {
-    let damaged = |cause: String| WeightsError::Damaged { path: path.to_owned(), cause };
-    let bytes = fs::read(path).map_err(|cause| WeightsError::Io { path: path.to_owned(), cause })?;
-    if pytorch::is_checkpoint(&bytes) {
-        return pytorch::read(&bytes).map_err(damaged);
-    }
-    let file = SafeTensors::deserialize(&bytes).map_err(|cause| damaged(cause.to_string()))?;
-    let (matrices, others): (Vec<_>, Vec<_>) = file.iter().partition(|(_, view)| view.dtype() == Dtype::I8);
-    let mut tensors = Tensors::new();
-    for (name, view) in others {
-        let values = floats(&view).map_err(|cause| damaged(format!("{name} {cause}")))?;
-        tensors.insert(name.to_owned(), HostTensor { shape: view.shape().to_vec(), values });
-    }
-    for (name, view) in matrices {
-        let scales = tensors.remove(&(name.to_owned() + SCALE));
-        let values = int8::widen(view.data(), view.shape(), scales.as_ref());
-        let values = values.map_err(|cause| damaged(format!("{name} {cause}")))?;
-        tensors.insert(name.to_owned(), HostTensor { shape: view.shape().to_vec(), values });
-    }
-    Ok(tensors)
-}
-
-fn floats(view: &TensorView<'_>) -> Result<Vec<f32>, String> {
-    let dtype = match view.dtype() {
-        Dtype::F64 => DType::F64,
-        Dtype::F32 => DType::F32,
-        Dtype::F16 => DType::F16,
-        Dtype::BF16 => DType::BF16,
-        other => return Err(format!("holds {other:?}, not floating-point numbers")),
-    };
-    to_f32(view.data(), dtype)
-}
-
-/// Values of any kind as f32.
-pub(crate) fn to_f32(bytes: &[u8], dtype: DType) -> Result<Vec<f32>, String> {
-    let n = bytes.len() / dtype.size();
-    let data = TensorData::from_bytes_vec(bytes.to_vec(), [n], dtype);
-    data.convert::<f32>().try_into_vec().map_err(|cause| format!("{cause:?}"))
 }
 
 /// Replaces a file in one step: whoever reads it sees the old bytes or the new ones, even after a crash of the system.

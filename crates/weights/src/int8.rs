@@ -3,7 +3,10 @@
 //! In a file, a matrix `name` `[rows, cols]` of bytes stands beside `name.scale`, which has a value for each column
 //! (`[1, cols]`) or for each row (`[rows, 1]`); what is meant is their product.
 
-use crate::HostTensor;
+use crate::{HostTensor, TensorProblem};
+
+/// What a matrix of bytes' name is followed by in that of its scales.
+pub(crate) const SCALE: &str = ".scale";
 
 /// The largest byte in use; -128 is not, so that a sign can be turned.
 const MAX: f32 = 127.0;
@@ -11,7 +14,7 @@ const MAX: f32 = 127.0;
 /// What shares a scale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ScaleAxis {
-    /// Each row has its own, an embedding's words for one.
+    /// Each row has its own, for example each word of an embedding.
     Rows,
     /// Each column has its own, the outputs of a linear layer.
     Columns,
@@ -49,14 +52,14 @@ impl Int8Tensor {
 /// The values that bytes and scales stand for.
 ///
 /// # Errors
-/// What does not fit.
-pub(crate) fn widen(bytes: &[u8], shape: &[usize], scales: Option<&HostTensor>) -> Result<Vec<f32>, String> {
-    let &[rows, cols] = shape else { return Err(format!("holds bytes and is {shape:?}, not a matrix")) };
-    let scales = scales.ok_or("holds bytes and has no scales beside it")?;
+/// [`TensorProblem::Scales`] if their shapes do not fit.
+pub(crate) fn widen(bytes: &[u8], shape: &[usize], scales: &HostTensor) -> Result<Vec<f32>, TensorProblem> {
+    let misfit = || TensorProblem::Scales { shape: shape.to_vec(), scales: scales.shape.clone() };
+    let &[rows, cols] = shape else { return Err(misfit()) };
     let axis = match scales.shape[..] {
         [1, n] if n == cols => ScaleAxis::Columns,
         [n, 1] if n == rows => ScaleAxis::Rows,
-        _ => return Err(format!("is {shape:?} and its scales are {:?}", scales.shape)),
+        _ => return Err(misfit()),
     };
     let value = |(idx, byte): (usize, &u8)| f32::from(byte.cast_signed()) * scales.values[place(idx, cols, axis)];
     Ok(bytes.iter().enumerate().map(value).collect())

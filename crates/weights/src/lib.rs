@@ -5,16 +5,20 @@
 #![recursion_limit = "256"]
 
 mod average;
+mod check;
 mod error;
 mod file;
 mod int8;
 mod module;
 mod pytorch;
+mod reader;
 
 pub use average::average;
-pub use error::WeightsError;
+pub use check::check_finite;
+pub use error::{FormatError, TensorProblem, WeightsError};
 pub use file::{
-    DeviceTensor, HostTensor, Tensors, read, sync_folder, write, write_atomically, write_from_device, write_some_int8,
+    DeviceTensor, HostTensor, Tensors, sync_folder, write, write_atomically, write_from_device, write_some_int8,
 };
 pub use int8::ScaleAxis;
 pub use module::{ParamShape, device_params, load, param_shapes, params};
+pub use reader::{WeightsFile, read};

@@ -3,7 +3,9 @@
 //! Source: PKWARE's APPNOTE.TXT, sections 4.3.7 (local header), 4.3.12 (central directory), 4.3.14 to 4.3.16 (its end),
 //! 4.5.3 (ZIP64).
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
+
+use crate::FormatError;
 
 const END: &[u8] = b"PK\x05\x06";
 const END_64: &[u8] = b"PK\x06\x06";
@@ -12,21 +14,24 @@ const LOCAL: &[u8] = b"PK\x03\x04";
 /// What a 32-bit field holds where ZIP64's has the number.
 const IN_ZIP64: u64 = 0xffff_ffff;
 
-/// The files of an archive.
-pub(super) struct Archive<'a>(BTreeMap<String, &'a [u8]>);
+/// The files of an archive, by name: where their content lies.
+pub(super) struct Archive<'a> {
+    bytes: &'a [u8],
+    files: BTreeMap<String, Range<usize>>,
+}
 
 impl<'a> Archive<'a> {
     /// Reads the directory.
     ///
     /// # Errors
     /// What is wrong with it: a file that is compressed, or one that lies outside.
-    pub(super) fn open(bytes: &'a [u8]) -> Result<Self, String> {
+    pub(super) fn open(bytes: &'a [u8]) -> Result<Self, FormatError> {
         // A comment of up to 65,535 bytes may follow the end.
         let first = bytes.len().saturating_sub(22 + 65_535);
         let end =
             bytes[first..].windows(4).rposition(|window| window == END).ok_or("the archive is cut short")? + first;
         if end + 22 + to_index(u64_at(bytes, end + 20, 2)?)? != bytes.len() {
-            return Err("the archive is cut short".to_owned());
+            return Err("the archive is cut short".into());
         }
         let end = match u64_at(bytes, end + 16, 4)? {
             IN_ZIP64 => {
@@ -47,29 +52,35 @@ impl<'a> Archive<'a> {
             let extra_field = slice(bytes, at + 46 + name, extra)?;
             let [size, start] = sizes(bytes, at, extra_field)?;
             if u64_at(bytes, at + 10, 2)? != 0 {
-                return Err(format!("{text} is compressed; torch.save stores files as they are"));
+                return Err(format!("{text} is compressed; torch.save stores files as they are").into());
             }
             expect(bytes, start, LOCAL)?;
             let header = 30 + to_index(u64_at(bytes, start + 26, 2)? + u64_at(bytes, start + 28, 2)?)?;
-            files.insert(text, slice(bytes, start + header, size)?);
+            slice(bytes, start + header, size)?;
+            files.insert(text, start + header..start + header + size);
             at += 46 + name + extra + comment;
         }
-        Ok(Self(files))
+        Ok(Self { bytes, files })
+    }
+
+    /// Where the content of a file lies.
+    pub(super) fn place(&self, name: &str) -> Option<Range<usize>> {
+        self.files.get(name).cloned()
     }
 
     /// The content of a file.
     pub(super) fn get(&self, name: &str) -> Option<&'a [u8]> {
-        self.0.get(name).copied()
+        self.place(name).map(|place| &self.bytes[place])
     }
 
     /// What stands before the suffix in the name of the first file that has it, and its content.
     pub(super) fn find_suffix(&self, suffix: &str) -> Option<(&str, &'a [u8])> {
-        self.0.iter().find_map(|(name, content)| Some((name.strip_suffix(suffix)?, *content)))
+        self.files.iter().find_map(|(name, place)| Some((name.strip_suffix(suffix)?, &self.bytes[place.clone()])))
     }
 }
 
 /// Size and start of the entry at `at`: 32 bits each, or 64 in its extra field.
-fn sizes(bytes: &[u8], at: usize, extra: &[u8]) -> Result<[usize; 2], String> {
+fn sizes(bytes: &[u8], at: usize, extra: &[u8]) -> Result<[usize; 2], FormatError> {
     // Uncompressed size, compressed size, start: those that do not fit stand in ZIP64's field in this order.
     let mut fields = [u64_at(bytes, at + 24, 4)?, u64_at(bytes, at + 20, 4)?, u64_at(bytes, at + 42, 4)?];
     let mut rest = extra;
@@ -89,24 +100,24 @@ fn sizes(bytes: &[u8], at: usize, extra: &[u8]) -> Result<[usize; 2], String> {
 }
 
 /// The `n` bytes from `at` on.
-fn slice(bytes: &[u8], at: usize, n: usize) -> Result<&[u8], String> {
+fn slice(bytes: &[u8], at: usize, n: usize) -> Result<&[u8], FormatError> {
     let end = at.checked_add(n);
-    end.and_then(|end| bytes.get(at..end)).ok_or_else(|| "the archive is cut short".to_owned())
+    end.and_then(|end| bytes.get(at..end)).ok_or_else(|| "the archive is cut short".into())
 }
 
 /// The little-endian number in the `n` bytes from `at` on.
-fn u64_at(bytes: &[u8], at: usize, n: usize) -> Result<u64, String> {
+fn u64_at(bytes: &[u8], at: usize, n: usize) -> Result<u64, FormatError> {
     Ok(slice(bytes, at, n)?.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte)))
 }
 
-fn to_index(number: u64) -> Result<usize, String> {
+fn to_index(number: u64) -> Result<usize, FormatError> {
     // Half of what fits, so that sums of a few do.
-    usize::try_from(number).ok().filter(|&n| n < usize::MAX / 2).ok_or_else(|| "the archive is damaged".to_owned())
+    usize::try_from(number).ok().filter(|&n| n < usize::MAX / 2).ok_or_else(|| "the archive is damaged".into())
 }
 
-fn expect(bytes: &[u8], at: usize, signature: &[u8]) -> Result<(), String> {
+fn expect(bytes: &[u8], at: usize, signature: &[u8]) -> Result<(), FormatError> {
     match slice(bytes, at, 4)? == signature {
         true => Ok(()),
-        false => Err("the archive's directory is damaged".to_owned()),
+        false => Err("the archive's directory is damaged".into()),
     }
 }

@@ -4,6 +4,11 @@
 
 use std::collections::HashMap;
 
+use crate::FormatError;
+
+/// The longest name of a function or class; a pickle could name a long one again and again.
+const MAX_NAME: usize = 1024;
+
 /// Where a value stands in [`Pickle::values`].
 pub(super) type Id = usize;
 
@@ -45,7 +50,7 @@ impl Pickle {
     ///
     /// # Errors
     /// What is wrong with it: it is cut short, or has an operation that no checkpoint needs.
-    pub(super) fn read(bytes: &[u8]) -> Result<Self, String> {
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, FormatError> {
         let mut machine =
             Machine { bytes, at: 0, values: Vec::new(), stack: Vec::new(), marks: Vec::new(), memo: HashMap::new() };
         loop {
@@ -55,7 +60,9 @@ impl Pickle {
                 let root = machine.pop()?;
                 return Ok(Self { values: machine.values, root, n_bytes: machine.at });
             }
-            machine.step(operation).map_err(|problem| format!("{problem} (byte {at} of the pickle)"))?;
+            machine
+                .step(operation)
+                .map_err(|problem| FormatError::from(format!("{problem} (byte {at} of the pickle)")))?;
         }
     }
 
@@ -64,9 +71,9 @@ impl Pickle {
     }
 
     /// The items of a tuple.
-    pub(super) fn tuple(&self, id: Id) -> Option<Vec<&Value>> {
+    pub(super) fn tuple(&self, id: Id) -> Option<&[Id]> {
         match &self.values[id] {
-            Value::Tuple(items) => Some(items.iter().map(|&item| &self.values[item]).collect()),
+            Value::Tuple(items) => Some(items),
             _ => None,
         }
     }
@@ -82,7 +89,7 @@ struct Machine<'a> {
 }
 
 impl Machine<'_> {
-    fn step(&mut self, operation: u8) -> Result<(), String> {
+    fn step(&mut self, operation: u8) -> Result<(), FormatError> {
         match operation {
             0x80 => {
                 self.byte()?; // version of the protocol
@@ -122,8 +129,11 @@ impl Machine<'_> {
             0x93 => {
                 let (name, module) = (self.pop()?, self.pop()?);
                 let (Value::Text(module), Value::Text(name)) = (&self.values[module], &self.values[name]) else {
-                    return Err("a function's name is no text".to_owned());
+                    return Err("a function's name is no text".into());
                 };
+                if module.len() + name.len() > MAX_NAME {
+                    return Err("a function's name is too long".into());
+                }
                 let name = format!("{module}.{name}");
                 self.push(Value::Global(name));
             }
@@ -170,7 +180,8 @@ impl Machine<'_> {
             }
             b'R' | 0x81 => {
                 let (arguments, callee) = (self.pop()?, self.pop()?);
-                let makes_dict = self.values[callee] == Value::Global("collections.OrderedDict".to_owned());
+                let makes_dict =
+                    matches!(&self.values[callee], Value::Global(name) if name == "collections.OrderedDict");
                 self.push(if makes_dict { Value::Dict(Vec::new()) } else { Value::Call(callee, arguments) });
             }
             b'b' => {
@@ -183,7 +194,7 @@ impl Machine<'_> {
                 let top = self.top()?;
                 self.stack.push(top);
             }
-            other => return Err(format!("operation {other:#04x} is none that a checkpoint needs")),
+            other => return Err(format!("operation {other:#04x} is not one that a checkpoint needs").into()),
         }
         Ok(())
     }
@@ -193,93 +204,93 @@ impl Machine<'_> {
         self.values.push(value);
     }
 
-    fn take(&mut self, n: usize) -> Result<&[u8], String> {
+    fn take(&mut self, n: usize) -> Result<&[u8], FormatError> {
         let end = self.at.checked_add(n).filter(|&end| end <= self.bytes.len()).ok_or("the pickle is cut short")?;
         let taken = &self.bytes[self.at..end];
         self.at = end;
         Ok(taken)
     }
 
-    fn byte(&mut self) -> Result<u8, String> {
+    fn byte(&mut self) -> Result<u8, FormatError> {
         Ok(self.take(1)?[0])
     }
 
     /// A little-endian length of `n` bytes.
-    fn length(&mut self, n: usize) -> Result<usize, String> {
+    fn length(&mut self, n: usize) -> Result<usize, FormatError> {
         let number = self.take(n)?.iter().rev().fold(0_u64, |number, &byte| number << 8 | u64::from(byte));
-        usize::try_from(number).map_err(|_| "a length is too large".to_owned())
+        usize::try_from(number).map_err(|_| "a length is too large".into())
     }
 
-    fn line(&mut self) -> Result<String, String> {
+    fn line(&mut self) -> Result<String, FormatError> {
         let length = self.bytes[self.at..].iter().position(|&byte| byte == b'\n').ok_or("the pickle is cut short")?;
         let line = text(self.take(length)?)?;
         self.at += 1;
         Ok(line)
     }
 
-    fn push_int(&mut self, n: usize) -> Result<(), String> {
+    fn push_int(&mut self, n: usize) -> Result<(), FormatError> {
         let number = self.length(n)?;
         self.push(Value::Int(number as i64));
         Ok(())
     }
 
-    fn push_text(&mut self, n: usize) -> Result<(), String> {
+    fn push_text(&mut self, n: usize) -> Result<(), FormatError> {
         let length = self.length(n)?;
         let text = text(self.take(length)?)?;
         self.push(Value::Text(text));
         Ok(())
     }
 
-    fn push_bytes(&mut self, n: usize) -> Result<(), String> {
+    fn push_bytes(&mut self, n: usize) -> Result<(), FormatError> {
         let length = self.length(n)?;
         self.take(length)?;
         self.push(Value::Bytes);
         Ok(())
     }
 
-    fn pop(&mut self) -> Result<Id, String> {
-        self.stack.pop().ok_or_else(|| "the stack is empty".to_owned())
+    fn pop(&mut self) -> Result<Id, FormatError> {
+        self.stack.pop().ok_or_else(|| "the stack is empty".into())
     }
 
-    fn top(&self) -> Result<Id, String> {
-        self.stack.last().copied().ok_or_else(|| "the stack is empty".to_owned())
+    fn top(&self) -> Result<Id, FormatError> {
+        self.stack.last().copied().ok_or_else(|| "the stack is empty".into())
     }
 
-    fn since_mark(&mut self) -> Result<Vec<Id>, String> {
+    fn since_mark(&mut self) -> Result<Vec<Id>, FormatError> {
         let mark = self.marks.pop().filter(|&mark| mark <= self.stack.len()).ok_or("a mark is missing")?;
         Ok(self.stack.split_off(mark))
     }
 
-    fn append(&mut self, items: Vec<Id>) -> Result<(), String> {
+    fn append(&mut self, items: Vec<Id>) -> Result<(), FormatError> {
         let top = self.top()?;
         match &mut self.values[top] {
             Value::List(list) => list.extend(items),
-            _ => return Err("no list to append to".to_owned()),
+            _ => return Err("no list to append to".into()),
         }
         Ok(())
     }
 
-    fn set_items(&mut self, items: Vec<Id>) -> Result<(), String> {
+    fn set_items(&mut self, items: Vec<Id>) -> Result<(), FormatError> {
         let top = self.top()?;
         match &mut self.values[top] {
             Value::Dict(dict) if items.len().is_multiple_of(2) => dict.extend(items),
-            _ => return Err("no dictionary to fill".to_owned()),
+            _ => return Err("no dictionary to fill".into()),
         }
         Ok(())
     }
 
-    fn memoize_at(&mut self, n: usize) -> Result<(), String> {
+    fn memoize_at(&mut self, n: usize) -> Result<(), FormatError> {
         let key = self.length(n)? as u32;
         self.memoize(key)
     }
 
-    fn memoize(&mut self, key: u32) -> Result<(), String> {
+    fn memoize(&mut self, key: u32) -> Result<(), FormatError> {
         let top = self.top()?;
         self.memo.insert(key, top);
         Ok(())
     }
 
-    fn recall(&mut self, n: usize) -> Result<(), String> {
+    fn recall(&mut self, n: usize) -> Result<(), FormatError> {
         let key = self.length(n)? as u32;
         let value = *self.memo.get(&key).ok_or("a value is recalled that was not kept")?;
         self.stack.push(value);
@@ -287,8 +298,8 @@ impl Machine<'_> {
     }
 }
 
-fn text(bytes: &[u8]) -> Result<String, String> {
-    String::from_utf8(bytes.to_vec()).map_err(|_| "a text is not UTF-8".to_owned())
+fn text(bytes: &[u8]) -> Result<String, FormatError> {
+    String::from_utf8(bytes.to_vec()).map_err(|_| "a text is not UTF-8".into())
 }
 
 /// A whole number in two's complement.

@@ -1,52 +1,55 @@
-//! Checkpoints of PyTorch, `pytorch_model.bin` for one.
+//! Checkpoints of PyTorch, for example `pytorch_model.bin`.
 //!
 //! A checkpoint is a pickle, a program for a stack machine that names Python functions to call. Here it is read as data:
 //! the few calls that make a tensor are known by name, and any other is an error. Nothing is ever executed.
 //!
 //! `torch.save` writes a zip archive (`data.pkl`, and a file for each storage); before PyTorch 1.6 it wrote pickles one
-//! after another, the storages behind them. Source of both layouts: `torch/serialization.py`.
+//! after another, the storages after them. Source of both layouts: `torch/serialization.py`.
 
 mod archive;
 mod machine;
 mod tensor;
 
-use std::collections::BTreeMap;
+use std::{collections::HashMap, ops::Range};
 
 use self::{archive::Archive, machine::Pickle};
-use crate::Tensors;
+use crate::{FormatError, reader::Entries};
 
 /// Begins a zip archive.
 const ZIP: &[u8] = b"PK\x03\x04";
 /// The first pickle of a checkpoint of before PyTorch 1.6: protocol 2, and a whole number of ten bytes.
 const PICKLES: &[u8] = &[0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
 
-/// Whether `bytes` are of a checkpoint.
+/// Bytes that tell a checkpoint from other files.
+pub(crate) const MAGIC_LEN: u64 = PICKLES.len() as u64;
+
+/// Whether `bytes` begin a checkpoint.
 pub(crate) fn is_checkpoint(bytes: &[u8]) -> bool {
     bytes.starts_with(ZIP) || bytes.starts_with(PICKLES)
 }
 
-/// All tensors of a state dictionary, cast to f32.
+/// All entries of a state dictionary, and where in `bytes` their values lie.
 ///
 /// # Errors
-/// What is wrong with the file.
-pub(crate) fn read(bytes: &[u8]) -> Result<Tensors, String> {
-    if bytes.starts_with(ZIP) { read_archive(bytes) } else { read_pickles(bytes) }
+/// What is wrong with the file as a whole.
+pub(crate) fn index(bytes: &[u8]) -> Result<Entries, FormatError> {
+    if bytes.starts_with(ZIP) { index_archive(bytes) } else { index_pickles(bytes) }
 }
 
-fn read_archive(bytes: &[u8]) -> Result<Tensors, String> {
+fn index_archive(bytes: &[u8]) -> Result<Entries, FormatError> {
     let archive = Archive::open(bytes)?;
     let (folder, program) = archive.find_suffix("/data.pkl").ok_or("the archive has no data.pkl")?;
     if archive.get(&format!("{folder}/byteorder")).is_some_and(|order| order != b"little") {
-        return Err("it was written on a big-endian machine, which can't be read".to_owned());
+        return Err("it was written on a big-endian machine, which can't be read".into());
     }
-    Pickle::read(program)?.tensors(&|key| archive.get(&format!("{folder}/data/{key}")))
+    Pickle::read(program)?.entries(&|key| archive.place(&format!("{folder}/data/{key}")))
 }
 
-fn read_pickles(bytes: &[u8]) -> Result<Tensors, String> {
-    let mut rest = bytes;
-    let mut next = || -> Result<Pickle, String> {
-        let pickle = Pickle::read(rest)?;
-        rest = &rest[pickle.n_bytes..];
+fn index_pickles(bytes: &[u8]) -> Result<Entries, FormatError> {
+    let mut at = 0;
+    let mut next = || -> Result<Pickle, FormatError> {
+        let pickle = Pickle::read(&bytes[at..])?;
+        at += pickle.n_bytes;
         Ok(pickle)
     };
     next()?; // what PICKLES begins with
@@ -54,15 +57,15 @@ fn read_pickles(bytes: &[u8]) -> Result<Tensors, String> {
     next()?; // sizes of C's types
     let (state, keys) = (next()?, next()?);
     let widths = state.storage_widths();
-    let mut data = BTreeMap::new();
+    let mut places: HashMap<&str, Range<usize>> = HashMap::new();
     for key in keys.texts()? {
-        let (n, tail) = rest.split_at_checked(8).ok_or("it is cut short")?;
+        let n = bytes.get(at..at + 8).ok_or("it is cut short")?;
         let n = u64::from_le_bytes(n.try_into().expect("eight bytes"));
-        let width = *widths.get(key).ok_or_else(|| format!("storage {key:?} belongs to no tensor"))?;
-        let length = usize::try_from(n).ok().and_then(|n| n.checked_mul(width)).ok_or("a storage is too long")?;
-        let (values, tail) = tail.split_at_checked(length).ok_or("it is cut short")?;
-        data.insert(key, values);
-        rest = tail;
+        let width = widths.get(key).ok_or_else(|| format!("storage {key:?} belongs to no tensor"))?;
+        let length = usize::try_from(n).ok().and_then(|n| n.checked_mul(*width)).ok_or("a storage is too long")?;
+        let end = (at + 8).checked_add(length).filter(|&end| end <= bytes.len()).ok_or("it is cut short")?;
+        places.insert(key, at + 8..end);
+        at = end;
     }
-    state.tensors(&|key| data.get(key).copied())
+    state.entries(&|key| places.get(key).cloned())
 }

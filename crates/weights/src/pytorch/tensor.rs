@@ -1,14 +1,17 @@
 //! Tensors of a state dictionary.
 
-use std::collections::BTreeMap;
+use std::{collections::HashMap, ops::Range};
 
 use burn::tensor::DType;
 
 use super::machine::{Id, Pickle, Value};
-use crate::{HostTensor, Tensors, file::to_f32};
+use crate::{
+    FormatError, TensorProblem,
+    reader::{Entries, Stored},
+};
 
-/// How the values of PyTorch's storages are kept, by class.
-const STORAGES: [(&str, DType); 9] = [
+/// How the values of PyTorch's storages are kept, by class; a truth value is a byte of 0 or 1.
+const STORAGES: [(&str, DType); 10] = [
     ("DoubleStorage", DType::F64),
     ("FloatStorage", DType::F32),
     ("HalfStorage", DType::F16),
@@ -18,24 +21,27 @@ const STORAGES: [(&str, DType); 9] = [
     ("ShortStorage", DType::I16),
     ("CharStorage", DType::I8),
     ("ByteStorage", DType::U8),
+    ("BoolStorage", DType::U8),
 ];
 
 impl Pickle {
     /// The storage with the persistent id at `id`: its key and how its values are kept.
-    fn storage(&self, id: Id) -> Result<(&str, DType), String> {
+    fn storage(&self, id: Id) -> Result<(&str, DType), TensorProblem> {
         // ("storage", class, key, device, number of values)
-        match self.tuple(id).as_deref() {
-            Some([Value::Text(kind), Value::Global(class), Value::Text(key), ..]) if kind == "storage" => {
-                let name = class.rsplit('.').next().unwrap_or_default();
-                let known = STORAGES.iter().find(|(known, _)| *known == name);
-                known.map(|&(_, dtype)| (key.as_str(), dtype)).ok_or_else(|| format!("{class} can't be read"))
-            }
-            _ => Err("an object lies outside the pickle that is no storage".to_owned()),
+        if let Some(&[kind, class, key, ..]) = self.tuple(id)
+            && let (Value::Text(kind), Value::Global(class), Value::Text(key)) =
+                (&self.values[kind], &self.values[class], &self.values[key])
+            && kind == "storage"
+        {
+            let name = class.rsplit('.').next().unwrap_or_default();
+            let known = STORAGES.iter().find(|(known, _)| *known == name);
+            return known.map(|&(_, dtype)| (key.as_str(), dtype)).ok_or_else(|| TensorProblem::Kind(class.clone()));
         }
+        Err(TensorProblem::Other("its values lie in an object that is not a storage"))
     }
 
     /// How wide the values of each storage are, by key.
-    pub(super) fn storage_widths(&self) -> BTreeMap<&str, usize> {
+    pub(super) fn storage_widths(&self) -> HashMap<&str, usize> {
         let outside = self.values.iter().filter_map(|value| match value {
             Value::Outside(id) => self.storage(*id).ok(),
             _ => None,
@@ -44,30 +50,26 @@ impl Pickle {
     }
 
     /// The texts of a list.
-    pub(super) fn texts(&self) -> Result<Vec<&str>, String> {
-        let Value::List(items) = self.root() else { return Err("the storages' keys are no list".to_owned()) };
+    pub(super) fn texts(&self) -> Result<Vec<&str>, FormatError> {
+        let Value::List(items) = self.root() else { return Err("the storages' keys are not a list".into()) };
         let text = |&item: &Id| match &self.values[item] {
             Value::Text(text) => Ok(text.as_str()),
-            _ => Err("a storage's key is no text".to_owned()),
+            _ => Err("a storage's key is not a text".into()),
         };
         items.iter().map(text).collect()
     }
 
-    /// The tensors of a state dictionary; `data` gives the bytes of a storage.
-    pub(super) fn tensors<'a>(&self, data: &dyn Fn(&str) -> Option<&'a [u8]>) -> Result<Tensors, String> {
-        let Value::Dict(entries) = self.root() else { return Err("it holds no state dictionary".to_owned()) };
-        let mut tensors = Tensors::new();
-        for entry in entries.chunks_exact(2) {
-            let Value::Text(name) = &self.values[entry[0]] else {
-                return Err("a tensor's name is no text".to_owned());
-            };
-            let tensor = self.tensor(entry[1], data).map_err(|problem| format!("{name}: {problem}"))?;
-            tensors.insert(name.clone(), tensor);
-        }
-        Ok(tensors)
+    /// The entries of a state dictionary; `place` says where the bytes of a storage lie.
+    pub(super) fn entries(&self, place: &dyn Fn(&str) -> Option<Range<usize>>) -> Result<Entries, FormatError> {
+        let Value::Dict(entries) = self.root() else { return Err("it does not hold a state dictionary".into()) };
+        let entry = |entry: &[Id]| match &self.values[entry[0]] {
+            Value::Text(name) => Ok((name.clone(), self.tensor(entry[1], place))),
+            _ => Err("a tensor's name is not a text".into()),
+        };
+        entries.chunks_exact(2).map(entry).collect()
     }
 
-    fn tensor<'a>(&self, id: Id, data: &dyn Fn(&str) -> Option<&'a [u8]>) -> Result<HostTensor, String> {
+    fn tensor(&self, id: Id, place: &dyn Fn(&str) -> Option<Range<usize>>) -> Result<Stored, TensorProblem> {
         let (name, arguments) = self.call(id)?;
         let (name, arguments) = match (name, arguments) {
             // A parameter is a tensor and whether it is trained.
@@ -76,78 +78,67 @@ impl Pickle {
         };
         match (name, arguments) {
             ("torch._utils._rebuild_tensor_v2", &[storage, first, shape, strides, ..]) => {
-                let Value::Outside(storage) = self.values[storage] else { return Err("it has no storage".to_owned()) };
+                let Value::Outside(storage) = self.values[storage] else {
+                    return Err(TensorProblem::Other("it does not have a storage"));
+                };
                 let (key, dtype) = self.storage(storage)?;
-                let bytes = data(key).ok_or_else(|| format!("its storage {key} is missing"))?;
-                let view = View { first: self.size(first)?, shape: self.sizes(shape)?, strides: self.sizes(strides)? };
-                view.of(bytes, dtype)
+                let place = place(key).ok_or_else(|| TensorProblem::Storage(key.to_owned()))?;
+                view(place, dtype, self.size(first)?, self.sizes(shape)?, self.sizes(strides)?)
             }
-            _ => Err(format!("it is made by {name}, which is not called here")),
+            _ => Err(TensorProblem::Call(name.to_owned())),
         }
     }
 
     /// Name and arguments of the call at `id`.
-    fn call(&self, id: Id) -> Result<(&str, &[Id]), String> {
+    fn call(&self, id: Id) -> Result<(&str, &[Id]), TensorProblem> {
         if let Value::Call(callee, arguments) = self.values[id]
             && let (Value::Global(name), Value::Tuple(arguments)) = (&self.values[callee], &self.values[arguments])
         {
             return Ok((name, arguments));
         }
-        Err("it is no tensor".to_owned())
+        Err(TensorProblem::Other("it is not made by a call"))
     }
 
-    fn size(&self, id: Id) -> Result<usize, String> {
+    fn size(&self, id: Id) -> Result<usize, TensorProblem> {
         match self.values[id] {
-            Value::Int(number) => usize::try_from(number).map_err(|_| format!("{number} is no size")),
-            _ => Err("a size is no number".to_owned()),
+            Value::Int(number) => usize::try_from(number).map_err(|_| TensorProblem::Other("a size is negative")),
+            _ => Err(TensorProblem::Other("a size is not a number")),
         }
     }
 
-    fn sizes(&self, id: Id) -> Result<Vec<usize>, String> {
+    fn sizes(&self, id: Id) -> Result<Vec<usize>, TensorProblem> {
         match &self.values[id] {
             Value::Tuple(items) => items.iter().map(|&item| self.size(item)).collect(),
-            _ => Err("its shape is no tuple".to_owned()),
+            _ => Err(TensorProblem::Other("its shape is not a tuple")),
         }
     }
 }
 
-/// A part of a storage.
-struct View {
+/// A part of the storage that lies at `place`, from its value `first` on.
+fn view(
+    place: Range<usize>,
+    dtype: DType,
     first: usize,
     shape: Vec<usize>,
     strides: Vec<usize>,
-}
-
-impl View {
-    fn of(self, bytes: &[u8], dtype: DType) -> Result<HostTensor, String> {
-        let Self { first, shape, strides } = self;
-        let outside = || "it reaches beyond its storage".to_owned();
-        let n_stored = bytes.len() / dtype.size();
-        let n_values = shape.iter().try_fold(1_usize, |n, &size| n.checked_mul(size)).ok_or_else(outside)?;
-        if strides.len() != shape.len() || n_values > n_stored {
-            return Err(outside());
-        }
-        if n_values == 0 {
-            return Ok(HostTensor { shape, values: Vec::new() });
-        }
-        let reach = shape
-            .iter()
-            .zip(&strides)
-            .try_fold(first, |reach, (&size, &stride)| reach.checked_add((size - 1).checked_mul(stride)?));
-        reach.filter(|&last| last < n_stored).ok_or_else(outside)?;
-        let stored = to_f32(&bytes[..n_stored * dtype.size()], dtype)?;
-        let mut values = Vec::with_capacity(n_values);
-        let mut place = vec![0; shape.len()];
-        for _ in 0..n_values {
-            values.push(stored[first + place.iter().zip(&strides).map(|(at, stride)| at * stride).sum::<usize>()]);
-            for axis in (0..shape.len()).rev() {
-                place[axis] += 1;
-                if place[axis] < shape[axis] {
-                    break;
-                }
-                place[axis] = 0;
-            }
-        }
-        Ok(HostTensor { shape, values })
+) -> Result<Stored, TensorProblem> {
+    let n_stored = place.len() / dtype.size();
+    let n_values = shape.iter().try_fold(1_usize, |n, &size| n.checked_mul(size)).ok_or(TensorProblem::Outside)?;
+    if strides.len() != shape.len() {
+        return Err(TensorProblem::Outside);
     }
+    if n_values > 0 {
+        let step =
+            |reach: usize, (&size, &stride): (&usize, &usize)| reach.checked_add((size - 1).checked_mul(stride)?);
+        let last = shape.iter().zip(&strides).try_fold(first, step);
+        last.filter(|&last| last < n_stored).ok_or(TensorProblem::Outside)?;
+    }
+    let mut expected = 1_usize;
+    let is_row_major = shape.iter().zip(&strides).rev().all(|(&size, &stride)| {
+        let follows = size == 1 || stride == expected;
+        expected = expected.wrapping_mul(size);
+        follows
+    });
+    let start = (place.start + if n_values > 0 { first * dtype.size() } else { 0 }) as u64;
+    Ok(Stored { dtype, shape, start, strides: (!is_row_major).then_some(strides) })
 }

@@ -1,0 +1,27 @@
+//! Values that a model can be used with.
+
+use crate::{HostTensor, Tensors, WeightsError};
+
+/// Checks that every value is a finite number.
+///
+/// ```
+/// use attentive_weights::{HostTensor, check_finite};
+///
+/// let bias = HostTensor { shape: vec![2], values: vec![0.5, f32::NAN] };
+/// let error = check_finite(&[("layers.0.bias".to_owned(), bias)].into()).unwrap_err();
+/// assert!(error.to_string().starts_with("layers.0.bias: value 1 is NaN"));
+/// ```
+///
+/// # Errors
+/// [`WeightsError::NotFinite`] names the first parameter that has another.
+pub fn check_finite(tensors: &Tensors) -> Result<(), WeightsError> {
+    tensors.iter().try_for_each(|(name, tensor)| check_tensor(name, tensor))
+}
+
+/// [`check_finite`] of one tensor.
+pub(crate) fn check_tensor(name: &str, tensor: &HostTensor) -> Result<(), WeightsError> {
+    match tensor.values.iter().position(|value| !value.is_finite()) {
+        Some(index) => Err(WeightsError::NotFinite { name: name.to_owned(), index, value: tensor.values[index] }),
+        None => Ok(()),
+    }
+}

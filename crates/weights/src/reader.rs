@@ -1,0 +1,241 @@
+//! Files of weights, read one tensor at a time.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{self, Read, Seek, SeekFrom},
+    path::{Path, PathBuf},
+};
+
+use burn::tensor::{DType, TensorData};
+use safetensors::{Dtype, tensor::Metadata};
+
+use crate::{
+    FormatError, HostTensor, TensorProblem, Tensors, WeightsError,
+    int8::{self, SCALE},
+    pytorch,
+};
+
+/// Bytes of f32 that may be made of each byte of a file. Bytes become four times as many, and a few tensors may share
+/// one storage; more than that is a small file that would fill the memory.
+const MAX_GROWTH: u64 = 16;
+/// Values that a view may skip for each one that it shows.
+const MAX_SPREAD: usize = 64;
+/// The longest header of a safetensors file, in bytes: the limit of its own library.
+const MAX_HEADER: u64 = 100_000_000;
+
+/// Where a tensor lies in its file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stored {
+    pub(crate) dtype: DType,
+    pub(crate) shape: Vec<usize>,
+    /// Place of its first value, in bytes.
+    pub(crate) start: u64,
+    /// Values from one index of each axis to the next; `None` where they follow each other row by row.
+    pub(crate) strides: Option<Vec<usize>>,
+}
+
+/// Tensors of a file by name; those that can't be read with the reason.
+pub(crate) type Entries = BTreeMap<String, Result<Stored, TensorProblem>>;
+
+/// An open file of weights: safetensors, or a checkpoint of PyTorch, in which nothing is executed.
+///
+/// Opening lists the tensors; each is read when it is asked for. A tensor that nobody asks for costs nothing, whatever it
+/// holds.
+#[derive(Debug)]
+pub struct WeightsFile {
+    path: PathBuf,
+    file: File,
+    entries: Entries,
+    /// Bytes of f32 that may still be made.
+    budget: u64,
+}
+
+impl WeightsFile {
+    /// Opens a file and lists its tensors.
+    ///
+    /// # Errors
+    /// [`WeightsError`]: the file can't be read, is cut short, or is of another kind.
+    pub fn open(path: &Path) -> Result<Self, WeightsError> {
+        let io = |cause| WeightsError::Io { path: path.to_owned(), cause };
+        let damaged = |cause| WeightsError::Damaged { path: path.to_owned(), cause };
+        let mut file = File::open(path).map_err(io)?;
+        let length = file.metadata().map_err(io)?.len();
+        let mut head = Vec::new();
+        (&file).take(pytorch::MAGIC_LEN).read_to_end(&mut head).map_err(io)?;
+        let entries = if pytorch::is_checkpoint(&head) {
+            pytorch::index(&fs::read(path).map_err(io)?).map_err(damaged)?
+        } else {
+            let header = safetensors_header(&mut file, length).map_err(io)?;
+            safetensors_index(header.as_deref(), length).map_err(damaged)?
+        };
+        let budget = length.saturating_mul(MAX_GROWTH);
+        Ok(Self { path: path.to_owned(), file, entries, budget })
+    }
+
+    /// The tensors' names, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.entries.keys().map(String::as_str).filter(|name| !self.is_scale(name))
+    }
+
+    /// The shape of a tensor; `None` if there is none of that name, or it can't be read.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.entries.get(name)?.as_ref().ok().map(|stored| stored.shape.as_slice())
+    }
+
+    /// Whether a tensor holds floating-point numbers, as parameters do and buffers of ids and masks do not.
+    pub fn is_float(&self, name: &str) -> bool {
+        let float = |stored: &Stored| {
+            matches!(stored.dtype, DType::F64 | DType::F32 | DType::F16 | DType::BF16)
+                || self.entries.contains_key(&scale_of(name))
+        };
+        matches!(self.entries.get(name), Some(Ok(stored)) if float(stored))
+    }
+
+    /// A tensor as f32, whatever numbers the file holds; bytes with scales are multiplied by them.
+    ///
+    /// # Errors
+    /// [`WeightsError::Tensor`] if there is none of that name or it can't be read as numbers;
+    /// [`WeightsError::TooLarge`] if all that was read becomes many times as large as the file.
+    pub fn tensor(&mut self, name: &str) -> Result<HostTensor, WeightsError> {
+        let problem = |problem| WeightsError::Tensor { path: self.path.clone(), name: name.to_owned(), problem };
+        let stored = match self.entries.get(name) {
+            Some(Ok(stored)) => stored.clone(),
+            Some(Err(cause)) => return Err(problem(cause.clone())),
+            None => return Err(problem(TensorProblem::Missing)),
+        };
+        let scale = scale_of(name);
+        if stored.dtype == DType::I8 && self.entries.contains_key(&scale) {
+            let scales = self.tensor(&scale)?;
+            let bytes = self.bytes(name, &stored)?;
+            let values = int8::widen(&bytes, &stored.shape, &scales);
+            let values = values.map_err(|problem| self.problem(name, problem))?;
+            return Ok(HostTensor { shape: stored.shape, values });
+        }
+        let bytes = self.bytes(name, &stored)?;
+        Ok(HostTensor { shape: stored.shape, values: to_f32(bytes, stored.dtype) })
+    }
+
+    fn problem(&self, name: &str, problem: TensorProblem) -> WeightsError {
+        WeightsError::Tensor { path: self.path.clone(), name: name.to_owned(), problem }
+    }
+
+    /// Whether the name is of the scales of a matrix of bytes.
+    fn is_scale(&self, name: &str) -> bool {
+        let of = name.strip_suffix(SCALE).and_then(|of| self.entries.get(of));
+        matches!(of, Some(Ok(stored)) if stored.dtype == DType::I8)
+    }
+
+    /// The bytes of a tensor's values, row by row.
+    fn bytes(&mut self, name: &str, stored: &Stored) -> Result<Vec<u8>, WeightsError> {
+        let (width, n_values) = (stored.dtype.size(), stored.shape.iter().product::<usize>());
+        let made = (n_values as u64).saturating_mul(4);
+        self.budget = self.budget.checked_sub(made).ok_or_else(|| WeightsError::TooLarge {
+            path: self.path.clone(),
+            name: name.to_owned(),
+            growth: MAX_GROWTH,
+        })?;
+        let strides = stored.strides.as_deref().filter(|_| n_values > 0);
+        let Some(strides) = strides else { return self.read(stored.start, n_values * width) };
+        let span = 1 + stored.shape.iter().zip(strides).map(|(size, stride)| (size - 1) * stride).sum::<usize>();
+        if span / MAX_SPREAD > n_values {
+            return Err(self.problem(name, TensorProblem::Sparse { n_values, span }));
+        }
+        let all = self.read(stored.start, span * width)?;
+        let mut bytes = Vec::with_capacity(n_values * width);
+        gather(&all, width, &stored.shape, strides, 0, &mut bytes);
+        Ok(bytes)
+    }
+
+    fn read(&mut self, start: u64, length: usize) -> Result<Vec<u8>, WeightsError> {
+        let mut bytes = vec![0; length];
+        let read = self.file.seek(SeekFrom::Start(start)).and_then(|_| self.file.read_exact(&mut bytes));
+        read.map_err(|cause| WeightsError::Io { path: self.path.clone(), cause })?;
+        Ok(bytes)
+    }
+}
+
+/// Reads all tensors of a file as f32: a safetensors file, of any kind of number or of bytes with scales, or a checkpoint
+/// of PyTorch, in which nothing is executed.
+///
+/// # Errors
+/// [`WeightsError`]: the file can't be read, is cut short, or holds something other than tensors of numbers.
+pub fn read(path: &Path) -> Result<Tensors, WeightsError> {
+    let mut file = WeightsFile::open(path)?;
+    let names: Vec<String> = file.names().map(str::to_owned).collect();
+    names.into_iter().map(|name| file.tensor(&name).map(|tensor| (name, tensor))).collect()
+}
+
+fn scale_of(name: &str) -> String {
+    name.to_owned() + SCALE
+}
+
+/// Appends the values of a view, the last axis fastest.
+fn gather(all: &[u8], width: usize, shape: &[usize], strides: &[usize], at: usize, bytes: &mut Vec<u8>) {
+    match (shape, strides) {
+        ([n, shape @ ..], [stride, strides @ ..]) => {
+            (0..*n).for_each(|idx| gather(all, width, shape, strides, at + idx * stride, bytes));
+        }
+        _ => bytes.extend_from_slice(&all[at * width..][..width]),
+    }
+}
+
+/// Values of any kind as f32.
+fn to_f32(bytes: Vec<u8>, dtype: DType) -> Vec<f32> {
+    let n = bytes.len() / dtype.size();
+    let data = TensorData::from_bytes_vec(bytes, [n], dtype);
+    data.convert::<f32>().try_into_vec().expect("converted to f32")
+}
+
+/// The header of a safetensors file; `None` if the file is too short for it.
+fn safetensors_header(file: &mut File, length: u64) -> io::Result<Option<Vec<u8>>> {
+    let mut size = [0; 8];
+    if length < size.len() as u64 {
+        return Ok(None);
+    }
+    file.rewind()?;
+    file.read_exact(&mut size)?;
+    let size = u64::from_le_bytes(size);
+    if size > MAX_HEADER.min(length - 8) {
+        return Ok(None);
+    }
+    let mut header = vec![0; size as usize];
+    file.read_exact(&mut header)?;
+    Ok(Some(header))
+}
+
+fn safetensors_index(header: Option<&[u8]>, length: u64) -> Result<Entries, FormatError> {
+    let header = header.ok_or("the header is cut short, or of another kind of file")?;
+    let metadata: Metadata = serde_json::from_slice(header).map_err(|cause| FormatError::from(cause.to_string()))?;
+    let data = 8 + header.len() as u64;
+    if data.checked_add(metadata.data_len() as u64) != Some(length) {
+        return Err("it is cut short, or longer than its header says".into());
+    }
+    let entry = |info: &safetensors::tensor::TensorInfo| match dtype(info.dtype) {
+        Some(dtype) => {
+            let start = data + info.data_offsets.0 as u64;
+            Ok(Stored { dtype, shape: info.shape.clone(), start, strides: None })
+        }
+        None => Err(TensorProblem::Kind(format!("{:?}", info.dtype))),
+    };
+    Ok(metadata.tensors().into_iter().map(|(name, info)| (name, entry(info))).collect())
+}
+
+/// What burn calls a kind of number; a truth value is a byte of 0 or 1.
+fn dtype(dtype: Dtype) -> Option<DType> {
+    Some(match dtype {
+        Dtype::F64 => DType::F64,
+        Dtype::F32 => DType::F32,
+        Dtype::F16 => DType::F16,
+        Dtype::BF16 => DType::BF16,
+        Dtype::I64 => DType::I64,
+        Dtype::I32 => DType::I32,
+        Dtype::I16 => DType::I16,
+        Dtype::I8 => DType::I8,
+        Dtype::U64 => DType::U64,
+        Dtype::U32 => DType::U32,
+        Dtype::U16 => DType::U16,
+        Dtype::U8 | Dtype::BOOL => DType::U8,
+        _ => return None,
+    })
+}

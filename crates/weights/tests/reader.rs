@@ -1,0 +1,213 @@
+//! Files read one tensor at a time: any kind of number, and memory and work that the file's size bounds.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use attentive_weights::{HostTensor, TensorProblem, WeightsError, WeightsFile, read, write_some_int8};
+use proptest::prelude::*;
+
+/// A safetensors file of these tensors: name, kind, shape, bytes.
+fn safetensors(path: &Path, tensors: &[(&str, &str, &[usize], Vec<u8>)]) {
+    let mut header = serde_json::Map::new();
+    let mut data = Vec::new();
+    for (name, dtype, shape, bytes) in tensors {
+        let offsets = [data.len(), data.len() + bytes.len()];
+        header.insert((*name).into(), serde_json::json!({"dtype": dtype, "shape": shape, "data_offsets": offsets}));
+        data.extend(bytes);
+    }
+    let header = serde_json::to_vec(&header).unwrap();
+    fs::write(path, [&(header.len() as u64).to_le_bytes(), &header[..], &data].concat()).unwrap();
+}
+
+/// A checkpoint of before PyTorch 1.6 with one storage of f32, which each tensor is a view of: `[n]`, by a stride.
+struct Checkpoint {
+    state: Vec<u8>,
+}
+
+const PREFIX: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\x02M\xe9\x03.\x80\x02}q\x00.";
+
+fn int(number: usize) -> Vec<u8> {
+    [b"J", &(number as u32).to_le_bytes()[..]].concat()
+}
+
+fn text(text: &str) -> Vec<u8> {
+    [b"X", &(text.len() as u32).to_le_bytes()[..], text.as_bytes()].concat()
+}
+
+impl Checkpoint {
+    fn new() -> Self {
+        let storage = [b"(", &text("storage")[..], b"ctorch\nFloatStorage\n", &text("0"), &text("cpu")].concat();
+        let call = b"ctorch._utils\n_rebuild_tensor_v2\nq\x00".to_vec();
+        Self { state: [b"\x80\x02", &call[..], b"0", &storage, b"K\x01tq\x010}"].concat() }
+    }
+
+    fn tensor(mut self, name: &str, n: usize, stride: usize) -> Self {
+        let view = [&text(name)[..], b"h\x00(h\x01Q", b"K\x00", &int(n), b"\x85", &int(stride), b"\x85tRs"].concat();
+        self.state.extend(view);
+        self
+    }
+
+    fn write(self, path: &Path, n_stored: usize) {
+        let keys = [b"\x80\x02](", &text("0")[..], b"e."].concat();
+        let storage = [&(n_stored as u64).to_le_bytes()[..], &vec![0; 4 * n_stored]].concat();
+        fs::write(path, [PREFIX, &self.state, b".", &keys, &storage].concat()).unwrap();
+    }
+}
+
+fn file(name: &str) -> (tempfile::TempDir, std::path::PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    (folder, path)
+}
+
+#[test]
+fn every_kind_of_number_is_read_and_one_that_is_not_stops_no_other() {
+    let (_folder, path) = file("model.safetensors");
+    let bytes = |values: &[i64], width: usize| values.iter().flat_map(|n| n.to_le_bytes()[..width].to_vec()).collect();
+    let tensors = [
+        ("ids", "I64", &[1, 3][..], bytes(&[-1, 0, 70_000], 8)),
+        ("mask", "BOOL", &[3], vec![1, 0, 1]),
+        ("u8", "U8", &[2], vec![0, 255]),
+        ("i8", "I8", &[2], vec![0, 255]),
+        ("i16", "I16", &[2], bytes(&[-2, 300], 2)),
+        ("u16", "U16", &[1], bytes(&[65_535], 2)),
+        ("i32", "I32", &[1], bytes(&[-70_000], 4)),
+        ("u32", "U32", &[1], bytes(&[70_000], 4)),
+        ("u64", "U64", &[1], bytes(&[5], 8)),
+        ("f16", "F16", &[1], vec![0x00, 0x3e]),
+        ("bf16", "BF16", &[1], vec![0xc0, 0x3f]),
+        ("f32", "F32", &[1], 1.5_f32.to_le_bytes().to_vec()),
+        ("f64", "F64", &[1], 1.5_f64.to_le_bytes().to_vec()),
+        ("f8", "F8_E4M3", &[1], vec![0x38]),
+    ];
+    safetensors(&path, &tensors);
+    let mut file = WeightsFile::open(&path).unwrap();
+    assert_eq!(file.names().count(), tensors.len());
+    let expected: [(&str, &[f32]); 13] = [
+        ("ids", &[-1.0, 0.0, 70_000.0]),
+        ("mask", &[1.0, 0.0, 1.0]),
+        ("u8", &[0.0, 255.0]),
+        ("i8", &[0.0, -1.0]),
+        ("i16", &[-2.0, 300.0]),
+        ("u16", &[65_535.0]),
+        ("i32", &[-70_000.0]),
+        ("u32", &[70_000.0]),
+        ("u64", &[5.0]),
+        ("f16", &[1.5]),
+        ("bf16", &[1.5]),
+        ("f32", &[1.5]),
+        ("f64", &[1.5]),
+    ];
+    for (name, values) in expected {
+        assert_eq!(file.tensor(name).unwrap().values, values, "{name}");
+        assert_eq!(file.is_float(name), name.starts_with('f') || name == "bf16", "{name}");
+    }
+    assert_eq!(file.shape("ids"), Some(&[1, 3][..]));
+    assert!(!file.is_float("f8"));
+    for message in [file.tensor("f8").unwrap_err().to_string(), read(&path).unwrap_err().to_string()] {
+        assert!(message.contains("f8: it holds F8_E4M3") && !message.contains("damaged"), "{message}");
+    }
+}
+
+#[test]
+fn views_of_one_storage_do_not_multiply_the_file() {
+    let (_folder, path) = file("pytorch_model.bin");
+    let views = (0..400).fold(Checkpoint::new(), |file, n| file.tensor(&format!("tensor {n}"), 100_000, 1));
+    views.write(&path, 100_000);
+    let message = read(&path).unwrap_err().to_string();
+    assert!(message.contains("more than 16 times the file's size"), "{message}");
+    // A few are usual: tables that are tied.
+    let mut file = WeightsFile::open(&path).unwrap();
+    assert!((0..12).all(|n| file.tensor(&format!("tensor {n}")).unwrap().values.len() == 100_000));
+    // A value that is shown again and again is bounded too.
+    Checkpoint::new().tensor("expanded", 1 << 30, 0).write(&path, 1);
+    assert!(matches!(read(&path), Err(WeightsError::TooLarge { .. })));
+}
+
+#[test]
+fn a_view_costs_what_it_shows_and_not_its_storage() {
+    let (_folder, path) = file("pytorch_model.bin");
+    let views = (0..20_000).fold(Checkpoint::new(), |file, n| file.tensor(&n.to_string(), 1, 1));
+    views.write(&path, 4_000_000);
+    assert_eq!(read(&path).unwrap().len(), 20_000);
+    Checkpoint::new().tensor("spread", 2, 999_999).tensor("every third", 300, 3).write(&path, 1_000_000);
+    let mut file = WeightsFile::open(&path).unwrap();
+    assert_eq!(file.tensor("every third").unwrap().values.len(), 300);
+    match file.tensor("spread").unwrap_err() {
+        WeightsError::Tensor { name, problem, .. } => {
+            assert_eq!((&*name, problem), ("spread", TensorProblem::Sparse { n_values: 2, span: 1_000_000 }));
+        }
+        other => panic!("{other}"),
+    }
+}
+
+/// As many objects outside the pickle as the tuple has items that names them: the work is their sum, not their product.
+#[test]
+fn long_tuples_are_not_read_for_every_object_that_they_name() {
+    let (_folder, path) = file("pytorch_model.bin");
+    let n = 200_000;
+    let mut state = b"\x80\x02(".to_vec();
+    state.extend([&text("storage")[..], b"ctorch\nFloatStorage\n", &text("0")].concat());
+    state.extend(b"K\x00".repeat(n));
+    state.extend(b"tq\x010");
+    state.extend(b"h\x01Q0".repeat(n));
+    state.push(b'}');
+    Checkpoint { state }.write(&path, 1);
+    assert!(read(&path).unwrap().is_empty());
+}
+
+#[test]
+fn a_long_name_is_not_copied_again_and_again() {
+    let (_folder, path) = file("pytorch_model.bin");
+    let mut state = [b"\x80\x02", &text(&"x".repeat(1 << 20))[..], b"q\x000"].concat();
+    state.extend(b"h\x00h\x00\x930".repeat(100_000));
+    state.push(b'}');
+    Checkpoint { state }.write(&path, 1);
+    assert!(read(&path).unwrap_err().to_string().contains("name is too long"));
+}
+
+#[test]
+fn bytes_without_scales_are_numbers_and_a_matrix_with_a_nan_is_refused_by_name() {
+    let (_folder, path) = file("model.safetensors");
+    for value in [f32::NAN, f32::INFINITY] {
+        let matrix = HostTensor { shape: vec![1, 2], values: vec![1.0, value] };
+        let tensors = [("layers.0.inner.weight".to_owned(), matrix)].into();
+        let written = write_some_int8(&path, &tensors, |_| Some(attentive_weights::ScaleAxis::Rows), &BTreeMap::new());
+        let message = written.unwrap_err().to_string();
+        assert!(message.contains("layers.0.inner.weight: value 1 is"), "{message}");
+        assert!(!path.exists());
+    }
+    let scales = [1.0_f32.to_le_bytes(), 2.0_f32.to_le_bytes(), 3.0_f32.to_le_bytes()].concat();
+    safetensors(&path, &[("a", "I8", &[2, 2], vec![1; 4]), ("a.scale", "F32", &[1, 3], scales)]);
+    let message = read(&path).unwrap_err().to_string();
+    assert!(message.contains("a: it holds bytes [2, 2] and its scales are [1, 3]"), "{message}");
+}
+
+proptest! {
+    #[test]
+    fn views_are_those_of_strides(
+        shape in prop::collection::vec(0_usize..4, 0..4), strides in prop::collection::vec(0_usize..6, 3), first in 0_usize..4,
+    ) {
+        let strides = &strides[..shape.len().min(3)];
+        let shape = &shape[..strides.len()];
+        let (_folder, path) = file("pytorch_model.bin");
+        let n_stored = 40;
+        let tuple = |sizes: &[usize]| [b"(", &sizes.iter().flat_map(|&n| int(n)).collect::<Vec<u8>>()[..], b"t"].concat();
+        let mut checkpoint = Checkpoint::new();
+        let view = [&text("view")[..], b"h\x00(h\x01Q", &int(first), &tuple(shape), &tuple(strides), b"tRs"].concat();
+        checkpoint.state.extend(view);
+        checkpoint.write(&path, n_stored);
+        let mut bytes = fs::read(&path).unwrap();
+        let storage = bytes.len() - 4 * n_stored;
+        for n in 0..n_stored {
+            bytes[storage + 4 * n..][..4].copy_from_slice(&(n as f32).to_le_bytes());
+        }
+        fs::write(&path, bytes).unwrap();
+        let mut places = vec![first];
+        for (&size, &stride) in shape.iter().zip(strides) {
+            places = places.iter().flat_map(|&at| (0..size).map(move |n| at + n * stride)).collect();
+        }
+        let found = read(&path).unwrap().remove("view").unwrap();
+        prop_assert_eq!(found.shape, shape);
+        prop_assert_eq!(found.values, places.into_iter().map(|n| n as f32).collect::<Vec<_>>());
+    }
+}
