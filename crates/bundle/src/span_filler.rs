@@ -108,8 +108,9 @@ impl<M: EncoderDecoder<State: Clone>> SpanFiller<M> {
         beam: usize,
     ) -> Result<Vec<Hypothesis>, EncodeError> {
         let sentinels = (n_masks..).map_while(|index| self.tokenizer.sentinel(index));
-        let suppressed: Vec<TokenId> =
-            self.tokenizer.specials().iter().chain(sentinels).filter(|&id| id != stop).collect();
+        let unused = crate::unused_rows(&*self.tokenizer, self.model.vocab_size());
+        let special = self.tokenizer.specials().iter().chain(sentinels).filter(|&id| id != stop);
+        let suppressed: Vec<TokenId> = special.chain(unused).collect();
         let request = DecodeRequest {
             prompt: Tensor::<2, Int>::full([1, 1], i64::from(self.begin), &self.model.device()),
             eos: stop,
