@@ -3,9 +3,10 @@
 use attentive_attention::Activation;
 
 /// Names and functions; the first name of a function is the one that is written.
-const NAMES: [(&str, Activation); 7] = [
+const NAMES: [(&str, Activation); 8] = [
     ("relu", Activation::Relu),
     ("gelu", Activation::Gelu),
+    ("gelu_python", Activation::Gelu),
     ("gelu_new", Activation::GeluTanh),
     ("gelu_pytorch_tanh", Activation::GeluTanh),
     ("gelu_fast", Activation::GeluTanh),

@@ -37,12 +37,17 @@ pub enum InterchangeError {
         problem: String,
     },
     /// A model of a kind that can't be imported.
-    #[error("{path}: model_type is {found:?}; what can be imported is {known}", path = path.display())]
+    #[error(
+        "{path}: model_type is {found:?} and architectures is {classes:?}; what can be imported is {known}",
+        path = path.display()
+    )]
     UnknownArchitecture {
         /// The configuration.
         path: PathBuf,
-        /// What it says.
+        /// Its `model_type`, empty where there is none.
         found: String,
+        /// Its `architectures`.
+        classes: Vec<String>,
         /// What can be imported.
         known: String,
     },

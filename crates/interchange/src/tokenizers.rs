@@ -12,6 +12,7 @@ use crate::{InterchangeError, files};
 pub(crate) const OURS: &str = "attentive_tokenizer.json";
 const SOURCE: &str = "source.spm";
 const TARGET: &str = "target.spm";
+const PIECES: &str = "spiece.model";
 const VOCABULARY: &str = "vocab.json";
 const TARGET_VOCABULARY: &str = "target_vocab.json";
 const MERGES: &str = "merges.txt";
@@ -103,6 +104,34 @@ struct MarianTokenizerConfig {
     separate_vocabs: bool,
 }
 
+/// Reads the tokenizer of a Pegasus folder: Marian's files, or the released models' one; `bos` is the id that translations
+/// begin with.
+///
+/// # Errors
+/// [`InterchangeError::Missing`], [`InterchangeError::Unsupported`], [`InterchangeError::Tokenizer`].
+pub(crate) fn import_pegasus(folder: &Path, bos: TokenId) -> Result<Box<dyn Tokenizer>, InterchangeError> {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Config {
+        offset: Option<usize>,
+    }
+    const OFFSET: usize = 103;
+    let [ours, source, pieces, settings] = [OURS, SOURCE, PIECES, SETTINGS].map(|name| folder.join(name));
+    if ours.is_file() || source.is_file() {
+        return import_marian(folder, bos);
+    }
+    if !pieces.is_file() {
+        let wanted = "spiece.model, or source.spm, target.spm and vocab.json, the tokenizer's files";
+        return Err(InterchangeError::Missing { path: folder.to_owned(), wanted });
+    }
+    let Config { offset } = if settings.is_file() { files::read_json(&settings)? } else { Config::default() };
+    if let Some(offset) = offset.filter(|&offset| offset != OFFSET) {
+        let problem = format!("offset is {offset}; here it is {OFFSET}");
+        return Err(InterchangeError::Unsupported { path: settings, problems: vec![problem] });
+    }
+    Ok(Box::new(Marian::pegasus(&pieces, bos)?))
+}
+
 /// Reads the tokenizer of a Marian folder; `bos` is the id that translations begin with.
 ///
 /// # Errors
@@ -132,21 +161,29 @@ pub(crate) fn import_marian(folder: &Path, bos: TokenId) -> Result<Box<dyn Token
     }))
 }
 
-/// Holds a tokenizer against the model that it was found beside.
+/// Holds a tokenizer against the tables of the model that it was found beside. More rows than entries are usual, since
+/// many tables are padded to a multiple of 8 or 64: they are kept, and noted.
 ///
 /// # Errors
-/// [`InterchangeError::Damaged`] if their vocabularies are of different sizes.
+/// [`InterchangeError::Mismatch`] if a table has fewer rows than the tokenizer has entries.
 pub(crate) fn check_vocabulary(
     folder: &Path,
     tokenizer: &dyn Tokenizer,
-    vocab_size: usize,
-) -> Result<(), InterchangeError> {
+    source_rows: usize,
+    rows: usize,
+) -> Result<Option<String>, InterchangeError> {
     let n_entries = tokenizer.vocab_size();
-    if n_entries == vocab_size {
-        return Ok(());
+    let n_sources = tokenizer.to_model().and_then(|model| Some(model.source_vocabulary()?.len())).unwrap_or(n_entries);
+    let few = |what: &str, rows: usize, n: usize| {
+        (rows < n).then(|| format!("the model has {rows} rows for {what}, and the tokenizer has {n} entries"))
+    };
+    let problems: Vec<String> =
+        [few("sources", source_rows, n_sources), few("tokens", rows, n_entries)].into_iter().flatten().collect();
+    if !problems.is_empty() {
+        return Err(InterchangeError::Mismatch { path: folder.to_owned(), problems });
     }
-    let problem = format!("its tokenizer has {n_entries} entries, and config.json says {vocab_size}");
-    Err(InterchangeError::Damaged { path: folder.to_owned(), problem })
+    let padding = |rows: usize| format!("the vocabulary has {rows} rows that no token has: they are never chosen");
+    Ok((rows > n_entries).then(|| padding(rows - n_entries)))
 }
 
 /// What is told where no tokenizer of theirs is ours.

@@ -8,8 +8,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use attentive_interchange::{Hub, InterchangeError, import};
+use attentive_bundle::Bundle;
+use attentive_interchange::{Hub, ImportConfig, InterchangeError};
 use hub_server::{Answer, COMMIT, Server, model_file};
+
+fn import(folder: &Path) -> Result<Bundle, InterchangeError> {
+    attentive_interchange::import(folder, &ImportConfig::default()).map(|imported| imported.bundle)
+}
 
 /// A cache in a folder of its own.
 struct Cache(tempfile::TempDir);

@@ -5,7 +5,7 @@ use std::fs;
 use attentive_attention::{Activation, NormPlacement, PositionsConfig, RelativeBuckets};
 use attentive_backend::BackendKind;
 use attentive_bundle::{Bundle, DecodingConfig, GenerationConfig, ModelConfig, TrainingRecord};
-use attentive_interchange::{ExportConfig, Format, export, import};
+use attentive_interchange::{ExportConfig, Format, ImportConfig, export};
 use attentive_model::{BertConfig, CanineConfig, GptConfig, TransformerConfig, t5::T5Widths};
 use attentive_testkit::named;
 use attentive_tokenizer::{BpeTrainer, ByteLevelBpeTrainer, Bytes, CodePoints, Tokenizer, WordPieceTrainer};
@@ -60,7 +60,9 @@ fn comes_back(bundle: &Bundle, format: Format, has_tokenizer: bool) -> Result<()
     if has_tokenizer {
         fs::remove_file(folder.path().join("attentive_tokenizer.json")).unwrap();
     }
-    let again = import(folder.path()).unwrap();
+    let imported = attentive_interchange::import(folder.path(), &ImportConfig::default()).unwrap();
+    prop_assert_eq!(&imported.notes, &[""; 0]);
+    let again = imported.bundle;
     prop_assert_eq!(&again.model, &bundle.model);
     prop_assert!(again.params == bundle.params, "other parameters");
     prop_assert_eq!(again.tokenizer.specials(), bundle.tokenizer.specials());

@@ -97,10 +97,10 @@ pub struct Download<'a> {
 /// The hub, and the cache of `huggingface_hub` before it.
 ///
 /// ```no_run
-/// use attentive_interchange::{Hub, import};
+/// use attentive_interchange::{Hub, ImportConfig, import};
 ///
 /// let folder = Hub::from_env()?.fetch(&"hf://Helsinki-NLP/opus-mt-en-de".parse()?, &mut |_| ())?;
-/// let model = import(&folder)?;
+/// let model = import(&folder, &ImportConfig::default())?;
 /// # Ok::<(), attentive_interchange::InterchangeError>(())
 /// ```
 pub struct Hub {
