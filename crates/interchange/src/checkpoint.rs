@@ -19,7 +19,7 @@ struct Index {
     weight_map: BTreeMap<String, String>,
 }
 
-/// Opens the files of weights in a folder: safetensors where there are some, else PyTorch's pickles.
+/// Opens the files of weights in a folder: safetensors if there are any, else PyTorch's pickles.
 ///
 /// # Errors
 /// [`InterchangeError`]: there are no weights, or they can't be read.

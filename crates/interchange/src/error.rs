@@ -16,7 +16,7 @@ pub enum InterchangeError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         cause: std::io::Error,
     },
@@ -75,9 +75,9 @@ pub enum InterchangeError {
         /// What it lacks, a line each.
         problems: Vec<String>,
     },
-    /// An address that is no model's.
+    /// An address that is not a model's.
     #[cfg(feature = "hub")]
-    #[error("`{address}` is no model's address: write hf://owner/name or hf://owner/name@revision")]
+    #[error("`{address}` is not a model's address: write hf://owner/name or hf://owner/name@revision")]
     HubAddress {
         /// The address.
         address: String,
@@ -108,7 +108,7 @@ pub enum InterchangeError {
     Unreachable {
         /// What was asked for.
         url: String,
-        /// What the system said.
+        /// The system's error.
         #[source]
         cause: std::io::Error,
     },

@@ -16,9 +16,9 @@ pub(crate) type Export = fn(&Bundle, &ExportConfig, &Path) -> Result<Vec<String>
 pub(crate) struct Family {
     /// Its name, as users write it; in transformers, the value of `model_type`.
     pub(crate) name: &'static str,
-    /// What the names of its classes in transformers begin with, which tell the family where `model_type` does not.
+    /// The beginning of its classes' names in transformers, which tells the family if `model_type` is missing.
     pub(crate) class_prefix: &'static str,
-    /// Reads a model; `None` where there is only the way out.
+    /// Reads a model; `None` if models can only be exported to the system.
     pub(crate) import: Option<Import>,
     /// Writes a model.
     pub(crate) export: Export,
@@ -97,7 +97,7 @@ impl FromStr for Format {
     }
 }
 
-/// A name that stands for nothing here.
+/// A name that is unknown here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown {what} `{name}`; there are {known}")]
 pub struct UnknownName {
@@ -114,7 +114,7 @@ fn importable() -> impl Iterator<Item = (&'static Family, Import)> {
     Format::ALL.iter().filter_map(|format| Some((format.family(), format.family().import?)))
 }
 
-/// Reads the names of the families that can be imported.
+/// The names of the families that can be imported.
 pub(crate) fn importable_names() -> String {
     names(importable().map(|(family, _)| family.name))
 }

@@ -17,7 +17,7 @@ use crate::{
 
 pub(crate) const CONFIG: &str = "config.json";
 
-/// A folder, its settings, and what is to be told of it.
+/// A folder on its way in: its settings, and the notes for the user.
 pub(crate) struct Reader<'a> {
     pub(crate) folder: &'a Path,
     pub(crate) options: &'a ImportConfig,
@@ -36,7 +36,7 @@ impl<'a> Reader<'a> {
             return Err(InterchangeError::Missing { path: folder.to_owned(), wanted: CONFIG });
         }
         let mut settings: Map<String, Value> = files::read_json(&path)?;
-        // What is null is not set, but for ids: there it says that there is no such token.
+        // A setting that is null is not set; an id that is null is a token that does not exist.
         settings.retain(|key, value| !value.is_null() || key.ends_with("_token_id"));
         Ok(Self { folder, options, settings, notes: Vec::new() })
     }

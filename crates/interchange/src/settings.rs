@@ -1,4 +1,4 @@
-//! What the files of settings say beside what a model computes: followed, of no effect, or told.
+//! Settings that do not shape the model: followed, known to have no effect, or noted.
 
 use std::path::Path;
 
@@ -246,7 +246,7 @@ impl Writing {
         if path.is_file() {
             settings.extend(files::read_json::<Map<String, Value>>(&path)?);
         }
-        // A text that fills all positions ends there whatever else is said.
+        // A text that fills all positions ends there in any case.
         let positions = config.get("max_position_embeddings").and_then(Value::as_u64);
         let longest = settings.get("max_length").and_then(Value::as_u64);
         if positions.is_some_and(|positions| longest.is_some_and(|longest| longest >= positions)) {

@@ -220,15 +220,15 @@ impl Tables {
         Ok([are_shared, is_tied])
     }
 
-    /// What is told where the file has other tables than config.json says, `wanted`: shared embeddings, a tied projection.
+    /// Notes for a file that has other tables than config.json says, `wanted`: shared embeddings, a tied projection.
     pub(crate) fn notes(&self, wanted: [bool; 2], found: [bool; 2]) -> Vec<String> {
         let Self { own: [encoder, decoder], projection, .. } = self;
         let mut notes = Vec::new();
         if wanted[0] && !found[0] {
-            notes.push(format!("{encoder} and {decoder} differ, and so each is used, whatever config.json says"));
+            notes.push(format!("{encoder} and {decoder} differ: each is used, although config.json calls them one"));
         }
         if wanted[1] && !found[1] {
-            notes.push(format!("{projection} differs from {decoder}, and so it is used, whatever config.json says"));
+            notes.push(format!("{projection} differs from {decoder}: it is used, although config.json calls them one"));
         }
         notes
     }

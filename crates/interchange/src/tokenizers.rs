@@ -1,4 +1,4 @@
-//! Tokenizer files beside a model.
+//! The tokenizer's files in a model's folder.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -45,8 +45,8 @@ impl SpecialIds {
     }
 }
 
-/// The id of padding that transformers has for sources and targets alike, and so must be in both vocabularies; nothing
-/// where one serves both sides.
+/// The id of padding that transformers has for sources and targets alike, and so must be in both vocabularies; `None`
+/// if one serves both sides.
 pub(crate) fn padding_of_both(tokenizer: &dyn Tokenizer) -> Option<TokenId> {
     let model = tokenizer.to_model()?;
     let sources = model.source_vocabulary()?;
@@ -55,15 +55,15 @@ pub(crate) fn padding_of_both(tokenizer: &dyn Tokenizer) -> Option<TokenId> {
     if is_in_both { Some(of_sources) } else { tokenizer.specials().pad }
 }
 
-/// The entries of a vocabulary by id.
-pub(crate) fn entries(tokenizer: &dyn Tokenizer) -> Vec<String> {
+/// The entries of a vocabulary by id, up to the `rows` of the model's table; those that no token has are named by their id.
+pub(crate) fn entries(tokenizer: &dyn Tokenizer, rows: usize) -> Vec<String> {
     let name = |id| tokenizer.token(id).map_or_else(|| format!("<{id}>"), std::borrow::Cow::into_owned);
-    (0..tokenizer.vocab_size() as TokenId).map(name).collect()
+    (0..rows.max(tokenizer.vocab_size()) as TokenId).map(name).collect()
 }
 
 /// Writes a tokenizer as `MarianTokenizer` reads it, where that is possible, and in our own file.
 ///
-/// What was left out is told.
+/// The note, if there is one, names what was left out.
 ///
 /// # Errors
 /// [`InterchangeError::Io`], [`InterchangeError::Tokenizer`].
@@ -75,9 +75,9 @@ pub(crate) fn export_marian(folder: &Path, tokenizer: &dyn Tokenizer) -> Result<
     match sources {
         Some(sources) => {
             files::write_json(&folder.join(VOCABULARY), &by_id(sources.to_vec()))?;
-            files::write_json(&folder.join(TARGET_VOCABULARY), &by_id(entries(tokenizer)))?;
+            files::write_json(&folder.join(TARGET_VOCABULARY), &by_id(entries(tokenizer, 0)))?;
         }
-        None => files::write_json(&folder.join(VOCABULARY), &by_id(entries(tokenizer)))?,
+        None => files::write_json(&folder.join(VOCABULARY), &by_id(entries(tokenizer, 0)))?,
     }
     let Some([source, target]) = model.as_ref().and_then(attentive_tokenizer::Model::sentencepiece_models) else {
         return Ok(Some(no_equal()));
@@ -186,7 +186,7 @@ pub(crate) fn check_vocabulary(
     Ok((rows > n_entries).then(|| padding(rows - n_entries)))
 }
 
-/// What is told where no tokenizer of theirs is ours.
+/// The note for a tokenizer that transformers has no equal of.
 pub(crate) fn no_equal() -> String {
     format!(
         "no tokenizer of transformers equals this one: {VOCABULARY} lists its entries; encode and decode with \
@@ -196,13 +196,13 @@ pub(crate) fn no_equal() -> String {
 
 /// Writes a tokenizer as `GPT2Tokenizer` reads it, where that is possible, and in our own file.
 ///
-/// What was left out is told.
+/// The note, if there is one, names what was left out.
 ///
 /// # Errors
 /// [`InterchangeError::Io`], [`InterchangeError::Tokenizer`].
 pub(crate) fn export_gpt2(folder: &Path, tokenizer: &dyn Tokenizer) -> Result<Option<String>, InterchangeError> {
     attentive_tokenizer::save(tokenizer, &folder.join(OURS))?;
-    let ids: BTreeMap<String, usize> = entries(tokenizer).into_iter().zip(0..).collect();
+    let ids: BTreeMap<String, usize> = entries(tokenizer, 0).into_iter().zip(0..).collect();
     files::write_json(&folder.join(VOCABULARY), &ids)?;
     let Some(merges) = tokenizer.to_model().and_then(|model| model.byte_level_merges()) else {
         return Ok(Some(no_equal()));
@@ -231,7 +231,7 @@ pub(crate) fn import_gpt2(folder: &Path) -> Result<Box<dyn Tokenizer>, Interchan
 
 /// Writes a tokenizer as `BertTokenizer` or `RobertaTokenizer` reads it, where that is possible, and in our own file.
 ///
-/// What was left out is told.
+/// The note, if there is one, names what was left out.
 ///
 /// # Errors
 /// [`InterchangeError::Io`], [`InterchangeError::Tokenizer`].
@@ -250,7 +250,7 @@ pub(crate) fn export_encoder(
         files::write_json(&settings, &config)?;
         return Ok(None);
     }
-    let ids: BTreeMap<String, usize> = entries(tokenizer).into_iter().zip(0..).collect();
+    let ids: BTreeMap<String, usize> = entries(tokenizer, 0).into_iter().zip(0..).collect();
     files::write_json(&folder.join(VOCABULARY), &ids)?;
     let Some(merges) = model.and_then(|model| model.byte_level_merges()) else {
         return Ok(Some(no_equal()));

@@ -199,7 +199,7 @@ fn says(error: Result<impl Sized, InterchangeError>, parts: &[&str]) {
 
 #[test]
 fn heads_are_those_of_the_file_and_of_its_class() {
-    // What the released `bert-base-uncased` is: more than it says.
+    // The released `bert-base-uncased` has more heads than its class.
     let more = changed("bert-pretraining", |config| config["architectures"] = json!(["BertForMaskedLM"]), |_| ());
     let config = config_of(more.path());
     assert!(config.pooler && config.masked_lm && config.next_sentence);

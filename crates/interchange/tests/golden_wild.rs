@@ -28,7 +28,7 @@ fn read(name: &str) -> Imported {
     import(&golden().path(name), &ImportConfig::default()).unwrap()
 }
 
-/// What is left of a model that was written as a bundle.
+/// The model, written as a bundle and read again.
 fn saved(bundle: &Bundle) -> Bundle {
     let folder = tempfile::tempdir().unwrap();
     bundle.save(folder.path()).unwrap();

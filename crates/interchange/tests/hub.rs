@@ -178,7 +178,7 @@ fn refusals_say_what_to_do() {
     says(settings("HF_TOKEN", "two\r\nlines"), &["HF_TOKEN"]);
 }
 
-/// Large files are on another host, by an absolute address; small ones behind a relative one.
+/// Large files are on another host, by an absolute address; small ones follow a relative one.
 #[test]
 fn redirects_are_followed_and_the_token_stays_at_home() {
     let elsewhere = Server::start(|request| match request.token {

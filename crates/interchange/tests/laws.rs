@@ -5,6 +5,7 @@ use std::fs;
 use attentive_attention::{Activation, NormPlacement, PositionsConfig, RelativeBuckets};
 use attentive_backend::BackendKind;
 use attentive_bundle::{Bundle, DecodingConfig, GenerationConfig, ModelConfig, TrainingRecord};
+use attentive_decode::SamplingConfig;
 use attentive_interchange::{ExportConfig, Format, ImportConfig, export};
 use attentive_model::{BertConfig, CanineConfig, GptConfig, TransformerConfig, t5::T5Widths};
 use attentive_testkit::named;
@@ -45,8 +46,18 @@ fn bundle(model: ModelConfig, tokenizer: Box<dyn Tokenizer>) -> Bundle {
     Bundle {
         path: "tiny".into(),
         model,
-        decoding: DecodingConfig::default(),
-        generation: GenerationConfig::default(),
+        decoding: DecodingConfig { beam: 3, ..DecodingConfig::default() },
+        generation: GenerationConfig {
+            max_tokens: 7,
+            sampling: SamplingConfig {
+                temperature: 0.5,
+                top_k: 3,
+                top_p: 0.75,
+                min_p: 0.125,
+                ..SamplingConfig::default()
+            },
+            ..GenerationConfig::default()
+        },
         tokenizer,
         params,
         record: TrainingRecord::default(),
@@ -66,6 +77,11 @@ fn comes_back(bundle: &Bundle, format: Format, has_tokenizer: bool) -> Result<()
     prop_assert_eq!(&again.model, &bundle.model);
     prop_assert!(again.params == bundle.params, "other parameters");
     prop_assert_eq!(again.tokenizer.specials(), bundle.tokenizer.specials());
+    match again.model {
+        ModelConfig::Transformer(_) => prop_assert_eq!(again.decoding.beam, bundle.decoding.beam),
+        ModelConfig::Gpt(_) => prop_assert_eq!(again.generation, bundle.generation.clone()),
+        _ => {}
+    }
     for text in ["The animal, the STREET.", "naïve ☃  \t end"] {
         let ids = bundle.tokenizer.encode(text);
         prop_assert_eq!(&again.tokenizer.encode(text), &ids);

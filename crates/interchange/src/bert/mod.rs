@@ -3,6 +3,7 @@
 //! The heads of a file are those that it has tensors of, and those that its class cannot do without: released files hold
 //! more than their `architectures` says.
 
+mod classes;
 mod config;
 mod names;
 
@@ -11,7 +12,8 @@ use std::{collections::BTreeMap, path::Path};
 use attentive_bundle::{Bundle, ModelConfig};
 
 use self::{
-    config::{EncoderConfig, Heads, Variant},
+    classes::{Heads, Variant},
+    config::EncoderConfig,
     names::{EMBEDDING, is_encoder, slots},
 };
 use crate::{
@@ -110,7 +112,7 @@ fn settle_head(
     if source.has(&own_bias) {
         if source.has(&bias) && !source.are_equal(&bias, &own_bias)? {
             source.drop(&bias);
-            reader.notes.push(format!("{own_bias} differs from {bias}, and so it is used"));
+            reader.notes.push(format!("{own_bias} differs from {bias}: it is used, as in transformers"));
         }
         source.alias(&own_bias, &bias);
         source.drop(&own_bias);
@@ -122,7 +124,9 @@ fn settle_head(
     if is_copy {
         source.drop(&own);
     } else if wants_tied {
-        reader.notes.push(format!("{own} differs from the embeddings, and so it is used, whatever config.json says"));
+        reader
+            .notes
+            .push(format!("{own} differs from the embeddings: it is used, although config.json calls them one"));
     }
     Ok(is_copy)
 }

@@ -2,7 +2,7 @@
 
 use attentive_model::BertConfig;
 
-use super::Variant;
+use super::classes::Variant;
 use crate::layout::{Layout, Slot};
 
 pub(super) const EMBEDDING: &str = "embeddings.word_embeddings.weight";

@@ -25,7 +25,7 @@ pub(crate) const FAMILY: Family = Family { name: MODEL_TYPE, class_prefix: "Cani
 /// The value of `model_type`.
 const MODEL_TYPE: &str = "canine";
 
-/// What stands before the names of the encoder's parameters where there is a classifier.
+/// The prefix of the encoder's parameters in files with a classifier.
 const PREFIX: &str = "canine.";
 const CLASSIFIER: &str = "classifier.";
 

@@ -63,7 +63,7 @@ impl FromStr for Quantization {
     }
 }
 
-/// Writes what `ctranslate2.Translator` reads; tells what it needs beside.
+/// Writes the files that `ctranslate2.Translator` reads; the notes say what else it needs.
 ///
 /// # Errors
 /// [`InterchangeError::Inexpressible`], or what the system refuses.
@@ -72,7 +72,7 @@ fn export(bundle: &Bundle, options: &ExportConfig, folder: &Path) -> Result<Vec<
     check(config, options.max_len)?;
     seq2seq::check_params(config, bundle)?;
     let ids = SpecialIds::of(&*bundle.tokenizer, "CTranslate2")?;
-    let entries = tokenizers::entries(&*bundle.tokenizer);
+    let entries = tokenizers::entries(&*bundle.tokenizer, config.target_vocab_size);
     let name = |id: u32| entries[id as usize].as_str();
     let unk = bundle.tokenizer.specials().unk.unwrap_or(ids.pad);
     files::make_folder(folder)?;

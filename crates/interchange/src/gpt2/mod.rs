@@ -4,9 +4,9 @@ mod config;
 
 use std::{collections::BTreeMap, path::Path};
 
-use attentive_bundle::{Bundle, ModelConfig};
+use attentive_bundle::{Bundle, GenerationConfig, ModelConfig};
 use attentive_model::GptConfig;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use self::config::Gpt2Config;
 use crate::{
@@ -24,7 +24,7 @@ pub(crate) const FAMILY: Family = Family { name: MODEL_TYPE, class_prefix: "GPT2
 /// The value of `model_type`.
 const MODEL_TYPE: &str = "gpt2";
 
-/// What stands before the names in the files of `GPT2LMHeadModel`, and is missing in OpenAI's.
+/// The prefix of names in the files of `GPT2LMHeadModel`; OpenAI's do not have it.
 const PREFIX: &str = "transformer.";
 
 const EMBEDDING: &str = "wte.weight";
@@ -45,11 +45,41 @@ fn export(bundle: &Bundle, _: &ExportConfig, folder: &Path) -> Result<Vec<String
     let tensors = layout::export(bundle, &slots, &Order::SAME)?;
     files::make_folder(folder)?;
     files::write_json(&folder.join("config.json"), &theirs)?;
-    let generation = json!({ "bos_token_id": specials.bos, "eos_token_id": specials.eos, "do_sample": false });
+    let mut notes = Vec::new();
+    let generation = generation(bundle, &mut notes);
     files::write_json(&folder.join("generation_config.json"), &generation)?;
     let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
     attentive_weights::write(&folder.join("model.safetensors"), &tensors, &metadata)?;
-    Ok(tokenizers::export_gpt2(folder, &*bundle.tokenizer)?.into_iter().collect())
+    notes.extend(tokenizers::export_gpt2(folder, &*bundle.tokenizer)?);
+    Ok(notes)
+}
+
+/// The settings of `generation_config.json`; those that transformers has no equal of are noted.
+fn generation(bundle: &Bundle, notes: &mut Vec<String>) -> Value {
+    let GenerationConfig { max_tokens, stop, sampling } = &bundle.generation;
+    let specials = bundle.tokenizer.specials();
+    let mut settings = json!({
+        "bos_token_id": specials.bos,
+        "eos_token_id": specials.eos,
+        "do_sample": sampling.temperature > 0.0,
+        "max_new_tokens": max_tokens,
+    });
+    if sampling.temperature > 0.0 {
+        settings["temperature"] = json!(sampling.temperature);
+        settings["top_k"] = json!(sampling.top_k);
+        settings["top_p"] = json!(sampling.top_p);
+        settings["min_p"] = json!(sampling.min_p);
+    }
+    if sampling.repetition_penalty != 1.0 {
+        let penalty = sampling.repetition_penalty;
+        notes.push(format!(
+            "generation.sampling.repetition_penalty = {penalty} is left out: transformers' acts on logits"
+        ));
+    }
+    if !stop.is_empty() {
+        notes.push(format!("generation.stop = {stop:?} is left out: give it to generate() as stop_strings"));
+    }
+    settings
 }
 
 /// Reads what transformers wrote, or what OpenAI released.
@@ -69,7 +99,7 @@ fn import(reader: &mut Reader<'_>) -> Result<Bundle, InterchangeError> {
         if config.tie_projection {
             source.drop(PROJECTION);
         } else {
-            let note = "lm_head.weight differs from the embeddings, and so it is used, whatever config.json says";
+            let note = "lm_head.weight differs from the embeddings: it is used, although config.json calls them one";
             reader.notes.push(note.to_owned());
         }
     }

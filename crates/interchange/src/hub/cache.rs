@@ -56,7 +56,7 @@ impl Repo {
         files::write(path, text.as_bytes())
     }
 
-    /// Puts a file into a snapshot; `fill` writes what the cache lacks, and leaves nothing where it fails.
+    /// Puts a file into a snapshot; `fill` writes it if the cache lacks it. After a failure nothing is left.
     pub(super) fn store(
         &self,
         commit: &str,

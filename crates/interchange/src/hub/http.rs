@@ -33,7 +33,7 @@ impl Client {
     /// Asks for `url`; redirects are answers like others.
     ///
     /// # Errors
-    /// What the system says, or that the answer is not HTTP.
+    /// The system's error, or an answer that is not HTTP.
     pub(super) fn send(&self, method: &str, url: &Url, token: Option<&str>) -> Result<Response<Body>, ureq::Error> {
         let agent = &self.0[usize::from(url.is_secure())];
         let has_body = method != "HEAD";

@@ -25,7 +25,7 @@ use url::Url;
 
 const ENDPOINT: &str = "https://huggingface.co";
 const CONFIG: &str = "config.json";
-/// What may lie beside the weights; a model has some of them.
+/// Files that a model may have next to its weights.
 const OPTIONAL: [&str; 11] = [
     tokenizers::OURS,
     "tokenizer.json",
@@ -57,7 +57,7 @@ pub struct HubModel {
 impl FromStr for HubModel {
     type Err = InterchangeError;
 
-    /// Reads `hf://owner/name` or `hf://owner/name@revision`; the revision is `main` where there is none.
+    /// Reads `hf://owner/name` or `hf://owner/name@revision`; the revision is `main` by default.
     fn from_str(address: &str) -> Result<Self, InterchangeError> {
         let path = address.strip_prefix("hf://").unwrap_or(address);
         let (name, revision) = path.split_once('@').unwrap_or((path, "main"));
@@ -144,7 +144,7 @@ impl Hub {
 
         let endpoint = text("HF_ENDPOINT").unwrap_or_else(|| ENDPOINT.to_owned());
         let endpoint = Url::parse(endpoint.trim_end_matches('/'))
-            .ok_or_else(|| wrong("HF_ENDPOINT", "it is no address like https://huggingface.co"))?;
+            .ok_or_else(|| wrong("HF_ENDPOINT", "it is not an address like https://huggingface.co"))?;
         let token = text("HF_TOKEN");
         if token.iter().flat_map(|token| token.bytes()).any(|byte| !byte.is_ascii_graphic()) {
             return Err(wrong("HF_TOKEN", "a token is one word of ASCII"));
@@ -155,7 +155,7 @@ impl Hub {
         };
         let cache = path("HF_HUB_CACHE")
             .or_else(|| home().map(|home| home.join("hub")))
-            .ok_or_else(|| wrong("HF_HUB_CACHE", "there is no home folder for a cache: name one"))?;
+            .ok_or_else(|| wrong("HF_HUB_CACHE", "the home folder is unknown: name a folder for the cache"))?;
         let is_offline = text("HF_HUB_OFFLINE")
             .is_some_and(|value| ["1", "true", "yes", "on"].contains(&value.to_ascii_lowercase().as_str()));
         Ok(Self { client: Client::from_vars(&var)?, endpoint, token, cache, is_offline })
@@ -264,7 +264,7 @@ impl Hub {
     }
 }
 
-/// What the hub says of a file.
+/// The hub's answer about a file.
 struct Answer {
     response: Response<Body>,
     commit: Option<String>,

@@ -49,7 +49,7 @@ impl Url {
         (self.secure, self.host_and_port()) == (other.secure, other.host_and_port())
     }
 
-    /// The host without an IPv6 address's brackets, and the port; port 0 where it is no number.
+    /// The host without an IPv6 address's brackets, and the port; port 0 if it is not a number.
     fn host_and_port(&self) -> (&str, u16) {
         let (host, port) = match self.authority.rsplit_once(':') {
             Some((host, port)) if !port.ends_with(']') => (host, port.parse().unwrap_or(0)),

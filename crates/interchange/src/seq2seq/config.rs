@@ -51,7 +51,7 @@ impl Architecture {
 
 /// The settings of `config.json` that say what the model computes, with the defaults of transformers' `MarianConfig`.
 ///
-/// What else such files have is not read by its classes either.
+/// Its classes do not read other settings of such files either.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Seq2SeqConfig {

@@ -101,7 +101,7 @@ fn export(
         "eos_token_id": ids.eos,
         "pad_token_id": ids.pad,
         "max_length": max_len,
-        "num_beams": 1,
+        "num_beams": bundle.decoding.beam,
         // What our own search does not choose either.
         "suppress_tokens": never,
     });

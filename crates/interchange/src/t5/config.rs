@@ -12,7 +12,7 @@ use crate::{InterchangeError, activations, settings::Ids};
 /// GELU by tanh in a gated network, which has this name although the exact one is called so elsewhere.
 const GATED_GELU: &str = "gated-gelu";
 
-/// What stands before the name of a function where the network is gated.
+/// The prefix of a function's name in a gated network.
 const GATED: &str = "gated-";
 
 /// The settings of `config.json` that say what the model computes, with the defaults of transformers' `T5Config`.
@@ -132,7 +132,6 @@ impl T5Config {
             (!config.bias, "bias: it has none"),
             (!config.projection_bias, "projection_bias: it has none"),
             (!config.scale_embeddings, "scale_embeddings: its embeddings are taken as they are"),
-            (config.share_embeddings, "share_embeddings: source and target have one table"),
             (config.d_k() == config.d_v(), "d_k, d_v: they are one"),
             (config.n_kv_heads.is_none_or(|n| n == config.n_heads), "n_kv_heads: each head has its own"),
             (config.window.is_none(), "window: every key is seen"),

@@ -64,7 +64,7 @@ fn export(bundle: &Bundle, _: &ExportConfig, folder: &Path) -> Result<Vec<String
         "decoder_start_token_id": start,
         "eos_token_id": eos,
         "pad_token_id": pad,
-        "num_beams": 1,
+        "num_beams": bundle.decoding.beam,
         // What our own search does not choose either.
         "suppress_tokens": never,
     });

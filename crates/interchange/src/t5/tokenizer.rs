@@ -20,7 +20,7 @@ const N_SENTINELS: usize = 100;
 
 /// Writes a tokenizer as `ByT5Tokenizer` or `T5Tokenizer` reads it, where that is possible, and in our own file.
 ///
-/// What was left out is told.
+/// The note, if there is one, names what was left out.
 ///
 /// # Errors
 /// [`InterchangeError::Io`], [`InterchangeError::Tokenizer`].
