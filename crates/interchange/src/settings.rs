@@ -259,9 +259,9 @@ impl Writing {
     pub(crate) fn follow(&mut self, tokenizer: &dyn Tokenizer, rows: usize, searches: bool) -> Vec<String> {
         self.settings.retain(|key, value| !value.is_null() && key != "transformers_version");
         if searches {
-            self.follow_search()
+            self.follow_search();
         } else {
-            self.follow_sampling()
+            self.follow_sampling();
         }
         self.drop_ids(tokenizer, rows);
         self.settings.iter().filter(|(key, value)| !has_no_effect(key, value)).map(described).collect()
