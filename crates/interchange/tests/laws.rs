@@ -4,8 +4,9 @@ use std::fs;
 
 use attentive_attention::{Activation, NormPlacement, PositionsConfig, RelativeBuckets};
 use attentive_backend::BackendKind;
-use attentive_bundle::Bundle;
-use attentive_interchange::{ExportConfig, Format, export, import};
+use attentive_bundle::{Bundle, DecodingConfig, GenerationConfig};
+use attentive_decode::SamplingConfig;
+use attentive_interchange::{ExportConfig, Format, ImportConfig, export};
 use attentive_model::{
     BertConfig, CanineConfig, FamilyVisitor, GptConfig, ModelConfig, ModelSpec, Role, TransformerConfig, t5::T5Widths,
 };
@@ -48,7 +49,13 @@ impl FamilyVisitor for Params {
 
 fn bundle(model: ModelConfig, tokenizer: Box<dyn Tokenizer>) -> Bundle {
     let params = model.visit(Params);
-    Bundle::new("tiny", model, tokenizer, params)
+    let sampling =
+        SamplingConfig { temperature: 0.5, top_k: 3, top_p: 0.75, min_p: 0.125, ..SamplingConfig::default() };
+    Bundle {
+        decoding: DecodingConfig { beam: 3, ..DecodingConfig::default() },
+        generation: GenerationConfig { max_tokens: 7, sampling, ..GenerationConfig::default() },
+        ..Bundle::new("tiny", model, tokenizer, params)
+    }
 }
 
 /// Writes and reads a model; where the format has the tokenizer, without the help of our own file.
@@ -58,10 +65,17 @@ fn comes_back(bundle: &Bundle, format: Format, has_tokenizer: bool) -> Result<()
     if has_tokenizer {
         fs::remove_file(folder.path().join("attentive_tokenizer.json")).unwrap();
     }
-    let again = import(folder.path()).unwrap();
+    let imported = attentive_interchange::import(folder.path(), &ImportConfig::default()).unwrap();
+    prop_assert_eq!(&imported.notes, &[""; 0]);
+    let again = imported.bundle;
     prop_assert_eq!(&again.model, &bundle.model);
     prop_assert!(again.params == bundle.params, "other parameters");
     prop_assert_eq!(again.tokenizer().unwrap().specials(), bundle.tokenizer().unwrap().specials());
+    match again.model.role() {
+        Role::EncoderDecoder => prop_assert_eq!(again.decoding.beam, bundle.decoding.beam),
+        Role::LanguageModel => prop_assert_eq!(&again.generation, &bundle.generation),
+        Role::Encoder => {}
+    }
     for text in ["The animal, the STREET.", "naïve ☃  \t end"] {
         let ids = bundle.tokenizer().unwrap().encode(text);
         prop_assert_eq!(&again.tokenizer().unwrap().encode(text), &ids);

@@ -76,6 +76,28 @@ impl Marian {
         Self::read([source, target], Some(source_vocab), target_vocab, bos)
     }
 
+    /// Reads Pegasus' `spiece.model`: its pieces from `<unk>` on stand after 105 entries that text never becomes, of which
+    /// padding and the end of a sentence are the first; `bos` is the id that targets begin with, that of padding.
+    ///
+    /// Ids are those of `PegasusTokenizer` in transformers.
+    ///
+    /// # Errors
+    /// [`TokenizerError`] if the file can't be read, is damaged, or does not begin with padding, end and unknown.
+    pub fn pegasus(model: &Path, bos: TokenId) -> Result<Self, TokenizerError> {
+        let file = SentencePiece::from_model(model)?.file;
+        let entries = ["<pad>", "</s>", "<mask_1>", "<mask_2>"].map(str::to_owned).into_iter();
+        let entries = entries.chain((2..=102).map(|n| format!("<unk_{n}>")));
+        let begins = ["<pad>", "</s>", "<unk>"].iter().zip(&file.pieces).all(|(name, (piece, ..))| name == piece);
+        if !begins || file.pieces.len() < 3 {
+            return Err(TokenizerError::invalid(model)("its first pieces are not <pad>, </s> and <unk>".to_owned()));
+        }
+        let vocab: Vec<String> = entries.chain(file.pieces[2..].iter().map(|(piece, ..)| piece.clone())).collect();
+        let ids = vocabulary::index(&vocab).map_err(TokenizerError::invalid(model))?;
+        let specials = Specials { bos: Some(bos), ..Specials::named(|name| ids.get(name).copied()) };
+        let file = MarianFile { source: file.clone(), target: file, specials, vocab, source_vocab: None };
+        Self::new(file).map_err(TokenizerError::invalid(model))
+    }
+
     fn read(
         models: [&Path; 2],
         source_vocab: Option<&Path>,

@@ -108,7 +108,9 @@ impl OpenOptions {
     ///
     /// Of a folder of transformers, these are read: `tokenizer.json`, `tokenizer_config.json`,
     /// `special_tokens_map.json`, `added_tokens.json`, `config.json` (`model_type`, `tokenizer_class`), and the
-    /// vocabulary files of the class. Ids are those of transformers 5. A setting that changes ids is followed or
+    /// vocabulary files of the class. Ids are those of transformers 5, with one exception: a folder whose vocabulary is
+    /// a SentencePiece model alone (`.model`) gives sentencepiece's own ids; those of transformers 5 differ from them on
+    /// Unicode's white space. A setting that changes ids is followed or
     /// refused; one that changes nothing here is left aside without a note if that is known, else with one.
     ///
     /// # Errors
