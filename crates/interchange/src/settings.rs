@@ -227,6 +227,37 @@ fn described((key, value): (&String, &Value)) -> String {
     }
 }
 
+/// The note of the rules of writing that exports leave out, `table`'s keys with whether each is set.
+fn left_out(table: &str, rules: &[(&str, bool)]) -> Option<String> {
+    let set: Vec<String> =
+        rules.iter().filter(|(_, is_set)| *is_set).map(|(key, _)| format!("{table}.{key}")).collect();
+    (!set.is_empty()).then(|| format!("left out, give them to the other system yourself: {}", set.join(", ")))
+}
+
+/// The rules of translations that are in no exported file.
+pub(crate) fn left_out_of_decoding(decoding: &DecodingConfig) -> Option<String> {
+    let rules = [
+        ("min_len", decoding.min_len > 0),
+        ("no_repeat_ngram", decoding.no_repeat_ngram > 0),
+        ("repetition_penalty", decoding.repetition_penalty != 1.0),
+        ("suppressed", !decoding.suppressed.is_empty()),
+        ("bad_words", !decoding.bad_words.is_empty()),
+        ("forced_first", decoding.forced_first.is_some()),
+    ];
+    left_out("decoding", &rules)
+}
+
+/// The rules of continuations that are in no exported file.
+pub(crate) fn left_out_of_generation(generation: &GenerationConfig) -> Option<String> {
+    let rules = [
+        ("min_tokens", generation.min_tokens > 0),
+        ("no_repeat_ngram", generation.no_repeat_ngram > 0),
+        ("suppressed", !generation.suppressed.is_empty()),
+        ("bad_words", !generation.bad_words.is_empty()),
+    ];
+    left_out("generation", &rules)
+}
+
 /// How texts are to be written, by `generation_config.json` and by what `config.json` says of it.
 pub(crate) struct Writing {
     settings: Map<String, Value>,

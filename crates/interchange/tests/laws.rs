@@ -197,3 +197,25 @@ proptest! {
         comes_back(&bundle(ModelConfig::Canine(config), Box::new(CodePoints::default())), Format::Canine, false)?;
     }
 }
+
+#[test]
+fn rules_of_writing_that_no_file_holds_are_noted() {
+    let tokenizer = byte_level();
+    let config = GptConfig::gpt2_like(tokenizer.vocab_size(), 9, [1, 1, 4]);
+    let mut gpt = bundle(config.into(), tokenizer);
+    gpt.generation.min_tokens = 2;
+    gpt.generation.bad_words = vec![vec![5]];
+    let tokenizer = bpe();
+    let config =
+        TransformerConfig { d_model: 4, d_ff: 7, n_heads: 2, ..TransformerConfig::base(tokenizer.vocab_size()) };
+    let mut marian = bundle(config.into(), tokenizer);
+    marian.decoding.forced_first = Some(5);
+    for (bundle, format, expected) in [
+        (gpt, Format::Gpt2, "generation.min_tokens, generation.bad_words"),
+        (marian, Format::Marian, "decoding.forced_first"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let notes = export(&bundle, format, &ExportConfig::default(), folder.path()).unwrap();
+        assert!(notes.iter().any(|note| note.ends_with(expected)), "{notes:?}");
+    }
+}

@@ -16,7 +16,7 @@ use crate::{
     files,
     layout::{self, Layout, Order, Slot},
     reader::Reader,
-    tokenizers,
+    settings, tokenizers,
 };
 
 pub(crate) const FAMILY: Family = Family { name: MODEL_TYPE, class_prefix: "GPT2", import: Some(import), export };
@@ -50,6 +50,7 @@ fn export(bundle: &Bundle, _: &ExportConfig, folder: &Path) -> Result<Vec<String
     files::write_json(&folder.join("generation_config.json"), &generation)?;
     let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
     attentive_weights::write(&folder.join("model.safetensors"), &tensors, &metadata)?;
+    notes.extend(settings::left_out_of_generation(&bundle.generation));
     notes.extend(tokenizers::export_gpt2(folder, &**bundle.tokenizer()?)?);
     Ok(notes)
 }
@@ -57,17 +58,17 @@ fn export(bundle: &Bundle, _: &ExportConfig, folder: &Path) -> Result<Vec<String
 /// The settings of `generation_config.json`; those that transformers has no equal of are noted.
 fn generation(bundle: &Bundle, specials: &Specials, notes: &mut Vec<String>) -> Value {
     let GenerationConfig { max_tokens, stop, sampling, .. } = &bundle.generation;
-    let mut settings = json!({
+    let mut written = json!({
         "bos_token_id": specials.bos,
         "eos_token_id": specials.eos,
         "do_sample": sampling.temperature > 0.0,
         "max_new_tokens": max_tokens,
     });
     if sampling.temperature > 0.0 {
-        settings["temperature"] = json!(sampling.temperature);
-        settings["top_k"] = json!(sampling.top_k);
-        settings["top_p"] = json!(sampling.top_p);
-        settings["min_p"] = json!(sampling.min_p);
+        written["temperature"] = json!(sampling.temperature);
+        written["top_k"] = json!(sampling.top_k);
+        written["top_p"] = json!(sampling.top_p);
+        written["min_p"] = json!(sampling.min_p);
     }
     if sampling.repetition_penalty != 1.0 {
         let penalty = sampling.repetition_penalty;
@@ -78,7 +79,7 @@ fn generation(bundle: &Bundle, specials: &Specials, notes: &mut Vec<String>) -> 
     if !stop.is_empty() {
         notes.push(format!("generation.stop = {stop:?} is left out: give it to generate() as stop_strings"));
     }
-    settings
+    written
 }
 
 /// Reads what transformers wrote, or what OpenAI released.

@@ -23,6 +23,7 @@ use crate::{
     files,
     layout::{self, Order, sinusoids},
     reader::Reader,
+    settings,
     source::{Source, Tables},
     tokenizers::{self, SpecialIds},
 };
@@ -105,7 +106,8 @@ fn export(
     files::write_json(&folder.join("generation_config.json"), &generation)?;
     let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
     attentive_weights::write(&folder.join("model.safetensors"), &tensors, &metadata)?;
-    Ok(tokenizers::export_marian(folder, &**bundle.tokenizer()?)?.into_iter().collect())
+    let note = tokenizers::export_marian(folder, &**bundle.tokenizer()?)?;
+    Ok(note.into_iter().chain(settings::left_out_of_decoding(&bundle.decoding)).collect())
 }
 
 /// Reads what transformers, or the Marian conversion, wrote.

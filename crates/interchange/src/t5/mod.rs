@@ -18,6 +18,7 @@ use crate::{
     files,
     layout::{self, Layout, Order, Slot},
     reader::Reader,
+    settings,
     source::Tables,
 };
 
@@ -70,7 +71,8 @@ fn export(bundle: &Bundle, _: &ExportConfig, folder: &Path) -> Result<Vec<String
     files::write_json(&folder.join("generation_config.json"), &generation)?;
     let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
     attentive_weights::write(&folder.join("model.safetensors"), &tensors, &metadata)?;
-    Ok(tokenizer::export(folder, &**bundle.tokenizer()?)?.into_iter().collect())
+    let note = tokenizer::export(folder, &**bundle.tokenizer()?)?;
+    Ok(note.into_iter().chain(settings::left_out_of_decoding(&bundle.decoding)).collect())
 }
 
 /// Reads what transformers wrote.
