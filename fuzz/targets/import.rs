@@ -20,5 +20,5 @@ fuzz_target!(|bytes: &[u8]| {
         }
     }
     fs::write(folder.join("config.json"), bytes).expect("room for a temporary file");
-    let _ = attentive_interchange::import(&folder);
+    let _ = attentive_interchange::import(&folder, &Default::default());
 });

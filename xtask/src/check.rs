@@ -8,7 +8,7 @@ use std::{
 use crate::{
     Outcome,
     cargo::{PROFILE, cargo, root, run as run_program},
-    say,
+    instructions, not_run, say,
 };
 
 /// Formatting, clippy and rustdoc without warnings, then the rules of the repository; `args` are options for cargo.
@@ -23,12 +23,14 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
         cargo("doc").args(["--workspace", "--no-deps", PROFILE]).args(args).env("RUSTDOCFLAGS", "-D warnings"),
     )?;
     step("rules of the repository", cargo("test").args([PROFILE, "--quiet", "--package", "xtask", "tidy"]))?;
+    say!("check: vector instructions");
+    instructions::check()?;
     if has_cargo_deny() {
         step("licences and sources", cargo_deny().args(["check", "bans", "licenses", "sources"]))?;
     } else {
-        say!("check: licences and sources left out: cargo-deny is not installed");
+        not_run("licences and sources", "cargo-deny is not installed");
     }
-    say!("check: all well");
+    say!("check: all well in what was run");
     Ok(())
 }
 

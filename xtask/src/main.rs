@@ -19,9 +19,12 @@ mod check;
 mod faults;
 mod fuzz;
 mod golden;
+mod instructions;
 mod json;
 mod report;
+mod sanitize;
 mod suite;
+mod symbols;
 mod temp_dir;
 #[cfg(test)]
 mod tidy;
@@ -35,6 +38,22 @@ macro_rules! say {
     }};
 }
 use say;
+
+/// Where `.ci/run` collects what was not run, a line each.
+const NOT_RUN: &str = "ATTENTIVE_NOT_RUN";
+
+/// Says that something is left out, and why: what was not run has not passed.
+fn not_run(what: &str, why: &str) {
+    use std::io::Write;
+    let line = format!("not run: {what}: {why}");
+    say!("{line}");
+    if let Some(path) = env::var_os(NOT_RUN) {
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(&path);
+        if let Err(e) = file.and_then(|mut file| writeln!(file, "{line}")) {
+            eprintln!("can't write {}: {e}", path.display());
+        }
+    }
+}
 
 const HELP: &str = "\
 Builds attentive and runs it; tests and checks the workspace.
@@ -56,7 +75,9 @@ Commands of the workspace:
   bench WHAT       speed, side by side with a peer: train (PyTorch), decode (CTranslate2), long, startup;
                    or `kernels [FILTER]`, ours alone. --rounds N, --peer NAME, --only WORKLOAD
     install        makes the Python environment that the peers run in (target/bench/venv)
-  check [ARGS]     formatting, clippy, rustdoc and the rules of the repository; ARGS (features) go to cargo
+  check [ARGS]     formatting, clippy, rustdoc, the rules of the repository, and that no instruction became a call;
+                   ARGS (features) go to cargo
+  sanitize         the kernels' tests with the address sanitizer, and, where it is installed, under Miri
   golden --check   regenerates every golden file and compares it with the one committed (needs Python)
   golden --report  runs every comparison with other systems and writes docs/fidelity.md
   vulkan [ARGS]    the wgpu backend against flex, on a GPU or on software Vulkan; ARGS go to `cargo test`
@@ -125,6 +146,7 @@ fn dispatch(args: &[OsString]) -> Outcome {
         }
         Some("test") => suite::run,
         Some("check") => check::run,
+        Some("sanitize") => sanitize::run,
         Some("bench") => bench::run,
         Some("golden") => golden::run,
         Some("faults") => faults::run,

@@ -4,13 +4,13 @@ use std::{
     ffi::OsString,
     io::{self, BufRead, BufReader, Write},
     ops::AddAssign,
-    process::Stdio,
+    process::{Command, Stdio},
 };
 
 use crate::{
     Failure, Outcome, before_dashes,
     cargo::{PROFILE, cargo, not_started, success},
-    say,
+    fail, say,
 };
 
 /// Runs `cargo test` over the whole workspace, or over what `args` name.
@@ -20,14 +20,23 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
     if !names_package(args) {
         command.arg("--workspace");
     }
-    let mut child = command.args(args).stdout(Stdio::piped()).spawn().map_err(|e| not_started(&command, &e))?;
+    run_summed("", command.args(args))
+}
+
+/// Runs tests, shows what they print, and sums them up in a line that begins with `name`.
+pub(crate) fn run_summed(name: &str, command: &mut Command) -> Outcome {
+    let mut child = command.stdout(Stdio::piped()).spawn().map_err(|e| not_started(command, &e))?;
     let tally = match child.stdout.take() {
         Some(output) => follow(BufReader::new(output), &mut io::stdout())
             .map_err(|e| Failure::Message(format!("cannot show the tests' output: {e}")))?,
         None => Tally::default(),
     };
-    let outcome = success(child.wait().map_err(|e| not_started(&command, &e))?);
-    say!("{}: {tally}", if outcome.is_ok() { "all tests passed" } else { "TESTS FAILED" });
+    let outcome = success(child.wait().map_err(|e| not_started(command, &e))?);
+    let separator = if name.is_empty() { "" } else { ": " };
+    say!("{name}{separator}{}: {tally}", if outcome.is_ok() { "all tests passed" } else { "TESTS FAILED" });
+    if outcome.is_ok() && tally.passed == 0 && !name.is_empty() {
+        return fail(format!("{name}: no test was run"));
+    }
     outcome
 }
 

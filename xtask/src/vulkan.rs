@@ -13,7 +13,7 @@ use std::{
 use crate::{
     Outcome, before_dashes,
     cargo::{PROFILE, cargo, run as run_program},
-    fail, say,
+    fail, not_run, say,
     temp_dir::TempDir,
 };
 
@@ -32,7 +32,7 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
     if !has_vulkan() {
         let why = format!("no Vulkan here; on Debian, `apt-get install {}` gives one in software", PACKAGES.join(" "));
         if asked("--if-present") {
-            say!("vulkan: skipped: {why}");
+            not_run("vulkan", &why);
             return Ok(());
         }
         return fail(why);

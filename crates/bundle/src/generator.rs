@@ -146,7 +146,8 @@ impl<M: LanguageModel> Generator<M> {
     pub fn new(model: M, tokenizer: Arc<dyn Tokenizer>) -> Self {
         let specials = tokenizer.specials();
         let end = specials.eos;
-        let suppressed = specials.iter().filter(|&id| Some(id) != end).collect();
+        let unused = crate::unused_rows(&*tokenizer, model.vocab_size());
+        let suppressed = specials.iter().filter(|&id| Some(id) != end).chain(unused).collect();
         Self { model, tokenizer, end, suppressed }
     }
 

@@ -41,3 +41,9 @@ pub use text_encoder::{Candidate, Class, Pooling, TextEncoder, frame_ids};
 pub use text_model::{TextModel, TextState};
 pub use translation_model::{TranslationModel, TranslationState};
 pub use translator::{DecodingConfig, Translation, Translator};
+
+/// The rows of a model's vocabulary that none of the tokenizer's entries has, of `n_rows`: padding of its tables. They are
+/// scored and never chosen.
+fn unused_rows(tokenizer: &dyn attentive_tokenizer::Tokenizer, n_rows: usize) -> std::ops::Range<u32> {
+    tokenizer.vocab_size() as u32..n_rows as u32
+}

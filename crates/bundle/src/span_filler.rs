@@ -113,7 +113,9 @@ impl<M: EncoderDecoder<State: Clone>> SpanFiller<M> {
         beam: usize,
     ) -> Result<Vec<Hypothesis>, EncodeError> {
         let sentinels = (n_masks..).map_while(|index| self.tokenizer.sentinel(index));
-        let suppressed = self.tokenizer.specials().iter().chain(sentinels).filter(|&id| id != stop).collect();
+        let unused = crate::unused_rows(&*self.tokenizer, self.model.vocab_size());
+        let special = self.tokenizer.specials().iter().chain(sentinels).filter(|&id| id != stop);
+        let suppressed = special.chain(unused).collect();
         let rules = Rules { suppressed, ..Rules::default() };
         let request =
             DecodeRequest { prompt: &[self.begin], prefixes: &[], eos: stop, rules: &rules, max_len: &[max_len] };

@@ -112,7 +112,8 @@ impl TextEncoder {
         let [_, n_classes] = logits.dims();
         let probabilities = values(softmax(logits, 1));
         let of_place = |probabilities: &[f32]| {
-            let mut order: Vec<usize> = (0..probabilities.len()).collect();
+            let has_token = |&class: &usize| self.model.token_of(class as u32) < self.tokenizer.vocab_size() as TokenId;
+            let mut order: Vec<usize> = (0..probabilities.len()).filter(has_token).collect();
             order.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]));
             let candidate = |class: usize| Candidate {
                 text: self.text(self.model.token_of(class as u32)),

@@ -162,7 +162,8 @@ impl<M: EncoderDecoder> Translator<M> {
         let pad = need(specials.pad, "padding")?;
         let bos = need(specials.begin(), "begin-of-sentence")?;
         let eos = need(specials.end(), "end-of-sentence")?;
-        let suppressed = specials.iter().filter(|&id| id != eos).collect();
+        let unused = crate::unused_rows(&*tokenizer, model.vocab_size());
+        let suppressed = specials.iter().filter(|&id| id != eos).chain(unused).collect();
         Ok(Self { model, tokenizer, pad, bos, eos, suppressed })
     }
 

@@ -5,7 +5,7 @@ use std::{
     path::Path,
 };
 
-use attentive_weights::Tensors;
+use attentive_weights::WeightsFile;
 use serde::Deserialize;
 
 use crate::{InterchangeError, files};
@@ -19,23 +19,20 @@ struct Index {
     weight_map: BTreeMap<String, String>,
 }
 
-/// Reads all tensors of a folder, cast to f32: safetensors where there are some, else PyTorch's pickles.
+/// Opens the files of weights in a folder: safetensors if there are any, else PyTorch's pickles.
 ///
 /// # Errors
 /// [`InterchangeError`]: there are no weights, or they can't be read.
-pub(crate) fn read(folder: &Path) -> Result<Tensors, InterchangeError> {
+pub(crate) fn open(folder: &Path) -> Result<Vec<WeightsFile>, InterchangeError> {
     for name in [SAFETENSORS, PICKLE] {
         let path = folder.join(name);
         if path.is_file() {
-            return Ok(attentive_weights::read(&path)?);
+            return Ok(vec![WeightsFile::open(&path)?]);
         }
         let index = folder.join(index(name));
         if index.is_file() {
-            let mut tensors = Tensors::new();
-            for shard in shards(&index)? {
-                tensors.extend(attentive_weights::read(&folder.join(shard))?);
-            }
-            return Ok(tensors);
+            let open = |shard: String| Ok(WeightsFile::open(&folder.join(shard))?);
+            return shards(&index)?.into_iter().map(open).collect();
         }
     }
     Err(InterchangeError::Missing { path: folder.to_owned(), wanted: "model.safetensors or pytorch_model.bin" })

@@ -16,7 +16,7 @@ pub enum InterchangeError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         cause: std::io::Error,
     },
@@ -37,12 +37,17 @@ pub enum InterchangeError {
         problem: String,
     },
     /// A model of a kind that can't be imported.
-    #[error("{path}: model_type is {found:?}; what can be imported is {known}", path = path.display())]
+    #[error(
+        "{path}: model_type is {found:?} and architectures is {classes:?}; what can be imported is {known}",
+        path = path.display()
+    )]
     UnknownArchitecture {
         /// The configuration.
         path: PathBuf,
-        /// What it says.
+        /// Its `model_type`, empty where there is none.
         found: String,
+        /// Its `architectures`.
+        classes: Vec<String>,
         /// What can be imported.
         known: String,
     },
@@ -70,9 +75,9 @@ pub enum InterchangeError {
         /// What it lacks, a line each.
         problems: Vec<String>,
     },
-    /// An address that is no model's.
+    /// An address that is not a model's.
     #[cfg(feature = "hub")]
-    #[error("`{address}` is no model's address: write hf://owner/name or hf://owner/name@revision")]
+    #[error("`{address}` is not a model's address: write hf://owner/name or hf://owner/name@revision")]
     HubAddress {
         /// The address.
         address: String,
@@ -103,7 +108,7 @@ pub enum InterchangeError {
     Unreachable {
         /// What was asked for.
         url: String,
-        /// What the system said.
+        /// The system's error.
         #[source]
         cause: std::io::Error,
     },

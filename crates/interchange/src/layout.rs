@@ -1,85 +1,200 @@
-//! How a parameter of ours lies in another system's files.
+//! How a parameter of ours lies in another system's tensor.
 
 use attentive_attention::Sinusoids;
-use attentive_weights::HostTensor;
+use attentive_bundle::Bundle;
+use attentive_weights::{HostTensor, Tensors};
 
-/// Where a parameter has the model's width, and whether the other system has it transposed.
+use crate::InterchangeError;
+
+/// A block of numbers that a parameter of ours and a tensor of theirs have in common.
+///
+/// Most blocks are both of them whole. Several blocks share a tensor of theirs where it holds parameters of ours side by
+/// side, and a parameter of ours where they cut it up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Slot {
+    /// The name of our parameter.
+    pub(crate) ours: String,
+    /// The name of their tensor.
+    pub(crate) theirs: String,
+    /// Where the block lies in each.
+    pub(crate) layout: Layout,
+}
+
+/// The places of a block in our parameter and in their tensor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Layout {
+    /// Shape of our parameter.
+    ours: Vec<usize>,
+    /// Shape of their tensor.
+    theirs: Vec<usize>,
+    /// The block's first number, in ours and in theirs.
+    start: [usize; 2],
+    /// The block's axes, outermost first.
+    axes: Vec<Axis>,
+}
+
+/// An axis of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Layout {
-    /// A vector of width `d_model`.
-    Model,
-    /// A vector of another width.
-    Inner,
-    /// A vector of another width, `[d]` here, `[1, d]` there.
-    Row,
-    /// A vector for each entry, `[n, d_model]` on both sides.
-    Table,
-    /// A map from the model's width: `[d_model, d]` here, `[d, d_model]` there.
-    FromModel,
-    /// A map to the model's width: `[d, d_model]` here, `[d_model, d]` there.
-    ToModel,
+struct Axis {
+    size: usize,
+    /// From one index to the next, in ours and in theirs.
+    steps: [usize; 2],
+    /// Whether it is the model's width, whose dimensions may have another order there.
+    is_model: bool,
 }
 
 impl Layout {
-    /// The other system's shape of a parameter that has `shape` here.
-    pub(crate) fn theirs(self, shape: &[usize]) -> Vec<usize> {
-        match self {
-            Self::FromModel | Self::ToModel => shape.iter().rev().copied().collect(),
-            Self::Row => [&[1], shape].concat(),
-            Self::Model | Self::Inner | Self::Table => shape.to_vec(),
-        }
+    fn new(ours: &[usize], theirs: &[usize], axes: &[(usize, [usize; 2])]) -> Self {
+        let axes = axes.iter().map(|&(size, steps)| Axis { size, steps, is_model: false }).collect();
+        Self { ours: ours.to_vec(), theirs: theirs.to_vec(), start: [0; 2], axes }
     }
 
-    /// Our parameter as the other system has it, where `order` are our dimensions in its order.
-    pub(crate) fn export(self, tensor: &HostTensor, order: &Order) -> HostTensor {
-        match self {
-            Self::Inner => tensor.clone(),
-            Self::Row => HostTensor { shape: self.theirs(&tensor.shape), values: tensor.values.clone() },
-            Self::Model | Self::Table => order.of_columns(tensor),
-            Self::FromModel => order.of_columns(&transposed(tensor)),
-            Self::ToModel => transposed(&order.of_columns(tensor)),
-        }
+    /// The same on both sides.
+    pub(crate) fn same(shape: &[usize]) -> Self {
+        let steps = |axis: usize| shape[axis + 1..].iter().product();
+        let axes: Vec<_> = shape.iter().enumerate().map(|(axis, &size)| (size, [steps(axis); 2])).collect();
+        Self::new(shape, shape, &axes)
     }
 
-    /// The other system's parameter as we have it, where `order` are its dimensions in our order.
-    pub(crate) fn import(self, tensor: &HostTensor, order: &Order) -> HostTensor {
-        match self {
-            Self::Inner => tensor.clone(),
-            Self::Row => HostTensor { shape: tensor.shape[1..].to_vec(), values: tensor.values.clone() },
-            Self::Model | Self::Table => order.of_columns(tensor),
-            Self::FromModel => transposed(&order.of_columns(tensor)),
-            Self::ToModel => order.of_columns(&transposed(tensor)),
+    /// A linear map as PyTorch has it: `[d_in, d_out]` here, `[d_out, d_in]` there.
+    pub(crate) fn map([d_in, d_out]: [usize; 2]) -> Self {
+        Self::new(&[d_in, d_out], &[d_out, d_in], &[(d_in, [d_out, 1]), (d_out, [1, d_in])])
+    }
+
+    /// A vector that is a matrix of one row there: `[d]` here, `[1, d]` there.
+    pub(crate) fn row(d: usize) -> Self {
+        Self::new(&[d], &[1, d], &[(d, [1; 2])])
+    }
+
+    /// The columns of the part `part` of `n` parts of this shape, `[rows, cols]` or `[cols]`, that stand side by side there.
+    pub(crate) fn columns(part: usize, n: usize, shape: &[usize]) -> Self {
+        let (cols, rows) = shape.split_last().expect("a vector or a matrix");
+        let theirs = [rows, &[n * cols]].concat();
+        let axes = [(rows.iter().product(), [*cols, n * cols]), (*cols, [1; 2])];
+        Self { start: [0, part * cols], ..Self::new(shape, &theirs, &axes) }
+    }
+
+    /// `[rows, cols]` there, which are the part `part` of `n` parts below each other here.
+    pub(crate) fn rows(part: usize, n: usize, [rows, cols]: [usize; 2]) -> Self {
+        let axes = [(rows, [cols; 2]), (cols, [1; 2])];
+        Self { start: [part * rows * cols, 0], ..Self::new(&[n * rows, cols], &[rows, cols], &axes) }
+    }
+
+    /// A table of `n` rows from row `from` of ours and row `to` of theirs on; other rows are never used.
+    pub(crate) fn rows_between([ours, theirs]: [usize; 2], [from, to, n]: [usize; 3], cols: usize) -> Self {
+        let axes = [(n, [cols; 2]), (cols, [1; 2])];
+        Self { start: [from * cols, to * cols], ..Self::new(&[ours, cols], &[theirs, cols], &axes) }
+    }
+
+    /// A convolution of `width` positions: `[width · d_in, d_out]` here, `[d_out, d_in, width]` there.
+    pub(crate) fn convolution(width: usize, [d_in, d_out]: [usize; 2]) -> Self {
+        let axes = [(width, [d_in * d_out, 1]), (d_in, [d_out, width]), (d_out, [1, width * d_in])];
+        Self::new(&[width * d_in, d_out], &[d_out, d_in, width], &axes)
+    }
+
+    /// With this axis, counted as in our parameter, being the model's width.
+    pub(crate) fn with_model_axis(mut self, axis: usize) -> Self {
+        self.axes[axis].is_model = true;
+        self
+    }
+
+    /// Shape of our parameter.
+    pub(crate) fn ours(&self) -> &[usize] {
+        &self.ours
+    }
+
+    /// Shape of their tensor.
+    pub(crate) fn theirs(&self) -> &[usize] {
+        &self.theirs
+    }
+
+    /// Whether both are the same numbers in the same order.
+    pub(crate) fn is_same(&self, order: &Order) -> bool {
+        let numbers = |shape: &[usize]| shape.iter().product::<usize>();
+        let in_block = self.axes.iter().map(|axis| axis.size).product::<usize>();
+        let keeps = |axis: &Axis| axis.steps[0] == axis.steps[1] && (order.0.is_none() || !axis.is_model);
+        [numbers(&self.ours), numbers(&self.theirs)] == [in_block; 2] && self.axes.iter().all(keeps)
+    }
+
+    /// Calls `copy` with the places of each number of the block, in ours and in theirs.
+    pub(crate) fn for_each(&self, order: &Order, mut copy: impl FnMut(usize, usize)) {
+        fn visit(axes: &[Axis], [ours, theirs]: [usize; 2], order: &Order, copy: &mut impl FnMut(usize, usize)) {
+            let Some((axis, inner)) = axes.split_first() else { return copy(ours, theirs) };
+            for there in 0..axis.size {
+                let here = if axis.is_model { order.ours(there) } else { there };
+                visit(inner, [ours + here * axis.steps[0], theirs + there * axis.steps[1]], order, copy);
+            }
         }
+        visit(&self.axes, self.start, order, &mut copy);
     }
 }
 
-/// Dimensions of the model's width, in the order of another system.
+/// Holds the parameters of a model against the slots made of its configuration.
+///
+/// # Errors
+/// [`InterchangeError::Mismatch`] lists the parameters that are missing or of another shape.
+pub(crate) fn check_params(bundle: &Bundle, slots: &[Slot]) -> Result<(), InterchangeError> {
+    let problem = |Slot { ours, layout, .. }: &Slot| {
+        let expected = layout.ours();
+        match bundle.params.get(ours) {
+            Some(param) if param.shape == expected => None,
+            Some(param) => Some(format!("{ours}: {expected:?} by the configuration, {:?} in the file", param.shape)),
+            None => Some(format!("missing: {ours} {expected:?}")),
+        }
+    };
+    let problems: Vec<String> = slots.iter().filter_map(problem).collect();
+    match problems.is_empty() {
+        true => Ok(()),
+        false => Err(InterchangeError::Mismatch { path: bundle.path.clone(), problems }),
+    }
+}
+
+/// All of a model's parameters as the other system has them.
+///
+/// # Errors
+/// As [`check_params`].
+pub(crate) fn export(bundle: &Bundle, slots: &[Slot], order: &Order) -> Result<Tensors, InterchangeError> {
+    check_params(bundle, slots)?;
+    let mut tensors = Tensors::new();
+    for Slot { ours, theirs, layout } in slots {
+        let param = &bundle.params[ours];
+        let tensor = tensors.entry(theirs.clone()).or_insert_with(|| zeros(layout.theirs()));
+        layout.for_each(order, |from, to| tensor.values[to] = param.values[from]);
+    }
+    Ok(tensors)
+}
+
+pub(crate) fn zeros(shape: &[usize]) -> HostTensor {
+    HostTensor { shape: shape.to_vec(), values: vec![0.0; shape.iter().product()] }
+}
+
+/// Our dimensions of the model's width, in the order of another system; `None` where it has ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Order(Vec<usize>);
+pub(crate) struct Order(Option<Vec<usize>>);
 
 impl Order {
+    /// The same.
+    pub(crate) const SAME: Self = Self(None);
+
     /// From our sinusoids, which have sine and cosine of an angle side by side (Vaswani et al. 2017, §3.5), to all sines
     /// before all cosines.
     ///
     /// A model whose every weight follows is the same function: sums, norms and products do not know an order.
     pub(crate) fn sines_first(d_model: usize) -> Self {
-        Self((0..d_model).step_by(2).chain((1..d_model).step_by(2)).collect())
+        Self(Some((0..d_model).step_by(2).chain((1..d_model).step_by(2)).collect()))
     }
 
-    /// The way back.
-    pub(crate) fn inverse(&self) -> Self {
-        let mut inverse = vec![0; self.0.len()];
-        for (new, &old) in self.0.iter().enumerate() {
-            inverse[old] = new;
-        }
-        Self(inverse)
+    /// Our dimension that is their dimension `there`.
+    fn ours(&self, there: usize) -> usize {
+        self.0.as_ref().map_or(there, |order| order[there])
     }
 
-    /// The tensor with its last axis, of the model's width, in this order.
-    pub(crate) fn of_columns(&self, tensor: &HostTensor) -> HostTensor {
-        let rows = tensor.values.chunks_exact(self.0.len());
-        let values = rows.flat_map(|row| self.0.iter().map(|&old| row[old])).collect();
-        HostTensor { shape: tensor.shape.clone(), values }
+    /// The rows of a table of ours as the other system has them.
+    pub(crate) fn of_columns(&self, table: &HostTensor) -> HostTensor {
+        let mut tensor = zeros(&table.shape);
+        let layout = Layout::same(&table.shape).with_model_axis(1);
+        layout.for_each(self, |from, to| tensor.values[to] = table.values[from]);
+        tensor
     }
 }
 
@@ -91,35 +206,52 @@ pub(crate) fn sinusoids(n: usize, d_model: usize) -> HostTensor {
 /// `[rows, cols]` to `[cols, rows]`.
 pub(crate) fn transposed(tensor: &HostTensor) -> HostTensor {
     let [rows, cols] = tensor.shape[..] else { unreachable!("only matrices are transposed") };
-    let values = (0..cols).flat_map(|col| (0..rows).map(move |row| (row, col)));
-    let values = values.map(|(row, col)| tensor.values[row * cols + col]).collect();
-    HostTensor { shape: vec![cols, rows], values }
+    let mut result = zeros(&[cols, rows]);
+    Layout::map([rows, cols]).for_each(&Order::SAME, |from, to| result.values[to] = tensor.values[from]);
+    result
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// Their tensor of the numbers 0, 1, 2 … of ours.
+    fn theirs(layout: &Layout, order: &Order) -> Vec<usize> {
+        let mut values = vec![usize::MAX; layout.theirs().iter().product()];
+        layout.for_each(order, |from, to| values[to] = from);
+        values
+    }
+
     #[test]
-    fn what_is_exported_is_imported() {
+    fn each_layout_puts_numbers_where_it_says() {
+        let same = Order::SAME;
         let order = Order::sines_first(5);
-        assert_eq!(order.0, [0, 2, 4, 1, 3]);
-        let tensor = |shape: &[usize]| HostTensor {
-            shape: shape.to_vec(),
-            values: (0..shape.iter().product()).map(|value: usize| value as f32).collect(),
-        };
-        for (layout, shape) in [
-            (Layout::Model, &[5][..]),
-            (Layout::Inner, &[3]),
-            (Layout::Row, &[3]),
-            (Layout::Table, &[3, 5]),
-            (Layout::FromModel, &[5, 3]),
-            (Layout::ToModel, &[3, 5]),
-        ] {
-            let exported = layout.export(&tensor(shape), &order);
-            assert_eq!(exported.shape, layout.theirs(shape));
-            assert_eq!(layout.import(&exported, &order.inverse()), tensor(shape), "{layout:?}");
-        }
-        assert_eq!(Layout::ToModel.export(&tensor(&[1, 5]), &order).values, [0.0, 2.0, 4.0, 1.0, 3.0]);
+        assert_eq!(theirs(&Layout::same(&[2, 3]), &same), [0, 1, 2, 3, 4, 5]);
+        assert_eq!(theirs(&Layout::same(&[5]).with_model_axis(0), &order), [0, 2, 4, 1, 3]);
+        assert_eq!(theirs(&Layout::row(2), &same), [0, 1]);
+        assert_eq!(Layout::row(2).theirs(), [1, 2]);
+        // By the definition of each: ours [0 1 2; 3 4 5].
+        assert_eq!(theirs(&Layout::map([2, 3]), &same), [0, 3, 1, 4, 2, 5]);
+        assert_eq!(theirs(&Layout::map([1, 5]).with_model_axis(1), &order), [0, 2, 4, 1, 3]);
+        let none = usize::MAX;
+        assert_eq!(theirs(&Layout::columns(1, 2, &[2, 2]), &same), [none, none, 0, 1, none, none, 2, 3]);
+        assert_eq!(theirs(&Layout::columns(1, 2, &[2]), &same), [none, none, 0, 1]);
+        assert_eq!(theirs(&Layout::rows(1, 3, [1, 2]), &same), [2, 3]);
+        assert_eq!(Layout::rows(1, 3, [1, 2]).ours(), [3, 2]);
+        assert_eq!(theirs(&Layout::rows_between([2, 4], [0, 2, 2], 1), &same), [none, none, 0, 1]);
+        // Ours: [position · 2 + from, to]; theirs: [to, from, position].
+        let convolution = Layout::convolution(2, [2, 3]);
+        let expected: Vec<usize> =
+            (0..3).flat_map(|to| (0..2).flat_map(move |from| (0..2).map(move |at| (at * 2 + from) * 3 + to))).collect();
+        assert_eq!(theirs(&convolution, &same), expected);
+    }
+
+    #[test]
+    fn only_what_is_copied_as_it_is_is_the_same() {
+        let order = Order::sines_first(4);
+        assert!(Layout::same(&[3, 4]).with_model_axis(1).is_same(&Order::SAME) && Layout::row(4).is_same(&order));
+        assert!(!Layout::same(&[3, 4]).with_model_axis(1).is_same(&order));
+        assert!(!Layout::map([3, 4]).is_same(&Order::SAME) && !Layout::columns(0, 2, &[4]).is_same(&Order::SAME));
+        assert!(!Layout::rows(0, 2, [1, 4]).is_same(&Order::SAME));
     }
 }

@@ -11,16 +11,21 @@
 //! | transformers: CANINE | [`import`] | [`export`] to [`Format::Canine`] |
 //! | CTranslate2 | | [`export`] to [`Format::CTranslate2`] |
 //!
+//! A family is a folder of this crate and a row of the table in `family.rs`, which tells it from the others, reads and
+//! writes it.
+//!
 //! With the feature `hub`, `Hub` downloads a folder of transformers, or finds it in the cache of `huggingface_hub`.
 //!
-//! Weights are read from safetensors or from PyTorch's pickles, which are read as data: nothing in them is executed.
+//! Weights are read from safetensors or from PyTorch's pickles, which are read as data: nothing in them is executed. What
+//! the other system says of a model is followed, refused by name, or named in a note: nothing is dropped in silence.
 //!
 //! ```no_run
 //! use attentive_bundle::Bundle;
-//! use attentive_interchange::{ExportConfig, Format, export, import};
+//! use attentive_interchange::{ExportConfig, Format, ImportConfig, export, import};
 //!
 //! let notes = export(&Bundle::read("runs/latest".as_ref())?, Format::Marian, &ExportConfig::default(), "marian".as_ref())?;
-//! let again = import("marian".as_ref())?;
+//! let again = import("marian".as_ref(), &ImportConfig::default())?;
+//! again.bundle.save("again".as_ref())?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -31,88 +36,33 @@ mod checkpoint;
 mod checks;
 mod ctranslate2;
 mod error;
+mod family;
 mod files;
 mod gpt2;
 #[cfg(feature = "hub")]
 mod hub;
+mod labels;
 mod layout;
+mod reader;
 mod seq2seq;
+mod settings;
 mod source;
 mod t5;
 mod tokenizers;
 
-use std::{fmt, path::Path, str::FromStr};
+use std::path::Path;
 
-use attentive_bundle::{Bundle, TrainingRecord};
-use attentive_model::{ModelConfig, ModelSpec};
-use attentive_tokenizer::Tokenizer;
-use attentive_weights::Tensors;
-use serde::Deserialize;
+use attentive_bundle::Bundle;
+use attentive_model::ModelSpec;
+use serde_json::Value;
 
-use bert::Variant;
-use seq2seq::Architecture;
+use reader::Reader;
 
 pub use ctranslate2::Quantization;
 pub use error::InterchangeError;
+pub use family::{Format, UnknownName};
 #[cfg(feature = "hub")]
 pub use hub::{Download, Hub, HubModel};
-
-/// A system to export to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// `MarianMTModel` of transformers: post-norm.
-    Marian,
-    /// `PegasusForConditionalGeneration` of transformers: pre-norm.
-    Pegasus,
-    /// `GPT2LMHeadModel` of transformers.
-    Gpt2,
-    /// `BertModel` of transformers, or the class with the model's heads.
-    Bert,
-    /// `RobertaModel` of transformers, or the class with the model's heads.
-    Roberta,
-    /// `T5ForConditionalGeneration` of transformers.
-    T5,
-    /// `CanineModel` of transformers, or `CanineForSequenceClassification`.
-    Canine,
-    /// CTranslate2: encoder–decoders.
-    CTranslate2,
-}
-
-impl Format {
-    /// Every format.
-    pub const ALL: [Self; 8] =
-        [Self::Marian, Self::Pegasus, Self::Gpt2, Self::Bert, Self::Roberta, Self::Canine, Self::T5, Self::CTranslate2];
-
-    /// The name, as users write it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Marian => "marian",
-            Self::Pegasus => "pegasus",
-            Self::Gpt2 => "gpt2",
-            Self::Bert => "bert",
-            Self::Roberta => "roberta",
-            Self::T5 => "t5",
-            Self::Canine => "canine",
-            Self::CTranslate2 => "ctranslate2",
-        }
-    }
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Format {
-    type Err = String;
-
-    fn from_str(name: &str) -> Result<Self, String> {
-        let known = Self::ALL.map(Self::name).join(", ");
-        let found = Self::ALL.into_iter().find(|format| format.name() == name);
-        found.ok_or_else(|| format!("unknown format `{name}`; there are {known}"))
-    }
-}
 
 /// How to export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,6 +80,21 @@ impl Default for ExportConfig {
     }
 }
 
+/// How to import.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ImportConfig {
+    /// Whether tensors that are not in the model, heads of other tasks, are left out; else they are an error.
+    pub drop_unknown: bool,
+}
+
+/// An imported model.
+pub struct Imported {
+    /// The model, with all that its use needs.
+    pub bundle: Bundle,
+    /// What was left out, or is done in another way than by the other system; a line each, for the user to know.
+    pub notes: Vec<String>,
+}
+
 /// Writes a model's folder for another system; what comes back is what it can't express, for the user to know.
 ///
 /// # Errors
@@ -140,25 +105,14 @@ pub fn export(
     options: &ExportConfig,
     folder: &Path,
 ) -> Result<Vec<String>, InterchangeError> {
-    match format {
-        Format::Marian | Format::Pegasus => {
-            let architecture = if format == Format::Marian { Architecture::Marian } else { Architecture::Pegasus };
-            seq2seq::export(&config_for(bundle, format)?, bundle, architecture, options.max_len, folder)
-        }
-        Format::T5 => t5::export(&config_for(bundle, format)?, bundle, folder),
-        Format::CTranslate2 => ctranslate2::export(&config_for(bundle, format)?, bundle, options, folder),
-        Format::Gpt2 => gpt2::export(&config_for(bundle, format)?, bundle, folder),
-        Format::Bert => bert::export(&config_for(bundle, format)?, bundle, Variant::Bert, folder),
-        Format::Roberta => bert::export(&config_for(bundle, format)?, bundle, Variant::Roberta, folder),
-        Format::Canine => canine::export(&config_for(bundle, format)?, bundle, folder),
-    }
+    (format.family().export)(bundle, options, folder)
 }
 
 /// The bundle's configuration as one of the family that a format is for.
-fn config_for<C: ModelSpec>(bundle: &Bundle, format: Format) -> Result<C, InterchangeError> {
+fn config_for<C: ModelSpec>(bundle: &Bundle, format: &'static str) -> Result<C, InterchangeError> {
     bundle.model.spec().ok_or_else(|| {
         let problem = format!("the model's family is {}, which this format is not for", bundle.model.family());
-        InterchangeError::Inexpressible { format: format.name(), problems: vec![problem] }
+        InterchangeError::Inexpressible { format, problems: vec![problem] }
     })
 }
 
@@ -166,42 +120,17 @@ fn config_for<C: ModelSpec>(bundle: &Bundle, format: Format) -> Result<C, Interc
 ///
 /// # Errors
 /// [`InterchangeError`]: an architecture that is not here, settings or tensors that do not fit, damaged files.
-pub fn import(folder: &Path) -> Result<Bundle, InterchangeError> {
-    #[derive(Deserialize)]
-    struct Kind {
-        #[serde(default)]
-        model_type: String,
-    }
-    let path = folder.join("config.json");
-    if !path.is_file() {
-        return Err(InterchangeError::Missing { path: folder.to_owned(), wanted: "config.json" });
-    }
-    let Kind { model_type } = files::read_json(&path)?;
-    match model_type.as_str() {
-        gpt2::MODEL_TYPE => return gpt2::import(folder),
-        t5::MODEL_TYPE => return t5::import(folder),
-        _ => {}
-    }
-    if let Some(variant) = Variant::ALL.into_iter().find(|variant| variant.model_type() == model_type) {
-        return bert::import(variant, folder);
-    }
-    if model_type == canine::MODEL_TYPE {
-        return canine::import(folder);
-    }
-    match Architecture::ALL.into_iter().find(|architecture| architecture.model_type() == model_type) {
-        Some(architecture) => seq2seq::import(architecture, folder),
-        None => {
-            let [seq2seq, encoders] =
-                [Architecture::ALL.map(Architecture::model_type), Variant::ALL.map(Variant::model_type)];
-            let known = [&seq2seq[..], &[gpt2::MODEL_TYPE, t5::MODEL_TYPE], &encoders, &[canine::MODEL_TYPE]];
-            let known = known.concat().join(", ");
-            Err(InterchangeError::UnknownArchitecture { path, found: model_type, known })
-        }
-    }
-}
-
-/// What was read of a folder, as a bundle.
-fn imported(folder: &Path, model: impl Into<ModelConfig>, tokenizer: Box<dyn Tokenizer>, params: Tensors) -> Bundle {
-    let record = TrainingRecord { version: env!("CARGO_PKG_VERSION").into(), ..TrainingRecord::default() };
-    Bundle { record, ..Bundle::new(folder, model, tokenizer, params) }
+pub fn import(folder: &Path, options: &ImportConfig) -> Result<Imported, InterchangeError> {
+    let mut reader = Reader::open(folder, options)?;
+    let model_type = reader.setting("model_type").and_then(Value::as_str).unwrap_or_default();
+    let classes = reader.setting("architectures").and_then(Value::as_array).into_iter().flatten();
+    let classes: Vec<String> = classes.filter_map(Value::as_str).map(str::to_owned).collect();
+    let import = family::import_of(model_type, &classes).ok_or_else(|| InterchangeError::UnknownArchitecture {
+        path: reader.config_path(),
+        found: model_type.to_owned(),
+        classes: classes.clone(),
+        known: family::importable_names(),
+    })?;
+    let bundle = import(&mut reader)?;
+    Ok(Imported { bundle, notes: reader.notes })
 }

@@ -1,43 +1,235 @@
-//! The tensors of another system's file, taken one by one.
+//! The weights of a folder, taken tensor by tensor.
 
-use std::path::Path;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
 
-use attentive_weights::{HostTensor, Tensors};
+use attentive_weights::{HostTensor, Tensors, WeightsFile};
 
-use crate::InterchangeError;
+use crate::{
+    InterchangeError, checkpoint,
+    layout::{Order, Slot, zeros},
+};
 
-/// The tensors of a file, and what is wrong with them.
+/// The tensors of a folder under the names of today's transformers, and what is wrong with them. Each is read from its
+/// file when it is taken.
 pub(crate) struct Source {
-    pub(crate) tensors: Tensors,
-    pub(crate) problems: Vec<String>,
+    folder: PathBuf,
+    files: Vec<WeightsFile>,
+    /// The file and the name there of each tensor.
+    tensors: BTreeMap<String, (usize, String)>,
+    problems: Vec<String>,
 }
 
 impl Source {
-    pub(crate) fn new(tensors: Tensors) -> Self {
-        Self { tensors, problems: Vec::new() }
+    /// Opens the weights of a folder; `rename` gives the name that a tensor has here.
+    ///
+    /// # Errors
+    /// [`InterchangeError`]: there are no weights, or they can't be read.
+    pub(crate) fn open(folder: &Path, rename: impl Fn(&str) -> String) -> Result<Self, InterchangeError> {
+        let files = checkpoint::open(folder)?;
+        let mut tensors = BTreeMap::new();
+        for (idx, file) in files.iter().enumerate() {
+            tensors.extend(file.names().map(|name| (rename(name), (idx, name.to_owned()))));
+        }
+        Ok(Self { folder: folder.to_owned(), files, tensors, problems: Vec::new() })
+    }
+
+    /// Whether there is a tensor of this name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.tensors.contains_key(name)
+    }
+
+    /// Whether the name of some tensor begins so.
+    pub(crate) fn has_any(&self, start: &str) -> bool {
+        self.tensors.range(start.to_owned()..).next().is_some_and(|(name, _)| name.starts_with(start))
+    }
+
+    /// The shape of a tensor.
+    pub(crate) fn shape(&self, name: &str) -> Option<&[usize]> {
+        let (file, name) = self.tensors.get(name)?;
+        self.files[*file].shape(name)
+    }
+
+    /// Leaves a tensor out; whether it was there.
+    pub(crate) fn drop(&mut self, name: &str) -> bool {
+        self.tensors.remove(name).is_some()
+    }
+
+    /// Leaves out all tensors whose name `is_unwanted`.
+    pub(crate) fn drop_all(&mut self, is_unwanted: impl Fn(&str) -> bool) {
+        self.tensors.retain(|name, _| !is_unwanted(name));
+    }
+
+    /// Gives the tensor `name` another name too, if it is there and no tensor has that name.
+    pub(crate) fn alias(&mut self, name: &str, alias: &str) {
+        if let (Some(place), false) = (self.tensors.get(name).cloned(), self.has(alias)) {
+            self.tensors.insert(alias.to_owned(), place);
+        }
+    }
+
+    /// The values of a tensor.
+    ///
+    /// # Errors
+    /// [`InterchangeError::Weights`] if there is none, or it can't be read.
+    pub(crate) fn tensor(&mut self, name: &str) -> Result<HostTensor, InterchangeError> {
+        let (file, name) = self.tensors.get(name).map_or((0, name), |(file, name)| (*file, name.as_str()));
+        Ok(self.files[file].tensor(name)?)
+    }
+
+    /// Whether two tensors that are there hold the same values.
+    ///
+    /// # Errors
+    /// As [`Source::tensor`].
+    pub(crate) fn are_equal(&mut self, one: &str, other: &str) -> Result<bool, InterchangeError> {
+        if self.tensors[one] == self.tensors[other] {
+            return Ok(true);
+        }
+        Ok(self.shape(one) == self.shape(other) && self.tensor(one)? == self.tensor(other)?)
+    }
+
+    /// Adds a line to what is wrong.
+    pub(crate) fn problem(&mut self, problem: String) {
+        self.problems.push(problem);
+    }
+
+    /// Holds a number of layers, the setting `key` of config.json, against the tensors named `{prefix}{layer}.…`: the file
+    /// says how many there are before anything is made for them.
+    ///
+    /// # Errors
+    /// [`InterchangeError::Mismatch`] if config.json has more.
+    pub(crate) fn check_layers(&self, key: &str, n: usize, prefix: &str) -> Result<(), InterchangeError> {
+        let index = |name: &String| name.strip_prefix(prefix)?.split(['.', '_']).next()?.parse::<usize>().ok();
+        let found: BTreeSet<usize> = self
+            .tensors
+            .range(prefix.to_owned()..)
+            .map_while(|(name, _)| name.starts_with(prefix).then(|| index(name)))
+            .flatten()
+            .collect();
+        if n <= found.len() {
+            return Ok(());
+        }
+        let problem = format!("{key} is {n}, and there are tensors of {} such, {prefix}…", found.len());
+        Err(InterchangeError::Mismatch { path: self.folder.clone(), problems: vec![problem] })
+    }
+
+    /// Takes the blocks of all slots, and leaves their tensors out.
+    ///
+    /// # Errors
+    /// [`InterchangeError::Weights`] if a tensor can't be read; one that is missing or of another shape is noted for
+    /// [`Source::finish`].
+    pub(crate) fn take(&mut self, slots: Vec<Slot>, order: &Order) -> Result<Tensors, InterchangeError> {
+        let mut params = Tensors::new();
+        let mut slots = slots.into_iter().peekable();
+        while let Some(slot) = slots.next() {
+            let mut group = vec![slot];
+            while let Some(slot) = slots.next_if(|slot| slot.theirs == group[0].theirs) {
+                group.push(slot);
+            }
+            if let Some(tensor) = self.take_one(&group[0])? {
+                place(group, tensor, order, &mut params);
+            }
+        }
+        Ok(params)
     }
 
     /// Takes a tensor out, if it is there and has its shape.
-    pub(crate) fn take(&mut self, name: &str, shape: &[usize]) -> Option<HostTensor> {
-        match self.tensors.remove(name) {
-            None => self.problems.push(format!("missing: {name} {shape:?}")),
-            Some(tensor) if tensor.shape != shape => {
-                self.problems.push(format!("{name}: {shape:?} by config.json, {:?} in the file", tensor.shape));
-            }
-            found => return found,
+    fn take_one(&mut self, Slot { theirs: name, layout, .. }: &Slot) -> Result<Option<HostTensor>, InterchangeError> {
+        let shape = layout.theirs();
+        if !self.has(name) {
+            self.problems.push(format!("missing: {name} {shape:?}"));
+            return Ok(None);
         }
-        None
+        if let Some(found) = self.shape(name).filter(|&found| found != shape) {
+            self.problems.push(format!("{name}: {shape:?} by config.json, {found:?} in the file"));
+            self.drop(name);
+            return Ok(None);
+        }
+        let tensor = self.tensor(name)?;
+        self.drop(name);
+        Ok(Some(tensor))
     }
 
-    /// Ends the taking.
+    /// Ends the taking; gives the names of tensors that were left out. Those of whole numbers and truth values are: they
+    /// are buffers, which no model needs. Others are only where `drops_unknown` allows it.
     ///
     /// # Errors
     /// [`InterchangeError::Mismatch`] lists what was missing, of another shape, or is left.
-    pub(crate) fn finish(mut self, folder: &Path) -> Result<(), InterchangeError> {
-        self.problems.extend(self.tensors.keys().map(|name| format!("not in the model: {name}")));
-        match self.problems.is_empty() {
-            true => Ok(()),
-            false => Err(InterchangeError::Mismatch { path: folder.to_owned(), problems: self.problems }),
+    pub(crate) fn finish(mut self, drops_unknown: bool) -> Result<Vec<String>, InterchangeError> {
+        let is_buffer = |(file, name): &(usize, String)| !self.files[*file].is_float(name);
+        let (left_out, unknown): (Vec<_>, Vec<_>) =
+            self.tensors.iter().partition(|(_, place)| drops_unknown || is_buffer(place));
+        self.problems.extend(unknown.iter().map(|(name, _)| format!("not in the model: {name}")));
+        if !unknown.is_empty() {
+            self.problems.push("drop_unknown leaves out what is not in the model".to_owned());
         }
+        match self.problems.is_empty() {
+            true => Ok(left_out.into_iter().map(|(name, _)| name.clone()).collect()),
+            false => Err(InterchangeError::Mismatch { path: self.folder, problems: self.problems }),
+        }
+    }
+}
+
+/// Copies a tensor of theirs into the parameters that it holds.
+fn place(group: Vec<Slot>, tensor: HostTensor, order: &Order, params: &mut Tensors) {
+    if let [Slot { layout, .. }] = &group[..]
+        && layout.is_same(order)
+    {
+        let shape = layout.ours().to_vec();
+        params.extend(group.into_iter().map(|slot| slot.ours).zip([HostTensor { shape, ..tensor }]));
+        return;
+    }
+    for Slot { ours, layout, .. } in group {
+        let param = params.entry(ours).or_insert_with(|| zeros(layout.ours()));
+        layout.for_each(order, |to, from| param.values[to] = tensor.values[from]);
+    }
+}
+
+/// The names of the tables of an encoder–decoder: the one that embeddings share, each stack's own, and the projection.
+pub(crate) struct Tables {
+    pub(crate) shared: &'static str,
+    pub(crate) own: [&'static str; 2],
+    pub(crate) projection: &'static str,
+}
+
+impl Tables {
+    /// Compares the tables of a file that config.json says to be one: whether source and target share theirs, and whether
+    /// the projection is the target's, if the configuration wants that. Copies are left out; a table that differs is
+    /// used, as transformers does. A projection that is not there is the shared table.
+    ///
+    /// # Errors
+    /// [`InterchangeError::Weights`] if a table can't be read.
+    pub(crate) fn settle(&self, source: &mut Source, wants_tied: bool) -> Result<[bool; 2], InterchangeError> {
+        let Self { shared, own: [encoder, decoder], projection } = *self;
+        for copy in [decoder, encoder, projection] {
+            source.alias(copy, shared);
+        }
+        if !source.has(shared) {
+            return Ok([true, wants_tied]); // the tensor is said to be missing
+        }
+        for copy in [encoder, decoder].into_iter().chain(wants_tied.then_some(projection)) {
+            source.alias(shared, copy);
+        }
+        let are_shared = source.are_equal(encoder, shared)? && source.are_equal(decoder, shared)?;
+        let is_tied = wants_tied && source.are_equal(projection, decoder)?;
+        let copies: &[&str] = if are_shared { &[encoder, decoder] } else { &[shared] };
+        for copy in copies.iter().copied().chain(is_tied.then_some(projection)) {
+            source.drop(copy);
+        }
+        Ok([are_shared, is_tied])
+    }
+
+    /// Notes for a file that has other tables than config.json says, `wanted`: shared embeddings, a tied projection.
+    pub(crate) fn notes(&self, wanted: [bool; 2], found: [bool; 2]) -> Vec<String> {
+        let Self { own: [encoder, decoder], projection, .. } = self;
+        let mut notes = Vec::new();
+        if wanted[0] && !found[0] {
+            notes.push(format!("{encoder} and {decoder} differ: each is used, although config.json calls them one"));
+        }
+        if wanted[1] && !found[1] {
+            notes.push(format!("{projection} differs from {decoder}: it is used, although config.json calls them one"));
+        }
+        notes
     }
 }

@@ -1,4 +1,4 @@
-//! Tokenizer files beside a model.
+//! The tokenizer's files in a model's folder.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -12,6 +12,7 @@ use crate::{InterchangeError, files};
 pub(crate) const OURS: &str = "attentive_tokenizer.json";
 const SOURCE: &str = "source.spm";
 const TARGET: &str = "target.spm";
+const PIECES: &str = "spiece.model";
 const VOCABULARY: &str = "vocab.json";
 const TARGET_VOCABULARY: &str = "target_vocab.json";
 const MERGES: &str = "merges.txt";
@@ -44,8 +45,8 @@ impl SpecialIds {
     }
 }
 
-/// The id of padding that transformers has for sources and targets alike, and so must be in both vocabularies; nothing
-/// where one serves both sides.
+/// The id of padding that transformers has for sources and targets alike, and so must be in both vocabularies; `None`
+/// if one serves both sides.
 pub(crate) fn padding_of_both(tokenizer: &dyn Tokenizer) -> Option<TokenId> {
     let model = tokenizer.to_model()?;
     let sources = model.source_vocabulary()?;
@@ -54,15 +55,15 @@ pub(crate) fn padding_of_both(tokenizer: &dyn Tokenizer) -> Option<TokenId> {
     if is_in_both { Some(of_sources) } else { tokenizer.specials().pad }
 }
 
-/// The entries of a vocabulary by id.
-pub(crate) fn entries(tokenizer: &dyn Tokenizer) -> Vec<String> {
+/// The entries of a vocabulary by id, up to the `rows` of the model's table; those that no token has are named by their id.
+pub(crate) fn entries(tokenizer: &dyn Tokenizer, rows: usize) -> Vec<String> {
     let name = |id| tokenizer.token(id).map_or_else(|| format!("<{id}>"), std::borrow::Cow::into_owned);
-    (0..tokenizer.vocab_size() as TokenId).map(name).collect()
+    (0..rows.max(tokenizer.vocab_size()) as TokenId).map(name).collect()
 }
 
 /// Writes a tokenizer as `MarianTokenizer` reads it, where that is possible, and in our own file.
 ///
-/// What was left out is told.
+/// The note, if there is one, names what was left out.
 ///
 /// # Errors
 /// [`InterchangeError::Io`], [`InterchangeError::Tokenizer`].
@@ -74,9 +75,9 @@ pub(crate) fn export_marian(folder: &Path, tokenizer: &dyn Tokenizer) -> Result<
     match sources {
         Some(sources) => {
             files::write_json(&folder.join(VOCABULARY), &by_id(sources.to_vec()))?;
-            files::write_json(&folder.join(TARGET_VOCABULARY), &by_id(entries(tokenizer)))?;
+            files::write_json(&folder.join(TARGET_VOCABULARY), &by_id(entries(tokenizer, 0)))?;
         }
-        None => files::write_json(&folder.join(VOCABULARY), &by_id(entries(tokenizer)))?,
+        None => files::write_json(&folder.join(VOCABULARY), &by_id(entries(tokenizer, 0)))?,
     }
     let Some([source, target]) = model.as_ref().and_then(attentive_tokenizer::Model::sentencepiece_models) else {
         return Ok(Some(no_equal()));
@@ -101,6 +102,34 @@ pub(crate) fn export_marian(folder: &Path, tokenizer: &dyn Tokenizer) -> Result<
 #[serde(default)]
 struct MarianTokenizerConfig {
     separate_vocabs: bool,
+}
+
+/// Reads the tokenizer of a Pegasus folder: Marian's files, or the released models' one; `bos` is the id that translations
+/// begin with.
+///
+/// # Errors
+/// [`InterchangeError::Missing`], [`InterchangeError::Unsupported`], [`InterchangeError::Tokenizer`].
+pub(crate) fn import_pegasus(folder: &Path, bos: TokenId) -> Result<Box<dyn Tokenizer>, InterchangeError> {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Config {
+        offset: Option<usize>,
+    }
+    const OFFSET: usize = 103;
+    let [ours, source, pieces, settings] = [OURS, SOURCE, PIECES, SETTINGS].map(|name| folder.join(name));
+    if ours.is_file() || source.is_file() {
+        return import_marian(folder, bos);
+    }
+    if !pieces.is_file() {
+        let wanted = "spiece.model, or source.spm, target.spm and vocab.json, the tokenizer's files";
+        return Err(InterchangeError::Missing { path: folder.to_owned(), wanted });
+    }
+    let Config { offset } = if settings.is_file() { files::read_json(&settings)? } else { Config::default() };
+    if let Some(offset) = offset.filter(|&offset| offset != OFFSET) {
+        let problem = format!("offset is {offset}; here it is {OFFSET}");
+        return Err(InterchangeError::Unsupported { path: settings, problems: vec![problem] });
+    }
+    Ok(Box::new(Marian::pegasus(&pieces, bos)?))
 }
 
 /// Reads the tokenizer of a Marian folder; `bos` is the id that translations begin with.
@@ -132,24 +161,30 @@ pub(crate) fn import_marian(folder: &Path, bos: TokenId) -> Result<Box<dyn Token
     }))
 }
 
-/// Holds a tokenizer against the model that it was found beside.
+/// Holds a tokenizer against the tables of the model that it was found beside. More rows than entries are usual, since
+/// many tables are padded to a multiple of 8 or 64: they are kept, and noted.
 ///
 /// # Errors
-/// [`InterchangeError::Damaged`] if their vocabularies are of different sizes.
+/// [`InterchangeError::Mismatch`] if a table has fewer rows than the tokenizer has entries.
 pub(crate) fn check_vocabulary(
     folder: &Path,
     tokenizer: &dyn Tokenizer,
-    vocab_size: usize,
-) -> Result<(), InterchangeError> {
-    let n_entries = tokenizer.vocab_size();
-    if n_entries == vocab_size {
-        return Ok(());
+    [source_rows, rows]: [usize; 2],
+) -> Result<Option<String>, InterchangeError> {
+    let (n_sources, n_entries) = (tokenizer.source_vocab_size(), tokenizer.vocab_size());
+    let few = |what: &str, rows: usize, n: usize| {
+        (rows < n).then(|| format!("the model has {rows} rows for {what}, and the tokenizer has {n} entries"))
+    };
+    let problems: Vec<String> =
+        [few("sources", source_rows, n_sources), few("tokens", rows, n_entries)].into_iter().flatten().collect();
+    if !problems.is_empty() {
+        return Err(InterchangeError::Mismatch { path: folder.to_owned(), problems });
     }
-    let problem = format!("its tokenizer has {n_entries} entries, and config.json says {vocab_size}");
-    Err(InterchangeError::Damaged { path: folder.to_owned(), problem })
+    let padding = |rows: usize| format!("the vocabulary has {rows} rows that no token has: they are never chosen");
+    Ok((rows > n_entries).then(|| padding(rows - n_entries)))
 }
 
-/// What is told where no tokenizer of theirs is ours.
+/// The note for a tokenizer that transformers has no equal of.
 pub(crate) fn no_equal() -> String {
     format!(
         "no tokenizer of transformers equals this one: {VOCABULARY} lists its entries; encode and decode with \
@@ -159,13 +194,13 @@ pub(crate) fn no_equal() -> String {
 
 /// Writes a tokenizer as `GPT2Tokenizer` reads it, where that is possible, and in our own file.
 ///
-/// What was left out is told.
+/// The note, if there is one, names what was left out.
 ///
 /// # Errors
 /// [`InterchangeError::Io`], [`InterchangeError::Tokenizer`].
 pub(crate) fn export_gpt2(folder: &Path, tokenizer: &dyn Tokenizer) -> Result<Option<String>, InterchangeError> {
     attentive_tokenizer::save(tokenizer, &folder.join(OURS))?;
-    let ids: BTreeMap<String, usize> = entries(tokenizer).into_iter().zip(0..).collect();
+    let ids: BTreeMap<String, usize> = entries(tokenizer, 0).into_iter().zip(0..).collect();
     files::write_json(&folder.join(VOCABULARY), &ids)?;
     let Some(merges) = tokenizer.to_model().and_then(|model| model.byte_level_merges()) else {
         return Ok(Some(no_equal()));
@@ -194,7 +229,7 @@ pub(crate) fn import_gpt2(folder: &Path) -> Result<Box<dyn Tokenizer>, Interchan
 
 /// Writes a tokenizer as `BertTokenizer` or `RobertaTokenizer` reads it, where that is possible, and in our own file.
 ///
-/// What was left out is told.
+/// The note, if there is one, names what was left out.
 ///
 /// # Errors
 /// [`InterchangeError::Io`], [`InterchangeError::Tokenizer`].
@@ -213,7 +248,7 @@ pub(crate) fn export_encoder(
         files::write_json(&settings, &config)?;
         return Ok(None);
     }
-    let ids: BTreeMap<String, usize> = entries(tokenizer).into_iter().zip(0..).collect();
+    let ids: BTreeMap<String, usize> = entries(tokenizer, 0).into_iter().zip(0..).collect();
     files::write_json(&folder.join(VOCABULARY), &ids)?;
     let Some(merges) = model.and_then(|model| model.byte_level_merges()) else {
         return Ok(Some(no_equal()));

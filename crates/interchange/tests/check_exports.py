@@ -56,7 +56,7 @@ def check_transformers(folder: Path, lines: list) -> tuple:
     for line in lines:
         source = torch.tensor([line["source"]])
         with torch.no_grad():
-            generated = model.generate(source, do_sample=False, max_new_tokens=len(line["source"]) + 50, max_length=None)
+            generated = model.generate(source, do_sample=False, num_beams=1, max_new_tokens=len(line["source"]) + 50, max_length=None)
             target = torch.tensor([[config["decoder_start_token_id"], *line["target"]]])
             logits = model(input_ids=source, decoder_input_ids=target).logits[0]
         n_equal += [i for i in generated[0].tolist()[1:] if i != config["eos_token_id"]] == line["target"]

@@ -3,10 +3,15 @@
 use std::{fs, path::Path};
 
 use attentive_attention::{NormPlacement, PositionsConfig};
-use attentive_interchange::{ExportConfig, Format, InterchangeError, export, import};
+use attentive_bundle::Bundle;
+use attentive_interchange::{ExportConfig, Format, ImportConfig, InterchangeError, export};
 use attentive_model::ModelConfig;
 use attentive_weights::HostTensor;
 use serde_json::{Value, json};
+
+fn import(folder: &Path) -> Result<Bundle, InterchangeError> {
+    attentive_interchange::import(folder, &ImportConfig::default()).map(|imported| imported.bundle)
+}
 
 /// A copy of the golden Marian folder, its configuration changed.
 fn folder(change: impl FnOnce(&mut Value)) -> tempfile::TempDir {
@@ -90,11 +95,11 @@ fn what_a_format_lacks_is_listed() {
     config.epsilon = 1e-6;
     let out = tempfile::tempdir().unwrap();
     let export = |format| export(&bundle, format, &ExportConfig::default(), out.path());
-    says(export(Format::Marian), &["model.norm", "ctranslate2", "model.positions", "model.d_k"]);
-    says(export(Format::Pegasus), &["model.positions", "model.d_k", "model.scale_scores", "model.epsilon"]);
-    says(export(Format::CTranslate2), &["model.d_k", "--max-len 1024", "learned 5"]);
+    says(export(Format::Marian), &["norm is", "ctranslate2", "positions: its", "d_k, d_v"]);
+    says(export(Format::Pegasus), &["positions: its", "d_k, d_v", "scale_scores", "epsilon"]);
+    says(export(Format::CTranslate2), &["d_k, d_v", "max_len is 1024", "learned 5"]);
     says(export(Format::Gpt2), &["gpt2 can't express", "family is transformer"]);
-    let message = "onnx".parse::<Format>().unwrap_err();
+    let message = "onnx".parse::<Format>().unwrap_err().to_string();
     assert!(
         message.contains("onnx") && message.contains("marian, pegasus, gpt2, bert, roberta, canine, t5, ctranslate2"),
         "{message}"

@@ -7,7 +7,7 @@ use attentive_backend::{BackendKind, Device};
 use attentive_bundle::{Bundle, Processor};
 use attentive_core::{EncoderDecoder, NextToken, TokenMatrix};
 use attentive_decode::{DecodeRequest, Rules, greedy};
-use attentive_interchange::{ExportConfig, Format, Quantization, export, import};
+use attentive_interchange::{ExportConfig, Format, ImportConfig, InterchangeError, Quantization, export};
 use attentive_model::{GptConfig, ModelSpec, Transformer, TransformerConfig};
 use attentive_testkit::{Area, Comparison, Golden, named};
 use attentive_tokenizer::{Specials, TokenId, Tokenizer, UnknownId};
@@ -15,6 +15,10 @@ use attentive_weights::{HostTensor, Tensors, param_shapes};
 use burn::tensor::{Int, Tensor, TensorData, activation::log_softmax};
 use serde::Deserialize;
 use serde_json::Value;
+
+fn import(folder: &Path) -> Result<Bundle, InterchangeError> {
+    attentive_interchange::import(folder, &ImportConfig::default()).map(|imported| imported.bundle)
+}
 
 /// How far a logit or log-probability may be from the other system's.
 const ALLOWED: f64 = 1e-4;

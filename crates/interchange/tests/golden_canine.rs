@@ -4,13 +4,18 @@ use std::{fs, path::Path};
 
 use attentive_attention::NormPlacement;
 use attentive_backend::BackendKind;
+use attentive_bundle::Bundle;
 use attentive_core::TokenMatrix;
-use attentive_interchange::{ExportConfig, Format, InterchangeError, export, import};
+use attentive_interchange::{ExportConfig, Format, ImportConfig, InterchangeError, export};
 use attentive_model::{Canine, CanineConfig, EncoderModel, Encoding, ModelConfig};
 use attentive_testkit::{Area, Comparison, Golden};
 use burn::tensor::Tensor;
 use serde::Deserialize;
 use serde_json::Value;
+
+fn import(folder: &Path) -> Result<Bundle, InterchangeError> {
+    attentive_interchange::import(folder, &ImportConfig::default()).map(|imported| imported.bundle)
+}
 
 /// How far a number may be from transformers'.
 const ALLOWED: f64 = 1e-4;

@@ -8,8 +8,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use attentive_interchange::{Hub, InterchangeError, import};
+use attentive_bundle::Bundle;
+use attentive_interchange::{Hub, ImportConfig, InterchangeError};
 use hub_server::{Answer, COMMIT, Server, model_file};
+
+fn import(folder: &Path) -> Result<Bundle, InterchangeError> {
+    attentive_interchange::import(folder, &ImportConfig::default()).map(|imported| imported.bundle)
+}
 
 /// A cache in a folder of its own.
 struct Cache(tempfile::TempDir);
@@ -79,7 +84,8 @@ fn models_are_downloaded_imported_and_then_found_in_the_cache() {
         assert!(seen.contains(&"config.json".to_owned()) && seen.contains(&"model.safetensors".to_owned()), "{seen:?}");
         let [found, expected] = [import(&folder).unwrap(), import(&golden(name)).unwrap()];
         assert_eq!(found.params, expected.params);
-        assert_eq!(found.tokenizer.encode("the animal"), expected.tokenizer.encode("the animal"));
+        let ids = |bundle: &Bundle| bundle.tokenizer().unwrap().encode("the animal");
+        assert_eq!(ids(&found), ids(&expected));
         assert!(!folder.join("pytorch_model.bin").exists(), "one form of the weights is enough");
 
         // The layout of huggingface_hub.
@@ -173,7 +179,7 @@ fn refusals_say_what_to_do() {
     says(settings("HF_TOKEN", "two\r\nlines"), &["HF_TOKEN"]);
 }
 
-/// Large files are on another host, by an absolute address; small ones behind a relative one.
+/// Large files are on another host, by an absolute address; small ones follow a relative one.
 #[test]
 fn redirects_are_followed_and_the_token_stays_at_home() {
     let elsewhere = Server::start(|request| match request.token {
@@ -213,12 +219,15 @@ fn redirects_are_followed_and_the_token_stays_at_home() {
 
 #[test]
 fn a_download_that_breaks_off_or_is_damaged_leaves_nothing() {
-    let faults: [fn(Answer) -> Answer; 3] = [
+    let faults: [fn(Answer) -> Answer; 5] = [
         |answer| Answer { cut: Some(100), ..answer },
         |answer| Answer { cut: Some(100), is_chunked: true, ..answer },
         |answer| answer.with("X-Linked-Etag", &"0".repeat(64)),
+        |answer| Answer { headers: Vec::new(), ..answer }.with("X-Repo-Commit", COMMIT).with("ETag", &"0".repeat(40)),
+        |answer| answer.with("X-Linked-Size", "100"),
     ];
-    for (fault, expected) in faults.into_iter().zip(["after 100 of", "broke off", "damaged"]) {
+    let messages = ["after 100 of", "broke off", "SHA-256", "git hash", "longer than the 100 bytes"];
+    for (fault, expected) in faults.into_iter().zip(messages) {
         let server = Server::start(move |request| match request.path.ends_with("/model.safetensors") {
             true => fault(model_file(request)),
             false => model_file(request),
@@ -233,6 +242,21 @@ fn a_download_that_breaks_off_or_is_damaged_leaves_nothing() {
         let server = Server::start(model_file);
         import(&fetch(&cache.hub(&server.endpoint, &[]), "hf://tiny/gpt2").unwrap()).unwrap();
     }
+}
+
+#[test]
+fn proxies_of_the_environment_are_asked() {
+    let (proxy, cache) = (Server::start(model_file), Cache::new());
+    let hub =
+        cache.hub("http://hub.invalid", &[("HTTP_PROXY", &proxy.endpoint), ("HTTPS_PROXY", "http://127.0.0.1:1")]);
+    import(&fetch(&hub, "hf://tiny/gpt2").unwrap()).unwrap();
+    assert_eq!(proxy.requests()[..2], ["CONNECT hub.invalid:80", "HEAD /tiny/gpt2/resolve/main/config.json"]);
+    let direct =
+        cache.hub("http://hub.invalid", &[("all_proxy", &proxy.endpoint), ("NO_PROXY", "x.example, *.invalid")]);
+    says(fetch(&direct, "hf://tiny/marian"), &["http://hub.invalid/tiny/marian", "can't be reached"]);
+    assert!(proxy.requests().is_empty());
+    let wrong = Hub::from_vars(|var| (var == "HTTPS_PROXY").then(|| "gopher://proxy".into()));
+    says(wrong, &["HTTPS_PROXY", "proxy"]);
 }
 
 #[test]

@@ -4,8 +4,9 @@ use std::fs;
 
 use attentive_attention::{Activation, NormPlacement, PositionsConfig, RelativeBuckets};
 use attentive_backend::BackendKind;
-use attentive_bundle::Bundle;
-use attentive_interchange::{ExportConfig, Format, export, import};
+use attentive_bundle::{Bundle, DecodingConfig, GenerationConfig};
+use attentive_decode::SamplingConfig;
+use attentive_interchange::{ExportConfig, Format, ImportConfig, export};
 use attentive_model::{
     BertConfig, CanineConfig, FamilyVisitor, GptConfig, ModelConfig, ModelSpec, Role, TransformerConfig, t5::T5Widths,
 };
@@ -48,7 +49,13 @@ impl FamilyVisitor for Params {
 
 fn bundle(model: ModelConfig, tokenizer: Box<dyn Tokenizer>) -> Bundle {
     let params = model.visit(Params);
-    Bundle::new("tiny", model, tokenizer, params)
+    let sampling =
+        SamplingConfig { temperature: 0.5, top_k: 3, top_p: 0.75, min_p: 0.125, ..SamplingConfig::default() };
+    Bundle {
+        decoding: DecodingConfig { beam: 3, ..DecodingConfig::default() },
+        generation: GenerationConfig { max_tokens: 7, sampling, ..GenerationConfig::default() },
+        ..Bundle::new("tiny", model, tokenizer, params)
+    }
 }
 
 /// Writes and reads a model; where the format has the tokenizer, without the help of our own file.
@@ -58,10 +65,17 @@ fn comes_back(bundle: &Bundle, format: Format, has_tokenizer: bool) -> Result<()
     if has_tokenizer {
         fs::remove_file(folder.path().join("attentive_tokenizer.json")).unwrap();
     }
-    let again = import(folder.path()).unwrap();
+    let imported = attentive_interchange::import(folder.path(), &ImportConfig::default()).unwrap();
+    prop_assert_eq!(&imported.notes, &[""; 0]);
+    let again = imported.bundle;
     prop_assert_eq!(&again.model, &bundle.model);
     prop_assert!(again.params == bundle.params, "other parameters");
     prop_assert_eq!(again.tokenizer().unwrap().specials(), bundle.tokenizer().unwrap().specials());
+    match again.model.role() {
+        Role::EncoderDecoder => prop_assert_eq!(again.decoding.beam, bundle.decoding.beam),
+        Role::LanguageModel => prop_assert_eq!(&again.generation, &bundle.generation),
+        Role::Encoder => {}
+    }
     for text in ["The animal, the STREET.", "naïve ☃  \t end"] {
         let ids = bundle.tokenizer().unwrap().encode(text);
         prop_assert_eq!(&again.tokenizer().unwrap().encode(text), &ids);
@@ -181,5 +195,27 @@ proptest! {
             ..CanineConfig::canine_like([n_layers, n_heads, n_hashes * n_heads * d_k])
         };
         comes_back(&bundle(ModelConfig::Canine(config), Box::new(CodePoints::default())), Format::Canine, false)?;
+    }
+}
+
+#[test]
+fn rules_of_writing_that_no_file_holds_are_noted() {
+    let tokenizer = byte_level();
+    let config = GptConfig::gpt2_like(tokenizer.vocab_size(), 9, [1, 1, 4]);
+    let mut gpt = bundle(config.into(), tokenizer);
+    gpt.generation.min_tokens = 2;
+    gpt.generation.bad_words = vec![vec![5]];
+    let tokenizer = bpe();
+    let config =
+        TransformerConfig { d_model: 4, d_ff: 7, n_heads: 2, ..TransformerConfig::base(tokenizer.vocab_size()) };
+    let mut marian = bundle(config.into(), tokenizer);
+    marian.decoding.forced_first = Some(5);
+    for (bundle, format, expected) in [
+        (gpt, Format::Gpt2, "generation.min_tokens, generation.bad_words"),
+        (marian, Format::Marian, "decoding.forced_first"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let notes = export(&bundle, format, &ExportConfig::default(), folder.path()).unwrap();
+        assert!(notes.iter().any(|note| note.ends_with(expected)), "{notes:?}");
     }
 }

@@ -1,11 +1,29 @@
 //! Speed of each kernel alone: `cargo run --release -p attentive-kernels --example bench_kernels [filter]`.
 //!
+//! Shares are of the level's peak: as many multiply-adds as its instructions make in registers alone, on as many threads.
 //! Rates count the arithmetic (or the bytes) of the definition, not what a kernel recomputes. Threads: `RAYON_NUM_THREADS`.
 #![allow(clippy::print_stdout)]
 
 use attentive_kernels::*;
 use attentive_testkit::Fixture;
+use std::sync::OnceLock;
 use std::time::Instant;
+
+/// Floating-point and integer operations a second of all threads, in thousand millions; none for integers where it is not known.
+fn peaks() -> [Option<f64>; 2] {
+    static PEAKS: OnceLock<[Option<f64>; 2]> = OnceLock::new();
+    const ROUNDS: usize = 200_000;
+    let measure = |count: fn(usize) -> Option<u64>| {
+        let mut best: f64 = 0.0;
+        for _ in 0..20 {
+            let start = Instant::now();
+            let products: u64 = rayon::broadcast(|_| count(ROUNDS)).into_iter().sum::<Option<u64>>()?;
+            best = best.max(2.0 * products as f64 / start.elapsed().as_secs_f64() / 1e9);
+        }
+        Some(best)
+    };
+    *PEAKS.get_or_init(|| [measure(|rounds| Some(multiply_floats(rounds))), measure(multiply_bytes)])
+}
 
 /// Runs `f` for about half a second and prints its best time and rate, for `work` operations or bytes.
 fn bench(name: &str, work: f64, unit: &str, mut f: impl FnMut()) {
@@ -19,7 +37,14 @@ fn bench(name: &str, work: f64, unit: &str, mut f: impl FnMut()) {
         f();
         best = best.min(round.elapsed().as_secs_f64());
     }
-    println!("{name:44} {:9.3} ms {:8.1} {unit}/s", best * 1e3, work / best / 1e9);
+    let rate = work / best / 1e9;
+    let peak = match unit {
+        "GFLOP" => peaks()[0],
+        "GOP" => peaks()[1],
+        _ => None,
+    };
+    let share = peak.map(|peak| format!("{:4.0} %", 100.0 * rate / peak)).unwrap_or_default();
+    println!("{name:44} {:9.3} ms {rate:8.1} {:7}{share}", best * 1e3, format!("{unit}/s"));
 }
 
 fn products(data: &mut Fixture) {
@@ -198,7 +223,10 @@ fn optimiser(data: &mut Fixture) {
 
 fn main() {
     let data = &mut Fixture::new(1);
-    println!("{} threads, {}", rayon::current_num_threads(), Level::current().name());
+    let [floats, bytes] = peaks();
+    let bytes = bytes.map_or_else(String::new, |bytes| format!(" and {bytes:.1} GOP/s of bytes"));
+    let (threads, level) = (rayon::current_num_threads(), Level::current().name());
+    println!("{threads} threads, {level}: at most {:.1} GFLOP/s{bytes}", floats.unwrap_or_default());
     products(data);
     attention(data);
     cross_entropy(data);

@@ -68,16 +68,23 @@ unsafe impl GlobalAlloc for Allocator {
     }
 }
 
-/// Has [`Allocator`] keep the pages that it is given back.
+/// Has [`Allocator`] keep the pages that it is given back; to be called first in `main`.
 ///
 /// An update frees what the next one takes again; pages that went back to the system in between come cleared, one
 /// fault each, which costs a tenth of an update.
+///
+/// Where Linux shows other threads, nothing happens, as these read what is set here.
 pub fn keep_pages() {
-    // SAFETY: sets a number that the allocator reads whenever it could give pages back.
+    #[cfg(target_os = "linux")]
+    if !std::fs::read_dir("/proc/self/task").is_ok_and(|threads| threads.count() == 1) {
+        return;
+    }
+    // SAFETY: sets a number, one aligned word, that the allocator reads whenever it could give pages back: on Linux there is
+    // nobody else to read it now.
     unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, -1) }
     // One arena: blocks this large are few, and what one thread frees another takes.
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: sets numbers of the C library before there are other threads.
+    // SAFETY: sets numbers of the C library, and there are no other threads.
     unsafe {
         libc::mallopt(libc::M_MMAP_THRESHOLD, LENT);
         libc::mallopt(libc::M_TRIM_THRESHOLD, i32::MAX);

@@ -81,7 +81,10 @@ impl Dropout {
     /// The mask of one row.
     #[inline(always)]
     pub(crate) fn row(&self, row: usize, cols: usize) -> DropoutRow {
-        DropoutRow { dropout: *self, first: row as u64 * cols.div_ceil(WORD) as u64 * (WORD as u64 / 2) }
+        DropoutRow {
+            dropout: *self,
+            first: (row as u64).wrapping_mul(cols.div_ceil(WORD) as u64).wrapping_mul(WORD as u64 / 2),
+        }
     }
 
     /// The key for a counter's upper half, by SplitMix64's finaliser (Steele, Lea and Flood 2014).
@@ -107,7 +110,7 @@ impl DropoutRow {
     /// The counter of the word that holds `col`.
     #[inline(always)]
     fn counter(&self, col: usize) -> u64 {
-        self.first + (col / WORD * (WORD / 2)) as u64
+        self.first.wrapping_add((col / WORD * (WORD / 2)) as u64)
     }
 
     /// The mask of elements `col..col + 64`, for `col` a multiple of 64: bit set = kept.

@@ -1,6 +1,7 @@
 //! Embeddings with positions and dropout.
 
 use crate::dropout::WORD;
+use crate::extent::elements;
 use crate::parallel::{Chunks, for_each_chunk};
 use crate::scratch::Scratch;
 use crate::simd::{Simd, dispatch};
@@ -44,7 +45,7 @@ impl Embedding {
         self.check(table.len(), ids);
         if let Some((positions, seq)) = positions {
             assert!(seq > 0 && ids.len().is_multiple_of(seq), "{} ids in sequences of {seq}", ids.len());
-            assert_eq!(positions.len(), seq * d_model, "positions are {seq} × {d_model}");
+            assert_eq!(positions.len(), elements([seq, d_model]), "positions are {seq} × {d_model}");
         }
         for_each_chunk(Chunks::rows(ids.len(), d_model), y, |rows, y| {
             look_up(level, self, rows.start, table, &ids[rows], positions, y);
@@ -61,7 +62,8 @@ impl Embedding {
     pub fn backward(&self, ids: &[u32], dy: &[f32], d_table: &mut [f32], d_positions: Option<&mut [f32]>) {
         let (level, d_model) = (Level::current(), self.d_model);
         let vocab_size = self.check(d_table.len(), ids);
-        assert_eq!(dy.len(), ids.len() * d_model, "the output gradient is {} × {d_model}", ids.len());
+        assert_eq!(dy.len(), elements([ids.len(), d_model]), "the output gradient is {} × {d_model}", ids.len());
+        assert!(u32::try_from(ids.len()).is_ok(), "{} tokens at once", ids.len());
         let mut d_out = Scratch::new(if self.dropout.is_active() { dy.len() } else { 0 });
         let dy = if self.dropout.is_active() {
             self.dropout.apply(dy, d_model, &mut d_out);
@@ -83,7 +85,8 @@ impl Embedding {
         });
         if let Some(d_positions) = d_positions {
             let period = d_positions.len();
-            assert!(period > 0 && dy.len().is_multiple_of(period), "positions are seq × {d_model}");
+            let whole = period > 0 && period.is_multiple_of(d_model) && dy.len().is_multiple_of(period);
+            assert!(whole, "positions are seq × {d_model}");
             d_positions.par_chunks_mut(d_model).enumerate().for_each(|(position, row)| {
                 row.fill(0.0);
                 for sequence in dy.chunks_exact(period) {

@@ -6,6 +6,7 @@ use std::mem::MaybeUninit;
 
 use rayon::prelude::*;
 
+use crate::extent::elements;
 use crate::{Epilogue, MatMut, MatRef, matmul_with};
 
 /// Floats that are cleared by one thread at a time.
@@ -27,16 +28,17 @@ pub fn zeros(len: usize) -> Vec<f32> {
 /// [`matmul_with`] into a new matrix, which is not cleared first.
 ///
 /// # Panics
-/// If the dimensions do not match, or the epilogue adds to what is there.
+/// If the dimensions do not match, the epilogue adds to what is there, or no memory can hold the product.
 pub fn product(a: MatRef<'_>, b: MatRef<'_>, epilogue: &Epilogue<'_>) -> Vec<f32> {
     assert!(!epilogue.accumulate, "a new matrix holds nothing to add to");
     let ([m, _], [_, n]) = (a.dims(), b.dims());
-    let mut c = Vec::with_capacity(m * n);
+    let len = elements([m, n]);
+    let mut c = Vec::with_capacity(len);
     // SAFETY: there is room for the matrix, nobody else's; a product that adds to nothing writes each element before
     // it reads it.
     unsafe {
         matmul_with(a, b, MatMut::from_raw(c.as_mut_ptr(), [m, n], n), epilogue);
-        c.set_len(m * n);
+        c.set_len(len);
     }
     c
 }

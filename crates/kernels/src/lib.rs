@@ -41,6 +41,7 @@ mod column_sums;
 mod cross_entropy;
 mod dropout;
 mod embedding;
+mod extent;
 mod fresh;
 mod int8;
 mod math;
@@ -48,6 +49,7 @@ mod matmul;
 mod matrix;
 mod norm;
 mod parallel;
+mod peak;
 mod recurrence;
 mod scratch;
 mod simd;
@@ -68,6 +70,7 @@ pub use int8::{Int8Matrix, QuantisedColumns};
 pub use matmul::{Epilogue, PackedMatrix, matmul, matmul_with};
 pub use matrix::{MatMut, MatRef};
 pub use norm::{Norm, NormGradients, NormKind};
+pub use peak::{multiply_bytes, multiply_floats};
 pub use recurrence::{
     AdditiveAttention, AttentionPartGradients, Kept, Recurrence, RecurrenceGradients, RecurrencePass, RecurrentCell,
 };

@@ -3,6 +3,9 @@
 #![allow(unsafe_code)] // A writable matrix borrows its elements, not what lies between its rows.
 
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+
+use crate::extent::extent;
 
 /// A matrix somewhere in a slice, read-only, with any strides.
 ///
@@ -37,7 +40,7 @@ impl<'a> MatRef<'a> {
     /// If the last element lies beyond `data`.
     pub fn strided(data: &'a [f32], [rows, cols]: [usize; 2], [row_stride, col_stride]: [usize; 2]) -> Self {
         assert!(
-            span([rows, cols], [row_stride, col_stride]) <= data.len(),
+            extent([rows, cols], [row_stride, col_stride]).is_some_and(|extent| extent <= data.len()),
             "a {rows} × {cols} matrix with strides {row_stride}, {col_stride} does not fit in {} elements",
             data.len()
         );
@@ -65,14 +68,18 @@ impl<'a> MatRef<'a> {
 
     /// Row `i`, whose columns must be adjacent.
     pub(crate) fn row(self, i: usize) -> &'a [f32] {
-        debug_assert!(self.col_stride == 1 && i < self.rows);
+        assert!(self.col_stride == 1 && i < self.rows, "row {i} of {}", self.rows);
         &self.data[i * self.row_stride..][..self.cols]
     }
 
     /// The `rows × cols` block whose first element is `(i, j)`.
+    ///
+    /// # Panics
+    /// If it is not inside.
     pub(crate) fn block(self, [i, j]: [usize; 2], [rows, cols]: [usize; 2]) -> Self {
-        debug_assert!(i + rows <= self.rows && j + cols <= self.cols);
-        let start = (i * self.row_stride + j * self.col_stride).min(self.data.len());
+        check_block([self.rows, self.cols], [i, j], [rows, cols]);
+        // An empty block may begin where there is no element.
+        let start = if rows == 0 || cols == 0 { self.data.len() } else { i * self.row_stride + j * self.col_stride };
         Self { data: &self.data[start..], rows, cols, ..self }
     }
 }
@@ -110,7 +117,7 @@ impl<'a> MatMut<'a> {
     pub fn strided(data: &'a mut [f32], [rows, cols]: [usize; 2], row_stride: usize) -> Self {
         assert!(rows <= 1 || row_stride >= cols, "rows of {cols} columns overlap at a stride of {row_stride}");
         assert!(
-            span([rows, cols], [row_stride, 1]) <= data.len(),
+            extent([rows, cols], [row_stride, 1]).is_some_and(|extent| extent <= data.len()),
             "a {rows} × {cols} matrix with stride {row_stride} does not fit in {} elements",
             data.len()
         );
@@ -119,7 +126,8 @@ impl<'a> MatMut<'a> {
     }
 
     /// # Safety
-    /// The elements must be writable and nobody else's for the lifetime.
+    /// The elements must be writable and nobody else's for the lifetime, and their extent a size. Of those that have never
+    /// been written, nothing may be asked but [`room`](Self::room), [`fill`](Self::fill) and [`as_mut_ptr`](Self::as_mut_ptr).
     pub(crate) unsafe fn from_raw(data: *mut f32, [rows, cols]: [usize; 2], row_stride: usize) -> Self {
         Self { data, rows, cols, row_stride, lifetime: PhantomData }
     }
@@ -133,9 +141,27 @@ impl<'a> MatMut<'a> {
     /// # Panics
     /// If it is outside.
     pub fn row(&mut self, i: usize) -> &mut [f32] {
-        assert!(i < self.rows, "row {i} of {}", self.rows);
+        let (data, cols) = (self.row_ptr(i), self.cols);
+        // SAFETY: the row's elements are borrowed by `self`, and have been written.
+        unsafe { std::slice::from_raw_parts_mut(data, cols) }
+    }
+
+    /// Row `i`, which need not have been written; what is put there must be numbers.
+    ///
+    /// # Panics
+    /// If it is outside.
+    pub(crate) fn room(&mut self, i: usize) -> &mut [MaybeUninit<f32>] {
+        let (data, cols) = (self.row_ptr(i), self.cols);
         // SAFETY: the row's elements are borrowed by `self`.
-        unsafe { std::slice::from_raw_parts_mut(self.data.add(i * self.row_stride), self.cols) }
+        unsafe { std::slice::from_raw_parts_mut(data.cast(), cols) }
+    }
+
+    fn row_ptr(&mut self, i: usize) -> *mut f32 {
+        assert!(i < self.rows, "row {i} of {}", self.rows);
+        // A row without elements may lie anywhere.
+        let start = if self.cols == 0 { 0 } else { i * self.row_stride };
+        // SAFETY: inside the matrix.
+        unsafe { self.data.add(start) }
     }
 
     /// The `rows × cols` block whose first element is `(i, j)`.
@@ -152,8 +178,8 @@ impl<'a> MatMut<'a> {
     /// # Safety
     /// No two blocks in use may share an element.
     pub(crate) unsafe fn shared_block(&self, [i, j]: [usize; 2], [rows, cols]: [usize; 2]) -> MatMut<'_> {
-        assert!(i + rows <= self.rows && j + cols <= self.cols, "a block outside of its matrix");
-        if rows * cols == 0 {
+        check_block([self.rows, self.cols], [i, j], [rows, cols]);
+        if rows == 0 || cols == 0 {
             return MatMut::new(&mut [], rows, cols);
         }
         // SAFETY: inside the matrix; its elements are this block's alone, by the caller's promise.
@@ -161,11 +187,14 @@ impl<'a> MatMut<'a> {
     }
 
     pub(crate) fn fill(&mut self, x: f32) {
-        (0..self.rows).for_each(|i| self.row(i).fill(x));
+        if self.cols > 0 {
+            (0..self.rows).for_each(|i| self.room(i).fill(MaybeUninit::new(x)));
+        }
     }
 }
 
-/// How many elements of memory a matrix reaches over.
-fn span(dims: [usize; 2], strides: [usize; 2]) -> usize {
-    if dims.contains(&0) { 0 } else { (dims[0] - 1) * strides[0] + (dims[1] - 1) * strides[1] + 1 }
+#[track_caller]
+fn check_block(dims: [usize; 2], at: [usize; 2], block: [usize; 2]) {
+    let inside = |axis: usize| at[axis] <= dims[axis] && block[axis] <= dims[axis] - at[axis];
+    assert!(inside(0) && inside(1), "a {block:?} block at {at:?} of a matrix of {dims:?}");
 }

@@ -1,6 +1,7 @@
 //! Work in chunks of rows. Where chunks begin depends on the shape alone, never on the number of threads, so that sums
 //! over chunks are the same on every machine.
 
+use crate::extent::elements;
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -34,7 +35,7 @@ impl Chunks {
 
 /// Calls `f` with each chunk's rows and its part of `y`, in parallel.
 pub(crate) fn for_each_chunk(chunks: Chunks, y: &mut [f32], f: impl Fn(Range<usize>, &mut [f32]) + Sync) {
-    assert_eq!(y.len(), chunks.rows * chunks.cols, "the output is {} × {}", chunks.rows, chunks.cols);
+    assert_eq!(y.len(), elements([chunks.rows, chunks.cols]), "the output is {} × {}", chunks.rows, chunks.cols);
     if chunks.count() <= 1 {
         return f(0..chunks.rows, y);
     }

@@ -1,6 +1,7 @@
 //! The best few of each row of a product that is never kept: the end of a decoding step.
 
 use crate::MatMut;
+use crate::extent::elements;
 use crate::math::exp;
 use crate::scratch::Scratch;
 use crate::simd::{Level, Simd, dispatch};
@@ -93,7 +94,9 @@ pub(crate) fn of_product(
 ) {
     let TopK { k, ids, values, log_sum_exp } = best;
     assert!(bias.is_none_or(|bias| bias.len() == n), "the bias of {n} columns");
-    assert!([ids.len(), values.len(), log_sum_exp.len()] == [m * k, m * k, m], "{m} rows of {k}");
+    let len = elements([m, k]);
+    assert!([ids.len(), values.len(), log_sum_exp.len()] == [len, len, m], "{m} rows of {k}");
+    assert!(n < u32::MAX as usize, "{n} columns are more than indices name");
     let (n_rows, n_groups) = (m.div_ceil(ROWS), n.div_ceil(GROUP));
     let job = |job: usize| {
         let (i, first) = (job / n_groups * ROWS, job % n_groups * GROUP);

@@ -93,3 +93,13 @@ fn prime_dimensions_and_any_transposition() {
         }
     }
 }
+
+#[test]
+fn deep_products_with_few_elements_end_on_many_threads() {
+    let [m, k, n] = [3, 12_000, 5];
+    let (a, b) = (vec![0.5; m * k], vec![2.0; k * n]);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(64).build().expect("a thread pool");
+    let mut c = vec![0.0; m * n];
+    pool.install(|| matmul(MatRef::new(&a, m, k), MatRef::new(&b, k, n), MatMut::new(&mut c, m, n), false));
+    assert_eq!(c, vec![k as f32; m * n]);
+}

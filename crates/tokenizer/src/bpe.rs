@@ -8,7 +8,7 @@ mod trainer;
 use std::borrow::Cow;
 use std::ops::Range;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 
 use self::piece::{Piece, SPECIAL_TOKENS};
@@ -88,8 +88,11 @@ impl Bpe {
             Piece::join(&Piece::parse(left), &Piece::parse(right)).to_string()
         })?;
         let pieces: Vec<_> = file.vocab[FIRST_PIECE..].iter().map(|token| Piece::parse(token)).collect();
+        // A character that gets its mark by a merge does not have it before.
+        let marking = file.merges.iter().filter(|(_, right)| right == piece::END_OF_WORD);
+        let late: FxHashSet<_> = marking.map(|(left, _)| Piece { ends_word: true, ..Piece::parse(left) }).collect();
         let mut characters = FxHashMap::default();
-        for (id, piece) in (GLUE..).zip(&pieces) {
+        for (id, piece) in (GLUE..).zip(&pieces).filter(|(_, piece)| !late.contains(piece)) {
             let mut chars = piece.text.chars();
             if let (Some(c), None) = (chars.next(), chars.next()) {
                 characters.insert((piece.glued, c, piece.ends_word), id);

@@ -5,7 +5,6 @@ mod trainer;
 
 use std::borrow::Cow;
 use std::collections::HashSet;
-use std::fs;
 use std::ops::Range;
 use std::path::Path;
 
@@ -13,8 +12,9 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use self::gpt2_split::gpt2_split;
-use crate::error::{TokenizerError, UnknownId};
+use crate::error::{Problem, TokenizerError, UnknownId};
 use crate::file::Model;
+use crate::files;
 use crate::merges::Merges;
 use crate::sampling::SplitMix64;
 use crate::specials::Specials;
@@ -68,16 +68,16 @@ impl ByteLevelBpe {
     /// [`Io`](TokenizerError::Io) if a file cannot be read, [`Json`](TokenizerError::Json) or
     /// [`Invalid`](TokenizerError::Invalid) if it is damaged or the two do not belong together.
     pub fn from_files(vocab: &Path, merges: &Path) -> Result<Self, TokenizerError> {
-        let json = fs::read_to_string(vocab).map_err(TokenizerError::io(vocab))?;
+        let json = files::read_text(vocab)?;
         let ids: FxHashMap<String, TokenId> = serde_json::from_str(&json).map_err(TokenizerError::json(vocab))?;
-        let lines = fs::read_to_string(merges).map_err(TokenizerError::io(merges))?;
+        let lines = files::read_text(merges)?;
         let merge_list = parse_merges(&lines).map_err(TokenizerError::invalid(merges))?;
         let file = ByteLevelFile::of(ids, merge_list).map_err(TokenizerError::invalid(vocab))?;
         Self::new(file).map_err(TokenizerError::invalid(merges))
     }
 
     /// Checks and indexes what was read or trained.
-    pub(crate) fn new(file: ByteLevelFile) -> Result<Self, String> {
+    pub(crate) fn new(file: ByteLevelFile) -> Result<Self, Problem> {
         let ids = vocabulary::index(&file.vocab)?;
         let merges = vocabulary::merge_table(&file.merges, &ids, |left, right| format!("{left}{right}"))?;
         file.specials.check(file.vocab.len())?;
@@ -93,7 +93,8 @@ impl ByteLevelBpe {
         let mut bytes = [0; 256];
         for byte in 0..=255 {
             let token = byte_char(byte).to_string();
-            let id = ids.get(token.as_str()).ok_or_else(|| format!("vocab lacks {token:?} for the byte {byte}"))?;
+            let missing = || Problem::Unsupported(format!("vocab lacks {token:?} for the byte {byte}"));
+            let id = ids.get(token.as_str()).ok_or_else(missing)?;
             bytes[usize::from(byte)] = *id;
         }
         Ok(Self { file, tokens, bytes, merges, cache: WordCache::default() })
@@ -116,8 +117,10 @@ impl ByteLevelBpe {
     }
 }
 
-fn parse_merges(lines: &str) -> Result<Vec<(String, String)>, String> {
-    let merges = lines.lines().enumerate().filter(|(at, line)| !(line.is_empty() || *at == 0 && line.starts_with('#')));
+pub(crate) fn parse_merges(lines: &str) -> Result<Vec<(String, String)>, String> {
+    // A first line of another sort is a merge, that of `#` and `#` among them.
+    let is_header = |at: usize, line: &str| at == 0 && line.starts_with("#version");
+    let merges = lines.lines().enumerate().filter(|&(at, line)| !line.is_empty() && !is_header(at, line));
     merges
         .map(|(at, line)| match line.split_once(' ') {
             Some((left, right)) if !right.contains(' ') => Ok((left.to_owned(), right.to_owned())),

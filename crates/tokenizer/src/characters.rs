@@ -11,10 +11,12 @@ use crate::error::UnknownId;
 use crate::file::Model;
 use crate::specials::Specials;
 use crate::tokenizer::{TokenId, Tokenizer};
+use crate::training::{TrainingReport, covered};
 
 /// The characters that a text has, in code point order, and `<unk>` after them for all others.
 ///
-/// The ids are those of nanoGPT's character-level data. An unknown character is decoded as U+FFFD. [`framed`](Self::framed) adds what batches and translations need.
+/// The ids are those of nanoGPT's character-level data. An unknown character is decoded as U+FFFD.
+/// [`framed`](Self::framed) adds what batches and translations need.
 ///
 /// ```
 /// use attentive_tokenizer::{Characters, Tokenizer};
@@ -52,7 +54,31 @@ impl Characters {
         Self::from_sorted(characters.into_iter().collect())
     }
 
-    /// The same vocabulary with `<pad>`, `<s>` and `</s>` behind `<unk>`.
+    /// The most frequent characters of `texts` that together make up `coverage` of them, from 0 to 1; the others are
+    /// `<unk>`. Tells how many these are.
+    ///
+    /// Source: `character_coverage` of the SentencePiece library.
+    ///
+    /// ```
+    /// use attentive_tokenizer::{Characters, Tokenizer};
+    ///
+    /// let (tokenizer, report) = Characters::train_covering(["to be, to be"], 0.9);
+    /// assert_eq!(tokenizer.encode("o,"), [3, 5]); // of " beot"
+    /// assert_eq!(report.n_uncovered_characters, 1);
+    /// ```
+    pub fn train_covering<T: AsRef<str>>(texts: impl IntoIterator<Item = T>, coverage: f64) -> (Self, TrainingReport) {
+        let mut report = TrainingReport::default();
+        let mut counts: FxHashMap<char, u64> = FxHashMap::default();
+        for text in report.lines(texts, usize::MAX) {
+            text.as_ref().chars().for_each(|c| *counts.entry(c).or_insert(0) += 1);
+        }
+        let mut characters = covered(&counts, coverage);
+        characters.sort_unstable();
+        report.n_uncovered_characters = counts.len() - characters.len();
+        (Self::from_sorted(characters), report)
+    }
+
+    /// The same vocabulary with `<pad>`, `<s>` and `</s>` after `<unk>`.
     ///
     /// ```
     /// use attentive_tokenizer::{Characters, Tokenizer};

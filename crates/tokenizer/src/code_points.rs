@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use crate::added::AddedToken;
 use crate::error::UnknownId;
 use crate::file::Model;
 use crate::specials::Specials;
@@ -71,6 +72,11 @@ impl Tokenizer for CodePoints {
 
     fn specials(&self) -> &Specials {
         &self.specials
+    }
+
+    /// None: special tokens are code points like all others.
+    fn added_tokens(&self) -> Vec<AddedToken> {
+        Vec::new()
     }
 
     fn token(&self, id: TokenId) -> Option<Cow<'_, str>> {

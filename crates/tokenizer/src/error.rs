@@ -23,20 +23,32 @@ pub struct UnknownId {
 #[non_exhaustive]
 pub enum TokenizerError {
     /// A file could not be read or written.
-    #[error("{}: {cause}; check that the path is right and that you may use it", path.display())]
+    #[error("{}: cannot be read or written; check that the path is right and that you may use it", path.display())]
     Io {
         /// The file.
         path: PathBuf,
         /// What the operating system says.
+        #[source]
         cause: std::io::Error,
     },
-    /// A file is no JSON, or is cut short, or lacks a field.
-    #[error("{}: {cause}; the file is damaged or is no tokenizer: write it again, or copy it again whole", path.display())]
+    /// A file is not JSON, or is cut short, or lacks a field.
+    #[error(
+        "{}: is damaged, or is not a tokenizer's file; write it again, or copy it again whole", path.display()
+    )]
     Json {
         /// The file.
         path: PathBuf,
         /// What is wrong, with line and column.
+        #[source]
         cause: serde_json::Error,
+    },
+    /// Hugging Face's library cannot read a `tokenizer.json`.
+    #[error("{}: Hugging Face's library cannot read it: {reason}; is it whole, and of a version up to 0.23?", path.display())]
+    Library {
+        /// The file.
+        path: PathBuf,
+        /// What the library says.
+        reason: String,
     },
     /// A file is of another version of the format.
     #[error("{}: tokenizer format {found}, and this version reads {expected}; write the file again with this version", path.display())]
@@ -48,14 +60,6 @@ pub enum TokenizerError {
         /// The version that can be read.
         expected: u32,
     },
-    /// A file is of a kind that needs a cargo feature which is off.
-    #[error("{}: this kind of tokenizer needs attentive-tokenizer's cargo feature `{feature}`; build with it", path.display())]
-    FeatureOff {
-        /// The file.
-        path: PathBuf,
-        /// The feature.
-        feature: &'static str,
-    },
     /// The parts of a file contradict each other.
     #[error("{}: {reason}; the file is damaged or was edited: write it again, or copy it again whole", path.display())]
     Invalid {
@@ -64,20 +68,28 @@ pub enum TokenizerError {
         /// What contradicts what, with the line or the key.
         reason: String,
     },
-    /// A file has settings that no kind here has.
-    #[error(
-        "{}: {}; the cargo feature `hugging-face` reads any tokenizer.json", path.display(), problems.join("; ")
-    )]
+    /// A file or a folder is whole, and has settings that no kind here has.
+    #[error("{}: not supported: {}", path.display(), problems.join("; "))]
     Unsupported {
+        /// The file or the folder.
+        path: PathBuf,
+        /// The settings, each with its value, and what can be read instead.
+        problems: Vec<String>,
+    },
+    /// A file is of a known format from which no tokenizer can be made.
+    #[error("{}: is {format}; {remedy}", path.display())]
+    Format {
         /// The file.
         path: PathBuf,
-        /// The settings.
-        problems: Vec<String>,
+        /// The format: "a Git LFS pointer, not the file itself".
+        format: &'static str,
+        /// What to do.
+        remedy: &'static str,
     },
     /// A file or a folder holds no tokenizer of a known kind.
     #[error(
         "{}: no tokenizer is known by this; give a tokenizer.json or a folder with one, GPT-2's encoder.json with \
-         vocab.bpe beside it, BERT's vocab.txt, codes of subword-nmt, a SentencePiece model, byt5 or canine",
+         vocab.bpe beside it, BERT's vocab.txt, codes of subword-nmt or fastBPE, a SentencePiece model, byt5 or canine",
         path.display()
     )]
     Unknown {
@@ -118,7 +130,31 @@ impl TokenizerError {
         move |cause| Self::Json { path: path.to_owned(), cause }
     }
 
-    pub(crate) fn invalid(path: &Path) -> impl FnOnce(String) -> Self {
-        move |reason| Self::Invalid { path: path.to_owned(), reason }
+    pub(crate) fn invalid<P: Into<Problem>>(path: &Path) -> impl FnOnce(P) -> Self {
+        move |problem| match problem.into() {
+            Problem::Contradiction(reason) => Self::Invalid { path: path.to_owned(), reason },
+            Problem::Unsupported(problem) => Self::Unsupported { path: path.to_owned(), problems: vec![problem] },
+        }
+    }
+}
+
+/// What is wrong with the content of a file, before the file is named.
+#[derive(Debug)]
+pub(crate) enum Problem {
+    /// Its parts contradict each other.
+    Contradiction(String),
+    /// It is whole, and no kind here is like it.
+    Unsupported(String),
+}
+
+impl From<String> for Problem {
+    fn from(reason: String) -> Self {
+        Self::Contradiction(reason)
+    }
+}
+
+impl From<&str> for Problem {
+    fn from(reason: &str) -> Self {
+        Self::Contradiction(reason.to_owned())
     }
 }

@@ -1,22 +1,20 @@
 //! `tokenizer.json`: one file for every kind of tokenizer.
 
-use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
-#[cfg(not(feature = "hugging-face"))]
-use rustc_hash::FxHashMap;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::ser::Formatter;
 
+use crate::added::{AddedToken, WithAddedTokens, WithAddedTokensFile};
 use crate::bpe::{Bpe, BpeFile};
 use crate::byte_level::{ByteLevelBpe, ByteLevelFile};
 use crate::bytes::{Bytes, BytesFile};
 use crate::characters::{Characters, CharactersFile};
 use crate::code_points::{CodePoints, CodePointsFile};
-use crate::error::TokenizerError;
-#[cfg(feature = "hugging-face")]
+use crate::error::{Problem, TokenizerError};
+use crate::files;
 use crate::hugging_face::{HuggingFace, HuggingFaceFile};
 use crate::marian::{Marian, MarianFile};
 use crate::sentencepiece::{SentencePiece, SentencePieceFile};
@@ -50,11 +48,12 @@ pub enum Model {
     /// [`Characters`].
     Characters(CharactersFile),
     /// [`HuggingFace`].
-    #[cfg(feature = "hugging-face")]
     HuggingFace(HuggingFaceFile),
+    /// [`WithAddedTokens`].
+    WithAddedTokens(WithAddedTokensFile),
 }
 
-/// A tokenizer with `n` sentinels for hidden spans behind its vocabulary, as T5 has them, and entries without use up to
+/// A tokenizer with `n` sentinels for hidden spans after its vocabulary, as T5 has them, and entries without use up to
 /// `vocab_size`; where it has sentinels already, itself.
 ///
 /// # Errors
@@ -88,6 +87,30 @@ pub fn with_sentinels(
 }
 
 impl Model {
+    /// The kind of which this only says how special tokens are found in a text; `None` if it adds to a vocabulary.
+    fn without_conditions(&self) -> Option<&Self> {
+        match self {
+            Self::WithAddedTokens(file) => {
+                let n_inner = match &*file.tokenizer {
+                    Self::ByteLevelBpe(file) => file.vocab.len(),
+                    Self::WordPiece(file) => file.vocab.len(),
+                    _ => 0,
+                };
+                let is_inside = |token: &AddedToken| token.special && (token.id as usize) < n_inner;
+                file.added_tokens.iter().all(is_inside).then_some(&*file.tokenizer)
+            }
+            other => Some(other),
+        }
+    }
+
+    /// The text of Hugging Face's `tokenizer.json`, if it was made from one that no other kind covers.
+    pub fn hugging_face_json(&self) -> Option<&str> {
+        match self {
+            Self::HuggingFace(file) => Some(file.json()),
+            _ => None,
+        }
+    }
+
     /// The merges as a codes file of subword-nmt, as [`Bpe::to_codes`] writes them; `None` for other kinds.
     pub fn to_codes(&self) -> Option<String> {
         match self {
@@ -98,14 +121,14 @@ impl Model {
 
     /// The merges of byte-level BPE, as GPT-2's `merges.txt` has them.
     pub fn byte_level_merges(&self) -> Option<String> {
-        let Self::ByteLevelBpe(file) = self else { return None };
+        let Self::ByteLevelBpe(file) = self.without_conditions()? else { return None };
         let merges = file.merges.iter().map(|(left, right)| format!("{left} {right}\n"));
         Some(["#version: 0.2\n".to_owned()].into_iter().chain(merges).collect())
     }
 
     /// The tokens of WordPiece, as BERT's `vocab.txt` has them, and whether text is put in lower case.
     pub fn wordpiece_vocab(&self) -> Option<(String, bool)> {
-        let Self::WordPiece(file) = self else { return None };
+        let Self::WordPiece(file) = self.without_conditions()? else { return None };
         Some((file.vocab.iter().map(|token| format!("{token}\n")).collect(), file.lowercase))
     }
 
@@ -126,7 +149,7 @@ impl Model {
         }
     }
 
-    /// The content of T5's `spiece.model`, without the sentinels that stand behind its pieces, and their number; `None`
+    /// The content of T5's `spiece.model`, without the sentinels that stand after its pieces, and their number; `None`
     /// for other kinds than SentencePiece models.
     pub fn t5_model(self) -> Option<(Vec<u8>, usize)> {
         let Self::SentencePiece(file) = self else { return None };
@@ -134,7 +157,7 @@ impl Model {
         Some((file.to_model_bytes(), n_sentinels))
     }
 
-    fn into_tokenizer(self) -> Result<Box<dyn Tokenizer>, String> {
+    fn into_tokenizer(self) -> Result<Box<dyn Tokenizer>, Problem> {
         Ok(match self {
             Self::Bpe(file) => Box::new(Bpe::new(file)?),
             Self::ByteLevelBpe(file) => Box::new(ByteLevelBpe::new(file)?),
@@ -144,8 +167,10 @@ impl Model {
             Self::Bytes(BytesFile {}) => Box::new(Bytes::default()),
             Self::CodePoints(CodePointsFile {}) => Box::new(CodePoints::default()),
             Self::Characters(file) => Box::new(Characters::new(&file)?),
-            #[cfg(feature = "hugging-face")]
             Self::HuggingFace(file) => Box::new(HuggingFace::new(file)?),
+            Self::WithAddedTokens(file) => {
+                Box::new(WithAddedTokens::new(file.tokenizer.into_tokenizer()?, file.added_tokens, file.specials)?)
+            }
         })
     }
 }
@@ -160,9 +185,9 @@ struct File<M> {
 /// Reads a tokenizer of any kind from the `tokenizer.json` at `path`.
 ///
 /// # Errors
-/// [`Io`](TokenizerError::Io) if it cannot be read, [`Json`](TokenizerError::Json) if it is cut short or no such file,
-/// [`Version`](TokenizerError::Version) if it is of another version, [`FeatureOff`](TokenizerError::FeatureOff) if its
-/// kind needs a cargo feature that is off, [`Invalid`](TokenizerError::Invalid) if its parts contradict each other.
+/// [`Io`](TokenizerError::Io) if it cannot be read, [`Json`](TokenizerError::Json) if it is cut short or is another file,
+/// [`Version`](TokenizerError::Version) if it is of another version, [`Invalid`](TokenizerError::Invalid) if its parts
+/// contradict each other.
 ///
 /// ```no_run
 /// let tokenizer = attentive_tokenizer::load("runs/latest/tokenizer.json".as_ref())?;
@@ -170,7 +195,7 @@ struct File<M> {
 /// # Ok::<(), attentive_tokenizer::TokenizerError>(())
 /// ```
 pub fn load(path: &Path) -> Result<Box<dyn Tokenizer>, TokenizerError> {
-    let json = fs::read_to_string(path).map_err(TokenizerError::io(path))?;
+    let json = files::read_text(path)?;
     let header: File<IgnoredAny> = serde_json::from_str(&json).map_err(TokenizerError::json(path))?;
     if header.format != FORMAT {
         let reason = format!("format is {:?}, expected {FORMAT:?}", header.format);
@@ -179,24 +204,17 @@ pub fn load(path: &Path) -> Result<Box<dyn Tokenizer>, TokenizerError> {
     if header.version != VERSION {
         return Err(TokenizerError::Version { path: path.to_owned(), found: header.version, expected: VERSION });
     }
-    #[cfg(not(feature = "hugging-face"))]
-    if let Ok(file) = serde_json::from_str::<File<FxHashMap<String, IgnoredAny>>>(&json)
-        && file.model.contains_key("hugging_face")
-    {
-        return Err(TokenizerError::FeatureOff { path: path.to_owned(), feature: "hugging-face" });
-    }
     let file: File<Model> = serde_json::from_str(&json).map_err(TokenizerError::json(path))?;
     file.model.into_tokenizer().map_err(TokenizerError::invalid(path))
 }
 
-/// Whether `path` is JSON that says to be a tokenizer of this crate, of whatever version.
-pub(crate) fn is_ours(path: &Path) -> Result<bool, TokenizerError> {
-    let json = fs::read_to_string(path).map_err(TokenizerError::io(path))?;
-    Ok(serde_json::from_str::<File<IgnoredAny>>(&json).is_ok_and(|header| header.format == FORMAT))
+/// Whether `json` says to be a tokenizer of this crate, of whatever version.
+pub(crate) fn is_ours(json: &str) -> bool {
+    serde_json::from_str::<File<IgnoredAny>>(json).is_ok_and(|header| header.format == FORMAT)
 }
 
-/// Writes `tokenizer` to `path`, so that [`load`] gives an equal one. The file is written beside `path` first and
-/// then renamed, so that no half of it is ever found there.
+/// Writes `tokenizer` to `path`, so that [`load`] gives an equal one. The file is written beside `path` first, put on
+/// the disk and then renamed, so that no half of it is ever found there, after a loss of power either.
 ///
 /// # Errors
 /// [`Io`](TokenizerError::Io) if it cannot be written, [`NoFile`](TokenizerError::NoFile) if the tokenizer is of a kind
@@ -209,9 +227,7 @@ pub fn save(tokenizer: &dyn Tokenizer, path: &Path) -> Result<(), TokenizerError
     file.serialize(&mut serializer).map_err(TokenizerError::json(path))?;
     json.push(b'\n');
 
-    let unfinished = path.with_extension("json.part");
-    fs::write(&unfinished, &json).map_err(TokenizerError::io(&unfinished))?;
-    fs::rename(&unfinished, path).map_err(TokenizerError::io(path))
+    files::write(path, &json)
 }
 
 /// JSON with a line for each field, and for each entry of a field that is a list.

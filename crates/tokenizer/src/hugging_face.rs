@@ -1,28 +1,29 @@
-//! Tokenizers of Hugging Face's library, behind the cargo feature `hugging-face`.
+//! Tokenizers of Hugging Face's library.
 
 use std::borrow::Cow;
-use std::fs;
 use std::ops::Range;
-use std::panic;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
+use std::sync::OnceLock;
 
 use rustc_hash::FxHashMap;
-use serde::de::{Error as _, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use tokenizers::{Decoder as _, DecoderWrapper, Model as _, ModelWrapper};
 
+use crate::added::AddedToken;
 use crate::byte_level::byte_char;
 use crate::error::{TokenizerError, UnknownId};
 use crate::file::Model;
-use crate::specials::Specials;
+use crate::files;
+use crate::specials::{SpecialNames, Specials};
 use crate::tokenizer::{TokenId, Tokenizer};
 
 /// A tokenizer of any kind that Hugging Face's library knows: whatever its `tokenizer.json` says.
 ///
-/// Equals `tokenizers::Tokenizer` (0.23) without special tokens, truncation, padding and dropout. Special tokens are
-/// those with a usual name: `<s>`, `<pad>`, `</s>`, `<unk>`, `<mask>`, `[PAD]`, `[UNK]`, `[CLS]`, `[SEP]`, `[MASK]`,
-/// `<|endoftext|>`; text that looks like one stays text. Needs the cargo feature `hugging-face`, and so does reading
-/// what [`save`](crate::save) writes of it.
+/// Equals `tokenizers::Tokenizer` (0.23) without truncation, padding and dropout; what a template puts around a text is
+/// left to the caller. Special tokens are those that a folder's settings name, else those with a usual name: `<s>`,
+/// `<pad>`, `</s>`, `<unk>`, `<mask>`, `[PAD]`, `[UNK]`, `[CLS]`, `[SEP]`, `[MASK]`, `<|endoftext|>`. Made by
+/// [`read`](Self::read), [`open`](crate::open) or [`load`](crate::load).
 ///
 /// ```no_run
 /// use attentive_tokenizer::{HuggingFace, Tokenizer, save};
@@ -36,10 +37,15 @@ use crate::tokenizer::{TokenId, Tokenizer};
 pub struct HuggingFace {
     file: HuggingFaceFile,
     inner: tokenizers::Tokenizer,
+    /// The same, which finds special tokens in a text; made when it is first needed.
+    with_specials: OnceLock<tokenizers::Tokenizer>,
     specials: Specials,
     vocab_size: usize,
     /// What the characters of tokens stand for, if these are bytes: the library's own decoder cuts no character.
     byte_of: Option<FxHashMap<char, u8>>,
+    /// What ends the last token of a word and is written as a space, as in CLIP.
+    word_end: Option<String>,
+    sentinels: Vec<TokenId>,
 }
 
 /// What stands in our `tokenizer.json` for [`HuggingFace`]: the text of Hugging Face's.
@@ -47,18 +53,35 @@ pub struct HuggingFace {
 #[serde(deny_unknown_fields)]
 pub struct HuggingFaceFile {
     json: String,
+    /// Those that the settings beside it name; without them, those with a usual name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    specials: Option<Specials>,
+}
+
+impl HuggingFaceFile {
+    pub(crate) fn json(&self) -> &str {
+        &self.json
+    }
 }
 
 impl HuggingFace {
     /// Reads the `tokenizer.json` of a Hugging Face model.
     ///
     /// # Errors
-    /// [`Io`](TokenizerError::Io) if it cannot be read, [`Json`](TokenizerError::Json) if it is cut short or no such
-    /// file, [`Invalid`](TokenizerError::Invalid) if its vocabulary lacks the token that stands for unknown text.
+    /// [`Io`](TokenizerError::Io) if it cannot be read, [`Json`](TokenizerError::Json) if it is cut short or is not
+    /// JSON, [`Library`](TokenizerError::Library) if the library cannot read it,
+    /// [`Invalid`](TokenizerError::Invalid) if its vocabulary lacks the token that stands for unknown text.
     pub fn read(path: &Path) -> Result<Self, TokenizerError> {
-        let json = fs::read_to_string(path).map_err(TokenizerError::io(path))?;
-        let inner = parse(&json).map_err(TokenizerError::json(path))?;
-        Self::wrap(inner, HuggingFaceFile { json }).map_err(TokenizerError::invalid(path))
+        Self::from_json(path, files::read_text(path)?, &SpecialNames::new())
+    }
+
+    /// Of the text of a file; `names` are those of special tokens that settings give.
+    pub(crate) fn from_json(path: &Path, json: String, names: &SpecialNames) -> Result<Self, TokenizerError> {
+        serde_json::from_str::<serde::de::IgnoredAny>(&json).map_err(TokenizerError::json(path))?;
+        let inner = parse(&json).map_err(|reason| TokenizerError::Library { path: path.to_owned(), reason })?;
+        let id_of = |name: &str| inner.token_to_id(name);
+        let specials = (!names.is_empty()).then(|| Specials::named(id_of).renamed(names, id_of));
+        Self::wrap(inner, HuggingFaceFile { json, specials }).map_err(TokenizerError::invalid(path))
     }
 
     /// Checks and indexes what was read.
@@ -71,42 +94,79 @@ impl HuggingFace {
         inner.with_padding(None);
         inner.with_truncation(None).map_err(|error| error.to_string())?;
         inner.set_encode_special_tokens(true);
-        if let ModelWrapper::BPE(bpe) = inner.get_model()
-            && bpe.dropout.is_some()
-        {
-            let mut bpe = bpe.clone();
-            bpe.dropout = None;
-            inner.with_model(bpe);
+        let mut word_end = None;
+        if let ModelWrapper::BPE(bpe) = inner.get_model() {
+            word_end = bpe.end_of_word_suffix.clone().filter(|suffix| !suffix.is_empty());
+            if bpe.dropout.is_some() {
+                let mut bpe = bpe.clone();
+                bpe.dropout = None;
+                inner.with_model(bpe);
+            }
         }
         // A character that no vocabulary has shows whether there is a token for what is unknown.
         inner.get_model().tokenize("\u{10FFFD}").map_err(|error| error.to_string())?;
-        let specials = Specials::named(|name| inner.token_to_id(name));
         // Ids may have gaps.
         let vocab_size = inner.get_vocab(true).into_values().max().map_or(0, |id| id as usize + 1);
+        let usual = || Specials::named(|name| inner.token_to_id(name));
+        let specials = file.specials.clone().unwrap_or_else(usual);
+        specials.check(vocab_size)?;
+        let sentinels = (0..).map_while(|index| inner.token_to_id(&format!("<extra_id_{index}>"))).collect();
         let is_byte_level = matches!(inner.get_decoder(), Some(DecoderWrapper::ByteLevel(_)));
         let byte_of = is_byte_level.then(|| (0..=255).map(|byte| (byte_char(byte), byte)).collect());
-        Ok(Self { file, inner, specials, vocab_size, byte_of })
+        Ok(Self { file, inner, with_specials: OnceLock::new(), specials, vocab_size, byte_of, word_end, sentinels })
+    }
+
+    fn parsing_specials(&self) -> &tokenizers::Tokenizer {
+        self.with_specials.get_or_init(|| {
+            let mut other = self.inner.clone();
+            other.set_encode_special_tokens(false);
+            other
+        })
+    }
+
+    /// What `by` makes of `text`; unknown text if it fails, or panics at a file's damage that only shows now.
+    fn ids(&self, by: &tokenizers::Tokenizer, text: &str) -> Vec<TokenId> {
+        match panic::catch_unwind(AssertUnwindSafe(|| by.encode_fast(text, false))) {
+            Ok(Ok(encoding)) => encoding.get_ids().to_vec(),
+            _ => self.specials.unk.into_iter().collect(),
+        }
+    }
+
+    /// The bytes of a token, if its characters stand for bytes; of others, which were added, the text.
+    fn bytes_of(&self, byte_of: &FxHashMap<char, u8>, token: &str) -> Vec<u8> {
+        let (text, ends_word) = match self.word_end.as_deref().and_then(|end| token.strip_suffix(end)) {
+            Some(text) => (text, true),
+            None => (token, false),
+        };
+        let bytes: Option<Vec<u8>> = text.chars().map(|c| byte_of.get(&c).copied()).collect();
+        let mut bytes = bytes.unwrap_or_else(|| text.as_bytes().to_vec());
+        if ends_word {
+            bytes.push(b' ');
+        }
+        bytes
     }
 }
 
-/// What the library makes of `json`. It panics at some damage, such as a cut or an unreadable table of a normaliser:
-/// these are errors here.
-fn parse(json: &str) -> serde_json::Result<tokenizers::Tokenizer> {
-    serde_json::from_str::<IgnoredAny>(json)?;
-    panic::catch_unwind(|| serde_json::from_str(json))
-        .unwrap_or_else(|_| Err(serde_json::Error::custom("Hugging Face's library cannot read it")))
+/// What the library makes of `json`. It panics at some damage, such as an unreadable table of a normaliser: these are
+/// errors here.
+fn parse(json: &str) -> Result<tokenizers::Tokenizer, String> {
+    match panic::catch_unwind(|| json.parse::<tokenizers::Tokenizer>()) {
+        Ok(parsed) => parsed.map_err(|error| error.to_string()),
+        Err(_) => Err("it panics at it".to_owned()),
+    }
 }
 
 impl Tokenizer for HuggingFace {
     fn encode(&self, text: &str) -> Vec<TokenId> {
-        match self.inner.encode_fast(text, false) {
-            Ok(encoding) => encoding.get_ids().to_vec(),
-            Err(_) => self.specials.unk.into_iter().collect(),
-        }
+        self.ids(&self.inner, text)
+    }
+
+    fn encode_with_specials(&self, text: &str) -> Vec<TokenId> {
+        self.ids(self.parsing_specials(), text)
     }
 
     fn encode_with_offsets(&self, text: &str) -> Vec<(TokenId, Range<usize>)> {
-        let Ok(encoding) = self.inner.encode(text, false) else {
+        let Ok(Ok(encoding)) = panic::catch_unwind(AssertUnwindSafe(|| self.inner.encode(text, false))) else {
             return self.specials.unk.map(|unk| (unk, 0..text.len())).into_iter().collect();
         };
         let spans = encoding.get_ids().iter().zip(encoding.get_offsets());
@@ -128,18 +188,20 @@ impl Tokenizer for HuggingFace {
                 tokens.push(token);
             }
         }
-        let bytes = |token: &String| {
-            // A token of other characters is one that was added, and is text.
-            let byte_of = self.byte_of.as_ref()?;
-            token.chars().map(|c| byte_of.get(&c).copied()).collect::<Option<Vec<u8>>>()
-        };
-        Ok(match self.inner.get_decoder() {
-            Some(_) if self.byte_of.is_some() => {
-                tokens.iter().flat_map(|token| bytes(token).unwrap_or_else(|| token.as_bytes().to_vec())).collect()
+        Ok(match (self.inner.get_decoder(), &self.byte_of) {
+            (_, Some(byte_of)) => {
+                let mut bytes: Vec<u8> = tokens.iter().flat_map(|token| self.bytes_of(byte_of, token)).collect();
+                if self.word_end.is_some() {
+                    bytes.truncate(bytes.trim_ascii_end().len());
+                }
+                bytes
             }
-            // No decoder of this version fails.
-            Some(decoder) => decoder.decode(tokens).unwrap_or_default().into_bytes(),
-            None => tokens.join(" ").into_bytes(),
+            (Some(decoder), None) => panic::catch_unwind(AssertUnwindSafe(|| decoder.decode(tokens)))
+                .ok()
+                .and_then(Result::ok)
+                .unwrap_or_default()
+                .into_bytes(),
+            (None, None) => tokens.join(" ").into_bytes(),
         })
     }
 
@@ -149,6 +211,28 @@ impl Tokenizer for HuggingFace {
 
     fn specials(&self) -> &Specials {
         &self.specials
+    }
+
+    fn sentinel(&self, index: usize) -> Option<TokenId> {
+        self.sentinels.get(index).copied()
+    }
+
+    fn added_tokens(&self) -> Vec<AddedToken> {
+        let added = self.inner.get_added_tokens_decoder();
+        let mut tokens: Vec<_> = added
+            .iter()
+            .map(|(&id, token)| AddedToken {
+                id,
+                content: token.content.clone(),
+                special: token.special,
+                lstrip: token.lstrip,
+                rstrip: token.rstrip,
+                single_word: token.single_word,
+                normalized: token.normalized,
+            })
+            .collect();
+        tokens.sort_by_key(|token| token.id);
+        tokens
     }
 
     fn token(&self, id: TokenId) -> Option<Cow<'_, str>> {

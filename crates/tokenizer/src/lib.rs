@@ -1,6 +1,6 @@
 //! Text to token ids and back, for every kind of vocabulary that Transformers use.
 //!
-//! Everything is behind one object-safe trait, [`Tokenizer`]. A vocabulary is trained from text, or read from the files
+//! Everything implements one object-safe trait, [`Tokenizer`]. A vocabulary is trained from text, or read from the files
 //! of the original tools, with the same ids ([`open`] tells them apart); any of them is kept as one `tokenizer.json`
 //! ([`save`], [`load`]).
 //!
@@ -15,7 +15,8 @@
 //! | [`CodePoints`] | | CANINE's ids | exactly, four code points excepted |
 //! | [`Characters`] | [`Characters::train`] | | but for unknown characters |
 //! | [`WordPiece`], [`ByteLevelBpe`] | | Hugging Face's `tokenizer.json` of these kinds: [`from_tokenizer_json`] | as above |
-//! | `HuggingFace` (feature `hugging-face`) | | Hugging Face's `tokenizer.json` | as its decoder writes it |
+//! | [`HuggingFace`] | | Hugging Face's `tokenizer.json` of all other kinds | as its decoder writes it |
+//! | [`WithAddedTokens`] | | any of these with tokens added to its vocabulary | as above |
 //!
 //! For training there is subword regularisation, BPE-dropout and Unigram sampling: [`Tokenizer::sample`].
 //!
@@ -29,6 +30,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod added;
 mod bpe;
 mod byte_level;
 mod bytes;
@@ -36,7 +38,8 @@ mod characters;
 mod code_points;
 mod error;
 mod file;
-#[cfg(feature = "hugging-face")]
+mod files;
+mod formats;
 mod hugging_face;
 mod marian;
 mod merge_learner;
@@ -47,10 +50,13 @@ mod sentencepiece;
 mod specials;
 mod tokenizer;
 mod tokenizer_json;
+mod training;
+mod trie;
 mod vocabulary;
 mod word_cache;
 mod wordpiece;
 
+pub use added::{AddedToken, WithAddedTokens};
 pub use bpe::{Bpe, BpeTrainer, PreToken, PreTokenization};
 pub use byte_level::{ByteLevelBpe, ByteLevelBpeTrainer};
 pub use bytes::Bytes;
@@ -58,12 +64,12 @@ pub use characters::Characters;
 pub use code_points::CodePoints;
 pub use error::{TokenizerError, UnknownId};
 pub use file::{Model, load, save, with_sentinels};
-#[cfg(feature = "hugging-face")]
 pub use hugging_face::HuggingFace;
 pub use marian::Marian;
-pub use open::open;
+pub use open::{Frame, OpenOptions, Opened, open};
 pub use sentencepiece::{SentencePiece, UnigramTrainer};
 pub use specials::Specials;
 pub use tokenizer::{TokenId, Tokenizer};
 pub use tokenizer_json::from_tokenizer_json;
+pub use training::TrainingReport;
 pub use wordpiece::{Segments, WordPiece, WordPieceTrainer};

@@ -2,14 +2,14 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fs;
 use std::ops::Range;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{TokenizerError, UnknownId};
+use crate::error::{Problem, TokenizerError, UnknownId};
 use crate::file::Model;
+use crate::files;
 use crate::sentencepiece::{SentencePiece, SentencePieceFile};
 use crate::specials::Specials;
 use crate::tokenizer::{TokenId, Tokenizer};
@@ -76,6 +76,28 @@ impl Marian {
         Self::read([source, target], Some(source_vocab), target_vocab, bos)
     }
 
+    /// Reads Pegasus' `spiece.model`: its pieces from `<unk>` on stand after 105 entries that text never becomes, of which
+    /// padding and the end of a sentence are the first; `bos` is the id that targets begin with, that of padding.
+    ///
+    /// Ids are those of `PegasusTokenizer` in transformers.
+    ///
+    /// # Errors
+    /// [`TokenizerError`] if the file can't be read, is damaged, or does not begin with padding, end and unknown.
+    pub fn pegasus(model: &Path, bos: TokenId) -> Result<Self, TokenizerError> {
+        let file = SentencePiece::from_model(model)?.file;
+        let entries = ["<pad>", "</s>", "<mask_1>", "<mask_2>"].map(str::to_owned).into_iter();
+        let entries = entries.chain((2..=102).map(|n| format!("<unk_{n}>")));
+        let begins = ["<pad>", "</s>", "<unk>"].iter().zip(&file.pieces).all(|(name, (piece, ..))| name == piece);
+        if !begins || file.pieces.len() < 3 {
+            return Err(TokenizerError::invalid(model)("its first pieces are not <pad>, </s> and <unk>".to_owned()));
+        }
+        let vocab: Vec<String> = entries.chain(file.pieces[2..].iter().map(|(piece, ..)| piece.clone())).collect();
+        let ids = vocabulary::index(&vocab).map_err(TokenizerError::invalid(model))?;
+        let specials = Specials { bos: Some(bos), ..Specials::named(|name| ids.get(name).copied()) };
+        let file = MarianFile { source: file.clone(), target: file, specials, vocab, source_vocab: None };
+        Self::new(file).map_err(TokenizerError::invalid(model))
+    }
+
     fn read(
         models: [&Path; 2],
         source_vocab: Option<&Path>,
@@ -83,7 +105,7 @@ impl Marian {
         bos: TokenId,
     ) -> Result<Self, TokenizerError> {
         let entries = |path: &Path| {
-            let json = fs::read_to_string(path).map_err(TokenizerError::io(path))?;
+            let json = files::read_text(path)?;
             let ids: HashMap<String, TokenId> = serde_json::from_str(&json).map_err(TokenizerError::json(path))?;
             vocabulary::in_order(ids).map_err(TokenizerError::invalid(path))
         };
@@ -96,20 +118,20 @@ impl Marian {
     }
 
     /// Checks and indexes what was read.
-    pub(crate) fn new(file: MarianFile) -> Result<Self, String> {
+    pub(crate) fn new(file: MarianFile) -> Result<Self, Problem> {
         file.specials.check(file.vocab.len())?;
         let target = Side::new(&file.target, &file.vocab)?;
         let source = Side::new(&file.source, file.source_vocab.as_ref().unwrap_or(&file.vocab))?;
         let end = |side: &Side| Specials::named(|name| side.ids.get(name).copied()).eos;
         if end(&source) != end(&target) {
-            return Err("the end of a sentence has another id in the vocabulary of sources".to_owned());
+            return Err("the end of a sentence has another id in the vocabulary of sources".into());
         }
         Ok(Self { source, target, file })
     }
 }
 
 impl Side {
-    fn new(spm: &SentencePieceFile, vocab: &[String]) -> Result<Self, String> {
+    fn new(spm: &SentencePieceFile, vocab: &[String]) -> Result<Self, Problem> {
         let ids = vocabulary::index(vocab)?;
         let ids: HashMap<String, TokenId> = ids.into_iter().map(|(token, id)| (token.to_owned(), id)).collect();
         let unk = Specials::named(|name| ids.get(name).copied()).unk.ok_or("vocab has no <unk>")?;
@@ -162,6 +184,10 @@ impl Tokenizer for Marian {
 
     fn vocab_size(&self) -> usize {
         self.file.vocab.len()
+    }
+
+    fn source_vocab_size(&self) -> usize {
+        self.file.source_vocab.as_ref().unwrap_or(&self.file.vocab).len()
     }
 
     fn specials(&self) -> &Specials {

@@ -4,7 +4,6 @@ mod model_file;
 mod normalizer;
 mod protobuf;
 mod scored_bpe;
-mod trie;
 mod unigram;
 mod unigram_trainer;
 
@@ -16,14 +15,15 @@ use serde::{Deserialize, Serialize};
 
 use self::normalizer::{Normalizer, NormalizerSpec, SPACE};
 use self::scored_bpe::{ScoredBpe, ScoredPiece};
-use self::trie::Trie;
 use self::unigram::Unigram;
+use crate::added::AddedToken;
 use crate::bytes::{byte_token, parse_byte_token};
-use crate::error::UnknownId;
+use crate::error::{Problem, UnknownId};
 use crate::file::Model;
 use crate::sampling::SplitMix64;
 use crate::specials::Specials;
 use crate::tokenizer::{TokenId, Tokenizer};
+use crate::trie::Trie;
 
 pub use self::unigram_trainer::UnigramTrainer;
 
@@ -97,27 +97,36 @@ impl PieceKind {
 
 /// How much less likely than the least likely piece an unknown character is, in nats.
 const UNK_PENALTY: f32 = 10.0;
+/// What a user-defined piece gains for each byte after its first, in nats.
+const BONUS_PER_BYTE: f64 = 0.1;
+/// The longest piece that is read, in bytes: encoding takes time in proportion to it.
+const MAX_PIECE_LEN: usize = 1024;
 
 impl SentencePiece {
     /// Checks and indexes what was read or trained.
-    pub(crate) fn new(file: SentencePieceFile) -> Result<Self, String> {
+    pub(crate) fn new(file: SentencePieceFile) -> Result<Self, Problem> {
         file.specials.check(file.pieces.len())?;
         let mut ids = FxHashMap::default();
         for (id, (piece, score, _)) in (0..).zip(&file.pieces) {
             if piece.is_empty() {
-                return Err(format!("pieces[{id}] is empty"));
+                return Err(format!("pieces[{id}] is empty").into());
+            }
+            if piece.len() > MAX_PIECE_LEN {
+                let len = piece.len();
+                let problem = format!("pieces[{id}] has {len} bytes, and at most {MAX_PIECE_LEN} are read");
+                return Err(Problem::Unsupported(problem));
             }
             if score.is_nan() {
-                return Err(format!("pieces[{id}] has no number as its score"));
+                return Err(format!("pieces[{id}] has no number as its score").into());
             }
             if let Some(first) = ids.insert(piece.as_str(), id) {
-                return Err(format!("pieces[{first}] and pieces[{id}] are both {piece:?}"));
+                return Err(format!("pieces[{first}] and pieces[{id}] are both {piece:?}").into());
             }
         }
         let sentinels = (0..).map_while(|index| ids.get(sentinel_piece(index).as_str()).copied()).collect();
         let mut unknown = (0..).zip(&file.pieces).filter(|(_, (_, _, kind))| *kind == PieceKind::Unknown);
         let (Some((unk, _)), None) = (unknown.next(), unknown.next()) else {
-            return Err("pieces must have one of the kind unknown".to_owned());
+            return Err("pieces must have one of the kind unknown".into());
         };
         let bytes = if file.byte_fallback { Some(byte_ids(&file.pieces)?) } else { None };
         let user_defined = || {
@@ -231,7 +240,7 @@ impl SentencePiece {
 }
 
 impl SentencePieceFile {
-    /// Appends `n` sentinels, `<extra_id_0>` the last, as T5 has them behind its pieces; then unused entries up to
+    /// Appends `n` sentinels, `<extra_id_0>` the last, as T5 has them after its pieces; then unused entries up to
     /// `vocab_size`, if that is more.
     pub(crate) fn with_sentinels(mut self, n: usize, vocab_size: usize) -> Self {
         let sentinels = (0..n).rev().map(|index| (sentinel_piece(index), 0.0, PieceKind::Control));
@@ -260,11 +269,10 @@ fn sentinel_piece(index: usize) -> String {
 
 fn unigram(pieces: &[(String, f32, PieceKind)], unk: TokenId) -> Unigram {
     let normal = pieces.iter().filter(|(_, _, kind)| *kind == PieceKind::Normal).map(|&(_, score, _)| score);
-    let min = normal.clone().fold(f32::MAX, f32::min);
-    let max = normal.fold(f32::MIN_POSITIVE, f32::max);
+    let min = normal.fold(f32::MAX, f32::min);
     let scores = pieces.iter().map(|(piece, score, kind)| match kind {
-        // Always better than any other way through the same text.
-        PieceKind::UserDefined => f64::from(piece.len() as f32 * max) - 0.1,
+        // As in `unigram_model.cc` of 0.2.3, where the bonus no longer depends on the other pieces' scores.
+        PieceKind::UserDefined => piece.len() as f64 * BONUS_PER_BYTE - BONUS_PER_BYTE,
         _ => f64::from(*score),
     });
     let texts = (0..).zip(pieces).filter(|(_, (_, _, kind))| kind.is_text() && *kind != PieceKind::Unused);
@@ -276,7 +284,8 @@ fn byte_ids(pieces: &[(String, f32, PieceKind)]) -> Result<Box<[TokenId; 256]>, 
     let mut ids = Box::new([None; 256]);
     for (id, (piece, _, kind)) in (0..).zip(pieces) {
         if *kind == PieceKind::Byte {
-            let byte = parse_byte_token(piece).ok_or_else(|| format!("pieces[{id}] is {piece:?}, which is no byte"))?;
+            let byte =
+                parse_byte_token(piece).ok_or_else(|| format!("pieces[{id}] is {piece:?}, which is not a byte"))?;
             ids[usize::from(byte)] = Some(id);
         }
     }
@@ -325,6 +334,15 @@ impl Tokenizer for SentencePiece {
 
     fn sentinel(&self, index: usize) -> Option<TokenId> {
         self.sentinels.get(index).copied()
+    }
+
+    /// The special tokens and all control pieces, sentinels among them.
+    fn added_tokens(&self) -> Vec<AddedToken> {
+        let is_special = |(id, (_, _, kind)): &(TokenId, &(String, f32, PieceKind))| {
+            *kind == PieceKind::Control || self.file.specials.contains(*id)
+        };
+        let pieces = (0..).zip(&self.file.pieces).filter(is_special);
+        pieces.map(|(id, (piece, ..))| AddedToken::special(id, piece.as_str())).collect()
     }
 
     fn token(&self, id: TokenId) -> Option<Cow<'_, str>> {

@@ -1,5 +1,7 @@
 //! Special tokens.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::tokenizer::TokenId;
@@ -34,6 +36,9 @@ pub struct Specials {
     pub sep: Option<TokenId>,
 }
 
+/// The names of special tokens by role, as settings have them: `bos_token`, …
+pub(crate) type SpecialNames = BTreeMap<String, String>;
+
 impl Specials {
     /// The ids that are set, without order.
     pub fn iter(&self) -> impl Iterator<Item = TokenId> {
@@ -62,6 +67,34 @@ impl Specials {
             cls: first(&["[CLS]"]),
             sep: first(&["[SEP]"]),
         }
+    }
+
+    /// The fields by the names that settings have for them.
+    fn field(&mut self, role: &str) -> Option<&mut Option<TokenId>> {
+        Some(match role {
+            "pad_token" => &mut self.pad,
+            "bos_token" => &mut self.bos,
+            "eos_token" => &mut self.eos,
+            "unk_token" => &mut self.unk,
+            "mask_token" => &mut self.mask,
+            "cls_token" => &mut self.cls,
+            "sep_token" => &mut self.sep,
+            _ => return None,
+        })
+    }
+
+    /// These special tokens, but for those that `names` gives by role (`bos_token`, …), where `id_of` knows the name.
+    ///
+    /// A token that begins or ends both a sequence and BERT's input is `bos` or `eos` alone, as RoBERTa's are.
+    pub(crate) fn renamed(mut self, names: &SpecialNames, id_of: impl Fn(&str) -> Option<TokenId>) -> Self {
+        for (role, name) in names {
+            if let (Some(field), Some(id)) = (self.field(role), id_of(name)) {
+                *field = Some(id);
+            }
+        }
+        self.cls = self.cls.filter(|&cls| self.bos != Some(cls));
+        self.sep = self.sep.filter(|&sep| self.eos != Some(sep));
+        self
     }
 
     /// Checks that all ids are below `vocab_size`.

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use crate::added::{self, AddedToken};
 use crate::error::UnknownId;
 use crate::file::Model;
-
 use crate::specials::Specials;
 
 /// An index into a vocabulary.
@@ -28,6 +28,24 @@ pub type TokenId = u32;
 pub trait Tokenizer: Send + Sync {
     /// The ids of `text`, without special tokens.
     fn encode(&self, text: &str) -> Vec<TokenId>;
+
+    /// The ids of `text`, in which the names of special tokens are those tokens: `[MASK]`, `<|endoftext|>`.
+    ///
+    /// Everywhere else, text that looks like a special token stays text; what is added to the vocabulary and not special
+    /// is found in either case. White space around a token belongs to it where [`added_tokens`](Self::added_tokens) say so.
+    /// As in Hugging Face's library, with `split_special_tokens` false here and true in [`encode`](Self::encode).
+    ///
+    /// ```
+    /// use attentive_tokenizer::{ByteLevelBpeTrainer, Tokenizer};
+    ///
+    /// let tokenizer = ByteLevelBpeTrainer::with_vocab_size(261).train(["a"])?;
+    /// assert_eq!(tokenizer.encode_with_specials("<mask>"), [4]);
+    /// assert_eq!(tokenizer.encode("<mask>").len(), 6);
+    /// # Ok::<(), attentive_tokenizer::TokenizerError>(())
+    /// ```
+    fn encode_with_specials(&self, text: &str) -> Vec<TokenId> {
+        added::encode_around(self.added_tokens(), text, |part| self.encode(part))
+    }
 
     /// The ids of a text to be written, without special tokens: those of [`encode`](Self::encode), unless sources and
     /// targets have vocabularies of their own.
@@ -70,6 +88,12 @@ pub trait Tokenizer: Send + Sync {
     /// The number of ids: every id is below it.
     fn vocab_size(&self) -> usize;
 
+    /// The number of ids of the vocabulary that sources have: [`vocab_size`](Self::vocab_size), unless sources and targets
+    /// have vocabularies of their own. Every id that [`encode`](Self::encode) gives is below it.
+    fn source_vocab_size(&self) -> usize {
+        self.vocab_size()
+    }
+
     /// The ids with a meaning of their own: padding, begin and end of a sequence, and so on.
     fn specials(&self) -> &Specials;
 
@@ -82,6 +106,12 @@ pub trait Tokenizer: Send + Sync {
 
     /// The vocabulary entry of `id`, as it is written in vocabulary files and shown to people.
     fn token(&self, id: TokenId) -> Option<Cow<'_, str>>;
+
+    /// The tokens that a text is searched for before it is tokenized: the special ones, which
+    /// [`encode`](Self::encode) leaves alone, and those that were added to the vocabulary.
+    fn added_tokens(&self) -> Vec<AddedToken> {
+        added::of_specials(self)
+    }
 
     /// The content of this tokenizer's file, which [`save`](crate::save) writes; `None` if there is no file for it.
     fn to_model(&self) -> Option<Model> {

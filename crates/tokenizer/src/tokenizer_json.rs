@@ -1,44 +1,20 @@
-//! Hugging Face's `tokenizer.json`, where it describes a kind that is here.
+//! Hugging Face's `tokenizer.json`.
 
-use std::fs;
 use std::path::Path;
 
 use rustc_hash::FxHashMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::added::{AddedToken, WithAddedTokens};
 use crate::byte_level::{ByteLevelBpe, ByteLevelFile};
 use crate::error::TokenizerError;
+use crate::files;
+use crate::hugging_face::HuggingFace;
+use crate::specials::{SpecialNames, Specials};
 use crate::tokenizer::{TokenId, Tokenizer};
 use crate::vocabulary;
 use crate::wordpiece::{WordPiece, WordPieceFile};
-
-/// The parts of the file that make a vocabulary.
-#[derive(Deserialize)]
-struct Parts<M> {
-    #[serde(default)]
-    added_tokens: Vec<AddedToken>,
-    model: M,
-}
-
-#[derive(Deserialize)]
-struct AddedToken {
-    id: TokenId,
-    content: String,
-    #[serde(default)]
-    special: bool,
-}
-
-#[cfg(not(feature = "hugging-face"))]
-#[derive(Deserialize)]
-struct Kind {
-    r#type: String,
-}
-
-#[derive(Deserialize)]
-struct Words {
-    vocab: FxHashMap<String, TokenId>,
-}
 
 #[derive(Deserialize)]
 struct Bytes {
@@ -54,12 +30,14 @@ enum Merge {
     Line(String),
 }
 
-/// Reads Hugging Face's `tokenizer.json` of BERT's WordPiece or of GPT-2's and RoBERTa's byte-level BPE, without their
-/// library: what comes of it is a [`WordPiece`] or a [`ByteLevelBpe`].
+/// Reads Hugging Face's `tokenizer.json` of any kind.
+///
+/// BERT's WordPiece and GPT-2's and RoBERTa's byte-level BPE become a [`WordPiece`] or a [`ByteLevelBpe`], with their
+/// added tokens around them if there are any; everything else a [`HuggingFace`].
 ///
 /// # Errors
 /// [`Io`](TokenizerError::Io) if it cannot be read, [`Json`](TokenizerError::Json) if it is damaged,
-/// [`Unsupported`](TokenizerError::Unsupported) if it describes anything else,
+/// [`Library`](TokenizerError::Library) if it describes what version 0.23 of the library does not know,
 /// [`Invalid`](TokenizerError::Invalid) if its parts contradict each other.
 ///
 /// ```no_run
@@ -67,62 +45,117 @@ enum Merge {
 /// # Ok::<(), attentive_tokenizer::TokenizerError>(())
 /// ```
 pub fn from_tokenizer_json(path: &Path) -> Result<Box<dyn Tokenizer>, TokenizerError> {
-    let text = fs::read_to_string(path).map_err(TokenizerError::io(path))?;
-    let (json, invalid) = (TokenizerError::json, TokenizerError::invalid);
-    let settings: Value = serde_json::from_str(&text).map_err(json(path))?;
-    let kind = settings["model"]["type"].as_str().unwrap_or_default();
-    let mut problems = match kind {
-        "WordPiece" => wordpiece_problems(&settings),
-        "BPE" => byte_level_problems(&settings),
-        _ => vec![format!("model.type is {kind:?}, and not \"WordPiece\" or \"BPE\"")],
+    let text = files::read_text(path)?;
+    let value = serde_json::from_str(&text).map_err(TokenizerError::json(path))?;
+    read(path, &value, Some(text), &SpecialNames::new())
+}
+
+/// What `value` describes; `text` is its text, if there is one. `names` are those of special tokens that settings give.
+pub(crate) fn read(
+    path: &Path,
+    value: &Value,
+    text: Option<String>,
+    names: &SpecialNames,
+) -> Result<Box<dyn Tokenizer>, TokenizerError> {
+    if let Some(ours) = ours(value, names) {
+        return Ok(ours);
+    }
+    let text = text.unwrap_or_else(|| value.to_string());
+    Ok(Box::new(HuggingFace::from_json(path, text, names)?))
+}
+
+/// Whether `value` is a `tokenizer.json` of Hugging Face's, of whatever kind.
+pub(crate) fn is_theirs(value: &Value) -> bool {
+    value["model"].is_object() && value.get("format").is_none()
+}
+
+/// The added tokens of the file.
+pub(crate) fn added_tokens(value: &Value) -> Vec<AddedToken> {
+    #[derive(Deserialize)]
+    struct Entry {
+        id: TokenId,
+        content: String,
+        #[serde(default)]
+        special: bool,
+        #[serde(default)]
+        lstrip: bool,
+        #[serde(default)]
+        rstrip: bool,
+        #[serde(default)]
+        single_word: bool,
+        #[serde(default)]
+        normalized: bool,
+    }
+    let entries = value["added_tokens"].as_array().into_iter().flatten();
+    let entries = entries.filter_map(|entry| Entry::deserialize(entry).ok());
+    let tokens = entries.map(|Entry { id, content, special, lstrip, rstrip, single_word, normalized }| AddedToken {
+        id,
+        content,
+        special,
+        lstrip,
+        rstrip,
+        single_word,
+        normalized,
+    });
+    tokens.collect()
+}
+
+/// The file as a kind of ours that does the same, if there is one.
+fn ours(value: &Value, names: &SpecialNames) -> Option<Box<dyn Tokenizer>> {
+    let added = added_tokens(value);
+    let (inner, searches_normalized): (Box<dyn Tokenizer>, bool) = match value["model"]["type"].as_str() {
+        Some("WordPiece") => (Box::new(wordpiece(value, &added)?), true),
+        Some("BPE") => (Box::new(byte_level(value)?), false),
+        _ => return None,
     };
-    let added = serde_json::from_str::<Parts<Value>>(&text).map_err(json(path))?.added_tokens;
-    problems.extend(
-        added.iter().filter(|token| !token.special).map(|token| {
-            format!("added_tokens has {:?}, which text is searched for before anything else", token.content)
-        }),
-    );
-    if !problems.is_empty() {
-        return Err(TokenizerError::Unsupported { path: path.to_owned(), problems });
+    // What is searched for in normalised text is found by their library alone.
+    if searches_normalized && added.iter().any(|token| token.normalized) {
+        return None;
     }
-    let added = added.into_iter().map(|token| (token.content, token.id));
-    if kind == "WordPiece" {
-        let mut vocab = serde_json::from_str::<Parts<Words>>(&text).map_err(json(path))?.model.vocab;
-        vocab.extend(added);
-        let vocab = vocabulary::in_order(vocab).map_err(invalid(path))?;
-        let lowercase = settings["normalizer"]["lowercase"].as_bool().unwrap_or(true);
-        return Ok(Box::new(WordPiece::new(WordPieceFile { lowercase, vocab }).map_err(invalid(path))?));
-    }
-    let Bytes { mut vocab, merges } = serde_json::from_str::<Parts<Bytes>>(&text).map_err(json(path))?.model;
-    vocab.extend(added);
-    let merges = merges.into_iter().map(Merge::into_pair).collect::<Result<_, _>>().map_err(invalid(path))?;
-    let file = ByteLevelFile::of(vocab, merges).map_err(invalid(path))?;
-    Ok(Box::new(ByteLevelBpe::new(file).map_err(invalid(path))?))
+    with_added(inner, added, names).ok()
 }
 
-/// Whether `text` is a `tokenizer.json` of Hugging Face's, of whatever kind.
-#[cfg(not(feature = "hugging-face"))]
-pub(crate) fn is_theirs(text: &str) -> bool {
-    serde_json::from_str::<Parts<Kind>>(text).is_ok_and(|parts| !parts.model.r#type.is_empty())
-}
-
-impl Merge {
-    fn into_pair(self) -> Result<(String, String), String> {
-        match self {
-            Self::Pair(left, right) => Ok((left, right)),
-            Self::Line(line) => match line.split_once(' ') {
-                Some((left, right)) => Ok((left.to_owned(), right.to_owned())),
-                None => Err(format!("model.merges has {line:?}, expected two tokens with a space between")),
-            },
-        }
+/// `inner` with the added tokens around it that say more than its special tokens do, and the special tokens of `names`.
+pub(crate) fn with_added(
+    inner: Box<dyn Tokenizer>,
+    added: Vec<AddedToken>,
+    names: &SpecialNames,
+) -> Result<Box<dyn Tokenizer>, String> {
+    let id_of = |name: &str| {
+        let of_added = added.iter().find(|token| token.content == name).map(|token| token.id);
+        of_added.or_else(|| inner.added_tokens().iter().find(|token| token.content == name).map(|token| token.id))
+    };
+    let usual = Specials::named(id_of);
+    let either = |of_inner: Option<TokenId>, of_added: Option<TokenId>| of_inner.or(of_added);
+    let of_inner = inner.specials();
+    let specials = Specials {
+        pad: either(of_inner.pad, usual.pad),
+        bos: either(of_inner.bos, usual.bos),
+        eos: either(of_inner.eos, usual.eos),
+        unk: either(of_inner.unk, usual.unk),
+        mask: either(of_inner.mask, usual.mask),
+        cls: either(of_inner.cls, usual.cls),
+        sep: either(of_inner.sep, usual.sep),
+    };
+    let specials = specials.renamed(names, id_of);
+    let known = inner.added_tokens();
+    let says_more = |token: &AddedToken| {
+        let plain = AddedToken { normalized: false, ..AddedToken::special(token.id, token.content.as_str()) };
+        AddedToken { normalized: false, ..token.clone() } != plain || !known.contains(&plain)
+    };
+    if specials == *inner.specials() && !added.iter().any(says_more) {
+        return Ok(inner);
     }
+    // Special tokens that the list leaves out are found all the same.
+    let missing: Vec<_> = known.into_iter().filter(|token| added.iter().all(|added| added.id != token.id)).collect();
+    Ok(Box::new(WithAddedTokens::new(inner, [added, missing].concat(), specials)?))
 }
 
-fn wordpiece_problems(settings: &Value) -> Vec<String> {
-    let lowercase = settings["normalizer"]["lowercase"].as_bool().unwrap_or(true);
+fn wordpiece(value: &Value, added: &[AddedToken]) -> Option<WordPiece> {
+    let lowercase = value["normalizer"]["lowercase"].as_bool().unwrap_or(true);
     let is = |value: Value| vec![value];
-    differing(
-        settings,
+    let same = holds(
+        value,
         &[
             ("/normalizer/type", is(json!("BertNormalizer"))),
             ("/normalizer/clean_text", is(json!(true))),
@@ -133,32 +166,52 @@ fn wordpiece_problems(settings: &Value) -> Vec<String> {
             ("/model/continuing_subword_prefix", is(json!("##"))),
             ("/model/max_input_chars_per_word", is(json!(100))),
         ],
-    )
+    );
+    let vocab: FxHashMap<String, TokenId> =
+        same.then(|| Deserialize::deserialize(&value["model"]["vocab"]).ok()).flatten()?;
+    WordPiece::new(WordPieceFile { lowercase, vocab: joined(vocab, added)? }).ok()
 }
 
-fn byte_level_problems(settings: &Value) -> Vec<String> {
+fn byte_level(value: &Value) -> Option<ByteLevelBpe> {
     let none = || vec![Value::Null, json!("")];
     let off = || vec![Value::Null, json!(false)];
-    differing(
-        settings,
+    let same = holds(
+        value,
         &[
             ("/normalizer", vec![Value::Null]),
             ("/pre_tokenizer/type", vec![json!("ByteLevel")]),
             ("/pre_tokenizer/add_prefix_space", off()),
             ("/pre_tokenizer/use_regex", vec![Value::Null, json!(true)]),
+            ("/decoder/type", vec![json!("ByteLevel")]),
             ("/model/dropout", vec![Value::Null]),
             ("/model/continuing_subword_prefix", none()),
             ("/model/end_of_word_suffix", none()),
             ("/model/byte_fallback", off()),
             ("/model/ignore_merges", off()),
         ],
-    )
+    );
+    let Bytes { vocab, merges } = same.then(|| Deserialize::deserialize(&value["model"]).ok()).flatten()?;
+    let merges = merges.into_iter().map(Merge::into_pair).collect::<Option<Vec<_>>>()?;
+    ByteLevelBpe::new(ByteLevelFile::of(vocab, merges).ok()?).ok()
 }
 
-/// The settings that have none of the values that are wanted of them.
-fn differing(settings: &Value, wanted: &[(&str, Vec<Value>)]) -> Vec<String> {
-    let found = |pointer: &str| settings.pointer(pointer).unwrap_or(&Value::Null);
-    let differs = wanted.iter().filter(|(pointer, values)| !values.contains(found(pointer)));
-    let key = |pointer: &str| pointer.trim_start_matches('/').replace('/', ".");
-    differs.map(|(pointer, values)| format!("{} is {}, and not {}", key(pointer), found(pointer), values[0])).collect()
+/// The vocabulary in order, with those usual special tokens that stand right after it.
+fn joined(mut vocab: FxHashMap<String, TokenId>, added: &[AddedToken]) -> Option<Vec<String>> {
+    let is_usual = |token: &&AddedToken| token.special && token.content.starts_with('[');
+    vocab.extend(added.iter().filter(is_usual).map(|token| (token.content.clone(), token.id)));
+    vocabulary::in_order(vocab).ok()
+}
+
+impl Merge {
+    fn into_pair(self) -> Option<(String, String)> {
+        match self {
+            Self::Pair(left, right) => Some((left, right)),
+            Self::Line(line) => line.split_once(' ').map(|(left, right)| (left.to_owned(), right.to_owned())),
+        }
+    }
+}
+
+/// Whether each setting has one of the values that are wanted of it.
+fn holds(settings: &Value, wanted: &[(&str, Vec<Value>)]) -> bool {
+    wanted.iter().all(|(pointer, values)| values.contains(settings.pointer(pointer).unwrap_or(&Value::Null)))
 }

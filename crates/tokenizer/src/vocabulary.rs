@@ -7,6 +7,7 @@ use rustc_hash::FxHashMap;
 
 use crate::merges::Merges;
 use crate::tokenizer::TokenId;
+use crate::training::MAX_WORD_LEN;
 
 /// The ids of the entries of `vocab`, which are their positions.
 pub(crate) fn index(vocab: &[String]) -> Result<FxHashMap<&str, TokenId>, String> {
@@ -103,19 +104,27 @@ impl<S: AsRef<str>> Extend<S> for Spellings {
 
 /// How often each word of a text occurs.
 #[derive(Debug, Default)]
-pub(crate) struct WordCounts(FxHashMap<Box<str>, u64>);
+pub(crate) struct WordCounts {
+    counts: FxHashMap<Box<str>, u64>,
+    /// Occurrences of words that are too long to learn from, which are not counted.
+    pub(crate) n_long: u64,
+}
 
 impl WordCounts {
     pub(crate) fn add(&mut self, word: &str) {
-        match self.0.get_mut(word) {
+        if word.len() > MAX_WORD_LEN {
+            self.n_long += 1;
+            return;
+        }
+        match self.counts.get_mut(word) {
             Some(count) => *count += 1,
-            None => drop(self.0.insert(word.into(), 1)),
+            None => drop(self.counts.insert(word.into(), 1)),
         }
     }
 
     /// The words in code point order: hash maps have no order to rely on.
     pub(crate) fn sorted(&self) -> Vec<(&str, u64)> {
-        let mut words: Vec<_> = self.0.iter().map(|(word, &count)| (&**word, count)).collect();
+        let mut words: Vec<_> = self.counts.iter().map(|(word, &count)| (&**word, count)).collect();
         words.sort_unstable();
         words
     }

@@ -4,7 +4,6 @@ mod bert_words;
 mod trainer;
 
 use std::borrow::Cow;
-use std::fs;
 use std::ops::Range;
 use std::path::Path;
 
@@ -12,11 +11,11 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use self::bert_words::{BertWord, bert_words, is_separator};
-use crate::error::{TokenizerError, UnknownId};
+use crate::error::{Problem, TokenizerError, UnknownId};
 use crate::file::Model;
+use crate::files;
 use crate::specials::Specials;
 use crate::tokenizer::{TokenId, Tokenizer};
-use crate::vocabulary;
 use crate::word_cache::WordCache;
 
 pub use self::trainer::WordPieceTrainer;
@@ -65,19 +64,22 @@ const MAX_WORD_LEN: usize = 100;
 impl WordPiece {
     /// Reads BERT's `vocab.txt`, a token a line; with `lowercase` for an uncased model.
     ///
+    /// As in Hugging Face's library, white space at the end of a line is not part of the token, an empty line takes an
+    /// id that no text has, and of equal tokens the last counts.
+    ///
     /// # Errors
-    /// [`Io`](TokenizerError::Io) if the file cannot be read, [`Invalid`](TokenizerError::Invalid) if an entry is
-    /// there twice, or `[UNK]`, `[CLS]` or `[SEP]` is missing.
+    /// [`Io`](TokenizerError::Io) if the file cannot be read, [`Unsupported`](TokenizerError::Unsupported) if `[UNK]`,
+    /// `[CLS]` or `[SEP]` is missing.
     pub fn from_vocab(path: &Path, lowercase: bool) -> Result<Self, TokenizerError> {
-        let lines = fs::read_to_string(path).map_err(TokenizerError::io(path))?;
-        let vocab = lines.lines().map(str::to_owned).collect();
+        let vocab = parse_vocab(&files::read_text(path)?);
         Self::new(WordPieceFile { lowercase, vocab }).map_err(TokenizerError::invalid(path))
     }
 
     /// Checks and indexes what was read or trained.
-    pub(crate) fn new(file: WordPieceFile) -> Result<Self, String> {
-        let ids = vocabulary::index(&file.vocab)?;
-        let required = |name: &str| ids.get(name).copied().ok_or_else(|| format!("vocab lacks {name}"));
+    pub(crate) fn new(file: WordPieceFile) -> Result<Self, Problem> {
+        let ids: FxHashMap<&str, TokenId> = file.vocab.iter().map(String::as_str).zip(0..).collect();
+        let required =
+            |name: &str| ids.get(name).copied().ok_or_else(|| Problem::Unsupported(format!("vocab lacks {name}")));
         let (unk, cls, sep) = (required("[UNK]")?, required("[CLS]")?, required("[SEP]")?);
         let specials = Specials::named(|name| ids.get(name).copied());
         let mut beginning = FxHashMap::default();
@@ -132,6 +134,11 @@ impl WordPiece {
     }
 }
 
+/// The tokens of a `vocab.txt`, by id.
+pub(crate) fn parse_vocab(lines: &str) -> Vec<String> {
+    lines.lines().map(|line| line.trim_end().to_owned()).collect()
+}
+
 /// What stands between white space, with where it begins.
 pub(crate) fn chunks(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut start = 0;
@@ -147,7 +154,7 @@ impl Tokenizer for WordPiece {
         let mut all = Vec::with_capacity(text.len() / 4);
         for (_, chunk) in chunks(text) {
             self.cache.extend(chunk.as_bytes(), &mut all, |ids| {
-                for word in bert_words(chunk, 0, self.file.lowercase) {
+                for word in bert_words(chunk, 0, self.file.lowercase, MAX_WORD_LEN) {
                     ids.extend(self.pieces(&word).into_iter().map(|(id, _)| id));
                 }
             });
@@ -156,7 +163,8 @@ impl Tokenizer for WordPiece {
     }
 
     fn encode_with_offsets(&self, text: &str) -> Vec<(TokenId, Range<usize>)> {
-        let words = chunks(text).flat_map(|(start, chunk)| bert_words(chunk, start, self.file.lowercase));
+        let words = chunks(text);
+        let words = words.flat_map(|(start, chunk)| bert_words(chunk, start, self.file.lowercase, MAX_WORD_LEN));
         let spans = words.flat_map(|word| {
             let pieces = self.pieces(&word).into_iter();
             pieces.map(move |(id, chars)| (id, word.sources[chars.start].1.start..word.sources[chars.end - 1].1.end))

@@ -8,8 +8,10 @@ use std::{
 use attentive_testkit::survives;
 use attentive_tokenizer::{
     Bpe, BpeTrainer, ByteLevelBpe, ByteLevelBpeTrainer, Characters, SentencePiece, Tokenizer, TokenizerError,
-    UnigramTrainer, WordPiece, WordPieceTrainer, load, save,
+    UnigramTrainer, WordPiece, WordPieceTrainer, load, open, save,
 };
+
+mod folders;
 
 const LINES: [&str; 3] = ["to be, or  not to be: that is the question", "ö \"ö\"\t— ö", "too tired, too wide"];
 
@@ -23,7 +25,10 @@ fn golden(name: &str) -> PathBuf {
 /// Uses what was read in spite of its damage.
 fn try_out<T: Tokenizer + ?Sized>(read: Result<Box<T>, TokenizerError>) {
     if let Ok(tokenizer) = read {
-        let ids = tokenizer.encode("Not \"to\" be,\tthat is  öffentlich ☃");
+        let text = "Not \"to\" be,\tthat is  öffentlich ☃ [MASK] <s>";
+        let ids = tokenizer.encode(text);
+        let _ = (tokenizer.encode_with_specials(text), tokenizer.sample(text, 0.5, 7));
+        assert!(tokenizer.encode_with_offsets(text).iter().all(|(_, range)| text.get(range.clone()).is_some()));
         let _ = tokenizer.decode(&ids);
         let _ = tokenizer.decode(&[0, 7, u32::MAX]);
         let _ = (tokenizer.vocab_size(), tokenizer.specials());
@@ -79,4 +84,25 @@ fn codes_vocabularies_and_merges() {
     damage(&fs::read(&merges).unwrap(), "merges.txt", |path| {
         try_out(ByteLevelBpe::from_files(&vocab, path).map(Box::new));
     });
+}
+
+/// Every file of every folder of `folders.json`, with the others whole.
+#[test]
+fn folders_of_models() {
+    let all: serde_json::Value = serde_json::from_str(&fs::read_to_string(golden("folders.json")).unwrap()).unwrap();
+    let entries = all["folders"].as_array().unwrap();
+    for name in ["bert_added_normalized", "gpt2_added_decoder", "gpt2_prefix_space_saved", "clip", "t5_added", "marian"]
+    {
+        let entry = entries.iter().find(|entry| entry["name"] == name).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let files = folders::write(folder.path(), &entry["files"], golden);
+        for path in files {
+            let whole = fs::read(&path).unwrap();
+            survives(&whole, N / 6, |damaged| {
+                fs::write(&path, damaged).unwrap();
+                try_out(open(folder.path()));
+            });
+            fs::write(&path, whole).unwrap();
+        }
+    }
 }

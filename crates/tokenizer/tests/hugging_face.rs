@@ -145,7 +145,7 @@ fn damaged_files_are_errors() {
     }
     let table = r#""normalizer":{"type":"Precompiled","precompiled_charsmap":"AAAA"},"was":"#;
     let error = read(&json.replace(r#""normalizer":"#, table)).unwrap_err();
-    assert!(matches!(error, TokenizerError::Json { .. }), "{error}");
+    assert!(matches!(error, TokenizerError::Library { .. }), "{error}");
     let error = read(&json.replace(r#""unk_token":"[UNK]""#, r#""unk_token":"[unknown]""#)).unwrap_err();
     assert!(matches!(error, TokenizerError::Invalid { .. }), "{error}");
 }

@@ -38,10 +38,10 @@ pub fn write(path: &Path, tensors: &Tensors, metadata: &BTreeMap<String, String>
 }
 
 /// Writes tensors as [`write()`] does, but matrices as signed bytes with scales where `axis` gives a name's;
-/// [`read`](crate::read) gives what the bytes stand for.
+/// [`read`](crate::read) gives the values that the bytes mean.
 ///
 /// # Errors
-/// [`WeightsError::NotFinite`] names a matrix that no bytes can stand for; [`WeightsError::Io`]. An older file of that
+/// [`WeightsError::NotFinite`] names a matrix that can't be rounded to bytes; [`WeightsError::Io`]. An older file of that
 /// name is then still whole.
 ///
 /// # Panics
@@ -86,7 +86,7 @@ fn write_views(
     written.map_err(|cause| WeightsError::Io { path: path.to_owned(), cause })
 }
 
-/// A tensor where it lies, on whatever device; its values come to the host when they are asked for.
+/// A tensor on its device; its values come to the host when they are asked for.
 pub struct DeviceTensor {
     shape: Vec<usize>,
     values: Box<dyn Fn() -> TensorData>,
@@ -167,7 +167,7 @@ fn flatten(metadata: &BTreeMap<String, String>) -> String {
 /// Replaces a file in one step: whoever reads it sees the old bytes or the new ones, even after a crash of the system.
 ///
 /// # Errors
-/// What the system says; the old file is then untouched.
+/// The system's error; the old file is then untouched.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     atomically(path, |temporary| fs::write(temporary, bytes))
 }
@@ -191,7 +191,7 @@ fn atomically(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> io::R
 /// Makes the names in a folder last through a crash of the system, where the system knows how to.
 ///
 /// # Errors
-/// What the system says.
+/// The system's error.
 pub fn sync_folder(path: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
 }

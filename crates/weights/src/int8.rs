@@ -1,6 +1,6 @@
 //! Matrices as signed bytes.
 //!
-//! In a file, a matrix `name` `[rows, cols]` of bytes stands beside `name.scale`, which has a value for each column
+//! In a file, a matrix `name` `[rows, cols]` of bytes comes with `name.scale`, which has a value for each column
 //! (`[1, cols]`) or for each row (`[rows, 1]`); what is meant is their product.
 
 use crate::{HostTensor, TensorProblem};
@@ -49,7 +49,7 @@ impl Int8Tensor {
     }
 }
 
-/// The values that bytes and scales stand for.
+/// The products of bytes and scales.
 ///
 /// # Errors
 /// [`TensorProblem::Scales`] if their shapes do not fit.

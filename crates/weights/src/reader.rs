@@ -40,8 +40,8 @@ pub(crate) type Entries = BTreeMap<String, Result<Stored, TensorProblem>>;
 
 /// An open file of weights: safetensors, or a checkpoint of PyTorch, in which nothing is executed.
 ///
-/// Opening lists the tensors; each is read when it is asked for. A tensor that nobody asks for costs nothing, whatever it
-/// holds.
+/// Opening lists the tensors; each is read when it is asked for. A tensor that nobody asks for costs nothing, and stops
+/// nothing if it can't be read.
 #[derive(Debug)]
 pub struct WeightsFile {
     path: PathBuf,
@@ -92,7 +92,7 @@ impl WeightsFile {
         matches!(self.entries.get(name), Some(Ok(stored)) if float(stored))
     }
 
-    /// A tensor as f32, whatever numbers the file holds; bytes with scales are multiplied by them.
+    /// A tensor as f32, from any kind of number; bytes with scales are multiplied by them.
     ///
     /// # Errors
     /// [`WeightsError::Tensor`] if there is none of that name or it can't be read as numbers;

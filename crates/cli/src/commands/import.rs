@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
+use attentive_interchange::{ImportConfig, Imported};
 use clap::Args;
 
 use super::save;
@@ -20,16 +21,24 @@ pub(crate) struct Import {
     /// Take the place of a model that is there.
     #[arg(long)]
     replace: bool,
+    /// Leave out tensors that the model has no place for, as heads of other tasks, and list them.
+    #[arg(long)]
+    drop_unknown: bool,
 }
 
 impl Import {
     pub(super) fn run(self) -> Result<()> {
-        let bundle = match self.source.to_str().filter(|source| source.starts_with("hf://")) {
-            Some(address) => attentive_interchange::import(&fetch(address)?)?,
-            None => attentive_interchange::import(&self.source)?,
+        let options = ImportConfig { drop_unknown: self.drop_unknown };
+        let folder = match self.source.to_str().filter(|source| source.starts_with("hf://")) {
+            Some(address) => fetch(address)?,
+            None => self.source.clone(),
         };
+        let Imported { bundle, notes } = attentive_interchange::import(&folder, &options)?;
         save(&bundle, &self.out, self.replace)?;
         println!("imported {} into {}", self.source.display(), self.out.display());
+        for note in notes {
+            println!("note: {note}");
+        }
         Ok(())
     }
 }

@@ -1,155 +1,16 @@
-//! The `config.json` of BERT and RoBERTa, their classes, and ours.
+//! The `config.json` of BERT and RoBERTa, and ours.
 
-use std::{collections::BTreeMap, path::Path};
+use std::collections::BTreeMap;
 
 use attentive_attention::{Activation, NormPlacement, PositionsConfig};
 use attentive_model::BertConfig;
 use attentive_tokenizer::{Specials, TokenId};
-use attentive_weights::Tensors;
 use serde::{Deserialize, Serialize};
 
-use crate::{InterchangeError, activations};
-
-/// A family of transformers' classes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Variant {
-    /// Positions from 0 on.
-    Bert,
-    /// Positions from behind the one of padding on; a classifier of two layers.
-    Roberta,
-}
-
-/// What stands on an encoder.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Heads {
-    pooler: bool,
-    masked_lm: bool,
-    next_sentence: bool,
-    classifier: bool,
-}
-
-impl Heads {
-    pub(super) fn of_ours(config: &BertConfig) -> Self {
-        Self {
-            pooler: config.pooler,
-            masked_lm: config.masked_lm,
-            next_sentence: config.next_sentence,
-            classifier: !config.labels.is_empty(),
-        }
-    }
-
-    /// Those that a file has tensors of.
-    fn of_file(variant: Variant, tensors: &Tensors) -> Self {
-        let has = |start: &str| tensors.keys().any(|name| name.starts_with(start));
-        let dense = if variant == Variant::Roberta { "classifier.dense." } else { "pooler." };
-        Self {
-            pooler: has("pooler.") || has(dense),
-            masked_lm: has(&format!("{}.", variant.masked_lm_head())),
-            next_sentence: has("cls.seq_relationship."),
-            classifier: has("classifier."),
-        }
-    }
-
-    fn or(self, other: Self) -> Self {
-        Self {
-            pooler: self.pooler || other.pooler,
-            masked_lm: self.masked_lm || other.masked_lm,
-            next_sentence: self.next_sentence || other.next_sentence,
-            classifier: self.classifier || other.classifier,
-        }
-    }
-}
-
-/// A class of transformers, and the heads that it cannot do without.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Class {
-    name: &'static str,
-    pub(super) heads: Heads,
-}
-
-impl Class {
-    /// What users of the class must know of a model with `heads`.
-    pub(super) fn notes(self, heads: Heads) -> Vec<String> {
-        let Self { name, heads: own } = self;
-        let mut notes = Vec::new();
-        let beside = [
-            (heads.masked_lm && !own.masked_lm, "ForMaskedLM"),
-            (heads.next_sentence && !own.next_sentence, "ForNextSentencePrediction"),
-        ];
-        for (_, class) in beside.iter().filter(|(there, _)| *there) {
-            notes.push(format!("{name} has no place for every head; the classes {class} find theirs in the same file"));
-        }
-        if own == Heads::default() && !heads.pooler {
-            notes.push(format!("it has no pooler: load it by {name}.from_pretrained(…, add_pooling_layer=False)"));
-        }
-        notes
-    }
-}
-
-impl Variant {
-    /// Both.
-    pub(crate) const ALL: [Self; 2] = [Self::Bert, Self::Roberta];
-
-    /// The value of `model_type`.
-    pub(crate) fn model_type(self) -> &'static str {
-        match self {
-            Self::Bert => "bert",
-            Self::Roberta => "roberta",
-        }
-    }
-
-    /// What stands before the names of the encoder's parameters where there are heads.
-    pub(super) fn prefix(self) -> &'static str {
-        match self {
-            Self::Bert => "bert.",
-            Self::Roberta => "roberta.",
-        }
-    }
-
-    pub(super) fn masked_lm_head(self) -> &'static str {
-        match self {
-            Self::Bert => "cls.predictions",
-            Self::Roberta => "lm_head",
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Bert => "BERT",
-            Self::Roberta => "RoBERTa",
-        }
-    }
-
-    /// The classes, those with more heads first.
-    fn classes(self) -> Vec<Class> {
-        let none = Heads::default();
-        let classifier = Heads { classifier: true, pooler: true, ..none };
-        let masked_lm = Heads { masked_lm: true, ..none };
-        let next_sentence = Heads { next_sentence: true, pooler: true, ..none };
-        let classes: &[(&str, Heads)] = match self {
-            Self::Bert => &[
-                ("BertForSequenceClassification", classifier),
-                ("BertForPreTraining", masked_lm.or(next_sentence)),
-                ("BertForMaskedLM", masked_lm),
-                ("BertForNextSentencePrediction", next_sentence),
-                ("BertModel", none),
-            ],
-            Self::Roberta => &[
-                ("RobertaForSequenceClassification", classifier),
-                ("RobertaForMaskedLM", masked_lm),
-                ("RobertaModel", none),
-            ],
-        };
-        classes.iter().map(|&(name, heads)| Class { name, heads }).collect()
-    }
-
-    /// The class that uses most of a model.
-    pub(super) fn class(self, config: &BertConfig) -> Class {
-        let heads = Heads::of_ours(config);
-        let fits = |class: &Class| class.heads.or(heads) == heads;
-        self.classes().into_iter().find(fits).expect("the last class has no heads")
-    }
-}
+use super::classes::{Heads, Variant};
+use crate::{
+    InterchangeError, activations, family::is_class, labels::class_names, reader::Reader, settings::Ids, source::Source,
+};
 
 /// The settings of `config.json` that say what the model computes, with the defaults of transformers' `BertConfig`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -174,7 +35,7 @@ pub(super) struct EncoderConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     bos_token_id: Option<TokenId>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    eos_token_id: Option<TokenId>,
+    eos_token_id: Option<Ids>,
     #[serde(skip_serializing_if = "Option::is_none")]
     position_embedding_type: Option<String>,
     is_decoder: bool,
@@ -232,35 +93,74 @@ impl EncoderConfig {
         }
     }
 
-    /// Our configuration of the model that `path`, a `config.json`, and the tensors beside it describe.
+    /// The heads of a file: those that it has tensors of, and those that its classes can't do without.
+    ///
+    /// # Errors
+    /// [`InterchangeError::Unsupported`] if a class is for another task.
+    pub(super) fn heads(
+        &self,
+        variant: Variant,
+        reader: &mut Reader<'_>,
+        source: &mut Source,
+    ) -> Result<Heads, InterchangeError> {
+        let mut problems = Vec::new();
+        let mut of_classes = Heads::default();
+        let known = variant.classes();
+        for name in self.architectures.iter().flatten() {
+            if let Some(class) = known.iter().find(|class| class.name == name) {
+                of_classes = of_classes.or(class.heads);
+            } else if !is_class(name, variant.family().class_prefix) {
+                reader
+                    .notes
+                    .push(format!("architectures has {name:?}, a class of its own: its tensors say what it is"));
+            } else if reader.options.drop_unknown {
+                // What it calls a classifier is another head than ours.
+                source.drop_all(|name| name.starts_with("classifier."));
+                reader.notes.push(format!("architectures has {name:?}, whose head is left out"));
+            } else {
+                let known: Vec<&str> = known.iter().map(|class| class.name).collect();
+                problems.push(format!(
+                    "architectures has {name:?}; there are {}; drop_unknown leaves its head out",
+                    known.join(", ")
+                ));
+            }
+        }
+        match problems.is_empty() {
+            true => Ok(Heads::of_file(variant, source).or(of_classes)),
+            false => Err(InterchangeError::Unsupported { path: reader.config_path(), problems }),
+        }
+    }
+
+    /// Our configuration of the model that `config.json` describes, with these heads, and as many classes as the file's
+    /// classifier has.
     ///
     /// # Errors
     /// [`InterchangeError::Unsupported`] lists every setting that we have no equal of.
     pub(super) fn to_ours(
         &self,
         variant: Variant,
-        path: &Path,
-        tensors: &Tensors,
+        reader: &mut Reader<'_>,
+        heads: Heads,
+        n_labels: Option<usize>,
     ) -> Result<BertConfig, InterchangeError> {
         let mut problems = Vec::new();
-        let mut heads = Heads::of_file(variant, tensors);
-        for name in self.architectures.iter().flatten() {
-            match variant.classes().iter().find(|class| class.name == name) {
-                Some(class) => heads = heads.or(class.heads),
-                None => problems.push(format!(
-                    "architectures has {name:?}; there are {}",
-                    variant.classes().iter().map(|class| class.name).collect::<Vec<_>>().join(", ")
-                )),
-            }
+        let mut labels = Vec::new();
+        if heads.classifier {
+            let n_labels = n_labels.unwrap_or(if self.id2label.is_empty() { 2 } else { self.id2label.len() });
+            let (names, note) = class_names(Some(&self.id2label), n_labels);
+            reader.notes.extend(note);
+            labels = names;
         }
-        let labels = if heads.classifier { self.labels(variant, tensors) } else { Vec::new() };
         let mut must = |holds: bool, problem: String| problems.extend((!holds).then_some(problem));
         let activation = activations::ours(&self.hidden_act);
         must(activation.is_some(), activations::unknown("hidden_act", &self.hidden_act));
         let is_gelu = activation == Some(Activation::Gelu) || variant == Variant::Bert || !heads.masked_lm;
         must(
             is_gelu,
-            format!("hidden_act is {:?} beside a head that always has \"gelu\"; here they are one", self.hidden_act),
+            format!(
+                "hidden_act is {:?} ; the head for hidden tokens always has \"gelu\"; here they are one",
+                self.hidden_act
+            ),
         );
         let positions = self.position_embedding_type.as_deref().unwrap_or(ABSOLUTE);
         must(positions == ABSOLUTE, format!("position_embedding_type is {positions:?}; here it is {ABSOLUTE:?}"));
@@ -272,10 +172,10 @@ impl EncoderConfig {
                 problem == ONE_LABEL_OF_MANY,
                 format!("problem_type is {problem:?}; here a text has one label of several"),
             );
-            must(labels.len() != 1, "id2label has one label, for regression; here there are classes".to_owned());
+            must(labels.len() != 1, "its classifier has one label, for regression; here there are classes".to_owned());
         }
         let (Some(activation), true) = (activation, problems.is_empty()) else {
-            return Err(InterchangeError::Unsupported { path: path.to_owned(), problems });
+            return Err(InterchangeError::Unsupported { path: reader.config_path(), problems });
         };
         Ok(BertConfig {
             vocab_size: self.vocab_size,
@@ -296,17 +196,8 @@ impl EncoderConfig {
             masked_lm: heads.masked_lm,
             next_sentence: heads.next_sentence,
             labels,
+            tie_projection: true,
         })
-    }
-
-    /// The names of the classes; where there are none, those that transformers makes up.
-    fn labels(&self, variant: Variant, tensors: &Tensors) -> Vec<String> {
-        if !self.id2label.is_empty() {
-            return self.id2label.values().cloned().collect();
-        }
-        let last = if variant == Variant::Roberta { "classifier.out_proj.bias" } else { "classifier.bias" };
-        let n_labels = tensors.get(last).map_or(2, |bias| bias.values.len());
-        (0..n_labels).map(|n| format!("LABEL_{n}")).collect()
     }
 
     /// The variant's configuration of our model.
@@ -324,16 +215,16 @@ impl EncoderConfig {
         };
         let is_roberta = variant == Variant::Roberta;
         let checks = [
-            (config.norm == NormPlacement::Post, "model.norm: its layers are post-norm"),
-            (max_len.is_some(), "model.positions: its positions are learned"),
-            (!(is_roberta && config.next_sentence), "model.next_sentence: it has no such head; `--format bert` has"),
+            (config.norm == NormPlacement::Post, "norm: its layers are post-norm"),
+            (max_len.is_some(), "positions: they are learned"),
+            (!(is_roberta && config.next_sentence), "next_sentence: it does not have such a head; the format bert has"),
             (
                 !is_roberta || !config.masked_lm || config.activation == Activation::Gelu,
-                "model.activation: its head for hidden tokens has GELU; `--format bert` takes any",
+                "activation: its head for hidden tokens has GELU; the format bert takes any",
             ),
             (
                 !is_roberta || specials.pad.is_some(),
-                "tokenizer: its positions begin behind the id of padding, and there is none",
+                "tokenizer: its positions begin after the id of padding, and there is none",
             ),
         ];
         let problems: Vec<String> =
@@ -357,7 +248,8 @@ impl EncoderConfig {
             layer_norm_eps: config.epsilon,
             pad_token_id: specials.pad,
             bos_token_id: specials.bos,
-            eos_token_id: specials.eos,
+            eos_token_id: specials.eos.map(Ids::One),
+            tie_word_embeddings: config.tie_projection,
             id2label: config.labels.iter().cloned().enumerate().collect(),
             label2id: config.labels.iter().cloned().zip(0..).collect(),
             ..Self::default()

@@ -3,6 +3,7 @@
 //! The heads of a file are those that it has tensors of, and those that its class cannot do without: released files hold
 //! more than their `architectures` says.
 
+mod classes;
 mod config;
 mod names;
 
@@ -10,39 +11,51 @@ use std::{collections::BTreeMap, path::Path};
 
 use attentive_bundle::Bundle;
 use attentive_model::{BertConfig, ModelSpec};
-use attentive_weights::{HostTensor, Tensors};
 
 use self::{
-    config::{EncoderConfig, Heads},
-    names::slots,
+    classes::{Heads, Variant},
+    config::EncoderConfig,
+    names::{EMBEDDING, is_encoder, slots},
 };
-use crate::{InterchangeError, checkpoint, files, imported, source::Source, tokenizers};
+use crate::{
+    InterchangeError, config_for,
+    family::Family,
+    files,
+    layout::{self, Order},
+    reader::Reader,
+    source::Source,
+    tokenizers,
+};
 
-pub(crate) use config::Variant;
+pub(crate) const BERT: Family = Family {
+    name: "bert",
+    class_prefix: "Bert",
+    import: Some(|reader| import(Variant::Bert, reader)),
+    export: |bundle, _, folder| export(Variant::Bert, bundle, folder),
+};
+
+pub(crate) const ROBERTA: Family = Family {
+    name: "roberta",
+    class_prefix: "Roberta",
+    import: Some(|reader| import(Variant::Roberta, reader)),
+    export: |bundle, _, folder| export(Variant::Roberta, bundle, folder),
+};
 
 /// Writes what `from_pretrained` of the variant's classes and its tokenizer read; tells what could not be expressed.
 ///
 /// # Errors
 /// [`InterchangeError::Inexpressible`], or what the system refuses.
-pub(crate) fn export(
-    config: &BertConfig,
-    bundle: &Bundle,
-    variant: Variant,
-    folder: &Path,
-) -> Result<Vec<String>, InterchangeError> {
+fn export(variant: Variant, bundle: &Bundle, folder: &Path) -> Result<Vec<String>, InterchangeError> {
+    let config = &config_for::<BertConfig>(bundle, variant.model_type())?;
     let theirs = EncoderConfig::of_ours(config, variant, bundle.tokenizer()?.specials())?;
     let class = variant.class(config);
-    let prefix = if class.heads == Heads::default() { "" } else { variant.prefix() };
-    let tensors = slots(variant, config).into_iter().map(|slot| {
-        let tensor = slot.export(&bundle.params[&slot.ours]);
-        let tensor = if slot.is_positions() {
-            moved(&tensor, config.first_position, theirs.first_position(variant))
-        } else {
-            tensor
-        };
-        (slot.name(prefix), tensor)
-    });
-    let tensors: Tensors = tensors.collect();
+    let mut slots = slots(variant, config, theirs.first_position(variant));
+    if class.heads != Heads::default() {
+        for slot in slots.iter_mut().filter(|slot| is_encoder(&slot.theirs)) {
+            slot.theirs.insert_str(0, variant.prefix());
+        }
+    }
+    let tensors = layout::export(bundle, &slots, &Order::SAME)?;
     files::make_folder(folder)?;
     files::write_json(&folder.join("config.json"), &theirs)?;
     let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
@@ -55,29 +68,26 @@ pub(crate) fn export(
 ///
 /// # Errors
 /// [`InterchangeError`] lists all settings or tensors that do not fit.
-pub(crate) fn import(variant: Variant, folder: &Path) -> Result<Bundle, InterchangeError> {
-    let path = folder.join("config.json");
-    let theirs: EncoderConfig = files::read_json(&path)?;
-    let tensors = checkpoint::read(folder)?;
-    let named = tensors.into_iter().map(|(name, tensor)| (current_name(variant, &name), tensor));
-    let mut source = Source::new(named.collect());
-    source.settle_copies(variant, &theirs);
-    let config = theirs.to_ours(variant, &path, &source.tensors)?;
+fn import(variant: Variant, reader: &mut Reader<'_>) -> Result<Bundle, InterchangeError> {
+    let theirs: EncoderConfig = reader.config()?;
+    let mut source = reader.source(|name| current_name(variant, name))?;
+    for buffer in ["embeddings.position_ids", "embeddings.token_type_ids"] {
+        source.drop(buffer);
+    }
+    let heads = theirs.heads(variant, reader, &mut source)?;
+    let n_labels = source.shape(variant.classifier_bias()).map(|shape| shape.iter().product());
+    let mut config = theirs.to_ours(variant, reader, heads, n_labels)?;
+    config.tie_projection = settle_head(&mut source, variant, theirs.tie_word_embeddings, reader)?;
     config.validate()?;
+    source.check_layers("num_hidden_layers", config.n_layers, "encoder.layer.")?;
     if variant == Variant::Roberta && !config.labels.is_empty() {
         // Files of before 2020 have one, which the class does not use.
-        source.tensors.retain(|name, _| !name.starts_with("pooler."));
+        source.drop_all(|name| name.starts_with("pooler."));
     }
-    let mut params = Tensors::new();
-    for slot in slots(variant, &config) {
-        if let Some(tensor) = source.take(&slot.theirs, &slot.their_shape()) {
-            params.insert(slot.ours.clone(), slot.import(tensor));
-        }
-    }
-    source.finish(folder)?;
-    let tokenizer = tokenizers::import_encoder(folder)?;
-    tokenizers::check_vocabulary(folder, &*tokenizer, config.vocab_size)?;
-    Ok(imported(folder, config, tokenizer, params))
+    let params = source.take(slots(variant, &config, config.first_position), &Order::SAME)?;
+    reader.finish(source)?;
+    let tokenizer = tokenizers::import_encoder(reader.folder)?;
+    reader.bundle(config, tokenizer, params)
 }
 
 /// A name as it is today, without the class's prefix: converted files have TensorFlow's `gamma` and `beta`.
@@ -90,32 +100,33 @@ fn current_name(variant: Variant, name: &str) -> String {
     }
 }
 
-/// A table of positions whose first one stands in row `to` and not in row `from`; rows before it are never used.
-fn moved(table: &HostTensor, from: usize, to: usize) -> HostTensor {
-    let [rows, width] = table.shape[..] else { unreachable!("a table is a matrix") };
-    let (unused, used) = table.values.split_at(from * width);
-    let mut values = unused.to_vec();
-    values.resize(to * width, 0.0);
-    values.extend_from_slice(used);
-    HostTensor { shape: vec![rows - from + to, width], values }
-}
-
-impl Source {
-    /// Drops what transformers makes again, or ties to another tensor, whatever the file has.
-    fn settle_copies(&mut self, variant: Variant, theirs: &EncoderConfig) {
-        for buffer in ["embeddings.position_ids", "embeddings.token_type_ids"] {
-            self.tensors.remove(buffer);
+/// Whether hidden tokens are guessed with the embeddings, by the file; leaves out the head's copies.
+fn settle_head(
+    source: &mut Source,
+    variant: Variant,
+    wants_tied: bool,
+    reader: &mut Reader<'_>,
+) -> Result<bool, InterchangeError> {
+    let head = variant.masked_lm_head();
+    let [bias, own_bias, own] = ["bias", "decoder.bias", "decoder.weight"].map(|part| format!("{head}.{part}"));
+    if source.has(&own_bias) {
+        if source.has(&bias) && !source.are_equal(&bias, &own_bias)? {
+            source.drop(&bias);
+            reader.notes.push(format!("{own_bias} differs from {bias}: it is used, as in transformers"));
         }
-        let head = variant.masked_lm_head();
-        let [decoder, bias] = ["weight", "bias"].map(|kind| self.tensors.remove(&format!("{head}.decoder.{kind}")));
-        if let Some(bias) = bias {
-            self.tensors.entry(format!("{head}.bias")).or_insert(bias);
-        }
-        if decoder.is_some() && !theirs.tie_word_embeddings {
-            let is_copy = decoder.as_ref() == self.tensors.get("embeddings.word_embeddings.weight");
-            let problem =
-                || format!("{head}.decoder.weight: not the embeddings, which are what is projected with here");
-            self.problems.extend((!is_copy).then(problem));
-        }
+        source.alias(&own_bias, &bias);
+        source.drop(&own_bias);
     }
+    if !source.has(&own) {
+        return Ok(wants_tied || !source.has(&bias));
+    }
+    let is_copy = source.has(EMBEDDING) && source.are_equal(&own, EMBEDDING)?;
+    if is_copy {
+        source.drop(&own);
+    } else if wants_tied {
+        reader
+            .notes
+            .push(format!("{own} differs from the embeddings: it is used, although config.json calls them one"));
+    }
+    Ok(is_copy)
 }

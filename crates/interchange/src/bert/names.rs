@@ -1,56 +1,38 @@
 //! The names that transformers has for the parameters of encoders.
 
 use attentive_model::BertConfig;
-use attentive_weights::HostTensor;
 
-use super::Variant;
-use crate::layout::transposed;
+use super::classes::Variant;
+use crate::layout::{Layout, Slot};
 
-const POSITIONS: &str = "embeddings.position_embeddings.weight";
+pub(super) const EMBEDDING: &str = "embeddings.word_embeddings.weight";
 
-/// A parameter: its name and shape here, and its name there without the prefix of classes with heads.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Slot {
-    pub(super) ours: String,
-    pub(super) theirs: String,
-    shape: Vec<usize>,
-    /// Whether it is a map, which PyTorch has as `[d_out, d_in]`.
-    is_map: bool,
-    /// Whether it is the encoder's own, and no head's.
-    is_encoder: bool,
+/// Whether a parameter is the encoder's own, and not a head's: those of classes with heads have a prefix.
+pub(super) fn is_encoder(name: &str) -> bool {
+    ["embeddings.", "encoder.", "pooler."].iter().any(|start| name.starts_with(start))
 }
 
-impl Slot {
-    /// Its name in a file of a class whose encoder's parameters have `prefix`.
-    pub(super) fn name(&self, prefix: &str) -> String {
-        format!("{}{}", if self.is_encoder { prefix } else { "" }, self.theirs)
-    }
-
-    pub(super) fn is_positions(&self) -> bool {
-        self.theirs == POSITIONS
-    }
-
-    pub(super) fn their_shape(&self) -> Vec<usize> {
-        if self.is_map { self.shape.iter().rev().copied().collect() } else { self.shape.clone() }
-    }
-
-    pub(super) fn export(&self, tensor: &HostTensor) -> HostTensor {
-        if self.is_map { transposed(tensor) } else { tensor.clone() }
-    }
-
-    pub(super) fn import(&self, tensor: HostTensor) -> HostTensor {
-        if self.is_map { transposed(&tensor) } else { tensor }
-    }
+/// The table of positions, whose first one is in row `to` there.
+fn positions(config: &BertConfig, to: usize) -> Layout {
+    let (ours, from) = (config.positions.max_len().unwrap_or(0), config.first_position);
+    let used = ours.saturating_sub(from);
+    let rows = if from == to { [0, 0, ours] } else { [from, to, used] };
+    Layout::rows_between([ours, used + to], rows, config.d_model)
 }
 
-/// Every parameter of a model that the variant can be.
-pub(super) fn slots(variant: Variant, config: &BertConfig) -> Vec<Slot> {
+/// Every parameter of a model that the variant can be, without the prefix of classes with heads; the first position is in
+/// row `first_position` there.
+pub(super) fn slots(variant: Variant, config: &BertConfig, first_position: usize) -> Vec<Slot> {
     let (d, d_ff) = (config.d_model, config.d_ff);
-    let mut slots = Slots { slots: Vec::new(), is_encoder: true };
-    let max_len = config.positions.max_len().unwrap_or(0);
-    slots.table("embedding", config.vocab_size, d, "embeddings.word_embeddings.weight");
-    slots.table("positions", max_len, d, POSITIONS);
-    slots.table("segments", config.n_segments, d, "embeddings.token_type_embeddings.weight");
+    let mut slots = Slots(Vec::new());
+    slots.push("embedding.weight".into(), EMBEDDING.into(), Layout::same(&[config.vocab_size, d]));
+    slots.push(
+        "positions.weight".into(),
+        "embeddings.position_embeddings.weight".into(),
+        positions(config, first_position),
+    );
+    let segments = Layout::same(&[config.n_segments, d]);
+    slots.push("segments.weight".into(), "embeddings.token_type_embeddings.weight".into(), segments);
     slots.norm("norm", d, "embeddings.LayerNorm");
     for n in 0..config.n_layers {
         let (ours, theirs) = (format!("encoder.layers.{n}"), format!("encoder.layer.{n}"));
@@ -68,7 +50,6 @@ pub(super) fn slots(variant: Variant, config: &BertConfig) -> Vec<Slot> {
     if config.pooler && !is_in_classifier {
         slots.map("pooler", [d, d], "pooler.dense");
     }
-    slots.is_encoder = false;
     let n_labels = config.labels.len();
     if is_in_classifier {
         slots.map("pooler", [d, d], "classifier.dense");
@@ -84,36 +65,32 @@ pub(super) fn slots(variant: Variant, config: &BertConfig) -> Vec<Slot> {
         };
         slots.map("masked_lm.dense", [d, d], &format!("{head}.{dense}"));
         slots.norm("masked_lm.norm", d, &format!("{head}.{norm}"));
-        slots.push("masked_lm.bias".into(), format!("{head}.bias"), vec![config.vocab_size], false);
+        slots.push("masked_lm.bias".into(), format!("{head}.bias"), Layout::same(&[config.vocab_size]));
+        if !config.tie_projection {
+            let table = Layout::same(&[config.vocab_size, d]);
+            slots.push("projection.weight".into(), format!("{head}.decoder.weight"), table);
+        }
     }
     if config.next_sentence {
         slots.map("next_sentence", [d, 2], "cls.seq_relationship");
     }
-    slots.slots
+    slots.0
 }
 
-struct Slots {
-    slots: Vec<Slot>,
-    is_encoder: bool,
-}
+struct Slots(Vec<Slot>);
 
 impl Slots {
-    fn push(&mut self, ours: String, theirs: String, shape: Vec<usize>, is_map: bool) {
-        let is_encoder = self.is_encoder;
-        self.slots.push(Slot { ours, theirs, shape, is_map, is_encoder });
-    }
-
-    fn table(&mut self, ours: &str, n: usize, width: usize, theirs: &str) {
-        self.push(format!("{ours}.weight"), theirs.to_owned(), vec![n, width], false);
+    fn push(&mut self, ours: String, theirs: String, layout: Layout) {
+        self.0.push(Slot { ours, theirs, layout });
     }
 
     fn norm(&mut self, ours: &str, width: usize, theirs: &str) {
-        self.push(format!("{ours}.gamma"), format!("{theirs}.weight"), vec![width], false);
-        self.push(format!("{ours}.beta"), format!("{theirs}.bias"), vec![width], false);
+        self.push(format!("{ours}.gamma"), format!("{theirs}.weight"), Layout::same(&[width]));
+        self.push(format!("{ours}.beta"), format!("{theirs}.bias"), Layout::same(&[width]));
     }
 
     fn map(&mut self, ours: &str, shape: [usize; 2], theirs: &str) {
-        self.push(format!("{ours}.weight"), format!("{theirs}.weight"), shape.to_vec(), true);
-        self.push(format!("{ours}.bias"), format!("{theirs}.bias"), vec![shape[1]], false);
+        self.push(format!("{ours}.weight"), format!("{theirs}.weight"), Layout::map(shape));
+        self.push(format!("{ours}.bias"), format!("{theirs}.bias"), Layout::same(&[shape[1]]));
     }
 }

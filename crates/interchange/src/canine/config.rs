@@ -1,13 +1,13 @@
 //! CANINE's `config.json` and ours.
 
-use std::{collections::BTreeMap, path::Path};
+use std::collections::BTreeMap;
 
 use attentive_attention::NormPlacement;
 use attentive_model::CanineConfig;
 use attentive_tokenizer::TokenId;
 use serde::{Deserialize, Serialize};
 
-use crate::{InterchangeError, activations};
+use crate::{InterchangeError, activations, labels::class_names, reader::Reader, settings::Ids};
 
 /// The settings of `config.json` that say what the model computes, with the defaults of transformers' `CanineConfig`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,7 +28,7 @@ pub(super) struct TheirConfig {
     layer_norm_eps: f64,
     pad_token_id: Option<TokenId>,
     bos_token_id: Option<TokenId>,
-    eos_token_id: Option<TokenId>,
+    eos_token_id: Option<Ids>,
     downsampling_rate: usize,
     upsampling_kernel_size: usize,
     num_hash_functions: usize,
@@ -60,7 +60,7 @@ impl Default for TheirConfig {
             layer_norm_eps: 1e-12,
             pad_token_id: Some(0),
             bos_token_id: Some(0xe000),
-            eos_token_id: Some(0xe001),
+            eos_token_id: Some(Ids::One(0xe001)),
             downsampling_rate: 4,
             upsampling_kernel_size: 4,
             num_hash_functions: 8,
@@ -77,16 +77,21 @@ impl Default for TheirConfig {
 const ONE_LABEL_OF_MANY: &str = "single_label_classification";
 
 impl TheirConfig {
-    /// Our configuration of the model that `path`, a `config.json`, describes, with a pooler or without, and as many
+    /// Our configuration of the model that `config.json` describes, with a pooler or without, and as many
     /// labels as the file's classifier has.
     ///
     /// # Errors
     /// [`InterchangeError::Unsupported`] lists every setting that we have no equal of.
-    pub(super) fn to_ours(&self, path: &Path, pooler: bool, n_labels: usize) -> Result<CanineConfig, InterchangeError> {
+    pub(super) fn to_ours(
+        &self,
+        reader: &mut Reader<'_>,
+        pooler: bool,
+        n_labels: usize,
+    ) -> Result<CanineConfig, InterchangeError> {
         let mut problems = Vec::new();
         let activation = activations::ours(&self.hidden_act);
         if activation.is_none() {
-            problems.push(format!("hidden_act is {:?}, a function that is not here", self.hidden_act));
+            problems.push(activations::unknown("hidden_act", &self.hidden_act));
         }
         if n_labels > 0 {
             let problem = self.problem_type.as_deref().unwrap_or(ONE_LABEL_OF_MANY);
@@ -98,10 +103,10 @@ impl TheirConfig {
             problems.push("its classifier has one label, for regression; here there are classes".to_owned());
         }
         let (Some(activation), true) = (activation, problems.is_empty()) else {
-            return Err(InterchangeError::Unsupported { path: path.to_owned(), problems });
+            return Err(InterchangeError::Unsupported { path: reader.config_path(), problems });
         };
-        let label = |n| self.id2label.as_ref()?.get(&n).cloned();
-        let label = |n| label(n).unwrap_or_else(|| format!("LABEL_{n}"));
+        let (labels, note) = class_names(self.id2label.as_ref(), n_labels);
+        reader.notes.extend(note);
         let sizes = [self.num_hidden_layers, self.num_attention_heads, self.hidden_size];
         Ok(CanineConfig {
             n_segments: self.type_vocab_size,
@@ -121,7 +126,7 @@ impl TheirConfig {
             pooler,
             masked_lm: false,
             next_sentence: false,
-            labels: (0..n_labels).map(label).collect(),
+            labels,
             ..CanineConfig::canine_like(sizes)
         })
     }
@@ -132,9 +137,9 @@ impl TheirConfig {
     /// [`InterchangeError::Inexpressible`] lists every choice that transformers' model lacks.
     pub(super) fn of_ours(config: &CanineConfig) -> Result<Self, InterchangeError> {
         let checks = [
-            (config.norm == NormPlacement::Post, "model.norm: its layers are post-norm"),
-            (config.pooler, "model.pooler: it has a pooler"),
-            (config.max_len <= config.n_buckets, "model.max_len: it has no more positions than model.n_buckets"),
+            (config.norm == NormPlacement::Post, "norm: its layers are post-norm"),
+            (config.pooler, "pooler: it has a pooler"),
+            (config.max_len <= config.n_buckets, "max_len: it has no more positions than n_buckets"),
         ];
         let problems: Vec<String> =
             checks.iter().filter(|(holds, _)| !holds).map(|(_, problem)| (*problem).to_owned()).collect();

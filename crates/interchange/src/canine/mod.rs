@@ -8,32 +8,42 @@ use std::{collections::BTreeMap, path::Path};
 use attentive_bundle::Bundle;
 use attentive_model::{CanineConfig, ModelSpec};
 use attentive_tokenizer::CodePoints;
-use attentive_weights::{HostTensor, Tensors};
 use serde_json::json;
 
 use self::{config::TheirConfig, slots::slots};
-use crate::{InterchangeError, checkpoint, files, imported, source::Source, tokenizers};
+use crate::{
+    ExportConfig, InterchangeError, config_for,
+    family::Family,
+    files,
+    layout::{self, Order},
+    reader::Reader,
+    tokenizers,
+};
+
+pub(crate) const FAMILY: Family = Family { name: MODEL_TYPE, class_prefix: "Canine", import: Some(import), export };
 
 /// The value of `model_type`.
-pub(crate) const MODEL_TYPE: &str = "canine";
+const MODEL_TYPE: &str = "canine";
 
-/// What stands before the names of the encoder's parameters where there is a classifier.
+/// The prefix of the encoder's parameters in files with a classifier.
 const PREFIX: &str = "canine.";
 const CLASSIFIER: &str = "classifier.";
 
-/// Writes what `CanineModel.from_pretrained`, or `CanineForSequenceClassification`'s, and `CanineTokenizer` read; tells what
-/// could not be expressed.
+/// Writes what `CanineModel.from_pretrained`, or `CanineForSequenceClassification`'s, and `CanineTokenizer` read; tells
+/// what could not be expressed.
 ///
 /// # Errors
 /// [`InterchangeError::Inexpressible`], or what the system refuses.
-pub(crate) fn export(config: &CanineConfig, bundle: &Bundle, folder: &Path) -> Result<Vec<String>, InterchangeError> {
+fn export(bundle: &Bundle, _: &ExportConfig, folder: &Path) -> Result<Vec<String>, InterchangeError> {
+    let config = &config_for::<CanineConfig>(bundle, MODEL_TYPE)?;
     let theirs = TheirConfig::of_ours(config)?;
-    let has_classifier = !config.labels.is_empty();
-    let named = |(name, tensor): (String, HostTensor)| match has_classifier && !name.starts_with(CLASSIFIER) {
-        true => (format!("{PREFIX}{name}"), tensor),
-        false => (name, tensor),
-    };
-    let tensors: Tensors = slots(config).iter().map(|slot| named(slot.export(&bundle.params))).collect();
+    let mut slots = slots(config);
+    if !config.labels.is_empty() {
+        for slot in slots.iter_mut().filter(|slot| !slot.theirs.starts_with(CLASSIFIER)) {
+            slot.theirs.insert_str(0, PREFIX);
+        }
+    }
+    let tensors = layout::export(bundle, &slots, &Order::SAME)?;
     files::make_folder(folder)?;
     files::write_json(&folder.join("config.json"), &theirs)?;
     let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
@@ -50,23 +60,18 @@ pub(crate) fn export(config: &CanineConfig, bundle: &Bundle, folder: &Path) -> R
 ///
 /// # Errors
 /// [`InterchangeError`] lists all settings or tensors that do not fit.
-pub(crate) fn import(folder: &Path) -> Result<Bundle, InterchangeError> {
-    let path = folder.join("config.json");
-    let theirs: TheirConfig = files::read_json(&path)?;
-    let named = |(name, tensor): (String, HostTensor)| (name.strip_prefix(PREFIX).unwrap_or(&name).to_owned(), tensor);
-    let mut source = Source::new(checkpoint::read(folder)?.into_iter().map(named).collect());
+fn import(reader: &mut Reader<'_>) -> Result<Bundle, InterchangeError> {
+    let theirs: TheirConfig = reader.config()?;
+    let mut source = reader.source(|name| name.strip_prefix(PREFIX).unwrap_or(name).to_owned())?;
     // A buffer, which older files hold.
-    source.tensors.remove("char_embeddings.position_ids");
-    let n_labels = source.tensors.get("classifier.bias").map_or(0, |bias| bias.values.len());
-    let pooler = n_labels > 0 || source.tensors.keys().any(|name| name.starts_with("pooler."));
-    let config = theirs.to_ours(&path, pooler, n_labels)?;
+    source.drop("char_embeddings.position_ids");
+    let n_labels = source.shape("classifier.bias").map_or(0, |shape| shape.iter().product());
+    let pooler = n_labels > 0 || source.has_any("pooler.");
+    let config = theirs.to_ours(reader, pooler, n_labels)?;
     config.validate()?;
-    let mut params = Tensors::new();
-    for slot in slots(&config) {
-        if let Some(tensor) = source.take(&slot.theirs, &slot.their_shape()) {
-            slot.import(tensor, &mut params);
-        }
-    }
-    source.finish(folder)?;
-    Ok(imported(folder, config, Box::new(CodePoints::default()), params))
+    source.check_layers("num_hidden_layers", config.n_layers, "encoder.layer.")?;
+    source.check_layers("num_hash_functions", config.n_hashes, "char_embeddings.HashBucketCodepointEmbedder_")?;
+    let params = source.take(slots(&config), &Order::SAME)?;
+    reader.finish(source)?;
+    reader.bundle(config, Box::new(CodePoints::default()), params)
 }

@@ -15,9 +15,14 @@ use serde_json::json;
 
 use self::variables::Variables;
 use crate::{
-    ExportConfig, InterchangeError, checks, files,
+    ExportConfig, InterchangeError, UnknownName, checks, config_for,
+    family::Family,
+    files, seq2seq,
     tokenizers::{self, SpecialIds},
 };
+
+/// CTranslate2's classes are its own, and nothing of them is read.
+pub(crate) const FAMILY: Family = Family { name: "ctranslate2", class_prefix: "", import: None, export };
 
 /// How matrices are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -49,27 +54,25 @@ impl fmt::Display for Quantization {
 }
 
 impl FromStr for Quantization {
-    type Err = String;
+    type Err = UnknownName;
 
-    fn from_str(name: &str) -> Result<Self, String> {
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
         let found = Self::ALL.into_iter().find(|kind| kind.name() == name);
-        found.ok_or_else(|| format!("unknown quantization `{name}`; there are float32 and int8"))
+        let known = Self::ALL.map(Self::name).join(", ");
+        found.ok_or_else(|| UnknownName { what: "quantization", name: name.to_owned(), known })
     }
 }
 
-/// Writes what `ctranslate2.Translator` reads; tells what it needs beside.
+/// Writes the files that `ctranslate2.Translator` reads; the notes say what else it needs.
 ///
 /// # Errors
 /// [`InterchangeError::Inexpressible`], or what the system refuses.
-pub(crate) fn export(
-    config: &TransformerConfig,
-    bundle: &Bundle,
-    options: &ExportConfig,
-    folder: &Path,
-) -> Result<Vec<String>, InterchangeError> {
+fn export(bundle: &Bundle, options: &ExportConfig, folder: &Path) -> Result<Vec<String>, InterchangeError> {
+    let config = &config_for::<TransformerConfig>(bundle, FAMILY.name)?;
     check(config, options.max_len)?;
+    seq2seq::check_params(config, bundle)?;
     let ids = SpecialIds::of(&**bundle.tokenizer()?, "CTranslate2")?;
-    let entries = tokenizers::entries(&**bundle.tokenizer()?);
+    let entries = tokenizers::entries(&**bundle.tokenizer()?, config.target_vocab_size);
     let name = |id: u32| entries[id as usize].as_str();
     let unk = bundle.tokenizer()?.specials().unk.unwrap_or(ids.pad);
     files::make_folder(folder)?;
@@ -99,9 +102,9 @@ fn check(config: &TransformerConfig, max_len: usize) -> Result<(), InterchangeEr
         PositionsConfig::Sinusoidal => {}
         PositionsConfig::Learned { max_len: learned } if learned >= max_len => {}
         PositionsConfig::Learned { max_len: learned } => {
-            problems.push(format!("--max-len {max_len}: the model has learned {learned} positions"));
+            problems.push(format!("max_len is {max_len}: the model has learned {learned} positions"));
         }
-        _ => problems.push("model.positions: its positions are added to embeddings".to_owned()),
+        _ => problems.push("positions: they are added to embeddings".to_owned()),
     }
     match problems.is_empty() {
         true => Ok(()),

@@ -6,7 +6,7 @@ const VERSION: u32 = 6;
 const SPEC: &str = "TransformerSpec";
 const REVISION: u32 = 7;
 
-/// The content of `model.bin`: little-endian numbers, texts with their length and a zero behind.
+/// The content of `model.bin`: little-endian numbers, texts with their length before and a zero after them.
 pub(super) fn bytes(variables: &Variables) -> Vec<u8> {
     let mut file = Vec::new();
     push_u32(&mut file, VERSION);

@@ -7,7 +7,7 @@ use attentive_model::GptConfig;
 use attentive_tokenizer::TokenId;
 use serde::{Deserialize, Serialize};
 
-use crate::{InterchangeError, activations};
+use crate::{InterchangeError, activations, settings::Ids};
 
 /// The settings of `config.json` that say what the model computes, with the defaults of transformers' `GPT2Config`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,7 +31,7 @@ pub(super) struct Gpt2Config {
     add_cross_attention: bool,
     tie_word_embeddings: bool,
     bos_token_id: Option<TokenId>,
-    eos_token_id: Option<TokenId>,
+    eos_token_id: Option<Ids>,
 }
 
 impl Default for Gpt2Config {
@@ -49,19 +49,16 @@ impl Default for Gpt2Config {
             resid_pdrop: 0.1,
             embd_pdrop: 0.1,
             attn_pdrop: 0.1,
-            layer_norm_epsilon: EPSILON,
+            layer_norm_epsilon: 1e-5,
             scale_attn_weights: true,
             scale_attn_by_inverse_layer_idx: false,
             add_cross_attention: false,
             tie_word_embeddings: true,
             bos_token_id: Some(50_256),
-            eos_token_id: Some(50_256),
+            eos_token_id: Some(Ids::One(50_256)),
         }
     }
 }
-
-/// Added to variances, here and there.
-const EPSILON: f64 = 1e-5;
 
 impl Gpt2Config {
     /// Our configuration of the model that `path`, a `config.json`, describes.
@@ -77,10 +74,6 @@ impl Gpt2Config {
         };
         let activation = activations::ours(&self.activation_function);
         must(activation.is_some(), activations::unknown("activation_function", &self.activation_function));
-        must(
-            self.layer_norm_epsilon == EPSILON,
-            format!("layer_norm_epsilon is {:e}; here it is {EPSILON:e}", self.layer_norm_epsilon),
-        );
         must(self.scale_attn_weights, "scale_attn_weights is false; scores are divided by √d_k here".to_owned());
         must(
             !self.scale_attn_by_inverse_layer_idx,
@@ -95,6 +88,7 @@ impl Gpt2Config {
             dropout: self.resid_pdrop,
             attention_dropout: self.attn_pdrop,
             activation,
+            epsilon: self.layer_norm_epsilon,
             tie_projection: self.tie_word_embeddings,
             ..GptConfig::gpt2_like(self.vocab_size, self.n_positions, [self.n_layer, self.n_head, self.n_embd])
         })
@@ -114,13 +108,13 @@ impl Gpt2Config {
             _ => None,
         };
         let checks = [
-            (config.norm == NormPlacement::Pre, "model.norm: its layers are pre-norm"),
-            (config.norm_kind == NormKind::Layer, "model.norm_kind: its norms are layer norms"),
-            (learned.is_some(), "model.positions: its positions are learned"),
-            (config.bias, "model.bias: it has biases"),
-            (!config.gated, "model.gated: its feed-forward sub-layers are not gated"),
-            (config.n_kv_heads.is_none_or(|n| n == config.n_heads), "model.n_kv_heads: each head has its own"),
-            (config.window.is_none(), "model.window: every key before a query is seen"),
+            (config.norm == NormPlacement::Pre, "norm: its layers are pre-norm"),
+            (config.norm_kind == NormKind::Layer, "norm_kind: its norms are layer norms"),
+            (learned.is_some(), "positions: its positions are learned"),
+            (config.bias, "bias: it has biases"),
+            (!config.gated, "gated: its feed-forward sub-layers are not gated"),
+            (config.n_kv_heads.is_none_or(|n| n == config.n_heads), "n_kv_heads: each head has its own"),
+            (config.window.is_none(), "window: every key before a query is seen"),
         ];
         let problems: Vec<String> =
             checks.iter().filter(|(holds, _)| !holds).map(|(_, problem)| (*problem).to_owned()).collect();
@@ -138,9 +132,10 @@ impl Gpt2Config {
             resid_pdrop: config.dropout,
             embd_pdrop: config.dropout,
             attn_pdrop: config.attention_dropout,
+            layer_norm_epsilon: config.epsilon,
             tie_word_embeddings: config.tie_projection,
             bos_token_id: bos,
-            eos_token_id: eos,
+            eos_token_id: eos.map(Ids::One),
             ..Self::default()
         })
     }

@@ -4,129 +4,137 @@ mod config;
 
 use std::{collections::BTreeMap, path::Path};
 
-use attentive_bundle::Bundle;
+use attentive_bundle::{Bundle, GenerationConfig};
 use attentive_model::{GptConfig, ModelSpec};
-use attentive_weights::{HostTensor, Tensors};
-use serde_json::json;
+use attentive_tokenizer::Specials;
+use serde_json::{Value, json};
 
 use self::config::Gpt2Config;
-use crate::{InterchangeError, checkpoint, files, imported, source::Source, tokenizers};
+use crate::{
+    ExportConfig, InterchangeError, config_for,
+    family::Family,
+    files,
+    layout::{self, Layout, Order, Slot},
+    reader::Reader,
+    settings, tokenizers,
+};
+
+pub(crate) const FAMILY: Family = Family { name: MODEL_TYPE, class_prefix: "GPT2", import: Some(import), export };
 
 /// The value of `model_type`.
-pub(crate) const MODEL_TYPE: &str = "gpt2";
+const MODEL_TYPE: &str = "gpt2";
 
-/// What stands before every name in the files of `GPT2LMHeadModel`, and is missing in OpenAI's.
+/// The prefix of names in the files of `GPT2LMHeadModel`; OpenAI's do not have it.
 const PREFIX: &str = "transformer.";
+
+const EMBEDDING: &str = "wte.weight";
+const PROJECTION: &str = "lm_head.weight";
 
 /// Writes what `GPT2LMHeadModel.from_pretrained` and `GPT2Tokenizer` read; tells what could not be expressed.
 ///
 /// # Errors
 /// [`InterchangeError::Inexpressible`], or what the system refuses.
-pub(crate) fn export(config: &GptConfig, bundle: &Bundle, folder: &Path) -> Result<Vec<String>, InterchangeError> {
+fn export(bundle: &Bundle, _: &ExportConfig, folder: &Path) -> Result<Vec<String>, InterchangeError> {
+    let config = &config_for::<GptConfig>(bundle, MODEL_TYPE)?;
     let specials = bundle.tokenizer()?.specials();
     let theirs = Gpt2Config::of_ours(config, specials.bos, specials.eos)?;
-    let tensors: Tensors = slots(config).into_iter().map(|slot| slot.export(&bundle.params)).collect();
+    let mut slots = slots(config);
+    for slot in slots.iter_mut().filter(|slot| slot.theirs != PROJECTION) {
+        slot.theirs.insert_str(0, PREFIX);
+    }
+    let tensors = layout::export(bundle, &slots, &Order::SAME)?;
     files::make_folder(folder)?;
     files::write_json(&folder.join("config.json"), &theirs)?;
-    let generation = json!({ "bos_token_id": specials.bos, "eos_token_id": specials.eos, "do_sample": false });
+    let mut notes = Vec::new();
+    let generation = generation(bundle, specials, &mut notes);
     files::write_json(&folder.join("generation_config.json"), &generation)?;
     let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
     attentive_weights::write(&folder.join("model.safetensors"), &tensors, &metadata)?;
-    Ok(tokenizers::export_gpt2(folder, &**bundle.tokenizer()?)?.into_iter().collect())
+    notes.extend(settings::left_out_of_generation(&bundle.generation));
+    notes.extend(tokenizers::export_gpt2(folder, &**bundle.tokenizer()?)?);
+    Ok(notes)
+}
+
+/// The settings of `generation_config.json`; those that transformers has no equal of are noted.
+fn generation(bundle: &Bundle, specials: &Specials, notes: &mut Vec<String>) -> Value {
+    let GenerationConfig { max_tokens, stop, sampling, .. } = &bundle.generation;
+    let mut written = json!({
+        "bos_token_id": specials.bos,
+        "eos_token_id": specials.eos,
+        "do_sample": sampling.temperature > 0.0,
+        "max_new_tokens": max_tokens,
+    });
+    if sampling.temperature > 0.0 {
+        written["temperature"] = json!(sampling.temperature);
+        written["top_k"] = json!(sampling.top_k);
+        written["top_p"] = json!(sampling.top_p);
+        written["min_p"] = json!(sampling.min_p);
+    }
+    if sampling.repetition_penalty != 1.0 {
+        let penalty = sampling.repetition_penalty;
+        notes.push(format!(
+            "generation.sampling.repetition_penalty = {penalty} is left out: transformers' acts on logits"
+        ));
+    }
+    if !stop.is_empty() {
+        notes.push(format!("generation.stop = {stop:?} is left out: give it to generate() as stop_strings"));
+    }
+    written
 }
 
 /// Reads what transformers wrote, or what OpenAI released.
 ///
 /// # Errors
 /// [`InterchangeError`] lists all settings or tensors that do not fit.
-pub(crate) fn import(folder: &Path) -> Result<Bundle, InterchangeError> {
-    let path = folder.join("config.json");
-    let theirs: Gpt2Config = files::read_json(&path)?;
-    let config = theirs.to_ours(&path)?;
+fn import(reader: &mut Reader<'_>) -> Result<Bundle, InterchangeError> {
+    let theirs: Gpt2Config = reader.config()?;
+    let mut config = theirs.to_ours(&reader.config_path())?;
     config.validate()?;
-    let named = |(name, tensor): (String, HostTensor)| (name.strip_prefix(PREFIX).unwrap_or(&name).to_owned(), tensor);
-    let mut source = Source::new(checkpoint::read(folder)?.into_iter().map(named).collect());
-    // Masks, which older files hold, and what is tied.
-    source.tensors.retain(|name, _| !(name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias")));
-    if config.tie_projection {
-        source.tensors.remove("lm_head.weight");
-    }
-    let mut params = Tensors::new();
-    for slot in slots(&config) {
-        let name = slot.theirs.strip_prefix(PREFIX).unwrap_or(&slot.theirs).to_owned();
-        if let Some(tensor) = source.take(&name, &slot.shape()) {
-            slot.import(&tensor, &mut params);
+    let mut source = reader.source(|name| name.strip_prefix(PREFIX).unwrap_or(name).to_owned())?;
+    source.check_layers("n_layer", config.n_layers, "h.")?;
+    // Masks, which older files hold.
+    source.drop_all(|name| name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias"));
+    if config.tie_projection && source.has(PROJECTION) && source.has(EMBEDDING) {
+        config.tie_projection = source.are_equal(PROJECTION, EMBEDDING)?;
+        if config.tie_projection {
+            source.drop(PROJECTION);
+        } else {
+            let note = "lm_head.weight differs from the embeddings: it is used, although config.json calls them one";
+            reader.notes.push(note.to_owned());
         }
     }
-    source.finish(folder)?;
-    let tokenizer = tokenizers::import_gpt2(folder)?;
-    tokenizers::check_vocabulary(folder, &*tokenizer, config.vocab_size)?;
-    Ok(imported(folder, config, tokenizer, params))
+    let params = source.take(slots(&config), &Order::SAME)?;
+    reader.finish(source)?;
+    let tokenizer = tokenizers::import_gpt2(reader.folder)?;
+    reader.bundle(config, tokenizer, params)
 }
 
-/// A tensor of theirs, and the parameters of ours that stand side by side in it.
-struct Slot {
-    ours: Vec<String>,
-    /// Rows of a matrix; none of a vector.
-    rows: Option<usize>,
-    /// Columns of each of our parameters.
-    width: usize,
-    theirs: String,
-}
-
-impl Slot {
-    fn shape(&self) -> Vec<usize> {
-        let width = self.width * self.ours.len();
-        self.rows.map_or(vec![width], |rows| vec![rows, width])
-    }
-
-    fn export(self, params: &Tensors) -> (String, HostTensor) {
-        let parts: Vec<&HostTensor> = self.ours.iter().map(|name| &params[name]).collect();
-        let rows = 0..self.rows.unwrap_or(1);
-        let values =
-            rows.flat_map(|row| parts.iter().flat_map(move |part| &part.values[row * self.width..][..self.width]));
-        let values = values.copied().collect();
-        (self.theirs.clone(), HostTensor { shape: self.shape(), values })
-    }
-
-    fn import(self, tensor: &HostTensor, params: &mut Tensors) {
-        let Self { ours, rows, width, .. } = self;
-        let row_len = width * ours.len();
-        let shape = rows.map_or(vec![width], |rows| vec![rows, width]);
-        for (part, name) in ours.into_iter().enumerate() {
-            let rows = tensor.values.chunks_exact(row_len);
-            let values = rows.flat_map(|row| row[part * width..][..width].iter().copied()).collect();
-            params.insert(name, HostTensor { shape: shape.clone(), values });
-        }
-    }
-}
-
-/// Every parameter of a model that `GPT2LMHeadModel` can be.
+/// Every parameter of a model that `GPT2LMHeadModel` can be, under the names of OpenAI's files.
 fn slots(config: &GptConfig) -> Vec<Slot> {
     let (d, vocab, max_len) = (config.d_model, config.vocab_size, config.positions.max_len().unwrap_or(0));
     let mut slots = Vec::new();
-    let mut push = |ours: Vec<String>, rows: Option<usize>, width: usize, theirs: String| {
-        slots.push(Slot { ours, rows, width, theirs });
-    };
-    push(vec!["embedding.weight".into()], Some(vocab), d, format!("{PREFIX}wte.weight"));
-    push(vec!["positions.weight".into()], Some(max_len), d, format!("{PREFIX}wpe.weight"));
+    let mut push = |ours: String, theirs: String, layout: Layout| slots.push(Slot { ours, theirs, layout });
+    push("embedding.weight".into(), EMBEDDING.into(), Layout::same(&[vocab, d]));
+    push("positions.weight".into(), "wpe.weight".into(), Layout::same(&[max_len, d]));
     if !config.tie_projection {
-        push(vec!["projection.weight".into()], Some(vocab), d, "lm_head.weight".into());
+        push("projection.weight".into(), PROJECTION.into(), Layout::same(&[vocab, d]));
     }
     let mut norm = |ours: &str, theirs: &str| {
-        push(vec![format!("{ours}.gamma")], None, d, format!("{PREFIX}{theirs}.weight"));
-        push(vec![format!("{ours}.beta")], None, d, format!("{PREFIX}{theirs}.bias"));
+        push(format!("{ours}.gamma"), format!("{theirs}.weight"), Layout::same(&[d]));
+        push(format!("{ours}.beta"), format!("{theirs}.bias"), Layout::same(&[d]));
     };
     norm("decoder.norm", "ln_f");
     for n in 0..config.n_layers {
         norm(&format!("decoder.layers.{n}.self_attention_add_norm.norm"), &format!("h.{n}.ln_1"));
         norm(&format!("decoder.layers.{n}.feed_forward_add_norm.norm"), &format!("h.{n}.ln_2"));
     }
-    let mut linear = |n: usize, sub_layer: &str, parts: &[&str], [rows, width]: [usize; 2], theirs: &str| {
-        let ours =
-            |kind: &str| parts.iter().map(|part| format!("decoder.layers.{n}.{sub_layer}.{part}.{kind}")).collect();
-        push(ours("weight"), Some(rows), width, format!("{PREFIX}h.{n}.{theirs}.weight"));
-        push(ours("bias"), None, width, format!("{PREFIX}h.{n}.{theirs}.bias"));
+    let mut linear = |n: usize, sub_layer: &str, parts: &[&str], [rows, cols]: [usize; 2], theirs: &str| {
+        for (kind, shape) in [("weight", &[rows, cols][..]), ("bias", &[cols])] {
+            for (idx, part) in parts.iter().enumerate() {
+                let ours = format!("decoder.layers.{n}.{sub_layer}.{part}.{kind}");
+                push(ours, format!("h.{n}.{theirs}.{kind}"), Layout::columns(idx, parts.len(), shape));
+            }
+        }
     };
     for n in 0..config.n_layers {
         linear(n, "self_attention", &["query", "key", "value"], [d, d], "attn.c_attn");

@@ -1,7 +1,7 @@
 //! The cache of Hugging Face's `huggingface_hub`: files downloaded by one are found by the other.
 //!
 //! `models--owner--name/` holds `blobs/<etag>`, `snapshots/<commit>/<file>` as links to them, `refs/<revision>` with
-//! the commit that a branch or tag stood at, and `.no_exist/<commit>/<file>` for what a commit has not.
+//! the commit that a branch or tag stood at, and `.no_exist/<commit>/<file>` for what a commit does not have.
 
 use std::{
     fs::{self, File},
@@ -56,7 +56,7 @@ impl Repo {
         files::write(path, text.as_bytes())
     }
 
-    /// Puts a file into a snapshot; `fill` writes what the cache lacks, and leaves nothing where it fails.
+    /// Puts a file into a snapshot; `fill` writes it if the cache lacks it. After a failure nothing is left.
     pub(super) fn store(
         &self,
         commit: &str,
@@ -76,7 +76,8 @@ impl Repo {
             let _lock = lock.map_err(InterchangeError::io(&lock_path))?;
             if !blob.is_file() {
                 let incomplete = blobs.join(format!("{etag}.incomplete"));
-                let mut file = File::create(&incomplete).map_err(InterchangeError::io(&incomplete))?;
+                let file = File::options().read(true).write(true).create(true).truncate(true).open(&incomplete);
+                let mut file = file.map_err(InterchangeError::io(&incomplete))?;
                 let filled = fill(&mut file).and_then(|()| {
                     file.sync_all().and_then(|()| fs::rename(&incomplete, &blob)).map_err(InterchangeError::io(&blob))
                 });

@@ -2,26 +2,30 @@
 
 mod cache;
 mod http;
+mod url;
 
 use std::{
     env,
     ffi::OsString,
     fmt,
     fs::File,
-    io::{self, Read, Write},
+    io::{self, Read, Seek, Write},
     path::{Path, PathBuf},
     str::FromStr,
 };
 
+use sha1::Sha1;
 use sha2::{Digest, Sha256};
+use ureq::{Body, http::Response};
 
 use crate::{InterchangeError, checkpoint, tokenizers};
 use cache::Repo;
-use http::{Response, Url};
+use http::Client;
+use url::Url;
 
 const ENDPOINT: &str = "https://huggingface.co";
 const CONFIG: &str = "config.json";
-/// What may lie beside the weights; a model has some of them.
+/// Files that a model may have next to its weights.
 const OPTIONAL: [&str; 11] = [
     tokenizers::OURS,
     "tokenizer.json",
@@ -53,7 +57,7 @@ pub struct HubModel {
 impl FromStr for HubModel {
     type Err = InterchangeError;
 
-    /// Reads `hf://owner/name` or `hf://owner/name@revision`; the revision is `main` where there is none.
+    /// Reads `hf://owner/name` or `hf://owner/name@revision`; the revision is `main` by default.
     fn from_str(address: &str) -> Result<Self, InterchangeError> {
         let path = address.strip_prefix("hf://").unwrap_or(address);
         let (name, revision) = path.split_once('@').unwrap_or((path, "main"));
@@ -97,13 +101,14 @@ pub struct Download<'a> {
 /// The hub, and the cache of `huggingface_hub` before it.
 ///
 /// ```no_run
-/// use attentive_interchange::{Hub, import};
+/// use attentive_interchange::{Hub, ImportConfig, import};
 ///
 /// let folder = Hub::from_env()?.fetch(&"hf://Helsinki-NLP/opus-mt-en-de".parse()?, &mut |_| ())?;
-/// let model = import(&folder)?;
+/// let model = import(&folder, &ImportConfig::default())?;
 /// # Ok::<(), attentive_interchange::InterchangeError>(())
 /// ```
 pub struct Hub {
+    client: Client,
     endpoint: Url,
     token: Option<String>,
     cache: PathBuf,
@@ -127,6 +132,8 @@ impl Hub {
     /// | `HF_TOKEN` | the token for models that need one | none |
     /// | `HF_HUB_CACHE` | the cache | `$HF_HOME/hub`, where `HF_HOME` is `$XDG_CACHE_HOME/huggingface` or `~/.cache/huggingface` |
     /// | `HF_HUB_OFFLINE` | `1`, `true`, `yes` or `on`: the cache alone is used | off |
+    /// | `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` | the proxy for these addresses, in small letters too | none |
+    /// | `NO_PROXY` | hosts that are asked without it: `hub.example,*.example` | none |
     ///
     /// # Errors
     /// [`InterchangeError::HubSetting`].
@@ -137,7 +144,7 @@ impl Hub {
 
         let endpoint = text("HF_ENDPOINT").unwrap_or_else(|| ENDPOINT.to_owned());
         let endpoint = Url::parse(endpoint.trim_end_matches('/'))
-            .ok_or_else(|| wrong("HF_ENDPOINT", "it is no address like https://huggingface.co"))?;
+            .ok_or_else(|| wrong("HF_ENDPOINT", "it is not an address like https://huggingface.co"))?;
         let token = text("HF_TOKEN");
         if token.iter().flat_map(|token| token.bytes()).any(|byte| !byte.is_ascii_graphic()) {
             return Err(wrong("HF_TOKEN", "a token is one word of ASCII"));
@@ -148,10 +155,10 @@ impl Hub {
         };
         let cache = path("HF_HUB_CACHE")
             .or_else(|| home().map(|home| home.join("hub")))
-            .ok_or_else(|| wrong("HF_HUB_CACHE", "there is no home folder for a cache: name one"))?;
+            .ok_or_else(|| wrong("HF_HUB_CACHE", "the home folder is unknown: name a folder for the cache"))?;
         let is_offline = text("HF_HUB_OFFLINE")
             .is_some_and(|value| ["1", "true", "yes", "on"].contains(&value.to_ascii_lowercase().as_str()));
-        Ok(Self { endpoint, token, cache, is_offline })
+        Ok(Self { client: Client::from_vars(&var)?, endpoint, token, cache, is_offline })
     }
 
     /// The folder of a model in the cache; what an import needs and the cache lacks is downloaded.
@@ -207,9 +214,10 @@ impl Hub {
     fn commit(&self, model: &HubModel) -> Result<String, InterchangeError> {
         let url = self.url(&model.name, &model.revision, CONFIG)?;
         let answer = self.ask("HEAD", &url)?;
+        let status = answer.status();
         match answer.commit {
-            Some(commit) if answer.response.status < 400 => Ok(commit),
-            _ if answer.response.status >= 400 => Err(self.refused(&url, answer.response.status)),
+            Some(commit) if status < 400 => Ok(commit),
+            _ if status >= 400 => Err(self.refused(&url, status)),
             _ => Err(bad_answer(&url, "it names no commit (X-Repo-Commit): is HF_ENDPOINT a hub?")),
         }
     }
@@ -221,22 +229,24 @@ impl Hub {
         for _ in 0..=MAX_REDIRECTS {
             let is_hub = at.same_origin(&self.endpoint);
             let token = self.token.as_deref().filter(|_| is_hub);
-            let unreachable = |cause| InterchangeError::Unreachable { url: at.to_string(), cause };
-            let response = http::send(method, &at, token).map_err(unreachable)?;
+            let unreachable =
+                |cause: ureq::Error| InterchangeError::Unreachable { url: at.to_string(), cause: cause.into_io() };
+            let response = self.client.send(method, &at, token).map_err(unreachable)?;
             if is_hub {
-                let header = |name| response.header(name).map(|value| value.trim_start_matches("W/").trim_matches('"'));
+                let header =
+                    |name| header(&response, name).map(|value| value.trim_start_matches("W/").trim_matches('"'));
                 commit = header("X-Repo-Commit").filter(|commit| is_name(commit)).map(str::to_owned).or(commit);
                 // Large files lie elsewhere; their tag is their SHA-256.
                 sha256 = header("X-Linked-Etag").map(str::to_owned).or(sha256);
                 etag = header("ETag").map(str::to_owned).or(etag);
                 size = header("X-Linked-Size").and_then(|size| size.parse().ok()).or(size);
             }
-            let is_redirect = matches!(response.status, 301 | 302 | 303 | 307 | 308);
+            let is_redirect = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
             if !is_redirect || (method == "HEAD" && commit.is_some()) {
                 let etag = sha256.clone().or(etag);
                 return Ok(Answer { response, commit, etag, size, sha256 });
             }
-            let to = response.header("Location").and_then(|location| at.join(location));
+            let to = header(&response, "Location").and_then(|location| at.join(location));
             at = to.ok_or_else(|| bad_answer(&at, "it redirects to no address that can be followed"))?;
         }
         Err(bad_answer(url, "it redirects without end"))
@@ -254,13 +264,24 @@ impl Hub {
     }
 }
 
-/// What the hub says of a file.
+/// The hub's answer about a file.
 struct Answer {
-    response: Response,
+    response: Response<Body>,
     commit: Option<String>,
     etag: Option<String>,
     size: Option<u64>,
     sha256: Option<String>,
+}
+
+impl Answer {
+    fn status(&self) -> u16 {
+        self.response.status().as_u16()
+    }
+}
+
+/// The first header of a name, whatever its case.
+fn header<'a>(response: &'a Response<Body>, name: &str) -> Option<&'a str> {
+    response.headers().get(name)?.to_str().ok()
 }
 
 /// The download of one commit.
@@ -291,7 +312,7 @@ impl Fetch<'_> {
         }
         let url = hub.url(self.name, commit, file)?;
         let answer = hub.ask("GET", &url)?;
-        match answer.response.status {
+        match answer.status() {
             200 => {}
             404 => {
                 // Only of a commit that is there can a file be missing for good.
@@ -310,34 +331,61 @@ impl Fetch<'_> {
 
     /// Copies a body to a file, and holds it against what the hub said of it.
     fn download(&mut self, file: &str, url: &Url, answer: Answer, out: &mut File) -> Result<(), InterchangeError> {
-        let Answer { mut response, size, sha256, .. } = answer;
-        let total = size.or_else(|| response.header("Content-Length")?.parse().ok());
+        let Answer { response, size, sha256, etag, .. } = answer;
+        let total = size.or_else(|| header(&response, "Content-Length")?.parse().ok());
+        let mut body = response.into_body().into_reader();
         let mut digest = Sha256::new();
         let mut done = 0;
         let mut buffer = vec![0; 1 << 16];
         loop {
             (self.progress)(Download { file, done, total });
-            let n = match response.body.read(&mut buffer) {
+            let n = match body.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(n) => n,
                 Err(cause) if cause.kind() == io::ErrorKind::Interrupted => continue,
                 Err(cause) => return Err(cut(url, done, total, &cause)),
             };
+            done += n as u64;
+            if let Some(total) = total.filter(|&total| done > total) {
+                return Err(bad_answer(
+                    url,
+                    format!("it is longer than the {total} bytes that the hub says; try again"),
+                ));
+            }
             out.write_all(&buffer[..n]).map_err(InterchangeError::io(Path::new(file)))?;
             digest.update(&buffer[..n]);
-            done += n as u64;
         }
         if total.is_some_and(|total| total != done) {
             return Err(cut(url, done, total, &io::ErrorKind::UnexpectedEof.into()));
         }
         let found = format!("{:x}", digest.finalize());
-        match sha256.filter(|expected| expected.len() == found.len()) {
-            Some(expected) if expected != found => {
-                Err(bad_answer(url, format!("the file's SHA-256 is {found}, not {expected}: it is damaged; try again")))
+        if let Some(expected) = sha256.filter(|expected| expected.len() == found.len()) {
+            return same_digest(url, "SHA-256", &found, &expected);
+        }
+        // Small files are named by git's hash of them.
+        match etag.filter(|etag| is_commit(etag)) {
+            Some(expected) => {
+                let found = git_hash(out, done).map_err(InterchangeError::io(Path::new(file)))?;
+                same_digest(url, "git hash", &found, &expected)
             }
-            _ => Ok(()),
+            None => Ok(()),
         }
     }
+}
+
+/// Git's name of a file of `size` bytes: the SHA-1 of a header and the content.
+fn git_hash(file: &mut File, size: u64) -> io::Result<String> {
+    let mut digest = Sha1::new_with_prefix(format!("blob {size}\0"));
+    file.rewind()?;
+    io::copy(file, &mut digest)?;
+    Ok(format!("{:x}", digest.finalize()))
+}
+
+fn same_digest(url: &Url, kind: &str, found: &str, expected: &str) -> Result<(), InterchangeError> {
+    if found.eq_ignore_ascii_case(expected) {
+        return Ok(());
+    }
+    Err(bad_answer(url, format!("the file's {kind} is {found}, not {expected}: it is damaged; try again")))
 }
 
 fn bad_answer(url: &Url, problem: impl Into<String>) -> InterchangeError {

@@ -6,11 +6,11 @@ use attentive_attention::{NormPlacement, PositionsConfig};
 use attentive_model::TransformerConfig;
 use serde::{Deserialize, Serialize};
 
-use crate::{InterchangeError, activations, checks, tokenizers::SpecialIds};
+use crate::{InterchangeError, activations, checks, settings::Ids, tokenizers::SpecialIds};
 
 /// A class of transformers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Architecture {
+pub(super) enum Architecture {
     /// `MarianMTModel`: post-norm; OPUS-MT's models.
     Marian,
     /// `PegasusForConditionalGeneration`: the same, but pre-norm, and over one vocabulary.
@@ -18,11 +18,8 @@ pub(crate) enum Architecture {
 }
 
 impl Architecture {
-    /// Both.
-    pub(crate) const ALL: [Self; 2] = [Self::Marian, Self::Pegasus];
-
     /// The value of `model_type`.
-    pub(crate) fn model_type(self) -> &'static str {
+    pub(super) fn model_type(self) -> &'static str {
         match self {
             Self::Marian => "marian",
             Self::Pegasus => "pegasus",
@@ -30,7 +27,7 @@ impl Architecture {
     }
 
     /// Its name among people.
-    pub(crate) fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Marian => "Marian",
             Self::Pegasus => "Pegasus",
@@ -54,7 +51,7 @@ impl Architecture {
 
 /// The settings of `config.json` that say what the model computes, with the defaults of transformers' `MarianConfig`.
 ///
-/// What else such files have is not read by its classes either.
+/// Its classes do not read other settings of such files either.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Seq2SeqConfig {
@@ -80,8 +77,8 @@ pub(super) struct Seq2SeqConfig {
     activation_dropout: f64,
     pub(super) pad_token_id: Option<u32>,
     bos_token_id: Option<u32>,
-    pub(super) eos_token_id: u32,
-    forced_eos_token_id: Option<u32>,
+    eos_token_id: Option<Ids>,
+    forced_eos_token_id: Option<Ids>,
     pub(super) decoder_start_token_id: u32,
 }
 
@@ -110,8 +107,8 @@ impl Default for Seq2SeqConfig {
             activation_dropout: 0.0,
             pad_token_id: Some(58_100),
             bos_token_id: None,
-            eos_token_id: 0,
-            forced_eos_token_id: Some(0),
+            eos_token_id: Some(Ids::One(0)),
+            forced_eos_token_id: Some(Ids::One(0)),
             decoder_start_token_id: 58_100,
         }
     }
@@ -175,19 +172,18 @@ impl Seq2SeqConfig {
         let mut problems = checks::problems(config);
         match (architecture, config.norm) {
             (Architecture::Marian, NormPlacement::Pre) => problems.push(
-                "model.norm = \"pre\": its layers are post-norm; `--format pegasus` and `--format ctranslate2` take it"
-                    .to_owned(),
+                "norm is \"pre\": its layers are post-norm; the formats pegasus and ctranslate2 take it".to_owned(),
             ),
             (Architecture::Pegasus, NormPlacement::Post) => {
-                problems.push("model.norm = \"post\": its layers are pre-norm; `--format marian` takes it".to_owned());
+                problems.push("norm is \"post\": its layers are pre-norm; the format marian takes it".to_owned());
             }
             _ => {}
         }
         if config.positions != PositionsConfig::Sinusoidal {
-            problems.push("model.positions: its positions are sinusoids".to_owned());
+            problems.push("positions: its positions are sinusoids".to_owned());
         }
         if architecture == Architecture::Pegasus && !(config.share_embeddings && config.tie_projection) {
-            problems.push("model.share_embeddings, model.tie_projection: it has one table".to_owned());
+            problems.push("share_embeddings, tie_projection: it has one table".to_owned());
         }
         if !problems.is_empty() {
             return Err(InterchangeError::Inexpressible { format: architecture.name(), problems });
@@ -214,7 +210,7 @@ impl Seq2SeqConfig {
             activation_dropout: config.activation_dropout,
             pad_token_id: Some(ids.pad),
             bos_token_id: Some(ids.bos),
-            eos_token_id: ids.eos,
+            eos_token_id: Some(Ids::One(ids.eos)),
             forced_eos_token_id: None,
             decoder_start_token_id: ids.bos,
             is_encoder_decoder: true,

@@ -10,44 +10,72 @@ use std::{collections::BTreeMap, path::Path};
 
 use attentive_bundle::Bundle;
 use attentive_model::{ModelSpec, TransformerConfig};
-use attentive_weights::{HostTensor, Tensors};
+use attentive_weights::Tensors;
 use serde_json::json;
 
 use self::{
-    config::Seq2SeqConfig,
-    names::{LOGITS_BIAS, Slot, slots},
+    config::{Architecture, Seq2SeqConfig},
+    names::{LOGITS_BIAS, slots},
 };
 use crate::{
-    InterchangeError, checkpoint, files, imported,
-    layout::{Order, sinusoids},
-    source::Source,
+    ExportConfig, InterchangeError, config_for,
+    family::Family,
+    files,
+    layout::{self, Order, sinusoids},
+    reader::Reader,
+    settings,
+    source::{Source, Tables},
     tokenizers::{self, SpecialIds},
 };
 
-pub(crate) use config::Architecture;
+pub(crate) const MARIAN: Family = Family {
+    name: "marian",
+    class_prefix: "Marian",
+    import: Some(|reader| import(Architecture::Marian, reader)),
+    export: |bundle, options, folder| export(Architecture::Marian, bundle, options, folder),
+};
+
+pub(crate) const PEGASUS: Family = Family {
+    name: "pegasus",
+    class_prefix: "Pegasus",
+    import: Some(|reader| import(Architecture::Pegasus, reader)),
+    export: |bundle, options, folder| export(Architecture::Pegasus, bundle, options, folder),
+};
+
+const TABLES: Tables = Tables {
+    shared: "model.shared.weight",
+    own: ["model.encoder.embed_tokens.weight", "model.decoder.embed_tokens.weight"],
+    projection: "lm_head.weight",
+};
 
 /// How far a file's positions may be from the sinusoids, which some files hold as f16.
 const POSITIONS_TOLERANCE: f32 = 2e-3;
+
+/// Holds a bundle's parameters against its configuration.
+///
+/// # Errors
+/// [`InterchangeError::Mismatch`] lists those that are missing or of another shape.
+pub(crate) fn check_params(config: &TransformerConfig, bundle: &Bundle) -> Result<(), InterchangeError> {
+    layout::check_params(bundle, &slots(config))
+}
 
 /// Writes what the class's `from_pretrained` and `MarianTokenizer` read; tells what could not be expressed.
 ///
 /// # Errors
 /// [`InterchangeError::Inexpressible`], or what the system refuses.
-pub(crate) fn export(
-    config: &TransformerConfig,
-    bundle: &Bundle,
+fn export(
     architecture: Architecture,
-    max_len: usize,
+    bundle: &Bundle,
+    options: &ExportConfig,
     folder: &Path,
 ) -> Result<Vec<String>, InterchangeError> {
+    let config = &config_for::<TransformerConfig>(bundle, architecture.model_type())?;
+    let max_len = options.max_len;
     let ids = SpecialIds::of(&**bundle.tokenizer()?, architecture.name())?;
     let ids = SpecialIds { pad: tokenizers::padding_of_both(&**bundle.tokenizer()?).unwrap_or(ids.pad), ..ids };
     let theirs = Seq2SeqConfig::of_ours(config, architecture, ids, max_len)?;
     let order = Order::sines_first(config.d_model);
-    let mut tensors: Tensors = slots(config)
-        .into_iter()
-        .map(|Slot { ours, theirs, layout, .. }| (theirs, layout.export(&bundle.params[&ours], &order)))
-        .collect();
+    let mut tensors = layout::export(bundle, &slots(config), &order)?;
     if config.share_embeddings && !config.tie_projection {
         // Nothing is tied then, so nothing is found under the shared name.
         for stack in ["encoder", "decoder"] {
@@ -71,41 +99,64 @@ pub(crate) fn export(
         "eos_token_id": ids.eos,
         "pad_token_id": ids.pad,
         "max_length": max_len,
-        "num_beams": 1,
+        "num_beams": bundle.decoding.beam,
         // What our own search does not choose either.
         "suppress_tokens": never,
     });
     files::write_json(&folder.join("generation_config.json"), &generation)?;
     let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
     attentive_weights::write(&folder.join("model.safetensors"), &tensors, &metadata)?;
-    Ok(tokenizers::export_marian(folder, &**bundle.tokenizer()?)?.into_iter().collect())
+    let note = tokenizers::export_marian(folder, &**bundle.tokenizer()?)?;
+    Ok(note.into_iter().chain(settings::left_out_of_decoding(&bundle.decoding)).collect())
 }
 
 /// Reads what transformers, or the Marian conversion, wrote.
 ///
 /// # Errors
 /// [`InterchangeError`] lists all settings or tensors that do not fit.
-pub(crate) fn import(architecture: Architecture, folder: &Path) -> Result<Bundle, InterchangeError> {
-    let path = folder.join("config.json");
-    let theirs: Seq2SeqConfig = files::read_json(&path)?;
-    let mut config = theirs.to_ours(architecture, &path)?;
+fn import(architecture: Architecture, reader: &mut Reader<'_>) -> Result<Bundle, InterchangeError> {
+    let theirs: Seq2SeqConfig = reader.config()?;
+    let mut config = theirs.to_ours(architecture, &reader.config_path())?;
     config.validate()?;
-    let mut source = Source::new(checkpoint::read(folder)?);
-    source.drop_copies(&theirs, &mut config);
-    let order = Order::sines_first(config.d_model).inverse();
-    let mut params = Tensors::new();
-    for Slot { ours, shape, theirs, layout } in slots(&config) {
-        if let Some(tensor) = source.take(&theirs, &layout.theirs(&shape)) {
-            params.insert(ours, layout.import(&tensor, &order));
-        }
-    }
-    source.finish(folder)?;
+    let mut source = reader.source(str::to_owned)?;
+    source.check_layers("encoder_layers", config.n_encoder_layers, "model.encoder.layers.")?;
+    source.check_layers("decoder_layers", config.n_decoder_layers, "model.decoder.layers.")?;
+    source.drop_copies(&mut config)?;
+    settle_tables(&mut source, &mut config, reader)?;
+    let mut params = source.take(slots(&config), &Order::sines_first(config.d_model))?;
+    reader.finish(source)?;
     if !theirs.scale_embedding {
         unscale_embeddings(&mut config, &mut params);
     }
-    let tokenizer = tokenizers::import_marian(folder, theirs.decoder_start_token_id)?;
-    tokenizers::check_vocabulary(folder, &*tokenizer, config.target_vocab_size)?;
-    Ok(imported(folder, config, tokenizer, params))
+    let read = match architecture {
+        Architecture::Marian => tokenizers::import_marian,
+        Architecture::Pegasus => tokenizers::import_pegasus,
+    };
+    let tokenizer = read(reader.folder, theirs.decoder_start_token_id)?;
+    reader.bundle(config, tokenizer, params)
+}
+
+/// Holds what config.json says of tables that are one against the file.
+fn settle_tables(
+    source: &mut Source,
+    config: &mut TransformerConfig,
+    reader: &mut Reader<'_>,
+) -> Result<(), InterchangeError> {
+    let wanted = [config.share_embeddings, config.tie_projection];
+    let settled = if config.share_embeddings {
+        TABLES.settle(source, config.tie_projection)?
+    } else {
+        let [_, decoder] = TABLES.own;
+        let has_both = source.has(TABLES.projection) && source.has(decoder);
+        let is_tied = config.tie_projection && (!has_both || source.are_equal(TABLES.projection, decoder)?);
+        if is_tied {
+            source.drop(TABLES.projection);
+        }
+        [false, is_tied]
+    };
+    [config.share_embeddings, config.tie_projection] = settled;
+    reader.notes.extend(TABLES.notes(wanted, settled));
+    Ok(())
 }
 
 /// Divides embeddings by the √d_model that our model multiplies them by; the projection keeps its own copy.
@@ -124,50 +175,34 @@ fn unscale_embeddings(config: &mut TransformerConfig, params: &mut Tensors) {
 }
 
 impl Source {
-    /// Drops what transformers makes again, or ties to another tensor, whatever the file has.
-    fn drop_copies(&mut self, theirs: &Seq2SeqConfig, config: &mut TransformerConfig) {
+    /// Drops what transformers makes again.
+    fn drop_copies(&mut self, config: &mut TransformerConfig) -> Result<(), InterchangeError> {
         for stack in ["encoder", "decoder"] {
             let name = format!("model.{stack}.embed_positions.weight");
-            if let Some(positions) = self.tensors.remove(&name) {
-                self.check_positions(&name, &positions, config.d_model);
+            if self.has(&name) {
+                self.check_positions(&name, config.d_model)?;
+                self.drop(&name);
             }
         }
-        if theirs.tie_word_embeddings {
-            self.tensors.remove("lm_head.weight");
+        config.projection_bias =
+            self.has(LOGITS_BIAS) && self.tensor(LOGITS_BIAS)?.values.iter().any(|&bias| bias != 0.0);
+        if !config.projection_bias {
+            self.drop(LOGITS_BIAS);
         }
-        match self.tensors.get(LOGITS_BIAS) {
-            Some(bias) if bias.values.iter().all(|&value| value == 0.0) => drop(self.tensors.remove(LOGITS_BIAS)),
-            Some(_) => config.projection_bias = true,
-            None => {}
-        }
-        if config.share_embeddings {
-            self.settle_embeddings(theirs, config);
-        }
+        Ok(())
     }
 
-    /// Leaves the one shared table; or each stack's own, where nothing is tied, so that those are what is used.
-    fn settle_embeddings(&mut self, theirs: &Seq2SeqConfig, config: &mut TransformerConfig) {
-        const SHARED: &str = "model.shared.weight";
-        let names = ["model.encoder.embed_tokens.weight", "model.decoder.embed_tokens.weight"];
-        let shared = self.tensors.get(SHARED);
-        let own = names.map(|name| self.tensors.get(name));
-        if !theirs.tie_word_embeddings && own.iter().all(Option::is_some) && own.iter().any(|own| *own != shared) {
-            config.share_embeddings = false;
-            self.tensors.remove(SHARED);
-            return;
-        }
-        let copies = names.map(|name| self.tensors.remove(name));
-        if let (false, Some(copy)) = (self.tensors.contains_key(SHARED), copies.into_iter().flatten().next()) {
-            self.tensors.insert(SHARED.into(), copy);
-        }
-    }
-
-    fn check_positions(&mut self, name: &str, found: &HostTensor, d_model: usize) {
-        let [n, width] = found.shape[..] else { return self.problems.push(format!("{name}: no matrix")) };
+    fn check_positions(&mut self, name: &str, d_model: usize) -> Result<(), InterchangeError> {
+        let found = self.tensor(name)?;
+        let [n, width] = found.shape[..] else {
+            self.problem(format!("{name}: not a matrix"));
+            return Ok(());
+        };
         let is_close = |(a, b): (&f32, &f32)| (a - b).abs() <= POSITIONS_TOLERANCE;
         let expected = || Order::sines_first(d_model).of_columns(&sinusoids(n, d_model));
         if width != d_model || !found.values.iter().zip(&expected().values).all(is_close) {
-            self.problems.push(format!("{name}: not the sinusoids that transformers has"));
+            self.problem(format!("{name}: not the sinusoids that transformers has"));
         }
+        Ok(())
     }
 }

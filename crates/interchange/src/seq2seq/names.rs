@@ -3,19 +3,10 @@
 use attentive_attention::NormPlacement;
 use attentive_model::TransformerConfig;
 
-use crate::layout::Layout;
+use crate::layout::{Layout, Slot};
 
 /// The name of the projection's bias.
 pub(super) const LOGITS_BIAS: &str = "final_logits_bias";
-
-/// A parameter: its name and shape here, its name there, and how it lies there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Slot {
-    pub(super) ours: String,
-    pub(super) shape: Vec<usize>,
-    pub(super) theirs: String,
-    pub(super) layout: Layout,
-}
 
 /// Every parameter of a model.
 pub(super) fn slots(config: &TransformerConfig) -> Vec<Slot> {
@@ -36,8 +27,7 @@ pub(super) fn slots(config: &TransformerConfig) -> Vec<Slot> {
         slots.layer("decoder", n, &[("self_attention", "self_attn"), ("cross_attention", "encoder_attn")]);
     }
     if config.projection_bias {
-        let shape = [config.target_vocab_size];
-        slots.push("projection_bias".into(), &shape, LOGITS_BIAS.into(), Layout::Row);
+        slots.push("projection_bias".into(), LOGITS_BIAS.into(), Layout::row(config.target_vocab_size));
     }
     if config.norm == NormPlacement::Pre {
         for stack in ["encoder", "decoder"] {
@@ -53,12 +43,13 @@ struct Slots<'a> {
 }
 
 impl Slots<'_> {
-    fn push(&mut self, ours: String, shape: &[usize], theirs: String, layout: Layout) {
-        self.slots.push(Slot { ours, shape: shape.to_vec(), theirs, layout });
+    fn push(&mut self, ours: String, theirs: String, layout: Layout) {
+        self.slots.push(Slot { ours, theirs, layout });
     }
 
     fn table(&mut self, ours: &str, n: usize, theirs: &str) {
-        self.push(format!("{ours}.weight"), &[n, self.config.d_model], format!("{theirs}.weight"), Layout::Table);
+        let layout = Layout::same(&[n, self.config.d_model]).with_model_axis(1);
+        self.push(format!("{ours}.weight"), format!("{theirs}.weight"), layout);
     }
 
     fn layer(&mut self, stack: &str, n: usize, attentions: &[(&str, &str)]) {
@@ -79,21 +70,24 @@ impl Slots<'_> {
         self.norm(&format!("{ours}.feed_forward_add_norm.norm"), &format!("{theirs}.final_layer_norm"));
     }
 
+    /// A map from the model's width.
     fn reading_model(&mut self, ours: &str, d_out: usize, theirs: &str) {
-        let shape = [self.config.d_model, d_out];
-        self.push(format!("{ours}.weight"), &shape, format!("{theirs}.weight"), Layout::FromModel);
-        self.push(format!("{ours}.bias"), &[d_out], format!("{theirs}.bias"), Layout::Inner);
+        let map = Layout::map([self.config.d_model, d_out]).with_model_axis(0);
+        self.push(format!("{ours}.weight"), format!("{theirs}.weight"), map);
+        self.push(format!("{ours}.bias"), format!("{theirs}.bias"), Layout::same(&[d_out]));
     }
 
+    /// A map to the model's width.
     fn writing_model(&mut self, ours: &str, d_in: usize, theirs: &str) {
         let d_model = self.config.d_model;
-        self.push(format!("{ours}.weight"), &[d_in, d_model], format!("{theirs}.weight"), Layout::ToModel);
-        self.push(format!("{ours}.bias"), &[d_model], format!("{theirs}.bias"), Layout::Model);
+        let map = Layout::map([d_in, d_model]).with_model_axis(1);
+        self.push(format!("{ours}.weight"), format!("{theirs}.weight"), map);
+        self.push(format!("{ours}.bias"), format!("{theirs}.bias"), Layout::same(&[d_model]).with_model_axis(0));
     }
 
     fn norm(&mut self, ours: &str, theirs: &str) {
-        let d_model = [self.config.d_model];
-        self.push(format!("{ours}.gamma"), &d_model, format!("{theirs}.weight"), Layout::Model);
-        self.push(format!("{ours}.beta"), &d_model, format!("{theirs}.bias"), Layout::Model);
+        let vector = Layout::same(&[self.config.d_model]).with_model_axis(0);
+        self.push(format!("{ours}.gamma"), format!("{theirs}.weight"), vector.clone());
+        self.push(format!("{ours}.beta"), format!("{theirs}.bias"), vector);
     }
 }

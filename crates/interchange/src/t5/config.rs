@@ -7,12 +7,12 @@ use attentive_model::{TransformerConfig, t5::T5Widths};
 use attentive_tokenizer::TokenId;
 use serde::{Deserialize, Serialize};
 
-use crate::{InterchangeError, activations};
+use crate::{InterchangeError, activations, settings::Ids};
 
 /// GELU by tanh in a gated network, which has this name although the exact one is called so elsewhere.
 const GATED_GELU: &str = "gated-gelu";
 
-/// What stands before the name of a function where the network is gated.
+/// The prefix of a function's name in a gated network.
 const GATED: &str = "gated-";
 
 /// The settings of `config.json` that say what the model computes, with the defaults of transformers' `T5Config`.
@@ -37,8 +37,8 @@ pub(super) struct T5Config {
     tie_word_embeddings: Option<bool>,
     /// Since transformers 5; before, what is tied is scaled.
     scale_decoder_outputs: Option<bool>,
-    pub(super) pad_token_id: Option<TokenId>,
-    pub(super) eos_token_id: Option<TokenId>,
+    pad_token_id: Option<TokenId>,
+    eos_token_id: Option<Ids>,
     pub(super) decoder_start_token_id: Option<TokenId>,
 }
 
@@ -63,13 +63,18 @@ impl Default for T5Config {
             tie_word_embeddings: None,
             scale_decoder_outputs: None,
             pad_token_id: Some(0),
-            eos_token_id: Some(1),
+            eos_token_id: Some(Ids::One(1)),
             decoder_start_token_id: None,
         }
     }
 }
 
 impl T5Config {
+    /// Whether the projection is said to be the embeddings.
+    pub(super) fn says_tied(&self) -> bool {
+        self.tie_word_embeddings != Some(false) && self.scale_decoder_outputs != Some(false)
+    }
+
     /// Our configuration of the model that `path`, a `config.json`, describes; its file says whether the projection is tied.
     ///
     /// # Errors
@@ -121,17 +126,16 @@ impl T5Config {
         };
         let name = feed_forward_name(config.gated, config.activation);
         let checks = [
-            (config.norm == NormPlacement::Pre, "model.norm: its layers are pre-norm"),
-            (config.norm_kind == NormKind::Rms, "model.norm_kind: its norms are of the kind rms"),
-            (buckets.is_some(), "model.positions: they are relative-buckets"),
-            (!config.bias, "model.bias: it has none"),
-            (!config.projection_bias, "model.projection_bias: it has none"),
-            (!config.scale_embeddings, "model.scale_embeddings: its embeddings are taken as they are"),
-            (config.share_embeddings, "model.share_embeddings: source and target have one table"),
-            (config.d_k() == config.d_v(), "model.d_k, model.d_v: they are one"),
-            (config.n_kv_heads.is_none_or(|n| n == config.n_heads), "model.n_kv_heads: each head has its own"),
-            (config.window.is_none(), "model.window: every key is seen"),
-            (name.is_some(), "model.activation: a gated network has GELU by tanh, not the exact one"),
+            (config.norm == NormPlacement::Pre, "norm: its layers are pre-norm"),
+            (config.norm_kind == NormKind::Rms, "norm_kind: its norms are of the kind rms"),
+            (buckets.is_some(), "positions: they are relative-buckets"),
+            (!config.bias, "bias: it has none"),
+            (!config.projection_bias, "projection_bias: it has none"),
+            (!config.scale_embeddings, "scale_embeddings: its embeddings are taken as they are"),
+            (config.d_k() == config.d_v(), "d_k, d_v: they are one"),
+            (config.n_kv_heads.is_none_or(|n| n == config.n_heads), "n_kv_heads: each head has its own"),
+            (config.window.is_none(), "window: every key is seen"),
+            (name.is_some(), "activation: a gated network has GELU by tanh, not the exact one"),
         ];
         let problems: Vec<String> =
             checks.iter().filter(|(holds, _)| !holds).map(|(_, problem)| (*problem).to_owned()).collect();
@@ -154,7 +158,7 @@ impl T5Config {
             tie_word_embeddings: Some(config.tie_projection),
             scale_decoder_outputs: Some(config.scale_logits),
             pad_token_id: Some(pad),
-            eos_token_id: Some(eos),
+            eos_token_id: Some(Ids::One(eos)),
             decoder_start_token_id: Some(start),
             ..Self::default()
         })

@@ -20,7 +20,7 @@ const N_SENTINELS: usize = 100;
 
 /// Writes a tokenizer as `ByT5Tokenizer` or `T5Tokenizer` reads it, where that is possible, and in our own file.
 ///
-/// What was left out is told.
+/// The note, if there is one, names what was left out.
 ///
 /// # Errors
 /// [`InterchangeError::Io`], [`InterchangeError::Tokenizer`].
@@ -41,7 +41,7 @@ pub(super) fn export(folder: &Path, tokenizer: &dyn Tokenizer) -> Result<Option<
     Ok(None)
 }
 
-/// Reads the tokenizer of a T5 or ByT5 folder, whose model has `vocab_size` entries: some more than the tokenizer has tokens.
+/// Reads the tokenizer of a T5 or ByT5 folder, whose model has `vocab_size` rows: some more than the tokenizer has tokens.
 ///
 /// # Errors
 /// [`InterchangeError::Missing`], [`InterchangeError::Tokenizer`].
@@ -62,7 +62,7 @@ pub(super) fn import(folder: &Path, vocab_size: usize) -> Result<Box<dyn Tokeniz
         let tokenizer = SentencePiece::from_model(&pieces)?;
         let room = vocab_size.saturating_sub(tokenizer.vocab_size());
         let n_sentinels = extra_ids.unwrap_or(N_SENTINELS).min(room);
-        return Ok(with_sentinels(Box::new(tokenizer), n_sentinels, vocab_size)?);
+        return Ok(with_sentinels(Box::new(tokenizer), n_sentinels, 0)?);
     }
     if tokenizer_class.as_deref() == Some(BYT5) {
         return Ok(Box::new(Bytes::default()));

@@ -9,6 +9,7 @@ use std::{
     thread,
 };
 
+use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
 /// The commit that every branch stands at.
@@ -91,8 +92,14 @@ impl Server {
         let log = Arc::clone(&requests);
         thread::spawn(move || {
             for stream in listener.incoming().map(Result::unwrap) {
-                let request = read(&stream);
+                let mut request = read(&stream);
                 log.lock().unwrap().push(format!("{} {}", request.method, request.path));
+                if request.method == "CONNECT" {
+                    // A proxy, which has every host on its own machine.
+                    write!(&stream, "HTTP/1.1 200 Connected\r\n\r\n").unwrap();
+                    request = read(&stream);
+                    log.lock().unwrap().push(format!("{} {}", request.method, request.path));
+                }
                 // A client that has seen enough hangs up.
                 let _ = answer(&request).write(&request, &stream);
             }
@@ -112,7 +119,14 @@ fn read(stream: &TcpStream) -> Request {
     let mut words = line.split(' ').map(str::to_owned);
     let (method, path) = (words.next().unwrap(), words.next().unwrap_or_default());
     let headers: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
-    let token = headers.iter().find_map(|line| line.strip_prefix("Authorization: Bearer ")).map(str::to_owned);
+    let token = headers
+        .iter()
+        .find_map(|line| {
+            line.to_ascii_lowercase()
+                .starts_with("authorization: bearer ")
+                .then(|| &line["authorization: bearer ".len()..])
+        })
+        .map(str::to_owned);
     Request { method, path, token }
 }
 
@@ -139,7 +153,8 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
     format!("{:x}", Sha256::digest(bytes))
 }
 
-/// As long as git's, which names small files.
+/// Git's name of a file, which is the tag of small ones.
 pub(crate) fn etag(bytes: &[u8]) -> String {
-    sha256(bytes)[..40].to_owned()
+    let digest = Sha1::new_with_prefix(format!("blob {}\0", bytes.len())).chain_update(bytes);
+    format!("{:x}", digest.finalize())
 }

@@ -6,6 +6,7 @@ use crate::math::exp;
 use crate::scratch::Scratch;
 use crate::simd::{Simd, dispatch};
 use crate::{MatMut, MatRef};
+use std::mem::MaybeUninit;
 
 /// From this many queries on, packing keys and values pays.
 pub(super) const MANY: usize = 5;
@@ -57,7 +58,7 @@ fn attend_kernel<S: Simd>(
         }
         let (factor, log_sum_exp) = block.normaliser(shift, s.sum(sum));
         *lse = log_sum_exp;
-        weighted_sum(s, weights, |j| v.row(j), factor, out.row(r));
+        weighted_sum(s, weights, |j| v.row(j), factor, out.room(r));
     }
 }
 
@@ -68,7 +69,7 @@ pub(super) fn weighted_sum<'v, S: Simd>(
     weights: &[f32],
     v: impl Fn(usize) -> &'v [f32],
     factor: f32,
-    y: &mut [f32],
+    y: &mut [MaybeUninit<f32>],
 ) {
     const ABREAST: usize = 4;
     for i in (0..y.len()).step_by(ABREAST * S::LANES) {
@@ -80,7 +81,7 @@ pub(super) fn weighted_sum<'v, S: Simd>(
             }
         }
         for u in 0..ABREAST {
-            s.store(y, i + u * S::LANES, s.mul(sums[u], s.splat(factor)));
+            s.store_new(y, i + u * S::LANES, s.mul(sums[u], s.splat(factor)));
         }
     }
 }

@@ -1,6 +1,7 @@
 use super::few;
 use super::weights::{Running, rescale_rows, scale_rows, weights};
 use super::{Attention, AttentionShape, Call, HeadCall, Heads, HeadsMut, KEYS, QUERIES};
+use crate::extent::work;
 use crate::matmul::{A_BLOCK, A_STRIDE, ABlock, Packed, multiply_block};
 use crate::scratch::Scratch;
 use crate::{MatMut, MatRef};
@@ -40,7 +41,7 @@ impl Attention<'_> {
             head_call.forward(first, operands, &mut out, lse.row(0));
         };
         let n_jobs = batch * heads * jobs_per_head;
-        if n_jobs <= 1 || batch * heads * q_len * k_len * (d_k + d_v) < MIN_PARALLEL {
+        if n_jobs <= 1 || work([batch * heads * q_len, k_len, d_k.saturating_add(d_v)]) < MIN_PARALLEL {
             (0..n_jobs).for_each(job);
         } else {
             (0..n_jobs).into_par_iter().for_each(job);

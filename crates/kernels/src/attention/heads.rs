@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)] // Heads of one buffer are written by several threads.
 
+use crate::extent::{elements, extent};
 use crate::{MatMut, MatRef};
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
@@ -19,21 +20,28 @@ pub struct HeadStrides {
 
 impl HeadStrides {
     /// `[batch, heads, seq, d]`, contiguous.
+    ///
+    /// # Panics
+    /// If no memory can hold a sequence.
     pub fn head_major(heads: usize, seq: usize, d: usize) -> Self {
-        Self { batch: heads * seq * d, seq: d, head: seq * d }
+        Self { batch: elements([heads, seq, d]), seq: d, head: seq * d }
     }
 
     /// `[batch, seq, parts, heads, d]`, contiguous: a projection of `parts` fused, or one of its own with `parts = 1`.
+    ///
+    /// # Panics
+    /// If no memory can hold a sequence.
     pub fn seq_major(seq: usize, parts: usize, heads: usize, d: usize) -> Self {
-        Self { batch: seq * parts * heads * d, seq: parts * heads * d, head: d }
+        Self { batch: elements([seq, parts, heads, d]), seq: parts * heads * d, head: d }
     }
 
-    /// How many elements a view of `[batch, heads, seq, d]` reaches over.
-    fn span(&self, [batch, heads, seq, d]: [usize; 4]) -> usize {
-        if [batch, heads, seq, d].contains(&0) {
-            return 0;
-        }
-        (batch - 1) * self.batch + (heads - 1) * self.head + (seq - 1) * self.seq + d
+    /// Checks that a view of `[batch, heads, seq, d]` fits `len` elements.
+    fn check(&self, what: &str, dims: [usize; 4], len: usize) {
+        let extent = extent(dims, [self.batch, self.head, self.seq, 1]);
+        assert!(
+            extent.is_some_and(|extent| extent <= len),
+            "{what} of [batch, heads, seq, d] = {dims:?} with {self:?} do not fit in {len} elements"
+        );
     }
 }
 
@@ -53,20 +61,19 @@ impl<'a> Heads<'a> {
     /// The parts of a fused projection `[batch, seq, N, heads, d]`: `N = 3` for queries, keys and values.
     ///
     /// # Panics
-    /// If `data` is shorter than one position.
+    /// If `data` is shorter than one position, or no memory can hold a sequence.
     pub fn split<const N: usize>(data: &'a [f32], [seq, heads, d]: [usize; 3]) -> [Self; N] {
         let strides = HeadStrides::seq_major(seq, N, heads, d);
         std::array::from_fn(|part| Self { data: &data[part * heads * d..], strides })
     }
 
     pub(super) fn check(&self, what: &str, dims: [usize; 4]) {
-        let (span, len) = (self.strides.span(dims), self.data.len());
-        assert!(span <= len, "{what} of [batch, heads, seq, d] = {dims:?} need {span} elements, not {len}");
+        self.strides.check(what, dims, self.data.len());
     }
 
     /// One head of one sequence, `[seq, d]`.
     pub(super) fn head(&self, b: usize, h: usize, [seq, d]: [usize; 2]) -> MatRef<'a> {
-        if seq * d == 0 {
+        if seq == 0 || d == 0 {
             return MatRef::new(&[], seq, d);
         }
         let data = &self.data[b * self.strides.batch + h * self.strides.head..];
@@ -99,7 +106,7 @@ impl<'a> HeadsMut<'a> {
     /// The parts of a fused gradient `[batch, seq, N, heads, d]`, as [`Heads::split`].
     ///
     /// # Panics
-    /// If `data` is shorter than one position.
+    /// If `data` is shorter than one position, or no memory can hold a sequence.
     pub fn split<const N: usize>(data: &'a mut [f32], [seq, heads, d]: [usize; 3]) -> [Self; N] {
         let strides = HeadStrides::seq_major(seq, N, heads, d);
         let (len, data) = (data.len(), data.as_mut_ptr());
@@ -123,9 +130,12 @@ impl<'a> HeadsMut<'a> {
 
     /// Checks that the view fits its memory and that its heads do not overlap.
     pub(super) fn check(&self, what: &str, dims: [usize; 4]) {
-        let (span, len) = (self.strides.span(dims), self.len);
-        assert!(span <= len, "{what} of [batch, heads, seq, d] = {dims:?} need {span} elements, not {len}");
-        let features = dims[1].saturating_sub(1) * self.strides.head + dims[3];
+        self.strides.check(what, dims, self.len);
+        if dims.contains(&0) {
+            return;
+        }
+        // Nothing below is larger than the view's extent.
+        let features = (dims[1] - 1) * self.strides.head + dims[3];
         assert!(features <= self.width, "{what}: {features} features of a position, of {}", self.width);
         // Sorted by stride, every axis must step over the whole of the finer ones.
         let mut axes = [(self.strides.batch, dims[0]), (self.strides.head, dims[1]), (self.strides.seq, dims[2])];
@@ -142,7 +152,7 @@ impl<'a> HeadsMut<'a> {
     /// # Safety
     /// The view must have passed `check` with dimensions that hold these rows, and no other thread may hold them.
     pub(super) unsafe fn rows(&self, b: usize, h: usize, first: usize, [rows, d]: [usize; 2]) -> MatMut<'_> {
-        if rows * d == 0 {
+        if rows == 0 || d == 0 {
             return MatMut::new(&mut [], rows, d);
         }
         let start = b * self.strides.batch + h * self.strides.head + first * self.strides.seq;

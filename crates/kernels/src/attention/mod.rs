@@ -12,6 +12,7 @@ mod weights;
 pub use heads::{HeadStrides, Heads, HeadsMut};
 pub use step::StepAttention;
 
+use crate::extent::elements;
 use crate::matmul::DEPTH;
 use crate::{Dropout, Level};
 
@@ -115,7 +116,7 @@ impl<'a> Attention<'a> {
     /// If a view is too small for the shape.
     pub fn output(&self, q: Heads<'_>, k: Heads<'_>, v: Heads<'_>) -> (Vec<f32>, Vec<f32>) {
         let AttentionShape { batch, heads, q_len, d_v, .. } = self.shape;
-        let len = batch * q_len * heads * d_v;
+        let len = elements([batch, q_len, heads, d_v]);
         let (mut out, mut lse) = (Vec::with_capacity(len), vec![0.0; batch * heads * q_len]);
         // SAFETY: the forward pass reads nothing of its output, and writes all of it.
         unsafe {
@@ -142,7 +143,7 @@ impl<'a> Attention<'a> {
     ) -> [Vec<f32>; 3] {
         let AttentionShape { batch, heads, q_len, k_len, d_k, d_v } = self.shape;
         let dims = [[q_len, heads, d_k], [k_len, heads, d_k], [k_len, heads, d_v]];
-        let lens = dims.map(|dims| batch * dims.iter().product::<usize>());
+        let lens = dims.map(|[seq, heads, d]| elements([batch, seq, heads, d]));
         let mut gradients = lens.map(Vec::with_capacity);
         // SAFETY: the backward pass writes each element of a gradient before it adds to it, and writes all.
         unsafe {
@@ -168,6 +169,8 @@ impl<'a> Attention<'a> {
     fn check(&self, q: Heads<'_>, k: Heads<'_>, v: Heads<'_>, lse_len: usize) {
         let AttentionShape { batch, heads, q_len, k_len, d_k, d_v } = self.shape;
         assert!(d_k > 0 && d_v > 0, "heads without features");
+        // Of all sizes, weights are counted by the largest, though never kept.
+        elements([batch, heads, q_len, k_len]);
         q.check("queries", [batch, heads, q_len, d_k]);
         k.check("keys", [batch, heads, k_len, d_k]);
         v.check("values", [batch, heads, k_len, d_v]);

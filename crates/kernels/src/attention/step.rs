@@ -5,10 +5,11 @@ use rayon::prelude::*;
 use super::few::weighted_sum;
 use super::forward::MIN_PARALLEL;
 use super::weights::dot;
-use crate::Level;
+use crate::extent::{elements, work};
 use crate::math::exp;
 use crate::scratch::Scratch;
 use crate::simd::{Simd, dispatch};
+use crate::{Level, MatMut};
 
 /// Causal attention over a cache of slots, one for each position that was ever decoded. Rows name the slots of their
 /// positions, so that hypotheses with a common past share its slots, and reordering them moves no keys.
@@ -51,13 +52,15 @@ impl StepAttention<'_> {
     /// # Panics
     /// If lengths do not match or there is no such slot.
     pub fn forward(&self, q: &[f32], q_width: usize, out: &mut [f32]) {
-        let (rows, width) = (self.slots.len() / self.k_len.max(1), self.heads * self.d_v);
+        let (rows, width) = (self.slots.len() / self.k_len.max(1), elements([self.heads, self.d_v]));
         if out.is_empty() {
             return;
         }
+        assert!(rows > 0 && width > 0, "outputs of {rows} rows of {width} features");
         let new = out.len() / width / rows;
         assert!(new <= self.k_len && out.len() == rows * new * width, "outputs of {rows} rows of {new} × {width}");
-        assert!(q.len() == rows * new * q_width && q_width >= self.heads * self.d_k, "queries of {rows} rows of {new}");
+        assert!(q.len() == elements([rows, new, q_width]), "queries of {rows} rows of {new}");
+        assert!(self.d_k > 0 && q_width >= elements([self.heads, self.d_k]), "queries of {q_width} features");
         let n_slots = self.keys_values.len() / self.width();
         assert!(self.slots.iter().all(|&slot| (slot as usize) < n_slots), "a slot beyond the {n_slots} there are");
         let level = Level::current();
@@ -65,7 +68,7 @@ impl StepAttention<'_> {
             let slots = &self.slots[at / new * self.k_len..][..self.k_len - new + 1 + at % new];
             attend(level, self, slots, &q[at * q_width..][..q_width], out);
         };
-        if rows * new * self.k_len * self.width() < MIN_PARALLEL {
+        if work([rows * new, self.k_len, self.width()]) < MIN_PARALLEL {
             out.chunks_exact_mut(width).enumerate().for_each(attend);
         } else {
             out.par_chunks_exact_mut(width).enumerate().with_min_len(4).for_each(attend);
@@ -73,7 +76,7 @@ impl StepAttention<'_> {
     }
 
     fn width(&self) -> usize {
-        self.heads * (self.d_k + self.d_v)
+        elements([self.heads, self.d_k.saturating_add(self.d_v)])
     }
 }
 
@@ -105,6 +108,6 @@ fn attend_kernel<S: Simd>(s: S, step: &StepAttention<'_>, slots: &[u32], q: &[f3
             s.store(&mut weights, i, weight);
         }
         let value = |j: usize| &keys_values[slots[j] as usize * width + heads * d_k + h * d_v..][..d_v];
-        weighted_sum(s, &weights, value, 1.0 / s.sum(sum), out);
+        weighted_sum(s, &weights, value, 1.0 / s.sum(sum), MatMut::new(out, 1, d_v).room(0));
     }
 }

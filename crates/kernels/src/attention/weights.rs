@@ -115,9 +115,9 @@ dispatch! {
 fn scale_rows_kernel<S: Simd>(s: S, factors: &[f32], x: &[f32], mut y: MatMut<'_>) {
     let cols = y.cols;
     for (r, (&factor, x)) in factors.iter().zip(x.chunks_exact(cols)).enumerate() {
-        let y = y.row(r);
+        let y = y.room(r);
         for i in (0..cols).step_by(S::LANES) {
-            s.store(y, i, s.mul(s.load(x, i), s.splat(factor)));
+            s.store_new(y, i, s.mul(s.load(x, i), s.splat(factor)));
         }
     }
 }

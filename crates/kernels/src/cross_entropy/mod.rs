@@ -4,6 +4,7 @@ mod pass;
 mod soft_max;
 
 use crate::MatRef;
+use crate::extent::elements;
 use crate::matmul::DEPTH;
 use pass::Pass;
 
@@ -136,8 +137,8 @@ impl VocabProjection<'_> {
     fn check(&self, hidden: &[f32], targets: &Targets<'_>) -> Vec<usize> {
         let n = targets.ids.len();
         assert!(self.d_model > 0, "hidden states without features");
-        assert_eq!(hidden.len(), n * self.d_model, "hidden is {n} × {}", self.d_model);
-        assert_eq!(self.weight.len(), self.vocab_size * self.d_model, "the weight's length");
+        assert_eq!(hidden.len(), elements([n, self.d_model]), "hidden is {n} × {}", self.d_model);
+        assert_eq!(self.weight.len(), elements([self.vocab_size, self.d_model]), "the weight's length");
         assert!(self.bias.is_none_or(|bias| bias.len() == self.vocab_size), "the bias's length");
         assert!(targets.ignored.is_none_or(|ignored| ignored.len() == n), "one ignored flag a row");
         let rows: Vec<usize> = (0..n).filter(|&row| targets.ignored.is_none_or(|ignored| !ignored[row])).collect();

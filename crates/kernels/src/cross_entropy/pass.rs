@@ -2,6 +2,7 @@
 
 use super::soft_max::{STATS, Stat, exponentials, logit_gradient, normalise};
 use super::{BLOCK, CrossEntropy, Targets, VocabGradients, VocabProjection, WeightLayout};
+use crate::extent::elements;
 use crate::matmul::{A_BLOCK, A_STRIDE, ABlock, DEPTH, Packed, multiply_block};
 use crate::parallel::add_in_order;
 use crate::scratch::Scratch;
@@ -40,9 +41,9 @@ impl<'a> Pass<'a> {
             projection,
             targets,
             level: Level::current(),
-            hidden: Scratch::new(BLOCK * projection.d_model),
-            logits: Scratch::new(n_blocks * A_BLOCK),
-            stats: Scratch::new(n_blocks * STATS),
+            hidden: Scratch::new(elements([BLOCK, projection.d_model])),
+            logits: Scratch::new(elements([n_blocks, A_BLOCK])),
+            stats: Scratch::new(elements([n_blocks, STATS])),
         }
     }
 
@@ -104,7 +105,7 @@ impl<'a> Pass<'a> {
 
         let group_blocks = vocab_size.div_ceil(BLOCK).div_ceil(GROUPS);
         let n_groups = vocab_size.div_ceil(group_blocks * BLOCK);
-        let mut d_hidden = Scratch::new(n_groups * n * d_model);
+        let mut d_hidden = Scratch::new(elements([n_groups, n, d_model]));
         let groups = self.logits.par_chunks_mut(group_blocks * A_BLOCK).zip(d_hidden.par_chunks_mut(n * d_model));
         groups.zip(d_bias.par_chunks_mut(group_blocks * BLOCK)).enumerate().for_each(
             |(group, ((logits, d_hidden), d_bias))| {

@@ -8,11 +8,14 @@ mod tile;
 
 pub use quantise::QuantisedColumns;
 
+use crate::extent::{elements, work};
 use crate::matmul::{Epilogue, for_each_job, job};
 use crate::scratch::Aligned;
 use crate::top_k::{self, TopK};
 use crate::{Level, MatMut, MatRef};
 use quantise::QuantisedRows;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use simd::Path;
 use simd::{COLS, STEP};
 
 /// Products below this many multiply-adds are not worth another thread, unless the weight is this large.
@@ -49,7 +52,7 @@ impl Int8Matrix {
     pub fn new(columns: &QuantisedColumns) -> Self {
         let (k, n) = (columns.k, columns.scales.len());
         let (depth, n_panels) = (k.next_multiple_of(STEP), n.div_ceil(COLS));
-        let mut panels = Aligned::zeroed(n_panels * depth * COLS / size_of::<f32>());
+        let mut panels = Aligned::zeroed(elements([n_panels, depth, COLS]) / size_of::<f32>());
         let bytes = panels.bytes_mut();
         let mut column_sums = vec![0; n_panels * COLS];
         for j in 0..n {
@@ -103,7 +106,7 @@ impl Int8Matrix {
     }
 
     fn parallel(&self, m: usize) -> bool {
-        m * self.k * self.n >= MIN_PARALLEL || self.k * self.n >= MIN_PARALLEL
+        work([m.max(1), self.k, self.n]) >= MIN_PARALLEL
     }
 
     /// The block of the product that begins at `(i, j)`, with `j` a multiple of 16.

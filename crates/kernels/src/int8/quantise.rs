@@ -1,5 +1,6 @@
 use super::simd::{Path, STEP};
 use crate::MatRef;
+use crate::extent::elements;
 use crate::scratch::Scratch;
 use crate::simd::{Level, Simd, dispatch};
 
@@ -20,9 +21,12 @@ pub struct QuantisedColumns {
 
 impl QuantisedColumns {
     /// Rounds `b` `[k, n]`, each column to the scale `max |w| / 127`.
+    ///
+    /// # Panics
+    /// If no memory can hold as many values.
     pub fn new(b: MatRef<'_>) -> Self {
         let [k, n] = b.dims();
-        let mut quantised = Self { values: vec![0; n * k], scales: Vec::with_capacity(n), k };
+        let mut quantised = Self { values: vec![0; elements([n, k])], scales: Vec::with_capacity(n), k };
         for j in 0..n {
             let column: Vec<f32> = (0..k).map(|p| b.at(p, j)).collect();
             let scale = column.iter().fold(0.0, |max: f32, w| max.max(w.abs())) / MAX;
@@ -39,7 +43,11 @@ impl QuantisedColumns {
     /// to each scale, or a value is -128.
     pub fn from_parts(values: Vec<i8>, scales: Vec<f32>) -> Option<Self> {
         let k = values.len().checked_div(scales.len()).unwrap_or(0);
-        (k * scales.len() == values.len() && !values.contains(&i8::MIN)).then_some(Self { values, scales, k })
+        (k.checked_mul(scales.len()) == Some(values.len()) && !values.contains(&i8::MIN)).then_some(Self {
+            values,
+            scales,
+            k,
+        })
     }
 
     /// `[n, k]`: the columns, each in a row.
@@ -65,7 +73,7 @@ impl QuantisedRows {
     pub(super) fn new(level: Level, a: MatRef<'_>) -> Self {
         let [m, k] = a.dims();
         let depth = k.next_multiple_of(STEP);
-        let mut values = Scratch::new(m * depth / size_of::<f32>());
+        let mut values = Scratch::new(elements([m, depth]) / size_of::<f32>());
         let mut copy = Scratch::new(k);
         let scales = (0..m).map(|i| {
             let row = if a.col_stride == 1 {

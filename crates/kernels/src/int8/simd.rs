@@ -13,8 +13,8 @@ pub(super) const STEP: usize = 4;
 
 /// The instructions that an 8-bit product uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Path {
-    /// 16-bit and 32-bit integers, as the compiler sees fit.
+pub(crate) enum Path {
+    /// 16-bit and 32-bit integers: SSE2 on x86-64, elsewhere as the compiler sees fit.
     Portable,
     /// AVX2's pairwise byte products.
     #[cfg(target_arch = "x86_64")]
@@ -26,7 +26,7 @@ pub(super) enum Path {
 
 impl Path {
     /// The best path at a level.
-    pub(super) fn of(level: Level) -> Self {
+    pub(crate) fn of(level: Level) -> Self {
         match level.kind {
             #[cfg(target_arch = "x86_64")]
             crate::simd::Kind::Avx512 | crate::simd::Kind::Avx512Bf16 if is_x86_feature_detected!("avx512vnni") => {
@@ -70,6 +70,54 @@ pub(super) trait Dot: Copy {
 #[derive(Clone, Copy)]
 pub(super) struct Portable;
 
+/// The even bytes of 16-bit lanes, and the odd ones, each with its sign.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn halves(bytes: __m128i) -> [__m128i; 2] {
+    // SAFETY: SSE2 is x86-64's baseline.
+    unsafe { [_mm_srai_epi16::<8>(_mm_slli_epi16::<8>(bytes)), _mm_srai_epi16::<8>(bytes)] }
+}
+
+// SAFETY of every block: SSE2 is x86-64's baseline; `a` and `b` are the caller's promise.
+#[cfg(target_arch = "x86_64")]
+#[allow(clippy::undocumented_unsafe_blocks)]
+impl Dot for Portable {
+    type Sums = [__m128i; 4];
+    const ROWS: usize = 2;
+    const PANELS: usize = 1;
+
+    #[inline(always)]
+    fn zero(self) -> [__m128i; 4] {
+        unsafe { [_mm_setzero_si128(); 4] }
+    }
+    #[inline(always)]
+    unsafe fn add(self, mut sums: [__m128i; 4], a: *const i8, b: *const i8) -> [__m128i; 4] {
+        unsafe {
+            // Bytes 0 and 2 of a column lie side by side once 1 and 3 are gone, and the other way round.
+            let [a_even, a_odd] = halves(_mm_set1_epi32(a.cast::<i32>().read_unaligned()));
+            for quarter in 0..4 {
+                let [even, odd] = halves(_mm_loadu_si128(b.add(16 * quarter).cast()));
+                let sum = _mm_add_epi32(sums[quarter], _mm_madd_epi16(even, a_even));
+                sums[quarter] = _mm_add_epi32(sum, _mm_madd_epi16(odd, a_odd));
+            }
+        }
+        sums
+    }
+    #[inline(always)]
+    fn finish(self, sums: [__m128i; 4], _: &[i32; COLS], scale: f32, scales: &[f32; COLS]) -> [f32; COLS] {
+        let mut out = [0.0; COLS];
+        for quarter in 0..4 {
+            unsafe {
+                let scales = _mm_mul_ps(_mm_set1_ps(scale), _mm_loadu_ps(scales.as_ptr().add(4 * quarter)));
+                let y = _mm_mul_ps(_mm_cvtepi32_ps(sums[quarter]), scales);
+                _mm_storeu_ps(out.as_mut_ptr().add(4 * quarter), y);
+            }
+        }
+        out
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
 impl Dot for Portable {
     type Sums = [i32; COLS];
     const ROWS: usize = 2;
@@ -123,16 +171,18 @@ impl Dot for Avx2 {
         unsafe { [_mm256_setzero_si256(); 2] }
     }
     #[inline(always)]
-    unsafe fn add(self, sums: [__m256i; 2], a: *const i8, b: *const i8) -> [__m256i; 2] {
+    unsafe fn add(self, mut sums: [__m256i; 2], a: *const i8, b: *const i8) -> [__m256i; 2] {
         unsafe {
             // |a| · (b with the sign of a): no byte is -128 in a, so pairs reach 2 · 127 · 128 at most and fit 16 bits.
             let a = _mm256_set1_epi32(a.cast::<i32>().read_unaligned());
+            // A loop, as a closure is a function of its own without AVX2, from which each instruction would be a call.
             let magnitude = _mm256_abs_epi8(a);
-            [0, 1].map(|half| {
+            for half in 0..2 {
                 let b = _mm256_loadu_si256(b.add(32 * half).cast());
                 let pairs = _mm256_maddubs_epi16(magnitude, _mm256_sign_epi8(b, a));
-                _mm256_add_epi32(sums[half], _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
-            })
+                sums[half] = _mm256_add_epi32(sums[half], _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+            }
+            sums
         }
     }
     #[inline(always)]

@@ -10,6 +10,7 @@ pub(crate) use pack::Packed;
 pub use packed::PackedMatrix;
 pub(crate) use tile::{A_STRIDE, ABlock, DEPTH, multiply_block};
 
+use crate::extent::work;
 use crate::scratch::Scratch;
 use crate::{Level, MatMut, MatRef};
 use rayon::prelude::*;
@@ -60,7 +61,10 @@ pub fn matmul_with(a: MatRef<'_>, b: MatRef<'_>, mut c: MatMut<'_>, epilogue: &E
     assert_eq!(k, k_2, "inner dimensions differ");
     assert_eq!([m, n], [c.rows, c.cols], "the product is {m} × {n}");
     epilogue.check(n);
-    let (level, parallel) = (Level::current(), m * n * k >= MIN_PARALLEL);
+    if m == 0 || n == 0 {
+        return;
+    }
+    let (level, parallel) = (Level::current(), work([m, n, k]) >= MIN_PARALLEL);
     if k == 0 {
         if !epilogue.accumulate {
             c.fill(0.0);
@@ -91,7 +95,7 @@ fn depths(k: usize, cols: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..k).step_by(depth).map(move |p| (p, depth.min(k - p)))
 }
 
-/// Calls `job` with the first element and the dimensions of each block of an `[m, n]` matrix.
+/// Calls `job` with the first element and the dimensions of each block of an `[m, n]` matrix, whose elements must be a size.
 pub(crate) fn for_each_job(
     [m, n]: [usize; 2],
     [job_rows, job_cols]: [usize; 2],
@@ -113,8 +117,12 @@ pub(crate) fn for_each_job(
 /// Rows and columns of a job of a product whose B is packed already: at most `DEPTH × JOB_COLS`, the longer side halved until
 /// every thread has a few jobs or these get too small.
 pub(crate) fn job([m, k, n]: [usize; 3]) -> [usize; 2] {
-    let (mut rows, mut cols) = (DEPTH.min(m.max(1)), JOB_COLS.min(n.next_multiple_of(MIN_COLS)).max(MIN_COLS));
-    while m.div_ceil(rows) * n.div_ceil(cols) < 4 * rayon::current_num_threads() && rows * cols * k > MIN_PARALLEL {
+    let (mut rows, mut cols) = (DEPTH.min(m.max(1)), n.clamp(1, JOB_COLS).next_multiple_of(MIN_COLS));
+    let jobs = |rows, cols| work([m.div_ceil(rows), n.div_ceil(cols)]);
+    while jobs(rows, cols) < 4 * rayon::current_num_threads() && work([rows, cols, k]) > MIN_PARALLEL {
+        if rows == 1 && cols == MIN_COLS {
+            break;
+        }
         if cols > MIN_COLS && cols >= rows {
             cols = (cols / 2).next_multiple_of(MIN_COLS);
         } else {

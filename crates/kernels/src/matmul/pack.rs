@@ -4,6 +4,7 @@
 
 use super::tile::{A_STRIDE, ABlock, BPanels, DEPTH, multiply_block};
 use super::{BLOCK_COLS, MIN_COLS};
+use crate::extent::elements;
 use crate::scratch::Scratch;
 use crate::simd::{Level, Simd, dispatch};
 use crate::{MatMut, MatRef, Precision};
@@ -86,7 +87,8 @@ fn gather_columns<S: Simd>(s: S, b: MatRef<'_>, panel: &mut [f32]) {
         for p in (0..k).step_by(S::LANES) {
             let depth = S::LANES.min(k - p);
             if b.row_stride == 1 && depth == S::LANES && v + S::LANES <= cols {
-                // SAFETY: columns v..v + LANES and rows p..p + LANES lie in the matrix, and in the panel.
+                // SAFETY: columns v..v + LANES and rows p..p + LANES lie in the matrix, and in the panel, whose size
+                // `Packed::room` has checked.
                 unsafe {
                     let (from, to) = (b.data.as_ptr().add(v * b.col_stride + p), panel.as_mut_ptr());
                     s.transpose(from, b.col_stride, to.add(p * S::TILE_COLS + v), S::TILE_COLS);
@@ -119,8 +121,9 @@ fn pack_paired_panels_kernel<S: Simd>(s: S, b: MatRef<'_>, panels: &mut [f32]) {
             for p in (0..k).step_by(2 * S::LANES) {
                 if b.col_stride == 1 && cols > 0 && k - p >= 2 * S::LANES {
                     for r in p..p + S::LANES {
-                        let [low, high] = [r, r + S::LANES].map(|r| s.load(&b.data[r * b.row_stride + v..][..cols], 0));
-                        s.store(panel, (p / 2 + r - p) * S::TILE_COLS + v - j, s.pair(low, high));
+                        let [low, high] = [r, r + S::LANES].map(|r| &b.data[r * b.row_stride + v..][..cols]);
+                        let pairs = s.pair(s.load(low, 0), s.load(high, 0));
+                        s.store(panel, (p / 2 + r - p) * S::TILE_COLS + v - j, pairs);
                     }
                     continue;
                 }
@@ -224,12 +227,14 @@ fn pack(level: Level, b: MatRef<'_>, panels: &mut [f32]) {
     }
 }
 
-/// A matrix packed into panels over its whole depth.
+/// A matrix packed into panels, [`DEPTH`] of its rows after the other: as a block of it is multiplied at a time, it lies
+/// together, and does not compete with itself for the same sets of the caches.
 #[derive(Clone, Debug)]
 pub(crate) struct Packed<T = Scratch> {
     panels: T,
     level: Level,
     depth: usize,
+    cols: usize,
 }
 
 impl Packed {
@@ -243,34 +248,49 @@ impl Packed {
         if !parallel {
             return Self::new(level, b);
         }
-        let ([depth, n], mut room) = (b.dims(), Self::room(level, b.dims(), Scratch::new));
-        let panels = MIN_COLS / panel_cols(level) * panel_rows(level, depth) * panel_cols(level);
-        room.par_chunks_mut(panels).enumerate().for_each(|(i, panels)| {
-            let j = i * MIN_COLS;
-            pack(level, b.block([0, j], [depth, MIN_COLS.min(n - j)]), panels);
+        let mut packed = Self::room(level, b.dims(), Scratch::new);
+        let parts: Vec<_> = packed.parts().collect();
+        parts.into_par_iter().for_each(|([p, j], [depth, cols], panels)| {
+            pack(level, b.block([p, j], [depth, cols]), panels);
         });
-        Self { panels: room, level, depth }
+        packed
     }
 }
 
 impl<T: DerefMut<Target = [f32]>> Packed<T> {
     /// Packs `b` into memory that `allocate` gives for a length.
     pub(crate) fn new_in(level: Level, b: MatRef<'_>, allocate: impl FnOnce(usize) -> T) -> Self {
-        let mut panels = Self::room(level, b.dims(), allocate);
-        pack(level, b, &mut panels);
-        Self { panels, level, depth: b.rows }
+        let mut packed = Self::room(level, b.dims(), allocate);
+        packed.parts().for_each(|([p, j], [depth, cols], panels)| pack(level, b.block([p, j], [depth, cols]), panels));
+        packed
     }
 
-    fn room(level: Level, [depth, n]: [usize; 2], allocate: impl FnOnce(usize) -> T) -> T {
-        allocate(n.next_multiple_of(panel_cols(level)) * panel_rows(level, depth))
+    fn room(level: Level, [depth, n]: [usize; 2], allocate: impl FnOnce(usize) -> T) -> Self {
+        let cols = panel_cols(level);
+        let len = elements([n.div_ceil(cols), cols, panel_rows(level, depth)]);
+        Self { panels: allocate(len), level, depth, cols: n }
     }
 
-    /// The panels from row `p` on, a multiple of 32.
+    /// The first row and column of each part that is packed by itself, its dimensions, and its panels.
+    fn parts(&mut self) -> impl Iterator<Item = ([usize; 2], [usize; 2], &mut [f32])> {
+        let Self { level, depth, cols, .. } = *self;
+        let (mut rest, width) = (&mut self.panels[..], panel_cols(level));
+        let starts = (0..depth).step_by(DEPTH).flat_map(move |p| (0..cols).step_by(MIN_COLS).map(move |j| [p, j]));
+        starts.map(move |[p, j]| {
+            let dims = [DEPTH.min(depth - p), MIN_COLS.min(cols - j)];
+            let len = panel_rows(level, dims[0]) * dims[1].next_multiple_of(width);
+            let (panels, others) = std::mem::take(&mut rest).split_at_mut(len);
+            rest = others;
+            ([p, j], dims, panels)
+        })
+    }
+
+    /// The panels from row `p` on, a multiple of [`DEPTH`], for as many rows.
     pub(crate) fn rows_from(&self, p: usize) -> BPanels<'_> {
         let (level, cols) = (self.level, panel_cols(self.level));
         BPanels {
-            data: &self.panels[panel_rows(level, p) * cols..],
-            panel_stride: panel_rows(level, self.depth) * cols,
+            data: &self.panels[panel_rows(level, p) * self.cols.next_multiple_of(cols)..],
+            panel_stride: panel_rows(level, DEPTH.min(self.depth - p)) * cols,
         }
     }
 

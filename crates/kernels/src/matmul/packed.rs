@@ -1,6 +1,7 @@
 #![allow(unsafe_code)] // Jobs write disjoint blocks of one matrix.
 
 use super::{A_BLOCK, Epilogue, MIN_PARALLEL, Packed, for_each_job, job};
+use crate::extent::work;
 use crate::scratch::{Aligned, Scratch};
 use crate::top_k::{self, TopK};
 use crate::{Level, MatMut, MatRef};
@@ -31,6 +32,9 @@ impl PackedMatrix {
     /// Packs `b` `[k, n]`: `MatRef::new(w, d_in, d_out)` of a linear layer, or `.t()` of an embedding `[vocab, d_model]`.
     ///
     /// It is packed for the level at hand and used at that level ever after.
+    ///
+    /// # Panics
+    /// If no memory can hold it.
     pub fn new(b: MatRef<'_>) -> Self {
         let ([k, n], level) = (b.dims(), Level::current());
         Self { packed: Packed::new_in(level, b, Aligned::zeroed), level, k, n }
@@ -73,6 +77,6 @@ impl PackedMatrix {
     }
 
     fn parallel(&self, m: usize) -> bool {
-        m * self.k * self.n >= MIN_PARALLEL || self.k * self.n >= MIN_PARALLEL_WEIGHTS
+        work([m, self.k, self.n]) >= MIN_PARALLEL || work([self.k, self.n]) >= MIN_PARALLEL_WEIGHTS
     }
 }

@@ -4,6 +4,7 @@
 
 use super::A_BLOCK;
 use super::pack::pack_a;
+use crate::extent::extent;
 use crate::scratch::Scratch;
 use crate::simd::{Simd, dispatch};
 use crate::{Level, MatMut, MatRef, Precision};
@@ -83,8 +84,9 @@ fn multiply_block_kernel<S: Simd, const PAIRS: bool>(
     let k = if PAIRS { S::pairs(k) } else { k };
     let (lines, line) = if a.transposed { (k, m) } else { (m, k) };
     let panels = n.div_ceil(S::TILE_COLS);
-    assert!(lines == 0 || (lines - 1) * a.stride + line <= a.data.len(), "A block out of bounds");
-    assert!((panels - 1) * b.panel_stride + k * S::TILE_COLS <= b.data.len(), "B panels out of bounds");
+    let within = |dims, stride, data: &[f32]| extent(dims, [stride, 1]).is_some_and(|extent| extent <= data.len());
+    assert!(within([lines, line], a.stride, a.data), "A block out of bounds");
+    assert!(within([panels, k.saturating_mul(S::TILE_COLS)], b.panel_stride, b.data), "B panels out of bounds");
     // SAFETY: the assertions are the promise for A and B; C's elements are its own.
     unsafe {
         if a.transposed {
@@ -158,6 +160,11 @@ unsafe fn tile<S: Simd, const PAIRS: bool, const TRANSPOSED: bool, const M: usiz
     // SAFETY: the caller's promise.
     unsafe {
         let mut sums = [[s.zero(); V]; M];
+        // Rows of C lie far apart, and are wanted at the end.
+        for i in 0..M {
+            s.prefetch(c.add(i * c_stride));
+            s.prefetch(c.add(i * c_stride + cols - 1));
+        }
         // A pointer for every four rows: few enough to stay in registers.
         let mut rows = [0, 1, 2].map(|four| a.wrapping_add(4 * four * stride));
         let mut column = a;

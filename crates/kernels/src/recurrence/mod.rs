@@ -3,6 +3,8 @@
 //! Rows do not know of one another, so a thread takes some of them through all steps, forward or backward, and meets the
 //! others only where gradients of weights are summed: one product for all steps.
 
+use crate::extent::elements;
+
 mod attention;
 mod backward;
 mod cell;
@@ -188,31 +190,41 @@ fn pieces_mut(mut x: &mut [f32], width: usize) -> impl Iterator<Item = &mut [f32
 
 impl Recurrence<'_> {
     /// How many values the backward pass wants of the gates.
+    ///
+    /// # Panics
+    /// If no memory can hold them.
     pub fn n_kept(&self) -> usize {
-        self.rows * self.steps * self.widths().kept
+        elements([self.rows, self.steps, self.widths().kept])
     }
 
     /// How many values the output has.
+    ///
+    /// # Panics
+    /// If no memory can hold them.
     pub fn n_out(&self) -> usize {
-        self.rows * self.steps * self.widths().out
+        elements([self.rows, self.steps, self.widths().out])
     }
 
     fn widths(&self) -> Widths {
         let d = self.d_hidden;
-        let state = self.cell.n_states() * d;
+        let kept = elements([4, d]);
+        let [state, gates] = [self.cell.n_states(), self.cell.n_gates()].map(|n| n * d);
         let [attention, values, src] = self.attention.map_or([0; 3], |a| [a.d_attention, a.d_values, a.src]);
-        let gates = self.cell.n_gates() * d;
-        Widths { gates, state, hidden_at: state - d, out: state + values, kept: 4 * d, attention, values, src }
+        let out = state.saturating_add(values);
+        elements([self.rows, self.steps, kept.max(out).max(attention).max(src)]);
+        Widths { gates, state, hidden_at: state - d, out, kept, attention, values, src }
     }
 
     fn check(&self, widths: Widths) {
         let (rows, d) = (self.rows, self.d_hidden);
-        assert_eq!([self.weight.len(), self.bias.len()], [d * widths.gates, widths.gates], "weights of the recurrence");
+        let wanted = [elements([d, widths.gates]), widths.gates];
+        assert_eq!([self.weight.len(), self.bias.len()], wanted, "weights of the recurrence");
         assert!(self.lengths.is_none_or(|lengths| lengths.len() == rows), "a length for each row");
         let Some(a) = &self.attention else { return };
         let found = [a.query.len(), a.score.len(), a.context.len(), a.keys.len(), a.values.len(), a.lengths.len()];
-        let (keys, values) = (rows * a.src * a.d_attention, rows * a.src * a.d_values);
-        let wanted = [d * a.d_attention, a.d_attention, a.d_values * widths.gates, keys, values, rows];
+        let (keys, values) = (elements([rows, a.src, a.d_attention]), elements([rows, a.src, a.d_values]));
+        let (query, context) = (elements([d, a.d_attention]), elements([a.d_values, widths.gates]));
+        let wanted = [query, a.d_attention, context, keys, values, rows];
         assert_eq!(found, wanted, "parts of the attention");
         assert!(a.lengths.iter().all(|&length| length <= a.src), "a source is longer than its matrix");
     }

@@ -8,6 +8,8 @@ mod avx2;
 mod avx512;
 mod level;
 mod portable;
+#[cfg(target_arch = "x86_64")]
+mod sse2;
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx2::Avx2;
@@ -17,7 +19,12 @@ pub(crate) use avx512::Avx512;
 pub(crate) use level::Kind;
 pub(crate) use level::dispatch;
 pub use level::{Level, Precision};
-pub(crate) use portable::Portable;
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) use portable::Arrays as Portable;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use sse2::Sse2 as Portable;
+
+use std::mem::MaybeUninit;
 
 /// The operations of one instruction set on vectors of [`LANES`](Simd::LANES) `f32`.
 ///
@@ -85,6 +92,10 @@ pub(crate) trait Simd: Copy {
     /// The largest lane.
     fn max_lane(self, a: Self::F32) -> f32;
 
+    /// Says that the cache line at `p` will be wanted, if there is memory there at all.
+    #[inline(always)]
+    fn prefetch(self, _p: *const f32) {}
+
     /// # Safety
     /// `LANES` floats must be readable at `p`.
     unsafe fn load_ptr(self, p: *const f32) -> Self::F32;
@@ -142,13 +153,30 @@ pub(crate) trait Simd: Copy {
     /// Stores to `x[i..]`; lanes past the end are dropped.
     #[inline(always)]
     fn store(self, x: &mut [f32], i: usize, v: Self::F32) {
-        // SAFETY: both branches write inside `x`.
+        // SAFETY: as many floats as the slice has.
+        unsafe { self.store_within(x.as_mut_ptr(), x.len(), i, v) }
+    }
+
+    /// [`store`](Self::store) to memory that need not have been written.
+    #[inline(always)]
+    fn store_new(self, x: &mut [MaybeUninit<f32>], i: usize, v: Self::F32) {
+        // SAFETY: as many floats as the slice has.
+        unsafe { self.store_within(x.as_mut_ptr().cast(), x.len(), i, v) }
+    }
+
+    /// [`store`](Self::store) to `len` floats from `x` on.
+    ///
+    /// # Safety
+    /// They must be writable.
+    #[inline(always)]
+    unsafe fn store_within(self, x: *mut f32, len: usize, i: usize, v: Self::F32) {
+        // SAFETY: both branches write inside.
         unsafe {
-            if i + Self::LANES <= x.len() {
-                self.store_ptr(x.as_mut_ptr().add(i), v);
+            if i + Self::LANES <= len {
+                self.store_ptr(x.add(i), v);
             } else {
-                let n = x.len().saturating_sub(i);
-                self.store_ptr_part(x.as_mut_ptr().add(x.len() - n), v, n);
+                let n = len.saturating_sub(i);
+                self.store_ptr_part(x.add(len - n), v, n);
             }
         }
     }

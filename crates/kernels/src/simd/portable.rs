@@ -4,9 +4,9 @@ use std::array::from_fn;
 
 const LANES: usize = 4;
 
-/// Arrays of four `f32`, which the compiler maps to the baseline's registers (SSE2 on x86-64, NEON on AArch64).
+/// Arrays of four `f32`, which the compiler maps to the baseline's registers (NEON on AArch64).
 #[derive(Clone, Copy)]
-pub(crate) struct Portable;
+pub(crate) struct Arrays;
 
 #[inline(always)]
 fn zip(a: [f32; LANES], b: [f32; LANES], f: impl Fn(f32, f32) -> f32) -> [f32; LANES] {
@@ -22,7 +22,7 @@ fn bf16(x: f32) -> u32 {
 
 // SAFETY of every block here: pointers are the caller's promise.
 #[allow(clippy::undocumented_unsafe_blocks)]
-impl Simd for Portable {
+impl Simd for Arrays {
     type F32 = [f32; LANES];
     type Mask = [bool; LANES];
     const LANES: usize = LANES;

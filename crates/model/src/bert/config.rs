@@ -57,6 +57,18 @@ pub struct BertConfig {
     /// Classes of the classifier; without any there is none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
+    /// Whether hidden tokens are guessed with the embedding matrix; else with a matrix of its own.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub tie_projection: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_yes(value: &bool) -> bool {
+    *value
 }
 
 fn gelu() -> Activation {
@@ -95,6 +107,7 @@ impl BertConfig {
             masked_lm: true,
             next_sentence: true,
             labels: Vec::new(),
+            tie_projection: true,
         }
     }
 
@@ -109,6 +122,10 @@ impl BertConfig {
             next_sentence: false,
             ..Self::bert_like(vocab_size, max_len + 2, sizes)
         }
+    }
+
+    fn has_projection(&self) -> bool {
+        self.masked_lm && !self.tie_projection
     }
 
     fn has_classifier(&self) -> bool {
@@ -181,6 +198,7 @@ impl ModelSpec for BertConfig {
             + block.n_final_norm_params()
             + count(self.pooler, of_linear(self.d_model))
             + count(self.masked_lm, of_linear(self.d_model) + self.norm_config().n_params() + self.vocab_size)
+            + count(self.has_projection(), self.vocab_size * self.d_model)
             + count(self.next_sentence, of_linear(2))
             + count(self.has_classifier(), of_linear(self.labels.len()))
     }
@@ -201,6 +219,7 @@ impl ModelSpec for BertConfig {
             masked_lm: self
                 .masked_lm
                 .then(|| MaskedLmHead::new(self.vocab_size, &self.norm_config(), self.activation, init)),
+            projection: self.has_projection().then(|| Embedding::unscaled(self.vocab_size, d_model, init)),
             next_sentence: self.next_sentence.then(|| Linear::new(d_model, 2, true, init)),
             classifier: self.has_classifier().then(|| Linear::new(d_model, self.labels.len(), true, init)),
             dropout: self.dropout,

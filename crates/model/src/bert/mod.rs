@@ -38,7 +38,7 @@ use crate::{
 /// ```
 #[derive(Module, Debug)]
 pub struct Bert {
-    /// Token embeddings, and the projection back to tokens.
+    /// Token embeddings, and the projection back to tokens where it is tied.
     pub embedding: Embedding,
     /// Positions.
     pub positions: Positions,
@@ -52,6 +52,8 @@ pub struct Bert {
     pub pooler: Option<Linear>,
     /// Guesses hidden tokens.
     pub masked_lm: Option<MaskedLmHead>,
+    /// What hidden tokens are guessed with, where it is not the embeddings.
+    pub projection: Option<Embedding>,
     /// Tells if the second segment follows the first.
     pub next_sentence: Option<Linear>,
     /// Tells the class of a sequence.
@@ -89,7 +91,7 @@ impl Bert {
     /// Scores of every token, if there is a head for them: `[..., d_model]` to `[..., vocab]`.
     pub fn token_logits<const D: usize>(&self, hidden: Tensor<D>) -> Option<Tensor<D>> {
         let head = self.masked_lm.as_ref()?;
-        Some(ops::linear(head.transform(hidden), self.embedding.weight.val().transpose(), Some(head.bias.val())))
+        Some(ops::linear(head.transform(hidden), self.projection().transpose(), Some(head.bias.val())))
     }
 
     /// Scores of every class, if there is a classifier: `[rows, seq, d_model]` to `[rows, labels]`.
@@ -114,7 +116,7 @@ impl EncoderModel for Bert {
     }
 
     fn projection(&self) -> Tensor<2> {
-        self.embedding.weight.val()
+        self.projection.as_ref().unwrap_or(&self.embedding).weight.val()
     }
 
     fn alphabet(&self) -> Option<&[TokenId]> {

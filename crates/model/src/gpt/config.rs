@@ -50,6 +50,9 @@ pub struct GptConfig {
     /// Kind of norm.
     #[serde(default)]
     pub norm_kind: NormKind,
+    /// ε of every norm.
+    #[serde(default = "epsilon")]
+    pub epsilon: f64,
     /// How tokens know where they stand; learned positions bound the context.
     pub positions: PositionsConfig,
     /// How near a key must be to be seen: at less than `window` positions; without it, all are seen.
@@ -66,6 +69,11 @@ fn gelu_tanh() -> Activation {
 
 fn pre() -> NormPlacement {
     NormPlacement::Pre
+}
+
+/// GPT-2's.
+fn epsilon() -> f64 {
+    1e-5
 }
 
 fn yes() -> bool {
@@ -90,6 +98,7 @@ impl GptConfig {
             bias: true,
             norm: NormPlacement::Pre,
             norm_kind: NormKind::Layer,
+            epsilon: epsilon(),
             positions: PositionsConfig::Learned { max_len },
             window: None,
             tie_projection: true,
@@ -123,7 +132,12 @@ impl GptConfig {
                 bias: self.bias,
                 dropout: 0.0,
             },
-            norm: NormConfig { kind: self.norm_kind, bias: self.bias, ..NormConfig::layer(self.d_model) },
+            norm: NormConfig {
+                kind: self.norm_kind,
+                bias: self.bias,
+                epsilon: self.epsilon,
+                ..NormConfig::layer(self.d_model)
+            },
             placement: self.norm,
             dropout: self.dropout,
         }
@@ -151,6 +165,7 @@ impl ModelSpec for GptConfig {
             ("window", self.window.unwrap_or(1)),
         ])?;
         checks::probabilities(&[("dropout", self.dropout), ("attention_dropout", self.attention_dropout)])?;
+        checks::positive(&[("epsilon", self.epsilon)])?;
         checks::heads(self.d_model, self.n_heads)?;
         checks::attention(&self.block().attention, &self.positions)
     }

@@ -1,52 +1,88 @@
-//! The codes files of subword-nmt.
+//! The codes files of subword-nmt and fastBPE.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::Path;
 
 use super::piece::Piece;
 use super::pre_tokenization::PreTokenization;
 use super::{Bpe, BpeFile};
 use crate::error::TokenizerError;
+use crate::{files, formats};
 
 const VERSION_LINE: &str = "#version: 0.2";
 
+/// How a codes file writes merges.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Format {
+    /// subword-nmt's without a first line: the mark `</w>` is a symbol of its own, which merges join to the last
+    /// character.
+    Version1,
+    /// subword-nmt's of today: the last character carries the mark from the start.
+    Version2,
+    /// fastBPE's, which are those of version 2 with a count after each.
+    FastBpe,
+}
+
+impl Format {
+    /// What the first line shows; `None` if it is not of a codes file.
+    fn of(first: &str) -> Option<Self> {
+        let first = first.trim_end();
+        if first == VERSION_LINE {
+            return Some(Self::Version2);
+        }
+        let mut parts = first.split(' ');
+        let (left, right) = (parts.next()?, parts.next()?);
+        let is_codes = !left.is_empty() && !right.is_empty() && !left.starts_with("#version");
+        match (parts.next(), parts.next()) {
+            (None, None) if is_codes => Some(Self::Version1),
+            (Some(count), None) if is_codes && count.parse::<u64>().is_ok() => Some(Self::FastBpe),
+            _ => None,
+        }
+    }
+}
+
 impl Bpe {
-    /// Reads the merges of a codes file that subword-nmt learned (version 0.2 of its format).
+    /// Reads the merges of a codes file that subword-nmt (both versions of its format) or fastBPE learned.
     ///
     /// A codes file has no vocabulary: the characters are those of the merges and of `text`, any others become bytes.
     /// Text is split at spaces, as subword-nmt does.
     ///
     /// # Errors
-    /// [`Io`](TokenizerError::Io) if the file cannot be read, [`Invalid`](TokenizerError::Invalid) if a line is no
-    /// merge.
+    /// [`Io`](TokenizerError::Io) if the file cannot be read, [`Format`](TokenizerError::Format) if it is of another
+    /// tool, [`Invalid`](TokenizerError::Invalid) if a line is not a merge.
     pub fn from_codes<L: AsRef<str>>(path: &Path, text: impl IntoIterator<Item = L>) -> Result<Self, TokenizerError> {
-        let codes = fs::read_to_string(path).map_err(TokenizerError::io(path))?;
+        let codes = files::read_text(path)?;
+        formats::refuse_other_tools(path, codes.as_bytes())?;
         Self::parse_codes(&codes, text).map_err(TokenizerError::invalid(path))
     }
 
+    /// Whether `text` begins as a codes file that can be read does.
+    pub(crate) fn is_codes(text: &str) -> bool {
+        let mut lines = text.lines();
+        match lines.next().and_then(Format::of) {
+            Some(Format::Version2) => true,
+            // Other lists have two columns too: only merges end words with the mark.
+            Some(format) => lines.all(|line| Format::of(line) == Some(format)) && text.contains("</w>"),
+            None => false,
+        }
+    }
+
     fn parse_codes<L: AsRef<str>>(codes: &str, text: impl IntoIterator<Item = L>) -> Result<Self, String> {
-        let mut lines = codes.trim_end_matches('\n').split('\n').zip(1..);
-        if lines.next().is_none_or(|(line, _)| line.trim_end() != VERSION_LINE) {
-            return Err(format!("line 1 is not {VERSION_LINE:?}; learn the codes anew with subword-nmt 0.2 or later"));
+        let mut lines = codes.trim_end_matches('\n').split('\n').zip(1..).peekable();
+        let first = lines.peek().map_or("", |&(line, _)| line);
+        let Some(format) = Format::of(first) else {
+            return Err(format!("line 1 is {first:?}, neither {VERSION_LINE:?} nor a merge"));
+        };
+        if format == Format::Version2 {
+            lines.next();
         }
-        let mut merges = Vec::new();
-        for (line, number) in lines {
-            let mut parts = line.trim_matches(['\r', ' ']).split(' ');
-            let (Some(left), Some(right), None) = (parts.next(), parts.next(), parts.next()) else {
-                return Err(format!("line {number} is {line:?}, expected two pieces with a space between"));
-            };
-            let merged = Piece::join(&Piece::parse(left), &Piece::parse(right));
-            if ![Piece::parse(left), Piece::parse(right), merged].iter().all(Piece::is_spellable) {
-                return Err(format!("line {number} is {line:?}, which makes what looks like a special token here"));
-            }
-            merges.push((left.to_owned(), right.to_owned()));
-        }
+        let merges = lines.map(|(line, number)| parse_merge(line, number, format)).collect::<Result<Vec<_>, _>>()?;
 
         let mut characters = BTreeSet::new();
+        let forms: &[bool] = if format == Format::Version1 { &[false] } else { &[false, true] };
         let mut add = |text: &str| {
             for c in text.chars() {
-                for ends_word in [false, true] {
+                for &ends_word in forms {
                     let piece = Piece::new(false, c, ends_word);
                     if piece.is_spellable() {
                         characters.insert(piece.to_string());
@@ -62,7 +98,7 @@ impl Bpe {
             line.as_ref().split(' ').for_each(&mut add);
         }
         let mut vocab: Vec<_> = BpeFile::base_vocab().collect();
-        let mut known: BTreeSet<_> = characters.clone();
+        let mut known: BTreeSet<_> = vocab.iter().cloned().chain(characters.iter().cloned()).collect();
         vocab.extend(characters);
         for (left, right) in &merges {
             let merged = Piece::join(&Piece::parse(left), &Piece::parse(right)).to_string();
@@ -80,6 +116,23 @@ impl Bpe {
     pub fn to_codes(&self) -> String {
         self.file.to_codes()
     }
+}
+
+fn parse_merge(line: &str, number: usize, format: Format) -> Result<(String, String), String> {
+    let mut parts = line.trim_matches(['\r', ' ']).split(' ');
+    let (left, right) = (parts.next(), parts.next());
+    let count = if format == Format::FastBpe { parts.next() } else { None };
+    let (Some(left), Some(right), None) = (left, right, parts.next()) else {
+        return Err(format!("line {number} is {line:?}, expected two pieces with a space between"));
+    };
+    if count.is_some_and(|count| count.parse::<u64>().is_err()) {
+        return Err(format!("line {number} is {line:?}, expected a count at its end"));
+    }
+    let (left, right) = (Piece::parse(left), Piece::parse(right));
+    if ![&left, &right, &Piece::join(&left, &right)].into_iter().all(Piece::is_spellable) {
+        return Err(format!("line {number} is {line:?}, which makes what looks like a special token here"));
+    }
+    Ok((left.to_string(), right.to_string()))
 }
 
 impl BpeFile {

@@ -3,12 +3,15 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use rustc_hash::{FxHashMap, FxHashSet};
+
 use super::piece::Piece;
 use super::pre_tokenization::{PreToken, PreTokenization};
 use super::{Bpe, BpeFile};
 use crate::error::TokenizerError;
 use crate::merge_learner::{Limits, MergeRules, Word, learn};
 use crate::tokenizer::TokenId;
+use crate::training::{MAX_LINE_LEN, TrainingReport, covered};
 use crate::vocabulary::{Spellings, WordCounts};
 
 /// Learns a [`Bpe`] from lines of text: for a joint vocabulary, from the lines of both languages.
@@ -30,6 +33,8 @@ pub struct BpeTrainer {
     min_frequency: u64,
     pre_tokenization: PreTokenization,
     end_of_word_suffix: bool,
+    character_coverage: f64,
+    max_line_len: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +56,14 @@ impl BpeTrainer {
     }
 
     fn new(size: Size) -> Self {
-        Self { size, min_frequency: 2, pre_tokenization: PreTokenization::default(), end_of_word_suffix: true }
+        Self {
+            size,
+            min_frequency: 2,
+            pre_tokenization: PreTokenization::default(),
+            end_of_word_suffix: true,
+            character_coverage: 1.0,
+            max_line_len: MAX_LINE_LEN,
+        }
     }
 
     /// The least frequency of a pair that is merged; 2 by default, as in subword-nmt.
@@ -73,13 +85,39 @@ impl BpeTrainer {
         Self { end_of_word_suffix, ..self }
     }
 
+    /// The share of the text whose characters are in the vocabulary; 1 by default, which is all. The rarest others are
+    /// written as bytes: 0.9995 is usual for scripts of thousands of characters.
+    ///
+    /// Source: `character_coverage` of the SentencePiece library.
+    pub fn character_coverage(self, character_coverage: f64) -> Self {
+        Self { character_coverage, ..self }
+    }
+
+    /// The longest line that is learned from, in bytes; 16 MiB by default. Longer ones are left out, which
+    /// [`train_with_report`](Self::train_with_report) tells.
+    pub fn max_line_len(self, max_line_len: usize) -> Self {
+        Self { max_line_len, ..self }
+    }
+
     /// Learns from `lines`.
     ///
     /// # Errors
     /// [`TokenizerError::VocabTooSmall`] if the vocabulary asked for has no room for the characters of the text.
     pub fn train<L: AsRef<str>>(&self, lines: impl IntoIterator<Item = L>) -> Result<Bpe, TokenizerError> {
+        self.train_with_report(lines).map(|(tokenizer, _)| tokenizer)
+    }
+
+    /// Learns from `lines` and tells what was left out.
+    ///
+    /// # Errors
+    /// [`TokenizerError::VocabTooSmall`] if the vocabulary asked for has no room for the characters of the text.
+    pub fn train_with_report<L: AsRef<str>>(
+        &self,
+        lines: impl IntoIterator<Item = L>,
+    ) -> Result<(Bpe, TrainingReport), TokenizerError> {
+        let mut report = TrainingReport::default();
         let mut counts: [WordCounts; 4] = Default::default(); // by marks
-        for line in lines {
+        for line in report.lines(lines, self.max_line_len) {
             for mut word in self.pre_tokenization.split(line.as_ref()) {
                 if !self.end_of_word_suffix {
                     (word.glued, word.ends_word) = (false, false);
@@ -92,10 +130,13 @@ impl BpeTrainer {
             counts.sorted().into_iter().map(move |(text, count)| (word(text), count))
         });
         let words: Vec<_> = words.collect();
+        report.n_long_words = counts.iter().map(|counts| counts.n_long).sum();
+        let (kept, n_uncovered) = self.covered(&words);
+        report.n_uncovered_characters = n_uncovered;
 
         let mut symbols = Spellings::default();
         symbols.extend(BpeFile::base_vocab());
-        symbols.extend(characters(words.iter().map(|(word, _)| word)));
+        symbols.extend(characters(words.iter().map(|(word, _)| word), &kept));
         let symbol = |piece: Piece| symbols.id(&piece.to_string()).unwrap_or(UNKNOWN);
         let words = words
             .iter()
@@ -112,18 +153,30 @@ impl BpeTrainer {
         let merges = learn(words, &mut symbols, &GreatestSpelling, limits);
 
         let file = BpeFile { pre_tokenization: self.pre_tokenization, vocab: symbols.into_vec(), merges };
-        Ok(Bpe::new(file).expect("a trained vocabulary holds what its merges join and make"))
+        Ok((Bpe::new(file).expect("a trained vocabulary holds what its merges join and make"), report))
+    }
+
+    /// The characters that are learned, and the number of the others.
+    fn covered(&self, words: &[(PreToken<'_>, u64)]) -> (FxHashSet<char>, usize) {
+        let mut counts = FxHashMap::default();
+        for (word, count) in words {
+            word.text.chars().for_each(|c| *counts.entry(c).or_insert(0) += count);
+        }
+        let kept: FxHashSet<char> = covered(&counts, self.character_coverage).into_iter().collect();
+        let n_others = counts.len() - kept.len();
+        (kept, n_others)
     }
 }
 
-/// The characters of `words`, each plain and with the marks that it carries somewhere, in code point order.
-fn characters<'a>(words: impl Iterator<Item = &'a PreToken<'a>>) -> BTreeSet<String> {
-    let marked = words.flat_map(Piece::characters);
+/// Those characters of `words` that are `kept`, each plain and with the marks that it carries somewhere, in code point
+/// order.
+fn characters<'a>(words: impl Iterator<Item = &'a PreToken<'a>>, kept: &FxHashSet<char>) -> BTreeSet<String> {
+    let marked = words.flat_map(Piece::characters).filter(|piece| piece.text.chars().all(|c| kept.contains(&c)));
     let pieces = marked.flat_map(|piece| [Piece::new(false, piece.text.as_str(), false), piece]);
     pieces.filter(Piece::is_spellable).map(|piece| piece.to_string()).collect()
 }
 
-/// `<unk>`, for a character that no vocabulary can hold because it looks like a mark.
+/// `<unk>`, for a character that the vocabulary does not hold: it looks like a mark, or is too rare.
 const UNKNOWN: TokenId = 3;
 
 struct GreatestSpelling;

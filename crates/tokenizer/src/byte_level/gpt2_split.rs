@@ -65,6 +65,13 @@ fn kind(c: char) -> Kind {
 static LETTERS: LazyLock<CharacterSet> = LazyLock::new(|| CharacterSet::new(r"\p{L}"));
 static NUMBERS: LazyLock<CharacterSet> = LazyLock::new(|| CharacterSet::new(r"\p{N}"));
 
+static WORD_CHARACTERS: LazyLock<CharacterSet> = LazyLock::new(|| CharacterSet::new(r"\w"));
+
+/// Whether `c` is part of a word as regular expressions have it: `\w`.
+pub(crate) fn is_word_character(c: char) -> bool {
+    WORD_CHARACTERS.contains(c)
+}
+
 /// Sorted ranges of characters.
 struct CharacterSet(Vec<(char, char)>);
 

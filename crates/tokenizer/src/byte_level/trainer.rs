@@ -8,6 +8,7 @@ use crate::error::TokenizerError;
 use crate::merge_learner::{Limits, MergeRules, Word, learn};
 use crate::specials::Specials;
 use crate::tokenizer::TokenId;
+use crate::training::{MAX_LINE_LEN, TrainingReport};
 use crate::vocabulary::{Spellings, WordCounts};
 
 /// Learns a [`ByteLevelBpe`] from text.
@@ -28,6 +29,7 @@ use crate::vocabulary::{Spellings, WordCounts};
 pub struct ByteLevelBpeTrainer {
     vocab_size: usize,
     min_frequency: u64,
+    max_line_len: usize,
 }
 
 const SPECIAL_TOKENS: [&str; 5] = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"];
@@ -35,7 +37,7 @@ const SPECIAL_TOKENS: [&str; 5] = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"];
 impl ByteLevelBpeTrainer {
     /// Learns merges until the vocabulary has `vocab_size` entries, or no pair is frequent enough.
     pub fn with_vocab_size(vocab_size: usize) -> Self {
-        Self { vocab_size, min_frequency: 2 }
+        Self { vocab_size, min_frequency: 2, max_line_len: MAX_LINE_LEN }
     }
 
     /// The least frequency of a pair that is merged; 2 by default.
@@ -43,15 +45,34 @@ impl ByteLevelBpeTrainer {
         Self { min_frequency: min_frequency.max(1), ..self }
     }
 
+    /// The longest line that is learned from, in bytes; 16 MiB by default. Longer ones are left out, which
+    /// [`train_with_report`](Self::train_with_report) tells.
+    pub fn max_line_len(self, max_line_len: usize) -> Self {
+        Self { max_line_len, ..self }
+    }
+
     /// Learns from `texts`, which may be lines, with or without their ends, or whole documents.
     ///
     /// # Errors
     /// [`TokenizerError::VocabTooSmall`] if the vocabulary asked for has no room for the bytes.
     pub fn train<T: AsRef<str>>(&self, texts: impl IntoIterator<Item = T>) -> Result<ByteLevelBpe, TokenizerError> {
+        self.train_with_report(texts).map(|(tokenizer, _)| tokenizer)
+    }
+
+    /// Learns from `texts` and tells what was left out.
+    ///
+    /// # Errors
+    /// [`TokenizerError::VocabTooSmall`] if the vocabulary asked for has no room for the bytes.
+    pub fn train_with_report<T: AsRef<str>>(
+        &self,
+        texts: impl IntoIterator<Item = T>,
+    ) -> Result<(ByteLevelBpe, TrainingReport), TokenizerError> {
+        let mut report = TrainingReport::default();
         let mut counts = WordCounts::default();
-        for text in texts {
+        for text in report.lines(texts, self.max_line_len) {
             gpt2_split(text.as_ref()).for_each(|word| counts.add(word));
         }
+        report.n_long_words = counts.n_long;
         let mut bytes: Vec<_> = (0..=255).map(byte_char).collect();
         bytes.sort_unstable();
         let mut symbols = Spellings::default();
@@ -68,7 +89,7 @@ impl ByteLevelBpeTrainer {
 
         let specials = Specials::named(|name| symbols.id(name));
         let file = ByteLevelFile { specials, vocab: symbols.into_vec(), merges };
-        Ok(ByteLevelBpe::new(file).expect("a trained vocabulary holds what its merges join and make"))
+        Ok((ByteLevelBpe::new(file).expect("a trained vocabulary holds what its merges join and make"), report))
     }
 }
 

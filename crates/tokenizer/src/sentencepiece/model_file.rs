@@ -1,12 +1,12 @@
 //! The `.model` files of SentencePiece.
 
-use std::fs;
 use std::path::Path;
 
 use super::normalizer::NormalizerSpec;
 use super::protobuf::{Message, Value, fields};
 use super::{Algorithm, PieceKind, SentencePiece, SentencePieceFile};
-use crate::error::TokenizerError;
+use crate::error::{Problem, TokenizerError};
+use crate::files;
 use crate::specials::Specials;
 use crate::tokenizer::TokenId;
 
@@ -14,10 +14,10 @@ impl SentencePiece {
     /// Reads a `.model` file of the SentencePiece library, of the Unigram or the BPE kind.
     ///
     /// # Errors
-    /// [`Io`](TokenizerError::Io) if it cannot be read, [`Invalid`](TokenizerError::Invalid) if it is damaged, no such
-    /// file, or of another kind.
+    /// [`Io`](TokenizerError::Io) if it cannot be read, [`Invalid`](TokenizerError::Invalid) if it is damaged,
+    /// [`Unsupported`](TokenizerError::Unsupported) if it is of another kind or has a piece of more than 1,024 bytes.
     pub fn from_model(path: &Path) -> Result<Self, TokenizerError> {
-        let bytes = fs::read(path).map_err(TokenizerError::io(path))?;
+        let bytes = files::read(path)?;
         let file = parse_model(&bytes).and_then(Self::new);
         file.map_err(TokenizerError::invalid(path))
     }
@@ -73,7 +73,7 @@ const KINDS: [(u64, PieceKind); 6] = [
 ];
 
 /// Reads a `ModelProto` of `sentencepiece_model.proto`.
-fn parse_model(bytes: &[u8]) -> Result<SentencePieceFile, String> {
+fn parse_model(bytes: &[u8]) -> Result<SentencePieceFile, Problem> {
     let mut file = SentencePieceFile {
         algorithm: Algorithm::Unigram,
         byte_fallback: false,
@@ -92,7 +92,7 @@ fn parse_model(bytes: &[u8]) -> Result<SentencePieceFile, String> {
                 let piece = parse_piece(value).map_err(|reason| format!("piece {}: {reason}", file.pieces.len()))?;
                 file.pieces.push(piece);
             }
-            2 => parse_trainer_spec(value, &mut file, &mut ids).map_err(|reason| format!("trainer_spec: {reason}"))?,
+            2 => parse_trainer_spec(value, &mut file, &mut ids)?,
             3 => {
                 file.normalizer = parse_normalizer(value).map_err(|reason| format!("normalizer_spec: {reason}"))?;
             }
@@ -133,7 +133,7 @@ fn parse_trainer_spec(
     value: Value<'_>,
     file: &mut SentencePieceFile,
     ids: &mut [Option<TokenId>; 4],
-) -> Result<(), String> {
+) -> Result<(), Problem> {
     for field in fields(value.bytes()?) {
         match field? {
             (3, value) => {
@@ -141,7 +141,9 @@ fn parse_trainer_spec(
                     1 => Algorithm::Unigram,
                     2 => Algorithm::Bpe,
                     other => {
-                        return Err(format!("model_type is {other}, and 1 (Unigram) and 2 (BPE) can be read"));
+                        let problem =
+                            format!("trainer_spec.model_type is {other}, and 1 (Unigram) and 2 (BPE) are read");
+                        return Err(Problem::Unsupported(problem));
                     }
                 };
             }

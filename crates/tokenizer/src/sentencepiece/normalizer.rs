@@ -4,10 +4,17 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::trie::Trie;
+use crate::error::Problem;
+use crate::trie::Trie;
 
 /// Stands for a space inside pieces: U+2581.
 pub(crate) const SPACE: char = '▁';
+
+/// The longest replacement of a character map that is read, in bytes: normalised text is at most this many times as
+/// long as the text. Unicode's longest compatibility form has 33.
+const MAX_REPLACEMENT_LEN: usize = 256;
+/// How far a rule of a character map reaches, in bytes; a damaged map may lead in circles.
+const MAX_RULE_LEN: usize = 256;
 
 /// The normaliser of a model, as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,7 +51,7 @@ pub(crate) struct Normalized {
 }
 
 impl Normalizer {
-    pub(crate) fn new(spec: NormalizerSpec, whitespace_as_suffix: bool, untouched: Trie) -> Result<Self, String> {
+    pub(crate) fn new(spec: NormalizerSpec, whitespace_as_suffix: bool, untouched: Trie) -> Result<Self, Problem> {
         let mut units = Vec::new();
         let mut replacements = 0;
         if let Some((len, rest)) = spec.charsmap.split_first_chunk() {
@@ -52,6 +59,12 @@ impl Normalizer {
             let trie = rest.get(..len).ok_or("the trie of the character map is cut short")?;
             units = trie.as_chunks().0.iter().map(|unit| u32::from_le_bytes(*unit)).collect();
             replacements = 4 + len;
+            let longest = rest[len..].split(|&byte| byte == 0).map(<[u8]>::len).max().unwrap_or(0);
+            if longest > MAX_REPLACEMENT_LEN {
+                return Err(Problem::Unsupported(format!(
+                    "the character map has a replacement of {longest} bytes, and at most {MAX_REPLACEMENT_LEN} are read"
+                )));
+            }
         }
         Ok(Self { spec, units, replacements, whitespace_as_suffix, untouched })
     }
@@ -122,14 +135,14 @@ impl Normalizer {
         }
     }
 
-    /// The longest key of the double array that `text` begins with, and its value.
+    /// The longest key of the double array that `text` begins with, and its value, in at most [`MAX_RULE_LEN`] steps.
     ///
     /// Source: `commonPrefixSearch` of Darts-clone.
     fn longest_rule(&self, text: &[u8]) -> Option<(usize, usize)> {
         let offset = |unit: u32| ((unit >> 10) << ((unit & 1 << 9) >> 6)) as usize;
         let mut node = offset(*self.units.first()?);
         let mut longest = None;
-        for (&byte, len) in text.iter().zip(1..) {
+        for (&byte, len) in text.iter().zip(1..=MAX_RULE_LEN) {
             node ^= usize::from(byte);
             let Some(&unit) = self.units.get(node) else {
                 break;

@@ -5,8 +5,8 @@ use std::collections::BinaryHeap;
 
 use rustc_hash::FxHashMap;
 
-use super::trie::Trie;
 use crate::tokenizer::TokenId;
+use crate::trie::Trie;
 
 /// Pieces with scores: of all pairs of neighbours that are a piece together, the one with the best score is merged.
 ///

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::trie::Trie;
 use crate::sampling::SplitMix64;
 use crate::tokenizer::TokenId;
+use crate::trie::Trie;
 
 /// Pieces with log-probabilities. A segmentation's probability is the product of its pieces'.
 ///

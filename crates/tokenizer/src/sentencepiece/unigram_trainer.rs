@@ -12,6 +12,7 @@ use crate::bytes::byte_token;
 use crate::error::TokenizerError;
 use crate::specials::Specials;
 use crate::tokenizer::TokenId;
+use crate::training::{MAX_LINE_LEN, TrainingReport};
 use crate::vocabulary::WordCounts;
 
 /// Learns a Unigram [`SentencePiece`] model from lines of text.
@@ -35,6 +36,7 @@ use crate::vocabulary::WordCounts;
 #[derive(Clone, Debug)]
 pub struct UnigramTrainer {
     vocab_size: usize,
+    max_line_len: usize,
 }
 
 const SPECIAL_TOKENS: [(&str, PieceKind); 4] = [
@@ -64,7 +66,13 @@ type Scored = (String, f64);
 impl UnigramTrainer {
     /// Learns pieces until the vocabulary has `vocab_size` entries, or as many as the text gives.
     pub fn with_vocab_size(vocab_size: usize) -> Self {
-        Self { vocab_size }
+        Self { vocab_size, max_line_len: MAX_LINE_LEN }
+    }
+
+    /// The longest line that is learned from, in bytes; 16 MiB by default. Longer ones are left out, which
+    /// [`train_with_report`](Self::train_with_report) tells.
+    pub fn max_line_len(self, max_line_len: usize) -> Self {
+        Self { max_line_len, ..self }
     }
 
     /// Learns from `lines`.
@@ -72,12 +80,25 @@ impl UnigramTrainer {
     /// # Errors
     /// [`TokenizerError::VocabTooSmall`] if the vocabulary asked for has no room for the characters of the text.
     pub fn train<L: AsRef<str>>(&self, lines: impl IntoIterator<Item = L>) -> Result<SentencePiece, TokenizerError> {
+        self.train_with_report(lines).map(|(tokenizer, _)| tokenizer)
+    }
+
+    /// Learns from `lines` and tells what was left out.
+    ///
+    /// # Errors
+    /// [`TokenizerError::VocabTooSmall`] if the vocabulary asked for has no room for the characters of the text.
+    pub fn train_with_report<L: AsRef<str>>(
+        &self,
+        lines: impl IntoIterator<Item = L>,
+    ) -> Result<(SentencePiece, TrainingReport), TokenizerError> {
+        let mut report = TrainingReport::default();
         let mut counts = WordCounts::default();
-        for line in lines {
+        for line in report.lines(lines, self.max_line_len) {
             for word in gpt2_split(&format!(" {}", line.as_ref())) {
                 counts.add(&word.replace(' ', SPACE.encode_utf8(&mut [0; 4])));
             }
         }
+        report.n_long_words = counts.n_long;
         let words: Vec<Word<'_>> = counts.sorted().into_iter().map(|(word, count)| (word, count as f64)).collect();
         let characters = character_counts(&words);
         let required = N_META + characters.len();
@@ -102,7 +123,9 @@ impl UnigramTrainer {
             }
         }
         let pieces = finish(pieces, n_pieces);
-        Ok(SentencePiece::new(file(pieces)).expect("a trained model has its special tokens, and nothing twice"))
+        let model =
+            SentencePiece::new(file(pieces)).expect("a trained model has its special tokens, and nothing twice");
+        Ok((model, report))
     }
 }
 

@@ -8,6 +8,7 @@ use super::{CONTINUATION, WordPiece, WordPieceFile, chunks};
 use crate::error::TokenizerError;
 use crate::merge_learner::{Limits, MergeRules, Word, learn};
 use crate::tokenizer::TokenId;
+use crate::training::{MAX_LINE_LEN, TrainingReport};
 use crate::vocabulary::{Spellings, WordCounts};
 
 /// Learns a [`WordPiece`] vocabulary from text.
@@ -29,6 +30,7 @@ pub struct WordPieceTrainer {
     vocab_size: usize,
     min_frequency: u64,
     lowercase: bool,
+    max_line_len: usize,
 }
 
 const SPECIAL_TOKENS: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
@@ -36,7 +38,7 @@ const SPECIAL_TOKENS: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 impl WordPieceTrainer {
     /// Learns pieces until the vocabulary has `vocab_size` entries, or no pair is frequent enough.
     pub fn with_vocab_size(vocab_size: usize) -> Self {
-        Self { vocab_size, min_frequency: 2, lowercase: true }
+        Self { vocab_size, min_frequency: 2, lowercase: true, max_line_len: MAX_LINE_LEN }
     }
 
     /// The least frequency of a pair that is merged; 2 by default.
@@ -49,18 +51,37 @@ impl WordPieceTrainer {
         Self { lowercase, ..self }
     }
 
+    /// The longest line that is learned from, in bytes; 16 MiB by default. Longer ones are left out, which
+    /// [`train_with_report`](Self::train_with_report) tells.
+    pub fn max_line_len(self, max_line_len: usize) -> Self {
+        Self { max_line_len, ..self }
+    }
+
     /// Learns from `texts`.
     ///
     /// # Errors
     /// [`TokenizerError::VocabTooSmall`] if the vocabulary asked for has no room for the characters of the text.
     pub fn train<T: AsRef<str>>(&self, texts: impl IntoIterator<Item = T>) -> Result<WordPiece, TokenizerError> {
+        self.train_with_report(texts).map(|(tokenizer, _)| tokenizer)
+    }
+
+    /// Learns from `texts` and tells what was left out.
+    ///
+    /// # Errors
+    /// [`TokenizerError::VocabTooSmall`] if the vocabulary asked for has no room for the characters of the text.
+    pub fn train_with_report<T: AsRef<str>>(
+        &self,
+        texts: impl IntoIterator<Item = T>,
+    ) -> Result<(WordPiece, TrainingReport), TokenizerError> {
+        let mut report = TrainingReport::default();
         let mut counts = WordCounts::default();
-        for text in texts {
+        for text in report.lines(texts, self.max_line_len) {
             // Word by word, so that no more than one is held normalised.
             for (_, chunk) in chunks(text.as_ref()) {
-                bert_words(chunk, 0, self.lowercase).iter().for_each(|word| counts.add(&word.text));
+                bert_words(chunk, 0, self.lowercase, usize::MAX).for_each(|word| counts.add(&word.text));
             }
         }
+        report.n_long_words = counts.n_long;
         let words = counts.sorted();
         let mut symbols = Spellings::default();
         symbols.extend(SPECIAL_TOKENS);
@@ -77,7 +98,7 @@ impl WordPieceTrainer {
         learn(words, &mut symbols, &JoinContinuation, limits);
 
         let file = WordPieceFile { lowercase: self.lowercase, vocab: symbols.into_vec() };
-        Ok(WordPiece::new(file).expect("a trained vocabulary has the special tokens, and nothing twice"))
+        Ok((WordPiece::new(file).expect("a trained vocabulary has the special tokens"), report))
     }
 }
 

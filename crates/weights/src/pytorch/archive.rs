@@ -73,7 +73,7 @@ impl<'a> Archive<'a> {
         self.place(name).map(|place| &self.bytes[place])
     }
 
-    /// What stands before the suffix in the name of the first file that has it, and its content.
+    /// The first file whose name ends with the suffix: the name without it, and the content.
     pub(super) fn find_suffix(&self, suffix: &str) -> Option<(&str, &'a [u8])> {
         self.files.iter().find_map(|(name, place)| Some((name.strip_suffix(suffix)?, &self.bytes[place.clone()])))
     }
@@ -81,7 +81,7 @@ impl<'a> Archive<'a> {
 
 /// Size and start of the entry at `at`: 32 bits each, or 64 in its extra field.
 fn sizes(bytes: &[u8], at: usize, extra: &[u8]) -> Result<[usize; 2], FormatError> {
-    // Uncompressed size, compressed size, start: those that do not fit stand in ZIP64's field in this order.
+    // Uncompressed size, compressed size, start: those that do not fit are in ZIP64's field, in this order.
     let mut fields = [u64_at(bytes, at + 24, 4)?, u64_at(bytes, at + 20, 4)?, u64_at(bytes, at + 42, 4)?];
     let mut rest = extra;
     while fields.contains(&IN_ZIP64) {

@@ -9,7 +9,7 @@ use crate::FormatError;
 /// The longest name of a function or class; a pickle could name a long one again and again.
 const MAX_NAME: usize = 1024;
 
-/// Where a value stands in [`Pickle::values`].
+/// The index of a value in [`Pickle::values`].
 pub(super) type Id = usize;
 
 /// What a pickle can hold here. Values name each other by their place, so that no depth of nesting, and no circle, does
@@ -129,7 +129,7 @@ impl Machine<'_> {
             0x93 => {
                 let (name, module) = (self.pop()?, self.pop()?);
                 let (Value::Text(module), Value::Text(name)) = (&self.values[module], &self.values[name]) else {
-                    return Err("a function's name is no text".into());
+                    return Err("a function's name is not a text".into());
                 };
                 if module.len() + name.len() > MAX_NAME {
                     return Err("a function's name is too long".into());

@@ -61,9 +61,14 @@ impl Trie {
         walk.filter_map(|(len, id)| Some((len, id?)))
     }
 
+    /// The longest entry that `text` begins with: its length and id.
+    pub(crate) fn longest_entry(&self, text: &[u8]) -> Option<(usize, TokenId)> {
+        self.prefixes(text).last()
+    }
+
     /// The length of the longest entry that `text` begins with.
     pub(crate) fn longest(&self, text: &[u8]) -> Option<usize> {
-        self.prefixes(text).last().map(|(len, _)| len)
+        self.longest_entry(text).map(|(len, _)| len)
     }
 }
 

@@ -1,0 +1,141 @@
+//! The systems that models come from and go to: one row each.
+
+use std::{fmt, path::Path, str::FromStr};
+
+use attentive_bundle::Bundle;
+
+use crate::{ExportConfig, InterchangeError, bert, canine, ctranslate2, gpt2, reader::Reader, seq2seq, t5};
+
+/// Reads a family's model from a folder whose `config.json` is of it.
+pub(crate) type Import = fn(&mut Reader<'_>) -> Result<Bundle, InterchangeError>;
+
+/// Writes a model's folder; tells what could not be expressed.
+pub(crate) type Export = fn(&Bundle, &ExportConfig, &Path) -> Result<Vec<String>, InterchangeError>;
+
+/// A family of models of another system.
+pub(crate) struct Family {
+    /// Its name, as users write it; in transformers, the value of `model_type`.
+    pub(crate) name: &'static str,
+    /// The beginning of its classes' names in transformers, which tells the family if `model_type` is missing.
+    pub(crate) class_prefix: &'static str,
+    /// Reads a model; `None` if models can only be exported to the system.
+    pub(crate) import: Option<Import>,
+    /// Writes a model.
+    pub(crate) export: Export,
+}
+
+/// Declares [`Format`] and the table of families, a row for each.
+macro_rules! families {
+    ($($(#[$doc:meta])* $format:ident = $family:expr;)*) => {
+        /// A system to export to.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub enum Format {
+            $($(#[$doc])* $format,)*
+        }
+
+        impl Format {
+            /// Every format.
+            pub const ALL: &[Self] = &[$(Self::$format),*];
+
+            pub(crate) fn family(self) -> &'static Family {
+                match self {
+                    $(Self::$format => &$family,)*
+                }
+            }
+        }
+    };
+}
+
+families! {
+    /// `MarianMTModel` of transformers: post-norm.
+    Marian = seq2seq::MARIAN;
+    /// `PegasusForConditionalGeneration` of transformers: pre-norm.
+    Pegasus = seq2seq::PEGASUS;
+    /// `GPT2LMHeadModel` of transformers.
+    Gpt2 = gpt2::FAMILY;
+    /// `BertModel` of transformers, or the class with the model's heads.
+    Bert = bert::BERT;
+    /// `RobertaModel` of transformers, or the class with the model's heads.
+    Roberta = bert::ROBERTA;
+    /// `CanineModel` of transformers, or `CanineForSequenceClassification`.
+    Canine = canine::FAMILY;
+    /// `T5ForConditionalGeneration` of transformers.
+    T5 = t5::FAMILY;
+    /// CTranslate2: encoder–decoders.
+    CTranslate2 = ctranslate2::FAMILY;
+}
+
+impl Format {
+    /// The name, as users write it.
+    pub fn name(self) -> &'static str {
+        self.family().name
+    }
+
+    /// Whether models can be imported from this system too.
+    pub fn can_import(self) -> bool {
+        self.family().import.is_some()
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Format {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        let found = Self::ALL.iter().copied().find(|format| format.name() == name);
+        found.ok_or_else(|| UnknownName {
+            what: "format",
+            name: name.to_owned(),
+            known: names(Self::ALL.iter().map(|format| format.name())),
+        })
+    }
+}
+
+/// A name that is unknown here.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown {what} `{name}`; there are {known}")]
+pub struct UnknownName {
+    /// What it should be the name of.
+    pub(crate) what: &'static str,
+    /// The name.
+    pub(crate) name: String,
+    /// The names that there are.
+    pub(crate) known: String,
+}
+
+/// The families that can be imported.
+fn importable() -> impl Iterator<Item = (&'static Family, Import)> {
+    Format::ALL.iter().filter_map(|format| Some((format.family(), format.family().import?)))
+}
+
+/// The names of the families that can be imported.
+pub(crate) fn importable_names() -> String {
+    names(importable().map(|(family, _)| family.name))
+}
+
+/// The import of the family that `model_type`, or in its absence one of the `classes`, is of.
+pub(crate) fn import_of(model_type: &str, classes: &[String]) -> Option<Import> {
+    let is_of_class = |family: &Family| classes.iter().any(|class| is_class(class, family.class_prefix));
+    let mut families = importable();
+    let found = match model_type {
+        "" => families.find(|(family, _)| is_of_class(family)),
+        name => families.find(|(family, _)| family.name == name),
+    };
+    found.map(|(_, import)| import)
+}
+
+/// Whether a class of transformers is of the family whose classes' names begin with `prefix`.
+pub(crate) fn is_class(class: &str, prefix: &str) -> bool {
+    const ENDS: [&str; 7] = ["Model", "For", "LMHead", "MT", "DoubleHeads", "EncoderModel", "PreTrained"];
+    class.strip_prefix(prefix).is_some_and(|rest| ENDS.iter().any(|end| rest.starts_with(end)))
+}
+
+fn names(names: impl Iterator<Item = &'static str>) -> String {
+    names.collect::<Vec<_>>().join(", ")
+}

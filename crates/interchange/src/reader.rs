@@ -1,0 +1,117 @@
+//! A folder of transformers on its way in.
+
+use std::path::{Path, PathBuf};
+
+use attentive_bundle::{Bundle, TrainingRecord};
+use attentive_model::{ModelConfig, Role};
+use attentive_tokenizer::Tokenizer;
+use attentive_weights::{Tensors, check_finite};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::{
+    ImportConfig, InterchangeError, files,
+    settings::{self, GENERATION, Writing},
+    source::Source,
+    tokenizers,
+};
+
+pub(crate) const CONFIG: &str = "config.json";
+
+/// A folder on its way in: its settings, and the notes for the user.
+pub(crate) struct Reader<'a> {
+    pub(crate) folder: &'a Path,
+    pub(crate) options: &'a ImportConfig,
+    settings: Map<String, Value>,
+    pub(crate) notes: Vec<String>,
+}
+
+impl<'a> Reader<'a> {
+    /// Reads the settings of a folder.
+    ///
+    /// # Errors
+    /// [`InterchangeError::Missing`] without `config.json`; [`InterchangeError::Damaged`].
+    pub(crate) fn open(folder: &'a Path, options: &'a ImportConfig) -> Result<Self, InterchangeError> {
+        let path = folder.join(CONFIG);
+        if !path.is_file() {
+            return Err(InterchangeError::Missing { path: folder.to_owned(), wanted: CONFIG });
+        }
+        let mut settings: Map<String, Value> = files::read_json(&path)?;
+        // A setting that is null is not set; an id that is null is a token that does not exist.
+        settings.retain(|key, value| !value.is_null() || key.ends_with("_token_id"));
+        Ok(Self { folder, options, settings, notes: Vec::new() })
+    }
+
+    /// The path of `config.json`.
+    pub(crate) fn config_path(&self) -> PathBuf {
+        self.folder.join(CONFIG)
+    }
+
+    /// A setting of `config.json`.
+    pub(crate) fn setting(&self, key: &str) -> Option<&Value> {
+        self.settings.get(key)
+    }
+
+    /// The settings of `config.json` that `T` has; others are noted, unless they have no effect.
+    ///
+    /// # Errors
+    /// [`InterchangeError::Damaged`] if one is of another kind.
+    pub(crate) fn config<T: DeserializeOwned>(&mut self) -> Result<T, InterchangeError> {
+        let config = T::deserialize(Value::Object(self.settings.clone()));
+        let config = config.map_err(InterchangeError::damaged(&self.config_path()))?;
+        self.note_settings(CONFIG, &settings::unfollowed::<T>(&self.settings));
+        Ok(config)
+    }
+
+    /// Opens the weights; `rename` gives the name that a tensor has here.
+    ///
+    /// # Errors
+    /// As [`Source::open`].
+    pub(crate) fn source(&self, rename: impl Fn(&str) -> String) -> Result<Source, InterchangeError> {
+        Source::open(self.folder, rename)
+    }
+
+    /// Ends the taking of tensors; those that were left out are noted.
+    ///
+    /// # Errors
+    /// As [`Source::finish`].
+    pub(crate) fn finish(&mut self, source: Source) -> Result<(), InterchangeError> {
+        let left_out = source.finish(self.options.drop_unknown)?;
+        if !left_out.is_empty() {
+            self.notes.push(format!("tensors that are not in the model are left out: {}", left_out.join(", ")));
+        }
+        Ok(())
+    }
+
+    /// What was read, as a bundle.
+    ///
+    /// # Errors
+    /// [`InterchangeError`]: the vocabulary does not fit, or a parameter is not finite.
+    pub(crate) fn bundle(
+        &mut self,
+        model: impl Into<ModelConfig>,
+        tokenizer: Box<dyn Tokenizer>,
+        params: Tensors,
+    ) -> Result<Bundle, InterchangeError> {
+        check_finite(&params)?;
+        let model = model.into();
+        let rows = [model.source_vocab_size(), model.vocab_size()];
+        let note = tokenizers::check_vocabulary(self.folder, &*tokenizer, rows)?;
+        self.notes.extend(note);
+        let mut writing = Writing::read(self.folder, &self.settings)?;
+        let role = model.role();
+        if role != Role::Encoder {
+            let unfollowed = writing.follow(&*tokenizer, model.vocab_size(), role == Role::EncoderDecoder);
+            self.note_settings(GENERATION, &unfollowed);
+        }
+        let record = TrainingRecord { version: env!("CARGO_PKG_VERSION").into(), ..TrainingRecord::default() };
+        let Writing { decoding, generation, .. } = writing;
+        Ok(Bundle { decoding, generation, record, ..Bundle::new(self.folder, model, tokenizer, params) })
+    }
+
+    fn note_settings(&mut self, file: &str, unfollowed: &[String]) {
+        if !unfollowed.is_empty() {
+            self.notes.push(format!("{file}: not followed here: {}", unfollowed.join(", ")));
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! Folders as they are found against transformers (`tests/golden/generate_wild.py`): tables that are said to be one and are
+//! not, padded vocabularies, buffers, settings that are stale or missing.
+
+use std::{fs, path::Path};
+
+use attentive_attention::Mask;
+use attentive_backend::{BackendKind, Device};
+use attentive_bundle::{Bundle, DecodingConfig, GenerationConfig, TextEncoder, Translator};
+use attentive_core::TokenMatrix;
+use attentive_interchange::{ExportConfig, Format, ImportConfig, Imported, InterchangeError, export, import};
+use attentive_model::{BertConfig, EncoderModel, GptConfig, Transformer, TransformerConfig};
+use attentive_testkit::{Area, Comparison, Golden};
+use attentive_tokenizer::{Marian, Tokenizer};
+use attentive_weights::HostTensor;
+use burn::tensor::{Int, Tensor, TensorData};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// How far a logit may be from transformers'.
+const ALLOWED: f64 = 1e-4;
+const BACKENDS: [BackendKind; 2] = [BackendKind::Flex, BackendKind::NdArray];
+
+fn golden() -> Golden {
+    Golden::of(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(name: &str) -> Imported {
+    import(&golden().path(name), &ImportConfig::default()).unwrap()
+}
+
+/// The model, written as a bundle and read again.
+fn saved(bundle: &Bundle) -> Bundle {
+    let folder = tempfile::tempdir().unwrap();
+    bundle.save(folder.path()).unwrap();
+    Bundle::read(folder.path()).unwrap()
+}
+
+fn field<T: for<'de> Deserialize<'de>>(case: &Value, name: &str) -> T {
+    T::deserialize(&case[name]).unwrap()
+}
+
+fn case(name: &str) -> Value {
+    golden().cases(name).remove(0)
+}
+
+fn ids(rows: &[Vec<u32>], device: &Device) -> Tensor<2, Int> {
+    let shape = [rows.len(), rows[0].len()];
+    let ids: Vec<i64> = rows.iter().flatten().map(|&id| i64::from(id)).collect();
+    Tensor::from_data(TensorData::new(ids, shape), device)
+}
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().try_into_vec().unwrap()
+}
+
+/// Holds what a model computes against what transformers computes.
+fn compare(what: &str, kind: BackendKind, found: Vec<(&str, Vec<f32>)>, case: &Value) {
+    let system = format!("transformers {}", golden().version("transformers"));
+    let mut comparison = Comparison::new(Area::Weights, format!("{what}, {kind}"), system, ALLOWED);
+    for (name, found) in found {
+        let expected = Golden::tensor(case, name);
+        assert_eq!(found.len(), expected.len(), "{name}");
+        let errors = found.iter().zip(&expected).map(|(&a, e)| (f64::from(a) - e).abs());
+        comparison.case(name, errors.fold(0.0, f64::max));
+    }
+    comparison.report();
+}
+
+#[track_caller]
+fn notes(imported: &Imported, expected: &[&[&str]]) {
+    assert_eq!(imported.notes.len(), expected.len(), "{:#?}", imported.notes);
+    for (note, parts) in imported.notes.iter().zip(expected) {
+        assert!(parts.iter().all(|part| note.contains(part)), "{parts:?} is not in: {note}");
+    }
+}
+
+#[test]
+fn a_gpt_2_uses_the_head_epsilon_and_settings_of_its_folder() {
+    let (imported, case) = (read("wild-gpt2"), case("wild-gpt2/logits.json"));
+    let expected: [&[&str]; 5] = [
+        &["config.json", "prefix = \"Once\"", "task_specific_params"],
+        &["lm_head.weight differs from the embeddings", "used"],
+        &["left out: position_ids"],
+        &["5 rows that no token has", "never chosen"],
+        &["generation_config.json", "no_repeat_ngram_size = 2"],
+    ];
+    notes(&imported, &expected);
+    let config = imported.bundle.spec::<GptConfig>().unwrap();
+    assert!(!config.tie_projection && config.epsilon == 0.01);
+    let sampling = &imported.bundle.generation.sampling;
+    assert_eq!((sampling.temperature, sampling.top_k), (0.0, 7));
+    for kind in BACKENDS {
+        let device = kind.device().unwrap();
+        let model = imported.bundle.model::<GptConfig>(&device).unwrap();
+        let logits = model.logits(model.forward(ids(&field::<Vec<_>>(&case, "ids"), &device), None));
+        compare("logits of a GPT-2 with a head of its own", kind, vec![("logits", values(logits))], &case);
+    }
+    // Through a bundle's folder; what would be chosen is padding.
+    let bundle = saved(&imported.bundle);
+    let tokens: Vec<u32> = field(&case, "generated");
+    let expected = format!("the a{}", bundle.tokenizer().unwrap().decode(&tokens).unwrap());
+    let config = GenerationConfig { max_tokens: tokens.len(), ..bundle.generation.clone() };
+    let device = BackendKind::Flex.device().unwrap();
+    let generator = attentive_bundle::Generator::from_bundle(&bundle, &device).unwrap();
+    let mut text = "the a".to_owned();
+    let mut keep = |piece: &str| {
+        text += piece;
+        std::ops::ControlFlow::Continue(())
+    };
+    let config =
+        GenerationConfig { sampling: attentive_decode::SamplingConfig { top_k: 0, ..config.sampling }, ..config };
+    generator.generate("the a", &config, &mut keep).unwrap();
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn a_bert_uses_the_head_and_the_bias_of_its_file() {
+    let (imported, case) = (read("wild-bert"), case("wild-bert/outputs.json"));
+    let expected: [&[&str]; 4] = [
+        &["\"OurOwnGuesser\"", "tensors say"],
+        &["cls.predictions.decoder.bias differs from cls.predictions.bias"],
+        &["cls.predictions.decoder.weight differs from the embeddings"],
+        &["5 rows that no token has"],
+    ];
+    notes(&imported, &expected);
+    let rows: Vec<Vec<u32>> = field(&case, "rows");
+    for kind in BACKENDS {
+        let model = imported.bundle.model::<BertConfig>(&kind.device().unwrap()).unwrap();
+        let encoding = model.encode(&TokenMatrix::from_rows(&rows, 0, 0), &[0; 10], None);
+        let tokens = model.token_logits(encoding.hidden.clone()).unwrap();
+        let found = vec![("hidden", values(encoding.hidden)), ("tokens", values(tokens))];
+        compare("scores of a BERT with a head of its own", kind, found, &case);
+    }
+    let encoder = TextEncoder::from_bundle(&saved(&imported.bundle), &BackendKind::Flex.device().unwrap()).unwrap();
+    let n_tokens = imported.bundle.tokenizer().unwrap().vocab_size();
+    let candidates = encoder.fill("the [MASK]", 1_000).unwrap().remove(0);
+    assert_eq!(candidates.len(), n_tokens, "a guess for every token and for nothing else");
+    // It is written as it was read.
+    let folder = tempfile::tempdir().unwrap();
+    export(&imported.bundle, Format::Bert, &ExportConfig::default(), folder.path()).unwrap();
+    let again = import(folder.path(), &ImportConfig::default()).unwrap().bundle;
+    assert_eq!((&again.model, &again.params), (&imported.bundle.model, &imported.bundle.params));
+}
+
+#[test]
+fn classes_are_as_many_as_the_classifier_has() {
+    let (imported, case) = (read("wild-labels"), case("wild-labels/outputs.json"));
+    notes(&imported, &[&["id2label names 2 classes and the classifier has 3"]]);
+    let rows: Vec<Vec<u32>> = field(&case, "rows");
+    for kind in BACKENDS {
+        let model = imported.bundle.model::<BertConfig>(&kind.device().unwrap()).unwrap();
+        assert_eq!(imported.bundle.spec::<BertConfig>().unwrap().labels, field::<Vec<String>>(&case, "names"));
+        let encoding = model.encode(&TokenMatrix::from_rows(&rows, 0, 0), &[0; 10], None);
+        let scores = model.label_scores(&encoding, None).unwrap();
+        let found = vec![("hidden", values(encoding.hidden)), ("labels", values(scores))];
+        compare("scores of a classifier with stale names", kind, found, &case);
+    }
+}
+
+/// The scores after each token of `target`, whose rows are equally long.
+fn logits(model: &Transformer, case: &Value, device: &Device) -> Vec<f32> {
+    let source = TokenMatrix::from_rows(&field::<Vec<Vec<u32>>>(case, "source"), 0, 0);
+    let mask = Mask::padding(source.lengths(), source.n_cols(), device);
+    let rows: Vec<Vec<u32>> = source.ids().chunks(source.n_cols()).map(<[u32]>::to_vec).collect();
+    let memory = model.encode(ids(&rows, device), &mask, None);
+    values(model.logits(model.decode(ids(&field::<Vec<_>>(case, "target"), device), &memory, &mask, None)))
+}
+
+#[test]
+fn encoder_decoders_use_the_tables_of_their_files() {
+    let of_marian: [&[&str]; 4] = [
+        &["model.encoder.embed_tokens.weight and model.decoder.embed_tokens.weight differ"],
+        &["lm_head.weight differs from model.decoder.embed_tokens.weight"],
+        &["5 rows that no token has"],
+        &["generation_config.json", "no_repeat_ngram_size = 3"],
+    ];
+    let of_t5: [&[&str]; 3] = [
+        &["encoder.embed_tokens.weight and decoder.embed_tokens.weight differ"],
+        &["lm_head.weight differs from decoder.embed_tokens.weight"],
+        &["5 rows that no token has"],
+    ];
+    for (name, expected) in [("wild-marian", &of_marian[..]), ("wild-t5", &of_t5)] {
+        let (imported, case) = (read(name), case(&format!("{name}/logits.json")));
+        notes(&imported, expected);
+        for kind in BACKENDS {
+            let device = kind.device().unwrap();
+            let model = imported.bundle.model::<TransformerConfig>(&device).unwrap();
+            let what = format!("logits of {name}, whose tables differ");
+            compare(&what, kind, vec![("logits", logits(&model, &case, &device))], &case);
+        }
+        let bundle = saved(&imported.bundle);
+        let tokens: Vec<u32> = field(&case, "generated");
+        let device = BackendKind::Flex.device().unwrap();
+        let translator = Translator::from_bundle(&bundle, &device, None).unwrap();
+        let config = DecodingConfig { beam: 1, max_len_offset: 6, ..DecodingConfig::default() };
+        let found = &translator.translate(&[field::<String>(&case, "text")], &config).unwrap()[0];
+        assert_eq!(found.tokens, tokens, "{name}");
+    }
+    assert_eq!(read("wild-marian").bundle.decoding.beam, 6);
+}
+
+#[test]
+fn pegasus_tokens_are_those_of_transformers() {
+    let case = case("wild-pegasus/tokens.json");
+    let tokenizer = Marian::pegasus(&golden().path("wild-pegasus/spiece.model"), 0).unwrap();
+    let system = format!("transformers {}", golden().version("transformers"));
+    let mut comparison = Comparison::new(Area::Tokenizers, "ids and text of Pegasus' tokenizer", system, 0.0);
+    let rows: Vec<Vec<u32>> = field(&case, "ids");
+    for (text, expected) in field::<Vec<String>>(&case, "texts").iter().zip(&rows) {
+        comparison.equal(format!("ids of {text:?}"), &tokenizer.encode(text), expected);
+    }
+    let unk: u32 = field(&case, "unk");
+    for (ids, expected) in
+        rows.iter().zip(field::<Vec<String>>(&case, "decoded")).filter(|(ids, _)| !ids.contains(&unk))
+    {
+        comparison.equal(format!("text of {ids:?}"), &tokenizer.decode(ids).unwrap(), &expected);
+    }
+    comparison.equal("entries", &tokenizer.vocab_size(), &field::<usize>(&case, "n_tokens"));
+    let specials = tokenizer.specials();
+    let found = [specials.pad, specials.eos, specials.unk];
+    comparison.equal("special ids", &found, &["pad", "eos", "unk"].map(|name| Some(field::<u32>(&case, name))));
+    comparison.report();
+}
+
+/// A copy of a golden folder, its settings and tensors changed.
+fn changed(name: &str, settings: &Value, tensors: &[(&str, HostTensor)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(golden().path(name)).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
+    }
+    let path = folder.path().join("config.json");
+    let mut config: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    config.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
+    fs::write(&path, config.to_string()).unwrap();
+    let path = folder.path().join("model.safetensors");
+    let mut all = attentive_weights::read(&path).unwrap();
+    all.extend(tensors.iter().map(|(name, tensor)| ((*name).to_owned(), tensor.clone())));
+    attentive_weights::write(&path, &all, &Default::default()).unwrap();
+    folder
+}
+
+fn vector(values: &[f32]) -> HostTensor {
+    HostTensor { shape: vec![values.len()], values: values.to_vec() }
+}
+
+fn problems(folder: &Path) -> String {
+    let result: Result<Imported, InterchangeError> = import(folder, &ImportConfig::default());
+    result.err().expect("an error").to_string()
+}
+
+#[test]
+fn heads_of_other_tasks_are_left_out_where_that_is_asked_for() {
+    let question = changed(
+        "bert-model",
+        &json!({ "architectures": ["BertForQuestionAnswering"] }),
+        &[("qa_outputs.bias", vector(&[0.0, 1.0])), ("classifier.bias", vector(&[0.0, 1.0]))],
+    );
+    let message = problems(question.path());
+    assert!(message.contains("BertForQuestionAnswering") && message.contains("drop_unknown"), "{message}");
+    let options = ImportConfig { drop_unknown: true };
+    let found = import(question.path(), &options).unwrap();
+    notes(&found, &[&["\"BertForQuestionAnswering\"", "left out"], &["left out: qa_outputs.bias"]]);
+    assert_eq!(found.bundle.params, read("bert-model").bundle.params);
+    let unnamed = changed("bert-model", &json!({}), &[("qa_outputs.bias", vector(&[0.0, 1.0]))]);
+    let message = problems(unnamed.path());
+    assert!(message.contains("not in the model: qa_outputs.bias") && message.contains("drop_unknown"), "{message}");
+}
+
+#[test]
+fn a_vocabulary_with_fewer_rows_than_tokens_is_an_error() {
+    let folder = changed("bert-model", &json!({}), &[]);
+    let path = folder.path().join("vocab.txt");
+    let words = fs::read_to_string(&path).unwrap() + "one\nmore\n";
+    fs::write(path, words).unwrap();
+    let message = problems(folder.path());
+    assert!(message.contains("26 rows for tokens, and the tokenizer has 28 entries"), "{message}");
+    assert!(!message.contains("damaged"), "{message}");
+}
+
+#[test]
+fn layers_are_counted_before_anything_is_made_for_them() {
+    for (name, key, prefix) in [
+        ("gpt2", "n_layer", "h."),
+        ("marian", "encoder_layers", "model.encoder.layers."),
+        ("marian", "decoder_layers", "model.decoder.layers."),
+        ("t5", "num_layers", "encoder.block."),
+        ("t5", "num_decoder_layers", "decoder.block."),
+        ("bert-model", "num_hidden_layers", "encoder.layer."),
+        ("canine", "num_hidden_layers", "encoder.layer."),
+    ] {
+        let folder = changed(name, &json!({ key: 1000 }), &[]);
+        let message = problems(folder.path());
+        assert!(message.contains(&format!("{key} is 1000")) && message.contains(prefix), "{name}: {message}");
+    }
+}
+
+#[test]
+fn a_parameter_that_is_not_a_number_is_named() {
+    let values = [0.0, 0.0, f32::NAN, 0.0, 0.0, 0.0];
+    let folder = changed("gpt2", &json!({}), &[("transformer.ln_f.bias", vector(&values))]);
+    let message = problems(folder.path());
+    assert!(message.contains("decoder.norm.beta: value 2 is NaN"), "{message}");
+}
+
+#[test]
+fn a_configuration_without_a_type_or_classes_names_what_can_be_read() {
+    let folder = changed("bert-model", &json!({ "model_type": "", "architectures": ["LlamaForCausalLM"] }), &[]);
+    let message = problems(folder.path());
+    assert!(message.contains("LlamaForCausalLM") && message.contains("marian, pegasus, gpt2, bert"), "{message}");
+    let found = changed("bert-model", &json!({ "model_type": null, "architectures": ["BertModel"] }), &[]);
+    assert!(import(found.path(), &ImportConfig::default()).is_ok());
+}

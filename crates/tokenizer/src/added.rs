@@ -1,0 +1,322 @@
+//! Tokens that are searched for in a text before anything else.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
+
+use crate::byte_level::gpt2_split::is_word_character;
+use crate::error::UnknownId;
+use crate::file::Model;
+use crate::specials::Specials;
+use crate::tokenizer::{TokenId, Tokenizer};
+use crate::trie::Trie;
+
+/// A token that a text is searched for before it is tokenized.
+///
+/// Its fields mean what those of `AddedToken` in Hugging Face's library mean.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddedToken {
+    /// The id.
+    pub id: TokenId,
+    /// What stands for it in a text.
+    pub content: String,
+    /// Whether it is a special token: text that looks like one stays text in [`encode`](Tokenizer::encode), and becomes
+    /// the token in [`encode_with_specials`](Tokenizer::encode_with_specials).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub special: bool,
+    /// Whether the white space before it belongs to it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lstrip: bool,
+    /// Whether the white space after it belongs to it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rstrip: bool,
+    /// Whether it stands for itself only where no letter, digit or underscore is next to it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub single_word: bool,
+    /// Whether it is searched for after those that are not, in what these leave.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub normalized: bool,
+}
+
+impl AddedToken {
+    /// A special token without conditions.
+    pub fn special(id: TokenId, content: impl Into<String>) -> Self {
+        let content = content.into();
+        Self { id, content, special: true, lstrip: false, rstrip: false, single_word: false, normalized: false }
+    }
+}
+
+/// A part of a text: an added token, or what lies between.
+type Part<'a> = (Option<TokenId>, &'a str, usize);
+
+/// Finds added tokens in texts.
+#[derive(Debug, Default)]
+pub(crate) struct Finder {
+    tokens: Vec<AddedToken>,
+    /// By `normalized`.
+    tries: [Option<Trie>; 2],
+}
+
+impl Finder {
+    pub(crate) fn new(tokens: Vec<AddedToken>) -> Self {
+        let tries = [false, true].map(|normalized| {
+            let entries = (0..).zip(&tokens).filter(|(_, token)| token.normalized == normalized);
+            let entries: Vec<_> = entries.map(|(index, token)| (token.content.as_bytes(), index)).collect();
+            (!entries.is_empty()).then(|| Trie::new(entries))
+        });
+        Self { tokens, tries }
+    }
+
+    /// The parts of `text` in order, empty ones left out, each with where it begins; `specials` says whether special
+    /// tokens are looked for.
+    pub(crate) fn split<'a>(&self, text: &'a str, specials: bool) -> Vec<Part<'a>> {
+        let mut parts = vec![(None, text, 0)];
+        for trie in self.tries.iter().flatten() {
+            let split = |(id, part, start): Part<'a>| match id {
+                Some(_) => vec![(id, part, start)],
+                None => self.split_part(trie, part, start, specials),
+            };
+            parts = parts.into_iter().flat_map(split).collect();
+        }
+        parts.retain(|(_, part, _)| !part.is_empty());
+        parts
+    }
+
+    /// Source: `AddedVocabulary::find_matches` of Hugging Face's library: the leftmost match, and of those the longest.
+    fn split_part<'a>(&self, trie: &Trie, text: &'a str, offset: usize, specials: bool) -> Vec<Part<'a>> {
+        let mut parts = Vec::new();
+        let (mut done, mut at) = (0, 0);
+        while at < text.len() {
+            let Some((len, index)) = trie.longest_entry(&text.as_bytes()[at..]) else {
+                at += text[at..].chars().next().map_or(1, char::len_utf8);
+                continue;
+            };
+            let token = &self.tokens[index as usize];
+            let (mut start, mut end) = (at, at + len);
+            at = end;
+            let is_word = |c: Option<char>| c.is_some_and(is_word_character);
+            let inside = is_word(text[..start].chars().next_back()) || is_word(text[end..].chars().next());
+            if token.special && !specials || token.single_word && inside {
+                continue;
+            }
+            if token.lstrip {
+                start = text[..start].trim_end().len().max(done);
+            }
+            if token.rstrip {
+                end = text.len() - text[end..].trim_start().len();
+            }
+            parts.push((None, &text[done..start], offset + done));
+            parts.push((Some(token.id), &text[start..end], offset + start));
+            done = end;
+            at = at.max(end);
+        }
+        parts.push((None, &text[done..], offset + done));
+        parts
+    }
+}
+
+/// The ids of `text`, where `tokens` stand for themselves and `encode` makes those of what lies between.
+pub(crate) fn encode_around(
+    tokens: Vec<AddedToken>,
+    text: &str,
+    encode: impl Fn(&str) -> Vec<TokenId>,
+) -> Vec<TokenId> {
+    let parts = Finder::new(tokens).split(text, true).into_iter();
+    parts.flat_map(|(id, part, _)| id.map_or_else(|| encode(part), |id| vec![id])).collect()
+}
+
+/// The special tokens of a vocabulary as tokens to search for.
+pub(crate) fn of_specials<T: Tokenizer + ?Sized>(tokenizer: &T) -> Vec<AddedToken> {
+    let mut ids: Vec<_> = tokenizer.specials().iter().collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let named = ids.into_iter().filter_map(|id| Some(AddedToken::special(id, tokenizer.token(id)?)));
+    named.filter(|token| !token.content.is_empty()).collect()
+}
+
+/// A tokenizer and the tokens that were added to its vocabulary, or that carry conditions.
+///
+/// Source: `AddedVocabulary` of Hugging Face's library, which this equals for tokenizers that do not normalise.
+pub struct WithAddedTokens {
+    inner: Box<dyn Tokenizer>,
+    finder: Finder,
+    by_id: FxHashMap<TokenId, usize>,
+    specials: Specials,
+    vocab_size: usize,
+}
+
+/// The parameters of [`WithAddedTokens`] as they stand in `tokenizer.json`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WithAddedTokensFile {
+    pub(crate) specials: Specials,
+    pub(crate) added_tokens: Vec<AddedToken>,
+    pub(crate) tokenizer: Box<Model>,
+}
+
+impl WithAddedTokens {
+    /// Checks and indexes what was read.
+    pub(crate) fn new(
+        inner: Box<dyn Tokenizer>,
+        added_tokens: Vec<AddedToken>,
+        specials: Specials,
+    ) -> Result<Self, String> {
+        let n_inner = inner.vocab_size();
+        let mut by_id = FxHashMap::default();
+        for (index, token) in added_tokens.iter().enumerate() {
+            if token.content.is_empty() {
+                return Err(format!("added_tokens[{index}] is empty"));
+            }
+            if by_id.insert(token.id, index).is_some() {
+                return Err(format!("added_tokens has the id {} twice", token.id));
+            }
+        }
+        // Those that the inner vocabulary lacks stand after it, without a gap.
+        let mut new: Vec<_> = added_tokens.iter().map(|token| token.id).filter(|&id| id as usize >= n_inner).collect();
+        new.sort_unstable();
+        if let Some((expected, id)) = (n_inner..).zip(&new).find(|&(expected, &id)| expected != id as usize) {
+            return Err(format!("added_tokens has the id {id} where {expected} should come: an id is missing"));
+        }
+        let vocab_size = n_inner + new.len();
+        specials.check(vocab_size)?;
+        Ok(Self { inner, finder: Finder::new(added_tokens), by_id, specials, vocab_size })
+    }
+
+    fn added(&self, id: TokenId) -> Option<&AddedToken> {
+        self.by_id.get(&id).map(|&index| &self.finder.tokens[index])
+    }
+}
+
+impl Tokenizer for WithAddedTokens {
+    fn encode(&self, text: &str) -> Vec<TokenId> {
+        let parts = self.finder.split(text, false).into_iter();
+        parts.flat_map(|(id, part, _)| id.map_or_else(|| self.inner.encode(part), |id| vec![id])).collect()
+    }
+
+    fn encode_with_specials(&self, text: &str) -> Vec<TokenId> {
+        let parts = self.finder.split(text, true).into_iter();
+        parts.flat_map(|(id, part, _)| id.map_or_else(|| self.inner.encode(part), |id| vec![id])).collect()
+    }
+
+    fn encode_target(&self, text: &str) -> Vec<TokenId> {
+        let parts = self.finder.split(text, false).into_iter();
+        parts.flat_map(|(id, part, _)| id.map_or_else(|| self.inner.encode_target(part), |id| vec![id])).collect()
+    }
+
+    fn encode_with_offsets(&self, text: &str) -> Vec<(TokenId, Range<usize>)> {
+        let mut spans = Vec::new();
+        for (id, part, start) in self.finder.split(text, false) {
+            match id {
+                Some(id) => spans.push((id, start..start + part.len())),
+                None => spans.extend(
+                    self.inner
+                        .encode_with_offsets(part)
+                        .into_iter()
+                        .map(|(id, range)| (id, range.start + start..range.end + start)),
+                ),
+            }
+        }
+        spans
+    }
+
+    fn sample(&self, text: &str, strength: f64, seed: u64) -> Vec<TokenId> {
+        let parts = self.finder.split(text, false).into_iter();
+        let ids = parts.zip(0u64..).flat_map(|((id, part, _), index)| match id {
+            Some(id) => vec![id],
+            None => self.inner.sample(part, strength, seed.wrapping_add(index)),
+        });
+        ids.collect()
+    }
+
+    /// Added tokens as they are written, and the ids between them as the inner tokenizer decodes them; special tokens
+    /// are nothing.
+    fn decode_bytes(&self, ids: &[TokenId]) -> Result<Vec<u8>, UnknownId> {
+        let is_text = |id: &TokenId| !self.specials.contains(*id) && self.added(*id).is_none_or(|token| !token.special);
+        let ids: Vec<_> = ids.iter().copied().filter(is_text).collect();
+        let mut bytes = Vec::new();
+        for run in ids.chunk_by(|a, b| self.added(*a).is_none() && self.added(*b).is_none()) {
+            match self.added(run[0]) {
+                Some(token) => bytes.extend_from_slice(token.content.as_bytes()),
+                None => {
+                    let run = self.inner.decode_bytes(run);
+                    let unknown = |error: UnknownId| UnknownId { vocab_size: self.vocab_size, ..error };
+                    bytes.extend(run.map_err(unknown)?);
+                }
+            }
+        }
+        Ok(bytes)
+    }
+
+    fn vocab_size(&self) -> usize {
+        self.vocab_size
+    }
+
+    fn source_vocab_size(&self) -> usize {
+        self.inner.source_vocab_size()
+    }
+
+    fn specials(&self) -> &Specials {
+        &self.specials
+    }
+
+    fn sentinel(&self, index: usize) -> Option<TokenId> {
+        self.inner.sentinel(index)
+    }
+
+    fn token(&self, id: TokenId) -> Option<Cow<'_, str>> {
+        match self.added(id) {
+            Some(token) => Some(Cow::Borrowed(&token.content)),
+            None => self.inner.token(id),
+        }
+    }
+
+    fn added_tokens(&self) -> Vec<AddedToken> {
+        self.finder.tokens.clone()
+    }
+
+    fn to_model(&self) -> Option<Model> {
+        Some(Model::WithAddedTokens(WithAddedTokensFile {
+            specials: self.specials.clone(),
+            added_tokens: self.finder.tokens.clone(),
+            tokenizer: Box::new(self.inner.to_model()?),
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(id: TokenId, content: &str) -> AddedToken {
+        AddedToken { special: false, ..AddedToken::special(id, content) }
+    }
+
+    fn split(tokens: Vec<AddedToken>, text: &str) -> Vec<(Option<TokenId>, &str)> {
+        Finder::new(tokens).split(text, true).into_iter().map(|(id, part, _)| (id, part)).collect()
+    }
+
+    #[test]
+    fn white_space_belongs_to_a_token_as_it_says() {
+        let mask = AddedToken { lstrip: true, ..AddedToken::special(4, "<mask>") };
+        assert_eq!(split(vec![mask.clone()], "a  <mask> b"), [(None, "a"), (Some(4), "  <mask>"), (None, " b")]);
+        let both = AddedToken { rstrip: true, ..mask };
+        let expected = [(Some(4), "<mask> "), (Some(4), "<mask>\n"), (None, "b")];
+        assert_eq!(split(vec![both], "<mask> <mask>\nb"), expected);
+    }
+
+    #[test]
+    fn the_longest_token_counts_and_single_words_stand_alone() {
+        let tokens = vec![token(1, "ab"), token(2, "abc"), AddedToken { single_word: true, ..token(3, "x") }];
+        assert_eq!(split(tokens.clone(), "abcab"), [(Some(2), "abc"), (Some(1), "ab")]);
+        assert_eq!(split(tokens, "x xy x_ é x"), [(Some(3), "x"), (None, " xy x_ é "), (Some(3), "x")]);
+    }
+
+    #[test]
+    fn normalized_tokens_are_searched_for_in_what_the_others_leave() {
+        let tokens = vec![AddedToken { normalized: true, ..token(1, "a<s") }, token(2, "<s>")];
+        assert_eq!(split(tokens, "a<s>"), [(None, "a"), (Some(2), "<s>")]);
+    }
+}

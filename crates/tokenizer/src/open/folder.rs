@@ -1,0 +1,243 @@
+//! Folders of models.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::settings::{CONFIG, Settings};
+use super::{BYTE_LEVEL, Frame, OpenOptions, Opened, classes, pieces};
+use crate::added::AddedToken;
+use crate::error::TokenizerError;
+use crate::file::{self, load};
+use crate::tokenizer::TokenId;
+use crate::{files, formats, tokenizer_json};
+
+/// Files that hold any tokenizer: ours, and what this workspace writes beside the files of others.
+const OURS: [&str; 2] = ["attentive_tokenizer.json", "tokenizer.json"];
+
+pub(super) fn open(folder: &Path, options: &OpenOptions) -> Result<Opened, TokenizerError> {
+    let mut theirs = None;
+    for path in OURS.map(|name| folder.join(name)) {
+        if path.is_file() {
+            let text = files::read_text(&path)?;
+            if file::is_ours(&text) {
+                return load(&path).map(Opened::boxed);
+            }
+            let value: Value = serde_json::from_str(&text).map_err(TokenizerError::json(&path))?;
+            if !tokenizer_json::is_theirs(&value) {
+                return load(&path).map(Opened::boxed);
+            }
+            theirs = Some((path, text, value));
+        }
+    }
+    let mut settings = Settings::read(folder)?;
+    let mut opened = match (theirs, classes::of_python(&settings)) {
+        // These classes of transformers do not use the file.
+        (_, true) | (None, _) => open_vocabulary(&mut settings, options)?,
+        (Some((path, text, value)), false) => open_json(&mut settings, options, &path, text, value)?,
+    };
+    opened.model_max_length = settings.model_max_length();
+    opened.notes.append(&mut settings.notes);
+    Ok(opened)
+}
+
+/// A `tokenizer.json` with what the settings beside it add and change.
+fn open_json(
+    settings: &mut Settings,
+    options: &OpenOptions,
+    path: &Path,
+    text: String,
+    mut value: Value,
+) -> Result<Opened, TokenizerError> {
+    let before = value.clone();
+    follow(settings, options, &mut value);
+    add_tokens(settings, &mut value)?;
+    let text = (value == before).then_some(text);
+    let tokenizer = tokenizer_json::read(path, &value, text, &settings.names)?;
+    Ok(Opened { frame: frame_of(&value), ..Opened::boxed(tokenizer) })
+}
+
+/// Puts settings in the place of those of the file, as the classes of transformers do.
+fn follow(settings: &mut Settings, options: &OpenOptions, value: &mut Value) {
+    let mut changes = Vec::new();
+    if value.pointer("/normalizer/type").is_some_and(|kind| kind == "BertNormalizer") {
+        changes.push(("/normalizer/lowercase", options.lowercase.or(settings.flag("do_lower_case"))));
+        changes.push(("/normalizer/handle_chinese_chars", settings.flag("tokenize_chinese_chars")));
+        changes.push(("/normalizer/strip_accents", settings.flag("strip_accents")));
+    }
+    if value.pointer("/pre_tokenizer/type").is_some_and(|kind| kind == "ByteLevel") {
+        changes.push(("/pre_tokenizer/add_prefix_space", settings.flag("add_prefix_space")));
+    }
+    for (pointer, setting) in changes {
+        if let (Some(setting), Some(found)) = (setting, value.pointer_mut(pointer))
+            && *found != setting
+        {
+            let key = pointer.trim_start_matches('/').replace('/', ".");
+            settings.notes.push(format!("tokenizer.json has {key} = {found}; {setting} of {CONFIG} is followed"));
+            *found = json!(setting);
+        }
+    }
+}
+
+/// Adds the tokens of the settings to those of the file.
+fn add_tokens(settings: &mut Settings, value: &mut Value) -> Result<(), TokenizerError> {
+    let listed = tokenizer_json::added_tokens(value);
+    let vocab = &value["model"]["vocab"];
+    let id_in_model = |content: &str| match vocab {
+        Value::Object(ids) => ids.get(content).and_then(Value::as_u64),
+        Value::Array(pieces) => pieces.iter().position(|piece| piece[0] == content).map(|at| at as u64),
+        _ => None,
+    };
+    let id_of = |content: &str| {
+        let listed = listed.iter().find(|token| token.content == content).map(|token| token.id);
+        listed.or_else(|| id_in_model(content).and_then(|id| TokenId::try_from(id).ok()))
+    };
+    let n_in_model = vocab.as_object().map(serde_json::Map::len).or(vocab.as_array().map(Vec::len)).unwrap_or(0);
+    let next = listed.iter().map(|token| token.id as usize + 1).max().unwrap_or(0).max(n_in_model);
+    let mut all = listed.clone();
+    for token in placed(settings, id_of, next)? {
+        match all.iter_mut().find(|known| known.content == token.content) {
+            Some(known) if settings.config.contains_key("added_tokens_decoder") => *known = token,
+            Some(_) => {}
+            None => all.push(token),
+        }
+    }
+    if all != listed {
+        all.sort_by_key(|token| token.id);
+        value["added_tokens"] = all.iter().map(entry).collect();
+    }
+    Ok(())
+}
+
+/// The entry of a `tokenizer.json` for an added token.
+pub(super) fn entry(token: &AddedToken) -> Value {
+    json!({
+        "id": token.id,
+        "content": token.content,
+        "single_word": token.single_word,
+        "lstrip": token.lstrip,
+        "rstrip": token.rstrip,
+        "normalized": token.normalized,
+        "special": token.special,
+    })
+}
+
+/// The tokens of the settings with their ids: that of the vocabulary, else the next ones from `next` on.
+///
+/// # Errors
+/// [`TokenizerError::Unsupported`] where `added_tokens.json` or its successor says another id than that.
+pub(super) fn placed(
+    settings: &mut Settings,
+    id_of: impl Fn(&str) -> Option<TokenId>,
+    next: usize,
+) -> Result<Vec<AddedToken>, TokenizerError> {
+    let mut next = next as TokenId;
+    let mut tokens: Vec<AddedToken> = Vec::new();
+    for token in settings.added.clone() {
+        let id = id_of(&token.content).unwrap_or_else(|| {
+            next += 1;
+            next - 1
+        });
+        if id != token.id {
+            let (content, said) = (&token.content, token.id);
+            return Err(settings.unsupported(format!(
+                "the added token {content:?} has the id {said} in the settings, and {id} by the vocabulary"
+            )));
+        }
+        tokens.push(token);
+    }
+    for special in settings.special.clone() {
+        if tokens.iter().any(|token| token.content == special.content) {
+            continue;
+        }
+        let id = id_of(&special.content).unwrap_or_else(|| {
+            settings.notes.push(format!(
+                "the special token {:?} is not in the vocabulary and gets the id {next}, as in transformers",
+                special.content
+            ));
+            next += 1;
+            next - 1
+        });
+        tokens.push(special.at(id, true));
+    }
+    Ok(tokens)
+}
+
+/// A folder without a `tokenizer.json`: by its class, else by the files that are there.
+fn open_vocabulary(settings: &mut Settings, options: &OpenOptions) -> Result<Opened, TokenizerError> {
+    if let Some(opened) = classes::open(settings, options)? {
+        return Ok(opened);
+    }
+    let folder = settings.folder.clone();
+    if folder.join("source.spm").is_file() {
+        return classes::marian(settings, options);
+    }
+    for (vocab, merges) in BYTE_LEVEL.map(|(vocab, merges)| (folder.join(vocab), folder.join(merges))) {
+        if vocab.is_file() && merges.is_file() {
+            return classes::byte_level(settings, &vocab, &merges);
+        }
+    }
+    if folder.join("vocab.txt").is_file() {
+        return classes::bert(settings, options);
+    }
+    let mut found = fs::read_dir(&folder)
+        .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>())
+        .map_err(TokenizerError::io(&folder))?;
+    found.sort_unstable();
+    let of = |extensions: &[&str]| -> Vec<PathBuf> {
+        let has = |path: &&PathBuf| path.extension().is_some_and(|found| extensions.iter().any(|&one| found == one));
+        found.iter().filter(has).cloned().collect()
+    };
+    match &*of(&["model", "spm"]) {
+        [] => {}
+        [model] => return pieces::without_class(settings, model),
+        several => {
+            let names: Vec<_> = several.iter().filter_map(|path| path.file_name()?.to_str()).collect();
+            let problem =
+                format!("several SentencePiece models and no tokenizer_class: give one of {}", names.join(", "));
+            return Err(settings.unsupported(problem));
+        }
+    }
+    for path in of(&["tiktoken", "vocab", "txt"]) {
+        formats::refuse_other_tools(&path, &files::read(&path)?)?;
+    }
+    Err(TokenizerError::Unknown { path: folder })
+}
+
+/// What the post-processor of a `tokenizer.json` puts around one text; `None` if it is not a template.
+pub(super) fn frame_of(value: &Value) -> Option<Frame> {
+    let post = &value["post_processor"];
+    match post["type"].as_str() {
+        None | Some("ByteLevel") => Some(Frame::default()),
+        Some("TemplateProcessing") => template(post),
+        Some("BertProcessing" | "RobertaProcessing") => {
+            let id = |key: &str| post[key][1].as_u64().and_then(|id| TokenId::try_from(id).ok());
+            Some(Frame { before: vec![id("cls")?], after: vec![id("sep")?] })
+        }
+        Some("Sequence") => {
+            let parts = post["processors"].as_array()?.iter();
+            let frames = parts.map(|part| frame_of(&json!({ "post_processor": part }))).collect::<Option<Vec<_>>>()?;
+            frames.into_iter().find(|frame| *frame != Frame::default()).or(Some(Frame::default()))
+        }
+        Some(_) => None,
+    }
+}
+
+fn template(post: &Value) -> Option<Frame> {
+    let mut frame = Frame::default();
+    let mut after_text = false;
+    for part in post["single"].as_array()? {
+        if part.get("Sequence").is_some() {
+            after_text = true;
+            continue;
+        }
+        let name = part["SpecialToken"]["id"].as_str()?;
+        let ids = post["special_tokens"][name]["ids"].as_array()?.iter();
+        let side = if after_text { &mut frame.after } else { &mut frame.before };
+        for id in ids {
+            side.push(TokenId::try_from(id.as_u64()?).ok()?);
+        }
+    }
+    Some(frame)
+}

@@ -1,0 +1,335 @@
+//! The files of settings beside a vocabulary.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::added::AddedToken;
+use crate::error::TokenizerError;
+use crate::files;
+use crate::specials::SpecialNames;
+use crate::tokenizer::TokenId;
+
+pub(super) const CONFIG: &str = "tokenizer_config.json";
+
+/// What `tokenizer_config.json`, `special_tokens_map.json`, `added_tokens.json` and `config.json` of a folder say.
+pub(super) struct Settings {
+    pub(super) folder: PathBuf,
+    /// `tokenizer_config.json`.
+    pub(super) config: Map<String, Value>,
+    /// `config.json`, the model's.
+    pub(super) model: Map<String, Value>,
+    /// The class of transformers, without `Fast`.
+    pub(super) class: Option<String>,
+    /// The names of special tokens, by role.
+    pub(super) names: SpecialNames,
+    /// Added tokens with the ids that the settings give them, in the order of these.
+    pub(super) added: Vec<AddedToken>,
+    /// Special tokens, named or additional, with their conditions; they may be in the vocabulary or not.
+    pub(super) special: Vec<Unplaced>,
+    pub(super) notes: Vec<String>,
+}
+
+/// An added token without an id.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub(super) struct Unplaced {
+    pub(super) content: String,
+    #[serde(default)]
+    lstrip: bool,
+    #[serde(default)]
+    rstrip: bool,
+    #[serde(default)]
+    single_word: bool,
+    #[serde(default)]
+    normalized: Option<bool>,
+    #[serde(default)]
+    special: bool,
+}
+
+impl Unplaced {
+    /// A name, or an object with the name and conditions.
+    fn of(value: &Value) -> Option<Self> {
+        let plain = |content: &str| Self {
+            content: content.to_owned(),
+            lstrip: false,
+            rstrip: false,
+            single_word: false,
+            normalized: Some(false),
+            special: true,
+        };
+        let token = match value {
+            Value::String(content) => plain(content),
+            object => Self::deserialize(object).ok()?,
+        };
+        (!token.content.is_empty()).then_some(token)
+    }
+
+    pub(super) fn at(&self, id: TokenId, special: bool) -> AddedToken {
+        let Self { content, lstrip, rstrip, single_word, normalized, .. } = self.clone();
+        let normalized = normalized.unwrap_or(!special);
+        AddedToken { id, content, special, lstrip, rstrip, single_word, normalized }
+    }
+}
+
+const ROLES: [&str; 7] = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
+
+impl Settings {
+    pub(super) fn read(folder: &Path) -> Result<Self, TokenizerError> {
+        let object = |name: &str| read_object(&folder.join(name));
+        let (config, model) = (object(CONFIG)?, object("config.json")?);
+        let mut settings = Self {
+            folder: folder.to_owned(),
+            class: class_of(&config, &model),
+            config,
+            model,
+            names: SpecialNames::new(),
+            added: Vec::new(),
+            special: Vec::new(),
+            notes: Vec::new(),
+        };
+        // `added_tokens_decoder` stands for the two older files; where it is missing, these have the last word.
+        let mut named = settings.config.clone();
+        let decoder = settings.config.get("added_tokens_decoder").and_then(Value::as_object).cloned();
+        if decoder.is_none() {
+            named.extend(object("special_tokens_map.json")?);
+        }
+        settings.name_specials(&named);
+        match decoder {
+            Some(decoder) => {
+                settings.place(decoder.iter().map(|(id, token)| (id.parse().ok(), Unplaced::of(token))))?;
+            }
+            None => {
+                let ids = object("added_tokens.json")?;
+                let special: Vec<_> = settings.special.iter().map(|token| token.content.clone()).collect();
+                let entries = ids.iter().map(|(content, id)| {
+                    let is_special = special.contains(content);
+                    let token = Unplaced::of(&Value::String(content.clone())).map(|token| Unplaced {
+                        normalized: Some(!is_special),
+                        special: is_special,
+                        ..token
+                    });
+                    (id.as_u64().and_then(|id| TokenId::try_from(id).ok()), token)
+                });
+                settings.place(entries.collect::<Vec<_>>().into_iter())?;
+            }
+        }
+        settings.check_known_settings()?;
+        Ok(settings)
+    }
+
+    fn name_specials(&mut self, named: &Map<String, Value>) {
+        for role in ROLES {
+            if let Some(token) = named.get(role).and_then(Unplaced::of) {
+                self.names.insert(role.to_owned(), token.content.clone());
+                self.special.push(token);
+            }
+        }
+        for key in ["extra_special_tokens", "additional_special_tokens"] {
+            let tokens: Vec<_> = match named.get(key) {
+                Some(Value::Array(tokens)) => tokens.iter().filter_map(Unplaced::of).collect(),
+                Some(Value::Object(tokens)) => tokens.values().filter_map(Unplaced::of).collect(),
+                _ => continue,
+            };
+            self.special.extend(tokens);
+        }
+        let mut seen = Vec::new();
+        self.special.retain(|token| {
+            let is_new = !seen.contains(&token.content);
+            seen.push(token.content.clone());
+            is_new
+        });
+    }
+
+    /// Counts `name` among the special tokens.
+    pub(super) fn name_special(&mut self, name: &str) {
+        if !self.special.iter().any(|token| token.content == name) {
+            self.special.extend(Unplaced::of(&Value::String(name.to_owned())));
+        }
+    }
+
+    fn place(
+        &mut self,
+        tokens: impl Iterator<Item = (Option<TokenId>, Option<Unplaced>)>,
+    ) -> Result<(), TokenizerError> {
+        for (id, token) in tokens {
+            let (Some(id), Some(token)) = (id, token) else {
+                let reason = "the added tokens are not ids with tokens".to_owned();
+                return Err(TokenizerError::invalid(&self.folder)(reason));
+            };
+            let is_named = self.special.iter().any(|special| special.content == token.content);
+            self.added.push(token.at(id, token.special || is_named));
+        }
+        self.added.sort_by_key(|token| token.id);
+        Ok(())
+    }
+
+    /// A setting that is true, false, or not there.
+    pub(super) fn flag(&self, key: &str) -> Option<bool> {
+        self.config.get(key).and_then(Value::as_bool)
+    }
+
+    pub(super) fn unsupported(&self, problem: String) -> TokenizerError {
+        TokenizerError::Unsupported { path: self.folder.clone(), problems: vec![problem] }
+    }
+
+    /// The most tokens that the model takes; numbers that stand for "without end" are none.
+    pub(super) fn model_max_length(&self) -> Option<usize> {
+        let length = self.config.get("model_max_length")?.as_f64()?;
+        (1.0..1e9).contains(&length).then_some(length as usize)
+    }
+
+    /// Refuses settings that change ids and are not followed, and notes those that are not known.
+    fn check_known_settings(&mut self) -> Result<(), TokenizerError> {
+        let refused = |key: &str, value: &Value| match key {
+            "do_basic_tokenize" => value == &Value::Bool(false),
+            "never_split" | "sp_model_kwargs" => {
+                value.as_array().is_some_and(|list| !list.is_empty())
+                    || value.as_object().is_some_and(|object| !object.is_empty())
+            }
+            "fix_mistral_regex" => value == &Value::Bool(true),
+            _ => false,
+        };
+        let mut problems = Vec::new();
+        for (key, value) in &self.config {
+            if refused(key, value) {
+                problems.push(format!("{CONFIG} has {key} = {value}, which is not followed"));
+            } else if !FOLLOWED.contains(&&**key) && !WITHOUT_EFFECT.contains(&&**key) && !key.ends_with("_token") {
+                self.notes.push(format!("{CONFIG}: {key} = {} is not followed", short(value)));
+            }
+        }
+        match problems.is_empty() {
+            true => Ok(()),
+            false => Err(TokenizerError::Unsupported { path: self.folder.clone(), problems }),
+        }
+    }
+}
+
+/// Settings that are followed, or refused where they cannot be.
+const FOLLOWED: [&str; 21] = [
+    "add_bos_token",
+    "add_eos_token",
+    "add_prefix_space",
+    "added_tokens_decoder",
+    "additional_special_tokens",
+    "do_basic_tokenize",
+    "do_lower_case",
+    "extra_ids",
+    "extra_special_tokens",
+    "fix_mistral_regex",
+    "keep_accents",
+    "model_max_length",
+    "never_split",
+    "offset",
+    "remove_space",
+    "separate_vocabs",
+    "sp_model_kwargs",
+    "split_special_tokens",
+    "strip_accents",
+    "tokenize_chinese_chars",
+    "tokenizer_class",
+];
+
+/// Settings that change nothing that a tokenizer here does.
+const WITHOUT_EFFECT: [&str; 36] = [
+    "auto_map",
+    "backend",
+    "chat_template",
+    "clean_up_tokenization_spaces",
+    "errors",
+    "from_slow",
+    "full_tokenizer_file",
+    "init_inputs",
+    "is_local",
+    "legacy",
+    "local_files_only",
+    "max_len",
+    "max_length",
+    "mask_token_sent",
+    "merges_file",
+    "model_input_names",
+    "model_specific_special_tokens",
+    "name_or_path",
+    "pad_to_multiple_of",
+    "pad_token_type_id",
+    "padding_side",
+    "processor_class",
+    "source_lang",
+    "special_tokens_map_file",
+    "spaces_between_special_tokens",
+    "stride",
+    "target_lang",
+    "tokenizer_file",
+    "tokenizer_type",
+    "transformers_version",
+    "trim_offsets",
+    "truncation_side",
+    "truncation_strategy",
+    "use_default_system_prompt",
+    "use_fast",
+    "vocab_file",
+];
+
+fn read_object(path: &Path) -> Result<Map<String, Value>, TokenizerError> {
+    if !path.is_file() {
+        return Ok(Map::new());
+    }
+    serde_json::from_str(&files::read_text(path)?).map_err(TokenizerError::json(path))
+}
+
+/// The class that the folder names; else that of the model's type.
+fn class_of(config: &Map<String, Value>, model: &Map<String, Value>) -> Option<String> {
+    let named = |object: &Map<String, Value>| Some(object.get("tokenizer_class")?.as_str()?.to_owned());
+    let class = named(config).or_else(|| named(model)).filter(|class| !class.is_empty());
+    let class = class.or_else(|| {
+        let kind = model.get("model_type")?.as_str()?;
+        MODEL_TYPES.iter().find(|(kinds, _)| kinds.contains(&kind)).map(|&(_, class)| class.to_owned())
+    });
+    class.map(|class| class.strip_suffix("Fast").map_or_else(|| class.clone(), str::to_owned))
+}
+
+/// Model types and the class that transformers takes for them.
+const MODEL_TYPES: [(&[&str], &str); 17] = [
+    (
+        &[
+            "bert",
+            "distilbert",
+            "electra",
+            "mobilebert",
+            "megatron-bert",
+            "nezha",
+            "layoutlm",
+            "lxmert",
+            "convbert",
+            "visual_bert",
+            "squeezebert",
+            "retribert",
+        ],
+        "BertTokenizer",
+    ),
+    (&["gpt2", "gpt_bigcode", "opt", "phi", "gptj", "gpt_neo", "starcoder2", "codegen"], "GPT2Tokenizer"),
+    (&["roberta", "bart", "longformer", "led", "roberta-prelayernorm", "ibert", "mvp"], "RobertaTokenizer"),
+    (&["clip", "clipseg", "groupvit", "owlvit", "owlv2", "xclip", "altclip"], "CLIPTokenizer"),
+    (&["xlm-roberta", "xmod", "xlm-roberta-xl"], "XLMRobertaTokenizer"),
+    (&["camembert"], "CamembertTokenizer"),
+    (&["t5", "mt5", "umt5", "switch_transformers", "longt5"], "T5Tokenizer"),
+    (&["byt5"], "ByT5Tokenizer"),
+    (&["canine"], "CanineTokenizer"),
+    (&["marian"], "MarianTokenizer"),
+    (&["pegasus"], "PegasusTokenizer"),
+    (&["albert"], "AlbertTokenizer"),
+    (&["xlnet"], "XLNetTokenizer"),
+    (&["mbart"], "MBartTokenizer"),
+    (&["m2m_100"], "M2M100Tokenizer"),
+    (&["deberta-v2"], "DebertaV2Tokenizer"),
+    (&["llama"], "LlamaTokenizer"),
+];
+
+/// The beginning of a value, for a note.
+fn short(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(60) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text,
+    }
+}

@@ -1,0 +1,171 @@
+//! What is opened, what is refused by name, and what is noted.
+
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use attentive_tokenizer::{OpenOptions, Opened, Tokenizer, TokenizerError, open};
+
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
+}
+
+fn text(name: &str) -> String {
+    fs::read_to_string(golden(name)).unwrap()
+}
+
+/// A folder of these files.
+fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, content) in files {
+        fs::write(folder.path().join(name), content).unwrap();
+    }
+    folder
+}
+
+fn opened(files: &[(&str, &[u8])]) -> Opened {
+    OpenOptions::default().open(folder(files).path()).unwrap()
+}
+
+#[track_caller]
+fn refused(files: &[(&str, &[u8])], named: &str) {
+    let error = open(folder(files).path()).err().expect("it is refused");
+    assert!(error.to_string().contains(named), "{error}");
+    assert!(!error.to_string().contains("damaged"), "{error}");
+}
+
+const WORDS: &str = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nthe\ncat\ncovid\nsat\non\nmat\nCOVID\n";
+
+fn tokens(tokenizer: &dyn Tokenizer, text: &str) -> Vec<String> {
+    tokenizer.encode(text).into_iter().map(|id| tokenizer.token(id).unwrap().into_owned()).collect()
+}
+
+#[test]
+fn one_capital_does_not_make_a_vocabulary_cased() {
+    let Opened { tokenizer, notes, .. } = opened(&[("vocab.txt", WORDS.as_bytes())]);
+    assert_eq!(tokens(&*tokenizer, "The Cat"), ["the", "cat"]);
+    assert!(notes.iter().any(|note| note.contains("1 of 7")), "{notes:?}");
+
+    let folder = folder(&[("vocab.txt", WORDS.as_bytes())]);
+    for source in [folder.path().to_owned(), folder.path().join("vocab.txt")] {
+        let Opened { tokenizer, notes, .. } = OpenOptions::default().lowercase(Some(false)).open(&source).unwrap();
+        assert_eq!(tokens(&*tokenizer, "The COVID"), ["[UNK]", "COVID"]);
+        assert_eq!(notes, <[String; 0]>::default());
+    }
+}
+
+#[test]
+fn settings_that_are_not_known_are_noted_and_lengths_are_read() {
+    let config = br#"{"do_lower_case": false, "model_max_length": 128, "new_setting": [1, 2], "padding_side": "left"}"#;
+    let found = opened(&[("vocab.txt", WORDS.as_bytes()), ("tokenizer_config.json", config)]);
+    assert_eq!(found.model_max_length, Some(128));
+    assert_eq!(found.notes, ["tokenizer_config.json: new_setting = [1,2] is not followed"]);
+    let frame = found.frame.unwrap();
+    assert_eq!((frame.before, frame.after), (vec![2], vec![3]));
+    let config = br#"{"model_max_length": 1000000000000000019884624838656}"#;
+    let found = opened(&[("vocab.txt", WORDS.as_bytes()), ("tokenizer_config.json", config)]);
+    assert_eq!(found.model_max_length, None);
+}
+
+#[test]
+fn settings_that_change_ids_and_are_not_followed_are_refused() {
+    let vocab = ("vocab.txt", WORDS.as_bytes());
+    refused(&[vocab, ("tokenizer_config.json", br#"{"do_basic_tokenize": false}"#)], "do_basic_tokenize = false");
+    refused(&[vocab, ("tokenizer_config.json", br#"{"never_split": ["x"]}"#)], "never_split");
+    let class = br#"{"tokenizer_class": "BertJapaneseTokenizer"}"#;
+    refused(&[vocab, ("tokenizer_config.json", class)], "BertJapaneseTokenizer");
+    refused(&[("config.json", br#"{"model_type": "bert"}"#)], "there is no vocab.txt");
+    let ids = br#"{"[NEW]": 99}"#;
+    refused(&[vocab, ("added_tokens.json", ids)], "\"[NEW]\" has the id 99 in the settings, and 12");
+}
+
+#[test]
+fn sentencepiece_models_whose_ids_depend_on_a_class_are_refused_without_it() {
+    let model = fs::read(golden("sentencepiece.unigram.model")).unwrap();
+    refused(&[("sentencepiece.bpe.model", &model)], "tokenizer_class");
+    refused(&[("spiece.model", &model), ("vocab.json", b"{}")], "vocab.json");
+    refused(&[("a.model", &model), ("b.model", &model)], "a.model, b.model");
+    let config = br#"{"model_type": "mbart"}"#;
+    refused(&[("sentencepiece.bpe.model", &model), ("config.json", config)], "MBartTokenizer");
+    let found = opened(&[("spiece.model", &model)]);
+    assert!(found.notes[0].contains("nothing says the class"), "{:?}", found.notes);
+    refused(&[("source.spm", &model), ("vocab.json", b"{}")], "target.spm");
+}
+
+#[test]
+fn vocabularies_with_word_ends_are_not_taken_for_gpt_2_s() {
+    let (vocab, merges) = (br#"{"a": 0, "b</w>": 1, "ab</w>": 2}"#, b"#version: 0.2\na b</w>\n");
+    refused(&[("vocab.json", vocab), ("merges.txt", merges)], "CLIP");
+    let config = br#"{"tokenizer_class": "GPT2Tokenizer"}"#;
+    refused(&[("vocab.json", vocab), ("merges.txt", merges), ("tokenizer_config.json", config)], "</w>");
+    refused(&[("vocab.json", vocab), ("config.json", br#"{"model_type": "gpt2"}"#)], "merges.txt");
+}
+
+#[test]
+fn what_stands_in_a_file_s_place_is_named_and_told_from_damage() {
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:12\nsize 798\n".as_bytes();
+    let page = b"<!DOCTYPE html>\n<html><body>Not Found</body></html>";
+    for (name, content, named) in [
+        ("vocab.txt", pointer, "git lfs pull"),
+        ("tokenizer.json", pointer, "git lfs pull"),
+        ("spiece.model", page, "web page"),
+        ("cl100k_base.tiktoken", b"IQ== 0\nIg== 1\n", "tiktoken"),
+        ("m.vocab", "<unk>\t0\n\u{2581}the\t-3.2\n".as_bytes(), ".model file"),
+    ] {
+        refused(&[(name, content)], named);
+        let folder = folder(&[(name, content)]);
+        let error = open(&folder.path().join(name)).err().unwrap();
+        assert!(matches!(error, TokenizerError::Format { .. }) && error.to_string().contains(named), "{error}");
+    }
+}
+
+#[test]
+fn causes_are_told_once() {
+    let error = open(Path::new("none/vocab.txt")).err().unwrap();
+    let cause = error.source().unwrap().to_string();
+    assert!(!error.to_string().contains(&cause), "{error}");
+    let folder = folder(&[("tokenizer.json", b"{\"model\": ")]);
+    let error = open(folder.path()).err().unwrap();
+    assert!(error.source().unwrap().to_string().contains("EOF"), "{error}");
+    assert!(error.to_string().contains("damaged"), "{error}");
+}
+
+#[test]
+fn a_tokenizer_json_that_their_library_panics_at_is_an_error_that_names_it() {
+    let json = br#"{"version": "1.0", "added_tokens": [], "pre_tokenizer": null, "post_processor": null,
+        "decoder": null, "normalizer": {"type": "Precompiled", "precompiled_charsmap": "AAAA"},
+        "model": {"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "a"}}"#;
+    let folder = folder(&[("tokenizer.json", json)]);
+    let error = open(folder.path()).err().unwrap();
+    assert!(matches!(error, TokenizerError::Library { .. }), "{error}");
+    assert!(error.to_string().contains("tokenizer.json"), "{error}");
+}
+
+#[test]
+fn sources_may_have_a_vocabulary_of_their_own() {
+    let model = fs::read(golden("sentencepiece.unigram.model")).unwrap();
+    let of_targets = br#"{"</s>": 0, "<unk>": 1, "the": 2, "<pad>": 3}"#;
+    let of_sources = br#"{"</s>": 0, "<unk>": 1, "a": 2, "b": 3, "<pad>": 4}"#;
+    let config = br#"{"tokenizer_class": "MarianTokenizer", "separate_vocabs": true}"#;
+    let Opened { tokenizer, frame, .. } = opened(&[
+        ("source.spm", &model),
+        ("target.spm", &model),
+        ("vocab.json", of_sources),
+        ("target_vocab.json", of_targets),
+        ("tokenizer_config.json", config),
+    ]);
+    assert_eq!((tokenizer.source_vocab_size(), tokenizer.vocab_size()), (5, 4));
+    assert_eq!((tokenizer.specials().bos, tokenizer.specials().pad), (Some(3), Some(3)));
+    assert_eq!(frame.unwrap().after, [0]);
+    assert!(tokenizer.encode("a b").iter().all(|&id| (id as usize) < tokenizer.source_vocab_size()));
+    let alone = attentive_tokenizer::Bytes::default();
+    assert_eq!(alone.source_vocab_size(), alone.vocab_size());
+}
+
+#[test]
+fn the_two_files_of_gpt_2_belong_together() {
+    let vocab = text("byte_level.vocab.json");
+    let folder = folder(&[("vocab.json", vocab.as_bytes())]);
+    let error = open(&folder.path().join("vocab.json")).err().unwrap();
+    assert!(error.to_string().contains("no merges.txt beside it"), "{error}");
+}

@@ -1,0 +1,75 @@
+//! Folders of models: ids, special tokens and frames equal those of transformers, for what is published and what it saves.
+
+use std::fs;
+
+use attentive_testkit::{Area, Comparison, Golden};
+use attentive_tokenizer::{Frame, OpenOptions, Opened, load, save};
+use serde_json::Value;
+
+mod folders;
+
+fn golden() -> Golden {
+    Golden::of(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn all() -> Value {
+    serde_json::from_str(&fs::read_to_string(golden().path("folders.json")).unwrap()).unwrap()
+}
+
+fn strings(value: &Value) -> Vec<String> {
+    value.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
+}
+
+fn ids(value: &Value) -> Vec<u32> {
+    value.as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect()
+}
+
+fn opened(files: &Value) -> Opened {
+    let folder = tempfile::tempdir().unwrap();
+    folders::write(folder.path(), files, |name| golden().path(name));
+    OpenOptions::default().open(folder.path()).unwrap_or_else(|error| {
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        panic!("{error}: {cause:?}")
+    })
+}
+
+/// What differs from the expectations of an entry; the number of comparisons is added to `n`.
+fn differences(entry: &Value, cases: &[String], with_specials: &[String], n: &mut usize) -> Vec<String> {
+    let name = entry["name"].as_str().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tokenizer.json");
+    let Opened { tokenizer, frame, .. } = opened(&entry["files"]);
+    save(&*tokenizer, &path).unwrap();
+    let mut found = Vec::new();
+    let mut compare = |what: String, actual: Vec<u32>, expected: &Value| {
+        *n += 1;
+        if actual != ids(expected) {
+            found.push(format!("{name}: {what}: {actual:?} instead of {expected}"));
+        }
+    };
+    let Frame { before, after } = frame.unwrap_or_default();
+    compare("frame".to_owned(), [before, after].concat(), &entry["frame"]);
+    compare("size".to_owned(), vec![tokenizer.vocab_size() as u32], &serde_json::json!([entry["n"]]));
+    for tokenizer in [tokenizer, load(&path).unwrap()] {
+        for (text, expected) in cases.iter().zip(entry["ids"].as_array().unwrap()) {
+            compare(format!("{text:?}"), tokenizer.encode(text), expected);
+        }
+        for (text, expected) in with_specials.iter().zip(entry["with_specials"].as_array().unwrap()) {
+            compare(format!("{text:?} with special tokens"), tokenizer.encode_with_specials(text), expected);
+        }
+    }
+    found
+}
+
+#[test]
+fn ids_equal_those_of_transformers() {
+    let all = all();
+    let (cases, with_specials) = (strings(&all["cases"]), strings(&all["with_specials"]));
+    let mut comparison = Comparison::new(Area::Tokenizers, "model folders", "Hugging Face transformers 5.24.0", 0.0);
+    let mut n = 0;
+    let entries = all["folders"].as_array().unwrap().iter();
+    let found: Vec<_> = entries.flat_map(|entry| differences(entry, &cases, &with_specials, &mut n)).collect();
+    assert!(found.is_empty(), "{} of {n} differ:\n{}", found.len(), found.join("\n"));
+    comparison.equal("differences", &found.len(), &0);
+    comparison.report();
+}

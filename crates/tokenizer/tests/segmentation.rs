@@ -1,0 +1,127 @@
+//! Equality with sentencepiece and subword-nmt where pieces overlap, formats are old, and characters are rare.
+
+use std::fs;
+
+use attentive_testkit::{Area, Comparison, Golden};
+use attentive_tokenizer::{Bpe, BpeTrainer, Characters, PreTokenization, SentencePiece, Tokenizer, open};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+#[path = "folders/mod.rs"]
+#[allow(dead_code, reason = "each test uses a part")]
+mod folders;
+
+fn golden() -> Golden {
+    Golden::of(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn text(name: &str) -> String {
+    fs::read_to_string(golden().path(name)).unwrap()
+}
+
+fn field<T: DeserializeOwned>(value: &Value, name: &str) -> T {
+    T::deserialize(&value[name]).unwrap()
+}
+
+fn segmentation() -> Value {
+    serde_json::from_str(&text("segmentation.json")).unwrap()
+}
+
+fn comparison(what: &str, system: &str, package: &str) -> Comparison {
+    Comparison::new(Area::Tokenizers, what, format!("{system} {}", golden().version(package)), 0.0)
+}
+
+#[test]
+fn overlapping_user_defined_pieces_and_ties_equal_the_sentencepiece_library() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.model");
+    let mut comparison = comparison("SentencePiece Unigram, overlaps", "sentencepiece", "sentencepiece");
+    for model in segmentation()["unigram"].as_array().unwrap() {
+        fs::write(&path, folders::decoded(model["model"].as_str().unwrap())).unwrap();
+        let tokenizer = SentencePiece::from_model(&path).unwrap();
+        let (texts, ids): (Vec<String>, Vec<Vec<u32>>) = (field(model, "texts"), field(model, "ids"));
+        for (text, expected) in texts.iter().zip(ids) {
+            comparison.equal(text, &tokenizer.encode(text), &expected);
+        }
+    }
+    comparison.report();
+}
+
+/// Text in the form in which subword-nmt writes it: a mark by itself only ends the piece before it.
+fn segmented(bpe: &Bpe, line: &str) -> String {
+    let mut words = vec![Vec::new()];
+    for id in bpe.encode(line) {
+        let token = bpe.token(id).unwrap().into_owned();
+        let (text, ends) = token.strip_suffix("</w>").map_or((&*token, false), |text| (text, true));
+        if !text.is_empty() {
+            words.last_mut().unwrap().push(text.to_owned());
+        }
+        if ends {
+            words.push(Vec::new());
+        }
+    }
+    words.iter().filter(|word| !word.is_empty()).map(|word| word.join("@@ ")).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn codes_of_the_first_version_segment_as_subword_nmt_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("codes");
+    let golden = segmentation();
+    fs::write(&path, golden["version_1"]["codes"].as_str().unwrap()).unwrap();
+    let corpus = text("corpus.txt");
+    let bpe = Bpe::from_codes(&path, corpus.lines()).unwrap();
+    let expected: Vec<String> = field(&golden["version_1"], "segmented");
+    let mut comparison = comparison("BPE segmentation, version 0.1", "subword-nmt", "subword-nmt");
+    for (line, expected) in corpus.lines().zip(expected) {
+        comparison.equal(line, &segmented(&bpe, line), &expected.trim_end().to_owned());
+        assert_eq!(bpe.decode(&bpe.encode(line)).unwrap(), line);
+    }
+    comparison.report();
+    assert_eq!(open(&path).unwrap().vocab_size(), Bpe::from_codes::<&str>(&path, []).unwrap().vocab_size());
+}
+
+#[test]
+fn fastbpe_s_codes_segment_as_those_without_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("codes");
+    fs::write(&path, segmentation()["fastbpe"].as_str().unwrap()).unwrap();
+    let corpus = text("corpus.txt");
+    let bpe = Bpe::from_codes(&path, corpus.lines()).unwrap();
+    for (line, expected) in corpus.lines().zip(text("subword_nmt.segmented").lines()) {
+        assert_eq!(segmented(&bpe, line), expected.trim_end());
+    }
+    assert!(open(&path).is_ok());
+}
+
+#[test]
+fn characters_are_covered_as_in_the_sentencepiece_library() {
+    let corpus = text("corpus.txt");
+    let expected: Vec<(f64, String)> = field(&segmentation(), "coverage");
+    let mut comparison = comparison("character coverage", "sentencepiece", "sentencepiece");
+    for (coverage, characters) in expected {
+        let (tokenizer, report) = Characters::train_covering(corpus.lines(), coverage);
+        let n = tokenizer.vocab_size() as u32 - 1;
+        let found: String = (0..n).map(|id| tokenizer.token(id).unwrap().into_owned()).collect();
+        comparison.equal(format!("coverage {coverage}"), &found, &characters);
+        let n_all = Characters::train(corpus.lines()).vocab_size() - 1;
+        assert_eq!(report.n_uncovered_characters, n_all - characters.chars().count());
+    }
+    comparison.report();
+}
+
+#[test]
+fn rare_characters_become_bytes_in_byte_pair_encoding() {
+    let lines = ["too tired too tired too tired", "too wide ☃"];
+    let trainer = || BpeTrainer::with_merges(20).pre_tokenization(PreTokenization::Spaces).min_frequency(1);
+    let (all, report) = trainer().train_with_report(lines).unwrap();
+    assert_eq!(report.n_uncovered_characters, 0);
+    let shown = |bpe: &Bpe, text: &str| {
+        bpe.encode(text).into_iter().map(|id| bpe.token(id).unwrap().into_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(shown(&all, "☃"), ["☃</w>"]);
+    let (covering, report) = trainer().character_coverage(0.96).train_with_report(lines).unwrap();
+    assert_eq!(report.n_uncovered_characters, 1);
+    assert_eq!(shown(&covering, "☃"), ["<0xE2>", "<0x98>", "<0x83>", "</w>"]);
+    assert_eq!(covering.decode(&covering.encode(lines[1])).unwrap(), lines[1]);
+}
