@@ -89,7 +89,7 @@ fn codes_vocabularies_and_merges() {
 /// Every file of every folder of `folders.json`, with the others whole.
 #[test]
 fn folders_of_models() {
-    let all: serde_json::Value = serde_json::from_str(&fs::read_to_string(golden("folders.json")).unwrap()).unwrap();
+    let all = folders::all(golden);
     let entries = all["folders"].as_array().unwrap();
     for name in ["bert_added_normalized", "gpt2_added_decoder", "gpt2_prefix_space_saved", "clip", "t5_added", "marian"]
     {

@@ -13,7 +13,7 @@ fn golden() -> Golden {
 }
 
 fn all() -> Value {
-    serde_json::from_str(&fs::read_to_string(golden().path("folders.json")).unwrap()).unwrap()
+    folders::all(|name| golden().path(name))
 }
 
 fn strings(value: &Value) -> Vec<String> {

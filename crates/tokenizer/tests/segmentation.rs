@@ -24,7 +24,10 @@ fn field<T: DeserializeOwned>(value: &Value, name: &str) -> T {
 }
 
 fn segmentation() -> Value {
-    serde_json::from_str(&text("segmentation.json")).unwrap()
+    let read = |name| serde_json::from_str::<Value>(&text(name)).unwrap();
+    let mut all = read("segmentation.json");
+    all["version_1"] = read("segmentation.version_1.json")["version_1"].take();
+    all
 }
 
 fn comparison(what: &str, system: &str, package: &str) -> Comparison {

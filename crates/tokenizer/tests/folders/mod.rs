@@ -1,9 +1,18 @@
-//! Folders as `folders.json` stores them.
+//! Folders as `folders.json` and its parts store them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+
+/// Cases and the entries of all folders.
+pub(crate) fn all(golden: impl Fn(&str) -> PathBuf) -> Value {
+    let read = |name: &str| -> Value { serde_json::from_str(&fs::read_to_string(golden(name)).unwrap()).unwrap() };
+    let mut all = read("folders.json");
+    let part = |at| read(&format!("folders.{at}.json")).as_array().unwrap().clone();
+    all["folders"] = (0..all["n_parts"].as_u64().unwrap()).flat_map(part).collect();
+    all
+}
 
 /// Writes the files of an entry: their text, the golden file of that name, or bytes in base 64.
 pub(crate) fn write(folder: &Path, files: &Value, golden: impl Fn(&str) -> PathBuf) -> Vec<PathBuf> {

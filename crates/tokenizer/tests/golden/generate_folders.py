@@ -1,4 +1,4 @@
-"""Writes folders.json: small model folders, file by file, and what transformers makes of the texts in texts.py.
+"""Writes folders.json and its parts: small model folders, file by file, and what transformers makes of the texts in texts.py.
 
     pip install -r requirements-folders.txt && python generate_folders.py OUT_DIR
 
@@ -226,8 +226,16 @@ def main(out: Path) -> None:
                 result["folders"].append(entry)
                 print(entry["name"], entry["class"], entry["n"], entry["frame"])
     encode = lambda value: json.dumps(value, ensure_ascii=True, separators=(",", ":"))
-    head = f'{{"cases":{encode(result["cases"])},\n"with_specials":{encode(result["with_specials"])},\n"folders":[\n'
-    (out / "folders.json").write_text(head + ",\n".join(map(encode, result["folders"])) + "\n]}\n")
+    # Files of a size that can be read and compared.
+    parts = [[]]
+    for entry in map(encode, result["folders"]):
+        if sum(len(other) + 2 for other in parts[-1]) + len(entry) > 95_000:
+            parts.append([])
+        parts[-1].append(entry)
+    head = f'{{"cases":{encode(result["cases"])},\n"with_specials":{encode(result["with_specials"])},\n'
+    (out / "folders.json").write_text(head + f'"n_parts":{len(parts)}}}\n')
+    for at, part in enumerate(parts):
+        (out / f"folders.{at}.json").write_text("[\n" + ",\n".join(part) + "\n]\n")
 
 
 def stored(content: object) -> object:

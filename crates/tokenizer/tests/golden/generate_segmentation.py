@@ -96,8 +96,10 @@ def main(out: Path) -> None:
         "fastbpe": "".join(f"{line} {9000 - at}\n" for at, line in enumerate(version_2)),
         "coverage": [[coverage, covered(coverage)] for coverage in [0.98, 0.985, 0.99, 0.995, 0.9995, 1.0]],
     }
-    lines = [f"{json.dumps(key)}:{json.dumps(value, separators=(',', ':'))}" for key, value in result.items()]
-    (out / "segmentation.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    for name, is_in in [("segmentation", lambda key: key != "version_1"), ("segmentation.version_1", "version_1".__eq__)]:
+        items = [(key, value) for key, value in result.items() if is_in(key)]
+        lines = [f"{json.dumps(key)}:{json.dumps(value, separators=(',', ':'))}" for key, value in items]
+        (out / f"{name}.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
 
 
 if __name__ == "__main__":
