@@ -136,13 +136,19 @@ impl Split {
         }
     }
 
-    /// What `training.json` says of this part.
-    pub fn records(&self, split: &str) -> Result<Vec<DataRecord>> {
+    /// What `training.json` says of this part; files are read for it, unless there is a report of their last reading.
+    ///
+    /// # Errors
+    /// Those of reading the files.
+    pub fn records(&self, split: &str, read: Option<&CorpusReport>) -> Result<Vec<DataRecord>> {
         let record = |name: String, n_lines, sha256| DataRecord { split: split.to_owned(), name, n_lines, sha256 };
         match self {
             Self::Files(files) => {
-                let [source, target] = files.digests().context("hashing the data")?;
                 let of_file = |file: FileReport| record(file.path.display().to_string(), file.n_lines, file.sha256);
+                let [source, target] = match read {
+                    Some(report) => [report.source.clone(), report.target.clone()],
+                    None => files.digests().context("hashing the data")?,
+                };
                 Ok(source.into_iter().chain(target).map(of_file).collect())
             }
             Self::Builtin(pairs) => {

@@ -37,6 +37,8 @@ pub struct Translation<F> {
     validation: Option<PairBatcher>,
     /// Sources and references of the validation sentences that are translated.
     sample: (Vec<String>, Vec<String>),
+    /// Names, sizes and hashes of the training and validation data.
+    records: Vec<DataRecord>,
 }
 
 impl<F: EncoderDecoderSpec + Into<ModelConfig>> Translation<F> {
@@ -63,9 +65,10 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Translation<F> {
         recipe.model = config.clone().into();
 
         let (train, report) = corpus.train.encode(&*tokenizer, &recipe.rules, &Storage::default())?;
-        if let Some(report) = report {
+        if let Some(report) = &report {
             say!(log, "{report}");
         }
+        let mut records = corpus.train.records("train", report.as_ref())?;
         let [n_source, n_target] = train.n_tokens();
         say!(
             log,
@@ -96,7 +99,8 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Translation<F> {
         });
         let validation = match &corpus.validation {
             Some(split) => {
-                let (encoded, _) = split.encode(&*tokenizer, &recipe.rules, &Storage::default())?;
+                let (encoded, report) = split.encode(&*tokenizer, &recipe.rules, &Storage::default())?;
+                records.extend(split.records("validation", report.as_ref())?);
                 Some(PairBatcher::new(Arc::new(encoded), &batch, specials, Order::Sorted)?)
             }
             None => {
@@ -120,6 +124,7 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Translation<F> {
             sampling,
             validation,
             sample: sample.into_iter().map(|pair| (pair.source, pair.target)).unzip(),
+            records,
         })
     }
 
@@ -240,11 +245,9 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Task for Translation<F> {
     }
 
     fn data_records(&self) -> Result<Vec<DataRecord>> {
-        let mut records = self.corpus.train.records("train")?;
-        for (name, split) in [("validation", &self.corpus.validation), ("test", &self.corpus.test)] {
-            if let Some(split) = split {
-                records.extend(split.records(name)?);
-            }
+        let mut records = self.records.clone();
+        if let Some(test) = &self.corpus.test {
+            records.extend(test.records("test", None)?);
         }
         Ok(records)
     }
