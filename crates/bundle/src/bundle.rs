@@ -84,8 +84,9 @@ impl Bundle {
         model.validate().map_err(|cause| BundleError::Config { path: folder.place(CONFIG), cause })?;
         let setting = |table, cause| BundleError::Setting { path: path.join(CONFIG), table, cause };
         decoding.validate().map_err(|cause| setting("decoding", cause))?;
-        generation.validate().map_err(|cause| setting("generation", cause))?;
+        // First, as the whole is validated with it, without its name.
         generation.sampling.validate().map_err(|cause| setting("generation.sampling", cause))?;
+        generation.validate().map_err(|cause| setting("generation", cause))?;
 
         let processor = if folder.is_without(TOKENIZER) {
             Processor::None

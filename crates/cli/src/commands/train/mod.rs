@@ -19,7 +19,7 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, bail};
 use attentive_backend::{BackendKind, Device, Precision, has_kernels};
 use attentive_data::auto_size::AUTO;
 use attentive_trainer::OnDamage;
@@ -134,7 +134,7 @@ impl WithTask for Training<'_> {
     fn with<T: Resizable>(self, mut task: T, recipe: &mut Recipe) -> Result<ExitCode> {
         let Self { args, run, device } = self;
         let has_validation = task.evaluator().is_some();
-        recipe.run.training.validate_for(has_validation).map_err(|error| anyhow!("training.{error}"))?;
+        recipe.run.training.validate_for(has_validation)?;
         args.fit(&mut task, recipe, &device)?;
         let backend = args.backend.backend.name();
         let on_damage = if args.leave_out_damaged { OnDamage::LeaveOut } else { OnDamage::Refuse };
