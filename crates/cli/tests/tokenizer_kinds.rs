@@ -150,7 +150,7 @@ fn settings_that_do_not_go_together_are_named() {
     contains(&train("kind = \"pieces\"\nvocab_size = 300"), &["pieces", "wordpiece"]);
     contains(&train("path = \"byt5\"\nvocab_size = 300"), &["tokenizer.path"]);
     contains(&train("path = \"pairs.tsv\""), &["pairs.tsv"]);
-    contains(&train("merges = 9\nbpe_dropout = 1.5"), &["tokenizer.bpe_dropout = 1.5"]);
+    contains(&train("merges = 9\nbpe_dropout = 1.5"), &["tokenizer.bpe_dropout: 1.5 must be"]);
     contains(&train("kind = \"bytes\"\nbpe_dropout = 0.1"), &["tokenizer.bpe_dropout", "bpe"]);
     contains(&train("merges = 9\nunigram_alpha = 0.1"), &["tokenizer.unigram_alpha", "unigram"]);
     contains(&train("path = \"gone.json\""), &["gone.json"]);

@@ -1,6 +1,5 @@
 //! Folders of models: ids, special tokens and frames equal those of transformers, for what is published and what it saves.
 
-
 use attentive_testkit::{Area, Comparison, Golden};
 use attentive_tokenizer::{Frame, OpenOptions, Opened, load, save};
 use serde_json::Value;

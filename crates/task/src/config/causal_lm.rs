@@ -127,9 +127,9 @@ impl CausalLmRecipe {
         self.tokenizer.validate(|setting| format!("tokenizer.{setting}"))?;
         require_role(Role::LanguageModel, &self.model, "causal-lm")?;
         validate_model(&self.model)?;
-        self.generation.validate().map_err(|error| Problem::within("generation", &error.keys(), &error))?;
         let sampling = self.generation.sampling.validate();
         sampling.map_err(|error| Problem::within("generation.sampling", &error.keys(), &error))?;
+        self.generation.validate().map_err(|error| Problem::within("generation", &error.keys(), &error))?;
         let context = self.batch.context;
         if let Some(max_len) = self.model.max_len().filter(|&max_len| max_len < context) {
             let limit = "model.positions.learned.max_len";
