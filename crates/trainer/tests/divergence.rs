@@ -25,7 +25,7 @@ fn several_in_a_row_lead_back_to_the_last_healthy_checkpoint() {
     let folder = tempfile::tempdir().unwrap();
     // Updates 8 to 11 are bad, 9 is saved among them; the second time all are well.
     let poison = |position: Position| position >= Position { epoch: 4, batch_idx: 2 };
-    let data = Ragged { poison, n_poisoned: Cell::new(8), ..Ragged::new() };
+    let data = Ragged { poison, n_poisoned: Cell::new(8) };
     let divergence = DivergenceConfig { max_bad: 4, lr_factor: 0.25, ..DivergenceConfig::default() };
     let mut watch = Watch::default();
     let outcome = run(TrainerConfig { divergence, ..config(16) }, folder.path(), &data, &mut watch).unwrap();
