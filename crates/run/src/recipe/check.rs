@@ -11,8 +11,9 @@ const LONGEST: usize = 60;
 
 /// Holds `value`, which is at `path`, against a schema; what is wrong with it is added to `problems`.
 ///
-/// Schemas are those of [`schema`](super::schema): objects without further keys, unions that a key or a name decides, and
-/// scalars. Each part of the value is looked at once; in a union that nothing decides, once for each of its schemas.
+/// Schemas are those of [`schema`](mod@super::schema): objects without further keys, unions that a key or a name
+/// decides, and scalars. Each part of the value is looked at once; in a union that nothing decides, once for each of its
+/// schemas.
 pub(super) fn check(schema: &Json, value: &Value, path: &str, problems: &mut Problems) {
     Checker { problems, n_steps: 0 }.check(schema, value, path);
 }
