@@ -5,13 +5,9 @@
 
 use std::{collections::BTreeSet, env, fs};
 
-use attentive::{
-    backend::{BackendKind, Device},
-    burn::tensor::{
-        Distribution, Int, Tensor, TensorData,
-        activation::{log_softmax, relu, softmax},
-    },
-};
+use attentive::burn::tensor::activation::{log_softmax, relu, softmax};
+use attentive::burn::tensor::{Distribution, Int, Tensor, TensorData};
+use attentive::prelude::*;
 
 const D_MODEL: usize = 64;
 const N_HEADS: usize = 4;

@@ -3,15 +3,10 @@
 
 use std::{borrow::Cow, ops::Range, sync::Arc};
 
-use attentive::{
-    bundle::Generator,
-    model::GptConfig,
-    prelude::*,
-    tokenizer::{Specials, UnknownId},
-};
+use attentive::tokenizer::{Specials, UnknownId};
+use attentive::{model::GptConfig, prelude::*};
 
 /// `A`, `C`, `G`, `T`, and `N` for all else.
-#[derive(Default)]
 struct Bases(Specials);
 
 const BASES: &str = "ACGTN";
@@ -45,7 +40,7 @@ impl Tokenizer for Bases {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let tokenizer = Bases::default();
+    let tokenizer = Bases(Specials::default());
     println!("{:?} {}", tokenizer.encode("gattaca?"), tokenizer.decode(&tokenizer.encode("gattaca?"))?);
     let model = GptConfig::gpt2_like(tokenizer.vocab_size(), 64, [1, 2, 16]).init(&BackendKind::Flex.device()?, 1)?;
     let generator = Generator::new(model, Arc::new(tokenizer));
