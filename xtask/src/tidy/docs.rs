@@ -83,6 +83,42 @@ fn paragraphs_of_the_readme_are_short() {
     breaches.none("long paragraphs");
 }
 
+/// The lines of a page's Rust blocks, block by block, those left out that nobody should compile.
+fn programs(text: &str) -> Vec<usize> {
+    let blocks = text.split("\n```rust").skip(1).filter(|block| !block.starts_with(",ignore"));
+    blocks.map(|block| block.lines().skip(1).take_while(|line| *line != "```").count()).collect()
+}
+
+#[test]
+fn programs_of_the_pages_are_compiled() {
+    const LIST: &str = "crates/attentive/src/lib.rs";
+    let list = page(LIST);
+    let mut breaches = Breaches::default();
+    for SourceFile { path, text } in text_files().filter(|file| file.path.ends_with(".md")) {
+        if !programs(&text).is_empty() && !list.contains(&format!("\"{path}\"")) {
+            breaches.add(&path, format!("has a Rust block: name the page in {LIST}"));
+        }
+    }
+    breaches.none("programs that no test compiles");
+}
+
+#[test]
+fn programs_to_start_from_are_short() {
+    let mut breaches = Breaches::default();
+    for (program, limit) in programs(&page("README.md")).into_iter().zip([15, 30]) {
+        if program > limit {
+            breaches.add("README.md", format!("a program of {program} lines (at most {limit})"));
+        }
+    }
+    for SourceFile { path, text } in text_files().filter(|file| file.path.starts_with("crates/attentive/examples/")) {
+        let limit = if path.ends_with("/mini_gpt.rs") { 199 } else { 50 };
+        if text.lines().count() > limit {
+            breaches.add(&path, format!("{} lines (at most {limit})", text.lines().count()));
+        }
+    }
+    breaches.none("programs to start from");
+}
+
 #[test]
 fn departures_from_the_paper_are_explained() {
     let anchors: BTreeSet<String> =

@@ -138,7 +138,7 @@ const NO_BURN: [&str; 10] = [
     "xtask",
 ];
 
-/// Features that choose a backend: `backend` alone names them, and `cli` hands them on.
+/// Features that choose a backend: `backend` alone names them; `attentive` and `cli` hand them on.
 const BACKEND_FEATURES: [&str; 11] =
     ["flex", "ndarray", "wgpu", "wgpu-unfused", "cuda", "rocm", "metal", "vulkan", "webgpu", "tch", "fusion"];
 
@@ -210,6 +210,11 @@ fn is_dev(dependency: &Value) -> bool {
     dependency["kind"] == "dev"
 }
 
+/// The folder of one of our crates, below `crates/`.
+fn folder_of(name: &str) -> Option<&str> {
+    if name == "attentive" { Some(name) } else { name.strip_prefix("attentive-") }
+}
+
 #[test]
 fn crates_import_only_what_the_table_allows() {
     let table = BTreeMap::from(MAY_IMPORT);
@@ -218,7 +223,7 @@ fn crates_import_only_what_the_table_allows() {
     let mut found = BTreeSet::new();
     for package in &workspace.members {
         let name = text(&package["name"]);
-        let Some(folder) = name.strip_prefix("attentive-") else {
+        let Some(folder) = folder_of(name) else {
             continue;
         };
         found.insert(folder);
@@ -231,7 +236,7 @@ fn crates_import_only_what_the_table_allows() {
             breaches.add(name, format!("does not lie in crates/{folder}"));
         }
         for dependency in dependencies(package).filter(|dependency| !is_dev(dependency)) {
-            let imported = text(&dependency["name"]).strip_prefix("attentive-");
+            let imported = folder_of(text(&dependency["name"]));
             if let Some(imported) = imported.filter(|imported| !allowed.contains(imported)) {
                 breaches.add(&manifest, format!("may not import {imported}"));
             }
@@ -286,7 +291,7 @@ fn only_backend_names_backend_features() {
         }
         let own = package["features"].as_object().expect("features");
         for feature in own.keys().filter(|feature| BACKEND_FEATURES.contains(&feature.as_str())) {
-            if name != "attentive-cli" {
+            if !["attentive", "attentive-cli"].contains(&name) {
                 breaches.add(name, format!("has a feature `{feature}`"));
             }
         }

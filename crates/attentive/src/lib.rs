@@ -1,0 +1,147 @@
+//! The Transformer of "Attention Is All You Need" and its descendants, from raw text to a model in use.
+//!
+//! Translate with a model that was trained before:
+//!
+//! ```no_run
+//! use attentive::prelude::*;
+//!
+//! let device = BackendKind::Flex.device()?;
+//! let bundle = Bundle::read("runs/latest".as_ref())?;
+//! let translator = Translator::from_bundle(&bundle, &device, None)?;
+//! for translation in translator.translate(&["A man sleeps.", "The animal was tired."], &bundle.decoding)? {
+//!     println!("{}", translation.text);
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Train a translator on the built-in English–German corpus; killed, it goes on from `runs/builtin-1`:
+//!
+//! ```no_run
+//! use attentive::prelude::*;
+//!
+//! let device = BackendKind::Flex.device()?;
+//! let run = Run::create("runs", Recipe::builtin()?.set("training.steps", 1000)?)?;
+//! let bundle = run.train(&device, Progress::to(std::io::stderr()).options())?.bundle()?;
+//! for score in &bundle.record.scores {
+//!     println!("{} {} {:.2}", score.split, score.metric, score.value);
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Which crate for what
+//!
+//! Each module is a crate that can be used alone, and [`prelude`] holds what most programs name.
+//!
+//! | for | module |
+//! |---|---|
+//! | training by a recipe, resuming, runs and their folders | [`run`] |
+//! | what is learnt from what: translation, language modelling, hidden tokens, classes, hidden spans | [`task`] |
+//! | a trained model in use: translator, generator, encoder | [`bundle`] |
+//! | text to ids and back, vocabularies | [`tokenizer`] |
+//! | BLEU, chrF, TER, significance, perplexity | [`metrics`] |
+//! | models of other systems, in and out | [`interchange`] |
+//! | Transformer, GPT, BERT, CANINE, T5, RNN: configurations, presets, objectives | [`model`] |
+//! | layers: attention, positions, feed-forward, norms | [`attention`] |
+//! | a training loop of your own, checkpoints, divergence | [`trainer`], [`optim`] |
+//! | corpora, batches, contexts | [`data`], and the built-in one, [`corpus`] |
+//! | greedy search, beam search, sampling over any model | [`decode`] |
+//! | the encoder–decoder on a CPU, f32 or int8 | [`engine`] |
+//! | parameters by name, safetensors | [`weights`] |
+//! | devices and operations; CPU kernels | [`backend`], [`kernels`] |
+//! | curves of runs | [`plot`] |
+//! | the nouns where crates meet | [`core`] |
+//!
+//! # Features
+//!
+//! `flex` (the default, the CPU), `ndarray`, `wgpu` and `cuda` choose the backends that are compiled in, and `hub` reads
+//! models from the hub. Tensors are burn's, which is [`burn`] here, so that a program has the same version of it.
+#![recursion_limit = "256"]
+
+mod progress;
+
+pub use attentive_attention as attention;
+pub use attentive_backend as backend;
+pub use attentive_bundle as bundle;
+pub use attentive_core as core;
+pub use attentive_corpus as corpus;
+pub use attentive_data as data;
+pub use attentive_decode as decode;
+pub use attentive_engine as engine;
+pub use attentive_interchange as interchange;
+pub use attentive_kernels as kernels;
+pub use attentive_metrics as metrics;
+pub use attentive_model as model;
+pub use attentive_optim as optim;
+pub use attentive_plot as plot;
+pub use attentive_run as run;
+pub use attentive_task as task;
+pub use attentive_tokenizer as tokenizer;
+pub use attentive_trainer as trainer;
+pub use attentive_weights as weights;
+pub use burn;
+pub use progress::Progress;
+
+/// What most programs name: `use attentive::prelude::*`.
+pub mod prelude {
+    pub use attentive_backend::{BackendKind, Device};
+    pub use attentive_bundle::{
+        Bundle, DecodingConfig, GenerationConfig, Generator, Pooling, SpanFiller, TextEncoder, Translation, Translator,
+    };
+    pub use attentive_decode::SamplingConfig;
+    pub use attentive_metrics::{Bleu, Chrf, Scorer, Ter};
+    pub use attentive_model::{ModelConfig, ModelSpec};
+    pub use attentive_run::{Ended, Recipe, Run, TrainOptions};
+    pub use attentive_task::Log;
+    pub use attentive_tokenizer::{TokenId, Tokenizer};
+    pub use attentive_trainer::{Callback, Event};
+
+    pub use crate::Progress;
+}
+
+/// The programs of the repository's pages, which a package does not hold, compiled with the tests of documentation.
+#[cfg(doctest)]
+mod pages {
+    macro_rules! pages {
+        ($($name:ident: $path:literal,)+) => {
+            $(#[doc = include_str!(concat!("../../../", $path))] mod $name {})+
+        };
+    }
+
+    pages! {
+        readme: "README.md",
+        guide_add_a_family: "docs/guide/add-a-family.md",
+        guide_crates: "docs/guide/crates.md",
+        guide_decode: "docs/guide/decode.md",
+        guide_encoders: "docs/guide/encoders.md",
+        guide_evaluate: "docs/guide/evaluate.md",
+        guide_fine_tune: "docs/guide/fine-tune.md",
+        guide_gpu: "docs/guide/gpu.md",
+        guide_import: "docs/guide/import.md",
+        guide_language_models: "docs/guide/language-models.md",
+        guide_own_layer: "docs/guide/own-layer.md",
+        guide_paper: "docs/guide/paper.md",
+        guide_tokenizers: "docs/guide/tokenizers.md",
+        guide_train: "docs/guide/train.md",
+        readme_attention: "crates/attention/README.md",
+        readme_attentive: "crates/attentive/README.md",
+        readme_backend: "crates/backend/README.md",
+        readme_bundle: "crates/bundle/README.md",
+        readme_core: "crates/core/README.md",
+        readme_corpus: "crates/corpus/README.md",
+        readme_data: "crates/data/README.md",
+        readme_decode: "crates/decode/README.md",
+        readme_engine: "crates/engine/README.md",
+        readme_interchange: "crates/interchange/README.md",
+        readme_kernels: "crates/kernels/README.md",
+        readme_metrics: "crates/metrics/README.md",
+        readme_model: "crates/model/README.md",
+        readme_optim: "crates/optim/README.md",
+        readme_plot: "crates/plot/README.md",
+        readme_run: "crates/run/README.md",
+        readme_task: "crates/task/README.md",
+        readme_testkit: "crates/testkit/README.md",
+        readme_tokenizer: "crates/tokenizer/README.md",
+        readme_trainer: "crates/trainer/README.md",
+        readme_weights: "crates/weights/README.md",
+    }
+}

@@ -1,0 +1,128 @@
+//! The programs of `examples`, each run as a program on a text of a few lines.
+//!
+//! `cargo test` builds them; where a test target is named, `cargo build --release --workspace --examples` does.
+
+use std::{fs, path::Path, process::Command};
+
+use attentive::{model::GptConfig, prelude::*, tokenizer::Characters, weights};
+
+/// What an example writes, run in `folder`.
+fn run(folder: &Path, name: &str, args: &[&str]) -> String {
+    let test = std::env::current_exe().unwrap();
+    let examples = test.ancestors().nth(2).unwrap().join("examples");
+    let program = examples.join(name).with_extension(std::env::consts::EXE_EXTENSION);
+    let changed = |path: &Path| path.metadata().and_then(|metadata| metadata.modified()).ok();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("examples/{name}.rs"));
+    assert!(
+        changed(&program) >= changed(&source),
+        "{} is missing or old: cargo build --release --workspace --examples",
+        program.display()
+    );
+    let output = Command::new(program).args(args).current_dir(folder).output().unwrap();
+    assert!(output.status.success(), "{name} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The number between `before` and the next space or end of line, each time `before` comes.
+fn numbers(text: &str, before: &str) -> Vec<f64> {
+    let values = text.split(before).skip(1).filter_map(|rest| rest.split_whitespace().next());
+    values.map(|value| value.parse().unwrap_or_else(|_| panic!("{value}: {text}"))).collect()
+}
+
+#[test]
+fn two_text_files_become_a_model_that_translates() {
+    const WORDS: [[&str; 2]; 5] =
+        [["one", "eins"], ["two", "zwei"], ["three", "drei"], ["four", "vier"], ["six", "sechs"]];
+    let folder = tempfile::tempdir().unwrap();
+    let line = |number: usize, side: usize| [1, 5, 25].map(|place| WORDS[number / place % 5][side]).join(" ") + "\n";
+    for (part, every) in [("train", 1), ("validation", 7)] {
+        for (side, end) in ["en", "de"].into_iter().enumerate() {
+            let text: String = (0..125).step_by(every).map(|number| line(number, side)).collect();
+            fs::write(folder.path().join(format!("{part}.{end}")), text).unwrap();
+        }
+    }
+    let settings = [
+        "tokenizer.merges=60",
+        "model={d_model=32, d_ff=64, n_heads=2, n_encoder_layers=1, n_decoder_layers=1, dropout=0.0, norm=\"pre\"}",
+        "schedule={kind=\"constant\", lr=5e-3, warmup_steps=20}",
+        "training={steps=240, validate_every=120, checkpoint_every=20, clip_norm=1.0}",
+        "evaluation.average_last=3",
+    ];
+    let told = run(folder.path(), "train", &[&[".", "model"], &settings[..]].concat());
+    assert!(told.contains("checkpoints [200, 220, 240]"), "{told}");
+    let bleu = numbers(&told, "BLEU = ")[0];
+    assert!(bleu > 95.0, "{told}");
+    let translated = run(folder.path(), "translate", &["model", "six two one", "four six three"]);
+    assert_eq!(translated, "sechs zwei eins\nvier sechs drei\n");
+}
+
+#[test]
+fn an_encoder_reads_then_classifies_then_compares() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = run(folder.path(), "fine_tune", &["2"]);
+    let classes: Vec<(f64, &str)> = told
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .filter_map(|(probability, label)| Some((probability.parse().ok()?, label)))
+        .collect();
+    assert_eq!(classes.len(), 2, "{told}");
+    assert!((classes[0].0 + classes[1].0 - 1.0).abs() < 0.002 && classes[0].0 >= 0.5, "{told}");
+
+    let told = run(folder.path(), "embed", &["runs/classification-1", "It was tired.", "It was tired.", "The street"]);
+    let [same, other] = told.lines().collect::<Vec<_>>()[..] else { panic!("{told}") };
+    assert_eq!(same, "1.000 It was tired.");
+    assert!(other.ends_with(" The street") && other < "0.999", "{told}");
+}
+
+#[test]
+fn a_language_model_writes_what_the_library_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    let device = BackendKind::Flex.device().unwrap();
+    let tokenizer: Box<dyn Tokenizer> = Box::new(Characters::train(["to be or not to be"]));
+    let config = GptConfig::gpt2_like(tokenizer.vocab_size(), 200, [1, 2, 16]);
+    let params = weights::params(&config.init(&device, 1).unwrap());
+    let bundle = Bundle::new("", config, tokenizer, params);
+    bundle.save(&folder.path().join("gpt")).unwrap();
+
+    let told = run(folder.path(), "generate", &["gpt", "to be"]);
+    let sampling = SamplingConfig { temperature: 0.8, top_p: 0.95, seed: 1, ..SamplingConfig::default() };
+    let config = GenerationConfig { sampling, max_tokens: 100, ..GenerationConfig::default() };
+    let written = Generator::from_bundle(&bundle, &device).unwrap().generate_all(&["to be"], 1, &config).unwrap();
+    assert_eq!(written[0][0].text.len(), 100);
+    assert!(told.starts_with(&format!("to be{}\n(", written[0][0].text)), "{told}");
+}
+
+#[test]
+fn a_layer_of_ones_own_learns_to_multiply() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = run(folder.path(), "own_layer", &[]);
+    let errors = numbers(&told, "squared error ");
+    assert!(errors.len() == 4 && errors[3] < errors[0] / 100.0, "{told}");
+    let product = numbers(&told, "1.5 · -1.5 = ")[0];
+    assert!((product + 2.25).abs() < 1.0, "{told}");
+}
+
+#[test]
+fn a_tokenizer_of_ones_own_serves_a_language_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = run(folder.path(), "own_tokenizer", &[]);
+    let (ids, score) = told.split_once('\n').unwrap();
+    assert_eq!(ids, "[2, 0, 3, 3, 0, 1, 0, 4] GATTACAN");
+    let nats: f64 = score.split(' ').next().unwrap().parse().unwrap();
+    assert!((nats - 5f64.ln()).abs() < 0.2, "{told}");
+}
+
+#[test]
+fn gpt_learns_from_tensors_as_from_layers() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("text"), "the cat sat on the mat; ".repeat(40)).unwrap();
+    for name in ["mini_gpt", "mini_gpt_layers"] {
+        let told = run(folder.path(), name, &["text", "40"]);
+        let losses = numbers(&told, "loss ");
+        // Twelve characters are told apart at first, each as probable as another.
+        assert!((losses[0] - 12f64.ln()).abs() < 0.3, "{name}: {told}");
+        assert!(*losses.last().unwrap() < 0.7, "{name}: {told}");
+        let written = told.lines().last().unwrap();
+        assert!(written.len() >= 200 && written.bytes().all(|c| b"thecatsonm; ".contains(&c)), "{name}: {told}");
+    }
+}
