@@ -1,6 +1,8 @@
 //! The `attentive` command: train, translate, evaluate and inspect Transformers.
 #![recursion_limit = "256"]
-#![allow(clippy::print_stdout, clippy::print_stderr)] // this crate is the one that prints
+
+#[macro_use]
+mod output;
 
 mod commands;
 mod markdown;
@@ -19,7 +21,6 @@ static ALLOCATOR: Allocator = Allocator;
 
 fn main() -> ExitCode {
     attentive_kernels::keep_pages();
-    leave_when_nobody_reads();
     // Within the thread pool from the beginning: entering it costs as much as a small product. Its threads get the main
     // thread's usual room.
     let pool = rayon::ThreadPoolBuilder::new().stack_size(8 << 20).build_global();
@@ -27,28 +28,29 @@ fn main() -> ExitCode {
     rayon::scope(|_| run())
 }
 
-/// A reader that has seen enough, `head` for one, is no failure; `println!` knows no other way to say so than a panic.
-fn leave_when_nobody_reads() {
-    let usual = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        let what = panic.payload_as_str().unwrap_or_default();
-        if what.starts_with("failed printing to std") && what.contains("Broken pipe") {
-            std::process::exit(0);
-        }
-        usual(panic);
-    }));
-}
-
 fn run() -> ExitCode {
-    match commands::Cli::parse().run() {
+    let cli = match commands::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return output::end(usage(&error)),
+    };
+    output::end(match cli.run() {
         Ok(code) => code,
-        // A reader that has seen enough, `head` for one, is no failure.
-        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if output::is_lost(&error) => ExitCode::SUCCESS, // of which the end says more
         Err(error) => {
-            eprintln!("error: {}", with_causes(&error));
+            warning!("error: {}", with_causes(&error));
             ExitCode::FAILURE
         }
+    })
+}
+
+/// Prints help, the version, or what is wrong with the arguments.
+fn usage(error: &clap::Error) -> ExitCode {
+    if let Err(cause) = error.print()
+        && !error.use_stderr()
+    {
+        output::lost(cause);
     }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1))
 }
 
 /// An error and its causes, those left out that the text before has said already.
@@ -60,11 +62,4 @@ fn with_causes(error: &anyhow::Error) -> String {
         }
     }
     text
-}
-
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error
-        .chain()
-        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
-        .any(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
 }

@@ -38,8 +38,8 @@ impl Progress {
 
     fn say(&self, line: &str) {
         match &self.bar {
-            Some(bar) => bar.println(line),
-            None => println!("{line}"),
+            Some(bar) => bar.suspend(|| report!("{line}")),
+            None => report!("{line}"),
         }
     }
 
@@ -77,7 +77,7 @@ impl Progress {
                 bar.set_position(report.step);
                 bar.set_message(line);
             }
-            None => println!("{line}"),
+            None => report!("{line}"),
         }
         self.last_line = Instant::now();
         self.recent = (0, Duration::ZERO);

@@ -13,11 +13,17 @@ pub(crate) struct Terminal {
 
 impl Log for Terminal {
     fn line(&self, line: &str) {
-        println!("{line}");
+        match &*self.bar.borrow() {
+            Some(bar) => bar.suspend(|| report!("{line}")),
+            None => report!("{line}"),
+        }
     }
 
     fn warning(&self, line: &str) {
-        eprintln!("{line}");
+        match &*self.bar.borrow() {
+            Some(bar) => bar.suspend(|| warning!("{line}")),
+            None => warning!("{line}"),
+        }
     }
 
     fn progress(&self, what: &str, done: usize, total: usize) {

@@ -69,9 +69,12 @@ fn only_kernels_is_unsafe() {
     breaches.none("unsafe code, or a lint about it lifted");
 }
 
+/// Macros that print, and panic where they can't.
+const PRINTS: [&str; 5] = ["print!(", "println!(", "eprint!(", "eprintln!(", "dbg!("];
+
 #[test]
 fn only_commands_print_and_exit() {
-    let calls = ["print!(", "println!(", "eprint!(", "eprintln!(", "dbg!(", "process::exit(", "process::abort("];
+    let calls = [&PRINTS[..], &["stdout()", "stderr()", "process::exit(", "process::abort("]].concat();
     let mut breaches = Breaches::default();
     for file in text_files().filter(|file| file.is_product() && file.member().is_some_and(|member| member != "cli")) {
         for (number, line) in file.code() {
@@ -81,6 +84,22 @@ fn only_commands_print_and_exit() {
         }
     }
     breaches.none("libraries report through values and events");
+}
+
+#[test]
+fn the_command_prints_through_one_writer() {
+    let calls = [&PRINTS[..], &["stdout().lock(", "stderr().lock("]].concat();
+    let writer = "crates/cli/src/output.rs";
+    let mut breaches = Breaches::default();
+    for file in text_files().filter(|file| file.path.starts_with("crates/cli/src/") && file.path != writer) {
+        for (number, line) in file.code() {
+            for call in calls.iter().filter(|call| names_macro(line, call)) {
+                let what = format!("{call}…) panics or fails unseen: say!, report! or warning! of {writer}");
+                breaches.add(format!("{}:{number}", file.path), what);
+            }
+        }
+    }
+    breaches.none("a full disk or a reader that left is no panic");
 }
 
 /// Whether `line` calls exactly this macro or function.

@@ -124,7 +124,7 @@ impl Attention {
             bail!("{}: a {} attends to nothing that could be shown", bundle.path.display(), bundle.model.family());
         }
 
-        println!("source       {}\ntranslation  {target_text}\n", self.text);
+        report!("source       {}\ntranslation  {target_text}\n", self.text);
         if kinds[0].name == "encoder" {
             self.show_word(&kinds[0], tokenizer)?;
         }
@@ -135,7 +135,7 @@ impl Attention {
             kinds => kinds.iter().flat_map(Kind::maps).collect(),
         };
         attentive_weights::write_atomically(&self.out, heat_maps(&maps, across).as_bytes())?;
-        println!("drawn in {}", self.out.display());
+        report!("drawn in {}", self.out.display());
         Ok(())
     }
 
@@ -156,7 +156,7 @@ impl Attention {
                 span.start < place.end && place.start < span.end && !self.text[span.clone()].trim().is_empty()
             })
             .collect();
-        println!("What \"{}\" attends to in the encoder:\n", self.word);
+        report!("What \"{}\" attends to in the encoder:\n", self.word);
         let head = ["layer", "head"].map(String::from).into_iter().chain((1..=N_NAMED).map(|n| format!("{n}.")));
         let mut table = Table::new(head);
         for (idx, layer) in encoder.layers.iter().enumerate() {
@@ -170,20 +170,20 @@ impl Attention {
                 table.row([(idx + 1).to_string(), name].into_iter().chain(named(&seen, &encoder.keys)));
             }
         }
-        println!("{table}");
+        report!("{table}");
         Ok(())
     }
 }
 
 /// For each token that is read, what the last layer looks at before it writes the next, as the mean of its heads.
 fn show_alignment(cross: &Kind) {
-    println!("What the decoder looks at in the source, in its last layer, after it has read:\n");
+    report!("What the decoder looks at in the source, in its last layer, after it has read:\n");
     let mut table = Table::new(["token".to_owned()].into_iter().chain((1..=N_NAMED).map(|n| format!("{n}."))));
     let weights = cross.layers.last().map(Layer::mean).unwrap_or_default();
     for (token, seen) in cross.queries.iter().zip(weights.chunks(cross.keys.len())) {
         table.row([token.clone()].into_iter().chain(named(seen, &cross.keys)));
     }
-    println!("{table}");
+    report!("{table}");
 }
 
 /// The largest weights, largest first, each with its token.

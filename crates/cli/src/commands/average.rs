@@ -48,7 +48,7 @@ impl Average {
         bundle.record.averaged_steps = steps;
         bundle.record.scores.clear(); // they were another model's
         save(&bundle, &self.out, self.replace)?;
-        println!("averaged {} checkpoints into {}", chosen.len(), self.out.display());
+        report!("averaged {} checkpoints into {}", chosen.len(), self.out.display());
         Ok(())
     }
 }

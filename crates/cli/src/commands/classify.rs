@@ -1,15 +1,13 @@
 //! `attentive classify`.
 
-use std::{
-    io::{self, Write},
-    path::PathBuf,
-};
+use std::{io::Write, path::PathBuf};
 
 use anyhow::Result;
 use attentive_bundle::{Bundle, TextEncoder};
 use clap::Args;
 
 use super::{BackendArgs, read_lines};
+use crate::output;
 use attentive_run::resolve;
 
 /// Tell the class of lines of text.
@@ -33,7 +31,7 @@ impl Classify {
     pub(super) fn run(self) -> Result<()> {
         let bundle = Bundle::read(&resolve(&self.model))?;
         let encoder = TextEncoder::from_bundle(&bundle, &self.backend.device()?)?;
-        let mut out = io::stdout().lock();
+        let mut out = output::stdout();
         for line in read_lines(self.text) {
             let line = line?;
             let classes = encoder.classify(&line)?;

@@ -87,15 +87,15 @@ impl Compare {
                 "n_segments": references[0].lines.len(),
                 "metrics": metrics,
             });
-            println!("{}", serde_json::to_string_pretty(&json)?);
+            say!("{}", serde_json::to_string_pretty(&json)?)?;
             return Ok(());
         }
         for report in &reports {
-            println!("{:.*}", self.metrics.width, report);
+            say!("{:.*}", self.metrics.width, report)?;
         }
         for system in &systems {
             if let Some(text) = self.metrics.explain(&system.lines, &references)? {
-                println!("{}: {text}", system.name);
+                say!("{}: {text}", system.name)?;
             }
         }
         Ok(())

@@ -1,12 +1,13 @@
 //! `attentive completions`.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use anyhow::Result;
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
 use super::Cli;
+use crate::output;
 
 /// Print completions of this command for a shell, which reads them when it starts.
 ///
@@ -21,6 +22,6 @@ impl Completions {
     pub(super) fn run(self) -> Result<()> {
         let mut text = Vec::new();
         clap_complete::generate(self.shell, &mut Cli::command(), "attentive", &mut text);
-        Ok(io::stdout().write_all(&text)?)
+        Ok(output::stdout().write_all(&text)?)
     }
 }

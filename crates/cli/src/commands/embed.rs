@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{self, Write},
+    io::Write,
     path::{Path, PathBuf},
 };
 
@@ -11,6 +11,7 @@ use attentive_bundle::{Bundle, Pooling, TextEncoder};
 use clap::{Args, ValueEnum};
 
 use super::{BackendArgs, read_lines};
+use crate::output;
 use attentive_run::resolve;
 
 /// Turn lines of text into vectors.
@@ -57,7 +58,7 @@ impl Embed {
             PoolingArg::Mean => Pooling::Mean,
             PoolingArg::Cls => Pooling::Cls,
         };
-        let mut out = io::stdout().lock();
+        let mut out = output::stdout();
         let mut rows = Vec::new();
         for line in lines {
             let vector = encoder.embed(&line, pooling)?;
@@ -76,7 +77,7 @@ impl Embed {
 /// Prints where `word` stands, then the cosine of each of its vectors with each of those before it.
 fn compare(encoder: &TextEncoder, lines: &[String], word: &str) -> Result<()> {
     let mut vectors = Vec::new();
-    let mut out = io::stdout().lock();
+    let mut out = output::stdout();
     for line in lines {
         for vector in encoder.embed_word(line, word)? {
             vectors.push(vector);

@@ -81,7 +81,7 @@ impl Eval {
             let statistics = scorer.statistics(&hypotheses, &references)?;
             let signature = scorer.signature(RefCount::Fixed(references.len()));
             if self.sentence_level {
-                self.print_sentences(&**scorer, &statistics);
+                self.print_sentences(&**scorer, &statistics)?;
                 continue;
             }
             let sums = statistics.sums();
@@ -102,11 +102,11 @@ impl Eval {
                 "ci": interval.map(|interval| interval.half_width),
             }));
             if !self.json {
-                println!("{line}");
+                say!("{line}")?;
                 if let Some(interval) = interval {
-                    println!("95 % interval: {interval:.digits$}");
+                    say!("95 % interval: {interval:.digits$}")?;
                 }
-                println!("{signature}");
+                say!("{signature}")?;
             }
         }
         let explanation = self.metrics.explain(&hypotheses, &references)?;
@@ -119,11 +119,13 @@ impl Eval {
                 "bits_per_byte": bits_per_byte,
                 "n_segments": hypotheses.len(),
             });
-            println!("{}", serde_json::to_string_pretty(&json)?);
+            say!("{}", serde_json::to_string_pretty(&json)?)?;
         } else if !self.sentence_level {
-            explanation.iter().for_each(|text| println!("{text}"));
+            if let Some(text) = &explanation {
+                say!("{text}")?;
+            }
             if let Some([perplexity, bits_per_byte]) = likelihoods {
-                println!("perplexity {perplexity:.3} per target token, {bits_per_byte:.4} bits per byte");
+                say!("perplexity {perplexity:.3} per target token, {bits_per_byte:.4} bits per byte")?;
             }
         }
         Ok(())
@@ -165,10 +167,11 @@ impl Eval {
     }
 
     /// A line for each sentence, with the signature after the name, as sacreBLEU's `--sentence-level` writes it.
-    fn print_sentences(&self, scorer: &dyn AnyScorer, statistics: &Statistics) {
+    fn print_sentences(&self, scorer: &dyn AnyScorer, statistics: &Statistics) -> Result<()> {
         let named = format!("{}|{} = ", scorer.name(), scorer.signature(statistics.n_refs()));
         for row in statistics.rows() {
-            println!("{}", scorer.line(row, self.metrics.width).replacen(&format!("{} = ", scorer.name()), &named, 1));
+            say!("{}", scorer.line(row, self.metrics.width).replacen(&format!("{} = ", scorer.name()), &named, 1))?;
         }
+        Ok(())
     }
 }

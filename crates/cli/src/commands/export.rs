@@ -35,9 +35,9 @@ impl Export {
         let bundle = Bundle::read(&resolve(&self.model))?;
         let options = ExportConfig { max_len: self.max_len, quantization: self.quantization };
         let notes = attentive_interchange::export(&bundle, self.format, &options, &self.out)?;
-        println!("wrote {} for {}", self.out.display(), self.format);
+        report!("wrote {} for {}", self.out.display(), self.format);
         for note in notes {
-            println!("note: {note}");
+            report!("note: {note}");
         }
         Ok(())
     }

@@ -1,9 +1,6 @@
 //! `attentive fill`.
 
-use std::{
-    io::{self, Write},
-    path::PathBuf,
-};
+use std::{io::Write, path::PathBuf};
 
 use anyhow::Result;
 use attentive_bundle::{Bundle, Candidate, EncodeError, SpanFiller, TextEncoder, TranslationModel};
@@ -11,6 +8,7 @@ use attentive_model::Role;
 use clap::Args;
 
 use super::{BackendArgs, read_lines};
+use crate::output;
 use attentive_run::resolve;
 
 /// Guess what is hidden in lines of text: the most probable tokens for each `[MASK]`, or, from an encoder–decoder that
@@ -39,7 +37,7 @@ impl Fill {
             Role::EncoderDecoder => Filler::Spans(Box::new(SpanFiller::from_bundle(&bundle, &device)?)),
             _ => Filler::Tokens(Box::new(TextEncoder::from_bundle(&bundle, &device)?)),
         };
-        let mut out = io::stdout().lock();
+        let mut out = output::stdout();
         for line in read_lines(self.text) {
             let line = line?;
             writeln!(out, "{line}")?;

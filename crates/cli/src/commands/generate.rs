@@ -12,6 +12,7 @@ use attentive_decode::SamplingConfig;
 use clap::Args;
 
 use super::BackendArgs;
+use crate::output;
 use attentive_run::resolve;
 
 /// Continue a text, token by token as they come.
@@ -103,7 +104,7 @@ impl Generate {
     }
 
     fn write(&self, generator: &Generator<TextModel>, prompt: &str, config: &GenerationConfig) -> Result<()> {
-        let mut out = io::stdout().lock();
+        let mut out = output::stdout();
         if !self.no_prompt {
             write!(out, "{prompt}")?;
             out.flush()?;

@@ -35,9 +35,9 @@ impl Import {
         };
         let Imported { bundle, notes } = attentive_interchange::import(&folder, &options)?;
         save(&bundle, &self.out, self.replace)?;
-        println!("imported {} into {}", self.source.display(), self.out.display());
+        report!("imported {} into {}", self.source.display(), self.out.display());
         for note in notes {
-            println!("note: {note}");
+            report!("note: {note}");
         }
         Ok(())
     }

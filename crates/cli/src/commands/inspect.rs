@@ -28,17 +28,17 @@ pub(crate) struct Inspect {
 impl Inspect {
     pub(super) fn run(self) -> Result<()> {
         if let Some(name) = &self.preset {
-            println!("preset       {name}");
+            say!("preset       {name}")?;
             return show_model(&attentive_task::config::preset(name)?);
         }
         let bundle = Bundle::read(&attentive_run::resolve(&self.model))?;
-        println!("model        {}", bundle.path.display());
+        say!("model        {}", bundle.path.display())?;
         show_model(&bundle.model)?;
         if let Some(tokenizer) = bundle.processor.tokenizer() {
-            println!("tokenizer    {} entries", thousands(tokenizer.vocab_size() as u64));
+            say!("tokenizer    {} entries", thousands(tokenizer.vocab_size() as u64))?;
         }
         let record = &bundle.record;
-        println!(
+        say!(
             "training     {} steps, {} target tokens, {:.0} s on {}, seed {}, attentive {}",
             thousands(record.steps),
             thousands(record.n_targets),
@@ -46,18 +46,18 @@ impl Inspect {
             record.backend,
             record.seed,
             record.version
-        );
-        println!("averaged     steps {:?}", record.averaged_steps);
+        )?;
+        say!("averaged     steps {:?}", record.averaged_steps)?;
         for data in &record.data {
             let lines = thousands(data.n_lines);
-            println!("data         {:<10} {} ({lines} lines, sha256 {})", data.split, data.name, data.sha256);
+            say!("data         {:<10} {} ({lines} lines, sha256 {})", data.split, data.name, data.sha256)?;
         }
         for score in &record.scores {
-            println!("score        {:<10} {} {:.2} {}", score.split, score.metric, score.value, score.signature);
+            say!("score        {:<10} {} {:.2} {}", score.split, score.metric, score.value, score.signature)?;
         }
         if self.params {
             for (name, tensor) in &bundle.params {
-                println!("param        {name} {:?}", tensor.shape);
+                say!("param        {name} {:?}", tensor.shape)?;
             }
         }
         Ok(())
@@ -67,22 +67,22 @@ impl Inspect {
 /// Sizes and costs, from the configuration alone.
 fn show_model(model: &ModelConfig) -> Result<()> {
     let n_params = model.n_params() as u64;
-    println!("family       {} ({})", model.family(), model.summary());
+    say!("family       {} ({})", model.family(), model.summary())?;
     let table = toml::Table::try_from(model)?;
     for (key, value) in table.iter().filter(|(key, _)| *key != "family") {
-        println!("  {key} = {value}");
+        say!("  {key} = {value}")?;
     }
-    println!("parameters   {}", thousands(n_params));
-    println!(
+    say!("parameters   {}", thousands(n_params))?;
+    say!(
         "memory       {} for weights in f32; {} to train with Adam, without activations",
         bytes(4 * n_params),
         bytes(16 * n_params)
-    );
+    )?;
     if let Some(cached) = model.visit(Cached).filter(|&cached| cached > 0) {
-        println!("cache        {} a token of each text that is written, in f32", bytes(4 * cached as u64));
+        say!("cache        {} a token of each text that is written, in f32", bytes(4 * cached as u64))?;
     }
     let (flops, what) = (model.forward_flops_per_token(model.typical_len()), model.visit(Unit));
-    println!("FLOPs        {} per {what}; {} in training", thousands(flops as u64), thousands(3 * flops as u64));
+    say!("FLOPs        {} per {what}; {} in training", thousands(flops as u64), thousands(3 * flops as u64))?;
     Ok(())
 }
 

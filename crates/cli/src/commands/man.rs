@@ -1,12 +1,13 @@
 //! `attentive man`.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use anyhow::{Context, Result};
 use clap::{Args, CommandFactory};
 use clap_mangen::Man as Page;
 
 use super::Cli;
+use crate::output;
 
 /// Print a page of the manual, which man shows: attentive man train | man -l -
 #[derive(Debug, Args)]
@@ -28,6 +29,6 @@ impl Man {
         }
         let mut text = Vec::new();
         Page::new(command).title(name).render(&mut text)?;
-        Ok(io::stdout().write_all(&text)?)
+        Ok(output::stdout().write_all(&text)?)
     }
 }

@@ -78,7 +78,7 @@ impl Plot {
             Format::Png => to_png(&charts),
         };
         fs::write(&self.out, drawing).with_context(|| format!("can't write {}", self.out.display()))?;
-        println!("curves in {}", self.out.display());
+        report!("curves in {}", self.out.display());
         Ok(())
     }
 }

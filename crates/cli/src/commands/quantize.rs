@@ -37,7 +37,7 @@ impl Quantize {
         bundle.decoding.precision = WeightFormat::Int8;
         bundle.record.scores.clear(); // they were another model's
         save(&bundle, &self.out, self.replace)?;
-        println!("rounded the weights of {} into {}", bundle.path.display(), self.out.display());
+        report!("rounded the weights of {} into {}", bundle.path.display(), self.out.display());
         Ok(())
     }
 }

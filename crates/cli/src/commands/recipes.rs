@@ -1,14 +1,11 @@
 //! `attentive recipes`.
 
-use std::{
-    fs::File,
-    io::{self, Write},
-    path::PathBuf,
-};
+use std::{fs::File, io::Write, path::PathBuf};
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 
+use crate::output;
 use attentive_run::{Builtin, unknown_builtin};
 
 /// List the recipes that are built in, or copy one to change it.
@@ -40,11 +37,11 @@ impl Recipes {
 
 fn list() -> Result<()> {
     let width = Builtin::all().iter().map(|recipe| recipe.name.len()).max().unwrap_or_default();
-    let mut out = io::stdout().lock();
+    let mut out = output::stdout();
     for recipe in Builtin::all() {
         writeln!(out, "{:width$}  {}", recipe.name, recipe.summary())?;
     }
-    Ok(())
+    Ok(out.flush()?)
 }
 
 fn copy(name: &str, file: Option<PathBuf>) -> Result<()> {
@@ -53,6 +50,6 @@ fn copy(name: &str, file: Option<PathBuf>) -> Result<()> {
     let unwritable = || format!("can't write {}: an existing file is left as it is", path.display());
     let mut file = File::create_new(&path).with_context(unwritable)?;
     file.write_all(recipe.text.as_bytes()).and_then(|()| file.sync_all()).with_context(unwritable)?;
-    println!("{}: now change it, and train it with: attentive train {}", path.display(), path.display());
+    report!("{}: now change it, and train it with: attentive train {}", path.display(), path.display());
     Ok(())
 }

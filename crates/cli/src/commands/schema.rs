@@ -11,7 +11,7 @@ pub(crate) struct Schema {}
 
 impl Schema {
     pub(super) fn run(self) -> Result<()> {
-        println!("{}", serde_json::to_string_pretty(&schema())?);
+        say!("{}", serde_json::to_string_pretty(&schema())?)?;
         Ok(())
     }
 }

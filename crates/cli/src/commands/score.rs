@@ -1,9 +1,6 @@
 //! `attentive score`.
 
-use std::{
-    io::{self, Write},
-    path::PathBuf,
-};
+use std::{io::Write, path::PathBuf};
 
 use anyhow::Result;
 use attentive_bundle::{Bundle, Generator, TextScore};
@@ -11,6 +8,7 @@ use attentive_metrics::{BitsPerByte, Likelihood, Metric, Perplexity};
 use clap::Args;
 
 use super::{BackendArgs, read_lines};
+use crate::output;
 use attentive_run::resolve;
 
 /// Say how probable lines of text are to a language model.
@@ -32,7 +30,7 @@ impl Score {
     pub(super) fn run(self) -> Result<()> {
         let bundle = Bundle::read(&resolve(&self.model))?;
         let generator = Generator::from_bundle(&bundle, &self.backend.device()?)?;
-        let mut out = io::stdout().lock();
+        let mut out = output::stdout();
         let mut all = TextScore { log_prob: 0.0, n_tokens: 0, n_bytes: 0 };
         let mut n_lines = 0;
         let mut score = |line: &str| -> Result<()> {
@@ -46,7 +44,7 @@ impl Score {
         read_lines(self.text).try_for_each(|line| score(&line?))?;
         out.flush()?;
         if n_lines > 1 {
-            eprintln!("{}\t({n_lines} lines, {} tokens)", columns(&all), all.n_tokens);
+            warning!("{}\t({n_lines} lines, {} tokens)", columns(&all), all.n_tokens);
         }
         Ok(())
     }

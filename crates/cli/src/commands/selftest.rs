@@ -42,7 +42,7 @@ impl Selftest {
                 laws(&bundle.model, Some(&bundle.params), &device)?
             }
         };
-        laws.iter().for_each(|law| println!("{law}"));
+        laws.iter().for_each(|law| report!("{law}"));
         Ok(if laws.iter().all(Law::holds) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }

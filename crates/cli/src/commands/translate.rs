@@ -11,6 +11,7 @@ use attentive_bundle::{Bundle, DecodingConfig, Translation, TranslationModel, Tr
 use clap::Args;
 
 use super::{BackendArgs, DecodingArgs};
+use crate::output;
 use attentive_run::resolve;
 
 /// Lines that are read before they are translated together.
@@ -45,7 +46,7 @@ impl Translate {
             return self.translate(&translator, &config, &self.text);
         }
         if io::stdin().is_terminal() {
-            eprintln!("reading lines to translate from the keyboard; end with Ctrl-D");
+            warning!("reading lines to translate from the keyboard; end with Ctrl-D");
         }
         // At a keyboard every line is answered at once.
         let at_once = if io::stdin().is_terminal() { 1 } else { LINES_AT_ONCE };
@@ -69,7 +70,7 @@ impl Translate {
         config: &DecodingConfig,
         lines: &[String],
     ) -> Result<()> {
-        let mut out = io::stdout().lock();
+        let mut out = output::stdout();
         for translations in translator.translate_n_best(lines, config, self.n_best)? {
             for Translation { text, score, log_prob, .. } in translations {
                 if self.scores {

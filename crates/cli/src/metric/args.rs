@@ -161,12 +161,12 @@ impl MetricArgs {
             && self.tokenize != "none"
             && let Some(found) = bleu.tokenized_input(hypotheses)
         {
-            eprintln!("warning: {name}: {found}; --force silences this");
+            warning!("warning: {name}: {found}; --force silences this");
         }
         let n_tokenized = hypotheses.iter().filter(|line| line.ends_with(" .")).count();
         let n_plain = hypotheses.iter().filter(|line| line.ends_with('.')).count() - n_tokenized;
         if self.metric.contains(&MetricName::PaperBleu) && !self.force && n_plain > n_tokenized {
-            eprintln!(
+            warning!(
                 "warning: {name}: paper-bleu counts the tokens of Moses's tokenizer.perl, and {n_plain} lines end in a \
                  full stop that was not set off; --force silences this"
             );

@@ -30,7 +30,7 @@ pub(super) struct Cost {
 /// Makes a few updates as training would.
 pub(super) fn measure(task: &impl Task, recipe: &RunRecipe, device: &Device) -> Result<Cost> {
     let mut rehearsal = Rehearsal::new(task, recipe, device, &Terminal::default())?;
-    println!("model     {} parameters: {}", thousands(rehearsal.n_params()), task.describe());
+    report!("model     {} parameters: {}", thousands(rehearsal.n_params()), task.describe());
     let mut batches = task.batches();
     let (mut n_targets, mut started) = (0, Instant::now());
     for update in 0..=N_MEASURED {
@@ -55,7 +55,7 @@ impl Cost {
     /// Shows time, memory and disk space; returns what is odd.
     pub(super) fn report(&self, run: &RunRecipe, average_last: usize, runs: &Path) -> Vec<String> {
         let steps = u32::try_from(run.training.steps).unwrap_or(u32::MAX);
-        println!(
+        report!(
             "time      {:.3} s an update, {:.0} target tokens/s: {} for {} updates, validation apart",
             self.time.as_secs_f64(),
             self.targets_per_second,
@@ -63,8 +63,8 @@ impl Cost {
             thousands(run.training.steps)
         );
         match self.peak_bytes {
-            Some(bytes) => println!("memory    {} at the most, so far", size(bytes)),
-            None => println!("memory    not told by this system"),
+            Some(bytes) => report!("memory    {} at the most, so far", size(bytes)),
+            None => report!("memory    not told by this system"),
         }
         let checkpoint =
             (run.optimizer.bytes_per_parameter() + 4 * u64::from(run.training.ema_decay > 0.0)) * self.n_params;
@@ -73,7 +73,7 @@ impl Cost {
         let n_kept = average_last.max(2) as u64 + 2 + n_for_good;
         let needed = checkpoint * n_kept + 4 * self.n_params;
         let free = free_bytes(runs);
-        println!(
+        report!(
             "disk      {} a checkpoint, {} for all that are kept, {} free in {}",
             size(checkpoint),
             size(needed),

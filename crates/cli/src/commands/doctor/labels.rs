@@ -30,12 +30,12 @@ fn show(part: &LabeledPart, known: &BTreeMap<&str, u64>) -> Vec<String> {
     let (name, counts, n) = (part.name, part.counts(), part.texts.len() as u64);
     let mut by_frequency: Vec<(&str, u64)> = counts.iter().map(|(&label, &count)| (label, count)).collect();
     by_frequency.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
-    println!("labels    {} in {name}", counts.len());
+    report!("labels    {} in {name}", counts.len());
     for &(label, count) in by_frequency.iter().take(N_SHOWN) {
-        println!("  {label}: {}", share(count, n));
+        report!("  {label}: {}", share(count, n));
     }
     if counts.len() > N_SHOWN {
-        println!("  and {} more", counts.len() - N_SHOWN);
+        report!("  and {} more", counts.len() - N_SHOWN);
     }
     let mut warnings = Vec::new();
     let mut warn = |labels: Vec<&str>, what: &str| {

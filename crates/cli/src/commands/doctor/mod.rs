@@ -43,15 +43,15 @@ impl Doctor {
     pub(super) fn run(self) -> Result<ExitCode> {
         let mut recipe = Recipe::of_command(self.recipe.as_deref(), &self.set)?;
         let path = self.recipe.as_deref().unwrap_or(Path::new("the built-in recipe"));
-        println!("config    {}: every setting is known and in range", path.display());
+        report!("config    {}: every setting is known and in range", path.display());
         let mut warnings = Vec::new();
         let examined = self.examine(&mut recipe, &mut warnings);
         match (&examined, warnings.len()) {
-            (Ok(()), 0) => println!("\nnothing stands against this run"),
+            (Ok(()), 0) => report!("\nnothing stands against this run"),
             (Err(_), 0) => {}
-            (_, n) => println!("\n{} to think about:", if n == 1 { "one thing".into() } else { format!("{n} things") }),
+            (_, n) => report!("\n{} to think about:", if n == 1 { "one thing".into() } else { format!("{n} things") }),
         }
-        warnings.iter().for_each(|warning| println!("- {warning}"));
+        warnings.iter().for_each(|warning| report!("- {warning}"));
         examined.map(|()| ExitCode::SUCCESS)
     }
 
@@ -85,7 +85,7 @@ impl TaskVisitor for Examination<'_> {
         let Self { doctor, warnings } = self;
         warnings.extend(data::examine(settings, task.tokenizer())?);
         let cost = cost::measure(&task, run, &doctor.backend.backend.device()?)?;
-        println!("backend   {} works", doctor.backend.backend);
+        report!("backend   {} works", doctor.backend.backend);
         let average_last = of_any_task!(&*settings, recipe => recipe.evaluation.average_last);
         warnings.extend(cost.report(run, average_last, &doctor.runs));
         if *settings.batch_size() == AUTO {

@@ -166,7 +166,7 @@ impl Part {
     /// Shows how much there is and how long it is.
     pub(super) fn show(&self) {
         let (n, examples) = (self.n(), self.nouns.examples);
-        println!("{:<9} {} {examples}", self.name, thousands(n));
+        report!("{:<9} {} {examples}", self.name, thousands(n));
         for (side, name) in self.nouns.sides.iter().enumerate() {
             let sizes = || self.examples.iter().map(move |example| example.sizes[side]);
             let mut lengths: Vec<u32> = sizes().map(|size| size.tokens).collect();
@@ -174,7 +174,7 @@ impl Part {
             let quantile =
                 |q: f64| lengths.get(((lengths.len() as f64 - 1.0) * q).round() as usize).copied().unwrap_or(0);
             let characters = || sizes().map(|size| size.characters);
-            println!(
+            report!(
                 "  {name:<6}  {} to {} tokens, half of them up to {}, 99 % up to {}; {} to {} characters",
                 quantile(0.0),
                 quantile(1.0),
@@ -186,13 +186,13 @@ impl Part {
         }
         let n_blank = self.examples.last().map_or(0, |last| last.line) - n;
         if self.is_by_line && n_blank > 0 {
-            println!("  blank   lines passed over: {}", thousands(n_blank));
+            report!("  blank   lines passed over: {}", thousands(n_blank));
         }
         if let Some(limit) = self.limit.filter(|limit| !limit.loses) {
             let n_over_long = self.over_long(limit).n;
             if n_over_long > 0 {
                 let (long, Limit { tokens, fate, .. }) = (share(n_over_long, n), limit);
-                println!("  long    {long} {examples} have more than {tokens} tokens, and {fate}");
+                report!("  long    {long} {examples} have more than {tokens} tokens, and {fate}");
             }
         }
     }

@@ -65,7 +65,7 @@ impl Paper {
 fn write_figure(path: &Path, svg: &str) -> Result<()> {
     attentive_weights::write_atomically(path, svg.as_bytes())
         .with_context(|| format!("can't write {}", path.display()))?;
-    println!("drawing in {}", path.display());
+    report!("drawing in {}", path.display());
     Ok(())
 }
 

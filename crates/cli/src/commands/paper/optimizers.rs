@@ -90,7 +90,7 @@ impl Optimizers {
 
     fn compare(&self, task: &impl Task) -> attentive_task::Result<()> {
         let device = self.backend.backend.device()?.autodiff();
-        println!("model     {}", task.describe());
+        report!("model     {}", task.describe());
         let steps = self.steps.get() as usize;
         let mut table = Table::new(["optimizer", "learning rate", "loss at the end, nats", "time"]);
         let mut series = Vec::new();
@@ -106,12 +106,12 @@ impl Optimizers {
             }
             let losses = train(task, &device, optimizer, best.1, steps)?;
             let seconds = start.elapsed().as_secs_f64();
-            eprintln!("{name:<18} {:.3} nats at learning rate {}, {seconds:.0} s", end_of(&losses), best.1);
+            warning!("{name:<18} {:.3} nats at learning rate {}, {seconds:.0} s", end_of(&losses), best.1);
             table.row([name.into(), best.1.to_string(), format!("{:.3}", end_of(&losses)), format!("{seconds:.0} s")]);
             let points = (1..).zip(losses).map(|(step, loss)| (f64::from(step), loss)).collect();
             series.push(Series { label: name.into(), points });
         }
-        println!("\nLoss after {steps} updates, the mean of the last {N_LAST}\n\n{table}");
+        report!("\nLoss after {steps} updates, the mean of the last {N_LAST}\n\n{table}");
         let title = "training loss, nats per target".into();
         let figure = to_svg(&[Chart { title, x_label: "updates".into(), series }]);
         write_figure(&self.out, &figure).context("the drawing")

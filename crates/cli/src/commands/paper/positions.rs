@@ -62,7 +62,7 @@ impl Positions {
             };
             table.row([distance.to_string()].into_iter().chain(all.iter().map(product)));
         }
-        println!("Product of the encodings of two positions, as a share of one's with itself, by distance\n\n{table}");
+        report!("Product of the encodings of two positions, as a share of one's with itself, by distance\n\n{table}");
         let maps: Vec<HeatMap> = all.iter().map(Encodings::map).collect();
         write_figure(&self.out, &heat_maps(&maps, 2))?;
         let series = all.iter().map(|encodings| Series {

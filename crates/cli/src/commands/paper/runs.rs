@@ -71,7 +71,7 @@ impl Runs {
                 or_dash(score, |score| format!("{:.2}", score.value))
             });
         }
-        println!("At the end\n\n{table}");
+        say!("At the end\n\n{table}")?;
 
         // The last validation that each run has made by then.
         let shortest = runs.iter().filter_map(Run::end).fold(f64::INFINITY, f64::min);
@@ -95,7 +95,7 @@ impl Runs {
                 ]);
             }
         }
-        println!("After equal time: each run's last validation by then\n\n{table}");
+        say!("After equal time: each run's last validation by then\n\n{table}")?;
         Ok(())
     }
 }

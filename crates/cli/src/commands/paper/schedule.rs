@@ -60,7 +60,7 @@ impl Schedule {
             }
             charts.push(Chart { title: title.into(), x_label: "updates".into(), series });
         }
-        println!("{table}");
+        report!("{table}");
         write_figure(&self.out, &to_svg(&charts))
     }
 }

@@ -62,15 +62,15 @@ impl Table1 {
             let cells = [kind.name()].into_iter().chain(kind.formulas()).map(String::from);
             table.row(cells.chain(values.map(thousands)).chain([time]));
         }
-        println!("Table 1 at n = {}, d = {}, k = {}, r = {}\n\n{table}", self.n, self.d, self.k, self.r);
-        println!(
+        say!("Table 1 at n = {}, d = {}, k = {}, r = {}\n\n{table}", self.n, self.d, self.k, self.r)?;
+        say!(
             "Formulas: Vaswani et al. 2017, Table 1. Values are theirs without constants; a path is of whole layers."
-        );
+        )?;
         if !self.no_time {
-            println!(
+            say!(
                 "Time: one sequence through a layer of ours, the fastest of {N_PASSES}, with its projections; the recurrent \
                  layer is an LSTM. Restricted attention is full attention under a mask here, so it saves no time."
-            );
+            )?;
         }
         Ok(())
     }

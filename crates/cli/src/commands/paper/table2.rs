@@ -45,7 +45,7 @@ impl Table2 {
             let [de, fr] = [row.flops_de, row.flops_fr].map(|value| or_dash(value, scientific));
             table.row([row.name.to_owned(), bleu(row.bleu_de), bleu(row.bleu_fr), de, fr]);
         }
-        println!("Table 2: newstest2014, as published (Vaswani et al. 2017)\n\n{table}");
+        say!("Table 2: newstest2014, as published (Vaswani et al. 2017)\n\n{table}")?;
 
         let mut table =
             Table::new(["training", "test BLEU", "time × devices × speed", "FLOPs of it", "FLOPs counted", "used"]);
@@ -70,13 +70,13 @@ impl Table2 {
             let bleu = record.scores.iter().find(|score| score.split == "test" && score.metric == "bleu");
             table.row(cells(&run.display().to_string(), bleu.map(|score| score.value), cost, counted));
         }
-        println!("How the cost is counted\n\n{table}");
-        println!(
+        say!("How the cost is counted\n\n{table}")?;
+        say!(
             "The paper multiplies time, devices and the speed that a device sustains (§6.1): 9.5 TFLOPS for a P100. Counted \
              are products with weights and in attention, forward and twice that backward, for each target token beside a \
              source token, at {TYPICAL_LEN} tokens a side; the paper's batches have about 25,000 of each (§5.1). The last \
              column is the share of the first number that the second is."
-        );
+        )?;
         Ok(())
     }
 

@@ -65,11 +65,11 @@ impl Table3 {
                 or_dash(row.params_millions, difference),
             ]);
         }
-        println!("Table 3 over {} entries\n\n{table}", thousands(self.vocab_size as u64));
-        println!(
+        say!("Table 3 over {} entries\n\n{table}", thousands(self.vocab_size as u64))?;
+        say!(
             "Perplexity per wordpiece and BLEU, on newstest2013, and parameters in millions are the paper's (Vaswani et al. \
              2017, Table 3); ours are counted exactly, with a bias in every projection."
-        );
+        )?;
         Ok(())
     }
 }

@@ -49,12 +49,12 @@ impl Tokenizers {
         let head = ["tokenizer", "training tokens", "vocabulary", "parameters", "updates", "time", "bits a byte"];
         let mut table = Table::new(head);
         for (family, is_learnt) in FAMILIES {
-            println!("{family}");
+            say!("{family}")?;
             table.row(self.train(family, is_learnt)?);
-            println!();
+            say!()?;
         }
         let compute = thousands(self.gflops.get());
-        println!("Bits for each byte of held-out text, after {compute}·10^9 operations of training each\n\n{table}");
+        say!("Bits for each byte of held-out text, after {compute}·10^9 operations of training each\n\n{table}")?;
         Ok(())
     }
 
@@ -89,7 +89,7 @@ impl Tokenizers {
             let report;
             (model, report) = update.step(&mut optimizer, schedule.lr(step));
             if step.get().is_multiple_of(100) {
-                println!("step {step}/{steps}  {:.3} nats a token", report.nll_nats);
+                say!("step {step}/{steps}  {:.3} nats a token", report.nll_nats)?;
             }
         }
         let seconds = start.elapsed().as_secs_f64();

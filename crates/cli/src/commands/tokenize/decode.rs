@@ -1,7 +1,7 @@
 //! `attentive tokenize decode`.
 
 use std::{
-    io::{self, BufWriter, Write},
+    io::{BufWriter, Write},
     path::PathBuf,
 };
 
@@ -12,6 +12,7 @@ use clap::Args;
 use rayon::prelude::*;
 
 use super::{TokenizerArgs, input::TextLines};
+use crate::output;
 
 /// Turn lines of token ids into text.
 ///
@@ -29,7 +30,7 @@ pub(super) struct Decode {
 impl Decode {
     pub(super) fn run(self) -> Result<()> {
         let tokenizer = self.tokenizer.open()?;
-        let mut out = BufWriter::new(io::stdout().lock());
+        let mut out = BufWriter::new(output::stdout());
         for chunk in TextLines::open(&self.files, "token ids") {
             let chunk = chunk?;
             let decoded = chunk.par_iter().map(|(place, line)| decoded(&*tokenizer, place, line));

@@ -2,7 +2,7 @@
 
 use std::{
     fmt::Write as _,
-    io::{self, BufWriter, Write},
+    io::{BufWriter, Write},
     path::PathBuf,
 };
 
@@ -12,6 +12,7 @@ use clap::{Args, ValueEnum};
 use rayon::prelude::*;
 
 use super::{TokenizerArgs, input::TextLines};
+use crate::output;
 
 /// Turn lines of text into token ids, or into pieces.
 ///
@@ -55,7 +56,7 @@ impl Encode {
             bail!("--sample and --format subword-nmt do not go together: samples have no offsets");
         }
         let tokenizer = self.tokenizer.open()?;
-        let mut out = BufWriter::new(io::stdout().lock());
+        let mut out = BufWriter::new(output::stdout());
         let mut first = 0_u64;
         for chunk in TextLines::open(&self.files, "text").verbatim() {
             let chunk = chunk?;

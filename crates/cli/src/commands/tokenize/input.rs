@@ -24,7 +24,7 @@ impl TextLines {
         let files = if files.is_empty() { &standard_input[..] } else { files };
         let at_keyboard = files.iter().any(|file| file.as_os_str() == "-") && std::io::stdin().is_terminal();
         if at_keyboard {
-            eprintln!("reading {what} from the keyboard; end with Ctrl-D");
+            warning!("reading {what} from the keyboard; end with Ctrl-D");
         }
         // At a keyboard every line is answered at once.
         let at_once = if at_keyboard { 1 } else { LINES_AT_ONCE };

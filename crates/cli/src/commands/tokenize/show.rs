@@ -15,6 +15,7 @@ use super::{
     input::TextLines,
     statistics::{Counter, Statistics},
 };
+use crate::output;
 
 /// Show the pieces of text in colour, with their ids; and count them.
 #[derive(Debug, Args)]
@@ -60,7 +61,7 @@ impl Show {
         let counter = Counter::new(&*tokenizer);
         let palette = Palette { in_color: self.color.is_wanted() };
         let mut total = Statistics::default();
-        let mut out = BufWriter::new(io::stdout().lock());
+        let mut out = BufWriter::new(output::stdout());
         let mut show = |texts: &[&str]| -> Result<()> {
             let encoded: Vec<Vec<TokenId>> = texts.par_iter().map(|text| tokenizer.encode(text)).collect();
             for (text, ids) in texts.iter().zip(&encoded) {

@@ -88,12 +88,12 @@ impl Train {
         });
         let tokenizer = recipe.train(true, lines.inspect(|_| n_lines += 1).map(refused))?;
         attentive_tokenizer::save(&*tokenizer, &self.out)?;
-        println!("{} entries from {n_lines} lines, in {}", tokenizer.vocab_size(), self.out.display());
+        report!("{} entries from {n_lines} lines, in {}", tokenizer.vocab_size(), self.out.display());
         if let Some(path) = &self.codes
             && let Some(codes) = tokenizer.to_model().and_then(|model| model.to_codes())
         {
             fs::write(path, codes).with_context(|| format!("can't write {}", path.display()))?;
-            println!("codes of subword-nmt in {}", path.display());
+            report!("codes of subword-nmt in {}", path.display());
         }
         Ok(())
     }

@@ -18,7 +18,7 @@ pub(super) fn flag() -> Result<Arc<AtomicBool>> {
         if raised.swap(true, Ordering::Relaxed) {
             std::process::exit(i32::from(INTERRUPTED));
         }
-        eprintln!("\nfinishing this step and saving; press Ctrl-C again to leave at once");
+        warning!("\nfinishing this step and saving; press Ctrl-C again to leave at once");
     })
     .context("can't watch for Ctrl-C")?;
     Ok(flag)

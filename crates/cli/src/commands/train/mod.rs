@@ -49,7 +49,7 @@ impl Train {
             Some(run) => Run::resume(run, &self.set)?,
             None => Run::create(&self.runs, Recipe::of_command(self.recipe.as_deref(), &self.set)?)?,
         };
-        println!("run {} on backend {}", run.folder().display(), self.backend.backend);
+        report!("run {} on backend {}", run.folder().display(), self.backend.backend);
         let mut progress = Progress::new(run.recipe().run.training.steps);
         let mut stop = StopFlag(interrupt::flag()?);
         let ended = run.train(
@@ -66,8 +66,8 @@ impl Train {
             Ended::Stopped { .. } => Ok(ExitCode::from(interrupt::INTERRUPTED)),
             Ended::Finished { example, folder, .. } => {
                 let latest = folder.with_file_name("latest");
-                println!("model in {}; use it with:", folder.display());
-                println!("  cargo xtask {}", example.replace("MODEL", &latest.display().to_string()));
+                report!("model in {}; use it with:", folder.display());
+                report!("  cargo xtask {}", example.replace("MODEL", &latest.display().to_string()));
                 Ok(ExitCode::SUCCESS)
             }
         }
