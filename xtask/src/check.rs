@@ -23,6 +23,9 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
         cargo("doc").args(["--workspace", "--no-deps", PROFILE]).args(args).env("RUSTDOCFLAGS", "-D warnings"),
     )?;
     step("rules of the repository", cargo("test").args([PROFILE, "--quiet", "--package", "xtask", "tidy"]))?;
+    let options = ["--workspace", "--no-verify", "--allow-dirty", "--quiet"];
+    let unpublished = ["bench", "xtask", "attentive-testkit"].map(|name| ["--exclude", name]);
+    step("packages", cargo("package").args(options).args(unpublished.concat()))?;
     say!("check: vector instructions");
     instructions::check()?;
     if has_cargo_deny() {

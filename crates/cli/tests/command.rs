@@ -173,8 +173,8 @@ fn the_copy_task_is_learnt_and_the_model_can_be_used() {
     // A folder is not overwritten unless asked to.
     let again = ["average", "--last", "2", "--out", "averaged"];
     let error = folder.fail(&again, "");
-    assert!(error.contains("averaged is there already") && error.contains("--replace"), "{error}");
-    folder.succeed(&[&again[..], &["--replace"]].concat(), "");
+    assert!(error.contains("averaged is there already") && error.contains("--force"), "{error}");
+    folder.succeed(&[&again[..], &["--force"]].concat(), "");
     copied(&folder.succeed(&["translate", "--model", "averaged"], &source));
 }
 

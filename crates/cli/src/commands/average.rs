@@ -24,7 +24,7 @@ pub(crate) struct Average {
     out: PathBuf,
     /// Take the place of a model that is there.
     #[arg(long)]
-    replace: bool,
+    force: bool,
 }
 
 impl Average {
@@ -47,7 +47,7 @@ impl Average {
         bundle.params = params;
         bundle.record.averaged_steps = steps;
         bundle.record.scores.clear(); // they were another model's
-        save(&bundle, &self.out, self.replace)?;
+        save(&bundle, &self.out, self.force)?;
         report!("averaged {} checkpoints into {}", chosen.len(), self.out.display());
         Ok(())
     }

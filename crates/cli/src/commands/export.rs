@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use attentive_bundle::Bundle;
 use attentive_interchange::{ExportConfig, Format, Quantization};
 use clap::Args;
@@ -22,6 +22,9 @@ pub(crate) struct Export {
     /// Folder of the exported model.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// Write over the files that are in the folder.
+    #[arg(long)]
+    force: bool,
     /// The longest text, in tokens, that the exported model takes.
     #[arg(long, value_name = "N", default_value_t = ExportConfig::default().max_len)]
     max_len: usize,
@@ -33,6 +36,10 @@ pub(crate) struct Export {
 impl Export {
     pub(super) fn run(self) -> Result<()> {
         let bundle = Bundle::read(&resolve(&self.model))?;
+        let is_empty = self.out.read_dir().map_or(!self.out.exists(), |mut files| files.next().is_none());
+        if !self.force && !is_empty {
+            bail!("{} is there already, and not empty; name a new folder, or give --force", self.out.display());
+        }
         let options = ExportConfig { max_len: self.max_len, quantization: self.quantization };
         let notes = attentive_interchange::export(&bundle, self.format, &options, &self.out)?;
         report!("wrote {} for {}", self.out.display(), self.format);

@@ -20,7 +20,7 @@ pub(crate) struct Import {
     out: PathBuf,
     /// Take the place of a model that is there.
     #[arg(long)]
-    replace: bool,
+    force: bool,
     /// Leave out tensors that the model has no place for, as heads of other tasks, and list them.
     #[arg(long)]
     drop_unknown: bool,
@@ -34,7 +34,7 @@ impl Import {
             None => self.source.clone(),
         };
         let Imported { bundle, notes } = attentive_interchange::import(&folder, &options)?;
-        save(&bundle, &self.out, self.replace)?;
+        save(&bundle, &self.out, self.force)?;
         report!("imported {} into {}", self.source.display(), self.out.display());
         for note in notes {
             report!("note: {note}");

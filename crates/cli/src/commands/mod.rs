@@ -182,10 +182,10 @@ fn read_lines(texts: Vec<String>) -> Box<dyn Iterator<Item = Result<String>>> {
 }
 
 /// Writes a new model's folder; a model that is there gives way if the user wants it to.
-fn save(bundle: &Bundle, path: &Path, replace: bool) -> Result<()> {
-    match if replace { bundle.replace(path) } else { bundle.save(path) } {
+fn save(bundle: &Bundle, path: &Path, force: bool) -> Result<()> {
+    match if force { bundle.replace(path) } else { bundle.save(path) } {
         Err(BundleError::Exists { path }) => {
-            bail!("{} is there already, and not empty; name a new folder, or give --replace", path.display())
+            bail!("{} is there already, and not empty; name a new folder, or give --force", path.display())
         }
         written => Ok(written?),
     }

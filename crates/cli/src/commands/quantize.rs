@@ -24,7 +24,7 @@ pub(crate) struct Quantize {
     out: PathBuf,
     /// Take the place of a model that is there.
     #[arg(long)]
-    replace: bool,
+    force: bool,
 }
 
 impl Quantize {
@@ -36,7 +36,7 @@ impl Quantize {
         }
         bundle.decoding.precision = WeightFormat::Int8;
         bundle.record.scores.clear(); // they were another model's
-        save(&bundle, &self.out, self.replace)?;
+        save(&bundle, &self.out, self.force)?;
         report!("rounded the weights of {} into {}", bundle.path.display(), self.out.display());
         Ok(())
     }
