@@ -10,7 +10,7 @@ use burn::{
 
 /// Gradients of a model's parameters, flattened, by the parameter's path through the module.
 ///
-/// Sums over targets, until [`Adam::step`](crate::Adam::step) scales them: micro-batches of any size add up exactly.
+/// Sums over targets, until [`step`](crate::step) scales them: micro-batches of any size add up exactly.
 #[derive(Debug, Clone, Default)]
 pub struct Gradients(BTreeMap<String, Tensor<1>>);
 
