@@ -73,7 +73,7 @@ impl Layer {
     }
 
     /// `softmax(Q Kᵀ / √d_k) V` in each head, where a position sees itself and those before it.
-    fn attention(&self, x: Tensor<3>) -> Tensor<3> {
+    fn attention(&self, x: &Tensor<3>) -> Tensor<3> {
         let [rows, seq, _] = x.dims();
         let heads = |weight| project(x.clone(), weight).reshape([rows, seq, N_HEADS, D_K]).swap_dims(1, 2);
         let (q, k, v) = (heads(&self.query), heads(&self.key), heads(&self.value)); // [rows, heads, seq, d_k]
@@ -85,7 +85,7 @@ impl Layer {
     }
 
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let x = x.clone() + self.attention(layer_norm(x, &self.norm_1));
+        let x = x.clone() + self.attention(&layer_norm(x, &self.norm_1));
         let hidden = relu(project(layer_norm(x.clone(), &self.norm_2), &self.up)); // [rows, seq, 4 d_model]
         x + project(hidden, &self.down)
     }
@@ -102,7 +102,7 @@ impl Gpt {
     fn forward(&self, ids: Tensor<2, Int>) -> Tensor<3> {
         let [rows, seq] = ids.dims();
         let embedded = self.embedding.clone().select(0, ids.reshape([rows * seq])).reshape([rows, seq, D_MODEL]);
-        let x = embedded + self.positions.clone().slice([0..seq]).unsqueeze();
+        let x = embedded + self.positions.clone().narrow(0, 0, seq).unsqueeze();
         let x = self.layers.iter().fold(x, |x, layer| layer.forward(x));
         log_softmax(project(layer_norm(x, &self.norm), &self.embedding.clone().transpose()), 2)
     }

@@ -34,10 +34,13 @@ fn two_text_files_become_a_model_that_translates() {
     const WORDS: [[&str; 2]; 5] =
         [["one", "eins"], ["two", "zwei"], ["three", "drei"], ["four", "vier"], ["six", "sechs"]];
     let folder = tempfile::tempdir().unwrap();
-    let line = |number: usize, side: usize| [1, 5, 25].map(|place| WORDS[number / place % 5][side]).join(" ") + "\n";
-    for (part, every) in [("train", 1), ("validation", 7)] {
+    // Every sentence of four words; one of seven is held out.
+    let line =
+        |number: usize, side: usize| [1, 5, 25, 125].map(|place| WORDS[number / place % 5][side]).join(" ") + "\n";
+    for (part, is_held_out) in [("train", false), ("validation", true)] {
         for (side, end) in ["en", "de"].into_iter().enumerate() {
-            let text: String = (0..125).step_by(every).map(|number| line(number, side)).collect();
+            let numbers = (0..625).filter(|number| (number % 7 == 0) == is_held_out);
+            let text: String = numbers.map(|number| line(number, side)).collect();
             fs::write(folder.path().join(format!("{part}.{end}")), text).unwrap();
         }
     }
@@ -52,8 +55,8 @@ fn two_text_files_become_a_model_that_translates() {
     assert!(told.contains("checkpoints [200, 220, 240]"), "{told}");
     let bleu = numbers(&told, "BLEU = ")[0];
     assert!(bleu > 95.0, "{told}");
-    let translated = run(folder.path(), "translate", &["model", "six two one", "four six three"]);
-    assert_eq!(translated, "sechs zwei eins\nvier sechs drei\n");
+    let translated = run(folder.path(), "translate", &["model", "six two one one", "four six three two"]);
+    assert_eq!(translated, "sechs zwei eins eins\nvier sechs drei zwei\n");
 }
 
 #[test]

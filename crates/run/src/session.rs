@@ -139,7 +139,7 @@ impl Session<'_, '_> {
             scores: Vec::new(),
         };
         // The model is safe before it is scored.
-        Bundle::write(self.run, &self.config, task.tokenizer(), &params, &record)?;
+        Bundle::write(self.run, self.config, task.tokenizer(), &params, &record)?;
         record.scores = task.score(attentive_weights::load(outcome.model.valid(), params)?, log)?;
         Bundle::write_record(self.run, &record)?;
         let folder = self.run.to_owned();

@@ -63,7 +63,7 @@ impl Recipe {
     /// Reads the recipe of a file, or else the one that is built in by that name.
     ///
     /// # Errors
-    /// [`Error::Refused`] names file, line and setting.
+    /// [`Error::Refused`](crate::Error::Refused) names file, line and setting.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         Self::resolve(Layers::read(path.as_ref())?)
     }
