@@ -6,6 +6,7 @@
 //! failure. Warnings and errors go to standard error with [`warning!`], whose own failures have nowhere to go.
 
 use std::{
+    error::Error,
     fmt,
     io::{self, Write},
     process::ExitCode,
@@ -61,7 +62,7 @@ impl fmt::Display for Lost {
     }
 }
 
-impl std::error::Error for Lost {}
+impl Error for Lost {}
 
 /// Remembers a failure; what is only to be tried again is none.
 pub(crate) fn lost(error: io::Error) -> io::Error {
@@ -75,7 +76,7 @@ pub(crate) fn lost(error: io::Error) -> io::Error {
 
 /// Whether a command ended because standard output can't be written.
 pub(crate) fn is_lost(error: &anyhow::Error) -> bool {
-    let of_output = |error: &io::Error| error.get_ref().is_some_and(|inner| inner.is::<Lost>());
+    let of_output = |error: &io::Error| error.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<Lost>);
     error.chain().filter_map(|cause| cause.downcast_ref()).any(of_output)
 }
 

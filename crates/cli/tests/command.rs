@@ -127,6 +127,20 @@ fn the_copy_task_is_learnt_and_the_model_can_be_used() {
     let scores: Vec<f64> = columns.iter().map(|line| line[0].parse().unwrap()).collect();
     assert!(scores.is_sorted_by(|a, b| a >= b) && scores[0] <= 0.0, "{scores:?}");
 
+    let error = folder.fail(&["translate"], &format!("ab cd\n{}\n", "ab ".repeat(40)));
+    contains(&error, &["line 2 has ", "positions for 16"]);
+    let translated =
+        |settings: &[&str]| folder.succeed(&[&["translate", "--beam", "1", "ab cd"], settings].concat(), "");
+    let length = |settings: &[&str]| translated(settings).trim_end().len();
+    assert!(length(&["--max-length", "1"]) < length(&[]));
+    assert!(length(&["--min-length", "12"]) > length(&[]));
+    let once = translated(&["--min-length", "4", "--no-repeat-ngram", "1"]);
+    let mut words: Vec<&str> = once.split_whitespace().collect();
+    words.sort_unstable();
+    assert!(words.windows(2).all(|pair| pair[0] != pair[1]), "{once}");
+    let error = folder.fail(&["translate", "--repetition-penalty", "0", "ab"], "");
+    contains(&error, &["repetition_penalty"]);
+
     let inspected = folder.succeed(&["inspect", "--params"], "");
     contains(
         &inspected,

@@ -171,7 +171,7 @@ fn a_canine_learns_words_by_their_characters() {
     assert_eq!(folder.succeed(&["classify", "a b"], "").split('\t').count(), 3);
 
     let export = ["export", "--format", "canine", "--out", "hf", "--model"];
-    assert!(folder.fail(&[&export[..], &["runs/words-1"]].concat(), "").contains("model.norm"));
+    assert!(folder.fail(&[&export[..], &["runs/words-1"]].concat(), "").contains("norm: its layers are post-norm"));
     folder.succeed(&["train", "canine.toml", "--set", "model.norm=post", "--set", "training.steps=4"], "");
     assert!(folder.succeed(&[&export[..], &["runs/words-2"]].concat(), "").contains("this head is left out"));
     folder.succeed(&["import", "hf", "--out", "again"], "");
@@ -267,4 +267,21 @@ fn bad_input_is_named() {
     folder.write("new.tsv", "a b\tdown\n");
     says("classes.toml", &["data.test.tsv=new.tsv"], &["data.test", "down"]);
     says("classes.toml", &["pretrained=runs/none"], &["runs/none"]);
+}
+
+#[test]
+fn what_is_wrong_with_a_text_is_said_with_its_line() {
+    let folder = Folder::new();
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../interchange/tests/golden");
+    for (model, name) in [("bert-masked-lm", "bert"), ("bert-classification", "classes")] {
+        folder.succeed(&["import", &format!("{golden}/{model}"), "--out", name], "");
+    }
+    let long = "the animal ".repeat(1000);
+    let input = format!("animal\n[MASK]\n{long}\n");
+    for call in [["embed", "--model", "bert"], ["classify", "--model", "classes"]] {
+        let error = folder.fail(&call, &input);
+        assert!(error.contains("line 3") && error.contains("positions for"), "{call:?}: {error}");
+    }
+    let error = folder.fail(&["fill", "--model", "bert"], "[MASK]\nnothing hidden\n");
+    assert!(error.contains("line 2: the text has no [MASK]"), "{error}");
 }

@@ -2,7 +2,7 @@
 
 use std::{io::Write, path::PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use attentive_bundle::{Bundle, TextEncoder};
 use clap::Args;
 
@@ -32,9 +32,9 @@ impl Classify {
         let bundle = Bundle::read(&resolve(&self.model))?;
         let encoder = TextEncoder::from_bundle(&bundle, &self.backend.device()?)?;
         let mut out = output::stdout();
-        for line in read_lines(self.text) {
+        for (number, line) in (1_usize..).zip(read_lines(self.text)) {
             let line = line?;
-            let classes = encoder.classify(&line)?;
+            let classes = encoder.classify(&line).with_context(|| format!("line {number}"))?;
             if self.all {
                 writeln!(out, "{line}")?;
                 for class in classes {

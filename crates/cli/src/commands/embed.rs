@@ -60,8 +60,8 @@ impl Embed {
         };
         let mut out = output::stdout();
         let mut rows = Vec::new();
-        for line in lines {
-            let vector = encoder.embed(&line, pooling)?;
+        for (number, line) in (1_usize..).zip(lines) {
+            let vector = encoder.embed(&line, pooling).with_context(|| format!("line {number}"))?;
             match &self.npy {
                 Some(_) => rows.push(vector),
                 None => writeln!(out, "{}", serde_json::json!({ "text": line, "vector": vector }))?,

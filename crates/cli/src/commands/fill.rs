@@ -2,7 +2,7 @@
 
 use std::{io::Write, path::PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use attentive_bundle::{Bundle, Candidate, EncodeError, SpanFiller, TextEncoder, TranslationModel};
 use attentive_model::Role;
 use clap::Args;
@@ -38,10 +38,12 @@ impl Fill {
             _ => Filler::Tokens(Box::new(TextEncoder::from_bundle(&bundle, &device)?)),
         };
         let mut out = output::stdout();
-        for line in read_lines(self.text) {
+        for (number, line) in (1_usize..).zip(read_lines(self.text)) {
             let line = line?;
             writeln!(out, "{line}")?;
-            for (idx, candidates) in filler.fill(&line, self.top_k)?.into_iter().enumerate() {
+            for (idx, candidates) in
+                filler.fill(&line, self.top_k).with_context(|| format!("line {number}"))?.into_iter().enumerate()
+            {
                 writeln!(out, "  [MASK] {}", idx + 1)?;
                 for candidate in candidates {
                     writeln!(out, "  {:.4}\t{}", candidate.probability, candidate.text)?;

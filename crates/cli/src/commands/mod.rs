@@ -150,6 +150,18 @@ struct DecodingArgs {
     /// α of the GNMT length penalty.
     #[arg(long, value_name = "ALPHA")]
     length_penalty: Option<f64>,
+    /// Tokens that a translation must have before it may end.
+    #[arg(long, value_name = "N")]
+    min_length: Option<usize>,
+    /// Tokens that a translation may have at most, its end included.
+    #[arg(long, value_name = "N")]
+    max_length: Option<usize>,
+    /// Length of the n-grams of tokens that a translation has once at most; 0 for no limit.
+    #[arg(long, value_name = "N")]
+    no_repeat_ngram: Option<usize>,
+    /// Multiply log-probabilities of tokens that the translation already has; more than 1 for less repetition.
+    #[arg(long, value_name = "THETA")]
+    repetition_penalty: Option<f64>,
     /// Source tokens, padding included, that are decoded together.
     #[arg(long, value_name = "N")]
     batch_tokens: Option<usize>,
@@ -163,6 +175,10 @@ impl DecodingArgs {
         DecodingConfig {
             beam: self.beam.unwrap_or(model.beam),
             length_penalty: self.length_penalty.unwrap_or(model.length_penalty),
+            min_len: self.min_length.unwrap_or(model.min_len),
+            max_len: self.max_length.or(model.max_len),
+            no_repeat_ngram: self.no_repeat_ngram.unwrap_or(model.no_repeat_ngram),
+            repetition_penalty: self.repetition_penalty.unwrap_or(model.repetition_penalty),
             batch_tokens: self.batch_tokens.unwrap_or(model.batch_tokens),
             ..model.clone()
         }
