@@ -35,7 +35,7 @@ impl<'a> Elf<'a> {
     }
 
     fn section(self, header: usize) -> Option<&'a [u8]> {
-        let (start, len) = (self.place(header + 0x18, 8)?, self.place(header + 0x20, 8)?);
+        let (start, len) = (self.place(header.checked_add(0x18)?, 8)?, self.place(header.checked_add(0x20)?, 8)?);
         self.0.get(start..start.checked_add(len)?)
     }
 
@@ -43,8 +43,8 @@ impl<'a> Elf<'a> {
     fn symbols(self) -> Option<[&'a [u8]; 2]> {
         let n_sections = self.place(0x3c, 2)?;
         let headers = (0..n_sections).map_while(|section| self.header(section));
-        let header = headers.into_iter().find(|&header| self.number(header + 4, 4) == Some(SYMBOLS))?;
-        let names = self.header(self.place(header + 0x28, 4)?)?;
+        let header = headers.into_iter().find(|&header| self.number(header.saturating_add(4), 4) == Some(SYMBOLS))?;
+        let names = self.header(self.place(header.checked_add(0x28)?, 4)?)?;
         Some([self.section(header)?, self.section(names)?])
     }
 }
