@@ -26,10 +26,10 @@ struct Backend {
 }
 
 const BACKENDS: [Backend; 4] = [
-    Backend { name: "flex", by_default: true, first_build: "4 to 8 minutes" },
-    Backend { name: "ndarray", by_default: false, first_build: "6 to 12 minutes" },
-    Backend { name: "wgpu", by_default: false, first_build: "10 to 20 minutes" },
-    Backend { name: "cuda", by_default: false, first_build: "10 to 20 minutes" },
+    Backend { name: "flex", by_default: true, first_build: "5 to 13 minutes" },
+    Backend { name: "ndarray", by_default: false, first_build: "7 to 20 minutes" },
+    Backend { name: "wgpu", by_default: false, first_build: "10 to 25 minutes" },
+    Backend { name: "cuda", by_default: false, first_build: "10 to 25 minutes" },
 ];
 
 /// Builds `attentive` with the features that `args` ask for, then replaces this process by it.

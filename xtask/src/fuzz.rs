@@ -117,7 +117,7 @@ fn build(folder: &Path) -> Outcome {
         fs::copy(root().join("Cargo.lock"), &lock)
             .map_err(|e| Failure::Message(format!("can't write {}: {e}", lock.display())))?;
     }
-    say!("fuzz: building; the first time takes 4 to 8 minutes, and needs a C++ compiler for libFuzzer");
+    say!("fuzz: building; the first time takes 5 to 13 minutes, and needs a C++ compiler for libFuzzer");
     let own = env::current_exe().map_err(|e| Failure::Message(format!("cannot find xtask's own program: {e}")))?;
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(["build", "--release", "--manifest-path"]).arg(root().join("fuzz/Cargo.toml"));

@@ -88,7 +88,7 @@ Commands of the workspace:
   fuzz [TARGET]…   damaged files of every format, by libFuzzer, for --seconds N each (60); needs a C++ compiler
   help             this text
 
-A first build takes 4 to 8 minutes on two cores, 10 to 20 with wgpu; later ones take seconds.
+A first build takes 5 to 13 minutes on two cores, 10 to 25 with wgpu; later ones take seconds.
 
 Examples:
   cargo xtask train
