@@ -63,12 +63,10 @@ impl std::fmt::Debug for TrainOptions<'_> {
 pub enum Ended {
     /// The model is trained, averaged, written and scored.
     Finished {
-        /// The model, with its scores in `record`.
-        bundle: Box<Bundle>,
-        /// Arguments of the command that use it, where it is called `MODEL`.
-        example: String,
         /// The run's folder, which is also the model's.
         folder: PathBuf,
+        /// Arguments of the command that use the model, which `latest` beside the folder leads to.
+        example: String,
     },
     /// A callback has stopped it; [`Run::resume`] goes on.
     Stopped {
@@ -80,13 +78,13 @@ pub enum Ended {
 }
 
 impl Ended {
-    /// The finished model.
+    /// The finished model, read from the run's folder, with its scores in `record`.
     ///
     /// # Errors
-    /// [`Error::Refused`] if the run was stopped.
+    /// [`Error::Refused`] if the run was stopped; those of reading the folder.
     pub fn bundle(self) -> Result<Bundle> {
         match self {
-            Self::Finished { bundle, .. } => Ok(*bundle),
+            Self::Finished { folder, .. } => Ok(Bundle::read(&folder)?),
             Self::Stopped { step, folder } => {
                 refuse!("{} was stopped after step {step}: resume it first", folder.display())
             }

@@ -142,8 +142,8 @@ impl Session<'_, '_> {
         Bundle::write(self.run, self.config, task.tokenizer(), &params, &record)?;
         record.scores = task.score(attentive_weights::load(outcome.model.valid(), params)?, log)?;
         Bundle::write_record(self.run, &record)?;
-        let folder = self.run.to_owned();
-        Ok(Ended::Finished { bundle: Box::new(Bundle::read(&folder)?), example: task.example("MODEL"), folder })
+        let example = task.example(&self.run.with_file_name("latest").display().to_string());
+        Ok(Ended::Finished { folder: self.run.to_owned(), example })
     }
 }
 

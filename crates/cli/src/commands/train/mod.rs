@@ -64,10 +64,9 @@ impl Train {
         )?;
         match ended {
             Ended::Stopped { .. } => Ok(ExitCode::from(interrupt::INTERRUPTED)),
-            Ended::Finished { example, folder, .. } => {
-                let latest = folder.with_file_name("latest");
+            Ended::Finished { folder, example } => {
                 report!("model in {}; use it with:", folder.display());
-                report!("  cargo xtask {}", example.replace("MODEL", &latest.display().to_string()));
+                report!("  cargo xtask {example}");
                 Ok(ExitCode::SUCCESS)
             }
         }
