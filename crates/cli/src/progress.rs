@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use attentive_task::clock;
 use attentive_trainer::{Callback, CallbackError, Event, StepReport};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -120,12 +121,6 @@ impl Callback for Progress {
         }
         Ok(ControlFlow::Continue(()))
     }
-}
-
-/// `h:mm:ss`.
-pub(crate) fn clock(time: Duration) -> String {
-    let seconds = time.as_secs();
-    format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
 /// Ends training when the flag is raised.

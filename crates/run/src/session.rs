@@ -1,11 +1,12 @@
 //! One run, from initial parameters to bundle, whatever the task.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
 use attentive_backend::{BackendKind, Device, has_kernels};
 use attentive_bundle::{Bundle, DataRecord, TrainingRecord};
 use attentive_kernels::Level;
-use attentive_task::{Context, Result, Task, config::RunRecipe, thousands};
+use attentive_model::ModelSpec;
+use attentive_task::{Context, Result, Task, clock, config::RunRecipe, thousands};
 use attentive_trainer::{Averaged, Callback, CheckpointDir, Environment, Outcome, TrainState, Trainer, TrainerConfig};
 use burn::module::Module;
 
@@ -27,7 +28,7 @@ impl Session<'_, '_> {
     pub(crate) fn train<T: Task>(mut self, task: &T) -> Result<Ended> {
         let log = self.options.log;
         let model = task.init(&self.device.clone().autodiff(), self.training().seed, log)?;
-        log.line(&format!("model     {} parameters: {}", thousands(model.num_params() as u64), task.describe()));
+        log.line(&format!("model     {} parameters: {}", thousands(model.num_params() as u64), task.spec().describe()));
         let data = self.write_start(task)?;
         let go_on = format!("go on with: attentive train --resume {}", self.run.display());
         let trained = self.minimise(model, task);
@@ -69,7 +70,7 @@ impl Session<'_, '_> {
     fn minimise<T: Task>(&mut self, model: T::Model, task: &T) -> Result<Outcome<T::Model>> {
         let recipe = self.settings;
         let log = self.options.log;
-        let schedule = recipe.schedule.build(task.d_model());
+        let schedule = recipe.schedule.build(task.spec().d_model());
         let mut trainer = Trainer::builder(model, Injected::from_env(task.objective())?)
             .optimizer(recipe.optimizer.init()?)
             .schedule(schedule)
@@ -116,7 +117,7 @@ impl Session<'_, '_> {
         let log = self.options.log;
         let steps = outcome.state.step;
         let ended = if steps < self.training().steps { ", after which nothing got better," } else { "" };
-        let time = clock(outcome.state.elapsed_seconds);
+        let time = clock(Duration::from_secs_f64(outcome.state.elapsed_seconds));
         let Averaged { params, steps: averaged, left_out } =
             outcome.finished(Some(&self.checkpoints()), self.options.on_damage)?;
         for (_, problem) in &left_out {
@@ -157,12 +158,6 @@ fn same_data(before: &[DataRecord], now: &[DataRecord]) -> Result<()> {
         Some((_, now)) => refuse!("{} has changed since the run began: bring it back, or begin a new run", now.name),
         None => Ok(()),
     }
-}
-
-/// Seconds as `h:mm:ss`.
-fn clock(seconds: f64) -> String {
-    let seconds = seconds as u64;
-    format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
 /// The name of the backend that a device is of.

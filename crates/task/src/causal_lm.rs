@@ -2,7 +2,7 @@
 
 use std::{ops::ControlFlow, path::Path, sync::Arc};
 
-use attentive_backend::{Device, Objective};
+use attentive_backend::Objective;
 use attentive_bundle::{DataRecord, GenerationConfig, Generator, ScoreRecord};
 use attentive_core::{BatchStream, Endless, SequenceBatch};
 use attentive_data::{ContextBatcher, ContextOrder, Epochs, TokenStream, auto_size::AUTO};
@@ -110,23 +110,16 @@ impl<F: LanguageModelSpec + Into<ModelConfig>> CausalLm<F> {
 
 impl<F: LanguageModelSpec + Into<ModelConfig>> Task for CausalLm<F> {
     type Model = F::Model;
+    type Spec = F;
     type Batch = SequenceBatch;
     type Objective = CausalLmObjective;
 
+    fn spec(&self) -> &F {
+        &self.config
+    }
+
     fn tokenizer(&self) -> &dyn Tokenizer {
         &*self.tokenizer
-    }
-
-    fn init(&self, device: &Device, seed: u64, _log: &dyn Log) -> Result<F::Model> {
-        Ok(self.config.init(device, seed)?)
-    }
-
-    fn d_model(&self) -> usize {
-        self.config.d_model()
-    }
-
-    fn describe(&self) -> String {
-        self.config.describe()
     }
 
     fn objective(&self) -> CausalLmObjective {

@@ -176,8 +176,13 @@ impl<F: EncoderSpec + Into<ModelConfig>> Resizable for Classification<F> {
 
 impl<F: EncoderSpec + Into<ModelConfig>> Task for Classification<F> {
     type Model = F::Model;
+    type Spec = F;
     type Batch = LabeledBatch;
     type Objective = ClassificationObjective;
+
+    fn spec(&self) -> &F {
+        &self.config
+    }
 
     fn tokenizer(&self) -> &dyn Tokenizer {
         &*self.tokenizer
@@ -201,14 +206,6 @@ impl<F: EncoderSpec + Into<ModelConfig>> Task for Classification<F> {
             thousands(n_taken as u64)
         );
         Ok(attentive_weights::load(model, params)?)
-    }
-
-    fn d_model(&self) -> usize {
-        self.config.d_model()
-    }
-
-    fn describe(&self) -> String {
-        self.config.describe()
     }
 
     fn objective(&self) -> ClassificationObjective {

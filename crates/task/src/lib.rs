@@ -42,7 +42,7 @@ pub use corpus::{Corpus, Split};
 pub use error::{Context, Error, Result};
 pub use folder::resolve;
 pub use labeled::{LabeledPart, LabeledTexts};
-pub use log::{Log, thousands};
+pub use log::{Log, clock, thousands};
 pub use masked_lm::MaskedLm;
 pub use prepared::{TaskVisitor, prepare};
 pub use score::{bleu_of, encode, likelihood, likelihood_of, pronoun_accuracy, special_ids, translate_all};

@@ -1,5 +1,7 @@
 //! Where a task says what it does.
 
+use std::time::Duration;
+
 /// Takes the lines that a task and a run have to say; neither prints.
 ///
 /// `()` drops them all.
@@ -35,4 +37,14 @@ pub fn thousands(n: u64) -> String {
     let groups: Vec<&str> =
         digits.as_bytes().rchunks(3).rev().map(|g| std::str::from_utf8(g).expect("digits")).collect();
     groups.join(",")
+}
+
+/// A time as `h:mm:ss`.
+///
+/// ```
+/// assert_eq!(attentive_task::clock(std::time::Duration::from_secs(3725)), "1:02:05");
+/// ```
+pub fn clock(time: Duration) -> String {
+    let seconds = time.as_secs();
+    format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }

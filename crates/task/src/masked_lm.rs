@@ -2,7 +2,6 @@
 
 use std::{path::Path, sync::Arc};
 
-use attentive_backend::Device;
 use attentive_bundle::{Candidate, DataRecord, ScoreRecord, TextEncoder, frame_ids};
 use attentive_core::{BatchStream, Endless, MaskedBatch, TokenId, TokenMatrix};
 use attentive_data::{Epochs, ExampleBatcher, ExampleSet, MaskedSentences, RowKind, SentenceCorpus, auto_size::AUTO};
@@ -192,23 +191,16 @@ impl Guesses {
 
 impl<F: EncoderSpec + Into<ModelConfig>> Task for MaskedLm<F> {
     type Model = F::Model;
+    type Spec = F;
     type Batch = MaskedBatch;
     type Objective = MaskedLmObjective;
 
+    fn spec(&self) -> &F {
+        &self.config
+    }
+
     fn tokenizer(&self) -> &dyn Tokenizer {
         &*self.tokenizer
-    }
-
-    fn init(&self, device: &Device, seed: u64, _log: &dyn Log) -> Result<F::Model> {
-        Ok(self.config.init(device, seed)?)
-    }
-
-    fn d_model(&self) -> usize {
-        self.config.d_model()
-    }
-
-    fn describe(&self) -> String {
-        self.config.describe()
     }
 
     fn objective(&self) -> MaskedLmObjective {

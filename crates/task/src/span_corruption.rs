@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use attentive_backend::{Device, ops};
+use attentive_backend::ops;
 use attentive_bundle::{DataRecord, EncodeError, ScoreRecord, SpanFiller, TranslationModel};
 use attentive_core::{BatchStream, Endless, TranslationBatch};
 use attentive_data::{ContextBatcher, ContextOrder, Epochs, SpanBatcher, SpanCorruption, TokenStream, auto_size::AUTO};
@@ -223,23 +223,16 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Resizable for Infilling<F> {
 
 impl<F: EncoderDecoderSpec + Into<ModelConfig>> Task for Infilling<F> {
     type Model = F::Model;
+    type Spec = F;
     type Batch = TranslationBatch;
     type Objective = TranslationObjective;
 
+    fn spec(&self) -> &F {
+        &self.config
+    }
+
     fn tokenizer(&self) -> &dyn Tokenizer {
         &*self.tokenizer
-    }
-
-    fn init(&self, device: &Device, seed: u64, _log: &dyn Log) -> Result<F::Model> {
-        Ok(self.config.init(device, seed)?)
-    }
-
-    fn d_model(&self) -> usize {
-        self.config.d_model()
-    }
-
-    fn describe(&self) -> String {
-        self.config.describe()
     }
 
     fn objective(&self) -> TranslationObjective {

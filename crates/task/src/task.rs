@@ -3,6 +3,7 @@
 use attentive_backend::{Device, Objective};
 use attentive_bundle::{DataRecord, ScoreRecord};
 use attentive_core::{Batch, BatchStream};
+use attentive_model::ModelSpec;
 use attentive_tokenizer::Tokenizer;
 use attentive_trainer::Evaluate;
 use burn::module::Module;
@@ -16,10 +17,15 @@ use crate::{Log, Result};
 pub trait Task {
     /// The model that is trained.
     type Model: Module;
+    /// The configuration that the model is made from.
+    type Spec: ModelSpec<Model = Self::Model>;
     /// What it is trained on, a batch at a time.
     type Batch: Batch;
     /// What is minimised.
     type Objective: Objective<Self::Model, Batch = Self::Batch>;
+
+    /// The model's configuration: its width, which the Noam schedule wants, and its sizes in a line.
+    fn spec(&self) -> &Self::Spec;
 
     /// Text to ids and back.
     fn tokenizer(&self) -> &dyn Tokenizer;
@@ -28,13 +34,9 @@ pub trait Task {
     ///
     /// # Errors
     /// Those of the configuration, or of the weights that it begins from.
-    fn init(&self, device: &Device, seed: u64, log: &dyn Log) -> Result<Self::Model>;
-
-    /// Width of the model, which the Noam schedule wants.
-    fn d_model(&self) -> usize;
-
-    /// The model's sizes in a line.
-    fn describe(&self) -> String;
+    fn init(&self, device: &Device, seed: u64, _log: &dyn Log) -> Result<Self::Model> {
+        Ok(self.spec().init(device, seed)?)
+    }
 
     /// What is minimised.
     fn objective(&self) -> Self::Objective;

@@ -2,7 +2,6 @@
 
 use std::{path::Path, sync::Arc};
 
-use attentive_backend::Device;
 use attentive_bundle::{DataRecord, DecodingConfig, ScoreRecord, TranslationModel, Translator};
 use attentive_core::{BatchStream, Endless, TokenMatrix, TranslationBatch};
 use attentive_data::{
@@ -199,23 +198,16 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Translation<F> {
 
 impl<F: EncoderDecoderSpec + Into<ModelConfig>> Task for Translation<F> {
     type Model = F::Model;
+    type Spec = F;
     type Batch = TranslationBatch;
     type Objective = TranslationObjective;
 
+    fn spec(&self) -> &F {
+        &self.config
+    }
+
     fn tokenizer(&self) -> &dyn Tokenizer {
         &*self.tokenizer
-    }
-
-    fn init(&self, device: &Device, seed: u64, _log: &dyn Log) -> Result<F::Model> {
-        Ok(self.config.init(device, seed)?)
-    }
-
-    fn d_model(&self) -> usize {
-        self.config.d_model()
-    }
-
-    fn describe(&self) -> String {
-        self.config.describe()
     }
 
     fn objective(&self) -> TranslationObjective {

@@ -81,9 +81,7 @@ impl Recipe {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn with(self, settings: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self> {
-        let mut layers = self.layers;
-        settings.into_iter().try_for_each(|setting| layers.set(setting.as_ref()))?;
-        Self::resolve(layers)
+        Self::under(self.layers, settings)
     }
 
     /// Changes one setting.
@@ -102,8 +100,7 @@ impl Recipe {
     pub fn of_command(path: Option<&Path>, settings: &[String]) -> Result<Self> {
         let mut layers = path.map_or_else(|| Layers::builtin(BUILTIN), Layers::read)?;
         layers.set_environment(std::env::vars_os())?;
-        settings.iter().try_for_each(|setting| layers.set(setting))?;
-        Self::resolve(layers)
+        Self::under(layers, settings)
     }
 
     /// The recipe that families of tokenizers are compared by, and what is changed in it.
@@ -111,8 +108,12 @@ impl Recipe {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn tokenizers(settings: &[String]) -> Result<Self> {
-        let mut layers = Layers::builtin(TOKENIZERS)?;
-        settings.iter().try_for_each(|setting| layers.set(setting))?;
+        Self::under(Layers::builtin(TOKENIZERS)?, settings)
+    }
+
+    /// The recipe of layers, and of settings over them.
+    fn under(mut layers: Layers, settings: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self> {
+        settings.into_iter().try_for_each(|setting| layers.set(setting.as_ref()))?;
         Self::resolve(layers)
     }
 

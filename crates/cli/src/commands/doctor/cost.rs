@@ -9,10 +9,11 @@ use std::{
 
 use attentive_backend::Device;
 use attentive_core::Batch;
+use attentive_model::ModelSpec;
 use attentive_run::{Rehearsal, peak_memory};
-use attentive_task::{Context, Result, Task, config::RunRecipe, thousands};
+use attentive_task::{Context, Result, Task, clock, config::RunRecipe, thousands};
 
-use crate::{progress::clock, terminal::Terminal};
+use crate::terminal::Terminal;
 
 /// Updates that are measured, after one that is not.
 const N_MEASURED: u32 = 5;
@@ -30,7 +31,7 @@ pub(super) struct Cost {
 /// Makes a few updates as training would.
 pub(super) fn measure(task: &impl Task, recipe: &RunRecipe, device: &Device) -> Result<Cost> {
     let mut rehearsal = Rehearsal::new(task, recipe, device, &Terminal::default())?;
-    report!("model     {} parameters: {}", thousands(rehearsal.n_params()), task.describe());
+    report!("model     {} parameters: {}", thousands(rehearsal.n_params()), task.spec().describe());
     let mut batches = task.batches();
     let (mut n_targets, mut started) = (0, Instant::now());
     for update in 0..=N_MEASURED {

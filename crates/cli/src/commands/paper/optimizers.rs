@@ -4,6 +4,7 @@ use std::{num::NonZeroU64, path::PathBuf, time::Instant};
 
 use attentive_backend::Device;
 use attentive_core::{Dropout, mix64};
+use attentive_model::ModelSpec;
 use attentive_optim::{AdamConfig, OptimizerConfig};
 use attentive_plot::{Chart, Series, to_svg};
 use attentive_run::Recipe;
@@ -90,7 +91,7 @@ impl Optimizers {
 
     fn compare(&self, task: &impl Task) -> attentive_task::Result<()> {
         let device = self.backend.backend.device()?.autodiff();
-        report!("model     {}", task.describe());
+        report!("model     {}", task.spec().describe());
         let steps = self.steps.get() as usize;
         let mut table = Table::new(["optimizer", "learning rate", "loss at the end, nats", "time"]);
         let mut series = Vec::new();

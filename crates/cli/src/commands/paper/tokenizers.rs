@@ -4,6 +4,7 @@ use std::{num::NonZeroU64, path::PathBuf, time::Instant};
 
 use anyhow::{Result, anyhow, bail};
 use attentive_model::GptConfig;
+use attentive_model::ModelSpec;
 use attentive_optim::{Schedule, ScheduleConfig};
 use attentive_run::Recipe;
 use attentive_task::{CausalLm, Task, config::TaskRecipe, thousands};
@@ -80,7 +81,7 @@ impl Tokenizers {
         let device = self.backend.device()?.autodiff();
         let mut model = task.init(&device, recipe.run.training.seed, &log)?;
         let mut optimizer = recipe.run.optimizer.init()?;
-        let schedule = equally_long(recipe.run.schedule, steps).build(task.d_model());
+        let schedule = equally_long(recipe.run.schedule, steps).build(task.spec().d_model());
         let (objective, mut batches) = (task.objective(), task.batches());
         for step in (1..=steps).filter_map(NonZeroU64::new) {
             let batch = batches.next_batch().map_err(|cause| anyhow!(cause))?;
