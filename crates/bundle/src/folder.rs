@@ -140,6 +140,14 @@ impl Parts<'_> {
     /// A folder of that name has to be empty, or else, with `replace`, a model's and nothing more.
     pub(crate) fn write_as_one(&self, path: &Path, replace: bool) -> Result<(), BundleError> {
         let io = |cause| BundleError::Io { path: path.to_owned(), cause };
+        let [new, old] = [beside(path, "new"), beside(path, "old")];
+        let (Some(new), Some(old)) = (new, old) else {
+            return Err(io(io::Error::new(io::ErrorKind::InvalidInput, "a folder needs a name of its own")));
+        };
+        // Killed between two renames, an exchange has left the folder that there was under its other name.
+        if !path.exists() && old.exists() {
+            fs::rename(&old, path).map_err(io)?;
+        }
         let stands_there = entries(path).map_err(io)?;
         if !stands_there.is_empty() && !replace {
             return Err(BundleError::Exists { path: path.to_owned() });
@@ -149,10 +157,6 @@ impl Parts<'_> {
         {
             return Err(BundleError::NotAModel { path: path.to_owned(), other });
         }
-        let [new, old] = [beside(path, "new"), beside(path, "old")];
-        let (Some(new), Some(old)) = (new, old) else {
-            return Err(io(io::Error::new(io::ErrorKind::InvalidInput, "a folder needs a name of its own")));
-        };
         for left_over in [&new, &old] {
             remove(left_over).map_err(io)?;
         }

@@ -153,6 +153,17 @@ fn a_folder_is_written_as_one_and_gives_way_only_where_it_is_a_model_and_asked_t
     assert_eq!(Bundle::read(&path).unwrap().params, other.params);
 }
 
+#[test]
+fn a_model_that_an_interrupted_exchange_set_aside_is_brought_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("small");
+    bundle().save(&path).unwrap();
+    fs::rename(&path, folder.path().join(".small.old")).unwrap();
+    let other = Bundle { params: zeros(bundle().params), ..bundle() };
+    assert!(matches!(other.save(&path).unwrap_err(), BundleError::Exists { .. }));
+    assert_eq!(Bundle::read(&path).unwrap().params, bundle().params);
+}
+
 fn zeros(mut params: Tensors) -> Tensors {
     params.values_mut().for_each(|tensor| tensor.values.fill(0.0));
     params
