@@ -13,6 +13,7 @@ mod terminal;
 use std::process::ExitCode;
 
 use attentive_kernels::Allocator;
+use attentive_task::with_causes;
 use clap::Parser;
 
 /// Large tensors are freed and taken again at every step: the system's allocator gives their pages back each time.
@@ -37,7 +38,7 @@ fn run() -> ExitCode {
         Ok(code) => code,
         Err(error) if output::is_lost(&error) => ExitCode::SUCCESS, // of which the end says more
         Err(error) => {
-            warning!("error: {}", with_causes(&error));
+            warning!("error: {}", with_causes(error.as_ref()));
             ExitCode::FAILURE
         }
     })
@@ -51,15 +52,4 @@ fn usage(error: &clap::Error) -> ExitCode {
         output::lost(cause);
     }
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1))
-}
-
-/// An error and its causes, those left out that the text before has said already.
-fn with_causes(error: &anyhow::Error) -> String {
-    let mut text = error.to_string();
-    for cause in error.chain().skip(1).map(ToString::to_string) {
-        if !text.contains(&cause) {
-            text = format!("{text}: {cause}");
-        }
-    }
-    text
 }

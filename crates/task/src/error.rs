@@ -1,6 +1,6 @@
 //! Errors of tasks and runs.
 
-use std::error::Error as StdError;
+use std::{error::Error as StdError, iter};
 
 use attentive_backend::BackendError;
 use attentive_bundle::{BundleError, EncodeError, TranslateError};
@@ -78,20 +78,15 @@ pub enum Error {
 /// What a task or a run gives.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-impl Error {
-    /// In a line: the error, and what caused it, each said once.
-    pub fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            let more = error.to_string();
-            if !text.ends_with(&more) {
-                text = format!("{text}: {more}");
-            }
-            cause = error.source();
+/// An error and its causes in a line, those left out that the text before has said already.
+pub fn with_causes(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    for cause in iter::successors(error.source(), |&cause| cause.source()).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
         }
-        text
     }
+    text
 }
 
 /// Says what was being done when something failed.

@@ -39,7 +39,7 @@ mod translation;
 pub use causal_lm::CausalLm;
 pub use classification::Classification;
 pub use corpus::{Corpus, Split};
-pub use error::{Context, Error, Result};
+pub use error::{Context, Error, Result, with_causes};
 pub use folder::resolve;
 pub use labeled::{LabeledPart, LabeledTexts};
 pub use log::{Log, clock, thousands};

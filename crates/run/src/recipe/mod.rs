@@ -326,7 +326,7 @@ mod tests {
         let path = folder.path().join("r.toml");
         let says = |text: &str, expected: &str| {
             std::fs::write(&path, builtin_text().replace("\nsteps = 3300", &format!("\n{text}"))).unwrap();
-            let error = Recipe::of_command(Some(&path), &[]).unwrap_err().chain();
+            let error = attentive_task::with_causes(&Recipe::of_command(Some(&path), &[]).unwrap_err());
             assert!(error.contains(expected), "{expected:?} is missing: {error}");
         };
         let line = builtin_text().lines().position(|line| line == "steps = 3300").unwrap() + 1;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, path::Path, sync::Arc};
 
-use attentive_task::Error;
+use attentive_task::{Error, with_causes};
 
 use super::{BUILTIN, problems::settings_of};
 
@@ -86,7 +86,7 @@ impl Origins {
     /// Adds to an error where the settings that it names were made.
     pub fn locate(&self, error: Error) -> Error {
         let Some((section, keys)) = settings_of(&error) else { return error };
-        let text = error.chain();
+        let text = with_causes(&error);
         if section.is_empty() {
             return Error::Refused(format!("{text}{}", self.list(keys)));
         }
