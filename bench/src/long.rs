@@ -26,7 +26,7 @@ pub(crate) fn run() -> Result<()> {
         let (q, k, v) = (input(), input(), input());
         let pass = Dropout::new(1);
         let started = Instant::now();
-        let y = ops::attention(q.clone(), k, v, &Mask::causal(), None, 0.1, Some(&pass));
+        let y = ops::attention(q.clone(), k, v, &Mask::causal(), 0.1, Some(&pass));
         let gradients = y.sum().backward();
         let seconds = started.elapsed().as_secs_f64();
         drop(q.grad(&gradients));

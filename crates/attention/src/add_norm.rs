@@ -52,7 +52,7 @@ impl AddNorm {
             }
             NormPlacement::Pre => {
                 let f = sub_layer(self.norm.forward(x.clone()));
-                x + ops::dropout(f, self.dropout, pass)
+                ops::residual(x, f, self.dropout, pass)
             }
         }
     }

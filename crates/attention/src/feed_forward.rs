@@ -68,8 +68,8 @@ impl FeedForward {
         let h = match &self.gate {
             None => ops::activation(self.inner.forward(x), self.activation, self.dropout, pass),
             Some(gate) => {
-                let open = ops::activation(gate.forward(x.clone()), self.activation, 0.0, None);
-                ops::dropout(open * self.inner.forward(x), self.dropout, pass)
+                let gate = gate.forward(x.clone());
+                ops::gate(gate, self.inner.forward(x), self.activation, self.dropout, pass)
             }
         }; // [batch, seq, d_ff]
         self.outer.forward(h)

@@ -1,6 +1,9 @@
 //! Multi-head attention.
 
-use attentive_backend::{Dropout, Initializer, Mask, ops};
+use attentive_backend::{
+    Dropout, Initializer, Mask,
+    ops::{self, Scoring},
+};
 use burn::{module::Module, tensor::Tensor};
 
 use crate::{AttentionContext, KeyValues, KvCache, Linear, Rotation};
@@ -121,19 +124,20 @@ impl MultiHeadAttention {
     /// Attention of `x` (`[batch, q_len, d_model]`) to keys and values that are projected already.
     pub fn attend(&self, x: Tensor<3>, kv: KeyValues, mask: &Mask, pass: Option<&Dropout>) -> Tensor<3> {
         let q = self.queries(x);
-        self.join(ops::attention(q, kv.k, kv.v, mask, None, self.dropout, pass))
+        self.join(ops::attention(q, kv.k, kv.v, self.scoring(mask, None), self.dropout, pass))
     }
 
     /// What each position of `x` attends to in `memory`, head by head: `[batch, heads, q_len, k_len]`.
     pub fn weights(&self, x: Tensor<3>, memory: Tensor<3>, mask: &Mask) -> Tensor<4> {
-        ops::attention_weights(self.queries(x), split_heads(self.key.forward(memory), self.n_kv_heads), mask, None)
+        let k = split_heads(self.key.forward(memory), self.n_kv_heads);
+        ops::attention_weights(self.queries(x), k, self.scoring(mask, None))
     }
 
     /// What each position of `x` attends to in `x`, head by head: `[batch, heads, seq, seq]`.
     pub fn self_weights(&self, x: Tensor<3>, context: &AttentionContext) -> Tensor<4> {
         let k = split_heads(self.key.forward(x.clone()), self.n_kv_heads);
         let [q, k] = [self.queries(x), k].map(|x| rotated(x, context.rotation.as_ref()));
-        ops::attention_weights(q, k, &context.mask, context.bias.clone())
+        ops::attention_weights(q, k, self.scoring(&context.mask, context.bias.as_ref()))
     }
 
     /// Projects `memory` (`[batch, k_len, d_model]`) to the keys and values of all heads.
@@ -146,15 +150,17 @@ impl MultiHeadAttention {
 
     fn attend_in(&self, x: Tensor<3>, kv: KeyValues, context: &AttentionContext, pass: Option<&Dropout>) -> Tensor<3> {
         let q = rotated(self.queries(x), context.rotation.as_ref());
-        self.join(ops::attention(q, kv.k, kv.v, &context.mask, context.bias.clone(), self.dropout, pass))
+        let scoring = self.scoring(&context.mask, context.bias.as_ref());
+        self.join(ops::attention(q, kv.k, kv.v, scoring, self.dropout, pass))
+    }
+
+    fn scoring<'a>(&self, mask: &'a Mask, bias: Option<&'a Tensor<4>>) -> Scoring<'a> {
+        Scoring { mask, bias, scaled: self.scaled }
     }
 
     /// `[batch, q_len, d_model]` to `[batch, heads, q_len, d_k]`.
     fn queries(&self, x: Tensor<3>) -> Tensor<4> {
-        let q = split_heads(self.query.forward(x), self.n_heads);
-        let [.., d_k] = q.dims();
-        // Attention divides by √d_k.
-        if self.scaled { q } else { q * (d_k as f64).sqrt() }
+        split_heads(self.query.forward(x), self.n_heads)
     }
 
     /// `[batch, heads, q_len, d_v]` to `[batch, q_len, d_model]`.

@@ -90,7 +90,7 @@ impl Norm {
     ) -> Tensor<D> {
         match self.kind {
             NormKind::Layer => ops::add_norm(x, f, self.gamma.val(), self.beta(), self.epsilon, rate, pass),
-            NormKind::Rms => self.forward(x + ops::dropout(f, rate, pass)),
+            NormKind::Rms => self.forward(ops::residual(x, f, rate, pass)),
         }
     }
 

@@ -29,15 +29,15 @@ fn attention_of_two_tokens_by_hand() {
         let q = tensor(&[0.0, 1.0], [1, 1, 2, 1], &device);
         let k = tensor(&[0.0, 3_f32.ln()], [1, 1, 2, 1], &device);
         let v = tensor(&[4.0, 8.0], [1, 1, 2, 1], &device);
-        let y = ops::attention(q, k, v, &Mask::none(), None, 0.0, None);
+        let y = ops::attention(q, k, v, &Mask::none(), 0.0, None);
         assert_close(&values(y), &[6.0_f32, 7.0], 1e-6, 0.0); // softmax(0, 0) and softmax(0, ln 3) = (1/4, 3/4)
     }
 }
 
 #[test]
 fn attention_equals_the_oracle_under_every_mask() {
-    let shape = AttentionShape { batch: 2, heads: 3, q_len: 5, k_len: 7, d_k: 11, d_v: 13 };
-    let AttentionShape { batch, heads, q_len, k_len, d_k, d_v } = shape;
+    let shape = AttentionShape { batch: 2, heads: 3, kv_heads: 3, q_len: 5, k_len: 7, d_k: 11, d_v: 13 };
+    let AttentionShape { batch, heads, q_len, k_len, d_k, d_v, .. } = shape;
     let mut fixture = Fixture::new(1);
     let q = fixture.normal(batch * heads * q_len * d_k);
     let k = fixture.normal(batch * heads * k_len * d_k);
@@ -47,7 +47,7 @@ fn attention_equals_the_oracle_under_every_mask() {
     for device in devices() {
         for causal in [false, true] {
             for hidden in [None, Some(hidden.as_slice())] {
-                let oracle = Attention { shape, hidden, causal, keep: None };
+                let oracle = Attention { hidden, causal, ..Attention::new(shape) };
                 let expected = oracle.forward(&widen(&q), &widen(&k), &widen(&v));
                 let hidden_keys =
                     hidden.map(|h| Tensor::from_data(TensorData::new(h.to_vec(), [batch, k_len]), &device));
@@ -57,7 +57,6 @@ fn attention_equals_the_oracle_under_every_mask() {
                     tensor(&k, [batch, heads, k_len, d_k], &device),
                     tensor(&v, [batch, heads, k_len, d_v], &device),
                     &mask,
-                    None,
                     0.0,
                     None,
                 );
@@ -114,8 +113,8 @@ fn multi_head_oracle(
         let of_head = |x: &[f64], len: usize, d: usize| -> Vec<f64> {
             (0..batch * len).flat_map(|row| x[row * heads * d + head * d..][..d].to_vec()).collect()
         };
-        let shape = AttentionShape { batch, heads: 1, q_len, k_len, d_k, d_v };
-        let attention = Attention { shape, hidden: None, causal: false, keep: None };
+        let shape = AttentionShape { batch, heads: 1, kv_heads: 1, q_len, k_len, d_k, d_v };
+        let attention = Attention::new(shape);
         let out = attention.forward(&of_head(&q, q_len, d_k), &of_head(&k, k_len, d_k), &of_head(&v, k_len, d_v));
         for (row, values) in out.chunks_exact(d_v).enumerate() {
             concatenated[row * heads * d_v + head * d_v..][..d_v].copy_from_slice(values);

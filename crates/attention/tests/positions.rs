@@ -4,7 +4,10 @@
 use attentive_attention::{
     AttentionContext, Mask, Positions, PositionsConfig, PositionsShape, RelativeBuckets, alibi_slopes, sinusoids,
 };
-use attentive_backend::{BackendKind, Device, Initializer, ops};
+use attentive_backend::{
+    BackendKind, Device, Initializer,
+    ops::{self, Scoring},
+};
 use attentive_testkit::{Fixture, assert_close, softmax, widen};
 use burn::tensor::{Tensor, TensorData};
 
@@ -68,7 +71,8 @@ fn equals_definition(
             };
             let queries = turn(queries, rotation.as_ref());
             let keys = turn(tensor(&k, KV_HEADS), of_all.rotation.as_ref());
-            let y = ops::attention(queries, keys, tensor(&v, KV_HEADS), &mask, bias, 0.0, None);
+            let scoring = Scoring { mask: &mask, bias: bias.as_ref(), scaled: true };
+            let y = ops::attention(queries, keys, tensor(&v, KV_HEADS), scoring, 0.0, None);
             let expected =
                 definition(first, [&widen(&q), &widen(&k), &widen(&v)], &|h, at, x| score(&positions, h, at, x));
             assert_close(&values(y), &expected, 1e-4, 1e-5);

@@ -1,6 +1,9 @@
 //! The fused operations of flex against the same operations composed by burn on ndarray: values and every gradient.
 
-use attentive_backend::{BackendKind, Device, Mask, ops};
+use attentive_backend::{
+    BackendKind, Device, Mask,
+    ops::{self, Activation, Scoring},
+};
 use attentive_core::Dropout;
 use attentive_testkit::{Fixture, assert_close};
 use burn::tensor::{Int, Tensor, TensorData};
@@ -81,7 +84,7 @@ fn linear() {
 
 #[test]
 fn activations() {
-    for f in [ops::Activation::Relu, ops::Activation::Gelu, ops::Activation::GeluTanh, ops::Activation::Silu] {
+    for f in [Activation::Relu, Activation::Gelu, Activation::GeluTanh, Activation::Silu] {
         fused_equals_composed(&inputs(2, &[&[3, 11]]), |x, _| {
             flat(ops::activation(shaped(&x[0], [3, 11]), f, 0.0, None))
         });
@@ -113,7 +116,7 @@ fn attention_under_every_mask() {
                 let k = shaped(&x[1], [batch, k_len, heads, d_k]).swap_dims(1, 2);
                 let v = shaped(&x[2], [batch, k_len, heads, d_v]).swap_dims(1, 2);
                 let mask = Mask { causal, ..Mask::padding(&lengths, k_len, device) };
-                flat(ops::attention(q, k, v, &mask, None, 0.0, None).swap_dims(1, 2))
+                flat(ops::attention(q, k, v, &mask, 0.0, None).swap_dims(1, 2))
             });
         }
     }
@@ -191,7 +194,71 @@ fn heads_that_share_keys_and_values() {
     fused_equals_composed(&x, |x, _| {
         let q = shaped(&x[0], [batch, heads, len, d]);
         let [k, v] = [1, 2].map(|idx| shaped(&x[idx], [batch, kv_heads, len, d]));
-        flat(ops::attention(q, k, v, &Mask::causal(), None, 0.0, None))
+        flat(ops::attention(q, k, v, &Mask::causal(), 0.0, None))
+    });
+}
+
+/// The bias's own gradient included, whether it is one for all sequences and heads or not.
+#[test]
+fn attention_with_a_bias() {
+    let (batch, heads, q_len, k_len, d) = (2, 3, 4, 6, 5);
+    for [of_batch, of_heads, of_queries] in [[1, heads, q_len], [batch, 1, q_len], [1, 1, 1], [batch, heads, q_len]] {
+        let shapes: [&[usize]; 4] = [
+            &[batch, heads, q_len, d],
+            &[batch, heads, k_len, d],
+            &[batch, heads, k_len, d],
+            &[of_batch, of_heads, of_queries, k_len],
+        ];
+        let x = inputs(15, &shapes);
+        for (causal, scaled) in [(false, true), (true, false)] {
+            fused_equals_composed(&x, |x, device| {
+                let q = shaped(&x[0], [batch, heads, q_len, d]);
+                let [k, v] = [1, 2].map(|idx| shaped(&x[idx], [batch, heads, k_len, d]));
+                let bias = shaped(&x[3], [of_batch, of_heads, of_queries, k_len]);
+                let mask = Mask { causal, ..Mask::padding(&[k_len, 4], k_len, device) };
+                flat(ops::attention(q, k, v, Scoring { mask: &mask, bias: Some(&bias), scaled }, 0.0, None))
+            });
+        }
+    }
+}
+
+#[test]
+fn attention_within_a_window() {
+    let (heads, q_len, k_len, d) = (2, 5, 8, 3);
+    let x = inputs(16, &[&[1, heads, q_len, d], &[1, heads, k_len, d], &[1, heads, k_len, d]]);
+    for mask in [Mask::none(), Mask::causal()] {
+        for window in [1, 3, 9] {
+            let mask = mask.clone().and_window(Some(window));
+            fused_equals_composed(&x, |x, _| {
+                let q = shaped(&x[0], [1, heads, q_len, d]);
+                let [k, v] = [1, 2].map(|idx| shaped(&x[idx], [1, heads, k_len, d]));
+                flat(ops::attention(q, k, v, &mask, 0.0, None))
+            });
+        }
+    }
+}
+
+#[test]
+fn residual_sums_gates_and_rms_norms() {
+    let x = inputs(17, &[&[2, 3, 7], &[2, 3, 7], &[7]]);
+    for f in [Activation::Relu, Activation::Gelu, Activation::GeluTanh, Activation::Silu] {
+        fused_equals_composed(&x, |x, _| {
+            let (a, b) = (shaped(&x[0], [2, 3, 7]), shaped(&x[1], [2, 3, 7]));
+            let normed = ops::rms_norm(a.clone(), x[2].clone(), 1e-5);
+            flat(ops::residual(a, ops::gate(normed, b, f, 0.0, None), 0.0, None))
+        });
+    }
+}
+
+#[test]
+fn rotations() {
+    let (rows, heads, seq, d) = (2, 3, 5, 4);
+    let x = inputs(18, &[&[rows, seq, heads, d]]);
+    let angles = Fixture::new(19).normal(seq * d / 2);
+    fused_equals_composed(&x, |x, device| {
+        let angles = Tensor::<2>::from_data(TensorData::new(angles.clone(), [seq, d / 2]), &device.clone().inner());
+        let [cos, sin] = [angles.clone().cos(), angles.sin()].map(Tensor::from_inner);
+        flat(ops::rotate(shaped(&x[0], [rows, seq, heads, d]).swap_dims(1, 2), cos, sin))
     });
 }
 
@@ -248,10 +315,15 @@ fn gradients_through_dropout_are_those_of_the_mask_that_was_drawn() {
     });
     gradients_equal_differences(&inputs(11, &[&[1, 2, 3, 4], &[1, 2, 5, 4], &[1, 2, 5, 4]]), |x, _| {
         let (q, k, v) = (shaped(&x[0], [1, 2, 3, 4]), shaped(&x[1], [1, 2, 5, 4]), shaped(&x[2], [1, 2, 5, 4]));
-        flat(ops::attention(q, k, v, &Mask::none(), None, rate, Some(&Dropout::new(3))))
+        flat(ops::attention(q, k, v, &Mask::none(), rate, Some(&Dropout::new(3))))
     });
     gradients_equal_differences(&inputs(12, &[&[3, 8]]), |x, _| {
-        flat(ops::activation(shaped(&x[0], [3, 8]), ops::Activation::Gelu, rate, Some(&Dropout::new(4))))
+        flat(ops::activation(shaped(&x[0], [3, 8]), Activation::Gelu, rate, Some(&Dropout::new(4))))
+    });
+    gradients_equal_differences(&inputs(20, &[&[3, 8], &[3, 8]]), |x, _| {
+        let (a, b) = (shaped(&x[0], [3, 8]), shaped(&x[1], [3, 8]));
+        let gated = ops::gate(a.clone(), b, Activation::Silu, rate, Some(&Dropout::new(5)));
+        flat(ops::residual(a, gated, rate, Some(&Dropout::new(6))))
     });
 }
 

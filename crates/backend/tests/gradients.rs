@@ -184,8 +184,8 @@ fn residual_connections() {
 
 #[test]
 fn attention() {
-    let shape = AttentionShape { batch: 2, heads: 2, q_len: 4, k_len: 5, d_k: 3, d_v: 2 };
-    let AttentionShape { batch, heads, q_len, k_len, d_k, d_v } = shape;
+    let shape = AttentionShape { batch: 2, heads: 2, kv_heads: 2, q_len: 4, k_len: 5, d_k: 3, d_v: 2 };
+    let AttentionShape { batch, heads, q_len, k_len, d_k, d_v, .. } = shape;
     let lengths = vec![batch * heads * q_len * d_k, batch * heads * k_len * d_k, batch * heads * k_len * d_v];
     let keep: Vec<bool> = first_mask(batch * heads * q_len, k_len).iter().map(|&kept| kept > 0.0).collect();
     let hidden: Vec<bool> = (0..batch * k_len).map(|i| i >= k_len + 3).collect();
@@ -195,12 +195,12 @@ fn attention() {
         let q = shaped(&x[0], [batch, heads, q_len, d_k]);
         let (k, v) = (shaped(&x[1], [batch, heads, k_len, d_k]), shaped(&x[2], [batch, heads, k_len, d_v]));
         let pass = dropout.then(|| Dropout::new(SEED));
-        flat(ops::attention(q, k, v, &mask, None, if dropout { RATE } else { 0.0 }, pass.as_ref()))
+        flat(ops::attention(q, k, v, &mask, if dropout { RATE } else { 0.0 }, pass.as_ref()))
     };
     let oracle = |x: &[Vec<f64>], [causal, padded, dropout]: [bool; 3]| {
         let keep = dropout.then_some((keep.as_slice(), 1.0 / (1.0 - RATE)));
         let hidden = padded.then_some(hidden.as_slice());
-        Attention { shape, hidden, causal, keep }.forward(&x[0], &x[1], &x[2])
+        Attention { hidden, causal, keep, ..Attention::new(shape) }.forward(&x[0], &x[1], &x[2])
     };
     let (operation, oracle, lengths) = (&operation, &oracle, &lengths);
     let cases = |dropout: bool| {

@@ -59,8 +59,8 @@ pub(crate) fn attend_spans(
         jobs.push((queries, keys, out, lse));
     }
     let attend = |(queries, keys, out, lse): (Span, Span, &mut [f32], &mut [f32])| {
-        let shape = AttentionShape { batch: 1, heads, q_len: queries.len, k_len: keys.len, d_k, d_v };
-        let attention = Attention { shape, hidden: None, causal: false, dropout: Dropout::NONE };
+        let shape = AttentionShape { batch: 1, heads, kv_heads: heads, q_len: queries.len, k_len: keys.len, d_k, d_v };
+        let attention = Attention::new(shape);
         let kv = &kv[keys.first * kv_row + kv_row - dims.keys_values()..];
         attention.forward(
             Heads::new(&q[queries.first * q_row..], HeadDims::strides(q_row, queries.len, d_k)),

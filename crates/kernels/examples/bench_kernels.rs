@@ -82,8 +82,8 @@ fn attention(data: &mut Fixture) {
         (1, 4, 2048, 64, false),
         (1, 4, 4096, 64, false),
     ] {
-        let shape = AttentionShape { batch, heads, q_len: n, k_len: n, d_k: d, d_v: d };
-        let attention = Attention { shape, hidden: None, causal, dropout: Dropout::new(0.1, 1) };
+        let shape = AttentionShape { batch, heads, kv_heads: heads, q_len: n, k_len: n, d_k: d, d_v: d };
+        let attention = Attention { causal, dropout: Dropout::new(0.1, 1), ..Attention::new(shape) };
         let qkv = data.normal(batch * n * 3 * heads * d);
         let [q, k, v] = Heads::split(&qkv, [n, heads, d]);
         let strides = HeadStrides::seq_major(n, 1, heads, d);
@@ -97,7 +97,7 @@ fn attention(data: &mut Fixture) {
         let mut d_qkv = vec![0.0; qkv.len()];
         bench(&format!("attention backward {name}"), 2.5 * flops, "GFLOP", || {
             let [q_grad, k_grad, v_grad] = HeadsMut::split(&mut d_qkv, [n, heads, d]);
-            let gradients = AttentionGradients { q: q_grad, k: k_grad, v: v_grad };
+            let gradients = AttentionGradients { q: q_grad, k: k_grad, v: v_grad, bias: None };
             attention.backward(q, k, v, Heads::new(&out, strides), &lse, Heads::new(&d_out, strides), gradients);
         });
     }
@@ -196,8 +196,8 @@ fn decode(data: &mut Fixture) {
         });
     }
     let (rows, heads, k_len, d) = (128, 8, 24, 64);
-    let shape = AttentionShape { batch: rows, heads, q_len: 1, k_len, d_k: d, d_v: d };
-    let attention = Attention { shape, hidden: None, causal: true, dropout: Dropout::NONE };
+    let shape = AttentionShape { batch: rows, heads, kv_heads: heads, q_len: 1, k_len, d_k: d, d_v: d };
+    let attention = Attention { causal: true, ..Attention::new(shape) };
     let (q, cache) = (data.normal(rows * heads * d), data.normal(rows * k_len * heads * d));
     let (step, past) = (HeadStrides::seq_major(1, 1, heads, d), HeadStrides::seq_major(k_len, 1, heads, d));
     let (mut out, mut lse) = (vec![0.0; q.len()], vec![0.0; rows * heads]);

@@ -102,7 +102,7 @@ impl Activation<'_> {
 const GELU_TANH: (f32, f32) = (0.797_884_6, 0.044_715);
 
 #[inline(always)]
-fn value<S: Simd>(s: S, kind: ActivationKind, x: S::F32) -> S::F32 {
+pub(crate) fn value<S: Simd>(s: S, kind: ActivationKind, x: S::F32) -> S::F32 {
     match kind {
         ActivationKind::Identity => x,
         // This order keeps a NaN.
@@ -114,7 +114,7 @@ fn value<S: Simd>(s: S, kind: ActivationKind, x: S::F32) -> S::F32 {
 }
 
 #[inline(always)]
-fn derivative<S: Simd>(s: S, kind: ActivationKind, x: S::F32) -> S::F32 {
+pub(crate) fn derivative<S: Simd>(s: S, kind: ActivationKind, x: S::F32) -> S::F32 {
     let one = s.splat(1.0);
     match kind {
         ActivationKind::Identity => one,

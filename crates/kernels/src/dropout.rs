@@ -78,6 +78,19 @@ impl Dropout {
         });
     }
 
+    /// Turns `f` into the sum `x + dropout(f)`, for rows of `cols`: a residual connection.
+    ///
+    /// # Panics
+    /// If the lengths differ or are not a multiple of `cols`.
+    pub fn residual(&self, x: &[f32], cols: usize, f: &mut [f32]) {
+        assert!(x.len() == f.len() && (cols == 0 || x.len().is_multiple_of(cols)), "lengths do not match");
+        let level = Level::current();
+        let chunks = Chunks::rows(x.len() / cols.max(1), cols);
+        for_each_chunk(chunks, f, |chunk, f| {
+            residual_sum(level, *self, chunk.start, cols, &x[chunk.start * cols..][..f.len()], f);
+        });
+    }
+
     /// The mask of one row.
     #[inline(always)]
     pub(crate) fn row(&self, row: usize, cols: usize) -> DropoutRow {
@@ -153,6 +166,26 @@ fn apply_rows_kernel<S: Simd>(s: S, dropout: Dropout, first_row: usize, cols: us
             let word = mask.word(s, word_col);
             for i in (word_col..cols.min(word_col + WORD)).step_by(S::LANES) {
                 s.store(y, i, s.keep((word >> (i - word_col)) as u32, s.mul(s.load(x, i), scale)));
+            }
+        }
+    }
+}
+
+dispatch! {
+    /// `f = x + dropout(f)`.
+    pub(crate) fn residual_sum(dropout: Dropout, first_row: usize, cols: usize, x: &[f32], f: &mut [f32]) = residual_sum_kernel
+}
+
+#[inline(always)]
+fn residual_sum_kernel<S: Simd>(s: S, dropout: Dropout, first_row: usize, cols: usize, x: &[f32], f: &mut [f32]) {
+    let scale = s.splat(dropout.scale());
+    for (r, (x, f)) in x.chunks_exact(cols).zip(f.chunks_exact_mut(cols)).enumerate() {
+        let mask = dropout.row(first_row + r, cols);
+        for word_col in (0..cols).step_by(WORD) {
+            let word = mask.word(s, word_col);
+            for i in (word_col..cols.min(word_col + WORD)).step_by(S::LANES) {
+                let kept = s.keep((word >> (i - word_col)) as u32, s.load(f, i));
+                s.store(f, i, s.mul_add(kept, scale, s.load(x, i)));
             }
         }
     }

@@ -6,10 +6,10 @@
 //! | for | there is |
 //! |---|---|
 //! | products | [`matmul`], [`matmul_with`] an [`Epilogue`]; [`column_sums`] for the gradient of a bias |
-//! | attention | [`Attention`]: masks, causality, dropout, strided heads; nothing quadratic is kept |
+//! | attention | [`Attention`]: masks, causality, windows, biases, grouped and strided heads, dropout; nothing quadratic is kept |
 //! | recurrent layers | [`Recurrence`]: LSTM and GRU over whole sequences, with [`AdditiveAttention`] or without |
 //! | the loss | [`VocabProjection`]: logits, label-smoothed cross-entropy and gradients, 256 rows at a time |
-//! | layers | [`Norm`] with its residual connection, [`Activation`], [`Embedding`], [`Dropout`], [`softmax`] |
+//! | layers | [`Norm`] with its residual connection, [`Activation`], [`Gate`], [`Rotation`], [`Embedding`], [`Dropout`], [`softmax`] |
 //! | training | [`Adam`], [`sum_of_squares`] |
 //! | decoding | [`PackedMatrix`], [`Int8Matrix`], and [`TopK`] of their products |
 //!
@@ -43,6 +43,7 @@ mod dropout;
 mod embedding;
 mod extent;
 mod fresh;
+mod gate;
 mod int8;
 mod math;
 mod matmul;
@@ -51,6 +52,7 @@ mod norm;
 mod parallel;
 mod peak;
 mod recurrence;
+mod rotation;
 mod scratch;
 mod simd;
 mod softmax;
@@ -60,12 +62,15 @@ pub use activation::{Activation, ActivationKind};
 pub use adam::{Adam, AdamTensor, sum_of_squares};
 #[cfg(feature = "mimalloc")]
 pub use allocator::{Allocator, keep_pages};
-pub use attention::{Attention, AttentionGradients, AttentionShape, HeadStrides, Heads, HeadsMut, StepAttention};
+pub use attention::{
+    Attention, AttentionGradients, AttentionShape, HeadStrides, Heads, HeadsMut, ScoreBias, StepAttention,
+};
 pub use column_sums::column_sums;
 pub use cross_entropy::{CrossEntropy, Targets, VocabGradients, VocabProjection, WeightLayout};
 pub use dropout::Dropout;
 pub use embedding::Embedding;
 pub use fresh::{product, zeros};
+pub use gate::Gate;
 pub use int8::{Int8Matrix, QuantisedColumns};
 pub use matmul::{Epilogue, PackedMatrix, matmul, matmul_with};
 pub use matrix::{MatMut, MatRef};
@@ -74,6 +79,7 @@ pub use peak::{multiply_bytes, multiply_floats};
 pub use recurrence::{
     AdditiveAttention, AttentionPartGradients, Kept, Recurrence, RecurrenceGradients, RecurrencePass, RecurrentCell,
 };
+pub use rotation::Rotation;
 pub use simd::{Level, Precision};
 pub use softmax::{log_softmax, log_softmax_backward, softmax, softmax_backward};
 pub use top_k::TopK;

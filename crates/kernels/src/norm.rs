@@ -1,6 +1,6 @@
 //! Normalisation of rows, alone or after a residual connection with dropout.
 
-use crate::dropout::WORD;
+use crate::dropout::residual_sum;
 use crate::parallel::{Chunks, add_in_order};
 use crate::scratch::Scratch;
 use crate::simd::{Simd, dispatch};
@@ -126,26 +126,6 @@ impl Norm<'_> {
         let rows = x.len() / d_model;
         assert_eq!(stats.len(), 2 * rows, "stats are {rows} × 2");
         Chunks::rows(rows, d_model)
-    }
-}
-
-dispatch! {
-    /// `f = x + dropout(f)`.
-    fn residual_sum(dropout: Dropout, first_row: usize, cols: usize, x: &[f32], f: &mut [f32]) = residual_sum_kernel
-}
-
-#[inline(always)]
-fn residual_sum_kernel<S: Simd>(s: S, dropout: Dropout, first_row: usize, cols: usize, x: &[f32], f: &mut [f32]) {
-    let scale = s.splat(dropout.scale());
-    for (r, (x, f)) in x.chunks_exact(cols).zip(f.chunks_exact_mut(cols)).enumerate() {
-        let mask = dropout.row(first_row + r, cols);
-        for word_col in (0..cols).step_by(WORD) {
-            let word = mask.word(s, word_col);
-            for i in (word_col..cols.min(word_col + WORD)).step_by(S::LANES) {
-                let kept = s.keep((word >> (i - word_col)) as u32, s.load(f, i));
-                s.store(f, i, s.mul_add(kept, scale, s.load(x, i)));
-            }
-        }
     }
 }
 

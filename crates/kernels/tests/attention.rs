@@ -1,7 +1,8 @@
 //! Attention against the oracle, its gradients against finite differences.
 
 use attentive_kernels::{
-    Attention, AttentionGradients, AttentionShape, Dropout, HeadStrides, Heads, HeadsMut, Level, StepAttention,
+    Attention, AttentionGradients, AttentionShape, Dropout, HeadStrides, Heads, HeadsMut, Level, ScoreBias,
+    StepAttention,
 };
 use attentive_testkit::{self as oracle, Fixture, assert_close, gradient, widen};
 
@@ -15,6 +16,10 @@ struct Case {
     shape: AttentionShape,
     hidden: Option<Vec<bool>>,
     causal: bool,
+    window: Option<usize>,
+    /// `[batch or 1, heads or 1]`, and the values.
+    bias: Option<([usize; 2], Vec<f32>)>,
+    scale: f32,
     dropout: Dropout,
     q: Vec<f32>,
     k: Vec<f32>,
@@ -39,14 +44,67 @@ impl Case {
     fn new([batch, heads, q_len, k_len, d_k, d_v]: [usize; 6], p_hidden: f64, causal: bool, rate: f64) -> Self {
         let mut data = Fixture::new((q_len * 31 + k_len * 7 + d_k) as u64);
         Self {
-            shape: AttentionShape { batch, heads, q_len, k_len, d_k, d_v },
+            shape: AttentionShape { batch, heads, kv_heads: heads, q_len, k_len, d_k, d_v },
             hidden: (p_hidden > 0.0).then(|| data.flags(batch * k_len, p_hidden)),
             causal,
+            window: None,
+            bias: None,
+            scale: 1.0 / (d_k as f32).sqrt(),
             dropout: Dropout::new(rate, 11),
             q: data.normal(batch * heads * q_len * d_k),
             k: data.normal(batch * heads * k_len * d_k),
             v: data.normal(batch * heads * k_len * d_v),
             d_out: data.normal(batch * heads * q_len * d_v),
+        }
+    }
+
+    /// With fewer heads of keys and values.
+    fn grouped(mut self, kv_heads: usize) -> Self {
+        let AttentionShape { batch, k_len, d_k, d_v, .. } = self.shape;
+        self.shape.kv_heads = kv_heads;
+        self.k.truncate(batch * kv_heads * k_len * d_k);
+        self.v.truncate(batch * kv_heads * k_len * d_v);
+        self
+    }
+
+    fn windowed(self, window: usize) -> Self {
+        Self { window: Some(window), ..self }
+    }
+
+    /// With a bias of so many sequences and heads, and scores that are not scaled.
+    fn biased(self, [batch, heads]: [usize; 2]) -> Self {
+        let values = Fixture::new(3).normal(batch * heads * self.shape.q_len * self.shape.k_len);
+        Self { bias: Some(([batch, heads], values)), scale: 1.0, ..self }
+    }
+
+    /// The bias of every head of every sequence, from those that there are.
+    fn whole_bias(&self, values: &[f64]) -> Vec<f64> {
+        let AttentionShape { batch, heads, q_len, k_len, .. } = self.shape;
+        let Some(([n_batch, n_heads], _)) = self.bias else { return vec![] };
+        (0..batch * heads)
+            .flat_map(|head| {
+                let (b, h) = (head / heads % n_batch, head % heads % n_heads);
+                &values[(b * n_heads + h) * q_len * k_len..][..q_len * k_len]
+            })
+            .copied()
+            .collect()
+    }
+
+    fn bias_values(&self) -> Vec<f64> {
+        self.bias.as_ref().map_or(vec![], |(_, values)| widen(values))
+    }
+
+    fn attention(&self) -> Attention<'_> {
+        let bias =
+            self.bias.as_ref().map(|([batch, heads], values)| ScoreBias { values, batch: *batch, heads: *heads });
+        Attention {
+            shape: self.shape,
+            hidden: self.hidden.as_deref(),
+            causal: self.causal,
+            window: self.window,
+            bias,
+            scale: self.scale,
+            dropout: self.dropout,
         }
     }
 
@@ -57,20 +115,27 @@ impl Case {
     }
 
     fn oracle(&self, q: &[f64], k: &[f64], v: &[f64]) -> Vec<f64> {
-        let AttentionShape { batch, heads, q_len, k_len, d_k, d_v } = self.shape;
-        let keep = self.keep();
+        self.oracle_with(q, k, v, &self.bias_values())
+    }
+
+    fn oracle_with(&self, q: &[f64], k: &[f64], v: &[f64], bias: &[f64]) -> Vec<f64> {
+        let AttentionShape { batch, heads, kv_heads, q_len, k_len, d_k, d_v } = self.shape;
+        let (keep, bias) = (self.keep(), self.whole_bias(bias));
         let attention = oracle::Attention {
-            shape: oracle::AttentionShape { batch, heads, q_len, k_len, d_k, d_v },
+            shape: oracle::AttentionShape { batch, heads, kv_heads, q_len, k_len, d_k, d_v },
             hidden: self.hidden.as_deref(),
             causal: self.causal,
+            window: self.window,
+            bias: (!bias.is_empty()).then_some(&bias),
+            scale: f64::from(self.scale),
             keep: Some((&keep, f64::from(self.dropout.scale()))),
         };
         attention.forward(q, k, v)
     }
 
-    /// Output and gradients of q, k and v, as `[batch, heads, seq, d]`.
-    fn run(&self, layout: Layout) -> [Vec<f32>; 4] {
-        let AttentionShape { batch, heads, q_len, k_len, d_k, d_v } = self.shape;
+    /// Output and gradients of q, k and v, as `[batch, heads, seq, d]`, and of the bias.
+    fn run(&self, layout: Layout) -> [Vec<f32>; 5] {
+        let AttentionShape { batch, heads, kv_heads, q_len, k_len, d_k, d_v } = self.shape;
         let (to, from) = match layout {
             Layout::HeadMajor => (
                 (|x: &[f32], _| x.to_vec()) as fn(&[f32], [usize; 4]) -> _,
@@ -81,26 +146,26 @@ impl Case {
                 (|x: &[f32], [b, h, s, d]: [usize; 4]| seq_major(x, [b, s, h, d])) as fn(&[f32], [usize; 4]) -> _,
             ),
         };
-        let strides = |seq, d| match layout {
+        let strides = |heads, seq, d| match layout {
             Layout::HeadMajor => HeadStrides::head_major(heads, seq, d),
             Layout::SeqMajor => HeadStrides::seq_major(seq, 1, heads, d),
         };
         let dims = [
             [batch, heads, q_len, d_k],
-            [batch, heads, k_len, d_k],
-            [batch, heads, k_len, d_v],
+            [batch, kv_heads, k_len, d_k],
+            [batch, kv_heads, k_len, d_v],
             [batch, heads, q_len, d_v],
         ];
-        let [qs, ks, vs, os] = dims.map(|[_, _, seq, d]| strides(seq, d));
+        let [qs, ks, vs, os] = dims.map(|[_, heads, seq, d]| strides(heads, seq, d));
         let (q, k, v, d_out) =
             (to(&self.q, dims[0]), to(&self.k, dims[1]), to(&self.v, dims[2]), to(&self.d_out, dims[3]));
-        let attention =
-            Attention { shape: self.shape, hidden: self.hidden.as_deref(), causal: self.causal, dropout: self.dropout };
+        let attention = self.attention();
         let mut out = vec![f32::NAN; d_out.len()];
         let mut lse = vec![f32::NAN; batch * heads * q_len];
         let operands = (Heads::new(&q, qs), Heads::new(&k, ks), Heads::new(&v, vs));
         attention.forward(operands.0, operands.1, operands.2, HeadsMut::new(&mut out, os), &mut lse);
         let (mut dq, mut dk, mut dv) = (vec![f32::NAN; q.len()], vec![f32::NAN; k.len()], vec![f32::NAN; v.len()]);
+        let mut d_bias = vec![f32::NAN; self.bias.as_ref().map_or(0, |(_, values)| values.len())];
         attention.backward(
             operands.0,
             operands.1,
@@ -112,15 +177,22 @@ impl Case {
                 q: HeadsMut::new(&mut dq, qs),
                 k: HeadsMut::new(&mut dk, ks),
                 v: HeadsMut::new(&mut dv, vs),
+                bias: (!d_bias.is_empty()).then_some(&mut d_bias),
             },
         );
         if matches!(layout, Layout::SeqMajor) {
             let (q, k, v) = operands;
             assert_eq!(attention.output(q, k, v), (out.clone(), lse.clone()));
-            let gradients = attention.gradients(q, k, v, Heads::new(&out, os), &lse, Heads::new(&d_out, os));
-            assert_eq!(gradients, [dq.clone(), dk.clone(), dv.clone()]);
+            let (out, d_out) = (Heads::new(&out, os), Heads::new(&d_out, os));
+            let expected = [dq.clone(), dk.clone(), dv.clone()];
+            let of_bias = self.bias.as_ref().map(|_| d_bias.clone());
+            assert_eq!(
+                attention.gradients(q, k, v, out, &lse, d_out, self.bias.is_some()),
+                (expected.clone(), of_bias)
+            );
+            assert_eq!(attention.gradients(q, k, v, out, &lse, d_out, false), (expected, None));
         }
-        [from(&out, dims[3]), from(&dq, dims[0]), from(&dk, dims[1]), from(&dv, dims[2])]
+        [from(&out, dims[3]), from(&dq, dims[0]), from(&dk, dims[1]), from(&dv, dims[2]), d_bias]
     }
 
     fn check_forward(&self) {
@@ -139,13 +211,62 @@ impl Case {
             gradient(|q| loss(self.oracle(q, &k, &v)), &q),
             gradient(|k| loss(self.oracle(&q, k, &v)), &k),
             gradient(|v| loss(self.oracle(&q, &k, v)), &v),
+            gradient(|bias| loss(self.oracle_with(&q, &k, &v, bias)), &self.bias_values()),
         ];
         for level in Level::available() {
             for layout in [Layout::HeadMajor, Layout::SeqMajor] {
-                let [_, dq, dk, dv] = level.during(|| self.run(layout));
-                assert_close(&dq, &expected[0], 1e-4, 1e-5);
-                assert_close(&dk, &expected[1], 1e-4, 1e-5);
-                assert_close(&dv, &expected[2], 1e-4, 1e-5);
+                let [_, gradients @ ..] = level.during(|| self.run(layout));
+                for (gradient, expected) in gradients.iter().zip(&expected) {
+                    assert_close(gradient, expected, 1e-4, 1e-5);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn windows_biases_and_groups_forward() {
+    for causal in [false, true] {
+        Case::new([2, 2, 7, 7, 3, 2], 0.0, causal, 0.0).windowed(3).check_forward();
+        Case::new([1, 1, 2, 37, 3, 5], 0.2, causal, 0.1).windowed(5).check_forward();
+        Case::new([1, 2, 601, 601, 3, 5], 0.1, causal, 0.1).windowed(40).check_forward();
+        Case::new([1, 1, 9, 3, 3, 5], 0.0, causal, 0.0).windowed(2).check_forward();
+        Case::new([2, 4, 19, 23, 8, 3], 0.1, causal, 0.0).grouped(2).check_forward();
+        Case::new([2, 3, 70, 300, 5, 7], 0.2, causal, 0.1).biased([1, 3]).check_forward();
+        Case::new([2, 3, 4, 11, 5, 7], 0.2, causal, 0.1).biased([2, 1]).windowed(4).grouped(1).check_forward();
+    }
+}
+
+#[test]
+fn gradients_with_windows_biases_and_groups() {
+    for causal in [false, true] {
+        Case::new([1, 2, 5, 5, 2, 3], 0.0, causal, 0.0).windowed(2).check_gradients();
+        Case::new([1, 1, 3, 7, 2, 2], 0.2, causal, 0.1).windowed(3).check_gradients();
+        Case::new([2, 4, 5, 5, 2, 2], 0.0, causal, 0.1).grouped(2).check_gradients();
+        for (batch, heads) in [(1, 4), (2, 4), (2, 1), (1, 1)] {
+            Case::new([2, 4, 3, 5, 2, 2], 0.2, causal, 0.1).biased([batch, heads]).grouped(2).check_gradients();
+        }
+    }
+}
+
+/// Blocks of keys that no query of a block sees are passed over, and keys that none sees get zeros.
+#[test]
+fn long_windows_have_the_gradients_of_a_bias_that_hides() {
+    for (q_len, k_len) in [(600, 600), (100, 900)] {
+        for causal in [false, true] {
+            let case = Case::new([1, 2, q_len, k_len, 3, 2], 0.1, causal, 0.1).windowed(50);
+            let hides = (0..q_len * k_len).map(|at| {
+                let (query, key) = (at / k_len + k_len - q_len, at % k_len);
+                if query.abs_diff(key) >= 50 { f32::NEG_INFINITY } else { 0.0 }
+            });
+            let hiding = Case {
+                window: None,
+                bias: Some(([1, 1], hides.collect())),
+                ..Case::new([1, 2, q_len, k_len, 3, 2], 0.1, causal, 0.1)
+            };
+            let ([near @ .., _], [hidden @ .., _]) = (case.run(Layout::SeqMajor), hiding.run(Layout::SeqMajor));
+            for (near, hidden) in near.iter().zip(&hidden) {
+                assert_close(near, &widen(hidden), 1e-5, 1e-6);
             }
         }
     }
@@ -218,7 +339,7 @@ fn gradients_over_several_blocks() {
         }
     }
     for level in Level::available() {
-        let [_, ours_q, ours_k, ours_v] = level.during(|| case.run(Layout::SeqMajor));
+        let [_, ours_q, ours_k, ours_v, _] = level.during(|| case.run(Layout::SeqMajor));
         assert_close(&ours_q, &dq, 1e-4, 1e-5);
         assert_close(&ours_k, &dk, 1e-4, 1e-5);
         assert_close(&ours_v, &dv, 1e-4, 1e-5);
@@ -229,7 +350,7 @@ fn gradients_over_several_blocks() {
 fn a_fully_hidden_sequence_gives_zeros_and_passes_no_gradient() {
     let mut case = Case::new([2, 2, 3, 5, 2, 2], 0.0, false, 0.0);
     case.hidden = Some((0..10).map(|i| i < 5).collect());
-    let [out, dq, dk, dv] = case.run(Layout::HeadMajor);
+    let [out, dq, dk, dv, _] = case.run(Layout::HeadMajor);
     for x in [&out, &dq, &dk, &dv] {
         assert!(x[..x.len() / 2].iter().all(|&x| x == 0.0) && x[x.len() / 2..].iter().any(|&x| x != 0.0));
     }
@@ -243,8 +364,8 @@ fn fused_projections_need_no_copies() {
     let qkv = data.normal(batch * seq * 3 * heads * d);
     let d_out = data.normal(batch * seq * heads * d);
     let part = |i: usize| -> Vec<f32> { qkv.chunks_exact(heads * d).skip(i).step_by(3).flatten().copied().collect() };
-    let shape = AttentionShape { batch, heads, q_len: seq, k_len: seq, d_k: d, d_v: d };
-    let attention = Attention { shape, hidden: None, causal: true, dropout: Dropout::new(0.1, 5) };
+    let shape = AttentionShape { batch, heads, kv_heads: heads, q_len: seq, k_len: seq, d_k: d, d_v: d };
+    let attention = Attention { causal: true, dropout: Dropout::new(0.1, 5), ..Attention::new(shape) };
     let strides = HeadStrides::seq_major(seq, 1, heads, d);
     let run = |[q, k, v]: [Heads<'_>; 3], gradients: AttentionGradients<'_>| {
         let (mut out, mut lse) = (vec![0.0; d_out.len()], vec![0.0; batch * heads * seq]);
@@ -254,12 +375,12 @@ fn fused_projections_need_no_copies() {
     };
     let mut fused = vec![f32::NAN; qkv.len()];
     let [q, k, v] = HeadsMut::split(&mut fused, [seq, heads, d]);
-    let out = run(Heads::split(&qkv, [seq, heads, d]), AttentionGradients { q, k, v });
+    let out = run(Heads::split(&qkv, [seq, heads, d]), AttentionGradients { q, k, v, bias: None });
 
     let parts = [part(0), part(1), part(2)];
     let [mut dq, mut dk, mut dv] = [0, 1, 2].map(|_| vec![f32::NAN; d_out.len()]);
     let [q, k, v] = [&mut dq, &mut dk, &mut dv].map(|x| HeadsMut::new(x, strides));
-    let separate = run([0, 1, 2].map(|i| Heads::new(&parts[i], strides)), AttentionGradients { q, k, v });
+    let separate = run([0, 1, 2].map(|i| Heads::new(&parts[i], strides)), AttentionGradients { q, k, v, bias: None });
     assert_eq!(out, separate);
     for (i, gradient) in [dq, dk, dv].iter().enumerate() {
         let ours: Vec<f32> = fused.chunks_exact(heads * d).skip(i).step_by(3).flatten().copied().collect();
@@ -280,10 +401,10 @@ fn steps_over_shared_slots() {
         let own: Vec<f32> =
             slots.iter().flat_map(|&slot| &keys_values[slot as usize * width..][..width]).copied().collect();
 
-        let shape = AttentionShape { batch: rows, heads, q_len: new, k_len, d_k, d_v };
+        let shape = AttentionShape { batch: rows, heads, kv_heads: heads, q_len: new, k_len, d_k, d_v };
         let strides = |seq, row, head| HeadStrides { batch: seq * row, seq: row, head };
         let mut expected = vec![0.0; rows * new * heads * d_v];
-        Attention { shape, hidden: None, causal: true, dropout: Dropout::NONE }.forward(
+        Attention { causal: true, ..Attention::new(shape) }.forward(
             Heads::new(&q, strides(new, q_width, d_k)),
             Heads::new(&own, strides(k_len, width, d_k)),
             Heads::new(&own[heads * d_k..], strides(k_len, width, d_v)),

@@ -18,7 +18,7 @@ fn product(a: MatRef<'_>, b: MatRef<'_>) -> Vec<f32> {
 
 /// Self-attention of `[1, heads, len, d]`.
 fn attend(attention: Attention<'_>, [q, k, v]: [&[f32]; 3]) -> Vec<f32> {
-    let AttentionShape { batch, heads, q_len, k_len, d_k, d_v } = attention.shape;
+    let AttentionShape { batch, heads, q_len, k_len, d_k, d_v, .. } = attention.shape;
     let mut out = vec![0.0; batch * heads * q_len * d_v];
     attention.forward(
         Heads::new(q, HeadStrides::head_major(heads, q_len, d_k)),
@@ -64,8 +64,8 @@ proptest! {
     ) {
         let mut data = Fixture::new(seed);
         let (q, k, v) = (data.normal(q_len * d), data.normal(k_len * d), data.normal(k_len * d));
-        let shape = AttentionShape { batch: 1, heads: 1, q_len, k_len, d_k: d, d_v: d };
-        let plain = Attention { shape, hidden: None, causal: false, dropout: Dropout::NONE };
+        let shape = AttentionShape { batch: 1, heads: 1, kv_heads: 1, q_len, k_len, d_k: d, d_v: d };
+        let plain = Attention::new(shape);
         let padded = |x: &[f32], fill: f32| [x, &vec![fill; padding * d]].concat();
         let hidden: Vec<bool> = (0..k_len + padding).map(|j| j >= k_len).collect();
         let shape = AttentionShape { k_len: k_len + padding, ..shape };
@@ -83,8 +83,8 @@ proptest! {
         for x in [&mut q_2, &mut k_2, &mut v_2] {
             x[past * d..].copy_from_slice(&data.normal((len - past) * d));
         }
-        let shape = AttentionShape { batch: 1, heads: 1, q_len: len, k_len: len, d_k: d, d_v: d };
-        let causal = Attention { shape, hidden: None, causal: true, dropout: Dropout::new(0.1, seed) };
+        let shape = AttentionShape { batch: 1, heads: 1, kv_heads: 1, q_len: len, k_len: len, d_k: d, d_v: d };
+        let causal = Attention { causal: true, dropout: Dropout::new(0.1, seed), ..Attention::new(shape) };
         let (out, other) = (attend(causal, [&q, &k, &v]), attend(causal, [&q_2, &k_2, &v_2]));
         prop_assert_eq!(&out[..past * d], &other[..past * d]);
     }
@@ -93,8 +93,8 @@ proptest! {
     fn a_cached_step_equals_the_last_row(len in 6..200usize, d in 1..70usize, seed: u64) {
         let mut data = Fixture::new(seed);
         let [q, k, v] = [0; 3].map(|_| data.normal(len * d));
-        let shape = AttentionShape { batch: 1, heads: 1, q_len: len, k_len: len, d_k: d, d_v: d };
-        let causal = Attention { shape, hidden: None, causal: true, dropout: Dropout::NONE };
+        let shape = AttentionShape { batch: 1, heads: 1, kv_heads: 1, q_len: len, k_len: len, d_k: d, d_v: d };
+        let causal = Attention { causal: true, ..Attention::new(shape) };
         let all = attend(causal, [&q, &k, &v]);
         for new in [1, 4] {
             let step = Attention { shape: AttentionShape { q_len: new, ..shape }, ..causal };
@@ -155,8 +155,8 @@ fn everything() -> Vec<u32> {
     activation.backward(&hidden, &mut d_input, Some(&mut d_bias));
     column_sums(&hidden, &mut sums);
 
-    let shape = AttentionShape { batch: 3, heads: 2, q_len: 200, k_len: 200, d_k: 16, d_v: 16 };
-    let attention = Attention { shape, hidden: None, causal: true, dropout };
+    let shape = AttentionShape { batch: 3, heads: 2, kv_heads: 2, q_len: 200, k_len: 200, d_k: 16, d_v: 16 };
+    let attention = Attention { causal: true, dropout, ..Attention::new(shape) };
     let view = |x| Heads::split::<3>(x, [200, 2, 16]);
     let strides = HeadStrides::seq_major(200, 1, 2, 16);
     let (mut out, mut lse) = (vec![0.0; 3 * 200 * 32], vec![0.0; 3 * 2 * 200]);
@@ -165,7 +165,7 @@ fn everything() -> Vec<u32> {
     let mut d_qkv = vec![0.0; 600 * 96];
     let [d_q, d_k, d_v] = HeadsMut::split(&mut d_qkv, [200, 2, 16]);
     let d_out = Heads::new(&y, strides);
-    let gradients = AttentionGradients { q: d_q, k: d_k, v: d_v };
+    let gradients = AttentionGradients { q: d_q, k: d_k, v: d_v, bias: None };
     attention.backward(q, k, v, Heads::new(&out, strides), &lse, d_out, gradients);
 
     for part in [d_hidden, d_weight, d_table, y, dx, d_gamma, d_input, d_bias, sums, out, d_qkv] {

@@ -27,9 +27,10 @@ fn attention_into_new_memory_equals_that_into_old() {
     let mut data = Fixture::new(2);
     for (q_len, causal) in [(3, true), (9, true), (7, false)] {
         let (batch, heads, k_len, d_k, d_v) = (2, 2, 6, 3, 5);
-        let shape = AttentionShape { batch, heads, q_len, k_len, d_k, d_v };
+        let shape = AttentionShape { batch, heads, kv_heads: heads, q_len, k_len, d_k, d_v };
         let hidden: Vec<bool> = (0..batch * k_len).map(|key| key == 1 || key / k_len == 1).collect();
-        let attention = Attention { shape, hidden: Some(&hidden), causal, dropout: Dropout::new(0.25, 3) };
+        let attention =
+            Attention { hidden: Some(&hidden), causal, dropout: Dropout::new(0.25, 3), ..Attention::new(shape) };
         let [q, k, v] = [q_len * d_k, k_len * d_k, k_len * d_v].map(|n| data.normal(batch * heads * n));
         let d_out = data.normal(batch * heads * q_len * d_v);
         let major = |seq, d| HeadStrides::seq_major(seq, 1, heads, d);
@@ -46,9 +47,10 @@ fn attention_into_new_memory_equals_that_into_old() {
             q: HeadsMut::new(d_q, major(q_len, shape.d_k)),
             k: HeadsMut::new(d_k, major(k_len, shape.d_k)),
             v: HeadsMut::new(d_v, major(k_len, shape.d_v)),
+            bias: None,
         };
         attention.backward(q, k, v, out, &lse, d_out, gradients);
-        assert_eq!(attention.gradients(q, k, v, out, &lse, d_out), old);
+        assert_eq!(attention.gradients(q, k, v, out, &lse, d_out, false), (old, None));
     }
 }
 
@@ -56,17 +58,17 @@ fn attention_into_new_memory_equals_that_into_old() {
 fn parts_of_one_gradient_are_written_side_by_side() {
     let mut data = Fixture::new(3);
     let (batch, seq, heads, d) = (2, 6, 2, 3);
-    let shape = AttentionShape { batch, heads, q_len: seq, k_len: seq, d_k: d, d_v: d };
-    let attention = Attention { shape, hidden: None, causal: false, dropout: Dropout::NONE };
+    let shape = AttentionShape { batch, heads, kv_heads: heads, q_len: seq, k_len: seq, d_k: d, d_v: d };
+    let attention = Attention::new(shape);
     let qkv = data.normal(batch * seq * 3 * heads * d);
     let [q, k, v] = Heads::split(&qkv, [seq, heads, d]);
     let (out, lse) = attention.output(q, k, v);
     let strides = HeadStrides::seq_major(seq, 1, heads, d);
     let (out, d_out) = (Heads::new(&out, strides), Heads::new(&qkv[..out.len()], strides));
-    let apart = attention.gradients(q, k, v, out, &lse, d_out);
+    let (apart, _) = attention.gradients(q, k, v, out, &lse, d_out, false);
     let mut together = vec![f32::NAN; qkv.len()];
     let [d_q, d_k, d_v] = HeadsMut::split(&mut together, [seq, heads, d]);
-    attention.backward(q, k, v, out, &lse, d_out, AttentionGradients { q: d_q, k: d_k, v: d_v });
+    attention.backward(q, k, v, out, &lse, d_out, AttentionGradients { q: d_q, k: d_k, v: d_v, bias: None });
     for (position, parts) in together.chunks_exact(3 * heads * d).enumerate() {
         for (part, gradient) in parts.chunks_exact(heads * d).zip(&apart) {
             assert_eq!(part, &gradient[position * heads * d..][..heads * d]);

@@ -86,6 +86,66 @@ fn residual_connections() {
             norm.residual_forward(&x, &mut sum, dropout, &mut y, &mut stats);
             assert_close(&sum, &expected_sum, 1e-6, 1e-6);
             assert_close(&y, &expected, 1e-5, 2e-5);
+            let mut alone = f.clone();
+            dropout.residual(&x, d, &mut alone);
+            assert_eq!(alone, sum);
+        });
+    }
+}
+
+#[test]
+fn gates_forward_and_backward() {
+    type Oracle = fn(f64) -> f64;
+    let kinds: [(ActivationKind, Oracle); 3] = [
+        (ActivationKind::Gelu, oracle::gelu_erf),
+        (ActivationKind::GeluTanh, oracle::gelu_tanh),
+        (ActivationKind::Silu, oracle::silu),
+    ];
+    for [rows, cols] in SHAPES {
+        for (kind, function) in kinds {
+            let mut data = Fixture::new((rows + cols) as u64);
+            let (g, x, dy) = (data.uniform(rows * cols, -6.0, 6.0), data.normal(rows * cols), data.normal(rows * cols));
+            let dropout = Dropout::new(0.2, 7);
+            let mask = mask(dropout, rows, cols);
+            let gate: Vec<f64> = widen(&g).into_iter().map(function).collect();
+            let slope: Vec<f64> = widen(&g).iter().map(|&g| gradient(|g| function(g[0]), &[g])[0]).collect();
+            let kept = times(&widen(&dy), &mask);
+            at_every_level(|| {
+                let op = Gate { kind, cols, dropout };
+                let mut y = vec![f32::NAN; x.len()];
+                op.forward(&g, &x, &mut y);
+                assert_close(&y, &times(&times(&gate, &widen(&x)), &mask), 1e-5, 1e-5);
+                let (mut dx, mut d_gate) = (dy.clone(), vec![f32::NAN; x.len()]);
+                op.backward(&g, &x, &mut dx, &mut d_gate);
+                assert_close(&dx, &times(&kept, &gate), 1e-5, 1e-5);
+                assert_close(&d_gate, &times(&times(&kept, &widen(&x)), &slope), 1e-4, 1e-4);
+            });
+        }
+    }
+}
+
+#[test]
+fn rotations_turn_pairs_and_back() {
+    for [batch, heads, seq, d] in [[1, 1, 1, 2], [2, 3, 5, 6], [2, 4, 131, 66]] {
+        let mut data = Fixture::new(d as u64);
+        let (x, angles) = (data.normal(batch * seq * heads * d), data.uniform(seq * d / 2, -3.0, 3.0));
+        let (sin, cos): (Vec<f32>, Vec<f32>) = angles.iter().map(|angle| angle.sin_cos()).unzip();
+        let strides = HeadStrides::seq_major(seq, 1, heads, d);
+        let expected: Vec<f64> = (0..x.len())
+            .map(|at| {
+                let (row, i) = (at / d, at % d);
+                let (first, pair) = (row * d, i % (d / 2));
+                let angle = f64::from(angles[row / heads % seq * (d / 2) + pair]);
+                let [a, b] = [first + pair, first + pair + d / 2].map(|at| f64::from(x[at]));
+                if i < d / 2 { a * angle.cos() - b * angle.sin() } else { b * angle.cos() + a * angle.sin() }
+            })
+            .collect();
+        at_every_level(|| {
+            let rotation = Rotation { cos: &cos, sin: &sin, d };
+            let y = rotation.turn(Heads::new(&x, strides), [batch, heads, seq]);
+            assert_close(&y, &expected, 1e-5, 1e-5);
+            let back = rotation.turn_back(Heads::new(&y, strides), [batch, heads, seq]);
+            assert_close(&back, &widen(&x), 1e-5, 1e-5);
         });
     }
 }

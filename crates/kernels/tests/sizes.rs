@@ -29,8 +29,8 @@ fn a_product_with_more_elements_than_there_are_sizes_is_refused() {
 #[test]
 #[should_panic(expected = "do not fit")]
 fn heads_that_lie_before_the_buffer_are_refused() {
-    let shape = AttentionShape { batch: 2, heads: 1, q_len: 1, k_len: 1, d_k: 1, d_v: 1 };
-    let attention = Attention { shape, hidden: None, causal: false, dropout: Dropout::NONE };
+    let shape = AttentionShape { batch: 2, heads: 1, kv_heads: 1, q_len: 1, k_len: 1, d_k: 1, d_v: 1 };
+    let attention = Attention::new(shape);
     let strides = |batch| HeadStrides { batch, seq: 1, head: 1 };
     let inputs = Heads::new(&[1.0, 1.0], strides(1));
     let mut out = vec![0.0; 4];
@@ -160,8 +160,8 @@ proptest! {
         if let Some(dim) = [&mut batch, &mut heads, &mut q_len, &mut k_len].into_iter().nth(which) {
             *dim = large;
         }
-        let shape = AttentionShape { batch, heads, q_len, k_len, d_k: d, d_v: d };
-        let attention = Attention { shape, hidden: None, causal: which % 2 == 0, dropout: Dropout::NONE };
+        let shape = AttentionShape { batch, heads, kv_heads: heads, q_len, k_len, d_k: d, d_v: d };
+        let attention = Attention { causal: which % 2 == 0, ..Attention::new(shape) };
         let inputs = vec![1.0; 3 * 3 * 3 * 3];
         let lse_len = [batch, heads, q_len].into_iter().fold(1_usize, usize::saturating_mul);
         let strides = HeadStrides { batch: strides[0], seq: strides[1], head: strides[2] };

@@ -38,8 +38,8 @@ impl Params {
             let at = |h: usize, i: usize| y[i * D + h * d_k..][..d_k].to_vec();
             (0..HEADS * SEQ).flat_map(|row| at(row / SEQ, row % SEQ)).collect()
         };
-        let shape = AttentionShape { batch: 1, heads: HEADS, q_len: SEQ, k_len: SEQ, d_k, d_v: d_k };
-        let attention = Attention { shape, hidden: None, causal: true, keep: None };
+        let shape = AttentionShape { batch: 1, heads: HEADS, kv_heads: HEADS, q_len: SEQ, k_len: SEQ, d_k, d_v: d_k };
+        let attention = Attention { causal: true, ..Attention::new(shape) };
         let out = attention.forward(&heads("query"), &heads("key"), &heads("value"));
         let joined: Vec<f64> = (0..SEQ * D)
             .map(|i| {

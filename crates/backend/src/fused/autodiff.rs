@@ -14,7 +14,8 @@ use burn::backend::{
 };
 
 use super::{
-    ActivationKind, AttentionArgs, DropoutArgs, EmbeddingArgs, FusedGradients, FusedOps, RecurrenceArgs, TargetArgs,
+    ActivationKind, AttentionArgs, DropoutArgs, EmbeddingArgs, FusedGradients, FusedOps, NormArgs, RecurrenceArgs,
+    TargetArgs,
 };
 
 /// Hands each input that wants one its gradient.
@@ -74,17 +75,63 @@ impl<B: FusedGradients> Backward<B, 1> for Dropout {
 }
 
 #[derive(Debug)]
+struct Residual;
+
+impl<B: FusedGradients> Backward<B, 2> for Residual {
+    type State = DropoutArgs;
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = grads.consume::<B>(&ops.node);
+        register!(grads, ops.parents, [dy.clone(), dropped::<B>(dy, ops.state)]);
+    }
+}
+
+/// The gradient of what was dropped from.
+fn dropped<B: FusedGradients>(dy: FloatTensor<B>, dropout: DropoutArgs) -> FloatTensor<B> {
+    if dropout.rate > 0.0 { B::fused_dropout(dy, dropout) } else { dy }
+}
+
+#[derive(Debug)]
+struct Gate;
+
+impl<B: FusedGradients> Backward<B, 2> for Gate {
+    /// The gate and `x`.
+    type State = (FloatTensor<B>, FloatTensor<B>, ActivationKind, DropoutArgs);
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = grads.consume::<B>(&ops.node);
+        let (gate, x, kind, dropout) = ops.state;
+        let (d_gate, dx) = B::fused_gate_backward(gate, x, dy, kind, dropout);
+        register!(grads, ops.parents, [d_gate, dx]);
+    }
+}
+
+#[derive(Debug)]
+struct Rotation;
+
+impl<B: FusedGradients> Backward<B, 1> for Rotation {
+    /// Cosines and sines.
+    type State = (FloatTensor<B>, FloatTensor<B>);
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = grads.consume::<B>(&ops.node);
+        let (cos, sin) = ops.state;
+        register!(grads, ops.parents, [B::fused_rotation_backward(dy, cos, sin)]);
+    }
+}
+
+#[derive(Debug)]
 struct Norm;
 
 impl<B: FusedGradients> Backward<B, 3> for Norm {
-    /// `x`, statistics, `γ`, `ε`.
-    type State = (FloatTensor<Autodiff<B>>, FloatTensor<B>, FloatTensor<B>, f64);
+    /// `x`, statistics, `γ`.
+    type State = (FloatTensor<Autodiff<B>>, FloatTensor<B>, FloatTensor<B>, NormArgs);
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dy = grads.consume::<B>(&ops.node);
-        let (x, stats, gamma, epsilon) = ops.state;
+        let (x, stats, gamma, args) = ops.state;
         let so_far = grads.remove::<B>(&x);
-        let (dx, d_gamma, d_beta) = B::fused_norm_backward(x.into_primitive(), stats, gamma, dy, so_far, epsilon);
+        let (dx, d_gamma, d_beta) = B::fused_norm_backward(x.into_primitive(), stats, gamma, dy, so_far, args);
         register!(grads, ops.parents, [dx, d_gamma, d_beta]);
     }
 }
@@ -93,14 +140,14 @@ impl<B: FusedGradients> Backward<B, 3> for Norm {
 struct AddNorm;
 
 impl<B: FusedGradients> Backward<B, 4> for AddNorm {
-    /// The sum, statistics, `γ`, `ε`, dropout.
-    type State = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>, f64, DropoutArgs);
+    /// The sum, statistics, `γ`.
+    type State = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>, NormArgs, DropoutArgs);
 
     fn backward(self, ops: Ops<Self::State, 4>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dy = grads.consume::<B>(&ops.node);
-        let (sum, stats, gamma, epsilon, dropout) = ops.state;
-        let (dx, d_gamma, d_beta) = B::fused_norm_backward(sum, stats, gamma, dy, None, epsilon);
-        let df = if dropout.rate > 0.0 { B::fused_dropout(dx.clone(), dropout) } else { dx.clone() };
+        let (sum, stats, gamma, args, dropout) = ops.state;
+        let (dx, d_gamma, d_beta) = B::fused_norm_backward(sum, stats, gamma, dy, None, args);
+        let df = dropped::<B>(dx.clone(), dropout);
         register!(grads, ops.parents, [dx, df, d_gamma, d_beta]);
     }
 }
@@ -114,9 +161,26 @@ impl<B: FusedGradients> Backward<B, 3> for Attention {
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dy = grads.consume::<B>(&ops.node);
-        let ([q, k, v, out, lse], args) = ops.state;
-        let (dq, dk, dv) = B::fused_attention_backward(q, k, v, out, lse, dy, args);
-        register!(grads, ops.parents, [dq, dk, dv]);
+        let (kept, args) = ops.state;
+        let (gradients, _) = B::fused_attention_backward(kept, None, dy, args, false);
+        register!(grads, ops.parents, gradients);
+    }
+}
+
+#[derive(Debug)]
+struct BiasedAttention;
+
+impl<B: FusedGradients> Backward<B, 4> for BiasedAttention {
+    /// As [`Attention`]'s, and the bias.
+    type State = ([FloatTensor<B>; 5], FloatTensor<B>, AttentionArgs);
+
+    fn backward(self, ops: Ops<Self::State, 4>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = grads.consume::<B>(&ops.node);
+        let (kept, bias, args) = ops.state;
+        let [q, k, v, bias_node] = ops.parents;
+        let (gradients, d_bias) = B::fused_attention_backward(kept, Some(bias), dy, args, bias_node.is_some());
+        register!(grads, [q, k, v], gradients);
+        register!(grads, [bias_node], d_bias);
     }
 }
 
@@ -217,15 +281,46 @@ impl<B: FusedGradients, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
         }
     }
 
-    fn fused_norm(x: Tracked<B, C>, gamma: Tracked<B, C>, beta: Tracked<B, C>, epsilon: f64) -> Tracked<B, C> {
+    fn fused_residual(x: Tracked<B, C>, f: Tracked<B, C>, dropout: DropoutArgs) -> Tracked<B, C> {
+        let nodes = [x.node(), f.node()];
+        let y = B::fused_residual(x.into_primitive(), f.into_primitive(), dropout);
+        match Residual.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish(dropout, y),
+            OpsKind::UnTracked(prep) => prep.finish(y),
+        }
+    }
+
+    fn fused_gate(gate: Tracked<B, C>, x: Tracked<B, C>, kind: ActivationKind, dropout: DropoutArgs) -> Tracked<B, C> {
+        let nodes = [gate.node(), x.node()];
+        let (gate, x) = (gate.into_primitive(), x.into_primitive());
+        match Gate.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let y = B::fused_gate(gate.clone(), x.clone(), kind, dropout);
+                prep.finish((gate, x, kind, dropout), y)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(B::fused_gate(gate, x, kind, dropout)),
+        }
+    }
+
+    fn fused_rotation(x: Tracked<B, C>, cos: Tracked<B, C>, sin: Tracked<B, C>) -> Tracked<B, C> {
+        let nodes = [x.node()];
+        let (cos, sin) = (cos.into_primitive(), sin.into_primitive());
+        let y = B::fused_rotation(x.into_primitive(), cos.clone(), sin.clone());
+        match Rotation.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish((cos, sin), y),
+            OpsKind::UnTracked(prep) => prep.finish(y),
+        }
+    }
+
+    fn fused_norm(x: Tracked<B, C>, gamma: Tracked<B, C>, beta: Tracked<B, C>, args: NormArgs) -> Tracked<B, C> {
         let nodes = [x.node(), gamma.node(), beta.node()];
         let (gamma, beta) = (gamma.into_primitive(), beta.into_primitive());
         match Norm.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prep) => {
-                let (y, stats) = B::fused_norm_with_stats(x.primitive().clone(), gamma.clone(), beta, epsilon);
-                prep.finish((x, stats, gamma, epsilon), y)
+                let (y, stats) = B::fused_norm_with_stats(x.primitive().clone(), gamma.clone(), beta, args);
+                prep.finish((x, stats, gamma, args), y)
             }
-            OpsKind::UnTracked(prep) => prep.finish(B::fused_norm(x.into_primitive(), gamma, beta, epsilon)),
+            OpsKind::UnTracked(prep) => prep.finish(B::fused_norm(x.into_primitive(), gamma, beta, args)),
         }
     }
 
@@ -234,7 +329,7 @@ impl<B: FusedGradients, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
         f: Tracked<B, C>,
         gamma: Tracked<B, C>,
         beta: Tracked<B, C>,
-        epsilon: f64,
+        args: NormArgs,
         dropout: DropoutArgs,
     ) -> Tracked<B, C> {
         let nodes = [x.node(), f.node(), gamma.node(), beta.node()];
@@ -242,10 +337,10 @@ impl<B: FusedGradients, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
         let (gamma, beta) = (gamma.into_primitive(), beta.into_primitive());
         match AddNorm.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prep) => {
-                let (y, sum, stats) = B::fused_add_norm_with_stats(x, f, gamma.clone(), beta, epsilon, dropout);
-                prep.finish((sum, stats, gamma, epsilon, dropout), y)
+                let (y, sum, stats) = B::fused_add_norm_with_stats(x, f, gamma.clone(), beta, args, dropout);
+                prep.finish((sum, stats, gamma, args, dropout), y)
             }
-            OpsKind::UnTracked(prep) => prep.finish(B::fused_add_norm(x, f, gamma, beta, epsilon, dropout)),
+            OpsKind::UnTracked(prep) => prep.finish(B::fused_add_norm(x, f, gamma, beta, args, dropout)),
         }
     }
 
@@ -254,10 +349,30 @@ impl<B: FusedGradients, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
         let (q, k, v) = (q.into_primitive(), k.into_primitive(), v.into_primitive());
         match Attention.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prep) => {
-                let (y, lse) = B::fused_attention_with_lse(q.clone(), k.clone(), v.clone(), args.clone());
+                let (y, lse) = B::fused_attention_with_lse(q.clone(), k.clone(), v.clone(), None, args.clone());
                 prep.finish(([q, k, v, y.clone(), lse], args), y)
             }
             OpsKind::UnTracked(prep) => prep.finish(B::fused_attention(q, k, v, args)),
+        }
+    }
+
+    fn fused_biased_attention(
+        q: Tracked<B, C>,
+        k: Tracked<B, C>,
+        v: Tracked<B, C>,
+        bias: Tracked<B, C>,
+        args: AttentionArgs,
+    ) -> Tracked<B, C> {
+        let nodes = [q.node(), k.node(), v.node(), bias.node()];
+        let (q, k, v) = (q.into_primitive(), k.into_primitive(), v.into_primitive());
+        let bias = bias.into_primitive();
+        match BiasedAttention.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let (y, lse) =
+                    B::fused_attention_with_lse(q.clone(), k.clone(), v.clone(), Some(bias.clone()), args.clone());
+                prep.finish(([q, k, v, y.clone(), lse], bias, args), y)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(B::fused_biased_attention(q, k, v, bias, args)),
         }
     }
 

@@ -5,11 +5,11 @@ use burn::{
     backend::{Flex, tensor::FloatTensor},
     tensor::{Shape, TensorData},
 };
-use kernels::{ActivationKind, AttentionShape, HeadStrides, Heads, MatMut, MatRef, NormKind, zeros};
+use kernels::{ActivationKind, AttentionShape, HeadStrides, Heads, MatMut, MatRef, ScoreBias, zeros};
 
 use super::{
-    AttentionArgs, DropoutArgs, EmbeddingArgs, FusedGradients, FusedOps, FusedUpdates, RecurrenceArgs, TargetArgs,
-    recurrence,
+    AttentionArgs, DropoutArgs, EmbeddingArgs, FusedGradients, FusedOps, FusedUpdates, NormArgs, RecurrenceArgs,
+    TargetArgs, recurrence,
 };
 use crate::ops::AdamStep;
 
@@ -107,19 +107,31 @@ fn seq_major(values: Vec<f32>, [batch, heads, seq, d]: [usize; 4]) -> Float {
     tensor(values, [batch, seq, heads, d]).permute(&[0, 2, 1, 3])
 }
 
-fn attention<'a>(q: &Float, v: &Float, args: &'a AttentionArgs) -> kernels::Attention<'a> {
+fn attention<'a>(q: &Float, v: &Float, bias: Option<&'a Float>, args: &'a AttentionArgs) -> kernels::Attention<'a> {
     let [batch, heads, q_len, d_k] = dims(q);
-    let [_, _, k_len, d_v] = dims(v);
+    let [_, kv_heads, k_len, d_v] = dims(v);
     kernels::Attention {
-        shape: AttentionShape { batch, heads, q_len, k_len, d_k, d_v },
+        shape: AttentionShape { batch, heads, kv_heads, q_len, k_len, d_k, d_v },
         hidden: args.hidden_keys.as_deref(),
         causal: args.causal,
+        window: args.window,
+        bias: bias.map(|bias| {
+            let [batch, heads, ..] = dims::<4>(bias);
+            ScoreBias { values: values(bias), batch, heads }
+        }),
+        scale: args.scale,
         dropout: args.dropout.into(),
     }
 }
 
-fn layer_norm<'a>(gamma: &'a Float, beta: Option<&'a Float>, epsilon: f64) -> kernels::Norm<'a> {
-    kernels::Norm { kind: NormKind::Layer, gamma: values(gamma), beta: beta.map(values), eps: epsilon as f32 }
+fn norm<'a>(gamma: &'a Float, beta: Option<&'a Float>, args: NormArgs) -> kernels::Norm<'a> {
+    kernels::Norm { kind: args.kind, gamma: values(gamma), beta: beta.map(values), eps: args.epsilon as f32 }
+}
+
+/// What turns `x`, `[batch, heads, seq, d]`, and the lengths of its first axes.
+fn rotation<'a>(x: &Float, cos: &'a Float, sin: &'a Float) -> (kernels::Rotation<'a>, [usize; 3]) {
+    let [batch, heads, seq, d] = dims(x);
+    (kernels::Rotation { cos: values(cos), sin: values(sin), d }, [batch, heads, seq])
 }
 
 fn targets(args: &TargetArgs) -> kernels::Targets<'_> {
@@ -166,16 +178,38 @@ impl FusedOps for Flex {
         map(x, |x, y| kernels::Dropout::from(dropout).apply(x, cols, y))
     }
 
-    fn fused_norm(x: Float, gamma: Float, beta: Float, epsilon: f64) -> Float {
-        Self::fused_norm_with_stats(x, gamma, beta, epsilon).0
+    fn fused_residual(x: Float, f: Float, dropout: DropoutArgs) -> Float {
+        let (cols, x) = (width(&x), contiguous(x));
+        in_place(f, |f| kernels::Dropout::from(dropout).residual(values(&x), cols, f))
     }
 
-    fn fused_add_norm(x: Float, f: Float, gamma: Float, beta: Float, epsilon: f64, dropout: DropoutArgs) -> Float {
-        Self::fused_add_norm_with_stats(x, f, gamma, beta, epsilon, dropout).0
+    fn fused_gate(gate: Float, x: Float, kind: ActivationKind, dropout: DropoutArgs) -> Float {
+        let gate = contiguous(gate);
+        let op = kernels::Gate { kind, cols: width(&x), dropout: dropout.into() };
+        map(x, |x, y| op.forward(values(&gate), x, y))
+    }
+
+    fn fused_norm(x: Float, gamma: Float, beta: Float, args: NormArgs) -> Float {
+        Self::fused_norm_with_stats(x, gamma, beta, args).0
+    }
+
+    fn fused_add_norm(x: Float, f: Float, gamma: Float, beta: Float, args: NormArgs, dropout: DropoutArgs) -> Float {
+        Self::fused_add_norm_with_stats(x, f, gamma, beta, args, dropout).0
+    }
+
+    fn fused_rotation(x: Float, cos: Float, sin: Float) -> Float {
+        let (x, cos, sin) = (heads(x), contiguous(cos), contiguous(sin));
+        let (rotation, dims) = rotation(&x, &cos, &sin);
+        let [batch, n_heads, seq] = dims;
+        seq_major(rotation.turn(head_view(&x), dims), [batch, n_heads, seq, rotation.d])
     }
 
     fn fused_attention(q: Float, k: Float, v: Float, args: AttentionArgs) -> Float {
-        Self::fused_attention_with_lse(q, k, v, args).0
+        Self::fused_attention_with_lse(q, k, v, None, args).0
+    }
+
+    fn fused_biased_attention(q: Float, k: Float, v: Float, bias: Float, args: AttentionArgs) -> Float {
+        Self::fused_attention_with_lse(q, k, v, Some(bias), args).0
     }
 
     fn fused_cross_entropy(hidden: Float, weight: Float, args: TargetArgs) -> Float {
@@ -244,11 +278,33 @@ impl FusedGradients for Flex {
         in_place(dy, |d| activation.backward(values(&x), d, None))
     }
 
-    fn fused_norm_with_stats(x: Float, gamma: Float, beta: Float, epsilon: f64) -> (Float, Float) {
+    fn fused_gate_backward(
+        gate: Float,
+        x: Float,
+        dy: Float,
+        kind: ActivationKind,
+        dropout: DropoutArgs,
+    ) -> (Float, Float) {
+        let (cols, shape) = (width(&x), x.layout().shape().clone());
+        let (gate, x) = (contiguous(gate), contiguous(x));
+        let op = kernels::Gate { kind, cols, dropout: dropout.into() };
+        let mut d_gate = zeros(values(&gate).len());
+        let dx = in_place(dy, |d| op.backward(values(&gate), values(&x), d, &mut d_gate));
+        (tensor(d_gate, shape), dx)
+    }
+
+    fn fused_rotation_backward(dy: Float, cos: Float, sin: Float) -> Float {
+        let (dy, cos, sin) = (heads(dy), contiguous(cos), contiguous(sin));
+        let (rotation, dims) = rotation(&dy, &cos, &sin);
+        let [batch, n_heads, seq] = dims;
+        seq_major(rotation.turn_back(head_view(&dy), dims), [batch, n_heads, seq, rotation.d])
+    }
+
+    fn fused_norm_with_stats(x: Float, gamma: Float, beta: Float, args: NormArgs) -> (Float, Float) {
         let (gamma, beta) = (contiguous(gamma), contiguous(beta));
         let n = x.layout().num_elements() / width(&x);
         let mut stats = vec![0.0; 2 * n];
-        let y = map(x, |x, y| layer_norm(&gamma, Some(&beta), epsilon).forward(x, y, &mut stats));
+        let y = map(x, |x, y| norm(&gamma, Some(&beta), args).forward(x, y, &mut stats));
         (y, tensor(stats, [n, 2]))
     }
 
@@ -257,13 +313,13 @@ impl FusedGradients for Flex {
         f: Float,
         gamma: Float,
         beta: Float,
-        epsilon: f64,
+        args: NormArgs,
         dropout: DropoutArgs,
     ) -> (Float, Float, Float) {
         let (gamma, beta) = (contiguous(gamma), contiguous(beta));
         let n = x.layout().num_elements() / width(&x);
         let (mut sum, mut stats) = (owned(f), vec![0.0; 2 * n]);
-        let norm = layer_norm(&gamma, Some(&beta), epsilon);
+        let norm = norm(&gamma, Some(&beta), args);
         let y = map(x, |x, y| norm.residual_forward(x, sum.storage_mut(), dropout.into(), y, &mut stats));
         (y, sum, tensor(stats, [n, 2]))
     }
@@ -274,12 +330,12 @@ impl FusedGradients for Flex {
         gamma: Float,
         dy: Float,
         so_far: Option<Float>,
-        epsilon: f64,
+        args: NormArgs,
     ) -> (Float, Float, Float) {
         let (d, x, gamma, so_far) = (width(&x), contiguous(x), contiguous(gamma), so_far.map(contiguous));
         let (mut d_gamma, mut d_beta) = (vec![0.0; d], vec![0.0; d]);
         // β has no part in the gradients, but its own is wanted.
-        let norm = layer_norm(&gamma, Some(&gamma), epsilon);
+        let norm = norm(&gamma, Some(&gamma), args);
         let dx = in_place(dy, |dx| {
             let gradients = kernels::NormGradients { x: dx, gamma: &mut d_gamma, beta: Some(&mut d_beta) };
             norm.backward(values(&x), values(&stats), so_far.as_ref().map(values), gradients);
@@ -287,34 +343,42 @@ impl FusedGradients for Flex {
         (dx, tensor(d_gamma, [d]), tensor(d_beta, [d]))
     }
 
-    fn fused_attention_with_lse(q: Float, k: Float, v: Float, args: AttentionArgs) -> (Float, Float) {
-        let (q, k, v) = (heads(q), heads(k), heads(v));
-        let attention = attention(&q, &v, &args);
+    fn fused_attention_with_lse(
+        q: Float,
+        k: Float,
+        v: Float,
+        bias: Option<Float>,
+        args: AttentionArgs,
+    ) -> (Float, Float) {
+        let (q, k, v, bias) = (heads(q), heads(k), heads(v), bias.map(contiguous));
+        let attention = attention(&q, &v, bias.as_ref(), &args);
         let AttentionShape { batch, heads, q_len, d_v, .. } = attention.shape;
         let (out, lse) = attention.output(head_view(&q), head_view(&k), head_view(&v));
         (seq_major(out, [batch, heads, q_len, d_v]), tensor(lse, [batch, heads, q_len]))
     }
 
     fn fused_attention_backward(
-        q: Float,
-        k: Float,
-        v: Float,
-        out: Float,
-        lse: Float,
+        [q, k, v, out, lse]: [Float; 5],
+        bias: Option<Float>,
         dy: Float,
         args: AttentionArgs,
-    ) -> (Float, Float, Float) {
+        wants_bias: bool,
+    ) -> ([Float; 3], Option<Float>) {
         let (q, k, v, out, dy) = (heads(q), heads(k), heads(v), heads(out), heads(dy));
-        let attention = attention(&q, &v, &args);
-        let [dq, dk, dv] = attention.gradients(
+        let bias = bias.map(contiguous);
+        let attention = attention(&q, &v, bias.as_ref(), &args);
+        let ([dq, dk, dv], d_bias) = attention.gradients(
             head_view(&q),
             head_view(&k),
             head_view(&v),
             head_view(&out),
             values(&lse),
             head_view(&dy),
+            wants_bias,
         );
-        (seq_major(dq, dims(&q)), seq_major(dk, dims(&k)), seq_major(dv, dims(&v)))
+        let d_bias = bias.as_ref().zip(d_bias).map(|(bias, d)| tensor(d, bias.layout().shape().clone()));
+        let d_qkv = [(dq, &q), (dk, &k), (dv, &v)];
+        (d_qkv.map(|(gradient, of)| seq_major(gradient, dims(of))), d_bias)
     }
 
     fn fused_cross_entropy_with_gradients(hidden: Float, weight: Float, args: TargetArgs) -> (Float, Float, Float) {

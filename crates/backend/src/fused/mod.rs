@@ -23,7 +23,17 @@ pub(crate) struct AttentionArgs {
     /// `[batch, k_len]`, true = hidden.
     pub hidden_keys: Option<Arc<[bool]>>,
     pub causal: bool,
+    pub window: Option<usize>,
+    /// What products of queries and keys are multiplied by.
+    pub scale: f32,
     pub dropout: DropoutArgs,
+}
+
+/// Which norm, and its ε.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NormArgs {
+    pub kind: NormKind,
+    pub epsilon: f64,
 }
 
 /// A dropout and the key that its mask is made again from.
@@ -65,7 +75,7 @@ pub(crate) struct RecurrenceArgs {
 
 /// The function between the layers of a feed-forward network.
 pub(crate) use attentive_kernels::ActivationKind;
-pub(crate) use attentive_kernels::RecurrentCell;
+pub(crate) use attentive_kernels::{NormKind, RecurrentCell};
 
 /// Operations with hand-written kernels and gradients; `x` and the like are `[n, d]`.
 #[backend_extension(Flex, Autodiff)]
@@ -79,12 +89,23 @@ pub(crate) trait FusedOps: Backend {
     /// Dropout; its own backward.
     fn fused_dropout(x: FloatTensor<Self>, dropout: DropoutArgs) -> FloatTensor<Self>;
 
-    /// Layer norm.
+    /// `x + dropout(f)`.
+    fn fused_residual(x: FloatTensor<Self>, f: FloatTensor<Self>, dropout: DropoutArgs) -> FloatTensor<Self>;
+
+    /// `dropout(activation(gate) ∘ x)`.
+    fn fused_gate(
+        gate: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+        kind: ActivationKind,
+        dropout: DropoutArgs,
+    ) -> FloatTensor<Self>;
+
+    /// Layer norm, or RMS norm.
     fn fused_norm(
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
         beta: FloatTensor<Self>,
-        epsilon: f64,
+        args: NormArgs,
     ) -> FloatTensor<Self>;
     /// `norm(x + dropout(f))`.
     fn fused_add_norm(
@@ -92,15 +113,29 @@ pub(crate) trait FusedOps: Backend {
         f: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
         beta: FloatTensor<Self>,
-        epsilon: f64,
+        args: NormArgs,
         dropout: DropoutArgs,
     ) -> FloatTensor<Self>;
+
+    /// `x`, `[batch, heads, seq, d]`, turned by its positions' angles, whose cosines and sines are `[seq, d / 2]`.
+    ///
+    /// Angles are not differentiated.
+    fn fused_rotation(x: FloatTensor<Self>, cos: FloatTensor<Self>, sin: FloatTensor<Self>) -> FloatTensor<Self>;
 
     /// Scaled dot-product attention: `[batch, heads, q_len, d_v]`.
     fn fused_attention(
         q: FloatTensor<Self>,
         k: FloatTensor<Self>,
         v: FloatTensor<Self>,
+        args: AttentionArgs,
+    ) -> FloatTensor<Self>;
+
+    /// [`fused_attention`](Self::fused_attention) with what is added to scores, `[batch or 1, heads or 1, q_len, k_len]`.
+    fn fused_biased_attention(
+        q: FloatTensor<Self>,
+        k: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
         args: AttentionArgs,
     ) -> FloatTensor<Self>;
 
@@ -163,12 +198,26 @@ pub(crate) trait FusedGradients: FusedOps {
         kind: ActivationKind,
         dropout: DropoutArgs,
     ) -> FloatTensor<Self>;
-    /// Layer norm, and `[n, 2]` statistics.
+    /// Gradients of the gate and of `x`.
+    fn fused_gate_backward(
+        gate: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+        dy: FloatTensor<Self>,
+        kind: ActivationKind,
+        dropout: DropoutArgs,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
+    /// Gradient of `x`: the same rotation, the other way.
+    fn fused_rotation_backward(
+        dy: FloatTensor<Self>,
+        cos: FloatTensor<Self>,
+        sin: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+    /// The norm, and `[n, 2]` statistics.
     fn fused_norm_with_stats(
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
         beta: FloatTensor<Self>,
-        epsilon: f64,
+        args: NormArgs,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
     /// `norm(x + dropout(f))`, the sum, and statistics.
     fn fused_add_norm_with_stats(
@@ -176,7 +225,7 @@ pub(crate) trait FusedGradients: FusedOps {
         f: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
         beta: FloatTensor<Self>,
-        epsilon: f64,
+        args: NormArgs,
         dropout: DropoutArgs,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
     /// Gradients of what was normalised, added to what there is `so_far`, `γ` and `β`.
@@ -186,26 +235,25 @@ pub(crate) trait FusedGradients: FusedOps {
         gamma: FloatTensor<Self>,
         dy: FloatTensor<Self>,
         so_far: Option<FloatTensor<Self>>,
-        epsilon: f64,
+        args: NormArgs,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
     /// Attention, and the log-sum-exp of each query's scores.
     fn fused_attention_with_lse(
         q: FloatTensor<Self>,
         k: FloatTensor<Self>,
         v: FloatTensor<Self>,
+        bias: Option<FloatTensor<Self>>,
         args: AttentionArgs,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
-    /// Gradients of `q`, `k` and `v`.
-    #[allow(clippy::too_many_arguments)]
+    /// Gradients of `q`, `k`, `v`, and of the bias if it `wants_bias`; `kept` are `q`, `k`, `v`, the output, its
+    /// log-sum-exps.
     fn fused_attention_backward(
-        q: FloatTensor<Self>,
-        k: FloatTensor<Self>,
-        v: FloatTensor<Self>,
-        out: FloatTensor<Self>,
-        lse: FloatTensor<Self>,
+        kept: [FloatTensor<Self>; 5],
+        bias: Option<FloatTensor<Self>>,
         dy: FloatTensor<Self>,
         args: AttentionArgs,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+        wants_bias: bool,
+    ) -> ([FloatTensor<Self>; 3], Option<FloatTensor<Self>>);
     /// Cross-entropy, and gradients of `hidden` and `projection`.
     fn fused_cross_entropy_with_gradients(
         hidden: FloatTensor<Self>,
@@ -266,30 +314,58 @@ pub(crate) fn dropout<const D: usize>(x: Tensor<D>, dropout: DropoutArgs) -> Ten
     Tensor::from_dispatch(Dispatch::fused_dropout(x.into_dispatch(), dropout))
 }
 
-pub(crate) fn norm<const D: usize>(x: Tensor<D>, gamma: Tensor<1>, beta: Tensor<1>, epsilon: f64) -> Tensor<D> {
-    Tensor::from_dispatch(Dispatch::fused_norm(x.into_dispatch(), gamma.into_dispatch(), beta.into_dispatch(), epsilon))
+pub(crate) fn residual<const D: usize>(x: Tensor<D>, f: Tensor<D>, dropout: DropoutArgs) -> Tensor<D> {
+    Tensor::from_dispatch(Dispatch::fused_residual(x.into_dispatch(), f.into_dispatch(), dropout))
+}
+
+pub(crate) fn gate<const D: usize>(
+    gate: Tensor<D>,
+    x: Tensor<D>,
+    kind: ActivationKind,
+    dropout: DropoutArgs,
+) -> Tensor<D> {
+    Tensor::from_dispatch(Dispatch::fused_gate(gate.into_dispatch(), x.into_dispatch(), kind, dropout))
+}
+
+pub(crate) fn norm<const D: usize>(
+    x: Tensor<D>,
+    gamma: Tensor<1>,
+    beta: Option<Tensor<1>>,
+    args: NormArgs,
+) -> Tensor<D> {
+    let beta = beta.unwrap_or_else(|| gamma.zeros_like());
+    Tensor::from_dispatch(Dispatch::fused_norm(x.into_dispatch(), gamma.into_dispatch(), beta.into_dispatch(), args))
 }
 
 pub(crate) fn add_norm<const D: usize>(
     x: Tensor<D>,
     f: Tensor<D>,
     gamma: Tensor<1>,
-    beta: Tensor<1>,
-    epsilon: f64,
+    beta: Option<Tensor<1>>,
+    args: NormArgs,
     dropout: DropoutArgs,
 ) -> Tensor<D> {
+    let beta = beta.unwrap_or_else(|| gamma.zeros_like());
     Tensor::from_dispatch(Dispatch::fused_add_norm(
         x.into_dispatch(),
         f.into_dispatch(),
         gamma.into_dispatch(),
         beta.into_dispatch(),
-        epsilon,
+        args,
         dropout,
     ))
 }
 
-pub(crate) fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, args: AttentionArgs) -> Tensor<4> {
-    Tensor::from_dispatch(Dispatch::fused_attention(q.into_dispatch(), k.into_dispatch(), v.into_dispatch(), args))
+pub(crate) fn rotation(x: Tensor<4>, cos: Tensor<2>, sin: Tensor<2>) -> Tensor<4> {
+    Tensor::from_dispatch(Dispatch::fused_rotation(x.into_dispatch(), cos.into_dispatch(), sin.into_dispatch()))
+}
+
+pub(crate) fn attention([q, k, v]: [Tensor<4>; 3], bias: Option<Tensor<4>>, args: AttentionArgs) -> Tensor<4> {
+    let (q, k, v) = (q.into_dispatch(), k.into_dispatch(), v.into_dispatch());
+    Tensor::from_dispatch(match bias {
+        None => Dispatch::fused_attention(q, k, v, args),
+        Some(bias) => Dispatch::fused_biased_attention(q, k, v, bias.into_dispatch(), args),
+    })
 }
 
 pub(crate) fn adam([values, gradient, first, second]: [Tensor<1>; 4], step: AdamStep) -> [Tensor<1>; 3] {

@@ -52,3 +52,20 @@ pub fn activation<const D: usize>(x: Tensor<D>, f: Activation, rate: f64, pass: 
     };
     dropout(y, rate, pass)
 }
+
+/// `dropout(f(gate) ∘ x)`, all of one shape: the middle of a gated feed-forward network.
+///
+/// Source: Shazeer 2020, "GLU Variants Improve Transformer", eq. 6.
+pub fn gate<const D: usize>(
+    gate: Tensor<D>,
+    x: Tensor<D>,
+    f: Activation,
+    rate: f64,
+    pass: Option<&Dropout>,
+) -> Tensor<D> {
+    #[cfg(feature = "flex")]
+    if crate::fused::applies(&x) {
+        return crate::fused::gate(gate, x, f.into(), dropout_args(rate, pass));
+    }
+    dropout(activation(gate, f, 0.0, None) * x, rate, pass)
+}

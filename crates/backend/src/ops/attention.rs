@@ -7,6 +7,30 @@ use super::dropout::args as dropout_args;
 use super::dropout::dropout;
 use crate::{Dropout, Mask};
 
+/// What is made of products of queries and keys before the soft-max; from a mask alone, what the paper makes of them.
+#[derive(Debug, Clone, Copy)]
+pub struct Scoring<'a> {
+    /// Which keys are hidden.
+    pub mask: &'a Mask,
+    /// What positions add to scores: `[batch or 1, heads or 1, q_len or 1, k_len]`.
+    pub bias: Option<&'a Tensor<4>>,
+    /// Whether scores are divided by √d_k (§3.2.1); T5's are not.
+    pub scaled: bool,
+}
+
+impl<'a> From<&'a Mask> for Scoring<'a> {
+    fn from(mask: &'a Mask) -> Self {
+        Self { mask, bias: None, scaled: true }
+    }
+}
+
+impl Scoring<'_> {
+    /// What products of queries and keys of `d_k` features are multiplied by.
+    fn scale(&self, d_k: usize) -> f64 {
+        if self.scaled { 1.0 / (d_k as f64).sqrt() } else { 1.0 }
+    }
+}
+
 /// Scaled dot-product attention for all heads at once: `softmax(q kᵀ / √d_k + bias) v`.
 ///
 /// Source: Vaswani et al. 2017, §3.2.1, eq. 1. Ours: weights are dropped after the soft-max with probability `rate`
@@ -15,59 +39,75 @@ use crate::{Dropout, Mask};
 ///
 /// # Shapes
 /// - `q`: `[batch, heads, q_len, d_k]`, `k`: `[batch, kv_heads, k_len, d_k]`, `v`: `[batch, kv_heads, k_len, d_v]`
-/// - `bias`: `[batch or 1, heads or 1, q_len or 1, k_len]`, which positions add to scores
 /// - returns `[batch, heads, q_len, d_v]`; zero where a query sees no key
 ///
 /// # Panics
 /// If `k` and `v` differ in `k_len`, or `heads` is no multiple of `kv_heads`.
-pub fn attention(
+pub fn attention<'a>(
     q: Tensor<4>,
     k: Tensor<4>,
     v: Tensor<4>,
-    mask: &Mask,
-    bias: Option<Tensor<4>>,
+    scoring: impl Into<Scoring<'a>>,
     rate: f64,
     pass: Option<&Dropout>,
 ) -> Tensor<4> {
-    let ([_, heads, ..], [_, _, k_len, _]) = (q.dims(), k.dims());
+    let (scoring, [_, heads, ..], [_, _, k_len, _]) = (scoring.into(), q.dims(), k.dims());
     assert_eq!(k_len, v.dims()[2], "attention: keys and values differ in number");
-    let (k, v) = (share_heads(k, heads), share_heads(v, heads));
     #[cfg(feature = "flex")]
-    if bias.is_none()
-        && mask.window.is_none_or(|window| window >= k_len)
-        && mask.hidden.is_none()
-        && crate::fused::applies(&q)
-    {
-        let hidden_keys = mask.hidden_keys.clone().map(|hidden| {
-            hidden.into_data().convert::<bool>().try_into_vec::<bool>().expect("a mask is boolean").into()
-        });
-        let dropout = dropout_args(rate, pass);
-        let args = crate::fused::AttentionArgs { hidden_keys, causal: mask.causal, dropout };
-        return crate::fused::attention(q, k, v, args);
+    if scoring.mask.hidden.is_none() && scoring.mask.window != Some(0) && crate::fused::applies(&q) {
+        return fused_attention(q, k, v, scoring, rate, pass);
     }
-    dropout(attention_weights(q, k, mask, bias), rate, pass).matmul(v)
+    dropout(attention_weights(q, k, scoring), rate, pass).matmul(share_heads(v, heads))
+}
+
+#[cfg(feature = "flex")]
+fn fused_attention(
+    q: Tensor<4>,
+    k: Tensor<4>,
+    v: Tensor<4>,
+    scoring: Scoring<'_>,
+    rate: f64,
+    pass: Option<&Dropout>,
+) -> Tensor<4> {
+    let ([_, _, q_len, d_k], [_, _, k_len, _]) = (q.dims(), k.dims());
+    let mask = scoring.mask;
+    let hidden_keys = mask
+        .hidden_keys
+        .clone()
+        .map(|hidden| hidden.into_data().convert::<bool>().try_into_vec::<bool>().expect("a mask is boolean").into());
+    let args = crate::fused::AttentionArgs {
+        hidden_keys,
+        causal: mask.causal,
+        window: mask.window,
+        scale: scoring.scale(d_k) as f32,
+        dropout: dropout_args(rate, pass),
+    };
+    let bias = scoring.bias.map(|bias| {
+        let [batch, heads, ..] = bias.dims();
+        bias.clone().expand([batch, heads, q_len, k_len])
+    });
+    crate::fused::attention([q, k, v], bias, args)
 }
 
 /// What each query attends to: `softmax(q kᵀ / √d_k + bias)`, rows summing to 1, or to 0 where a query sees no key.
 ///
 /// # Shapes
 /// - `q`: `[batch, heads, q_len, d_k]`, `k`: `[batch, kv_heads, k_len, d_k]`
-/// - `bias`: `[batch or 1, heads or 1, q_len or 1, k_len]`
 /// - returns `[batch, heads, q_len, k_len]`
 ///
 /// # Panics
 /// If `heads` is no multiple of `kv_heads`.
-pub fn attention_weights(q: Tensor<4>, k: Tensor<4>, mask: &Mask, bias: Option<Tensor<4>>) -> Tensor<4> {
-    let [_, heads, _, d_k] = q.dims();
+pub fn attention_weights<'a>(q: Tensor<4>, k: Tensor<4>, scoring: impl Into<Scoring<'a>>) -> Tensor<4> {
+    let (scoring, [_, heads, _, d_k]) = (scoring.into(), q.dims());
     let device = q.device();
     let k = share_heads(k, heads);
-    let scores = (q / (d_k as f64).sqrt()).matmul(k.swap_dims(2, 3)); // [batch, heads, q_len, k_len]
-    let scores = match bias {
-        Some(bias) => scores + bias,
+    let scores = (q * scoring.scale(d_k)).matmul(k.swap_dims(2, 3)); // [batch, heads, q_len, k_len]
+    let scores = match scoring.bias {
+        Some(bias) => scores + bias.clone(),
         None => scores,
     };
     let dims = scores.dims();
-    match mask.to_tensor(dims, &device) {
+    match scoring.mask.to_tensor(dims, &device) {
         Some(hidden) => {
             let hidden = hidden.expand(dims);
             // Finite, so that a fully hidden row has no NaN; then exactly zero.

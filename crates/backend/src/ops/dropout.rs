@@ -20,6 +20,15 @@ pub fn dropout<const D: usize>(x: Tensor<D>, rate: f64, pass: Option<&Dropout>) 
     x * (Tensor::from_inner(kept) / keep)
 }
 
+/// `x + dropout(f)`: the connection around a sub-layer that gave `f` (§3.1, §5.4), both of one shape.
+pub fn residual<const D: usize>(x: Tensor<D>, f: Tensor<D>, rate: f64, pass: Option<&Dropout>) -> Tensor<D> {
+    #[cfg(feature = "flex")]
+    if crate::fused::applies(&x) {
+        return crate::fused::residual(x, f, args(rate, pass));
+    }
+    x + dropout(f, rate, pass)
+}
+
 /// What a fused operation needs to know of its dropout.
 #[cfg(feature = "flex")]
 pub(super) fn args(rate: f64, pass: Option<&Dropout>) -> crate::fused::DropoutArgs {

@@ -15,11 +15,11 @@ mod recurrence;
 mod rotation;
 mod squared_norm;
 
-pub use activation::{Activation, activation};
+pub use activation::{Activation, activation, gate};
 pub use adam::{AdamStep, AdamTensors, adam};
-pub use attention::{attention, attention_weights};
+pub use attention::{Scoring, attention, attention_weights};
 pub use cross_entropy::{CrossEntropy, projected_cross_entropy};
-pub use dropout::dropout;
+pub use dropout::{dropout, residual};
 pub use embedding::embedding;
 pub use linear::linear;
 pub use norm::{add_norm, layer_norm, rms_norm};

@@ -4,8 +4,10 @@ use burn::tensor::Tensor;
 
 #[cfg(feature = "flex")]
 use super::dropout::args as dropout_args;
-use super::dropout::dropout;
+use super::dropout::residual;
 use crate::Dropout;
+#[cfg(feature = "flex")]
+use crate::fused::{NormArgs, NormKind};
 
 /// `γ (x - mean) / √(var + ε) + β` (Ba et al. 2016), the variance without Bessel's correction; β may be left out.
 ///
@@ -14,8 +16,7 @@ use crate::Dropout;
 pub fn layer_norm<const D: usize>(x: Tensor<D>, gamma: Tensor<1>, beta: Option<Tensor<1>>, epsilon: f64) -> Tensor<D> {
     #[cfg(feature = "flex")]
     if crate::fused::applies(&x) {
-        let beta = beta.unwrap_or_else(|| gamma.zeros_like());
-        return crate::fused::norm(x, gamma, beta, epsilon);
+        return crate::fused::norm(x, gamma, beta, NormArgs { kind: NormKind::Layer, epsilon });
     }
     let centred = x.clone() - x.mean_dim(D - 1);
     let variance = centred.clone().square().mean_dim(D - 1); // [..., 1]
@@ -41,10 +42,10 @@ pub fn add_norm<const D: usize>(
 ) -> Tensor<D> {
     #[cfg(feature = "flex")]
     if crate::fused::applies(&x) {
-        let beta = beta.unwrap_or_else(|| gamma.zeros_like());
-        return crate::fused::add_norm(x, f, gamma, beta, epsilon, dropout_args(rate, pass));
+        let args = NormArgs { kind: NormKind::Layer, epsilon };
+        return crate::fused::add_norm(x, f, gamma, beta, args, dropout_args(rate, pass));
     }
-    layer_norm(x + dropout(f, rate, pass), gamma, beta, epsilon)
+    layer_norm(residual(x, f, rate, pass), gamma, beta, epsilon)
 }
 
 /// `γ x / √(mean(x²) + ε)` (Zhang and Sennrich 2019).
@@ -52,6 +53,10 @@ pub fn add_norm<const D: usize>(
 /// # Shapes
 /// - `x`: `[..., d]`, `gamma`: `[d]`
 pub fn rms_norm<const D: usize>(x: Tensor<D>, gamma: Tensor<1>, epsilon: f64) -> Tensor<D> {
+    #[cfg(feature = "flex")]
+    if crate::fused::applies(&x) {
+        return crate::fused::norm(x, gamma, None, NormArgs { kind: NormKind::Rms, epsilon });
+    }
     let mean_square = x.clone().square().mean_dim(D - 1); // [..., 1]
     x / (mean_square + epsilon).sqrt() * gamma.unsqueeze()
 }

@@ -16,6 +16,10 @@ use burn::tensor::Tensor;
 pub fn rotate(x: Tensor<4>, cos: Tensor<2>, sin: Tensor<2>) -> Tensor<4> {
     let [.., d] = x.dims();
     assert!(d.is_multiple_of(2), "a head of {d} features has no pairs to rotate");
+    #[cfg(feature = "flex")]
+    if crate::fused::applies(&x) {
+        return crate::fused::rotation(x, cos, sin);
+    }
     let (a, b) = (x.clone().narrow(3, 0, d / 2), x.narrow(3, d / 2, d / 2));
     let (cos, sin) = (cos.unsqueeze::<4>(), sin.unsqueeze::<4>()); // [1, 1, seq, d / 2]
     let turned = [a.clone() * cos.clone() - b.clone() * sin.clone(), b * cos + a * sin];

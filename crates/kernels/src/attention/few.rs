@@ -36,10 +36,12 @@ fn attend_kernel<S: Simd>(
         for (j, score) in weights.iter_mut().enumerate() {
             *score = s.sum(dot(s, q.row(r), k.row(j)));
         }
+        block.hide_far(r, weights);
+        let bias = block.bias(r, weights.len());
         let lowest = s.splat(f32::NEG_INFINITY);
         let mut max = lowest;
         for i in (0..weights.len()).step_by(S::LANES) {
-            let scores = block.scores(s, weights, i);
+            let scores = block.scores(s, weights, bias, i);
             s.store(weights, i, scores);
             max = s.max(s.load_or(weights, i, lowest), max);
         }

@@ -16,14 +16,14 @@ impl Attention<'_> {
     /// The attention of every query, and, for the backward pass, the log-sum-exp of its scores.
     ///
     /// # Shapes
-    /// - `q`: `[batch, heads, q_len, d_k]`, `k`: `[batch, heads, k_len, d_k]`, `v`: `[batch, heads, k_len, d_v]`
+    /// - `q`: `[batch, heads, q_len, d_k]`, `k`: `[batch, kv_heads, k_len, d_k]`, `v`: `[batch, kv_heads, k_len, d_v]`
     /// - `out`: `[batch, heads, q_len, d_v]`
     /// - `lse`: `[batch, heads, q_len]`, contiguous; infinite for a query that sees no key
     ///
     /// # Panics
     /// If a view does not fit its slice, or heads of `out` overlap.
     pub fn forward(&self, q: Heads<'_>, k: Heads<'_>, v: Heads<'_>, out: HeadsMut<'_>, lse: &mut [f32]) {
-        let AttentionShape { batch, heads, q_len, k_len, d_k, d_v } = self.shape;
+        let AttentionShape { batch, heads, q_len, k_len, d_k, d_v, .. } = self.shape;
         self.check(q, k, v, lse.len());
         out.check("outputs", [batch, heads, q_len, d_v]);
         let call = self.call();
@@ -37,7 +37,8 @@ impl Attention<'_> {
             // SAFETY: each job has its own queries of its own head, and so its own rows of the output.
             let (mut out, mut lse) =
                 unsafe { (out.rows(b, h, first, [rows, d_v]), all_lse.shared_block([head, first], [1, rows])) };
-            let operands = [q.head(b, h, [q_len, d_k]), k.head(b, h, [k_len, d_k]), v.head(b, h, [k_len, d_v])];
+            let kv = head_call.kv_head();
+            let operands = [q.head(b, h, [q_len, d_k]), k.head(b, kv, [k_len, d_k]), v.head(b, kv, [k_len, d_v])];
             head_call.forward(first, operands, &mut out, lse.row(0));
         };
         let n_jobs = batch * heads * jobs_per_head;
@@ -67,12 +68,13 @@ impl HeadCall<'_> {
             let queries = q.block([i, 0], [rows, d_k]);
             let mut running = [Running::START; QUERIES];
             sums[..rows * d_v].fill(0.0);
-            for j in (0..self.seen(i + rows - 1)).step_by(KEYS) {
+            let first_key = self.first_block(i);
+            for j in (first_key..self.seen(i + rows - 1)).step_by(KEYS) {
                 let block = self.block(i, rows, j);
                 let to = MatMut::strided(&mut scores, [rows, block.cols], A_STRIDE);
                 keys.multiply(queries, j, &mut room, to, false);
                 weights(level, &block, &mut scores, &mut running);
-                if j > 0 {
+                if j > first_key {
                     let factors = running.map(|running| running.rescale);
                     rescale_rows(level, &factors[..rows], d_v, &mut sums);
                 }

@@ -67,12 +67,12 @@ impl<'a> Heads<'a> {
         std::array::from_fn(|part| Self { data: &data[part * heads * d..], strides })
     }
 
-    pub(super) fn check(&self, what: &str, dims: [usize; 4]) {
+    pub(crate) fn check(&self, what: &str, dims: [usize; 4]) {
         self.strides.check(what, dims, self.data.len());
     }
 
     /// One head of one sequence, `[seq, d]`.
-    pub(super) fn head(&self, b: usize, h: usize, [seq, d]: [usize; 2]) -> MatRef<'a> {
+    pub(crate) fn head(&self, b: usize, h: usize, [seq, d]: [usize; 2]) -> MatRef<'a> {
         if seq == 0 || d == 0 {
             return MatRef::new(&[], seq, d);
         }
@@ -129,7 +129,7 @@ impl<'a> HeadsMut<'a> {
     }
 
     /// Checks that the view fits its memory and that its heads do not overlap.
-    pub(super) fn check(&self, what: &str, dims: [usize; 4]) {
+    pub(crate) fn check(&self, what: &str, dims: [usize; 4]) {
         self.strides.check(what, dims, self.len);
         if dims.contains(&0) {
             return;

@@ -26,8 +26,10 @@ const KEYS: usize = DEPTH;
 pub struct AttentionShape {
     /// Sequences.
     pub batch: usize,
-    /// Heads.
+    /// Heads of queries.
     pub heads: usize,
+    /// Heads of keys and values, each of which serves `heads / kv_heads` neighbouring heads of queries.
+    pub kv_heads: usize,
     /// Queries of a sequence.
     pub q_len: usize,
     /// Keys and values of a sequence.
@@ -38,7 +40,7 @@ pub struct AttentionShape {
     pub d_v: usize,
 }
 
-/// Scaled dot-product attention of all heads, `softmax(q kᵀ / √d_k) v`, with dropout on the weights.
+/// Scaled dot-product attention of all heads, `softmax(q kᵀ / √d_k + bias) v`, with dropout on the weights.
 ///
 /// Source: Vaswani et al. 2017, section 3.2.1, equation 1; blocks of keys with a running maximum and sum, and weights
 /// recomputed in the backward pass from the log-sum-exp of each row: Dao et al. 2022, "FlashAttention", algorithms 1
@@ -47,8 +49,8 @@ pub struct AttentionShape {
 /// ```
 /// use attentive_kernels::{Attention, AttentionShape, Dropout, HeadStrides, Heads, HeadsMut};
 ///
-/// let shape = AttentionShape { batch: 1, heads: 1, q_len: 1, k_len: 2, d_k: 1, d_v: 1 };
-/// let attention = Attention { shape, hidden: None, causal: false, dropout: Dropout::NONE };
+/// let shape = AttentionShape { batch: 1, heads: 1, kv_heads: 1, q_len: 1, k_len: 2, d_k: 1, d_v: 1 };
+/// let attention = Attention::new(shape);
 /// let strides = HeadStrides::head_major(1, 2, 1);
 /// let (q, k, v) = ([0.0], [1.0, 5.0], [4.0, 8.0]);
 /// let mut out = [0.0];
@@ -70,19 +72,38 @@ pub struct Attention<'a> {
     /// Whether a query sees only keys at or before its own position. The last query stands at the last key, so that
     /// fewer queries than keys are a continuation.
     pub causal: bool,
+    /// How near a key must be: those `window` or more positions before or after the query are hidden.
+    pub window: Option<usize>,
+    /// What is added to scores.
+    pub bias: Option<ScoreBias<'a>>,
+    /// What products of queries and keys are multiplied by: `1 / √d_k` in the paper, 1 in T5.
+    pub scale: f32,
     /// Dropout on the weights, a row of the mask for each of the `[batch, heads, q_len]` queries and `k_len` columns.
     pub dropout: Dropout,
 }
 
-/// Where the gradients of queries, keys and values go; what was there is overwritten.
+/// What is added to scores, `[batch or 1, heads or 1, q_len, k_len]`: one sequence's serves all, and one head's.
+#[derive(Clone, Copy, Debug)]
+pub struct ScoreBias<'a> {
+    /// The values, contiguous; none is positive infinity.
+    pub values: &'a [f32],
+    /// How many sequences have their own.
+    pub batch: usize,
+    /// How many heads have their own.
+    pub heads: usize,
+}
+
+/// Where gradients go; what was there is overwritten.
 #[derive(Debug)]
 pub struct AttentionGradients<'a> {
     /// `[batch, heads, q_len, d_k]`.
     pub q: HeadsMut<'a>,
-    /// `[batch, heads, k_len, d_k]`.
+    /// `[batch, kv_heads, k_len, d_k]`.
     pub k: HeadsMut<'a>,
-    /// `[batch, heads, k_len, d_v]`.
+    /// `[batch, kv_heads, k_len, d_v]`.
     pub v: HeadsMut<'a>,
+    /// As [`ScoreBias::values`], where the gradient of a bias is wanted.
+    pub bias: Option<&'a mut [f32]>,
 }
 
 /// What the jobs of one call share.
@@ -90,7 +111,6 @@ pub struct AttentionGradients<'a> {
 struct Call<'a> {
     attention: &'a Attention<'a>,
     level: Level,
-    scale: f32,
 }
 
 /// One head of one sequence.
@@ -101,12 +121,20 @@ struct HeadCall<'a> {
     /// Keys from here on are hidden from all queries.
     k_end: usize,
     /// Zero for a visible key and minus infinity for a hidden one, where any before `k_end` is hidden.
-    bias: Option<Vec<f32>>,
+    hidden: Option<Vec<f32>>,
+    /// What is added to the head's scores, `[q_len, k_len]`.
+    bias: Option<&'a [f32]>,
 }
 
 impl<'a> Attention<'a> {
+    /// The paper's: every query sees every key, and scores are divided by √d_k.
+    pub fn new(shape: AttentionShape) -> Self {
+        let scale = 1.0 / (shape.d_k as f32).sqrt();
+        Self { shape, hidden: None, causal: false, window: None, bias: None, scale, dropout: Dropout::NONE }
+    }
+
     fn call(&'a self) -> Call<'a> {
-        Call { attention: self, level: Level::current(), scale: 1.0 / (self.shape.d_k as f32).sqrt() }
+        Call { attention: self, level: Level::current() }
     }
 
     /// [`forward`](Self::forward) into new memory, which is not cleared first: `[batch, q_len, heads, d_v]`, and the
@@ -128,10 +156,11 @@ impl<'a> Attention<'a> {
     }
 
     /// [`backward`](Self::backward) into new memory, which is not cleared first: gradients of `q`, `k` and `v`, each
-    /// `[batch, seq, heads, d]`.
+    /// `[batch, seq, heads, d]`, and, `of_bias`, that of the bias.
     ///
     /// # Panics
-    /// If a view is too small for the shape.
+    /// If a view is too small for the shape, or there is no bias that a gradient could be of.
+    #[allow(clippy::too_many_arguments)]
     pub fn gradients(
         &self,
         q: Heads<'_>,
@@ -140,63 +169,100 @@ impl<'a> Attention<'a> {
         out: Heads<'_>,
         lse: &[f32],
         d_out: Heads<'_>,
-    ) -> [Vec<f32>; 3] {
-        let AttentionShape { batch, heads, q_len, k_len, d_k, d_v } = self.shape;
-        let dims = [[q_len, heads, d_k], [k_len, heads, d_k], [k_len, heads, d_v]];
+        of_bias: bool,
+    ) -> ([Vec<f32>; 3], Option<Vec<f32>>) {
+        let AttentionShape { batch, heads, kv_heads, q_len, k_len, d_k, d_v } = self.shape;
+        let dims = [[q_len, heads, d_k], [k_len, kv_heads, d_k], [k_len, kv_heads, d_v]];
         let lens = dims.map(|[seq, heads, d]| elements([batch, seq, heads, d]));
-        let mut gradients = lens.map(Vec::with_capacity);
+        let [mut dq, mut dk, mut dv] = lens.map(Vec::with_capacity);
+        let mut d_bias = of_bias.then(|| {
+            let bias = self.bias.expect("a gradient is wanted of a bias that there is");
+            crate::zeros(bias.values.len())
+        });
         // SAFETY: the backward pass writes each element of a gradient before it adds to it, and writes all.
         unsafe {
-            let [dq, dk, dv] = &mut gradients;
-            self.backward(
-                q,
-                k,
-                v,
-                out,
-                lse,
-                d_out,
-                AttentionGradients {
-                    q: HeadsMut::in_room(&mut dq.spare_capacity_mut()[..lens[0]], dims[0]),
-                    k: HeadsMut::in_room(&mut dk.spare_capacity_mut()[..lens[1]], dims[1]),
-                    v: HeadsMut::in_room(&mut dv.spare_capacity_mut()[..lens[2]], dims[2]),
-                },
-            );
-            gradients.iter_mut().zip(lens).for_each(|(gradient, len)| gradient.set_len(len));
+            let gradients = AttentionGradients {
+                q: HeadsMut::in_room(&mut dq.spare_capacity_mut()[..lens[0]], dims[0]),
+                k: HeadsMut::in_room(&mut dk.spare_capacity_mut()[..lens[1]], dims[1]),
+                v: HeadsMut::in_room(&mut dv.spare_capacity_mut()[..lens[2]], dims[2]),
+                bias: d_bias.as_deref_mut(),
+            };
+            self.backward(q, k, v, out, lse, d_out, gradients);
+            dq.set_len(lens[0]);
+            dk.set_len(lens[1]);
+            dv.set_len(lens[2]);
         }
-        gradients
+        ([dq, dk, dv], d_bias)
     }
 
     fn check(&self, q: Heads<'_>, k: Heads<'_>, v: Heads<'_>, lse_len: usize) {
-        let AttentionShape { batch, heads, q_len, k_len, d_k, d_v } = self.shape;
+        let AttentionShape { batch, heads, kv_heads, q_len, k_len, d_k, d_v } = self.shape;
         assert!(d_k > 0 && d_v > 0, "heads without features");
+        assert!(
+            kv_heads > 0 && heads.is_multiple_of(kv_heads),
+            "{heads} heads of queries can't share {kv_heads} heads of keys and values"
+        );
+        assert!(self.window != Some(0), "a window of no keys");
         // Of all sizes, weights are counted by the largest, though never kept.
         elements([batch, heads, q_len, k_len]);
         q.check("queries", [batch, heads, q_len, d_k]);
-        k.check("keys", [batch, heads, k_len, d_k]);
-        v.check("values", [batch, heads, k_len, d_v]);
+        k.check("keys", [batch, kv_heads, k_len, d_k]);
+        v.check("values", [batch, kv_heads, k_len, d_v]);
         assert!(self.hidden.is_none_or(|hidden| hidden.len() == batch * k_len), "hidden is {batch} × {k_len}");
         assert_eq!(lse_len, batch * heads * q_len, "log-sum-exp is {batch} × {heads} × {q_len}");
+        if let Some(ScoreBias { values, batch: of_batch, heads: of_heads }) = self.bias {
+            let is_shared = (of_batch == 1 || of_batch == batch) && (of_heads == 1 || of_heads == heads);
+            assert!(is_shared, "a bias of {of_batch} × {of_heads} heads, for {batch} × {heads}");
+            assert_eq!(values.len(), of_batch * of_heads * q_len * k_len, "the bias's length");
+        }
     }
 }
 
 impl<'a> HeadCall<'a> {
     fn new(call: Call<'a>, head: usize) -> Self {
-        let AttentionShape { heads, k_len, .. } = call.attention.shape;
-        let b = head / heads;
+        let AttentionShape { heads, q_len, k_len, .. } = call.attention.shape;
+        let (b, h) = (head / heads, head % heads);
         let hidden = call.attention.hidden.map(|hidden| &hidden[b * k_len..][..k_len]);
         let k_end =
             hidden.map_or(k_len, |hidden| hidden.iter().rposition(|&hidden| !hidden).map_or(0, |last| last + 1));
-        let bias = hidden
+        let hidden = hidden
             .map(|hidden| &hidden[..k_end])
             .filter(|hidden| hidden.contains(&true))
             .map(|hidden| hidden.iter().map(|&hidden| if hidden { f32::NEG_INFINITY } else { 0.0 }).collect());
-        Self { call, b, h: head % heads, k_end, bias }
+        let bias = call.attention.bias.map(|bias| &bias.values[bias.head(b, h) * q_len * k_len..][..q_len * k_len]);
+        Self { call, b, h, k_end, hidden, bias }
     }
 
-    /// How many keys query `i` sees, hidden ones in between included.
+    /// The head of keys and values.
+    fn kv_head(&self) -> usize {
+        let AttentionShape { heads, kv_heads, .. } = self.call.attention.shape;
+        self.h / (heads / kv_heads)
+    }
+
+    /// How many keys query `i` sees, hidden ones before and in between included.
     fn seen(&self, i: usize) -> usize {
         let AttentionShape { q_len, k_len, .. } = self.call.attention.shape;
-        if self.call.attention.causal { (i + 1 + k_len).saturating_sub(q_len).min(self.k_end) } else { self.k_end }
+        match self.ahead() {
+            Some(ahead) => (i + ahead + k_len).saturating_sub(q_len).min(self.k_end),
+            None => self.k_end,
+        }
+    }
+
+    /// The first key within the window of query `i`.
+    fn first(&self, i: usize) -> usize {
+        let AttentionShape { q_len, k_len, .. } = self.call.attention.shape;
+        self.call.attention.window.map_or(0, |window| (i + 1 + k_len).saturating_sub(q_len + window.min(k_len)))
+    }
+
+    /// The first key of the first block of keys that query `i` needs.
+    fn first_block(&self, i: usize) -> usize {
+        self.first(i) / KEYS * KEYS
+    }
+
+    /// How far the keys that a query sees go beyond its position, its own counted: 1 without a future.
+    fn ahead(&self) -> Option<usize> {
+        let Attention { causal, window, shape, .. } = self.call.attention;
+        if *causal { Some(1) } else { window.map(|window| window.min(shape.q_len.max(shape.k_len))) }
     }
 
     /// The block of weights of queries `i..i + rows` from key `j` on: as many keys as any of the queries sees.
@@ -212,17 +278,29 @@ impl<'a> HeadCall<'a> {
 
     fn keys(&self, i: usize, rows: usize, j: usize, cols: usize) -> weights::Block<'_> {
         let AttentionShape { heads, q_len, k_len, .. } = self.call.attention.shape;
-        let causal = (i + 1 + k_len) as isize - (q_len + j) as isize;
+        let Attention { window, scale, dropout, .. } = *self.call.attention;
+        // The place of key 0 of the block, seen from the first query's own.
+        let own = (i + k_len) as isize - (q_len + j) as isize;
         weights::Block {
             rows,
             cols,
-            first_seen: if self.call.attention.causal { causal } else { isize::MAX - rows as isize },
-            scale: self.call.scale,
-            bias: self.bias.as_deref().map(|bias| &bias[j..j + cols]),
-            dropout: self.call.attention.dropout,
+            first: window.map_or(isize::MIN, |window| own + 1 - window.min(k_len) as isize),
+            first_unseen: self.ahead().map_or(isize::MAX - rows as isize, |ahead| own + ahead as isize),
+            scale,
+            hidden: self.hidden.as_deref().map(|hidden| &hidden[j..j + cols]),
+            bias: self.bias.map(|bias| &bias[(i * k_len + j).min(bias.len())..]),
+            dropout,
             first_row: (self.b * heads + self.h) * q_len + i,
             first_key: j,
             k_len,
         }
+    }
+}
+
+impl ScoreBias<'_> {
+    /// Which of its heads serves head `h` of sequence `b`.
+    fn head(&self, b: usize, h: usize) -> usize {
+        let b = if self.batch == 1 { 0 } else { b };
+        b * self.heads + if self.heads == 1 { 0 } else { h }
     }
 }

@@ -12,18 +12,22 @@ pub(super) struct Block<'a> {
     pub(super) rows: usize,
     /// Keys that any of the queries sees.
     pub(super) cols: usize,
-    /// Keys that the first query sees, and each later one sees one more.
-    pub(super) first_seen: isize,
+    /// The first key within the first query's window, and of each later one the next.
+    pub(super) first: isize,
+    /// The first key beyond what the first query sees, and of each later one the next.
+    pub(super) first_unseen: isize,
     /// What scores are multiplied by.
     pub(super) scale: f32,
-    /// Added to the scores of each key.
+    /// Added to the scores of each key: minus infinity hides it.
+    pub(super) hidden: Option<&'a [f32]>,
+    /// Added to scores: row `r` begins at `r · k_len`.
     pub(super) bias: Option<&'a [f32]>,
     pub(super) dropout: Dropout,
     /// Row of the dropout mask of the first query.
     pub(super) first_row: usize,
     /// Column of the dropout mask of the first key, a multiple of 64.
     pub(super) first_key: usize,
-    /// Columns of the dropout mask.
+    /// Columns of the bias and of the dropout mask.
     pub(super) k_len: usize,
 }
 
@@ -31,15 +35,31 @@ impl Block<'_> {
     /// How many of the block's keys the query of row `row` sees.
     #[inline(always)]
     pub(super) fn seen(&self, row: usize) -> usize {
-        self.first_seen.saturating_add(row as isize).clamp(0, self.cols as isize) as usize
+        self.first_unseen.saturating_add(row as isize).clamp(0, self.cols as isize) as usize
     }
 
-    /// Scores of a row from column `i` on, scaled and masked.
+    /// Makes the scores of a row that are before its window vanish.
     #[inline(always)]
-    pub(super) fn scores<S: Simd>(&self, s: S, row: &[f32], i: usize) -> S::F32 {
-        let scores = s.mul(s.load(row, i), s.splat(self.scale));
-        match self.bias {
-            Some(bias) => s.add(scores, s.load(bias, i)),
+    pub(super) fn hide_far(&self, row: usize, scores: &mut [f32]) {
+        let far = self.first.saturating_add(row as isize).clamp(0, scores.len() as isize) as usize;
+        scores[..far].fill(f32::NEG_INFINITY);
+    }
+
+    /// The bias of a row.
+    #[inline(always)]
+    pub(super) fn bias(&self, row: usize, seen: usize) -> Option<&[f32]> {
+        self.bias.map(|bias| &bias[row * self.k_len..][..seen])
+    }
+
+    /// Scores of a row from column `i` on, scaled, biased and masked.
+    #[inline(always)]
+    pub(super) fn scores<S: Simd>(&self, s: S, row: &[f32], bias: Option<&[f32]>, i: usize) -> S::F32 {
+        let mut scores = s.mul(s.load(row, i), s.splat(self.scale));
+        if let Some(bias) = bias {
+            scores = s.add(scores, s.load(bias, i));
+        }
+        match self.hidden {
+            Some(hidden) => s.add(scores, s.load(hidden, i)),
             None => scores,
         }
     }
@@ -80,10 +100,12 @@ fn weights_kernel<S: Simd>(s: S, block: &Block<'_>, scores: &mut [f32], running:
     for (r, (row, running)) in scores.chunks_mut(A_STRIDE).zip(running).take(block.rows).enumerate() {
         let (row, unseen) = row[..block.cols].split_at_mut(block.seen(r));
         unseen.fill(0.0);
+        block.hide_far(r, row);
+        let bias = block.bias(r, row.len());
         let lowest = s.splat(f32::NEG_INFINITY);
         let mut max = lowest;
         for i in (0..row.len()).step_by(S::LANES) {
-            let x = block.scores(s, row, i);
+            let x = block.scores(s, row, bias, i);
             s.store(row, i, x);
             max = s.max(if i + S::LANES <= row.len() { x } else { s.load_or(row, i, lowest) }, max);
         }
@@ -140,8 +162,9 @@ dispatch! {
     /// Scores to weights after dropout, and gradients of weights after dropout to gradients of `q kᵀ`.
     ///
     /// `lse` is the log-sum-exp of each query's scores, `dot` the product of its output with the output's gradient.
+    /// Gradients of biased scores are added to `d_bias`, laid out as the bias, or empty.
     pub(super) fn weight_gradients(
-        block: &Block<'_>, lse: &[f32], dot: &[f32], scores: &mut [f32], gradients: &mut [f32],
+        block: &Block<'_>, lse: &[f32], dot: &[f32], scores: &mut [f32], gradients: &mut [f32], d_bias: &mut [f32],
     ) = weight_gradients_kernel
 }
 
@@ -153,6 +176,7 @@ fn weight_gradients_kernel<S: Simd>(
     dot: &[f32],
     scores: &mut [f32],
     gradients: &mut [f32],
+    d_bias: &mut [f32],
 ) {
     let kept = s.splat(block.dropout.scale());
     let rows = scores.chunks_mut(A_STRIDE).zip(gradients.chunks_mut(A_STRIDE));
@@ -162,16 +186,22 @@ fn weight_gradients_kernel<S: Simd>(
         let (gradient, unseen_gradient) = gradient[..block.cols].split_at_mut(seen);
         unseen.fill(0.0);
         unseen_gradient.fill(0.0);
+        block.hide_far(r, row);
+        let bias = block.bias(r, seen);
+        let d_bias = if d_bias.is_empty() { &mut [][..] } else { &mut d_bias[r * block.k_len..][..seen] };
         let (lse, dot) = (s.splat(lse[r]), s.splat(dot[r]));
         let mask = block.dropout.row(block.first_row + r, block.k_len);
         for word_col in (0..seen).step_by(WORD) {
             let word = mask.word(s, block.first_key + word_col);
             for i in (word_col..seen.min(word_col + WORD)).step_by(S::LANES) {
                 let bits = (word >> (i - word_col)) as u32;
-                let weight = exp(s, s.sub(block.scores(s, row, i), lse));
+                let weight = exp(s, s.sub(block.scores(s, row, bias, i), lse));
                 let d_weight = s.keep(bits, s.mul(s.load(gradient, i), kept));
                 let d_score = s.mul(weight, s.sub(d_weight, dot));
                 s.store(gradient, i, s.mul(d_score, s.splat(block.scale)));
+                if !d_bias.is_empty() {
+                    s.store(d_bias, i, s.add(d_score, s.load(d_bias, i)));
+                }
                 s.store(row, i, s.keep(bits, s.mul(weight, kept)));
             }
         }
