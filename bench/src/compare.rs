@@ -15,6 +15,7 @@ use crate::{
     decode,
     side::{Side, folder, median},
     tokenize::{self, KINDS},
+    workload::Workload,
 };
 
 /// Between two rounds, so that the other side's threads have gone to sleep.
@@ -46,7 +47,7 @@ pub(crate) fn train(options: &Options) -> Result<()> {
         "{:<12} {:<15} {:>9} {:>10} {:>10} {:>9} {:>8} {:>8}  share of the step in products at flex's rate",
         "workload", "", "tokens/s", "f32 ratio", "bf16 ratio", "peak MiB", "ratio", "GFLOP/s"
     );
-    for name in ["small", "base", "gpt"].into_iter().filter(|name| name.contains(&options.only)) {
+    for name in Workload::NAMES.into_iter().filter(|name| name.contains(&options.only)) {
         let mut sides = vec![
             Side::ours("attentive f32", &["train", name, "f32"])?,
             Side::ours("attentive bf16", &["train", name, "bf16"])?,

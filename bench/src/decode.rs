@@ -10,7 +10,7 @@ use attentive_engine::{CpuTransformer, WeightFormat};
 use attentive_model::ModelSpec;
 use serde_json::json;
 
-use crate::{worker, workload::Workload};
+use crate::{worker, workload::translation};
 
 pub(crate) const SENTENCES: usize = 64;
 const SOURCE_LEN: usize = 24;
@@ -21,12 +21,12 @@ const EOS: TokenId = 2;
 
 /// Writes the weights and sources of a workload, for the peer.
 pub(crate) fn export(name: &str, folder: &Path) -> Result<()> {
-    let workload = Workload::named(name)?;
-    let model = workload.config.init(&BackendKind::Flex.device()?, 1)?;
+    let config = translation(name)?;
+    let model = config.init(&BackendKind::Flex.device()?, 1)?;
     let path = folder.join("model.safetensors");
     attentive_weights::write(&path, &attentive_weights::params(&model), &Default::default())?;
     let path = folder.join("sources.json");
-    fs::write(&path, json!(sources(workload.config.source_vocab_size)).to_string())
+    fs::write(&path, json!(sources(config.source_vocab_size)).to_string())
         .with_context(|| format!("can't write {}", path.display()))
 }
 
@@ -38,7 +38,7 @@ fn sources(vocab: usize) -> Vec<Vec<TokenId>> {
 }
 
 pub(crate) fn run(name: &str, precision: &str, beam: usize, batch: usize) -> Result<()> {
-    let Workload { config, .. } = Workload::named(name)?;
+    let config = translation(name)?;
     let device = BackendKind::Flex.device()?;
     let precision: WeightFormat = precision.parse().map_err(anyhow::Error::msg)?;
     let engine = {

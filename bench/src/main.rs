@@ -51,7 +51,7 @@ fn run() -> Result<()> {
             Ok(())
         }
         // Workers.
-        ["train", workload @ ("small" | "base" | "gpt"), precision @ ("f32" | "bf16")] => {
+        ["train", workload, precision @ ("f32" | "bf16")] => {
             train::run(workload, if precision == "bf16" { Precision::Bf16 } else { Precision::F32 })
         }
         ["product"] => product::run(),

@@ -5,7 +5,7 @@ use std::{ops::ControlFlow, time::Duration};
 use anyhow::Result;
 use attentive_backend::{BackendKind, Objective, Precision};
 use attentive_core::Endless;
-use attentive_model::{CausalLmObjective, ModelSpec, TranslationObjective};
+use attentive_model::{CausalLmObjective, MaskedLmObjective, ModelSpec, TranslationObjective};
 use attentive_optim::ScheduleConfig;
 use attentive_trainer::{Callback, CallbackError, CheckpointDir, Event, Trainer, TrainerConfig};
 use burn::module::Module;
@@ -13,37 +13,36 @@ use serde_json::json;
 
 use crate::{
     worker,
-    workload::{GptWorkload, Workload},
+    workload::{Model, Workload},
 };
 
 pub(crate) fn run(name: &str, precision: Precision) -> Result<()> {
     let config = TrainerConfig { steps: u64::MAX, seed: 1, precision, ..TrainerConfig::default() };
     let device = BackendKind::Flex.device()?.autodiff();
-    if name == "gpt" {
-        let GptWorkload { config: shape, .. } = GptWorkload::default();
-        let (flops, batch) = (GptWorkload::default().product_flops(), GptWorkload::default().batch());
-        return minimise(
-            shape.init(&device, 1)?,
-            CausalLmObjective::default(),
-            batch,
-            config,
-            flops,
-            GptWorkload::STEPS,
-        );
-    }
     let workload = Workload::named(name)?;
-    let (model, flops) = (workload.config.init(&device, 1)?, workload.product_flops());
-    minimise(model, TranslationObjective::default(), workload.batch(), config, flops, workload.steps)
+    match &workload.model {
+        Model::EncoderDecoder(model) => {
+            let batch = workload.pairs(model.source_vocab_size);
+            minimise(model.init(&device, 1)?, TranslationObjective::default(), batch, config, &workload)
+        }
+        Model::Causal(model) => {
+            let batch = workload.contexts(model.vocab_size);
+            minimise(model.init(&device, 1)?, CausalLmObjective::default(), batch, config, &workload)
+        }
+        Model::Masked(model) => {
+            let batch = workload.masked(model.vocab_size);
+            minimise(model.init(&device, 1)?, MaskedLmObjective::default(), batch, config, &workload)
+        }
+    }
 }
 
-/// Trains on one batch, `steps` updates a round.
+/// Trains on one batch.
 fn minimise<M: Module, O: Objective<M>>(
     model: M,
     objective: O,
     batch: O::Batch,
     config: TrainerConfig,
-    product_flops: f64,
-    steps: u64,
+    workload: &Workload,
 ) -> Result<()>
 where
     O::Batch: Clone,
@@ -52,7 +51,8 @@ where
     let schedule = ScheduleConfig::Constant { lr: 1e-4, warmup_steps: 0 }.build(1);
     let trainer = Trainer::builder(model, objective).schedule(schedule).config(config);
     let trainer = trainer.checkpoints(CheckpointDir::new(folder.path(), 1)).build()?;
-    worker::ready(&json!({ "product_flops_per_step": product_flops, "steps": steps }));
+    let steps = workload.steps;
+    worker::ready(&json!({ "product_flops_per_step": workload.product_flops(), "steps": steps }));
     if !worker::wait() {
         return Ok(());
     }

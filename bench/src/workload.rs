@@ -1,91 +1,141 @@
 //! The fixed workloads.
 
 use anyhow::{Result, bail};
-use attentive_core::{SequenceBatch, TokenMatrix, TranslationBatch, mix64};
-use attentive_model::{GptConfig, ModelSpec, TransformerConfig};
+use attentive_attention::{Activation, NormKind, PositionsConfig};
+use attentive_core::{MaskedBatch, SequenceBatch, TokenMatrix, TranslationBatch, mix64};
+use attentive_model::{BertConfig, GptConfig, ModelSpec, T5Widths, TransformerConfig};
 
-/// Tokens of a source, and of a target, in training.
-const TRAIN_LEN: usize = 32;
-
-/// An encoder–decoder and a batch to train it on.
+/// A model and a batch to train it on, the same tokens on every run.
 pub(crate) struct Workload {
-    pub config: TransformerConfig,
+    pub model: Model,
     pub rows: usize,
+    /// Tokens of a row: of a source, and of a target.
+    pub len: usize,
     /// Updates of a round.
     pub steps: u64,
 }
 
+/// The model of a workload.
+pub(crate) enum Model {
+    EncoderDecoder(TransformerConfig),
+    Causal(GptConfig),
+    Masked(BertConfig),
+}
+
+/// Of a row of BERT's, one token in so many is to be guessed.
+const HIDDEN: usize = 7;
+
 impl Workload {
+    /// All of them.
+    pub(crate) const NAMES: [&str; 6] = ["small", "base", "gpt", "bert", "t5", "llama"];
+
     pub(crate) fn named(name: &str) -> Result<Self> {
-        let small = TransformerConfig {
+        let of = |model, rows, len, steps| Self { model, rows, len, steps };
+        Ok(match name {
+            "small" => of(Model::EncoderDecoder(translation(name)?), 64, 32, 4),
+            "base" => of(Model::EncoderDecoder(translation(name)?), 16, 32, 2),
+            // nanoGPT's character model.
+            "gpt" => {
+                let gpt = GptConfig::gpt2_like(65, 256, [6, 6, 384]);
+                of(Model::Causal(GptConfig { dropout: 0.0, attention_dropout: 0.0, ..gpt }), 16, 256, 2)
+            }
+            // BERT base, to guess hidden tokens (Devlin et al. 2019).
+            "bert" => {
+                let bert = BertConfig { next_sentence: false, ..BertConfig::bert_like(30_522, 512, [12, 12, 768]) };
+                of(Model::Masked(bert), 4, 128, 1)
+            }
+            // T5 small (Raffel et al. 2020).
+            "t5" => {
+                let widths = T5Widths { d_model: 512, d_ff: 2048, n_heads: 8, d_kv: 64 };
+                of(Model::EncoderDecoder(TransformerConfig::t5(32_128, widths, [6, 6])), 8, 128, 1)
+            }
+            // What Llama is made of (Touvron et al. 2023), at 59 million parameters.
+            "llama" => {
+                let llama = GptConfig {
+                    d_ff: 1408,
+                    n_kv_heads: Some(4),
+                    dropout: 0.0,
+                    attention_dropout: 0.0,
+                    activation: Activation::Silu,
+                    gated: true,
+                    bias: false,
+                    norm_kind: NormKind::Rms,
+                    positions: PositionsConfig::Rotary { theta: 10_000.0 },
+                    tie_projection: false,
+                    ..GptConfig::gpt2_like(32_000, 256, [8, 8, 512])
+                };
+                of(Model::Causal(llama), 4, 256, 1)
+            }
+            _ => bail!("there is no workload {name}; there are {}", Self::NAMES.join(", ")),
+        })
+    }
+
+    /// Multiply–adds times two of the matrix products in one update: forward, and twice as many backward.
+    ///
+    /// As many source as target tokens; products with weights, attention's two, and the vocabulary's; that of BERT for the
+    /// hidden tokens alone.
+    pub(crate) fn product_flops(&self) -> f64 {
+        let tokens = (self.rows * self.len) as f64;
+        let per_token = match &self.model {
+            Model::EncoderDecoder(config) => config.forward_flops_per_token(self.len),
+            Model::Causal(config) => config.forward_flops_per_token(self.len),
+            Model::Masked(config) => config.forward_flops_per_token(self.len),
+        };
+        3.0 * tokens * per_token as f64
+    }
+
+    /// Rows of random tokens.
+    fn tokens(&self, salt: u64, len: usize, vocab_size: usize) -> Vec<Vec<u32>> {
+        let token = |at: usize| (mix64(salt ^ at as u64) % vocab_size as u64) as u32;
+        (0..self.rows).map(|row| (0..len).map(|col| token(row * len + col)).collect()).collect()
+    }
+
+    fn indices(&self) -> Vec<u64> {
+        (0..self.rows as u64).collect()
+    }
+
+    /// Pairs, none padded.
+    pub(crate) fn pairs(&self, vocab_size: usize) -> TranslationBatch {
+        TranslationBatch {
+            source: TokenMatrix::from_rows(&self.tokens(1 << 40, self.len, vocab_size), 0, 0),
+            target: TokenMatrix::from_rows(&self.tokens(2 << 40, self.len + 1, vocab_size), 0, 0),
+            indices: self.indices(),
+        }
+    }
+
+    /// Contexts, and what follows each of their tokens.
+    pub(crate) fn contexts(&self, vocab_size: usize) -> SequenceBatch {
+        SequenceBatch::next_tokens(&self.tokens(4 << 40, self.len + 1, vocab_size), 0, self.indices())
+    }
+
+    /// Rows with hidden tokens.
+    pub(crate) fn masked(&self, vocab_size: usize) -> MaskedBatch {
+        let rows = self.tokens(8 << 40, self.len, vocab_size);
+        let masked: Vec<u32> = (0..self.rows * self.len).step_by(HIDDEN).map(|at| at as u32).collect();
+        let targets = masked.iter().map(|&at| rows[at as usize / self.len][at as usize % self.len]).collect();
+        MaskedBatch {
+            ids: TokenMatrix::from_rows(&rows, 0, 0),
+            segments: vec![0; self.rows * self.len],
+            masked,
+            targets,
+            follows: None,
+            indices: self.indices(),
+        }
+    }
+}
+
+/// The encoder–decoders that are trained and decoded with.
+pub(crate) fn translation(name: &str) -> Result<TransformerConfig> {
+    Ok(match name {
+        "small" => TransformerConfig {
             d_model: 256,
             d_ff: 1024,
             n_heads: 4,
             n_encoder_layers: 3,
             n_decoder_layers: 3,
             ..TransformerConfig::base(8_000)
-        };
-        Ok(match name {
-            "small" => Self { config: small, rows: 64, steps: 4 },
-            "base" => Self { config: TransformerConfig::base(32_000), rows: 16, steps: 2 },
-            _ => bail!("there is no workload {name}; there are small and base"),
-        })
-    }
-
-    /// Pairs of random tokens, none padded.
-    pub(crate) fn batch(&self) -> TranslationBatch {
-        let vocab = self.config.source_vocab_size as u64;
-        let rows = |salt: u64, len: usize| -> Vec<Vec<u32>> {
-            let token = |row: usize, col: usize| mix64(salt ^ ((row * len + col) as u64)) % vocab;
-            (0..self.rows).map(|row| (0..len).map(|col| token(row, col) as u32).collect()).collect()
-        };
-        TranslationBatch {
-            source: TokenMatrix::from_rows(&rows(1 << 40, TRAIN_LEN), 0, 0),
-            target: TokenMatrix::from_rows(&rows(2 << 40, TRAIN_LEN + 1), 0, 0),
-            indices: (0..self.rows as u64).collect(),
-        }
-    }
-
-    /// Multiply–adds times two of the matrix products in one update: forward, and twice as many backward.
-    ///
-    /// As many source as target tokens; products with weights, attention's two, and the vocabulary's.
-    pub(crate) fn product_flops(&self) -> f64 {
-        let tokens = (self.rows * TRAIN_LEN) as f64;
-        3.0 * tokens * self.config.forward_flops_per_token(TRAIN_LEN) as f64
-    }
-}
-
-/// nanoGPT's character model: a GPT and contexts to train it on.
-pub(crate) struct GptWorkload {
-    pub config: GptConfig,
-    context: usize,
-    rows: usize,
-}
-
-impl Default for GptWorkload {
-    fn default() -> Self {
-        let context = 256;
-        let config =
-            GptConfig { dropout: 0.0, attention_dropout: 0.0, ..GptConfig::gpt2_like(65, context, [6, 6, 384]) };
-        Self { config, context, rows: 16 }
-    }
-}
-
-impl GptWorkload {
-    /// Updates of a round.
-    pub(crate) const STEPS: u64 = 2;
-
-    /// Contexts of random tokens.
-    pub(crate) fn batch(&self) -> SequenceBatch {
-        let token = |at: usize| (mix64((4 << 40) + at as u64) % self.config.vocab_size as u64) as u32;
-        let len = self.context + 1;
-        let rows: Vec<Vec<u32>> =
-            (0..self.rows).map(|row| (0..len).map(|col| token(row * len + col)).collect()).collect();
-        SequenceBatch::next_tokens(&rows, 0, (0..self.rows as u64).collect())
-    }
-
-    /// As [`Workload::product_flops`].
-    pub(crate) fn product_flops(&self) -> f64 {
-        3.0 * (self.rows * self.context) as f64 * self.config.forward_flops_per_token(self.context) as f64
-    }
+        },
+        "base" => TransformerConfig::base(32_000),
+        _ => bail!("there is no translation model {name}; there are small and base"),
+    })
 }
