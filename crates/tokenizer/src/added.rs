@@ -12,6 +12,7 @@ use crate::file::Model;
 use crate::specials::Specials;
 use crate::tokenizer::{TokenId, Tokenizer};
 use crate::trie::Trie;
+use crate::white_space::is_python_space;
 
 /// A token that a text is searched for before it is tokenized.
 ///
@@ -53,11 +54,12 @@ impl AddedToken {
 type Part<'a> = (Option<TokenId>, &'a str, usize);
 
 /// Finds added tokens in texts.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Finder {
     tokens: Vec<AddedToken>,
     /// By `normalized`.
     tries: [Option<Trie>; 2],
+    is_space: fn(char) -> bool,
 }
 
 impl Finder {
@@ -67,7 +69,12 @@ impl Finder {
             let entries: Vec<_> = entries.map(|(index, token)| (token.content.as_bytes(), index)).collect();
             (!entries.is_empty()).then(|| Trie::new(entries))
         });
-        Self { tokens, tries }
+        Self { tokens, tries, is_space: char::is_whitespace }
+    }
+
+    /// As the classes of transformers do that are written in Python.
+    fn of_python(self) -> Self {
+        Self { is_space: is_python_space, ..self }
     }
 
     /// The parts of `text` in order, empty ones left out, each with where it begins; `specials` says whether special
@@ -103,15 +110,15 @@ impl Finder {
                 continue;
             }
             if token.lstrip {
-                start = text[..start].trim_end().len().max(done);
+                start = text[..start].trim_end_matches(self.is_space).len().max(done);
             }
             if token.rstrip {
-                end = text.len() - text[end..].trim_start().len();
+                end = text.len() - text[end..].trim_start_matches(self.is_space).len();
             }
-            parts.push((None, &text[done..start], offset + done));
+            parts.push((None, text.get(done..start).unwrap_or_default(), offset + done));
             parts.push((Some(token.id), &text[start..end], offset + start));
+            // A token in the white space that belongs to this one is found again, as there.
             done = end;
-            at = at.max(end);
         }
         parts.push((None, &text[done..], offset + done));
         parts
@@ -182,7 +189,10 @@ impl WithAddedTokens {
         }
         let vocab_size = n_inner + new.len();
         specials.check(vocab_size)?;
-        Ok(Self { inner, finder: Finder::new(added_tokens), by_id, specials, vocab_size })
+        let finder = Finder::new(added_tokens);
+        let is_of_python = matches!(inner.to_model(), Some(Model::Bytes(_) | Model::Marian(_)));
+        let finder = if is_of_python { finder.of_python() } else { finder };
+        Ok(Self { inner, finder, by_id, specials, vocab_size })
     }
 
     fn added(&self, id: TokenId) -> Option<&AddedToken> {
@@ -255,7 +265,8 @@ impl Tokenizer for WithAddedTokens {
     }
 
     fn source_vocab_size(&self) -> usize {
-        self.inner.source_vocab_size()
+        let n = self.inner.source_vocab_size();
+        if self.vocab_size > self.inner.vocab_size() { n.max(self.vocab_size) } else { n }
     }
 
     fn specials(&self) -> &Specials {

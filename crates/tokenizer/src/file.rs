@@ -145,14 +145,22 @@ impl Model {
         match self {
             Self::SentencePiece(file) => Some([file.to_model_bytes(), file.to_model_bytes()]),
             Self::Marian(file) => Some([file.source.to_model_bytes(), file.target.to_model_bytes()]),
+            Self::HuggingFace(file) => {
+                let model = file.sentencepiece()?.to_model_bytes();
+                Some([model.clone(), model])
+            }
             _ => None,
         }
     }
 
     /// The content of T5's `spiece.model`, without the sentinels that stand after its pieces, and their number; `None`
-    /// for other kinds than SentencePiece models.
+    /// for other kinds than SentencePiece models and what is made of them.
     pub fn t5_model(self) -> Option<(Vec<u8>, usize)> {
-        let Self::SentencePiece(file) = self else { return None };
+        let file = match self {
+            Self::SentencePiece(file) => file,
+            Self::HuggingFace(file) => file.sentencepiece()?,
+            _ => return None,
+        };
         let (file, n_sentinels) = file.without_sentinels();
         Some((file.to_model_bytes(), n_sentinels))
     }

@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
+use tokenizers::models::unigram::Unigram;
 use tokenizers::{Decoder as _, DecoderWrapper, Model as _, ModelWrapper};
 
 use crate::added::AddedToken;
@@ -15,8 +16,11 @@ use crate::byte_level::byte_char;
 use crate::error::{TokenizerError, UnknownId};
 use crate::file::Model;
 use crate::files;
+use crate::sentencepiece::SentencePieceFile;
 use crate::specials::{SpecialNames, Specials};
 use crate::tokenizer::{TokenId, Tokenizer};
+use crate::unigram_json;
+use crate::white_space::trim_python;
 
 /// A tokenizer of any kind that Hugging Face's library knows: whatever its `tokenizer.json` says.
 ///
@@ -56,11 +60,21 @@ pub struct HuggingFaceFile {
     /// Those that the settings beside it name; without them, those with a usual name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     specials: Option<Specials>,
+    /// Whether scores are those of the file to the last bit, as for the classes of transformers; the library itself reads
+    /// some one bit off.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    exact_scores: bool,
 }
 
 impl HuggingFaceFile {
     pub(crate) fn json(&self) -> &str {
         &self.json
+    }
+
+    /// The SentencePiece model that it has the pieces of.
+    pub(crate) fn sentencepiece(&self) -> Option<SentencePieceFile> {
+        let specials = HuggingFace::new(self.clone()).ok()?.specials;
+        unigram_json::sentencepiece(&self.json, &specials)
     }
 }
 
@@ -72,16 +86,21 @@ impl HuggingFace {
     /// JSON, [`Library`](TokenizerError::Library) if the library cannot read it,
     /// [`Invalid`](TokenizerError::Invalid) if its vocabulary lacks the token that stands for unknown text.
     pub fn read(path: &Path) -> Result<Self, TokenizerError> {
-        Self::from_json(path, files::read_text(path)?, &SpecialNames::new())
+        Self::from_json(path, files::read_text(path)?, &SpecialNames::new(), false)
     }
 
     /// Of the text of a file; `names` are those of special tokens that settings give.
-    pub(crate) fn from_json(path: &Path, json: String, names: &SpecialNames) -> Result<Self, TokenizerError> {
+    pub(crate) fn from_json(
+        path: &Path,
+        json: String,
+        names: &SpecialNames,
+        exact_scores: bool,
+    ) -> Result<Self, TokenizerError> {
         serde_json::from_str::<serde::de::IgnoredAny>(&json).map_err(TokenizerError::json(path))?;
         let inner = parse(&json).map_err(|reason| TokenizerError::Library { path: path.to_owned(), reason })?;
         let id_of = |name: &str| inner.token_to_id(name);
         let specials = (!names.is_empty()).then(|| Specials::named(id_of).renamed(names, id_of));
-        Self::wrap(inner, HuggingFaceFile { json, specials }).map_err(TokenizerError::invalid(path))
+        Self::wrap(inner, HuggingFaceFile { json, specials, exact_scores }).map_err(TokenizerError::invalid(path))
     }
 
     /// Checks and indexes what was read.
@@ -102,6 +121,15 @@ impl HuggingFace {
                 bpe.dropout = None;
                 inner.with_model(bpe);
             }
+        }
+        if let (true, ModelWrapper::Unigram(unigram)) = (file.exact_scores, inner.get_model())
+            && let Some(scores) = unigram_json::exact_scores(&file.json)
+            && !unigram.iter().map(|&(_, score)| score).eq(scores.iter().copied())
+        {
+            let vocab = unigram.iter().zip(scores).map(|((piece, _), score)| (piece.clone(), score)).collect();
+            let unk = unigram_json::unk_id(&file.json);
+            let exact = Unigram::from(vocab, unk, unigram.byte_fallback()).map_err(|error| error.to_string())?;
+            inner.with_model(exact);
         }
         // A character that no vocabulary has shows whether there is a token for what is unknown.
         inner.get_model().tokenize("\u{10FFFD}").map_err(|error| error.to_string())?;
@@ -184,17 +212,16 @@ impl Tokenizer for HuggingFace {
         let mut tokens = Vec::with_capacity(ids.len());
         for &id in ids {
             let token = self.inner.id_to_token(id).ok_or(UnknownId { id, vocab_size: self.vocab_size })?;
-            if !self.specials.contains(id) && !added.is_special_token(&token) {
+            // Unknown text that is not a special token is written by its name, as in transformers.
+            let is_left_out = self.specials.contains(id) && self.specials.unk != Some(id);
+            if !is_left_out && !added.is_special_token(&token) {
                 tokens.push(token);
             }
         }
         Ok(match (self.inner.get_decoder(), &self.byte_of) {
             (_, Some(byte_of)) => {
-                let mut bytes: Vec<u8> = tokens.iter().flat_map(|token| self.bytes_of(byte_of, token)).collect();
-                if self.word_end.is_some() {
-                    bytes.truncate(bytes.trim_ascii_end().len());
-                }
-                bytes
+                let bytes: Vec<u8> = tokens.iter().flat_map(|token| self.bytes_of(byte_of, token)).collect();
+                if self.word_end.is_some() { trim_python(bytes) } else { bytes }
             }
             (Some(decoder), None) => panic::catch_unwind(AssertUnwindSafe(|| decoder.decode(tokens)))
                 .ok()

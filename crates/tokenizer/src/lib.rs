@@ -52,7 +52,9 @@ mod tokenizer;
 mod tokenizer_json;
 mod training;
 mod trie;
+mod unigram_json;
 mod vocabulary;
+mod white_space;
 mod word_cache;
 mod wordpiece;
 

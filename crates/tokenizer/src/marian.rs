@@ -7,6 +7,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::added::{self, AddedToken};
 use crate::error::{Problem, TokenizerError, UnknownId};
 use crate::file::Model;
 use crate::files;
@@ -160,6 +161,15 @@ impl Side {
 impl Tokenizer for Marian {
     fn encode(&self, text: &str) -> Vec<TokenId> {
         self.encode_with_offsets(text).into_iter().map(|(id, _)| id).collect()
+    }
+
+    /// Special tokens have the ids of the vocabulary that sources have.
+    fn encode_with_specials(&self, text: &str) -> Vec<TokenId> {
+        let tokens = self.added_tokens().into_iter().filter_map(|token| {
+            let id = *self.source.ids.get(&token.content)?;
+            Some(AddedToken { id, ..token })
+        });
+        added::encode_around(tokens.collect(), text, |part| self.encode(part))
     }
 
     fn encode_target(&self, text: &str) -> Vec<TokenId> {

@@ -47,26 +47,42 @@ enum Merge {
 pub fn from_tokenizer_json(path: &Path) -> Result<Box<dyn Tokenizer>, TokenizerError> {
     let text = files::read_text(path)?;
     let value = serde_json::from_str(&text).map_err(TokenizerError::json(path))?;
-    read(path, &value, Some(text), &SpecialNames::new())
+    read(path, &value, Some(text), &SpecialNames::new(), false)
 }
 
-/// What `value` describes; `text` is its text, if there is one. `names` are those of special tokens that settings give.
+/// What `value` describes; `text` is its text, if there is one. `names` are those of special tokens that settings give;
+/// `of_class` says whether a class of transformers reads it, and not the library alone.
 pub(crate) fn read(
     path: &Path,
     value: &Value,
     text: Option<String>,
     names: &SpecialNames,
+    of_class: bool,
 ) -> Result<Box<dyn Tokenizer>, TokenizerError> {
     if let Some(ours) = ours(value, names) {
         return Ok(ours);
     }
     let text = text.unwrap_or_else(|| value.to_string());
-    Ok(Box::new(HuggingFace::from_json(path, text, names)?))
+    Ok(Box::new(HuggingFace::from_json(path, text, names, of_class)?))
 }
 
 /// Whether `value` is a `tokenizer.json` of Hugging Face's, of whatever kind.
 pub(crate) fn is_theirs(value: &Value) -> bool {
     value["model"].is_object() && value.get("format").is_none()
+}
+
+/// The ids of a vocabulary, which is a map or a list.
+pub(crate) fn ids(vocab: &Value) -> FxHashMap<&str, TokenId> {
+    let id = |id: &Value| TokenId::try_from(id.as_u64()?).ok();
+    match vocab {
+        Value::Object(ids) => ids.iter().filter_map(|(name, value)| Some((name.as_str(), id(value)?))).collect(),
+        // The first of equal pieces counts.
+        Value::Array(pieces) => {
+            let pieces = pieces.iter().enumerate().rev();
+            pieces.filter_map(|(id, piece)| Some((piece.get(0).unwrap_or(piece).as_str()?, id as TokenId))).collect()
+        }
+        _ => FxHashMap::default(),
+    }
 }
 
 /// The added tokens of the file.

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use attentive_tokenizer::{OpenOptions, Opened, Tokenizer, TokenizerError, open};
+use attentive_tokenizer::{OpenOptions, Opened, SentencePiece, Tokenizer, TokenizerError, open};
 
 fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
@@ -168,4 +168,57 @@ fn the_two_files_of_gpt_2_belong_together() {
     let folder = folder(&[("vocab.json", vocab.as_bytes())]);
     let error = open(&folder.path().join("vocab.json")).err().unwrap();
     assert!(error.to_string().contains("no merges.txt beside it"), "{error}");
+}
+
+#[test]
+fn models_whose_class_is_not_known_are_refused_without_a_tokenizer_json() {
+    let model = fs::read(golden("sentencepiece.unigram.model")).unwrap();
+    let (vocab, merges) = (text("byte_level.vocab.json"), text("byte_level.merges.txt"));
+    let byte_level = [("vocab.json", vocab.as_bytes()), ("merges.txt", merges.as_bytes())];
+    for kind in ["big_bird", "rembert", "gemma", "blenderbot", "deberta", "whisper", "roformer", "funnel"] {
+        let config = format!(r#"{{"model_type": "{kind}"}}"#);
+        let config = ("config.json", config.as_bytes());
+        refused(&[config, ("spiece.model", &model)], "tokenizer.json alone");
+        refused(&[config, byte_level[0], byte_level[1]], "tokenizer.json alone");
+        refused(&[config, ("vocab.txt", WORDS.as_bytes())], "tokenizer.json alone");
+    }
+    let config = br#"{"tokenizer_class": "ByT5Tokenizer", "extra_ids": 5}"#;
+    refused(&[("tokenizer_config.json", config)], "extra_ids is 5");
+    let model = fs::read(golden("sentencepiece.bpe.model")).unwrap();
+    refused(&[("spiece.model", &model), ("config.json", br#"{"model_type": "t5"}"#)], "BPE model");
+}
+
+#[test]
+fn a_tokenizer_json_that_its_class_does_not_follow_is_noted() {
+    let json = br#"{"version": "1.0", "added_tokens": [], "post_processor": null, "normalizer": null,
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "Digits", "individual_digits": true},
+            {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true}]},
+        "decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
+        "model": {"type": "BPE", "vocab": {"1": 0, "2": 1, "12": 2}, "merges": [["1", "2"]]}}"#;
+    let class = br#"{"tokenizer_class": "GPT2Tokenizer"}"#;
+    let found = opened(&[("tokenizer.json", json), ("tokenizer_config.json", class)]);
+    assert_eq!(found.tokenizer.encode("12"), [0, 1]);
+    assert!(
+        found.notes.iter().any(|note| note.contains("pre_tokenizer is not that of GPT2Tokenizer")),
+        "{:?}",
+        found.notes
+    );
+    let class = br#"{"tokenizer_class": "PreTrainedTokenizerFast"}"#;
+    assert_eq!(opened(&[("tokenizer.json", json), ("tokenizer_config.json", class)]).notes, <[String; 0]>::default());
+}
+
+#[test]
+fn t5_s_pieces_are_written_as_a_model_again() {
+    let proto = fs::read(golden("sentencepiece.unigram.model")).unwrap();
+    let folder = folder(&[("spiece.model", &proto), ("config.json", br#"{"model_type": "xlm-roberta"}"#)]);
+    fs::rename(folder.path().join("spiece.model"), folder.path().join("sentencepiece.bpe.model")).unwrap();
+    let tokenizer = open(folder.path()).unwrap();
+    let [model, _] = tokenizer.to_model().unwrap().sentencepiece_models().unwrap();
+    let path = folder.path().join("again.model");
+    fs::write(&path, model).unwrap();
+    let again = SentencePiece::from_model(&path).unwrap();
+    assert_eq!(again.vocab_size(), tokenizer.vocab_size());
+    for text in ["The animal didn't cross the street.", "ﬁne, Ⅻ and wider", "müde Straße"] {
+        assert_eq!(again.encode(text), tokenizer.encode(text));
+    }
 }

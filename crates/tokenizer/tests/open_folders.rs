@@ -47,13 +47,20 @@ fn differences(entry: &Value, cases: &[String], with_specials: &[String], n: &mu
     };
     let Frame { before, after } = frame.unwrap_or_default();
     compare("frame".to_owned(), [before, after].concat(), &entry["frame"]);
-    compare("size".to_owned(), vec![tokenizer.vocab_size() as u32], &serde_json::json!([entry["n"]]));
+    compare("size".to_owned(), vec![tokenizer.source_vocab_size() as u32], &serde_json::json!([entry["n"]]));
     for tokenizer in [tokenizer, load(&path).unwrap()] {
         for (text, expected) in cases.iter().zip(entry["ids"].as_array().unwrap()) {
             compare(format!("{text:?}"), tokenizer.encode(text), expected);
         }
         for (text, expected) in with_specials.iter().zip(entry["with_specials"].as_array().unwrap()) {
             compare(format!("{text:?} with special tokens"), tokenizer.encode_with_specials(text), expected);
+        }
+        // Of two vocabularies, ids that text becomes are not those that become text.
+        if tokenizer.source_vocab_size() == tokenizer.vocab_size() {
+            for (row, expected) in entry["with_specials"].as_array().unwrap().iter().zip(strings(&entry["decoded"])) {
+                let text: Vec<u32> = tokenizer.decode(&ids(row)).unwrap().chars().map(u32::from).collect();
+                compare(format!("text of {row}"), text, &expected.chars().map(u32::from).collect::<Vec<_>>().into());
+            }
         }
     }
     found

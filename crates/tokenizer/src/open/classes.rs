@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use super::folder::{entry, placed};
+use super::known::{self, BERT_LIKE, ROBERTA_LIKE};
 use super::settings::Settings;
 use super::{Frame, OpenOptions, Opened, guess, pieces};
 use crate::byte_level::{ByteLevelBpe, parse_merges};
@@ -27,22 +28,8 @@ pub(super) fn open(settings: &mut Settings, options: &OpenOptions) -> Result<Opt
     let Some(class) = settings.class.clone() else { return Ok(None) };
     let folder = settings.folder.clone();
     let opened = match &*class {
-        "BertTokenizer"
-        | "DistilBertTokenizer"
-        | "ElectraTokenizer"
-        | "MobileBertTokenizer"
-        | "ConvBertTokenizer"
-        | "LayoutLMTokenizer"
-        | "LxmertTokenizer"
-        | "SqueezeBertTokenizer"
-        | "RetriBertTokenizer" => bert(settings, options)?,
-        "GPT2Tokenizer"
-        | "CodeGenTokenizer"
-        | "RobertaTokenizer"
-        | "BartTokenizer"
-        | "LongformerTokenizer"
-        | "LEDTokenizer"
-        | "MvpTokenizer" => {
+        class if BERT_LIKE.contains(&class) => bert(settings, options)?,
+        class if ROBERTA_LIKE.contains(&class) || ["GPT2Tokenizer", "CodeGenTokenizer"].contains(&class) => {
             let [vocab, merges] = need(settings, ["vocab.json", "merges.txt"])
                 .or_else(|missing| need(settings, ["encoder.json", "vocab.bpe"]).map_err(|_| missing))?;
             byte_level(settings, &vocab, &merges)?
@@ -52,9 +39,12 @@ pub(super) fn open(settings: &mut Settings, options: &OpenOptions) -> Result<Opt
             clip(settings, &vocab, &merges)?
         }
         "MarianTokenizer" => marian(settings, options)?,
-        "ByT5Tokenizer" => with_end(settings, Box::new(Bytes::default()))?,
-        "CanineTokenizer" => Opened::plain(CodePoints::default()),
-        "PreTrainedTokenizer" | "TokenizersBackend" | "PythonBackend" => return Ok(None),
+        "ByT5Tokenizer" => byt5(settings)?,
+        "CanineTokenizer" => {
+            let tokenizer = CodePoints::default();
+            Opened { frame: enclosed(&tokenizer), ..Opened::plain(tokenizer) }
+        }
+        class if known::OF_ANY_KIND.contains(&class) => return Ok(None),
         class => match pieces::open(settings, class)? {
             Some(opened) => opened,
             None => {
@@ -114,8 +104,25 @@ fn with_end(settings: &mut Settings, inner: Box<dyn Tokenizer>) -> Result<Opened
     })
 }
 
+fn byt5(settings: &mut Settings) -> Result<Opened, TokenizerError> {
+    let is_sentinel = |content: &str| content.starts_with("<extra_id_");
+    let n_named = settings.added.iter().filter(|token| is_sentinel(&token.content)).count();
+    if n_named != 125 && settings.config.contains_key("added_tokens_decoder") {
+        return Err(settings.unsupported(format!("added_tokens_decoder has {n_named} of ByT5's 125 <extra_id_…>")));
+    }
+    match settings.n_sentinels() {
+        Ok(125) => {}
+        // As transformers saves it.
+        Ok(0) if n_named == 125 => {}
+        Ok(n) => return Err(settings.unsupported(format!("extra_ids is {n}, and ByT5's 125 are read"))),
+        Err(problem) => return Err(settings.unsupported(problem)),
+    }
+    (0..125).for_each(|index| settings.name_special(&format!("<extra_id_{index}>")));
+    with_end(settings, Box::new(Bytes::default()))
+}
+
 /// `[CLS]` before a text and `[SEP]` after it, or what the class has in their place.
-fn enclosed(tokenizer: &dyn Tokenizer) -> Option<Frame> {
+pub(super) fn enclosed(tokenizer: &dyn Tokenizer) -> Option<Frame> {
     let specials = tokenizer.specials();
     Some(Frame { before: vec![specials.cls.or(specials.bos)?], after: vec![specials.sep.or(specials.eos)?] })
 }
@@ -167,18 +174,17 @@ pub(super) fn bert(settings: &mut Settings, options: &OpenOptions) -> Result<Ope
 }
 
 /// Of a `tokenizer.json` made here, with the tokens of the settings.
-fn from_value(
+pub(super) fn from_value(
     settings: &mut Settings,
     path: &Path,
     mut value: Value,
     frame: impl FnOnce(&dyn Tokenizer) -> Option<Frame>,
 ) -> Result<Opened, TokenizerError> {
-    let ids = value["model"]["vocab"].as_object().cloned().unwrap_or_default();
-    let id_of = |content: &str| ids.get(content)?.as_u64().and_then(|id| TokenId::try_from(id).ok());
-    let next = ids.values().filter_map(Value::as_u64).max().map_or(0, |id| id as usize + 1);
-    let added = placed(settings, id_of, next)?;
+    let ids = tokenizer_json::ids(&value["model"]["vocab"]);
+    let next = ids.values().max().map_or(0, |&id| id as usize + 1);
+    let added = placed(settings, |content| ids.get(content).copied(), next)?;
     value["added_tokens"] = added.iter().map(entry).collect();
-    let tokenizer = tokenizer_json::read(path, &value, None, &settings.names)?;
+    let tokenizer = tokenizer_json::read(path, &value, None, &settings.names, true)?;
     let frame = frame(&*tokenizer);
     Ok(Opened { frame, ..Opened::boxed(tokenizer) })
 }
@@ -298,6 +304,12 @@ pub(super) fn marian(settings: &mut Settings, options: &OpenOptions) -> Result<O
         false => Marian::from_files(&source, &target, &vocab, begin)?,
         true => Marian::with_vocabularies([&source, &vocab], [&target, &of_targets], begin)?,
     };
+    if separate {
+        // transformers saves added tokens with the ids that sources have.
+        let ids: Map<String, Value> =
+            serde_json::from_str(&files::read_text(&vocab)?).map_err(TokenizerError::json(&vocab))?;
+        settings.added.retain(|token| ids.get(&token.content) != Some(&json!(token.id)));
+    }
     // The beginning of translations is not a role that the settings name.
     settings.names.remove("bos_token");
     with_end(settings, Box::new(marian))

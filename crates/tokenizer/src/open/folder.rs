@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::settings::{CONFIG, Settings};
-use super::{BYTE_LEVEL, Frame, OpenOptions, Opened, classes, pieces};
+use super::{BYTE_LEVEL, Frame, OpenOptions, Opened, classes, known, pieces};
 use crate::added::AddedToken;
 use crate::error::TokenizerError;
 use crate::file::{self, load};
@@ -53,9 +53,23 @@ fn open_json(
     let before = value.clone();
     follow(settings, options, &mut value);
     add_tokens(settings, &mut value)?;
+    let class = settings.class.clone().unwrap_or_default();
+    // Byte-level files of Llama's class are read as they are.
+    let is_read_whole =
+        class == "LlamaTokenizer" && value.pointer("/decoder/type").is_some_and(|kind| kind == "ByteLevel");
+    for (key, of_class) in known::contradictions(&class, |key| settings.flag(key), &value) {
+        if !is_read_whole {
+            settings.notes.push(format!(
+                "tokenizer.json is followed; its {key} is not that of {class}, with which transformers 5 reads it: {of_class}"
+            ));
+        }
+    }
     let text = (value == before).then_some(text);
-    let tokenizer = tokenizer_json::read(path, &value, text, &settings.names)?;
-    Ok(Opened { frame: frame_of(&value), ..Opened::boxed(tokenizer) })
+    let of_class = !class.is_empty() && !known::OF_ANY_KIND.contains(&&*class);
+    let tokenizer = tokenizer_json::read(path, &value, text, &settings.names, of_class)?;
+    // This class has a template that it does not save.
+    let frame = if class == "RemBertTokenizer" { classes::enclosed(&*tokenizer) } else { frame_of(&value) };
+    Ok(Opened { frame, ..Opened::boxed(tokenizer) })
 }
 
 /// Puts settings in the place of those of the file, as the classes of transformers do.
@@ -84,17 +98,12 @@ fn follow(settings: &mut Settings, options: &OpenOptions, value: &mut Value) {
 fn add_tokens(settings: &mut Settings, value: &mut Value) -> Result<(), TokenizerError> {
     let listed = tokenizer_json::added_tokens(value);
     let vocab = &value["model"]["vocab"];
-    let id_in_model = |content: &str| match vocab {
-        Value::Object(ids) => ids.get(content).and_then(Value::as_u64),
-        Value::Array(pieces) => pieces.iter().position(|piece| piece[0] == content).map(|at| at as u64),
-        _ => None,
-    };
+    let ids = tokenizer_json::ids(vocab);
     let id_of = |content: &str| {
         let listed = listed.iter().find(|token| token.content == content).map(|token| token.id);
-        listed.or_else(|| id_in_model(content).and_then(|id| TokenId::try_from(id).ok()))
+        listed.or_else(|| ids.get(content).copied())
     };
-    let n_in_model = vocab.as_object().map(serde_json::Map::len).or(vocab.as_array().map(Vec::len)).unwrap_or(0);
-    let next = listed.iter().map(|token| token.id as usize + 1).max().unwrap_or(0).max(n_in_model);
+    let next = listed.iter().map(|token| token.id as usize + 1).max().unwrap_or(0).max(ids.len());
     let mut all = listed.clone();
     for token in placed(settings, id_of, next)? {
         match all.iter_mut().find(|known| known.content == token.content) {
@@ -151,15 +160,25 @@ pub(super) fn placed(
         if tokens.iter().any(|token| token.content == special.content) {
             continue;
         }
-        let id = id_of(&special.content).unwrap_or_else(|| {
-            settings.notes.push(format!(
-                "the special token {:?} is not in the vocabulary and gets the id {next}, as in transformers",
-                special.content
-            ));
-            next += 1;
-            next - 1
-        });
-        tokens.push(special.at(id, true));
+        let content = &special.content;
+        let id = match id_of(content) {
+            Some(id) => id,
+            None if special.of_class => {
+                settings.notes.push(format!(
+                    "the class's special token {content:?} is not in the vocabulary: it stays text, and transformers \
+                     gives it a new id"
+                ));
+                continue;
+            }
+            None => {
+                settings.notes.push(format!(
+                    "the special token {content:?} is not in the vocabulary and gets the id {next}, as in transformers"
+                ));
+                next += 1;
+                next - 1
+            }
+        };
+        tokens.push(special.named_at(id));
     }
     Ok(tokens)
 }
@@ -170,6 +189,13 @@ fn open_vocabulary(settings: &mut Settings, options: &OpenOptions) -> Result<Ope
         return Ok(opened);
     }
     let folder = settings.folder.clone();
+    if let Some(kind) = settings.unknown_type() {
+        let problem = format!(
+            "the tokenizers of {kind} models are read from tokenizer.json alone, and there is none; save the folder again \
+             with transformers 5, which writes it, or name the tokenizer_class in {CONFIG}"
+        );
+        return Err(settings.unsupported(problem));
+    }
     if folder.join("source.spm").is_file() {
         return classes::marian(settings, options);
     }

@@ -3,6 +3,7 @@
 mod classes;
 mod folder;
 mod guess;
+mod known;
 mod pieces;
 mod settings;
 
@@ -108,9 +109,9 @@ impl OpenOptions {
     ///
     /// Of a folder of transformers, these are read: `tokenizer.json`, `tokenizer_config.json`,
     /// `special_tokens_map.json`, `added_tokens.json`, `config.json` (`model_type`, `tokenizer_class`), and the
-    /// vocabulary files of the class. Ids are those of transformers 5, with one exception: a folder whose vocabulary is
-    /// a SentencePiece model alone (`.model`) gives sentencepiece's own ids; those of transformers 5 differ from them on
-    /// Unicode's white space. A setting that changes ids is followed or
+    /// vocabulary files of the class. Ids and text are those of transformers 5, with two exceptions, of which there is a
+    /// note: a `tokenizer.json` is followed where its class would read it in another way, and a SentencePiece model beside
+    /// which nothing names a class gives sentencepiece's own ids. A setting that changes ids is followed or
     /// refused; one that changes nothing here is left aside without a note if that is known, else with one.
     ///
     /// # Errors
@@ -139,7 +140,7 @@ impl OpenOptions {
                 if !tokenizer_json::is_theirs(&value) {
                     return load(path).map(Opened::boxed);
                 }
-                let tokenizer = tokenizer_json::read(path, &value, Some(text.to_owned()), &SpecialNames::new())?;
+                let tokenizer = tokenizer_json::read(path, &value, Some(text.to_owned()), &SpecialNames::new(), false)?;
                 let frame = folder::frame_of(&value);
                 Ok(Opened { frame, ..Opened::boxed(tokenizer) })
             }

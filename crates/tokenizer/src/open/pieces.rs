@@ -1,16 +1,21 @@
-//! SentencePiece models whose ids the class of transformers arranges anew.
+//! SentencePiece models whose ids and whose text the class of transformers arranges anew.
 
 use std::path::Path;
 
-use super::classes::{need, with_settings};
+use serde_json::{Value, json};
+
+use super::classes::{from_value, need, with_settings};
 use super::settings::Settings;
 use super::{Frame, Opened};
 use crate::error::TokenizerError;
-use crate::sentencepiece::{PieceKind, SentencePiece, SentencePieceFile};
-use crate::specials::Specials;
-use crate::tokenizer::{TokenId, Tokenizer};
+use crate::sentencepiece::{Algorithm, PieceKind, SentencePiece, SentencePieceFile};
+use crate::tokenizer::Tokenizer;
+use crate::unigram_json::encode_base64;
 
 /// By the class; `None` if it is not known here.
+///
+/// transformers 5 takes the pieces alone from a model, and segments by code of its own: white space of every kind ends a
+/// word, and names of control pieces are pieces.
 pub(super) fn open(settings: &mut Settings, class: &str) -> Result<Option<Opened>, TokenizerError> {
     let (name, arrange, encloses): (_, Arrange, _) = match class {
         "XLMRobertaTokenizer" => ("sentencepiece.bpe.model", xlm_roberta, true),
@@ -19,20 +24,51 @@ pub(super) fn open(settings: &mut Settings, class: &str) -> Result<Option<Opened
         "PegasusTokenizer" => ("spiece.model", pegasus, false),
         _ => return Ok(None),
     };
-    if settings.flag("add_prefix_space") == Some(false) {
-        return Err(
-            settings.unsupported("add_prefix_space is false, which SentencePiece models do not have".to_owned())
-        );
-    }
     let [path] = need(settings, [name])?;
     let file = SentencePiece::from_model(&path)?.file;
-    let file = arrange(settings, file).map_err(|problem| settings.unsupported(format!("{name}: {problem}")))?;
-    let model = SentencePiece::new(file).map_err(TokenizerError::invalid(&path))?;
-    let frame = move |tokenizer: &dyn Tokenizer| {
-        let Specials { bos, eos, .. } = *tokenizer.specials();
-        Some(Frame { before: if encloses { vec![bos?] } else { Vec::new() }, after: vec![eos?] })
+    if file.algorithm != Algorithm::Unigram {
+        return Err(settings.unsupported(format!("{name} is a BPE model, and {class} has Unigram models")));
+    }
+    for (piece, _, kind) in &file.pieces {
+        match kind {
+            PieceKind::Control => settings.name_piece(piece, true),
+            PieceKind::UserDefined => settings.name_piece(piece, false),
+            _ => {}
+        }
+    }
+    let Vocabulary { entries, unk } =
+        arrange(settings, &file).map_err(|problem| settings.unsupported(format!("{name}: {problem}")))?;
+    let scheme = match settings.flag("add_prefix_space") {
+        Some(false) if encloses => "never",
+        _ => "always",
     };
-    with_settings(settings, Box::new(model), frame).map(Some)
+    let words = json!({"type": "Metaspace", "replacement": "\u{2581}", "prepend_scheme": scheme, "split": true});
+    let charsmap = &file.normalizer.charsmap;
+    let precompiled =
+        (!charsmap.is_empty()).then(|| json!({"type": "Precompiled", "precompiled_charsmap": encode_base64(charsmap)}));
+    let (normalizer, pre_tokenizer) = if class == "PegasusTokenizer" {
+        let replace = |pattern: Value| json!({"type": "Replace", "pattern": pattern, "content": " "});
+        let first = precompiled.unwrap_or_else(|| replace(json!({"Regex": "\n"})));
+        (json!({"type": "Sequence", "normalizers": [first, replace(json!({"Regex": " {2,}"}))]}), words.clone())
+    } else {
+        let split = json!({"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, words]});
+        (json!(precompiled), split)
+    };
+    let value = json!({
+        "version": "1.0",
+        "added_tokens": [],
+        "normalizer": normalizer,
+        "pre_tokenizer": pre_tokenizer,
+        "post_processor": null,
+        "decoder": words,
+        "model": {"type": "Unigram", "unk_id": unk, "vocab": entries, "byte_fallback": false},
+    });
+    let frame = move |tokenizer: &dyn Tokenizer| {
+        let specials = tokenizer.specials();
+        let before = if encloses { vec![specials.bos?] } else { Vec::new() };
+        Some(Frame { before, after: vec![specials.eos?] })
+    };
+    from_value(settings, &path, value, frame).map(Some)
 }
 
 /// A model in a folder that names no class.
@@ -54,67 +90,77 @@ pub(super) fn without_class(settings: &mut Settings, path: &Path) -> Result<Open
     with_settings(settings, Box::new(SentencePiece::from_model(path)?), |_| None)
 }
 
-/// Puts the pieces of a model in the order of a class.
-type Arrange = fn(&Settings, SentencePieceFile) -> Result<SentencePieceFile, String>;
-type Pieces = Vec<(String, f32, PieceKind)>;
-
-fn control(name: &str) -> (String, f32, PieceKind) {
-    (name.to_owned(), 0.0, PieceKind::Control)
+/// Pieces with their scores in the order of a class, and the id of what is unknown.
+struct Vocabulary {
+    entries: Vec<(String, f64)>,
+    unk: usize,
 }
 
-fn unknown(name: &str) -> (String, f32, PieceKind) {
-    (name.to_owned(), 0.0, PieceKind::Unknown)
-}
+type Arrange = fn(&mut Settings, &SentencePieceFile) -> Result<Vocabulary, String>;
 
-/// `file` with `head` in the place of its first `n` pieces, which must be special ones, and `tail` after the last.
-fn arranged(mut file: SentencePieceFile, head: Pieces, n: usize, tail: Pieces) -> Result<SentencePieceFile, String> {
+/// `head` in the place of the first `n` pieces, which must be special ones.
+fn arranged(file: &SentencePieceFile, head: Vec<(String, f64)>, n: usize, unk: usize) -> Result<Vocabulary, String> {
     let is_special = |kind: PieceKind| matches!(kind, PieceKind::Control | PieceKind::Unknown);
     if file.pieces.len() < n || !file.pieces[..n].iter().all(|&(_, _, kind)| is_special(kind)) {
         return Err(format!("its first {n} pieces are not special tokens, as the class expects"));
     }
-    let head_has_unknown = head.iter().any(|&(_, _, kind)| kind == PieceKind::Unknown);
-    let rest =
-        file.pieces.split_off(n).into_iter().filter(|(_, _, kind)| !(head_has_unknown && *kind == PieceKind::Unknown));
-    let rest: Pieces = rest.collect();
-    file.pieces = [head, rest, tail].concat();
-    let id_of =
-        |name: &str| (0..).zip(&file.pieces).find(|(_, (piece, ..))| piece == name).map(|(id, _)| id as TokenId);
-    file.specials = Specials::named(id_of);
-    Ok(file)
+    let rest = file.pieces[n..].iter().map(|(piece, score, _)| (piece.clone(), f64::from(*score)));
+    Ok(Vocabulary { entries: head.into_iter().chain(rest).collect(), unk })
 }
 
 /// fairseq's order, which is one ahead of the model's.
-fn xlm_roberta(_: &Settings, file: SentencePieceFile) -> Result<SentencePieceFile, String> {
-    let head = vec![control("<s>"), control("<pad>"), control("</s>"), unknown("<unk>")];
-    arranged(file, head, 3, vec![control("<mask>")])
+fn xlm_roberta(settings: &mut Settings, file: &SentencePieceFile) -> Result<Vocabulary, String> {
+    let name = |role: &str, usual: &str| (settings.name_of(role, usual), 0.0);
+    let head = vec![
+        name("bos_token", "<s>"),
+        name("pad_token", "<pad>"),
+        name("eos_token", "</s>"),
+        name("unk_token", "<unk>"),
+    ];
+    let mut vocabulary = arranged(file, head, 3, 3)?;
+    vocabulary.entries.push(name("mask_token", "<mask>"));
+    Ok(vocabulary)
 }
 
-fn camembert(_: &Settings, file: SentencePieceFile) -> Result<SentencePieceFile, String> {
-    let head = ["<s>NOTUSED", "<pad>", "</s>NOTUSED"].map(control);
-    let head = [head.as_slice(), &[unknown("<unk>"), control("<unk>NOTUSED")]].concat();
-    arranged(file, head, 1, vec![control("<mask>")])
+fn camembert(settings: &mut Settings, file: &SentencePieceFile) -> Result<Vocabulary, String> {
+    let name = |role: &str, usual: &str| (settings.name_of(role, usual), 0.0);
+    let head = vec![
+        ("<s>NOTUSED".to_owned(), 0.0),
+        name("pad_token", "<pad>"),
+        ("</s>NOTUSED".to_owned(), 0.0),
+        name("unk_token", "<unk>"),
+        ("<unk>NOTUSED".to_owned(), -100.0),
+    ];
+    let mut vocabulary = arranged(file, head, 1, 3)?;
+    vocabulary.entries.push(name("mask_token", "<mask>"));
+    Ok(vocabulary)
 }
 
-fn t5(settings: &Settings, file: SentencePieceFile) -> Result<SentencePieceFile, String> {
-    let n = settings.config.get("extra_ids").and_then(serde_json::Value::as_u64).unwrap_or(100);
-    let n = usize::try_from(n).ok().filter(|&n| n <= 10_000).ok_or("extra_ids is more than 10,000")?;
-    Ok(file.with_sentinels(n, 0))
+fn t5(settings: &mut Settings, file: &SentencePieceFile) -> Result<Vocabulary, String> {
+    let n = settings.n_sentinels()?;
+    if !matches!(file.pieces.get(2), Some((_, _, PieceKind::Unknown))) {
+        return Err("its third piece is not <unk>, as T5's is".to_owned());
+    }
+    let mut vocabulary = arranged(file, Vec::new(), 0, 2)?;
+    for name in (0..n).rev().map(|index| format!("<extra_id_{index}>")) {
+        settings.name_piece(&name, true);
+        vocabulary.entries.push((name, 0.0));
+    }
+    Ok(vocabulary)
 }
 
 /// Masks and names without use between the first two pieces and the others.
-fn pegasus(settings: &Settings, mut file: SentencePieceFile) -> Result<SentencePieceFile, String> {
-    let offset = settings.config.get("offset").and_then(serde_json::Value::as_u64).unwrap_or(103);
+fn pegasus(settings: &mut Settings, file: &SentencePieceFile) -> Result<Vocabulary, String> {
+    let offset = settings.config.get("offset").and_then(Value::as_u64).unwrap_or(103);
     if offset != 103 {
         return Err(format!("offset is {offset}, and 103 is read"));
     }
-    let unused: Pieces = (2..offset).map(|n| control(&format!("<unk_{n}>"))).collect();
-    let head = [vec![control("<pad>"), control("</s>"), control("<mask_1>"), control("<mask_2>")], unused].concat();
-    let first_two: Vec<_> = file.pieces.iter().take(2).map(|(piece, ..)| piece.as_str()).collect();
-    if first_two != ["<pad>", "</s>"] {
-        return Err("its first pieces are not <pad> and </s>, as Pegasus's are".to_owned());
+    let first: Vec<_> = file.pieces.iter().take(3).map(|(piece, ..)| piece.as_str()).collect();
+    if first != ["<pad>", "</s>", "<unk>"] {
+        return Err("its first pieces are not <pad>, </s> and <unk>, as Pegasus's are".to_owned());
     }
-    file.specials = Specials::default();
-    let mut file = arranged(file, head, 2, Vec::new())?;
-    file.specials.mask = (0..).zip(&file.pieces).find(|(_, (piece, ..))| piece == "<mask_2>").map(|(id, _)| id);
-    Ok(file)
+    let named = ["<pad>", "</s>", "<mask_1>", "<mask_2>"].map(|name| (name.to_owned(), 0.0)).into_iter();
+    let head: Vec<_> = named.chain((2..offset).map(|n| (format!("<unk_{n}>"), -100.0))).collect();
+    head.iter().for_each(|(name, _)| settings.name_piece(name, true));
+    arranged(file, head, 2, 105)
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::known::{MODEL_TYPES, usual_names};
 use crate::added::AddedToken;
 use crate::error::TokenizerError;
 use crate::files;
@@ -45,6 +46,12 @@ pub(super) struct Unplaced {
     normalized: Option<bool>,
     #[serde(default)]
     special: bool,
+    /// Whether text is searched for it though it is not special.
+    #[serde(skip)]
+    user_defined: bool,
+    /// Whether the class alone has it: it is nothing where the vocabulary lacks it.
+    #[serde(skip)]
+    pub(super) of_class: bool,
 }
 
 impl Unplaced {
@@ -57,6 +64,8 @@ impl Unplaced {
             single_word: false,
             normalized: Some(false),
             special: true,
+            user_defined: false,
+            of_class: false,
         };
         let token = match value {
             Value::String(content) => plain(content),
@@ -65,7 +74,12 @@ impl Unplaced {
         (!token.content.is_empty()).then_some(token)
     }
 
-    pub(super) fn at(&self, id: TokenId, special: bool) -> AddedToken {
+    /// The token where it is named as a special one.
+    pub(super) fn named_at(&self, id: TokenId) -> AddedToken {
+        self.at(id, !self.user_defined)
+    }
+
+    fn at(&self, id: TokenId, special: bool) -> AddedToken {
         let Self { content, lstrip, rstrip, single_word, normalized, .. } = self.clone();
         let normalized = normalized.unwrap_or(!special);
         AddedToken { id, content, special, lstrip, rstrip, single_word, normalized }
@@ -92,9 +106,16 @@ impl Settings {
         let mut named = settings.config.clone();
         let decoder = settings.config.get("added_tokens_decoder").and_then(Value::as_object).cloned();
         if decoder.is_none() {
-            named.extend(object("special_tokens_map.json")?);
+            let mut map = object("special_tokens_map.json")?;
+            // What added_tokens.json has too is found as any added token is, in transformers 5.
+            let ids = object("added_tokens.json")?;
+            if let Some(Value::Array(tokens)) = map.get_mut("additional_special_tokens") {
+                tokens.retain(|token| Unplaced::of(token).is_none_or(|token| !ids.contains_key(&token.content)));
+            }
+            named.extend(map);
         }
         settings.name_specials(&named);
+        settings.name_usual(&named);
         match decoder {
             Some(decoder) => {
                 settings.place(decoder.iter().map(|(id, token)| (id.parse().ok(), Unplaced::of(token))))?;
@@ -115,6 +136,10 @@ impl Settings {
             }
         }
         settings.check_known_settings()?;
+        if settings.flag("split_special_tokens") == Some(true) {
+            let note = format!("{CONFIG}: split_special_tokens = true is left to the caller, unlike in transformers");
+            settings.notes.push(note);
+        }
         Ok(settings)
     }
 
@@ -141,11 +166,56 @@ impl Settings {
         });
     }
 
+    /// Counts those special tokens of the class that the settings leave out.
+    fn name_usual(&mut self, named: &Map<String, Value>) {
+        for &(role, name) in self.class.as_deref().map_or(&[][..], usual_names) {
+            // A role that is null has no token.
+            if named.contains_key(role) {
+                continue;
+            }
+            self.names.insert(role.to_owned(), name.to_owned());
+            if self.special.iter().any(|token| token.content == name) {
+                continue;
+            }
+            let [lstrip, rstrip] = match (self.class.as_deref(), role) {
+                (Some("ByT5Tokenizer"), _) => [true, true],
+                (Some("CamembertTokenizer"), "mask_token") => [true, false],
+                _ => [false, false],
+            };
+            let token = Unplaced::of(&Value::String(name.to_owned()));
+            self.special.extend(token.map(|token| Unplaced { lstrip, rstrip, of_class: true, ..token }));
+        }
+    }
+
     /// Counts `name` among the special tokens.
     pub(super) fn name_special(&mut self, name: &str) {
+        self.name_piece(name, true);
+    }
+
+    /// Counts `name` among the tokens that text is searched for.
+    pub(super) fn name_piece(&mut self, name: &str, special: bool) {
         if !self.special.iter().any(|token| token.content == name) {
-            self.special.extend(Unplaced::of(&Value::String(name.to_owned())));
+            let token = Unplaced::of(&Value::String(name.to_owned()));
+            self.special.extend(token.map(|token| Unplaced { user_defined: !special, ..token }));
         }
+    }
+
+    /// The name of the special token with this role.
+    pub(super) fn name_of(&self, role: &str, usual: &str) -> String {
+        self.names.get(role).cloned().unwrap_or_else(|| usual.to_owned())
+    }
+
+    /// The type of a model whose class of tokenizers is not known here, where no class is named.
+    pub(super) fn unknown_type(&self) -> Option<&str> {
+        let kind = self.model.get("model_type")?.as_str().filter(|kind| !kind.is_empty())?;
+        self.class.is_none().then_some(kind)
+    }
+
+    /// The number of `<extra_id_0>` …
+    pub(super) fn n_sentinels(&self) -> Result<u64, String> {
+        let n = self.config.get("extra_ids").and_then(Value::as_u64);
+        let usual = if self.class.as_deref() == Some("ByT5Tokenizer") { 125 } else { 100 };
+        n.or(Some(usual)).filter(|&n| n <= 10_000).ok_or_else(|| "extra_ids is more than 10,000".to_owned())
     }
 
     fn place(
@@ -231,7 +301,7 @@ const FOLLOWED: [&str; 21] = [
 ];
 
 /// Settings that change nothing that a tokenizer here does.
-const WITHOUT_EFFECT: [&str; 36] = [
+const WITHOUT_EFFECT: [&str; 37] = [
     "auto_map",
     "backend",
     "chat_template",
@@ -265,6 +335,7 @@ const WITHOUT_EFFECT: [&str; 36] = [
     "trim_offsets",
     "truncation_side",
     "truncation_strategy",
+    "unk_id",
     "use_default_system_prompt",
     "use_fast",
     "vocab_file",
@@ -287,43 +358,6 @@ fn class_of(config: &Map<String, Value>, model: &Map<String, Value>) -> Option<S
     });
     class.map(|class| class.strip_suffix("Fast").map_or_else(|| class.clone(), str::to_owned))
 }
-
-/// Model types and the class that transformers takes for them.
-const MODEL_TYPES: [(&[&str], &str); 17] = [
-    (
-        &[
-            "bert",
-            "distilbert",
-            "electra",
-            "mobilebert",
-            "megatron-bert",
-            "nezha",
-            "layoutlm",
-            "lxmert",
-            "convbert",
-            "visual_bert",
-            "squeezebert",
-            "retribert",
-        ],
-        "BertTokenizer",
-    ),
-    (&["gpt2", "gpt_bigcode", "opt", "phi", "gptj", "gpt_neo", "starcoder2", "codegen"], "GPT2Tokenizer"),
-    (&["roberta", "bart", "longformer", "led", "roberta-prelayernorm", "ibert", "mvp"], "RobertaTokenizer"),
-    (&["clip", "clipseg", "groupvit", "owlvit", "owlv2", "xclip", "altclip"], "CLIPTokenizer"),
-    (&["xlm-roberta", "xmod", "xlm-roberta-xl"], "XLMRobertaTokenizer"),
-    (&["camembert"], "CamembertTokenizer"),
-    (&["t5", "mt5", "umt5", "switch_transformers", "longt5"], "T5Tokenizer"),
-    (&["byt5"], "ByT5Tokenizer"),
-    (&["canine"], "CanineTokenizer"),
-    (&["marian"], "MarianTokenizer"),
-    (&["pegasus"], "PegasusTokenizer"),
-    (&["albert"], "AlbertTokenizer"),
-    (&["xlnet"], "XLNetTokenizer"),
-    (&["mbart"], "MBartTokenizer"),
-    (&["m2m_100"], "M2M100Tokenizer"),
-    (&["deberta-v2"], "DebertaV2Tokenizer"),
-    (&["llama"], "LlamaTokenizer"),
-];
 
 /// The beginning of a value, for a note.
 fn short(value: &Value) -> String {

@@ -34,6 +34,20 @@ impl SentencePiece {
 }
 
 impl SentencePieceFile {
+    /// A model with the settings that a file has by default.
+    pub(crate) fn of_pieces(algorithm: Algorithm, pieces: Vec<(String, f32, PieceKind)>, specials: Specials) -> Self {
+        Self {
+            algorithm,
+            byte_fallback: false,
+            whitespace_as_suffix: false,
+            unk_surface: " \u{2047} ".to_owned(),
+            specials,
+            normalizer: DEFAULT_NORMALIZER,
+            denormalizer: None,
+            pieces,
+        }
+    }
+
     pub(crate) fn to_model_bytes(&self) -> Vec<u8> {
         let mut model = Message::default();
         for (piece, score, kind) in &self.pieces {
@@ -74,16 +88,7 @@ const KINDS: [(u64, PieceKind); 6] = [
 
 /// Reads a `ModelProto` of `sentencepiece_model.proto`.
 fn parse_model(bytes: &[u8]) -> Result<SentencePieceFile, Problem> {
-    let mut file = SentencePieceFile {
-        algorithm: Algorithm::Unigram,
-        byte_fallback: false,
-        whitespace_as_suffix: false,
-        unk_surface: " \u{2047} ".to_owned(),
-        specials: Specials::default(),
-        normalizer: DEFAULT_NORMALIZER,
-        denormalizer: None,
-        pieces: Vec::new(),
-    };
+    let mut file = SentencePieceFile::of_pieces(Algorithm::Unigram, Vec::new(), Specials::default());
     let mut ids = [Some(0), Some(1), Some(2), None]; // of <unk>, <s>, </s>, <pad>: the defaults of the format
     for field in fields(bytes) {
         let (number, value) = field?;

@@ -11,7 +11,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-import sentencepiece
 from sentencepiece import sentencepiece_model_pb2 as model_pb2
 from transformers import AutoTokenizer
 
@@ -28,6 +27,7 @@ WITH_SPECIALS = [
     "<|endoftext|>the <|startoftext|>animal<|endoftext|>",
     "wide <extra_id_0> wider<extra_id_1>",
     "[NEW] widest [new]",
+    "\u001d <unk>\u001c<mask> wide<pad>\u0085 \u001d",
 ]
 added = lambda content, **flags: dict(
     content=content, lstrip=False, rstrip=False, single_word=False, normalized=False, special=False
@@ -146,6 +146,18 @@ def folders() -> dict[str, dict[str, object]]:
         "roberta_mask": {
             **roberta, **byte_level(), "special_tokens_map.json": {"mask_token": added("<mask>", lstrip=True)},
         },
+        "roberta_prefix_space": {**roberta, **byte_level(), "tokenizer_config.json": {"add_prefix_space": True}},
+        "byt5": {"config.json": {"model_type": "t5"}, "tokenizer_config.json": {"tokenizer_class": "ByT5Tokenizer"}},
+        "canine": {"config.json": {"model_type": "canine"}},
+        "bert_additional": {
+            **bert, "vocab.txt": wordpiece(), "added_tokens.json": {"[NEW]": size},
+            "special_tokens_map.json": {"additional_special_tokens": ["[NEW]"]},
+        },
+        "gpt2_added_white_space": {
+            **gpt2, **byte_level(), "tokenizer_config.json": gpt2_names | {"added_tokens_decoder": {
+                str(n_bytes): added("<new>", rstrip=True), str(n_bytes + 1): added(" "),
+            }},
+        },
         "clip": {"config.json": {"model_type": "clip"}, **clip()},
         "xlm_roberta": {"config.json": {"model_type": "xlm-roberta"}, "sentencepiece.bpe.model": unigram},
         "camembert": {"config.json": {"model_type": "camembert"}, "sentencepiece.bpe.model": unigram},
@@ -156,6 +168,12 @@ def folders() -> dict[str, dict[str, object]]:
             "added_tokens.json": {"<new>": len(model_proto().pieces) + 10},
         },
         "pegasus": {"config.json": {"model_type": "pegasus"}, "spiece.model": padded()},
+        "marian_separate": {
+            "config.json": {"model_type": "marian", "decoder_start_token_id": 3},
+            "source.spm": unigram, "target.spm": unigram, "vocab.json": marian_vocab(),
+            "target_vocab.json": {"</s>": 0, "<unk>": 1, "the": 2, "<pad>": 3},
+            "tokenizer_config.json": {"tokenizer_class": "MarianTokenizer", "separate_vocabs": True},
+        },
         "marian": {
             "config.json": {"model_type": "marian", "decoder_start_token_id": len(marian_vocab()) - 1},
             "source.spm": unigram, "target.spm": unigram, "vocab.json": marian_vocab(),
@@ -173,35 +191,18 @@ def write(folder: Path, files: dict[str, object]) -> None:
             (folder / name).write_text(content)
 
 
-def by_sentencepiece(folder: Path, tokenizer) -> list[list[int]] | None:
-    """Where the library's model is read, its pieces and the ids that transformers has for them.
-
-    transformers 5 itself segments by other code, which differs from the library where a text has U+2581, names of
-    pieces, white space at its end (Pegasus) or white space that the model's normaliser keeps.
-    """
-    paths = [folder / name for name in ["sentencepiece.bpe.model", "spiece.model"] if (folder / name).exists()]
-    if not paths or (folder / "tokenizer.json").exists():
-        return None
-    added = {token.content for token in tokenizer.added_tokens_decoder.values() if not token.special}
-    processor = sentencepiece.SentencePieceProcessor(model_file=str(paths[0]))
-    unk = processor.id_to_piece(processor.unk_id())
-
-    def ids(text: str) -> list[int]:
-        assert not any(content in text for content in added)
-        pieces = [unk if id == processor.unk_id() else processor.id_to_piece(id) for id in processor.encode(text)]
-        return tokenizer.convert_tokens_to_ids(pieces)
-
-    return [ids(text) for text in CASES]
-
-
 def expected(folder: Path) -> dict[str, object]:
     tokenizer = AutoTokenizer.from_pretrained(str(folder))
     encode = lambda text, special: tokenizer.encode(text, add_special_tokens=False, split_special_tokens=not special)
+    decode = lambda row: tokenizer.decode(row, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    with_specials = [encode(text, True) for text in WITH_SPECIALS]
     framed = tokenizer.encode("", add_special_tokens=True)
     return {
-        "ids": by_sentencepiece(folder, tokenizer) or [encode(text, False) for text in CASES],
-        "with_specials": [encode(text, True) for text in WITH_SPECIALS],
+        "ids": [encode(text, False) for text in CASES],
+        "with_specials": with_specials,
+        "decoded": [decode(row) for row in with_specials],
         "frame": framed,
+        # Of a Marian model with two vocabularies, that of sources.
         "n": max(tokenizer.get_vocab().values()) + 1,
         "class": type(tokenizer).__name__,
     }

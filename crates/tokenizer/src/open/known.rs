@@ -1,0 +1,245 @@
+//! What is known of the classes of transformers 5.
+
+use serde_json::{Value, json};
+
+/// Model types and the class that transformers 5 takes for them.
+pub(super) const MODEL_TYPES: [(&[&str], &str); 20] = [
+    (
+        &[
+            "align",
+            "bark",
+            "bert",
+            "blip",
+            "bros",
+            "chinese_clip",
+            "convbert",
+            "distilbert",
+            "electra",
+            "ernie",
+            "flava",
+            "git",
+            "grounding-dino",
+            "layoutlm",
+            "megatron-bert",
+            "mm-grounding-dino",
+            "nezha",
+            "nomic_bert",
+            "qdqbert",
+            "realm",
+            "retribert",
+            "squeezebert",
+            "tvp",
+            "vilt",
+            "visual_bert",
+            "mobilebert",
+            "lxmert",
+        ],
+        "BertTokenizer",
+    ),
+    (
+        &[
+            "blip-2",
+            "codegen",
+            "dbrx",
+            "emu3",
+            "gpt2",
+            "gpt_neo",
+            "gptj",
+            "hyperclovax_vision_v2",
+            "instructblip",
+            "instructblipvideo",
+            "jais2",
+            "opt",
+            "phi",
+            "starcoder2",
+        ],
+        "GPT2Tokenizer",
+    ),
+    (
+        &[
+            "bart",
+            "bridgetower",
+            "clap",
+            "data2vec-text",
+            "ibert",
+            "lilt",
+            "longformer",
+            "mega",
+            "mra",
+            "roberta",
+            "roberta-prelayernorm",
+            "led",
+            "mvp",
+        ],
+        "RobertaTokenizer",
+    ),
+    (
+        &[
+            "aimv2",
+            "clip",
+            "clipseg",
+            "groupvit",
+            "omdet-turbo",
+            "oneformer",
+            "owlv2",
+            "owlvit",
+            "sam3",
+            "sam3_video",
+            "xclip",
+            "altclip",
+        ],
+        "CLIPTokenizer",
+    ),
+    (&["gte", "jina_embeddings_v3", "metaclip_2", "trocr", "xlm-roberta", "xmod"], "XLMRobertaTokenizer"),
+    (&["camembert"], "CamembertTokenizer"),
+    (&["mt5", "musicgen", "musicgen_melody", "switch_transformers", "t5", "longt5"], "T5Tokenizer"),
+    (&["byt5"], "ByT5Tokenizer"),
+    (&["canine"], "CanineTokenizer"),
+    (&["marian"], "MarianTokenizer"),
+    (&["pegasus"], "PegasusTokenizer"),
+    (&["albert", "yoso"], "AlbertTokenizer"),
+    (&["xlnet"], "XLNetTokenizer"),
+    (&["mbart"], "MBartTokenizer"),
+    (&["m2m_100"], "M2M100Tokenizer"),
+    (&["deberta-v2"], "DebertaV2Tokenizer"),
+    (&["falcon_mamba", "gpt_neox", "mamba", "mamba2", "mpt", "olmo", "olmoe", "rwkv", "xlstm"], "GPTNeoXTokenizer"),
+    (
+        &[
+            "audioflamingo3",
+            "colqwen2",
+            "cosmos3_omni",
+            "dots3_note",
+            "fun_asr_nano",
+            "hunyuan_vl",
+            "internvl",
+            "moss_transcribe_diarize",
+            "ovis2",
+            "qianfan_ocr",
+            "qwen2",
+            "qwen2_5_omni",
+            "qwen2_5_vl",
+            "qwen2_audio",
+            "qwen2_moe",
+            "qwen2_vl",
+            "qwen3",
+            "qwen3_asr",
+            "qwen3_moe",
+            "qwen3_next",
+            "qwen3_omni_moe",
+            "qwen3_vl",
+            "qwen3_vl_moe",
+        ],
+        "Qwen2Tokenizer",
+    ),
+    (&["whisper"], "WhisperTokenizer"),
+    (&["llama"], "LlamaTokenizer"),
+];
+
+/// Special tokens that a class has, by role, where the settings do not name them.
+///
+/// Source: the arguments of the classes of transformers 5. GPT-2's unknown token, which no text becomes, is left out.
+pub(super) fn usual_names(class: &str) -> &'static [(&'static str, &'static str)] {
+    const BERT: &[(&str, &str)] = &[
+        ("unk_token", "[UNK]"),
+        ("sep_token", "[SEP]"),
+        ("pad_token", "[PAD]"),
+        ("cls_token", "[CLS]"),
+        ("mask_token", "[MASK]"),
+    ];
+    const ROBERTA: &[(&str, &str)] = &[
+        ("bos_token", "<s>"),
+        ("eos_token", "</s>"),
+        ("unk_token", "<unk>"),
+        ("sep_token", "</s>"),
+        ("pad_token", "<pad>"),
+        ("cls_token", "<s>"),
+        ("mask_token", "<mask>"),
+    ];
+    const GPT_2: &[(&str, &str)] = &[("bos_token", "<|endoftext|>"), ("eos_token", "<|endoftext|>")];
+    const CLIP: &[(&str, &str)] = &[
+        ("bos_token", "<|startoftext|>"),
+        ("eos_token", "<|endoftext|>"),
+        ("unk_token", "<|endoftext|>"),
+        ("pad_token", "<|endoftext|>"),
+    ];
+    const T5: &[(&str, &str)] = &[("eos_token", "</s>"), ("unk_token", "<unk>"), ("pad_token", "<pad>")];
+    const PEGASUS: &[(&str, &str)] =
+        &[("eos_token", "</s>"), ("unk_token", "<unk>"), ("pad_token", "<pad>"), ("mask_token", "<mask_2>")];
+    match class {
+        class if BERT_LIKE.contains(&class) => BERT,
+        "GPT2Tokenizer" | "CodeGenTokenizer" => GPT_2,
+        class if ROBERTA_LIKE.contains(&class) => ROBERTA,
+        "XLMRobertaTokenizer" | "CamembertTokenizer" => ROBERTA,
+        "CLIPTokenizer" => CLIP,
+        "T5Tokenizer" | "MT5Tokenizer" | "ByT5Tokenizer" => T5,
+        "PegasusTokenizer" => PEGASUS,
+        _ => &[],
+    }
+}
+
+/// Classes that do what `BertTokenizer` does.
+pub(super) const BERT_LIKE: [&str; 9] = [
+    "BertTokenizer",
+    "DistilBertTokenizer",
+    "ElectraTokenizer",
+    "MobileBertTokenizer",
+    "ConvBertTokenizer",
+    "LayoutLMTokenizer",
+    "LxmertTokenizer",
+    "SqueezeBertTokenizer",
+    "RetriBertTokenizer",
+];
+
+/// Classes that do what `RobertaTokenizer` does.
+pub(super) const ROBERTA_LIKE: [&str; 5] =
+    ["RobertaTokenizer", "BartTokenizer", "LongformerTokenizer", "LEDTokenizer", "MvpTokenizer"];
+
+/// Classes that stand for any tokenizer, which is as its `tokenizer.json` says.
+pub(super) const OF_ANY_KIND: [&str; 3] = ["PreTrainedTokenizer", "TokenizersBackend", "PythonBackend"];
+
+/// Where the normaliser or the pre-tokeniser of a `tokenizer.json` is not that of its class: the key, and what the class has.
+///
+/// transformers 5 builds the tokenizers of these classes from the vocabulary and the settings, and leaves the rest of the
+/// file aside; before it, and in the library itself, the file counts.
+pub(super) fn contradictions(
+    class: &str,
+    flag: impl Fn(&str) -> Option<bool>,
+    file: &Value,
+) -> Vec<(&'static str, Value)> {
+    let prefix_space = flag("add_prefix_space");
+    let byte_level = |prefix: bool| json!({"type": "ByteLevel", "add_prefix_space": prefix});
+    let (normalizer, pre_tokenizer) = match class {
+        class if BERT_LIKE.contains(&class) => {
+            let normalizer = json!({
+                "type": "BertNormalizer",
+                "lowercase": flag("do_lower_case").unwrap_or(true),
+                "handle_chinese_chars": flag("tokenize_chinese_chars").unwrap_or(true),
+                "strip_accents": flag("strip_accents"),
+            });
+            (normalizer, json!({"type": "BertPreTokenizer"}))
+        }
+        class if ROBERTA_LIKE.contains(&class) || class == "GPT2Tokenizer" => {
+            (Value::Null, byte_level(prefix_space.unwrap_or(false)))
+        }
+        "GPTNeoXTokenizer" => (json!({"type": "NFC"}), byte_level(prefix_space.unwrap_or(false))),
+        "LlamaTokenizer" => {
+            let scheme = match (prefix_space, flag("legacy")) {
+                (Some(false), _) => "never",
+                (_, Some(true)) => "always",
+                _ => "first",
+            };
+            (Value::Null, json!({"type": "Metaspace", "prepend_scheme": scheme, "split": false}))
+        }
+        _ => return Vec::new(),
+    };
+    let parts = [("normalizer", normalizer), ("pre_tokenizer", pre_tokenizer)];
+    parts.into_iter().filter(|(key, of_class)| !has(&file[key], of_class)).collect()
+}
+
+/// Whether each setting of `of_class` is one of `found`.
+fn has(found: &Value, of_class: &Value) -> bool {
+    match of_class {
+        Value::Object(settings) => settings.iter().all(|(key, value)| found.get(key).unwrap_or(&Value::Null) == value),
+        other => found == other,
+    }
+}
