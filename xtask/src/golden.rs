@@ -2,8 +2,12 @@
 //! [`report`].
 //!
 //! A golden folder is `crates/*/tests/golden`. Each `generate*.py` in it is run as `generate.py OUT_DIR` and writes the
-//! golden files that it is responsible for below `OUT_DIR`, under their own names. A `requirements.txt` next to the
-//! generators names the packages that they need; they go into a virtual environment under `target/`.
+//! golden files that it is responsible for below `OUT_DIR`, under their own names. `requirements-NAME.txt` next to
+//! `generate_NAME.py`, or `requirements.txt`, names the packages that it needs; they go into a virtual environment under
+//! `target/`.
+//!
+//! A `sweep.py` in a golden folder writes more than is committed: folders of models, and what another system makes of
+//! each. The crate's `tests/sweep.rs` compares them.
 
 use std::{
     collections::BTreeSet,
@@ -42,17 +46,43 @@ fn check() -> Outcome {
             differing += folder.check(python)?;
         }
     }
-    match differing {
-        0 => Ok(()),
-        n => fail(format!("{n} golden files differ from what their generators write")),
+    if differing > 0 {
+        return fail(format!("{differing} golden files differ from what their generators write"));
     }
+    sweep(python)
+}
+
+/// Has every `sweep.py` write below a folder of its crate's name, and every `tests/sweep.rs` compare.
+fn sweep(python: &'static str) -> Outcome {
+    let out = TempDir::new("sweep")?;
+    let mut swept = Vec::new();
+    for member in entries(&root().join("crates"))? {
+        let folder = GoldenFolder::open(&member)?;
+        let generator = Path::new("sweep.py");
+        if folder.path.join(generator).is_file() {
+            say!("{}: {}", folder.path.strip_prefix(root()).unwrap_or(&folder.path).display(), generator.display());
+            swept.push(out.path().join(folder.member()));
+            folder.generate(python, generator, &out.path().join(folder.member()))?;
+        }
+    }
+    let tested = run_program(
+        Command::new("cargo")
+            .args(["test", "--release", "--workspace", "--test", "sweep"])
+            .env("ATTENTIVE_SWEEP", out.path())
+            .current_dir(root()),
+    );
+    for folder in swept {
+        let report = fs::read_to_string(folder.join("report.txt")).unwrap_or_default();
+        report.lines().for_each(|line| say!("  {line}"));
+    }
+    tested
 }
 
 /// The golden files of one crate and the programs that make them.
 struct GoldenFolder {
     path: PathBuf,
     generators: Vec<PathBuf>,
-    requirements: Option<PathBuf>,
+    requirements: BTreeSet<PathBuf>,
     /// Files that a generator must write, relative to the folder.
     goldens: BTreeSet<PathBuf>,
 }
@@ -60,13 +90,13 @@ struct GoldenFolder {
 impl GoldenFolder {
     fn open(member: &Path) -> Outcome<Self> {
         let path = member.join("tests/golden");
-        let mut folder = Self { generators: Vec::new(), requirements: None, goldens: BTreeSet::new(), path };
+        let mut folder = Self { generators: Vec::new(), requirements: BTreeSet::new(), goldens: BTreeSet::new(), path };
         for file in files(&folder.path)? {
             let name = file.to_string_lossy();
             if name.starts_with("generate") && name.ends_with(".py") {
                 folder.generators.push(file);
-            } else if name == "requirements.txt" {
-                folder.requirements = Some(file);
+            } else if name.starts_with("requirements") && name.ends_with(".txt") {
+                folder.requirements.insert(file);
             } else if !(name.ends_with(".md") || name.ends_with(".py")) {
                 folder.goldens.insert(file);
             }
@@ -77,19 +107,12 @@ impl GoldenFolder {
     /// Runs the generators and counts the files that differ.
     fn check(&self, python: &'static str) -> Outcome<usize> {
         say!("{}", self.path.strip_prefix(root()).unwrap_or(&self.path).display());
-        let python = self.python(python)?;
         let mut unmade = self.goldens.clone();
         let mut differing = 0;
         for generator in &self.generators {
             say!("  {}", generator.display());
             let fresh = TempDir::new("golden")?;
-            run_program(
-                Command::new(&python)
-                    .arg(generator)
-                    .arg(fresh.path())
-                    .env("PYTHONDONTWRITEBYTECODE", "1")
-                    .current_dir(&self.path),
-            )?;
+            self.generate(python, generator, fresh.path())?;
             for file in files(fresh.path())? {
                 unmade.remove(&file);
                 let verdict = compare(&self.path.join(&file), &fresh.path().join(&file))?;
@@ -103,15 +126,33 @@ impl GoldenFolder {
         Ok(differing + unmade.len())
     }
 
-    /// The Python to run generators with: in an environment with this folder's requirements, if it has any.
-    fn python(&self, system: &'static str) -> Outcome<PathBuf> {
-        let Some(requirements) = &self.requirements else {
+    /// Runs a generator, in an environment with what it requires.
+    fn generate(&self, python: &'static str, generator: &Path, out: &Path) -> Outcome {
+        run_program(
+            Command::new(self.python(python, generator)?)
+                .arg(generator)
+                .arg(out)
+                .env("PYTHONDONTWRITEBYTECODE", "1")
+                .current_dir(&self.path),
+        )
+    }
+
+    /// The name of the crate's folder.
+    fn member(&self) -> &str {
+        self.path.ancestors().nth(2).and_then(Path::file_name).and_then(|name| name.to_str()).unwrap_or_default()
+    }
+
+    /// The Python to run a generator with: in an environment with its requirements, if there are any.
+    fn python(&self, system: &'static str, generator: &Path) -> Outcome<PathBuf> {
+        let stem = generator.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        let own = format!("requirements-{}.txt", stem.trim_start_matches("generate_"));
+        let named = |name: &&str| self.requirements.contains(Path::new(name));
+        let Some(name) = [own.as_str(), "requirements.txt"].into_iter().find(named) else {
             return Ok(system.into());
         };
-        let requirements = self.path.join(requirements);
+        let requirements = self.path.join(name);
         let wanted = fs::read(&requirements).map_err(|e| cannot("read", &requirements, &e))?;
-        let member = self.path.ancestors().nth(2).and_then(Path::file_name).unwrap_or_default();
-        let venv = release_dir()?.with_file_name("golden-venv").join(member);
+        let venv = release_dir()?.with_file_name("golden-venv").join(self.member()).join(name.trim_end_matches(".txt"));
         let python = venv.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
         let installed = venv.join("requirements.txt");
         if fs::read(&installed).is_ok_and(|installed| installed == wanted) {

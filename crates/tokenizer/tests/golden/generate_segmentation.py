@@ -1,6 +1,6 @@
 """Writes segmentation.json: overlapping user-defined pieces, codes of older formats, and characters by coverage.
 
-    pip install -r requirements-folders.txt subword-nmt==0.3.8 && python generate_segmentation.py OUT_DIR
+    pip install -r requirements-segmentation.txt && python generate_segmentation.py OUT_DIR
 """
 
 import base64

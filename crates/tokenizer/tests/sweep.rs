@@ -1,0 +1,118 @@
+//! Folders of every class of tokenizer against transformers (`tests/golden/sweep.py`): ids, frames and text are equal, or the
+//! folder is refused by name.
+//!
+//! `cargo xtask golden --check` has the folders made and says where they are; without that there is nothing to compare.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use attentive_tokenizer::{Frame, OpenOptions, Tokenizer, TokenizerError};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// Below which the folders are.
+const FOLDER: &str = "ATTENTIVE_SWEEP";
+/// Differences of a folder that are shown.
+const N_SHOWN: usize = 3;
+
+fn read<T: DeserializeOwned>(path: &Path) -> T {
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+fn field<T: DeserializeOwned>(entry: &Value, name: &str) -> T {
+    serde_json::from_value(entry[name].clone()).unwrap()
+}
+
+/// What was compared, with what differs.
+#[derive(Default)]
+struct Verdict {
+    n: usize,
+    different: usize,
+    shown: String,
+}
+
+impl Verdict {
+    fn compare<T: PartialEq + std::fmt::Debug>(&mut self, what: &str, of: &str, found: &T, expected: &T) {
+        self.n += 1;
+        if found != expected {
+            self.different += 1;
+            if self.different <= N_SHOWN {
+                let _ = writeln!(self.shown, "    {what} of {of:?}:\n      {found:?}\n      {expected:?} expected");
+            }
+        }
+    }
+}
+
+fn causes(error: &TokenizerError) -> String {
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+    format!("{error}{cause}")
+}
+
+fn compare(entry: &Value, texts: &[String], tokenizer: &dyn Tokenizer, frame: Frame) -> Verdict {
+    let mut verdict = Verdict::default();
+    verdict.compare("entries", "", &tokenizer.source_vocab_size(), &field(entry, "n"));
+    let Frame { before, after } = frame;
+    verdict.compare("frame", "", &[before.clone(), after.clone()].concat(), &field(entry, "frame"));
+    let (split, whole): (Vec<Vec<u32>>, Vec<Vec<u32>>) = (field(entry, "split"), field(entry, "whole"));
+    for (text, expected) in texts.iter().zip(field::<Vec<Vec<u32>>>(entry, "framed")) {
+        let framed = [before.clone(), tokenizer.encode_with_specials(text), after.clone()].concat();
+        verdict.compare("framed ids", text, &framed, &expected);
+    }
+    for (text, (split, whole)) in texts.iter().zip(split.iter().zip(&whole)) {
+        verdict.compare("ids", text, &tokenizer.encode(text), split);
+        verdict.compare("ids with special tokens", text, &tokenizer.encode_with_specials(text), whole);
+    }
+    let targets: Option<Vec<Vec<u32>>> = field(entry, "targets");
+    for (text, target) in texts.iter().zip(targets.iter().flatten()) {
+        verdict.compare("ids of a target", text, &tokenizer.encode_target(text), target);
+    }
+    for (ids, text) in targets.unwrap_or(whole).iter().zip(field::<Vec<String>>(entry, "decoded")) {
+        verdict.compare("text", &format!("{ids:?}"), &tokenizer.decode(ids).unwrap_or_default(), &text);
+    }
+    verdict
+}
+
+#[test]
+fn every_class_has_the_ids_of_transformers_or_is_refused_by_name() {
+    let Some(root) = env::var_os(FOLDER).map(|root| PathBuf::from(root).join("tokenizer")) else { return };
+    let texts: Vec<String> = read(&root.join("texts.json"));
+    let mut folders: Vec<_> = fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().path()).collect();
+    folders.retain(|path| path.is_dir());
+    folders.sort();
+    let mut report = String::new();
+    let (mut n_equal, mut n_refused, mut n_noted, mut failed) = (0, 0, 0, 0);
+    for folder in folders {
+        let entry: Value = read(&folder.with_extension("json"));
+        let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+        let class = entry["class"].as_str().unwrap_or("refused by transformers").to_owned();
+        let opened = match OpenOptions::default().open(&folder) {
+            Err(error) => {
+                n_refused += 1;
+                let _ = writeln!(report, "{name} ({class}): refused: {}", causes(&error));
+                continue;
+            }
+            Ok(opened) => opened,
+        };
+        if let Some(reason) = entry.get("refused") {
+            let _ = writeln!(report, "{name}: read, and transformers says {reason}");
+            continue;
+        }
+        let verdict = compare(&entry, &texts, &*opened.tokenizer, opened.frame.unwrap_or_default());
+        match verdict.different {
+            0 => n_equal += 1,
+            n if opened.notes.iter().any(|note| note.contains("transformers")) => {
+                n_noted += 1;
+                let _ = writeln!(report, "{name} ({class}): {n} of {} differ as noted: {:?}", verdict.n, opened.notes);
+            }
+            n => {
+                failed += 1;
+                let Verdict { n: of, shown, .. } = &verdict;
+                let _ = writeln!(report, "{name} ({class}): {n} of {of} DIFFER, notes {:?}\n{shown}", opened.notes);
+            }
+        }
+    }
+    let sum = format!("{n_equal} folders equal, {n_refused} refused by name, {n_noted} noted, {failed} differ");
+    fs::write(root.join("report.txt"), format!("{report}{sum}\n")).unwrap();
+    assert_eq!(failed, 0, "{report}{sum}");
+}
