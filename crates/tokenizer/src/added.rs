@@ -73,7 +73,7 @@ impl Finder {
     }
 
     /// As the classes of transformers do that are written in Python.
-    fn of_python(self) -> Self {
+    pub(crate) fn of_python(self) -> Self {
         Self { is_space: is_python_space, ..self }
     }
 
@@ -125,13 +125,9 @@ impl Finder {
     }
 }
 
-/// The ids of `text`, where `tokens` stand for themselves and `encode` makes those of what lies between.
-pub(crate) fn encode_around(
-    tokens: Vec<AddedToken>,
-    text: &str,
-    encode: impl Fn(&str) -> Vec<TokenId>,
-) -> Vec<TokenId> {
-    let parts = Finder::new(tokens).split(text, true).into_iter();
+/// The ids of `text`, where tokens stand for themselves and `encode` makes those of what lies between.
+pub(crate) fn encode_around(finder: &Finder, text: &str, encode: impl Fn(&str) -> Vec<TokenId>) -> Vec<TokenId> {
+    let parts = finder.split(text, true).into_iter();
     parts.flat_map(|(id, part, _)| id.map_or_else(|| encode(part), |id| vec![id])).collect()
 }
 

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use crate::added::{self, AddedToken, Finder};
 use crate::error::UnknownId;
 use crate::file::Model;
 use crate::specials::Specials;
@@ -14,7 +15,7 @@ use crate::tokenizer::{TokenId, Tokenizer, push_spans};
 ///
 /// Source: Xue et al. 2022, "ByT5", §3.1; ids equal Hugging Face's `ByT5Tokenizer`: `<pad>` 0, `</s>` 1, `<unk>` 2, the
 /// bytes, and 125 entries `<extra_id_0>` …, which the released models never use: their sentinels are the last 100 bytes,
-/// counted down from 0xFF, the first eleven of which no UTF-8 text has. Text that looks like a special token stays text.
+/// counted down from 0xFF, the first eleven of which no UTF-8 text has.
 ///
 /// ```
 /// use attentive_tokenizer::{Bytes, Tokenizer};
@@ -57,6 +58,11 @@ impl Tokenizer for Bytes {
         text.bytes().map(|byte| FIRST_BYTE + TokenId::from(byte)).collect()
     }
 
+    fn encode_with_specials(&self, text: &str) -> Vec<TokenId> {
+        let finder = Finder::new(self.added_tokens()).of_python();
+        added::encode_around(&finder, text, |part| self.encode(part))
+    }
+
     fn encode_with_offsets(&self, text: &str) -> Vec<(TokenId, Range<usize>)> {
         let mut spans = Vec::with_capacity(text.len());
         push_spans(text, 0, self.encode(text).into_iter().map(|id| (id, 1)), &mut spans);
@@ -92,6 +98,14 @@ impl Tokenizer for Bytes {
             Err(_) if (id as usize) < self.vocab_size() => Some(Cow::Owned(format!("<extra_id_{}>", id - FIRST_EXTRA))),
             Err(_) => None,
         }
+    }
+
+    /// The special tokens, which white space around them belongs to, and `<extra_id_0>` …
+    fn added_tokens(&self) -> Vec<AddedToken> {
+        let named = (0..).zip(SPECIAL_TOKENS);
+        let named = named.map(|(id, name)| AddedToken { lstrip: true, rstrip: true, ..AddedToken::special(id, name) });
+        let extra = (0..N_EXTRA).map(|n| AddedToken::special(FIRST_EXTRA + n, format!("<extra_id_{n}>")));
+        named.chain(extra).collect()
     }
 
     fn to_model(&self) -> Option<Model> {

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::added::{self, AddedToken};
+use crate::added::{self, AddedToken, Finder};
 use crate::error::{Problem, TokenizerError, UnknownId};
 use crate::file::Model;
 use crate::files;
@@ -169,7 +169,7 @@ impl Tokenizer for Marian {
             let id = *self.source.ids.get(&token.content)?;
             Some(AddedToken { id, ..token })
         });
-        added::encode_around(tokens.collect(), text, |part| self.encode(part))
+        added::encode_around(&Finder::new(tokens.collect()).of_python(), text, |part| self.encode(part))
     }
 
     fn encode_target(&self, text: &str) -> Vec<TokenId> {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::added::{self, AddedToken};
+use crate::added::{self, AddedToken, Finder};
 use crate::error::UnknownId;
 use crate::file::Model;
 use crate::specials::Specials;
@@ -44,7 +44,7 @@ pub trait Tokenizer: Send + Sync {
     /// # Ok::<(), attentive_tokenizer::TokenizerError>(())
     /// ```
     fn encode_with_specials(&self, text: &str) -> Vec<TokenId> {
-        added::encode_around(self.added_tokens(), text, |part| self.encode(part))
+        added::encode_around(&Finder::new(self.added_tokens()), text, |part| self.encode(part))
     }
 
     /// The ids of a text to be written, without special tokens: those of [`encode`](Self::encode), unless sources and
