@@ -8,6 +8,8 @@ use attentive_model::{ConfigError, Role};
 use attentive_tokenizer::TokenizerError;
 use attentive_weights::WeightsError;
 
+use crate::TooLong;
+
 /// Why a folder does not load as a model, or can't be written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -169,22 +171,19 @@ pub enum BundleError {
     },
 }
 
-/// Why a text can't be translated.
+/// Why texts can't be translated.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TranslateError {
-    /// The text is longer than the model has positions for.
-    #[error(
-        "text {text_idx} has {n_tokens} tokens, and the model has positions for {max_len}; split it into sentences"
-    )]
+    /// Texts are longer than the model has positions for.
+    #[error("text {} has {}; split it into sentences", texts[0].0 + 1, texts[0].1)]
     TooLong {
-        /// Which text, from 0.
-        text_idx: usize,
-        /// Its length, end of sentence included.
-        n_tokens: usize,
-        /// The model's limit.
-        max_len: usize,
+        /// All texts that are, by their index; one at least.
+        texts: Vec<(usize, TooLong)>,
     },
+    /// The beginning that a translation is held to is longer than the model has positions for.
+    #[error("the prefix has {0}; shorten it")]
+    LongPrefix(TooLong),
     /// A setting of the search.
     #[error(transparent)]
     Decode(#[from] DecodeError),
@@ -195,13 +194,8 @@ pub enum TranslateError {
 #[non_exhaustive]
 pub enum EncodeError {
     /// The text is longer than the model has positions for.
-    #[error("the text has {n_tokens} tokens with its frame, and the model has positions for {max_len}; shorten it")]
-    TooLong {
-        /// Its length.
-        n_tokens: usize,
-        /// The model's limit.
-        max_len: usize,
-    },
+    #[error("the text has {0}; shorten it")]
+    TooLong(#[from] TooLong),
     /// There is more to guess than the vocabulary has tokens for.
     #[error("the text has {n_masks} masks, and the vocabulary has sentinels for {max}; fill in some of them first")]
     TooManyMasks {

@@ -21,6 +21,7 @@ mod bundle;
 mod error;
 mod folder;
 mod generator;
+mod input;
 mod processor;
 mod record;
 mod span_filler;
@@ -34,13 +35,14 @@ pub use attentive_engine::WeightFormat;
 pub use bundle::Bundle;
 pub use error::{BundleError, EncodeError, TranslateError};
 pub use generator::{Generated, GenerationConfig, Generator, TextScore};
+pub use input::{Input, TooLong, is_blank};
 pub use processor::Processor;
 pub use record::{DataRecord, ScoreRecord, TrainingRecord};
 pub use span_filler::SpanFiller;
 pub use text_encoder::{Candidate, Class, Pooling, TextEncoder, frame_ids};
 pub use text_model::{TextModel, TextState};
 pub use translation_model::{TranslationModel, TranslationState};
-pub use translator::{DecodingConfig, Translation, Translator};
+pub use translator::{DecodingConfig, Search, Translation, Translator};
 
 /// The rows of a model's vocabulary that none of the tokenizer's entries has, of `n_rows`: padding of its tables. They are
 /// scored and never chosen.

@@ -8,7 +8,7 @@ use attentive_tokenizer::Tokenizer;
 use burn::tensor::Device;
 
 use crate::{
-    Bundle, BundleError, Candidate, EncodeError, TranslationModel,
+    Bundle, BundleError, Candidate, EncodeError, Input, TranslationModel,
     text_encoder::{MASKS, at_most_candidates},
 };
 
@@ -62,8 +62,10 @@ impl<M: EncoderDecoder<State: Clone>> SpanFiller<M> {
     ///
     /// # Errors
     /// [`EncodeError`] if nothing is masked, or too much.
-    pub fn fill(&self, text: &str, k: usize) -> Result<Vec<Vec<Candidate>>, EncodeError> {
+    pub fn fill<'a>(&self, text: impl Into<Input<'a>>, k: usize) -> Result<Vec<Vec<Candidate>>, EncodeError> {
         at_most_candidates(k)?;
+        let input = text.into();
+        let text = input.text;
         let masks = masks(text);
         let (n_masks, max) = (masks.len(), (1..).take_while(|&index| self.tokenizer.sentinel(index).is_some()).count());
         if masks.is_empty() {
@@ -72,10 +74,8 @@ impl<M: EncoderDecoder<State: Clone>> SpanFiller<M> {
         if n_masks > max {
             return Err(EncodeError::TooManyMasks { n_masks, max });
         }
-        let source = self.encode(text, &masks);
-        if let Some(max_len) = self.model.max_len().filter(|&max_len| source.len() > max_len) {
-            return Err(EncodeError::TooLong { n_tokens: source.len(), max_len });
-        }
+        let mut source = input.fit(self.encode(text, &masks), 1, self.model.max_len())?;
+        source.push(self.end);
         let max_len = (n_masks * (MAX_SPAN + 1) + 2).min(self.model.max_len().unwrap_or(usize::MAX));
         let state = self.model.start(&TokenMatrix::from_rows(&[source], self.pad, 0));
         let mut found = Vec::new();
@@ -136,7 +136,6 @@ impl<M: EncoderDecoder<State: Clone>> SpanFiller<M> {
             at = mask.end;
         }
         ids.extend(self.tokenizer.encode(&text[at..]));
-        ids.push(self.end);
         ids
     }
 

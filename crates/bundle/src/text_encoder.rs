@@ -7,10 +7,13 @@ use attentive_model::{EncoderModel, EncoderSpec, Encoding, FamilyVisitor, ModelS
 use attentive_tokenizer::Tokenizer;
 use burn::tensor::{Device, Tensor, activation::softmax};
 
-use crate::{Bundle, BundleError, EncodeError, translator::at_most};
+use crate::{Bundle, BundleError, EncodeError, Input, translator::at_most};
 
 /// Marks of a hidden word in a text, whatever the vocabulary's own mask is called.
 pub(crate) const MASKS: [&str; 2] = ["[MASK]", "<mask>"];
+
+/// Tokens that frame a text.
+const FRAME: usize = 2;
 
 /// Candidates that may be asked for.
 const MAX_CANDIDATES: usize = 1024;
@@ -99,9 +102,10 @@ impl TextEncoder {
     ///
     /// # Errors
     /// [`EncodeError`] if nothing is masked, the model guesses no tokens, or the text is too long.
-    pub fn fill(&self, text: &str, k: usize) -> Result<Vec<Vec<Candidate>>, EncodeError> {
+    pub fn fill<'a>(&self, text: impl Into<Input<'a>>, k: usize) -> Result<Vec<Vec<Candidate>>, EncodeError> {
         at_most_candidates(k)?;
-        let row = self.row(self.encode_masked(text))?;
+        let input = text.into();
+        let row = self.row(input, self.encode_masked(input.text))?;
         let places: Vec<u32> =
             (0..).zip(row.row(0)).filter(|&(_, &id)| id == self.ids.mask).map(|(at, _)| at).collect();
         if places.is_empty() {
@@ -134,8 +138,9 @@ impl TextEncoder {
     ///
     /// # Errors
     /// [`EncodeError::TooLong`].
-    pub fn embed(&self, text: &str, pooling: Pooling) -> Result<Vec<f32>, EncodeError> {
-        let row = self.row(self.tokenizer.encode(text))?;
+    pub fn embed<'a>(&self, text: impl Into<Input<'a>>, pooling: Pooling) -> Result<Vec<f32>, EncodeError> {
+        let input = text.into();
+        let row = self.row(input, self.tokenizer.encode(input.text))?;
         let last = row.n_cols() as u32 - 1;
         let places: Vec<u32> = match pooling {
             Pooling::Mean if last > 1 => (1..last).collect(),
@@ -148,16 +153,19 @@ impl TextEncoder {
     ///
     /// # Errors
     /// [`EncodeError::TooLong`].
-    pub fn embed_word(&self, text: &str, word: &str) -> Result<Vec<Vec<f32>>, EncodeError> {
-        let (ids, spans): (Vec<TokenId>, Vec<Range<usize>>) =
+    pub fn embed_word<'a>(&self, text: impl Into<Input<'a>>, word: &str) -> Result<Vec<Vec<f32>>, EncodeError> {
+        let input = text.into();
+        let text = input.text;
+        let (ids, mut spans): (Vec<TokenId>, Vec<Range<usize>>) =
             self.tokenizer.encode_with_offsets(text).into_iter().unzip();
-        let row = self.row(ids)?;
+        let row = self.row(input, ids)?;
+        spans.truncate(row.n_cols() - FRAME);
         let encoding = self.read(&row);
         let places = words(text).filter(|place| text[place.clone()].to_lowercase() == word.to_lowercase());
-        let vectors = places.map(|place| {
+        let vectors = places.filter_map(|place| {
             let meets = |span: &Range<usize>| span.start < place.end && place.start < span.end;
             let tokens: Vec<u32> = (1..).zip(&spans).filter(|(_, span)| meets(span)).map(|(at, _)| at).collect();
-            values(encoding.at(&tokens).mean_dim(0))
+            (!tokens.is_empty()).then(|| values(encoding.at(&tokens).mean_dim(0)))
         });
         Ok(vectors.collect())
     }
@@ -166,8 +174,9 @@ impl TextEncoder {
     ///
     /// # Errors
     /// [`EncodeError`] if the model has no classes, or the text is too long.
-    pub fn classify(&self, text: &str) -> Result<Vec<Class>, EncodeError> {
-        let row = self.row(self.tokenizer.encode(text))?;
+    pub fn classify<'a>(&self, text: impl Into<Input<'a>>) -> Result<Vec<Class>, EncodeError> {
+        let input = text.into();
+        let row = self.row(input, self.tokenizer.encode(input.text))?;
         let scores = self.model.label_scores(&self.read(&row), None);
         let logits = scores.ok_or(EncodeError::NoHead { does: "tells classes" })?;
         let probabilities = values(softmax(logits, 1));
@@ -191,14 +200,12 @@ impl TextEncoder {
         ids
     }
 
-    /// A framed row.
-    fn row(&self, mut ids: Vec<TokenId>) -> Result<TokenMatrix, EncodeError> {
+    /// A text's tokens, framed.
+    fn row(&self, text: Input<'_>, ids: Vec<TokenId>) -> Result<TokenMatrix, EncodeError> {
+        let mut ids = text.fit(ids, FRAME, self.model.max_len())?;
         ids.insert(0, self.ids.begin);
         ids.push(self.ids.end);
-        match self.model.max_len() {
-            Some(max_len) if ids.len() > max_len => Err(EncodeError::TooLong { n_tokens: ids.len(), max_len }),
-            _ => Ok(TokenMatrix::from_rows(&[ids], self.ids.pad, 0)),
-        }
+        Ok(TokenMatrix::from_rows(&[ids], self.ids.pad, 0))
     }
 
     fn read(&self, row: &TokenMatrix) -> Encoding {

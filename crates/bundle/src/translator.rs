@@ -10,7 +10,7 @@ use attentive_tokenizer::Tokenizer;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use crate::{Bundle, BundleError, TranslateError, TranslationModel, WeightFormat};
+use crate::{Bundle, BundleError, Input, TooLong, TranslateError, TranslationModel, WeightFormat};
 
 /// The widest beam, the longest translation and the largest batch: beyond what any search needs.
 const MAX_BEAM: usize = 1024;
@@ -83,6 +83,13 @@ impl DecodingConfig {
         at_most("min_len", self.min_len, MAX_LEN, "at most 65536")?;
         at_most("batch_tokens", self.batch_tokens, MAX_BATCH_TOKENS, "at most 16777216")?;
         self.search(1).validate()?;
+        if self.max_len.is_some_and(|max_len| self.min_len > max_len) {
+            return Err(DecodeError::Setting {
+                key: "min_len",
+                value: self.min_len as f64,
+                expected: "at most max_len",
+            });
+        }
         if self.max_len == Some(0) {
             return Err(DecodeError::Setting { key: "max_len", value: 0.0, expected: "at least 1" });
         }
@@ -197,7 +204,7 @@ impl<M: EncoderDecoder> Translator<M> {
         config: &DecodingConfig,
         n_best: NonZeroUsize,
     ) -> Result<Vec<Vec<Translation>>, TranslateError> {
-        self.translate_with(texts, &[""; 0], config, Search::Best(n_best.get()))
+        self.find(&inputs(texts), &[""; 0], config, Search::Best(n_best))
     }
 
     /// Completes translations: for each text the best `n_best` that begin with its prefix, whose last token is a whole one.
@@ -215,7 +222,7 @@ impl<M: EncoderDecoder> Translator<M> {
         n_best: NonZeroUsize,
     ) -> Result<Vec<Vec<Translation>>, TranslateError> {
         assert_eq!(texts.len(), prefixes.len(), "complete: one prefix for each text");
-        self.translate_with(texts, prefixes, config, Search::Best(n_best.get()))
+        self.find(&inputs(texts), prefixes, config, Search::Best(n_best))
     }
 
     /// Draws `n_samples` translations of each text at random, in the order of samples.
@@ -229,24 +236,32 @@ impl<M: EncoderDecoder> Translator<M> {
         sampling: &SamplingConfig,
         n_samples: NonZeroUsize,
     ) -> Result<Vec<Vec<Translation>>, TranslateError> {
-        self.translate_with(texts, &[""; 0], config, Search::Random(sampling, n_samples.get()))
+        self.find(&inputs(texts), &[""; 0], config, Search::Random(sampling, n_samples))
     }
 
-    fn translate_with(
+    /// The translations of each text that a search finds: those that begin with its prefix, if there are prefixes. A text
+    /// without tokens has one, its prefix.
+    ///
+    /// # Errors
+    /// [`TranslateError`]. That texts are too long is said of all of them, before any is translated.
+    ///
+    /// # Panics
+    /// If there are prefixes, but not one for each text.
+    pub fn find(
         &self,
-        texts: &[impl AsRef<str>],
+        texts: &[Input<'_>],
         prefixes: &[impl AsRef<str>],
         config: &DecodingConfig,
         search: Search<'_>,
     ) -> Result<Vec<Vec<Translation>>, TranslateError> {
+        assert!(prefixes.is_empty() || prefixes.len() == texts.len(), "find: one prefix for each text, or none");
         config.validate()?;
-        let rows: Vec<Vec<TokenId>> = texts.iter().map(|text| self.source(text.as_ref())).collect();
+        let rows = self.sources(texts)?;
         let prefixes: Vec<Vec<TokenId>> =
             prefixes.iter().map(|prefix| self.tokenizer.encode_target(prefix.as_ref())).collect();
-        if let Some(max_len) = self.model.max_len()
-            && let Some(text_idx) = rows.iter().position(|row| row.len() > max_len)
-        {
-            return Err(TranslateError::TooLong { text_idx, n_tokens: rows[text_idx].len(), max_len });
+        let n_forced = prefixes.iter().map(Vec::len).max().unwrap_or(0) + usize::from(config.forced_first.is_some());
+        if let Some(max_len) = self.model.max_len().filter(|&max_len| n_forced > max_len) {
+            return Err(TranslateError::LongPrefix(TooLong { n_tokens: n_forced, max_len }));
         }
         // Sentences of like length go together: less padding, and the result depends on none of it.
         let (mut order, blank): (Vec<usize>, Vec<usize>) = (0..rows.len()).partition(|&idx| !rows[idx].is_empty());
@@ -272,13 +287,24 @@ impl<M: EncoderDecoder> Translator<M> {
         Ok(translations)
     }
 
-    /// The ids of a text and the end of the sentence; none for a text without tokens.
-    fn source(&self, text: &str) -> Vec<TokenId> {
-        let mut ids = if text.trim().is_empty() { Vec::new() } else { self.tokenizer.encode(text) };
-        if !ids.is_empty() {
-            ids.push(self.eos);
-        }
-        ids
+    /// The ids of texts, each with the end of the sentence; none for a text without tokens.
+    fn sources(&self, texts: &[Input<'_>]) -> Result<Vec<Vec<TokenId>>, TranslateError> {
+        let mut too_long = Vec::new();
+        let row = |(idx, input): (usize, &Input<'_>)| {
+            let ids = if input.text.trim().is_empty() { Vec::new() } else { self.tokenizer.encode(input.text) };
+            if ids.is_empty() {
+                return ids;
+            }
+            match input.fit(ids, 1, self.model.max_len()) {
+                Ok(ids) => [ids, vec![self.eos]].concat(),
+                Err(found) => {
+                    too_long.push((idx, found));
+                    Vec::new()
+                }
+            }
+        };
+        let rows = texts.iter().enumerate().map(row).collect();
+        if too_long.is_empty() { Ok(rows) } else { Err(TranslateError::TooLong { texts: too_long }) }
     }
 
     fn search(
@@ -290,7 +316,8 @@ impl<M: EncoderDecoder> Translator<M> {
     ) -> Result<Vec<Vec<Hypothesis>>, TranslateError> {
         let limit = self.model.max_len().unwrap_or(usize::MAX);
         let max_len = |(idx, row): (usize, &&[TokenId])| {
-            let of_source = row.len().saturating_add(config.max_len_offset).min(config.max_len.unwrap_or(usize::MAX));
+            let of_source = row.len().saturating_add(config.max_len_offset).max(config.min_len + 1);
+            let of_source = of_source.min(config.max_len.unwrap_or(usize::MAX));
             // A prefix has room for an end after it.
             let of_prefix = prefixes.get(idx).map_or(0, |prefix| prefix.len() + 2);
             of_source.max(of_prefix).min(limit)
@@ -300,11 +327,11 @@ impl<M: EncoderDecoder> Translator<M> {
         let request = DecodeRequest { prompt: &prompt, prefixes, eos: self.eos, rules: &rules, max_len: &max_len };
         let state = self.model.start(&TokenMatrix::from_rows(source, self.pad, 0));
         Ok(match search {
-            Search::Best(1) if config.beam == 1 => {
+            Search::Best(n_best) if n_best.get() == 1 && config.beam == 1 => {
                 greedy(&self.model, state, &request)?.into_iter().map(|best| vec![best]).collect()
             }
-            Search::Best(n_best) => beam_search(&self.model, state, &request, &config.search(n_best))?,
-            Search::Random(sampling, n_samples) => sample(&self.model, state, &request, sampling, n_samples)?,
+            Search::Best(n_best) => beam_search(&self.model, state, &request, &config.search(n_best.get()))?,
+            Search::Random(sampling, n_samples) => sample(&self.model, state, &request, sampling, n_samples.get())?,
         })
     }
 
@@ -315,13 +342,17 @@ impl<M: EncoderDecoder> Translator<M> {
     }
 }
 
-/// The translations that are wanted.
-#[derive(Clone, Copy)]
-enum Search<'a> {
-    /// The best translations.
-    Best(usize),
-    /// Translations drawn at random.
-    Random(&'a SamplingConfig, usize),
+/// The translations that are wanted of each text, and how many.
+#[derive(Debug, Clone, Copy)]
+pub enum Search<'a> {
+    /// The best ones, best first.
+    Best(NonZeroUsize),
+    /// Those drawn at random, in the order of samples.
+    Random(&'a SamplingConfig, NonZeroUsize),
+}
+
+fn inputs(texts: &[impl AsRef<str>]) -> Vec<Input<'_>> {
+    texts.iter().map(Input::from).collect()
 }
 
 /// Cuts rows, sorted by length, into batches of at most `max_tokens` padded tokens, one row at least.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use attentive_backend::BackendKind;
-use attentive_bundle::{EncodeError, Pooling, TextEncoder, frame_ids};
+use attentive_bundle::{EncodeError, Input, Pooling, TextEncoder, frame_ids, is_blank};
 use attentive_core::TokenMatrix;
 use attentive_model::{Bert, BertConfig, ModelSpec};
 use attentive_tokenizer::{ByteLevelBpeTrainer, Bytes, Tokenizer, WordPieceTrainer};
@@ -78,6 +78,36 @@ fn classes_are_told_with_their_probabilities() {
     let mut labels: Vec<&str> = classes.iter().map(|class| class.label.as_str()).collect();
     labels.sort_unstable();
     assert_eq!(labels, ["a", "b", "c"]);
+}
+
+#[test]
+fn a_text_that_is_too_long_is_read_up_to_the_last_position() {
+    let tokenizer = word_piece();
+    let encoder = encoder(&tokenizer, &["a", "b"]);
+    let long = [TEXTS[0]; 20].join(" ");
+    let cropped = Input { crop: true, ..Input::from(&long) };
+    let (_, spans): (Vec<_>, Vec<_>) = tokenizer.encode_with_offsets(&long).into_iter().unzip();
+    let beginning = &long[..spans[37].end]; // 38 tokens and two around them
+    assert_eq!(tokenizer.encode(beginning).len(), 38, "the text can be cut there");
+    for pooling in [Pooling::Mean, Pooling::Cls] {
+        assert_eq!(encoder.embed(cropped, pooling).unwrap(), encoder.embed(beginning, pooling).unwrap());
+    }
+    assert_eq!(encoder.classify(cropped).unwrap(), encoder.classify(beginning).unwrap());
+    assert_eq!(encoder.embed_word(cropped, "river").unwrap(), encoder.embed_word(beginning, "river").unwrap());
+    let masked = format!("[MASK] {long}");
+    let filled = encoder.fill(Input { crop: true, ..Input::from(&masked) }, 3).unwrap();
+    assert_eq!((filled.len(), filled[0].len()), (1, 3));
+    // A text that fits is not changed.
+    let short = Input { crop: true, ..Input::from(TEXTS[1]) };
+    assert_eq!(encoder.embed(short, Pooling::Mean).unwrap(), encoder.embed(TEXTS[1], Pooling::Mean).unwrap());
+}
+
+#[test]
+fn a_blank_text_has_no_tokens() {
+    for text in ["", "  ", "\u{3000}\t", "\u{200b}"] {
+        assert!(is_blank(&*word_piece(), text), "{text:?}");
+    }
+    assert!(!is_blank(&*word_piece(), " . "));
 }
 
 #[test]

@@ -2,8 +2,11 @@
 
 use std::{num::NonZeroUsize, sync::Arc};
 
+use attentive_attention::PositionsConfig;
 use attentive_backend::BackendKind;
-use attentive_bundle::{DecodingConfig, TranslateError, Translation, TranslationModel, Translator};
+use attentive_bundle::{
+    DecodingConfig, Input, Search, TooLong, TranslateError, Translation, TranslationModel, Translator,
+};
 use attentive_core::{EncoderDecoder, NextToken, TokenMatrix};
 use attentive_decode::{DecodeError, SamplingConfig};
 use attentive_model::{ModelSpec, TransformerConfig};
@@ -120,6 +123,93 @@ fn a_completion_begins_with_its_prefix_and_has_its_probability() {
     }
     let blank = translator.complete(&[""], &["not"], &config(), two()).unwrap();
     assert_eq!((blank[0].len(), blank[0][0].text.as_str()), (1, "not"));
+}
+
+#[test]
+fn both_engines_obey_every_setting() {
+    let tokenizer = tokenizer();
+    let config_of = |positions| TransformerConfig {
+        d_model: 8,
+        d_ff: 12,
+        n_heads: 2,
+        n_encoder_layers: 1,
+        n_decoder_layers: 1,
+        positions,
+        ..TransformerConfig::base(tokenizer.vocab_size())
+    };
+    let of_model = config_of(PositionsConfig::Learned { max_len: 12 });
+    let model = || of_model.init(&BackendKind::Flex.device().unwrap(), 5).unwrap();
+    let packed = Translator::new(TranslationModel::new(model(), &of_model).unwrap(), tokenizer.clone()).unwrap();
+    let composed = Translator::new(TranslationModel::of(model()), tokenizer.clone()).unwrap();
+    let inputs = TEXTS.map(|text| Input { text, crop: true });
+    let sampling = SamplingConfig { seed: 3, top_k: 5, temperature: 0.7, ..SamplingConfig::default() };
+    for settings in [
+        config(),
+        DecodingConfig { min_len: 6, ..config() },
+        DecodingConfig { max_len: Some(3), ..config() },
+        DecodingConfig { no_repeat_ngram: 1, ..config() },
+        DecodingConfig { repetition_penalty: 1.5, ..config() },
+    ] {
+        for search in [Search::Best(two()), Search::Random(&sampling, two())] {
+            for prefixes in [&[""; 0][..], &["not", "is", ""]] {
+                let tokens = |translator: &Translator<TranslationModel>| {
+                    let found = translator.find(&inputs, prefixes, &settings, search).unwrap();
+                    found.into_iter().flatten().map(|found| found.tokens).collect::<Vec<_>>()
+                };
+                let found = tokens(&packed);
+                assert_eq!(found, tokens(&composed), "{settings:?} {search:?} {prefixes:?}");
+                assert!(found.iter().all(|tokens| tokens.len() >= settings.min_len));
+                if !prefixes.is_empty() {
+                    let begins = |(at, tokens): (usize, &Vec<u32>)| {
+                        tokens.starts_with(&tokenizer.encode_target(prefixes[at / 2]))
+                    };
+                    assert!(found.iter().enumerate().all(begins), "{found:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn texts_that_are_too_long_are_named_together_or_cropped() {
+    let tokenizer = tokenizer();
+    let small =
+        TransformerConfig { d_model: 8, d_ff: 12, n_heads: 2, ..TransformerConfig::base(tokenizer.vocab_size()) };
+    let positions = PositionsConfig::Learned { max_len: 6 };
+    let of_model = TransformerConfig { n_encoder_layers: 1, n_decoder_layers: 1, positions, ..small };
+    let model = of_model.init(&BackendKind::Flex.device().unwrap(), 5).unwrap();
+    let translator = Translator::new(TranslationModel::new(model, &of_model).unwrap(), tokenizer.clone()).unwrap();
+    let long = TEXTS[1].repeat(2);
+    let texts = [&long[..], "be", &TEXTS[0].repeat(3), ""];
+    let Err(TranslateError::TooLong { texts: named }) = translator.translate(&texts, &config()) else {
+        panic!("the model has six positions");
+    };
+    let too_long = |idx: usize| {
+        let n_tokens = tokenizer.encode(texts[idx]).len() + 1;
+        (idx, TooLong { n_tokens, max_len: 6 })
+    };
+    assert_eq!(named, [too_long(0), too_long(2)]);
+    let found = |inputs: &[Input<'_>]| {
+        translator.find(inputs, &[""; 0], &config(), Search::Best(NonZeroUsize::MIN)).unwrap().concat()
+    };
+    let cropped = found(&texts.map(|text| Input { text, crop: true }));
+    // The end of the sentence has the last position.
+    let beginning = tokenizer.decode(&tokenizer.encode(&long)[..5]).unwrap();
+    assert_eq!(tokenizer.encode(&beginning).len(), 5, "the text can be cut there");
+    assert_eq!(cropped[..2], found(&[Input::from(&beginning), Input::from("be")]));
+    let error = translator.complete(&["be"], &[&long], &config(), two()).unwrap_err().to_string();
+    assert!(error.starts_with("the prefix has ") && error.contains("positions for 6"), "{error}");
+}
+
+#[test]
+fn a_shortest_length_is_beyond_the_source_s() {
+    let wanted = DecodingConfig { min_len: 20, ..config() };
+    for beam in [1, 4] {
+        let found = translator().translate(&TEXTS, &DecodingConfig { beam, ..wanted.clone() }).unwrap();
+        assert!(found.iter().all(|found| found.tokens.len() >= 20));
+    }
+    let clash = DecodingConfig { min_len: 3, max_len: Some(2), ..config() }.validate().unwrap_err().to_string();
+    assert_eq!(clash, "min_len = 3 must be at most max_len");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 mod output;
 
 mod commands;
+mod input;
 mod markdown;
 mod metric;
 mod progress;

@@ -123,8 +123,9 @@ fn the_copy_task_is_learnt_and_the_model_can_be_used() {
     let n_best = folder.succeed(&["translate", "--beam", "4", "--n-best", "3", "--scores", "ab cd"], "");
     let columns: Vec<Vec<&str>> = n_best.lines().map(|line| line.split('\t').collect()).collect();
     assert_eq!(columns.len(), 3, "{n_best}");
-    assert_eq!(folder.succeed(&["translate", "--beam", "4", "ab cd"], ""), format!("{}\n", columns[0][2]));
-    let scores: Vec<f64> = columns.iter().map(|line| line[0].parse().unwrap()).collect();
+    assert_eq!(folder.succeed(&["translate", "--beam", "4", "ab cd"], ""), format!("{}\n", columns[0][3]));
+    assert!(columns.iter().all(|line| line[0] == "1"), "each has the number of its line: {n_best}");
+    let scores: Vec<f64> = columns.iter().map(|line| line[1].parse().unwrap()).collect();
     assert!(scores.is_sorted_by(|a, b| a >= b) && scores[0] <= 0.0, "{scores:?}");
 
     let error = folder.fail(&["translate"], &format!("ab cd\n{}\n", "ab ".repeat(40)));

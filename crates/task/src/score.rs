@@ -1,9 +1,9 @@
 //! Translating and scoring whole sets.
 
-use std::sync::Arc;
+use std::{num::NonZeroUsize, sync::Arc};
 
 use attentive_backend::{Device, Objective};
-use attentive_bundle::{Bundle, DecodingConfig, Translator};
+use attentive_bundle::{Bundle, DecodingConfig, Input, Search, TranslateError, Translator};
 use attentive_core::{EncoderDecoder, TokenId};
 use attentive_corpus::PronounSentence;
 use attentive_data::{BatchConfig, EncodedCorpus, Epochs, Order, PairBatcher, Side, SpecialIds};
@@ -24,10 +24,11 @@ pub fn bleu_of(tokenizer: &str, lowercase: bool) -> Result<Bleu> {
     Ok(Bleu { tokenizer: tokenizer.parse()?, lowercase, ..Bleu::default() })
 }
 
-/// The best translation of each text; the log hears of the progress.
+/// The best translation of each text; the log hears of the progress. A text that is longer than the model has positions for
+/// is cropped, with a warning.
 ///
 /// # Errors
-/// Those of [`Translator::translate`].
+/// Those of [`Translator::find`].
 pub fn translate_all<M: EncoderDecoder>(
     translator: &Translator<M>,
     texts: &[impl AsRef<str>],
@@ -36,8 +37,21 @@ pub fn translate_all<M: EncoderDecoder>(
     log: &dyn Log,
 ) -> Result<Vec<String>> {
     let mut translations = Vec::with_capacity(texts.len());
+    let search = Search::Best(NonZeroUsize::MIN);
     for chunk in texts.chunks(SENTENCES_AT_ONCE) {
-        translations.extend(translator.translate(chunk, config)?.into_iter().map(|best| best.text));
+        let mut inputs: Vec<Input<'_>> = chunk.iter().map(Input::from).collect();
+        let found = match translator.find(&inputs, &[""; 0], config, search) {
+            Err(TranslateError::TooLong { texts }) => {
+                for (idx, too_long) in texts {
+                    let number = translations.len() + idx + 1;
+                    log.warning(&format!("{what}: sentence {number} has {too_long}; its beginning is translated"));
+                    inputs[idx].crop = true;
+                }
+                translator.find(&inputs, &[""; 0], config, search)?
+            }
+            found => found?,
+        };
+        translations.extend(found.into_iter().map(|mut best| best.swap_remove(0).text));
         log.progress(what, translations.len(), texts.len());
     }
     Ok(translations)

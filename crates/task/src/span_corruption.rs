@@ -168,7 +168,7 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Infilling<F> {
         for (example, line) in (0..).zip(lines) {
             let Some((masked, hidden)) = self.hide(&line, validation.corruption(), example) else { continue };
             let filled = match filler.fill(&masked, N_CANDIDATES) {
-                Err(EncodeError::TooLong { .. }) => continue,
+                Err(EncodeError::TooLong(_)) => continue,
                 filled => filled?,
             };
             print_guesses(log, &masked, &hidden, &filled);

@@ -2,17 +2,18 @@
 
 use std::{io::Write, path::PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use attentive_bundle::{Bundle, TextEncoder};
 use clap::Args;
 
-use super::{BackendArgs, read_lines};
-use crate::output;
+use super::{BackendArgs, LongLines, on_one_line};
+use crate::{input::Lines, output};
 use attentive_run::resolve;
 
 /// Tell the class of lines of text.
 ///
-/// One line for each: the most probable label, its probability, then the text, separated by tabs.
+/// One line for each: the most probable label, its probability, then the text, separated by tabs. The line of a text
+/// without tokens is empty.
 #[derive(Debug, Args)]
 pub(crate) struct Classify {
     /// The model's folder.
@@ -24,6 +25,8 @@ pub(crate) struct Classify {
     #[arg(long)]
     all: bool,
     #[command(flatten)]
+    long: LongLines,
+    #[command(flatten)]
     backend: BackendArgs,
 }
 
@@ -31,17 +34,22 @@ impl Classify {
     pub(super) fn run(self) -> Result<()> {
         let bundle = Bundle::read(&resolve(&self.model))?;
         let encoder = TextEncoder::from_bundle(&bundle, &self.backend.device()?)?;
+        let tokenizer = &**bundle.tokenizer()?;
         let mut out = output::stdout();
-        for (number, line) in (1_usize..).zip(read_lines(self.text)) {
+        for line in Lines::of_command(self.text) {
             let line = line?;
-            let classes = encoder.classify(&line).with_context(|| format!("line {number}"))?;
+            let classes = self.long.read(tokenizer, &line, |text| encoder.classify(text))?.unwrap_or_default();
+            let text = on_one_line(&line.text);
             if self.all {
-                writeln!(out, "{line}")?;
+                writeln!(out, "{text}")?;
                 for class in classes {
                     writeln!(out, "  {:.4}\t{}", class.probability, class.label)?;
                 }
-            } else if let Some(best) = classes.first() {
-                writeln!(out, "{}\t{:.4}\t{line}", best.label, best.probability)?;
+                continue;
+            }
+            match classes.first() {
+                Some(best) => writeln!(out, "{}\t{:.4}\t{text}", best.label, best.probability)?,
+                None => writeln!(out)?,
             }
         }
         Ok(out.flush()?)

@@ -1,22 +1,23 @@
 //! `attentive embed`.
 
-use std::{
-    fs,
-    io::Write,
-    path::{Path, PathBuf},
-};
+use std::{io::Write, path::PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use attentive_bundle::{Bundle, Pooling, TextEncoder};
+use attentive_tokenizer::Tokenizer;
 use clap::{Args, ValueEnum};
 
-use super::{BackendArgs, read_lines};
-use crate::output;
+use super::{BackendArgs, LongLines, npy::Npy, on_one_line};
+use crate::{
+    input::{Line, Lines},
+    output,
+};
 use attentive_run::resolve;
 
 /// Turn lines of text into vectors.
 ///
-/// Each line becomes a line of JSON with its text and its vector, or a row of an array for NumPy.
+/// Each line becomes a line of JSON with its text and its vector, or a row of an array for NumPy. The vector of a text
+/// without tokens is `null`, and its row NaN.
 #[derive(Debug, Args)]
 pub(crate) struct Embed {
     /// The model's folder.
@@ -34,6 +35,8 @@ pub(crate) struct Embed {
     #[arg(long, value_name = "WORD", conflicts_with = "pooling")]
     compare: Option<String>,
     #[command(flatten)]
+    long: LongLines,
+    #[command(flatten)]
     backend: BackendArgs,
 }
 
@@ -50,38 +53,42 @@ impl Embed {
     pub(super) fn run(self) -> Result<()> {
         let bundle = Bundle::read(&resolve(&self.model))?;
         let encoder = TextEncoder::from_bundle(&bundle, &self.backend.device()?)?;
-        let lines = read_lines(self.text).collect::<Result<Vec<String>>>()?;
+        let tokenizer = &**bundle.tokenizer()?;
+        let mut lines = Lines::of_command(self.text);
         if let Some(word) = &self.compare {
-            return compare(&encoder, &lines, word);
+            return compare(&encoder, tokenizer, &self.long, lines, word);
         }
         let pooling = match self.pooling {
             PoolingArg::Mean => Pooling::Mean,
             PoolingArg::Cls => Pooling::Cls,
         };
+        let vector = |line: &Line| self.long.read(tokenizer, line, |text| encoder.embed(text, pooling));
+        if let Some(path) = &self.npy {
+            let mut npy = Npy::create(path)?;
+            let ended = lines.try_for_each(|line| npy.push(vector(&line?)?.as_deref()));
+            // The rows before a line that ends the command are an array too.
+            return npy.finish().and(ended);
+        }
         let mut out = output::stdout();
-        let mut rows = Vec::new();
-        for (number, line) in (1_usize..).zip(lines) {
-            let vector = encoder.embed(&line, pooling).with_context(|| format!("line {number}"))?;
-            match &self.npy {
-                Some(_) => rows.push(vector),
-                None => writeln!(out, "{}", serde_json::json!({ "text": line, "vector": vector }))?,
-            }
+        for line in lines {
+            let line = line?;
+            let vector = vector(&line)?;
+            writeln!(out, "{}", serde_json::json!({ "text": line.text, "vector": vector }))?;
         }
-        match &self.npy {
-            Some(path) => write_npy(path, &rows),
-            None => Ok(out.flush()?),
-        }
+        Ok(out.flush()?)
     }
 }
 
 /// Prints where `word` stands, then the cosine of each of its vectors with each of those before it.
-fn compare(encoder: &TextEncoder, lines: &[String], word: &str) -> Result<()> {
+fn compare(encoder: &TextEncoder, tokenizer: &dyn Tokenizer, long: &LongLines, lines: Lines, word: &str) -> Result<()> {
     let mut vectors = Vec::new();
     let mut out = output::stdout();
     for line in lines {
-        for vector in encoder.embed_word(line, word)? {
+        let line = line?;
+        let found = long.read(tokenizer, &line, |text| encoder.embed_word(text, word))?;
+        for vector in found.into_iter().flatten() {
             vectors.push(vector);
-            writeln!(out, "{:>3}  {line}", vectors.len())?;
+            writeln!(out, "{:>3}  {}", vectors.len(), on_one_line(&line.text))?;
         }
     }
     if vectors.len() < 2 {
@@ -98,17 +105,4 @@ fn compare(encoder: &TextEncoder, lines: &[String], word: &str) -> Result<()> {
 fn cosine(a: &[f32], b: &[f32]) -> f64 {
     let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
     dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
-}
-
-/// NumPy's format, version 1.0: a magic number, a header of a multiple of 64 bytes, then the values.
-fn write_npy(path: &Path, rows: &[Vec<f32>]) -> Result<()> {
-    let n_cols = rows.first().map_or(0, Vec::len);
-    let shape = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}, {n_cols}), }}", rows.len());
-    // Magic, version and length take 10 bytes; a line break ends the header.
-    let len = (10 + shape.len() + 1).next_multiple_of(64) - 10;
-    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
-    bytes.extend((len as u16).to_le_bytes());
-    bytes.extend(format!("{shape:<width$}\n", width = len - 1).into_bytes());
-    rows.iter().flatten().for_each(|value| bytes.extend(value.to_le_bytes()));
-    fs::write(path, bytes).with_context(|| format!("can't write {}", path.display()))
 }

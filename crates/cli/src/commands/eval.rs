@@ -1,19 +1,27 @@
 //! `attentive eval`.
 
-use std::{io::Write, path::PathBuf};
+use std::{
+    fs::File,
+    io::{BufWriter, Write},
+    num::NonZeroUsize,
+    path::PathBuf,
+};
 
-use anyhow::{Context, Result};
-use attentive_bundle::{Bundle, Translator};
+use anyhow::{Context, Result, bail};
+use attentive_bundle::{Bundle, Search, Translator};
 use attentive_metrics::{BitsPerByte, DEFAULT_SEED, Likelihood, Metric, Perplexity, RefCount, Statistics};
-use attentive_task::{likelihood_of, translate_all};
+use attentive_task::{Log, likelihood_of};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{BackendArgs, DecodingArgs};
+use super::{BackendArgs, DecodingArgs, LongLines, on_one_line};
 use crate::{
     metric::{AnyScorer, MetricArgs, Segments, check_aligned, read_lines},
     terminal::Terminal,
 };
+
+/// Lines that are translated together, between two words on the progress.
+const LINES_AT_ONCE: usize = 256;
 
 /// Score a model's translations of a test set, or translations that there are.
 ///
@@ -24,10 +32,10 @@ pub(crate) struct Eval {
     /// The model's folder.
     #[arg(long, value_name = "DIR", default_value = "runs/latest")]
     model: PathBuf,
-    /// Source sentences, a line each; plain, .gz or .zst.
-    #[arg(long, value_name = "FILE", required_unless_present = "hypotheses")]
+    /// Source sentences, a line each; plain, .gz or .zst; `-` is standard input.
+    #[arg(long, value_name = "FILE")]
     source: Option<PathBuf>,
-    /// Score these translations, a line each, in place of the model's.
+    /// Score these translations, a line each, in place of the model's; `-` is standard input.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["source", "output"])]
     hypotheses: Option<PathBuf>,
     /// Translations by people; may be given several times.
@@ -52,6 +60,8 @@ pub(crate) struct Eval {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    long: LongLines,
+    #[command(flatten)]
     metrics: MetricArgs,
     #[command(flatten)]
     decoding: DecodingArgs,
@@ -61,6 +71,12 @@ pub(crate) struct Eval {
 
 impl Eval {
     pub(super) fn run(self) -> Result<()> {
+        if self.source.is_none() && self.hypotheses.is_none() {
+            bail!(
+                "nothing to score: give the sentences to translate with --source FILE, or translations that exist with \
+                 --hypotheses FILE, or --hypotheses - for those of standard input"
+            );
+        }
         let scorers = self.metrics.scorers(self.sentence_level)?;
         let references = self.reference.iter().map(|path| Segments::read(path)).collect::<Result<Vec<_>>>()?;
         let (hypotheses, likelihoods) = match &self.hypotheses {
@@ -144,7 +160,11 @@ impl Eval {
         let found = if self.sentence_level {
             None
         } else {
-            likelihood_of(&bundle, &device, &sources, targets, config.batch_tokens)?
+            let found = likelihood_of(&bundle, &device, &sources, targets, config.batch_tokens)?;
+            if found.is_none() {
+                warning!("warning: no perplexity: a sentence is longer than the model has positions for");
+            }
+            found
         };
         let likelihoods = found.and_then(|found| {
             let n_bytes = targets.iter().map(|line| line.len() as u64 + 1).sum();
@@ -155,15 +175,33 @@ impl Eval {
         });
 
         let translator = Translator::from_bundle(&bundle, &device, self.decoding.precision)?;
-        let hypotheses = translate_all(&translator, &sources, &config, "translating", &Terminal::default())?;
-        if let Some(path) = &self.output {
-            let mut text = Vec::new();
-            for line in &hypotheses {
-                writeln!(text, "{line}")?;
+        let log = Terminal::default();
+        let mut hypotheses = Vec::with_capacity(sources.len());
+        for block in sources.chunks(LINES_AT_ONCE) {
+            let n_before = hypotheses.len();
+            let place = |idx: usize| format!("{}:{}", path.display(), n_before + idx + 1);
+            let search = Search::Best(NonZeroUsize::MIN);
+            let (found, refused) = self.long.translate(&translator, block, "", (&config, search), place)?;
+            hypotheses.extend(found.into_iter().map(|mut best| best.swap_remove(0).text));
+            if let Some(refused) = refused {
+                self.write(&hypotheses)?;
+                return Err(refused);
             }
-            std::fs::write(path, text).with_context(|| format!("can't write {}", path.display()))?;
+            log.progress("translating", hypotheses.len(), sources.len());
         }
+        self.write(&hypotheses)?;
         Ok((hypotheses, likelihoods))
+    }
+
+    /// Writes translations to the file that was asked for.
+    fn write(&self, hypotheses: &[String]) -> Result<()> {
+        let Some(path) = &self.output else { return Ok(()) };
+        let write = || -> std::io::Result<()> {
+            let mut file = BufWriter::new(File::create(path)?);
+            hypotheses.iter().try_for_each(|line| writeln!(file, "{}", on_one_line(line)))?;
+            file.flush()
+        };
+        write().with_context(|| format!("can't write {}", path.display()))
     }
 
     /// A line for each sentence, with the signature after the name, as sacreBLEU's `--sentence-level` writes it.

@@ -2,19 +2,20 @@
 
 use std::{io::Write, path::PathBuf};
 
-use anyhow::{Context, Result};
-use attentive_bundle::{Bundle, Candidate, EncodeError, SpanFiller, TextEncoder, TranslationModel};
+use anyhow::Result;
+use attentive_bundle::{Bundle, Candidate, EncodeError, Input, SpanFiller, TextEncoder, TranslationModel};
 use attentive_model::Role;
 use clap::Args;
 
-use super::{BackendArgs, read_lines};
-use crate::output;
+use super::{BackendArgs, LongLines, on_one_line};
+use crate::{input::Lines, output};
 use attentive_run::resolve;
 
 /// Guess what is hidden in lines of text: the most probable tokens for each `[MASK]`, or, from an encoder–decoder that
 /// learnt by span corruption (T5, ByT5), the most probable words.
 ///
-/// Under each line its masks in their order, and for each its candidates: probability and text, separated by a tab.
+/// Under each line its masks in their order, and for each its candidates: probability and text, separated by a tab. Under a
+/// line without tokens there is nothing.
 #[derive(Debug, Args)]
 pub(crate) struct Fill {
     /// The model's folder.
@@ -25,6 +26,8 @@ pub(crate) struct Fill {
     /// Candidates for each mask.
     #[arg(long, value_name = "K", default_value_t = 5)]
     top_k: usize,
+    #[command(flatten)]
+    long: LongLines,
     #[command(flatten)]
     backend: BackendArgs,
 }
@@ -37,16 +40,16 @@ impl Fill {
             Role::EncoderDecoder => Filler::Spans(Box::new(SpanFiller::from_bundle(&bundle, &device)?)),
             _ => Filler::Tokens(Box::new(TextEncoder::from_bundle(&bundle, &device)?)),
         };
+        let tokenizer = &**bundle.tokenizer()?;
         let mut out = output::stdout();
-        for (number, line) in (1_usize..).zip(read_lines(self.text)) {
+        for line in Lines::of_command(self.text) {
             let line = line?;
-            writeln!(out, "{line}")?;
-            for (idx, candidates) in
-                filler.fill(&line, self.top_k).with_context(|| format!("line {number}"))?.into_iter().enumerate()
-            {
+            writeln!(out, "{}", on_one_line(&line.text))?;
+            let filled = self.long.read(tokenizer, &line, |text| filler.fill(text, self.top_k))?;
+            for (idx, candidates) in filled.into_iter().flatten().enumerate() {
                 writeln!(out, "  [MASK] {}", idx + 1)?;
                 for candidate in candidates {
-                    writeln!(out, "  {:.4}\t{}", candidate.probability, candidate.text)?;
+                    writeln!(out, "  {:.4}\t{}", candidate.probability, on_one_line(&candidate.text))?;
                 }
             }
         }
@@ -63,10 +66,10 @@ enum Filler {
 }
 
 impl Filler {
-    fn fill(&self, line: &str, k: usize) -> Result<Vec<Vec<Candidate>>, EncodeError> {
+    fn fill(&self, text: Input<'_>, k: usize) -> Result<Vec<Vec<Candidate>>, EncodeError> {
         match self {
-            Self::Tokens(encoder) => encoder.fill(line, k),
-            Self::Spans(filler) => filler.fill(line, k),
+            Self::Tokens(encoder) => encoder.fill(text, k),
+            Self::Spans(filler) => filler.fill(text, k),
         }
     }
 }

@@ -13,7 +13,9 @@ mod fill;
 mod generate;
 mod import;
 mod inspect;
+mod long_lines;
 mod man;
+mod npy;
 mod paper;
 mod plot;
 mod quantize;
@@ -25,16 +27,14 @@ mod tokenize;
 mod train;
 mod translate;
 
-use std::{
-    io::{self, BufRead},
-    path::Path,
-    process::ExitCode,
-};
+use std::{path::Path, process::ExitCode};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use attentive_backend::{BackendKind, Device};
 use attentive_bundle::{Bundle, BundleError, DecodingConfig, WeightFormat};
 use clap::{Args, Parser, Subcommand};
+
+use long_lines::{LongLines, on_one_line};
 
 /// The Transformer of "Attention Is All You Need", from raw text to a model that translates.
 #[derive(Debug, Parser)]
@@ -183,18 +183,6 @@ impl DecodingArgs {
             ..model.clone()
         }
     }
-}
-
-/// The texts of the command line, or else the lines of standard input.
-fn read_lines(texts: Vec<String>) -> Box<dyn Iterator<Item = Result<String>>> {
-    if !texts.is_empty() {
-        return Box::new(texts.into_iter().map(Ok));
-    }
-    Box::new(io::stdin().lock().split(b'\n').enumerate().map(|(idx, line)| {
-        let line = String::from_utf8(line.context("reading standard input")?).ok();
-        let line = line.with_context(|| format!("line {} of standard input is not UTF-8", idx + 1))?;
-        Ok(line.trim_end_matches('\r').to_owned())
-    }))
 }
 
 /// Writes a new model's folder; a model that is there gives way if the user wants it to.

@@ -7,8 +7,8 @@ use attentive_bundle::{Bundle, Generator, TextScore};
 use attentive_metrics::{BitsPerByte, Likelihood, Metric, Perplexity};
 use clap::Args;
 
-use super::{BackendArgs, read_lines};
-use crate::output;
+use super::{BackendArgs, on_one_line};
+use crate::{input::Lines, output};
 use attentive_run::resolve;
 
 /// Say how probable lines of text are to a language model.
@@ -39,9 +39,9 @@ impl Score {
             all.n_tokens += score.n_tokens;
             all.n_bytes += score.n_bytes;
             n_lines += 1;
-            Ok(writeln!(out, "{}\t{line}", columns(&score))?)
+            Ok(writeln!(out, "{}\t{}", columns(&score), on_one_line(line))?)
         };
-        read_lines(self.text).try_for_each(|line| score(&line?))?;
+        Lines::of_command(self.text).try_for_each(|line| score(&line?.text))?;
         out.flush()?;
         if n_lines > 1 {
             warning!("{}\t({n_lines} lines, {} tokens)", columns(&all), all.n_tokens);

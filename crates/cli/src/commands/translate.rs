@@ -1,23 +1,22 @@
 //! `attentive translate`.
 
-use std::{
-    io::{self, BufRead, IsTerminal, Write},
-    num::NonZeroUsize,
-    path::PathBuf,
-};
+use std::{io::Write, num::NonZeroUsize, path::PathBuf};
 
-use anyhow::{Context, Result, anyhow};
-use attentive_bundle::{Bundle, DecodingConfig, TranslateError, Translation, TranslationModel, Translator};
+use anyhow::Result;
+use attentive_bundle::{Bundle, Search, Translation, Translator};
 use clap::Args;
 
-use super::{BackendArgs, DecodingArgs};
-use crate::output;
+use super::{BackendArgs, DecodingArgs, LongLines, on_one_line};
+use crate::{input::Lines, output};
 use attentive_run::resolve;
 
 /// Lines that are read before they are translated together.
 const LINES_AT_ONCE: usize = 512;
 
 /// Translate lines of text.
+///
+/// Each line becomes a line; that of a text without tokens is empty. Where a line has several translations, the number of
+/// the line, counted from 1, and a tab come before each.
 #[derive(Debug, Args)]
 pub(crate) struct Translate {
     /// The model's folder.
@@ -32,6 +31,8 @@ pub(crate) struct Translate {
     #[arg(long)]
     scores: bool,
     #[command(flatten)]
+    long: LongLines,
+    #[command(flatten)]
     decoding: DecodingArgs,
     #[command(flatten)]
     backend: BackendArgs,
@@ -39,57 +40,31 @@ pub(crate) struct Translate {
 
 impl Translate {
     pub(super) fn run(self) -> Result<()> {
+        let search = Search::Best(self.n_best);
         let bundle = Bundle::read(&resolve(&self.model))?;
         let config = self.decoding.over(&bundle.decoding);
         let translator = Translator::from_bundle(&bundle, &self.backend.device()?, self.decoding.precision)?;
-        if !self.text.is_empty() {
-            return self.translate(&translator, &config, &self.text, 1);
-        }
-        if io::stdin().is_terminal() {
-            warning!("reading lines to translate from the keyboard; end with Ctrl-D");
-        }
-        // At a keyboard every line is answered at once.
-        let at_once = if io::stdin().is_terminal() { 1 } else { LINES_AT_ONCE };
-        let mut lines = Vec::with_capacity(at_once);
-        let mut n_done = 0;
-        for (idx, line) in io::stdin().lock().split(b'\n').enumerate() {
-            let line = String::from_utf8(line.context("reading standard input")?)
-                .ok()
-                .with_context(|| format!("line {} of standard input is not UTF-8", idx + 1))?;
-            lines.push(line.trim_end_matches('\r').to_owned());
-            if lines.len() == at_once {
-                self.translate(&translator, &config, &lines, n_done + 1)?;
-                n_done += lines.len();
-                lines.clear();
-            }
-        }
-        self.translate(&translator, &config, &lines, n_done + 1)
-    }
-
-    /// Translates lines, of which the first is the input's line `first`, counted from 1.
-    fn translate(
-        &self,
-        translator: &Translator<TranslationModel>,
-        config: &DecodingConfig,
-        lines: &[String],
-        first: usize,
-    ) -> Result<()> {
         let mut out = output::stdout();
-        let found = translator.translate_n_best(lines, config, self.n_best).map_err(|error| match error {
-            TranslateError::TooLong { text_idx, n_tokens, max_len } => anyhow!(
-                "line {} has {n_tokens} tokens, and the model has positions for {max_len}; split it into sentences",
-                first + text_idx
-            ),
-            error => error.into(),
-        })?;
-        for translations in found {
-            for Translation { text, score, log_prob, .. } in translations {
-                if self.scores {
-                    write!(out, "{score:.4}\t{log_prob:.4}\t")?;
+        for block in Lines::of_command(self.text).blocks(LINES_AT_ONCE) {
+            let block = block?;
+            let place = |idx: usize| &block[idx].at;
+            let (found, refused) = self.long.translate(&translator, &block, "", (&config, search), place)?;
+            for (line, translations) in block.iter().zip(found) {
+                for Translation { text, score, log_prob, .. } in translations {
+                    if self.n_best > NonZeroUsize::MIN {
+                        write!(out, "{}\t", line.at.number)?;
+                    }
+                    if self.scores {
+                        write!(out, "{score:.4}\t{log_prob:.4}\t")?;
+                    }
+                    writeln!(out, "{}", on_one_line(&text))?;
                 }
-                writeln!(out, "{text}")?;
+            }
+            out.flush()?;
+            if let Some(refused) = refused {
+                return Err(refused);
             }
         }
-        Ok(out.flush()?)
+        Ok(())
     }
 }

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
-use attentive_data::LineReader;
+use anyhow::{Result, bail};
+
+use crate::input::Lines;
 
 /// The lines of a file, as sacreBLEU reads them: without white space at their ends, empty lines among them.
 #[derive(Debug)]
@@ -17,26 +18,19 @@ pub(crate) struct Segments {
 impl Segments {
     /// Reads a file, which may be `.gz` or `.zst`; `-` is standard input.
     pub(crate) fn read(path: &Path) -> Result<Self> {
-        let mut lines = lines_of(LineReader::new([path], usize::MAX).verbatim())?;
-        for line in &mut lines {
-            line.truncate(line.trim_end_matches(is_python_space).len());
-        }
+        let line = |text: String| text.trim_end_matches(is_python_space).to_owned();
+        let lines = lines(path).verbatim().map(|read| Ok(line(read?.text))).collect::<Result<_>>()?;
         Ok(Self { name: path.display().to_string(), lines })
     }
 }
 
 /// The lines of a file, which may be `.gz` or `.zst`; `-` is standard input.
 pub(crate) fn read_lines(path: &Path) -> Result<Vec<String>> {
-    lines_of(LineReader::new([path], usize::MAX))
+    lines(path).map(|line| Ok(line?.text)).collect()
 }
 
-fn lines_of(mut reader: LineReader) -> Result<Vec<String>> {
-    let mut lines = Vec::new();
-    while let Some(line) = reader.next_line()? {
-        let text = String::from_utf8(line.bytes).ok();
-        lines.push(text.with_context(|| format!("{} is not UTF-8", line.place))?);
-    }
-    Ok(lines)
+fn lines(path: &Path) -> Lines {
+    Lines::open(&[path.to_owned()], "text")
 }
 
 /// What Python's `str.rstrip` takes away.

@@ -6,13 +6,15 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use attentive_data::Place;
 use attentive_tokenizer::{TokenId, Tokenizer};
 use clap::Args;
 use rayon::prelude::*;
 
-use super::{TokenizerArgs, input::TextLines};
-use crate::output;
+use super::{LINES_AT_ONCE, TokenizerArgs};
+use crate::{
+    input::{Line, Lines},
+    output,
+};
 
 /// Turn lines of token ids into text.
 ///
@@ -31,11 +33,10 @@ impl Decode {
     pub(super) fn run(self) -> Result<()> {
         let tokenizer = self.tokenizer.open()?;
         let mut out = BufWriter::new(output::stdout());
-        for chunk in TextLines::open(&self.files, "token ids") {
-            let chunk = chunk?;
-            let decoded = chunk.par_iter().map(|(place, line)| decoded(&*tokenizer, place, line));
-            for text in decoded.collect::<Result<Vec<_>>>()? {
-                writeln!(out, "{text}")?;
+        for block in Lines::open(&self.files, "token ids").blocks(LINES_AT_ONCE) {
+            let decoded: Vec<Result<String>> = block?.par_iter().map(|line| decoded(&*tokenizer, line)).collect();
+            for text in decoded {
+                writeln!(out, "{}", text?)?;
             }
             out.flush()?;
         }
@@ -43,8 +44,8 @@ impl Decode {
     }
 }
 
-fn decoded(tokenizer: &dyn Tokenizer, place: &Place, line: &str) -> Result<String> {
-    let id = |word: &str| word.parse().with_context(|| format!("{place}: {word:?} is no token id"));
-    let ids: Vec<TokenId> = line.split_whitespace().map(id).collect::<Result<_>>()?;
-    tokenizer.decode(&ids).with_context(|| place.to_string())
+fn decoded(tokenizer: &dyn Tokenizer, Line { at, text }: &Line) -> Result<String> {
+    let id = |word: &str| word.parse().ok().with_context(|| format!("{at}: {word:?} is not a token id"));
+    let ids: Vec<TokenId> = text.split_whitespace().map(id).collect::<Result<_>>()?;
+    tokenizer.decode(&ids).with_context(|| at.to_string())
 }

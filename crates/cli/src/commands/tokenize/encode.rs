@@ -11,8 +11,8 @@ use attentive_tokenizer::{TokenId, Tokenizer};
 use clap::{Args, ValueEnum};
 use rayon::prelude::*;
 
-use super::{TokenizerArgs, input::TextLines};
-use crate::output;
+use super::{LINES_AT_ONCE, TokenizerArgs};
+use crate::{input::Lines, output};
 
 /// Turn lines of text into token ids, or into pieces.
 ///
@@ -58,12 +58,12 @@ impl Encode {
         let tokenizer = self.tokenizer.open()?;
         let mut out = BufWriter::new(output::stdout());
         let mut first = 0_u64;
-        for chunk in TextLines::open(&self.files, "text").verbatim() {
-            let chunk = chunk?;
+        for block in Lines::open(&self.files, "text").verbatim().blocks(LINES_AT_ONCE) {
+            let block = block?;
             let seed = |idx: usize| self.seed.wrapping_add(first + idx as u64);
-            let lines = chunk.par_iter().enumerate();
-            let encoded: Vec<String> = lines.map(|(idx, (_, text))| self.line(&*tokenizer, text, seed(idx))).collect();
-            first += chunk.len() as u64;
+            let lines = block.par_iter().enumerate();
+            let encoded: Vec<String> = lines.map(|(idx, line)| self.line(&*tokenizer, &line.text, seed(idx))).collect();
+            first += block.len() as u64;
             encoded.iter().try_for_each(|line| writeln!(out, "{line}"))?;
             out.flush()?;
         }

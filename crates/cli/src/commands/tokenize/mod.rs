@@ -2,7 +2,6 @@
 
 mod decode;
 mod encode;
-mod input;
 mod show;
 mod statistics;
 mod train;
@@ -44,6 +43,9 @@ impl Tokenize {
         }
     }
 }
+
+/// Lines that are spread over threads together.
+const LINES_AT_ONCE: usize = 4096;
 
 /// Which tokenizer.
 #[derive(Debug, Args)]

@@ -11,11 +11,13 @@ use clap::{Args, ValueEnum};
 use rayon::prelude::*;
 
 use super::{
-    TokenizerArgs,
-    input::TextLines,
+    LINES_AT_ONCE, TokenizerArgs,
     statistics::{Counter, Statistics},
 };
-use crate::output;
+use crate::{
+    input::{Line, Lines},
+    output,
+};
 
 /// Show the pieces of text in colour, with their ids; and count them.
 #[derive(Debug, Args)]
@@ -62,23 +64,17 @@ impl Show {
         let palette = Palette { in_color: self.color.is_wanted() };
         let mut total = Statistics::default();
         let mut out = BufWriter::new(output::stdout());
-        let mut show = |texts: &[&str]| -> Result<()> {
-            let encoded: Vec<Vec<TokenId>> = texts.par_iter().map(|text| tokenizer.encode(text)).collect();
-            for (text, ids) in texts.iter().zip(&encoded) {
+        let lines = if self.text.is_empty() { Lines::open(&self.input, "text") } else { Lines::of_command(self.text) };
+        for block in lines.verbatim().blocks(LINES_AT_ONCE) {
+            let block = block?;
+            let encoded: Vec<Vec<TokenId>> = block.par_iter().map(|line| tokenizer.encode(&line.text)).collect();
+            for (Line { text, .. }, ids) in block.iter().zip(&encoded) {
                 total.add(&counter.count(text, ids));
                 if !self.statistics {
                     writeln!(out, "{}", palette.line(&*tokenizer, &counter, ids))?;
                 }
             }
-            Ok(out.flush()?)
-        };
-        if self.text.is_empty() {
-            for chunk in TextLines::open(&self.input, "text").verbatim() {
-                let chunk = chunk?;
-                show(&chunk.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>())?;
-            }
-        } else {
-            show(&self.text.iter().map(String::as_str).collect::<Vec<_>>())?;
+            out.flush()?;
         }
         if !self.statistics {
             writeln!(out)?;

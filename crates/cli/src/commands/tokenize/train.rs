@@ -10,7 +10,7 @@ use clap::{
     builder::{PossibleValuesParser, TypedValueParser},
 };
 
-use super::input::TextLines;
+use crate::input::Lines;
 
 /// Learn a vocabulary from text.
 #[derive(Debug, Args)]
@@ -82,10 +82,7 @@ impl Train {
             bail!("--codes is for the kind bpe: subword-nmt has no other");
         }
         let mut n_lines = 0_u64;
-        let lines = TextLines::open(&self.files, "text").flat_map(|chunk| match chunk {
-            Ok(lines) => lines.into_iter().map(|(_, text)| Ok(text)).collect(),
-            Err(error) => vec![Err(error)],
-        });
+        let lines = Lines::open(&self.files, "text").map(|line| Ok(line?.text));
         let tokenizer = recipe.train(true, lines.inspect(|_| n_lines += 1).map(refused))?;
         attentive_tokenizer::save(&*tokenizer, &self.out)?;
         report!("{} entries from {n_lines} lines, in {}", tokenizer.vocab_size(), self.out.display());

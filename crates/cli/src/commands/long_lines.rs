@@ -1,0 +1,111 @@
+//! Lines that a model does not read as they are: blank ones, and those that it has no positions for.
+
+use std::fmt::Display;
+
+use anyhow::{Context, Error, Result, anyhow};
+use attentive_bundle::{
+    DecodingConfig, EncodeError, Input, Search, TooLong, TranslateError, Translation, TranslationModel, Translator,
+    is_blank,
+};
+use attentive_tokenizer::Tokenizer;
+use clap::{Args, ValueEnum};
+
+use crate::input::Line;
+
+/// What becomes of a line that is longer than the model has positions for.
+#[derive(Debug, Args)]
+pub(super) struct LongLines {
+    /// A line that is longer than the model has positions for: `error` ends the command at it, after the lines before it
+    /// are answered; `crop` reads its beginning; `skip` answers it as a blank line. The last two warn.
+    #[arg(long, value_name = "HOW", value_enum, hide_possible_values = true, default_value_t = OnLong::Error)]
+    on_long: OnLong,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum OnLong {
+    Error,
+    Crop,
+    Skip,
+}
+
+/// The translations of lines, and the error that ended them early.
+pub(super) type Translated = (Vec<Vec<Translation>>, Option<Error>);
+
+impl LongLines {
+    /// What `read` says of a line; nothing of one without tokens, or that is skipped.
+    pub(super) fn read<T>(
+        &self,
+        tokenizer: &dyn Tokenizer,
+        line: &Line,
+        read: impl Fn(Input<'_>) -> Result<T, EncodeError>,
+    ) -> Result<Option<T>> {
+        if is_blank(tokenizer, &line.text) {
+            return Ok(None);
+        }
+        let input = Input::from(line);
+        let found = match read(input) {
+            Err(EncodeError::TooLong(too_long)) if self.is_cropped(&line.at, too_long)? => {
+                read(Input { crop: true, ..input })
+            }
+            Err(EncodeError::TooLong(_)) => return Ok(None),
+            found => found,
+        };
+        found.map(Some).with_context(|| line.at.to_string())
+    }
+
+    /// The translations that a search finds of texts, `place` of which says where they are, up to one that is refused.
+    pub(super) fn translate<P: Display>(
+        &self,
+        translator: &Translator<TranslationModel>,
+        texts: &[impl AsRef<str>],
+        prefix: &str,
+        (config, search): (&DecodingConfig, Search<'_>),
+        place: impl Fn(usize) -> P,
+    ) -> Result<Translated> {
+        let mut inputs: Vec<Input<'_>> = texts.iter().map(Input::from).collect();
+        // A text without tokens has no translation that a prefix could begin.
+        let prefixes_of = |inputs: &[Input<'_>]| -> Vec<&str> {
+            let of_input = |input: &Input<'_>| if is_blank(translator.tokenizer(), input.text) { "" } else { prefix };
+            if prefix.is_empty() { Vec::new() } else { inputs.iter().map(of_input).collect() }
+        };
+        let too_long = match translator.find(&inputs, &prefixes_of(&inputs), config, search) {
+            Err(TranslateError::TooLong { texts }) => texts,
+            found => return Ok((found?, None)),
+        };
+        let mut refused = None;
+        for (idx, too_long) in too_long {
+            match self.is_cropped(&place(idx), too_long) {
+                Ok(true) => inputs[idx].crop = true,
+                Ok(false) => inputs[idx].text = "",
+                Err(error) => {
+                    inputs.truncate(idx);
+                    refused = Some(error);
+                    break;
+                }
+            }
+        }
+        Ok((translator.find(&inputs, &prefixes_of(&inputs), config, search)?, refused))
+    }
+
+    /// Whether a line that is too long is to be cropped; if not, it is skipped.
+    fn is_cropped(&self, place: &impl Display, too_long: TooLong) -> Result<bool> {
+        match self.on_long {
+            OnLong::Error => Err(anyhow!(
+                "{place} has {too_long}; split it into sentences, or give --on-long crop or --on-long skip"
+            )),
+            OnLong::Crop => {
+                warning!("warning: {place} has {too_long}; its first {} are read", too_long.max_len);
+                Ok(true)
+            }
+            OnLong::Skip => {
+                warning!("warning: {place} has {too_long}; it is skipped");
+                Ok(false)
+            }
+        }
+    }
+}
+
+/// A text on one line: an answer has the line of what it answers.
+pub(super) fn on_one_line(text: &str) -> std::borrow::Cow<'_, str> {
+    if text.contains(['\n', '\r']) { text.replace(['\n', '\r'], " ").into() } else { text.into() }
+}

@@ -1,0 +1,236 @@
+//! Lines that differ from the others: blank, too long, or of other bytes. None costs the file.
+
+mod support;
+
+use std::{fs, process::Command, sync::LazyLock};
+
+use serde_json::Value;
+use support::{Folder, contains};
+
+const RECIPE: &str = r#"
+name = "copy"
+
+[data]
+train.tsv = "pairs.tsv"
+validation.tsv = "pairs.tsv"
+test.tsv = "test.tsv"
+
+[tokenizer]
+merges = 10
+
+[batch]
+max_tokens = 256
+
+[schedule]
+kind = "constant"
+lr = 1e-3
+
+[training]
+steps = 2
+validate_every = 2
+checkpoint_every = 2
+
+[evaluation]
+bleu_sentences = 2
+average_last = 1
+
+[model]
+d_model = 16
+d_ff = 16
+n_heads = 2
+n_encoder_layers = 1
+n_decoder_layers = 1
+dropout = 0.0
+positions = { learned = { max_len = 16 } }
+"#;
+
+/// A translator of 16 positions that has learnt next to nothing, a BERT and a classifier of 10.
+static FOLDER: LazyLock<Folder> = LazyLock::new(|| {
+    let folder = Folder::new();
+    let lines = ["it was ab", "ab cd", "cd it", "was cd ab"];
+    folder.write("pairs.tsv", &lines.map(|line| format!("{line}\t{line}\n")).concat().repeat(5));
+    folder.write("test.tsv", &format!("ab cd\tab cd\n{0}\t{0}\n", "ab ".repeat(20)));
+    folder.write("copy.toml", RECIPE);
+    let output = folder.run(&["train", "copy.toml"], "");
+    // A sentence of the test set that is too long does not cost the run.
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    contains(&said, &["sentence 2 has ", "positions for 16; its beginning is translated"]);
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../interchange/tests/golden");
+    for (model, name) in [("bert-masked-lm", "bert"), ("bert-classification", "classes")] {
+        folder.succeed(&["import", &format!("{golden}/{model}"), "--out", name], "");
+    }
+    folder
+});
+
+/// What a command writes, and what it says beside.
+#[track_caller]
+fn both(args: &[&str], input: &str) -> (String, String) {
+    let output = FOLDER.run(args, input);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{args:?}: {said}");
+    (String::from_utf8(output.stdout).unwrap(), said)
+}
+
+fn vectors(jsonl: &str) -> Vec<Value> {
+    jsonl.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["vector"].clone()).collect()
+}
+
+/// The values of an array of NumPy's.
+fn npy(name: &str) -> (String, Vec<f32>) {
+    let bytes = fs::read(FOLDER.path(name)).unwrap();
+    let header = String::from_utf8(bytes[10..128].to_vec()).unwrap();
+    let shape = header.split("'shape': ").nth(1).unwrap().split(", }").next().unwrap();
+    let values = bytes[128..].as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
+    (shape.to_owned(), values.collect())
+}
+
+#[test]
+fn blank_lines_have_blank_answers() {
+    let input = "ab cd\n\n \t \u{3000}\r\ncd it\n";
+    for settings in [&[][..], &["--beam", "1"]] {
+        let (translated, _) = both(&[&["translate"], settings].concat(), input);
+        let lines: Vec<&str> = translated.lines().collect();
+        assert_eq!((lines.len(), lines[1], lines[2]), (4, "", ""), "{settings:?}: {translated}");
+        let alone = |text: &str| both(&[&["translate", text], settings].concat(), "").0;
+        assert_eq!([lines[0], lines[3]].map(|line| format!("{line}\n")), ["ab cd", "cd it"].map(alone));
+    }
+    let (translated, _) = both(&["translate", "--n-best", "2"], input);
+    let lines: Vec<(&str, &str)> = translated.lines().map(|line| line.split_once('\t').unwrap()).collect();
+    let numbers: Vec<&str> = lines.iter().map(|(number, _)| *number).collect();
+    assert_eq!((numbers, lines[2].1, lines[3].1), (vec!["1", "1", "2", "3", "4", "4"], "", ""), "{translated}");
+    FOLDER.write("blank.txt", input);
+    let eval = ["eval", "--source", "blank.txt", "--reference", "blank.txt", "--output", "blank.out"];
+    both(&eval, "");
+    assert_eq!(fs::read_to_string(FOLDER.path("blank.out")).unwrap(), both(&["translate"], input).0);
+
+    let input = "animal\n\n \u{200b} \nthe end\n";
+    let vectors = vectors(&both(&["embed", "--model", "bert"], input).0);
+    assert_eq!(vectors.iter().map(Value::is_null).collect::<Vec<_>>(), [false, true, true, false]);
+    both(&["embed", "--model", "bert", "--npy", "blank.npy"], &format!("\n{input}"));
+    let (shape, values) = npy("blank.npy");
+    let is_missing = values.as_chunks::<6>().0.iter().map(|row| row.map(f32::is_nan));
+    assert_eq!(shape, "(5, 6)");
+    assert_eq!(is_missing.collect::<Vec<_>>(), [[true; 6], [false; 6], [true; 6], [true; 6], [false; 6]]);
+    let (classes, _) = both(&["classify", "--model", "classes"], input);
+    let lines: Vec<&str> = classes.lines().collect();
+    assert_eq!((lines.len(), lines[1], lines[2]), (4, "", ""), "{classes}");
+    let (filled, _) = both(&["fill", "--model", "bert", "--top-k", "1"], "the [MASK]\n\n[MASK] end\n");
+    let lines: Vec<&str> = filled.lines().collect();
+    assert_eq!((lines.len(), lines[0], lines[3], lines[4]), (7, "the [MASK]", "", "[MASK] end"), "{filled}");
+}
+
+#[test]
+fn a_line_that_is_too_long_ends_a_command_after_the_lines_before_it() {
+    let long = "ab ".repeat(40);
+    let input = format!("ab cd\n\n{long}\nab\n");
+    let output = FOLDER.run(&["translate"], &input);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    contains(&said, &["error: line 3 has ", "positions for 16", "--on-long"]);
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), both(&["translate"], "ab cd\n\n").0);
+    // Lines are counted from the beginning of the input.
+    let far = format!("{}{long}\n", "\n".repeat(700));
+    assert!(FOLDER.fail(&["translate"], &far).contains("line 701 has "));
+    FOLDER.write("far.txt", &far);
+    let eval = ["eval", "--source", "far.txt", "--reference", "far.txt", "--output", "far.out"];
+    contains(&FOLDER.fail(&eval, ""), &["far.txt:701 has "]);
+    assert_eq!(fs::read_to_string(FOLDER.path("far.out")).unwrap(), "\n".repeat(700));
+
+    let long = format!("animal\n{}\nanimal\n", "the animal ".repeat(10));
+    for call in [["embed", "--model", "bert"], ["classify", "--model", "classes"]] {
+        let output = FOLDER.run(&call, &long);
+        contains(&String::from_utf8(output.stderr).unwrap(), &["error: line 2 has ", "positions for 10"]);
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), both(&call, "animal").0);
+    }
+    contains(&FOLDER.fail(&["embed", "--model", "bert", "--npy", "long.npy"], &long), &["error: line 2 has "]);
+    assert_eq!(npy("long.npy").0, "(1, 6)");
+    let error = FOLDER.fail(&["fill", "--model", "bert"], &format!("[MASK]\n[MASK] {}\n", "animal ".repeat(10)));
+    contains(&error, &["line 2 has ", "positions for 10"]);
+}
+
+#[test]
+fn a_line_that_is_too_long_is_skipped_or_cropped() {
+    let input = format!("ab cd\n{}\nab\n", "ab ".repeat(40));
+    let (skipped, said) = both(&["translate", "--on-long", "skip"], &input);
+    contains(&said, &["warning: line 2 has ", "it is skipped"]);
+    assert_eq!(skipped, both(&["translate"], "ab cd\n\nab\n").0);
+    let (several, _) = both(&["translate", "--on-long", "skip", "--n-best", "2"], &input);
+    assert!(several.contains("\n2\t\n3\t"), "{several}");
+    let (cropped, said) = both(&["translate", "--on-long", "crop"], &input);
+    contains(&said, &["warning: line 2 has ", "its first 16 are read"]);
+    // The end of the sentence takes the last of the 16 positions.
+    let tokenize = |command: &str, text: &str| both(&["tokenize", command, "-t", "runs/latest"], text).0;
+    let ids = tokenize("encode", &"ab ".repeat(40));
+    let beginning = tokenize("decode", &ids.split(' ').take(15).collect::<Vec<_>>().join(" "));
+    assert_eq!(tokenize("encode", &beginning).split_whitespace().count(), 15, "the text can be cut there");
+    assert_eq!(cropped, both(&["translate"], &format!("ab cd\n{beginning}ab\n")).0);
+    FOLDER.write("long.txt", &input);
+    for (how, expected) in [("skip", skipped), ("crop", cropped)] {
+        let eval = ["eval", "--source", "long.txt", "--reference", "long.txt", "--output", "o", "--on-long", how];
+        let (_, said) = both(&eval, "");
+        contains(&said, &["warning: long.txt:2 has ", "no perplexity"]);
+        assert_eq!(fs::read_to_string(FOLDER.path("o")).unwrap(), expected);
+    }
+
+    let long = format!("animal\n{}\nanimal\n", "the animal ".repeat(10));
+    let cut = format!("animal\n{}\nanimal\n", "the animal ".repeat(4)); // 8 tokens and 2 that frame them
+    for call in [["embed", "--model", "bert"], ["classify", "--model", "classes"]] {
+        let (cropped, said) = both(&[&call[..], &["--on-long", "crop"]].concat(), &long);
+        contains(&said, &["warning: line 2 has 22 tokens", "its first 10 are read"]);
+        let (whole, said) = both(&call, &cut);
+        assert_eq!(said, "");
+        // Each ends, or begins, in its text.
+        let answers = |text: &str| text.replace(long.lines().nth(1).unwrap(), cut.lines().nth(1).unwrap());
+        assert_eq!(answers(&cropped), whole);
+        let (skipped, said) = both(&[&call[..], &["--on-long", "skip"]].concat(), &long);
+        contains(&said, &["warning: line 2 has 22 tokens", "it is skipped"]);
+        assert_eq!(skipped.lines().count(), 3, "{skipped}");
+    }
+    let (skipped, _) = both(&["embed", "--model", "bert", "--on-long", "skip"], &long);
+    assert_eq!(vectors(&skipped).iter().map(Value::is_null).collect::<Vec<_>>(), [false, true, false]);
+    let masked = format!("[MASK]\n[MASK] {}\n[MASK] end\n", "animal ".repeat(10));
+    for how in ["crop", "skip"] {
+        let (filled, said) = both(&["fill", "--model", "bert", "--top-k", "1", "--on-long", how], &masked);
+        contains(&said, &["warning: line 2 has 13 tokens"]);
+        assert_eq!(filled.lines().count(), if how == "crop" { 9 } else { 7 }, "{filled}");
+    }
+    let (_, said) = both(&["embed", "--model", "bert", "--compare", "animal", "--on-long", "crop"], &long);
+    contains(&said, &["warning: line 2 has "]);
+}
+
+#[test]
+fn what_is_not_text_is_named_by_its_line() {
+    fs::write(FOLDER.path("bytes"), b"ab cd\nab\xff\nab\n").unwrap();
+    let call = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_attentive"));
+        let input = fs::File::open(FOLDER.path("bytes")).unwrap();
+        command.args(args).current_dir(FOLDER.path("")).stdin(input).output().unwrap()
+    };
+    for args in [&["translate"][..], &["embed", "--model", "bert"], &["classify", "--model", "classes"]] {
+        let output = call(args);
+        let said = String::from_utf8(output.stderr).unwrap();
+        contains(&said, &["error: line 2 is not UTF-8"]);
+        assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 1, "the line before is answered");
+    }
+    let with_nul = "ab\na\0b\n\0\n";
+    let commands: [&[&str]; 4] = [
+        &["translate"],
+        &["embed", "--model", "bert"],
+        &["tokenize", "encode", "-t", "byt5"],
+        &["tokenize", "show", "-t", "byt5"],
+    ];
+    for args in commands {
+        let (_, said) = both(args, with_nul);
+        assert_eq!(said.matches("NUL").count(), 1, "{said}");
+        contains(&said, &["warning: line 2 has NUL characters"]);
+    }
+}
+
+#[test]
+fn eval_says_how_translations_that_exist_are_scored() {
+    contains(&FOLDER.fail(&["eval", "--reference", "pairs.tsv"], ""), &["--source", "--hypotheses -"]);
+    FOLDER.write("ref.txt", "a b c d\n");
+    let (score, _) = both(&["eval", "--hypotheses", "-", "--reference", "ref.txt"], "a b c d\n");
+    assert!(score.starts_with("BLEU = 100.00"), "{score}");
+}
