@@ -95,10 +95,12 @@ fn blank_lines_have_blank_answers() {
         let alone = |text: &str| both(&[&["translate", text], settings].concat(), "").0;
         assert_eq!([lines[0], lines[3]].map(|line| format!("{line}\n")), ["ab cd", "cd it"].map(alone));
     }
-    let (translated, _) = both(&["translate", "--n-best", "2"], input);
-    let lines: Vec<(&str, &str)> = translated.lines().map(|line| line.split_once('\t').unwrap()).collect();
-    let numbers: Vec<&str> = lines.iter().map(|(number, _)| *number).collect();
-    assert_eq!((numbers, lines[2].1, lines[3].1), (vec!["1", "1", "2", "3", "4", "4"], "", ""), "{translated}");
+    for settings in [["--n-best", "2"]] {
+        let (translated, _) = both(&[&["translate"], &settings[..]].concat(), input);
+        let lines: Vec<(&str, &str)> = translated.lines().map(|line| line.split_once('\t').unwrap()).collect();
+        let numbers: Vec<&str> = lines.iter().map(|(number, _)| *number).collect();
+        assert_eq!((numbers, lines[2].1, lines[3].1), (vec!["1", "1", "2", "3", "4", "4"], "", ""), "{translated}");
+    }
     FOLDER.write("blank.txt", input);
     let eval = ["eval", "--source", "blank.txt", "--reference", "blank.txt", "--output", "blank.out"];
     both(&eval, "");
@@ -224,6 +226,17 @@ fn what_is_not_text_is_named_by_its_line() {
         let (_, said) = both(args, with_nul);
         assert_eq!(said.matches("NUL").count(), 1, "{said}");
         contains(&said, &["warning: line 2 has NUL characters"]);
+    }
+}
+
+#[test]
+fn token_ids_are_read_as_lists_of_programs_are_written() {
+    let decode = |ids: &str| FOLDER.run(&["tokenize", "decode", "-t", "byt5"], ids);
+    let text = "100 101 102\n[100, 101, 102]\n100,101,102\n[100,101,102]\n[100 101 102]\r\n[]\n\n";
+    assert_eq!(String::from_utf8(decode(text).stdout).unwrap(), "abc\n".repeat(5) + "\n\n");
+    for bad in ["[100, 101", "100;101", "[[100]]", "-1", "1.5"] {
+        let said = String::from_utf8(decode(&format!("100\n{bad}\n")).stderr).unwrap();
+        contains(&said, &["error: line 2: ", "is not a token id"]);
     }
 }
 

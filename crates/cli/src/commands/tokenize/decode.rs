@@ -22,7 +22,7 @@ use crate::{
 /// out.
 #[derive(Debug, Args)]
 pub(super) struct Decode {
-    /// Token ids with spaces between, plain, .gz or .zst. Without files, standard input.
+    /// Token ids, a list a line: `1 2 3`, `1,2,3` or `[1, 2, 3]`; plain, .gz or .zst. Without files, standard input.
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     #[command(flatten)]
@@ -45,7 +45,10 @@ impl Decode {
 }
 
 fn decoded(tokenizer: &dyn Tokenizer, Line { at, text }: &Line) -> Result<String> {
+    let list = text.trim();
+    let list = list.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(list);
+    let words = list.split(|c: char| c == ',' || c.is_whitespace()).filter(|word| !word.is_empty());
     let id = |word: &str| word.parse().ok().with_context(|| format!("{at}: {word:?} is not a token id"));
-    let ids: Vec<TokenId> = text.split_whitespace().map(id).collect::<Result<_>>()?;
+    let ids: Vec<TokenId> = words.map(id).collect::<Result<_>>()?;
     tokenizer.decode(&ids).with_context(|| at.to_string())
 }
