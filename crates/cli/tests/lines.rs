@@ -88,14 +88,14 @@ fn npy(name: &str) -> (String, Vec<f32>) {
 #[test]
 fn blank_lines_have_blank_answers() {
     let input = "ab cd\n\n \t \u{3000}\r\ncd it\n";
-    for settings in [&[][..], &["--beam", "1"]] {
+    for settings in [&[][..], &["--beam", "1"], &["--temperature", "1"], &["--prefix", "was"]] {
         let (translated, _) = both(&[&["translate"], settings].concat(), input);
         let lines: Vec<&str> = translated.lines().collect();
         assert_eq!((lines.len(), lines[1], lines[2]), (4, "", ""), "{settings:?}: {translated}");
         let alone = |text: &str| both(&[&["translate", text], settings].concat(), "").0;
         assert_eq!([lines[0], lines[3]].map(|line| format!("{line}\n")), ["ab cd", "cd it"].map(alone));
     }
-    for settings in [["--n-best", "2"]] {
+    for settings in [["--n-best", "2"], ["--samples", "2"]] {
         let (translated, _) = both(&[&["translate"], &settings[..]].concat(), input);
         let lines: Vec<(&str, &str)> = translated.lines().map(|line| line.split_once('\t').unwrap()).collect();
         let numbers: Vec<&str> = lines.iter().map(|(number, _)| *number).collect();
@@ -238,6 +238,32 @@ fn token_ids_are_read_as_lists_of_programs_are_written() {
         let said = String::from_utf8(decode(&format!("100\n{bad}\n")).stderr).unwrap();
         contains(&said, &["error: line 2: ", "is not a token id"]);
     }
+}
+
+#[test]
+fn samples_and_prefixes_are_obeyed() {
+    let translate = |args: &[&str]| both(&[&["translate", "ab cd"], args].concat(), "").0;
+    assert_eq!(translate(&["--seed", "3"]), translate(&["--seed", "3", "--samples", "1"]));
+    let samples = |seed: &str| translate(&["--samples", "5", "--seed", seed, "--top-p", "0.9"]);
+    assert_eq!(samples("1"), samples("1"));
+    assert_ne!(samples("1"), samples("2"));
+    assert!(samples("1").lines().all(|line| line.starts_with("1\t")));
+    // Without chance it is greedy search.
+    let greedy = translate(&["--beam", "1"]);
+    for settings in [["--temperature", "0"], ["--top-k", "1"]] {
+        assert_eq!(translate(&settings), greedy, "{settings:?}");
+    }
+    for settings in [&["--samples", "3"][..], &["--n-best", "2"], &["--beam", "1"]] {
+        let found = translate(&[settings, &["--prefix", "was it", "--min-length", "6", "--max-length", "8"]].concat());
+        assert!(found.lines().all(|line| line.split('\t').next_back().unwrap().starts_with("was it")), "{found}");
+    }
+    for clash in [["--samples", "2", "--beam", "2"], ["--top-k", "2", "--n-best", "2"]] {
+        contains(&FOLDER.fail(&[&["translate", "ab"][..], &clash[..]].concat(), ""), &["leave out one"]);
+    }
+    contains(&FOLDER.fail(&["translate", "ab", "--top-p", "2"], ""), &["top_p = 2 must be"]);
+    contains(&FOLDER.fail(&["translate", "ab", "--prefix", &"ab ".repeat(20)], ""), &["the prefix has "]);
+    let error = FOLDER.fail(&["translate", "ab", "--min-length", "9", "--max-length", "3"], "");
+    contains(&error, &["min_len = 9 must be at most max_len"]);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use attentive_bundle::{Bundle, GenerationConfig, Generator, TextModel};
 use attentive_decode::SamplingConfig;
 use clap::Args;
 
-use super::BackendArgs;
+use super::{BackendArgs, SamplingArgs};
 use crate::output;
 use attentive_run::resolve;
 
@@ -41,42 +41,33 @@ struct GenerationArgs {
     /// Tokens that may follow the prompt.
     #[arg(long, value_name = "N")]
     max_tokens: Option<usize>,
-    /// Below 1 for less surprise, 0 for the most probable token always.
-    #[arg(long, value_name = "T")]
-    temperature: Option<f64>,
-    /// Draw among this many of the most probable tokens; 0 for no limit.
-    #[arg(long, value_name = "K")]
-    top_k: Option<usize>,
-    /// Draw among the fewest most probable tokens that are this probable together.
-    #[arg(long, value_name = "P")]
-    top_p: Option<f64>,
-    /// Draw among tokens at least this probable beside the most probable one.
-    #[arg(long, value_name = "P")]
-    min_p: Option<f64>,
+    /// Tokens that must follow the prompt before the text may end.
+    #[arg(long, value_name = "N")]
+    min_tokens: Option<usize>,
+    #[command(flatten)]
+    sampling: SamplingArgs,
+    /// Length of the n-grams of tokens that the text has once at most; 0 for no limit.
+    #[arg(long, value_name = "N")]
+    no_repeat_ngram: Option<usize>,
     /// Multiply log-probabilities of tokens that the text already has; more than 1 for less repetition.
     #[arg(long, value_name = "THETA")]
     repetition_penalty: Option<f64>,
     /// End at this string; may be given several times.
     #[arg(long, value_name = "TEXT")]
     stop: Vec<String>,
-    /// The same text follows from the same seed.
-    #[arg(long, value_name = "N")]
-    seed: Option<u64>,
 }
 
 impl GenerationArgs {
     fn over(&self, model: &GenerationConfig) -> GenerationConfig {
-        let GenerationConfig { max_tokens, stop, sampling, .. } = model.clone();
+        let sampling = &model.sampling;
         GenerationConfig {
-            max_tokens: self.max_tokens.unwrap_or(max_tokens),
-            stop: if self.stop.is_empty() { stop } else { self.stop.clone() },
+            max_tokens: self.max_tokens.unwrap_or(model.max_tokens),
+            min_tokens: self.min_tokens.unwrap_or(model.min_tokens),
+            no_repeat_ngram: self.no_repeat_ngram.unwrap_or(model.no_repeat_ngram),
+            stop: if self.stop.is_empty() { model.stop.clone() } else { self.stop.clone() },
             sampling: SamplingConfig {
-                temperature: self.temperature.unwrap_or(sampling.temperature),
-                top_k: self.top_k.unwrap_or(sampling.top_k),
-                top_p: self.top_p.unwrap_or(sampling.top_p),
-                min_p: self.min_p.unwrap_or(sampling.min_p),
                 repetition_penalty: self.repetition_penalty.unwrap_or(sampling.repetition_penalty),
-                seed: self.seed.unwrap_or(sampling.seed),
+                ..self.sampling.over(sampling)
             },
             ..model.clone()
         }

@@ -32,6 +32,7 @@ use std::{path::Path, process::ExitCode};
 use anyhow::{Result, bail};
 use attentive_backend::{BackendKind, Device};
 use attentive_bundle::{Bundle, BundleError, DecodingConfig, WeightFormat};
+use attentive_decode::SamplingConfig;
 use clap::{Args, Parser, Subcommand};
 
 use long_lines::{LongLines, on_one_line};
@@ -171,6 +172,11 @@ struct DecodingArgs {
 }
 
 impl DecodingArgs {
+    /// Whether a setting of beam search is given.
+    fn is_of_beam(&self) -> bool {
+        self.beam.is_some() || self.length_penalty.is_some()
+    }
+
     fn over(&self, model: &DecodingConfig) -> DecodingConfig {
         DecodingConfig {
             beam: self.beam.unwrap_or(model.beam),
@@ -180,6 +186,44 @@ impl DecodingArgs {
             no_repeat_ngram: self.no_repeat_ngram.unwrap_or(model.no_repeat_ngram),
             repetition_penalty: self.repetition_penalty.unwrap_or(model.repetition_penalty),
             batch_tokens: self.batch_tokens.unwrap_or(model.batch_tokens),
+            ..model.clone()
+        }
+    }
+}
+
+/// How to draw at random; what is not given is the model's own setting.
+#[derive(Debug, Args)]
+struct SamplingArgs {
+    /// Below 1 for less surprise, 0 for the most probable token always.
+    #[arg(long, value_name = "T")]
+    temperature: Option<f64>,
+    /// Draw among this many of the most probable tokens; 0 for no limit.
+    #[arg(long, value_name = "K")]
+    top_k: Option<usize>,
+    /// Draw among the fewest most probable tokens that are this probable together.
+    #[arg(long, value_name = "P")]
+    top_p: Option<f64>,
+    /// Draw among tokens at least this probable compared with the most probable one.
+    #[arg(long, value_name = "P")]
+    min_p: Option<f64>,
+    /// The same text follows from the same seed.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+}
+
+impl SamplingArgs {
+    fn is_given(&self) -> bool {
+        let Self { temperature, top_k, top_p, min_p, seed } = self;
+        [temperature, top_p, min_p].iter().any(|value| value.is_some()) || top_k.is_some() || seed.is_some()
+    }
+
+    fn over(&self, model: &SamplingConfig) -> SamplingConfig {
+        SamplingConfig {
+            temperature: self.temperature.unwrap_or(model.temperature),
+            top_k: self.top_k.unwrap_or(model.top_k),
+            top_p: self.top_p.unwrap_or(model.top_p),
+            min_p: self.min_p.unwrap_or(model.min_p),
+            seed: self.seed.unwrap_or(model.seed),
             ..model.clone()
         }
     }

@@ -2,11 +2,12 @@
 
 use std::{io::Write, num::NonZeroUsize, path::PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use attentive_bundle::{Bundle, Search, Translation, Translator};
+use attentive_decode::SamplingConfig;
 use clap::Args;
 
-use super::{BackendArgs, DecodingArgs, LongLines, on_one_line};
+use super::{BackendArgs, DecodingArgs, LongLines, SamplingArgs, on_one_line};
 use crate::{input::Lines, output};
 use attentive_run::resolve;
 
@@ -30,17 +31,34 @@ pub(crate) struct Translate {
     /// Print the score (log-probability over length penalty) and the log-probability before each translation.
     #[arg(long)]
     scores: bool,
+    /// The beginning of every translation; its last word is a whole one.
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    prefix: String,
     #[command(flatten)]
     long: LongLines,
     #[command(flatten)]
     decoding: DecodingArgs,
     #[command(flatten)]
     backend: BackendArgs,
+    /// Draw this many translations of each line at random, in place of a search; so do the options below, one translation.
+    #[arg(long, value_name = "N", help_heading = "Sampling")]
+    samples: Option<NonZeroUsize>,
+    #[command(flatten, next_help_heading = "Sampling")]
+    sampling: SamplingArgs,
 }
 
 impl Translate {
     pub(super) fn run(self) -> Result<()> {
-        let search = Search::Best(self.n_best);
+        let sampling = self.sampling.over(&SamplingConfig::default());
+        let search = match self.samples {
+            None if !self.sampling.is_given() => Search::Best(self.n_best),
+            _ if self.n_best > NonZeroUsize::MIN || self.decoding.is_of_beam() => bail!(
+                "--n-best, --beam and --length-penalty are for a search, and the options of sampling draw at random: \
+                 leave out one or the other"
+            ),
+            samples => Search::Random(&sampling, samples.unwrap_or(NonZeroUsize::MIN)),
+        };
+        let (Search::Best(n) | Search::Random(_, n)) = search;
         let bundle = Bundle::read(&resolve(&self.model))?;
         let config = self.decoding.over(&bundle.decoding);
         let translator = Translator::from_bundle(&bundle, &self.backend.device()?, self.decoding.precision)?;
@@ -48,10 +66,10 @@ impl Translate {
         for block in Lines::of_command(self.text).blocks(LINES_AT_ONCE) {
             let block = block?;
             let place = |idx: usize| &block[idx].at;
-            let (found, refused) = self.long.translate(&translator, &block, "", (&config, search), place)?;
+            let (found, refused) = self.long.translate(&translator, &block, &self.prefix, (&config, search), place)?;
             for (line, translations) in block.iter().zip(found) {
                 for Translation { text, score, log_prob, .. } in translations {
-                    if self.n_best > NonZeroUsize::MIN {
+                    if n > NonZeroUsize::MIN {
                         write!(out, "{}\t", line.at.number)?;
                     }
                     if self.scores {
