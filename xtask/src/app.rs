@@ -15,6 +15,9 @@ use crate::{
     fail,
 };
 
+/// Tells `attentive` what the user calls it by, for the commands that it proposes.
+const CALLED_BY: &str = "ATTENTIVE_COMMAND";
+
 /// A tensor backend as the user names it.
 struct Backend {
     /// Its name for `--backend`, which is also its cargo feature.
@@ -35,7 +38,7 @@ const BACKENDS: [Backend; 4] = [
 /// Builds `attentive` with the features that `args` ask for, then replaces this process by it.
 pub(crate) fn run(args: &[OsString]) -> Outcome {
     let invocation = Invocation::parse(args, env::var_os("ATTENTIVE_BACKEND").as_deref())?;
-    become_program(Command::new(built(&invocation)?).args(&invocation.program_args))
+    become_program(Command::new(built(&invocation)?).args(&invocation.program_args).env(CALLED_BY, "cargo xtask"))
 }
 
 /// The program with its default features, built if it is not up to date.

@@ -99,6 +99,8 @@ fn the_copy_task_is_learnt_and_the_model_can_be_used() {
             "runs/latest",
         ],
     );
+    let first = read(&folder, "test.src").lines().next().unwrap().to_owned();
+    assert_eq!(folder.follow(&shown, &format!("translate --model runs/latest \"{first}\"")).lines().count(), 1);
     for part in ["config.toml", "tokenizer.json", "model.safetensors", "training.json", "metrics.jsonl"] {
         assert!(exists(&folder, "runs/copy-1", part), "{part}");
     }
@@ -191,6 +193,16 @@ fn the_copy_task_is_learnt_and_the_model_can_be_used() {
     assert!(error.contains("averaged is there already") && error.contains("--force"), "{error}");
     folder.succeed(&[&again[..], &["--force"]].concat(), "");
     copied(&folder.succeed(&["translate", "--model", "averaged"], &source));
+}
+
+#[test]
+fn a_command_is_called_what_the_user_calls_it() {
+    let folder = Folder::new();
+    let recipe = copying_corpus(&folder, 10);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_attentive"));
+    command.args(["train", recipe, "--set", "training.steps=1"]).env("ATTENTIVE_COMMAND", "cargo xtask");
+    let output = command.current_dir(folder.path("")).output().unwrap();
+    contains(&String::from_utf8_lossy(&output.stdout), &["use it with:\n  cargo xtask translate --model "]);
 }
 
 #[test]

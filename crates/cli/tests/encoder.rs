@@ -145,6 +145,11 @@ validate_every = 200
 checkpoint_every = 200
 "#;
 
+#[track_caller]
+fn contains_candidates(filled: &str) {
+    assert!(filled.lines().nth(1) == Some("  [MASK] 1") && filled.lines().count() > 3, "{filled}");
+}
+
 #[test]
 fn a_canine_learns_words_by_their_characters() {
     let folder = folder();
@@ -153,6 +158,7 @@ fn a_canine_learns_words_by_their_characters() {
     {
         assert!(shown.contains(part), "{part:?} is missing:\n{shown}");
     }
+    contains_candidates(&folder.follow(&shown, "[MASK][MASK][MASK][MASK][MASK] op ab"));
     let filled = folder.succeed(&["fill", "--top-k", "2", "ab cdef [MASK][MASK][MASK] jklmn op ab"], "");
     let lines: Vec<&str> = filled.lines().collect();
     assert_eq!((lines.len(), lines[1]), (4, "  [MASK] 1"), "{filled}");
@@ -188,6 +194,7 @@ fn hidden_letters_are_learnt_and_the_model_can_be_used() {
     for part in ["training tokens in 10", "hidden tokens guessed right", "always \"", "fill --model"] {
         assert!(shown.contains(part), "{part:?} is missing:\n{shown}");
     }
+    contains_candidates(&folder.follow(&shown, "a b c d [MASK] f g h"));
     let filled = folder.succeed(&["fill", "--top-k", "2"], "c d e [MASK] g h i j\na b c [MASK] e f g h <mask> j\n");
     let lines: Vec<&str> = filled.lines().collect();
     assert_eq!((lines.len(), lines[0], lines[1]), (11, "c d e [MASK] g h i j", "  [MASK] 1"));
@@ -231,6 +238,7 @@ fn classes_are_learnt_from_nothing_and_from_a_trained_model() {
     for part in ["120 train texts", "labels    other, up", "classes told right", "classify --model"] {
         assert!(shown.contains(part), "{part:?} is missing:\n{shown}");
     }
+    assert!(folder.follow(&shown, "classify --model ").ends_with("\ta b\n"), "the first text");
     let told = folder.succeed(&["classify"], "c d\nc g\n");
     let labels: Vec<&str> = told.lines().map(|line| line.split('\t').next().unwrap()).collect();
     assert_eq!(labels, ["up", "other"], "{told}");

@@ -71,6 +71,7 @@ fn letters_are_learnt_and_the_model_can_be_used() {
         assert!(shown.contains(part), "{part:?} is missing:\n{shown}");
     }
 
+    assert!(folder.follow(&shown, "generate --model ").starts_with("abcdefghi"), "the first text");
     // After each letter comes the next one; the model goes on beyond its 16 positions.
     let greedy = ["generate", "--temperature", "0", "--max-tokens", "7", "ab"];
     assert_eq!(folder.succeed(&greedy, ""), "abcdefghi\n");

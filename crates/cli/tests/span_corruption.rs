@@ -89,6 +89,7 @@ fn a_text_teaches_to_fill_in_spans() {
     let told = folder.succeed(&["train", "spans.toml"], "");
     let expected = ["15 % hidden in spans of 4", "2+1 layers", "target tokens right", "[MASK]", "fill --model"];
     contains(&told, &expected);
+    contains(&folder.follow(&told, "[MASK]"), &["  [MASK] 1\n"]);
 
     let text = "a b c d e [MASK] i j a b c d <extra_id_1> h i j";
     let filled = folder.succeed(&["fill", "--model", "runs/latest", "--top-k", "2", text], "");

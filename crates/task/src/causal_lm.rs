@@ -14,7 +14,7 @@ use attentive_trainer::{Evaluate, Validation};
 use crate::{
     Log, Resizable, Result, Task, Texts,
     config::{CausalLmRecipe, ContextSource, RunRecipe},
-    thousands,
+    example, thousands,
 };
 
 /// Tokens of the validation text that are decoded at a time to count their bytes.
@@ -169,7 +169,9 @@ impl<F: LanguageModelSpec + Into<ModelConfig>> Task for CausalLm<F> {
     }
 
     fn example(&self, model: &str) -> String {
-        format!("generate --model {model} \"The\"")
+        let line = example::first_line(self.texts.train.texts());
+        let words: Vec<&str> = example::sentence(&*self.tokenizer, &line, None).split(' ').take(3).collect();
+        format!("generate --model {model} {}", example::argument(&words.join(" ")))
     }
 }
 

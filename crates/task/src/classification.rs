@@ -16,6 +16,7 @@ use attentive_weights::Tensors;
 use crate::{
     LabeledPart, LabeledTexts, Log, Resizable, Result, Task,
     config::{ClassificationRecipe, RunRecipe},
+    example,
     masked_lm::{share, values},
     resolve, thousands,
 };
@@ -245,6 +246,7 @@ impl<F: EncoderSpec + Into<ModelConfig>> Task for Classification<F> {
     }
 
     fn example(&self, model: &str) -> String {
-        format!("classify --model {model} {:?}", self.sample)
+        let sentence = example::sentence(&*self.tokenizer, &self.sample, self.config.max_len());
+        format!("classify --model {model} {}", example::argument(sentence))
     }
 }

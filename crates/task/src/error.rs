@@ -82,11 +82,46 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub fn with_causes(error: &dyn StdError) -> String {
     let mut text = error.to_string();
     for cause in iter::successors(error.source(), |&cause| cause.source()).map(ToString::to_string) {
-        if !text.contains(&cause) {
+        if cause.starts_with(&text) {
+            text = cause;
+        } else if !text.contains(&cause) {
             text = format!("{text}: {cause}");
         }
     }
-    text
+    without_types(&text)
+}
+
+/// A text in which readers of files say what they expected in plain words, and not by Rust's types.
+fn without_types(text: &str) -> String {
+    const EXPECTED: &str = "expected ";
+    let mut parts = text.split(EXPECTED);
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = [" at line", ",", ";", ":", "\n"].iter().filter_map(|end| part.find(end)).min().unwrap_or(part.len());
+        let (expected, rest) = part.split_at(end);
+        plain = plain + EXPECTED + in_plain_words(expected).unwrap_or(expected) + rest;
+    }
+    plain
+}
+
+/// What serde calls by a type of Rust.
+fn in_plain_words(expected: &str) -> Option<&'static str> {
+    match expected {
+        "u8" | "u16" | "u32" | "u64" | "usize" => return Some("an integer of at least 0"),
+        "i8" | "i16" | "i32" | "i64" | "isize" => return Some("an integer"),
+        "f32" | "f64" => return Some("a number"),
+        _ => {}
+    }
+    let begins = |words: &[&str]| words.iter().any(|word| expected.starts_with(word));
+    if begins(&["struct ", "internally tagged ", "adjacently tagged "]) {
+        Some("a table")
+    } else if begins(&["tuple ", "a tuple ", "an array "]) {
+        Some("a list")
+    } else if begins(&["a nonzero "]) {
+        Some("an integer other than 0")
+    } else {
+        None
+    }
 }
 
 /// Says what was being done when something failed.
@@ -127,4 +162,56 @@ impl<T> Context<T> for Option<T> {
 /// Returns an [`Error::Refused`] with a text.
 macro_rules! refuse {
     ($($text:tt)*) => { return Err($crate::Error::Refused(format!($($text)*))) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{text}")]
+    struct Because {
+        text: String,
+        #[source]
+        cause: Option<Box<Because>>,
+    }
+
+    /// Errors of these texts, each the cause of the one before.
+    fn chain(texts: &[&str]) -> Option<Box<Because>> {
+        let (text, rest) = texts.split_first()?;
+        Some(Box::new(Because { text: (*text).to_owned(), cause: chain(rest) }))
+    }
+
+    #[test]
+    fn a_cause_is_said_once() {
+        for (texts, said) in [
+            (&["reading a", "not found"][..], "reading a: not found"),
+            (&["a: damaged", "damaged"], "a: damaged"),
+            (&["reading a", "reading a: not found", "not found"], "reading a: not found"),
+            (&["one"], "one"),
+        ] {
+            assert_eq!(with_causes(&*chain(texts).unwrap()), said);
+        }
+    }
+
+    #[test]
+    fn no_type_of_rust_is_named() {
+        #[derive(Debug, serde::Deserialize)]
+        #[expect(dead_code, reason = "its fields are only read into")]
+        struct Sizes {
+            n: usize,
+            rate: f64,
+            pair: (i32, i32),
+        }
+        let said = |json: &str| with_causes(&serde_json::from_str::<Sizes>(json).unwrap_err());
+        assert!(
+            said(r#"{"n": "x"}"#).contains("expected an integer of at least 0 at line 1"),
+            "{}",
+            said("{\"n\": \"x\"}")
+        );
+        assert!(said(r#"{"n": 1, "rate": []}"#).contains("expected a number at line 1"));
+        assert!(said(r#"{"n": 1, "rate": 1, "pair": 3}"#).contains("expected a list at line 1"));
+        assert!(said("7").contains("expected a table at line 1"));
+        assert_eq!(without_types("line 2 is 7, expected two tokens"), "line 2 is 7, expected two tokens");
+    }
 }

@@ -26,6 +26,7 @@ mod classification;
 pub mod config;
 mod corpus;
 mod encoder_text;
+mod example;
 mod folder;
 mod labeled;
 mod masked_lm;

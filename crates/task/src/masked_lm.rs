@@ -13,7 +13,7 @@ use burn::tensor::{Tensor, activation::log_softmax};
 use crate::{
     Log, Resizable, Result, Task, TextSource, Texts,
     config::{MaskedLmRecipe, RunRecipe},
-    encoder_text, thousands,
+    encoder_text, example, thousands,
 };
 
 /// Sentences whose words are guessed at the end, and guesses for each.
@@ -131,14 +131,9 @@ impl<F: EncoderSpec + Into<ModelConfig>> MaskedLm<F> {
         say!(log, "");
         for ids in sentences.iter().step_by((sentences.len() / N_SAMPLES).max(1)).take(N_SAMPLES) {
             let text = self.tokenizer.decode(ids)?;
-            let words: Vec<&str> = text.trim().split(' ').collect();
-            let middle = words.len() / 2;
-            let masked =
-                [&words[..middle], &[&*encoder_text::masks(&self.config, words[middle])], &words[middle + 1..]]
-                    .concat()
-                    .join(" ");
+            let (masked, hidden) = example::masked(&text, |word| encoder_text::masks(&self.config, word));
             let Ok(filled) = encoder.fill(&masked, N_CANDIDATES) else { continue };
-            print_guesses(log, &masked, words[middle], &filled);
+            print_guesses(log, &masked, hidden, &filled);
         }
         say!(log, "");
         Ok(())
@@ -252,8 +247,10 @@ impl<F: EncoderSpec + Into<ModelConfig>> Task for MaskedLm<F> {
     }
 
     fn example(&self, model: &str) -> String {
-        let masks = encoder_text::masks(&self.config, "did");
-        format!("fill --model {model} \"The animal {masks} not cross the street because it was too tired.\"")
+        let line = example::first_line(self.texts.train.texts());
+        let sentence = example::sentence(&*self.tokenizer, &line, self.config.max_len());
+        let (masked, _) = example::masked(sentence, |word| encoder_text::masks(&self.config, word));
+        format!("fill --model {model} {}", example::argument(&masked))
     }
 }
 

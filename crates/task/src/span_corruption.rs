@@ -14,6 +14,7 @@ use burn::tensor::activation::log_softmax;
 use crate::{
     Log, Resizable, Result, Task, Texts,
     config::{ContextSource, RunRecipe, SpanCorruptionRecipe},
+    example,
     masked_lm::{print_guesses, share, values},
     special_ids, thousands,
 };
@@ -131,14 +132,9 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Infilling<F> {
         let lines: Vec<&str> = text.lines().filter(|line| line.split(' ').count() >= MIN_WORDS).collect();
         let lines = if lines.len() > 2 { &lines[1..lines.len() - 1] } else { &lines[..] };
         let chosen = lines.iter().step_by((lines.len() / N_SAMPLES).max(1)).take(N_SAMPLES);
-        Ok(chosen.map(|line| self.first_words(line, validation.contexts().context())).collect())
-    }
-
-    /// The words that a line begins with, as many as `n_tokens` hold: what is longer was never met in training.
-    fn first_words(&self, line: &str, n_tokens: usize) -> String {
-        let ends = line.match_indices(' ').map(|(at, _)| at).chain([line.len()]);
-        let fits = |&end: &usize| self.tokenizer.encode(&line[..end]).len() <= n_tokens;
-        line[..ends.take_while(fits).last().unwrap_or(0)].to_owned()
+        // What is longer was never met in training.
+        let n_tokens = validation.contexts().context();
+        Ok(chosen.map(|line| example::first_words(&*self.tokenizer, line, n_tokens).to_owned()).collect())
     }
 
     /// A text with a mask in the place of one of the spans that `corruption` hides, and the span; nothing where there is
@@ -276,6 +272,9 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Task for Infilling<F> {
     }
 
     fn example(&self, model: &str) -> String {
-        format!("fill --model {model} \"The animal [MASK] not cross the street because it was too tired.\"")
+        let line = example::first_line(self.texts.train.texts());
+        let sentence = example::sentence(&*self.tokenizer, &line, Some(self.train.contexts().context()));
+        let (masked, _) = example::masked(sentence, |_| "[MASK]".to_owned());
+        format!("fill --model {model} {}", example::argument(&masked))
     }
 }

@@ -16,7 +16,7 @@ use attentive_trainer::{Evaluate, Validation};
 use crate::{
     Corpus, Log, Resizable, Result, Task, bleu_of,
     config::{RunRecipe, TranslationRecipe},
-    likelihood, pronoun_accuracy, special_ids, thousands, translate_all,
+    example, likelihood, pronoun_accuracy, special_ids, thousands, translate_all,
 };
 
 /// Sample translations shown at the end.
@@ -245,7 +245,11 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Task for Translation<F> {
     }
 
     fn example(&self, model: &str) -> String {
-        format!("translate --model {model} \"The animal did not cross the street because it was too tired.\"")
+        let of_training = || self.corpus.train.pairs(&CorpusRules::default(), 1).unwrap_or_default();
+        let of_validation = self.sample.0.first().cloned();
+        let line = of_validation.or_else(|| Some(of_training().pop()?.source)).unwrap_or_default();
+        let sentence = example::sentence(&*self.tokenizer, &line, self.config.max_len());
+        format!("translate --model {model} {}", example::argument(sentence))
     }
 }
 

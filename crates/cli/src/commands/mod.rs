@@ -128,6 +128,11 @@ impl Cli {
     }
 }
 
+/// What a user calls this command by: `cargo xtask` says so if it starts it.
+fn command_name() -> String {
+    std::env::var("ATTENTIVE_COMMAND").unwrap_or_else(|_| "attentive".to_owned())
+}
+
 /// Where tensors live.
 #[derive(Debug, Args)]
 struct BackendArgs {

@@ -5,6 +5,7 @@ use std::{fs::File, io::Write, path::PathBuf};
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 
+use super::command_name;
 use crate::output;
 use attentive_run::{Builtin, unknown_builtin};
 
@@ -50,6 +51,7 @@ fn copy(name: &str, file: Option<PathBuf>) -> Result<()> {
     let unwritable = || format!("can't write {}: an existing file is left as it is", path.display());
     let mut file = File::create_new(&path).with_context(unwritable)?;
     file.write_all(recipe.text.as_bytes()).and_then(|()| file.sync_all()).with_context(unwritable)?;
-    report!("{}: now change it, and train it with: attentive train {}", path.display(), path.display());
+    let path = path.display();
+    report!("{path}: now change it, and train it with: {} train {path}", command_name());
     Ok(())
 }

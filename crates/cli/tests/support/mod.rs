@@ -29,6 +29,7 @@ impl Folder {
             .args(args)
             .current_dir(self.0.path())
             .env_remove("ATTENTIVE_BACKEND")
+            .env_remove("ATTENTIVE_COMMAND")
             .env_remove("SACREBLEU_SEED")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -43,6 +44,18 @@ impl Folder {
     pub(crate) fn succeed(&self, args: &[&str], input: &str) -> String {
         let output = self.run(args, input);
         assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Does what the end of a run proposes, as a shell reads it; what it shows of the run's own text is `text`.
+    #[track_caller]
+    pub(crate) fn follow(&self, shown: &str, text: &str) -> String {
+        let proposed = shown.lines().skip_while(|line| !line.ends_with("use it with:")).nth(1).unwrap().trim();
+        assert!(proposed.contains(text), "{proposed}");
+        let args = proposed.strip_prefix("attentive ").unwrap_or_else(|| panic!("{proposed}"));
+        let command = format!("{} {args}", env!("CARGO_BIN_EXE_attentive"));
+        let output = Command::new("sh").args(["-c", &command]).current_dir(self.0.path()).output().unwrap();
+        assert!(output.status.success(), "{proposed}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     }
 

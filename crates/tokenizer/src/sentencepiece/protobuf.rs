@@ -15,7 +15,7 @@ impl<'a> Value<'a> {
     pub(crate) fn bytes(self) -> Result<&'a [u8], String> {
         match self {
             Self::Bytes(bytes) => Ok(bytes),
-            other => Err(format!("expected bytes, found {other:?}")),
+            other => Err(format!("expected bytes, found {}", other.kind())),
         }
     }
 
@@ -26,7 +26,15 @@ impl<'a> Value<'a> {
     pub(crate) fn integer(self) -> Result<u64, String> {
         match self {
             Self::Varint(value) => Ok(value),
-            other => Err(format!("expected an integer, found {other:?}")),
+            other => Err(format!("expected an integer, found {}", other.kind())),
+        }
+    }
+
+    fn kind(self) -> &'static str {
+        match self {
+            Self::Varint(_) => "an integer",
+            Self::Bytes(_) => "bytes",
+            Self::Fixed32(_) | Self::Fixed64(_) => "a float",
         }
     }
 
@@ -37,7 +45,7 @@ impl<'a> Value<'a> {
     pub(crate) fn float(self) -> Result<f32, String> {
         match self {
             Self::Fixed32(bits) => Ok(f32::from_bits(bits)),
-            other => Err(format!("expected a float, found {other:?}")),
+            other => Err(format!("expected a float, found {}", other.kind())),
         }
     }
 }

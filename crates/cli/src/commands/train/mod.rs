@@ -9,7 +9,7 @@ use attentive_run::{Ended, Recipe, Run, TrainOptions};
 use attentive_trainer::OnDamage;
 use clap::Args;
 
-use super::BackendArgs;
+use super::{BackendArgs, command_name};
 use crate::{
     progress::{Progress, StopFlag},
     terminal::Terminal,
@@ -66,7 +66,7 @@ impl Train {
             Ended::Stopped { .. } => Ok(ExitCode::from(interrupt::INTERRUPTED)),
             Ended::Finished { folder, example } => {
                 report!("model in {}; use it with:", folder.display());
-                report!("  cargo xtask {example}");
+                report!("  {} {example}", command_name());
                 Ok(ExitCode::SUCCESS)
             }
         }
