@@ -15,10 +15,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = env::args().skip(1).collect();
     let [model, text, others @ ..] = &args[..] else { return Err("usage: embed MODEL TEXT OTHER…".into()) };
     let device = BackendKind::Flex.device()?;
-    let encoder = TextEncoder::from_bundle(&Bundle::read(model.as_ref())?, &device)?;
-    let vector = encoder.embed(text, Pooling::Mean)?;
+    let bundle = Bundle::read(model.as_ref())?;
+    let encoder = TextEncoder::from_bundle(&bundle, &device)?;
+    let vector = encoder.embed(text, &bundle.embedding)?;
     for other in others {
-        println!("{:.3} {other}", cosine(&vector, &encoder.embed(other, Pooling::Mean)?));
+        println!("{:.3} {other}", cosine(&vector, &encoder.embed(other, &bundle.embedding)?));
     }
     Ok(())
 }

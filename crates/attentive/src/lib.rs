@@ -85,7 +85,8 @@ pub use progress::Progress;
 pub mod prelude {
     pub use attentive_backend::{BackendKind, Device};
     pub use attentive_bundle::{
-        Bundle, DecodingConfig, GenerationConfig, Generator, Pooling, SpanFiller, TextEncoder, Translation, Translator,
+        Bundle, DecodingConfig, EmbeddingConfig, GenerationConfig, Generator, Pooling, SpanFiller, TextEncoder,
+        Translation, Translator,
     };
     pub use attentive_decode::SamplingConfig;
     pub use attentive_metrics::{Bleu, Chrf, Scorer, Ter};

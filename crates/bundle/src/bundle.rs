@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use toml::Table;
 
 use crate::{
-    BundleError, DecodingConfig, GenerationConfig, Processor, TrainingRecord, WeightFormat,
+    BundleError, DecodingConfig, EmbeddingConfig, GenerationConfig, Processor, TrainingRecord, WeightFormat,
     folder::{self, CONFIG, Folder, Parts, TOKENIZER, WEIGHTS},
 };
 
@@ -28,6 +28,8 @@ pub struct Bundle {
     pub decoding: DecodingConfig,
     /// Default settings of generation.
     pub generation: GenerationConfig,
+    /// Default settings of the vectors of texts.
+    pub embedding: EmbeddingConfig,
     /// What turns a user's input into what the model reads.
     pub processor: Processor,
     /// Parameters.
@@ -46,6 +48,8 @@ struct ConfigFile {
     decoding: DecodingConfig,
     #[serde(default)]
     generation: GenerationConfig,
+    #[serde(default, skip_serializing_if = "EmbeddingConfig::is_default")]
+    embedding: EmbeddingConfig,
 }
 
 impl Bundle {
@@ -61,6 +65,7 @@ impl Bundle {
             model: model.into(),
             decoding: DecodingConfig::default(),
             generation: GenerationConfig::default(),
+            embedding: EmbeddingConfig::default(),
             processor: processor.into(),
             params,
             record: TrainingRecord::default(),
@@ -77,8 +82,8 @@ impl Bundle {
         let text = folder.text(CONFIG)?;
         let damaged = |part: &str, problem: String| BundleError::Damaged { path: path.join(part), problem };
         let not_toml = |cause: toml::de::Error| damaged(CONFIG, cause.to_string().trim().to_owned());
-        let ConfigFile { model, decoding, generation } = toml::from_str(&text).map_err(not_toml)?;
-        let is_own = |key: &str| ["model", "decoding", "generation"].contains(&key);
+        let ConfigFile { model, decoding, generation, embedding } = toml::from_str(&text).map_err(not_toml)?;
+        let is_own = |key: &str| ["model", "decoding", "generation", "embedding"].contains(&key);
         let recipe: Table = toml::from_str(&text).map_err(not_toml)?;
         let recipe = recipe.into_iter().filter(|(key, _)| !is_own(key)).collect();
         model.validate().map_err(|cause| BundleError::Config { path: folder.place(CONFIG), cause })?;
@@ -86,6 +91,9 @@ impl Bundle {
         decoding.validate().map_err(|cause| setting("decoding", cause))?;
         generation.sampling.validate().map_err(|cause| setting("generation.sampling", cause))?;
         generation.validate().map_err(|cause| setting("generation", cause))?;
+        if let Some(problem) = embedding.problem() {
+            return Err(damaged(CONFIG, format!("embedding: {problem}")));
+        }
 
         let processor = if folder.is_without(TOKENIZER) {
             Processor::None
@@ -102,7 +110,7 @@ impl Bundle {
             let problem = format!("its model has {} parameters, and {WEIGHTS} holds {n_held}", model.n_params());
             return Err(damaged(CONFIG, problem));
         }
-        Ok(Self { path: path.to_owned(), model, decoding, generation, processor, params, record, recipe })
+        Ok(Self { path: path.to_owned(), model, decoding, generation, embedding, processor, params, record, recipe })
     }
 
     /// Writes a bundle's files into a folder, which may hold others, as a run's does; `config` is the text of `config.toml`,
@@ -137,8 +145,13 @@ impl Bundle {
     }
 
     fn write_as_one(&self, path: &Path, replace: bool) -> Result<(), BundleError> {
-        let Self { model, decoding, generation, params, record, .. } = self;
-        let config = ConfigFile { model: model.clone(), decoding: decoding.clone(), generation: generation.clone() };
+        let Self { model, decoding, generation, embedding, params, record, .. } = self;
+        let config = ConfigFile {
+            model: model.clone(),
+            decoding: decoding.clone(),
+            generation: generation.clone(),
+            embedding: embedding.clone(),
+        };
         let mut table = self.recipe.clone();
         table.extend(Table::try_from(config).expect("names and numbers"));
         let config = &toml::to_string(&table).expect("a table came from TOML");
@@ -224,12 +237,13 @@ fn fits(tokenizer: &dyn Tokenizer, model: &ModelConfig, path: &Path) -> Result<(
 impl std::fmt::Debug for Bundle {
     /// Everything but the values of parameters.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { path, model, decoding, generation, processor, params, record, recipe: _ } = self;
+        let Self { path, model, decoding, generation, embedding, processor, params, record, recipe: _ } = self;
         f.debug_struct("Bundle")
             .field("path", path)
             .field("model", model)
             .field("decoding", decoding)
             .field("generation", generation)
+            .field("embedding", embedding)
             .field("processor", processor)
             .field("n_params", &params.len())
             .field("record", record)

@@ -17,6 +17,9 @@ use crate::{Bundle, BundleError, TextModel, text_stream::TextStream, translator:
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct GenerationConfig {
+    /// Whether the end-of-text token stands before a prompt, as it stands between documents in training; a text from nothing
+    /// begins with it in any case.
+    pub begin: bool,
     /// Tokens that may follow the prompt.
     pub max_tokens: usize,
     /// Strings that end the text; they are not part of it.
@@ -37,6 +40,7 @@ impl Default for GenerationConfig {
     /// Up to 200 tokens from the model's own distribution.
     fn default() -> Self {
         Self {
+            begin: true,
             max_tokens: 200,
             stop: Vec::new(),
             min_tokens: 0,
@@ -115,12 +119,14 @@ impl Generator<TextModel> {
 }
 
 impl<M: CausalModel> Generator<M> {
-    /// How probable `text` is after an end-of-text token; without one in the vocabulary, the first token is given.
+    /// How probable `text` is after an end-of-text token, if `begin` is set; without that, or without one in the vocabulary,
+    /// its first token is given.
     ///
     /// A text that is longer than the model has positions for is read in windows that overlap by half.
-    pub fn score(&self, text: &str) -> TextScore {
-        let ids: Vec<TokenId> = self.end.into_iter().chain(self.tokenizer.encode(text)).collect();
-        let n_given = match (self.end, ids.first()) {
+    pub fn score(&self, text: &str, begin: bool) -> TextScore {
+        let begin = self.end.filter(|_| begin);
+        let ids: Vec<TokenId> = begin.into_iter().chain(self.tokenizer.encode(text)).collect();
+        let n_given = match (begin, ids.first()) {
             (None, Some(&first)) => self.tokenizer.decode_bytes(&[first]).map_or(0, |bytes| bytes.len()),
             _ => 0,
         };
@@ -200,7 +206,10 @@ impl<M: LanguageModel> Generator<M> {
         config: &GenerationConfig,
         mut on_text: impl FnMut(usize, &str) -> ControlFlow<()>,
     ) -> Result<Vec<Ended>, DecodeError> {
-        let ids = |prompt: &str| self.end.into_iter().chain(self.tokenizer.encode(prompt)).collect();
+        let ids = |prompt: &str| {
+            let prompt = self.tokenizer.encode(prompt);
+            self.end.filter(|_| config.begin || prompt.is_empty()).into_iter().chain(prompt).collect()
+        };
         let prompts: Vec<Vec<TokenId>> = prompts.iter().map(|prompt| ids(prompt.as_ref())).collect();
         let rules = config.rules(&self.suppressed);
         let request = GenerateRequest {

@@ -18,6 +18,7 @@
 
 mod any_state;
 mod bundle;
+mod embedding;
 mod error;
 mod folder;
 mod generator;
@@ -33,13 +34,14 @@ mod translator;
 
 pub use attentive_engine::WeightFormat;
 pub use bundle::Bundle;
+pub use embedding::{EmbeddingConfig, Pooling};
 pub use error::{BundleError, EncodeError, TranslateError};
 pub use generator::{Generated, GenerationConfig, Generator, TextScore};
 pub use input::{Input, TooLong, is_blank};
 pub use processor::Processor;
 pub use record::{DataRecord, ScoreRecord, TrainingRecord};
 pub use span_filler::SpanFiller;
-pub use text_encoder::{Candidate, Class, Pooling, TextEncoder, frame_ids};
+pub use text_encoder::{Candidate, Class, TextEncoder, frame_ids};
 pub use text_model::{TextModel, TextState};
 pub use translation_model::{TranslationModel, TranslationState};
 pub use translator::{DecodingConfig, Search, Translation, Translator};

@@ -1,8 +1,8 @@
 //! What turns a user's input into what a model reads, and back.
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, ops::Range, sync::Arc};
 
-use attentive_tokenizer::Tokenizer;
+use attentive_tokenizer::{AddedToken, Model, Specials, TokenId, Tokenizer, UnknownId};
 
 /// What turns a user's input into what a model reads, and what it writes into what a user sees.
 #[derive(Clone)]
@@ -21,6 +21,69 @@ impl Processor {
             Self::Text(tokenizer) => Some(tokenizer),
             Self::None => None,
         }
+    }
+
+    /// This processor, but that the names of special tokens in a text are these tokens, as
+    /// [`Tokenizer::encode_with_specials`] has it.
+    #[must_use]
+    pub fn reading_specials(self) -> Self {
+        match self {
+            Self::Text(tokenizer) => Self::Text(Arc::new(ReadsSpecials(tokenizer))),
+            Self::None => Self::None,
+        }
+    }
+}
+
+/// A tokenizer to which the names of special tokens in a text to be read are these tokens.
+struct ReadsSpecials(Arc<dyn Tokenizer>);
+
+impl Tokenizer for ReadsSpecials {
+    fn encode(&self, text: &str) -> Vec<TokenId> {
+        self.0.encode_with_specials(text)
+    }
+
+    fn encode_target(&self, text: &str) -> Vec<TokenId> {
+        self.0.encode_target(text)
+    }
+
+    fn encode_with_offsets(&self, text: &str) -> Vec<(TokenId, Range<usize>)> {
+        self.0.encode_with_offsets(text)
+    }
+
+    fn sample(&self, text: &str, strength: f64, seed: u64) -> Vec<TokenId> {
+        self.0.sample(text, strength, seed)
+    }
+
+    fn decode_bytes(&self, ids: &[TokenId]) -> Result<Vec<u8>, UnknownId> {
+        self.0.decode_bytes(ids)
+    }
+
+    fn vocab_size(&self) -> usize {
+        self.0.vocab_size()
+    }
+
+    fn source_vocab_size(&self) -> usize {
+        self.0.source_vocab_size()
+    }
+
+    fn specials(&self) -> &Specials {
+        self.0.specials()
+    }
+
+    fn sentinel(&self, index: usize) -> Option<TokenId> {
+        self.0.sentinel(index)
+    }
+
+    fn token(&self, id: TokenId) -> Option<Cow<'_, str>> {
+        self.0.token(id)
+    }
+
+    fn added_tokens(&self) -> Vec<AddedToken> {
+        self.0.added_tokens()
+    }
+
+    fn to_model(&self) -> Option<Model> {
+        self.0.to_model()
     }
 }
 

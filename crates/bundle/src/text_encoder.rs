@@ -7,7 +7,7 @@ use attentive_model::{EncoderModel, EncoderSpec, Encoding, FamilyVisitor, ModelS
 use attentive_tokenizer::Tokenizer;
 use burn::tensor::{Device, Tensor, activation::softmax};
 
-use crate::{Bundle, BundleError, EncodeError, Input, translator::at_most};
+use crate::{Bundle, BundleError, EmbeddingConfig, EncodeError, Input, translator::at_most};
 
 /// Marks of a hidden word in a text, whatever the vocabulary's own mask is called.
 pub(crate) const MASKS: [&str; 2] = ["[MASK]", "<mask>"];
@@ -30,16 +30,6 @@ pub struct Candidate {
     pub text: String,
     /// How probable the model takes it to be.
     pub probability: f64,
-}
-
-/// How the vectors of tokens become one.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Pooling {
-    /// The mean over the text's tokens.
-    #[default]
-    Mean,
-    /// The vector of the token that begins every row.
-    Cls,
 }
 
 /// The class of a text.
@@ -137,16 +127,21 @@ impl TextEncoder {
     /// One vector for `text`.
     ///
     /// # Errors
-    /// [`EncodeError::TooLong`].
-    pub fn embed<'a>(&self, text: impl Into<Input<'a>>, pooling: Pooling) -> Result<Vec<f32>, EncodeError> {
+    /// [`EncodeError::TooLong`] where neither `how` nor the input cuts long texts, or the model has fewer positions than
+    /// `how` reads.
+    pub fn embed<'a>(&self, text: impl Into<Input<'a>>, how: &EmbeddingConfig) -> Result<Vec<f32>, EncodeError> {
         let input = text.into();
-        let row = self.row(input, self.tokenizer.encode(input.text))?;
-        let last = row.n_cols() as u32 - 1;
-        let places: Vec<u32> = match pooling {
-            Pooling::Mean if last > 1 => (1..last).collect(),
-            Pooling::Mean | Pooling::Cls => vec![0],
+        let encode = |text: &str| match how.lowercase {
+            true => self.tokenizer.encode(&text.to_lowercase()),
+            false => self.tokenizer.encode(text),
         };
-        Ok(values(self.read(&row).at(&places).mean_dim(0)))
+        let prompt = how.prompt_text();
+        let n_prompt = if prompt.is_empty() { 0 } else { encode(prompt).len() };
+        let mut ids = encode(&format!("{prompt}{}", input.text));
+        ids.truncate(how.max_len.map_or(usize::MAX, |max_len| max_len.saturating_sub(FRAME)));
+        let Encoding { hidden, .. } = self.read(&self.row(input, ids)?);
+        let [_, _, d_model] = hidden.dims();
+        Ok(how.pool(&values(hidden), d_model, n_prompt))
     }
 
     /// A vector for each place of `word` in `text`, whatever its case: the mean over its tokens, in context.
@@ -186,15 +181,22 @@ impl TextEncoder {
         Ok(classes)
     }
 
-    /// Tokens of a text, whose marks become the mask; a space before a mark belongs to it, unless it is a character.
+    /// Tokens of a text, whose marks become the mask; white space beside a mark belongs to it where the vocabulary says so.
     fn encode_masked(&self, text: &str) -> Vec<TokenId> {
         let text = text.replace(MASKS[1], MASKS[0]);
-        let mut parts = text.split(MASKS[0]).peekable();
+        let mask = self.tokenizer.added_tokens().into_iter().find(|token| token.id == self.ids.mask);
+        let (takes_before, takes_after) = mask.map_or((false, false), |mask| (mask.lstrip, mask.rstrip));
+        let mut parts = text.split(MASKS[0]).enumerate().peekable();
         let mut ids = Vec::new();
-        while let Some(part) = parts.next() {
+        while let Some((idx, mut part)) = parts.next() {
             let is_last = parts.peek().is_none();
-            let is_whole = is_last || self.model.alphabet().is_some();
-            ids.extend(self.tokenizer.encode(if is_whole { part } else { part.trim_end() }));
+            if takes_before && !is_last {
+                part = part.trim_end();
+            }
+            if takes_after && idx > 0 {
+                part = part.trim_start();
+            }
+            ids.extend(self.tokenizer.encode(part));
             ids.extend((!is_last).then_some(self.ids.mask));
         }
         ids

@@ -75,6 +75,32 @@ fn a_stop_string_cuts_the_text_and_ends_it() {
 }
 
 #[test]
+fn the_end_of_text_stands_before_a_prompt_where_that_is_wanted() {
+    let tokenizer = bytes();
+    let model = gpt(tokenizer.vocab_size(), PositionsConfig::Rotary { theta: 1e4 });
+    let generator = Generator::new(model.clone(), tokenizer.clone());
+    for (begin, prompt, first) in [(true, "ab", vec![1]), (false, "ab", vec![]), (false, "", vec![1])] {
+        let sampling = SamplingConfig { seed: 5, ..Default::default() };
+        let config = GenerationConfig { begin, max_tokens: 30, sampling: sampling.clone(), ..Default::default() };
+        let found = written(&generator, prompt, &config).0.concat();
+        let prompt = [[first, tokenizer.encode(prompt)].concat()];
+        let rules = Rules { suppressed: vec![0, 2], ..Rules::default() };
+        let request = GenerateRequest { prompts: &prompt, n_samples: 1, max_tokens: 30, end: Some(1), rules: &rules };
+        let mut tokens = Vec::new();
+        let mut keep = |drawn: attentive_decode::Drawn| {
+            tokens.push(drawn.token);
+            ControlFlow::Continue(())
+        };
+        generate(&model, &request, &sampling, &mut keep).unwrap();
+        assert_eq!(found, tokenizer.decode(&tokens).unwrap(), "{begin} {prompt:?}");
+    }
+    let text = "Ümit";
+    let score = generator.score(text, false);
+    assert!((score.log_prob - log_prob(&model, &tokenizer.encode(text))).abs() < 1e-3);
+    assert_eq!((score.n_tokens, score.n_bytes), (4, 4));
+}
+
+#[test]
 fn the_caller_can_end_a_text() {
     let tokenizer: Arc<dyn Tokenizer> = Arc::new(Characters::train(["abcdef"]));
     let generator = Generator::new(gpt(tokenizer.vocab_size(), PositionsConfig::Alibi), tokenizer);
@@ -100,7 +126,7 @@ fn log_prob(model: &Gpt, ids: &[TokenId]) -> f64 {
 fn a_score_is_what_decoding_says_of_each_token() {
     let tokenizer = bytes();
     let model = gpt(tokenizer.vocab_size(), PositionsConfig::Rotary { theta: 1e4 });
-    let score = Generator::new(model.clone(), tokenizer.clone()).score("Ümit");
+    let score = Generator::new(model.clone(), tokenizer.clone()).score("Ümit", true);
     let ids = [vec![1], tokenizer.encode("Ümit")].concat();
     assert!((score.log_prob - log_prob(&model, &ids)).abs() < 1e-3, "{score:?}");
     assert_eq!((score.n_tokens, score.n_bytes), (5, 5));
@@ -109,10 +135,10 @@ fn a_score_is_what_decoding_says_of_each_token() {
     let tokenizer: Arc<dyn Tokenizer> = Arc::new(Characters::train(["Ümit"]));
     let model = gpt(tokenizer.vocab_size(), PositionsConfig::Sinusoidal);
     let generator = Generator::new(model.clone(), tokenizer.clone());
-    let score = generator.score("Ümit");
+    let score = generator.score("Ümit", true);
     assert!((score.log_prob - log_prob(&model, &tokenizer.encode("Ümit"))).abs() < 1e-3);
     assert_eq!((score.n_tokens, score.n_bytes), (3, 3));
-    assert_eq!((generator.score("").n_tokens, generator.score("m").n_tokens), (0, 0));
+    assert_eq!((generator.score("", true).n_tokens, generator.score("m", true).n_tokens), (0, 0));
 }
 
 #[test]
@@ -121,7 +147,7 @@ fn a_long_text_is_scored_in_windows() {
     let model = gpt(tokenizer.vocab_size(), PositionsConfig::Learned { max_len: 8 });
     let text = "a longer text than that";
     let ids = [vec![1], tokenizer.encode(text)].concat();
-    let score = Generator::new(model.clone(), tokenizer).score(text);
+    let score = Generator::new(model.clone(), tokenizer).score(text, true);
     assert_eq!((score.n_tokens, score.n_bytes), (23, 23));
     // Windows of 8 that begin at 0, 4, 8, 12 and 15: what a window adds is all that the last one had not.
     let of_window =

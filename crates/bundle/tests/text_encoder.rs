@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use attentive_backend::BackendKind;
-use attentive_bundle::{EncodeError, Input, Pooling, TextEncoder, frame_ids, is_blank};
+use attentive_bundle::{EncodeError, Input, Pooling, Processor, TextEncoder, frame_ids, is_blank};
 use attentive_core::TokenMatrix;
-use attentive_model::{Bert, BertConfig, ModelSpec};
+use attentive_model::{Bert, BertConfig, EncoderModel, ModelSpec};
 use attentive_tokenizer::{ByteLevelBpeTrainer, Bytes, Tokenizer, WordPieceTrainer};
 use burn::tensor::{Tensor, activation::softmax};
 
@@ -65,9 +65,12 @@ fn a_word_s_vector_depends_on_its_sentence() {
     assert_eq!(encoder.embed_word(TEXTS[0], "the").unwrap().len(), 2);
     assert!(encoder.embed_word(TEXTS[0], "bankers").unwrap().is_empty());
     // The only word of a text is all that its mean is over.
-    assert_eq!(encoder.embed_word("bank", "bank").unwrap(), [encoder.embed("bank", Pooling::Mean).unwrap()]);
-    assert_ne!(encoder.embed("bank", Pooling::Cls).unwrap(), encoder.embed("bank", Pooling::Mean).unwrap());
-    assert_eq!(encoder.embed("", Pooling::Cls).unwrap(), encoder.embed("", Pooling::Mean).unwrap());
+    assert_eq!(encoder.embed_word("bank", "bank").unwrap(), [encoder.embed("bank", &Pooling::Mean.into()).unwrap()]);
+    assert_ne!(
+        encoder.embed("bank", &Pooling::Cls.into()).unwrap(),
+        encoder.embed("bank", &Pooling::Mean.into()).unwrap()
+    );
+    assert_eq!(encoder.embed("", &Pooling::Cls.into()).unwrap(), encoder.embed("", &Pooling::Mean.into()).unwrap());
 }
 
 #[test]
@@ -115,7 +118,24 @@ fn what_cannot_be_read_is_named() {
     let encoder = encoder(&word_piece(), &[]);
     assert!(matches!(encoder.fill("the river", 3), Err(EncodeError::NoMask)));
     assert!(matches!(encoder.classify("the river"), Err(EncodeError::NoHead { .. })));
-    let error = encoder.embed(&TEXTS.join(" ").repeat(3), Pooling::Mean).unwrap_err().to_string();
+    let error = encoder.embed(&TEXTS.join(" ").repeat(3), &Pooling::Mean.into()).unwrap_err().to_string();
     assert!(error.contains("positions for 40"), "{error}");
     assert!(frame_ids(&Bytes::default()).unwrap_err().to_string().contains("wordpiece"));
+}
+
+#[test]
+fn names_of_special_tokens_are_text_unless_they_are_asked_for() {
+    let tokenizer = word_piece();
+    let ids = frame_ids(&*tokenizer).unwrap();
+    let special = Processor::from(tokenizer.clone()).reading_specials().tokenizer().unwrap().clone();
+    let cls = Pooling::Cls.into();
+    let of = |tokenizer: &Arc<dyn Tokenizer>| encoder(tokenizer, &[]).embed("the [SEP] bank", &cls).unwrap();
+    let expected = |part: Vec<u32>| {
+        let row = [vec![ids.begin], tokenizer.encode("the"), part, tokenizer.encode("bank"), vec![ids.end]].concat();
+        values(model(&*tokenizer, &[]).encode(&TokenMatrix::from_rows(&[&row], 0, 0), &vec![0; row.len()], None).cls)
+    };
+    let differs = |a: &[f32], b: &[f32]| a.iter().zip(b).any(|(a, b)| (a - b).abs() > 1e-6);
+    assert!(!differs(&of(&tokenizer), &expected(tokenizer.encode("[SEP]"))));
+    assert!(!differs(&of(&special), &expected(vec![ids.end])));
+    assert!(differs(&of(&special), &of(&tokenizer)));
 }

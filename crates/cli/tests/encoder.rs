@@ -206,6 +206,17 @@ fn hidden_letters_are_learnt_and_the_model_can_be_used() {
     assert_eq!((vectors[0]["text"].as_str(), vectors[0]["vector"].as_array().unwrap().len()), (Some("a b c"), 32));
     assert_ne!(vectors[0]["vector"], vectors[1]["vector"]);
     assert_ne!(folder.succeed(&["embed", "--pooling", "cls", "a b c"], ""), folder.succeed(&["embed", "a b c"], ""));
+    let vector = |args: &[&str]| -> Vec<f64> {
+        let line = folder.succeed(&[&["embed"], args].concat(), "");
+        let vector = serde_json::from_str::<serde_json::Value>(&line).unwrap()["vector"].take();
+        serde_json::from_value(vector).unwrap()
+    };
+    let unit = vector(&["--normalize", "a b c"]);
+    assert!((unit.iter().map(|value| value * value).sum::<f64>() - 1.0).abs() < 1e-5);
+    assert_eq!(vector(&["--pooling", "max,cls,last-token", "--frame", "a b c"]).len(), 3 * 32);
+    assert_ne!(vector(&["--frame", "a b c"]), vector(&["--frame=false", "a b c"]));
+    assert_ne!(vector(&["--specials", "a [SEP] c"]), vector(&["a [SEP] c"]));
+    assert!(folder.fail(&["embed", "--prompt", "query", "a"], "").contains("there is no prompt \"query\""));
     folder.succeed(&["embed", "--npy", "v.npy", "a b c", "c b a"], "");
     let npy = fs::read(folder.path("v.npy")).unwrap();
     assert_eq!((&npy[..6], npy.len()), (&b"\x93NUMPY"[..], 128 + 2 * 32 * 4));

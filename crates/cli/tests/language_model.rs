@@ -97,6 +97,14 @@ fn letters_are_learnt_and_the_model_can_be_used() {
     assert!((value(1, 1) - (-value(1, 0) / 7.0).exp()).abs() < 1e-3 * value(1, 1), "{scores}");
     assert!((value(1, 2) + value(1, 0) / 7.0 / 2_f64.ln()).abs() < 1e-3, "{scores}");
 
+    // Without the end-of-text token before it, the first of them is given.
+    let bare = folder.succeed(&["score", "--begin=false", "gacfbde"], "");
+    assert!(bare.split('\t').next().unwrap().parse::<f64>().unwrap() > value(1, 0), "{bare}");
+    assert_eq!(
+        folder.succeed(&["generate", "--begin=false", "--temperature", "0", "--max-tokens", "2", "ab"], ""),
+        "abcd\n"
+    );
+
     let inspected = folder.succeed(&["inspect"], "");
     for part in
         ["family       gpt", "parameters ", "cache ", "score        validation bits-per-byte", "text.txt (100 lines"]

@@ -44,6 +44,7 @@ mod hub;
 mod labels;
 mod layout;
 mod reader;
+mod sentences;
 mod seq2seq;
 mod settings;
 mod source;
@@ -53,10 +54,11 @@ mod tokenizers;
 use std::path::Path;
 
 use attentive_bundle::Bundle;
-use attentive_model::ModelSpec;
+use attentive_model::{ModelSpec, Role};
 use serde_json::Value;
 
 use reader::Reader;
+use sentences::{MODULES, Sentences};
 
 pub use ctranslate2::Quantization;
 pub use error::InterchangeError;
@@ -85,6 +87,8 @@ impl Default for ExportConfig {
 pub struct ImportConfig {
     /// Whether tensors that are not in the model, heads of other tasks, are left out; else they are an error.
     pub drop_unknown: bool,
+    /// Whether a WordPiece vocabulary is uncased; by default what the folder says.
+    pub lowercase: Option<bool>,
 }
 
 /// An imported model.
@@ -116,12 +120,15 @@ fn config_for<C: ModelSpec>(bundle: &Bundle, format: &'static str) -> Result<C, 
     })
 }
 
-/// Reads another system's folder: configuration, weights and tokenizer.
+/// Reads another system's folder: configuration, weights and tokenizer; of a folder of sentence-transformers, how vectors of
+/// texts are made, too.
 ///
 /// # Errors
 /// [`InterchangeError`]: an architecture that is not here, settings or tensors that do not fit, damaged files.
 pub fn import(folder: &Path, options: &ImportConfig) -> Result<Imported, InterchangeError> {
-    let mut reader = Reader::open(folder, options)?;
+    let sentences = Sentences::read(folder)?;
+    let place = sentences.as_ref().map_or_else(|| folder.to_owned(), |sentences| sentences.folder.clone());
+    let mut reader = Reader::open(&place, options)?;
     let model_type = reader.setting("model_type").and_then(Value::as_str).unwrap_or_default();
     let classes = reader.setting("architectures").and_then(Value::as_array).into_iter().flatten();
     let classes: Vec<String> = classes.filter_map(Value::as_str).map(str::to_owned).collect();
@@ -131,6 +138,19 @@ pub fn import(folder: &Path, options: &ImportConfig) -> Result<Imported, Interch
         classes: classes.clone(),
         known: family::importable_names(),
     })?;
-    let bundle = import(&mut reader)?;
-    Ok(Imported { bundle, notes: reader.notes })
+    let mut bundle = import(&mut reader)?;
+    let mut notes = std::mem::take(&mut reader.notes);
+    match sentences {
+        Some(sentences) if bundle.model.role() == Role::Encoder => {
+            notes.extend(sentences.notes);
+            bundle.embedding = sentences.embedding;
+            // As there, a text is cut where the tokenizer's settings or the model's positions end.
+            let positions = reader.number("max_position_embeddings");
+            let all = positions.into_iter().chain(reader.tokenizer_max_len).min();
+            bundle.embedding.max_len = bundle.embedding.max_len.or(all);
+        }
+        Some(_) => notes.push(format!("{MODULES}: not followed here: vectors are made by encoders alone")),
+        None => {}
+    }
+    Ok(Imported { bundle, notes })
 }

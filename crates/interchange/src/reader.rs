@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use attentive_bundle::{Bundle, TrainingRecord};
 use attentive_model::{ModelConfig, Role};
-use attentive_tokenizer::Tokenizer;
+use attentive_tokenizer::{Frame, OpenOptions, Opened, TokenId, Tokenizer};
 use attentive_weights::{Tensors, check_finite};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -24,6 +24,10 @@ pub(crate) struct Reader<'a> {
     pub(crate) options: &'a ImportConfig,
     settings: Map<String, Value>,
     pub(crate) notes: Vec<String>,
+    /// What the tokenizer's files put around a text, if they say.
+    pub(crate) frame: Option<Frame>,
+    /// The most tokens that the settings of the tokenizer allow.
+    pub(crate) tokenizer_max_len: Option<usize>,
 }
 
 impl<'a> Reader<'a> {
@@ -39,7 +43,7 @@ impl<'a> Reader<'a> {
         let mut settings: Map<String, Value> = files::read_json(&path)?;
         // A setting that is null is not set; an id that is null is a token that does not exist.
         settings.retain(|key, value| !value.is_null() || key.ends_with("_token_id"));
-        Ok(Self { folder, options, settings, notes: Vec::new() })
+        Ok(Self { folder, options, settings, notes: Vec::new(), frame: None, tokenizer_max_len: None })
     }
 
     /// The path of `config.json`.
@@ -50,6 +54,11 @@ impl<'a> Reader<'a> {
     /// A setting of `config.json`.
     pub(crate) fn setting(&self, key: &str) -> Option<&Value> {
         self.settings.get(key)
+    }
+
+    /// A setting of `config.json` that is a number.
+    pub(crate) fn number(&self, key: &str) -> Option<usize> {
+        self.setting(key)?.as_u64().and_then(|number| usize::try_from(number).ok())
     }
 
     /// The settings of `config.json` that `T` has; others are noted, unless they have no effect.
@@ -81,6 +90,18 @@ impl<'a> Reader<'a> {
             self.notes.push(format!("tensors that are not in the model are left out: {}", left_out.join(", ")));
         }
         Ok(())
+    }
+
+    /// The tokenizer of the folder; translations begin with the id `begin`.
+    ///
+    /// # Errors
+    /// As [`OpenOptions::open`].
+    pub(crate) fn tokenizer(&mut self, begin: Option<TokenId>) -> Result<Box<dyn Tokenizer>, InterchangeError> {
+        let options = OpenOptions::default().lowercase(self.options.lowercase).target_begin(begin);
+        let Opened { tokenizer, frame, model_max_length, notes, .. } = options.open(self.folder)?;
+        self.notes.extend(notes);
+        (self.frame, self.tokenizer_max_len) = (frame, model_max_length);
+        Ok(tokenizer)
     }
 
     /// What was read, as a bundle.

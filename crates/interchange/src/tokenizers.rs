@@ -2,22 +2,19 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use attentive_tokenizer::{ByteLevelBpe, Marian, TokenId, Tokenizer, WordPiece};
-use serde::Deserialize;
+use attentive_tokenizer::{Frame, TokenId, Tokenizer};
 use serde_json::json;
 
-use crate::{InterchangeError, files};
+use crate::{InterchangeError, files, reader::Reader};
 
 /// Our own file, which holds any tokenizer.
 pub(crate) const OURS: &str = "attentive_tokenizer.json";
 const SOURCE: &str = "source.spm";
 const TARGET: &str = "target.spm";
-const PIECES: &str = "spiece.model";
 const VOCABULARY: &str = "vocab.json";
 const TARGET_VOCABULARY: &str = "target_vocab.json";
 const MERGES: &str = "merges.txt";
 const WORDS: &str = "vocab.txt";
-const THEIRS: &str = "tokenizer.json";
 const SETTINGS: &str = "tokenizer_config.json";
 
 /// The ids that translation needs.
@@ -35,7 +32,7 @@ impl SpecialIds {
     /// [`InterchangeError::Inexpressible`] where one is missing.
     pub(crate) fn of(tokenizer: &dyn Tokenizer, format: &'static str) -> Result<Self, InterchangeError> {
         let specials = tokenizer.specials();
-        match (specials.pad, specials.bos, specials.eos) {
+        match (specials.pad, specials.begin(), specials.end()) {
             (Some(pad), Some(bos), Some(eos)) => Ok(Self { pad, bos, eos }),
             _ => {
                 let problem = "its tokenizer has no id for padding, begin or end of a sentence".to_owned();
@@ -97,68 +94,22 @@ pub(crate) fn export_marian(folder: &Path, tokenizer: &dyn Tokenizer) -> Result<
     Ok(None)
 }
 
-/// The setting of `tokenizer_config.json` that says which files there are.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct MarianTokenizerConfig {
-    separate_vocabs: bool,
-}
-
-/// Reads the tokenizer of a Pegasus folder: Marian's files, or the released models' one; `bos` is the id that translations
-/// begin with.
+/// Reads the tokenizer of an encoder–decoder, whose translations begin with the id `begin`, if config.json says so.
 ///
 /// # Errors
-/// [`InterchangeError::Missing`], [`InterchangeError::Unsupported`], [`InterchangeError::Tokenizer`].
-pub(crate) fn import_pegasus(folder: &Path, bos: TokenId) -> Result<Box<dyn Tokenizer>, InterchangeError> {
-    #[derive(Default, Deserialize)]
-    #[serde(default)]
-    struct Config {
-        offset: Option<usize>,
+/// [`InterchangeError::Tokenizer`]; [`InterchangeError::Unsupported`] if the tokenizer begins texts in another way.
+pub(crate) fn import_translator(
+    reader: &mut Reader<'_>,
+    begin: Option<TokenId>,
+) -> Result<Box<dyn Tokenizer>, InterchangeError> {
+    let tokenizer = reader.tokenizer(begin)?;
+    let found = tokenizer.specials().begin();
+    if let Some(begin) = begin.filter(|&begin| found != Some(begin)) {
+        let found = found.map_or_else(|| "none".to_owned(), |id| id.to_string());
+        let problem = format!("decoder_start_token_id is {begin}, and the tokenizer begins sequences with {found}");
+        return Err(InterchangeError::Unsupported { path: reader.config_path(), problems: vec![problem] });
     }
-    const OFFSET: usize = 103;
-    let [ours, source, pieces, settings] = [OURS, SOURCE, PIECES, SETTINGS].map(|name| folder.join(name));
-    if ours.is_file() || source.is_file() {
-        return import_marian(folder, bos);
-    }
-    if !pieces.is_file() {
-        let wanted = "spiece.model, or source.spm, target.spm and vocab.json, the tokenizer's files";
-        return Err(InterchangeError::Missing { path: folder.to_owned(), wanted });
-    }
-    let Config { offset } = if settings.is_file() { files::read_json(&settings)? } else { Config::default() };
-    if let Some(offset) = offset.filter(|&offset| offset != OFFSET) {
-        let problem = format!("offset is {offset}; here it is {OFFSET}");
-        return Err(InterchangeError::Unsupported { path: settings, problems: vec![problem] });
-    }
-    Ok(Box::new(Marian::pegasus(&pieces, bos)?))
-}
-
-/// Reads the tokenizer of a Marian folder; `bos` is the id that translations begin with.
-///
-/// # Errors
-/// [`InterchangeError::Missing`], [`InterchangeError::Tokenizer`].
-pub(crate) fn import_marian(folder: &Path, bos: TokenId) -> Result<Box<dyn Tokenizer>, InterchangeError> {
-    let ours = folder.join(OURS);
-    if ours.is_file() {
-        return Ok(attentive_tokenizer::load(&ours)?);
-    }
-    let settings = folder.join(SETTINGS);
-    let MarianTokenizerConfig { separate_vocabs } =
-        if settings.is_file() { files::read_json(&settings)? } else { MarianTokenizerConfig::default() };
-    let [source, target, vocabulary, of_targets] =
-        [SOURCE, TARGET, VOCABULARY, TARGET_VOCABULARY].map(|name| folder.join(name));
-    let (wanted, there) = match separate_vocabs {
-        false => ("source.spm, target.spm and vocab.json, the tokenizer's files", true),
-        true => {
-            ("source.spm, target.spm, vocab.json and target_vocab.json, the tokenizer's files", of_targets.is_file())
-        }
-    };
-    if !there || ![&source, &target, &vocabulary].iter().all(|path| path.is_file()) {
-        return Err(InterchangeError::Missing { path: folder.to_owned(), wanted });
-    }
-    Ok(Box::new(match separate_vocabs {
-        false => Marian::from_files(&source, &target, &vocabulary, bos)?,
-        true => Marian::with_vocabularies([&source, &vocabulary], [&target, &of_targets], bos)?,
-    }))
+    Ok(tokenizer)
 }
 
 /// Holds a tokenizer against the tables of the model that it was found beside. More rows than entries are usual, since
@@ -192,13 +143,18 @@ pub(crate) fn no_equal() -> String {
     )
 }
 
-/// Writes a tokenizer as `GPT2Tokenizer` reads it, where that is possible, and in our own file.
+/// Writes a tokenizer as `GPT2Tokenizer` reads it, where that is possible, and in our own file; `begin` says whether a text
+/// begins with the end-of-text token.
 ///
 /// The note, if there is one, names what was left out.
 ///
 /// # Errors
 /// [`InterchangeError::Io`], [`InterchangeError::Tokenizer`].
-pub(crate) fn export_gpt2(folder: &Path, tokenizer: &dyn Tokenizer) -> Result<Option<String>, InterchangeError> {
+pub(crate) fn export_gpt2(
+    folder: &Path,
+    tokenizer: &dyn Tokenizer,
+    begin: bool,
+) -> Result<Option<String>, InterchangeError> {
     attentive_tokenizer::save(tokenizer, &folder.join(OURS))?;
     let ids: BTreeMap<String, usize> = entries(tokenizer, 0).into_iter().zip(0..).collect();
     files::write_json(&folder.join(VOCABULARY), &ids)?;
@@ -206,25 +162,8 @@ pub(crate) fn export_gpt2(folder: &Path, tokenizer: &dyn Tokenizer) -> Result<Op
         return Ok(Some(no_equal()));
     };
     files::write(&folder.join(MERGES), merges.as_bytes())?;
-    files::write_json(&folder.join(SETTINGS), &json!({ "tokenizer_class": "GPT2Tokenizer" }))?;
+    files::write_json(&folder.join(SETTINGS), &json!({ "tokenizer_class": "GPT2Tokenizer", "add_bos_token": begin }))?;
     Ok(None)
-}
-
-/// Reads the tokenizer of a GPT-2 folder.
-///
-/// # Errors
-/// [`InterchangeError::Missing`], [`InterchangeError::Tokenizer`].
-pub(crate) fn import_gpt2(folder: &Path) -> Result<Box<dyn Tokenizer>, InterchangeError> {
-    let ours = folder.join(OURS);
-    if ours.is_file() {
-        return Ok(attentive_tokenizer::load(&ours)?);
-    }
-    let [vocabulary, merges] = [VOCABULARY, MERGES].map(|name| folder.join(name));
-    if !(vocabulary.is_file() && merges.is_file()) {
-        let wanted = "vocab.json and merges.txt, the tokenizer's files";
-        return Err(InterchangeError::Missing { path: folder.to_owned(), wanted });
-    }
-    Ok(Box::new(ByteLevelBpe::from_files(&vocabulary, &merges)?))
 }
 
 /// Writes a tokenizer as `BertTokenizer` or `RobertaTokenizer` reads it, where that is possible, and in our own file.
@@ -256,6 +195,7 @@ pub(crate) fn export_encoder(
     files::write(&folder.join(MERGES), merges.as_bytes())?;
     let specials = tokenizer.specials();
     let name = |id: Option<TokenId>| id.and_then(|id| tokenizer.token(id));
+    let mask = tokenizer.added_tokens().into_iter().find(|token| Some(token.id) == specials.mask);
     let config = json!({
         "tokenizer_class": "RobertaTokenizer",
         "model_max_length": max_len,
@@ -265,70 +205,39 @@ pub(crate) fn export_encoder(
         "sep_token": name(specials.sep.or(specials.eos)),
         "unk_token": name(specials.unk),
         "pad_token": name(specials.pad),
-        // A space before it belongs to it, as in the released models.
-        "mask_token": name(specials.mask).map(|content| json!({
+        "mask_token": mask.map(|mask| json!({
             "__type": "AddedToken",
-            "content": content,
-            "lstrip": true,
-            "rstrip": false,
-            "single_word": false,
-            "normalized": false,
+            "content": mask.content,
+            "lstrip": mask.lstrip,
+            "rstrip": mask.rstrip,
+            "single_word": mask.single_word,
+            "normalized": mask.normalized,
         })),
     });
     files::write_json(&settings, &config)?;
     Ok(None)
 }
 
-/// The settings of `tokenizer_config.json` that say what text becomes.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct EncoderTokenizerConfig {
-    do_lower_case: Option<bool>,
-    strip_accents: Option<bool>,
-    tokenize_chinese_chars: Option<bool>,
-    do_basic_tokenize: Option<bool>,
-    add_prefix_space: Option<bool>,
-}
-
-impl EncoderTokenizerConfig {
-    fn read(folder: &Path) -> Result<Self, InterchangeError> {
-        let path = folder.join(SETTINGS);
-        let config: Self = if path.is_file() { files::read_json(&path)? } else { Self::default() };
-        let lowercase = config.do_lower_case.unwrap_or(true);
-        let wanted = [
-            ("strip_accents", config.strip_accents, lowercase),
-            ("tokenize_chinese_chars", config.tokenize_chinese_chars, true),
-            ("do_basic_tokenize", config.do_basic_tokenize, true),
-            ("add_prefix_space", config.add_prefix_space, false),
-        ];
-        let differs = |&(_, found, here): &(&str, Option<bool>, bool)| found.is_some_and(|found| found != here);
-        let problem = |(key, _, here): (&str, Option<bool>, bool)| format!("{key} is {}; here it is {here}", !here);
-        let problems: Vec<String> = wanted.into_iter().filter(differs).map(problem).collect();
-        if problems.is_empty() { Ok(config) } else { Err(InterchangeError::Unsupported { path, problems }) }
-    }
-}
-
-/// Reads the tokenizer of a BERT or RoBERTa folder.
+/// Reads the tokenizer of an encoder; what its files put around a text is noted where it is something else than here.
 ///
 /// # Errors
-/// [`InterchangeError::Missing`], [`InterchangeError::Unsupported`], [`InterchangeError::Tokenizer`].
-pub(crate) fn import_encoder(folder: &Path) -> Result<Box<dyn Tokenizer>, InterchangeError> {
-    let [ours, words, vocabulary, merges, theirs] =
-        [OURS, WORDS, VOCABULARY, MERGES, THEIRS].map(|name| folder.join(name));
-    if ours.is_file() {
-        return Ok(attentive_tokenizer::load(&ours)?);
+/// [`InterchangeError::Tokenizer`].
+pub(crate) fn import_encoder(reader: &mut Reader<'_>) -> Result<Box<dyn Tokenizer>, InterchangeError> {
+    let tokenizer = reader.tokenizer(None)?;
+    let ids = attentive_bundle::frame_ids(&*tokenizer)?;
+    let ours = Frame { before: vec![ids.begin], after: vec![ids.end] };
+    if let Some(theirs) = reader.frame.as_ref().filter(|&theirs| *theirs != ours) {
+        let name = |ids: &[TokenId]| {
+            let names = ids.iter().filter_map(|&id| tokenizer.token(id)).collect::<Vec<_>>().join(" ");
+            if names.is_empty() { "nothing".to_owned() } else { names }
+        };
+        reader.notes.push(format!(
+            "the tokenizer's files put {} before a text and {} after it; here {} and {} stand there",
+            name(&theirs.before),
+            name(&theirs.after),
+            name(&ours.before),
+            name(&ours.after),
+        ));
     }
-    let config = EncoderTokenizerConfig::read(folder)?;
-    // Without a word on case, the other file knows it.
-    if words.is_file() && (config.do_lower_case.is_some() || !theirs.is_file()) {
-        return Ok(Box::new(WordPiece::from_vocab(&words, config.do_lower_case.unwrap_or(true))?));
-    }
-    if vocabulary.is_file() && merges.is_file() {
-        return Ok(Box::new(ByteLevelBpe::from_files(&vocabulary, &merges)?));
-    }
-    if theirs.is_file() {
-        return Ok(attentive_tokenizer::from_tokenizer_json(&theirs)?);
-    }
-    let wanted = "vocab.txt, vocab.json and merges.txt, or tokenizer.json, the tokenizer's files";
-    Err(InterchangeError::Missing { path: folder.to_owned(), wanted })
+    Ok(tokenizer)
 }

@@ -81,7 +81,7 @@ fn every_tensor_that_does_not_fit_is_listed() {
 fn a_missing_tokenizer_is_named() {
     let folder = folder(|_| ());
     fs::remove_file(folder.path().join("target.spm")).unwrap();
-    says(import(folder.path()), &["source.spm, target.spm and vocab.json"]);
+    says(import(folder.path()), &["there is no target.spm", "source.spm and target.spm and vocab.json"]);
 }
 
 #[test]

@@ -3,11 +3,12 @@
 use std::{fs, path::Path};
 
 use attentive_backend::{BackendKind, Device};
-use attentive_bundle::{Bundle, TextEncoder};
+use attentive_bundle::{Bundle, EmbeddingConfig, TextEncoder, frame_ids};
 use attentive_core::TokenMatrix;
 use attentive_interchange::{ExportConfig, Format, ImportConfig, InterchangeError, export};
 use attentive_model::{BertConfig, EncoderModel, ModelConfig, ModelSpec};
 use attentive_testkit::{Area, Comparison, Golden};
+use attentive_tokenizer::OpenOptions;
 use attentive_weights::{HostTensor, Tensors};
 use burn::tensor::Tensor;
 use serde::Deserialize;
@@ -155,7 +156,7 @@ fn what_is_read_fills_embeds_and_classifies() {
         assert_eq!(candidates.iter().map(Vec::len).collect::<Vec<_>>(), [3], "{name}");
     }
     for name in ["bert-model", "roberta-model"] {
-        assert_eq!(encoder(name).embed("an end", attentive_bundle::Pooling::Mean).unwrap().len(), 6, "{name}");
+        assert_eq!(encoder(name).embed("an end", &EmbeddingConfig::default()).unwrap().len(), 6, "{name}");
     }
     for name in ["bert-classification", "roberta-classification"] {
         let mut classes = encoder(name).classify("an end").unwrap();
@@ -261,14 +262,82 @@ fn what_does_not_fit_is_listed() {
     ];
     says(import(shapes.path()), &expected);
     let tokenizer = changed("bert-model", |_| (), |_| ());
-    let settings = json!({ "do_lower_case": true, "strip_accents": false, "tokenize_chinese_chars": false });
-    fs::write(tokenizer.path().join("tokenizer_config.json"), settings.to_string()).unwrap();
-    says(import(tokenizer.path()), &["strip_accents is false; here it is true", "tokenize_chinese_chars is false"]);
+    fs::write(tokenizer.path().join("tokenizer_config.json"), json!({ "do_basic_tokenize": false }).to_string())
+        .unwrap();
+    says(import(tokenizer.path()), &["do_basic_tokenize = false"]);
     fs::remove_file(tokenizer.path().join("tokenizer_config.json")).unwrap();
     fs::remove_file(tokenizer.path().join("vocab.txt")).unwrap();
-    says(import(tokenizer.path()), &["has no vocab.txt"]);
+    says(import(tokenizer.path()), &["there is no vocab.txt"]);
     fs::write(tokenizer.path().join("tokenizer.json"), r#"{"model": {"type": "Unigram"}}"#).unwrap();
     says(import(tokenizer.path()), &["Missing vocab"]);
+}
+
+#[test]
+fn tokenizers_are_read_as_elsewhere_and_cased_if_the_user_says_so() {
+    let folder = changed("bert-model", |_| (), |_| ());
+    let path = folder.path().join("tokenizer_config.json");
+    let read = |lowercase| {
+        let options = ImportConfig { lowercase, ..ImportConfig::default() };
+        let imported = attentive_interchange::import(folder.path(), &options).unwrap();
+        let tokenizer = imported.bundle.tokenizer().unwrap().clone();
+        let opened = OpenOptions::default().lowercase(lowercase).open(folder.path()).unwrap();
+        for text in ["The STREET, naïve 中", "the [MASK] was"] {
+            assert_eq!(tokenizer.encode(text), opened.tokenizer.encode(text));
+            assert_eq!(tokenizer.encode_with_specials(text), opened.tokenizer.encode_with_specials(text));
+        }
+        (tokenizer.encode("The"), imported.notes)
+    };
+    // "the" is 5 and "The" is 20; accents stay where the settings say so.
+    fs::write(&path, json!({ "do_lower_case": true, "strip_accents": false, "model_max_length": 8 }).to_string())
+        .unwrap();
+    assert_eq!((read(None).0, read(Some(false)).0), (vec![5], vec![20]));
+    fs::remove_file(&path).unwrap();
+    let (ids, notes) = read(None);
+    assert_eq!(ids, [5]);
+    assert!(notes.iter().any(|note| note.contains("read as uncased")), "{notes:?}");
+    assert_eq!(read(Some(false)).0, [20]);
+}
+
+/// The probability of the likeliest token in the place of the mask of a row.
+fn likeliest(bundle: &Bundle, row: &[u32], device: &Device) -> f64 {
+    let model = bundle.model::<BertConfig>(device).unwrap();
+    let encoding = model.encode(&TokenMatrix::from_rows(&[row], 0, 0), &vec![0; row.len()], None);
+    let at = row.iter().position(|&id| id == bundle.tokenizer().unwrap().specials().mask.unwrap()).unwrap();
+    let logits = values(model.token_logits(encoding.hidden).unwrap());
+    let n = logits.len() / row.len();
+    let of_mask = &logits[at * n..][..n];
+    let sum: f64 = of_mask.iter().map(|&logit| f64::from(logit).exp()).sum();
+    of_mask.iter().map(|&logit| f64::from(logit).exp() / sum).fold(0.0, f64::max)
+}
+
+#[test]
+fn a_mask_takes_the_space_before_it_where_its_folder_says_so() {
+    let device = BackendKind::Flex.device().unwrap();
+    let mut found = Vec::new();
+    for lstrip in [true, false] {
+        let folder = changed("roberta-masked-lm", |_| (), |_| ());
+        let path = folder.path().join("tokenizer_config.json");
+        let mut settings: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        settings["mask_token"] = json!({ "__type": "AddedToken", "content": "<mask>", "lstrip": lstrip, "rstrip": false,
+                                         "single_word": false, "normalized": false });
+        fs::write(&path, settings.to_string()).unwrap();
+        let bundle = import(folder.path()).unwrap();
+        let encoder = TextEncoder::from_bundle(&bundle, &device).unwrap();
+        let tokenizer = bundle.tokenizer().unwrap();
+        let text = "a <mask>";
+        let frame = frame_ids(&**tokenizer).unwrap();
+        let row = [vec![frame.begin], tokenizer.encode_with_specials(text), vec![frame.end]].concat();
+        let candidates = encoder.fill(text, 1).unwrap().remove(0);
+        assert!((candidates[0].probability - likeliest(&bundle, &row, &device)).abs() < 1e-6);
+        found.push(row.len());
+        // What is written says the same.
+        let out = tempfile::tempdir().unwrap();
+        export(&bundle, Format::Roberta, &ExportConfig::default(), out.path()).unwrap();
+        let written = fs::read(out.path().join("tokenizer_config.json")).unwrap();
+        let written: Value = serde_json::from_slice(&written).unwrap();
+        assert_eq!(written["mask_token"]["lstrip"], lstrip);
+    }
+    assert_eq!(found[0] + 1, found[1], "a token for the space");
 }
 
 #[test]

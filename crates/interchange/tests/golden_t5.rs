@@ -255,7 +255,7 @@ fn unknown_settings_and_tensors_are_named() {
 fn a_missing_tokenizer_is_named() {
     let folder = copy_of(&golden().path("byt5"));
     fs::remove_file(folder.path().join("tokenizer_config.json")).unwrap();
-    says(import(folder.path()), &["spiece.model", "ByT5Tokenizer"]);
+    says(import(folder.path()), &["there is no spiece.model", "tokenizer.json"]);
 }
 
 #[test]

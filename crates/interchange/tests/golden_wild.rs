@@ -99,7 +99,8 @@ fn a_gpt_2_uses_the_head_epsilon_and_settings_of_its_folder() {
     let bundle = saved(&imported.bundle);
     let tokens: Vec<u32> = field(&case, "generated");
     let expected = format!("the a{}", bundle.tokenizer().unwrap().decode(&tokens).unwrap());
-    let config = GenerationConfig { max_tokens: tokens.len(), ..bundle.generation.clone() };
+    assert!(!bundle.generation.begin, "nothing stands before a prompt, as in transformers");
+    let config = GenerationConfig { begin: true, max_tokens: tokens.len(), ..bundle.generation.clone() };
     let device = BackendKind::Flex.device().unwrap();
     let generator = attentive_bundle::Generator::from_bundle(&bundle, &device).unwrap();
     let mut text = "the a".to_owned();
@@ -258,7 +259,7 @@ fn heads_of_other_tasks_are_left_out_where_that_is_asked_for() {
     );
     let message = problems(question.path());
     assert!(message.contains("BertForQuestionAnswering") && message.contains("drop_unknown"), "{message}");
-    let options = ImportConfig { drop_unknown: true };
+    let options = ImportConfig { drop_unknown: true, ..ImportConfig::default() };
     let found = import(question.path(), &options).unwrap();
     notes(&found, &[&["\"BertForQuestionAnswering\"", "left out"], &["left out: qa_outputs.bias"]]);
     assert_eq!(found.bundle.params, read("bert-model").bundle.params);

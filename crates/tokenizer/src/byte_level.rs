@@ -12,6 +12,7 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use self::gpt2_split::gpt2_split;
+use crate::added::{self, AddedToken};
 use crate::error::{Problem, TokenizerError, UnknownId};
 use crate::file::Model;
 use crate::files;
@@ -188,6 +189,13 @@ impl Tokenizer for ByteLevelBpe {
 
     fn token(&self, id: TokenId) -> Option<Cow<'_, str>> {
         self.file.vocab.get(id as usize).map(|token| Cow::Borrowed(token.as_str()))
+    }
+
+    /// The special tokens; the space before the mask belongs to it, as in RoBERTa: a space is part of the word after it.
+    fn added_tokens(&self) -> Vec<AddedToken> {
+        let mask = self.file.specials.mask;
+        let of_mask = |token: AddedToken| AddedToken { lstrip: Some(token.id) == mask, ..token };
+        added::of_specials(self).into_iter().map(of_mask).collect()
     }
 
     fn to_model(&self) -> Option<Model> {

@@ -6,7 +6,7 @@ use anyhow::Result;
 use attentive_bundle::{Bundle, TextEncoder};
 use clap::Args;
 
-use super::{BackendArgs, LongLines, on_one_line};
+use super::{BackendArgs, LongLines, SpecialsArgs, on_one_line};
 use crate::{input::Lines, output};
 use attentive_run::resolve;
 
@@ -27,12 +27,14 @@ pub(crate) struct Classify {
     #[command(flatten)]
     long: LongLines,
     #[command(flatten)]
+    specials: SpecialsArgs,
+    #[command(flatten)]
     backend: BackendArgs,
 }
 
 impl Classify {
     pub(super) fn run(self) -> Result<()> {
-        let bundle = Bundle::read(&resolve(&self.model))?;
+        let bundle = self.specials.over(Bundle::read(&resolve(&self.model))?);
         let encoder = TextEncoder::from_bundle(&bundle, &self.backend.device()?)?;
         let tokenizer = &**bundle.tokenizer()?;
         let mut out = output::stdout();

@@ -3,11 +3,11 @@
 use std::{io::Write, path::PathBuf};
 
 use anyhow::{Result, bail};
-use attentive_bundle::{Bundle, Pooling, TextEncoder};
+use attentive_bundle::{Bundle, EmbeddingConfig, Pooling, TextEncoder};
 use attentive_tokenizer::Tokenizer;
 use clap::{Args, ValueEnum};
 
-use super::{BackendArgs, LongLines, npy::Npy, on_one_line};
+use super::{BackendArgs, LongLines, SpecialsArgs, npy::Npy, on_one_line};
 use crate::{
     input::{Line, Lines},
     output,
@@ -25,44 +25,100 @@ pub(crate) struct Embed {
     model: PathBuf,
     /// What to embed; without it, the lines of standard input.
     text: Vec<String>,
-    /// How the vectors of tokens become one.
-    #[arg(long, value_name = "HOW", value_enum, default_value_t = PoolingArg::Mean)]
-    pooling: PoolingArg,
+    #[command(flatten)]
+    embedding: EmbeddingArgs,
     /// Write an array of 32-bit floats, a row a line, to this .npy file instead.
     #[arg(long, value_name = "FILE", conflicts_with = "compare")]
     npy: Option<PathBuf>,
     /// Compare the vectors that this word has in the lines: the cosine of each pair.
-    #[arg(long, value_name = "WORD", conflicts_with = "pooling")]
+    #[arg(long, value_name = "WORD", conflicts_with_all = ["pooling", "normalize", "frame", "prompt", "specials"])]
     compare: Option<String>,
     #[command(flatten)]
     long: LongLines,
     #[command(flatten)]
+    specials: SpecialsArgs,
+    #[command(flatten)]
     backend: BackendArgs,
+}
+
+/// How vectors are made; what is not given is the model's own setting, else the mean over the text's tokens.
+#[derive(Debug, Args)]
+struct EmbeddingArgs {
+    /// How the vectors of tokens become one; several, with commas between them, are put side by side.
+    #[arg(long, value_name = "HOW", value_enum, value_delimiter = ',')]
+    pooling: Vec<PoolingArg>,
+    /// Divide each vector by its length; `--normalize=false` does not, whatever the model's setting is.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    normalize: Option<bool>,
+    /// Pool the tokens that frame a text, [CLS] and [SEP], too; `--frame=false` does not.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    frame: Option<bool>,
+    /// Put this prompt of the model before each text; "" for none.
+    #[arg(long, value_name = "NAME")]
+    prompt: Option<String>,
 }
 
 /// How the vectors of tokens become one.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum PoolingArg {
-    /// The mean over the text's tokens.
+    /// Their mean.
     Mean,
     /// The vector of the token that begins every text.
     Cls,
+    /// The greatest value of each component.
+    Max,
+    /// Their sum, divided by the square root of their number.
+    MeanSqrtLen,
+    /// Their mean, the first one counted once, the second twice, and so on.
+    WeightedMean,
+    /// The vector of the last one.
+    LastToken,
+}
+
+impl From<PoolingArg> for Pooling {
+    fn from(pooling: PoolingArg) -> Self {
+        match pooling {
+            PoolingArg::Mean => Self::Mean,
+            PoolingArg::Cls => Self::Cls,
+            PoolingArg::Max => Self::Max,
+            PoolingArg::MeanSqrtLen => Self::MeanSqrtLen,
+            PoolingArg::WeightedMean => Self::WeightedMean,
+            PoolingArg::LastToken => Self::LastToken,
+        }
+    }
+}
+
+impl EmbeddingArgs {
+    fn over(&self, model: &EmbeddingConfig) -> Result<EmbeddingConfig> {
+        let mut config = EmbeddingConfig {
+            normalize: self.normalize.unwrap_or(model.normalize),
+            frame: self.frame.unwrap_or(model.frame),
+            ..model.clone()
+        };
+        if !self.pooling.is_empty() {
+            config.pooling = self.pooling.iter().map(|&pooling| pooling.into()).collect();
+        }
+        if let Some(name) = &self.prompt {
+            config.prompt = Some(name.clone()).filter(|name| !name.is_empty());
+        }
+        match config.problem() {
+            Some(problem) => bail!("{problem}"),
+            None => Ok(config),
+        }
+    }
 }
 
 impl Embed {
     pub(super) fn run(self) -> Result<()> {
-        let bundle = Bundle::read(&resolve(&self.model))?;
+        let bundle = self.specials.over(Bundle::read(&resolve(&self.model))?);
         let encoder = TextEncoder::from_bundle(&bundle, &self.backend.device()?)?;
         let tokenizer = &**bundle.tokenizer()?;
         let mut lines = Lines::of_command(self.text);
         if let Some(word) = &self.compare {
             return compare(&encoder, tokenizer, &self.long, lines, word);
         }
-        let pooling = match self.pooling {
-            PoolingArg::Mean => Pooling::Mean,
-            PoolingArg::Cls => Pooling::Cls,
-        };
-        let vector = |line: &Line| self.long.read(tokenizer, line, |text| encoder.embed(text, pooling));
+        let how = self.embedding.over(&bundle.embedding)?;
+        let vector = |line: &Line| self.long.read(tokenizer, line, |text| encoder.embed(text, &how));
         if let Some(path) = &self.npy {
             let mut npy = Npy::create(path)?;
             let ended = lines.try_for_each(|line| npy.push(vector(&line?)?.as_deref()));

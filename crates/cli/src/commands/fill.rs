@@ -7,7 +7,7 @@ use attentive_bundle::{Bundle, Candidate, EncodeError, Input, SpanFiller, TextEn
 use attentive_model::Role;
 use clap::Args;
 
-use super::{BackendArgs, LongLines, on_one_line};
+use super::{BackendArgs, LongLines, SpecialsArgs, on_one_line};
 use crate::{input::Lines, output};
 use attentive_run::resolve;
 
@@ -29,12 +29,14 @@ pub(crate) struct Fill {
     #[command(flatten)]
     long: LongLines,
     #[command(flatten)]
+    specials: SpecialsArgs,
+    #[command(flatten)]
     backend: BackendArgs,
 }
 
 impl Fill {
     pub(super) fn run(self) -> Result<()> {
-        let bundle = Bundle::read(&resolve(&self.model))?;
+        let bundle = self.specials.over(Bundle::read(&resolve(&self.model))?);
         let device = self.backend.device()?;
         let filler = match bundle.model.role() {
             Role::EncoderDecoder => Filler::Spans(Box::new(SpanFiller::from_bundle(&bundle, &device)?)),

@@ -11,7 +11,7 @@ use attentive_bundle::{Bundle, GenerationConfig, Generator, TextModel};
 use attentive_decode::SamplingConfig;
 use clap::Args;
 
-use super::{BackendArgs, SamplingArgs};
+use super::{BackendArgs, SamplingArgs, SpecialsArgs};
 use crate::output;
 use attentive_run::resolve;
 
@@ -32,12 +32,17 @@ pub(crate) struct Generate {
     #[command(flatten)]
     generation: GenerationArgs,
     #[command(flatten)]
+    specials: SpecialsArgs,
+    #[command(flatten)]
     backend: BackendArgs,
 }
 
 /// How to write; what is not given is the model's own setting.
 #[derive(Debug, Args)]
 struct GenerationArgs {
+    /// Put the end-of-text token before the prompt, or, with `--begin=false`, nothing, as transformers and nanoGPT do.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    begin: Option<bool>,
     /// Tokens that may follow the prompt.
     #[arg(long, value_name = "N")]
     max_tokens: Option<usize>,
@@ -61,6 +66,7 @@ impl GenerationArgs {
     fn over(&self, model: &GenerationConfig) -> GenerationConfig {
         let sampling = &model.sampling;
         GenerationConfig {
+            begin: self.begin.unwrap_or(model.begin),
             max_tokens: self.max_tokens.unwrap_or(model.max_tokens),
             min_tokens: self.min_tokens.unwrap_or(model.min_tokens),
             no_repeat_ngram: self.no_repeat_ngram.unwrap_or(model.no_repeat_ngram),
@@ -76,7 +82,7 @@ impl GenerationArgs {
 
 impl Generate {
     pub(super) fn run(self) -> Result<()> {
-        let bundle = Bundle::read(&resolve(&self.model))?;
+        let bundle = self.specials.over(Bundle::read(&resolve(&self.model))?);
         let mut config = self.generation.over(&bundle.generation);
         let generator = Generator::from_bundle(&bundle, &self.backend.device()?)?;
         let prompt = match self.prompt.as_deref() {

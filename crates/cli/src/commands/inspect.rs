@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use attentive_bundle::Bundle;
+use attentive_bundle::{Bundle, EmbeddingConfig};
 use attentive_model::{
     EncoderDecoderSpec, EncoderSpec, FamilyVisitor, LanguageModelSpec, ModelConfig, ModelSpec, Role,
 };
@@ -36,6 +36,11 @@ impl Inspect {
         show_model(&bundle.model)?;
         if let Some(tokenizer) = bundle.processor.tokenizer() {
             say!("tokenizer    {} entries", thousands(tokenizer.vocab_size() as u64))?;
+        }
+        if bundle.embedding != EmbeddingConfig::default() {
+            for (key, value) in toml::Table::try_from(&bundle.embedding)? {
+                say!("embedding    {key} = {value}")?;
+            }
         }
         let record = &bundle.record;
         say!(

@@ -234,6 +234,25 @@ impl SamplingArgs {
     }
 }
 
+/// What the names of special tokens in a text are.
+#[derive(Debug, Args)]
+struct SpecialsArgs {
+    /// Take the names of special tokens in a text, as [SEP] or <|endoftext|>, for these tokens, as transformers does; without
+    /// it, they are text.
+    #[arg(long)]
+    specials: bool,
+}
+
+impl SpecialsArgs {
+    /// The bundle, whose texts are read so.
+    fn over(&self, mut bundle: Bundle) -> Bundle {
+        if self.specials {
+            bundle.processor = bundle.processor.reading_specials();
+        }
+        bundle
+    }
+}
+
 /// Writes a new model's folder; a model that is there gives way if the user wants it to.
 fn save(bundle: &Bundle, path: &Path, force: bool) -> Result<()> {
     match if force { bundle.replace(path) } else { bundle.save(path) } {

@@ -7,7 +7,7 @@ use attentive_bundle::{Bundle, Generator, TextScore};
 use attentive_metrics::{BitsPerByte, Likelihood, Metric, Perplexity};
 use clap::Args;
 
-use super::{BackendArgs, on_one_line};
+use super::{BackendArgs, SpecialsArgs, on_one_line};
 use crate::{input::Lines, output};
 use attentive_run::resolve;
 
@@ -22,19 +22,26 @@ pub(crate) struct Score {
     model: PathBuf,
     /// What to score; without it, the lines of standard input.
     text: Vec<String>,
+    /// Score a text as what follows an end-of-text token, or, with `--begin=false`, from its second token on; without it, as
+    /// the model's own setting is.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    begin: Option<bool>,
+    #[command(flatten)]
+    specials: SpecialsArgs,
     #[command(flatten)]
     backend: BackendArgs,
 }
 
 impl Score {
     pub(super) fn run(self) -> Result<()> {
-        let bundle = Bundle::read(&resolve(&self.model))?;
+        let bundle = self.specials.over(Bundle::read(&resolve(&self.model))?);
         let generator = Generator::from_bundle(&bundle, &self.backend.device()?)?;
         let mut out = output::stdout();
+        let begin = self.begin.unwrap_or(bundle.generation.begin);
         let mut all = TextScore { log_prob: 0.0, n_tokens: 0, n_bytes: 0 };
         let mut n_lines = 0;
         let mut score = |line: &str| -> Result<()> {
-            let score = generator.score(line);
+            let score = generator.score(line, begin);
             all.log_prob += score.log_prob;
             all.n_tokens += score.n_tokens;
             all.n_bytes += score.n_bytes;

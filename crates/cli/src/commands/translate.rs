@@ -7,7 +7,7 @@ use attentive_bundle::{Bundle, Search, Translation, Translator};
 use attentive_decode::SamplingConfig;
 use clap::Args;
 
-use super::{BackendArgs, DecodingArgs, LongLines, SamplingArgs, on_one_line};
+use super::{BackendArgs, DecodingArgs, LongLines, SamplingArgs, SpecialsArgs, on_one_line};
 use crate::{input::Lines, output};
 use attentive_run::resolve;
 
@@ -39,6 +39,8 @@ pub(crate) struct Translate {
     #[command(flatten)]
     decoding: DecodingArgs,
     #[command(flatten)]
+    specials: SpecialsArgs,
+    #[command(flatten)]
     backend: BackendArgs,
     /// Draw this many translations of each line at random, in place of a search; so do the options below, one translation.
     #[arg(long, value_name = "N", help_heading = "Sampling")]
@@ -59,7 +61,7 @@ impl Translate {
             samples => Search::Random(&sampling, samples.unwrap_or(NonZeroUsize::MIN)),
         };
         let (Search::Best(n) | Search::Random(_, n)) = search;
-        let bundle = Bundle::read(&resolve(&self.model))?;
+        let bundle = self.specials.over(Bundle::read(&resolve(&self.model))?);
         let config = self.decoding.over(&bundle.decoding);
         let translator = Translator::from_bundle(&bundle, &self.backend.device()?, self.decoding.precision)?;
         let mut out = output::stdout();

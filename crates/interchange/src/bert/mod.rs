@@ -86,7 +86,7 @@ fn import(variant: Variant, reader: &mut Reader<'_>) -> Result<Bundle, Interchan
     }
     let params = source.take(slots(variant, &config, config.first_position), &Order::SAME)?;
     reader.finish(source)?;
-    let tokenizer = tokenizers::import_encoder(reader.folder)?;
+    let tokenizer = tokenizers::import_encoder(reader)?;
     reader.bundle(config, tokenizer, params)
 }
 

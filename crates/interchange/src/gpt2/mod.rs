@@ -51,7 +51,7 @@ fn export(bundle: &Bundle, _: &ExportConfig, folder: &Path) -> Result<Vec<String
     let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
     attentive_weights::write(&folder.join("model.safetensors"), &tensors, &metadata)?;
     notes.extend(settings::left_out_of_generation(&bundle.generation));
-    notes.extend(tokenizers::export_gpt2(folder, &**bundle.tokenizer()?)?);
+    notes.extend(tokenizers::export_gpt2(folder, &**bundle.tokenizer()?, bundle.generation.begin)?);
     Ok(notes)
 }
 
@@ -105,8 +105,10 @@ fn import(reader: &mut Reader<'_>) -> Result<Bundle, InterchangeError> {
     }
     let params = source.take(slots(&config), &Order::SAME)?;
     reader.finish(source)?;
-    let tokenizer = tokenizers::import_gpt2(reader.folder)?;
-    reader.bundle(config, tokenizer, params)
+    let tokenizer = reader.tokenizer(None)?;
+    let mut bundle = reader.bundle(config, tokenizer, params)?;
+    bundle.generation.begin = reader.frame.as_ref().is_some_and(|frame| !frame.before.is_empty());
+    Ok(bundle)
 }
 
 /// Every parameter of a model that `GPT2LMHeadModel` can be, under the names of OpenAI's files.

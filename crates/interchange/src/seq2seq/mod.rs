@@ -128,11 +128,7 @@ fn import(architecture: Architecture, reader: &mut Reader<'_>) -> Result<Bundle,
     if !theirs.scale_embedding {
         unscale_embeddings(&mut config, &mut params);
     }
-    let read = match architecture {
-        Architecture::Marian => tokenizers::import_marian,
-        Architecture::Pegasus => tokenizers::import_pegasus,
-    };
-    let tokenizer = read(reader.folder, theirs.decoder_start_token_id)?;
+    let tokenizer = tokenizers::import_translator(reader, Some(theirs.decoder_start_token_id))?;
     reader.bundle(config, tokenizer, params)
 }
 

@@ -20,6 +20,7 @@ use crate::{
     reader::Reader,
     settings,
     source::Tables,
+    tokenizers,
 };
 
 pub(crate) const FAMILY: Family = Family { name: MODEL_TYPE, class_prefix: "T5", import: Some(import), export };
@@ -94,13 +95,7 @@ fn import(reader: &mut Reader<'_>) -> Result<Bundle, InterchangeError> {
     reader.notes.extend(TABLES.notes([true, theirs.says_tied()], settled));
     let params = source.take(slots(&config), &Order::SAME)?;
     reader.finish(source)?;
-    let tokenizer = tokenizer::import(reader.folder, theirs.vocab_size)?;
-    let begin = tokenizer.specials().begin();
-    if let Some(start) = theirs.decoder_start_token_id.filter(|&start| Some(start) != begin) {
-        let begin = begin.map_or_else(|| "none".to_owned(), |id| id.to_string());
-        let problem = format!("decoder_start_token_id is {start}, and the tokenizer begins sequences with {begin}");
-        return Err(InterchangeError::Unsupported { path, problems: vec![problem] });
-    }
+    let tokenizer = tokenizers::import_translator(reader, theirs.decoder_start_token_id)?;
     reader.bundle(config, tokenizer, params)
 }
 

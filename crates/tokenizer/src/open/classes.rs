@@ -204,6 +204,9 @@ pub(super) fn byte_level(settings: &mut Settings, vocab: &Path, merges: &Path) -
             }),
         }
     };
+    if is_roberta && settings.class.is_some() {
+        name_roberta_specials(settings, vocab)?;
+    }
     let merge_text = files::read_text(merges)?;
     if guess::has_word_ends(&merge_text) {
         return match settings.class {
@@ -230,6 +233,18 @@ pub(super) fn byte_level(settings: &mut Settings, vocab: &Path, merges: &Path) -
             }
         }
     }
+}
+
+/// Counts the tokens that the class of RoBERTa takes for special among those of the settings, if the vocabulary has them.
+fn name_roberta_specials(settings: &mut Settings, vocab: &Path) -> Result<(), TokenizerError> {
+    let ids: Map<String, Value> =
+        serde_json::from_str(&files::read_text(vocab)?).map_err(TokenizerError::json(vocab))?;
+    for name in ["<s>", "</s>", "<unk>", "<pad>", "<mask>"] {
+        if ids.contains_key(name) {
+            settings.name_special(name);
+        }
+    }
+    Ok(())
 }
 
 /// `value` with the vocabulary and the merges of a BPE model.

@@ -1,0 +1,234 @@
+//! Folders of sentence-transformers: what stands around the model that makes vectors of texts.
+
+use std::{
+    collections::BTreeMap,
+    path::{Component, Path, PathBuf},
+};
+
+use attentive_bundle::{EmbeddingConfig, Pooling};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::{InterchangeError, files};
+
+pub(crate) const MODULES: &str = "modules.json";
+const SETTINGS: &str = "config_sentence_transformers.json";
+
+/// What the settings of the first module may be called.
+const OF_TRANSFORMER: [&str; 7] = [
+    "sentence_bert_config.json",
+    "sentence_roberta_config.json",
+    "sentence_distilbert_config.json",
+    "sentence_camembert_config.json",
+    "sentence_albert_config.json",
+    "sentence_xlm-roberta_config.json",
+    "sentence_xlnet_config.json",
+];
+
+/// The names that pooling has, and the switches that older files have in their place, in the order in which vectors are
+/// put side by side.
+const POOLING: [(&str, &str, Pooling); 6] = [
+    ("cls", "pooling_mode_cls_token", Pooling::Cls),
+    ("max", "pooling_mode_max_tokens", Pooling::Max),
+    ("mean", "pooling_mode_mean_tokens", Pooling::Mean),
+    ("mean_sqrt_len_tokens", "pooling_mode_mean_sqrt_len_tokens", Pooling::MeanSqrtLen),
+    ("weightedmean", "pooling_mode_weightedmean_tokens", Pooling::WeightedMean),
+    ("lasttoken", "pooling_mode_lasttoken", Pooling::LastToken),
+];
+
+/// A row of `modules.json`.
+#[derive(Deserialize)]
+struct Module {
+    path: String,
+    #[serde(rename = "type")]
+    class: String,
+}
+
+/// What a folder of sentence-transformers says beside its model.
+pub(crate) struct Sentences {
+    /// Where the model is.
+    pub(crate) folder: PathBuf,
+    /// How vectors are made.
+    pub(crate) embedding: EmbeddingConfig,
+    /// What is not followed.
+    pub(crate) notes: Vec<String>,
+}
+
+impl Sentences {
+    /// Reads a folder, if it is one of sentence-transformers.
+    ///
+    /// # Errors
+    /// [`InterchangeError::Unsupported`] lists modules and settings that can't be followed;
+    /// [`InterchangeError::Damaged`], [`InterchangeError::Io`].
+    pub(crate) fn read(folder: &Path) -> Result<Option<Self>, InterchangeError> {
+        let path = folder.join(MODULES);
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let modules: Vec<Module> = files::read_json(&path)?;
+        for module in &modules {
+            if Path::new(&module.path).components().any(|part| !matches!(part, Component::Normal(_))) {
+                let problem = format!("path is {:?}; it must be a folder in this one", module.path);
+                return Err(InterchangeError::damaged(&path)(problem));
+            }
+        }
+        let mut reading = Reading { folder, embedding: EmbeddingConfig::default(), problems: vec![], notes: vec![] };
+        reading.embedding.frame = true;
+        let [model, pooling, others @ ..] = &modules[..] else {
+            let problem = "there are fewer than two modules, a Transformer and its Pooling".to_owned();
+            return Err(InterchangeError::Unsupported { path, problems: vec![problem] });
+        };
+        let place = folder.join(&model.path);
+        reading.expect(model, &["Transformer"]);
+        reading.transformer(&place)?;
+        reading.expect(pooling, &["Pooling"]);
+        reading.pooling(pooling)?;
+        for module in others {
+            // Dropout changes nothing in use.
+            reading.expect(module, &["Normalize", "Dropout"]);
+            reading.embedding.normalize |= kind(module) == "Normalize";
+        }
+        reading.settings()?;
+        let Reading { embedding, problems, notes, .. } = reading;
+        match problems.is_empty() {
+            true => Ok(Some(Self { folder: place, embedding, notes })),
+            false => Err(InterchangeError::Unsupported { path, problems }),
+        }
+    }
+}
+
+/// The class of a module, if it is one of the library's.
+fn kind(module: &Module) -> &str {
+    let is_own = module.class.starts_with("sentence_transformers.");
+    module.class.rsplit('.').next().filter(|_| is_own).unwrap_or_default()
+}
+
+/// A folder that is read.
+struct Reading<'a> {
+    folder: &'a Path,
+    embedding: EmbeddingConfig,
+    problems: Vec<String>,
+    notes: Vec<String>,
+}
+
+impl Reading<'_> {
+    /// Notes a module that is not of one of these classes.
+    fn expect(&mut self, module: &Module, kinds: &[&str]) {
+        if !kinds.contains(&kind(module)) {
+            let Module { path, class } = module;
+            self.problems.push(format!("the module {path:?} is {class}; what can stand there is {}", kinds.join(", ")));
+        }
+    }
+
+    /// The settings of the first module.
+    fn transformer(&mut self, folder: &Path) -> Result<(), InterchangeError> {
+        let Some(name) = OF_TRANSFORMER.into_iter().find(|name| folder.join(name).is_file()) else { return Ok(()) };
+        for (key, value) in files::read_json::<Map<String, Value>>(&folder.join(name))? {
+            let is_followed = match &*key {
+                "max_seq_length" => {
+                    let max_len = value.as_u64().and_then(|n| usize::try_from(n).ok());
+                    self.embedding.max_len = max_len;
+                    max_len.is_some_and(|max_len| max_len >= 2)
+                }
+                "do_lower_case" => {
+                    self.embedding.lowercase = value == true;
+                    value.is_boolean()
+                }
+                "transformer_task" => value == "feature-extraction",
+                "module_output_name" => value == "token_embeddings",
+                "modality_config" => {
+                    value["text"]["method"] == "forward" && value["text"]["method_output_name"] == "last_hidden_state"
+                }
+                "unpad_inputs" => true,
+                _ => false,
+            };
+            if !is_followed && !says_nothing(&value) {
+                self.problems.push(format!("{name}: {key} is {value}, which is not followed here"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The settings of pooling.
+    fn pooling(&mut self, module: &Module) -> Result<(), InterchangeError> {
+        let name = format!("{}/config.json", module.path);
+        let path = self.folder.join(&name);
+        let config: Map<String, Value> = if path.is_file() { files::read_json(&path)? } else { Map::new() };
+        let modes: Vec<&Value> = match config.get("pooling_mode") {
+            Some(Value::Array(modes)) => modes.iter().collect(),
+            Some(mode) => vec![mode],
+            None => Vec::new(),
+        };
+        self.embedding.pooling.clear();
+        for mode in &modes {
+            match POOLING.iter().find(|(known, ..)| mode == known) {
+                Some(&(.., pooling)) => self.embedding.pooling.push(pooling),
+                None => {
+                    let known = POOLING.map(|(known, ..)| known).join(", ");
+                    self.problems.push(format!("{name}: pooling_mode has {mode}; there are {known}"));
+                }
+            }
+        }
+        for (_, switch, pooling) in POOLING.into_iter().filter(|_| modes.is_empty()) {
+            self.embedding.pooling.extend(config.get(switch).filter(|on| *on == true).map(|_| pooling));
+        }
+        if self.embedding.pooling.is_empty() {
+            self.embedding.pooling.push(Pooling::Mean);
+        }
+        self.embedding.pool_prompt = config.get("include_prompt").is_none_or(|include| include != false);
+        let is_known = |key: &str| {
+            let others = ["pooling_mode", "include_prompt", "word_embedding_dimension", "embedding_dimension"];
+            others.contains(&key) || POOLING.iter().any(|(_, switch, _)| *switch == key)
+        };
+        for (key, value) in
+            config.iter().filter(|(key, value)| !is_known(key) && **value != false && !says_nothing(value))
+        {
+            self.problems.push(format!("{name}: {key} is {value}, which is not followed here"));
+        }
+        Ok(())
+    }
+
+    /// The settings of all modules together.
+    fn settings(&mut self) -> Result<(), InterchangeError> {
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct Settings {
+            model_type: Option<String>,
+            prompts: BTreeMap<String, String>,
+            default_prompt_name: Option<String>,
+            truncate_dim: Option<usize>,
+        }
+        let path = self.folder.join(SETTINGS);
+        if !path.is_file() {
+            return Ok(());
+        }
+        let Settings { model_type, prompts, default_prompt_name, truncate_dim } = files::read_json(&path)?;
+        if let Some(model_type) = model_type.filter(|model_type| model_type != "SentenceTransformer") {
+            self.problems.push(format!("{SETTINGS}: model_type is {model_type:?}; here it is \"SentenceTransformer\""));
+        }
+        if let Some(dim) = truncate_dim {
+            self.problems.push(format!("{SETTINGS}: truncate_dim is {dim}; vectors are not cut here"));
+        }
+        self.embedding.prompt = default_prompt_name.filter(|name| {
+            let is_known = prompts.contains_key(name);
+            if !is_known {
+                self.notes.push(format!(
+                    "{SETTINGS}: there is no prompt {name:?}, default_prompt_name: none is put before texts"
+                ));
+            }
+            is_known
+        });
+        self.embedding.prompts = prompts;
+        Ok(())
+    }
+}
+
+/// Whether a setting is not set.
+fn says_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(items) => items.is_empty(),
+        _ => false,
+    }
+}

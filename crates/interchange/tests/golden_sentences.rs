@@ -1,0 +1,130 @@
+//! Folders of sentence-transformers against it (`tests/golden/generate_sentences.py`): ways of pooling, length, case, prompts.
+
+use std::{fs, path::Path};
+
+use attentive_backend::BackendKind;
+use attentive_bundle::{Bundle, EmbeddingConfig, Pooling, TextEncoder};
+use attentive_interchange::{ImportConfig, Imported, import};
+use attentive_testkit::Golden;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+/// How far a component of a vector may be from that of sentence-transformers.
+const ALLOWED: f64 = 1e-5;
+
+#[derive(Deserialize)]
+struct Case {
+    name: String,
+    /// What the folder has beside the model.
+    files: Map<String, Value>,
+    /// Where the model is.
+    place: String,
+    /// The prompt that is asked for.
+    prompt: Option<String>,
+    texts: Vec<String>,
+    vectors: Vec<Vec<f64>>,
+}
+
+fn golden() -> Golden {
+    Golden::of(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn cases() -> Vec<Case> {
+    let cases = golden().cases("sentences.json");
+    cases.into_iter().map(|case| serde_json::from_value(case).unwrap()).collect()
+}
+
+/// A folder with the golden BERT at `place`, and these files.
+fn folder(place: &str, files: &Map<String, Value>) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join(place);
+    fs::create_dir_all(&model).unwrap();
+    for entry in fs::read_dir(golden().path("bert-model")).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, model.join(path.file_name().unwrap())).unwrap();
+    }
+    for (name, content) in files {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content.to_string()).unwrap();
+    }
+    folder
+}
+
+fn read(folder: &Path) -> Imported {
+    import(folder, &ImportConfig::default()).unwrap()
+}
+
+/// The bundle as it is after it was written and read.
+fn saved(bundle: &Bundle) -> Bundle {
+    let folder = tempfile::tempdir().unwrap();
+    bundle.save(folder.path()).unwrap();
+    Bundle::read(folder.path()).unwrap()
+}
+
+#[track_caller]
+fn compare(case: &Case, bundle: &Bundle, how: &EmbeddingConfig) {
+    let encoder = TextEncoder::from_bundle(bundle, &BackendKind::Flex.device().unwrap()).unwrap();
+    for (text, expected) in case.texts.iter().zip(&case.vectors) {
+        let found = encoder.embed(text, how).unwrap();
+        assert_eq!(found.len(), expected.len(), "{}", case.name);
+        let errors = found.iter().zip(expected).map(|(&a, e)| (f64::from(a) - e).abs());
+        let error = errors.fold(0.0, f64::max);
+        assert!(error < ALLOWED, "{}: {text:?}: {error}: {found:?} {expected:?}", case.name);
+    }
+}
+
+#[test]
+fn vectors_are_those_of_sentence_transformers() {
+    for case in cases() {
+        let folder = folder(&case.place, &case.files);
+        let Imported { bundle, notes } = read(folder.path());
+        assert_eq!(notes, [""; 0], "{}", case.name);
+        let bundle = saved(&bundle);
+        let prompt = case.prompt.clone().or_else(|| bundle.embedding.prompt.clone());
+        compare(&case, &bundle, &EmbeddingConfig { prompt, ..bundle.embedding.clone() });
+    }
+}
+
+#[test]
+fn settings_take_the_place_of_the_folder_s() {
+    let all = cases();
+    let of = |name: &str| all.iter().find(|case| case.name == name).unwrap();
+    let bundle = read(folder("", &of("mean_tokens").files).path()).bundle;
+    let max = EmbeddingConfig { pooling: vec![Pooling::Max], ..bundle.embedding.clone() };
+    compare(of("max_tokens"), &bundle, &max);
+    compare(of("unit"), &bundle, &EmbeddingConfig { normalize: true, ..bundle.embedding.clone() });
+    // A model whose folder does not say how takes the text's own tokens; the frame can be asked for.
+    let plain = read(&golden().path("bert-model")).bundle;
+    assert_eq!(plain.embedding, EmbeddingConfig::default());
+    let framed = EmbeddingConfig { frame: true, ..EmbeddingConfig::default() };
+    let short =
+        Case { texts: vec!["a".into()], vectors: vec![of("mean_tokens").vectors[0].clone()], ..cases().remove(0) };
+    compare(&short, &plain, &framed);
+}
+
+#[test]
+fn what_is_not_followed_is_refused_by_name() {
+    let problem = |changes: Value| {
+        let mut files = cases().into_iter().find(|case| case.name == "unit").unwrap().files;
+        files.extend(changes.as_object().unwrap().clone());
+        import(folder("", &files).path(), &ImportConfig::default()).err().expect("an error").to_string()
+    };
+    let module = |path: &str, kind: &str| json!({ "path": path, "type": kind });
+    let transformer = module("", "sentence_transformers.models.Transformer");
+    let pooling = module("1_Pooling", "sentence_transformers.models.Pooling");
+    let dense = module("2_Dense", "sentence_transformers.models.Dense");
+    for (changes, expected) in [
+        (json!({ "modules.json": [transformer, pooling, dense] }), "sentence_transformers.models.Dense"),
+        (json!({ "modules.json": [transformer, module("", "their_own.Pooling")] }), "their_own.Pooling"),
+        (json!({ "modules.json": [transformer] }), "fewer than two modules"),
+        (json!({ "modules.json": [module("../x", "a"), pooling] }), "path is \"../x\""),
+        (json!({ "1_Pooling/config.json": { "pooling_mode": "median" } }), "pooling_mode has \"median\""),
+        (json!({ "sentence_bert_config.json": { "query_length": 32 } }), "query_length is 32"),
+        (json!({ "config_sentence_transformers.json": { "truncate_dim": 3 } }), "truncate_dim is 3"),
+        (json!({ "config_sentence_transformers.json": { "model_type": "SparseEncoder" } }), "\"SparseEncoder\""),
+    ] {
+        let message = problem(changes);
+        assert!(message.contains(expected), "{message}");
+    }
+}
