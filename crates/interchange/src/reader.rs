@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use attentive_bundle::{Bundle, TrainingRecord};
-use attentive_model::{ModelConfig, Role};
+use attentive_model::ModelConfig;
 use attentive_tokenizer::{Frame, OpenOptions, Opened, TokenId, Tokenizer};
 use attentive_weights::{Tensors, check_finite};
 use serde::de::DeserializeOwned;
@@ -120,11 +120,8 @@ impl<'a> Reader<'a> {
         let note = tokenizers::check_vocabulary(self.folder, &*tokenizer, rows)?;
         self.notes.extend(note);
         let mut writing = Writing::read(self.folder, &self.settings)?;
-        let role = model.role();
-        if role != Role::Encoder {
-            let unfollowed = writing.follow(&*tokenizer, model.vocab_size(), role == Role::EncoderDecoder);
-            self.note_settings(GENERATION, &unfollowed);
-        }
+        let unfollowed = writing.follow(&*tokenizer, model.vocab_size(), model.role());
+        self.note_settings(GENERATION, &unfollowed);
         let record = TrainingRecord { version: env!("CARGO_PKG_VERSION").into(), ..TrainingRecord::default() };
         let Writing { decoding, generation, .. } = writing;
         Ok(Bundle { decoding, generation, record, ..Bundle::new(self.folder, model, tokenizer, params) })

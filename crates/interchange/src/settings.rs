@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use attentive_bundle::{DecodingConfig, GenerationConfig};
+use attentive_model::Role;
 use attentive_tokenizer::{TokenId, Tokenizer};
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{DeserializeOwned, Error as _, Visitor, value::Error},
     forward_to_deserialize_any,
 };
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::{InterchangeError, files};
 
@@ -227,35 +228,42 @@ fn described((key, value): (&String, &Value)) -> String {
     }
 }
 
-/// The note of the rules of writing that exports leave out, `table`'s keys with whether each is set.
-fn left_out(table: &str, rules: &[(&str, bool)]) -> Option<String> {
-    let set: Vec<String> =
-        rules.iter().filter(|(_, is_set)| *is_set).map(|(key, _)| format!("{table}.{key}")).collect();
-    (!set.is_empty()).then(|| format!("left out, give them to the other system yourself: {}", set.join(", ")))
-}
-
-/// The rules of translations that are in no exported file.
+/// The note of the rules of translations that are in no exported file.
 pub(crate) fn left_out_of_decoding(decoding: &DecodingConfig) -> Option<String> {
-    let rules = [
-        ("min_len", decoding.min_len > 0),
-        ("no_repeat_ngram", decoding.no_repeat_ngram > 0),
-        ("repetition_penalty", decoding.repetition_penalty != 1.0),
-        ("suppressed", !decoding.suppressed.is_empty()),
-        ("bad_words", !decoding.bad_words.is_empty()),
-        ("forced_first", decoding.forced_first.is_some()),
-    ];
-    left_out("decoding", &rules)
+    let penalty = decoding.repetition_penalty;
+    (penalty != 1.0)
+        .then(|| format!("decoding.repetition_penalty = {penalty} is left out: transformers' acts on logits"))
 }
 
-/// The rules of continuations that are in no exported file.
-pub(crate) fn left_out_of_generation(generation: &GenerationConfig) -> Option<String> {
+/// What `generation_config.json` says of the rules of translations; `never` are ids that no search chooses.
+pub(crate) fn of_decoding(decoding: &DecodingConfig, never: &[TokenId]) -> Map<String, Value> {
+    let DecodingConfig { beam, max_len, min_len, no_repeat_ngram, suppressed, bad_words, forced_first, .. } = decoding;
+    let mut settings = of_rules(*min_len, *no_repeat_ngram, &[never, suppressed].concat(), bad_words);
+    settings.insert("num_beams".into(), json!(beam));
+    settings.extend(max_len.map(|max_len| ("max_new_tokens".to_owned(), json!(max_len))));
+    settings.extend(forced_first.map(|id| ("forced_bos_token_id".to_owned(), json!(id))));
+    settings
+}
+
+/// What `generation_config.json` says of the rules of continuations.
+pub(crate) fn of_generation(generation: &GenerationConfig) -> Map<String, Value> {
+    let GenerationConfig { min_tokens, no_repeat_ngram, suppressed, bad_words, .. } = generation;
+    of_rules(*min_tokens, *no_repeat_ngram, suppressed, bad_words)
+}
+
+fn of_rules(
+    min_len: usize,
+    no_repeat_ngram: usize,
+    suppressed: &[TokenId],
+    bad_words: &[Vec<TokenId>],
+) -> Map<String, Value> {
     let rules = [
-        ("min_tokens", generation.min_tokens > 0),
-        ("no_repeat_ngram", generation.no_repeat_ngram > 0),
-        ("suppressed", !generation.suppressed.is_empty()),
-        ("bad_words", !generation.bad_words.is_empty()),
+        ("min_new_tokens", json!(min_len), min_len > 0),
+        ("no_repeat_ngram_size", json!(no_repeat_ngram), no_repeat_ngram > 0),
+        ("suppress_tokens", json!(suppressed), !suppressed.is_empty()),
+        ("bad_words_ids", json!(bad_words), !bad_words.is_empty()),
     ];
-    left_out("generation", &rules)
+    rules.into_iter().filter(|(.., is_set)| *is_set).map(|(key, value, _)| (key.to_owned(), value)).collect()
 }
 
 /// How texts are to be written, by `generation_config.json` and by what `config.json` says of it.
@@ -286,28 +294,42 @@ impl Writing {
         Ok(Self { settings, decoding: DecodingConfig::default(), generation: GenerationConfig::default() })
     }
 
-    /// Follows what can be followed, and gives what can't. `rows` are those of the model's vocabulary.
-    pub(crate) fn follow(&mut self, tokenizer: &dyn Tokenizer, rows: usize, searches: bool) -> Vec<String> {
+    /// Follows what can be followed by a model of this role, and gives what can't. `rows` are those of the model's
+    /// vocabulary.
+    pub(crate) fn follow(&mut self, tokenizer: &dyn Tokenizer, rows: usize, role: Role) -> Vec<String> {
         self.settings.retain(|key, value| !value.is_null() && key != "transformers_version");
-        if searches {
-            self.follow_search();
-        } else {
-            self.follow_sampling();
-        }
         self.drop_ids(tokenizer, rows);
+        match role {
+            Role::EncoderDecoder => self.follow_search(tokenizer, rows),
+            Role::LanguageModel => self.follow_sampling(tokenizer, rows),
+            _ => {}
+        }
         self.settings.iter().filter(|(key, value)| !has_no_effect(key, value)).map(described).collect()
     }
 
-    /// The search for a translation.
-    fn follow_search(&mut self) {
-        if let Some(beam) = self.number("num_beams").filter(|&beam| (1..=1024).contains(&beam)) {
+    /// The search for a translation. Lengths of theirs count the token that translations begin with.
+    fn follow_search(&mut self, tokenizer: &dyn Tokenizer, rows: usize) {
+        let longest = 1 << 16;
+        if let Some(beam) = self.take("num_beams", |&beam| (1..=1024).contains(&beam)) {
             self.decoding.beam = beam;
-            self.settings.remove("num_beams");
         }
+        let max_new = self.take("max_new_tokens", |&n| (1..=longest).contains(&n));
+        let max_len = self.take("max_length", |&n| n != 20 && (2..=longest).contains(&n)).map(|n| n - 1);
+        self.decoding.max_len = max_new.or(max_len);
+        let bound = self.decoding.max_len.unwrap_or(longest);
+        let min_new = self.take("min_new_tokens", |&n| n <= bound);
+        let min_len = self.take("min_length", |&n| n <= bound).map(|n| n.saturating_sub(1));
+        self.decoding.min_len = min_new.into_iter().chain(min_len).max().unwrap_or(0);
+        self.decoding.no_repeat_ngram = self.take("no_repeat_ngram_size", |_| true).unwrap_or(0);
+        self.decoding.forced_first =
+            self.take("forced_bos_token_id", |&id| id < rows).and_then(|id| TokenId::try_from(id).ok());
+        let end = tokenizer.specials().end();
+        self.decoding.suppressed = self.take_suppressed(end, rows);
+        self.decoding.bad_words = self.take_bad_words(end, rows);
     }
 
     /// The drawing of a text.
-    fn follow_sampling(&mut self) {
+    fn follow_sampling(&mut self, tokenizer: &dyn Tokenizer, rows: usize) {
         let sampling = &mut self.generation.sampling;
         let settings = &mut self.settings;
         let float = |settings: &Map<String, Value>, key: &str| settings.get(key).and_then(Value::as_f64);
@@ -320,14 +342,18 @@ impl Writing {
         take("temperature", &|value| value >= 0.0, &mut sampling.temperature);
         take("top_p", &|value| value > 0.0 && value <= 1.0, &mut sampling.top_p);
         take("min_p", &|value| (0.0..=1.0).contains(&value), &mut sampling.min_p);
-        if let Some(top_k) = self.number("top_k") {
+        if let Some(top_k) = self.take("top_k", |_| true) {
             self.generation.sampling.top_k = top_k;
-            self.settings.remove("top_k");
         }
-        if let Some(n) = self.number("max_new_tokens").filter(|&n| n > 0) {
+        let longest = 1 << 24;
+        if let Some(n) = self.take("max_new_tokens", |&n| (1..=longest).contains(&n)) {
             self.generation.max_tokens = n;
-            self.settings.remove("max_new_tokens");
         }
+        self.generation.min_tokens = self.take("min_new_tokens", |&n| n <= longest).unwrap_or(0);
+        self.generation.no_repeat_ngram = self.take("no_repeat_ngram_size", |_| true).unwrap_or(0);
+        let end = tokenizer.specials().eos;
+        self.generation.suppressed = self.take_suppressed(end, rows);
+        self.generation.bad_words = self.take_bad_words(end, rows);
         match self.settings.remove("do_sample") {
             Some(Value::Bool(false)) => self.generation.sampling.temperature = 0.0,
             Some(Value::Bool(true)) | None => {}
@@ -343,19 +369,19 @@ impl Writing {
             is_special || (tokenizer.vocab_size() as u64..rows as u64).contains(&id)
         };
         let is_never = |value: &Value| value.as_u64().is_some_and(never);
-        let all_never = |value: &Value| value.as_array().is_some_and(|ids| ids.iter().all(is_never));
-        let none_chosen = |value: &Value| {
-            let words = value.as_array();
-            words.is_some_and(|words| {
-                words.iter().all(|word| word.as_array().is_some_and(|ids| ids.iter().any(is_never)))
-            })
+        let has_never = |word: &Value| word.as_array().is_some_and(|ids| ids.iter().any(is_never));
+        let mut leave_out = |key: &str, is_idle: &dyn Fn(&Value) -> bool| {
+            if let Some(Value::Array(items)) = self.settings.get_mut(key) {
+                items.retain(|item| !is_idle(item));
+            }
         };
+        leave_out("suppress_tokens", &is_never);
+        leave_out("begin_suppress_tokens", &is_never);
+        leave_out("bad_words_ids", &has_never);
         let is = |id: Option<TokenId>| move |value: &Value| value.as_u64() == id.map(u64::from);
         let [pad, begin, end] = [specials.pad, specials.begin(), specials.end()].map(is);
         let ends = |value: &Value| end(value) || value.as_array().is_some_and(|ids| ids.len() == 1 && end(&ids[0]));
         self.settings.retain(|key, value| !match key.as_str() {
-            "suppress_tokens" | "begin_suppress_tokens" => all_never(value),
-            "bad_words_ids" => none_chosen(value),
             "pad_token_id" => pad(value) || end(value),
             "bos_token_id" => begin(value) || is(specials.bos)(value),
             "decoder_start_token_id" => begin(value),
@@ -364,7 +390,35 @@ impl Writing {
         });
     }
 
-    fn number(&self, key: &str) -> Option<usize> {
-        self.settings.get(key)?.as_u64().and_then(|number| usize::try_from(number).ok())
+    /// Takes a number out, if it is there and is good.
+    fn take(&mut self, key: &str, is_good: impl FnOnce(&usize) -> bool) -> Option<usize> {
+        let number = self.settings.get(key)?.as_u64().and_then(|number| usize::try_from(number).ok());
+        let number = number.filter(is_good)?;
+        self.settings.remove(key);
+        Some(number)
+    }
+
+    /// Ids that are never written; a text that could not end is not followed.
+    fn take_suppressed(&mut self, end: Option<TokenId>, rows: usize) -> Vec<TokenId> {
+        let ids = self.settings.get("suppress_tokens").and_then(|value| Vec::<TokenId>::deserialize(value).ok());
+        let is_good = |ids: &Vec<TokenId>| ids.iter().all(|&id| (id as usize) < rows && Some(id) != end);
+        self.followed("suppress_tokens", ids.filter(is_good))
+    }
+
+    /// Sequences of ids that no text comes to contain.
+    fn take_bad_words(&mut self, end: Option<TokenId>, rows: usize) -> Vec<Vec<TokenId>> {
+        let words = self.settings.get("bad_words_ids").and_then(|value| Vec::<Vec<TokenId>>::deserialize(value).ok());
+        let is_good = |word: &Vec<TokenId>| {
+            !word.is_empty() && word.iter().all(|&id| (id as usize) < rows) && word.last().copied() != end
+        };
+        self.followed("bad_words_ids", words.filter(|words| words.iter().all(is_good)))
+    }
+
+    /// What a setting says, which is left out then; nothing where it can't be followed.
+    fn followed<T>(&mut self, key: &str, found: Option<Vec<T>>) -> Vec<T> {
+        if found.is_some() {
+            self.settings.remove(key);
+        }
+        found.unwrap_or_default()
     }
 }

@@ -3,12 +3,12 @@
 
 use std::{fs, path::Path};
 
-use attentive_attention::Mask;
+use attentive_attention::{Mask, NormPlacement};
 use attentive_backend::{BackendKind, Device};
 use attentive_bundle::{Bundle, DecodingConfig, GenerationConfig, TextEncoder, Translator};
 use attentive_core::TokenMatrix;
 use attentive_interchange::{ExportConfig, Format, ImportConfig, Imported, InterchangeError, export, import};
-use attentive_model::{BertConfig, EncoderModel, GptConfig, Transformer, TransformerConfig};
+use attentive_model::{BertConfig, EncoderModel, GptConfig, ModelSpec, Transformer, TransformerConfig};
 use attentive_testkit::{Area, Comparison, Golden};
 use attentive_tokenizer::{Marian, Tokenizer};
 use attentive_weights::HostTensor;
@@ -77,12 +77,11 @@ fn notes(imported: &Imported, expected: &[&[&str]]) {
 #[test]
 fn a_gpt_2_uses_the_head_epsilon_and_settings_of_its_folder() {
     let (imported, case) = (read("wild-gpt2"), case("wild-gpt2/logits.json"));
-    let expected: [&[&str]; 5] = [
+    let expected: [&[&str]; 4] = [
         &["config.json", "prefix = \"Once\"", "task_specific_params"],
         &["lm_head.weight differs from the embeddings", "used"],
         &["left out: position_ids"],
         &["5 rows that no token has", "never chosen"],
-        &["generation_config.json", "no_repeat_ngram_size = 2"],
     ];
     notes(&imported, &expected);
     let config = imported.bundle.spec::<GptConfig>().unwrap();
@@ -99,8 +98,10 @@ fn a_gpt_2_uses_the_head_epsilon_and_settings_of_its_folder() {
     let bundle = saved(&imported.bundle);
     let tokens: Vec<u32> = field(&case, "generated");
     let expected = format!("the a{}", bundle.tokenizer().unwrap().decode(&tokens).unwrap());
+    assert_eq!(bundle.generation.no_repeat_ngram, 2);
     assert!(!bundle.generation.begin, "nothing stands before a prompt, as in transformers");
-    let config = GenerationConfig { begin: true, max_tokens: tokens.len(), ..bundle.generation.clone() };
+    let unbound = GenerationConfig { begin: true, no_repeat_ngram: 0, ..bundle.generation.clone() };
+    let config = GenerationConfig { max_tokens: tokens.len(), ..unbound };
     let device = BackendKind::Flex.device().unwrap();
     let generator = attentive_bundle::Generator::from_bundle(&bundle, &device).unwrap();
     let mut text = "the a".to_owned();
@@ -169,11 +170,10 @@ fn logits(model: &Transformer, case: &Value, device: &Device) -> Vec<f32> {
 
 #[test]
 fn encoder_decoders_use_the_tables_of_their_files() {
-    let of_marian: [&[&str]; 4] = [
+    let of_marian: [&[&str]; 3] = [
         &["model.encoder.embed_tokens.weight and model.decoder.embed_tokens.weight differ"],
         &["lm_head.weight differs from model.decoder.embed_tokens.weight"],
         &["5 rows that no token has"],
-        &["generation_config.json", "no_repeat_ngram_size = 3"],
     ];
     let of_t5: [&[&str]; 3] = [
         &["encoder.embed_tokens.weight and decoder.embed_tokens.weight differ"],
@@ -197,7 +197,8 @@ fn encoder_decoders_use_the_tables_of_their_files() {
         let found = &translator.translate(&[field::<String>(&case, "text")], &config).unwrap()[0];
         assert_eq!(found.tokens, tokens, "{name}");
     }
-    assert_eq!(read("wild-marian").bundle.decoding.beam, 6);
+    let DecodingConfig { beam, no_repeat_ngram, max_len, .. } = read("wild-marian").bundle.decoding;
+    assert_eq!((beam, no_repeat_ngram, max_len), (6, 3, None));
 }
 
 #[test]
@@ -302,6 +303,101 @@ fn a_parameter_that_is_not_a_number_is_named() {
     let folder = changed("gpt2", &json!({}), &[("transformer.ln_f.bias", vector(&values))]);
     let message = problems(folder.path());
     assert!(message.contains("decoder.norm.beta: value 2 is NaN"), "{message}");
+}
+
+#[test]
+fn settings_of_writing_are_followed_or_noted() {
+    let write = |name: &str, settings: Value| {
+        let folder = changed(name, &json!({}), &[]);
+        fs::write(folder.path().join("generation_config.json"), settings.to_string()).unwrap();
+        import(folder.path(), &ImportConfig::default()).unwrap()
+    };
+    let rules = json!({ "min_new_tokens": 2, "no_repeat_ngram_size": 3, "suppress_tokens": [9, 8],
+                        "bad_words_ids": [[7], [6, 7]], "max_new_tokens": 5, "repetition_penalty": 1.5 });
+    let found = write("gpt2", rules.clone());
+    notes(&found, &[&["generation_config.json", "repetition_penalty = 1.5"]]);
+    let GenerationConfig { max_tokens, min_tokens, no_repeat_ngram, suppressed, bad_words, .. } =
+        found.bundle.generation;
+    assert_eq!((max_tokens, min_tokens, no_repeat_ngram), (5, 2, 3));
+    assert_eq!((suppressed, bad_words.clone()), (vec![9, 8], vec![vec![7], vec![6, 7]]));
+    let found = write("marian", rules);
+    notes(&found, &[&["generation_config.json", "repetition_penalty = 1.5"]]);
+    let DecodingConfig { max_len, min_len, no_repeat_ngram, suppressed, bad_words: of_decoding, .. } =
+        found.bundle.decoding;
+    assert_eq!((max_len, min_len, no_repeat_ngram), (Some(5), 2, 3));
+    assert_eq!((suppressed, of_decoding), (vec![9, 8], bad_words));
+    // Theirs count the token that a translation begins with; what no text could end with is not followed.
+    let end = found.bundle.processor.tokenizer().unwrap().specials().eos.unwrap();
+    let found = write(
+        "marian",
+        json!({ "max_length": 9, "min_length": 3, "forced_bos_token_id": 11, "suppress_tokens": [end], "length_penalty": 0.5 }),
+    );
+    let noted = format!("suppress_tokens = [{end}]");
+    notes(&found, &[&["generation_config.json", &noted, "length_penalty = 0.5"]]);
+    let DecodingConfig { max_len, min_len, forced_first, .. } = found.bundle.decoding;
+    assert_eq!((max_len, min_len, forced_first), (Some(8), 2, Some(11)));
+    let found = write("bert-model", json!({ "num_beams": 3 }));
+    notes(&found, &[&["generation_config.json", "num_beams = 3"]]);
+}
+
+#[test]
+fn a_byte_level_vocabulary_without_some_of_the_bytes_is_read() {
+    let folder = changed("gpt2", &json!({ "eos_token_id": [0, 5] }), &[]);
+    fs::remove_file(folder.path().join("generation_config.json")).ok();
+    let path = folder.path().join("vocab.json");
+    let vocabulary = fs::read_to_string(&path).unwrap();
+    assert!(vocabulary.contains("\"!\""));
+    fs::write(&path, vocabulary.replace("\"!\"", "\"<unused>\"")).unwrap();
+    let found = import(folder.path(), &ImportConfig::default()).unwrap();
+    notes(&found, &[&["eos_token_id = [0,5]"]]);
+    let bundle = saved(&found.bundle);
+    let tokenizer = bundle.tokenizer().unwrap();
+    let whole = read("gpt2").bundle;
+    assert_eq!(tokenizer.encode("the a"), whole.tokenizer().unwrap().encode("the a"));
+    assert_eq!(tokenizer.encode("a!b"), whole.tokenizer().unwrap().encode("ab"));
+}
+
+#[test]
+fn a_pegasus_is_read_with_the_tokenizer_of_the_released_models() {
+    let pieces = golden().path("wild-pegasus");
+    let tokenizer = attentive_tokenizer::open(&pieces).unwrap();
+    let config = TransformerConfig {
+        d_model: 8,
+        d_ff: 6,
+        n_heads: 2,
+        n_encoder_layers: 1,
+        n_decoder_layers: 1,
+        norm: NormPlacement::Pre,
+        ..TransformerConfig::base(tokenizer.vocab_size())
+    };
+    let device = BackendKind::Flex.device().unwrap();
+    let tensors = attentive_weights::params(&config.init(&device, 1).unwrap());
+    let bundle = Bundle::new("pegasus", config, tokenizer, tensors);
+    let folder = tempfile::tempdir().unwrap();
+    export(&bundle, Format::Pegasus, &ExportConfig::default(), folder.path()).unwrap();
+    for name in ["attentive_tokenizer.json", "source.spm", "target.spm", "vocab.json", "tokenizer_config.json"] {
+        fs::remove_file(folder.path().join(name)).ok();
+    }
+    fs::copy(pieces.join("spiece.model"), folder.path().join("spiece.model")).unwrap();
+    let found = import(folder.path(), &ImportConfig::default()).unwrap();
+    assert_eq!((&found.bundle.model, &found.bundle.params), (&bundle.model, &bundle.params));
+    let text = "the animal was tired";
+    assert_eq!(found.bundle.tokenizer().unwrap().encode(text), bundle.tokenizer().unwrap().encode(text));
+    assert!(
+        Translator::from_bundle(&saved(&found.bundle), &device, None)
+            .unwrap()
+            .translate(&[text], &found.bundle.decoding)
+            .is_ok()
+    );
+}
+
+#[test]
+fn gelu_python_is_the_exact_gelu() {
+    let folder = changed("roberta-model", &json!({ "hidden_act": "gelu_python", "model_type": null }), &[]);
+    assert_eq!(
+        read("roberta-model").bundle.model,
+        import(folder.path(), &ImportConfig::default()).unwrap().bundle.model
+    );
 }
 
 #[test]

@@ -50,7 +50,6 @@ fn export(bundle: &Bundle, _: &ExportConfig, folder: &Path) -> Result<Vec<String
     files::write_json(&folder.join("generation_config.json"), &generation)?;
     let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
     attentive_weights::write(&folder.join("model.safetensors"), &tensors, &metadata)?;
-    notes.extend(settings::left_out_of_generation(&bundle.generation));
     notes.extend(tokenizers::export_gpt2(folder, &**bundle.tokenizer()?, bundle.generation.begin)?);
     Ok(notes)
 }
@@ -79,6 +78,7 @@ fn generation(bundle: &Bundle, specials: &Specials, notes: &mut Vec<String>) -> 
     if !stop.is_empty() {
         notes.push(format!("generation.stop = {stop:?} is left out: give it to generate() as stop_strings"));
     }
+    written.as_object_mut().expect("an object").extend(settings::of_generation(&bundle.generation));
     written
 }
 

@@ -93,16 +93,15 @@ fn export(
     files::make_folder(folder)?;
     files::write_json(&folder.join("config.json"), &theirs)?;
     let never: Vec<u32> = bundle.tokenizer()?.specials().iter().filter(|&id| id != ids.eos).collect();
-    let generation = json!({
+    let mut generation = json!({
         "decoder_start_token_id": ids.bos,
         "bos_token_id": ids.bos,
         "eos_token_id": ids.eos,
         "pad_token_id": ids.pad,
         "max_length": max_len,
-        "num_beams": bundle.decoding.beam,
-        // What our own search does not choose either.
-        "suppress_tokens": never,
     });
+    // What our own search does not choose is not chosen there either.
+    generation.as_object_mut().expect("an object").extend(settings::of_decoding(&bundle.decoding, &never));
     files::write_json(&folder.join("generation_config.json"), &generation)?;
     let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
     attentive_weights::write(&folder.join("model.safetensors"), &tensors, &metadata)?;
