@@ -53,8 +53,8 @@ mod tokenizers;
 
 use std::path::Path;
 
-use attentive_bundle::Bundle;
-use attentive_model::{ModelSpec, Role};
+use attentive_bundle::{Bundle, EmbeddingConfig};
+use attentive_model::{EncoderSpec, FamilyVisitor, ModelSpec, Role};
 use serde_json::Value;
 
 use reader::Reader;
@@ -99,7 +99,8 @@ pub struct Imported {
     pub notes: Vec<String>,
 }
 
-/// Writes a model's folder for another system; what comes back is what it can't express, for the user to know.
+/// Writes a model's folder for another system, and how vectors of texts are made, where the model says so, for
+/// sentence-transformers; what comes back is what it can't express, for the user to know.
 ///
 /// # Errors
 /// [`InterchangeError::Inexpressible`] lists what the format lacks; or what the system refuses.
@@ -109,7 +110,26 @@ pub fn export(
     options: &ExportConfig,
     folder: &Path,
 ) -> Result<Vec<String>, InterchangeError> {
-    (format.family().export)(bundle, options, folder)
+    let mut notes = (format.family().export)(bundle, options, folder)?;
+    if let Some(width) = bundle.model.visit(Width).filter(|_| bundle.embedding != EmbeddingConfig::default()) {
+        notes.extend(sentences::write(&bundle.embedding, width, folder)?);
+    }
+    Ok(notes)
+}
+
+/// The width of an encoder's vectors.
+struct Width;
+
+impl FamilyVisitor for Width {
+    type Output = Option<usize>;
+
+    fn any<C: ModelSpec>(self, _spec: &C, _role: Role) -> Self::Output {
+        None
+    }
+
+    fn encoder<C: EncoderSpec>(self, spec: &C) -> Self::Output {
+        Some(spec.d_model())
+    }
 }
 
 /// The bundle's configuration as one of the family that a format is for.

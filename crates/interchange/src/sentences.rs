@@ -7,11 +7,12 @@ use std::{
 
 use attentive_bundle::{EmbeddingConfig, Pooling};
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::{InterchangeError, files};
 
 pub(crate) const MODULES: &str = "modules.json";
+const POOLING_FOLDER: &str = "1_Pooling";
 const SETTINGS: &str = "config_sentence_transformers.json";
 
 /// What the settings of the first module may be called.
@@ -95,6 +96,43 @@ impl Sentences {
             false => Err(InterchangeError::Unsupported { path, problems }),
         }
     }
+}
+
+/// Writes what stands around an encoder in a folder; tells what could not be expressed.
+///
+/// # Errors
+/// [`InterchangeError::Io`].
+pub(crate) fn write(embedding: &EmbeddingConfig, width: usize, folder: &Path) -> Result<Vec<String>, InterchangeError> {
+    let EmbeddingConfig { pooling, frame, normalize, max_len, lowercase, prompts, prompt, pool_prompt } = embedding;
+    let classes = ["Transformer", "Pooling", "Normalize"];
+    let places = ["", POOLING_FOLDER, "2_Normalize"];
+    let n = if *normalize { 3 } else { 2 };
+    let module = |(idx, (class, path))| {
+        json!({ "idx": idx, "name": format!("{idx}"), "path": path,
+                "type": format!("sentence_transformers.models.{class}") })
+    };
+    let modules: Vec<Value> = classes.into_iter().zip(places).take(n).enumerate().map(module).collect();
+    files::write_json(&folder.join(MODULES), &modules)?;
+    let mut of_pooling = Map::from_iter([
+        ("word_embedding_dimension".to_owned(), json!(width)),
+        ("include_prompt".to_owned(), json!(pool_prompt)),
+    ]);
+    let switched = POOLING.into_iter().filter(|(.., way)| pooling.contains(way)).map(|(.., way)| way);
+    if switched.eq(pooling.iter().copied()) {
+        of_pooling.extend(POOLING.map(|(_, switch, way)| (switch.to_owned(), json!(pooling.contains(&way)))));
+    } else {
+        // Switches have one order.
+        let name = |way: &Pooling| POOLING.iter().find(|(.., known)| known == way).map(|(name, ..)| *name);
+        of_pooling.insert("pooling_mode".into(), json!(pooling.iter().map(name).collect::<Vec<_>>()));
+    }
+    files::make_folder(&folder.join(POOLING_FOLDER))?;
+    files::write_json(&folder.join(POOLING_FOLDER).join("config.json"), &of_pooling)?;
+    let mut of_text = Map::from_iter([("do_lower_case".to_owned(), json!(lowercase))]);
+    of_text.extend(max_len.map(|max_len| ("max_seq_length".to_owned(), json!(max_len))));
+    files::write_json(&folder.join(OF_TRANSFORMER[0]), &of_text)?;
+    files::write_json(&folder.join(SETTINGS), &json!({ "prompts": prompts, "default_prompt_name": prompt }))?;
+    let note = "embedding.frame = false is left out: sentence-transformers pools the frame of a text too";
+    Ok((!frame).then(|| note.to_owned()).into_iter().collect())
 }
 
 /// The class of a module, if it is one of the library's.

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use attentive_backend::BackendKind;
 use attentive_bundle::{Bundle, EmbeddingConfig, Pooling, TextEncoder};
-use attentive_interchange::{ImportConfig, Imported, import};
+use attentive_interchange::{ExportConfig, Format, ImportConfig, Imported, export, import};
 use attentive_testkit::Golden;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -81,6 +81,10 @@ fn vectors_are_those_of_sentence_transformers() {
         let Imported { bundle, notes } = read(folder.path());
         assert_eq!(notes, [""; 0], "{}", case.name);
         let bundle = saved(&bundle);
+        // It is written as it was read.
+        let out = tempfile::tempdir().unwrap();
+        assert_eq!(export(&bundle, Format::Bert, &ExportConfig::default(), out.path()).unwrap(), [""; 0]);
+        assert_eq!(read(out.path()).bundle.embedding, bundle.embedding, "{}", case.name);
         let prompt = case.prompt.clone().or_else(|| bundle.embedding.prompt.clone());
         compare(&case, &bundle, &EmbeddingConfig { prompt, ..bundle.embedding.clone() });
     }
@@ -101,6 +105,10 @@ fn settings_take_the_place_of_the_folder_s() {
     let short =
         Case { texts: vec!["a".into()], vectors: vec![of("mean_tokens").vectors[0].clone()], ..cases().remove(0) };
     compare(&short, &plain, &framed);
+    let out = tempfile::tempdir().unwrap();
+    let own = Bundle { embedding: EmbeddingConfig { normalize: true, ..plain.embedding.clone() }, ..plain };
+    let notes = export(&own, Format::Bert, &ExportConfig::default(), out.path()).unwrap();
+    assert!(notes.iter().any(|note| note.contains("embedding.frame = false is left out")), "{notes:?}");
 }
 
 #[test]
