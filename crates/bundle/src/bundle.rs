@@ -79,6 +79,23 @@ impl Bundle {
     /// [`BundleError`] names the part that is missing, changed, damaged or of another model.
     pub fn read(path: &Path) -> Result<Self, BundleError> {
         let (folder, record) = Folder::open(path)?;
+        Self::read_parts(&folder, path, record, || Ok(attentive_weights::read(&folder.checked(WEIGHTS)?)?))
+    }
+
+    /// A model of a run's folder, which may be unfinished, with parameters from elsewhere: one of its checkpoints.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read); an unfinished run has no sums.
+    pub fn of_run(path: &Path, params: Tensors, record: TrainingRecord) -> Result<Self, BundleError> {
+        Self::read_parts(&Folder::open_run(path), path, record, || Ok(params))
+    }
+
+    fn read_parts(
+        folder: &Folder<'_>,
+        path: &Path,
+        record: TrainingRecord,
+        params: impl FnOnce() -> Result<Tensors, BundleError>,
+    ) -> Result<Self, BundleError> {
         let text = folder.text(CONFIG)?;
         let damaged = |part: &str, problem: String| BundleError::Damaged { path: path.join(part), problem };
         let not_toml = |cause: toml::de::Error| damaged(CONFIG, cause.to_string().trim().to_owned());
@@ -102,7 +119,7 @@ impl Bundle {
             fits(&*tokenizer, &model, &folder.place(TOKENIZER))?;
             tokenizer.into()
         };
-        let params = attentive_weights::read(&folder.checked(WEIGHTS)?)?;
+        let params = params()?;
         check_finite(&params).map_err(|cause| damaged(WEIGHTS, cause.to_string()))?;
         // A model is made before weights are loaded into it: sizes that are damaged must not take all memory.
         let n_held: usize = params.values().map(|tensor| tensor.values.len()).sum();
@@ -157,6 +174,14 @@ impl Bundle {
         let config = &toml::to_string(&table).expect("a table came from TOML");
         let tokenizer = self.processor.tokenizer().map(|tokenizer| &**tokenizer);
         Parts { config, tokenizer, params, format: decoding.precision, record }.write_as_one(path, replace)
+    }
+
+    /// Writes `config.toml` alone, as a run does that goes on with other settings: the model that is there stays whole.
+    ///
+    /// # Errors
+    /// [`BundleError::Io`].
+    pub fn write_config(path: &Path, config: &str) -> Result<(), BundleError> {
+        folder::write_config(path, config)
     }
 
     /// Writes `training.json` alone.

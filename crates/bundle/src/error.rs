@@ -26,6 +26,30 @@ pub enum BundleError {
         /// The file.
         path: PathBuf,
     },
+    /// A run's folder that has checkpoints, and no model yet.
+    #[error(
+        "{path} is a run that is not finished: go on with `attentive train --resume {path}`, or make a model of what it \
+         has learnt so far with `attentive average {path} --checkpoint last --out DIR` (last, best, or a step)",
+        path = path.display()
+    )]
+    Unfinished {
+        /// The run's folder.
+        path: PathBuf,
+    },
+    /// A checkpoint's folder.
+    #[error(
+        "{path} is a checkpoint of a run: make a model of it with `attentive average {run} --checkpoint {step} --out DIR`",
+        path = path.display(),
+        run = run.display()
+    )]
+    Checkpoint {
+        /// The checkpoint's folder.
+        path: PathBuf,
+        /// The run's folder.
+        run: PathBuf,
+        /// The update after which it was written.
+        step: u64,
+    },
     /// A part can't be read or written.
     #[error("{path}: {cause}", path = path.display())]
     Io {

@@ -19,11 +19,14 @@ pub(crate) const TOKENIZER: &str = "tokenizer.json";
 pub(crate) const WEIGHTS: &str = "model.safetensors";
 pub(crate) const RECORD: &str = "training.json";
 
+/// Where a run keeps its checkpoints.
+const CHECKPOINTS: &str = "checkpoints";
+
 /// SHA-256 of files, in hexadecimal digits, by name.
 type Sums = BTreeMap<String, String>;
 
 /// The content of `training.json`.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 struct RecordFile {
     #[serde(flatten)]
     record: TrainingRecord,
@@ -44,12 +47,16 @@ impl<'a> Folder<'a> {
         if !path.is_dir() {
             return Err(BundleError::NoFolder { path: path.to_owned() });
         }
-        let bytes = read_part(&path.join(RECORD))?;
-        let RecordFile { record, files: sums } = serde_json::from_slice(&bytes).map_err(|cause| {
-            let problem = format!("{cause}; the file is damaged: copy it again");
-            BundleError::Damaged { path: path.join(RECORD), problem }
-        })?;
+        if !path.join(RECORD).exists() {
+            return Err(unfinished(path).unwrap_or_else(|| BundleError::MissingPart { path: path.join(RECORD) }));
+        }
+        let RecordFile { record, files: sums } = RecordFile::read(path)?;
         Ok((Self { path, sums }, record))
+    }
+
+    /// Opens a run's folder, which has no record, and so no sums, before the run is finished.
+    pub(crate) fn open_run(path: &'a Path) -> Self {
+        Self { path, sums: RecordFile::read(path).map(|file| file.files).unwrap_or_default() }
     }
 
     /// Where a file is.
@@ -84,11 +91,36 @@ impl<'a> Folder<'a> {
     }
 }
 
-fn read_part(path: &Path) -> Result<Vec<u8>, BundleError> {
-    if !path.exists() {
-        return Err(BundleError::MissingPart { path: path.to_owned() });
+impl RecordFile {
+    fn read(folder: &Path) -> Result<Self, BundleError> {
+        let path = folder.join(RECORD);
+        let bytes = fs::read(&path).map_err(|cause| BundleError::Io { path: path.clone(), cause })?;
+        serde_json::from_slice(&bytes).map_err(|cause| {
+            let problem = format!("{cause}; the file is damaged: copy it again");
+            BundleError::Damaged { path, problem }
+        })
     }
-    fs::read(path).map_err(|cause| BundleError::Io { path: path.to_owned(), cause })
+
+    fn write(&self, folder: &Path) -> Result<(), BundleError> {
+        write_part(&folder.join(RECORD), &serde_json::to_vec_pretty(self).expect("numbers and names"))
+    }
+}
+
+/// What is said of a run's folder that holds no model yet, and of a checkpoint's folder.
+fn unfinished(path: &Path) -> Option<BundleError> {
+    let parent = path.parent().filter(|parent| parent.file_name().is_some_and(|name| name == CHECKPOINTS));
+    if let Some((checkpoints, step)) = parent.zip(step_of(path)) {
+        let run = checkpoints.parent().filter(|run| !run.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        return Some(BundleError::Checkpoint { path: path.to_owned(), run: run.to_owned(), step });
+    }
+    let mut entries = fs::read_dir(path.join(CHECKPOINTS)).into_iter().flatten().flatten();
+    let has_some = entries.any(|entry| step_of(&entry.path()).is_some());
+    has_some.then(|| BundleError::Unfinished { path: path.to_owned() })
+}
+
+/// The step of a checkpoint, by its folder's name.
+fn step_of(checkpoint: &Path) -> Option<u64> {
+    checkpoint.file_name()?.to_str()?.strip_prefix("step-")?.parse().ok()
 }
 
 /// The SHA-256 of a file in hexadecimal digits.
@@ -96,10 +128,14 @@ fn sum(path: &Path) -> io::Result<String> {
     let (mut file, mut sha, mut buffer) = (File::open(path)?, Sha256::new(), vec![0; 1 << 16]);
     loop {
         match file.read(&mut buffer)? {
-            0 => return Ok(sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
+            0 => return Ok(hex(&sha.finalize())),
             n => sha.update(&buffer[..n]),
         }
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What a folder is made of.
@@ -132,7 +168,7 @@ impl Parts<'_> {
             let path = path.join(part);
             files.insert(part.to_owned(), sum(&path).map_err(|cause| BundleError::Io { path, cause })?);
         }
-        write_record_file(path, &RecordFile { record: self.record.clone(), files })
+        RecordFile { record: self.record.clone(), files }.write(path)
     }
 
     /// Writes a folder of that name in one step: whoever looks sees all of it or nothing.
@@ -208,13 +244,17 @@ fn remove(path: &Path) -> io::Result<()> {
 
 /// Writes `training.json` alone; the sums in it stay as they are.
 pub(crate) fn write_record(path: &Path, record: &TrainingRecord) -> Result<(), BundleError> {
-    let before = fs::read(path.join(RECORD)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    let RecordFile { files, .. } = before.unwrap_or_default();
-    write_record_file(path, &RecordFile { record: record.clone(), files })
+    let RecordFile { files, .. } = RecordFile::read(path)?;
+    RecordFile { record: record.clone(), files }.write(path)
 }
 
-fn write_record_file(path: &Path, file: &RecordFile) -> Result<(), BundleError> {
-    write_part(&path.join(RECORD), &serde_json::to_vec_pretty(file).expect("numbers and names"))
+/// Writes `config.toml` alone, and its sum in the record, if there is one.
+pub(crate) fn write_config(path: &Path, config: &str) -> Result<(), BundleError> {
+    write_part(&path.join(CONFIG), config.as_bytes())?;
+    let Ok(mut file) = RecordFile::read(path) else { return Ok(()) };
+    let Some(sum) = file.files.get_mut(CONFIG) else { return Ok(()) };
+    *sum = hex(&Sha256::digest(config));
+    file.write(path)
 }
 
 fn write_part(path: &Path, bytes: &[u8]) -> Result<(), BundleError> {

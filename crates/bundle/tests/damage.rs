@@ -81,6 +81,24 @@ fn a_changed_file_is_refused_by_its_name() {
 }
 
 #[test]
+fn a_record_or_a_configuration_that_is_written_alone_keeps_the_sums() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model");
+    bundle().save(&path).unwrap();
+    let config = fs::read_to_string(path.join("config.toml")).unwrap() + "[training]\nsteps = 7\n";
+    Bundle::write_config(&path, &config).unwrap();
+    let read = Bundle::read(&path).unwrap();
+    assert_eq!(read.recipe["training"]["steps"].as_integer(), Some(7));
+    Bundle::write_record(&path, &read.record).unwrap();
+    fs::write(path.join("tokenizer.json"), "{}").unwrap();
+    assert!(matches!(Bundle::read(&path), Err(BundleError::Changed { .. })), "the sums are still there");
+    // Without them, a change would go unseen.
+    fs::write(path.join("training.json"), "{").unwrap();
+    assert!(matches!(Bundle::write_record(&path, &read.record), Err(BundleError::Damaged { .. })));
+    assert_eq!(fs::read_to_string(path.join("training.json")).unwrap(), "{");
+}
+
+#[test]
 fn values_that_are_not_finite_are_refused_by_the_parameter_s_name() {
     let folder = tempfile::tempdir().unwrap();
     for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
