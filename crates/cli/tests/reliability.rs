@@ -187,11 +187,99 @@ fn a_run_ends_early_and_may_be_its_running_mean() {
         ["train", "recipe.toml"].into_iter().chain(settings).chain(["--set", "training.steps=60"]).collect();
     let shown = folder.run(&args, 0);
     assert!(shown.contains("trained 12 steps, after which nothing got better"), "{shown}");
-    assert!(shown.contains("running mean of parameters"), "{shown}");
+    assert!(shown.contains("running mean of parameters at step"), "{shown}");
     assert_ne!(
         folder.weights("runs/copy-1"),
         fs::read(folder.path("runs/copy-1/checkpoints/step-00000012/model.safetensors")).unwrap()
     );
+}
+
+/// Steps and losses of a run's validations.
+fn validations(folder: &Folder, run: &str) -> Vec<(u64, f64)> {
+    let text = fs::read_to_string(folder.path(run).join("metrics.jsonl")).unwrap();
+    let lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let validations = lines.filter(|line| line["event"] == "validation");
+    validations.map(|line| (line["step"].as_u64().unwrap(), line["nll_nats"].as_f64().unwrap())).collect()
+}
+
+/// Held-out pairs are not translated as those of training are: what is learnt of these is wrong for those.
+#[test]
+fn a_run_that_ends_early_ends_with_its_best_checkpoint() {
+    let folder = Folder::new();
+    let pair = |i: usize| format!("{}\t{}\n", ["ab cd", "ef", "gh ab ef", "cd"][i % 4], ["ef", "gh cd"][i % 2]);
+    folder.write("other.tsv", &(0..40).map(pair).collect::<String>());
+    let settings = [
+        "data.validation.tsv=other.tsv",
+        "schedule.lr=0.02",
+        "training.steps=60",
+        "training.validate_every=2",
+        "training.checkpoint_every=2",
+        "training.early_stopping={on=\"loss\", patience=3}",
+        "evaluation.bleu_sentences=0",
+    ];
+    let settings = settings.iter().flat_map(|setting| ["--set", setting]);
+    let args: Vec<&str> = ["train", "recipe.toml"].into_iter().chain(settings).collect();
+    let shown = folder.run(&args, 0);
+    let scores = validations(&folder, "runs/copy-1");
+    let (best, _) = scores.iter().copied().reduce(|a, b| if b.1 < a.1 { b } else { a }).unwrap();
+    let (last, _) = *scores.last().unwrap();
+    assert!(last == best + 6 && last < 60, "{scores:?}");
+    assert!(shown.contains("after which nothing got better"), "{shown}");
+    assert!(shown.contains(&format!("the model is the best one, of step {best}")), "{shown}");
+    let weights = |path: &str| folder.weights(path);
+    let checkpoint = |step: u64| format!("runs/copy-1/checkpoints/step-{step:08}");
+    assert!(weights("runs/copy-1") == weights(&checkpoint(best)));
+
+    // The others can be had, too: of the run, or as models of their own.
+    let resume = |model: &str| folder.run(&["train", "--resume", "runs/copy-1", "--set", model], 0);
+    resume("evaluation.model=last");
+    assert!(weights("runs/copy-1") == weights(&checkpoint(last)));
+    resume("evaluation.model=average");
+    folder.run(&["average", "runs/copy-1", "--last", "2", "--out", "mean"], 0);
+    assert!(weights("runs/copy-1") == weights("mean"));
+    for (which, step) in [("best", best), ("last", last), (&*best.to_string(), best)] {
+        folder.run(&["average", "runs/copy-1", "--checkpoint", which, "--out", "one", "--force"], 0);
+        assert!(weights("one") == weights(&checkpoint(step)), "{which}");
+        assert!(folder.run(&["inspect", "one"], 0).contains(&format!("steps [{step}]")));
+    }
+    let error = folder.run(&["average", "runs/copy-1", "--checkpoint", "7", "--out", "seven"], 1);
+    assert!(error.contains(&format!("no checkpoint of step 7; it has those of {best}, ")), "{error}");
+    let error = folder.run(&["average", "runs/copy-1", "--checkpoint", "first", "--out", "seven"], 2);
+    assert!(error.contains("not best, last or a step"), "{error}");
+
+    // What is taken where it is not there is refused.
+    let best = folder.path(&checkpoint(best));
+    fs::remove_dir_all(&best).unwrap();
+    let error = folder.run(&["train", "--resume", "runs/copy-1", "--set", "evaluation.model=best"], 1);
+    assert!(error.contains("the best checkpoint is not read") && error.contains("evaluation.model=last"), "{error}");
+    let none = RECIPE.replace("[data.validation]\ntsv = \"pairs.tsv\"\n", "") + "model = \"best\"\n";
+    folder.write("none.toml", &none);
+    let error = folder.run(&["train", "none.toml"], 1);
+    assert!(error.contains("evaluation.model") && error.contains("validation data"), "{error}");
+}
+
+#[test]
+fn an_unfinished_run_says_how_to_make_a_model_of_it() {
+    let folder = Folder::new();
+    let mut command = folder.command(&["train", "recipe.toml", "--set", "training.divergence.max_bad=2"]);
+    said(&command.env("ATTENTIVE_INJECT_NAN", "8-99").output().unwrap(), 1);
+    for command in [&["translate", "ab", "--model"][..], &["inspect"], &["selftest", "--model"]] {
+        let error = folder.run(&[command, &["runs/latest"]].concat(), 1);
+        for part in ["not finished", "train --resume runs/copy-1", "average runs/copy-1 --checkpoint last --out"] {
+            assert!(error.contains(part), "{part:?} is missing: {error}");
+        }
+    }
+    let checkpoint = "runs/copy-1/checkpoints/step-00000006";
+    let error = folder.run(&["translate", "ab", "--model", checkpoint], 1);
+    assert!(error.contains("`attentive average runs/copy-1 --checkpoint 6 --out DIR`"), "{error}");
+    folder.run(&["average", "runs/copy-1", "--checkpoint", "6", "--out", "six"], 0);
+    folder.run(&["translate", "ab", "--model", "six"], 0);
+    assert!(folder.weights("six") == folder.weights(checkpoint));
+    // A run that is finished and goes on keeps its model until it has another.
+    folder.run(&["train", "--resume", "runs/copy-1"], 0);
+    let mut command = folder.command(&["train", "--resume", "runs/copy-1", "--set", "training.steps=30"]);
+    said(&command.env("ATTENTIVE_INJECT_NAN", "1-99").output().unwrap(), 1);
+    folder.run(&["translate", "ab", "--model", "runs/copy-1"], 0);
 }
 
 /// A damaged checkpoint that the mean is taken of, and that training has no need of.

@@ -111,7 +111,7 @@ max_tokens = 64
 bleu_sentences = 2
 "#;
 
-/// A Transformer whose segmentation is drawn anew in every epoch.
+/// A Transformer whose segmentation is drawn anew in every epoch, and that ends with its best checkpoint.
 const SAMPLED: &str = r#"
 [data.train]
 tsv = "pairs.tsv"
@@ -131,6 +131,7 @@ dropout = 0.1
 max_tokens = 64
 [evaluation]
 bleu_sentences = 2
+model = "best"
 "#;
 
 fn write_data(folder: &Path) {

@@ -10,10 +10,10 @@ use attentive_bundle::Bundle;
 use attentive_data::auto_size::AUTO;
 use attentive_task::{
     Error, Log, Resizable, Result, TaskVisitor,
-    config::{RunRecipe, TaskRecipe},
+    config::{Problem, RunRecipe, TaskRecipe},
     of_any_task, prepare, resolve,
 };
-use attentive_trainer::{Callback, CheckpointDir, OnDamage};
+use attentive_trainer::{Callback, CheckpointDir, FinishedModel, OnDamage};
 
 use crate::{Recipe, folder, memory, session::Session};
 
@@ -101,7 +101,7 @@ impl Run {
         let folder = folder::create(runs.as_ref(), &recipe.run.name)?;
         let (lock, warning) = folder::lock(&folder)?;
         // From here on, whatever happens, the run can be resumed.
-        folder::write(&folder.join("config.toml"), &recipe.to_toml())?;
+        Bundle::write_config(&folder, &recipe.to_toml())?;
         Ok(Self { folder, recipe, resumes: false, warning, _lock: lock })
     }
 
@@ -116,7 +116,7 @@ impl Run {
         let (lock, warning) = folder::lock(&folder)?;
         folder::sweep(&folder)?;
         if !settings.is_empty() {
-            folder::write(&config, &recipe.to_toml())?;
+            Bundle::write_config(&folder, &recipe.to_toml())?;
         }
         Ok(Self { folder, recipe, resumes: true, warning, _lock: lock })
     }
@@ -188,12 +188,19 @@ impl TaskVisitor for Training<'_, '_> {
         let has_validation = task.evaluator(self.options.log).is_some();
         run.training.validate_for(has_validation).map_err(Error::from)?;
         self.fit(&mut task, run, settings.batch_size())?;
-        let average_last = of_any_task!(&*settings, recipe => recipe.evaluation.average_last);
+        let (average_last, chosen) =
+            of_any_task!(&*settings, recipe => (recipe.evaluation.average_last, recipe.evaluation.model));
+        let finished = run.training.finished_model(chosen);
+        if finished == FinishedModel::Best && !has_validation {
+            let problem = "\"best\" needs validation data to judge by: give some, or take \"last\" or \"average\"";
+            return Err(Problem::at("evaluation.model", problem).into());
+        }
         let config = crate::recipe::to_toml(run, settings);
         let session = Session {
             settings: run,
             config: &config,
             average_last,
+            finished,
             run: self.folder,
             device: self.device.clone(),
             options: self.options,

@@ -6,8 +6,11 @@ use attentive_backend::{BackendKind, Device, has_kernels};
 use attentive_bundle::{Bundle, DataRecord, TrainingRecord};
 use attentive_kernels::Level;
 use attentive_model::ModelSpec;
-use attentive_task::{Context, Result, Task, clock, config::RunRecipe, thousands};
-use attentive_trainer::{Averaged, Callback, CheckpointDir, Environment, Outcome, TrainState, Trainer, TrainerConfig};
+use attentive_task::{Context, Error, Result, Task, clock, config::RunRecipe, thousands};
+use attentive_trainer::{
+    Averaged, Callback, CheckpointDir, Environment, FinishedModel, Outcome, TrainError, TrainState, Trainer,
+    TrainerConfig,
+};
 use burn::module::Module;
 
 use crate::{Ended, TrainOptions, event_log::EventLog, folder, injected::Injected, metrics_log::MetricsLog};
@@ -19,6 +22,8 @@ pub(crate) struct Session<'a, 'o> {
     pub(crate) config: &'a str,
     /// Last checkpoints that are averaged.
     pub(crate) average_last: usize,
+    /// The model that the run ends with.
+    pub(crate) finished: FinishedModel,
     pub(crate) run: &'a Path,
     pub(crate) device: Device,
     pub(crate) options: TrainOptions<'o>,
@@ -38,7 +43,11 @@ impl Session<'_, '_> {
             return Ok(Ended::Stopped { step: outcome.state.step, folder: self.run.to_owned() });
         }
         let finished = self.finish(&outcome, task, data);
-        finished.inspect_err(|_| log.warning(&format!("the model is not finished; {go_on}")))
+        finished.inspect_err(|error| {
+            let is_of_best = matches!(error, Error::Train(TrainError::NoBest | TrainError::BestUnread { .. }));
+            let or = if is_of_best { "; for the last model, add: --set evaluation.model=last" } else { "" };
+            log.warning(&format!("the model is not finished; {go_on}{or}"));
+        })
     }
 
     fn training(&self) -> &TrainerConfig {
@@ -47,14 +56,13 @@ impl Session<'_, '_> {
 
     /// What resuming needs beside checkpoints; returns names and hashes of the data.
     fn write_start(&self, task: &impl Task) -> Result<Vec<DataRecord>> {
-        folder::write(&self.run.join("config.toml"), self.config)?;
+        Bundle::write_config(self.run, self.config)?;
         attentive_tokenizer::save(task.tokenizer(), &self.run.join("tokenizer.json"))?;
         let (path, data) = (self.run.join("data.json"), task.data_records()?);
         // A run that was interrupted before it knew its data has no such file.
-        if let Ok(before) = fs::read(&path) {
-            let before: Vec<DataRecord> =
-                serde_json::from_slice(&before).with_context(|| path.display().to_string())?;
-            same_data(&before, &data).with_context(|| format!("{} has the hashes", path.display()))?;
+        if path.exists() {
+            same_data(&read_data_records(&path)?, &data)
+                .with_context(|| format!("{} has the hashes", path.display()))?;
         } else {
             folder::write(&path, &serde_json::to_string_pretty(&data).context("the data's records")?)?;
         }
@@ -119,13 +127,17 @@ impl Session<'_, '_> {
         let ended = if steps < self.training().steps { ", after which nothing got better," } else { "" };
         let time = clock(Duration::from_secs_f64(outcome.state.elapsed_seconds));
         let Averaged { params, steps: averaged, left_out } =
-            outcome.finished(Some(&self.checkpoints()), self.options.on_damage)?;
+            outcome.finished(self.finished, Some(&self.checkpoints()), self.options.on_damage)?;
         for (_, problem) in &left_out {
             log.warning(&format!("left out of the mean: {problem}"));
         }
-        let of = match (&outcome.ema, averaged.len()) {
-            (Some(_), _) => "the running mean of parameters".into(),
-            (None, n) => format!("the mean of the last {n} checkpoints"),
+        let mean = "the running mean of parameters";
+        let of = match (self.finished, &outcome.ema, &averaged[..]) {
+            (FinishedModel::Best, None, [step, ..]) => format!("the best one, of step {step}"),
+            (FinishedModel::Best, Some(_), [step, ..]) => format!("{mean} at step {step}, the best"),
+            (_, Some(_), _) => mean.into(),
+            (FinishedModel::Average, None, steps) => format!("the mean of the last {} checkpoints", steps.len()),
+            (_, None, _) => "the last one".into(),
         };
         log.line(&format!("trained {steps} steps{ended} in {time}; the model is {of}"));
         let mut record = TrainingRecord {
@@ -146,6 +158,12 @@ impl Session<'_, '_> {
         let example = task.example(&self.run.with_file_name("latest").display().to_string());
         Ok(Ended::Finished { folder: self.run.to_owned(), example })
     }
+}
+
+/// Reads a run's `data.json`.
+pub(crate) fn read_data_records(path: &Path) -> Result<Vec<DataRecord>> {
+    let unreadable = || path.display().to_string();
+    serde_json::from_slice(&fs::read(path).with_context(unreadable)?).with_context(unreadable)
 }
 
 /// A resumed run must find the data that it began with: its place in other data would mean nothing.

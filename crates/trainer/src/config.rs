@@ -3,7 +3,7 @@
 use attentive_backend::Precision;
 use serde::{Deserialize, Serialize};
 
-use crate::{DivergenceConfig, EarlyStoppingConfig, TrainError};
+use crate::{DivergenceConfig, EarlyStoppingConfig, Monitored, TrainError};
 
 /// Settings of the loop.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -117,6 +117,11 @@ impl TrainerConfig {
             Some((key, value, _, problem)) => Err(TrainError::Setting { key, value, problem }),
             None => Ok(()),
         }
+    }
+
+    /// What validations are judged by.
+    pub(crate) fn monitored(&self) -> Monitored {
+        self.early_stopping.map_or_else(Monitored::default, |early| early.on)
     }
 
     /// Holds the settings against whether there is validation: early stopping needs it.

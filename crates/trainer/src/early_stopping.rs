@@ -9,7 +9,7 @@ use crate::Validation;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct EarlyStoppingConfig {
-    /// What must get better.
+    /// What must get better, and what the best checkpoint is judged by.
     #[serde(default)]
     pub on: Monitored,
     /// Validations in a row without improvement after which training ends.
@@ -41,6 +41,16 @@ pub struct EarlyStoppingState {
     pub n_stale: u64,
 }
 
+impl Monitored {
+    /// Its value in a validation; higher is better.
+    pub(crate) fn of(self, validation: &Validation) -> f64 {
+        match self {
+            Self::Quality => validation.quality(),
+            Self::Loss => -validation.nll_nats,
+        }
+    }
+}
+
 impl EarlyStoppingConfig {
     /// Whether the run has used up its patience.
     pub(crate) fn is_over(&self, state: &EarlyStoppingState) -> bool {
@@ -51,10 +61,7 @@ impl EarlyStoppingConfig {
 impl EarlyStoppingState {
     /// Takes in a validation; NaN is not an improvement.
     pub(crate) fn record(&mut self, config: &EarlyStoppingConfig, validation: &Validation) {
-        let value = match config.on {
-            Monitored::Quality => validation.quality(),
-            Monitored::Loss => -validation.nll_nats,
-        };
+        let value = config.on.of(validation);
         let is_better = !value.is_nan() && self.best.is_none_or(|best| value > best + config.min_delta);
         if is_better {
             *self = Self { best: Some(value), n_stale: 0 };

@@ -90,6 +90,19 @@ pub enum TrainError {
         #[source]
         cause: Box<TrainError>,
     },
+    /// No checkpoint is the best.
+    #[error("no validation scored the model, so no checkpoint is the best: take the last model, or a mean")]
+    NoBest,
+    /// The best checkpoint can't be read.
+    #[error(
+        "the best checkpoint is not read: {cause}; the run is complete and nothing is lost: bring the file back from a \
+         copy, or take the last model, or a mean"
+    )]
+    BestUnread {
+        /// What went wrong.
+        #[source]
+        cause: Box<TrainError>,
+    },
     /// A checkpoint could not be written.
     #[error("the checkpoint of step {step} is not saved ({cause}); those before it are whole: make room and resume")]
     NotSaved {

@@ -12,7 +12,7 @@
 //! use attentive_backend::BackendKind;
 //! use attentive_core::SequenceBatch;
 //! use attentive_model::{CausalLmObjective, GptConfig, ModelSpec};
-//! use attentive_trainer::{CheckpointDir, Endless, Event, OnDamage, Trainer, TrainerConfig};
+//! use attentive_trainer::{CheckpointDir, Endless, Event, FinishedModel, OnDamage, Trainer, TrainerConfig};
 //!
 //! let rows: Vec<Vec<u32>> = (0..8).map(|first| (first..first + 7).map(|n| n % 8).collect()).collect();
 //! let data = vec![SequenceBatch::next_tokens(&rows, 0, (0..8).collect())];
@@ -36,7 +36,7 @@
 //! assert!(losses[149] < losses[0] / 2.0, "{losses:?}");
 //!
 //! // The finished model is the mean of the last two checkpoints.
-//! let finished = outcome.finished(Some(&checkpoints), OnDamage::Refuse)?;
+//! let finished = outcome.finished(FinishedModel::Average, Some(&checkpoints), OnDamage::Refuse)?;
 //! assert_eq!(finished.steps, [100, 150]);
 //! let model = attentive_weights::load(outcome.model, finished.params)?;
 //! # drop(model);
@@ -56,6 +56,7 @@ mod early_stopping;
 mod environment;
 mod error;
 mod event;
+mod finished;
 mod train_state;
 mod trainer;
 mod update;
@@ -63,13 +64,16 @@ mod validation;
 
 pub use attentive_core::{BatchStream, Endless, Epochs};
 pub use builder::TrainerBuilder;
-pub use checkpoint::{Averaged, Checkpoint, CheckpointDir, LatestCheckpoint, OnDamage, average};
+pub use checkpoint::{
+    Averaged, Checkpoint, CheckpointDir, LatestCheckpoint, OnDamage, average, read_params, read_state,
+};
 pub use config::TrainerConfig;
 pub use divergence::{Diagnosis, DivergenceConfig, DivergenceState};
 pub use early_stopping::{EarlyStoppingConfig, EarlyStoppingState, Monitored};
 pub use environment::{Environment, EnvironmentChange};
 pub use error::TrainError;
 pub use event::{Callback, CallbackError, Event, StepReport};
+pub use finished::FinishedModel;
 pub use train_state::TrainState;
 pub use trainer::{Outcome, Trainer};
 pub use update::{Update, UpdateReport};

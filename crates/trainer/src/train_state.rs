@@ -3,7 +3,7 @@
 use attentive_core::Position;
 use serde::{Deserialize, Serialize};
 
-use crate::{DivergenceState, EarlyStoppingState, Environment};
+use crate::{DivergenceState, EarlyStoppingState, Environment, Monitored};
 
 /// Everything besides parameters and optimizer state that a run needs to continue as if it had never stopped.
 ///
@@ -21,7 +21,10 @@ pub struct TrainState {
     pub n_targets: u64,
     /// The update after which the model was validated last.
     pub validated_step: u64,
-    /// Best quality so far, and its step.
+    /// What validations are judged by.
+    #[serde(skip_serializing_if = "is_quality")]
+    pub monitored: Monitored,
+    /// The best value of what is monitored so far, the loss with its sign turned, and its step.
     pub best: Option<(f64, u64)>,
     /// The newest checkpoints that were due, by step: those that an average is taken of.
     pub scheduled: Vec<u64>,
@@ -39,6 +42,10 @@ pub struct TrainState {
     pub elapsed_seconds: f64,
 }
 
+fn is_quality(monitored: &Monitored) -> bool {
+    *monitored == Monitored::Quality
+}
+
 impl Default for TrainState {
     /// No update of Adam yet.
     fn default() -> Self {
@@ -48,6 +55,7 @@ impl Default for TrainState {
             n_updates: 0,
             n_targets: 0,
             validated_step: 0,
+            monitored: Monitored::Quality,
             best: None,
             scheduled: Vec::new(),
             position: Position::START,

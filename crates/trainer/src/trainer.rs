@@ -12,8 +12,8 @@ use attentive_optim::{Ema, Optimizer, Schedule};
 use burn::{module::Module, tensor::Device};
 
 use crate::{
-    Averaged, Callback, Checkpoint, CheckpointDir, Diagnosis, Environment, EnvironmentChange, Evaluate, Event,
-    OnDamage, StepReport, TrainError, TrainState, TrainerBuilder, TrainerConfig, Update, UpdateReport,
+    Callback, Checkpoint, CheckpointDir, Diagnosis, EarlyStoppingState, Environment, EnvironmentChange, Evaluate,
+    Event, StepReport, TrainError, TrainState, TrainerBuilder, TrainerConfig, Update, UpdateReport,
     checkpoint::all_to_device, divergence::GradientNorms,
 };
 
@@ -54,22 +54,6 @@ pub struct Outcome<M> {
     pub stopped: bool,
 }
 
-impl<M: Module> Outcome<M> {
-    /// Parameters of the finished model: the running mean, or else the mean of the checkpoints that are averaged, or else,
-    /// without checkpoints, the last ones.
-    ///
-    /// # Errors
-    /// Those of [`CheckpointDir::average`].
-    pub fn finished(&self, checkpoints: Option<&CheckpointDir>, on_damage: OnDamage) -> Result<Averaged, TrainError> {
-        let of_one = |params| Averaged { params, steps: Vec::new(), left_out: Vec::new() };
-        match (&self.ema, checkpoints) {
-            (Some(ema), _) => Ok(of_one(attentive_weights::params(&ema.apply(self.model.valid())))),
-            (None, Some(checkpoints)) => checkpoints.average(&self.state, on_damage),
-            (None, None) => Ok(of_one(attentive_weights::params(&self.model))),
-        }
-    }
-}
-
 impl<M: Module, O: Objective<M>> Trainer<M, O> {
     /// Begins a trainer of `model`, which lives on a device with gradients.
     pub fn builder(model: M, objective: O) -> TrainerBuilder<M, O> {
@@ -92,6 +76,7 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
             ema: (config.ema_decay > 0.0).then(|| Ema::new(config.ema_decay)),
             state: TrainState {
                 optimizer: optimizer.name().to_owned(),
+                monitored: config.monitored(),
                 environment: environment.clone(),
                 ..TrainState::default()
             },
@@ -131,6 +116,12 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
         self.saved_step = Some(state.step);
         self.changes = self.environment.changes_since(&state.environment);
         self.state = TrainState { environment: self.environment.clone(), ..state };
+        let monitored = self.config.monitored();
+        if self.state.monitored != monitored {
+            // What was best by another measure can't be compared.
+            (self.state.monitored, self.state.best) = (monitored, None);
+            self.state.early_stopping = EarlyStoppingState::default();
+        }
         Ok(self)
     }
 
@@ -315,10 +306,10 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
             None => self.model.valid(),
         };
         let validation = evaluate.evaluate(&model).map_err(|cause| TrainError::Evaluation { step, cause })?;
-        let quality = validation.quality();
-        let is_best = !quality.is_nan() && self.state.best.is_none_or(|(best, _)| best.is_nan() || quality > best);
+        let value = self.config.monitored().of(&validation);
+        let is_best = !value.is_nan() && self.state.best.is_none_or(|(best, _)| best.is_nan() || value > best);
         if is_best {
-            self.state.best = Some((quality, step));
+            self.state.best = Some((value, step));
         }
         if let Some(early) = &self.config.early_stopping {
             self.state.early_stopping.record(early, &validation);

@@ -2,15 +2,15 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
-use attentive_bundle::Bundle;
-use attentive_trainer::{Averaged, CheckpointDir, OnDamage};
+use anyhow::Result;
+use attentive_run::ModelOf;
 use clap::Args;
 
 use super::save;
-use attentive_run::resolve;
 
-/// Average the last checkpoints of a run into a model.
+/// Make a model of a run's checkpoints: the mean of the last ones, or one of them.
+///
+/// The run may be unfinished. A checkpoint of a run with a running mean of parameters (`training.ema_decay`) is that mean.
 #[derive(Debug, Args)]
 pub(crate) struct Average {
     /// The run's folder.
@@ -19,6 +19,9 @@ pub(crate) struct Average {
     /// How many of the last checkpoints; the paper takes 5 for base and 20 for big models (§6.1).
     #[arg(long, value_name = "K", default_value_t = 5)]
     last: usize,
+    /// Take one checkpoint, in place of a mean: best, last, or its step.
+    #[arg(long, value_name = "WHICH", conflicts_with = "last")]
+    checkpoint: Option<ModelOf>,
     /// Folder of the new model.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -29,26 +32,13 @@ pub(crate) struct Average {
 
 impl Average {
     pub(super) fn run(self) -> Result<()> {
-        let run = resolve(&self.run);
-        let checkpoints = CheckpointDir::new(run.join("checkpoints"), usize::MAX).list()?;
-        if checkpoints.is_empty() {
-            bail!("{} has no checkpoints to average", run.display());
-        }
-        if self.last == 0 || self.last > checkpoints.len() {
-            bail!(
-                "--last {}: the run keeps {} checkpoints; training keeps evaluation.average_last of them",
-                self.last,
-                checkpoints.len()
-            );
-        }
-        let chosen = &checkpoints[checkpoints.len() - self.last..];
-        let Averaged { params, steps, .. } = attentive_trainer::average(chosen, OnDamage::Refuse)?;
-        let mut bundle = Bundle::read(&run)?;
-        bundle.params = params;
-        bundle.record.averaged_steps = steps;
-        bundle.record.scores.clear(); // they were another model's
+        let bundle = self.checkpoint.unwrap_or(ModelOf::MeanOfLast(self.last)).read(&self.run)?;
         save(&bundle, &self.out, self.force)?;
-        report!("averaged {} checkpoints into {}", chosen.len(), self.out.display());
+        let out = self.out.display();
+        match (self.checkpoint, &bundle.record.averaged_steps[..]) {
+            (Some(_), _) => report!("the checkpoint of step {} is a model now: {out}", bundle.record.steps),
+            (None, steps) => report!("averaged {} checkpoints into {out}", steps.len()),
+        }
         Ok(())
     }
 }

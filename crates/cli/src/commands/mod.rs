@@ -85,7 +85,7 @@ enum Command {
     Tokenize(tokenize::Tokenize),
     /// Round a model's weights to bytes: a quarter of the size, and faster on a CPU.
     Quantize(quantize::Quantize),
-    /// Average the last checkpoints of a run into a model.
+    /// Make a model of a run's checkpoints: the mean of the last ones, or one of them.
     Average(average::Average),
     /// Bring in a model of transformers.
     Import(import::Import),

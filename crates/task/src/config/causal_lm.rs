@@ -3,6 +3,7 @@
 use attentive_bundle::GenerationConfig;
 use attentive_data::{DocumentUnit, TextFiles};
 use attentive_model::{CausalLmObjective, ModelConfig, Role};
+use attentive_trainer::FinishedModel;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -110,7 +111,11 @@ pub enum ContextSource {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EvaluationRecipe {
-    /// Last checkpoints that are averaged into the finished model.
+    /// The model that the run ends with; the best one if training may stop early, or else the mean of the last
+    /// checkpoints.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<FinishedModel>,
+    /// Last checkpoints that are kept, and that the mean is taken of.
     pub average_last: usize,
     /// Texts that the finished model writes to be looked at.
     pub samples: usize,
@@ -118,7 +123,7 @@ pub struct EvaluationRecipe {
 
 impl Default for EvaluationRecipe {
     fn default() -> Self {
-        Self { average_last: 1, samples: 3 }
+        Self { model: None, average_last: 1, samples: 3 }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use attentive_data::{DocumentUnit, MaskingConfig, RowKind};
 use attentive_model::{EncoderSpec, FamilyVisitor, MaskedLmObjective, ModelConfig, ModelSpec, Role};
+use attentive_trainer::FinishedModel;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -50,13 +51,17 @@ pub struct RowRecipe {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EvaluationRecipe {
-    /// Last checkpoints that are averaged into the finished model.
+    /// The model that the run ends with; the best one if training may stop early, or else the mean of the last
+    /// checkpoints.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<FinishedModel>,
+    /// Last checkpoints that are kept, and that the mean is taken of.
     pub average_last: usize,
 }
 
 impl Default for EvaluationRecipe {
     fn default() -> Self {
-        Self { average_last: 1 }
+        Self { model: None, average_last: 1 }
     }
 }
 

@@ -3,6 +3,7 @@
 use attentive_bundle::DecodingConfig;
 use attentive_data::{BatchConfig, CorpusRules};
 use attentive_model::{ModelConfig, Role, TranslationObjective};
+use attentive_trainer::FinishedModel;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -42,7 +43,11 @@ pub struct TranslationRecipe {
 pub struct EvaluationRecipe {
     /// Validation sentences that are translated for BLEU at each validation; 0 for none.
     pub bleu_sentences: usize,
-    /// Last checkpoints that are averaged into the finished model.
+    /// The model that the run ends with; the best one if training may stop early, or else the mean of the last
+    /// checkpoints.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<FinishedModel>,
+    /// Last checkpoints that are kept, and that the mean is taken of.
     pub average_last: usize,
     /// BLEU's tokenizer: `13a` for raw text, `none` for text that is tokenised already.
     pub bleu_tokenizer: String,
@@ -50,7 +55,7 @@ pub struct EvaluationRecipe {
 
 impl Default for EvaluationRecipe {
     fn default() -> Self {
-        Self { bleu_sentences: 200, average_last: 5, bleu_tokenizer: "13a".into() }
+        Self { model: None, bleu_sentences: 200, average_last: 5, bleu_tokenizer: "13a".into() }
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use attentive_weights::Tensors;
 
-use super::{CheckpointDir, verify_model};
+use super::{CheckpointDir, MODEL, verify};
 use crate::{TrainError, TrainState};
 
 /// Treatment of a checkpoint that its checksum proves damaged, when parameters are averaged.
@@ -39,7 +39,7 @@ pub struct Averaged {
 pub fn average<P: AsRef<Path>>(folders: &[P], on_damage: OnDamage) -> Result<Averaged, TrainError> {
     let (mut whole, mut left_out) = (Vec::new(), Vec::new());
     for folder in folders.iter().map(AsRef::as_ref) {
-        match verify_model(folder) {
+        match verify(folder, MODEL) {
             Ok(()) => whole.push(folder),
             Err(problem @ TrainError::Damaged { .. }) if on_damage == OnDamage::LeaveOut => {
                 left_out.push((folder.to_owned(), problem));

@@ -204,7 +204,8 @@ impl CheckpointDir {
         state.scheduled[first..].iter().map(|&step| self.path(step)).collect()
     }
 
-    fn path(&self, step: u64) -> PathBuf {
+    /// The folder of the checkpoint after an update, whether it is there or not.
+    pub fn path(&self, step: u64) -> PathBuf {
         self.root.join(format!("step-{step:08}"))
     }
 

@@ -79,19 +79,7 @@ impl Checkpoint {
     /// # Errors
     /// [`TrainError`] names the file that is missing or damaged.
     pub fn read(folder: &Path) -> Result<Self, TrainError> {
-        let state = if folder.join(STATE_1).exists() {
-            read_state_1(folder)?
-        } else {
-            Manifest::read(folder)?.verify(folder, &[MODEL, OPTIMIZER, STATE])?;
-            // Without the clock, only a number in a report is wrong.
-            let clock: Clock = read_toml(&folder.join(CLOCK)).unwrap_or_default();
-            let state: TrainState = read_toml(&folder.join(STATE))?;
-            if let Some(step) = CheckpointDir::step_of(folder).filter(|&step| step != state.step) {
-                let problem = format!("it is of step {}, and its folder of step {step}", state.step);
-                return Err(damaged(&folder.join(STATE), &problem));
-            }
-            TrainState { elapsed_seconds: clock.elapsed_seconds, ..state }
-        };
+        let state = read_state(folder)?;
         let ema_path = folder.join(EMA);
         Ok(Self {
             params: attentive_weights::read(&folder.join(MODEL))?,
@@ -102,9 +90,48 @@ impl Checkpoint {
     }
 }
 
-/// Holds the parameters in a checkpoint's folder against their checksum; format 1 has none.
-fn verify_model(folder: &Path) -> Result<(), TrainError> {
-    if folder.join(STATE_1).exists() { Ok(()) } else { Manifest::read(folder)?.verify_one(folder, MODEL) }
+/// The state in a checkpoint's folder, every file of which is held against its checksum.
+///
+/// # Errors
+/// As [`Checkpoint::read`].
+pub fn read_state(folder: &Path) -> Result<TrainState, TrainError> {
+    if folder.join(STATE_1).exists() {
+        return read_state_1(folder);
+    }
+    Manifest::read(folder)?.verify(folder, &[MODEL, OPTIMIZER, STATE])?;
+    // Without the clock, only a number in a report is wrong.
+    let clock: Clock = read_toml(&folder.join(CLOCK)).unwrap_or_default();
+    let state: TrainState = read_toml(&folder.join(STATE))?;
+    if let Some(step) = CheckpointDir::step_of(folder).filter(|&step| step != state.step) {
+        let problem = format!("it is of step {}, and its folder of step {step}", state.step);
+        return Err(damaged(&folder.join(STATE), &problem));
+    }
+    Ok(TrainState { elapsed_seconds: clock.elapsed_seconds, ..state })
+}
+
+/// The model in a checkpoint's folder as validation scored it: its parameters, or their running means where it has them.
+///
+/// # Errors
+/// [`TrainError`] names the file that is missing or damaged.
+pub fn read_params(folder: &Path) -> Result<Tensors, TrainError> {
+    verify(folder, MODEL)?;
+    let mut params = attentive_weights::read(&folder.join(MODEL))?;
+    if folder.join(EMA).exists() {
+        verify(folder, EMA)?;
+        for (name, mean) in attentive_weights::read(&folder.join(EMA))? {
+            let param = params.get_mut(&name).filter(|param| param.values.len() == mean.values.len());
+            let Some(param) = param else {
+                return Err(damaged(&folder.join(EMA), &format!("{name} is not a parameter of that size in {MODEL}")));
+            };
+            param.values = mean.values;
+        }
+    }
+    Ok(params)
+}
+
+/// Holds a file in a checkpoint's folder against its checksum; format 1 has none.
+fn verify(folder: &Path, name: &str) -> Result<(), TrainError> {
+    if folder.join(STATE_1).exists() { Ok(()) } else { Manifest::read(folder)?.verify_one(folder, name) }
 }
 
 /// The state of format 1, in which every checkpoint was due and validated before it was written.
