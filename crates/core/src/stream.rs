@@ -23,6 +23,12 @@ pub trait BatchStream {
     /// Position of the next batch.
     fn position(&self) -> Position;
 
+    /// Number of batches in the epoch of the position.
+    ///
+    /// # Errors
+    /// Those of reading the data.
+    fn n_batches(&mut self) -> Result<u64, StreamError>;
+
     /// Continues at `position`.
     ///
     /// # Errors
@@ -190,6 +196,10 @@ impl<E: Epochs> BatchStream for Endless<E> {
         self.position
     }
 
+    fn n_batches(&mut self) -> Result<u64, StreamError> {
+        self.lay_out()
+    }
+
     fn seek(&mut self, position: Position) -> Result<(), StreamError> {
         self.position = position;
         Ok(())
@@ -244,6 +254,8 @@ mod tests {
         let names: Vec<[u64; 2]> = (0..8).map(|_| stream.next_batch().unwrap().0).collect();
         assert_eq!(names, [[0, 0], [0, 1], [1, 0], [2, 0], [2, 1], [2, 2], [3, 0], [4, 0]]);
         assert_eq!(stream.position(), Position { epoch: 4, batch_idx: 1 });
+        stream.seek(Position { epoch: 2, batch_idx: 1 }).unwrap();
+        assert_eq!(stream.n_batches().unwrap(), 3);
     }
 
     #[test]

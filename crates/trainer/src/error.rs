@@ -35,6 +35,17 @@ pub enum TrainError {
     /// The stream of batches failed.
     #[error("reading training data: {0}")]
     Data(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The data is cut into other batches than those that the checkpoint's position was counted in.
+    #[error(
+        "the epoch that the checkpoint was saved in had {before} batches, and it has {now} now, so that its place among \
+         them is lost: bring back the settings that batches are made by, or begin a new run"
+    )]
+    OtherBatches {
+        /// Batches of the epoch when the checkpoint was saved.
+        before: u64,
+        /// Batches of the epoch now.
+        now: u64,
+    },
     /// Evaluation failed.
     #[error("validation after step {step}: {cause}")]
     Evaluation {

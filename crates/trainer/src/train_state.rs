@@ -30,6 +30,9 @@ pub struct TrainState {
     pub scheduled: Vec<u64>,
     /// Position of the next batch in the data.
     pub position: Position,
+    /// Batches in the epoch of the position, unless it is at the beginning of one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epoch_batches: Option<u64>,
     /// How healthy losses were.
     pub divergence: DivergenceState,
     /// How long there was no improvement.
@@ -59,6 +62,7 @@ impl Default for TrainState {
             best: None,
             scheduled: Vec::new(),
             position: Position::START,
+            epoch_batches: None,
             divergence: DivergenceState::default(),
             early_stopping: EarlyStoppingState::default(),
             environment: Environment::default(),

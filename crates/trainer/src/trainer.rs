@@ -144,6 +144,11 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
             checkpoints.tidy(&self.state)?;
         }
         batches.seek(self.state.position).map_err(TrainError::Data)?;
+        if let (Some(before), Some(now)) = (self.state.epoch_batches, epoch_batches(batches)?)
+            && before != now
+        {
+            return Err(TrainError::OtherBatches { before, now });
+        }
         let mut stopped = false;
         if !self.changes.is_empty() {
             stopped |= tell(callbacks, &Event::EnvironmentChanged { changes: &self.changes })?;
@@ -228,6 +233,7 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
         self.state.step = step;
         self.state.n_updates = self.optimizer.n_updates();
         self.state.position = batches.position();
+        self.state.epoch_batches = epoch_batches(batches)?;
         self.state.n_targets += n_targets as u64;
         let has_diverged = self.state.divergence.record(&self.config.divergence, loss_nats, !skipped);
         let diagnosis = has_diverged.then(|| Diagnosis {
@@ -354,6 +360,12 @@ impl Clock {
     fn elapsed(&self) -> Duration {
         self.before.saturating_add(self.started.elapsed())
     }
+}
+
+/// Batches in the epoch of a stream's position. At the beginning of an epoch, any number of them will do.
+fn epoch_batches<B: Batch>(batches: &mut dyn BatchStream<Batch = B>) -> Result<Option<u64>, TrainError> {
+    let is_inside = batches.position().batch_idx > 0;
+    is_inside.then(|| batches.n_batches()).transpose().map_err(TrainError::Data)
 }
 
 /// Tells everyone; whether someone wants training to end.
