@@ -1,5 +1,5 @@
 use std::cell::Cell;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 /// An instruction set that the kernels have code for and this CPU can run.
 ///
@@ -44,7 +44,11 @@ pub(crate) enum Kind {
     Avx512Bf16,
 }
 
-static BEST: OnceLock<Level> = OnceLock::new();
+/// The level of threads that force none: one more than its place among [`KINDS`], or 0 while it is not known.
+static USUAL: AtomicU8 = AtomicU8::new(0);
+
+/// From the lowest to the highest.
+const KINDS: [Kind; 4] = [Kind::Portable, Kind::Avx2, Kind::Avx512, Kind::Avx512Bf16];
 
 thread_local! {
     static FORCED: Cell<Option<Level>> = const { Cell::new(None) };
@@ -54,12 +58,27 @@ impl Level {
     /// The level of kernels that this thread calls, whichever threads they then run on.
     #[inline]
     pub fn current() -> Self {
-        FORCED.get().unwrap_or_else(|| *BEST.get_or_init(Self::detect))
+        FORCED.get().unwrap_or_else(Self::usual)
+    }
+
+    /// The level of threads that force none.
+    #[inline]
+    fn usual() -> Self {
+        let kind = match USUAL.load(Ordering::Relaxed) {
+            0 => {
+                // Whoever comes first detects; all detect the same.
+                let kind = Self::detect().kind;
+                let _ = USUAL.compare_exchange(0, kind as u8 + 1, Ordering::Relaxed, Ordering::Relaxed);
+                kind
+            }
+            n => KINDS[usize::from(n - 1)],
+        };
+        Self { kind, precision: Precision::F32 }
     }
 
     /// Every level that this CPU can run, the lowest first.
     pub fn available() -> Vec<Self> {
-        [Kind::Portable, Kind::Avx2, Kind::Avx512, Kind::Avx512Bf16]
+        KINDS
             .into_iter()
             .filter(|kind| kind.is_supported())
             .map(|kind| Self { kind, precision: Precision::F32 })
@@ -88,6 +107,33 @@ impl Level {
         f()
     }
 
+    /// Runs `f`, in which the kernels of every thread of the process run at this level, unless the thread forces another: for
+    /// work that was begun on another machine.
+    ///
+    /// ```
+    /// use attentive_kernels::Level;
+    ///
+    /// let (lowest, usual) = (Level::available()[0], Level::current());
+    /// lowest.during_everywhere(|| std::thread::spawn(move || assert_eq!(Level::current(), lowest)).join().unwrap());
+    /// assert_eq!(Level::current(), usual);
+    /// ```
+    pub fn during_everywhere<R>(self, f: impl FnOnce() -> R) -> R {
+        struct Restore(u8);
+        impl Drop for Restore {
+            fn drop(&mut self) {
+                USUAL.store(self.0, Ordering::Relaxed);
+            }
+        }
+        let _restore = Restore(USUAL.swap(self.kind as u8 + 1, Ordering::Relaxed));
+        f()
+    }
+
+    /// The level that `ATTENTIVE_SIMD` chooses, if this CPU has it.
+    pub fn chosen() -> Option<Self> {
+        let wanted = std::env::var("ATTENTIVE_SIMD").ok()?;
+        Self::available().into_iter().find(|level| level.name() == wanted)
+    }
+
     /// The level's name, as `ATTENTIVE_SIMD` spells it.
     pub fn name(self) -> &'static str {
         match self.kind {
@@ -99,10 +145,7 @@ impl Level {
     }
 
     fn detect() -> Self {
-        let available = Self::available();
-        let wanted = std::env::var("ATTENTIVE_SIMD").unwrap_or_default();
-        let best = available[available.len() - 1];
-        available.into_iter().find(|level| level.name() == wanted).unwrap_or(best)
+        Self::chosen().unwrap_or_else(|| Self::available()[Self::available().len() - 1])
     }
 }
 
