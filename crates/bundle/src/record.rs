@@ -17,6 +17,12 @@ pub struct TrainingRecord {
     pub seconds: f64,
     /// Backend trained on.
     pub backend: String,
+    /// Instructions of the CPU that the kernels used, if the backend has kernels.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub simd: String,
+    /// Number type that matrix products multiplied.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub precision: String,
     /// Checkpoints averaged into the weights, by step.
     pub averaged_steps: Vec<u64>,
     /// What it was trained and scored on.

@@ -344,6 +344,52 @@ fn a_run_says_what_it_ran_on_and_that_it_goes_on_elsewhere() {
 }
 
 #[test]
+fn a_run_goes_on_at_the_simd_level_that_it_began_at() {
+    let folder = Folder::new();
+    let portable = |args: &[&str]| {
+        let mut command = folder.command(&[&["train"], args].concat());
+        said(&command.env("ATTENTIVE_SIMD", "portable").output().unwrap(), 0)
+    };
+    portable(&["recipe.toml"]);
+    portable(&["recipe.toml", "--set", "training.steps=6"]);
+    let mut resume = folder.command(&["train", "--resume", "runs/copy-2", "--set", "training.steps=12"]);
+    let shown = said(&resume.env_remove("ATTENTIVE_SIMD").output().unwrap(), 0);
+    assert!(!shown.contains("results may differ"), "{shown}");
+    assert!(folder.weights("runs/copy-2") == folder.weights("runs/copy-1"));
+    let record = fs::read_to_string(folder.path("runs/copy-2/training.json")).unwrap();
+    assert!(record.contains("\"simd\": \"portable\"") && record.contains("\"precision\": \"f32\""), "{record}");
+}
+
+#[test]
+fn a_start_that_fails_leaves_no_folder_and_a_refused_resume_changes_nothing() {
+    let folder = Folder::new();
+    for setting in ["data.train.tsv=none.tsv", "batch.max_tokens=auto", "name=../copy", "training.steps=0"] {
+        folder.run(&["train", "recipe.toml", "--set", setting], 1);
+    }
+    assert_eq!(fs::read_dir(folder.path("runs")).unwrap().count(), 0);
+    assert!(!folder.path("copy-1").exists());
+    folder.run(&["train", "recipe.toml", "--set", "training.steps=8"], 0);
+    let config = || fs::read_to_string(folder.path("runs/copy-1/config.toml")).unwrap();
+    let before = config();
+    for (setting, reason) in [
+        ("training.steps=7", "training.steps = 7: the run has made 8 updates"),
+        ("model.dropout=0.2", "model.dropout can't change"),
+        ("batch.max_tokens=64", "batch.max_tokens can't change"),
+        ("evaluation.model=better", "evaluation.model: \"better\""),
+    ] {
+        let error = folder.run(&["train", "--resume", "runs/copy-1", "--set", setting], 1);
+        assert!(error.contains(reason) && error.contains(setting), "{error}");
+        assert!(config() == before, "{setting} is refused, and written");
+    }
+    // Nor is a place among batches taken for one among others.
+    fs::write(folder.path("runs/copy-1/config.toml"), before.replace("max_tokens = 256", "max_tokens = 64")).unwrap();
+    let error = folder.run(&["train", "--resume", "runs/copy-1", "--set", "training.steps=9"], 1);
+    assert!(error.contains("the epoch that the checkpoint was saved in had"), "{error}");
+    fs::write(folder.path("runs/copy-1/config.toml"), before).unwrap();
+    folder.run(&["train", "--resume", "runs/copy-1", "--set", "training.steps=9"], 0);
+}
+
+#[test]
 fn any_optimizer_trains_by_its_name() {
     let folder = Folder::new();
     for kind in ["sgd", "momentum", "adagrad", "rmsprop"] {
@@ -470,7 +516,7 @@ fn the_largest_batch_that_fits_is_found_and_kept() {
     assert!(error.contains("needs --memory"), "{error}");
     let shown = folder.run(&[&auto[..], &["--memory", "2GiB"]].concat(), 0);
     assert!(shown.contains("MiB with batch.max_tokens = 512") && shown.contains("is the most that fits"), "{shown}");
-    let config = fs::read_to_string(folder.path("runs/copy-2/config.toml")).unwrap();
+    let config = fs::read_to_string(folder.path("runs/copy-1/config.toml")).unwrap();
     let line = config.lines().find(|line| line.starts_with("max_tokens = ") && !line.contains("auto"));
     assert!(line.is_some(), "{config}");
     let error = folder.run(&[&auto[..], &["--memory", "1MiB"]].concat(), 1);

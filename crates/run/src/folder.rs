@@ -12,6 +12,9 @@ use attentive_task::{Context, Result};
 /// What the process that trains holds locked, and writes its id into.
 const LOCK: &str = "lock";
 
+/// What the data was that training began with.
+pub(crate) const DATA: &str = "data.json";
+
 /// Makes a new folder `runs/NAME-N`.
 pub(crate) fn create(root: &Path, name: &str) -> Result<PathBuf> {
     fs::create_dir_all(root)
@@ -75,6 +78,15 @@ pub(crate) fn lock(run: &Path) -> Result<(File, Option<String>)> {
         }
     }
     Ok((file, warning))
+}
+
+/// Removes the folder of a new run, unless its training has begun: data, model and settings were found right.
+pub(crate) fn discard_unbegun(run: &Path, lock: File) {
+    if !run.join(DATA).exists() {
+        drop(lock);
+        // The failure is reported; what is left of the folder only takes a number.
+        let _ = fs::remove_dir_all(run);
+    }
 }
 
 /// Writes one of a run's files in one step.

@@ -7,9 +7,9 @@ use std::{
 
 use attentive_bundle::{Bundle, TrainingRecord};
 use attentive_task::{Result, resolve};
-use attentive_trainer::{Averaged, CheckpointDir, OnDamage, TrainState, average, read_params, read_state};
+use attentive_trainer::{Averaged, CheckpointDir, Environment, OnDamage, TrainState, average, read_params, read_state};
 
-use crate::session::read_data_records;
+use crate::{folder, session::read_data_records};
 
 /// Checkpoints of a run that a model is made of. `best`, `last` and a step are read from text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,16 +80,18 @@ impl ModelOf {
     }
 
     fn bundle(run: &Path, params: attentive_weights::Tensors, steps: Vec<u64>, state: &TrainState) -> Result<Bundle> {
-        let data = run.join("data.json");
+        let data = run.join(folder::DATA);
         let data = if data.exists() { read_data_records(&data)? } else { Vec::new() };
-        let version = state.environment.version.clone();
+        let Environment { version, backend, simd, precision } = state.environment.clone();
         let record = TrainingRecord {
             version: version.unwrap_or_else(|| env!("CARGO_PKG_VERSION").into()),
             seed: 0,
             steps: state.step,
             n_targets: state.n_targets,
             seconds: state.elapsed_seconds,
-            backend: state.environment.backend.clone().unwrap_or_default(),
+            backend: backend.unwrap_or_default(),
+            simd: simd.unwrap_or_default(),
+            precision: precision.unwrap_or_default(),
             averaged_steps: steps,
             data,
             scores: Vec::new(),

@@ -26,7 +26,7 @@ pub struct Run {
     recipe: Recipe,
     resumes: bool,
     warning: Option<String>,
-    _lock: File,
+    lock: File,
 }
 
 /// How a run is trained; silently, unless something else is said.
@@ -102,7 +102,7 @@ impl Run {
         let (lock, warning) = folder::lock(&folder)?;
         // From here on, whatever happens, the run can be resumed.
         Bundle::write_config(&folder, &recipe.to_toml())?;
-        Ok(Self { folder, recipe, resumes: false, warning, _lock: lock })
+        Ok(Self { folder, recipe, resumes: false, warning, lock })
     }
 
     /// An interrupted run, by its folder or `runs/latest`; `settings` change what may change from here on.
@@ -111,14 +111,10 @@ impl Run {
     /// The folder holds no run, another process trains in it, or a setting must not change.
     pub fn resume(run: impl AsRef<Path>, settings: &[String]) -> Result<Self> {
         let folder = resolve(run.as_ref());
-        let config = folder.join("config.toml");
-        let recipe = Recipe::of_run(&config, settings)?;
+        let recipe = Recipe::of_run(&folder.join("config.toml"), settings)?;
         let (lock, warning) = folder::lock(&folder)?;
         folder::sweep(&folder)?;
-        if !settings.is_empty() {
-            Bundle::write_config(&folder, &recipe.to_toml())?;
-        }
-        Ok(Self { folder, recipe, resumes: true, warning, _lock: lock })
+        Ok(Self { folder, recipe, resumes: true, warning, lock })
     }
 
     /// The run's folder.
@@ -134,7 +130,8 @@ impl Run {
     /// Trains to the end, or until a callback stops it.
     ///
     /// # Errors
-    /// Those of the recipe, the data and training. The run can be resumed, unless the error says otherwise.
+    /// Those of the recipe, the data and training. The run can be resumed, unless the error says otherwise; a new one that
+    /// fails before its training begins leaves no folder.
     pub fn train(mut self, device: &Device, options: TrainOptions<'_>) -> Result<Ended> {
         let log = options.log;
         self.warning.iter().for_each(|warning| log.warning(warning));
@@ -152,7 +149,11 @@ impl Run {
         let origins = self.recipe.origins.clone();
         let Recipe { run, task, .. } = &mut self.recipe;
         let visitor = Training { folder: &self.folder, device, options };
-        prepare(run, task, tokenizer.as_deref(), log, visitor).map_err(|error| origins.locate(error))
+        let trained = prepare(run, task, tokenizer.as_deref(), log, visitor);
+        if trained.is_err() && !self.resumes {
+            folder::discard_unbegun(&self.folder, self.lock);
+        }
+        trained.map_err(|error| origins.locate(error))
     }
 }
 

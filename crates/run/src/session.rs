@@ -1,15 +1,23 @@
 //! One run, from initial parameters to bundle, whatever the task.
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use attentive_backend::{BackendKind, Device, has_kernels};
 use attentive_bundle::{Bundle, DataRecord, TrainingRecord};
 use attentive_kernels::Level;
 use attentive_model::ModelSpec;
-use attentive_task::{Context, Error, Result, Task, clock, config::RunRecipe, thousands};
+use attentive_task::{
+    Context, Error, Result, Task, clock,
+    config::{Problem, RunRecipe},
+    thousands,
+};
 use attentive_trainer::{
-    Averaged, Callback, CheckpointDir, Environment, FinishedModel, Outcome, TrainError, TrainState, Trainer,
-    TrainerConfig,
+    Averaged, Callback, Checkpoint, CheckpointDir, Environment, FinishedModel, LatestCheckpoint, Outcome, TrainError,
+    TrainState, Trainer, TrainerConfig,
 };
 use burn::module::Module;
 
@@ -30,13 +38,39 @@ pub(crate) struct Session<'a, 'o> {
 }
 
 impl Session<'_, '_> {
-    pub(crate) fn train<T: Task>(mut self, task: &T) -> Result<Ended> {
+    pub(crate) fn train<T: Task>(self, task: &T) -> Result<Ended> {
         let log = self.options.log;
+        let LatestCheckpoint { checkpoint, damaged } = self.checkpoints().latest()?;
+        for (path, problem) in &damaged {
+            log.warning(&format!("passing over {}: {problem}", path.display()));
+        }
+        match checkpoint.as_ref().and_then(|(_, checkpoint)| self.level_of(&checkpoint.state.environment)) {
+            Some(level) => {
+                log.line(&format!("note: on at the SIMD level {}, at which the run was saved", level.name()));
+                level.during_everywhere(|| self.train_from(task, checkpoint))
+            }
+            None => self.train_from(task, checkpoint),
+        }
+    }
+
+    /// The SIMD level that a run was saved at, if this machine has it and would take another by itself.
+    fn level_of(&self, saved: &Environment) -> Option<Level> {
+        let name = saved.simd.as_deref().filter(|_| has_kernels(&self.device) && Level::chosen().is_none())?;
+        Level::available().into_iter().find(|level| level.name() == name && level.name() != Level::current().name())
+    }
+
+    fn train_from<T: Task>(mut self, task: &T, latest: Option<(PathBuf, Checkpoint)>) -> Result<Ended> {
+        let log = self.options.log;
+        let n_made = latest.as_ref().map_or(0, |(_, checkpoint)| checkpoint.state.step);
+        if n_made > self.training().steps {
+            let text = format!("training.steps = {}: the run has made {n_made} updates", self.training().steps);
+            return Err(Problem::among(["training.steps"], text).into());
+        }
         let model = task.init(&self.device.clone().autodiff(), self.training().seed, log)?;
         log.line(&format!("model     {} parameters: {}", thousands(model.num_params() as u64), task.spec().describe()));
         let data = self.write_start(task)?;
         let go_on = format!("go on with: attentive train --resume {}", self.run.display());
-        let trained = self.minimise(model, task);
+        let trained = self.minimise(model, task, latest);
         let outcome = trained.inspect_err(|_| log.warning(&format!("training stopped; {go_on}")))?;
         if outcome.stopped {
             log.line(&format!("interrupted after step {}; {go_on}", outcome.state.step));
@@ -56,14 +90,16 @@ impl Session<'_, '_> {
 
     /// What resuming needs beside checkpoints; returns names and hashes of the data.
     fn write_start(&self, task: &impl Task) -> Result<Vec<DataRecord>> {
-        Bundle::write_config(self.run, self.config)?;
-        attentive_tokenizer::save(task.tokenizer(), &self.run.join("tokenizer.json"))?;
-        let (path, data) = (self.run.join("data.json"), task.data_records()?);
+        let (path, data) = (self.run.join(folder::DATA), task.data_records()?);
         // A run that was interrupted before it knew its data has no such file.
-        if path.exists() {
+        let is_known = path.exists();
+        if is_known {
             same_data(&read_data_records(&path)?, &data)
                 .with_context(|| format!("{} has the hashes", path.display()))?;
-        } else {
+        }
+        Bundle::write_config(self.run, self.config)?;
+        attentive_tokenizer::save(task.tokenizer(), &self.run.join("tokenizer.json"))?;
+        if !is_known {
             folder::write(&path, &serde_json::to_string_pretty(&data).context("the data's records")?)?;
         }
         folder::point_latest(self.run)?;
@@ -75,7 +111,12 @@ impl Session<'_, '_> {
     }
 
     /// Trains to the end, or until it is interrupted.
-    fn minimise<T: Task>(&mut self, model: T::Model, task: &T) -> Result<Outcome<T::Model>> {
+    fn minimise<T: Task>(
+        &mut self,
+        model: T::Model,
+        task: &T,
+        latest: Option<(PathBuf, Checkpoint)>,
+    ) -> Result<Outcome<T::Model>> {
         let recipe = self.settings;
         let log = self.options.log;
         let schedule = recipe.schedule.build(task.spec().d_model());
@@ -86,12 +127,8 @@ impl Session<'_, '_> {
             .checkpoints(self.checkpoints())
             .environment(self.environment())
             .build()?;
-        let latest = self.checkpoints().latest()?;
-        for (path, problem) in &latest.damaged {
-            log.warning(&format!("passing over {}: {problem}", path.display()));
-        }
         let mut state = TrainState::default();
-        if let Some((path, checkpoint)) = latest.checkpoint {
+        if let Some((path, checkpoint)) = latest {
             log.line(&format!("resuming  {}", path.display()));
             state = checkpoint.state.clone();
             trainer = trainer.resume(checkpoint)?;
@@ -147,6 +184,8 @@ impl Session<'_, '_> {
             n_targets: outcome.state.n_targets,
             seconds: outcome.state.elapsed_seconds,
             backend: backend_name(&self.device).into(),
+            simd: self.environment().simd.unwrap_or_default(),
+            precision: self.environment().precision.unwrap_or_default(),
             averaged_steps: averaged,
             data,
             scores: Vec::new(),

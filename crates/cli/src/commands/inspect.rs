@@ -48,7 +48,7 @@ impl Inspect {
             thousands(record.steps),
             thousands(record.n_targets),
             record.seconds,
-            record.backend,
+            [&*record.backend, &record.simd, &record.precision].join(" ").trim_end(),
             record.seed,
             record.version
         )?;
