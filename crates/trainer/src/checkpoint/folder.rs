@@ -166,7 +166,12 @@ impl CheckpointDir {
             return Ok(Vec::new());
         }
         let entries = fs::read_dir(&self.root).map_err(|cause| io_error(&self.root, cause))?;
-        let mut steps: Vec<u64> = entries.flatten().filter_map(|entry| Self::step_of(&entry.path())).collect();
+        let mut steps = Vec::new();
+        for entry in entries {
+            // A name that can't be read is not one that is not there.
+            let entry = entry.map_err(|cause| io_error(&self.root, cause))?;
+            steps.extend(Self::step_of(&entry.path()));
+        }
         steps.sort_unstable();
         Ok(steps.into_iter().map(|step| self.path(step)).collect())
     }
