@@ -363,7 +363,12 @@ fn a_run_goes_on_at_the_simd_level_that_it_began_at() {
 #[test]
 fn a_start_that_fails_leaves_no_folder_and_a_refused_resume_changes_nothing() {
     let folder = Folder::new();
-    for setting in ["data.train.tsv=none.tsv", "batch.max_tokens=auto", "name=../copy", "training.steps=0"] {
+    folder.write("uneven.en", "ab\n\ncd\n");
+    let test = "data.test={source=\"uneven.en\", target=\"uneven.en\"}";
+    folder.write("empty.tsv", "");
+    let settings =
+        ["data.train.tsv=none.tsv", "data.test.tsv=empty.tsv", test, "batch.max_tokens=auto", "name=../copy"];
+    for setting in settings.into_iter().chain(["training.steps=0"]) {
         folder.run(&["train", "recipe.toml", "--set", setting], 1);
     }
     assert_eq!(fs::read_dir(folder.path("runs")).unwrap().count(), 0);
@@ -381,6 +386,18 @@ fn a_start_that_fails_leaves_no_folder_and_a_refused_resume_changes_nothing() {
         assert!(error.contains(reason) && error.contains(setting), "{error}");
         assert!(config() == before, "{setting} is refused, and written");
     }
+    // Data that has moved is the same, and other data is not.
+    fs::rename(folder.path("pairs.tsv"), folder.path("moved.tsv")).unwrap();
+    folder.write("other.tsv", "ab\tcd\n");
+    let resume = |train: &str, code| {
+        let (train, validation) = (format!("data.train.tsv={train}"), "data.validation.tsv=moved.tsv");
+        folder.run(&["train", "--resume", "runs/copy-1", "--set", &train, "--set", validation], code)
+    };
+    assert!(resume("other.tsv", 1).contains("other.tsv has changed since the run began"));
+    assert!(config() == before);
+    resume("moved.tsv", 0);
+    assert!(config() == before.replace("pairs.tsv", "moved.tsv"));
+    fs::rename(folder.path("moved.tsv"), folder.path("pairs.tsv")).unwrap();
     // Nor is a place among batches taken for one among others.
     fs::write(folder.path("runs/copy-1/config.toml"), before.replace("max_tokens = 256", "max_tokens = 64")).unwrap();
     let error = folder.run(&["train", "--resume", "runs/copy-1", "--set", "training.steps=9"], 1);

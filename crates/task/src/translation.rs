@@ -239,6 +239,10 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Task for Translation<F> {
     fn data_records(&self) -> Result<Vec<DataRecord>> {
         let mut records = self.records.clone();
         if let Some(test) = &self.corpus.test {
+            // What is wrong with the test set is said before the model is trained.
+            if test.pairs(&CorpusRules::strict(), usize::MAX)?.is_empty() {
+                refuse!("[data.test] holds no sentence pair: check its files, or leave it out");
+            }
             records.extend(test.records("test", None)?);
         }
         Ok(records)

@@ -59,6 +59,12 @@ const MAY_CHANGE: [&str; 10] = [
     "generation",
 ];
 
+/// Whether a setting is the path of data, which may have moved: its hash tells whether it is the same.
+fn is_data_file(key: &str) -> bool {
+    let parts: Vec<&str> = key.split('.').collect();
+    matches!(parts[..], ["data", "train" | "validation" | "test", "text" | "tsv" | "source" | "target"])
+}
+
 impl Recipe {
     /// Reads the recipe of a file, or else the one that is built in by that name.
     ///
@@ -126,10 +132,10 @@ impl Recipe {
         for setting in settings {
             let (key, _) = layers::split(setting)?;
             let is_in = |top: &str| key.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-            if !MAY_CHANGE.iter().any(|top| is_in(top)) {
+            if !MAY_CHANGE.iter().any(|top| is_in(top)) && !is_data_file(key) {
                 refuse!(
                     "--set {setting}: {key} can't change when a run goes on, for what it has learnt depends on it; \
-                     these can: {}",
+                     these can: {}, and the paths of files that have moved (data.train.tsv)",
                     MAY_CHANGE.join(", ")
                 );
             }
@@ -447,7 +453,8 @@ mod tests {
         let with = |setting: &str| Recipe::of_run(&path, &[setting.to_owned()]);
         assert_eq!(with("training.steps=5000").unwrap().run.training.steps, 5000);
         assert!(with("training.early_stopping={patience=3}").unwrap().run.training.early_stopping.is_some());
-        for setting in ["training.seed=2", "training={}", "model.dropout=0.2", "schedules.peak=1.0"] {
+        assert!(with("data.train.tsv=moved.tsv").unwrap().to_toml().contains("moved.tsv"));
+        for setting in ["data.train={}", "training.seed=2", "training={}", "model.dropout=0.2", "schedules.peak=1.0"] {
             let error = with(setting).unwrap_err().to_string();
             assert!(error.contains("can't change when a run goes on") && error.contains("training.steps"), "{error}");
         }

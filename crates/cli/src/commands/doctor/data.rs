@@ -77,7 +77,7 @@ fn pairs(recipe: &TranslationRecipe, tokenizer: &dyn Tokenizer, warnings: &mut V
             reader.push(Text { line, given, answer: Some(Answer::Target(target)), is_alone: true });
         })?;
         for (done, what) in report.iter().flat_map(CorpusReport::remarks) {
-            let done = if limit.is_none() { "will be refused when the model is scored" } else { done };
+            let done = if limit.is_none() { "will be refused when the run begins" } else { done };
             warnings.push(format!("{name}: {what}; {done}"));
         }
         parts.push(Part { name, nouns: &PAIRS, limit, examples: reader.finish(), is_by_line: false });
