@@ -261,6 +261,27 @@ fn classes_are_learnt_from_nothing_and_from_a_trained_model() {
     assert!(shown.contains("parameters are taken") && shown.contains("d_model 32"), "{shown}");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_run_that_begins_from_a_model_does_not_need_it_to_go_on() {
+    let folder = folder();
+    folder.succeed(&["train", "masked.toml", "--set", "training.steps=4"], "");
+    let begun = folder.path("runs/letters-1").canonicalize().unwrap();
+    std::os::unix::fs::symlink("runs/letters-1", folder.path("link")).unwrap();
+    for (run, name) in (1..).zip(["runs/latest", "runs/latest/", "link"]) {
+        let latest = folder.path("runs/latest");
+        fs::remove_file(&latest).unwrap();
+        std::os::unix::fs::symlink("letters-1", &latest).unwrap();
+        let settings = ["name=tuned", "training.steps=4", &format!("pretrained={name}")].map(str::to_owned);
+        let sets: Vec<&str> = settings.iter().flat_map(|setting| ["--set", setting]).collect();
+        folder.succeed(&[&["train", "classes.toml"], &sets[..]].concat(), "");
+        let config = fs::read_to_string(folder.path(&format!("runs/tuned-{run}/config.toml"))).unwrap();
+        assert!(config.contains(&format!("pretrained = {begun:?}")), "{name}: {config}");
+    }
+    fs::rename(&begun, folder.path("moved")).unwrap();
+    folder.succeed(&["train", "--resume", "runs/tuned-1", "--set", "training.steps=8"], "");
+}
+
 #[test]
 fn bad_input_is_named() {
     let folder = folder();

@@ -323,7 +323,8 @@ fn a_recipe_without_validation_trains_and_says_nothing_of_a_best() {
     for part in ["training.early_stopping", "no validation data", "--set training.early_stopping.patience=2"] {
         assert!(error.contains(part), "{part:?} is missing: {error}");
     }
-    assert!(!folder.path("runs/copy-2/checkpoints").exists());
+    assert!(!folder.path("runs/copy-2").exists());
+    assert!(folder.run(&[&["doctor"], &early[1..]].concat(), 1).contains("no validation data"));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use attentive_backend::{BackendKind, Device, Precision, has_kernels};
 use attentive_bundle::Bundle;
 use attentive_data::auto_size::AUTO;
 use attentive_task::{
-    Error, Log, Resizable, Result, TaskVisitor,
+    Log, Resizable, Result, TaskVisitor,
     config::{Problem, RunRecipe, TaskRecipe},
     of_any_task, prepare, resolve,
 };
@@ -157,6 +157,20 @@ impl Run {
     }
 }
 
+/// The model that a run ends with.
+///
+/// # Errors
+/// There is no validation, and that model or early stopping needs it.
+pub fn finished_model(run: &RunRecipe, settings: &TaskRecipe, has_validation: bool) -> Result<FinishedModel> {
+    run.training.validate_for(has_validation)?;
+    let finished = run.training.finished_model(of_any_task!(settings, recipe => recipe.evaluation.model));
+    if finished == FinishedModel::Best && !has_validation {
+        let problem = "\"best\" needs validation data to judge by: give some, or take \"last\" or \"average\"";
+        return Err(Problem::at("evaluation.model", problem).into());
+    }
+    Ok(finished)
+}
+
 /// A run that is about to begin, or to go on.
 struct Training<'a, 'o> {
     folder: &'a Path,
@@ -186,16 +200,9 @@ impl TaskVisitor for Training<'_, '_> {
     type Output = Ended;
 
     fn visit<T: Resizable>(self, mut task: T, run: &mut RunRecipe, settings: &mut TaskRecipe) -> Result<Ended> {
-        let has_validation = task.evaluator(self.options.log).is_some();
-        run.training.validate_for(has_validation).map_err(Error::from)?;
+        let finished = finished_model(run, settings, task.evaluator(self.options.log).is_some())?;
         self.fit(&mut task, run, settings.batch_size())?;
-        let (average_last, chosen) =
-            of_any_task!(&*settings, recipe => (recipe.evaluation.average_last, recipe.evaluation.model));
-        let finished = run.training.finished_model(chosen);
-        if finished == FinishedModel::Best && !has_validation {
-            let problem = "\"best\" needs validation data to judge by: give some, or take \"last\" or \"average\"";
-            return Err(Problem::at("evaluation.model", problem).into());
-        }
+        let average_last = of_any_task!(&*settings, recipe => recipe.evaluation.average_last);
         let config = crate::recipe::to_toml(run, settings);
         let session = Session {
             settings: run,

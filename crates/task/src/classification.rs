@@ -111,9 +111,9 @@ impl<F: EncoderSpec + Into<ModelConfig>> Classification<F> {
 /// The model that a recipe fine-tunes, if it names one; its sizes become the recipe's, but for dropout.
 pub(crate) fn pretrained(recipe: &mut ClassificationRecipe) -> Result<Option<Bundle>> {
     let Some(path) = &recipe.pretrained else { return Ok(None) };
-    // `runs/latest` will lead elsewhere.
+    // `runs/latest`, and any other link, may lead elsewhere later.
     let path = resolve(path);
-    let path = std::path::absolute(&path).unwrap_or(path);
+    let path = path.canonicalize().unwrap_or(path);
     let bundle = Bundle::read(&path)?;
     let rates = recipe.model.visit(DropoutOf);
     let Some(model) = rates.and_then(|rates| bundle.model.visit(WithDropout(rates))) else {

@@ -10,6 +10,7 @@ pub fn resolve(path: &Path) -> PathBuf {
     if path.file_name().is_none_or(|file| file != "latest") {
         return path.to_owned();
     }
-    let name = fs::read_to_string(path).map(|name| PathBuf::from(name.trim()));
-    path.read_link().or(name).map_or_else(|_| path.to_owned(), |run| path.with_file_name(run))
+    let path = path.with_file_name("latest"); // a slash at the end would ask for what the link leads to
+    let name = fs::read_to_string(&path).map(|name| PathBuf::from(name.trim()));
+    path.read_link().or(name).map_or_else(|_| path.clone(), |run| path.with_file_name(run))
 }

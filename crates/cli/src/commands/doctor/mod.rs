@@ -83,6 +83,7 @@ impl TaskVisitor for Examination<'_> {
         settings: &mut TaskRecipe,
     ) -> attentive_task::Result<()> {
         let Self { doctor, warnings } = self;
+        attentive_run::finished_model(run, settings, task.evaluator(&()).is_some())?;
         warnings.extend(data::examine(settings, task.tokenizer())?);
         let cost = cost::measure(&task, run, &doctor.backend.backend.device()?)?;
         report!("backend   {} works", doctor.backend.backend);
