@@ -345,6 +345,22 @@ fn a_run_says_what_it_ran_on_and_that_it_goes_on_elsewhere() {
 }
 
 #[test]
+fn a_run_goes_on_from_any_folder() {
+    let folder = Folder::new();
+    fs::create_dir_all(folder.path("a/recipes")).unwrap();
+    let recipe = RECIPE.replace("pairs.tsv", "../../pairs.tsv");
+    folder.write("a/recipes/recipe.toml", &recipe);
+    let within = |place: &str, args: &[&str]| {
+        said(&folder.command(args).current_dir(folder.path(place)).output().unwrap(), 0);
+    };
+    within("a", &["train", "recipes/recipe.toml", "--set", "training.steps=6"]);
+    within(".", &["train", "--resume", "a/runs/latest", "--set", "training.steps=9"]);
+    within("a/runs/copy-1", &["train", "--resume", ".", "--set", "training.steps=12"]);
+    folder.run(&["train", "recipe.toml"], 0);
+    assert!(folder.weights("a/runs/copy-1") == folder.weights("runs/copy-1"));
+}
+
+#[test]
 fn a_run_goes_on_at_the_simd_level_that_it_began_at() {
     let folder = Folder::new();
     let portable = |args: &[&str]| {

@@ -45,6 +45,9 @@ impl ModelOf {
     pub fn read(self, run: &Path) -> Result<Bundle> {
         let run = &resolve(run);
         let checkpoints = CheckpointDir::new(run.join("checkpoints"), 1);
+        if !run.is_dir() {
+            refuse!("there is no run at {}", run.display());
+        }
         let folders = checkpoints.list()?;
         let Some(newest) = folders.last() else { refuse!("{} has no checkpoints", run.display()) };
         let kept: Vec<String> =

@@ -9,17 +9,15 @@ use clap::Args;
 use super::save;
 
 /// Make a model of a run's checkpoints: the mean of the last ones, or one of them.
-///
-/// The run may be unfinished. A checkpoint of a run with a running mean of parameters (`training.ema_decay`) is that mean.
 #[derive(Debug, Args)]
 pub(crate) struct Average {
-    /// The run's folder.
+    /// The run's folder; the run may be unfinished.
     #[arg(default_value = "runs/latest")]
     run: PathBuf,
     /// How many of the last checkpoints; the paper takes 5 for base and 20 for big models (§6.1).
     #[arg(long, value_name = "K", default_value_t = 5)]
     last: usize,
-    /// Take one checkpoint, in place of a mean: best, last, or its step.
+    /// Take one checkpoint, in place of a mean: best, last, or its step; with training.ema_decay, its running mean.
     #[arg(long, value_name = "WHICH", conflicts_with = "last")]
     checkpoint: Option<ModelOf>,
     /// Folder of the new model.
