@@ -12,6 +12,8 @@ use attentive_data::LineReader;
 
 /// Bytes of the lines that are taken together, about.
 const BYTES_AT_ONCE: usize = 1 << 22;
+/// The longest line that is read.
+const MAX_LINE_BYTES: usize = 1 << 28;
 
 /// A line of input.
 #[derive(Debug)]
@@ -45,13 +47,7 @@ impl fmt::Display for At {
 
 /// The lines of the command line, of files or of standard input; memory is bounded by the longest line.
 #[derive(Debug)]
-pub(crate) struct Lines {
-    source: Source,
-    has_warned_of_nul: bool,
-}
-
-#[derive(Debug)]
-enum Source {
+pub(crate) enum Lines {
     Arguments(std::iter::Enumerate<std::vec::IntoIter<String>>),
     Files { reader: LineReader, is_standard_input: bool, is_keyboard: bool },
 }
@@ -62,7 +58,7 @@ impl Lines {
         if texts.is_empty() {
             return Self::open(&[], "text");
         }
-        Self { source: Source::Arguments(texts.into_iter().enumerate()), has_warned_of_nul: false }
+        Self::Arguments(texts.into_iter().enumerate())
     }
 
     /// The lines of `files` in turn, or of standard input if there are none; `-` is standard input too.
@@ -75,41 +71,43 @@ impl Lines {
             warning!("reading {what} from the keyboard; end with Ctrl-D");
         }
         let is_standard_input = !files.iter().any(is_named);
-        let reader = LineReader::new(files, usize::MAX);
-        Self { source: Source::Files { reader, is_standard_input, is_keyboard }, has_warned_of_nul: false }
+        Self::Files { reader: LineReader::new(files, MAX_LINE_BYTES), is_standard_input, is_keyboard }
     }
 
     /// Keeps byte order marks, and the `\r` at ends of lines.
-    pub(crate) fn verbatim(mut self) -> Self {
-        if let Source::Files { reader, is_standard_input, is_keyboard } = self.source {
-            self.source = Source::Files { reader: reader.verbatim(), is_standard_input, is_keyboard };
+    pub(crate) fn verbatim(self) -> Self {
+        match self {
+            Self::Files { reader, is_standard_input, is_keyboard } => {
+                Self::Files { reader: reader.verbatim(), is_standard_input, is_keyboard }
+            }
+            arguments @ Self::Arguments(_) => arguments,
         }
-        self
     }
 
     /// Lines in blocks of `n` at most, some at least; one at a time from a keyboard, where every line is answered at once.
     pub(crate) fn blocks(self, n: usize) -> Blocks {
-        let n = if matches!(self.source, Source::Files { is_keyboard: true, .. }) { 1 } else { n };
+        let n = if matches!(self, Self::Files { is_keyboard: true, .. }) { 1 } else { n };
         Blocks { lines: self, n, failure: None }
     }
 
     fn line(&mut self) -> Result<Option<Line>> {
-        let (reader, is_standard_input) = match &mut self.source {
-            Source::Arguments(texts) => {
+        let (reader, is_standard_input) = match self {
+            Self::Arguments(texts) => {
                 let line = |(idx, text)| Line { at: At { file: None, number: idx as u64 + 1 }, text };
                 return Ok(texts.next().map(line));
             }
-            Source::Files { reader, is_standard_input, .. } => (reader, *is_standard_input),
+            Self::Files { reader, is_standard_input, .. } => (reader, *is_standard_input),
         };
-        let Some(line) = reader.next_line()? else { return Ok(None) };
+        let Some(line) = reader.next_line()? else {
+            // Once: after the last line there is no other call.
+            reader.files().iter().flat_map(|file| &file.notes).for_each(|note| warning!("warning: {note}"));
+            return Ok(None);
+        };
         let at = At { file: (!is_standard_input).then_some(line.place.path), number: line.place.line };
-        let Ok(text) = String::from_utf8(line.bytes) else { bail!("{at} is not UTF-8: convert the text first") };
-        if !self.has_warned_of_nul && text.contains('\0') {
-            self.has_warned_of_nul = true;
-            warning!(
-                "warning: {at} has NUL characters: is this text, and in UTF-8? Later lines that have some are not named"
-            );
+        if line.is_over_long {
+            bail!("{at} is longer than {MAX_LINE_BYTES} bytes: break it into lines");
         }
+        let Ok(text) = String::from_utf8(line.bytes) else { bail!("{at} is not UTF-8: convert the text first") };
         Ok(Some(Line { at, text }))
     }
 }

@@ -25,7 +25,7 @@ pub enum DocumentUnit {
 
 /// Text files for a language model.
 ///
-/// Each may be plain, gzip or Zstandard: see [`LineReader`]. White space at the ends of lines is text.
+/// Each may be plain or compressed: see [`LineReader`]. White space at the ends of lines is text.
 ///
 /// ```
 /// use attentive_data::{DocumentUnit, TextFiles};

@@ -8,11 +8,28 @@ use sha2::{Digest, Sha256};
 
 use crate::token_file::{Key, TokenFile};
 use crate::{
-    CorpusBuilder, CorpusReport, CorpusRules, DataError, EncodedCorpus, FileReport, ParallelFiles, Side, TextPair,
+    CorpusBuilder, CorpusReport, CorpusRules, DataError, EncodedCorpus, FileReport, ParallelFiles, Side,
 };
 
-/// Pairs encoded at a time, in parallel.
+/// Pairs encoded at a time, in parallel; fewer of long ones.
 const CHUNK_PAIRS: usize = 1024;
+const CHUNK_BYTES: usize = 1 << 24;
+
+/// The next items: at most `n`, and no more after their sizes have reached `bytes`.
+pub(crate) fn chunk<T, E>(
+    items: &mut impl Iterator<Item = Result<T, E>>,
+    n: usize,
+    bytes: usize,
+    size: impl Fn(&T) -> usize,
+) -> Result<Vec<T>, E> {
+    let (mut chunk, mut n_bytes) = (Vec::new(), 0);
+    while chunk.len() < n && n_bytes < bytes {
+        let Some(item) = items.next().transpose()? else { break };
+        n_bytes += size(&item);
+        chunk.push(item);
+    }
+    Ok(chunk)
+}
 
 /// Where token ids are kept.
 #[derive(Debug, Clone)]
@@ -67,7 +84,7 @@ impl EncodedCorpus {
 
         let mut pairs = files.pairs(rules)?;
         loop {
-            let chunk: Vec<TextPair> = pairs.by_ref().take(CHUNK_PAIRS).collect::<Result<_, _>>()?;
+            let chunk = chunk(&mut pairs, CHUNK_PAIRS, CHUNK_BYTES, |pair| pair.source.len() + pair.target.len())?;
             if chunk.is_empty() {
                 break;
             }

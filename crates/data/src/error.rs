@@ -27,7 +27,7 @@ pub enum DataError {
     /// A file could not be read to its end; compressed files fail so where they are damaged or cut off.
     #[error(
         "cannot read {} past line {after_line}: {cause}; \
-         if the file is compressed it may be cut off: test it with gzip -t or zstd -t",
+         if the file is compressed it may be cut off: test it with gzip -t, bzip2 -t, xz -t or zstd -t",
         path.display()
     )]
     Read {
@@ -38,6 +38,24 @@ pub enum DataError {
         /// The system's or the decompressor's reason.
         #[source]
         cause: io::Error,
+    },
+    /// A file of another kind.
+    #[error("{} is {what}: {remedy}", path.display())]
+    NotText {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        what: String,
+        /// What a user can do.
+        remedy: &'static str,
+    },
+    /// A file of control characters.
+    #[error("{}:{line} has binary data: name files of text", path.display())]
+    Binary {
+        /// The file.
+        path: PathBuf,
+        /// Line number in the file, from 1.
+        line: u64,
     },
     /// The corpus has problems that its [`CorpusRules`](crate::CorpusRules) refuse.
     #[error("the corpus is refused{}", report.refusals())]

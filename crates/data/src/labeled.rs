@@ -32,6 +32,10 @@ impl LabeledText {
         while let Some(line) = reader.next_line()? {
             n_lines += 1;
             let place = || (line.place.path.to_path_buf(), line.place.line);
+            if line.is_over_long {
+                let (path, line) = place();
+                return Err(DataError::LongLine { path, line, max_bytes: MAX_LINE_BYTES });
+            }
             let Ok(text) = std::str::from_utf8(&line.bytes) else {
                 let (path, line) = place();
                 return Err(DataError::InvalidUtf8 { path, line });

@@ -2,7 +2,7 @@
 //!
 //! Text files become batches in three steps, each of which works on a corpus larger than memory:
 //!
-//! 1. [`ParallelFiles`] names the files (plain, gzip or Zstandard; two sides or tab-separated) and
+//! 1. [`ParallelFiles`] names the files (plain or compressed; two sides or tab-separated) and
 //!    [`ParallelFiles::pairs`] streams their sentence pairs, checked by [`CorpusRules`]. What is wrong is
 //!    counted in a [`CorpusReport`], by line.
 //! 2. [`EncodedCorpus`] holds the token ids, in memory or in a token file.
@@ -48,10 +48,12 @@ mod encode;
 mod encoded;
 mod error;
 mod examples;
+mod format;
 mod labeled;
 mod lines;
 mod masked_lm;
 mod masking;
+mod members;
 mod pairs;
 mod plan;
 mod report;
@@ -60,8 +62,10 @@ mod sentences;
 mod shuffle;
 mod span_batches;
 mod span_corruption;
+mod text_file;
 mod token_file;
 mod token_stream;
+mod utf16;
 mod widths;
 
 pub use attentive_core::{BatchStream, Endless, Epochs, Position};

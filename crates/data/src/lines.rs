@@ -1,13 +1,11 @@
 //! Lines of text files, compressed or not.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use flate2::read::MultiGzDecoder;
-use sha2::{Digest, Sha256};
-
+use crate::report::grouped;
+use crate::text_file::{TextFile, name_of};
 use crate::{DataError, FileReport, Place};
 
 const BUFFER_BYTES: usize = 1 << 16;
@@ -26,10 +24,10 @@ pub struct Line {
 
 /// Reads the lines of several files, one file after the other.
 ///
-/// gzip (several members) and Zstandard (several frames) are recognised by their first bytes, whatever the
-/// file is called. Lines end in `\n` or `\r\n`; the last one of a file needs no end. A byte order mark is
-/// dropped. Memory is bounded by the limit on a line's length, not by any file's content. The path `-` is
-/// standard input.
+/// gzip, bzip2, xz (several members each), Zstandard (several frames) and UTF-16 are recognised by their first bytes,
+/// whatever the file is called; archives, documents and other files that are not text are refused by name. Lines end in
+/// `\n` or `\r\n`; the last one of a file needs no end. A byte order mark is dropped. Memory is bounded by the limit on a
+/// line's length, not by any file's content. The path `-` is standard input.
 ///
 /// ```
 /// use attentive_data::LineReader;
@@ -70,7 +68,7 @@ impl LineReader {
     /// The next line, or `None` after the last one of the last file.
     ///
     /// # Errors
-    /// [`DataError::Open`] and [`DataError::Read`].
+    /// [`DataError::Open`], [`DataError::Read`], and [`DataError::NotText`] and [`DataError::Binary`] for what is not text.
     pub fn next_line(&mut self) -> Result<Option<Line>, DataError> {
         loop {
             if self.open.is_none() {
@@ -106,16 +104,24 @@ impl LineReader {
 #[derive(Debug)]
 struct OpenFile {
     path: Arc<Path>,
-    reader: BufReader<Hashing<Decompressed>>,
+    reader: BufReader<TextFile>,
     n_lines: u64,
+    /// Whether the last line was cut, and its rest is still to be passed over.
+    is_amid: bool,
+    nul_lines: NulLines,
+}
+
+/// Lines with NUL characters.
+#[derive(Debug, Default)]
+struct NulLines {
+    first: u64,
+    count: u64,
 }
 
 impl OpenFile {
     fn open(path: &Path) -> Result<Self, DataError> {
-        let reader = decompressed(path).map_err(|cause| DataError::Open { path: path.to_owned(), cause })?;
-        let hashing = Hashing { reader, sha: Sha256::new(), n_bytes: 0 };
-        let name = if is_standard_input(path) { Path::new("standard input") } else { path };
-        Ok(Self { path: name.into(), reader: BufReader::with_capacity(BUFFER_BYTES, hashing), n_lines: 0 })
+        let reader = BufReader::with_capacity(BUFFER_BYTES, TextFile::open(path)?);
+        Ok(Self { path: name_of(path).into(), reader, n_lines: 0, is_amid: false, nul_lines: NulLines::default() })
     }
 
     fn next_line(&mut self, max_bytes: usize, verbatim: bool) -> Result<Option<Line>, DataError> {
@@ -126,6 +132,10 @@ impl OpenFile {
         })?;
         Ok(bytes.map(|mut bytes| {
             self.n_lines += 1;
+            if bytes.contains(&0) {
+                self.nul_lines.count += 1;
+                self.nul_lines.first = if self.nul_lines.count == 1 { self.n_lines } else { self.nul_lines.first };
+            }
             let is_over_long = bytes.len() > max_bytes;
             bytes.truncate(max_bytes);
             Line { place: Place { path: self.path.clone(), line: self.n_lines }, bytes, is_over_long }
@@ -134,6 +144,10 @@ impl OpenFile {
 
     /// The next line without its end, cut somewhere past `max_bytes`.
     fn read_line(&mut self, max_bytes: usize, verbatim: bool) -> io::Result<Option<Vec<u8>>> {
+        // Not before: who refuses a line that is too long does not wait for its end.
+        if std::mem::take(&mut self.is_amid) {
+            self.reader.skip_until(b'\n')?;
+        }
         // Room for the mark and the longest line end, so that only over-long lines are cut.
         let limit = (max_bytes as u64).saturating_add(1 + BYTE_ORDER_MARK.len() as u64 + 2);
         let mut bytes = Vec::new();
@@ -146,7 +160,7 @@ impl OpenFile {
                 bytes.pop();
             }
         } else {
-            self.reader.skip_until(b'\n')?;
+            self.is_amid = true;
         }
         if !verbatim && self.n_lines == 0 && bytes.starts_with(BYTE_ORDER_MARK) {
             bytes.drain(..BYTE_ORDER_MARK.len());
@@ -155,101 +169,14 @@ impl OpenFile {
     }
 
     fn finish(self) -> FileReport {
-        let Hashing { sha, n_bytes, .. } = self.reader.into_inner();
-        FileReport {
-            path: self.path.to_path_buf(),
-            n_lines: self.n_lines,
-            n_bytes,
-            sha256: format!("{:x}", sha.finalize()),
+        let file = self.reader.into_inner();
+        let mut notes = Vec::from_iter(file.note.clone());
+        let NulLines { first, count } = self.nul_lines;
+        if count > 0 {
+            let lines = if count > 1 { format!(", the first of {} lines,", grouped(count)) } else { String::new() };
+            notes.push(format!("{}:{first}{lines} has NUL characters, which are read as text", self.path.display()));
         }
-    }
-}
-
-type Peeked = io::Chain<Cursor<Vec<u8>>, Source>;
-
-/// The bytes of a file as they are stored.
-enum Source {
-    File(File),
-    StandardInput(io::Stdin),
-}
-
-impl Source {
-    fn open(path: &Path) -> io::Result<Self> {
-        if is_standard_input(path) { Ok(Self::StandardInput(io::stdin())) } else { File::open(path).map(Self::File) }
-    }
-}
-
-fn is_standard_input(path: &Path) -> bool {
-    path.as_os_str() == "-"
-}
-
-impl Read for Source {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::File(file) => file.read(buffer),
-            Self::StandardInput(stdin) => stdin.read(buffer),
-        }
-    }
-}
-
-/// The plain bytes of a file.
-enum Decompressed {
-    Plain(Peeked),
-    Gzip(Box<MultiGzDecoder<BufReader<Peeked>>>),
-    Zstandard(Box<zstd::Decoder<'static, BufReader<Peeked>>>),
-}
-
-fn decompressed(path: &Path) -> io::Result<Decompressed> {
-    let mut file = Source::open(path)?;
-    let mut magic = Vec::with_capacity(4);
-    file.by_ref().take(4).read_to_end(&mut magic)?;
-    let is_gzip = magic.starts_with(&[0x1f, 0x8b]);
-    // A Zstandard frame, or a skippable one, which parallel compressors write first.
-    let is_zstd = matches!(magic[..], [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18]);
-    let peeked = Cursor::new(magic).chain(file);
-    let buffered = |peeked| BufReader::with_capacity(BUFFER_BYTES, peeked);
-    Ok(if is_gzip {
-        Decompressed::Gzip(Box::new(MultiGzDecoder::new(buffered(peeked))))
-    } else if is_zstd {
-        Decompressed::Zstandard(Box::new(zstd::Decoder::with_buffer(buffered(peeked))?))
-    } else {
-        Decompressed::Plain(peeked)
-    })
-}
-
-impl Read for Decompressed {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(reader) => reader.read(buffer),
-            Self::Gzip(reader) => reader.read(buffer),
-            Self::Zstandard(reader) => reader.read(buffer),
-        }
-    }
-}
-
-impl std::fmt::Debug for Decompressed {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Plain(_) => "Plain",
-            Self::Gzip(_) => "Gzip",
-            Self::Zstandard(_) => "Zstandard",
-        })
-    }
-}
-
-/// Hashes all that is read through it.
-#[derive(Debug)]
-struct Hashing<R> {
-    reader: R,
-    sha: Sha256,
-    n_bytes: u64,
-}
-
-impl<R: Read> Read for Hashing<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.reader.read(buffer)?;
-        self.sha.update(&buffer[..n]);
-        self.n_bytes += n as u64;
-        Ok(n)
+        let (n_bytes, sha256) = file.digest();
+        FileReport { path: self.path.to_path_buf(), n_lines: self.n_lines, n_bytes, sha256, notes }
     }
 }

@@ -10,7 +10,7 @@ use crate::{CorpusRules, DataError, Problem, Side, Treatment};
 
 /// The files of a parallel corpus.
 ///
-/// Each may be plain, gzip or Zstandard: see [`LineReader`].
+/// Each may be plain or compressed: see [`LineReader`].
 ///
 /// ```
 /// use attentive_data::{CorpusRules, ParallelFiles};

@@ -49,6 +49,9 @@ pub struct FileReport {
     pub n_bytes: u64,
     /// SHA-256 of the decompressed bytes, in hexadecimal: what `sha256sum` prints for the plain file.
     pub sha256: String,
+    /// What a user should know of it: NUL characters, an encoding that was guessed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// The lines that have one problem.

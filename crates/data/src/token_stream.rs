@@ -8,10 +8,12 @@ use attentive_core::TokenId;
 use rayon::prelude::*;
 
 use crate::documents::Piece;
+use crate::encode::chunk;
 use crate::{CorpusBuilder, DataError, EncodedCorpus, FileReport, Storage, TextFiles};
 
-/// Pieces encoded at a time, in parallel.
+/// Pieces encoded at a time, in parallel; fewer of long ones.
 const CHUNK_PIECES: usize = 1024;
+const CHUNK_BYTES: usize = 1 << 24;
 
 /// Documents as token ids, one after another with a separator between them, or a part of such a row.
 ///
@@ -48,7 +50,7 @@ impl TokenStream {
         let mut documents = files.documents();
         let mut writer = Writer::new(CorpusBuilder::spilling(storage.memory_bytes), separator);
         loop {
-            let pieces: Vec<Piece> = documents.by_ref().take(CHUNK_PIECES).collect::<Result<_, _>>()?;
+            let pieces: Vec<Piece> = chunk(&mut documents, CHUNK_PIECES, CHUNK_BYTES, |piece| piece.text.len())?;
             if pieces.is_empty() {
                 break;
             }

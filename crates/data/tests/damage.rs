@@ -62,6 +62,14 @@ fn zstandard() {
 }
 
 #[test]
+fn bzip2_and_xz() {
+    for name in ["text-twice.bz2", "text-twice.xz", "text-utf-16le"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+        damage(&fs::read(path).unwrap(), name);
+    }
+}
+
+#[test]
 fn token_files() {
     let folder = tempfile::tempdir().unwrap();
     let text_path = folder.path().join("a.tsv");

@@ -90,7 +90,7 @@ impl Session<'_, '_> {
 
     /// What resuming needs beside checkpoints; returns names and hashes of the data.
     fn write_start(&self, task: &impl Task) -> Result<Vec<DataRecord>> {
-        let (path, data) = (self.run.join(folder::DATA), task.data_records()?);
+        let (path, data) = (self.run.join(folder::DATA), task.data_records(self.options.log)?);
         // A run that was interrupted before it knew its data has no such file.
         let is_known = path.exists();
         if is_known {

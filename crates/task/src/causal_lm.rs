@@ -164,8 +164,8 @@ impl<F: LanguageModelSpec + Into<ModelConfig>> Task for CausalLm<F> {
         Ok(scores)
     }
 
-    fn data_records(&self) -> Result<Vec<DataRecord>> {
-        self.texts.records()
+    fn data_records(&self, log: &dyn Log) -> Result<Vec<DataRecord>> {
+        self.texts.records(log)
     }
 
     fn example(&self, model: &str) -> String {

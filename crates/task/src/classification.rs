@@ -64,6 +64,7 @@ impl<F: EncoderSpec + Into<ModelConfig>> Classification<F> {
         let n_rows = if recipe.batch.rows == AUTO { 1 } else { recipe.batch.rows };
         let batcher = |part: &LabeledPart| -> Result<ExampleBatcher<LabeledRows>> {
             say!(log, "data      {} {} texts", thousands(part.texts.len() as u64), part.name);
+            part.notes.iter().for_each(|note| log.warning(note));
             let label = |text: &LabeledText| labels.binary_search(&text.label).expect("none is unknown");
             let rows = part.texts.iter().map(|text| (tokenizer.encode(&text.text), label(text) as u32));
             Ok(ExampleBatcher::new(LabeledRows::new(rows, context, ids), n_rows, run.training.seed)?)
@@ -241,7 +242,7 @@ impl<F: EncoderSpec + Into<ModelConfig>> Task for Classification<F> {
         Ok(scores)
     }
 
-    fn data_records(&self) -> Result<Vec<DataRecord>> {
+    fn data_records(&self, _log: &dyn Log) -> Result<Vec<DataRecord>> {
         Ok(self.records.clone())
     }
 

@@ -6,9 +6,10 @@ use attentive_data::{CorpusReport, CorpusRules, DataError, EncodedCorpus, FileRe
 use attentive_tokenizer::{TokenId, Tokenizer};
 
 use crate::{
-    Context, Result,
+    Context, Log, Result,
     config::{DataRecipe, SplitFiles},
     encode,
+    log::warn_of,
 };
 
 /// One part of a corpus.
@@ -136,11 +137,12 @@ impl Split {
         }
     }
 
-    /// What `training.json` says of this part; files are read for it, unless there is a report of their last reading.
+    /// What `training.json` says of this part; files are read for it, unless there is a report of their last reading. Warns
+    /// of what is odd about them.
     ///
     /// # Errors
     /// Those of reading the files.
-    pub fn records(&self, split: &str, read: Option<&CorpusReport>) -> Result<Vec<DataRecord>> {
+    pub fn records(&self, split: &str, read: Option<&CorpusReport>, log: &dyn Log) -> Result<Vec<DataRecord>> {
         let record = |name: String, n_lines, sha256| DataRecord { split: split.to_owned(), name, n_lines, sha256 };
         match self {
             Self::Files(files) => {
@@ -149,7 +151,9 @@ impl Split {
                     Some(report) => [report.source.clone(), report.target.clone()],
                     None => files.digests().context("hashing the data")?,
                 };
-                Ok(source.into_iter().chain(target).map(of_file).collect())
+                let files: Vec<FileReport> = source.into_iter().chain(target).collect();
+                warn_of(log, &files);
+                Ok(files.into_iter().map(of_file).collect())
             }
             Self::Builtin(pairs) => {
                 let lines = pairs.iter().map(|pair| format!("{}\t{}\n", pair.source, pair.target));

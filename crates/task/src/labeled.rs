@@ -21,6 +21,8 @@ pub struct LabeledPart {
     pub name: &'static str,
     /// The texts, each with its class.
     pub texts: Vec<LabeledText>,
+    /// What a user should know of its files.
+    pub notes: Vec<String>,
     records: Vec<DataRecord>,
 }
 
@@ -98,13 +100,14 @@ impl LabeledTexts {
 impl LabeledPart {
     fn read(name: &'static str, files: &LabeledFiles) -> Result<Self> {
         let (texts, reports) = LabeledText::read(files.paths())?;
+        let notes = reports.iter().flat_map(|file| file.notes.clone()).collect();
         let record = |file: FileReport| DataRecord {
             split: name.to_owned(),
             name: file.path.display().to_string(),
             n_lines: file.n_lines,
             sha256: file.sha256,
         };
-        Ok(Self { name, texts, records: reports.into_iter().map(record).collect() })
+        Ok(Self { name, texts, notes, records: reports.into_iter().map(record).collect() })
     }
 
     fn builtin(name: &'static str, sentences: Vec<LabeledSentence>) -> Self {
@@ -115,6 +118,7 @@ impl LabeledPart {
         let n_lines = texts.len() as u64;
         Self {
             name,
+            notes: Vec::new(),
             records: vec![DataRecord { split: name.to_owned(), name: "built-in".to_owned(), n_lines, sha256 }],
             texts,
         }

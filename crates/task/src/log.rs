@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use attentive_data::FileReport;
+
 /// Takes the lines that a task and a run have to say; neither prints.
 ///
 /// `()` drops them all.
@@ -25,6 +27,11 @@ impl Log for () {
 /// A line of a [`Log`], as `println!` formats it.
 macro_rules! say {
     ($log:expr, $($text:tt)*) => { $log.line(&format!($($text)*)) };
+}
+
+/// Warns of what a user should know of files.
+pub(crate) fn warn_of<'a>(log: &dyn Log, files: impl IntoIterator<Item = &'a FileReport>) {
+    files.into_iter().flat_map(|file| &file.notes).for_each(|note| log.warning(&format!("warning: {note}")));
 }
 
 /// `1234567` as `1,234,567`.

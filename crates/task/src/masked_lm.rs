@@ -242,8 +242,8 @@ impl<F: EncoderSpec + Into<ModelConfig>> Task for MaskedLm<F> {
         Ok(scores)
     }
 
-    fn data_records(&self) -> Result<Vec<DataRecord>> {
-        self.texts.records()
+    fn data_records(&self, log: &dyn Log) -> Result<Vec<DataRecord>> {
+        self.texts.records(log)
     }
 
     fn example(&self, model: &str) -> String {

@@ -267,8 +267,8 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Task for Infilling<F> {
         Ok(scores)
     }
 
-    fn data_records(&self) -> Result<Vec<DataRecord>> {
-        self.texts.records()
+    fn data_records(&self, log: &dyn Log) -> Result<Vec<DataRecord>> {
+        self.texts.records(log)
     }
 
     fn example(&self, model: &str) -> String {

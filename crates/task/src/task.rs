@@ -53,11 +53,11 @@ pub trait Task {
     /// Those of the data and of decoding.
     fn score(&self, model: Self::Model, log: &dyn Log) -> Result<Vec<ScoreRecord>>;
 
-    /// Names, sizes and hashes of the data.
+    /// Names, sizes and hashes of the data; warns of what is odd about files.
     ///
     /// # Errors
     /// Those of reading the data.
-    fn data_records(&self) -> Result<Vec<DataRecord>>;
+    fn data_records(&self, log: &dyn Log) -> Result<Vec<DataRecord>>;
 
     /// Arguments of `attentive` that use the finished model, which `--model` names.
     fn example(&self, model: &str) -> String;

@@ -9,6 +9,7 @@ use attentive_tokenizer::Tokenizer;
 use crate::{
     Context, Log, Result,
     config::{TextFilesRecipe, TextRecipe},
+    log::warn_of,
 };
 
 /// One part of a text.
@@ -65,11 +66,11 @@ impl Texts {
         })
     }
 
-    /// What `training.json` says of all parts.
-    pub fn records(&self) -> Result<Vec<DataRecord>> {
-        let mut records = self.train.records("train")?;
+    /// What `training.json` says of all parts; warns of what is odd about files.
+    pub fn records(&self, log: &dyn Log) -> Result<Vec<DataRecord>> {
+        let mut records = self.train.records("train", log)?;
         if let Some(validation) = &self.validation {
-            records.extend(validation.records("validation")?);
+            records.extend(validation.records("validation", log)?);
         }
         Ok(records)
     }
@@ -148,13 +149,26 @@ impl TextSource {
         Ok(corpus)
     }
 
+    /// The files, read to their ends; none of the built-in text.
+    ///
+    /// # Errors
+    /// Those of reading them.
+    pub fn files(&self) -> Result<Vec<FileReport>> {
+        match self {
+            Self::Files(files) => files.documents().finish().context("hashing the data"),
+            Self::Builtin(_) => Ok(Vec::new()),
+        }
+    }
+
     /// What `training.json` says of this part.
-    fn records(&self, split: &str) -> Result<Vec<DataRecord>> {
+    fn records(&self, split: &str, log: &dyn Log) -> Result<Vec<DataRecord>> {
         let record = |name: String, n_lines, sha256| DataRecord { split: split.to_owned(), name, n_lines, sha256 };
         match self {
-            Self::Files(files) => {
+            Self::Files(_) => {
                 let of_file = |file: FileReport| record(file.path.display().to_string(), file.n_lines, file.sha256);
-                Ok(files.documents().finish().context("hashing the data")?.into_iter().map(of_file).collect())
+                let files = self.files()?;
+                warn_of(log, &files);
+                Ok(files.into_iter().map(of_file).collect())
             }
             Self::Builtin(sentences) => {
                 let lines = sentences.iter().map(|sentence| format!("{sentence}\n"));

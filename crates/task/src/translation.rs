@@ -67,7 +67,7 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Translation<F> {
         if let Some(report) = &report {
             say!(log, "{report}");
         }
-        let mut records = corpus.train.records("train", report.as_ref())?;
+        let mut records = corpus.train.records("train", report.as_ref(), log)?;
         let [n_source, n_target] = train.n_tokens();
         say!(
             log,
@@ -99,7 +99,7 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Translation<F> {
         let validation = match &corpus.validation {
             Some(split) => {
                 let (encoded, report) = split.encode(&*tokenizer, &recipe.rules, &Storage::default())?;
-                records.extend(split.records("validation", report.as_ref())?);
+                records.extend(split.records("validation", report.as_ref(), log)?);
                 Some(PairBatcher::new(Arc::new(encoded), &batch, specials, Order::Sorted)?)
             }
             None => {
@@ -236,14 +236,14 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Task for Translation<F> {
         Ok(scores)
     }
 
-    fn data_records(&self) -> Result<Vec<DataRecord>> {
+    fn data_records(&self, log: &dyn Log) -> Result<Vec<DataRecord>> {
         let mut records = self.records.clone();
         if let Some(test) = &self.corpus.test {
             // What is wrong with the test set is said before the model is trained.
             if test.pairs(&CorpusRules::strict(), usize::MAX)?.is_empty() {
                 refuse!("[data.test] holds no sentence pair: check its files, or leave it out");
             }
-            records.extend(test.records("test", None)?);
+            records.extend(test.records("test", None, log)?);
         }
         Ok(records)
     }

@@ -16,7 +16,7 @@ pub(crate) struct Segments {
 }
 
 impl Segments {
-    /// Reads a file, which may be `.gz` or `.zst`; `-` is standard input.
+    /// Reads a file, which may be compressed; `-` is standard input.
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let line = |text: String| text.trim_end_matches(is_python_space).to_owned();
         let lines = lines(path).verbatim().map(|read| Ok(line(read?.text))).collect::<Result<_>>()?;
@@ -24,7 +24,7 @@ impl Segments {
     }
 }
 
-/// The lines of a file, which may be `.gz` or `.zst`; `-` is standard input.
+/// The lines of a file, which may be compressed; `-` is standard input.
 pub(crate) fn read_lines(path: &Path) -> Result<Vec<String>> {
     lines(path).map(|line| Ok(line?.text)).collect()
 }

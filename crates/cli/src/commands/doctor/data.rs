@@ -76,6 +76,8 @@ fn pairs(recipe: &TranslationRecipe, tokenizer: &dyn Tokenizer, warnings: &mut V
         let report = split.visit(rules, |line, given, target| {
             reader.push(Text { line, given, answer: Some(Answer::Target(target)), is_alone: true });
         })?;
+        let files = report.iter().flat_map(CorpusReport::files);
+        warnings.extend(files.flat_map(|(_, file)| &file.notes).map(|note| format!("{name}: {note}")));
         for (done, what) in report.iter().flat_map(CorpusReport::remarks) {
             let done = if limit.is_none() { "will be refused when the run begins" } else { done };
             warnings.push(format!("{name}: {what}; {done}"));
@@ -89,6 +91,9 @@ fn labeled(recipe: &ClassificationRecipe, tokenizer: &dyn Tokenizer, warnings: &
     let texts = LabeledTexts::open(&recipe.data)?;
     warnings.extend(texts.validation.is_none().then(|| none_of("validation")));
     warnings.extend(texts.test.is_none().then(|| none_of("test")));
+    for part in texts.parts() {
+        warnings.extend(part.notes.iter().map(|note| format!("{}: {note}", part.name)));
+    }
     let limit = Limit { tokens: recipe.batch.context - 2, fate: "are cut off: batch.context", loses: true };
     let read = |part: &LabeledPart| {
         let mut reader = Reader::new(tokenizer);
@@ -125,6 +130,10 @@ fn text_parts(
             parts.push(held_out);
         }
         (None, None) => warnings.push(none_of("validation")),
+    }
+    for (name, source) in [("train", Some(&texts.train)), ("validation", texts.validation.as_ref())] {
+        let files = source.map(TextSource::files).transpose()?.unwrap_or_default();
+        warnings.extend(files.iter().flat_map(|file| &file.notes).map(|note| format!("{name}: {note}")));
     }
     Ok(parts)
 }

@@ -20,7 +20,7 @@ use crate::{input::Lines, output};
 /// nor are special tokens added.
 #[derive(Debug, Args)]
 pub(super) struct Encode {
-    /// Text, plain, .gz or .zst. Without files, standard input.
+    /// Text, plain or compressed. Without files, standard input.
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     #[command(flatten)]

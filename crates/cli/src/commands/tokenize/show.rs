@@ -24,7 +24,7 @@ use crate::{
 pub(super) struct Show {
     /// Text; without it, the lines of --input or of standard input.
     text: Vec<String>,
-    /// A file of text, plain, .gz or .zst; may be given several times.
+    /// A file of text, plain or compressed; may be given several times.
     #[arg(short, long, value_name = "FILE", conflicts_with = "text")]
     input: Vec<PathBuf>,
     #[command(flatten)]

@@ -15,7 +15,7 @@ use crate::input::Lines;
 /// Learn a vocabulary from text.
 #[derive(Debug, Args)]
 pub(super) struct Train {
-    /// Text, plain, .gz or .zst; for a joint vocabulary, the files of both languages. Without files, standard input.
+    /// Text, plain or compressed; for a joint vocabulary, the files of both languages. Without files, standard input.
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Kind of vocabulary.
