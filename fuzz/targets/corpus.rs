@@ -1,4 +1,4 @@
-//! A corpus, plain, gzip or Zstandard.
+//! A corpus, plain or compressed.
 #![no_main]
 
 use attentive_data::{CorpusRules, OnProblem, ParallelFiles};

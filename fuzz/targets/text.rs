@@ -1,7 +1,7 @@
 //! Text for language models by lines, paragraphs and files, and labelled text.
 #![no_main]
 
-use attentive_data::{DocumentUnit, LabeledText, TextFiles};
+use attentive_data::{DocumentUnit, LabeledText, TextFiles, TsvLayout};
 use attentive_fuzz::file;
 use libfuzzer_sys::fuzz_target;
 
@@ -13,5 +13,6 @@ fuzz_target!(|bytes: &[u8]| {
             let _ = documents.finish();
         }
     }
-    let _ = LabeledText::read(&[path]);
+    let _ = LabeledText::read(&[&path], TsvLayout::default());
+    let _ = LabeledText::read(&[&path], TsvLayout { columns: Some([3, 1]), header: true });
 });

@@ -239,6 +239,11 @@ fn bad_input_is_named() {
     says(train(&["--set", "objective.label_smoothing=1"]), &["objective.label_smoothing"]);
     folder.write("bad.tsv", "a\tb\nno tab\nc\td\n");
     says(train(&["--set", "data.train.tsv=bad.tsv"]), &["bad.tsv", "line", "2"]);
+    says(train(&["--set", "data.train.columns=[0, 2]"]), &["data.train.columns[0]", "from 1"]);
+    says(train(&["--set", "data.train.columns=[2, 2]"]), &["data.train.columns", "two different columns"]);
+    says(train(&["--set", "data.train.columns=[1, 3]"]), &["pairs.tsv:1", "columns = [1, 2]"]);
+    folder.write("pairs.tgz", "PK\u{3}\u{4}");
+    says(train(&["--set", "data.train.tsv=pairs.tgz"]), &["pairs.tgz is a ZIP archive"]);
     says(train(&["--backend", "cuda"]), &["--features cuda"]);
     says(folder.fail(&["eval", "--source", "test.src", "--reference", "pairs.tsv", "--tokenize", "14z"], ""), &["14z"]);
     folder.write("syntax.toml", "name = \n");

@@ -306,6 +306,9 @@ fn bad_input_is_named() {
     says("classes.toml", &["data.train.tsv=one.tsv"], &["two at least"]);
     folder.write("new.tsv", "a b\tdown\n");
     says("classes.toml", &["data.test.tsv=new.tsv"], &["data.test", "down"]);
+    folder.write("cola.tsv", "gj04\t1\t*\ta b\ngj04\t0\ta b\n");
+    says("classes.toml", &["data.train.tsv=cola.tsv", "data.train.columns=[4, 2]"], &["cola.tsv:2", "[4, 2]"]);
+    says("classes.toml", &["data.train.columns=[2, 2]"], &["data.train.columns", "two different columns"]);
     says("classes.toml", &["pretrained=runs/none"], &["runs/none"]);
 }
 

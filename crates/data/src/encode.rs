@@ -7,9 +7,7 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use crate::token_file::{Key, TokenFile};
-use crate::{
-    CorpusBuilder, CorpusReport, CorpusRules, DataError, EncodedCorpus, FileReport, ParallelFiles, Side,
-};
+use crate::{CorpusBuilder, CorpusReport, CorpusRules, DataError, EncodedCorpus, FileReport, ParallelFiles, Side};
 
 /// Pairs encoded at a time, in parallel; fewer of long ones.
 const CHUNK_PAIRS: usize = 1024;
@@ -72,7 +70,7 @@ impl EncodedCorpus {
         let mut digests = None;
         if let Some(TokenCache { dir, tokenizer }) = &storage.cache {
             let found = files.digests()?;
-            let key = key(&found, rules, tokenizer);
+            let key = key(files, &found, rules, tokenizer);
             let name: String = key[..8].iter().map(|byte| format!("{byte:02x}")).collect();
             let path = dir.join(name + ".tokens");
             if let Some((file, index, report)) = TokenFile::open(&path, &key)? {
@@ -108,8 +106,11 @@ impl EncodedCorpus {
     }
 }
 
-fn key(digests: &[Vec<FileReport>; 2], rules: &CorpusRules, tokenizer: &str) -> Key {
+fn key(files: &ParallelFiles, digests: &[Vec<FileReport>; 2], rules: &CorpusRules, tokenizer: &str) -> Key {
     let mut sha = Sha256::new();
+    if let ParallelFiles::Tsv { layout, .. } = files {
+        sha.update(format!("{layout:?}"));
+    }
     for files in digests {
         sha.update((files.len() as u64).to_le_bytes());
         files.iter().for_each(|file| sha.update(&file.sha256));

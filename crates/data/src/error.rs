@@ -95,12 +95,28 @@ pub enum DataError {
         line: u64,
     },
     /// A line without a class.
-    #[error("{}:{line} has no label: expected a text, a tab and a label", path.display())]
+    #[error("{}:{line} has no label: expected a text, a tab and a label; of lines with more columns, columns = [1, 2] \
+             tells which have text and label", path.display())]
     NoLabel {
         /// The file.
         path: PathBuf,
         /// Line number in the file, from 1.
         line: u64,
+    },
+    /// A line without the columns that are wanted.
+    #[error(
+        "{}:{line} has {n} tab-separated columns, and columns = [{}, {}] are wanted",
+        path.display(), columns[0], columns[1]
+    )]
+    Columns {
+        /// The file.
+        path: PathBuf,
+        /// Line number in the file, from 1.
+        line: u64,
+        /// Columns that the line has.
+        n: usize,
+        /// Those wanted, from 1.
+        columns: [usize; 2],
     },
     /// A line that would not fit in memory.
     #[error("{}:{line} is longer than {max_bytes} bytes: break it into lines", path.display())]

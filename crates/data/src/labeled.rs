@@ -4,7 +4,7 @@ use std::path::Path;
 
 use attentive_core::{FrameIds, LabeledBatch, TokenId, TokenMatrix};
 
-use crate::{DataError, ExampleSet, FileReport, LineReader};
+use crate::{DataError, ExampleSet, FileReport, LineReader, TsvLayout};
 
 /// The longest line that is read.
 const MAX_LINE_BYTES: usize = 1 << 20;
@@ -21,11 +21,13 @@ pub struct LabeledText {
 }
 
 impl LabeledText {
-    /// Reads files of a text, a tab and a label a line; blank lines are passed over.
+    /// Reads files of a text, a tab and a label a line, or of lines with these in other columns; blank lines are passed
+    /// over. Without columns in the layout, the label comes after the last tab.
     ///
     /// # Errors
-    /// Those of reading, and [`DataError::NoLabel`] for a line without a tab or with nothing after it.
-    pub fn read<P: AsRef<Path>>(paths: &[P]) -> Result<(Vec<Self>, Vec<FileReport>), DataError> {
+    /// Those of reading, [`DataError::NoLabel`] for a line without a tab or with nothing after it, and
+    /// [`DataError::Columns`] for one without the layout's columns.
+    pub fn read<P: AsRef<Path>>(paths: &[P], layout: TsvLayout) -> Result<(Vec<Self>, Vec<FileReport>), DataError> {
         let mut reader = LineReader::new(paths, MAX_LINE_BYTES);
         let mut texts = Vec::new();
         let mut n_lines = 0;
@@ -40,10 +42,17 @@ impl LabeledText {
                 let (path, line) = place();
                 return Err(DataError::InvalidUtf8 { path, line });
             };
-            if text.trim().is_empty() {
+            if text.trim().is_empty() || !layout.has_text(line.place.line) {
                 continue;
             }
-            match text.rsplit_once('\t').map(|(text, label)| (text.trim(), label.trim())) {
+            let columns = match layout.columns {
+                None => text.rsplit_once('\t'),
+                Some(columns) => Some(in_columns(text, layout).ok_or_else(|| {
+                    let (path, line) = place();
+                    DataError::Columns { path, line, n: text.split('\t').count(), columns }
+                })?),
+            };
+            match columns.map(|(text, label)| (text.trim(), label.trim())) {
                 Some((text, label)) if !label.is_empty() => {
                     texts.push(Self { text: text.to_owned(), label: label.to_owned(), line: n_lines });
                 }
@@ -55,6 +64,12 @@ impl LabeledText {
         }
         Ok((texts, reader.finish()?))
     }
+}
+
+/// The text and the label of a line, if it has their columns.
+fn in_columns(line: &str, layout: TsvLayout) -> Option<(&str, &str)> {
+    let [text, label] = layout.split(line.as_bytes()).ok()?.map(|(column, _)| std::str::from_utf8(column).ok());
+    text.zip(label)
 }
 
 /// Rows of tokens with the class of each.

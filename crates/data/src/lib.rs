@@ -65,6 +65,7 @@ mod span_corruption;
 mod text_file;
 mod token_file;
 mod token_stream;
+mod tsv;
 mod utf16;
 mod widths;
 
@@ -90,3 +91,4 @@ pub use shuffle::{derived_seed, permutation, seeded_rng};
 pub use span_batches::SpanBatcher;
 pub use span_corruption::{SpanCorruption, SpanCorruptionConfig};
 pub use token_stream::TokenStream;
+pub use tsv::TsvLayout;

@@ -6,7 +6,7 @@ use attentive_core::TokenId;
 
 use crate::lines::{Line, LineReader};
 use crate::report::{CorpusReport, FileReport, Place};
-use crate::{CorpusRules, DataError, Problem, Side, Treatment};
+use crate::{CorpusRules, DataError, Problem, Side, Treatment, TsvLayout};
 
 /// The files of a parallel corpus.
 ///
@@ -40,8 +40,13 @@ pub enum ParallelFiles {
         /// Files of the target side, in order.
         target: Vec<PathBuf>,
     },
-    /// Each line is a source sentence, a tab and a target sentence.
-    Tsv(Vec<PathBuf>),
+    /// Each line has a source sentence and a target sentence in two of its columns.
+    Tsv {
+        /// Files, in order.
+        files: Vec<PathBuf>,
+        /// Which columns.
+        layout: TsvLayout,
+    },
 }
 
 impl ParallelFiles {
@@ -54,9 +59,14 @@ impl ParallelFiles {
         Self::Sides { source: owned(source), target: owned(target) }
     }
 
-    /// One or more files of tab-separated pairs.
+    /// One or more files of tab-separated pairs: a source sentence, a tab and a target sentence a line.
     pub fn tsv<P: AsRef<Path>>(files: impl IntoIterator<Item = P>) -> Self {
-        Self::Tsv(owned(files))
+        Self::tsv_of(files, TsvLayout::default())
+    }
+
+    /// One or more tab-separated files with other columns too.
+    pub fn tsv_of<P: AsRef<Path>>(files: impl IntoIterator<Item = P>, layout: TsvLayout) -> Self {
+        Self::Tsv { files: owned(files), layout }
     }
 
     /// Streams the sentence pairs that `rules` admit.
@@ -64,7 +74,8 @@ impl ParallelFiles {
     /// # Errors
     /// [`DataError::NoFiles`] if a side has none. Files are opened as they are reached.
     pub fn pairs<'a>(&self, rules: &'a CorpusRules) -> Result<Pairs<'a>, DataError> {
-        Ok(Pairs { input: self.open(rules.max_bytes)?, rules, report: CorpusReport::default(), is_done: false })
+        let input = self.open(rules.max_bytes)?;
+        Ok(Pairs { input, rules, report: CorpusReport::default(), n_headers: 0, is_done: false })
     }
 
     /// Size and SHA-256 of every file as [source or tab-separated, target], by reading them once.
@@ -83,12 +94,12 @@ impl ParallelFiles {
         Ok(match self {
             Self::Sides { source, target } => Input {
                 source: reader(source, Side::Source.name(), max_bytes)?,
-                target: Some(reader(target, Side::Target.name(), max_bytes)?),
+                target: Target::File(reader(target, Side::Target.name(), max_bytes)?),
             },
-            Self::Tsv(files) => {
-                let two_and_a_tab = max_bytes.saturating_mul(2).saturating_add(1);
-                Input { source: reader(files, "tab-separated", two_and_a_tab)?, target: None }
-            }
+            Self::Tsv { files, layout } => Input {
+                source: reader(files, "tab-separated", layout.max_line_bytes(max_bytes))?,
+                target: Target::Column(*layout),
+            },
         })
     }
 }
@@ -97,21 +108,37 @@ fn owned<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> Vec<PathBuf> {
     paths.into_iter().map(|path| path.as_ref().to_owned()).collect()
 }
 
-/// The open files; without a target reader, the source's lines are tab-separated pairs.
+/// The open files.
 #[derive(Debug)]
 struct Input {
     source: LineReader,
-    target: Option<LineReader>,
+    target: Target,
+}
+
+/// Where target sentences are.
+#[derive(Debug)]
+enum Target {
+    /// In lines of their own.
+    File(LineReader),
+    /// In the source's lines, which are tab-separated.
+    Column(TsvLayout),
 }
 
 impl Input {
     fn files(&self) -> [&[FileReport]; 2] {
-        [self.source.files(), self.target.as_ref().map_or(&[], LineReader::files)]
+        let target = match &self.target {
+            Target::File(reader) => reader.files(),
+            Target::Column(_) => &[],
+        };
+        [self.source.files(), target]
     }
 
     fn finish(self) -> Result<[Vec<FileReport>; 2], DataError> {
-        let target = self.target.map(LineReader::finish).transpose()?;
-        Ok([self.source.finish()?, target.unwrap_or_default()])
+        let target = match self.target {
+            Target::File(reader) => reader.finish()?,
+            Target::Column(_) => Vec::new(),
+        };
+        Ok([self.source.finish()?, target])
     }
 }
 
@@ -148,6 +175,8 @@ pub struct Pairs<'a> {
     input: Input,
     rules: &'a CorpusRules,
     report: CorpusReport,
+    /// Lines that name columns.
+    n_headers: u64,
     is_done: bool,
 }
 
@@ -193,9 +222,13 @@ impl Pairs<'_> {
         loop {
             let source = self.input.source.next_line()?;
             let lines = match (&mut self.input.target, source) {
-                (Some(target), source) => (source, target.next_line()?),
-                (None, None) => (None, None),
-                (None, Some(line)) => match columns(line) {
+                (Target::File(target), source) => (source, target.next_line()?),
+                (Target::Column(_), None) => (None, None),
+                (Target::Column(layout), Some(line)) if !layout.has_text(line.place.line) => {
+                    self.n_headers += 1;
+                    continue;
+                }
+                (Target::Column(layout), Some(line)) => match columns(line, *layout) {
                     Ok((source, target)) => (Some(source), Some(target)),
                     Err((problem, place)) => {
                         self.report.n_read += 1;
@@ -220,7 +253,7 @@ impl Pairs<'_> {
                 && !self.report.is_refused()
             {
                 self.report.n_kept += 1;
-                return Ok(Some(TextPair { line: self.report.n_read, source, target, places }));
+                return Ok(Some(TextPair { line: self.n_headers + self.report.n_read, source, target, places }));
             }
         }
     }
@@ -279,18 +312,19 @@ impl Iterator for Pairs<'_> {
     }
 }
 
-/// Splits a line at its only tab.
-fn columns(line: Line) -> Result<(Line, Line), (Problem, Place)> {
-    let Line { place, mut bytes, is_over_long } = line;
-    let mut tabs = (0..bytes.len()).filter(|&i| bytes[i] == b'\t');
-    match (tabs.next(), tabs.next()) {
-        (Some(tab), None) => {
-            let target = bytes.split_off(tab + 1);
-            bytes.pop();
-            let source = Line { place: place.clone(), bytes, is_over_long: false };
-            Ok((source, Line { place, bytes: target, is_over_long }))
-        }
-        (None, _) if bytes.trim_ascii().is_empty() => Err((Problem::Empty, place)),
-        _ => Err((Problem::Columns, place)),
+/// The source and the target of a tab-separated line.
+fn columns(line: Line, layout: TsvLayout) -> Result<(Line, Line), (Problem, Place)> {
+    let Line { place, bytes, is_over_long } = line;
+    let part = |(bytes, is_last): (&[u8], bool)| Line {
+        place: place.clone(),
+        bytes: bytes.to_owned(),
+        is_over_long: is_over_long && is_last,
+    };
+    match layout.split(&bytes) {
+        Ok([source, target]) => Ok((part(source), part(target))),
+        Err(_) if bytes.trim_ascii().is_empty() && !bytes.contains(&b'\t') => Err((Problem::Empty, place)),
+        // A column that comes after the cut.
+        Err(_) if is_over_long && layout.columns.is_some() => Err((Problem::TooManyBytes, place)),
+        Err(_) => Err((Problem::Columns, place)),
     }
 }

@@ -64,7 +64,7 @@ impl From<OnProblem> for Treatment {
 pub enum Problem {
     /// The other side has no such line.
     LineCount,
-    /// A tab-separated line does not have exactly two columns.
+    /// A tab-separated line does not have the columns that are wanted, or has others than these two.
     Columns,
     /// The line is not UTF-8.
     InvalidUtf8,
@@ -81,7 +81,7 @@ impl Problem {
     pub fn describe(self) -> &'static str {
         match self {
             Self::LineCount => "no such line on the other side",
-            Self::Columns => "not two tab-separated columns",
+            Self::Columns => "not the tab-separated columns wanted",
             Self::InvalidUtf8 => "not UTF-8",
             Self::Empty => "empty line",
             Self::TooManyBytes => "too many bytes",
@@ -93,7 +93,10 @@ impl Problem {
     pub fn remedy(self) -> &'static str {
         match self {
             Self::LineCount => "align the two sides, or leave the surplus out with on_line_count = \"skip\"",
-            Self::Columns => "give each line one tab, or leave the others out with on_columns = \"skip\"",
+            Self::Columns => {
+                "give each line two columns with a tab between, say which of several to read with columns = [1, 2], or \
+                 leave these lines out with on_columns = \"skip\""
+            }
             Self::InvalidUtf8 => "convert the file to UTF-8, or leave these lines out with on_invalid_utf8 = \"skip\"",
             Self::Empty => "fill these lines or remove both sides, or leave them out with on_empty = \"skip\"",
             Self::TooManyBytes => "raise max_bytes, or set on_over_long = \"skip\" or \"truncate\"",
@@ -116,7 +119,7 @@ pub struct CorpusRules {
     pub max_tokens: usize,
     /// One side has more lines than the other. Skipping leaves the surplus out.
     pub on_line_count: OnProblem,
-    /// A tab-separated line does not have exactly two columns.
+    /// A tab-separated line does not have exactly two columns, or not those that `columns` names.
     pub on_columns: OnProblem,
     /// A line is not UTF-8.
     pub on_invalid_utf8: OnProblem,

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use attentive_data::{DataError, DocumentUnit, FileReport, LabeledText, LineReader, TextFiles};
+use attentive_data::{DataError, DocumentUnit, FileReport, LabeledText, LineReader, TextFiles, TsvLayout};
 
 const TEXT: [&str; 3] = ["one", "two wörds", "three"];
 
@@ -42,7 +42,11 @@ fn every_compression_is_read_whatever_the_file_is_called() {
     assert_eq!(lines, TEXT);
     for name in ["text.xz", "text-twice.xz", "text.bz2", "text-twice.bz2"] {
         let (lines, report) = lines_in(&fs::read(golden(name)).unwrap()).unwrap();
-        assert_eq!((lines, &report.sha256, report.n_bytes), (TEXT.map(String::from).to_vec(), &plain.sha256, 21), "{name}");
+        assert_eq!(
+            (lines, &report.sha256, report.n_bytes),
+            (TEXT.map(String::from).to_vec(), &plain.sha256, 21),
+            "{name}"
+        );
     }
     assert!(lines_of(&golden("nothing.bz2")).unwrap().0.is_empty());
 }
@@ -51,7 +55,8 @@ fn every_compression_is_read_whatever_the_file_is_called() {
 fn zeros_after_compressed_data_are_padding() {
     let zeros = [0; 1000];
     let bzip2 = fs::read(golden("text.bz2")).unwrap();
-    for padded in [[&gzip(b"a\nb\n"), &zeros[..]].concat(), [&gzip(b"a\n"), &zeros[..], &gzip(b"b\n"), &zeros].concat()] {
+    for padded in [[&gzip(b"a\nb\n"), &zeros[..]].concat(), [&gzip(b"a\n"), &zeros[..], &gzip(b"b\n"), &zeros].concat()]
+    {
         assert_eq!(lines_in(&padded).unwrap().0, ["a", "b"]);
     }
     assert_eq!(lines_in(&[&bzip2, &zeros[..]].concat()).unwrap().0, TEXT);
@@ -85,7 +90,7 @@ fn archives_and_other_formats_are_refused_by_name() {
         let error = TextFiles::new([&archive], unit).documents().next().unwrap().unwrap_err();
         assert!(matches!(error, DataError::NotText { .. }), "{error}");
     }
-    assert!(matches!(LabeledText::read(&[&archive]), Err(DataError::NotText { .. })));
+    assert!(matches!(LabeledText::read(&[&archive], TsvLayout::default()), Err(DataError::NotText { .. })));
 }
 
 #[test]
@@ -97,7 +102,11 @@ fn utf_16_is_read_with_and_without_a_mark() {
         let bytes = fs::read(golden(name)).unwrap();
         let (lines, report) = lines_in(&bytes).unwrap();
         assert_eq!((lines, report.n_bytes), (TEXT.map(String::from).to_vec(), text.len() as u64));
-        assert!(report.notes[0].contains("no byte order mark") && report.notes[0].contains(order), "{:?}", report.notes);
+        assert!(
+            report.notes[0].contains("no byte order mark") && report.notes[0].contains(order),
+            "{:?}",
+            report.notes
+        );
         for bytes in [[&mark[..], &bytes].concat(), gzip(&[&mark[..], &bytes].concat())] {
             let (lines, report) = lines_in(&bytes).unwrap();
             assert_eq!((lines, report.notes), (TEXT.map(String::from).to_vec(), Vec::new()));
@@ -133,6 +142,6 @@ fn a_line_that_is_too_long_is_refused_before_its_end_is_read() {
     assert!(reader.next_line().unwrap().unwrap().is_over_long);
     let error = TextFiles::new([&path], DocumentUnit::Line).documents().next().unwrap().unwrap_err();
     assert!(error.to_string().contains("long:1 is longer than 16777216 bytes"), "{error}");
-    let error = LabeledText::read(&[&path]).unwrap_err();
+    let error = LabeledText::read(&[&path], TsvLayout::default()).unwrap_err();
     assert!(error.to_string().contains("long:1 is longer than 1048576 bytes"), "{error}");
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use attentive_core::{BatchStream, Endless, Epochs, FrameIds, MaskedBatch};
 use attentive_data::{
     DataError, ExampleBatcher, ExampleSet, LabeledText, MaskedSentences, Masking, MaskingConfig, RowKind,
-    SentenceCorpus,
+    SentenceCorpus, TsvLayout,
 };
 use proptest::prelude::*;
 
@@ -210,13 +210,41 @@ fn labels_stand_behind_a_tab() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("texts.tsv");
     std::fs::write(&path, "good\tyes\r\n\nwith\ta tab\t no \n").unwrap();
-    let (texts, report) = LabeledText::read(&[&path]).unwrap();
+    let (texts, report) = LabeledText::read(&[&path], TsvLayout::default()).unwrap();
     let read: Vec<(&str, &str)> = texts.iter().map(|text| (text.text.as_str(), text.label.as_str())).collect();
     assert_eq!(read, [("good", "yes"), ("with\ta tab", "no")]);
     assert_eq!([texts[0].line, texts[1].line], [1, 3]);
     assert_eq!(report[0].n_lines, 3);
     std::fs::write(&path, "good\tyes\nno label\n").unwrap();
-    assert!(LabeledText::read(&[&path]).unwrap_err().to_string().contains("texts.tsv:2 has no label"));
+    assert!(
+        LabeledText::read(&[&path], TsvLayout::default()).unwrap_err().to_string().contains("texts.tsv:2 has no label")
+    );
+}
+
+#[test]
+fn labels_of_files_with_other_columns() {
+    let folder = tempfile::tempdir().unwrap();
+    let read = |content: &str, layout: TsvLayout| {
+        let path = folder.path().join("texts.tsv");
+        std::fs::write(&path, content).unwrap();
+        let texts = LabeledText::read(&[&path, &path], layout).map_err(|error| error.to_string())?.0;
+        Ok::<_, String>(texts.into_iter().map(|text| (text.text, text.label, text.line)).collect::<Vec<_>>())
+    };
+    let row = |text: &str, label: &str, line| (text.to_owned(), label.to_owned(), line);
+    // As CoLA: source, label, mark of the source, sentence; a quotation mark is text.
+    let cola = "gj04\t1\t\tOur friends won't buy \"this.\ngj04\t0\t*\tThey drank the pub.\n";
+    let expected = [row("Our friends won't buy \"this.", "1", 1), row("They drank the pub.", "0", 2)];
+    assert_eq!(read(cola, TsvLayout::of_columns(4, 2)).unwrap()[..2], expected);
+    // As SST-2: names of the columns in the first line of each file.
+    let sst2 = "sentence\tlabel\nhide new secretions\t0\ncontains no wit\t1\n";
+    let texts = read(sst2, TsvLayout { columns: None, header: true }).unwrap();
+    let [first, second] = [("hide new secretions", "0"), ("contains no wit", "1")];
+    let lines = [(first, 2), (second, 3), (first, 5), (second, 6)];
+    assert_eq!(texts, lines.map(|((text, label), line)| row(text, label, line)));
+    let error = read("a\tb\tc\nd\te\n", TsvLayout::of_columns(3, 2)).unwrap_err();
+    assert!(error.contains("texts.tsv:2 has 2 tab-separated columns, and columns = [3, 2] are wanted"), "{error}");
+    let error = read("a\tb\t \n", TsvLayout::of_columns(1, 3)).unwrap_err();
+    assert!(error.contains("texts.tsv:1 has no label"), "{error}");
 }
 
 #[test]

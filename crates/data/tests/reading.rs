@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use attentive_data::{
-    CorpusReport, CorpusRules, DataError, LineReader, OnProblem, ParallelFiles, Place, Problem, Treatment,
+    CorpusReport, CorpusRules, DataError, LineReader, OnProblem, ParallelFiles, Place, Problem, Treatment, TsvLayout,
 };
 use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
@@ -189,6 +189,25 @@ fn wrong_columns() {
     assert!(refusal(&files, &CorpusRules::default()).contains("a.tsv:2"));
     let files = ParallelFiles::tsv([folder.write("a.tsv", "a\t\n\tB\n")]);
     assert_eq!(skipped(&files, &skip_all(), Problem::Empty).1, 2);
+}
+
+#[test]
+fn two_of_several_columns() {
+    let folder = Folder::new();
+    let text = "id\tde\tscore\ten\n1\tA\t0.5\ta\n\n2\tB\t0.5\n3\tC\t0.5\tc\tnote\n";
+    let layout = TsvLayout { columns: Some([4, 2]), header: true };
+    let files = ParallelFiles::tsv_of([folder.write("a.tsv", text)], layout);
+    let (texts, report) = read(&files, &skip_all()).unwrap();
+    assert_eq!(texts, [(2, "a".to_owned(), "A".to_owned()), (5, "c".to_owned(), "C".to_owned())]);
+    let place = |problem| report.problems[&problem].first[0].line;
+    assert_eq!((place(Problem::Columns), place(Problem::Empty), report.n_read), (4, 3, 4));
+    assert!(refusal(&files, &CorpusRules::default()).contains("columns = [1, 2]"));
+    // Long columns that nobody wants are no problem, wherever they are.
+    let long = "x".repeat(20);
+    let text = format!("1\tA\t{long}\ta\t{long}\n2\t{long}\t \tb\n");
+    let files = ParallelFiles::tsv_of([folder.write("b.tsv", text)], TsvLayout::of_columns(4, 2));
+    let found = skipped(&files, &CorpusRules { max_bytes: 10, ..skip_all() }, Problem::TooManyBytes);
+    assert_eq!(found, (vec![1], 1, vec!["b.tsv:2".to_owned()]));
 }
 
 #[test]

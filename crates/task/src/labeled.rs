@@ -99,7 +99,7 @@ impl LabeledTexts {
 
 impl LabeledPart {
     fn read(name: &'static str, files: &LabeledFiles) -> Result<Self> {
-        let (texts, reports) = LabeledText::read(files.paths())?;
+        let (texts, reports) = LabeledText::read(files.paths(), files.layout())?;
         let notes = reports.iter().flat_map(|file| file.notes.clone()).collect();
         let record = |file: FileReport| DataRecord {
             split: name.to_owned(),

@@ -469,7 +469,8 @@ mod tests {
         std::fs::write(&path, text).unwrap();
         let recipe = Recipe::of_command(Some(&path), &["data.validation.tsv=v.tsv".into()]).unwrap();
         let TaskRecipe::Translation(task) = &recipe.task else { unreachable!() };
-        assert_eq!(task.data.validation, Some(SplitFiles::Tsv { tsv: Files::One("v.tsv".into()) }));
+        let tsv = SplitFiles::Tsv { tsv: Files::One("v.tsv".into()), columns: None, header: false };
+        assert_eq!(task.data.validation, Some(tsv));
         let data = recipe.to_toml().parse::<Table>().unwrap()["data"].clone();
         let at = |folder: &Path, name: &str| Value::from(folder.join(name).to_str().unwrap());
         assert_eq!(data["train"]["tsv"], at(folder.path(), "pairs.tsv"));

@@ -77,6 +77,7 @@ const RANGES: &[(&str, Range)] = &[
     ("bpe_dropout", SHARE),
     ("unigram_alpha", Above(0.0, 1e6)),
     // [data], [rules], [masking], [corruption]
+    ("columns", Whole(1, 1 << 16)),
     ("validation_fraction", SHARE),
     ("rules.max_bytes", Whole(0, 1 << 30)),
     ("rules.max_tokens", Whole(0, 1 << 24)),

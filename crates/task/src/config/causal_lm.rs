@@ -63,7 +63,7 @@ impl TextRecipe {
     }
 }
 
-/// Text files; plain, `.gz` or `.zst`.
+/// Text files; plain or compressed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TextFilesRecipe {

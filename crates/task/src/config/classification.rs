@@ -2,12 +2,17 @@
 
 use std::path::PathBuf;
 
+use attentive_data::TsvLayout;
 use attentive_model::{ModelConfig, Role};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Problem, TokenizerRecipe, data::Files, masked_lm::validate_context, presets::require_role, validate_model,
+    Problem, TokenizerRecipe,
+    data::{Files, is_false, validate_columns},
+    masked_lm::validate_context,
+    presets::require_role,
+    validate_model,
 };
 
 /// The class of a text.
@@ -48,18 +53,39 @@ pub struct LabeledRecipe {
     pub test: Option<LabeledFiles>,
 }
 
-/// Files of a text, a tab and a label a line; plain, `.gz` or `.zst`.
+/// Files of a text, a tab and a label a line; plain or compressed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LabeledFiles {
     /// The files.
     tsv: Files,
+    /// The columns of text and label, counted from 1, of lines that may have others; without it, the label comes after the
+    /// last tab.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    columns: Option<[usize; 2]>,
+    /// Whether the first line of each file names the columns, and is passed over.
+    #[serde(default, skip_serializing_if = "is_false")]
+    header: bool,
 }
 
 impl LabeledFiles {
     /// Their paths, one after another.
     pub fn paths(&self) -> &[PathBuf] {
         self.tsv.paths()
+    }
+
+    /// Where their lines have text and label.
+    pub fn layout(&self) -> TsvLayout {
+        TsvLayout { columns: self.columns, header: self.header }
+    }
+}
+
+impl LabeledRecipe {
+    fn validate(&self) -> Result<(), Problem> {
+        for (part, files) in [("train", &self.train), ("validation", &self.validation), ("test", &self.test)] {
+            validate_columns(&format!("data.{part}"), files.as_ref().and_then(|files| files.columns))?;
+        }
+        Ok(())
     }
 }
 
@@ -79,6 +105,7 @@ impl ClassificationRecipe {
     pub(crate) fn validate(&self) -> Result<(), Problem> {
         self.tokenizer.validate(|setting| format!("tokenizer.{setting}"))?;
         require_role(Role::Encoder, &self.model, "classification")?;
+        self.data.validate()?;
         if self.pretrained.is_none() {
             validate_model(&self.model)?;
             validate_context(self.batch.context, &self.model)?;

@@ -2,11 +2,11 @@
 
 use std::{borrow::Cow, path::PathBuf};
 
-use attentive_data::ParallelFiles;
+use attentive_data::{ParallelFiles, TsvLayout};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::path;
+use super::{Problem, path};
 
 /// The parts of a corpus; without files, the built-in one.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -23,9 +23,13 @@ pub struct DataRecipe {
     pub test: Option<SplitFiles>,
 }
 
-/// The files of one part: two sides, or tab-separated pairs; plain, `.gz` or `.zst`.
+/// The files of one part: two sides, or tab-separated pairs; plain or compressed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged, deny_unknown_fields, expecting = "expected `source` and `target`, or `tsv`, and nothing else")]
+#[serde(
+    untagged,
+    deny_unknown_fields,
+    expecting = "expected `source` and `target`, or `tsv`, which may have `columns = [1, 2]` and `header = true`, and nothing else"
+)]
 pub enum SplitFiles {
     /// A line of one side translates the same line of the other.
     Sides {
@@ -38,7 +42,40 @@ pub enum SplitFiles {
     Tsv {
         /// The files.
         tsv: Files,
+        /// The columns of source and target, counted from 1, of lines that may have others; without it, a line has these
+        /// two and no others.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        columns: Option<[usize; 2]>,
+        /// Whether the first line of each file names the columns, and is passed over.
+        #[serde(default, skip_serializing_if = "is_false")]
+        header: bool,
     },
+}
+
+pub(super) fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+/// Refuses columns that can't be: `key` is where they are.
+pub(super) fn validate_columns(key: &str, columns: Option<[usize; 2]>) -> Result<(), Problem> {
+    match columns {
+        Some([first, second]) if first == 0 || second == 0 || first == second => {
+            let text = format!("[{first}, {second}] must be two different columns, the first of which is 1");
+            Err(Problem::at(format!("{key}.columns"), text))
+        }
+        _ => Ok(()),
+    }
+}
+
+impl DataRecipe {
+    pub(super) fn validate(&self) -> Result<(), Problem> {
+        for (part, files) in [("train", &self.train), ("validation", &self.validation), ("test", &self.test)] {
+            if let Some(SplitFiles::Tsv { columns, .. }) = files {
+                validate_columns(&format!("data.{part}"), *columns)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// One file, or several that follow one another.
@@ -76,7 +113,9 @@ impl SplitFiles {
     pub fn parallel(&self) -> ParallelFiles {
         match self {
             Self::Sides { source, target } => ParallelFiles::sides(source.paths(), target.paths()),
-            Self::Tsv { tsv } => ParallelFiles::tsv(tsv.paths()),
+            Self::Tsv { tsv, columns, header } => {
+                ParallelFiles::tsv_of(tsv.paths(), TsvLayout { columns: *columns, header: *header })
+            }
         }
     }
 }

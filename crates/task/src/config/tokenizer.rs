@@ -9,7 +9,7 @@ use attentive_tokenizer::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Problem;
+use super::{Problem, data::is_false};
 use crate::Error;
 
 /// The tokenizer of a run: one that there is, or one to train.
@@ -45,10 +45,6 @@ pub struct TokenizerRecipe {
     /// The same for Unigram: the α that sharpens the distribution of segmentations (Kudo 2018; there 0.1 to 0.5).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unigram_alpha: Option<f64>,
-}
-
-fn is_false(flag: &bool) -> bool {
-    !flag
 }
 
 /// Kind of vocabulary.

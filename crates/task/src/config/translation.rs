@@ -65,6 +65,7 @@ impl TranslationRecipe {
         require_role(Role::EncoderDecoder, &self.model, "translation")?;
         validate_model(&self.model)?;
         validate_decoding(&self.decoding)?;
+        self.data.validate()?;
         // What is still to be measured will be in range.
         let max_tokens = self.batch.max_tokens.max(1);
         let batch = BatchConfig { max_tokens, ..self.batch.clone() };
