@@ -20,6 +20,8 @@ const MAX_LINE_BYTES: usize = 1 << 28;
 pub(crate) struct Line {
     pub at: At,
     pub text: String,
+    /// Whether it is the beginning of a longer line.
+    pub is_cut: bool,
 }
 
 impl AsRef<str> for Line {
@@ -49,7 +51,16 @@ impl fmt::Display for At {
 #[derive(Debug)]
 pub(crate) enum Lines {
     Arguments(std::iter::Enumerate<std::vec::IntoIter<String>>),
-    Files { reader: LineReader, is_standard_input: bool, is_keyboard: bool },
+    Files(Files),
+}
+
+#[derive(Debug)]
+pub(crate) struct Files {
+    reader: LineReader,
+    /// Whether a longer line than the reader takes is cut there, rather than refused.
+    cuts: bool,
+    is_standard_input: bool,
+    is_keyboard: bool,
 }
 
 impl Lines {
@@ -63,6 +74,42 @@ impl Lines {
 
     /// The lines of `files` in turn, or of standard input if there are none; `-` is standard input too.
     pub(crate) fn open(files: &[PathBuf], what: &str) -> Self {
+        Self::Files(Files::open(files, what, MAX_LINE_BYTES))
+    }
+
+    /// As [`open`](Self::open), of longer lines than `max_bytes` their beginnings.
+    pub(crate) fn open_cut(files: &[PathBuf], what: &str, max_bytes: usize) -> Self {
+        Self::Files(Files { cuts: true, ..Files::open(files, what, max_bytes) })
+    }
+
+    /// Keeps byte order marks, and the `\r` at ends of lines.
+    pub(crate) fn verbatim(self) -> Self {
+        match self {
+            Self::Files(files) => Self::Files(Files { reader: files.reader.verbatim(), ..files }),
+            arguments @ Self::Arguments(_) => arguments,
+        }
+    }
+
+    /// Lines in blocks of `n` at most, some at least; one at a time from a keyboard, where every line is answered at once.
+    pub(crate) fn blocks(self, n: usize) -> Blocks {
+        let n = if matches!(self, Self::Files(Files { is_keyboard: true, .. })) { 1 } else { n };
+        Blocks { lines: self, n, failure: None }
+    }
+
+    fn line(&mut self) -> Result<Option<Line>> {
+        match self {
+            Self::Arguments(texts) => Ok(texts.next().map(|(idx, text)| Line {
+                at: At { file: None, number: idx as u64 + 1 },
+                text,
+                is_cut: false,
+            })),
+            Self::Files(files) => files.line(),
+        }
+    }
+}
+
+impl Files {
+    fn open(files: &[PathBuf], what: &str, max_bytes: usize) -> Self {
         let standard_input = [PathBuf::from("-")];
         let files = if files.is_empty() { &standard_input[..] } else { files };
         let is_named = |file: &PathBuf| file.as_os_str() != "-";
@@ -71,44 +118,28 @@ impl Lines {
             warning!("reading {what} from the keyboard; end with Ctrl-D");
         }
         let is_standard_input = !files.iter().any(is_named);
-        Self::Files { reader: LineReader::new(files, MAX_LINE_BYTES), is_standard_input, is_keyboard }
-    }
-
-    /// Keeps byte order marks, and the `\r` at ends of lines.
-    pub(crate) fn verbatim(self) -> Self {
-        match self {
-            Self::Files { reader, is_standard_input, is_keyboard } => {
-                Self::Files { reader: reader.verbatim(), is_standard_input, is_keyboard }
-            }
-            arguments @ Self::Arguments(_) => arguments,
-        }
-    }
-
-    /// Lines in blocks of `n` at most, some at least; one at a time from a keyboard, where every line is answered at once.
-    pub(crate) fn blocks(self, n: usize) -> Blocks {
-        let n = if matches!(self, Self::Files { is_keyboard: true, .. }) { 1 } else { n };
-        Blocks { lines: self, n, failure: None }
+        Self { reader: LineReader::new(files, max_bytes), cuts: false, is_standard_input, is_keyboard }
     }
 
     fn line(&mut self) -> Result<Option<Line>> {
-        let (reader, is_standard_input) = match self {
-            Self::Arguments(texts) => {
-                let line = |(idx, text)| Line { at: At { file: None, number: idx as u64 + 1 }, text };
-                return Ok(texts.next().map(line));
-            }
-            Self::Files { reader, is_standard_input, .. } => (reader, *is_standard_input),
-        };
-        let Some(line) = reader.next_line()? else {
+        let Some(mut line) = self.reader.next_line()? else {
             // Once: after the last line there is no other call.
-            reader.files().iter().flat_map(|file| &file.notes).for_each(|note| warning!("warning: {note}"));
+            self.reader.files().iter().flat_map(|file| &file.notes).for_each(|note| warning!("warning: {note}"));
             return Ok(None);
         };
-        let at = At { file: (!is_standard_input).then_some(line.place.path), number: line.place.line };
+        let at = At { file: (!self.is_standard_input).then_some(line.place.path), number: line.place.line };
+        if line.is_over_long && !self.cuts {
+            bail!("{at} is longer than {} bytes: break it into lines", line.bytes.len());
+        }
         if line.is_over_long {
-            bail!("{at} is longer than {MAX_LINE_BYTES} bytes: break it into lines");
+            // The cut may have split the last character.
+            let whole = std::str::from_utf8(&line.bytes).map_or_else(|error| error.valid_up_to(), str::len);
+            if line.bytes.len() - whole < 4 {
+                line.bytes.truncate(whole);
+            }
         }
         let Ok(text) = String::from_utf8(line.bytes) else { bail!("{at} is not UTF-8: convert the text first") };
-        Ok(Some(Line { at, text }))
+        Ok(Some(Line { at, text, is_cut: line.is_over_long }))
     }
 }
 

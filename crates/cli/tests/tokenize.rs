@@ -103,6 +103,79 @@ fn codes_and_segmentation_equal_subword_nmt_s() {
     assert_eq!(odd, "  ☃@@ ☃ x ☃ \n\n   \n");
 }
 
+/// What a command says aside.
+fn aside(folder: &Folder, args: &[&str]) -> String {
+    let output = folder.run(args, "");
+    assert!(output.status.success(), "{args:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn files_are_told_by_their_first_bytes() {
+    let folder = Folder::new();
+    let golden = |name: &str| {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/tests/golden").join(name).display().to_string()
+    };
+    folder.write("plain", "one\ntwo wörds\nthree\n");
+    let ids = folder.succeed(&["tokenize", "encode", "-t", "byt5", "plain"], "");
+    for name in ["text.xz", "text.bz2", "text-utf-16le"] {
+        assert_eq!(folder.succeed(&["tokenize", "encode", "-t", "byt5", &golden(name)], ""), ids, "{name}");
+        let eval = ["eval", "--hypotheses", &golden(name), "--reference", "plain", "--metric", "chrf"];
+        contains(&folder.succeed(&eval, ""), &["chrF2 = 100.00"]);
+    }
+    for name in ["text.tgz", "text.zip"] {
+        for command in
+            [&["tokenize", "train", "--kind", "characters"][..], &["eval", "--reference", "plain", "--hypotheses"]]
+        {
+            contains(&folder.fail(&[command, &[&golden(name)]].concat(), ""), &[name, "archive", "unpack it"]);
+        }
+    }
+    let marked = aside(&folder, &["tokenize", "encode", "-t", "byt5", &golden("text-utf-16be")]);
+    assert_eq!(marked.matches("no byte order mark").count(), 1, "{marked}");
+    folder.write("nul", "one\0line\nand another\n");
+    for command in
+        [&["tokenize", "encode", "-t", "byt5", "nul"][..], &["eval", "--reference", "nul", "--hypotheses", "plain"]]
+    {
+        let output = folder.run(command, "");
+        contains(&String::from_utf8(output.stderr).unwrap(), &["nul:1", "NUL"]);
+    }
+}
+
+#[test]
+fn long_lines_are_learned_from_in_part_with_a_notice() {
+    let folder = Folder::new();
+    folder.write("text", &format!("{}\n{}\nüber\n", "ab ".repeat(1 << 19), "x".repeat(3 << 19)));
+    let train = |settings: &[&str]| aside(&folder, &[&["tokenize", "train", "text"], settings].concat());
+    let said = train(&["--merges", "2"]);
+    contains(
+        &said,
+        &["lines of more than 1048576 bytes: 2", "text:1", "--max-line-bytes", "words of more than 4192 bytes"],
+    );
+    // The last line is read, and so is the beginning of the first.
+    let pieces = folder.succeed(&["tokenize", "encode", "-t", "tokenizer.json", "--format", "pieces"], "ab ü\n");
+    assert_eq!(pieces, "ab</w> ü </w>\n");
+    assert!(!train(&["--merges", "2", "--max-line-bytes", "2000000"]).contains("lines of more"));
+    // A cut within a character is not an error.
+    contains(&train(&["--kind", "characters", "--max-line-bytes", "1"]), &["lines of more than 1 bytes: 3"]);
+}
+
+#[test]
+fn rare_characters_are_left_out_by_their_share() {
+    let folder = Folder::new();
+    folder.write("text", "too tired too tired too tired\ntoo wide ☃\n");
+    let pieces = |settings: &[&str]| {
+        let train = ["tokenize", "train", "text", "--character-coverage", "0.96"];
+        contains(&aside(&folder, &[&train[..], settings].concat()), &["character coverage: 1"]);
+        folder.succeed(&["tokenize", "encode", "-t", "tokenizer.json", "--format", "pieces"], "☃w\n")
+    };
+    assert_eq!(pieces(&["--merges", "0"]), "<0xE2> <0x98> <0x83> w </w>\n");
+    assert_eq!(pieces(&["--kind", "characters"]), "<unk> w\n");
+    assert_eq!(pieces(&["--kind", "unigram", "--vocab-size", "280"]), "▁ <0xE2> <0x98> <0x83> w\n");
+    let train = |settings: &[&str]| folder.fail(&[&["tokenize", "train", "text"], settings].concat(), "");
+    contains(&train(&["--kind", "bytes", "--character-coverage", "0.9"]), &["--character-coverage", "bpe, unigram"]);
+    contains(&train(&["--merges", "2", "--character-coverage", "1.5"]), &["--character-coverage = 1.5", "at the most"]);
+}
+
 #[test]
 fn samples_are_seeded() {
     let folder = Folder::new();

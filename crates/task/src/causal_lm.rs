@@ -46,7 +46,7 @@ impl<F: LanguageModelSpec + Into<ModelConfig>> CausalLm<F> {
         let texts = Texts::open(&recipe.data);
         let tokenizer: Arc<dyn Tokenizer> = match tokenizer {
             Some(path) => attentive_tokenizer::load(path)?,
-            None => recipe.tokenizer.read_or_train(false, texts.train.texts())?,
+            None => recipe.tokenizer.read_or_train(false, texts.train.texts(), log)?,
         }
         .into();
         config.set_vocab_size(tokenizer.vocab_size())?;

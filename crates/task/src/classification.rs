@@ -51,7 +51,7 @@ impl<F: EncoderSpec + Into<ModelConfig>> Classification<F> {
             (None, Some(bundle)) => (bundle.tokenizer()?.clone(), Some(bundle.params)),
             (None, None) => {
                 let texts = parts.train.texts.iter().map(|text| Ok::<_, crate::Error>(text.text.clone()));
-                (recipe.tokenizer.read_or_train(false, texts)?.into(), None)
+                (recipe.tokenizer.read_or_train(false, texts, log)?.into(), None)
             }
         };
         config.set_vocab_size(tokenizer.vocab_size())?;
@@ -64,7 +64,7 @@ impl<F: EncoderSpec + Into<ModelConfig>> Classification<F> {
         let n_rows = if recipe.batch.rows == AUTO { 1 } else { recipe.batch.rows };
         let batcher = |part: &LabeledPart| -> Result<ExampleBatcher<LabeledRows>> {
             say!(log, "data      {} {} texts", thousands(part.texts.len() as u64), part.name);
-            part.notes.iter().for_each(|note| log.warning(note));
+            part.notes.iter().for_each(|note| log.warning(&format!("warning: {note}")));
             let label = |text: &LabeledText| labels.binary_search(&text.label).expect("none is unknown");
             let rows = part.texts.iter().map(|text| (tokenizer.encode(&text.text), label(text) as u32));
             Ok(ExampleBatcher::new(LabeledRows::new(rows, context, ids), n_rows, run.training.seed)?)

@@ -10,7 +10,7 @@
 //!
 //! let recipe = TokenizerRecipe { kind: TokenizerKind::Characters, ..TokenizerRecipe::default() };
 //! let lines = ["the cat", "the dog"].map(|line| Ok::<_, attentive_task::Error>(line.to_owned()));
-//! let tokenizer = recipe.train(false, lines)?;
+//! let (tokenizer, _) = recipe.train(false, lines)?;
 //! assert_eq!(tokenizer.decode(&tokenizer.encode("the god"))?, "the god");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

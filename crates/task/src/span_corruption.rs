@@ -62,7 +62,7 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Infilling<F> {
         let tokenizer: Arc<dyn Tokenizer> = match tokenizer {
             Some(path) => attentive_tokenizer::load(path)?,
             None => {
-                let tokenizer = recipe.tokenizer.read_or_train(true, texts.train.texts())?;
+                let tokenizer = recipe.tokenizer.read_or_train(true, texts.train.texts(), log)?;
                 attentive_tokenizer::with_sentinels(tokenizer, N_SENTINELS, 0)?
             }
         }

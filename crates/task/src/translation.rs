@@ -57,7 +57,7 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Translation<F> {
         let corpus = Corpus::open(&recipe.data);
         let tokenizer: Arc<dyn Tokenizer> = match tokenizer {
             Some(path) => attentive_tokenizer::load(path)?,
-            None => recipe.tokenizer.read_or_train(true, corpus.train.texts(&recipe.rules)?)?,
+            None => recipe.tokenizer.read_or_train(true, corpus.train.texts(&recipe.rules)?, log)?,
         }
         .into();
         config.set_vocab_size(tokenizer.vocab_size())?;

@@ -50,13 +50,15 @@ impl fmt::Display for TrainingReport {
         let mut parts = Vec::new();
         if self.n_long_lines > 0 {
             let (long, all, longest) = (self.n_long_lines, self.n_lines, self.longest_line);
-            parts.push(format!("{long} of {all} lines were too long and left out; the longest has {longest} bytes"));
+            parts.push(format!("{long} of {all} lines are too long to learn from; the longest has {longest} bytes"));
         }
         if self.n_long_words > 0 {
-            parts.push(format!("{} words of more than {MAX_WORD_LEN} bytes were left out", self.n_long_words));
+            let n = self.n_long_words;
+            parts.push(format!("words of more than {MAX_WORD_LEN} bytes are too long to learn from: {n} left out"));
         }
         if self.n_uncovered_characters > 0 {
-            parts.push(format!("{} rare characters are not in the vocabulary", self.n_uncovered_characters));
+            let n = self.n_uncovered_characters;
+            parts.push(format!("characters left out of the vocabulary by the character coverage: {n}"));
         }
         f.write_str(&parts.join("; "))
     }

@@ -74,6 +74,7 @@ const RANGES: &[(&str, Range)] = &[
     // [tokenizer]
     ("merges", Whole(0, 1 << 24)),
     ("min_frequency", Whole(0, 1 << 40)),
+    ("character_coverage", Above(0.0, 1.0)),
     ("bpe_dropout", SHARE),
     ("unigram_alpha", Above(0.0, 1e6)),
     // [data], [rules], [masking], [corruption]

@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 
 use attentive_tokenizer::{
-    BpeTrainer, ByteLevelBpeTrainer, Bytes, Characters, CodePoints, PreTokenization, Tokenizer, UnigramTrainer,
-    WordPieceTrainer,
+    BpeTrainer, ByteLevelBpeTrainer, Bytes, Characters, CodePoints, PreTokenization, Tokenizer, TrainingReport,
+    UnigramTrainer, WordPieceTrainer,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Problem, data::is_false};
-use crate::Error;
+use crate::{Error, Log};
 
 /// The tokenizer of a run: one that there is, or one to train.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -35,6 +35,11 @@ pub struct TokenizerRecipe {
     /// How text falls into words, of BPE: `punctuation` for raw text, `spaces` for text that is tokenised already.
     #[serde(default)]
     pub pre_tokenization: PreTokenization,
+    /// The share of the training text whose characters get into the vocabulary, of BPE, Unigram and characters: all, 1,
+    /// unless given. The rarest others become bytes or unknown. 0.9995 is usual for scripts of thousands of characters
+    /// (`character_coverage` of SentencePiece).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub character_coverage: Option<f64>,
     /// Put text in lower case and rid it of accents, of WordPiece.
     #[serde(default, skip_serializing_if = "is_false")]
     pub lowercase: bool,
@@ -148,6 +153,18 @@ impl TokenizerRecipe {
             "min_frequency",
             "the kinds bpe, byte-level-bpe and wordpiece",
         )?;
+        let has_characters = [TokenizerKind::Bpe, TokenizerKind::Unigram, TokenizerKind::Characters];
+        refuse(
+            self.character_coverage.is_some() && !has_characters.contains(&self.kind),
+            "character_coverage",
+            "the kinds bpe, unigram and characters",
+        )?;
+        if let Some(coverage) = self.character_coverage
+            && !(coverage > 0.0 && coverage <= 1.0)
+        {
+            let text = format!("{} = {coverage}: must be over 0, and 1 at the most", name("character_coverage"));
+            return Err(Problem::among([name("character_coverage")], text));
+        }
         let splits_otherwise = self.kind != TokenizerKind::Bpe && self.pre_tokenization != PreTokenization::default();
         refuse(splits_otherwise, "pre_tokenization", "the kind bpe")?;
         refuse(self.lowercase && self.kind != TokenizerKind::WordPiece, "lowercase", "the kind wordpiece")
@@ -180,30 +197,37 @@ impl TokenizerRecipe {
         self.bpe_dropout.or(self.unigram_alpha.map(f64::recip))
     }
 
-    /// The tokenizer of the recipe's file, or one trained on `lines`.
+    /// The tokenizer of the recipe's file, or one trained on `lines`; warns of what was left out.
     pub fn read_or_train<E: Into<Error>>(
         &self,
         framed: bool,
         lines: impl IntoIterator<Item = Result<String, E>>,
+        log: &dyn Log,
     ) -> Result<Box<dyn Tokenizer>, Error> {
-        match &self.path {
-            Some(path) => Ok(attentive_tokenizer::open(path)?),
-            None => self.train(framed, lines),
+        if let Some(path) = &self.path {
+            return Ok(attentive_tokenizer::open(path)?);
         }
+        let (tokenizer, report) = self.train(framed, lines)?;
+        let notice = report.to_string();
+        if !notice.is_empty() {
+            log.warning(&format!("warning: {notice}"));
+        }
+        Ok(tokenizer)
     }
 
-    /// Trains a tokenizer on `lines`, which are streamed; the first that cannot be read ends it.
+    /// Trains a tokenizer on `lines`, which are streamed; the first that cannot be read ends it. Tells what was left out.
     ///
     /// Where sentences are `framed`, characters too have tokens for their begin and end.
     pub fn train<E: Into<Error>>(
         &self,
         framed: bool,
         lines: impl IntoIterator<Item = Result<String, E>>,
-    ) -> Result<Box<dyn Tokenizer>, Error> {
+    ) -> Result<(Box<dyn Tokenizer>, TrainingReport), Error> {
         let mut failure = None;
         let lines = lines.into_iter().map_while(|line| line.map_err(|error| failure = Some(error)).ok());
         let min_frequency = self.min_frequency.unwrap_or(2);
         let vocab_size = self.vocab_size.unwrap_or_default();
+        let coverage = self.character_coverage.unwrap_or(1.0);
         let trained = match self.kind {
             TokenizerKind::Bpe => {
                 let trainer = match self.merges {
@@ -211,20 +235,26 @@ impl TokenizerRecipe {
                     None => BpeTrainer::with_vocab_size(vocab_size),
                 };
                 let trainer = trainer.min_frequency(min_frequency).pre_tokenization(self.pre_tokenization);
-                trainer.train(lines).map(boxed)
+                trainer.character_coverage(coverage).train_with_report(lines).map(boxed)
             }
             TokenizerKind::ByteLevelBpe => {
-                ByteLevelBpeTrainer::with_vocab_size(vocab_size).min_frequency(min_frequency).train(lines).map(boxed)
+                let trainer = ByteLevelBpeTrainer::with_vocab_size(vocab_size).min_frequency(min_frequency);
+                trainer.train_with_report(lines).map(boxed)
             }
             TokenizerKind::WordPiece => {
                 let trainer = WordPieceTrainer::with_vocab_size(vocab_size).min_frequency(min_frequency);
-                trainer.lowercase(self.lowercase).train(lines).map(boxed)
+                trainer.lowercase(self.lowercase).train_with_report(lines).map(boxed)
             }
-            TokenizerKind::Unigram => UnigramTrainer::with_vocab_size(vocab_size).train(lines).map(boxed),
-            TokenizerKind::Bytes => Ok(boxed(Bytes::default())),
-            TokenizerKind::Characters if framed => Ok(boxed(Characters::train(lines).framed())),
-            TokenizerKind::Characters => Ok(boxed(Characters::train(lines))),
-            TokenizerKind::CodePoints => Ok(boxed(CodePoints::default())),
+            TokenizerKind::Unigram => {
+                let trainer = UnigramTrainer::with_vocab_size(vocab_size).character_coverage(coverage);
+                trainer.train_with_report(lines).map(boxed)
+            }
+            TokenizerKind::Characters => {
+                let (characters, report) = Characters::train_covering(lines, coverage);
+                Ok(boxed((if framed { characters.framed() } else { characters }, report)))
+            }
+            TokenizerKind::Bytes => Ok(boxed((Bytes::default(), TrainingReport::default()))),
+            TokenizerKind::CodePoints => Ok(boxed((CodePoints::default(), TrainingReport::default()))),
         };
         match failure {
             Some(error) => Err(error.into()),
@@ -233,6 +263,6 @@ impl TokenizerRecipe {
     }
 }
 
-fn boxed(tokenizer: impl Tokenizer + 'static) -> Box<dyn Tokenizer> {
-    Box::new(tokenizer)
+fn boxed<T: Tokenizer + 'static>((tokenizer, report): (T, TrainingReport)) -> (Box<dyn Tokenizer>, TrainingReport) {
+    (Box::new(tokenizer), report)
 }

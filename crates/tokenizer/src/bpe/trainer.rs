@@ -157,10 +157,15 @@ impl BpeTrainer {
     }
 
     /// The characters that are learned, and the number of the others.
+    ///
+    /// The space of a word is a character of the text too, and the library counts one before each word.
     fn covered(&self, words: &[(PreToken<'_>, u64)]) -> (FxHashSet<char>, usize) {
         let mut counts = FxHashMap::default();
         for (word, count) in words {
             word.text.chars().for_each(|c| *counts.entry(c).or_insert(0) += count);
+            if word.ends_word {
+                *counts.entry(' ').or_insert(0) += count;
+            }
         }
         let kept: FxHashSet<char> = covered(&counts, self.character_coverage).into_iter().collect();
         let n_others = counts.len() - kept.len();

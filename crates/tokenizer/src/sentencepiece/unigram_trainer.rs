@@ -12,7 +12,7 @@ use crate::bytes::byte_token;
 use crate::error::TokenizerError;
 use crate::specials::Specials;
 use crate::tokenizer::TokenId;
-use crate::training::{MAX_LINE_LEN, TrainingReport};
+use crate::training::{MAX_LINE_LEN, TrainingReport, covered};
 use crate::vocabulary::WordCounts;
 
 /// Learns a Unigram [`SentencePiece`] model from lines of text.
@@ -36,6 +36,7 @@ use crate::vocabulary::WordCounts;
 #[derive(Clone, Debug)]
 pub struct UnigramTrainer {
     vocab_size: usize,
+    character_coverage: f64,
     max_line_len: usize,
 }
 
@@ -66,7 +67,15 @@ type Scored = (String, f64);
 impl UnigramTrainer {
     /// Learns pieces until the vocabulary has `vocab_size` entries, or as many as the text gives.
     pub fn with_vocab_size(vocab_size: usize) -> Self {
-        Self { vocab_size, max_line_len: MAX_LINE_LEN }
+        Self { vocab_size, character_coverage: 1.0, max_line_len: MAX_LINE_LEN }
+    }
+
+    /// The share of the text whose characters are in the vocabulary; 1 by default, which is all. The rarest others are
+    /// written as bytes: 0.9995 is usual for scripts of thousands of characters.
+    ///
+    /// Source: `character_coverage` of the SentencePiece library.
+    pub fn character_coverage(self, character_coverage: f64) -> Self {
+        Self { character_coverage, ..self }
     }
 
     /// The longest line that is learned from, in bytes; 16 MiB by default. Longer ones are left out, which
@@ -99,8 +108,20 @@ impl UnigramTrainer {
             }
         }
         report.n_long_words = counts.n_long;
-        let words: Vec<Word<'_>> = counts.sorted().into_iter().map(|(word, count)| (word, count as f64)).collect();
-        let characters = character_counts(&words);
+        let words = counts.sorted();
+        let mut all: FxHashMap<char, u64> = FxHashMap::default();
+        for (word, count) in &words {
+            word.chars().for_each(|c| *all.entry(c).or_default() += count);
+        }
+        let characters: BTreeMap<char, f64> =
+            covered(&all, self.character_coverage).into_iter().map(|c| (c, all[&c] as f64)).collect();
+        report.n_uncovered_characters = all.len() - characters.len();
+        // No piece reaches over a character that is not learned.
+        let parts = |(word, count): (_, u64)| {
+            let parts = str::split(word, |c| !characters.contains_key(&c)).filter(|part| !part.is_empty());
+            parts.map(move |part| (part, count as f64))
+        };
+        let words: Vec<Word<'_>> = words.into_iter().flat_map(parts).collect();
         let required = N_META + characters.len();
         if self.vocab_size < required {
             return Err(TokenizerError::VocabTooSmall { vocab_size: self.vocab_size, required });
@@ -127,14 +148,6 @@ impl UnigramTrainer {
             SentencePiece::new(file(pieces)).expect("a trained model has its special tokens, and nothing twice");
         Ok((model, report))
     }
-}
-
-fn character_counts(words: &[Word<'_>]) -> BTreeMap<char, f64> {
-    let mut counts = BTreeMap::new();
-    for (word, count) in words {
-        word.chars().for_each(|c| *counts.entry(c).or_default() += count);
-    }
-    counts
 }
 
 /// The characters, and the substrings that cover most of the text, with log-probabilities in proportion to that.

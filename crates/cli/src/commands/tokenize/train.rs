@@ -30,6 +30,13 @@ pub(super) struct Train {
     /// The least frequency of a pair that is merged; 2 unless given.
     #[arg(long, value_name = "N")]
     min_frequency: Option<u64>,
+    /// The share of the text whose characters get into the vocabulary, of BPE, Unigram and characters; the rarest others
+    /// become bytes or unknown. 0.9995 is usual for scripts of thousands of characters.
+    #[arg(long, value_name = "SHARE")]
+    character_coverage: Option<f64>,
+    /// Longest line that is learned from, in bytes; of a longer one, its beginning is.
+    #[arg(long, value_name = "N", default_value_t = 1 << 20)]
+    max_line_bytes: usize,
     /// How text falls into words, of BPE: punctuation for raw text, spaces for text that is tokenised already.
     #[arg(long, value_name = "HOW", default_value = "punctuation", value_parser = pre_tokenization)]
     pre_tokenization: PreTokenization,
@@ -72,6 +79,7 @@ impl Train {
             merges: self.merges,
             vocab_size: self.vocab_size,
             min_frequency: self.min_frequency,
+            character_coverage: self.character_coverage,
             pre_tokenization: self.pre_tokenization,
             lowercase: self.lowercase,
             bpe_dropout: None,
@@ -82,8 +90,27 @@ impl Train {
             bail!("--codes is for the kind bpe: subword-nmt has no other");
         }
         let mut n_lines = 0_u64;
-        let lines = Lines::open(&self.files, "text").map(|line| Ok(line?.text));
-        let tokenizer = recipe.train(true, lines.inspect(|_| n_lines += 1).map(refused))?;
+        let (mut n_cut, mut first_cut) = (0_u64, None);
+        let lines = Lines::open_cut(&self.files, "text", self.max_line_bytes).map(|line| {
+            let line = line?;
+            if line.is_cut {
+                n_cut += 1;
+                first_cut.get_or_insert(line.at);
+            }
+            Ok(line.text)
+        });
+        let (tokenizer, learned) = recipe.train(true, lines.inspect(|_| n_lines += 1).map(refused))?;
+        if let Some(first) = first_cut {
+            let max_bytes = self.max_line_bytes;
+            warning!(
+                "warning: lines of more than {max_bytes} bytes: {n_cut}, the first of them {first}; only their first \
+                 {max_bytes} bytes are learned from: break them into lines, or raise --max-line-bytes"
+            );
+        }
+        let notice = learned.to_string();
+        if !notice.is_empty() {
+            warning!("warning: {notice}");
+        }
         attentive_tokenizer::save(&*tokenizer, &self.out)?;
         report!("{} entries from {n_lines} lines, in {}", tokenizer.vocab_size(), self.out.display());
         if let Some(path) = &self.codes
