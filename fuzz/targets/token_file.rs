@@ -1,4 +1,4 @@
-//! Token files: the ids of a corpus on disk. All but the magic and the key, which no bytes would hit by chance.
+//! Token files: the ids of a corpus on disk. All but the magic, the key and the hash, which no bytes would hit by chance.
 #![no_main]
 
 use std::{fs, path::PathBuf, sync::OnceLock};
@@ -9,6 +9,7 @@ use attentive_data::{
 };
 use attentive_fuzz::{file, folder};
 use libfuzzer_sys::fuzz_target;
+use sha2::{Digest, Sha256};
 
 /// Bytes of the magic and the key.
 const PREFIX: usize = 48;
@@ -17,7 +18,7 @@ fuzz_target!(|bytes: &[u8]| {
     static WHOLE: OnceLock<(PathBuf, Vec<u8>)> = OnceLock::new();
     let corpus = || {
         let letters = |_: Side, text: &str| text.chars().map(|c| 3 + u32::from(c) % 50).collect();
-        let cache = TokenCache { dir: folder().join("cache"), tokenizer: "letters".into() };
+        let cache = TokenCache::new(folder().join("cache"), "letters");
         let storage = Storage { memory_bytes: 0, cache: Some(cache) };
         let files = ParallelFiles::tsv([folder().join("a.tsv")]);
         EncodedCorpus::from_files(&files, &CorpusRules::default(), &storage, letters)
@@ -30,7 +31,7 @@ fuzz_target!(|bytes: &[u8]| {
         let whole = fs::read(&path).expect("it can be read");
         (path, whole)
     });
-    fs::write(path, [&whole[..PREFIX], bytes].concat()).expect("room for a temporary file");
+    fs::write(path, [&whole[..PREFIX], &Sha256::digest(bytes), bytes].concat()).expect("room for a temporary file");
     if let Ok((corpus, _)) = corpus() {
         let specials = SpecialIds { pad: 0, bos: 1, eos: 2 };
         let batcher = PairBatcher::new(corpus.into(), &BatchConfig::default(), specials, Order::Shuffled { seed: 1 });

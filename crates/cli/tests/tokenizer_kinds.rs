@@ -68,6 +68,49 @@ fn a_model_is_trained_on_every_kind() {
 }
 
 #[test]
+fn a_second_run_reads_the_tokens_of_the_first() {
+    let folder = folder();
+    let parts = "\n[data.validation]\nsource = \"source\"\ntarget = \"reference\"\n\n[tokenizer]\nmerges = 20\n";
+    folder.write("recipe.toml", &format!("{RECIPE}{parts}"));
+    let train = |settings: &[&str]| {
+        let output = folder.run(&[&["train", "recipe.toml"], settings].concat(), "");
+        assert!(output.status.success());
+        let [said, aside] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+        let run = said.lines().next().unwrap().split(' ').nth(1).unwrap().to_owned();
+        (fs::read(folder.path(&run).join("model.safetensors")).unwrap(), said, aside)
+    };
+    let files =
+        || fs::read_dir(folder.path("runs/.tokens")).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+    let (model, said, _) = train(&[]);
+    assert_eq!(
+        (said.matches("tokens are kept for later runs in runs/.tokens").count(), files().len()),
+        (2, 2),
+        "{said}"
+    );
+    let (again, said, _) = train(&[]);
+    assert_eq!(said.matches("tokens of an earlier run are read from runs/.tokens").count(), 2, "{said}");
+    assert!(model == again);
+    // Damaged files are made anew, with a notice, and nothing is learned from them.
+    let whole: Vec<_> = files().iter().map(|path| fs::read(path).unwrap()).collect();
+    for (path, whole) in files().iter().zip(&whole) {
+        let mut bytes = whole.clone();
+        bytes[100] ^= 1;
+        fs::write(path, bytes).unwrap();
+    }
+    let (again, _, aside) = train(&[]);
+    assert_eq!(aside.matches("the text is encoded again").count(), 2, "{aside}");
+    assert!(model == again && files().iter().zip(whole).all(|(path, whole)| fs::read(path).unwrap() == whole));
+    // Other rules, another tokenizer, another text: nothing old is used.
+    for setting in ["rules.max_tokens=99", "tokenizer.merges=21", "data.train.columns=[2, 1]"] {
+        let (_, said, _) = train(&["--set", setting]);
+        contains(&said, &["tokens are kept for later runs"]);
+    }
+    let n = files().len();
+    let (again, said, _) = train(&["--set", "data.cache=false"]);
+    assert!(model == again && !said.contains("cache") && files().len() == n, "{said}");
+}
+
+#[test]
 fn scores_of_a_model_and_of_its_translations_agree() {
     let folder = folder();
     folder.write("recipe.toml", &format!("{RECIPE}\n[tokenizer]\nmerges = 20\n"));

@@ -1,13 +1,12 @@
 //! From text files to token ids.
 
-use std::path::PathBuf;
-
 use attentive_core::TokenId;
 use rayon::prelude::*;
-use sha2::{Digest, Sha256};
 
-use crate::token_file::{Key, TokenFile};
-use crate::{CorpusBuilder, CorpusReport, CorpusRules, DataError, EncodedCorpus, FileReport, ParallelFiles, Side};
+use crate::{
+    CorpusBuilder, CorpusReport, CorpusRules, DataError, EncodedCorpus, FileReport, LabeledText, ParallelFiles, Side,
+    TokenCache, TsvLayout,
+};
 
 /// Pairs encoded at a time, in parallel; fewer of long ones.
 const CHUNK_PAIRS: usize = 1024;
@@ -32,10 +31,10 @@ pub(crate) fn chunk<T, E>(
 /// Where token ids are kept.
 #[derive(Debug, Clone)]
 pub struct Storage {
-    /// Ids that take more bytes than these go to disk.
+    /// Ids that take more bytes than these go to disk: to an unnamed file in the system's temporary folder (`TMPDIR`), which
+    /// is in memory on some systems, or to the cache's file.
     pub memory_bytes: u64,
-    /// Keeps what goes to disk for later runs. Without it, an unnamed file in the system's temporary folder
-    /// (`TMPDIR`) is used, which is in memory on some systems.
+    /// Where later runs find the ids again.
     pub cache: Option<TokenCache>,
 }
 
@@ -46,40 +45,58 @@ impl Default for Storage {
     }
 }
 
-/// A folder of token files, each named after the text, the rules and the tokenizer that it was made from.
-#[derive(Debug, Clone)]
-pub struct TokenCache {
-    /// The folder; made when it is needed.
-    pub dir: PathBuf,
-    /// Tells tokenizers apart: a hash of the tokenizer's file.
-    pub tokenizer: String,
-}
-
 impl EncodedCorpus {
     /// Reads, checks and encodes `files`, or finds them encoded in the cache.
     ///
     /// # Errors
-    /// Those of reading, [`DataError::Refused`] by the `rules`, and those of writing and reading a token file.
+    /// Those of reading, [`DataError::Refused`] by the `rules`, and those of writing and reading a temporary file.
     pub fn from_files(
         files: &ParallelFiles,
         rules: &CorpusRules,
         storage: &Storage,
         encode: impl Fn(Side, &str) -> Vec<TokenId> + Sync,
     ) -> Result<(Self, CorpusReport), DataError> {
-        let mut builder = CorpusBuilder::spilling(storage.memory_bytes);
-        let mut digests = None;
-        if let Some(TokenCache { dir, tokenizer }) = &storage.cache {
-            let found = files.digests()?;
-            let key = key(files, &found, rules, tokenizer);
-            let name: String = key[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-            let path = dir.join(name + ".tokens");
-            if let Some((file, index, report)) = TokenFile::open(&path, &key)? {
-                return Ok((Self::from_file(file, index), report));
-            }
-            builder = builder.named(path, key);
-            digests = Some(found);
-        }
+        let layout = match files {
+            ParallelFiles::Sides { .. } => None,
+            ParallelFiles::Tsv { layout, .. } => Some(layout),
+        };
+        let how = format!("pairs {layout:?} {rules:?}");
+        let make = || Self::encode_files(files, rules, storage.memory_bytes, encode);
+        storage.fetch(|| files.digests().map(Vec::from), &how, make)
+    }
 
+    /// Encodes labelled texts as sources without targets, or finds them encoded in the cache; `files` are what they were
+    /// read from, as `layout` says.
+    ///
+    /// # Errors
+    /// Those of writing and reading a temporary file.
+    pub fn from_labeled(
+        texts: &[LabeledText],
+        files: &[FileReport],
+        layout: TsvLayout,
+        storage: &Storage,
+        encode: impl Fn(&str) -> Vec<TokenId> + Sync,
+    ) -> Result<Self, DataError> {
+        let make = || {
+            let mut builder = CorpusBuilder::spilling(storage.memory_bytes);
+            for chunk in texts.chunks(CHUNK_PAIRS) {
+                let encoded: Vec<Vec<TokenId>> = chunk.par_iter().map(|text| encode(&text.text)).collect();
+                for (text, ids) in chunk.iter().zip(encoded) {
+                    builder.push(text.line, &ids, &[])?;
+                }
+            }
+            Ok((builder.finish()?, CorpusReport { source: files.to_vec(), ..CorpusReport::default() }))
+        };
+        Ok(storage.fetch(|| Ok(vec![files.to_vec()]), &format!("labelled {layout:?}"), make)?.0)
+    }
+
+    fn encode_files(
+        files: &ParallelFiles,
+        rules: &CorpusRules,
+        memory_bytes: u64,
+        encode: impl Fn(Side, &str) -> Vec<TokenId> + Sync,
+    ) -> Result<(Self, CorpusReport), DataError> {
+        let mut builder = CorpusBuilder::spilling(memory_bytes);
         let mut pairs = files.pairs(rules)?;
         loop {
             let chunk = chunk(&mut pairs, CHUNK_PAIRS, CHUNK_BYTES, |pair| pair.source.len() + pair.target.len())?;
@@ -95,27 +112,22 @@ impl EncodedCorpus {
             }
         }
         let report = pairs.finish()?;
-        if let Some(digests) = digests {
-            let read = report.source.iter().chain(&report.target);
-            let changed = digests.iter().flatten().zip(read).find(|(before, now)| before != now);
-            if let Some((file, _)) = changed {
-                return Err(DataError::Changed { path: file.path.clone() });
-            }
-        }
-        Ok((builder.finish_with(&report)?, report))
+        Ok((builder.finish()?, report))
     }
 }
 
-fn key(files: &ParallelFiles, digests: &[Vec<FileReport>; 2], rules: &CorpusRules, tokenizer: &str) -> Key {
-    let mut sha = Sha256::new();
-    if let ParallelFiles::Tsv { layout, .. } = files {
-        sha.update(format!("{layout:?}"));
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chunk_has_few_items_or_few_bytes() {
+        let texts = ["a", "bbbb", "cc", "d", "eeeeeeee", "f"];
+        let mut items = texts.into_iter().map(Ok::<_, DataError>).chain([Err(DataError::NoText)]);
+        let mut next = || chunk(&mut items, 3, 6, |text| text.len());
+        assert_eq!(next().unwrap(), ["a", "bbbb", "cc"]);
+        assert_eq!(next().unwrap(), ["d", "eeeeeeee"]);
+        assert!(matches!(next(), Err(DataError::NoText)));
+        assert!(next().unwrap().is_empty());
     }
-    for files in digests {
-        sha.update((files.len() as u64).to_le_bytes());
-        files.iter().for_each(|file| sha.update(&file.sha256));
-    }
-    sha.update(format!("{rules:?}"));
-    sha.update(tokenizer);
-    sha.finalize().into()
 }

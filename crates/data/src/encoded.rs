@@ -1,12 +1,11 @@
 //! A corpus as token ids.
 
 use std::borrow::Cow;
-use std::path::PathBuf;
 
 use attentive_core::TokenId;
 
-use crate::token_file::{Key, TokenFile, TokenFileWriter};
-use crate::{CorpusReport, DataError, Side};
+use crate::token_file::{TokenFile, TokenFileWriter};
+use crate::{CacheUse, DataError, Side};
 
 /// Positions are kept for every `STRIDE`-th pair; those between are summed from the lengths.
 const STRIDE: usize = 64;
@@ -108,6 +107,7 @@ enum Ids {
 pub struct EncodedCorpus {
     index: Index,
     ids: Ids,
+    cache_use: Option<CacheUse>,
 }
 
 impl EncodedCorpus {
@@ -127,7 +127,24 @@ impl EncodedCorpus {
     }
 
     pub(crate) fn from_file(file: TokenFile, index: Index) -> Self {
-        Self { index, ids: Ids::Disk(file) }
+        Self { index, ids: Ids::Disk(file), cache_use: None }
+    }
+
+    pub(crate) fn from_memory(ids: Vec<TokenId>, index: Index) -> Self {
+        Self { index, ids: Ids::Memory(ids), cache_use: None }
+    }
+
+    pub(crate) fn with_cache_use(self, cache_use: CacheUse) -> Self {
+        Self { cache_use: Some(cache_use), ..self }
+    }
+
+    /// What a cache was good for, if there is one.
+    pub fn cache_use(&self) -> Option<&CacheUse> {
+        self.cache_use.as_ref()
+    }
+
+    pub(crate) fn index(&self) -> &Index {
+        &self.index
     }
 
     /// Number of sentence pairs.
@@ -195,7 +212,6 @@ pub struct CorpusBuilder {
     memory: Vec<TokenId>,
     disk: Option<TokenFileWriter>,
     memory_bytes: u64,
-    name: Option<(PathBuf, Key)>,
 }
 
 impl CorpusBuilder {
@@ -206,13 +222,7 @@ impl CorpusBuilder {
 
     /// Moves to an unnamed temporary file once the ids take more than `memory_bytes`.
     pub fn spilling(memory_bytes: u64) -> Self {
-        Self { index: Index::default(), memory: Vec::new(), disk: None, memory_bytes, name: None }
-    }
-
-    /// As [`spilling`](Self::spilling), into a file that stays.
-    pub(crate) fn named(mut self, path: PathBuf, key: Key) -> Self {
-        self.name = Some((path, key));
-        self
+        Self { index: Index::default(), memory: Vec::new(), disk: None, memory_bytes }
     }
 
     /// Adds a pair. `line` is where it was found, from 1, and ascends.
@@ -235,8 +245,7 @@ impl CorpusBuilder {
         }
         self.index.push([source.len() as u32, target.len() as u32]);
         if self.disk.is_none() && size_of_val(&*self.memory) as u64 > self.memory_bytes {
-            let name = self.name.as_ref().map(|(path, key)| (path.as_path(), *key));
-            let mut file = TokenFileWriter::create(name)?;
+            let mut file = TokenFileWriter::create()?;
             file.push(&std::mem::take(&mut self.memory))?;
             self.disk = Some(file);
         }
@@ -248,18 +257,14 @@ impl CorpusBuilder {
     /// # Errors
     /// [`DataError::Write`].
     pub fn finish(self) -> Result<EncodedCorpus, DataError> {
-        self.finish_with(&CorpusReport::default())
-    }
-
-    pub(crate) fn finish_with(self, report: &CorpusReport) -> Result<EncodedCorpus, DataError> {
         let Self { index, mut memory, disk, .. } = self;
         let ids = match disk {
-            Some(file) => Ids::Disk(file.finish(&index, report)?),
+            Some(file) => Ids::Disk(file.finish()?),
             None => {
                 memory.shrink_to_fit();
                 Ids::Memory(memory)
             }
         };
-        Ok(EncodedCorpus { index, ids })
+        Ok(EncodedCorpus { index, ids, cache_use: None })
     }
 }

@@ -163,7 +163,7 @@ pub enum DataError {
         #[source]
         cause: io::Error,
     },
-    /// A token file is not one, is of another corpus, or is damaged.
+    /// A token file can no longer be read.
     #[error("{} is not a usable token file: {reason}; delete it and it will be made anew", path.display())]
     TokenFile {
         /// The file.

@@ -3,6 +3,16 @@
 use std::{collections::BTreeMap, ops::Range};
 
 use attentive_core::TokenId;
+use rayon::prelude::*;
+
+use crate::{
+    CacheUse, CorpusBuilder, CorpusReport, DataError, EncodedCorpus, FileReport, Piece, Storage, TextFiles,
+    encode::chunk,
+};
+
+/// Pieces encoded at a time, in parallel; fewer of long ones.
+const CHUNK_PIECES: usize = 1024;
+const CHUNK_BYTES: usize = 1 << 24;
 
 /// Documents of sentences, as token ids in memory, with an end-of-segment token after each document.
 ///
@@ -28,6 +38,77 @@ impl SentenceCorpus {
     /// No document yet; `end` will follow each.
     pub fn new(end: TokenId) -> Self {
         Self { end, ids: Vec::new(), sentences: Vec::new(), documents: Vec::new() }
+    }
+
+    /// Reads and encodes documents, a sentence a line, or finds them encoded in the cache; tells what a cache was good for.
+    ///
+    /// # Errors
+    /// Those of reading and of writing a temporary file.
+    pub fn from_files(
+        files: &TextFiles,
+        storage: &Storage,
+        end: TokenId,
+        encode: impl Fn(&str) -> Vec<TokenId> + Sync,
+    ) -> Result<(Self, Option<CacheUse>), DataError> {
+        let how = format!("sentences {:?} {end}", files.unit);
+        let make = || {
+            let (corpus, files) = Self::encode_files(files, end, &encode)?;
+            Ok((corpus.to_encoded()?, CorpusReport { source: files, ..CorpusReport::default() }))
+        };
+        if storage.cache.is_none() {
+            return Ok((Self::encode_files(files, end, &encode)?.0, None));
+        }
+        let (encoded, _) = storage.fetch(|| Ok(vec![files.documents().finish()?]), &how, make)?;
+        Ok((Self::of_encoded(&encoded, end)?, encoded.cache_use().cloned()))
+    }
+
+    fn encode_files(
+        files: &TextFiles,
+        end: TokenId,
+        encode: &(impl Fn(&str) -> Vec<TokenId> + Sync),
+    ) -> Result<(Self, Vec<FileReport>), DataError> {
+        let mut corpus = Self::new(end);
+        let (mut documents, mut document) = (files.documents(), Vec::new());
+        loop {
+            let pieces = chunk(&mut documents, CHUNK_PIECES, CHUNK_BYTES, |piece| piece.text.len())?;
+            if pieces.is_empty() {
+                return Ok((corpus, documents.finish()?));
+            }
+            let encode = |piece: &Piece| piece.text.lines().map(encode).collect::<Vec<_>>();
+            let encoded: Vec<Vec<Vec<TokenId>>> = pieces.par_iter().map(encode).collect();
+            for (piece, sentences) in pieces.iter().zip(encoded) {
+                document.extend(sentences);
+                if piece.ends_document {
+                    corpus.push_document(document.drain(..));
+                }
+            }
+        }
+    }
+
+    /// Sentences as sources, with a target after the last one of each document.
+    fn to_encoded(&self) -> Result<EncodedCorpus, DataError> {
+        let mut builder = CorpusBuilder::in_memory();
+        let mut line = 0;
+        for document in &self.documents {
+            for sentence in document.clone() {
+                line += 1;
+                let ends = sentence + 1 == document.end;
+                builder.push(line, &self.ids[self.sentences[sentence].clone()], &[self.end][..usize::from(ends)])?;
+            }
+        }
+        builder.finish()
+    }
+
+    fn of_encoded(encoded: &EncodedCorpus, end: TokenId) -> Result<Self, DataError> {
+        let (mut corpus, mut document) = (Self::new(end), Vec::new());
+        for i in 0..encoded.len() {
+            let pair = encoded.pair(i)?;
+            document.push(pair.source().to_vec());
+            if !pair.target().is_empty() {
+                corpus.push_document(document.drain(..));
+            }
+        }
+        Ok(corpus)
     }
 
     /// Appends a document, sentences without tokens left out.

@@ -1,25 +1,31 @@
 //! Token files: the ids of a corpus on disk.
 //!
-//! Little-endian: the magic (16 bytes), the key (32 bytes), the number of pairs and of ids (u64 each), the ids
-//! (u32 each; a pair's source, then its target), the lengths of each pair's source and target (u32 each), and
-//! the rest of [`Footer`] as JSON. An unnamed file holds the ids alone, at the same place.
+//! Little-endian: the magic (16 bytes), the key (32 bytes), the SHA-256 of all that follows (32 bytes), the number of pairs
+//! and of ids (u64 each), the ids (u32 each; a pair's source, then its target), the lengths of each pair's source and
+//! target (u32 each), and the rest of [`Footer`] as JSON. An unnamed file holds the ids alone, at the same place.
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
 
 use attentive_core::TokenId;
 use serde::{Deserialize, Serialize};
-use tempfile::{NamedTempFile, TempPath};
+use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
 
 use crate::encoded::Index;
-use crate::{CorpusReport, DataError};
+use crate::{CorpusReport, DataError, EncodedCorpus};
 
-const MAGIC: &[u8; 16] = b"attentive-tok 1\n";
-const HEADER_BYTES: u64 = 64;
+const MAGIC: &[u8; 16] = b"attentive-tok 2\n";
+/// Where the bytes begin that the hash is of.
+const HASHED_AT: u64 = 80;
+const HEADER_BYTES: u64 = 96;
 const ID_BYTES: u64 = size_of::<TokenId>() as u64;
 const LENGTHS_BYTES: u64 = size_of::<[u32; 2]>() as u64;
+/// Ids that are written at a time.
+const IDS_AT_ONCE: u64 = 1 << 16;
 
 /// Names the text, the rules and the tokenizer that ids were made from.
 pub(crate) type Key = [u8; 32];
@@ -41,15 +47,28 @@ pub(crate) struct TokenFile {
 }
 
 impl TokenFile {
-    /// Opens the file at `path` if there is one.
-    pub(crate) fn open(path: &Path, key: &Key) -> Result<Option<(Self, Index, CorpusReport)>, DataError> {
+    /// The corpus in the file at `path`, if there is one; its ids are read into memory if they take at most `memory_bytes`.
+    pub(crate) fn open(
+        path: &Path,
+        key: &Key,
+        memory_bytes: u64,
+    ) -> Result<Option<(EncodedCorpus, CorpusReport)>, io::Error> {
         let file = match File::open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            opened => opened.map_err(|cause| DataError::Open { path: path.to_owned(), cause })?,
+            opened => opened?,
         };
-        let (index, report) = read_index(&file, key)
-            .map_err(|error| DataError::TokenFile { path: path.to_owned(), reason: error.to_string() })?;
-        Ok(Some((Self { file: Mutex::new(file), path: path.to_owned() }, index, report)))
+        let (index, report) = read_index(&file, key)?;
+        // It is the files unused for longest that are deleted; where it can't be told, it is the oldest.
+        let _ = file.set_modified(SystemTime::now());
+        let (n_ids, max_id) = (index.n_ids(), index.max_id());
+        let file = Self { file: Mutex::new(file), path: path.to_owned() };
+        let corpus = if n_ids.saturating_mul(ID_BYTES) <= memory_bytes {
+            let ids = file.read(0, n_ids as usize, max_id).map_err(io::Error::other)?;
+            EncodedCorpus::from_memory(ids, index)
+        } else {
+            EncodedCorpus::from_file(file, index)
+        };
+        Ok(Some((corpus, report)))
     }
 
     /// Reads `n` ids from the `start`-th on.
@@ -78,21 +97,28 @@ fn u32s(bytes: &[u8]) -> impl Iterator<Item = u32> {
     bytes.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes))
 }
 
-/// Reads all but the ids, and checks that it fits the file.
+/// Reads all but the ids, and checks the whole file.
 fn read_index(file: &File, key: &Key) -> io::Result<(Index, CorpusReport)> {
     let invalid = |reason: &str| io::Error::new(io::ErrorKind::InvalidData, reason.to_owned());
     let n_bytes = file.metadata()?.len();
-    let mut reader = BufReader::new(file);
+    let mut reader = BufReader::with_capacity(1 << 18, file);
 
     let mut header = [0; HEADER_BYTES as usize];
-    reader.read_exact(&mut header)?;
+    reader.read_exact(&mut header).map_err(|_| invalid("it is cut off"))?;
     let (magic, rest) = header.split_at(MAGIC.len());
-    let (file_key, counts) = rest.split_at(key.len());
+    let (file_key, rest) = rest.split_at(key.len());
+    let (hash, counts) = rest.split_at(32);
     if magic != MAGIC {
-        return Err(invalid("it is no token file, or one of another version"));
+        return Err(invalid("it is not a token file, or one of another version"));
     }
     if file_key != key {
         return Err(invalid("it was made from other text, rules or another tokenizer"));
+    }
+    reader.seek(SeekFrom::Start(HASHED_AT))?;
+    let mut sha = Sha256::new();
+    io::copy(&mut reader, &mut sha)?;
+    if sha.finalize()[..] != *hash {
+        return Err(invalid("it is damaged or cut off"));
     }
     let counts: Vec<u64> = counts.as_chunks().0.iter().map(|count| u64::from_le_bytes(*count)).collect();
     let [n_pairs, n_ids] = counts[..] else {
@@ -120,75 +146,96 @@ fn read_index(file: &File, key: &Key) -> io::Result<(Index, CorpusReport)> {
     Ok((index, footer.report))
 }
 
-/// Writes a token file; a named one gets its name only when it is whole.
+/// Bytes of the file of a corpus, but for what its footer takes.
+pub(crate) fn n_bytes(corpus: &EncodedCorpus) -> u64 {
+    HEADER_BYTES + corpus.n_tokens().iter().sum::<u64>() * ID_BYTES + corpus.len() as u64 * LENGTHS_BYTES
+}
+
+/// Writes a token file, which gets its name only when it is whole.
+pub(crate) fn write(path: &Path, key: &Key, corpus: &EncodedCorpus, report: &CorpusReport) -> io::Result<()> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(dir)?;
+    let (file, temporary) = NamedTempFile::new_in(dir)?.into_parts();
+    let mut out = Hashing { out: BufWriter::with_capacity(1 << 18, file), sha: Sha256::new() };
+    out.out.write_all(&[0; HASHED_AT as usize])?;
+
+    let index = corpus.index();
+    out.write_all(&(index.lengths().len() as u64).to_le_bytes())?;
+    out.write_all(&index.n_ids().to_le_bytes())?;
+    for start in (0..index.n_ids()).step_by(IDS_AT_ONCE as usize) {
+        let n = IDS_AT_ONCE.min(index.n_ids() - start);
+        write_u32s(&mut out, &corpus.ids(start, n as usize).map_err(io::Error::other)?)?;
+    }
+    write_u32s(&mut out, index.lengths().as_flattened())?;
+    let footer = Footer { shifts: index.shifts().to_vec(), max_id: index.max_id(), report: report.clone() };
+    serde_json::to_writer(&mut out, &footer)?;
+
+    let Hashing { mut out, sha } = out;
+    out.seek(SeekFrom::Start(0))?;
+    out.write_all(MAGIC)?;
+    out.write_all(key)?;
+    out.write_all(&sha.finalize())?;
+    let file = out.into_inner()?;
+    file.sync_all()?;
+    temporary.persist(path)?;
+    Ok(())
+}
+
+fn write_u32s(out: &mut impl Write, numbers: &[u32]) -> io::Result<()> {
+    numbers.chunks(1 << 12).try_for_each(|some| {
+        let bytes: Vec<u8> = some.iter().flat_map(|number| number.to_le_bytes()).collect();
+        out.write_all(&bytes)
+    })
+}
+
+/// Hashes all that is written through it.
+struct Hashing<W> {
+    out: W,
+    sha: Sha256,
+}
+
+impl<W: Write> Write for Hashing<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let n = self.out.write(bytes)?;
+        self.sha.update(&bytes[..n]);
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// Writes ids to an unnamed file that goes with its last handle.
 #[derive(Debug)]
 pub(crate) struct TokenFileWriter {
     out: BufWriter<File>,
-    /// The temporary and the final name, and the key.
-    named: Option<(TempPath, PathBuf, Key)>,
     path: PathBuf,
 }
 
 impl TokenFileWriter {
-    /// A file that will be called `name`, or an unnamed one that goes with its last handle.
-    pub(crate) fn create(name: Option<(&Path, Key)>) -> Result<Self, DataError> {
-        let path = name.map_or_else(std::env::temp_dir, |(path, _)| path.to_owned());
+    pub(crate) fn create() -> Result<Self, DataError> {
+        let path = std::env::temp_dir();
         let create = || -> io::Result<_> {
-            let (file, named) = match name {
-                Some((path, key)) => {
-                    let dir = path.parent().unwrap_or(Path::new("."));
-                    std::fs::create_dir_all(dir)?;
-                    let (file, temporary) = NamedTempFile::new_in(dir)?.into_parts();
-                    (file, Some((temporary, path.to_owned(), key)))
-                }
-                None => (tempfile::tempfile()?, None),
-            };
-            let mut out = BufWriter::with_capacity(1 << 18, file);
+            let mut out = BufWriter::with_capacity(1 << 18, tempfile::tempfile()?);
             out.write_all(&[0; HEADER_BYTES as usize])?;
-            Ok((out, named))
+            Ok(out)
         };
         match create() {
-            Ok((out, named)) => Ok(Self { out, named, path }),
+            Ok(out) => Ok(Self { out, path }),
             Err(cause) => Err(DataError::Write { path, cause }),
         }
     }
 
     pub(crate) fn push(&mut self, ids: &[TokenId]) -> Result<(), DataError> {
-        ids.iter()
-            .try_for_each(|id| self.out.write_all(&id.to_le_bytes()))
-            .map_err(|cause| DataError::Write { path: self.path.clone(), cause })
+        write_u32s(&mut self.out, ids).map_err(|cause| DataError::Write { path: self.path.clone(), cause })
     }
 
-    pub(crate) fn finish(self, index: &Index, report: &CorpusReport) -> Result<TokenFile, DataError> {
-        let Self { out, named, path } = self;
-        match finish(out, named, index, report) {
+    pub(crate) fn finish(self) -> Result<TokenFile, DataError> {
+        let Self { out, path } = self;
+        match out.into_inner() {
             Ok(file) => Ok(TokenFile { file: Mutex::new(file), path }),
-            Err(cause) => Err(DataError::Write { path, cause }),
+            Err(error) => Err(DataError::Write { path, cause: error.into_error() }),
         }
     }
-}
-
-fn finish(
-    mut out: BufWriter<File>,
-    named: Option<(TempPath, PathBuf, Key)>,
-    index: &Index,
-    report: &CorpusReport,
-) -> io::Result<File> {
-    let Some((temporary, path, key)) = named else {
-        return Ok(out.into_inner()?);
-    };
-    for length in index.lengths().as_flattened() {
-        out.write_all(&length.to_le_bytes())?;
-    }
-    let footer = Footer { shifts: index.shifts().to_vec(), max_id: index.max_id(), report: report.clone() };
-    serde_json::to_writer(&mut out, &footer)?;
-    out.seek(SeekFrom::Start(0))?;
-    out.write_all(MAGIC)?;
-    out.write_all(&key)?;
-    out.write_all(&(index.lengths().len() as u64).to_le_bytes())?;
-    out.write_all(&index.n_ids().to_le_bytes())?;
-    let file = out.into_inner()?;
-    file.sync_all()?;
-    temporary.persist(path)?;
-    Ok(file)
 }

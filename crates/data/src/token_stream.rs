@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use crate::documents::Piece;
 use crate::encode::chunk;
-use crate::{CorpusBuilder, DataError, EncodedCorpus, FileReport, Storage, TextFiles};
+use crate::{CacheUse, CorpusBuilder, CorpusReport, DataError, EncodedCorpus, FileReport, Storage, TextFiles};
 
 /// Pieces encoded at a time, in parallel; fewer of long ones.
 const CHUNK_PIECES: usize = 1024;
@@ -36,7 +36,7 @@ pub struct TokenStream {
 }
 
 impl TokenStream {
-    /// Reads and encodes documents, with `separator` between them.
+    /// Reads and encodes documents, with `separator` between them, or finds them encoded in the cache.
     ///
     /// # Errors
     /// Those of reading and of writing a temporary file; [`DataError::NoSeparator`] where there are several documents
@@ -47,8 +47,20 @@ impl TokenStream {
         separator: Option<TokenId>,
         encode: impl Fn(&str) -> Vec<TokenId> + Sync,
     ) -> Result<(Self, Vec<FileReport>), DataError> {
+        let how = format!("text {:?} {separator:?}", files.unit);
+        let make = || Self::encode_files(files, storage.memory_bytes, separator, encode);
+        let (corpus, report) = storage.fetch(|| Ok(vec![files.documents().finish()?]), &how, make)?;
+        Ok((Self::of(corpus)?, report.source))
+    }
+
+    fn encode_files(
+        files: &TextFiles,
+        memory_bytes: u64,
+        separator: Option<TokenId>,
+        encode: impl Fn(&str) -> Vec<TokenId> + Sync,
+    ) -> Result<(EncodedCorpus, CorpusReport), DataError> {
         let mut documents = files.documents();
-        let mut writer = Writer::new(CorpusBuilder::spilling(storage.memory_bytes), separator);
+        let mut writer = Writer::new(CorpusBuilder::spilling(memory_bytes), separator);
         loop {
             let pieces: Vec<Piece> = chunk(&mut documents, CHUNK_PIECES, CHUNK_BYTES, |piece| piece.text.len())?;
             if pieces.is_empty() {
@@ -59,7 +71,22 @@ impl TokenStream {
                 writer.push(piece.line, &ids, piece.ends_document)?;
             }
         }
-        Ok((writer.finish()?, documents.finish()?))
+        let report = CorpusReport { source: documents.finish()?, ..CorpusReport::default() };
+        Ok((writer.builder.finish()?, report))
+    }
+
+    /// All of a corpus in a row.
+    fn of(corpus: EncodedCorpus) -> Result<Self, DataError> {
+        let end = corpus.n_tokens().iter().sum();
+        if end == 0 {
+            return Err(DataError::NoText);
+        }
+        Ok(Self { corpus: Arc::new(corpus), range: 0..end })
+    }
+
+    /// What a cache was good for, if there is one.
+    pub fn cache_use(&self) -> Option<&CacheUse> {
+        self.corpus.cache_use()
     }
 
     /// Encodes documents, with `separator` between them.
@@ -76,7 +103,7 @@ impl TokenStream {
         for (line, text) in (1..).zip(documents) {
             writer.push(line, &encode(text.as_ref()), true)?;
         }
-        writer.finish()
+        Self::of(writer.builder.finish()?)
     }
 
     /// Number of tokens.
@@ -139,14 +166,5 @@ impl Writer {
         }
         self.is_between = ends_document;
         Ok(())
-    }
-
-    fn finish(self) -> Result<TokenStream, DataError> {
-        let corpus = self.builder.finish()?;
-        let end = corpus.n_tokens().iter().sum();
-        if end == 0 {
-            return Err(DataError::NoText);
-        }
-        Ok(TokenStream { corpus: Arc::new(corpus), range: 0..end })
     }
 }

@@ -75,10 +75,8 @@ fn token_files() {
     let text_path = folder.path().join("a.tsv");
     fs::write(&text_path, text()).unwrap();
     let files = ParallelFiles::tsv([&text_path]);
-    let cache = |folder: &Path| Storage {
-        memory_bytes: 0,
-        cache: Some(TokenCache { dir: folder.join("cache"), tokenizer: "letters".into() }),
-    };
+    let cache =
+        |folder: &Path| Storage { memory_bytes: 0, cache: Some(TokenCache::new(folder.join("cache"), "letters")) };
     EncodedCorpus::from_files(&files, &CorpusRules::default(), &cache(folder.path()), letters).unwrap();
     let mut entries = fs::read_dir(folder.path().join("cache")).unwrap();
     let path = entries.next().unwrap().unwrap().path();

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use attentive_data::{
-    CorpusBuilder, CorpusReport, CorpusRules, DataError, EncodedCorpus, ParallelFiles, Problem, Side, Storage,
-    TokenCache, Treatment,
+    CacheUse, CorpusBuilder, CorpusReport, CorpusRules, DataError, DocumentUnit, EncodedCorpus, ParallelFiles, Problem,
+    SentenceCorpus, Side, Storage, TextFiles, TokenCache, TokenStream, Treatment,
 };
 
 /// One id for each letter but spaces, so that tokens and bytes differ.
@@ -51,7 +51,7 @@ fn memory_and_disk_hold_the_same() {
         .collect();
     assert_eq!(contents(&memory), expected);
 
-    let cache = TokenCache { dir: dir.path().join("cache"), tokenizer: "letters".to_owned() };
+    let cache = TokenCache::new(dir.path().join("cache"), "letters");
     for cache in [None, Some(cache.clone()), Some(cache)] {
         let (disk, again) = encode(&Storage { memory_bytes: 1000, cache }).unwrap();
         assert!(disk.is_on_disk());
@@ -104,7 +104,7 @@ fn cached() -> (tempfile::TempDir, PathBuf) {
 
 fn reopen(dir: &Path) -> Result<(EncodedCorpus, CorpusReport), DataError> {
     let files = corpus_of(dir, "a b\nc d e\n", "A\nB\n");
-    let cache = TokenCache { dir: dir.join("cache"), tokenizer: "letters".to_owned() };
+    let cache = TokenCache::new(dir.join("cache"), "letters");
     let storage = Storage { memory_bytes: 0, cache: Some(cache) };
     EncodedCorpus::from_files(&files, &CorpusRules::default(), &storage, letters)
 }
@@ -116,7 +116,7 @@ fn a_token_file_is_of_one_text_rules_and_tokenizer() {
     let count = || fs::read_dir(dir.path().join("cache")).unwrap().count();
     let storage = |tokenizer: &str| Storage {
         memory_bytes: 0,
-        cache: Some(TokenCache { dir: dir.path().join("cache"), tokenizer: tokenizer.to_owned() }),
+        cache: Some(TokenCache::new(dir.path().join("cache"), tokenizer)),
     };
     let encode = |rules: CorpusRules, tokenizer: &str| {
         let (corpus, _) = EncodedCorpus::from_files(&files, &rules, &storage(tokenizer), letters).unwrap();
@@ -132,51 +132,99 @@ fn a_token_file_is_of_one_text_rules_and_tokenizer() {
 }
 
 #[test]
-fn a_damaged_token_file_is_named() {
+fn a_damaged_token_file_is_never_used_and_made_anew() {
     let (dir, file) = cached();
     let whole = fs::read(&file).unwrap();
-    for len in (0..whole.len()).step_by(5) {
-        fs::write(&file, &whole[..len]).unwrap();
-        let error = reopen(dir.path()).unwrap_err();
-        assert!(matches!(&error, DataError::TokenFile { path, .. } if *path == file), "{len} bytes: {error}");
-    }
-    let damaged = |at: usize, byte: u8| {
-        let mut bytes = whole.clone();
-        bytes[at] = byte;
-        fs::write(&file, bytes).unwrap();
-        reopen(dir.path()).and_then(|(corpus, _)| corpus.pair(0).map(drop))
-    };
-    // Magic, key, number of pairs and of ids (huge ones too), the first id, the first length.
-    for (at, byte) in [(0, b'x'), (16, whole[16] ^ 1), (48, 9), (55, 255), (56, 9), (63, 127), (67, 1), (92, 7)] {
-        let error = damaged(at, byte).expect_err("damage goes unseen");
-        assert!(matches!(&error, DataError::TokenFile { .. }), "byte {at}: {error}");
-        assert!(error.to_string().contains("delete it"), "{error}");
-    }
-    assert!(damaged(0, whole[0]).is_ok());
-}
-
-#[test]
-fn no_changed_byte_makes_a_token_file_panic() {
-    let (dir, file) = cached();
-    let whole = fs::read(&file).unwrap();
-    for at in 0..whole.len() {
+    let expected = contents(&reopen(dir.path()).unwrap().0);
+    let mut damaged: Vec<Vec<u8>> = (0..whole.len()).step_by(5).map(|len| whole[..len].to_vec()).collect();
+    damaged.extend((0..whole.len()).map(|at| {
         let mut bytes = whole.clone();
         bytes[at] = !bytes[at];
-        fs::write(&file, bytes).unwrap();
-        if let Ok((corpus, _)) = reopen(dir.path()) {
-            for i in 0..corpus.len() {
-                let _ = (corpus.line(i), corpus.pair(i));
-            }
-        }
+        bytes
+    }));
+    damaged.push([&whole[..], b"more"].concat());
+    for bytes in damaged {
+        fs::write(&file, &bytes).unwrap();
+        let (corpus, _) = reopen(dir.path()).unwrap();
+        assert_eq!(contents(&corpus), expected);
+        let cache_use = corpus.cache_use().unwrap();
+        assert!(cache_use.is_warning() && cache_use.to_string().contains("encoded again"), "{cache_use}");
+        assert!(matches!(cache_use, CacheUse::Replaced { path, .. } if *path == file), "{cache_use}");
+        assert!(fs::read(&file).unwrap() == whole);
     }
+    let (corpus, _) = reopen(dir.path()).unwrap();
+    assert_eq!((contents(&corpus), corpus.cache_use()), (expected, Some(&CacheUse::Read(file))));
 }
 
 #[test]
-fn a_folder_that_cannot_be_written_is_named() {
+fn a_cache_that_cannot_be_written_is_named_and_not_needed() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("cache"), "a file, not a folder").unwrap();
-    let error = reopen(dir.path()).unwrap_err();
-    assert!(error.to_string().contains("cache"), "{error}");
+    let (corpus, _) = reopen(dir.path()).unwrap();
+    let cache_use = corpus.cache_use().unwrap();
+    assert!(cache_use.is_warning() && cache_use.to_string().contains("cache"), "{cache_use}");
+    assert_eq!(corpus.len(), 2);
+}
+
+#[test]
+fn a_second_run_encodes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("text");
+    fs::write(&path, "one\ntwo\n\nthree\n\n \nfour five\n").unwrap();
+    let storage = Storage { cache: Some(TokenCache::new(dir.path().join("cache"), "letters")), ..Storage::default() };
+    let files = |unit| TextFiles::new([&path], unit);
+    let never = |_: &str| -> Vec<u32> { panic!("encoded again") };
+    let once = |text: &str| letters(Side::Source, text);
+    for unit in [DocumentUnit::Line, DocumentUnit::Paragraph, DocumentUnit::File] {
+        let (first, reports) = TokenStream::from_files(&files(unit), &storage, Some(9), once).unwrap();
+        let (second, again) = TokenStream::from_files(&files(unit), &storage, Some(9), never).unwrap();
+        assert_eq!((first.read(0..first.len()).unwrap(), reports), (second.read(0..second.len()).unwrap(), again));
+        let (first, written) = SentenceCorpus::from_files(&files(unit), &storage, 9, once).unwrap();
+        let (second, read) = SentenceCorpus::from_files(&files(unit), &storage, 9, never).unwrap();
+        assert!(matches!((written, read), (Some(CacheUse::Written(a)), Some(CacheUse::Read(b))) if a == b));
+        let (plain, _) = SentenceCorpus::from_files(&files(unit), &Storage::default(), 9, once).unwrap();
+        for corpus in [&first, &second] {
+            assert_eq!(corpus.ids(), plain.ids());
+            assert_eq!(corpus.n_documents(), plain.n_documents());
+            assert!(corpus.sentences().eq(plain.sentences()));
+        }
+    }
+    // Another text, another tokenizer: each has a file of its own.
+    let other = TokenCache::new(dir.path().join("cache"), "other letters");
+    let other = Storage { cache: Some(other), ..Storage::default() };
+    let (stream, _) = TokenStream::from_files(&files(DocumentUnit::Line), &other, Some(9), once).unwrap();
+    assert!(matches!(stream.cache_use(), Some(CacheUse::Written(_))));
+}
+
+#[test]
+fn a_cache_is_as_large_as_it_may_be() {
+    let dir = tempfile::tempdir().unwrap();
+    let encode = |line: &str, max_bytes| {
+        let files = corpus_of(dir.path(), line, line);
+        let cache = TokenCache { max_bytes, ..TokenCache::new(dir.path().join("cache"), "letters") };
+        let storage = Storage { cache: Some(cache), ..Storage::default() };
+        EncodedCorpus::from_files(&files, &CorpusRules::default(), &storage, letters)
+            .unwrap()
+            .0
+            .cache_use()
+            .cloned()
+            .unwrap()
+    };
+    let CacheUse::Written(first) = encode("a", u64::MAX) else { panic!("not written") };
+    let size = fs::metadata(&first).unwrap().len();
+    assert!(matches!(encode("b", u64::MAX), CacheUse::Written(_)));
+    let long_ago = |path: &Path, seconds| {
+        let file = fs::File::options().write(true).open(path).unwrap();
+        file.set_modified(std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds)).unwrap();
+    };
+    let CacheUse::Read(second) = encode("b", u64::MAX) else { panic!("not read") };
+    long_ago(&first, 1);
+    long_ago(&second, 2);
+    // Reading one keeps it from being the oldest.
+    assert_eq!(encode("a", u64::MAX), CacheUse::Read(first.clone()));
+    assert!(matches!(encode("c", 2 * size + size / 2), CacheUse::Written(_)));
+    assert!(first.exists() && !second.exists());
+    assert!(matches!(encode("d", 10), CacheUse::NotKept { .. }));
 }
 
 #[test]

@@ -149,7 +149,9 @@ impl Run {
         let origins = self.recipe.origins.clone();
         let Recipe { run, task, .. } = &mut self.recipe;
         let visitor = Training { folder: &self.folder, device, options };
-        let trained = prepare(run, task, tokenizer.as_deref(), log, visitor);
+        // Runs of one folder share the tokens of their texts.
+        let cache = self.folder.with_file_name(".tokens");
+        let trained = prepare(run, task, tokenizer.as_deref(), Some(&cache), log, visitor);
         if trained.is_err() && !self.resumes {
             folder::discard_unbegun(&self.folder, self.lock);
         }

@@ -35,12 +35,14 @@ pub struct CausalLm<F> {
 
 impl<F: LanguageModelSpec + Into<ModelConfig>> CausalLm<F> {
     /// Reads the text of a recipe, whose vocabulary size it fills in; without the file of a tokenizer, one is read or
-    /// learnt as the recipe says.
+    /// learnt as the recipe says. Tokens are kept in the folder `cache`, if
+    /// there is one, for other runs.
     pub fn prepare(
         run: &RunRecipe,
         recipe: &mut CausalLmRecipe,
         mut config: F,
         tokenizer: Option<&Path>,
+        cache: Option<&Path>,
         log: &dyn Log,
     ) -> Result<Self> {
         let texts = Texts::open(&recipe.data);
@@ -52,7 +54,9 @@ impl<F: LanguageModelSpec + Into<ModelConfig>> CausalLm<F> {
         config.set_vocab_size(tokenizer.vocab_size())?;
         recipe.model = config.clone().into();
 
-        let (text, held_out) = texts.read(|source| source.encode(&*tokenizer), |text, at| text.split(at), log)?;
+        let cache = cache.filter(|_| recipe.data.cache);
+        let (text, held_out) =
+            texts.read(|source| source.encode(&*tokenizer, cache, log), |text, at| text.split(at), log)?;
         say!(log, "data      {} training tokens", thousands(text.len()));
         say!(log, "tokens    {} entries in the vocabulary", thousands(tokenizer.vocab_size() as u64));
         let (batch, seed) = (recipe.batch, run.training.seed);

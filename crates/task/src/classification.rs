@@ -17,6 +17,7 @@ use crate::{
     LabeledPart, LabeledTexts, Log, Resizable, Result, Task,
     config::{ClassificationRecipe, RunRecipe},
     example,
+    log::warn_of,
     masked_lm::{share, values},
     resolve, thousands,
 };
@@ -35,15 +36,17 @@ pub struct Classification<F> {
 
 impl<F: EncoderSpec + Into<ModelConfig>> Classification<F> {
     /// Reads the texts of a recipe, whose vocabulary size and labels it fills in; `pretrained` is the model that was trained
-    /// before, if there is one, and `config` its sizes.
+    /// before, if there is one, and `config` its sizes. Tokens are kept in the folder `cache`, if there is one, for other runs.
     pub fn prepare(
         run: &RunRecipe,
         recipe: &mut ClassificationRecipe,
         mut config: F,
         pretrained: Option<Bundle>,
         tokenizer: Option<&Path>,
+        cache: Option<&Path>,
         log: &dyn Log,
     ) -> Result<Self> {
+        let cache = cache.filter(|_| recipe.data.cache);
         let parts = LabeledTexts::open(&recipe.data)?;
         let labels = parts.labels()?;
         let (tokenizer, pretrained): (Arc<dyn Tokenizer>, _) = match (tokenizer, pretrained) {
@@ -64,9 +67,11 @@ impl<F: EncoderSpec + Into<ModelConfig>> Classification<F> {
         let n_rows = if recipe.batch.rows == AUTO { 1 } else { recipe.batch.rows };
         let batcher = |part: &LabeledPart| -> Result<ExampleBatcher<LabeledRows>> {
             say!(log, "data      {} {} texts", thousands(part.texts.len() as u64), part.name);
-            part.notes.iter().for_each(|note| log.warning(&format!("warning: {note}")));
+            warn_of(log, &part.files);
             let label = |text: &LabeledText| labels.binary_search(&text.label).expect("none is unknown");
-            let rows = part.texts.iter().map(|text| (tokenizer.encode(&text.text), label(text) as u32));
+            let encoded = part.encode(&*tokenizer, cache, log)?;
+            let row = |(idx, text)| Ok((encoded.pair(idx)?.source().to_vec(), label(text) as u32));
+            let rows = part.texts.iter().enumerate().map(row).collect::<Result<Vec<_>>>()?;
             Ok(ExampleBatcher::new(LabeledRows::new(rows, context, ids), n_rows, run.training.seed)?)
         };
         let train = batcher(&parts.train)?;

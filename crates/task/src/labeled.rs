@@ -1,14 +1,16 @@
 //! Labelled texts: files, or built-in sentences and what their *it* stands for.
 
-use std::{collections::BTreeMap, iter};
+use std::{collections::BTreeMap, iter, path::Path};
 
 use attentive_bundle::DataRecord;
 use attentive_corpus::{LabeledSentence, reference_sentences};
-use attentive_data::{FileReport, LabeledText};
+use attentive_data::{EncodedCorpus, FileReport, LabeledText, TsvLayout};
+use attentive_tokenizer::Tokenizer;
 
 use crate::{
-    Result,
+    Log, Result,
     config::{LabeledFiles, LabeledRecipe},
+    tokens,
 };
 
 /// Built-in sentences for training, validation and the test, and the seed that they are drawn from.
@@ -21,8 +23,9 @@ pub struct LabeledPart {
     pub name: &'static str,
     /// The texts, each with its class.
     pub texts: Vec<LabeledText>,
-    /// What a user should know of its files.
-    pub notes: Vec<String>,
+    /// The files, read to their ends; none of built-in sentences.
+    pub files: Vec<FileReport>,
+    layout: TsvLayout,
     records: Vec<DataRecord>,
 }
 
@@ -99,15 +102,15 @@ impl LabeledTexts {
 
 impl LabeledPart {
     fn read(name: &'static str, files: &LabeledFiles) -> Result<Self> {
-        let (texts, reports) = LabeledText::read(files.paths(), files.layout())?;
-        let notes = reports.iter().flat_map(|file| file.notes.clone()).collect();
-        let record = |file: FileReport| DataRecord {
+        let layout = files.layout();
+        let (texts, files) = LabeledText::read(files.paths(), layout)?;
+        let record = |file: &FileReport| DataRecord {
             split: name.to_owned(),
             name: file.path.display().to_string(),
             n_lines: file.n_lines,
-            sha256: file.sha256,
+            sha256: file.sha256.clone(),
         };
-        Ok(Self { name, texts, notes, records: reports.into_iter().map(record).collect() })
+        Ok(Self { name, texts, layout, records: files.iter().map(record).collect(), files })
     }
 
     fn builtin(name: &'static str, sentences: Vec<LabeledSentence>) -> Self {
@@ -118,10 +121,24 @@ impl LabeledPart {
         let n_lines = texts.len() as u64;
         Self {
             name,
-            notes: Vec::new(),
+            files: Vec::new(),
+            layout: TsvLayout::default(),
             records: vec![DataRecord { split: name.to_owned(), name: "built-in".to_owned(), n_lines, sha256 }],
             texts,
         }
+    }
+
+    /// The tokens of each text; in the folder `cache`, runs find what others have encoded.
+    ///
+    /// # Errors
+    /// Those of writing and reading a temporary file.
+    pub fn encode(&self, tokenizer: &dyn Tokenizer, cache: Option<&Path>, log: &dyn Log) -> Result<EncodedCorpus> {
+        let cache = cache.filter(|_| !self.files.is_empty());
+        let storage = tokens::storage(cache, tokenizer, "");
+        let encode = |text: &str| tokenizer.encode(text);
+        let corpus = EncodedCorpus::from_labeled(&self.texts, &self.files, self.layout, &storage, encode)?;
+        tokens::say_use(log, corpus.cache_use());
+        Ok(corpus)
     }
 
     /// How many texts have each label.

@@ -35,6 +35,7 @@ mod score;
 mod span_corruption;
 mod task;
 mod text;
+mod tokens;
 mod translation;
 
 pub use causal_lm::CausalLm;

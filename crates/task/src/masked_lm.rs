@@ -13,7 +13,7 @@ use burn::tensor::{Tensor, activation::log_softmax};
 use crate::{
     Log, Resizable, Result, Task, TextSource, Texts,
     config::{MaskedLmRecipe, RunRecipe},
-    encoder_text, example, thousands,
+    encoder_text, example, thousands, tokens,
 };
 
 /// Sentences whose words are guessed at the end, and guesses for each.
@@ -49,12 +49,14 @@ struct Guesses {
 
 impl<F: EncoderSpec + Into<ModelConfig>> MaskedLm<F> {
     /// Reads the text of a recipe, whose vocabulary size it fills in; without the file of a tokenizer, one is read or
-    /// learnt as the recipe says.
+    /// learnt as the recipe says. Tokens are kept in the folder `cache`, if
+    /// there is one, for other runs.
     pub fn prepare(
         run: &RunRecipe,
         recipe: &mut MaskedLmRecipe,
         mut config: F,
         tokenizer: Option<&Path>,
+        cache: Option<&Path>,
         log: &dyn Log,
     ) -> Result<Self> {
         let texts = Texts::open(&recipe.data);
@@ -66,8 +68,11 @@ impl<F: EncoderSpec + Into<ModelConfig>> MaskedLm<F> {
         config.set_vocab_size(tokenizer.vocab_size())?;
         let ids = frame_ids(&*tokenizer)?;
 
+        let how = if config.reads_characters() { "by characters" } else { "" };
+        let storage = tokens::storage(cache.filter(|_| recipe.data.cache), &*tokenizer, how);
         let sentences = |source: &TextSource| {
-            source.sentences(ids.end, |line| encoder_text::encode_line(&config, &*tokenizer, line))
+            let encode = |line: &str| encoder_text::encode_line(&config, &*tokenizer, line);
+            source.sentences(ids.end, encode, &storage, log)
         };
         let (text, held_out) = texts.read(sentences, |text, at| text.split(at), log)?;
         say!(

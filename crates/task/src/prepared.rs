@@ -28,7 +28,7 @@ pub trait TaskVisitor {
 /// Reads the data of a task, whose vocabulary sizes it fills in, and hands the task to `visitor`.
 ///
 /// `tokenizer` is the file of a run that has begun: a model that it began from is not read again. Without it, a tokenizer is
-/// read or learnt as the settings say.
+/// read or learnt as the settings say. `cache` is a folder where runs find the tokens of a text that others have encoded.
 ///
 /// # Errors
 /// Those of the data, of the tokenizer, of the model's settings, and of `visitor`.
@@ -36,6 +36,7 @@ pub fn prepare<V: TaskVisitor>(
     run: &mut RunRecipe,
     settings: &mut TaskRecipe,
     tokenizer: Option<&Path>,
+    cache: Option<&Path>,
     log: &dyn Log,
     visitor: V,
 ) -> Result<V::Output> {
@@ -44,7 +45,7 @@ pub fn prepare<V: TaskVisitor>(
         _ => None,
     };
     let model = settings.model().clone();
-    model.visit(Preparing { run, settings, tokenizer, pretrained, log, visitor })
+    model.visit(Preparing { run, settings, tokenizer, cache, pretrained, log, visitor })
 }
 
 /// A task on its way to a model's family.
@@ -52,6 +53,7 @@ struct Preparing<'a, V> {
     run: &'a mut RunRecipe,
     settings: &'a mut TaskRecipe,
     tokenizer: Option<&'a Path>,
+    cache: Option<&'a Path>,
     /// The model that is fine-tuned.
     pretrained: Option<Bundle>,
     log: &'a dyn Log,
@@ -66,14 +68,14 @@ impl<V: TaskVisitor> FamilyVisitor for Preparing<'_, V> {
     }
 
     fn encoder_decoder<C: EncoderDecoderSpec + Into<ModelConfig>>(self, spec: &C) -> Self::Output {
-        let Self { run, settings, tokenizer, log, visitor, .. } = self;
+        let Self { run, settings, tokenizer, cache, log, visitor, .. } = self;
         match settings {
             TaskRecipe::Translation(of_task) => {
-                let task = Translation::prepare(run, of_task, spec.clone(), tokenizer, log)?;
+                let task = Translation::prepare(run, of_task, spec.clone(), tokenizer, cache, log)?;
                 visitor.visit(task, run, settings)
             }
             TaskRecipe::SpanCorruption(of_task) => {
-                let task = Infilling::prepare(run, of_task, spec.clone(), tokenizer, log)?;
+                let task = Infilling::prepare(run, of_task, spec.clone(), tokenizer, cache, log)?;
                 visitor.visit(task, run, settings)
             }
             other => mismatch::<C, _>(other, Role::EncoderDecoder),
@@ -81,10 +83,10 @@ impl<V: TaskVisitor> FamilyVisitor for Preparing<'_, V> {
     }
 
     fn language_model<C: LanguageModelSpec + Into<ModelConfig>>(self, spec: &C) -> Self::Output {
-        let Self { run, settings, tokenizer, log, visitor, .. } = self;
+        let Self { run, settings, tokenizer, cache, log, visitor, .. } = self;
         match settings {
             TaskRecipe::CausalLm(of_task) => {
-                let task = CausalLm::prepare(run, of_task, spec.clone(), tokenizer, log)?;
+                let task = CausalLm::prepare(run, of_task, spec.clone(), tokenizer, cache, log)?;
                 visitor.visit(task, run, settings)
             }
             other => mismatch::<C, _>(other, Role::LanguageModel),
@@ -92,14 +94,14 @@ impl<V: TaskVisitor> FamilyVisitor for Preparing<'_, V> {
     }
 
     fn encoder<C: EncoderSpec + Into<ModelConfig>>(self, spec: &C) -> Self::Output {
-        let Self { run, settings, tokenizer, pretrained, log, visitor } = self;
+        let Self { run, settings, tokenizer, cache, pretrained, log, visitor } = self;
         match settings {
             TaskRecipe::MaskedLm(of_task) => {
-                let task = MaskedLm::prepare(run, of_task, spec.clone(), tokenizer, log)?;
+                let task = MaskedLm::prepare(run, of_task, spec.clone(), tokenizer, cache, log)?;
                 visitor.visit(task, run, settings)
             }
             TaskRecipe::Classification(of_task) => {
-                let task = Classification::prepare(run, of_task, spec.clone(), pretrained, tokenizer, log)?;
+                let task = Classification::prepare(run, of_task, spec.clone(), pretrained, tokenizer, cache, log)?;
                 visitor.visit(task, run, settings)
             }
             other => mismatch::<C, _>(other, Role::Encoder),

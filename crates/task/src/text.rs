@@ -1,5 +1,7 @@
 //! The text of a language model: files, or the English of the built-in corpus.
 
+use std::path::Path;
+
 use attentive_bundle::DataRecord;
 use attentive_core::TokenId;
 use attentive_corpus::BuiltinConfig;
@@ -10,6 +12,7 @@ use crate::{
     Context, Log, Result,
     config::{TextFilesRecipe, TextRecipe},
     log::warn_of,
+    tokens,
 };
 
 /// One part of a text.
@@ -108,45 +111,58 @@ impl TextSource {
     }
 
     /// The documents as tokens, an end-of-text token between them, or a line break where the vocabulary has none.
-    pub fn encode(&self, tokenizer: &dyn Tokenizer) -> Result<TokenStream> {
-        self.encode_with(tokenizer, tokenizer.specials().end().or_else(|| line_break(tokenizer)))
+    ///
+    /// In the folder `cache`, runs find what others have encoded.
+    pub fn encode(&self, tokenizer: &dyn Tokenizer, cache: Option<&Path>, log: &dyn Log) -> Result<TokenStream> {
+        self.encode_with(tokenizer, tokenizer.specials().end().or_else(|| line_break(tokenizer)), cache, log)
     }
 
     /// The documents as tokens, a line break between them.
-    pub fn encode_lines(&self, tokenizer: &dyn Tokenizer) -> Result<TokenStream> {
-        self.encode_with(tokenizer, line_break(tokenizer))
+    pub fn encode_lines(&self, tokenizer: &dyn Tokenizer, cache: Option<&Path>, log: &dyn Log) -> Result<TokenStream> {
+        self.encode_with(tokenizer, line_break(tokenizer), cache, log)
     }
 
-    fn encode_with(&self, tokenizer: &dyn Tokenizer, separator: Option<TokenId>) -> Result<TokenStream> {
+    fn encode_with(
+        &self,
+        tokenizer: &dyn Tokenizer,
+        separator: Option<TokenId>,
+        cache: Option<&Path>,
+        log: &dyn Log,
+    ) -> Result<TokenStream> {
         let encode = |text: &str| tokenizer.encode(text);
-        Ok(match self {
-            Self::Files(files) => TokenStream::from_files(files, &Storage::default(), separator, encode)?.0,
+        let stream = match self {
+            Self::Files(files) => {
+                TokenStream::from_files(files, &tokens::storage(cache, tokenizer, ""), separator, encode)?.0
+            }
             Self::Builtin(sentences) => TokenStream::from_texts(sentences, separator, encode)?,
-        })
+        };
+        tokens::say_use(log, stream.cache_use());
+        Ok(stream)
     }
 
     /// The documents as sentences of tokens, a line each, `end` behind each document; built-in sentences in documents of what
     /// has words in common.
-    pub fn sentences(&self, end: TokenId, encode: impl Fn(&str) -> Vec<TokenId>) -> Result<SentenceCorpus> {
-        let mut corpus = SentenceCorpus::new(end);
+    pub fn sentences(
+        &self,
+        end: TokenId,
+        encode: impl Fn(&str) -> Vec<TokenId> + Sync,
+        storage: &Storage,
+        log: &dyn Log,
+    ) -> Result<SentenceCorpus> {
         match self {
             Self::Files(files) => {
-                let mut document = Vec::new();
-                for piece in files.documents() {
-                    let piece = piece?;
-                    document.extend(piece.text.lines().map(&encode));
-                    if piece.ends_document {
-                        corpus.push_document(document.drain(..));
-                    }
-                }
+                let (corpus, cache_use) = SentenceCorpus::from_files(files, storage, end, encode)?;
+                tokens::say_use(log, cache_use.as_ref());
+                Ok(corpus)
             }
             Self::Builtin(sentences) => {
+                let mut corpus = SentenceCorpus::new(end);
                 for document in attentive_corpus::documents(sentences) {
                     corpus.push_document(document.into_iter().map(&encode));
                 }
+                Ok(corpus)
             }
         }
-        Ok(corpus)
     }
 
     /// The files, read to their ends; none of the built-in text.

@@ -16,7 +16,7 @@ use attentive_trainer::{Evaluate, Validation};
 use crate::{
     Corpus, Log, Resizable, Result, Task, bleu_of,
     config::{RunRecipe, TranslationRecipe},
-    example, likelihood, pronoun_accuracy, special_ids, thousands, translate_all,
+    example, likelihood, pronoun_accuracy, special_ids, thousands, tokens, translate_all,
 };
 
 /// Sample translations shown at the end.
@@ -42,12 +42,14 @@ pub struct Translation<F> {
 
 impl<F: EncoderDecoderSpec + Into<ModelConfig>> Translation<F> {
     /// Reads the data of a recipe, whose model's vocabulary sizes it fills in; without the file of a tokenizer, one is
-    /// read or learnt as the recipe says.
+    /// read or learnt as the recipe says. Tokens are kept in the folder `cache`, if
+    /// there is one, for other runs.
     pub fn prepare(
         run: &RunRecipe,
         recipe: &mut TranslationRecipe,
         mut config: F,
         tokenizer: Option<&Path>,
+        cache: Option<&Path>,
         log: &dyn Log,
     ) -> Result<Self> {
         // A sentence that outruns learned positions is treated as any over-long one; `</s>` takes a position too.
@@ -63,7 +65,9 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Translation<F> {
         config.set_vocab_size(tokenizer.vocab_size())?;
         recipe.model = config.clone().into();
 
-        let (train, report) = corpus.train.encode(&*tokenizer, &recipe.rules, &Storage::default())?;
+        let storage = tokens::storage(cache.filter(|_| recipe.data.cache), &*tokenizer, "");
+        let (train, report) = corpus.train.encode(&*tokenizer, &recipe.rules, &storage)?;
+        tokens::say_use(log, train.cache_use());
         if let Some(report) = &report {
             say!(log, "{report}");
         }
@@ -98,7 +102,8 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Translation<F> {
         });
         let validation = match &corpus.validation {
             Some(split) => {
-                let (encoded, report) = split.encode(&*tokenizer, &recipe.rules, &Storage::default())?;
+                let (encoded, report) = split.encode(&*tokenizer, &recipe.rules, &storage)?;
+                tokens::say_use(log, encoded.cache_use());
                 records.extend(split.records("validation", report.as_ref(), log)?);
                 Some(PairBatcher::new(Arc::new(encoded), &batch, specials, Order::Sorted)?)
             }

@@ -7,7 +7,12 @@ use attentive_trainer::FinishedModel;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Problem, TokenizerRecipe, data::Files, presets::require_role, validate_model};
+use super::{
+    Problem, TokenizerRecipe,
+    data::{Files, is_true, yes},
+    presets::require_role,
+    validate_model,
+};
 
 /// The next token of a text.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -34,7 +39,7 @@ pub struct CausalLmRecipe {
 }
 
 /// The parts of a text; without files, the English of the built-in corpus.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TextRecipe {
     /// What the model learns from.
@@ -46,11 +51,20 @@ pub struct TextRecipe {
     /// The last part of the training text, as a fraction of its tokens, that is held out for validation instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation_fraction: Option<f64>,
+    /// Whether the tokens of files are kept beside the runs' folders, in `.tokens`, where later runs find them.
+    #[serde(default = "yes", skip_serializing_if = "is_true")]
+    pub cache: bool,
+}
+
+impl Default for TextRecipe {
+    fn default() -> Self {
+        Self { train: None, validation: None, validation_fraction: None, cache: true }
+    }
 }
 
 impl TextRecipe {
     pub(crate) fn validate(&self) -> Result<(), Problem> {
-        let Self { train, validation, validation_fraction } = self;
+        let Self { train, validation, validation_fraction, .. } = self;
         let key = "data.validation_fraction";
         match validation_fraction {
             Some(_) if validation.is_some() => {

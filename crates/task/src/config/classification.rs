@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Problem, TokenizerRecipe,
-    data::{Files, is_false, validate_columns},
+    data::{Files, is_false, is_true, validate_columns, yes},
     masked_lm::validate_context,
     presets::require_role,
     validate_model,
@@ -39,7 +39,7 @@ pub struct ClassificationRecipe {
 }
 
 /// The parts of labelled texts.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LabeledRecipe {
     /// What the model learns from.
@@ -51,6 +51,15 @@ pub struct LabeledRecipe {
     /// What the finished model is scored on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<LabeledFiles>,
+    /// Whether the tokens of files are kept beside the runs' folders, in `.tokens`, where later runs find them.
+    #[serde(default = "yes", skip_serializing_if = "is_true")]
+    pub cache: bool,
+}
+
+impl Default for LabeledRecipe {
+    fn default() -> Self {
+        Self { train: None, validation: None, test: None, cache: true }
+    }
 }
 
 /// Files of a text, a tab and a label a line; plain or compressed.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{Problem, path};
 
 /// The parts of a corpus; without files, the built-in one.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DataRecipe {
     /// What the model learns from.
@@ -21,6 +21,23 @@ pub struct DataRecipe {
     /// What the finished model is scored on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<SplitFiles>,
+    /// Whether the tokens of files are kept beside the runs' folders, in `.tokens`, where later runs find them.
+    #[serde(default = "yes", skip_serializing_if = "is_true")]
+    pub cache: bool,
+}
+
+impl Default for DataRecipe {
+    fn default() -> Self {
+        Self { train: None, validation: None, test: None, cache: true }
+    }
+}
+
+pub(super) fn yes() -> bool {
+    true
+}
+
+pub(super) fn is_true(flag: &bool) -> bool {
+    *flag
 }
 
 /// The files of one part: two sides, or tab-separated pairs; plain or compressed.

@@ -92,7 +92,7 @@ fn labeled(recipe: &ClassificationRecipe, tokenizer: &dyn Tokenizer, warnings: &
     warnings.extend(texts.validation.is_none().then(|| none_of("validation")));
     warnings.extend(texts.test.is_none().then(|| none_of("test")));
     for part in texts.parts() {
-        warnings.extend(part.notes.iter().map(|note| format!("{}: {note}", part.name)));
+        warnings.extend(part.files.iter().flat_map(|file| &file.notes).map(|note| format!("{}: {note}", part.name)));
     }
     let limit = Limit { tokens: recipe.batch.context - 2, fate: "are cut off: batch.context", loses: true };
     let read = |part: &LabeledPart| {

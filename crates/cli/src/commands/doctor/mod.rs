@@ -62,7 +62,7 @@ impl Doctor {
             warnings.extend(labels::examine(&LabeledTexts::open(&of_task.data)?));
         }
         let Recipe { run, task, origins, .. } = recipe;
-        let examined = prepare(run, task, None, &Terminal::default(), Examination { doctor: self, warnings });
+        let examined = prepare(run, task, None, None, &Terminal::default(), Examination { doctor: self, warnings });
         Ok(examined.map_err(|error| origins.locate(error))?)
     }
 }

@@ -86,7 +86,7 @@ impl Optimizers {
         let settings: Vec<String> = small.chain(self.set.iter().cloned()).collect();
         let mut recipe = Recipe::of_command(self.recipe.as_deref(), &settings)?;
         let Recipe { run, task, origins, .. } = &mut recipe;
-        Ok(prepare(run, task, None, &Terminal::default(), &self).map_err(|error| origins.locate(error))?)
+        Ok(prepare(run, task, None, None, &Terminal::default(), &self).map_err(|error| origins.locate(error))?)
     }
 
     fn compare(&self, task: &impl Task) -> attentive_task::Result<()> {
