@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use attentive_attention::{Activation, NormKind, PositionsConfig};
 use attentive_core::{MaskedBatch, SequenceBatch, TokenMatrix, TranslationBatch, mix64};
-use attentive_model::{BertConfig, GptConfig, ModelSpec, T5Widths, TransformerConfig};
+use attentive_model::{BertConfig, GptConfig, ModelSpec, TransformerConfig, t5::T5Widths};
 
 /// A model and a batch to train it on, the same tokens on every run.
 pub(crate) struct Workload {

@@ -93,7 +93,8 @@ fn a_text_that_is_too_long_is_read_up_to_the_last_position() {
     let beginning = &long[..spans[37].end]; // 38 tokens and two around them
     assert_eq!(tokenizer.encode(beginning).len(), 38, "the text can be cut there");
     for pooling in [Pooling::Mean, Pooling::Cls] {
-        assert_eq!(encoder.embed(cropped, pooling).unwrap(), encoder.embed(beginning, pooling).unwrap());
+        let how = pooling.into();
+        assert_eq!(encoder.embed(cropped, &how).unwrap(), encoder.embed(beginning, &how).unwrap());
     }
     assert_eq!(encoder.classify(cropped).unwrap(), encoder.classify(beginning).unwrap());
     assert_eq!(encoder.embed_word(cropped, "river").unwrap(), encoder.embed_word(beginning, "river").unwrap());
@@ -102,7 +103,8 @@ fn a_text_that_is_too_long_is_read_up_to_the_last_position() {
     assert_eq!((filled.len(), filled[0].len()), (1, 3));
     // A text that fits is not changed.
     let short = Input { crop: true, ..Input::from(TEXTS[1]) };
-    assert_eq!(encoder.embed(short, Pooling::Mean).unwrap(), encoder.embed(TEXTS[1], Pooling::Mean).unwrap());
+    let how = Pooling::Mean.into();
+    assert_eq!(encoder.embed(short, &how).unwrap(), encoder.embed(TEXTS[1], &how).unwrap());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The encoded source as the decoder's layers see it.
 
-use attentive_kernels::{Attention, AttentionShape, Dropout, Heads, HeadsMut};
+use attentive_kernels::{Attention, AttentionShape, Heads, HeadsMut};
 use rayon::prelude::*;
 
 use crate::layer::HeadDims;

@@ -44,7 +44,7 @@ impl Decode {
     }
 }
 
-fn decoded(tokenizer: &dyn Tokenizer, Line { at, text }: &Line) -> Result<String> {
+fn decoded(tokenizer: &dyn Tokenizer, Line { at, text, .. }: &Line) -> Result<String> {
     let list = text.trim();
     let list = list.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(list);
     let words = list.split(|c: char| c == ',' || c.is_whitespace()).filter(|word| !word.is_empty());
