@@ -77,6 +77,11 @@ fn letters_are_learnt_and_the_model_can_be_used() {
     assert_eq!(folder.succeed(&greedy, ""), "abcdefghi\n");
     let stopped = [&greedy[..], &["--stop", "fg", "--no-prompt"]].concat();
     assert_eq!(folder.succeed(&stopped, ""), "cde\n");
+    let length = |settings: &[&str]| folder.succeed(&[&["generate", "--no-prompt", "a"], settings].concat(), "").len();
+    assert!(length(&["--max-tokens", "40", "--min-tokens", "40"]) > length(&["--max-tokens", "2"]));
+    let once = ["--temperature", "0", "--max-tokens", "9", "--min-tokens", "9", "--no-repeat-ngram", "1"];
+    let once = folder.succeed(&[&["generate", "a"], &once[..]].concat(), "");
+    assert!(once.trim_end().chars().all(|c| once.matches(c).count() == 1), "{once}");
     let from_stdin = ["generate", "--temperature", "0", "--max-tokens", "2", "-"];
     assert_eq!(folder.succeed(&from_stdin, "cd"), "cdef\n");
 

@@ -267,6 +267,13 @@ fn samples_and_prefixes_are_obeyed() {
 }
 
 #[test]
+fn help_says_what_becomes_of_such_lines() {
+    for command in ["translate", "eval", "embed", "classify", "fill"] {
+        contains(&both(&[command, "--help"], "").0, &["--on-long <HOW>", "`crop` reads", "without tokens"]);
+    }
+}
+
+#[test]
 fn eval_says_how_translations_that_exist_are_scored() {
     contains(&FOLDER.fail(&["eval", "--reference", "pairs.tsv"], ""), &["--source", "--hypotheses -"]);
     FOLDER.write("ref.txt", "a b c d\n");

@@ -25,7 +25,7 @@ const LINES_AT_ONCE: usize = 256;
 
 /// Score a model's translations of a test set, or translations that there are.
 ///
-/// Scores equal those of sacreBLEU 2.6, with its signatures. Of a model, also how well it foresees the references:
+/// A text without tokens has an empty translation. Scores equal those of sacreBLEU 2.6, with its signatures. Of a model, also how well it foresees the references:
 /// perplexity per target token, and bits per byte of the first reference, line ends included.
 #[derive(Debug, Args)]
 pub(crate) struct Eval {

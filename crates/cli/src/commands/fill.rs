@@ -11,8 +11,9 @@ use super::{BackendArgs, LongLines, SpecialsArgs, on_one_line};
 use crate::{input::Lines, output};
 use attentive_run::resolve;
 
-/// Guess what is hidden in lines of text: the most probable tokens for each `[MASK]`, or, from an encoder–decoder that
-/// learnt by span corruption (T5, ByT5), the most probable words.
+/// Guess what is hidden in lines of text: the most probable tokens for each `[MASK]`.
+///
+/// An encoder–decoder that learnt by span corruption (T5, ByT5) guesses words.
 ///
 /// Under each line its masks in their order, and for each its candidates: probability and text, separated by a tab. Under a
 /// line without tokens there is nothing.

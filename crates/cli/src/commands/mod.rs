@@ -45,55 +45,32 @@ pub(crate) struct Cli {
     command: Command,
 }
 
+/// Each is described by its arguments.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Train a model by a recipe; without one, on the built-in English–German corpus.
     Train(train::Train),
-    /// Translate lines of text.
     Translate(translate::Translate),
-    /// Continue a text, token by token as they come.
     Generate(generate::Generate),
-    /// Say how probable lines of text are to a language model.
     Score(score::Score),
-    /// Guess what is hidden in lines of text: the most probable tokens for each `[MASK]`.
     Fill(fill::Fill),
-    /// Turn lines of text into vectors.
     Embed(embed::Embed),
-    /// Tell the class of lines of text.
     Classify(classify::Classify),
-    /// Score a model's translations of a test set.
     Eval(eval::Eval),
-    /// Tell whether translations are better than others, or the test set was kind to them.
     Compare(compare::Compare),
-    /// Show what a model is made of, where it came from, and what it costs.
     Inspect(inspect::Inspect),
-    /// Show what a translation model looks at.
     Attention(attention::Attention),
-    /// The paper's tables and figures, computed again.
     Paper(paper::Paper),
-    /// Examine a recipe before it is trained.
     Doctor(doctor::Doctor),
-    /// Try on a model what must hold for every one.
     Selftest(selftest::Selftest),
-    /// Draw loss, scores and learning rate of runs.
     Plot(plot::Plot),
-    /// List the recipes that are built in, or copy one to change it.
     Recipes(recipes::Recipes),
-    /// Print the JSON Schema of recipes, for editors.
     Schema(schema::Schema),
-    /// Train tokenizers, and turn text into tokens and back.
     Tokenize(tokenize::Tokenize),
-    /// Round a model's weights to bytes: a quarter of the size, and faster on a CPU.
     Quantize(quantize::Quantize),
-    /// Make a model of a run's checkpoints: the mean of the last ones, or one of them.
     Average(average::Average),
-    /// Bring in a model of transformers.
     Import(import::Import),
-    /// Write a model for another system.
     Export(export::Export),
-    /// Print completions of this command for a shell.
     Completions(completions::Completions),
-    /// Print a page of the manual.
     Man(man::Man),
 }
 

@@ -21,15 +21,12 @@ pub(crate) struct Tokenize {
     command: Command,
 }
 
+/// Each is described by its arguments.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Learn a vocabulary from text.
     Train(train::Train),
-    /// Turn lines of text into token ids, or into pieces.
     Encode(encode::Encode),
-    /// Turn lines of token ids into text.
     Decode(decode::Decode),
-    /// Show the pieces of text in colour, with their ids; and count them.
     Show(show::Show),
 }
 
