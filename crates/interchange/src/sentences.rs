@@ -63,16 +63,7 @@ impl Sentences {
     /// [`InterchangeError::Damaged`], [`InterchangeError::Io`].
     pub(crate) fn read(folder: &Path) -> Result<Option<Self>, InterchangeError> {
         let path = folder.join(MODULES);
-        if !path.is_file() {
-            return Ok(None);
-        }
-        let modules: Vec<Module> = files::read_json(&path)?;
-        for module in &modules {
-            if Path::new(&module.path).components().any(|part| !matches!(part, Component::Normal(_))) {
-                let problem = format!("path is {:?}; it must be a folder in this one", module.path);
-                return Err(InterchangeError::damaged(&path)(problem));
-            }
-        }
+        let Some(modules) = modules(folder)? else { return Ok(None) };
         let mut reading = Reading { folder, embedding: EmbeddingConfig::default(), problems: vec![], notes: vec![] };
         reading.embedding.frame = true;
         let [model, pooling, others @ ..] = &modules[..] else {
@@ -96,6 +87,38 @@ impl Sentences {
             false => Err(InterchangeError::Unsupported { path, problems }),
         }
     }
+}
+
+/// The files of a folder, and of those in it, that its modules may have; none without modules.
+///
+/// # Errors
+/// As [`Sentences::read`].
+#[cfg(feature = "hub")]
+pub(crate) fn files_of(folder: &Path) -> Result<Vec<String>, InterchangeError> {
+    let inside = |module: Module| (!module.path.is_empty()).then(|| format!("{}/config.json", module.path));
+    Ok(match modules(folder)? {
+        Some(modules) => {
+            let known = OF_TRANSFORMER.into_iter().chain([SETTINGS]).map(str::to_owned);
+            known.chain(modules.into_iter().filter_map(inside)).collect()
+        }
+        None => Vec::new(),
+    })
+}
+
+/// The modules of a folder, if it is one of sentence-transformers.
+fn modules(folder: &Path) -> Result<Option<Vec<Module>>, InterchangeError> {
+    let path = folder.join(MODULES);
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let modules: Vec<Module> = files::read_json(&path)?;
+    for module in &modules {
+        if Path::new(&module.path).components().any(|part| !matches!(part, Component::Normal(_))) {
+            let problem = format!("path is {:?}; it must be a folder in this one", module.path);
+            return Err(InterchangeError::damaged(&path)(problem));
+        }
+    }
+    Ok(Some(modules))
 }
 
 /// Writes what stands around an encoder in a folder; tells what could not be expressed.

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use attentive_bundle::Bundle;
+use attentive_bundle::{Bundle, Pooling};
 use attentive_interchange::{Hub, ImportConfig, InterchangeError};
 use hub_server::{Answer, COMMIT, Server, model_file};
 
@@ -277,4 +277,29 @@ fn pickles_and_shards_are_found_where_there_is_no_single_file() {
         assert_eq!(import(&folder).unwrap().params, import(&golden(name)).unwrap().params);
         assert_eq!(folder.join("pytorch_model.bin").exists(), name == "gpt2");
     }
+}
+
+#[test]
+fn modules_of_sentence_transformers_come_along() {
+    let server = Server::start(|request| {
+        let file = request.path.split("/resolve/").nth(1).and_then(|rest| rest.split_once('/')).map(|(_, file)| file);
+        let body: &[u8] = match file {
+            Some("modules.json") => {
+                br#"[{"path": "", "type": "sentence_transformers.models.Transformer"},
+                     {"path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
+                     {"path": "2_Normalize", "type": "sentence_transformers.models.Normalize"}]"#
+            }
+            Some("1_Pooling/config.json") => br#"{"pooling_mode_max_tokens": true}"#,
+            Some("sentence_bert_config.json") => br#"{"max_seq_length": 7}"#,
+            Some("2_Normalize/config.json") => return Answer::missing(),
+            _ => return model_file(request),
+        };
+        Answer::new(200, body.to_vec()).tagged()
+    });
+    let cache = Cache::new();
+    let folder = fetch(&cache.hub(&server.endpoint, &[]), "hf://tiny/bert-model").unwrap();
+    let embedding = import(&folder).unwrap().embedding;
+    assert_eq!((embedding.pooling, embedding.max_len, embedding.normalize), (vec![Pooling::Max], Some(7), true));
+    #[cfg(unix)]
+    assert!(fs::read_link(folder.join("1_Pooling/config.json")).unwrap().starts_with("../../../blobs"));
 }

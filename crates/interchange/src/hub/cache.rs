@@ -87,20 +87,21 @@ impl Repo {
                 })?;
             }
         }
-        let snapshot = self.snapshot(commit);
-        files::make_folder(&snapshot)?;
-        let pointer = snapshot.join(name);
-        link(&blob, &pointer).map_err(InterchangeError::io(&pointer))
+        let pointer = self.snapshot(commit).join(name);
+        files::make_folder(pointer.parent().unwrap_or(&self.folder))?;
+        // From a folder in `snapshots/<commit>`, as from any file there, up to the model's.
+        let up = "../".repeat(1 + Path::new(name).components().count());
+        link(&blob, &pointer, &up).map_err(InterchangeError::io(&pointer))
     }
 }
 
-/// Links `pointer`, in a snapshot, to a blob.
-fn link(blob: &Path, pointer: &Path) -> io::Result<()> {
-    let made = make_link(blob, pointer);
+/// Links `pointer`, in a snapshot, to a blob; `up` leads from it to the model's folder.
+fn link(blob: &Path, pointer: &Path, up: &str) -> io::Result<()> {
+    let made = make_link(blob, pointer, up);
     match made {
         Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => match pointer.is_file() {
-            true => Ok(()),                                                            // another program was first
-            false => fs::remove_file(pointer).and_then(|()| make_link(blob, pointer)), // its blob is gone
+            true => Ok(()), // another program was first
+            false => fs::remove_file(pointer).and_then(|()| make_link(blob, pointer, up)), // its blob is gone
         },
         _ => made,
     }
@@ -108,12 +109,12 @@ fn link(blob: &Path, pointer: &Path) -> io::Result<()> {
 
 /// A relative link, so that a cache can be moved.
 #[cfg(unix)]
-fn make_link(blob: &Path, pointer: &Path) -> io::Result<()> {
+fn make_link(blob: &Path, pointer: &Path, up: &str) -> io::Result<()> {
     let name = blob.file_name().unwrap_or_default();
-    std::os::unix::fs::symlink(Path::new("../../blobs").join(name), pointer)
+    std::os::unix::fs::symlink(Path::new(up).join("blobs").join(name), pointer)
 }
 
 #[cfg(not(unix))]
-fn make_link(blob: &Path, pointer: &Path) -> io::Result<()> {
+fn make_link(blob: &Path, pointer: &Path, _up: &str) -> io::Result<()> {
     fs::hard_link(blob, pointer)
 }

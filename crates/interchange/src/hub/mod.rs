@@ -18,7 +18,7 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use ureq::{Body, http::Response};
 
-use crate::{InterchangeError, checkpoint, tokenizers};
+use crate::{InterchangeError, checkpoint, sentences, tokenizers};
 use cache::Repo;
 use http::Client;
 use url::Url;
@@ -26,18 +26,21 @@ use url::Url;
 const ENDPOINT: &str = "https://huggingface.co";
 const CONFIG: &str = "config.json";
 /// Files that a model may have next to its weights.
-const OPTIONAL: [&str; 11] = [
+const OPTIONAL: [&str; 14] = [
     tokenizers::OURS,
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
+    "added_tokens.json",
     "vocab.json",
+    "target_vocab.json",
     "merges.txt",
     "vocab.txt",
     "source.spm",
     "target.spm",
     "spiece.model",
     "generation_config.json",
+    sentences::MODULES,
 ];
 const MAX_REDIRECTS: usize = 10;
 
@@ -195,6 +198,9 @@ impl Hub {
         }
         for file in OPTIONAL {
             fetch.optional(file)?;
+        }
+        for file in sentences::files_of(&repo.snapshot(&commit))? {
+            fetch.optional(&file)?;
         }
         // Last, so that the offline mode finds whole models.
         if !is_commit(&model.revision) {
