@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use toml::Table;
 
 use crate::{
-    BundleError, DecodingConfig, EmbeddingConfig, GenerationConfig, Processor, TrainingRecord, WeightFormat,
+    BundleError, DecodingConfig, Dense, EmbeddingConfig, GenerationConfig, Processor, TrainingRecord, WeightFormat,
     folder::{self, CONFIG, Folder, Parts, TOKENIZER, WEIGHTS},
 };
 
@@ -34,6 +34,8 @@ pub struct Bundle {
     pub processor: Processor,
     /// Parameters.
     pub params: Tensors,
+    /// The dense layers of [`EmbeddingConfig::dense`].
+    pub dense: Vec<Dense>,
     /// Where the model came from.
     pub record: TrainingRecord,
     /// What else `config.toml` says: the recipe that trained the model.
@@ -68,6 +70,7 @@ impl Bundle {
             embedding: EmbeddingConfig::default(),
             processor: processor.into(),
             params,
+            dense: Vec::new(),
             record: TrainingRecord::default(),
             recipe: Table::new(),
         }
@@ -119,15 +122,27 @@ impl Bundle {
             fits(&*tokenizer, &model, &folder.place(TOKENIZER))?;
             tokenizer.into()
         };
-        let params = params()?;
+        let mut params = params()?;
         check_finite(&params).map_err(|cause| damaged(WEIGHTS, cause.to_string()))?;
+        let dense = Dense::take(embedding.dense.len(), &mut params).map_err(|problem| damaged(WEIGHTS, problem))?;
         // A model is made before weights are loaded into it: sizes that are damaged must not take all memory.
         let n_held: usize = params.values().map(|tensor| tensor.values.len()).sum();
         if model.n_params() > 2 * n_held {
             let problem = format!("its model has {} parameters, and {WEIGHTS} holds {n_held}", model.n_params());
             return Err(damaged(CONFIG, problem));
         }
-        Ok(Self { path: path.to_owned(), model, decoding, generation, embedding, processor, params, record, recipe })
+        Ok(Self {
+            path: path.to_owned(),
+            model,
+            decoding,
+            generation,
+            embedding,
+            processor,
+            params,
+            dense,
+            record,
+            recipe,
+        })
     }
 
     /// Writes a bundle's files into a folder, which may hold others, as a run's does; `config` is the text of `config.toml`,
@@ -162,7 +177,7 @@ impl Bundle {
     }
 
     fn write_as_one(&self, path: &Path, replace: bool) -> Result<(), BundleError> {
-        let Self { model, decoding, generation, embedding, params, record, .. } = self;
+        let Self { model, decoding, generation, embedding, params, dense, record, .. } = self;
         let config = ConfigFile {
             model: model.clone(),
             decoding: decoding.clone(),
@@ -173,6 +188,8 @@ impl Bundle {
         table.extend(Table::try_from(config).expect("names and numbers"));
         let config = &toml::to_string(&table).expect("a table came from TOML");
         let tokenizer = self.processor.tokenizer().map(|tokenizer| &**tokenizer);
+        let with_dense = (!dense.is_empty()).then(|| Dense::put(dense, params));
+        let params = with_dense.as_ref().unwrap_or(params);
         Parts { config, tokenizer, params, format: decoding.precision, record }.write_as_one(path, replace)
     }
 
@@ -262,7 +279,7 @@ fn fits(tokenizer: &dyn Tokenizer, model: &ModelConfig, path: &Path) -> Result<(
 impl std::fmt::Debug for Bundle {
     /// Everything but the values of parameters.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { path, model, decoding, generation, embedding, processor, params, record, recipe: _ } = self;
+        let Self { path, model, decoding, generation, embedding, processor, params, dense, record, recipe: _ } = self;
         f.debug_struct("Bundle")
             .field("path", path)
             .field("model", model)
@@ -271,6 +288,7 @@ impl std::fmt::Debug for Bundle {
             .field("embedding", embedding)
             .field("processor", processor)
             .field("n_params", &params.len())
+            .field("n_dense", &dense.len())
             .field("record", record)
             .finish_non_exhaustive()
     }

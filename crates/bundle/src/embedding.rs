@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use attentive_weights::{HostTensor, Tensors};
 use serde::{Deserialize, Serialize};
 
 /// How the vectors of tokens become one.
@@ -24,6 +25,19 @@ pub enum Pooling {
     LastToken,
 }
 
+/// What follows the map of a dense layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum DenseActivation {
+    /// Nothing.
+    Identity,
+    /// The hyperbolic tangent.
+    Tanh,
+    /// max(0, x).
+    Relu,
+}
+
 /// How a model's vectors of texts are made, as sentence-transformers has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -32,7 +46,10 @@ pub struct EmbeddingConfig {
     pub pooling: Vec<Pooling>,
     /// Whether `[CLS]` and `[SEP]`, or what stands in their place, are among the tokens that are pooled.
     pub frame: bool,
-    /// Whether a vector is divided by its length.
+    /// Dense layers that a vector goes through then, by what follows each; their weights are the bundle's.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dense: Vec<DenseActivation>,
+    /// Whether a vector is divided by its length at last.
     pub normalize: bool,
     /// Tokens that are read, those of the frame included; the rest of a text is cut off. Without it, a text that is longer
     /// than the model has positions for is an error.
@@ -56,6 +73,7 @@ impl Default for EmbeddingConfig {
         Self {
             pooling: vec![Pooling::Mean],
             frame: false,
+            dense: Vec::new(),
             normalize: false,
             max_len: None,
             lowercase: false,
@@ -127,13 +145,70 @@ impl EmbeddingConfig {
                 (0..d_model).map(greatest).collect()
             }
         });
-        let vector: Vec<f32> = pooled.collect();
-        if self.normalize { unit(vector) } else { vector }
+        pooled.collect()
     }
 }
 
+/// A dense layer of vectors of texts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dense {
+    /// `[out, in]`.
+    pub weight: HostTensor,
+    /// `[out]`; zeros where there is none.
+    pub bias: HostTensor,
+}
+
+impl Dense {
+    /// Numbers in and out.
+    pub(crate) fn widths(&self) -> [usize; 2] {
+        [self.weight.shape[1], self.weight.shape[0]]
+    }
+
+    pub(crate) fn apply(&self, vector: &[f32], activation: DenseActivation) -> Vec<f32> {
+        let rows = self.weight.values.chunks(vector.len()).zip(&self.bias.values);
+        let sum = |(row, &bias): (&[f32], &f32)| {
+            row.iter().zip(vector).map(|(&weight, &value)| f64::from(weight) * f64::from(value)).sum::<f64>()
+                + f64::from(bias)
+        };
+        let activate = |value: f64| match activation {
+            DenseActivation::Identity => value,
+            DenseActivation::Tanh => value.tanh(),
+            DenseActivation::Relu => value.max(0.0),
+        };
+        rows.map(|row| activate(sum(row)) as f32).collect()
+    }
+
+    /// Adds layers to the tensors that a bundle's file holds.
+    pub(crate) fn put(layers: &[Self], params: &Tensors) -> Tensors {
+        let named = layers.iter().enumerate().flat_map(|(n, Self { weight, bias })| {
+            [("weight", weight), ("bias", bias)].map(|(part, tensor)| (format!("{DENSE}{n}.{part}"), tensor.clone()))
+        });
+        params.clone().into_iter().chain(named).collect()
+    }
+
+    /// Takes `n` layers out of the tensors of a bundle's file; or says what is wrong with them.
+    pub(crate) fn take(n: usize, params: &mut Tensors) -> Result<Vec<Self>, String> {
+        let layer = |n: usize| {
+            let [weight, bias] = ["weight", "bias"].map(|part| format!("{DENSE}{n}.{part}"));
+            let missing = |name: &str| format!("missing: {name}");
+            let layer = Self {
+                weight: params.remove(&weight).ok_or_else(|| missing(&weight))?,
+                bias: params.remove(&bias).ok_or_else(|| missing(&bias))?,
+            };
+            match (&layer.weight.shape[..], &layer.bias.shape[..]) {
+                (&[out, wide], &[n]) if out == n && wide > 0 => Ok(layer),
+                (found, of_bias) => Err(format!("{weight} is {found:?} and {bias} {of_bias:?}")),
+            }
+        };
+        (0..n).map(layer).collect()
+    }
+}
+
+/// The beginning of the names of dense layers in a bundle's file.
+const DENSE: &str = "embedding.dense.";
+
 /// A vector of length 1 in the same direction; zeros stay zeros.
-fn unit(mut vector: Vec<f32>) -> Vec<f32> {
+pub(crate) fn unit(mut vector: Vec<f32>) -> Vec<f32> {
     let length = vector.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt().max(1e-12);
     vector.iter_mut().for_each(|value| *value = (f64::from(*value) / length) as f32);
     vector

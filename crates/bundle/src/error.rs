@@ -231,6 +231,14 @@ pub enum EncodeError {
     /// The search failed.
     #[error(transparent)]
     Decode(#[from] DecodeError),
+    /// A vector does not go through a dense layer of the model.
+    #[error("the pooled vector has {found} numbers, and the model's dense layer takes {expected}: pool in another way")]
+    Width {
+        /// What the layer takes.
+        expected: usize,
+        /// What there is.
+        found: usize,
+    },
     /// There is nothing to guess.
     #[error("the text has no [MASK]; write one in the place of a word")]
     NoMask,

@@ -34,7 +34,7 @@ mod translator;
 
 pub use attentive_engine::WeightFormat;
 pub use bundle::Bundle;
-pub use embedding::{EmbeddingConfig, Pooling};
+pub use embedding::{Dense, DenseActivation, EmbeddingConfig, Pooling};
 pub use error::{BundleError, EncodeError, TranslateError};
 pub use generator::{Generated, GenerationConfig, Generator, TextScore};
 pub use input::{Input, TooLong, is_blank};

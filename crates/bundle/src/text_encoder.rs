@@ -7,7 +7,7 @@ use attentive_model::{EncoderModel, EncoderSpec, Encoding, FamilyVisitor, ModelS
 use attentive_tokenizer::Tokenizer;
 use burn::tensor::{Device, Tensor, activation::softmax};
 
-use crate::{Bundle, BundleError, EmbeddingConfig, EncodeError, Input, translator::at_most};
+use crate::{Bundle, BundleError, Dense, EmbeddingConfig, EncodeError, Input, embedding::unit, translator::at_most};
 
 /// Marks of a hidden word in a text, whatever the vocabulary's own mask is called.
 pub(crate) const MASKS: [&str; 2] = ["[MASK]", "<mask>"];
@@ -47,6 +47,7 @@ pub struct TextEncoder {
     labels: Vec<String>,
     tokenizer: Arc<dyn Tokenizer>,
     ids: FrameIds,
+    dense: Vec<Dense>,
 }
 
 /// The ids that frame a text, `[CLS]` and `[SEP]` or `<s>` and `</s>`, and the mask.
@@ -70,7 +71,7 @@ impl TextEncoder {
     /// # Errors
     /// [`BundleError`] if the bundle's parts do not fit, or it is of another family.
     pub fn from_bundle(bundle: &Bundle, device: &Device) -> Result<Self, BundleError> {
-        bundle.model.visit(Reading { bundle, device })
+        Ok(Self { dense: bundle.dense.clone(), ..bundle.model.visit(Reading { bundle, device })? })
     }
 
     /// An encoder that was trained with `tokenizer`, and the names of its classes.
@@ -83,7 +84,7 @@ impl TextEncoder {
         tokenizer: Arc<dyn Tokenizer>,
     ) -> Result<Self, BundleError> {
         let ids = frame_ids(&*tokenizer)?;
-        Ok(Self { model: Box::new(model), labels, tokenizer, ids })
+        Ok(Self { model: Box::new(model), labels, tokenizer, ids, dense: Vec::new() })
     }
 
     /// The `k` most probable tokens for each `[MASK]` (or `<mask>`) of `text`, best first.
@@ -128,7 +129,7 @@ impl TextEncoder {
     ///
     /// # Errors
     /// [`EncodeError::TooLong`] where neither `how` nor the input cuts long texts, or the model has fewer positions than
-    /// `how` reads.
+    /// `how` reads; [`EncodeError::Width`] where what is pooled does not go through a dense layer.
     pub fn embed<'a>(&self, text: impl Into<Input<'a>>, how: &EmbeddingConfig) -> Result<Vec<f32>, EncodeError> {
         let input = text.into();
         let encode = |text: &str| match how.lowercase {
@@ -141,7 +142,16 @@ impl TextEncoder {
         ids.truncate(how.max_len.map_or(usize::MAX, |max_len| max_len.saturating_sub(FRAME)));
         let Encoding { hidden, .. } = self.read(&self.row(input, ids)?);
         let [_, _, d_model] = hidden.dims();
-        Ok(how.pool(&values(hidden), d_model, n_prompt))
+        let mut vector = how.pool(&values(hidden), d_model, n_prompt);
+        for (n, &activation) in how.dense.iter().enumerate() {
+            let layer = self.dense.get(n).ok_or(EncodeError::NoHead { does: "makes vectors of texts" })?;
+            let [expected, _] = layer.widths();
+            if vector.len() != expected {
+                return Err(EncodeError::Width { expected, found: vector.len() });
+            }
+            vector = layer.apply(&vector, activation);
+        }
+        Ok(if how.normalize { unit(vector) } else { vector })
     }
 
     /// A vector for each place of `word` in `text`, whatever its case: the mean over its tokens, in context.

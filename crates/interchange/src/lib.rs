@@ -112,7 +112,7 @@ pub fn export(
 ) -> Result<Vec<String>, InterchangeError> {
     let mut notes = (format.family().export)(bundle, options, folder)?;
     if let Some(width) = bundle.model.visit(Width).filter(|_| bundle.embedding != EmbeddingConfig::default()) {
-        notes.extend(sentences::write(&bundle.embedding, width, folder)?);
+        notes.extend(sentences::write(bundle, width, folder)?);
     }
     Ok(notes)
 }
@@ -163,7 +163,7 @@ pub fn import(folder: &Path, options: &ImportConfig) -> Result<Imported, Interch
     match sentences {
         Some(sentences) if bundle.model.role() == Role::Encoder => {
             notes.extend(sentences.notes);
-            bundle.embedding = sentences.embedding;
+            (bundle.embedding, bundle.dense) = (sentences.embedding, sentences.dense);
             // As there, a text is cut where the tokenizer's settings or the model's positions end.
             let positions = reader.number("max_position_embeddings");
             let all = positions.into_iter().chain(reader.tokenizer_max_len).min();

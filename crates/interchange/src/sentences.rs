@@ -5,11 +5,11 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use attentive_bundle::{EmbeddingConfig, Pooling};
+use attentive_bundle::{Bundle, Dense, DenseActivation, EmbeddingConfig, Pooling};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::{InterchangeError, files};
+use crate::{InterchangeError, checkpoint, files, layout::zeros, reader::CONFIG, source::Source};
 
 pub(crate) const MODULES: &str = "modules.json";
 const POOLING_FOLDER: &str = "1_Pooling";
@@ -37,6 +37,10 @@ const POOLING: [(&str, &str, Pooling); 6] = [
     ("lasttoken", "pooling_mode_lasttoken", Pooling::LastToken),
 ];
 
+/// The classes of PyTorch that may follow a dense layer; the path to them differs.
+const ACTIVATIONS: [(&str, DenseActivation); 3] =
+    [("Identity", DenseActivation::Identity), ("Tanh", DenseActivation::Tanh), ("ReLU", DenseActivation::Relu)];
+
 /// A row of `modules.json`.
 #[derive(Deserialize)]
 struct Module {
@@ -51,6 +55,8 @@ pub(crate) struct Sentences {
     pub(crate) folder: PathBuf,
     /// How vectors are made.
     pub(crate) embedding: EmbeddingConfig,
+    /// The dense layers that vectors go through.
+    pub(crate) dense: Vec<Dense>,
     /// What is not followed.
     pub(crate) notes: Vec<String>,
 }
@@ -64,7 +70,8 @@ impl Sentences {
     pub(crate) fn read(folder: &Path) -> Result<Option<Self>, InterchangeError> {
         let path = folder.join(MODULES);
         let Some(modules) = modules(folder)? else { return Ok(None) };
-        let mut reading = Reading { folder, embedding: EmbeddingConfig::default(), problems: vec![], notes: vec![] };
+        let mut reading =
+            Reading { folder, embedding: EmbeddingConfig::default(), dense: vec![], problems: vec![], notes: vec![] };
         reading.embedding.frame = true;
         let [model, pooling, others @ ..] = &modules[..] else {
             let problem = "there are fewer than two modules, a Transformer and its Pooling".to_owned();
@@ -76,14 +83,17 @@ impl Sentences {
         reading.expect(pooling, &["Pooling"]);
         reading.pooling(pooling)?;
         for module in others {
-            // Dropout changes nothing in use.
-            reading.expect(module, &["Normalize", "Dropout"]);
-            reading.embedding.normalize |= kind(module) == "Normalize";
+            match kind(module) {
+                "Dense" if !reading.embedding.normalize => reading.dense(module)?,
+                "Normalize" => reading.embedding.normalize = true,
+                // Dropout changes nothing in use.
+                _ => reading.expect(module, &["Dense, before Normalize", "Normalize", "Dropout"]),
+            }
         }
         reading.settings()?;
-        let Reading { embedding, problems, notes, .. } = reading;
+        let Reading { embedding, dense, problems, notes, .. } = reading;
         match problems.is_empty() {
-            true => Ok(Some(Self { folder: place, embedding, notes })),
+            true => Ok(Some(Self { folder: place, embedding, dense, notes })),
             false => Err(InterchangeError::Unsupported { path, problems }),
         }
     }
@@ -95,11 +105,16 @@ impl Sentences {
 /// As [`Sentences::read`].
 #[cfg(feature = "hub")]
 pub(crate) fn files_of(folder: &Path) -> Result<Vec<String>, InterchangeError> {
-    let inside = |module: Module| (!module.path.is_empty()).then(|| format!("{}/config.json", module.path));
+    let inside = |module: Module| {
+        let weights: &[&str] =
+            if kind(&module) == "Dense" { &[checkpoint::SAFETENSORS, checkpoint::PICKLE] } else { &[] };
+        let files = [CONFIG].into_iter().chain(weights.iter().copied()).filter(|_| !module.path.is_empty());
+        files.map(|file| format!("{}/{file}", module.path)).collect::<Vec<_>>()
+    };
     Ok(match modules(folder)? {
         Some(modules) => {
             let known = OF_TRANSFORMER.into_iter().chain([SETTINGS]).map(str::to_owned);
-            known.chain(modules.into_iter().filter_map(inside)).collect()
+            known.chain(modules.into_iter().flat_map(inside)).collect()
         }
         None => Vec::new(),
     })
@@ -125,17 +140,33 @@ fn modules(folder: &Path) -> Result<Option<Vec<Module>>, InterchangeError> {
 ///
 /// # Errors
 /// [`InterchangeError::Io`].
-pub(crate) fn write(embedding: &EmbeddingConfig, width: usize, folder: &Path) -> Result<Vec<String>, InterchangeError> {
-    let EmbeddingConfig { pooling, frame, normalize, max_len, lowercase, prompts, prompt, pool_prompt } = embedding;
-    let classes = ["Transformer", "Pooling", "Normalize"];
-    let places = ["", POOLING_FOLDER, "2_Normalize"];
-    let n = if *normalize { 3 } else { 2 };
-    let module = |(idx, (class, path))| {
-        json!({ "idx": idx, "name": format!("{idx}"), "path": path,
+pub(crate) fn write(bundle: &Bundle, width: usize, folder: &Path) -> Result<Vec<String>, InterchangeError> {
+    let EmbeddingConfig { pooling, frame, dense, normalize, max_len, lowercase, prompts, prompt, pool_prompt } =
+        &bundle.embedding;
+    let layers = dense.iter().map(|_| "Dense").chain(normalize.then_some("Normalize"));
+    let classes: Vec<&str> = ["Transformer", "Pooling"].into_iter().chain(layers).collect();
+    let place = |idx: usize| if idx == 0 { String::new() } else { format!("{idx}_{}", classes[idx]) };
+    let module = |(idx, class): (usize, &&str)| {
+        json!({ "idx": idx, "name": format!("{idx}"), "path": place(idx),
                 "type": format!("sentence_transformers.models.{class}") })
     };
-    let modules: Vec<Value> = classes.into_iter().zip(places).take(n).enumerate().map(module).collect();
-    files::write_json(&folder.join(MODULES), &modules)?;
+    files::write_json(&folder.join(MODULES), &classes.iter().enumerate().map(module).collect::<Vec<_>>())?;
+    for (idx, (activation, Dense { weight, bias })) in (2..).zip(dense.iter().zip(&bundle.dense)) {
+        let folder = folder.join(place(idx));
+        let name = ACTIVATIONS.iter().find(|(_, known)| known == activation).map(|(name, _)| *name);
+        let place = if *activation == DenseActivation::Identity { "linear" } else { "activation" };
+        files::make_folder(&folder)?;
+        let config = json!({
+            "in_features": weight.shape[1],
+            "out_features": weight.shape[0],
+            "bias": true,
+            "activation_function": name.map(|name| format!("torch.nn.modules.{place}.{name}")),
+        });
+        files::write_json(&folder.join(CONFIG), &config)?;
+        let tensors = [("linear.weight", weight), ("linear.bias", bias)];
+        let tensors = tensors.map(|(name, tensor)| (name.to_owned(), tensor.clone())).into();
+        attentive_weights::write(&folder.join(checkpoint::SAFETENSORS), &tensors, &BTreeMap::new())?;
+    }
     let mut of_pooling = Map::from_iter([
         ("word_embedding_dimension".to_owned(), json!(width)),
         ("include_prompt".to_owned(), json!(pool_prompt)),
@@ -149,7 +180,7 @@ pub(crate) fn write(embedding: &EmbeddingConfig, width: usize, folder: &Path) ->
         of_pooling.insert("pooling_mode".into(), json!(pooling.iter().map(name).collect::<Vec<_>>()));
     }
     files::make_folder(&folder.join(POOLING_FOLDER))?;
-    files::write_json(&folder.join(POOLING_FOLDER).join("config.json"), &of_pooling)?;
+    files::write_json(&folder.join(POOLING_FOLDER).join(CONFIG), &of_pooling)?;
     let mut of_text = Map::from_iter([("do_lower_case".to_owned(), json!(lowercase))]);
     of_text.extend(max_len.map(|max_len| ("max_seq_length".to_owned(), json!(max_len))));
     files::write_json(&folder.join(OF_TRANSFORMER[0]), &of_text)?;
@@ -168,6 +199,7 @@ fn kind(module: &Module) -> &str {
 struct Reading<'a> {
     folder: &'a Path,
     embedding: EmbeddingConfig,
+    dense: Vec<Dense>,
     problems: Vec<String>,
     notes: Vec<String>,
 }
@@ -212,7 +244,7 @@ impl Reading<'_> {
 
     /// The settings of pooling.
     fn pooling(&mut self, module: &Module) -> Result<(), InterchangeError> {
-        let name = format!("{}/config.json", module.path);
+        let name = format!("{}/{CONFIG}", module.path);
         let path = self.folder.join(&name);
         let config: Map<String, Value> = if path.is_file() { files::read_json(&path)? } else { Map::new() };
         let modes: Vec<&Value> = match config.get("pooling_mode") {
@@ -246,6 +278,42 @@ impl Reading<'_> {
         {
             self.problems.push(format!("{name}: {key} is {value}, which is not followed here"));
         }
+        Ok(())
+    }
+
+    /// A dense layer.
+    fn dense(&mut self, module: &Module) -> Result<(), InterchangeError> {
+        let name = format!("{}/{CONFIG}", module.path);
+        let config: Map<String, Value> = files::read_json(&self.folder.join(&name))?;
+        let is_usual = |(key, value): (&String, &Value)| match key.as_str() {
+            "in_features" | "out_features" | "bias" | "activation_function" => true,
+            "module_input_name" | "module_output_name" => value == "sentence_embedding" || value.is_null(),
+            _ => *value == false || says_nothing(value),
+        };
+        for (key, value) in config.iter().filter(|&setting| !is_usual(setting)) {
+            self.problems.push(format!("{name}: {key} is {value}, which is not followed here"));
+        }
+        let activation = config.get("activation_function").and_then(Value::as_str).unwrap_or("torch.nn.Tanh");
+        let known = ACTIVATIONS.iter().find(|(theirs, _)| activation.rsplit('.').next() == Some(theirs));
+        match known.filter(|_| activation.starts_with("torch.nn.")) {
+            Some(&(_, ours)) => self.embedding.dense.push(ours),
+            None => {
+                let known = ACTIVATIONS.map(|(theirs, _)| theirs).join(", ");
+                self.problems.push(format!("{name}: activation_function is {activation:?}; there are {known}"));
+            }
+        }
+        let mut source = Source::open(&self.folder.join(&module.path), |name| name.to_owned())?;
+        let weight = source.tensor("linear.weight")?;
+        let width = weight.shape.first().copied().unwrap_or(0);
+        let bias = match source.has("linear.bias") {
+            true => source.tensor("linear.bias")?,
+            false => zeros(&[width]),
+        };
+        if weight.shape.len() != 2 || weight.values.is_empty() || bias.shape != [width] {
+            let found = format!("linear.weight is {:?} and linear.bias {:?}", weight.shape, bias.shape);
+            return Err(InterchangeError::damaged(&self.folder.join(&module.path))(found));
+        }
+        self.dense.push(Dense { weight, bias });
         Ok(())
     }
 

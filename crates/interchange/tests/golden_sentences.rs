@@ -5,7 +5,8 @@ use std::{fs, path::Path};
 use attentive_backend::BackendKind;
 use attentive_bundle::{Bundle, EmbeddingConfig, Pooling, TextEncoder};
 use attentive_interchange::{ExportConfig, Format, ImportConfig, Imported, export, import};
-use attentive_testkit::Golden;
+use attentive_testkit::{Golden, named};
+use attentive_weights::{HostTensor, Tensors};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -46,7 +47,15 @@ fn folder(place: &str, files: &Map<String, Value>) -> tempfile::TempDir {
     for (name, content) in files {
         let path = folder.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, content.to_string()).unwrap();
+        fs::write(&path, content.to_string()).unwrap();
+        if name.contains("_Dense/") {
+            let tensor = |name: &str, shape: Vec<usize>| {
+                (format!("linear.{name}"), HostTensor { values: named(name, shape.iter().product()), shape })
+            };
+            let mut tensors = Tensors::from([tensor("weight", vec![4, 6]), tensor("bias", vec![4])]);
+            tensors.retain(|name, _| name.ends_with("weight") || content["bias"] == true);
+            attentive_weights::write(&path.with_file_name("model.safetensors"), &tensors, &Default::default()).unwrap();
+        }
     }
     folder
 }
@@ -84,7 +93,8 @@ fn vectors_are_those_of_sentence_transformers() {
         // It is written as it was read.
         let out = tempfile::tempdir().unwrap();
         assert_eq!(export(&bundle, Format::Bert, &ExportConfig::default(), out.path()).unwrap(), [""; 0]);
-        assert_eq!(read(out.path()).bundle.embedding, bundle.embedding, "{}", case.name);
+        let again = read(out.path()).bundle;
+        assert_eq!((&again.embedding, &again.dense), (&bundle.embedding, &bundle.dense), "{}", case.name);
         let prompt = case.prompt.clone().or_else(|| bundle.embedding.prompt.clone());
         compare(&case, &bundle, &EmbeddingConfig { prompt, ..bundle.embedding.clone() });
     }
@@ -107,6 +117,11 @@ fn settings_take_the_place_of_the_folder_s() {
     compare(&short, &plain, &framed);
     let out = tempfile::tempdir().unwrap();
     let own = Bundle { embedding: EmbeddingConfig { normalize: true, ..plain.embedding.clone() }, ..plain };
+    let dense = read(folder("", &of("dense torch.nn.modules.activation.Tanh").files).path()).bundle;
+    let encoder = TextEncoder::from_bundle(&dense, &BackendKind::Flex.device().unwrap()).unwrap();
+    let wide = EmbeddingConfig { pooling: vec![Pooling::Max, Pooling::Cls], ..dense.embedding };
+    let error = encoder.embed("a", &wide).unwrap_err().to_string();
+    assert!(error.contains("has 12 numbers") && error.contains("takes 6"), "{error}");
     let notes = export(&own, Format::Bert, &ExportConfig::default(), out.path()).unwrap();
     assert!(notes.iter().any(|note| note.contains("embedding.frame = false is left out")), "{notes:?}");
 }
@@ -121,9 +136,14 @@ fn what_is_not_followed_is_refused_by_name() {
     let module = |path: &str, kind: &str| json!({ "path": path, "type": kind });
     let transformer = module("", "sentence_transformers.models.Transformer");
     let pooling = module("1_Pooling", "sentence_transformers.models.Pooling");
-    let dense = module("2_Dense", "sentence_transformers.models.Dense");
+    let [dense, normalize] = ["Dense", "Normalize"]
+        .map(|name| module(&format!("2_{name}"), &format!("sentence_transformers.models.{name}")));
+    let asym = module("2_Asym", "sentence_transformers.models.Asym");
+    let gelu = json!({ "in_features": 6, "out_features": 4, "bias": true, "activation_function": "torch.nn.modules.activation.GELU" });
     for (changes, expected) in [
-        (json!({ "modules.json": [transformer, pooling, dense] }), "sentence_transformers.models.Dense"),
+        (json!({ "modules.json": [transformer, pooling, asym] }), "sentence_transformers.models.Asym"),
+        (json!({ "modules.json": [transformer, pooling, normalize, dense] }), "sentence_transformers.models.Dense"),
+        (json!({ "modules.json": [transformer, pooling, dense], "2_Dense/config.json": gelu }), "activation.GELU"),
         (json!({ "modules.json": [transformer, module("", "their_own.Pooling")] }), "their_own.Pooling"),
         (json!({ "modules.json": [transformer] }), "fewer than two modules"),
         (json!({ "modules.json": [module("../x", "a"), pooling] }), "path is \"../x\""),

@@ -10,12 +10,13 @@ import sys
 import tempfile
 from pathlib import Path
 
+from safetensors.torch import save_file
 from sentence_transformers import SentenceTransformer
 from transformers import logging
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[2] / "testkit/golden"))
-from torch_golden import write
+from torch_golden import named, write
 
 TEXTS = ["a", "the animal was too tired", "The STREET, wide: an end! unknown animal", "naïve end", ""]
 OLD = "sentence_transformers.models."
@@ -37,13 +38,18 @@ def pooling(*on: str, **more) -> dict:
 
 def case(name: str, files: dict, place: str = "", prompt: str | None = None) -> dict:
     """What sentence-transformers makes of a folder with these files."""
-    with tempfile.TemporaryDirectory() as path:
-        folder = Path(path)
+    with tempfile.TemporaryDirectory() as place_of_all:
+        folder = Path(place_of_all)
         shutil.copytree(HERE / "bert-model", folder / place, dirs_exist_ok=True)
         for file, content in files.items():
             (folder / file).parent.mkdir(exist_ok=True)
             (folder / file).write_text(json.dumps(content))
-        vectors = SentenceTransformer(path, device="cpu").encode(TEXTS, prompt_name=prompt)
+        for path in folder.glob("*_Dense"):
+            weights = {"linear.weight": named("weight", 4, 6).float(), "linear.bias": named("bias", 4).float()}
+            if not files[f"{path.name}/config.json"]["bias"]:
+                del weights["linear.bias"]
+            save_file(weights, path / "model.safetensors")
+        vectors = SentenceTransformer(place_of_all, device="cpu").encode(TEXTS, prompt_name=prompt)
     rounded = [[float(f"{value:.7g}") for value in vector] for vector in vectors.tolist()]
     return {"name": name, "files": files, "place": place, "prompt": prompt, "texts": TEXTS, "vectors": rounded}
 
@@ -68,6 +74,16 @@ def cases() -> list:
                        "default_prompt_name": None, "similarity_fn_name": "cosine"},
         }),
         case("unit", mean | {"modules.json": modules("Dropout", "Normalize"), "2_Dropout/config.json": {"dropout": 0.1}}),
+        *(
+            case(f"dense {name}", mean | {
+                "modules.json": modules("Dense", "Normalize"),
+                "2_Dense/config.json": {"in_features": 6, "out_features": 4, "bias": bias, "activation_function": name},
+            })
+            for name, bias in [
+                ("torch.nn.modules.activation.Tanh", True), ("torch.nn.modules.linear.Identity", False),
+                ("torch.nn.modules.activation.ReLU", True),
+            ]
+        ),
         case("cut", mean | {first: {"max_seq_length": 5, "do_lower_case": False}}),
         case("cut by the model", mean | {first: {"do_lower_case": False}}),
         case("lower case", mean | {first: {"max_seq_length": 10, "do_lower_case": True}}),
