@@ -129,13 +129,12 @@ impl TrainerConfig {
     /// # Errors
     /// [`TrainError::Setting`] if a run is to stop early and nothing tells when.
     pub fn validate_for(&self, has_validation: bool) -> Result<(), TrainError> {
-        match self.early_stopping {
-            Some(EarlyStoppingConfig { patience, .. }) if !has_validation => Err(TrainError::Setting {
-                key: "early_stopping.patience",
-                value: patience.to_string(),
-                problem: "there is no validation data to judge by: give some, or leave early stopping out",
-            }),
-            _ => Ok(()),
-        }
+        let Some(EarlyStoppingConfig { patience, .. }) = self.early_stopping else { return Ok(()) };
+        let problem = match (has_validation, self.validate_every) {
+            (false, _) => "there is no validation data to judge by: give some, or leave early stopping out",
+            (true, 0) => "validate_every is 0, which is once at the end: set it, or leave early stopping out",
+            (true, _) => return Ok(()),
+        };
+        Err(TrainError::Setting { key: "early_stopping.patience", value: patience.to_string(), problem })
     }
 }
