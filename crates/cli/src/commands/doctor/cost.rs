@@ -3,7 +3,6 @@
 use std::{
     iter,
     path::Path,
-    process::Command,
     time::{Duration, Instant},
 };
 
@@ -98,10 +97,8 @@ fn size(bytes: u64) -> String {
     if mebibytes < 10_000.0 { format!("{mebibytes:.1} MiB") } else { format!("{:.1} GiB", mebibytes / 1024.0) }
 }
 
-/// Free space where a folder is or will be, as `df` tells it.
+/// Free space where a folder is or will be.
 fn free_bytes(folder: &Path) -> Option<u64> {
     let there = folder.ancestors().find(|path| path.exists()).unwrap_or(Path::new("."));
-    let output = Command::new("df").arg("-Pk").arg(there).output().ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    Some(text.lines().nth(1)?.split_whitespace().nth(3)?.parse::<u64>().ok()? << 10)
+    fs4::available_space(there).ok()
 }
