@@ -61,6 +61,8 @@ pub(crate) struct Files {
     cuts: bool,
     is_standard_input: bool,
     is_keyboard: bool,
+    /// Files whose notes were shown.
+    n_noted: usize,
 }
 
 impl Lines {
@@ -118,13 +120,14 @@ impl Files {
             warning!("reading {what} from the keyboard; end with Ctrl-D");
         }
         let is_standard_input = !files.iter().any(is_named);
-        Self { reader: LineReader::new(files, max_bytes), cuts: false, is_standard_input, is_keyboard }
+        Self { reader: LineReader::new(files, max_bytes), cuts: false, is_standard_input, is_keyboard, n_noted: 0 }
     }
 
     fn line(&mut self) -> Result<Option<Line>> {
         let Some(mut line) = self.reader.next_line()? else {
-            // Once: after the last line there is no other call.
-            self.reader.files().iter().flat_map(|file| &file.notes).for_each(|note| warning!("warning: {note}"));
+            let files = &self.reader.files()[self.n_noted..];
+            files.iter().flat_map(|file| &file.notes).for_each(|note| warning!("warning: {note}"));
+            self.n_noted += files.len();
             return Ok(None);
         };
         let at = At { file: (!self.is_standard_input).then_some(line.place.path), number: line.place.line };

@@ -63,9 +63,7 @@ fn what_an_import_does_not_follow_is_noted() {
     let bundle = folder.path().join("bundle").to_str().unwrap().to_owned();
     let imported = attentive(&["import", golden("wild-gpt2").to_str().unwrap(), "--out", &bundle]);
     let output = text(&imported.stdout);
-    for note in
-        ["note: lm_head.weight differs", "note: generation_config.json: not followed here: no_repeat_ngram_size"]
-    {
+    for note in ["note: lm_head.weight differs", "note: config.json: not followed here: prefix"] {
         assert!(output.contains(note), "{output}");
     }
     let generated = attentive(&["generate", "--model", &bundle, "the a"]);

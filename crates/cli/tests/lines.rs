@@ -225,7 +225,7 @@ fn what_is_not_text_is_named_by_its_line() {
     for args in commands {
         let (_, said) = both(args, with_nul);
         assert_eq!(said.matches("NUL").count(), 1, "{said}");
-        contains(&said, &["warning: standard input:2 has NUL characters"]);
+        contains(&said, &["warning: standard input:2, the first of 2 lines, has NUL characters"]);
     }
 }
 
