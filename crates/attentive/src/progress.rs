@@ -91,7 +91,9 @@ impl<W: Write> Callback for Updates<W> {
             }
             Event::EnvironmentChanged { changes } => {
                 for change in *changes {
-                    self.lines.line(&format!("note: {change}: results may differ in their last digits from here on"));
+                    self.lines.line(&format!(
+                        "note: {change}: bytes will differ from here on, in the last digits of numbers"
+                    ));
                 }
             }
             Event::RolledBack { step, lr_scale, diagnosis, .. } => {

@@ -109,7 +109,7 @@ impl Callback for Progress {
             }
             Event::EnvironmentChanged { changes } => {
                 for change in *changes {
-                    self.say(&format!("note: {change}: results may differ in their last digits from here on"));
+                    self.say(&format!("note: {change}: bytes will differ from here on, in the last digits of numbers"));
                 }
             }
             Event::RolledBack { step, lr_scale, diagnosis, .. } => {

@@ -22,7 +22,7 @@ pub enum OnDamage {
 pub struct Averaged {
     /// The parameters.
     pub params: Tensors,
-    /// The steps of the checkpoints that they are the mean of; none for a running mean.
+    /// The steps of the checkpoints that they are of; none for the running mean at the end, or the last model.
     pub steps: Vec<u64>,
     /// Damaged checkpoints that were left out, and what is wrong with each.
     pub left_out: Vec<(PathBuf, TrainError)>,
