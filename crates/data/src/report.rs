@@ -115,6 +115,18 @@ impl CorpusReport {
         treatment
     }
 
+    /// Says of files what it said of others that hold the same.
+    pub(crate) fn move_to(&mut self, files: &[Vec<FileReport>]) {
+        let before: Vec<PathBuf> = self.files().map(|(_, file)| file.path.clone()).collect();
+        let moved: BTreeMap<PathBuf, &FileReport> = before.into_iter().zip(files.iter().flatten()).collect();
+        for place in self.problems.values_mut().flat_map(|found| &mut found.first) {
+            if let Some(file) = moved.get(&*place.path) {
+                place.path = file.path.as_path().into();
+            }
+        }
+        [&mut self.source, &mut self.target].into_iter().zip(files).for_each(|(side, files)| side.clone_from(files));
+    }
+
     /// The refused problems alone, each with its remedy.
     pub(crate) fn refusals(&self) -> String {
         let mut text = String::new();

@@ -142,7 +142,10 @@ impl Storage {
         let path = cache.dir.join(name).with_extension(EXTENSION);
         let found = TokenFile::open(&path, &key, self.memory_bytes);
         let reason = match found {
-            Ok(Some((corpus, report))) => return Ok((corpus.with_cache_use(CacheUse::Read(path)), report)),
+            Ok(Some((corpus, mut report))) => {
+                report.move_to(&text);
+                return Ok((corpus.with_cache_use(CacheUse::Read(path)), report));
+            }
             Ok(None) => None,
             Err(error) => Some(error.to_string()),
         };

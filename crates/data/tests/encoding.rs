@@ -197,6 +197,26 @@ fn a_second_run_encodes_nothing() {
 }
 
 #[test]
+fn tokens_of_a_text_that_was_moved_are_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let storage = Storage { cache: Some(TokenCache::new(dir.path().join("cache"), "letters")), ..Storage::default() };
+    let encode =
+        |files: &ParallelFiles| EncodedCorpus::from_files(files, &CorpusRules::default(), &storage, letters).unwrap();
+    encode(&corpus_of(dir.path(), "a\n\nc\n", "A\nB\nC\n"));
+    let moved = ["a.en", "a.de"].map(|name| {
+        fs::rename(dir.path().join(name), dir.path().join(format!("moved.{name}"))).unwrap();
+        dir.path().join(format!("moved.{name}"))
+    });
+    let files = ParallelFiles::sides([&moved[0]], [&moved[1]]);
+    let (corpus, report) = encode(&files);
+    assert!(matches!(corpus.cache_use(), Some(CacheUse::Read(_))));
+    let [source, target] = [&report.source, &report.target].map(|files| files[0].path.clone());
+    assert_eq!([source, target], moved);
+    assert_eq!(*report.problems[&Problem::Empty].first[0].path, *moved[0]);
+    assert_eq!(files.digests().unwrap(), [report.source, report.target]);
+}
+
+#[test]
 fn a_cache_is_as_large_as_it_may_be() {
     let dir = tempfile::tempdir().unwrap();
     let encode = |line: &str, max_bytes| {
