@@ -15,6 +15,9 @@ use crate::{
     tokens,
 };
 
+/// Bytes of a text from which on it is large.
+const LARGE: usize = 1 << 20;
+
 /// One part of a text.
 pub enum TextSource {
     /// Files, streamed.
@@ -97,9 +100,16 @@ impl TextSource {
         }
     }
 
-    /// Their texts.
+    /// Their texts, for a tokenizer to learn from: large ones line by line, so that none is too long for that.
     pub fn texts(&self) -> impl Iterator<Item = Result<String, DataError>> {
-        self.pieces().map(|piece| piece.map(|piece| piece.text))
+        let lines = |text: String| match text.len() {
+            0..LARGE => vec![text],
+            _ => text.split_inclusive('\n').map(str::to_owned).collect(),
+        };
+        self.pieces().flat_map(move |piece| match piece {
+            Ok(piece) => lines(piece.text).into_iter().map(Ok).collect(),
+            Err(error) => vec![Err(error)],
+        })
     }
 
     /// What of the files is one document.
@@ -198,4 +208,21 @@ impl TextSource {
 /// The token of a line break; an unknown one where the vocabulary has none.
 fn line_break(tokenizer: &dyn Tokenizer) -> Option<TokenId> {
     tokenizer.encode("\n").pop().or(tokenizer.specials().unk)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_document_is_learned_from_line_by_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("text");
+        let large = "a line of a large document\n".repeat(50_000);
+        std::fs::write(&path, format!("two\nlines\n\n{large}")).unwrap();
+        let source = TextSource::Files(TextFiles::new([&path], DocumentUnit::Paragraph));
+        let texts: Vec<String> = source.texts().collect::<Result<_, _>>().unwrap();
+        assert_eq!((texts.len(), &*texts[0]), (50_001, "two\nlines"));
+        assert_eq!(texts[1..].concat(), large.trim_end());
+    }
 }
