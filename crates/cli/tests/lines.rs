@@ -139,6 +139,11 @@ fn a_line_that_is_too_long_ends_a_command_after_the_lines_before_it() {
     contains(&FOLDER.fail(&eval, ""), &["far.txt:701 has "]);
     assert_eq!(fs::read_to_string(FOLDER.path("far.out")).unwrap(), "\n".repeat(700));
 
+    for texts in [["ab", long.trim()], [long.trim(), "ab"]] {
+        let error = FOLDER.fail(&["attention", "--word", "ab", "--target", texts[0], texts[1]], "");
+        contains(&error, &["positions for 16; shorten it"]);
+    }
+
     let long = format!("animal\n{}\nanimal\n", "the animal ".repeat(10));
     for call in [["embed", "--model", "bert"], ["classify", "--model", "classes"]] {
         let output = FOLDER.run(&call, &long);
@@ -261,6 +266,8 @@ fn samples_and_prefixes_are_obeyed() {
         contains(&FOLDER.fail(&[&["translate", "ab"][..], &clash[..]].concat(), ""), &["leave out one"]);
     }
     contains(&FOLDER.fail(&["translate", "ab", "--top-p", "2"], ""), &["top_p = 2 must be"]);
+    let said = FOLDER.run(&["translate", "ab", "--samples", "0"], "").stderr;
+    contains(&String::from_utf8(said).unwrap(), &["'0' for '--samples <N>': must be an integer of at least 1"]);
     contains(&FOLDER.fail(&["translate", "ab", "--prefix", &"ab ".repeat(20)], ""), &["the prefix has "]);
     let error = FOLDER.fail(&["translate", "ab", "--min-length", "9", "--max-length", "3"], "");
     contains(&error, &["min_len = 9 must be at most max_len"]);

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use attentive_bundle::{Bundle, BundleError, Translator};
+use attentive_bundle::{Bundle, BundleError, TooLong, Translator};
 use attentive_core::{TokenId, TokenMatrix};
 use attentive_model::{AttentionMaps, EncoderDecoderSpec, FamilyVisitor, ModelSpec, Role, TeacherForced};
 use attentive_plot::{HeatMap, heat_maps};
@@ -98,6 +98,11 @@ impl Attention {
         };
         let source: Vec<TokenId> = tokenizer.encode(&self.text).into_iter().chain([end]).collect();
         let target: Vec<TokenId> = [begin].into_iter().chain(tokenizer.encode(&target_text)).collect();
+        for (what, ids) in [("the text", &source), ("the target", &target)] {
+            if let Some(max_len) = bundle.model.max_len().filter(|&max_len| ids.len() > max_len) {
+                bail!("{what} has {}; shorten it", TooLong { n_tokens: ids.len(), max_len });
+            }
+        }
         let labels = |ids: &[TokenId]| ids.iter().map(|&id| label(tokenizer, id)).collect::<Vec<_>>();
         let (source_labels, target_labels) = (labels(&source), labels(&target));
         let [source_row, target_row] = [&source, &target].map(|ids| TokenMatrix::from_rows(&[ids], 0, 0));

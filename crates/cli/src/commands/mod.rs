@@ -105,6 +105,11 @@ impl Cli {
     }
 }
 
+/// Reads a number of at least 1.
+fn positive<T: std::str::FromStr>(text: &str) -> Result<T, &'static str> {
+    text.parse().map_err(|_| "must be an integer of at least 1")
+}
+
 /// What a user calls this command by: `cargo xtask` says so if it starts it.
 fn command_name() -> String {
     std::env::var("ATTENTIVE_COMMAND").unwrap_or_else(|_| "attentive".to_owned())

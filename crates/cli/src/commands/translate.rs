@@ -7,7 +7,7 @@ use attentive_bundle::{Bundle, Search, Translation, Translator};
 use attentive_decode::SamplingConfig;
 use clap::Args;
 
-use super::{BackendArgs, DecodingArgs, LongLines, SamplingArgs, SpecialsArgs, on_one_line};
+use super::{BackendArgs, DecodingArgs, LongLines, SamplingArgs, SpecialsArgs, on_one_line, positive};
 use crate::{input::Lines, output};
 use attentive_run::resolve;
 
@@ -26,7 +26,7 @@ pub(crate) struct Translate {
     /// What to translate; without it, the lines of standard input.
     text: Vec<String>,
     /// Translations of each line, best first; at most the beam.
-    #[arg(long, value_name = "N", default_value = "1")]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = positive::<NonZeroUsize>)]
     n_best: NonZeroUsize,
     /// Print the score (log-probability over length penalty) and the log-probability before each translation.
     #[arg(long)]
@@ -43,7 +43,7 @@ pub(crate) struct Translate {
     #[command(flatten)]
     backend: BackendArgs,
     /// Draw this many translations of each line at random, in place of a search; so do the options below, one translation.
-    #[arg(long, value_name = "N", help_heading = "Sampling")]
+    #[arg(long, value_name = "N", help_heading = "Sampling", value_parser = positive::<NonZeroUsize>)]
     samples: Option<NonZeroUsize>,
     #[command(flatten, next_help_heading = "Sampling")]
     sampling: SamplingArgs,

@@ -16,7 +16,10 @@ use attentive_task::{
 use attentive_trainer::Update;
 use clap::Args;
 
-use super::{super::BackendArgs, write_figure};
+use super::{
+    super::{BackendArgs, positive},
+    write_figure,
+};
 use crate::{markdown::Table, terminal::Terminal};
 
 /// A model that trains in seconds, on the built-in corpus.
@@ -43,7 +46,7 @@ pub(super) struct Optimizers {
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// Updates by each optimizer.
-    #[arg(long, default_value = "200")]
+    #[arg(long, default_value = "200", value_parser = positive::<NonZeroU64>)]
     steps: NonZeroU64,
     /// The drawing, SVG.
     #[arg(long, value_name = "FILE", default_value = "optimizers.svg")]

@@ -12,7 +12,7 @@ use attentive_trainer::Update;
 use burn::module::Module;
 use clap::Args;
 
-use super::super::BackendArgs;
+use super::super::{BackendArgs, positive};
 use crate::{markdown::Table, terminal::Terminal};
 
 /// Families, as recipes name them, and whether their vocabularies are learnt up to a size.
@@ -39,7 +39,7 @@ pub(super) struct Tokenizers {
     #[arg(long, value_name = "N", default_value_t = 1000)]
     vocab_size: usize,
     /// Training compute of each model, in 10^9 floating-point operations: products forward, and twice that backward.
-    #[arg(long, value_name = "GFLOPS", default_value = "4000")]
+    #[arg(long, value_name = "GFLOPS", default_value = "4000", value_parser = positive::<NonZeroU64>)]
     gflops: NonZeroU64,
     #[command(flatten)]
     backend: BackendArgs,
