@@ -9,6 +9,7 @@
 //! | transformers: RoBERTa | [`import`] | [`export`] to [`Format::Roberta`] |
 //! | transformers: T5, ByT5 | [`import`] | [`export`] to [`Format::T5`] |
 //! | transformers: CANINE | [`import`] | [`export`] to [`Format::Canine`] |
+//! | sentence-transformers: what stands around an encoder | [`import`] | [`export`] to the encoder's format |
 //! | CTranslate2 | | [`export`] to [`Format::CTranslate2`] |
 //!
 //! A family is a folder of this crate and a row of the table in `family.rs`, which tells it from the others, reads and
