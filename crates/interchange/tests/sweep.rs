@@ -1,0 +1,142 @@
+//! Folders of small models of every family against transformers (`tests/golden/sweep.py`): what they compute is equal within
+//! 1e-4, or the folder is refused by name.
+//!
+//! `cargo xtask golden --check` has the folders made and says where they are; without that there is nothing to compare.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use attentive_attention::Mask;
+use attentive_backend::{BackendKind, Device};
+use attentive_bundle::Bundle;
+use attentive_core::TokenMatrix;
+use attentive_interchange::{ImportConfig, import};
+use attentive_model::{BertConfig, CanineConfig, EncoderModel, GptConfig, TransformerConfig};
+use burn::tensor::{Int, Tensor, TensorData};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// Below which the folders are.
+const FOLDER: &str = "ATTENTIVE_SWEEP";
+/// How far a value may be from the other system's.
+const ALLOWED: f64 = 1e-4;
+
+fn read(path: &Path) -> Value {
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+fn field<T: for<'de> Deserialize<'de>>(entry: &Value, name: &str) -> T {
+    T::deserialize(&entry[name]).unwrap()
+}
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().try_into_vec().unwrap()
+}
+
+fn ids(rows: &[Vec<u32>], device: &Device) -> Tensor<2, Int> {
+    let shape = [rows.len(), rows[0].len()];
+    let ids: Vec<i64> = rows.iter().flatten().map(|&id| i64::from(id)).collect();
+    Tensor::from_data(TensorData::new(ids, shape), device)
+}
+
+type Outputs = Vec<(&'static str, Vec<f32>)>;
+
+fn of_decoder(bundle: &Bundle, rows: &[Vec<u32>], device: &Device) -> Outputs {
+    let model = bundle.model::<GptConfig>(device).unwrap();
+    let hidden = model.forward(ids(rows, device), None);
+    vec![("logits", values(model.logits(hidden.clone()))), ("hidden", values(hidden))]
+}
+
+fn of_encoder(model: &impl EncoderModel, rows: &[Vec<u32>], entry: &Value) -> Outputs {
+    let segments: Vec<Vec<u8>> = match entry.get("segments") {
+        Some(_) => field(entry, "segments"),
+        None => rows.iter().map(|row| vec![0; row.len()]).collect(),
+    };
+    let encoding = model.encode(&TokenMatrix::from_rows(rows, 0, 0), &segments.concat(), None);
+    let places: Vec<u32> = (0..rows.concat().len() as u32).collect();
+    let tokens = model.token_scores(encoding.at(&places)).map(|scores| values(scores.logits()));
+    let outputs = [
+        ("hidden", Some(values(encoding.hidden.clone()))),
+        ("pooled", model.pooled(&encoding).map(values)),
+        ("next", model.next_sentence_scores(&encoding).map(values)),
+        ("labels", model.label_scores(&encoding, None).map(values)),
+        ("tokens", tokens),
+    ];
+    outputs.into_iter().filter_map(|(name, values)| Some((name, values?))).collect()
+}
+
+fn of_seq2seq(bundle: &Bundle, rows: &[Vec<u32>], entry: &Value, device: &Device) -> Outputs {
+    let model = bundle.model::<TransformerConfig>(device).unwrap();
+    let source: Vec<Vec<u32>> = field(entry, "source");
+    let lengths: Vec<usize> = source.iter().map(Vec::len).collect();
+    let mask = Mask::padding(&lengths, source[0].len(), device);
+    let memory = model.encode(ids(&source, device), &mask, None);
+    vec![("logits", values(model.logits(model.decode(ids(rows, device), &memory, &mask, None))))]
+}
+
+fn outputs(bundle: &Bundle, entry: &Value) -> Outputs {
+    let device = BackendKind::Flex.device().unwrap();
+    let rows: Vec<Vec<u32>> = field(entry, "rows");
+    match entry["kind"].as_str().unwrap() {
+        "decoder" => of_decoder(bundle, &rows, &device),
+        "seq2seq" => of_seq2seq(bundle, &rows, entry, &device),
+        _ => match bundle.model::<BertConfig>(&device) {
+            Ok(model) => of_encoder(&model, &rows, entry),
+            Err(_) => of_encoder(&bundle.model::<CanineConfig>(&device).unwrap(), &rows, entry),
+        },
+    }
+}
+
+/// What differs, in words; nothing if it is all equal.
+fn differences(bundle: &Bundle, entry: &Value) -> Vec<String> {
+    let outputs = outputs(bundle, entry);
+    let expected = entry["outputs"].as_object().unwrap().iter();
+    let differs = expected.filter_map(|(name, expected)| {
+        let expected = Vec::<f64>::deserialize(expected).unwrap();
+        let Some((_, found)) = outputs.iter().find(|(found, _)| found == name) else {
+            return Some(format!("{name} is not computed"));
+        };
+        if found.len() != expected.len() {
+            return Some(format!("{name} has {} values, expected {}", found.len(), expected.len()));
+        }
+        let error = found.iter().zip(&expected).map(|(&a, e)| (f64::from(a) - e).abs()).fold(0.0, f64::max);
+        (error.is_nan() || error > ALLOWED).then(|| format!("{name} differs by {error:.1e}"))
+    });
+    differs.collect()
+}
+
+#[test]
+fn every_family_computes_what_transformers_does_or_is_refused_by_name() {
+    let Some(root) = env::var_os(FOLDER).map(|root| PathBuf::from(root).join("interchange")) else { return };
+    let mut folders: Vec<_> = fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().path()).collect();
+    folders.retain(|path| path.is_dir());
+    folders.sort();
+    let mut report = String::new();
+    let (mut n_equal, mut n_refused, mut failed) = (0, 0, 0);
+    for folder in folders {
+        let (name, entry) = (folder.file_name().unwrap().to_string_lossy(), read(&folder.with_extension("json")));
+        if let Some(reason) = entry.get("refused") {
+            let _ = writeln!(report, "{name}: transformers says {reason}");
+            continue;
+        }
+        match import(&folder, &ImportConfig::default()) {
+            Err(error) => {
+                n_refused += 1;
+                let _ = writeln!(report, "{name}: refused: {error}");
+            }
+            Ok(imported) => {
+                let found = differences(&imported.bundle, &entry);
+                n_equal += usize::from(found.is_empty());
+                failed += usize::from(!found.is_empty());
+                if !found.is_empty() {
+                    let notes = imported.notes;
+                    let _ = writeln!(report, "{name} DIFFERS: {}; notes {notes:?}", found.join(", "));
+                }
+            }
+        }
+    }
+    let sum = format!("{n_equal} folders equal, {n_refused} refused by name, {failed} differ");
+    fs::write(root.join("report.txt"), format!("{report}{sum}\n")).unwrap();
+    assert_eq!(failed, 0, "{report}{sum}");
+}
