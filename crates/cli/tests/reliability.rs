@@ -488,6 +488,9 @@ fn wrong_settings_are_named_with_their_place() {
     assert!(said(&environment("2").output().unwrap(), 0).contains("trained 2 steps"));
     let mut set = environment("2");
     assert!(said(&set.args(["--set", "training.steps=1"]).output().unwrap(), 0).contains("trained 1 steps"));
+    let mut resume = folder.command(&["train", "--resume", "runs/latest"]);
+    let resumed = said(&resume.env("ATTENTIVE_SET_TRAINING__STEPS", "3").output().unwrap(), 0);
+    says(&resumed, &["warning: ATTENTIVE_SET_TRAINING__STEPS is not followed when a run goes on: give --set"]);
     let error = said(&environment("many").output().unwrap(), 1);
     says(&error, &["ATTENTIVE_SET_TRAINING__STEPS of the environment: training.steps: \"many\" must be an integer"]);
 }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     fs::File,
     io::Read,
     path::{Path, PathBuf},
@@ -28,6 +28,11 @@ const MAX_BYTES: u64 = 4 << 20;
 
 /// What the names of variables begin with that set something: `ATTENTIVE_SET_TRAINING__STEPS` is `training.steps`.
 const ENVIRONMENT: &str = "ATTENTIVE_SET_";
+
+/// Whether a variable of the environment sets something.
+pub(super) fn sets_something(variable: &OsStr) -> bool {
+    variable.as_encoded_bytes().starts_with(ENVIRONMENT.as_bytes())
+}
 
 /// Settings, and where each was made.
 #[derive(Debug, Clone, Default)]
@@ -135,8 +140,7 @@ impl Layers {
 
     /// Applies the variables of the environment that set something.
     pub(super) fn set_environment(&mut self, variables: impl IntoIterator<Item = (OsString, OsString)>) -> Result<()> {
-        let is_ours = |name: &OsString| name.as_encoded_bytes().starts_with(ENVIRONMENT.as_bytes());
-        let mut variables: Vec<_> = variables.into_iter().filter(|(name, _)| is_ours(name)).collect();
+        let mut variables: Vec<_> = variables.into_iter().filter(|(name, _)| sets_something(name)).collect();
         variables.sort();
         for (name, value) in variables {
             let text = |text: OsString| text.into_string().ok();

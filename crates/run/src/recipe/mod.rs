@@ -109,6 +109,12 @@ impl Recipe {
         Self::under(layers, settings)
     }
 
+    /// The variables of the environment that set something in a command's recipe; one that goes on takes `--set` alone.
+    pub fn variables() -> impl Iterator<Item = String> {
+        let names = std::env::vars_os().map(|(name, _)| name).filter(|name| layers::sets_something(name));
+        names.map(|name| name.display().to_string())
+    }
+
     /// The recipe that families of tokenizers are compared by, and what is changed in it.
     ///
     /// # Errors

@@ -46,7 +46,12 @@ impl Train {
     pub(super) fn run(self) -> Result<ExitCode> {
         let device = self.backend.device()?;
         let run = match &self.resume {
-            Some(run) => Run::resume(run, &self.set)?,
+            Some(run) => {
+                for name in Recipe::variables() {
+                    warning!("warning: {name} is not followed when a run goes on: give --set");
+                }
+                Run::resume(run, &self.set)?
+            }
             None => Run::create(&self.runs, Recipe::of_command(self.recipe.as_deref(), &self.set)?)?,
         };
         report!("run {} on backend {}", run.folder().display(), self.backend.backend);
