@@ -203,6 +203,16 @@ fn a_tokenizer_json_that_its_class_does_not_follow_is_noted() {
         "{:?}",
         found.notes
     );
+    let lowercase = br#"{"tokenizer_class": "AlbertTokenizer", "do_lower_case": true}"#;
+    let found = opened(&[("tokenizer.json", json), ("tokenizer_config.json", lowercase)]);
+    assert!(
+        found.notes.iter().any(|note| note.contains("normalizer is not that of AlbertTokenizer")),
+        "{:?}",
+        found.notes
+    );
+    let roberta = br#"{"tokenizer_class": "RobertaTokenizer", "cls_token": "1", "sep_token": "12"}"#;
+    let frame = opened(&[("tokenizer.json", json), ("tokenizer_config.json", roberta)]).frame.unwrap();
+    assert_eq!((frame.before, frame.after), (vec![0], vec![2]));
     let class = br#"{"tokenizer_class": "PreTrainedTokenizerFast"}"#;
     assert_eq!(opened(&[("tokenizer.json", json), ("tokenizer_config.json", class)]).notes, <[String; 0]>::default());
 }

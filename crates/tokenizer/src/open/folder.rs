@@ -67,8 +67,11 @@ fn open_json(
     let text = (value == before).then_some(text);
     let of_class = !class.is_empty() && !known::OF_ANY_KIND.contains(&&*class);
     let tokenizer = tokenizer_json::read(path, &value, text, &settings.names, of_class)?;
-    // This class has a template that it does not save.
-    let frame = if class == "RemBertTokenizer" { classes::enclosed(&*tokenizer) } else { frame_of(&value) };
+    // These classes put their own special tokens around a text, by the names of the settings.
+    let encloses =
+        class == "RemBertTokenizer" || known::BERT_LIKE.contains(&&*class) || known::ROBERTA_LIKE.contains(&&*class);
+    let of_class = classes::enclosed(&*tokenizer).filter(|_| encloses);
+    let frame = of_class.or_else(|| frame_of(&value));
     Ok(Opened { frame, ..Opened::boxed(tokenizer) })
 }
 

@@ -207,8 +207,13 @@ pub(super) fn contradictions(
     file: &Value,
 ) -> Vec<(&'static str, Value)> {
     let prefix_space = flag("add_prefix_space");
-    let byte_level = |prefix: bool| json!({"type": "ByteLevel", "add_prefix_space": prefix});
-    let (normalizer, pre_tokenizer) = match class {
+    let byte_level = || json!({"type": "ByteLevel", "add_prefix_space": prefix_space.unwrap_or(false)});
+    let sequence = |key: &str, types: &[&str]| {
+        let parts: Vec<_> = types.iter().map(|kind| json!({ "type": kind })).collect();
+        json!({"type": "Sequence", key: parts})
+    };
+    let mut parts = Vec::new();
+    match class {
         class if BERT_LIKE.contains(&class) => {
             let normalizer = json!({
                 "type": "BertNormalizer",
@@ -216,30 +221,62 @@ pub(super) fn contradictions(
                 "handle_chinese_chars": flag("tokenize_chinese_chars").unwrap_or(true),
                 "strip_accents": flag("strip_accents"),
             });
-            (normalizer, json!({"type": "BertPreTokenizer"}))
+            parts.extend([("normalizer", normalizer), ("pre_tokenizer", json!({"type": "BertPreTokenizer"}))]);
         }
         class if ROBERTA_LIKE.contains(&class) || class == "GPT2Tokenizer" => {
-            (Value::Null, byte_level(prefix_space.unwrap_or(false)))
+            parts.extend([("normalizer", Value::Null), ("pre_tokenizer", byte_level())]);
         }
-        "GPTNeoXTokenizer" => (json!({"type": "NFC"}), byte_level(prefix_space.unwrap_or(false))),
+        "GPTNeoXTokenizer" => {
+            parts.extend([("normalizer", json!({"type": "NFC"})), ("pre_tokenizer", byte_level())]);
+        }
+        "Qwen2Tokenizer" => {
+            let split = sequence("pretokenizers", &["Split", "ByteLevel"]);
+            parts.extend([("normalizer", json!({"type": "NFC"})), ("pre_tokenizer", split)]);
+        }
+        "CLIPTokenizer" => {
+            parts.push(("normalizer", sequence("normalizers", &["NFC", "Replace", "Lowercase"])));
+            parts.push(("pre_tokenizer", sequence("pretokenizers", &["Split", "ByteLevel"])));
+        }
+        "T5Tokenizer" | "XLMRobertaTokenizer" | "CamembertTokenizer" => {
+            parts.push(("pre_tokenizer", sequence("pretokenizers", &["WhitespaceSplit", "Metaspace"])));
+        }
+        "PegasusTokenizer" => parts.push(("pre_tokenizer", json!({"type": "Metaspace"}))),
         "LlamaTokenizer" => {
             let scheme = match (prefix_space, flag("legacy")) {
                 (Some(false), _) => "never",
                 (_, Some(true)) => "always",
                 _ => "first",
             };
-            (Value::Null, json!({"type": "Metaspace", "prepend_scheme": scheme, "split": false}))
+            let words = json!({"type": "Metaspace", "prepend_scheme": scheme, "split": false});
+            parts.extend([("normalizer", Value::Null), ("pre_tokenizer", words)]);
         }
-        _ => return Vec::new(),
-    };
-    let parts = [("normalizer", normalizer), ("pre_tokenizer", pre_tokenizer)];
+        _ => {
+            let found = does(&file["normalizer"], "Lowercase");
+            let said = flag("do_lower_case").filter(|&said| said != found);
+            parts.extend(said.map(|said| ("normalizer", json!({ "lowercase": said }))));
+            let found = does(&file["normalizer"], "StripAccents");
+            let said = flag("keep_accents").filter(|&keeps| keeps == found);
+            parts.extend(said.map(|keeps| ("normalizer", json!({ "strip_accents": !keeps }))));
+        }
+    }
     parts.into_iter().filter(|(key, of_class)| !has(&file[key], of_class)).collect()
+}
+
+/// Whether a normaliser does what this kind does.
+fn does(normalizer: &Value, kind: &str) -> bool {
+    let parts = normalizer["normalizers"].as_array().into_iter().flatten();
+    normalizer["type"] == kind || parts.into_iter().any(|part| does(part, kind))
 }
 
 /// Whether each setting of `of_class` is one of `found`.
 fn has(found: &Value, of_class: &Value) -> bool {
     match of_class {
-        Value::Object(settings) => settings.iter().all(|(key, value)| found.get(key).unwrap_or(&Value::Null) == value),
+        Value::Object(settings) => {
+            settings.iter().all(|(key, value)| has(found.get(key).unwrap_or(&Value::Null), value))
+        }
+        Value::Array(parts) => found.as_array().is_some_and(|found| {
+            found.len() == parts.len() && found.iter().zip(parts).all(|(found, part)| has(found, part))
+        }),
         other => found == other,
     }
 }

@@ -227,6 +227,24 @@ def tokenizer_json(kind: str, **changes) -> dict:
     return json.loads(tokenizer.to_str())
 
 
+def saved_files(files: dict) -> dict:
+    """The files that transformers saves of a folder with these, JSON as values."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder, again = Path(scratch) / "a", Path(scratch) / "b"
+        write(folder, files)
+        AutoTokenizer.from_pretrained(str(folder)).save_pretrained(str(again))
+        found = {path.name: path.read_bytes() for path in sorted(again.iterdir())}
+    found = {name: json.loads(content) if name.endswith(".json") else content for name, content in found.items()}
+    return found | {"config.json": files["config.json"]} if "config.json" in files else found
+
+
+def changed(files: dict, settings: dict = {}, without=(), **parts) -> dict:
+    """Saved files with other settings beside them, and other parts of tokenizer.json."""
+    files = saved_files(files)
+    config = {key: value for key, value in files["tokenizer_config.json"].items() if key not in without}
+    return files | {"tokenizer_config.json": config | settings, "tokenizer.json": files["tokenizer.json"] | parts}
+
+
 def folders() -> dict:
     """Folders by name: functions that give their files."""
     bert = lambda lowercase=True, kind="bert", names=None, **settings: {
@@ -385,6 +403,46 @@ def folders() -> dict:
             384, token("<new>", special=True), token("[NEW]", special=True, lstrip=True))},
         "canine": lambda: {"config.json": {"model_type": "canine"}, "tokenizer_config.json": {"tokenizer_class": "CanineTokenizer"}},
         "canine_type": lambda: {"config.json": {"model_type": "canine"}},
+    }
+    metaspace = {"type": "Metaspace", "replacement": "\u2581", "add_prefix_space": True}
+    collapse = {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "}
+    old_t5 = {"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, metaspace]}
+    pairs = lambda files: files | {"tokenizer.json": files["tokenizer.json"] | {"model": files["tokenizer.json"]["model"] | {
+        "merges": [" ".join(pair) for pair in files["tokenizer.json"]["model"]["merges"]]}}}
+    sp = dict(byte_fallback=True, size=1200, normalization_rule_name="identity", remove_extra_whitespaces=False)
+    result |= {
+        # tokenizer.json with other settings beside it, and as earlier versions wrote it.
+        "beside_bert_cased": lambda: changed(bert(do_lower_case=True), {"do_lower_case": False}),
+        "beside_bert_accents": lambda: changed(bert(do_lower_case=True), {"strip_accents": False, "tokenize_chinese_chars": False}),
+        "beside_bert_nothing": lambda: changed(bert(False, do_lower_case=False), without=["do_lower_case"]),
+        "beside_bert_no_class": lambda: changed(bert(False, do_lower_case=False), without=["tokenizer_class"]),
+        "beside_bert_padding": lambda: changed(
+            bert(), padding={"strategy": {"Fixed": 12}, "direction": "Right", "pad_to_multiple_of": None, "pad_id": 0, "pad_type_id": 0,
+                             "pad_token": "[PAD]"},
+            truncation={"direction": "Right", "max_length": 6, "strategy": "LongestFirst", "stride": 0}),
+        "beside_gpt2_prefix": lambda: changed(gpt2(), {"add_prefix_space": True}),
+        "beside_gpt2_merges": lambda: pairs(changed(gpt2())),
+        "beside_gpt2_bos": lambda: changed(gpt2(), {"add_bos_token": True}),
+        "beside_gpt2_added": lambda: changed(gpt2(), added(gpt2_size, token("<new>", special=True), token("zqword", single_word=True))),
+        "beside_gpt2_added_json": lambda: changed(gpt2()) | {"added_tokens.json": {"<new>": gpt2_size}},
+        "beside_gpt2_map": lambda: changed(gpt2()) | {"special_tokens_map.json": {"pad_token": "<pad>", "mask_token": token("<mask>", lstrip=True)}},
+        "beside_gpt2_unk": lambda: changed(gpt2(), {"unk_token": "<unk>", "pad_token": "<|endoftext|>"}),
+        "beside_roberta_mask": lambda: changed(roberta(), {"mask_token": token("<mask>", lstrip=True, special=True, __type="AddedToken")}),
+        "beside_roberta_prefix": lambda: changed(roberta(), {"add_prefix_space": True}),
+        "beside_roberta_names": lambda: changed(roberta(), {"cls_token": "<new>", "extra_special_tokens": ["[NEW]"]}),
+        "beside_t5_old": lambda: changed(unigram("spiece.model", spm(**T5_ORDER), "t5"), pre_tokenizer=old_t5, decoder=metaspace),
+        "beside_t5_whole": lambda: changed(unigram("spiece.model", spm(**T5_ORDER), "t5"), pre_tokenizer=metaspace),
+        "beside_xlm_roberta_old": lambda: (lambda files: files | {"tokenizer.json": files["tokenizer.json"] | {"normalizer": {
+            "type": "Sequence", "normalizers": [files["tokenizer.json"]["normalizer"], collapse]}}})(
+                changed(unigram("sentencepiece.bpe.model", spm(), "xlm-roberta"), pre_tokenizer=metaspace)),
+        "beside_xlm_roberta_class": lambda: changed(unigram("sentencepiece.bpe.model", spm(), "bert", tokenizer_class="XLMRobertaTokenizer")),
+        "beside_llama_old": lambda: changed(
+            unigram("tokenizer.model", spm("bpe", **sp), "llama", tokenizer_class="LlamaTokenizer"), pre_tokenizer=None,
+            normalizer={"type": "Sequence", "normalizers": [
+                {"type": "Prepend", "prepend": "\u2581"}, {"type": "Replace", "pattern": {"String": " "}, "content": "\u2581"}]}),
+        "beside_albert_old": lambda: changed(unigram("spiece.model", spm(**ALBERT_ORDER), "albert"), {"do_lower_case": False}),
+        "beside_deberta_v2": lambda: changed(unigram("spm.model", spm(**ALBERT_ORDER), "deberta-v2"), {"do_lower_case": True}),
+        "beside_clip_class": lambda: changed({"config.json": {"model_type": "clip"}, **clip_files()}, normalizer=None),
     }
     for name, settings in [("marian", {}), ("marian_codes", {"codes": True}), ("marian_bpe", {"kind": "bpe"}), ("marian_separate", {"separate": True})]:
         result[name] = lambda settings=settings: marian(**settings)
