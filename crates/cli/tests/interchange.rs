@@ -63,9 +63,12 @@ fn what_an_import_does_not_follow_is_noted() {
     let bundle = folder.path().join("bundle").to_str().unwrap().to_owned();
     let imported = attentive(&["import", golden("wild-gpt2").to_str().unwrap(), "--out", &bundle]);
     let output = text(&imported.stdout);
-    for note in ["note: lm_head.weight differs", "note: config.json: not followed here: prefix"] {
+    for note in ["note: lm_head.weight differs", "note: config.json: not followed here: prefix = \"Once\""] {
         assert!(output.contains(note), "{output}");
     }
+    // What is followed is the model's own setting from here on.
+    let config = std::fs::read_to_string(Path::new(&bundle).join("config.toml")).unwrap();
+    assert!(config.contains("no_repeat_ngram = 2") && config.contains("begin = false"), "{config}");
     let generated = attentive(&["generate", "--model", &bundle, "the a"]);
     assert!(generated.status.success(), "{}", text(&generated.stderr));
 }
