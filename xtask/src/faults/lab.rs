@@ -92,7 +92,7 @@ impl Lab {
         let started = Instant::now();
         let run = lab.new_run();
         lab.train(&run, &[])?.succeeded()?;
-        let (took, files) = (started.elapsed(), final_files(&run)?);
+        let (took, files) = (started.elapsed(), files_of(&run)?);
         lab.whole = Some(Whole { took, files });
         Ok(lab)
     }
@@ -120,10 +120,17 @@ impl Lab {
         self.path(&format!("runs-{}", self.n_runs)).join("run-1")
     }
 
+    /// `attentive` with arguments, in the lab's folder.
+    pub(super) fn program(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command.current_dir(self.folder.path()).args(args);
+        command.env_remove("ATTENTIVE_BACKEND").env_remove("ATTENTIVE_INJECT_NAN");
+        command
+    }
+
     /// `attentive train`, of a new run or a resumed one.
     pub(super) fn command(&self, run: &Path, settings: &[&str]) -> Command {
-        let mut command = Command::new(&self.program);
-        command.current_dir(self.folder.path()).arg("train");
+        let mut command = self.program(&["train"]);
         if run.join("config.toml").exists() {
             command.arg("--resume").arg(run);
         } else {
@@ -131,7 +138,6 @@ impl Lab {
             command.arg("recipe.toml").arg("--runs").arg(runs);
             command.args(settings.iter().flat_map(|setting| ["--set", setting]));
         }
-        command.env_remove("ATTENTIVE_BACKEND").env_remove("ATTENTIVE_INJECT_NAN");
         command
     }
 
@@ -156,7 +162,7 @@ impl Lab {
 
     /// The files in which a finished run differs from the undisturbed one.
     pub(super) fn differences(&self, run: &Path) -> Outcome<Vec<String>> {
-        Ok(differences(&self.whole().files, &final_files(run)?))
+        Ok(differences(&self.whole().files, &files_of(run)?))
     }
 }
 
@@ -260,8 +266,8 @@ pub(super) fn lost_steps(run: &Path, n_damaged: usize) -> u64 {
     last_step(run).saturating_sub(checkpoints(run).get(n_damaged).map_or(0, |path| step_of(path)))
 }
 
-/// Every file of a run that must not depend on faults: all except for times and process ids.
-pub(super) fn final_files(run: &Path) -> Outcome<BTreeMap<String, Vec<u8>>> {
+/// Every file of a run or a model that must not depend on faults: all except for times and process ids.
+pub(super) fn files_of(run: &Path) -> Outcome<BTreeMap<String, Vec<u8>>> {
     let mut files = BTreeMap::new();
     let mut folders = vec![run.to_owned()];
     let unreadable = |path: &Path, e: std::io::Error| Failure::Message(format!("{}: {e}", path.display()));

@@ -3,6 +3,7 @@
 //! Each fault is injected into runs of the command itself, on a corpus and a model so small that a step takes
 //! milliseconds. The run is resumed, and the result is compared, byte for byte, with that of an undisturbed run.
 
+mod calls;
 mod damage;
 mod data;
 mod disk;
@@ -21,11 +22,18 @@ use outcome::Tally;
 /// Seed of the random moments at which runs are killed.
 const SEED: u64 = 6;
 
-/// Runs every fault, prints the table, and writes it to the page.
+/// Calls of each kind, command and answer that are made to fail; with `--calls` alone, and in a short form.
+const CALLS: [u64; 2] = [12, 3];
+
+/// Runs every fault, prints the table, and writes it to the page; `--calls [short]` injects failing calls alone.
 pub(crate) fn run(args: &[OsString]) -> Outcome {
-    if !args.is_empty() {
-        return fail("faults takes no arguments");
-    }
+    let words: Vec<&str> = args.iter().filter_map(|arg| arg.to_str()).collect();
+    let calls = match words[..] {
+        [] if args.is_empty() => None,
+        ["--calls"] => Some(CALLS[0]),
+        ["--calls", "short"] => Some(CALLS[1]),
+        _ => return fail("faults takes no arguments, or `--calls`, or `--calls short`"),
+    };
     if !cfg!(unix) {
         return fail("faults needs the signals of Unix");
     }
@@ -37,6 +45,11 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
         say!("faults: {tally}");
         tallies.push(tally);
     };
+    if let Some(n) = calls {
+        calls::all(&mut lab, n)?.into_iter().for_each(all);
+        say!("\n{}", page::table(&tallies));
+        return verdict(&tallies);
+    }
     all(kills::at_random_moments(&mut lab)?);
     all(kills::while_writing(&mut lab)?);
     all(kills::terminated(&mut lab)?);
@@ -55,6 +68,10 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
     say!("\n{}", page::table(&tallies));
     page::write(&tallies)?;
     say!("faults: {:.1} minutes; the table is in {}", minutes, page::PATH);
+    verdict(&tallies)
+}
+
+fn verdict(tallies: &[Tally]) -> Outcome {
     match tallies.iter().find(|tally| tally.has_failed()) {
         Some(tally) => fail(format!("something was lost: {tally}")),
         None => Ok(()),

@@ -1,7 +1,7 @@
 //! Losses that are not finite.
 
 use super::{
-    lab::{Lab, Session, differences, final_files},
+    lab::{Lab, Session, differences, files_of},
     outcome::Tally,
 };
 use crate::Outcome;
@@ -25,7 +25,7 @@ pub(super) fn one_batch(lab: &mut Lab) -> Outcome<Tally> {
     session.signal("TERM")?;
     session.wait()?;
     injected(lab, &run)?.wait()?.succeeded()?;
-    amiss.extend(differences(&final_files(&whole)?, &final_files(&run)?));
+    amiss.extend(differences(&files_of(&whole)?, &files_of(&run)?));
     tally.add(0, amiss);
     Ok(tally)
 }
