@@ -47,7 +47,7 @@ pub struct Line {
 #[derive(Debug)]
 pub struct LineReader {
     waiting: std::vec::IntoIter<PathBuf>,
-    open: Option<OpenFile>,
+    open: Option<Box<OpenFile>>,
     read: Vec<FileReport>,
     max_bytes: usize,
     verbatim: bool,
@@ -75,14 +75,14 @@ impl LineReader {
                 let Some(path) = self.waiting.next() else {
                     return Ok(None);
                 };
-                self.open = Some(OpenFile::open(&path)?);
+                self.open = Some(Box::new(OpenFile::open(&path)?));
             }
             if let Some(file) = &mut self.open
                 && let Some(line) = file.next_line(self.max_bytes, self.verbatim)?
             {
                 return Ok(Some(line));
             }
-            self.read.extend(self.open.take().map(OpenFile::finish));
+            self.read.extend(self.open.take().map(|file| file.finish()));
         }
     }
 
