@@ -21,7 +21,7 @@ pub struct Initializer {
     n_drawn: Cell<u64>,
 }
 
-/// How a model's matrices are drawn; biases start at zero, gains at one.
+/// Distribution of a model's initial matrices; biases start at zero, gains at one.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum InitScheme {
     /// Uniform in ±√(6 / (d_in + d_out)) (Glorot and Bengio 2010); embeddings normal with standard deviation
@@ -45,17 +45,17 @@ impl Initializer {
         Self { device: device.clone(), scheme, is_blank: false, seed: mix64(seed ^ 0x5eed), n_drawn: Cell::new(0) }
     }
 
-    /// Draws nothing: what would be drawn is zero, for models that parameters are to be loaded into.
+    /// All zeros instead of draws, for models whose parameters are loaded afterwards.
     pub fn blank(device: &Device) -> Self {
         Self { is_blank: true, ..Self::new(0, device) }
     }
 
-    /// Draws matrices as `scheme` says from here on.
+    /// Draws matrices by `scheme` from here on.
     pub fn with_scheme(self, scheme: InitScheme) -> Self {
         Self { scheme, ..self }
     }
 
-    /// Where parameters are placed.
+    /// The device of the parameters.
     pub fn device(&self) -> &Device {
         &self.device
     }

@@ -68,14 +68,14 @@ impl BackendKind {
     /// The backend's default device, without gradients; [`Device::autodiff`] turns them on.
     ///
     /// # Errors
-    /// [`BackendError::NotCompiledIn`], or [`BackendError::NoDevice`] where the machine has no such device.
+    /// [`BackendError::NotCompiledIn`], or [`BackendError::NoDevice`] if the machine has no such device.
     pub fn device(self) -> Result<Device, BackendError> {
         match self {
             #[cfg(feature = "flex")]
             Self::Flex => Ok(Device::flex()),
             #[cfg(feature = "ndarray")]
             Self::NdArray => {
-                #[allow(deprecated)] // burn prefers flex; kept because users ask for it
+                #[allow(deprecated)] // burn prefers flex; kept for its users
                 Ok(Device::ndarray())
             }
             #[cfg(feature = "wgpu-unfused")]
@@ -122,11 +122,11 @@ impl FromStr for BackendKind {
     }
 }
 
-/// Why there is no device.
+/// Reason why there is no device.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BackendError {
-    /// No backend has that name.
+    /// The name is not a backend's.
     #[error("unknown backend `{name}`; there are flex, ndarray, wgpu and cuda")]
     Unknown {
         /// What was asked for.
@@ -145,7 +145,7 @@ pub enum BackendError {
     NoDevice {
         /// What was asked for.
         backend: BackendKind,
-        /// The runtime's own words.
+        /// The runtime's own message.
         cause: String,
     },
 }

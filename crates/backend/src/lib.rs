@@ -1,9 +1,9 @@
 //! The tensor-backend abstraction of attentive.
 //!
-//! The one crate that names a backend: feature flags (`flex`, `ndarray`, `wgpu`, `cuda`) say what is compiled in,
-//! [`BackendKind`] turns a name into a [`Device`], and [`ops`] holds the Transformer's operations: each written once from
-//! burn's differentiable operations, so that every backend runs it, and once more as fused kernels for flex, the CPU.
-//! [`Objective`] and [`Loss`] are the ground that models and the trainer share.
+//! The one crate that names a backend: feature flags (`flex`, `ndarray`, `wgpu`, `cuda`) select the backends that are
+//! compiled in, [`BackendKind`] turns a name into a [`Device`], and [`ops`] holds the Transformer's operations: each
+//! written once from burn's differentiable operations, so that every backend runs it, and once more as fused kernels
+//! for flex, the CPU. [`Objective`] and [`Loss`] are the interface between models and the trainer.
 //!
 //! ```
 //! use attentive_backend::BackendKind;

@@ -1,4 +1,4 @@
-//! What training minimises.
+//! The quantity that training minimises.
 
 use attentive_core::{Batch, Dropout};
 use burn::tensor::Tensor;
@@ -9,7 +9,7 @@ use burn::tensor::Tensor;
 /// batches is then exact.
 #[derive(Debug, Clone)]
 pub struct Loss {
-    /// What is minimised, in nats, summed over targets: `[1]`.
+    /// The minimised loss, in nats, summed over targets: `[1]`.
     pub sum: Tensor<1>,
     /// Cross-entropy without smoothing or other terms, in nats, summed over targets: `[1]`, without gradient.
     pub nll_sum: Tensor<1>,
@@ -17,12 +17,12 @@ pub struct Loss {
     pub n_targets: usize,
 }
 
-/// How a model of type `M` is scored on a batch.
+/// Loss of a model of type `M` on a batch.
 pub trait Objective<M> {
-    /// What it is scored on.
+    /// The batch that it is scored on.
     type Batch: Batch;
 
-    /// The loss of `model` on `batch`, training where `pass` gives the randomness of dropout, else as in use.
+    /// The loss of `model` on `batch`, in training mode if `pass` gives the randomness of dropout, else as in use.
     ///
     /// Pure: no I/O, and no change to either.
     fn loss(&self, model: &M, batch: &Self::Batch, pass: Option<&Dropout>) -> Loss;

@@ -1,4 +1,4 @@
-//! What attention must not see.
+//! Keys hidden from attention.
 
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
@@ -19,7 +19,7 @@ use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct Mask {
-    /// Keys hidden from every query, padding for one: `[batch, k_len]`.
+    /// Keys hidden from every query, for example padding: `[batch, k_len]`.
     pub hidden_keys: Option<Tensor<2, Bool>>,
     /// Whether keys after the query's own position are hidden (§3.2.3). Queries are the last `q_len` positions of
     /// the keys, so a cached step needs no other mask.
@@ -42,7 +42,7 @@ impl Mask {
         Self { causal: true, ..Self::default() }
     }
 
-    /// Hides what stands beyond each row's length in rows padded to `k_len`.
+    /// Hides positions beyond each row's length, in rows padded to `k_len`.
     pub fn padding(lengths: &[usize], k_len: usize, device: &Device) -> Self {
         if lengths.iter().all(|&length| length == k_len) {
             return Self::none();
@@ -68,13 +68,13 @@ impl Mask {
         Self { hidden: Some(hidden), ..self }
     }
 
-    /// The whole mask at `[batch, heads, q_len, k_len]`, or none if nothing is hidden; axes along which it does not
+    /// The combined mask at `[batch, heads, q_len, k_len]`, or none if nothing is hidden; axes along which it does not
     /// vary have length 1.
     ///
     /// # Panics
     /// If there is a causal mask or a window, and more queries than keys.
     pub fn to_tensor(&self, [_, _, q_len, k_len]: [usize; 4], device: &Device) -> Option<Tensor<4, Bool>> {
-        // How far each key stands after each query: `[1, 1, q_len, k_len]`.
+        // Distance of each key after each query: `[1, 1, q_len, k_len]`.
         let offsets = || {
             assert!(q_len <= k_len, "attention of {q_len} queries, the last positions, over {k_len} keys");
             let (past, shape) = ((k_len - q_len) as i64, [1, 1, q_len, k_len]);
@@ -86,7 +86,7 @@ impl Mask {
             let [batch, k_len] = keys.dims();
             keys.reshape([batch, 1, 1, k_len])
         });
-        // One query stands last: it has no future.
+        // One query alone is the last: it has no future.
         let future = (self.causal && q_len > 1).then(|| offsets().greater_elem(0));
         let far = self
             .window

@@ -1,9 +1,9 @@
 use attentive_kernels::Level;
 use serde::{Deserialize, Serialize};
 
-/// The numbers that matrix products of a training pass multiply on flex; other backends multiply `f32`.
+/// Format of the numbers that matrix products of a training pass multiply on flex; other backends multiply `f32`.
 ///
-/// Parameters, moments, sums, and all else are `f32` either way, as in PyTorch's autocast.
+/// Parameters, moments, sums and all else are always `f32`, as in PyTorch's autocast.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -24,7 +24,7 @@ impl Precision {
         }
     }
 
-    /// Whether this CPU has instructions for it; without them, bf16 gives the same numbers more slowly than `f32` its own.
+    /// Whether this CPU has instructions for it; without them, bf16 gives the same numbers but is slower than `f32`.
     pub fn is_fast(self) -> bool {
         self == Self::F32 || Level::current().multiplies_bf16()
     }

@@ -37,7 +37,7 @@ pub enum ActivationKind {
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Activation<'a> {
-    /// Which function.
+    /// The function.
     pub kind: ActivationKind,
     /// `[cols]`.
     pub bias: Option<&'a [f32]>,
@@ -70,8 +70,8 @@ impl Activation<'_> {
 
     /// Turns the gradient `d` of the output into that of the input; `x` is the input that `forward` was given.
     ///
-    /// `d_bias`, the sum of the latter over rows, is overwritten. For ReLU the output may stand for the input, with no
-    /// bias: a dropped element passes no gradient either way.
+    /// `d_bias`, the sum of the latter over rows, is overwritten. For ReLU without a bias, `x` may be the output: a
+    /// dropped element passes no gradient either way.
     ///
     /// # Panics
     /// If lengths do not match.
@@ -137,7 +137,7 @@ pub(crate) fn derivative<S: Simd>(s: S, kind: ActivationKind, x: S::F32) -> S::F
     }
 }
 
-/// `u` with `(1 + tanh(√(2/π) (x + 0.044715 x³))) / 2 = σ(u)`: twice what is inside the tanh.
+/// `u` with `(1 + tanh(√(2/π) (x + 0.044715 x³))) / 2 = σ(u)`: twice the argument of the tanh.
 #[inline(always)]
 fn gelu_tanh_argument<S: Simd>(s: S, x: S::F32) -> S::F32 {
     let (a, b) = GELU_TANH;

@@ -48,13 +48,13 @@ pub struct AdamTensor<'a> {
     pub weight_decay: f64,
 }
 
-/// What each element needs of an update.
+/// Values of an update that each element needs.
 #[derive(Clone, Copy)]
 struct Factors {
     grad_scale: f32,
     beta_1: f32,
     beta_2: f32,
-    /// `1 - β₁`, which f32 would have from β₁ with few digits only.
+    /// `1 - β₁`: computed from β₁ in f32, it would have few correct digits.
     rest_1: f32,
     /// `1 - β₂`.
     rest_2: f32,
@@ -68,8 +68,8 @@ struct Factors {
 }
 
 impl Adam {
-    /// The `step`-th update, counted from 1, of all tensors, each gradient multiplied by `grad_scale` first (one over the
-    /// number of targets, or what clips the global norm).
+    /// The `step`-th update, counted from 1, of all tensors, each gradient multiplied by `grad_scale` first (one over
+    /// the number of targets, or the factor that clips the global norm).
     ///
     /// # Panics
     /// If `step` is zero or the lengths of a tensor differ.

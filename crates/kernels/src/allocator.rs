@@ -11,27 +11,26 @@ const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
 
 /// Bytes from which memory comes from the system's allocator.
 ///
-/// mimalloc keeps a size's pages for that size; an update's tensors have many sizes at many times, which held a sixth more
-/// than was ever alive. The GNU C library merges neighbours that are free, and [`keep_pages`] has it keep them. Others ask
-/// the kernel for every large block, so that there only a vocabulary's gradients are worth it.
+/// mimalloc keeps a size's pages for that size; an update's tensors have many sizes at many times, so it held a sixth
+/// more than was ever alive. The GNU C library merges free neighbours, and [`keep_pages`] makes it keep them. Other C
+/// libraries ask the kernel for every large block, so there only a vocabulary's gradients are worth it.
 const LARGE: usize = if cfg!(all(target_os = "linux", target_env = "gnu")) { 256 << 10 } else { 32 << 20 };
 
-/// Bytes from which the GNU C library gives a block back to the kernel at once: a vocabulary's gradient lives for half an
-/// update, and where it lay, smaller tensors would come to lie in the other half.
+/// Bytes from which the GNU C library gives a block back to the kernel at once: a vocabulary's gradient lives for half
+/// an update, and smaller tensors would take its place in the other half.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const LENT: i32 = 32 << 20;
 
-/// mimalloc, and the system's allocator for what is large.
+/// mimalloc, and the system's allocator for large blocks.
 #[derive(Debug, Default)]
 pub struct Allocator;
 
-/// The layout of a large block, none of a small one: whole cache lines, which a vector's load does not straddle.
+/// The layout of a large block, `None` for a small one: whole cache lines, so that no vector load straddles two.
 fn large(layout: Layout) -> Option<Layout> {
     if layout.size() >= LARGE { layout.align_to(64).ok() } else { None }
 }
 
-// SAFETY: every call goes to the allocator that its layout's size names, and no block changes from one to the other
-// but by a copy.
+// SAFETY: the layout's size decides the allocator of every call, and a block changes allocators only by a copy.
 unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promise.
@@ -68,21 +67,21 @@ unsafe impl GlobalAlloc for Allocator {
     }
 }
 
-/// Has [`Allocator`] keep the pages that it is given back; to be called first in `main`.
+/// Makes [`Allocator`] keep the pages of freed blocks; to be called first in `main`.
 ///
-/// An update frees what the next one takes again; pages that went back to the system in between come cleared, one
-/// fault each, which costs a tenth of an update.
+/// An update frees memory that the next one takes again. Pages that went back to the system in between come back
+/// cleared, with one fault each, which costs a tenth of an update.
 ///
-/// Where Linux shows other threads, nothing happens, as these read what is set here.
+/// If Linux shows other threads, this does nothing, as they read the settings that it changes.
 pub fn keep_pages() {
     #[cfg(target_os = "linux")]
     if !std::fs::read_dir("/proc/self/task").is_ok_and(|threads| threads.count() == 1) {
         return;
     }
-    // SAFETY: sets a number, one aligned word, that the allocator reads whenever it could give pages back: on Linux there is
-    // nobody else to read it now.
+    // SAFETY: sets a number, one aligned word, that the allocator reads whenever it could give pages back; on Linux no
+    // other thread exists to read it now.
     unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, -1) }
-    // One arena: blocks this large are few, and what one thread frees another takes.
+    // One arena: blocks this large are few, and one thread takes memory that another frees.
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: sets numbers of the C library, and there are no other threads.
     unsafe {
@@ -99,7 +98,7 @@ mod tests {
     #[test]
     fn blocks_keep_their_bytes_between_the_two() {
         let layout = |size| Layout::from_size_align(size, 64).unwrap();
-        // SAFETY: blocks are written and read within their sizes, and freed once, at their last.
+        // SAFETY: blocks are written and read within their sizes, and freed once, at the end.
         unsafe {
             let mut block = Allocator.alloc_zeroed(layout(100));
             assert_eq!(*block.add(99), 0);

@@ -1,15 +1,15 @@
-//! Counter-based dropout: a mask is a function of its seed and position, so it is computed anew wherever it is needed.
+//! Counter-based dropout: a mask is a function of its seed and position, so it is computed again wherever it is needed.
 
 use crate::parallel::{Chunks, for_each_chunk};
 use crate::simd::{Level, Simd, dispatch};
 
 /// A dropout mask over a matrix: which elements survive, and the factor they are scaled by.
 ///
-/// Nothing is stored: element `(row, col)` survives or not by a 32-bit hash of its position under a key made from the
-/// seed, half of the hash an element. The backward pass recomputes what the forward pass used, and the mask depends
-/// neither on the number of threads nor on the instruction set. The rate is rounded to a multiple of 2⁻¹⁶, and the factor
-/// is one over the rounded rate of survival, so that the expectation is exact. Source: Srivastava et al. 2014, section
-/// 10 (inverted dropout).
+/// Nothing is stored: a 32-bit hash of its position, under a key made from the seed, decides whether element `(row,
+/// col)` survives; each half of a hash serves one element. The backward pass recomputes what the forward pass used, and
+/// the mask depends neither on the number of threads nor on the instruction set. The rate is rounded to a multiple of
+/// 2⁻¹⁶, and the factor is one over the rounded rate of survival, so that the expectation is exact. Source: Srivastava
+/// et al. 2014, section 10 (inverted dropout).
 ///
 /// Give each use in each step its own seed.
 ///
@@ -45,7 +45,7 @@ impl Dropout {
         Self { seed, threshold: threshold as u16, scale: (65_536.0 / (65_536.0 - threshold)) as f32 }
     }
 
-    /// What survivors are multiplied by.
+    /// Factor of survivors.
     pub fn scale(&self) -> f32 {
         self.scale
     }

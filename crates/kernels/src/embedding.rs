@@ -24,7 +24,7 @@ use rayon::prelude::*;
 pub struct Embedding {
     /// Features of a token.
     pub d_model: usize,
-    /// What table rows are multiplied by.
+    /// Factor of the table's rows.
     pub scale: f32,
     /// Dropout on the sum.
     pub dropout: Dropout,
@@ -36,7 +36,7 @@ impl Embedding {
     ///
     /// # Shapes
     /// - `table`: `[vocab, d_model]`, `ids`: `[batch · seq]`, `y`: `[batch · seq, d_model]`
-    /// - `positions`: `[seq, d_model]` (already offset, when decoding goes on at a later position) and `seq`
+    /// - `positions`: `[seq, d_model]` (already offset, when decoding continues at a later position) and `seq`
     ///
     /// # Panics
     /// If lengths do not match or an id has no row.
@@ -55,7 +55,7 @@ impl Embedding {
     /// The gradients for the gradient `dy` of the output.
     ///
     /// They are added to `d_table` `[vocab, d_model]`, to which a tied projection may have contributed, and overwrite
-    /// `d_positions` `[seq, d_model]` where positions are learned. Tokens of a word are added in order of appearance.
+    /// `d_positions` `[seq, d_model]` if positions are learned. Tokens of a word are added in order of appearance.
     ///
     /// # Panics
     /// If lengths do not match or an id has no row.

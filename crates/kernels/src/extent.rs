@@ -1,10 +1,10 @@
-//! Sizes, checked: what is `unsafe` in this crate rests on them, and plain products of sizes wrap around.
+//! Checked sizes: the `unsafe` code of this crate relies on them, and plain products of sizes wrap around.
 
 /// The largest number of `f32` that one slice can hold.
 const MOST: usize = isize::MAX as usize / size_of::<f32>();
 
-/// How many elements of memory a view of `dims` with `strides` reaches over: one more than the index of its last element,
-/// and none where a dimension is zero. `None` where that is not a `usize`.
+/// Number of elements of memory that a view of `dims` with `strides` spans: one more than the index of its last
+/// element, and 0 if a dimension is zero. `None` if that is not a `usize`.
 pub(crate) fn extent<const N: usize>(dims: [usize; N], strides: [usize; N]) -> Option<usize> {
     if dims.contains(&0) {
         return Some(0);
@@ -12,11 +12,11 @@ pub(crate) fn extent<const N: usize>(dims: [usize; N], strides: [usize; N]) -> O
     dims.into_iter().zip(strides).try_fold(1_usize, |sum, (n, stride)| sum.checked_add((n - 1).checked_mul(stride)?))
 }
 
-/// The product of `dims`, each product of some of them being a size too.
+/// The product of `dims`; each product of some of them is a valid size too.
 ///
 /// # Panics
-/// If no memory can hold as many `f32`. Dimensions of zero count as one there, so that the others can be multiplied in any
-/// order.
+/// If no memory can hold as many `f32`. For this check a dimension of zero counts as one, so that the others can be
+/// multiplied in any order.
 #[track_caller]
 pub(crate) fn elements<const N: usize>(dims: [usize; N]) -> usize {
     let product = dims.into_iter().try_fold(1_usize, |product, n| product.checked_mul(n.max(1)));
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Sizes of which products wrap around as often as not.
+    /// Sizes whose products wrap around about half of the time.
     fn sizes() -> impl Strategy<Value = usize> {
         prop_oneof![
             0..9_usize,

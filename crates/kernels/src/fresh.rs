@@ -1,4 +1,4 @@
-//! Vectors for results. Clearing large ones on one thread, as `vec![0.0; n]` does, would keep all others waiting.
+//! Vectors for results. Clearing large ones on one thread, as `vec![0.0; n]` does, would make all others wait.
 
 #![allow(unsafe_code)] // Lengths are set once everything is written.
 
@@ -28,14 +28,14 @@ pub fn zeros(len: usize) -> Vec<f32> {
 /// [`matmul_with`] into a new matrix, which is not cleared first.
 ///
 /// # Panics
-/// If the dimensions do not match, the epilogue adds to what is there, or no memory can hold the product.
+/// If the dimensions do not match, the epilogue adds to the matrix, or no memory can hold the product.
 pub fn product(a: MatRef<'_>, b: MatRef<'_>, epilogue: &Epilogue<'_>) -> Vec<f32> {
     assert!(!epilogue.accumulate, "a new matrix holds nothing to add to");
     let ([m, _], [_, n]) = (a.dims(), b.dims());
     let len = elements([m, n]);
     let mut c = Vec::with_capacity(len);
-    // SAFETY: there is room for the matrix, nobody else's; a product that adds to nothing writes each element before
-    // it reads it.
+    // SAFETY: the room for the matrix is its own; a product that does not accumulate writes each element before it
+    // reads it.
     unsafe {
         matmul_with(a, b, MatMut::from_raw(c.as_mut_ptr(), [m, n], n), epilogue);
         c.set_len(len);

@@ -60,7 +60,7 @@ impl Gate {
 
     fn chunks(&self, gate: &[f32], x: &[f32]) -> Chunks {
         assert!(self.cols > 0 && x.len().is_multiple_of(self.cols), "{} elements in rows of {}", x.len(), self.cols);
-        assert_eq!(gate.len(), x.len(), "the gate and what it lets through differ in length");
+        assert_eq!(gate.len(), x.len(), "the gate and its input differ in length");
         Chunks::rows(x.len() / self.cols, self.cols)
     }
 }

@@ -1,9 +1,9 @@
 //! CPU kernels of the Transformer over plain slices: fused attention, layer norm, dropout, cross-entropy.
 //!
-//! Everything is row-major `f32` with its dimensions beside it; no tensor library is involved. A call runs on rayon's
-//! current thread pool and allocates next to nothing: working memory stays with its thread.
+//! All data are row-major `f32` slices with explicit dimensions; no tensor library is involved. A call runs on rayon's
+//! current thread pool and allocates almost nothing: working memory stays with its thread.
 //!
-//! | for | there is |
+//! | for | use |
 //! |---|---|
 //! | products | [`matmul`], [`matmul_with`] an [`Epilogue`]; [`column_sums`] for the gradient of a bias |
 //! | attention | [`Attention`]: masks, causality, windows, biases, grouped and strided heads, dropout; nothing quadratic is kept |
@@ -17,16 +17,17 @@
 //!
 //! - **One source, several instruction sets.** A kernel is a generic function over the private trait `Simd`, one vector of
 //!   `f32`; the macro `dispatch!` instantiates it for AVX-512 with BF16 and without, AVX2 and the target's baseline, and a [`Level`], found at
-//!   run time and passed down from each public function, picks one. `unsafe` lives behind `Simd`, in the register tiles,
-//!   and where threads write disjoint parts of one buffer.
-//! - **One product.** Everything that multiplies matrices comes down to one register tile over blocks that fit the
-//!   second-level cache. Weights of attention and gradients of logits are produced in the layout in which that tile reads
-//!   its left operand, straight or transposed, so they are never copied; with [`Precision::Bf16`] operands become pairs of
-//!   rounded numbers as they are packed.
-//! - **The same bits for any number of threads.** Work is cut where the shape says, never where the thread count says;
-//!   partial sums are added in order; an element of a product is one chain of multiply-adds whatever its neighbours are, so
-//!   a row does not depend on its batch either. Levels differ in the last bits (8-bit products do not).
-//! - **Recompute rather than keep.** Dropout masks are a hash of seed and position. Attention keeps one number a query.
+//!   run time and passed down from each public function, picks one. `unsafe` is in the implementations of `Simd`, in
+//!   the register tiles, and where threads write disjoint parts of one buffer.
+//! - **One product.** All matrix products use one register tile over blocks that fit the second-level cache. Weights of
+//!   attention and gradients of logits are produced in the layout in which that tile reads its left operand, straight
+//!   or transposed, so they are never copied; with [`Precision::Bf16`] operands become pairs of rounded numbers as they
+//!   are packed.
+//! - **The same bits for any number of threads.** The shape decides where work is cut, never the thread count; partial
+//!   sums are added in order; an element of a product is one chain of multiply-adds for any neighbours, so a row does
+//!   not depend on its batch either. Levels differ in the last bits (8-bit products do not).
+//! - **Recompute rather than keep.** Dropout masks are a hash of seed and position. Attention keeps one number for each
+//!   query.
 //! - **Shapes are the caller's promise**: a violation panics, as `# Panics` says. Nothing here reads files or text.
 
 #![allow(clippy::needless_pass_by_value)] // A writable view is the borrow it carries.

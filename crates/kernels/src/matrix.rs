@@ -1,6 +1,6 @@
 //! Matrices as views of slices.
 
-#![allow(unsafe_code)] // A writable matrix borrows its elements, not what lies between its rows.
+#![allow(unsafe_code)] // A writable matrix borrows its elements, not the gaps between its rows.
 
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
@@ -34,7 +34,7 @@ impl<'a> MatRef<'a> {
         Self::strided(data, [rows, cols], [cols, 1])
     }
 
-    /// Element `(i, j)` stands at `i * strides[0] + j * strides[1]`.
+    /// A matrix with element `(i, j)` at `i * strides[0] + j * strides[1]`.
     ///
     /// # Panics
     /// If the last element lies beyond `data`.
@@ -86,7 +86,7 @@ impl<'a> MatRef<'a> {
 
 /// A matrix somewhere in a slice, writable, its columns adjacent.
 ///
-/// It borrows its elements only, so matrices side by side in one buffer can be written by different threads.
+/// It borrows its elements only, so different threads can write neighbouring matrices of one buffer.
 #[derive(Debug)]
 pub struct MatMut<'a> {
     data: *mut f32,
@@ -110,7 +110,7 @@ impl<'a> MatMut<'a> {
         Self::strided(data, [rows, cols], cols)
     }
 
-    /// Row `i` begins at `i * row_stride`.
+    /// A matrix whose row `i` begins at `i * row_stride`.
     ///
     /// # Panics
     /// If rows overlap or the last element lies beyond `data`.
@@ -126,8 +126,9 @@ impl<'a> MatMut<'a> {
     }
 
     /// # Safety
-    /// The elements must be writable and nobody else's for the lifetime, and their extent a size. Of those that have never
-    /// been written, nothing may be asked but [`room`](Self::room), [`fill`](Self::fill) and [`as_mut_ptr`](Self::as_mut_ptr).
+    /// The elements must be writable and nobody else's for the lifetime, and their extent a size. For elements that
+    /// have never been written, only [`room`](Self::room), [`fill`](Self::fill) and [`as_mut_ptr`](Self::as_mut_ptr)
+    /// may be called.
     pub(crate) unsafe fn from_raw(data: *mut f32, [rows, cols]: [usize; 2], row_stride: usize) -> Self {
         Self { data, rows, cols, row_stride, lifetime: PhantomData }
     }
@@ -146,7 +147,7 @@ impl<'a> MatMut<'a> {
         unsafe { std::slice::from_raw_parts_mut(data, cols) }
     }
 
-    /// Row `i`, which need not have been written; what is put there must be numbers.
+    /// Row `i`, which need not have been written; only numbers may be written to it.
     ///
     /// # Panics
     /// If it is outside.

@@ -41,13 +41,12 @@ pub struct Norm<'a> {
     pub eps: f32,
 }
 
-/// Where the gradients of a [`Norm`] go.
+/// Gradients of a [`Norm`].
 #[derive(Debug)]
 pub struct NormGradients<'a> {
-    /// Holds the gradient of the output, and then that of the input (of the norm, that is: the residual sum),
-    /// `[rows, d_model]`.
+    /// Holds the gradient of the output, then that of the norm's input (the residual sum), `[rows, d_model]`.
     pub x: &'a mut [f32],
-    /// For the gain, `[d_model]`; what was there is overwritten, here and in the bias.
+    /// For the gain, `[d_model]`; overwritten, as is the bias.
     pub gamma: &'a mut [f32],
     /// For the bias, `[d_model]`.
     pub beta: Option<&'a mut [f32]>,
@@ -70,7 +69,8 @@ impl Norm<'_> {
 
     /// Turns `f` into the sum `x + dropout(f)`, and `y = norm(sum)`: the connection around a sublayer `f`.
     ///
-    /// A post-norm layer goes on with `y`, a pre-norm layer with both. Source: Vaswani et al. 2017, section 3.1 and 5.4.
+    /// A post-norm layer continues with `y`, a pre-norm layer with both. Source: Vaswani et al. 2017, section 3.1 and
+    /// 5.4.
     ///
     /// # Panics
     /// If lengths do not match.
@@ -156,7 +156,7 @@ fn normalise_kernel<S: Simd>(s: S, norm: &Norm<'_>, x: &[f32], y: &mut [f32], st
     }
 }
 
-/// Sums kept side by side, so that one does not wait for the other.
+/// Number of independent sums, so that one does not wait for the other.
 const ABREAST: usize = 4;
 
 #[inline(always)]

@@ -1,4 +1,4 @@
-//! Work in chunks of rows. Where chunks begin depends on the shape alone, never on the number of threads, so that sums
+//! Work in chunks of rows. Chunk boundaries depend on the shape alone, never on the number of threads, so that sums
 //! over chunks are the same on every machine.
 
 use crate::extent::elements;

@@ -1,4 +1,4 @@
-//! Arithmetic in registers alone: what no product can exceed.
+//! Arithmetic in registers alone: the speed that no product can exceed.
 
 #![allow(unsafe_code)] // Instructions on bytes.
 
@@ -7,13 +7,13 @@ use std::hint::black_box;
 use crate::Level;
 use crate::simd::{Simd, dispatch};
 
-/// Results that do not wait for one another: with two factors, what 16 registers hold.
+/// Number of independent results: with two factors, they fill 16 registers.
 const CHAINS: usize = 14;
 
-/// Multiplies and adds `f32` in registers, `rounds` times a few vectors, at the current level; says how many products were
-/// added up.
+/// Multiplies and adds `f32` in registers, `rounds` times a few vectors, at the current level; returns the number of
+/// products added up.
 ///
-/// Timed, it is the peak that benchmarks hold matrix products against.
+/// Benchmarks time it as the peak to compare matrix products with.
 pub fn multiply_floats(rounds: usize) -> u64 {
     let lanes = chains(Level::current(), rounds);
     rounds as u64 * (CHAINS * lanes) as u64
@@ -36,7 +36,7 @@ fn chains_kernel<S: Simd>(s: S, rounds: usize) -> usize {
     S::LANES
 }
 
-/// [`multiply_floats`] for bytes with 32-bit sums, by the instructions of 8-bit products; `None` where those are the
+/// [`multiply_floats`] for bytes with 32-bit sums, by the instructions of 8-bit products; `None` if those are the
 /// compiler's choice.
 pub fn multiply_bytes(rounds: usize) -> Option<u64> {
     #[cfg(target_arch = "x86_64")]
@@ -55,14 +55,14 @@ mod bytes {
     use crate::int8::Path;
     use std::arch::x86_64::*;
 
-    /// Chains through a product, beside a sum that all are added to.
+    /// Chains through a product, and a sum that all are added to.
     const PRODUCTS: usize = 10;
 
     pub(super) fn multiply(level: Level, rounds: usize) -> u64 {
         let products = match Path::of(level) {
             // SAFETY: SSE2 is x86-64's baseline.
             Path::Portable => unsafe { sse2(rounds) },
-            // SAFETY: the path is chosen by what the CPU has.
+            // SAFETY: the path was chosen by the instructions of this CPU.
             Path::Avx2 => unsafe { avx2(rounds) },
             // SAFETY: as above.
             Path::Vnni => unsafe { vnni(rounds) },

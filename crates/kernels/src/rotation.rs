@@ -31,12 +31,12 @@ impl Rotation<'_> {
     /// `x`, `[batch, heads, seq, d]`, turned: `[batch, seq, heads, d]`, contiguous.
     ///
     /// # Panics
-    /// If `d` is odd, the view does not fit its slice, or there is no angle for each position.
+    /// If `d` is odd, the view does not fit its slice, or a position has no angle.
     pub fn turn(&self, x: Heads<'_>, dims: [usize; 3]) -> Vec<f32> {
         self.turned(x, dims, 1.0)
     }
 
-    /// [`turn`](Self::turn) the other way, which is how its gradients go back.
+    /// [`turn`](Self::turn) the other way: its backward pass.
     ///
     /// # Panics
     /// As [`turn`](Self::turn).

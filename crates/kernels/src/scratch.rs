@@ -43,7 +43,7 @@ impl Deref for Aligned {
 
     #[inline]
     fn deref(&self) -> &[f32] {
-        // SAFETY: `Line` is an array of `f32` without padding, and `len` does not exceed what `lines` holds.
+        // SAFETY: `Line` is an array of `f32` without padding, and `len` does not exceed the floats of `lines`.
         unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.len) }
     }
 }
@@ -63,7 +63,7 @@ thread_local! {
 
 /// A buffer of `f32`, aligned to a cache line, returned to this thread's pool when dropped.
 ///
-/// What it holds at first is unspecified: what its last user left.
+/// Its first contents are unspecified: those that its last user left.
 pub(crate) struct Scratch(Aligned);
 
 impl Scratch {

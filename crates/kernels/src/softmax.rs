@@ -75,7 +75,7 @@ fn row_max<S: Simd>(s: S, x: &[f32]) -> f32 {
     s.max_lane(max)
 }
 
-/// What to subtract from a row before exponentials: its maximum, or zero where that is minus infinity.
+/// Value to subtract from a row before exponentials: its maximum, or zero if that is minus infinity.
 #[inline(always)]
 fn shift<S: Simd>(s: S, x: &[f32]) -> f32 {
     let max = row_max(s, x);

@@ -14,10 +14,10 @@ const ROWS: usize = 64;
 /// Columns whose best are found by one job.
 const GROUP: usize = 8 * BLOCK;
 
-/// Where the best few of each row go.
+/// The best few of each row, written by a product.
 ///
 /// In falling order of value, and of rising index among equals. A column whose value is NaN or minus infinity (a bias can
-/// forbid it so) is never among them; places that are left have index `u32::MAX` and value minus infinity.
+/// forbid it so) is never among them; unused places have index `u32::MAX` and value minus infinity.
 #[derive(Debug)]
 pub struct TopK<'a> {
     /// How many.
@@ -35,7 +35,7 @@ pub struct TopK<'a> {
 struct Best {
     /// Falling values and their columns.
     candidates: Vec<(f32, u32)>,
-    /// What a value must exceed while candidates are wanting.
+    /// Threshold that a value must exceed while places are free.
     floor: f32,
     max: f32,
     /// Relative to the maximum.
@@ -52,14 +52,14 @@ impl Best {
         self.candidates.last().map_or(f32::INFINITY, |&(value, _)| value.max(self.floor))
     }
 
-    /// Takes in a value larger than the threshold, behind its equals.
+    /// Inserts a value larger than the threshold, after its equals.
     fn insert(&mut self, value: f32, id: u32) {
         let at = self.candidates.partition_point(|&(other, _)| other >= value);
         self.candidates.pop();
         self.candidates.insert(at, (value, id));
     }
 
-    /// Takes in the best of columns further right.
+    /// Merges the best of columns further right.
     fn merge(&mut self, other: &Self) {
         for &(value, id) in &other.candidates {
             if value <= self.threshold() {
@@ -163,7 +163,7 @@ fn scan_kernel<S: Simd>(s: S, bias: Option<&[f32]>, first: usize, block: &mut [f
         }
         let k = best.candidates.len();
         if k <= S::LANES && best.threshold() == f32::NEG_INFINITY {
-            // So many lanes have a value as large as this: nothing smaller will do. Saves most insertions.
+            // At least `k` lanes have a value as large as this, so smaller ones are ignored. Saves most insertions.
             let mut lanes = [0.0; 16];
             s.store(&mut lanes[..S::LANES], 0, maxima);
             let lanes = &mut lanes[..S::LANES];

@@ -1,7 +1,7 @@
 //! Gradients of the fused operations.
 //!
-//! What other uses of an input gave already is added to in the kernel, rather than a second gradient of its size made and
-//! added. For that a state holds the input's node, no descendant of its own: an abandoned graph is freed with it.
+//! The kernel adds to the gradient that other uses of an input gave already, so no second gradient of its size is made.
+//! For that a state holds the input's node but no descendant of its own: an abandoned graph is freed with it.
 
 use burn::backend::{
     Autodiff, TensorMetadata,
@@ -86,7 +86,7 @@ impl<B: FusedGradients> Backward<B, 2> for Residual {
     }
 }
 
-/// The gradient of what was dropped from.
+/// The gradient of the input of the dropout.
 fn dropped<B: FusedGradients>(dy: FloatTensor<B>, dropout: DropoutArgs) -> FloatTensor<B> {
     if dropout.rate > 0.0 { B::fused_dropout(dy, dropout) } else { dy }
 }
@@ -219,7 +219,7 @@ impl<B: FusedGradients> Backward<B, 2> for Embedding {
 struct Recurrence;
 
 impl<B: FusedGradients, const N: usize> Backward<B, N> for Recurrence {
-    /// The operation's tensors; what the forward pass gave and kept.
+    /// The operation's tensors; those that the forward pass returned and kept.
     type State = ([FloatTensor<B>; N], [FloatTensor<B>; 3], RecurrenceArgs);
 
     fn backward(self, ops: Ops<Self::State, N>, grads: &mut Gradients, _: &mut Checkpointer) {

@@ -31,7 +31,7 @@ fn width(x: &Float) -> usize {
     shape[shape.num_dims() - 1]
 }
 
-/// `x` with its values side by side.
+/// `x` with contiguous values.
 pub(super) fn contiguous(x: Float) -> Float {
     if x.is_contiguous() { x } else { x.to_contiguous() }
 }
@@ -45,7 +45,7 @@ pub(super) fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> Float {
     Float::from_data(TensorData::new(values, shape.into()))
 }
 
-/// A tensor like `x` of what `fill` makes of its values.
+/// A tensor of the shape of `x`, with the values that `fill` writes.
 fn map(x: Float, fill: impl FnOnce(&[f32], &mut [f32])) -> Float {
     let x = contiguous(x);
     let mut y = zeros(values(&x).len());
@@ -53,7 +53,7 @@ fn map(x: Float, fill: impl FnOnce(&[f32], &mut [f32])) -> Float {
     tensor(y, x.layout().shape().clone())
 }
 
-/// `x` with its values changed; a copy where others hold it.
+/// `x` with its values changed; a copy if it is shared.
 fn in_place(x: Float, change: impl FnOnce(&mut [f32])) -> Float {
     let mut x = owned(x);
     change(x.storage_mut());
@@ -89,7 +89,7 @@ fn shape_with(x: &Float, d: usize) -> Shape {
     shape
 }
 
-/// `[batch, heads, seq, d]` whatever its strides, as long as a head's features lie side by side.
+/// `[batch, heads, seq, d]` with any strides, as long as a head's features are adjacent.
 fn heads(x: Float) -> Float {
     let strides = x.layout().strides();
     let is_view = strides[3] == 1 && strides.iter().all(|&stride| stride > 0);
@@ -128,7 +128,7 @@ fn norm<'a>(gamma: &'a Float, beta: Option<&'a Float>, args: NormArgs) -> kernel
     kernels::Norm { kind: args.kind, gamma: values(gamma), beta: beta.map(values), eps: args.epsilon as f32 }
 }
 
-/// What turns `x`, `[batch, heads, seq, d]`, and the lengths of its first axes.
+/// The rotation of `x`, `[batch, heads, seq, d]`, and the lengths of its first axes.
 fn rotation<'a>(x: &Float, cos: &'a Float, sin: &'a Float) -> (kernels::Rotation<'a>, [usize; 3]) {
     let [batch, heads, seq, d] = dims(x);
     (kernels::Rotation { cos: values(cos), sin: values(sin), d }, [batch, heads, seq])
@@ -334,7 +334,7 @@ impl FusedGradients for Flex {
     ) -> (Float, Float, Float) {
         let (d, x, gamma, so_far) = (width(&x), contiguous(x), contiguous(gamma), so_far.map(contiguous));
         let (mut d_gamma, mut d_beta) = (vec![0.0; d], vec![0.0; d]);
-        // β has no part in the gradients, but its own is wanted.
+        // The gradients do not depend on β, but its own gradient is wanted.
         let norm = norm(&gamma, Some(&gamma), args);
         let dx = in_place(dy, |dx| {
             let gradients = kernels::NormGradients { x: dx, gamma: &mut d_gamma, beta: Some(&mut d_beta) };
@@ -454,7 +454,7 @@ impl FusedUpdates for Flex {
     }
 }
 
-/// `x` as all of its storage, to be written to; a copy is made where others hold it.
+/// `x` as all of its storage, writable; a copy if it is shared.
 fn owned(x: Float) -> Float {
     let fills_storage = x.is_contiguous() && x.storage::<f32>().len() == x.layout().num_elements();
     if fills_storage { x } else { x.to_contiguous() }

@@ -2,7 +2,7 @@
 //!
 //! [`FusedOps`] is implemented for flex on the kernels of `attentive-kernels`, and for autodiff over any backend that
 //! has it, with hand-written gradients. [`ops`](crate::ops) calls the functions here where [`applies`] says so and
-//! composes burn's own operations elsewhere: same meaning, held together by tests.
+//! composes burn's own operations elsewhere; tests check that both give the same.
 
 mod autodiff;
 mod flex;
@@ -17,14 +17,14 @@ use burn::{
 
 use crate::ops::AdamStep;
 
-/// Attention's settings beside its tensors.
+/// Attention's settings other than its tensors.
 #[derive(Debug, Clone)]
 pub(crate) struct AttentionArgs {
     /// `[batch, k_len]`, true = hidden.
     pub hidden_keys: Option<Arc<[bool]>>,
     pub causal: bool,
     pub window: Option<usize>,
-    /// What products of queries and keys are multiplied by.
+    /// Factor of the products of queries and keys.
     pub scale: f32,
     pub dropout: DropoutArgs,
 }
@@ -43,7 +43,7 @@ pub(crate) struct DropoutArgs {
     pub key: u64,
 }
 
-/// What the model should have said.
+/// Targets of a loss.
 #[derive(Debug, Clone)]
 pub(crate) struct TargetArgs {
     /// `[n]`.
@@ -62,14 +62,14 @@ pub(crate) struct EmbeddingArgs {
     pub scale: f64,
 }
 
-/// A recurrence's settings beside its tensors.
+/// A recurrence's settings other than its tensors.
 #[derive(Debug, Clone)]
 pub(crate) struct RecurrenceArgs {
     pub cell: RecurrentCell,
     /// Steps of each row; without it, all.
     pub lengths: Option<Arc<[usize]>>,
     pub backwards: bool,
-    /// Tokens of each row's source, where there is attention.
+    /// Tokens of each row's source, with attention.
     pub source_lengths: Arc<[usize]>,
 }
 
@@ -130,7 +130,7 @@ pub(crate) trait FusedOps: Backend {
         args: AttentionArgs,
     ) -> FloatTensor<Self>;
 
-    /// [`fused_attention`](Self::fused_attention) with what is added to scores, `[batch or 1, heads or 1, q_len, k_len]`.
+    /// [`fused_attention`](Self::fused_attention) with a bias of scores, `[batch or 1, heads or 1, q_len, k_len]`.
     fn fused_biased_attention(
         q: FloatTensor<Self>,
         k: FloatTensor<Self>,
@@ -148,7 +148,8 @@ pub(crate) trait FusedOps: Backend {
         targets: TargetArgs,
     ) -> FloatTensor<Self>;
 
-    /// `dropout(scale · table[id] + positions)`: `[rows, seq, d]`; `positions` are `[seq, d]`, or `[1, d]` for all alike.
+    /// `dropout(scale · table[id] + positions)`: `[rows, seq, d]`; `positions` are `[seq, d]`, or `[1, d]` for all
+    /// positions.
     fn fused_embedding(
         table: FloatTensor<Self>,
         positions: FloatTensor<Self>,
@@ -181,9 +182,9 @@ pub(crate) trait FusedOps: Backend {
     ) -> FloatTensor<Self>;
 }
 
-/// What the gradients of [`FusedOps`] are made of: forward passes that also return what is kept, and backward passes.
+/// Parts of the gradients of [`FusedOps`]: forward passes that also return the values to keep, and backward passes.
 pub(crate) trait FusedGradients: FusedOps {
-    /// Gradients of `x`, added to what there is `so_far`, `W` and `b`; without `is_biased`, zeros for the last.
+    /// Gradients of `x`, added to those `so_far`, `W` and `b`; without `is_biased`, zeros for the last.
     fn fused_linear_backward(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -228,7 +229,7 @@ pub(crate) trait FusedGradients: FusedOps {
         args: NormArgs,
         dropout: DropoutArgs,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
-    /// Gradients of what was normalised, added to what there is `so_far`, `γ` and `β`.
+    /// Gradients of the norm's input, added to those `so_far`, `γ` and `β`.
     fn fused_norm_backward(
         x: FloatTensor<Self>,
         stats: FloatTensor<Self>,
@@ -262,7 +263,7 @@ pub(crate) trait FusedGradients: FusedOps {
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
     /// `x` times the first value of `by`.
     fn fused_scale(x: FloatTensor<Self>, by: FloatTensor<Self>) -> FloatTensor<Self>;
-    /// Gradients of `table`, added to what there is `so_far`, and `positions`; `sizes` are their numbers of rows.
+    /// Gradients of `table`, added to those `so_far`, and `positions`; `sizes` are their numbers of rows.
     fn fused_embedding_backward(
         dy: FloatTensor<Self>,
         so_far: Option<FloatTensor<Self>>,
@@ -270,9 +271,10 @@ pub(crate) trait FusedGradients: FusedOps {
         args: EmbeddingArgs,
         dropout: DropoutArgs,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
-    /// A recurrent layer, its gates, and what it attended to; `tensors` are those of the operation, in its order.
+    /// A recurrent layer, its gates, and its attention weights; `tensors` are those of the operation, in its order.
     fn fused_recurrence_with_kept(tensors: &[FloatTensor<Self>], args: &RecurrenceArgs) -> [FloatTensor<Self>; 3];
-    /// The gradient of each of `tensors`, from what [`fused_recurrence_with_kept`](Self::fused_recurrence_with_kept) gave.
+    /// The gradient of each of `tensors`, from the result of
+    /// [`fused_recurrence_with_kept`](Self::fused_recurrence_with_kept).
     fn fused_recurrence_backward(
         tensors: &[FloatTensor<Self>],
         kept: [FloatTensor<Self>; 3],
@@ -297,7 +299,7 @@ pub(crate) trait FusedUpdates: Backend {
     fn fused_squared_norm(x: FloatTensor<Self>) -> FloatTensor<Self>;
 }
 
-/// Whether the fused operations run where `x` is.
+/// Whether the fused operations run on the device of `x`.
 pub(crate) fn applies<const D: usize>(x: &Tensor<D>) -> bool {
     x.dtype() == DType::F32 && crate::has_kernels(&x.device())
 }

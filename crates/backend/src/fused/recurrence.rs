@@ -50,7 +50,7 @@ impl Parts {
     }
 }
 
-/// The output, the gates and what was attended to.
+/// The output, the gates and the attention weights.
 pub(super) fn forward(tensors: &[Float], args: &RecurrenceArgs) -> [Float; 3] {
     let parts = Parts::new(tensors);
     let kernel = parts.kernel(args);

@@ -9,7 +9,7 @@ pub struct AdamStep {
     pub n: u64,
     /// Learning rate.
     pub lr: f64,
-    /// What gradients are multiplied by first.
+    /// Factor of gradients, applied first.
     pub scale: f64,
     /// Decay of the mean of gradients.
     pub beta_1: f64,
@@ -37,7 +37,7 @@ pub struct AdamTensors {
 /// `m ← β₁ m + (1 - β₁) g`, `v ← β₂ v + (1 - β₂) g²`, `w ← w (1 - lr λ) - lr m̂ / (√v̂ + ε)`.
 /// Source: Kingma and Ba 2015, algorithm 1; Loshchilov and Hutter 2019, algorithm 2.
 ///
-/// On flex, values and means that nobody else holds are updated in place.
+/// On flex, values and means that are not shared are updated in place.
 pub fn adam(tensors: AdamTensors, gradient: Tensor<1>, step: &AdamStep) -> AdamTensors {
     let AdamTensors { values, first, second } = tensors;
     #[cfg(feature = "flex")]

@@ -7,12 +7,12 @@ use super::dropout::args as dropout_args;
 use super::dropout::dropout;
 use crate::{Dropout, Mask};
 
-/// What is made of products of queries and keys before the soft-max; from a mask alone, what the paper makes of them.
+/// Operations on the products of queries and keys before the soft-max; made from a mask alone, those of the paper.
 #[derive(Debug, Clone, Copy)]
 pub struct Scoring<'a> {
     /// Which keys are hidden.
     pub mask: &'a Mask,
-    /// What positions add to scores: `[batch or 1, heads or 1, q_len or 1, k_len]`.
+    /// Bias of scores by position: `[batch or 1, heads or 1, q_len or 1, k_len]`.
     pub bias: Option<&'a Tensor<4>>,
     /// Whether scores are divided by √d_k (§3.2.1); T5's are not.
     pub scaled: bool,
@@ -25,7 +25,7 @@ impl<'a> From<&'a Mask> for Scoring<'a> {
 }
 
 impl Scoring<'_> {
-    /// What products of queries and keys of `d_k` features are multiplied by.
+    /// Factor of the products of queries and keys of `d_k` features.
     fn scale(&self, d_k: usize) -> f64 {
         if self.scaled { 1.0 / (d_k as f64).sqrt() } else { 1.0 }
     }
@@ -33,16 +33,16 @@ impl Scoring<'_> {
 
 /// Scaled dot-product attention for all heads at once: `softmax(q kᵀ / √d_k + bias) v`.
 ///
-/// Source: Vaswani et al. 2017, §3.2.1, eq. 1. Ours: weights are dropped after the soft-max with probability `rate`
-/// where `pass` is given (docs/deviations.md#attention-dropout). Fewer heads of keys and values than of queries serve a
-/// group of neighbouring ones each (Ainslie et al. 2023; with one alone, Shazeer 2019).
+/// Source: Vaswani et al. 2017, §3.2.1, eq. 1. Ours: weights are dropped after the soft-max with probability `rate` if
+/// `pass` is given (docs/deviations.md#attention-dropout). If there are fewer heads of keys and values than of queries,
+/// each serves a group of neighbouring ones (Ainslie et al. 2023; with one alone, Shazeer 2019).
 ///
 /// # Shapes
 /// - `q`: `[batch, heads, q_len, d_k]`, `k`: `[batch, kv_heads, k_len, d_k]`, `v`: `[batch, kv_heads, k_len, d_v]`
 /// - returns `[batch, heads, q_len, d_v]`; zero where a query sees no key
 ///
 /// # Panics
-/// If `k` and `v` differ in `k_len`, or `heads` is no multiple of `kv_heads`.
+/// If `k` and `v` differ in `k_len`, or `heads` is not a multiple of `kv_heads`.
 pub fn attention<'a>(
     q: Tensor<4>,
     k: Tensor<4>,
@@ -89,14 +89,15 @@ fn fused_attention(
     crate::fused::attention([q, k, v], bias, args)
 }
 
-/// What each query attends to: `softmax(q kᵀ / √d_k + bias)`, rows summing to 1, or to 0 where a query sees no key.
+/// Attention weights of each query: `softmax(q kᵀ / √d_k + bias)`, rows summing to 1, or to 0 where a query sees no
+/// key.
 ///
 /// # Shapes
 /// - `q`: `[batch, heads, q_len, d_k]`, `k`: `[batch, kv_heads, k_len, d_k]`
 /// - returns `[batch, heads, q_len, k_len]`
 ///
 /// # Panics
-/// If `heads` is no multiple of `kv_heads`.
+/// If `heads` is not a multiple of `kv_heads`.
 pub fn attention_weights<'a>(q: Tensor<4>, k: Tensor<4>, scoring: impl Into<Scoring<'a>>) -> Tensor<4> {
     let (scoring, [_, heads, _, d_k]) = (scoring.into(), q.dims());
     let device = q.device();

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Int, Tensor, TensorData, activation::log_softmax};
 
-/// What [`projected_cross_entropy`] sums, in nats.
+/// Sums of [`projected_cross_entropy`], in nats.
 #[derive(Debug, Clone)]
 pub struct CrossEntropy {
     /// KL divergence of the smoothed targets from the model: `[1]`.
@@ -14,12 +14,12 @@ pub struct CrossEntropy {
 /// Projects to the vocabulary and takes the label-smoothed loss, summed over targets that count.
 ///
 /// With `p = softmax(hidden · projectionᵀ + bias)` and the smoothed target
-/// `q = (1 - ε) · one_hot(target) + ε / vocab`, the loss is `KL(q ‖ p) = Σ q ln q - Σ q ln p`, which is zero exactly
-/// where the model equals the smoothed target. Source: Szegedy et al. 2016, §7; Vaswani et al. 2017, §5.4.
+/// `q = (1 - ε) · one_hot(target) + ε / vocab`, the loss is `KL(q ‖ p) = Σ q ln q - Σ q ln p`, which is zero exactly if
+/// the model equals the smoothed target. Source: Szegedy et al. 2016, §7; Vaswani et al. 2017, §5.4.
 ///
 /// # Shapes
 /// - `hidden`: `[n, d_model]`, `projection`: `[vocab, d_model]`, `bias`: `[vocab]`
-/// - `targets` and `ignored`: `n`; targets that are ignored, padding, may be anything
+/// - `targets` and `ignored`: `n`; ignored targets (padding) may have any value
 ///
 /// # Panics
 /// If a length differs, or a target that counts is not in the vocabulary.

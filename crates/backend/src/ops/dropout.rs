@@ -29,7 +29,7 @@ pub fn residual<const D: usize>(x: Tensor<D>, f: Tensor<D>, rate: f64, pass: Opt
     x + dropout(f, rate, pass)
 }
 
-/// What a fused operation needs to know of its dropout.
+/// Dropout as a fused operation takes it.
 #[cfg(feature = "flex")]
 pub(super) fn args(rate: f64, pass: Option<&Dropout>) -> crate::fused::DropoutArgs {
     match pass.filter(|_| rate > 0.0) {

@@ -23,7 +23,7 @@ pub fn embedding(
     #[cfg(feature = "flex")]
     if crate::fused::applies(&table) {
         let [_, d_model] = table.dims();
-        // One row of zeros stands for every position.
+        // One row of zeros represents every position.
         let positions = positions.unwrap_or_else(|| Tensor::zeros([1, d_model], &table.device()));
         let [rows, _] = tokens.dims();
         let ids = tokens.into_data().convert::<u32>().try_into_vec::<u32>().expect("converted to u32");

@@ -19,7 +19,7 @@ pub fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tens
         let bias = bias.unwrap_or_else(|| Tensor::zeros([d_out], &x.device()));
         return crate::fused::linear(x, weight, bias);
     }
-    // Rows are folded so that the weight's gradient is one product, not one a batch entry.
+    // Rows are folded so that the weight's gradient is one product, not one for each batch entry.
     let n_rows = shape[..D - 1].iter().product();
     let y = x.reshape([n_rows, d_in]).matmul(weight);
     let y = match bias {

@@ -1,7 +1,7 @@
 //! The operations that a Transformer is made of.
 //!
 //! Free functions on tensors: the layers of `attentive-attention` hold the parameters, the mathematics is here. On flex
-//! most of them are one kernel each; elsewhere, and in every test that compares the two, they are composed.
+//! most of them are one kernel each; elsewhere, and in the tests that compare both, they are composed.
 
 mod activation;
 mod adam;

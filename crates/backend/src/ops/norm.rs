@@ -9,7 +9,7 @@ use crate::Dropout;
 #[cfg(feature = "flex")]
 use crate::fused::{NormArgs, NormKind};
 
-/// `γ (x - mean) / √(var + ε) + β` (Ba et al. 2016), the variance without Bessel's correction; β may be left out.
+/// `γ (x - mean) / √(var + ε) + β` (Ba et al. 2016), the variance without Bessel's correction; β is optional.
 ///
 /// # Shapes
 /// - `x`: `[..., d]`, `gamma` and `beta`: `[d]`

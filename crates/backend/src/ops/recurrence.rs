@@ -20,8 +20,8 @@ use crate::Mask;
 /// - LSTM, gates i f o g: `c' = σ(f) ∘ c + σ(i) ∘ tanh(g)` and `h' = σ(o) ∘ tanh(c')`, each gate a sum `x + u`.
 /// - GRU, gates r z n: `n = tanh(xₙ + σ(r) ∘ uₙ)` and `h' = n + σ(z) ∘ (h - n)`.
 ///
-/// Source: the papers below; the GRU's reset gate acts behind the product with `U`, not before it, as in cuDNN and PyTorch,
-/// so that one product serves all gates, and its update gate keeps where Cho et al.'s replaces.
+/// Source: the papers below; the GRU's reset gate acts after the product with `U`, not before it, as in cuDNN and
+/// PyTorch, so that one product serves all gates. A high update gate keeps the state; that of Cho et al. replaces it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -50,7 +50,7 @@ impl CellKind {
     }
 }
 
-/// What a recurrent layer multiplies its hidden state by.
+/// Weights of the hidden state of a recurrent layer.
 #[derive(Debug, Clone)]
 pub struct RecurrentWeights {
     /// Kind of the cell.
@@ -61,12 +61,12 @@ pub struct RecurrentWeights {
     pub bias: Option<Tensor<1>>,
 }
 
-/// In which order a recurrent layer takes its steps, and which.
+/// Steps of a recurrent layer and their order.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Steps<'a> {
-    /// How many each row has, from the first on; at the others its state stays. Without it, all.
+    /// Number of steps of each row, from the first on; at the others its state stays. Without it, all.
     pub lengths: Option<&'a [usize]>,
-    /// Whether the last is taken first.
+    /// Whether the last step is taken first.
     pub backwards: bool,
 }
 
@@ -83,7 +83,7 @@ pub struct AdditiveAttention<'a> {
     pub keys: Tensor<3>,
     /// `[rows, src, d_values]`.
     pub values: Tensor<3>,
-    /// How many source tokens each row has, from the first on.
+    /// Number of source tokens of each row, from the first on.
     pub lengths: &'a [usize],
 }
 
@@ -129,7 +129,7 @@ pub fn recurrence(x: Tensor<3>, start: Tensor<2>, cell: RecurrentWeights, steps:
 /// Takes states through all steps of a recurrent layer that attends, by its last hidden state, before each step.
 ///
 /// # Shapes
-/// - as in [`recurrence`]; `context`, from what is attended to to the gates: `[d_values, n_gates · d_hidden]`
+/// - as in [`recurrence`]; `context`, from the attended values to the gates: `[d_values, n_gates · d_hidden]`
 /// - returns state and attended values of each step, `[rows, steps, n_states · d_hidden + d_values]`
 ///
 /// # Panics
@@ -165,11 +165,11 @@ pub fn attentive_recurrence(
     Tensor::stack(steps, 1)
 }
 
-/// How much each state attends to each source token; rows sum to 1.
+/// Attention weight of each source token for each state; rows sum to 1.
 ///
 /// # Shapes
 /// - `hidden`: `[rows, n, d_hidden]`
-/// - returns `[rows, n, src]`, zero where padding is
+/// - returns `[rows, n, src]`, zero at padding
 pub fn additive_attention_weights(hidden: Tensor<3>, attention: &AdditiveAttention<'_>) -> Tensor<3> {
     let ([rows, n, _], [_, src, _]) = (hidden.dims(), attention.keys.dims());
     let query = linear(hidden, attention.query.clone(), None).unsqueeze_dim::<4>(2); // [rows, n, 1, d_attention]
@@ -234,7 +234,8 @@ impl RecurrentWeights {
 
 /// Each step's rows: `[rows, steps, d]` to `steps` of `[rows, d]`.
 ///
-/// Cut twice, into about √steps pieces each time, since the gradient of a piece is as large as what it was cut from.
+/// Cut twice, into about √steps pieces each time, since the gradient of a piece is as large as the tensor that it was
+/// cut from.
 fn each_step(x: Tensor<3>) -> Vec<Tensor<2>> {
     let [_, steps, _] = x.dims();
     let parts = x.split(steps.isqrt().max(1), 1).into_iter();

@@ -5,7 +5,7 @@ use crate::scratch::Scratch;
 use crate::{MatMut, MatRef};
 use rayon::prelude::*;
 
-/// What the forward pass was given and gave.
+/// Inputs and outputs of the forward pass.
 struct Forward<'a> {
     q: MatRef<'a>,
     k: MatRef<'a>,
@@ -17,11 +17,10 @@ struct Forward<'a> {
 impl Attention<'_> {
     /// The gradients of [`forward`](Self::forward) for the gradient `d_out` of its output.
     ///
-    /// Weights are computed again from `lse`; each head of keys is one job, or, where a bias wants its gradient, all that a
-    /// head of the bias serves. With `P` the weights, `M` the dropout mask times its
-    /// scale, and `D` the row sums of `d_out ∘ out`: `dv = (P ∘ M)ᵀ d_out`, `dS = P ∘ (M ∘ d_out vᵀ - D)`,
-    /// `dq = dS k / √d_k`, `dk = dSᵀ q / √d_k`; the bias's
-    /// gradient is `dS`.
+    /// Weights are computed again from `lse`; each head of keys is one job or, if a bias wants its gradient, all heads
+    /// that a head of the bias serves. With `P` the weights, `M` the dropout mask times its scale, and `D` the row sums
+    /// of `d_out ∘ out`: `dv = (P ∘ M)ᵀ d_out`, `dS = P ∘ (M ∘ d_out vᵀ - D)`, `dq = dS k / √d_k`, `dk = dSᵀ q / √d_k`;
+    /// the bias's gradient is `dS`.
     ///
     /// # Shapes
     /// As [`forward`](Self::forward); `out` and `d_out` are `[batch, heads, q_len, d_v]`.
@@ -47,13 +46,14 @@ impl Attention<'_> {
         dq.check("query gradients", [batch, heads, q_len, d_k]);
         dk.check("key gradients", [batch, kv_heads, k_len, d_k]);
         dv.check("value gradients", [batch, kv_heads, k_len, d_v]);
-        // What a bias's head serves has to be one job's, if its gradient is wanted, and so has a head of keys.
+        // All that one head of the bias serves must be one job, if the bias's gradient is wanted; so must a head of
+        // keys.
         let (batches, head_groups) = match (&d_bias, self.bias) {
             (Some(d_bias), Some(bias)) => {
                 assert_eq!(d_bias.len(), bias.values.len(), "the bias and its gradient differ in length");
                 (bias.batch.min(batch), if bias.heads == 1 { 1 } else { kv_heads })
             }
-            (Some(_), None) => panic!("a gradient is wanted of a bias that there is not"),
+            (Some(_), None) => panic!("a gradient is wanted of a bias that is missing"),
             (None, _) => (batch, kv_heads),
         };
         let (call, n_jobs) = (self.call(), batches * head_groups);
@@ -79,7 +79,7 @@ impl Attention<'_> {
                     [dq.rows(b, h, 0, [q_len, d_k]), dk.rows(b, kv, 0, [k_len, d_k]), dv.rows(b, kv, 0, [k_len, d_v])]
                 };
                 let d_bias = d_bias.as_deref_mut().map_or(&mut [][..], |d_bias| {
-                    // Of the heads that a bias has, the job's own.
+                    // The job's own heads of the bias.
                     let n = d_bias.len() / (q_len * k_len).max(1);
                     let at = if n > 1 { h - first_h } else { 0 };
                     &mut d_bias[at * q_len * k_len..][..q_len * k_len]
@@ -100,8 +100,8 @@ impl Attention<'_> {
 }
 
 impl HeadCall<'_> {
-    /// The gradients of one head; those of keys and values are written by the `is_first` that has them, and added to by
-    /// others. What `d_bias` (`[q_len, k_len]`, or nothing) holds is added to.
+    /// The gradients of one head; those of keys and values are written by the first head (`is_first`) and added to by
+    /// the others. `d_bias` (`[q_len, k_len]`, or empty) is added to.
     fn backward(
         &self,
         forward: &Forward<'_>,
@@ -120,7 +120,7 @@ impl HeadCall<'_> {
         let mut scores = Scratch::new(QUERIES * A_STRIDE);
         let mut d_scores = Scratch::new(QUERIES * A_STRIDE);
         let mut room = Scratch::new(A_BLOCK);
-        // Keys up to here have a gradient already, to which later queries add.
+        // Keys before this one already have a gradient, to which later queries add.
         let mut covered = if is_first { self.first_block(0).min(k_len) } else { k_len };
         if is_first {
             dk.block([0, 0], [covered, d_k]).fill(0.0);

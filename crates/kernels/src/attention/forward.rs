@@ -51,7 +51,7 @@ impl Attention<'_> {
 }
 
 impl HeadCall<'_> {
-    /// The queries from `first` on, one for each row of `out`.
+    /// The output of the queries from `first` on, one for each row of `out`.
     fn forward(&self, first: usize, [q, k, v]: [MatRef<'_>; 3], out: &mut MatMut<'_>, lse: &mut [f32]) {
         let Call { level, attention, .. } = self.call;
         let AttentionShape { d_k, d_v, .. } = attention.shape;

@@ -7,7 +7,7 @@ use crate::{MatMut, MatRef};
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 
-/// Where the features of a position's head begin: `batch · b + seq · i + head · h`; a head's features are adjacent.
+/// Offset of the features of a position's head: `batch · b + seq · i + head · h`; a head's features are adjacent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeadStrides {
     /// From one sequence to the next.
@@ -81,12 +81,12 @@ impl<'a> Heads<'a> {
     }
 }
 
-/// Where outputs or gradients go.
+/// Outputs or gradients, writable.
 #[derive(Debug)]
 pub struct HeadsMut<'a> {
     data: *mut f32,
     len: usize,
-    /// Features of a position that are this view's: those beyond may be another part's.
+    /// Features of a position that belong to this view; those beyond may belong to another part.
     width: usize,
     strides: HeadStrides,
     lifetime: PhantomData<&'a mut [f32]>,

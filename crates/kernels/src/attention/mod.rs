@@ -69,31 +69,31 @@ pub struct Attention<'a> {
     pub shape: AttentionShape,
     /// Keys that no query sees, such as padding, `[batch, k_len]`: true = hidden.
     pub hidden: Option<&'a [bool]>,
-    /// Whether a query sees only keys at or before its own position. The last query stands at the last key, so that
-    /// fewer queries than keys are a continuation.
+    /// Whether a query sees only keys at or before its own position. The last query is at the position of the last key,
+    /// so fewer queries than keys are a continuation.
     pub causal: bool,
     /// How near a key must be: those `window` or more positions before or after the query are hidden.
     pub window: Option<usize>,
-    /// What is added to scores.
+    /// Bias of scores.
     pub bias: Option<ScoreBias<'a>>,
-    /// What products of queries and keys are multiplied by: `1 / √d_k` in the paper, 1 in T5.
+    /// Factor of the products of queries and keys: `1 / √d_k` in the paper, 1 in T5.
     pub scale: f32,
     /// Dropout on the weights, a row of the mask for each of the `[batch, heads, q_len]` queries and `k_len` columns.
     pub dropout: Dropout,
 }
 
-/// What is added to scores, `[batch or 1, heads or 1, q_len, k_len]`: one sequence's serves all, and one head's.
+/// Bias added to scores, `[batch or 1, heads or 1, q_len, k_len]`: an axis of length 1 serves all sequences or heads.
 #[derive(Clone, Copy, Debug)]
 pub struct ScoreBias<'a> {
     /// The values, contiguous; none is positive infinity.
     pub values: &'a [f32],
-    /// How many sequences have their own.
+    /// Number of sequences with their own values: `batch` or 1.
     pub batch: usize,
-    /// How many heads have their own.
+    /// Number of heads with their own values: `heads` or 1.
     pub heads: usize,
 }
 
-/// Where gradients go; what was there is overwritten.
+/// Gradients, overwritten.
 #[derive(Debug)]
 pub struct AttentionGradients<'a> {
     /// `[batch, heads, q_len, d_k]`.
@@ -102,11 +102,11 @@ pub struct AttentionGradients<'a> {
     pub k: HeadsMut<'a>,
     /// `[batch, kv_heads, k_len, d_v]`.
     pub v: HeadsMut<'a>,
-    /// As [`ScoreBias::values`], where the gradient of a bias is wanted.
+    /// Laid out as [`ScoreBias::values`], if the gradient of a bias is wanted.
     pub bias: Option<&'a mut [f32]>,
 }
 
-/// What the jobs of one call share.
+/// Values that the jobs of one call share.
 #[derive(Clone, Copy)]
 struct Call<'a> {
     attention: &'a Attention<'a>,
@@ -120,9 +120,9 @@ struct HeadCall<'a> {
     h: usize,
     /// Keys from here on are hidden from all queries.
     k_end: usize,
-    /// Zero for a visible key and minus infinity for a hidden one, where any before `k_end` is hidden.
+    /// Zero for a visible key and minus infinity for a hidden one, if any before `k_end` is hidden.
     hidden: Option<Vec<f32>>,
-    /// What is added to the head's scores, `[q_len, k_len]`.
+    /// Bias added to the head's scores, `[q_len, k_len]`.
     bias: Option<&'a [f32]>,
 }
 
@@ -156,10 +156,10 @@ impl<'a> Attention<'a> {
     }
 
     /// [`backward`](Self::backward) into new memory, which is not cleared first: gradients of `q`, `k` and `v`, each
-    /// `[batch, seq, heads, d]`, and, `of_bias`, that of the bias.
+    /// `[batch, seq, heads, d]`, and, with `of_bias`, that of the bias.
     ///
     /// # Panics
-    /// If a view is too small for the shape, or there is no bias that a gradient could be of.
+    /// If a view is too small for the shape, or a gradient is wanted of a bias that is missing.
     #[allow(clippy::too_many_arguments)]
     pub fn gradients(
         &self,
@@ -176,7 +176,7 @@ impl<'a> Attention<'a> {
         let lens = dims.map(|[seq, heads, d]| elements([batch, seq, heads, d]));
         let [mut dq, mut dk, mut dv] = lens.map(Vec::with_capacity);
         let mut d_bias = of_bias.then(|| {
-            let bias = self.bias.expect("a gradient is wanted of a bias that there is");
+            let bias = self.bias.expect("a gradient is wanted of a bias, so there is one");
             crate::zeros(bias.values.len())
         });
         // SAFETY: the backward pass writes each element of a gradient before it adds to it, and writes all.
@@ -203,7 +203,7 @@ impl<'a> Attention<'a> {
             "{heads} heads of queries can't share {kv_heads} heads of keys and values"
         );
         assert!(self.window != Some(0), "a window of no keys");
-        // Of all sizes, weights are counted by the largest, though never kept.
+        // The number of weights is the largest size, though the weights are never kept.
         elements([batch, heads, q_len, k_len]);
         q.check("queries", [batch, heads, q_len, d_k]);
         k.check("keys", [batch, kv_heads, k_len, d_k]);
@@ -239,7 +239,7 @@ impl<'a> HeadCall<'a> {
         self.h / (heads / kv_heads)
     }
 
-    /// How many keys query `i` sees, hidden ones before and in between included.
+    /// Number of keys up to the last that query `i` sees, hidden ones included.
     fn seen(&self, i: usize) -> usize {
         let AttentionShape { q_len, k_len, .. } = self.call.attention.shape;
         match self.ahead() {
@@ -259,7 +259,7 @@ impl<'a> HeadCall<'a> {
         self.first(i) / KEYS * KEYS
     }
 
-    /// How far the keys that a query sees go beyond its position, its own counted: 1 without a future.
+    /// Number of keys that a query sees from its own position on: 1 without a future.
     fn ahead(&self) -> Option<usize> {
         let Attention { causal, window, shape, .. } = self.call.attention;
         if *causal { Some(1) } else { window.map(|window| window.min(shape.q_len.max(shape.k_len))) }
@@ -279,7 +279,7 @@ impl<'a> HeadCall<'a> {
     fn keys(&self, i: usize, rows: usize, j: usize, cols: usize) -> weights::Block<'_> {
         let AttentionShape { heads, q_len, k_len, .. } = self.call.attention.shape;
         let Attention { window, scale, dropout, .. } = *self.call.attention;
-        // The place of key 0 of the block, seen from the first query's own.
+        // Position of the block's key 0, relative to the first query's.
         let own = (i + k_len) as isize - (q_len + j) as isize;
         weights::Block {
             rows,
@@ -298,7 +298,7 @@ impl<'a> HeadCall<'a> {
 }
 
 impl ScoreBias<'_> {
-    /// Which of its heads serves head `h` of sequence `b`.
+    /// Index of the bias's head that serves head `h` of sequence `b`.
     fn head(&self, b: usize, h: usize) -> usize {
         let b = if self.batch == 1 { 0 } else { b };
         b * self.heads + if self.heads == 1 { 0 } else { h }

@@ -1,4 +1,5 @@
-//! Attention of decoding steps: new queries against keys and values that lie wherever they were first written.
+//! Attention of decoding steps: new queries against keys and values that stay in the slots where they were first
+//! written.
 
 use rayon::prelude::*;
 
@@ -11,15 +12,15 @@ use crate::scratch::Scratch;
 use crate::simd::{Simd, dispatch};
 use crate::{Level, MatMut};
 
-/// Causal attention over a cache of slots, one for each position that was ever decoded. Rows name the slots of their
-/// positions, so that hypotheses with a common past share its slots, and reordering them moves no keys.
+/// Causal attention over a cache of slots, one for each position ever decoded. Rows name the slots of their positions:
+/// hypotheses with a common past share its slots, and reordering hypotheses moves no keys.
 ///
 /// Source: Vaswani et al. 2017, section 3.2.1, equation 1.
 ///
 /// ```
 /// use attentive_kernels::StepAttention;
 ///
-/// // Two rows have begun alike, in slot 0, and gone on in slots 1 and 2; keys of zero are seen alike.
+/// // Two rows share slot 0 and continue in slots 1 and 2; keys of zero get equal weights.
 /// let keys_values = [0.0, 2.0, 0.0, 4.0, 0.0, 8.0];
 /// let step = StepAttention { heads: 1, d_k: 1, d_v: 1, keys_values: &keys_values, slots: &[0, 1, 0, 2], k_len: 2 };
 /// let mut out = [0.0; 2];
@@ -43,14 +44,14 @@ pub struct StepAttention<'a> {
 }
 
 impl StepAttention<'_> {
-    /// What the new positions of each row, `[rows, new]`, attend to: themselves and all before them.
+    /// Attention of the new positions of each row, `[rows, new]`, to themselves and all before them.
     ///
     /// # Shapes
     /// - `q`: `[rows, new, q_width]`, queries of all heads first
     /// - `out`: `[rows, new, heads · d_v]`
     ///
     /// # Panics
-    /// If lengths do not match or there is no such slot.
+    /// If lengths do not match or a slot does not exist.
     pub fn forward(&self, q: &[f32], q_width: usize, out: &mut [f32]) {
         let (rows, width) = (self.slots.len() / self.k_len.max(1), elements([self.heads, self.d_v]));
         if out.is_empty() {
@@ -62,7 +63,7 @@ impl StepAttention<'_> {
         assert!(q.len() == elements([rows, new, q_width]), "queries of {rows} rows of {new}");
         assert!(self.d_k > 0 && q_width >= elements([self.heads, self.d_k]), "queries of {q_width} features");
         let n_slots = self.keys_values.len() / self.width();
-        assert!(self.slots.iter().all(|&slot| (slot as usize) < n_slots), "a slot beyond the {n_slots} there are");
+        assert!(self.slots.iter().all(|&slot| (slot as usize) < n_slots), "a slot is not among the {n_slots}");
         let level = Level::current();
         let attend = |(at, out): (usize, &mut [f32])| {
             let slots = &self.slots[at / new * self.k_len..][..self.k_len - new + 1 + at % new];

@@ -12,11 +12,11 @@ pub(super) struct Block<'a> {
     pub(super) rows: usize,
     /// Keys that any of the queries sees.
     pub(super) cols: usize,
-    /// The first key within the first query's window, and of each later one the next.
+    /// The first key within the first query's window; each later query's window begins one key later.
     pub(super) first: isize,
-    /// The first key beyond what the first query sees, and of each later one the next.
+    /// The first key after those that the first query sees; for each later query one key later.
     pub(super) first_unseen: isize,
-    /// What scores are multiplied by.
+    /// Factor of scores.
     pub(super) scale: f32,
     /// Added to the scores of each key: minus infinity hides it.
     pub(super) hidden: Option<&'a [f32]>,
@@ -32,7 +32,7 @@ pub(super) struct Block<'a> {
 }
 
 impl Block<'_> {
-    /// How many of the block's keys the query of row `row` sees.
+    /// Number of the block's keys that the query of row `row` sees.
     #[inline(always)]
     pub(super) fn seen(&self, row: usize) -> usize {
         self.first_unseen.saturating_add(row as isize).clamp(0, self.cols as isize) as usize
@@ -64,7 +64,7 @@ impl Block<'_> {
         }
     }
 
-    /// What weighted sums are multiplied by, and the log-sum-exp, from a row's largest score and its sum of exponentials.
+    /// Factor for weighted sums, and the log-sum-exp, from a row's largest score and its sum of exponentials.
     pub(super) fn normaliser(&self, max: f32, sum: f32) -> (f32, f32) {
         match sum {
             // No key is seen. An infinite log-sum-exp makes every weight of the backward pass zero.
@@ -81,7 +81,7 @@ pub(super) struct Running {
     pub(super) max: f32,
     /// The sum of exponentials relative to it.
     pub(super) sum: f32,
-    /// What sums over earlier blocks must be multiplied by.
+    /// Factor for sums over earlier blocks.
     pub(super) rescale: f32,
 }
 

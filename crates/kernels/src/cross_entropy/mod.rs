@@ -8,7 +8,7 @@ use crate::extent::elements;
 use crate::matmul::DEPTH;
 use pass::Pass;
 
-/// Tokens, and words of the vocabulary, that are worked on at once: a block of A, so no gradient is ever repacked.
+/// Tokens, and words of the vocabulary, of a block: a block of A, so no gradient is ever repacked.
 const BLOCK: usize = DEPTH;
 
 /// How a projection's weight lies in memory.
@@ -35,7 +35,7 @@ pub struct VocabProjection<'a> {
     pub layout: WeightLayout,
 }
 
-/// What the model should have said.
+/// Targets of the rows.
 #[derive(Clone, Copy, Debug)]
 pub struct Targets<'a> {
     /// The right word of each row.
@@ -57,7 +57,7 @@ pub struct CrossEntropy {
     pub n_targets: usize,
 }
 
-/// Where gradients of the summed loss go; what they held is overwritten.
+/// Gradients of the summed loss, overwritten.
 #[derive(Debug)]
 pub struct VocabGradients<'a> {
     /// `[n, d_model]`; zero for ignored rows.
@@ -148,7 +148,7 @@ impl VocabProjection<'_> {
         rows
     }
 
-    /// `[vocab, d_model]`, wherever its elements lie.
+    /// The weight seen as `[vocab, d_model]`, in either layout.
     fn matrix(&self) -> MatRef<'_> {
         match self.layout {
             WeightLayout::VocabMajor => MatRef::new(self.weight, self.vocab_size, self.d_model),

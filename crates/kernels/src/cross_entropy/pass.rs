@@ -25,7 +25,7 @@ pub(super) struct Pass<'a> {
     hidden: Scratch,
     /// For each block of the vocabulary `[BLOCK, A_STRIDE]`: logits, then exponentials, then the gradient.
     logits: Scratch,
-    /// For each block of the vocabulary, one value a row of each [`Stat`].
+    /// For each block of the vocabulary, one value of each [`Stat`] for each row.
     stats: Scratch,
 }
 
@@ -47,7 +47,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Leaves each block's exponentials in `logits`, and in `stats` what turns them into probabilities.
+    /// Leaves each block's exponentials in `logits`, and the factors that turn them into probabilities in `stats`.
     pub(super) fn forward(&mut self, hidden: &[f32], rows: &[usize]) -> CrossEntropy {
         let Self { projection, targets, level, .. } = *self;
         let VocabProjection { d_model, vocab_size, bias, .. } = *projection;

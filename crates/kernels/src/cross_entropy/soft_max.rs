@@ -5,16 +5,16 @@ use crate::math::exp;
 use crate::matmul::A_STRIDE;
 use crate::simd::{Simd, dispatch};
 
-/// What a block of the vocabulary tells of each row.
+/// Statistics of each row over a block of the vocabulary.
 #[derive(Clone, Copy)]
 pub(super) enum Stat {
-    /// The largest logit; after normalising, what turns the block's exponentials into probabilities.
+    /// The largest logit; after normalising, the factor that turns the block's exponentials into probabilities.
     Max,
     /// The sum of exponentials, relative to the maximum.
     SumExp,
     /// The sum of logits.
     Sum,
-    /// The logit of the target, where the block holds it.
+    /// The logit of the target, if the block holds it.
     Target,
 }
 
@@ -22,7 +22,7 @@ pub(super) enum Stat {
 pub(super) const STATS: usize = 4 * BLOCK;
 
 impl Stat {
-    /// Where a row's value stands among its block's.
+    /// Index of a row's value in its block's statistics.
     pub(super) fn of(self, row: usize) -> usize {
         self as usize * BLOCK + row
     }
@@ -33,12 +33,12 @@ dispatch! {
     pub(super) fn exponentials(dims: [usize; 2], logits: &mut [f32], stats: &mut [f32]) = exponentials_kernel
 }
 
-/// Vectors side by side in walks down a block: a few cache lines a step.
+/// Vectors that one step down a block takes: a few cache lines.
 const ABREAST: usize = 4;
 
 #[inline(always)]
 fn exponentials_kernel<S: Simd>(s: S, [words, rows]: [usize; 2], logits: &mut [f32], stats: &mut [f32]) {
-    // Lanes beyond `rows` hold whatever they held; no lane looks at another.
+    // Lanes beyond `rows` keep arbitrary values; no lane reads another.
     for i in (0..rows).step_by(ABREAST * S::LANES) {
         let mut max = [s.splat(f32::NEG_INFINITY); ABREAST];
         let mut sum = [s.zero(); ABREAST];

@@ -1,4 +1,4 @@
-//! Products with weights of eight bits: one scale a column of the weight, one a row of the input.
+//! Products with weights of eight bits: one scale for each column of the weight and each row of the input.
 
 #![allow(unsafe_code)] // Bytes seen as vectors; jobs write disjoint blocks of one matrix.
 
@@ -18,12 +18,12 @@ use quantise::QuantisedRows;
 pub(crate) use simd::Path;
 use simd::{COLS, STEP};
 
-/// Products below this many multiply-adds are not worth another thread, unless the weight is this large.
+/// Products with fewer multiply-adds are not worth another thread, unless the weight is this large.
 const MIN_PARALLEL: usize = 1 << 20;
 
 /// A weight of signed bytes, packed for products: a quarter of the memory of [`PackedMatrix`](crate::PackedMatrix).
 ///
-/// `y[i, j] = r[i] c[j] Σ_p q_x[i, p] q_w[p, j]`, the sum in 32-bit integers; inputs are rounded to a scale of their own row,
+/// `y[i, j] = r[i] c[j] Σ_p q_x[i, p] q_w[p, j]`, the sum in 32-bit integers; each row of the input has its own scale,
 /// `max |x| / 127`. So a row's result depends on no other row, and every instruction set gives the same bits.
 ///
 /// ```
@@ -39,7 +39,7 @@ const MIN_PARALLEL: usize = 1 << 20;
 pub struct Int8Matrix {
     /// Panels of 16 columns, `[k / 4, 16, 4]` bytes each.
     panels: Aligned,
-    /// Of each column, filled up to whole panels.
+    /// The scale of each column, filled up to whole panels.
     scales: Vec<f32>,
     /// `Σ q_w` of each column, filled up to whole panels.
     column_sums: Vec<i32>,
@@ -72,7 +72,7 @@ impl Int8Matrix {
         [self.k, self.n]
     }
 
-    /// `c = a · b` and what the epilogue says, for `a` `[m, k]` and `c` `[m, n]`.
+    /// `c = a · b` and its epilogue, for `a` `[m, k]` and `c` `[m, n]`.
     ///
     /// # Panics
     /// If the dimensions do not match.

@@ -7,7 +7,7 @@ use crate::simd::{Level, Simd, dispatch};
 /// The largest magnitude of a quantised value; -128 stays unused, so that negation never overflows.
 const MAX: f32 = 127.0;
 
-/// A weight rounded to eight bits a value, with one scale a column: what a model file holds.
+/// A weight rounded to eight bits a value, with one scale for each column, as a model file holds it.
 ///
 /// Source: the symmetric scheme of Jacob et al. 2018, section 2, with zero point 0.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,8 +39,8 @@ impl QuantisedColumns {
         quantised
     }
 
-    /// From what [`values`](Self::values) and [`scales`](Self::scales) gave; `None` where there are not as many values
-    /// to each scale, or a value is -128.
+    /// A weight from its [`values`](Self::values) and [`scales`](Self::scales); `None` if the number of values is not a
+    /// multiple of the number of scales, or a value is -128.
     pub fn from_parts(values: Vec<i8>, scales: Vec<f32>) -> Option<Self> {
         let k = values.len().checked_div(scales.len()).unwrap_or(0);
         (k.checked_mul(scales.len()) == Some(values.len()) && !values.contains(&i8::MIN)).then_some(Self {
@@ -61,9 +61,10 @@ impl QuantisedColumns {
     }
 }
 
-/// Inputs rounded to eight bits a value, with one scale a row.
+/// Inputs rounded to eight bits a value, with one scale for each row.
 pub(super) struct QuantisedRows {
-    /// `[m, depth]`, with `depth` a multiple of four: the row filled up with zeros; all xored with the path's offset.
+    /// `[m, depth]`, with `depth` a multiple of four: each row filled up with zeros, all bytes xored with the path's
+    /// offset.
     values: Scratch,
     pub(super) depth: usize,
     pub(super) scales: Vec<f32>,
@@ -95,7 +96,7 @@ impl QuantisedRows {
 }
 
 dispatch! {
-    /// Rounds a row and gives its scale; bytes beyond the row are those of zero.
+    /// Rounds a row and returns its scale; bytes beyond the row are zero.
     fn quantise_row(row: &[f32], offset: u8, values: &mut [i8]) -> f32 = quantise_row_kernel
 }
 

@@ -8,13 +8,13 @@ use std::arch::x86_64::*;
 
 /// Columns of a panel.
 pub(super) const COLS: usize = 16;
-/// Bytes of a column that one step takes.
+/// Bytes of a column per step.
 pub(super) const STEP: usize = 4;
 
 /// The instructions that an 8-bit product uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Path {
-    /// 16-bit and 32-bit integers: SSE2 on x86-64, elsewhere as the compiler sees fit.
+    /// 16-bit and 32-bit integers: SSE2 on x86-64, elsewhere the compiler's choice.
     Portable,
     /// AVX2's pairwise byte products.
     #[cfg(target_arch = "x86_64")]
@@ -38,7 +38,7 @@ impl Path {
         }
     }
 
-    /// What the bytes of rows are xored with: VNNI wants them unsigned, 128 above their value.
+    /// Mask that the bytes of rows are xored with: VNNI wants them unsigned, 128 above their value.
     pub(super) fn row_offset(self) -> u8 {
         match self {
             #[cfg(target_arch = "x86_64")]
@@ -63,7 +63,7 @@ pub(super) trait Dot: Copy {
     /// # Safety
     /// 4 bytes must be readable at `a` and 64 at `b`.
     unsafe fn add(self, sums: Self::Sums, a: *const i8, b: *const i8) -> Self::Sums;
-    /// `sums[j] · (scale · scales[j])`, given `Σ b` over each column, which some paths have to correct by.
+    /// `sums[j] · (scale · scales[j])`, given `Σ b` over each column, which some paths need for a correction.
     fn finish(self, sums: Self::Sums, column_sums: &[i32; COLS], scale: f32, scales: &[f32; COLS]) -> [f32; COLS];
 }
 
@@ -93,7 +93,7 @@ impl Dot for Portable {
     #[inline(always)]
     unsafe fn add(self, mut sums: [__m128i; 4], a: *const i8, b: *const i8) -> [__m128i; 4] {
         unsafe {
-            // Bytes 0 and 2 of a column lie side by side once 1 and 3 are gone, and the other way round.
+            // Bytes 0 and 2 of a column are adjacent once 1 and 3 are removed, and the other way round.
             let [a_even, a_odd] = halves(_mm_set1_epi32(a.cast::<i32>().read_unaligned()));
             for quarter in 0..4 {
                 let [even, odd] = halves(_mm_loadu_si128(b.add(16 * quarter).cast()));
@@ -175,7 +175,7 @@ impl Dot for Avx2 {
         unsafe {
             // |a| · (b with the sign of a): no byte is -128 in a, so pairs reach 2 · 127 · 128 at most and fit 16 bits.
             let a = _mm256_set1_epi32(a.cast::<i32>().read_unaligned());
-            // A loop, as a closure is a function of its own without AVX2, from which each instruction would be a call.
+            // A loop: a closure would be a separate function without AVX2, in which each instruction would be a call.
             let magnitude = _mm256_abs_epi8(a);
             for half in 0..2 {
                 let b = _mm256_loadu_si256(b.add(32 * half).cast());
@@ -237,7 +237,7 @@ impl Dot for Vnni {
     fn finish(self, sums: __m512i, column_sums: &[i32; COLS], scale: f32, scales: &[f32; COLS]) -> [f32; COLS] {
         let mut out = [0.0; COLS];
         unsafe {
-            // Rows came in 128 too large.
+            // The bytes of rows are 128 too large.
             let surplus = _mm512_slli_epi32::<7>(_mm512_loadu_si512(column_sums.as_ptr().cast()));
             let scales = _mm512_mul_ps(_mm512_set1_ps(scale), _mm512_loadu_ps(scales.as_ptr()));
             let sums = _mm512_cvtepi32_ps(_mm512_sub_epi32(sums, surplus));

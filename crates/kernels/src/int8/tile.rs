@@ -25,7 +25,7 @@ pub(super) fn multiply(
 ) {
     match Path::of(level) {
         Path::Portable => walk(Portable, rows, first, columns, c, accumulate),
-        // SAFETY: the path is chosen by what the CPU has.
+        // SAFETY: the path was chosen by the instructions of this CPU.
         #[cfg(target_arch = "x86_64")]
         Path::Avx2 => unsafe { multiply_avx2(rows, first, columns, c, accumulate) },
         // SAFETY: as above.

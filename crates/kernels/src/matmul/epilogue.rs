@@ -1,10 +1,10 @@
 use crate::activation::{Activation, ActivationKind, activate};
 use crate::{Dropout, Level, MatMut};
 
-/// What a product does with `c` and after: `activation(a · b [+ c] [+ bias])`.
+/// Operations of a product on its result: `activation(a · b [+ c] [+ bias])`.
 #[derive(Clone, Copy, Debug)]
 pub struct Epilogue<'a> {
-    /// Whether the product is added to what `c` holds.
+    /// Whether the product is added to `c`.
     pub accumulate: bool,
     /// Added to every row, `[n]`.
     pub bias: Option<&'a [f32]>,

@@ -19,19 +19,19 @@ use rayon::prelude::*;
 pub(crate) const A_BLOCK: usize = DEPTH * A_STRIDE;
 /// Columns of a block of B: with [`DEPTH`] rows, they fit in the second-level cache.
 const BLOCK_COLS: usize = 256;
-/// Columns of the largest job: packing its rows of A is nothing beside multiplying them.
+/// Columns of the largest job: packing its rows of A costs nothing compared with multiplying them.
 const JOB_COLS: usize = 1024;
 /// Columns of the smallest job: a whole number of panels at every level.
 const MIN_COLS: usize = 64;
 /// Floats of B that are packed at a time: they fit in the third-level cache.
 const PACKED: usize = 1 << 20;
-/// Products below this many multiply-adds are not worth another thread.
+/// Products with fewer multiply-adds are not worth another thread.
 const MIN_PARALLEL: usize = 1 << 19;
 
 /// `c = a · b`, or `c += a · b` with `accumulate`.
 ///
-/// Any strides, so a transposed operand costs nothing. Every element is summed in order of the inner dimension, in runs
-/// of 256: the result depends neither on the number of threads nor on the other rows and columns.
+/// Strides may be any, so a transposed operand costs nothing. Every element is summed in order of the inner dimension,
+/// in runs of 256: the result depends neither on the number of threads nor on the other rows and columns.
 ///
 /// # Shapes
 /// - `a`: `[m, k]`, `b`: `[k, n]`, `c`: `[m, n]`
@@ -51,7 +51,7 @@ pub fn matmul(a: MatRef<'_>, b: MatRef<'_>, c: MatMut<'_>, accumulate: bool) {
     matmul_with(a, b, c, &Epilogue { accumulate, ..Epilogue::default() });
 }
 
-/// [`matmul`], and what follows it, on each block of `c` while that is in the cache.
+/// [`matmul`] and its epilogue, on each block of `c` while that is in the cache.
 ///
 /// # Panics
 /// If the dimensions do not match.
@@ -95,7 +95,8 @@ fn depths(k: usize, cols: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..k).step_by(depth).map(move |p| (p, depth.min(k - p)))
 }
 
-/// Calls `job` with the first element and the dimensions of each block of an `[m, n]` matrix, whose elements must be a size.
+/// Calls `job` with the first element and the dimensions of each block of an `[m, n]` matrix, whose number of elements
+/// must be a size.
 pub(crate) fn for_each_job(
     [m, n]: [usize; 2],
     [job_rows, job_cols]: [usize; 2],
@@ -114,8 +115,8 @@ pub(crate) fn for_each_job(
     }
 }
 
-/// Rows and columns of a job of a product whose B is packed already: at most `DEPTH × JOB_COLS`, the longer side halved until
-/// every thread has a few jobs or these get too small.
+/// Rows and columns of a job, for a product whose B is packed already: at most `DEPTH × JOB_COLS`, the longer side
+/// halved until every thread has a few jobs or these get too small.
 pub(crate) fn job([m, k, n]: [usize; 3]) -> [usize; 2] {
     let (mut rows, mut cols) = (DEPTH.min(m.max(1)), n.clamp(1, JOB_COLS).next_multiple_of(MIN_COLS));
     let jobs = |rows, cols| work([m.div_ceil(rows), n.div_ceil(cols)]);

@@ -11,8 +11,8 @@ use crate::{MatMut, MatRef, Precision};
 use rayon::prelude::*;
 use std::ops::DerefMut;
 
-/// Floats from one line of A to the next up to which they are read where they are: further apart, they compete for the same
-/// sets of the caches.
+/// Largest stride, in floats, at which lines of A are read in place: further apart, they compete for the same sets of
+/// the caches.
 const NEAR: usize = 512;
 
 /// Columns of a panel of packed B at a level.
@@ -79,7 +79,7 @@ fn copy_rows<S: Simd>(s: S, b: MatRef<'_>, panel: &mut [f32]) {
     }
 }
 
-/// Columns are far apart: transposes square blocks where columns are contiguous, else one element at a time.
+/// Columns are far apart: transposes square blocks if columns are contiguous, else copies one element at a time.
 #[inline(always)]
 fn gather_columns<S: Simd>(s: S, b: MatRef<'_>, panel: &mut [f32]) {
     let [k, cols] = b.dims();
@@ -140,7 +140,7 @@ fn pack_paired_panels_kernel<S: Simd>(s: S, b: MatRef<'_>, panels: &mut [f32]) {
     }
 }
 
-/// `LANES × LANES` of a matrix from element `[i, j]` on, zeros where it has no more than `[rows, cols]` there.
+/// `LANES × LANES` of a matrix from element `[i, j]` on, with zeros outside `[rows, cols]`.
 #[inline(always)]
 fn gather_block<S: Simd>(s: S, b: MatRef<'_>, [i, j]: [usize; 2], [rows, cols]: [usize; 2], to: &mut [f32; 16 * 16]) {
     if rows * cols == 0 {
@@ -197,8 +197,8 @@ fn is_transposed(a: MatRef<'_>) -> bool {
     a.col_stride != 1 && a.row_stride == 1
 }
 
-/// At most `DEPTH × DEPTH` of A as the numbers that the level multiplies, its rows (or its columns, where those are
-/// contiguous) as lines: where they are, or else in `block`.
+/// At most `DEPTH × DEPTH` of A as the numbers that the level multiplies, its rows (or its columns, if those are
+/// contiguous) as lines: in place, or else in `block`.
 pub(crate) fn pack_a<'b>(level: Level, a: MatRef<'b>, block: &'b mut [f32]) -> ABlock<'b> {
     if level.precision == Precision::Bf16 {
         let transposed = pack_paired_a(level, a, block);
@@ -227,8 +227,8 @@ fn pack(level: Level, b: MatRef<'_>, panels: &mut [f32]) {
     }
 }
 
-/// A matrix packed into panels, [`DEPTH`] of its rows after the other: as a block of it is multiplied at a time, it lies
-/// together, and does not compete with itself for the same sets of the caches.
+/// A matrix packed into panels, [`DEPTH`] of its rows at a time: a block that is multiplied at a time is contiguous, so
+/// its parts do not compete for the same sets of the caches.
 #[derive(Clone, Debug)]
 pub(crate) struct Packed<T = Scratch> {
     panels: T,
@@ -271,7 +271,7 @@ impl<T: DerefMut<Target = [f32]>> Packed<T> {
         Self { panels: allocate(len), level, depth, cols: n }
     }
 
-    /// The first row and column of each part that is packed by itself, its dimensions, and its panels.
+    /// First row and column, dimensions, and panels of each part that is packed separately.
     fn parts(&mut self) -> impl Iterator<Item = ([usize; 2], [usize; 2], &mut [f32])> {
         let Self { level, depth, cols, .. } = *self;
         let (mut rest, width) = (&mut self.panels[..], panel_cols(level));

@@ -6,7 +6,7 @@ use crate::scratch::{Aligned, Scratch};
 use crate::top_k::{self, TopK};
 use crate::{Level, MatMut, MatRef};
 
-/// Weights above this size go to all threads, however few the rows: memory is what they wait for.
+/// Weights above this size go to all threads, however few the rows: threads wait for memory.
 const MIN_PARALLEL_WEIGHTS: usize = 1 << 18;
 
 /// A weight packed once, for products with few rows: decoding.
@@ -31,7 +31,7 @@ pub struct PackedMatrix {
 impl PackedMatrix {
     /// Packs `b` `[k, n]`: `MatRef::new(w, d_in, d_out)` of a linear layer, or `.t()` of an embedding `[vocab, d_model]`.
     ///
-    /// It is packed for the level at hand and used at that level ever after.
+    /// It is packed for the current level and always used at that level.
     ///
     /// # Panics
     /// If no memory can hold it.
@@ -45,7 +45,8 @@ impl PackedMatrix {
         [self.k, self.n]
     }
 
-    /// `c = a · b` and what the epilogue says, for `a` `[m, k]` and `c` `[m, n]`: bit for bit [`matmul_with`](crate::matmul_with).
+    /// `c = a · b` and its epilogue, for `a` `[m, k]` and `c` `[m, n]`: bit for bit
+    /// [`matmul_with`](crate::matmul_with).
     ///
     /// # Panics
     /// If the dimensions do not match.

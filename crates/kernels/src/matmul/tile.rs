@@ -32,8 +32,8 @@ impl<'a> ABlock<'a> {
     }
 }
 
-/// `k` rows of a packed B: panel `j` at `data[j · panel_stride]`, each row of a panel `TILE_COLS` floats, or pairs of bf16
-/// where the level multiplies these.
+/// `k` rows of a packed B: panel `j` at `data[j · panel_stride]`, each row of a panel `TILE_COLS` floats, or pairs of
+/// bf16 if the level multiplies these.
 #[derive(Clone, Copy)]
 pub(crate) struct BPanels<'a> {
     pub(crate) data: &'a [f32],
@@ -160,7 +160,7 @@ unsafe fn tile<S: Simd, const PAIRS: bool, const TRANSPOSED: bool, const M: usiz
     // SAFETY: the caller's promise.
     unsafe {
         let mut sums = [[s.zero(); V]; M];
-        // Rows of C lie far apart, and are wanted at the end.
+        // Rows of C are far apart, and are needed at the end: prefetch them.
         for i in 0..M {
             s.prefetch(c.add(i * c_stride));
             s.prefetch(c.add(i * c_stride + cols - 1));

@@ -8,14 +8,14 @@ use crate::simd::{Simd, dispatch};
 pub(super) struct Source<'a> {
     /// `v`: `[d_attention]`.
     pub score: &'a [f32],
-    /// `U h` of the tokens that there are: `[len, d_attention]`.
+    /// `U h` of the tokens without padding: `[len, d_attention]`.
     pub keys: &'a [f32],
-    /// What is averaged: `[len, d_values]`.
+    /// Values that are averaged: `[len, d_values]`.
     pub values: &'a [f32],
 }
 
 dispatch! {
-    /// Weights `softmax(vᵀ tanh(query + key))`, zero behind the source's end, and the mean of the values under them.
+    /// Weights `softmax(vᵀ tanh(query + key))`, zero after the source's end, and the mean of the values under them.
     pub(super) fn attend(source: Source<'_>, query: &[f32], weights: &mut [f32], context: &mut [f32]) = attend_kernel
 }
 
@@ -59,18 +59,18 @@ fn add_times<S: Simd>(s: S, a: f32, x: &[f32], y: &mut [f32]) {
     }
 }
 
-/// Where gradients of [`attend`] are added; those of the values are a product of all steps at once.
+/// Gradients of [`attend`], added to; those of the values are one product over all steps.
 pub(super) struct SourceGradients<'a> {
     /// `[d_attention]`.
     pub score: &'a mut [f32],
     /// `[len, d_attention]`.
     pub keys: &'a mut [f32],
-    /// Written over: `[d_attention]`.
+    /// Overwritten: `[d_attention]`.
     pub query: &'a mut [f32],
 }
 
 dispatch! {
-    /// Gradients for the gradient of the context; `room` holds `len` values of no meaning.
+    /// Gradients for the gradient of the context; `room` is working memory for `len` values.
     pub(super) fn attend_backward(
         source: Source<'_>, query: &[f32], weights: &[f32], d_context: &[f32], room: &mut [f32], grads: SourceGradients<'_>,
     ) = attend_backward_kernel

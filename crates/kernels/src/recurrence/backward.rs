@@ -7,10 +7,10 @@ use crate::scratch::Scratch;
 use crate::{Level, MatMut, MatRef, column_sums};
 use rayon::prelude::*;
 
-/// What the backward pass reads of the forward pass.
+/// Parts of the forward pass that the backward pass reads.
 #[derive(Clone, Copy, Debug)]
 pub struct RecurrencePass<'a> {
-    /// The states that it began with.
+    /// The initial states.
     pub start: &'a [f32],
     /// Its output.
     pub out: &'a [f32],
@@ -49,7 +49,7 @@ impl Recurrence<'_> {
     /// Gradients for the gradient `d_out` of the output.
     ///
     /// # Panics
-    /// If lengths do not match, or gradients of an attention are wanted that there is not, or the other way round.
+    /// If lengths do not match, or gradients of the attention are given without an attention, or the other way round.
     pub fn backward(&self, pass: RecurrencePass<'_>, d_out: &[f32], grads: RecurrenceGradients<'_>) {
         let (widths, d, n) = (self.widths(), self.d_hidden, self.rows * self.steps);
         self.check(widths);

@@ -4,7 +4,7 @@ use super::RecurrentCell;
 use crate::math::{sigmoid, tanh};
 use crate::simd::{Simd, dispatch};
 
-/// What a step of one row is computed from.
+/// Inputs of a step of one row.
 #[derive(Clone, Copy)]
 pub(super) struct Sums<'a> {
     /// Affine maps of the input: `[n_gates · d]`.
@@ -28,8 +28,8 @@ fn parts_mut<const N: usize>(x: &mut [f32]) -> [&mut [f32]; N] {
 }
 
 dispatch! {
-    /// Takes `state` one step on; keeps four vectors for the backward pass: the gates, and of a GRU what its reset gate
-    /// lets through.
+    /// Takes `state` one step further; keeps four vectors for the backward pass: the gates and, for a GRU, the part
+    /// that its reset gate lets through.
     pub(super) fn step(cell: RecurrentCell, sums: Sums<'_>, state: &mut [f32], kept: &mut [f32]) = step_kernel
 }
 
@@ -78,10 +78,10 @@ fn gru<S: Simd>(s: S, sums: Sums<'_>, hidden: &mut [f32], kept: &mut [f32]) {
     }
 }
 
-/// What the backward pass of a step reads.
+/// Inputs of the backward pass of a step.
 #[derive(Clone, Copy)]
 pub(super) struct Taken<'a> {
-    /// What [`step`] kept.
+    /// Vectors that [`step`] kept.
     pub kept: &'a [f32],
     /// The state before the step.
     pub before: &'a [f32],
@@ -90,8 +90,8 @@ pub(super) struct Taken<'a> {
 }
 
 dispatch! {
-    /// Gradients of both affine maps; `d_state` turns from the gradient of the new state into that of the old one, but for
-    /// what goes through the recurrent map.
+    /// Gradients of both affine maps; `d_state` turns from the gradient of the new state into that of the old one,
+    /// without the part through the recurrent map.
     pub(super) fn step_backward(
         cell: RecurrentCell, taken: Taken<'_>, d_state: &mut [f32], d_input: &mut [f32], d_recurrent: &mut [f32],
     ) = step_backward_kernel

@@ -43,7 +43,7 @@ impl Recurrence<'_> {
         });
     }
 
-    /// The rows from `first` on that `start` has states of.
+    /// Runs the rows from `first` on, one for each state of `start`.
     fn forward_chunk(
         &self,
         level: Level,

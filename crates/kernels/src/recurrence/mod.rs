@@ -1,7 +1,7 @@
-//! Recurrent layers over whole sequences, with additive attention where it is asked for.
+//! Recurrent layers over whole sequences, with optional additive attention.
 //!
-//! Rows do not know of one another, so a thread takes some of them through all steps, forward or backward, and meets the
-//! others only where gradients of weights are summed: one product for all steps.
+//! Rows are independent, so a thread takes some of them through all steps, forward or backward. Threads meet only where
+//! gradients of weights are summed: one product for all steps.
 
 use crate::extent::elements;
 
@@ -51,7 +51,7 @@ impl RecurrentCell {
 ///
 /// # Shapes
 /// - the input `x`: `[rows, steps, n_gates · d_hidden]`, the start: `[rows, n_states · d_hidden]`
-/// - the output: `[rows, steps, n_states · d_hidden + d_values]`, each step's state and the context that it saw
+/// - the output: `[rows, steps, n_states · d_hidden + d_values]`, each step's state and its context
 ///
 /// ```
 /// use attentive_kernels::{Kept, Recurrence, RecurrentCell};
@@ -78,11 +78,11 @@ pub struct Recurrence<'a> {
     pub weight: &'a [f32],
     /// `b`: `[n_gates · d_hidden]`.
     pub bias: &'a [f32],
-    /// How many steps each row has, from the first on; at the others its state stays. Without it, all.
+    /// Number of steps of each row, from the first on; at the others its state stays. Without it, all.
     pub lengths: Option<&'a [usize]>,
     /// Whether the last step is taken first.
     pub backwards: bool,
-    /// What is looked at before each step.
+    /// Attention before each step.
     pub attention: Option<AdditiveAttention<'a>>,
 }
 
@@ -107,20 +107,20 @@ pub struct AdditiveAttention<'a> {
     pub keys: &'a [f32],
     /// `[rows, src, d_values]`.
     pub values: &'a [f32],
-    /// How many source tokens each row has, from the first on.
+    /// Number of source tokens of each row, from the first on.
     pub lengths: &'a [usize],
 }
 
-/// What the forward pass keeps for the backward pass.
+/// Values that the forward pass keeps for the backward pass.
 #[derive(Debug)]
 pub struct Kept<'a> {
     /// [`Recurrence::n_kept`] values.
     pub gates: &'a mut [f32],
-    /// What each step attended to: `[rows, steps, src]`; none without attention.
+    /// Attention weights of each step: `[rows, steps, src]`; empty without attention.
     pub weights: &'a mut [f32],
 }
 
-/// Gradients, all written over.
+/// Gradients, all overwritten.
 #[derive(Debug)]
 pub struct RecurrenceGradients<'a> {
     /// Of the input.
@@ -135,7 +135,7 @@ pub struct RecurrenceGradients<'a> {
     pub attention: Option<AttentionPartGradients<'a>>,
 }
 
-/// Gradients of an [`AdditiveAttention`], all written over.
+/// Gradients of an [`AdditiveAttention`], all overwritten.
 #[derive(Debug)]
 pub struct AttentionPartGradients<'a> {
     /// Of `W`.
@@ -155,7 +155,7 @@ pub struct AttentionPartGradients<'a> {
 struct Widths {
     gates: usize,
     state: usize,
-    /// Within a state, where the hidden part begins.
+    /// Offset of the hidden part within a state.
     hidden_at: usize,
     out: usize,
     kept: usize,
@@ -164,7 +164,7 @@ struct Widths {
     src: usize,
 }
 
-/// Of `row`'s `src` vectors of `width` values each, the first `n`.
+/// The first `n` of `row`'s `src` vectors of `width` values each.
 fn first_of_row(x: &[f32], width: usize, [row, src, n]: [usize; 3]) -> &[f32] {
     &x[row * src * width..][..n * width]
 }
@@ -189,7 +189,7 @@ fn pieces_mut(mut x: &mut [f32], width: usize) -> impl Iterator<Item = &mut [f32
 }
 
 impl Recurrence<'_> {
-    /// How many values the backward pass wants of the gates.
+    /// Number of values of the gates that the backward pass needs.
     ///
     /// # Panics
     /// If no memory can hold them.
@@ -197,7 +197,7 @@ impl Recurrence<'_> {
         elements([self.rows, self.steps, self.widths().kept])
     }
 
-    /// How many values the output has.
+    /// Number of values of the output.
     ///
     /// # Panics
     /// If no memory can hold them.
@@ -229,7 +229,7 @@ impl Recurrence<'_> {
         assert!(a.lengths.iter().all(|&length| length <= a.src), "a source is longer than its matrix");
     }
 
-    /// The place of the step that is taken as the `n`th.
+    /// Position of the `n`th step taken.
     fn place(&self, n: usize) -> usize {
         if self.backwards { self.steps - 1 - n } else { n }
     }
@@ -240,7 +240,7 @@ impl Recurrence<'_> {
 
     /// The source that a row attends to.
     fn source(&self, row: usize) -> Source<'_> {
-        let a = self.attention.as_ref().expect("asked for where there is attention");
+        let a = self.attention.as_ref().expect("called only with attention");
         let tokens = |x, width| first_of_row(x, width, [row, a.src, a.lengths[row]]);
         Source { score: a.score, keys: tokens(a.keys, a.d_attention), values: tokens(a.values, a.d_values) }
     }

@@ -35,7 +35,7 @@ unsafe fn rounded(x: __m512) -> __m512i {
     }
 }
 
-/// As [`rounded`], by the instruction for it, which takes subnormal numbers for zero.
+/// As [`rounded`], by the instruction for it, which treats subnormal numbers as zero.
 #[inline(always)]
 unsafe fn converted(x: __m512) -> __m512i {
     // SAFETY: the caller has AVX-512 BF16; both types are 16 times 16 bits.

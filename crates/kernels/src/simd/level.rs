@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 /// An instruction set that the kernels have code for and this CPU can run.
 ///
 /// The best one is detected at run time, so one binary serves every machine. The environment variable `ATTENTIVE_SIMD`
-/// (`portable`, `avx2`, `avx512` or `avx512-bf16`) lowers the choice, to reproduce another machine's results; a level that
-/// the CPU lacks, or an unknown name, is passed over.
+/// (`portable`, `avx2`, `avx512` or `avx512-bf16`) lowers the choice, to reproduce another machine's results; a level
+/// that the CPU lacks, or an unknown name, is ignored.
 ///
 /// ```
 /// use attentive_kernels::Level;
@@ -20,14 +20,14 @@ pub struct Level {
     pub(crate) precision: Precision,
 }
 
-/// The numbers that matrix products multiply; what they add up is `f32`.
+/// The format of the numbers that matrix products multiply; their sums are `f32`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
     /// 24 significant bits.
     #[default]
     F32,
-    /// The range of `f32` with 8 significant bits: operands are rounded to the nearest as a product packs them, two side by
-    /// side, so that an instruction multiplies twice as many ([`Level::multiplies_bf16`]). As PyTorch's bf16 autocast.
+    /// The range of `f32` with 8 significant bits: a product rounds operands to the nearest and packs them in pairs, so
+    /// that an instruction multiplies twice as many ([`Level::multiplies_bf16`]). As PyTorch's bf16 autocast.
     Bf16,
 }
 
@@ -44,7 +44,7 @@ pub(crate) enum Kind {
     Avx512Bf16,
 }
 
-/// The level of threads that force none: one more than its place among [`KINDS`], or 0 while it is not known.
+/// The level of threads that force none: one more than its index in [`KINDS`], or 0 while it is not known.
 static USUAL: AtomicU8 = AtomicU8::new(0);
 
 /// From the lowest to the highest.
@@ -55,7 +55,7 @@ thread_local! {
 }
 
 impl Level {
-    /// The level of kernels that this thread calls, whichever threads they then run on.
+    /// The level of kernels that this thread calls, on any threads that they run on.
     #[inline]
     pub fn current() -> Self {
         FORCED.get().unwrap_or_else(Self::usual)
@@ -66,7 +66,7 @@ impl Level {
     fn usual() -> Self {
         let kind = match USUAL.load(Ordering::Relaxed) {
             0 => {
-                // Whoever comes first detects; all detect the same.
+                // The first thread detects it; all threads would detect the same.
                 let kind = Self::detect().kind;
                 let _ = USUAL.compare_exchange(0, kind as u8 + 1, Ordering::Relaxed, Ordering::Relaxed);
                 kind
@@ -90,7 +90,7 @@ impl Level {
         Self { precision, ..self }
     }
 
-    /// Whether [`Precision::Bf16`] is faster than `f32` here; elsewhere it means the same and takes longer.
+    /// Whether [`Precision::Bf16`] is faster than `f32` here; elsewhere it gives the same numbers and takes longer.
     pub fn multiplies_bf16(self) -> bool {
         self.kind == Kind::Avx512Bf16
     }
@@ -107,8 +107,8 @@ impl Level {
         f()
     }
 
-    /// Runs `f`, in which the kernels of every thread of the process run at this level, unless the thread forces another: for
-    /// work that was begun on another machine.
+    /// Runs `f`, in which the kernels of every thread of the process run at this level, unless the thread forces
+    /// another: for work begun on another machine.
     ///
     /// ```
     /// use attentive_kernels::Level;
@@ -206,7 +206,7 @@ macro_rules! dispatch {
                 $kernel(unsafe { $crate::simd::Avx2::new() }, $($arg),*)
             }
             match level.kind {
-                // SAFETY: a `Level` exists only for what the CPU supports.
+                // SAFETY: a `Level` exists only if the CPU supports it.
                 #[cfg(target_arch = "x86_64")]
                 $crate::simd::Kind::Avx512Bf16 => unsafe { avx512_bf16($($arg),*) },
                 // SAFETY: as above.

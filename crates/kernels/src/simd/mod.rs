@@ -38,12 +38,13 @@ pub(crate) trait Simd: Copy {
     type Mask: Copy;
     /// `f32` in a vector.
     const LANES: usize;
-    /// Rows of the largest register tile of a matrix product: with two vectors a row, what the register file holds.
+    /// Rows of the largest register tile of a matrix product: with two vectors a row, they fill the register file.
     const TILE_ROWS: usize;
     /// Columns of a register tile.
     const TILE_COLS: usize = 2 * Self::LANES;
 
-    /// Pairs that `k` numbers make: `p` and `p + LANES` of each `2 · LANES` of them, as whole vectors load them.
+    /// Number of pairs made of `k` numbers: `p` and `p + LANES` of each `2 · LANES` of them, as whole vectors load
+    /// them.
     #[inline(always)]
     fn pairs(k: usize) -> usize {
         k.div_ceil(2 * Self::LANES) * Self::LANES
@@ -92,7 +93,7 @@ pub(crate) trait Simd: Copy {
     /// The largest lane.
     fn max_lane(self, a: Self::F32) -> f32;
 
-    /// Says that the cache line at `p` will be wanted, if there is memory there at all.
+    /// Prefetches the cache line at `p`, which need not be valid memory.
     #[inline(always)]
     fn prefetch(self, _p: *const f32) {}
 
