@@ -33,7 +33,7 @@ pub struct AddNorm {
 }
 
 impl AddNorm {
-    /// Around a sub-layer of the norm's width.
+    /// The connection around a sub-layer of the norm's width.
     pub fn new(norm: Norm, dropout: f64, placement: NormPlacement) -> Self {
         Self { norm, dropout, placement }
     }

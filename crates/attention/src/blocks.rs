@@ -1,13 +1,13 @@
-//! Local attention: sequences cut into blocks that see nothing but themselves.
+//! Local attention: sequences cut into blocks, each of which attends to itself alone.
 
 use attentive_backend::Mask;
 use burn::tensor::{Device, Tensor};
 
-/// Rows cut into blocks of `width` positions, each of which becomes a row of its own.
+/// Rows cut into blocks of `width` positions, each of which becomes a row.
 ///
-/// What a layer of self-attention makes of the blocks is what it makes of the rows under a mask that hides every key
-/// outside the query's block, at a cost of `seq · width` instead of `seq²`. Unlike a window, a block does not move with
-/// the query (Liu et al. 2018, "Generating Wikipedia by Summarizing Long Sequences"; Clark et al. 2022, "CANINE").
+/// Self-attention over the blocks gives the same as over the rows with a mask that hides every key outside the query's
+/// block, at a cost of `seq · width` instead of `seq²`. Unlike a window, a block does not move with the query (Liu et
+/// al. 2018, "Generating Wikipedia by Summarizing Long Sequences"; Clark et al. 2022, "CANINE").
 ///
 /// ```
 /// use attentive_attention::Blocks;
@@ -23,7 +23,7 @@ pub struct Blocks {
 }
 
 impl Blocks {
-    /// Blocks of rows of `seq` positions; a row that is no longer than `width` is a block.
+    /// Blocks of rows of `seq` positions; a row of at most `width` positions is one block.
     ///
     /// # Panics
     /// If `width` is 0.
@@ -47,13 +47,13 @@ impl Blocks {
         x.reshape([rows * n_blocks, self.width, d])
     }
 
-    /// The way back: `[rows · blocks, width, d]` to `[rows, seq, d]`.
+    /// The inverse: `[rows · blocks, width, d]` to `[rows, seq, d]`.
     pub fn unfold(&self, blocks: Tensor<3>) -> Tensor<3> {
         let [_, _, d] = blocks.dims();
         blocks.reshape([self.rows, self.n_blocks() * self.width, d]).narrow(1, 0, self.seq)
     }
 
-    /// How many positions of each block are within its row's length.
+    /// Number of positions of each block within its row's length.
     pub fn lengths(&self, lengths: &[usize]) -> Vec<usize> {
         let of_row = |&length: &usize| {
             (0..self.n_blocks()).map(move |block| length.saturating_sub(block * self.width).min(self.width))

@@ -13,7 +13,7 @@ use crate::Positions;
 pub struct Embedding {
     /// `[vocab, d_model]`.
     pub weight: Param<Tensor<2>>,
-    /// What embeddings are multiplied by.
+    /// Factor of embeddings.
     pub scale: f64,
 }
 
@@ -28,8 +28,8 @@ impl Embedding {
         Self { scale: 1.0, ..Self::new(vocab, d_model, init) }
     }
 
-    /// Embeddings of `tokens`, which are at the positions `first, first + 1, …`, times the scale, with what the positions add to
-    /// them: `[rows, seq]` to `[rows, seq, d_model]` (§3.4, §3.5). Sums are dropped with probability `rate` (§5.4).
+    /// Embeddings of `tokens` at the positions `first, first + 1, …`, times the scale, plus the positions' encodings:
+    /// `[rows, seq]` to `[rows, seq, d_model]` (§3.4, §3.5). Sums are dropped with probability `rate` (§5.4).
     ///
     /// # Panics
     /// If learned encodings end before the sequence does.

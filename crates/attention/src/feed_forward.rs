@@ -32,7 +32,7 @@ pub struct FeedForwardConfig {
 pub struct FeedForward {
     /// `W₁, b₁`: `d_model` to `d_ff`.
     pub inner: Linear,
-    /// `W_g, b_g`: `d_model` to `d_ff`, where the network is gated.
+    /// `W_g, b_g`: `d_model` to `d_ff`, if the network is gated.
     pub gate: Option<Linear>,
     /// `W₂, b₂`: `d_ff` to `d_model`.
     pub outer: Linear,

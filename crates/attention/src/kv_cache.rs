@@ -18,7 +18,7 @@ impl KeyValues {
     }
 }
 
-/// The keys and values of the positions read so far, so that a step projects only what is new.
+/// The keys and values of the positions read so far, so that a step projects only the new ones.
 #[derive(Debug, Clone, Default)]
 pub struct KvCache(Option<KeyValues>);
 

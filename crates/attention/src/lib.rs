@@ -1,7 +1,7 @@
 //! The layers of the Transformer.
 //!
 //! Scaled dot-product and multi-head attention with its key–value cache, positions, feed-forward, norms and the
-//! residual connection around them: parameters and wiring, one noun a file. The mathematics stands in
+//! residual connection around them: parameters and wiring, one noun per file. The mathematics is in
 //! [`attentive_backend::ops`], so a layer runs on every backend.
 //!
 //! ```

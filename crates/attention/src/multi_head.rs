@@ -31,8 +31,8 @@ pub struct MultiHeadAttentionConfig {
 
 /// `Concat(head₁, …, head_h) W^O` with `headᵢ = Attention(Q Wᵢ^Q, K Wᵢ^K, V Wᵢ^V)` (§3.2.2).
 ///
-/// The `h` matrices of a kind are side by side in one. Fewer heads of keys and values than of queries make it
-/// grouped-query attention (Ainslie et al. 2023), one alone multi-query attention (Shazeer 2019).
+/// The `h` matrices of a kind are concatenated to one. With fewer heads of keys and values than of queries it is
+/// grouped-query attention (Ainslie et al. 2023), with one head of them multi-query attention (Shazeer 2019).
 #[derive(Module, Debug)]
 pub struct MultiHeadAttention {
     /// `W^Q`: `d_model` to `heads · d_k`.
@@ -60,8 +60,8 @@ impl MultiHeadAttentionConfig {
         Self { d_model, n_heads, n_kv_heads: n_heads, d_k, d_v: d_k, bias: true, scaled: true, dropout: 0.0 }
     }
 
-    /// Initial parameters. Queries whose scores are not divided by √d_k begin with weights that are, normal with variance
-    /// `1 / (d_model · d_k)` (as T5's do: Raffel et al. 2020, in the authors' code).
+    /// Initial parameters. If scores are not divided by √d_k, the initial weights of queries are: they are normal with
+    /// variance `1 / (d_model · d_k)`, as T5's (Raffel et al. 2020, in the authors' code).
     pub fn init(&self, init: &Initializer) -> MultiHeadAttention {
         let Self { d_model, n_heads, n_kv_heads, d_k, d_v, bias, scaled, dropout } = *self;
         let query = match scaled {
@@ -113,7 +113,7 @@ impl MultiHeadAttention {
         self.attend_in(x, keys_values, context, pass)
     }
 
-    /// Self-attention of new positions to themselves and to all that the cache has read.
+    /// Self-attention of new positions to themselves and to all cached ones.
     ///
     /// `[rows, new, d_model]` to the same shape; `context` is that of the new positions.
     pub fn forward_cached(&self, x: Tensor<3>, context: &AttentionContext, cache: &mut KvCache) -> Tensor<3> {
@@ -127,13 +127,13 @@ impl MultiHeadAttention {
         self.join(ops::attention(q, kv.k, kv.v, self.scoring(mask, None), self.dropout, pass))
     }
 
-    /// What each position of `x` attends to in `memory`, head by head: `[batch, heads, q_len, k_len]`.
+    /// Attention weights of each position of `x` over `memory`, for each head: `[batch, heads, q_len, k_len]`.
     pub fn weights(&self, x: Tensor<3>, memory: Tensor<3>, mask: &Mask) -> Tensor<4> {
         let k = split_heads(self.key.forward(memory), self.n_kv_heads);
         ops::attention_weights(self.queries(x), k, self.scoring(mask, None))
     }
 
-    /// What each position of `x` attends to in `x`, head by head: `[batch, heads, seq, seq]`.
+    /// Attention weights of each position of `x` over `x`, for each head: `[batch, heads, seq, seq]`.
     pub fn self_weights(&self, x: Tensor<3>, context: &AttentionContext) -> Tensor<4> {
         let k = split_heads(self.key.forward(x.clone()), self.n_kv_heads);
         let [q, k] = [self.queries(x), k].map(|x| rotated(x, context.rotation.as_ref()));
@@ -171,7 +171,7 @@ impl MultiHeadAttention {
 }
 
 impl KeyValues {
-    /// Its keys turned by their positions.
+    /// The same, with the keys rotated by their positions.
     fn rotated(self, rotation: Option<&Rotation>) -> Self {
         Self { k: rotated(self.k, rotation), ..self }
     }

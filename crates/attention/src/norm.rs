@@ -24,7 +24,7 @@ pub enum NormKind {
 pub struct NormConfig {
     /// Number of features.
     pub d_model: usize,
-    /// What is made one.
+    /// Whether the variance or the mean square becomes 1.
     pub kind: NormKind,
     /// Whether a layer norm adds a bias.
     pub bias: bool,

@@ -4,15 +4,15 @@ use attentive_attention::{MultiHeadAttentionConfig, PositionsConfig};
 
 use crate::ConfigError;
 
-/// The largest sizes by the ends of their settings' names: beyond what any model has, and such that a small file can't ask
-/// for more layers than can be listed. Segments are told apart by a byte.
+/// The largest sizes, by the ends of their settings' names: larger than any model's, but so that a small file can't ask
+/// for more layers than can be listed. A segment is a byte.
 const LIMITS: [(&str, usize); 4] =
     [("vocab_size", 1 << 24), ("_layers", 1 << 10), ("_heads", 1 << 10), ("n_segments", 1 << 8)];
 
-/// The largest of all other sizes; products of three, which numbers of parameters are made of, can be counted.
+/// The largest of all other sizes; a product of three, as in numbers of parameters, does not overflow.
 const LARGEST: usize = 1 << 20;
 
-/// Sizes that must be positive and can be counted with, by the names of their settings.
+/// Sizes that must be positive and below their limit, by the names of their settings.
 pub(crate) fn sizes(sizes: &[(&'static str, usize)]) -> Result<(), ConfigError> {
     for &(key, size) in sizes {
         let limit = LIMITS.iter().find(|(end, _)| key.ends_with(end)).map_or(LARGEST, |&(_, limit)| limit);
@@ -46,7 +46,7 @@ pub(crate) fn labels(labels: &[String]) -> Result<(), ConfigError> {
     if labels.len() == 1 { Err(ConfigError::OneLabel { n: 1 }) } else { Ok(()) }
 }
 
-/// Heads that need a pooler, and whether each is asked for.
+/// Heads that need a pooler, and whether each is requested.
 pub(crate) fn pooler(there: bool, heads: &[(&'static str, bool)]) -> Result<(), ConfigError> {
     match heads.iter().find(|(_, asked)| *asked && !there) {
         Some(&(head, _)) => Err(ConfigError::NoPooler { head }),

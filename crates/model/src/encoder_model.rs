@@ -1,4 +1,4 @@
-//! Encoders alone, of any family: what objectives and applications need of them.
+//! Encoders alone, of any family, as objectives and applications use them.
 
 use attentive_attention::{Dropout, Linear};
 use attentive_backend::ops::{self, CrossEntropy};
@@ -17,10 +17,10 @@ pub struct Encoding {
 }
 
 impl Encoding {
-    /// The vectors at some places, `row · seq + column`: `[places, d_model]`.
+    /// The vectors at some places, `row · seq + column`; returns `[places, d_model]`.
     ///
     /// # Panics
-    /// If there is no such place, or none is asked for.
+    /// If a place does not exist, or `places` is empty.
     pub fn at(&self, places: &[u32]) -> Tensor<2> {
         let [rows, seq, d_model] = self.hidden.dims();
         let places: Vec<i64> = places.iter().map(|&place| i64::from(place)).collect();
@@ -30,22 +30,22 @@ impl Encoding {
     }
 }
 
-/// The heads of an encoder, those that it has.
+/// The heads that an encoder has.
 #[derive(Debug, Clone, Copy)]
 pub struct Heads<'a> {
     /// Makes one vector of a row.
     pub pooler: Option<&'a Linear>,
     /// Guesses hidden tokens.
     pub masked_lm: Option<&'a MaskedLmHead>,
-    /// Tells if the second segment follows the first.
+    /// Predicts whether the second segment follows the first.
     pub next_sentence: Option<&'a Linear>,
-    /// Tells the class of a row.
+    /// Predicts the class of a row.
     pub classifier: Option<&'a Linear>,
     /// Probability with which pooled vectors are dropped before the classifier.
     pub dropout: f64,
 }
 
-/// Scores of what may be hidden, not multiplied out yet: `features projectionᵀ + bias`.
+/// Scores of the hidden tokens' classes, not multiplied out yet: `features projectionᵀ + bias`.
 #[derive(Debug, Clone)]
 pub struct TokenScores {
     /// `[places, d_model]`.
@@ -62,7 +62,7 @@ impl TokenScores {
         ops::linear(self.features, self.projection.transpose(), Some(self.bias))
     }
 
-    /// Cross-entropy with one class a place.
+    /// Cross-entropy with one class for each place.
     pub fn cross_entropy(self, targets: &[u32], label_smoothing: f64) -> CrossEntropy {
         let Self { features, projection, bias } = self;
         let counted = vec![false; targets.len()];
@@ -81,17 +81,17 @@ pub trait EncoderModel {
     /// The heads on the encoder.
     fn heads(&self) -> Heads<'_>;
 
-    /// A vector for each class that hidden tokens are guessed among: `[classes, d_model]`.
+    /// A vector for each class of hidden tokens: `[classes, d_model]`.
     fn projection(&self) -> Tensor<2>;
 
-    /// The tokens that hidden ones are guessed among, by class, in ascending order but for the last, which is for
-    /// all others; `None` where the classes are the vocabulary itself.
+    /// The tokens that hidden ones are guessed among, by class, in ascending order except for the last class, which is
+    /// for all others; `None` if the classes are the vocabulary itself.
     fn alphabet(&self) -> Option<&[TokenId]>;
 
-    /// The longest row that there are positions for, if there is a limit.
+    /// The longest row that the positions allow, if there is a limit.
     fn max_len(&self) -> Option<usize>;
 
-    /// Where the model is.
+    /// The device of the model.
     fn device(&self) -> Device;
 
     /// The class that a token is guessed as.
@@ -105,7 +105,7 @@ pub trait EncoderModel {
     /// The token of a class.
     ///
     /// # Panics
-    /// If there is no such class.
+    /// If the class does not exist.
     fn token_of(&self, class: u32) -> TokenId {
         self.alphabet().map_or(class, |alphabet| alphabet[class as usize])
     }

@@ -31,11 +31,11 @@ pub enum ConfigError {
     /// A head without the pooler that it needs.
     #[error("{head} needs the pooler: set pooler = true")]
     NoPooler {
-        /// The setting that asks for the head.
+        /// The setting that requests the head.
         head: &'static str,
     },
-    /// One label, among which there is no choice.
-    #[error("labels names {n} class; a classifier chooses among two at least, without one the list is empty")]
+    /// A single label, which leaves no choice.
+    #[error("labels names {n} class; a classifier needs at least two, and an empty list means no classifier")]
     OneLabel {
         /// How many there are.
         n: usize,
@@ -43,7 +43,7 @@ pub enum ConfigError {
     /// A first position after the last.
     #[error("first_position = {first_position} leaves none of the {max_len} learned positions; lower it")]
     NoPositions {
-        /// Where positions begin.
+        /// The first position.
         first_position: usize,
         /// How many there are.
         max_len: usize,
@@ -128,7 +128,7 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    /// Names of the settings that this is about.
+    /// Names of the settings concerned.
     pub fn keys(&self) -> Vec<&'static str> {
         match self {
             Self::Zero { key }

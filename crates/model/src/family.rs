@@ -1,4 +1,4 @@
-//! The families of models: one row each, and the one place where they are told apart.
+//! The families of models, one row each: the only place that distinguishes them.
 
 use std::{any::Any, marker::PhantomData};
 
@@ -14,8 +14,8 @@ macro_rules! families {
     ($($(#[$doc:meta])* $family:ident($config:ty): $role:ident),* $(,)?) => {
         /// The family of a model, with its sizes and choices.
         ///
-        /// What depends on the family is asked of its configuration: by a method of this type, by [`spec`](Self::spec)
-        /// where one family is meant, or by a [`FamilyVisitor`].
+        /// The configuration answers all that depends on the family: by a method of this type, by [`spec`](Self::spec)
+        /// for one family, or by a [`FamilyVisitor`].
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
         #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         #[serde(tag = "family", rename_all = "kebab-case")]
@@ -62,10 +62,10 @@ families! {
     Canine(CanineConfig): encoder,
 }
 
-/// What is done with a model's configuration, whatever its family: [`ModelConfig::visit`] calls one of the methods.
+/// An operation on a model's configuration, for any family: [`ModelConfig::visit`] calls one of the methods.
 ///
-/// What can be done with every family is [`any`](Self::any) alone. What needs a role has a method for it, and `any` says
-/// why the others can't do it.
+/// An operation for every family has [`any`](Self::any) alone. One that needs a role has the method of that role, and
+/// `any` says why the others can't do it.
 ///
 /// ```
 /// use attentive_model::{EncoderSpec, FamilyVisitor, ModelConfig, ModelSpec, Role};
@@ -89,7 +89,7 @@ families! {
 /// assert_eq!(gpt.visit(Classes).unwrap_err(), "gpt is a language model; classes are told by an encoder");
 /// ```
 pub trait FamilyVisitor: Sized {
-    /// What comes of it.
+    /// The result.
     type Output;
 
     /// A family whose role has no method of its own here.
@@ -137,12 +137,12 @@ impl ModelConfig {
         ask!(self, |_spec, _role| -> &'static str { C::FAMILY })
     }
 
-    /// What the family is, in a few words.
+    /// A short description of the family.
     pub fn summary(&self) -> &'static str {
         ask!(self, |_spec, _role| -> &'static str { C::SUMMARY })
     }
 
-    /// What models of the family are for.
+    /// The role of the family's models.
     pub fn role(&self) -> Role {
         ask!(self, |_spec, role| -> Role { role })
     }
@@ -183,12 +183,12 @@ impl ModelConfig {
         ask!(self, |spec, _role| -> usize { spec.source_vocab_size() })
     }
 
-    /// The longest text that there are positions for, in tokens, if there is a limit.
+    /// The longest text that the positions allow, in tokens, if there is a limit.
     pub fn max_len(&self) -> Option<usize> {
         ask!(self, |spec, _role| -> Option<usize> { spec.max_len() })
     }
 
-    /// Length that costs are stated at.
+    /// Length that costs are stated for.
     pub fn typical_len(&self) -> usize {
         ask!(self, |spec, _role| -> usize { spec.typical_len() })
     }

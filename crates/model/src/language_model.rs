@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 
 /// A language model that is trained with the right tokens before each target.
 pub trait CausalModel: LanguageModel<State: Clone + Send + 'static> {
-    /// What predicts the token after each of `tokens`, given those up to it: `[rows, seq, d_model]`.
+    /// Hidden states that predict the token after each of `tokens`, given those up to it: `[rows, seq, d_model]`.
     ///
     /// # Panics
-    /// If a row is longer than there are positions for.
+    /// If a row has more tokens than the model has positions.
     fn hidden(&self, tokens: &TokenMatrix, pass: Option<&Dropout>) -> Tensor<3>;
 
     /// The pre-soft-max projection, `[vocab, d_model]`, and its bias, `[vocab]`.

@@ -1,4 +1,4 @@
-//! Configurations: all that is known of a family before there is a model.
+//! Configurations: all facts about a family that need no model.
 
 use std::fmt::{self, Debug};
 
@@ -9,13 +9,13 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{CausalModel, ConfigError, EncoderModel, ModelConfig, TeacherForced};
 
-/// Length that costs are stated at where neither positions nor the family give one.
+/// Length that costs are stated for if neither positions nor the family give one.
 const TYPICAL_LEN: usize = 1024;
 
 /// Sizes and choices of a model: the configuration that one family of models is made from.
 ///
 /// A family implements this and the trait of its [`Role`]: [`EncoderDecoderSpec`], [`LanguageModelSpec`] or
-/// [`EncoderSpec`]. `docs/guide/add-a-family.md` adds one from nothing.
+/// [`EncoderSpec`]. `docs/guide/add-a-family.md` adds one from scratch.
 pub trait ModelSpec: Clone + PartialEq + Debug + Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The model.
     type Model: Module + 'static;
@@ -23,10 +23,10 @@ pub trait ModelSpec: Clone + PartialEq + Debug + Serialize + DeserializeOwned + 
     /// The family's name, which `model.family` gives in configuration files.
     const FAMILY: &'static str;
 
-    /// What the family is, in a few words: `decoder only`.
+    /// A short description of the family: `decoder only`.
     const SUMMARY: &'static str;
 
-    /// Checks that there can be such a model.
+    /// Checks that such a model can exist.
     ///
     /// # Errors
     /// [`ConfigError`] names the setting that is wrong.
@@ -38,10 +38,10 @@ pub trait ModelSpec: Clone + PartialEq + Debug + Serialize + DeserializeOwned + 
     /// A model whose parameters `init` makes.
     ///
     /// # Panics
-    /// If there can't be such a model: [`validate`](Self::validate) first, or take [`init`](Self::init).
+    /// If such a model can't exist: call [`validate`](Self::validate) first, or use [`init`](Self::init).
     fn build(&self, init: &Initializer) -> Self::Model;
 
-    /// How matrices are drawn.
+    /// Distribution of initial matrices.
     fn init_scheme(&self) -> InitScheme {
         InitScheme::Xavier
     }
@@ -55,7 +55,7 @@ pub trait ModelSpec: Clone + PartialEq + Debug + Serialize + DeserializeOwned + 
         Ok(self.build(&Initializer::new(seed, device).with_scheme(self.init_scheme())))
     }
 
-    /// A model that parameters are to be loaded into: nothing is drawn.
+    /// A model for parameters that are loaded afterwards: nothing is drawn.
     ///
     /// # Errors
     /// [`ConfigError`] names the setting that is wrong.
@@ -72,37 +72,37 @@ pub trait ModelSpec: Clone + PartialEq + Debug + Serialize + DeserializeOwned + 
         self.vocab_size()
     }
 
-    /// Takes the size of a vocabulary, a joint one where there are two sides.
+    /// Sets the size of the vocabulary, a joint one if there are two sides.
     ///
     /// # Errors
     /// [`ConfigError`] if the family has a vocabulary of its own.
     fn set_vocab_size(&mut self, vocab_size: usize) -> Result<(), ConfigError>;
 
-    /// The longest text that there are positions for, in tokens, if there is a limit.
+    /// The longest text that the positions allow, in tokens, if there is a limit.
     fn max_len(&self) -> Option<usize>;
 
     /// Width of the model, which the Noam schedule (§5.3) divides by.
     fn d_model(&self) -> usize;
 
-    /// Length that costs are stated at, in tokens; of each side, where there are two.
+    /// Length that costs are stated for, in tokens; of each side, if there are two.
     fn typical_len(&self) -> usize {
         self.max_len().unwrap_or(TYPICAL_LEN)
     }
 
-    /// Multiply–add pairs times two that one token costs in the forward pass of a text of `len` tokens: products with
-    /// weights and in attention, an encoder's heads left out.
+    /// Floating-point operations (two for each multiply–add) of one token in the forward pass of a text of `len`
+    /// tokens: products with weights and in attention, without an encoder's heads.
     ///
-    /// Of an encoder–decoder: one target token beside one source token, at `len` tokens a side.
+    /// For an encoder–decoder: one target token and one source token, with `len` tokens on each side.
     fn forward_flops_per_token(&self, len: usize) -> usize;
 
     /// The sizes in a line: `d_model 512, d_ff 2048, 8 heads, 6+6 layers`.
     fn describe(&self) -> String;
 
-    /// Models of the family that have a name; recipes begin from the first one.
+    /// Named models of the family; recipes begin from the first one.
     fn presets() -> Vec<Preset<Self>>;
 }
 
-/// A model that has a name: a published one, or a row of a paper's table.
+/// A named model: a published one, or a row of a paper's table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Preset<C> {
     /// Its name in recipes.
@@ -119,7 +119,7 @@ impl<C> Preset<C> {
         Self { name, config, params_millions: Some(params_millions) }
     }
 
-    /// The same model as one of any family.
+    /// The same model, as a [`ModelConfig`].
     pub(crate) fn of_any_family(self) -> Preset<ModelConfig>
     where
         C: Into<ModelConfig>,
@@ -134,7 +134,7 @@ pub trait EncoderDecoderSpec: ModelSpec<Model: TeacherForced> {}
 
 /// A family that continues texts.
 pub trait LanguageModelSpec: ModelSpec<Model: CausalModel> {
-    /// Values that decoding keeps of each token that was read; 0 where it keeps a state of fixed size.
+    /// Values that decoding keeps for each token read; 0 if it keeps a state of fixed size.
     fn cached_values_per_token(&self) -> usize;
 }
 
@@ -146,7 +146,7 @@ pub trait EncoderSpec: ModelSpec<Model: EncoderModel> {
     /// Whether there is a head that guesses hidden tokens.
     fn has_masked_lm(&self) -> bool;
 
-    /// Whether there is a head that tells if the second segment follows the first.
+    /// Whether there is a head that predicts if the second segment follows the first.
     fn has_next_sentence(&self) -> bool;
 
     /// Names of the classifier's classes; empty without a classifier.
@@ -169,7 +169,7 @@ pub trait EncoderSpec: ModelSpec<Model: EncoderModel> {
     }
 }
 
-/// What models of a family are for.
+/// The role of a family's models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
     /// Reads one text and writes another: translation, filling in spans.

@@ -1,4 +1,4 @@
-//! Stacks of layers of self-attention: the encoder, and decoders that have nothing else to look at.
+//! Stacks of layers of self-attention: the encoder, and decoders without a source.
 
 use attentive_attention::{
     AddNorm, AttentionContext, Dropout, FeedForward, FeedForwardConfig, Initializer, KvCache, MultiHeadAttention,
@@ -100,7 +100,7 @@ impl Block {
         self.sub_layers(x, pass, |x| self.self_attention.forward_self(x, context, pass))
     }
 
-    /// [`forward`](Self::forward) in use, and what each position attends to: `[rows, heads, seq, seq]`.
+    /// [`forward`](Self::forward) in use, and its attention weights: `[rows, heads, seq, seq]`.
     pub fn forward_with_weights(&self, x: Tensor<3>, context: &AttentionContext) -> (Tensor<3>, Tensor<4>) {
         let mut weights = None;
         let x = self.sub_layers(x, None, |x| {
@@ -132,7 +132,7 @@ impl Stack {
         self.finish(self.layers.iter().fold(x, |x, layer| layer.forward(x, context, pass)))
     }
 
-    /// [`forward`](Self::forward) in use, and what each position attends to in each layer: `[rows, heads, seq, seq]`.
+    /// [`forward`](Self::forward) in use, and the attention weights of each layer: `[rows, heads, seq, seq]`.
     pub fn forward_with_weights(&self, mut x: Tensor<3>, context: &AttentionContext) -> (Tensor<3>, Vec<Tensor<4>>) {
         let mut weights = Vec::with_capacity(self.layers.len());
         for layer in &self.layers {

@@ -1,4 +1,4 @@
-//! T5 (Raffel et al. 2020) and ByT5 (Xue et al. 2022): what of a [`TransformerConfig`] makes them, and published sizes.
+//! T5 (Raffel et al. 2020) and ByT5 (Xue et al. 2022): their choices in a [`TransformerConfig`], and published sizes.
 //!
 //! Their layers are the Transformer's: pre-norm by root mean square, without biases, with a learned bias on scores for each
 //! bucket of distances instead of encodings, which all layers of a stack share and which attention to the source does not have.
@@ -8,7 +8,7 @@ use attentive_attention::{Activation, NormKind, NormPlacement, PositionsConfig, 
 
 use crate::{Preset, TransformerConfig};
 
-/// Entries of T5's embeddings: 32,000 pieces, 100 sentinels, and 28 more for the sake of the hardware.
+/// Entries of T5's embeddings: 32,000 pieces, 100 sentinels, and 28 more as padding for the hardware.
 const T5_VOCAB_SIZE: usize = 32_128;
 
 /// Entries of ByT5's embeddings: 3 special tokens, 256 bytes, and 125 more that the released models never use.
@@ -23,7 +23,7 @@ pub struct T5Widths {
     pub d_ff: usize,
     /// Attention heads.
     pub n_heads: usize,
-    /// Width of a head's queries, keys and values, whatever `d_model / n_heads` is.
+    /// Width of a head's queries, keys and values, independent of `d_model / n_heads`.
     pub d_kv: usize,
 }
 
@@ -56,7 +56,7 @@ impl TransformerConfig {
         }
     }
 
-    /// T5's version 1.1, which ByT5 is a model of: feed-forward sub-layers gated by GELU (by tanh), and a projection of its
+    /// T5's version 1.1, which ByT5 uses: feed-forward sub-layers gated by GELU (by tanh), and a projection of its
     /// own, whose input is not scaled (Shazeer 2020; Xue et al. 2022, §3.1).
     pub fn t5_v1_1(vocab_size: usize, widths: T5Widths, n_layers: [usize; 2]) -> Self {
         Self {

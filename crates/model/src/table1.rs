@@ -1,4 +1,4 @@
-//! The paper's Table 1: what layers cost, how much of it must be done in sequence, and how far apart tokens are.
+//! The paper's Table 1: the cost of layers, their sequential operations, and the path length between tokens.
 
 /// A kind of layer that maps `n` vectors of `d` values to as many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -7,13 +7,13 @@ pub enum LayerKind {
     SelfAttention,
     /// A state goes from position to position.
     Recurrent,
-    /// Each position reads `k` neighbours, ever farther apart from layer to layer (Kalchbrenner et al. 2017).
+    /// Each position reads `k` neighbours, farther apart in each layer (Kalchbrenner et al. 2017).
     Convolutional,
     /// Each position attends to a neighbourhood of `r` positions.
     RestrictedSelfAttention,
 }
 
-/// What a layer is measured at.
+/// Sizes of a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LayerSizes {
     /// Positions.
@@ -73,7 +73,7 @@ impl LayerKind {
     }
 }
 
-/// The least number of layers, each of which widens what is seen `k` times, until `n` positions are.
+/// The least number of layers, each of which widens the field of view `k` times, that see `n` positions.
 fn layers_to_reach(n: u64, k: u64) -> u64 {
     let k = k.max(2);
     std::iter::successors(Some(k), |seen| seen.checked_mul(k)).take_while(|&seen| seen < n).count() as u64 + 1

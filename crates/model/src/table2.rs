@@ -1,6 +1,6 @@
 //! The paper's Table 2: BLEU on newstest2014, and the floating-point operations of training.
 
-/// A row of the table; what the paper leaves empty is none.
+/// A row of the table; `None` where the paper leaves it empty.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Table2Row {
     /// The model, with the paper's reference.
@@ -42,7 +42,7 @@ pub struct TrainingCost {
     pub seconds: f64,
     /// Devices.
     pub n_devices: u32,
-    /// What a device sustains in single precision, operations a second.
+    /// Operations per second that a device sustains in single precision.
     pub sustained_flops: f64,
 }
 
@@ -52,7 +52,7 @@ impl TrainingCost {
     /// The paper's big model: 3.5 days on the same.
     pub const BIG: Self = Self { seconds: 3.5 * 24.0 * 3600.0, ..Self::BASE };
 
-    /// Time × devices × sustained operations a second (§6.1).
+    /// Time × devices × sustained operations per second (§6.1).
     pub fn flops(self) -> f64 {
         self.seconds * f64::from(self.n_devices) * self.sustained_flops
     }

@@ -4,10 +4,10 @@ use attentive_attention::PositionsConfig;
 
 use crate::TransformerConfig;
 
-/// One row: what it changes, and what the paper measured on English–German newstest2013.
+/// One row: its changes, and the paper's results on English–German newstest2013.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Table3Row {
-    /// `base`, `big`, or the group's letter and what is changed.
+    /// `base`, `big`, or the group's letter and the change.
     pub name: &'static str,
     /// Sizes and choices.
     pub config: TransformerConfig,

@@ -1,4 +1,4 @@
-//! Tokens on their way to a model, and scores on their way back.
+//! Tokens to a model's device, and scores back from it.
 
 use attentive_core::{DeviceError, Scores, TokenId, TokenMatrix};
 use burn::tensor::{Device, Int, Tensor, TensorData, activation::log_softmax};
@@ -12,7 +12,7 @@ pub(crate) fn token_tensor(tokens: &TokenMatrix, device: &Device) -> Tensor<2, I
 /// The new tokens of `rows` rows, `[rows × new]`, on a device: `[rows, new]`.
 ///
 /// # Panics
-/// If they are not the same number for each row.
+/// If rows differ in their number of new tokens.
 pub(crate) fn new_tokens(tokens: &[TokenId], rows: usize, device: &Device) -> Tensor<2, Int> {
     let new = tokens.len().checked_div(rows).unwrap_or(0);
     assert_eq!(tokens.len(), rows * new, "advance: the state has another number of rows");

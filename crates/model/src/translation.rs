@@ -8,16 +8,17 @@ use serde::{Deserialize, Serialize};
 
 /// An encoder–decoder that is trained with the right tokens before each target.
 pub trait TeacherForced: EncoderDecoder<State: Clone + Send + 'static> {
-    /// What predicts each target token but the first, given the source and the tokens before it: `[rows, tgt, d_model]`.
+    /// Hidden states that predict each target token except the first, given the source and the tokens before it:
+    /// `[rows, tgt, d_model]`.
     fn teacher_forced(&self, batch: &TranslationBatch, pass: Option<&Dropout>) -> Tensor<3>;
 
     /// The pre-soft-max projection, `[vocab, d_model]`, and its bias, `[vocab]`.
     fn output_projection(&self) -> (Tensor<2>, Option<Tensor<1>>);
 
-    /// Where the model is.
+    /// The device of the model.
     fn device(&self) -> Device;
 
-    /// What each source and target token attends to; empty where a model attends to nothing.
+    /// Attention weights of each source and target token; empty for a model without attention.
     ///
     /// # Shapes
     /// - `target`: `[rows, tgt]`, each row beginning in `<s>`

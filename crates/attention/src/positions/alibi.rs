@@ -1,6 +1,6 @@
 use burn::tensor::{Device, Int, Tensor};
 
-/// The slope of each head: how much a score falls with each position of distance.
+/// The slope of each head: the decrease of a score per position of distance.
 ///
 /// For `n` heads, a power of two, `2^(-8/n), 2^(-16/n), …, 2^-8`. For any other `n`, the slopes of the power of two below,
 /// then every other one of the power of two above. Source: Press et al. 2022, "Train Short, Test Long", §3, and the

@@ -22,7 +22,7 @@ impl Default for RelativeBuckets {
 }
 
 impl RelativeBuckets {
-    /// The bucket of a key `offset` positions after its query, so a negative one is before it.
+    /// The bucket of a key `offset` positions after its query; a negative offset is before it.
     ///
     /// Half of the buckets are of one distance each; the others widen logarithmically up to `max_distance`. If `causal`,
     /// all buckets are for keys before the query; else half of them, the second, are for keys after it.

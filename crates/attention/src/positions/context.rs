@@ -3,16 +3,16 @@ use burn::tensor::Tensor;
 
 use super::Rotation;
 
-/// What the self-attention layers of a stack know of their positions, and what is hidden from them.
+/// Positions and mask, as the self-attention layers of a stack take them.
 ///
-/// A [`Mask`] alone is one: positions then act on embeddings only.
+/// A [`Mask`] alone is enough if positions act on embeddings only.
 #[derive(Debug, Clone, Default)]
 pub struct AttentionContext {
     /// The keys that are hidden.
     pub mask: Mask,
     /// Bias that is added to scores: `[1, heads or 1, new, k_len]`.
     pub bias: Option<Tensor<4>>,
-    /// How queries and keys of the new positions are turned.
+    /// Rotation of queries and keys of the new positions.
     pub rotation: Option<Rotation>,
 }
 

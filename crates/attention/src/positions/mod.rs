@@ -1,4 +1,4 @@
-//! Where a token stands: what positions add to embeddings, to scores, or do to queries and keys.
+//! Positions of tokens: encodings added to embeddings, biases added to scores, or rotations of queries and keys.
 
 mod alibi;
 mod buckets;
@@ -48,7 +48,7 @@ fn rotary_theta() -> f64 {
     10_000.0
 }
 
-/// What [`Positions`] must fit.
+/// Sizes that [`Positions`] must fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PositionsShape {
     /// Width of embeddings.
@@ -73,11 +73,11 @@ pub struct Positions {
 }
 
 impl PositionsConfig {
-    /// Initial parameters, where there are any.
+    /// Initial parameters, if there are any.
     pub fn init(&self, shape: PositionsShape, init: &Initializer) -> Positions {
         let weight = match *self {
             Self::Learned { max_len } => Some(init.embedding([max_len, shape.d_model])),
-            // Of unit variance, as scores are: each head begins with distances of its own.
+            // Unit variance, as that of scores: each head begins with its own biases of distances.
             Self::RelativeBuckets(buckets) => Some(init.normal([buckets.n_buckets, shape.n_heads], 1.0)),
             Self::Sinusoidal | Self::Rotary { .. } | Self::Alibi => None,
         };
@@ -117,8 +117,8 @@ impl Positions {
         }
     }
 
-    /// What self-attention must know of the new positions `first .. first + new`, whose keys are all up to there, under
-    /// `mask`: computed once for all layers of a stack.
+    /// The context of self-attention for the new positions `first .. first + new`, whose keys are all up to there,
+    /// under `mask`: computed once for all layers of a stack.
     pub fn context(&self, mask: Mask, first: usize, new: usize, device: &Device) -> AttentionContext {
         let PositionsShape { n_heads, d_k, causal, .. } = self.shape;
         let (mut bias, mut rotation) = (None, None);
@@ -143,7 +143,7 @@ impl Positions {
     }
 }
 
-/// A tensor without gradient on `device`, made beneath autodiff.
+/// A tensor without gradient on `device`, made below autodiff.
 fn fixed<const D: usize>(device: &Device, make: impl FnOnce(&Device) -> Tensor<D>) -> Tensor<D> {
     let tensor = make(&device.clone().inner());
     if device.is_autodiff() { Tensor::from_inner(tensor) } else { tensor }

@@ -29,7 +29,7 @@ impl Rotation {
     /// Turns queries or keys: `[batch, heads, n, d]` to the same shape.
     ///
     /// # Panics
-    /// If `d` is odd, or there are others than `n` positions.
+    /// If `d` is odd, or `x` does not have `n` positions.
     pub fn apply(&self, x: Tensor<4>) -> Tensor<4> {
         ops::rotate(x, self.cos.clone(), self.sin.clone())
     }

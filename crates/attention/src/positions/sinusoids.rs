@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 /// Source: Vaswani et al. 2017, §3.5.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sinusoids {
-    /// For each dimension what the position is divided by.
+    /// Divisor of the position for each dimension.
     divisors: Vec<f64>,
 }
 

@@ -13,7 +13,7 @@ use burn::{
 pub struct MaskedLmHead {
     /// `d_model` to `d_model`.
     pub dense: Linear,
-    /// Norm of what the function makes of that.
+    /// Norm of the function's output.
     pub norm: Norm,
     /// Bias of each token's score: `[vocab]`.
     pub bias: Param<Tensor<1>>,

@@ -22,7 +22,7 @@ use crate::{
     tokens::{segment_tensor, token_tensor},
 };
 
-/// A stack of self-attention that sees both sides, over tokens, segments and positions, and the heads on it.
+/// A stack of bidirectional self-attention over tokens, segments and positions, with heads on it.
 ///
 /// ```
 /// use attentive_backend::BackendKind;
@@ -38,7 +38,7 @@ use crate::{
 /// ```
 #[derive(Module, Debug)]
 pub struct Bert {
-    /// Token embeddings, and the projection back to tokens where it is tied.
+    /// Token embeddings, and the projection back to tokens if it is tied.
     pub embedding: Embedding,
     /// Positions.
     pub positions: Positions,
@@ -52,11 +52,11 @@ pub struct Bert {
     pub pooler: Option<Linear>,
     /// Guesses hidden tokens.
     pub masked_lm: Option<MaskedLmHead>,
-    /// What hidden tokens are guessed with, where it is not the embeddings.
+    /// The projection that guesses hidden tokens, if it is not the embeddings.
     pub projection: Option<Embedding>,
-    /// Tells if the second segment follows the first.
+    /// Predicts whether the second segment follows the first.
     pub next_sentence: Option<Linear>,
-    /// Tells the class of a sequence.
+    /// Predicts the class of a sequence.
     pub classifier: Option<Linear>,
     /// Probability with which embeddings are dropped.
     pub dropout: f64,

@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use super::{Canine, Downsampling, HashedEmbedding, PRIMES, Upsampling};
 use crate::{BlockConfig, ConfigError, EncoderSpec, ModelSpec, Preset, bert::MaskedLmHead, checks};
 
-/// Code points of Unicode: what such a model reads.
+/// Number of Unicode's code points, which such a model reads.
 pub const N_CODE_POINTS: usize = char::MAX as usize + 1;
 
-/// Characters of a text that costs are stated at: what CANINE is pre-trained with.
+/// Characters of a text that costs are stated for, as CANINE is pre-trained with.
 const TYPICAL_TEXT: usize = 2048;
 
 /// Sizes and choices of a [`Canine`].

@@ -10,8 +10,8 @@ use burn::{
 /// Every `rate` characters become a molecule: a convolution as wide as its stride, its function, a norm (Clark et al.
 /// 2022, "Downsampling").
 ///
-/// The first character, `[CLS]`, also is a molecule by itself, before the others; the last one of the convolution gives
-/// way to it. So `n` characters have `max(1, ⌊n / rate⌋)` molecules.
+/// The first character, `[CLS]`, is also a molecule of its own before the others; it replaces the last molecule of the
+/// convolution. So `n` characters have `max(1, ⌊n / rate⌋)` molecules.
 #[derive(Module, Debug)]
 pub struct Downsampling {
     /// The convolution, `rate` characters side by side: `rate · d_model` to `d_model`.
@@ -22,8 +22,8 @@ pub struct Downsampling {
     activation: Activation,
 }
 
-/// Characters see their molecules: both side by side, a convolution of a few characters that pads with zeros, its function, a
-/// norm (Clark et al. 2022, "Upsampling").
+/// Characters and their molecules, concatenated: a convolution of a few characters that pads with zeros, its function,
+/// a norm (Clark et al. 2022, "Upsampling").
 #[derive(Module, Debug)]
 pub struct Upsampling {
     /// The convolution, `width` characters side by side: `width · 2 d_model` to `d_model`.
@@ -36,7 +36,7 @@ pub struct Upsampling {
     activation: Activation,
 }
 
-/// How many molecules `n` characters have.
+/// Number of molecules of `n` characters.
 pub(super) fn n_molecules(n: usize, rate: usize) -> usize {
     (n / rate).max(1)
 }
@@ -79,7 +79,7 @@ impl Upsampling {
 
     /// Characters, `[rows, seq, d_model]`, and molecules, `[rows, molecules, d_model]`, to `[rows, seq, d_model]`.
     ///
-    /// `extents` gives how many characters each row has; what is beyond is not seen.
+    /// `extents` is the number of characters of each row; those beyond are not seen.
     pub fn forward(
         &self,
         characters: Tensor<3>,
@@ -117,7 +117,8 @@ impl Upsampling {
     }
 }
 
-/// Each character's molecule, the last one for those that have none: `[rows, molecules, d_model]` to `[rows, seq, d_model]`.
+/// Each character's molecule; the last one for characters without their own: `[rows, molecules, d_model]` to `[rows,
+/// seq, d_model]`.
 fn repeated(molecules: Tensor<3>, seq: usize, extents: &[usize], rate: usize) -> Tensor<3> {
     let [rows, n, d_model] = molecules.dims();
     let places = extents.iter().enumerate().flat_map(|(row, &extent)| {

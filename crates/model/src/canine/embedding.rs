@@ -8,18 +8,18 @@ use burn::{
     tensor::{Int, Tensor, TensorData},
 };
 
-/// What hash functions multiply with, one each (the released code of Clark et al. 2022).
+/// Multiplier of each hash function (the released code of Clark et al. 2022).
 pub const PRIMES: [u64; 16] = [31, 43, 59, 61, 73, 97, 103, 113, 137, 149, 157, 173, 181, 193, 211, 223];
 
 /// The bucket of a code point by hash function `function`: `(id + 1) · prime mod n_buckets`.
 ///
 /// # Panics
-/// If there is no such function.
+/// If the function does not exist.
 pub fn bucket(id: TokenId, function: usize, n_buckets: usize) -> usize {
     ((u64::from(id) + 1) * PRIMES[function] % n_buckets as u64) as usize
 }
 
-/// A vector for any code point: one slice from the table of each hash function, side by side (Clark et al. 2022,
+/// A vector for any code point: one slice from the table of each hash function, concatenated (Clark et al. 2022,
 /// "Character Hash Embeddings").
 #[derive(Module, Debug)]
 pub struct HashedEmbedding {
@@ -43,7 +43,7 @@ impl HashedEmbedding {
     /// The vectors of `[rows · seq]` code points, row after row: `[rows, seq, d_model]`.
     ///
     /// # Panics
-    /// If their number is not that of the shape.
+    /// If their number does not fit the shape.
     pub fn forward(&self, ids: &[TokenId], [rows, seq]: [usize; 2]) -> Tensor<3> {
         let Self { n_hashes, n_buckets, .. } = *self;
         let weight = self.weight.val();

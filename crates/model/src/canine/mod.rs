@@ -47,7 +47,7 @@ pub struct Canine {
     pub segments: Embedding,
     /// Norm of the sum of the three.
     pub norm: Norm,
-    /// The first layer of characters, which see their own block.
+    /// The first layer of characters, which attend to their own block.
     pub local: Stack,
     /// From characters to molecules.
     pub downsampling: Downsampling,
@@ -55,15 +55,15 @@ pub struct Canine {
     pub encoder: Stack,
     /// From molecules to characters.
     pub upsampling: Upsampling,
-    /// The last layer of characters, which see all.
+    /// The last layer of characters, which attend to all.
     pub last: Stack,
     /// Makes one vector of a row.
     pub pooler: Option<Linear>,
     /// Guesses hidden characters.
     pub masked_lm: Option<MaskedLmHead>,
-    /// Tells if the second segment follows the first.
+    /// Predicts whether the second segment follows the first.
     pub next_sentence: Option<Linear>,
-    /// Tells the class of a row.
+    /// Predicts the class of a row.
     pub classifier: Option<Linear>,
     /// Probability with which embeddings are dropped.
     pub dropout: f64,
@@ -76,7 +76,8 @@ pub struct Canine {
 }
 
 impl Canine {
-    /// Characters after the first layer, which sees their own block: `[rows, seq]` to `[rows, seq, d_model]`.
+    /// Characters after the first layer, in which they attend to their own block: `[rows, seq]` to `[rows, seq,
+    /// d_model]`.
     ///
     /// # Panics
     /// As [`encode`](EncoderModel::encode).
@@ -97,13 +98,13 @@ impl Canine {
 
     /// Reads rows after whose ends the convolutions see padding, up to `extents` characters of each row.
     ///
-    /// [`encode`](EncoderModel::encode) ends every row where its text ends, so that a row is read the same in any company.
-    /// The model of transformers takes every row of a batch for as long as the longest: its molecules, and its last
-    /// characters, know what padding follows. With an extent of all columns this is that model
+    /// [`encode`](EncoderModel::encode) ends every row where its text ends, so a row's result does not depend on its
+    /// batch. The model of transformers treats every row of a batch as long as the longest, so its molecules and its
+    /// last characters depend on the padding after them. With an extent of all columns this is that model
     /// (docs/deviations.md#padding-in-canine).
     ///
     /// # Panics
-    /// If a row is longer than there are positions for, there are fewer segments than characters, or an extent is below its
+    /// If a row has more characters than positions, there are fewer segments than characters, or an extent is below its
     /// row's length or beyond the columns.
     pub fn encode_padded(
         &self,
@@ -147,7 +148,7 @@ impl EncoderModel for Canine {
         }
     }
 
-    /// The embeddings of the alphabet: what guesses characters is tied to what reads them.
+    /// The embeddings of the alphabet: the projection that guesses characters is tied to the embeddings that read them.
     fn projection(&self) -> Tensor<2> {
         let n = self.alphabet.len();
         let embeddings = self.embedding.forward(&self.alphabet, [1, n]);

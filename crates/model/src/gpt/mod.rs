@@ -47,8 +47,8 @@ pub struct Gpt {
 }
 
 impl Gpt {
-    /// Reads tokens, each seeing those before it; what comes out predicts the next: `[rows, seq]` to
-    /// `[rows, seq, d_model]`.
+    /// Reads tokens, each seeing those before it; the output predicts the next: `[rows, seq]` to `[rows, seq,
+    /// d_model]`.
     ///
     /// Padding after a row's end needs no mask: nothing before it sees it.
     ///
@@ -61,7 +61,7 @@ impl Gpt {
         self.decoder.forward(x, &context, pass)
     }
 
-    /// Where the model is.
+    /// The device of the model.
     pub fn device(&self) -> Device {
         self.embedding.weight.device()
     }
@@ -71,7 +71,7 @@ impl Gpt {
         self.projection().logits(hidden)
     }
 
-    /// What attention knows of the positions `first .. first + new`.
+    /// The context of attention for the positions `first .. first + new`.
     fn context(&self, first: usize, new: usize) -> AttentionContext {
         let mask = Mask::causal().and_window(self.window);
         self.positions.context(mask, first, new, &self.device())

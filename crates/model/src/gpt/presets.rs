@@ -6,10 +6,11 @@ use crate::Preset;
 /// GPT-1, the four sizes of GPT-2, the eight of GPT-3, and nanoGPT's character model.
 ///
 /// Sources: Radford et al. 2018, §4.1; Radford et al. 2019, Table 2, with the counts of the released models; Brown et al.
-/// 2020, Table 2.1; nanoGPT's `config/train_shakespeare_char.py`. Two rows of Brown et al.'s table contradict themselves,
-/// as heads times their width must be `d_model`: its 1.3 B has 24 heads of 128 in a `d_model` of 2048, where 16 heads give
-/// the stated size, and its 13 B a `d_model` of 5140 with 40 heads of 128, which are 5120. GPT-3's layers alternate
-/// between full and locally banded attention; here all are full, which changes no parameter.
+/// 2020, Table 2.1; nanoGPT's `config/train_shakespeare_char.py`. Two rows of Brown et al.'s table contradict
+/// themselves, as heads times their width must be `d_model`. The 1.3 B model has 24 heads of 128 in a `d_model` of
+/// 2048, where 16 heads give the stated size. The 13 B model has a `d_model` of 5140 with 40 heads of 128, which are
+/// 5120. GPT-3's layers alternate between full and locally banded attention; here all are full, which changes no
+/// parameter.
 pub(super) fn presets() -> Vec<Preset<GptConfig>> {
     let preset = Preset::published;
     let gpt2 = |name, sizes, millions| preset(name, GptConfig::gpt2_like(50_257, 1024, sizes), millions);

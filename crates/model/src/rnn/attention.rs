@@ -64,7 +64,7 @@ impl AdditiveAttention {
         (d_hidden + d_annotation + 1) * d_attention
     }
 
-    /// How much each state (`[rows, n, d_hidden]`) attends to each source token: `[rows, n, src]`; rows sum to 1.
+    /// Attention weights of each state (`[rows, n, d_hidden]`) over the source tokens: `[rows, n, src]`; rows sum to 1.
     pub fn weights(&self, states: Tensor<3>, source: &Annotations) -> Tensor<3> {
         ops::additive_attention_weights(states, &self.over(source))
     }

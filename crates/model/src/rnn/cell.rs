@@ -21,7 +21,7 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// Drawn weights and biases of zero, but for the forget gate's of one (Jozefowicz et al. 2015).
+    /// Drawn weights and biases of zero, except for the forget gate's bias of one (Jozefowicz et al. 2015).
     pub fn new(kind: CellKind, d_in: usize, d_hidden: usize, init: &Initializer) -> Self {
         let d_gates = kind.n_gates() * d_hidden;
         let mut input = Linear::new(d_in, d_gates, true, init);
@@ -59,7 +59,7 @@ impl Cell {
         states.narrow(2, (self.kind.n_states() - 1) * d, d)
     }
 
-    /// What is multiplied from step to step.
+    /// Weights that each step multiplies by.
     pub(super) fn recurrence(&self) -> RecurrentWeights {
         let Linear { weight, bias } = &self.recurrent;
         RecurrentWeights { kind: self.kind, weight: weight.val(), bias: bias.as_ref().map(Param::val) }

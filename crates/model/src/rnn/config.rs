@@ -76,7 +76,7 @@ impl RnnConfig {
         }
     }
 
-    /// Width of an annotation: the states of all directions side by side.
+    /// Width of an annotation: the concatenated states of all directions.
     pub fn d_annotation(&self) -> usize {
         self.n_directions() * self.d_hidden
     }
@@ -85,7 +85,7 @@ impl RnnConfig {
         1 + usize::from(self.bidirectional)
     }
 
-    /// Width of what each encoder layer reads.
+    /// Width of the input of each encoder layer.
     fn encoder_inputs(&self) -> impl Iterator<Item = usize> {
         std::iter::once(self.d_embedding).chain(std::iter::repeat(self.d_annotation())).take(self.n_encoder_layers)
     }

@@ -6,18 +6,19 @@ use burn::{module::Module, tensor::Tensor};
 
 use super::{AdditiveAttention, Annotations, Cell, RnnConfig};
 
-/// A stack of cells; the lowest reads the last token and what it attends to.
+/// A stack of cells; the lowest reads the last token and the context of its attention.
 #[derive(Module, Debug)]
 pub struct RnnDecoder {
     /// From the encoder's last state to the first hidden states of all cells: `[d_hidden, n_layers · d_hidden]`.
     pub bridge: Linear,
-    /// What is looked at in the source.
+    /// Attention to the source.
     pub attention: AdditiveAttention,
-    /// From the context to the gates of the lowest cell, beside that cell's own input: `[d_annotation, n_gates · d_hidden]`.
+    /// From the context to the gates of the lowest cell, added to those of that cell's own input: `[d_annotation,
+    /// n_gates · d_hidden]`.
     pub context: Linear,
     /// The cells, from the input up.
     pub cells: Vec<Cell>,
-    /// From state, context and last token to what is projected to the vocabulary.
+    /// From state, context and last token to the vector that is projected to the vocabulary.
     pub readout: Linear,
 }
 
@@ -42,17 +43,17 @@ impl RnnDecoder {
         self.cells.iter().zip(hidden.chunk(self.cells.len(), 1)).map(|(cell, hidden)| cell.state(hidden)).collect()
     }
 
-    /// Reads tokens one after another, and says what predicts the token that follows each.
+    /// Reads tokens one after another, and returns vectors that predict the token after each.
     ///
-    /// With the last token's embedding `y`, the lowest cell's state `s` and the attention's context `c(s)`, that cell goes on
-    /// to `s' = f(s, y, c)`; the other cells read what the one below says; and what follows is read out of
-    /// `tanh(W [s', c, y] + b)`, with `s'` of the highest.
+    /// With the last token's embedding `y`, the lowest cell's state `s` and the attention's context `c(s)`, that cell's
+    /// next state is `s' = f(s, y, c)`; each other cell reads the state of the one below; and the next token is
+    /// predicted from `tanh(W [s', c, y] + b)`, with `s'` of the highest.
     ///
-    /// Source: Bahdanau et al. 2015, eqs. 4 and 5, A.2.2; with more layers than one, Wu et al. 2016, §3, whose attention
-    /// too is by the lowest. Ours: tanh where the paper has maxout (docs/deviations.md#rnn-encoderdecoder).
+    /// Source: Bahdanau et al. 2015, eqs. 4 and 5, A.2.2; with more than one layer, Wu et al. 2016, §3, whose lowest
+    /// layer attends too. Ours: tanh where the paper has maxout (docs/deviations.md#rnn-encoderdecoder).
     ///
     /// # Shapes
-    /// - `embedded`: `[rows, new, d_embedding]`; `states`, of each cell, go on with the tokens
+    /// - `embedded`: `[rows, new, d_embedding]`; `states`, of each cell, are updated with the tokens
     /// - returns `[rows, new, d_embedding]`
     pub fn unroll(
         &self,
@@ -83,8 +84,8 @@ impl RnnDecoder {
         ops::dropout(hidden, rate, pass)
     }
 
-    /// What was looked at before each token of `embedded` was read, from the state `start` of the lowest cell on:
-    /// `[rows, new, src]`.
+    /// Attention weights before each token of `embedded`, from the state `start` of the lowest cell on: `[rows, new,
+    /// src]`.
     pub fn attended(&self, embedded: Tensor<3>, source: &Annotations, start: Tensor<2>) -> Tensor<3> {
         let ([_, new, _], cell) = (embedded.dims(), &self.cells[0]);
         let after = self.attend(embedded, source, start.clone()).narrow(2, 0, cell.d_state());

@@ -10,7 +10,7 @@ use crate::tokens::{new_tokens, scores};
 #[derive(Debug, Clone)]
 pub struct RnnState {
     source: Annotations,
-    /// The sentence that each row translates, by its place in the batch.
+    /// Index in the batch of the sentence that each row translates.
     sentence_of_row: Vec<usize>,
     /// The state of each cell.
     cells: Vec<Tensor<2>>,
@@ -30,7 +30,7 @@ impl NextToken for Rnn {
         self.projection().weight.dims()[0]
     }
 
-    /// None: a state is as large after any number of tokens.
+    /// No limit: a state has the same size after any number of tokens.
     fn max_len(&self) -> Option<usize> {
         None
     }
@@ -48,7 +48,7 @@ impl NextToken for Rnn {
         let rows = row_indices(parents, &self.device());
         let cells = std::mem::take(&mut state.cells).into_iter();
         state.cells = cells.map(|cell| cell.select(0, rows.clone())).collect();
-        // Beams of a sentence see the same source: where they change places among themselves, it stays.
+        // Beams of a sentence see the same source, which stays in place if they change places among themselves.
         if sentence_of_row != state.sentence_of_row {
             state.source = state.source.clone().select(parents);
             state.sentence_of_row = sentence_of_row;

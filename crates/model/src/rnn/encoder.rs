@@ -1,4 +1,4 @@
-//! The encoder: layers of cells that read the source from left to right and, if they are to, from right to left.
+//! The encoder: layers of cells that read the source from left to right and, optionally, from right to left.
 
 use attentive_attention::{Dropout, Initializer};
 use attentive_backend::ops::{self, CellKind, Steps};
@@ -29,9 +29,9 @@ impl RnnEncoderLayer {
         Self { forward: cell(), backward: bidirectional.then(cell) }
     }
 
-    /// The hidden states of both directions side by side, and the one of the last direction at its end.
+    /// The concatenated hidden states of both directions, and the last one of the last direction.
     ///
-    /// A row's state stays what it is where the row has no token: padding is read by neither direction.
+    /// A row's state does not change at padding, which neither direction reads.
     fn read(&self, x: Tensor<3>, lengths: &[usize]) -> (Tensor<3>, Tensor<2>) {
         let [_, src, _] = x.dims();
         let forward = read(&self.forward, x.clone(), lengths, false);
@@ -47,12 +47,12 @@ impl RnnEncoderLayer {
 }
 
 impl RnnEncoder {
-    /// Annotations of every source token and the last hidden state, of the direction that ends at the first token
-    /// where there is one (Bahdanau et al. 2015, A.2.1).
+    /// Annotations of every source token, and the last hidden state: of the direction that ends at the first token, if
+    /// there is one (Bahdanau et al. 2015, A.2.1).
     ///
     /// # Shapes
     /// - `x`: `[rows, src, d_embedding]`, `lengths`: of each row
-    /// - returns `[rows, src, d_annotation]`, of no meaning at padding, and `[rows, d_hidden]`
+    /// - returns `[rows, src, d_annotation]`, unspecified at padding, and `[rows, d_hidden]`
     ///
     /// # Panics
     /// If there is no source token.

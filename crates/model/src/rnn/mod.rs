@@ -29,7 +29,7 @@ use crate::tokens::token_tensor;
 /// The RNN encoder–decoder with additive attention.
 #[derive(Module, Debug)]
 pub struct Rnn {
-    /// Source embeddings, and target embeddings where those are shared.
+    /// Source embeddings, and target embeddings if those are shared.
     pub source_embedding: Embedding,
     /// Target embeddings of their own.
     pub target_embedding: Option<Embedding>,
@@ -65,7 +65,7 @@ impl Rnn {
         self.decoder.unroll(embedded, source, states, self.dropout, pass)
     }
 
-    /// What each target token is written by looking at, the tokens before it being those of `target`.
+    /// Attention weights with which each target token is written, after the tokens of `target` before it.
     ///
     /// Source: Bahdanau et al. 2015, §5.2.1, whose figure 3 shows these weights.
     ///
@@ -78,7 +78,7 @@ impl Rnn {
         self.decoder.attended(embedded, &annotations, states[0].clone())
     }
 
-    /// Where the model is.
+    /// The device of the model.
     pub fn device(&self) -> Device {
         self.source_embedding.weight.device()
     }

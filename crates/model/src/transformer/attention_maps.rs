@@ -1,4 +1,4 @@
-//! The attention of a Transformer, to look at.
+//! The attention weights of a Transformer, for display.
 
 use attentive_attention::Mask;
 use attentive_core::TokenMatrix;
@@ -7,7 +7,7 @@ use super::Transformer;
 use crate::{AttentionMaps, tokens::token_tensor};
 
 impl Transformer {
-    /// What each source and target token attends to (figures 3 to 5), layer by layer and head by head.
+    /// Attention weights of each source and target token (figures 3 to 5), for each layer and head.
     pub(super) fn maps(&self, source: &TokenMatrix, target: &TokenMatrix) -> AttentionMaps {
         let device = self.device();
         let mask = Mask::padding(source.lengths(), source.n_cols(), &device);

@@ -15,7 +15,7 @@ use crate::{
 /// About the paper's joint English–German vocabulary (§5.1).
 const PAPER_VOCAB_SIZE: usize = 37_000;
 
-/// Tokens of a sentence that costs are stated at.
+/// Tokens of a sentence that costs are stated for.
 pub(crate) const TYPICAL_SENTENCE: usize = 32;
 
 /// Sizes and choices of a [`Transformer`].
@@ -155,7 +155,7 @@ impl TransformerConfig {
         self.d_v.unwrap_or(self.d_model / self.n_heads.max(1))
     }
 
-    /// What a layer is made of; a decoder's has one more attention.
+    /// Parts of a layer; a decoder's layer has one more attention.
     fn block(&self) -> BlockConfig {
         BlockConfig {
             attention: MultiHeadAttentionConfig {

@@ -58,8 +58,8 @@ impl DecoderLayer {
         )
     }
 
-    /// [`forward`](Self::forward) in use, and what each position attends to in the target and in the source:
-    /// `[rows, heads, tgt, tgt]` and `[rows, heads, tgt, src]`.
+    /// [`forward`](Self::forward) in use, and its attention weights over the target and over the source: `[rows, heads,
+    /// tgt, tgt]` and `[rows, heads, tgt, src]`.
     pub fn forward_with_weights(
         &self,
         x: Tensor<3>,
@@ -121,7 +121,7 @@ impl Decoder {
         self.finish(layers.fold(x, |x, layer| layer.forward(x, context, memory.clone(), memory_mask, pass)))
     }
 
-    /// The norm above the last layer, where there is one, and the scale.
+    /// The norm above the last layer, if there is one, and the scale.
     pub fn finish(&self, x: Tensor<3>) -> Tensor<3> {
         let x = match &self.norm {
             Some(norm) => norm.forward(x),

@@ -80,7 +80,7 @@ impl NextToken for Transformer {
 }
 
 impl Memory {
-    /// Drops sentences that no row translates any more, and renumbers the others.
+    /// Drops sentences that no row translates any longer, and renumbers the others.
     fn drop_unused(&mut self, sentence_of_row: &mut [usize], device: &Device) {
         let n_sentences = self.layers[0].k.dims()[0];
         let mut kept = sentence_of_row.to_vec();
@@ -100,7 +100,7 @@ impl Memory {
     }
 }
 
-/// How rows find their sentence.
+/// Relation of rows to their sentences.
 enum RowsOfMemory {
     /// Rows are in the order of sentences, the same number for each: they are queries of one sentence's attention.
     Grouped { beam: usize },

@@ -22,7 +22,7 @@ use crate::Stack;
 /// The encoder–decoder Transformer (Figure 1).
 #[derive(Module, Debug)]
 pub struct Transformer {
-    /// Source embeddings, and target embeddings where those are shared.
+    /// Source embeddings, and target embeddings if those are shared.
     pub source_embedding: Embedding,
     /// Target embeddings of their own.
     pub target_embedding: Option<Embedding>,
@@ -54,7 +54,7 @@ impl Transformer {
         self.encoder.forward(x, &context, pass)
     }
 
-    /// Decodes target tokens, each seeing those before it and the encoded source; what comes out predicts the next.
+    /// Decodes target tokens, each seeing those before it and the encoded source; the output predicts the next.
     ///
     /// # Shapes
     /// - `target`: `[rows, tgt]`, `memory`: `[rows, src, d_model]`
@@ -72,7 +72,7 @@ impl Transformer {
         self.decoder.forward(x, &context, memory, memory_mask, pass)
     }
 
-    /// Where the model is.
+    /// The device of the model.
     pub fn device(&self) -> Device {
         self.source_embedding.weight.device()
     }
@@ -86,7 +86,7 @@ impl Transformer {
         }
     }
 
-    /// What the decoder's self-attention knows of the target positions `first .. first + new`.
+    /// The context of the decoder's self-attention for the target positions `first .. first + new`.
     fn target_context(&self, first: usize, new: usize) -> AttentionContext {
         let mask = Mask::causal().and_window(self.window);
         self.target_positions.context(mask, first, new, &self.device())
