@@ -25,7 +25,7 @@ pub struct TokenMatrix {
 }
 
 impl TokenMatrix {
-    /// Pads `rows` with `pad` to `n_cols`, or to the longest row where that is longer.
+    /// Pads `rows` with `pad` to `n_cols`, or to the longest row if that is longer.
     pub fn from_rows<R: AsRef<[TokenId]>>(rows: &[R], pad: TokenId, n_cols: usize) -> Self {
         let longest = rows.iter().map(|r| r.as_ref().len()).max().unwrap_or(0);
         let n_cols = n_cols.max(longest);
@@ -71,12 +71,12 @@ impl TokenMatrix {
     }
 }
 
-/// The place of the next batch in an endless stream: all that resuming needs to know of the data.
+/// Position of the next batch in an endless stream: the only state of the data that resuming needs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Position {
-    /// Passes over the data that are complete.
+    /// Complete passes over the data.
     pub epoch: u64,
-    /// Batches of this pass that were taken.
+    /// Batches taken of this pass.
     pub batch_idx: u64,
 }
 
@@ -85,7 +85,7 @@ impl Position {
     pub const START: Self = Self { epoch: 0, batch_idx: 0 };
 }
 
-/// The facts that a trainer needs of any batch.
+/// The facts about a batch that a trainer needs.
 pub trait Batch {
     /// Number of examples.
     fn n_rows(&self) -> usize;
@@ -95,21 +95,21 @@ pub trait Batch {
     fn indices(&self) -> &[u64];
 }
 
-/// Sequences, and the token that a model should give at each of their positions.
+/// Sequences, and the target token at each of their positions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SequenceBatch {
     /// The tokens that the model reads: `[rows, seq]`.
     pub ids: TokenMatrix,
-    /// The tokens that it should give, row after row: `[rows · seq]`; for a causal language model, each row a token later.
+    /// The target tokens, row after row: `[rows · seq]`; for a causal language model, each row shifted by one token.
     pub targets: Vec<TokenId>,
-    /// Which positions are not scored, padding at least; their targets may be anything: `[rows · seq]`.
+    /// Flags of positions that are not scored, at least padding; their targets may have any value: `[rows · seq]`.
     pub ignored: Vec<bool>,
     /// Index of each row in its corpus, from 0.
     pub indices: Vec<u64>,
 }
 
 impl SequenceBatch {
-    /// For a causal language model: each sequence but for its last token, and each token but the first as a target.
+    /// For a causal language model: each sequence without its last token, and each token except the first as a target.
     ///
     /// ```
     /// use attentive_core::{Batch, SequenceBatch};
@@ -150,8 +150,8 @@ impl Batch for SequenceBatch {
 pub struct TranslationBatch {
     /// Source sentences, each ending in the end-of-sentence id: `[rows, src]`.
     pub source: TokenMatrix,
-    /// Target sentences, each `<s> … </s>`; the decoder reads all but the last column and is asked for all but
-    /// the first: `[rows, tgt + 1]`.
+    /// Target sentences, each `<s> … </s>`; the decoder reads all but the last column and predicts all but the first:
+    /// `[rows, tgt + 1]`.
     pub target: TokenMatrix,
     /// Index of each pair in its corpus, from 0.
     pub indices: Vec<u64>,

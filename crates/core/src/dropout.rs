@@ -4,9 +4,8 @@ use std::cell::Cell;
 
 /// The randomness of one forward pass.
 ///
-/// A layer that is given one trains, a layer that is given none infers; nothing else differs. Each place where
-/// something is dropped takes the next key, so a pass is a pure function of its seed, and resuming a run needs only
-/// the run's seed and the step.
+/// A layer trains if it gets one, and infers if it gets none; nothing else differs. Each use of dropout takes the next
+/// key, so a pass is a pure function of its seed, and resuming a run needs only the run's seed and the step.
 ///
 /// ```
 /// use attentive_core::Dropout;
@@ -28,7 +27,7 @@ impl Dropout {
         Self { seed, n_taken: Cell::new(0) }
     }
 
-    /// The key of the next place that drops something.
+    /// The key of the next use of dropout.
     pub fn next_key(&self) -> u64 {
         let idx = self.n_taken.get();
         self.n_taken.set(idx + 1);

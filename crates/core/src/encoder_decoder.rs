@@ -2,7 +2,7 @@
 
 use crate::{NextToken, TokenMatrix};
 
-/// A [`NextToken`] model whose rows start from a source sequence each.
+/// A [`NextToken`] model each of whose rows starts from a source sequence.
 pub trait EncoderDecoder: NextToken {
     /// Reads source rows, each ending in the end-of-sentence id; the state has a row for each.
     fn start(&self, source: &TokenMatrix) -> Self::State;

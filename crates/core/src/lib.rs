@@ -1,6 +1,6 @@
-//! The nouns where attentive's crates meet: batches and next-token models.
+//! The types that attentive's crates share: batches and next-token models.
 //!
-//! Types and traits, hardly an algorithm and no tensor: [`data`](https://docs.rs/attentive-data) makes a
+//! Types and traits, with hardly an algorithm and without tensors: [`data`](https://docs.rs/attentive-data) makes a
 //! [`TranslationBatch`], a model's objective scores it, and decoding sees nothing of a model but [`NextToken`].
 
 mod batch;

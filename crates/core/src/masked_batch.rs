@@ -2,7 +2,7 @@
 
 use crate::{Batch, TokenId, TokenMatrix};
 
-/// The ids that frame what an encoder such as BERT reads, and the one that hides a token.
+/// The ids that frame the input of an encoder such as BERT, and the one that hides a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FrameIds {
     /// Fills the end of shorter rows.
@@ -15,16 +15,16 @@ pub struct FrameIds {
     pub mask: TokenId,
 }
 
-/// Sequences some of whose tokens are hidden, and those tokens.
+/// Sequences with hidden tokens, and those tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MaskedBatch {
     /// The tokens that the model reads: `[rows, seq]`.
     pub ids: TokenMatrix,
     /// Segment of each token, padding included, 0 or 1: `[rows · seq]`.
     pub segments: Vec<u8>,
-    /// Where tokens are to be guessed, as `row · seq + column`, in order: `[masked]`.
+    /// Positions of the hidden tokens, as `row · seq + column`, in order: `[masked]`.
     pub masked: Vec<u32>,
-    /// The tokens that were hidden: `[masked]`.
+    /// The hidden tokens: `[masked]`.
     pub targets: Vec<TokenId>,
     /// Whether the second segment of each row follows its first in the text; `None` if rows are single segments: `[rows]`.
     pub follows: Option<Vec<bool>>,

@@ -1,4 +1,4 @@
-//! The view that decoding has of a model.
+//! A model as decoding sees it.
 
 use std::error::Error;
 
@@ -6,8 +6,8 @@ use crate::TokenId;
 
 /// A model that continues rows of tokens, one or more tokens at a time.
 ///
-/// Tokens and scores are on the host, where a search decides. The state knows its rows and holds everything that they
-/// have read: key–value caches, the encoder's output.
+/// Tokens and scores are on the host, where a search decides. The state knows its rows and holds the model's memory of
+/// all that they have read: key–value caches, the encoder's output.
 pub trait NextToken {
     /// The model's memory of each row.
     type State;
@@ -15,7 +15,7 @@ pub trait NextToken {
     /// Size of the vocabulary.
     fn vocab_size(&self) -> usize;
 
-    /// The most tokens that a row can read (and that a source can have), if there is a limit.
+    /// Largest number of tokens that a row can read (and that a source can have), if there is a limit.
     fn max_len(&self) -> Option<usize>;
 
     /// Reads `tokens` (`[rows × new]`, row after row, the same number for every row of `state`) and scores the token that
@@ -25,7 +25,7 @@ pub trait NextToken {
     /// without storing every log-probability, else by [`Scores::All`].
     ///
     /// # Errors
-    /// [`DeviceError`], where the device does not hand over its results.
+    /// [`DeviceError`] if the device does not hand over its results.
     ///
     /// # Panics
     /// If the number of tokens is not a multiple of the rows of `state`, or a row reads more than
@@ -34,10 +34,10 @@ pub trait NextToken {
 
     /// Makes row `i` of `state` a copy of its old row `parents[i]`; rows may be repeated, reordered or dropped.
     ///
-    /// Parents are on the host, so that a model can see which rows did not move.
+    /// Parents are on the host, so that a model can see which rows stay in place.
     fn reorder(&self, state: &mut Self::State, parents: &[usize]);
 
-    /// Reads `tokens` as [`advance`](Self::advance) does and gives the log-probability of every token in nats:
+    /// Reads `tokens` as [`advance`](Self::advance) does and returns the log-probability of every token in nats:
     /// `[rows × vocab]`.
     ///
     /// # Errors
@@ -48,7 +48,7 @@ pub trait NextToken {
     fn log_probs(&self, tokens: &[TokenId], state: &mut Self::State) -> Result<Vec<f32>, DeviceError> {
         match self.advance(tokens, state, Want::All)? {
             Scores::All(log_probs) => Ok(log_probs),
-            Scores::Top(_) => panic!("advance: all log-probabilities are wanted, and some were given"),
+            Scores::Top(_) => panic!("advance: all log-probabilities are wanted, but only some were given"),
         }
     }
 }
@@ -58,7 +58,7 @@ pub trait NextToken {
 pub enum Want {
     /// Those of all tokens.
     All,
-    /// Those of this many most probable tokens at least.
+    /// Those of at least this many most probable tokens.
     Top(usize),
 }
 
@@ -78,7 +78,7 @@ pub struct TopTokens {
     pub k: usize,
     /// `[rows × k]`.
     pub ids: Vec<TokenId>,
-    /// In nats, `[rows × k]`; -∞ where no token is left.
+    /// In nats, `[rows × k]`; -∞ if no token is left.
     pub log_probs: Vec<f32>,
 }
 

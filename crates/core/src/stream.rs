@@ -1,15 +1,15 @@
-//! Where batches come from.
+//! Sources of batches.
 
 use std::error::Error;
 
 use crate::{Batch, Position};
 
-/// Why batches could not be made.
+/// The reason why batches could not be made.
 pub type StreamError = Box<dyn Error + Send + Sync>;
 
 /// An endless stream of batches, one pass over the data after another.
 ///
-/// [`Endless`] makes one of any [`Epochs`]. A position is all that a checkpoint keeps of a stream.
+/// [`Endless`] makes one of any [`Epochs`]. A checkpoint keeps only the position of a stream.
 pub trait BatchStream {
     /// One batch.
     type Batch: Batch;
@@ -36,22 +36,22 @@ pub trait BatchStream {
     fn seek(&mut self, position: Position) -> Result<(), StreamError>;
 }
 
-/// Data that is read in epochs, passes in which each example comes once.
+/// Data that is read in epochs: passes with each example once.
 ///
-/// The batches of an epoch and their order are a function of its number, so that two numbers, a [`Position`], say where a
-/// run is. A vector of batches is the simplest kind: the same batches in each epoch.
+/// The batches of an epoch and their order are a function of its number, so two numbers, a [`Position`], are the
+/// position of a run. A vector of batches is the simplest kind: the same batches in each epoch.
 pub trait Epochs {
     /// One batch.
     type Batch: Batch;
-    /// An epoch laid out: which examples each of its batches has.
+    /// The layout of an epoch: the examples of each of its batches.
     type Order;
-    /// What can go wrong.
+    /// The error of laying out or reading.
     type Error: Into<StreamError>;
 
     /// Lays out an epoch, counted from 0.
     ///
     /// # Errors
-    /// Those of the data; most kinds have none here.
+    /// Those of the data; most kinds never fail here.
     fn lay_out(&self, epoch: u64) -> Result<Self::Order, Self::Error>;
 
     /// Number of batches in an epoch.
@@ -118,7 +118,7 @@ impl<B: Batch + Clone> Epochs for Vec<B> {
     }
 }
 
-/// An epoch without batches, of which no stream can be made.
+/// An epoch without batches, which can't make a stream.
 #[derive(Debug, thiserror::Error)]
 #[error("epoch {epoch} of the training data, counted from 0, has no batch")]
 pub struct EmptyEpoch {
@@ -159,7 +159,7 @@ impl<E: Epochs> Endless<E> {
         &self.epochs
     }
 
-    /// Lays out the epoch of the position, unless it is; returns the number of its batches.
+    /// Lays out the epoch of the position, unless it already is; returns the number of its batches.
     fn lay_out(&mut self) -> Result<u64, StreamError> {
         let epoch = self.position.epoch;
         let is_there = matches!(self.laid_out, Some((number, _)) if number == epoch);

@@ -1,4 +1,4 @@
-//! The places of keys and values of the target so far.
+//! Slots of the keys and values of the target so far.
 
 /// The slot of each position of each row, for all layers: hypotheses share the slots of their common beginning.
 #[derive(Debug, Clone)]
@@ -7,7 +7,7 @@ pub(crate) struct Slots {
     slots: Vec<u32>,
     rows: usize,
     len: usize,
-    /// How many there are, those of rows that have left among them.
+    /// Number of slots, including those of rows that have left.
     n_slots: u32,
 }
 
@@ -26,7 +26,7 @@ impl Slots {
         &self.slots
     }
 
-    /// Gives each row slots of its own for `new` more positions, numbered row by row.
+    /// Gives each row its own slots for `new` more positions, numbered row by row.
     pub(crate) fn append(&mut self, new: usize) {
         let old = std::mem::take(&mut self.slots);
         self.slots.reserve(self.rows * (self.len + new));
@@ -39,7 +39,7 @@ impl Slots {
         self.n_slots += (self.rows * new) as u32;
     }
 
-    /// Makes row `i` go on from the old row `parents[i]`.
+    /// Makes row `i` continue the old row `parents[i]`.
     pub(crate) fn reorder(&mut self, parents: &[usize]) {
         self.slots = parents.iter().flat_map(|&parent| &self.slots[parent * self.len..][..self.len]).copied().collect();
         self.rows = parents.len();

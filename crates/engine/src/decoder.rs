@@ -15,7 +15,7 @@ pub(crate) struct DecoderLayer {
     pub(crate) self_output: Linear,
     pub(crate) self_attention: AddNorm,
     pub(crate) query: Linear,
-    /// Of the source's tokens, projected once.
+    /// Keys and values of the source's tokens, projected once.
     pub(crate) keys_values: Linear,
     pub(crate) cross_output: Linear,
     pub(crate) cross_attention: AddNorm,
@@ -31,7 +31,7 @@ pub(crate) struct Decoder {
     pub(crate) dims: HeadDims,
 }
 
-/// Buffers that steps use again.
+/// Buffers that steps reuse.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Scratch {
     pub(crate) x: Vec<f32>,
@@ -55,8 +55,8 @@ impl Decoder {
         Memory { layers: layers.collect(), sentences }
     }
 
-    /// Decodes the last positions of each row in `slots`, whose embeddings are `scratch.x` (`[rows, new, d_model]`) and become
-    /// the stack's output. `pairs` are the rows that translate each sentence, and its source.
+    /// Decodes the last positions of each row in `slots`, whose embeddings are in `scratch.x` (`[rows, new, d_model]`),
+    /// overwritten by the stack's output. `pairs` are the rows that translate each sentence, and its source.
     pub(crate) fn forward(
         &self,
         scratch: &mut Scratch,

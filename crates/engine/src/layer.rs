@@ -17,7 +17,7 @@ impl Linear {
         self.bias.len()
     }
 
-    /// `y = activation(x W + b)`; `y` is made as long as it must be.
+    /// `y = activation(x W + b)`; `y` is resized.
     pub(crate) fn forward(&self, x: &[f32], activation: ActivationKind, y: &mut Vec<f32>) {
         let [d_in, d_out] = self.weight.dims();
         y.resize(x.len() / d_in * d_out, 0.0);
@@ -42,7 +42,7 @@ impl LayerNorm {
     /// ε of `attentive_attention::NormConfig::layer`.
     pub(crate) const EPSILON: f32 = 1e-5;
 
-    /// `y = norm(x)`; `y` is made as long as it must be.
+    /// `y = norm(x)`; `y` is resized.
     pub(crate) fn forward(&self, x: &[f32], scratch: &mut NormScratch) {
         scratch.y.resize(x.len(), 0.0);
         scratch.stats.resize(2 * x.len() / self.gamma.len(), 0.0);
@@ -116,22 +116,22 @@ pub(crate) struct HeadDims {
 }
 
 impl HeadDims {
-    /// Of all queries of a position, and of all keys.
+    /// Width of all queries of a position, and of all keys.
     pub(crate) fn keys(self) -> usize {
         self.heads * self.d_k
     }
 
-    /// Of all values of a position, and of attention's output.
+    /// Width of all values of a position, and of attention's output.
     pub(crate) fn values(self) -> usize {
         self.heads * self.d_v
     }
 
-    /// Of all keys and values of a position, side by side.
+    /// Width of all keys and values of a position together.
     pub(crate) fn keys_values(self) -> usize {
         self.keys() + self.values()
     }
 
-    /// Heads of width `d` in rows of width `row`, `seq` rows a sequence.
+    /// Heads of width `d` in rows of width `row`, `seq` rows per sequence.
     pub(crate) fn strides(row: usize, seq: usize, d: usize) -> HeadStrides {
         HeadStrides { batch: seq * row, seq: row, head: d }
     }

@@ -1,9 +1,9 @@
 //! The encoder–decoder Transformer in use on a CPU.
 //!
-//! [`CpuTransformer`] is `attentive_model::Transformer` made for decoding: weights are packed once, queries, keys and
-//! values come from one product, padding is never computed, caches and buffers are kept from step to step, and the most
-//! probable tokens leave the vocabulary's product without its logits ever being stored. With [`WeightFormat::Int8`] weights
-//! are signed bytes with a scale a column.
+//! [`CpuTransformer`] is `attentive_model::Transformer` made for decoding: weights are packed once; queries, keys and
+//! values come from one product; padding is never computed; caches and buffers are kept from step to step; and the
+//! vocabulary's product returns the most probable tokens without storing its logits. With [`WeightFormat::Int8`]
+//! weights are signed bytes with a scale for each column.
 //!
 //! ```
 //! use attentive_backend::BackendKind;

@@ -26,13 +26,13 @@ impl<'a> Loader<'a> {
         Self { params, config, format, problems: Vec::new() }
     }
 
-    /// An error that lists the parameters that were missing, of another shape, or left over.
+    /// An error that lists the parameters that are missing, of another shape, or left over.
     pub(crate) fn finish(mut self) -> Result<(), WeightsError> {
         self.problems.extend(self.params.keys().map(|name| format!("left over: {name}")));
         if self.problems.is_empty() { Ok(()) } else { Err(WeightsError::Mismatch { problems: self.problems }) }
     }
 
-    /// A parameter's values; zeros where it does not fit, which `finish` then reports.
+    /// A parameter's values; zeros if it does not fit, which `finish` then reports.
     pub(crate) fn values(&mut self, name: &str, shape: &[usize]) -> Vec<f32> {
         match self.params.remove(name) {
             Some(tensor) if tensor.shape == shape => return tensor.values,
@@ -90,7 +90,7 @@ impl<'a> Loader<'a> {
         HeadDims { heads: self.config.n_heads, d_k: self.config.d_k(), d_v: self.config.d_v() }
     }
 
-    /// Projections of the same input, side by side.
+    /// Projections of the same input, concatenated.
     fn attention_inputs(&mut self, path: &str, parts: &[&str]) -> Linear {
         let d_in = self.config.d_model;
         let dims = self.head_dims();

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use crate::layer::HeadDims;
 
-/// Multiply–adds below which attention is not worth another thread.
+/// Attention with fewer multiply–adds is not worth another thread.
 const MIN_PARALLEL: usize = 1 << 17;
 
 /// Keys and values of every source, without padding, for each decoder layer.
@@ -35,7 +35,7 @@ pub(crate) fn spans(lengths: impl IntoIterator<Item = usize>) -> Vec<Span> {
     lengths.into_iter().map(span).collect()
 }
 
-/// Attention of runs of queries, each to its own run of keys and values, nothing hidden.
+/// Attention of runs of queries, each to its own run of keys and values, without a mask.
 ///
 /// Queries are the first features of the rows of `q`, keys and values the last of those of `kv`; `out` is
 /// `[queries, values]`.
@@ -49,7 +49,7 @@ pub(crate) fn attend_spans(
 ) {
     let HeadDims { heads, d_k, d_v } = dims;
     lse.resize(out.len() / dims.values() * heads, 0.0);
-    // Outputs of the runs, one after another as the queries are.
+    // Outputs of the runs, in the order of the queries.
     let (mut rest, mut rest_lse) = (out, &mut lse[..]);
     let mut jobs = Vec::with_capacity(pairs.len());
     for &(queries, keys) in pairs {

@@ -50,7 +50,7 @@ impl CpuTransformer {
     /// Whether models of this configuration can be packed: the paper's layers, of any size and activation, at
     /// sinusoidal or learned positions.
     pub fn covers(config: &TransformerConfig) -> bool {
-        // Every field by its name: a new one is either followed or refused.
+        // Every field by name, so that a new one must be either followed or refused.
         let TransformerConfig {
             source_vocab_size: _,
             target_vocab_size: _,
@@ -95,7 +95,7 @@ impl CpuTransformer {
     /// # Panics
     /// If the engine does not [cover](Self::covers) the configuration.
     pub fn new(config: &TransformerConfig, params: Tensors, format: WeightFormat) -> Result<Self, WeightsError> {
-        assert!(Self::covers(config), "the engine has no such layers");
+        assert!(Self::covers(config), "the engine does not have such layers");
         let d_model = config.d_model;
         let (source_size, target_size) = (config.source_vocab_size, config.target_vocab_size);
         let mut loader = Loader::new(params, config, format);
@@ -142,7 +142,8 @@ impl CpuTransformer {
         (self.encoder.forward(tokens, &sentences), sentences)
     }
 
-    /// Reads tokens and leaves the vectors that predict the next one of each row, `[rows, d_model]`, in `state.scratch.x`.
+    /// Reads tokens and writes the vectors that predict the next one of each row, `[rows, d_model]`, to
+    /// `state.scratch.x`.
     fn read(&self, ids: &[TokenId], state: &mut State) {
         let State { memory, sentence_of_row, slots, caches, scratch } = state;
         let rows = sentence_of_row.len();
@@ -177,12 +178,12 @@ impl CpuTransformer {
         log_probs
     }
 
-    /// The `k` best tokens of each row, found without storing the others' logits; the projection has no bias.
+    /// The `k` best tokens of each row, found without storing the others' logits; the projection does not have a bias.
     fn top(&self, tokens: &[TokenId], state: &mut State, k: usize) -> TopTokens {
         let rows = state.sentence_of_row.len();
         let mut top = TopTokens { k, ids: vec![0; rows * k], log_probs: vec![0.0; rows * k] };
         let mut log_sum_exp = vec![0.0; rows];
-        // One entry into the thread pool a step, not one a product.
+        // One entry into the thread pool per step, not one per product.
         rayon::scope(|_| {
             self.read(tokens, state);
             let best = TopK { k, ids: &mut top.ids, values: &mut top.log_probs, log_sum_exp: &mut log_sum_exp };

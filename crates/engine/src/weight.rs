@@ -36,8 +36,8 @@ impl FromStr for WeightFormat {
     }
 }
 
-/// How the matrix of a name is rounded to bytes, if [`WeightFormat::Int8`] rounds it: words of embeddings and projections by
-/// themselves, linear layers by output.
+/// Axis of the scales with which [`WeightFormat::Int8`] rounds the matrix of a name, if it does: one for each word of
+/// embeddings and projections, one for each output of linear layers.
 pub fn int8_axis(name: &str) -> Option<ScaleAxis> {
     let path = name.strip_suffix(".weight")?;
     match path.rsplit('.').next()? {
@@ -69,7 +69,7 @@ impl Weight {
         }
     }
 
-    /// `y = x W` and then the epilogue, for rows `x` `[n, d_in]` and `y` `[n, d_out]`.
+    /// `y = x W`, then the epilogue, for rows `x` `[n, d_in]` and `y` `[n, d_out]`.
     pub(crate) fn multiply(&self, x: &[f32], y: &mut [f32], epilogue: &Epilogue<'_>) {
         let [d_in, d_out] = self.dims();
         let n = x.len() / d_in;
@@ -80,7 +80,7 @@ impl Weight {
         }
     }
 
-    /// The best of each row of `x W`.
+    /// The largest elements of each row of `x W`.
     pub(crate) fn top_k(&self, x: &[f32], best: TopK<'_>) {
         let [d_in, _] = self.dims();
         let x = MatRef::new(x, x.len() / d_in, d_in);

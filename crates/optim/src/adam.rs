@@ -44,10 +44,10 @@ impl AdamConfig {
         Ok(Adam { config: self, n_updates: 0, moments: BTreeMap::new() })
     }
 
-    /// Holds every setting against its range.
+    /// Checks that every setting is in its range.
     ///
     /// # Errors
-    /// [`OptimizerError::OutOfRange`] names the first that is out of it.
+    /// [`OptimizerError::OutOfRange`] names the first that is not.
     pub fn validate(&self) -> Result<(), OptimizerError> {
         let in_unit = |value: f64| (0.0..1.0).contains(&value);
         let not_negative = |value: f64| value.is_finite() && value >= 0.0;

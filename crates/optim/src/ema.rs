@@ -10,8 +10,8 @@ use burn::{
 /// The exponential moving average of a model's parameters, which often scores better than the last ones.
 ///
 /// `e ← δ e + (1 - δ) w` after each update, with `δ = min(decay, (1 + n) / (10 + n))` at update `n`, so that initial
-/// parameters are soon forgotten; it begins as the parameters after the first update it sees. Source: Polyak and
-/// Juditsky 1992; the ramp of `δ` is that of TensorFlow's `ExponentialMovingAverage` with `num_updates`.
+/// parameters are soon forgotten; it starts as the parameters after the first update. Source: Polyak and Juditsky 1992;
+/// the ramp of `δ` is that of TensorFlow's `ExponentialMovingAverage` with `num_updates`.
 #[derive(Debug, Clone)]
 pub struct Ema {
     decay: f64,
@@ -19,12 +19,12 @@ pub struct Ema {
 }
 
 impl Ema {
-    /// A mean of nothing yet, with `decay` in `[0, 1)`.
+    /// An empty mean, with `decay` in `[0, 1)`.
     pub fn new(decay: f64) -> Self {
         Self { decay, means: BTreeMap::new() }
     }
 
-    /// Takes in the parameters after the optimizer's update `n_updates`.
+    /// Adds the parameters after the optimizer's update `n_updates`.
     pub fn update<M: Module>(&mut self, model: &M, n_updates: u64) {
         let n = n_updates as f64;
         let decay = self.decay.min((1.0 + n) / (10.0 + n));
@@ -41,7 +41,7 @@ impl Ema {
         &self.means
     }
 
-    /// Goes on from a checkpoint.
+    /// Continues from a checkpoint.
     #[must_use]
     pub fn restored(self, means: BTreeMap<String, Tensor<1>>) -> Self {
         Self { means, ..self }

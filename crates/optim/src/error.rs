@@ -1,6 +1,6 @@
-//! Settings and states that no optimizer can have.
+//! Errors of settings and states of optimizers.
 
-/// Settings and states that no optimizer can have.
+/// Errors of settings and states of optimizers.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OptimizerError {
@@ -33,7 +33,7 @@ pub enum OptimizerError {
 }
 
 impl OptimizerError {
-    /// The setting that is out of its range, if that is what is wrong.
+    /// The setting that is out of its range, if that is the error.
     pub fn keys(&self) -> Vec<&'static str> {
         match self {
             Self::LearningRate { key, .. } | Self::OutOfRange { key, .. } => vec![key],

@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 
 use crate::{Optimizer, OptimizerError, OptimizerState, ParamInfo, StepSize, optimizer::take_slots};
 
-/// How a gradient `g` changes a parameter, at the learning rate `η`.
+/// Update of a parameter by its gradient `g`, with the learning rate `η`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum UpdateRule {
     /// `w ← w - η g` (Robbins and Monro 1951).

@@ -16,14 +16,14 @@ use burn::{
 pub struct Gradients(BTreeMap<String, Tensor<1>>);
 
 impl Gradients {
-    /// Takes the gradients of `model`'s parameters from what a backward pass left.
+    /// Takes the gradients of `model`'s parameters from the result of a backward pass.
     pub fn take<M: Module>(mut tape: Tape, model: &M) -> Self {
         let mut collector = Collector { path: Vec::new(), tape: &mut tape, gradients: Self::default() };
         model.visit(&mut collector);
         collector.gradients
     }
 
-    /// Adds those of another micro-batch.
+    /// Adds the gradients of another micro-batch.
     pub fn add(&mut self, other: Self) {
         if self.0.is_empty() {
             *self = other;

@@ -1,4 +1,4 @@
-//! The trait of optimizers, and the configuration of those that there are.
+//! The trait of optimizers, and the configuration of the existing ones.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -13,7 +13,7 @@ use crate::{AdamConfig, FirstOrder, Gradients, OptimizerError, UpdateRule};
 /// State of an optimizer: flattened tensors by name.
 pub type OptimizerState = BTreeMap<String, Tensor<1>>;
 
-/// A parameter, as an optimizer meets it.
+/// A parameter, as an optimizer sees it.
 #[derive(Debug, Clone, Copy)]
 pub struct ParamInfo<'a> {
     /// Its path through the module, `decoder.layers.0.norm.gamma`.
@@ -22,7 +22,7 @@ pub struct ParamInfo<'a> {
     pub shape: &'a [usize],
 }
 
-/// How far an update goes.
+/// Step size of an update.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StepSize {
     /// Factor of gradients, which are sums over targets: `1 / n_targets` makes them means.
@@ -67,7 +67,7 @@ pub struct StepSize {
 /// }
 /// ```
 pub trait Optimizer: fmt::Debug {
-    /// The name that checkpoints know it by.
+    /// Its name in checkpoints.
     fn name(&self) -> &str;
 
     /// Updates made.
@@ -76,7 +76,7 @@ pub trait Optimizer: fmt::Debug {
     /// Begins an update: counts it.
     fn begin(&mut self);
 
-    /// The new values of one parameter, flattened, without gradient: `[n]` of `[n]` values and their `[n]` gradients.
+    /// The new values of one parameter, flattened, without gradient: `[n]` from `[n]` values and their `[n]` gradients.
     ///
     /// The values may be changed in place if nothing else holds them.
     fn update(&mut self, param: ParamInfo<'_>, values: Tensor<1>, gradient: Tensor<1>, size: StepSize) -> Tensor<1>;
@@ -275,10 +275,10 @@ impl OptimizerConfig {
         })
     }
 
-    /// Holds every setting against its range.
+    /// Checks that every setting is in its range.
     ///
     /// # Errors
-    /// [`OptimizerError::OutOfRange`] names the first that is out of it.
+    /// [`OptimizerError::OutOfRange`] names the first that is not.
     pub fn validate(&self) -> Result<(), OptimizerError> {
         let settings: &[(&'static str, f64)] = match self {
             Self::Adam(config) => return config.validate(),

@@ -63,10 +63,10 @@ fn one() -> f64 {
 }
 
 impl ScheduleConfig {
-    /// Holds learning rates against their range.
+    /// Checks that learning rates are in their range.
     ///
     /// # Errors
-    /// [`OptimizerError::LearningRate`] names the first that is negative, infinite or no number.
+    /// [`OptimizerError::LearningRate`] names the first that is negative, infinite or not a number.
     pub fn validate(&self) -> Result<(), OptimizerError> {
         let rates: &[_] = match *self {
             Self::Noam { factor, .. } => &[("factor", factor)],
@@ -80,7 +80,7 @@ impl ScheduleConfig {
         }
     }
 
-    /// The schedule for a model of width `d_model`, which Noam's depends on.
+    /// The schedule for a model of width `d_model`, which the Noam schedule depends on.
     pub fn build(self, d_model: usize) -> Scheduled {
         Scheduled { config: self, d_model }
     }

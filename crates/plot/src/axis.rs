@@ -43,7 +43,7 @@ impl Axis {
         (value - self.low) / (self.high - self.low)
     }
 
-    /// Values that are marked, with their labels.
+    /// Marked values with their labels.
     pub fn ticks(&self) -> Vec<(f64, String)> {
         let n = ((self.high - self.low) / self.step).round() as usize;
         (0..=n).map(|i| self.low + i as f64 * self.step).map(|value| (value, self.label(value))).collect()

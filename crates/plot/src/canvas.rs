@@ -21,7 +21,7 @@ pub(crate) struct TextStyle {
     pub(crate) is_bold: bool,
 }
 
-/// A page that lines and texts are put on; units are points of a screen, and (0, 0) is its upper left corner.
+/// A page for lines and texts; units are points of a screen, and (0, 0) is its upper left corner.
 pub(crate) trait Canvas {
     /// A line through points.
     fn line(&mut self, points: &[(f64, f64)], colour: Colour, width: f64);
@@ -33,16 +33,16 @@ pub(crate) trait Canvas {
     fn text(&mut self, at: (f64, f64), text: &str, style: TextStyle);
 }
 
-/// Charts beneath one another, as one SVG document.
+/// Charts one below another, as one SVG document.
 pub fn to_svg(charts: &[crate::Chart]) -> String {
     let mut page = Svg::new(crate::chart::WIDTH, crate::chart::HEIGHT * charts.len() as f64);
     crate::chart::draw(charts, &mut page);
     page.finish()
 }
 
-/// Charts beneath one another, as a PNG image of twice their size in pixels, for sharp screens.
+/// Charts one below another, as a PNG image of twice their size in pixels, for sharp screens.
 ///
-/// Letters are Noto Sans Mono's and compiled in, so that nothing depends on the fonts of a system; a letter beyond Latin-1
+/// The font, Noto Sans Mono, is compiled in, so that nothing depends on the fonts of a system; a letter beyond Latin-1
 /// is drawn as `?`.
 ///
 /// # Panics

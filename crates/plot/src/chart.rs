@@ -7,11 +7,11 @@ use crate::{
 
 pub(crate) const WIDTH: f64 = 720.0;
 pub(crate) const HEIGHT: f64 = 300.0;
-/// Room for labels: left, right, top, bottom.
+/// Margins for labels: left, right, top, bottom.
 const MARGINS: [f64; 4] = [64.0, 16.0, 32.0, 44.0];
-/// Most points of a line; more are averaged.
+/// Largest number of points of a line; more are averaged.
 const MAX_POINTS: usize = 600;
-/// Lines with at most this many points have them marked.
+/// Largest number of points that a line shows as marks.
 const MAX_DOTS: usize = 40;
 /// The colours of Okabe and Ito (2008), which colour-blind readers can distinguish.
 const COLOURS: [Colour; 7] = [
@@ -32,7 +32,7 @@ const TEXT: Colour = [0; 3];
 pub struct Series {
     /// Its name.
     pub label: String,
-    /// Points from left to right; where one is not finite, the line breaks.
+    /// Points from left to right; the line breaks at a point that is not finite.
     pub points: Vec<(f64, f64)>,
 }
 
@@ -47,7 +47,7 @@ pub struct Chart {
     pub series: Vec<Series>,
 }
 
-/// Draws charts beneath one another.
+/// Draws charts one below another.
 pub(crate) fn draw(charts: &[Chart], canvas: &mut impl Canvas) {
     for (idx, chart) in charts.iter().enumerate() {
         chart.draw(idx as f64 * HEIGHT, canvas);

@@ -1,7 +1,7 @@
 //! TensorBoard's event files.
 //!
-//! A file is a row of records: length (u64), its checksum, data, its checksum; little-endian. The data are protocol
-//! buffers of type `tensorflow.Event`. Source: `tensorflow/core/lib/io/record_writer.h` and
+//! A file is a sequence of records: length (u64), its checksum, data, its checksum; little-endian. The data are
+//! protocol buffers of type `tensorflow.Event`. Source: `tensorflow/core/lib/io/record_writer.h` and
 //! `tensorflow/core/util/event.proto` of TensorFlow.
 
 use std::{
@@ -13,14 +13,14 @@ use std::{
 /// The generator polynomial of CRC-32C (Castagnoli 1993), its bits reversed.
 const CASTAGNOLI: u32 = 0x82f6_3b78;
 
-/// A file of scalars that TensorBoard reads while it is written.
+/// A file of scalars that TensorBoard can read while it is being written.
 ///
 /// Checksums and protocol are written here, without a dependency.
 #[derive(Debug)]
 pub struct EventFile(File);
 
 impl EventFile {
-    /// Begins a file. TensorBoard drops `first_step` and later steps that other files of the folder hold: a resumed run
+    /// Begins a file. TensorBoard drops `first_step` and later steps of the folder's other files, so a resumed run
     /// shows no step twice.
     ///
     /// # Errors
@@ -36,7 +36,7 @@ impl EventFile {
         Ok(file)
     }
 
-    /// Writes the value that a name has at a step.
+    /// Writes the value of a name at a step.
     ///
     /// # Errors
     /// Errors of the file system.

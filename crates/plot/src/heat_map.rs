@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-/// The longer side of a map, and the least and greatest side of a cell.
+/// Longer side of a map, and least and greatest side of a cell.
 const SIDE: f64 = 360.0;
 const CELL: [f64; 2] = [2.0, 18.0];
 /// Shades of a colour.
@@ -14,7 +14,7 @@ const GAP: f64 = 24.0;
 const ABOVE: [f64; 3] = [0.0, 114.0, 178.0];
 const BELOW: [f64; 3] = [213.0, 94.0, 0.0];
 
-/// A matrix, drawn as cells from white at zero to full colour at the value that is farthest from it.
+/// A matrix, drawn as cells from white at zero to full colour at the value farthest from zero.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HeatMap {
     /// The quantity that is drawn.

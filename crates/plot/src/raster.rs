@@ -8,7 +8,7 @@ use tiny_skia::{Color, FillRule, LineCap, LineJoin, Paint, PathBuilder, Pixmap, 
 
 use crate::canvas::{Anchor, Canvas, Colour, TextStyle};
 
-/// Pixels of a point.
+/// Pixels per point.
 const SCALE: f64 = 2.0;
 
 /// The size of letters: 12 points.

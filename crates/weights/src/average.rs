@@ -12,7 +12,7 @@ use crate::{HostTensor, Tensors, WeightsError, read};
 pub fn average<P: AsRef<Path>>(paths: &[P]) -> Result<Tensors, WeightsError> {
     let (first, others) = paths.split_first().ok_or(WeightsError::NothingToAverage)?;
     let first = read(first.as_ref())?;
-    // Sums in f64, so that the mean does not depend on how many there are.
+    // Sums in f64, so that the mean does not depend on the number of files.
     let mut sums: Vec<Vec<f64>> = first.values().map(|t| t.values.iter().copied().map(f64::from).collect()).collect();
     for path in others {
         let tensors = read(path.as_ref())?;

@@ -1,4 +1,4 @@
-//! Values that a model can be used with.
+//! Values that a model can use.
 
 use crate::{HostTensor, Tensors, WeightsError};
 
@@ -13,7 +13,7 @@ use crate::{HostTensor, Tensors, WeightsError};
 /// ```
 ///
 /// # Errors
-/// [`WeightsError::NotFinite`] names the first parameter that has another.
+/// [`WeightsError::NotFinite`] names the first parameter with another value.
 pub fn check_finite(tensors: &Tensors) -> Result<(), WeightsError> {
     tensors.iter().try_for_each(|(name, tensor)| check_tensor(name, tensor))
 }

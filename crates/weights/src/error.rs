@@ -1,8 +1,8 @@
-//! What can be wrong with a file of weights.
+//! Errors of files of weights.
 
 use std::{borrow::Cow, path::PathBuf};
 
-/// A file of weights that can't be used.
+/// An error of a file of weights.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WeightsError {
@@ -35,17 +35,17 @@ pub enum WeightsError {
         #[source]
         problem: TensorProblem,
     },
-    /// Tensors that would take far more memory than their file has bytes: they show the same values again and again.
+    /// Tensors that would take far more memory than their file has bytes, as they show the same values again and again.
     #[error("{path}: with {name}, its tensors take more than {growth} times the file's size; save them without sharing storages", path = path.display())]
     TooLarge {
         /// The file.
         path: PathBuf,
-        /// The tensor that is one too many.
+        /// The tensor that exceeds the limit.
         name: String,
-        /// How many times as large as the file tensors may be.
+        /// Largest size of the tensors relative to the file's.
         growth: u64,
     },
-    /// A parameter that has values which are not numbers, or infinite.
+    /// A parameter with values that are infinite or not numbers.
     #[error(
         "{name}: value {index} is {value}, not a finite number; the training diverged or the file is damaged: use an \
          earlier checkpoint, or copy it again"
@@ -53,15 +53,15 @@ pub enum WeightsError {
     NotFinite {
         /// The parameter.
         name: String,
-        /// Place of the first such value, row by row.
+        /// Index of the first such value, row by row.
         index: usize,
         /// That value.
         value: f32,
     },
-    /// The tensors are of another model.
+    /// The tensors belong to another model.
     #[error("the weights do not fit the model's configuration:{}", list(.problems))]
     Mismatch {
-        /// Tensors missing, left over, or of another shape, a line each.
+        /// Tensors that are missing, left over, or of another shape, one per line.
         problems: Vec<String>,
     },
     /// Nothing to average.
@@ -69,7 +69,7 @@ pub enum WeightsError {
     NothingToAverage,
 }
 
-/// What is wrong with the content of a file.
+/// Error in the content of a file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct FormatError(Cow<'static, str>);
@@ -86,20 +86,20 @@ impl From<String> for FormatError {
     }
 }
 
-/// Why a tensor of a file can't be used; the others can.
+/// The reason why a tensor of a file can't be used; the others can.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TensorProblem {
-    /// There is no such tensor.
+    /// The tensor is missing.
     #[error("it is missing")]
     Missing,
     /// Its numbers are of a kind that can't be read.
     #[error("it holds {0}, a kind of number that can't be read here")]
     Kind(String),
-    /// A call that makes it is not one of those that make tensors.
+    /// It is made by a call that is not one of those that make tensors.
     #[error("it is made by {0}, which is not called here")]
     Call(String),
-    /// It is something else, or it is not written as PyTorch writes tensors.
+    /// It is not a tensor, or not written as PyTorch writes tensors.
     #[error("it is not a tensor ({0})")]
     Other(&'static str),
     /// Its storage is missing.
@@ -108,7 +108,7 @@ pub enum TensorProblem {
     /// It reaches beyond its storage.
     #[error("it reaches beyond its storage")]
     Outside,
-    /// It shows few of the many values that it reaches over.
+    /// It shows only few of the values that it spans.
     #[error("it shows {n_values} values out of {span}: save a copy of it")]
     Sparse {
         /// Values that it shows.
@@ -126,7 +126,7 @@ pub enum TensorProblem {
     },
 }
 
-/// The first problems, a line each, and the number of the others.
+/// The first problems, one per line, and the number of the others.
 fn list(problems: &[String]) -> String {
     const SHOWN: usize = 10;
     let mut text: String = problems.iter().take(SHOWN).map(|problem| format!("\n  {problem}")).collect();

@@ -22,7 +22,7 @@ use crate::{
 pub struct HostTensor {
     /// Shape.
     pub shape: Vec<usize>,
-    /// As many values as the shape says.
+    /// Values, as many as the product of the shape.
     pub values: Vec<f32>,
 }
 
@@ -32,7 +32,7 @@ pub type Tensors = BTreeMap<String, HostTensor>;
 /// Writes tensors as f32, with `metadata` in the file's header; the same input gives the same bytes.
 ///
 /// # Errors
-/// [`WeightsError::Io`]; an older file of that name is then still whole.
+/// [`WeightsError::Io`]; an older file of that name then stays whole.
 pub fn write(path: &Path, tensors: &Tensors, metadata: &BTreeMap<String, String>) -> Result<(), WeightsError> {
     write_some_int8(path, tensors, |_| None, metadata)
 }
@@ -107,7 +107,7 @@ impl DeviceTensor {
 /// Writes tensors as [`write()`] does, but brings one at a time to the host.
 ///
 /// # Errors
-/// [`WeightsError::Io`]; an older file of that name is then still whole.
+/// [`WeightsError::Io`]; an older file of that name then stays whole.
 pub fn write_from_device(path: &Path, tensors: BTreeMap<String, DeviceTensor>) -> Result<(), WeightsError> {
     write_views(path, tensors.into_iter().map(|(name, tensor)| (name, Stored::Device(tensor))).collect(), None)
 }

@@ -1,17 +1,17 @@
 //! Matrices as signed bytes.
 //!
-//! In a file, a matrix `name` `[rows, cols]` of bytes comes with `name.scale`, which has a value for each column
-//! (`[1, cols]`) or for each row (`[rows, 1]`); what is meant is their product.
+//! In a file, a matrix `name` `[rows, cols]` of bytes comes with `name.scale`, which has a value for each column (`[1,
+//! cols]`) or for each row (`[rows, 1]`); the matrix is their product.
 
 use crate::{HostTensor, TensorProblem};
 
-/// What a matrix of bytes' name is followed by in that of its scales.
+/// Suffix of the name of a matrix's scales.
 pub(crate) const SCALE: &str = ".scale";
 
-/// The largest byte in use; -128 is not, so that a sign can be turned.
+/// The largest byte in use; -128 is unused, so that signs can be inverted.
 const MAX: f32 = 127.0;
 
-/// What shares a scale.
+/// The axis along which values share a scale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ScaleAxis {
     /// Each row has its own, for example each word of an embedding.
@@ -42,7 +42,7 @@ impl Int8Tensor {
         scales.values.iter_mut().for_each(|scale| *scale /= MAX);
         let round = |(idx, value): (usize, &f32)| {
             let scale = scales.values[place(idx, cols, axis)];
-            // A saturating conversion; where all are zero, 0 / 0 becomes zero too.
+            // A saturating conversion; if all are zero, 0 / 0 becomes zero too.
             ((value / scale).round().clamp(-MAX, MAX) as i8).cast_unsigned()
         };
         Self { values: matrix.values.iter().enumerate().map(round).collect(), scales }

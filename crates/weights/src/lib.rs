@@ -1,7 +1,8 @@
-//! Parameters by name: what every file of weights is made of.
+//! Parameters by name, the content of every file of weights.
 //!
 //! A parameter's name is its path through the module, `decoder.layers.0.cross_attention.query.weight`. [`Tensors`]
-//! are parameters on the host: taken from a module, averaged, written to a safetensors file, read, and given back.
+//! are parameters on the host: taken from a module, averaged, written to a safetensors file, read, and loaded into a
+//! module.
 #![recursion_limit = "256"]
 
 mod average;

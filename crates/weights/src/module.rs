@@ -37,7 +37,7 @@ pub fn param_shapes<M: Module>(model: &M) -> Vec<ParamShape> {
     shapes.1
 }
 
-/// Every parameter of `model` where it lies.
+/// Every parameter of `model`, on its device.
 pub fn device_params<M: Module>(model: &M) -> BTreeMap<String, DeviceTensor> {
     struct Params(Vec<String>, BTreeMap<String, DeviceTensor>);
     impl ModuleVisitor for Params {
@@ -61,7 +61,7 @@ pub fn params<M: Module>(model: &M) -> Tensors {
     device_params(model).into_iter().map(|(name, tensor)| (name, tensor.into_host())).collect()
 }
 
-/// Gives `model` the parameters `tensors`, on the device that it is on.
+/// Loads the parameters `tensors` into `model`, on its device.
 ///
 /// # Errors
 /// [`WeightsError::Mismatch`] lists every missing, extra or differently shaped tensor.
@@ -74,7 +74,7 @@ pub fn load<M: Module>(model: M, mut tensors: Tensors) -> Result<M, WeightsError
     }
 }
 
-/// Every way in which `tensors` are not what a model needs.
+/// All differences between `tensors` and the parameters of a model.
 fn mismatches(expected: &[ParamShape], tensors: &Tensors) -> Vec<String> {
     let differing = expected.iter().filter_map(|ParamShape { name, shape }| match tensors.get(name) {
         None => Some(format!("missing: {name} {shape:?}")),

@@ -16,38 +16,38 @@ use crate::{
     pytorch,
 };
 
-/// Bytes of f32 that may be made of each byte of a file. Bytes become four times as many, and a few tensors may share
-/// one storage; more than that is a small file that would fill the memory.
+/// Largest number of bytes of f32 for each byte of a file. Tensors of bytes grow four times, and a few tensors may
+/// share one storage; with more, a small file would fill the memory.
 const MAX_GROWTH: u64 = 16;
-/// Values that a view may skip for each one that it shows.
+/// Largest number of values that a view may skip for each one that it shows.
 const MAX_SPREAD: usize = 64;
 /// The longest header of a safetensors file, in bytes: the limit of its own library.
 const MAX_HEADER: u64 = 100_000_000;
 
-/// Where a tensor lies in its file.
+/// Position of a tensor in its file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stored {
     pub(crate) dtype: DType,
     pub(crate) shape: Vec<usize>,
-    /// Place of its first value, in bytes.
+    /// Offset of its first value, in bytes.
     pub(crate) start: u64,
-    /// Values from one index of each axis to the next; `None` where they follow each other row by row.
+    /// Stride of each axis, in values; `None` if the values follow each other row by row.
     pub(crate) strides: Option<Vec<usize>>,
 }
 
-/// Tensors of a file by name; those that can't be read with the reason.
+/// Tensors of a file by name; for one that can't be read, the reason.
 pub(crate) type Entries = BTreeMap<String, Result<Stored, TensorProblem>>;
 
 /// An open file of weights: safetensors, or a checkpoint of PyTorch, in which nothing is executed.
 ///
-/// Opening lists the tensors; each is read when it is asked for. A tensor that nobody asks for costs nothing, and stops
-/// nothing if it can't be read.
+/// Opening lists the tensors; each is read when it is requested. A tensor that is never requested costs nothing, and is
+/// not an error if it can't be read.
 #[derive(Debug)]
 pub struct WeightsFile {
     path: PathBuf,
     file: File,
     entries: Entries,
-    /// Bytes of f32 that may still be made.
+    /// Bytes of f32 that may still be read.
     budget: u64,
 }
 
@@ -78,7 +78,7 @@ impl WeightsFile {
         self.entries.keys().map(String::as_str).filter(|name| !self.is_scale(name))
     }
 
-    /// The shape of a tensor; `None` if there is none of that name, or it can't be read.
+    /// The shape of a tensor; `None` if it is missing or can't be read.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
         self.entries.get(name)?.as_ref().ok().map(|stored| stored.shape.as_slice())
     }
@@ -95,8 +95,8 @@ impl WeightsFile {
     /// A tensor as f32, from any kind of number; bytes with scales are multiplied by them.
     ///
     /// # Errors
-    /// [`WeightsError::Tensor`] if there is none of that name or it can't be read as numbers;
-    /// [`WeightsError::TooLarge`] if all that was read becomes many times as large as the file.
+    /// [`WeightsError::Tensor`] if it is missing or can't be read as numbers; [`WeightsError::TooLarge`] if all tensors
+    /// read are many times as large as the file.
     pub fn tensor(&mut self, name: &str) -> Result<HostTensor, WeightsError> {
         let problem = |problem| WeightsError::Tensor { path: self.path.clone(), name: name.to_owned(), problem };
         let stored = match self.entries.get(name) {
@@ -120,7 +120,7 @@ impl WeightsFile {
         WeightsError::Tensor { path: self.path.clone(), name: name.to_owned(), problem }
     }
 
-    /// Whether the name is of the scales of a matrix of bytes.
+    /// Whether the name is that of the scales of a matrix of bytes.
     fn is_scale(&self, name: &str) -> bool {
         let of = name.strip_suffix(SCALE).and_then(|of| self.entries.get(of));
         matches!(of, Some(Ok(stored)) if stored.dtype == DType::I8)
@@ -221,7 +221,7 @@ fn safetensors_index(header: Option<&[u8]>, length: u64) -> Result<Entries, Form
     Ok(metadata.tensors().into_iter().map(|(name, info)| (name, entry(info))).collect())
 }
 
-/// What burn calls a kind of number; a truth value is a byte of 0 or 1.
+/// burn's name of a kind of number; a truth value is a byte of 0 or 1.
 fn dtype(dtype: Dtype) -> Option<DType> {
     Some(match dtype {
         Dtype::F64 => DType::F64,

@@ -1,4 +1,4 @@
-//! Zip archives whose files are stored as they are, which is how `torch.save` writes them.
+//! Zip archives with uncompressed files, as `torch.save` writes them.
 //!
 //! Source: PKWARE's APPNOTE.TXT, sections 4.3.7 (local header), 4.3.12 (central directory), 4.3.14 to 4.3.16 (its end),
 //! 4.5.3 (ZIP64).
@@ -11,10 +11,10 @@ const END: &[u8] = b"PK\x05\x06";
 const END_64: &[u8] = b"PK\x06\x06";
 const ENTRY: &[u8] = b"PK\x01\x02";
 const LOCAL: &[u8] = b"PK\x03\x04";
-/// What a 32-bit field holds where ZIP64's has the number.
+/// Value of a 32-bit field whose number is in ZIP64's field.
 const IN_ZIP64: u64 = 0xffff_ffff;
 
-/// The files of an archive, by name: where their content lies.
+/// The files of an archive: the position of their content, by name.
 pub(super) struct Archive<'a> {
     bytes: &'a [u8],
     files: BTreeMap<String, Range<usize>>,
@@ -24,7 +24,7 @@ impl<'a> Archive<'a> {
     /// Reads the directory.
     ///
     /// # Errors
-    /// What is wrong with it: a file that is compressed, or one that lies outside.
+    /// The defect: a file that is compressed, or one outside the archive.
     pub(super) fn open(bytes: &'a [u8]) -> Result<Self, FormatError> {
         // A comment of up to 65,535 bytes may follow the end.
         let first = bytes.len().saturating_sub(22 + 65_535);
@@ -63,7 +63,7 @@ impl<'a> Archive<'a> {
         Ok(Self { bytes, files })
     }
 
-    /// Where the content of a file lies.
+    /// Position of the content of a file.
     pub(super) fn place(&self, name: &str) -> Option<Range<usize>> {
         self.files.get(name).cloned()
     }
@@ -111,7 +111,7 @@ fn u64_at(bytes: &[u8], at: usize, n: usize) -> Result<u64, FormatError> {
 }
 
 fn to_index(number: u64) -> Result<usize, FormatError> {
-    // Half of what fits, so that sums of a few do.
+    // Half of the largest number, so that sums of a few do not overflow.
     usize::try_from(number).ok().filter(|&n| n < usize::MAX / 2).ok_or_else(|| "the archive is damaged".into())
 }
 

@@ -12,8 +12,7 @@ const MAX_NAME: usize = 1024;
 /// The index of a value in [`Pickle::values`].
 pub(super) type Id = usize;
 
-/// What a pickle can hold here. Values name each other by their place, so that no depth of nesting, and no circle, does
-/// any harm.
+/// A value of a pickle. Values refer to each other by index, so deep nesting and cycles do no harm.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Value {
     None,
@@ -29,19 +28,19 @@ pub(super) enum Value {
     Dict(Vec<Id>),
     /// A function or class by its name, `torch._utils._rebuild_tensor_v2`.
     Global(String),
-    /// A function or class that was asked for with these arguments, but not called.
+    /// A call of a function or class with these arguments; it is never made.
     Call(Id, Id),
-    /// An object that lies outside the pickle: a storage.
+    /// An object outside the pickle: a storage.
     Outside(Id),
 }
 
-/// What a pickle holds.
+/// The content of a pickle.
 pub(super) struct Pickle {
-    /// Everything that was made on the way.
+    /// All values made on the way.
     pub(super) values: Vec<Value>,
-    /// What it is the pickle of.
+    /// The pickled value.
     pub(super) root: Id,
-    /// How many bytes it took.
+    /// Number of bytes read.
     pub(super) n_bytes: usize,
 }
 
@@ -49,7 +48,7 @@ impl Pickle {
     /// Runs the pickle that `bytes` begin with.
     ///
     /// # Errors
-    /// What is wrong with it: it is cut short, or has an operation that no checkpoint needs.
+    /// The defect: it is cut short, or has an operation that no checkpoint needs.
     pub(super) fn read(bytes: &[u8]) -> Result<Self, FormatError> {
         let mut machine =
             Machine { bytes, at: 0, values: Vec::new(), stack: Vec::new(), marks: Vec::new(), memo: HashMap::new() };
@@ -292,7 +291,7 @@ impl Machine<'_> {
 
     fn recall(&mut self, n: usize) -> Result<(), FormatError> {
         let key = self.length(n)? as u32;
-        let value = *self.memo.get(&key).ok_or("a value is recalled that was not kept")?;
+        let value = *self.memo.get(&key).ok_or("a value is recalled that was never kept")?;
         self.stack.push(value);
         Ok(())
     }

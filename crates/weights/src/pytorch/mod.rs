@@ -1,7 +1,7 @@
 //! Checkpoints of PyTorch, for example `pytorch_model.bin`.
 //!
 //! A checkpoint is a pickle, a program for a stack machine that names Python functions to call. Here it is read as data:
-//! the few calls that make a tensor are known by name, and any other is an error. Nothing is ever executed.
+//! the few calls that make tensors are known by name, and any other is an error. Nothing is ever executed.
 //!
 //! `torch.save` writes a zip archive (`data.pkl`, and a file for each storage); before PyTorch 1.6 it wrote pickles one
 //! after another, the storages after them. Source of both layouts: `torch/serialization.py`.
@@ -17,21 +17,21 @@ use crate::{FormatError, reader::Entries};
 
 /// Begins a zip archive.
 const ZIP: &[u8] = b"PK\x03\x04";
-/// The first pickle of a checkpoint of before PyTorch 1.6: protocol 2, and a whole number of ten bytes.
+/// The first pickle of a checkpoint from before PyTorch 1.6: protocol 2, and a whole number of ten bytes.
 const PICKLES: &[u8] = &[0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
 
-/// Bytes that tell a checkpoint from other files.
+/// First bytes of a checkpoint, by which it is recognised.
 pub(crate) const MAGIC_LEN: u64 = PICKLES.len() as u64;
 
-/// Whether `bytes` begin a checkpoint.
+/// Whether `bytes` are the beginning of a checkpoint.
 pub(crate) fn is_checkpoint(bytes: &[u8]) -> bool {
     bytes.starts_with(ZIP) || bytes.starts_with(PICKLES)
 }
 
-/// All entries of a state dictionary, and where in `bytes` their values lie.
+/// All entries of a state dictionary, and the positions of their values in `bytes`.
 ///
 /// # Errors
-/// What is wrong with the file as a whole.
+/// The defect of the file as a whole.
 pub(crate) fn index(bytes: &[u8]) -> Result<Entries, FormatError> {
     if bytes.starts_with(ZIP) { index_archive(bytes) } else { index_pickles(bytes) }
 }
@@ -52,7 +52,7 @@ fn index_pickles(bytes: &[u8]) -> Result<Entries, FormatError> {
         at += pickle.n_bytes;
         Ok(pickle)
     };
-    next()?; // what PICKLES begins with
+    next()?; // the number that PICKLES begins with
     next()?; // version of the format
     next()?; // sizes of C's types
     let (state, keys) = (next()?, next()?);

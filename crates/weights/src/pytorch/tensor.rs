@@ -10,7 +10,7 @@ use crate::{
     reader::{Entries, Stored},
 };
 
-/// How the values of PyTorch's storages are kept, by class; a truth value is a byte of 0 or 1.
+/// Format of the values of PyTorch's storages, by class; a truth value is a byte of 0 or 1.
 const STORAGES: [(&str, DType); 10] = [
     ("DoubleStorage", DType::F64),
     ("FloatStorage", DType::F32),
@@ -25,7 +25,7 @@ const STORAGES: [(&str, DType); 10] = [
 ];
 
 impl Pickle {
-    /// The storage with the persistent id at `id`: its key and how its values are kept.
+    /// The storage with the persistent id at `id`: its key and the format of its values.
     fn storage(&self, id: Id) -> Result<(&str, DType), TensorProblem> {
         // ("storage", class, key, device, number of values)
         if let Some(&[kind, class, key, ..]) = self.tuple(id)
@@ -40,7 +40,7 @@ impl Pickle {
         Err(TensorProblem::Other("its values lie in an object that is not a storage"))
     }
 
-    /// How wide the values of each storage are, by key.
+    /// Width of the values of each storage, by key.
     pub(super) fn storage_widths(&self) -> HashMap<&str, usize> {
         let outside = self.values.iter().filter_map(|value| match value {
             Value::Outside(id) => self.storage(*id).ok(),
@@ -59,7 +59,7 @@ impl Pickle {
         items.iter().map(text).collect()
     }
 
-    /// The entries of a state dictionary; `place` says where the bytes of a storage lie.
+    /// The entries of a state dictionary; `place` gives the position of the bytes of a storage.
     pub(super) fn entries(&self, place: &dyn Fn(&str) -> Option<Range<usize>>) -> Result<Entries, FormatError> {
         let Value::Dict(entries) = self.root() else { return Err("it does not hold a state dictionary".into()) };
         let entry = |entry: &[Id]| match &self.values[entry[0]] {
@@ -72,7 +72,7 @@ impl Pickle {
     fn tensor(&self, id: Id, place: &dyn Fn(&str) -> Option<Range<usize>>) -> Result<Stored, TensorProblem> {
         let (name, arguments) = self.call(id)?;
         let (name, arguments) = match (name, arguments) {
-            // A parameter is a tensor and whether it is trained.
+            // A parameter is a tensor and a flag whether it is trained.
             ("torch._utils._rebuild_parameter", [inner, ..]) => self.call(*inner)?,
             direct => direct,
         };
@@ -114,7 +114,7 @@ impl Pickle {
     }
 }
 
-/// A part of the storage that lies at `place`, from its value `first` on.
+/// A part of the storage at `place`, from its value `first` on.
 fn view(
     place: Range<usize>,
     dtype: DType,
