@@ -1,4 +1,4 @@
-//! The content words of a clause, and which of them belong together.
+//! The content words of a clause, and the pairs of them that belong together.
 
 use super::lexicon::Frame;
 use super::syntax::{Adverbial, Clause, Complement, Degree, Form, Nominal};
@@ -6,14 +6,14 @@ use super::syntax::{Adverbial, Clause, Complement, Degree, Form, Nominal};
 /// A verb and its object, or an adjective and its noun, by their lemmas.
 pub(super) type Pair = (&'static str, &'static str);
 
-/// What a sentence is about.
+/// The content words of a sentence.
 #[derive(Debug, Default)]
 pub(super) struct Content {
     /// The lemmas of its adjectives, and of its verbs that take objects.
     pub(super) heads: Vec<&'static str>,
     /// The lemmas of its nouns.
     pub(super) nouns: Vec<&'static str>,
-    /// Which of them belong together.
+    /// Those of them that belong together.
     pub(super) pairs: Vec<Pair>,
 }
 
@@ -30,12 +30,12 @@ impl Content {
         self.pairs.iter().copied().find(|&pair| is_held(pair))
     }
 
-    /// All that could be pairs, in whatever relation the words stand.
+    /// All possible pairs, in any relation of the words.
     pub(super) fn meetings(&self) -> impl Iterator<Item = Pair> {
         self.heads.iter().flat_map(|&head| self.nouns.iter().map(move |&noun| (head, noun)))
     }
 
-    /// All that could be antecedent, other noun and adjective of a pronoun.
+    /// All possible triples of antecedent, other noun and adjective of a pronoun.
     pub(super) fn triples(&self) -> impl Iterator<Item = [&'static str; 3]> {
         let nouns = || self.nouns.iter();
         self.heads.iter().flat_map(move |&head| {

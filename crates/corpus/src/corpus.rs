@@ -1,4 +1,4 @@
-//! The splits: what is held out, and that nothing is told twice.
+//! The splits: held-out pairs of words, and no sentence twice.
 
 use std::collections::HashSet;
 
@@ -17,17 +17,16 @@ pub struct SentencePair {
     pub target: String,
 }
 
-/// What is known of a test sentence.
+/// Facts about a test sentence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TestNote {
     /// The pattern that made it.
     pub pattern: Pattern,
-    /// A verb and its object, or an adjective and its noun, that no training sentence holds together: the German
-    /// lemmas.
+    /// A verb and its object, or an adjective and its noun, that no training sentence combines: the German lemmas.
     pub novel: Option<(&'static str, &'static str)>,
 }
 
-/// A sentence whose *it* has two nouns to stand for, of different gender in German.
+/// A sentence whose *it* could refer to two nouns, of different gender in German.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PronounSentence {
     /// English.
@@ -38,18 +37,18 @@ pub struct PronounSentence {
     pub pronoun: &'static str,
     /// The pronoun of the other noun.
     pub wrong: &'static str,
-    /// The German lemma of the noun that *it* stands for.
+    /// The German lemma of the noun that *it* refers to.
     pub antecedent: &'static str,
-    /// The German lemma of the noun that it does not stand for.
+    /// The German lemma of the noun that it does not refer to.
     pub other: &'static str,
-    /// The German lemma of what is said of it.
+    /// The German lemma of the adjective that is said of it.
     pub adjective: &'static str,
-    /// Whether *it* stands for the subject.
+    /// Whether *it* refers to the subject.
     pub is_subject: bool,
 }
 
 impl PronounSentence {
-    /// Whether the word behind *weil* or *obwohl* in `hypothesis` is the right pronoun.
+    /// Whether the word after *weil* or *obwohl* in `hypothesis` is the right pronoun.
     pub fn pronoun_is_right(&self, hypothesis: &str) -> bool {
         let mut words = hypothesis.split(|letter: char| !letter.is_alphabetic()).filter(|word| !word.is_empty());
         words.any(|word| ["weil", "obwohl"].contains(&word.to_lowercase().as_str()))
@@ -60,19 +59,19 @@ impl PronounSentence {
 /// The built-in corpus: English sentences and their German translations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BuiltinCorpus {
-    /// What is learned from.
+    /// Training pairs.
     pub train: Vec<SentencePair>,
-    /// What training is watched by; drawn as the test set is.
+    /// Validation pairs; drawn as the test set is.
     pub validation: Vec<SentencePair>,
-    /// What is scored.
+    /// Test pairs.
     pub test: Vec<SentencePair>,
-    /// A note on each test sentence, in their order.
+    /// A note on each test sentence, in the same order.
     pub test_notes: Vec<TestNote>,
-    /// What is scored by the pronoun alone.
+    /// Sentences that are scored by the pronoun alone.
     pub pronouns: Vec<PronounSentence>,
 }
 
-/// How much to draw.
+/// Seed and sizes of the corpus.
 ///
 /// ```
 /// # use attentive_corpus::BuiltinConfig;
@@ -82,7 +81,7 @@ pub struct BuiltinCorpus {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BuiltinConfig {
-    /// Names the stream of chance.
+    /// Seed of the random numbers.
     pub seed: u64,
     /// Training sentences.
     pub n_train: usize,
@@ -100,11 +99,11 @@ impl Default for BuiltinConfig {
     }
 }
 
-/// One in so many pairs of words that belong together is kept from training.
+/// One in so many pairs of words that belong together is held out from training.
 const PAIR_RATE: u64 = 20;
-/// After so many draws that bring nothing new, the grammar is taken to be exhausted.
+/// After so many draws without a new sentence, the grammar counts as exhausted.
 const PATIENCE: usize = 200_000;
-/// Whether the antecedent is the subject, and its gender, of one pronoun sentence after the other.
+/// For each pronoun sentence in turn: whether the antecedent is the subject, and its gender.
 const PRONOUN_ROUND: [(bool, Gender); 6] = [
     (true, Gender::Neuter),
     (false, Gender::Feminine),
@@ -117,12 +116,12 @@ const PRONOUN_ROUND: [(bool, Gender); 6] = [
 impl BuiltinConfig {
     /// The corpus: the same for the same config, on every machine.
     ///
-    /// Half of the validation and test sentences hold a pair of words that training never shows together. The numbers
-    /// are reached unless they ask for more sentences than the grammar has; then the sets are smaller.
+    /// Half of the validation and test sentences have a pair of words that training never combines. If the grammar has
+    /// fewer sentences than the numbers ask for, the sets are smaller.
     pub fn generate(&self) -> BuiltinCorpus {
         let mut speaker = Speaker { rng: SplitMix64::new(self.seed) };
         let mut splits = Splits::new(self);
-        // First of all, so that training can do without them.
+        // First, so that training does not use them.
         for draft in lecture(&mut speaker) {
             splits.offer_pronoun(draft);
         }
@@ -142,7 +141,7 @@ impl BuiltinConfig {
     }
 }
 
-/// The sets on their way to being full.
+/// The sets while they are filled.
 struct Splits {
     corpus: BuiltinCorpus,
     n_pronouns: usize,
@@ -172,11 +171,11 @@ impl Splits {
         self.left.as_flattened().iter().any(|&left| left > 0)
     }
 
-    /// Takes `draft` into the set where it belongs, if that has room; says whether it did.
+    /// Adds `draft` to the set where it belongs, if that has room; returns whether it did.
     fn offer(&mut self, pattern: Pattern, draft: Draft, rng: &mut SplitMix64) -> bool {
         let content = Content::of(&draft.clauses);
         let novel = content.pair(is_held);
-        // Words that training must not show together do not even meet by chance.
+        // Held-out words are not in one training sentence, not even unrelated.
         if content.triples().any(|triple| self.held.contains(&triple))
             || (novel.is_none() && content.meetings().any(is_held))
         {
@@ -200,7 +199,7 @@ impl Splits {
         true
     }
 
-    /// Takes `draft` into the pronoun sentences if it is its turn, and its words from training.
+    /// Adds `draft` to the pronoun sentences if it is its turn, and holds its words out from training.
     fn offer_pronoun(&mut self, draft: Draft) -> bool {
         let done = self.corpus.pronouns.len();
         let Some(Reference { antecedent, other, adjective, is_subject }) = draft.reference else {
@@ -228,7 +227,7 @@ impl Splits {
     }
 }
 
-/// Whether neither sentence of `draft` was told before; from now on they are.
+/// Whether both sentences of `draft` are new; records them.
 fn is_new(told: &mut HashSet<String>, draft: &Draft) -> bool {
     let new = !told.contains(&draft.source) && !told.contains(&draft.target);
     if new {
@@ -238,7 +237,7 @@ fn is_new(told: &mut HashSet<String>, draft: &Draft) -> bool {
     new
 }
 
-/// Whether training must not show this pair.
+/// Whether this pair is held out from training.
 fn is_held((head, noun): Pair) -> bool {
     hash(&["novel", head, noun]).is_multiple_of(PAIR_RATE)
 }

@@ -1,4 +1,4 @@
-//! The categories that both grammars are written in.
+//! The categories of both grammars.
 
 /// Grammatical gender of a German noun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,13 +37,13 @@ pub enum Number {
 /// The four cases of German.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Case {
-    /// Who does it.
+    /// The one who acts.
     Nominative,
-    /// Whom it is done to; where to.
+    /// The one acted on; a direction.
     Accusative,
-    /// To whom; where.
+    /// The receiver; a place.
     Dative,
-    /// Whose.
+    /// The owner.
     Genitive,
 }
 
@@ -63,7 +63,7 @@ pub enum Pronoun {
     He,
     /// sie, singular
     She,
-    /// es, where it stands for nothing (*it rains*)
+    /// es, without a referent (*it rains*)
     It,
     /// wir
     We,
@@ -93,12 +93,12 @@ pub enum Tense {
     Past,
 }
 
-/// What stands before a noun.
+/// The word before a noun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Determiner {
     /// *the*
     Definite,
-    /// *a*; nothing in the plural and before what is not counted.
+    /// *a*; nothing in the plural and before uncountable nouns.
     Indefinite,
     /// *no*
     No,

@@ -2,9 +2,10 @@
 //!
 //! Each sentence is one thing said in two languages: a clause of [the lexicon](lexicon)'s words (some 460 of them), in
 //! one of 23 [patterns](Pattern), is drawn at random, then put into English and into German by a grammar of each. The
-//! translation follows from the source: no source has two targets. What makes it a problem is what attention is for. The
-//! German verb stands second, first or last; participles, infinitives and separable prefixes wait for the end; articles,
-//! adjectives and nouns agree in gender, case and number; and *it* is *er*, *sie* or *es* by what it stands for:
+//! translation follows from the source: no source has two targets. The difficulty is the kind that attention solves.
+//! The German verb is second, first or last; participles, infinitives and separable prefixes come at the end; articles,
+//! adjectives and nouns agree in gender, case and number; and *it* is *er*, *sie* or *es*, depending on the noun that
+//! it refers to:
 //!
 //! > The animal did not cross the street because it was too tired. → Das Tier überquerte die Straße nicht, weil **es** zu
 //! > müde war.

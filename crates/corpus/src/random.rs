@@ -2,12 +2,12 @@
 
 /// SplitMix64 (Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014).
 ///
-/// The corpus must not change when a dependency does, so its eight lines of randomness stand here.
+/// The corpus must not change when a dependency does, so its eight lines of random numbers are here.
 #[derive(Clone, Debug)]
 pub(super) struct SplitMix64(u64);
 
 impl SplitMix64 {
-    /// The stream that `seed` names.
+    /// The stream of `seed`.
     pub(super) fn new(seed: u64) -> Self {
         Self(seed)
     }
@@ -23,7 +23,7 @@ impl SplitMix64 {
     /// # Panics
     /// If `bound` is zero.
     pub(super) fn below(&mut self, bound: usize) -> usize {
-        assert!(bound > 0, "no number lies below zero");
+        assert!(bound > 0, "no number is below zero");
         ((u128::from(self.next_u64()) * bound as u128) >> 64) as usize
     }
 
@@ -40,7 +40,7 @@ impl SplitMix64 {
         items[self.below(items.len())]
     }
 
-    /// One of `items`, each as likely as its weight says.
+    /// One of `items`, each as likely as its weight.
     ///
     /// # Panics
     /// If the weights sum to zero.

@@ -1,9 +1,9 @@
-//! What both languages say: phrases and clauses before they are put into words.
+//! The content of both languages: phrases and clauses before they become words.
 
 use super::grammar::{Determiner, Gender, Number, Pronoun, Tense};
 use super::lexicon::{Adjective, Adverb, Name, Noun, Preposition, Profession, Slot, Verb};
 
-/// A noun with what belongs to it.
+/// A noun with its attributes.
 #[derive(Clone, Debug)]
 pub(super) struct NounPhrase {
     pub(super) determiner: Determiner,
@@ -17,12 +17,12 @@ pub(super) struct NounPhrase {
 }
 
 impl NounPhrase {
-    /// `noun` alone behind `determiner`.
+    /// `noun` alone after `determiner`.
     pub(super) fn new(determiner: Determiner, noun: &'static Noun, number: Number) -> Self {
         Self { determiner, adjective: None, noun, number, owner: None, relative: None }
     }
 
-    /// Whether the listener does not know yet what is spoken of: it then stands late in a German clause.
+    /// Whether it is new to the listener, and so late in a German clause.
     pub(super) fn is_new(&self) -> bool {
         use Determiner::{HowMany, Indefinite, Many, No, Numeral, Some};
         matches!(self.determiner, Indefinite | No | Many | Some | Numeral(_) | HowMany)
@@ -38,7 +38,7 @@ pub(super) enum Nominal {
     Name(&'static Name),
     /// *she*
     Personal(Pronoun),
-    /// *it*, standing for a noun of this gender.
+    /// *it*, which refers to a noun of this gender.
     It(Gender),
     /// *there*, before one or many; German *es*.
     There(Number),
@@ -46,7 +46,7 @@ pub(super) enum Nominal {
     Who,
     /// *what*
     What,
-    /// *who*, *that*, standing for a person or a thing of this gender and number.
+    /// *who*, *that*, which refers to a person or a thing of this gender and number.
     Relative { gender: Gender, number: Number, person: bool },
     /// *the dog and the cat*
     And(Box<Nominal>, Box<Nominal>),
@@ -87,7 +87,7 @@ impl Nominal {
         }
     }
 
-    /// Whether it is a personal pronoun, which stands early in a German clause.
+    /// Whether it is a personal pronoun, and so early in a German clause.
     pub(super) fn is_pronoun(&self) -> bool {
         matches!(self, Self::Personal(_) | Self::It(_) | Self::There(_))
     }
@@ -110,7 +110,7 @@ impl Nominal {
         }
     }
 
-    /// Whether English *not* beside it is German *kein*.
+    /// Whether English *not* with it is German *kein*.
     pub(super) fn is_negatable(&self) -> bool {
         matches!(self, Self::Phrase(NounPhrase { determiner: Determiner::Indefinite, .. }))
     }
@@ -119,7 +119,7 @@ impl Nominal {
 /// A verb that takes an infinitive.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Modal {
-    /// Its English make.
+    /// Its English form.
     pub(super) english: EnglishModal,
     /// The principal parts of the German modal.
     pub(super) german: &'static str,
@@ -127,7 +127,7 @@ pub(super) struct Modal {
     pub(super) has_past: bool,
 }
 
-/// The three makes of English modals.
+/// The three forms of English modals.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum EnglishModal {
     /// *can*, *could*; more words may follow: *would like to*.
@@ -187,12 +187,12 @@ pub(super) enum Form {
     Imperative,
 }
 
-/// What a verb takes beside its subject.
+/// Complements of a verb.
 #[derive(Clone, Debug)]
 pub(super) enum Complement {
     /// The accusative object.
     Accusative(Nominal),
-    /// The dative object; `true` where English marks it with *to*.
+    /// The dative object; `true` if English marks it with *to*.
     Dative(Nominal, bool),
     /// A prepositional object or a direction.
     Prepositional(&'static Preposition, Nominal),
@@ -202,11 +202,11 @@ pub(super) enum Complement {
     Profession(&'static Profession, Pronoun),
     /// *that* and a clause.
     That(Box<Clause>),
-    /// *to* and a clause whose subject is not said; `true` for *um ... zu*.
+    /// *to* and a clause without its subject; `true` for *um ... zu*.
     Infinitive(Box<Clause>, bool),
 }
 
-/// How much of a quality.
+/// Degree of a quality.
 #[derive(Clone, Debug)]
 pub(super) enum Degree {
     /// *tired*
@@ -226,7 +226,7 @@ pub(super) enum Degree {
 pub(super) struct Conjunction {
     /// The English one.
     pub(super) english: &'static str,
-    /// The German one; the verb stands last behind it.
+    /// The German one; the verb is last after it.
     pub(super) german: &'static str,
 }
 
@@ -237,12 +237,12 @@ impl Conjunction {
     }
 }
 
-/// What may be added to a clause.
+/// An adverbial of a clause.
 #[derive(Clone, Debug)]
 pub(super) enum Adverbial {
     /// An adverb or a phrase that is learned whole.
     Adverb(&'static Adverb),
-    /// A preposition and what it governs.
+    /// A preposition and its nominal.
     Prepositional(Slot, &'static Preposition, Nominal),
     /// A subordinate clause.
     Clause(&'static Conjunction, Box<Clause>),
@@ -251,7 +251,7 @@ pub(super) enum Adverbial {
 }
 
 impl Adverbial {
-    /// Where it stands; none for what stands outside the middle of a clause.
+    /// Its position; none outside the middle of a clause.
     pub(super) fn slot(&self) -> Option<Slot> {
         match self {
             Self::Adverb(adverb) => Some(adverb.slot),
@@ -270,7 +270,7 @@ pub(super) struct Clause {
     pub(super) negated: bool,
     pub(super) complements: Vec<Complement>,
     pub(super) adverbials: Vec<Adverbial>,
-    /// What stands before the subject.
+    /// The part before the subject.
     pub(super) front: Option<Adverbial>,
 }
 
@@ -300,8 +300,8 @@ impl Clause {
 
     /// The same clause, denied.
     ///
-    /// One object at most stays indefinite, which German denies with *kein*; all else becomes definite, so that it is
-    /// clear what *not* denies.
+    /// At most one object stays indefinite, which German denies with *kein*; all else becomes definite, so that the
+    /// scope of *not* is clear.
     pub(super) fn denied(mut self) -> Self {
         self.negated = true;
         self.subject.define();

@@ -1,4 +1,4 @@
-//! What else the built-in English is good for: classes that must be understood, and documents.
+//! More uses of the built-in English: sentences labelled by meaning, and documents.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,13 +6,13 @@ use super::patterns::Pattern;
 use super::random::SplitMix64;
 use super::speaker::Speaker;
 
-/// Sentences of a document at most.
+/// Largest number of sentences of a document.
 const DOCUMENT_LEN: usize = 8;
-/// Words of fewer letters say little of what a sentence is about.
+/// Words of fewer letters say little about the topic of a sentence.
 const CONTENT_LETTERS: usize = 4;
-/// A word in more than one of so many sentences says little either.
+/// A word in more than one of so many sentences says little about it either.
 const CONTENT_RATE: usize = 40;
-/// After so many draws that bring nothing new, the grammar is taken to be exhausted.
+/// After so many draws without a new sentence, the grammar counts as exhausted.
 const PATIENCE: usize = 20_000;
 
 /// A sentence and the class that it belongs to.
@@ -20,14 +20,14 @@ const PATIENCE: usize = 20_000;
 pub struct LabeledSentence {
     /// English.
     pub text: String,
-    /// What *it* stands for: `subject` or `object`.
+    /// The noun that *it* refers to: `subject` or `object`.
     pub label: &'static str,
 }
 
-/// Up to `n` different sentences with an *it*, and what it stands for: `subject` or `object`.
+/// Up to `n` different sentences with an *it*, each with the noun that it refers to: `subject` or `object`.
 ///
-/// *The animal did not cross the street because it was too tired* is of the first class, *… too wide* of the second; *small*
-/// hinders what is to hold something and helps what is to be held.
+/// *The animal did not cross the street because it was too tired* is of the first class, *… too wide* of the second;
+/// *small* is a hindrance for a container and a help for its content.
 ///
 /// ```
 /// # use attentive_corpus::reference_sentences;
@@ -53,8 +53,8 @@ pub fn reference_sentences(n: usize, seed: u64) -> Vec<LabeledSentence> {
     sentences
 }
 
-/// Every one of `sentences` once, in documents each of whose sentences has a word in common with the one before it, as far
-/// as there is one left.
+/// Each of `sentences` once, in documents. Each sentence of a document has a word in common with the one before it, as
+/// long as such a sentence is left.
 ///
 /// ```
 /// # use attentive_corpus::documents;
@@ -80,7 +80,7 @@ pub fn documents(sentences: &[String]) -> Vec<Vec<&str>> {
             document.push(sentences[idx].as_str());
             next = None;
             if document.len() < DOCUMENT_LEN {
-                // The rarest word that leads on; of several, the first by the alphabet.
+                // The rarest word with a sentence left; of several, the first by the alphabet.
                 let mut candidates = Vec::new();
                 for word in &words[idx] {
                     let Some(holders) = holders.get_mut(word.as_str()) else { continue };

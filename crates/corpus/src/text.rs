@@ -1,4 +1,4 @@
-//! Words and commas on their way to a sentence.
+//! Words and commas that become a sentence.
 
 use std::fmt;
 
@@ -17,12 +17,12 @@ impl Text {
         self.0.append(&mut other.0);
     }
 
-    /// Adds a comma; [`Text::sentence`] drops it where none can stand.
+    /// Adds a comma; [`Text::sentence`] drops it where none is allowed.
     pub(super) fn comma(&mut self) {
         self.0.push(",".to_string());
     }
 
-    /// Takes the commas off its end.
+    /// Removes the commas at its end.
     pub(super) fn trim_commas(&mut self) {
         while self.0.last().is_some_and(|word| word == ",") {
             self.0.pop();
@@ -45,12 +45,12 @@ impl Text {
         self
     }
 
-    /// The first word, which *a* and *an* look at.
+    /// The first word, which decides between *a* and *an*.
     pub(super) fn first(&self) -> &str {
         self.0.first().map_or("", String::as_str)
     }
 
-    /// The sentence that ends in `mark`, with its first letter large and one comma wherever one or more were set.
+    /// The sentence that ends in `mark`, with a capital first letter and one comma in place of one or more.
     pub(super) fn sentence(&self, mark: char) -> String {
         let mut sentence = String::new();
         let mut comma = false;
@@ -75,7 +75,7 @@ impl Text {
 }
 
 impl fmt::Display for Text {
-    /// The words as they stand, before they are a sentence.
+    /// The words, before they are a sentence.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.join(" "))
     }

@@ -41,8 +41,8 @@ pub fn write(path: &Path, tensors: &Tensors, metadata: &BTreeMap<String, String>
 /// [`read`](crate::read) gives the values that the bytes mean.
 ///
 /// # Errors
-/// [`WeightsError::NotFinite`] names a matrix that can't be rounded to bytes; [`WeightsError::Io`]. An older file of that
-/// name is then still whole.
+/// [`WeightsError::NotFinite`] names a matrix that can't be rounded to bytes; [`WeightsError::Io`]. An older file of
+/// that name then stays whole.
 ///
 /// # Panics
 /// If `axis` names a tensor that is not a matrix.

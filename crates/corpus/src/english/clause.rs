@@ -50,7 +50,7 @@ fn sentence(clause: &Clause, question: bool) -> Text {
     text
 }
 
-/// What stands before the subject: a question word, a relative pronoun, an adverbial.
+/// The part before the subject: a question word, a relative pronoun, an adverbial.
 fn fronted(clause: &Clause) -> Text {
     if let Some(front) = &clause.front {
         return adverbial(front);
@@ -76,7 +76,7 @@ fn fronted(clause: &Clause) -> Text {
         .unwrap_or_default()
 }
 
-/// All that stands behind the verb.
+/// The part after the verb.
 fn predicate(clause: &Clause, text: &mut Text) {
     text.push(clause.verb.english().particle);
     let mut to = Text::default();
@@ -151,7 +151,7 @@ fn slot(clause: &Clause, text: &mut Text, slot: Slot) {
 
 fn adverbs(clause: &Clause, text: &mut Text, here: impl Fn(&Adverbial) -> bool) {
     for adverbial in clause.adverbials.iter().filter(|adverbial| here(adverbial)) {
-        // A comma parts a subordinate clause only from what it precedes.
+        // A comma separates a subordinate clause only from the text that follows it.
         let mut words = self::adverbial(adverbial);
         words.trim_commas();
         text.append(words);
@@ -176,7 +176,7 @@ fn adverbial(adverbial: &Adverbial) -> Text {
     }
 }
 
-/// The verb in parts: what stands before *not* or the subject of a question, and the rest.
+/// The verb in two parts: the part before *not* or the subject of a question, and the rest.
 struct VerbGroup {
     auxiliary: String,
     rest: String,

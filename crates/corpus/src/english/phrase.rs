@@ -20,12 +20,12 @@ pub fn noun_phrase(
     phrase_text(&NounPhrase { adjective, ..NounPhrase::new(determiner, noun, number) }).to_string()
 }
 
-/// What a nominal is in its clause.
+/// The role of a nominal in its clause.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     Subject,
     Object,
-    /// By a preposition that stands before it.
+    /// After a preposition.
     Governed,
 }
 

@@ -2,7 +2,7 @@
 
 use crate::grammar::{Case, Gender, Number, Pronoun};
 
-/// What an adjective stands behind, which decides its ending.
+/// The word before an adjective, which decides its ending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Declension {
     /// Nothing, or a numeral: the adjective shows case and gender itself.
@@ -13,7 +13,7 @@ pub enum Declension {
     Mixed,
 }
 
-/// The strong endings, which *dieser* and, where nothing else shows the case, adjectives bear.
+/// The strong endings: of *dieser*, and of adjectives if nothing else shows the case.
 pub fn strong_ending(case: Case, gender: Gender, number: Number) -> &'static str {
     use {Case::*, Gender::*};
     match (number, case, gender) {
@@ -30,7 +30,7 @@ pub fn strong_ending(case: Case, gender: Gender, number: Number) -> &'static str
     }
 }
 
-/// The endings of *ein*, *kein*, *mein*: the strong ones, but for three forms that have none.
+/// The endings of *ein*, *kein*, *mein*: the strong ones, except for three forms without an ending.
 pub fn ein_ending(case: Case, gender: Gender, number: Number) -> &'static str {
     if is_bare(case, gender, number) { "" } else { strong_ending(case, gender, number) }
 }
@@ -57,7 +57,7 @@ pub fn definite(case: Case, gender: Gender, number: Number) -> &'static str {
     }
 }
 
-/// The ending of an adjective: what its determiner shows, it need not show again.
+/// The ending of an adjective: it need not repeat the case and gender that its determiner shows.
 pub fn adjective_ending(declension: Declension, case: Case, gender: Gender, number: Number) -> &'static str {
     let shows_case = match declension {
         Declension::Strong => true,
@@ -91,7 +91,7 @@ pub fn adjective(plain: &str, declension: Declension, case: Case, gender: Gender
 
 /// The personal pronoun.
 ///
-/// The genitive (*meiner*) is not used in this grammar, so the dative stands for it.
+/// The genitive (*meiner*) is not used in this grammar, so the dative takes its place.
 pub fn personal(pronoun: Pronoun, case: Case) -> &'static str {
     let [nominative, accusative, dative] = match pronoun {
         Pronoun::I => ["ich", "mich", "mir"],
@@ -130,7 +130,7 @@ pub fn possessive(owner: Pronoun) -> &'static str {
     }
 }
 
-/// The relative pronoun: the definite article, but for *denen*, *dessen*, *deren*.
+/// The relative pronoun: the definite article, except for *denen*, *dessen*, *deren*.
 pub fn relative(case: Case, gender: Gender, number: Number) -> &'static str {
     match (case, gender, number) {
         (Case::Dative, _, Number::Plural) => "denen",

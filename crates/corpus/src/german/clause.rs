@@ -7,12 +7,12 @@ use crate::lexicon::{Aspect, Slot};
 use crate::syntax::{Adverbial, Clause, Complement, Degree, Form, Nominal, NounPhrase};
 use crate::text::Text;
 
-/// Where the finite verb stands.
+/// Position of the finite verb.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
     /// First, in questions and commands.
     First,
-    /// Second, in statements: whatever stands in front, it is one constituent.
+    /// Second, in statements: exactly one constituent is in front of it.
     Second,
     /// Last, in subordinate clauses.
     Final,
@@ -47,7 +47,7 @@ fn infinitive_clause(clause: &Clause, purpose: bool) -> Text {
     text
 }
 
-/// The finite verb, and what closes the clause.
+/// The finite verb, and the verbal bracket that closes the clause.
 struct VerbalComplex {
     finite: String,
     prefix: &'static str,
@@ -78,7 +78,7 @@ const SEIN: &str = "sein ist war ist gewesen";
 const HABEN: &str = "haben hat hatte hat gehabt";
 const WERDEN: &str = "werden wird wurde ist geworden";
 
-/// A place in the middle field: constituents stand in this order, what is known before what is new.
+/// A place in the middle field: constituents follow this order, known ones before new ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {
     ReflexiveBeforeSubject,
@@ -117,7 +117,7 @@ impl From<Slot> for Rank {
     }
 }
 
-/// What stands before, between and behind the two parts of the verb.
+/// The parts before, between and after the two parts of the verb.
 struct Fields {
     front: Text,
     middle: Text,
@@ -148,7 +148,7 @@ struct Builder {
 }
 
 impl Builder {
-    /// Sets `text` in front if its `nominal` asks or relates, else in the middle.
+    /// Puts `text` in front if its `nominal` asks or relates, else in the middle.
     fn place(&mut self, nominal: &Nominal, rank: Rank, text: Text) {
         if nominal.is_fronted() {
             self.front = Some(text);
@@ -257,7 +257,7 @@ impl Builder {
     }
 }
 
-/// `object`, which takes the `negation` upon itself if it can: *nicht ein* is *kein*.
+/// `object`, which absorbs the `negation` if it can: *nicht ein* is *kein*.
 fn denied(object: &Nominal, case: Case, negation: &mut bool) -> Text {
     match object {
         Nominal::Phrase(phrase) if *negation && object.is_negatable() => {

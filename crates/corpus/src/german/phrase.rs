@@ -50,7 +50,7 @@ pub(super) fn nominal(nominal: &Nominal, case: Case) -> Text {
     }
 }
 
-/// `nominal` behind `preposition`, run together where German does: *im Garten*, *zur Schule*.
+/// `nominal` after `preposition`, contracted where German does so: *im Garten*, *zur Schule*.
 pub(super) fn prepositional(preposition: &Preposition, nominal: &Nominal) -> Text {
     let phrase = self::nominal(nominal, preposition.case);
     // A restrictive relative clause keeps the article whole: *in dem Haus, das …*.
@@ -78,7 +78,7 @@ pub(super) fn prepositional(preposition: &Preposition, nominal: &Nominal) -> Tex
 fn phrase_text(phrase: &NounPhrase, case: Case) -> Text {
     let (gender, number) = (phrase.noun.gender(), phrase.number);
     let mut text = Text::default();
-    // A name stands before what it owns and takes the place of the article; other owners stand behind.
+    // A name is before the noun that it owns and replaces the article; other owners are after it.
     let owner = phrase.owner.as_deref();
     let declension = match owner {
         Some(name @ Nominal::Name(_)) => {

@@ -12,7 +12,7 @@ pub struct GermanVerb {
     base: &'static str,
     third: &'static str,
     past: &'static str,
-    /// Whether its perfect is made with *sein*.
+    /// Whether its perfect takes *sein*.
     pub with_sein: bool,
     /// *aufgemacht*
     pub participle: &'static str,
@@ -56,7 +56,7 @@ impl GermanVerb {
 
     /// The command to one person: *mach*, *lies*, *warte*.
     ///
-    /// It takes the vowel of *er liest*, but not that of *er fährt*, and an *-e* where the tongue needs one.
+    /// It takes the vowel of *er liest*, but not that of *er fährt*, and an *-e* where pronunciation needs one.
     pub fn imperative(&self) -> String {
         let (stem, third) = (self.stem(), self.third.trim_end_matches('t'));
         let raised =

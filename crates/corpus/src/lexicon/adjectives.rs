@@ -1,4 +1,4 @@
-//! The adjectives, with their comparatives and what they can be said of.
+//! The adjectives, with their comparatives and the kinds of nouns that they fit.
 
 use super::kinds::*;
 
@@ -13,7 +13,7 @@ pub struct Adjective {
     pub german: &'static str,
     /// The German comparative without an ending.
     pub german_comparative: &'static str,
-    /// What it can be said of.
+    /// The kinds of nouns that it fits.
     pub kinds: Kinds,
     /// Whether it comes in degrees: *very old*, but not *very broken*.
     pub gradable: bool,
@@ -115,7 +115,7 @@ pub static ADJECTIVES: &[Adjective] = &[
 /// The adjective whose English form is `english`.
 ///
 /// # Panics
-/// If there is none.
+/// If it does not exist.
 pub fn adjective_named(english: &str) -> &'static Adjective {
     ADJECTIVES.iter().find(|adjective| adjective.english == english).expect("an adjective of the lexicon")
 }

@@ -9,13 +9,13 @@ pub struct Adverb {
     pub english: &'static str,
     /// The German phrase.
     pub german: &'static str,
-    /// Where it stands.
+    /// Its position.
     pub slot: Slot,
-    /// Which clauses it fits: times for a time, manners for a manner.
+    /// The clauses that it fits: times for a time, manners for a manner.
     pub fits: u8,
 }
 
-/// Where an adverbial stands in the middle of a German clause, in this order: time, cause, manner, place.
+/// Position of an adverbial in the middle of a German clause, in this order: time, cause, manner, place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Slot {
     /// *gestern*
@@ -36,15 +36,15 @@ pub enum Slot {
     Direction,
 }
 
-/// Fits what happened.
+/// Fits past events.
 pub const PAST: u8 = 1;
-/// Fits what happens again and again.
+/// Fits habits.
 pub const HABIT: u8 = 2;
-/// Fits what will happen.
+/// Fits future events.
 pub const FUTURE: u8 = 4;
-/// Fits what has happened.
+/// Fits completed events.
 pub const PERFECT: u8 = 8;
-/// Fits what is the case now.
+/// Fits the present.
 pub const NOW: u8 = 16;
 
 const fn adverb(english: &'static str, german: &'static str, slot: Slot, fits: u8) -> Adverb {

@@ -8,7 +8,7 @@ use crate::grammar::{Case, Gender, Number};
 pub struct Noun {
     english: &'static str,
     german: &'static str,
-    /// What it is.
+    /// Its kinds.
     pub kinds: Kinds,
 }
 

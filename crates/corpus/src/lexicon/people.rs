@@ -7,7 +7,7 @@ use crate::grammar::Pronoun;
 pub struct Name {
     /// The name; none ends in an s, so that its German genitive is plain.
     pub name: &'static str,
-    /// He or she.
+    /// Its gender.
     pub pronoun: Pronoun,
 }
 
@@ -34,9 +34,9 @@ pub static NAMES: &[Name] = &[
 pub struct Profession {
     /// The English word.
     pub english: &'static str,
-    /// What he is.
+    /// The German word for a man.
     pub he: &'static str,
-    /// What she is.
+    /// The German word for a woman.
     pub she: &'static str,
 }
 

@@ -1,4 +1,4 @@
-//! Prepositions and the case that each governs; a two-way preposition stands here once for the place, once for the
+//! Prepositions and the case that each governs; a two-way preposition is listed twice, for the place and for the
 //! direction.
 
 use crate::grammar::Case::{self, Accusative, Dative, Genitive};

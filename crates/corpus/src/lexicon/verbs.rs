@@ -1,4 +1,4 @@
-//! The verbs, written as a dictionary writes them: their principal parts, and what they take.
+//! The verbs, written as a dictionary writes them: their principal parts and their complements.
 
 use super::kinds::*;
 use super::prepositions::{self as prep, Preposition};
@@ -10,17 +10,17 @@ use crate::german::GermanVerb;
 pub struct Verb {
     english: &'static str,
     german: &'static str,
-    /// Who does it.
+    /// The kinds of its subject.
     pub subject: Kinds,
-    /// What it takes.
+    /// Its complements.
     pub frame: Frame,
-    /// How it runs in time.
+    /// Its course in time.
     pub aspect: Aspect,
-    /// Where one does it; none where a place would say nothing.
+    /// The kinds of places for it; none if a place would say nothing.
     pub places: Kinds,
-    /// How one does it.
+    /// The manners that fit it.
     pub manners: Manners,
-    /// Whether one goes somewhere to do it, and does it for somebody.
+    /// Whether a person goes somewhere to do it, and does it for somebody.
     pub errand: bool,
 }
 
@@ -35,7 +35,7 @@ pub enum Frame {
     Dative(Kinds),
     /// A person in the dative and a thing in the accusative: *geben*.
     Giving(Kinds),
-    /// As giving, where English says *to*: *erklären*.
+    /// As giving, but English says *to*: *erklären*.
     GivingTo(Kinds),
     /// A prepositional object: *warten auf*.
     Prepositional(&'static Preposition, Kinds),
@@ -43,7 +43,7 @@ pub enum Frame {
     Motion(&'static [Direction]),
     /// A place: *wohnen*.
     Place(Kinds),
-    /// A thing and where it goes: *hängen*.
+    /// A thing and a direction: *hängen*.
     Moving(Kinds),
     /// A clause with *dass*: *sagen*.
     That,
@@ -51,18 +51,18 @@ pub enum Frame {
     Infinitive,
     /// A predicate: *sein*.
     Copula,
-    /// What there is: *es gibt*.
+    /// The thing that exists: *es gibt*.
     Existence,
 }
 
-/// How what a verb says runs in time, which decides the English present.
+/// The course in time of a verb, which decides the English present.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Aspect {
-    /// It happens, also again and again: *is reading*, *liest gerade*.
+    /// It happens, possibly as a habit: *is reading*, *liest gerade*.
     Event,
-    /// It happens, but not again and again: *is building*, *baut gerade*.
+    /// It happens, but not as a habit: *is building*, *baut gerade*.
     Project,
-    /// It happens unawares: *forgot*; nobody can be told to do it.
+    /// It happens unintentionally: *forgot*; it can't be a command.
     Mishap,
     /// It is done in a moment, and once: *found*, *fand*.
     Once,
@@ -87,8 +87,8 @@ pub const SKILL: Manners = 16;
 /// Patiently.
 pub const PATIENCE: Manners = 32;
 
-/// `english`: infinitive, past, participle, *-ing* form, and a particle where it has one. `german`: *sich* where it is
-/// reflexive, then infinitive (a separable prefix stands before `|`), third person, past, auxiliary, participle.
+/// `english`: infinitive, past, participle, *-ing* form, and a particle if it has one. `german`: *sich* if it is
+/// reflexive, then infinitive (a separable prefix is before `|`), third person, past, auxiliary, participle.
 const fn verb(english: &'static str, german: &'static str, subject: Kinds, frame: Frame) -> Verb {
     Verb { english, german, subject, frame, aspect: Aspect::Event, places: 0, manners: 0, errand: false }
 }
@@ -104,7 +104,7 @@ impl Verb {
         Self { aspect: Aspect::Once, ..self }
     }
 
-    /// The same verb, done unawares.
+    /// The same verb, done unintentionally.
     const fn mishap(self) -> Self {
         Self { aspect: Aspect::Mishap, ..self }
     }
@@ -114,7 +114,7 @@ impl Verb {
         Self { aspect: Aspect::Project, ..self }
     }
 
-    /// The same verb as something that one goes out for.
+    /// The same verb as an errand.
     const fn errand(self) -> Self {
         Self { errand: true, ..self }
     }
@@ -150,7 +150,7 @@ impl Verb {
     }
 }
 
-/// A preposition and what it may stand before.
+/// A preposition and the kinds of nouns that may follow it.
 pub type Direction = (&'static Preposition, Kinds);
 
 const RUN: &[Direction] = &[
@@ -162,16 +162,16 @@ const RUN: &[Direction] = &[
     (&prep::TO_BEHIND, HIDEOUT),
     (&prep::TO_UNDER, COVER),
 ];
-/// Where one goes.
+/// Directions of *go*.
 pub const GO: &[Direction] = &[
     (&prep::INTO, ROOM | AREA | BUILDING),
     (&prep::TO, SITE | SHOP),
     (&prep::THROUGH, AREA),
     (&prep::OUT_OF, BUILDING | ROOM),
 ];
-/// Where one drives.
+/// Directions of *drive*.
 pub const DRIVE: &[Direction] = &[(&prep::TO, SITE | SHOP), (&prep::THROUGH, TOWN), (&prep::OVER, GROUND)];
-/// Where one travels.
+/// Directions of *travel*.
 pub const TRAVEL: &[Direction] = &[(&prep::TO, SITE), (&prep::INTO, TOWN)];
 const RETURN: &[Direction] = &[(&prep::FROM, SITE)];
 const FIT: &[Direction] = &[(&prep::INTO, HOLDER)];

@@ -1,4 +1,4 @@
-//! Why something is done or not: the weather, how somebody feels, what a thing is like.
+//! Reasons why something is done or not: the weather, feelings, properties of a thing.
 
 use crate::grammar::{Number, Pronoun, Tense};
 use crate::lexicon::adjectives::adjective_named;
@@ -7,7 +7,7 @@ use crate::lexicon::verbs::{BE, RAIN, SNOW};
 use crate::speaker::{Moment, Speaker, refer};
 use crate::syntax::{Clause, Complement, Degree, Form, Nominal};
 
-/// What keeps `subject` from doing things: the weather, or a weakness, told of it by the name `who`.
+/// A hindrance of `subject`: the weather, or a weakness, in which it is named `who`.
 pub(super) fn obstacle(speaker: &mut Speaker, subject: &Nominal, who: Option<Nominal>, tense: Tense) -> Clause {
     match who {
         Some(who) if is_animate(subject) && speaker.rng.chance(75) => {
@@ -36,7 +36,7 @@ pub(super) fn state(speaker: &mut Speaker, who: Nominal, moods: &[&str], tense: 
     Clause::new(who, &BE, Form::Simple(tense)).with(Complement::Adjective(degree, mood))
 }
 
-/// Whether `nominal` breathes.
+/// Whether `nominal` is a living being.
 pub(super) fn is_animate(nominal: &Nominal) -> bool {
     match nominal {
         Nominal::Phrase(phrase) => phrase.noun.is(ANIMATE),
@@ -53,7 +53,7 @@ pub(super) fn is_person(nominal: &Nominal) -> bool {
     }
 }
 
-/// *because it was too old*, said of a thing that a person has done something with.
+/// *because it was too old*, said of a thing that a person acted on.
 pub(super) fn quality_of_object(speaker: &mut Speaker, main: &Clause, moment: Moment, most: Degree) -> Option<Clause> {
     let object = main.complements.iter().find_map(|complement| match complement {
         Complement::Accusative(Nominal::Phrase(phrase)) if !phrase.noun.is(PERSON) => Some(phrase),
@@ -62,7 +62,7 @@ pub(super) fn quality_of_object(speaker: &mut Speaker, main: &Clause, moment: Mo
     if object.adjective.is_some() {
         return None;
     }
-    // With another thing about, *it* and *they* would not be clear.
+    // With another thing in the sentence, *it* and *they* would not be clear.
     if matches!(main.subject.agreement(), Pronoun::They | Pronoun::It) && !is_single_person(&main.subject) {
         return None;
     }
@@ -76,14 +76,14 @@ fn is_single_person(nominal: &Nominal) -> bool {
     matches!(nominal, Nominal::Phrase(phrase) if phrase.noun.is(PERSON) && phrase.number == Number::Singular)
 }
 
-/// Makes the object known: not *kein Auto, weil es alt war*, since only of a known thing can be said what it is like.
+/// Makes the object known: not *kein Auto, weil es alt war*, since only a known thing can be described.
 pub(super) fn define(complement: &mut Complement) {
     if let Complement::Accusative(object) = complement {
         object.define();
     }
 }
 
-/// The tense of what accompanies `moment`.
+/// The tense of a circumstance of `moment`.
 pub(super) fn tense(moment: Moment) -> Tense {
     if moment == Moment::Past { Tense::Past } else { Tense::Present }
 }

@@ -12,7 +12,7 @@ use crate::syntax::{Clause, Complement, Nominal};
 pub(super) struct Link {
     pub(super) english: &'static str,
     pub(super) german: &'static str,
-    /// Whether German sets a comma before it.
+    /// Whether German has a comma before it.
     pub(super) comma: bool,
     /// Whether it takes the place before the second verb.
     pub(super) inverts: bool,
@@ -45,7 +45,7 @@ pub(super) fn coordination(speaker: &mut Speaker) -> Draft {
     }
 }
 
-/// Two who do the same to two.
+/// Two subjects who do the same to two objects.
 fn alike(speaker: &mut Speaker) -> [Clause; 2] {
     loop {
         let first = speaker.event(Moment::Past);
@@ -57,7 +57,7 @@ fn alike(speaker: &mut Speaker) -> [Clause; 2] {
     }
 }
 
-/// What tells one nominal from another.
+/// The identity of a nominal.
 fn topic(nominal: &Nominal) -> &'static str {
     match nominal {
         Nominal::Phrase(phrase) => phrase.noun.lemma(),

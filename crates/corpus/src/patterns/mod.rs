@@ -37,7 +37,7 @@ pub enum Pattern {
     Passive,
     /// *The mother gave the child an apple.* Dative and accusative.
     Giving,
-    /// *The dog ran into the garden.* *The dog is sitting in the garden.* Accusative or dative behind one preposition.
+    /// *The dog ran into the garden.* *The dog is sitting in the garden.* Accusative or dative after one preposition.
     Space,
     /// *The old car is very slow.* *Anna is a teacher.* A predicate.
     Predicate,
@@ -65,7 +65,7 @@ pub enum Pattern {
     Relative,
     /// *The man tried to open the door.* zu, also within a separable verb.
     Infinitive,
-    /// *The animal did not cross the street because it was too tired.* The pronoun by what is said of it.
+    /// *The animal did not cross the street because it was too tired.* The predicate decides the pronoun.
     Reference,
 }
 
@@ -97,7 +97,7 @@ impl Pattern {
         Self::Reference,
     ];
 
-    /// How often it is drawn, relative to the others.
+    /// Its frequency, relative to the others.
     pub fn weight(self) -> usize {
         match self {
             Self::Statement => 9,

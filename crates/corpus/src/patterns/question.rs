@@ -20,7 +20,7 @@ pub(super) fn yes_no(speaker: &mut Speaker) -> Draft {
     Draft::question(clause, Order::First)
 }
 
-/// A clause that one may ask about: nobody asks what he does himself.
+/// A clause for a question: nobody asks about his own actions.
 fn asked(speaker: &mut Speaker, moment: Moment) -> Clause {
     loop {
         let clause = speaker.event(moment);

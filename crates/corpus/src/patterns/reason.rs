@@ -1,4 +1,4 @@
-//! Subordinate clauses of reason and of what is no reason.
+//! Subordinate clauses of reason and of concession.
 
 use super::Draft;
 use super::circumstance::{define, obstacle, quality_of_object, state, tense};
@@ -32,7 +32,7 @@ pub(super) fn reason(speaker: &mut Speaker) -> Draft {
     Draft::statement(main.and(Adverbial::Clause(conjunction, Box::new(sub))))
 }
 
-/// *did not … because he was sick*, *… although it was raining*: what speaks against doing something.
+/// *did not … because he was sick*, *… although it was raining*: reasons against an action.
 fn hindrance(speaker: &mut Speaker, moment: Moment) -> (Clause, &'static Conjunction, Clause) {
     let mut main = speaker.act(moment);
     if speaker.rng.chance(50) {

@@ -13,29 +13,29 @@ use crate::lexicon::{
 use crate::speaker::Speaker;
 use crate::syntax::{Adverbial, Clause, Complement, Degree, Form, MODALS, Nominal, NounPhrase};
 
-/// What a pronoun of a sentence stands for.
+/// The reference of a sentence's pronoun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Reference {
-    /// The noun that *it* stands for.
+    /// The noun that *it* refers to.
     pub(crate) antecedent: &'static Noun,
-    /// The noun that it does not stand for.
+    /// The noun that it does not refer to.
     pub(crate) other: &'static Noun,
-    /// What is said of it.
+    /// The adjective that is said of it.
     pub(crate) adjective: &'static Adjective,
     /// Whether the antecedent is the subject.
     pub(crate) is_subject: bool,
 }
 
-/// Two things, what happens between them, and what can be said of each but not of the other.
+/// Two things, an event between them, and adjectives that fit one but not the other.
 struct Scene {
     first: Kinds,
     /// The English infinitive.
     verb: &'static str,
     preposition: Option<&'static Preposition>,
     second: Kinds,
-    /// What speaks against it: *because it was too …*, *although it was very …*, of the first and of the second.
+    /// Reasons against it: *because it was too …*, *although it was very …*, of the first and of the second.
     against: [&'static [&'static str]; 2],
-    /// What speaks for it: *because it was …*.
+    /// Reasons for it: *because it was …*.
     in_favor: [&'static [&'static str]; 2],
 }
 
@@ -91,7 +91,7 @@ static SCENES: &[Scene] = &[
         against: [WEARY, &["heavy", "full"]],
         in_favor: [&["strong"], &[]],
     },
-    // Whatever does not fit is big, and what it does not fit into is small.
+    // A thing that does not fit is big, and the thing that it does not fit into is small.
     Scene {
         first: BIG,
         verb: "fit",
@@ -102,7 +102,7 @@ static SCENES: &[Scene] = &[
     },
 ];
 
-/// How *it* is spoken of.
+/// The clause with *it*.
 #[derive(Clone, Copy)]
 enum Stance {
     /// *did not … because it was too …*
@@ -167,7 +167,7 @@ fn tell(speaker: &mut Speaker, scene: &Scene, stance: Stance, it: &Reference) ->
     Draft { reference: Some(*it), ..Draft::statement(main) }
 }
 
-/// `noun` behind *the*, now and then with an adjective that gives no reason for anything.
+/// `noun` after *the*, sometimes with an adjective that is not a reason for anything.
 fn colored(speaker: &mut Speaker, noun: &'static Noun) -> Nominal {
     let fits = |adjective: &Adjective| !adjective.gradable && noun.is(adjective.kinds);
     let mut phrase = NounPhrase::new(Determiner::Definite, noun, Number::Singular);

@@ -32,7 +32,7 @@ pub(super) fn relative(speaker: &mut Speaker) -> Draft {
     }
 }
 
-/// A clause with a relative pronoun for its subject or one of its complements, and the noun that it tells of.
+/// A clause with a relative pronoun for its subject or one of its complements, and the noun that it describes.
 fn gap(speaker: &mut Speaker, number: Number) -> Option<(&'static Noun, Clause)> {
     let mut clause = speaker.event(Moment::Past);
     let complements = clause.complements.iter_mut().rev().filter_map(|complement| match complement {

@@ -177,7 +177,7 @@ fn profession(speaker: &mut Speaker, tense: Tense) -> Clause {
 
 pub(super) fn comparison(speaker: &mut Speaker) -> Draft {
     let adjective = speaker.choose(ADJECTIVES, |adjective| !adjective.english_comparative.is_empty());
-    // Like is compared with like.
+    // Comparisons are between things of the same kind.
     let (first, second) = loop {
         let (first, second) = (speaker.noun(adjective.kinds), speaker.noun(adjective.kinds));
         if first != second && first.kinds & second.kinds & adjective.kinds != 0 {
@@ -249,7 +249,7 @@ pub(super) fn possession(speaker: &mut Speaker) -> Draft {
     Draft::statement(clause)
 }
 
-/// Whether `clause` speaks of `owner` already.
+/// Whether `clause` already mentions `owner`.
 fn is_about(clause: &Clause, owner: &Nominal) -> bool {
     match (&clause.subject, owner) {
         (Nominal::Name(subject), Nominal::Name(owner)) => subject == owner,

@@ -76,7 +76,7 @@ fn custom(speaker: &mut Speaker) -> Draft {
     join(speaker, main, &WHENEVER, sub)
 }
 
-/// Joins `main` and `sub`; the subordinate clause now and then goes first.
+/// Joins `main` and `sub`; the subordinate clause is sometimes first.
 fn join(speaker: &mut Speaker, main: Clause, conjunction: &'static Conjunction, sub: Clause) -> Draft {
     let sub = Adverbial::Clause(conjunction, Box::new(sub));
     Draft::statement(if speaker.rng.chance(30) { main.led_by(sub) } else { main.and(sub) })

@@ -1,4 +1,4 @@
-//! Chance in the service of sense: phrases and clauses drawn so that they could be meant.
+//! Random phrases and clauses that make sense.
 
 mod phrase;
 
@@ -13,7 +13,7 @@ use super::random::SplitMix64;
 use super::syntax::{Adverbial, Clause, Complement, Degree, Form, MODALS, Nominal, NounPhrase};
 pub(crate) use phrase::{mentions, refer};
 
-/// When a clause plays, from which follow its forms and its adverbials.
+/// The time of a clause, which decides its forms and its adverbials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Moment {
     /// *bought*
@@ -93,7 +93,7 @@ impl Speaker {
         self.clause(verb, moment)
     }
 
-    /// A clause of `verb` with the subject that it asks for.
+    /// A clause of `verb` with a subject that it allows.
     pub(crate) fn clause(&mut self, verb: &'static Verb, moment: Moment) -> Clause {
         let you = !matches!(moment, Moment::Past | Moment::Ongoing | Moment::Pluperfect);
         let subject = self.subject(verb.subject, you);
@@ -129,7 +129,7 @@ impl Speaker {
         }
     }
 
-    /// Gives the verb of `clause` what it takes.
+    /// Adds the complements of the verb of `clause`.
     pub(crate) fn complete(&mut self, clause: &mut Clause) {
         let subject = clause.subject.clone();
         let complements = &mut clause.complements;
@@ -163,7 +163,7 @@ impl Speaker {
         }
     }
 
-    /// Adds when, how, where, as far as they fit; a habit is always told as one.
+    /// Adds time, manner and place, as far as they fit; a habit always has its adverbial.
     pub(crate) fn adorn(&mut self, clause: &mut Clause, moment: Moment) {
         let verb = clause.verb;
         let event = verb.aspect == Aspect::Event;
@@ -231,7 +231,7 @@ impl Speaker {
     }
 }
 
-/// Whether what `verb` says can be told of `moment`.
+/// Whether `verb` can be used at `moment`.
 pub(crate) fn has_moment(verb: &Verb, moment: Moment) -> bool {
     match verb.aspect {
         Aspect::Event => true,

@@ -8,7 +8,7 @@ use crate::lexicon::{Kinds, NAMES, Noun, Preposition, prepositions as prep};
 use crate::syntax::{Complement, Nominal, NounPhrase};
 
 impl Speaker {
-    /// *the old dog*, *many apples*; what can be owned may be that of `owner`.
+    /// *the old dog*, *many apples*; a thing that can be owned may be that of `owner`.
     pub(crate) fn phrase(&mut self, noun: &'static Noun, owner: Option<Pronoun>) -> NounPhrase {
         use Determiner::{Definite, Indefinite, Many, Numeral, Some as Several, This};
         use Number::{Plural, Singular};
@@ -26,7 +26,7 @@ impl Speaker {
         self.determined(noun, choice, owner)
     }
 
-    /// A phrase that is spoken about, so mostly known.
+    /// A phrase as a topic, so mostly known.
     pub(crate) fn subject_phrase(&mut self, noun: &'static Noun) -> NounPhrase {
         use Determiner::{Definite, Indefinite, Many, Numeral, This};
         use Number::{Plural, Singular};
@@ -124,7 +124,7 @@ impl Speaker {
         Nominal::Personal(pronoun)
     }
 
-    /// A subject of one of `kinds`; `you` only where the form of *du* is said.
+    /// A subject of one of `kinds`; `you` only if the form of *du* is in use.
     pub(crate) fn subject(&mut self, kinds: Kinds, you: bool) -> Nominal {
         if kinds & PERSON != 0 && (kinds == PERSON || self.rng.chance(65)) {
             return self.person(you);
@@ -185,7 +185,7 @@ impl Speaker {
     }
 }
 
-/// Where one is with respect to `noun`.
+/// A position relative to `noun`.
 fn where_one_is(noun: &Noun, kinds: Kinds) -> &'static Preposition {
     if noun.is(WALL) {
         &prep::ON_WALL
@@ -198,7 +198,7 @@ fn where_one_is(noun: &Noun, kinds: Kinds) -> &'static Preposition {
     }
 }
 
-/// Whether `nominal` speaks of `noun`.
+/// Whether `nominal` mentions `noun`.
 pub(crate) fn mentions(nominal: &Nominal, noun: &Noun) -> bool {
     match nominal {
         Nominal::Phrase(phrase) => phrase.noun == noun,
@@ -207,7 +207,7 @@ pub(crate) fn mentions(nominal: &Nominal, noun: &Noun) -> bool {
     }
 }
 
-/// Whose things are, if they are those of `subject`; unsaid where natural and grammatical gender differ.
+/// The owner of things of `subject`; none if natural and grammatical gender differ.
 fn owner(subject: &Nominal) -> Option<Pronoun> {
     match refer(subject)? {
         Nominal::Personal(pronoun) => Some(pronoun),
@@ -215,7 +215,7 @@ fn owner(subject: &Nominal) -> Option<Pronoun> {
     }
 }
 
-/// The pronoun that takes up `nominal`; none where natural and grammatical gender differ.
+/// The pronoun that refers to `nominal`; none if natural and grammatical gender differ.
 pub(crate) fn refer(nominal: &Nominal) -> Option<Nominal> {
     match nominal {
         Nominal::Phrase(phrase) if phrase.number == Number::Plural => Some(Nominal::Personal(Pronoun::They)),
