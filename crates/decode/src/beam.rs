@@ -16,9 +16,9 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BeamConfig {
-    /// Number of hypotheses that are continued together.
+    /// Number of hypotheses continued together.
     pub beam: usize,
-    /// Number of hypotheses returned of each sentence, at most `beam`.
+    /// Number of hypotheses returned for each sentence, at most `beam`.
     pub n_best: usize,
     /// The exponent α of [`gnmt_penalty`]: 0 for none, more for longer hypotheses.
     pub length_penalty: f64,
@@ -31,7 +31,7 @@ impl Default for BeamConfig {
 }
 
 impl BeamConfig {
-    /// Checks the settings before there is a model to search.
+    /// Checks the settings without a model.
     ///
     /// # Errors
     /// [`DecodeError::ZeroBeam`], [`DecodeError::NBest`] or [`DecodeError::LengthPenalty`].
@@ -69,13 +69,13 @@ pub fn gnmt_penalty(len: usize, alpha: f64) -> f64 {
 
 /// The best hypotheses of each sentence, best first, by beam search with a length penalty.
 ///
-/// Each step ranks every continuation of a sentence's live hypotheses by log-probability, repetitions penalised where
-/// [`Rules`](crate::Rules) say so. Those that end among the best
-/// `beam` are finished; the best `beam` of the others live on. A sentence is over
+/// Each step ranks every continuation of a sentence's live hypotheses by log-probability, with repetitions penalised by
+/// [`Rules`](crate::Rules). Those that end among the best `beam` are finished; the best `beam` of the others stay live.
+/// A sentence is over
 /// - when `beam` hypotheses have finished, so that a beam of 1 is greedy search;
-/// - when `n_best` have finished and no live one can come to score better than the worst of the best `n_best`:
+/// - when `n_best` have finished and no live one can still score better than the worst of the best `n_best`:
 ///   log-probabilities only fall, so a score is at most `log_prob / penalty(max_len)`;
-/// - at its maximum length, or where no token can follow.
+/// - at its maximum length, or if no token can follow.
 ///
 /// If fewer than `n_best` have finished by then, the best live ones follow them, unfinished.
 ///
@@ -84,11 +84,10 @@ pub fn gnmt_penalty(len: usize, alpha: f64) -> f64 {
 /// are neighbours, the same number for each sentence.
 ///
 /// # Errors
-/// [`DecodeError`], where the settings or the request are at odds with themselves or with the model, or the device
-/// fails.
+/// [`DecodeError`] if the settings or the request contradict themselves or the model, or the device fails.
 ///
 /// # Panics
-/// If the model breaks the contract of [`NextToken`], or `state` has another number of rows than there are sentences.
+/// If the model breaks the contract of [`NextToken`], or `state` does not have one row for each sentence.
 pub fn beam_search<M: NextToken>(
     model: &M,
     state: M::State,
@@ -101,7 +100,7 @@ pub fn beam_search<M: NextToken>(
     let mut rows = Rows::new(model, state, request.n_sentences(), request.prompt.to_vec());
     let mut searches: Vec<Search> =
         request.max_len.iter().enumerate().map(|(sentence, &max_len)| Search::new(sentence, max_len)).collect();
-    // At most one candidate of each live hypothesis ends, so `beam` of these live on.
+    // At most one candidate of each live hypothesis ends, so at least `beam` of these stay live.
     let n_candidates = config.beam.saturating_mul(2);
     let mut top = TopCandidates::new(n_candidates);
     let mut width = 1; // rows of each sentence
@@ -167,7 +166,7 @@ impl Search {
         request.rules.admitted(live.tokens.len(), request.prefix_of(self.sentence), Some(request.eos), text)
     }
 
-    /// Takes the best candidates of a step, whose parents are counted from `first_row`; returns whether to go on.
+    /// Takes the best candidates of a step, whose parents are counted from `first_row`; returns whether to continue.
     fn step(&mut self, candidates: &[Candidate], first_row: usize, eos: TokenId, config: &BeamConfig) -> bool {
         if candidates.is_empty() {
             return false;
@@ -203,12 +202,12 @@ impl Search {
         let Some(worst) = self.finished.get(config.n_best - 1) else {
             return true;
         };
-        // The penalty grows: a negative log-probability scores best as late as can be, any other at once.
+        // The penalty grows, so a negative log-probability scores best at the maximum length, any other at once.
         let best_len = if best.total.ranked < 0.0 { self.max_len } else { len + 1 };
         config.score(best.total.ranked, best_len) > worst.score
     }
 
-    /// The old row and the new token of each of `width` rows, filled up by the best.
+    /// The old row and the new token of each of `width` rows, filled up with the best.
     fn rows(&self, width: usize) -> impl Iterator<Item = (usize, TokenId)> {
         let rows = self.live.iter().chain(iter::repeat(&self.live[0])).take(width);
         rows.map(|live| (live.row, live.tokens[live.tokens.len() - 1]))

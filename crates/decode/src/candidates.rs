@@ -9,7 +9,7 @@ use crate::{rows::RowScores, rules::Admitted};
 pub(crate) struct Total {
     /// Of their log-probabilities.
     pub(crate) log_prob: f64,
-    /// Of the values that the tokens were ranked by: another number than `log_prob` where repetitions are penalised.
+    /// Of the values that rank the tokens: differs from `log_prob` if repetitions are penalised.
     pub(crate) ranked: f64,
 }
 
@@ -32,7 +32,7 @@ impl Candidate {
     }
 }
 
-/// Keeps the `k` best candidates of the rows that it is shown.
+/// Keeps the `k` best candidates of the rows that it considers.
 pub(crate) struct TopCandidates {
     k: usize,
     /// Best first.
@@ -70,7 +70,7 @@ impl TopCandidates {
     fn scan(&mut self, row: &[f32], total: Total, parent: usize, admitted: &Admitted<'_>) {
         const BLOCK: usize = 128;
         for (block_idx, block) in row.chunks(BLOCK).enumerate() {
-            // Addition is monotonic: where the highest falls short, all do.
+            // Addition is monotonic: if the highest falls short, all do.
             if admitted.is_unpenalised() && total.ranked + f64::from(highest(block)) < self.threshold() {
                 continue;
             }
@@ -101,7 +101,7 @@ impl TopCandidates {
     }
 }
 
-/// The greatest value, NaN aside.
+/// The greatest value, ignoring NaN.
 fn highest(values: &[f32]) -> f32 {
     const LANES: usize = 16; // independent maxima, so that the loop becomes vector instructions
     let greater = |max: f32, value: f32| if value > max { value } else { max };
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
     use crate::Rules;
 
-    /// Log-probabilities with many ties, and with values that cannot be.
+    /// Log-probabilities with many ties, and with impossible values.
     fn row(seed: u64, vocab: usize) -> Vec<f32> {
         let value = |token| match mix64(seed * 1_000_003 + token as u64) % 40 {
             0 => f32::NAN,

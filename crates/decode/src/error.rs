@@ -2,7 +2,7 @@
 
 use attentive_core::{DeviceError, TokenId};
 
-/// Why there are no hypotheses.
+/// The reason why there are no hypotheses.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
@@ -26,7 +26,7 @@ pub enum DecodeError {
     /// A prompt without tokens.
     #[error("the prompt has no tokens; begin with the begin-of-sentence id")]
     EmptyPrompt,
-    /// Another number of tokens for each sentence.
+    /// Prompts of different lengths.
     #[error("the prompts of {n_sentences} sentences have {n_tokens} tokens; give the same number for each sentence")]
     PromptShape {
         /// Number of tokens of all prompts.
@@ -34,7 +34,7 @@ pub enum DecodeError {
         /// Number of sentences, which is that of maximum lengths.
         n_sentences: usize,
     },
-    /// Not one prefix for each sentence.
+    /// A number of prefixes that is not that of sentences.
     #[error("there are {n_prefixes} prefixes for {n_sentences} sentences; give one for each sentence, or none")]
     PrefixCount {
         /// Number of prefixes.
@@ -60,13 +60,13 @@ pub enum DecodeError {
     BeyondPositions {
         /// Index of the sentence in the batch.
         sentence: usize,
-        /// Tokens that its row may come to read.
+        /// Tokens that its row may have to read.
         n_tokens: usize,
         /// The model's limit.
         limit: usize,
     },
     /// An end-of-sentence id among the tokens that are forced.
-    #[error("the end-of-sentence id {eos} is forced; a text can't go on after it")]
+    #[error("the end-of-sentence id {eos} is forced; a text can't continue after it")]
     ForcedEnd {
         /// The id.
         eos: TokenId,
@@ -128,7 +128,7 @@ pub enum DecodeError {
 }
 
 impl DecodeError {
-    /// Names of the settings that this is about, if any.
+    /// Names of the settings concerned, if any.
     pub fn keys(&self) -> Vec<&'static str> {
         match self {
             Self::ZeroBeam => vec!["beam"],

@@ -12,16 +12,16 @@ use crate::{
     rules::Admitted,
 };
 
-/// Texts to continue, and how far.
+/// Texts to continue, and their limits.
 #[derive(Debug, Clone, Copy)]
 pub struct GenerateRequest<'a> {
-    /// The texts so far; one token at least in each.
+    /// The texts so far, each of at least one token.
     pub prompts: &'a [Vec<TokenId>],
-    /// How many continuations of each prompt there are to be.
+    /// Number of continuations of each prompt.
     pub n_samples: usize,
-    /// How many tokens may follow each.
+    /// Largest number of tokens that may follow each.
     pub max_tokens: usize,
-    /// The id that ends a text, if the vocabulary has one; it is not handed out.
+    /// The id that ends a text, if the vocabulary has one; it is not passed on.
     pub end: Option<TokenId>,
     /// Rules for the tokens that follow.
     pub rules: &'a Rules,
@@ -38,26 +38,26 @@ pub struct Drawn {
     pub log_prob: f64,
 }
 
-/// Why a text ended.
+/// The reason why a text ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
     /// The model ended it.
     ByModel,
-    /// It has as many tokens as were asked for.
+    /// It has the requested number of tokens.
     ByLength,
     /// `on_token` wanted no more.
     ByCaller,
 }
 
-/// Continues texts by drawing one token after another, each of which is handed to `on_token` as it comes; tells why each
-/// text ended, `[prompts × samples]`.
+/// Continues texts by drawing one token after another, each of which is passed to `on_token` at once; returns the
+/// reason why each text ended, `[prompts × samples]`.
 ///
-/// A text is a function of its prompt, the settings and the index of its sample ([`SamplingConfig::of_sample`]); it does
-/// not depend on the texts beside it. Prompts of one length are read together and once for all samples; texts leave the
+/// A text is a function of its prompt, the settings and the index of its sample ([`SamplingConfig::of_sample`]); it
+/// does not depend on other texts. Prompts of one length are read together and once for all samples; texts leave the
 /// batch as they end.
 ///
-/// Where the model has positions for `max_len` tokens only, it reads the last half of the text again each time that
-/// they are used up, and goes on.
+/// If the model has positions for `max_len` tokens only, it reads the last half of the text again each time that they
+/// are used up, and continues.
 ///
 /// # Errors
 /// [`DecodeError`], where the settings or the request are at odds with themselves or with the model, or the device
@@ -147,7 +147,7 @@ pub fn sample<M: NextToken>(
 impl GenerateRequest<'_> {
     fn validate(&self, vocab_size: usize, config: &SamplingConfig) -> Result<(), DecodeError> {
         config.validate()?;
-        // An end beyond the vocabulary is never drawn.
+        // An end-of-sentence id beyond the vocabulary is never drawn.
         self.rules.validate_for(vocab_size, self.end.filter(|&end| (end as usize) < vocab_size))?;
         if self.n_samples == 0 {
             return Err(DecodeError::ZeroSamples);

@@ -15,10 +15,10 @@ use crate::{
 /// The result equals that of [`beam_search`](crate::beam_search) with a beam of 1 and no length penalty.
 ///
 /// # Errors
-/// [`DecodeError`], where the request is at odds with itself or with the model, or the device fails.
+/// [`DecodeError`] if the request contradicts itself or the model, or the device fails.
 ///
 /// # Panics
-/// If the model breaks the contract of [`NextToken`], or `state` has another number of rows than there are sentences.
+/// If the model breaks the contract of [`NextToken`], or `state` does not have one row for each sentence.
 pub fn greedy<M: NextToken>(
     model: &M,
     state: M::State,

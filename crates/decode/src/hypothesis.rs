@@ -9,9 +9,9 @@ pub struct Hypothesis {
     pub tokens: Vec<TokenId>,
     /// Sum of the tokens' log-probabilities, that of the end-of-sentence id included, in nats.
     pub log_prob: f64,
-    /// The value that hypotheses are ranked by: `log_prob`, repetitions penalised where there is a penalty, over the length
+    /// The value that ranks hypotheses: `log_prob`, with its penalty of repetitions if there is one, over the length
     /// penalty, if the search has one.
     pub score: f64,
-    /// Whether the model ended it; else it was cut at the maximum length, or the model gave no token that may follow.
+    /// Whether the model ended it; else it was cut at the maximum length, or no token could follow.
     pub finished: bool,
 }

@@ -1,4 +1,4 @@
-//! Texts that go on a token at a time, each by itself, in one batch: the step of greedy search and of sampling.
+//! Texts that grow by one token at a time, independently, in one batch: the step of greedy search and of sampling.
 
 use std::ops::ControlFlow;
 
@@ -11,12 +11,12 @@ use crate::{
     rules::Admitted,
 };
 
-/// A text in the making.
+/// An unfinished text.
 pub(crate) struct Line<'a> {
     /// Its prompt, then the tokens written.
     pub(crate) text: Vec<TokenId>,
     n_prompt: usize,
-    /// The beginning that it is held to.
+    /// The beginning that it is forced to have.
     prefix: &'a [TokenId],
     /// Tokens that may be written, the end included.
     max_len: usize,
@@ -26,7 +26,7 @@ pub(crate) struct Line<'a> {
     pub(crate) end: Option<End>,
 }
 
-/// Why a line goes no further.
+/// The reason why a line ends here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
     ByModel,
@@ -36,7 +36,7 @@ pub(crate) enum End {
     Stuck,
 }
 
-/// The token that a line goes on with.
+/// The next token of a line.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Choice {
     pub(crate) token: TokenId,
@@ -45,7 +45,7 @@ pub(crate) struct Choice {
 }
 
 impl<'a> Line<'a> {
-    /// A line that has read nothing, in row `row`.
+    /// An empty line, in row `row`.
     pub(crate) fn new(prompt: &[TokenId], prefix: &'a [TokenId], max_len: usize, row: usize) -> Self {
         let end = (max_len == 0).then_some(End::ByLength);
         let (text, n_prompt) = (prompt.to_vec(), prompt.len());
@@ -80,10 +80,10 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Lines that a model continues together; they leave its rows as they end.
+/// Lines that a model continues together; a line that ends leaves its row.
 pub(crate) struct Lines<'a, M: NextToken> {
     pub(crate) lines: Vec<Line<'a>>,
-    /// Indices of those that go on, by row; lines share a row until their first token.
+    /// Indices of the open lines, by row; lines share a row until their first token.
     open: Vec<usize>,
     rows: Rows<'a, M>,
     rules: &'a Rules,
@@ -108,8 +108,8 @@ impl<'a, M: NextToken> Lines<'a, M> {
         Self::new(lines, rows, request.rules, Some(request.eos))
     }
 
-    /// Gives every open line a token, if there is one: `choose` takes it, `on_token` sees it unless it is the end. Returns
-    /// whether lines were open.
+    /// Gives every open line its next token, if there is one: `choose` selects it, `on_token` gets it unless it is the
+    /// end. Returns whether lines were open.
     pub(crate) fn step(
         &mut self,
         want: Want,
@@ -155,7 +155,7 @@ impl<'a, M: NextToken> Lines<'a, M> {
         self.rows.n_rows()
     }
 
-    /// Goes on with a state that has read nothing, which then reads the last `n` tokens of every line.
+    /// Continues with an empty state, which then reads the last `n` tokens of every line.
     pub(crate) fn reread(&mut self, state: M::State, n: usize) {
         let mut of_rows: Vec<&Line<'_>> = self.open.iter().map(|&idx| &self.lines[idx]).collect();
         of_rows.dedup_by_key(|line| line.row);

@@ -12,8 +12,8 @@ pub struct DecodeRequest<'a> {
     /// The tokens that each sentence's row reads first, for a translation the begin-of-sentence id:
     /// `[sentences × new]`, row after row.
     pub prompt: &'a [TokenId],
-    /// The beginning that each sentence's hypothesis is held to, after [`Rules::forced_first`]: `[sentences]`, or empty for
-    /// none. Its tokens count as the hypothesis' own, and are exempt from all rules.
+    /// The beginning that each sentence's hypothesis is forced to have, after [`Rules::forced_first`]: `[sentences]`,
+    /// or empty for none. Its tokens count as the hypothesis' own, and are exempt from all rules.
     pub prefixes: &'a [Vec<TokenId>],
     /// The id that ends a hypothesis.
     pub eos: TokenId,
@@ -40,7 +40,7 @@ impl<'a> DecodeRequest<'a> {
         self.prefixes.get(sentence).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether a hypothesis of `n_written` tokens is still forced to go on as it does, in any sentence.
+    /// Whether the next token after `n_written` tokens is forced, in any sentence.
     pub(crate) fn is_forced(&self, n_written: usize) -> bool {
         n_written < self.rules.n_forced(&[])
             || self.prefixes.iter().any(|prefix| n_written < self.rules.n_forced(prefix))

@@ -44,7 +44,7 @@ impl<'a, M: NextToken> Rows<'a, M> {
         self.model.max_len().is_some_and(|max_len| self.n_held + self.n_new() > max_len)
     }
 
-    /// Goes on with a state that has read nothing and `tokens`, `[rows × new]`.
+    /// Continues with an empty state and `tokens`, `[rows × new]`.
     pub(crate) fn restart(&mut self, state: M::State, tokens: Vec<TokenId>) {
         (self.state, self.tokens, self.n_held) = (state, tokens, 0);
     }

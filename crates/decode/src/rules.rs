@@ -9,20 +9,20 @@ use crate::DecodeError;
 /// A row's text is its prompt and all that was written after it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rules {
-    /// Tokens that are never written: padding, begin of sentence, entries of the vocabulary that no text uses.
+    /// Tokens that are never written: padding, begin of sentence, unused entries of the vocabulary.
     pub suppressed: Vec<TokenId>,
-    /// Sequences of tokens that a text never comes to contain.
+    /// Sequences of tokens that a text never contains.
     pub bad_words: Vec<Vec<TokenId>>,
     /// Tokens that must be written before the text may end; 0 in the paper.
     pub min_len: usize,
-    /// Length of the n-grams that a text has once at most (Paulus et al. 2018, §2.5); 0 for no limit. The end of the
-    /// text is never withheld for it.
+    /// Length of the n-grams that a text has at most once (Paulus et al. 2018, §2.5); 0 for no limit. It never
+    /// withholds the end of the text.
     pub no_repeat_ngram: usize,
     /// Factor θ of the log-probabilities of tokens that the text already has (Keskar et al. 2019, §4.1): 1 for none, more
-    /// for less repetition. It decides among tokens; a hypothesis' `log_prob` stays the model's. Sampling applies that of
-    /// its own settings as well.
+    /// for less repetition. It ranks tokens; a hypothesis' `log_prob` stays the model's. Sampling also applies the
+    /// factor of its own settings.
     pub repetition_penalty: f64,
-    /// The first token of every text, the target language for example. It is exempt from the other rules.
+    /// The first token of every text, for example the target language. It is exempt from the other rules.
     pub forced_first: Option<TokenId>,
 }
 
@@ -40,7 +40,7 @@ impl Default for Rules {
 }
 
 impl Rules {
-    /// Checks the rules before there is a model.
+    /// Checks the rules without a model.
     ///
     /// # Errors
     /// [`DecodeError::Setting`] or [`DecodeError::EmptyBadWord`].
@@ -66,12 +66,12 @@ impl Rules {
         self.forced_first.map_or(Ok(()), |token| check_forced(token, vocab_size, end))
     }
 
-    /// Number of tokens that are forced where `prefix` is.
+    /// Number of forced tokens, `prefix` included.
     pub(crate) fn n_forced(&self, prefix: &[TokenId]) -> usize {
         usize::from(self.forced_first.is_some()) + prefix.len()
     }
 
-    /// The scores that suffice to find the best `k` tokens of each row.
+    /// Scores that are enough to find the best `k` tokens of each row.
     pub(crate) fn want(&self, k: usize, is_forced: bool) -> Want {
         if is_forced || self.reads_text() {
             return Want::All;

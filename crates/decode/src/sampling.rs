@@ -32,7 +32,7 @@ impl Default for SamplingConfig {
 }
 
 impl SamplingConfig {
-    /// Checks the settings before there is a model to draw from.
+    /// Checks the settings without a model.
     ///
     /// # Errors
     /// [`DecodeError::Setting`] names the setting that is out of range.
@@ -49,7 +49,7 @@ impl SamplingConfig {
         }
     }
 
-    /// The settings that sample `sample` of a text is drawn by: the same with a seed of its own, which for the first is
+    /// The settings of sample `sample` of a text: the same with its own seed, which for the first is
     /// [`seed`](Self::seed).
     pub fn of_sample(&self, sample: u64) -> Self {
         let seed = if sample == 0 { self.seed } else { mix64(self.seed ^ mix64(sample)) };
@@ -115,7 +115,7 @@ impl SamplingConfig {
     /// Draws one of a distribution's tokens, the `step`-th of a text: a function of the seed and the step.
     ///
     /// # Panics
-    /// If there is none.
+    /// If the distribution is empty.
     pub fn draw(&self, distribution: &[(TokenId, f64)], step: u64) -> TokenId {
         let bits = mix64(self.seed ^ mix64(step.wrapping_add(0x9e37_79b9_7f4a_7c15)));
         let mut left = (bits >> 11) as f64 / (1_u64 << 53) as f64; // in [0, 1)

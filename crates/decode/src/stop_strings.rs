@@ -1,8 +1,8 @@
 //! Strings that end a text.
 
-/// Lets a text through piece by piece until one of some strings is complete; however the text is cut into pieces.
+/// Passes a text on piece by piece until one of some strings is complete, however the text is cut into pieces.
 ///
-/// Text that may begin such a string waits until more is known, so that no part of the string is ever let through.
+/// Text that may begin such a string is held back, so that no part of the string is ever passed on.
 ///
 /// ```
 /// use attentive_decode::StopStrings;
@@ -25,7 +25,7 @@ impl StopStrings {
         Self { strings, waiting: String::new() }
     }
 
-    /// Takes the next piece; returns the text that is let through, and whether the text has ended.
+    /// Takes the next piece; returns the text to pass on, and whether the text has ended.
     pub fn push(&mut self, piece: &str) -> (String, bool) {
         for character in piece.chars() {
             self.waiting.push(character);
@@ -41,7 +41,7 @@ impl StopStrings {
         (std::mem::replace(&mut self.waiting, waiting), false)
     }
 
-    /// The text that still waits when the whole text ends by itself.
+    /// The text that is still held back when the whole text ends by itself.
     pub fn finish(self) -> String {
         self.waiting
     }

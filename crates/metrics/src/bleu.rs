@@ -7,7 +7,7 @@ use crate::{
     text::{is_space, lowercase, words},
 };
 
-/// BLEU, equal to sacreBLEU's, whose defaults it has.
+/// BLEU, equal to sacreBLEU's and with its defaults.
 ///
 /// `BP exp(1/N Σ ln pₙ)` with clipped n-gram precisions `pₙ` and `BP = min(1, exp(1 - r/c))`. Source: Papineni et al.
 /// 2002, §2.3; Post 2018 for the tokenization and the signature.
@@ -26,7 +26,7 @@ use crate::{
 /// ```
 #[derive(Debug, Clone)]
 pub struct Bleu {
-    /// How lines become tokens.
+    /// The tokenizer of lines.
     pub tokenizer: BleuTokenizer,
     /// The substitute for a precision of zero.
     pub smoothing: Smoothing,
@@ -147,7 +147,7 @@ pub(crate) fn write_precisions(f: &mut fmt::Formatter<'_>, precisions: &[f64]) -
 /// A sign that a text was tokenized before it was scored, which makes BLEU incomparable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TokenizedInput {
-    /// How many lines end in a full stop set off by a space.
+    /// Number of lines that end in a full stop set off by a space.
     pub n_lines: usize,
 }
 
@@ -252,7 +252,7 @@ impl Bleu {
         self.max_order.into()
     }
 
-    /// The smoothed precisions in per cent, and how many of them the mean is taken over.
+    /// The smoothed precisions in per cent, and the number of them in the mean.
     fn precisions<R: Real>(&self, sums: &[R]) -> (Vec<R>, usize) {
         let zero = R::default();
         let hundred = R::nearest(100.0);

@@ -28,7 +28,7 @@ pub struct Chrf {
     pub char_order: u8,
     /// The longest word n-grams to count: 0 for chrF, 2 for chrF++.
     pub word_order: u8,
-    /// How many times more recall weighs than precision.
+    /// The weight of recall relative to precision.
     pub beta: u32,
     /// Lower-cases both sides first.
     pub lowercase: bool,
@@ -130,7 +130,7 @@ impl Chrf {
         Tokens { chars, words }
     }
 
-    /// F of the precision and the recall averaged over the orders that both sides are long enough for.
+    /// F of the mean precision and the mean recall, over the orders that both sides are long enough for.
     fn f_of_means<R: Real>(&self, sums: &[R]) -> NumpyFloat<R> {
         let zero = R::default();
         let (mut precision, mut recall, mut n_orders) = (zero, zero, 0);
@@ -159,7 +159,7 @@ impl Chrf {
         let or_eps = |a: R, b: R| if b > zero { a / b } else { R::nearest(EPS) };
         let factor = self.factor();
         let mut sum = zero;
-        let mut native = false; // Python's own floats until the first number of the statistics' type comes in
+        let mut native = false; // Python's own floats until the first number of the statistics' type
         for order in sums.chunks_exact(3) {
             let [n_hyp, n_ref, n_match] = [order[0], order[1], order[2]];
             let (precision, recall) = (or_eps(n_match, n_hyp), or_eps(n_match, n_ref));

@@ -44,7 +44,8 @@ impl Shift {
         } else if target > start + len {
             words[start..target].rotate_left(len);
         } else {
-            // Within itself, the phrase changes places with as many words after it as the target is beyond its start.
+            // If the target is within the phrase, it changes places with as many words after it as the target is beyond
+            // its start.
             let end = (target + len).min(words.len());
             words[start..end].rotate_left(len);
         }

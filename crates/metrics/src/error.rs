@@ -4,7 +4,7 @@ use thiserror::Error;
 #[derive(Debug, Error, PartialEq)]
 #[non_exhaustive]
 pub enum MetricError {
-    /// There is nothing to score.
+    /// The corpus is empty.
     #[error("no hypotheses: a corpus score needs at least one segment")]
     EmptyCorpus,
     /// No reference stream was given.
@@ -13,14 +13,14 @@ pub enum MetricError {
     /// A reference stream and the hypotheses differ in length.
     #[error("reference {stream} has {got} segments but there are {expected} hypotheses: align them line by line")]
     Misaligned {
-        /// Which reference stream, from 1.
+        /// Number of the reference stream, from 1.
         stream: usize,
         /// The number of hypotheses.
         expected: usize,
         /// The number of lines in the stream.
         got: usize,
     },
-    /// The score is configured to look at no n-grams.
+    /// The score is configured without n-grams.
     #[error("the score counts no n-grams: set an order above 0")]
     NothingToCount,
     /// Two systems to compare do not cover the same segments.

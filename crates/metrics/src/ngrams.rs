@@ -12,7 +12,7 @@ pub struct Scratch {
     pub(crate) ngrams: Ngrams,
 }
 
-/// Numbers the distinct tokens it is shown, so that tokens compare as integers.
+/// Numbers distinct tokens, so that tokens compare as integers.
 #[derive(Debug, Default)]
 pub(crate) struct Vocabulary(HashMap<Box<str>, u32>);
 
@@ -30,7 +30,7 @@ impl Vocabulary {
     }
 }
 
-/// The n-grams of a segment's references, as a trie, with how often each may still be matched.
+/// The n-grams of a segment's references, as a trie, with the number of matches left for each.
 ///
 /// An n-gram is its node: the (n-1)-gram before its last token, extended by that token. This is exact, unlike a
 /// rolling hash, and costs one look-up of an integer per n-gram.
@@ -43,9 +43,9 @@ pub(crate) struct Ngrams {
 
 #[derive(Debug, Clone, Default)]
 struct Node {
-    /// The most often that one reference has the n-gram, less the matches so far.
+    /// The largest count of the n-gram in one reference, less the matches so far.
     available: u32,
-    /// How often the reference numbered `reference` has it.
+    /// Its count in the reference numbered `reference`.
     seen: u32,
     reference: usize,
 }
@@ -80,8 +80,8 @@ impl Ngrams {
         })
     }
 
-    /// Adds to `matches[n - 1]` how many n-grams of the hypothesis are found in the references, each reference n-gram
-    /// serving once (the clipped counts of Papineni et al. 2002, §2.1.1).
+    /// Adds to `matches[n - 1]` the number of n-grams of the hypothesis found in the references, where each reference
+    /// n-gram matches once (the clipped counts of Papineni et al. 2002, §2.1.1).
     ///
     /// Matched n-grams are used up: call it once for each [`Self::set_references`].
     pub(crate) fn match_hypothesis(&mut self, tokens: &[u32], matches: &mut [u64]) {
@@ -111,12 +111,12 @@ impl Node {
     }
 }
 
-/// How many n-grams of length `order` a sequence has.
+/// Number of n-grams of length `order` in a sequence.
 pub(crate) fn n_ngrams(len: usize, order: usize) -> usize {
     (len + 1).saturating_sub(order)
 }
 
-/// One multiplication: the keys are small integers of ours.
+/// One multiplication: the keys are our own small integers.
 #[derive(Default)]
 struct KeyHasher(u64);
 

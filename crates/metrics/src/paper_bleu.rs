@@ -25,7 +25,7 @@ use crate::{
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PaperBleu {
-    /// Makes three tokens of a hyphenated compound, `E-Mail` becoming `E ##AT##-##AT## Mail`.
+    /// Makes three tokens of a hyphenated compound: `E-Mail` becomes `E ##AT##-##AT## Mail`.
     pub split_compounds: bool,
     /// Lower-cases ASCII letters first (`multi-bleu.perl -lc`).
     pub lowercase: bool,

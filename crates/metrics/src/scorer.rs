@@ -21,12 +21,12 @@ pub trait Scorer: Sync {
         false
     }
 
-    /// How many numbers describe a segment.
+    /// Number of values that describe a segment.
     fn n_statistics(&self) -> usize;
 
     /// Writes the numbers that describe a segment over `statistics`, in sacreBLEU's order.
     ///
-    /// A segment without references counts as one with nothing in common with its reference, which is empty.
+    /// A segment without references counts as one with an empty reference and nothing in common with it.
     ///
     /// # Panics
     /// If `statistics` is not [`n_statistics`](Self::n_statistics) long.
@@ -144,7 +144,7 @@ impl Statistics {
         self.rows.len() / self.width
     }
 
-    /// How many references the segments have.
+    /// Number of references of the segments.
     pub fn n_refs(&self) -> RefCount {
         self.n_refs
     }
@@ -185,7 +185,7 @@ pub struct Accumulator<S> {
 }
 
 impl<S: Scorer> Accumulator<S> {
-    /// Nothing seen yet.
+    /// An empty accumulator.
     pub fn new(scorer: S) -> Self {
         let zeros = vec![0.0; scorer.n_statistics()];
         Self { scorer, sums: zeros.clone(), n_refs: None, scratch: Scratch::default(), row: zeros }

@@ -3,7 +3,7 @@ use std::fmt;
 /// The release of sacreBLEU whose scores these are.
 pub const SACREBLEU_VERSION: &str = "2.6.0";
 
-/// How many references the segments of a corpus have.
+/// Number of references of a corpus's segments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefCount {
     /// All segments have this many.

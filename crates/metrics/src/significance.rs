@@ -1,4 +1,4 @@
-//! Tests of whether one system is better than another, or only luckier with the test set.
+//! Tests of whether one system is better than another, or the difference is due to the test set.
 
 use std::fmt;
 
@@ -25,7 +25,7 @@ pub const DEFAULT_SEED: u64 = 12345;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PairedTest {
-    /// How samples are made.
+    /// The method of making samples.
     pub method: Resampling,
     /// Number of samples.
     pub n_samples: usize,
@@ -33,7 +33,7 @@ pub struct PairedTest {
     pub seed: u64,
 }
 
-/// How a paired test makes its samples.
+/// The method by which a paired test makes its samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resampling {
     /// Draws segments with replacement (Koehn 2004). Also gives intervals.
@@ -52,7 +52,7 @@ pub enum Resampling {
 /// The outcome of a [`PairedTest`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Comparison {
-    /// The system that the other is compared with.
+    /// The system to compare with.
     pub baseline: Estimate,
     /// The system in question.
     pub system: Estimate,
@@ -61,16 +61,16 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    /// Whether the difference is real at the level of 0.05, where sacreBLEU puts its star.
+    /// Whether the difference is significant at the level of 0.05, where sacreBLEU puts its star.
     ///
-    /// Unlike in sacreBLEU, it is never real for systems that score the same: their p-value is the lowest that the
-    /// samples allow.
+    /// Unlike in sacreBLEU, it never is for systems with equal scores, whose p-value is the lowest that the samples
+    /// allow.
     pub fn is_significant(&self) -> bool {
         self.p_value < 0.05 && self.baseline.score != self.system.score
     }
 }
 
-/// A score, and how much it would vary with the test set.
+/// A score and its variation with the test set.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Estimate {
     /// The score of the whole test set.
@@ -266,7 +266,7 @@ fn bootstrap<S: Scorer, const N: usize>(
     values.map(|values| values.into_iter().collect())
 }
 
-/// How often the resampled difference, less its mean, exceeds the difference.
+/// Fraction of samples whose difference, less its mean, exceeds the difference.
 fn bootstrap_p_value<R: Real>(baseline: &[R], system: &[R], difference: f64) -> f64 {
     let differences: Vec<R> = baseline.iter().zip(system).map(|(&a, &b)| if a < b { b - a } else { a - b }).collect();
     let mean = mean(&differences);

@@ -9,7 +9,7 @@ use crate::{
     text::{is_space, part, replace_each, set_off},
 };
 
-/// How [`Bleu`](crate::Bleu) cuts a line into tokens.
+/// Cuts a line into tokens for [`Bleu`](crate::Bleu).
 ///
 /// Implement it to score with a SentencePiece model, as sacreBLEU's `flores200` does: join the pieces with spaces.
 pub trait Tokenize: Send + Sync {

@@ -38,7 +38,7 @@ pub struct Attention<'a> {
     pub bias: Option<&'a [f64]>,
     /// `1 / √d_k` in the paper.
     pub scale: f64,
-    /// Which weights survive, `[batch, heads, q_len, k_len]`, and the factor that survivors are scaled by.
+    /// The surviving weights, `[batch, heads, q_len, k_len]`, and the factor of survivors.
     pub keep: Option<(&'a [bool], f64)>,
 }
 
@@ -81,7 +81,7 @@ impl Attention<'_> {
 
     fn is_hidden(&self, batch_idx: usize, i: usize, j: usize) -> bool {
         let AttentionShape { q_len, k_len, .. } = self.shape;
-        // How far the key stands after the query.
+        // Distance of the key after the query.
         let offset = (j + q_len) as isize - (i + k_len) as isize;
         self.hidden.is_some_and(|hidden| hidden[batch_idx * k_len + j])
             || (self.causal && offset > 0)

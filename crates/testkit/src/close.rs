@@ -1,7 +1,7 @@
 /// Panics unless every `|actual - expected| <= abs + rel * |expected|`.
 ///
-/// Infinities are close to themselves; a NaN is close to nothing. The message names the worst element, how many are
-/// out of bounds, and the bound.
+/// Infinities are close to themselves; a NaN is close to nothing. The message names the worst element, the number of
+/// elements out of bounds, and the bound.
 ///
 /// # Panics
 /// If the lengths differ or an element is out of bounds.
@@ -42,7 +42,7 @@ where
     }
 }
 
-/// `‖actual − expected‖ / ‖expected‖` in the Euclidean norm; where nothing is expected, `‖actual‖`.
+/// `‖actual − expected‖ / ‖expected‖` in the Euclidean norm; if nothing is expected, `‖actual‖`.
 ///
 /// # Panics
 /// If the lengths differ.

@@ -43,7 +43,7 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    /// Compares `what` with `against`, a system and its version; no error may be above `allowed`.
+    /// A comparison of `what` with `against`, a system and its version; no error may be above `allowed`.
     pub fn new(area: Area, what: impl Into<String>, against: impl Into<String>, allowed: f64) -> Self {
         let (what, against) = (what.into(), against.into());
         Self { area, what, against, allowed, n_cases: 0, largest: 0.0, others: 0.0 }

@@ -17,12 +17,12 @@ use serde_json::Value;
 pub struct Golden(PathBuf);
 
 impl Golden {
-    /// Of the crate whose manifest lies in `manifest_dir`.
+    /// The folder of the crate whose manifest is in `manifest_dir`.
     pub fn of(manifest_dir: &str) -> Self {
         Self(PathBuf::from(manifest_dir).join("tests/golden"))
     }
 
-    /// Where a golden file is.
+    /// Path of a golden file.
     pub fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
@@ -36,7 +36,7 @@ impl Golden {
         serde_json::from_slice(&text).unwrap_or_else(|e| panic!("{name}: {e}"))
     }
 
-    /// Which of `actual` is furthest from the case's tensor of that name, and by how much.
+    /// The name of the tensor of `actual` that differs most from the case's, and its error.
     ///
     /// Errors are relative to the tensor's norm; or to that of all tensors together if the tensor is zero except
     /// for rounding, as the gradient of a key's bias is.

@@ -1,5 +1,5 @@
-//! Test oracles of attentive: the Transformer's operations as scalar loops in `f64`, closeness checks,
-//! and damaged files, at which no reader may panic.
+//! Test oracles of attentive: the Transformer's operations as scalar loops in `f64`, closeness checks, and damaged
+//! files, on which no reader may panic.
 //!
 //! Every function here is the definition written out: one loop per axis, no blocking, no rearrangement, `f64`
 //! throughout. A fast kernel is right when it agrees with its oracle, and its gradient is right when it agrees with

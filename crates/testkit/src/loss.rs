@@ -7,7 +7,7 @@ pub struct SmoothedCrossEntropy {
     pub loss: f64,
     /// `-Σ log p(target)`.
     pub nll: f64,
-    /// How many rows were counted.
+    /// Number of rows counted.
     pub n_targets: usize,
 }
 
