@@ -1,4 +1,4 @@
-//! Both sides in turn, several rounds, medians and ratios.
+//! Rounds of both sides in turn, medians and ratios.
 
 use std::{
     fs,
@@ -18,15 +18,15 @@ use crate::{
     workload::Workload,
 };
 
-/// Between two rounds, so that the other side's threads have gone to sleep.
+/// Pause between two rounds, so that the other side's threads are asleep.
 const PAUSE: Duration = Duration::from_millis(300);
 
 /// Settings of a comparison.
 pub(crate) struct Options {
     pub rounds: usize,
-    /// Only peers whose name holds this.
+    /// Only peers whose name contains this.
     pub peer: String,
-    /// Only workloads whose name holds this.
+    /// Only workloads whose name contains this.
     pub only: String,
     /// The model whose start is timed.
     pub model: String,
@@ -63,7 +63,7 @@ pub(crate) fn train(options: &Options) -> Result<()> {
         let flops = sides[0].about["product_flops_per_step"].as_f64().context("no FLOPs")? * steps;
         for (idx, side) in sides.iter().enumerate() {
             let units = side.rounds[0].units;
-            // Of products alone, though all else takes its time too.
+            // Counts products alone, though the time includes all else.
             let flops_per_second = flops / (units / side.rate());
             let share = flops_per_second / product.rate();
             println!(
@@ -130,7 +130,7 @@ pub(crate) fn decode(options: &Options) -> Result<()> {
     write("decode", &json!({ "results": results }))
 }
 
-/// Learning vocabularies and encoding with them, against those that wrote them first.
+/// Learning vocabularies and encoding with them, against the original tools.
 pub(crate) fn tokenize(options: &Options) -> Result<()> {
     let threads = thread::available_parallelism()?.to_string();
     let folder = tempfile::tempdir()?;
@@ -188,13 +188,13 @@ pub(crate) fn startup(options: &Options) -> Result<()> {
         }
         seconds.push(started.elapsed().as_secs_f64());
     }
-    // The first one reads the program from the disk.
+    // The first run reads the program from the disk.
     let median = median(seconds.drain(1..));
     println!("attentive translate, one sentence of {}: {:.0} ms", options.model, 1e3 * median);
     write("startup", &json!({ "seconds": median }))
 }
 
-/// Of all places, those where both have the same token.
+/// Share of positions where both have the same token.
 fn share_of_equal_tokens(a: &Value, b: &Value) -> f64 {
     let tokens = |rows: &Value| -> Vec<Vec<u64>> { serde_json::from_value(rows.clone()).unwrap_or_default() };
     let (a, b) = (tokens(a), tokens(b));
@@ -223,7 +223,7 @@ pub(crate) fn long(options: &Options) -> Result<()> {
     write("long", &json!({ "results": results }))
 }
 
-/// A round of each in turn, as often as asked for, after one that warms up.
+/// The requested number of rounds of each in turn, after a warm-up.
 pub(crate) fn interleave(sides: &mut [Side], rounds: usize) -> Result<()> {
     if rounds == 0 {
         bail!("--rounds 0: there is nothing to take a median of");

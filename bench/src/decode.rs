@@ -30,7 +30,7 @@ pub(crate) fn export(name: &str, folder: &Path) -> Result<()> {
         .with_context(|| format!("can't write {}", path.display()))
 }
 
-/// Random tokens that are none of the special ones, and the end of the sentence.
+/// Random tokens without special ones, and the end of the sentence.
 fn sources(vocab: usize) -> Vec<Vec<TokenId>> {
     let token = |at: usize| 3 + (mix64((3 << 40) + at as u64) % (vocab as u64 - 3)) as TokenId;
     let source = |row: usize| (0..SOURCE_LEN - 1).map(|col| token(row * SOURCE_LEN + col)).chain([EOS]).collect();

@@ -20,7 +20,8 @@ pub(crate) fn run() -> Result<()> {
         if !worker::wait() {
             break;
         }
-        // The first round warms up. Then each is one length, from short to long: the peak of memory is that of the length.
+        // The first round is a warm-up. Then each round has one length, from short to long, so the peak of memory is
+        // that of the length.
         let n = LENGTHS[n_rounds % LENGTHS.len()];
         let input = || Tensor::<4>::random([1, HEADS, n, D_K], Distribution::Default, &device).require_grad();
         let (q, k, v) = (input(), input(), input());

@@ -1,7 +1,7 @@
 //! Attentive's side of the comparisons that `cargo xtask bench` runs.
 //!
 //! A worker sets its workload up, then runs one round for each line of standard input and prints a line of JSON for it;
-//! the peers of `bench/peers` do the same. So both keep their memory warm while rounds are interleaved.
+//! the peers of `bench/peers` do the same. So both keep their memory warm while rounds alternate.
 #![recursion_limit = "256"]
 #![allow(clippy::print_stdout, reason = "workers answer, and comparisons are shown, on standard output")]
 #![allow(clippy::print_stderr, reason = "failures are told on standard error")]
@@ -23,7 +23,7 @@ use attentive_backend::Precision;
 use attentive_kernels::Allocator;
 use compare::Options;
 
-/// As the `attentive` command does.
+/// The allocator of the `attentive` command.
 #[global_allocator]
 static ALLOCATOR: Allocator = Allocator;
 

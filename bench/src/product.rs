@@ -1,4 +1,4 @@
-//! flex's own matrix product, which a training step's products are held against.
+//! flex's own matrix product, which a training step's products are compared with.
 
 use std::time::Instant;
 

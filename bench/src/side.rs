@@ -12,9 +12,9 @@ use serde_json::Value;
 /// One side of a comparison: a worker that is set up and waits.
 pub(crate) struct Side {
     pub name: String,
-    /// What the worker said of itself.
+    /// The worker's description of itself.
     pub about: Value,
-    /// Its rounds, the first one left out: it warms up.
+    /// Its rounds, without the first one, a warm-up.
     pub rounds: Vec<Round>,
     child: Child,
     orders: Option<ChildStdin>,
@@ -22,7 +22,7 @@ pub(crate) struct Side {
     warm: bool,
 }
 
-/// What a worker did in a round.
+/// The result of a worker's round.
 #[derive(Debug, Clone)]
 pub(crate) struct Round {
     pub seconds: f64,
@@ -78,12 +78,12 @@ impl Side {
         Ok(())
     }
 
-    /// Units of work a second in the median round.
+    /// Units of work per second in the median round.
     pub(crate) fn rate(&self) -> f64 {
         median(self.rounds.iter().map(|round| round.units / round.seconds))
     }
 
-    /// The most memory held in any round.
+    /// Peak memory over all rounds.
     pub(crate) fn peak_mib(&self) -> f64 {
         self.rounds.iter().filter_map(|round| round.peak_mib).fold(0.0, f64::max)
     }
@@ -125,7 +125,7 @@ fn python() -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Where peers are installed, and results written.
+/// Folder of the installed peers and of results.
 pub(crate) fn folder() -> PathBuf {
     // target/release/attentive-bench
     let own = std::env::current_exe().unwrap_or_default();

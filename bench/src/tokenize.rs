@@ -14,12 +14,12 @@ use crate::worker;
 const VOCAB_SIZE: usize = 8_000;
 const TEXT: &str = "text.txt";
 
-/// A tokenizer to learn and to run, and those that do the same.
+/// A tokenizer to learn and to run, and its peers.
 pub(crate) struct Kind {
     pub name: &'static str,
     pub peers: &'static [&'static str],
     train: fn(&[&str]) -> Result<Box<dyn Tokenizer>>,
-    /// Writes what the peers read.
+    /// Writes the input of the peers.
     export: fn(&dyn Tokenizer, &Path) -> Result<()>,
 }
 
@@ -95,7 +95,7 @@ pub(crate) fn run(task: &str, name: &str, folder: &Path) -> Result<()> {
     }
 }
 
-/// Rounds over a text of so many bytes.
+/// Runs rounds over a text of so many bytes.
 fn rounds(bytes: usize, mut round: impl FnMut() -> Result<serde_json::Value>) -> Result<()> {
     worker::ready(&json!({}));
     while worker::wait() {
@@ -106,8 +106,8 @@ fn rounds(bytes: usize, mut round: impl FnMut() -> Result<serde_json::Value>) ->
     Ok(())
 }
 
-/// What ids and their places come to, so that two sides can be held against each other: `Σ (line + 1)(place + 1) id`,
-/// modulo 2⁶⁴, cut to what JSON's numbers keep.
+/// Checksum of ids and their places, by which two sides are compared: `Σ (line + 1)(place + 1) id`, modulo 2⁶⁴, cut to
+/// the digits that JSON's numbers keep.
 fn digest(ids: &[Vec<TokenId>]) -> u64 {
     let sum =
         ids.iter().zip(1_u64..).flat_map(|(ids, line)| ids.iter().zip(1_u64..).map(move |(&id, at)| (line, at, id)));

@@ -61,7 +61,7 @@ where
     Ok(())
 }
 
-/// Reports every few updates, and waits until more are wanted.
+/// Reports every few updates, and waits for the order to continue.
 struct Rounds {
     steps: u64,
     n_steps: u64,

@@ -4,18 +4,18 @@ use std::io::{self, BufRead, Write};
 
 use serde_json::{Value, json};
 
-/// Says that the worker is set up, and what there is to know of it.
+/// Reports that the worker is set up, with its description.
 pub(crate) fn ready(about: &Value) {
     say(&json!({ "ready": about }));
 }
 
-/// Waits for the order to run a round; none comes any more when standard input ends.
+/// Waits for the order to run a round; returns false at the end of standard input.
 pub(crate) fn wait() -> bool {
     let mut line = String::new();
     io::stdin().lock().read_line(&mut line).is_ok_and(|n| n > 0)
 }
 
-/// Reports a round: seconds, units of work done in them, and whatever else.
+/// Reports a round: seconds, units of work, and other values.
 pub(crate) fn report(seconds: f64, units: f64, more: &Value) {
     say(&json!({ "seconds": seconds, "units": units, "peak_mib": peak_mib(), "more": more }));
 }
@@ -25,7 +25,7 @@ fn say(line: &Value) {
     let _ = io::stdout().flush();
 }
 
-/// The most memory that this process has held so far, where the system tells.
+/// Peak memory of this process so far, if the system reports it.
 pub(crate) fn peak_mib() -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

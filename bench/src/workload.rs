@@ -22,7 +22,7 @@ pub(crate) enum Model {
     Masked(BertConfig),
 }
 
-/// Of a row of BERT's, one token in so many is to be guessed.
+/// One in so many tokens of a BERT row is hidden.
 const HIDDEN: usize = 7;
 
 impl Workload {
@@ -49,7 +49,7 @@ impl Workload {
                 let widths = T5Widths { d_model: 512, d_ff: 2048, n_heads: 8, d_kv: 64 };
                 of(Model::EncoderDecoder(TransformerConfig::t5(32_128, widths, [6, 6])), 8, 128, 1)
             }
-            // What Llama is made of (Touvron et al. 2023), at 59 million parameters.
+            // Llama's parts (Touvron et al. 2023), at 59 million parameters.
             "llama" => {
                 let llama = GptConfig {
                     d_ff: 1408,
@@ -70,10 +70,11 @@ impl Workload {
         })
     }
 
-    /// Multiply–adds times two of the matrix products in one update: forward, and twice as many backward.
+    /// Floating-point operations (two for each multiply–add) of the matrix products in one update: forward, and twice
+    /// as many backward.
     ///
-    /// As many source as target tokens; products with weights, attention's two, and the vocabulary's; that of BERT for the
-    /// hidden tokens alone.
+    /// Source and target have the same number of tokens; counted are products with weights, attention's two, and the
+    /// vocabulary's, for BERT of the hidden tokens alone.
     pub(crate) fn product_flops(&self) -> f64 {
         let tokens = (self.rows * self.len) as f64;
         let per_token = match &self.model {
@@ -94,7 +95,7 @@ impl Workload {
         (0..self.rows as u64).collect()
     }
 
-    /// Pairs, none padded.
+    /// Pairs without padding.
     pub(crate) fn pairs(&self, vocab_size: usize) -> TranslationBatch {
         TranslationBatch {
             source: TokenMatrix::from_rows(&self.tokens(1 << 40, self.len, vocab_size), 0, 0),
@@ -103,7 +104,7 @@ impl Workload {
         }
     }
 
-    /// Contexts, and what follows each of their tokens.
+    /// Contexts, and the next token after each of their tokens.
     pub(crate) fn contexts(&self, vocab_size: usize) -> SequenceBatch {
         SequenceBatch::next_tokens(&self.tokens(4 << 40, self.len + 1, vocab_size), 0, self.indices())
     }
@@ -124,7 +125,7 @@ impl Workload {
     }
 }
 
-/// The encoder–decoders that are trained and decoded with.
+/// The encoder–decoders for training and decoding.
 pub(crate) fn translation(name: &str) -> Result<TransformerConfig> {
     Ok(match name {
         "small" => TransformerConfig {

@@ -15,16 +15,16 @@ use crate::{
     fail,
 };
 
-/// Tells `attentive` what the user calls it by, for the commands that it proposes.
+/// Tells `attentive` the name that the user calls it by, for the commands that it proposes.
 const CALLED_BY: &str = "ATTENTIVE_COMMAND";
 
 /// A tensor backend as the user names it.
 struct Backend {
     /// Its name for `--backend`, which is also its cargo feature.
     name: &'static str,
-    /// Whether the binary's default features hold it.
+    /// Whether the binary's default features include it.
     by_default: bool,
-    /// How long a first build takes on two cores.
+    /// Duration of a first build on two cores.
     first_build: &'static str,
 }
 
@@ -35,7 +35,7 @@ const BACKENDS: [Backend; 4] = [
     Backend { name: "cuda", by_default: false, first_build: "10 to 25 minutes" },
 ];
 
-/// Builds `attentive` with the features that `args` ask for, then replaces this process by it.
+/// Builds `attentive` with the features that `args` need, then replaces this process by it.
 pub(crate) fn run(args: &[OsString]) -> Outcome {
     let invocation = Invocation::parse(args, env::var_os("ATTENTIVE_BACKEND").as_deref())?;
     become_program(Command::new(built(&invocation)?).args(&invocation.program_args).env(CALLED_BY, "cargo xtask"))
@@ -52,7 +52,7 @@ fn built(invocation: &Invocation) -> Outcome<PathBuf> {
     Ok(release.join(format!("attentive{}", env::consts::EXE_SUFFIX)))
 }
 
-/// A command line, split into what cargo needs and what `attentive` gets.
+/// A command line, split into the arguments for cargo and those for `attentive`.
 struct Invocation {
     backend: &'static Backend,
     cargo_args: Vec<OsString>,
@@ -111,7 +111,7 @@ impl Invocation {
     }
 }
 
-/// Whether a list of features holds the backend or a variant of it, as `wgpu-unfused` is one of `wgpu`.
+/// Whether a list of features has the backend or a variant of it, such as `wgpu-unfused` of `wgpu`.
 fn names_variant(features: &OsStr, backend: &str) -> bool {
     let features = features.to_string_lossy();
     let mut names = features.split([',', ' ']).map(|feature| feature.strip_prefix(backend));
@@ -146,7 +146,7 @@ fn build(invocation: &Invocation, release: &Path) -> Outcome {
         format!("First build of attentive with {name}: {first_build} on two cores.\n")
     };
     if let Some(messages) = child.stderr.take() {
-        // A terminal that has gone away is not a reason to stop building.
+        // A closed terminal is not a reason to stop building.
         let _ = forward(messages, &mut io::stderr(), &notice);
     }
     success(child.wait().map_err(|e| not_started(&command, &e))?)
@@ -159,7 +159,7 @@ fn has_been_built(backend: &Backend, release: &Path) -> bool {
         .is_ok_and(|entries| entries.flatten().any(|entry| entry.file_name().to_string_lossy().starts_with(&prefix)))
 }
 
-/// Copies cargo's messages as they come, after `notice`; a first `Finished …` means that nothing was done, and is
+/// Copies cargo's messages as they come, after `notice`; an initial `Finished …` means that nothing was done, and is
 /// left out.
 fn forward(messages: impl Read, out: &mut impl Write, notice: &str) -> io::Result<()> {
     let mut messages = BufReader::new(messages);

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: our speed next to that of the peers.
+//! `cargo xtask bench`: our speed compared with that of the peers.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -29,7 +29,7 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
     }
 }
 
-/// Makes the environment that the peers run in.
+/// Makes the environment of the peers.
 fn install() -> Outcome {
     let release = release_dir()?;
     let venv = release.with_file_name("bench").join("venv");

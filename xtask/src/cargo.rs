@@ -8,15 +8,15 @@ use std::{
 
 use crate::{Failure, Outcome, fail};
 
-/// The one profile for everything, so that training, tests and lints share one build of the tensor library.
+/// The profile of all builds, so that training, tests and lints share one build of the tensor library.
 pub(crate) const PROFILE: &str = "--release";
 
 /// The workspace's folder.
 ///
-/// Cargo gives it to programs that it runs; the path at compile time may be that of a clone that was moved since.
+/// Cargo gives it to programs that it runs; the path at compile time may be that of a clone that has been moved.
 pub(crate) fn root() -> PathBuf {
     let own = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
-    Path::new(&own).parent().expect("xtask lies in the workspace").to_owned()
+    Path::new(&own).parent().expect("xtask is in the workspace").to_owned()
 }
 
 /// `cargo <subcommand>` for this workspace, from the user's own folder (relative settings keep their meaning).
@@ -31,11 +31,11 @@ pub(crate) fn release_dir() -> Outcome<PathBuf> {
     let own = env::current_exe().map_err(|e| Failure::Message(format!("cannot find xtask's own program: {e}")))?;
     match own.parent().and_then(Path::parent) {
         Some(target) => Ok(target.join("release")),
-        None => fail(format!("{} does not lie in a target folder", own.display())),
+        None => fail(format!("{} is not in a target folder", own.display())),
     }
 }
 
-/// Runs a program to its end; any other exit than success is a failure.
+/// Runs a program to its end; any exit except success is a failure.
 pub(crate) fn run(command: &mut Command) -> Outcome {
     success(command.status().map_err(|e| not_started(command, &e))?)
 }

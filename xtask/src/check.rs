@@ -1,4 +1,4 @@
-//! `cargo xtask check`: what must hold before a change goes in, in addition to the tests.
+//! `cargo xtask check`: the conditions of a change, in addition to the tests.
 
 use std::{
     ffi::OsString,

@@ -1,6 +1,6 @@
-//! `cargo xtask fuzz`: libFuzzer on every reader of files, with the compiler that builds everything else.
+//! `cargo xtask fuzz`: libFuzzer on every reader of files, with the compiler of all other builds.
 //!
-//! `cargo fuzz` would do as well, but needs a nightly compiler and builds the tensor library with coverage, which no
+//! `cargo fuzz` would work too, but needs a nightly compiler and builds the tensor library with coverage, which no
 //! reader needs. Here cargo calls this program for rustc ([`rustc`]), which adds coverage to the crates that read.
 
 use std::{
@@ -28,7 +28,7 @@ const SECONDS: &str = "60";
 /// Limits of every target: ten seconds and two gigabytes for an input.
 const LIMITS: [&str; 2] = ["-timeout=10", "-rss_limit_mb=2048"];
 
-/// Crates of others that read the content of files.
+/// Third-party crates that read the content of files.
 const READERS: [&str; 12] = [
     "flate2",
     "miniz_oxide",
@@ -65,7 +65,7 @@ const COVERAGE: [&str; 6] = [
     "--cfg=fuzzing",
 ];
 
-/// Builds the targets, runs those that `args` name, or all, and reports findings.
+/// Builds the targets, runs those named in `args`, or all, and reports findings.
 pub(crate) fn run(args: &[OsString]) -> Outcome {
     let (mut names, mut seconds) = (Vec::new(), OsString::from(SECONDS));
     let mut rest = args.iter();

@@ -1,13 +1,12 @@
-//! `cargo xtask golden`: `--check` compares committed golden files with what their generators write; `--report` is in
-//! [`report`].
+//! `cargo xtask golden`: `--check` compares committed golden files with the output of their generators; `--report` is
+//! in [`report`].
 //!
-//! A golden folder is `crates/*/tests/golden`. Each `generate*.py` in it is run as `generate.py OUT_DIR` and writes the
-//! golden files that it is responsible for below `OUT_DIR`, under their own names. `requirements-NAME.txt` next to
-//! `generate_NAME.py`, or `requirements.txt`, names the packages that it needs; they go into a virtual environment under
-//! `target/`.
+//! A golden folder is `crates/*/tests/golden`. Each `generate*.py` in it is run as `generate.py OUT_DIR` and writes its
+//! golden files below `OUT_DIR`, under their own names. `requirements-NAME.txt` next to `generate_NAME.py`, or
+//! `requirements.txt`, names the packages that it needs; they go into a virtual environment under `target/`.
 //!
-//! A `sweep.py` in a golden folder writes more than is committed: folders of models, and what another system makes of
-//! each. The crate's `tests/sweep.rs` compares them.
+//! A `sweep.py` in a golden folder writes files that are not committed: folders of models, and the results of another
+//! system for each. The crate's `tests/sweep.rs` compares them.
 
 use std::{
     collections::BTreeSet,
@@ -52,7 +51,7 @@ fn check() -> Outcome {
     sweep(python)
 }
 
-/// Has every `sweep.py` write below a folder of its crate's name, and every `tests/sweep.rs` compare.
+/// Runs every `sweep.py`, which writes below a folder of its crate's name, and every `tests/sweep.rs`, which compares.
 fn sweep(python: &'static str) -> Outcome {
     let out = TempDir::new("sweep")?;
     let mut swept = Vec::new();
@@ -126,7 +125,7 @@ impl GoldenFolder {
         Ok(differing + unmade.len())
     }
 
-    /// Runs a generator, in an environment with what it requires.
+    /// Runs a generator, in an environment with its requirements.
     fn generate(&self, python: &'static str, generator: &Path, out: &Path) -> Outcome {
         run_program(
             Command::new(self.python(python, generator)?)
@@ -181,7 +180,7 @@ fn find_python() -> Outcome<&'static str> {
     }
 }
 
-/// Compares two files: `Ok` says how they agree, `Err` how they differ.
+/// Compares two files: `Ok` describes the agreement, `Err` the difference.
 fn compare(committed: &Path, made: &Path) -> Outcome<Result<String, String>> {
     let Ok(old) = fs::read(committed) else {
         return Ok(Err("is not committed".into()));

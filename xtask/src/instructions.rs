@@ -1,8 +1,8 @@
-//! No vector instruction is a function that is called.
+//! The check that no vector instruction is called as a function.
 //!
-//! A function of `core::core_arch` stands for one instruction, and is inlined wherever the caller has that instruction. Where
-//! the caller does not (a closure, which is a function of its own; a function that is not inlined), it is called, which costs
-//! many times what the instruction does, and every test still passes.
+//! A function of `core::core_arch` is one instruction, and is inlined if the caller has that instruction enabled. If
+//! not (a closure, which is a separate function; a function that is not inlined), it is called, which costs many times
+//! as much, and every test still passes.
 
 use std::{
     env, fs,
@@ -16,10 +16,10 @@ use crate::{
     symbols::{Function, functions},
 };
 
-/// The module as it stands in a mangled name.
+/// The module as written in a mangled name.
 const INTRINSICS: &str = "4core9core_arch";
 
-/// Checks the kernels' own program, built first, and the command where it has been built.
+/// Checks the kernels' own program, which it builds first, and the command if it has been built.
 pub(crate) fn check() -> Outcome {
     run_program(cargo("build").args([PROFILE, "--package", "attentive-kernels", "--example", "bench_kernels"]))?;
     let release = release_dir()?;
@@ -56,7 +56,7 @@ fn inspect(program: &Path) -> Outcome {
     ))
 }
 
-/// Whether this is an instruction that one of our crates calls; those of others are theirs.
+/// Whether this is an instruction that one of our crates calls; third-party crates are not checked.
 fn is_called(function: &Function<'_>) -> bool {
     let ours = |object: &str| object.starts_with("attentive_") || object.starts_with("bench_kernels.");
     function.name.contains(INTRINSICS) && function.object.is_some_and(ours)

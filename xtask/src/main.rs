@@ -1,9 +1,9 @@
-//! `cargo xtask …`: builds `attentive` with the right features and runs it; tests, checks and regenerates what is
-//! committed.
+//! `cargo xtask …`: builds `attentive` with the right features and runs it; tests, checks and regenerates committed
+//! files.
 //!
-//! It depends on no other crate, so that it builds in a second or two, and it knows no command of `attentive`:
-//! a command that is not its own goes to `attentive`.
-#![allow(clippy::print_stderr, reason = "a command tells its user what went wrong")]
+//! It does not depend on other crates, so that it builds in a second or two, and does not know the commands of
+//! `attentive`: a command that is not its own goes to `attentive`.
+#![allow(clippy::print_stderr, reason = "a command reports errors to its user")]
 
 use std::{
     env,
@@ -30,7 +30,7 @@ mod temp_dir;
 mod tidy;
 mod vulkan;
 
-/// Prints a line; a reader that has left (`| head`) is not an error.
+/// Prints a line; a reader that has gone (`| head`) is not an error.
 macro_rules! say {
     ($($text:tt)*) => {{
         use std::io::Write;
@@ -39,10 +39,10 @@ macro_rules! say {
 }
 use say;
 
-/// Where `.ci/run` collects what was not run, a line each.
+/// File in which `.ci/run` collects the steps that were not run, one per line.
 const NOT_RUN: &str = "ATTENTIVE_NOT_RUN";
 
-/// Says that something is left out, and why: what was not run has not passed.
+/// Reports a step that is not run, and why: a step that was not run has not passed.
 fn not_run(what: &str, why: &str) {
     use std::io::Write;
     let line = format!("not run: {what}: {why}");
@@ -96,12 +96,12 @@ Examples:
   cargo xtask train recipes/multi30k.toml --backend wgpu
   cargo xtask test -p attentive-metrics";
 
-/// Why a command ended without success.
+/// The reason why a command failed.
 #[derive(Debug)]
 enum Failure {
     /// A message for the user.
     Message(String),
-    /// The exit code of a program that was run, which has said why itself.
+    /// The exit code of a program that was run and has reported the reason itself.
     Exit(u8),
 }
 

@@ -24,7 +24,7 @@ What attentive computes, next to what independent implementations compute from t
 their side again. All of it is part of `cargo xtask test`, which fails where an error is larger than allowed.
 ";
 
-/// What the sweep over folders compares, which is too long a run for the report.
+/// Section on the sweep over folders, which takes too long for the report.
 const FOLDERS: &str = include_str!("sweep.md");
 
 /// The areas in the page's order: name in a row, heading, and definition of an error.
@@ -47,7 +47,7 @@ the error of the other's own f32. `flex` runs our fused kernels, `ndarray` the s
 /// One comparison, as a test wrote it.
 struct Row {
     area: String,
-    /// What, against, cases, largest error, allowed error, the other's f32, as they are shown.
+    /// What, against, cases, largest error, allowed error, the other's f32, as shown.
     cells: [String; 6],
 }
 

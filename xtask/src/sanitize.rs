@@ -1,8 +1,8 @@
-//! `cargo xtask sanitize`: the kernels' tests with every access to memory watched.
+//! `cargo xtask sanitize`: the kernels' tests with every memory access checked.
 //!
-//! The address sanitizer comes with the stable compiler, which lets it be switched on where `RUSTC_BOOTSTRAP` says so. Miri,
-//! where it is installed, interprets the tests of views and of working memory at the portable level, and sees what the
-//! sanitizer can't: references that must not be, memory read before it is written.
+//! The address sanitizer comes with the stable compiler, which enables it with `RUSTC_BOOTSTRAP`. Miri, if it is
+//! installed, interprets the tests of views and of working memory at the portable level, and finds errors that the
+//! sanitizer can't: invalid references, memory read before it is written.
 
 use std::{
     ffi::OsString,
@@ -18,11 +18,12 @@ use crate::{
 
 const PACKAGE: [&str; 2] = ["--package", "attentive-kernels"];
 
-/// Optimised a little, or tests take minutes; overflows of sums are looked for too, as in any debug build.
+/// Some optimisation, or tests take minutes; integer overflows are checked too, as in any debug build.
 const PROFILE: [&str; 2] = [r#"profile.dev.opt-level=1"#, r#"profile.dev.package."*".opt-level=1"#];
 
-/// The thread pool lives until the end of the program and makes pointers of numbers; proptest looks for files of earlier
-/// failures; and results are compared bit by bit, which Miri would vary where libraries may differ.
+/// Exceptions for Miri: the thread pool lives until the end of the program and makes pointers of numbers; proptest
+/// looks for files of earlier failures; and results are compared bit by bit, which Miri would vary where libraries may
+/// differ.
 const MIRI_FLAGS: [&str; 5] = [
     "-Zmiri-ignore-leaks",
     "-Zmiri-tree-borrows",
@@ -47,7 +48,7 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
     miri(&folder)
 }
 
-/// The target that the compiler builds for by itself.
+/// The default target of the compiler.
 fn host() -> Outcome<String> {
     let mut rustc = Command::new("rustc");
     let output = rustc.arg("-vV").output().map_err(|e| not_started(&rustc, &e))?;
@@ -56,7 +57,7 @@ fn host() -> Outcome<String> {
     host.map(str::to_owned).ok_or_else(|| Failure::Message("rustc -vV names no host".into()))
 }
 
-/// Tests with few numbers: Miri takes a thousand times as long as the program.
+/// Tests with few numbers, as Miri is a thousand times slower.
 fn miri(folder: &Path) -> Outcome {
     let Some(toolchain) = ["nightly", "stable"].into_iter().find(|toolchain| has_miri(toolchain)) else {
         not_run("Miri", "no toolchain has it (rustup toolchain install nightly --component miri,rust-src)");

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every test of the workspace, and one line that sums them up.
+//! `cargo xtask test`: every test of the workspace, and one line with the totals.
 
 use std::{
     ffi::OsString,
@@ -13,7 +13,7 @@ use crate::{
     fail, say,
 };
 
-/// Runs `cargo test` over the whole workspace, or over what `args` name.
+/// Runs `cargo test` over the whole workspace, or over the packages named in `args`.
 pub(crate) fn run(args: &[OsString]) -> Outcome {
     let mut command = cargo("test");
     command.args([PROFILE, "--no-fail-fast"]);
@@ -23,7 +23,7 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
     run_summed("", command.args(args))
 }
 
-/// Runs tests, shows what they print, and sums them up in a line that begins with `name`.
+/// Runs tests, shows their output, and sums them up in a line that begins with `name`.
 pub(crate) fn run_summed(name: &str, command: &mut Command) -> Outcome {
     let mut child = command.stdout(Stdio::piped()).spawn().map_err(|e| not_started(command, &e))?;
     let tally = match child.stdout.take() {

@@ -1,11 +1,11 @@
-//! What functions a program holds, and of which object file, by its ELF symbol table.
+//! The functions of a program and their object files, from its ELF symbol table.
 
 /// A function of a program.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Function<'a> {
-    /// As the linker knows it.
+    /// Its name for the linker.
     pub(crate) name: &'a str,
-    /// The object file that it comes from, for Rust `<crate>.<hash>-cgu.<number>`; none for functions seen by others.
+    /// The object file that it comes from, for Rust `<crate>.<hash>-cgu.<number>`; none for global functions.
     pub(crate) object: Option<&'a str>,
 }
 
@@ -49,7 +49,7 @@ impl<'a> Elf<'a> {
     }
 }
 
-/// The functions of a program; `None` where it is not a 64-bit little-endian ELF file with symbols.
+/// The functions of a program; `None` if it is not a 64-bit little-endian ELF file with symbols.
 pub(crate) fn functions(program: &[u8]) -> Option<Vec<Function<'_>>> {
     if !program.starts_with(b"\x7fELF\x02\x01") {
         return None;

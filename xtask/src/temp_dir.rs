@@ -1,4 +1,4 @@
-//! A folder that goes away with its owner.
+//! A folder that is removed with its owner.
 
 use std::{
     env, fs,
@@ -8,7 +8,7 @@ use std::{
 
 use crate::{Failure, Outcome};
 
-/// An empty folder in the system's place for temporary files, removed when dropped.
+/// An empty folder among the system's temporary files, removed when dropped.
 pub(crate) struct TempDir(PathBuf);
 
 impl TempDir {

@@ -1,6 +1,6 @@
 //! The rules of the repository, as tests: `cargo test -p xtask tidy`.
 //!
-//! Each rule lists every place that breaks it, with what to do. The tables are the design of the repository: change
+//! Each rule lists every place that breaks it, with a remedy. The tables are the design of the repository: change
 //! them only together with `ARCHITECTURE.md`.
 
 use std::{collections::BTreeSet, fmt::Display};

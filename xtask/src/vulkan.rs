@@ -52,7 +52,7 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
     )
 }
 
-/// Whether the loader and at least one driver are where Linux systems keep them.
+/// Whether the loader and at least one driver are in the usual places on Linux.
 fn has_vulkan() -> bool {
     if !cfg!(target_os = "linux") {
         return true; // Metal and DX12 come with the system.

@@ -10,7 +10,7 @@ use crate::{Failure, Outcome};
 
 const FILES: [&str; 4] = ["model.safetensors", "optimizer.safetensors", "state.toml", "manifest.toml"];
 
-/// Each file of the newest checkpoint cut short, with a bit flipped, and gone.
+/// Each file of the newest checkpoint cut short, with a bit flipped, and missing.
 pub(super) fn all(lab: &mut Lab) -> Outcome<Vec<Tally>> {
     type Damage = fn(&mut Lab, &mut Vec<u8>);
     let cut: Damage = |lab, bytes| bytes.truncate(lab.below(bytes.len() as u64) as usize);
@@ -30,7 +30,7 @@ pub(super) fn all(lab: &mut Lab) -> Outcome<Vec<Tally>> {
         for file in FILES {
             let run = lab.new_run();
             let mut session = lab.start(&run)?;
-            // At a step at which no checkpoint is due, so that only the one before equals one of the undisturbed run.
+            // At a step without a due checkpoint, so that only the one before equals one of the undisturbed run.
             session.wait_for_step(&run, 4 * CHECKPOINT_EVERY + 2);
             session.signal("TERM")?;
             session.wait()?;

@@ -25,7 +25,7 @@ pub(super) fn changed(lab: &mut Lab) -> Outcome<Tally> {
     Ok(tally)
 }
 
-/// Files that no run can begin with, refused with file and line.
+/// Files that a run can't use, refused with file and line.
 pub(super) fn bad(lab: &mut Lab) -> Outcome<Tally> {
     let mut tally = Tally::new("Bad data (8 kinds)", "refused before training, with file and line");
     let long = "x".repeat(70_000);

@@ -15,7 +15,7 @@ use crate::{Failure, Outcome, cargo::not_started};
 /// Sizes with room for two checkpoints and a part of the third.
 const SIZES: [&str; 3] = ["size=640k", "size=720k", "size=800k"];
 
-/// A file system in memory that is too small for the run, and is then made larger.
+/// A file system in memory that is too small for the run, and is then enlarged.
 pub(super) fn full(lab: &mut Lab) -> Outcome<Tally> {
     let mut tally = Tally::new("Full disk", "stops and says so, exit code 1; earlier checkpoints are whole");
     for size in SIZES {
@@ -56,12 +56,12 @@ impl<'a> Mounted<'a> {
 
 impl Drop for Mounted<'_> {
     fn drop(&mut self) {
-        // If it stays, it is empty, in a folder of temporary files.
+        // If it can't be unmounted, it stays empty, in a folder of temporary files.
         let _ = Command::new("umount").arg(self.0).status();
     }
 }
 
-/// A limit on the size of files, as quotas give, from the middle of a run.
+/// A limit on the size of files, as by a quota, from the middle of a run.
 pub(super) fn file_too_large(lab: &mut Lab) -> Outcome<Tally> {
     let mut tally =
         Tally::new("File too large (quota)", "stops and says so, exit code 1; earlier checkpoints are whole");

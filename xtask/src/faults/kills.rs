@@ -29,7 +29,7 @@ pub(super) fn at_random_moments(lab: &mut Lab) -> Outcome<Tally> {
         let was_running = !session.has_ended();
         session.kill()?;
         if !was_running {
-            // On a quiet machine it may be faster than the first time.
+            // On an idle machine it may be faster than the first time.
             tally.add(0, lab.differences(&run)?);
             continue;
         }

@@ -11,7 +11,7 @@ use std::{
 
 use crate::{Failure, Outcome, cargo::not_started, fail, temp_dir::TempDir};
 
-/// Updates between checkpoints, the most that a kill can cost.
+/// Updates between checkpoints, the largest loss by a kill.
 pub(super) const CHECKPOINT_EVERY: u64 = 5;
 
 const RECIPE: &str = r#"
@@ -74,7 +74,7 @@ pub(super) struct Whole {
     files: BTreeMap<String, Vec<u8>>,
 }
 
-/// How a session of the command ended.
+/// The end of a session of the command.
 pub(super) struct Ended {
     pub(super) status: ExitStatus,
     pub(super) stdout: String,
@@ -134,7 +134,7 @@ impl Lab {
         if run.join("config.toml").exists() {
             command.arg("--resume").arg(run);
         } else {
-            let runs = run.parent().expect("a run lies in a folder of runs");
+            let runs = run.parent().expect("a run is in a folder of runs");
             command.arg("recipe.toml").arg("--runs").arg(runs);
             command.args(settings.iter().flat_map(|setting| ["--set", setting]));
         }
@@ -223,7 +223,7 @@ impl Ended {
         if self.status.success() { Ok(self) } else { fail(format!("a session failed: {}", self.stderr)) }
     }
 
-    /// Errors in the way it ended: its exit code, and words that its output lacks.
+    /// Errors of its end: its exit code, and words that its output lacks.
     pub(super) fn amiss(&self, code: i32, words: &[&str]) -> Vec<String> {
         let mut amiss = Vec::new();
         if self.status.code() != Some(code) {
@@ -266,7 +266,7 @@ pub(super) fn lost_steps(run: &Path, n_damaged: usize) -> u64 {
     last_step(run).saturating_sub(checkpoints(run).get(n_damaged).map_or(0, |path| step_of(path)))
 }
 
-/// Every file of a run or a model that must not depend on faults: all except for times and process ids.
+/// Every file of a run or a model that must not depend on faults: all except times and process ids.
 pub(super) fn files_of(run: &Path) -> Outcome<BTreeMap<String, Vec<u8>>> {
     let mut files = BTreeMap::new();
     let mut folders = vec![run.to_owned()];

@@ -9,7 +9,7 @@ use crate::Outcome;
 /// The variable that makes `attentive train` produce NaN losses.
 const INJECT: &str = "ATTENTIVE_INJECT_NAN";
 
-/// Batches that hold one example: left out, the same with and without a kill between.
+/// Batches with one example: left out, the same with and without a kill in between.
 pub(super) fn one_batch(lab: &mut Lab) -> Outcome<Tally> {
     let mut tally = Tally::new("NaN in batches with one example", "the update is left out and counted");
     let injected = |lab: &Lab, run: &std::path::Path| {
@@ -30,7 +30,7 @@ pub(super) fn one_batch(lab: &mut Lab) -> Outcome<Tally> {
     Ok(tally)
 }
 
-/// As many bad updates in a row as make training go back to a checkpoint, in the middle of the run; then good ones.
+/// Enough bad updates in a row to make training go back to a checkpoint, in the middle of the run; then good ones.
 ///
 /// The recipe's factor for the learning rate is 1, so that the weights must become those of an undisturbed run;
 /// counters of events are left out of the comparison.
@@ -47,7 +47,7 @@ pub(super) fn several_in_a_row(lab: &mut Lab) -> Outcome<Tally> {
     Ok(tally)
 }
 
-/// NaN without end: the run stops with a diagnosis, and can be continued when the cause is gone.
+/// NaN without end: the run stops with a diagnosis, and can be continued after the cause is removed.
 pub(super) fn without_end(lab: &mut Lab) -> Outcome<Tally> {
     let mut tally = Tally::new(
         "NaN from update 31 on, without end",

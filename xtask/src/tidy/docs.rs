@@ -83,7 +83,7 @@ fn paragraphs_of_the_readme_are_short() {
     breaches.none("long paragraphs");
 }
 
-/// The lines of a page's Rust blocks, block by block, those left out that nobody should compile.
+/// The lines of a page's Rust blocks, block by block, without those that are not to be compiled.
 fn programs(text: &str) -> Vec<usize> {
     let blocks = text.split("\n```rust").skip(1).filter(|block| !block.starts_with(",ignore"));
     blocks.map(|block| block.lines().skip(1).take_while(|line| *line != "```").count()).collect()

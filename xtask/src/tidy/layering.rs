@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::Breaches;
 use crate::cargo::{cargo, root};
 
-/// Each crate and what it may import from the workspace. `testkit` is for tests: a dev-dependency of anyone.
+/// Each crate and its allowed imports from the workspace. `testkit` is for tests: a dev-dependency of any crate.
 const MAY_IMPORT: [(&str, &[&str]); 22] = [
     // 0: know nothing of the others
     ("tokenizer", &[]),
@@ -124,7 +124,7 @@ const MAY_IMPORT: [(&str, &[&str]); 22] = [
     ),
 ];
 
-/// Crates that a user takes without a tensor library.
+/// Crates that work without a tensor library.
 const NO_BURN: [&str; 10] = [
     "attentive-core",
     "attentive-corpus",
@@ -138,7 +138,7 @@ const NO_BURN: [&str; 10] = [
     "xtask",
 ];
 
-/// Features that choose a backend: `backend` alone names them; `attentive` and `cli` hand them on.
+/// Features that choose a backend: `backend` alone names them; `attentive` and `cli` pass them on.
 const BACKEND_FEATURES: [&str; 11] =
     ["flex", "ndarray", "wgpu", "wgpu-unfused", "cuda", "rocm", "metal", "vulkan", "webgpu", "tch", "fusion"];
 
@@ -233,7 +233,7 @@ fn crates_import_only_what_the_table_allows() {
         };
         let manifest = format!("crates/{folder}/Cargo.toml");
         if !text(&package["manifest_path"]).replace('\\', "/").ends_with(&manifest) {
-            breaches.add(name, format!("does not lie in crates/{folder}"));
+            breaches.add(name, format!("is not in crates/{folder}"));
         }
         for dependency in dependencies(package).filter(|dependency| !is_dev(dependency)) {
             let imported = folder_of(text(&dependency["name"]));
@@ -267,7 +267,7 @@ fn light_crates_do_not_pull_burn_in() {
         }
     }
     breaches.none("crates that must do without burn");
-    assert!(workspace.needed_by("attentive-backend").contains("burn"), "the walk finds what is there");
+    assert!(workspace.needed_by("attentive-backend").contains("burn"), "the walk finds an existing dependency");
 }
 
 #[test]

@@ -14,7 +14,7 @@ const MAX_GOLDEN_BYTES: u64 = 100 * 1024;
 /// File names that say nothing about the content.
 const DRAWERS: [&str; 6] = ["util.rs", "utils.rs", "helper.rs", "helpers.rs", "misc.rs", "common.rs"];
 
-/// Folders of somebody's machine, written in two halves so that this file passes its own rule.
+/// Folders of a particular machine, written in two halves so that this file passes its own rule.
 const MACHINE_PATHS: [&str; 3] = [concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("/ho", "me/")];
 
 #[test]
@@ -69,7 +69,7 @@ fn only_kernels_is_unsafe() {
     breaches.none("unsafe code, or a lint about it lifted");
 }
 
-/// Macros that print, and panic where they can't.
+/// Macros that print, and panic if they can't.
 const PRINTS: [&str; 5] = ["print!(", "println!(", "eprint!(", "eprintln!(", "dbg!("];
 
 #[test]
@@ -99,7 +99,7 @@ fn the_command_prints_through_one_writer() {
             }
         }
     }
-    breaches.none("a full disk or a reader that left is no panic");
+    breaches.none("a full disk or a reader that has gone is not a panic");
 }
 
 /// Whether `line` calls exactly this macro or function.
@@ -127,7 +127,7 @@ fn only_backend_chooses_a_device() {
     breaches.none("devices chosen outside crates/backend");
 }
 
-/// Families of models that a file may name; who names more tells them apart.
+/// Number of families of models that a file may name; a file that names more distinguishes them.
 const FAMILIES_NAMED: usize = 2;
 
 #[test]
@@ -157,10 +157,10 @@ fn the_environment_is_read_as_what_it_is() {
     let mut breaches = Breaches::default();
     for file in text_files().filter(SourceFile::is_product) {
         for (number, line) in file.code().filter(|(_, line)| line.contains(concat!("env::va", "rs("))) {
-            breaches.add(format!("{}:{number}: {line}", file.path), "take `vars_os`, whatever is not UTF-8 in it");
+            breaches.add(format!("{}:{number}: {line}", file.path), "use `vars_os`, which takes any bytes");
         }
     }
-    breaches.none("a variable of somebody else that is not UTF-8 is a panic");
+    breaches.none("a foreign variable that is not UTF-8 is a panic");
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn the_command_has_every_recipe_with_it() {
             breaches.add(path, format!("name it in {COPIES}.rs"));
         }
     }
-    breaches.none("recipes of the repository and those that are built in");
+    breaches.none("recipes of the repository and the built-in ones");
 }
 
 #[test]

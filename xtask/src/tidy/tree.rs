@@ -21,7 +21,7 @@ impl SourceFile {
         self.path.strip_prefix("crates/")?.split('/').next()
     }
 
-    /// Whether this is Rust that ends up in a library or program, not in its tests or benches.
+    /// Whether this is Rust code of a library or program, not of its tests or benches.
     pub(super) fn is_product(&self) -> bool {
         self.path.ends_with(".rs") && self.path.contains("/src/") && !self.path.ends_with("/tests.rs")
     }
@@ -34,7 +34,7 @@ impl SourceFile {
     }
 }
 
-/// Paths of all files that git tracks or would track; without git, of all files except build products.
+/// Paths of all files that git tracks or would track; without git, of all files except build outputs.
 pub(super) fn paths() -> Vec<String> {
     let git = Command::new("git")
         .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
