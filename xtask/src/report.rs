@@ -19,9 +19,9 @@ const PAGE: &str = "docs/fidelity.md";
 const HEAD: &str = "\
 # Fidelity
 
-What attentive computes, next to what independent implementations compute from the same inputs. This page is written by
-`cargo xtask golden --report`, which runs the comparisons; `cargo xtask golden --check` has the other systems compute
-their side again. All of it is part of `cargo xtask test`, which fails where an error is larger than allowed.
+The results of attentive, compared with those of independent implementations from the same inputs. This page is written
+by `cargo xtask golden --report`, which runs the comparisons; `cargo xtask golden --check` computes the side of the other
+systems again. All comparisons are part of `cargo xtask test`, which fails if an error is larger than allowed.
 ";
 
 /// Section on the sweep over folders, which takes too long for the report.
