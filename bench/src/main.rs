@@ -4,7 +4,7 @@
 //! the peers of `bench/peers` do the same. So both keep their memory warm while rounds alternate.
 #![recursion_limit = "256"]
 #![allow(clippy::print_stdout, reason = "workers answer, and comparisons are shown, on standard output")]
-#![allow(clippy::print_stderr, reason = "failures are told on standard error")]
+#![allow(clippy::print_stderr, reason = "failures are reported on standard error")]
 
 mod compare;
 mod decode;

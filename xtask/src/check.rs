@@ -33,7 +33,7 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
     } else {
         not_run("licences and sources", "cargo-deny is not installed");
     }
-    say!("check: all well in what was run");
+    say!("check: all steps that were run have passed");
     Ok(())
 }
 

@@ -46,7 +46,7 @@ fn check() -> Outcome {
         }
     }
     if differing > 0 {
-        return fail(format!("{differing} golden files differ from what their generators write"));
+        return fail(format!("{differing} golden files differ from their generators' output"));
     }
     sweep(python)
 }

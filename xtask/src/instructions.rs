@@ -49,7 +49,7 @@ fn inspect(program: &Path) -> Outcome {
         return Ok(());
     }
     fail(format!(
-        "{} calls vector instructions of ours as functions; keep them out of closures, and what uses them inlined \
+        "{} calls vector instructions of ours as functions; keep them out of closures, and their callers inlined \
          (`cargo build --release` if that program is an old one):\n  {}",
         program.display(),
         called.join("\n  ")

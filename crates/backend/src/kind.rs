@@ -129,7 +129,7 @@ pub enum BackendError {
     /// The name is not a backend's.
     #[error("unknown backend `{name}`; there are flex, ndarray, wgpu and cuda")]
     Unknown {
-        /// What was asked for.
+        /// The requested name.
         name: String,
     },
     /// The backend exists, but not in this build.
@@ -137,13 +137,13 @@ pub enum BackendError {
         "backend `{backend}` was not compiled in: build with `--features {backend}` (or `cargo xtask --backend {backend} …`)"
     )]
     NotCompiledIn {
-        /// What was asked for.
+        /// The requested backend.
         backend: BackendKind,
     },
     /// The backend found nothing to run on.
     #[error("backend `{backend}` found no device it can use: {cause}")]
     NoDevice {
-        /// What was asked for.
+        /// The requested backend.
         backend: BackendKind,
         /// The runtime's own message.
         cause: String,

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
-/// Which keys are hidden from which queries; in every tensor here `true` means hidden.
+/// The keys that are hidden from each query; in every tensor here `true` means hidden.
 ///
 /// The parts combine: a key is hidden if any of them hides it. A query that sees no key attends to nothing: its
 /// output is zero.
@@ -24,7 +24,7 @@ pub struct Mask {
     /// Whether keys after the query's own position are hidden (§3.2.3). Queries are the last `q_len` positions of
     /// the keys, so a cached step needs no other mask.
     pub causal: bool,
-    /// How near a key must be: those `window` or more positions before or after the query are hidden (§4, "restricted"
+    /// Width of the window: keys `window` or more positions before or after the query are hidden (§4, "restricted"
     /// self-attention).
     pub window: Option<usize>,
     /// Any other pattern: `[batch or 1, heads or 1, q_len or 1, k_len]`.

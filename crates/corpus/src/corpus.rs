@@ -145,7 +145,7 @@ impl BuiltinConfig {
 struct Splits {
     corpus: BuiltinCorpus,
     n_pronouns: usize,
-    /// How many sentences training, validation and test still take: of known pairs, and with a novel one.
+    /// Number of sentences that training, validation and test still take: of known pairs, and with a novel one.
     left: [[usize; 3]; 2],
     /// Every source and every target so far.
     told: HashSet<String>,

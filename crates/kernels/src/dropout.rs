@@ -6,10 +6,10 @@ use crate::simd::{Level, Simd, dispatch};
 /// A dropout mask over a matrix: which elements survive, and the factor they are scaled by.
 ///
 /// Nothing is stored: a 32-bit hash of its position, under a key made from the seed, decides whether element `(row,
-/// col)` survives; each half of a hash serves one element. The backward pass recomputes what the forward pass used, and
-/// the mask depends neither on the number of threads nor on the instruction set. The rate is rounded to a multiple of
-/// 2⁻¹⁶, and the factor is one over the rounded rate of survival, so that the expectation is exact. Source: Srivastava
-/// et al. 2014, section 10 (inverted dropout).
+/// col)` survives; each half of a hash serves one element. The backward pass recomputes the mask of the forward pass,
+/// and the mask depends neither on the number of threads nor on the instruction set. The rate is rounded to a multiple
+/// of 2⁻¹⁶, and the factor is one over the rounded rate of survival, so that the expectation is exact. Source:
+/// Srivastava et al. 2014, section 10 (inverted dropout).
 ///
 /// Give each use in each step its own seed.
 ///

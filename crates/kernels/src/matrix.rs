@@ -78,7 +78,7 @@ impl<'a> MatRef<'a> {
     /// If it is not inside.
     pub(crate) fn block(self, [i, j]: [usize; 2], [rows, cols]: [usize; 2]) -> Self {
         check_block([self.rows, self.cols], [i, j], [rows, cols]);
-        // An empty block may begin where there is no element.
+        // An empty block may begin outside the elements.
         let start = if rows == 0 || cols == 0 { self.data.len() } else { i * self.row_stride + j * self.col_stride };
         Self { data: &self.data[start..], rows, cols, ..self }
     }

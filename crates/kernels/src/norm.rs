@@ -7,7 +7,7 @@ use crate::simd::{Simd, dispatch};
 use crate::{Dropout, Level};
 use rayon::prelude::*;
 
-/// Which normalisation.
+/// Kind of normalisation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NormKind {
     /// `γ (x - μ) / √(σ² + ε) + β` with σ² the mean squared deviation. Source: Ba, Kiros and Hinton 2016, equation 4.
@@ -31,7 +31,7 @@ pub enum NormKind {
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Norm<'a> {
-    /// Which normalisation.
+    /// Kind of normalisation.
     pub kind: NormKind,
     /// Gain γ, `[d_model]`.
     pub gamma: &'a [f32],

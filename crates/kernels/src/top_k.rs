@@ -20,7 +20,7 @@ const GROUP: usize = 8 * BLOCK;
 /// forbid it so) is never among them; unused places have index `u32::MAX` and value minus infinity.
 #[derive(Debug)]
 pub struct TopK<'a> {
-    /// How many.
+    /// Number of elements.
     pub k: usize,
     /// Their columns, `[rows, k]`.
     pub ids: &'a mut [u32],

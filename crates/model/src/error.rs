@@ -15,9 +15,9 @@ pub enum ConfigError {
     TooLarge {
         /// Name of the setting.
         key: &'static str,
-        /// What it was set to.
+        /// Its value.
         size: usize,
-        /// What it may be.
+        /// Its limit.
         limit: usize,
     },
     /// A probability outside `[0, 1)`.
@@ -25,7 +25,7 @@ pub enum ConfigError {
     Probability {
         /// Name of the setting.
         key: &'static str,
-        /// What it was set to.
+        /// Its value.
         value: f64,
     },
     /// A head without the pooler that it needs.
@@ -37,7 +37,7 @@ pub enum ConfigError {
     /// A single label, which leaves no choice.
     #[error("labels names {n} class; a classifier needs at least two, and an empty list means no classifier")]
     OneLabel {
-        /// How many there are.
+        /// Number of labels.
         n: usize,
     },
     /// A first position after the last.
@@ -45,7 +45,7 @@ pub enum ConfigError {
     NoPositions {
         /// The first position.
         first_position: usize,
-        /// How many there are.
+        /// Number of learned positions.
         max_len: usize,
     },
     /// A vocabulary for a model that has its own, the code points of Unicode.
@@ -62,7 +62,7 @@ pub enum ConfigError {
     NotPositive {
         /// Name of the setting.
         key: &'static str,
-        /// What it was set to.
+        /// Its value.
         value: f64,
     },
     /// Heads that do not divide the width.
@@ -80,7 +80,7 @@ pub enum ConfigError {
         d_model: usize,
         /// Number of hash functions.
         n_hashes: usize,
-        /// How many there are.
+        /// Largest number of hash functions.
         limit: usize,
     },
     /// Heads of keys and values that do not divide the heads.
@@ -102,7 +102,7 @@ pub enum ConfigError {
     /// A base of frequencies that gives no angles.
     #[error("positions.rotary.theta = {theta} must be a finite number above 0; 10000 is usual")]
     RotaryTheta {
-        /// What it was set to.
+        /// Its value.
         theta: f64,
     },
     /// Buckets that are too few, or a distance within those of one distance each.

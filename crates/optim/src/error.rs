@@ -9,7 +9,7 @@ pub enum OptimizerError {
     LearningRate {
         /// Name of the setting.
         key: &'static str,
-        /// What it was set to.
+        /// Its value.
         value: f64,
     },
     /// A setting out of its range.
@@ -19,7 +19,7 @@ pub enum OptimizerError {
     OutOfRange {
         /// Name of the setting.
         key: &'static str,
-        /// What it was set to.
+        /// Its value.
         value: f64,
     },
     /// A checkpoint's tensors that are not those of this optimizer.
@@ -27,7 +27,7 @@ pub enum OptimizerError {
     State {
         /// Name of a tensor.
         name: String,
-        /// What is wrong with it.
+        /// The defect.
         problem: &'static str,
     },
 }

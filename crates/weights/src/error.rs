@@ -20,7 +20,7 @@ pub enum WeightsError {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The defect.
         #[source]
         cause: FormatError,
     },
@@ -31,7 +31,7 @@ pub enum WeightsError {
         path: PathBuf,
         /// The tensor.
         name: String,
-        /// Why.
+        /// The reason.
         #[source]
         problem: TensorProblem,
     },

@@ -172,14 +172,14 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     atomically(path, |temporary| fs::write(temporary, bytes))
 }
 
-/// [`write_atomically`] of what `write` leaves in a file of another name.
+/// [`write_atomically`] of the content that `write` puts in a temporary file.
 fn atomically(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".tmp");
     let temporary = Path::new(&temporary);
     let written = write(temporary).and_then(|()| File::open(temporary)?.sync_all());
     written.and_then(|()| fs::rename(temporary, path)).inspect_err(|_| {
-        // The failure is reported; what is left of the temporary file only takes room.
+        // The failure is reported; a remaining temporary file only takes space.
         let _ = fs::remove_file(temporary);
     })?;
     match path.parent() {

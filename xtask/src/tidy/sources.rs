@@ -141,7 +141,7 @@ fn families_of_models_are_told_apart_in_one_place() {
             breaches.add(&file.path, format!("names {}: visit the model with a FamilyVisitor", names.join(", ")));
         }
     }
-    breaches.none("families of models told apart outside of the registry");
+    breaches.none("families of models distinguished outside of the registry");
 }
 
 /// The variants of `ModelConfig` that a line names.

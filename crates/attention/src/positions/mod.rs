@@ -19,7 +19,7 @@ use burn::{
 };
 use serde::{Deserialize, Serialize};
 
-/// How a model knows where its tokens stand.
+/// Kind of positions of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]

@@ -29,7 +29,7 @@ pub(crate) struct AttentionArgs {
     pub dropout: DropoutArgs,
 }
 
-/// Which norm, and its ε.
+/// Kind of norm, and its ε.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NormArgs {
     pub kind: NormKind,
@@ -53,7 +53,7 @@ pub(crate) struct TargetArgs {
     pub smoothing: f64,
 }
 
-/// Which tokens are embedded, and how.
+/// Tokens to embed, and the scale of embeddings.
 #[derive(Debug, Clone)]
 pub(crate) struct EmbeddingArgs {
     /// `[rows · seq]`.

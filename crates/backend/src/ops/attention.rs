@@ -10,7 +10,7 @@ use crate::{Dropout, Mask};
 /// Operations on the products of queries and keys before the soft-max; made from a mask alone, those of the paper.
 #[derive(Debug, Clone, Copy)]
 pub struct Scoring<'a> {
-    /// Which keys are hidden.
+    /// The hidden keys.
     pub mask: &'a Mask,
     /// Bias of scores by position: `[batch or 1, heads or 1, q_len or 1, k_len]`.
     pub bias: Option<&'a Tensor<4>>,

@@ -58,7 +58,7 @@ const fn manner(english: &'static str, german: &'static str, fits: Manners) -> A
 /// *not yet* is *noch nicht*.
 pub static YET: Adverb = adverb("yet", "noch", Slot::Phase, 0);
 
-/// When.
+/// Times.
 #[rustfmt::skip]
 pub static TIMES: &[Adverb] = &[
     adverb("yesterday", "gestern", Slot::Time, PAST),
@@ -84,7 +84,7 @@ pub static TIMES: &[Adverb] = &[
     adverb("in winter", "im Winter", Slot::Time, HABIT),
 ];
 
-/// How often.
+/// Frequencies.
 pub static FREQUENCIES: &[Adverb] = &[
     adverb("often", "oft", Slot::Frequency, HABIT),
     adverb("always", "immer", Slot::Frequency, HABIT),
@@ -94,7 +94,7 @@ pub static FREQUENCIES: &[Adverb] = &[
     adverb("never", "nie", Slot::Frequency, HABIT),
 ];
 
-/// Since when.
+/// Phases of a completed event.
 pub static PHASES: &[Adverb] = &[
     adverb("already", "schon", Slot::Phase, PERFECT),
     adverb("just", "gerade", Slot::Phase, PERFECT),
@@ -102,7 +102,7 @@ pub static PHASES: &[Adverb] = &[
     adverb("never", "noch nie", Slot::Phase, PERFECT),
 ];
 
-/// How.
+/// Manners.
 pub static MANNERS: &[Adverb] = &[
     manner("quickly", "schnell", PACE),
     manner("slowly", "langsam", PACE),

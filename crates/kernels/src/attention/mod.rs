@@ -72,7 +72,7 @@ pub struct Attention<'a> {
     /// Whether a query sees only keys at or before its own position. The last query is at the position of the last key,
     /// so fewer queries than keys are a continuation.
     pub causal: bool,
-    /// How near a key must be: those `window` or more positions before or after the query are hidden.
+    /// Width of the window: keys `window` or more positions before or after the query are hidden.
     pub window: Option<usize>,
     /// Bias of scores.
     pub bias: Option<ScoreBias<'a>>,

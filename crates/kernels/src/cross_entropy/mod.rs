@@ -11,7 +11,7 @@ use pass::Pass;
 /// Tokens, and words of the vocabulary, of a block: a block of A, so no gradient is ever repacked.
 const BLOCK: usize = DEPTH;
 
-/// How a projection's weight lies in memory.
+/// Memory layout of a projection's weight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WeightLayout {
     /// `[vocab, d_model]`, as an embedding that is tied to the projection.

@@ -55,7 +55,7 @@ impl RnnEncoder {
     /// - returns `[rows, src, d_annotation]`, unspecified at padding, and `[rows, d_hidden]`
     ///
     /// # Panics
-    /// If there is no source token.
+    /// If there are no source tokens.
     pub fn forward(
         &self,
         mut x: Tensor<3>,
