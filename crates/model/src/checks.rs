@@ -12,7 +12,7 @@ const LIMITS: [(&str, usize); 4] =
 /// The largest of all other sizes; a product of three, as in numbers of parameters, does not overflow.
 const LARGEST: usize = 1 << 20;
 
-/// Sizes that must be positive and below their limit, by the names of their settings.
+/// Sizes that must be positive and at most their limit, by the names of their settings.
 pub(crate) fn sizes(sizes: &[(&'static str, usize)]) -> Result<(), ConfigError> {
     for &(key, size) in sizes {
         let limit = LIMITS.iter().find(|(end, _)| key.ends_with(end)).map_or(LARGEST, |&(_, limit)| limit);

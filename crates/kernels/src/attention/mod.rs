@@ -176,7 +176,7 @@ impl<'a> Attention<'a> {
         let lens = dims.map(|[seq, heads, d]| elements([batch, seq, heads, d]));
         let [mut dq, mut dk, mut dv] = lens.map(Vec::with_capacity);
         let mut d_bias = of_bias.then(|| {
-            let bias = self.bias.expect("a gradient is wanted of a bias, so there is one");
+            let bias = self.bias.expect("a gradient of a bias needs the bias");
             crate::zeros(bias.values.len())
         });
         // SAFETY: the backward pass writes each element of a gradient before it adds to it, and writes all.
