@@ -72,6 +72,23 @@ fn vocabularies_of_other_tools_are_read_by_what_they_hold() {
     }
 }
 
+#[test]
+fn a_guess_of_case_is_warned_of_and_can_be_overruled() {
+    let folder = Folder::new();
+    fs::create_dir(folder.path("bert")).unwrap();
+    folder.write("bert/vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nthe\ncat\nsat\non\nmat\nCOVID\n");
+    let encode = |options: &[&str]| {
+        let output = folder.run(&[&["tokenize", "encode", "-t", "bert"], options].concat(), "The COVID\n");
+        assert!(output.status.success());
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (ids, warning) = encode(&[]);
+    assert_eq!(ids, "5 1\n");
+    contains(&warning, &["note: vocab.txt", "read as uncased", "1 of 6"]);
+    assert_eq!(encode(&["--cased"]), ("1 10\n".to_owned(), String::new()));
+    assert_eq!(encode(&["--uncased"]), ("5 1\n".to_owned(), String::new()));
+}
+
 /// Equal ids need equal text.
 #[test]
 fn text_is_encoded_to_the_letter() {

@@ -9,7 +9,7 @@ mod train;
 use std::{path::PathBuf, sync::Arc};
 
 use anyhow::Result;
-use attentive_tokenizer::Tokenizer;
+use attentive_tokenizer::{OpenOptions, Opened, Tokenizer};
 use clap::{Args, Subcommand};
 
 use attentive_run::resolve;
@@ -51,10 +51,20 @@ struct TokenizerArgs {
     /// vocab.txt; a SentencePiece model; byt5 or canine.
     #[arg(short, long, value_name = "PATH", visible_alias = "model", default_value = "runs/latest")]
     tokenizer: PathBuf,
+    /// Read a WordPiece vocabulary as a cased one, whatever the folder says.
+    #[arg(long, conflicts_with = "uncased")]
+    cased: bool,
+    /// Read a WordPiece vocabulary as an uncased one, whatever the folder says.
+    #[arg(long)]
+    uncased: bool,
 }
 
 impl TokenizerArgs {
     fn open(&self) -> Result<Arc<dyn Tokenizer>> {
-        Ok(attentive_tokenizer::open(&resolve(&self.tokenizer))?.into())
+        let lowercase = (self.cased || self.uncased).then_some(self.uncased);
+        let options = OpenOptions::default().lowercase(lowercase);
+        let Opened { tokenizer, notes, .. } = options.open(&resolve(&self.tokenizer))?;
+        notes.iter().for_each(|note| warning!("note: {note}"));
+        Ok(tokenizer.into())
     }
 }
