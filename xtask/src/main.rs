@@ -85,6 +85,7 @@ Commands of the workspace:
     --if-present   succeeds, and says so, if there is no Vulkan
   faults           kills, damages and starves runs, resumes each, and compares the result with an undisturbed run;
                    writes docs/reliability.md
+    --calls [short]  instead, makes calls to the system fail, each in turn (needs strace)
   fuzz [TARGET]…   damaged files of every format, by libFuzzer, for --seconds N each (60); needs a C++ compiler
   help             this text
 

@@ -176,32 +176,77 @@ impl Parts<'_> {
     /// A folder of that name has to be empty, or else, with `replace`, a model's and nothing more.
     pub(crate) fn write_as_one(&self, path: &Path, replace: bool) -> Result<(), BundleError> {
         let io = |cause| BundleError::Io { path: path.to_owned(), cause };
-        let [new, old] = [beside(path, "new"), beside(path, "old")];
-        let (Some(new), Some(old)) = (new, old) else {
-            return Err(io(io::Error::new(io::ErrorKind::InvalidInput, "a folder needs a name of its own")));
-        };
-        // Killed between two renames, an exchange has left the folder that there was under its other name.
-        if !path.exists() && old.exists() {
-            fs::rename(&old, path).map_err(io)?;
-        }
-        let stands_there = entries(path).map_err(io)?;
-        if !stands_there.is_empty() && !replace {
+        recover(path).map_err(io)?;
+        let present = entries(path).map_err(io)?;
+        if !present.is_empty() && !replace {
             return Err(BundleError::Exists { path: path.to_owned() });
         }
-        if let Some(other) =
-            stands_there.into_iter().find(|name| ![CONFIG, TOKENIZER, WEIGHTS, RECORD].contains(&&**name))
-        {
+        if let Some(other) = present.into_iter().find(|name| ![CONFIG, TOKENIZER, WEIGHTS, RECORD].contains(&&**name)) {
             return Err(BundleError::NotAModel { path: path.to_owned(), other });
         }
-        for left_over in [&new, &old] {
-            remove(left_over).map_err(io)?;
-        }
-        let written = self.write(&new).and_then(|()| exchange(&new, path, &old).map_err(io));
-        written.inspect_err(|_| {
-            // The failure is reported; what is left of the new folder only takes room.
-            let _ = remove(&new);
-        })
+        as_one(path, |new| self.write(new), io)
     }
+}
+
+/// Writes a folder in one step: whoever looks sees all that `write` puts into the folder that it is given, or what there was
+/// before. Files that were there, and that `write` does not write, stay.
+///
+/// # Errors
+/// Those of `write`, and, by `io`, those of the system.
+pub fn write_folder<T, E>(
+    path: &Path,
+    write: impl FnOnce(&Path) -> Result<T, E>,
+    io: impl Fn(io::Error) -> E,
+) -> Result<T, E> {
+    // A link stays one, and leads to the new folder.
+    let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    recover(path).map_err(&io)?;
+    let written = |new: &Path| {
+        let written = write(new)?;
+        keep_others(path, new).map_err(&io)?;
+        Ok(written)
+    };
+    as_one(path, written, &io)
+}
+
+/// Makes a new folder by `write` under another name, and gives it the name `path`.
+fn as_one<T, E>(path: &Path, write: impl FnOnce(&Path) -> Result<T, E>, io: impl Fn(io::Error) -> E) -> Result<T, E> {
+    let [new, old] = names(path).map_err(&io)?;
+    for left_over in [&new, &old] {
+        remove(left_over).map_err(&io)?;
+    }
+    let written = write(&new).and_then(|written| exchange(&new, path, &old).map_err(&io).map(|()| written));
+    written.inspect_err(|_| {
+        // The failure is reported; what is left of the new folder only takes room.
+        let _ = remove(&new);
+    })
+}
+
+/// Names beside `path` of the folder that is being written, and of the one that there was.
+fn names(path: &Path) -> io::Result<[PathBuf; 2]> {
+    let unnamed = || io::Error::new(io::ErrorKind::InvalidInput, "a folder needs a name of its own");
+    Ok([beside(path, "new").ok_or_else(unnamed)?, beside(path, "old").ok_or_else(unnamed)?])
+}
+
+/// Brings back the folder that an exchange, killed between two renames, has left under its other name.
+fn recover(path: &Path) -> io::Result<()> {
+    let [_, old] = names(path)?;
+    if !path.exists() && old.exists() { fs::rename(&old, path) } else { Ok(()) }
+}
+
+/// Links into `new` what is in `old` and not yet in `new`.
+fn keep_others(old: &Path, new: &Path) -> io::Result<()> {
+    for name in entries(old)? {
+        let (from, to) = (old.join(&name), new.join(&name));
+        if from.is_dir() && !from.is_symlink() {
+            fs::create_dir_all(&to)?;
+            keep_others(&from, &to)?;
+        } else if to.symlink_metadata().is_err() {
+            // Not every file system has links.
+            fs::hard_link(&from, &to).or_else(|_| fs::copy(&from, &to).map(drop))?;
+        }
+    }
+    Ok(())
 }
 
 /// Gives the folder `new` the name `path`, whose folder there was, if any, is removed by way of the name `old`.

@@ -101,7 +101,8 @@ pub struct Imported {
 }
 
 /// Writes a model's folder for another system, and how vectors of texts are made, where the model says so, for
-/// sentence-transformers; what comes back is what it can't express, for the user to know.
+/// sentence-transformers; what comes back is what it can't express, for the user to know. The folder is written in one step;
+/// files that the format does not have stay in it.
 ///
 /// # Errors
 /// [`InterchangeError::Inexpressible`] lists what the format lacks; or what the system refuses.
@@ -111,11 +112,14 @@ pub fn export(
     options: &ExportConfig,
     folder: &Path,
 ) -> Result<Vec<String>, InterchangeError> {
-    let mut notes = (format.family().export)(bundle, options, folder)?;
-    if let Some(width) = bundle.model.visit(Width).filter(|_| bundle.embedding != EmbeddingConfig::default()) {
-        notes.extend(sentences::write(bundle, width, folder)?);
-    }
-    Ok(notes)
+    let write = |folder: &Path| {
+        let mut notes = (format.family().export)(bundle, options, folder)?;
+        if let Some(width) = bundle.model.visit(Width).filter(|_| bundle.embedding != EmbeddingConfig::default()) {
+            notes.extend(sentences::write(bundle, width, folder)?);
+        }
+        Ok(notes)
+    };
+    attentive_bundle::write_folder(folder, write, |cause| InterchangeError::Io { path: folder.to_owned(), cause })
 }
 
 /// The width of an encoder's vectors.

@@ -15,7 +15,7 @@ mod page;
 
 use std::{ffi::OsString, time::Instant};
 
-use crate::{Outcome, app, fail, say};
+use crate::{Outcome, app, fail, not_run, say};
 use lab::Lab;
 use outcome::Tally;
 
@@ -46,6 +46,10 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
         tallies.push(tally);
     };
     if let Some(n) = calls {
+        if !calls::can_inject() {
+            not_run("failing calls", "strace is not installed; on Debian, `apt-get install strace`");
+            return Ok(());
+        }
         calls::all(&mut lab, n)?.into_iter().for_each(all);
         say!("\n{}", page::table(&tallies));
         return verdict(&tallies);
