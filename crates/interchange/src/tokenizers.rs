@@ -162,7 +162,18 @@ pub(crate) fn export_gpt2(
         return Ok(Some(no_equal()));
     };
     files::write(&folder.join(MERGES), merges.as_bytes())?;
-    files::write_json(&folder.join(SETTINGS), &json!({ "tokenizer_class": "GPT2Tokenizer", "add_bos_token": begin }))?;
+    let specials = tokenizer.specials();
+    let name = |id: Option<TokenId>| id.and_then(|id| tokenizer.token(id));
+    // What has no name here would be <|endoftext|>.
+    let config = json!({
+        "tokenizer_class": "GPT2Tokenizer",
+        "add_bos_token": begin,
+        "bos_token": name(if begin { specials.begin() } else { specials.bos }),
+        "eos_token": name(specials.eos),
+        "unk_token": name(specials.unk),
+        "pad_token": name(specials.pad),
+    });
+    files::write_json(&folder.join(SETTINGS), &config)?;
     Ok(None)
 }
 
