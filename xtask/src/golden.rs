@@ -18,7 +18,7 @@ use std::{
 
 use crate::{
     Failure, Outcome,
-    cargo::{release_dir, root, run as run_program},
+    cargo::{PROFILE, cargo, release_dir, root, run as run_program},
     fail, json, report, say,
     temp_dir::TempDir,
 };
@@ -65,10 +65,7 @@ fn sweep(python: &'static str) -> Outcome {
         }
     }
     let tested = run_program(
-        Command::new("cargo")
-            .args(["test", "--release", "--workspace", "--test", "sweep"])
-            .env("ATTENTIVE_SWEEP", out.path())
-            .current_dir(root()),
+        cargo("test").args([PROFILE, "--workspace", "--quiet", "--test", "sweep"]).env("ATTENTIVE_SWEEP", out.path()),
     );
     for folder in swept {
         let report = fs::read_to_string(folder.join("report.txt")).unwrap_or_default();
