@@ -44,13 +44,13 @@ impl BackendKind {
             #[cfg(feature = "flex")]
             Self::Flex => Some(Device::flex()),
             #[cfg(feature = "ndarray")]
-            #[allow(deprecated)] // as in `device`
+            #[allow(deprecated, reason = "as in `device`")]
             Self::NdArray => Some(Device::ndarray()),
             #[cfg(feature = "wgpu-unfused")]
             Self::Wgpu => Some(Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)),
             #[cfg(feature = "cuda")]
             Self::Cuda => Some(Device::cuda(0)),
-            #[allow(unreachable_patterns)]
+            #[allow(unreachable_patterns, reason = "which patterns are left depends on the features")]
             _ => None,
         }
     }
@@ -74,15 +74,16 @@ impl BackendKind {
             #[cfg(feature = "flex")]
             Self::Flex => Ok(Device::flex()),
             #[cfg(feature = "ndarray")]
-            Self::NdArray => {
-                #[allow(deprecated)] // burn prefers flex; kept for its users
+            Self::NdArray =>
+            {
+                #[allow(deprecated, reason = "burn prefers flex; kept for its users")]
                 Ok(Device::ndarray())
             }
             #[cfg(feature = "wgpu-unfused")]
             Self::Wgpu => self.probe(|| Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)),
             #[cfg(feature = "cuda")]
             Self::Cuda => self.probe(|| Device::cuda(0)),
-            #[allow(unreachable_patterns)]
+            #[allow(unreachable_patterns, reason = "which patterns are left depends on the features")]
             _ => Err(BackendError::NotCompiledIn { backend: self }),
         }
     }

@@ -1,6 +1,6 @@
 //! The allocator of programs that train.
 
-#![allow(unsafe_code)] // An allocator, and an option of a library in C.
+#![allow(unsafe_code, reason = "an allocator, and an option of a library in C")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 

@@ -30,7 +30,7 @@ pub struct Embedding {
     pub dropout: Dropout,
 }
 
-#[allow(unsafe_code)] // Each word's gradient is one thread's.
+#[allow(unsafe_code, reason = "each word's gradient is one thread's")]
 impl Embedding {
     /// Looks up every id.
     ///

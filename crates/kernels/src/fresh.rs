@@ -1,6 +1,6 @@
 //! Vectors for results. Clearing large ones on one thread, as `vec![0.0; n]` does, would make all others wait.
 
-#![allow(unsafe_code)] // Lengths are set once everything is written.
+#![allow(unsafe_code, reason = "lengths are set once everything is written")]
 
 use std::mem::MaybeUninit;
 

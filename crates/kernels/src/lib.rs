@@ -30,8 +30,8 @@
 //!   query.
 //! - **Shapes are the caller's promise**: a violation panics, as `# Panics` says. Nothing here reads files or text.
 
-#![allow(clippy::needless_pass_by_value)] // A writable view is the borrow it carries.
-#![allow(clippy::needless_range_loop)] // Register tiles are indexed in step.
+#![allow(clippy::needless_pass_by_value, reason = "a writable view is the borrow it carries")]
+#![allow(clippy::needless_range_loop, reason = "register tiles are indexed in step")]
 
 mod activation;
 mod adam;

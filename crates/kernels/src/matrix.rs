@@ -1,6 +1,6 @@
 //! Matrices as views of slices.
 
-#![allow(unsafe_code)] // A writable matrix borrows its elements, not the gaps between its rows.
+#![allow(unsafe_code, reason = "a writable matrix borrows its elements, not the gaps between its rows")]
 
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;

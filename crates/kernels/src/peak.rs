@@ -1,6 +1,6 @@
 //! Arithmetic in registers alone: the speed that no product can exceed.
 
-#![allow(unsafe_code)] // Instructions on bytes.
+#![allow(unsafe_code, reason = "instructions on bytes")]
 
 use std::hint::black_box;
 

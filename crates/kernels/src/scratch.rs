@@ -1,7 +1,7 @@
 //! Aligned memory, and working memory that a thread keeps: kernels run thousands of times a second, and fresh pages cost
 //! more than sums.
 
-#![allow(unsafe_code)] // Cache lines seen as `f32`.
+#![allow(unsafe_code, reason = "cache lines seen as `f32`")]
 
 use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};

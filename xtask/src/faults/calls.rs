@@ -160,7 +160,8 @@ impl Ended {
             amiss.push(format!("a panic: {}", self.stderr.trim()));
         }
         #[cfg(unix)]
-        if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&self.status).filter(|&signal| signal != 9) {
+        if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&self.status).filter(|&signal| signal != 9)
+        {
             amiss.push(format!("signal {signal}: {}", self.stderr.trim()));
         }
         amiss

@@ -167,7 +167,7 @@ pub(crate) trait FusedOps: Backend {
     ) -> FloatTensor<Self>;
 
     /// A recurrent layer that attends before each step: `[rows, steps, state + d_values]`.
-    #[allow(clippy::too_many_arguments)]
+    #[allow(clippy::too_many_arguments, reason = "operands and their sizes")]
     fn fused_attentive_recurrence(
         x: FloatTensor<Self>,
         start: FloatTensor<Self>,

@@ -27,7 +27,7 @@ impl Attention<'_> {
     ///
     /// # Panics
     /// If a view does not fit its slice, or heads of a gradient overlap.
-    #[allow(clippy::too_many_arguments)]
+    #[allow(clippy::too_many_arguments, reason = "operands and their sizes")]
     pub fn backward(
         &self,
         q: Heads<'_>,

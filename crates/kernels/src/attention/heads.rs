@@ -1,6 +1,6 @@
 //! Views of queries, keys and values where projections left them.
 
-#![allow(unsafe_code)] // Heads of one buffer are written by several threads.
+#![allow(unsafe_code, reason = "heads of one buffer are written by several threads")]
 
 use crate::extent::{elements, extent};
 use crate::{MatMut, MatRef};

@@ -1,6 +1,6 @@
 //! Fused scaled dot-product attention: the weights of a few queries at a time, none kept for the backward pass.
 
-#![allow(unsafe_code)] // Heads are written by several threads.
+#![allow(unsafe_code, reason = "heads are written by several threads")]
 
 mod backward;
 mod few;
@@ -160,7 +160,7 @@ impl<'a> Attention<'a> {
     ///
     /// # Panics
     /// If a view is too small for the shape, or a gradient is wanted of a bias that is missing.
-    #[allow(clippy::too_many_arguments)]
+    #[allow(clippy::too_many_arguments, reason = "operands and their sizes")]
     pub fn gradients(
         &self,
         q: Heads<'_>,

@@ -1,4 +1,4 @@
-#![allow(unsafe_code)] // Groups of the vocabulary write disjoint parts of the weight gradient.
+#![allow(unsafe_code, reason = "groups of the vocabulary write disjoint parts of the weight gradient")]
 
 use super::soft_max::{STATS, Stat, exponentials, logit_gradient, normalise};
 use super::{BLOCK, CrossEntropy, Targets, VocabGradients, VocabProjection, WeightLayout};

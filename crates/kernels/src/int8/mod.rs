@@ -1,6 +1,6 @@
 //! Products with weights of eight bits: one scale for each column of the weight and each row of the input.
 
-#![allow(unsafe_code)] // Bytes seen as vectors; jobs write disjoint blocks of one matrix.
+#![allow(unsafe_code, reason = "bytes seen as vectors; jobs write disjoint blocks of one matrix")]
 
 mod quantise;
 mod simd;

@@ -1,6 +1,6 @@
 //! Sums of products of bytes, sixteen columns at a time.
 
-#![allow(unsafe_code)] // Vector instructions and raw loads.
+#![allow(unsafe_code, reason = "vector instructions and raw loads")]
 
 use crate::simd::Level;
 #[cfg(target_arch = "x86_64")]
@@ -80,7 +80,10 @@ fn halves(bytes: __m128i) -> [__m128i; 2] {
 
 // SAFETY of every block: SSE2 is x86-64's baseline; `a` and `b` are the caller's promise.
 #[cfg(target_arch = "x86_64")]
-#[allow(clippy::undocumented_unsafe_blocks)]
+#[allow(
+    clippy::undocumented_unsafe_blocks,
+    reason = "each is one instruction of the level, under the contract of its method"
+)]
 impl Dot for Portable {
     type Sums = [__m128i; 4];
     const ROWS: usize = 2;
@@ -160,7 +163,10 @@ impl Avx2 {
 
 // SAFETY of every block: a value of the type proves the instructions; `b` is the caller's promise.
 #[cfg(target_arch = "x86_64")]
-#[allow(clippy::undocumented_unsafe_blocks)]
+#[allow(
+    clippy::undocumented_unsafe_blocks,
+    reason = "each is one instruction of the level, under the contract of its method"
+)]
 impl Dot for Avx2 {
     type Sums = [__m256i; 2];
     const ROWS: usize = 2;
@@ -216,7 +222,10 @@ impl Vnni {
 
 // SAFETY of every block: a value of the type proves the instructions; `b` is the caller's promise.
 #[cfg(target_arch = "x86_64")]
-#[allow(clippy::undocumented_unsafe_blocks)]
+#[allow(
+    clippy::undocumented_unsafe_blocks,
+    reason = "each is one instruction of the level, under the contract of its method"
+)]
 impl Dot for Vnni {
     type Sums = __m512i;
     const ROWS: usize = 6;

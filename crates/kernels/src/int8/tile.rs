@@ -84,7 +84,7 @@ fn walk<D: Dot>(dot: D, rows: &QuantisedRows, first: usize, columns: Columns<'_>
 
 /// The tile of `M` rows and `V` panels at `(i, j)` of `c`.
 #[inline(always)]
-#[allow(clippy::too_many_arguments)]
+#[allow(clippy::too_many_arguments, reason = "operands and their sizes")]
 fn tile<D: Dot, const M: usize, const V: usize>(
     dot: D,
     rows: &QuantisedRows,

@@ -55,7 +55,7 @@ pub fn matmul(a: MatRef<'_>, b: MatRef<'_>, c: MatMut<'_>, accumulate: bool) {
 ///
 /// # Panics
 /// If the dimensions do not match.
-#[allow(unsafe_code)] // Jobs write disjoint blocks of one matrix.
+#[allow(unsafe_code, reason = "jobs write disjoint blocks of one matrix")]
 pub fn matmul_with(a: MatRef<'_>, b: MatRef<'_>, mut c: MatMut<'_>, epilogue: &Epilogue<'_>) {
     let ([m, k], [k_2, n]) = (a.dims(), b.dims());
     assert_eq!(k, k_2, "inner dimensions differ");

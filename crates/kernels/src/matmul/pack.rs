@@ -1,6 +1,6 @@
 //! Copies of operands in the order that tiles read them.
 
-#![allow(unsafe_code)] // Transposing blocks in registers.
+#![allow(unsafe_code, reason = "transposing blocks in registers")]
 
 use super::tile::{A_STRIDE, ABlock, BPanels, DEPTH, multiply_block};
 use super::{BLOCK_COLS, MIN_COLS};

@@ -1,4 +1,4 @@
-#![allow(unsafe_code)] // Jobs write disjoint blocks of one matrix.
+#![allow(unsafe_code, reason = "jobs write disjoint blocks of one matrix")]
 
 use super::{A_BLOCK, Epilogue, MIN_PARALLEL, Packed, for_each_job, job};
 use crate::extent::work;

@@ -1,6 +1,6 @@
 //! The innermost product: a block of A times a run of B's panels, one register tile at a time.
 
-#![allow(unsafe_code)] // Raw pointers in the innermost loop.
+#![allow(unsafe_code, reason = "raw pointers in the innermost loop")]
 
 use super::A_BLOCK;
 use super::pack::pack_a;
@@ -145,7 +145,7 @@ unsafe fn walk<S: Simd, const PAIRS: bool, const TRANSPOSED: bool>(
 /// `a` must be readable at `i · stride + p`, or transposed `p · stride + i`, `b` at `p · TILE_COLS ..` for `V` vectors, and
 /// `c` writable at `i · c_stride ..` for `cols` floats, for all `i < M`, `p < k`; and `cols <= V · LANES`.
 #[inline(always)]
-#[allow(clippy::too_many_arguments)]
+#[allow(clippy::too_many_arguments, reason = "operands and their sizes")]
 unsafe fn tile<S: Simd, const PAIRS: bool, const TRANSPOSED: bool, const M: usize, const V: usize>(
     s: S,
     k: usize,

@@ -38,7 +38,10 @@ unsafe fn rounded(x: __m256) -> __m256i {
 }
 
 // SAFETY of every block here: a value of the type proves the instructions; pointers are the caller's promise.
-#[allow(clippy::undocumented_unsafe_blocks)]
+#[allow(
+    clippy::undocumented_unsafe_blocks,
+    reason = "each is one instruction of the level, under the contract of its method"
+)]
 impl Simd for Avx2 {
     type F32 = __m256;
     type Mask = __m256;

@@ -43,7 +43,10 @@ unsafe fn converted(x: __m512) -> __m512i {
 }
 
 // SAFETY of every block here: a value of the type proves the instructions; pointers are the caller's promise.
-#[allow(clippy::undocumented_unsafe_blocks)]
+#[allow(
+    clippy::undocumented_unsafe_blocks,
+    reason = "each is one instruction of the level, under the contract of its method"
+)]
 impl<const BF16: bool> Simd for Avx512<BF16> {
     type F32 = __m512;
     type Mask = __mmask16;

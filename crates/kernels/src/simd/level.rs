@@ -185,7 +185,7 @@ impl Kind {
 macro_rules! dispatch {
     ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? = $kernel:path) => {
         $(#[$meta])*
-        #[allow(unsafe_code, clippy::too_many_arguments)]
+        #[allow(unsafe_code, clippy::too_many_arguments, reason = "operands and their sizes")]
         $vis fn $name(level: $crate::simd::Level, $($arg: $ty),*) $(-> $ret)? {
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma")]

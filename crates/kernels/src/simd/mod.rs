@@ -1,6 +1,6 @@
 //! One vector of `f32` per instruction set, behind one trait; kernels are written once against [`Simd`].
 
-#![allow(unsafe_code)] // Vector instructions and raw loads.
+#![allow(unsafe_code, reason = "vector instructions and raw loads")]
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;

@@ -21,7 +21,10 @@ fn bf16(x: f32) -> u32 {
 }
 
 // SAFETY of every block here: pointers are the caller's promise.
-#[allow(clippy::undocumented_unsafe_blocks)]
+#[allow(
+    clippy::undocumented_unsafe_blocks,
+    reason = "each is one instruction of the level, under the contract of its method"
+)]
 impl Simd for Arrays {
     type F32 = [f32; LANES];
     type Mask = [bool; LANES];

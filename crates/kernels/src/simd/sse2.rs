@@ -39,7 +39,10 @@ fn vector(a: [f32; 4]) -> __m128 {
 }
 
 // SAFETY of every block here: SSE2 is x86-64's baseline; pointers are the caller's promise.
-#[allow(clippy::undocumented_unsafe_blocks)]
+#[allow(
+    clippy::undocumented_unsafe_blocks,
+    reason = "each is one instruction of the level, under the contract of its method"
+)]
 impl Simd for Sse2 {
     type F32 = __m128;
     type Mask = __m128;
