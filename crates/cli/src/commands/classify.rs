@@ -45,12 +45,12 @@ impl Classify {
             if self.all {
                 writeln!(out, "{text}")?;
                 for class in classes {
-                    writeln!(out, "  {:.4}\t{}", class.probability, class.label)?;
+                    writeln!(out, "  {:.4}\t{}", class.probability, on_one_line(&class.label))?;
                 }
                 continue;
             }
             match classes.first() {
-                Some(best) => writeln!(out, "{}\t{:.4}\t{text}", best.label, best.probability)?,
+                Some(best) => writeln!(out, "{}\t{:.4}\t{text}", on_one_line(&best.label), best.probability)?,
                 None => writeln!(out)?,
             }
         }
