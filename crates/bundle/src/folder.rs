@@ -176,6 +176,7 @@ impl Parts<'_> {
     /// A folder of that name has to be empty, or else, with `replace`, a model's and nothing more.
     pub(crate) fn write_as_one(&self, path: &Path, replace: bool) -> Result<(), BundleError> {
         let io = |cause| BundleError::Io { path: path.to_owned(), cause };
+        let path = &settled(path).map_err(io)?;
         recover(path).map_err(io)?;
         let present = entries(path).map_err(io)?;
         if !present.is_empty() && !replace {
@@ -198,8 +199,7 @@ pub fn write_folder<T, E>(
     write: impl FnOnce(&Path) -> Result<T, E>,
     io: impl Fn(io::Error) -> E,
 ) -> Result<T, E> {
-    // A link stays one, and leads to the new folder.
-    let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let path = &settled(path).map_err(&io)?;
     recover(path).map_err(&io)?;
     let written = |new: &Path| {
         let written = write(new)?;
@@ -220,6 +220,17 @@ fn as_one<T, E>(path: &Path, write: impl FnOnce(&Path) -> Result<T, E>, io: impl
         // The failure is reported; what is left of the new folder only takes room.
         let _ = remove(&new);
     })
+}
+
+/// The path of a folder that is or will be, without links and `..`: it is renamed on the way. A link stays one, and leads to
+/// the new folder.
+fn settled(path: &Path) -> io::Result<PathBuf> {
+    if path.exists() {
+        return path.canonicalize();
+    }
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(parent)?;
+    Ok(parent.canonicalize()?.join(path.file_name().unwrap_or_default()))
 }
 
 /// Names beside `path` of the folder that is being written, and of the one that there was.

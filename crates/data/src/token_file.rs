@@ -151,11 +151,19 @@ pub(crate) fn n_bytes(corpus: &EncodedCorpus) -> u64 {
     HEADER_BYTES + corpus.n_tokens().iter().sum::<u64>() * ID_BYTES + corpus.len() as u64 * LENGTHS_BYTES
 }
 
+/// A file that others may read as far as the user's mask lets them.
+fn temporary_in(dir: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(dir)
+}
+
 /// Writes a token file, which gets its name only when it is whole.
 pub(crate) fn write(path: &Path, key: &Key, corpus: &EncodedCorpus, report: &CorpusReport) -> io::Result<()> {
     let dir = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(dir)?;
-    let (file, temporary) = NamedTempFile::new_in(dir)?.into_parts();
+    let (file, temporary) = temporary_in(dir)?.into_parts();
     let mut out = Hashing { out: BufWriter::with_capacity(1 << 18, file), sha: Sha256::new() };
     out.out.write_all(&[0; HASHED_AT as usize])?;
 

@@ -177,7 +177,10 @@ fn atomically(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> io::R
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".tmp");
     let temporary = Path::new(&temporary);
-    let written = write(temporary).and_then(|()| File::open(temporary)?.sync_all());
+    // safetensors makes files for their owner alone; the user's mask says who may read this one.
+    let made = File::create(temporary).and_then(|file| Ok(file.metadata()?.permissions()));
+    let written = made.and_then(|mode| write(temporary).and_then(|()| fs::set_permissions(temporary, mode)));
+    let written = written.and_then(|()| File::open(temporary)?.sync_all());
     written.and_then(|()| fs::rename(temporary, path)).inspect_err(|_| {
         // The failure is reported; a remaining temporary file only takes space.
         let _ = fs::remove_file(temporary);
