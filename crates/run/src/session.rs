@@ -13,7 +13,7 @@ use attentive_model::ModelSpec;
 use attentive_task::{
     Context, Error, Result, Task, clock,
     config::{Problem, RunRecipe},
-    thousands,
+    shell_path, thousands,
 };
 use attentive_trainer::{
     Averaged, Callback, Checkpoint, CheckpointDir, Environment, FinishedModel, LatestCheckpoint, Outcome, TrainError,
@@ -69,7 +69,7 @@ impl Session<'_, '_> {
         let model = task.init(&self.device.clone().autodiff(), self.training().seed, log)?;
         log.line(&format!("model     {} parameters: {}", thousands(model.num_params() as u64), task.spec().describe()));
         let data = self.write_start(task)?;
-        let go_on = format!("go on with: attentive train --resume {}", self.run.display());
+        let go_on = format!("go on with: attentive train --resume {}", shell_path(self.run));
         let trained = self.minimise(model, task, latest);
         let outcome = trained.inspect_err(|_| log.warning(&format!("training stopped; {go_on}")))?;
         if outcome.stopped {

@@ -1,13 +1,16 @@
 //! How a finished model is used, on text of its own run.
 
+use std::path::Path;
+
 use attentive_tokenizer::Tokenizer;
 
 /// The longest text that is shown.
 const MAX_CHARS: usize = 100;
 
-/// The first line of some texts that has words; nothing if there is none.
+/// The first line of some texts that has words and is not taken for an option; nothing if there is none.
 pub(super) fn first_line<E>(texts: impl Iterator<Item = Result<String, E>>) -> String {
-    let line = |text: String| text.lines().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned);
+    let is_shown = |line: &&str| !line.is_empty() && !line.starts_with('-');
+    let line = |text: String| text.lines().map(str::trim).find(is_shown).map(str::to_owned);
     texts.map_while(Result::ok).find_map(line).unwrap_or_default()
 }
 
@@ -45,6 +48,15 @@ pub(super) fn argument(text: &str) -> String {
     }
 }
 
+/// A path as a shell takes it for one argument.
+pub fn shell_path(path: &Path) -> String {
+    let text = path.display().to_string();
+    match text.chars().all(|c| c.is_alphanumeric() || "/._-+=@:,%".contains(c)) {
+        true => text,
+        false => argument(&text),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use attentive_tokenizer::Bytes;
@@ -58,6 +70,8 @@ mod tests {
             let output = std::process::Command::new("sh").args(["-c", &command]).output().unwrap();
             assert_eq!(String::from_utf8(output.stdout).unwrap(), text, "{command}");
         }
+        assert_eq!(shell_path("runs/bert-1".as_ref()), "runs/bert-1");
+        assert_eq!(shell_path("my runs/a".as_ref()), "\"my runs/a\"");
     }
 
     #[test]
@@ -67,7 +81,10 @@ mod tests {
         assert_eq!(sentence(&tokenizer, "one two three", Some(11)), "one two");
         let long = sentence(&tokenizer, &"four ".repeat(100), None).len();
         assert!((MAX_CHARS - 5..=MAX_CHARS).contains(&long), "{long}");
-        assert_eq!(first_line(["\n \n", "  a b\nc", "d"].map(|text| Ok::<_, ()>(text.to_owned())).into_iter()), "a b");
+        assert_eq!(
+            first_line(["\n \n", "-x\n  a b\nc", "d"].map(|text| Ok::<_, ()>(text.to_owned())).into_iter()),
+            "a b"
+        );
         assert_eq!(masked("a b c d e", |word| word.repeat(2)), ("a b cc d e".into(), "c"));
         assert_eq!(masked("", |word| format!("[{word}]")), ("[]".into(), ""));
     }

@@ -42,6 +42,7 @@ pub use causal_lm::CausalLm;
 pub use classification::Classification;
 pub use corpus::{Corpus, Split};
 pub use error::{Context, Error, Result, with_causes};
+pub use example::shell_path;
 pub use folder::resolve;
 pub use labeled::{LabeledPart, LabeledTexts};
 pub use log::{Log, clock, thousands};
