@@ -9,7 +9,7 @@ use attentive_bundle::{Bundle, TrainingRecord};
 use attentive_task::{Result, resolve};
 use attentive_trainer::{Averaged, CheckpointDir, Environment, OnDamage, TrainState, average, read_params, read_state};
 
-use crate::{folder, session::read_data_records};
+use crate::{Recipe, folder, session::read_data_records};
 
 /// Checkpoints of a run that a model is made of. `best`, `last` and a step are read from text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub enum ModelOf {
     Step(u64),
     /// The mean of as many of the newest.
     MeanOfLast(usize),
+    /// The mean of as many of the newest as the run's own model is the mean of, or of those that there are.
+    Mean,
 }
 
 impl FromStr for ModelOf {
@@ -63,6 +65,10 @@ impl ModelOf {
                 };
                 let Averaged { params, steps, .. } = average(&folders[first..], OnDamage::Refuse)?;
                 return Self::bundle(run, params, steps, &read_state(newest)?);
+            }
+            Self::Mean => {
+                let n = Recipe::of_run(&run.join("config.toml"), &[])?.average_last().clamp(1, folders.len());
+                return Self::MeanOfLast(n).read(run);
             }
             Self::Last => newest.clone(),
             Self::Step(step) => checkpoints.path(step),

@@ -14,9 +14,10 @@ pub(crate) struct Average {
     /// The run's folder; the run may be unfinished.
     #[arg(default_value = "runs/latest")]
     run: PathBuf,
-    /// How many of the last checkpoints; the paper takes 5 for base and 20 for big models (§6.1).
-    #[arg(long, value_name = "K", default_value_t = 5)]
-    last: usize,
+    /// How many of the last checkpoints; without it, as many as the run's own model is the mean of (evaluation.average_last).
+    /// The paper takes 5 for base and 20 for big models (§6.1).
+    #[arg(long, value_name = "K")]
+    last: Option<usize>,
     /// Take one checkpoint, in place of a mean: best, last, or its step; with training.ema_decay, its running mean.
     #[arg(long, value_name = "WHICH", conflicts_with = "last")]
     checkpoint: Option<ModelOf>,
@@ -30,7 +31,7 @@ pub(crate) struct Average {
 
 impl Average {
     pub(super) fn run(self) -> Result<()> {
-        let bundle = self.checkpoint.unwrap_or(ModelOf::MeanOfLast(self.last)).read(&self.run)?;
+        let bundle = self.checkpoint.unwrap_or(self.last.map_or(ModelOf::Mean, ModelOf::MeanOfLast)).read(&self.run)?;
         save(&bundle, &self.out, self.force)?;
         let out = self.out.display();
         match (self.checkpoint, &bundle.record.averaged_steps[..]) {

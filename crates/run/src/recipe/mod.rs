@@ -46,7 +46,8 @@ pub struct Recipe {
 }
 
 /// Settings that may change when a run goes on: what it has learnt until then does not depend on them.
-const MAY_CHANGE: [&str; 10] = [
+const MAY_CHANGE: [&str; 11] = [
+    "data.cache",
     "training.steps",
     "training.validate_every",
     "training.checkpoint_every",
