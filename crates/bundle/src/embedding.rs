@@ -105,7 +105,9 @@ impl EmbeddingConfig {
         }
         let name = self.prompt.as_ref().filter(|&name| !self.prompts.contains_key(name))?;
         let known: Vec<&str> = self.prompts.keys().map(String::as_str).collect();
-        Some(format!("there is no prompt {name:?}; there are {known:?}"))
+        let known =
+            if known.is_empty() { "the model has none".to_owned() } else { format!("there are {}", known.join(", ")) };
+        Some(format!("there is no prompt {name:?}; {known}"))
     }
 
     /// What is put before every text.

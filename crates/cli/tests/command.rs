@@ -193,6 +193,33 @@ fn the_copy_task_is_learnt_and_the_model_can_be_used() {
     assert!(error.contains("averaged is there already") && error.contains("--force"), "{error}");
     folder.succeed(&[&again[..], &["--force"]].concat(), "");
     copied(&folder.succeed(&["translate", "--model", "averaged"], &source));
+    // By another name of the folder, too, through which it can't be renamed.
+    let roundabout = ["average", "--last", "2", "--out", "averaged/../averaged", "--force"];
+    folder.succeed(&roundabout, "");
+    copied(&folder.succeed(&["translate", "--model", "averaged"], &source));
+    // A model's own folder is no place for another system's files.
+    let error = folder.fail(&["export", "--format", "pegasus", "--out", "averaged", "--force"], "");
+    assert!(error.contains("averaged holds a model of attentive"), "{error}");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = |file: &str| fs::metadata(folder.path("averaged").join(file)).unwrap().permissions().mode();
+        assert_eq!(mode("model.safetensors"), mode("training.json"), "who may read one may read both");
+    }
+}
+
+#[test]
+fn what_is_read_is_not_written_over() {
+    let folder = Folder::new();
+    let text = "ab cd\nef gh\n".repeat(20);
+    fs::write(folder.path("text"), &text).unwrap();
+    let train = ["tokenize", "train", "text", "--kind", "characters", "-o", "./text"];
+    let error = folder.fail(&train, "");
+    assert!(error.contains("./text is read, and would be written over"), "{error}");
+    let eval = ["eval", "--source", "text", "--reference", "text", "--output", "text"];
+    let error = folder.fail(&eval, "");
+    assert!(error.contains("text is read, and would be written over"), "{error}");
+    assert_eq!(fs::read_to_string(folder.path("text")).unwrap(), text);
 }
 
 #[test]

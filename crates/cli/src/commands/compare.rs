@@ -15,7 +15,7 @@ use crate::metric::{AnyScorer, MetricArgs, Segments, check_aligned};
 /// of sacreBLEU 2.6's paired tests.
 #[derive(Debug, Args)]
 pub(crate) struct Compare {
-    /// Translations, a line each, of the same sentences by two systems or more; plain, .gz or .zst.
+    /// Translations, a line each, of the same sentences by two systems or more; plain or compressed.
     #[arg(value_name = "FILE", required = true, num_args = 2..)]
     systems: Vec<PathBuf>,
     /// Their translations by people; may be given several times.

@@ -14,7 +14,7 @@ use attentive_task::{Log, likelihood_of};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{BackendArgs, DecodingArgs, LongLines, on_one_line};
+use super::{BackendArgs, DecodingArgs, LongLines, on_one_line, refuse_overwriting};
 use crate::{
     metric::{AnyScorer, MetricArgs, Segments, check_aligned, read_lines},
     terminal::Terminal,
@@ -25,14 +25,15 @@ const LINES_AT_ONCE: usize = 256;
 
 /// Score a model's translations of a test set, or translations that there are.
 ///
-/// A text without tokens has an empty translation. Scores equal those of sacreBLEU 2.6, with its signatures. Of a model, also how well it foresees the references:
-/// perplexity per target token, and bits per byte of the first reference, line ends included.
+/// A text without tokens has an empty translation. Scores equal those of sacreBLEU 2.6, with its signatures. Of a model, also
+/// how well it foresees the references: perplexity per target token, and bits per byte of the first reference, line ends
+/// included.
 #[derive(Debug, Args)]
 pub(crate) struct Eval {
     /// The model's folder.
     #[arg(long, value_name = "DIR", default_value = "runs/latest")]
     model: PathBuf,
-    /// Source sentences, a line each; plain, .gz or .zst; `-` is standard input.
+    /// Source sentences, a line each; plain or compressed; `-` is standard input.
     #[arg(long, value_name = "FILE")]
     source: Option<PathBuf>,
     /// Score these translations, a line each, in place of the model's; `-` is standard input.
@@ -76,6 +77,9 @@ impl Eval {
                 "nothing to score: give the sentences to translate with --source FILE, or translations that exist with \
                  --hypotheses FILE, or --hypotheses - for those of standard input"
             );
+        }
+        if let Some(output) = &self.output {
+            refuse_overwriting(output, self.source.iter().chain(&self.reference))?;
         }
         let scorers = self.metrics.scorers(self.sentence_level)?;
         let references = self.reference.iter().map(|path| Segments::read(path)).collect::<Result<Vec<_>>>()?;

@@ -40,6 +40,9 @@ impl Export {
         if !self.force && !is_empty {
             bail!("{} is there already, and not empty; name a new folder, or give --force", self.out.display());
         }
+        if self.out.join("training.json").exists() {
+            bail!("{} holds a model of attentive, which needs its own files: name another folder", self.out.display());
+        }
         let options = ExportConfig { max_len: self.max_len, quantization: self.quantization };
         let notes = attentive_interchange::export(&bundle, self.format, &options, &self.out)?;
         report!("wrote {} for {}", self.out.display(), self.format);

@@ -48,7 +48,14 @@ impl Fill {
         for line in Lines::of_command(self.text) {
             let line = line?;
             writeln!(out, "{}", on_one_line(&line.text))?;
-            let filled = self.long.read(tokenizer, &line, |text| filler.fill(text, self.top_k))?;
+            let fill = |text: Input<'_>| match filler.fill(text, self.top_k) {
+                Err(EncodeError::NoMask) if text.crop => {
+                    warning!("warning: {}: its masks are among what is cropped", line.at);
+                    Ok(Vec::new())
+                }
+                filled => filled,
+            };
+            let filled = self.long.read(tokenizer, &line, fill)?;
             for (idx, candidates) in filled.into_iter().flatten().enumerate() {
                 writeln!(out, "  [MASK] {}", idx + 1)?;
                 for candidate in candidates {

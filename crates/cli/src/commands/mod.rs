@@ -27,7 +27,10 @@ mod tokenize;
 mod train;
 mod translate;
 
-use std::{path::Path, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::{Result, bail};
 use attentive_backend::{BackendKind, Device};
@@ -233,6 +236,15 @@ impl SpecialsArgs {
         }
         bundle
     }
+}
+
+/// Refuses to write a file that is read, too.
+fn refuse_overwriting<'a>(out: &Path, read: impl IntoIterator<Item = &'a PathBuf>) -> Result<()> {
+    let Ok(written) = out.canonicalize() else { return Ok(()) };
+    if read.into_iter().any(|file| file.canonicalize().is_ok_and(|file| file == written)) {
+        bail!("{} is read, and would be written over: name another file", out.display());
+    }
+    Ok(())
 }
 
 /// Writes a new model's folder; a model that is there gives way if the user wants it to.

@@ -22,7 +22,7 @@ use crate::{
 /// out.
 #[derive(Debug, Args)]
 pub(super) struct Decode {
-    /// Token ids, a list a line: `1 2 3`, `1,2,3` or `[1, 2, 3]`; plain, .gz or .zst. Without files, standard input.
+    /// Token ids, a list a line: `1 2 3`, `1,2,3` or `[1, 2, 3]`; plain or compressed. Without files, standard input.
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     #[command(flatten)]

@@ -10,7 +10,7 @@ use clap::{
     builder::{PossibleValuesParser, TypedValueParser},
 };
 
-use crate::input::Lines;
+use crate::{commands::refuse_overwriting, input::Lines};
 
 /// Learn a vocabulary from text.
 #[derive(Debug, Args)]
@@ -89,6 +89,8 @@ impl Train {
         if self.codes.is_some() && self.kind != TokenizerKind::Bpe {
             bail!("--codes is for the kind bpe: subword-nmt has no other");
         }
+        refuse_overwriting(&self.out, &self.files)?;
+        self.codes.iter().try_for_each(|codes| refuse_overwriting(codes, &self.files))?;
         let mut n_lines = 0_u64;
         let (mut n_cut, mut first_cut) = (0_u64, None);
         let lines = Lines::open_cut(&self.files, "text", self.max_line_bytes).map(|line| {
