@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     ImportConfig, InterchangeError, files,
-    settings::{self, GENERATION, Writing},
+    settings::{self, Writing},
     source::Source,
     tokenizers,
 };
@@ -34,7 +34,8 @@ impl<'a> Reader<'a> {
     /// Reads the settings of a folder.
     ///
     /// # Errors
-    /// [`InterchangeError::Missing`] without `config.json`; [`InterchangeError::Damaged`].
+    /// [`InterchangeError::Missing`] without `config.json`; [`InterchangeError::Damaged`];
+    /// [`InterchangeError::Unsupported`] if the weights are quantized.
     pub(crate) fn open(folder: &'a Path, options: &'a ImportConfig) -> Result<Self, InterchangeError> {
         let path = folder.join(CONFIG);
         if !path.is_file() {
@@ -43,6 +44,11 @@ impl<'a> Reader<'a> {
         let mut settings: Map<String, Value> = files::read_json(&path)?;
         // A setting that is null is not set; an id that is null is a token that does not exist.
         settings.retain(|key, value| !value.is_null() || key.ends_with("_token_id"));
+        if let Some(how) = settings.get("quantization_config") {
+            let method = how.get("quant_method").unwrap_or(how);
+            let problem = format!("quantization_config: its weights are quantized ({method}); save it as f32, f16 or bf16");
+            return Err(InterchangeError::Unsupported { path, problems: vec![problem] });
+        }
         Ok(Self { folder, options, settings, notes: Vec::new(), frame: None, tokenizer_max_len: None })
     }
 
@@ -120,8 +126,9 @@ impl<'a> Reader<'a> {
         let note = tokenizers::check_vocabulary(self.folder, &*tokenizer, rows)?;
         self.notes.extend(note);
         let mut writing = Writing::read(self.folder, &self.settings)?;
-        let unfollowed = writing.follow(&*tokenizer, model.vocab_size(), model.role());
-        self.note_settings(GENERATION, &unfollowed);
+        for (file, unfollowed) in writing.follow(&*tokenizer, model.vocab_size(), model.role()) {
+            self.note_settings(file, &unfollowed);
+        }
         let record = TrainingRecord { version: env!("CARGO_PKG_VERSION").into(), ..TrainingRecord::default() };
         let Writing { decoding, generation, .. } = writing;
         Ok(Bundle { decoding, generation, record, ..Bundle::new(self.folder, model, tokenizer, params) })

@@ -1,6 +1,6 @@
 //! Settings that do not shape the model: followed, known to have no effect, or noted.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use attentive_bundle::{DecodingConfig, GenerationConfig};
 use attentive_model::Role;
@@ -12,9 +12,12 @@ use serde::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::{InterchangeError, files};
+use crate::{InterchangeError, files, reader::CONFIG};
 
 pub(crate) const GENERATION: &str = "generation_config.json";
+
+/// Tokens that transformers draws from where nothing says how many.
+const DEFAULT_TOP_K: usize = 50;
 
 /// One id, or a list of them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,7 +29,7 @@ pub(crate) enum Ids {
 
 /// Settings that no model's output depends on in use: notes of where a model comes from, what it was drawn and trained
 /// with, what a Python program is given back, and what classes do that are not read here.
-const OF_NO_EFFECT: [&str; 64] = [
+const OF_NO_EFFECT: [&str; 62] = [
     "_attn_implementation",
     "_attn_implementation_autoset",
     "_commit_hash",
@@ -41,7 +44,6 @@ const OF_NO_EFFECT: [&str; 64] = [
     "classif_dropout",
     "classifier_dropout",
     "decoder_layerdrop",
-    "dense_act_fn",
     "directionality",
     "dtype",
     "embd_pdrop",
@@ -56,7 +58,6 @@ const OF_NO_EFFECT: [&str; 64] = [
     "initializer_factor",
     "initializer_range",
     "is_encoder_decoder",
-    "is_gated_act",
     "label2id",
     "language",
     "max_position_embeddings",
@@ -269,6 +270,8 @@ fn of_rules(
 /// How texts are to be written, by `generation_config.json` and by what `config.json` says of it.
 pub(crate) struct Writing {
     settings: Map<String, Value>,
+    /// The settings that `generation_config.json` has.
+    own: BTreeSet<String>,
     pub(crate) decoding: DecodingConfig,
     pub(crate) generation: GenerationConfig,
 }
@@ -282,29 +285,50 @@ impl Writing {
         let of_config = config.iter().filter(|(key, _)| OF_GENERATION.contains(&key.as_str()));
         let mut settings: Map<String, Value> = of_config.map(|(key, value)| (key.clone(), value.clone())).collect();
         let path = folder.join(GENERATION);
+        let own = if path.is_file() { files::read_json(&path)? } else { Map::new() };
         if path.is_file() {
-            settings.extend(files::read_json::<Map<String, Value>>(&path)?);
+            // Classes write it into every config.json; with the file, that one alone counts there.
+            settings.remove("forced_eos_token_id");
         }
+        let names = own.keys().cloned().collect();
+        settings.extend(own);
         // A text that fills all positions ends there in any case.
         let positions = config.get("max_position_embeddings").and_then(Value::as_u64);
         let longest = settings.get("max_length").and_then(Value::as_u64);
         if positions.is_some_and(|positions| longest.is_some_and(|longest| longest >= positions)) {
             settings.remove("max_length");
         }
-        Ok(Self { settings, decoding: DecodingConfig::default(), generation: GenerationConfig::default() })
+        // An end is forced where a bound cuts a text.
+        if !["max_length", "max_new_tokens"].iter().any(|key| settings.get(*key).is_some_and(|n| !n.is_null())) {
+            settings.remove("forced_eos_token_id");
+        }
+        Ok(Self { settings, own: names, decoding: DecodingConfig::default(), generation: GenerationConfig::default() })
     }
 
-    /// Follows what can be followed by a model of this role, and gives what can't. `rows` are those of the model's
-    /// vocabulary.
-    pub(crate) fn follow(&mut self, tokenizer: &dyn Tokenizer, rows: usize, role: Role) -> Vec<String> {
+    /// Follows what can be followed by a model of this role, and gives what can't, by the file that says it. `rows` are
+    /// those of the model's vocabulary.
+    pub(crate) fn follow(
+        &mut self,
+        tokenizer: &dyn Tokenizer,
+        rows: usize,
+        role: Role,
+    ) -> [(&'static str, Vec<String>); 2] {
         self.settings.retain(|key, value| !value.is_null() && key != "transformers_version");
         self.drop_ids(tokenizer, rows);
+        if role != Role::LanguageModel {
+            // An encoder–decoder begins with `decoder_start_token_id`, an encoder as its tokenizer does.
+            self.settings.remove("bos_token_id");
+        }
         match role {
             Role::EncoderDecoder => self.follow_search(tokenizer, rows),
             Role::LanguageModel => self.follow_sampling(tokenizer, rows),
             _ => {}
         }
-        self.settings.iter().filter(|(key, value)| !has_no_effect(key, value)).map(described).collect()
+        let left = |is_own: bool| {
+            let settings = self.settings.iter().filter(|(key, _)| self.own.contains(*key) == is_own);
+            settings.filter(|(key, value)| !has_no_effect(key, value)).map(described).collect()
+        };
+        [(CONFIG, left(false)), (GENERATION, left(true))]
     }
 
     /// The search for a translation. Lengths of theirs count the token that translations begin with.
@@ -344,6 +368,8 @@ impl Writing {
         take("min_p", &|value| (0.0..=1.0).contains(&value), &mut sampling.min_p);
         if let Some(top_k) = self.take("top_k", |_| true) {
             self.generation.sampling.top_k = top_k;
+        } else if self.settings.get("do_sample") == Some(&Value::Bool(true)) && !self.settings.contains_key("top_k") {
+            self.generation.sampling.top_k = DEFAULT_TOP_K;
         }
         let longest = 1 << 24;
         if let Some(n) = self.take("max_new_tokens", |&n| (1..=longest).contains(&n)) {
@@ -354,9 +380,10 @@ impl Writing {
         let end = tokenizer.specials().eos;
         self.generation.suppressed = self.take_suppressed(end, rows);
         self.generation.bad_words = self.take_bad_words(end, rows);
+        // Nothing is drawn there unless `do_sample` says so.
         match self.settings.remove("do_sample") {
-            Some(Value::Bool(false)) => self.generation.sampling.temperature = 0.0,
-            Some(Value::Bool(true)) | None => {}
+            Some(Value::Bool(true)) => {}
+            Some(Value::Bool(false)) | None => self.generation.sampling.temperature = 0.0,
             Some(other) => drop(self.settings.insert("do_sample".into(), other)),
         }
     }
@@ -385,7 +412,7 @@ impl Writing {
             "pad_token_id" => pad(value) || end(value),
             "bos_token_id" => begin(value) || is(specials.bos)(value),
             "decoder_start_token_id" => begin(value),
-            "eos_token_id" | "forced_eos_token_id" => ends(value),
+            "eos_token_id" => ends(value),
             _ => false,
         });
     }

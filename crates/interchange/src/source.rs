@@ -12,6 +12,9 @@ use crate::{
     layout::{Order, Slot, zeros},
 };
 
+/// What PyTorch puts before every name of a model that was trained on several devices, or compiled.
+const WRAPPERS: [&str; 2] = ["module.", "_orig_mod."];
+
 /// The tensors of a folder under the names of today's transformers, and what is wrong with them. Each is read from its
 /// file when it is taken.
 pub(crate) struct Source {
@@ -26,12 +29,29 @@ impl Source {
     /// Opens the weights of a folder; `rename` gives the name that a tensor has here.
     ///
     /// # Errors
-    /// [`InterchangeError`]: there are no weights, or they can't be read.
+    /// [`InterchangeError`]: there are no weights, they can't be read, or two have one name here.
     pub(crate) fn open(folder: &Path, rename: impl Fn(&str) -> String) -> Result<Self, InterchangeError> {
         let files = checkpoint::open(folder)?;
-        let mut tensors = BTreeMap::new();
+        let names = || files.iter().flat_map(WeightsFile::names);
+        let mut wrapper = String::new();
+        while let Some(outer) = WRAPPERS.into_iter().find(|outer| {
+            let start = wrapper.clone() + outer;
+            names().next().is_some() && names().all(|name| name.starts_with(&start))
+        }) {
+            wrapper += outer;
+        }
+        let mut tensors: BTreeMap<String, (usize, String)> = BTreeMap::new();
+        let mut problems = Vec::new();
         for (idx, file) in files.iter().enumerate() {
-            tensors.extend(file.names().map(|name| (rename(name), (idx, name.to_owned()))));
+            for name in file.names() {
+                let place = (idx, name.to_owned());
+                if let Some((_, other)) = tensors.insert(rename(&name[wrapper.len()..]), place) {
+                    problems.push(format!("{other} and {name} are one tensor of the model: leave one of them out"));
+                }
+            }
+        }
+        if !problems.is_empty() {
+            return Err(InterchangeError::Mismatch { path: folder.to_owned(), problems });
         }
         Ok(Self { folder: folder.to_owned(), files, tensors, problems: Vec::new() })
     }
@@ -143,6 +163,12 @@ impl Source {
         }
         if let Some(found) = self.shape(name).filter(|&found| found != shape) {
             self.problems.push(format!("{name}: {shape:?} by config.json, {found:?} in the file"));
+            self.drop(name);
+            return Ok(None);
+        }
+        let (file, stored) = &self.tensors[name];
+        if !self.files[*file].is_float(stored) {
+            self.problems.push(format!("{name}: whole numbers, as of quantized weights: save it as f32, f16 or bf16"));
             self.drop(name);
             return Ok(None);
         }

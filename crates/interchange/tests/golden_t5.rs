@@ -236,7 +236,7 @@ fn unknown_settings_and_tensors_are_named() {
     );
     let relu =
         ["missing: encoder.block.0.layer.1.DenseReluDense.wi.weight [7, 6]", "not in the model: encoder", "wi_0"];
-    says(with_settings(&json!({ "feed_forward_proj": "relu" })), &relu);
+    says(with_settings(&json!({ "feed_forward_proj": "relu", "is_gated_act": false })), &relu);
     says(
         with_settings(&json!({ "d_kv": 5 })),
         &["SelfAttention.q.weight: [15, 6] by config.json, [12, 6] in the file"],

@@ -408,3 +408,124 @@ fn a_configuration_without_a_type_or_classes_names_what_can_be_read() {
     let found = changed("bert-model", &json!({ "model_type": null, "architectures": ["BertModel"] }), &[]);
     assert!(import(found.path(), &ImportConfig::default()).is_ok());
 }
+
+#[test]
+fn an_untied_head_is_written_with_the_bias_that_it_has_there() {
+    for (name, format, head) in
+        [("wild-bert", Format::Bert, "cls.predictions"), ("roberta-masked-lm", Format::Roberta, "lm_head")]
+    {
+        let table = attentive_weights::read(&golden().path(name).join("model.safetensors")).unwrap();
+        let mut own = table.iter().find(|(name, _)| name.ends_with("word_embeddings.weight")).unwrap().1.clone();
+        own.values.iter_mut().for_each(|value| *value += 0.5);
+        let folder = changed(name, &json!({}), &[(&format!("{head}.decoder.weight"), own)]);
+        let found = import(folder.path(), &ImportConfig::default()).unwrap().bundle;
+        let out = tempfile::tempdir().unwrap();
+        export(&found, format, &ExportConfig::default(), out.path()).unwrap();
+        let written = attentive_weights::read(&out.path().join("model.safetensors")).unwrap();
+        assert_eq!(written[&format!("{head}.decoder.bias")], found.params["masked_lm.bias"], "{name}");
+    }
+}
+
+#[test]
+fn a_text_is_drawn_only_where_do_sample_says_so() {
+    for (settings, temperature, top_k) in [
+        (json!({}), 0.0, 0),
+        (json!({ "temperature": 0.5, "top_k": 7 }), 0.0, 7),
+        (json!({ "do_sample": true }), 1.0, 50),
+        (json!({ "do_sample": true, "temperature": 0.5, "top_k": 0 }), 0.5, 0),
+        (json!({ "do_sample": true, "top_k": 7 }), 1.0, 7),
+    ] {
+        let folder = changed("gpt2", &json!({}), &[]);
+        fs::write(folder.path().join("generation_config.json"), settings.to_string()).unwrap();
+        let found = import(folder.path(), &ImportConfig::default()).unwrap();
+        let sampling = &found.bundle.generation.sampling;
+        assert_eq!((sampling.temperature, sampling.top_k), (temperature, top_k), "{settings}");
+        assert_eq!(found.notes, [""; 0], "{settings}");
+    }
+}
+
+#[test]
+fn the_function_of_a_t5_is_that_of_dense_act_fn() {
+    let read = |settings: Value| {
+        let folder = changed("t5", &settings, &[]);
+        import(folder.path(), &ImportConfig::default()).map(|found| found.bundle.spec::<TransformerConfig>().unwrap())
+    };
+    // As `T5Config.from_dict` of transformers 5.23.0 has it.
+    let found = read(json!({ "dense_act_fn": "gelu" })).unwrap();
+    assert_eq!(found.activation, attentive_attention::Activation::Gelu);
+    let found = read(json!({ "feed_forward_proj": "relu", "dense_act_fn": "silu", "is_gated_act": found.gated })).unwrap();
+    assert_eq!(found.activation, attentive_attention::Activation::Silu);
+    let message = read(json!({ "dense_act_fn": "tanh" })).unwrap_err().to_string();
+    assert!(message.contains("dense_act_fn is \"tanh\""), "{message}");
+}
+
+#[test]
+fn an_end_that_is_forced_and_a_beginning_without_effect() {
+    let of = |config: Value, settings: Value| {
+        let folder = changed("marian", &config, &[]);
+        fs::write(folder.path().join("generation_config.json"), settings.to_string()).unwrap();
+        import(folder.path(), &ImportConfig::default()).unwrap()
+    };
+    let end = read("marian").bundle.tokenizer().unwrap().specials().eos.unwrap();
+    let opus = json!({ "bos_token_id": end, "forced_eos_token_id": end, "max_length": 512 });
+    notes(&of(json!({ "max_position_embeddings": 512 }), opus), &[]);
+    let bound = json!({ "forced_eos_token_id": end, "max_length": 9 });
+    notes(&of(json!({}), bound), &[&["generation_config.json", "forced_eos_token_id"]]);
+    let found = of(json!({ "length_penalty": 0.5 }), json!({}));
+    notes(&found, &[&["config.json: not followed here: length_penalty = 0.5"]]);
+    assert!(!found.notes[0].contains("generation_config"), "the file that says it: {}", found.notes[0]);
+}
+
+#[test]
+fn two_tensors_of_one_name_are_refused() {
+    let folder = changed("gpt2", &json!({}), &[("wte.weight", vector(&[0.0]))]);
+    let message = problems(folder.path());
+    assert!(message.contains("transformer.wte.weight and wte.weight are one tensor"), "{message}");
+}
+
+#[test]
+fn names_with_a_wrapper_before_all_of_them_are_read() {
+    for wrapper in ["module.", "_orig_mod.", "module._orig_mod."] {
+        let folder = changed("gpt2", &json!({}), &[]);
+        let path = folder.path().join("model.safetensors");
+        let tensors = attentive_weights::read(&path).unwrap();
+        let wrapped = tensors.into_iter().map(|(name, tensor)| (format!("{wrapper}{name}"), tensor)).collect();
+        attentive_weights::write(&path, &wrapped, &Default::default()).unwrap();
+        assert_eq!(import(folder.path(), &ImportConfig::default()).unwrap().bundle.params, read("gpt2").bundle.params);
+    }
+}
+
+#[test]
+fn quantized_weights_are_refused() {
+    let folder = changed("gpt2", &json!({ "quantization_config": { "quant_method": "bitsandbytes" } }), &[]);
+    let message = problems(folder.path());
+    assert!(message.contains("quantization_config") && message.contains("bitsandbytes"), "{message}");
+    // The kind of a tensor is in the file's header: i32 has as many bytes as f32.
+    let folder = changed("bert-model", &json!({}), &[]);
+    let path = folder.path().join("model.safetensors");
+    let bytes = fs::read(&path).unwrap();
+    let header_len = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let mut header: Value = serde_json::from_slice(&bytes[8..][..header_len]).unwrap();
+    header["encoder.layer.0.output.dense.weight"]["dtype"] = json!("I32");
+    let header = header.to_string();
+    let changed = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &bytes[8 + header_len..]].concat();
+    fs::write(&path, changed).unwrap();
+    for drop_unknown in [false, true] {
+        let options = ImportConfig { drop_unknown, ..ImportConfig::default() };
+        let message = import(folder.path(), &options).err().expect("an error").to_string();
+        assert!(message.contains("encoder.layer.0.output.dense.weight: whole numbers"), "{message}");
+    }
+}
+
+#[test]
+fn classes_that_are_called_by_numbers() {
+    let settings = json!({ "id2label": { "0": 0, "1": 1, "2": true }, "label2id": { "0": "0" } });
+    for name in ["wild-labels", "bert-classification", "roberta-classification"] {
+        let folder = changed(name, &settings, &[]);
+        let found = import(folder.path(), &ImportConfig::default()).unwrap();
+        let labels = found.bundle.spec::<BertConfig>().unwrap().labels.clone();
+        if labels.len() == 3 {
+            assert_eq!(labels, ["0", "1", "true"], "{name}");
+        }
+    }
+}

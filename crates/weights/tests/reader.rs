@@ -124,6 +124,19 @@ fn views_of_one_storage_do_not_multiply_the_file() {
 }
 
 #[test]
+fn a_state_dictionary_within_a_checkpoint_is_read() {
+    let (_folder, path) = file("pytorch_model.bin");
+    for name in ["state_dict", "model_state_dict", "model"] {
+        let mut checkpoint = Checkpoint::new();
+        checkpoint.state.extend([&text("epoch")[..], &int(3), b"s", &text(name), b"}"].concat());
+        let mut checkpoint = checkpoint.tensor("a.weight", 2, 1);
+        checkpoint.state.extend(b"s");
+        checkpoint.write(&path, 2);
+        assert_eq!(read(&path).unwrap().into_keys().collect::<Vec<_>>(), ["a.weight"]);
+    }
+}
+
+#[test]
 fn a_view_costs_what_it_shows_and_not_its_storage() {
     let (_folder, path) = file("pytorch_model.bin");
     let views = (0..20_000).fold(Checkpoint::new(), |file, n| file.tensor(&n.to_string(), 1, 1));

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::classes::{Heads, Variant};
 use crate::{
-    InterchangeError, activations, family::is_class, labels::class_names, reader::Reader, settings::Ids, source::Source,
+    InterchangeError, activations, family::is_class, labels::{self, class_names}, reader::Reader, settings::Ids, source::Source,
 };
 
 /// The settings of `config.json` that say what the model computes, with the defaults of transformers' `BertConfig`.
@@ -41,9 +41,9 @@ pub(super) struct EncoderConfig {
     is_decoder: bool,
     add_cross_attention: bool,
     pub(super) tie_word_embeddings: bool,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "labels::names")]
     id2label: BTreeMap<usize, String>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", skip_deserializing)]
     label2id: BTreeMap<String, usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     problem_type: Option<String>,
@@ -147,7 +147,7 @@ impl EncoderConfig {
         let mut labels = Vec::new();
         if heads.classifier {
             let n_labels = n_labels.unwrap_or(if self.id2label.is_empty() { 2 } else { self.id2label.len() });
-            let (names, note) = class_names(Some(&self.id2label), n_labels);
+            let (names, note) = class_names(&self.id2label, n_labels);
             reader.notes.extend(note);
             labels = names;
         }

@@ -55,7 +55,12 @@ fn export(variant: Variant, bundle: &Bundle, folder: &Path) -> Result<Vec<String
             slot.theirs.insert_str(0, variant.prefix());
         }
     }
-    let tensors = layout::export(bundle, &slots, &Order::SAME)?;
+    let mut tensors = layout::export(bundle, &slots, &Order::SAME)?;
+    let head = variant.masked_lm_head();
+    if let Some(bias) = tensors.get(&format!("{head}.bias")).filter(|_| !config.tie_projection).cloned() {
+        // A head of its own has a bias of its own there.
+        tensors.insert(format!("{head}.decoder.bias"), bias);
+    }
     files::make_folder(folder)?;
     files::write_json(&folder.join("config.json"), &theirs)?;
     let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);

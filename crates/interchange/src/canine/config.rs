@@ -7,7 +7,7 @@ use attentive_model::CanineConfig;
 use attentive_tokenizer::TokenId;
 use serde::{Deserialize, Serialize};
 
-use crate::{InterchangeError, activations, labels::class_names, reader::Reader, settings::Ids};
+use crate::{InterchangeError, activations, labels::{self, class_names}, reader::Reader, settings::Ids};
 
 /// The settings of `config.json` that say what the model computes, with the defaults of transformers' `CanineConfig`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,10 +34,10 @@ pub(super) struct TheirConfig {
     num_hash_functions: usize,
     num_hash_buckets: usize,
     local_transformer_stride: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id2label: Option<BTreeMap<usize, String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    label2id: Option<BTreeMap<String, usize>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "labels::names")]
+    id2label: BTreeMap<usize, String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", skip_deserializing)]
+    label2id: BTreeMap<String, usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     problem_type: Option<String>,
 }
@@ -66,8 +66,8 @@ impl Default for TheirConfig {
             num_hash_functions: 8,
             num_hash_buckets: 16_384,
             local_transformer_stride: 128,
-            id2label: None,
-            label2id: None,
+            id2label: BTreeMap::new(),
+            label2id: BTreeMap::new(),
             problem_type: None,
         }
     }
@@ -105,7 +105,7 @@ impl TheirConfig {
         let (Some(activation), true) = (activation, problems.is_empty()) else {
             return Err(InterchangeError::Unsupported { path: reader.config_path(), problems });
         };
-        let (labels, note) = class_names(self.id2label.as_ref(), n_labels);
+        let (labels, note) = class_names(&self.id2label, n_labels);
         reader.notes.extend(note);
         let sizes = [self.num_hidden_layers, self.num_attention_heads, self.hidden_size];
         Ok(CanineConfig {
@@ -166,8 +166,8 @@ impl TheirConfig {
             num_hash_functions: config.n_hashes,
             num_hash_buckets: config.n_buckets,
             local_transformer_stride: config.block,
-            id2label: has_labels.then(|| config.labels.iter().cloned().enumerate().collect()),
-            label2id: has_labels.then(|| config.labels.iter().cloned().zip(0..).collect()),
+            id2label: config.labels.iter().cloned().enumerate().collect(),
+            label2id: config.labels.iter().cloned().zip(0..).collect(),
             ..Self::default()
         })
     }

@@ -34,6 +34,12 @@ pub(super) struct T5Config {
     dropout_rate: f64,
     layer_norm_epsilon: f64,
     feed_forward_proj: String,
+    /// The function, whatever `feed_forward_proj` says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dense_act_fn: Option<String>,
+    /// Whether the network is gated, whatever `feed_forward_proj` says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    is_gated_act: Option<bool>,
     tie_word_embeddings: Option<bool>,
     /// Since transformers 5; before, what is tied is scaled.
     scale_decoder_outputs: Option<bool>,
@@ -60,6 +66,8 @@ impl Default for T5Config {
             dropout_rate: 0.1,
             layer_norm_epsilon: 1e-6,
             feed_forward_proj: "relu".into(),
+            dense_act_fn: None,
+            is_gated_act: None,
             tie_word_embeddings: None,
             scale_decoder_outputs: None,
             pad_token_id: Some(0),
@@ -91,6 +99,10 @@ impl T5Config {
         if !self.is_encoder_decoder {
             problems.push("is_encoder_decoder is false; this family has both".to_owned());
         }
+        let function = self.dense_act_fn.as_deref();
+        if let Some(name) = function.filter(|name| activations::ours(name).is_none()) {
+            problems.push(activations::unknown("dense_act_fn", name));
+        }
         let (Some((gated, activation)), true) = (feed_forward, problems.is_empty()) else {
             return Err(InterchangeError::Unsupported { path: path.to_owned(), problems });
         };
@@ -100,8 +112,8 @@ impl T5Config {
             dropout: self.dropout_rate,
             attention_dropout: self.dropout_rate,
             activation_dropout: self.dropout_rate,
-            activation,
-            gated,
+            activation: function.and_then(activations::ours).unwrap_or(activation),
+            gated: self.is_gated_act.unwrap_or(gated),
             epsilon: self.layer_norm_epsilon,
             scale_logits: self.scale_decoder_outputs.unwrap_or(self.tie_word_embeddings != Some(false)),
             positions: PositionsConfig::RelativeBuckets(RelativeBuckets {

@@ -24,6 +24,9 @@ const STORAGES: [(&str, DType); 10] = [
     ("BoolStorage", DType::U8),
 ];
 
+/// The names under which training programs keep a state dictionary beside other things.
+const WRAPPERS: [&str; 3] = ["state_dict", "model_state_dict", "model"];
+
 impl Pickle {
     /// The storage with the persistent id at `id`: its key and the format of its values.
     fn storage(&self, id: Id) -> Result<(&str, DType), TensorProblem> {
@@ -59,9 +62,14 @@ impl Pickle {
         items.iter().map(text).collect()
     }
 
-    /// The entries of a state dictionary; `place` gives the position of the bytes of a storage.
+    /// The entries of a state dictionary, or of the one in a training program's checkpoint; `place` gives the position of the bytes of a storage.
     pub(super) fn entries(&self, place: &dyn Fn(&str) -> Option<Range<usize>>) -> Result<Entries, FormatError> {
         let Value::Dict(entries) = self.root() else { return Err("it does not hold a state dictionary".into()) };
+        let is_wrapper = |key: Id| matches!(&self.values[key], Value::Text(name) if WRAPPERS.contains(&name.as_str()));
+        let inner = entries.chunks_exact(2).filter(|entry| is_wrapper(entry[0])).find_map(|entry| {
+            if let Value::Dict(inner) = &self.values[entry[1]] { Some(inner) } else { None }
+        });
+        let entries = inner.unwrap_or(entries);
         let entry = |entry: &[Id]| match &self.values[entry[0]] {
             Value::Text(name) => Ok((name.clone(), self.tensor(entry[1], place))),
             _ => Err("a tensor's name is not a text".into()),
