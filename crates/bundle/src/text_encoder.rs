@@ -137,9 +137,11 @@ impl TextEncoder {
             false => self.tokenizer.encode(text),
         };
         let prompt = how.prompt_text();
-        let n_prompt = if prompt.is_empty() { 0 } else { encode(prompt).len() };
+        let longest = how.max_len.map_or(usize::MAX, |max_len| max_len.saturating_sub(FRAME));
+        // A prompt is cut as a text is; where it fills the row, the end of the frame alone is pooled.
+        let n_prompt = if prompt.is_empty() { 0 } else { encode(prompt).len().min(longest) };
         let mut ids = encode(&format!("{prompt}{}", input.text));
-        ids.truncate(how.max_len.map_or(usize::MAX, |max_len| max_len.saturating_sub(FRAME)));
+        ids.truncate(longest);
         let Encoding { hidden, .. } = self.read(&self.row(input, ids)?);
         let [_, _, d_model] = hidden.dims();
         let mut vector = how.pool(&values(hidden), d_model, n_prompt);

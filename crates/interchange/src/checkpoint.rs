@@ -2,6 +2,8 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs::File,
+    io::Read as _,
     path::Path,
 };
 
@@ -27,15 +29,23 @@ pub(crate) fn open(folder: &Path) -> Result<Vec<WeightsFile>, InterchangeError> 
     for name in [SAFETENSORS, PICKLE] {
         let path = folder.join(name);
         if path.is_file() {
-            return Ok(vec![WeightsFile::open(&path)?]);
+            return Ok(vec![open_file(&path)?]);
         }
         let index = folder.join(index(name));
         if index.is_file() {
-            let open = |shard: String| Ok(WeightsFile::open(&folder.join(shard))?);
-            return shards(&index)?.into_iter().map(open).collect();
+            return shards(&index)?.into_iter().map(|shard| open_file(&folder.join(shard))).collect();
         }
     }
     Err(InterchangeError::Missing { path: folder.to_owned(), wanted: "model.safetensors or pytorch_model.bin" })
+}
+
+/// Opens a file of weights, if it is one.
+fn open_file(path: &Path) -> Result<WeightsFile, InterchangeError> {
+    let mut head = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(256).read_to_end(&mut head));
+    read.map_err(InterchangeError::io(path))?;
+    files::refuse_stand_in(path, &head)?;
+    Ok(WeightsFile::open(path)?)
 }
 
 /// The name of the list of the files that `weights` is cut into.

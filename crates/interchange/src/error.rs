@@ -67,6 +67,24 @@ pub enum InterchangeError {
         /// Tensors missing, left over, or of another shape, a line each.
         problems: Vec<String>,
     },
+    /// A tokenizer that the model can't be used with.
+    #[error("{path}: {problem}", path = path.display())]
+    Vocabulary {
+        /// The tokenizer's file, or the folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// What stands in a file's place when a download or a checkout went wrong.
+    #[error("{path} is {format}: {remedy}", path = path.display())]
+    StandIn {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        format: &'static str,
+        /// What to do.
+        remedy: &'static str,
+    },
     /// A model that the format has no equal of.
     #[error("{format} can't express this model:{}", list(.problems))]
     Inexpressible {

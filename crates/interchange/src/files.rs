@@ -6,12 +6,24 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::InterchangeError;
 
+/// Refuses what stands in a file's place when a download or a checkout went wrong; `head` is how the file begins.
+///
+/// # Errors
+/// [`InterchangeError::StandIn`].
+pub(crate) fn refuse_stand_in(path: &Path, head: &[u8]) -> Result<(), InterchangeError> {
+    match attentive_tokenizer::stand_in(head) {
+        Some((format, remedy)) => Err(InterchangeError::StandIn { path: path.to_owned(), format, remedy }),
+        None => Ok(()),
+    }
+}
+
 /// Reads JSON.
 ///
 /// # Errors
-/// [`InterchangeError::Io`], [`InterchangeError::Damaged`].
+/// [`InterchangeError::Io`], [`InterchangeError::StandIn`], [`InterchangeError::Damaged`].
 pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, InterchangeError> {
     let text = fs::read(path).map_err(InterchangeError::io(path))?;
+    refuse_stand_in(path, &text)?;
     serde_json::from_slice(&text).map_err(InterchangeError::damaged(path))
 }
 

@@ -167,6 +167,7 @@ pub fn import(folder: &Path, options: &ImportConfig) -> Result<Imported, Interch
     let mut notes = std::mem::take(&mut reader.notes);
     match sentences {
         Some(sentences) if bundle.model.role() == Role::Encoder => {
+            sentences.check_widths(bundle.model.visit(Width).unwrap_or(0), folder)?;
             notes.extend(sentences.notes);
             (bundle.embedding, bundle.dense) = (sentences.embedding, sentences.dense);
             // As there, a text is cut where the tokenizer's settings or the model's positions end.

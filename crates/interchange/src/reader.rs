@@ -46,7 +46,8 @@ impl<'a> Reader<'a> {
         settings.retain(|key, value| !value.is_null() || key.ends_with("_token_id"));
         if let Some(how) = settings.get("quantization_config") {
             let method = how.get("quant_method").unwrap_or(how);
-            let problem = format!("quantization_config: its weights are quantized ({method}); save it as f32, f16 or bf16");
+            let problem =
+                format!("quantization_config: its weights are quantized ({method}); save it as f32, f16 or bf16");
             return Err(InterchangeError::Unsupported { path, problems: vec![problem] });
         }
         Ok(Self { folder, options, settings, notes: Vec::new(), frame: None, tokenizer_max_len: None })

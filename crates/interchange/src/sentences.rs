@@ -99,6 +99,25 @@ impl Sentences {
     }
 }
 
+impl Sentences {
+    /// Holds the dense layers against what they are given, of a model whose vectors have `d_model` numbers.
+    ///
+    /// # Errors
+    /// [`InterchangeError::Mismatch`] names the first one that does not fit.
+    pub(crate) fn check_widths(&self, d_model: usize, folder: &Path) -> Result<(), InterchangeError> {
+        let mut given = d_model * self.embedding.pooling.len();
+        for (n, Dense { weight, .. }) in self.dense.iter().enumerate() {
+            let [to, from] = weight.shape[..] else { continue };
+            if from != given {
+                let problem = format!("dense layer {} takes {from} numbers, and is given {given}", n + 1);
+                return Err(InterchangeError::Mismatch { path: folder.to_owned(), problems: vec![problem] });
+            }
+            given = to;
+        }
+        Ok(())
+    }
+}
+
 /// The files of a folder, and of those in it, that its modules may have; none without modules.
 ///
 /// # Errors
@@ -309,9 +328,20 @@ impl Reading<'_> {
             true => source.tensor("linear.bias")?,
             false => zeros(&[width]),
         };
+        let place = self.folder.join(&module.path);
         if weight.shape.len() != 2 || weight.values.is_empty() || bias.shape != [width] {
             let found = format!("linear.weight is {:?} and linear.bias {:?}", weight.shape, bias.shape);
-            return Err(InterchangeError::damaged(&self.folder.join(&module.path))(found));
+            return Err(InterchangeError::damaged(&place)(found));
+        }
+        for (key, found) in [("out_features", width), ("in_features", weight.shape[1])] {
+            if let Some(wanted) = config.get(key).filter(|wanted| wanted.as_u64() != Some(found as u64)) {
+                let problem = format!("{key} is {wanted} by {CONFIG}, and linear.weight is {:?}", weight.shape);
+                return Err(InterchangeError::damaged(&place)(problem));
+            }
+        }
+        for (name, tensor) in [("linear.weight", &weight), ("linear.bias", &bias)] {
+            let tensors = [(format!("{}/{name}", module.path), tensor.clone())].into();
+            attentive_weights::check_finite(&tensors)?;
         }
         self.dense.push(Dense { weight, bias });
         Ok(())

@@ -16,6 +16,7 @@ const TARGET_VOCABULARY: &str = "target_vocab.json";
 const MERGES: &str = "merges.txt";
 const WORDS: &str = "vocab.txt";
 const SETTINGS: &str = "tokenizer_config.json";
+const TOKENIZER: &str = "tokenizer.json";
 
 /// The ids that translation needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,23 +117,34 @@ pub(crate) fn import_translator(
 /// many tables are padded to a multiple of 8 or 64: they are kept, and noted.
 ///
 /// # Errors
-/// [`InterchangeError::Mismatch`] if a table has fewer rows than the tokenizer has entries.
+/// [`InterchangeError::Vocabulary`] if the tokenizer has special tokens alone, or a table has fewer rows than it has tokens.
 pub(crate) fn check_vocabulary(
     folder: &Path,
     tokenizer: &dyn Tokenizer,
     [source_rows, rows]: [usize; 2],
 ) -> Result<Option<String>, InterchangeError> {
-    let (n_sources, n_entries) = (tokenizer.source_vocab_size(), tokenizer.vocab_size());
-    let few = |what: &str, rows: usize, n: usize| {
-        (rows < n).then(|| format!("the model has {rows} rows for {what}, and the tokenizer has {n} entries"))
+    let (n_sources, n_tokens) = (tokenizer.source_vocab_size(), tokenizer.vocab_size());
+    let specials = tokenizer.specials();
+    let of_text = || (0..n_tokens as TokenId).find(|&id| specials.iter().all(|special| special != id));
+    let problem = if of_text().is_none() {
+        Some(
+            "its vocabulary is empty: it has no tokens but special ones; get the files of the tokenizer again"
+                .to_owned(),
+        )
+    } else if rows < n_tokens {
+        Some(format!(
+            "the tokenizer has {n_tokens} tokens and the model {rows} rows: take the one that it was trained with"
+        ))
+    } else if source_rows < n_sources {
+        Some(format!("the tokenizer has {n_sources} tokens for sources and the model {source_rows} rows for them"))
+    } else {
+        None
     };
-    let problems: Vec<String> =
-        [few("sources", source_rows, n_sources), few("tokens", rows, n_entries)].into_iter().flatten().collect();
-    if !problems.is_empty() {
-        return Err(InterchangeError::Mismatch { path: folder.to_owned(), problems });
+    if let Some(problem) = problem {
+        return Err(InterchangeError::Vocabulary { path: folder.to_owned(), problem });
     }
     let padding = |rows: usize| format!("the vocabulary has {rows} rows that no token has: they are never chosen");
-    Ok((rows > n_entries).then(|| padding(rows - n_entries)))
+    Ok((rows > n_tokens).then(|| padding(rows - n_tokens)))
 }
 
 /// The note for a tokenizer that transformers has no equal of.
@@ -235,7 +247,11 @@ pub(crate) fn export_encoder(
 /// [`InterchangeError::Tokenizer`].
 pub(crate) fn import_encoder(reader: &mut Reader<'_>) -> Result<Box<dyn Tokenizer>, InterchangeError> {
     let tokenizer = reader.tokenizer(None)?;
-    let ids = attentive_bundle::frame_ids(&*tokenizer)?;
+    let ids = attentive_bundle::frame_ids(&*tokenizer).map_err(|cause| {
+        let files = [WORDS, VOCABULARY, TOKENIZER, OURS].map(|name| reader.folder.join(name));
+        let path = files.into_iter().find(|path| path.is_file()).unwrap_or_else(|| reader.folder.to_owned());
+        InterchangeError::Vocabulary { path, problem: cause.to_string() }
+    })?;
     let ours = Frame { before: vec![ids.begin], after: vec![ids.end] };
     if let Some(theirs) = reader.frame.as_ref().filter(|&theirs| *theirs != ours) {
         let name = |ids: &[TokenId]| {

@@ -156,3 +156,32 @@ fn what_is_not_followed_is_refused_by_name() {
         assert!(message.contains(expected), "{message}");
     }
 }
+
+#[test]
+fn dense_layers_that_do_not_fit_are_refused() {
+    let files = cases().into_iter().find(|case| case.name == "dense torch.nn.modules.activation.Tanh").unwrap().files;
+    let problem = |settings: Value, weight: Option<HostTensor>| {
+        let mut files = files.clone();
+        files["2_Dense/config.json"].as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
+        let folder = folder("", &files);
+        if let Some(weight) = weight {
+            let path = folder.path().join("2_Dense/model.safetensors");
+            let mut tensors = attentive_weights::read(&path).unwrap();
+            tensors.insert("linear.weight".into(), weight);
+            attentive_weights::write(&path, &tensors, &Default::default()).unwrap();
+        }
+        import(folder.path(), &ImportConfig::default()).err().expect("an error").to_string()
+    };
+    let table = |shape: [usize; 2], value: f32| {
+        Some(HostTensor { shape: shape.to_vec(), values: vec![value; shape.iter().product()] })
+    };
+    for (settings, weight, expected) in [
+        (json!({}), table([4, 6], f32::NAN), "2_Dense/linear.weight: value 0 is NaN"),
+        (json!({ "out_features": 5 }), None, "out_features is 5 by config.json, and linear.weight is [4, 6]"),
+        (json!({ "in_features": 7 }), None, "in_features is 7"),
+        (json!({ "in_features": 7 }), table([4, 7], 0.5), "dense layer 1 takes 7 numbers, and is given 6"),
+    ] {
+        let message = problem(settings, weight);
+        assert!(message.contains(expected), "{message}");
+    }
+}

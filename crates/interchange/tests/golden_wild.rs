@@ -276,8 +276,16 @@ fn a_vocabulary_with_fewer_rows_than_tokens_is_an_error() {
     let words = fs::read_to_string(&path).unwrap() + "one\nmore\n";
     fs::write(path, words).unwrap();
     let message = problems(folder.path());
-    assert!(message.contains("26 rows for tokens, and the tokenizer has 28 entries"), "{message}");
-    assert!(!message.contains("damaged"), "{message}");
+    assert!(message.contains("the tokenizer has 28 tokens and the model 26 rows"), "{message}");
+    assert!(!message.contains("damaged") && !message.contains("config.json"), "{message}");
+    let folder = changed("gpt2", &json!({}), &[]);
+    let path = folder.path().join("vocab.json");
+    let mut vocabulary: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    vocabulary["one"] = json!(vocabulary.as_object().unwrap().len());
+    vocabulary["more"] = json!(vocabulary.as_object().unwrap().len());
+    fs::write(&path, vocabulary.to_string()).unwrap();
+    let message = problems(folder.path());
+    assert_eq!(message.matches(" rows").count(), 1, "{message}");
 }
 
 #[test]
@@ -453,7 +461,8 @@ fn the_function_of_a_t5_is_that_of_dense_act_fn() {
     // As `T5Config.from_dict` of transformers 5.23.0 has it.
     let found = read(json!({ "dense_act_fn": "gelu" })).unwrap();
     assert_eq!(found.activation, attentive_attention::Activation::Gelu);
-    let found = read(json!({ "feed_forward_proj": "relu", "dense_act_fn": "silu", "is_gated_act": found.gated })).unwrap();
+    let found =
+        read(json!({ "feed_forward_proj": "relu", "dense_act_fn": "silu", "is_gated_act": found.gated })).unwrap();
     assert_eq!(found.activation, attentive_attention::Activation::Silu);
     let message = read(json!({ "dense_act_fn": "tanh" })).unwrap_err().to_string();
     assert!(message.contains("dense_act_fn is \"tanh\""), "{message}");
@@ -527,5 +536,67 @@ fn classes_that_are_called_by_numbers() {
         if labels.len() == 3 {
             assert_eq!(labels, ["0", "1", "true"], "{name}");
         }
+    }
+}
+
+#[test]
+fn vocabularies_that_no_text_can_be_made_of() {
+    for (name, file, text) in
+        [("gpt2", "vocab.json", "{}"), ("bert-model", "vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n")]
+    {
+        let folder = changed(name, &json!({}), &[]);
+        fs::write(folder.path().join(file), text).unwrap();
+        fs::write(folder.path().join("merges.txt"), "").unwrap();
+        let message = problems(folder.path());
+        assert!(message.contains("its vocabulary is empty"), "{name}: {message}");
+    }
+    let folder = changed("bert-model", &json!({}), &[]);
+    let path = folder.path().join("vocab.txt");
+    fs::write(&path, fs::read_to_string(&path).unwrap().replace("[MASK]", "[unused0]")).unwrap();
+    let message = problems(folder.path());
+    assert!(message.contains("vocab.txt: the tokenizer has no mask token"), "{message}");
+}
+
+#[test]
+fn the_padding_of_a_roberta_is_that_of_its_tokenizer() {
+    let folder = changed("roberta-model", &json!({ "pad_token_id": 0 }), &[]);
+    let message = problems(folder.path());
+    assert!(message.contains("pad_token_id is 0") && message.contains("the tokenizer's padding is 1"), "{message}");
+}
+
+#[test]
+fn what_stands_in_the_place_of_a_file_is_named() {
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:12\nsize 798\n";
+    for (text, expected) in [(pointer, "git lfs pull"), ("<!DOCTYPE html><html>Sorry</html>", "a web page")] {
+        for file in ["config.json", "model.safetensors", "pytorch_model.bin", "generation_config.json"] {
+            let folder = changed("gpt2", &json!({}), &[]);
+            if file.ends_with("bin") {
+                fs::remove_file(folder.path().join("model.safetensors")).unwrap();
+            }
+            fs::write(folder.path().join(file), text).unwrap();
+            let message = problems(folder.path());
+            assert!(message.contains(file) && message.contains(expected), "{message}");
+        }
+    }
+}
+
+#[test]
+fn positions_that_are_rounded_are_noted() {
+    let config = read("marian").bundle.spec::<TransformerConfig>().unwrap();
+    let row = |round: &dyn Fn(f32) -> f32| {
+        let angle = |at: usize, dim: usize| at as f64 / 10_000_f64.powf(2.0 * dim as f64 / config.d_model as f64);
+        let half = config.d_model / 2;
+        let value = |at: usize, dim: usize| if dim < half { angle(at, dim).sin() } else { angle(at, dim - half).cos() };
+        let values = (0..9).flat_map(|at| (0..config.d_model).map(move |dim| (at, dim)));
+        let values = values.map(|(at, dim)| round(value(at, dim) as f32)).collect();
+        HostTensor { shape: vec![9, config.d_model], values }
+    };
+    // f16 has eleven bits.
+    for (tensor, expected) in [
+        (row(&|value| value), &[][..]),
+        (row(&|value| (value * 1024.0).round() / 1024.0), &[&["exact sinusoids are used"][..]]),
+    ] {
+        let folder = changed("marian", &json!({}), &[("model.encoder.embed_positions.weight", tensor)]);
+        notes(&import(folder.path(), &ImportConfig::default()).unwrap(), expected);
     }
 }

@@ -24,7 +24,8 @@ fn named(path: &Path, format: Option<Format>) -> Result<(), TokenizerError> {
     }
 }
 
-fn stand_in(bytes: &[u8]) -> Option<Format> {
+/// What a file is that begins with `bytes`, and what to do, if it is a Git LFS pointer or a web page in another file's place.
+pub fn stand_in(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
     if bytes.starts_with(b"version https://git-lfs.github.com/spec/") {
         return Some(("a Git LFS pointer, not the file itself", "fetch the file with `git lfs pull`"));
     }

@@ -66,6 +66,7 @@ pub use characters::Characters;
 pub use code_points::CodePoints;
 pub use error::{TokenizerError, UnknownId};
 pub use file::{Model, load, save, with_sentinels};
+pub use formats::stand_in;
 pub use hugging_face::HuggingFace;
 pub use marian::Marian;
 pub use open::{Frame, OpenOptions, Opened, open};

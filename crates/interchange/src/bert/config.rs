@@ -9,7 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use super::classes::{Heads, Variant};
 use crate::{
-    InterchangeError, activations, family::is_class, labels::{self, class_names}, reader::Reader, settings::Ids, source::Source,
+    InterchangeError, activations,
+    family::is_class,
+    labels::{self, class_names},
+    reader::Reader,
+    settings::Ids,
+    source::Source,
 };
 
 /// The settings of `config.json` that say what the model computes, with the defaults of transformers' `BertConfig`.
@@ -91,6 +96,26 @@ impl EncoderConfig {
             Variant::Bert => 0,
             Variant::Roberta => self.pad_token_id.unwrap_or(1) as usize + 1,
         }
+    }
+
+    /// Holds the id of padding, after which RoBERTa's positions begin, against the tokenizer's.
+    ///
+    /// # Errors
+    /// [`InterchangeError::Unsupported`] if they differ: there, a token with the id of config.json has no position.
+    pub(super) fn check_padding(
+        &self,
+        variant: Variant,
+        reader: &Reader<'_>,
+        pad: Option<TokenId>,
+    ) -> Result<(), InterchangeError> {
+        let theirs = self.pad_token_id.unwrap_or(1);
+        if variant == Variant::Bert || pad == Some(theirs) {
+            return Ok(());
+        }
+        let pad = pad.map_or_else(|| "none".to_owned(), |id| id.to_string());
+        let problem =
+            format!("pad_token_id is {theirs}, after which positions begin, and the tokenizer's padding is {pad}");
+        Err(InterchangeError::Unsupported { path: reader.config_path(), problems: vec![problem] })
     }
 
     /// The heads of a file: those that it has tensors of, and those that its classes can't do without.

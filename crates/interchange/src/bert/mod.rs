@@ -92,6 +92,7 @@ fn import(variant: Variant, reader: &mut Reader<'_>) -> Result<Bundle, Interchan
     let params = source.take(slots(variant, &config, config.first_position), &Order::SAME)?;
     reader.finish(source)?;
     let tokenizer = tokenizers::import_encoder(reader)?;
+    theirs.check_padding(variant, reader, tokenizer.specials().pad)?;
     reader.bundle(config, tokenizer, params)
 }
 

@@ -7,7 +7,12 @@ use attentive_model::CanineConfig;
 use attentive_tokenizer::TokenId;
 use serde::{Deserialize, Serialize};
 
-use crate::{InterchangeError, activations, labels::{self, class_names}, reader::Reader, settings::Ids};
+use crate::{
+    InterchangeError, activations,
+    labels::{self, class_names},
+    reader::Reader,
+    settings::Ids,
+};
 
 /// The settings of `config.json` that say what the model computes, with the defaults of transformers' `CanineConfig`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

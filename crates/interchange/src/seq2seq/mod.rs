@@ -51,6 +51,9 @@ const TABLES: Tables = Tables {
 /// How far a file's positions may be from the sinusoids, which some files hold as f16.
 const POSITIONS_TOLERANCE: f32 = 2e-3;
 
+/// How far the sinusoids of f32 may be from one another.
+const EXACT_TOLERANCE: f32 = 1e-4;
+
 /// Holds a bundle's parameters against its configuration.
 ///
 /// # Errors
@@ -120,7 +123,10 @@ fn import(architecture: Architecture, reader: &mut Reader<'_>) -> Result<Bundle,
     let mut source = reader.source(str::to_owned)?;
     source.check_layers("encoder_layers", config.n_encoder_layers, "model.encoder.layers.")?;
     source.check_layers("decoder_layers", config.n_decoder_layers, "model.decoder.layers.")?;
-    source.drop_copies(&mut config)?;
+    if source.drop_copies(&mut config)? {
+        let note = "embed_positions.weight is rounded: the exact sinusoids are used";
+        reader.notes.push(note.to_owned());
+    }
     settle_tables(&mut source, &mut config, reader)?;
     let mut params = source.take(slots(&config), &Order::sines_first(config.d_model))?;
     reader.finish(source)?;
@@ -170,12 +176,13 @@ fn unscale_embeddings(config: &mut TransformerConfig, params: &mut Tensors) {
 }
 
 impl Source {
-    /// Drops what transformers makes again.
-    fn drop_copies(&mut self, config: &mut TransformerConfig) -> Result<(), InterchangeError> {
+    /// Drops what transformers makes again; whether positions were rounded.
+    fn drop_copies(&mut self, config: &mut TransformerConfig) -> Result<bool, InterchangeError> {
+        let mut are_rounded = false;
         for stack in ["encoder", "decoder"] {
             let name = format!("model.{stack}.embed_positions.weight");
             if self.has(&name) {
-                self.check_positions(&name, config.d_model)?;
+                are_rounded |= self.check_positions(&name, config.d_model)?;
                 self.drop(&name);
             }
         }
@@ -184,20 +191,23 @@ impl Source {
         if !config.projection_bias {
             self.drop(LOGITS_BIAS);
         }
-        Ok(())
+        Ok(are_rounded)
     }
 
-    fn check_positions(&mut self, name: &str, d_model: usize) -> Result<(), InterchangeError> {
+    /// Whether a table of positions, the sinusoids, is rounded.
+    fn check_positions(&mut self, name: &str, d_model: usize) -> Result<bool, InterchangeError> {
         let found = self.tensor(name)?;
         let [n, width] = found.shape[..] else {
             self.problem(format!("{name}: not a matrix"));
-            return Ok(());
+            return Ok(false);
         };
-        let is_close = |(a, b): (&f32, &f32)| (a - b).abs() <= POSITIONS_TOLERANCE;
         let expected = || Order::sines_first(d_model).of_columns(&sinusoids(n, d_model));
-        if width != d_model || !found.values.iter().zip(&expected().values).all(is_close) {
+        let error = |(a, b): (&f32, &f32)| (a - b).abs();
+        let is_near = |allowed: f32| found.values.iter().zip(&expected().values).all(|pair| error(pair) <= allowed);
+        if width != d_model || !is_near(POSITIONS_TOLERANCE) {
             self.problem(format!("{name}: not the sinusoids that transformers has"));
+            return Ok(false);
         }
-        Ok(())
+        Ok(!is_near(EXACT_TOLERANCE))
     }
 }

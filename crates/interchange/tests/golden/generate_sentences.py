@@ -95,6 +95,13 @@ def cases() -> list:
             plain: pooling("weightedmean_tokens", "cls_token", include_prompt=False),
             settings: of_prompts | {"default_prompt_name": "query"},
         }),
+        *(
+            case(f"a prompt that fills the row, {way}", mean | {
+                plain: pooling(way, include_prompt=False), first: {"max_seq_length": 4, "do_lower_case": False},
+                settings: of_prompts | {"default_prompt_name": "query"},
+            })
+            for way in ["mean_tokens", "lasttoken"]
+        ),
     ]  # fmt: skip
 
 

@@ -66,9 +66,10 @@ impl Pickle {
     pub(super) fn entries(&self, place: &dyn Fn(&str) -> Option<Range<usize>>) -> Result<Entries, FormatError> {
         let Value::Dict(entries) = self.root() else { return Err("it does not hold a state dictionary".into()) };
         let is_wrapper = |key: Id| matches!(&self.values[key], Value::Text(name) if WRAPPERS.contains(&name.as_str()));
-        let inner = entries.chunks_exact(2).filter(|entry| is_wrapper(entry[0])).find_map(|entry| {
-            if let Value::Dict(inner) = &self.values[entry[1]] { Some(inner) } else { None }
-        });
+        let inner = entries
+            .chunks_exact(2)
+            .filter(|entry| is_wrapper(entry[0]))
+            .find_map(|entry| if let Value::Dict(inner) = &self.values[entry[1]] { Some(inner) } else { None });
         let entries = inner.unwrap_or(entries);
         let entry = |entry: &[Id]| match &self.values[entry[0]] {
             Value::Text(name) => Ok((name.clone(), self.tensor(entry[1], place))),
