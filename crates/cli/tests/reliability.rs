@@ -480,6 +480,12 @@ fn wrong_settings_are_named_with_their_place() {
     let place = format!("model.d_model: recipe.toml:{}", line("d_model = 16"));
     says(&error, &["model.n_heads: heads.toml:4", &place]);
 
+    #[cfg(unix)]
+    {
+        let error = folder.run(&["train", "recipe.toml", "--set", "data.train.tsv=/dev/null"], 1);
+        says(&error, &["data.train.tsv: /dev/null is not a file but a pipe or a device", "write it to a file first"]);
+    }
+
     let environment = |value: &str| {
         let mut command = folder.command(&["train", "recipe.toml"]);
         command.env("ATTENTIVE_SET_TRAINING__STEPS", value);

@@ -174,6 +174,9 @@ impl Recipe {
         check::check(schema, &whole, "", &mut problems);
         problems.into_result(&origins)?;
         paths::resolve(schema, &mut whole, &origins);
+        let mut problems = Problems::default();
+        paths::refuse_pipes(schema, &mut whole, &mut problems);
+        problems.into_result(&origins)?;
         let read = Self::read(whole, task);
         let (run, task) = read.map_err(|problem| Problems::from(problem).error(&origins))?;
         Ok(Self { run, task, origins, layers })

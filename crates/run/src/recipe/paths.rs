@@ -1,15 +1,18 @@
 //! Paths in recipes: relative to the file that they are written in.
 
 use std::{
-    env,
+    env, fs,
     path::{self, Path, PathBuf},
 };
 
-use attentive_task::config::PATH_FORMAT as FORMAT;
+use attentive_task::config::{PATH_FORMAT as FORMAT, Problem};
 use serde_json::Value as Json;
 use toml::Value;
 
-use super::origins::{Origin, Origins};
+use super::{
+    Problems,
+    origins::{Origin, Origins},
+};
 
 /// Makes the paths in a recipe such that they can be opened, by its schema: what is written in a file is relative to the
 /// file's folder, and all else to the working folder. What is inside the working folder stays relative to it.
@@ -29,6 +32,19 @@ pub(super) fn resolve(schema: &Json, value: &mut Value, origins: &Origins) {
 /// Makes the paths in a recipe absolute, so that they mean the same from any folder.
 pub(super) fn make_absolute(schema: &Json, value: &mut Value) {
     visit(schema, value, "", &mut |_, path| path::absolute(path).unwrap_or_else(|_| path.to_owned()));
+}
+
+/// Refuses data that can't be read twice, a pipe for example.
+pub(super) fn refuse_pipes(schema: &Json, value: &mut Value, problems: &mut Problems) {
+    visit(schema, value, "", &mut |key, path| {
+        let is_pipe = fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir());
+        if key.starts_with("data.") && is_pipe {
+            let problem =
+                format!("{} is not a file but a pipe or a device, and data is read more than once", path.display());
+            problems.add(Problem::at(key, format!("{problem}: write it to a file first")));
+        }
+        path.to_owned()
+    });
 }
 
 /// Replaces each path by what `f` gives for the key that it is at.
