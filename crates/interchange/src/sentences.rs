@@ -321,7 +321,7 @@ impl Reading<'_> {
                 self.problems.push(format!("{name}: activation_function is {activation:?}; there are {known}"));
             }
         }
-        let mut source = Source::open(&self.folder.join(&module.path), |name| name.to_owned())?;
+        let mut source = Source::open(&self.folder.join(&module.path), str::to_owned)?;
         let weight = source.tensor("linear.weight")?;
         let width = weight.shape.first().copied().unwrap_or(0);
         let bias = match source.has("linear.bias") {

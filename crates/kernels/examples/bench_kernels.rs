@@ -2,7 +2,7 @@
 //!
 //! Shares are of the level's peak: as many multiply-adds as its instructions make in registers alone, on as many threads.
 //! Rates count the arithmetic (or the bytes) of the definition, not what a kernel recomputes. Threads: `RAYON_NUM_THREADS`.
-#![allow(clippy::print_stdout)]
+#![allow(clippy::print_stdout, reason = "a bench shows its figures")]
 
 use attentive_kernels::*;
 use attentive_testkit::Fixture;

@@ -1,5 +1,5 @@
 //! A folder to run the command in.
-#![allow(dead_code)] // no test uses all of it
+#![allow(dead_code, reason = "no test uses all of it")]
 
 use std::{
     fs,

@@ -1,6 +1,6 @@
 //! A model without weights, whose every probability is known.
 
-#![allow(dead_code)] // no test uses all of it
+#![allow(dead_code, reason = "no test uses all of it")]
 
 use std::cell::RefCell;
 
