@@ -121,8 +121,10 @@ impl Layers {
             refuse!("{place}: `extends` goes round in a circle");
         }
         let mut merged = Self::read_at(&source.beside(&base), depth + 1, Some(&place))?;
-        for key in own.table.get("batch").and_then(Value::as_table).into_iter().flat_map(Table::keys) {
-            forget_rivals(&mut merged.table, &format!("batch.{key}"));
+        for name in ["batch", "tokenizer"] {
+            for key in own.table.get(name).and_then(Value::as_table).into_iter().flat_map(Table::keys) {
+                forget_rivals(&mut merged.table, &format!("{name}.{key}"));
+            }
         }
         lay_over(&mut merged.table, own.table);
         merged.origins.lay_over(own.origins);
@@ -190,14 +192,23 @@ pub(super) fn split(setting: &str) -> Result<(&str, &str)> {
     parts.with_context(|| format!("--set {setting}: expected key=value, for example training.steps=1000"))
 }
 
-/// Settings that say the same thing: the one made last holds.
-const RIVALS: [&str; 3] = ["tokens", "max_tokens", "rows"];
+/// Settings, and those of the same table that they stand in for: the one made last holds.
+const RIVALS: [(&str, &[&str]); 6] = [
+    ("batch.tokens", &["max_tokens", "rows"]),
+    ("batch.max_tokens", &["tokens", "rows"]),
+    ("batch.rows", &["tokens", "max_tokens"]),
+    // A tokenizer is read or trained.
+    ("tokenizer.path", &["merges", "vocab_size"]),
+    ("tokenizer.merges", &["path"]),
+    ("tokenizer.vocab_size", &["path"]),
+];
 
-/// Takes out what a setting of `batch` stands in for.
+/// Takes out the settings that one stands in for.
 fn forget_rivals(table: &mut Table, key: &str) {
-    let Some(key) = key.strip_prefix("batch.").filter(|key| RIVALS.contains(key)) else { return };
-    if let Some(batch) = table.get_mut("batch").and_then(Value::as_table_mut) {
-        RIVALS.iter().filter(|&&rival| rival != key).for_each(|&rival| drop(batch.remove(rival)));
+    let Some((_, rivals)) = RIVALS.iter().find(|(of, _)| *of == key) else { return };
+    let name = key.split('.').next().unwrap_or_default();
+    if let Some(table) = table.get_mut(name).and_then(Value::as_table_mut) {
+        rivals.iter().for_each(|&rival| drop(table.remove(rival)));
     }
 }
 

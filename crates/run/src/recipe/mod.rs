@@ -412,6 +412,11 @@ mod tests {
         );
         let error = refusal(&["tokenizer.vocab_size=500"]);
         assert!(error.contains("say the same thing") && error.contains("--set tokenizer.vocab_size=500"), "{error}");
+        // A tokenizer that is read takes the place of one that is trained, and the other way round.
+        let recipe = Recipe::of_command(None, &["tokenizer.path=t.json".into()]).unwrap();
+        assert!(recipe.to_toml().contains("path = "), "{}", recipe.to_toml());
+        let recipe = Recipe::of_command(None, &["tokenizer.path=t.json".into(), "tokenizer.merges=50".into()]).unwrap();
+        assert!(recipe.to_toml().contains("merges = 50"), "{}", recipe.to_toml());
     }
 
     #[test]
