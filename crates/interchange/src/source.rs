@@ -167,7 +167,8 @@ impl Source {
             return Ok(None);
         }
         let (file, stored) = &self.tensors[name];
-        if !self.files[*file].is_float(stored) {
+        let file = &self.files[*file];
+        if file.shape(stored).is_some() && !file.is_float(stored) {
             self.problems.push(format!("{name}: whole numbers, as of quantized weights: save it as f32, f16 or bf16"));
             self.drop(name);
             return Ok(None);

@@ -515,15 +515,22 @@ fn quantized_weights_are_refused() {
     let bytes = fs::read(&path).unwrap();
     let header_len = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
     let mut header: Value = serde_json::from_slice(&bytes[8..][..header_len]).unwrap();
-    header["encoder.layer.0.output.dense.weight"]["dtype"] = json!("I32");
-    let header = header.to_string();
-    let changed = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &bytes[8 + header_len..]].concat();
-    fs::write(&path, changed).unwrap();
+    let mut write = |tensor: &str, changes: Value| {
+        header[tensor].as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        let header = header.to_string();
+        let changed = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &bytes[8 + header_len..]].concat();
+        fs::write(&path, changed).unwrap();
+    };
+    write("encoder.layer.0.output.dense.weight", json!({ "dtype": "I32" }));
     for drop_unknown in [false, true] {
         let options = ImportConfig { drop_unknown, ..ImportConfig::default() };
         let message = import(folder.path(), &options).err().expect("an error").to_string();
         assert!(message.contains("encoder.layer.0.output.dense.weight: whole numbers"), "{message}");
     }
+    // Of a kind that is not known here, the name is said.
+    write("embeddings.word_embeddings.weight", json!({ "dtype": "F8_E4M3", "shape": [26, 24] }));
+    let message = problems(folder.path());
+    assert!(message.contains("embeddings.word_embeddings.weight: it holds F8_E4M3"), "{message}");
 }
 
 #[test]
