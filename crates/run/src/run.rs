@@ -81,7 +81,7 @@ impl Ended {
     /// The finished model, read from the run's folder, with its scores in `record`.
     ///
     /// # Errors
-    /// [`Error::Refused`] if the run was stopped; those of reading the folder.
+    /// [`Error::Refused`](attentive_task::Error::Refused) if the run was stopped; those of reading the folder.
     pub fn bundle(self) -> Result<Bundle> {
         match self {
             Self::Finished { folder, .. } => Ok(Bundle::read(&folder)?),
