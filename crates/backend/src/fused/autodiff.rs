@@ -78,17 +78,12 @@ impl<B: FusedGradients> Backward<B, 1> for Dropout {
 struct Residual;
 
 impl<B: FusedGradients> Backward<B, 2> for Residual {
-    type State = DropoutArgs;
+    type State = ();
 
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dy = grads.consume::<B>(&ops.node);
-        register!(grads, ops.parents, [dy.clone(), dropped::<B>(dy, ops.state)]);
+        register!(grads, ops.parents, [dy.clone(), dy]);
     }
-}
-
-/// The gradient of the input of the dropout.
-fn dropped<B: FusedGradients>(dy: FloatTensor<B>, dropout: DropoutArgs) -> FloatTensor<B> {
-    if dropout.rate > 0.0 { B::fused_dropout(dy, dropout) } else { dy }
 }
 
 #[derive(Debug)]
@@ -147,7 +142,7 @@ impl<B: FusedGradients> Backward<B, 4> for AddNorm {
         let dy = grads.consume::<B>(&ops.node);
         let (sum, stats, gamma, args, dropout) = ops.state;
         let (dx, d_gamma, d_beta) = B::fused_norm_backward(sum, stats, gamma, dy, None, args);
-        let df = dropped::<B>(dx.clone(), dropout);
+        let df = if dropout.rate > 0.0 { B::fused_dropout(dx.clone(), dropout) } else { dx.clone() };
         register!(grads, ops.parents, [dx, df, d_gamma, d_beta]);
     }
 }
@@ -281,11 +276,11 @@ impl<B: FusedGradients, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
         }
     }
 
-    fn fused_residual(x: Tracked<B, C>, f: Tracked<B, C>, dropout: DropoutArgs) -> Tracked<B, C> {
+    fn fused_residual(x: Tracked<B, C>, f: Tracked<B, C>) -> Tracked<B, C> {
         let nodes = [x.node(), f.node()];
-        let y = B::fused_residual(x.into_primitive(), f.into_primitive(), dropout);
+        let y = B::fused_residual(x.into_primitive(), f.into_primitive());
         match Residual.prepare::<C>(nodes).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish(dropout, y),
+            OpsKind::Tracked(prep) => prep.finish((), y),
             OpsKind::UnTracked(prep) => prep.finish(y),
         }
     }

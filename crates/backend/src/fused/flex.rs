@@ -178,9 +178,9 @@ impl FusedOps for Flex {
         map(x, |x, y| kernels::Dropout::from(dropout).apply(x, cols, y))
     }
 
-    fn fused_residual(x: Float, f: Float, dropout: DropoutArgs) -> Float {
+    fn fused_residual(x: Float, f: Float) -> Float {
         let (cols, x) = (width(&x), contiguous(x));
-        in_place(f, |f| kernels::Dropout::from(dropout).residual(values(&x), cols, f))
+        in_place(f, |f| kernels::Dropout::NONE.residual(values(&x), cols, f))
     }
 
     fn fused_gate(gate: Float, x: Float, kind: ActivationKind, dropout: DropoutArgs) -> Float {

@@ -89,8 +89,8 @@ pub(crate) trait FusedOps: Backend {
     /// Dropout; its own backward.
     fn fused_dropout(x: FloatTensor<Self>, dropout: DropoutArgs) -> FloatTensor<Self>;
 
-    /// `x + dropout(f)`.
-    fn fused_residual(x: FloatTensor<Self>, f: FloatTensor<Self>, dropout: DropoutArgs) -> FloatTensor<Self>;
+    /// `x + f`, of one shape.
+    fn fused_residual(x: FloatTensor<Self>, f: FloatTensor<Self>) -> FloatTensor<Self>;
 
     /// `dropout(activation(gate) ∘ x)`.
     fn fused_gate(
@@ -316,8 +316,8 @@ pub(crate) fn dropout<const D: usize>(x: Tensor<D>, dropout: DropoutArgs) -> Ten
     Tensor::from_dispatch(Dispatch::fused_dropout(x.into_dispatch(), dropout))
 }
 
-pub(crate) fn residual<const D: usize>(x: Tensor<D>, f: Tensor<D>, dropout: DropoutArgs) -> Tensor<D> {
-    Tensor::from_dispatch(Dispatch::fused_residual(x.into_dispatch(), f.into_dispatch(), dropout))
+pub(crate) fn residual<const D: usize>(x: Tensor<D>, f: Tensor<D>) -> Tensor<D> {
+    Tensor::from_dispatch(Dispatch::fused_residual(x.into_dispatch(), f.into_dispatch()))
 }
 
 pub(crate) fn gate<const D: usize>(

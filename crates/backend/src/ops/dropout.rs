@@ -22,11 +22,12 @@ pub fn dropout<const D: usize>(x: Tensor<D>, rate: f64, pass: Option<&Dropout>) 
 
 /// `x + dropout(f)`: the connection around a sub-layer that gave `f` (§3.1, §5.4), both of one shape.
 pub fn residual<const D: usize>(x: Tensor<D>, f: Tensor<D>, rate: f64, pass: Option<&Dropout>) -> Tensor<D> {
+    let f = dropout(f, rate, pass);
     #[cfg(feature = "flex")]
     if crate::fused::applies(&x) {
-        return crate::fused::residual(x, f, args(rate, pass));
+        return crate::fused::residual(x, f);
     }
-    x + dropout(f, rate, pass)
+    x + f
 }
 
 /// Dropout as a fused operation takes it.
