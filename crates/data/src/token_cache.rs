@@ -8,22 +8,20 @@ use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 
-use crate::token_file::{self, Key, TokenFile};
+use crate::token_file::{self, EXTENSION, Key, TokenFile};
 use crate::{CorpusReport, DataError, EncodedCorpus, FileReport, Storage};
-
-const EXTENSION: &str = "tokens";
 
 /// A folder of token files, each named after the text, the rules and the tokenizer that it was made from.
 ///
-/// A file that is damaged is never used: the text is encoded again, and the file is written anew. Files that were not used
-/// for longest are deleted where all together would take more than `max_bytes`.
+/// A file that is damaged is never used: the text is encoded again, and the file is written anew. Token files that were not
+/// used for longest are deleted where all together would take more than `max_bytes`; other files are left alone.
 #[derive(Debug, Clone)]
 pub struct TokenCache {
     /// The folder; made when it is needed.
     pub dir: PathBuf,
     /// Tells tokenizers apart: a hash of the tokenizer's file, and of what else decides how it is used.
     pub tokenizer: String,
-    /// Bytes that all files of the folder may take.
+    /// Bytes that all token files of the folder may take.
     pub max_bytes: u64,
 }
 
@@ -107,7 +105,8 @@ impl TokenCache {
             // Another run may have deleted it.
             let Ok(metadata) = entry.metadata() else { continue };
             let path = entry.path();
-            if metadata.is_file() && path != new {
+            let is_ours = path.extension().is_some_and(|extension| extension == EXTENSION);
+            if metadata.is_file() && is_ours && path != new {
                 files.push((metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH), metadata.len(), path));
             }
         }

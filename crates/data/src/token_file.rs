@@ -19,6 +19,9 @@ use crate::encoded::Index;
 use crate::{CorpusReport, DataError, EncodedCorpus};
 
 const MAGIC: &[u8; 16] = b"attentive-tok 2\n";
+/// Ends the name of a token file, and of one that is being written, which a killed run leaves behind.
+pub(crate) const EXTENSION: &str = "tokens";
+
 /// Where the bytes begin that the hash is of.
 const HASHED_AT: u64 = 80;
 const HEADER_BYTES: u64 = 96;
@@ -153,7 +156,9 @@ pub(crate) fn n_bytes(corpus: &EncodedCorpus) -> u64 {
 
 /// A file that others may read as far as the user's mask lets them.
 fn temporary_in(dir: &Path) -> io::Result<NamedTempFile> {
+    let suffix = format!(".{EXTENSION}");
     let mut builder = tempfile::Builder::new();
+    builder.suffix(&suffix);
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     builder.tempfile_in(dir)

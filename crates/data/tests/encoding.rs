@@ -242,8 +242,16 @@ fn a_cache_is_as_large_as_it_may_be() {
     long_ago(&second, 2);
     // Reading one keeps it from being the oldest.
     assert_eq!(encode("a", u64::MAX), CacheUse::Read(first.clone()));
+    // What is not a token file is not the cache's to delete, however old and large.
+    let other = dir.path().join("cache/text");
+    fs::write(&other, vec![0; 4 * size as usize]).unwrap();
+    long_ago(&other, 0);
+    // What a killed run was writing is.
+    let half = dir.path().join("cache/.tmp.tokens");
+    fs::write(&half, [0]).unwrap();
+    long_ago(&half, 0);
     assert!(matches!(encode("c", 2 * size + size / 2), CacheUse::Written(_)));
-    assert!(first.exists() && !second.exists());
+    assert!(first.exists() && !second.exists() && other.exists() && !half.exists());
     assert!(matches!(encode("d", 10), CacheUse::NotKept { .. }));
 }
 
