@@ -14,9 +14,14 @@ pub(crate) fn storage(cache: Option<&Path>, tokenizer: &dyn Tokenizer, how: &str
     Storage { cache, ..Storage::default() }
 }
 
-/// Tells tokenizers apart; one that has no file is told from none.
+/// Text in which tokenizers differ, if their code does: scripts, marks, spaces, numbers, names of special tokens.
+const PROBE: &str = "The animal didn't cross  the street, because it was too tired: 3.14 x 1,000 = 3140!\n\tDie müde Straße, \
+                     Ａ１ ﬁ e\u{301} ½ \u{a0}x\u{200d}y 한국어 が日本 العربية हिन्दी 👩\u{200d}🚀 [MASK] <s></s> <|endoftext|> https://a.b/c_d?e=1";
+
+/// Tells tokenizers apart, by their files and by what this version makes of a text; one that has no file is told from none.
 fn fingerprint(tokenizer: &dyn Tokenizer) -> Option<String> {
-    Some(sha256_of([serde_json::to_string(&tokenizer.to_model()?).ok()?]))
+    let model = serde_json::to_string(&tokenizer.to_model()?).ok()?;
+    Some(sha256_of([model, format!("{:?}", tokenizer.encode(PROBE))]))
 }
 
 /// Says what a cache was good for.
@@ -25,5 +30,54 @@ pub(crate) fn say_use(log: &dyn Log, cache_use: Option<&CacheUse>) {
         Some(cache_use) if cache_use.is_warning() => log.warning(&format!("warning: {cache_use}")),
         Some(cache_use) => say!(log, "cache     {cache_use}"),
         None => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{borrow::Cow, ops::Range};
+
+    use attentive_tokenizer::{Bytes, Model, Specials, TokenId, UnknownId};
+
+    use super::*;
+
+    /// As bytes, by the same file, and with other ids: a tokenizer whose code has changed.
+    struct Changed(Bytes);
+
+    impl Tokenizer for Changed {
+        fn encode(&self, text: &str) -> Vec<TokenId> {
+            self.0.encode(text).into_iter().rev().collect()
+        }
+
+        fn encode_with_offsets(&self, text: &str) -> Vec<(TokenId, Range<usize>)> {
+            self.0.encode_with_offsets(text)
+        }
+
+        fn decode_bytes(&self, ids: &[TokenId]) -> Result<Vec<u8>, UnknownId> {
+            self.0.decode_bytes(ids)
+        }
+
+        fn vocab_size(&self) -> usize {
+            self.0.vocab_size()
+        }
+
+        fn specials(&self) -> &Specials {
+            self.0.specials()
+        }
+
+        fn token(&self, id: TokenId) -> Option<Cow<'_, str>> {
+            self.0.token(id)
+        }
+
+        fn to_model(&self) -> Option<Model> {
+            self.0.to_model()
+        }
+    }
+
+    #[test]
+    fn a_tokenizer_that_encodes_otherwise_is_another() {
+        let print = fingerprint(&Bytes::default()).unwrap();
+        assert_eq!(fingerprint(&Bytes::default()), Some(print.clone()));
+        assert_ne!(fingerprint(&Changed(Bytes::default())), Some(print));
     }
 }
