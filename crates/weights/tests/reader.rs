@@ -136,6 +136,32 @@ fn a_state_dictionary_within_a_checkpoint_is_read() {
     }
 }
 
+/// A checkpoint of entries, each a dictionary of one tensor, with a tensor beside them.
+fn nested(names: &[&str], beside: &str) -> Checkpoint {
+    let mut checkpoint = Checkpoint::new();
+    for name in names {
+        checkpoint.state.extend([&text(name)[..], b"}"].concat());
+        checkpoint = checkpoint.tensor("a.weight", 2, 1);
+        checkpoint.state.extend(b"s");
+    }
+    checkpoint.tensor(beside, 2, 1)
+}
+
+#[test]
+fn no_tensor_is_dropped_for_a_dictionary_beside_it() {
+    let (_folder, path) = file("pytorch_model.bin");
+    // A loss is no parameter.
+    nested(&["state_dict"], "loss").write(&path, 2);
+    assert_eq!(read(&path).unwrap().into_keys().collect::<Vec<_>>(), ["a.weight"]);
+    nested(&["model"], "b.weight").write(&path, 2);
+    let names: Vec<String> = WeightsFile::open(&path).unwrap().names().map(str::to_owned).collect();
+    assert_eq!(names, ["b.weight", "model"]);
+    assert!(read(&path).unwrap_err().to_string().contains("model"));
+    nested(&["model", "state_dict"], "loss").write(&path, 2);
+    let message = read(&path).unwrap_err().to_string();
+    assert!(message.contains("two state dictionaries, model and state_dict"), "{message}");
+}
+
 #[test]
 fn a_view_costs_what_it_shows_and_not_its_storage() {
     let (_folder, path) = file("pytorch_model.bin");

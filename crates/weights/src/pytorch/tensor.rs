@@ -65,17 +65,34 @@ impl Pickle {
     /// The entries of a state dictionary, or of the one in a training program's checkpoint; `place` gives the position of the bytes of a storage.
     pub(super) fn entries(&self, place: &dyn Fn(&str) -> Option<Range<usize>>) -> Result<Entries, FormatError> {
         let Value::Dict(entries) = self.root() else { return Err("it does not hold a state dictionary".into()) };
-        let is_wrapper = |key: Id| matches!(&self.values[key], Value::Text(name) if WRAPPERS.contains(&name.as_str()));
-        let inner = entries
-            .chunks_exact(2)
-            .filter(|entry| is_wrapper(entry[0]))
-            .find_map(|entry| if let Value::Dict(inner) = &self.values[entry[1]] { Some(inner) } else { None });
-        let entries = inner.unwrap_or(entries);
+        let entries = self.unwrapped(entries)?;
         let entry = |entry: &[Id]| match &self.values[entry[0]] {
             Value::Text(name) => Ok((name.clone(), self.tensor(entry[1], place))),
             _ => Err("a tensor's name is not a text".into()),
         };
         entries.chunks_exact(2).map(entry).collect()
+    }
+
+    /// The state dictionary that a training program's checkpoint holds beside what else it saves, a loss for example; a
+    /// dictionary with parameters of its own, whose names have dots, is one itself.
+    fn unwrapped<'a>(&'a self, entries: &'a [Id]) -> Result<&'a [Id], FormatError> {
+        let (mut inner, mut has_params) = (Vec::new(), false);
+        for entry in entries.chunks_exact(2) {
+            match (&self.values[entry[0]], &self.values[entry[1]]) {
+                (Value::Text(name), Value::Dict(entries)) if WRAPPERS.contains(&name.as_str()) => {
+                    inner.push((name, entries));
+                }
+                (Value::Text(name), Value::Call(..)) => has_params |= name.contains('.'),
+                _ => {}
+            }
+        }
+        match inner[..] {
+            [(_, inner)] if !has_params => Ok(inner),
+            [(one, _), (other, _), ..] if !has_params => {
+                Err(format!("it holds two state dictionaries, {one} and {other}: save one of them alone").into())
+            }
+            _ => Ok(entries),
+        }
     }
 
     fn tensor(&self, id: Id, place: &dyn Fn(&str) -> Option<Range<usize>>) -> Result<Stored, TensorProblem> {
