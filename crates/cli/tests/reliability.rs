@@ -237,6 +237,8 @@ fn a_run_that_ends_early_ends_with_its_best_checkpoint() {
     resume("evaluation.model=average");
     folder.run(&["average", "runs/copy-1", "--last", "2", "--out", "mean"], 0);
     assert!(weights("runs/copy-1") == weights("mean"));
+    folder.run(&["average", "runs/copy-1", "--out", "own"], 0);
+    assert!(weights("runs/copy-1") == weights("own"), "without --last, the mean is the run's own");
     for (which, step) in [("best", best), ("last", last), (&*best.to_string(), best)] {
         folder.run(&["average", "runs/copy-1", "--checkpoint", which, "--out", "one", "--force"], 0);
         assert!(weights("one") == weights(&checkpoint(step)), "{which}");

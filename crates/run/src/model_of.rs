@@ -22,7 +22,8 @@ pub enum ModelOf {
     Step(u64),
     /// The mean of as many of the newest.
     MeanOfLast(usize),
-    /// The mean of as many of the newest as the run's own model is the mean of, or of those that there are.
+    /// The mean of those that a finished run's own model is the mean of: of the newest that were due, and not of those that
+    /// are kept for good.
     Mean,
 }
 
@@ -67,8 +68,12 @@ impl ModelOf {
                 return Self::bundle(run, params, steps, &read_state(newest)?);
             }
             Self::Mean => {
-                let n = Recipe::of_run(&run.join("config.toml"), &[])?.average_last().clamp(1, folders.len());
-                return Self::MeanOfLast(n).read(run);
+                let n = Recipe::of_run(&run.join("config.toml"), &[])?.average_last();
+                let due = CheckpointDir::new(run.join("checkpoints"), n).averaged(&newest_state(&folders)?);
+                // A run that was stopped before its first checkpoint was due has the one of where it stopped.
+                let due = if due.is_empty() { vec![newest.clone()] } else { due };
+                let Averaged { params, steps, .. } = average(&due, OnDamage::Refuse)?;
+                return Self::bundle(run, params, steps, &read_state(newest)?);
             }
             Self::Last => newest.clone(),
             Self::Step(step) => checkpoints.path(step),
