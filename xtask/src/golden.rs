@@ -65,7 +65,9 @@ fn sweep(python: &'static str) -> Outcome {
         }
     }
     let tested = run_program(
-        cargo("test").args([PROFILE, "--workspace", "--quiet", "--test", "sweep"]).env("ATTENTIVE_SWEEP", out.path()),
+        cargo("test")
+            .args([PROFILE, "--workspace", "--quiet", "--test", "sweep", "--", "--ignored"])
+            .env("ATTENTIVE_SWEEP", out.path()),
     );
     for folder in swept {
         let report = fs::read_to_string(folder.join("report.txt")).unwrap_or_default();

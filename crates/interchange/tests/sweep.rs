@@ -107,8 +107,9 @@ fn differences(bundle: &Bundle, entry: &Value) -> Vec<String> {
 }
 
 #[test]
+#[ignore = "compares folders that sweep.py writes: cargo xtask golden --check"]
 fn every_family_computes_what_transformers_does_or_is_refused_by_name() {
-    let Some(root) = env::var_os(FOLDER).map(|root| PathBuf::from(root).join("interchange")) else { return };
+    let root = PathBuf::from(env::var_os(FOLDER).expect(FOLDER)).join("interchange");
     let mut folders: Vec<_> = fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().path()).collect();
     folders.retain(|path| path.is_dir());
     folders.sort();

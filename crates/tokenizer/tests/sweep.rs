@@ -77,8 +77,9 @@ fn compare(entry: &Value, texts: &[String], tokenizer: &dyn Tokenizer, frame: Fr
 }
 
 #[test]
+#[ignore = "compares folders that sweep.py writes: cargo xtask golden --check"]
 fn every_class_has_the_ids_of_transformers_or_is_refused_by_name() {
-    let Some(root) = env::var_os(FOLDER).map(|root| PathBuf::from(root).join("tokenizer")) else { return };
+    let root = PathBuf::from(env::var_os(FOLDER).expect(FOLDER)).join("tokenizer");
     let texts: Vec<String> = read(&root.join("texts.json"));
     let mut folders: Vec<_> = fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().path()).collect();
     folders.retain(|path| path.is_dir());
