@@ -5,53 +5,14 @@ mod support;
 use std::{fs, process::Command, sync::LazyLock};
 
 use serde_json::Value;
-use support::{Folder, contains};
-
-const RECIPE: &str = r#"
-name = "copy"
-
-[data]
-train.tsv = "pairs.tsv"
-validation.tsv = "pairs.tsv"
-test.tsv = "test.tsv"
-
-[tokenizer]
-merges = 10
-
-[batch]
-max_tokens = 256
-
-[schedule]
-kind = "constant"
-lr = 1e-3
-
-[training]
-steps = 2
-validate_every = 2
-checkpoint_every = 2
-
-[evaluation]
-bleu_sentences = 2
-average_last = 1
-
-[model]
-d_model = 16
-d_ff = 16
-n_heads = 2
-n_encoder_layers = 1
-n_decoder_layers = 1
-dropout = 0.0
-positions = { learned = { max_len = 16 } }
-"#;
+use support::{Folder, TINY, contains};
 
 /// A translator of 16 positions that has learnt next to nothing, a BERT and a classifier of 10.
 static FOLDER: LazyLock<Folder> = LazyLock::new(|| {
     let folder = Folder::new();
-    let lines = ["it was ab", "ab cd", "cd it", "was cd ab"];
-    folder.write("pairs.tsv", &lines.map(|line| format!("{line}\t{line}\n")).concat().repeat(5));
+    folder.write_copying("copy", [2, 2, 2], &format!("{TINY}positions = {{ learned = {{ max_len = 16 }} }}\n"));
     folder.write("test.tsv", &format!("ab cd\tab cd\n{0}\t{0}\n", "ab ".repeat(20)));
-    folder.write("copy.toml", RECIPE);
-    let output = folder.run(&["train", "copy.toml"], "");
+    let output = folder.run(&["train", "copy.toml", "--set", "data.test.tsv=test.tsv"], "");
     // A sentence of the test set that is too long does not cost the run.
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{said}");

@@ -13,42 +13,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use support::Folder;
-
-const RECIPE: &str = r#"
-name = "NAME"
-
-[data]
-train.tsv = "pairs.tsv"
-validation.tsv = "pairs.tsv"
-
-[tokenizer]
-merges = 10
-
-[batch]
-max_tokens = 256
-
-[schedule]
-kind = "constant"
-lr = 1e-3
-
-[training]
-steps = 6
-validate_every = 2
-checkpoint_every = 3
-
-[evaluation]
-bleu_sentences = 2
-average_last = 1
-
-[model]
-d_model = 16
-d_ff = 16
-n_heads = 2
-n_encoder_layers = 1
-n_decoder_layers = 1
-dropout = 0.0
-"#;
+use support::{COPIED, Folder, TINY};
 
 /// What each command is called with, and what is there after it; `OUT` is another name each time, `GOLDEN` the folder
 /// of models of other tools.
@@ -95,11 +60,9 @@ const CALLS: [(&str, &[&str]); 38] = [
 
 fn folder() -> Folder {
     let folder = Folder::new();
-    let lines = ["it was ab", "ab cd", "cd it", "was cd ab"];
-    folder.write("pairs.tsv", &lines.map(|line| format!("{line}\t{line}\n")).concat().repeat(5));
-    folder.write("lines", &(lines.join("\n") + "\n"));
+    folder.write_copying("copy", [6, 2, 3], TINY);
+    folder.write("lines", &(COPIED.join("\n") + "\n"));
     folder.write("ids", "4 5\n");
-    folder.write("copy.toml", &RECIPE.replace("NAME", "copy"));
     folder.succeed(&["train", "copy.toml"], "");
     std::fs::rename(folder.path("runs/copy-1"), folder.path("run")).unwrap();
     for (model, name) in

@@ -4,45 +4,14 @@ mod support;
 
 use support::{Folder, contains};
 
-/// A translation recipe of rows that are to be written down as they are; the model's table follows.
-const RECIPE: &str = r#"
-name = "NAME"
-
-[data]
-train.tsv = "pairs.tsv"
-validation.tsv = "pairs.tsv"
-
-[tokenizer]
-merges = 10
-
-[batch]
-max_tokens = 256
-
-[schedule]
-kind = "constant"
-lr = 1e-3
-
-[training]
-steps = 6
-validate_every = 2
-checkpoint_every = 6
-
-[evaluation]
-bleu_sentences = 2
-average_last = 1
-
-[model]
-"#;
 const TRANSFORMER: &str =
     "d_model = 16\nd_ff = 16\nn_heads = 2\nn_encoder_layers = 2\nn_decoder_layers = 1\ndropout = 0.0\n";
 const RNN: &str = "family = \"rnn\"\ncell = \"gru\"\nd_embedding = 8\nd_hidden = 8\nd_attention = 8\ndropout = 0.0\n";
 
 fn folder() -> Folder {
     let folder = Folder::new();
-    let lines = ["it was ab", "ab cd", "cd it", "was cd ab"].map(|line| format!("{line}\t{line}\n"));
-    folder.write("pairs.tsv", &lines.concat().repeat(5));
     for (name, model) in [("transformer", TRANSFORMER), ("rnn", RNN)] {
-        folder.write(&format!("{name}.toml"), &(RECIPE.replace("NAME", name) + model));
+        folder.write_copying(name, [6, 2, 6], model);
     }
     folder
 }

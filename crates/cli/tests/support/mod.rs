@@ -8,6 +8,13 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
+/// The lines of [`Folder::write_copying`].
+pub(crate) const COPIED: [&str; 4] = ["it was ab", "ab cd", "cd it", "was cd ab"];
+
+/// The model of a recipe for it, as small as one may be.
+pub(crate) const TINY: &str =
+    "d_model = 16\nd_ff = 16\nn_heads = 2\nn_encoder_layers = 1\nn_decoder_layers = 1\ndropout = 0.0\n";
+
 pub(crate) struct Folder(tempfile::TempDir);
 
 impl Folder {
@@ -21,6 +28,44 @@ impl Folder {
 
     pub(crate) fn write(&self, name: &str, text: &str) {
         fs::write(self.path(name), text).unwrap();
+    }
+
+    /// Lines that are to be written down as they are, `pairs.tsv`, and a recipe that learns to, `NAME.toml`; after so many
+    /// steps it ends, validates and saves.
+    pub(crate) fn write_copying(&self, name: &str, [steps, validate_every, checkpoint_every]: [u64; 3], model: &str) {
+        let lines = COPIED.map(|line| format!("{line}\t{line}\n"));
+        self.write("pairs.tsv", &lines.concat().repeat(5));
+        let recipe = format!(
+            r#"
+name = "{name}"
+
+[data]
+train.tsv = "pairs.tsv"
+validation.tsv = "pairs.tsv"
+
+[tokenizer]
+merges = 10
+
+[batch]
+max_tokens = 256
+
+[schedule]
+kind = "constant"
+lr = 1e-3
+
+[training]
+steps = {steps}
+validate_every = {validate_every}
+checkpoint_every = {checkpoint_every}
+
+[evaluation]
+bleu_sentences = 2
+average_last = 1
+
+[model]
+{model}"#
+        );
+        self.write(&format!("{name}.toml"), &recipe);
     }
 
     /// Runs `attentive` here with `input` on standard input.

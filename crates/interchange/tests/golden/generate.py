@@ -43,6 +43,22 @@ def sentencepiece_model(words: str) -> model_pb2.ModelProto:
     return model
 
 
+def t5_pieces() -> model_pb2.ModelProto:
+    """Padding, end and unknown piece, as of T5 and Pegasus, then those of a model of words."""
+    source = sentencepiece_model("the animal was too tired street wide end a an")
+    model = model_pb2.ModelProto()
+    Piece = model_pb2.ModelProto.SentencePiece
+    for piece, kind in [("<pad>", Piece.CONTROL), ("</s>", Piece.CONTROL), ("<unk>", Piece.UNKNOWN)]:
+        model.pieces.add(piece=piece, score=0, type=kind)
+    model.pieces.extend(source.pieces[2:])
+    model.trainer_spec.CopyFrom(source.trainer_spec)
+    model.trainer_spec.vocab_size = len(model.pieces)
+    model.trainer_spec.pad_id, model.trainer_spec.eos_id, model.trainer_spec.unk_id = 0, 1, 2
+    model.trainer_spec.bos_id = -1
+    model.normalizer_spec.name = "golden"
+    return model
+
+
 def tokenizer(folder: Path, separate: bool) -> tuple:
     """Marian's files, its ids and texts; gives the sizes of the vocabularies of sources and targets."""
     source = sentencepiece_model("the animal was too tired street wide end a an")

@@ -8,9 +8,8 @@ import sys
 from pathlib import Path
 
 import torch
-from generate import rounded, sentencepiece_model
+from generate import rounded, t5_pieces
 from safetensors.torch import save_file
-from sentencepiece import sentencepiece_model_pb2 as model_pb2
 from transformers import AutoTokenizer, ByT5Tokenizer, T5Config, T5ForConditionalGeneration
 from transformers.models.t5.modeling_t5 import T5Attention
 
@@ -23,17 +22,7 @@ TEXTS = ["the animal was tired", "a street  too wide", "an ☃ unknown", "", "wi
 
 def pieces(folder: Path) -> int:
     """T5's spiece.model, and ids and texts of its tokenizer; gives the number of tokens."""
-    source = sentencepiece_model("the animal was too tired street wide end a an")
-    model = model_pb2.ModelProto()
-    Piece = model_pb2.ModelProto.SentencePiece
-    for piece, kind in [("<pad>", Piece.CONTROL), ("</s>", Piece.CONTROL), ("<unk>", Piece.UNKNOWN)]:
-        model.pieces.add(piece=piece, score=0, type=kind)
-    model.pieces.extend(source.pieces[2:])
-    model.trainer_spec.CopyFrom(source.trainer_spec)
-    model.trainer_spec.vocab_size = len(model.pieces)
-    model.trainer_spec.pad_id, model.trainer_spec.eos_id, model.trainer_spec.unk_id = PAD, END, 2
-    model.trainer_spec.bos_id = -1
-    model.normalizer_spec.name = "golden"
+    model = t5_pieces()
     (folder / "spiece.model").write_bytes(model.SerializeToString(deterministic=True))
     config = {"tokenizer_class": "T5Tokenizer", "extra_ids": N_SENTINELS}
     (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=1) + "\n")

@@ -9,10 +9,9 @@ import sys
 from pathlib import Path
 
 import torch
-from generate import rounded, sentencepiece_model, tokenizer
+from generate import rounded, t5_pieces, tokenizer
 from generate_encoders import wordpiece
 from safetensors.torch import load_file, save_file
-from sentencepiece import sentencepiece_model_pb2 as model_pb2
 from transformers import (
     BertConfig, BertForMaskedLM, BertForSequenceClassification, GPT2Config, GPT2LMHeadModel, GPT2Tokenizer, MarianConfig,
     MarianMTModel, MarianTokenizer, PegasusTokenizer, T5Config, T5ForConditionalGeneration, logging,
@@ -188,17 +187,7 @@ def marian(folder: Path) -> None:
 def t5(folder: Path) -> None:
     """A table of the encoder's own and a head of its own."""
     folder.mkdir(exist_ok=True)
-    source = sentencepiece_model("the animal was too tired street wide end a an")
-    model = model_pb2.ModelProto()
-    Piece = model_pb2.ModelProto.SentencePiece
-    for piece, kind in [("<pad>", Piece.CONTROL), ("</s>", Piece.CONTROL), ("<unk>", Piece.UNKNOWN)]:
-        model.pieces.add(piece=piece, score=0, type=kind)
-    model.pieces.extend(source.pieces[2:])
-    model.trainer_spec.CopyFrom(source.trainer_spec)
-    model.trainer_spec.vocab_size = len(model.pieces)
-    model.trainer_spec.pad_id, model.trainer_spec.eos_id, model.trainer_spec.unk_id = 0, 1, 2
-    model.trainer_spec.bos_id = -1
-    model.normalizer_spec.name = "golden"
+    model = t5_pieces()
     (folder / "spiece.model").write_bytes(model.SerializeToString(deterministic=True))
     (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "T5Tokenizer", "extra_ids": 4}) + "\n")
     n_tokens = len(model.pieces) + 4
@@ -220,17 +209,7 @@ def t5(folder: Path) -> None:
 def pegasus(folder: Path) -> None:
     """Pegasus' tokenizer by its spiece.model alone."""
     folder.mkdir(exist_ok=True)
-    source = sentencepiece_model("the animal was too tired street wide end a an")
-    model = model_pb2.ModelProto()
-    Piece = model_pb2.ModelProto.SentencePiece
-    for piece, kind in [("<pad>", Piece.CONTROL), ("</s>", Piece.CONTROL), ("<unk>", Piece.UNKNOWN)]:
-        model.pieces.add(piece=piece, score=0, type=kind)
-    model.pieces.extend(source.pieces[2:])
-    model.trainer_spec.CopyFrom(source.trainer_spec)
-    model.trainer_spec.vocab_size = len(model.pieces)
-    model.trainer_spec.pad_id, model.trainer_spec.eos_id, model.trainer_spec.unk_id = 0, 1, 2
-    model.trainer_spec.bos_id = -1
-    model.normalizer_spec.name = "golden"
+    model = t5_pieces()
     (folder / "spiece.model").write_bytes(model.SerializeToString(deterministic=True))
     (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "PegasusTokenizer"}) + "\n")
     tokenizer = PegasusTokenizer.from_pretrained(str(folder))

@@ -16,7 +16,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 import torch
 import transformers
-from generate import sentencepiece_model, tokenizer as marian_files
+from generate import t5_pieces, tokenizer as marian_files
 from generate_encoders import byte_level, wordpiece
 from transformers import (
     BartConfig, BartForConditionalGeneration, BertConfig, BertForMaskedLM, BertForNextSentencePrediction, BertForPreTraining,
@@ -42,17 +42,8 @@ def bytes_vocabulary(folder: Path) -> int:
     return len(vocabulary)
 
 
-def t5_pieces(folder: Path) -> int:
-    from sentencepiece import sentencepiece_model_pb2 as model_pb2
-
-    source = sentencepiece_model("the animal was too tired street wide end a an")
-    model = model_pb2.ModelProto()
-    Piece = model_pb2.ModelProto.SentencePiece
-    for piece, kind in [("<pad>", Piece.CONTROL), ("</s>", Piece.CONTROL), ("<unk>", Piece.UNKNOWN)]:
-        model.pieces.add(piece=piece, score=0, type=kind)
-    model.pieces.extend(source.pieces[2:])
-    model.trainer_spec.CopyFrom(source.trainer_spec)
-    model.trainer_spec.pad_id, model.trainer_spec.eos_id, model.trainer_spec.unk_id, model.trainer_spec.bos_id = 0, 1, 2, -1
+def t5_files(folder: Path) -> int:
+    model = t5_pieces()
     (folder / "spiece.model").write_bytes(model.SerializeToString(deterministic=True))
     return len(model.pieces)
 
@@ -125,7 +116,7 @@ def folders() -> dict:
         lambda n: config(vocab_size=n + pad, pad_token_id=1, bos_token_id=0, eos_token_id=2, **BERT | dict(type_vocab_size=1) | more), "encoder", save)
     canine = lambda model=CanineModel, save={}, **more: (lambda folder: 1114112, model, lambda n: CanineConfig(**CANINE | more), "encoder", save)
     t5 = lambda model=T5ForConditionalGeneration, config=T5Config, pad=0, save={}, **more: (
-        t5_pieces, model, lambda n: config(vocab_size=n + 100 + pad, **T5 | more), "seq2seq", save)
+        t5_files, model, lambda n: config(vocab_size=n + 100 + pad, **T5 | more), "seq2seq", save)
 
     def marian(separate=False, pad=0, config=MarianConfig, model=MarianMTModel, save={}, **more):
         def files(folder):
