@@ -55,7 +55,7 @@ mod tokenizers;
 use std::path::Path;
 
 use attentive_bundle::{Bundle, EmbeddingConfig};
-use attentive_model::{EncoderSpec, FamilyVisitor, ModelSpec, Role};
+use attentive_model::{ModelSpec, Role};
 use serde_json::Value;
 
 use reader::Reader;
@@ -114,27 +114,12 @@ pub fn export(
 ) -> Result<Vec<String>, InterchangeError> {
     let write = |folder: &Path| {
         let mut notes = (format.family().export)(bundle, options, folder)?;
-        if let Some(width) = bundle.model.visit(Width).filter(|_| bundle.embedding != EmbeddingConfig::default()) {
-            notes.extend(sentences::write(bundle, width, folder)?);
+        if bundle.model.role() == Role::Encoder && bundle.embedding != EmbeddingConfig::default() {
+            notes.extend(sentences::write(bundle, folder)?);
         }
         Ok(notes)
     };
     attentive_bundle::write_folder(folder, write, |cause| InterchangeError::Io { path: folder.to_owned(), cause })
-}
-
-/// The width of an encoder's vectors.
-struct Width;
-
-impl FamilyVisitor for Width {
-    type Output = Option<usize>;
-
-    fn any<C: ModelSpec>(self, _spec: &C, _role: Role) -> Self::Output {
-        None
-    }
-
-    fn encoder<C: EncoderSpec>(self, spec: &C) -> Self::Output {
-        Some(spec.d_model())
-    }
 }
 
 /// The bundle's configuration as one of the family that a format is for.
@@ -167,7 +152,7 @@ pub fn import(folder: &Path, options: &ImportConfig) -> Result<Imported, Interch
     let mut notes = std::mem::take(&mut reader.notes);
     match sentences {
         Some(sentences) if bundle.model.role() == Role::Encoder => {
-            sentences.check_widths(bundle.model.visit(Width).unwrap_or(0), folder)?;
+            sentences.check_widths(bundle.model.d_model(), folder)?;
             notes.extend(sentences.notes);
             (bundle.embedding, bundle.dense) = (sentences.embedding, sentences.dense);
             // As there, a text is cut where the tokenizer's settings or the model's positions end.

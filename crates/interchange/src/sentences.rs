@@ -9,7 +9,7 @@ use attentive_bundle::{Bundle, Dense, DenseActivation, EmbeddingConfig, Pooling}
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::{InterchangeError, checkpoint, files, layout::zeros, reader::CONFIG, source::Source};
+use crate::{InterchangeError, checkpoint, files, layout::zeros, reader::CONFIG, settings::is_unset, source::Source};
 
 pub(crate) const MODULES: &str = "modules.json";
 const POOLING_FOLDER: &str = "1_Pooling";
@@ -159,7 +159,7 @@ fn modules(folder: &Path) -> Result<Option<Vec<Module>>, InterchangeError> {
 ///
 /// # Errors
 /// [`InterchangeError::Io`].
-pub(crate) fn write(bundle: &Bundle, width: usize, folder: &Path) -> Result<Vec<String>, InterchangeError> {
+pub(crate) fn write(bundle: &Bundle, folder: &Path) -> Result<Vec<String>, InterchangeError> {
     let EmbeddingConfig { pooling, frame, dense, normalize, max_len, lowercase, prompts, prompt, pool_prompt } =
         &bundle.embedding;
     let layers = dense.iter().map(|_| "Dense").chain(normalize.then_some("Normalize"));
@@ -187,7 +187,7 @@ pub(crate) fn write(bundle: &Bundle, width: usize, folder: &Path) -> Result<Vec<
         attentive_weights::write(&folder.join(checkpoint::SAFETENSORS), &tensors, &BTreeMap::new())?;
     }
     let mut of_pooling = Map::from_iter([
-        ("word_embedding_dimension".to_owned(), json!(width)),
+        ("word_embedding_dimension".to_owned(), json!(bundle.model.d_model())),
         ("include_prompt".to_owned(), json!(pool_prompt)),
     ]);
     let switched = POOLING.into_iter().filter(|(.., way)| pooling.contains(way)).map(|(.., way)| way);
@@ -254,7 +254,7 @@ impl Reading<'_> {
                 "unpad_inputs" => true,
                 _ => false,
             };
-            if !is_followed && !says_nothing(&value) {
+            if !is_followed && !is_unset(&value) {
                 self.problems.push(format!("{name}: {key} is {value}, which is not followed here"));
             }
         }
@@ -292,8 +292,7 @@ impl Reading<'_> {
             let others = ["pooling_mode", "include_prompt", "word_embedding_dimension", "embedding_dimension"];
             others.contains(&key) || POOLING.iter().any(|(_, switch, _)| *switch == key)
         };
-        for (key, value) in
-            config.iter().filter(|(key, value)| !is_known(key) && **value != false && !says_nothing(value))
+        for (key, value) in config.iter().filter(|(key, value)| !is_known(key) && **value != false && !is_unset(value))
         {
             self.problems.push(format!("{name}: {key} is {value}, which is not followed here"));
         }
@@ -307,7 +306,7 @@ impl Reading<'_> {
         let is_usual = |(key, value): (&String, &Value)| match key.as_str() {
             "in_features" | "out_features" | "bias" | "activation_function" => true,
             "module_input_name" | "module_output_name" => value == "sentence_embedding" || value.is_null(),
-            _ => *value == false || says_nothing(value),
+            _ => *value == false || is_unset(value),
         };
         for (key, value) in config.iter().filter(|&setting| !is_usual(setting)) {
             self.problems.push(format!("{name}: {key} is {value}, which is not followed here"));
@@ -379,15 +378,5 @@ impl Reading<'_> {
         });
         self.embedding.prompts = prompts;
         Ok(())
-    }
-}
-
-/// Whether a setting is not set.
-fn says_nothing(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Array(items) => items.is_empty(),
-        Value::Object(items) => items.is_empty(),
-        _ => false,
     }
 }

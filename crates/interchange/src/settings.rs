@@ -163,21 +163,25 @@ const OF_GENERATION: [&str; 25] = [
     "top_p",
 ];
 
-/// Whether a setting says nothing: it is not set, or has the value that has no effect.
-fn has_no_effect(key: &str, value: &Value) -> bool {
-    let is_unset = match value {
+/// Whether a setting is not set.
+pub(crate) fn is_unset(value: &Value) -> bool {
+    match value {
         Value::Null => true,
         Value::Array(items) => items.is_empty(),
         Value::Object(items) => items.is_empty(),
         _ => false,
-    };
+    }
+}
+
+/// Whether a setting says nothing: it is not set, or has the value that has no effect.
+fn has_no_effect(key: &str, value: &Value) -> bool {
     let is = |neutral: &str| {
         serde_json::from_str::<Value>(neutral).is_ok_and(|neutral| match (neutral.as_f64(), value.as_f64()) {
             (Some(neutral), Some(value)) => neutral == value,
             _ => neutral == *value,
         })
     };
-    is_unset
+    is_unset(value)
         || OF_NO_EFFECT.contains(&key)
         || OF_NO_EFFECT_AT.iter().any(|(neutral_key, neutral)| *neutral_key == key && is(neutral))
 }

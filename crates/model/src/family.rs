@@ -188,6 +188,11 @@ impl ModelConfig {
         ask!(self, |spec, _role| -> Option<usize> { spec.max_len() })
     }
 
+    /// Width of the vectors between layers.
+    pub fn d_model(&self) -> usize {
+        ask!(self, |spec, _role| -> usize { spec.d_model() })
+    }
+
     /// Length that costs are stated for.
     pub fn typical_len(&self) -> usize {
         ask!(self, |spec, _role| -> usize { spec.typical_len() })

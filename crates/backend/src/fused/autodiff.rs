@@ -31,6 +31,16 @@ macro_rules! register {
     };
 }
 
+/// The output of an operation, and what its gradient is made of where one is wanted.
+macro_rules! tracked {
+    ($operation:ident, $nodes:expr, $state:expr, $y:expr) => {
+        match Backward::<B, _>::prepare::<C>($operation, $nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish($state, $y),
+            OpsKind::UnTracked(prep) => prep.finish($y),
+        }
+    };
+}
+
 #[derive(Debug)]
 struct Linear;
 
@@ -232,10 +242,7 @@ fn recurrence<B: FusedGradients, C: CheckpointStrategy, const N: usize>(
     let tensors = tensors.map(Tracked::<B, C>::into_primitive);
     let kept = B::fused_recurrence_with_kept(&tensors, &args);
     let y = kept[0].clone();
-    match Backward::<B, N>::prepare::<C>(Recurrence, nodes).compute_bound().stateful() {
-        OpsKind::Tracked(prep) => prep.finish((tensors, kept, args), y),
-        OpsKind::UnTracked(prep) => prep.finish(y),
-    }
+    tracked!(Recurrence, nodes, (tensors, kept, args), y)
 }
 
 type Tracked<B, C> = FloatTensor<Autodiff<B, C>>;
@@ -270,19 +277,13 @@ impl<B: FusedGradients, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
     fn fused_dropout(x: Tracked<B, C>, dropout: DropoutArgs) -> Tracked<B, C> {
         let nodes = [x.node()];
         let y = B::fused_dropout(x.into_primitive(), dropout);
-        match Dropout.prepare::<C>(nodes).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish(dropout, y),
-            OpsKind::UnTracked(prep) => prep.finish(y),
-        }
+        tracked!(Dropout, nodes, dropout, y)
     }
 
     fn fused_residual(x: Tracked<B, C>, f: Tracked<B, C>) -> Tracked<B, C> {
         let nodes = [x.node(), f.node()];
         let y = B::fused_residual(x.into_primitive(), f.into_primitive());
-        match Residual.prepare::<C>(nodes).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish((), y),
-            OpsKind::UnTracked(prep) => prep.finish(y),
-        }
+        tracked!(Residual, nodes, (), y)
     }
 
     fn fused_gate(gate: Tracked<B, C>, x: Tracked<B, C>, kind: ActivationKind, dropout: DropoutArgs) -> Tracked<B, C> {
@@ -301,10 +302,7 @@ impl<B: FusedGradients, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
         let nodes = [x.node()];
         let (cos, sin) = (cos.into_primitive(), sin.into_primitive());
         let y = B::fused_rotation(x.into_primitive(), cos.clone(), sin.clone());
-        match Rotation.prepare::<C>(nodes).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish((cos, sin), y),
-            OpsKind::UnTracked(prep) => prep.finish(y),
-        }
+        tracked!(Rotation, nodes, (cos, sin), y)
     }
 
     fn fused_norm(x: Tracked<B, C>, gamma: Tracked<B, C>, beta: Tracked<B, C>, args: NormArgs) -> Tracked<B, C> {
@@ -392,10 +390,7 @@ impl<B: FusedGradients, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
         let nodes = [table.node(), positions.node()];
         let n_positions = positions.shape()[0];
         let y = B::fused_embedding(table.primitive().clone(), positions.into_primitive(), args.clone(), dropout);
-        match Embedding.prepare::<C>(nodes).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish((table, n_positions, args, dropout), y),
-            OpsKind::UnTracked(prep) => prep.finish(y),
-        }
+        tracked!(Embedding, nodes, (table, n_positions, args, dropout), y)
     }
 
     fn fused_recurrence(

@@ -6,7 +6,7 @@ use anyhow::Result;
 use attentive_interchange::{ImportConfig, Imported};
 use clap::Args;
 
-use super::save;
+use super::{CaseArgs, save};
 
 /// Bring in a model of transformers.
 #[derive(Debug, Args)]
@@ -24,18 +24,13 @@ pub(crate) struct Import {
     /// Leave out tensors that the model has no place for, as heads of other tasks, and list them.
     #[arg(long)]
     drop_unknown: bool,
-    /// Read a WordPiece vocabulary as a cased one, whatever the folder says.
-    #[arg(long, conflicts_with = "uncased")]
-    cased: bool,
-    /// Read a WordPiece vocabulary as an uncased one, whatever the folder says.
-    #[arg(long)]
-    uncased: bool,
+    #[command(flatten)]
+    case: CaseArgs,
 }
 
 impl Import {
     pub(super) fn run(self) -> Result<()> {
-        let lowercase = (self.cased || self.uncased).then_some(self.uncased);
-        let options = ImportConfig { drop_unknown: self.drop_unknown, lowercase };
+        let options = ImportConfig { drop_unknown: self.drop_unknown, lowercase: self.case.lowercase() };
         let folder = match self.source.to_str().filter(|source| source.starts_with("hf://")) {
             Some(address) => fetch(address)?,
             None => self.source.clone(),

@@ -219,6 +219,24 @@ impl SamplingArgs {
     }
 }
 
+/// The case of a WordPiece vocabulary.
+#[derive(Debug, Args)]
+struct CaseArgs {
+    /// Read a WordPiece vocabulary as a cased one, whatever the folder says.
+    #[arg(long, conflicts_with = "uncased")]
+    cased: bool,
+    /// Read a WordPiece vocabulary as an uncased one, whatever the folder says.
+    #[arg(long)]
+    uncased: bool,
+}
+
+impl CaseArgs {
+    /// Whether the vocabulary is of lower case; nothing where the folder is to say it.
+    fn lowercase(&self) -> Option<bool> {
+        (self.cased || self.uncased).then_some(self.uncased)
+    }
+}
+
 /// What the names of special tokens in a text are.
 #[derive(Debug, Args)]
 struct SpecialsArgs {

@@ -121,10 +121,12 @@ impl Layers {
             refuse!("{place}: `extends` goes round in a circle");
         }
         let mut merged = Self::read_at(&source.beside(&base), depth + 1, Some(&place))?;
-        for name in ["batch", "tokenizer"] {
-            for key in own.table.get(name).and_then(Value::as_table).into_iter().flat_map(Table::keys) {
-                forget_rivals(&mut merged.table, &format!("{name}.{key}"));
-            }
+        let is_set = |key: &str| {
+            let (table, setting) = key.split_once('.')?;
+            own.table.get(table)?.get(setting)
+        };
+        for (key, _) in RIVALS.iter().filter(|(key, _)| is_set(key).is_some()) {
+            forget_rivals(&mut merged.table, key);
         }
         lay_over(&mut merged.table, own.table);
         merged.origins.lay_over(own.origins);

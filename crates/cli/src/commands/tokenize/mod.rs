@@ -12,6 +12,7 @@ use anyhow::Result;
 use attentive_tokenizer::{OpenOptions, Opened, Tokenizer};
 use clap::{Args, Subcommand};
 
+use super::CaseArgs;
 use attentive_run::resolve;
 
 /// Train tokenizers, and turn text into tokens and back.
@@ -51,18 +52,13 @@ struct TokenizerArgs {
     /// vocab.txt; a SentencePiece model; byt5 or canine.
     #[arg(short, long, value_name = "PATH", visible_alias = "model", default_value = "runs/latest")]
     tokenizer: PathBuf,
-    /// Read a WordPiece vocabulary as a cased one, whatever the folder says.
-    #[arg(long, conflicts_with = "uncased")]
-    cased: bool,
-    /// Read a WordPiece vocabulary as an uncased one, whatever the folder says.
-    #[arg(long)]
-    uncased: bool,
+    #[command(flatten)]
+    case: CaseArgs,
 }
 
 impl TokenizerArgs {
     fn open(&self) -> Result<Arc<dyn Tokenizer>> {
-        let lowercase = (self.cased || self.uncased).then_some(self.uncased);
-        let options = OpenOptions::default().lowercase(lowercase);
+        let options = OpenOptions::default().lowercase(self.case.lowercase());
         let Opened { tokenizer, notes, .. } = options.open(&resolve(&self.tokenizer))?;
         notes.iter().for_each(|note| warning!("note: {note}"));
         Ok(tokenizer.into())
