@@ -64,7 +64,7 @@ pub use adam::{Adam, AdamTensor, sum_of_squares};
 #[cfg(feature = "mimalloc")]
 pub use allocator::{Allocator, keep_pages};
 pub use attention::{
-    Attention, AttentionGradients, AttentionShape, HeadStrides, Heads, HeadsMut, ScoreBias, StepAttention,
+    Attention, AttentionGradients, AttentionShape, DistanceBias, HeadStrides, Heads, HeadsMut, ScoreBias, StepAttention,
 };
 pub use column_sums::column_sums;
 pub use cross_entropy::{CrossEntropy, Targets, VocabGradients, VocabProjection, WeightLayout};

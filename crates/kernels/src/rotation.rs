@@ -44,6 +44,21 @@ impl Rotation<'_> {
         self.turned(x, dims, -1.0)
     }
 
+    /// Turns the first `heads` heads of rows of `width` features in place; `positions` are the rows' positions.
+    ///
+    /// # Panics
+    /// If `d` is odd, rows have fewer features, or a position has no angle.
+    pub fn turn_rows(&self, x: &mut [f32], width: usize, heads: usize, positions: &[u32]) {
+        let (d, level) = (self.d, Level::current());
+        assert!(d > 0 && d.is_multiple_of(2), "a head of {d} features has no pairs to rotate");
+        assert!(width >= elements([heads, d]) && x.len() == elements([positions.len(), width]), "rows of {width}");
+        assert_eq!(self.cos.len(), self.sin.len(), "cosines and sines");
+        for (row, &position) in x.chunks_exact_mut(width).zip(positions) {
+            let [cos, sin] = [self.cos, self.sin].map(|angles| &angles[position as usize * (d / 2)..][..d / 2]);
+            row[..heads * d].chunks_exact_mut(d).for_each(|x| rotate_in_place(level, cos, sin, x));
+        }
+    }
+
     fn turned(&self, x: Heads<'_>, [batch, heads, seq]: [usize; 3], sign: f32) -> Vec<f32> {
         let d = self.d;
         assert!(d > 0 && d.is_multiple_of(2), "a head of {d} features has no pairs to rotate");
@@ -69,6 +84,21 @@ impl Rotation<'_> {
 
 dispatch! {
     fn rotate(x: &[f32], cos: &[f32], sin: &[f32], sign: f32, y: &mut [f32]) = rotate_kernel
+}
+
+dispatch! {
+    fn rotate_in_place(cos: &[f32], sin: &[f32], x: &mut [f32]) = rotate_in_place_kernel
+}
+
+#[inline(always)]
+fn rotate_in_place_kernel<S: Simd>(s: S, cos: &[f32], sin: &[f32], x: &mut [f32]) {
+    let half = cos.len();
+    let (to_a, to_b) = x.split_at_mut(half);
+    for i in (0..half).step_by(S::LANES) {
+        let (a, b, cos, sin) = (s.load(to_a, i), s.load(to_b, i), s.load(cos, i), s.load(sin, i));
+        s.store(to_a, i, s.sub(s.mul(a, cos), s.mul(b, sin)));
+        s.store(to_b, i, s.mul_add(b, cos, s.mul(a, sin)));
+    }
 }
 
 #[inline(always)]

@@ -1,8 +1,8 @@
 //! Attention against the oracle, its gradients against finite differences.
 
 use attentive_kernels::{
-    Attention, AttentionGradients, AttentionShape, Dropout, HeadStrides, Heads, HeadsMut, Level, ScoreBias,
-    StepAttention,
+    Attention, AttentionGradients, AttentionShape, DistanceBias, Dropout, HeadStrides, Heads, HeadsMut, Level,
+    ScoreBias, StepAttention,
 };
 use attentive_testkit::{self as oracle, Fixture, assert_close, gradient, widen};
 
@@ -103,6 +103,7 @@ impl Case {
             causal: self.causal,
             window: self.window,
             bias,
+            distances: None,
             scale: self.scale,
             dropout: self.dropout,
         }
@@ -388,32 +389,91 @@ fn fused_projections_need_no_copies() {
     }
 }
 
+/// The bias of each distance, written out for every query and key.
+fn dense(distances: DistanceBias<'_>, heads: usize, [q_len, k_len]: [usize; 2]) -> Vec<f32> {
+    let n = distances.values.len() / heads;
+    let of_query = |h: usize, i: usize| {
+        let zero = h * n + distances.zero + q_len - k_len - i;
+        (0..k_len).map(move |j| distances.values.get(zero + j).copied().unwrap_or(0.0))
+    };
+    (0..heads).flat_map(|h| (0..q_len).flat_map(move |i| of_query(h, i))).collect()
+}
+
+/// A bias by distance is the same bias of every score, for whole texts and for continuations.
+#[test]
+fn biases_by_distance_are_biases_of_scores() {
+    for ([q_len, k_len], causal, window) in
+        [([70, 70], false, None), ([3, 20], true, None), ([80, 300], true, Some(90)), ([30, 30], false, Some(7))]
+    {
+        let (heads, d) = (3, 10);
+        let mut data = Fixture::new((q_len + k_len) as u64);
+        let after = if causal { 0 } else { q_len - 1 };
+        let (zero, n) = (k_len + 4, k_len + 5 + after);
+        let values = data.normal(heads * n);
+        let distances = DistanceBias { values: &values, zero };
+        let [q, k, v] = [q_len, k_len, k_len].map(|len| data.normal(heads * len * d));
+        let shape = AttentionShape { batch: 1, heads, kv_heads: heads, q_len, k_len, d_k: d, d_v: d };
+        let attention = Attention { causal, window, ..Attention::new(shape) };
+        let forward = |attention: Attention<'_>| {
+            let mut out = vec![f32::NAN; heads * q_len * d];
+            let strides = |len| HeadStrides::head_major(heads, len, d);
+            let [q, k, v] = [(&q, q_len), (&k, k_len), (&v, k_len)].map(|(x, len)| Heads::new(x, strides(len)));
+            let to = HeadsMut::new(&mut out, strides(q_len));
+            attention.forward(q, k, v, to, &mut vec![0.0; heads * q_len]);
+            out
+        };
+        let written_out = dense(distances, heads, [q_len, k_len]);
+        let bias = ScoreBias { values: &written_out, batch: 1, heads };
+        for level in Level::available() {
+            let [found, expected] = level.during(|| {
+                let by_distance = Attention { distances: Some(distances), ..attention };
+                [forward(by_distance), forward(Attention { bias: Some(bias), ..attention })]
+            });
+            assert_eq!(found, expected);
+        }
+    }
+}
+
 /// Rows that share slots see what they would see with copies of their own.
 #[test]
 fn steps_over_shared_slots() {
-    for [rows, heads, new, k_len, d_k, d_v] in [[5, 3, 1, 37, 64, 64], [3, 2, 4, 9, 7, 13], [64, 4, 1, 33, 16, 8]] {
+    let variants = [(false, None), (true, None), (false, Some(5)), (true, Some(8))];
+    for ([rows, heads, kv_heads, new, k_len, d_k, d_v], (is_biased, window)) in [
+        [5, 3, 3, 1, 37, 64, 64],
+        [3, 2, 1, 4, 9, 7, 13],
+        [64, 4, 4, 1, 33, 16, 8],
+        [1, 6, 2, 1, 700, 32, 32],
+        [2, 9, 3, 1, 150, 64, 64],
+    ]
+    .into_iter()
+    .flat_map(|dims| variants.map(|variant| (dims, variant)))
+    {
         let mut data = Fixture::new((rows * k_len + d_k) as u64);
-        let (n_slots, width) = (2 * k_len, heads * (d_k + d_v));
+        let (n_slots, width) = (2 * k_len, kv_heads * (d_k + d_v));
         let keys_values = data.normal(n_slots * width);
         let slots: Vec<u32> = (0..rows * k_len).map(|i| ((i * i + 3 * i / 7) % n_slots) as u32).collect();
         let q_width = heads * d_k + 5;
         let q = data.normal(rows * new * q_width);
         let own: Vec<f32> =
             slots.iter().flat_map(|&slot| &keys_values[slot as usize * width..][..width]).copied().collect();
+        let values = data.normal(heads * (k_len + 3));
+        let distances = is_biased.then_some(DistanceBias { values: &values, zero: k_len + 1 });
+        let scale = if is_biased { 0.7 } else { 1.0 / (d_k as f32).sqrt() };
 
-        let shape = AttentionShape { batch: rows, heads, kv_heads: heads, q_len: new, k_len, d_k, d_v };
+        let shape = AttentionShape { batch: rows, heads, kv_heads, q_len: new, k_len, d_k, d_v };
         let strides = |seq, row, head| HeadStrides { batch: seq * row, seq: row, head };
         let mut expected = vec![0.0; rows * new * heads * d_v];
-        Attention { causal: true, ..Attention::new(shape) }.forward(
+        Attention { causal: true, window, distances, scale, ..Attention::new(shape) }.forward(
             Heads::new(&q, strides(new, q_width, d_k)),
             Heads::new(&own, strides(k_len, width, d_k)),
-            Heads::new(&own[heads * d_k..], strides(k_len, width, d_v)),
+            Heads::new(&own[kv_heads * d_k..], strides(k_len, width, d_v)),
             HeadsMut::new(&mut expected, strides(new, heads * d_v, d_v)),
             &mut vec![0.0; rows * heads * new],
         );
         for level in Level::available() {
             let mut out = vec![f32::NAN; expected.len()];
-            let step = StepAttention { heads, d_k, d_v, keys_values: &keys_values, slots: &slots, k_len };
+            let new = StepAttention::new([heads, kv_heads], [d_k, d_v], &keys_values, &slots);
+            let step = StepAttention { k_len, window, distances, scale, ..new };
             level.during(|| step.forward(&q, q_width, &mut out));
             assert_close(&out, &widen(&expected), 1e-5, 1e-6);
         }

@@ -29,6 +29,22 @@ fn packed_and_plain_products_are_the_same_bits() {
 }
 
 #[test]
+fn columns_are_those_that_were_packed() {
+    for [k, n] in [[1, 1], [5, 67], [259, 130], [513, 17]] {
+        let b = Fixture::new((k + n) as u64).normal(k * n);
+        for level in Level::available() {
+            let packed = level.during(|| PackedMatrix::new(MatRef::new(&b, k, n)));
+            for j in 0..n {
+                let mut column = vec![f32::NAN; k];
+                packed.column(j, 3.0, &mut column);
+                let expected: Vec<f32> = (0..k).map(|p| 3.0 * b[p * n + j]).collect();
+                assert_eq!(column, expected);
+            }
+        }
+    }
+}
+
+#[test]
 fn a_row_does_not_depend_on_the_others() {
     let [m, k, n] = [37, 101, 67];
     let mut data = Fixture::new(5);

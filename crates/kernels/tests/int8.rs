@@ -50,6 +50,22 @@ fn every_path_gives_the_formula_and_the_same_bits() {
 }
 
 #[test]
+fn columns_are_those_that_were_rounded() {
+    for [k, n] in [[1, 1], [6, 67], [259, 33]] {
+        let b = Fixture::new((k + n) as u64).normal(k * n);
+        let columns = QuantisedColumns::new(MatRef::new(&b, k, n));
+        let matrix = Int8Matrix::new(&columns);
+        for j in 0..n {
+            let mut column = vec![f32::NAN; k];
+            matrix.column(j, 1.0, &mut column);
+            let values = &columns.values()[j * k..][..k];
+            let expected: Vec<f32> = values.iter().map(|&q| columns.scales()[j] * f32::from(q)).collect();
+            assert_eq!(column, expected);
+        }
+    }
+}
+
+#[test]
 fn extreme_values_do_not_overflow() {
     let k = 4096;
     let columns = QuantisedColumns::new(MatRef::new(&vec![-1.0; k], k, 1));

@@ -152,6 +152,15 @@ fn rotations_turn_pairs_and_back() {
             assert_close(&y, &expected, 1e-5, 1e-5);
             let back = rotation.turn_back(Heads::new(&y, strides), [batch, heads, seq]);
             assert_close(&back, &widen(&x), 1e-5, 1e-5);
+            // In place, with a column after the heads that stays as it is.
+            let (rows, width) = (batch * seq, heads * d + 1);
+            let mut wide = vec![7.0; rows * width];
+            wide.chunks_mut(width).zip(x.chunks(heads * d)).for_each(|(to, x)| to[..heads * d].copy_from_slice(x));
+            let positions: Vec<u32> = (0..rows).map(|row| (row % seq) as u32).collect();
+            rotation.turn_rows(&mut wide, width, heads, &positions);
+            for (wide, y) in wide.chunks(width).zip(y.chunks(heads * d)) {
+                assert_eq!(wide, [y, &[7.0]].concat());
+            }
         });
     }
 }

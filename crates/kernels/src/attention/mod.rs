@@ -76,6 +76,8 @@ pub struct Attention<'a> {
     pub window: Option<usize>,
     /// Bias of scores.
     pub bias: Option<ScoreBias<'a>>,
+    /// Bias of scores by distance, instead of [`bias`](Self::bias); it has no gradient.
+    pub distances: Option<DistanceBias<'a>>,
     /// Factor of the products of queries and keys: `1 / √d_k` in the paper, 1 in T5.
     pub scale: f32,
     /// Dropout on the weights, a row of the mask for each of the `[batch, heads, q_len]` queries and `k_len` columns.
@@ -91,6 +93,15 @@ pub struct ScoreBias<'a> {
     pub batch: usize,
     /// Number of heads with their own values: `heads` or 1.
     pub heads: usize,
+}
+
+/// Bias added to scores that depends on the key's position minus the query's alone: ALiBi's, or that of T5's buckets.
+#[derive(Clone, Copy, Debug)]
+pub struct DistanceBias<'a> {
+    /// `[heads, distances]`, in the order of distances; none is positive infinity.
+    pub values: &'a [f32],
+    /// Index of distance 0.
+    pub zero: usize,
 }
 
 /// Gradients, overwritten.
@@ -122,15 +133,32 @@ struct HeadCall<'a> {
     k_end: usize,
     /// Zero for a visible key and minus infinity for a hidden one, if any before `k_end` is hidden.
     hidden: Option<Vec<f32>>,
-    /// Bias added to the head's scores, `[q_len, k_len]`.
-    bias: Option<&'a [f32]>,
+    /// Bias added to the head's scores.
+    bias: Option<RowBias<'a>>,
+}
+
+/// Bias of rows of scores: `values[start + row · step + column]`.
+#[derive(Clone, Copy)]
+struct RowBias<'a> {
+    values: &'a [f32],
+    start: isize,
+    step: isize,
 }
 
 impl<'a> Attention<'a> {
     /// The paper's: every query sees every key, and scores are divided by √d_k.
     pub fn new(shape: AttentionShape) -> Self {
         let scale = 1.0 / (shape.d_k as f32).sqrt();
-        Self { shape, hidden: None, causal: false, window: None, bias: None, scale, dropout: Dropout::NONE }
+        Self {
+            shape,
+            hidden: None,
+            causal: false,
+            window: None,
+            bias: None,
+            distances: None,
+            scale,
+            dropout: Dropout::NONE,
+        }
     }
 
     fn call(&'a self) -> Call<'a> {
@@ -215,6 +243,10 @@ impl<'a> Attention<'a> {
             assert!(is_shared, "a bias of {of_batch} × {of_heads} heads, for {batch} × {heads}");
             assert_eq!(values.len(), of_batch * of_heads * q_len * k_len, "the bias's length");
         }
+        if let Some(distances) = self.distances {
+            assert!(self.bias.is_none(), "scores have one bias");
+            distances.check(heads, k_len, if self.causal { 1 } else { q_len });
+        }
     }
 }
 
@@ -229,7 +261,15 @@ impl<'a> HeadCall<'a> {
             .map(|hidden| &hidden[..k_end])
             .filter(|hidden| hidden.contains(&true))
             .map(|hidden| hidden.iter().map(|&hidden| if hidden { f32::NEG_INFINITY } else { 0.0 }).collect());
-        let bias = call.attention.bias.map(|bias| &bias.values[bias.head(b, h) * q_len * k_len..][..q_len * k_len]);
+        let bias = call.attention.bias.map(|bias| {
+            let values = &bias.values[bias.head(b, h) * q_len * k_len..][..q_len * k_len];
+            RowBias { values, start: 0, step: k_len as isize }
+        });
+        let by_distance = call.attention.distances.map(|distances| {
+            let first = distances.zero as isize + q_len as isize - k_len as isize;
+            RowBias { values: distances.head(heads, h), start: first, step: -1 }
+        });
+        let bias = bias.or(by_distance);
         Self { call, b, h, k_end, hidden, bias }
     }
 
@@ -288,12 +328,39 @@ impl<'a> HeadCall<'a> {
             first_unseen: self.ahead().map_or(isize::MAX - rows as isize, |ahead| own + ahead as isize),
             scale,
             hidden: self.hidden.as_deref().map(|hidden| &hidden[j..j + cols]),
-            bias: self.bias.map(|bias| &bias[(i * k_len + j).min(bias.len())..]),
+            bias: self.bias.map(|bias| RowBias { start: bias.start + i as isize * bias.step + j as isize, ..bias }),
             dropout,
             first_row: (self.b * heads + self.h) * q_len + i,
             first_key: j,
             k_len,
         }
+    }
+}
+
+impl RowBias<'_> {
+    /// The bias of the first `cols` scores of a row.
+    #[inline(always)]
+    fn row(&self, row: usize, cols: usize) -> &[f32] {
+        if cols == 0 {
+            return &[];
+        }
+        &self.values[(self.start + row as isize * self.step) as usize..][..cols]
+    }
+}
+
+impl<'a> DistanceBias<'a> {
+    /// The values of a head.
+    fn head(&self, heads: usize, h: usize) -> &'a [f32] {
+        let n = self.values.len() / heads;
+        &self.values[h * n..][..n]
+    }
+
+    /// Checks that there are values for `before` keys up to the query's own position and `after` from there on.
+    fn check(&self, heads: usize, before: usize, after: usize) {
+        let n = self.values.len() / heads;
+        assert_eq!(self.values.len(), heads * n, "biases of {heads} heads");
+        let fits = self.zero + 1 >= before && n.saturating_sub(self.zero) >= after;
+        assert!(fits, "biases of {n} distances, the first -{}, for {before} keys and {after} after them", self.zero);
     }
 }
 

@@ -1,5 +1,6 @@
 //! The soft-max between the products: from scores to weights, and from weights to gradients of scores.
 
+use super::RowBias;
 use crate::dropout::WORD;
 use crate::math::exp;
 use crate::matmul::A_STRIDE;
@@ -20,14 +21,14 @@ pub(super) struct Block<'a> {
     pub(super) scale: f32,
     /// Added to the scores of each key: minus infinity hides it.
     pub(super) hidden: Option<&'a [f32]>,
-    /// Added to scores: row `r` begins at `r · k_len`.
-    pub(super) bias: Option<&'a [f32]>,
+    /// Added to scores.
+    pub(super) bias: Option<RowBias<'a>>,
     pub(super) dropout: Dropout,
     /// Row of the dropout mask of the first query.
     pub(super) first_row: usize,
     /// Column of the dropout mask of the first key, a multiple of 64.
     pub(super) first_key: usize,
-    /// Columns of the bias and of the dropout mask.
+    /// Columns of the dropout mask, and of a bias with a gradient.
     pub(super) k_len: usize,
 }
 
@@ -48,7 +49,7 @@ impl Block<'_> {
     /// The bias of a row.
     #[inline(always)]
     pub(super) fn bias(&self, row: usize, seen: usize) -> Option<&[f32]> {
-        self.bias.map(|bias| &bias[row * self.k_len..][..seen])
+        self.bias.as_ref().map(|bias| bias.row(row, seen))
     }
 
     /// Scores of a row from column `i` on, scaled, biased and masked.

@@ -294,6 +294,16 @@ impl<T: DerefMut<Target = [f32]>> Packed<T> {
         }
     }
 
+    /// Column `j`, which no rounding to bf16 has changed.
+    pub(crate) fn column(&self, j: usize) -> impl Iterator<Item = f32> {
+        assert!(self.level.precision == Precision::F32 && j < self.cols, "column {j} of {} in f32", self.cols);
+        let cols = panel_cols(self.level);
+        (0..self.depth).step_by(DEPTH).flat_map(move |p| {
+            let BPanels { data, panel_stride } = self.rows_from(p);
+            data[j / cols * panel_stride..][..panel_stride].iter().skip(j % cols).step_by(cols).copied()
+        })
+    }
+
     /// `c = a · b` from column `j` of `b` on, or `c += a · b`, for at most [`DEPTH`] rows and `j` a multiple of 64;
     /// `room` is space for a block of A.
     pub(crate) fn multiply(&self, a: MatRef<'_>, j: usize, room: &mut [f32], mut c: MatMut<'_>, accumulate: bool) {
