@@ -43,7 +43,7 @@ pub(crate) fn run(name: &str, precision: &str, beam: usize, batch: usize) -> Res
     let precision: WeightFormat = precision.parse().map_err(anyhow::Error::msg)?;
     let engine = {
         let model = config.init(&device, 1)?;
-        CpuTransformer::new(&config, attentive_weights::params(&model), precision)?
+        CpuTransformer::new(&config, &attentive_weights::params(&model), precision)?
     };
     let sources = sources(config.source_vocab_size);
     let rules = Rules { min_len: LEN, ..Rules::default() };

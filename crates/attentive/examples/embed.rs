@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let [model, text, others @ ..] = &args[..] else { return Err("usage: embed MODEL TEXT OTHER…".into()) };
     let device = BackendKind::Flex.device()?;
     let bundle = Bundle::read(model.as_ref())?;
-    let encoder = TextEncoder::from_bundle(&bundle, &device)?;
+    let encoder = TextEncoder::from_bundle(&bundle, &device, None)?;
     let vector = encoder.embed(text, &bundle.embedding)?;
     for other in others {
         println!("{:.3} {other}", cosine(&vector, &encoder.embed(other, &bundle.embedding)?));

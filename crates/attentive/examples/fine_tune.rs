@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for score in &tuned.record.scores {
         println!("{} {} {:.2}", score.split, score.metric, score.value);
     }
-    let encoder = TextEncoder::from_bundle(&tuned, &device)?;
+    let encoder = TextEncoder::from_bundle(&tuned, &device, None)?;
     let text = "The animal did not cross the street because it was too tired.";
     for class in encoder.classify(text)? {
         println!("{:.3} {}", class.probability, class.label);

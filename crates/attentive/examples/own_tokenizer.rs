@@ -44,7 +44,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{:?} {}", tokenizer.encode("gattaca?"), tokenizer.decode(&tokenizer.encode("gattaca?"))?);
     let model = GptConfig::gpt2_like(tokenizer.vocab_size(), 64, [1, 2, 16]).init(&BackendKind::Flex.device()?, 1)?;
     let generator = Generator::new(model, Arc::new(tokenizer));
-    let score = generator.score("GATTACA", true);
+    let score = generator.score("GATTACA", true)?;
     println!("{:.2} nats a base before training", -score.log_prob / score.n_tokens as f64);
     Ok(())
 }

@@ -90,7 +90,7 @@ fn a_language_model_writes_what_the_library_writes() {
     let told = run(folder.path(), "generate", &["gpt", "to be"]);
     let sampling = SamplingConfig { temperature: 0.8, top_p: 0.95, seed: 1, ..SamplingConfig::default() };
     let config = GenerationConfig { sampling, max_tokens: 100, ..GenerationConfig::default() };
-    let written = Generator::from_bundle(&bundle, &device).unwrap().generate_all(&["to be"], 1, &config).unwrap();
+    let written = Generator::from_bundle(&bundle, &device, None).unwrap().generate_all(&["to be"], 1, &config).unwrap();
     assert_eq!(written[0][0].text.len(), 100);
     assert!(told.starts_with(&format!("to be{}\n(", written[0][0].text)), "{told}");
 }

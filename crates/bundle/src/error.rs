@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use attentive_core::DeviceError;
 use attentive_decode::DecodeError;
 use attentive_engine::WeightFormat;
 use attentive_model::{ConfigError, Role};
@@ -186,8 +187,8 @@ pub enum BundleError {
     Weights(#[from] WeightsError),
     /// Weights are packed on the CPU alone.
     #[error(
-        "precision {format} is for the backend flex, and there for the paper's layers alone; leave --precision out, or \
-         use --backend flex"
+        "precision {format} is for the backend flex, and there for the families transformer, gpt and bert; leave \
+         --precision out, or use --backend flex"
     )]
     WeightFormat {
         /// What was asked for.
@@ -231,6 +232,9 @@ pub enum EncodeError {
     /// The search failed.
     #[error(transparent)]
     Decode(#[from] DecodeError),
+    /// The device failed.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
     /// A vector does not go through a dense layer of the model.
     #[error("the pooled vector has {found} numbers, and the model's dense layer takes {expected}: pool in another way")]
     Width {

@@ -2,15 +2,13 @@
 
 use std::{fmt, ops::ControlFlow, sync::Arc};
 
-use attentive_backend::Objective;
-use attentive_core::{LanguageModel, SequenceBatch, TokenId};
+use attentive_core::{DeviceError, LanguageModel, TokenId};
 use attentive_decode::{DecodeError, Drawn, Ended, GenerateRequest, Rules, SamplingConfig, StopStrings, generate};
-use attentive_model::{CausalLmObjective, CausalModel};
 use attentive_tokenizer::Tokenizer;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use crate::{Bundle, BundleError, TextModel, text_stream::TextStream, translator::at_most};
+use crate::{Bundle, BundleError, TextModel, WeightFormat, text_stream::TextStream, translator::at_most};
 
 /// How a language model writes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -109,21 +107,26 @@ pub struct Generator<M> {
 }
 
 impl Generator<TextModel> {
-    /// A bundle's language model on `device`.
+    /// A bundle's language model on `device`; on the CPU's default backend, its weights are packed at `precision`, or as
+    /// the bundle says.
     ///
     /// # Errors
-    /// [`BundleError`] if the bundle's parts do not fit, or it is of another family.
-    pub fn from_bundle(bundle: &Bundle, device: &Device) -> Result<Self, BundleError> {
-        Ok(Self::new(bundle.text_model(device)?, bundle.tokenizer()?.clone()))
+    /// [`BundleError`] if the bundle's parts do not fit, it is of another family, or another backend is asked for
+    /// a precision of its own.
+    pub fn from_bundle(bundle: &Bundle, device: &Device, precision: Option<WeightFormat>) -> Result<Self, BundleError> {
+        Ok(Self::new(bundle.text_model(device, precision)?, bundle.tokenizer()?.clone()))
     }
 }
 
-impl<M: CausalModel> Generator<M> {
+impl<M: LanguageModel> Generator<M> {
     /// How probable `text` is after an end-of-text token, if `begin` is set; without that, or without one in the vocabulary,
     /// its first token is given.
     ///
     /// A text that is longer than the model has positions for is read in windows that overlap by half.
-    pub fn score(&self, text: &str, begin: bool) -> TextScore {
+    ///
+    /// # Errors
+    /// [`DeviceError`] if the device does not hand over its results.
+    pub fn score(&self, text: &str, begin: bool) -> Result<TextScore, DeviceError> {
         let begin = self.end.filter(|_| begin);
         let ids: Vec<TokenId> = begin.into_iter().chain(self.tokenizer.encode(text)).collect();
         let n_given = match (begin, ids.first()) {
@@ -137,17 +140,13 @@ impl<M: CausalModel> Generator<M> {
         while n_scored < n_targets {
             let start = if n_scored == 0 { 0 } else { (n_scored + window.div_ceil(2)).min(n_targets) - window };
             let end = start + window;
-            let mut batch = SequenceBatch::next_tokens(&[&ids[start..=end]], 0, vec![0]);
-            batch.ignored[..n_scored - start].fill(true);
-            let loss = CausalLmObjective::default().loss(&self.model, &batch, None);
-            log_prob -= f64::from(loss.nll_sum.into_scalar::<f32>());
+            let log_probs = self.model.log_probs_of(&ids[start..=end])?;
+            log_prob += log_probs[n_scored - start..].iter().map(|&log_prob| f64::from(log_prob)).sum::<f64>();
             n_scored = end;
         }
-        TextScore { log_prob, n_tokens: n_targets, n_bytes: text.len() - n_given.min(text.len()) }
+        Ok(TextScore { log_prob, n_tokens: n_targets, n_bytes: text.len() - n_given.min(text.len()) })
     }
-}
 
-impl<M: LanguageModel> Generator<M> {
     /// A generator of a model that was trained with `tokenizer`.
     pub fn new(model: M, tokenizer: Arc<dyn Tokenizer>) -> Self {
         let specials = tokenizer.specials();

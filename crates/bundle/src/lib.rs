@@ -19,10 +19,12 @@
 mod any_state;
 mod bundle;
 mod embedding;
+mod encoder_on_tensors;
 mod error;
 mod folder;
 mod generator;
 mod input;
+mod packed;
 mod processor;
 mod record;
 mod span_filler;
@@ -32,7 +34,7 @@ mod text_stream;
 mod translation_model;
 mod translator;
 
-pub use attentive_engine::WeightFormat;
+pub use attentive_engine::{WeightFormat, packs};
 pub use bundle::Bundle;
 pub use embedding::{Dense, DenseActivation, EmbeddingConfig, Pooling};
 pub use error::{BundleError, EncodeError, TranslateError};

@@ -8,7 +8,7 @@ use attentive_tokenizer::Tokenizer;
 use burn::tensor::Device;
 
 use crate::{
-    Bundle, BundleError, Candidate, EncodeError, Input, TranslationModel,
+    Bundle, BundleError, Candidate, EncodeError, Input, TranslationModel, WeightFormat,
     text_encoder::{MASKS, at_most_candidates},
 };
 
@@ -32,8 +32,8 @@ impl SpanFiller<TranslationModel> {
     ///
     /// # Errors
     /// [`BundleError`] if the bundle's parts do not fit, it is of another family, or its vocabulary has no sentinels.
-    pub fn from_bundle(bundle: &Bundle, device: &Device) -> Result<Self, BundleError> {
-        let model = bundle.translation_model(device, None)?;
+    pub fn from_bundle(bundle: &Bundle, device: &Device, precision: Option<WeightFormat>) -> Result<Self, BundleError> {
+        let model = bundle.translation_model(device, precision)?;
         Self::new(model, bundle.tokenizer()?.clone())
     }
 }

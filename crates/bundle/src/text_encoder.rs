@@ -2,18 +2,28 @@
 
 use std::{fmt, ops::Range, sync::Arc};
 
-use attentive_core::{FrameIds, TokenId, TokenMatrix};
-use attentive_model::{EncoderModel, EncoderSpec, Encoding, FamilyVisitor, ModelSpec, Role};
+use attentive_core::{Encoded, Encoder, FrameIds, TokenId};
+use attentive_engine::CpuBert;
+use attentive_model::{EncoderModel, EncoderSpec, FamilyVisitor, ModelSpec, Role};
 use attentive_tokenizer::Tokenizer;
-use burn::tensor::{Device, Tensor, activation::softmax};
+use burn::tensor::Device;
 
-use crate::{Bundle, BundleError, Dense, EmbeddingConfig, EncodeError, Input, embedding::unit, translator::at_most};
+use crate::{
+    Bundle, BundleError, Dense, EmbeddingConfig, EncodeError, Input, TooLong, WeightFormat,
+    embedding::unit,
+    encoder_on_tensors::OnTensors,
+    packed::{Destination, packable},
+    translator::at_most,
+};
 
 /// Marks of a hidden word in a text, whatever the vocabulary's own mask is called.
 pub(crate) const MASKS: [&str; 2] = ["[MASK]", "<mask>"];
 
 /// Tokens that frame a text.
 const FRAME: usize = 2;
+
+/// Tokens of texts that are read together, about: their vectors are held at once.
+const TOKENS_AT_ONCE: usize = 1 << 13;
 
 /// Candidates that may be asked for.
 const MAX_CANDIDATES: usize = 1024;
@@ -43,7 +53,7 @@ pub struct Class {
 
 /// Reads texts with an encoder and its tokenizer.
 pub struct TextEncoder {
-    model: Box<dyn EncoderModel>,
+    model: Box<dyn Encoder>,
     labels: Vec<String>,
     tokenizer: Arc<dyn Tokenizer>,
     ids: FrameIds,
@@ -66,12 +76,15 @@ pub fn frame_ids(tokenizer: &dyn Tokenizer) -> Result<FrameIds, BundleError> {
 }
 
 impl TextEncoder {
-    /// A bundle's encoder on `device`.
+    /// A bundle's encoder on `device`; on the CPU's default backend, its weights are packed at `precision`, or as the
+    /// bundle says.
     ///
     /// # Errors
-    /// [`BundleError`] if the bundle's parts do not fit, or it is of another family.
-    pub fn from_bundle(bundle: &Bundle, device: &Device) -> Result<Self, BundleError> {
-        Ok(Self { dense: bundle.dense.clone(), ..bundle.model.visit(Reading { bundle, device })? })
+    /// [`BundleError`] if the bundle's parts do not fit, it is of another family, or another backend is asked for
+    /// a precision of its own.
+    pub fn from_bundle(bundle: &Bundle, device: &Device, precision: Option<WeightFormat>) -> Result<Self, BundleError> {
+        let reading = Reading(Destination { bundle, device, format: precision });
+        Ok(Self { dense: bundle.dense.clone(), ..bundle.model.visit(reading)? })
     }
 
     /// An encoder that was trained with `tokenizer`, and the names of its classes.
@@ -80,6 +93,19 @@ impl TextEncoder {
     /// [`BundleError::NoFrame`].
     pub fn new(
         model: impl EncoderModel + 'static,
+        labels: Vec<String>,
+        tokenizer: Arc<dyn Tokenizer>,
+    ) -> Result<Self, BundleError> {
+        let pad = frame_ids(&*tokenizer)?.pad;
+        Self::of(OnTensors { model, pad }, labels, tokenizer)
+    }
+
+    /// As [`new`](Self::new), of a model that reads texts on the host.
+    ///
+    /// # Errors
+    /// [`BundleError::NoFrame`].
+    pub fn of(
+        model: impl Encoder + 'static,
         labels: Vec<String>,
         tokenizer: Arc<dyn Tokenizer>,
     ) -> Result<Self, BundleError> {
@@ -97,26 +123,25 @@ impl TextEncoder {
         at_most_candidates(k)?;
         let input = text.into();
         let row = self.row(input, self.encode_masked(input.text))?;
-        let places: Vec<u32> =
-            (0..).zip(row.row(0)).filter(|&(_, &id)| id == self.ids.mask).map(|(at, _)| at).collect();
+        let places: Vec<usize> = (0..row.len()).filter(|&at| row[at] == self.ids.mask).collect();
         if places.is_empty() {
             return Err(EncodeError::NoMask);
         }
-        let scores = self.model.token_scores(self.read(&row).at(&places));
-        let logits = scores.ok_or(EncodeError::NoHead { does: "guesses hidden tokens" })?.logits();
-        let [_, n_classes] = logits.dims();
-        let probabilities = values(softmax(logits, 1));
-        let of_place = |probabilities: &[f32]| {
-            let has_token = |&class: &usize| self.model.token_of(class as u32) < self.tokenizer.vocab_size() as TokenId;
+        let encoded = self.read(&row)?;
+        let vectors: Vec<f32> = places.iter().flat_map(|&at| vector(&encoded, at)).copied().collect();
+        let scores = self.model.token_scores(&vectors);
+        let logits = scores.ok_or(EncodeError::NoHead { does: "guesses hidden tokens" })??;
+        let n_classes = logits.len() / places.len();
+        let of_place = |logits: &[f32]| {
+            let probabilities = softmax(logits);
+            let has_token = |&class: &usize| self.token_of(class) < self.tokenizer.vocab_size() as TokenId;
             let mut order: Vec<usize> = (0..probabilities.len()).filter(has_token).collect();
             order.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]));
-            let candidate = |class: usize| Candidate {
-                text: self.text(self.model.token_of(class as u32)),
-                probability: f64::from(probabilities[class]),
-            };
+            let candidate =
+                |class: usize| Candidate { text: self.text(self.token_of(class)), probability: probabilities[class] };
             order.into_iter().take(k).map(candidate).collect()
         };
-        let of_places: Vec<Vec<Candidate>> = probabilities.chunks(n_classes).map(of_place).collect();
+        let of_places: Vec<Vec<Candidate>> = logits.chunks(n_classes).map(of_place).collect();
         if self.model.alphabet().is_none() {
             return Ok(of_places);
         }
@@ -131,7 +156,64 @@ impl TextEncoder {
     /// [`EncodeError::TooLong`] where neither `how` nor the input cuts long texts, or the model has fewer positions than
     /// `how` reads; [`EncodeError::Width`] where what is pooled does not go through a dense layer.
     pub fn embed<'a>(&self, text: impl Into<Input<'a>>, how: &EmbeddingConfig) -> Result<Vec<f32>, EncodeError> {
-        let input = text.into();
+        let mut vectors = self.embed_all(&[text.into()], how)?;
+        Ok(vectors.pop().expect("a vector for each text")?)
+    }
+
+    /// A vector for each of `texts`, in their order, or that it is too long: what [`embed`](Self::embed) says of each, read
+    /// together.
+    ///
+    /// # Errors
+    /// As [`embed`](Self::embed), except for texts that are too long.
+    pub fn embed_all(
+        &self,
+        texts: &[Input<'_>],
+        how: &EmbeddingConfig,
+    ) -> Result<Vec<Result<Vec<f32>, TooLong>>, EncodeError> {
+        let mut prompts = vec![0; texts.len()];
+        let rows = texts.iter().zip(&mut prompts).map(|(&input, n_prompt)| {
+            let (row, of_prompt) = self.row_to_embed(input, how)?;
+            *n_prompt = of_prompt;
+            Ok(row)
+        });
+        let rows = rows.collect();
+        self.read_all(rows, |encoded, numbers| {
+            let pool = |(hidden, &number): (&[f32], &usize)| self.pool(hidden, encoded.d_model(), prompts[number], how);
+            encoded.texts().zip(numbers).map(pool).collect()
+        })
+    }
+
+    /// What `answer` says of each row; it gets some of them and their numbers at a time.
+    ///
+    /// Rows of about one length are read together, so that those that need padding need little.
+    fn read_all<T>(
+        &self,
+        rows: Vec<Result<Vec<TokenId>, TooLong>>,
+        answer: impl Fn(&Encoded, &[usize]) -> Result<Vec<T>, EncodeError>,
+    ) -> Result<Vec<Result<T, TooLong>>, EncodeError> {
+        let mut answers: Vec<Option<T>> = rows.iter().map(|_| None).collect();
+        let mut order: Vec<(usize, &[TokenId])> =
+            rows.iter().enumerate().filter_map(|(number, row)| Some((number, &row.as_ref().ok()?[..]))).collect();
+        order.sort_by_key(|(_, row)| row.len());
+        let mut rest = &order[..];
+        while !rest.is_empty() {
+            let mut n_tokens = 0;
+            let fit = rest.iter().take_while(|(_, row)| {
+                n_tokens += row.len();
+                n_tokens <= TOKENS_AT_ONCE
+            });
+            let (some, others) = rest.split_at(fit.count().max(1));
+            let (numbers, some): (Vec<usize>, Vec<&[TokenId]>) = some.iter().copied().unzip();
+            let found = answer(&self.model.encode(&some)?, &numbers)?;
+            numbers.into_iter().zip(found).for_each(|(number, found)| answers[number] = Some(found));
+            rest = others;
+        }
+        let answers = rows.into_iter().zip(answers);
+        Ok(answers.map(|(row, answer)| row.map(|_| answer.expect("every row was read"))).collect())
+    }
+
+    /// The tokens of a text that is to be embedded, framed, and how many of them are a prompt's.
+    fn row_to_embed(&self, input: Input<'_>, how: &EmbeddingConfig) -> Result<(Vec<TokenId>, usize), TooLong> {
         let encode = |text: &str| match how.lowercase {
             true => self.tokenizer.encode(&text.to_lowercase()),
             false => self.tokenizer.encode(text),
@@ -142,9 +224,18 @@ impl TextEncoder {
         let n_prompt = if prompt.is_empty() { 0 } else { encode(prompt).len().min(longest) };
         let mut ids = encode(&format!("{prompt}{}", input.text));
         ids.truncate(longest);
-        let Encoding { hidden, .. } = self.read(&self.row(input, ids)?);
-        let [_, _, d_model] = hidden.dims();
-        let mut vector = how.pool(&values(hidden), d_model, n_prompt);
+        Ok((self.row(input, ids)?, n_prompt))
+    }
+
+    /// The vector of a text whose tokens have the vectors `hidden`.
+    fn pool(
+        &self,
+        hidden: &[f32],
+        d_model: usize,
+        n_prompt: usize,
+        how: &EmbeddingConfig,
+    ) -> Result<Vec<f32>, EncodeError> {
+        let mut vector = how.pool(hidden, d_model, n_prompt);
         for (n, &activation) in how.dense.iter().enumerate() {
             let layer = self.dense.get(n).ok_or(EncodeError::NoHead { does: "makes vectors of texts" })?;
             let [expected, _] = layer.widths();
@@ -166,13 +257,13 @@ impl TextEncoder {
         let (ids, mut spans): (Vec<TokenId>, Vec<Range<usize>>) =
             self.tokenizer.encode_with_offsets(text).into_iter().unzip();
         let row = self.row(input, ids)?;
-        spans.truncate(row.n_cols() - FRAME);
-        let encoding = self.read(&row);
+        spans.truncate(row.len() - FRAME);
+        let encoded = self.read(&row)?;
         let places = words(text).filter(|place| text[place.clone()].to_lowercase() == word.to_lowercase());
         let vectors = places.filter_map(|place| {
             let meets = |span: &Range<usize>| span.start < place.end && place.start < span.end;
-            let tokens: Vec<u32> = (1..).zip(&spans).filter(|(_, span)| meets(span)).map(|(at, _)| at).collect();
-            (!tokens.is_empty()).then(|| values(encoding.at(&tokens).mean_dim(0)))
+            let tokens: Vec<usize> = (1..).zip(&spans).filter(|(_, span)| meets(span)).map(|(at, _)| at).collect();
+            (!tokens.is_empty()).then(|| mean(&encoded, &tokens))
         });
         Ok(vectors.collect())
     }
@@ -182,15 +273,30 @@ impl TextEncoder {
     /// # Errors
     /// [`EncodeError`] if the model has no classes, or the text is too long.
     pub fn classify<'a>(&self, text: impl Into<Input<'a>>) -> Result<Vec<Class>, EncodeError> {
-        let input = text.into();
-        let row = self.row(input, self.tokenizer.encode(input.text))?;
-        let scores = self.model.label_scores(&self.read(&row), None);
-        let logits = scores.ok_or(EncodeError::NoHead { does: "tells classes" })?;
-        let probabilities = values(softmax(logits, 1));
-        let class = |(label, p): (&String, f32)| Class { label: label.clone(), probability: f64::from(p) };
-        let mut classes: Vec<Class> = self.labels.iter().zip(probabilities).map(class).collect();
+        let mut classes = self.classify_all(&[text.into()])?;
+        Ok(classes.pop().expect("classes of each text")?)
+    }
+
+    /// The classes of each of `texts`, in their order, or that it is too long: what [`classify`](Self::classify) says of
+    /// each, read together.
+    ///
+    /// # Errors
+    /// As [`classify`](Self::classify), except for texts that are too long.
+    pub fn classify_all(&self, texts: &[Input<'_>]) -> Result<Vec<Result<Vec<Class>, TooLong>>, EncodeError> {
+        let rows = texts.iter().map(|&input| self.row(input, self.tokenizer.encode(input.text))).collect();
+        self.read_all(rows, |encoded, _| {
+            let scores = self.model.label_scores(encoded);
+            let scores = scores.ok_or(EncodeError::NoHead { does: "tells classes" })??;
+            Ok(scores.chunks(self.labels.len()).map(|scores| self.classes(scores)).collect())
+        })
+    }
+
+    /// Classes by their scores.
+    fn classes(&self, scores: &[f32]) -> Vec<Class> {
+        let class = |(label, probability): (&String, f64)| Class { label: label.clone(), probability };
+        let mut classes: Vec<Class> = self.labels.iter().zip(softmax(scores)).map(class).collect();
         classes.sort_by(|a, b| b.probability.total_cmp(&a.probability));
-        Ok(classes)
+        classes
     }
 
     /// Tokens of a text, whose marks become the mask; white space beside a mark belongs to it where the vocabulary says so.
@@ -215,15 +321,20 @@ impl TextEncoder {
     }
 
     /// A text's tokens, framed.
-    fn row(&self, text: Input<'_>, ids: Vec<TokenId>) -> Result<TokenMatrix, EncodeError> {
+    fn row(&self, text: Input<'_>, ids: Vec<TokenId>) -> Result<Vec<TokenId>, TooLong> {
         let mut ids = text.fit(ids, FRAME, self.model.max_len())?;
         ids.insert(0, self.ids.begin);
         ids.push(self.ids.end);
-        Ok(TokenMatrix::from_rows(&[ids], self.ids.pad, 0))
+        Ok(ids)
     }
 
-    fn read(&self, row: &TokenMatrix) -> Encoding {
-        self.model.encode(row, &vec![0; row.n_cols()], None)
+    fn read(&self, row: &[TokenId]) -> Result<Encoded, EncodeError> {
+        Ok(self.model.encode(&[row])?)
+    }
+
+    /// The token that hidden ones of a class are.
+    fn token_of(&self, class: usize) -> TokenId {
+        self.model.alphabet().map_or(class as TokenId, |alphabet| alphabet[class])
     }
 
     /// What a token says; its entry in the vocabulary where it says nothing by itself.
@@ -236,21 +347,21 @@ impl TextEncoder {
 }
 
 /// A bundle's encoder on its way to a device.
-struct Reading<'a> {
-    bundle: &'a Bundle,
-    device: &'a Device,
-}
+struct Reading<'a>(Destination<'a>);
 
 impl FamilyVisitor for Reading<'_> {
     type Output = Result<TextEncoder, BundleError>;
 
     fn any<C: ModelSpec>(self, _spec: &C, _role: Role) -> Self::Output {
-        Err(self.bundle.other_role(Role::Encoder))
+        Err(self.0.bundle.other_role(Role::Encoder))
     }
 
     fn encoder<C: EncoderSpec>(self, spec: &C) -> Self::Output {
-        let model = self.bundle.model::<C>(self.device)?;
-        TextEncoder::new(model, spec.labels().to_vec(), self.bundle.tokenizer()?.clone())
+        let (labels, tokenizer) = (spec.labels().to_vec(), self.0.bundle.tokenizer()?.clone());
+        match packable(spec, self.0.device) {
+            Some(config) => TextEncoder::of(self.0.packed(config, CpuBert::new)?, labels, tokenizer),
+            None => TextEncoder::new(self.0.on_tensors::<C>()?, labels, tokenizer),
+        }
     }
 }
 
@@ -282,8 +393,27 @@ fn words(text: &str) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
-fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().convert::<f32>().try_into_vec().expect("converted to f32")
+/// The vector of token `at` of the first text.
+fn vector(encoded: &Encoded, at: usize) -> &[f32] {
+    let text = encoded.texts().next().expect("a text was read");
+    &text[at * encoded.d_model()..][..encoded.d_model()]
+}
+
+/// The mean of the vectors of some tokens of the first text.
+fn mean(encoded: &Encoded, tokens: &[usize]) -> Vec<f32> {
+    let mut sums = vec![0.0_f64; encoded.d_model()];
+    for &at in tokens {
+        sums.iter_mut().zip(vector(encoded, at)).for_each(|(sum, &value)| *sum += f64::from(value));
+    }
+    sums.into_iter().map(|sum| (sum / tokens.len() as f64) as f32).collect()
+}
+
+/// The probabilities of classes with these scores.
+fn softmax(scores: &[f32]) -> Vec<f64> {
+    let max = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let weights: Vec<f64> = scores.iter().map(|&score| f64::from(score - max).exp()).collect();
+    let sum: f64 = weights.iter().sum();
+    weights.into_iter().map(|weight| weight / sum).collect()
 }
 
 impl fmt::Debug for TextEncoder {

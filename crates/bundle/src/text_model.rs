@@ -1,17 +1,22 @@
-//! Language models of any family.
+//! Language models of any family, in the form that their device runs best.
 
-use std::{any::Any, fmt};
+use std::{
+    any::Any,
+    fmt::{self, Debug},
+};
 
-use attentive_core::{DeviceError, LanguageModel, NextToken, Scores, TokenId, TokenMatrix, Want};
-use attentive_model::{CausalModel, FamilyVisitor, LanguageModelSpec, ModelSpec, Role};
-use burn::tensor::{Device, Tensor};
+use attentive_core::{DeviceError, LanguageModel, NextToken, Scores, TokenId, Want};
+use attentive_engine::{CpuGpt, WeightFormat};
+use attentive_model::{FamilyVisitor, LanguageModelSpec, ModelSpec, Role};
+use burn::tensor::Device;
 
 use crate::{
     Bundle, BundleError,
     any_state::{AnyState, state_of},
+    packed::{Destination, packable},
 };
 
-/// A language model of any family.
+/// A language model of any family, in the form that its device runs best: the same weights, the same texts.
 pub struct TextModel(Box<dyn AnyModel>);
 
 /// The memory of each row that a [`TextModel`] keeps.
@@ -19,51 +24,52 @@ pub struct TextState(Box<dyn AnyState>);
 
 impl TextModel {
     /// A model whose family need not be known from here on.
-    pub fn of(model: impl CausalModel + Send + 'static) -> Self {
+    pub fn of<M: LanguageModel<State: Clone + Send + 'static> + Send + 'static>(model: M) -> Self {
         Self(Box::new(model))
     }
 }
 
 impl Bundle {
-    /// The language model of this bundle, of any family, on `device`.
+    /// The language model of this bundle, of any family, in the form that `device` runs best; there, its weights are
+    /// packed in `format`, or as the bundle says.
     ///
     /// # Errors
-    /// [`BundleError`] if the model is not a language model, or configuration and weights do not fit.
-    pub fn text_model(&self, device: &Device) -> Result<TextModel, BundleError> {
-        self.model.visit(Writing { bundle: self, device })
+    /// [`BundleError`] if the model is not a language model, configuration and weights do not fit, or `device` has no
+    /// such precision for it.
+    pub fn text_model(&self, device: &Device, format: Option<WeightFormat>) -> Result<TextModel, BundleError> {
+        self.model.visit(Writing(Destination { bundle: self, device, format }))
     }
 }
 
 /// A bundle's language model on its way to a device.
-struct Writing<'a> {
-    bundle: &'a Bundle,
-    device: &'a Device,
-}
+struct Writing<'a>(Destination<'a>);
 
 impl FamilyVisitor for Writing<'_> {
     type Output = Result<TextModel, BundleError>;
 
     fn any<C: ModelSpec>(self, _spec: &C, _role: Role) -> Self::Output {
-        Err(self.bundle.other_role(Role::LanguageModel))
+        Err(self.0.bundle.other_role(Role::LanguageModel))
     }
 
-    fn language_model<C: LanguageModelSpec>(self, _spec: &C) -> Self::Output {
-        Ok(TextModel::of(self.bundle.model::<C>(self.device)?))
+    fn language_model<C: LanguageModelSpec>(self, spec: &C) -> Self::Output {
+        match packable(spec, self.0.device) {
+            Some(config) => Ok(TextModel::of(self.0.packed(config, CpuGpt::new)?)),
+            None => Ok(TextModel::of(self.0.on_tensors::<C>()?)),
+        }
     }
 }
 
-/// A [`CausalModel`] whose state is of a type that it alone knows.
+/// A [`LanguageModel`] whose state is of a type that it alone knows.
 trait AnyModel: Send {
     fn start(&self, n_rows: usize) -> Box<dyn AnyState>;
     fn vocab_size(&self) -> usize;
     fn max_len(&self) -> Option<usize>;
     fn advance(&self, tokens: &[TokenId], state: &mut dyn Any, want: Want) -> Result<Scores, DeviceError>;
     fn reorder(&self, state: &mut dyn Any, parents: &[usize]);
-    fn hidden(&self, tokens: &TokenMatrix, keys: Option<&attentive_backend::Dropout>) -> Tensor<3>;
-    fn output_projection(&self) -> (Tensor<2>, Option<Tensor<1>>);
+    fn log_probs_of(&self, text: &[TokenId]) -> Result<Vec<f32>, DeviceError>;
 }
 
-impl<M: CausalModel + Send> AnyModel for M {
+impl<M: LanguageModel<State: Clone + Send + 'static> + Send> AnyModel for M {
     fn start(&self, n_rows: usize) -> Box<dyn AnyState> {
         Box::new(LanguageModel::start(self, n_rows))
     }
@@ -84,12 +90,8 @@ impl<M: CausalModel + Send> AnyModel for M {
         NextToken::reorder(self, state_of::<M>(state), parents);
     }
 
-    fn hidden(&self, tokens: &TokenMatrix, keys: Option<&attentive_backend::Dropout>) -> Tensor<3> {
-        CausalModel::hidden(self, tokens, keys)
-    }
-
-    fn output_projection(&self) -> (Tensor<2>, Option<Tensor<1>>) {
-        CausalModel::output_projection(self)
+    fn log_probs_of(&self, text: &[TokenId]) -> Result<Vec<f32>, DeviceError> {
+        LanguageModel::log_probs_of(self, text)
     }
 }
 
@@ -117,15 +119,9 @@ impl LanguageModel for TextModel {
     fn start(&self, n_rows: usize) -> TextState {
         TextState(self.0.start(n_rows))
     }
-}
 
-impl CausalModel for TextModel {
-    fn hidden(&self, tokens: &TokenMatrix, keys: Option<&attentive_backend::Dropout>) -> Tensor<3> {
-        self.0.hidden(tokens, keys)
-    }
-
-    fn output_projection(&self) -> (Tensor<2>, Option<Tensor<1>>) {
-        self.0.output_projection()
+    fn log_probs_of(&self, text: &[TokenId]) -> Result<Vec<f32>, DeviceError> {
+        self.0.log_probs_of(text)
     }
 }
 
@@ -135,13 +131,13 @@ impl Clone for TextState {
     }
 }
 
-impl fmt::Debug for TextModel {
+impl Debug for TextModel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TextModel").field("vocab_size", &self.0.vocab_size()).finish_non_exhaustive()
     }
 }
 
-impl fmt::Debug for TextState {
+impl Debug for TextState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TextState").finish_non_exhaustive()
     }

@@ -7,13 +7,14 @@ use std::{
 
 use attentive_core::{DeviceError, EncoderDecoder, NextToken, Scores, TokenId, TokenMatrix, Want};
 use attentive_engine::{CpuTransformer, WeightFormat};
-use attentive_model::{EncoderDecoderSpec, FamilyVisitor, ModelSpec, Role, TeacherForced, TransformerConfig};
+use attentive_model::{EncoderDecoderSpec, FamilyVisitor, ModelSpec, Role, TeacherForced};
 use attentive_weights::WeightsError;
 use burn::tensor::Device;
 
 use crate::{
     Bundle, BundleError,
     any_state::{AnyState, state_of},
+    packed::{Destination, packable},
 };
 
 /// An encoder–decoder of any family, in the form that its device runs best: the same weights, the same translations.
@@ -32,7 +33,7 @@ impl TranslationModel {
         match packable(spec, &device) {
             Some(config) => {
                 let params = attentive_weights::params(&model);
-                Ok(Self::of(CpuTransformer::new(config, params, WeightFormat::F32)?))
+                Ok(Self::of(CpuTransformer::new(config, &params, WeightFormat::F32)?))
             }
             None => Ok(Self::of(model)),
         }
@@ -55,43 +56,26 @@ impl Bundle {
         device: &Device,
         format: Option<WeightFormat>,
     ) -> Result<TranslationModel, BundleError> {
-        self.model.visit(Translating { bundle: self, device, format })
+        self.model.visit(Translating(Destination { bundle: self, device, format }))
     }
 }
 
 /// A bundle's encoder–decoder on its way to a device.
-struct Translating<'a> {
-    bundle: &'a Bundle,
-    device: &'a Device,
-    format: Option<WeightFormat>,
-}
+struct Translating<'a>(Destination<'a>);
 
 impl FamilyVisitor for Translating<'_> {
     type Output = Result<TranslationModel, BundleError>;
 
     fn any<C: ModelSpec>(self, _spec: &C, _role: Role) -> Self::Output {
-        Err(self.bundle.other_role(Role::EncoderDecoder))
+        Err(self.0.bundle.other_role(Role::EncoderDecoder))
     }
 
     fn encoder_decoder<C: EncoderDecoderSpec>(self, spec: &C) -> Self::Output {
-        let Self { bundle, device, format } = self;
-        if let Some(config) = packable(spec, device) {
-            config.validate().map_err(|cause| bundle.bad_config(cause))?;
-            let format = format.unwrap_or(bundle.decoding.precision);
-            let model = CpuTransformer::new(config, bundle.params.clone(), format);
-            return Ok(TranslationModel::of(model.map_err(|cause| bundle.bad_weights(cause))?));
+        match packable(spec, self.0.device) {
+            Some(config) => Ok(TranslationModel::of(self.0.packed(config, CpuTransformer::new)?)),
+            None => Ok(TranslationModel::of(self.0.on_tensors::<C>()?)),
         }
-        if let Some(format @ WeightFormat::Int8) = format {
-            return Err(BundleError::WeightFormat { format });
-        }
-        Ok(TranslationModel::of(bundle.model::<C>(device)?))
     }
-}
-
-/// The configuration, if it is one that `device` runs best with packed weights.
-fn packable<'a, C: EncoderDecoderSpec>(spec: &'a C, device: &Device) -> Option<&'a TransformerConfig> {
-    let config = (spec as &dyn Any).downcast_ref::<TransformerConfig>()?;
-    (attentive_backend::has_kernels(device) && CpuTransformer::covers(config)).then_some(config)
 }
 
 /// An [`EncoderDecoder`] whose state is of a type that is known to itself.

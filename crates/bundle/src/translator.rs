@@ -47,7 +47,7 @@ pub struct DecodingConfig {
     pub forced_first: Option<TokenId>,
     /// Source tokens, padding included, that are decoded together.
     pub batch_tokens: usize,
-    /// What weights are packed in on the CPU.
+    /// What the weights of a model of any family are packed in on the CPU.
     pub precision: WeightFormat,
 }
 

@@ -21,6 +21,11 @@ impl Slots {
         self.len
     }
 
+    /// Number of rows.
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
     /// `[rows, len]`.
     pub(crate) fn as_slice(&self) -> &[u32] {
         &self.slots

@@ -1,7 +1,7 @@
-//! The parts of encoder and decoder layers.
+//! The parts that the layers of every family are made of.
 
 use attentive_attention::NormPlacement;
-use attentive_kernels::{ActivationKind, Epilogue, HeadStrides, Norm, NormKind};
+use attentive_kernels::{ActivationKind, Epilogue, Gate, NormKind};
 
 use crate::weight::Weight;
 
@@ -9,45 +9,44 @@ use crate::weight::Weight;
 #[derive(Debug)]
 pub(crate) struct Linear {
     pub(crate) weight: Weight,
-    pub(crate) bias: Vec<f32>,
+    pub(crate) bias: Option<Vec<f32>>,
 }
 
 impl Linear {
     pub(crate) fn d_out(&self) -> usize {
-        self.bias.len()
+        self.weight.dims()[1]
     }
 
     /// `y = activation(x W + b)`; `y` is resized.
     pub(crate) fn forward(&self, x: &[f32], activation: ActivationKind, y: &mut Vec<f32>) {
         let [d_in, d_out] = self.weight.dims();
         y.resize(x.len() / d_in * d_out, 0.0);
-        self.weight.multiply(x, y, &Epilogue { accumulate: false, bias: Some(&self.bias), activation });
+        self.weight.multiply(x, y, &Epilogue { accumulate: false, bias: self.bias.as_deref(), activation });
     }
 
     /// `y += x W + b`: the end of a sub-layer and the residual connection around it.
     pub(crate) fn add_to(&self, x: &[f32], y: &mut [f32]) {
         let activation = ActivationKind::Identity;
-        self.weight.multiply(x, y, &Epilogue { accumulate: true, bias: Some(&self.bias), activation });
+        self.weight.multiply(x, y, &Epilogue { accumulate: true, bias: self.bias.as_deref(), activation });
     }
 }
 
-/// Layer norm.
+/// Normalisation of features.
 #[derive(Debug)]
-pub(crate) struct LayerNorm {
+pub(crate) struct Norm {
+    pub(crate) kind: NormKind,
     pub(crate) gamma: Vec<f32>,
-    pub(crate) beta: Vec<f32>,
+    pub(crate) beta: Option<Vec<f32>>,
+    pub(crate) epsilon: f32,
 }
 
-impl LayerNorm {
-    /// ε of `attentive_attention::NormConfig::layer`.
-    pub(crate) const EPSILON: f32 = 1e-5;
-
-    /// `y = norm(x)`; `y` is resized.
+impl Norm {
+    /// `scratch.y = norm(x)`, which is resized.
     pub(crate) fn forward(&self, x: &[f32], scratch: &mut NormScratch) {
         scratch.y.resize(x.len(), 0.0);
         scratch.stats.resize(2 * x.len() / self.gamma.len(), 0.0);
-        let (kind, eps) = (NormKind::Layer, Self::EPSILON);
-        let norm = Norm { kind, gamma: &self.gamma, beta: Some(&self.beta), eps };
+        let Self { kind, gamma, beta, epsilon } = self;
+        let norm = attentive_kernels::Norm { kind: *kind, gamma, beta: beta.as_deref(), eps: *epsilon };
         norm.forward(x, &mut scratch.y, &mut scratch.stats);
     }
 }
@@ -62,7 +61,7 @@ pub(crate) struct NormScratch {
 /// Residual connection and norm around a sub-layer.
 #[derive(Debug)]
 pub(crate) struct AddNorm {
-    pub(crate) norm: LayerNorm,
+    pub(crate) norm: Norm,
     pub(crate) placement: NormPlacement,
 }
 
@@ -95,44 +94,32 @@ impl AddNorm {
 #[derive(Debug)]
 pub(crate) struct FeedForward {
     pub(crate) inner: Linear,
+    pub(crate) gate: Option<Linear>,
     pub(crate) outer: Linear,
     pub(crate) activation: ActivationKind,
 }
 
+/// Values between the layers of a feed-forward network.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Hidden {
+    inner: Vec<f32>,
+    gate: Vec<f32>,
+    gated: Vec<f32>,
+}
+
 impl FeedForward {
     /// Adds the network's output for `x` to `sum`.
-    pub(crate) fn add_to(&self, x: &[f32], hidden: &mut Vec<f32>, sum: &mut [f32]) {
-        self.inner.forward(x, self.activation, hidden);
-        self.outer.add_to(hidden, sum);
-    }
-}
-
-/// The widths of attention.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct HeadDims {
-    pub(crate) heads: usize,
-    pub(crate) d_k: usize,
-    pub(crate) d_v: usize,
-}
-
-impl HeadDims {
-    /// Width of all queries of a position, and of all keys.
-    pub(crate) fn keys(self) -> usize {
-        self.heads * self.d_k
-    }
-
-    /// Width of all values of a position, and of attention's output.
-    pub(crate) fn values(self) -> usize {
-        self.heads * self.d_v
-    }
-
-    /// Width of all keys and values of a position together.
-    pub(crate) fn keys_values(self) -> usize {
-        self.keys() + self.values()
-    }
-
-    /// Heads of width `d` in rows of width `row`, `seq` rows per sequence.
-    pub(crate) fn strides(row: usize, seq: usize, d: usize) -> HeadStrides {
-        HeadStrides { batch: seq * row, seq: row, head: d }
+    pub(crate) fn add_to(&self, x: &[f32], hidden: &mut Hidden, sum: &mut [f32]) {
+        let Hidden { inner, gate: opened, gated } = hidden;
+        let Some(gate) = &self.gate else {
+            self.inner.forward(x, self.activation, inner);
+            return self.outer.add_to(inner, sum);
+        };
+        gate.forward(x, ActivationKind::Identity, opened);
+        self.inner.forward(x, ActivationKind::Identity, inner);
+        gated.resize(inner.len(), 0.0);
+        let dropout = attentive_kernels::Dropout::NONE;
+        Gate { kind: self.activation, cols: gate.d_out(), dropout }.forward(opened, inner, gated);
+        self.outer.add_to(gated, sum);
     }
 }

@@ -1,9 +1,15 @@
-//! The encoder–decoder Transformer in use on a CPU.
+//! Models in use on a CPU: every family whose layers are attention and feed-forward.
 //!
-//! [`CpuTransformer`] is `attentive_model::Transformer` made for decoding: weights are packed once; queries, keys and
-//! values come from one product; padding is never computed; caches and buffers are kept from step to step; and the
-//! vocabulary's product returns the most probable tokens without storing its logits. With [`WeightFormat::Int8`]
-//! weights are signed bytes with a scale for each column.
+//! | model | of | is |
+//! |---|---|---|
+//! | [`CpuTransformer`] | `attentive_model::Transformer`, T5 too | `attentive_core::EncoderDecoder` |
+//! | [`CpuGpt`] | `attentive_model::Gpt` | `attentive_core::LanguageModel` |
+//! | [`CpuBert`] | `attentive_model::Bert` | `attentive_core::Encoder` |
+//!
+//! Weights are packed once; queries, keys and values come from one product; padding is never computed; caches and
+//! buffers are kept from step to step; and the vocabulary's product returns the most probable tokens without storing
+//! its logits. With [`WeightFormat::Int8`] weights are signed bytes with a scale for each column. Every setting of
+//! these families' configurations is followed.
 //!
 //! ```
 //! use attentive_backend::BackendKind;
@@ -14,7 +20,7 @@
 //! let device = BackendKind::Flex.device()?;
 //! let config = TransformerConfig { n_encoder_layers: 1, n_decoder_layers: 1, ..TransformerConfig::base(100) };
 //! let model = config.init(&device, 1)?;
-//! let engine = CpuTransformer::new(&config, attentive_weights::params(&model), WeightFormat::F32)?;
+//! let engine = CpuTransformer::new(&config, &attentive_weights::params(&model), WeightFormat::F32)?;
 //!
 //! let mut state = engine.start(&TokenMatrix::from_rows(&[[5, 6, 2]], 0, 0));
 //! let log_probs = engine.log_probs(&[1], &mut state)?;
@@ -23,15 +29,19 @@
 //! ```
 #![recursion_limit = "256"]
 
+mod attention;
+mod bert;
 mod cache;
-mod decoder;
-mod encoder;
+mod embedding;
+mod gpt;
 mod layer;
 mod load;
-mod memory;
 mod positions;
+mod stack;
 mod transformer;
 mod weight;
 
+pub use bert::CpuBert;
+pub use gpt::{CpuGpt, GptState};
 pub use transformer::{CpuTransformer, State};
-pub use weight::{WeightFormat, int8_axis};
+pub use weight::{WeightFormat, int8_axis, packs};

@@ -1,146 +1,215 @@
 //! From named parameters to packed weights.
 
-use attentive_attention::{NormPlacement, Sinusoids};
-use attentive_kernels::MatRef;
-use attentive_model::TransformerConfig;
+use std::{borrow::Cow, collections::BTreeSet};
+
+use attentive_attention::{NormKind, NormPlacement, PositionsConfig};
+use attentive_kernels::{ActivationKind, MatRef};
 use attentive_weights::{Tensors, WeightsError};
 
 use crate::{
-    decoder::{Decoder, DecoderLayer},
-    encoder::{Encoder, EncoderLayer},
-    layer::{AddNorm, FeedForward, HeadDims, LayerNorm, Linear},
+    attention::{CrossAttention, HeadDims, SelfAttention},
+    embedding::{Embedding, Projection},
+    layer::{AddNorm, FeedForward, Linear, Norm},
     positions::Positions,
+    stack::{Layer, Stack},
     weight::{Weight, WeightFormat},
 };
 
+/// What a family's layers are like.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shape {
+    pub(crate) d_model: usize,
+    pub(crate) d_ff: usize,
+    pub(crate) dims: HeadDims,
+    pub(crate) activation: ActivationKind,
+    pub(crate) gated: bool,
+    /// Whether linear layers and layer norms have biases.
+    pub(crate) bias: bool,
+    pub(crate) placement: NormPlacement,
+    pub(crate) norm_kind: NormKind,
+    pub(crate) epsilon: f64,
+    pub(crate) positions: PositionsConfig,
+    pub(crate) window: Option<usize>,
+}
+
+/// The names of a stack's parameters, and its kind.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StackPlan<'a> {
+    /// `decoder`.
+    pub(crate) path: &'a str,
+    /// `target_positions`.
+    pub(crate) positions: &'a str,
+    pub(crate) n_layers: usize,
+    pub(crate) causal: bool,
+    /// Whether layers attend to a source.
+    pub(crate) cross: bool,
+}
+
 /// Takes parameters by name, and notes those that do not fit.
 pub(crate) struct Loader<'a> {
-    params: Tensors,
-    config: &'a TransformerConfig,
+    params: &'a Tensors,
+    shape: Shape,
     format: WeightFormat,
+    taken: BTreeSet<String>,
     problems: Vec<String>,
 }
 
 impl<'a> Loader<'a> {
-    pub(crate) fn new(params: Tensors, config: &'a TransformerConfig, format: WeightFormat) -> Self {
-        Self { params, config, format, problems: Vec::new() }
+    pub(crate) fn new(params: &'a Tensors, shape: Shape, format: WeightFormat) -> Self {
+        Self { params, shape, format, taken: BTreeSet::new(), problems: Vec::new() }
     }
 
     /// An error that lists the parameters that are missing, of another shape, or left over.
     pub(crate) fn finish(mut self) -> Result<(), WeightsError> {
-        self.problems.extend(self.params.keys().map(|name| format!("left over: {name}")));
+        let left_over = self.params.keys().filter(|&name| !self.taken.contains(name));
+        self.problems.extend(left_over.map(|name| format!("left over: {name}")));
         if self.problems.is_empty() { Ok(()) } else { Err(WeightsError::Mismatch { problems: self.problems }) }
     }
 
     /// A parameter's values; zeros if it does not fit, which `finish` then reports.
-    pub(crate) fn values(&mut self, name: &str, shape: &[usize]) -> Vec<f32> {
-        match self.params.remove(name) {
-            Some(tensor) if tensor.shape == shape => return tensor.values,
+    fn borrow(&mut self, name: &str, shape: &[usize]) -> Cow<'a, [f32]> {
+        self.taken.insert(name.to_owned());
+        match self.params.get(name) {
+            Some(tensor) if tensor.shape == shape => return Cow::Borrowed(&tensor.values),
             Some(tensor) => self.problems.push(format!("{name} is {:?}, not {shape:?}", tensor.shape)),
             None => self.problems.push(format!("missing: {name}")),
         }
-        vec![0.0; shape.iter().product()]
+        Cow::Owned(vec![0.0; shape.iter().product()])
     }
 
-    pub(crate) fn encoder(&mut self) -> Encoder {
-        let layers = (0..self.config.n_encoder_layers).map(|idx| format!("encoder.layers.{idx}"));
-        let layers = layers.map(|path| EncoderLayer {
-            qkv: self.attention_inputs(&format!("{path}.self_attention"), &["query", "key", "value"]),
-            output: self.attention_output(&format!("{path}.self_attention")),
-            self_attention: self.add_norm(&format!("{path}.self_attention_add_norm")),
-            feed_forward: self.feed_forward(&format!("{path}.feed_forward")),
-            feed_forward_add_norm: self.add_norm(&format!("{path}.feed_forward_add_norm")),
-        });
-        Encoder { layers: layers.collect(), norm: self.final_norm("encoder.norm"), dims: self.head_dims() }
+    /// As [`borrow`](Self::borrow), for a model to keep.
+    pub(crate) fn values(&mut self, name: &str, shape: &[usize]) -> Vec<f32> {
+        self.borrow(name, shape).into_owned()
     }
 
-    pub(crate) fn decoder(&mut self) -> Decoder {
-        let layers = (0..self.config.n_decoder_layers).map(|idx| format!("decoder.layers.{idx}"));
-        let layers = layers.map(|path| DecoderLayer {
-            qkv: self.attention_inputs(&format!("{path}.self_attention"), &["query", "key", "value"]),
-            self_output: self.attention_output(&format!("{path}.self_attention")),
-            self_attention: self.add_norm(&format!("{path}.self_attention_add_norm")),
-            query: self.attention_inputs(&format!("{path}.cross_attention"), &["query"]),
-            keys_values: self.attention_inputs(&format!("{path}.cross_attention"), &["key", "value"]),
-            cross_output: self.attention_output(&format!("{path}.cross_attention")),
-            cross_attention: self.add_norm(&format!("{path}.cross_attention_add_norm")),
-            feed_forward: self.feed_forward(&format!("{path}.feed_forward")),
-            feed_forward_add_norm: self.add_norm(&format!("{path}.feed_forward_add_norm")),
-        });
-        Decoder { layers: layers.collect(), norm: self.final_norm("decoder.norm"), dims: self.head_dims() }
-    }
-
-    pub(crate) fn positions(&mut self, name: &str) -> Positions {
-        let d_model = self.config.d_model;
-        match self.config.positions.max_len() {
-            None => Positions::Sinusoidal(Sinusoids::new(d_model)),
-            Some(max_len) => {
-                Positions::Learned { table: self.values(&format!("{name}.weight"), &[max_len, d_model]), d_model }
-            }
+    /// The stack of a plan.
+    pub(crate) fn stack(&mut self, plan: StackPlan<'_>) -> Stack {
+        let StackPlan { path, positions, n_layers, causal, cross } = plan;
+        let Shape { dims, window, placement, .. } = self.shape;
+        Stack {
+            layers: (0..n_layers).map(|idx| self.layer(&format!("{path}.layers.{idx}"), cross)).collect(),
+            norm: (placement == NormPlacement::Pre).then(|| self.norm(&format!("{path}.norm"))),
+            dims,
+            positions: self.positions(positions, causal),
+            window,
+            causal,
         }
     }
 
-    /// The projection to the vocabulary of an embedding matrix `[vocab, d_model]`.
-    pub(crate) fn projection(&self, embedding: &[f32]) -> Weight {
-        let (vocab, d_model) = (self.config.target_vocab_size, self.config.d_model);
-        Weight::new(MatRef::new(embedding, vocab, d_model).t(), self.format)
+    fn layer(&mut self, path: &str, cross: bool) -> Layer {
+        Layer {
+            self_attention: self.self_attention(&format!("{path}.self_attention")),
+            self_attention_add_norm: self.add_norm(&format!("{path}.self_attention_add_norm")),
+            cross_attention: cross.then(|| {
+                let attention = self.cross_attention(&format!("{path}.cross_attention"));
+                (attention, self.add_norm(&format!("{path}.cross_attention_add_norm")))
+            }),
+            feed_forward: self.feed_forward(&format!("{path}.feed_forward")),
+            feed_forward_add_norm: self.add_norm(&format!("{path}.feed_forward_add_norm")),
+        }
     }
 
-    fn head_dims(&self) -> HeadDims {
-        HeadDims { heads: self.config.n_heads, d_k: self.config.d_k(), d_v: self.config.d_v() }
+    fn self_attention(&mut self, path: &str) -> SelfAttention {
+        SelfAttention {
+            qkv: self.attention_inputs(path, &["query", "key", "value"]),
+            output: self.attention_output(path),
+        }
+    }
+
+    fn cross_attention(&mut self, path: &str) -> CrossAttention {
+        CrossAttention {
+            query: self.attention_inputs(path, &["query"]),
+            keys_values: self.attention_inputs(path, &["key", "value"]),
+            output: self.attention_output(path),
+        }
     }
 
     /// Projections of the same input, concatenated.
     fn attention_inputs(&mut self, path: &str, parts: &[&str]) -> Linear {
-        let d_in = self.config.d_model;
-        let dims = self.head_dims();
-        let width = |part: &str| if part == "value" { dims.values() } else { dims.keys() };
-        let d_out: usize = parts.iter().map(|part| width(part)).sum();
-        let (mut weight, mut bias) = (vec![0.0; d_in * d_out], Vec::with_capacity(d_out));
-        for part in parts {
-            let (first, width) = (bias.len(), width(part));
-            let values = self.values(&format!("{path}.{part}.weight"), &[d_in, width]);
+        let Shape { d_model: d_in, dims, bias: has_bias, .. } = self.shape;
+        let widths = parts.iter().map(|&part| match part {
+            "query" => dims.queries(),
+            "key" => dims.keys(),
+            _ => dims.values(),
+        });
+        let d_out: usize = widths.clone().sum();
+        let (mut weight, mut bias, mut first) = (vec![0.0; d_in * d_out], Vec::new(), 0);
+        for (part, width) in parts.iter().zip(widths) {
+            let values = self.borrow(&format!("{path}.{part}.weight"), &[d_in, width]);
             for (to, from) in weight.chunks_exact_mut(d_out).zip(values.chunks_exact(width)) {
                 to[first..first + width].copy_from_slice(from);
             }
-            bias.extend(self.values(&format!("{path}.{part}.bias"), &[width]));
+            if has_bias {
+                bias.extend_from_slice(&self.borrow(&format!("{path}.{part}.bias"), &[width]));
+            }
+            first += width;
         }
-        Linear { weight: Weight::new(MatRef::new(&weight, d_in, d_out), self.format), bias }
+        Linear { weight: Weight::new(MatRef::new(&weight, d_in, d_out), self.format), bias: has_bias.then_some(bias) }
     }
 
     fn attention_output(&mut self, path: &str) -> Linear {
-        let d_in = self.head_dims().values();
-        self.linear(&format!("{path}.output"), d_in, self.config.d_model)
-    }
-
-    fn linear(&mut self, path: &str, d_in: usize, d_out: usize) -> Linear {
-        let weight = self.values(&format!("{path}.weight"), &[d_in, d_out]);
-        let weight = Weight::new(MatRef::new(&weight, d_in, d_out), self.format);
-        Linear { weight, bias: self.values(&format!("{path}.bias"), &[d_out]) }
+        let Shape { d_model, dims, bias, .. } = self.shape;
+        self.linear(&format!("{path}.output"), [dims.outputs(), d_model], bias)
     }
 
     fn feed_forward(&mut self, path: &str) -> FeedForward {
-        let TransformerConfig { d_model, d_ff, activation, .. } = *self.config;
+        let Shape { d_model, d_ff, activation, gated, bias, .. } = self.shape;
         FeedForward {
-            inner: self.linear(&format!("{path}.inner"), d_model, d_ff),
-            outer: self.linear(&format!("{path}.outer"), d_ff, d_model),
-            activation: activation.into(),
+            inner: self.linear(&format!("{path}.inner"), [d_model, d_ff], bias),
+            gate: gated.then(|| self.linear(&format!("{path}.gate"), [d_model, d_ff], bias)),
+            outer: self.linear(&format!("{path}.outer"), [d_ff, d_model], bias),
+            activation,
         }
+    }
+
+    pub(crate) fn linear(&mut self, path: &str, [d_in, d_out]: [usize; 2], bias: bool) -> Linear {
+        let weight = self.borrow(&format!("{path}.weight"), &[d_in, d_out]);
+        let weight = Weight::new(MatRef::new(&weight, d_in, d_out), self.format);
+        Linear { weight, bias: bias.then(|| self.values(&format!("{path}.bias"), &[d_out])) }
     }
 
     fn add_norm(&mut self, path: &str) -> AddNorm {
-        AddNorm { norm: self.layer_norm(&format!("{path}.norm")), placement: self.config.norm }
+        AddNorm { norm: self.norm(&format!("{path}.norm")), placement: self.shape.placement }
     }
 
-    fn final_norm(&mut self, path: &str) -> Option<LayerNorm> {
-        (self.config.norm == NormPlacement::Pre).then(|| self.layer_norm(path))
-    }
-
-    fn layer_norm(&mut self, path: &str) -> LayerNorm {
-        let shape = [self.config.d_model];
-        LayerNorm {
-            gamma: self.values(&format!("{path}.gamma"), &shape),
-            beta: self.values(&format!("{path}.beta"), &shape),
+    pub(crate) fn norm(&mut self, path: &str) -> Norm {
+        let Shape { d_model, norm_kind, bias, epsilon, .. } = self.shape;
+        let kind = match norm_kind {
+            NormKind::Layer => attentive_kernels::NormKind::Layer,
+            NormKind::Rms => attentive_kernels::NormKind::Rms,
+        };
+        let has_beta = bias && norm_kind == NormKind::Layer;
+        Norm {
+            kind,
+            gamma: self.values(&format!("{path}.gamma"), &[d_model]),
+            beta: has_beta.then(|| self.values(&format!("{path}.beta"), &[d_model])),
+            epsilon: epsilon as f32,
         }
+    }
+
+    fn positions(&mut self, path: &str, causal: bool) -> Positions {
+        let Shape { d_model, dims, positions, .. } = self.shape;
+        let shape = match positions {
+            PositionsConfig::Learned { max_len } => Some([max_len, d_model]),
+            PositionsConfig::RelativeBuckets(buckets) => Some([buckets.n_buckets, dims.heads]),
+            PositionsConfig::Sinusoidal | PositionsConfig::Rotary { .. } | PositionsConfig::Alibi => None,
+        };
+        let weight = shape.map_or(Vec::new(), |shape| self.values(&format!("{path}.weight"), &shape));
+        Positions::new(&positions, d_model, dims, causal, weight)
+    }
+
+    /// The projection to a vocabulary by an embedding matrix, `[vocab, d_model]`.
+    pub(crate) fn projection(&mut self, path: &str, vocab: usize) -> Projection {
+        let d_model = self.shape.d_model;
+        let weight = self.borrow(&format!("{path}.weight"), &[vocab, d_model]);
+        let weight = Weight::new(MatRef::new(&weight, vocab, d_model).t(), self.format);
+        Projection { weight, bias: None, scale: 1.0 }
+    }
+
+    /// Embeddings that are `scale` times as large; those that are `tied` to a projection have no table of their own.
+    pub(crate) fn embedding(&mut self, path: &str, vocab: usize, scale: f32, tied: bool) -> Embedding {
+        let d_model = self.shape.d_model;
+        let table = (!tied).then(|| self.values(&format!("{path}.weight"), &[vocab, d_model]));
+        Embedding { table, d_model, scale }
     }
 }

@@ -1,37 +1,25 @@
-//! The model, and its memory of the rows that it decodes.
+//! The encoder–decoder, and its memory of the rows that it decodes.
 
-use attentive_attention::{NormKind, PositionsConfig};
-use attentive_core::{DeviceError, EncoderDecoder, NextToken, Scores, TokenId, TokenMatrix, TopTokens, Want};
-use attentive_kernels::{Dropout, Embedding, Epilogue, TopK, log_softmax};
+use attentive_core::{DeviceError, EncoderDecoder, NextToken, Scores, TokenId, TokenMatrix, Want};
 use attentive_model::TransformerConfig;
 use attentive_weights::{Tensors, WeightsError};
 
 use crate::{
-    cache::Slots,
-    decoder::{Decoder, Scratch},
-    encoder::Encoder,
-    layer::LayerNorm,
-    load::Loader,
-    memory::{Memory, Span, spans},
-    positions::Positions,
-    weight::{Weight, WeightFormat},
+    attention::{HeadDims, Span, spans},
+    embedding::{Embedding, Projection},
+    load::{Loader, Shape, StackPlan},
+    stack::{Memory, Past, Scratch, Stack},
+    weight::WeightFormat,
 };
 
-/// The encoder–decoder Transformer in use on the CPU.
+/// The encoder–decoder Transformer in use on the CPU: any [`TransformerConfig`].
 #[derive(Debug)]
 pub struct CpuTransformer {
-    d_model: usize,
-    /// `[vocab, d_model]`.
-    source_embedding: Vec<f32>,
-    /// Target embeddings of their own.
-    target_embedding: Option<Vec<f32>>,
-    source_positions: Positions,
-    target_positions: Positions,
-    encoder: Encoder,
-    decoder: Decoder,
-    projection: Weight,
-    /// `[vocab]`.
-    projection_bias: Option<Vec<f32>>,
+    source_embedding: Embedding,
+    target_embedding: Embedding,
+    encoder: Stack,
+    decoder: Stack,
+    projection: Projection,
 }
 
 /// The decoder's memory of each row.
@@ -40,35 +28,35 @@ pub struct State {
     memory: Memory,
     /// The sentence that each row translates.
     sentence_of_row: Vec<usize>,
-    slots: Slots,
-    /// Keys and values of each layer, `[slots, keys and values]`.
-    caches: Vec<Vec<f32>>,
+    past: Past,
     scratch: Scratch,
 }
 
 impl CpuTransformer {
-    /// Whether models of this configuration can be packed: the paper's layers, of any size and activation, at
-    /// sinusoidal or learned positions.
-    pub fn covers(config: &TransformerConfig) -> bool {
-        // Every field by name, so that a new one must be either followed or refused.
+    /// Packs parameters, named as those of `attentive_model::Transformer`.
+    ///
+    /// # Errors
+    /// [`WeightsError::Mismatch`] lists parameters that are missing, left over, or of another shape.
+    pub fn new(config: &TransformerConfig, params: &Tensors, format: WeightFormat) -> Result<Self, WeightsError> {
+        // Every field by name, so that a new one must be followed.
         let TransformerConfig {
-            source_vocab_size: _,
-            target_vocab_size: _,
-            d_model: _,
-            d_ff: _,
+            source_vocab_size,
+            target_vocab_size,
+            d_model,
+            d_ff,
             n_heads,
             n_kv_heads,
             d_k: _,
             d_v: _,
-            n_encoder_layers: _,
-            n_decoder_layers: _,
+            n_encoder_layers,
+            n_decoder_layers,
             dropout: _,
             attention_dropout: _,
             activation_dropout: _,
-            activation: _,
+            activation,
             gated,
             bias,
-            norm: _,
+            norm,
             norm_kind,
             epsilon,
             scale_scores,
@@ -76,123 +64,69 @@ impl CpuTransformer {
             scale_logits,
             positions,
             window,
-            share_embeddings: _,
-            tie_projection: _,
-            projection_bias: _,
-        } = config;
-        let added_positions = matches!(positions, PositionsConfig::Sinusoidal | PositionsConfig::Learned { .. });
-        let own_keys = n_kv_heads.is_none_or(|n_kv_heads| n_kv_heads == *n_heads);
-        let layer_norm = *norm_kind == NormKind::Layer && *epsilon as f32 == LayerNorm::EPSILON;
-        let scaled = *scale_scores && *scale_embeddings && !scale_logits;
-        added_positions && own_keys && layer_norm && scaled && *bias && !gated && window.is_none()
-    }
-
-    /// Packs parameters, named as those of `attentive_model::Transformer`.
-    ///
-    /// # Errors
-    /// [`WeightsError::Mismatch`] lists parameters that are missing, left over, or of another shape.
-    ///
-    /// # Panics
-    /// If the engine does not [cover](Self::covers) the configuration.
-    pub fn new(config: &TransformerConfig, params: Tensors, format: WeightFormat) -> Result<Self, WeightsError> {
-        assert!(Self::covers(config), "the engine does not have such layers");
-        let d_model = config.d_model;
-        let (source_size, target_size) = (config.source_vocab_size, config.target_vocab_size);
-        let mut loader = Loader::new(params, config, format);
-        let source_embedding = loader.values("source_embedding.weight", &[source_size, d_model]);
-        let target_embedding =
-            (!config.share_embeddings).then(|| loader.values("target_embedding.weight", &[target_size, d_model]));
-        let own_projection =
-            (!config.tie_projection).then(|| loader.values("projection.weight", &[target_size, d_model]));
-        let projection = own_projection.as_ref().or(target_embedding.as_ref()).unwrap_or(&source_embedding);
-        let projection = loader.projection(projection);
-        let model = Self {
+            share_embeddings,
+            tie_projection,
+            projection_bias,
+        } = *config;
+        let (d_k, d_v) = (config.d_k(), config.d_v());
+        let scale = if scale_scores { 1.0 / (d_k as f32).sqrt() } else { 1.0 };
+        let shape = Shape {
             d_model,
-            source_embedding,
-            target_embedding,
-            source_positions: loader.positions("source_positions"),
-            target_positions: loader.positions("target_positions"),
-            encoder: loader.encoder(),
-            decoder: loader.decoder(),
+            d_ff,
+            dims: HeadDims { heads: n_heads, kv_heads: n_kv_heads.unwrap_or(n_heads), d_k, d_v, scale },
+            activation: activation.into(),
+            gated,
+            bias,
+            placement: norm,
+            norm_kind,
+            epsilon,
+            positions,
+            window,
+        };
+        let mut loader = Loader::new(params, shape, format);
+        let scale = if scale_embeddings { (d_model as f32).sqrt() } else { 1.0 };
+        let of_target = if share_embeddings { "source_embedding" } else { "target_embedding" };
+        let mut projection =
+            loader.projection(if tie_projection { of_target } else { "projection" }, target_vocab_size);
+        projection.bias = projection_bias.then(|| loader.values("projection_bias", &[target_vocab_size]));
+        projection.scale = if scale_logits { (d_model as f32).powf(-0.5) } else { 1.0 };
+        let source_is_tied = tie_projection && share_embeddings;
+        let encoder = StackPlan {
+            path: "encoder",
+            positions: "source_positions",
+            n_layers: n_encoder_layers,
+            causal: false,
+            cross: false,
+        };
+        let decoder = StackPlan {
+            path: "decoder",
+            positions: "target_positions",
+            n_layers: n_decoder_layers,
+            causal: true,
+            cross: true,
+        };
+        let model = Self {
+            source_embedding: loader.embedding("source_embedding", source_vocab_size, scale, source_is_tied),
+            target_embedding: loader.embedding(of_target, target_vocab_size, scale, tie_projection),
+            encoder: loader.stack(encoder),
+            decoder: loader.stack(decoder),
             projection,
-            projection_bias: config.projection_bias.then(|| loader.values("projection_bias", &[target_size])),
         };
         loader.finish()?;
         Ok(model)
     }
 
-    /// `√d_model · table[id] + encoding`, for ids at positions that repeat with each row of `encodings`.
-    fn embed(&self, table: &[f32], ids: &[TokenId], encodings: &[f32], x: &mut Vec<f32>) {
-        let embedding =
-            Embedding { d_model: self.d_model, scale: (self.d_model as f32).sqrt(), dropout: Dropout::NONE };
-        x.resize(ids.len() * self.d_model, 0.0);
-        embedding.forward(table, ids, Some((encodings, encodings.len() / self.d_model)), x);
-    }
-
     fn encode(&self, source: &TokenMatrix) -> (Vec<f32>, Vec<Span>) {
         let sentences = spans(source.lengths().iter().copied());
-        let mut encodings = Vec::new();
-        self.source_positions.fill(0, source.n_cols(), &mut encodings);
-        let mut tokens = Vec::with_capacity(source.n_tokens() * self.d_model);
-        let mut x = Vec::new();
+        let mut scratch = Scratch::default();
+        self.encoder.positions.fill(0, source.n_cols(), &mut scratch.encodings);
+        let width = scratch.encodings.len().checked_div(source.n_cols()).unwrap_or(0);
         for row in (0..source.n_rows()).map(|row| source.row(row)).filter(|row| !row.is_empty()) {
-            self.embed(&self.source_embedding, row, &encodings[..row.len() * self.d_model], &mut x);
-            tokens.extend_from_slice(&x);
+            let encodings = &scratch.encodings[..row.len() * width];
+            self.source_embedding.append(Some(&self.projection), row, encodings, &mut scratch.x);
         }
-        (self.encoder.forward(tokens, &sentences), sentences)
-    }
-
-    /// Reads tokens and writes the vectors that predict the next one of each row, `[rows, d_model]`, to
-    /// `state.scratch.x`.
-    fn read(&self, ids: &[TokenId], state: &mut State) {
-        let State { memory, sentence_of_row, slots, caches, scratch } = state;
-        let rows = sentence_of_row.len();
-        let new = ids.len().checked_div(rows).unwrap_or(0);
-        assert_eq!(ids.len(), rows * new, "advance: the state has another number of rows");
-        self.target_positions.fill(slots.len(), new, &mut scratch.encodings);
-        let table = self.target_embedding.as_ref().unwrap_or(&self.source_embedding);
-        self.embed(table, ids, &scratch.encodings, &mut scratch.x);
-        let groups = sentence_of_row.chunk_by(|a, b| a == b);
-        let queries = spans(groups.clone().map(|rows| rows.len() * new));
-        let sources = groups.map(|rows| memory.sentences[rows[0]]);
-        let pairs: Vec<(Span, Span)> = queries.into_iter().zip(sources).collect();
-        slots.append(new);
-        self.decoder.forward(scratch, slots, caches, memory, &pairs);
-        if new > 1 {
-            for row in 0..rows {
-                let last = (row * new + new - 1) * self.d_model;
-                scratch.x.copy_within(last..last + self.d_model, row * self.d_model);
-            }
-            scratch.x.truncate(rows * self.d_model);
-        }
-    }
-
-    /// The log-probability of every token: `[rows × vocab]`.
-    fn all(&self, tokens: &[TokenId], state: &mut State) -> Vec<f32> {
-        self.read(tokens, state);
-        let mut logits = vec![0.0; state.sentence_of_row.len() * self.vocab_size()];
-        let epilogue = Epilogue { bias: self.projection_bias.as_deref(), ..Epilogue::default() };
-        self.projection.multiply(&state.scratch.x, &mut logits, &epilogue);
-        let mut log_probs = vec![0.0; logits.len()];
-        log_softmax(&logits, self.vocab_size(), &mut log_probs);
-        log_probs
-    }
-
-    /// The `k` best tokens of each row, found without storing the others' logits; the projection does not have a bias.
-    fn top(&self, tokens: &[TokenId], state: &mut State, k: usize) -> TopTokens {
-        let rows = state.sentence_of_row.len();
-        let mut top = TopTokens { k, ids: vec![0; rows * k], log_probs: vec![0.0; rows * k] };
-        let mut log_sum_exp = vec![0.0; rows];
-        // One entry into the thread pool per step, not one per product.
-        rayon::scope(|_| {
-            self.read(tokens, state);
-            let best = TopK { k, ids: &mut top.ids, values: &mut top.log_probs, log_sum_exp: &mut log_sum_exp };
-            self.projection.top_k(&state.scratch.x, best);
-        });
-        for (logits, log_sum_exp) in top.log_probs.chunks_exact_mut(k).zip(&log_sum_exp) {
-            logits.iter_mut().for_each(|logit| *logit -= log_sum_exp);
-        }
-        top
+        self.encoder.read(&mut scratch, &sentences);
+        (scratch.x, sentences)
     }
 }
 
@@ -200,26 +134,30 @@ impl NextToken for CpuTransformer {
     type State = State;
 
     fn vocab_size(&self) -> usize {
-        self.projection.dims()[1]
+        self.projection.vocab_size()
     }
 
     fn max_len(&self) -> Option<usize> {
-        self.source_positions.max_len().min(self.target_positions.max_len())
+        self.decoder.positions.max_len()
     }
 
     fn advance(&self, tokens: &[TokenId], state: &mut State, want: Want) -> Result<Scores, DeviceError> {
-        Ok(match want {
-            Want::Top(k) if self.projection_bias.is_none() && k > 0 => {
-                Scores::Top(self.top(tokens, state, k.min(self.vocab_size())))
-            }
-            _ => Scores::All(self.all(tokens, state)),
-        })
+        let State { memory, sentence_of_row, past, scratch } = state;
+        Ok(self.projection.scores(scratch, want, |scratch| {
+            let rows = sentence_of_row.len();
+            let new = past.begin(&self.decoder, tokens, scratch);
+            self.target_embedding.append(Some(&self.projection), tokens, &scratch.encodings, &mut scratch.x);
+            let groups = sentence_of_row.chunk_by(|a, b| a == b);
+            let queries = spans(groups.clone().map(|rows| rows.len() * new));
+            let sources = groups.map(|rows| memory.sentences[rows[0]]);
+            let pairs: Vec<(Span, Span)> = queries.into_iter().zip(sources).collect();
+            self.decoder.advance(scratch, past, new, Some((memory, &pairs)));
+            scratch.keep_last(rows, self.target_embedding.d_model);
+        }))
     }
 
     fn reorder(&self, state: &mut State, parents: &[usize]) {
-        if !parents.iter().copied().eq(0..state.sentence_of_row.len()) {
-            state.slots.reorder(parents);
-        }
+        state.past.reorder(parents);
         state.sentence_of_row = parents.iter().map(|&parent| state.sentence_of_row[parent]).collect();
     }
 }
@@ -231,8 +169,7 @@ impl EncoderDecoder for CpuTransformer {
         State {
             memory: self.decoder.project_memory(&encoded, sentences),
             sentence_of_row: (0..rows).collect(),
-            slots: Slots::new(rows),
-            caches: vec![Vec::new(); self.decoder.layers.len()],
+            past: self.decoder.past(rows),
             scratch: Scratch::default(),
         }
     }

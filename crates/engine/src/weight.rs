@@ -3,6 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use attentive_kernels::{Epilogue, Int8Matrix, MatMut, MatRef, PackedMatrix, QuantisedColumns, TopK};
+use attentive_model::{BertConfig, GptConfig, ModelConfig, TransformerConfig};
 use attentive_weights::ScaleAxis;
 use serde::{Deserialize, Serialize};
 
@@ -41,10 +42,17 @@ impl FromStr for WeightFormat {
 pub fn int8_axis(name: &str) -> Option<ScaleAxis> {
     let path = name.strip_suffix(".weight")?;
     match path.rsplit('.').next()? {
-        "source_positions" | "target_positions" => None,
-        "source_embedding" | "target_embedding" | "projection" => Some(ScaleAxis::Rows),
+        "positions" | "source_positions" | "target_positions" | "segments" => None,
+        "embedding" | "source_embedding" | "target_embedding" | "projection" => Some(ScaleAxis::Rows),
         _ => Some(ScaleAxis::Columns),
     }
+}
+
+/// Whether models of this family are packed.
+pub fn packs(model: &ModelConfig) -> bool {
+    model.spec::<TransformerConfig>().is_some()
+        || model.spec::<GptConfig>().is_some()
+        || model.spec::<BertConfig>().is_some()
 }
 
 /// A weight `[d_in, d_out]`.
@@ -80,13 +88,21 @@ impl Weight {
         }
     }
 
-    /// The largest elements of each row of `x W`.
-    pub(crate) fn top_k(&self, x: &[f32], best: TopK<'_>) {
+    /// The largest elements of each row of `x W + bias`.
+    pub(crate) fn top_k(&self, x: &[f32], bias: Option<&[f32]>, best: TopK<'_>) {
         let [d_in, _] = self.dims();
         let x = MatRef::new(x, x.len() / d_in, d_in);
         match self {
-            Self::F32(weight) => weight.top_k(x, None, best),
-            Self::Int8(weight) => weight.top_k(x, None, best),
+            Self::F32(weight) => weight.top_k(x, bias, best),
+            Self::Int8(weight) => weight.top_k(x, bias, best),
+        }
+    }
+
+    /// Column `j`, written to `to`.
+    pub(crate) fn column(&self, j: usize, to: &mut [f32]) {
+        match self {
+            Self::F32(weight) => weight.column(j, to),
+            Self::Int8(weight) => weight.column(j, to),
         }
     }
 }

@@ -150,7 +150,7 @@ fn models_are_written_as_transformers_writes_them() {
 #[test]
 fn what_is_read_fills_embeds_and_classifies() {
     let device = BackendKind::Flex.device().unwrap();
-    let encoder = |name: &str| TextEncoder::from_bundle(&import(&golden().path(name)).unwrap(), &device).unwrap();
+    let encoder = |name: &str| TextEncoder::from_bundle(&import(&golden().path(name)).unwrap(), &device, None).unwrap();
     for name in ["bert-pretraining", "bert-masked-lm", "roberta-masked-lm"] {
         let candidates = encoder(name).fill("the [MASK] was", 3).unwrap();
         assert_eq!(candidates.iter().map(Vec::len).collect::<Vec<_>>(), [3], "{name}");
@@ -322,7 +322,7 @@ fn a_mask_takes_the_space_before_it_where_its_folder_says_so() {
                                          "single_word": false, "normalized": false });
         fs::write(&path, settings.to_string()).unwrap();
         let bundle = import(folder.path()).unwrap();
-        let encoder = TextEncoder::from_bundle(&bundle, &device).unwrap();
+        let encoder = TextEncoder::from_bundle(&bundle, &device, None).unwrap();
         let tokenizer = bundle.tokenizer().unwrap();
         let text = "a <mask>";
         let frame = frame_ids(&**tokenizer).unwrap();

@@ -73,7 +73,7 @@ fn saved(bundle: &Bundle) -> Bundle {
 
 #[track_caller]
 fn compare(case: &Case, bundle: &Bundle, how: &EmbeddingConfig) {
-    let encoder = TextEncoder::from_bundle(bundle, &BackendKind::Flex.device().unwrap()).unwrap();
+    let encoder = TextEncoder::from_bundle(bundle, &BackendKind::Flex.device().unwrap(), None).unwrap();
     for (text, expected) in case.texts.iter().zip(&case.vectors) {
         let found = encoder.embed(text, how).unwrap();
         assert_eq!(found.len(), expected.len(), "{}", case.name);
@@ -118,7 +118,7 @@ fn settings_take_the_place_of_the_folder_s() {
     let out = tempfile::tempdir().unwrap();
     let own = Bundle { embedding: EmbeddingConfig { normalize: true, ..plain.embedding.clone() }, ..plain };
     let dense = read(folder("", &of("dense torch.nn.modules.activation.Tanh").files).path()).bundle;
-    let encoder = TextEncoder::from_bundle(&dense, &BackendKind::Flex.device().unwrap()).unwrap();
+    let encoder = TextEncoder::from_bundle(&dense, &BackendKind::Flex.device().unwrap(), None).unwrap();
     let wide = EmbeddingConfig { pooling: vec![Pooling::Max, Pooling::Cls], ..dense.embedding };
     let error = encoder.embed("a", &wide).unwrap_err().to_string();
     assert!(error.contains("has 12 numbers") && error.contains("takes 6"), "{error}");

@@ -274,7 +274,7 @@ fn what_t5_lacks_is_listed() {
 fn spans_are_filled_by_both() {
     let device = BackendKind::Flex.device().unwrap();
     for (folder, _) in MODELS {
-        let filler = SpanFiller::from_bundle(&import(&golden().path(folder)).unwrap(), &device).unwrap();
+        let filler = SpanFiller::from_bundle(&import(&golden().path(folder)).unwrap(), &device, None).unwrap();
         let filled = filler.fill("the [MASK] was <extra_id_1>", 3).unwrap();
         assert_eq!(filled.len(), 2);
         for candidates in &filled {
@@ -288,6 +288,6 @@ fn spans_are_filled_by_both() {
             assert!(matches!(too_many, EncodeError::TooManyMasks { n_masks: 4, max: 3 }), "{too_many}");
         }
     }
-    let marian = SpanFiller::from_bundle(&import(&golden().path("marian")).unwrap(), &device);
+    let marian = SpanFiller::from_bundle(&import(&golden().path("marian")).unwrap(), &device, None);
     assert!(matches!(marian, Err(BundleError::NoSentinels)));
 }

@@ -103,7 +103,7 @@ fn a_gpt_2_uses_the_head_epsilon_and_settings_of_its_folder() {
     let unbound = GenerationConfig { begin: true, no_repeat_ngram: 0, ..bundle.generation.clone() };
     let config = GenerationConfig { max_tokens: tokens.len(), ..unbound };
     let device = BackendKind::Flex.device().unwrap();
-    let generator = attentive_bundle::Generator::from_bundle(&bundle, &device).unwrap();
+    let generator = attentive_bundle::Generator::from_bundle(&bundle, &device, None).unwrap();
     let mut text = "the a".to_owned();
     let mut keep = |piece: &str| {
         text += piece;
@@ -133,7 +133,8 @@ fn a_bert_uses_the_head_and_the_bias_of_its_file() {
         let found = vec![("hidden", values(encoding.hidden)), ("tokens", values(tokens))];
         compare("scores of a BERT with a head of its own", kind, found, &case);
     }
-    let encoder = TextEncoder::from_bundle(&saved(&imported.bundle), &BackendKind::Flex.device().unwrap()).unwrap();
+    let encoder =
+        TextEncoder::from_bundle(&saved(&imported.bundle), &BackendKind::Flex.device().unwrap(), None).unwrap();
     let n_tokens = imported.bundle.tokenizer().unwrap().vocab_size();
     let candidates = encoder.fill("the [MASK]", 1_000).unwrap().remove(0);
     assert_eq!(candidates.len(), n_tokens, "a guess for every token and for nothing else");

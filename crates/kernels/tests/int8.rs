@@ -57,7 +57,7 @@ fn columns_are_those_that_were_rounded() {
         let matrix = Int8Matrix::new(&columns);
         for j in 0..n {
             let mut column = vec![f32::NAN; k];
-            matrix.column(j, 1.0, &mut column);
+            matrix.column(j, &mut column);
             let values = &columns.values()[j * k..][..k];
             let expected: Vec<f32> = values.iter().map(|&q| columns.scales()[j] * f32::from(q)).collect();
             assert_eq!(column, expected);

@@ -2,9 +2,12 @@
 
 use attentive_attention::Dropout;
 use attentive_backend::{Loss, Objective, ops};
-use attentive_core::{Batch, LanguageModel, SequenceBatch, TokenMatrix};
-use burn::tensor::Tensor;
+use attentive_core::{Batch, DeviceError, LanguageModel, SequenceBatch, TokenId, TokenMatrix};
+use burn::tensor::{Int, Tensor, TensorData, activation::log_softmax};
 use serde::{Deserialize, Serialize};
+
+/// Positions whose logits are held at a time when a text is scored.
+const SCORED_AT_ONCE: usize = 64;
 
 /// A language model that is trained with the right tokens before each target.
 pub trait CausalModel: LanguageModel<State: Clone + Send + 'static> {
@@ -16,6 +19,31 @@ pub trait CausalModel: LanguageModel<State: Clone + Send + 'static> {
 
     /// The pre-soft-max projection, `[vocab, d_model]`, and its bias, `[vocab]`.
     fn output_projection(&self) -> (Tensor<2>, Option<Tensor<1>>);
+}
+
+/// [`LanguageModel::log_probs_of`] of a model that reads a text at once.
+///
+/// # Errors
+/// [`DeviceError`] if the device does not hand over its results.
+///
+/// # Panics
+/// As [`LanguageModel::log_probs_of`].
+pub fn log_probs_of(model: &impl CausalModel, text: &[TokenId]) -> Result<Vec<f32>, DeviceError> {
+    let Some(targets) = text.get(1..).filter(|targets| !targets.is_empty()) else { return Ok(Vec::new()) };
+    let hidden = model.hidden(&TokenMatrix::from_rows(&[&text[..targets.len()]], 0, 0), None); // [1, seq, d_model]
+    let (projection, bias) = model.output_projection();
+    let mut log_probs = Vec::with_capacity(targets.len());
+    // Some rows at a time, so that logits of a whole text are never held.
+    for (hidden, targets) in
+        hidden.squeeze_dim::<2>(0).split(SCORED_AT_ONCE, 0).into_iter().zip(targets.chunks(SCORED_AT_ONCE))
+    {
+        let logits = ops::linear(hidden, projection.clone().transpose(), bias.clone());
+        let places: Vec<i64> = targets.iter().map(|&target| i64::from(target)).collect();
+        let places = Tensor::<2, Int>::from_data(TensorData::new(places, [targets.len(), 1]), &logits.device());
+        let chosen = log_softmax(logits, 1).gather(1, places);
+        log_probs.extend(chosen.try_into_vec_as::<f32>().map_err(DeviceError::new)?);
+    }
+    Ok(log_probs)
 }
 
 /// Loss of each token given those before it (Radford et al. 2018, eq. 1).

@@ -37,7 +37,7 @@ pub use encoder_model::{EncoderModel, Encoding, Heads, TokenScores};
 pub use error::ConfigError;
 pub use family::{FamilyVisitor, ModelConfig};
 pub use gpt::{Gpt, GptConfig, GptState};
-pub use language_model::{CausalLmObjective, CausalModel};
+pub use language_model::{CausalLmObjective, CausalModel, log_probs_of};
 pub use rnn::{CellKind, Rnn, RnnConfig, RnnState};
 pub use spec::{EncoderDecoderSpec, EncoderSpec, LanguageModelSpec, ModelSpec, Preset, Role};
 pub use stack::{Block, BlockConfig, Stack};

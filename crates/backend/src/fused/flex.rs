@@ -119,6 +119,7 @@ fn attention<'a>(q: &Float, v: &Float, bias: Option<&'a Float>, args: &'a Attent
             let [batch, heads, ..] = dims::<4>(bias);
             ScoreBias { values: values(bias), batch, heads }
         }),
+        distances: None,
         scale: args.scale,
         dropout: args.dropout.into(),
     }

@@ -3,10 +3,10 @@
 use std::{io::Write, path::PathBuf};
 
 use anyhow::Result;
-use attentive_bundle::{Bundle, TextEncoder};
+use attentive_bundle::{Bundle, Class, TextEncoder};
 use clap::Args;
 
-use super::{BackendArgs, LongLines, SpecialsArgs, on_one_line};
+use super::{BackendArgs, LINES_AT_ONCE, LongLines, PrecisionArgs, SpecialsArgs, on_one_line};
 use crate::{input::Lines, output};
 use attentive_run::resolve;
 
@@ -29,31 +29,45 @@ pub(crate) struct Classify {
     #[command(flatten)]
     specials: SpecialsArgs,
     #[command(flatten)]
+    precision: PrecisionArgs,
+    #[command(flatten)]
     backend: BackendArgs,
 }
 
 impl Classify {
-    pub(super) fn run(self) -> Result<()> {
+    pub(super) fn run(mut self) -> Result<()> {
+        let texts = std::mem::take(&mut self.text);
         let bundle = self.specials.over(Bundle::read(&resolve(&self.model))?);
-        let encoder = TextEncoder::from_bundle(&bundle, &self.backend.device()?)?;
+        let encoder = TextEncoder::from_bundle(&bundle, &self.backend.device()?, self.precision.precision)?;
         let tokenizer = &**bundle.tokenizer()?;
         let mut out = output::stdout();
-        for line in Lines::of_command(self.text) {
-            let line = line?;
-            let classes = self.long.read(tokenizer, &line, |text| encoder.classify(text))?.unwrap_or_default();
-            let text = on_one_line(&line.text);
-            if self.all {
-                writeln!(out, "{text}")?;
-                for class in classes {
-                    writeln!(out, "  {:.4}\t{}", class.probability, on_one_line(&class.label))?;
-                }
-                continue;
+        for block in Lines::of_command(texts).blocks(LINES_AT_ONCE) {
+            let block = block?;
+            let (found, refused) = self.long.read_all(tokenizer, &block, |texts| encoder.classify_all(texts))?;
+            for (line, classes) in block.iter().zip(found) {
+                self.print(&mut out, &line.text, &classes.unwrap_or_default())?;
             }
-            match classes.first() {
-                Some(best) => writeln!(out, "{}\t{:.4}\t{text}", on_one_line(&best.label), best.probability)?,
-                None => writeln!(out)?,
+            out.flush()?;
+            if let Some(refused) = refused {
+                return Err(refused);
             }
         }
-        Ok(out.flush()?)
+        Ok(())
+    }
+
+    fn print(&self, out: &mut impl Write, text: &str, classes: &[Class]) -> Result<()> {
+        let text = on_one_line(text);
+        if self.all {
+            writeln!(out, "{text}")?;
+            for class in classes {
+                writeln!(out, "  {:.4}\t{}", class.probability, on_one_line(&class.label))?;
+            }
+            return Ok(());
+        }
+        match classes.first() {
+            Some(best) => writeln!(out, "{}\t{:.4}\t{text}", on_one_line(&best.label), best.probability)?,
+            None => writeln!(out)?,
+        }
+        Ok(())
     }
 }

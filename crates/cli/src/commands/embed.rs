@@ -7,11 +7,8 @@ use attentive_bundle::{Bundle, EmbeddingConfig, Pooling, TextEncoder};
 use attentive_tokenizer::Tokenizer;
 use clap::{Args, ValueEnum};
 
-use super::{BackendArgs, LongLines, SpecialsArgs, npy::Npy, on_one_line};
-use crate::{
-    input::{Line, Lines},
-    output,
-};
+use super::{BackendArgs, LINES_AT_ONCE, LongLines, PrecisionArgs, SpecialsArgs, npy::Npy, on_one_line};
+use crate::{input::Lines, output};
 use attentive_run::resolve;
 
 /// Turn lines of text into vectors.
@@ -37,6 +34,8 @@ pub(crate) struct Embed {
     long: LongLines,
     #[command(flatten)]
     specials: SpecialsArgs,
+    #[command(flatten)]
+    precision: PrecisionArgs,
     #[command(flatten)]
     backend: BackendArgs,
 }
@@ -111,27 +110,47 @@ impl EmbeddingArgs {
 impl Embed {
     pub(super) fn run(self) -> Result<()> {
         let bundle = self.specials.over(Bundle::read(&resolve(&self.model))?);
-        let encoder = TextEncoder::from_bundle(&bundle, &self.backend.device()?)?;
+        let encoder = TextEncoder::from_bundle(&bundle, &self.backend.device()?, self.precision.precision)?;
         let tokenizer = &**bundle.tokenizer()?;
-        let mut lines = Lines::of_command(self.text);
+        let lines = Lines::of_command(self.text);
         if let Some(word) = &self.compare {
             return compare(&encoder, tokenizer, &self.long, lines, word);
         }
         let how = self.embedding.over(&bundle.embedding)?;
-        let vector = |line: &Line| self.long.read(tokenizer, line, |text| encoder.embed(text, &how));
-        if let Some(path) = &self.npy {
-            let mut npy = Npy::create(path)?;
-            let ended = lines.try_for_each(|line| npy.push(vector(&line?)?.as_deref()));
-            // The rows before a line that ends the command are an array too.
-            return npy.finish().and(ended);
+        let mut out = match &self.npy {
+            Some(path) => Out::Array(Npy::create(path)?),
+            None => Out::Lines(output::stdout()),
+        };
+        // The vectors before a line that ends the command are written too.
+        let ended = lines.blocks(LINES_AT_ONCE).try_for_each(|block| {
+            let block = block?;
+            let (vectors, refused) = self.long.read_all(tokenizer, &block, |texts| encoder.embed_all(texts, &how))?;
+            block.iter().zip(vectors).try_for_each(|(line, vector)| out.push(&line.text, vector.as_deref()))?;
+            refused.map_or(Ok(()), Err)
+        });
+        out.finish().and(ended)
+    }
+}
+
+/// Where vectors go.
+enum Out {
+    Array(Npy),
+    Lines(output::Output),
+}
+
+impl Out {
+    fn push(&mut self, text: &str, vector: Option<&[f32]>) -> Result<()> {
+        match self {
+            Self::Array(npy) => npy.push(vector),
+            Self::Lines(out) => Ok(writeln!(out, "{}", serde_json::json!({ "text": text, "vector": vector }))?),
         }
-        let mut out = output::stdout();
-        for line in lines {
-            let line = line?;
-            let vector = vector(&line)?;
-            writeln!(out, "{}", serde_json::json!({ "text": line.text, "vector": vector }))?;
+    }
+
+    fn finish(self) -> Result<()> {
+        match self {
+            Self::Array(npy) => npy.finish(),
+            Self::Lines(mut out) => Ok(out.flush()?),
         }
-        Ok(out.flush()?)
     }
 }
 

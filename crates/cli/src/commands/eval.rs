@@ -14,14 +14,11 @@ use attentive_task::{Log, likelihood_of};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{BackendArgs, DecodingArgs, LongLines, on_one_line, refuse_overwriting};
+use super::{BackendArgs, DecodingArgs, LINES_AT_ONCE, LongLines, on_one_line, refuse_overwriting};
 use crate::{
     metric::{AnyScorer, MetricArgs, Segments, check_aligned, read_lines},
     terminal::Terminal,
 };
-
-/// Lines that are translated together, between two words on the progress.
-const LINES_AT_ONCE: usize = 256;
 
 /// Score a model's translations of a test set, or translations that there are.
 ///
@@ -178,7 +175,7 @@ impl Eval {
             Some([perplexity.value()?, bits.value()?])
         });
 
-        let translator = Translator::from_bundle(&bundle, &device, self.decoding.precision)?;
+        let translator = Translator::from_bundle(&bundle, &device, self.decoding.weights.precision)?;
         let log = Terminal::default();
         let mut hypotheses = Vec::with_capacity(sources.len());
         for block in sources.chunks(LINES_AT_ONCE) {

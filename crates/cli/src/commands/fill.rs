@@ -7,7 +7,7 @@ use attentive_bundle::{Bundle, Candidate, EncodeError, Input, SpanFiller, TextEn
 use attentive_model::Role;
 use clap::Args;
 
-use super::{BackendArgs, LongLines, SpecialsArgs, on_one_line};
+use super::{BackendArgs, LongLines, PrecisionArgs, SpecialsArgs, on_one_line};
 use crate::{input::Lines, output};
 use attentive_run::resolve;
 
@@ -32,16 +32,18 @@ pub(crate) struct Fill {
     #[command(flatten)]
     specials: SpecialsArgs,
     #[command(flatten)]
+    precision: PrecisionArgs,
+    #[command(flatten)]
     backend: BackendArgs,
 }
 
 impl Fill {
     pub(super) fn run(self) -> Result<()> {
         let bundle = self.specials.over(Bundle::read(&resolve(&self.model))?);
-        let device = self.backend.device()?;
+        let (device, precision) = (self.backend.device()?, self.precision.precision);
         let filler = match bundle.model.role() {
-            Role::EncoderDecoder => Filler::Spans(Box::new(SpanFiller::from_bundle(&bundle, &device)?)),
-            _ => Filler::Tokens(Box::new(TextEncoder::from_bundle(&bundle, &device)?)),
+            Role::EncoderDecoder => Filler::Spans(Box::new(SpanFiller::from_bundle(&bundle, &device, precision)?)),
+            _ => Filler::Tokens(Box::new(TextEncoder::from_bundle(&bundle, &device, precision)?)),
         };
         let tokenizer = &**bundle.tokenizer()?;
         let mut out = output::stdout();

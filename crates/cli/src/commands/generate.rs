@@ -11,7 +11,7 @@ use attentive_bundle::{Bundle, GenerationConfig, Generator, TextModel};
 use attentive_decode::SamplingConfig;
 use clap::Args;
 
-use super::{BackendArgs, SamplingArgs, SpecialsArgs};
+use super::{BackendArgs, PrecisionArgs, SamplingArgs, SpecialsArgs};
 use crate::output;
 use attentive_run::resolve;
 
@@ -33,6 +33,8 @@ pub(crate) struct Generate {
     generation: GenerationArgs,
     #[command(flatten)]
     specials: SpecialsArgs,
+    #[command(flatten)]
+    precision: PrecisionArgs,
     #[command(flatten)]
     backend: BackendArgs,
 }
@@ -84,7 +86,7 @@ impl Generate {
     pub(super) fn run(self) -> Result<()> {
         let bundle = self.specials.over(Bundle::read(&resolve(&self.model))?);
         let mut config = self.generation.over(&bundle.generation);
-        let generator = Generator::from_bundle(&bundle, &self.backend.device()?)?;
+        let generator = Generator::from_bundle(&bundle, &self.backend.device()?, self.precision.precision)?;
         let prompt = match self.prompt.as_deref() {
             Some("-") => {
                 let mut text = String::new();

@@ -39,18 +39,51 @@ impl LongLines {
         line: &Line,
         read: impl Fn(Input<'_>) -> Result<T, EncodeError>,
     ) -> Result<Option<T>> {
-        if is_blank(tokenizer, &line.text) {
-            return Ok(None);
-        }
-        let input = Input::from(line);
-        let found = match read(input) {
-            Err(EncodeError::TooLong(too_long)) if self.is_cropped(&line.at, too_long)? => {
-                read(Input { crop: true, ..input })
-            }
-            Err(EncodeError::TooLong(_)) => return Ok(None),
-            found => found,
+        let one = |inputs: &[Input<'_>]| match read(inputs[0]) {
+            Err(EncodeError::TooLong(too_long)) => Ok(vec![Err(too_long)]),
+            found => Ok(vec![Ok(found?)]),
         };
-        found.map(Some).with_context(|| line.at.to_string())
+        let (mut found, refused) = self.read_all(tokenizer, std::slice::from_ref(line), one)?;
+        match refused {
+            Some(refused) => Err(refused),
+            None => Ok(found.pop().flatten()),
+        }
+    }
+
+    /// What `read` says of lines, nothing of those without tokens or that are skipped; up to one that is refused, and
+    /// its error.
+    pub(super) fn read_all<T>(
+        &self,
+        tokenizer: &dyn Tokenizer,
+        lines: &[Line],
+        read: impl Fn(&[Input<'_>]) -> Result<Vec<Result<T, TooLong>>, EncodeError>,
+    ) -> Result<(Vec<Option<T>>, Option<Error>)> {
+        let mut found: Vec<Option<T>> = lines.iter().map(|_| None).collect();
+        let mut wanted: Vec<(usize, Input<'_>)> =
+            lines.iter().map(Input::from).enumerate().filter(|(_, input)| !is_blank(tokenizer, input.text)).collect();
+        let mut refused = None;
+        // Those that are cropped are read once more.
+        while let Some(&(first, _)) = wanted.first() {
+            let inputs: Vec<Input<'_>> = wanted.iter().map(|&(_, input)| input).collect();
+            let answers = read(&inputs).with_context(|| lines[first].at.to_string())?;
+            let mut cropped = Vec::new();
+            for ((number, input), answer) in wanted.into_iter().zip(answers) {
+                match answer {
+                    Ok(answer) => found[number] = Some(answer),
+                    Err(too_long) => match self.is_cropped(&lines[number].at, too_long) {
+                        Ok(true) => cropped.push((number, Input { crop: true, ..input })),
+                        Ok(false) => {}
+                        Err(error) => {
+                            found.truncate(number);
+                            refused = Some(error);
+                            break;
+                        }
+                    },
+                }
+            }
+            wanted = cropped;
+        }
+        Ok((found, refused))
     }
 
     /// The translations that a search finds of texts, `place` of which says where they are, up to one that is refused.

@@ -156,7 +156,18 @@ struct DecodingArgs {
     /// Source tokens, padding included, that are decoded together.
     #[arg(long, value_name = "N")]
     batch_tokens: Option<usize>,
-    /// What weights are packed in: f32, or int8 for a quarter of the memory (backend flex).
+    #[command(flatten)]
+    weights: PrecisionArgs,
+}
+
+/// Lines that are read together.
+const LINES_AT_ONCE: usize = 512;
+
+/// The precision of weights in use.
+#[derive(Debug, Clone, Copy, Args)]
+struct PrecisionArgs {
+    /// What weights are packed in: f32, or int8 for a quarter of the memory (backend flex); without it, as the model's
+    /// folder says.
     #[arg(long, value_name = "NAME")]
     precision: Option<WeightFormat>,
 }

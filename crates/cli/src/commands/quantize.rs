@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use attentive_bundle::{Bundle, WeightFormat};
-use attentive_model::TransformerConfig;
 use clap::Args;
 
 use super::save;
@@ -30,9 +29,9 @@ pub(crate) struct Quantize {
 impl Quantize {
     pub(super) fn run(self) -> Result<()> {
         let mut bundle = Bundle::read(&resolve(&self.model))?;
-        if bundle.model.spec::<TransformerConfig>().is_none() {
+        if !attentive_bundle::packs(&bundle.model) {
             let (path, family) = (bundle.path.display(), bundle.model.family());
-            bail!("{path} is a {family}; weights of 8 bits are supported for the family transformer only");
+            bail!("{path} is a {family}; weights of 8 bits are supported for transformer, gpt and bert");
         }
         bundle.decoding.precision = WeightFormat::Int8;
         bundle.record.scores.clear(); // they were another model's

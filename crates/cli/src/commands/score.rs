@@ -7,7 +7,7 @@ use attentive_bundle::{Bundle, Generator, TextScore};
 use attentive_metrics::{BitsPerByte, Likelihood, Metric, Perplexity};
 use clap::Args;
 
-use super::{BackendArgs, SpecialsArgs, on_one_line};
+use super::{BackendArgs, PrecisionArgs, SpecialsArgs, on_one_line};
 use crate::{input::Lines, output};
 use attentive_run::resolve;
 
@@ -29,19 +29,21 @@ pub(crate) struct Score {
     #[command(flatten)]
     specials: SpecialsArgs,
     #[command(flatten)]
+    precision: PrecisionArgs,
+    #[command(flatten)]
     backend: BackendArgs,
 }
 
 impl Score {
     pub(super) fn run(self) -> Result<()> {
         let bundle = self.specials.over(Bundle::read(&resolve(&self.model))?);
-        let generator = Generator::from_bundle(&bundle, &self.backend.device()?)?;
+        let generator = Generator::from_bundle(&bundle, &self.backend.device()?, self.precision.precision)?;
         let mut out = output::stdout();
         let begin = self.begin.unwrap_or(bundle.generation.begin);
         let mut all = TextScore { log_prob: 0.0, n_tokens: 0, n_bytes: 0 };
         let mut n_lines = 0;
         let mut score = |line: &str| -> Result<()> {
-            let score = generator.score(line, begin);
+            let score = generator.score(line, begin)?;
             all.log_prob += score.log_prob;
             all.n_tokens += score.n_tokens;
             all.n_bytes += score.n_bytes;

@@ -7,12 +7,9 @@ use attentive_bundle::{Bundle, Search, Translation, Translator};
 use attentive_decode::SamplingConfig;
 use clap::Args;
 
-use super::{BackendArgs, DecodingArgs, LongLines, SamplingArgs, SpecialsArgs, on_one_line, positive};
+use super::{BackendArgs, DecodingArgs, LINES_AT_ONCE, LongLines, SamplingArgs, SpecialsArgs, on_one_line, positive};
 use crate::{input::Lines, output};
 use attentive_run::resolve;
-
-/// Lines that are read before they are translated together.
-const LINES_AT_ONCE: usize = 512;
 
 /// Translate lines of text.
 ///
@@ -63,7 +60,7 @@ impl Translate {
         let (Search::Best(n) | Search::Random(_, n)) = search;
         let bundle = self.specials.over(Bundle::read(&resolve(&self.model))?);
         let config = self.decoding.over(&bundle.decoding);
-        let translator = Translator::from_bundle(&bundle, &self.backend.device()?, self.decoding.precision)?;
+        let translator = Translator::from_bundle(&bundle, &self.backend.device()?, self.decoding.weights.precision)?;
         let mut out = output::stdout();
         for block in Lines::of_command(self.text).blocks(LINES_AT_ONCE) {
             let block = block?;

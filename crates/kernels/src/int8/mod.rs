@@ -72,15 +72,15 @@ impl Int8Matrix {
         [self.k, self.n]
     }
 
-    /// Writes `scale · b[.., j]` to `to`, of `k` elements, as [`PackedMatrix::column`](crate::PackedMatrix::column).
+    /// Writes column `j` of `b` to `to`, of `k` elements, as [`PackedMatrix::column`](crate::PackedMatrix::column).
     ///
     /// # Panics
     /// If there is no such column, or `to` has another length.
-    pub fn column(&self, j: usize, scale: f32, to: &mut [f32]) {
+    pub fn column(&self, j: usize, to: &mut [f32]) {
         assert!(to.len() == self.k && j < self.n, "{} elements of column {j}, of {} × {}", to.len(), self.k, self.n);
         let panel_bytes = self.k.next_multiple_of(STEP) * COLS;
         let steps = self.panels.bytes()[j / COLS * panel_bytes..][..panel_bytes].chunks_exact(COLS * STEP);
-        let scale = scale * self.scales[j];
+        let scale = self.scales[j];
         for (to, step) in to.chunks_mut(STEP).zip(steps) {
             to.iter_mut().zip(&step[j % COLS * STEP..]).for_each(|(to, &q)| *to = scale * f32::from(q));
         }

@@ -45,13 +45,13 @@ impl PackedMatrix {
         [self.k, self.n]
     }
 
-    /// Writes `scale · b[.., j]` to `to`, of `k` elements: a row of the embedding whose transpose was packed.
+    /// Writes column `j` of `b` to `to`, of `k` elements: a row of the embedding whose transpose was packed.
     ///
     /// # Panics
     /// If the matrix was packed in bf16, there is no such column, or `to` has another length.
-    pub fn column(&self, j: usize, scale: f32, to: &mut [f32]) {
+    pub fn column(&self, j: usize, to: &mut [f32]) {
         assert_eq!(to.len(), self.k, "a column's length");
-        to.iter_mut().zip(self.packed.column(j)).for_each(|(to, value)| *to = scale * value);
+        to.iter_mut().zip(self.packed.column(j)).for_each(|(to, value)| *to = value);
     }
 
     /// `c = a · b` and its epilogue, for `a` `[m, k]` and `c` `[m, n]`: bit for bit

@@ -5,7 +5,10 @@ use attentive_core::{DeviceError, LanguageModel, NextToken, Scores, TokenId, Wan
 use burn::tensor::{Tensor, TensorData};
 
 use super::Gpt;
-use crate::tokens::{new_tokens, scores};
+use crate::{
+    log_probs_of,
+    tokens::{new_tokens, scores},
+};
 
 /// A [`Gpt`]'s memory of each row.
 #[derive(Debug, Clone)]
@@ -18,6 +21,10 @@ pub struct GptState {
 impl LanguageModel for Gpt {
     fn start(&self, n_rows: usize) -> GptState {
         GptState { n_rows, caches: vec![KvCache::new(); self.decoder.layers.len()] }
+    }
+
+    fn log_probs_of(&self, text: &[TokenId]) -> Result<Vec<f32>, DeviceError> {
+        log_probs_of(self, text)
     }
 }
 

@@ -1,0 +1,54 @@
+//! Encoders on tensors, as what reads texts on the host.
+
+use attentive_core::{DeviceError, Encoded, Encoder, TokenId, TokenMatrix};
+use attentive_model::{EncoderModel, Encoding};
+use burn::tensor::{Tensor, TensorData};
+
+/// An encoder on tensors; `pad` fills up shorter texts.
+pub(crate) struct OnTensors<M> {
+    pub(crate) model: M,
+    pub(crate) pad: TokenId,
+}
+
+impl<M: EncoderModel> OnTensors<M> {
+    /// `[rows, d_model]` on the model's device.
+    fn upload(&self, rows: &[f32], d_model: usize) -> Tensor<2> {
+        Tensor::from_data(TensorData::new(rows.to_vec(), [rows.len() / d_model, d_model]), &self.model.device())
+    }
+}
+
+impl<M: EncoderModel> Encoder for OnTensors<M> {
+    fn max_len(&self) -> Option<usize> {
+        self.model.max_len()
+    }
+
+    fn encode(&self, texts: &[&[TokenId]]) -> Result<Encoded, DeviceError> {
+        let rows = TokenMatrix::from_rows(texts, self.pad, 0);
+        let Encoding { hidden, cls } = self.model.encode(&rows, &vec![0; rows.ids().len()], None);
+        let [_, seq, d_model] = hidden.dims();
+        let padded = values(hidden)?;
+        let text = |(row, &len): (&[f32], &usize)| row[..len * d_model].to_vec();
+        let hidden = padded.chunks(seq * d_model).zip(rows.lengths()).flat_map(text).collect();
+        Ok(Encoded::with_cls(hidden, values(cls)?, rows.lengths().to_vec(), d_model))
+    }
+
+    fn token_scores(&self, vectors: &[f32]) -> Option<Result<Vec<f32>, DeviceError>> {
+        let [_, d_model] = self.model.projection().dims();
+        Some(values(self.model.token_scores(self.upload(vectors, d_model))?.logits()))
+    }
+
+    fn label_scores(&self, encoded: &Encoded) -> Option<Result<Vec<f32>, DeviceError>> {
+        let cls = self.upload(encoded.cls(), encoded.d_model());
+        let [texts, d_model] = cls.dims();
+        let hidden = cls.clone().reshape([texts, 1, d_model]);
+        Some(values(self.model.label_scores(&Encoding { hidden, cls }, None)?))
+    }
+
+    fn alphabet(&self) -> Option<&[TokenId]> {
+        self.model.alphabet()
+    }
+}
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, DeviceError> {
+    tensor.try_into_vec_as::<f32>().map_err(DeviceError::new)
+}

@@ -1,0 +1,45 @@
+//! Models on their way to a device: packed where it runs them best so, else on tensors.
+
+use std::any::Any;
+
+use attentive_engine::WeightFormat;
+use attentive_model::ModelSpec;
+use attentive_weights::{Tensors, WeightsError};
+use burn::tensor::Device;
+
+use crate::{Bundle, BundleError};
+
+/// The configuration, if it is of the family `P`, which `device` runs best with packed weights.
+pub(crate) fn packable<'a, P: ModelSpec>(spec: &'a impl ModelSpec, device: &Device) -> Option<&'a P> {
+    (spec as &dyn Any).downcast_ref().filter(|_| attentive_backend::has_kernels(device))
+}
+
+/// A bundle, a device, and the precision that was asked for.
+#[derive(Clone, Copy)]
+pub(crate) struct Destination<'a> {
+    pub(crate) bundle: &'a Bundle,
+    pub(crate) device: &'a Device,
+    pub(crate) format: Option<WeightFormat>,
+}
+
+impl Destination<'_> {
+    /// The packed model that `new` makes of a configuration, the bundle's parameters and the precision.
+    pub(crate) fn packed<P: ModelSpec, M>(
+        self,
+        config: &P,
+        new: impl FnOnce(&P, &Tensors, WeightFormat) -> Result<M, WeightsError>,
+    ) -> Result<M, BundleError> {
+        let Self { bundle, format, .. } = self;
+        config.validate().map_err(|cause| bundle.bad_config(cause))?;
+        let format = format.unwrap_or(bundle.decoding.precision);
+        new(config, &bundle.params, format).map_err(|cause| bundle.bad_weights(cause))
+    }
+
+    /// The model on tensors, which has no precision of its own.
+    pub(crate) fn on_tensors<C: ModelSpec>(self) -> Result<C::Model, BundleError> {
+        match self.format {
+            Some(format @ WeightFormat::Int8) => Err(BundleError::WeightFormat { format }),
+            _ => self.bundle.model::<C>(self.device),
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Attention over rows without padding: whole texts, and steps over a cache.
+
+use attentive_kernels::{Attention, AttentionShape, DistanceBias, HeadStrides, Heads, HeadsMut, StepAttention};
+use rayon::prelude::*;
+
+use crate::{cache::Slots, layer::Linear};
+
+/// Attention with fewer multiply–adds is not worth another thread.
+const MIN_PARALLEL: usize = 1 << 17;
+
+/// Queries, keys and values from one product, and the output's projection.
+#[derive(Debug)]
+pub(crate) struct SelfAttention {
+    pub(crate) qkv: Linear,
+    pub(crate) output: Linear,
+}
+
+/// Attention to the source, whose keys and values are projected once.
+#[derive(Debug)]
+pub(crate) struct CrossAttention {
+    pub(crate) query: Linear,
+    pub(crate) keys_values: Linear,
+    pub(crate) output: Linear,
+}
+
+/// The widths of attention, and the factor of its scores.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HeadDims {
+    pub(crate) heads: usize,
+    pub(crate) kv_heads: usize,
+    pub(crate) d_k: usize,
+    pub(crate) d_v: usize,
+    pub(crate) scale: f32,
+}
+
+impl HeadDims {
+    /// Width of all queries of a position.
+    pub(crate) fn queries(self) -> usize {
+        self.heads * self.d_k
+    }
+
+    /// Width of all keys of a position.
+    pub(crate) fn keys(self) -> usize {
+        self.kv_heads * self.d_k
+    }
+
+    /// Width of all values of a position.
+    pub(crate) fn values(self) -> usize {
+        self.kv_heads * self.d_v
+    }
+
+    /// Width of all keys and values of a position together.
+    pub(crate) fn keys_values(self) -> usize {
+        self.keys() + self.values()
+    }
+
+    /// Width of attention's output at a position.
+    pub(crate) fn outputs(self) -> usize {
+        self.heads * self.d_v
+    }
+}
+
+/// What a query sees.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sight<'a> {
+    pub(crate) causal: bool,
+    pub(crate) window: Option<usize>,
+    pub(crate) distances: Option<DistanceBias<'a>>,
+}
+
+impl Sight<'_> {
+    /// All keys alike.
+    pub(crate) const ALL: Self = Self { causal: false, window: None, distances: None };
+}
+
+/// A run of rows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Span {
+    pub(crate) first: usize,
+    pub(crate) len: usize,
+}
+
+/// Spans of these lengths, one after another.
+pub(crate) fn spans(lengths: impl IntoIterator<Item = usize>) -> Vec<Span> {
+    let mut first = 0;
+    let span = |len| {
+        let span = Span { first, len };
+        first += len;
+        span
+    };
+    lengths.into_iter().map(span).collect()
+}
+
+/// Attention of runs of queries, each to its own run of keys and values.
+///
+/// Queries are the first features of the rows of `q`, keys and values the last of those of `kv`; `out` is
+/// `[queries, heads · d_v]`, and is resized.
+pub(crate) fn attend_spans(
+    dims: HeadDims,
+    sight: Sight<'_>,
+    (q, q_row): (&[f32], usize),
+    (kv, kv_row): (&[f32], usize),
+    pairs: &[(Span, Span)],
+    out: &mut Vec<f32>,
+    lse: &mut Vec<f32>,
+) {
+    let HeadDims { heads, kv_heads, d_k, d_v, scale } = dims;
+    let n_queries = q.len() / q_row;
+    out.resize(n_queries * dims.outputs(), 0.0);
+    lse.resize(n_queries * heads, 0.0);
+    // Outputs of the runs, in the order of the queries.
+    let (mut rest, mut rest_lse) = (&mut out[..], &mut lse[..]);
+    let mut jobs = Vec::with_capacity(pairs.len());
+    for &(queries, keys) in pairs {
+        let (out, after) = rest.split_at_mut(queries.len * dims.outputs());
+        let (lse, after_lse) = rest_lse.split_at_mut(queries.len * heads);
+        (rest, rest_lse) = (after, after_lse);
+        jobs.push((queries, keys, out, lse));
+    }
+    let attend = |(queries, keys, out, lse): (Span, Span, &mut [f32], &mut [f32])| {
+        let shape = AttentionShape { batch: 1, heads, kv_heads, q_len: queries.len, k_len: keys.len, d_k, d_v };
+        let Sight { causal, window, distances } = sight;
+        let attention = Attention { causal, window, distances, scale, ..Attention::new(shape) };
+        let strides = |row, seq, d| HeadStrides { batch: seq * row, seq: row, head: d };
+        let kv = &kv[keys.first * kv_row + kv_row - dims.keys_values()..];
+        attention.forward(
+            Heads::new(&q[queries.first * q_row..], strides(q_row, queries.len, d_k)),
+            Heads::new(kv, strides(kv_row, keys.len, d_k)),
+            Heads::new(&kv[dims.keys()..], strides(kv_row, keys.len, d_v)),
+            HeadsMut::new(out, strides(dims.outputs(), queries.len, d_v)),
+            lse,
+        );
+    };
+    let work: usize = pairs.iter().map(|(queries, keys)| queries.len * keys.len * heads * (d_k + d_v)).sum();
+    if work >= MIN_PARALLEL && jobs.len() > 1 {
+        jobs.into_par_iter().for_each(attend);
+    } else {
+        jobs.into_iter().for_each(attend);
+    }
+}
+
+/// Attention of the last positions of each row in `slots` to themselves and to all before them.
+///
+/// Queries are the first features of the rows of `q`; `out` is `[queries, heads · d_v]`, and is resized.
+pub(crate) fn attend_cache(
+    dims: HeadDims,
+    sight: Sight<'_>,
+    (q, q_row): (&[f32], usize),
+    keys_values: &[f32],
+    slots: &Slots,
+    out: &mut Vec<f32>,
+) {
+    let HeadDims { heads, kv_heads, d_k, d_v, scale } = dims;
+    let Sight { window, distances, .. } = sight;
+    out.resize(q.len() / q_row * dims.outputs(), 0.0);
+    let (slots, k_len) = (slots.as_slice(), slots.len());
+    let step = StepAttention { heads, kv_heads, d_k, d_v, keys_values, slots, k_len, window, distances, scale };
+    step.forward(q, q_row, out);
+}

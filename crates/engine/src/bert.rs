@@ -1,0 +1,178 @@
+//! The encoder alone.
+
+use attentive_attention::NormKind;
+use attentive_core::{DeviceError, Encoded, Encoder, TokenId};
+use attentive_kernels::ActivationKind;
+use attentive_model::BertConfig;
+use attentive_weights::{Tensors, WeightsError};
+
+use crate::{
+    attention::{HeadDims, spans},
+    embedding::{Embedding, Projection},
+    layer::{Linear, Norm, NormScratch},
+    load::{Loader, Shape, StackPlan},
+    stack::{Scratch, Stack},
+    weight::WeightFormat,
+};
+
+/// Tokens that are read at a time: their hidden values stay in the caches.
+const READ_AT_ONCE: usize = 1024;
+
+/// The encoder alone in use on the CPU: any [`BertConfig`].
+#[derive(Debug)]
+pub struct CpuBert {
+    embedding: Embedding,
+    /// The first segment's embedding, `[d_model]`.
+    segment: Vec<f32>,
+    first_position: usize,
+    norm: Norm,
+    encoder: Stack,
+    pooler: Option<Linear>,
+    masked_lm: Option<MaskedLm>,
+    classifier: Option<Linear>,
+    /// The projection that guesses hidden tokens; without a head, it serves the embeddings alone.
+    projection: Option<Projection>,
+}
+
+/// What stands before the projection that guesses hidden tokens.
+#[derive(Debug)]
+struct MaskedLm {
+    dense: Linear,
+    activation: ActivationKind,
+    norm: Norm,
+}
+
+impl CpuBert {
+    /// Packs parameters, named as those of `attentive_model::Bert`.
+    ///
+    /// # Errors
+    /// [`WeightsError::Mismatch`] lists parameters that are missing, left over, or of another shape.
+    pub fn new(config: &BertConfig, params: &Tensors, format: WeightFormat) -> Result<Self, WeightsError> {
+        // Every field by name, so that a new one must be followed.
+        let BertConfig {
+            vocab_size,
+            n_segments,
+            d_model,
+            d_ff,
+            n_heads,
+            n_layers,
+            dropout: _,
+            attention_dropout: _,
+            activation,
+            norm,
+            epsilon,
+            positions,
+            first_position,
+            init_std: _,
+            pooler,
+            masked_lm,
+            next_sentence,
+            ref labels,
+            tie_projection,
+        } = *config;
+        let d_k = d_model / n_heads.max(1);
+        let dims = HeadDims { heads: n_heads, kv_heads: n_heads, d_k, d_v: d_k, scale: 1.0 / (d_k as f32).sqrt() };
+        let shape = Shape {
+            d_model,
+            d_ff,
+            dims,
+            activation: activation.into(),
+            gated: false,
+            bias: true,
+            placement: norm,
+            norm_kind: NormKind::Layer,
+            epsilon,
+            positions,
+            window: None,
+        };
+        let mut loader = Loader::new(params, shape, format);
+        let is_tied = masked_lm && tie_projection;
+        let projection = masked_lm.then(|| {
+            let mut projection = loader.projection(if is_tied { "embedding" } else { "projection" }, vocab_size);
+            projection.bias = Some(loader.values("masked_lm.bias", &[vocab_size]));
+            projection
+        });
+        let mut segment = loader.values("segments.weight", &[n_segments, d_model]);
+        segment.truncate(d_model);
+        let plan = StackPlan { path: "encoder", positions: "positions", n_layers, causal: false, cross: false };
+        let model = Self {
+            embedding: loader.embedding("embedding", vocab_size, 1.0, is_tied),
+            segment,
+            first_position,
+            norm: loader.norm("norm"),
+            encoder: loader.stack(plan),
+            pooler: pooler.then(|| loader.linear("pooler", [d_model, d_model], true)),
+            masked_lm: masked_lm.then(|| MaskedLm {
+                dense: loader.linear("masked_lm.dense", [d_model, d_model], true),
+                activation: activation.into(),
+                norm: loader.norm("masked_lm.norm"),
+            }),
+            classifier: (!labels.is_empty()).then(|| loader.linear("classifier", [d_model, labels.len()], true)),
+            projection,
+        };
+        if next_sentence {
+            loader.linear("next_sentence", [d_model, 2], true);
+        }
+        loader.finish()?;
+        Ok(model)
+    }
+
+    /// Reads some texts; appends the vectors of their tokens to `hidden`.
+    fn read(&self, texts: &[&[TokenId]], scratch: &mut Scratch, hidden: &mut Vec<f32>) {
+        let d_model = self.segment.len();
+        let longest = texts.iter().map(|text| text.len()).max().unwrap_or(0);
+        self.encoder.positions.fill(self.first_position, longest, &mut scratch.encodings);
+        let width = scratch.encodings.len().checked_div(longest).unwrap_or(0);
+        scratch.x.clear();
+        for text in texts {
+            let encodings = &scratch.encodings[..text.len() * width];
+            self.embedding.append(self.projection.as_ref(), text, encodings, &mut scratch.x);
+        }
+        for x in scratch.x.chunks_exact_mut(d_model) {
+            x.iter_mut().zip(&self.segment).for_each(|(x, segment)| *x += segment);
+        }
+        self.norm.forward(&scratch.x, &mut scratch.norm);
+        std::mem::swap(&mut scratch.x, &mut scratch.norm.y);
+        self.encoder.read(scratch, &spans(texts.iter().map(|text| text.len())));
+        hidden.extend_from_slice(&scratch.x);
+    }
+}
+
+impl Encoder for CpuBert {
+    fn max_len(&self) -> Option<usize> {
+        self.encoder.positions.max_len().map(|max_len| max_len - self.first_position)
+    }
+
+    fn encode(&self, texts: &[&[TokenId]]) -> Result<Encoded, DeviceError> {
+        let (mut scratch, mut hidden) = (Scratch::default(), Vec::new());
+        let mut rest = texts;
+        while !rest.is_empty() {
+            let mut n_tokens = 0;
+            let fit = rest.iter().take_while(|text| {
+                n_tokens += text.len();
+                n_tokens <= READ_AT_ONCE
+            });
+            let (some, others) = rest.split_at(fit.count().max(1));
+            self.read(some, &mut scratch, &mut hidden);
+            rest = others;
+        }
+        Ok(Encoded::new(hidden, texts.iter().map(|text| text.len()).collect(), self.segment.len()))
+    }
+
+    fn token_scores(&self, vectors: &[f32]) -> Option<Result<Vec<f32>, DeviceError>> {
+        let (MaskedLm { dense, activation, norm }, projection) = (self.masked_lm.as_ref()?, self.projection.as_ref()?);
+        let (mut features, mut scratch) = (Vec::new(), NormScratch::default());
+        dense.forward(vectors, *activation, &mut features);
+        norm.forward(&features, &mut scratch);
+        Some(Ok(projection.logits(&mut scratch.y)))
+    }
+
+    fn label_scores(&self, encoded: &Encoded) -> Option<Result<Vec<f32>, DeviceError>> {
+        let (mut pooled, mut scores) = (Vec::new(), Vec::new());
+        let classifier = self.classifier.as_ref()?;
+        self.pooler.as_ref()?.forward(encoded.cls(), ActivationKind::Identity, &mut pooled);
+        pooled.iter_mut().for_each(|x| *x = x.tanh());
+        classifier.forward(&pooled, ActivationKind::Identity, &mut scores);
+        Some(Ok(scores))
+    }
+}

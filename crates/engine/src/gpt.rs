@@ -1,0 +1,135 @@
+//! The decoder alone, and its memory of the rows that it continues.
+
+use attentive_core::{DeviceError, LanguageModel, NextToken, Scores, TokenId, Want};
+use attentive_kernels::log_softmax;
+use attentive_model::GptConfig;
+use attentive_weights::{Tensors, WeightsError};
+
+use crate::{
+    attention::{HeadDims, Span},
+    embedding::{Embedding, Projection},
+    load::{Loader, Shape, StackPlan},
+    stack::{Past, Scratch, Stack},
+    weight::WeightFormat,
+};
+
+/// Positions whose logits are held at a time when a text is scored.
+const SCORED_AT_ONCE: usize = 64;
+
+/// The decoder alone in use on the CPU: any [`GptConfig`].
+#[derive(Debug)]
+pub struct CpuGpt {
+    embedding: Embedding,
+    decoder: Stack,
+    projection: Projection,
+}
+
+/// A [`CpuGpt`]'s memory of each row.
+#[derive(Debug, Clone)]
+pub struct GptState {
+    past: Past,
+    scratch: Scratch,
+}
+
+impl CpuGpt {
+    /// Packs parameters, named as those of `attentive_model::Gpt`.
+    ///
+    /// # Errors
+    /// [`WeightsError::Mismatch`] lists parameters that are missing, left over, or of another shape.
+    pub fn new(config: &GptConfig, params: &Tensors, format: WeightFormat) -> Result<Self, WeightsError> {
+        // Every field by name, so that a new one must be followed.
+        let GptConfig {
+            vocab_size,
+            d_model,
+            d_ff,
+            n_heads,
+            n_kv_heads,
+            n_layers,
+            dropout: _,
+            attention_dropout: _,
+            activation,
+            gated,
+            bias,
+            norm,
+            norm_kind,
+            epsilon,
+            positions,
+            window,
+            tie_projection,
+        } = *config;
+        let d_k = d_model / n_heads.max(1);
+        let kv_heads = n_kv_heads.unwrap_or(n_heads);
+        let shape = Shape {
+            d_model,
+            d_ff,
+            dims: HeadDims { heads: n_heads, kv_heads, d_k, d_v: d_k, scale: 1.0 / (d_k as f32).sqrt() },
+            activation: activation.into(),
+            gated,
+            bias,
+            placement: norm,
+            norm_kind,
+            epsilon,
+            positions,
+            window,
+        };
+        let mut loader = Loader::new(params, shape, format);
+        let plan = StackPlan { path: "decoder", positions: "positions", n_layers, causal: true, cross: false };
+        let model = Self {
+            projection: loader.projection(if tie_projection { "embedding" } else { "projection" }, vocab_size),
+            embedding: loader.embedding("embedding", vocab_size, 1.0, tie_projection),
+            decoder: loader.stack(plan),
+        };
+        loader.finish()?;
+        Ok(model)
+    }
+}
+
+impl NextToken for CpuGpt {
+    type State = GptState;
+
+    fn vocab_size(&self) -> usize {
+        self.projection.vocab_size()
+    }
+
+    fn max_len(&self) -> Option<usize> {
+        self.decoder.positions.max_len()
+    }
+
+    fn advance(&self, tokens: &[TokenId], state: &mut GptState, want: Want) -> Result<Scores, DeviceError> {
+        let GptState { past, scratch } = state;
+        Ok(self.projection.scores(scratch, want, |scratch| {
+            let new = past.begin(&self.decoder, tokens, scratch);
+            self.embedding.append(Some(&self.projection), tokens, &scratch.encodings, &mut scratch.x);
+            self.decoder.advance(scratch, past, new, None);
+            scratch.keep_last(past.slots.rows(), self.embedding.d_model);
+        }))
+    }
+
+    fn reorder(&self, state: &mut GptState, parents: &[usize]) {
+        state.past.reorder(parents);
+    }
+}
+
+impl LanguageModel for CpuGpt {
+    fn start(&self, n_rows: usize) -> GptState {
+        GptState { past: self.decoder.past(n_rows), scratch: Scratch::default() }
+    }
+
+    fn log_probs_of(&self, text: &[TokenId]) -> Result<Vec<f32>, DeviceError> {
+        let Some(targets) = text.get(1..).filter(|targets| !targets.is_empty()) else { return Ok(Vec::new()) };
+        let mut scratch = Scratch::default();
+        self.decoder.positions.fill(0, targets.len(), &mut scratch.encodings);
+        self.embedding.append(Some(&self.projection), &text[..targets.len()], &scratch.encodings, &mut scratch.x);
+        self.decoder.read(&mut scratch, &[Span { first: 0, len: targets.len() }]);
+        let vocab = self.vocab_size();
+        let (mut log_probs, mut of_targets) = (Vec::new(), Vec::with_capacity(targets.len()));
+        let vectors = scratch.x.chunks_mut(SCORED_AT_ONCE * self.embedding.d_model);
+        for (vectors, targets) in vectors.zip(targets.chunks(SCORED_AT_ONCE)) {
+            let logits = self.projection.logits(vectors);
+            log_probs.resize(logits.len(), 0.0);
+            log_softmax(&logits, vocab, &mut log_probs);
+            of_targets.extend(log_probs.chunks_exact(vocab).zip(targets).map(|(row, &target)| row[target as usize]));
+        }
+        Ok(of_targets)
+    }
+}

@@ -1,0 +1,203 @@
+//! Stacks of layers: encoders, decoders, and decoders without a source.
+
+use attentive_core::TokenId;
+use attentive_kernels::ActivationKind;
+
+use crate::{
+    attention::{CrossAttention, HeadDims, SelfAttention, Sight, Span, attend_cache, attend_spans, spans},
+    cache::{self, Slots},
+    layer::{AddNorm, FeedForward, Hidden, Norm, NormScratch},
+    positions::{Positions, Reach},
+};
+
+/// Self-attention, attention to the source if there is one, then feed-forward.
+#[derive(Debug)]
+pub(crate) struct Layer {
+    pub(crate) self_attention: SelfAttention,
+    pub(crate) self_attention_add_norm: AddNorm,
+    pub(crate) cross_attention: Option<(CrossAttention, AddNorm)>,
+    pub(crate) feed_forward: FeedForward,
+    pub(crate) feed_forward_add_norm: AddNorm,
+}
+
+/// A stack of layers.
+#[derive(Debug)]
+pub(crate) struct Stack {
+    pub(crate) layers: Vec<Layer>,
+    /// Norm above the last layer; pre-norm only.
+    pub(crate) norm: Option<Norm>,
+    pub(crate) dims: HeadDims,
+    pub(crate) positions: Positions,
+    /// How near a key must be to be seen by self-attention.
+    pub(crate) window: Option<usize>,
+    /// Whether a token sees only those before it.
+    pub(crate) causal: bool,
+}
+
+/// Buffers that passes reuse.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Scratch {
+    /// Input and output of a stack, `[tokens, d_model]`.
+    pub(crate) x: Vec<f32>,
+    pub(crate) encodings: Vec<f32>,
+    pub(crate) norm: NormScratch,
+    reach: Reach,
+    /// The position of each token.
+    positions: Vec<u32>,
+    input: Vec<f32>,
+    projected: Vec<f32>,
+    heads: Vec<f32>,
+    lse: Vec<f32>,
+    hidden: Hidden,
+}
+
+/// The tokens that a decoder has read.
+#[derive(Debug, Clone)]
+pub(crate) struct Past {
+    pub(crate) slots: Slots,
+    /// Keys and values of each layer, `[slots, keys and values]`.
+    caches: Vec<Vec<f32>>,
+}
+
+/// Keys and values of every source, without padding, for each layer of a decoder.
+#[derive(Debug, Clone)]
+pub(crate) struct Memory {
+    /// `[source tokens, keys and values]`.
+    layers: Vec<Vec<f32>>,
+    /// First token and number of tokens of each sentence.
+    pub(crate) sentences: Vec<Span>,
+}
+
+/// The source, and the rows that read each sentence of it, with that sentence.
+pub(crate) type Source<'a> = (&'a Memory, &'a [(Span, Span)]);
+
+impl Past {
+    /// Readies `scratch` for the embeddings of `tokens`, `[rows, new]`: their positions' encodings; returns `new`.
+    ///
+    /// # Panics
+    /// If the number of tokens is not a multiple of the rows, or positions end before them.
+    pub(crate) fn begin(&self, stack: &Stack, tokens: &[TokenId], scratch: &mut Scratch) -> usize {
+        let rows = self.slots.rows();
+        let new = tokens.len().checked_div(rows).unwrap_or(0);
+        assert_eq!(tokens.len(), rows * new, "advance: the state has another number of rows");
+        scratch.x.clear();
+        stack.positions.fill(self.slots.len(), new, &mut scratch.encodings);
+        new
+    }
+
+    /// Makes row `i` continue the old row `parents[i]`.
+    pub(crate) fn reorder(&mut self, parents: &[usize]) {
+        if !parents.iter().copied().eq(0..self.slots.rows()) {
+            self.slots.reorder(parents);
+        }
+    }
+}
+
+impl Scratch {
+    /// Keeps the last vector of each of `rows` rows.
+    pub(crate) fn keep_last(&mut self, rows: usize, d_model: usize) {
+        let width = self.x.len().checked_div(rows).unwrap_or(0);
+        for row in 0..rows {
+            self.x.copy_within((row + 1) * width - d_model..(row + 1) * width, row * d_model);
+        }
+        self.x.truncate(rows * d_model);
+    }
+}
+
+impl Stack {
+    /// No tokens yet, in `rows` rows.
+    pub(crate) fn past(&self, rows: usize) -> Past {
+        Past { slots: Slots::new(rows), caches: vec![Vec::new(); self.layers.len()] }
+    }
+
+    /// Keys and values of `source` (`[tokens, d_model]`) for every layer.
+    pub(crate) fn project_memory(&self, source: &[f32], sentences: Vec<Span>) -> Memory {
+        let project = |(attention, _): &(CrossAttention, AddNorm)| {
+            let mut keys_values = Vec::new();
+            attention.keys_values.forward(source, ActivationKind::Identity, &mut keys_values);
+            keys_values
+        };
+        Memory {
+            layers: self.layers.iter().filter_map(|layer| layer.cross_attention.as_ref().map(project)).collect(),
+            sentences,
+        }
+    }
+
+    /// Reads whole texts, whose embeddings are in `scratch.x`, overwritten by the output.
+    pub(crate) fn read(&self, scratch: &mut Scratch, texts: &[Span]) {
+        scratch.positions.clear();
+        scratch.positions.extend(texts.iter().flat_map(|text| 0..text.len as u32));
+        let longest = texts.iter().map(|text| text.len).max().unwrap_or(0);
+        let pairs: Vec<(Span, Span)> = texts.iter().map(|&text| (text, text)).collect();
+        self.layers(scratch, longest, None, |_, projected, sight, heads, lse| {
+            attend_spans(self.dims, sight, projected, projected, &pairs, heads, lse);
+        });
+    }
+
+    /// Reads `new` more tokens of each row of `past`, whose embeddings are in `scratch.x` (`[rows, new, d_model]`),
+    /// overwritten by the output.
+    pub(crate) fn advance(&self, scratch: &mut Scratch, past: &mut Past, new: usize, source: Option<Source<'_>>) {
+        let Past { slots, caches } = past;
+        let (first, rows) = (slots.len(), slots.rows());
+        slots.append(new);
+        scratch.positions.clear();
+        scratch.positions.extend((0..rows).flat_map(|_| first as u32..(first + new) as u32));
+        let width = self.dims.keys_values();
+        // Texts that begin here see nothing else.
+        let texts: Vec<(Span, Span)> = match first {
+            0 if new > 1 => spans((0..rows).map(|_| new)).into_iter().map(|text| (text, text)).collect(),
+            _ => Vec::new(),
+        };
+        self.layers(scratch, slots.len(), source, |layer, (projected, row), sight, heads, lse| {
+            cache::append(&mut caches[layer], projected, row, width);
+            if texts.is_empty() {
+                attend_cache(self.dims, sight, (projected, row), &caches[layer], slots, heads);
+            } else {
+                attend_spans(self.dims, sight, (projected, row), (projected, row), &texts, heads, lse);
+            }
+        });
+    }
+
+    /// Runs the layers over `scratch.x`; no position is `longest` or beyond. `attend` gets the number of the layer, its
+    /// queries, keys and values and the width of their rows, what a query sees, and the buffers of its results.
+    fn layers(
+        &self,
+        scratch: &mut Scratch,
+        longest: usize,
+        source: Option<Source<'_>>,
+        mut attend: impl FnMut(usize, (&[f32], usize), Sight<'_>, &mut Vec<f32>, &mut Vec<f32>),
+    ) {
+        let Scratch { x, norm, reach, positions, input, projected, heads, lse, hidden, .. } = scratch;
+        self.positions.reach(longest, reach);
+        let rotation = self.positions.rotation(reach);
+        let sight = Sight { causal: self.causal, window: self.window, distances: self.positions.distances(reach) };
+        for (number, layer) in self.layers.iter().enumerate() {
+            let SelfAttention { qkv, output } = &layer.self_attention;
+            layer.self_attention_add_norm.around(x, norm, input, |x, sum| {
+                qkv.forward(x, ActivationKind::Identity, projected);
+                let row = qkv.d_out();
+                if let Some(rotation) = rotation {
+                    rotation.turn_rows(projected, row, self.dims.heads + self.dims.kv_heads, positions);
+                }
+                attend(number, (projected, row), sight, heads, lse);
+                output.add_to(heads, sum);
+            });
+            if let (Some((attention, add_norm)), Some((memory, pairs))) = (&layer.cross_attention, source) {
+                add_norm.around(x, norm, input, |x, sum| {
+                    attention.query.forward(x, ActivationKind::Identity, projected);
+                    let (queries, keys_values) = (self.dims.queries(), self.dims.keys_values());
+                    let memory = (&memory.layers[number][..], keys_values);
+                    attend_spans(self.dims, Sight::ALL, (projected, queries), memory, pairs, heads, lse);
+                    attention.output.add_to(heads, sum);
+                });
+            }
+            layer.feed_forward_add_norm.around(x, norm, input, |x, sum| {
+                layer.feed_forward.add_to(x, hidden, sum);
+            });
+        }
+        if let Some(last) = &self.norm {
+            last.forward(x, norm);
+            std::mem::swap(x, &mut norm.y);
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The engine against `attentive_model::Bert` on tensors.
+
+use std::collections::BTreeMap;
+
+use attentive_attention::{Activation, NormPlacement, PositionsConfig, RelativeBuckets};
+use attentive_backend::BackendKind;
+use attentive_core::{Encoder, TokenId, TokenMatrix, mix64};
+use attentive_engine::{CpuBert, WeightFormat};
+use attentive_model::{Bert, BertConfig, EncoderModel, ModelSpec};
+use burn::tensor::Tensor;
+
+const VOCAB: usize = 53;
+
+fn config() -> BertConfig {
+    BertConfig { d_ff: 23, ..BertConfig::bert_like(VOCAB, 40, [2, 2, 12]) }
+}
+
+/// A model with random weights everywhere, biases and norms too.
+fn model(config: &BertConfig) -> Bert {
+    let model = config.init(&BackendKind::Flex.device().unwrap(), 3).expect("a good configuration");
+    let mut params = attentive_weights::params(&model);
+    for (salt, tensor) in params.values_mut().enumerate() {
+        for (idx, value) in tensor.values.iter_mut().enumerate() {
+            *value += 0.4 * ((mix64((salt * 10_007 + idx) as u64) % 1000) as f32 / 1000.0 - 0.5);
+        }
+    }
+    attentive_weights::load(model, params).expect("the same parameters")
+}
+
+/// Texts of several lengths, a long one among them.
+fn texts() -> Vec<Vec<TokenId>> {
+    [7, 1, 30, 4].map(|len| (0..len).map(|at| (5 * at + len) % VOCAB as u32).collect()).to_vec()
+}
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().try_into_vec().unwrap()
+}
+
+fn close(name: &str, found: &[f32], expected: &[f32]) {
+    assert_eq!(found.len(), expected.len(), "{name}");
+    for (found, expected) in found.iter().zip(expected) {
+        assert!((found - expected).abs() < 3e-5, "{name}: {found} and {expected}");
+    }
+}
+
+/// Holds vectors and heads against those on tensors.
+fn agrees(name: &str, config: &BertConfig) {
+    let model = model(config);
+    let engine = CpuBert::new(config, &attentive_weights::params(&model), WeightFormat::F32).expect("they fit");
+    assert_eq!(engine.max_len(), EncoderModel::max_len(&model));
+    let texts = texts();
+    let rows: Vec<&[TokenId]> = texts.iter().map(Vec::as_slice).collect();
+    let encoded = engine.encode(&rows).unwrap();
+    for (text, found) in texts.iter().zip(encoded.texts()) {
+        let expected = EncoderModel::encode(&model, &TokenMatrix::from_rows(&[text], 0, 0), &vec![0; text.len()], None);
+        let places: Vec<u32> = (0..text.len() as u32).collect();
+        let vectors = expected.at(&places);
+        close(name, found, &values(vectors.clone()));
+        let scores = model.token_scores(vectors).map(|scores| values(scores.logits()));
+        let found = engine.token_scores(found).map(Result::unwrap);
+        assert_eq!(found.is_some(), scores.is_some(), "{name}");
+        close(name, &found.unwrap_or_default(), &scores.unwrap_or_default());
+        let one = engine.encode(&[text]).unwrap();
+        let labels = model.label_scores(&expected, None).map(values);
+        let found = engine.label_scores(&one).map(Result::unwrap);
+        assert_eq!(found.is_some(), labels.is_some(), "{name}");
+        close(name, &found.unwrap_or_default(), &labels.unwrap_or_default());
+    }
+}
+
+/// A configuration in which one field is another, for every field by its name.
+fn changes() -> BTreeMap<&'static str, BertConfig> {
+    let base = config();
+    let labels = vec!["a".to_owned(), "b".to_owned(), "c".to_owned()];
+    BTreeMap::from([
+        ("vocab_size", BertConfig { vocab_size: 67, ..base.clone() }),
+        ("n_segments", BertConfig { n_segments: 1, ..base.clone() }),
+        ("d_model", BertConfig { d_model: 18, ..base.clone() }),
+        ("d_ff", BertConfig { d_ff: 29, ..base.clone() }),
+        ("n_heads", BertConfig { n_heads: 3, ..base.clone() }),
+        ("n_layers", BertConfig { n_layers: 1, ..base.clone() }),
+        ("dropout", BertConfig { dropout: 0.5, ..base.clone() }),
+        ("attention_dropout", BertConfig { attention_dropout: 0.5, ..base.clone() }),
+        ("activation", BertConfig { activation: Activation::Relu, ..base.clone() }),
+        ("norm", BertConfig { norm: NormPlacement::Pre, ..base.clone() }),
+        ("epsilon", BertConfig { epsilon: 1e-2, ..base.clone() }),
+        ("positions", BertConfig { positions: PositionsConfig::Alibi, ..base.clone() }),
+        ("first_position", BertConfig { first_position: 2, ..base.clone() }),
+        ("init_std", BertConfig { init_std: 0.1, ..base.clone() }),
+        ("pooler", BertConfig { pooler: false, next_sentence: false, ..base.clone() }),
+        ("masked_lm", BertConfig { masked_lm: false, ..base.clone() }),
+        ("next_sentence", BertConfig { next_sentence: false, ..base.clone() }),
+        ("labels", BertConfig { labels, ..base.clone() }),
+        ("tie_projection", BertConfig { tie_projection: false, ..base }),
+    ])
+}
+
+#[test]
+fn every_field_is_followed() {
+    let changes = changes();
+    // With every optional field, so that all have a name.
+    let whole = BertConfig { labels: vec!["a".to_owned(), "b".to_owned()], tie_projection: false, ..config() };
+    let serde_json::Value::Object(fields) = serde_json::to_value(whole).unwrap() else { panic!("a table") };
+    let mut names: Vec<&str> = fields.keys().map(String::as_str).collect();
+    names.sort_unstable();
+    assert_eq!(names, changes.keys().copied().collect::<Vec<_>>(), "a change of every field is tried");
+    for (name, config) in changes {
+        agrees(name, &config);
+    }
+}
+
+#[test]
+fn positions_of_every_kind() {
+    let buckets = PositionsConfig::RelativeBuckets(RelativeBuckets { n_buckets: 8, max_distance: 9 });
+    for positions in [PositionsConfig::Sinusoidal, PositionsConfig::Rotary { theta: 1e4 }, buckets] {
+        agrees(&format!("{positions:?}"), &BertConfig { positions, ..config() });
+    }
+}
+
+/// Vectors are the same bits whatever texts are beside, and however many.
+#[test]
+fn a_text_does_not_depend_on_the_others() {
+    let config = config();
+    for format in [WeightFormat::F32, WeightFormat::Int8] {
+        let engine = CpuBert::new(&config, &attentive_weights::params(&model(&config)), format).unwrap();
+        let texts: Vec<Vec<TokenId>> = texts().into_iter().cycle().take(150).collect();
+        let rows: Vec<&[TokenId]> = texts.iter().map(Vec::as_slice).collect();
+        let together = engine.encode(&rows).unwrap();
+        for (row, found) in rows.iter().zip(together.texts()) {
+            let alone = engine.encode(&[row]).unwrap();
+            assert_eq!(alone.texts().next(), Some(found));
+        }
+    }
+}
+
+#[test]
+fn eight_bits_stay_close() {
+    let config = config();
+    let params = attentive_weights::params(&model(&config));
+    let texts = texts();
+    let rows: Vec<&[TokenId]> = texts.iter().map(Vec::as_slice).collect();
+    let [exact, rounded] = [WeightFormat::F32, WeightFormat::Int8]
+        .map(|format| CpuBert::new(&config, &params, format).unwrap().encode(&rows).unwrap());
+    for (exact, rounded) in exact.texts().zip(rounded.texts()) {
+        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(a * b)).sum::<f64>();
+        let cosine = dot(exact, rounded) / (dot(exact, exact) * dot(rounded, rounded)).sqrt();
+        assert!(cosine > 0.99 && cosine < 1.0, "{cosine}");
+    }
+}

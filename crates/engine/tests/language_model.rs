@@ -1,0 +1,175 @@
+//! The engine against `attentive_model::Gpt` on tensors.
+
+use std::collections::BTreeMap;
+
+use attentive_attention::{Activation, NormKind, NormPlacement, PositionsConfig, RelativeBuckets};
+use attentive_backend::BackendKind;
+use attentive_core::{LanguageModel, NextToken, Scores, TokenId, Want, mix64};
+use attentive_engine::{CpuGpt, WeightFormat};
+use attentive_model::{Gpt, GptConfig, ModelSpec};
+use attentive_weights::WeightsError;
+
+const VOCAB: usize = 53;
+
+fn config() -> GptConfig {
+    GptConfig { d_ff: 23, ..GptConfig::gpt2_like(VOCAB, 40, [2, 2, 12]) }
+}
+
+/// A model with random weights everywhere, biases and norms too.
+fn model(config: &GptConfig) -> Gpt {
+    let model = config.init(&BackendKind::Flex.device().unwrap(), 3).expect("a good configuration");
+    let mut params = attentive_weights::params(&model);
+    for (salt, (name, tensor)) in params.iter_mut().enumerate() {
+        let spread =
+            if name.ends_with("bias") || name.ends_with("gamma") || name.ends_with("beta") { 0.5 } else { 0.3 };
+        for (idx, value) in tensor.values.iter_mut().enumerate() {
+            *value += spread * ((mix64((salt * 10_007 + idx) as u64) % 1000) as f32 / 1000.0 - 0.5);
+        }
+    }
+    attentive_weights::load(model, params).expect("the same parameters")
+}
+
+fn engine(model: &Gpt, config: &GptConfig, format: WeightFormat) -> CpuGpt {
+    CpuGpt::new(config, &attentive_weights::params(model), format).expect("the same parameters")
+}
+
+fn prompt() -> Vec<TokenId> {
+    (0..3).flat_map(|row| (0..6).map(move |at| (7 * row + 3 * at + 1) % VOCAB as u32)).collect()
+}
+
+/// Holds a prompt of three rows, steps after it, rows that change places, and a whole text against tensors.
+fn agrees(name: &str, config: &GptConfig) {
+    let model = model(config);
+    let engine = engine(&model, config, WeightFormat::F32);
+    assert_eq!((engine.max_len(), engine.vocab_size()), (model.max_len(), model.vocab_size()));
+    let (mut expected_state, mut state) = (model.start(3), engine.start(3));
+    let steps: [(Vec<TokenId>, &[usize]); 4] =
+        [(prompt(), &[0, 2, 2, 1]), (vec![4, 5, 6, 7], &[3, 0]), (vec![8, 9, 10, 11], &[1, 0]), (vec![1, 2], &[0])];
+    for (idx, (tokens, parents)) in steps.iter().enumerate() {
+        let expected = model.log_probs(tokens, &mut expected_state).unwrap();
+        let found = engine.log_probs(tokens, &mut state).unwrap();
+        for (expected, found) in expected.iter().zip(&found) {
+            assert!((expected - found).abs() < 3e-5, "{name}, step {idx}: {expected} and {found}");
+        }
+        model.reorder(&mut expected_state, parents);
+        engine.reorder(&mut state, parents);
+    }
+    let text = &prompt()[..13];
+    let (expected, found) = (model.log_probs_of(text).unwrap(), engine.log_probs_of(text).unwrap());
+    assert_eq!(found.len(), 12);
+    for (expected, found) in expected.iter().zip(&found) {
+        assert!((expected - found).abs() < 3e-5, "{name}, a whole text: {expected} and {found}");
+    }
+    assert!(engine.log_probs_of(&text[..1]).unwrap().is_empty() && engine.log_probs_of(&[]).unwrap().is_empty());
+}
+
+/// A configuration in which one field is another, for every field by its name.
+fn changes() -> BTreeMap<&'static str, GptConfig> {
+    let base = config();
+    BTreeMap::from([
+        ("vocab_size", GptConfig { vocab_size: 67, ..base.clone() }),
+        ("d_model", GptConfig { d_model: 18, ..base.clone() }),
+        ("d_ff", GptConfig { d_ff: 29, ..base.clone() }),
+        ("n_heads", GptConfig { n_heads: 3, ..base.clone() }),
+        ("n_kv_heads", GptConfig { n_kv_heads: Some(1), ..base.clone() }),
+        ("n_layers", GptConfig { n_layers: 1, ..base.clone() }),
+        ("dropout", GptConfig { dropout: 0.5, ..base.clone() }),
+        ("attention_dropout", GptConfig { attention_dropout: 0.5, ..base.clone() }),
+        ("activation", GptConfig { activation: Activation::Silu, ..base.clone() }),
+        ("gated", GptConfig { gated: true, ..base.clone() }),
+        ("bias", GptConfig { bias: false, ..base.clone() }),
+        ("norm", GptConfig { norm: NormPlacement::Post, ..base.clone() }),
+        ("norm_kind", GptConfig { norm_kind: NormKind::Rms, ..base.clone() }),
+        ("epsilon", GptConfig { epsilon: 1e-2, ..base.clone() }),
+        ("positions", GptConfig { positions: PositionsConfig::Alibi, ..base.clone() }),
+        ("window", GptConfig { window: Some(2), ..base.clone() }),
+        ("tie_projection", GptConfig { tie_projection: false, ..base }),
+    ])
+}
+
+#[test]
+fn every_field_is_followed() {
+    let changes = changes();
+    // With every optional field, so that all have a name.
+    let whole = GptConfig { n_kv_heads: Some(2), window: Some(9), ..config() };
+    let serde_json::Value::Object(fields) = serde_json::to_value(whole).unwrap() else { panic!("a table") };
+    let mut names: Vec<&str> = fields.keys().map(String::as_str).collect();
+    names.sort_unstable();
+    assert_eq!(names, changes.keys().copied().collect::<Vec<_>>(), "a change of every field is tried");
+    for (name, config) in changes {
+        agrees(name, &config);
+    }
+}
+
+#[test]
+fn positions_of_every_kind() {
+    let buckets = PositionsConfig::RelativeBuckets(RelativeBuckets { n_buckets: 6, max_distance: 5 });
+    let kinds = [PositionsConfig::Sinusoidal, PositionsConfig::Rotary { theta: 1e4 }, PositionsConfig::Alibi, buckets];
+    for positions in kinds {
+        for window in [None, Some(4)] {
+            let config = GptConfig { n_kv_heads: Some(1), window, positions, ..config() };
+            agrees(&format!("{positions:?} {window:?}"), &config);
+        }
+    }
+}
+
+#[test]
+fn llama_agrees() {
+    let llama = GptConfig {
+        n_heads: 6,
+        d_model: 24,
+        n_kv_heads: Some(2),
+        activation: Activation::Silu,
+        gated: true,
+        bias: false,
+        norm_kind: NormKind::Rms,
+        positions: PositionsConfig::Rotary { theta: 1e4 },
+        tie_projection: false,
+        ..config()
+    };
+    agrees("Llama", &llama);
+}
+
+#[test]
+fn the_best_tokens_are_those_of_all_log_probabilities() {
+    let config = config();
+    for format in [WeightFormat::F32, WeightFormat::Int8] {
+        let engine = engine(&model(&config), &config, format);
+        let all = engine.log_probs(&prompt(), &mut engine.start(3)).unwrap();
+        let Scores::Top(top) = engine.advance(&prompt(), &mut engine.start(3), Want::Top(4)).unwrap() else {
+            panic!("the engine finds the best alone")
+        };
+        for (row, all) in all.chunks(VOCAB).enumerate() {
+            let mut order: Vec<usize> = (0..VOCAB).collect();
+            order.sort_by(|&a, &b| all[b].total_cmp(&all[a]));
+            for rank in 0..4 {
+                assert_eq!(top.ids[row * 4 + rank] as usize, order[rank]);
+                assert!((top.log_probs[row * 4 + rank] - all[order[rank]]).abs() < 1e-5);
+            }
+        }
+    }
+}
+
+#[test]
+fn eight_bits_stay_close() {
+    let config = config();
+    let model = model(&config);
+    let [exact, rounded] = [WeightFormat::F32, WeightFormat::Int8].map(|format| {
+        let engine = engine(&model, &config, format);
+        engine.log_probs(&prompt(), &mut engine.start(3)).unwrap()
+    });
+    let worst = exact.iter().zip(&rounded).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(worst > 0.0 && worst < 0.5, "{worst}");
+}
+
+#[test]
+fn parameters_that_do_not_fit_are_listed() {
+    let config = config();
+    let mut params = attentive_weights::params(&model(&config));
+    let moved = params.remove("decoder.layers.1.feed_forward.inner.weight").expect("there");
+    params.insert("decoder.layers.9.stranger".into(), moved);
+    params.get_mut("embedding.weight").expect("there").shape = vec![12, VOCAB];
+    let error = CpuGpt::new(&config, &params, WeightFormat::F32).expect_err("does not fit");
+    let WeightsError::Mismatch { problems } = error else { panic!("{error}") };
+    assert_eq!(problems.len(), 3, "{problems:?}");
+}
