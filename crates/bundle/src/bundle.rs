@@ -15,11 +15,14 @@ use toml::Table;
 use crate::{
     BundleError, DecodingConfig, Dense, EmbeddingConfig, GenerationConfig, Processor, TrainingRecord, WeightFormat,
     folder::{self, CONFIG, Folder, Parts, TOKENIZER, WEIGHTS},
+    stored::{Params, Stored},
 };
 
 /// A model with all that its use needs, on the host.
+///
+/// `P` is where its parameters are: in memory, or still in their file ([`Bundle::open`]).
 #[derive(Clone)]
-pub struct Bundle {
+pub struct Bundle<P = Tensors> {
     /// Where it was read from.
     pub path: PathBuf,
     /// Family, sizes and choices.
@@ -33,7 +36,7 @@ pub struct Bundle {
     /// What turns a user's input into what the model reads.
     pub processor: Processor,
     /// Parameters.
-    pub params: Tensors,
+    pub params: P,
     /// The dense layers of [`EmbeddingConfig::dense`].
     pub dense: Vec<Dense>,
     /// Where the model came from.
@@ -82,7 +85,9 @@ impl Bundle {
     /// [`BundleError`] names the part that is missing, changed, damaged or of another model.
     pub fn read(path: &Path) -> Result<Self, BundleError> {
         let (folder, record) = Folder::open(path)?;
-        Self::read_parts(&folder, path, record, || Ok(attentive_weights::read(&folder.checked(WEIGHTS)?)?))
+        Self::read_parts(&folder, path, record, |n_dense| {
+            in_memory(path, attentive_weights::read(&folder.checked(WEIGHTS)?)?, n_dense)
+        })
     }
 
     /// A model of a run's folder, which may be unfinished, with parameters from elsewhere: one of its checkpoints.
@@ -90,59 +95,7 @@ impl Bundle {
     /// # Errors
     /// As [`read`](Self::read); an unfinished run has no sums.
     pub fn of_run(path: &Path, params: Tensors, record: TrainingRecord) -> Result<Self, BundleError> {
-        Self::read_parts(&Folder::open_run(path), path, record, || Ok(params))
-    }
-
-    fn read_parts(
-        folder: &Folder<'_>,
-        path: &Path,
-        record: TrainingRecord,
-        params: impl FnOnce() -> Result<Tensors, BundleError>,
-    ) -> Result<Self, BundleError> {
-        let text = folder.text(CONFIG)?;
-        let damaged = |part: &str, problem: String| BundleError::Damaged { path: path.join(part), problem };
-        let not_toml = |cause: toml::de::Error| damaged(CONFIG, cause.to_string().trim().to_owned());
-        let ConfigFile { model, decoding, generation, embedding } = toml::from_str(&text).map_err(not_toml)?;
-        let is_own = |key: &str| ["model", "decoding", "generation", "embedding"].contains(&key);
-        let recipe: Table = toml::from_str(&text).map_err(not_toml)?;
-        let recipe = recipe.into_iter().filter(|(key, _)| !is_own(key)).collect();
-        model.validate().map_err(|cause| BundleError::Config { path: folder.place(CONFIG), cause })?;
-        let setting = |table, cause| BundleError::Setting { path: path.join(CONFIG), table, cause };
-        decoding.validate().map_err(|cause| setting("decoding", cause))?;
-        generation.sampling.validate().map_err(|cause| setting("generation.sampling", cause))?;
-        generation.validate().map_err(|cause| setting("generation", cause))?;
-        if let Some(problem) = embedding.problem() {
-            return Err(damaged(CONFIG, format!("embedding: {problem}")));
-        }
-
-        let processor = if folder.is_without(TOKENIZER) {
-            Processor::None
-        } else {
-            let tokenizer = attentive_tokenizer::load(&folder.checked(TOKENIZER)?)?;
-            fits(&*tokenizer, &model, &folder.place(TOKENIZER))?;
-            tokenizer.into()
-        };
-        let mut params = params()?;
-        check_finite(&params).map_err(|cause| damaged(WEIGHTS, cause.to_string()))?;
-        let dense = Dense::take(embedding.dense.len(), &mut params).map_err(|problem| damaged(WEIGHTS, problem))?;
-        // A model is made before weights are loaded into it: sizes that are damaged must not take all memory.
-        let n_held: usize = params.values().map(|tensor| tensor.values.len()).sum();
-        if model.n_params() > 2 * n_held {
-            let problem = format!("its model has {} parameters, and {WEIGHTS} holds {n_held}", model.n_params());
-            return Err(damaged(CONFIG, problem));
-        }
-        Ok(Self {
-            path: path.to_owned(),
-            model,
-            decoding,
-            generation,
-            embedding,
-            processor,
-            params,
-            dense,
-            record,
-            recipe,
-        })
+        Self::read_parts(&Folder::open_run(path), path, record, |n_dense| in_memory(path, params, n_dense))
     }
 
     /// Writes a bundle's files into a folder, which may hold others, as a run's does; `config` is the text of `config.toml`,
@@ -208,6 +161,72 @@ impl Bundle {
     pub fn write_record(path: &Path, record: &TrainingRecord) -> Result<(), BundleError> {
         folder::write_record(path, record)
     }
+}
+
+impl Bundle<Stored> {
+    /// Opens a bundle's folder for use: as [`Bundle::read`], but parameters stay in their file until a model is made of
+    /// them, one at a time, while the file is held against its sum.
+    ///
+    /// # Errors
+    /// [`BundleError`] names the part that is missing, changed, damaged or of another model; what is wrong with
+    /// parameters themselves is told when a model is made.
+    pub fn open(path: &Path) -> Result<Self, BundleError> {
+        let (folder, record) = Folder::open(path)?;
+        Self::read_parts(&folder, path, record, |n_dense| Stored::open(&folder, n_dense))
+    }
+}
+
+impl<P: Params> Bundle<P> {
+    /// Reads the parts of a folder; `params` gets the number of dense layers, and gives parameters, those layers, and
+    /// the number of values that the file of weights holds.
+    fn read_parts(
+        folder: &Folder<'_>,
+        path: &Path,
+        record: TrainingRecord,
+        params: impl FnOnce(usize) -> Result<(P, Vec<Dense>, usize), BundleError>,
+    ) -> Result<Self, BundleError> {
+        let text = folder.text(CONFIG)?;
+        let damaged = |part: &str, problem: String| BundleError::Damaged { path: path.join(part), problem };
+        let not_toml = |cause: toml::de::Error| damaged(CONFIG, cause.to_string().trim().to_owned());
+        let ConfigFile { model, decoding, generation, embedding } = toml::from_str(&text).map_err(not_toml)?;
+        let is_own = |key: &str| ["model", "decoding", "generation", "embedding"].contains(&key);
+        let recipe: Table = toml::from_str(&text).map_err(not_toml)?;
+        let recipe = recipe.into_iter().filter(|(key, _)| !is_own(key)).collect();
+        model.validate().map_err(|cause| BundleError::Config { path: folder.place(CONFIG), cause })?;
+        let setting = |table, cause| BundleError::Setting { path: path.join(CONFIG), table, cause };
+        decoding.validate().map_err(|cause| setting("decoding", cause))?;
+        generation.sampling.validate().map_err(|cause| setting("generation.sampling", cause))?;
+        generation.validate().map_err(|cause| setting("generation", cause))?;
+        if let Some(problem) = embedding.problem() {
+            return Err(damaged(CONFIG, format!("embedding: {problem}")));
+        }
+
+        let processor = if folder.is_without(TOKENIZER) {
+            Processor::None
+        } else {
+            let tokenizer = attentive_tokenizer::load(&folder.checked(TOKENIZER)?)?;
+            fits(&*tokenizer, &model, &folder.place(TOKENIZER))?;
+            tokenizer.into()
+        };
+        let (params, dense, n_held) = params(embedding.dense.len())?;
+        // A model is made before weights are loaded into it: sizes that are damaged must not take all memory.
+        if model.n_params() > 2 * n_held {
+            let problem = format!("its model has {} parameters, and {WEIGHTS} holds {n_held}", model.n_params());
+            return Err(damaged(CONFIG, problem));
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            model,
+            decoding,
+            generation,
+            embedding,
+            processor,
+            params,
+            dense,
+            record,
+            recipe,
+        })
+    }
 
     /// Text to ids and back.
     ///
@@ -231,7 +250,9 @@ impl Bundle {
     /// [`BundleError`] if the model is of another family, or configuration and weights do not fit.
     pub fn model<C: ModelSpec>(&self, device: &Device) -> Result<C::Model, BundleError> {
         let model = self.spec::<C>()?.blank(device).map_err(|cause| self.bad_config(cause))?;
-        attentive_weights::load(model, self.params.clone()).map_err(|cause| self.bad_weights(cause))
+        let loaded = self.params.all().and_then(|params| attentive_weights::load(model, params));
+        self.params.verify()?;
+        loaded.map_err(|cause| self.bad_weights(cause))
     }
 
     /// The error of a use that takes models of the role `wanted`, where this model has another.
@@ -249,12 +270,21 @@ impl Bundle {
 
     pub(crate) fn bad_weights(&self, cause: WeightsError) -> BundleError {
         match cause {
-            WeightsError::Mismatch { .. } => {
+            WeightsError::Mismatch { .. } | WeightsError::NotFinite { .. } => {
                 BundleError::Damaged { path: self.path.join(WEIGHTS), problem: cause.to_string() }
             }
             cause => cause.into(),
         }
     }
+}
+
+/// Parameters that were read, which are finite, the dense layers among them, and the number of all values.
+fn in_memory(path: &Path, mut params: Tensors, n_dense: usize) -> Result<(Tensors, Vec<Dense>, usize), BundleError> {
+    let damaged = |problem| BundleError::Damaged { path: path.join(WEIGHTS), problem };
+    check_finite(&params).map_err(|cause| damaged(cause.to_string()))?;
+    let dense = Dense::take(n_dense, &mut params).map_err(damaged)?;
+    let n_held = params.values().map(|tensor| tensor.values.len()).sum();
+    Ok((params, dense, n_held))
 }
 
 /// Checks that every id of a tokenizer has a place in the model's tables.

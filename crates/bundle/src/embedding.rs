@@ -207,7 +207,7 @@ impl Dense {
 }
 
 /// The beginning of the names of dense layers in a bundle's file.
-const DENSE: &str = "embedding.dense.";
+pub(crate) const DENSE: &str = "embedding.dense.";
 
 /// A vector of length 1 in the same direction; zeros stay zeros.
 pub(crate) fn unit(mut vector: Vec<f32>) -> Vec<f32> {

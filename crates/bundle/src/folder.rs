@@ -77,17 +77,25 @@ impl<'a> Folder<'a> {
 
     /// Where a file is, which is the one that was written.
     pub(crate) fn checked(&self, part: &str) -> Result<PathBuf, BundleError> {
+        self.check(part)?()?;
+        Ok(self.place(part))
+    }
+
+    /// A check, for any thread, that a file is the one that was written.
+    pub(crate) fn check(
+        &self,
+        part: &str,
+    ) -> Result<impl FnOnce() -> Result<(), BundleError> + Send + use<>, BundleError> {
         let path = self.place(part);
         if !path.exists() {
             return Err(BundleError::MissingPart { path });
         }
-        if let Some(expected) = self.sums.get(part) {
+        let expected = self.sums.get(part).cloned();
+        Ok(move || {
+            let Some(expected) = expected else { return Ok(()) };
             let found = sum(&path).map_err(|cause| BundleError::Io { path: path.clone(), cause })?;
-            if !found.eq_ignore_ascii_case(expected) {
-                return Err(BundleError::Changed { path });
-            }
-        }
-        Ok(path)
+            if found.eq_ignore_ascii_case(&expected) { Ok(()) } else { Err(BundleError::Changed { path }) }
+        })
     }
 }
 

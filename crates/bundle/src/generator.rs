@@ -8,7 +8,7 @@ use attentive_tokenizer::Tokenizer;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use crate::{Bundle, BundleError, TextModel, WeightFormat, text_stream::TextStream, translator::at_most};
+use crate::{Bundle, BundleError, Params, TextModel, WeightFormat, text_stream::TextStream, translator::at_most};
 
 /// How a language model writes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -113,7 +113,11 @@ impl Generator<TextModel> {
     /// # Errors
     /// [`BundleError`] if the bundle's parts do not fit, it is of another family, or another backend is asked for
     /// a precision of its own.
-    pub fn from_bundle(bundle: &Bundle, device: &Device, precision: Option<WeightFormat>) -> Result<Self, BundleError> {
+    pub fn from_bundle(
+        bundle: &Bundle<impl Params>,
+        device: &Device,
+        precision: Option<WeightFormat>,
+    ) -> Result<Self, BundleError> {
         Ok(Self::new(bundle.text_model(device, precision)?, bundle.tokenizer()?.clone()))
     }
 }

@@ -4,10 +4,10 @@ use std::any::Any;
 
 use attentive_engine::WeightFormat;
 use attentive_model::ModelSpec;
-use attentive_weights::{Tensors, WeightsError};
+use attentive_weights::{Source, WeightsError};
 use burn::tensor::Device;
 
-use crate::{Bundle, BundleError};
+use crate::{Bundle, BundleError, Params};
 
 /// The configuration, if it is of the family `P`, which `device` runs best with packed weights.
 pub(crate) fn packable<'a, P: ModelSpec>(spec: &'a impl ModelSpec, device: &Device) -> Option<&'a P> {
@@ -15,24 +15,25 @@ pub(crate) fn packable<'a, P: ModelSpec>(spec: &'a impl ModelSpec, device: &Devi
 }
 
 /// A bundle, a device, and the precision that was asked for.
-#[derive(Clone, Copy)]
-pub(crate) struct Destination<'a> {
-    pub(crate) bundle: &'a Bundle,
+pub(crate) struct Destination<'a, P> {
+    pub(crate) bundle: &'a Bundle<P>,
     pub(crate) device: &'a Device,
     pub(crate) format: Option<WeightFormat>,
 }
 
-impl Destination<'_> {
+impl<P: Params> Destination<'_, P> {
     /// The packed model that `new` makes of a configuration, the bundle's parameters and the precision.
-    pub(crate) fn packed<P: ModelSpec, M>(
+    pub(crate) fn packed<C: ModelSpec, M>(
         self,
-        config: &P,
-        new: impl FnOnce(&P, &Tensors, WeightFormat) -> Result<M, WeightsError>,
+        config: &C,
+        new: impl FnOnce(&C, &dyn Source, WeightFormat) -> Result<M, WeightsError>,
     ) -> Result<M, BundleError> {
         let Self { bundle, format, .. } = self;
         config.validate().map_err(|cause| bundle.bad_config(cause))?;
         let format = format.unwrap_or(bundle.decoding.precision);
-        new(config, &bundle.params, format).map_err(|cause| bundle.bad_weights(cause))
+        let model = new(config, &bundle.params, format);
+        bundle.params.verify()?;
+        model.map_err(|cause| bundle.bad_weights(cause))
     }
 
     /// The model on tensors, which has no precision of its own.

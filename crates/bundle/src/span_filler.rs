@@ -8,7 +8,7 @@ use attentive_tokenizer::Tokenizer;
 use burn::tensor::Device;
 
 use crate::{
-    Bundle, BundleError, Candidate, EncodeError, Input, TranslationModel, WeightFormat,
+    Bundle, BundleError, Candidate, EncodeError, Input, Params, TranslationModel, WeightFormat,
     text_encoder::{MASKS, at_most_candidates},
 };
 
@@ -32,7 +32,11 @@ impl SpanFiller<TranslationModel> {
     ///
     /// # Errors
     /// [`BundleError`] if the bundle's parts do not fit, it is of another family, or its vocabulary has no sentinels.
-    pub fn from_bundle(bundle: &Bundle, device: &Device, precision: Option<WeightFormat>) -> Result<Self, BundleError> {
+    pub fn from_bundle(
+        bundle: &Bundle<impl Params>,
+        device: &Device,
+        precision: Option<WeightFormat>,
+    ) -> Result<Self, BundleError> {
         let model = bundle.translation_model(device, precision)?;
         Self::new(model, bundle.tokenizer()?.clone())
     }

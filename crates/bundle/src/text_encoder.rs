@@ -9,7 +9,7 @@ use attentive_tokenizer::Tokenizer;
 use burn::tensor::Device;
 
 use crate::{
-    Bundle, BundleError, Dense, EmbeddingConfig, EncodeError, Input, TooLong, WeightFormat,
+    Bundle, BundleError, Dense, EmbeddingConfig, EncodeError, Input, Params, TooLong, WeightFormat,
     embedding::unit,
     encoder_on_tensors::OnTensors,
     packed::{Destination, packable},
@@ -82,7 +82,11 @@ impl TextEncoder {
     /// # Errors
     /// [`BundleError`] if the bundle's parts do not fit, it is of another family, or another backend is asked for
     /// a precision of its own.
-    pub fn from_bundle(bundle: &Bundle, device: &Device, precision: Option<WeightFormat>) -> Result<Self, BundleError> {
+    pub fn from_bundle(
+        bundle: &Bundle<impl Params>,
+        device: &Device,
+        precision: Option<WeightFormat>,
+    ) -> Result<Self, BundleError> {
         let reading = Reading(Destination { bundle, device, format: precision });
         Ok(Self { dense: bundle.dense.clone(), ..bundle.model.visit(reading)? })
     }
@@ -347,9 +351,9 @@ impl TextEncoder {
 }
 
 /// A bundle's encoder on its way to a device.
-struct Reading<'a>(Destination<'a>);
+struct Reading<'a, P>(Destination<'a, P>);
 
-impl FamilyVisitor for Reading<'_> {
+impl<P: Params> FamilyVisitor for Reading<'_, P> {
     type Output = Result<TextEncoder, BundleError>;
 
     fn any<C: ModelSpec>(self, _spec: &C, _role: Role) -> Self::Output {

@@ -11,7 +11,7 @@ use attentive_model::{FamilyVisitor, LanguageModelSpec, ModelSpec, Role};
 use burn::tensor::Device;
 
 use crate::{
-    Bundle, BundleError,
+    Bundle, BundleError, Params,
     any_state::{AnyState, state_of},
     packed::{Destination, packable},
 };
@@ -29,7 +29,7 @@ impl TextModel {
     }
 }
 
-impl Bundle {
+impl<P: Params> Bundle<P> {
     /// The language model of this bundle, of any family, in the form that `device` runs best; there, its weights are
     /// packed in `format`, or as the bundle says.
     ///
@@ -42,9 +42,9 @@ impl Bundle {
 }
 
 /// A bundle's language model on its way to a device.
-struct Writing<'a>(Destination<'a>);
+struct Writing<'a, P>(Destination<'a, P>);
 
-impl FamilyVisitor for Writing<'_> {
+impl<P: Params> FamilyVisitor for Writing<'_, P> {
     type Output = Result<TextModel, BundleError>;
 
     fn any<C: ModelSpec>(self, _spec: &C, _role: Role) -> Self::Output {

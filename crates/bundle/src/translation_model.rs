@@ -12,7 +12,7 @@ use attentive_weights::WeightsError;
 use burn::tensor::Device;
 
 use crate::{
-    Bundle, BundleError,
+    Bundle, BundleError, Params,
     any_state::{AnyState, state_of},
     packed::{Destination, packable},
 };
@@ -45,7 +45,7 @@ impl TranslationModel {
     }
 }
 
-impl Bundle {
+impl<P: Params> Bundle<P> {
     /// The encoder–decoder of this bundle, of any family, in the form that `device` runs best.
     ///
     /// # Errors
@@ -61,9 +61,9 @@ impl Bundle {
 }
 
 /// A bundle's encoder–decoder on its way to a device.
-struct Translating<'a>(Destination<'a>);
+struct Translating<'a, P>(Destination<'a, P>);
 
-impl FamilyVisitor for Translating<'_> {
+impl<P: Params> FamilyVisitor for Translating<'_, P> {
     type Output = Result<TranslationModel, BundleError>;
 
     fn any<C: ModelSpec>(self, _spec: &C, _role: Role) -> Self::Output {

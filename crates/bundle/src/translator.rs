@@ -10,7 +10,7 @@ use attentive_tokenizer::Tokenizer;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use crate::{Bundle, BundleError, Input, TooLong, TranslateError, TranslationModel, WeightFormat};
+use crate::{Bundle, BundleError, Input, Params, TooLong, TranslateError, TranslationModel, WeightFormat};
 
 /// The widest beam, the longest translation and the largest batch: beyond what any search needs.
 const MAX_BEAM: usize = 1024;
@@ -152,7 +152,11 @@ impl Translator<TranslationModel> {
     ///
     /// # Errors
     /// [`BundleError`] if the bundle's parts do not fit, or another backend is asked for a precision of its own.
-    pub fn from_bundle(bundle: &Bundle, device: &Device, precision: Option<WeightFormat>) -> Result<Self, BundleError> {
+    pub fn from_bundle(
+        bundle: &Bundle<impl Params>,
+        device: &Device,
+        precision: Option<WeightFormat>,
+    ) -> Result<Self, BundleError> {
         let model = bundle.translation_model(device, precision)?;
         Self::new(model, bundle.tokenizer()?.clone())
     }

@@ -78,6 +78,7 @@ pub fn generate<M: LanguageModel>(
         of_length.entry(prompt.len()).or_default().push(idx);
     }
     let mut ended = vec![Ended::ByLength; prompts.len() * n_samples];
+    let want = if config.is_greedy() { rules.want(1, false) } else { Want::All };
     for group in of_length.values() {
         let line = |at: usize| Line::new(&prompts[group[at / n_samples]], &[], max_tokens, at / n_samples);
         let text_of = |at: usize| group[at / n_samples] * n_samples + at % n_samples;
@@ -94,7 +95,7 @@ pub fn generate<M: LanguageModel>(
                 on_token(Drawn { text: text_of(at), token, log_prob: added.log_prob })
             };
             let goes_on =
-                lines.step(Want::All, |at, line, row, admitted| sampler.draw(at, line, row, admitted), hand_out)?;
+                lines.step(want, |at, line, row, admitted| sampler.draw(at, line, row, admitted), hand_out)?;
             if let Some(stuck) = lines.lines.iter().find(|line| line.end == Some(End::Stuck)) {
                 return Err(DecodeError::NothingFollows { n_tokens: stuck.text.len() });
             }
@@ -176,7 +177,15 @@ impl Sampler {
 
     /// The next token of line `at`, if any may follow.
     fn draw(&mut self, at: usize, line: &Line<'_>, row: RowScores<'_>, admitted: &Admitted<'_>) -> Option<Choice> {
-        let RowScores::All(log_probs) = row else { panic!("advance: all log-probabilities are wanted") };
+        let log_probs = match row {
+            RowScores::All(log_probs) => log_probs,
+            // Greedy: the best are enough.
+            RowScores::Top { ids, log_probs } => {
+                let (&token, &log_prob) = ids.iter().zip(log_probs).find(|&(&token, _)| admitted.admits(token))?;
+                let log_prob = f64::from(log_prob);
+                return Some(Choice { token, added: Total { log_prob, ranked: log_prob } });
+            }
+        };
         let score = |(token, &log_prob): (TokenId, &f32)| match admitted.admits(token) {
             true => admitted.ranked(token, log_prob) as f32,
             false => f32::NEG_INFINITY,

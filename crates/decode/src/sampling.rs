@@ -49,6 +49,11 @@ impl SamplingConfig {
         }
     }
 
+    /// Whether the most probable token is always drawn, and nothing but its probability counts.
+    pub(crate) fn is_greedy(&self) -> bool {
+        self.temperature == 0.0 && self.repetition_penalty == 1.0
+    }
+
     /// The settings of sample `sample` of a text: the same with its own seed, which for the first is
     /// [`seed`](Self::seed).
     pub fn of_sample(&self, sample: u64) -> Self {

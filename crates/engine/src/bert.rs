@@ -4,7 +4,7 @@ use attentive_attention::NormKind;
 use attentive_core::{DeviceError, Encoded, Encoder, TokenId};
 use attentive_kernels::ActivationKind;
 use attentive_model::BertConfig;
-use attentive_weights::{Tensors, WeightsError};
+use attentive_weights::{Source, WeightsError};
 
 use crate::{
     attention::{HeadDims, spans},
@@ -46,8 +46,9 @@ impl CpuBert {
     /// Packs parameters, named as those of `attentive_model::Bert`.
     ///
     /// # Errors
-    /// [`WeightsError::Mismatch`] lists parameters that are missing, left over, or of another shape.
-    pub fn new(config: &BertConfig, params: &Tensors, format: WeightFormat) -> Result<Self, WeightsError> {
+    /// [`WeightsError::Mismatch`] lists parameters that are missing, left over, or of another shape; any other is that of
+    /// a parameter that can't be read.
+    pub fn new(config: &BertConfig, params: &dyn Source, format: WeightFormat) -> Result<Self, WeightsError> {
         // Every field by name, so that a new one must be followed.
         let BertConfig {
             vocab_size,

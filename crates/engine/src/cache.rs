@@ -49,6 +49,30 @@ impl Slots {
         self.slots = parents.iter().flat_map(|&parent| &self.slots[parent * self.len..][..self.len]).copied().collect();
         self.rows = parents.len();
     }
+
+    /// If most slots are of rows that have left: the slots that are left, in order, which are numbered anew.
+    pub(crate) fn renumber(&mut self) -> Option<Vec<u32>> {
+        if self.n_slots as usize <= 2 * self.slots.len() {
+            return None;
+        }
+        let mut left = self.slots.clone();
+        left.sort_unstable();
+        left.dedup();
+        let new_number = |slot: &u32| left.partition_point(|left| left < slot) as u32;
+        self.slots = self.slots.iter().map(new_number).collect();
+        self.n_slots = left.len() as u32;
+        Some(left)
+    }
+}
+
+/// Keeps `slots` of `cache`, `[slots, width]`, which are in order.
+pub(crate) fn keep(cache: &mut Vec<f32>, slots: &[u32], width: usize) {
+    for (new, &slot) in slots.iter().enumerate() {
+        let first = slot as usize * width;
+        cache.copy_within(first..first + width, new * width);
+    }
+    cache.truncate(slots.len() * width);
+    cache.shrink_to(2 * cache.len());
 }
 
 /// Appends to `cache`, `[slots, width]`, the last `width` features of each row of `x`, `[new slots, row]`.
@@ -75,6 +99,25 @@ mod tests {
         slots.reorder(&[]);
         slots.append(1);
         assert_eq!((slots.as_slice(), slots.len()), (&[][..], 5));
+    }
+
+    #[test]
+    fn rows_that_left_leave_no_slots() {
+        let mut slots = Slots::new(4);
+        slots.append(2);
+        slots.reorder(&[2, 0]);
+        assert_eq!(slots.renumber(), None);
+        slots.reorder(&[1, 1]);
+        slots.reorder(&[0]);
+        slots.append(1);
+        assert_eq!(slots.as_slice(), [0, 1, 8]);
+        assert_eq!(slots.renumber(), Some(vec![0, 1, 8]));
+        assert_eq!(slots.as_slice(), [0, 1, 2]);
+        slots.append(1);
+        assert_eq!(slots.as_slice(), [0, 1, 2, 3]);
+        let mut cache: Vec<f32> = (0..18).map(|value| value as f32).collect();
+        keep(&mut cache, &[0, 1, 8], 2);
+        assert_eq!(cache, [0.0, 1.0, 2.0, 3.0, 16.0, 17.0]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use attentive_core::{DeviceError, LanguageModel, NextToken, Scores, TokenId, Want};
 use attentive_kernels::log_softmax;
 use attentive_model::GptConfig;
-use attentive_weights::{Tensors, WeightsError};
+use attentive_weights::{Source, WeightsError};
 
 use crate::{
     attention::{HeadDims, Span},
@@ -35,8 +35,9 @@ impl CpuGpt {
     /// Packs parameters, named as those of `attentive_model::Gpt`.
     ///
     /// # Errors
-    /// [`WeightsError::Mismatch`] lists parameters that are missing, left over, or of another shape.
-    pub fn new(config: &GptConfig, params: &Tensors, format: WeightFormat) -> Result<Self, WeightsError> {
+    /// [`WeightsError::Mismatch`] lists parameters that are missing, left over, or of another shape; any other is that of
+    /// a parameter that can't be read.
+    pub fn new(config: &GptConfig, params: &dyn Source, format: WeightFormat) -> Result<Self, WeightsError> {
         // Every field by name, so that a new one must be followed.
         let GptConfig {
             vocab_size,

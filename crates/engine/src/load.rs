@@ -4,7 +4,7 @@ use std::{borrow::Cow, collections::BTreeSet};
 
 use attentive_attention::{NormKind, NormPlacement, PositionsConfig};
 use attentive_kernels::{ActivationKind, MatRef};
-use attentive_weights::{Tensors, WeightsError};
+use attentive_weights::{HostTensor, Source, WeightsError};
 
 use crate::{
     attention::{CrossAttention, HeadDims, SelfAttention},
@@ -47,31 +47,41 @@ pub(crate) struct StackPlan<'a> {
 
 /// Takes parameters by name, and notes those that do not fit.
 pub(crate) struct Loader<'a> {
-    params: &'a Tensors,
+    params: &'a dyn Source,
     shape: Shape,
     format: WeightFormat,
     taken: BTreeSet<String>,
     problems: Vec<String>,
+    /// The first parameter that could not be read.
+    failure: Option<WeightsError>,
 }
 
 impl<'a> Loader<'a> {
-    pub(crate) fn new(params: &'a Tensors, shape: Shape, format: WeightFormat) -> Self {
-        Self { params, shape, format, taken: BTreeSet::new(), problems: Vec::new() }
+    pub(crate) fn new(params: &'a dyn Source, shape: Shape, format: WeightFormat) -> Self {
+        Self { params, shape, format, taken: BTreeSet::new(), problems: Vec::new(), failure: None }
     }
 
-    /// An error that lists the parameters that are missing, of another shape, or left over.
+    /// The first parameter that could not be read, or a list of those that are missing, of another shape, or left over.
     pub(crate) fn finish(mut self) -> Result<(), WeightsError> {
-        let left_over = self.params.keys().filter(|&name| !self.taken.contains(name));
+        let left_over = self.params.names().into_iter().filter(|&name| !self.taken.contains(name));
         self.problems.extend(left_over.map(|name| format!("left over: {name}")));
-        if self.problems.is_empty() { Ok(()) } else { Err(WeightsError::Mismatch { problems: self.problems }) }
+        match self.failure {
+            Some(failure) => Err(failure),
+            None if self.problems.is_empty() => Ok(()),
+            None => Err(WeightsError::Mismatch { problems: self.problems }),
+        }
     }
 
-    /// A parameter's values; zeros if it does not fit, which `finish` then reports.
+    /// A parameter's values; zeros if it does not fit or can't be read, which `finish` then reports.
     fn borrow(&mut self, name: &str, shape: &[usize]) -> Cow<'a, [f32]> {
         self.taken.insert(name.to_owned());
-        match self.params.get(name) {
-            Some(tensor) if tensor.shape == shape => return Cow::Borrowed(&tensor.values),
-            Some(tensor) => self.problems.push(format!("{name} is {:?}, not {shape:?}", tensor.shape)),
+        match self.params.shape(name) {
+            Some(found) if found == shape => match self.params.tensor(name) {
+                Ok(Cow::Borrowed(tensor)) => return Cow::Borrowed(&tensor.values),
+                Ok(Cow::Owned(HostTensor { values, .. })) => return Cow::Owned(values),
+                Err(failure) => self.failure = self.failure.take().or(Some(failure)),
+            },
+            Some(found) => self.problems.push(format!("{name} is {found:?}, not {shape:?}")),
             None => self.problems.push(format!("missing: {name}")),
         }
         Cow::Owned(vec![0.0; shape.iter().product()])

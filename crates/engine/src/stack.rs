@@ -55,8 +55,9 @@ pub(crate) struct Scratch {
 #[derive(Debug, Clone)]
 pub(crate) struct Past {
     pub(crate) slots: Slots,
-    /// Keys and values of each layer, `[slots, keys and values]`.
+    /// Keys and values of each layer, `[slots, width]`.
     caches: Vec<Vec<f32>>,
+    width: usize,
 }
 
 /// Keys and values of every source, without padding, for each layer of a decoder.
@@ -87,8 +88,12 @@ impl Past {
 
     /// Makes row `i` continue the old row `parents[i]`.
     pub(crate) fn reorder(&mut self, parents: &[usize]) {
-        if !parents.iter().copied().eq(0..self.slots.rows()) {
-            self.slots.reorder(parents);
+        if parents.iter().copied().eq(0..self.slots.rows()) {
+            return;
+        }
+        self.slots.reorder(parents);
+        if let Some(left) = self.slots.renumber() {
+            self.caches.iter_mut().for_each(|cache| cache::keep(cache, &left, self.width));
         }
     }
 }
@@ -107,7 +112,7 @@ impl Scratch {
 impl Stack {
     /// No tokens yet, in `rows` rows.
     pub(crate) fn past(&self, rows: usize) -> Past {
-        Past { slots: Slots::new(rows), caches: vec![Vec::new(); self.layers.len()] }
+        Past { slots: Slots::new(rows), caches: vec![Vec::new(); self.layers.len()], width: self.dims.keys_values() }
     }
 
     /// Keys and values of `source` (`[tokens, d_model]`) for every layer.
@@ -137,19 +142,18 @@ impl Stack {
     /// Reads `new` more tokens of each row of `past`, whose embeddings are in `scratch.x` (`[rows, new, d_model]`),
     /// overwritten by the output.
     pub(crate) fn advance(&self, scratch: &mut Scratch, past: &mut Past, new: usize, source: Option<Source<'_>>) {
-        let Past { slots, caches } = past;
+        let Past { slots, caches, width } = past;
         let (first, rows) = (slots.len(), slots.rows());
         slots.append(new);
         scratch.positions.clear();
         scratch.positions.extend((0..rows).flat_map(|_| first as u32..(first + new) as u32));
-        let width = self.dims.keys_values();
         // Texts that begin here see nothing else.
         let texts: Vec<(Span, Span)> = match first {
             0 if new > 1 => spans((0..rows).map(|_| new)).into_iter().map(|text| (text, text)).collect(),
             _ => Vec::new(),
         };
         self.layers(scratch, slots.len(), source, |layer, (projected, row), sight, heads, lse| {
-            cache::append(&mut caches[layer], projected, row, width);
+            cache::append(&mut caches[layer], projected, row, *width);
             if texts.is_empty() {
                 attend_cache(self.dims, sight, (projected, row), &caches[layer], slots, heads);
             } else {

@@ -2,7 +2,7 @@
 
 use attentive_core::{DeviceError, EncoderDecoder, NextToken, Scores, TokenId, TokenMatrix, Want};
 use attentive_model::TransformerConfig;
-use attentive_weights::{Tensors, WeightsError};
+use attentive_weights::{Source, WeightsError};
 
 use crate::{
     attention::{HeadDims, Span, spans},
@@ -36,8 +36,9 @@ impl CpuTransformer {
     /// Packs parameters, named as those of `attentive_model::Transformer`.
     ///
     /// # Errors
-    /// [`WeightsError::Mismatch`] lists parameters that are missing, left over, or of another shape.
-    pub fn new(config: &TransformerConfig, params: &Tensors, format: WeightFormat) -> Result<Self, WeightsError> {
+    /// [`WeightsError::Mismatch`] lists parameters that are missing, left over, or of another shape; any other is that of
+    /// a parameter that can't be read.
+    pub fn new(config: &TransformerConfig, params: &dyn Source, format: WeightFormat) -> Result<Self, WeightsError> {
         // Every field by name, so that a new one must be followed.
         let TransformerConfig {
             source_vocab_size,

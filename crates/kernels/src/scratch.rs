@@ -7,6 +7,9 @@ use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
 
 const LINE: usize = 16;
+/// Bytes of a large page of x86-64 and of most ARM systems.
+#[cfg(target_os = "linux")]
+const LARGE_PAGE: usize = 1 << 21;
 
 /// One cache line: vectors that straddle two cost twice.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +26,21 @@ pub(crate) struct Aligned {
 impl Aligned {
     pub(crate) fn zeroed(len: usize) -> Self {
         Self { lines: vec![Line([0.0; LINE]); len.div_ceil(LINE)], len }
+    }
+
+    /// As [`zeroed`](Self::zeroed), in large pages where the system has them: for memory that is read from end to end
+    /// again and again.
+    pub(crate) fn zeroed_in_large_pages(len: usize) -> Self {
+        let aligned = Self::zeroed(len);
+        #[cfg(target_os = "linux")]
+        if len * size_of::<f32>() >= 2 * LARGE_PAGE {
+            let start = (aligned.lines.as_ptr() as usize).next_multiple_of(LARGE_PAGE);
+            let end = aligned.lines.as_ptr() as usize + len * size_of::<f32>();
+            // SAFETY: whole pages of memory that this value owns; the advice changes nothing that is in it. Where there are
+            // no such pages, the call fails, and nothing is lost.
+            unsafe { libc::madvise(start as *mut _, (end - start) / LARGE_PAGE * LARGE_PAGE, libc::MADV_HUGEPAGE) };
+        }
+        aligned
     }
 
     /// The same memory as bytes.

@@ -3,7 +3,7 @@
 use std::{num::NonZeroUsize, sync::Arc};
 
 use attentive_backend::{Device, Objective};
-use attentive_bundle::{Bundle, DecodingConfig, Input, Search, TranslateError, Translator};
+use attentive_bundle::{Bundle, DecodingConfig, Input, Params, Search, TranslateError, Translator};
 use attentive_core::{EncoderDecoder, TokenId};
 use attentive_corpus::PronounSentence;
 use attentive_data::{BatchConfig, EncodedCorpus, Epochs, Order, PairBatcher, Side, SpecialIds};
@@ -78,7 +78,7 @@ pub fn likelihood(model: &impl TeacherForced, batches: &PairBatcher) -> Result<L
 /// # Errors
 /// The model is not an encoder–decoder, or its parts do not fit.
 pub fn likelihood_of(
-    bundle: &Bundle,
+    bundle: &Bundle<impl Params>,
     device: &Device,
     sources: &[String],
     targets: &[String],
@@ -88,15 +88,15 @@ pub fn likelihood_of(
 }
 
 /// What [`likelihood_of`] is asked.
-struct LikelihoodOf<'a> {
-    bundle: &'a Bundle,
+struct LikelihoodOf<'a, P> {
+    bundle: &'a Bundle<P>,
     device: &'a Device,
     sources: &'a [String],
     targets: &'a [String],
     batch_tokens: usize,
 }
 
-impl FamilyVisitor for LikelihoodOf<'_> {
+impl<P: Params> FamilyVisitor for LikelihoodOf<'_, P> {
     type Output = Result<Option<Likelihood>>;
 
     fn any<C: ModelSpec>(self, _spec: &C, _role: Role) -> Self::Output {

@@ -13,6 +13,7 @@ mod int8;
 mod module;
 mod pytorch;
 mod reader;
+mod source;
 
 pub use average::average;
 pub use check::check_finite;
@@ -23,3 +24,4 @@ pub use file::{
 pub use int8::ScaleAxis;
 pub use module::{ParamShape, device_params, load, param_shapes, params};
 pub use reader::{WeightsFile, read};
+pub use source::Source;

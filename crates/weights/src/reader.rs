@@ -1,6 +1,7 @@
 //! Files of weights, read one tensor at a time.
 
 use std::{
+    cell::Cell,
     collections::BTreeMap,
     fs::{self, File},
     io::{self, Read, Seek, SeekFrom},
@@ -23,6 +24,9 @@ const MAX_GROWTH: u64 = 16;
 const MAX_SPREAD: usize = 64;
 /// The longest header of a safetensors file, in bytes: the limit of its own library.
 const MAX_HEADER: u64 = 100_000_000;
+
+/// Values that are read at a time.
+const VALUES_AT_ONCE: usize = 1 << 18;
 
 /// Position of a tensor in its file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +52,7 @@ pub struct WeightsFile {
     file: File,
     entries: Entries,
     /// Bytes of f32 that may still be read.
-    budget: u64,
+    budget: Cell<u64>,
 }
 
 impl WeightsFile {
@@ -70,7 +74,7 @@ impl WeightsFile {
             safetensors_index(header.as_deref(), length).map_err(damaged)?
         };
         let budget = length.saturating_mul(MAX_GROWTH);
-        Ok(Self { path: path.to_owned(), file, entries, budget })
+        Ok(Self { path: path.to_owned(), file, entries, budget: Cell::new(budget) })
     }
 
     /// The tensors' names, in order.
@@ -97,7 +101,7 @@ impl WeightsFile {
     /// # Errors
     /// [`WeightsError::Tensor`] if it is missing or can't be read as numbers; [`WeightsError::TooLarge`] if all tensors
     /// read are many times as large as the file.
-    pub fn tensor(&mut self, name: &str) -> Result<HostTensor, WeightsError> {
+    pub fn tensor(&self, name: &str) -> Result<HostTensor, WeightsError> {
         let problem = |problem| WeightsError::Tensor { path: self.path.clone(), name: name.to_owned(), problem };
         let stored = match self.entries.get(name) {
             Some(Ok(stored)) => stored.clone(),
@@ -112,8 +116,11 @@ impl WeightsFile {
             let values = values.map_err(|problem| self.problem(name, problem))?;
             return Ok(HostTensor { shape: stored.shape, values });
         }
-        let bytes = self.bytes(name, &stored)?;
-        Ok(HostTensor { shape: stored.shape, values: to_f32(bytes, stored.dtype) })
+        let values = match stored.strides {
+            None => self.values(name, &stored)?,
+            Some(_) => to_f32(self.bytes(name, &stored)?, stored.dtype),
+        };
+        Ok(HostTensor { shape: stored.shape, values })
     }
 
     fn problem(&self, name: &str, problem: TensorProblem) -> WeightsError {
@@ -126,15 +133,38 @@ impl WeightsFile {
         matches!(of, Some(Ok(stored)) if stored.dtype == DType::I8)
     }
 
-    /// The bytes of a tensor's values, row by row.
-    fn bytes(&mut self, name: &str, stored: &Stored) -> Result<Vec<u8>, WeightsError> {
+    /// A tensor's values, which follow each other; no second copy of them is ever held.
+    fn values(&self, name: &str, stored: &Stored) -> Result<Vec<f32>, WeightsError> {
         let (width, n_values) = (stored.dtype.size(), stored.shape.iter().product::<usize>());
+        self.account(name, n_values)?;
+        let mut values = Vec::with_capacity(n_values);
+        while values.len() < n_values {
+            let start = stored.start + (values.len() * width) as u64;
+            let bytes = self.read(start, (n_values - values.len()).min(VALUES_AT_ONCE) * width)?;
+            match stored.dtype {
+                DType::F32 => values.extend(bytes.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes))),
+                dtype => values.extend(to_f32(bytes, dtype)),
+            }
+        }
+        Ok(values)
+    }
+
+    /// Takes the f32 that are made of `n_values` values from the budget.
+    fn account(&self, name: &str, n_values: usize) -> Result<(), WeightsError> {
         let made = (n_values as u64).saturating_mul(4);
-        self.budget = self.budget.checked_sub(made).ok_or_else(|| WeightsError::TooLarge {
+        let left = self.budget.get().checked_sub(made).ok_or_else(|| WeightsError::TooLarge {
             path: self.path.clone(),
             name: name.to_owned(),
             growth: MAX_GROWTH,
         })?;
+        self.budget.set(left);
+        Ok(())
+    }
+
+    /// The bytes of a tensor's values, row by row.
+    fn bytes(&self, name: &str, stored: &Stored) -> Result<Vec<u8>, WeightsError> {
+        let (width, n_values) = (stored.dtype.size(), stored.shape.iter().product::<usize>());
+        self.account(name, n_values)?;
         let strides = stored.strides.as_deref().filter(|_| n_values > 0);
         let Some(strides) = strides else { return self.read(stored.start, n_values * width) };
         let span = 1 + stored.shape.iter().zip(strides).map(|(size, stride)| (size - 1) * stride).sum::<usize>();
@@ -147,9 +177,10 @@ impl WeightsFile {
         Ok(bytes)
     }
 
-    fn read(&mut self, start: u64, length: usize) -> Result<Vec<u8>, WeightsError> {
+    fn read(&self, start: u64, length: usize) -> Result<Vec<u8>, WeightsError> {
         let mut bytes = vec![0; length];
-        let read = self.file.seek(SeekFrom::Start(start)).and_then(|_| self.file.read_exact(&mut bytes));
+        let mut file = &self.file;
+        let read = file.seek(SeekFrom::Start(start)).and_then(|_| file.read_exact(&mut bytes));
         read.map_err(|cause| WeightsError::Io { path: self.path.clone(), cause })?;
         Ok(bytes)
     }
@@ -161,7 +192,7 @@ impl WeightsFile {
 /// # Errors
 /// [`WeightsError`]: the file can't be read, is cut short, or holds something other than tensors of numbers.
 pub fn read(path: &Path) -> Result<Tensors, WeightsError> {
-    let mut file = WeightsFile::open(path)?;
+    let file = WeightsFile::open(path)?;
     let names: Vec<String> = file.names().map(str::to_owned).collect();
     names.into_iter().map(|name| file.tensor(&name).map(|tensor| (name, tensor))).collect()
 }

@@ -80,7 +80,7 @@ fn every_kind_of_number_is_read_and_one_that_is_not_stops_no_other() {
         ("f8", "F8_E4M3", &[1], vec![0x38]),
     ];
     safetensors(&path, &tensors);
-    let mut file = WeightsFile::open(&path).unwrap();
+    let file = WeightsFile::open(&path).unwrap();
     assert_eq!(file.names().count(), tensors.len());
     let expected: [(&str, &[f32]); 13] = [
         ("ids", &[-1.0, 0.0, 70_000.0]),
@@ -116,7 +116,7 @@ fn views_of_one_storage_do_not_multiply_the_file() {
     let message = read(&path).unwrap_err().to_string();
     assert!(message.contains("more than 16 times the file's size"), "{message}");
     // A few are usual: tables that are tied.
-    let mut file = WeightsFile::open(&path).unwrap();
+    let file = WeightsFile::open(&path).unwrap();
     assert!((0..12).all(|n| file.tensor(&format!("tensor {n}")).unwrap().values.len() == 100_000));
     // A value that is shown again and again is bounded too.
     Checkpoint::new().tensor("expanded", 1 << 30, 0).write(&path, 1);
@@ -169,7 +169,7 @@ fn a_view_costs_what_it_shows_and_not_its_storage() {
     views.write(&path, 4_000_000);
     assert_eq!(read(&path).unwrap().len(), 20_000);
     Checkpoint::new().tensor("spread", 2, 999_999).tensor("every third", 300, 3).write(&path, 1_000_000);
-    let mut file = WeightsFile::open(&path).unwrap();
+    let file = WeightsFile::open(&path).unwrap();
     assert_eq!(file.tensor("every third").unwrap().values.len(), 300);
     match file.tensor("spread").unwrap_err() {
         WeightsError::Tensor { name, problem, .. } => {

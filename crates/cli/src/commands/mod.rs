@@ -259,7 +259,7 @@ struct SpecialsArgs {
 
 impl SpecialsArgs {
     /// The bundle, whose texts are read so.
-    fn over(&self, mut bundle: Bundle) -> Bundle {
+    fn over<P>(&self, mut bundle: Bundle<P>) -> Bundle<P> {
         if self.specials {
             bundle.processor = bundle.processor.reading_specials();
         }

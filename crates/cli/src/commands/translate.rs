@@ -58,7 +58,7 @@ impl Translate {
             samples => Search::Random(&sampling, samples.unwrap_or(NonZeroUsize::MIN)),
         };
         let (Search::Best(n) | Search::Random(_, n)) = search;
-        let bundle = self.specials.over(Bundle::read(&resolve(&self.model))?);
+        let bundle = self.specials.over(Bundle::open(&resolve(&self.model))?);
         let config = self.decoding.over(&bundle.decoding);
         let translator = Translator::from_bundle(&bundle, &self.backend.device()?, self.decoding.weights.precision)?;
         let mut out = output::stdout();

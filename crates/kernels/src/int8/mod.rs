@@ -14,6 +14,7 @@ use crate::scratch::Aligned;
 use crate::top_k::{self, TopK};
 use crate::{Level, MatMut, MatRef};
 use quantise::QuantisedRows;
+use rayon::prelude::*;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use simd::Path;
 use simd::{COLS, STEP};
@@ -52,15 +53,19 @@ impl Int8Matrix {
     pub fn new(columns: &QuantisedColumns) -> Self {
         let (k, n) = (columns.k, columns.scales.len());
         let (depth, n_panels) = (k.next_multiple_of(STEP), n.div_ceil(COLS));
-        let mut panels = Aligned::zeroed(elements([n_panels, depth, COLS]) / size_of::<f32>());
-        let bytes = panels.bytes_mut();
+        let mut panels = Aligned::zeroed_in_large_pages(elements([n_panels, depth, COLS]) / size_of::<f32>());
         let mut column_sums = vec![0; n_panels * COLS];
-        for j in 0..n {
-            let column = &columns.values[j * k..][..k];
-            column_sums[j] = column.iter().map(|&q| i32::from(q)).sum();
-            for (p, &q) in column.iter().enumerate() {
-                bytes[j / COLS * depth * COLS + p / STEP * COLS * STEP + j % COLS * STEP + p % STEP] = q;
-            }
+        if depth > 0 {
+            let panels = panels.bytes_mut().par_chunks_mut(depth * COLS).zip(column_sums.par_chunks_mut(COLS));
+            panels.enumerate().for_each(|(panel, (to, sums))| {
+                for (j, sum) in sums.iter_mut().enumerate().take(n - panel * COLS) {
+                    let column = &columns.values[(panel * COLS + j) * k..][..k];
+                    *sum = column.iter().map(|&q| i32::from(q)).sum();
+                    for (to, from) in to.chunks_exact_mut(COLS * STEP).zip(column.chunks(STEP)) {
+                        to[j * STEP..][..from.len()].copy_from_slice(from);
+                    }
+                }
+            });
         }
         let mut scales = columns.scales.clone();
         scales.resize(n_panels * COLS, 0.0);

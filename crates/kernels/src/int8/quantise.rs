@@ -3,6 +3,7 @@ use crate::MatRef;
 use crate::extent::elements;
 use crate::scratch::Scratch;
 use crate::simd::{Level, Simd, dispatch};
+use rayon::prelude::*;
 
 /// The largest magnitude of a quantised value; -128 stays unused, so that negation never overflows.
 const MAX: f32 = 127.0;
@@ -19,6 +20,14 @@ pub struct QuantisedColumns {
     pub(super) k: usize,
 }
 
+/// Columns that are rounded together: neighbours in a row of the weight.
+const ABREAST: usize = 16;
+
+/// [`f32::round`] of a number within ±127, without a call: the largest number below one half never rounds up.
+fn nearest(x: f32) -> i8 {
+    (x + 0.5_f32.next_down().copysign(x)) as i8
+}
+
 impl QuantisedColumns {
     /// Rounds `b` `[k, n]`, each column to the scale `max |w| / 127`.
     ///
@@ -26,16 +35,23 @@ impl QuantisedColumns {
     /// If no memory can hold as many values.
     pub fn new(b: MatRef<'_>) -> Self {
         let [k, n] = b.dims();
-        let mut quantised = Self { values: vec![0; elements([n, k])], scales: Vec::with_capacity(n), k };
-        for j in 0..n {
-            let column: Vec<f32> = (0..k).map(|p| b.at(p, j)).collect();
-            let scale = column.iter().fold(0.0, |max: f32, w| max.max(w.abs())) / MAX;
-            quantised.scales.push(scale);
-            if scale > 0.0 {
-                let to = &mut quantised.values[j * k..][..k];
-                to.iter_mut().zip(column).for_each(|(to, w)| *to = (w / scale).round().clamp(-MAX, MAX) as i8);
-            }
+        let mut quantised = Self { values: vec![0; elements([n, k])], scales: vec![0.0; n], k };
+        if k == 0 {
+            return quantised;
         }
+        let blocks = quantised.values.par_chunks_mut(k * ABREAST).zip(quantised.scales.par_chunks_mut(ABREAST));
+        blocks.enumerate().for_each(|(block, (values, scales))| {
+            let columns = b.block([0, block * ABREAST], [k, scales.len()]);
+            for p in 0..k {
+                scales.iter_mut().enumerate().for_each(|(j, scale)| *scale = scale.max(columns.at(p, j).abs()));
+            }
+            scales.iter_mut().for_each(|scale| *scale /= MAX);
+            for p in 0..k {
+                for (j, &scale) in scales.iter().enumerate().filter(|(_, scale)| **scale > 0.0) {
+                    values[j * k + p] = nearest((columns.at(p, j) / scale).clamp(-MAX, MAX));
+                }
+            }
+        });
         quantised
     }
 
@@ -75,18 +91,19 @@ impl QuantisedRows {
         let [m, k] = a.dims();
         let depth = k.next_multiple_of(STEP);
         let mut values = Scratch::new(elements([m, depth]) / size_of::<f32>());
-        let mut copy = Scratch::new(k);
-        let scales = (0..m).map(|i| {
-            let row = if a.col_stride == 1 {
-                a.row(i)
-            } else {
-                copy.iter_mut().enumerate().for_each(|(p, to)| *to = a.at(i, p));
-                &copy
-            };
-            let to = &mut values.bytes_mut()[i * depth..][..depth];
-            quantise_row(level, row, Path::of(level).row_offset(), to)
-        });
-        Self { scales: scales.collect(), values, depth }
+        let mut scales = vec![0.0; m];
+        let quantise = |(i, (to, scale)): (usize, (&mut [i8], &mut f32))| {
+            let mut copy = Scratch::new(if a.col_stride == 1 { 0 } else { k });
+            copy.iter_mut().enumerate().for_each(|(p, to)| *to = a.at(i, p));
+            let row = if a.col_stride == 1 { a.row(i) } else { &copy };
+            *scale = quantise_row(level, row, Path::of(level).row_offset(), to);
+        };
+        if depth > 0 {
+            let rows = values.bytes_mut()[..m * depth].par_chunks_mut(depth).zip(&mut scales);
+            // A few rows, those of a decoding step, are not worth another thread.
+            rows.with_min_len((1 << 14) / depth + 1).enumerate().for_each(quantise);
+        }
+        Self { scales, values, depth }
     }
 
     /// Rows from `i` on.

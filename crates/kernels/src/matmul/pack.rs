@@ -240,28 +240,25 @@ pub(crate) struct Packed<T = Scratch> {
 impl Packed {
     /// Packs `b` into this thread's working memory.
     pub(crate) fn new(level: Level, b: MatRef<'_>) -> Self {
-        Self::new_in(level, b, Scratch::new)
+        let mut packed = Self::room(level, b.dims(), Scratch::new);
+        packed.parts().for_each(|([p, j], [depth, cols], panels)| pack(level, b.block([p, j], [depth, cols]), panels));
+        packed
     }
 
     /// [`Packed::new`] by all threads.
     pub(crate) fn by_all(level: Level, b: MatRef<'_>, parallel: bool) -> Self {
-        if !parallel {
-            return Self::new(level, b);
-        }
-        let mut packed = Self::room(level, b.dims(), Scratch::new);
-        let parts: Vec<_> = packed.parts().collect();
-        parts.into_par_iter().for_each(|([p, j], [depth, cols], panels)| {
-            pack(level, b.block([p, j], [depth, cols]), panels);
-        });
-        packed
+        if parallel { Self::new_in(level, b, Scratch::new) } else { Self::new(level, b) }
     }
 }
 
 impl<T: DerefMut<Target = [f32]>> Packed<T> {
-    /// Packs `b` into memory that `allocate` gives for a length.
+    /// Packs `b` by all threads into memory that `allocate` gives for a length.
     pub(crate) fn new_in(level: Level, b: MatRef<'_>, allocate: impl FnOnce(usize) -> T) -> Self {
         let mut packed = Self::room(level, b.dims(), allocate);
-        packed.parts().for_each(|([p, j], [depth, cols], panels)| pack(level, b.block([p, j], [depth, cols]), panels));
+        let parts: Vec<_> = packed.parts().collect();
+        parts.into_par_iter().for_each(|([p, j], [depth, cols], panels)| {
+            pack(level, b.block([p, j], [depth, cols]), panels);
+        });
         packed
     }
 

@@ -37,7 +37,7 @@ impl PackedMatrix {
     /// If no memory can hold it.
     pub fn new(b: MatRef<'_>) -> Self {
         let ([k, n], level) = (b.dims(), Level::current());
-        Self { packed: Packed::new_in(level, b, Aligned::zeroed), level, k, n }
+        Self { packed: Packed::new_in(level, b, Aligned::zeroed_in_large_pages), level, k, n }
     }
 
     /// Rows and columns.

@@ -1,0 +1,62 @@
+//! Where parameters are taken from.
+
+use std::borrow::Cow;
+
+use crate::{HostTensor, Tensors, WeightsError, WeightsFile, check::check_tensor};
+
+/// Parameters by name, in memory or in a file, taken one at a time.
+///
+/// A model that is packed as its parameters come needs no more memory than the packed model and one parameter.
+pub trait Source {
+    /// The names, in order.
+    fn names(&self) -> Vec<&str>;
+
+    /// The shape of a parameter; `None` if it is missing or can't be read.
+    fn shape(&self, name: &str) -> Option<&[usize]>;
+
+    /// A parameter.
+    ///
+    /// # Errors
+    /// [`WeightsError`] if it is missing, can't be read, or, from a file, if a value is not finite.
+    fn tensor(&self, name: &str) -> Result<Cow<'_, HostTensor>, WeightsError>;
+
+    /// All parameters.
+    ///
+    /// # Errors
+    /// As [`tensor`](Self::tensor).
+    fn all(&self) -> Result<Tensors, WeightsError> {
+        let tensor = |name: &str| Ok((name.to_owned(), self.tensor(name)?.into_owned()));
+        self.names().into_iter().map(tensor).collect()
+    }
+}
+
+impl Source for Tensors {
+    fn names(&self) -> Vec<&str> {
+        self.keys().map(String::as_str).collect()
+    }
+
+    fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.get(name).map(|tensor| &tensor.shape[..])
+    }
+
+    fn tensor(&self, name: &str) -> Result<Cow<'_, HostTensor>, WeightsError> {
+        let missing = || WeightsError::Mismatch { problems: vec![format!("missing: {name}")] };
+        self.get(name).map(Cow::Borrowed).ok_or_else(missing)
+    }
+}
+
+impl Source for WeightsFile {
+    fn names(&self) -> Vec<&str> {
+        WeightsFile::names(self).collect()
+    }
+
+    fn shape(&self, name: &str) -> Option<&[usize]> {
+        WeightsFile::shape(self, name)
+    }
+
+    fn tensor(&self, name: &str) -> Result<Cow<'_, HostTensor>, WeightsError> {
+        let tensor = WeightsFile::tensor(self, name)?;
+        check_tensor(name, &tensor)?;
+        Ok(Cow::Owned(tensor))
+    }
+}
