@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DataError, OnProblem, auto_size};
+use crate::{DataError, OnProblem, Size};
 
 /// What [`BatchConfig::max_tokens`] counts, padding included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,11 +36,9 @@ impl TokenCount {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct BatchConfig {
-    /// Most tokens in a batch, padding included, counting `</s>` on either side; [`AUTO`](Self::AUTO) is written
-    /// `"auto"`.
-    #[serde(with = "auto_size")]
-    #[cfg_attr(feature = "schema", schemars(schema_with = "auto_size::schema"))]
-    pub max_tokens: usize,
+    /// Most tokens in a batch, padding included, counting `</s>` on either side; "auto" is the default until it is
+    /// measured.
+    pub max_tokens: Size,
     /// Most sentence pairs in a batch.
     pub max_rows: Option<usize>,
     /// What `max_tokens` counts.
@@ -53,15 +51,13 @@ pub struct BatchConfig {
     pub on_oversized: OnProblem,
 }
 
-impl BatchConfig {
-    /// A `max_tokens` that is still to be found out; no corpus is cut by it.
-    pub const AUTO: usize = auto_size::AUTO;
-}
+/// Most tokens in a batch, by default.
+const MAX_TOKENS: usize = 4096;
 
 impl Default for BatchConfig {
     fn default() -> Self {
         Self {
-            max_tokens: 4096,
+            max_tokens: Size::Of(MAX_TOKENS),
             max_rows: None,
             count: TokenCount::Longer,
             n_widths: 12,
@@ -78,7 +74,7 @@ impl BatchConfig {
     /// [`DataError::Setting`] names the first that is out of it.
     pub fn validate(&self) -> Result<(), DataError> {
         let settings = [
-            ("max_tokens", self.max_tokens, 1..=usize::MAX, "at least 1"),
+            ("max_tokens", self.max_tokens(), 1..=usize::MAX, "at least 1"),
             ("max_rows", self.max_rows.unwrap_or(1), 1..=usize::MAX, "at least 1"),
             ("n_widths", self.n_widths, 1..=64, "from 1 to 64"),
             ("width_multiple", self.width_multiple, 1..=1024, "from 1 to 1024"),
@@ -89,12 +85,17 @@ impl BatchConfig {
         }
     }
 
+    /// Most tokens in a batch, with the default for a number that is still to be measured.
+    pub(crate) fn max_tokens(&self) -> usize {
+        self.max_tokens.or(MAX_TOKENS)
+    }
+
     pub(crate) fn fits(&self, lengths: [usize; 2]) -> bool {
-        self.count.row(lengths) <= self.max_tokens
+        self.count.row(lengths) <= self.max_tokens()
     }
 
     /// Most rows of these widths in a batch.
     pub(crate) fn max_rows_of(&self, widths: [usize; 2]) -> usize {
-        (self.max_tokens / self.count.row(widths)).min(self.max_rows.unwrap_or(usize::MAX))
+        (self.max_tokens() / self.count.row(widths)).min(self.max_rows.unwrap_or(usize::MAX))
     }
 }

@@ -39,7 +39,6 @@
 //! tokens are hidden, or [`LabeledRows`]; an [`ExampleBatcher`] makes batches of either. Encoder–decoders learn from one text
 //! by [`SpanCorruption`], which a [`SpanBatcher`] makes batches by.
 
-pub mod auto_size;
 mod batch_config;
 mod batches;
 mod contexts;
@@ -60,6 +59,7 @@ mod report;
 mod rules;
 mod sentences;
 mod shuffle;
+mod size;
 mod span_batches;
 mod span_corruption;
 mod text_file;
@@ -89,6 +89,7 @@ pub use report::{CorpusReport, FileReport, Findings, Place, sha256_of};
 pub use rules::{CorpusRules, OnProblem, Problem, Side, Treatment};
 pub use sentences::SentenceCorpus;
 pub use shuffle::{derived_seed, permutation, seeded_rng};
+pub use size::Size;
 pub use span_batches::SpanBatcher;
 pub use span_corruption::{SpanCorruption, SpanCorruptionConfig};
 pub use token_cache::{CacheUse, TokenCache};

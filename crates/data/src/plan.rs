@@ -94,7 +94,7 @@ impl BatchPlan {
             return Err(DataError::Oversized {
                 line: corpus.line(i),
                 n_tokens: config.count.row(lengths),
-                max_tokens: config.max_tokens,
+                max_tokens: config.max_tokens(),
             });
         }
 
@@ -244,7 +244,7 @@ impl fmt::Display for BatchPlan {
             counted(self.n_pairs),
             counted(self.n_batches),
             self.shapes.len(),
-            counted(self.config.max_tokens),
+            counted(self.config.max_tokens()),
             100.0 * self.padding,
         )?;
         match self.n_skipped {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use attentive_core::TranslationBatch;
 use attentive_data::{
     BatchConfig, BatchStream, CorpusBuilder, DataError, EncodedCorpus, Endless, Epochs, OnProblem, Order, PairBatcher,
-    Shape, SpecialIds, TokenCount, permutation, seeded_rng,
+    Shape, Size, SpecialIds, TokenCount, permutation, seeded_rng,
 };
 use proptest::prelude::*;
 
@@ -33,7 +33,7 @@ fn configs() -> impl Strategy<Value = BatchConfig> {
         prop::sample::select(vec![TokenCount::Source, TokenCount::Target, TokenCount::Longer, TokenCount::Both]);
     (82_usize..600, prop::option::of(1_usize..20), count, 1_usize..14, 1_usize..9).prop_map(
         |(max_tokens, max_rows, count, n_widths, width_multiple)| BatchConfig {
-            max_tokens,
+            max_tokens: Size::Of(max_tokens),
             max_rows,
             count,
             n_widths,
@@ -86,7 +86,7 @@ proptest! {
                 TokenCount::Longer => source.max(target),
                 TokenCount::Both => source + target,
             };
-            prop_assert!(n_tokens <= config.max_tokens, "{:?}", shape_of(&batch));
+            prop_assert!(n_tokens <= config.max_tokens.or(0), "{:?}", shape_of(&batch));
             prop_assert!(rows <= config.max_rows.unwrap_or(rows));
         }
     }
@@ -143,6 +143,7 @@ proptest! {
         let corpus = corpus_of(&lengths, u64::MAX);
         let fits = |(source, target): &(usize, usize)| source.max(target) < &max_tokens;
         let n_fit = lengths.iter().filter(|pair| fits(pair)).count();
+        let max_tokens = Size::Of(max_tokens);
         let config = |on_oversized| BatchConfig { max_tokens, on_oversized, ..BatchConfig::default() };
         let new = |on| PairBatcher::new(corpus.clone(), &config(on), SPECIALS, Order::Sorted);
         match new(OnProblem::Skip) {

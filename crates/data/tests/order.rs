@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use attentive_data::{
-    BatchConfig, DataError, EncodedCorpus, Epochs, Order, PairBatcher, SpecialIds, TokenCount, permutation, seeded_rng,
+    BatchConfig, DataError, EncodedCorpus, Epochs, Order, PairBatcher, Size, SpecialIds, TokenCount, permutation,
+    seeded_rng,
 };
 use rand_chacha::rand_core::Rng as _;
 
@@ -54,7 +55,7 @@ fn permutations_are_uniform() {
 
 #[test]
 fn pinned_batches() {
-    let config = BatchConfig { max_tokens: 256, ..BatchConfig::default() };
+    let config = BatchConfig { max_tokens: Size::Of(256), ..BatchConfig::default() };
     let batcher = batcher(&config, Order::Shuffled { seed: 7 });
     let mut batches = batcher.epoch(2);
     let mut next = || {
@@ -70,7 +71,8 @@ fn pinned_batches() {
 
 #[test]
 fn epochs_differ_in_batches_and_not_in_shapes() {
-    let batcher = batcher(&BatchConfig { max_tokens: 512, ..BatchConfig::default() }, Order::Shuffled { seed: 1 });
+    let batcher =
+        batcher(&BatchConfig { max_tokens: Size::Of(512), ..BatchConfig::default() }, Order::Shuffled { seed: 1 });
     let epoch = |epoch| -> Vec<_> { batcher.epoch(epoch).map(|batch| batch.unwrap().indices).collect() };
     let [first, second] = [epoch(0), epoch(1)];
     assert_eq!(first, epoch(0));
@@ -90,7 +92,7 @@ fn sorted_batches_widen_and_do_not_change() {
 #[test]
 fn buckets_pad_little_in_few_shapes() {
     for (max_tokens, n_widths, most_padding, most_shapes) in [(512, 4, 0.20, 16), (512, 12, 0.08, 80)] {
-        let config = BatchConfig { max_tokens, n_widths, ..BatchConfig::default() };
+        let config = BatchConfig { max_tokens: Size::Of(max_tokens), n_widths, ..BatchConfig::default() };
         let batcher = batcher(&config, Order::Shuffled { seed: 1 });
         let plan = batcher.plan();
         assert!(plan.padding() < most_padding && plan.shapes().len() <= most_shapes, "{plan}");
@@ -103,7 +105,7 @@ fn buckets_pad_little_in_few_shapes() {
 #[test]
 fn tokens_are_counted_as_asked() {
     let n_batches = |count| {
-        let config = BatchConfig { max_tokens: 1024, count, ..BatchConfig::default() };
+        let config = BatchConfig { max_tokens: Size::Of(1024), count, ..BatchConfig::default() };
         batcher(&config, Order::Sorted).plan().n_batches()
     };
     let [source, target, longer, both] =
@@ -119,10 +121,13 @@ fn settings_out_of_range_and_empty_corpora_are_errors() {
         Err(error) => error.to_string(),
         Ok(_) => panic!("{config:?} is accepted"),
     };
-    assert_eq!(error(BatchConfig { max_tokens: 0, ..Default::default() }), "max_tokens = 0: must be at least 1");
+    assert_eq!(
+        error(BatchConfig { max_tokens: Size::Of(0), ..Default::default() }),
+        "max_tokens = 0: must be at least 1"
+    );
     assert_eq!(error(BatchConfig { max_rows: Some(0), ..Default::default() }), "max_rows = 0: must be at least 1");
     assert_eq!(error(BatchConfig { n_widths: 65, ..Default::default() }), "n_widths = 65: must be from 1 to 64");
-    let error = error(BatchConfig { max_tokens: 20, ..Default::default() });
+    let error = error(BatchConfig { max_tokens: Size::Of(20), ..Default::default() });
     assert!(error.contains("max_tokens") && error.contains("on_oversized"), "{error}");
 
     let nothing: [(&str, &str); 0] = [];

@@ -7,7 +7,7 @@ use std::{
 
 use attentive_backend::{BackendKind, Device, Precision, has_kernels};
 use attentive_bundle::Bundle;
-use attentive_data::auto_size::AUTO;
+use attentive_data::Size;
 use attentive_task::{
     Log, Resizable, Result, TaskVisitor,
     config::{Problem, RunRecipe, TaskRecipe},
@@ -182,8 +182,8 @@ struct Training<'a, 'o> {
 
 impl Training<'_, '_> {
     /// Measures how large batches may be where the recipe leaves it open.
-    fn fit<T: Resizable>(&self, task: &mut T, run: &RunRecipe, size: &mut usize) -> Result<()> {
-        if *size != AUTO {
+    fn fit<T: Resizable>(&self, task: &mut T, run: &RunRecipe, size: &mut Size) -> Result<()> {
+        if *size != Size::Auto {
             return Ok(());
         }
         let setting = T::SETTING;
@@ -193,7 +193,7 @@ impl Training<'_, '_> {
         if !matches!(BackendKind::of(self.device), Some(BackendKind::Flex | BackendKind::NdArray)) {
             refuse!("{setting} = \"auto\" is measured on the CPU: choose --backend flex, or give a number");
         }
-        *size = memory::fit(task, run, limit, self.device, self.options.log)?;
+        *size = Size::Of(memory::fit(task, run, limit, self.device, self.options.log)?);
         Ok(())
     }
 }

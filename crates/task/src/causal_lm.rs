@@ -5,7 +5,7 @@ use std::{ops::ControlFlow, path::Path, sync::Arc};
 use attentive_backend::Objective;
 use attentive_bundle::{DataRecord, GenerationConfig, Generator, ScoreRecord};
 use attentive_core::{BatchStream, Endless, SequenceBatch};
-use attentive_data::{ContextBatcher, ContextOrder, Epochs, TokenStream, auto_size::AUTO};
+use attentive_data::{ContextBatcher, ContextOrder, Epochs, TokenStream};
 use attentive_metrics::{BitsPerByte, Likelihood, Metric};
 use attentive_model::{CausalLmObjective, CausalModel, LanguageModelSpec, ModelConfig};
 use attentive_tokenizer::Tokenizer;
@@ -60,8 +60,7 @@ impl<F: LanguageModelSpec + Into<ModelConfig>> CausalLm<F> {
         say!(log, "data      {} training tokens", thousands(text.len()));
         say!(log, "tokens    {} entries in the vocabulary", thousands(tokenizer.vocab_size() as u64));
         let (batch, seed) = (recipe.batch, run.training.seed);
-        // What is still to be measured begins with one row.
-        let n_rows = if batch.rows == AUTO { 1 } else { batch.rows };
+        let n_rows = batch.rows.or(1);
         let order = match batch.contexts {
             ContextSource::Packed => ContextOrder::Shuffled { seed },
             ContextSource::Random => ContextOrder::RandomOffsets { seed },

@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use attentive_backend::{Device, Objective};
 use attentive_bundle::{Bundle, DataRecord, ScoreRecord, frame_ids};
 use attentive_core::{BatchStream, Endless, LabeledBatch, TokenMatrix};
-use attentive_data::{Epochs, ExampleBatcher, LabeledRows, LabeledText, auto_size::AUTO};
+use attentive_data::{Epochs, ExampleBatcher, LabeledRows, LabeledText};
 use attentive_model::{
     ClassificationObjective, EncoderModel, EncoderSpec, FamilyVisitor, ModelConfig, ModelSpec, Role,
 };
@@ -63,8 +63,7 @@ impl<F: EncoderSpec + Into<ModelConfig>> Classification<F> {
 
         let ids = frame_ids(&*tokenizer)?;
         let context = recipe.batch.context.min(config.max_len().unwrap_or(usize::MAX));
-        // What is still to be measured begins with one row.
-        let n_rows = if recipe.batch.rows == AUTO { 1 } else { recipe.batch.rows };
+        let n_rows = recipe.batch.rows.or(1);
         let batcher = |part: &LabeledPart| -> Result<ExampleBatcher<LabeledRows>> {
             say!(log, "data      {} {} texts", thousands(part.texts.len() as u64), part.name);
             warn_of(log, &part.files);

@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use attentive_bundle::{Candidate, DataRecord, ScoreRecord, TextEncoder, frame_ids};
 use attentive_core::{BatchStream, Endless, MaskedBatch, TokenId, TokenMatrix};
-use attentive_data::{Epochs, ExampleBatcher, ExampleSet, MaskedSentences, RowKind, SentenceCorpus, auto_size::AUTO};
+use attentive_data::{Epochs, ExampleBatcher, ExampleSet, MaskedSentences, RowKind, SentenceCorpus};
 use attentive_model::{EncoderModel, EncoderSpec, MaskedLmObjective, ModelConfig};
 use attentive_tokenizer::Tokenizer;
 use attentive_trainer::{Evaluate, Validation};
@@ -87,8 +87,7 @@ impl<F: EncoderSpec + Into<ModelConfig>> MaskedLm<F> {
         recipe.model = config.clone().into();
         let most_frequent = most_frequent(&config, &text).unwrap_or(ids.mask);
         let batch = recipe.batch;
-        // What is still to be measured begins with one row.
-        let n_rows = if batch.rows == AUTO { 1 } else { batch.rows };
+        let n_rows = batch.rows.or(1);
         let batcher = |text: SentenceCorpus, seed: u64| -> Result<ExampleBatcher<MaskedSentences>> {
             let masking = encoder_text::masking(&config, recipe.masking, ids, tokenizer.vocab_size(), seed);
             let rows = MaskedSentences::new(text, batch.examples, batch.context, ids, masking)?;

@@ -6,7 +6,7 @@ use attentive_backend::{Device, Objective};
 use attentive_bundle::{Bundle, DecodingConfig, Input, Params, Search, TranslateError, Translator};
 use attentive_core::{EncoderDecoder, TokenId};
 use attentive_corpus::PronounSentence;
-use attentive_data::{BatchConfig, EncodedCorpus, Epochs, Order, PairBatcher, Side, SpecialIds};
+use attentive_data::{BatchConfig, EncodedCorpus, Epochs, Order, PairBatcher, Side, Size, SpecialIds};
 use attentive_metrics::{Bleu, Likelihood};
 use attentive_model::{EncoderDecoderSpec, FamilyVisitor, ModelSpec, Role, TeacherForced, TranslationObjective};
 use attentive_tokenizer::Tokenizer;
@@ -121,7 +121,7 @@ fn likelihood_under<'a>(
     if model.max_len().is_some_and(|max_len| longest > max_len) {
         return Ok(None);
     }
-    let config = BatchConfig { max_tokens: batch_tokens.max(longest), ..BatchConfig::default() };
+    let config = BatchConfig { max_tokens: Size::Of(batch_tokens.max(longest)), ..BatchConfig::default() };
     let batches = PairBatcher::new(Arc::new(corpus), &config, special_ids(tokenizer)?, Order::Sorted)?;
     likelihood(model, &batches).map(Some)
 }

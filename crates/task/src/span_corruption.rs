@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use attentive_backend::ops;
 use attentive_bundle::{DataRecord, EncodeError, ScoreRecord, SpanFiller, TranslationModel};
 use attentive_core::{BatchStream, Endless, TranslationBatch};
-use attentive_data::{ContextBatcher, ContextOrder, Epochs, SpanBatcher, SpanCorruption, TokenStream, auto_size::AUTO};
+use attentive_data::{ContextBatcher, ContextOrder, Epochs, SpanBatcher, SpanCorruption, TokenStream};
 use attentive_model::{EncoderDecoderSpec, ModelConfig, TeacherForced, TranslationObjective};
 use attentive_tokenizer::Tokenizer;
 use attentive_trainer::{Evaluate, Validation};
@@ -79,8 +79,7 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Infilling<F> {
         say!(log, "tokens    {} entries in the vocabulary", thousands(tokenizer.vocab_size() as u64));
         let (batch, specials) = (recipe.batch, special_ids(&*tokenizer)?);
         let sentinels: Vec<u32> = (0..).map_while(|index| tokenizer.sentinel(index)).collect();
-        // What is still to be measured begins with one row.
-        let n_rows = if batch.rows == AUTO { 1 } else { batch.rows };
+        let n_rows = batch.rows.or(1);
         let batcher = |stream: TokenStream, order, seed| -> Result<SpanBatcher> {
             let contexts = ContextBatcher::new(stream, batch.context, n_rows, order)?;
             let corruption = SpanCorruption::new(recipe.corruption, sentinels.clone(), specials.eos, seed)?;

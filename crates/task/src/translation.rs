@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use attentive_bundle::{DataRecord, DecodingConfig, ScoreRecord, TranslationModel, Translator};
 use attentive_core::{BatchStream, Endless, TokenMatrix, TranslationBatch};
 use attentive_data::{
-    BatchConfig, CorpusRules, Epochs, OnProblem, Order, PairBatcher, PairEpoch, Shape, Side, Storage, Treatment,
+    BatchConfig, CorpusRules, Epochs, OnProblem, Order, PairBatcher, PairEpoch, Shape, Side, Size, Storage, Treatment,
     derived_seed,
 };
 use attentive_metrics::{Bleu, Likelihood, Scorer};
@@ -83,11 +83,7 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Translation<F> {
         say!(log, "tokens    {} entries in the joint vocabulary", thousands(tokenizer.vocab_size() as u64));
         let specials = special_ids(&*tokenizer)?;
         let order = Order::Shuffled { seed: run.training.seed };
-        // What is still to be measured begins as the default.
-        let batch = match recipe.batch.max_tokens {
-            BatchConfig::AUTO => BatchConfig { max_tokens: BatchConfig::default().max_tokens, ..recipe.batch.clone() },
-            _ => recipe.batch.clone(),
-        };
+        let batch = recipe.batch.clone();
         let train = PairBatcher::new(Arc::new(train), &batch, specials, order)?;
         say!(log, "batches   {}", train.plan());
         let sampling = recipe.tokenizer.sampling_strength().map(|strength| {
@@ -268,6 +264,7 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Resizable for Translation<F> {
 
     /// Cuts the corpus by a number of tokens.
     fn with_batch_size(&mut self, max_tokens: usize) -> Result<()> {
+        let max_tokens = Size::Of(max_tokens);
         let batch = BatchConfig { max_tokens, ..self.batch.clone() };
         self.train = self.train.with_batch_size(&batch)?;
         self.validation = self.validation.as_ref().map(|validation| validation.with_batch_size(&batch)).transpose()?;

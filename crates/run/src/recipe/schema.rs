@@ -4,7 +4,7 @@
 
 use std::sync::LazyLock;
 
-use attentive_data::auto_size;
+use attentive_data::Size;
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Value as Json, json};
 
@@ -56,7 +56,7 @@ fn schema_of<R: JsonSchema>(task: &str) -> Json {
     let text = |description: &str| json!({ "type": "string", "description": description });
     schema["properties"]["task"] = json!({ "const": task, "description": "What is learnt." });
     schema["properties"]["extends"] = text("The recipe that this one is laid over, relative to this one's folder.");
-    let mut tokens = Json::from(auto_size::schema(&mut SchemaGenerator::default()));
+    let mut tokens = Json::from(Size::json_schema(&mut SchemaGenerator::default()));
     tokens["description"] =
         "Tokens of a batch, whatever the task's own name for it; \"auto\" with `train --memory`.".into();
     schema["properties"]["batch"]["properties"]["tokens"] = tokens;

@@ -1,7 +1,7 @@
 //! Recipes of `task = "causal-lm"`.
 
 use attentive_bundle::GenerationConfig;
-use attentive_data::{DocumentUnit, TextFiles};
+use attentive_data::{DocumentUnit, Size, TextFiles};
 use attentive_model::{CausalLmObjective, ModelConfig, Role};
 use attentive_trainer::FinishedModel;
 use schemars::JsonSchema;
@@ -102,9 +102,7 @@ pub struct ContextRecipe {
     /// Tokens of a context.
     pub context: usize,
     /// Contexts of a batch; "auto" with `train --memory`.
-    #[serde(with = "attentive_data::auto_size")]
-    #[schemars(schema_with = "attentive_data::auto_size::schema")]
-    pub rows: usize,
+    pub rows: Size,
     /// Where contexts begin.
     #[serde(default)]
     pub contexts: ContextSource,

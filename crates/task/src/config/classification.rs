@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use attentive_data::TsvLayout;
+use attentive_data::{Size, TsvLayout};
 use attentive_model::{ModelConfig, Role};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -105,9 +105,7 @@ pub struct LabeledBatchRecipe {
     /// Tokens of a text, with its frame; longer ones are cut off.
     pub context: usize,
     /// Texts of a batch; "auto" with `train --memory`.
-    #[serde(with = "attentive_data::auto_size")]
-    #[schemars(schema_with = "attentive_data::auto_size::schema")]
-    pub rows: usize,
+    pub rows: Size,
 }
 
 impl ClassificationRecipe {

@@ -1,6 +1,6 @@
 //! Recipes of `task = "masked-lm"`.
 
-use attentive_data::{DocumentUnit, MaskingConfig, RowKind};
+use attentive_data::{DocumentUnit, MaskingConfig, RowKind, Size};
 use attentive_model::{EncoderSpec, FamilyVisitor, MaskedLmObjective, ModelConfig, ModelSpec, Role};
 use attentive_trainer::FinishedModel;
 use schemars::JsonSchema;
@@ -39,9 +39,7 @@ pub struct RowRecipe {
     /// Tokens of a row, with its frame.
     pub context: usize,
     /// Rows of a batch; "auto" with `train --memory`.
-    #[serde(with = "attentive_data::auto_size")]
-    #[schemars(schema_with = "attentive_data::auto_size::schema")]
-    pub rows: usize,
+    pub rows: Size,
     /// What a row holds.
     #[serde(default)]
     pub examples: RowKind,

@@ -11,6 +11,7 @@ mod tokenizer;
 mod translation;
 
 use attentive_bundle::DecodingConfig;
+use attentive_data::Size;
 use attentive_model::ModelConfig;
 use attentive_optim::{OptimizerConfig, ScheduleConfig};
 use attentive_trainer::TrainerConfig;
@@ -126,8 +127,8 @@ impl TaskRecipe {
         of_any_task!(self, recipe => &recipe.model)
     }
 
-    /// What says how large batches are.
-    pub fn batch_size(&mut self) -> &mut usize {
+    /// The setting of how large batches are.
+    pub fn batch_size(&mut self) -> &mut Size {
         match self {
             Self::Translation(recipe) => &mut recipe.batch.max_tokens,
             Self::CausalLm(recipe) => &mut recipe.batch.rows,

@@ -66,9 +66,6 @@ impl TranslationRecipe {
         validate_model(&self.model)?;
         validate_decoding(&self.decoding)?;
         self.data.validate()?;
-        // What is still to be measured will be in range.
-        let max_tokens = self.batch.max_tokens.max(1);
-        let batch = BatchConfig { max_tokens, ..self.batch.clone() };
-        batch.validate().map_err(|error| Problem::within("batch", &error.keys(), &error))
+        self.batch.validate().map_err(|error| Problem::within("batch", &error.keys(), &error))
     }
 }

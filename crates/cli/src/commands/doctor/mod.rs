@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::Result;
-use attentive_data::auto_size::AUTO;
+use attentive_data::Size;
 use attentive_run::Recipe;
 use attentive_task::{
     LabeledTexts, Resizable, TaskVisitor,
@@ -89,7 +89,7 @@ impl TaskVisitor for Examination<'_> {
         report!("backend   {} works", doctor.backend.backend);
         let average_last = of_any_task!(&*settings, recipe => recipe.evaluation.average_last);
         warnings.extend(cost.report(run, average_last, &doctor.runs));
-        if *settings.batch_size() == AUTO {
+        if *settings.batch_size() == Size::Auto {
             warnings.push(format!("{} = \"auto\": time and memory are those of small batches", T::SETTING));
         }
         Ok(())

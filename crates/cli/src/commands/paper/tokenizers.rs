@@ -74,7 +74,7 @@ impl Tokenizers {
         let Some(config) = of_task.model.spec::<GptConfig>() else { bail!("the recipe is of another family") };
         let task = CausalLm::prepare(&recipe.run, of_task, config, None, None, &log)?;
         let of_token = 3 * of_task.model.forward_flops_per_token(of_task.batch.context) as u64;
-        let of_update = of_token * (of_task.batch.context * of_task.batch.rows) as u64;
+        let of_update = of_token * (of_task.batch.context * of_task.batch.rows.or(1)) as u64;
         let steps = (self.gflops.get().saturating_mul(1_000_000_000) / of_update.max(1)).max(1);
 
         let start = Instant::now();
