@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = env::args().skip(1).collect();
     let [model, text, others @ ..] = &args[..] else { return Err("usage: embed MODEL TEXT OTHER…".into()) };
     let device = BackendKind::Flex.device()?;
-    let bundle = Bundle::open(model.as_ref())?;
+    let bundle = Bundle::open(model)?;
     let encoder = TextEncoder::from_bundle(&bundle, &device, None)?;
     let vector = encoder.embed(text, &bundle.embedding)?;
     for other in others {

@@ -12,7 +12,7 @@ use attentive::prelude::*;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (model, prompt) = env::args().nth(1).zip(env::args().nth(2)).ok_or("usage: generate MODEL PROMPT")?;
     let device = BackendKind::Flex.device()?;
-    let bundle = Bundle::open(model.as_ref())?;
+    let bundle = Bundle::open(model)?;
     let generator = Generator::from_bundle(&bundle, &device, None)?;
     let sampling = SamplingConfig { temperature: 0.8, top_p: 0.95, seed: 1, ..SamplingConfig::default() };
     let config = GenerationConfig { sampling, max_tokens: 100, ..bundle.generation };

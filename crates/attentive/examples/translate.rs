@@ -10,7 +10,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let model = args.next().ok_or("usage: translate MODEL TEXT…")?;
     let texts: Vec<String> = args.collect();
     let device = BackendKind::Flex.device()?;
-    let bundle = Bundle::open(model.as_ref())?;
+    let bundle = Bundle::open(model)?;
     let translator = Translator::from_bundle(&bundle, &device, None)?;
     for translation in translator.translate(&texts, &bundle.decoding)? {
         println!("{}", translation.text);

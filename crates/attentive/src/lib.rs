@@ -6,7 +6,7 @@
 //! use attentive::prelude::*;
 //!
 //! let device = BackendKind::Flex.device()?;
-//! let bundle = Bundle::read("runs/latest".as_ref())?;
+//! let bundle = Bundle::read("runs/latest")?;
 //! let translator = Translator::from_bundle(&bundle, &device, None)?;
 //! for translation in translator.translate(&["A man sleeps.", "The animal was tired."], &bundle.decoding)? {
 //!     println!("{}", translation.text);
@@ -14,7 +14,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Train a translator on the built-in English–German corpus; killed, it goes on from `runs/builtin-1`:
+//! Train a translator on the built-in English–German corpus; after a kill, `Run::resume("runs/latest", &[])` goes on:
 //!
 //! ```no_run
 //! use attentive::prelude::*;

@@ -48,15 +48,28 @@ fn two_text_files_become_a_model_that_translates() {
         "tokenizer.merges=60",
         "model={d_model=32, d_ff=64, n_heads=2, n_encoder_layers=1, n_decoder_layers=1, dropout=0.0, norm=\"pre\"}",
         "schedule={kind=\"constant\", lr=5e-3, warmup_steps=20}",
-        "training={steps=240, validate_every=120, checkpoint_every=20, clip_norm=1.0}",
+        "training={steps=120, validate_every=120, checkpoint_every=20, clip_norm=1.0}",
         "evaluation.average_last=3",
     ];
-    let told = run(folder.path(), "train", &[&[".", "model"], &settings[..]].concat());
+    let told = run(folder.path(), "train", &settings);
+    assert!(told.contains("checkpoints [80, 100, 120]"), "{told}");
+    // Started again, it goes on.
+    let told = run(folder.path(), "train", &["training.steps=240"]);
     assert!(told.contains("checkpoints [200, 220, 240]"), "{told}");
+    assert!(!folder.path().join("runs/builtin-2").exists());
     let bleu = numbers(&told, "BLEU = ")[0];
     assert!(bleu > 95.0, "{told}");
     let translated = run(folder.path(), "translate", &["model", "six two one one", "four six three two"]);
     assert_eq!(translated, "sechs zwei eins eins\nvier sechs drei zwei\n");
+}
+
+#[test]
+fn the_readme_shows_the_program_that_is_tried_here() {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+    let readme = fs::read_to_string(repository.join("README.md")).unwrap();
+    let program = include_str!("../examples/train.rs");
+    let program = &program[program.find("use attentive").unwrap()..];
+    assert!(program.lines().count() <= 30 && readme.contains(program));
 }
 
 #[test]

@@ -83,7 +83,8 @@ impl Bundle {
     ///
     /// # Errors
     /// [`BundleError`] names the part that is missing, changed, damaged or of another model.
-    pub fn read(path: &Path) -> Result<Self, BundleError> {
+    pub fn read(path: impl AsRef<Path>) -> Result<Self, BundleError> {
+        let path = path.as_ref();
         let (folder, record) = Folder::open(path)?;
         Self::read_parts(&folder, path, record, |n_dense| {
             in_memory(path, attentive_weights::read(&folder.checked(WEIGHTS)?)?, n_dense)
@@ -117,16 +118,16 @@ impl Bundle {
     ///
     /// # Errors
     /// [`BundleError::Exists`] if the folder is there and not empty; as [`Bundle::write`].
-    pub fn save(&self, path: &Path) -> Result<(), BundleError> {
-        self.write_as_one(path, false)
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), BundleError> {
+        self.write_as_one(path.as_ref(), false)
     }
 
     /// As [`save`](Self::save), in the place of a model that may be there.
     ///
     /// # Errors
     /// [`BundleError::NotAModel`] if the folder holds anything but a model; as [`Bundle::write`].
-    pub fn replace(&self, path: &Path) -> Result<(), BundleError> {
-        self.write_as_one(path, true)
+    pub fn replace(&self, path: impl AsRef<Path>) -> Result<(), BundleError> {
+        self.write_as_one(path.as_ref(), true)
     }
 
     fn write_as_one(&self, path: &Path, replace: bool) -> Result<(), BundleError> {
@@ -170,7 +171,8 @@ impl Bundle<Stored> {
     /// # Errors
     /// [`BundleError`] names the part that is missing, changed, damaged or of another model; what is wrong with
     /// parameters themselves is told when a model is made.
-    pub fn open(path: &Path) -> Result<Self, BundleError> {
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, BundleError> {
+        let path = path.as_ref();
         let (folder, record) = Folder::open(path)?;
         Self::read_parts(&folder, path, record, |n_dense| Stored::open(&folder, n_dense))
     }

@@ -8,7 +8,7 @@
 //! use attentive_bundle::{Bundle, DecodingConfig, Translator};
 //!
 //! let device = BackendKind::Flex.device()?;
-//! let bundle = Bundle::read("runs/latest".as_ref())?;
+//! let bundle = Bundle::read("runs/latest")?;
 //! let translator = Translator::from_bundle(&bundle, &device, None)?;
 //! let translations = translator.translate(&["The animal was tired."], &DecodingConfig::default())?;
 //! assert!(!translations[0].text.is_empty());

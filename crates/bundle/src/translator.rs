@@ -136,6 +136,13 @@ pub struct Translation {
     pub score: f64,
 }
 
+impl AsRef<str> for Translation {
+    /// The text, as metrics read it.
+    fn as_ref(&self) -> &str {
+        &self.text
+    }
+}
+
 /// Translates texts with a model and its tokenizer.
 pub struct Translator<M> {
     model: M,

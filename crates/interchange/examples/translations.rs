@@ -17,7 +17,7 @@ use serde_json::json;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = std::env::args().nth(1).ok_or("name a model's folder")?;
     let device = BackendKind::Flex.device()?;
-    let bundle = Bundle::read(folder.as_ref())?;
+    let bundle = Bundle::read(folder)?;
     let model = bundle.model::<TransformerConfig>(&device)?;
     let greedy = DecodingConfig { beam: 1, ..bundle.decoding.clone() };
     let specials = bundle.tokenizer()?.specials().clone();

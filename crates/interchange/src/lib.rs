@@ -24,9 +24,9 @@
 //! use attentive_bundle::Bundle;
 //! use attentive_interchange::{ExportConfig, Format, ImportConfig, export, import};
 //!
-//! let notes = export(&Bundle::read("runs/latest".as_ref())?, Format::Marian, &ExportConfig::default(), "marian".as_ref())?;
+//! let notes = export(&Bundle::read("runs/latest")?, Format::Marian, &ExportConfig::default(), "marian".as_ref())?;
 //! let again = import("marian".as_ref(), &ImportConfig::default())?;
-//! again.bundle.save("again".as_ref())?;
+//! again.bundle.save("again")?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
