@@ -93,6 +93,7 @@ pub struct ImportConfig {
 }
 
 /// An imported model.
+#[derive(Debug)]
 pub struct Imported {
     /// The model, with all that its use needs.
     pub bundle: Bundle,

@@ -101,6 +101,7 @@ impl Block {
     }
 
     /// [`forward`](Self::forward) in use, and its attention weights: `[rows, heads, seq, seq]`.
+    #[expect(clippy::missing_panics_doc, reason = "the sub-layer always runs")]
     pub fn forward_with_weights(&self, x: Tensor<3>, context: &AttentionContext) -> (Tensor<3>, Tensor<4>) {
         let mut weights = None;
         let x = self.sub_layers(x, None, |x| {

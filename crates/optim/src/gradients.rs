@@ -44,6 +44,9 @@ impl Gradients {
     }
 
     /// Square of the L2 norm of each parameter's gradient, in the order of the names.
+    ///
+    /// # Panics
+    /// If the device can't hand over its values.
     pub fn squared_norms(&self) -> Vec<(String, f64)> {
         if self.0.is_empty() {
             return Vec::new();

@@ -1,5 +1,7 @@
 //! Updates as training makes them, to see what they cost.
 
+use std::fmt;
+
 use attentive_backend::Device;
 use attentive_core::Dropout;
 use attentive_optim::Optimizer;
@@ -15,6 +17,12 @@ pub struct Rehearsal<T: Task> {
     optimizer: Box<dyn Optimizer>,
     training: TrainerConfig,
     n_params: u64,
+}
+
+impl<T: Task> fmt::Debug for Rehearsal<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rehearsal").field("training", &self.training).finish_non_exhaustive()
+    }
 }
 
 impl<T: Task> Rehearsal<T> {
@@ -39,12 +47,15 @@ impl<T: Task> Rehearsal<T> {
     }
 
     /// One update by these micro-batches.
+    ///
+    /// # Panics
+    /// If an earlier update panicked.
     pub fn update<'b>(&mut self, batches: impl IntoIterator<Item = &'b T::Batch>)
     where
         T::Batch: 'b,
     {
         let TrainerConfig { precision, clip_norm, .. } = self.training;
-        let model = self.model.take().expect("put back below");
+        let model = self.model.take().expect("the last update ended");
         let mut update = Update::of(model, &self.objective).precision(precision).clip_norm(clip_norm);
         for batch in batches {
             update.add(batch, Some(&Dropout::new(1)));

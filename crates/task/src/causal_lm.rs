@@ -33,10 +33,14 @@ pub struct CausalLm<F> {
     texts: Texts,
 }
 
+debug_by_config!(CausalLm);
+
 impl<F: LanguageModelSpec + Into<ModelConfig>> CausalLm<F> {
     /// Reads the text of a recipe, whose vocabulary size it fills in; without the file of a tokenizer, one is read or
-    /// learnt as the recipe says. Tokens are kept in the folder `cache`, if
-    /// there is one, for other runs.
+    /// learnt as the recipe says. Tokens are kept in the folder `cache`, if there is one, for other runs.
+    ///
+    /// # Errors
+    /// Text or tokenizer can't be read, learned from or made batches of, or the model can't take the vocabulary.
     pub fn prepare(
         run: &RunRecipe,
         recipe: &mut CausalLmRecipe,

@@ -34,9 +34,14 @@ pub struct Classification<F> {
     sample: String,
 }
 
+debug_by_config!(Classification);
+
 impl<F: EncoderSpec + Into<ModelConfig>> Classification<F> {
     /// Reads the texts of a recipe, whose vocabulary size and labels it fills in; `pretrained` is the model that was trained
     /// before, if there is one, and `config` its sizes. Tokens are kept in the folder `cache`, if there is one, for other runs.
+    ///
+    /// # Errors
+    /// A text or its label can't be read, the tokenizer can't be read or learned, or the model can't take the vocabulary.
     pub fn prepare(
         run: &RunRecipe,
         recipe: &mut ClassificationRecipe,
@@ -67,7 +72,7 @@ impl<F: EncoderSpec + Into<ModelConfig>> Classification<F> {
         let batcher = |part: &LabeledPart| -> Result<ExampleBatcher<LabeledRows>> {
             say!(log, "data      {} {} texts", thousands(part.texts.len() as u64), part.name);
             warn_of(log, &part.files);
-            let label = |text: &LabeledText| labels.binary_search(&text.label).expect("none is unknown");
+            let label = |text: &LabeledText| labels.partition_point(|label| *label < text.label);
             let encoded = part.encode(&*tokenizer, cache, log)?;
             let row = |(idx, text)| Ok((encoded.pair(idx)?.source().to_vec(), label(text) as u32));
             let rows = part.texts.iter().enumerate().map(row).collect::<Result<Vec<_>>>()?;

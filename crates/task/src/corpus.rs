@@ -13,6 +13,7 @@ use crate::{
 };
 
 /// One part of a corpus.
+#[derive(Debug)]
 pub enum Split {
     /// Files, streamed.
     Files(ParallelFiles),
@@ -21,6 +22,7 @@ pub enum Split {
 }
 
 /// All parts of a corpus.
+#[derive(Debug)]
 pub struct Corpus {
     /// What is learnt from.
     pub train: Split,
@@ -60,6 +62,9 @@ impl Corpus {
 
 impl Split {
     /// Every line of both sides, streamed.
+    ///
+    /// # Errors
+    /// A file can't be opened; later, it can't be read on or its rules refuse it.
     pub fn texts<'a>(
         &'a self,
         rules: &'a CorpusRules,
@@ -76,6 +81,9 @@ impl Split {
     }
 
     /// Shows every pair that `rules` admit, with its line; returns what was found in the files.
+    ///
+    /// # Errors
+    /// A file can't be read, or `rules` refuse it.
     pub fn visit(&self, rules: &CorpusRules, mut see: impl FnMut(u64, String, String)) -> Result<Option<CorpusReport>> {
         match self {
             Self::Files(files) => {
@@ -94,6 +102,9 @@ impl Split {
     }
 
     /// The first `n` pairs as text.
+    ///
+    /// # Errors
+    /// As [`visit`](Self::visit).
     pub fn pairs(&self, rules: &CorpusRules, n: usize) -> Result<Vec<SentencePair>> {
         match self {
             Self::Files(files) => files
@@ -109,6 +120,9 @@ impl Split {
     }
 
     /// Token ids of both sides, and what was found in the files.
+    ///
+    /// # Errors
+    /// As [`visit`](Self::visit), or ids can't be kept in `storage`.
     pub fn encode(
         &self,
         tokenizer: &dyn Tokenizer,
@@ -119,6 +133,9 @@ impl Split {
     }
 
     /// Token ids of both sides, as `segment` finds them, and what was found in the files.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
     pub fn encode_by(
         &self,
         segment: impl Fn(Side, &str) -> Vec<TokenId> + Sync,

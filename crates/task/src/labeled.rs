@@ -18,6 +18,7 @@ const BUILTIN_SIZES: [usize; 3] = [5_000, 500, 1_000];
 const BUILTIN_SEED: u64 = 2;
 
 /// One part of the texts, and where it came from.
+#[derive(Debug)]
 pub struct LabeledPart {
     /// `train`, `validation` or `test`.
     pub name: &'static str,
@@ -30,6 +31,7 @@ pub struct LabeledPart {
 }
 
 /// All parts.
+#[derive(Debug)]
 pub struct LabeledTexts {
     /// What is learnt from.
     pub train: LabeledPart,

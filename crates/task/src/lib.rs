@@ -16,6 +16,17 @@
 //! ```
 #![recursion_limit = "256"]
 
+/// `Debug` of a task: its model's configuration, without the data.
+macro_rules! debug_by_config {
+    ($task:ident) => {
+        impl<F: std::fmt::Debug> std::fmt::Debug for $task<F> {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($task)).field("config", &self.config).finish_non_exhaustive()
+            }
+        }
+    };
+}
+
 #[macro_use]
 mod error;
 #[macro_use]

@@ -36,6 +36,8 @@ pub struct MaskedLm<F> {
     texts: Texts,
 }
 
+debug_by_config!(MaskedLm);
+
 /// How good guesses are.
 #[derive(Default)]
 struct Guesses {
@@ -49,8 +51,10 @@ struct Guesses {
 
 impl<F: EncoderSpec + Into<ModelConfig>> MaskedLm<F> {
     /// Reads the text of a recipe, whose vocabulary size it fills in; without the file of a tokenizer, one is read or
-    /// learnt as the recipe says. Tokens are kept in the folder `cache`, if
-    /// there is one, for other runs.
+    /// learnt as the recipe says. Tokens are kept in the folder `cache`, if there is one, for other runs.
+    ///
+    /// # Errors
+    /// Text or tokenizer can't be read, learned from or made batches of, or the model can't take the vocabulary.
     pub fn prepare(
         run: &RunRecipe,
         recipe: &mut MaskedLmRecipe,

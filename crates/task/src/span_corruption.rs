@@ -40,6 +40,8 @@ pub struct Infilling<F> {
     texts: Texts,
 }
 
+debug_by_config!(Infilling);
+
 /// How well hidden tokens are written, each after the right ones.
 #[derive(Default)]
 struct Guesses {
@@ -50,8 +52,10 @@ struct Guesses {
 
 impl<F: EncoderDecoderSpec + Into<ModelConfig>> Infilling<F> {
     /// Reads the text of a recipe, whose vocabulary sizes it fills in; without the file of a tokenizer, one is read or
-    /// learnt as the recipe says. Tokens are kept in the folder `cache`, if
-    /// there is one, for other runs.
+    /// learnt as the recipe says. Tokens are kept in the folder `cache`, if there is one, for other runs.
+    ///
+    /// # Errors
+    /// Text or tokenizer can't be read, learned from or made batches of, or the model can't take the vocabulary.
     pub fn prepare(
         run: &RunRecipe,
         recipe: &mut SpanCorruptionRecipe,

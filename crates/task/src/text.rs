@@ -19,6 +19,7 @@ use crate::{
 const LARGE: usize = 1 << 20;
 
 /// One part of a text.
+#[derive(Debug)]
 pub enum TextSource {
     /// Files, streamed.
     Files(TextFiles),
@@ -27,6 +28,7 @@ pub enum TextSource {
 }
 
 /// The parts of a text.
+#[derive(Debug)]
 pub struct Texts {
     /// What is learnt from.
     pub train: TextSource,
@@ -52,6 +54,9 @@ impl Texts {
 
     /// What `read` makes of the training text and of the validation text; `split` cuts the former at a fraction where
     /// its end is held out.
+    ///
+    /// # Errors
+    /// Those of `read`.
     pub fn read<T>(
         &self,
         read: impl Fn(&TextSource) -> Result<T>,
@@ -73,6 +78,9 @@ impl Texts {
     }
 
     /// What `training.json` says of all parts; warns of what is odd about files.
+    ///
+    /// # Errors
+    /// A file can't be read.
     pub fn records(&self, log: &dyn Log) -> Result<Vec<DataRecord>> {
         let mut records = self.train.records("train", log)?;
         if let Some(validation) = &self.validation {
@@ -123,11 +131,17 @@ impl TextSource {
     /// The documents as tokens, an end-of-text token between them, or a line break where the vocabulary has none.
     ///
     /// In the folder `cache`, runs find what others have encoded.
+    ///
+    /// # Errors
+    /// A file can't be read, there is no token, or several documents have no token to divide them.
     pub fn encode(&self, tokenizer: &dyn Tokenizer, cache: Option<&Path>, log: &dyn Log) -> Result<TokenStream> {
         self.encode_with(tokenizer, tokenizer.specials().end().or_else(|| line_break(tokenizer)), cache, log)
     }
 
     /// The documents as tokens, a line break between them.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
     pub fn encode_lines(&self, tokenizer: &dyn Tokenizer, cache: Option<&Path>, log: &dyn Log) -> Result<TokenStream> {
         self.encode_with(tokenizer, line_break(tokenizer), cache, log)
     }
@@ -152,6 +166,9 @@ impl TextSource {
 
     /// The documents as sentences of tokens, a line each, `end` behind each document; built-in sentences in documents of what
     /// has words in common.
+    ///
+    /// # Errors
+    /// A file can't be read, or tokens can't be kept in `storage`.
     pub fn sentences(
         &self,
         end: TokenId,

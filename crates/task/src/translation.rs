@@ -40,10 +40,14 @@ pub struct Translation<F> {
     records: Vec<DataRecord>,
 }
 
+debug_by_config!(Translation);
+
 impl<F: EncoderDecoderSpec + Into<ModelConfig>> Translation<F> {
     /// Reads the data of a recipe, whose model's vocabulary sizes it fills in; without the file of a tokenizer, one is
-    /// read or learnt as the recipe says. Tokens are kept in the folder `cache`, if
-    /// there is one, for other runs.
+    /// read or learnt as the recipe says. Tokens are kept in the folder `cache`, if there is one, for other runs.
+    ///
+    /// # Errors
+    /// Text or tokenizer can't be read, learned from or made batches of, or the model can't take the vocabulary.
     pub fn prepare(
         run: &RunRecipe,
         recipe: &mut TranslationRecipe,

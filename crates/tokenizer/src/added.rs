@@ -1,6 +1,7 @@
 //! Tokens that are searched for in a text before anything else.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::ops::Range;
 
 use rustc_hash::FxHashMap;
@@ -158,6 +159,12 @@ pub struct WithAddedTokensFile {
     pub(crate) specials: Specials,
     pub(crate) added_tokens: Vec<AddedToken>,
     pub(crate) tokenizer: Box<Model>,
+}
+
+impl fmt::Debug for WithAddedTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WithAddedTokens").field("vocab_size", &self.vocab_size).finish_non_exhaustive()
+    }
 }
 
 impl WithAddedTokens {

@@ -1,5 +1,7 @@
 //! The parts of a trainer.
 
+use std::fmt;
+
 use attentive_backend::Objective;
 use attentive_optim::{AdamConfig, Optimizer, Schedule, ScheduleConfig};
 use burn::module::Module;
@@ -17,6 +19,15 @@ pub struct TrainerBuilder<M, O> {
     config: TrainerConfig,
     checkpoints: Option<CheckpointDir>,
     environment: Environment,
+}
+
+impl<M, O> fmt::Debug for TrainerBuilder<M, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TrainerBuilder")
+            .field("config", &self.config)
+            .field("environment", &self.environment)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<M: Module, O: Objective<M>> TrainerBuilder<M, O> {

@@ -1,6 +1,7 @@
 //! The loop.
 
 use std::{
+    fmt,
     num::NonZeroU64,
     ops::ControlFlow,
     time::{Duration, Instant},
@@ -39,6 +40,12 @@ pub struct Trainer<M, O> {
     finite_norms: Option<GradientNorms>,
     /// Time trained.
     clock: Clock,
+}
+
+impl<M, O> fmt::Debug for Trainer<M, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trainer").field("config", &self.config).field("state", &self.state).finish_non_exhaustive()
+    }
 }
 
 /// The result of training.

@@ -3,6 +3,7 @@
 use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap},
+    fmt,
     fs::{self, File},
     io,
     path::Path,
@@ -92,6 +93,12 @@ pub struct DeviceTensor {
     values: Box<dyn Fn() -> TensorData>,
 }
 
+impl fmt::Debug for DeviceTensor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeviceTensor").field("shape", &self.shape).finish_non_exhaustive()
+    }
+}
+
 impl DeviceTensor {
     /// `tensor`, which is held, not copied.
     pub fn new<const D: usize>(tensor: Tensor<D>) -> Self {
@@ -99,6 +106,9 @@ impl DeviceTensor {
     }
 
     /// A copy of its values.
+    ///
+    /// # Panics
+    /// If the device can't hand them over.
     pub fn into_host(self) -> HostTensor {
         HostTensor { values: (self.values)().try_into_vec().expect("converted to f32"), shape: self.shape }
     }

@@ -202,6 +202,17 @@ fn golden_files_are_small_and_have_a_generator() {
 }
 
 #[test]
+fn a_promise_is_written_where_it_is_relied_on() {
+    let mut breaches = Breaches::default();
+    for file in text_files().filter(SourceFile::is_product) {
+        for (number, _) in file.code().filter(|(_, line)| line.contains(concat!(".unwr", "ap()"))) {
+            breaches.add(format!("{}:{number}", file.path), "return an error, or `expect` what always holds");
+        }
+    }
+    breaches.none("panics that do not say why they can't happen");
+}
+
+#[test]
 fn paths_are_told_from_words() {
     assert!(names_path(concat!("see /wo", "rk/x"), MACHINE_PATHS[0]));
     assert!(names_path(concat!("\"/wo", "rk/x\""), MACHINE_PATHS[0]));

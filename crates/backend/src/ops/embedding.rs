@@ -12,6 +12,9 @@ use crate::Dropout;
 /// # Shapes
 /// - `table`: `[vocab, d_model]`, `tokens`: `[rows, seq]`, `positions`: `[seq, d_model]`, fixed or learned
 /// - returns `[rows, seq, d_model]`
+///
+/// # Panics
+/// If the shapes do not agree.
 pub fn embedding(
     table: Tensor<2>,
     tokens: Tensor<2, Int>,

@@ -118,6 +118,14 @@ pub struct Hub {
     is_offline: bool,
 }
 
+impl fmt::Debug for Hub {
+    /// Everything but the token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { cache, is_offline, .. } = self;
+        f.debug_struct("Hub").field("cache", cache).field("is_offline", is_offline).finish_non_exhaustive()
+    }
+}
+
 impl Hub {
     /// The hub by the variables of `huggingface_hub`, taken from the environment; see [`Hub::from_vars`].
     ///

@@ -55,6 +55,9 @@ impl RnnDecoder {
     /// # Shapes
     /// - `embedded`: `[rows, new, d_embedding]`; `states`, of each cell, are updated with the tokens
     /// - returns `[rows, new, d_embedding]`
+    ///
+    /// # Panics
+    /// If there is not a state for each cell, or the shapes do not agree.
     pub fn unroll(
         &self,
         embedded: Tensor<3>,

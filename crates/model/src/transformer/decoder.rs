@@ -60,6 +60,7 @@ impl DecoderLayer {
 
     /// [`forward`](Self::forward) in use, and its attention weights over the target and over the source: `[rows, heads,
     /// tgt, tgt]` and `[rows, heads, tgt, src]`.
+    #[expect(clippy::missing_panics_doc, reason = "both sub-layers always run")]
     pub fn forward_with_weights(
         &self,
         x: Tensor<3>,

@@ -101,7 +101,10 @@ impl TokenizerKind {
 }
 
 impl TokenizerRecipe {
-    /// Says which settings do not go together; `name` writes a setting as the user does.
+    /// Checks that the settings go together; `name` writes a setting as the user does.
+    ///
+    /// # Errors
+    /// [`Problem`] names the settings that do not, and what to do.
     pub fn validate(&self, name: impl Fn(&str) -> String) -> Result<(), Problem> {
         let (merges, vocab_size) = (name("merges"), name("vocab_size"));
         let sizes = || [merges.clone(), vocab_size.clone()];
@@ -198,6 +201,9 @@ impl TokenizerRecipe {
     }
 
     /// The tokenizer of the recipe's file, or one trained on `lines`; warns of what was left out.
+    ///
+    /// # Errors
+    /// The file can't be read; as [`train`](Self::train).
     pub fn read_or_train<E: Into<Error>>(
         &self,
         framed: bool,
@@ -218,6 +224,9 @@ impl TokenizerRecipe {
     /// Trains a tokenizer on `lines`, which are streamed; the first that cannot be read ends it. Tells what was left out.
     ///
     /// Where sentences are `framed`, characters too have tokens for their begin and end.
+    ///
+    /// # Errors
+    /// That of the first line that can't be read, or a vocabulary that is too small for the characters of the text.
     pub fn train<E: Into<Error>>(
         &self,
         framed: bool,

@@ -111,6 +111,7 @@ impl BpeTrainer {
     ///
     /// # Errors
     /// [`TokenizerError::VocabTooSmall`] if the vocabulary asked for has no room for the characters of the text.
+    #[expect(clippy::missing_panics_doc, reason = "what was learned is a whole vocabulary")]
     pub fn train_with_report<L: AsRef<str>>(
         &self,
         lines: impl IntoIterator<Item = L>,

@@ -7,6 +7,7 @@ mod known;
 mod pieces;
 mod settings;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -82,6 +83,19 @@ pub struct Opened {
     pub model_max_length: Option<usize>,
     /// What was guessed, and what was left aside: a sentence each.
     pub notes: Vec<String>,
+}
+
+impl fmt::Debug for Opened {
+    /// Everything but the vocabulary.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { tokenizer, frame, model_max_length, notes } = self;
+        f.debug_struct("Opened")
+            .field("vocab_size", &tokenizer.vocab_size())
+            .field("frame", frame)
+            .field("model_max_length", model_max_length)
+            .field("notes", notes)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The ids that stand around one text when a model takes it.

@@ -69,6 +69,7 @@ impl WordPieceTrainer {
     ///
     /// # Errors
     /// [`TokenizerError::VocabTooSmall`] if the vocabulary asked for has no room for the characters of the text.
+    #[expect(clippy::missing_panics_doc, reason = "what was learned is a whole vocabulary")]
     pub fn train_with_report<T: AsRef<str>>(
         &self,
         texts: impl IntoIterator<Item = T>,
