@@ -207,6 +207,30 @@ fn decode(data: &mut Fixture) {
     });
 }
 
+/// Blocks of GGUF's formats next to one scale a column: one row, for which threads wait for memory, and a prompt.
+fn blocks(data: &mut Fixture) {
+    let formats = [BlockFormat::Q4_0, BlockFormat::Q8_0, BlockFormat::Q4K, BlockFormat::Q6K];
+    for [m, k, n] in [[1, 4096, 16384], [64, 4096, 4096]] {
+        let (x, mut y) = (data.normal(m * k), vec![0.0; m * n]);
+        let x = MatRef::new(&x, m, k);
+        let rate = |n_bytes: usize| if m == 1 { (n_bytes as f64, "GB") } else { (2.0 * (m * k * n) as f64, "GOP") };
+        let int8 = QuantisedColumns::from_parts(vec![1; k * n], vec![1.0; n]).expect("whole columns");
+        let int8 = Int8Matrix::new(&int8);
+        let (work, unit) = rate(k * n);
+        bench(&format!("blocks: int8 {m}x{k}x{n}"), work, unit, || {
+            int8.multiply(x, MatMut::new(&mut y, m, n), &Epilogue::default());
+        });
+        for format in formats {
+            let n_bytes = format.row_bytes(k).expect("whole blocks") * n;
+            let matrix = BlockMatrix::new(format, &vec![0x33; n_bytes], [k, n]).expect("whole blocks");
+            let (work, unit) = rate(n_bytes);
+            bench(&format!("blocks: {format:?} {m}x{k}x{n}"), work, unit, || {
+                matrix.multiply(x, MatMut::new(&mut y, m, n), &Epilogue::default());
+            });
+        }
+    }
+}
+
 fn optimiser(data: &mut Fixture) {
     let n = 4_000_000;
     let (mut weights, grads) = (data.uniform(n, -1.0, 1.0), data.uniform(n, -1.0, 1.0));
@@ -232,5 +256,6 @@ fn main() {
     cross_entropy(data);
     rows(data);
     decode(data);
+    blocks(data);
     optimiser(data);
 }

@@ -11,7 +11,7 @@
 //! | the loss | [`VocabProjection`]: logits, label-smoothed cross-entropy and gradients, 256 rows at a time |
 //! | layers | [`Norm`] with its residual connection, [`Activation`], [`Gate`], [`Rotation`], [`Embedding`], [`Dropout`], [`softmax`] |
 //! | training | [`Adam`], [`sum_of_squares`] |
-//! | decoding | [`PackedMatrix`], [`Int8Matrix`], and [`TopK`] of their products |
+//! | decoding | [`PackedMatrix`], [`Int8Matrix`], [`BlockMatrix`] in GGUF's formats, and [`TopK`] of their products |
 //!
 //! # Design
 //!
@@ -38,6 +38,7 @@ mod adam;
 #[cfg(feature = "mimalloc")]
 mod allocator;
 mod attention;
+mod block;
 mod column_sums;
 mod cross_entropy;
 mod dropout;
@@ -66,6 +67,7 @@ pub use allocator::{Allocator, keep_pages};
 pub use attention::{
     Attention, AttentionGradients, AttentionShape, DistanceBias, HeadStrides, Heads, HeadsMut, ScoreBias, StepAttention,
 };
+pub use block::{BlockFormat, BlockMatrix};
 pub use column_sums::column_sums;
 pub use cross_entropy::{CrossEntropy, Targets, VocabGradients, VocabProjection, WeightLayout};
 pub use dropout::Dropout;
