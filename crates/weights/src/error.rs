@@ -24,6 +24,15 @@ pub enum WeightsError {
         #[source]
         cause: FormatError,
     },
+    /// The file is valid, and of a form that is not read here.
+    #[error("{path}: {cause}", path = path.display())]
+    Unsupported {
+        /// The file.
+        path: PathBuf,
+        /// What is not supported, and what to do.
+        #[source]
+        cause: FormatError,
+    },
     /// A tensor of the file can't be used.
     #[error("{path}: {name}: {problem}", path = path.display())]
     Tensor {

@@ -9,6 +9,7 @@ mod average;
 mod check;
 mod error;
 mod file;
+mod gguf;
 mod int8;
 mod module;
 mod pytorch;
@@ -21,6 +22,7 @@ pub use error::{FormatError, TensorProblem, WeightsError};
 pub use file::{
     DeviceTensor, HostTensor, Tensors, sync_folder, write, write_atomically, write_from_device, write_some_int8,
 };
+pub use gguf::{Gguf, GgufArray, GgufEntry, GgufKind, GgufTensor, GgufValue};
 pub use int8::ScaleAxis;
 pub use module::{ParamShape, device_params, load, param_shapes, params};
 pub use reader::{WeightsFile, read};

@@ -212,7 +212,7 @@ fn gather(all: &[u8], width: usize, shape: &[usize], strides: &[usize], at: usiz
 }
 
 /// Values of any kind as f32.
-fn to_f32(bytes: Vec<u8>, dtype: DType) -> Vec<f32> {
+pub(crate) fn to_f32(bytes: Vec<u8>, dtype: DType) -> Vec<f32> {
     let n = bytes.len() / dtype.size();
     let data = TensorData::from_bytes_vec(bytes, [n], dtype);
     data.convert::<f32>().try_into_vec().expect("converted to f32")
