@@ -3,13 +3,18 @@
 #![allow(unsafe_code, reason = "vector instructions and raw loads")]
 
 use super::layout::{COLS, Layout, SLAB, STEP};
+use crate::simd::Simd;
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
-/// The integers of a group. All implementations give the same.
+/// The sums of a group, integers as `f32`. All implementations give the same.
 pub(super) trait Dot: Copy {
+    /// Vectors of `f32` at this level.
+    type Floats: Simd;
     /// Rows of the largest tile.
     const ROWS: usize;
+
+    fn floats(self) -> Self::Floats;
 
     /// `Σ_p a[r][p] · w[p][j]` over a group, for each row and column, where `w` is a byte's meaning; `sums[r]` is
     /// `Σ_p a[r][p]`.
@@ -17,7 +22,7 @@ pub(super) trait Dot: Copy {
     /// # Safety
     /// The bytes of a group must be readable at `b`, `[group / 4, 16, 4]`, and `group` values at `256 · r` from `a` on
     /// for each `r < M`.
-    unsafe fn group<B: Layout, const M: usize>(self, a: *const i8, b: *const i8, sums: [i32; M]) -> [[i32; COLS]; M];
+    unsafe fn group<B: Layout, const M: usize>(self, a: *const i8, b: *const i8, sums: [i32; M]) -> [[f32; COLS]; M];
 }
 
 /// Four values of a row.
@@ -40,11 +45,17 @@ pub(super) struct Portable;
     reason = "each is one instruction of the level, under the contract of its method"
 )]
 impl Dot for Portable {
+    type Floats = crate::simd::Portable;
     const ROWS: usize = 2;
 
     #[inline(always)]
-    unsafe fn group<B: Layout, const M: usize>(self, a: *const i8, b: *const i8, sums: [i32; M]) -> [[i32; COLS]; M] {
-        let mut products = [[0; COLS]; M];
+    fn floats(self) -> Self::Floats {
+        crate::simd::Portable
+    }
+
+    #[inline(always)]
+    unsafe fn group<B: Layout, const M: usize>(self, a: *const i8, b: *const i8, sums: [i32; M]) -> [[f32; COLS]; M] {
+        let mut products = [[0.0; COLS]; M];
         unsafe {
             for quarter in 0..4 {
                 let mut totals = [_mm_setzero_si128(); M];
@@ -65,7 +76,7 @@ impl Dot for Portable {
                 for r in 0..M {
                     let surplus = _mm_set1_epi32(if B::BITS == 8 { 0 } else { B::ZERO * sums[r] });
                     let to = products[r].as_mut_ptr().add(4 * quarter);
-                    _mm_storeu_si128(to.cast(), _mm_sub_epi32(totals[r], surplus));
+                    _mm_storeu_ps(to, _mm_cvtepi32_ps(_mm_sub_epi32(totals[r], surplus)));
                 }
             }
         }
@@ -75,23 +86,30 @@ impl Dot for Portable {
 
 #[cfg(not(target_arch = "x86_64"))]
 impl Dot for Portable {
+    type Floats = crate::simd::Portable;
     const ROWS: usize = 2;
 
     #[inline(always)]
-    unsafe fn group<B: Layout, const M: usize>(self, a: *const i8, b: *const i8, sums: [i32; M]) -> [[i32; COLS]; M] {
-        let mut products = [[0; COLS]; M];
+    fn floats(self) -> Self::Floats {
+        crate::simd::Portable
+    }
+
+    #[inline(always)]
+    unsafe fn group<B: Layout, const M: usize>(self, a: *const i8, b: *const i8, sums: [i32; M]) -> [[f32; COLS]; M] {
+        let mut products = [[0.0; COLS]; M];
         for r in 0..M {
-            products[r] = [if B::BITS == 8 { 0 } else { -B::ZERO * sums[r] }; COLS];
+            let mut totals = [if B::BITS == 8 { 0 } else { -B::ZERO * sums[r] }; COLS];
             for step in 0..B::GROUP / STEP {
                 // SAFETY: the caller's promise.
                 let (a, b) = unsafe { (four(a, r, step), &*b.add(step * COLS * STEP).cast::<[[i8; STEP]; COLS]>()) };
                 let a = a.to_ne_bytes().map(u8::cast_signed);
                 for j in 0..COLS {
                     for i in 0..STEP {
-                        products[r][j] += i32::from(a[i]) * i32::from(b[j][i]);
+                        totals[j] += i32::from(a[i]) * i32::from(b[j][i]);
                     }
                 }
             }
+            products[r] = totals.map(|total| total as f32);
         }
         products
     }
@@ -99,15 +117,16 @@ impl Dot for Portable {
 
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy)]
-pub(super) struct Avx2(());
+pub(super) struct Avx2(crate::simd::Avx2);
 
 #[cfg(target_arch = "x86_64")]
 impl Avx2 {
     /// # Safety
-    /// The CPU must have AVX2.
+    /// The CPU must have AVX2 and FMA.
     #[inline(always)]
     pub(super) unsafe fn new() -> Self {
-        Self(())
+        // SAFETY: the caller's promise.
+        Self(unsafe { crate::simd::Avx2::new() })
     }
 
     /// Steps whose sums of pairs fit 16 bits: a pair reaches 2 · 127 · 15 with four bits, 2 · 127 · 63 with six.
@@ -123,11 +142,17 @@ impl Avx2 {
     reason = "each is one instruction of the level, under the contract of its method"
 )]
 impl Dot for Avx2 {
+    type Floats = crate::simd::Avx2;
     const ROWS: usize = 4;
 
     #[inline(always)]
-    unsafe fn group<B: Layout, const M: usize>(self, a: *const i8, b: *const i8, sums: [i32; M]) -> [[i32; COLS]; M] {
-        let mut products = [[0; COLS]; M];
+    fn floats(self) -> Self::Floats {
+        self.0
+    }
+
+    #[inline(always)]
+    unsafe fn group<B: Layout, const M: usize>(self, a: *const i8, b: *const i8, sums: [i32; M]) -> [[f32; COLS]; M] {
+        let mut products = [[0.0; COLS]; M];
         unsafe {
             let ones = _mm256_set1_epi16(1);
             let mut totals = [[_mm256_setzero_si256(); 2]; M];
@@ -169,7 +194,8 @@ impl Dot for Avx2 {
             }
             for r in 0..M {
                 for half in 0..2 {
-                    _mm256_storeu_si256(products[r].as_mut_ptr().add(8 * half).cast(), totals[r][half]);
+                    let to = products[r].as_mut_ptr().add(8 * half);
+                    _mm256_storeu_ps(to, _mm256_cvtepi32_ps(totals[r][half]));
                 }
             }
         }
@@ -179,15 +205,16 @@ impl Dot for Avx2 {
 
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy)]
-pub(super) struct Vnni(());
+pub(super) struct Vnni(crate::simd::Avx512<false>);
 
 #[cfg(target_arch = "x86_64")]
 impl Vnni {
     /// # Safety
-    /// The CPU must have AVX-512 F and VNNI.
+    /// The CPU must have AVX-512 F, BW, DQ, VL and VNNI, AVX2 and FMA.
     #[inline(always)]
     pub(super) unsafe fn new() -> Self {
-        Self(())
+        // SAFETY: the caller's promise.
+        Self(unsafe { crate::simd::Avx512::new() })
     }
 }
 
@@ -198,11 +225,17 @@ impl Vnni {
     reason = "each is one instruction of the level, under the contract of its method"
 )]
 impl Dot for Vnni {
+    type Floats = crate::simd::Avx512<false>;
     const ROWS: usize = 8;
 
     #[inline(always)]
-    unsafe fn group<B: Layout, const M: usize>(self, a: *const i8, b: *const i8, sums: [i32; M]) -> [[i32; COLS]; M] {
-        let mut products = [[0; COLS]; M];
+    fn floats(self) -> Self::Floats {
+        self.0
+    }
+
+    #[inline(always)]
+    unsafe fn group<B: Layout, const M: usize>(self, a: *const i8, b: *const i8, sums: [i32; M]) -> [[f32; COLS]; M] {
+        let mut products = [[0.0; COLS]; M];
         unsafe {
             let mut totals = [_mm512_setzero_si512(); M];
             for r in 0..M {
@@ -219,7 +252,7 @@ impl Dot for Vnni {
                 }
             }
             for r in 0..M {
-                _mm512_storeu_si512(products[r].as_mut_ptr().cast(), totals[r]);
+                _mm512_storeu_ps(products[r].as_mut_ptr(), _mm512_cvtepi32_ps(totals[r]));
             }
         }
         products

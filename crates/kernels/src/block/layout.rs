@@ -154,6 +154,17 @@ impl Layout for Q4K {
     }
 }
 
+/// Bytes of 32 values.
+const RUN: usize = 32 * COLS;
+
+/// Quarter `Q` of the values of half a block of [`Q6K`]. One output a loop: with more, the compiler makes no vectors.
+#[inline(always)]
+fn six_bits<const Q: usize>(low: &[i8; RUN], high: &[i8; RUN], values: &mut [i8; RUN]) {
+    for l in 0..RUN {
+        values[l] = low[l] >> (Q / 2 * 4) & 15 | (high[l] >> (2 * Q) & 3) << 4;
+    }
+}
+
 /// Two halves of 128 values: the lower four bits in 64 bytes of nibbles, the upper two in 32 bytes. The head, after the
 /// body, has sixteen scales of a signed byte, and a number of 16 bits that multiplies them.
 pub(super) struct Q6K;
@@ -169,19 +180,14 @@ impl Layout for Q6K {
 
     #[inline(always)]
     fn bytes<'a>(words: &'a [i8], room: &'a mut [i8]) -> &'a [i8] {
-        const RUN: usize = 32 * COLS;
         let (low, high) = words.split_at(4 * RUN);
         let values = room.as_chunks_mut::<RUN>().0.as_chunks_mut::<4>().0;
-        for ((low, high), values) in
-            low.as_chunks::<RUN>().0.as_chunks::<2>().0.iter().zip(high.as_chunks::<RUN>().0).zip(values)
-        {
-            let ([first, second], [v_0, v_1, v_2, v_3]) = (low, values);
-            for l in 0..RUN {
-                v_0[l] = first[l] & 15 | (high[l] & 3) << 4;
-                v_1[l] = second[l] & 15 | (high[l] >> 2 & 3) << 4;
-                v_2[l] = first[l] >> 4 & 15 | (high[l] >> 4 & 3) << 4;
-                v_3[l] = second[l] >> 4 & 15 | (high[l] >> 6 & 3) << 4;
-            }
+        let halves = low.as_chunks::<RUN>().0.as_chunks::<2>().0.iter().zip(high.as_chunks::<RUN>().0);
+        for (([first, second], high), [v_0, v_1, v_2, v_3]) in halves.zip(values) {
+            six_bits::<0>(first, high, v_0);
+            six_bits::<1>(second, high, v_1);
+            six_bits::<2>(first, high, v_2);
+            six_bits::<3>(second, high, v_3);
         }
         room
     }

@@ -9,7 +9,7 @@ use super::panel::{Room, Slab};
 use crate::MatMut;
 use crate::int8::Path;
 use crate::scratch::Scratch;
-use crate::simd::Level;
+use crate::simd::{Level, Simd};
 
 /// `c = inputs[i..] · matrix[.., j..]`, or `c += …`, with `j` a multiple of 16.
 pub(super) fn multiply(
@@ -32,7 +32,7 @@ pub(super) fn multiply(
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
+#[target_feature(enable = "avx2,fma")]
 fn multiply_avx2<B: Layout>(
     matrix: &BlockMatrix,
     inputs: &QuantisedInputs,
@@ -45,7 +45,7 @@ fn multiply_avx2<B: Layout>(
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma")]
 fn multiply_vnni<B: Layout>(
     matrix: &BlockMatrix,
     inputs: &QuantisedInputs,
@@ -110,6 +110,7 @@ fn tile<D: Dot, B: Layout, const M: usize>(
     i: usize,
     sums: &mut [f32],
 ) {
+    let s = dot.floats();
     let values = &inputs.values[i * SLAB..][..M * SLAB];
     let scales = &inputs.scales[i * SLAB / SHARED..][..M * SLAB / SHARED];
     let input_sums = &inputs.sums[i * SLAB / B::GROUP..][..M * SLAB / B::GROUP];
@@ -127,12 +128,14 @@ fn tile<D: Dot, B: Layout, const M: usize>(
         let products = unsafe { dot.group::<B, M>(a.as_ptr(), bytes.as_ptr(), of_group) };
         for r in 0..M {
             let scale = scales[r * (SLAB / SHARED) + g * B::GROUP / SHARED];
-            let sum = scale * of_group[r] as f32;
-            for j in 0..COLS {
-                totals[r][j] += scale * of_columns[j] * products[r][j] as f32;
+            let (scale, sum) = (s.splat(scale), s.splat(scale * of_group[r] as f32));
+            for j in (0..COLS).step_by(D::Floats::LANES) {
+                let product = s.mul(s.mul(scale, s.load(of_columns, j)), s.load(&products[r], j));
+                let mut total = s.add(s.load(&totals[r], j), product);
                 if B::MINIMA {
-                    totals[r][j] -= sum * minima[j];
+                    total = s.sub(total, s.mul(sum, s.load(minima, j)));
                 }
+                s.store(&mut totals[r], j, total);
             }
         }
     }
