@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::report::grouped;
 use crate::text_file::{TextFile, name_of};
+use crate::utf16::CutOff;
 use crate::{DataError, FileReport, Place};
 
 const BUFFER_BYTES: usize = 1 << 16;
@@ -125,10 +126,11 @@ impl OpenFile {
     }
 
     fn next_line(&mut self, max_bytes: usize, verbatim: bool) -> Result<Option<Line>, DataError> {
-        let bytes = self.read_line(max_bytes, verbatim).map_err(|cause| DataError::Read {
-            path: self.path.to_path_buf(),
-            after_line: self.n_lines,
-            cause,
+        let bytes = self.read_line(max_bytes, verbatim).map_err(|cause| match self.path.to_path_buf() {
+            path if CutOff::is(&cause) => {
+                DataError::NotText { path, what: CutOff.to_string(), remedy: "it is cut off; copy it again" }
+            }
+            path => DataError::Read { path, after_line: self.n_lines, cause },
         })?;
         Ok(bytes.map(|mut bytes| {
             self.n_lines += 1;

@@ -69,10 +69,22 @@ fn is_likely(head: &[u8], order: ByteOrder) -> bool {
     mostly(format::is_control) || has_blanks && (mostly(|upper| upper < 0x20) || !is_utf8)
 }
 
+/// The error of a text that ends in half a unit or half a character.
+#[derive(Debug, thiserror::Error)]
+#[error("UTF-16 that ends within a character")]
+pub(crate) struct CutOff;
+
+impl CutOff {
+    /// Whether an error of reading is this one.
+    pub(crate) fn is(error: &io::Error) -> bool {
+        error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Self>)
+    }
+}
+
 /// Reads UTF-16 as UTF-8.
 ///
-/// What is not UTF-16 (half a character, half a unit at the end) becomes bytes that are not UTF-8 either, so that it is
-/// found and named as in any other file.
+/// Half a character within the text becomes a byte that is not UTF-8 either, so that it is found and named as in any other
+/// file; at the end it is the error [`CutOff`].
 pub(crate) struct Utf16<R> {
     reader: R,
     order: ByteOrder,
@@ -106,8 +118,8 @@ impl<R: Read> Utf16<R> {
             bytes[0] = self.odd.take().unwrap_or_default();
             let n = start + self.reader.read(&mut bytes[start..])?;
             if n == start {
-                self.end(start > 0);
-                return Ok(());
+                let is_whole = start == 0 && self.high.is_none();
+                return if is_whole { Ok(()) } else { Err(io::Error::new(io::ErrorKind::InvalidData, CutOff)) };
             }
             bytes.truncate(n);
             self.odd = (n % 2 == 1).then(|| bytes[n - 1]);
@@ -132,13 +144,6 @@ impl<R: Read> Utf16<R> {
                 Ok(c) => self.text.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
                 Err(_) => self.text.push(INVALID),
             }
-        }
-    }
-
-    /// What is left at the end is not a whole character.
-    fn end(&mut self, has_odd: bool) {
-        if self.high.take().is_some() || has_odd {
-            self.text.push(INVALID);
         }
     }
 }
@@ -205,14 +210,16 @@ mod tests {
     #[test]
     fn half_characters_are_not_utf_8() {
         let found = Found { order: ByteOrder::Little, has_mark: false };
-        for units in [&[0x61, 0xd83e][..], &[0xd83e, 0x61], &[0xdd8a, 0x61], &[0xd83e, 0xd83e, 0xdd8a]] {
+        for units in [&[0xd83e, 0x61][..], &[0xdd8a, 0x61], &[0xd83e, 0xd83e, 0xdd8a]] {
             let bytes: Vec<u8> = units.iter().flat_map(|unit: &u16| unit.to_le_bytes()).collect();
             let mut read = Vec::new();
             Utf16::new(&bytes[..], found).read_to_end(&mut read).unwrap();
             assert!(String::from_utf8(read.clone()).is_err(), "{units:?}: {read:?}");
         }
-        let mut read = Vec::new();
-        Utf16::new(&b"a\0b"[..], found).read_to_end(&mut read).unwrap();
-        assert_eq!(read, [b'a', 0xff]);
+        for cut in [&b"a\0b"[..], b"a\0\x3e\xd8", b"a\0\x3e\xd8\x8a"] {
+            let mut read = Vec::new();
+            let error = Utf16::new(cut, found).read_to_end(&mut read).unwrap_err();
+            assert!(CutOff::is(&error) && read == b"a", "{error}: {read:?}");
+        }
     }
 }

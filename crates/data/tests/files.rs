@@ -119,6 +119,12 @@ fn utf_16_is_read_with_and_without_a_mark() {
     fs::write(&path, broken).unwrap();
     let error = TextFiles::new([&path], DocumentUnit::Line).documents().find_map(Result::err).unwrap();
     assert!(error.to_string().contains("broken:2 is not UTF-8"), "{error}");
+    // At the end it is a file that was cut off.
+    for n_cut in [1, 2, 3] {
+        let whole: Vec<u8> = "\u{feff}a\nb🦊".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let error = lines_in(&whole[..whole.len() - n_cut]).unwrap_err().to_string();
+        assert!(error.contains("is UTF-16 that ends within a character: it is cut off"), "{error}");
+    }
 }
 
 #[test]
