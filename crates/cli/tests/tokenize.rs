@@ -56,6 +56,10 @@ fn vocabularies_of_other_tools_are_read_by_what_they_hold() {
     assert_eq!(encode("byt5", "hi\n"), "107 108\n");
     assert_eq!(encode("canine", "hi\n"), "104 105\n");
     assert_eq!(folder.succeed(&["tokenize", "decode", "-t", "byt5"], "107 108\n"), "hi\n");
+    // A line stays a line.
+    let broken = folder.run(&["tokenize", "decode", "-t", "byt5"], "107\n107 13 108\n13\n");
+    assert_eq!(String::from_utf8(broken.stdout).unwrap(), "h\nh i\n \n");
+    contains(&String::from_utf8(broken.stderr).unwrap(), &["written as spaces: 2, the first of them line 2"]);
 
     // Byte-level BPE under GPT-2's names: by either file, or by the folder.
     fs::create_dir(folder.path("gpt2")).unwrap();

@@ -19,7 +19,7 @@ use crate::{
 /// Turn lines of token ids into text.
 ///
 /// Lines are decoded as they are read, so that there may be more of them than memory holds. Special tokens are left
-/// out.
+/// out. A line stays a line: a line break that tokens stand for is written as a space, with a warning.
 #[derive(Debug, Args)]
 pub(super) struct Decode {
     /// Token ids, a list a line: `1 2 3`, `1,2,3` or `[1, 2, 3]`; plain or compressed. Without files, standard input.
@@ -33,12 +33,24 @@ impl Decode {
     pub(super) fn run(self) -> Result<()> {
         let tokenizer = self.tokenizer.open()?;
         let mut out = BufWriter::new(output::stdout());
+        let (mut n_broken, mut first_broken) = (0_u64, None);
         for block in Lines::open(&self.files, "token ids").blocks(LINES_AT_ONCE) {
-            let decoded: Vec<Result<String>> = block?.par_iter().map(|line| decoded(&*tokenizer, line)).collect();
-            for text in decoded {
-                writeln!(out, "{}", text?)?;
+            let block = block?;
+            let decoded: Vec<Result<String>> = block.par_iter().map(|line| decoded(&*tokenizer, line)).collect();
+            for (text, line) in decoded.into_iter().zip(&block) {
+                let text = text?;
+                if text.contains('\n') {
+                    n_broken += 1;
+                    first_broken.get_or_insert_with(|| line.at.clone());
+                }
+                writeln!(out, "{}", text.replace('\n', " "))?;
             }
             out.flush()?;
+        }
+        if let Some(first) = first_broken {
+            warning!(
+                "warning: lines whose text has line breaks, written as spaces: {n_broken}, the first of them {first}"
+            );
         }
         Ok(())
     }
