@@ -23,8 +23,9 @@ use crate::{
     temp_dir::TempDir,
 };
 
-/// Largest relative difference of numbers in JSON: other machines round differently.
-const TOLERANCE: f64 = 1e-6;
+/// Largest relative difference of numbers in JSON: models in float32 differ by 2e-6 between CPUs. The tests that read the
+/// files allow 1e-5 and more.
+const TOLERANCE: f64 = 5e-6;
 
 /// `--check` or `--report`.
 pub(crate) fn run(args: &[OsString]) -> Outcome {
