@@ -16,10 +16,18 @@ use crate::TooLong;
 #[non_exhaustive]
 pub enum BundleError {
     /// The folder is not there.
-    #[error("there is no model at {path}; train one with `attentive train`, or name its folder with --model", path = path.display())]
+    #[error("there is no model at {path}; name the folder of one, or train it first with `attentive train`", path = path.display())]
     NoFolder {
         /// Where it was looked for.
         path: PathBuf,
+    },
+    /// The path is of something else.
+    #[error("{path} is {what}", path = path.display())]
+    Other {
+        /// The path.
+        path: PathBuf,
+        /// What it is, and what to name instead.
+        what: String,
     },
     /// A part is missing.
     #[error("{path} is missing from the model's folder; copy the whole folder, or train again", path = path.display())]

@@ -22,6 +22,9 @@ pub(crate) const RECORD: &str = "training.json";
 /// Where a run keeps its checkpoints.
 const CHECKPOINTS: &str = "checkpoints";
 
+/// What a run's folder has from its beginning.
+const RUN_LOCK: &str = "lock";
+
 /// SHA-256 of files, in hexadecimal digits, by name.
 type Sums = BTreeMap<String, String>;
 
@@ -44,11 +47,12 @@ pub(crate) struct Folder<'a> {
 impl<'a> Folder<'a> {
     /// Opens a folder by its record.
     pub(crate) fn open(path: &'a Path) -> Result<(Self, TrainingRecord), BundleError> {
-        if !path.is_dir() {
+        if !path.exists() {
             return Err(BundleError::NoFolder { path: path.to_owned() });
         }
         if !path.join(RECORD).exists() {
-            return Err(unfinished(path).unwrap_or_else(|| BundleError::MissingPart { path: path.join(RECORD) }));
+            let other = unfinished(path).or_else(|| other(path));
+            return Err(other.unwrap_or_else(|| BundleError::MissingPart { path: path.join(RECORD) }));
         }
         let RecordFile { record, files: sums } = RecordFile::read(path)?;
         Ok((Self { path, sums }, record))
@@ -124,6 +128,34 @@ fn unfinished(path: &Path) -> Option<BundleError> {
     let mut entries = fs::read_dir(path.join(CHECKPOINTS)).into_iter().flatten().flatten();
     let has_some = entries.any(|entry| step_of(&entry.path()).is_some());
     has_some.then(|| BundleError::Unfinished { path: path.to_owned() })
+}
+
+/// What is said of a path that is no model's folder, not even an incomplete one.
+fn other(path: &Path) -> Option<BundleError> {
+    let has = |part: &str| path.join(part).exists();
+    let what = if !path.is_dir() {
+        "a file; name the model's folder".to_owned()
+    } else if has(RUN_LOCK) {
+        format!("a run without a checkpoint; go on with `attentive train --resume {}`", path.display())
+    } else if has(CONFIG) || has(WEIGHTS) && !has("config.json") {
+        return None;
+    } else if let Some(run) = run_in(path) {
+        format!("a folder of runs; name one of them, {} for example", run.display())
+    } else if has("config.json") {
+        "not a model of attentive but one of transformers, by its config.json; bring it in with `attentive import`"
+            .into()
+    } else {
+        format!("not the folder of a model, which has a {CONFIG} and a {RECORD}; name another folder")
+    };
+    Some(BundleError::Other { path: path.to_owned(), what })
+}
+
+/// A run in a folder of runs: the latest, or else the first by name; none of another folder.
+pub fn run_in(path: &Path) -> Option<PathBuf> {
+    let mut names = entries(path).ok()?;
+    names.sort_by_key(|name| (name != "latest", name.clone()));
+    let is_run = |path: &PathBuf| [RUN_LOCK, CHECKPOINTS].iter().any(|part| path.join(part).exists());
+    names.into_iter().map(|name| path.join(name)).find(is_run)
 }
 
 /// The step of a checkpoint, by its folder's name.

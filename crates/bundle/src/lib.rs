@@ -39,7 +39,7 @@ pub use attentive_engine::{WeightFormat, packs};
 pub use bundle::Bundle;
 pub use embedding::{Dense, DenseActivation, EmbeddingConfig, Pooling};
 pub use error::{BundleError, EncodeError, TranslateError};
-pub use folder::write_folder;
+pub use folder::{run_in, write_folder};
 pub use generator::{Generated, GenerationConfig, Generator, TextScore};
 pub use input::{Input, TooLong, is_blank};
 pub use processor::Processor;

@@ -155,6 +155,27 @@ fn the_copy_task_is_learnt_and_the_model_can_be_used() {
             &format!("score        test       bleu {bleu}"),
             "decoder.layers.0.cross_attention.query.weight [32, 32]",
         ],
+    // What is not a model, or not a run, is called what it is.
+    for (args, is) in [
+        (&["translate", "--model", "runs", "ab"][..], "runs is a folder of runs; name one of them, runs/latest"),
+        (&["train", "--resume", "runs"], "runs is a folder of runs; name one of them, runs/latest"),
+        (&["average", "runs", "--out", "x"], "runs is a folder of runs; name one of them, runs/latest"),
+        (&["tokenize", "show", "-t", "runs", "ab"], "runs is a folder of runs; name one of them, runs/latest"),
+        (&["plot", "runs"], "runs is a folder of runs; name one of them, runs/latest"),
+        (&["inspect", "recipe.toml"], "recipe.toml is a file; name the model's folder"),
+        (&["inspect", "."], ". is not the folder of a model"),
+        (&["inspect", "nowhere"], "there is no model at nowhere"),
+        (&["train", "--resume", "averaged"], "averaged is a model, and not a run"),
+        (&["average", "averaged", "--out", "x"], "averaged is a model, and not a run"),
+        (&["train", "--resume", "nowhere"], "there is no run at nowhere"),
+        (&["train", "--resume", "."], ". is not a run's folder"),
+        (&["train", "averaged"], "averaged is a folder, and a recipe is a TOML file"),
+        (&["train", "pairs.tsv"], "pairs.tsv is not a recipe, a TOML file"),
+        (&["import", "averaged", "--out", "x"], "averaged is a model of attentive already"),
+    ] {
+        let error = folder.fail(args, "");
+        assert!(error.contains(is), "{args:?}: {error}");
+    }
     );
     folder.succeed(&["average", "--last", "2", "--out", "averaged"], "");
     copied(&folder.succeed(&["translate", "--model", "averaged"], &source));

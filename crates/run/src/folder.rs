@@ -7,10 +7,14 @@ use std::{
     process,
 };
 
+use attentive_bundle::run_in;
 use attentive_task::{Context, Result};
 
 /// What the process that trains holds locked, and writes its id into.
 const LOCK: &str = "lock";
+
+/// Where checkpoints are.
+pub(crate) const CHECKPOINTS: &str = "checkpoints";
 
 /// What the data was that training began with.
 pub(crate) const DATA: &str = "data.json";
@@ -32,6 +36,33 @@ pub(crate) fn create(root: &Path, name: &str) -> Result<PathBuf> {
         }
     }
     unreachable!("some number is free")
+}
+
+/// Refuses a folder that is not a run's: a model's, one of runs, one that is not there.
+pub(crate) fn check_is_run(path: &Path) -> Result<()> {
+    let (has, path_shown) = (|part: &str| path.join(part).exists(), path.display());
+    if has("config.toml") && [LOCK, DATA, CHECKPOINTS].into_iter().any(has) {
+        return Ok(());
+    }
+    if !path.is_dir() {
+        refuse!("there is no run at {path_shown}");
+    }
+    if has("config.toml") {
+        refuse!(
+            "{path_shown} is a model, and not a run, which has checkpoints to go on from; a new run of classification may \
+             begin from it: --set pretrained={path_shown}"
+        );
+    }
+    if let Some(run) = run_in(path) {
+        refuse!("{path_shown} is a folder of runs; name one of them, {} for example", run.display());
+    }
+    match path.parent().filter(|parent| parent.file_name().is_some_and(|name| name == CHECKPOINTS)) {
+        Some(checkpoints) => {
+            let run = checkpoints.parent().unwrap_or(Path::new("."));
+            refuse!("{path_shown} is a checkpoint; name its run, {}", run.display())
+        }
+        None => refuse!("{path_shown} is not a run's folder: it has no config.toml"),
+    }
 }
 
 /// Makes the names in a folder last through a crash of the system.

@@ -9,7 +9,11 @@ use attentive_bundle::{Bundle, TrainingRecord};
 use attentive_task::{Result, resolve};
 use attentive_trainer::{Averaged, CheckpointDir, Environment, OnDamage, TrainState, average, read_params, read_state};
 
-use crate::{Recipe, folder, session::read_data_records};
+use crate::{
+    Recipe,
+    folder::{self, CHECKPOINTS},
+    session::read_data_records,
+};
 
 /// Checkpoints of a run that a model is made of. `best`, `last` and a step are read from text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,10 +51,8 @@ impl ModelOf {
     /// the folder.
     pub fn read(self, run: &Path) -> Result<Bundle> {
         let run = &resolve(run);
-        let checkpoints = CheckpointDir::new(run.join("checkpoints"), 1);
-        if !run.is_dir() {
-            refuse!("there is no run at {}", run.display());
-        }
+        folder::check_is_run(run)?;
+        let checkpoints = CheckpointDir::new(run.join(CHECKPOINTS), 1);
         let folders = checkpoints.list()?;
         let Some(newest) = folders.last() else { refuse!("{} has no checkpoints", run.display()) };
         let kept: Vec<String> =
@@ -69,7 +71,7 @@ impl ModelOf {
             }
             Self::Mean => {
                 let n = Recipe::of_run(&run.join("config.toml"), &[])?.average_last();
-                let due = CheckpointDir::new(run.join("checkpoints"), n).averaged(&newest_state(&folders)?);
+                let due = CheckpointDir::new(run.join(CHECKPOINTS), n).averaged(&newest_state(&folders)?);
                 // A run that was stopped before its first checkpoint was due has the one of where it stopped.
                 let due = if due.is_empty() { vec![newest.clone()] } else { due };
                 let Averaged { params, steps, .. } = average(&due, OnDamage::Refuse)?;

@@ -111,6 +111,11 @@ impl Run {
     /// The folder holds no run, another process trains in it, or a setting must not change.
     pub fn resume(run: impl AsRef<Path>, settings: &[String]) -> Result<Self> {
         let folder = resolve(run.as_ref());
+        folder::check_is_run(&folder)?;
+        let is_finished = folder.join("training.json").exists();
+        if is_finished && CheckpointDir::new(folder.join(folder::CHECKPOINTS), 1).list()?.is_empty() {
+            refuse!("{} is finished and has no checkpoints to go on from; begin a new run", folder.display());
+        }
         let recipe = Recipe::of_run(&folder.join("config.toml"), settings)?;
         let (lock, warning) = folder::lock(&folder)?;
         folder::sweep(&folder)?;
@@ -144,7 +149,7 @@ impl Run {
             _ => {}
         }
         // A run with checkpoints keeps the vocabulary that it began with, and needs no model that it began from.
-        let begun = self.resumes && !CheckpointDir::new(self.folder.join("checkpoints"), 1).list()?.is_empty();
+        let begun = self.resumes && !CheckpointDir::new(self.folder.join(folder::CHECKPOINTS), 1).list()?.is_empty();
         let tokenizer = Some(self.folder.join("tokenizer.json")).filter(|path| begun && path.exists());
         let origins = self.recipe.origins.clone();
         let Recipe { run, task, .. } = &mut self.recipe;

@@ -107,7 +107,7 @@ impl Session<'_, '_> {
     }
 
     fn checkpoints(&self) -> CheckpointDir {
-        CheckpointDir::new(self.run.join("checkpoints"), self.average_last)
+        CheckpointDir::new(self.run.join(folder::CHECKPOINTS), self.average_last)
     }
 
     /// Trains to the end, or until it is interrupted.

@@ -14,7 +14,7 @@ use attentive_trainer::{Evaluate, Validation};
 use attentive_weights::Tensors;
 
 use crate::{
-    LabeledPart, LabeledTexts, Log, Resizable, Result, Task,
+    Context, LabeledPart, LabeledTexts, Log, Resizable, Result, Task,
     config::{ClassificationRecipe, RunRecipe},
     example,
     log::warn_of,
@@ -124,7 +124,7 @@ pub(crate) fn pretrained(recipe: &mut ClassificationRecipe) -> Result<Option<Bun
     // `runs/latest`, and any other link, may lead elsewhere later.
     let path = resolve(path);
     let path = path.canonicalize().unwrap_or(path);
-    let bundle = Bundle::read(&path)?;
+    let bundle = Bundle::read(&path).with_context(|| format!("pretrained = {}", path.display()))?;
     let rates = recipe.model.visit(DropoutOf);
     let Some(model) = rates.and_then(|rates| bundle.model.visit(WithDropout(rates))) else {
         refuse!("pretrained = {}: a model of the family {}, not an encoder", path.display(), bundle.model.family());

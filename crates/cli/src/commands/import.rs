@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use attentive_interchange::{ImportConfig, Imported};
 use clap::Args;
 
@@ -36,6 +36,9 @@ impl Import {
             None => self.source.clone(),
         };
         let Imported { bundle, notes } = attentive_interchange::import(&folder, &options)?;
+        if folder.join("training.json").exists() && !folder.join("config.json").exists() {
+            bail!("{} is a model of attentive already; it needs no import", folder.display());
+        }
         save(&bundle, &self.out, self.force)?;
         report!("imported {} into {}", self.source.display(), self.out.display());
         for note in notes {

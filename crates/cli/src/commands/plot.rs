@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use attentive_bundle::run_in;
 use attentive_plot::{Chart, Series, to_png, to_svg};
 use clap::Args;
 use serde::Deserialize;
@@ -86,7 +87,10 @@ impl Plot {
 /// The points of a run, each with the title of its chart.
 fn read(run: &Path) -> Result<Vec<(String, (f64, f64))>> {
     let path = run.join("metrics.jsonl");
-    let text = fs::read_to_string(&path).with_context(|| format!("can't read {}", path.display()))?;
+    let text = fs::read_to_string(&path).with_context(|| match run_in(run) {
+        Some(one) => format!("{} is a folder of runs; name one of them, {} for example", run.display(), one.display()),
+        None => format!("can't read {}", path.display()),
+    })?;
     let mut points = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
         let is_last = number == text.lines().count();

@@ -73,6 +73,10 @@ impl Source {
     fn read(&self) -> Result<Layers> {
         match self {
             Self::File(path) => {
+                if path.is_dir() {
+                    let hint = "a model's folder is given with --model, and a run's with --resume";
+                    refuse!("{} is a folder, and a recipe is a TOML file; {hint}", path.display());
+                }
                 let mut text = String::new();
                 let file = File::open(path).with_context(|| unreadable(path))?;
                 file.take(MAX_BYTES + 1).read_to_string(&mut text).with_context(|| unreadable(path))?;
@@ -81,7 +85,11 @@ impl Source {
                 }
                 let shared: Arc<Path> = path.as_path().into();
                 let layers = Layers::parse(&text, |line| Origin::File(Arc::clone(&shared), line));
-                layers.with_context(|| path.display().to_string())
+                let is_toml = path.extension().is_some_and(|extension| extension == "toml");
+                let hint =
+                    "is not a recipe, a TOML file; text is named in one, or by --set data.train.tsv=FILE for example";
+                let other = if is_toml { String::new() } else { format!(" {hint}") };
+                layers.with_context(|| format!("{}{other}", path.display()))
             }
             Self::Builtin(recipe) => Layers::parse(recipe.text, |line| Origin::Builtin(recipe.name, line)),
         }

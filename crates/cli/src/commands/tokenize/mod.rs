@@ -8,7 +8,8 @@ mod train;
 
 use std::{path::PathBuf, sync::Arc};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
+use attentive_bundle::run_in;
 use attentive_tokenizer::{OpenOptions, Opened, Tokenizer};
 use clap::{Args, Subcommand};
 
@@ -59,7 +60,13 @@ struct TokenizerArgs {
 impl TokenizerArgs {
     fn open(&self) -> Result<Arc<dyn Tokenizer>> {
         let options = OpenOptions::default().lowercase(self.case.lowercase());
-        let Opened { tokenizer, notes, .. } = options.open(&resolve(&self.tokenizer))?;
+        let path = resolve(&self.tokenizer);
+        let Opened { tokenizer, notes, .. } = match options.open(&path) {
+            Err(_) if let Some(run) = run_in(&path) => {
+                bail!("{} is a folder of runs; name one of them, {} for example", path.display(), run.display())
+            }
+            opened => opened?,
+        };
         notes.iter().for_each(|note| warning!("note: {note}"));
         Ok(tokenizer.into())
     }
