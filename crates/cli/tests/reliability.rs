@@ -311,6 +311,25 @@ fn a_damaged_checkpoint_is_left_out_of_the_mean_only_if_asked() {
     assert!(folder.weights("runs/copy-1") == whole);
 }
 
+/// Those that are kept for good lie between the ones that were due, whose mean the run ends with.
+#[test]
+fn the_last_checkpoints_are_those_that_the_run_takes_the_mean_of() {
+    let folder = Folder::new();
+    let settings = ["--set", "training.keep_every=4", "--set", "evaluation.average_last=3"];
+    folder.run(&[&["train", "recipe.toml"], &settings[..]].concat(), 0);
+    let agree = |kept: u64, steps: &str| {
+        let path = folder.path(&format!("runs/copy-1/checkpoints/step-{kept:08}"));
+        assert!(path.exists(), "step {kept} is not kept for good");
+        folder.run(&["average", "runs/copy-1", "--last", "3", "--out", "mean", "--force"], 0);
+        assert!(folder.run(&["inspect", "mean"], 0).contains(steps));
+        assert!(folder.weights("runs/copy-1") == folder.weights("mean"), "{steps}");
+    };
+    agree(8, "steps [6, 9, 12]");
+    let resume = ["train", "--resume", "runs/copy-1", "--set", "training.steps=18", "--set", "training.keep_every=7"];
+    folder.run(&resume, 0);
+    agree(14, "steps [12, 15, 18]");
+}
+
 #[test]
 fn a_recipe_without_validation_trains_and_says_nothing_of_a_best() {
     let folder = Folder::new();

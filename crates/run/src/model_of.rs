@@ -24,7 +24,8 @@ pub enum ModelOf {
     Last,
     /// The one after an update.
     Step(u64),
-    /// The mean of as many of the newest.
+    /// The mean of as many of the newest, those between the ones that were due left out: the best, and those that are kept
+    /// for good.
     MeanOfLast(usize),
     /// The mean of those that a finished run's own model is the mean of: of the newest that were due, and not of those that
     /// are kept for good.
@@ -60,13 +61,15 @@ impl ModelOf {
         let kept = kept.join(", ");
         let folder = match self {
             Self::MeanOfLast(n) => {
-                let Some(first) = folders.len().checked_sub(n).filter(|_| n > 0) else {
+                let last = due_or_older(&folders, &newest_state(&folders)?);
+                let Some(first) = last.len().checked_sub(n).filter(|_| n > 0) else {
                     refuse!(
-                        "--last {n}: the run keeps {} checkpoints; training keeps evaluation.average_last of them",
-                        folders.len()
+                        "--last {n}: the run keeps {} checkpoints that were due; training keeps evaluation.average_last of \
+                         them",
+                        last.len()
                     );
                 };
-                let Averaged { params, steps, .. } = average(&folders[first..], OnDamage::Refuse)?;
+                let Averaged { params, steps, .. } = average(&last[first..], OnDamage::Refuse)?;
                 return Self::bundle(run, params, steps, &read_state(newest)?);
             }
             Self::Mean => {
@@ -117,6 +120,14 @@ impl ModelOf {
         bundle.record.seed = seed.and_then(toml::Value::as_integer).unwrap_or_default().unsigned_abs();
         Ok(bundle)
     }
+}
+
+/// The checkpoints that a mean of the last ones is taken of, oldest first: those that were due, and all trained ones from
+/// before, of which the run no longer knows which were.
+fn due_or_older(folders: &[PathBuf], state: &TrainState) -> Vec<PathBuf> {
+    let due = &state.scheduled;
+    let is_taken = |step: u64| due.contains(&step) || step > 0 && due.first().is_none_or(|&first| step < first);
+    folders.iter().filter(|folder| CheckpointDir::step_of(folder).is_some_and(is_taken)).cloned().collect()
 }
 
 /// The state of the newest checkpoint that is whole.
