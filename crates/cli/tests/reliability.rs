@@ -346,6 +346,18 @@ fn a_recipe_without_validation_trains_and_says_nothing_of_a_best() {
     }
     assert!(!folder.path("runs/copy-2").exists());
     assert!(folder.run(&[&["doctor"], &early[1..]].concat(), 1).contains("no validation data"));
+    // Nor what is read last: nobody waits for training to hear that there is no test set.
+    for part in ["validation", "test"] {
+        let absent = format!("data.{part}.tsv=absent.tsv");
+        let error = folder.run(&["train", "recipe.toml", "--set", &absent], 1);
+        assert!(error.contains("cannot open absent.tsv") && !error.contains("training pairs"), "{error}");
+    }
+    // Before any data is read.
+    for setting in [early[3], "evaluation.model=best"] {
+        let unread = ["train", "recipe.toml", "--set", "data.train.tsv=absent.tsv", "--set", setting];
+        let error = folder.run(&unread, 1);
+        assert!(error.contains("validation data") && !error.contains("absent.tsv"), "{error}");
+    }
     // Nor can what is validated once, at the end, stop early.
     folder.write("recipe.toml", RECIPE);
     let error = folder.run(&[&early[..], &["--set", "training.validate_every=0"]].concat(), 1);
@@ -584,7 +596,9 @@ fn the_largest_batch_that_fits_is_found_and_kept() {
     let folder = Folder::new();
     let auto = ["train", "recipe.toml", "--set", "batch.max_tokens=auto"];
     let error = folder.run(&auto, 1);
-    assert!(error.contains("needs --memory"), "{error}");
+    assert!(error.contains("needs --memory") && !folder.path("runs/copy-1").exists(), "{error}");
+    let unread = folder.run(&[&auto[..], &["--set", "data.train.tsv=absent.tsv"]].concat(), 1);
+    assert!(unread.contains("needs --memory") && !unread.contains("absent.tsv"), "{unread}");
     let shown = folder.run(&[&auto[..], &["--memory", "2GiB"]].concat(), 0);
     assert!(shown.contains("MiB with batch.max_tokens = 512") && shown.contains("is the most that fits"), "{shown}");
     let config = fs::read_to_string(folder.path("runs/copy-1/config.toml")).unwrap();

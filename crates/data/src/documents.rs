@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DataError, FileReport, Line, LineReader};
+use crate::{DataError, FileReport, Line, LineReader, text_file::check_all};
 
 /// The longest line that a text may have; memory for reading is bounded by it.
 const MAX_LINE_BYTES: usize = 1 << 24;
@@ -53,6 +53,14 @@ impl TextFiles {
     /// These files, in order.
     pub fn new<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>, unit: DocumentUnit) -> Self {
         Self { paths: paths.into_iter().map(|path| path.as_ref().to_owned()).collect(), unit }
+    }
+
+    /// Whether all files are there and begin as text does, without reading them.
+    ///
+    /// # Errors
+    /// Those of opening a file.
+    pub fn check(&self) -> Result<(), DataError> {
+        check_all(&self.paths)
     }
 
     /// Streams the documents, large ones in pieces.

@@ -6,6 +6,7 @@ use attentive_core::TokenId;
 
 use crate::lines::{Line, LineReader};
 use crate::report::{CorpusReport, FileReport, Place};
+use crate::text_file::check_all;
 use crate::{CorpusRules, DataError, Problem, Side, Treatment, TsvLayout};
 
 /// The files of a parallel corpus.
@@ -67,6 +68,18 @@ impl ParallelFiles {
     /// One or more tab-separated files with other columns too.
     pub fn tsv_of<P: AsRef<Path>>(files: impl IntoIterator<Item = P>, layout: TsvLayout) -> Self {
         Self::Tsv { files: owned(files), layout }
+    }
+
+    /// Whether all files are there and begin as text does, without reading them.
+    ///
+    /// # Errors
+    /// [`DataError::NoFiles`] if a side has none, and those of opening a file.
+    pub fn check(&self) -> Result<(), DataError> {
+        self.open(0)?;
+        match self {
+            Self::Sides { source, target } => check_all(source).and_then(|()| check_all(target)),
+            Self::Tsv { files, .. } => check_all(files),
+        }
     }
 
     /// Streams the sentence pairs that `rules` admit.

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Chain, Cursor, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use lzma_rust2::XzReader;
 use sha2::{Digest, Sha256};
@@ -95,6 +95,11 @@ impl std::fmt::Debug for TextFile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("TextFile").field("note", &self.note).finish_non_exhaustive()
     }
+}
+
+/// Opens every file once: one that is absent, or not text, is refused before others are read for long.
+pub(crate) fn check_all(paths: &[PathBuf]) -> Result<(), DataError> {
+    paths.iter().try_for_each(|path| TextFile::open(path).map(drop))
 }
 
 /// The first bytes, and a reader of all of them.

@@ -40,4 +40,4 @@ pub use model_of::ModelOf;
 pub use peak_memory::bytes as peak_memory;
 pub use recipe::{Builtin, Origins, Recipe, schema, unknown_builtin};
 pub use rehearsal::Rehearsal;
-pub use run::{Ended, Run, TrainOptions, finished_model};
+pub use run::{Ended, Run, TrainOptions};

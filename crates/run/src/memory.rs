@@ -29,18 +29,21 @@ pub fn parse_size(text: &str) -> std::result::Result<u64, String> {
         _ => return Err(format!("{unit:?} is no unit; there are KiB, MiB, GiB, kB, MB, GB")),
     };
     let number: f64 = number.parse().map_err(|_| format!("{text:?} is no size; 4GiB is one"))?;
-    Ok((number * factor) as u64)
+    match (number * factor) as u64 {
+        0 => Err(format!("{text:?} is no room at all; give 4GiB for example")),
+        size => Ok(size),
+    }
 }
 
-/// The largest size of batches with which training takes at most `limit` bytes; the task's data is cut by it.
+/// The largest size of batches, which is the value of `setting`, with which training takes at most `limit` bytes; the task's
+/// data is cut by it.
 pub(crate) fn fit<T: Resizable>(
     task: &mut T,
     run: &RunRecipe,
-    limit: u64,
+    (setting, limit): (&str, u64),
     device: &Device,
     log: &dyn Log,
 ) -> Result<usize> {
-    let setting = T::SETTING;
     let mut rehearsal = Rehearsal::new(task, run, device, log)?;
     let n_passes = run.training.accumulate.min(2);
     // What checkpoints and the running mean will take beside.
@@ -111,7 +114,7 @@ fn predicted(measured: &[(usize, u64)], size: usize) -> f64 {
 
 /// The most memory that the process holds while it makes updates of `n_passes` with the largest batches.
 fn measure<T: Resizable>(task: &T, rehearsal: &mut Rehearsal<T>, n_passes: usize) -> Result<u64> {
-    let untold = || format!("{} = \"auto\": this system does not tell how much memory a process takes", T::SETTING);
+    let untold = || "--memory: this system does not tell how much memory a process takes";
     // Linux forgets the peak so far.
     fs::write("/proc/self/clear_refs", "5").with_context(untold)?;
     for batch in task.largest_batches() {
@@ -131,6 +134,7 @@ mod tests {
         assert_eq!(read("1.5 MiB"), Some(3 << 19));
         assert_eq!((read("500MB"), read("12")), (Some(500_000_000), Some(12)));
         assert_eq!((read("4 gigs"), read("GiB")), (None, None));
+        assert_eq!((read("0"), read("0.5"), read("0GiB")), (None, None, None));
     }
 
     #[test]

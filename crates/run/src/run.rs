@@ -10,12 +10,12 @@ use attentive_bundle::Bundle;
 use attentive_data::Size;
 use attentive_task::{
     Log, Resizable, Result, TaskVisitor,
-    config::{Problem, RunRecipe, TaskRecipe},
+    config::{RunRecipe, TaskRecipe},
     of_any_task, prepare, resolve,
 };
-use attentive_trainer::{Callback, CheckpointDir, FinishedModel, OnDamage};
+use attentive_trainer::{Callback, CheckpointDir, OnDamage};
 
-use crate::{Recipe, folder, memory, session::Session};
+use crate::{Recipe, folder, memory, recipe::finished_model, session::Session};
 
 /// A recipe, and the folder that it is trained in. The folder is locked while this lives.
 ///
@@ -132,6 +132,24 @@ impl Run {
         &self.recipe
     }
 
+    /// Whether a size that is left open can be found, before any data is read.
+    fn check_auto(&mut self, device: &Device, memory: Option<u64>, log: &dyn Log) -> Result<()> {
+        let setting = self.recipe.task.batch_setting();
+        let is_auto = *self.recipe.task.batch_size() == Size::Auto;
+        if is_auto && memory.is_none() {
+            refuse!("{setting} = \"auto\" needs --memory, for example --memory 4GiB");
+        }
+        if is_auto && !matches!(BackendKind::of(device), Some(BackendKind::Flex | BackendKind::NdArray)) {
+            refuse!("{setting} = \"auto\" is measured on the CPU: choose --backend flex, or give a number");
+        }
+        if memory.is_some() && !is_auto && !self.resumes {
+            log.warning(&format!(
+                "{setting} is a number, and so --memory changes nothing: set batch.tokens to \"auto\""
+            ));
+        }
+        Ok(())
+    }
+
     /// Trains to the end, or until a callback stops it.
     ///
     /// # Errors
@@ -148,6 +166,7 @@ impl Run {
             ),
             _ => {}
         }
+        let checked = self.check_auto(device, options.memory, log);
         // A run with checkpoints keeps the vocabulary that it began with, and needs no model that it began from.
         let begun = self.resumes && !CheckpointDir::new(self.folder.join(folder::CHECKPOINTS), 1).list()?.is_empty();
         let tokenizer = Some(self.folder.join("tokenizer.json")).filter(|path| begun && path.exists());
@@ -156,26 +175,12 @@ impl Run {
         let visitor = Training { folder: &self.folder, device, options };
         // Runs of one folder share the tokens of their texts.
         let cache = self.folder.with_file_name(".tokens");
-        let trained = prepare(run, task, tokenizer.as_deref(), Some(&cache), log, visitor);
+        let trained = checked.and_then(|()| prepare(run, task, tokenizer.as_deref(), Some(&cache), log, visitor));
         if trained.is_err() && !self.resumes {
             folder::discard_unbegun(&self.folder, self.lock);
         }
         trained.map_err(|error| origins.locate(error))
     }
-}
-
-/// The model that a run ends with.
-///
-/// # Errors
-/// There is no validation, and that model or early stopping needs it.
-pub fn finished_model(run: &RunRecipe, settings: &TaskRecipe, has_validation: bool) -> Result<FinishedModel> {
-    run.training.validate_for(has_validation)?;
-    let finished = run.training.finished_model(of_any_task!(settings, recipe => recipe.evaluation.model));
-    if finished == FinishedModel::Best && !has_validation {
-        let problem = "\"best\" needs validation data to judge by: give some, or take \"last\" or \"average\"";
-        return Err(Problem::at("evaluation.model", problem).into());
-    }
-    Ok(finished)
 }
 
 /// A run that is about to begin, or to go on.
@@ -185,30 +190,16 @@ struct Training<'a, 'o> {
     options: TrainOptions<'o>,
 }
 
-impl Training<'_, '_> {
-    /// Measures how large batches may be where the recipe leaves it open.
-    fn fit<T: Resizable>(&self, task: &mut T, run: &RunRecipe, size: &mut Size) -> Result<()> {
-        if *size != Size::Auto {
-            return Ok(());
-        }
-        let setting = T::SETTING;
-        let Some(limit) = self.options.memory else {
-            refuse!("{setting} = \"auto\" needs --memory, for example --memory 4GiB");
-        };
-        if !matches!(BackendKind::of(self.device), Some(BackendKind::Flex | BackendKind::NdArray)) {
-            refuse!("{setting} = \"auto\" is measured on the CPU: choose --backend flex, or give a number");
-        }
-        *size = Size::Of(memory::fit(task, run, limit, self.device, self.options.log)?);
-        Ok(())
-    }
-}
-
 impl TaskVisitor for Training<'_, '_> {
     type Output = Ended;
 
     fn visit<T: Resizable>(self, mut task: T, run: &mut RunRecipe, settings: &mut TaskRecipe) -> Result<Ended> {
-        let finished = finished_model(run, settings, task.evaluator(self.options.log).is_some())?;
-        self.fit(&mut task, run, settings.batch_size())?;
+        let finished = finished_model(run, settings)?;
+        if let (Size::Auto, Some(limit)) = (*settings.batch_size(), self.options.memory) {
+            let setting = settings.batch_setting();
+            *settings.batch_size() =
+                Size::Of(memory::fit(&mut task, run, (setting, limit), self.device, self.options.log)?);
+        }
         let average_last = of_any_task!(&*settings, recipe => recipe.evaluation.average_last);
         let config = crate::recipe::to_toml(run, settings);
         let session = Session {

@@ -49,7 +49,7 @@ impl<F: LanguageModelSpec + Into<ModelConfig>> CausalLm<F> {
         cache: Option<&Path>,
         log: &dyn Log,
     ) -> Result<Self> {
-        let texts = Texts::open(&recipe.data);
+        let texts = Texts::open(&recipe.data)?;
         let tokenizer: Arc<dyn Tokenizer> = match tokenizer {
             Some(path) => attentive_tokenizer::load(path)?,
             None => recipe.tokenizer.read_or_train(false, texts.train.texts(), log)?,
@@ -183,7 +183,6 @@ impl<F: LanguageModelSpec + Into<ModelConfig>> Task for CausalLm<F> {
 }
 
 impl<F: LanguageModelSpec + Into<ModelConfig>> Resizable for CausalLm<F> {
-    const SETTING: &str = "batch.rows";
     const FIRST: usize = 1;
 
     fn with_batch_size(&mut self, rows: usize) -> Result<()> {

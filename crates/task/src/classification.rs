@@ -166,7 +166,6 @@ impl FamilyVisitor for WithDropout {
 }
 
 impl<F: EncoderSpec + Into<ModelConfig>> Resizable for Classification<F> {
-    const SETTING: &str = "batch.rows";
     const FIRST: usize = 1;
 
     fn with_batch_size(&mut self, rows: usize) -> Result<()> {

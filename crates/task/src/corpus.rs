@@ -36,17 +36,21 @@ pub struct Corpus {
 
 impl Corpus {
     /// The parts that a recipe names, or the built-in corpus.
-    pub fn open(recipe: &DataRecipe) -> Self {
-        match &recipe.train {
-            Some(train) => {
-                let split = |files: &Option<SplitFiles>| files.as_ref().map(|files| Split::Files(files.parallel()));
-                Self {
-                    train: Split::Files(train.parallel()),
-                    validation: split(&recipe.validation),
-                    test: split(&recipe.test),
-                    pronouns: Vec::new(),
-                }
-            }
+    ///
+    /// # Errors
+    /// A file of any part can't be opened: nobody waits for training to hear that there is no test set.
+    pub fn open(recipe: &DataRecipe) -> Result<Self> {
+        let split = |files: &SplitFiles| {
+            let files = files.parallel();
+            files.check().map(|()| Split::Files(files))
+        };
+        Ok(match &recipe.train {
+            Some(train) => Self {
+                train: split(train)?,
+                validation: recipe.validation.as_ref().map(split).transpose()?,
+                test: recipe.test.as_ref().map(split).transpose()?,
+                pronouns: Vec::new(),
+            },
             None => {
                 let builtin = BuiltinConfig::default().generate();
                 Self {
@@ -56,7 +60,7 @@ impl Corpus {
                     pronouns: builtin.pronouns,
                 }
             }
-        }
+        })
     }
 }
 

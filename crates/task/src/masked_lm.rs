@@ -63,7 +63,7 @@ impl<F: EncoderSpec + Into<ModelConfig>> MaskedLm<F> {
         cache: Option<&Path>,
         log: &dyn Log,
     ) -> Result<Self> {
-        let texts = Texts::open(&recipe.data);
+        let texts = Texts::open(&recipe.data)?;
         let tokenizer: Arc<dyn Tokenizer> = match tokenizer {
             Some(path) => attentive_tokenizer::load(path)?,
             None => recipe.tokenizer.read_or_train(false, texts.train.texts(), log)?,
@@ -269,7 +269,6 @@ fn most_frequent(spec: &impl EncoderSpec, text: &SentenceCorpus) -> Option<Token
 }
 
 impl<F: EncoderSpec + Into<ModelConfig>> Resizable for MaskedLm<F> {
-    const SETTING: &str = "batch.rows";
     const FIRST: usize = 1;
 
     fn with_batch_size(&mut self, rows: usize) -> Result<()> {

@@ -64,7 +64,7 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Infilling<F> {
         cache: Option<&Path>,
         log: &dyn Log,
     ) -> Result<Self> {
-        let texts = Texts::open(&recipe.data);
+        let texts = Texts::open(&recipe.data)?;
         let tokenizer: Arc<dyn Tokenizer> = match tokenizer {
             Some(path) => attentive_tokenizer::load(path)?,
             None => {
@@ -209,7 +209,6 @@ impl Guesses {
 }
 
 impl<F: EncoderDecoderSpec + Into<ModelConfig>> Resizable for Infilling<F> {
-    const SETTING: &str = "batch.rows";
     const FIRST: usize = 1;
 
     fn with_batch_size(&mut self, rows: usize) -> Result<()> {

@@ -65,8 +65,6 @@ pub trait Task {
 
 /// A task whose batches can be of any size.
 pub trait Resizable: Task {
-    /// The setting that says how large they are.
-    const SETTING: &str;
     /// The first size that is tried; it is doubled from there.
     const FIRST: usize;
 

@@ -40,16 +40,22 @@ pub struct Texts {
 
 impl Texts {
     /// The parts that a recipe names, or the built-in English.
-    pub fn open(recipe: &TextRecipe) -> Self {
-        let files = |files: &TextFilesRecipe| TextSource::Files(files.files());
+    ///
+    /// # Errors
+    /// A file of either part can't be opened.
+    pub fn open(recipe: &TextRecipe) -> Result<Self> {
+        let files = |files: &TextFilesRecipe| {
+            let files = files.files();
+            files.check().map(|()| TextSource::Files(files))
+        };
         let (train, validation) = match &recipe.train {
-            Some(train) => (files(train), recipe.validation.as_ref().map(files)),
+            Some(train) => (files(train)?, recipe.validation.as_ref().map(files).transpose()?),
             None => {
                 let [train, validation] = TextSource::builtin();
                 (train, Some(validation))
             }
         };
-        Self { train, validation, held_out: recipe.validation_fraction }
+        Ok(Self { train, validation, held_out: recipe.validation_fraction })
     }
 
     /// What `read` makes of the training text and of the validation text; `split` cuts the former at a fraction where

@@ -60,7 +60,8 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Translation<F> {
         if let Some(max_len) = config.max_len() {
             recipe.rules.max_tokens = recipe.rules.max_tokens.min(max_len.saturating_sub(1));
         }
-        let corpus = Corpus::open(&recipe.data);
+        let bleu = bleu_of(&recipe.evaluation.bleu_tokenizer, false)?;
+        let corpus = Corpus::open(&recipe.data)?;
         let tokenizer: Arc<dyn Tokenizer> = match tokenizer {
             Some(path) => attentive_tokenizer::load(path)?,
             None => recipe.tokenizer.read_or_train(true, corpus.train.texts(&recipe.rules)?, log)?,
@@ -120,7 +121,7 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Translation<F> {
             config,
             objective: recipe.objective,
             decoding: recipe.decoding.clone(),
-            bleu: bleu_of(&recipe.evaluation.bleu_tokenizer, false)?,
+            bleu,
             corpus,
             tokenizer,
             batch,
@@ -263,7 +264,6 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Task for Translation<F> {
 }
 
 impl<F: EncoderDecoderSpec + Into<ModelConfig>> Resizable for Translation<F> {
-    const SETTING: &str = "batch.max_tokens";
     const FIRST: usize = 512;
 
     /// Cuts the corpus by a number of tokens.

@@ -16,6 +16,7 @@ use attentive_task::{
     config::{Problem, RUN_KEYS, RunRecipe, TASKS, TaskRecipe, advice, find_preset, presets_of_task},
     of_any_task,
 };
+use attentive_trainer::FinishedModel;
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
@@ -197,6 +198,7 @@ impl Recipe {
         };
         run.validate()?;
         task.validate()?;
+        finished_model(&run, &task)?;
         Ok((run, task))
     }
 
@@ -209,6 +211,22 @@ impl Recipe {
     pub fn average_last(&self) -> usize {
         of_any_task!(&self.task, recipe => recipe.evaluation.average_last)
     }
+}
+
+/// The model that a run ends with.
+///
+/// # Errors
+/// There is no validation, and that model or early stopping needs it.
+pub(crate) fn finished_model(run: &RunRecipe, task: &TaskRecipe) -> Result<FinishedModel, Problem> {
+    let has_validation = task.has_validation();
+    let judged = run.training.validate_for(has_validation);
+    judged.map_err(|error| Problem::within("training", &error.keys(), &error))?;
+    let finished = run.training.finished_model(of_any_task!(task, recipe => recipe.evaluation.model));
+    if finished == FinishedModel::Best && !has_validation {
+        let problem = "\"best\" needs validation data to judge by: give some, or take \"last\" or \"average\"";
+        return Err(Problem::at("evaluation.model", problem));
+    }
+    Ok(finished)
 }
 
 /// The settings of a run and of its task as a recipe: the same from any folder.
@@ -311,6 +329,24 @@ mod tests {
     fn settings_of_the_command_line_win() {
         let recipe = Recipe::of_command(None, &["training.steps=7".into(), "name=mine".into()]).unwrap();
         assert_eq!((recipe.run.training.steps, recipe.run.name.as_str()), (7, "mine"));
+    }
+
+    #[test]
+    fn parts_without_a_training_text_are_refused() {
+        for (task, part) in
+            [("translation", "test.tsv"), ("causal-lm", "validation.text"), ("classification", "test.tsv")]
+        {
+            let error = refusal(&[&format!("task={task}"), &format!("data.{part}=x")]);
+            assert!(error.contains("give data.train too"), "{task}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_is_judged_needs_a_text_to_judge_on() {
+        for setting in ["training.early_stopping.patience=2", "evaluation.model=best"] {
+            let error = refusal(&["data.train.tsv=x.tsv", setting]);
+            assert!(error.contains("validation data") && error.contains(&format!("--set {setting}")), "{error}");
+        }
     }
 
     #[test]

@@ -38,9 +38,10 @@ pub(super) fn make_absolute(schema: &Json, value: &mut Value) {
 pub(super) fn refuse_pipes(schema: &Json, value: &mut Value, problems: &mut Problems) {
     visit(schema, value, "", &mut |key, path| {
         let is_pipe = fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir());
-        if key.starts_with("data.") && is_pipe {
-            let problem =
-                format!("{} is not a file but a pipe or a device, and data is read more than once", path.display());
+        let is_input = path.as_os_str() == "-";
+        if key.starts_with("data.") && (is_pipe || is_input) {
+            let what = if is_input { "standard input" } else { "a pipe or a device" };
+            let problem = format!("{} is not a file but {what}, and data is read more than once", path.display());
             problems.add(Problem::at(key, format!("{problem}: write it to a file first")));
         }
         path.to_owned()

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Problem, TokenizerRecipe,
-    data::{Files, is_true, yes},
+    data::{Files, is_true, refuse_beside_builtin, yes},
     presets::require_role,
     validate_model,
 };
@@ -63,17 +63,21 @@ impl Default for TextRecipe {
 }
 
 impl TextRecipe {
+    pub(super) fn has_validation(&self) -> bool {
+        self.train.is_none() || self.validation.is_some() || self.validation_fraction.is_some()
+    }
+
     pub(crate) fn validate(&self) -> Result<(), Problem> {
         let Self { train, validation, validation_fraction, .. } = self;
-        let key = "data.validation_fraction";
-        match validation_fraction {
-            Some(_) if validation.is_some() => {
-                let text = "[data] has both validation and validation_fraction; give one";
-                Err(Problem::among([key, "data.validation"], text))
-            }
-            Some(_) if train.is_none() => Err(Problem::at(key, "the built-in text has a validation set")),
-            _ => Ok(()),
+        if train.is_none() {
+            let parts = [("validation", validation.is_some()), ("validation_fraction", validation_fraction.is_some())];
+            return refuse_beside_builtin(parts);
         }
+        if validation_fraction.is_some() && validation.is_some() {
+            let text = "[data] has both validation and validation_fraction; give one";
+            return Err(Problem::among(["data.validation_fraction", "data.validation"], text));
+        }
+        Ok(())
     }
 }
 

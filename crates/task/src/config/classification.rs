@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Problem, TokenizerRecipe,
-    data::{Files, is_false, is_true, validate_columns, yes},
+    data::{Files, is_false, is_true, refuse_beside_builtin, validate_columns, yes},
     masked_lm::validate_context,
     presets::require_role,
     validate_model,
@@ -90,7 +90,14 @@ impl LabeledFiles {
 }
 
 impl LabeledRecipe {
+    pub(super) fn has_validation(&self) -> bool {
+        self.train.is_none() || self.validation.is_some()
+    }
+
     fn validate(&self) -> Result<(), Problem> {
+        if self.train.is_none() {
+            refuse_beside_builtin([("validation", self.validation.is_some()), ("test", self.test.is_some())])?;
+        }
         for (part, files) in [("train", &self.train), ("validation", &self.validation), ("test", &self.test)] {
             validate_columns(&format!("data.{part}"), files.as_ref().and_then(|files| files.columns))?;
         }

@@ -84,8 +84,26 @@ pub(super) fn validate_columns(key: &str, columns: Option<[usize; 2]>) -> Result
     }
 }
 
+/// Refuses parts that are given without a training text: the built-in corpus has its own.
+pub(super) fn refuse_beside_builtin<const N: usize>(parts: [(&str, bool); N]) -> Result<(), Problem> {
+    match parts.into_iter().find(|(_, is_given)| *is_given) {
+        Some((part, _)) => {
+            let text = "the built-in corpus, which is trained on without data.train, has its own: give data.train too, or leave it out";
+            Err(Problem::at(format!("data.{part}"), text))
+        }
+        None => Ok(()),
+    }
+}
+
 impl DataRecipe {
+    pub(super) fn has_validation(&self) -> bool {
+        self.train.is_none() || self.validation.is_some()
+    }
+
     pub(super) fn validate(&self) -> Result<(), Problem> {
+        if self.train.is_none() {
+            refuse_beside_builtin([("validation", self.validation.is_some()), ("test", self.test.is_some())])?;
+        }
         for (part, files) in [("train", &self.train), ("validation", &self.validation), ("test", &self.test)] {
             if let Some(SplitFiles::Tsv { columns, .. }) = files {
                 validate_columns(&format!("data.{part}"), *columns)?;

@@ -127,7 +127,17 @@ impl TaskRecipe {
         of_any_task!(self, recipe => &recipe.model)
     }
 
-    /// The setting of how large batches are.
+    /// Whether there is a text to validate on, of files or of the built-in corpus.
+    pub fn has_validation(&self) -> bool {
+        of_any_task!(self, recipe => recipe.data.has_validation())
+    }
+
+    /// The name of the setting that says how large batches are.
+    pub fn batch_setting(&self) -> &'static str {
+        if matches!(self, Self::Translation(_)) { "batch.max_tokens" } else { "batch.rows" }
+    }
+
+    /// What says how large batches are.
     pub fn batch_size(&mut self) -> &mut Size {
         match self {
             Self::Translation(recipe) => &mut recipe.batch.max_tokens,

@@ -47,7 +47,7 @@ fn none_of(name: &str) -> String {
 }
 
 fn pairs(recipe: &TranslationRecipe, tokenizer: &dyn Tokenizer, warnings: &mut Vec<String>) -> Result<Vec<Part>> {
-    let corpus = Corpus::open(&recipe.data);
+    let corpus = Corpus::open(&recipe.data)?;
     let fate = match recipe.rules.on_over_long {
         Treatment::Refuse => "stop the run: rules.on_over_long",
         Treatment::Skip => "are left out: rules.on_over_long",
@@ -115,7 +115,7 @@ fn text_parts(
     read: impl Fn(Piece, DocumentUnit, &mut Reader<'_>),
     warnings: &mut Vec<String>,
 ) -> Result<Vec<Part>> {
-    let texts = Texts::open(recipe);
+    let texts = Texts::open(recipe)?;
     let part = |name, source: &TextSource| -> Result<Part, DataError> {
         let (unit, mut reader) = (source.unit(), Reader::new(tokenizer));
         source.pieces().try_for_each(|piece| piece.map(|piece| read(piece, unit, &mut reader)))?;
@@ -171,7 +171,7 @@ fn sentences(recipe: &MaskedLmRecipe, tokenizer: &dyn Tokenizer, warnings: &mut 
     };
     let parts = text_parts(&recipe.data, tokenizer, |_| &SENTENCES, limit, read, warnings)?;
     if recipe.batch.examples == RowKind::SentencePairs {
-        warnings.extend(lonely(&Texts::open(&recipe.data).train)?);
+        warnings.extend(lonely(&Texts::open(&recipe.data)?.train)?);
     }
     Ok(parts)
 }

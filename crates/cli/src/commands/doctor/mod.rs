@@ -83,14 +83,14 @@ impl TaskVisitor for Examination<'_> {
         settings: &mut TaskRecipe,
     ) -> attentive_task::Result<()> {
         let Self { doctor, warnings } = self;
-        attentive_run::finished_model(run, settings, task.evaluator(&()).is_some())?;
         warnings.extend(data::examine(settings, task.tokenizer())?);
         let cost = cost::measure(&task, run, &doctor.backend.backend.device()?)?;
         report!("backend   {} works", doctor.backend.backend);
         let average_last = of_any_task!(&*settings, recipe => recipe.evaluation.average_last);
         warnings.extend(cost.report(run, average_last, &doctor.runs));
         if *settings.batch_size() == Size::Auto {
-            warnings.push(format!("{} = \"auto\": time and memory are those of small batches", T::SETTING));
+            let setting = settings.batch_setting();
+            warnings.push(format!("{setting} = \"auto\": time and memory are those of small batches"));
         }
         Ok(())
     }
