@@ -217,6 +217,16 @@ pub enum TranslateError {
     /// The beginning that a translation is held to is longer than the model has positions for.
     #[error("the prefix has {0}; shorten it")]
     LongPrefix(TooLong),
+    /// The beginning that a translation is held to is longer than one may be.
+    #[error(
+        "the prefix has {n_tokens} tokens with the end after it, and a translation at most {max_len}; shorten it, or raise the maximum length"
+    )]
+    PrefixBeyond {
+        /// Its length, with what is forced before it and the end.
+        n_tokens: usize,
+        /// [`DecodingConfig::max_len`](crate::DecodingConfig::max_len).
+        max_len: usize,
+    },
     /// A setting of the search.
     #[error(transparent)]
     Decode(#[from] DecodeError),

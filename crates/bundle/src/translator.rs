@@ -82,6 +82,9 @@ impl DecodingConfig {
         at_most("max_len", self.max_len.unwrap_or(1), MAX_LEN, "at most 65536")?;
         at_most("min_len", self.min_len, MAX_LEN, "at most 65536")?;
         at_most("batch_tokens", self.batch_tokens, MAX_BATCH_TOKENS, "at most 16777216")?;
+        if self.batch_tokens == 0 {
+            return Err(DecodeError::Setting { key: "batch_tokens", value: 0.0, expected: "at least 1" });
+        }
         self.search(1).validate()?;
         if self.max_len.is_some_and(|max_len| self.min_len > max_len) {
             return Err(DecodeError::Setting {
@@ -273,6 +276,9 @@ impl<M: EncoderDecoder> Translator<M> {
         let n_forced = prefixes.iter().map(Vec::len).max().unwrap_or(0) + usize::from(config.forced_first.is_some());
         if let Some(max_len) = self.model.max_len().filter(|&max_len| n_forced > max_len) {
             return Err(TranslateError::LongPrefix(TooLong { n_tokens: n_forced, max_len }));
+        }
+        if let Some(max_len) = config.max_len.filter(|&max_len| n_forced >= max_len && !prefixes.is_empty()) {
+            return Err(TranslateError::PrefixBeyond { n_tokens: n_forced + 1, max_len });
         }
         // Sentences of like length go together: less padding, and the result depends on none of it.
         let (mut order, blank): (Vec<usize>, Vec<usize>) = (0..rows.len()).partition(|&idx| !rows[idx].is_empty());

@@ -13,7 +13,7 @@ use attentive_data::LineReader;
 /// Bytes of the lines that are taken together, about.
 const BYTES_AT_ONCE: usize = 1 << 22;
 /// The longest line that is read.
-const MAX_LINE_BYTES: usize = 1 << 28;
+pub(crate) const MAX_LINE_BYTES: usize = 1 << 28;
 
 /// A line of input.
 #[derive(Debug)]

@@ -15,7 +15,6 @@ use std::process::ExitCode;
 
 use attentive_kernels::Allocator;
 use attentive_task::with_causes;
-use clap::Parser;
 
 /// Large tensors are freed and taken again at every step: the system's allocator gives their pages back each time.
 #[global_allocator]

@@ -79,6 +79,10 @@ fn letters_are_learnt_and_the_model_can_be_used() {
     assert_eq!(folder.succeed(&stopped, ""), "cde\n");
     let length = |settings: &[&str]| folder.succeed(&[&["generate", "--no-prompt", "a"], settings].concat(), "").len();
     assert!(length(&["--max-tokens", "40", "--min-tokens", "40"]) > length(&["--max-tokens", "2"]));
+    let error = folder.fail(&["generate", "a", "--min-tokens", "9", "--max-tokens", "3"], "");
+    assert!(error.contains("--min-tokens 9 is more than --max-tokens 3"), "{error}");
+    let error = folder.fail(&["generate", "a", "--min-tokens", "999"], "");
+    assert!(error.contains("--min-tokens 999 is more than the 200 that the model's settings allow"), "{error}");
     let once = ["--temperature", "0", "--max-tokens", "9", "--min-tokens", "9", "--no-repeat-ngram", "1"];
     let once = folder.succeed(&[&["generate", "a"], &once[..]].concat(), "");
     assert!(once.trim_end().chars().all(|c| once.matches(c).count() == 1), "{once}");

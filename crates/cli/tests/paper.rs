@@ -68,6 +68,10 @@ fn runs_are_set_beside_one_another_and_show_what_they_look_at() {
     drawing(&folder, "rnn.svg");
     let refused = folder.fail(&["attention", "--model", transformer, "--word", "dog", "it was ab"], "");
     contains(&refused, &["\"dog\" is no word of", "--word"]);
+    let refused = folder.fail(&["attention", "--model", transformer, "--word", "", "it was ab"], "");
+    contains(&refused, &["\"\" is no word of", "--word"]);
+    let refused = folder.fail(&["attention", "--model", transformer, "--out", "no/x.svg", "it was ab"], "");
+    contains(&refused, &["can't write no/x.svg: there is no folder no"]);
 }
 
 #[test]

@@ -254,6 +254,11 @@ fn bad_input_is_named() {
     contains(&tokenize(&["decode", "ids", "-t", "byt5"]), &["ids:1", "384"]);
     let train = |args: &[&str]| tokenize(&[&["train", "text"], args].concat());
     contains(&train(&[]), &["--merges", "--vocab-size"]);
+    folder.write("empty", "");
+    contains(&tokenize(&["train", "empty", "--merges", "9"]), &["no line to learn from"]);
+    let error = tokenize(&["train", "nowhere", "--merges", "9"]);
+    assert_eq!(error.matches("os error 2").count(), 1, "a cause is said once: {error}");
+    contains(&train(&["--vocab-size", "900", "--out", "."]), &["can't write .: it is a folder"]);
     contains(&train(&["--merges", "3", "--vocab-size", "9"]), &["give one"]);
     contains(&train(&["--vocab-size", "9"]), &["9 entries"]);
     contains(&train(&["--kind", "unigram", "--merges", "9"]), &["--merges"]);

@@ -11,7 +11,7 @@ use attentive_tokenizer::Tokenizer;
 use burn::tensor::{Device, Tensor};
 use clap::Args;
 
-use super::BackendArgs;
+use super::{BackendArgs, check_writable};
 use crate::markdown::Table;
 
 /// The lecture's sentence.
@@ -82,6 +82,7 @@ impl FamilyVisitor for Looking<'_> {
 
 impl Attention {
     pub(super) fn run(self) -> Result<()> {
+        check_writable(&self.out)?;
         let device = self.backend.device()?;
         let bundle = Bundle::read(&attentive_run::resolve(&self.model))?;
         let target_text = match &self.target {
@@ -152,7 +153,7 @@ impl Attention {
         let found = text.match_indices(&word).map(|(at, _)| at..at + word.len()).find(|place| {
             is_edge(text[..place.start].chars().next_back()) && is_edge(text[place.end..].chars().next())
         });
-        let Some(place) = found.filter(|_| text.len() == self.text.len()) else {
+        let Some(place) = found.filter(|place| !place.is_empty() && text.len() == self.text.len()) else {
             bail!("{:?} is no word of {:?}: name one with --word", self.word, self.text);
         };
         let of_word: Vec<usize> = (0..spans.len())

@@ -6,7 +6,7 @@ use anyhow::Result;
 use attentive_run::ModelOf;
 use clap::Args;
 
-use super::save;
+use super::{check_new, numbers::integer, save};
 
 /// Make a model of a run's checkpoints: the mean of the last ones, or one of them.
 #[derive(Debug, Args)]
@@ -16,7 +16,7 @@ pub(crate) struct Average {
     run: PathBuf,
     /// How many of the last checkpoints; without it, as many as the run's own model is the mean of (evaluation.average_last).
     /// The paper takes 5 for base and 20 for big models (§6.1).
-    #[arg(long, value_name = "K")]
+    #[arg(long, value_name = "K", value_parser = integer(1..=usize::MAX))]
     last: Option<usize>,
     /// Take one checkpoint, in place of a mean: best, last, or its step; with training.ema_decay, its running mean.
     #[arg(long, value_name = "WHICH", conflicts_with = "last")]
@@ -31,6 +31,7 @@ pub(crate) struct Average {
 
 impl Average {
     pub(super) fn run(self) -> Result<()> {
+        check_new(&self.out, self.force)?;
         let bundle = self.checkpoint.unwrap_or(self.last.map_or(ModelOf::Mean, ModelOf::MeanOfLast)).read(&self.run)?;
         save(&bundle, &self.out, self.force)?;
         let out = self.out.display();

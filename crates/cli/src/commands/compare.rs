@@ -7,6 +7,7 @@ use attentive_metrics::{Comparison, DEFAULT_SEED, Estimate, Interval, PairedTest
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::numbers::{MANY_RESAMPLED, integer};
 use crate::metric::{AnyScorer, MetricArgs, Segments, check_aligned};
 
 /// Tell whether translations are better than others, or the test set was kind to them.
@@ -41,13 +42,14 @@ struct TestArgs {
     #[arg(long)]
     paired_ar: bool,
     /// Samples: 1,000 for the bootstrap and 10,000 for randomisation unless given.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = integer(1..=MANY_RESAMPLED))]
     samples: Option<usize>,
     /// What the random numbers start from.
     #[arg(long, value_name = "N", default_value_t = DEFAULT_SEED, env = "SACREBLEU_SEED")]
     seed: u64,
     /// Samples for intervals beside randomisation, which gives none of itself.
     #[arg(long, value_name = "N", default_value_t = 0, requires = "paired_ar")]
+    #[arg(value_parser = integer(0..=MANY_RESAMPLED))]
     confidence_n: usize,
 }
 

@@ -4,7 +4,7 @@ use std::{
     fs::File,
     io::{BufWriter, Write},
     num::NonZeroUsize,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result, bail};
@@ -14,7 +14,11 @@ use attentive_task::{Log, likelihood_of};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{BackendArgs, DecodingArgs, LINES_AT_ONCE, LongLines, on_one_line, refuse_overwriting};
+use super::{
+    BackendArgs, DecodingArgs, LINES_AT_ONCE, LongLines, check_writable,
+    numbers::{MANY_RESAMPLED, integer},
+    on_one_line, refuse_overwriting,
+};
 use crate::{
     metric::{AnyScorer, MetricArgs, Segments, check_aligned, read_lines},
     terminal::Terminal,
@@ -49,7 +53,7 @@ pub(crate) struct Eval {
     #[arg(long)]
     confidence: bool,
     /// Samples of the bootstrap.
-    #[arg(long, value_name = "N", default_value_t = 1000)]
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = integer(1..=MANY_RESAMPLED))]
     confidence_n: usize,
     /// What its random numbers start from.
     #[arg(long, value_name = "N", default_value_t = DEFAULT_SEED, env = "SACREBLEU_SEED")]
@@ -77,6 +81,7 @@ impl Eval {
         }
         if let Some(output) = &self.output {
             refuse_overwriting(output, self.source.iter().chain(&self.reference))?;
+            check_writable(output)?;
         }
         let scorers = self.metrics.scorers(self.sentence_level)?;
         let references = self.reference.iter().map(|path| Segments::read(path)).collect::<Result<Vec<_>>>()?;
@@ -151,7 +156,7 @@ impl Eval {
     /// The model's translations; and its perplexity and bits per byte on the first reference.
     fn translate(&self, references: &[Segments]) -> Result<(Vec<String>, Option<[f64; 2]>)> {
         let bundle = Bundle::open(&attentive_run::resolve(&self.model))?;
-        let config = self.decoding.over(&bundle.decoding);
+        let config = self.decoding.over(&bundle.decoding)?;
         let device = self.backend.device()?;
         let path = self.source.as_ref().context("--source is missing")?;
         let sources = read_lines(path)?;
@@ -177,6 +182,7 @@ impl Eval {
 
         let translator = Translator::from_bundle(&bundle, &device, self.decoding.weights.precision)?;
         let log = Terminal::default();
+        let mut output = self.output.as_deref().map(Translations::create).transpose()?;
         let mut hypotheses = Vec::with_capacity(sources.len());
         for block in sources.chunks(LINES_AT_ONCE) {
             let n_before = hypotheses.len();
@@ -184,25 +190,15 @@ impl Eval {
             let search = Search::Best(NonZeroUsize::MIN);
             let (found, refused) = self.long.translate(&translator, block, "", (&config, search), place)?;
             hypotheses.extend(found.into_iter().map(|mut best| best.swap_remove(0).text));
+            if let Some(output) = &mut output {
+                output.write(&hypotheses[n_before..])?;
+            }
             if let Some(refused) = refused {
-                self.write(&hypotheses)?;
                 return Err(refused);
             }
             log.progress("translating", hypotheses.len(), sources.len());
         }
-        self.write(&hypotheses)?;
         Ok((hypotheses, likelihoods))
-    }
-
-    /// Writes translations to the file that was asked for.
-    fn write(&self, hypotheses: &[String]) -> Result<()> {
-        let Some(path) = &self.output else { return Ok(()) };
-        let write = || -> std::io::Result<()> {
-            let mut file = BufWriter::new(File::create(path)?);
-            hypotheses.iter().try_for_each(|line| writeln!(file, "{}", on_one_line(line)))?;
-            file.flush()
-        };
-        write().with_context(|| format!("can't write {}", path.display()))
     }
 
     /// A line for each sentence, with the signature after the name, as sacreBLEU's `--sentence-level` writes it.
@@ -212,5 +208,26 @@ impl Eval {
             say!("{}", scorer.line(row, self.metrics.width).replacen(&format!("{} = ", scorer.name()), &named, 1))?;
         }
         Ok(())
+    }
+}
+
+/// The file that translations are written to as they come: those before a failure are kept.
+struct Translations<'a> {
+    path: &'a Path,
+    file: BufWriter<File>,
+}
+
+impl<'a> Translations<'a> {
+    fn create(path: &'a Path) -> Result<Self> {
+        let file = File::create(path).with_context(|| format!("can't write {}", path.display()))?;
+        Ok(Self { path, file: BufWriter::new(file) })
+    }
+
+    fn write(&mut self, lines: &[String]) -> Result<()> {
+        let mut write = || {
+            lines.iter().try_for_each(|line| writeln!(self.file, "{}", on_one_line(line)))?;
+            self.file.flush()
+        };
+        write().with_context(|| format!("can't write {}", self.path.display()))
     }
 }

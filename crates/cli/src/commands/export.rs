@@ -7,6 +7,10 @@ use attentive_bundle::Bundle;
 use attentive_interchange::{ExportConfig, Format, Quantization};
 use clap::Args;
 
+use super::{
+    check_new,
+    numbers::{MANY_TOKENS, integer},
+};
 use attentive_run::resolve;
 
 /// Write a model for another system.
@@ -27,6 +31,7 @@ pub(crate) struct Export {
     force: bool,
     /// The longest text, in tokens, that the exported model takes.
     #[arg(long, value_name = "N", default_value_t = ExportConfig::default().max_len)]
+    #[arg(value_parser = integer(1..=MANY_TOKENS))]
     max_len: usize,
     /// How CTranslate2's matrices are stored: float32 or int8.
     #[arg(long, value_name = "NAME", default_value_t = ExportConfig::default().quantization)]
@@ -35,14 +40,11 @@ pub(crate) struct Export {
 
 impl Export {
     pub(super) fn run(self) -> Result<()> {
-        let bundle = Bundle::read(&resolve(&self.model))?;
-        let is_empty = self.out.read_dir().map_or(!self.out.exists(), |mut files| files.next().is_none());
-        if !self.force && !is_empty {
-            bail!("{} is there already, and not empty; name a new folder, or give --force", self.out.display());
-        }
+        check_new(&self.out, self.force)?;
         if self.out.join("training.json").exists() {
             bail!("{} holds a model of attentive, which needs its own files: name another folder", self.out.display());
         }
+        let bundle = Bundle::read(&resolve(&self.model))?;
         let options = ExportConfig { max_len: self.max_len, quantization: self.quantization };
         let notes = attentive_interchange::export(&bundle, self.format, &options, &self.out)?;
         report!("wrote {} for {}", self.out.display(), self.format);

@@ -7,7 +7,11 @@ use attentive_bundle::{Bundle, Candidate, EncodeError, Input, SpanFiller, TextEn
 use attentive_model::Role;
 use clap::Args;
 
-use super::{BackendArgs, LongLines, PrecisionArgs, SpecialsArgs, on_one_line};
+use super::{
+    BackendArgs, LongLines, PrecisionArgs, SpecialsArgs,
+    numbers::{MAX_BEAM, integer},
+    on_one_line,
+};
 use crate::{input::Lines, output};
 use attentive_run::resolve;
 
@@ -25,7 +29,7 @@ pub(crate) struct Fill {
     /// Text with `[MASK]`, `<mask>` or `<extra_id_0>` in the place of words; without it, the lines of standard input.
     text: Vec<String>,
     /// Candidates for each mask.
-    #[arg(long, value_name = "K", default_value_t = 5)]
+    #[arg(long, value_name = "K", default_value_t = 5, value_parser = integer(1..=MAX_BEAM))]
     top_k: usize,
     #[command(flatten)]
     long: LongLines,

@@ -11,7 +11,10 @@ use attentive_bundle::{Bundle, GenerationConfig, Generator, TextModel};
 use attentive_decode::SamplingConfig;
 use clap::Args;
 
-use super::{BackendArgs, PrecisionArgs, SamplingArgs, SpecialsArgs};
+use super::{
+    BackendArgs, SamplingArgs, PrecisionArgs, SpecialsArgs, in_order,
+    numbers::{LONG, MANY_TOKENS, above_0, integer},
+};
 use crate::output;
 use attentive_run::resolve;
 
@@ -27,7 +30,7 @@ pub(crate) struct Generate {
     #[arg(long)]
     no_prompt: bool,
     /// Texts to write, each from a seed of its own.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = integer(1..=u64::MAX))]
     samples: u64,
     #[command(flatten)]
     generation: GenerationArgs,
@@ -46,18 +49,18 @@ struct GenerationArgs {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     begin: Option<bool>,
     /// Tokens that may follow the prompt.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = integer(1..=MANY_TOKENS))]
     max_tokens: Option<usize>,
     /// Tokens that must follow the prompt before the text may end.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = integer(0..=MANY_TOKENS))]
     min_tokens: Option<usize>,
     #[command(flatten)]
     sampling: SamplingArgs,
     /// Length of the n-grams of tokens that the text has once at most; 0 for no limit.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = integer(0..=LONG))]
     no_repeat_ngram: Option<usize>,
     /// Multiply log-probabilities of tokens that the text already has; more than 1 for less repetition.
-    #[arg(long, value_name = "THETA")]
+    #[arg(long, value_name = "THETA", value_parser = above_0())]
     repetition_penalty: Option<f64>,
     /// End at this string; may be given several times.
     #[arg(long, value_name = "TEXT")]
@@ -65,9 +68,10 @@ struct GenerationArgs {
 }
 
 impl GenerationArgs {
-    fn over(&self, model: &GenerationConfig) -> GenerationConfig {
+    /// The model's settings, and these over them.
+    fn over(&self, model: &GenerationConfig) -> Result<GenerationConfig> {
         let sampling = &model.sampling;
-        GenerationConfig {
+        let config = GenerationConfig {
             begin: self.begin.unwrap_or(model.begin),
             max_tokens: self.max_tokens.unwrap_or(model.max_tokens),
             min_tokens: self.min_tokens.unwrap_or(model.min_tokens),
@@ -78,14 +82,16 @@ impl GenerationArgs {
                 ..self.sampling.over(sampling)
             },
             ..model.clone()
-        }
+        };
+        in_order(("--min-tokens", config.min_tokens), ("--max-tokens", config.max_tokens), self.max_tokens.is_none())?;
+        Ok(config)
     }
 }
 
 impl Generate {
     pub(super) fn run(self) -> Result<()> {
         let bundle = self.specials.over(Bundle::open(&resolve(&self.model))?);
-        let mut config = self.generation.over(&bundle.generation);
+        let mut config = self.generation.over(&bundle.generation)?;
         let generator = Generator::from_bundle(&bundle, &self.backend.device()?, self.precision.precision)?;
         let prompt = match self.prompt.as_deref() {
             Some("-") => {

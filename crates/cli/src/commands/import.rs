@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use attentive_interchange::{ImportConfig, Imported};
 use clap::Args;
 
-use super::{CaseArgs, save};
+use super::{CaseArgs, check_new, save};
 
 /// Bring in a model of transformers.
 #[derive(Debug, Args)]
@@ -30,15 +30,16 @@ pub(crate) struct Import {
 
 impl Import {
     pub(super) fn run(self) -> Result<()> {
+        check_new(&self.out, self.force)?;
         let options = ImportConfig { drop_unknown: self.drop_unknown, lowercase: self.case.lowercase() };
         let folder = match self.source.to_str().filter(|source| source.starts_with("hf://")) {
             Some(address) => fetch(address)?,
             None => self.source.clone(),
         };
-        let Imported { bundle, notes } = attentive_interchange::import(&folder, &options)?;
         if folder.join("training.json").exists() && !folder.join("config.json").exists() {
             bail!("{} is a model of attentive already; it needs no import", folder.display());
         }
+        let Imported { bundle, notes } = attentive_interchange::import(&folder, &options)?;
         save(&bundle, &self.out, self.force)?;
         report!("imported {} into {}", self.source.display(), self.out.display());
         for note in notes {

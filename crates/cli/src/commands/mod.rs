@@ -16,6 +16,7 @@ mod inspect;
 mod long_lines;
 mod man;
 mod npy;
+mod numbers;
 mod paper;
 mod plot;
 mod quantize;
@@ -34,11 +35,14 @@ use std::{
 
 use anyhow::{Result, bail};
 use attentive_backend::{BackendKind, Device};
-use attentive_bundle::{Bundle, BundleError, DecodingConfig, WeightFormat};
+use attentive_bundle::{Bundle, DecodingConfig, WeightFormat};
 use attentive_decode::SamplingConfig;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use long_lines::{LongLines, on_one_line};
+use numbers::{LONG, MANY_TOKENS, MAX_BEAM, above_0, probability, share};
+
+pub(crate) use numbers::{at_least_0, integer};
 
 /// The Transformer of "Attention Is All You Need", from raw text to a model that translates.
 #[derive(Debug, Parser)]
@@ -78,6 +82,12 @@ enum Command {
 }
 
 impl Cli {
+    /// The arguments of the process.
+    pub(crate) fn of_process() -> Result<Self, clap::Error> {
+        let command = numbers::admit_negative(Self::command());
+        Self::from_arg_matches(&command.try_get_matches()?)
+    }
+
     pub(crate) fn run(self) -> Result<ExitCode> {
         match self.command {
             Command::Train(command) => command.run(),
@@ -108,11 +118,6 @@ impl Cli {
     }
 }
 
-/// Reads a number of at least 1.
-fn positive<T: std::str::FromStr>(text: &str) -> Result<T, &'static str> {
-    text.parse().map_err(|_| "must be an integer of at least 1")
-}
-
 /// What a user calls this command by: `cargo xtask` says so if it starts it.
 fn command_name() -> String {
     std::env::var("ATTENTIVE_COMMAND").unwrap_or_else(|_| "attentive".to_owned())
@@ -136,25 +141,25 @@ impl BackendArgs {
 #[derive(Debug, Args)]
 struct DecodingArgs {
     /// Hypotheses kept for each sentence; 1 is greedy search.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = integer(1..=MAX_BEAM))]
     beam: Option<usize>,
     /// α of the GNMT length penalty.
-    #[arg(long, value_name = "ALPHA")]
+    #[arg(long, value_name = "ALPHA", value_parser = at_least_0())]
     length_penalty: Option<f64>,
     /// Tokens that a translation must have before it may end.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = integer(0..=LONG))]
     min_length: Option<usize>,
     /// Tokens that a translation may have at most, its end included.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = integer(1..=LONG))]
     max_length: Option<usize>,
     /// Length of the n-grams of tokens that a translation has once at most; 0 for no limit.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = integer(0..=LONG))]
     no_repeat_ngram: Option<usize>,
     /// Multiply log-probabilities of tokens that the translation already has; more than 1 for less repetition.
-    #[arg(long, value_name = "THETA")]
+    #[arg(long, value_name = "THETA", value_parser = above_0())]
     repetition_penalty: Option<f64>,
     /// Source tokens, padding included, that are decoded together.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = integer(1..=MANY_TOKENS))]
     batch_tokens: Option<usize>,
     #[command(flatten)]
     weights: PrecisionArgs,
@@ -178,8 +183,9 @@ impl DecodingArgs {
         self.beam.is_some() || self.length_penalty.is_some()
     }
 
-    fn over(&self, model: &DecodingConfig) -> DecodingConfig {
-        DecodingConfig {
+    /// The model's settings, and these over them.
+    fn over(&self, model: &DecodingConfig) -> Result<DecodingConfig> {
+        let config = DecodingConfig {
             beam: self.beam.unwrap_or(model.beam),
             length_penalty: self.length_penalty.unwrap_or(model.length_penalty),
             min_len: self.min_length.unwrap_or(model.min_len),
@@ -188,7 +194,22 @@ impl DecodingArgs {
             repetition_penalty: self.repetition_penalty.unwrap_or(model.repetition_penalty),
             batch_tokens: self.batch_tokens.unwrap_or(model.batch_tokens),
             ..model.clone()
+        };
+        if let Some(max) = config.max_len {
+            in_order(("--min-length", config.min_len), ("--max-length", max), self.max_length.is_none())?;
         }
+        Ok(config)
+    }
+}
+
+/// Refuses a lower bound that is above an upper one, which may be the model's own.
+fn in_order((min_flag, min): (&str, usize), (max_flag, max): (&str, usize), is_of_model: bool) -> Result<()> {
+    match (min > max, is_of_model) {
+        (true, true) => {
+            bail!("{min_flag} {min} is more than the {max} that the model's settings allow: give {max_flag}")
+        }
+        (true, false) => bail!("{min_flag} {min} is more than {max_flag} {max}: lower it, or raise {max_flag}"),
+        _ => Ok(()),
     }
 }
 
@@ -196,16 +217,16 @@ impl DecodingArgs {
 #[derive(Debug, Args)]
 struct SamplingArgs {
     /// Below 1 for less surprise, 0 for the most probable token always.
-    #[arg(long, value_name = "T")]
+    #[arg(long, value_name = "T", value_parser = at_least_0())]
     temperature: Option<f64>,
     /// Draw among this many of the most probable tokens; 0 for no limit.
-    #[arg(long, value_name = "K")]
+    #[arg(long, value_name = "K", value_parser = integer(0..=MANY_TOKENS))]
     top_k: Option<usize>,
     /// Draw among the fewest most probable tokens that are this probable together.
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", value_parser = share())]
     top_p: Option<f64>,
     /// Draw among tokens at least this probable compared with the most probable one.
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", value_parser = probability())]
     min_p: Option<f64>,
     /// The same text follows from the same seed.
     #[arg(long, value_name = "N")]
@@ -276,12 +297,28 @@ fn refuse_overwriting<'a>(out: &Path, read: impl IntoIterator<Item = &'a PathBuf
     Ok(())
 }
 
+/// Refuses a file that can't be written, before what is to be in it is made.
+fn check_writable(out: &Path) -> Result<()> {
+    let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if out.is_dir() {
+        bail!("can't write {}: it is a folder; name a file", out.display());
+    }
+    if !folder.is_dir() {
+        bail!("can't write {}: there is no folder {}", out.display(), folder.display());
+    }
+    Ok(())
+}
+
+/// Refuses to write into a folder that is not empty, before what is to be in it is made, unless the user wants to.
+fn check_new(folder: &Path, force: bool) -> Result<()> {
+    let is_new = folder.read_dir().map_or(!folder.exists(), |mut files| files.next().is_none());
+    match force || is_new {
+        true => Ok(()),
+        false => bail!("{} is there already, and not empty; name a new folder, or give --force", folder.display()),
+    }
+}
+
 /// Writes a new model's folder; a model that is there gives way if the user wants it to.
 fn save(bundle: &Bundle, path: &Path, force: bool) -> Result<()> {
-    match if force { bundle.replace(path) } else { bundle.save(path) } {
-        Err(BundleError::Exists { path }) => {
-            bail!("{} is there already, and not empty; name a new folder, or give --force", path.display())
-        }
-        written => Ok(written?),
-    }
+    Ok(if force { bundle.replace(path) } else { bundle.save(path) }?)
 }

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use attentive_bundle::{Bundle, WeightFormat};
 use clap::Args;
 
-use super::save;
+use super::{check_new, save};
 use attentive_run::resolve;
 
 /// Round a model's weights to bytes: a quarter of the size, and faster on a CPU.
@@ -28,6 +28,7 @@ pub(crate) struct Quantize {
 
 impl Quantize {
     pub(super) fn run(self) -> Result<()> {
+        check_new(&self.out, self.force)?;
         let mut bundle = Bundle::read(&resolve(&self.model))?;
         if !attentive_bundle::packs(&bundle.model) {
             let (path, family) = (bundle.path.display(), bundle.model.family());

@@ -7,7 +7,11 @@ use attentive_bundle::{Bundle, Search, Translation, Translator};
 use attentive_decode::SamplingConfig;
 use clap::Args;
 
-use super::{BackendArgs, DecodingArgs, LINES_AT_ONCE, LongLines, SamplingArgs, SpecialsArgs, on_one_line, positive};
+use super::{
+    BackendArgs, DecodingArgs, LINES_AT_ONCE, LongLines, SamplingArgs, SpecialsArgs,
+    numbers::{MANY, integer},
+    on_one_line,
+};
 use crate::{input::Lines, output};
 use attentive_run::resolve;
 
@@ -23,7 +27,7 @@ pub(crate) struct Translate {
     /// What to translate; without it, the lines of standard input.
     text: Vec<String>,
     /// Translations of each line, best first; at most the beam.
-    #[arg(long, value_name = "N", default_value = "1", value_parser = positive::<NonZeroUsize>)]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = integer(NonZeroUsize::MIN..=MANY))]
     n_best: NonZeroUsize,
     /// Print the score (log-probability over length penalty) and the log-probability before each translation.
     #[arg(long)]
@@ -40,7 +44,7 @@ pub(crate) struct Translate {
     #[command(flatten)]
     backend: BackendArgs,
     /// Draw this many translations of each line at random, in place of a search; so do the options below, one translation.
-    #[arg(long, value_name = "N", help_heading = "Sampling", value_parser = positive::<NonZeroUsize>)]
+    #[arg(long, value_name = "N", help_heading = "Sampling", value_parser = integer(NonZeroUsize::MIN..=MANY))]
     samples: Option<NonZeroUsize>,
     #[command(flatten, next_help_heading = "Sampling")]
     sampling: SamplingArgs,
@@ -59,7 +63,10 @@ impl Translate {
         };
         let (Search::Best(n) | Search::Random(_, n)) = search;
         let bundle = self.specials.over(Bundle::open(&resolve(&self.model))?);
-        let config = self.decoding.over(&bundle.decoding);
+        let config = self.decoding.over(&bundle.decoding)?;
+        if self.n_best.get() > config.beam {
+            bail!("--n-best {} is more than the beam of {}: lower it, or raise --beam", self.n_best, config.beam);
+        }
         let translator = Translator::from_bundle(&bundle, &self.backend.device()?, self.decoding.weights.precision)?;
         let mut out = output::stdout();
         for block in Lines::of_command(self.text).blocks(LINES_AT_ONCE) {

@@ -7,6 +7,12 @@ use attentive_metrics::{Bleu, BleuTokenizer, Chrf, PaperBleu, Scorer, Smoothing,
 use clap::{Args, ValueEnum};
 
 use super::{AnyScorer, Segments, sentence_piece};
+use crate::commands::{at_least_0, integer};
+
+/// The longest n-grams of chrF, its greatest beta, and the most digits of a score.
+const MAX_ORDER: u8 = 100;
+const MAX_BETA: u32 = 1000;
+const MAX_DIGITS: usize = 50;
 
 /// A score by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -45,7 +51,7 @@ pub(crate) struct MetricArgs {
     #[arg(long, visible_alias = "smooth", value_name = "METHOD", default_value = "exp")]
     smooth_method: String,
     /// The value of floor (0.1 unless given) or add-k (1).
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", value_parser = at_least_0())]
     smooth_value: Option<f64>,
     /// Do not warn of text that looks tokenised.
     #[arg(long)]
@@ -54,13 +60,13 @@ pub(crate) struct MetricArgs {
     #[arg(long)]
     split_compounds: bool,
     /// The longest character n-grams of chrF.
-    #[arg(long, value_name = "N", default_value_t = 6)]
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = integer(1..=MAX_ORDER))]
     chrf_char_order: u8,
     /// The longest word n-grams of chrF; 2 is chrF++.
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = integer(0..=MAX_ORDER))]
     chrf_word_order: u8,
     /// How many times more recall weighs than precision in chrF.
-    #[arg(long, value_name = "N", default_value_t = 2)]
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = integer(0..=MAX_BETA))]
     chrf_beta: u32,
     /// Count white space among chrF's characters.
     #[arg(long)]
@@ -84,7 +90,7 @@ pub(crate) struct MetricArgs {
     #[arg(long)]
     ter_normalized: bool,
     /// Digits of scores after the point.
-    #[arg(short, long, value_name = "N", default_value_t = 2)]
+    #[arg(short, long, value_name = "N", default_value_t = 2, value_parser = integer(0..=MAX_DIGITS))]
     pub width: usize,
 }
 

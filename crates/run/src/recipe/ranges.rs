@@ -137,7 +137,7 @@ const RANGES: &[(&str, Range)] = &[
     ("suppressed", ID),
     ("bad_words", ID),
     ("forced_first", ID),
-    ("batch_tokens", Whole(0, 1 << 24)),
+    ("batch_tokens", Whole(1, 1 << 24)),
     ("generation.max_tokens", Whole(0, 1 << 24)),
     ("min_tokens", Whole(0, 1 << 24)),
     ("temperature", Closed(0.0, 1e6)),

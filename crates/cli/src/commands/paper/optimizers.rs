@@ -17,7 +17,10 @@ use attentive_trainer::Update;
 use clap::Args;
 
 use super::{
-    super::{BackendArgs, positive},
+    super::{
+        BackendArgs, check_writable,
+        numbers::{MANY_UPDATES, integer},
+    },
     write_figure,
 };
 use crate::{markdown::Table, terminal::Terminal};
@@ -46,7 +49,7 @@ pub(super) struct Optimizers {
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// Updates by each optimizer.
-    #[arg(long, default_value = "200", value_parser = positive::<NonZeroU64>)]
+    #[arg(long, default_value = "200", value_parser = integer(NonZeroU64::MIN..=MANY_UPDATES))]
     steps: NonZeroU64,
     /// The drawing, SVG.
     #[arg(long, value_name = "FILE", default_value = "optimizers.svg")]
@@ -85,6 +88,7 @@ impl TaskVisitor for &Optimizers {
 
 impl Optimizers {
     pub(super) fn run(self) -> anyhow::Result<()> {
+        check_writable(&self.out)?;
         let small = SMALL.iter().filter(|_| self.recipe.is_none()).map(ToString::to_string);
         let settings: Vec<String> = small.chain(self.set.iter().cloned()).collect();
         let mut recipe = Recipe::of_command(self.recipe.as_deref(), &settings)?;

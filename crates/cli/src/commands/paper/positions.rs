@@ -9,7 +9,10 @@ use attentive_bundle::Bundle;
 use attentive_plot::{Chart, HeatMap, Series, heat_maps, to_svg};
 use clap::Args;
 
-use super::write_figure;
+use super::{
+    super::numbers::{LONG, integer},
+    write_figure,
+};
 use crate::markdown::Table;
 
 /// Parameters that hold learned positions, by family.
@@ -19,10 +22,10 @@ const LEARNED: [&str; 3] = ["source_positions.weight", "positions.weight", "targ
 #[derive(Debug, Args)]
 pub(super) struct Positions {
     /// Positions.
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 100, value_parser = integer(2..=LONG))]
     n: usize,
     /// Width of embeddings.
-    #[arg(long, default_value_t = 128)]
+    #[arg(long, default_value_t = 128, value_parser = integer(2..=LONG))]
     d_model: usize,
     /// A model with learned positions.
     #[arg(long, value_name = "DIR")]
@@ -44,9 +47,6 @@ struct Encodings {
 
 impl Positions {
     pub(super) fn run(self) -> Result<()> {
-        if self.n < 2 || self.d_model < 2 {
-            bail!("--n and --d-model are 2 at least");
-        }
         let fixed = sinusoids(0, self.n, self.d_model, &BackendKind::Flex.device()?);
         let values = fixed.into_data().try_into_vec::<f32>().expect("floats");
         let mut all = vec![Encodings { name: "sinusoids".into(), d: self.d_model, values }];

@@ -7,7 +7,10 @@ use attentive_optim::{Schedule as _, ScheduleConfig};
 use attentive_plot::{Chart, Series, to_svg};
 use clap::Args;
 
-use super::{super::positive, write_figure};
+use super::{
+    super::numbers::{MANY_UPDATES, integer},
+    write_figure,
+};
 use crate::markdown::Table;
 
 /// The paper's base model, and the peak that its schedule has for that.
@@ -20,7 +23,7 @@ const N_POINTS: u64 = 400;
 #[derive(Debug, Args)]
 pub(super) struct Schedule {
     /// Updates.
-    #[arg(long, default_value = "20000", value_parser = positive::<NonZeroU64>)]
+    #[arg(long, default_value = "20000", value_parser = integer(NonZeroU64::MIN..=MANY_UPDATES))]
     steps: NonZeroU64,
     /// The drawing, SVG.
     #[arg(long, value_name = "FILE", default_value = "schedule.svg")]

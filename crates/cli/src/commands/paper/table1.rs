@@ -15,7 +15,10 @@ use clap::Args;
 
 use attentive_task::thousands;
 
-use super::super::BackendArgs;
+use super::super::{
+    BackendArgs,
+    numbers::{MANY_VALUES, integer},
+};
 use crate::markdown::Table;
 
 /// Passes through a layer; the fastest counts.
@@ -27,16 +30,16 @@ const D_HEAD: usize = 64;
 #[derive(Debug, Args)]
 pub(super) struct Table1 {
     /// Positions of a sequence.
-    #[arg(long, default_value_t = 512)]
+    #[arg(long, default_value_t = 512, value_parser = integer(1..=MANY_VALUES))]
     n: u64,
     /// Values of a vector.
-    #[arg(long, default_value_t = 512)]
+    #[arg(long, default_value_t = 512, value_parser = integer(1..=MANY_VALUES))]
     d: u64,
     /// Width of a convolution's kernel.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 3, value_parser = integer(2..=MANY_VALUES))]
     k: u64,
     /// Positions of the neighbourhood of restricted self-attention.
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, default_value_t = 64, value_parser = integer(1..=MANY_VALUES))]
     r: u64,
     /// Leave out the measurements.
     #[arg(long)]
@@ -48,9 +51,6 @@ pub(super) struct Table1 {
 impl Table1 {
     pub(super) fn run(self) -> Result<()> {
         let sizes = LayerSizes { n: self.n, d: self.d, k: self.k, r: self.r };
-        if [self.n, self.d, self.r].contains(&0) || self.k < 2 {
-            bail!("--n, --d and --r are positive, --k is 2 at least");
-        }
         let head =
             ["layer", "complexity", "sequential", "path", "operations", "steps in sequence", "longest path", "forward"];
         let mut table = Table::new(head);

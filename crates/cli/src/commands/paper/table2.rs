@@ -11,7 +11,10 @@ use attentive_model::{
 use burn::tensor::{Distribution, Tensor};
 use clap::Args;
 
-use super::{super::BackendArgs, or_dash};
+use super::{
+    super::{BackendArgs, numbers::above_0},
+    or_dash,
+};
 use crate::markdown::Table;
 
 /// The paper's vocabulary (§5.1), target tokens of a batch and updates of the base model (§5.1, §5.2).
@@ -31,7 +34,7 @@ pub(super) struct Table2 {
     #[arg(long = "run", value_name = "DIR")]
     runs: Vec<PathBuf>,
     /// Operations a second that the machine of the runs sustains; measured on this one unless given.
-    #[arg(long, value_name = "FLOPS")]
+    #[arg(long, value_name = "FLOPS", value_parser = above_0())]
     sustained: Option<f64>,
     #[command(flatten)]
     backend: BackendArgs,

@@ -7,14 +7,17 @@ use clap::Args;
 
 use attentive_task::thousands;
 
-use super::or_dash;
+use super::{
+    super::numbers::{MANY_TOKENS, integer},
+    or_dash,
+};
 use crate::markdown::Table;
 
 /// Every variation of the model: hyper-parameters, our count of parameters beside the paper's, and the paper's scores.
 #[derive(Debug, Args)]
 pub(super) struct Table3 {
     /// Entries of the joint vocabulary: the paper says "about 37,000" (§5.1).
-    #[arg(long, default_value_t = 37_000)]
+    #[arg(long, default_value_t = 37_000, value_parser = integer(1..=MANY_TOKENS))]
     vocab_size: usize,
 }
 

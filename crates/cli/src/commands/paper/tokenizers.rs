@@ -12,7 +12,10 @@ use attentive_trainer::Update;
 use burn::module::Module;
 use clap::Args;
 
-use super::super::{BackendArgs, positive};
+use super::super::{
+    BackendArgs,
+    numbers::{MANY_TOKENS, integer},
+};
 use crate::{markdown::Table, terminal::Terminal};
 
 /// Families, as recipes name them, and whether their vocabularies are learnt up to a size.
@@ -36,10 +39,10 @@ pub(super) struct Tokenizers {
     #[arg(long, value_name = "FILE")]
     text: Option<PathBuf>,
     /// Size of the vocabularies that are learnt.
-    #[arg(long, value_name = "N", default_value_t = 1000)]
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = integer(2..=MANY_TOKENS))]
     vocab_size: usize,
     /// Training compute of each model, in 10^9 floating-point operations: products forward, and twice that backward.
-    #[arg(long, value_name = "GFLOPS", default_value = "4000", value_parser = positive::<NonZeroU64>)]
+    #[arg(long, value_name = "GFLOPS", default_value = "4000", value_parser = integer(NonZeroU64::MIN..=NonZeroU64::MAX))]
     gflops: NonZeroU64,
     #[command(flatten)]
     backend: BackendArgs,

@@ -3,14 +3,20 @@
 use std::{fs, path::PathBuf};
 
 use anyhow::{Context, Result, bail};
-use attentive_task::config::{TokenizerKind, TokenizerRecipe};
+use attentive_task::{
+    config::{TokenizerKind, TokenizerRecipe},
+    with_causes,
+};
 use attentive_tokenizer::PreTokenization;
 use clap::{
     Args,
     builder::{PossibleValuesParser, TypedValueParser},
 };
 
-use crate::{commands::refuse_overwriting, input::Lines};
+use crate::{
+    commands::{check_writable, integer, refuse_overwriting},
+    input::{Lines, MAX_LINE_BYTES},
+};
 
 /// Learn a vocabulary from text.
 #[derive(Debug, Args)]
@@ -35,7 +41,7 @@ pub(super) struct Train {
     #[arg(long, value_name = "SHARE")]
     character_coverage: Option<f64>,
     /// Longest line that is learned from, in bytes; of a longer one, its beginning is.
-    #[arg(long, value_name = "N", default_value_t = 1 << 20)]
+    #[arg(long, value_name = "N", default_value_t = 1 << 20, value_parser = integer(1..=MAX_LINE_BYTES))]
     max_line_bytes: usize,
     /// How text falls into words, of BPE: punctuation for raw text, spaces for text that is tokenised already.
     #[arg(long, value_name = "HOW", default_value = "punctuation", value_parser = pre_tokenization)]
@@ -53,7 +59,7 @@ pub(super) struct Train {
 
 /// A line that can't be read, as the recipe's own errors are.
 fn refused(line: Result<String>) -> attentive_task::Result<String> {
-    line.map_err(|error| attentive_task::Error::Refused(format!("{error:#}")))
+    line.map_err(|error| attentive_task::Error::Refused(with_causes(error.as_ref())))
 }
 
 /// Reads the name of a kind.
@@ -91,6 +97,7 @@ impl Train {
         }
         refuse_overwriting(&self.out, &self.files)?;
         self.codes.iter().try_for_each(|codes| refuse_overwriting(codes, &self.files))?;
+        [&self.out].into_iter().chain(&self.codes).try_for_each(|path| check_writable(path))?;
         let mut n_lines = 0_u64;
         let (mut n_cut, mut first_cut) = (0_u64, None);
         let lines = Lines::open_cut(&self.files, "text", self.max_line_bytes).map(|line| {
@@ -102,6 +109,9 @@ impl Train {
             Ok(line.text)
         });
         let (tokenizer, learned) = recipe.train(true, lines.inspect(|_| n_lines += 1).map(refused))?;
+        if n_lines == 0 {
+            bail!("there is no line to learn from: name files of text");
+        }
         if let Some(first) = first_cut {
             let max_bytes = self.max_line_bytes;
             warning!(

@@ -1,0 +1,62 @@
+//! Numbers of the command line: one that is out of range is refused by its flag at once, before any file is read.
+
+mod support;
+
+use support::{Folder, contains};
+
+/// A command with a flag, values that it does not take, and the range that it names.
+const REFUSED: [(&str, &str, &[&str], &str); 35] = [
+    ("translate", "--beam", &["0", "-1", "1025", "1.5", "x"], "an integer from 1 to 1024"),
+    ("translate", "--n-best", &["0", "-1"], "an integer from 1 to "),
+    ("translate", "--samples", &["0", "18446744073709551616"], "an integer from 1 to "),
+    ("translate", "--length-penalty", &["-1", "NaN", "inf"], "a number of at least 0"),
+    ("translate", "--min-length", &["-1", "65537"], "an integer from 0 to 65536"),
+    ("translate", "--max-length", &["0", "65537"], "an integer from 1 to 65536"),
+    ("translate", "--no-repeat-ngram", &["-1"], "an integer from 0 to "),
+    ("translate", "--repetition-penalty", &["0", "-1", "NaN", "inf"], "a number above 0"),
+    ("translate", "--batch-tokens", &["0", "-5"], "an integer from 1 to "),
+    ("translate", "--temperature", &["-0.1", "NaN", "inf"], "a number of at least 0"),
+    ("translate", "--top-k", &["-1", "2.5"], "an integer from 0 to "),
+    ("translate", "--top-p", &["0", "1.1", "-1", "NaN"], "a number above 0 and at most 1"),
+    ("translate", "--min-p", &["-0.1", "1.1", "NaN"], "a number from 0 to 1"),
+    ("generate", "--samples", &["0"], "an integer from 1 to "),
+    ("generate", "--max-tokens", &["0", "-1"], "an integer from 1 to "),
+    ("generate", "--min-tokens", &["-1", "16777217"], "an integer from 0 to 16777216"),
+    ("generate", "--no-repeat-ngram", &["-1"], "an integer from 0 to "),
+    ("generate", "--repetition-penalty", &["0", "-1", "NaN", "-inf"], "a number above 0"),
+    ("generate", "--temperature", &["-1", "NaN"], "a number of at least 0"),
+    ("fill", "--top-k", &["0", "-1", "1025"], "an integer from 1 to 1024"),
+    ("eval", "--confidence-n", &["0", "-1"], "an integer from 1 to "),
+    ("eval", "--width", &["-1", "70000"], "an integer from 0 to 50"),
+    ("eval", "--smooth-value", &["-1", "NaN", "inf"], "a number of at least 0"),
+    ("eval", "--chrf-char-order", &["0", "-1"], "an integer from 1 to "),
+    ("eval", "--chrf-word-order", &["-1", "300"], "an integer from 0 to "),
+    ("eval", "--chrf-beta", &["-1"], "an integer from 0 to "),
+    ("compare", "--samples", &["0", "-1"], "an integer from 1 to "),
+    ("average", "--last", &["0", "-1"], "an integer from 1 to "),
+    ("export", "--max-len", &["0", "-1"], "an integer from 1 to "),
+    ("paper table1", "--k", &["1", "-1"], "an integer from 2 to "),
+    ("paper table2", "--sustained", &["0", "-1", "NaN", "inf"], "a number above 0"),
+    ("paper table3", "--vocab-size", &["0", "-1"], "an integer from 1 to "),
+    ("paper positions", "--n", &["1"], "an integer from 2 to "),
+    ("paper schedule", "--steps", &["0", "18446744073709551615"], "an integer from 1 to "),
+    ("tokenize train", "--max-line-bytes", &["0", "-1"], "an integer from 1 to "),
+];
+
+#[test]
+fn a_number_out_of_range_is_refused_by_its_flag() {
+    let folder = Folder::new();
+    for (command, flag, values, range) in REFUSED {
+        for value in values {
+            // A value that begins with a letter after the minus is taken for flags unless `=` holds it.
+            let given = format!("{flag}={value}");
+            let is_number = value.parse::<f64>().is_ok_and(f64::is_finite);
+            let given: Vec<&str> = if is_number { vec![flag, value] } else { vec![&given] };
+            let args: Vec<&str> = command.split(' ').chain(given).collect();
+            let output = folder.run(&args, "");
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
+            contains(&said, &[&format!("'{value}' for '{flag} <"), &format!("must be {range}")]);
+        }
+    }
+}
