@@ -13,7 +13,7 @@ mod terminal;
 
 use std::process::ExitCode;
 
-use attentive_kernels::Allocator;
+use attentive_kernels::{Allocator, Level};
 use attentive_task::with_causes;
 
 /// Large tensors are freed and taken again at every step: the system's allocator gives their pages back each time.
@@ -30,7 +30,12 @@ fn main() -> ExitCode {
 }
 
 fn run() -> ExitCode {
-    let cli = match commands::Cli::try_parse() {
+    let wanted = std::env::var("ATTENTIVE_SIMD").unwrap_or_default();
+    if !wanted.is_empty() && Level::chosen().is_none() {
+        let names: Vec<&str> = Level::available().into_iter().map(Level::name).collect();
+        warning!("warning: ATTENTIVE_SIMD={wanted} is not followed: this CPU has {}", names.join(", "));
+    }
+    let cli = match commands::Cli::of_process() {
         Ok(cli) => cli,
         Err(error) => return output::end(usage(&error)),
     };
