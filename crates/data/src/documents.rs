@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{DataError, FileReport, Line, LineReader, text_file::check_all};
 
-/// The longest line that a text may have; memory for reading is bounded by it.
+/// The longest line that a text may have, and about the longest piece; memory for reading is bounded by them.
 const MAX_LINE_BYTES: usize = 1 << 24;
 
 /// What of a text file is one document.
@@ -69,10 +69,10 @@ impl TextFiles {
     }
 }
 
-/// A document, or a line of one that is a whole file.
+/// A document, a line of one that is a whole file, or a part of a paragraph of more than 16 MiB.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Piece {
-    /// The text; a piece of a file ends in its line break.
+    /// The text; a piece of a longer document ends in its line break.
     pub text: String,
     /// Where it begins, from 1: the lines of all files count as one.
     pub line: u64,
@@ -111,8 +111,12 @@ impl Documents {
         match self.unit {
             DocumentUnit::Line => {}
             DocumentUnit::Paragraph => {
-                while self.peek()?.is_some_and(|(line, text)| line.place.line > 1 && !text.trim().is_empty()) {
+                while self.continues_paragraph()? {
                     text.push('\n');
+                    if text.len() > MAX_LINE_BYTES {
+                        ends_document = false;
+                        break;
+                    }
                     text.extend(self.take()?);
                 }
             }
@@ -122,6 +126,11 @@ impl Documents {
             }
         }
         Ok(Some(Piece { text, line, ends_document }))
+    }
+
+    /// Whether the next line is of the same paragraph.
+    fn continues_paragraph(&mut self) -> Result<bool, DataError> {
+        Ok(self.peek()?.is_some_and(|(line, text)| line.place.line > 1 && !text.trim().is_empty()))
     }
 
     fn peek(&mut self) -> Result<Option<&(Line, String)>, DataError> {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use attentive_core::{Batch, BatchStream, Endless, Epochs, SequenceBatch, TokenId};
-use attentive_data::{ContextBatcher, ContextOrder, DataError, DocumentUnit, Storage, TextFiles, TokenStream};
+use attentive_data::{ContextBatcher, ContextOrder, DataError, DocumentUnit, Piece, Storage, TextFiles, TokenStream};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -40,6 +40,20 @@ fn documents_of_several_files_have_separators_between_them() {
     assert_eq!(ids(DocumentUnit::Line), "ab|cd|ef|gh");
     assert_eq!(ids(DocumentUnit::Paragraph), "ab|cd\nef|gh");
     assert_eq!(ids(DocumentUnit::File), "ab\n\n  \ncd\nef\n|gh\n");
+}
+
+#[test]
+fn a_paragraph_without_end_is_one_document_in_pieces() {
+    let line = "x".repeat(1 << 20) + "\n";
+    let (_dir, paths) = written(&[&format!("{}\nend\n", line.repeat(40))]);
+    let pieces: Vec<Piece> =
+        TextFiles::new(&paths, DocumentUnit::Paragraph).documents().collect::<Result<_, _>>().unwrap();
+    assert!(pieces.iter().all(|piece| piece.text.len() <= 17 * line.len()));
+    let ends: Vec<bool> = pieces.iter().map(|piece| piece.ends_document).collect();
+    assert_eq!(ends, [false, false, true, true]);
+    let text: String = pieces[..3].iter().map(|piece| piece.text.as_str()).collect();
+    assert_eq!(text, line.repeat(40).trim_end());
+    assert_eq!((pieces[3].text.as_str(), pieces[3].line), ("end", 42));
 }
 
 #[test]
