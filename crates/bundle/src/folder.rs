@@ -8,7 +8,7 @@ use std::{
 };
 
 use attentive_tokenizer::Tokenizer;
-use attentive_weights::{Tensors, sync_folder, write_atomically, write_some_int8};
+use attentive_weights::{Tensors, make_folder, remove_folder, replace_folder, write_atomically, write_some_int8};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -253,13 +253,14 @@ pub fn write_folder<T, E>(
 fn as_one<T, E>(path: &Path, write: impl FnOnce(&Path) -> Result<T, E>, io: impl Fn(io::Error) -> E) -> Result<T, E> {
     let [new, old] = names(path).map_err(&io)?;
     for left_over in [&new, &old] {
-        remove(left_over).map_err(&io)?;
+        remove_folder(left_over).map_err(&io)?;
     }
-    let written = write(&new).and_then(|written| exchange(&new, path, &old).map_err(&io).map(|()| written));
-    written.inspect_err(|_| {
+    let written = write(&new).inspect_err(|_| {
         // The failure is reported; what is left of the new folder only takes room.
-        let _ = remove(&new);
-    })
+        let _ = remove_folder(&new);
+    })?;
+    replace_folder(&new, path, &old).map_err(&io)?;
+    Ok(written)
 }
 
 /// The path of a folder that is or will be, without links and `..`: it is renamed on the way. A link stays one, and leads to
@@ -269,7 +270,7 @@ fn settled(path: &Path) -> io::Result<PathBuf> {
         return path.canonicalize();
     }
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(parent)?;
+    make_folder(parent)?;
     Ok(parent.canonicalize()?.join(path.file_name().unwrap_or_default()))
 }
 
@@ -300,22 +301,6 @@ fn keep_others(old: &Path, new: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Gives the folder `new` the name `path`, whose folder there was, if any, is removed by way of the name `old`.
-fn exchange(new: &Path, path: &Path, old: &Path) -> io::Result<()> {
-    let was_there = path.exists();
-    if was_there {
-        fs::rename(path, old)?;
-    }
-    if let Err(cause) = fs::rename(new, path) {
-        if was_there {
-            fs::rename(old, path)?;
-        }
-        return Err(cause);
-    }
-    sync_folder(path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")))?;
-    remove(old)
-}
-
 /// A hidden name beside `path`, for what is there for a moment.
 fn beside(path: &Path, what: &str) -> Option<PathBuf> {
     let name = path.file_name()?.to_string_lossy();
@@ -328,13 +313,6 @@ fn entries(path: &Path) -> io::Result<Vec<String>> {
         Ok(entries) => entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect(),
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(cause) => Err(cause),
-    }
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(cause),
-        _ => Ok(()),
     }
 }
 

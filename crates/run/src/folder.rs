@@ -9,6 +9,7 @@ use std::{
 
 use attentive_bundle::run_in;
 use attentive_task::{Context, Result};
+use attentive_weights::{make_folder, sync_parent};
 
 /// What the process that trains holds locked, and writes its id into.
 const LOCK: &str = "lock";
@@ -21,14 +22,12 @@ pub(crate) const DATA: &str = "data.json";
 
 /// Makes a new folder `runs/NAME-N`.
 pub(crate) fn create(root: &Path, name: &str) -> Result<PathBuf> {
-    fs::create_dir_all(root)
-        .and_then(|()| sync(root.parent()))
-        .with_context(|| format!("can't make {}", root.display()))?;
+    make_folder(root).with_context(|| format!("can't make {}", root.display()))?;
     for n in 1_u32.. {
         let path = root.join(format!("{name}-{n}"));
         match fs::create_dir(&path) {
             Ok(()) => {
-                sync(Some(root)).with_context(|| format!("can't write {}", root.display()))?;
+                sync_parent(&path).with_context(|| format!("can't write {}", root.display()))?;
                 return Ok(path);
             }
             Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
@@ -63,12 +62,6 @@ pub(crate) fn check_is_run(path: &Path) -> Result<()> {
         }
         None => refuse!("{path_shown} is not a run's folder: it has no config.toml"),
     }
-}
-
-/// Makes the names in a folder last through a crash of the system.
-fn sync(folder: Option<&Path>) -> io::Result<()> {
-    let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
-    attentive_weights::sync_folder(folder.unwrap_or(Path::new(".")))
 }
 
 /// Removes files that a process that was killed had not finished; whoever calls it holds the run's lock.

@@ -4,7 +4,6 @@ use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap},
     fmt,
-    fs::{self, File},
     io,
     path::Path,
 };
@@ -15,6 +14,7 @@ use safetensors::{Dtype, SafeTensorError, View};
 use crate::{
     WeightsError,
     check::check_tensor,
+    disk::atomically,
     int8::{Int8Tensor, SCALE, ScaleAxis},
 };
 
@@ -172,39 +172,4 @@ impl View for Stored<'_> {
 /// `key=value`, a line each.
 fn flatten(metadata: &BTreeMap<String, String>) -> String {
     metadata.iter().map(|(key, value)| format!("{key}={value}\n")).collect()
-}
-
-/// Replaces a file in one step: whoever reads it sees the old bytes or the new ones, even after a crash of the system.
-///
-/// # Errors
-/// The system's error; the old file is then untouched.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    atomically(path, |temporary| fs::write(temporary, bytes))
-}
-
-/// [`write_atomically`] of the content that `write` puts in a temporary file.
-fn atomically(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".tmp");
-    let temporary = Path::new(&temporary);
-    // safetensors makes files for their owner alone; the user's mask says who may read this one.
-    let made = File::create(temporary).and_then(|file| Ok(file.metadata()?.permissions()));
-    let written = made.and_then(|mode| write(temporary).and_then(|()| fs::set_permissions(temporary, mode)));
-    let written = written.and_then(|()| File::open(temporary)?.sync_all());
-    written.and_then(|()| fs::rename(temporary, path)).inspect_err(|_| {
-        // The failure is reported; a remaining temporary file only takes space.
-        let _ = fs::remove_file(temporary);
-    })?;
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => sync_folder(folder),
-        _ => sync_folder(Path::new(".")),
-    }
-}
-
-/// Makes the names in a folder last through a crash of the system, where the system knows how to.
-///
-/// # Errors
-/// The system's error.
-pub fn sync_folder(path: &Path) -> io::Result<()> {
-    if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
 }

@@ -7,6 +7,7 @@
 
 mod average;
 mod check;
+mod disk;
 mod error;
 mod file;
 mod gguf;
@@ -18,10 +19,9 @@ mod source;
 
 pub use average::average;
 pub use check::check_finite;
+pub use disk::{make_folder, remove_folder, replace_file, replace_folder, sync_folder, sync_parent, write_atomically};
 pub use error::{FormatError, TensorProblem, WeightsError};
-pub use file::{
-    DeviceTensor, HostTensor, Tensors, sync_folder, write, write_atomically, write_from_device, write_some_int8,
-};
+pub use file::{DeviceTensor, HostTensor, Tensors, write, write_from_device, write_some_int8};
 pub use gguf::{Gguf, GgufArray, GgufEntry, GgufKind, GgufTensor, GgufValue};
 pub use int8::ScaleAxis;
 pub use module::{ParamShape, device_params, load, param_shapes, params};

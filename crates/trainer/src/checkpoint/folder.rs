@@ -7,6 +7,7 @@ use std::{
 };
 
 use attentive_optim::{Ema, Optimizer};
+use attentive_weights::{make_folder, remove_folder, replace_folder};
 use burn::module::Module;
 
 use super::{Checkpoint, MODEL, io_error};
@@ -90,31 +91,23 @@ impl CheckpointDir {
     /// Gives a whole checkpoint its name, in place of one that has it.
     fn publish(&self, temporary: &Path, path: &Path) -> io::Result<()> {
         let replaced = self.root.join(REPLACED);
-        if path.exists() {
-            remove(&replaced)?;
-            fs::rename(path, &replaced)?;
-        }
-        fs::rename(temporary, path)?;
-        attentive_weights::sync_folder(&self.root)?;
-        remove(&replaced)
+        remove_folder(&replaced)?;
+        replace_folder(temporary, path, &replaced)
     }
 
     /// Makes an empty folder in the root, which is made too if it is not there.
     fn make_empty(&self, folder: &Path) -> io::Result<()> {
-        remove(folder)?;
-        if !self.root.exists() {
-            fs::create_dir_all(&self.root)?;
-            sync_parent(&self.root)?;
-        }
+        remove_folder(folder)?;
+        make_folder(&self.root)?;
         fs::create_dir(folder)
     }
 
     /// Deletes a checkpoint: at every moment it is there whole or not at all.
     fn discard(&self, path: &Path) -> io::Result<()> {
         let removed = self.root.join(REMOVED);
-        remove(&removed)?;
+        remove_folder(&removed)?;
         fs::rename(path, &removed)?;
-        remove(&removed)
+        remove_folder(&removed)
     }
 
     /// Removes what a process that was killed left half done. Only one process at a time may use the folder.
@@ -124,7 +117,7 @@ impl CheckpointDir {
     pub fn sweep(&self) -> Result<(), TrainError> {
         let folders = [TEMPORARY, REPLACED, REMOVED].map(|name| self.root.join(name));
         let mut leftovers = folders.iter().filter(|path| path.is_dir());
-        leftovers.try_for_each(|path| remove(path).map_err(|cause| io_error(path, cause)))
+        leftovers.try_for_each(|path| remove_folder(path).map_err(|cause| io_error(path, cause)))
     }
 
     /// Finishes what a process that was killed after it wrote the checkpoint of `state` left to do.
@@ -223,19 +216,5 @@ impl CheckpointDir {
     /// The file of parameters in a checkpoint's folder.
     pub fn model_file(path: &Path) -> PathBuf {
         path.join(MODEL)
-    }
-}
-
-/// Makes the name of a new folder last through a crash of the system.
-fn sync_parent(folder: &Path) -> io::Result<()> {
-    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
-    attentive_weights::sync_folder(parent.unwrap_or(Path::new(".")))
-}
-
-/// Removes a folder, if there is one.
-fn remove(folder: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(cause),
-        _ => Ok(()),
     }
 }
