@@ -31,7 +31,9 @@ impl MetricsLog {
                 attentive_weights::write_atomically(path, kept.as_bytes())?;
             }
         }
-        Ok(Self(OpenOptions::new().create(true).append(true).open(path)?))
+        let file = OpenOptions::new().create(true).append(true).open(path)?;
+        attentive_weights::sync_parent(path)?;
+        Ok(Self(file))
     }
 
     fn write(&mut self, line: &Value) -> io::Result<()> {
@@ -72,12 +74,17 @@ impl Callback for MetricsLog {
                 "from_step": diagnosis.step,
                 "lr_scale": lr_scale,
             }),
+            Event::Saving => return told(self.0.sync_data()),
             _ => return Ok(ControlFlow::Continue(())),
         };
-        match self.write(&line) {
-            Ok(()) => Ok(ControlFlow::Continue(())),
-            Err(cause) => Err(CallbackError { what: "writing metrics.jsonl".into(), cause: cause.into() }),
-        }
+        told(self.write(&line))
+    }
+}
+
+fn told(written: io::Result<()>) -> Result<ControlFlow<()>, CallbackError> {
+    match written {
+        Ok(()) => Ok(ControlFlow::Continue(())),
+        Err(cause) => Err(CallbackError { what: "writing metrics.jsonl".into(), cause: cause.into() }),
     }
 }
 

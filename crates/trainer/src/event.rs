@@ -54,6 +54,9 @@ pub enum Event<'a> {
         /// Time since training began.
         elapsed: Duration,
     },
+    /// A checkpoint is about to be written. What was logged until now has to be on the disk before it: it is not logged
+    /// again by a run that continues from the checkpoint.
+    Saving,
     /// A checkpoint was written.
     Saved {
         /// Updates made.

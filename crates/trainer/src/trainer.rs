@@ -337,12 +337,13 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
         self.state.elapsed_seconds = self.clock.elapsed().as_secs_f64();
         let is_scheduled = self.checkpoint_is_scheduled();
         let Some(checkpoints) = &self.checkpoints else { return Ok(false) };
+        let stops = tell(callbacks, &Event::Saving)?;
         if is_scheduled {
             checkpoints.schedule(&mut self.state);
         }
         let path = checkpoints.save(&self.model, &*self.optimizer, self.ema.as_ref(), &self.state)?;
         self.saved_step = Some(self.state.step);
-        tell(callbacks, &Event::Saved { step: self.state.step, path: &path })
+        Ok(stops | tell(callbacks, &Event::Saved { step: self.state.step, path: &path })?)
     }
 
     /// Where the model is, without gradients.
