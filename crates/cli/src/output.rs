@@ -7,11 +7,14 @@
 
 use std::{
     error::Error,
-    fmt,
+    fmt, fs,
     io::{self, Write},
+    path::Path,
     process::ExitCode,
     sync::OnceLock,
 };
+
+use attentive_weights::write_atomically;
 
 /// The first failure of standard output.
 static FAILURE: OnceLock<io::Error> = OnceLock::new();
@@ -88,6 +91,11 @@ pub(crate) fn line(text: fmt::Arguments<'_>) -> io::Result<()> {
 /// [`warning!`]'s line.
 pub(crate) fn aside(text: fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Writes a file in one step; a pipe or a device as it is.
+pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if path.exists() && !path.is_file() { fs::write(path, bytes) } else { write_atomically(path, bytes) }
 }
 
 /// The exit code of a command that would end with `code`, after the last of its output is written.

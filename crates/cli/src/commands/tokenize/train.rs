@@ -1,6 +1,6 @@
 //! `attentive tokenize train`.
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use attentive_task::{
@@ -16,6 +16,7 @@ use clap::{
 use crate::{
     commands::{check_writable, integer, refuse_overwriting},
     input::{Lines, MAX_LINE_BYTES},
+    output::write_file,
 };
 
 /// Learn a vocabulary from text.
@@ -128,7 +129,7 @@ impl Train {
         if let Some(path) = &self.codes
             && let Some(codes) = tokenizer.to_model().and_then(|model| model.to_codes())
         {
-            fs::write(path, codes).with_context(|| format!("can't write {}", path.display()))?;
+            write_file(path, codes.as_bytes()).with_context(|| format!("can't write {}", path.display()))?;
             report!("codes of subword-nmt in {}", path.display());
         }
         Ok(())
