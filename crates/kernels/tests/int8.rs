@@ -67,16 +67,27 @@ fn columns_are_those_that_were_rounded() {
 
 #[test]
 fn extreme_values_do_not_overflow() {
-    let k = 4096;
-    let columns = QuantisedColumns::new(MatRef::new(&vec![-1.0; k], k, 1));
-    for level in Level::available() {
-        level.during(|| {
-            let mut y = [0.0];
-            let a = vec![-1.0; k];
-            Int8Matrix::new(&columns).multiply(MatRef::new(&a, 1, k), MatMut::new(&mut y, 1, 1), &Epilogue::default());
-            assert_close(&y, &[k as f64], 1e-6, 0.0);
-        });
+    // 133,144 products of 127 · 127 are the most that 32 bits hold.
+    for (k, sign) in [(4096, -1.0), (133_144, -1.0), (133_144, 1.0)] {
+        let columns = QuantisedColumns::new(MatRef::new(&vec![-1.0; k], k, 1));
+        for level in Level::available() {
+            level.during(|| {
+                let (mut y, a) = ([0.0], vec![sign; k]);
+                let matrix = Int8Matrix::new(&columns);
+                matrix.multiply(MatRef::new(&a, 1, k), MatMut::new(&mut y, 1, 1), &Epilogue::default());
+                assert_close(&y, &[k as f64 * -f64::from(sign)], 1e-6, 0.0);
+            });
+        }
     }
+}
+
+#[test]
+fn more_rows_than_sums_hold_are_refused() {
+    assert!(QuantisedColumns::from_parts(vec![127; 133_144], vec![1.0]).is_some());
+    assert!(QuantisedColumns::from_parts(vec![127; 133_145], vec![1.0]).is_none());
+    let weight = vec![1.0; 133_145];
+    let refused = std::panic::catch_unwind(|| QuantisedColumns::new(MatRef::new(&weight, weight.len(), 1)));
+    assert!(refused.is_err());
 }
 
 #[test]

@@ -8,6 +8,9 @@ use rayon::prelude::*;
 /// The largest magnitude of a quantised value; -128 stays unused, so that negation never overflows.
 const MAX: f32 = 127.0;
 
+/// The most rows of a weight: as many products of two bytes fit into the sum of a column, which has 32 bits.
+pub(super) const MAX_ROWS: usize = i32::MAX as usize / (127 * 127);
+
 /// A weight rounded to eight bits a value, with one scale for each column, as a model file holds it.
 ///
 /// Source: the symmetric scheme of Jacob et al. 2018, section 2, with zero point 0.
@@ -32,9 +35,10 @@ impl QuantisedColumns {
     /// Rounds `b` `[k, n]`, each column to the scale `max |w| / 127`.
     ///
     /// # Panics
-    /// If no memory can hold as many values.
+    /// If `k` is above 133,144, more than a product's sums of 32 bits hold, or no memory can hold as many values.
     pub fn new(b: MatRef<'_>) -> Self {
         let [k, n] = b.dims();
+        assert!(k <= MAX_ROWS, "a weight of bytes has {k} rows; sums of 32 bits hold {MAX_ROWS}");
         let mut quantised = Self { values: vec![0; elements([n, k])], scales: vec![0.0; n], k };
         if k == 0 {
             return quantised;
@@ -56,14 +60,11 @@ impl QuantisedColumns {
     }
 
     /// A weight from its [`values`](Self::values) and [`scales`](Self::scales); `None` if the number of values is not a
-    /// multiple of the number of scales, or a value is -128.
+    /// multiple of the number of scales, a value is -128, or there are more rows than [`new`](Self::new) takes.
     pub fn from_parts(values: Vec<i8>, scales: Vec<f32>) -> Option<Self> {
         let k = values.len().checked_div(scales.len()).unwrap_or(0);
-        (k.checked_mul(scales.len()) == Some(values.len()) && !values.contains(&i8::MIN)).then_some(Self {
-            values,
-            scales,
-            k,
-        })
+        let fits = k <= MAX_ROWS && k.checked_mul(scales.len()) == Some(values.len()) && !values.contains(&i8::MIN);
+        fits.then_some(Self { values, scales, k })
     }
 
     /// `[n, k]`: the columns, each in a row.
