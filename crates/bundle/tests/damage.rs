@@ -117,7 +117,8 @@ fn settings_beyond_any_use_are_refused_by_their_names() {
     let path = folder.path().join("config.toml");
     let whole = fs::read_to_string(&path).unwrap();
     for (setting, changed, says) in [
-        ("d_ff = 6", "d_ff = 999999", "holds"),
+        ("d_ff = 6", "d_ff = 131072", "holds"),
+        ("d_ff = 6", "d_ff = 131073", "at most 131072"),
         ("d_ff = 6", "d_ff = 99999999999", "at most"),
         ("beam = 4", "beam = 4294967295", "decoding.beam"),
         ("beam = 4", "beam = 0", "decoding.beam"),

@@ -9,13 +9,18 @@ use crate::ConfigError;
 const LIMITS: [(&str, usize); 4] =
     [("vocab_size", 1 << 24), ("_layers", 1 << 10), ("_heads", 1 << 10), ("n_segments", 1 << 8)];
 
+/// The largest width, of the settings that begin with `d_`: products of signed bytes are summed over the input of a linear
+/// layer in 32 bits, which hold 133,144 of them.
+const MAX_WIDTH: usize = 1 << 17;
+
 /// The largest of all other sizes; a product of three, as in numbers of parameters, does not overflow.
 const LARGEST: usize = 1 << 20;
 
 /// Sizes that must be positive and at most their limit, by the names of their settings.
 pub(crate) fn sizes(sizes: &[(&'static str, usize)]) -> Result<(), ConfigError> {
     for &(key, size) in sizes {
-        let limit = LIMITS.iter().find(|(end, _)| key.ends_with(end)).map_or(LARGEST, |&(_, limit)| limit);
+        let other = if key.starts_with("d_") { MAX_WIDTH } else { LARGEST };
+        let limit = LIMITS.iter().find(|(end, _)| key.ends_with(end)).map_or(other, |&(_, limit)| limit);
         match size {
             0 => return Err(ConfigError::Zero { key }),
             _ if size > limit => return Err(ConfigError::TooLarge { key, size, limit }),
@@ -61,9 +66,12 @@ pub(crate) fn heads(d_model: usize, n_heads: usize) -> Result<(), ConfigError> {
 
 /// Heads that share keys and values, and positions that fit them.
 pub(crate) fn attention(attention: &MultiHeadAttentionConfig, positions: &PositionsConfig) -> Result<(), ConfigError> {
-    let MultiHeadAttentionConfig { n_heads, n_kv_heads, d_k, .. } = *attention;
+    let MultiHeadAttentionConfig { n_heads, n_kv_heads, d_k, d_v, .. } = *attention;
     if n_kv_heads == 0 {
         return Err(ConfigError::Zero { key: "n_kv_heads" });
+    }
+    if n_heads.saturating_mul(d_v) > MAX_WIDTH {
+        return Err(ConfigError::WideHeads { n_heads, d_v, limit: MAX_WIDTH });
     }
     if !n_heads.is_multiple_of(n_kv_heads) {
         return Err(ConfigError::KvHeads { n_heads, n_kv_heads });

@@ -73,6 +73,16 @@ pub enum ConfigError {
         /// Number of heads.
         n_heads: usize,
     },
+    /// Heads that are too wide together.
+    #[error("n_heads = {n_heads} of d_v = {d_v} are wider than any model's; their product must be at most {limit}")]
+    WideHeads {
+        /// Number of heads.
+        n_heads: usize,
+        /// Width of the values of each.
+        d_v: usize,
+        /// The largest product.
+        limit: usize,
+    },
     /// Hash functions that do not divide the width, or too many.
     #[error("n_hashes = {n_hashes} must be at most {limit} and divide d_model = {d_model}; change one of them")]
     Hashes {
@@ -139,6 +149,7 @@ impl ConfigError {
             Self::OneLabel { .. } => vec!["labels"],
             Self::NoPositions { .. } => vec!["first_position", "positions.learned.max_len"],
             Self::Heads { .. } => vec!["d_model", "n_heads"],
+            Self::WideHeads { .. } => vec!["n_heads", "d_v"],
             Self::Hashes { .. } => vec!["n_hashes", "d_model"],
             Self::KvHeads { .. } => vec!["n_heads", "n_kv_heads"],
             Self::OddHeads { .. } => vec!["positions", "d_model", "n_heads", "d_k"],

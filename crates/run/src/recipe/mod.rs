@@ -412,7 +412,7 @@ mod tests {
             &[activation],
             &format!("--set {activation}: model.activation: \"rule\" is not known; did you mean `relu`?"),
         );
-        says(&["model.d_ff=wide"], "--set model.d_ff=wide: model.d_ff: \"wide\" must be an integer from 1 to 1048576");
+        says(&["model.d_ff=wide"], "--set model.d_ff=wide: model.d_ff: \"wide\" must be an integer from 1 to 131072");
         let nested = "model.positions={learned={max_len=\"x\"}}";
         says(&[nested], &format!("--set {nested}: model.positions.learned.max_len: \"x\" must be an integer"));
         let lr = "--set schedule.lr=high: schedule.lr: \"high\" must be a number from 0 to 1000000";

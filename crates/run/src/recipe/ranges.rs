@@ -19,8 +19,8 @@ enum Range {
 
 use Range::{Above, Below, Between, Closed, Whole};
 
-/// A size that products of three can be counted with.
-const WIDTH: Range = Whole(1, 1 << 20);
+/// A width whose products of signed bytes can be summed in 32 bits.
+const WIDTH: Range = Whole(1, 1 << 17);
 const HEADS: Range = Whole(1, 1 << 12);
 const LAYERS: Range = Whole(1, 1 << 10);
 const VOCABULARY: Range = Whole(1, 1 << 24);

@@ -257,7 +257,7 @@ mod tests {
             ("objective.label_smoothing", ["1.0", "0.999999"]),
             ("model.dropout", ["1.0", "0.999999"]),
             ("model.d_ff", ["0", "1"]),
-            ("model.d_ff", ["1048577", "1048576"]),
+            ("model.d_ff", ["131073", "131072"]),
             ("model.n_encoder_layers", ["1025", "1024"]),
             ("model.epsilon", ["0.0", "1e-6"]),
             ("batch.max_tokens", ["0", "1"]),
