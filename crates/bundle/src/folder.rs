@@ -8,7 +8,9 @@ use std::{
 };
 
 use attentive_tokenizer::Tokenizer;
-use attentive_weights::{Tensors, make_folder, remove_folder, replace_folder, write_atomically, write_some_int8};
+use attentive_weights::{
+    Tensors, make_folder, read_settings, remove_folder, replace_folder, write_atomically, write_some_int8,
+};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -73,10 +75,10 @@ impl<'a> Folder<'a> {
         !self.sums.is_empty() && !self.sums.contains_key(part) && !self.place(part).exists()
     }
 
-    /// The content of a text file, which is the one that was written.
+    /// The content of a file of settings, which is the one that was written.
     pub(crate) fn text(&self, part: &str) -> Result<String, BundleError> {
         let path = self.checked(part)?;
-        fs::read_to_string(&path).map_err(|cause| BundleError::Io { path, cause })
+        read_settings(&path).map_err(|cause| BundleError::Io { path, cause })
     }
 
     /// Where a file is, which is the one that was written.

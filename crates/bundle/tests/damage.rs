@@ -136,6 +136,20 @@ fn settings_beyond_any_use_are_refused_by_their_names() {
 }
 
 #[test]
+fn settings_without_end_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    save_without_sums(&bundle(), folder.path());
+    let path = folder.path().join("config.toml");
+    let whole = fs::read_to_string(&path).unwrap();
+    fs::write(&path, format!("{}\n{whole}", "#".repeat(1 << 19))).unwrap();
+    assert!(Bundle::read(folder.path()).is_ok());
+    fs::write(&path, format!("{}\n{whole}", "#".repeat(1 << 20))).unwrap();
+    let error = Bundle::read(folder.path()).unwrap_err();
+    let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+    assert!(format!("{error} {cause}").contains("at most 1048576 bytes"), "{error}");
+}
+
+#[test]
 fn tables_that_are_smaller_than_the_vocabulary_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let all = bundle();

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io,
+    io::{self, Read},
     path::Path,
 };
 
@@ -26,6 +26,23 @@ pub(crate) fn atomically(path: &Path, write: impl FnOnce(&Path) -> io::Result<()
         // The failure is reported; a remaining temporary file only takes space.
         let _ = fs::remove_file(temporary);
     })
+}
+
+/// The longest file of settings, in bytes. A byte of TOML takes up to 350 bytes of memory.
+const MAX_SETTINGS: u64 = 1 << 20;
+
+/// The text of a file of settings, of at most 1 MiB.
+///
+/// # Errors
+/// The system's error; [`io::ErrorKind::InvalidData`] for a longer file, and for one that is not UTF-8.
+pub fn read_settings(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(MAX_SETTINGS + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_SETTINGS {
+        let problem = format!("it is longer than any settings, which have at most {MAX_SETTINGS} bytes");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
+    }
+    Ok(text)
 }
 
 /// Gives a whole file the name `path`, in place of one that has it, after its bytes are on the disk.

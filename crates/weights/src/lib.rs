@@ -19,7 +19,9 @@ mod source;
 
 pub use average::average;
 pub use check::check_finite;
-pub use disk::{make_folder, remove_folder, replace_file, replace_folder, sync_folder, sync_parent, write_atomically};
+pub use disk::{
+    make_folder, read_settings, remove_folder, replace_file, replace_folder, sync_folder, sync_parent, write_atomically,
+};
 pub use error::{FormatError, TensorProblem, WeightsError};
 pub use file::{DeviceTensor, HostTensor, Tensors, write, write_from_device, write_some_int8};
 pub use gguf::{Gguf, GgufArray, GgufEntry, GgufKind, GgufTensor, GgufValue};

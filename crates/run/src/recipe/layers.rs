@@ -23,8 +23,8 @@ use super::{
 /// How many recipes may extend one another.
 const MAX_DEPTH: usize = 16;
 
-/// The longest recipe, in bytes. Reading is linear in time; a table with one short key takes up to 4 kB of memory.
-const MAX_BYTES: u64 = 4 << 20;
+/// The longest recipe, in bytes. Reading is linear in time; a byte takes up to 350 bytes of memory.
+const MAX_BYTES: u64 = 1 << 18;
 
 /// What the names of variables begin with that set something: `ATTENTIVE_SET_TRAINING__STEPS` is `training.steps`.
 const ENVIRONMENT: &str = "ATTENTIVE_SET_";

@@ -151,7 +151,7 @@ fn write_toml<T: Serialize>(path: &Path, value: &T) -> Result<(), TrainError> {
 }
 
 fn read_toml<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, TrainError> {
-    let text = fs::read_to_string(path).map_err(|cause| io_error(path, cause))?;
+    let text = attentive_weights::read_settings(path).map_err(|cause| io_error(path, cause))?;
     toml::from_str(&text).map_err(|cause| damaged(path, &cause))
 }
 
