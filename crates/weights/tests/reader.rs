@@ -205,6 +205,30 @@ fn a_long_name_is_not_copied_again_and_again() {
 }
 
 #[test]
+fn what_a_pickle_refers_to_again_and_again_is_short() {
+    let (_folder, path) = file("pytorch_model.bin");
+    // One name of many tensors.
+    let mut state = [&Checkpoint::new().state[..], b"(", &text(&"x".repeat(1 << 20)), b"q\x05"].concat();
+    state.extend(b"Nh\x05".repeat(200_000));
+    state.extend(b"Nu");
+    Checkpoint { state }.write(&path, 1);
+    assert!(read(&path).unwrap_err().to_string().contains("tensor's name is too long"));
+    // One shape of many tensors.
+    let mut checkpoint = Checkpoint::new();
+    checkpoint.state.extend([b"(", &b"K\x01".repeat(100_000)[..], b"tq\x050"].concat());
+    for n in 0..20_000 {
+        checkpoint.state.extend([&text(&n.to_string())[..], b"h\x00(h\x01QK\x00h\x05h\x05tRs"].concat());
+    }
+    checkpoint.write(&path, 1);
+    let message = read(&path).unwrap_err().to_string();
+    assert!(message.contains("more than 8 dimensions"), "{message}");
+    // Values without end, each of a byte.
+    Checkpoint { state: [b"\x80\x02", &b"]".repeat(1 << 20)[..], b"}"].concat() }.write(&path, 1);
+    let message = read(&path).unwrap_err().to_string();
+    assert!(message.contains("more than 1048576 operations"), "{message}");
+}
+
+#[test]
 fn bytes_without_scales_are_numbers_and_a_matrix_with_a_nan_is_refused_by_name() {
     let (_folder, path) = file("model.safetensors");
     for value in [f32::NAN, f32::INFINITY] {

@@ -6,8 +6,10 @@ use std::collections::HashMap;
 
 use crate::FormatError;
 
-/// The longest name of a function or class; a pickle could name a long one again and again.
-const MAX_NAME: usize = 1024;
+/// The longest name of a function or class, in bytes; a pickle could name a long one again and again.
+const MAX_NAME: usize = 256;
+/// The largest number of operations. A tensor takes about 40 of them; each takes up to 64 bytes of memory.
+const MAX_OPERATIONS: usize = 1 << 20;
 
 /// The index of a value in [`Pickle::values`].
 pub(super) type Id = usize;
@@ -52,7 +54,7 @@ impl Pickle {
     pub(super) fn read(bytes: &[u8]) -> Result<Self, FormatError> {
         let mut machine =
             Machine { bytes, at: 0, values: Vec::new(), stack: Vec::new(), marks: Vec::new(), memo: HashMap::new() };
-        loop {
+        for _ in 0..MAX_OPERATIONS {
             let at = machine.at;
             let operation = machine.byte()?;
             if operation == b'.' {
@@ -63,6 +65,7 @@ impl Pickle {
                 .step(operation)
                 .map_err(|problem| FormatError::from(format!("{problem} (byte {at} of the pickle)")))?;
         }
+        Err(format!("the pickle has more than {MAX_OPERATIONS} operations: save the state dictionary alone").into())
     }
 
     pub(super) fn root(&self) -> &Value {
@@ -122,19 +125,16 @@ impl Machine<'_> {
             b'C' => self.push_bytes(1)?,
             b'B' => self.push_bytes(4)?,
             b'c' => {
-                let (module, name) = (self.line()?, self.line()?);
-                self.push(Value::Global(format!("{module}.{name}")));
+                let global = global(&self.line()?, &self.line()?)?;
+                self.push(global);
             }
             0x93 => {
                 let (name, module) = (self.pop()?, self.pop()?);
                 let (Value::Text(module), Value::Text(name)) = (&self.values[module], &self.values[name]) else {
                     return Err("a function's name is not a text".into());
                 };
-                if module.len() + name.len() > MAX_NAME {
-                    return Err("a function's name is too long".into());
-                }
-                let name = format!("{module}.{name}");
-                self.push(Value::Global(name));
+                let global = global(module, name)?;
+                self.push(global);
             }
             b'(' => self.marks.push(self.stack.len()),
             b')' => self.push(Value::Tuple(Vec::new())),
@@ -299,6 +299,13 @@ impl Machine<'_> {
 
 fn text(bytes: &[u8]) -> Result<String, FormatError> {
     String::from_utf8(bytes.to_vec()).map_err(|_| "a text is not UTF-8".into())
+}
+
+fn global(module: &str, name: &str) -> Result<Value, FormatError> {
+    if module.len() + name.len() > MAX_NAME {
+        return Err("a function's name is too long".into());
+    }
+    Ok(Value::Global(format!("{module}.{name}")))
 }
 
 /// A whole number in two's complement.

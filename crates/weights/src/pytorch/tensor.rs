@@ -24,6 +24,11 @@ const STORAGES: [(&str, DType); 10] = [
     ("BoolStorage", DType::U8),
 ];
 
+/// The longest name of a tensor or a storage, in bytes, and the largest number of dimensions: a pickle could refer to a long
+/// one again and again.
+const MAX_KEY: usize = 1024;
+const MAX_DIMS: usize = 8;
+
 /// The names under which training programs keep a state dictionary beside other things.
 const WRAPPERS: [&str; 3] = ["state_dict", "model_state_dict", "model"];
 
@@ -35,6 +40,7 @@ impl Pickle {
             && let (Value::Text(kind), Value::Global(class), Value::Text(key)) =
                 (&self.values[kind], &self.values[class], &self.values[key])
             && kind == "storage"
+            && key.len() <= MAX_KEY
         {
             let name = class.rsplit('.').next().unwrap_or_default();
             let known = STORAGES.iter().find(|(known, _)| *known == name);
@@ -56,8 +62,8 @@ impl Pickle {
     pub(super) fn texts(&self) -> Result<Vec<&str>, FormatError> {
         let Value::List(items) = self.root() else { return Err("the storages' keys are not a list".into()) };
         let text = |&item: &Id| match &self.values[item] {
-            Value::Text(text) => Ok(text.as_str()),
-            _ => Err("a storage's key is not a text".into()),
+            Value::Text(text) if text.len() <= MAX_KEY => Ok(text.as_str()),
+            _ => Err("a storage's key is not a short text".into()),
         };
         items.iter().map(text).collect()
     }
@@ -67,6 +73,7 @@ impl Pickle {
         let Value::Dict(entries) = self.root() else { return Err("it does not hold a state dictionary".into()) };
         let entries = self.unwrapped(entries)?;
         let entry = |entry: &[Id]| match &self.values[entry[0]] {
+            Value::Text(name) if name.len() > MAX_KEY => Err("a tensor's name is too long".into()),
             Value::Text(name) => Ok((name.clone(), self.tensor(entry[1], place))),
             _ => Err("a tensor's name is not a text".into()),
         };
@@ -134,6 +141,7 @@ impl Pickle {
 
     fn sizes(&self, id: Id) -> Result<Vec<usize>, TensorProblem> {
         match &self.values[id] {
+            Value::Tuple(items) if items.len() > MAX_DIMS => Err(TensorProblem::Other("it has more than 8 dimensions")),
             Value::Tuple(items) => items.iter().map(|&item| self.size(item)).collect(),
             _ => Err(TensorProblem::Other("its shape is not a tuple")),
         }
