@@ -51,6 +51,9 @@ impl AddedToken {
     }
 }
 
+/// The longest added token that is read, in bytes: finding them takes time in proportion to it.
+const MAX_TOKEN_LEN: usize = 1024;
+
 /// A part of a text: an added token, or what lies between.
 type Part<'a> = (Option<TokenId>, &'a str, usize);
 
@@ -179,6 +182,10 @@ impl WithAddedTokens {
         for (index, token) in added_tokens.iter().enumerate() {
             if token.content.is_empty() {
                 return Err(format!("added_tokens[{index}] is empty"));
+            }
+            if token.content.len() > MAX_TOKEN_LEN {
+                let len = token.content.len();
+                return Err(format!("added_tokens[{index}] has {len} bytes, and at most {MAX_TOKEN_LEN} are read"));
             }
             if by_id.insert(token.id, index).is_some() {
                 return Err(format!("added_tokens has the id {} twice", token.id));
@@ -326,6 +333,17 @@ mod tests {
         let tokens = vec![token(1, "ab"), token(2, "abc"), AddedToken { single_word: true, ..token(3, "x") }];
         assert_eq!(split(tokens.clone(), "abcab"), [(Some(2), "abc"), (Some(1), "ab")]);
         assert_eq!(split(tokens, "x xy x_ é x"), [(Some(3), "x"), (None, " xy x_ é "), (Some(3), "x")]);
+    }
+
+    #[test]
+    fn a_token_is_as_long_as_a_piece_may_be() {
+        let read = |len: usize| {
+            let inner = crate::Bytes::default();
+            let id = inner.vocab_size() as TokenId;
+            WithAddedTokens::new(Box::new(inner), vec![token(id, &"a".repeat(len))], Specials::default())
+        };
+        assert_eq!(read(1024).unwrap().encode("a"), crate::Bytes::default().encode("a"));
+        assert!(read(1025).err().unwrap().contains("added_tokens[0] has 1025 bytes, and at most 1024 are read"));
     }
 
     #[test]
