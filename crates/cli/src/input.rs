@@ -12,8 +12,8 @@ use attentive_data::LineReader;
 
 /// Bytes of the lines that are taken together, about.
 const BYTES_AT_ONCE: usize = 1 << 22;
-/// The longest line that is read.
-pub(crate) const MAX_LINE_BYTES: usize = 1 << 28;
+/// The longest line that is read. Memory is bounded by it, however much a compressed file holds.
+pub(crate) const MAX_LINE_BYTES: usize = 1 << 24;
 
 /// A line of input.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use std::{
     path::PathBuf,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use attentive_bundle::{Bundle, GenerationConfig, Generator, TextModel};
 use attentive_decode::SamplingConfig;
 use clap::Args;
@@ -17,6 +17,9 @@ use super::{
 };
 use crate::output;
 use attentive_run::resolve;
+
+/// The longest text to continue.
+const MAX_PROMPT_BYTES: u64 = 1 << 24;
 
 /// Continue a text, token by token as they come.
 #[derive(Debug, Args)]
@@ -96,7 +99,11 @@ impl Generate {
         let prompt = match self.prompt.as_deref() {
             Some("-") => {
                 let mut text = String::new();
-                io::stdin().lock().read_to_string(&mut text).context("reading standard input")?;
+                let mut input = io::stdin().lock().take(MAX_PROMPT_BYTES + 1);
+                input.read_to_string(&mut text).context("reading standard input")?;
+                if text.len() as u64 > MAX_PROMPT_BYTES {
+                    bail!("standard input is longer than {MAX_PROMPT_BYTES} bytes: give a shorter text to continue");
+                }
                 text
             }
             prompt => prompt.unwrap_or_default().to_owned(),

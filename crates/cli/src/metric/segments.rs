@@ -6,6 +6,11 @@ use anyhow::{Result, bail};
 
 use crate::input::Lines;
 
+/// The most lines that are scored together, and the most bytes of them: memory is bounded by these, however much a
+/// compressed file holds.
+const MAX_LINES: usize = 1 << 22;
+const MAX_BYTES: usize = 1 << 28;
+
 /// The lines of a file, as sacreBLEU reads them: without white space at their ends, empty lines among them.
 #[derive(Debug)]
 pub(crate) struct Segments {
@@ -19,14 +24,28 @@ impl Segments {
     /// Reads a file, which may be compressed; `-` is standard input.
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let line = |text: String| text.trim_end_matches(is_python_space).to_owned();
-        let lines = lines(path).verbatim().map(|read| Ok(line(read?.text))).collect::<Result<_>>()?;
-        Ok(Self { name: path.display().to_string(), lines })
+        let lines = bounded(path, lines(path).verbatim())?;
+        Ok(Self { name: path.display().to_string(), lines: lines.into_iter().map(line).collect() })
     }
 }
 
 /// The lines of a file, which may be compressed; `-` is standard input.
 pub(crate) fn read_lines(path: &Path) -> Result<Vec<String>> {
-    lines(path).map(|line| Ok(line?.text)).collect()
+    bounded(path, lines(path))
+}
+
+/// All lines, if they are not more than a test set has.
+fn bounded(path: &Path, lines: Lines) -> Result<Vec<String>> {
+    let (mut all, mut n_bytes) = (Vec::new(), 0);
+    for line in lines {
+        let text = line?.text;
+        n_bytes += text.len();
+        if all.len() == MAX_LINES || n_bytes > MAX_BYTES {
+            bail!("{} has more than {MAX_LINES} lines or {MAX_BYTES} bytes: score it in parts", path.display());
+        }
+        all.push(text);
+    }
+    Ok(all)
 }
 
 fn lines(path: &Path) -> Lines {
