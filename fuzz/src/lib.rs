@@ -1,8 +1,12 @@
-//! What every target needs: bytes as files, and a tokenizer in use.
+//! What every target needs: bytes as files.
 
-use std::{env, fs, path::PathBuf, process};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process,
+};
 
-use attentive_tokenizer::{Tokenizer, TokenizerError};
+pub mod readers;
 
 /// A folder of this process alone, in memory where the system has such a place.
 pub fn folder() -> PathBuf {
@@ -22,14 +26,9 @@ pub fn file(name: &str, bytes: &[u8]) -> PathBuf {
 
 /// The path of a file of a golden folder of `attentive-interchange`.
 pub fn golden(name: &str) -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/interchange/tests/golden")).join(name)
-}
-
-/// A tokenizer that can be read can be used: what it makes of a text is ids of its own, and any ids are text or an error.
-pub fn exercise<T: Tokenizer + ?Sized>(tokenizer: Result<Box<T>, TokenizerError>) {
-    let Ok(tokenizer) = tokenizer else { return };
-    let ids = tokenizer.encode("Not \"to\" be,\tthat is  öffentlich ☃ \u{0301}e\u{0301} 12345 [MASK] <s>");
-    assert!(ids.iter().all(|&id| (id as usize) < tokenizer.vocab_size()));
-    tokenizer.decode(&ids).expect("ids of its own");
-    let _ = tokenizer.decode(&[0, 7, u32::MAX]);
+    const GOLDEN: &str = "crates/interchange/tests/golden";
+    // The targets and the tests of a crate have manifests at other depths.
+    let folders = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    let golden = folders.map(|folder| folder.join(GOLDEN)).find(|golden| golden.is_dir());
+    golden.expect("the golden files of the repository").join(name)
 }

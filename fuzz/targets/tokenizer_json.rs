@@ -1,7 +1,4 @@
 //! `tokenizer.json` of every kind.
 #![no_main]
 
-use attentive_fuzz::{exercise, file};
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|bytes: &[u8]| exercise(attentive_tokenizer::load(&file("tokenizer.json", bytes))));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| attentive_fuzz::readers::tokenizer_json(bytes));

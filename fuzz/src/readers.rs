@@ -1,0 +1,224 @@
+//! Every reader of files, with the bytes of a file: an error, or something that can be used.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::OnceLock,
+};
+
+use attentive_bundle::Bundle;
+use attentive_data::{
+    BatchConfig, CorpusRules, DocumentUnit, EncodedCorpus, Epochs, LabeledText, OnProblem, Order, PairBatcher,
+    ParallelFiles, Side, SpecialIds, Storage, TextFiles, TokenCache, TsvLayout,
+};
+use attentive_run::Recipe;
+use attentive_tokenizer::{Bpe, ByteLevelBpe, Marian, SentencePiece, Tokenizer, TokenizerError, WordPiece};
+use attentive_trainer::{Checkpoint, CheckpointDir};
+use sha2::{Digest, Sha256};
+
+use super::{file, folder, golden};
+
+/// All of them, by the names of their targets.
+pub const ALL: [(&str, fn(&[u8])); 14] = [
+    ("bpe_codes", bpe_codes),
+    ("bundle", bundle),
+    ("byte_level_files", byte_level_files),
+    ("checkpoint", checkpoint),
+    ("corpus", corpus),
+    ("import", import),
+    ("pytorch_checkpoint", pytorch_checkpoint),
+    ("recipe", recipe),
+    ("sentencepiece_model", sentencepiece_model),
+    ("text", text),
+    ("token_file", token_file),
+    ("tokenizer_json", tokenizer_json),
+    ("vocabulary", vocabulary),
+    ("weights", weights),
+];
+
+/// What was read can be used: what it makes of a text is ids of its own, and any ids are text or an error.
+fn exercise<T: Tokenizer + ?Sized>(tokenizer: Result<Box<T>, TokenizerError>) {
+    let Ok(tokenizer) = tokenizer else { return };
+    let text = "Not \"to\" be,\tthat is  öffentlich ☃ \u{0301}e\u{0301} 12345 [MASK] <s>";
+    let ids = tokenizer.encode(text);
+    assert!(ids.iter().all(|&id| (id as usize) < tokenizer.vocab_size()));
+    tokenizer.decode(&ids).expect("ids of its own");
+    let _ = tokenizer.decode(&[0, 7, u32::MAX]);
+    let with_specials = tokenizer.encode_with_specials(text);
+    assert!(with_specials.iter().all(|&id| (id as usize) < tokenizer.vocab_size()));
+    for (id, range) in tokenizer.encode_with_offsets(text) {
+        assert!((id as usize) < tokenizer.vocab_size() && text.get(range).is_some());
+    }
+}
+
+/// subword-nmt's codes.
+pub fn bpe_codes(bytes: &[u8]) {
+    exercise(Bpe::from_codes(&file("codes", bytes), ["to be or not to be"]).map(Box::new));
+}
+
+/// A bundle's `config.toml` or `training.json`, beside parts that are whole; the latter begins with a brace.
+pub fn bundle(bytes: &[u8]) {
+    static CONFIG: OnceLock<Vec<u8>> = OnceLock::new();
+    let folder = folder().join("bundle");
+    let config = CONFIG.get_or_init(|| {
+        let imported = attentive_interchange::import(&golden("marian"), &Default::default()).expect("a golden model");
+        imported.bundle.replace(&folder).expect("room for a model");
+        fs::read(folder.join("config.toml")).expect("a file of the model")
+    });
+    let (config, record) = if bytes.starts_with(b"{") { (&config[..], bytes) } else { (bytes, &b"{}"[..]) };
+    fs::write(folder.join("config.toml"), config).expect("room for a temporary file");
+    fs::write(folder.join("training.json"), record).expect("room for a temporary file");
+    if let Ok(bundle) = Bundle::read(&folder) {
+        bundle.model.validate().expect("what is read is valid");
+    }
+}
+
+/// A vocabulary as JSON, then a zero byte and merges: the files of GPT-2; without merges, the vocabulary of OPUS-MT.
+pub fn byte_level_files(bytes: &[u8]) {
+    match bytes.iter().position(|&byte| byte == 0) {
+        Some(at) => {
+            let (vocab, merges) = (file("vocab.json", &bytes[..at]), file("merges.txt", &bytes[at + 1..]));
+            exercise(ByteLevelBpe::from_files(&vocab, &merges).map(Box::new));
+        }
+        None => {
+            let [source, target] = ["marian/source.spm", "marian/target.spm"].map(golden);
+            exercise(Marian::from_files(&source, &target, &file("vocab.json", bytes), 0).map(Box::new));
+        }
+    }
+}
+
+/// The files of a checkpoint: the first byte says which one the others are.
+pub fn checkpoint(bytes: &[u8]) {
+    const FILES: [&str; 4] = ["manifest.toml", "state.toml", "state.json", "clock.toml"];
+    let Some((which, rest)) = bytes.split_first() else { return };
+    let parent = folder().join("checkpoints");
+    let folder = parent.join("step-00000012");
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).expect("a folder for temporary files");
+    fs::write(folder.join(FILES[usize::from(*which) % FILES.len()]), rest).expect("room for a temporary file");
+    let _ = Checkpoint::read(&folder);
+    let _ = CheckpointDir::new(parent, 2).latest();
+}
+
+/// A corpus, plain or compressed.
+pub fn corpus(bytes: &[u8]) {
+    let files = ParallelFiles::tsv([file("a.tsv", bytes)]);
+    let strict = CorpusRules::default();
+    let lenient =
+        CorpusRules { on_columns: OnProblem::Skip, on_invalid_utf8: OnProblem::Skip, ..CorpusRules::default() };
+    for rules in [strict, lenient] {
+        if let Ok(pairs) = files.pairs(&rules) {
+            let _ = pairs.finish();
+        }
+    }
+}
+
+/// The `config.json` of a folder of transformers, whose other files are whole.
+pub fn import(bytes: &[u8]) {
+    /// What a configuration names, and the golden folder of that family.
+    const FOLDERS: [(&str, &str); 7] = [
+        ("marian", "marian"),
+        ("pegasus", "pegasus"),
+        ("roberta", "roberta-masked-lm"),
+        ("canine", "canine"),
+        ("bert", "bert-masked-lm"),
+        ("t5", "t5"),
+        ("", "gpt2"),
+    ];
+    let text = String::from_utf8_lossy(bytes);
+    let (_, name) = FOLDERS.iter().find(|(family, _)| text.contains(family)).expect("the last is in every text");
+    let folder = folder().join(name);
+    if !folder.is_dir() {
+        fs::create_dir(&folder).expect("a folder for temporary files");
+        for file in fs::read_dir(golden(name)).expect("a golden folder") {
+            let path = file.expect("a file of it").path();
+            fs::copy(&path, folder.join(path.file_name().expect("a file's name"))).expect("room for a copy");
+        }
+    }
+    fs::write(folder.join("config.json"), bytes).expect("room for a temporary file");
+    let _ = attentive_interchange::import(&folder, &Default::default());
+}
+
+/// PyTorch's pickles: a state dictionary, the names of its storages, and the storages.
+pub fn pytorch_checkpoint(bytes: &[u8]) {
+    /// What `torch.save` wrote before version 1.6, before the state: a number, a version, the sizes of C's types.
+    const PREFIX: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\x02M\xe9\x03.\x80\x02}q\x00.";
+    read_weights(&file("pytorch_model.bin", &[PREFIX, bytes].concat()));
+}
+
+/// safetensors, and PyTorch's zip archives.
+pub fn weights(bytes: &[u8]) {
+    read_weights(&file("model.safetensors", bytes));
+}
+
+fn read_weights(path: &Path) {
+    if let Ok(tensors) = attentive_weights::read(path) {
+        assert!(tensors.values().all(|tensor| tensor.values.len() == tensor.shape.iter().product::<usize>()));
+    }
+}
+
+/// Recipes, as `attentive train` reads them.
+pub fn recipe(bytes: &[u8]) {
+    if let Ok(recipe) = Recipe::load(file("recipe.toml", bytes)) {
+        let resolved = file("resolved.toml", recipe.to_toml().as_bytes());
+        Recipe::of_run(&resolved, &[]).expect("what was resolved is a recipe");
+    }
+}
+
+/// SentencePiece's `.model`.
+pub fn sentencepiece_model(bytes: &[u8]) {
+    exercise(SentencePiece::from_model(&file("a.model", bytes)).map(Box::new));
+}
+
+/// Text for language models by lines, paragraphs and files, and labelled text.
+pub fn text(bytes: &[u8]) {
+    let path = file("a.txt", bytes);
+    for unit in [DocumentUnit::Line, DocumentUnit::Paragraph, DocumentUnit::File] {
+        let mut documents = TextFiles::new([&path], unit).documents();
+        if documents.by_ref().all(|piece| piece.is_ok()) {
+            let _ = documents.finish();
+        }
+    }
+    let _ = LabeledText::read(&[&path], TsvLayout::default());
+    let _ = LabeledText::read(&[&path], TsvLayout { columns: Some([3, 1]), header: true });
+}
+
+/// Token files: the ids of a corpus on disk. All but the magic, the key and the hash, which no bytes would hit by chance.
+pub fn token_file(bytes: &[u8]) {
+    /// Bytes of the magic and the key.
+    const PREFIX: usize = 48;
+    static WHOLE: OnceLock<(PathBuf, Vec<u8>)> = OnceLock::new();
+    let corpus = || {
+        let letters = |_: Side, text: &str| text.chars().map(|c| 3 + u32::from(c) % 50).collect();
+        let cache = TokenCache::new(folder().join("cache"), "letters");
+        let storage = Storage { memory_bytes: 0, cache: Some(cache) };
+        let files = ParallelFiles::tsv([folder().join("two.tsv")]);
+        EncodedCorpus::from_files(&files, &CorpusRules::default(), &storage, letters)
+    };
+    let (path, whole) = WHOLE.get_or_init(|| {
+        file("two.tsv", b"ein Wort\ta word\nzwei\ttwo\n");
+        corpus().expect("a corpus of two pairs");
+        let mut files = fs::read_dir(folder().join("cache")).expect("the cache was made");
+        let path = files.next().expect("a token file").expect("it can be read").path();
+        let whole = fs::read(&path).expect("it can be read");
+        (path, whole)
+    });
+    fs::write(path, [&whole[..PREFIX], &Sha256::digest(bytes), bytes].concat()).expect("room for a temporary file");
+    if let Ok((corpus, _)) = corpus() {
+        let specials = SpecialIds { pad: 0, bos: 1, eos: 2 };
+        let batcher = PairBatcher::new(corpus.into(), &BatchConfig::default(), specials, Order::Shuffled { seed: 1 });
+        if let Ok(batcher) = batcher {
+            let _ = batcher.epoch(0).try_for_each(|batch| batch.map(drop));
+        }
+    }
+}
+
+/// `tokenizer.json` of every kind.
+pub fn tokenizer_json(bytes: &[u8]) {
+    exercise(attentive_tokenizer::load(&file("tokenizer.json", bytes)));
+}
+
+/// BERT's vocabulary.
+pub fn vocabulary(bytes: &[u8]) {
+    exercise(WordPiece::from_vocab(&file("vocab.txt", bytes), true).map(Box::new));
+}
