@@ -86,6 +86,7 @@ Commands of the workspace:
   faults           kills, damages and starves runs, resumes each, and compares the result with an undisturbed run;
                    writes docs/reliability.md
     --calls [short]  instead, makes calls to the system fail, each in turn (needs strace)
+    --power [short]  instead, loses the power at each call that changes files (needs strace)
   fuzz [TARGET]…   damaged files of every format, by libFuzzer, for --seconds N each (60); needs a C++ compiler
   help             this text
 

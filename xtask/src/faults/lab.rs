@@ -269,8 +269,11 @@ pub(super) fn lost_steps(run: &Path, n_damaged: usize) -> u64 {
 /// Every file of a run or a model that must not depend on faults: all except times and process ids.
 pub(super) fn files_of(run: &Path) -> Outcome<BTreeMap<String, Vec<u8>>> {
     let mut files = BTreeMap::new();
-    let mut folders = vec![run.to_owned()];
     let unreadable = |path: &Path, e: std::io::Error| Failure::Message(format!("{}: {e}", path.display()));
+    if run.is_file() {
+        return Ok([(String::new(), fs::read(run).map_err(|e| unreadable(run, e))?)].into());
+    }
+    let mut folders = vec![run.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).map_err(|e| unreadable(&folder, e))?.flatten() {
             let path = entry.path();
@@ -287,7 +290,7 @@ pub(super) fn files_of(run: &Path) -> Outcome<BTreeMap<String, Vec<u8>>> {
 }
 
 /// Text without the values of `elapsed_seconds` and `seconds`; other bytes as they are.
-fn without_times(bytes: Vec<u8>) -> Vec<u8> {
+pub(super) fn without_times(bytes: Vec<u8>) -> Vec<u8> {
     let Ok(text) = String::from_utf8(bytes.clone()) else { return bytes };
     let mut out = String::with_capacity(text.len());
     let mut rest = text.as_str();

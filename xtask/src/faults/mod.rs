@@ -7,11 +7,15 @@ mod calls;
 mod damage;
 mod data;
 mod disk;
+mod disk_model;
 mod kills;
 mod lab;
 mod nan;
 mod outcome;
 mod page;
+mod power;
+mod trace;
+mod work;
 
 use std::{ffi::OsString, time::Instant};
 
@@ -25,14 +29,18 @@ const SEED: u64 = 6;
 /// Calls of each kind, command and answer that are made to fail; with `--calls` alone, and in a short form.
 const CALLS: [u64; 2] = [12, 3];
 
-/// Runs every fault, prints the table, and writes it to the page; `--calls [short]` injects failing calls alone.
+/// States after a loss of power, of each command, from which it is done again; with `--power` alone, and in a short form.
+const STATES: [u64; 2] = [100, 4];
+
+/// Runs every fault, prints the table, and writes it to the page; `--calls [short]` injects failing calls alone, and
+/// `--power [short]` losses of power.
 pub(crate) fn run(args: &[OsString]) -> Outcome {
     let words: Vec<&str> = args.iter().filter_map(|arg| arg.to_str()).collect();
-    let calls = match words[..] {
-        [] if args.is_empty() => None,
-        ["--calls"] => Some(CALLS[0]),
-        ["--calls", "short"] => Some(CALLS[1]),
-        _ => return fail("faults takes no arguments, or `--calls`, or `--calls short`"),
+    let (what, is_short) = match words[..] {
+        [] if args.is_empty() => (None, false),
+        [what @ ("--calls" | "--power")] => (Some(what), false),
+        [what @ ("--calls" | "--power"), "short"] => (Some(what), true),
+        _ => return fail("faults takes no arguments, or `--calls [short]`, or `--power [short]`"),
     };
     if !cfg!(unix) {
         return fail("faults needs the signals of Unix");
@@ -45,12 +53,14 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
         say!("faults: {tally}");
         tallies.push(tally);
     };
-    if let Some(n) = calls {
-        if !calls::can_inject() {
-            not_run("failing calls", "strace is not installed; on Debian, `apt-get install strace`");
+    if let Some(what) = what {
+        if !work::can_trace() {
+            not_run(what, "strace is not installed; on Debian, `apt-get install strace`");
             return Ok(());
         }
-        calls::all(&mut lab, n)?.into_iter().for_each(all);
+        let n = |numbers: [u64; 2]| numbers[usize::from(is_short)];
+        let found = if what == "--calls" { calls::all(&mut lab, n(CALLS)) } else { power::all(&mut lab, n(STATES)) };
+        found?.into_iter().for_each(all);
         say!("\n{}", page::table(&tallies));
         return verdict(&tallies);
     }

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// All injections of one kind of fault.
 pub(super) struct Tally {
-    fault: &'static str,
+    fault: String,
     n: usize,
     /// The largest number of updates that were repeated.
     lost_steps: u64,
@@ -17,8 +17,8 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn new(fault: &'static str, answer: &'static str) -> Self {
-        Self { fault, n: 0, lost_steps: 0, differences: Vec::new(), skipped: None, answer }
+    pub(super) fn new(fault: impl Into<String>, answer: &'static str) -> Self {
+        Self { fault: fault.into(), n: 0, lost_steps: 0, differences: Vec::new(), skipped: None, answer }
     }
 
     /// Counts one injection: the repeated updates, and the differences at the end of the run.
@@ -44,7 +44,7 @@ impl Tally {
             (None, true) => "yes".into(),
             (None, false) => format!("no: {}", self.differences.join("; ")),
         };
-        [self.fault.into(), self.n.to_string(), self.lost_steps.to_string(), equal, self.answer.into()]
+        [self.fault.clone(), self.n.to_string(), self.lost_steps.to_string(), equal, self.answer.into()]
     }
 }
 
