@@ -23,6 +23,7 @@ mod instructions;
 mod json;
 mod report;
 mod sanitize;
+mod soak;
 mod suite;
 mod symbols;
 mod temp_dir;
@@ -87,6 +88,7 @@ Commands of the workspace:
                    writes docs/reliability.md
     --calls [short]  instead, makes calls to the system fail, each in turn (needs strace)
     --power [short]  instead, loses the power at each call that changes files (needs strace)
+  soak             translates, generates and embeds for --seconds N each (120); their memory must not grow
   fuzz [TARGET]…   damaged files of every format, by libFuzzer, for --seconds N each (60); needs a C++ compiler
   help             this text
 
@@ -153,6 +155,7 @@ fn dispatch(args: &[OsString]) -> Outcome {
         Some("golden") => golden::run,
         Some("faults") => faults::run,
         Some("fuzz") => fuzz::run,
+        Some("soak") => soak::run,
         Some("vulkan") => vulkan::run,
         _ => return app::run(args),
     };
