@@ -146,7 +146,7 @@ fn both_engines_obey_every_setting() {
     for settings in [
         config(),
         DecodingConfig { min_len: 6, ..config() },
-        DecodingConfig { max_len: Some(3), ..config() },
+        DecodingConfig { max_len: Some(6), ..config() },
         DecodingConfig { no_repeat_ngram: 1, ..config() },
         DecodingConfig { repetition_penalty: 1.5, ..config() },
     ] {

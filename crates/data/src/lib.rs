@@ -13,13 +13,13 @@
 //! ```
 //! use std::sync::Arc;
 //! use attentive_core::Batch as _;
-//! use attentive_data::{BatchConfig, BatchStream, EncodedCorpus, Endless, Epochs, Order, PairBatcher, SpecialIds};
+//! use attentive_data::{BatchConfig, BatchStream, EncodedCorpus, Endless, Epochs, Order, PairBatcher, Size, SpecialIds};
 //!
 //! let ids = |text: &str| text.split(' ').map(|word| 3 + word.len() as u32).collect();
 //! let pairs = [("a tired animal", "ein müdes Tier"), ("the street", "die Straße"), ("no", "nein")];
 //! let corpus = Arc::new(EncodedCorpus::from_text(pairs, |_side, text| ids(text))?);
 //!
-//! let config = BatchConfig { max_tokens: 8, ..BatchConfig::default() };
+//! let config = BatchConfig { max_tokens: Size::Of(8), ..BatchConfig::default() };
 //! let specials = SpecialIds { pad: 0, bos: 1, eos: 2 };
 //! let batcher = PairBatcher::new(corpus, &config, specials, Order::Shuffled { seed: 1 })?;
 //! let seen: usize = batcher.epoch(0).map(|batch| batch.map(|b| b.n_rows())).sum::<Result<_, _>>()?;

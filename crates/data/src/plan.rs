@@ -58,11 +58,11 @@ impl Filled {
 /// and their shapes are the same in every epoch: the counts of the cells decide, not the order.
 ///
 /// ```
-/// use attentive_data::{BatchConfig, BatchPlan, EncodedCorpus};
+/// use attentive_data::{BatchConfig, BatchPlan, EncodedCorpus, Size};
 ///
 /// let text = ["a", "b", "cc", "dd", "eee"].map(|s| (s, s));
 /// let corpus = EncodedCorpus::from_text(text, |_, s| s.bytes().map(u32::from).collect())?;
-/// let plan = BatchPlan::new(&corpus, &BatchConfig { max_tokens: 4, n_widths: 3, ..Default::default() })?;
+/// let plan = BatchPlan::new(&corpus, &BatchConfig { max_tokens: Size::Of(4), n_widths: 3, ..Default::default() })?;
 /// assert_eq!(plan.to_string(), "5 pairs in 4 batches of 3 shapes, up to 4 tokens a batch, 0.0 % padding");
 /// # Ok::<(), attentive_data::DataError>(())
 /// ```

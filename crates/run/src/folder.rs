@@ -40,7 +40,8 @@ pub(crate) fn create(root: &Path, name: &str) -> Result<PathBuf> {
 /// Refuses a folder that is not a run's: a model's, one of runs, one that is not there.
 pub(crate) fn check_is_run(path: &Path) -> Result<()> {
     let (has, path_shown) = (|part: &str| path.join(part).exists(), path.display());
-    if has("config.toml") && [LOCK, DATA, CHECKPOINTS].into_iter().any(has) {
+    // A run that was killed at its beginning has its recipe alone.
+    if has("config.toml") && (!has("training.json") || [LOCK, DATA, CHECKPOINTS].into_iter().any(has)) {
         return Ok(());
     }
     if !path.is_dir() {

@@ -112,7 +112,7 @@ impl Run {
     pub fn resume(run: impl AsRef<Path>, settings: &[String]) -> Result<Self> {
         let folder = resolve(run.as_ref());
         folder::check_is_run(&folder)?;
-        let is_finished = folder.join("training.json").exists();
+        let is_finished = ["training.json", "model.safetensors"].into_iter().all(|part| folder.join(part).exists());
         if is_finished && CheckpointDir::new(folder.join(folder::CHECKPOINTS), 1).list()?.is_empty() {
             refuse!("{} is finished and has no checkpoints to go on from; begin a new run", folder.display());
         }

@@ -3,8 +3,7 @@
 use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap},
-    fmt,
-    io,
+    fmt, io,
     path::Path,
 };
 

@@ -290,7 +290,9 @@ mod tests {
             calls.extend(syncs_file.then_some(Call::Sync { fd: 3 }));
             calls.push(Call::Rename { from: new.clone(), to: old.clone(), exchanges: false });
             calls.extend(syncs_folder.then(|| open(4, &root)).into_iter().chain([Call::Sync { fd: 4 }]));
-            calls.iter().for_each(|call| drop(disk.apply(call)));
+            for call in &calls {
+                disk.apply(call);
+            }
             let (whole, lost) = (file("new"), file(if syncs_file { "new" } else { "" }));
             assert_eq!(disk.seen(), [("old".into(), whole)].into());
             assert_eq!(disk.left(Names::All), [("old".into(), lost.clone())].into());

@@ -12,7 +12,7 @@ use attentive_decode::SamplingConfig;
 use clap::Args;
 
 use super::{
-    BackendArgs, SamplingArgs, PrecisionArgs, SpecialsArgs, in_order,
+    BackendArgs, PrecisionArgs, SamplingArgs, SpecialsArgs, in_order,
     numbers::{LONG, MANY_TOKENS, above_0, integer},
 };
 use crate::output;

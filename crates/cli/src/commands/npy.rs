@@ -94,7 +94,7 @@ fn unwritable(path: &Path) -> String {
     format!("can't write {}", path.display())
 }
 
-fn missing(file: &mut BufWriter<File>, n_cols: usize) -> std::io::Result<()> {
+fn missing(file: &mut BufWriter<File>, n_cols: usize) -> io::Result<()> {
     (0..n_cols).try_for_each(|_| file.write_all(&f32::NAN.to_le_bytes()))
 }
 

@@ -16,12 +16,12 @@ pub(super) const MANY_TOKENS: usize = 1 << 24;
 /// The longest translation that may be asked for.
 pub(super) const LONG: usize = 1 << 16;
 /// The most samples, hypotheses or guesses of one text.
-pub(super) const MANY: NonZeroUsize = NonZeroUsize::new(1 << 16).unwrap();
+pub(super) const MANY: NonZeroUsize = NonZeroUsize::new(1 << 16).expect("not zero");
 
 /// The most samples of a test set.
 pub(super) const MANY_RESAMPLED: usize = 1 << 24;
 /// The most updates of a drawing or a comparison.
-pub(super) const MANY_UPDATES: NonZeroU64 = NonZeroU64::new(100_000_000).unwrap();
+pub(super) const MANY_UPDATES: NonZeroU64 = NonZeroU64::new(100_000_000).expect("not zero");
 /// The largest size of a layer.
 pub(super) const MANY_VALUES: u64 = 1 << 20;
 

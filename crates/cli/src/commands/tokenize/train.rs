@@ -110,7 +110,7 @@ impl Train {
             Ok(line.text)
         });
         let (tokenizer, learned) = recipe.train(true, lines.inspect(|_| n_lines += 1).map(refused))?;
-        if n_lines == 0 {
+        if n_lines == 0 && !matches!(self.kind, TokenizerKind::Bytes | TokenizerKind::CodePoints) {
             bail!("there is no line to learn from: name files of text");
         }
         if let Some(first) = first_cut {
