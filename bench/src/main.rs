@@ -8,7 +8,11 @@
 
 mod compare;
 mod decode;
+mod embed;
+mod generate;
 mod long;
+mod models;
+mod prepared;
 mod product;
 mod side;
 mod tokenize;
@@ -27,8 +31,8 @@ use compare::Options;
 #[global_allocator]
 static ALLOCATOR: Allocator = Allocator;
 
-const USAGE: &str = "usage: cargo xtask bench train|decode|tokenize|long|startup [--rounds N] [--peer NAME] \
-    [--only WORKLOAD] [--model DIR] [--text FILE]";
+const USAGE: &str = "usage: cargo xtask bench train|decode|embed|generate|start|tokenize|long [--rounds N] \
+    [--peer NAME] [--only WORKLOAD] [--model DIR] [--text FILE]";
 
 fn main() -> ExitCode {
     attentive_kernels::keep_pages();
@@ -55,32 +59,37 @@ fn run() -> Result<()> {
             train::run(workload, if precision == "bf16" { Precision::Bf16 } else { Precision::F32 })
         }
         ["product"] => product::run(),
-        ["decode", workload, precision, beam, batch] if !workload.starts_with('-') => {
-            decode::run(workload, precision, beam.parse()?, batch.parse()?)
+        ["decode", name, folder, precision, beam, batch] if !name.starts_with('-') => {
+            decode::run(name, folder.as_ref(), precision, beam.parse()?, batch.parse()?)
         }
-        ["export", workload, folder] => decode::export(workload, folder.as_ref()),
+        ["embed", folder, precision] if !folder.starts_with('-') => embed::run(folder.as_ref(), precision),
+        ["generate", folder, precision, batch] if !folder.starts_with('-') => {
+            generate::run(folder.as_ref(), precision, batch.parse()?)
+        }
+        ["prepare", name, folder] => models::prepare(name, folder.as_ref()),
         ["long", "worker"] => long::run(),
         ["tokenize", task @ ("learn" | "encode"), kind, folder] => tokenize::run(task, kind, folder.as_ref()),
         // Comparisons.
         ["train", ref rest @ ..] => compare::train(&options(rest)?),
         ["decode", ref rest @ ..] => compare::decode(&options(rest)?),
+        ["embed", ref rest @ ..] => compare::embed(&options(rest)?),
+        ["generate", ref rest @ ..] => compare::generate(&options(rest)?),
+        ["start", ref rest @ ..] => compare::start(&options(rest)?),
         ["tokenize", ref rest @ ..] => compare::tokenize(&options(rest)?),
-        ["startup", ref rest @ ..] => compare::startup(&options(rest)?),
         ["long", ref rest @ ..] => compare::long(&options(rest)?),
         _ => bail!(USAGE),
     }
 }
 
 fn options(args: &[&str]) -> Result<Options> {
-    let mut options =
-        Options { rounds: 5, peer: String::new(), only: String::new(), model: "runs/latest".into(), text: None };
+    let mut options = Options { rounds: 5, peer: String::new(), only: String::new(), model: None, text: None };
     let mut args = args.iter();
     while let Some(&flag) = args.next() {
         let value = args.next().with_context(|| format!("`{flag}` needs a value; {USAGE}"))?;
         match flag {
             "--rounds" => options.rounds = value.parse().with_context(|| format!("--rounds {value}"))?,
             "--peer" => options.peer = value.to_lowercase(),
-            "--model" => options.model = (*value).to_owned(),
+            "--model" => options.model = Some((*value).to_owned()),
             "--text" => options.text = Some(value.into()),
             "--only" => options.only = (*value).to_owned(),
             _ => bail!("unknown option {flag}; {USAGE}"),

@@ -39,10 +39,10 @@ impl Side {
         Self::start(name, command)
     }
 
-    /// A script of `bench/peers`.
+    /// A script of `bench/peers` as a worker.
     pub(crate) fn peer(name: &str, script: &str, args: &[&str]) -> Result<Self> {
-        let mut command = Command::new(python()?);
-        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("peers").join(script)).args(args);
+        let mut command = peer_script(script)?;
+        command.args(args);
         Self::start(name, command)
     }
 
@@ -113,8 +113,28 @@ pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
     if n == 0 { f64::NAN } else { (values[(n - 1) / 2] + values[n / 2]) / 2.0 }
 }
 
+/// A script of `bench/peers`.
+pub(crate) fn peer_script(name: &str) -> Result<Command> {
+    let mut command = Command::new(python()?);
+    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("peers").join(name));
+    Ok(command)
+}
+
+/// What a command prints.
+///
+/// # Errors
+/// What it says on standard error, if it fails.
+pub(crate) fn output(command: &mut Command) -> Result<Vec<u8>> {
+    let program = command.get_program().display().to_string();
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("can't start {program}"))?;
+    if !output.status.success() {
+        bail!("{program}: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(output.stdout)
+}
+
 /// The Python that has the peers installed.
-fn python() -> Result<PathBuf> {
+pub(crate) fn python() -> Result<PathBuf> {
     let path = match std::env::var_os("ATTENTIVE_BENCH_PYTHON") {
         Some(path) => path.into(),
         None => folder().join("venv/bin/python"),

@@ -44,11 +44,7 @@ impl Workload {
                 let bert = BertConfig { next_sentence: false, ..BertConfig::bert_like(30_522, 512, [12, 12, 768]) };
                 of(Model::Masked(bert), 4, 128, 1)
             }
-            // T5 small (Raffel et al. 2020).
-            "t5" => {
-                let widths = T5Widths { d_model: 512, d_ff: 2048, n_heads: 8, d_kv: 64 };
-                of(Model::EncoderDecoder(TransformerConfig::t5(32_128, widths, [6, 6])), 8, 128, 1)
-            }
+            "t5" => of(Model::EncoderDecoder(t5_small()), 8, 128, 1),
             // Llama's parts (Touvron et al. 2023), at 59 million parameters.
             "llama" => {
                 let llama = GptConfig {
@@ -123,6 +119,12 @@ impl Workload {
             indices: self.indices(),
         }
     }
+}
+
+/// T5 small (Raffel et al. 2020).
+pub(crate) fn t5_small() -> TransformerConfig {
+    let widths = T5Widths { d_model: 512, d_ff: 2048, n_heads: 8, d_kv: 64 };
+    TransformerConfig::t5(32_128, widths, [6, 6])
 }
 
 /// The encoder–decoders for training and decoding.

@@ -13,10 +13,10 @@ use crate::{
 
 pub(crate) fn run(args: &[OsString]) -> Outcome {
     let Some((what, rest)) = args.split_first() else {
-        return fail("bench what? train, decode, tokenize, long, startup, kernels; or install");
+        return fail("bench what? train, decode, embed, generate, start, tokenize, long, kernels; or install");
     };
     match what.to_str() {
-        Some("install") => install(),
+        Some("install") => install(rest),
         Some("kernels") => run_program(
             cargo("run")
                 .args([PROFILE, "--package", "attentive-kernels", "--example", "bench_kernels", "--"])
@@ -29,14 +29,20 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
     }
 }
 
-/// Makes the environment of the peers.
-fn install() -> Outcome {
+/// Makes the environment of the peers, with llama.cpp if `args` ask for it.
+fn install(args: &[OsString]) -> Outcome {
+    let requirements: &[&str] = match args {
+        [] => &["requirements.txt"],
+        [peer] if peer == "llama.cpp" => &["requirements.txt", "requirements-llama.cpp.txt"],
+        _ => return fail("bench install, or bench install llama.cpp, which builds it from its source"),
+    };
     let release = release_dir()?;
     let venv = release.with_file_name("bench").join("venv");
     run_program(Command::new("python3").args([OsStr::new("-m"), OsStr::new("venv"), venv.as_os_str()]))?;
-    run_program(
-        Command::new(venv.join("bin/pip"))
-            .args(["install", "--requirement"])
-            .arg(root().join("bench/requirements.txt")),
-    )
+    let mut pip = Command::new(venv.join("bin/pip"));
+    pip.arg("install");
+    for file in requirements {
+        pip.arg("--requirement").arg(root().join("bench").join(file));
+    }
+    run_program(&mut pip)
 }

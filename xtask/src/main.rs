@@ -73,9 +73,11 @@ Commands of attentive, built in release first (their own help: cargo xtask train
 
 Commands of the workspace:
   test [ARGS]      all tests in release, with one summary line; ARGS go to `cargo test`
-  bench WHAT       speed, side by side with a peer: train (PyTorch), decode (CTranslate2), long, startup;
-                   or `kernels [FILTER]`, ours alone. --rounds N, --peer NAME, --only WORKLOAD
-    install        makes the Python environment that the peers run in (target/bench/venv)
+  bench WHAT       speed, side by side with peers: train (PyTorch), decode, start (CTranslate2), embed (and ONNX
+                   Runtime), generate (and llama.cpp), tokenize; or `long` and `kernels [FILTER]`, ours alone.
+                   --rounds N, --peer NAME, --only WORKLOAD
+    install        makes the Python environment that the peers run in (target/bench/venv); `install llama.cpp` builds
+                   that too, for a quarter of an hour
   check [ARGS]     formatting, clippy, rustdoc, the rules of the repository, and that no instruction became a call;
                    ARGS (features) go to cargo
   sanitize         the kernels' tests with the address sanitizer, and, where it is installed, under Miri

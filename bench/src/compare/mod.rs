@@ -1,22 +1,22 @@
 //! Rounds of both sides in turn, medians and ratios.
 
-use std::{
-    fs,
-    path::PathBuf,
-    process::Command,
-    thread,
-    time::{Duration, Instant},
-};
+mod decode;
+mod embed;
+mod generate;
+mod start;
+
+use std::{fs, path::PathBuf, thread, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use crate::{
-    decode,
     side::{Side, folder, median},
     tokenize::{self, KINDS},
     workload::Workload,
 };
+
+pub(crate) use self::{decode::decode, embed::embed, generate::generate, start::start};
 
 /// Pause between two rounds, so that the other side's threads are asleep.
 const PAUSE: Duration = Duration::from_millis(300);
@@ -28,8 +28,8 @@ pub(crate) struct Options {
     pub peer: String,
     /// Only workloads whose name contains this.
     pub only: String,
-    /// The model whose start is timed.
-    pub model: String,
+    /// A translation model whose start is timed too.
+    pub model: Option<String>,
     /// The text that is tokenised; the built-in corpus unless given.
     pub text: Option<PathBuf>,
 }
@@ -84,52 +84,6 @@ pub(crate) fn train(options: &Options) -> Result<()> {
     write("train", &json!({ "product_flops_per_second": product.rate(), "results": results }))
 }
 
-/// Decoding, against CTranslate2.
-pub(crate) fn decode(options: &Options) -> Result<()> {
-    let threads = thread::available_parallelism()?.to_string();
-    let folder = tempfile::tempdir()?;
-    let mut results = Vec::new();
-    println!(
-        "{:<32} {:>12} {:>12} {:>7} {:>9} {:>9}  same tokens",
-        "workload", "attentive/s", "CTranslate2/s", "ratio", "MiB", "MiB"
-    );
-    for (name, heads) in [("small", "4"), ("base", "8")] {
-        decode::export(name, folder.path())?;
-        for (precision, compute_type) in [("f32", "float32"), ("int8", "int8")] {
-            for beam in ["1", "4"] {
-                for batch in ["32", "1"] {
-                    let workload = format!("decode-{name} {precision} beam {beam} batch {batch}");
-                    if !workload.contains(&options.only) {
-                        continue;
-                    }
-                    let path = folder.path().display().to_string();
-                    let len = decode::LEN.to_string();
-                    let peer = [&path, heads, compute_type, beam, batch, &len, &threads];
-                    let mut sides = [
-                        Side::ours("attentive", &["decode", name, precision, beam, batch])?,
-                        Side::peer("CTranslate2", "decode_ctranslate2.py", &peer)?,
-                    ];
-                    interleave(&mut sides, options.rounds)?;
-                    let [ours, theirs] = &sides;
-                    let same =
-                        share_of_equal_tokens(&ours.rounds[0].more["targets"], &theirs.rounds[0].more["targets"]);
-                    println!(
-                        "{workload:<32} {:>12.0} {:>12.0} {:>7.2} {:>9.0} {:>9.0}  {:.1} %",
-                        ours.rate(),
-                        theirs.rate(),
-                        ours.rate() / theirs.rate(),
-                        ours.peak_mib(),
-                        theirs.peak_mib(),
-                        100.0 * same
-                    );
-                    results.push(json!({ "workload": workload, "same_tokens": same, "sides": summary(&sides) }));
-                }
-            }
-        }
-    }
-    write("decode", &json!({ "results": results }))
-}
-
 /// Learning vocabularies and encoding with them, against the original tools.
 pub(crate) fn tokenize(options: &Options) -> Result<()> {
     let threads = thread::available_parallelism()?.to_string();
@@ -171,27 +125,6 @@ pub(crate) fn tokenize(options: &Options) -> Result<()> {
         }
     }
     write("tokenize", &json!({ "results": results }))
-}
-
-/// One sentence through the `attentive` command, from the start of the process to its end.
-pub(crate) fn startup(options: &Options) -> Result<()> {
-    let program = std::env::current_exe()?.with_file_name(format!("attentive{}", std::env::consts::EXE_SUFFIX));
-    let mut seconds = Vec::new();
-    for _ in 0..=options.rounds {
-        let started = Instant::now();
-        let output = Command::new(&program)
-            .args(["translate", "--model", &options.model, "The animal was too tired."])
-            .output()
-            .with_context(|| format!("can't start {}", program.display()))?;
-        if !output.status.success() {
-            bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
-        }
-        seconds.push(started.elapsed().as_secs_f64());
-    }
-    // The first run reads the program from the disk.
-    let median = median(seconds.drain(1..));
-    println!("attentive translate, one sentence of {}: {:.0} ms", options.model, 1e3 * median);
-    write("startup", &json!({ "seconds": median }))
 }
 
 /// Share of positions where both have the same token.
