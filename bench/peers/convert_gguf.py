@@ -28,7 +28,7 @@ def main():
     writer.add_head_count(config["n_heads"])
     writer.add_head_count_kv(config["n_kv_heads"])
     writer.add_layer_norm_rms_eps(config["epsilon"])
-    writer.add_rope_freq_base(config["positions"]["theta"])
+    writer.add_rope_freq_base(config["positions"]["rotary"]["theta"])
     writer.add_rope_dimension_count(config["d_model"] // config["n_heads"])
     # The workers read and write ids.
     writer.add_tokenizer_model("none")

@@ -37,7 +37,7 @@ def settings(config):
         "num_attention_heads": config["n_heads"],
         "num_key_value_heads": config["n_kv_heads"],
         "rms_norm_eps": config["epsilon"],
-        "rope_theta": config["positions"]["theta"],
+        "rope_theta": config["positions"]["rotary"]["theta"],
         "tie_word_embeddings": True,
     }
 
