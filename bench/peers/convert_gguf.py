@@ -1,6 +1,7 @@
 """llama.cpp's form of a model of Llama's family: what `cargo xtask bench` runs once before its workers start.
 
-Usage: convert_gguf.py FOLDER OUT f32|int8, where FOLDER is what `attentive-bench prepare` writes; int8 is Q8_0.
+Usage: convert_gguf.py FOLDER OUT f32|int8|q8_0|q4_0, where FOLDER is what `attentive-bench prepare` writes; int8 is
+Q8_0.
 """
 
 import sys
@@ -32,7 +33,8 @@ def main():
     writer.add_rope_dimension_count(config["d_model"] // config["n_heads"])
     # The workers read and write ids.
     writer.add_tokenizer_model("none")
-    form = {"f32": gguf.GGMLQuantizationType.F32, "int8": gguf.GGMLQuantizationType.Q8_0}[precision]
+    form = {"f32": gguf.GGMLQuantizationType.F32, "int8": gguf.GGMLQuantizationType.Q8_0,
+            "q8_0": gguf.GGMLQuantizationType.Q8_0, "q4_0": gguf.GGMLQuantizationType.Q4_0}[precision]
     for _, name, tensor in llama.tensors(config, weights):
         if ".attn_q." in name:
             tensor = neighbours(tensor, config["n_heads"])

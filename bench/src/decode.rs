@@ -33,7 +33,7 @@ pub(crate) fn sources(name: &str, vocab: usize) -> Vec<Vec<TokenId>> {
 
 pub(crate) fn run(name: &str, folder: &Path, precision: &str, beam: usize, batch: usize) -> Result<()> {
     let format: WeightFormat = precision.parse().map_err(anyhow::Error::msg)?;
-    let bundle = Bundle::open(&folder.join(precision))?;
+    let bundle = Bundle::open(folder.join(precision))?;
     let vocab = bundle.model.vocab_size();
     let model = bundle.translation_model(&BackendKind::Flex.device()?, Some(format))?;
     drop(bundle);

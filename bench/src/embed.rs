@@ -4,7 +4,7 @@ use std::{path::Path, time::Instant};
 
 use anyhow::Result;
 use attentive_backend::BackendKind;
-use attentive_bundle::{Bundle, EmbeddingConfig, TextEncoder};
+use attentive_bundle::{Bundle, EmbeddingConfig, Input, TextEncoder};
 use attentive_core::{TokenId, mix64};
 use serde_json::json;
 
@@ -37,8 +37,8 @@ pub(crate) fn rows() -> Vec<Vec<TokenId>> {
 }
 
 pub(crate) fn run(folder: &Path, precision: &str) -> Result<()> {
-    let bundle = Bundle::read(&folder.join(precision))?;
-    let encoder = TextEncoder::from_bundle(&bundle, &BackendKind::Flex.device()?)?;
+    let bundle = Bundle::open(folder.join(precision))?;
+    let encoder = TextEncoder::from_bundle(&bundle, &BackendKind::Flex.device()?, None)?;
     drop(bundle);
     let texts: Vec<String> =
         sentences().iter().map(|ids| ids.iter().map(|&id| word(id)).collect::<Vec<_>>().join(" ")).collect();
@@ -47,7 +47,8 @@ pub(crate) fn run(folder: &Path, precision: &str) -> Result<()> {
     worker::ready(&json!({ "precision": precision }));
     while worker::wait() {
         let started = Instant::now();
-        let vectors = texts.iter().map(|text| encoder.embed(&**text, &how)).collect::<Result<Vec<_>, _>>()?;
+        let inputs: Vec<Input<'_>> = texts.iter().map(Input::from).collect();
+        let vectors = encoder.embed_all(&inputs, &how)?.into_iter().collect::<Result<Vec<_>, _>>()?;
         worker::report(started.elapsed().as_secs_f64(), SENTENCES as f64, &json!({ "vectors": vectors }));
     }
     Ok(())

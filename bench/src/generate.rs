@@ -27,8 +27,8 @@ pub(crate) fn prompts(vocab: usize) -> Vec<Vec<TokenId>> {
 }
 
 pub(crate) fn run(folder: &Path, precision: &str, batch: usize) -> Result<()> {
-    let bundle = Bundle::read(&folder.join(precision))?;
-    let model = bundle.text_model(&BackendKind::Flex.device()?)?;
+    let bundle = Bundle::open(folder.join(precision))?;
+    let model = bundle.text_model(&BackendKind::Flex.device()?, None)?;
     drop(bundle);
     let vocab = model.vocab_size();
     let mut prompts = prompts(vocab);

@@ -23,11 +23,7 @@ pub(crate) const ROWS: &str = "rows.json";
 
 /// The precisions that a model runs in here.
 pub(crate) fn precisions(name: &str) -> &'static [&'static str] {
-    match name {
-        // The engine does not have these in int8 yet.
-        "t5" | "minilm" | "bert" | "gpt2" | "smollm2" => &["f32"],
-        _ => &["f32", "int8"],
-    }
+    if name == "smollm2" { &["f32", "int8", "q8_0", "q4_0"] } else { &["f32", "int8"] }
 }
 
 /// Writes a model: ours in a folder for each precision; theirs in `transformers`, if that has such models; and rows of ids,

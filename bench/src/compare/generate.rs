@@ -27,8 +27,12 @@ const CTRANSLATE2: Peer = Peer { name: "CTranslate2", in_script: "ctranslate2", 
 const LLAMA_CPP: Peer = Peer { name: "llama.cpp", in_script: "llama.cpp", form: "gguf" };
 
 /// The peers that have such models.
-fn peers(name: &str) -> &'static [Peer] {
-    if name == "smollm2" { &[CTRANSLATE2, LLAMA_CPP] } else { &[CTRANSLATE2] }
+fn peers(name: &str, precision: &str) -> &'static [Peer] {
+    match (name, precision) {
+        ("smollm2", "q8_0" | "q4_0") => &[LLAMA_CPP],
+        ("smollm2", _) => &[CTRANSLATE2, LLAMA_CPP],
+        _ => &[CTRANSLATE2],
+    }
 }
 
 /// Continuing texts, against CTranslate2 and llama.cpp.
@@ -58,7 +62,7 @@ pub(crate) fn generate(options: &Options) -> Result<()> {
 fn sides(model: &Prepared, precision: &str, batch: &str, options: &Options) -> Result<Vec<Side>> {
     let threads = thread::available_parallelism()?.to_string();
     let mut sides = vec![Side::ours("attentive", &["generate", &model.folder()?, precision, batch])?];
-    for peer in peers(model.name()).iter().filter(|peer| peer.name.to_lowercase().contains(&options.peer)) {
+    for peer in peers(model.name(), precision).iter().filter(|peer| peer.name.to_lowercase().contains(&options.peer)) {
         if *peer == LLAMA_CPP && !has_llama_cpp()? {
             println!("llama.cpp is left out: `cargo xtask bench install llama.cpp` builds it");
             continue;
