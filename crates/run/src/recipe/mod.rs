@@ -333,11 +333,10 @@ mod tests {
 
     #[test]
     fn parts_without_a_training_text_are_refused() {
-        for (task, part) in
-            [("translation", "test.tsv"), ("causal-lm", "validation.text"), ("classification", "test.tsv")]
-        {
-            let error = refusal(&[&format!("task={task}"), &format!("data.{part}=x")]);
-            assert!(error.contains("give data.train too"), "{task}: {error}");
+        for (recipe, part) in [("builtin", "test.tsv"), ("gpt", "validation.text"), ("classification", "test.tsv")] {
+            let error = Recipe::of_command(Some(Path::new(recipe)), &[format!("data.{part}=x")]).unwrap_err();
+            let error = format!("{error:#}");
+            assert!(error.contains("give data.train too"), "{recipe}: {error}");
         }
     }
 
