@@ -200,7 +200,8 @@ impl Parts<'_> {
             attentive_tokenizer::save(tokenizer, &path.join(TOKENIZER))?;
         }
         let axis = |name: &str| match self.format {
-            WeightFormat::F32 => None,
+            // Blocks are made as a model is packed.
+            WeightFormat::F32 | WeightFormat::Q8_0 | WeightFormat::Q4_0 => None,
             WeightFormat::Int8 => attentive_engine::int8_axis(name),
         };
         write_some_int8(&path.join(WEIGHTS), self.params, axis, &BTreeMap::new())?;

@@ -39,8 +39,8 @@ impl<P: Params> Destination<'_, P> {
     /// The model on tensors, which has no precision of its own.
     pub(crate) fn on_tensors<C: ModelSpec>(self) -> Result<C::Model, BundleError> {
         match self.format {
-            Some(format @ WeightFormat::Int8) => Err(BundleError::WeightFormat { format }),
-            _ => self.bundle.model::<C>(self.device),
+            None | Some(WeightFormat::F32) => self.bundle.model::<C>(self.device),
+            Some(format) => Err(BundleError::WeightFormat { format }),
         }
     }
 }

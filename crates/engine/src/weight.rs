@@ -2,7 +2,9 @@
 
 use std::{fmt, str::FromStr};
 
-use attentive_kernels::{Epilogue, Int8Matrix, MatMut, MatRef, PackedMatrix, QuantisedColumns, TopK};
+use attentive_kernels::{
+    BlockFormat, BlockMatrix, Epilogue, Int8Matrix, MatMut, MatRef, PackedMatrix, QuantisedColumns, TopK,
+};
 use attentive_model::{BertConfig, GptConfig, ModelConfig, TransformerConfig};
 use attentive_weights::ScaleAxis;
 use serde::{Deserialize, Serialize};
@@ -17,6 +19,18 @@ pub enum WeightFormat {
     F32,
     /// Signed bytes with a scale for each column; inputs are rounded to a scale of their own row.
     Int8,
+    /// GGUF's `Q8_0`: signed bytes with a scale for every 32 inputs of an output. A matrix whose inputs are not whole
+    /// blocks stays as it is.
+    #[serde(rename = "q8_0")]
+    Q8_0,
+    /// GGUF's `Q4_0`: four bits with a scale for every 32 inputs of an output.
+    #[serde(rename = "q4_0")]
+    Q4_0,
+}
+
+impl WeightFormat {
+    /// Every format.
+    pub const ALL: [Self; 4] = [Self::F32, Self::Int8, Self::Q8_0, Self::Q4_0];
 }
 
 impl fmt::Display for WeightFormat {
@@ -24,6 +38,8 @@ impl fmt::Display for WeightFormat {
         f.write_str(match self {
             Self::F32 => "f32",
             Self::Int8 => "int8",
+            Self::Q8_0 => "q8_0",
+            Self::Q4_0 => "q4_0",
         })
     }
 }
@@ -32,8 +48,10 @@ impl FromStr for WeightFormat {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        let known = [Self::F32, Self::Int8].into_iter().find(|format| format.to_string() == name);
-        known.ok_or_else(|| format!("unknown precision `{name}`; there are f32 and int8"))
+        let known = Self::ALL.into_iter().find(|format| format.to_string() == name);
+        known.ok_or_else(|| {
+            format!("unknown precision `{name}`; there are {}", Self::ALL.map(|f| f.to_string()).join(", "))
+        })
     }
 }
 
@@ -60,20 +78,26 @@ pub fn packs(model: &ModelConfig) -> bool {
 pub(crate) enum Weight {
     F32(PackedMatrix),
     Int8(Int8Matrix),
+    Blocks(BlockMatrix),
 }
 
 impl Weight {
     pub(crate) fn new(weight: MatRef<'_>, format: WeightFormat) -> Self {
-        match format {
-            WeightFormat::F32 => Self::F32(PackedMatrix::new(weight)),
-            WeightFormat::Int8 => Self::Int8(Int8Matrix::new(&QuantisedColumns::new(weight))),
-        }
+        let blocks = |format| BlockMatrix::quantise(format, weight).map(Self::Blocks);
+        let rounded = match format {
+            WeightFormat::F32 => None,
+            WeightFormat::Int8 => Some(Self::Int8(Int8Matrix::new(&QuantisedColumns::new(weight)))),
+            WeightFormat::Q8_0 => blocks(BlockFormat::Q8_0),
+            WeightFormat::Q4_0 => blocks(BlockFormat::Q4_0),
+        };
+        rounded.unwrap_or_else(|| Self::F32(PackedMatrix::new(weight)))
     }
 
     pub(crate) fn dims(&self) -> [usize; 2] {
         match self {
             Self::F32(weight) => weight.dims(),
             Self::Int8(weight) => weight.dims(),
+            Self::Blocks(weight) => weight.dims(),
         }
     }
 
@@ -85,6 +109,7 @@ impl Weight {
         match self {
             Self::F32(weight) => weight.multiply(x, y, epilogue),
             Self::Int8(weight) => weight.multiply(x, y, epilogue),
+            Self::Blocks(weight) => weight.multiply(x, y, epilogue),
         }
     }
 
@@ -95,6 +120,7 @@ impl Weight {
         match self {
             Self::F32(weight) => weight.top_k(x, bias, best),
             Self::Int8(weight) => weight.top_k(x, bias, best),
+            Self::Blocks(weight) => weight.top_k(x, bias, best),
         }
     }
 
@@ -103,6 +129,7 @@ impl Weight {
         match self {
             Self::F32(weight) => weight.column(j, to),
             Self::Int8(weight) => weight.column(j, to),
+            Self::Blocks(weight) => weight.dequantise_row(j, to),
         }
     }
 }

@@ -151,15 +151,31 @@ fn the_best_tokens_are_those_of_all_log_probabilities() {
 }
 
 #[test]
-fn eight_bits_stay_close() {
-    let config = config();
+fn rounded_weights_stay_close() {
+    // Whole blocks of 32.
+    let config = GptConfig { d_ff: 96, ..GptConfig::gpt2_like(VOCAB, 40, [2, 2, 64]) };
     let model = model(&config);
-    let [exact, rounded] = [WeightFormat::F32, WeightFormat::Int8].map(|format| {
+    let scores = |format| {
         let engine = engine(&model, &config, format);
         engine.log_probs(&prompt(), &mut engine.start(3)).unwrap()
-    });
-    let worst = exact.iter().zip(&rounded).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-    assert!(worst > 0.0 && worst < 0.5, "{worst}");
+    };
+    let exact = scores(WeightFormat::F32);
+    for (format, limit) in [(WeightFormat::Int8, 0.5), (WeightFormat::Q8_0, 0.5), (WeightFormat::Q4_0, 5.0)] {
+        let worst = exact.iter().zip(scores(format)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(worst > 0.0 && worst < limit, "{format}: {worst}");
+    }
+}
+
+/// Without a whole block nothing is rounded.
+#[test]
+fn matrices_without_whole_blocks_stay_as_they_are() {
+    let config = config();
+    let model = model(&config);
+    let scores = |format| {
+        let engine = engine(&model, &config, format);
+        engine.log_probs(&prompt(), &mut engine.start(3)).unwrap()
+    };
+    assert_eq!(scores(WeightFormat::Q4_0), scores(WeightFormat::F32));
 }
 
 #[test]

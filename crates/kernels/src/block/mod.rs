@@ -82,12 +82,12 @@ impl BlockMatrix {
     /// format is one of those that are only read, [`Q4K`](BlockFormat::Q4K) and [`Q6K`](BlockFormat::Q6K).
     pub fn quantise(format: BlockFormat, b: MatRef<'_>) -> Option<Self> {
         let [k, n] = b.dims();
-        let mut bytes = Vec::new();
-        for j in 0..n {
-            let column: Vec<f32> = (0..k).map(|p| b.at(p, j)).collect();
-            format.quantise_row(&column, &mut bytes)?;
-        }
-        Self::new(format, &bytes, [k, n])
+        let column = |j: usize| {
+            let (column, mut bytes): (Vec<f32>, Vec<u8>) = ((0..k).map(|p| b.at(p, j)).collect(), Vec::new());
+            format.quantise_row(&column, &mut bytes).map(|()| bytes)
+        };
+        let columns: Vec<Vec<u8>> = (0..n).into_par_iter().map(column).collect::<Option<_>>()?;
+        Self::new(format, &columns.concat(), [k, n])
     }
 
     /// The format of the blocks.
