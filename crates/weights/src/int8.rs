@@ -61,8 +61,15 @@ pub(crate) fn widen(bytes: &[u8], shape: &[usize], scales: &HostTensor) -> Resul
         [n, 1] if n == rows => ScaleAxis::Rows,
         _ => return Err(misfit()),
     };
-    let value = |(idx, byte): (usize, &u8)| f32::from(byte.cast_signed()) * scales.values[place(idx, cols, axis)];
-    Ok(bytes.iter().enumerate().map(value).collect())
+    let mut values = Vec::with_capacity(bytes.len());
+    for (row, bytes) in bytes.chunks(cols.max(1)).enumerate() {
+        let bytes = bytes.iter().map(|byte| f32::from(byte.cast_signed()));
+        match axis {
+            ScaleAxis::Rows => values.extend(bytes.map(|value| value * scales.values[row])),
+            ScaleAxis::Columns => values.extend(bytes.zip(&scales.values).map(|(value, scale)| value * scale)),
+        }
+    }
+    Ok(values)
 }
 
 /// The scale of the value at `idx`.

@@ -26,9 +26,12 @@ pub struct QuantisedColumns {
 /// Columns that are rounded together: neighbours in a row of the weight.
 const ABREAST: usize = 16;
 
-/// [`f32::round`] of a number within ±127, without a call: the largest number below one half never rounds up.
-fn nearest(x: f32) -> i8 {
-    (x + 0.5_f32.next_down().copysign(x)) as i8
+/// `x / scale` as [`f32::round`] rounds it, without a call; zero where the scale is. The largest number below one half never
+/// rounds up.
+#[inline(always)]
+fn rounded(x: f32, scale: f32) -> i8 {
+    let q = if scale > 0.0 { (x / scale).clamp(-MAX, MAX) } else { 0.0 };
+    (q + 0.5_f32.next_down().copysign(q)) as i8
 }
 
 impl QuantisedColumns {
@@ -46,13 +49,27 @@ impl QuantisedColumns {
         let blocks = quantised.values.par_chunks_mut(k * ABREAST).zip(quantised.scales.par_chunks_mut(ABREAST));
         blocks.enumerate().for_each(|(block, (values, scales))| {
             let columns = b.block([0, block * ABREAST], [k, scales.len()]);
-            for p in 0..k {
-                scales.iter_mut().enumerate().for_each(|(j, scale)| *scale = scale.max(columns.at(p, j).abs()));
+            if columns.row_stride == 1 {
+                let columns = (0..scales.len()).map(|j| &columns.data[j * columns.col_stride..][..k]);
+                for ((column, scale), values) in columns.zip(scales).zip(values.chunks_exact_mut(k)) {
+                    *scale = column.iter().fold(0.0, |max: f32, x| max.max(x.abs())) / MAX;
+                    values.iter_mut().zip(column).for_each(|(to, &x)| *to = rounded(x, *scale));
+                }
+                return;
             }
-            scales.iter_mut().for_each(|scale| *scale /= MAX);
+            let row = |p: usize| -> [f32; ABREAST] {
+                std::array::from_fn(|j| if j < columns.cols { columns.at(p, j) } else { 0.0 })
+            };
+            let mut max = [0.0_f32; ABREAST];
             for p in 0..k {
-                for (j, &scale) in scales.iter().enumerate().filter(|(_, scale)| **scale > 0.0) {
-                    values[j * k + p] = nearest((columns.at(p, j) / scale).clamp(-MAX, MAX));
+                max.iter_mut().zip(row(p)).for_each(|(max, x)| *max = max.max(x.abs()));
+            }
+            let all_scales = max.map(|max| max / MAX);
+            scales.copy_from_slice(&all_scales[..scales.len()]);
+            for p in 0..k {
+                let row = row(p);
+                for (j, values) in values.chunks_exact_mut(k).enumerate() {
+                    values[p] = rounded(row[j], all_scales[j]);
                 }
             }
         });
