@@ -20,6 +20,7 @@ macro_rules! refuse {
     ($($text:tt)*) => { return Err(attentive_task::Error::Refused(format!($($text)*))) };
 }
 
+mod curves;
 mod event_log;
 mod folder;
 mod injected;
@@ -34,6 +35,7 @@ mod run;
 mod session;
 
 pub use attentive_task::{Error, Log, Result, resolve};
+pub use curves::{Points, curves};
 pub use laws::{Bound, Law, laws, small};
 pub use memory::parse_size;
 pub use model_of::ModelOf;

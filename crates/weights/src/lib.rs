@@ -13,6 +13,7 @@ mod file;
 mod gguf;
 mod int8;
 mod module;
+mod npy;
 mod pytorch;
 mod reader;
 mod source;
@@ -27,5 +28,6 @@ pub use file::{DeviceTensor, HostTensor, Tensors, write, write_from_device, writ
 pub use gguf::{Gguf, GgufArray, GgufEntry, GgufKind, GgufTensor, GgufValue};
 pub use int8::ScaleAxis;
 pub use module::{ParamShape, device_params, load, param_shapes, params};
+pub use npy::Npy;
 pub use reader::{WeightsFile, read};
 pub use source::Source;

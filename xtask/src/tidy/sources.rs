@@ -33,6 +33,16 @@ fn files_are_short_and_named_by_a_noun() {
     breaches.none("files");
 }
 
+/// Lines of the command: arguments, progress, printing. What else it does is a library's, for any program.
+const MAX_COMMAND_LINES: usize = 6000;
+
+#[test]
+fn the_command_is_thin() {
+    let of_command = text_files().filter(|file| file.path.starts_with("crates/cli/src/"));
+    let lines: usize = of_command.map(|file| file.text.lines().count()).sum();
+    assert!((1..=MAX_COMMAND_LINES).contains(&lines), "{lines} lines in crates/cli/src, {MAX_COMMAND_LINES} at most");
+}
+
 #[test]
 fn no_path_of_a_machine() {
     let mut breaches = Breaches::default();

@@ -1,13 +1,17 @@
 //! `attentive embed`.
 
-use std::{io::Write, path::PathBuf};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use attentive_bundle::{Bundle, EmbeddingConfig, Pooling, TextEncoder};
 use attentive_tokenizer::Tokenizer;
+use attentive_weights::Npy;
 use clap::{Args, ValueEnum};
 
-use super::{BackendArgs, LINES_AT_ONCE, LongLines, PrecisionArgs, SpecialsArgs, npy::Npy, on_one_line};
+use super::{BackendArgs, LINES_AT_ONCE, LongLines, PrecisionArgs, SpecialsArgs, on_one_line};
 use crate::{input::Lines, output};
 use attentive_run::resolve;
 
@@ -118,7 +122,7 @@ impl Embed {
         }
         let how = self.embedding.over(&bundle.embedding)?;
         let mut out = match &self.npy {
-            Some(path) => Out::Array(Npy::create(path)?),
+            Some(path) => Out::Array(Npy::create(path).with_context(|| unwritable(path))?, path),
             None => Out::Lines(output::stdout()),
         };
         // The vectors before a line that ends the command are written too.
@@ -133,25 +137,29 @@ impl Embed {
 }
 
 /// Where vectors go.
-enum Out {
-    Array(Npy),
+enum Out<'a> {
+    Array(Npy, &'a Path),
     Lines(output::Output),
 }
 
-impl Out {
+impl Out<'_> {
     fn push(&mut self, text: &str, vector: Option<&[f32]>) -> Result<()> {
         match self {
-            Self::Array(npy) => npy.push(vector),
+            Self::Array(npy, path) => npy.push(vector).with_context(|| unwritable(path)),
             Self::Lines(out) => Ok(writeln!(out, "{}", serde_json::json!({ "text": text, "vector": vector }))?),
         }
     }
 
     fn finish(self) -> Result<()> {
         match self {
-            Self::Array(npy) => npy.finish(),
+            Self::Array(npy, path) => npy.finish().with_context(|| unwritable(path)),
             Self::Lines(mut out) => Ok(out.flush()?),
         }
     }
+}
+
+fn unwritable(path: &Path) -> String {
+    format!("can't write {}", path.display())
 }
 
 /// Prints where `word` stands, then the cosine of each of its vectors with each of those before it.

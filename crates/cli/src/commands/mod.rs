@@ -15,7 +15,6 @@ mod import;
 mod inspect;
 mod long_lines;
 mod man;
-mod npy;
 mod numbers;
 mod paper;
 mod plot;

@@ -3,7 +3,6 @@
 mod decode;
 mod encode;
 mod show;
-mod statistics;
 mod train;
 
 use std::{path::PathBuf, sync::Arc};

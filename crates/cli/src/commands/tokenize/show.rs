@@ -6,14 +6,12 @@ use std::{
 };
 
 use anyhow::Result;
+use attentive_task::{TokenCounter, TokenStatistics};
 use attentive_tokenizer::{TokenId, Tokenizer};
 use clap::{Args, ValueEnum};
 use rayon::prelude::*;
 
-use super::{
-    LINES_AT_ONCE, TokenizerArgs,
-    statistics::{Counter, Statistics},
-};
+use super::{LINES_AT_ONCE, TokenizerArgs};
 use crate::{
     input::{Line, Lines},
     output,
@@ -60,9 +58,9 @@ impl Color {
 impl Show {
     pub(super) fn run(self) -> Result<()> {
         let tokenizer = self.tokenizer.open()?;
-        let counter = Counter::new(&*tokenizer);
+        let counter = TokenCounter::new(&*tokenizer);
         let palette = Palette { in_color: self.color.is_wanted() };
-        let mut total = Statistics::default();
+        let mut total = TokenStatistics::default();
         let mut out = BufWriter::new(output::stdout());
         let lines = if self.text.is_empty() { Lines::open(&self.input, "text") } else { Lines::of_command(self.text) };
         for block in lines.verbatim().blocks(LINES_AT_ONCE) {
@@ -96,7 +94,7 @@ const RED: u8 = 203;
 
 impl Palette {
     /// The pieces of a line, each with its id in brackets.
-    fn line(&self, tokenizer: &dyn Tokenizer, counter: &Counter, ids: &[TokenId]) -> String {
+    fn line(&self, tokenizer: &dyn Tokenizer, counter: &TokenCounter, ids: &[TokenId]) -> String {
         let pieces = ids.iter().enumerate().map(|(idx, &id)| {
             let piece = printable(&tokenizer.token(id).unwrap_or_default());
             if !self.in_color {

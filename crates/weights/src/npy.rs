@@ -7,14 +7,28 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result};
-use attentive_weights::replace_file;
+use crate::replace_file;
 
 /// Bytes of the header, whatever the shape; a multiple of 64.
 const HEADER: usize = 128;
 
-/// An array of 32-bit floats that grows by rows; a missing row is NaN. It has another name until it is whole.
-pub(super) struct Npy {
+/// An array of 32-bit floats in a file of NumPy's format, version 1.0, that grows by rows; a missing row is NaN. It has
+/// another name until it is whole.
+///
+/// ```
+/// use attentive_weights::Npy;
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("vectors.npy");
+/// let mut array = Npy::create(&path)?;
+/// array.push(Some(&[1.0, 2.0]))?;
+/// array.push(None)?;
+/// array.finish()?;
+/// assert_eq!(std::fs::read(&path)?.len(), 128 + 2 * 2 * 4);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Npy {
     path: PathBuf,
     unfinished: PathBuf,
     file: BufWriter<File>,
@@ -26,12 +40,15 @@ pub(super) struct Npy {
 }
 
 impl Npy {
-    pub(super) fn create(path: &Path) -> Result<Self> {
+    /// An array without rows.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn create(path: &Path) -> io::Result<Self> {
         let mut unfinished = OsString::from(path);
         // A pipe or a device is written as it is.
         unfinished.push(if path.exists() && !path.is_file() { "" } else { ".tmp" });
-        let file = File::create(&unfinished).with_context(|| unwritable(path))?;
-        let file = BufWriter::new(file);
+        let file = BufWriter::new(File::create(&unfinished)?);
         let mut npy = Self {
             path: path.to_owned(),
             unfinished: unfinished.into(),
@@ -44,8 +61,11 @@ impl Npy {
         Ok(npy)
     }
 
-    /// Adds a row, or a missing one.
-    pub(super) fn push(&mut self, row: Option<&[f32]>) -> Result<()> {
+    /// Adds a row, as long as those before it, or a missing one.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn push(&mut self, row: Option<&[f32]>) -> io::Result<()> {
         if let (Some(row), None) = (row, self.n_cols) {
             self.n_cols = Some(row.len());
             for _ in 0..self.n_rows {
@@ -62,7 +82,10 @@ impl Npy {
     /// Writes the header, which tells how many rows there are, and gives the file its name.
     ///
     /// A file that could not be written is removed; that was told before.
-    pub(super) fn finish(mut self) -> Result<()> {
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn finish(mut self) -> io::Result<()> {
         let shape = (self.n_rows, self.n_cols.unwrap_or(0));
         let finished = match self.has_failed {
             true => Ok(()),
@@ -80,18 +103,15 @@ impl Npy {
             let _ = fs::remove_file(&self.unfinished);
             return finished;
         }
-        replace_file(&self.unfinished, &self.path).with_context(|| unwritable(&self.path))
+        finished?;
+        replace_file(&self.unfinished, &self.path)
     }
 
-    fn write(&mut self, write: impl Fn(&mut BufWriter<File>, usize) -> io::Result<()>) -> Result<()> {
+    fn write(&mut self, write: impl Fn(&mut BufWriter<File>, usize) -> io::Result<()>) -> io::Result<()> {
         let written = write(&mut self.file, self.n_cols.unwrap_or(0));
         self.has_failed |= written.is_err();
-        written.with_context(|| unwritable(&self.path))
+        written
     }
-}
-
-fn unwritable(path: &Path) -> String {
-    format!("can't write {}", path.display())
 }
 
 fn missing(file: &mut BufWriter<File>, n_cols: usize) -> io::Result<()> {

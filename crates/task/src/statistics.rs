@@ -4,11 +4,11 @@ use std::fmt;
 
 use attentive_tokenizer::{TokenId, Tokenizer};
 
-use attentive_task::thousands;
+use crate::thousands;
 
-/// Counts of text and of its tokens.
+/// Counts of text and of its tokens: how well a vocabulary fits it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Statistics {
+pub struct TokenStatistics {
     n_lines: u64,
     n_words: u64,
     n_characters: u64,
@@ -19,26 +19,29 @@ pub(super) struct Statistics {
 }
 
 /// What the ids of a vocabulary are counted as.
-pub(super) struct Counter {
+#[derive(Debug)]
+pub struct TokenCounter {
     unk: Option<TokenId>,
     is_byte: Vec<bool>,
 }
 
-impl Counter {
-    pub(super) fn new(tokenizer: &dyn Tokenizer) -> Self {
+impl TokenCounter {
+    /// A counter of the tokens of `tokenizer`.
+    pub fn new(tokenizer: &dyn Tokenizer) -> Self {
         let is_byte = |id| tokenizer.token(id).is_some_and(|token| is_byte_token(&token));
         let is_byte = (0..tokenizer.vocab_size() as TokenId).map(is_byte).collect();
         Self { unk: tokenizer.specials().unk, is_byte }
     }
 
     /// Whether `id` stands for what the vocabulary lacks.
-    pub(super) fn is_unknown(&self, id: TokenId) -> bool {
+    pub fn is_unknown(&self, id: TokenId) -> bool {
         self.unk == Some(id)
     }
 
-    pub(super) fn count(&self, text: &str, ids: &[TokenId]) -> Statistics {
+    /// The counts of one line, whose tokens are `ids`.
+    pub fn count(&self, text: &str, ids: &[TokenId]) -> TokenStatistics {
         let is_byte = |id: &&TokenId| self.is_byte.get(**id as usize).is_some_and(|&is_byte| is_byte);
-        Statistics {
+        TokenStatistics {
             n_lines: 1,
             n_words: text.split_whitespace().count() as u64,
             n_characters: text.chars().count() as u64,
@@ -58,8 +61,9 @@ fn is_byte_token(spelling: &str) -> bool {
         .is_some_and(|hex| hex.len() == 2 && u8::from_str_radix(hex, 16).is_ok())
 }
 
-impl Statistics {
-    pub(super) fn add(&mut self, other: &Self) {
+impl TokenStatistics {
+    /// Adds the counts of another text.
+    pub fn add(&mut self, other: &Self) {
         self.n_lines += other.n_lines;
         self.n_words += other.n_words;
         self.n_characters += other.n_characters;
@@ -70,7 +74,7 @@ impl Statistics {
     }
 }
 
-impl fmt::Display for Statistics {
+impl fmt::Display for TokenStatistics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let per = |n: u64, of: u64| if of == 0 { 0.0 } else { n as f64 / of as f64 };
         let tokens = self.n_tokens;

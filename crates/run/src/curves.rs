@@ -1,0 +1,105 @@
+//! The curves of a run, by its log.
+
+use std::{collections::BTreeMap, path::Path};
+
+use attentive_bundle::run_in;
+use attentive_data::LineReader;
+use attentive_task::Result;
+use serde::Deserialize;
+
+/// The longest line of a log that is read.
+const MAX_LINE_BYTES: usize = 1 << 20;
+
+/// The points of a curve: updates, and a value, which is NaN where it was not finite.
+pub type Points = Vec<(f64, f64)>;
+
+/// A line of `metrics.jsonl`; what is not finite stands there as null.
+#[derive(Deserialize)]
+struct Line {
+    event: String,
+    step: u64,
+    nll_nats: Option<f64>,
+    lr: Option<f64>,
+    #[serde(default)]
+    scores: BTreeMap<String, Option<f64>>,
+}
+
+/// The curves of a run's folder by the titles of their charts: loss, scores, learning rate. A line is read at a time; a
+/// point takes 16 bytes.
+///
+/// # Errors
+/// The folder has no log, or a line of it that is not the last can't be read.
+pub fn curves(run: &Path) -> Result<BTreeMap<String, Points>> {
+    let path = run.join("metrics.jsonl");
+    if let (false, Some(one)) = (path.exists(), run_in(run)) {
+        refuse!("{} is a folder of runs; name one of them, {} for example", run.display(), one.display());
+    }
+    let mut reader = LineReader::new([path], MAX_LINE_BYTES);
+    let mut points = BTreeMap::<String, Points>::new();
+    let mut unread: Option<String> = None;
+    while let Some(line) = reader.next_line()? {
+        // A run under way may be in the middle of its last line; all others are whole.
+        if let Some(unread) = unread {
+            refuse!("{unread}");
+        }
+        match serde_json::from_slice(&line.bytes) {
+            Ok(entry) => add(&mut points, &entry),
+            Err(cause) => unread = Some(format!("{}: {cause}", line.place)),
+        }
+    }
+    Ok(points)
+}
+
+/// Adds what a line tells.
+fn add(points: &mut BTreeMap<String, Points>, line: &Line) {
+    let mut add = |title: &str, value: Option<f64>| {
+        points.entry(title.to_owned()).or_default().push((line.step as f64, value.unwrap_or(f64::NAN)));
+    };
+    match line.event.as_str() {
+        "step" => {
+            add("1. training loss, nats per target", line.nll_nats);
+            add("4. learning rate", line.lr);
+        }
+        "validation" => {
+            add("2. validation loss, nats per target", line.nll_nats);
+            line.scores.iter().for_each(|(name, value)| add(&format!("3. {name}"), *value));
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn log(text: &str) -> Result<BTreeMap<String, Points>> {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("metrics.jsonl"), text).unwrap();
+        curves(folder.path())
+    }
+
+    #[test]
+    fn a_long_log_is_read_line_by_line() {
+        let line = |step: u32| format!("{{\"event\":\"step\",\"step\":{step},\"nll_nats\":1.5,\"lr\":1e-3}}\n");
+        // With work for each pair of lines, this would take hours.
+        let n = 300_000;
+        let points = log(&(0..n).map(line).collect::<String>()).unwrap();
+        assert_eq!(points.len(), 2);
+        assert!(points.values().all(|points| points.len() == n as usize));
+        assert_eq!(points["4. learning rate"][7], (7.0, 1e-3));
+    }
+
+    #[test]
+    fn the_last_line_alone_may_be_unfinished() {
+        let line = "{\"event\":\"validation\",\"step\":5,\"nll_nats\":null,\"scores\":{\"BLEU\":2.5}}\n";
+        let points = log(&format!("{line}{{\"event\":\"st")).unwrap();
+        assert_eq!(points["3. BLEU"], [(5.0, 2.5)]);
+        assert!(points["2. validation loss, nats per target"][0].1.is_nan());
+        let error = log(&format!("{line}{{\"event\":\"st\n{line}")).unwrap_err().to_string();
+        assert!(error.contains("metrics.jsonl:2: "), "{error}");
+        // A line without an end is cut, and is not JSON.
+        assert!(log(&format!("[{}\n{line}", "1,".repeat(1 << 20))).unwrap_err().to_string().contains(":1: "));
+    }
+}
