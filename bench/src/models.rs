@@ -41,7 +41,7 @@ pub(crate) fn prepare(name: &str, folder: &Path) -> Result<()> {
     };
     for precision in precisions(name) {
         bundle.decoding.precision = precision.parse::<WeightFormat>().map_err(anyhow::Error::msg)?;
-        bundle.save(&folder.join(precision))?;
+        bundle.save(folder.join(precision))?;
     }
     if let Some(format) = format {
         export(&bundle, format, &ExportConfig::default(), &folder.join("transformers"))?;

@@ -18,8 +18,11 @@ use sha2::{Digest, Sha256};
 
 use super::{file, folder, golden};
 
+/// What reads the bytes of a file.
+pub type Reader = fn(&[u8]);
+
 /// All of them, by the names of their targets.
-pub const ALL: [(&str, fn(&[u8])); 14] = [
+pub const ALL: [(&str, Reader); 14] = [
     ("bpe_codes", bpe_codes),
     ("bundle", bundle),
     ("byte_level_files", byte_level_files),

@@ -98,7 +98,7 @@ fn a_language_model_writes_what_the_library_writes() {
     let config = GptConfig::gpt2_like(tokenizer.vocab_size(), 200, [1, 2, 16]);
     let params = weights::params(&config.init(&device, 1).unwrap());
     let bundle = Bundle::new("", config, tokenizer, params);
-    bundle.save(&folder.path().join("gpt")).unwrap();
+    bundle.save(folder.path().join("gpt")).unwrap();
 
     let told = run(folder.path(), "generate", &["gpt", "to be"]);
     let sampling = SamplingConfig { temperature: 0.8, top_p: 0.95, seed: 1, ..SamplingConfig::default() };

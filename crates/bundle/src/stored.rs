@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    sync::Mutex,
+    sync::{Mutex, PoisonError},
     thread::{self, JoinHandle},
 };
 
@@ -73,7 +73,7 @@ impl Source for Stored {
 
 impl Params for Stored {
     fn verify(&self) -> Result<(), BundleError> {
-        let check = self.check.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
+        let check = self.check.lock().unwrap_or_else(PoisonError::into_inner).take();
         check.map_or(Ok(()), joined)
     }
 }

@@ -160,8 +160,7 @@ impl TextEncoder {
     /// [`EncodeError::TooLong`] where neither `how` nor the input cuts long texts, or the model has fewer positions than
     /// `how` reads; [`EncodeError::Width`] where what is pooled does not go through a dense layer.
     pub fn embed<'a>(&self, text: impl Into<Input<'a>>, how: &EmbeddingConfig) -> Result<Vec<f32>, EncodeError> {
-        let mut vectors = self.embed_all(&[text.into()], how)?;
-        Ok(vectors.pop().expect("a vector for each text")?)
+        Ok(self.embed_all(&[text.into()], how)?.remove(0)?)
     }
 
     /// A vector for each of `texts`, in their order, or that it is too long: what [`embed`](Self::embed) says of each, read
@@ -277,8 +276,7 @@ impl TextEncoder {
     /// # Errors
     /// [`EncodeError`] if the model has no classes, or the text is too long.
     pub fn classify<'a>(&self, text: impl Into<Input<'a>>) -> Result<Vec<Class>, EncodeError> {
-        let mut classes = self.classify_all(&[text.into()])?;
-        Ok(classes.pop().expect("classes of each text")?)
+        Ok(self.classify_all(&[text.into()])?.remove(0)?)
     }
 
     /// The classes of each of `texts`, in their order, or that it is too long: what [`classify`](Self::classify) says of

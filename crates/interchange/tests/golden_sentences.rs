@@ -131,7 +131,7 @@ fn what_is_not_followed_is_refused_by_name() {
     let problem = |changes: Value| {
         let mut files = cases().into_iter().find(|case| case.name == "unit").unwrap().files;
         files.extend(changes.as_object().unwrap().clone());
-        import(folder("", &files).path(), &ImportConfig::default()).err().expect("an error").to_string()
+        import(folder("", &files).path(), &ImportConfig::default()).expect_err("an error").to_string()
     };
     let module = |path: &str, kind: &str| json!({ "path": path, "type": kind });
     let transformer = module("", "sentence_transformers.models.Transformer");
@@ -170,7 +170,7 @@ fn dense_layers_that_do_not_fit_are_refused() {
             tensors.insert("linear.weight".into(), weight);
             attentive_weights::write(&path, &tensors, &Default::default()).unwrap();
         }
-        import(folder.path(), &ImportConfig::default()).err().expect("an error").to_string()
+        import(folder.path(), &ImportConfig::default()).expect_err("an error").to_string()
     };
     let table = |shape: [usize; 2], value: f32| {
         Some(HostTensor { shape: shape.to_vec(), values: vec![value; shape.iter().product()] })

@@ -249,7 +249,7 @@ fn vector(values: &[f32]) -> HostTensor {
 
 fn problems(folder: &Path) -> String {
     let result: Result<Imported, InterchangeError> = import(folder, &ImportConfig::default());
-    result.err().expect("an error").to_string()
+    result.expect_err("an error").to_string()
 }
 
 #[test]
@@ -525,7 +525,7 @@ fn quantized_weights_are_refused() {
     write("encoder.layer.0.output.dense.weight", json!({ "dtype": "I32" }));
     for drop_unknown in [false, true] {
         let options = ImportConfig { drop_unknown, ..ImportConfig::default() };
-        let message = import(folder.path(), &options).err().expect("an error").to_string();
+        let message = import(folder.path(), &options).expect_err("an error").to_string();
         assert!(message.contains("encoder.layer.0.output.dense.weight: whole numbers"), "{message}");
     }
     // Of a kind that is not known here, the name is said.

@@ -81,7 +81,7 @@ fn text() -> impl Strategy<Value = String> {
 /// Whether normalisation leaves combining marks in their order.
 fn is_in_order(text: &str) -> bool {
     let classes: Vec<u8> = text.nfd().map(canonical_combining_class).collect();
-    let unordered: Vec<u8> = text.chars().flat_map(|c| c.nfd()).map(canonical_combining_class).collect();
+    let unordered: Vec<u8> = text.chars().flat_map(UnicodeNormalization::nfd).map(canonical_combining_class).collect();
     classes == unordered
 }
 

@@ -84,7 +84,7 @@ impl Attention {
     pub(super) fn run(self) -> Result<()> {
         check_writable(&self.out)?;
         let device = self.backend.device()?;
-        let bundle = Bundle::read(&attentive_run::resolve(&self.model))?;
+        let bundle = Bundle::read(attentive_run::resolve(&self.model))?;
         let target_text = match &self.target {
             Some(text) => text.clone(),
             None => {

@@ -37,7 +37,7 @@ pub(crate) struct Classify {
 impl Classify {
     pub(super) fn run(mut self) -> Result<()> {
         let texts = std::mem::take(&mut self.text);
-        let bundle = self.specials.over(Bundle::open(&resolve(&self.model))?);
+        let bundle = self.specials.over(Bundle::open(resolve(&self.model))?);
         let encoder = TextEncoder::from_bundle(&bundle, &self.backend.device()?, self.precision.precision)?;
         let tokenizer = &**bundle.tokenizer()?;
         let mut out = output::stdout();

@@ -113,7 +113,7 @@ impl EmbeddingArgs {
 
 impl Embed {
     pub(super) fn run(self) -> Result<()> {
-        let bundle = self.specials.over(Bundle::open(&resolve(&self.model))?);
+        let bundle = self.specials.over(Bundle::open(resolve(&self.model))?);
         let encoder = TextEncoder::from_bundle(&bundle, &self.backend.device()?, self.precision.precision)?;
         let tokenizer = &**bundle.tokenizer()?;
         let lines = Lines::of_command(self.text);

@@ -155,7 +155,7 @@ impl Eval {
 
     /// The model's translations; and its perplexity and bits per byte on the first reference.
     fn translate(&self, references: &[Segments]) -> Result<(Vec<String>, Option<[f64; 2]>)> {
-        let bundle = Bundle::open(&attentive_run::resolve(&self.model))?;
+        let bundle = Bundle::open(attentive_run::resolve(&self.model))?;
         let config = self.decoding.over(&bundle.decoding)?;
         let device = self.backend.device()?;
         let path = self.source.as_ref().context("--source is missing")?;

@@ -44,7 +44,7 @@ impl Export {
         if self.out.join("training.json").exists() {
             bail!("{} holds a model of attentive, which needs its own files: name another folder", self.out.display());
         }
-        let bundle = Bundle::read(&resolve(&self.model))?;
+        let bundle = Bundle::read(resolve(&self.model))?;
         let options = ExportConfig { max_len: self.max_len, quantization: self.quantization };
         let notes = attentive_interchange::export(&bundle, self.format, &options, &self.out)?;
         report!("wrote {} for {}", self.out.display(), self.format);

@@ -43,7 +43,7 @@ pub(crate) struct Fill {
 
 impl Fill {
     pub(super) fn run(self) -> Result<()> {
-        let bundle = self.specials.over(Bundle::open(&resolve(&self.model))?);
+        let bundle = self.specials.over(Bundle::open(resolve(&self.model))?);
         let (device, precision) = (self.backend.device()?, self.precision.precision);
         let filler = match bundle.model.role() {
             Role::EncoderDecoder => Filler::Spans(Box::new(SpanFiller::from_bundle(&bundle, &device, precision)?)),

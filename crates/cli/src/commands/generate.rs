@@ -93,7 +93,7 @@ impl GenerationArgs {
 
 impl Generate {
     pub(super) fn run(self) -> Result<()> {
-        let bundle = self.specials.over(Bundle::open(&resolve(&self.model))?);
+        let bundle = self.specials.over(Bundle::open(resolve(&self.model))?);
         let mut config = self.generation.over(&bundle.generation)?;
         let generator = Generator::from_bundle(&bundle, &self.backend.device()?, self.precision.precision)?;
         let prompt = match self.prompt.as_deref() {

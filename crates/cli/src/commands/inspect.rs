@@ -31,7 +31,7 @@ impl Inspect {
             say!("preset       {name}")?;
             return show_model(&attentive_task::config::preset(name)?);
         }
-        let bundle = Bundle::read(&attentive_run::resolve(&self.model))?;
+        let bundle = Bundle::read(attentive_run::resolve(&self.model))?;
         say!("model        {}", bundle.path.display())?;
         show_model(&bundle.model)?;
         if let Some(tokenizer) = bundle.processor.tokenizer() {

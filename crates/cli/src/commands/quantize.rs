@@ -29,7 +29,7 @@ pub(crate) struct Quantize {
 impl Quantize {
     pub(super) fn run(self) -> Result<()> {
         check_new(&self.out, self.force)?;
-        let mut bundle = Bundle::read(&resolve(&self.model))?;
+        let mut bundle = Bundle::read(resolve(&self.model))?;
         if !attentive_bundle::packs(&bundle.model) {
             let (path, family) = (bundle.path.display(), bundle.model.family());
             bail!("{path} is a {family}; weights of 8 bits are supported for transformer, gpt and bert");

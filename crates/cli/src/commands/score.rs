@@ -36,7 +36,7 @@ pub(crate) struct Score {
 
 impl Score {
     pub(super) fn run(self) -> Result<()> {
-        let bundle = self.specials.over(Bundle::open(&resolve(&self.model))?);
+        let bundle = self.specials.over(Bundle::open(resolve(&self.model))?);
         let generator = Generator::from_bundle(&bundle, &self.backend.device()?, self.precision.precision)?;
         let mut out = output::stdout();
         let begin = self.begin.unwrap_or(bundle.generation.begin);

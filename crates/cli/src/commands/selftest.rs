@@ -38,7 +38,7 @@ impl Selftest {
                 laws(&small(task.model(), is_classifier)?, None, &device)?
             }
             None => {
-                let bundle = Bundle::read(&resolve(&self.model))?;
+                let bundle = Bundle::read(resolve(&self.model))?;
                 laws(&bundle.model, Some(&bundle.params), &device)?
             }
         };

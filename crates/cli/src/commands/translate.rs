@@ -62,7 +62,7 @@ impl Translate {
             samples => Search::Random(&sampling, samples.unwrap_or(NonZeroUsize::MIN)),
         };
         let (Search::Best(n) | Search::Random(_, n)) = search;
-        let bundle = self.specials.over(Bundle::open(&resolve(&self.model))?);
+        let bundle = self.specials.over(Bundle::open(resolve(&self.model))?);
         let config = self.decoding.over(&bundle.decoding)?;
         if self.n_best.get() > config.beam {
             bail!("--n-best {} is more than the beam of {}: lower it, or raise --beam", self.n_best, config.beam);

@@ -120,7 +120,7 @@ impl Gguf {
         let problem = |problem| WeightsError::Tensor { path: self.path.clone(), name: name.to_owned(), problem };
         let entry = self.tensors.get(name).ok_or_else(|| problem(TensorProblem::Missing))?;
         let kind = entry.kind.clone().map_err(|kind| problem(TensorProblem::Kind(kind)))?;
-        let n_bytes = entry.n_bytes().expect("checked when the file was opened");
+        let n_bytes = entry.n_bytes().ok_or_else(|| problem(TensorProblem::Other("its size has no number")))?;
         let mut bytes = vec![0; n_bytes as usize];
         let seek = self.file.seek(SeekFrom::Start(self.data + entry.start));
         let read = seek.and_then(|_| self.file.read_exact(&mut bytes));

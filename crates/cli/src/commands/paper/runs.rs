@@ -102,7 +102,7 @@ impl Runs {
 
 impl Run {
     fn read(path: &Path) -> Result<Self> {
-        let bundle = Bundle::read(&attentive_run::resolve(path))?;
+        let bundle = Bundle::read(attentive_run::resolve(path))?;
         let log = bundle.path.join("metrics.jsonl");
         let text = fs::read_to_string(&log).with_context(|| format!("can't read {}", log.display()))?;
         let mut validations = Vec::new();

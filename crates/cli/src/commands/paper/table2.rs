@@ -66,7 +66,7 @@ impl Table2 {
             None => self.measure()?,
         };
         for run in &self.runs {
-            let bundle = Bundle::read(&attentive_run::resolve(run))?;
+            let bundle = Bundle::read(attentive_run::resolve(run))?;
             let record = &bundle.record;
             let cost = TrainingCost { seconds: record.seconds, n_devices: 1, sustained_flops: sustained };
             let counted = training_flops(&bundle.model).map(|flops| flops * record.n_targets as f64);
