@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{DataError, OnProblem, Size};
 
-/// What [`BatchConfig::max_tokens`] counts, padding included.
+/// What `max_tokens` of a [`BatchConfig`] counts, padding included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
