@@ -2,7 +2,7 @@
 
 use attentive_core::TokenId;
 
-use crate::{rows::RowScores, rules::Admitted};
+use crate::{lines::Choice, rows::RowScores, rules::Admitted};
 
 /// Sums over the tokens of a row, in nats.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -65,6 +65,13 @@ impl TopCandidates {
                 ids.iter().zip(log_probs).for_each(|(&token, &next)| offer(token, next));
             }
         }
+    }
+
+    /// The best token that may follow one row, if any may.
+    pub(crate) fn best_of(&mut self, scores: RowScores<'_>, admitted: &Admitted<'_>) -> Option<Choice> {
+        self.clear();
+        self.consider(scores, Total::default(), 0, admitted);
+        self.best.first().map(|best| Choice { token: best.token, added: best.total })
     }
 
     fn scan(&mut self, row: &[f32], total: Total, parent: usize, admitted: &Admitted<'_>) {

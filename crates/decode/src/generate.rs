@@ -6,7 +6,7 @@ use attentive_core::{LanguageModel, NextToken, TokenId, Want};
 
 use crate::{
     DecodeError, DecodeRequest, Hypothesis, Rules, SamplingConfig,
-    candidates::Total,
+    candidates::{TopCandidates, Total},
     lines::{Choice, End, Line, Lines},
     rows::{RowScores, Rows},
     rules::Admitted,
@@ -78,7 +78,6 @@ pub fn generate<M: LanguageModel>(
         of_length.entry(prompt.len()).or_default().push(idx);
     }
     let mut ended = vec![Ended::ByLength; prompts.len() * n_samples];
-    let want = if config.is_greedy() { rules.want(1, false) } else { Want::All };
     for group in of_length.values() {
         let line = |at: usize| Line::new(&prompts[group[at / n_samples]], &[], max_tokens, at / n_samples);
         let text_of = |at: usize| group[at / n_samples] * n_samples + at % n_samples;
@@ -86,7 +85,9 @@ pub fn generate<M: LanguageModel>(
         let rows = Rows::new(model, model.start(group.len()), group.len(), tokens);
         let mut lines = Lines::new((0..group.len() * n_samples).map(line).collect(), rows, rules, end);
         let mut sampler = Sampler::new(config, n_samples);
-        loop {
+        for n_written in 0.. {
+            let is_forced = n_written < rules.n_forced(&[]);
+            let want = if config.is_greedy() { rules.want(1, is_forced) } else { Want::All };
             if lines.is_full() {
                 let n_anew = model.max_len().map_or(1, |max_len| max_len.div_ceil(2));
                 lines.reread(model.start(lines.n_rows()), n_anew);
@@ -168,11 +169,13 @@ struct Sampler {
     /// The settings of each sample.
     configs: Vec<SamplingConfig>,
     scores: Vec<f32>,
+    top: TopCandidates,
 }
 
 impl Sampler {
     fn new(config: &SamplingConfig, n_samples: usize) -> Self {
-        Self { configs: (0..n_samples as u64).map(|sample| config.of_sample(sample)).collect(), scores: Vec::new() }
+        let configs = (0..n_samples as u64).map(|sample| config.of_sample(sample)).collect();
+        Self { configs, scores: Vec::new(), top: TopCandidates::new(1) }
     }
 
     /// The next token of line `at`, if any may follow.
@@ -180,11 +183,7 @@ impl Sampler {
         let log_probs = match row {
             RowScores::All(log_probs) => log_probs,
             // Greedy: the best are enough.
-            RowScores::Top { ids, log_probs } => {
-                let (&token, &log_prob) = ids.iter().zip(log_probs).find(|&(&token, _)| admitted.admits(token))?;
-                let log_prob = f64::from(log_prob);
-                return Some(Choice { token, added: Total { log_prob, ranked: log_prob } });
-            }
+            RowScores::Top { .. } => return self.top.best_of(row, admitted),
         };
         let score = |(token, &log_prob): (TokenId, &f32)| match admitted.admits(token) {
             true => admitted.ranked(token, log_prob) as f32,

@@ -6,8 +6,10 @@ use attentive_core::NextToken;
 
 use crate::{
     DecodeError, DecodeRequest, Hypothesis,
-    candidates::{TopCandidates, Total},
-    lines::{Choice, Line, Lines},
+    candidates::TopCandidates,
+    lines::{Line, Lines},
+    rows::RowScores,
+    rules::Admitted,
 };
 
 /// Continues each sentence by its most probable token, the lower id in a tie, until it ends.
@@ -29,16 +31,8 @@ pub fn greedy<M: NextToken>(
     let mut top = TopCandidates::new(1);
     for n_written in 0.. {
         let want = request.rules.want(1, request.is_forced(n_written));
-        let goes_on = lines.step(
-            want,
-            |_, _, scores, admitted| {
-                top.clear();
-                top.consider(scores, Total::default(), 0, admitted);
-                top.best().first().map(|best| Choice { token: best.token, added: best.total })
-            },
-            |_, _| ControlFlow::Continue(()),
-        )?;
-        if !goes_on {
+        let choose = |_, _: &Line<'_>, scores: RowScores<'_>, admitted: &Admitted<'_>| top.best_of(scores, admitted);
+        if !lines.step(want, choose, |_, _| ControlFlow::Continue(()))? {
             break;
         }
     }

@@ -6,8 +6,8 @@ use std::ops::ControlFlow;
 
 use attentive_core::TokenId;
 use attentive_decode::{
-    BeamConfig, DecodeError, DecodeRequest, GenerateRequest, Hypothesis, Rules, SamplingConfig, beam_search, generate,
-    gnmt_penalty, greedy, sample,
+    BeamConfig, DecodeError, DecodeRequest, Ended, GenerateRequest, Hypothesis, Rules, SamplingConfig, beam_search,
+    generate, gnmt_penalty, greedy, sample,
 };
 use models::{Hashed, Model, Scores};
 use proptest::prelude::*;
@@ -174,6 +174,30 @@ proptest! {
         let drawn = sample(&model, model.rows(1), &request, &cold, 1).unwrap().remove(0).remove(0);
         let best = greedy(&model, model.rows(1), &request).unwrap().remove(0);
         prop_assert_eq!((drawn.tokens, drawn.finished), (best.tokens, best.finished));
+    }
+
+    #[test]
+    fn a_cold_text_is_what_greedy_search_finds(
+        scores in hashed(4..30), rules in rules(), max_tokens in 1_usize..9, gives_top in any::<bool>(),
+    ) {
+        let model = model(&scores, gives_top);
+        let best = greedy(&model, model.rows(1), &request(&rules, &[], &[max_tokens])).unwrap().remove(0);
+        let cold = SamplingConfig { temperature: 0.0, ..SamplingConfig::default() };
+        let prompts = [PROMPT.to_vec()];
+        let request = GenerateRequest { prompts: &prompts, n_samples: 1, max_tokens, end: Some(EOS), rules: &rules };
+        let mut tokens = Vec::new();
+        let ended = generate(&model, &request, &cold, |drawn| {
+            tokens.push(drawn.token);
+            ControlFlow::Continue(())
+        });
+        let finished = match ended {
+            Ok(ended) => ended[0] == Ended::ByModel,
+            Err(error) => {
+                prop_assert!(best.tokens.len() < max_tokens, "{error}");
+                false
+            }
+        };
+        prop_assert_eq!((tokens, finished), (best.tokens, best.finished));
     }
 
     #[test]
