@@ -72,9 +72,12 @@ impl<F: EncoderSpec + Into<ModelConfig>> Classification<F> {
         let batcher = |part: &LabeledPart| -> Result<ExampleBatcher<LabeledRows>> {
             say!(log, "data      {} {} texts", thousands(part.texts.len() as u64), part.name);
             warn_of(log, &part.files);
-            let label = |text: &LabeledText| labels.partition_point(|label| *label < text.label);
+            let label = |text: &LabeledText| match labels.binary_search(&text.label) {
+                Ok(label) => Ok(label as u32),
+                Err(_) => refuse!("data.{} has the label {:?}, which data.train has not", part.name, text.label),
+            };
             let encoded = part.encode(&*tokenizer, cache, log)?;
-            let row = |(idx, text)| Ok((encoded.pair(idx)?.source().to_vec(), label(text) as u32));
+            let row = |(idx, text)| Ok((encoded.pair(idx)?.source().to_vec(), label(text)?));
             let rows = part.texts.iter().enumerate().map(row).collect::<Result<Vec<_>>>()?;
             Ok(ExampleBatcher::new(LabeledRows::new(rows, context, ids), n_rows, run.training.seed)?)
         };
