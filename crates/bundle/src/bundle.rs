@@ -271,20 +271,25 @@ impl<P: Params> Bundle<P> {
     }
 
     pub(crate) fn bad_weights(&self, cause: WeightsError) -> BundleError {
-        match cause {
-            WeightsError::Mismatch { .. } | WeightsError::NotFinite { .. } => {
-                BundleError::Damaged { path: self.path.join(WEIGHTS), problem: cause.to_string() }
-            }
-            cause => cause.into(),
+        bad_weights(&self.path.join(WEIGHTS), cause)
+    }
+}
+
+/// What is wrong with the weights of a file.
+pub(crate) fn bad_weights(path: &Path, cause: WeightsError) -> BundleError {
+    match cause {
+        WeightsError::Mismatch { .. } | WeightsError::NotFinite { .. } => {
+            BundleError::Damaged { path: path.to_owned(), problem: cause.to_string() }
         }
+        cause => cause.into(),
     }
 }
 
 /// Parameters that were read, which are finite, the dense layers among them, and the number of all values.
 fn in_memory(path: &Path, mut params: Tensors, n_dense: usize) -> Result<(Tensors, Vec<Dense>, usize), BundleError> {
-    let damaged = |problem| BundleError::Damaged { path: path.join(WEIGHTS), problem };
-    check_finite(&params).map_err(|cause| damaged(cause.to_string()))?;
-    let dense = Dense::take(n_dense, &mut params).map_err(damaged)?;
+    let path = path.join(WEIGHTS);
+    check_finite(&params).map_err(|cause| bad_weights(&path, cause))?;
+    let dense = Dense::take(n_dense, &mut params).map_err(|problem| BundleError::Damaged { path, problem })?;
     let n_held = params.values().map(|tensor| tensor.values.len()).sum();
     Ok((params, dense, n_held))
 }
@@ -308,7 +313,7 @@ fn fits(tokenizer: &dyn Tokenizer, model: &ModelConfig, path: &Path) -> Result<(
     }
 }
 
-impl std::fmt::Debug for Bundle {
+impl<P: Params> std::fmt::Debug for Bundle<P> {
     /// Everything but the values of parameters.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { path, model, decoding, generation, embedding, processor, params, dense, record, recipe: _ } = self;
@@ -319,7 +324,7 @@ impl std::fmt::Debug for Bundle {
             .field("generation", generation)
             .field("embedding", embedding)
             .field("processor", processor)
-            .field("n_params", &params.len())
+            .field("n_params", &params.names().len())
             .field("n_dense", &dense.len())
             .field("record", record)
             .finish_non_exhaustive()

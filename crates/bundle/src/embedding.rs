@@ -180,10 +180,15 @@ impl Dense {
         rows.map(|row| activate(sum(row)) as f32).collect()
     }
 
+    /// The names of the weight and the bias of layer `n` in a bundle's file.
+    pub(crate) fn names(n: usize) -> [String; 2] {
+        ["weight", "bias"].map(|part| format!("embedding.dense.{n}.{part}"))
+    }
+
     /// Adds layers to the tensors that a bundle's file holds.
     pub(crate) fn put(layers: &[Self], params: &Tensors) -> Tensors {
         let named = layers.iter().enumerate().flat_map(|(n, Self { weight, bias })| {
-            [("weight", weight), ("bias", bias)].map(|(part, tensor)| (format!("{DENSE}{n}.{part}"), tensor.clone()))
+            Self::names(n).into_iter().zip([weight, bias].map(HostTensor::clone))
         });
         params.clone().into_iter().chain(named).collect()
     }
@@ -191,7 +196,7 @@ impl Dense {
     /// Takes `n` layers out of the tensors of a bundle's file; or says what is wrong with them.
     pub(crate) fn take(n: usize, params: &mut Tensors) -> Result<Vec<Self>, String> {
         let layer = |n: usize| {
-            let [weight, bias] = ["weight", "bias"].map(|part| format!("{DENSE}{n}.{part}"));
+            let [weight, bias] = Self::names(n);
             let missing = |name: &str| format!("missing: {name}");
             let layer = Self {
                 weight: params.remove(&weight).ok_or_else(|| missing(&weight))?,
@@ -205,9 +210,6 @@ impl Dense {
         (0..n).map(layer).collect()
     }
 }
-
-/// The beginning of the names of dense layers in a bundle's file.
-pub(crate) const DENSE: &str = "embedding.dense.";
 
 /// A vector of length 1 in the same direction; zeros stay zeros.
 pub(crate) fn unit(mut vector: Vec<f32>) -> Vec<f32> {

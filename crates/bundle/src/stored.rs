@@ -2,6 +2,9 @@
 
 use std::{
     borrow::Cow,
+    collections::BTreeSet,
+    mem,
+    path::PathBuf,
     sync::{Mutex, PoisonError},
     thread::{self, JoinHandle},
 };
@@ -10,7 +13,7 @@ use attentive_weights::{HostTensor, Source, Tensors, WeightsError, WeightsFile};
 
 use crate::{
     BundleError, Dense,
-    embedding::DENSE,
+    bundle::bad_weights,
     folder::{Folder, WEIGHTS},
 };
 
@@ -30,8 +33,19 @@ impl Params for Tensors {}
 /// The parameters of a bundle's file of weights, which is held against its sum by another thread.
 #[derive(Debug)]
 pub struct Stored {
+    path: PathBuf,
     file: WeightsFile,
-    check: Mutex<Option<JoinHandle<Result<(), BundleError>>>>,
+    /// The names of its dense layers' tensors.
+    dense: BTreeSet<String>,
+    check: Mutex<Check>,
+}
+
+/// The comparison of a file with its sum.
+#[derive(Debug)]
+enum Check {
+    Running(JoinHandle<Result<(), BundleError>>),
+    Passed,
+    Failed,
 }
 
 impl Stored {
@@ -44,13 +58,14 @@ impl Stored {
             // A file that is cut short is first of all another file.
             Err(cause) => return Err(joined(check).err().unwrap_or(cause.into())),
         };
-        let mut dense: Tensors = Source::names(&file)
-            .into_iter()
-            .filter(|name| name.starts_with(DENSE))
-            .map(|name| Ok((name.to_owned(), Source::tensor(&file, name)?.into_owned())))
-            .collect::<Result<_, WeightsError>>()?;
-        let dense = Dense::take(n_dense, &mut dense).map_err(|problem| BundleError::Damaged { path, problem })?;
-        let stored = Self { file, check: Mutex::new(Some(check)) };
+        let names = (0..n_dense).flat_map(Dense::names).filter(|name| Source::shape(&file, name).is_some());
+        let tensor = |name: String| Ok((name.clone(), Source::tensor(&file, &name)?.into_owned()));
+        let mut tensors =
+            names.map(tensor).collect::<Result<Tensors, _>>().map_err(|cause| bad_weights(&path, cause))?;
+        let names = tensors.keys().cloned().collect();
+        let damaged = |problem| BundleError::Damaged { path: path.clone(), problem };
+        let dense = Dense::take(n_dense, &mut tensors).map_err(damaged)?;
+        let stored = Self { path, file, dense: names, check: Mutex::new(Check::Running(check)) };
         let sizes = stored.names().into_iter().filter_map(|name| Some(stored.shape(name)?.iter().product::<usize>()));
         let n_held = sizes.sum();
         Ok((stored, dense, n_held))
@@ -59,7 +74,7 @@ impl Stored {
 
 impl Source for Stored {
     fn names(&self) -> Vec<&str> {
-        Source::names(&self.file).into_iter().filter(|name| !name.starts_with(DENSE)).collect()
+        Source::names(&self.file).into_iter().filter(|&name| !self.dense.contains(name)).collect()
     }
 
     fn shape(&self, name: &str) -> Option<&[usize]> {
@@ -73,8 +88,17 @@ impl Source for Stored {
 
 impl Params for Stored {
     fn verify(&self) -> Result<(), BundleError> {
-        let check = self.check.lock().unwrap_or_else(PoisonError::into_inner).take();
-        check.map_or(Ok(()), joined)
+        let mut check = self.check.lock().unwrap_or_else(PoisonError::into_inner);
+        match mem::replace(&mut *check, Check::Failed) {
+            Check::Running(running) => joined(running)?,
+            Check::Passed => {}
+            Check::Failed => {
+                let problem = "it is not known to be the file that was saved: open the model again".into();
+                return Err(BundleError::Damaged { path: self.path.clone(), problem });
+            }
+        }
+        *check = Check::Passed;
+        Ok(())
     }
 }
 

@@ -3,11 +3,13 @@
 use std::{fs, path::Path};
 
 use attentive_backend::BackendKind;
-use attentive_bundle::{Bundle, BundleError, DecodingConfig, Processor, Translator};
+use attentive_bundle::{
+    Bundle, BundleError, DecodingConfig, Dense, DenseActivation, EmbeddingConfig, Processor, Translator,
+};
 use attentive_model::{ModelSpec, TransformerConfig};
 use attentive_testkit::survives;
 use attentive_tokenizer::{BpeTrainer, Tokenizer};
-use attentive_weights::Tensors;
+use attentive_weights::{HostTensor, Tensors};
 use serde_json::Value;
 
 const PARTS: [&str; 4] = ["config.toml", "tokenizer.json", "model.safetensors", "training.json"];
@@ -78,6 +80,50 @@ fn a_changed_file_is_refused_by_its_name() {
         fs::write(&path, whole).unwrap();
     }
     translate(folder.path()).unwrap();
+}
+
+#[test]
+fn an_opened_bundle_whose_weights_were_changed_never_makes_a_model() {
+    let folder = tempfile::tempdir().unwrap();
+    bundle().replace(folder.path()).unwrap();
+    let path = folder.path().join("model.safetensors");
+    let mut damaged = fs::read(&path).unwrap();
+    *damaged.last_mut().unwrap() ^= 1;
+    fs::write(&path, damaged).unwrap();
+    let (bundle, device) = (Bundle::open(folder.path()).unwrap(), BackendKind::Flex.device().unwrap());
+    let packed = || Translator::from_bundle(&bundle, &device, None).map(|_| ());
+    let error = packed().unwrap_err();
+    assert!(matches!(&error, BundleError::Changed { path: found } if *found == path), "{error}");
+    for error in [packed().unwrap_err(), bundle.model::<TransformerConfig>(&device).map(|_| ()).unwrap_err()] {
+        assert!(matches!(&error, BundleError::Damaged { path: found, .. } if *found == path), "{error}");
+    }
+}
+
+#[test]
+fn dense_layers_that_the_configuration_does_not_have_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let dense = |value| Dense {
+        weight: HostTensor { shape: vec![4, 4], values: vec![value; 16] },
+        bias: HostTensor { shape: vec![4], values: vec![0.0; 4] },
+    };
+    let device = BackendKind::Flex.device().unwrap();
+    Bundle { dense: vec![dense(1.0)], ..bundle() }.replace(folder.path()).unwrap();
+    let (all, stored) = (Bundle::read(folder.path()).unwrap(), Bundle::open(folder.path()).unwrap());
+    let on_tensors =
+        [all.model::<TransformerConfig>(&device).map(|_| ()), stored.model::<TransformerConfig>(&device).map(|_| ())];
+    let packed = [Translator::from_bundle(&all, &device, None), Translator::from_bundle(&stored, &device, None)];
+    for made in on_tensors.into_iter().chain(packed.map(|made| made.map(|_| ()))) {
+        let error = made.unwrap_err();
+        let says = error.to_string();
+        assert!(matches!(error, BundleError::Damaged { .. }) && says.contains("embedding.dense.0.bias"), "{says}");
+    }
+
+    let embedding = EmbeddingConfig { dense: vec![DenseActivation::Tanh], ..EmbeddingConfig::default() };
+    Bundle { dense: vec![dense(f32::NAN)], embedding, ..bundle() }.replace(folder.path()).unwrap();
+    for error in [Bundle::read(folder.path()).unwrap_err(), Bundle::open(folder.path()).unwrap_err()] {
+        let says = error.to_string();
+        assert!(matches!(error, BundleError::Damaged { .. }) && says.contains("embedding.dense.0.weight"), "{says}");
+    }
 }
 
 #[test]
