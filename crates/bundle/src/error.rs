@@ -202,6 +202,18 @@ pub enum BundleError {
         /// What was asked for.
         format: WeightFormat,
     },
+    /// As [`WeightFormat`](Self::WeightFormat), where the model's own configuration asks for it.
+    #[error(
+        "{path}: decoding.precision is {format}, which is for the backend flex, and there for the families transformer, \
+         gpt and bert; take --precision f32, or use --backend flex",
+        path = path.display()
+    )]
+    OwnWeightFormat {
+        /// The configuration.
+        path: PathBuf,
+        /// What it asks for.
+        format: WeightFormat,
+    },
 }
 
 /// Why texts can't be translated.

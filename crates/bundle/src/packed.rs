@@ -7,7 +7,7 @@ use attentive_model::ModelSpec;
 use attentive_weights::{Source, WeightsError};
 use burn::tensor::Device;
 
-use crate::{Bundle, BundleError, Params};
+use crate::{Bundle, BundleError, Params, folder::CONFIG};
 
 /// The configuration, if it is of the family `P`, which `device` runs best with packed weights.
 pub(crate) fn packable<'a, P: ModelSpec>(spec: &'a impl ModelSpec, device: &Device) -> Option<&'a P> {
@@ -38,9 +38,13 @@ impl<P: Params> Destination<'_, P> {
 
     /// The model on tensors, which has no precision of its own.
     pub(crate) fn on_tensors<C: ModelSpec>(self) -> Result<C::Model, BundleError> {
-        match self.format {
-            None | Some(WeightFormat::F32) => self.bundle.model::<C>(self.device),
-            Some(format) => Err(BundleError::WeightFormat { format }),
+        match (self.format, self.bundle.decoding.precision) {
+            // Weights of an int8 bundle are rounded in its file.
+            (Some(WeightFormat::F32), _) | (None, WeightFormat::F32 | WeightFormat::Int8) => {
+                self.bundle.model::<C>(self.device)
+            }
+            (Some(format), _) => Err(BundleError::WeightFormat { format }),
+            (None, format) => Err(BundleError::OwnWeightFormat { path: self.bundle.path.join(CONFIG), format }),
         }
     }
 }

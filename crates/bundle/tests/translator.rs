@@ -5,11 +5,12 @@ use std::{num::NonZeroUsize, sync::Arc};
 use attentive_attention::PositionsConfig;
 use attentive_backend::BackendKind;
 use attentive_bundle::{
-    DecodingConfig, Input, Search, TooLong, TranslateError, Translation, TranslationModel, Translator,
+    Bundle, BundleError, DecodingConfig, Input, Search, TooLong, TranslateError, Translation, TranslationModel,
+    Translator, WeightFormat,
 };
 use attentive_core::{EncoderDecoder, NextToken, TokenMatrix};
 use attentive_decode::{DecodeError, SamplingConfig};
-use attentive_model::{ModelSpec, TransformerConfig};
+use attentive_model::{ModelSpec, RnnConfig, TransformerConfig};
 use attentive_tokenizer::{BpeTrainer, Tokenizer};
 
 const TEXTS: [&str; 3] = ["to be or not", "that is the question", "be"];
@@ -35,6 +36,25 @@ fn config() -> DecodingConfig {
 
 fn two() -> NonZeroUsize {
     NonZeroUsize::new(2).unwrap()
+}
+
+#[test]
+fn blocks_that_a_family_has_no_kernels_for_are_refused() {
+    let tokenizer = tokenizer();
+    let sizes = RnnConfig::rnn_search(tokenizer.vocab_size());
+    let config = RnnConfig { d_embedding: 4, d_hidden: 4, d_attention: 4, ..sizes };
+    let device = BackendKind::Flex.device().unwrap();
+    let params = attentive_weights::params(&config.init(&device, 1).unwrap());
+    let mut bundle = Bundle::new("model", config, tokenizer, params);
+    for precision in [WeightFormat::Q8_0, WeightFormat::Q4_0] {
+        bundle.decoding.precision = precision;
+        let own = bundle.translation_model(&device, None).err().expect("asked for by the configuration");
+        assert!(matches!(&own, BundleError::OwnWeightFormat { format, .. } if *format == precision), "{own}");
+        assert!(own.to_string().starts_with("model/config.toml: decoding.precision is q"), "{own}");
+        let asked = bundle.translation_model(&device, Some(precision)).err().expect("asked for by the caller");
+        assert!(matches!(&asked, BundleError::WeightFormat { format } if *format == precision), "{asked}");
+        assert!(bundle.translation_model(&device, Some(WeightFormat::F32)).is_ok());
+    }
 }
 
 #[test]
