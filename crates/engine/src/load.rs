@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::BTreeSet};
 
 use attentive_attention::{NormKind, NormPlacement, PositionsConfig};
-use attentive_kernels::{ActivationKind, MatRef};
+use attentive_kernels::{ActivationKind, MatRef, PackedMatrix};
 use attentive_weights::{HostTensor, Source, WeightsError};
 
 use crate::{
@@ -52,7 +52,7 @@ pub(crate) struct Loader<'a> {
     format: WeightFormat,
     taken: BTreeSet<String>,
     problems: Vec<String>,
-    /// The first parameter that could not be read.
+    /// The first parameter that could not be read or packed.
     failure: Option<WeightsError>,
 }
 
@@ -61,7 +61,7 @@ impl<'a> Loader<'a> {
         Self { params, shape, format, taken: BTreeSet::new(), problems: Vec::new(), failure: None }
     }
 
-    /// The first parameter that could not be read, or a list of those that are missing, of another shape, or left over.
+    /// The first parameter that could not be read or packed, or a list of those that are missing, of another shape, or left over.
     pub(crate) fn finish(mut self) -> Result<(), WeightsError> {
         let left_over = self.params.names().into_iter().filter(|&name| !self.taken.contains(name));
         self.problems.extend(left_over.map(|name| format!("left over: {name}")));
@@ -90,6 +90,15 @@ impl<'a> Loader<'a> {
     /// As [`borrow`](Self::borrow), for a model to keep.
     pub(crate) fn values(&mut self, name: &str, shape: &[usize]) -> Vec<f32> {
         self.borrow(name, shape).into_owned()
+    }
+
+    /// The weight of a layer; as it is if the format can't hold it, which `finish` then reports.
+    fn packed(&mut self, path: &str, weight: MatRef<'_>) -> Weight {
+        Weight::new(weight, self.format).unwrap_or_else(|| {
+            let (name, format) = (path.to_owned(), self.format.to_string());
+            self.failure.get_or_insert(WeightsError::Blocks { name, format, d_in: weight.dims()[0] });
+            Weight::F32(PackedMatrix::new(weight))
+        })
     }
 
     /// The stack of a plan.
@@ -154,7 +163,8 @@ impl<'a> Loader<'a> {
             }
             first += width;
         }
-        Linear { weight: Weight::new(MatRef::new(&weight, d_in, d_out), self.format), bias: has_bias.then_some(bias) }
+        let weight = self.packed(path, MatRef::new(&weight, d_in, d_out));
+        Linear { weight, bias: has_bias.then_some(bias) }
     }
 
     fn attention_output(&mut self, path: &str) -> Linear {
@@ -174,7 +184,7 @@ impl<'a> Loader<'a> {
 
     pub(crate) fn linear(&mut self, path: &str, [d_in, d_out]: [usize; 2], bias: bool) -> Linear {
         let weight = self.borrow(&format!("{path}.weight"), &[d_in, d_out]);
-        let weight = Weight::new(MatRef::new(&weight, d_in, d_out), self.format);
+        let weight = self.packed(path, MatRef::new(&weight, d_in, d_out));
         Linear { weight, bias: bias.then(|| self.values(&format!("{path}.bias"), &[d_out])) }
     }
 
@@ -212,7 +222,7 @@ impl<'a> Loader<'a> {
     pub(crate) fn projection(&mut self, path: &str, vocab: usize) -> Projection {
         let d_model = self.shape.d_model;
         let weight = self.borrow(&format!("{path}.weight"), &[vocab, d_model]);
-        let weight = Weight::new(MatRef::new(&weight, vocab, d_model).t(), self.format);
+        let weight = self.packed(path, MatRef::new(&weight, vocab, d_model).t());
         Projection { weight, bias: None, scale: 1.0 }
     }
 

@@ -19,11 +19,10 @@ pub enum WeightFormat {
     F32,
     /// Signed bytes with a scale for each column; inputs are rounded to a scale of their own row.
     Int8,
-    /// GGUF's `Q8_0`: signed bytes with a scale for every 32 inputs of an output. A matrix whose inputs are not whole
-    /// blocks stays as it is.
+    /// GGUF's `Q8_0`: signed bytes with a scale for every 32 inputs of an output, of which there must be whole blocks.
     #[serde(rename = "q8_0")]
     Q8_0,
-    /// GGUF's `Q4_0`: four bits with a scale for every 32 inputs of an output.
+    /// GGUF's `Q4_0`: four bits with a scale for every 32 inputs of an output, of which there must be whole blocks.
     #[serde(rename = "q4_0")]
     Q4_0,
 }
@@ -82,15 +81,15 @@ pub(crate) enum Weight {
 }
 
 impl Weight {
-    pub(crate) fn new(weight: MatRef<'_>, format: WeightFormat) -> Self {
+    /// Packs a weight; `None` if its inputs are not whole blocks of the format.
+    pub(crate) fn new(weight: MatRef<'_>, format: WeightFormat) -> Option<Self> {
         let blocks = |format| BlockMatrix::quantise(format, weight).map(Self::Blocks);
-        let rounded = match format {
-            WeightFormat::F32 => None,
+        match format {
+            WeightFormat::F32 => Some(Self::F32(PackedMatrix::new(weight))),
             WeightFormat::Int8 => Some(Self::Int8(Int8Matrix::new(&QuantisedColumns::new(weight)))),
             WeightFormat::Q8_0 => blocks(BlockFormat::Q8_0),
             WeightFormat::Q4_0 => blocks(BlockFormat::Q4_0),
-        };
-        rounded.unwrap_or_else(|| Self::F32(PackedMatrix::new(weight)))
+        }
     }
 
     pub(crate) fn dims(&self) -> [usize; 2] {

@@ -73,6 +73,16 @@ pub enum WeightsError {
         /// Tensors that are missing, left over, or of another shape, one per line.
         problems: Vec<String>,
     },
+    /// A matrix that the format asked for can't hold.
+    #[error("{format} holds whole blocks of 32 inputs, and {name} has {d_in}: take the precision int8 or f32")]
+    Blocks {
+        /// The layer.
+        name: String,
+        /// The format.
+        format: String,
+        /// Its inputs.
+        d_in: usize,
+    },
     /// Nothing to average.
     #[error("no checkpoint was given to average")]
     NothingToAverage,
