@@ -121,6 +121,12 @@ fn the_copy_task_is_learnt_and_the_model_can_be_used() {
     let bleu = score.strip_prefix("BLEU = ").and_then(|rest| rest.split(' ').next()).expect("a BLEU");
     assert!(bleu.parse::<f64>().unwrap() > 75.0, "{score}");
     assert_eq!(read(&folder, "out"), translated);
+    let said_of = |precision| {
+        let eval = ["eval", "--source", "test.src", "--reference", "test.ref", "--precision", precision];
+        String::from_utf8(folder.run(&eval, "").stderr).unwrap()
+    };
+    assert!(said_of("int8").contains("note: the perplexity is that of the weights as saved; int8 is for the"));
+    assert!(!said_of("f32").contains("note:"));
 
     let n_best = folder.succeed(&["translate", "--beam", "4", "--n-best", "3", "--scores", "ab cd"], "");
     let columns: Vec<Vec<&str>> = n_best.lines().map(|line| line.split('\t').collect()).collect();

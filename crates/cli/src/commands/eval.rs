@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use attentive_bundle::{Bundle, Search, Translator};
+use attentive_bundle::{Bundle, Search, Translator, WeightFormat};
 use attentive_metrics::{BitsPerByte, DEFAULT_SEED, Likelihood, Metric, Perplexity, RefCount, Statistics};
 use attentive_task::{Log, likelihood_of};
 use clap::Args;
@@ -167,8 +167,11 @@ impl Eval {
             None
         } else {
             let found = likelihood_of(&bundle, &device, &sources, targets, config.batch_tokens)?;
+            let precision = self.decoding.weights.precision.unwrap_or(bundle.decoding.precision);
             if found.is_none() {
                 warning!("warning: no perplexity: a sentence is longer than the model has positions for");
+            } else if precision != WeightFormat::F32 {
+                warning!("note: the perplexity is that of the weights as saved; {precision} is for the translations");
             }
             found
         };
