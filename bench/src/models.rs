@@ -72,7 +72,7 @@ fn smollm2() -> GptConfig {
         gated: true,
         bias: false,
         norm_kind: NormKind::Rms,
-        positions: PositionsConfig::Rotary { theta: 100_000.0 },
+        positions: PositionsConfig::rotary(100_000.0),
         ..GptConfig::gpt2_like(49_152, 2048, [30, 9, 576])
     }
 }

@@ -56,7 +56,7 @@ impl Workload {
                     gated: true,
                     bias: false,
                     norm_kind: NormKind::Rms,
-                    positions: PositionsConfig::Rotary { theta: 10_000.0 },
+                    positions: PositionsConfig::rotary(10_000.0),
                     tie_projection: false,
                     ..GptConfig::gpt2_like(32_000, 256, [8, 8, 512])
                 };

@@ -38,6 +38,6 @@ pub use linear::Linear;
 pub use multi_head::{MultiHeadAttention, MultiHeadAttentionConfig};
 pub use norm::{Norm, NormConfig, NormKind};
 pub use positions::{
-    AttentionContext, Positions, PositionsConfig, PositionsShape, RelativeBuckets, Rotation, Sinusoids, alibi_slopes,
-    sinusoids,
+    AttentionContext, Positions, PositionsConfig, PositionsShape, RelativeBuckets, Rotary, RotaryScaling, Rotation,
+    Sinusoids, alibi_slopes, sinusoids,
 };

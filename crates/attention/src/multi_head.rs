@@ -6,7 +6,7 @@ use attentive_backend::{
 };
 use burn::{module::Module, tensor::Tensor};
 
-use crate::{AttentionContext, KeyValues, KvCache, Linear, Rotation};
+use crate::{AttentionContext, KeyValues, KvCache, Linear, Norm, NormConfig, Rotation};
 
 /// Configuration of a [`MultiHeadAttention`].
 #[derive(Debug, Clone, PartialEq)]
@@ -21,8 +21,13 @@ pub struct MultiHeadAttentionConfig {
     pub d_k: usize,
     /// Width of a head's values.
     pub d_v: usize,
-    /// Whether the projections have biases.
+    /// Whether the projections of queries, keys and values have biases.
+    pub qkv_bias: bool,
+    /// Whether the projection of the output has a bias.
     pub bias: bool,
+    /// Norm of each head's queries and keys, of width `d_k`, before they are rotated (Henry et al. 2020, "Query-Key
+    /// Normalization for Transformers"; with a learned gain, as in Qwen 3 and Gemma 3).
+    pub qk_norm: Option<NormConfig>,
     /// Whether scores are divided by √d_k (§3.2.1); T5's are not.
     pub scaled: bool,
     /// Probability with which attention weights are dropped; 0 in the paper's text.
@@ -43,6 +48,10 @@ pub struct MultiHeadAttention {
     pub value: Linear,
     /// `W^O`: `heads · d_v` to `d_model`.
     pub output: Linear,
+    /// Norm of each head's queries.
+    pub query_norm: Option<Norm>,
+    /// Norm of each head's keys.
+    pub key_norm: Option<Norm>,
     /// Number of heads.
     pub n_heads: usize,
     /// Number of heads of keys and values.
@@ -57,25 +66,38 @@ impl MultiHeadAttentionConfig {
     /// The paper's `d_k = d_v = d_model / h`, with biases and without dropout.
     pub fn new(d_model: usize, n_heads: usize) -> Self {
         let d_k = d_model / n_heads;
-        Self { d_model, n_heads, n_kv_heads: n_heads, d_k, d_v: d_k, bias: true, scaled: true, dropout: 0.0 }
+        Self {
+            d_model,
+            n_heads,
+            n_kv_heads: n_heads,
+            d_k,
+            d_v: d_k,
+            qkv_bias: true,
+            bias: true,
+            qk_norm: None,
+            scaled: true,
+            dropout: 0.0,
+        }
     }
 
     /// Initial parameters. If scores are not divided by √d_k, the initial weights of queries are: they are normal with
     /// variance `1 / (d_model · d_k)`, as T5's (Raffel et al. 2020, in the authors' code).
     pub fn init(&self, init: &Initializer) -> MultiHeadAttention {
-        let Self { d_model, n_heads, n_kv_heads, d_k, d_v, bias, scaled, dropout } = *self;
+        let Self { d_model, n_heads, n_kv_heads, d_k, d_v, qkv_bias, bias, qk_norm, scaled, dropout } = *self;
         let query = match scaled {
-            true => Linear::new(d_model, n_heads * d_k, bias, init),
+            true => Linear::new(d_model, n_heads * d_k, qkv_bias, init),
             false => Linear {
                 weight: init.normal([d_model, n_heads * d_k], ((d_model * d_k) as f64).powf(-0.5)),
-                bias: bias.then(|| init.zeros([n_heads * d_k])),
+                bias: qkv_bias.then(|| init.zeros([n_heads * d_k])),
             },
         };
         MultiHeadAttention {
             query,
-            key: Linear::new(d_model, n_kv_heads * d_k, bias, init),
-            value: Linear::new(d_model, n_kv_heads * d_v, bias, init),
+            key: Linear::new(d_model, n_kv_heads * d_k, qkv_bias, init),
+            value: Linear::new(d_model, n_kv_heads * d_v, qkv_bias, init),
             output: Linear::residual(n_heads * d_v, d_model, bias, init),
+            query_norm: qk_norm.map(|norm| norm.init(init)),
+            key_norm: qk_norm.map(|norm| norm.init(init)),
             n_heads,
             n_kv_heads,
             scaled,
@@ -85,14 +107,15 @@ impl MultiHeadAttentionConfig {
 
     /// Number of parameters.
     pub fn n_params(&self) -> usize {
-        let Self { d_model, n_heads, n_kv_heads, d_k, d_v, bias, .. } = *self;
+        let Self { d_model, n_heads, n_kv_heads, d_k, d_v, qkv_bias, bias, qk_norm, .. } = *self;
         let projections = [
-            (d_model, n_heads * d_k),
-            (d_model, n_kv_heads * d_k),
-            (d_model, n_kv_heads * d_v),
-            (n_heads * d_v, d_model),
+            (d_model, n_heads * d_k, qkv_bias),
+            (d_model, n_kv_heads * d_k, qkv_bias),
+            (d_model, n_kv_heads * d_v, qkv_bias),
+            (n_heads * d_v, d_model, bias),
         ];
-        projections.map(|(d_in, d_out)| Linear::n_params(d_in, d_out, bias)).iter().sum()
+        let n_norms = 2 * qk_norm.map_or(0, |norm| norm.n_params());
+        projections.map(|(d_in, d_out, bias)| Linear::n_params(d_in, d_out, bias)).iter().sum::<usize>() + n_norms
     }
 }
 
@@ -129,23 +152,20 @@ impl MultiHeadAttention {
 
     /// Attention weights of each position of `x` over `memory`, for each head: `[batch, heads, q_len, k_len]`.
     pub fn weights(&self, x: Tensor<3>, memory: Tensor<3>, mask: &Mask) -> Tensor<4> {
-        let k = split_heads(self.key.forward(memory), self.n_kv_heads);
+        let k = self.keys(memory);
         ops::attention_weights(self.queries(x), k, self.scoring(mask, None))
     }
 
     /// Attention weights of each position of `x` over `x`, for each head: `[batch, heads, seq, seq]`.
     pub fn self_weights(&self, x: Tensor<3>, context: &AttentionContext) -> Tensor<4> {
-        let k = split_heads(self.key.forward(x.clone()), self.n_kv_heads);
+        let k = self.keys(x.clone());
         let [q, k] = [self.queries(x), k].map(|x| rotated(x, context.rotation.as_ref()));
         ops::attention_weights(q, k, self.scoring(&context.mask, context.bias.as_ref()))
     }
 
     /// Projects `memory` (`[batch, k_len, d_model]`) to the keys and values of all heads.
     pub fn keys_values(&self, memory: Tensor<3>) -> KeyValues {
-        KeyValues {
-            k: split_heads(self.key.forward(memory.clone()), self.n_kv_heads),
-            v: split_heads(self.value.forward(memory), self.n_kv_heads),
-        }
+        KeyValues { k: self.keys(memory.clone()), v: split_heads(self.value.forward(memory), self.n_kv_heads) }
     }
 
     fn attend_in(&self, x: Tensor<3>, kv: KeyValues, context: &AttentionContext, pass: Option<&Dropout>) -> Tensor<3> {
@@ -160,7 +180,12 @@ impl MultiHeadAttention {
 
     /// `[batch, q_len, d_model]` to `[batch, heads, q_len, d_k]`.
     fn queries(&self, x: Tensor<3>) -> Tensor<4> {
-        split_heads(self.query.forward(x), self.n_heads)
+        normed(split_heads(self.query.forward(x), self.n_heads), self.query_norm.as_ref())
+    }
+
+    /// `[batch, k_len, d_model]` to `[batch, kv_heads, k_len, d_k]`.
+    fn keys(&self, memory: Tensor<3>) -> Tensor<4> {
+        normed(split_heads(self.key.forward(memory), self.n_kv_heads), self.key_norm.as_ref())
     }
 
     /// `[batch, heads, q_len, d_v]` to `[batch, q_len, d_model]`.
@@ -174,6 +199,13 @@ impl KeyValues {
     /// The same, with the keys rotated by their positions.
     fn rotated(self, rotation: Option<&Rotation>) -> Self {
         Self { k: rotated(self.k, rotation), ..self }
+    }
+}
+
+fn normed(x: Tensor<4>, norm: Option<&Norm>) -> Tensor<4> {
+    match norm {
+        Some(norm) => norm.forward(x),
+        None => x,
     }
 }
 

@@ -2,7 +2,8 @@
 //! after a cache, and for heads that share keys and values.
 
 use attentive_attention::{
-    AttentionContext, Mask, Positions, PositionsConfig, PositionsShape, RelativeBuckets, alibi_slopes, sinusoids,
+    AttentionContext, Mask, Positions, PositionsConfig, PositionsShape, RelativeBuckets, Rotary, RotaryScaling,
+    alibi_slopes, sinusoids,
 };
 use attentive_backend::{
     BackendKind, Device, Initializer,
@@ -103,7 +104,7 @@ fn windows_hide_what_is_far() {
 fn rotary_scores_are_products_of_complex_numbers_turned_by_the_distance() {
     let theta = 100.0;
     for mask in masks() {
-        equals_definition(PositionsConfig::Rotary { theta }, &mask, |_, _, [i, j], [q, k]| {
+        equals_definition(PositionsConfig::rotary(theta), &mask, |_, _, [i, j], [q, k]| {
             // Re(q conj(k) exp(i (m - n) θ^(-2t/d))) of each pair (Su et al. 2021, eq. 12).
             let pair = |t: usize| {
                 let angle = (i as f64 - j as f64) * theta.powf(-2.0 * t as f64 / D as f64);
@@ -172,6 +173,40 @@ fn buckets_lie_between_their_edges() {
     }
 }
 
+/// Frequencies of Llama 3.1 and of YaRN by their definitions, a pair at a time.
+#[test]
+fn frequencies_are_lowered_by_their_turns_within_the_original_context() {
+    let (theta, d) = (10_000.0_f64, 64);
+    let plain = |pair: usize| theta.powf(-2.0 * pair as f64 / d as f64);
+    let found = |scaling| Rotary { scaling: Some(scaling), ..Rotary::new(theta) }.frequencies(d);
+    assert_eq!(found(RotaryScaling::Linear { factor: 4.0 })[5], plain(5) / 4.0);
+
+    let llama = RotaryScaling::Llama3 { factor: 8.0, low_freq_factor: 1.0, high_freq_factor: 4.0, original_len: 8192 };
+    for (pair, found) in found(llama).into_iter().enumerate() {
+        let turns = 8192.0 * plain(pair) / std::f64::consts::TAU;
+        let expected = match turns {
+            _ if turns > 4.0 => plain(pair),
+            _ if turns < 1.0 => plain(pair) / 8.0,
+            _ => {
+                let smooth = (turns - 1.0) / 3.0;
+                (1.0 - smooth) * plain(pair) / 8.0 + smooth * plain(pair)
+            }
+        };
+        assert!((found - expected).abs() < 1e-12, "pair {pair}: {found} and {expected}");
+    }
+
+    let yarn =
+        RotaryScaling::Yarn { factor: 4.0, original_len: 4096, beta_fast: 32.0, beta_slow: 1.0, amplitude: 1.25 };
+    // Pairs that turn 32 times and once within 4,096 positions: 10.47 and 22.51.
+    for (pair, found) in found(yarn).into_iter().enumerate() {
+        let ramp = ((pair as f64 - 10.0) / (23.0 - 10.0)).clamp(0.0, 1.0);
+        let expected = plain(pair) / 4.0 * ramp + plain(pair) * (1.0 - ramp);
+        assert!((found - expected).abs() < 1e-12, "pair {pair}: {found} and {expected}");
+    }
+    let [cos, sin] = Rotary { scaling: Some(yarn), ..Rotary::new(theta) }.angles(3, 1, d);
+    assert_close(&[cos[0], sin[0]], &[1.25 * 3_f64.cos(), 1.25 * 3_f64.sin()], 1e-6, 1e-6);
+}
+
 #[test]
 fn sinusoids_are_the_papers() {
     let device = &devices()[0];
@@ -201,7 +236,7 @@ fn parameters_are_counted() {
     let schemes = [
         (PositionsConfig::Sinusoidal, 0),
         (PositionsConfig::Learned { max_len: 7 }, 84),
-        (PositionsConfig::Rotary { theta: 1e4 }, 0),
+        (PositionsConfig::rotary(1e4), 0),
         (PositionsConfig::Alibi, 0),
         (PositionsConfig::RelativeBuckets(RelativeBuckets::default()), 96),
     ];

@@ -3,7 +3,10 @@
 use attentive_kernels::{Attention, AttentionShape, DistanceBias, HeadStrides, Heads, HeadsMut, StepAttention};
 use rayon::prelude::*;
 
-use crate::{cache::Slots, layer::Linear};
+use crate::{
+    cache::Slots,
+    layer::{Linear, Norm, NormScratch},
+};
 
 /// Attention with fewer multiply–adds is not worth another thread.
 const MIN_PARALLEL: usize = 1 << 17;
@@ -12,7 +15,28 @@ const MIN_PARALLEL: usize = 1 << 17;
 #[derive(Debug)]
 pub(crate) struct SelfAttention {
     pub(crate) qkv: Linear,
+    pub(crate) norms: Option<HeadNorms>,
     pub(crate) output: Linear,
+}
+
+/// Norms of each head's queries and keys.
+#[derive(Debug)]
+pub(crate) struct HeadNorms {
+    pub(crate) query: Norm,
+    pub(crate) key: Norm,
+}
+
+impl HeadNorms {
+    /// Normalises the queries and keys at the beginning of rows of `row` features.
+    pub(crate) fn apply(&self, x: &mut [f32], row: usize, dims: HeadDims, scratch: &mut NormScratch) {
+        for row in x.chunks_exact_mut(row) {
+            let (queries, rest) = row.split_at_mut(dims.queries());
+            for (norm, x) in [(&self.query, queries), (&self.key, &mut rest[..dims.keys()])] {
+                norm.forward(x, scratch);
+                x.copy_from_slice(&scratch.y);
+            }
+        }
+    }
 }
 
 /// Attention to the source, whose keys and values are projected once.

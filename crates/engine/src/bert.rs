@@ -80,11 +80,15 @@ impl CpuBert {
             activation: activation.into(),
             gated: false,
             bias: true,
+            qkv_bias: true,
+            qk_norm: false,
+            parallel: false,
             placement: norm,
             norm_kind: NormKind::Layer,
             epsilon,
             positions,
             window: None,
+            window_rotary: None,
         };
         let mut loader = Loader::new(params, shape, format);
         let is_tied = masked_lm && tie_projection;
@@ -95,7 +99,14 @@ impl CpuBert {
         });
         let mut segment = loader.values("segments.weight", &[n_segments, d_model]);
         segment.truncate(d_model);
-        let plan = StackPlan { path: "encoder", positions: "positions", n_layers, causal: false, cross: false };
+        let plan = StackPlan {
+            path: "encoder",
+            positions: "positions",
+            n_layers,
+            causal: false,
+            cross: false,
+            full_layers: &[],
+        };
         let model = Self {
             embedding: loader.embedding("embedding", vocab_size, 1.0, is_tied),
             segment,

@@ -45,20 +45,28 @@ impl CpuGpt {
             d_ff,
             n_heads,
             n_kv_heads,
+            head_dim: _,
             n_layers,
             dropout: _,
             attention_dropout: _,
             activation,
             gated,
             bias,
+            qkv_bias,
+            qk_norm,
+            parallel,
             norm,
             norm_kind,
             epsilon,
             positions,
             window,
+            ref full_layers,
+            window_theta: _,
+            scale_embeddings,
             tie_projection,
+            projection_bias,
         } = *config;
-        let d_k = d_model / n_heads.max(1);
+        let d_k = config.head_dim();
         let kv_heads = n_kv_heads.unwrap_or(n_heads);
         let shape = Shape {
             d_model,
@@ -67,17 +75,25 @@ impl CpuGpt {
             activation: activation.into(),
             gated,
             bias,
+            qkv_bias: qkv_bias.unwrap_or(bias),
+            qk_norm,
+            parallel,
             placement: norm,
             norm_kind,
             epsilon,
             positions,
             window,
+            window_rotary: config.window_rotary(),
         };
         let mut loader = Loader::new(params, shape, format);
-        let plan = StackPlan { path: "decoder", positions: "positions", n_layers, causal: true, cross: false };
+        let plan =
+            StackPlan { path: "decoder", positions: "positions", n_layers, causal: true, cross: false, full_layers };
+        let mut projection = loader.projection(if tie_projection { "embedding" } else { "projection" }, vocab_size);
+        projection.bias = projection_bias.then(|| loader.values("projection_bias", &[vocab_size]));
+        let scale = if scale_embeddings { (d_model as f32).sqrt() } else { 1.0 };
         let model = Self {
-            projection: loader.projection(if tie_projection { "embedding" } else { "projection" }, vocab_size),
-            embedding: loader.embedding("embedding", vocab_size, 1.0, tie_projection),
+            projection,
+            embedding: loader.embedding("embedding", vocab_size, scale, tie_projection),
             decoder: loader.stack(plan),
         };
         loader.finish()?;

@@ -62,6 +62,8 @@ pub(crate) struct NormScratch {
 #[derive(Debug)]
 pub(crate) struct AddNorm {
     pub(crate) norm: Norm,
+    /// Norm of the sub-layer's output.
+    pub(crate) output_norm: Option<Norm>,
     pub(crate) placement: NormPlacement,
 }
 
@@ -82,9 +84,14 @@ impl AddNorm {
                 self.norm.forward(x, scratch);
                 std::mem::swap(x, &mut scratch.y);
             }
-            NormPlacement::Pre => {
+            NormPlacement::Pre | NormPlacement::Both => {
                 self.norm.forward(x, scratch);
-                sub_layer(&scratch.y, x);
+                let Some(output_norm) = &self.output_norm else { return sub_layer(&scratch.y, x) };
+                input.clear();
+                input.resize(x.len(), 0.0);
+                sub_layer(&scratch.y, input);
+                output_norm.forward(input, scratch);
+                x.iter_mut().zip(&scratch.y).for_each(|(x, y)| *x += y);
             }
         }
     }

@@ -2,12 +2,12 @@
 
 use std::{borrow::Cow, collections::BTreeSet};
 
-use attentive_attention::{NormKind, NormPlacement, PositionsConfig};
+use attentive_attention::{NormKind, NormPlacement, PositionsConfig, Rotary};
 use attentive_kernels::{ActivationKind, MatRef, PackedMatrix};
 use attentive_weights::{HostTensor, Source, WeightsError};
 
 use crate::{
-    attention::{CrossAttention, HeadDims, SelfAttention},
+    attention::{CrossAttention, HeadDims, HeadNorms, SelfAttention},
     embedding::{Embedding, Projection},
     layer::{AddNorm, FeedForward, Linear, Norm},
     positions::Positions,
@@ -25,11 +25,19 @@ pub(crate) struct Shape {
     pub(crate) gated: bool,
     /// Whether linear layers and layer norms have biases.
     pub(crate) bias: bool,
+    /// Whether projections of queries, keys and values have biases.
+    pub(crate) qkv_bias: bool,
+    /// Whether each head's queries and keys are normalised.
+    pub(crate) qk_norm: bool,
+    /// Whether the two sub-layers read the same input.
+    pub(crate) parallel: bool,
     pub(crate) placement: NormPlacement,
     pub(crate) norm_kind: NormKind,
     pub(crate) epsilon: f64,
     pub(crate) positions: PositionsConfig,
     pub(crate) window: Option<usize>,
+    /// The positions of layers with a window, if they have others.
+    pub(crate) window_rotary: Option<Rotary>,
 }
 
 /// The names of a stack's parameters, and its kind.
@@ -43,6 +51,8 @@ pub(crate) struct StackPlan<'a> {
     pub(crate) causal: bool,
     /// Whether layers attend to a source.
     pub(crate) cross: bool,
+    /// Layers that see everything although there is a window.
+    pub(crate) full_layers: &'a [usize],
 }
 
 /// Takes parameters by name, and notes those that do not fit.
@@ -103,20 +113,28 @@ impl<'a> Loader<'a> {
 
     /// The stack of a plan.
     pub(crate) fn stack(&mut self, plan: StackPlan<'_>) -> Stack {
-        let StackPlan { path, positions, n_layers, causal, cross } = plan;
-        let Shape { dims, window, placement, .. } = self.shape;
+        let StackPlan { path, positions, n_layers, causal, cross, full_layers } = plan;
+        let Shape { d_model, dims, window, placement, parallel, window_rotary, .. } = self.shape;
+        let mut layer = |idx: usize| {
+            let window = window.filter(|_| !full_layers.contains(&idx));
+            self.layer(&format!("{path}.layers.{idx}"), cross, window)
+        };
+        let window_positions = window_rotary
+            .map(|rotary| Positions::new(&PositionsConfig::Rotary(rotary), d_model, dims, causal, Vec::new()));
         Stack {
-            layers: (0..n_layers).map(|idx| self.layer(&format!("{path}.layers.{idx}"), cross)).collect(),
-            norm: (placement == NormPlacement::Pre).then(|| self.norm(&format!("{path}.norm"))),
+            layers: (0..n_layers).map(&mut layer).collect(),
+            norm: (placement != NormPlacement::Post).then(|| self.norm(&format!("{path}.norm"))),
             dims,
             positions: self.positions(positions, causal),
-            window,
+            window_positions,
+            parallel,
             causal,
         }
     }
 
-    fn layer(&mut self, path: &str, cross: bool) -> Layer {
+    fn layer(&mut self, path: &str, cross: bool, window: Option<usize>) -> Layer {
         Layer {
+            window,
             self_attention: self.self_attention(&format!("{path}.self_attention")),
             self_attention_add_norm: self.add_norm(&format!("{path}.self_attention_add_norm")),
             cross_attention: cross.then(|| {
@@ -131,6 +149,11 @@ impl<'a> Loader<'a> {
     fn self_attention(&mut self, path: &str) -> SelfAttention {
         SelfAttention {
             qkv: self.attention_inputs(path, &["query", "key", "value"]),
+            norms: self.shape.qk_norm.then(|| {
+                let [query, key] =
+                    ["query_norm", "key_norm"].map(|name| self.norm_of(&format!("{path}.{name}"), self.shape.dims.d_k));
+                HeadNorms { query, key }
+            }),
             output: self.attention_output(path),
         }
     }
@@ -145,7 +168,7 @@ impl<'a> Loader<'a> {
 
     /// Projections of the same input, concatenated.
     fn attention_inputs(&mut self, path: &str, parts: &[&str]) -> Linear {
-        let Shape { d_model: d_in, dims, bias: has_bias, .. } = self.shape;
+        let Shape { d_model: d_in, dims, qkv_bias: has_bias, .. } = self.shape;
         let widths = parts.iter().map(|&part| match part {
             "query" => dims.queries(),
             "key" => dims.keys(),
@@ -189,11 +212,21 @@ impl<'a> Loader<'a> {
     }
 
     fn add_norm(&mut self, path: &str) -> AddNorm {
-        AddNorm { norm: self.norm(&format!("{path}.norm")), placement: self.shape.placement }
+        let placement = self.shape.placement;
+        AddNorm {
+            norm: self.norm(&format!("{path}.norm")),
+            output_norm: (placement == NormPlacement::Both).then(|| self.norm(&format!("{path}.output_norm"))),
+            placement,
+        }
     }
 
     pub(crate) fn norm(&mut self, path: &str) -> Norm {
-        let Shape { d_model, norm_kind, bias, epsilon, .. } = self.shape;
+        self.norm_of(path, self.shape.d_model)
+    }
+
+    /// The norm of `width` features.
+    fn norm_of(&mut self, path: &str, width: usize) -> Norm {
+        let Shape { norm_kind, bias, epsilon, .. } = self.shape;
         let kind = match norm_kind {
             NormKind::Layer => attentive_kernels::NormKind::Layer,
             NormKind::Rms => attentive_kernels::NormKind::Rms,
@@ -201,8 +234,8 @@ impl<'a> Loader<'a> {
         let has_beta = bias && norm_kind == NormKind::Layer;
         Norm {
             kind,
-            gamma: self.values(&format!("{path}.gamma"), &[d_model]),
-            beta: has_beta.then(|| self.values(&format!("{path}.beta"), &[d_model])),
+            gamma: self.values(&format!("{path}.gamma"), &[width]),
+            beta: has_beta.then(|| self.values(&format!("{path}.beta"), &[width])),
             epsilon: epsilon as f32,
         }
     }
@@ -212,7 +245,7 @@ impl<'a> Loader<'a> {
         let shape = match positions {
             PositionsConfig::Learned { max_len } => Some([max_len, d_model]),
             PositionsConfig::RelativeBuckets(buckets) => Some([buckets.n_buckets, dims.heads]),
-            PositionsConfig::Sinusoidal | PositionsConfig::Rotary { .. } | PositionsConfig::Alibi => None,
+            PositionsConfig::Sinusoidal | PositionsConfig::Rotary(_) | PositionsConfig::Alibi => None,
         };
         let weight = shape.map_or(Vec::new(), |shape| self.values(&format!("{path}.weight"), &shape));
         Positions::new(&positions, d_model, dims, causal, weight)

@@ -1,6 +1,6 @@
 //! Positions of tokens, as far as they are needed at a time.
 
-use attentive_attention::{PositionsConfig, RelativeBuckets, Sinusoids, alibi_slopes};
+use attentive_attention::{PositionsConfig, RelativeBuckets, Rotary, Sinusoids, alibi_slopes};
 use attentive_kernels::{DistanceBias, Rotation};
 
 use crate::attention::HeadDims;
@@ -13,7 +13,7 @@ pub(crate) enum Positions {
     /// A learned row for each position, `[max_len, d_model]`.
     Learned { table: Vec<f32>, d_model: usize },
     /// Rotations of queries and keys.
-    Rotary { theta: f64, d_k: usize },
+    Rotary { rotary: Rotary, d_k: usize },
     /// Scores fall with the distance, by a slope for each head.
     Alibi { slopes: Vec<f32> },
     /// A bias for each bucket of distances and each head, `[buckets, heads]`.
@@ -42,7 +42,7 @@ impl Positions {
         match *config {
             PositionsConfig::Sinusoidal => Self::Sinusoidal(Sinusoids::new(d_model)),
             PositionsConfig::Learned { .. } => Self::Learned { table: weight, d_model },
-            PositionsConfig::Rotary { theta } => Self::Rotary { theta, d_k },
+            PositionsConfig::Rotary(rotary) => Self::Rotary { rotary, d_k },
             PositionsConfig::Alibi => {
                 Self::Alibi { slopes: alibi_slopes(heads).into_iter().map(|slope| slope as f32).collect() }
             }
@@ -81,11 +81,7 @@ impl Positions {
         reach.len = n;
         match self {
             Self::Sinusoidal(_) | Self::Learned { .. } => {}
-            Self::Rotary { theta, d_k } => {
-                let angle = |pos: usize, pair: usize| pos as f64 * theta.powf(-2.0 * pair as f64 / *d_k as f64);
-                let angles = (0..n).flat_map(|pos| (0..d_k / 2).map(move |pair| angle(pos, pair)));
-                (reach.cos, reach.sin) = angles.map(|angle| (angle.cos() as f32, angle.sin() as f32)).unzip();
-            }
+            Self::Rotary { rotary, d_k } => [reach.cos, reach.sin] = rotary.angles(0, n, *d_k),
             Self::Alibi { slopes } => {
                 let of_head = |&slope: &f32| distances(n).map(move |offset| -slope * offset.unsigned_abs() as f32);
                 reach.biases = slopes.iter().flat_map(of_head).collect();
@@ -102,7 +98,7 @@ impl Positions {
     /// The rotation of queries and keys up to a length that was reached.
     pub(crate) fn rotation<'a>(&self, reach: &'a Reach) -> Option<Rotation<'a>> {
         match *self {
-            Self::Rotary { d_k, .. } => Some(Rotation { cos: &reach.cos, sin: &reach.sin, d: d_k }),
+            Self::Rotary { rotary, d_k } => Some(Rotation { cos: &reach.cos, sin: &reach.sin, d: rotary.width(d_k) }),
             _ => None,
         }
     }

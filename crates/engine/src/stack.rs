@@ -18,18 +18,22 @@ pub(crate) struct Layer {
     pub(crate) cross_attention: Option<(CrossAttention, AddNorm)>,
     pub(crate) feed_forward: FeedForward,
     pub(crate) feed_forward_add_norm: AddNorm,
+    /// How near a key must be to be seen by self-attention.
+    pub(crate) window: Option<usize>,
 }
 
 /// A stack of layers.
 #[derive(Debug)]
 pub(crate) struct Stack {
     pub(crate) layers: Vec<Layer>,
-    /// Norm above the last layer; pre-norm only.
+    /// Norm above the last layer, unless layers end in one.
     pub(crate) norm: Option<Norm>,
     pub(crate) dims: HeadDims,
     pub(crate) positions: Positions,
-    /// How near a key must be to be seen by self-attention.
-    pub(crate) window: Option<usize>,
+    /// The positions of layers with a window, if they have others.
+    pub(crate) window_positions: Option<Positions>,
+    /// Whether the two sub-layers read the same input.
+    pub(crate) parallel: bool,
     /// Whether a token sees only those before it.
     pub(crate) causal: bool,
 }
@@ -41,7 +45,11 @@ pub(crate) struct Scratch {
     pub(crate) x: Vec<f32>,
     pub(crate) encodings: Vec<f32>,
     pub(crate) norm: NormScratch,
-    reach: Reach,
+    /// Input of a feed-forward network beside attention.
+    beside: NormScratch,
+    norm_of_heads: NormScratch,
+    /// Of all layers, and of those with a window.
+    reach: [Reach; 2],
     /// The position of each token.
     positions: Vec<u32>,
     input: Vec<f32>,
@@ -171,21 +179,35 @@ impl Stack {
         source: Option<Source<'_>>,
         mut attend: impl FnMut(usize, (&[f32], usize), Sight<'_>, &mut Vec<f32>, &mut Vec<f32>),
     ) {
-        let Scratch { x, norm, reach, positions, input, projected, heads, lse, hidden, .. } = scratch;
-        self.positions.reach(longest, reach);
-        let rotation = self.positions.rotation(reach);
-        let sight = Sight { causal: self.causal, window: self.window, distances: self.positions.distances(reach) };
+        let Scratch { x, norm, beside, norm_of_heads, reach, positions, input, projected, heads, lse, hidden, .. } =
+            scratch;
+        let HeadDims { heads: n_heads, kv_heads, d_k, .. } = self.dims;
+        let places = [&self.positions, self.window_positions.as_ref().unwrap_or(&self.positions)];
+        places.into_iter().zip(&mut *reach).for_each(|(positions, reach)| positions.reach(longest, reach));
         for (number, layer) in self.layers.iter().enumerate() {
-            let SelfAttention { qkv, output } = &layer.self_attention;
+            let kind = usize::from(layer.window.is_some());
+            let (place, reach) = (places[kind], &reach[kind]);
+            let sight = Sight { causal: self.causal, window: layer.window, distances: place.distances(reach) };
+            let SelfAttention { qkv, norms, output } = &layer.self_attention;
+            if self.parallel {
+                layer.feed_forward_add_norm.norm.forward(x, beside);
+            }
             layer.self_attention_add_norm.around(x, norm, input, |x, sum| {
                 qkv.forward(x, ActivationKind::Identity, projected);
                 let row = qkv.d_out();
-                if let Some(rotation) = rotation {
-                    rotation.turn_rows(projected, row, self.dims.heads + self.dims.kv_heads, positions);
+                if let Some(norms) = norms {
+                    norms.apply(projected, row, self.dims, norm_of_heads);
+                }
+                if let Some(rotation) = place.rotation(reach) {
+                    rotation.turn_rows(projected, row, [n_heads + kv_heads, d_k], positions);
                 }
                 attend(number, (projected, row), sight, heads, lse);
                 output.add_to(heads, sum);
             });
+            if self.parallel {
+                layer.feed_forward.add_to(&beside.y, hidden, x);
+                continue;
+            }
             if let (Some((attention, add_norm)), Some((memory, pairs))) = (&layer.cross_attention, source) {
                 add_norm.around(x, norm, input, |x, sum| {
                     attention.query.forward(x, ActivationKind::Identity, projected);

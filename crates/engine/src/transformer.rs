@@ -78,11 +78,15 @@ impl CpuTransformer {
             activation: activation.into(),
             gated,
             bias,
+            qkv_bias: bias,
+            qk_norm: false,
+            parallel: false,
             placement: norm,
             norm_kind,
             epsilon,
             positions,
             window,
+            window_rotary: None,
         };
         let mut loader = Loader::new(params, shape, format);
         let scale = if scale_embeddings { (d_model as f32).sqrt() } else { 1.0 };
@@ -98,6 +102,7 @@ impl CpuTransformer {
             n_layers: n_encoder_layers,
             causal: false,
             cross: false,
+            full_layers: &[],
         };
         let decoder = StackPlan {
             path: "decoder",
@@ -105,6 +110,7 @@ impl CpuTransformer {
             n_layers: n_decoder_layers,
             causal: true,
             cross: true,
+            full_layers: &[],
         };
         let model = Self {
             source_embedding: loader.embedding("source_embedding", source_vocab_size, scale, source_is_tied),

@@ -213,7 +213,7 @@ fn descendants() -> [TransformerConfig; 3] {
         positions: buckets,
         ..config()
     };
-    let rotary = PositionsConfig::Rotary { theta: 100.0 };
+    let rotary = PositionsConfig::rotary(100.0);
     let llama = TransformerConfig {
         n_kv_heads: Some(1),
         d_k: Some(6),

@@ -112,7 +112,7 @@ fn every_field_is_followed() {
 #[test]
 fn positions_of_every_kind() {
     let buckets = PositionsConfig::RelativeBuckets(RelativeBuckets { n_buckets: 8, max_distance: 9 });
-    for positions in [PositionsConfig::Sinusoidal, PositionsConfig::Rotary { theta: 1e4 }, buckets] {
+    for positions in [PositionsConfig::Sinusoidal, PositionsConfig::rotary(1e4), buckets] {
         agrees(&format!("{positions:?}"), &BertConfig { positions, ..config() });
     }
 }

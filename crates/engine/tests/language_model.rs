@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use attentive_attention::{Activation, NormKind, NormPlacement, PositionsConfig, RelativeBuckets};
+use attentive_attention::{
+    Activation, NormKind, NormPlacement, PositionsConfig, RelativeBuckets, Rotary, RotaryScaling,
+};
 use attentive_backend::BackendKind;
 use attentive_core::{LanguageModel, NextToken, Scores, TokenId, Want, mix64};
 use attentive_engine::{CpuGpt, WeightFormat};
@@ -72,18 +74,35 @@ fn changes() -> BTreeMap<&'static str, GptConfig> {
         ("d_ff", GptConfig { d_ff: 29, ..base.clone() }),
         ("n_heads", GptConfig { n_heads: 3, ..base.clone() }),
         ("n_kv_heads", GptConfig { n_kv_heads: Some(1), ..base.clone() }),
+        ("head_dim", GptConfig { head_dim: Some(8), ..base.clone() }),
         ("n_layers", GptConfig { n_layers: 1, ..base.clone() }),
         ("dropout", GptConfig { dropout: 0.5, ..base.clone() }),
         ("attention_dropout", GptConfig { attention_dropout: 0.5, ..base.clone() }),
         ("activation", GptConfig { activation: Activation::Silu, ..base.clone() }),
         ("gated", GptConfig { gated: true, ..base.clone() }),
         ("bias", GptConfig { bias: false, ..base.clone() }),
+        ("qkv_bias", GptConfig { qkv_bias: Some(false), ..base.clone() }),
+        ("qk_norm", GptConfig { qk_norm: true, ..base.clone() }),
+        ("parallel", GptConfig { parallel: true, ..base.clone() }),
         ("norm", GptConfig { norm: NormPlacement::Post, ..base.clone() }),
         ("norm_kind", GptConfig { norm_kind: NormKind::Rms, ..base.clone() }),
         ("epsilon", GptConfig { epsilon: 1e-2, ..base.clone() }),
         ("positions", GptConfig { positions: PositionsConfig::Alibi, ..base.clone() }),
         ("window", GptConfig { window: Some(2), ..base.clone() }),
-        ("tie_projection", GptConfig { tie_projection: false, ..base }),
+        ("full_layers", GptConfig { window: Some(2), full_layers: vec![1], ..base.clone() }),
+        (
+            "window_theta",
+            GptConfig {
+                window: Some(2),
+                full_layers: vec![0],
+                window_theta: Some(10.0),
+                positions: PositionsConfig::rotary(1e4),
+                ..base.clone()
+            },
+        ),
+        ("scale_embeddings", GptConfig { scale_embeddings: true, ..base.clone() }),
+        ("tie_projection", GptConfig { tie_projection: false, ..base.clone() }),
+        ("projection_bias", GptConfig { projection_bias: true, ..base }),
     ])
 }
 
@@ -91,7 +110,19 @@ fn changes() -> BTreeMap<&'static str, GptConfig> {
 fn every_field_is_followed() {
     let changes = changes();
     // With every optional field, so that all have a name.
-    let whole = GptConfig { n_kv_heads: Some(2), window: Some(9), ..config() };
+    let whole = GptConfig {
+        n_kv_heads: Some(2),
+        head_dim: Some(6),
+        qkv_bias: Some(true),
+        qk_norm: true,
+        parallel: true,
+        window: Some(9),
+        full_layers: vec![0],
+        window_theta: Some(10.0),
+        scale_embeddings: true,
+        projection_bias: true,
+        ..config()
+    };
     let serde_json::Value::Object(fields) = serde_json::to_value(whole).unwrap() else { panic!("a table") };
     let mut names: Vec<&str> = fields.keys().map(String::as_str).collect();
     names.sort_unstable();
@@ -104,7 +135,7 @@ fn every_field_is_followed() {
 #[test]
 fn positions_of_every_kind() {
     let buckets = PositionsConfig::RelativeBuckets(RelativeBuckets { n_buckets: 6, max_distance: 5 });
-    let kinds = [PositionsConfig::Sinusoidal, PositionsConfig::Rotary { theta: 1e4 }, PositionsConfig::Alibi, buckets];
+    let kinds = [PositionsConfig::Sinusoidal, PositionsConfig::rotary(1e4), PositionsConfig::Alibi, buckets];
     for positions in kinds {
         for window in [None, Some(4)] {
             let config = GptConfig { n_kv_heads: Some(1), window, positions, ..config() };
@@ -114,20 +145,29 @@ fn positions_of_every_kind() {
 }
 
 #[test]
-fn llama_agrees() {
-    let llama = GptConfig {
-        n_heads: 6,
-        d_model: 24,
-        n_kv_heads: Some(2),
-        activation: Activation::Silu,
-        gated: true,
-        bias: false,
-        norm_kind: NormKind::Rms,
-        positions: PositionsConfig::Rotary { theta: 1e4 },
-        tie_projection: false,
-        ..config()
+fn llama_and_its_descendants_agree() {
+    let llama = GptConfig { n_kv_heads: Some(2), ..GptConfig::llama_like(VOCAB, 23, [2, 6, 24]) };
+    let partly = PositionsConfig::Rotary(Rotary { n_features: Some(2), ..Rotary::default() });
+    let neox = GptConfig { parallel: true, bias: true, positions: partly, norm_kind: NormKind::Layer, ..llama.clone() };
+    let gemma = GptConfig {
+        n_layers: 3,
+        head_dim: Some(6),
+        norm: NormPlacement::Both,
+        qk_norm: true,
+        window: Some(3),
+        full_layers: vec![1],
+        window_theta: Some(100.0),
+        positions: PositionsConfig::Rotary(Rotary {
+            scaling: Some(RotaryScaling::Linear { factor: 8.0 }),
+            ..Rotary::new(1e6)
+        }),
+        scale_embeddings: true,
+        tie_projection: true,
+        ..llama.clone()
     };
-    agrees("Llama", &llama);
+    for (name, config) in [("Llama", llama), ("GPT-NeoX", neox), ("Gemma 3", gemma)] {
+        agrees(name, &config);
+    }
 }
 
 #[test]

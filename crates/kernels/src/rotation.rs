@@ -23,7 +23,7 @@ pub struct Rotation<'a> {
     pub cos: &'a [f32],
     /// The sine of each position's angles, `[seq, d / 2]`.
     pub sin: &'a [f32],
-    /// Features of a head.
+    /// Features of a head that are turned.
     pub d: usize,
 }
 
@@ -44,18 +44,22 @@ impl Rotation<'_> {
         self.turned(x, dims, -1.0)
     }
 
-    /// Turns the first `heads` heads of rows of `width` features in place; `positions` are the rows' positions.
+    /// Turns, in place, the first `d` of the `head` features of the first `heads` heads of rows of `width` features;
+    /// `positions` are the rows' positions.
     ///
     /// # Panics
-    /// If `d` is odd, rows have fewer features, or a position has no angle.
-    pub fn turn_rows(&self, x: &mut [f32], width: usize, heads: usize, positions: &[u32]) {
+    /// If `d` is odd, heads or rows have fewer features, or a position has no angle.
+    pub fn turn_rows(&self, x: &mut [f32], width: usize, [heads, head]: [usize; 2], positions: &[u32]) {
         let (d, level) = (self.d, Level::current());
-        assert!(d > 0 && d.is_multiple_of(2), "a head of {d} features has no pairs to rotate");
-        assert!(width >= elements([heads, d]) && x.len() == elements([positions.len(), width]), "rows of {width}");
+        assert!(
+            d > 0 && d.is_multiple_of(2) && d <= head,
+            "a head of {head} features has no pairs up to {d} to rotate"
+        );
+        assert!(width >= elements([heads, head]) && x.len() == elements([positions.len(), width]), "rows of {width}");
         assert_eq!(self.cos.len(), self.sin.len(), "cosines and sines");
         for (row, &position) in x.chunks_exact_mut(width).zip(positions) {
             let [cos, sin] = [self.cos, self.sin].map(|angles| &angles[position as usize * (d / 2)..][..d / 2]);
-            row[..heads * d].chunks_exact_mut(d).for_each(|x| rotate_in_place(level, cos, sin, x));
+            row[..heads * head].chunks_exact_mut(head).for_each(|x| rotate_in_place(level, cos, sin, &mut x[..d]));
         }
     }
 

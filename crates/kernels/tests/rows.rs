@@ -157,10 +157,15 @@ fn rotations_turn_pairs_and_back() {
             let mut wide = vec![7.0; rows * width];
             wide.chunks_mut(width).zip(x.chunks(heads * d)).for_each(|(to, x)| to[..heads * d].copy_from_slice(x));
             let positions: Vec<u32> = (0..rows).map(|row| (row % seq) as u32).collect();
-            rotation.turn_rows(&mut wide, width, heads, &positions);
+            rotation.turn_rows(&mut wide, width, [heads, d], &positions);
             for (wide, y) in wide.chunks(width).zip(y.chunks(heads * d)) {
                 assert_eq!(wide, [y, &[7.0]].concat());
             }
+            // The same features as the first of wider heads, whose others stay as they are.
+            let padded = |x: &[f32]| x.chunks(d).flat_map(|head| [head, &[5.0, 6.0]].concat()).collect::<Vec<f32>>();
+            let mut wide = padded(&x);
+            rotation.turn_rows(&mut wide, heads * (d + 2), [heads, d + 2], &positions);
+            assert_eq!(wide, padded(&y));
         });
     }
 }

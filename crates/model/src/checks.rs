@@ -1,6 +1,6 @@
 //! Checks that configurations of all families share.
 
-use attentive_attention::{MultiHeadAttentionConfig, PositionsConfig};
+use attentive_attention::{MultiHeadAttentionConfig, PositionsConfig, Rotary};
 
 use crate::ConfigError;
 
@@ -64,6 +64,23 @@ pub(crate) fn heads(d_model: usize, n_heads: usize) -> Result<(), ConfigError> {
     if d_model.is_multiple_of(n_heads) { Ok(()) } else { Err(ConfigError::Heads { d_model, n_heads }) }
 }
 
+/// Rotary positions of heads of width `d_k`.
+fn rotary_positions(rotary: &Rotary, d_k: usize) -> Result<(), ConfigError> {
+    let Rotary { theta, n_features, scaling } = *rotary;
+    // A base of 1 turns all pairs alike, and YaRN divides by its logarithm.
+    if !theta.is_finite() || theta <= 0.0 || (scaling.is_some() && theta == 1.0) {
+        return Err(ConfigError::RotaryTheta { theta });
+    }
+    let width = rotary.width(d_k);
+    if n_features.is_some() && (width == 0 || width > d_k) {
+        return Err(ConfigError::RotaryFeatures { n_features: width, d_k });
+    }
+    if !width.is_multiple_of(2) {
+        return Err(ConfigError::OddHeads { d_k: width });
+    }
+    scaling.map_or(Ok(()), |scaling| positive(&scaling.numbers()))
+}
+
 /// Heads that share keys and values, and positions that fit them.
 pub(crate) fn attention(attention: &MultiHeadAttentionConfig, positions: &PositionsConfig) -> Result<(), ConfigError> {
     let MultiHeadAttentionConfig { n_heads, n_kv_heads, d_k, d_v, .. } = *attention;
@@ -78,10 +95,7 @@ pub(crate) fn attention(attention: &MultiHeadAttentionConfig, positions: &Positi
     }
     match *positions {
         PositionsConfig::Learned { max_len } => sizes(&[("positions.learned.max_len", max_len)]),
-        PositionsConfig::Rotary { theta } if !theta.is_finite() || theta <= 0.0 => {
-            Err(ConfigError::RotaryTheta { theta })
-        }
-        PositionsConfig::Rotary { .. } if !d_k.is_multiple_of(2) => Err(ConfigError::OddHeads { d_k }),
+        PositionsConfig::Rotary(rotary) => rotary_positions(&rotary, d_k),
         PositionsConfig::RelativeBuckets(buckets)
             if buckets.n_buckets < 4 || buckets.max_distance <= buckets.n_buckets / 2 =>
         {

@@ -115,6 +115,33 @@ pub enum ConfigError {
         /// Its value.
         theta: f64,
     },
+    /// More features to turn than a head has, or none.
+    #[error("positions.rotary.n_features = {n_features} must be an even number of a head's {d_k} features")]
+    RotaryFeatures {
+        /// Features to turn.
+        n_features: usize,
+        /// Width of a head's queries and keys.
+        d_k: usize,
+    },
+    /// Sub-layers side by side that are not normalised first alone.
+    #[error("parallel = true needs norm = \"pre\": the sum of both sub-layers is not normalised")]
+    ParallelPostNorm,
+    /// A layer that is not there.
+    #[error("full_layers names layer {layer}, and there are {n_layers}, from 0")]
+    NoLayer {
+        /// The layer.
+        layer: usize,
+        /// Number of layers.
+        n_layers: usize,
+    },
+    /// A setting without the one that gives it a meaning.
+    #[error("{key} has no meaning without {needs}")]
+    Needs {
+        /// The setting.
+        key: &'static str,
+        /// What it needs.
+        needs: &'static str,
+    },
     /// Buckets that are too few, or a distance within those of one distance each.
     #[error(
         "positions.relative-buckets needs at least 4 buckets and a max_distance above half of them, not n_buckets = {n_buckets} and max_distance = {max_distance}"
@@ -154,6 +181,10 @@ impl ConfigError {
             Self::KvHeads { .. } => vec!["n_heads", "n_kv_heads"],
             Self::OddHeads { .. } => vec!["positions", "d_model", "n_heads", "d_k"],
             Self::RotaryTheta { .. } => vec!["positions.rotary.theta"],
+            Self::RotaryFeatures { .. } => vec!["positions.rotary.n_features"],
+            Self::ParallelPostNorm => vec!["parallel", "norm"],
+            Self::NoLayer { .. } => vec!["full_layers"],
+            Self::Needs { key, .. } => vec![key],
             Self::Buckets { .. } => {
                 vec!["positions.relative-buckets.n_buckets", "positions.relative-buckets.max_distance"]
             }

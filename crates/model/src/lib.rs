@@ -40,6 +40,6 @@ pub use gpt::{Gpt, GptConfig, GptState};
 pub use language_model::{CausalLmObjective, CausalModel, log_probs_of};
 pub use rnn::{CellKind, Rnn, RnnConfig, RnnState};
 pub use spec::{EncoderDecoderSpec, EncoderSpec, LanguageModelSpec, ModelSpec, Preset, Role};
-pub use stack::{Block, BlockConfig, Stack};
+pub use stack::{Block, BlockConfig, Contexts, Stack};
 pub use transformer::{Decoder, DecoderLayer, DecoderState, Memory, Transformer, TransformerConfig};
 pub use translation::{AttentionMaps, TeacherForced, TranslationObjective};

@@ -15,13 +15,15 @@ pub struct BlockConfig {
     pub feed_forward: FeedForwardConfig,
     /// The norm of each sub-layer.
     pub norm: NormConfig,
-    /// Whether the norm comes before or after a sub-layer.
+    /// Whether the norm comes before or after a sub-layer, or both.
     pub placement: NormPlacement,
+    /// Whether the two sub-layers read the same input, and their outputs are added to it together.
+    pub parallel: bool,
     /// Probability with which outputs of sub-layers are dropped.
     pub dropout: f64,
 }
 
-/// Self-attention, then feed-forward (§3.1).
+/// Self-attention, then feed-forward (§3.1), or the two side by side (Wang and Komatsuzaki 2021, GPT-J).
 #[derive(Module, Debug)]
 pub struct Block {
     /// Attention of the sequence to itself.
@@ -32,6 +34,8 @@ pub struct Block {
     pub feed_forward: FeedForward,
     /// Residual connection and norm around the feed-forward network.
     pub feed_forward_add_norm: AddNorm,
+    #[module(skip)]
+    parallel: bool,
 }
 
 /// A stack of [`Block`]s.
@@ -43,6 +47,30 @@ pub struct Stack {
     pub norm: Option<Norm>,
 }
 
+/// The contexts of attention of a stack's layers: one for all, or another for some of them.
+#[derive(Debug, Clone, Copy)]
+pub struct Contexts<'a> {
+    /// The context of each layer that `others` does not list.
+    pub usual: &'a AttentionContext,
+    /// Another context, and the layers, from 0, that have it.
+    pub others: Option<(&'a AttentionContext, &'a [usize])>,
+}
+
+impl<'a> From<&'a AttentionContext> for Contexts<'a> {
+    fn from(usual: &'a AttentionContext) -> Self {
+        Self { usual, others: None }
+    }
+}
+
+impl<'a> Contexts<'a> {
+    fn of_layer(&self, idx: usize) -> &'a AttentionContext {
+        match self.others {
+            Some((context, layers)) if layers.contains(&idx) => context,
+            _ => self.usual,
+        }
+    }
+}
+
 impl BlockConfig {
     /// Initial parameters.
     pub fn init(&self, init: &Initializer) -> Block {
@@ -51,6 +79,7 @@ impl BlockConfig {
             self_attention_add_norm: self.add_norm(init),
             feed_forward: self.feed_forward.init(init),
             feed_forward_add_norm: self.add_norm(init),
+            parallel: self.parallel,
         }
     }
 
@@ -61,22 +90,28 @@ impl BlockConfig {
 
     /// Residual connection and norm around a sub-layer.
     pub fn add_norm(&self, init: &Initializer) -> AddNorm {
-        AddNorm::new(self.norm.init(init), self.dropout, self.placement)
+        AddNorm::new(self.norm, self.dropout, self.placement, init)
     }
 
     /// The norm above the last layer of a stack, if there is one.
     pub fn final_norm(&self, init: &Initializer) -> Option<Norm> {
-        (self.placement == NormPlacement::Pre).then(|| self.norm.init(init))
+        (self.placement != NormPlacement::Post).then(|| self.norm.init(init))
     }
 
     /// Number of parameters of a [`Block`].
     pub fn n_params(&self) -> usize {
-        self.attention.n_params() + self.feed_forward.n_params() + 2 * self.norm.n_params()
+        self.attention.n_params() + self.feed_forward.n_params() + 2 * self.n_add_norm_params()
+    }
+
+    /// Number of parameters of the connection around a sub-layer.
+    pub fn n_add_norm_params(&self) -> usize {
+        let n_norms = if self.placement == NormPlacement::Both { 2 } else { 1 };
+        n_norms * self.norm.n_params()
     }
 
     /// Number of parameters above the last layer of a stack.
     pub fn n_final_norm_params(&self) -> usize {
-        if self.placement == NormPlacement::Pre { self.norm.n_params() } else { 0 }
+        if self.placement == NormPlacement::Post { 0 } else { self.norm.n_params() }
     }
 
     /// Multiply–adds of one position in the products with weights of `n_attentions` attentions and the feed-forward
@@ -122,22 +157,34 @@ impl Block {
         pass: Option<&Dropout>,
         self_attention: impl FnOnce(Tensor<3>) -> Tensor<3>,
     ) -> Tensor<3> {
+        let feed_forward = |x| self.feed_forward.forward(x, pass);
+        if self.parallel {
+            let sum = self.self_attention_add_norm.forward(x.clone(), pass, self_attention);
+            return self.feed_forward_add_norm.forward_onto(sum, x, pass, feed_forward);
+        }
         let x = self.self_attention_add_norm.forward(x, pass, self_attention);
-        self.feed_forward_add_norm.forward(x, pass, |x| self.feed_forward.forward(x, pass))
+        self.feed_forward_add_norm.forward(x, pass, feed_forward)
     }
 }
 
 impl Stack {
     /// All positions at once: `[rows, seq, d_model]` to the same shape.
-    pub fn forward(&self, x: Tensor<3>, context: &AttentionContext, pass: Option<&Dropout>) -> Tensor<3> {
-        self.finish(self.layers.iter().fold(x, |x, layer| layer.forward(x, context, pass)))
+    pub fn forward<'a>(&self, x: Tensor<3>, context: impl Into<Contexts<'a>>, pass: Option<&Dropout>) -> Tensor<3> {
+        let contexts = context.into();
+        let layers = self.layers.iter().enumerate();
+        self.finish(layers.fold(x, |x, (idx, layer)| layer.forward(x, contexts.of_layer(idx), pass)))
     }
 
     /// [`forward`](Self::forward) in use, and the attention weights of each layer: `[rows, heads, seq, seq]`.
-    pub fn forward_with_weights(&self, mut x: Tensor<3>, context: &AttentionContext) -> (Tensor<3>, Vec<Tensor<4>>) {
+    pub fn forward_with_weights<'a>(
+        &self,
+        mut x: Tensor<3>,
+        context: impl Into<Contexts<'a>>,
+    ) -> (Tensor<3>, Vec<Tensor<4>>) {
+        let contexts = context.into();
         let mut weights = Vec::with_capacity(self.layers.len());
-        for layer in &self.layers {
-            let (y, seen) = layer.forward_with_weights(x, context);
+        for (idx, layer) in self.layers.iter().enumerate() {
+            let (y, seen) = layer.forward_with_weights(x, contexts.of_layer(idx));
             x = y;
             weights.push(seen);
         }
@@ -145,9 +192,15 @@ impl Stack {
     }
 
     /// New positions only, after those in `caches`, one for each layer: `[rows, new, d_model]` to the same shape.
-    pub fn forward_cached(&self, x: Tensor<3>, context: &AttentionContext, caches: &mut [KvCache]) -> Tensor<3> {
-        let layers = self.layers.iter().zip(caches);
-        self.finish(layers.fold(x, |x, (layer, cache)| layer.forward_cached(x, context, cache)))
+    pub fn forward_cached<'a>(
+        &self,
+        x: Tensor<3>,
+        context: impl Into<Contexts<'a>>,
+        caches: &mut [KvCache],
+    ) -> Tensor<3> {
+        let contexts = context.into();
+        let layers = self.layers.iter().zip(caches).enumerate();
+        self.finish(layers.fold(x, |x, (idx, (layer, cache))| layer.forward_cached(x, contexts.of_layer(idx), cache)))
     }
 
     fn finish(&self, x: Tensor<3>) -> Tensor<3> {

@@ -60,7 +60,7 @@ fn every_row_sums_to_one_and_padding_and_the_future_get_nothing() {
 
 #[test]
 fn weights_times_values_are_what_the_fused_layers_give() {
-    let rotary = PositionsConfig::Rotary { theta: 100.0 };
+    let rotary = PositionsConfig::rotary(100.0);
     for positions in [PositionsConfig::Sinusoidal, rotary, PositionsConfig::Alibi] {
         for norm in [NormPlacement::Post, NormPlacement::Pre] {
             let model = model(norm, positions);

@@ -23,7 +23,7 @@ fn configs() -> impl Strategy<Value = BertConfig> {
     let activation = prop_oneof![Just(Activation::Gelu), Just(Activation::GeluTanh)];
     let positions = prop_oneof![
         3 => Just(PositionsConfig::Learned { max_len: MAX_LEN + 2 }),
-        1 => Just(PositionsConfig::Rotary { theta: 1e4 }),
+        1 => Just(PositionsConfig::rotary(1e4)),
         1 => Just(PositionsConfig::RelativeBuckets(RelativeBuckets { n_buckets: 6, max_distance: 7 })),
     ];
     (norm, activation, positions, 0_usize..3, any::<bool>(), 0_usize..4).prop_map(

@@ -1,6 +1,8 @@
 //! Laws that hold for every GPT, whatever its sizes and choices.
 
-use attentive_attention::{Activation, NormKind, NormPlacement, PositionsConfig, RelativeBuckets};
+use attentive_attention::{
+    Activation, NormKind, NormPlacement, PositionsConfig, RelativeBuckets, Rotary, RotaryScaling,
+};
 use attentive_backend::{BackendKind, Device, Objective};
 use attentive_core::{Dropout, LanguageModel, NextToken, SequenceBatch};
 use attentive_model::{CausalLmObjective, Gpt, GptConfig, ModelSpec};
@@ -21,21 +23,32 @@ fn positions() -> impl Strategy<Value = PositionsConfig> {
     prop_oneof![
         Just(PositionsConfig::Sinusoidal),
         Just(PositionsConfig::Learned { max_len: 19 }),
-        Just(PositionsConfig::Rotary { theta: 1e4 }),
+        Just(PositionsConfig::rotary(1e4)),
+        Just(PositionsConfig::Rotary(Rotary { n_features: Some(2), ..Rotary::default() })),
         Just(PositionsConfig::Alibi),
         Just(PositionsConfig::RelativeBuckets(RelativeBuckets { n_buckets: 6, max_distance: 7 })),
     ]
 }
 
 fn configs() -> impl Strategy<Value = GptConfig> {
-    let norm = prop_oneof![Just(NormPlacement::Post), Just(NormPlacement::Pre)];
+    let norm = prop_oneof![Just(NormPlacement::Post), Just(NormPlacement::Pre), Just(NormPlacement::Both)];
     let norm_kind = prop_oneof![Just(NormKind::Layer), Just(NormKind::Rms)];
     let activation = prop_oneof![Just(Activation::Gelu), Just(Activation::GeluTanh), Just(Activation::Silu)];
     let n_kv_heads = prop_oneof![Just(None), Just(Some(1)), Just(Some(2))];
     let window = prop_oneof![2 => Just(None), 1 => (1_usize..4).prop_map(Some)];
-    let choices = (norm, norm_kind, activation, n_kv_heads, window, positions(), any::<[bool; 3]>());
-    choices.prop_map(|(norm, norm_kind, activation, n_kv_heads, window, positions, [gated, bias, tie_projection])| {
+    let choices = (norm, norm_kind, activation, n_kv_heads, window, positions(), any::<[bool; 9]>());
+    choices.prop_map(|(norm, norm_kind, activation, n_kv_heads, window, positions, flags)| {
+        let [gated, bias, tie_projection, qkv_bias, qk_norm, parallel, one_is_full, wide, scale_embeddings] = flags;
+        let is_rotary = matches!(positions, PositionsConfig::Rotary(_));
         GptConfig {
+            head_dim: wide.then_some(6),
+            qkv_bias: qkv_bias.then_some(!bias),
+            qk_norm,
+            parallel: parallel && norm == NormPlacement::Pre,
+            full_layers: if one_is_full && window.is_some() { vec![1] } else { Vec::new() },
+            window_theta: window.filter(|_| is_rotary).map(|_| 100.0),
+            scale_embeddings,
+            projection_bias: qkv_bias,
             d_ff: 17,
             n_kv_heads,
             activation,
@@ -212,7 +225,9 @@ fn gradients_reach_every_parameter() {
 #[test]
 fn bad_sizes_are_named() {
     let good = GptConfig::gpt2_like(VOCAB, 5, [1, 4, 16]);
-    let rotary = |theta| PositionsConfig::Rotary { theta };
+    let rotary = PositionsConfig::rotary;
+    let turned = |n| PositionsConfig::Rotary(Rotary { n_features: Some(n), ..Rotary::default() });
+    let linear = |factor| Rotary { scaling: Some(RotaryScaling::Linear { factor }), ..Rotary::default() };
     let buckets = PositionsConfig::RelativeBuckets(RelativeBuckets { n_buckets: 8, max_distance: 4 });
     let cases = [
         (GptConfig { n_layers: 0, ..good.clone() }, "n_layers"),
@@ -225,7 +240,17 @@ fn bad_sizes_are_named() {
         (GptConfig { positions: PositionsConfig::Learned { max_len: 0 }, ..good.clone() }, "max_len"),
         (GptConfig { positions: rotary(f64::NAN), ..good.clone() }, "rotary.theta"),
         (GptConfig { positions: rotary(1e4), n_heads: 16, ..good.clone() }, "even width"),
-        (GptConfig { positions: buckets, ..good }, "max_distance"),
+        (GptConfig { positions: buckets, ..good.clone() }, "max_distance"),
+        (GptConfig { positions: turned(3), ..good.clone() }, "3 wide"),
+        (GptConfig { positions: turned(6), ..good.clone() }, "of a head's 4"),
+        (GptConfig { positions: PositionsConfig::Rotary(linear(0.0)), ..good.clone() }, "linear.factor"),
+        (GptConfig { head_dim: Some(0), ..good.clone() }, "head_dim"),
+        (GptConfig { head_dim: Some(3), positions: rotary(1e4), ..good.clone() }, "3 wide"),
+        (GptConfig { parallel: true, norm: NormPlacement::Post, ..good.clone() }, "parallel"),
+        (GptConfig { window: Some(2), full_layers: vec![1], ..good.clone() }, "layer 1"),
+        (GptConfig { full_layers: vec![0], ..good.clone() }, "without window"),
+        (GptConfig { window: Some(2), window_theta: Some(1e4), ..good.clone() }, "without positions"),
+        (GptConfig { window: Some(2), window_theta: Some(0.0), positions: rotary(1e4), ..good }, "rotary.theta"),
     ];
     for (config, expected) in cases {
         let message = config.init(&device(), 0).unwrap_err().to_string();

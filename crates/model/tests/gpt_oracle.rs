@@ -61,19 +61,23 @@ impl Params {
         let mut x: Vec<f64> = (0..SEQ * D).map(|i| table[tokens[i / D] * D + i % D] + positions[i]).collect();
         for layer in 0..config.n_layers {
             let path = |part: &str| format!("decoder.layers.{layer}.{part}");
+            let start = x.clone();
             for sub_layer in ["self_attention", "feed_forward"] {
                 let apply = |x: &[f64]| match sub_layer {
                     "self_attention" => self.attention(x, &path(sub_layer)),
                     _ => self.feed_forward(x, &path(sub_layer)),
                 };
                 let norm = |x: &[f64]| self.norm(x, &path(&format!("{sub_layer}_add_norm.norm")));
+                let output_norm = |x: &[f64]| self.norm(x, &path(&format!("{sub_layer}_add_norm.output_norm")));
                 x = match config.norm {
+                    NormPlacement::Pre if config.parallel => add(&x, &apply(&norm(&start))),
                     NormPlacement::Pre => add(&x, &apply(&norm(&x))),
+                    NormPlacement::Both => add(&x, &output_norm(&apply(&norm(&x)))),
                     NormPlacement::Post => norm(&add(&x, &apply(&x))),
                 };
             }
         }
-        if config.norm == NormPlacement::Pre {
+        if config.norm != NormPlacement::Post {
             x = self.norm(&x, "decoder.norm");
         }
         linear(&x, &transpose(&table, [VOCAB, D]), None, [SEQ, D, VOCAB])
@@ -88,8 +92,10 @@ fn add(x: &[f64], y: &[f64]) -> Vec<f64> {
 fn gpts_are_what_their_papers_write() {
     for kind in [BackendKind::Flex, BackendKind::NdArray] {
         let device = kind.device().unwrap();
-        for norm in [NormPlacement::Pre, NormPlacement::Post] {
-            let config = GptConfig { norm, ..GptConfig::gpt2_like(VOCAB, 7, [2, HEADS, D]) };
+        let pre = NormPlacement::Pre;
+        for (norm, parallel) in [(pre, false), (pre, true), (NormPlacement::Both, false), (NormPlacement::Post, false)]
+        {
+            let config = GptConfig { norm, parallel, ..GptConfig::gpt2_like(VOCAB, 7, [2, HEADS, D]) };
             let model = config.init(&device, 1).unwrap();
             // Values of ordinary size everywhere, biases and gains too: initial ones would hide what they do.
             let mut params = attentive_weights::params(&model);

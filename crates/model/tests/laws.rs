@@ -36,7 +36,7 @@ fn configs() -> impl Strategy<Value = TransformerConfig> {
     let positions = prop_oneof![
         Just(PositionsConfig::Sinusoidal),
         Just(PositionsConfig::Learned { max_len: 19 }),
-        Just(PositionsConfig::Rotary { theta: 1e4 }),
+        Just(PositionsConfig::rotary(1e4)),
         Just(PositionsConfig::Alibi),
         Just(PositionsConfig::RelativeBuckets(RelativeBuckets { n_buckets: 8, max_distance: 7 })),
     ];

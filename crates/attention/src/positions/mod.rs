@@ -3,12 +3,14 @@
 mod alibi;
 mod buckets;
 mod context;
+mod rotary;
 mod rotation;
 mod sinusoids;
 
 pub use alibi::alibi_slopes;
 pub use buckets::RelativeBuckets;
 pub use context::AttentionContext;
+pub use rotary::{Rotary, RotaryScaling};
 pub use rotation::Rotation;
 pub use sinusoids::{Sinusoids, sinusoids};
 
@@ -33,19 +35,11 @@ pub enum PositionsConfig {
         max_len: usize,
     },
     /// Queries and keys turned by angles that grow with the position, RoPE (Su et al. 2021).
-    Rotary {
-        /// Base of the angles' frequencies.
-        #[serde(default = "rotary_theta")]
-        theta: f64,
-    },
+    Rotary(Rotary),
     /// Scores lowered in proportion to the distance, each head at a slope of its own (Press et al. 2022).
     Alibi,
     /// A learned bias on the scores of each head for each bucket of distances (Raffel et al. 2020, §2.1).
     RelativeBuckets(RelativeBuckets),
-}
-
-fn rotary_theta() -> f64 {
-    10_000.0
 }
 
 /// Sizes that [`Positions`] must fit.
@@ -73,13 +67,18 @@ pub struct Positions {
 }
 
 impl PositionsConfig {
+    /// Rotary positions that turn all features, unscaled.
+    pub fn rotary(theta: f64) -> Self {
+        Self::Rotary(Rotary::new(theta))
+    }
+
     /// Initial parameters, if there are any.
     pub fn init(&self, shape: PositionsShape, init: &Initializer) -> Positions {
         let weight = match *self {
             Self::Learned { max_len } => Some(init.embedding([max_len, shape.d_model])),
             // Unit variance, as that of scores: each head begins with its own biases of distances.
             Self::RelativeBuckets(buckets) => Some(init.normal([buckets.n_buckets, shape.n_heads], 1.0)),
-            Self::Sinusoidal | Self::Rotary { .. } | Self::Alibi => None,
+            Self::Sinusoidal | Self::Rotary(_) | Self::Alibi => None,
         };
         Positions { weight, config: *self, shape }
     }
@@ -89,7 +88,7 @@ impl PositionsConfig {
         match *self {
             Self::Learned { max_len } => max_len * shape.d_model,
             Self::RelativeBuckets(buckets) => buckets.n_buckets * shape.n_heads,
-            Self::Sinusoidal | Self::Rotary { .. } | Self::Alibi => 0,
+            Self::Sinusoidal | Self::Rotary(_) | Self::Alibi => 0,
         }
     }
 
@@ -124,7 +123,7 @@ impl Positions {
         let (mut bias, mut rotation) = (None, None);
         match self.config {
             PositionsConfig::Sinusoidal | PositionsConfig::Learned { .. } => {}
-            PositionsConfig::Rotary { theta } => rotation = Some(Rotation::new(first, new, d_k, theta, device)),
+            PositionsConfig::Rotary(rotary) => rotation = Some(Rotation::new(first, new, d_k, &rotary, device)),
             PositionsConfig::Alibi => bias = Some(fixed(device, |device| alibi::bias(n_heads, first, new, device))),
             PositionsConfig::RelativeBuckets(buckets) => {
                 bias = Some(buckets.bias(self.learned(), first, new, causal));
@@ -136,6 +135,11 @@ impl Positions {
     /// The longest sequence that has positions, if there is one.
     pub fn max_len(&self) -> Option<usize> {
         self.config.max_len()
+    }
+
+    /// Width of a head's queries and keys.
+    pub fn d_k(&self) -> usize {
+        self.shape.d_k
     }
 
     fn learned(&self) -> Tensor<2> {

@@ -150,6 +150,7 @@ impl BertConfig {
             },
             norm: self.norm_config(),
             placement: self.norm,
+            parallel: false,
             dropout: self.dropout,
         }
     }

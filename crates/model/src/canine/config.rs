@@ -163,6 +163,7 @@ impl CanineConfig {
             },
             norm: self.norm_config(),
             placement: self.norm,
+            parallel: false,
             dropout: self.dropout,
         }
     }

@@ -92,7 +92,7 @@ impl Canine {
         };
         let x = ops::dropout(self.norm.after_residual(x, segments, 0.0, None), self.dropout, pass);
         let blocks = Blocks::new(shape, self.block);
-        let padding = blocks.padding(tokens.lengths(), &device).into();
+        let padding: AttentionContext = blocks.padding(tokens.lengths(), &device).into();
         blocks.unfold(self.local.forward(blocks.fold(x), &padding, pass))
     }
 

@@ -2,7 +2,7 @@
 
 use attentive_attention::{
     Activation, Embedding, FeedForwardConfig, InitScheme, Initializer, MultiHeadAttentionConfig, NormConfig, NormKind,
-    NormPlacement, PositionsConfig, PositionsShape,
+    NormPlacement, PositionsConfig, PositionsShape, Rotary,
 };
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +28,9 @@ pub struct GptConfig {
     /// Heads of keys and values, which heads of queries share; without it, `n_heads`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub n_kv_heads: Option<usize>,
+    /// Width of a head; without it, `d_model / n_heads`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head_dim: Option<usize>,
     /// Layers.
     pub n_layers: usize,
     /// Dropout of sub-layer outputs and of sums of embeddings and encodings.
@@ -44,6 +47,16 @@ pub struct GptConfig {
     /// Whether projections, feed-forward sub-layers and layer norms have biases.
     #[serde(default = "yes")]
     pub bias: bool,
+    /// Whether the projections of queries, keys and values have biases; without it, as `bias` says. Qwen 2's have, and
+    /// nothing else there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub qkv_bias: Option<bool>,
+    /// Whether each head's queries and keys are normalised before they are compared, as Qwen 3's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub qk_norm: bool,
+    /// Whether attention and feed-forward network read the same input and are added together, as in GPT-NeoX; pre-norm only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub parallel: bool,
     /// Where sub-layers are normalised.
     #[serde(default = "pre")]
     pub norm: NormPlacement,
@@ -58,9 +71,21 @@ pub struct GptConfig {
     /// How near a key must be to be seen: at less than `window` positions; without it, all are seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<usize>,
+    /// Layers, from 0, that see everything although there is a window.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub full_layers: Vec<usize>,
+    /// Base of the frequencies of rotary positions in the layers with a window; without it, that of all. These are not scaled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window_theta: Option<f64>,
+    /// Whether embeddings are multiplied by √d_model, as Gemma's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub scale_embeddings: bool,
     /// Whether the pre-soft-max projection is the embedding matrix.
     #[serde(default = "yes")]
     pub tie_projection: bool,
+    /// Whether the pre-soft-max projection has a bias, as Phi's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub projection_bias: bool,
 }
 
 fn gelu_tanh() -> Activation {
@@ -90,18 +115,26 @@ impl GptConfig {
             d_ff: 4 * d_model,
             n_heads,
             n_kv_heads: None,
+            head_dim: None,
             n_layers,
             dropout: 0.1,
             attention_dropout: 0.1,
             activation: Activation::GeluTanh,
             gated: false,
             bias: true,
+            qkv_bias: None,
+            qk_norm: false,
+            parallel: false,
             norm: NormPlacement::Pre,
             norm_kind: NormKind::Layer,
             epsilon: epsilon(),
             positions: PositionsConfig::Learned { max_len },
             window: None,
+            full_layers: Vec::new(),
+            window_theta: None,
+            scale_embeddings: false,
             tie_projection: true,
+            projection_bias: false,
         }
     }
 
@@ -110,19 +143,46 @@ impl GptConfig {
         Self::gpt2_like(50_257, 1024, [12, 12, 768])
     }
 
+    /// Llama's choices at any size: pre-norm by RMS, rotary positions, SwiGLU, no biases, a projection of its own, no dropout
+    /// (Touvron et al. 2023, §2.2).
+    pub fn llama_like(vocab_size: usize, d_ff: usize, sizes: [usize; 3]) -> Self {
+        Self {
+            d_ff,
+            dropout: 0.0,
+            attention_dropout: 0.0,
+            activation: Activation::Silu,
+            gated: true,
+            bias: false,
+            norm_kind: NormKind::Rms,
+            positions: PositionsConfig::rotary(10_000.0),
+            tie_projection: false,
+            ..Self::gpt2_like(vocab_size, 1, sizes)
+        }
+    }
+
+    /// Width of a head.
+    pub fn head_dim(&self) -> usize {
+        self.head_dim.unwrap_or(self.d_model / self.n_heads.max(1))
+    }
+
     /// The first GPT (Radford et al. 2018, §4.1): post-norm, a context of 512.
     pub fn gpt1() -> Self {
         Self { norm: NormPlacement::Post, ..Self::gpt2_like(40_478, 512, [12, 12, 768]) }
     }
 
     fn block(&self) -> BlockConfig {
-        let attention = MultiHeadAttentionConfig::new(self.d_model, self.n_heads.max(1));
+        let d_k = self.head_dim();
+        let norm = NormConfig { d_model: self.d_model, kind: self.norm_kind, bias: self.bias, epsilon: self.epsilon };
         BlockConfig {
             attention: MultiHeadAttentionConfig {
                 n_kv_heads: self.n_kv_heads.unwrap_or(self.n_heads),
+                d_k,
+                d_v: d_k,
+                qkv_bias: self.qkv_bias.unwrap_or(self.bias),
                 bias: self.bias,
+                qk_norm: self.qk_norm.then_some(NormConfig { d_model: d_k, ..norm }),
                 dropout: self.attention_dropout,
-                ..attention
+                ..MultiHeadAttentionConfig::new(self.d_model, self.n_heads.max(1))
             },
             feed_forward: FeedForwardConfig {
                 d_model: self.d_model,
@@ -132,20 +192,23 @@ impl GptConfig {
                 bias: self.bias,
                 dropout: 0.0,
             },
-            norm: NormConfig {
-                kind: self.norm_kind,
-                bias: self.bias,
-                epsilon: self.epsilon,
-                ..NormConfig::layer(self.d_model)
-            },
+            norm,
             placement: self.norm,
+            parallel: self.parallel,
             dropout: self.dropout,
         }
     }
 
+    /// The rotary positions of the layers with a window, if they are their own.
+    pub fn window_rotary(&self) -> Option<Rotary> {
+        match self.positions {
+            PositionsConfig::Rotary(rotary) => self.window_theta.map(|theta| Rotary { theta, scaling: None, ..rotary }),
+            _ => None,
+        }
+    }
+
     fn positions_shape(&self) -> PositionsShape {
-        let d_k = self.d_model / self.n_heads.max(1);
-        PositionsShape { d_model: self.d_model, n_heads: self.n_heads, d_k, causal: true }
+        PositionsShape { d_model: self.d_model, n_heads: self.n_heads, d_k: self.head_dim(), causal: true }
     }
 }
 
@@ -163,17 +226,41 @@ impl ModelSpec for GptConfig {
             ("n_heads", self.n_heads),
             ("n_layers", self.n_layers),
             ("window", self.window.unwrap_or(1)),
+            ("head_dim", self.head_dim.unwrap_or(1)),
         ])?;
         checks::probabilities(&[("dropout", self.dropout), ("attention_dropout", self.attention_dropout)])?;
         checks::positive(&[("epsilon", self.epsilon)])?;
-        checks::heads(self.d_model, self.n_heads)?;
-        checks::attention(&self.block().attention, &self.positions)
+        if self.head_dim.is_none() {
+            checks::heads(self.d_model, self.n_heads)?;
+        }
+        if self.parallel && self.norm != NormPlacement::Pre {
+            return Err(ConfigError::ParallelPostNorm);
+        }
+        if let Some(&layer) = self.full_layers.iter().find(|&&layer| layer >= self.n_layers) {
+            return Err(ConfigError::NoLayer { layer, n_layers: self.n_layers });
+        }
+        let lacking = match (self.window, self.positions) {
+            (None, _) if !self.full_layers.is_empty() => Some(("full_layers", "window")),
+            (None, _) if self.window_theta.is_some() => Some(("window_theta", "window")),
+            (_, PositionsConfig::Rotary(_)) => None,
+            _ => self.window_theta.map(|_| ("window_theta", "positions = rotary")),
+        };
+        if let Some((key, needs)) = lacking {
+            return Err(ConfigError::Needs { key, needs });
+        }
+        checks::attention(&self.block().attention, &self.positions)?;
+        match self.window_rotary() {
+            Some(rotary) => checks::attention(&self.block().attention, &PositionsConfig::Rotary(rotary)),
+            None => Ok(()),
+        }
     }
 
     fn n_params(&self) -> usize {
         let block = self.block();
         let n_embeddings = if self.tie_projection { 1 } else { 2 };
+        let projection_bias = if self.projection_bias { self.vocab_size } else { 0 };
         n_embeddings * self.vocab_size * self.d_model
+            + projection_bias
             + self.positions.n_params(self.positions_shape())
             + self.n_layers * block.n_params()
             + block.n_final_norm_params()
@@ -184,7 +271,7 @@ impl ModelSpec for GptConfig {
     fn init_scheme(&self) -> InitScheme {
         let n_branches = match self.norm {
             NormPlacement::Pre => 2 * self.n_layers,
-            NormPlacement::Post => 1,
+            NormPlacement::Post | NormPlacement::Both => 1,
         };
         let residual_std = INIT_STD / (n_branches as f64).sqrt();
         InitScheme::Normal { std: INIT_STD, residual_std }
@@ -192,13 +279,17 @@ impl ModelSpec for GptConfig {
 
     fn build(&self, init: &Initializer) -> Gpt {
         let embedding = || Embedding::unscaled(self.vocab_size, self.d_model, init);
+        let scale = if self.scale_embeddings { (self.d_model as f64).sqrt() } else { 1.0 };
         Gpt {
-            embedding: embedding(),
+            embedding: Embedding { scale, ..embedding() },
             positions: self.positions.init(self.positions_shape(), init),
             decoder: self.block().stack(self.n_layers, init),
             projection: (!self.tie_projection).then(embedding),
+            projection_bias: self.projection_bias.then(|| init.zeros([self.vocab_size])),
             dropout: self.dropout,
             window: self.window,
+            full_layers: self.full_layers.clone(),
+            window_rotary: self.window_rotary(),
         }
     }
 
@@ -221,8 +312,10 @@ impl ModelSpec for GptConfig {
 
     fn forward_flops_per_token(&self, len: usize) -> usize {
         let block = self.block();
-        let layer = block.weight_products(1) + block.attention_products(len.min(self.window.unwrap_or(len)));
-        2 * (self.n_layers * layer + self.d_model * self.vocab_size)
+        let n_full = if self.window.is_some() { self.full_layers.len() } else { self.n_layers };
+        let attention = n_full * block.attention_products(len)
+            + (self.n_layers - n_full) * block.attention_products(len.min(self.window.unwrap_or(len)));
+        2 * (self.n_layers * block.weight_products(1) + attention + self.d_model * self.vocab_size)
     }
 
     fn describe(&self) -> String {

@@ -43,9 +43,9 @@ impl NextToken for Gpt {
         let tokens = new_tokens(tokens, state.n_rows, &self.device());
         let [_, new] = tokens.dims();
         let n_past = state.caches[0].n_past();
-        let context = self.context(n_past, new);
+        let sight = self.sight(n_past, new);
         let x = self.embedding.forward(tokens, &self.positions, n_past, 0.0, None);
-        let hidden = self.decoder.forward_cached(x, &context, &mut state.caches);
+        let hidden = self.decoder.forward_cached(x, &sight, &mut state.caches);
         let last = hidden.narrow(1, new - 1, 1).squeeze_dim(1); // [rows, d_model]
         scores(self.logits(last))
     }

@@ -8,13 +8,14 @@ mod training;
 pub use config::GptConfig;
 pub use decoding::GptState;
 
-use attentive_attention::{AttentionContext, Dropout, Embedding, Mask, Positions};
+use attentive_attention::{AttentionContext, Dropout, Embedding, Mask, Positions, Rotary, Rotation};
+use attentive_backend::ops;
 use burn::{
-    module::Module,
+    module::{Module, Param},
     tensor::{Device, Int, Tensor},
 };
 
-use crate::Stack;
+use crate::{Contexts, Stack};
 
 /// A stack of causal self-attention over embedded tokens.
 ///
@@ -40,10 +41,30 @@ pub struct Gpt {
     pub decoder: Stack,
     /// Pre-soft-max projection of its own, `[vocab, d_model]`; without it, the embeddings.
     pub projection: Option<Embedding>,
+    /// Bias of the projection: `[vocab]`.
+    pub projection_bias: Option<Param<Tensor<1>>>,
     /// Probability with which sums of embeddings and encodings are dropped.
     pub dropout: f64,
     #[module(skip)]
     window: Option<usize>,
+    #[module(skip)]
+    full_layers: Vec<usize>,
+    #[module(skip)]
+    window_rotary: Option<Rotary>,
+}
+
+/// The contexts of attention of some positions: of the layers with the model's window, and of those that see everything.
+struct Sight<'a> {
+    usual: AttentionContext,
+    full: Option<AttentionContext>,
+    full_layers: &'a [usize],
+}
+
+impl<'a> From<&'a Sight<'_>> for Contexts<'a> {
+    fn from(sight: &'a Sight<'_>) -> Self {
+        let others = sight.full.as_ref().map(|full| (full, sight.full_layers));
+        Self { usual: &sight.usual, others }
+    }
 }
 
 impl Gpt {
@@ -56,9 +77,9 @@ impl Gpt {
     /// If learned positions end before the sequence does.
     pub fn forward(&self, tokens: Tensor<2, Int>, pass: Option<&Dropout>) -> Tensor<3> {
         let [_, seq] = tokens.dims();
-        let context = self.context(0, seq);
+        let sight = self.sight(0, seq);
         let x = self.embedding.forward(tokens, &self.positions, 0, self.dropout, pass);
-        self.decoder.forward(x, &context, pass)
+        self.decoder.forward(x, &sight, pass)
     }
 
     /// The device of the model.
@@ -68,13 +89,21 @@ impl Gpt {
 
     /// Scores of every token: `[..., d_model]` to `[..., vocab]`.
     pub fn logits<const D: usize>(&self, hidden: Tensor<D>) -> Tensor<D> {
-        self.projection().logits(hidden)
+        let bias = self.projection_bias.as_ref().map(Param::val);
+        ops::linear(hidden, self.projection().weight.val().transpose(), bias)
     }
 
-    /// The context of attention for the positions `first .. first + new`.
-    fn context(&self, first: usize, new: usize) -> AttentionContext {
-        let mask = Mask::causal().and_window(self.window);
-        self.positions.context(mask, first, new, &self.device())
+    /// The contexts of attention for the positions `first .. first + new`.
+    fn sight(&self, first: usize, new: usize) -> Sight<'_> {
+        let device = self.device();
+        let context = |mask| self.positions.context(mask, first, new, &device);
+        let mut usual = context(Mask::causal().and_window(self.window));
+        if let Some(rotary) = &self.window_rotary {
+            let d_k = self.positions.d_k();
+            usual.rotation = Some(Rotation::new(first, new, d_k, rotary, &device));
+        }
+        let full = (!self.full_layers.is_empty()).then(|| context(Mask::causal()));
+        Sight { usual, full, full_layers: &self.full_layers }
     }
 
     fn projection(&self) -> &Embedding {

@@ -2,7 +2,7 @@
 
 use attentive_attention::Dropout;
 use attentive_core::TokenMatrix;
-use burn::tensor::Tensor;
+use burn::{module::Param, tensor::Tensor};
 
 use super::Gpt;
 use crate::{CausalModel, tokens::token_tensor};
@@ -13,6 +13,6 @@ impl CausalModel for Gpt {
     }
 
     fn output_projection(&self) -> (Tensor<2>, Option<Tensor<1>>) {
-        (self.projection().weight.val(), None)
+        (self.projection().weight.val(), self.projection_bias.as_ref().map(Param::val))
     }
 }

@@ -164,7 +164,9 @@ impl TransformerConfig {
                 n_kv_heads: self.n_kv_heads.unwrap_or(self.n_heads),
                 d_k: self.d_k(),
                 d_v: self.d_v(),
+                qkv_bias: self.bias,
                 bias: self.bias,
+                qk_norm: None,
                 scaled: self.scale_scores,
                 dropout: self.attention_dropout,
             },
@@ -178,6 +180,7 @@ impl TransformerConfig {
             },
             norm: NormConfig { d_model: self.d_model, kind: self.norm_kind, bias: self.bias, epsilon: self.epsilon },
             placement: self.norm,
+            parallel: false,
             dropout: self.dropout,
         }
     }
@@ -227,7 +230,7 @@ impl ModelSpec for TransformerConfig {
 
     fn n_params(&self) -> usize {
         let block = self.block();
-        let cross_attention = block.attention.n_params() + block.norm.n_params();
+        let cross_attention = block.attention.n_params() + block.n_add_norm_params();
         let own_target = if self.share_embeddings { 0 } else { self.target_vocab_size };
         let own_projection = if self.tie_projection { 0 } else { self.target_vocab_size };
         let projection_bias = if self.projection_bias { self.target_vocab_size } else { 0 };
