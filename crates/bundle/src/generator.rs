@@ -18,6 +18,9 @@ pub struct GenerationConfig {
     /// Whether the end-of-text token stands before a prompt, as it stands between documents in training; a text from nothing
     /// begins with it in any case.
     pub begin: bool,
+    /// The token that stands before a prompt, where it is not the end-of-text token: Llama's `<s>`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub begin_id: Option<TokenId>,
     /// Tokens that may follow the prompt.
     pub max_tokens: usize,
     /// Strings that end the text; they are not part of it.
@@ -39,6 +42,7 @@ impl Default for GenerationConfig {
     fn default() -> Self {
         Self {
             begin: true,
+            begin_id: None,
             max_tokens: 200,
             stop: Vec::new(),
             min_tokens: 0,
@@ -101,7 +105,9 @@ pub struct TextScore {
 pub struct Generator<M> {
     model: M,
     tokenizer: Arc<dyn Tokenizer>,
-    /// Stands between documents, so a text begins and ends with it.
+    /// Begins a text: the token of the configuration, or that which stands between documents.
+    begin: Option<TokenId>,
+    /// Stands between documents, so a text ends with it.
     end: Option<TokenId>,
     suppressed: Vec<TokenId>,
 }
@@ -118,12 +124,13 @@ impl Generator<TextModel> {
         device: &Device,
         precision: Option<WeightFormat>,
     ) -> Result<Self, BundleError> {
-        Ok(Self::new(bundle.text_model(device, precision)?, bundle.tokenizer()?.clone()))
+        let generator = Self::new(bundle.text_model(device, precision)?, bundle.tokenizer()?.clone());
+        Ok(Self { begin: bundle.generation.begin_id.or(generator.begin), ..generator })
     }
 }
 
 impl<M: LanguageModel> Generator<M> {
-    /// How probable `text` is after an end-of-text token, if `begin` is set; without that, or without one in the vocabulary,
+    /// How probable `text` is after the token that texts begin with, if `begin` is set; without that, or without one in the vocabulary,
     /// its first token is given.
     ///
     /// A text that is longer than the model has positions for is read in windows that overlap by half.
@@ -131,7 +138,7 @@ impl<M: LanguageModel> Generator<M> {
     /// # Errors
     /// [`DeviceError`] if the device does not hand over its results.
     pub fn score(&self, text: &str, begin: bool) -> Result<TextScore, DeviceError> {
-        let begin = self.end.filter(|_| begin);
+        let begin = self.begin.filter(|_| begin);
         let ids: Vec<TokenId> = begin.into_iter().chain(self.tokenizer.encode(text)).collect();
         let n_given = match (begin, ids.first()) {
             (None, Some(&first)) => self.tokenizer.decode_bytes(&[first]).map_or(0, |bytes| bytes.len()),
@@ -157,12 +164,12 @@ impl<M: LanguageModel> Generator<M> {
         let end = specials.eos;
         let unused = crate::unused_rows(&*tokenizer, model.vocab_size());
         let suppressed = specials.iter().filter(|&id| Some(id) != end).chain(unused).collect();
-        Self { model, tokenizer, end, suppressed }
+        Self { model, tokenizer, begin: end, end, suppressed }
     }
 
-    /// Whether a text can begin from nothing: the vocabulary has an end-of-text token.
+    /// Whether a text can begin from nothing: the vocabulary has a token that texts begin with.
     pub fn can_begin(&self) -> bool {
-        self.end.is_some()
+        self.begin.is_some()
     }
 
     /// Continues `prompt`; the text after it is handed to `on_text` as it comes, piece by piece.
@@ -211,7 +218,7 @@ impl<M: LanguageModel> Generator<M> {
     ) -> Result<Vec<Ended>, DecodeError> {
         let ids = |prompt: &str| {
             let prompt = self.tokenizer.encode(prompt);
-            self.end.filter(|_| config.begin || prompt.is_empty()).into_iter().chain(prompt).collect()
+            self.begin.filter(|_| config.begin || prompt.is_empty()).into_iter().chain(prompt).collect()
         };
         let prompts: Vec<Vec<TokenId>> = prompts.iter().map(|prompt| ids(prompt.as_ref())).collect();
         let rules = config.rules(&self.suppressed);

@@ -77,7 +77,7 @@ fn a_stop_string_cuts_the_text_and_ends_it() {
 #[test]
 fn the_end_of_text_stands_before_a_prompt_where_that_is_wanted() {
     let tokenizer = bytes();
-    let model = gpt(tokenizer.vocab_size(), PositionsConfig::Rotary { theta: 1e4 });
+    let model = gpt(tokenizer.vocab_size(), PositionsConfig::rotary(1e4));
     let generator = Generator::new(model.clone(), tokenizer.clone());
     for (begin, prompt, first) in [(true, "ab", vec![1]), (false, "ab", vec![]), (false, "", vec![1])] {
         let sampling = SamplingConfig { seed: 5, ..Default::default() };
@@ -125,7 +125,7 @@ fn log_prob(model: &Gpt, ids: &[TokenId]) -> f64 {
 #[test]
 fn a_score_is_what_decoding_says_of_each_token() {
     let tokenizer = bytes();
-    let model = gpt(tokenizer.vocab_size(), PositionsConfig::Rotary { theta: 1e4 });
+    let model = gpt(tokenizer.vocab_size(), PositionsConfig::rotary(1e4));
     let score = Generator::new(model.clone(), tokenizer.clone()).score("Ümit", true).unwrap();
     let ids = [vec![1], tokenizer.encode("Ümit")].concat();
     assert!((score.log_prob - log_prob(&model, &ids)).abs() < 1e-3, "{score:?}");

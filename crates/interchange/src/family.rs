@@ -4,7 +4,13 @@ use std::{fmt, path::Path, str::FromStr};
 
 use attentive_bundle::Bundle;
 
-use crate::{ExportConfig, InterchangeError, bert, canine, ctranslate2, gpt2, reader::Reader, seq2seq, t5};
+use crate::{
+    ExportConfig, InterchangeError, bert, canine, ctranslate2,
+    decoder::{Architecture as _, Gemma, Gemma3, GptNeoX, Llama, Mistral, Opt, Phi, Phi3, Qwen2, Qwen3},
+    gpt2,
+    reader::Reader,
+    seq2seq, t5,
+};
 
 /// Reads a family's model from a folder whose `config.json` is of it.
 pub(crate) type Import = fn(&mut Reader<'_>) -> Result<Bundle, InterchangeError>;
@@ -54,6 +60,26 @@ families! {
     Pegasus = seq2seq::PEGASUS;
     /// `GPT2LMHeadModel` of transformers.
     Gpt2 = gpt2::FAMILY;
+    /// `LlamaForCausalLM` of transformers.
+    Llama = Llama::FAMILY;
+    /// `MistralForCausalLM` of transformers.
+    Mistral = Mistral::FAMILY;
+    /// `Qwen2ForCausalLM` of transformers.
+    Qwen2 = Qwen2::FAMILY;
+    /// `Qwen3ForCausalLM` of transformers.
+    Qwen3 = Qwen3::FAMILY;
+    /// `GemmaForCausalLM` of transformers.
+    Gemma = Gemma::FAMILY;
+    /// `Gemma3ForCausalLM` of transformers.
+    Gemma3 = Gemma3::FAMILY;
+    /// `PhiForCausalLM` of transformers.
+    Phi = Phi::FAMILY;
+    /// `Phi3ForCausalLM` of transformers.
+    Phi3 = Phi3::FAMILY;
+    /// `GPTNeoXForCausalLM` of transformers.
+    GptNeoX = GptNeoX::FAMILY;
+    /// `OPTForCausalLM` of transformers.
+    Opt = Opt::FAMILY;
     /// `BertModel` of transformers, or the class with the model's heads.
     Bert = bert::BERT;
     /// `RobertaModel` of transformers, or the class with the model's heads.

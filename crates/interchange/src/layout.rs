@@ -86,6 +86,19 @@ impl Layout {
         Self { start: [from * cols, to * cols], ..Self::new(&[ours, cols], &[theirs, cols], &axes) }
     }
 
+    /// As [`map`](Self::map), of a larger map there: `[d_in, d_out]` here; there `[rows, d_in]`, in whose rows from `first` on
+    /// stand as many groups of outputs, so far from one another, as `groups` says.
+    pub(crate) fn map_part([d_in, d_out]: [usize; 2], rows: usize, first: usize, [n, step]: [usize; 2]) -> Self {
+        let axes = [(d_in, [d_out, 1]), (n, [d_out / n, step * d_in]), (d_out / n, [1, d_in])];
+        Self { start: [0, first * d_in], ..Self::new(&[d_in, d_out], &[rows, d_in], &axes) }
+    }
+
+    /// The bias of such a part: `[d_out]` here, `[rows]` there.
+    pub(crate) fn vector_part(d_out: usize, rows: usize, first: usize, [n, step]: [usize; 2]) -> Self {
+        let axes = [(n, [d_out / n, step]), (d_out / n, [1; 2])];
+        Self { start: [0, first], ..Self::new(&[d_out], &[rows], &axes) }
+    }
+
     /// A convolution of `width` positions: `[width · d_in, d_out]` here, `[d_out, d_in, width]` there.
     pub(crate) fn convolution(width: usize, [d_in, d_out]: [usize; 2]) -> Self {
         let axes = [(width, [d_in * d_out, 1]), (d_in, [d_out, width]), (d_out, [1, width * d_in])];
@@ -240,6 +253,11 @@ mod tests {
         assert_eq!(Layout::rows(1, 3, [1, 2]).ours(), [3, 2]);
         assert_eq!(theirs(&Layout::rows_between([2, 4], [0, 2, 2], 1), &same), [none, none, 0, 1]);
         // Ours: [position · 2 + from, to]; theirs: [to, from, position].
+        // Two groups of two outputs, three rows apart, from row 1 of 6 on; ours [0 1 2 3], one input.
+        let part = [none, 0, 1, none, 2, 3];
+        assert_eq!(theirs(&Layout::map_part([1, 4], 6, 1, [2, 3]), &same), part);
+        assert_eq!(theirs(&Layout::vector_part(4, 6, 1, [2, 3]), &same), part);
+        assert_eq!(theirs(&Layout::map_part([2, 1], 2, 1, [1, 0]), &same), [none, none, 0, 1]);
         let convolution = Layout::convolution(2, [2, 3]);
         let expected: Vec<usize> =
             (0..3).flat_map(|to| (0..2).flat_map(move |from| (0..2).map(move |at| (at * 2 + from) * 3 + to))).collect();

@@ -5,6 +5,7 @@
 //! | transformers: Marian (OPUS-MT), post-norm | [`import`] | [`export`] to [`Format::Marian`] |
 //! | transformers: Pegasus, pre-norm | [`import`] | [`export`] to [`Format::Pegasus`] |
 //! | transformers: GPT-2 | [`import`] | [`export`] to [`Format::Gpt2`] |
+//! | transformers: Llama, Mistral, Qwen 2 and 3, Gemma and Gemma 3, Phi and Phi 3, GPT-NeoX, OPT | [`import`] | [`export`] to [`Format::Llama`] and others |
 //! | transformers: BERT | [`import`] | [`export`] to [`Format::Bert`] |
 //! | transformers: RoBERTa | [`import`] | [`export`] to [`Format::Roberta`] |
 //! | transformers: T5, ByT5 | [`import`] | [`export`] to [`Format::T5`] |
@@ -36,6 +37,7 @@ mod canine;
 mod checkpoint;
 mod checks;
 mod ctranslate2;
+mod decoder;
 mod error;
 mod family;
 mod files;

@@ -10,7 +10,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::{
-    ImportConfig, InterchangeError, files,
+    ImportConfig, InterchangeError,
+    decoder::Keys,
+    files,
     settings::{self, Writing},
     source::Source,
     tokenizers,
@@ -77,6 +79,22 @@ impl<'a> Reader<'a> {
         let config = config.map_err(InterchangeError::damaged(&self.config_path()))?;
         self.note_settings(CONFIG, &settings::unfollowed::<T>(&self.settings));
         Ok(config)
+    }
+
+    /// What `read` makes of the settings of `config.json`; those that it does not ask for are noted, unless they have no
+    /// effect.
+    ///
+    /// # Errors
+    /// [`InterchangeError::Damaged`], [`InterchangeError::Unsupported`].
+    pub(crate) fn read_keys<T>(
+        &mut self,
+        read: impl FnOnce(&mut Keys<'_>) -> Result<T, InterchangeError>,
+    ) -> Result<T, InterchangeError> {
+        let mut keys = Keys::new(self.config_path(), &self.settings);
+        let found = read(&mut keys)?;
+        let left = settings::unread(keys.finish()?.iter());
+        self.note_settings(CONFIG, &left);
+        Ok(found)
     }
 
     /// Opens the weights; `rename` gives the name that a tensor has here.

@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use attentive_bundle::{DecodingConfig, GenerationConfig};
+use attentive_bundle::{Bundle, DecodingConfig, GenerationConfig};
 use attentive_model::Role;
-use attentive_tokenizer::{TokenId, Tokenizer};
+use attentive_tokenizer::{Specials, TokenId, Tokenizer};
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{DeserializeOwned, Error as _, Visitor, value::Error},
@@ -219,8 +219,13 @@ pub(crate) fn fields_of<T: DeserializeOwned>() -> &'static [&'static str] {
 /// The settings of `config.json` that are neither read by `T` nor of how texts are written, and may have an effect.
 pub(crate) fn unfollowed<T: DeserializeOwned>(settings: &Map<String, Value>) -> Vec<String> {
     let known = fields_of::<T>();
-    let is_read = |key: &str| known.contains(&key) || OF_GENERATION.contains(&key);
-    settings.iter().filter(|(key, value)| !is_read(key) && !has_no_effect(key, value)).map(described).collect()
+    unread(settings.iter().filter(|(key, _)| !known.contains(&key.as_str())))
+}
+
+/// Of settings that nothing has read, those that are not of how texts are written, and may have an effect.
+pub(crate) fn unread<'a>(settings: impl Iterator<Item = (&'a String, &'a Value)>) -> Vec<String> {
+    let is_idle = |key: &str, value: &Value| OF_GENERATION.contains(&key) || has_no_effect(key, value);
+    settings.filter(|(key, value)| !is_idle(key, value)).map(described).collect()
 }
 
 /// A setting for a note, cut short where its value is long.
@@ -250,8 +255,36 @@ pub(crate) fn of_decoding(decoding: &DecodingConfig, never: &[TokenId]) -> Map<S
     settings
 }
 
+/// The `generation_config.json` of a language model; what transformers has no equal of is noted.
+pub(crate) fn of_language_model(bundle: &Bundle, specials: &Specials, notes: &mut Vec<String>) -> Value {
+    let GenerationConfig { max_tokens, stop, sampling, .. } = &bundle.generation;
+    let mut written = json!({
+        "bos_token_id": specials.bos,
+        "eos_token_id": specials.eos,
+        "do_sample": sampling.temperature > 0.0,
+        "max_new_tokens": max_tokens,
+    });
+    if sampling.temperature > 0.0 {
+        written["temperature"] = json!(sampling.temperature);
+        written["top_k"] = json!(sampling.top_k);
+        written["top_p"] = json!(sampling.top_p);
+        written["min_p"] = json!(sampling.min_p);
+    }
+    if sampling.repetition_penalty != 1.0 {
+        let penalty = sampling.repetition_penalty;
+        notes.push(format!(
+            "generation.sampling.repetition_penalty = {penalty} is left out: transformers' acts on logits"
+        ));
+    }
+    if !stop.is_empty() {
+        notes.push(format!("generation.stop = {stop:?} is left out: give it to generate() as stop_strings"));
+    }
+    written.as_object_mut().expect("an object").extend(of_generation(&bundle.generation));
+    written
+}
+
 /// What `generation_config.json` says of the rules of continuations.
-pub(crate) fn of_generation(generation: &GenerationConfig) -> Map<String, Value> {
+fn of_generation(generation: &GenerationConfig) -> Map<String, Value> {
     let GenerationConfig { min_tokens, no_repeat_ngram, suppressed, bad_words, .. } = generation;
     of_rules(*min_tokens, *no_repeat_ngram, suppressed, bad_words)
 }

@@ -189,6 +189,38 @@ pub(crate) fn export_gpt2(
     Ok(None)
 }
 
+/// Writes a tokenizer as `AutoTokenizer` reads it beside a decoder, where that is possible, else in our own file; `has_begin`
+/// says whether a text begins with a token: `begin`, or the end-of-text token.
+///
+/// The note, if there is one, names what was left out.
+///
+/// # Errors
+/// As [`export_gpt2`].
+pub(crate) fn export_decoder(
+    folder: &Path,
+    tokenizer: &dyn Tokenizer,
+    has_begin: bool,
+    begin: Option<TokenId>,
+) -> Result<Option<String>, InterchangeError> {
+    let specials = tokenizer.specials();
+    let before = begin.or(specials.eos).filter(|_| has_begin);
+    let Some(json) = tokenizer.to_model().and_then(|model| model.to_hugging_face_json(before)) else {
+        return export_gpt2(folder, tokenizer, has_begin);
+    };
+    files::write(&folder.join(TOKENIZER), json.as_bytes())?;
+    let name = |id: Option<TokenId>| id.and_then(|id| tokenizer.token(id));
+    let config = json!({
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "bos_token": name(specials.bos),
+        "eos_token": name(specials.eos),
+        "unk_token": name(specials.unk),
+        "pad_token": name(specials.pad),
+        "clean_up_tokenization_spaces": false,
+    });
+    files::write_json(&folder.join(SETTINGS), &config)?;
+    Ok(None)
+}
+
 /// Writes a tokenizer as `BertTokenizer` or `RobertaTokenizer` reads it, where that is possible, and in our own file.
 ///
 /// The note, if there is one, names what was left out.

@@ -18,7 +18,8 @@ use crate::files;
 use crate::hugging_face::{HuggingFace, HuggingFaceFile};
 use crate::marian::{Marian, MarianFile};
 use crate::sentencepiece::{SentencePiece, SentencePieceFile};
-use crate::tokenizer::Tokenizer;
+use crate::tokenizer::{TokenId, Tokenizer};
+use crate::tokenizer_json;
 use crate::wordpiece::{WordPiece, WordPieceFile};
 
 const FORMAT: &str = "attentive-tokenizer";
@@ -107,6 +108,20 @@ impl Model {
     pub fn hugging_face_json(&self) -> Option<&str> {
         match self {
             Self::HuggingFace(file) => Some(file.json()),
+            _ => None,
+        }
+    }
+
+    /// Hugging Face's `tokenizer.json` of a tokenizer that was read from one, or of byte-level BPE with its added tokens, which
+    /// puts `before` before each text; `None` for other kinds. What was read from a file is that file, whatever is `before`.
+    pub fn to_hugging_face_json(&self, before: Option<TokenId>) -> Option<String> {
+        match self {
+            Self::HuggingFace(file) => Some(file.json().to_owned()),
+            Self::ByteLevelBpe(file) => Some(tokenizer_json::of_byte_level(file, &[], before)),
+            Self::WithAddedTokens(added) => match &*added.tokenizer {
+                Self::ByteLevelBpe(file) => Some(tokenizer_json::of_byte_level(file, &added.added_tokens, before)),
+                _ => None,
+            },
             _ => None,
         }
     }

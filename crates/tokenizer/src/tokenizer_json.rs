@@ -1,5 +1,6 @@
 //! Hugging Face's `tokenizer.json`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use rustc_hash::FxHashMap;
@@ -64,6 +65,61 @@ pub(crate) fn read(
     }
     let text = text.unwrap_or_else(|| value.to_string());
     Ok(Box::new(HuggingFace::from_json(path, text, names, of_class)?))
+}
+
+/// The `tokenizer.json` of byte-level BPE, with tokens `added` to its vocabulary, and a token `before` each text.
+pub(crate) fn of_byte_level(file: &ByteLevelFile, added: &[AddedToken], before: Option<TokenId>) -> String {
+    let ByteLevelFile { specials, vocab, merges } = file;
+    let is_added = |id: TokenId| added.iter().any(|token| token.id == id);
+    let own = specials
+        .iter()
+        .filter(|&id| !is_added(id))
+        .filter_map(|id| Some(AddedToken::special(id, vocab.get(id as usize)?)));
+    let mut tokens: Vec<AddedToken> = own.chain(added.iter().cloned()).collect();
+    tokens.sort_by_key(|token| token.id);
+    tokens.dedup_by_key(|token| token.id);
+    let added_tokens: Vec<Value> = tokens
+        .iter()
+        .map(|AddedToken { id, content, special, lstrip, rstrip, single_word, normalized }| {
+            json!({
+                "id": id,
+                "content": content,
+                "special": special,
+                "lstrip": lstrip,
+                "rstrip": rstrip,
+                "single_word": single_word,
+                "normalized": normalized,
+            })
+        })
+        .collect();
+    let byte_level = json!({ "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true });
+    let name = before.and_then(|id| {
+        let added = tokens.iter().find(|token| token.id == id).map(|token| &token.content);
+        Some((id, added.or(vocab.get(id as usize))?))
+    });
+    let template = name.map(|(id, name)| {
+        let special = |type_id: u8| json!({ "SpecialToken": { "id": name, "type_id": type_id } });
+        let sequence = |id: &str, type_id: u8| json!({ "Sequence": { "id": id, "type_id": type_id } });
+        json!({
+            "type": "TemplateProcessing",
+            "single": [special(0), sequence("A", 0)],
+            "pair": [special(0), sequence("A", 0), special(1), sequence("B", 1)],
+            "special_tokens": { name: { "id": name, "ids": [id], "tokens": [name] } },
+        })
+    });
+    let ids: BTreeMap<&str, usize> = vocab.iter().map(String::as_str).zip(0..).collect();
+    let file = json!({
+        "version": "1.0",
+        "truncation": null,
+        "padding": null,
+        "added_tokens": added_tokens,
+        "normalizer": null,
+        "pre_tokenizer": byte_level,
+        "post_processor": template.unwrap_or_else(|| byte_level.clone()),
+        "decoder": byte_level,
+        "model": { "type": "BPE", "vocab": ids, "merges": merges, "unk_token": null, "byte_fallback": false },
+    });
+    file.to_string()
 }
 
 /// Whether `value` is a `tokenizer.json` of Hugging Face's, of whatever kind.

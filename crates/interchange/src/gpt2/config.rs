@@ -115,6 +115,12 @@ impl Gpt2Config {
             (!config.gated, "gated: its feed-forward sub-layers are not gated"),
             (config.n_kv_heads.is_none_or(|n| n == config.n_heads), "n_kv_heads: each head has its own"),
             (config.window.is_none(), "window: every key before a query is seen"),
+            (config.head_dim() * config.n_heads == config.d_model, "head_dim: heads share out d_model"),
+            (config.qkv_bias.is_none_or(|bias| bias), "qkv_bias: queries, keys and values have biases"),
+            (!config.qk_norm, "qk_norm: queries and keys are not normalised"),
+            (!config.parallel, "parallel: the feed-forward network comes after attention"),
+            (!config.scale_embeddings, "scale_embeddings: embeddings are taken as they are"),
+            (!config.projection_bias, "projection_bias: its projection has no bias"),
         ];
         let problems: Vec<String> =
             checks.iter().filter(|(holds, _)| !holds).map(|(_, problem)| (*problem).to_owned()).collect();

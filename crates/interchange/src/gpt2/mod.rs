@@ -4,10 +4,8 @@ mod config;
 
 use std::{collections::BTreeMap, path::Path};
 
-use attentive_bundle::{Bundle, GenerationConfig};
+use attentive_bundle::Bundle;
 use attentive_model::{GptConfig, ModelSpec};
-use attentive_tokenizer::Specials;
-use serde_json::{Value, json};
 
 use self::config::Gpt2Config;
 use crate::{
@@ -46,40 +44,12 @@ fn export(bundle: &Bundle, _: &ExportConfig, folder: &Path) -> Result<Vec<String
     files::make_folder(folder)?;
     files::write_json(&folder.join("config.json"), &theirs)?;
     let mut notes = Vec::new();
-    let generation = generation(bundle, specials, &mut notes);
+    let generation = settings::of_language_model(bundle, specials, &mut notes);
     files::write_json(&folder.join("generation_config.json"), &generation)?;
     let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
     attentive_weights::write(&folder.join("model.safetensors"), &tensors, &metadata)?;
     notes.extend(tokenizers::export_gpt2(folder, &**bundle.tokenizer()?, bundle.generation.begin)?);
     Ok(notes)
-}
-
-/// The settings of `generation_config.json`; those that transformers has no equal of are noted.
-fn generation(bundle: &Bundle, specials: &Specials, notes: &mut Vec<String>) -> Value {
-    let GenerationConfig { max_tokens, stop, sampling, .. } = &bundle.generation;
-    let mut written = json!({
-        "bos_token_id": specials.bos,
-        "eos_token_id": specials.eos,
-        "do_sample": sampling.temperature > 0.0,
-        "max_new_tokens": max_tokens,
-    });
-    if sampling.temperature > 0.0 {
-        written["temperature"] = json!(sampling.temperature);
-        written["top_k"] = json!(sampling.top_k);
-        written["top_p"] = json!(sampling.top_p);
-        written["min_p"] = json!(sampling.min_p);
-    }
-    if sampling.repetition_penalty != 1.0 {
-        let penalty = sampling.repetition_penalty;
-        notes.push(format!(
-            "generation.sampling.repetition_penalty = {penalty} is left out: transformers' acts on logits"
-        ));
-    }
-    if !stop.is_empty() {
-        notes.push(format!("generation.stop = {stop:?} is left out: give it to generate() as stop_strings"));
-    }
-    written.as_object_mut().expect("an object").extend(settings::of_generation(&bundle.generation));
-    written
 }
 
 /// Reads what transformers wrote, or what OpenAI released.

@@ -1,0 +1,40 @@
+//! Phi 3: Llama with its projections in one tensor each.
+
+use attentive_model::GptConfig;
+use serde_json::{Map, Value, json};
+
+use super::{
+    Architecture, Usual, extend,
+    keys::Keys,
+    names::{Names, Qkv},
+    read_llama_like, windows, write_llama_like,
+};
+use crate::InterchangeError;
+
+pub(crate) struct Phi3;
+
+impl Architecture for Phi3 {
+    const MODEL_TYPE: &'static str = "phi3";
+    const CLASS_PREFIX: &'static str = "Phi3";
+    const NAMES: Names =
+        Names { qkv: Qkv::Stacked("self_attn.qkv_proj"), gate_and_inner: Some("mlp.gate_up_proj"), ..Names::LLAMA };
+
+    fn read(keys: &mut Keys<'_>) -> Result<GptConfig, InterchangeError> {
+        let config = read_llama_like(keys, &Usual::LLAMA)?;
+        let _ = keys.find::<usize>("original_max_position_embeddings")?; // of rope_scaling, which says what it does
+        let windows::Windows { window, full_layers } = windows::read(keys, config.n_layers, |_| false)?;
+        Ok(GptConfig {
+            dropout: keys.get("resid_pdrop", 0.0)?,
+            epsilon: keys.get("rms_norm_eps", 1e-5)?,
+            window,
+            full_layers,
+            ..config
+        })
+    }
+
+    fn write(config: &GptConfig) -> Map<String, Value> {
+        let mut settings = write_llama_like(config);
+        extend(&mut settings, json!({ "sliding_window": config.window, "resid_pdrop": config.dropout }));
+        settings
+    }
+}

@@ -1,0 +1,212 @@
+//! Decoders against transformers (`tests/golden/generate_decoders.py`): one configuration here, an architecture each there.
+
+use std::{fs, ops::ControlFlow};
+
+use attentive_backend::{BackendKind, Device};
+use attentive_bundle::{Bundle, Generator};
+use attentive_core::LanguageModel;
+use attentive_interchange::{ExportConfig, Format, ImportConfig, Imported, InterchangeError, export, import};
+use attentive_model::GptConfig;
+use attentive_testkit::{Area, Comparison, Golden};
+use burn::tensor::{Int, Tensor, TensorData};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// How far a logit may be from transformers'.
+const ALLOWED: f64 = 1e-4;
+
+const FOLDERS: [(&str, Format); 12] = [
+    ("llama", Format::Llama),
+    ("llama-old", Format::Llama),
+    ("mistral", Format::Mistral),
+    ("qwen2", Format::Qwen2),
+    ("qwen3", Format::Qwen3),
+    ("gemma", Format::Gemma),
+    ("gemma3", Format::Gemma3),
+    ("phi", Format::Phi),
+    ("phi3", Format::Phi3),
+    ("gpt-neox", Format::GptNeoX),
+    ("gpt-neox-in-turn", Format::GptNeoX),
+    ("opt", Format::Opt),
+];
+
+fn golden() -> Golden {
+    Golden::of(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(name: &str) -> Imported {
+    import(&golden().path(name), &ImportConfig::default()).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn case(name: &str) -> Value {
+    golden().cases(&format!("{name}/logits.json")).remove(0)
+}
+
+fn field<T: for<'de> Deserialize<'de>>(case: &Value, name: &str) -> T {
+    T::deserialize(&case[name]).unwrap()
+}
+
+fn compare(what: String, found: &[f32], expected: &[f64]) {
+    let mut comparison =
+        Comparison::new(Area::Weights, what, format!("transformers {}", golden().version("transformers")), ALLOWED);
+    assert_eq!(found.len(), expected.len());
+    let errors = found.iter().zip(expected).map(|(&a, e)| (f64::from(a) - e).abs());
+    comparison.case("logits", errors.fold(0.0, f64::max));
+    comparison.report();
+}
+
+fn logits(bundle: &Bundle, rows: &[Vec<u32>], device: &Device) -> Vec<f32> {
+    let model = bundle.model::<GptConfig>(device).unwrap();
+    let ids: Vec<i64> = rows.iter().flatten().map(|&id| i64::from(id)).collect();
+    let ids = Tensor::<2, Int>::from_data(TensorData::new(ids, [rows.len(), rows[0].len()]), device);
+    model.logits(model.forward(ids, None)).into_data().try_into_vec().unwrap()
+}
+
+#[test]
+fn logits_are_those_of_transformers() {
+    for (name, kind) in
+        FOLDERS.iter().flat_map(|(name, _)| [BackendKind::Flex, BackendKind::NdArray].map(|k| (name, k)))
+    {
+        let case = case(name);
+        let found = logits(&read(name).bundle, &field::<Vec<_>>(&case, "ids"), &kind.device().unwrap());
+        compare(format!("logits of a {name} model read, {kind}"), &found, &Golden::tensor(&case, "logits"));
+    }
+}
+
+#[test]
+fn the_engine_gives_the_log_probabilities_of_transformers() {
+    let device = BackendKind::Flex.device().unwrap();
+    for (name, _) in FOLDERS {
+        let case = case(name);
+        let model = read(name).bundle.text_model(&device, None).unwrap();
+        let rows: Vec<Vec<u32>> = field(&case, "ids");
+        let logits = Golden::tensor(&case, "logits");
+        let vocab_size = logits.len() / rows.concat().len();
+        let expected = attentive_testkit::log_softmax(&logits, vocab_size);
+        let of_row = |(row, expected): (&Vec<u32>, &[f64])| {
+            let targets = row[1..].iter().enumerate();
+            targets.map(|(at, &target)| expected[at * vocab_size + target as usize]).collect::<Vec<f64>>()
+        };
+        let of_texts: Vec<f64> =
+            rows.iter().zip(expected.chunks(vocab_size * rows[0].len())).flat_map(of_row).collect();
+        let found: Vec<f32> = rows.iter().flat_map(|row| model.log_probs_of(row).unwrap()).collect();
+        compare(format!("log-probabilities of a {name} model read, the engine of the CPU"), &found, &of_texts);
+    }
+}
+
+#[test]
+fn texts_go_on_as_in_transformers() {
+    let device = BackendKind::Flex.device().unwrap();
+    for (name, _) in FOLDERS {
+        let (Imported { bundle, .. }, case) = (read(name), case(name));
+        let tokenizer = bundle.tokenizer().unwrap();
+        let texts: Vec<String> = field(&case, "texts");
+        let begin: Vec<u32> = match bundle.generation.begin {
+            true => bundle.generation.begin_id.or(tokenizer.specials().eos).into_iter().collect(),
+            false => Vec::new(),
+        };
+        let encoded: Vec<Vec<u32>> = texts.iter().map(|text| [&begin[..], &tokenizer.encode(text)].concat()).collect();
+        assert_eq!(encoded, field::<Vec<Vec<u32>>>(&case, "encoded"), "{name}");
+        let generator = Generator::from_bundle(&bundle, &device, None).unwrap();
+        let mut config = bundle.generation.clone();
+        (config.max_tokens, config.sampling.temperature) = (12, 0.0);
+        let mut text = String::new();
+        let on_text = |piece: &str| {
+            text += piece;
+            ControlFlow::Continue(())
+        };
+        generator.generate(&texts[0], &config, on_text).unwrap();
+        let expected: Vec<u32> = field(&case, "generated");
+        assert!(!expected.is_empty());
+        assert_eq!(text, tokenizer.decode(&expected).unwrap(), "{name}");
+    }
+}
+
+#[test]
+fn what_is_read_is_said() {
+    for (name, _) in FOLDERS {
+        let padding = "the vocabulary has 3 rows that no token has: they are never chosen";
+        assert_eq!(read(name).notes, [padding], "{name}");
+    }
+}
+
+#[test]
+fn models_are_written_as_they_were_read() {
+    for (name, format) in FOLDERS {
+        let folder = tempfile::tempdir().unwrap();
+        let bundle = read(name).bundle;
+        let notes = export(&bundle, format, &ExportConfig { max_len: 64, ..ExportConfig::default() }, folder.path());
+        assert_eq!(notes.unwrap_or_else(|error| panic!("{name}: {error}")), [""; 0], "{name}");
+        let again = import(folder.path(), &ImportConfig::default()).unwrap().bundle;
+        assert_eq!(again.params, bundle.params, "{name}");
+        assert_eq!(serde_json::to_value(&again.model).unwrap()["vocab_size"], json!(41));
+        let case = case(name);
+        let found = logits(&again, &field::<Vec<_>>(&case, "ids"), &BackendKind::Flex.device().unwrap());
+        compare(format!("logits of a {name} model written and read again"), &found, &Golden::tensor(&case, "logits"));
+        let ids = |bundle: &Bundle| bundle.tokenizer().unwrap().encode("the animal was too  wide");
+        assert_eq!((ids(&again), again.generation.begin_id), (ids(&bundle), bundle.generation.begin_id), "{name}");
+    }
+}
+
+#[test]
+fn what_an_architecture_lacks_is_named() {
+    let refused = |name: &str, format: Format| {
+        let folder = tempfile::tempdir().unwrap();
+        match export(&read(name).bundle, format, &ExportConfig::default(), folder.path()) {
+            Err(InterchangeError::Inexpressible { problems, .. }) => problems.join("; "),
+            other => panic!("{name} as {format}: {other:?}"),
+        }
+    };
+    for (name, format, expected) in [
+        ("gemma3", Format::Llama, "qk_norm: true here, not set there"),
+        ("mistral", Format::Llama, "window: 4 here, not set there"),
+        ("qwen2", Format::Llama, "qkv_bias: true here, false there"),
+        ("phi", Format::GptNeoX, "projection_bias: true here, not set there"),
+        ("llama", Format::Opt, "norm_kind: \"rms\" here, \"layer\" there"),
+        ("llama", Format::Gpt2, "positions: its positions are learned"),
+    ] {
+        let problems = refused(name, format);
+        assert!(problems.contains(expected), "{name} as {format}: {problems}");
+    }
+}
+
+/// A folder with some of its settings changed.
+fn with_settings(name: &str, changes: &Value) -> Result<Imported, InterchangeError> {
+    let folder = tempfile::tempdir().unwrap();
+    for file in fs::read_dir(golden().path(name)).unwrap() {
+        let path = file.unwrap().path();
+        fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
+    }
+    let path = folder.path().join("config.json");
+    let mut settings: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let (Value::Object(settings), Value::Object(changes)) = (&mut settings, changes) else { panic!("objects") };
+    settings.extend(changes.clone());
+    fs::write(&path, serde_json::to_vec(settings).unwrap()).unwrap();
+    import(folder.path(), &ImportConfig::default())
+}
+
+#[test]
+fn settings_are_followed_refused_or_noted() {
+    for (name, changes, expected) in [
+        ("llama", json!({ "rope_parameters": { "rope_type": "dynamic", "factor": 2.0 } }), "rope_type is \"dynamic\""),
+        ("llama", json!({ "rope_parameters": { "rope_type": "linear" } }), "factor is missing"),
+        ("llama", json!({ "rope_parameters": { "rope_type": "yarn", "factor": 2.0, "mscale": 0.7 } }), "mscale = 0.7"),
+        ("llama", json!({ "attention_bias": true }), "attention_bias and mlp_bias differ"),
+        ("llama", json!({ "hidden_act": "swishy" }), "hidden_act is \"swishy\""),
+        ("llama", json!({ "hidden_size": "eight" }), "hidden_size is \"eight\""),
+        ("llama", json!({ "num_hidden_layers": null }), "num_hidden_layers is missing"),
+        ("llama", json!({ "num_hidden_layers": 3 }), "num_hidden_layers is 3"),
+        ("phi", json!({ "qk_layernorm": true }), "qk_layernorm is true"),
+        ("gemma3", json!({ "attn_logit_softcapping": 50.0 }), "attn_logit_softcapping is set"),
+        ("gemma3", json!({ "query_pre_attn_scalar": 7 }), "query_pre_attn_scalar is 7"),
+        ("gemma3", json!({ "layer_types": vec!["full_attention"; 2] }), "layer_types has 2 layers of 3"),
+        ("gemma3", json!({ "layer_types": vec!["chunked_attention"; 3] }), "\"chunked_attention\""),
+        ("opt", json!({ "word_embed_proj_dim": 4 }), "word_embed_proj_dim is 4"),
+        ("llama", json!({ "model_type": "mamba" }), "model_type is \"mamba\""),
+    ] {
+        let error = with_settings(name, &changes).expect_err("refused").to_string();
+        assert!(error.contains(expected), "{changes}: {error}");
+    }
+    let noted = with_settings("llama", &json!({ "residual_multiplier": 0.5, "sliding_window": 7 })).unwrap().notes;
+    assert!(noted[0].contains("residual_multiplier = 0.5, sliding_window = 7"), "{noted:?}");
+}
