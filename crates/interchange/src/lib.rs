@@ -11,6 +11,7 @@
 //! | transformers: T5, ByT5 | [`import`] | [`export`] to [`Format::T5`] |
 //! | transformers: CANINE | [`import`] | [`export`] to [`Format::Canine`] |
 //! | sentence-transformers: what stands around an encoder | [`import`] | [`export`] to the encoder's format |
+//! | llama.cpp: GGUF files of Llama, Qwen 2 and 3, Gemma and Gemma 3, Phi 2 and 3, GPT-NeoX | [`import`] | |
 //! | CTranslate2 | | [`export`] to [`Format::CTranslate2`] |
 //!
 //! A family is a folder of this crate and a row of the table in `family.rs`, which tells it from the others, reads and
@@ -41,6 +42,7 @@ mod decoder;
 mod error;
 mod family;
 mod files;
+mod gguf;
 mod gpt2;
 #[cfg(feature = "hub")]
 mod hub;
@@ -134,11 +136,14 @@ fn config_for<C: ModelSpec>(bundle: &Bundle, format: &'static str) -> Result<C, 
 }
 
 /// Reads another system's folder: configuration, weights and tokenizer; of a folder of sentence-transformers, how vectors of
-/// texts are made, too.
+/// texts are made, too. A file whose name ends in `.gguf` is one of llama.cpp.
 ///
 /// # Errors
 /// [`InterchangeError`]: an architecture that is not here, settings or tensors that do not fit, damaged files.
 pub fn import(folder: &Path, options: &ImportConfig) -> Result<Imported, InterchangeError> {
+    if folder.is_file() && folder.extension().is_some_and(|end| end.eq_ignore_ascii_case(gguf::EXTENSION)) {
+        return gguf::import(folder, options);
+    }
     let sentences = Sentences::read(folder)?;
     let place = sentences.as_ref().map_or_else(|| folder.to_owned(), |sentences| sentences.folder.clone());
     let mut reader = Reader::open(&place, options)?;

@@ -20,6 +20,11 @@ use crate::{
 
 pub(crate) const CONFIG: &str = "config.json";
 
+/// The record of a model that was trained elsewhere.
+pub(crate) fn new_record() -> TrainingRecord {
+    TrainingRecord { version: env!("CARGO_PKG_VERSION").into(), ..TrainingRecord::default() }
+}
+
 /// A folder on its way in: its settings, and the notes for the user.
 pub(crate) struct Reader<'a> {
     pub(crate) folder: &'a Path,
@@ -148,9 +153,8 @@ impl<'a> Reader<'a> {
         for (file, unfollowed) in writing.follow(&*tokenizer, model.vocab_size(), model.role()) {
             self.note_settings(file, &unfollowed);
         }
-        let record = TrainingRecord { version: env!("CARGO_PKG_VERSION").into(), ..TrainingRecord::default() };
         let Writing { decoding, generation, .. } = writing;
-        Ok(Bundle { decoding, generation, record, ..Bundle::new(self.folder, model, tokenizer, params) })
+        Ok(Bundle { decoding, generation, record: new_record(), ..Bundle::new(self.folder, model, tokenizer, params) })
     }
 
     fn note_settings(&mut self, file: &str, unfollowed: &[String]) {

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use attentive_weights::{HostTensor, Tensors, WeightsFile};
+use attentive_weights::{Gguf, HostTensor, Tensors, WeightsError, WeightsFile};
 
 use crate::{
     InterchangeError, checkpoint,
@@ -15,11 +15,50 @@ use crate::{
 /// What PyTorch puts before every name of a model that was trained on several devices, or compiled.
 const WRAPPERS: [&str; 2] = ["module.", "_orig_mod."];
 
+/// A file of tensors.
+pub(crate) enum File {
+    Weights(WeightsFile),
+    Gguf(Gguf),
+}
+
+impl File {
+    fn names(&self) -> Vec<&str> {
+        match self {
+            Self::Weights(file) => file.names().collect(),
+            Self::Gguf(file) => file.tensors().map(|(name, _)| name).collect(),
+        }
+    }
+
+    fn shape(&self, name: &str) -> Option<&[usize]> {
+        match self {
+            Self::Weights(file) => file.shape(name),
+            Self::Gguf(file) => file.entry(name).map(|entry| &entry.shape[..]),
+        }
+    }
+
+    fn is_float(&self, name: &str) -> bool {
+        match self {
+            Self::Weights(file) => file.is_float(name),
+            Self::Gguf(_) => true,
+        }
+    }
+
+    fn tensor(&mut self, name: &str) -> Result<HostTensor, WeightsError> {
+        match self {
+            Self::Weights(file) => file.tensor(name),
+            Self::Gguf(file) => {
+                let tensor = file.read(name)?;
+                Ok(HostTensor { values: tensor.to_f32(), shape: tensor.shape })
+            }
+        }
+    }
+}
+
 /// The tensors of a folder under the names of today's transformers, and what is wrong with them. Each is read from its
 /// file when it is taken.
 pub(crate) struct Source {
     folder: PathBuf,
-    files: Vec<WeightsFile>,
+    files: Vec<File>,
     /// The file and the name there of each tensor.
     tensors: BTreeMap<String, (usize, String)>,
     problems: Vec<String>,
@@ -31,8 +70,19 @@ impl Source {
     /// # Errors
     /// [`InterchangeError`]: there are no weights, they can't be read, or two have one name here.
     pub(crate) fn open(folder: &Path, rename: impl Fn(&str) -> String) -> Result<Self, InterchangeError> {
-        let files = checkpoint::open(folder)?;
-        let names = || files.iter().flat_map(WeightsFile::names);
+        Self::of_files(folder, checkpoint::open(folder)?.into_iter().map(File::Weights).collect(), rename)
+    }
+
+    /// As [`open`](Self::open), of files that are open, under the names that they have there.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub(crate) fn of(path: &Path, files: Vec<File>) -> Result<Self, InterchangeError> {
+        Self::of_files(path, files, str::to_owned)
+    }
+
+    fn of_files(folder: &Path, files: Vec<File>, rename: impl Fn(&str) -> String) -> Result<Self, InterchangeError> {
+        let names = || files.iter().flat_map(File::names);
         let mut wrapper = String::new();
         while let Some(outer) = WRAPPERS.into_iter().find(|outer| {
             let start = wrapper.clone() + outer;

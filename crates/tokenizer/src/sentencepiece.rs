@@ -25,6 +25,7 @@ use crate::specials::Specials;
 use crate::tokenizer::{TokenId, Tokenizer};
 use crate::trie::Trie;
 
+pub(crate) use self::model_file::kind_of;
 pub use self::unigram_trainer::UnigramTrainer;
 
 /// A SentencePiece model: text as a stream of characters, spaces among them, segmented by a Unigram language model or

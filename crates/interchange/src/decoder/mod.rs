@@ -26,7 +26,6 @@ use attentive_model::{GptConfig, ModelSpec};
 use attentive_weights::Tensors;
 use serde_json::{Map, Value, json};
 
-use self::names::Names;
 use crate::{
     ExportConfig, InterchangeError, activations, config_for,
     family::Family,
@@ -38,8 +37,18 @@ use crate::{
 };
 
 pub(crate) use self::{
-    gemma::Gemma, gemma3::Gemma3, gpt_neox::GptNeoX, keys::Keys, llama::Llama, mistral::Mistral, opt::Opt, phi::Phi,
-    phi3::Phi3, qwen2::Qwen2, qwen3::Qwen3,
+    gemma::Gemma,
+    gemma3::Gemma3,
+    gpt_neox::GptNeoX,
+    keys::Keys,
+    llama::Llama,
+    mistral::Mistral,
+    names::{Names, Qkv},
+    opt::Opt,
+    phi::Phi,
+    phi3::Phi3,
+    qwen2::Qwen2,
+    qwen3::Qwen3,
 };
 
 /// The longest text that the model was made for, which models of unlimited length need not say.

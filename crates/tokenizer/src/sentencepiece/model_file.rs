@@ -77,6 +77,11 @@ impl SentencePieceFile {
     }
 }
 
+/// The kind of a number in files.
+pub(crate) fn kind_of(number: u64) -> Option<PieceKind> {
+    KINDS.iter().find(|(known, _)| *known == number).map(|&(_, kind)| kind)
+}
+
 const KINDS: [(u64, PieceKind); 6] = [
     (1, PieceKind::Normal),
     (2, PieceKind::Unknown),
@@ -125,8 +130,7 @@ fn parse_piece(value: Value<'_>) -> Result<(String, f32, PieceKind), String> {
             (2, value) => score = value.float()?,
             (3, value) => {
                 let number = value.integer()?;
-                let known = KINDS.iter().find(|&&(known, _)| known == number);
-                kind = known.ok_or_else(|| format!("unknown type {number}"))?.1;
+                kind = kind_of(number).ok_or_else(|| format!("unknown type {number}"))?;
             }
             _ => {}
         }

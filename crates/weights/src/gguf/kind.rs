@@ -10,12 +10,28 @@ pub enum GgufKind {
     BF16,
     /// Blocks of 32 values of 4 bits, with a scale.
     Q4_0,
+    /// Blocks of 32 values of 4 bits, with a scale and a minimum.
+    Q4_1,
+    /// Blocks of 32 values of 5 bits, with a scale.
+    Q5_0,
+    /// Blocks of 32 values of 5 bits, with a scale and a minimum.
+    Q5_1,
     /// Blocks of 32 values of 8 bits, with a scale.
     Q8_0,
+    /// Blocks of 256 values of 2 bits, with scales and minima (ggml's `Q2_K`).
+    Q2K,
+    /// Blocks of 256 values of 3 bits, with scales (ggml's `Q3_K`).
+    Q3K,
     /// Blocks of 256 values of 4 bits, with scales and minima (ggml's `Q4_K`).
     Q4K,
+    /// Blocks of 256 values of 5 bits, with scales and minima (ggml's `Q5_K`).
+    Q5K,
     /// Blocks of 256 values of 6 bits, with scales (ggml's `Q6_K`).
     Q6K,
+    /// Blocks of 32 indices of 4 bits into 16 values, with a scale (ggml's `IQ4_NL`).
+    IQ4NL,
+    /// Blocks of 256 such indices, with scales (ggml's `IQ4_XS`).
+    IQ4XS,
 }
 
 impl GgufKind {
@@ -25,26 +41,26 @@ impl GgufKind {
             0 => return Ok(Self::F32),
             1 => return Ok(Self::F16),
             2 => return Ok(Self::Q4_0),
+            3 => return Ok(Self::Q4_1),
+            6 => return Ok(Self::Q5_0),
+            7 => return Ok(Self::Q5_1),
             8 => return Ok(Self::Q8_0),
+            10 => return Ok(Self::Q2K),
+            11 => return Ok(Self::Q3K),
             12 => return Ok(Self::Q4K),
+            13 => return Ok(Self::Q5K),
             14 => return Ok(Self::Q6K),
+            20 => return Ok(Self::IQ4NL),
+            23 => return Ok(Self::IQ4XS),
             30 => return Ok(Self::BF16),
-            3 => "Q4_1",
-            6 => "Q5_0",
-            7 => "Q5_1",
             9 => "Q8_1",
-            10 => "Q2_K",
-            11 => "Q3_K",
-            13 => "Q5_K",
             15 => "Q8_K",
             16 => "IQ2_XXS",
             17 => "IQ2_XS",
             18 => "IQ3_XXS",
             19 => "IQ1_S",
-            20 => "IQ4_NL",
             21 => "IQ3_S",
             22 => "IQ2_S",
-            23 => "IQ4_XS",
             24 => "I8",
             25 => "I16",
             26 => "I32",
@@ -65,8 +81,8 @@ impl GgufKind {
     pub fn block_len(self) -> usize {
         match self {
             Self::F32 | Self::F16 | Self::BF16 => 1,
-            Self::Q4_0 | Self::Q8_0 => 32,
-            Self::Q4K | Self::Q6K => 256,
+            Self::Q4_0 | Self::Q4_1 | Self::Q5_0 | Self::Q5_1 | Self::Q8_0 | Self::IQ4NL => 32,
+            Self::Q2K | Self::Q3K | Self::Q4K | Self::Q5K | Self::Q6K | Self::IQ4XS => 256,
         }
     }
 
@@ -75,10 +91,17 @@ impl GgufKind {
         match self {
             Self::F32 => 4,
             Self::F16 | Self::BF16 => 2,
-            Self::Q4_0 => 18,
+            Self::Q4_0 | Self::IQ4NL => 18,
+            Self::Q4_1 => 20,
+            Self::Q5_0 => 22,
+            Self::Q5_1 => 24,
             Self::Q8_0 => 34,
+            Self::Q2K => 84,
+            Self::Q3K => 110,
             Self::Q4K => 144,
+            Self::Q5K => 176,
             Self::Q6K => 210,
+            Self::IQ4XS => 136,
         }
     }
 

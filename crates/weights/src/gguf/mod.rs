@@ -3,6 +3,7 @@
 //! Source: the specification of GGUF, versions 2 and 3, in ggml's repository (`docs/gguf.md`). Lengths in a file are
 //! compared with the bytes that follow before memory is allocated.
 
+mod blocks;
 mod header;
 mod kind;
 mod value;
@@ -112,6 +113,11 @@ impl Gguf {
         self.tensors.iter().map(|(name, entry)| (name.as_str(), entry))
     }
 
+    /// Kind, shape and position of a tensor, if it is there.
+    pub fn entry(&self, name: &str) -> Option<&GgufEntry> {
+        self.tensors.get(name)
+    }
+
     /// The bytes of a tensor.
     ///
     /// # Errors
@@ -142,15 +148,15 @@ impl GgufEntry {
 }
 
 impl GgufTensor {
-    /// The values as f32; `None` if they are in blocks, whose meaning `attentive-kernels` knows.
-    pub fn to_f32(&self) -> Option<Vec<f32>> {
-        let dtype = match self.kind {
-            GgufKind::F32 => DType::F32,
-            GgufKind::F16 => DType::F16,
-            GgufKind::BF16 => DType::BF16,
-            GgufKind::Q4_0 | GgufKind::Q8_0 | GgufKind::Q4K | GgufKind::Q6K => return None,
-        };
-        Some(to_f32(self.bytes.clone(), dtype))
+    /// The values as f32, row by row.
+    pub fn to_f32(&self) -> Vec<f32> {
+        let numbers = |dtype| to_f32(self.bytes.clone(), dtype);
+        match self.kind {
+            GgufKind::F32 => numbers(DType::F32),
+            GgufKind::F16 => numbers(DType::F16),
+            GgufKind::BF16 => numbers(DType::BF16),
+            kind => blocks::dequantise(kind, &self.bytes).unwrap_or_default(),
+        }
     }
 }
 

@@ -36,10 +36,17 @@ def tensors() -> dict[str, tuple[Kind, list[int], np.ndarray]]:
         "f32": (Kind.F32, [5], floats[0, :5].view(np.uint8)),
         "f16": (Kind.F16, [2, 1, 3], floats[:2, :3].astype(np.float16).view(np.uint8)),
     }
-    for kind in [Kind.BF16, Kind.Q4_0, Kind.Q8_0, Kind.Q5_0]:
+    for kind in [Kind.BF16, Kind.Q4_0, Kind.Q8_0, Kind.Q4_1, Kind.Q5_0, Kind.Q5_1]:
         made[kind.name.lower()] = (kind, [3, 64], quantize(floats, kind))
-    for kind, n_bytes in [(Kind.Q4_K, 144), (Kind.Q6_K, 210)]:
-        made[kind.name.lower()] = (kind, [2, 256], rng.integers(0, 120, (2, n_bytes), dtype=np.uint8))
+    made["iq4_nl"] = (Kind.IQ4_NL, [2, 32], rng.integers(0, 120, (2, 18), dtype=np.uint8))
+    # The last one is of a kind that is read here, so that a file cut within it is seen to be.
+    large = [(Kind.TQ1_0, 54), (Kind.Q2_K, 84), (Kind.Q3_K, 110), (Kind.Q4_K, 144), (Kind.Q5_K, 176), (Kind.Q6_K, 210), (Kind.IQ4_XS, 136)]
+    for kind, n_bytes in large:
+        # Bytes of any value but those of the scales, which must be numbers.
+        raw = rng.integers(0, 256, (2, n_bytes), dtype=np.uint8)
+        for at in {Kind.Q2_K: [80, 82], Kind.Q3_K: [108], Kind.Q6_K: [208], Kind.IQ4_XS: [0], Kind.TQ1_0: [52]}.get(kind, [0, 2]):
+            raw[:, at : at + 2] = rng.normal(size=(2, 1)).astype(np.float16).view(np.uint8)
+        made[kind.name.lower()] = (kind, [2, 256], raw)
     return made
 
 
@@ -75,8 +82,7 @@ if __name__ == "__main__":
         assert tensor.tensor_type == kind and tensor.data.tobytes() == raw.tobytes()
         assert list(tensor.shape)[::-1] == shape
         content = {"name": tensor.name, "kind": kind.name, "shape": shape, "bytes": raw.tobytes().hex()}
-        if kind in [Kind.F32, Kind.F16, Kind.BF16]:
-            content["values"] = dequantize(raw.reshape(1, -1), kind).ravel().astype(float).tolist()
+        content["values"] = dequantize(raw.reshape(1, -1), kind).ravel().astype(float).tolist()
         contents.append(content)
     lines = (json.dumps(content, separators=(",", ":")) for content in contents)
     (out / "gguf.json").write_text("[\n" + ",\n".join(lines) + "\n]\n")

@@ -1,0 +1,208 @@
+//! GGUF, the files of llama.cpp: weights, settings and tokenizer in one.
+
+mod architectures;
+mod metadata;
+
+use std::path::Path;
+
+use attentive_attention::{PositionsConfig, Rotary, RotaryScaling};
+use attentive_bundle::Bundle;
+use attentive_model::{GptConfig, ModelConfig, ModelSpec};
+use attentive_tokenizer::{Lists, Specials, TokenId, Tokenizer};
+use attentive_weights::{Gguf, GgufKind, HostTensor, Tensors, check_finite};
+
+use self::metadata::Metadata;
+use crate::{
+    ImportConfig, Imported, InterchangeError,
+    layout::Order,
+    reader::new_record,
+    source::{File, Source},
+    tokenizers,
+};
+
+/// The end of names of such files.
+pub(crate) const EXTENSION: &str = "gguf";
+
+/// Divisors of frequencies, Llama 3's.
+const FREQUENCIES: &str = "rope_freqs.weight";
+/// How far a divisor may be from that of a formula.
+const ALLOWED: f64 = 1e-3;
+
+/// Reads a file; its blocks become f32.
+///
+/// # Errors
+/// [`InterchangeError`]: an architecture that is not here, settings or tensors that do not fit, a damaged file.
+pub(crate) fn import(path: &Path, options: &ImportConfig) -> Result<Imported, InterchangeError> {
+    let file = Gguf::open(path)?;
+    let mut metadata = Metadata::new(&file, path)?;
+    let Some(architecture) = architectures::ALL.iter().find(|known| known.name == metadata.architecture) else {
+        return Err(InterchangeError::UnknownArchitecture {
+            path: path.to_owned(),
+            found: metadata.architecture,
+            classes: Vec::new(),
+            known: architectures::ALL.map(|known| known.name).join(", "),
+        });
+    };
+    let names = &architecture.names;
+    let shape_of = |name: &str| file.entry(name).map(|entry| &entry.shape);
+    let table = format!("{}.weight", names.embedding);
+    let vocab_size = shape_of(&table).and_then(|shape| shape.first().copied()).ok_or_else(|| {
+        InterchangeError::Mismatch { path: path.to_owned(), problems: vec![format!("missing: {table}")] }
+    })?;
+    let tied = shape_of(&format!("{}.weight", names.projection)).is_none();
+    let mut config = architecture.config(&mut metadata, vocab_size, tied)?;
+    let (tokenizer, begin) = read_tokenizer(&mut metadata, path)?;
+    let mut notes = Vec::new();
+    let kinds = kinds_of(&file);
+    // Templates and what llama.cpp alone does are no part of the model.
+    let unread: Vec<&str> = metadata.unread().into_iter().filter(|key| !is_idle(key)).collect();
+    if !unread.is_empty() {
+        notes.push(format!("not followed here: {}", unread.join(", ")));
+    }
+    if !kinds.is_empty() {
+        notes.push(format!(
+            "its weights are in blocks ({kinds}), and are kept as 32-bit numbers here; --precision packs them"
+        ));
+    }
+    let mut source = Source::of(path, vec![File::Gguf(Gguf::open(path)?)])?;
+    source.check_layers("block_count", config.n_layers, names.layers)?;
+    if source.has(FREQUENCIES) {
+        let divisors = source.tensor(FREQUENCIES)?.values;
+        config.positions = with_divisors(&config, &divisors, path)?;
+        source.drop(FREQUENCIES);
+    }
+    config.validate()?;
+    let mut params = source.take(names.slots(&config), &Order::SAME)?;
+    let left_out = source.finish(options.drop_unknown)?;
+    if !left_out.is_empty() {
+        notes.push(format!("tensors that are not in the model are left out: {}", left_out.join(", ")));
+    }
+    if architecture.pairs_neighbours {
+        pair_halves(&mut params, &config);
+    }
+    check_finite(&params)?;
+    notes.extend(tokenizers::check_vocabulary(path, &*tokenizer, [vocab_size; 2])?);
+    let eos = tokenizer.specials().eos;
+    let mut bundle = Bundle::new(path, ModelConfig::from(config), tokenizer, params);
+    bundle.record = new_record();
+    bundle.generation.begin = begin.is_some();
+    bundle.generation.begin_id = begin.filter(|_| begin != eos);
+    // Nothing in the file says how to draw.
+    bundle.generation.sampling.temperature = 0.0;
+    Ok(Imported { bundle, notes })
+}
+
+/// Whether a key has no effect on what the model computes.
+fn is_idle(key: &str) -> bool {
+    const ENDS: [&str; 8] = [
+        ".vocab_size",
+        ".context_length",
+        ".rope.scaling.finetuned",
+        "tokenizer.ggml.padding_token_id",
+        "tokenizer.ggml.seperator_token_id",
+        "tokenizer.ggml.mask_token_id",
+        "tokenizer.huggingface.json",
+        "tokenizer.ggml.token_type_count",
+    ];
+    ENDS.iter().any(|end| key.ends_with(end))
+}
+
+/// The kinds of blocks that a file has, most frequent first.
+fn kinds_of(file: &Gguf) -> String {
+    let mut counts: Vec<(String, usize)> = Vec::new();
+    for (_, entry) in file.tensors() {
+        let name = match &entry.kind {
+            Ok(GgufKind::F32 | GgufKind::F16 | GgufKind::BF16) => continue,
+            Ok(kind) => format!("{kind:?}"),
+            Err(name) => name.clone(),
+        };
+        match counts.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, n)) => *n += 1,
+            None => counts.push((name, 1)),
+        }
+    }
+    counts.sort_by_key(|&(_, n)| std::cmp::Reverse(n));
+    counts.into_iter().map(|(name, _)| name).collect::<Vec<_>>().join(", ")
+}
+
+/// The tokenizer, and the token that it puts before a text.
+fn read_tokenizer(
+    metadata: &mut Metadata<'_>,
+    path: &Path,
+) -> Result<(Box<dyn Tokenizer>, Option<TokenId>), InterchangeError> {
+    let missing = |key: &str| InterchangeError::Damaged { path: path.to_owned(), problem: format!("{key} is missing") };
+    let model = metadata.text("tokenizer.ggml.model")?.ok_or_else(|| missing("tokenizer.ggml.model"))?;
+    let pre = metadata.text("tokenizer.ggml.pre")?.unwrap_or_else(|| "default".to_owned());
+    let mut id = |role: &str| {
+        let id = metadata.number(&format!("tokenizer.ggml.{role}_token_id"))?;
+        Ok::<_, InterchangeError>(id.and_then(|id| TokenId::try_from(id).ok()))
+    };
+    let specials =
+        Specials { bos: id("bos")?, eos: id("eos")?, unk: id("unknown")?, pad: id("padding")?, ..Specials::default() };
+    let lists = Lists {
+        tokens: metadata.texts("tokenizer.ggml.tokens")?.ok_or_else(|| missing("tokenizer.ggml.tokens"))?,
+        scores: metadata.floats("tokenizer.ggml.scores")?.unwrap_or_default(),
+        kinds: metadata.numbers("tokenizer.ggml.token_type")?.unwrap_or_default(),
+        merges: metadata.texts("tokenizer.ggml.merges")?.unwrap_or_default(),
+        specials,
+    };
+    let is_sentencepiece = model == "llama";
+    let begins = metadata.truth("tokenizer.ggml.add_bos_token")?.unwrap_or(is_sentencepiece);
+    let begin = lists.specials.bos.filter(|_| begins);
+    let has_prefix = metadata.truth("tokenizer.ggml.add_space_prefix")?.unwrap_or(true);
+    let tokenizer = match model.as_str() {
+        "llama" => lists.sentencepiece(has_prefix, path)?,
+        "gpt2" => lists.byte_level(&pre, path)?,
+        other => {
+            let problem = format!("tokenizer.ggml.model is {other:?}; there are gpt2 and llama");
+            return Err(metadata.unsupported(vec![problem]));
+        }
+    };
+    if metadata.truth("tokenizer.ggml.add_eos_token")? == Some(true) {
+        return Err(metadata
+            .unsupported(vec!["tokenizer.ggml.add_eos_token is true; texts have no end before they end".to_owned()]));
+    }
+    Ok((tokenizer, begin))
+}
+
+/// Positions whose frequencies are divided by these numbers: those of Llama 3.1 and 3.2, which a file has as numbers alone.
+fn with_divisors(config: &GptConfig, divisors: &[f32], path: &Path) -> Result<PositionsConfig, InterchangeError> {
+    let plain = match config.positions {
+        PositionsConfig::Rotary(rotary) => Rotary { scaling: None, ..rotary },
+        _ => Rotary::default(),
+    };
+    let d_k = config.head_dim();
+    for factor in [8.0, 32.0] {
+        let llama3 = RotaryScaling::Llama3 { factor, low_freq_factor: 1.0, high_freq_factor: 4.0, original_len: 8192 };
+        let rotary = Rotary { scaling: Some(llama3), ..plain };
+        let expected =
+            plain.frequencies(d_k).into_iter().zip(rotary.frequencies(d_k)).map(|(plain, scaled)| plain / scaled);
+        let is_near = |(expected, &found): (f64, &f32)| (expected - f64::from(found)).abs() < ALLOWED * expected;
+        if divisors.len() == d_k / 2 && expected.zip(divisors).all(is_near) {
+            return Ok(PositionsConfig::Rotary(rotary));
+        }
+    }
+    let problem = format!("{FREQUENCIES}: its divisors are not those of Llama 3.1 or 3.2, which are known here");
+    Err(InterchangeError::Unsupported { path: path.to_owned(), problems: vec![problem] })
+}
+
+/// Puts the features of queries and keys that are turned together, neighbours in the file, half a head apart.
+fn pair_halves(params: &mut Tensors, config: &GptConfig) {
+    let (d_k, is_rotated) = (config.head_dim(), |name: &str| {
+        [".query.weight", ".query.bias", ".key.weight", ".key.bias"].iter().any(|end| name.ends_with(end))
+    });
+    let width = match config.positions {
+        PositionsConfig::Rotary(rotary) => rotary.width(d_k),
+        _ => d_k,
+    };
+    let mut head = vec![0.0; width];
+    for (_, HostTensor { values, .. }) in params.iter_mut().filter(|(name, _)| is_rotated(name)) {
+        // Rows of outputs, heads side by side.
+        for features in values.chunks_exact_mut(d_k) {
+            for (at, to) in head.iter_mut().enumerate() {
+                *to = features[at % (width / 2) * 2 + at / (width / 2)];
+            }
+            features[..width].copy_from_slice(&head);
+        }
+    }
+}
