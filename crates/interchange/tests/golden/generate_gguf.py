@@ -1,0 +1,192 @@
+"""Writes the goldens of GGUF files: the decoders of `generate_decoders.py`, under the names and in the order of features that
+llama.cpp's converter has, one with its weights in blocks, and one with a vocabulary of SentencePiece. Logits and ids are those of
+the folders that they are made from.
+
+    pip install -r requirements.txt && python generate_gguf.py OUT_DIR
+"""
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import gguf
+import numpy as np
+import sentencepiece
+from safetensors.numpy import load_file
+
+NORMAL, UNKNOWN, CONTROL, BYTE = 1, 2, 3, 6
+LAYER = {
+    "input_layernorm": "attn_norm", "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v",
+    "self_attn.o_proj": "attn_output", "post_attention_layernorm": "ffn_norm", "mlp.gate_proj": "ffn_gate",
+    "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down", "self_attn.q_norm": "attn_q_norm", "self_attn.k_norm": "attn_k_norm",
+    "self_attn.qkv_proj": "attn_qkv", "mlp.gate_up_proj": "ffn_up", "self_attn.dense": "attn_output", "mlp.fc1": "ffn_up",
+    "mlp.fc2": "ffn_down", "attention.dense": "attn_output", "mlp.dense_h_to_4h": "ffn_up", "mlp.dense_4h_to_h": "ffn_down",
+    "attention.query_key_value": "attn_qkv",
+}  # fmt: skip
+GEMMA3 = LAYER | {
+    "post_attention_layernorm": "post_attention_norm", "pre_feedforward_layernorm": "ffn_norm",
+    "post_feedforward_layernorm": "post_ffw_norm",
+}  # fmt: skip
+MODEL = {
+    "model.embed_tokens": "token_embd", "gpt_neox.embed_in": "token_embd", "model.norm": "output_norm",
+    "model.final_layernorm": "output_norm", "gpt_neox.final_layer_norm": "output_norm", "lm_head": "output", "embed_out": "output",
+}  # fmt: skip
+
+
+def neighbours(rows: np.ndarray, heads: int) -> np.ndarray:
+    """Rows of heads whose halves turn together, in the order in which neighbours do."""
+    return rows.reshape(heads, 2, rows.shape[0] // heads // 2, *rows.shape[1:]).swapaxes(1, 2).reshape(rows.shape)
+
+
+def tensors(folder: Path, config: dict, architecture: str) -> dict[str, np.ndarray]:
+    found = {}
+    names = GEMMA3 if architecture == "gemma3" else LAYER
+    for name, tensor in load_file(folder / "model.safetensors").items():
+        stem, end = name.rsplit(".", 1)
+        parts = stem.split(".layers.")
+        if len(parts) == 1:
+            theirs = MODEL[stem]
+        else:
+            number, rest = parts[1].split(".", 1)
+            theirs = f"blk.{number}.{names[rest]}"
+        heads, kv_heads = config["num_attention_heads"], config.get("num_key_value_heads")
+        if architecture == "llama" and theirs.endswith(("attn_q", "attn_k")):
+            tensor = neighbours(tensor, heads if theirs.endswith("q") else kv_heads)
+        if "query_key_value" in name:  # of each head together, there of each kind
+            tensor = tensor.reshape(heads, 3, -1, *tensor.shape[1:]).swapaxes(0, 1).reshape(tensor.shape)
+        if "gemma" in architecture and theirs.endswith("norm"):
+            tensor = tensor + 1
+        found[f"{theirs}.{end}"] = np.ascontiguousarray(tensor.astype(np.float32))
+    if architecture == "phi2":  # three projections there, one in GGUF files
+        for number in range(config["num_hidden_layers"]):
+            for end in ["weight", "bias"]:
+                parts = [found.pop(f"blk.{number}.attn_{part}.{end}") for part in "qkv"]
+                found[f"blk.{number}.attn_qkv.{end}"] = np.concatenate(parts)
+    return found
+
+
+def settings(writer: gguf.GGUFWriter, config: dict, architecture: str) -> None:
+    heads = config["num_attention_heads"]
+    head_dim = config.get("head_dim") or config["hidden_size"] // heads
+    writer.add_context_length(config["max_position_embeddings"])
+    writer.add_embedding_length(config["hidden_size"])
+    writer.add_block_count(config["num_hidden_layers"])
+    writer.add_feed_forward_length(config["intermediate_size"])
+    writer.add_head_count(heads)
+    writer.add_head_count_kv(config.get("num_key_value_heads", heads))
+    if "head_dim" in config:
+        writer.add_key_length(head_dim)
+        writer.add_value_length(head_dim)
+    if "rms_norm_eps" in config:
+        writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
+    if "layer_norm_eps" in config:
+        writer.add_layer_norm_eps(config["layer_norm_eps"])
+    rotary = config["rope_parameters"]
+    if architecture == "gemma3":
+        writer.add_float32("gemma3.rope.freq_base_swa", rotary["sliding_attention"]["rope_theta"])
+        writer.add_uint32("gemma3.attention.sliding_window_pattern", 2)
+        rotary = rotary["full_attention"]
+        writer.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
+        writer.add_rope_scaling_factor(rotary["factor"])
+    writer.add_rope_freq_base(rotary["rope_theta"])
+    writer.add_rope_dimension_count(int(head_dim * rotary.get("partial_rotary_factor", 1)))
+    if architecture in ["gemma3", "phi3"]:
+        writer.add_sliding_window(config["sliding_window"])
+    if architecture == "gptneox":
+        writer.add_parallel_residual(config["use_parallel_residual"])
+
+
+def bpe(writer: gguf.GGUFWriter, folder: Path, begin: bool) -> None:
+    tokenizer = json.loads((folder / "tokenizer.json").read_text())
+    ids = tokenizer["model"]["vocab"]
+    tokens = sorted(ids, key=ids.get)
+    special = {token["content"] for token in tokenizer["added_tokens"]}
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("gpt-2")
+    writer.add_token_list(tokens)
+    writer.add_token_types([CONTROL if token in special else NORMAL for token in tokens])
+    writer.add_token_merges([" ".join(pair) for pair in tokenizer["model"]["merges"]])
+    writer.add_unk_token_id(0)
+    writer.add_bos_token_id(1)
+    writer.add_eos_token_id(2)
+    writer.add_add_bos_token(begin)
+
+
+def golden(out: Path, source: str, architecture: str, kind=None, name=None) -> None:
+    folder = out / source
+    config = json.loads((folder / "config.json").read_text())
+    path = out / "gguf" / f"{name or source}.gguf"
+    writer = gguf.GGUFWriter(path, architecture)
+    settings(writer, config, architecture)
+    case = json.loads((folder / "logits.json").read_text())[0]
+    bpe(writer, folder, begin=case["encoded"][0][0] == 1)
+    for tensor_name, tensor in tensors(folder, config, architecture).items():
+        if kind and tensor.ndim == 2:
+            writer.add_tensor(tensor_name, gguf.quants.quantize(tensor, kind), raw_dtype=kind)
+        else:
+            writer.add_tensor(tensor_name, tensor)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def sentencepiece_bpe(out: Path) -> None:
+    """The Llama of the goldens beside a vocabulary of SentencePiece with bytes, and the ids of texts by that library."""
+    texts = ["the animal was too tired", "a street too wide", "tired animals are wide awake", "the end of the street"] * 4
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(texts), model_writer=model, model_type="bpe", vocab_size=300, byte_fallback=True,
+        normalization_rule_name="identity", remove_extra_whitespaces=False, character_coverage=1.0, num_threads=1,
+    )  # fmt: skip
+    processor = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
+    pieces = [processor.id_to_piece(id) for id in range(processor.get_piece_size())]
+    kinds = [
+        UNKNOWN if processor.is_unknown(id) else CONTROL if processor.is_control(id) else BYTE if processor.is_byte(id) else NORMAL
+        for id in range(len(pieces))
+    ]
+    writer = gguf.GGUFWriter(out / "gguf/sentencepiece.gguf", "llama")
+    width = 4
+    for add, value in [
+        (writer.add_context_length, 64), (writer.add_embedding_length, width), (writer.add_block_count, 1),
+        (writer.add_feed_forward_length, width), (writer.add_head_count, 2), (writer.add_head_count_kv, 1),
+        (writer.add_layer_norm_rms_eps, 1e-5), (writer.add_rope_dimension_count, 2),
+    ]:  # fmt: skip
+        add(value)
+    writer.add_tokenizer_model("llama")
+    writer.add_token_list(pieces)
+    writer.add_token_scores([processor.get_score(id) for id in range(len(pieces))])
+    writer.add_token_types(kinds)
+    writer.add_unk_token_id(0)
+    writer.add_bos_token_id(1)
+    writer.add_eos_token_id(2)
+    shapes = {
+        "token_embd": [len(pieces), width], "output_norm": [width], "blk.0.attn_norm": [width], "blk.0.ffn_norm": [width],
+        "blk.0.attn_q": [width, width], "blk.0.attn_k": [2, width], "blk.0.attn_v": [2, width], "blk.0.attn_output": [width, width],
+        "blk.0.ffn_gate": [width, width], "blk.0.ffn_up": [width, width], "blk.0.ffn_down": [width, width],
+    }  # fmt: skip
+    for name, shape in shapes.items():
+        writer.add_tensor(f"{name}.weight", np.full(shape, 0.5, np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    cases = [*texts[:4], "", " leading and  double", "Ünknown ☃", "tab\tand\nline"]
+    ids = [{"text": text, "ids": processor.encode(text)} for text in cases]
+    (out / "gguf/sentencepiece.json").write_text(json.dumps(ids, ensure_ascii=False, indent=1) + "\n")
+
+
+def main(out: Path) -> None:
+    (out / "gguf").mkdir(exist_ok=True)
+    for source, architecture in [
+        ("llama", "llama"), ("qwen3", "qwen3"), ("gemma", "gemma"), ("gemma3", "gemma3"), ("phi", "phi2"),
+        ("phi3", "phi3"), ("gpt-neox", "gptneox"), ("gpt-neox-in-turn", "gptneox"),
+    ]:  # fmt: skip
+        golden(out, source, architecture)
+    golden(out, "llama", "llama", gguf.GGMLQuantizationType.F16, "llama-f16")
+    sentencepiece_bpe(out)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,119 @@
+//! GGUF files (`tests/golden/generate_gguf.py`) against the folders of transformers that they are made from.
+
+use attentive_backend::BackendKind;
+use attentive_bundle::Bundle;
+use attentive_core::LanguageModel;
+use attentive_interchange::{ImportConfig, Imported, InterchangeError, import};
+use attentive_testkit::{Area, Comparison, Golden};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// Files, and the folders with what they compute.
+const FILES: [(&str, &str); 9] = [
+    ("llama", "llama"),
+    ("llama-f16", "llama"),
+    ("qwen3", "qwen3"),
+    ("gemma", "gemma"),
+    ("gemma3", "gemma3"),
+    ("phi", "phi"),
+    ("phi3", "phi3"),
+    ("gpt-neox", "gpt-neox"),
+    ("gpt-neox-in-turn", "gpt-neox-in-turn"),
+];
+
+fn golden() -> Golden {
+    Golden::of(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(name: &str) -> Imported {
+    let path = golden().path(&format!("gguf/{name}.gguf"));
+    import(&path, &ImportConfig::default()).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn encoded(bundle: &Bundle, text: &str) -> Vec<u32> {
+    let tokenizer = bundle.tokenizer().unwrap();
+    let begin = bundle.generation.begin_id.or(tokenizer.specials().eos).filter(|_| bundle.generation.begin);
+    begin.into_iter().chain(tokenizer.encode(text)).collect()
+}
+
+#[test]
+fn models_give_the_log_probabilities_of_transformers() {
+    let device = BackendKind::Flex.device().unwrap();
+    for (name, folder) in FILES {
+        let case: Value = golden().cases(&format!("{folder}/logits.json")).remove(0);
+        let bundle = read(name).bundle;
+        let rows: Vec<Vec<u32>> = Deserialize::deserialize(&case["ids"]).unwrap();
+        let logits = Golden::tensor(&case, "logits");
+        let vocab_size = logits.len() / rows.concat().len();
+        let expected = attentive_testkit::log_softmax(&logits, vocab_size);
+        let model = bundle.text_model(&device, None).unwrap();
+        let allowed = if name.ends_with("f16") { 5e-3 } else { 1e-4 };
+        let system = format!("transformers {}", golden().version("transformers"));
+        let mut comparison =
+            Comparison::new(Area::Weights, format!("log-probabilities of {name}.gguf"), system, allowed);
+        for (row, expected) in rows.iter().zip(expected.chunks(vocab_size * rows[0].len())) {
+            let found = model.log_probs_of(row).unwrap();
+            let errors =
+                row[1..].iter().zip(&found).enumerate().map(|(at, (&target, &found))| {
+                    (f64::from(found) - expected[at * vocab_size + target as usize]).abs()
+                });
+            comparison.case("log-probabilities", errors.fold(0.0, f64::max));
+        }
+        comparison.report();
+        let texts: Vec<String> = Deserialize::deserialize(&case["texts"]).unwrap();
+        let ids: Vec<Vec<u32>> = Deserialize::deserialize(&case["encoded"]).unwrap();
+        assert_eq!(texts.iter().map(|text| encoded(&bundle, text)).collect::<Vec<_>>(), ids, "{name}");
+    }
+}
+
+#[test]
+fn a_vocabulary_of_sentencepiece_gives_its_ids() {
+    let Imported { bundle, notes } = read("sentencepiece");
+    assert_eq!(notes, [""; 0]);
+    assert_eq!((bundle.generation.begin, bundle.generation.begin_id), (true, Some(1)));
+    let tokenizer = bundle.tokenizer().unwrap();
+    for case in golden().cases("gguf/sentencepiece.json") {
+        let text = case["text"].as_str().unwrap();
+        let ids: Vec<u32> = Deserialize::deserialize(&case["ids"]).unwrap();
+        assert_eq!(tokenizer.encode(text), ids, "{text:?}");
+        assert_eq!(tokenizer.decode(&ids).unwrap().trim_start(), text.trim_start());
+    }
+}
+
+#[test]
+fn what_is_read_is_said() {
+    assert_eq!(read("llama").notes, ["the vocabulary has 3 rows that no token has: they are never chosen"]);
+}
+
+/// A golden file with some of its bytes replaced by as many.
+fn with(name: &str, from: &str, to: &str) -> Result<Imported, InterchangeError> {
+    assert_eq!(from.len(), to.len());
+    let bytes = std::fs::read(golden().path(&format!("gguf/{name}.gguf"))).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.gguf");
+    let mut changed = bytes.clone();
+    for at in (0..bytes.len() - from.len()).filter(|&at| bytes[at..].starts_with(from.as_bytes())) {
+        changed[at..at + to.len()].copy_from_slice(to.as_bytes());
+    }
+    assert_ne!(changed, bytes);
+    std::fs::write(&path, changed).unwrap();
+    import(&path, &ImportConfig::default())
+}
+
+#[test]
+fn what_can_t_be_read_is_named() {
+    for (name, from, to, expected) in [
+        ("llama", "llama", "mamba", "model_type is \"mamba\""),
+        ("llama", "gpt-2", "gpt-9", "rules called \"gpt-9\"; there are gpt-2"),
+        ("llama", "tokenizer.ggml.model", "tokenizer.ggml.xodel", "tokenizer.ggml.model is missing"),
+        ("llama", "llama.block_count", "llama.blork_count", "llama.block_count is missing"),
+        ("llama", "blk.1.ffn_up", "blk.1.ffn_uq", "missing: blk.1.ffn_up.weight"),
+        ("gemma3", "linear", "dynamo", "rope.scaling.type is \"dynamo\""),
+        ("sentencepiece", "tokenizer.ggml.tokens", "tokenizer.ggml.tokenz", "tokenizer.ggml.tokens is missing"),
+    ] {
+        let error = with(name, from, to).expect_err("refused").to_string();
+        assert!(error.contains(expected), "{name}, {to}: {error}");
+    }
+    let notes = with("llama", "llama.rope.freq_base", "llama.rope.freq_bose").unwrap().notes;
+    assert!(notes[0].contains("not followed here: llama.rope.freq_bose"), "{notes:?}");
+}
