@@ -49,6 +49,7 @@
 //! | parameters by name, safetensors | [`weights`] |
 //! | devices and operations; CPU kernels | [`backend`], [`kernels`] |
 //! | curves of runs | [`plot`] |
+//! | the paper's tables and figures, made again | [`paper`] |
 //! | the nouns where crates meet | [`core`] |
 //!
 //! # Features
@@ -72,6 +73,7 @@ pub use attentive_kernels as kernels;
 pub use attentive_metrics as metrics;
 pub use attentive_model as model;
 pub use attentive_optim as optim;
+pub use attentive_paper as paper;
 pub use attentive_plot as plot;
 pub use attentive_run as run;
 pub use attentive_task as task;
@@ -137,6 +139,7 @@ mod pages {
         readme_metrics: "crates/metrics/README.md",
         readme_model: "crates/model/README.md",
         readme_optim: "crates/optim/README.md",
+        readme_paper: "crates/paper/README.md",
         readme_plot: "crates/plot/README.md",
         readme_run: "crates/run/README.md",
         readme_task: "crates/task/README.md",

@@ -6,7 +6,6 @@ mod output;
 
 mod commands;
 mod input;
-mod markdown;
 mod metric;
 mod progress;
 mod terminal;

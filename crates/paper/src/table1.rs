@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
 use attentive_attention::{AttentionContext, Initializer, Mask, MultiHeadAttentionConfig};
 use attentive_backend::{Device, ops::Steps};
 use attentive_model::{
@@ -10,16 +9,10 @@ use attentive_model::{
     rnn::Cell,
     table1::{LayerKind, LayerSizes},
 };
+use attentive_task::{Result, thousands};
 use burn::tensor::{Distribution, Tensor};
-use clap::Args;
 
-use attentive_task::thousands;
-
-use super::super::{
-    BackendArgs,
-    numbers::{MANY_VALUES, integer},
-};
-use crate::markdown::Table;
+use crate::{Exhibit, Part, Table, table::or_dash};
 
 /// Passes through a layer; the fastest counts.
 const N_PASSES: usize = 5;
@@ -27,57 +20,51 @@ const N_PASSES: usize = 5;
 const D_HEAD: usize = 64;
 
 /// What layers cost: the paper's formulas, their values, and the time that our own layers take.
-#[derive(Debug, Args)]
-pub(super) struct Table1 {
-    /// Positions of a sequence.
-    #[arg(long, default_value_t = 512, value_parser = integer(1..=MANY_VALUES))]
-    n: u64,
-    /// Values of a vector.
-    #[arg(long, default_value_t = 512, value_parser = integer(1..=MANY_VALUES))]
-    d: u64,
-    /// Width of a convolution's kernel.
-    #[arg(long, default_value_t = 3, value_parser = integer(2..=MANY_VALUES))]
-    k: u64,
-    /// Positions of the neighbourhood of restricted self-attention.
-    #[arg(long, default_value_t = 64, value_parser = integer(1..=MANY_VALUES))]
-    r: u64,
-    /// Leave out the measurements.
-    #[arg(long)]
-    no_time: bool,
-    #[command(flatten)]
-    backend: BackendArgs,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Table1 {
+    /// The sizes that the formulas are evaluated at.
+    pub sizes: LayerSizes,
+}
+
+/// 512 positions of the base model, a kernel of 3, a neighbourhood of 64.
+impl Default for Table1 {
+    fn default() -> Self {
+        Self { sizes: LayerSizes { n: 512, d: 512, k: 3, r: 64 } }
+    }
 }
 
 impl Table1 {
-    pub(super) fn run(self) -> Result<()> {
-        let sizes = LayerSizes { n: self.n, d: self.d, k: self.k, r: self.r };
+    /// The table, its layers measured on a device, if one is given.
+    ///
+    /// # Errors
+    /// A value exceeds 64 bits.
+    pub fn make(&self, timed_on: Option<&Device>) -> Result<Exhibit> {
+        let LayerSizes { n, d, k, r } = self.sizes;
         let head =
             ["layer", "complexity", "sequential", "path", "operations", "steps in sequence", "longest path", "forward"];
-        let mut table = Table::new(head);
-        let device = self.backend.device()?;
+        let mut table = Table::new(head).under(format!("Table 1 at n = {n}, d = {d}, k = {k}, r = {r}"));
         for kind in LayerKind::ALL {
-            let Some(values) = kind.at(sizes) else { bail!("these sizes exceed 64 bits: choose smaller ones") };
-            let time = if self.no_time { None } else { self.time(kind, &device) };
-            let time = super::or_dash(time, |time| format!("{:.2} ms", 1e3 * time.as_secs_f64()));
+            let Some(values) = kind.at(self.sizes) else { refuse!("these sizes exceed 64 bits: choose smaller ones") };
+            let time = timed_on.and_then(|device| self.time(kind, device));
+            let time = or_dash(time, |time| format!("{:.2} ms", 1e3 * time.as_secs_f64()));
             let cells = [kind.name()].into_iter().chain(kind.formulas()).map(String::from);
             table.row(cells.chain(values.map(thousands)).chain([time]));
         }
-        say!("Table 1 at n = {}, d = {}, k = {}, r = {}\n\n{table}", self.n, self.d, self.k, self.r)?;
-        say!(
-            "Formulas: Vaswani et al. 2017, Table 1. Values are theirs without constants; a path is of whole layers."
-        )?;
-        if !self.no_time {
-            say!(
+        let formulas =
+            "Formulas: Vaswani et al. 2017, Table 1. Values are theirs without constants; a path is of whole layers.";
+        let mut exhibit = Exhibit::from([table.into(), Part::Text(formulas.into())]);
+        exhibit.parts.extend(timed_on.map(|_| {
+            Part::Text(format!(
                 "Time: one sequence through a layer of ours, the fastest of {N_PASSES}, with its projections; the recurrent \
                  layer is an LSTM. Restricted attention is full attention under a mask here, so it saves no time."
-            )?;
-        }
-        Ok(())
+            ))
+        }));
+        Ok(exhibit)
     }
 
     /// The time of one of our layers, if we have it, for one sequence.
     fn time(&self, kind: LayerKind, device: &Device) -> Option<Duration> {
-        let (n, d) = (self.n as usize, self.d as usize);
+        let (n, d) = (self.sizes.n as usize, self.sizes.d as usize);
         let init = Initializer::new(1, device);
         let x = Tensor::<3>::random([1, n, d], Distribution::Normal(0.0, 1.0), device);
         let layer: Box<dyn Fn(Tensor<3>) -> Tensor<3>> = match kind {
@@ -85,7 +72,7 @@ impl Table1 {
                 let heads = if d.is_multiple_of(D_HEAD) { d / D_HEAD } else { 1 };
                 let attention = MultiHeadAttentionConfig::new(d, heads).init(&init);
                 // Half of the neighbourhood lies on each side.
-                let window = (kind == LayerKind::RestrictedSelfAttention).then(|| (self.r as usize).div_ceil(2));
+                let window = (kind == LayerKind::RestrictedSelfAttention).then(|| (self.sizes.r as usize).div_ceil(2));
                 let context = AttentionContext::from(Mask::none().and_window(window));
                 Box::new(move |x| attention.forward_self(x, &context, None))
             }
@@ -103,5 +90,16 @@ impl Table1 {
             start.elapsed()
         };
         (0..N_PASSES).map(pass).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_without_a_value_are_refused() {
+        let table = Table1 { sizes: LayerSizes { n: u64::MAX, ..Table1::default().sizes } };
+        assert!(table.make(None).unwrap_err().to_string().contains("choose smaller ones"));
     }
 }

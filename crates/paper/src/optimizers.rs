@@ -9,21 +9,13 @@ use attentive_optim::{AdamConfig, OptimizerConfig};
 use attentive_plot::{Chart, Series, to_svg};
 use attentive_run::Recipe;
 use attentive_task::{
-    Context, Resizable, Task, TaskVisitor,
+    Context, Log, Resizable, Result, Task, TaskVisitor,
     config::{RunRecipe, TaskRecipe},
     prepare,
 };
 use attentive_trainer::Update;
-use clap::Args;
 
-use super::{
-    super::{
-        BackendArgs, check_writable,
-        numbers::{MANY_UPDATES, integer},
-    },
-    write_figure,
-};
-use crate::{markdown::Table, terminal::Terminal};
+use crate::{Exhibit, Say, Table, tell};
 
 /// A model that trains in seconds, on the built-in corpus.
 const SMALL: [&str; 5] = [
@@ -38,24 +30,25 @@ const N_LAST: usize = 20;
 /// Share of the updates in which learning rates rise.
 const WARM_UP: f64 = 0.1;
 
-/// Train one model by each optimizer, from the same parameters on the same batches, and compare losses.
+/// One model trained by each optimizer, from the same parameters on the same batches.
 ///
 /// Every optimizer has the best of a few learning rates, found in the first quarter of the updates.
-#[derive(Debug, Args)]
-pub(super) struct Optimizers {
-    /// A recipe of any task; without one, a small Transformer on the built-in corpus.
-    recipe: Option<PathBuf>,
-    /// Change a setting of the recipe; may be given several times.
-    #[arg(long, value_name = "KEY=VALUE")]
-    set: Vec<String>,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Optimizers {
+    /// The file of a recipe of any task, or the name of a built-in one; without one, a small Transformer on the built-in
+    /// corpus.
+    pub recipe: Option<PathBuf>,
+    /// Settings over those of the recipe, as `model.d_model=64`.
+    pub settings: Vec<String>,
     /// Updates by each optimizer.
-    #[arg(long, default_value = "200", value_parser = integer(NonZeroU64::MIN..=MANY_UPDATES))]
-    steps: NonZeroU64,
-    /// The drawing, SVG.
-    #[arg(long, value_name = "FILE", default_value = "optimizers.svg")]
-    out: PathBuf,
-    #[command(flatten)]
-    backend: BackendArgs,
+    pub n_steps: NonZeroU64,
+}
+
+/// 200 updates of the small Transformer.
+impl Default for Optimizers {
+    fn default() -> Self {
+        Self { recipe: None, settings: Vec::new(), n_steps: NonZeroU64::new(200).expect("not zero") }
+    }
 }
 
 /// An optimizer by name, and the learning rates to choose from.
@@ -78,62 +71,69 @@ fn candidates() -> [Candidate; 6] {
     ]
 }
 
-impl TaskVisitor for &Optimizers {
-    type Output = ();
-
-    fn visit<T: Resizable>(self, task: T, _: &mut RunRecipe, _: &mut TaskRecipe) -> attentive_task::Result<()> {
-        self.compare(&task)
+impl Optimizers {
+    /// The losses at the end; the drawing `optimizers`. The log gets what is found in the data; `say` gets a line for
+    /// each optimizer. Settings of the environment (`ATTENTIVE_SET_…`) are followed.
+    ///
+    /// # Errors
+    /// Recipe or data can't be read, or do not go together, or `say` fails.
+    pub fn make(&self, device: &Device, log: &dyn Log, say: &mut Say<'_>) -> Result<Exhibit> {
+        let small = SMALL.iter().filter(|_| self.recipe.is_none()).map(ToString::to_string);
+        let settings: Vec<String> = small.chain(self.settings.iter().cloned()).collect();
+        let mut recipe = Recipe::of_command(self.recipe.as_deref(), &settings)?;
+        let Recipe { run, task, origins, .. } = &mut recipe;
+        let comparing = Comparing { device: &device.clone().autodiff(), log, say, steps: self.n_steps.get() as usize };
+        prepare(run, task, None, None, log, comparing).map_err(|error| origins.locate(error))
     }
 }
 
-impl Optimizers {
-    pub(super) fn run(self) -> anyhow::Result<()> {
-        check_writable(&self.out)?;
-        let small = SMALL.iter().filter(|_| self.recipe.is_none()).map(ToString::to_string);
-        let settings: Vec<String> = small.chain(self.set.iter().cloned()).collect();
-        let mut recipe = Recipe::of_command(self.recipe.as_deref(), &settings)?;
-        let Recipe { run, task, origins, .. } = &mut recipe;
-        Ok(prepare(run, task, None, None, &Terminal::default(), &self).map_err(|error| origins.locate(error))?)
-    }
+/// The comparison on a task that is ready.
+struct Comparing<'a> {
+    device: &'a Device,
+    log: &'a dyn Log,
+    say: &'a mut Say<'a>,
+    steps: usize,
+}
 
-    fn compare(&self, task: &impl Task) -> attentive_task::Result<()> {
-        let device = self.backend.backend.device()?.autodiff();
-        report!("model     {}", task.spec().describe());
-        let steps = self.steps.get() as usize;
-        let mut table = Table::new(["optimizer", "learning rate", "loss at the end, nats", "time"]);
+impl TaskVisitor for Comparing<'_> {
+    type Output = Exhibit;
+
+    fn visit<T: Resizable>(self, task: T, _: &mut RunRecipe, _: &mut TaskRecipe) -> Result<Exhibit> {
+        self.log.line(&format!("model     {}", task.spec().describe()));
+        let mut table = Table::new(["optimizer", "learning rate", "loss at the end, nats", "time"])
+            .under(format!("Loss after {} updates, the mean of the last {N_LAST}", self.steps));
         let mut series = Vec::new();
         for Candidate { name, optimizer, rates } in candidates() {
             let start = Instant::now();
-            let mut best = (f64::INFINITY, rates[0]);
-            for rate in rates {
-                let losses = train(task, &device, optimizer, rate, steps.div_ceil(4))?;
-                let end = end_of(&losses);
-                if end < best.0 {
-                    best = (end, rate);
-                }
-            }
-            let losses = train(task, &device, optimizer, best.1, steps)?;
-            let seconds = start.elapsed().as_secs_f64();
-            warning!("{name:<18} {:.3} nats at learning rate {}, {seconds:.0} s", end_of(&losses), best.1);
-            table.row([name.into(), best.1.to_string(), format!("{:.3}", end_of(&losses)), format!("{seconds:.0} s")]);
+            let (rate, losses) = self.train_best(&task, optimizer, rates)?;
+            let (seconds, loss) = (start.elapsed().as_secs_f64(), end_of(&losses));
+            tell(self.say, &format!("{name:<18} {loss:.3} nats at learning rate {rate}, {seconds:.0} s"))?;
+            table.row([name.into(), rate.to_string(), format!("{loss:.3}"), format!("{seconds:.0} s")]);
             let points = (1..).zip(losses).map(|(step, loss)| (f64::from(step), loss)).collect();
             series.push(Series { label: name.into(), points });
         }
-        report!("\nLoss after {steps} updates, the mean of the last {N_LAST}\n\n{table}");
         let title = "training loss, nats per target".into();
-        let figure = to_svg(&[Chart { title, x_label: "updates".into(), series }]);
-        write_figure(&self.out, &figure).context("the drawing")
+        let drawing = to_svg(&[Chart { title, x_label: "updates".into(), series }]);
+        Ok(Exhibit::from([table]).with_figure("optimizers", drawing))
+    }
+}
+
+impl Comparing<'_> {
+    /// The losses by the learning rate that is best in the first quarter of the updates.
+    fn train_best(&self, task: &impl Task, optimizer: OptimizerConfig, rates: [f64; 3]) -> Result<(f64, Vec<f64>)> {
+        let mut best = (f64::INFINITY, rates[0]);
+        for rate in rates {
+            let end = end_of(&train(task, self.device, optimizer, rate, self.steps.div_ceil(4))?);
+            if end < best.0 {
+                best = (end, rate);
+            }
+        }
+        Ok((best.1, train(task, self.device, optimizer, best.1, self.steps)?))
     }
 }
 
 /// The loss of each update, in nats per target; it ends where there is none.
-fn train<T: Task>(
-    task: &T,
-    device: &Device,
-    optimizer: OptimizerConfig,
-    rate: f64,
-    steps: usize,
-) -> attentive_task::Result<Vec<f64>> {
+fn train<T: Task>(task: &T, device: &Device, optimizer: OptimizerConfig, rate: f64, steps: usize) -> Result<Vec<f64>> {
     let mut optimizer = optimizer.init()?;
     let mut model = task.init(device, 1, &())?;
     let (objective, mut batches) = (task.objective(), task.batches());

@@ -1,41 +1,36 @@
 //! §3.5.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
 use attentive_attention::sinusoids;
-use attentive_backend::BackendKind;
+use attentive_backend::Device;
 use attentive_bundle::Bundle;
 use attentive_plot::{Chart, HeatMap, Series, heat_maps, to_svg};
-use clap::Args;
+use attentive_task::{Result, resolve};
 
-use super::{
-    super::numbers::{LONG, integer},
-    write_figure,
-};
-use crate::markdown::Table;
+use crate::{Exhibit, Table, table::or_dash};
 
 /// Parameters that hold learned positions, by family.
 const LEARNED: [&str; 3] = ["source_positions.weight", "positions.weight", "target_positions.weight"];
+/// Distances that the table has, as far as there are positions.
+const DISTANCES: [usize; 8] = [0, 1, 2, 4, 8, 16, 32, 64];
 
 /// The sinusoids as a map, and their products by distance; learned positions of a model beside them.
-#[derive(Debug, Args)]
-pub(super) struct Positions {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Positions {
     /// Positions.
-    #[arg(long, default_value_t = 100, value_parser = integer(2..=LONG))]
-    n: usize,
+    pub n: usize,
     /// Width of embeddings.
-    #[arg(long, default_value_t = 128, value_parser = integer(2..=LONG))]
-    d_model: usize,
-    /// A model with learned positions.
-    #[arg(long, value_name = "DIR")]
-    model: Option<PathBuf>,
-    /// The maps, SVG.
-    #[arg(long, value_name = "FILE", default_value = "positions.svg")]
-    out: PathBuf,
-    /// The products by distance, SVG.
-    #[arg(long, value_name = "FILE", default_value = "position-products.svg")]
-    products: PathBuf,
+    pub d_model: usize,
+    /// The folder of a model with learned positions.
+    pub learned: Option<PathBuf>,
+}
+
+/// 100 positions of 128 values, without a model.
+impl Default for Positions {
+    fn default() -> Self {
+        Self { n: 100, d_model: 128, learned: None }
+    }
 }
 
 /// Encodings of positions, `d` values each.
@@ -46,44 +41,59 @@ struct Encodings {
 }
 
 impl Positions {
-    pub(super) fn run(self) -> Result<()> {
-        let fixed = sinusoids(0, self.n, self.d_model, &BackendKind::Flex.device()?);
-        let values = fixed.into_data().try_into_vec::<f32>().expect("floats");
-        let mut all = vec![Encodings { name: "sinusoids".into(), d: self.d_model, values }];
-        if let Some(model) = &self.model {
-            all.push(learned(&attentive_run::resolve(model))?);
+    /// Products by distance; the drawings `positions` and `position-products`.
+    ///
+    /// # Errors
+    /// The folder has no model that can be read, or one without learned positions.
+    pub fn make(&self, device: &Device) -> Result<Exhibit> {
+        let mut all = vec![fixed(self.n, self.d_model, device)];
+        if let Some(model) = &self.learned {
+            all.push(learned(&resolve(model))?);
         }
-        let distances: Vec<usize> = [0, 1, 2, 4, 8, 16, 32, 64].into_iter().filter(|&by| by < self.n).collect();
-        let mut table = Table::new(["distance".to_owned()].into_iter().chain(all.iter().map(|e| e.name.clone())));
-        for &distance in &distances {
-            let product = |encodings: &Encodings| match encodings.similarity(distance) {
-                Some(product) => format!("{product:.3}"),
-                None => "—".into(),
-            };
+        let maps: Vec<HeatMap> = all.iter().map(Encodings::map).collect();
+        Ok(Exhibit::from([self.table(&all)])
+            .with_figure("positions", heat_maps(&maps, 2))
+            .with_figure("position-products", to_svg(&[self.chart(&all)])))
+    }
+
+    fn table(&self, all: &[Encodings]) -> Table {
+        let head = ["distance".to_owned()].into_iter().chain(all.iter().map(|encodings| encodings.name.clone()));
+        let mut table = Table::new(head)
+            .under("Product of the encodings of two positions, as a share of one's with itself, by distance");
+        for distance in DISTANCES.into_iter().filter(|&by| by < self.n) {
+            let product =
+                |encodings: &Encodings| or_dash(encodings.similarity(distance), |product| format!("{product:.3}"));
             table.row([distance.to_string()].into_iter().chain(all.iter().map(product)));
         }
-        report!("Product of the encodings of two positions, as a share of one's with itself, by distance\n\n{table}");
-        let maps: Vec<HeatMap> = all.iter().map(Encodings::map).collect();
-        write_figure(&self.out, &heat_maps(&maps, 2))?;
+        table
+    }
+
+    fn chart(&self, all: &[Encodings]) -> Chart {
         let series = all.iter().map(|encodings| Series {
             label: encodings.name.clone(),
             points: (0..self.n).filter_map(|by| Some((by as f64, encodings.similarity(by)?))).collect(),
         });
         let title = "product of two positions' encodings, as a share of one's with itself".into();
-        write_figure(&self.products, &to_svg(&[Chart { title, x_label: "distance".into(), series: series.collect() }]))
+        Chart { title, x_label: "distance".into(), series: series.collect() }
     }
 }
 
+/// The sinusoids of the paper.
+fn fixed(n: usize, d: usize, device: &Device) -> Encodings {
+    let data = sinusoids(0, n, d, device).into_data().convert::<f32>();
+    Encodings { name: "sinusoids".into(), d, values: data.try_into_vec().expect("converted to f32") }
+}
+
 /// The learned positions of a model.
-fn learned(model: &std::path::Path) -> Result<Encodings> {
+fn learned(model: &Path) -> Result<Encodings> {
     let mut bundle = Bundle::read(model)?;
     let Some((name, tensor)) = LEARNED.iter().find_map(|&name| Some((name, bundle.params.remove(name)?))) else {
-        bail!(
+        refuse!(
             "{} has no learned positions: train with model.positions = {{ learned = {{ max_len = 256 }} }}",
             model.display()
         );
     };
-    let [_, d] = tensor.shape[..] else { bail!("{}: {name} is no matrix", model.display()) };
+    let [_, d] = tensor.shape[..] else { refuse!("{}: {name} is no matrix", model.display()) };
     Ok(Encodings { name: format!("{}, learned", bundle.model.family()), d, values: tensor.values })
 }
 
@@ -120,13 +130,14 @@ impl Encodings {
 
 #[cfg(test)]
 mod tests {
+    use attentive_backend::BackendKind;
+
     use super::*;
 
     #[test]
     fn products_of_sinusoids_are_sums_of_cosines() {
         let (n, d) = (50, 16);
-        let tensor = sinusoids(0, n, d, &BackendKind::NdArray.device().unwrap());
-        let encodings = Encodings { name: String::new(), d, values: tensor.into_data().try_into_vec().unwrap() };
+        let encodings = fixed(n, d, &BackendKind::Flex.device().unwrap());
         for distance in [0, 1, 7, 49] {
             let cosines: f64 =
                 (0..d / 2).map(|i| (distance as f64 / 10_000_f64.powf(2.0 * i as f64 / d as f64)).cos()).sum();
