@@ -48,10 +48,10 @@ fn blocks_that_a_family_has_no_kernels_for_are_refused() {
     let mut bundle = Bundle::new("model", config, tokenizer, params);
     for precision in [WeightFormat::Q8_0, WeightFormat::Q4_0] {
         bundle.decoding.precision = precision;
-        let own = bundle.translation_model(&device, None).err().expect("asked for by the configuration");
+        let own = bundle.translation_model(&device, None).expect_err("asked for by the configuration");
         assert!(matches!(&own, BundleError::OwnWeightFormat { format, .. } if *format == precision), "{own}");
         assert!(own.to_string().starts_with("model/config.toml: decoding.precision is q"), "{own}");
-        let asked = bundle.translation_model(&device, Some(precision)).err().expect("asked for by the caller");
+        let asked = bundle.translation_model(&device, Some(precision)).expect_err("asked for by the caller");
         assert!(matches!(&asked, BundleError::WeightFormat { format } if *format == precision), "{asked}");
         assert!(bundle.translation_model(&device, Some(WeightFormat::F32)).is_ok());
     }
