@@ -34,7 +34,7 @@ pub(crate) fn run(folder: &Path, precision: &str, batch: usize) -> Result<()> {
     let mut prompts = prompts(vocab);
     prompts.truncate(batch);
     let rules = Rules { suppressed: vec![vocab as TokenId - 1], ..Rules::default() };
-    let request = GenerateRequest { prompts: &prompts, n_samples: 1, max_tokens: LEN, end: None, rules: &rules };
+    let request = GenerateRequest { prompts: &prompts, n_samples: 1, max_tokens: LEN, ends: &[], rules: &rules };
     let most_probable = SamplingConfig { temperature: 0.0, ..SamplingConfig::default() };
     worker::ready(&json!({ "precision": precision }));
     while worker::wait() {

@@ -25,6 +25,8 @@ pub struct GenerationConfig {
     pub max_tokens: usize,
     /// Strings that end the text; they are not part of it.
     pub stop: Vec<String>,
+    /// Ids that end the text, each of them, in the place of the tokenizer's end-of-text token; without any, that one does.
+    pub ends: Vec<TokenId>,
     /// Tokens that must follow the prompt before the text may end.
     pub min_tokens: usize,
     /// Length of the n-grams of tokens that a text has once at most; 0 for no limit.
@@ -45,6 +47,7 @@ impl Default for GenerationConfig {
             begin_id: None,
             max_tokens: 200,
             stop: Vec::new(),
+            ends: Vec::new(),
             min_tokens: 0,
             no_repeat_ngram: 0,
             suppressed: Vec::new(),
@@ -66,13 +69,14 @@ impl GenerationConfig {
         at_most("max_tokens", self.max_tokens, MAX_TOKENS, "at most 16777216")?;
         at_most("min_tokens", self.min_tokens, MAX_TOKENS, "at most 16777216")?;
         self.sampling.validate()?;
-        self.rules(&[]).validate()
+        self.rules(&[], &[]).validate()
     }
 
-    /// The rules of texts, `specials` suppressed.
-    fn rules(&self, specials: &[TokenId]) -> Rules {
+    /// The rules of texts that `ends` end, other `specials` suppressed.
+    fn rules(&self, specials: &[TokenId], ends: &[TokenId]) -> Rules {
+        let specials = specials.iter().filter(|id| !ends.contains(id));
         Rules {
-            suppressed: [specials, &self.suppressed].concat(),
+            suppressed: specials.chain(&self.suppressed).copied().collect(),
             bad_words: self.bad_words.clone(),
             min_len: self.min_tokens,
             no_repeat_ngram: self.no_repeat_ngram,
@@ -103,8 +107,8 @@ pub struct TextScore {
 
 /// Continues and scores texts with a language model and its tokenizer.
 pub struct Generator<M> {
-    model: M,
-    tokenizer: Arc<dyn Tokenizer>,
+    pub(crate) model: M,
+    pub(crate) tokenizer: Arc<dyn Tokenizer>,
     /// Begins a text: the token of the configuration, or that which stands between documents.
     begin: Option<TokenId>,
     /// Stands between documents, so a text ends with it.
@@ -167,6 +171,11 @@ impl<M: LanguageModel> Generator<M> {
         Self { model, tokenizer, begin: end, end, suppressed }
     }
 
+    /// The tokens that end a text.
+    pub(crate) fn ends(&self, config: &GenerationConfig) -> Vec<TokenId> {
+        if config.ends.is_empty() { self.end.into_iter().collect() } else { config.ends.clone() }
+    }
+
     /// Whether a text can begin from nothing: the vocabulary has a token that texts begin with.
     pub fn can_begin(&self) -> bool {
         self.begin.is_some()
@@ -214,25 +223,33 @@ impl<M: LanguageModel> Generator<M> {
         prompts: &[impl AsRef<str>],
         n_samples: usize,
         config: &GenerationConfig,
-        mut on_text: impl FnMut(usize, &str) -> ControlFlow<()>,
+        on_text: impl FnMut(usize, &str) -> ControlFlow<()>,
     ) -> Result<Vec<Ended>, DecodeError> {
         let ids = |prompt: &str| {
             let prompt = self.tokenizer.encode(prompt);
             self.begin.filter(|_| config.begin || prompt.is_empty()).into_iter().chain(prompt).collect()
         };
         let prompts: Vec<Vec<TokenId>> = prompts.iter().map(|prompt| ids(prompt.as_ref())).collect();
-        let rules = config.rules(&self.suppressed);
-        let request = GenerateRequest {
-            prompts: &prompts,
-            n_samples,
-            max_tokens: config.max_tokens,
-            end: self.end,
-            rules: &rules,
-        };
+        let before = |prompt: usize| &prompts[prompt][..];
+        self.write_after(&prompts, before, n_samples, config, on_text)
+    }
+
+    /// As [`write`](Self::write), after tokens; `before` are those of a prompt that its text continues, so that a word's space
+    /// and its pieces are told.
+    pub(crate) fn write_after<'p>(
+        &self,
+        prompts: &[Vec<TokenId>],
+        before: impl Fn(usize) -> &'p [TokenId],
+        n_samples: usize,
+        config: &GenerationConfig,
+        mut on_text: impl FnMut(usize, &str) -> ControlFlow<()>,
+    ) -> Result<Vec<Ended>, DecodeError> {
+        let ends = self.ends(config);
+        let rules = config.rules(&self.suppressed, &ends);
+        let request = GenerateRequest { prompts, n_samples, max_tokens: config.max_tokens, ends: &ends, rules: &rules };
         let stop = StopStrings::new(config.stop.iter().map(String::as_str));
-        let stream = |prompt: &Vec<TokenId>| (TextStream::new(&*self.tokenizer, prompt), stop.clone());
-        let mut streams: Vec<(TextStream<'_>, StopStrings)> =
-            prompts.iter().flat_map(|prompt| (0..n_samples).map(move |_| stream(prompt))).collect();
+        let stream = |text: usize| (TextStream::new(&*self.tokenizer, before(text / n_samples)), stop.clone());
+        let mut streams: Vec<(TextStream<'_>, StopStrings)> = (0..prompts.len() * n_samples).map(stream).collect();
         let ended = generate(&self.model, &request, &config.sampling, |Drawn { text, token, .. }| {
             let (stream, stop) = &mut streams[text];
             let (piece, at_end) = stop.push(&stream.push(token));

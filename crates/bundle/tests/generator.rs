@@ -44,7 +44,7 @@ fn pieces_are_the_text_of_the_tokens() {
         let prompt = [[vec![1], tokenizer.encode("né")].concat()];
         let mut tokens = prompt[0].clone();
         let rules = Rules { suppressed: vec![0, 2], ..Rules::default() };
-        let request = GenerateRequest { prompts: &prompt, n_samples: 1, max_tokens: 60, end: Some(1), rules: &rules };
+        let request = GenerateRequest { prompts: &prompt, n_samples: 1, max_tokens: 60, ends: &[1], rules: &rules };
         generate(&model, &request, &sampling, |drawn| {
             tokens.push(drawn.token);
             ControlFlow::Continue(())
@@ -85,7 +85,7 @@ fn the_end_of_text_stands_before_a_prompt_where_that_is_wanted() {
         let found = written(&generator, prompt, &config).0.concat();
         let prompt = [[first, tokenizer.encode(prompt)].concat()];
         let rules = Rules { suppressed: vec![0, 2], ..Rules::default() };
-        let request = GenerateRequest { prompts: &prompt, n_samples: 1, max_tokens: 30, end: Some(1), rules: &rules };
+        let request = GenerateRequest { prompts: &prompt, n_samples: 1, max_tokens: 30, ends: &[1], rules: &rules };
         let mut tokens = Vec::new();
         let mut keep = |drawn: attentive_decode::Drawn| {
             tokens.push(drawn.token);

@@ -108,7 +108,7 @@ pub fn beam_search<M: NextToken>(
         if searches.is_empty() {
             break;
         }
-        let scores = rows.advance(request.rules.want(n_candidates, request.is_forced(len)))?;
+        let scores = rows.advance(request.rules.want(n_candidates, 1, request.is_forced(len)))?;
         let mut running = Vec::with_capacity(searches.len());
         for (idx, mut search) in searches.into_iter().enumerate() {
             top.clear();
@@ -163,7 +163,7 @@ impl Search {
     /// The tokens that may follow `live`.
     fn admitted<'a>(&self, live: &Live, request: &DecodeRequest<'a>) -> Admitted<'a> {
         let text = || [request.prompt_of(self.sentence), &live.tokens].concat();
-        request.rules.admitted(live.tokens.len(), request.prefix_of(self.sentence), Some(request.eos), text)
+        request.rules.admitted(live.tokens.len(), request.prefix_of(self.sentence), &[request.eos], text)
     }
 
     /// Takes the best candidates of a step, whose parents are counted from `first_row`; returns whether to continue.

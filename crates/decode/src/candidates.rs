@@ -141,7 +141,7 @@ mod tests {
 
     fn consider(top: &mut TopCandidates, row: &[f32], log_prob: f64, parent: usize, rules: &Rules) {
         let total = Total { log_prob, ranked: log_prob };
-        top.consider(RowScores::All(row), total, parent, &rules.admitted(0, &[], None, Vec::new));
+        top.consider(RowScores::All(row), total, parent, &rules.admitted(0, &[], &[], Vec::new));
     }
 
     #[test]

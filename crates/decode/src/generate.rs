@@ -21,8 +21,8 @@ pub struct GenerateRequest<'a> {
     pub n_samples: usize,
     /// Largest number of tokens that may follow each.
     pub max_tokens: usize,
-    /// The id that ends a text, if the vocabulary has one; it is not passed on.
-    pub end: Option<TokenId>,
+    /// The ids that end a text, each of them; the one that does is not passed on.
+    pub ends: &'a [TokenId],
     /// Rules for the tokens that follow.
     pub rules: &'a Rules,
 }
@@ -72,7 +72,7 @@ pub fn generate<M: LanguageModel>(
     mut on_token: impl FnMut(Drawn) -> ControlFlow<()>,
 ) -> Result<Vec<Ended>, DecodeError> {
     request.validate(model.vocab_size(), config)?;
-    let GenerateRequest { prompts, n_samples, max_tokens, end, rules } = *request;
+    let GenerateRequest { prompts, n_samples, max_tokens, ends, rules } = *request;
     let mut of_length: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for (idx, prompt) in prompts.iter().enumerate() {
         of_length.entry(prompt.len()).or_default().push(idx);
@@ -83,11 +83,11 @@ pub fn generate<M: LanguageModel>(
         let text_of = |at: usize| group[at / n_samples] * n_samples + at % n_samples;
         let tokens = group.iter().flat_map(|&prompt| &prompts[prompt]).copied().collect();
         let rows = Rows::new(model, model.start(group.len()), group.len(), tokens);
-        let mut lines = Lines::new((0..group.len() * n_samples).map(line).collect(), rows, rules, end);
+        let mut lines = Lines::new((0..group.len() * n_samples).map(line).collect(), rows, rules, ends);
         let mut sampler = Sampler::new(config, n_samples);
         for n_written in 0.. {
             let is_forced = n_written < rules.n_forced(&[]);
-            let want = if config.is_greedy() { rules.want(1, is_forced) } else { Want::All };
+            let want = if config.is_greedy() { rules.want(1, ends.len(), is_forced) } else { Want::All };
             if lines.is_full() {
                 let n_anew = model.max_len().map_or(1, |max_len| max_len.div_ceil(2));
                 lines.reread(model.start(lines.n_rows()), n_anew);
@@ -150,7 +150,8 @@ impl GenerateRequest<'_> {
     fn validate(&self, vocab_size: usize, config: &SamplingConfig) -> Result<(), DecodeError> {
         config.validate()?;
         // An end-of-sentence id beyond the vocabulary is never drawn.
-        self.rules.validate_for(vocab_size, self.end.filter(|&end| (end as usize) < vocab_size))?;
+        let ends: Vec<TokenId> = self.ends.iter().copied().filter(|&end| (end as usize) < vocab_size).collect();
+        self.rules.validate_for(vocab_size, &ends)?;
         if self.n_samples == 0 {
             return Err(DecodeError::ZeroSamples);
         }

@@ -30,7 +30,7 @@ pub fn greedy<M: NextToken>(
     let mut lines = Lines::of_request(model, state, request, 1);
     let mut top = TopCandidates::new(1);
     for n_written in 0.. {
-        let want = request.rules.want(1, request.is_forced(n_written));
+        let want = request.rules.want(1, 1, request.is_forced(n_written));
         let choose = |_, _: &Line<'_>, scores: RowScores<'_>, admitted: &Admitted<'_>| top.best_of(scores, admitted);
         if !lines.step(want, choose, |_, _| ControlFlow::Continue(()))? {
             break;

@@ -1,6 +1,6 @@
 //! Texts that grow by one token at a time, independently, in one batch: the step of greedy search and of sampling.
 
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, slice};
 
 use attentive_core::{NextToken, TokenId, Want};
 
@@ -56,14 +56,14 @@ impl<'a> Line<'a> {
         self.text.len() - self.n_prompt
     }
 
-    fn admitted<'r>(&self, rules: &'r Rules, end: Option<TokenId>) -> Admitted<'r> {
-        rules.admitted(self.n_written(), self.prefix, end, || self.text.clone())
+    fn admitted<'r>(&self, rules: &'r Rules, ends: &[TokenId]) -> Admitted<'r> {
+        rules.admitted(self.n_written(), self.prefix, ends, || self.text.clone())
     }
 
-    fn take(&mut self, Choice { token, added }: Choice, end: Option<TokenId>) {
+    fn take(&mut self, Choice { token, added }: Choice, ends: &[TokenId]) {
         self.total.log_prob += added.log_prob;
         self.total.ranked += added.ranked;
-        if Some(token) == end {
+        if ends.contains(&token) {
             self.end = Some(End::ByModel);
             return;
         }
@@ -87,25 +87,26 @@ pub(crate) struct Lines<'a, M: NextToken> {
     open: Vec<usize>,
     rows: Rows<'a, M>,
     rules: &'a Rules,
-    end: Option<TokenId>,
+    /// Tokens that end a text.
+    ends: &'a [TokenId],
 }
 
 impl<'a, M: NextToken> Lines<'a, M> {
     /// Lines that are about to read their prompts, in the order of their rows.
-    pub(crate) fn new(lines: Vec<Line<'a>>, rows: Rows<'a, M>, rules: &'a Rules, end: Option<TokenId>) -> Self {
+    pub(crate) fn new(lines: Vec<Line<'a>>, rows: Rows<'a, M>, rules: &'a Rules, ends: &'a [TokenId]) -> Self {
         let open = (0..lines.len()).filter(|&idx| lines[idx].end.is_none()).collect();
-        Self { lines, open, rows, rules, end }
+        Self { lines, open, rows, rules, ends }
     }
 
     /// `n` lines of each sentence of a request.
-    pub(crate) fn of_request(model: &'a M, state: M::State, request: &DecodeRequest<'a>, n: usize) -> Self {
+    pub(crate) fn of_request(model: &'a M, state: M::State, request: &'a DecodeRequest<'a>, n: usize) -> Self {
         let line = |sentence: usize| {
             let (prompt, prefix) = (request.prompt_of(sentence), request.prefix_of(sentence));
             Line::new(prompt, prefix, request.max_len[sentence], sentence)
         };
         let lines = (0..request.n_sentences()).flat_map(|sentence| (0..n).map(move |_| line(sentence))).collect();
         let rows = Rows::new(model, state, request.n_sentences(), request.prompt.to_vec());
-        Self::new(lines, rows, request.rules, Some(request.eos))
+        Self::new(lines, rows, request.rules, slice::from_ref(&request.eos))
     }
 
     /// Gives every open line its next token, if there is one: `choose` selects it, `on_token` gets it unless it is the
@@ -122,12 +123,12 @@ impl<'a, M: NextToken> Lines<'a, M> {
         let scores = self.rows.advance(want)?;
         for &idx in &self.open {
             let line = &mut self.lines[idx];
-            let admitted = line.admitted(self.rules, self.end);
+            let admitted = line.admitted(self.rules, self.ends);
             let Some(choice) = choose(idx, line, scores.row(line.row), &admitted) else {
                 line.end = Some(End::Stuck);
                 continue;
             };
-            line.take(choice, self.end);
+            line.take(choice, self.ends);
             if line.end != Some(End::ByModel) && on_token(idx, choice).is_break() {
                 line.end = Some(End::ByCaller);
             }

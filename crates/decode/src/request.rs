@@ -49,7 +49,7 @@ impl<'a> DecodeRequest<'a> {
     pub(crate) fn validate(&self, model: &impl NextToken) -> Result<(), DecodeError> {
         let (n_tokens, n_sentences) = (self.prompt.len(), self.n_sentences());
         let vocab_size = model.vocab_size();
-        self.rules.validate_for(vocab_size, Some(self.eos))?;
+        self.rules.validate_for(vocab_size, &[self.eos])?;
         if n_sentences > 0 && n_tokens == 0 {
             return Err(DecodeError::EmptyPrompt);
         }
@@ -65,7 +65,7 @@ impl<'a> DecodeRequest<'a> {
                 return Err(DecodeError::ZeroLength { sentence });
             }
             let prefix = self.prefix_of(sentence);
-            prefix.iter().try_for_each(|&token| check_forced(token, vocab_size, Some(self.eos)))?;
+            prefix.iter().try_for_each(|&token| check_forced(token, vocab_size, &[self.eos]))?;
             let n_forced = self.rules.n_forced(prefix);
             if n_forced > max_len {
                 return Err(DecodeError::LongPrefix { sentence, n_forced, max_len });

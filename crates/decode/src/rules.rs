@@ -55,15 +55,15 @@ impl Rules {
         }
     }
 
-    /// Checks the rules against a vocabulary, and the end of its texts.
-    pub(crate) fn validate_for(&self, vocab_size: usize, end: Option<TokenId>) -> Result<(), DecodeError> {
+    /// Checks the rules against a vocabulary, and the ends of its texts.
+    pub(crate) fn validate_for(&self, vocab_size: usize, ends: &[TokenId]) -> Result<(), DecodeError> {
         self.validate()?;
         let is_never =
             |end: TokenId| self.suppressed.contains(&end) || self.bad_words.iter().any(|word| *word == [end]);
-        if let Some(eos) = end.filter(|&end| end as usize >= vocab_size || is_never(end)) {
+        if let Some(&eos) = ends.iter().find(|&&end| end as usize >= vocab_size || is_never(end)) {
             return Err(DecodeError::UnreachableEos { eos, vocab_size });
         }
-        self.forced_first.map_or(Ok(()), |token| check_forced(token, vocab_size, end))
+        self.forced_first.map_or(Ok(()), |token| check_forced(token, vocab_size, ends))
     }
 
     /// Number of forced tokens, `prefix` included.
@@ -72,11 +72,11 @@ impl Rules {
     }
 
     /// Scores that are enough to find the best `k` tokens of each row.
-    pub(crate) fn want(&self, k: usize, is_forced: bool) -> Want {
+    pub(crate) fn want(&self, k: usize, n_ends: usize, is_forced: bool) -> Want {
         if is_forced || self.reads_text() {
             return Want::All;
         }
-        let n_withheld = self.suppressed.len().saturating_add(1); // and the end
+        let n_withheld = self.suppressed.len().saturating_add(n_ends);
         Want::Top(k.saturating_add(n_withheld))
     }
 
@@ -85,7 +85,7 @@ impl Rules {
         &self,
         n_written: usize,
         prefix: &[TokenId],
-        end: Option<TokenId>,
+        ends: &[TokenId],
         text: impl FnOnce() -> Vec<TokenId>,
     ) -> Admitted<'_> {
         let mut admitted = Admitted {
@@ -100,7 +100,7 @@ impl Rules {
         }
         if self.reads_text() {
             let text = text();
-            admitted.withheld.extend(self.repeating(&text).filter(|&token| Some(token) != end));
+            admitted.withheld.extend(self.repeating(&text).filter(|token| !ends.contains(token)));
             admitted.withheld.extend(self.bad_words.iter().filter_map(|word| {
                 let (&last, before) = word.split_last()?;
                 text.ends_with(before).then_some(last)
@@ -112,7 +112,7 @@ impl Rules {
             }
         }
         if n_written < self.min_len {
-            admitted.withheld.extend(end);
+            admitted.withheld.extend(ends);
         }
         admitted
     }
@@ -136,11 +136,11 @@ impl Rules {
 }
 
 /// Checks a token that is forced.
-pub(crate) fn check_forced(token: TokenId, vocab_size: usize, end: Option<TokenId>) -> Result<(), DecodeError> {
+pub(crate) fn check_forced(token: TokenId, vocab_size: usize, ends: &[TokenId]) -> Result<(), DecodeError> {
     if token as usize >= vocab_size {
         return Err(DecodeError::UnknownToken { id: token, vocab_size });
     }
-    if Some(token) == end { Err(DecodeError::ForcedEnd { eos: token }) } else { Ok(()) }
+    if ends.contains(&token) { Err(DecodeError::ForcedEnd { eos: token }) } else { Ok(()) }
 }
 
 /// The tokens that may follow one row, and their order.

@@ -184,7 +184,7 @@ proptest! {
         let best = greedy(&model, model.rows(1), &request(&rules, &[], &[max_tokens])).unwrap().remove(0);
         let cold = SamplingConfig { temperature: 0.0, ..SamplingConfig::default() };
         let prompts = [PROMPT.to_vec()];
-        let request = GenerateRequest { prompts: &prompts, n_samples: 1, max_tokens, end: Some(EOS), rules: &rules };
+        let request = GenerateRequest { prompts: &prompts, n_samples: 1, max_tokens, ends: &[EOS], rules: &rules };
         let mut tokens = Vec::new();
         let ended = generate(&model, &request, &cold, |drawn| {
             tokens.push(drawn.token);
@@ -209,7 +209,7 @@ proptest! {
         let model = Model { max_len, is_even: false, ..Model::new(scores) };
         let config = SamplingConfig { seed, ..SamplingConfig::default() };
         let write = |prompts: &[Vec<TokenId>], n_samples: usize| {
-            let request = GenerateRequest { prompts, n_samples, max_tokens, end: Some(EOS), rules: &rules };
+            let request = GenerateRequest { prompts, n_samples, max_tokens, ends: &[EOS], rules: &rules };
             let mut texts = vec![Vec::new(); prompts.len() * n_samples];
             let on_token = |drawn: attentive_decode::Drawn| {
                 texts[drawn.text].push((drawn.token, drawn.log_prob));

@@ -182,14 +182,9 @@ fn counting(max_len: Option<usize>) -> Model<Counting> {
     Model { max_len, ..Model::new(Counting { vocab_size: 10 }) }
 }
 
-fn counted(
-    max_len: Option<usize>,
-    prompt: &[TokenId],
-    max_tokens: usize,
-    end: Option<TokenId>,
-) -> (Vec<TokenId>, Ended) {
+fn counted(max_len: Option<usize>, prompt: &[TokenId], max_tokens: usize, ends: &[TokenId]) -> (Vec<TokenId>, Ended) {
     let (prompts, rules) = ([prompt.to_vec()], Rules::default());
-    let request = GenerateRequest { prompts: &prompts, n_samples: 1, max_tokens, end, rules: &rules };
+    let request = GenerateRequest { prompts: &prompts, n_samples: 1, max_tokens, ends, rules: &rules };
     let mut tokens = Vec::new();
     let ended =
         generate(&counting(max_len), &request, &SamplingConfig::default(), |Drawn { text, token, log_prob }| {
@@ -202,23 +197,24 @@ fn counted(
 
 #[test]
 fn a_text_goes_on_until_its_end() {
-    assert_eq!(counted(None, &[3, 4], 3, None), (vec![5, 6, 7], Ended::ByLength));
-    assert_eq!(counted(None, &[3], 9, Some(6)), (vec![4, 5], Ended::ByModel));
-    assert_eq!(counted(None, &[3], 0, None), (vec![], Ended::ByLength));
+    assert_eq!(counted(None, &[3, 4], 3, &[]), (vec![5, 6, 7], Ended::ByLength));
+    assert_eq!(counted(None, &[3], 9, &[6]), (vec![4, 5], Ended::ByModel));
+    assert_eq!(counted(None, &[3], 9, &[8, 6, 2]), (vec![4, 5], Ended::ByModel));
+    assert_eq!(counted(None, &[3], 0, &[]), (vec![], Ended::ByLength));
 }
 
 #[test]
 fn a_text_outgrows_the_models_positions() {
     let expected: Vec<TokenId> = (0..25).map(|n| (n + 4) % 10).collect();
     for max_len in 1..=6 {
-        assert_eq!(counted(Some(max_len), &[1, 2, 3], 25, None).0, expected, "{max_len}");
+        assert_eq!(counted(Some(max_len), &[1, 2, 3], 25, &[]).0, expected, "{max_len}");
     }
 }
 
 #[test]
 fn the_caller_ends_a_text() {
     let rules = Rules::default();
-    let request = GenerateRequest { prompts: &[vec![1]], n_samples: 1, max_tokens: 9, end: None, rules: &rules };
+    let request = GenerateRequest { prompts: &[vec![1]], n_samples: 1, max_tokens: 9, ends: &[], rules: &rules };
     let mut n = 0;
     let ended = generate(&counting(None), &request, &SamplingConfig::default(), |_| {
         n += 1;
@@ -231,7 +227,7 @@ fn the_caller_ends_a_text() {
 fn requests_that_cannot_be_are_refused() {
     let refused = |prompt: &[TokenId], n_samples, suppressed: &[TokenId]| {
         let (prompts, rules) = ([prompt.to_vec()], Rules { suppressed: suppressed.to_vec(), ..Rules::default() });
-        let request = GenerateRequest { prompts: &prompts, n_samples, max_tokens: 1, end: None, rules: &rules };
+        let request = GenerateRequest { prompts: &prompts, n_samples, max_tokens: 1, ends: &[], rules: &rules };
         generate(&counting(None), &request, &SamplingConfig::default(), |_| ControlFlow::Continue(())).unwrap_err()
     };
     assert!(matches!(refused(&[], 1, &[]), DecodeError::EmptyPrompt));

@@ -27,6 +27,15 @@ pub(crate) enum Ids {
     Many(Vec<TokenId>),
 }
 
+impl From<Ids> for Vec<TokenId> {
+    fn from(ids: Ids) -> Self {
+        match ids {
+            Ids::One(id) => vec![id],
+            Ids::Many(ids) => ids,
+        }
+    }
+}
+
 /// Settings that no model's output depends on in use: notes of where a model comes from, what it was drawn and trained
 /// with, what a Python program is given back, and what classes do that are not read here.
 const OF_NO_EFFECT: [&str; 62] = [
@@ -257,10 +266,10 @@ pub(crate) fn of_decoding(decoding: &DecodingConfig, never: &[TokenId]) -> Map<S
 
 /// The `generation_config.json` of a language model; what transformers has no equal of is noted.
 pub(crate) fn of_language_model(bundle: &Bundle, specials: &Specials, notes: &mut Vec<String>) -> Value {
-    let GenerationConfig { max_tokens, stop, sampling, .. } = &bundle.generation;
+    let GenerationConfig { max_tokens, stop, ends, sampling, .. } = &bundle.generation;
     let mut written = json!({
         "bos_token_id": specials.bos,
-        "eos_token_id": specials.eos,
+        "eos_token_id": if ends.is_empty() { json!(specials.eos) } else { json!(ends) },
         "do_sample": sampling.temperature > 0.0,
         "max_new_tokens": max_tokens,
     });
@@ -384,9 +393,9 @@ impl Writing {
         self.decoding.no_repeat_ngram = self.take("no_repeat_ngram_size", |_| true).unwrap_or(0);
         self.decoding.forced_first =
             self.take("forced_bos_token_id", |&id| id < rows).and_then(|id| TokenId::try_from(id).ok());
-        let end = tokenizer.specials().end();
-        self.decoding.suppressed = self.take_suppressed(end, rows);
-        self.decoding.bad_words = self.take_bad_words(end, rows);
+        let ends: Vec<TokenId> = tokenizer.specials().end().into_iter().collect();
+        self.decoding.suppressed = self.take_suppressed(&ends, rows);
+        self.decoding.bad_words = self.take_bad_words(&ends, rows);
     }
 
     /// The drawing of a text.
@@ -414,9 +423,13 @@ impl Writing {
         }
         self.generation.min_tokens = self.take("min_new_tokens", |&n| n <= longest).unwrap_or(0);
         self.generation.no_repeat_ngram = self.take("no_repeat_ngram_size", |_| true).unwrap_or(0);
-        let end = tokenizer.specials().eos;
-        self.generation.suppressed = self.take_suppressed(end, rows);
-        self.generation.bad_words = self.take_bad_words(end, rows);
+        self.generation.ends = self.take_ends(rows);
+        let ends = match &self.generation.ends[..] {
+            [] => tokenizer.specials().eos.into_iter().collect(),
+            ends => ends.to_vec(),
+        };
+        self.generation.suppressed = self.take_suppressed(&ends, rows);
+        self.generation.bad_words = self.take_bad_words(&ends, rows);
         // Nothing is drawn there unless `do_sample` says so.
         match self.settings.remove("do_sample") {
             Some(Value::Bool(true)) => {}
@@ -462,18 +475,25 @@ impl Writing {
         Some(number)
     }
 
+    /// Ids that end a text, where they are others than the tokenizer's end-of-text token.
+    fn take_ends(&mut self, rows: usize) -> Vec<TokenId> {
+        let ids = self.settings.get("eos_token_id").and_then(|value| Ids::deserialize(value).ok()).map(Vec::from);
+        self.followed("eos_token_id", ids.filter(|ids| ids.iter().all(|&id| (id as usize) < rows)))
+    }
+
     /// Ids that are never written; a text that could not end is not followed.
-    fn take_suppressed(&mut self, end: Option<TokenId>, rows: usize) -> Vec<TokenId> {
+    fn take_suppressed(&mut self, ends: &[TokenId], rows: usize) -> Vec<TokenId> {
         let ids = self.settings.get("suppress_tokens").and_then(|value| Vec::<TokenId>::deserialize(value).ok());
-        let is_good = |ids: &Vec<TokenId>| ids.iter().all(|&id| (id as usize) < rows && Some(id) != end);
+        let is_good = |ids: &Vec<TokenId>| ids.iter().all(|id| (*id as usize) < rows && !ends.contains(id));
         self.followed("suppress_tokens", ids.filter(is_good))
     }
 
     /// Sequences of ids that no text comes to contain.
-    fn take_bad_words(&mut self, end: Option<TokenId>, rows: usize) -> Vec<Vec<TokenId>> {
+    fn take_bad_words(&mut self, ends: &[TokenId], rows: usize) -> Vec<Vec<TokenId>> {
         let words = self.settings.get("bad_words_ids").and_then(|value| Vec::<Vec<TokenId>>::deserialize(value).ok());
         let is_good = |word: &Vec<TokenId>| {
-            !word.is_empty() && word.iter().all(|&id| (id as usize) < rows) && word.last().copied() != end
+            let can_end = word.last().is_some_and(|last| !ends.contains(last));
+            can_end && word.iter().all(|&id| (id as usize) < rows)
         };
         self.followed("bad_words_ids", words.filter(|words| words.iter().all(is_good)))
     }

@@ -64,6 +64,7 @@ fn bundle(model: ModelConfig, tokenizer: Box<dyn Tokenizer>) -> Bundle {
             ..DecodingConfig::default()
         },
         generation: GenerationConfig {
+            ends: vec![9, 8],
             max_tokens: 7,
             min_tokens: 2,
             no_repeat_ngram: 3,
