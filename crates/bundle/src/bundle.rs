@@ -1,6 +1,7 @@
 //! A model with all that its use needs.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -13,8 +14,9 @@ use serde::{Deserialize, Serialize};
 use toml::Table;
 
 use crate::{
-    BundleError, DecodingConfig, Dense, EmbeddingConfig, GenerationConfig, Processor, TrainingRecord, WeightFormat,
-    folder::{self, CONFIG, Folder, Parts, TOKENIZER, WEIGHTS},
+    BundleError, ChatTemplate, DecodingConfig, Dense, EmbeddingConfig, GenerationConfig, Processor, TrainingRecord,
+    WeightFormat,
+    folder::{self, CHAT, CONFIG, Folder, Parts, TOKENIZER, WEIGHTS},
     stored::{Params, Stored},
 };
 
@@ -35,6 +37,8 @@ pub struct Bundle<P = Tensors> {
     pub embedding: EmbeddingConfig,
     /// What turns a user's input into what the model reads.
     pub processor: Processor,
+    /// How a conversation is written, if the model was trained for them.
+    pub chat: Option<ChatTemplate>,
     /// Parameters.
     pub params: P,
     /// The dense layers of [`EmbeddingConfig::dense`].
@@ -55,6 +59,22 @@ struct ConfigFile {
     generation: GenerationConfig,
     #[serde(default, skip_serializing_if = "EmbeddingConfig::is_default")]
     embedding: EmbeddingConfig,
+    #[serde(default, skip_serializing_if = "ChatSettings::is_default")]
+    chat: ChatSettings,
+}
+
+/// What `config.toml` says of the chat template.
+#[derive(Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct ChatSettings {
+    /// [`ChatTemplate::tokens`].
+    tokens: BTreeMap<String, String>,
+}
+
+impl ChatSettings {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl Bundle {
@@ -72,6 +92,7 @@ impl Bundle {
             generation: GenerationConfig::default(),
             embedding: EmbeddingConfig::default(),
             processor: processor.into(),
+            chat: None,
             params,
             dense: Vec::new(),
             record: TrainingRecord::default(),
@@ -111,7 +132,7 @@ impl Bundle {
         params: &Tensors,
         record: &TrainingRecord,
     ) -> Result<(), BundleError> {
-        Parts { config, tokenizer: Some(tokenizer), params, format: WeightFormat::F32, record }.write(path)
+        Parts { config, tokenizer: Some(tokenizer), chat: None, params, format: WeightFormat::F32, record }.write(path)
     }
 
     /// Writes this bundle as a new folder, in one step, its weights in the precision that it decodes in.
@@ -131,20 +152,22 @@ impl Bundle {
     }
 
     fn write_as_one(&self, path: &Path, replace: bool) -> Result<(), BundleError> {
-        let Self { model, decoding, generation, embedding, params, dense, record, .. } = self;
+        let Self { model, decoding, generation, embedding, chat, params, dense, record, .. } = self;
         let config = ConfigFile {
             model: model.clone(),
             decoding: decoding.clone(),
             generation: generation.clone(),
             embedding: embedding.clone(),
+            chat: ChatSettings { tokens: chat.as_ref().map(|chat| chat.tokens().clone()).unwrap_or_default() },
         };
+        let chat = chat.as_ref().map(ChatTemplate::text);
         let mut table = self.recipe.clone();
         table.extend(Table::try_from(config).expect("names and numbers"));
         let config = &toml::to_string(&table).expect("a table came from TOML");
         let tokenizer = self.processor.tokenizer().map(|tokenizer| &**tokenizer);
         let with_dense = (!dense.is_empty()).then(|| Dense::put(dense, params));
         let params = with_dense.as_ref().unwrap_or(params);
-        Parts { config, tokenizer, params, format: decoding.precision, record }.write_as_one(path, replace)
+        Parts { config, tokenizer, chat, params, format: decoding.precision, record }.write_as_one(path, replace)
     }
 
     /// Writes `config.toml` alone, as a run does that goes on with other settings: the model that is there stays whole.
@@ -190,8 +213,8 @@ impl<P: Params> Bundle<P> {
         let text = folder.text(CONFIG)?;
         let damaged = |part: &str, problem: String| BundleError::Damaged { path: path.join(part), problem };
         let not_toml = |cause: toml::de::Error| damaged(CONFIG, cause.to_string().trim().to_owned());
-        let ConfigFile { model, decoding, generation, embedding } = toml::from_str(&text).map_err(not_toml)?;
-        let is_own = |key: &str| ["model", "decoding", "generation", "embedding"].contains(&key);
+        let ConfigFile { model, decoding, generation, embedding, chat } = toml::from_str(&text).map_err(not_toml)?;
+        let is_own = |key: &str| ["model", "decoding", "generation", "embedding", "chat"].contains(&key);
         let recipe: Table = toml::from_str(&text).map_err(not_toml)?;
         let recipe = recipe.into_iter().filter(|(key, _)| !is_own(key)).collect();
         model.validate().map_err(|cause| BundleError::Config { path: folder.place(CONFIG), cause })?;
@@ -210,6 +233,11 @@ impl<P: Params> Bundle<P> {
             fits(&*tokenizer, &model, &folder.place(TOKENIZER))?;
             tokenizer.into()
         };
+        let chat = folder.text_of_optional(CHAT)?.map(|text| {
+            let template = ChatTemplate::new(text).map_err(|cause| damaged(CHAT, cause.to_string()))?;
+            Ok::<_, BundleError>(template.with_tokens(chat.tokens))
+        });
+        let chat = chat.transpose()?;
         let (params, dense, n_held) = params(embedding.dense.len())?;
         // A model is made before weights are loaded into it: sizes that are damaged must not take all memory.
         if model.n_params() > 2 * n_held {
@@ -223,6 +251,7 @@ impl<P: Params> Bundle<P> {
             generation,
             embedding,
             processor,
+            chat,
             params,
             dense,
             record,
@@ -316,7 +345,8 @@ fn fits(tokenizer: &dyn Tokenizer, model: &ModelConfig, path: &Path) -> Result<(
 impl<P: Params> std::fmt::Debug for Bundle<P> {
     /// Everything but the values of parameters.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { path, model, decoding, generation, embedding, processor, params, dense, record, recipe: _ } = self;
+        let Self { path, model, decoding, generation, embedding, processor, chat, params, dense, record, recipe: _ } =
+            self;
         f.debug_struct("Bundle")
             .field("path", path)
             .field("model", model)
@@ -324,6 +354,7 @@ impl<P: Params> std::fmt::Debug for Bundle<P> {
             .field("generation", generation)
             .field("embedding", embedding)
             .field("processor", processor)
+            .field("chat", chat)
             .field("n_params", &params.names().len())
             .field("n_dense", &dense.len())
             .field("record", record)

@@ -18,6 +18,7 @@ use crate::{BundleError, TrainingRecord, WeightFormat};
 
 pub(crate) const CONFIG: &str = "config.toml";
 pub(crate) const TOKENIZER: &str = "tokenizer.json";
+pub(crate) const CHAT: &str = "chat_template.jinja";
 pub(crate) const WEIGHTS: &str = "model.safetensors";
 pub(crate) const RECORD: &str = "training.json";
 
@@ -73,6 +74,12 @@ impl<'a> Folder<'a> {
     /// Whether the folder was written without this file.
     pub(crate) fn is_without(&self, part: &str) -> bool {
         !self.sums.is_empty() && !self.sums.contains_key(part) && !self.place(part).exists()
+    }
+
+    /// The content of a file that a folder may do without, which is the one that was written.
+    pub(crate) fn text_of_optional(&self, part: &str) -> Result<Option<String>, BundleError> {
+        let is_there = self.sums.contains_key(part) || self.place(part).exists();
+        is_there.then(|| self.text(part)).transpose()
     }
 
     /// The content of a file of settings, which is the one that was written.
@@ -185,6 +192,8 @@ pub(crate) struct Parts<'a> {
     /// The text of `config.toml`.
     pub(crate) config: &'a str,
     pub(crate) tokenizer: Option<&'a dyn Tokenizer>,
+    /// The text of the chat template.
+    pub(crate) chat: Option<&'a str>,
     pub(crate) params: &'a Tensors,
     /// How weights are written.
     pub(crate) format: WeightFormat,
@@ -199,13 +208,16 @@ impl Parts<'_> {
         if let Some(tokenizer) = self.tokenizer {
             attentive_tokenizer::save(tokenizer, &path.join(TOKENIZER))?;
         }
+        if let Some(chat) = self.chat {
+            write_part(&path.join(CHAT), chat.as_bytes())?;
+        }
         let axis = |name: &str| match self.format {
             // Blocks are made as a model is packed.
             WeightFormat::F32 | WeightFormat::Q8_0 | WeightFormat::Q4_0 => None,
             WeightFormat::Int8 => attentive_engine::int8_axis(name),
         };
         write_some_int8(&path.join(WEIGHTS), self.params, axis, &BTreeMap::new())?;
-        let parts = [Some(CONFIG), self.tokenizer.map(|_| TOKENIZER), Some(WEIGHTS)];
+        let parts = [Some(CONFIG), self.tokenizer.map(|_| TOKENIZER), self.chat.map(|_| CHAT), Some(WEIGHTS)];
         let mut files = Sums::new();
         for part in parts.into_iter().flatten() {
             let path = path.join(part);
@@ -225,7 +237,9 @@ impl Parts<'_> {
         if !present.is_empty() && !replace {
             return Err(BundleError::Exists { path: path.to_owned() });
         }
-        if let Some(other) = present.into_iter().find(|name| ![CONFIG, TOKENIZER, WEIGHTS, RECORD].contains(&&**name)) {
+        if let Some(other) =
+            present.into_iter().find(|name| ![CONFIG, TOKENIZER, CHAT, WEIGHTS, RECORD].contains(&&**name))
+        {
             return Err(BundleError::NotAModel { path: path.to_owned(), other });
         }
         as_one(path, |new| self.write(new), io)

@@ -1,7 +1,8 @@
 //! Model bundles, and what one loads as: a translator, a generator of text, or an encoder.
 //!
-//! A bundle is a folder: `config.toml` (sizes and choices), `tokenizer.json`, `model.safetensors`, `training.json`
-//! (where it came from: data hashes, seed, steps, scores; and the SHA-256 of the other files). It loads on any backend.
+//! A bundle is a folder: `config.toml` (sizes and choices), `tokenizer.json`, `chat_template.jinja` (of a model for
+//! conversations), `model.safetensors`, `training.json` (where it came from: data hashes, seed, steps, scores; and the
+//! SHA-256 of the other files). It loads on any backend.
 //!
 //! ```no_run
 //! use attentive_backend::BackendKind;
@@ -18,6 +19,7 @@
 
 mod any_state;
 mod bundle;
+mod chat;
 mod embedding;
 mod encoder_on_tensors;
 mod error;
@@ -37,6 +39,7 @@ mod translator;
 
 pub use attentive_engine::{WeightFormat, packs};
 pub use bundle::Bundle;
+pub use chat::{Answer, Chat, ChatError, ChatTemplate, Conversation, Message, Variables};
 pub use embedding::{Dense, DenseActivation, EmbeddingConfig, Pooling};
 pub use error::{BundleError, EncodeError, TranslateError};
 pub use folder::{run_in, write_folder};

@@ -1,0 +1,56 @@
+//! Why a conversation can't be rendered or answered.
+
+use std::path::PathBuf;
+
+use attentive_decode::DecodeError;
+
+use crate::{BundleError, TooLong};
+
+/// Why a conversation can't be rendered or answered.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChatError {
+    /// The template is not one, or asks for what is not here.
+    #[error("the chat template{}: {problem}", line.map_or_else(String::new, |line| format!(", line {line}")))]
+    Template {
+        /// Where it is wrong, counted from 1.
+        line: Option<usize>,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The template refuses the conversation, by `raise_exception`.
+    #[error("the chat template refuses the conversation: {message}")]
+    Refused {
+        /// What it says.
+        message: String,
+    },
+    /// There is no message.
+    #[error("the conversation is empty; a message at least is answered")]
+    Empty,
+    /// A message has the name of a special token, which the tokenizer does not read as text.
+    #[error("a message has {name:?}, which this tokenizer reads as a special token; take it out of the message")]
+    ControlToken {
+        /// The name.
+        name: String,
+    },
+    /// The last message, with what the model is told before it, is longer than the model has positions for.
+    #[error("the last message and what stands around it have {0}; shorten the message or the system's text")]
+    TooLong(TooLong),
+    /// The model has no template.
+    #[error(
+        "{path} has no chat template: it was not trained for conversations, or its {file} was left behind; \
+         `attentive generate` continues a text",
+        path = path.display(),
+        file = crate::folder::CHAT
+    )]
+    NoTemplate {
+        /// The bundle's folder.
+        path: PathBuf,
+    },
+    /// The bundle's parts do not fit.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// The answer can't be written.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+}
