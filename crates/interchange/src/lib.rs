@@ -10,6 +10,7 @@
 //! | transformers: RoBERTa | [`import`] | [`export`] to [`Format::Roberta`] |
 //! | transformers: T5, ByT5 | [`import`] | [`export`] to [`Format::T5`] |
 //! | transformers: CANINE | [`import`] | [`export`] to [`Format::Canine`] |
+//! | transformers: chat templates of language models | [`import`] | [`export`] to the model's format |
 //! | sentence-transformers: what stands around an encoder | [`import`] | [`export`] to the encoder's format |
 //! | llama.cpp: GGUF files of Llama, Qwen 2 and 3, Gemma and Gemma 3, Phi 2 and 3, GPT-NeoX | [`import`] | |
 //! | CTranslate2 | | [`export`] to [`Format::CTranslate2`] |
@@ -35,6 +36,7 @@
 mod activations;
 mod bert;
 mod canine;
+mod chat;
 mod checkpoint;
 mod checks;
 mod ctranslate2;
@@ -122,6 +124,9 @@ pub fn export(
         if bundle.model.role() == Role::Encoder && bundle.embedding != EmbeddingConfig::default() {
             notes.extend(sentences::write(bundle, folder)?);
         }
+        if let Some(template) = &bundle.chat {
+            chat::write(template, folder)?;
+        }
         Ok(notes)
     };
     attentive_bundle::write_folder(folder, write, |cause| InterchangeError::Io { path: folder.to_owned(), cause })
@@ -157,6 +162,9 @@ pub fn import(folder: &Path, options: &ImportConfig) -> Result<Imported, Interch
         known: family::importable_names(),
     })?;
     let mut bundle = import(&mut reader)?;
+    if bundle.model.role() == Role::LanguageModel {
+        bundle.chat = chat::read(&place, std::mem::take(&mut reader.special_names), &mut reader.notes)?;
+    }
     let mut notes = std::mem::take(&mut reader.notes);
     match sentences {
         Some(sentences) if bundle.model.role() == Role::Encoder => {

@@ -1,6 +1,9 @@
 //! A folder of transformers on its way in.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use attentive_bundle::{Bundle, TrainingRecord};
 use attentive_model::ModelConfig;
@@ -33,6 +36,8 @@ pub(crate) struct Reader<'a> {
     pub(crate) notes: Vec<String>,
     /// What the tokenizer's files put around a text, if they say.
     pub(crate) frame: Option<Frame>,
+    /// The names of special tokens by role, as the settings of the tokenizer have them.
+    pub(crate) special_names: BTreeMap<String, String>,
     /// The most tokens that the settings of the tokenizer allow.
     pub(crate) tokenizer_max_len: Option<usize>,
 }
@@ -57,7 +62,15 @@ impl<'a> Reader<'a> {
                 format!("quantization_config: its weights are quantized ({method}); save it as f32, f16 or bf16");
             return Err(InterchangeError::Unsupported { path, problems: vec![problem] });
         }
-        Ok(Self { folder, options, settings, notes: Vec::new(), frame: None, tokenizer_max_len: None })
+        Ok(Self {
+            folder,
+            options,
+            settings,
+            notes: Vec::new(),
+            frame: None,
+            special_names: BTreeMap::new(),
+            tokenizer_max_len: None,
+        })
     }
 
     /// The path of `config.json`.
@@ -128,9 +141,9 @@ impl<'a> Reader<'a> {
     /// As [`OpenOptions::open`].
     pub(crate) fn tokenizer(&mut self, begin: Option<TokenId>) -> Result<Box<dyn Tokenizer>, InterchangeError> {
         let options = OpenOptions::default().lowercase(self.options.lowercase).target_begin(begin);
-        let Opened { tokenizer, frame, model_max_length, notes, .. } = options.open(self.folder)?;
+        let Opened { tokenizer, frame, special_names, model_max_length, notes, .. } = options.open(self.folder)?;
         self.notes.extend(notes);
-        (self.frame, self.tokenizer_max_len) = (frame, model_max_length);
+        (self.frame, self.special_names, self.tokenizer_max_len) = (frame, special_names, model_max_length);
         Ok(tokenizer)
     }
 

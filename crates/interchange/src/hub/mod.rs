@@ -18,7 +18,7 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use ureq::{Body, http::Response};
 
-use crate::{InterchangeError, checkpoint, sentences, tokenizers};
+use crate::{InterchangeError, chat, checkpoint, sentences, tokenizers};
 use cache::Repo;
 use http::Client;
 use url::Url;
@@ -26,7 +26,7 @@ use url::Url;
 const ENDPOINT: &str = "https://huggingface.co";
 const CONFIG: &str = "config.json";
 /// Files that a model may have next to its weights.
-const OPTIONAL: [&str; 14] = [
+const OPTIONAL: [&str; 16] = [
     tokenizers::OURS,
     "tokenizer.json",
     "tokenizer_config.json",
@@ -40,6 +40,8 @@ const OPTIONAL: [&str; 14] = [
     "target.spm",
     "spiece.model",
     "generation_config.json",
+    chat::TEMPLATE,
+    chat::OF_PROCESSOR,
     sentences::MODULES,
 ];
 const MAX_REDIRECTS: usize = 10;

@@ -38,6 +38,7 @@ pub(super) fn open(folder: &Path, options: &OpenOptions) -> Result<Opened, Token
         (Some((path, text, value)), false) => open_json(&mut settings, options, &path, text, value)?,
     };
     opened.model_max_length = settings.model_max_length();
+    opened.special_names = settings.names;
     opened.notes.append(&mut settings.notes);
     Ok(opened)
 }

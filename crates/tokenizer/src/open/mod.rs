@@ -7,6 +7,7 @@ mod known;
 mod pieces;
 mod settings;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -79,6 +80,8 @@ pub struct Opened {
     pub tokenizer: Box<dyn Tokenizer>,
     /// What the model expects around one text; `None` where the files do not say.
     pub frame: Option<Frame>,
+    /// The names of special tokens by role (`bos_token`, …), as the settings have them.
+    pub special_names: BTreeMap<String, String>,
     /// The most tokens that the model takes, if the settings say so.
     pub model_max_length: Option<usize>,
     /// What was guessed, and what was left aside: a sentence each.
@@ -88,10 +91,11 @@ pub struct Opened {
 impl fmt::Debug for Opened {
     /// Everything but the vocabulary.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { tokenizer, frame, model_max_length, notes } = self;
+        let Self { tokenizer, frame, special_names, model_max_length, notes } = self;
         f.debug_struct("Opened")
             .field("vocab_size", &tokenizer.vocab_size())
             .field("frame", frame)
+            .field("special_names", special_names)
             .field("model_max_length", model_max_length)
             .field("notes", notes)
             .finish_non_exhaustive()
@@ -184,7 +188,7 @@ impl Opened {
     }
 
     fn boxed(tokenizer: Box<dyn Tokenizer>) -> Self {
-        Self { tokenizer, frame: None, model_max_length: None, notes: Vec::new() }
+        Self { tokenizer, frame: None, special_names: BTreeMap::new(), model_max_length: None, notes: Vec::new() }
     }
 }
 
