@@ -36,7 +36,7 @@
 //! |---|---|
 //! | training by a recipe, resuming, runs and their folders | [`run`] |
 //! | what is learnt from what: translation, language modelling, hidden tokens, classes, hidden spans | [`task`] |
-//! | a trained model in use: translator, generator, encoder | [`bundle`] |
+//! | a trained model in use: translator, generator, conversation, encoder | [`bundle`] |
 //! | text to ids and back, vocabularies | [`tokenizer`] |
 //! | BLEU, chrF, TER, significance, perplexity | [`metrics`] |
 //! | models of other systems, in and out | [`interchange`] |
@@ -87,8 +87,8 @@ pub use progress::Progress;
 pub mod prelude {
     pub use attentive_backend::{BackendKind, Device};
     pub use attentive_bundle::{
-        Bundle, DecodingConfig, EmbeddingConfig, GenerationConfig, Generator, Pooling, SpanFiller, TextEncoder,
-        Translation, Translator,
+        Bundle, Chat, Conversation, DecodingConfig, EmbeddingConfig, GenerationConfig, Generator, Message, Pooling,
+        SpanFiller, TextEncoder, Translation, Translator,
     };
     pub use attentive_decode::SamplingConfig;
     pub use attentive_metrics::{Bleu, Chrf, Scorer, Ter};
@@ -113,6 +113,7 @@ mod pages {
     pages! {
         readme: "README.md",
         guide_add_a_family: "docs/guide/add-a-family.md",
+        guide_chat: "docs/guide/chat.md",
         guide_crates: "docs/guide/crates.md",
         guide_decode: "docs/guide/decode.md",
         guide_encoders: "docs/guide/encoders.md",

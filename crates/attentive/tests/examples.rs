@@ -2,12 +2,17 @@
 //!
 //! `cargo test` builds them; where a test target is named, `cargo build --release --workspace --examples` does.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, ops::ControlFlow, path::Path, process::Command};
 
-use attentive::{model::GptConfig, prelude::*, tokenizer::Characters, weights};
+use attentive::{bundle::ChatTemplate, model::GptConfig, prelude::*, tokenizer::Characters, weights};
 
 /// What an example writes, run in `folder`.
 fn run(folder: &Path, name: &str, args: &[&str]) -> String {
+    run_with(folder, name, args, "")
+}
+
+/// As [`run`], with `input` on standard input.
+fn run_with(folder: &Path, name: &str, args: &[&str], input: &str) -> String {
     let test = std::env::current_exe().unwrap();
     let examples = test.ancestors().nth(2).unwrap().join("examples");
     let program = examples.join(name).with_extension(std::env::consts::EXE_EXTENSION);
@@ -18,7 +23,9 @@ fn run(folder: &Path, name: &str, args: &[&str]) -> String {
         "{} is missing or old: cargo build --release --workspace --examples",
         program.display()
     );
-    let output = Command::new(program).args(args).current_dir(folder).output().unwrap();
+    fs::write(folder.join("input"), input).unwrap();
+    let input = fs::File::open(folder.join("input")).unwrap();
+    let output = Command::new(program).args(args).current_dir(folder).stdin(input).output().unwrap();
     assert!(output.status.success(), "{name} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
@@ -106,6 +113,32 @@ fn a_language_model_writes_what_the_library_writes() {
     let written = Generator::from_bundle(&bundle, &device, None).unwrap().generate_all(&["to be"], 1, &config).unwrap();
     assert_eq!(written[0][0].text.len(), 100);
     assert!(told.starts_with(&format!("to be{}\n(", written[0][0].text)), "{told}");
+}
+
+#[test]
+fn a_conversation_is_what_the_library_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let device = BackendKind::Flex.device().unwrap();
+    let tokenizer: Box<dyn Tokenizer> = Box::new(Characters::train(["to be or not to be: system user"]));
+    let config = GptConfig::gpt2_like(tokenizer.vocab_size(), 100, [1, 2, 16]);
+    let params = weights::params(&config.init(&device, 1).unwrap());
+    let template = "{% for m in messages %}{{ m.role }}: {{ m.content }}{% endfor %}";
+    let chat = Some(ChatTemplate::new(template).unwrap());
+    let generation = GenerationConfig { max_tokens: 9, ..GenerationConfig::default() };
+    let bundle = Bundle { chat, generation, ..Bundle::new("", config, tokenizer, params) };
+    bundle.save(folder.path().join("gpt")).unwrap();
+
+    let told = run_with(folder.path(), "chat", &["gpt", "be"], "to be\nor not\n");
+    let chat = Chat::from_bundle(&bundle, &device, None).unwrap();
+    let mut conversation = Conversation::from(vec![Message::system("be")]);
+    let mut expected = String::new();
+    for text in ["to be", "or not"] {
+        conversation.messages.push(Message::user(text));
+        let answer = chat.answer(&mut conversation, &bundle.generation, |_| ControlFlow::Continue(())).unwrap();
+        let n = conversation.messages.len();
+        expected += &format!("{}\n({:?}, {n} messages)\n", conversation.messages[n - 1].content, answer.ended);
+    }
+    assert_eq!(told, expected);
 }
 
 #[test]

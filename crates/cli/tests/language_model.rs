@@ -124,6 +124,39 @@ fn letters_are_learnt_and_the_model_can_be_used() {
 }
 
 #[test]
+fn a_conversation_goes_on_from_what_was_said() {
+    let folder = folder();
+    folder.succeed(&["train", "recipe.toml"], "");
+    let says = folder.fail(&["chat", "--prompt", "ab"], "");
+    assert!(says.contains("has no chat template") && says.contains("chat_template.jinja"), "{says}");
+    // A template that is laid beside the model is used.
+    let write = |template: &str| folder.write("runs/letters-1/chat_template.jinja", template);
+    write("{{ greeting }}{% for m in messages %}{{ m.content }}{% endfor %}");
+    let greedy = ["chat", "--temperature", "0", "--max-tokens", "2"];
+    let chat = |flags: &[&str], input: &str| folder.succeed(&[&greedy[..], flags].concat(), input);
+    assert_eq!(chat(&["--prompt", "ab"], "ignored"), "cd\n");
+    assert_eq!(chat(&["-p", "e", "--system", "abcd"], ""), "fg\n");
+    assert_eq!(chat(&["-p", "f", "--variable", "greeting=abcde"], ""), "gh\n");
+    assert_eq!(chat(&[], "ab\n\ne\n"), "cd\nfg\n");
+    assert_eq!(chat(&[], "abc\nf\n/undo\nf\n/reset\nbc\n/system a\n/exit\nb\n"), "de\ngh\ngh\nde\n");
+    let output = folder.run(&greedy, "/undo\n/help\nab\n");
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && told.contains("no message to take back") && told.contains("/reset"), "{told}");
+
+    // Sixteen positions hold one message and its answer.
+    let output = folder.run(&greedy, "abcdefgh\nabcdef\n");
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "ij\ngh\n");
+    assert!(told.contains("2 oldest messages are forgotten"), "{told}");
+    let error = folder.fail(&greedy, "ab\nabcdefghijabcdefghij\n");
+    assert!(error.contains("line 2") && error.contains("positions for 16"), "{error}");
+    write("{{ raise_exception('Only tools speak here.') }}");
+    assert!(folder.fail(&greedy, "ab").contains("refuses the conversation: Only tools speak here."));
+    write("{% if %}");
+    assert!(folder.fail(&greedy, "ab").contains("line 1"));
+}
+
+#[test]
 fn an_interrupted_run_goes_on_where_it_stood() {
     let folder = folder();
     folder.succeed(&["train", "recipe.toml", "--set", "batch.contexts=random"], "");

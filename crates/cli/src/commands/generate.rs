@@ -15,7 +15,7 @@ use super::{
     BackendArgs, PrecisionArgs, SamplingArgs, SpecialsArgs, in_order,
     numbers::{LONG, MANY_TOKENS, above_0, integer},
 };
-use crate::output;
+use crate::output::{self, Output};
 use attentive_run::resolve;
 
 /// The longest text to continue.
@@ -35,6 +35,9 @@ pub(crate) struct Generate {
     /// Texts to write, each from a seed of its own.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = integer(1..=u64::MAX))]
     samples: u64,
+    /// Put the end-of-text token before the prompt, or, with `--begin=false`, nothing, as transformers and nanoGPT do.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    begin: Option<bool>,
     #[command(flatten)]
     generation: GenerationArgs,
     #[command(flatten)]
@@ -47,10 +50,7 @@ pub(crate) struct Generate {
 
 /// How to write; what is not given is the model's own setting.
 #[derive(Debug, Args)]
-struct GenerationArgs {
-    /// Put the end-of-text token before the prompt, or, with `--begin=false`, nothing, as transformers and nanoGPT do.
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    begin: Option<bool>,
+pub(super) struct GenerationArgs {
     /// Tokens that may follow the prompt.
     #[arg(long, value_name = "N", value_parser = integer(1..=MANY_TOKENS))]
     max_tokens: Option<usize>,
@@ -72,10 +72,9 @@ struct GenerationArgs {
 
 impl GenerationArgs {
     /// The model's settings, and these over them.
-    fn over(&self, model: &GenerationConfig) -> Result<GenerationConfig> {
+    pub(super) fn over(&self, model: &GenerationConfig) -> Result<GenerationConfig> {
         let sampling = &model.sampling;
         let config = GenerationConfig {
-            begin: self.begin.unwrap_or(model.begin),
             max_tokens: self.max_tokens.unwrap_or(model.max_tokens),
             min_tokens: self.min_tokens.unwrap_or(model.min_tokens),
             no_repeat_ngram: self.no_repeat_ngram.unwrap_or(model.no_repeat_ngram),
@@ -95,6 +94,7 @@ impl Generate {
     pub(super) fn run(self) -> Result<()> {
         let bundle = self.specials.over(Bundle::open(resolve(&self.model))?);
         let mut config = self.generation.over(&bundle.generation)?;
+        config.begin = self.begin.unwrap_or(config.begin);
         let generator = Generator::from_bundle(&bundle, &self.backend.device()?, self.precision.precision)?;
         let prompt = match self.prompt.as_deref() {
             Some("-") => {
@@ -121,17 +121,23 @@ impl Generate {
             write!(out, "{prompt}")?;
             out.flush()?;
         }
-        let mut failure = None;
-        generator.generate(prompt, config, |piece| match write!(out, "{piece}").and_then(|()| out.flush()) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(cause) => {
-                failure = Some(cause);
-                ControlFlow::Break(())
-            }
-        })?;
-        match failure {
-            Some(cause) => Err(cause.into()),
-            None => Ok(writeln!(out)?),
-        }
+        stream(out, |on_text| Ok(generator.generate(prompt, config, on_text)?)).map(drop)
     }
+}
+
+/// Prints the pieces of a text as `write` hands them over, and the end of the line.
+pub(super) fn stream<T>(
+    mut out: Output,
+    write: impl FnOnce(&mut dyn FnMut(&str) -> ControlFlow<()>) -> Result<T>,
+) -> Result<T> {
+    let mut failure = None;
+    let written = write(&mut |piece| match write!(out, "{piece}").and_then(|()| out.flush()) {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(cause) => {
+            failure = Some(cause);
+            ControlFlow::Break(())
+        }
+    })?;
+    failure.map_or_else(|| writeln!(out), Err)?;
+    Ok(written)
 }

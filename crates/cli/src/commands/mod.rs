@@ -2,6 +2,7 @@
 
 mod attention;
 mod average;
+mod chat;
 mod classify;
 mod compare;
 mod completions;
@@ -57,6 +58,7 @@ enum Command {
     Train(train::Train),
     Translate(translate::Translate),
     Generate(generate::Generate),
+    Chat(chat::Chat),
     Score(score::Score),
     Fill(fill::Fill),
     Embed(embed::Embed),
@@ -101,6 +103,7 @@ impl Cli {
             Command::Paper(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Translate(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Generate(command) => command.run().map(|()| ExitCode::SUCCESS),
+            Command::Chat(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Score(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Fill(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Embed(command) => command.run().map(|()| ExitCode::SUCCESS),
