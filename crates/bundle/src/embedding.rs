@@ -110,6 +110,27 @@ impl EmbeddingConfig {
         Some(format!("there is no prompt {name:?}; {known}"))
     }
 
+    /// These settings with the prompt of what is looked for, `query`, if the model has one.
+    ///
+    /// As `encode_query` of sentence-transformers.
+    #[must_use]
+    pub fn of_queries(&self) -> Self {
+        self.with_first_prompt(&["query"])
+    }
+
+    /// These settings with the prompt of what is searched, `document`, `passage` or `corpus`, if the model has one.
+    ///
+    /// As `encode_document` of sentence-transformers.
+    #[must_use]
+    pub fn of_documents(&self) -> Self {
+        self.with_first_prompt(&["document", "passage", "corpus"])
+    }
+
+    fn with_first_prompt(&self, names: &[&str]) -> Self {
+        let named = names.iter().find(|&&name| self.prompts.contains_key(name)).map(|&name| name.to_owned());
+        Self { prompt: named.or_else(|| self.prompt.clone()), ..self.clone() }
+    }
+
     /// What is put before every text.
     pub(crate) fn prompt_text(&self) -> &str {
         self.prompt.as_ref().and_then(|name| self.prompts.get(name)).map_or("", String::as_str)

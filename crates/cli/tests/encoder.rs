@@ -145,6 +145,37 @@ validate_every = 200
 checkpoint_every = 200
 "#;
 
+/// Compares the lines that are found with the cosines of vectors of `embed`.
+fn finds_what_is_near(folder: &Folder) {
+    let lines = ["c b a", "f g h", "", "a b c", "a b c d"];
+    let vector = |text: &str| -> Vec<f64> {
+        let embedded: serde_json::Value = serde_json::from_str(&folder.succeed(&["embed", text], "")).unwrap();
+        embedded["vector"].as_array().unwrap().iter().map(|value| value.as_f64().unwrap()).collect()
+    };
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    let query = vector("a b c");
+    let numbered = (1..).zip(lines).filter(|(_, line)| !line.is_empty());
+    let mut expected: Vec<(f64, usize, &str)> = numbered
+        .map(|(number, line)| (vector(line), number, line))
+        .map(|(v, number, line)| (dot(&v, &query) / (dot(&v, &v) * dot(&query, &query)).sqrt(), number, line))
+        .collect();
+    expected.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let expected: Vec<String> =
+        expected.iter().map(|(cosine, number, line)| format!("{cosine:.4}\t{number}\t{line}\n")).collect();
+    assert_eq!(expected[0], "1.0000\t4\ta b c\n");
+    let text = lines.join("\n");
+    assert_eq!(folder.succeed(&["similar", "--query", "a b c"], &text), expected.concat());
+    folder.write("lines.txt", &text);
+    folder.write("queries.txt", "a b c\nf g h\n");
+    let top = ["similar", "--top", "1", "--query", "c b a", "--queries", "queries.txt", "lines.txt"];
+    let found = folder.succeed(&top, "");
+    let found: Vec<&str> = found.lines().collect();
+    assert_eq!(found, ["c b a\t1.0000\t1\tc b a", "a b c\t1.0000\t4\ta b c", "f g h\t1.0000\t2\tf g h"]);
+    let places = folder.succeed(&["similar", "--query", "a b c", "--top", "2", "lines.txt", "queries.txt"], "");
+    assert_eq!(places, "1.0000\tlines.txt:4\ta b c\n1.0000\tqueries.txt:1\ta b c\n");
+    assert!(folder.fail(&["similar", "--query", " "], "a").contains("no tokens"));
+}
+
 #[track_caller]
 fn contains_candidates(filled: &str) {
     assert!(filled.lines().nth(1) == Some("  [MASK] 1") && filled.lines().count() > 3, "{filled}");
@@ -217,6 +248,7 @@ fn hidden_letters_are_learnt_and_the_model_can_be_used() {
     assert_ne!(vector(&["--frame", "a b c"]), vector(&["--frame=false", "a b c"]));
     assert_ne!(vector(&["--specials", "a [SEP] c"]), vector(&["a [SEP] c"]));
     assert!(folder.fail(&["embed", "--prompt", "query", "a"], "").contains("there is no prompt \"query\""));
+    finds_what_is_near(&folder);
     folder.succeed(&["embed", "--npy", "v.npy", "a b c", "c b a"], "");
     let npy = fs::read(folder.path("v.npy")).unwrap();
     assert_eq!((&npy[..6], npy.len()), (&b"\x93NUMPY"[..], 128 + 2 * 32 * 4));

@@ -5,7 +5,7 @@ mod support;
 use support::{Folder, contains};
 
 /// A command with a flag, values that it does not take, and the range that it names.
-const REFUSED: [(&str, &str, &[&str], &str); 36] = [
+const REFUSED: [(&str, &str, &[&str], &str); 37] = [
     ("translate", "--beam", &["0", "-1", "1025", "1.5", "x"], "an integer from 1 to 1024"),
     ("translate", "--n-best", &["0", "-1"], "an integer from 1 to "),
     ("translate", "--samples", &["0", "18446744073709551616"], "an integer from 1 to "),
@@ -26,6 +26,7 @@ const REFUSED: [(&str, &str, &[&str], &str); 36] = [
     ("generate", "--repetition-penalty", &["0", "-1", "NaN", "-inf"], "a number above 0"),
     ("generate", "--temperature", &["-1", "NaN"], "a number of at least 0"),
     ("chat --prompt a", "--max-tokens", &["0", "-1"], "an integer from 1 to "),
+    ("similar --query a", "--top", &["0", "-1"], "an integer from 1 to "),
     ("fill", "--top-k", &["0", "-1", "1025"], "an integer from 1 to 1024"),
     ("eval", "--confidence-n", &["0", "-1"], "an integer from 1 to "),
     ("eval", "--width", &["-1", "70000"], "an integer from 0 to 50"),

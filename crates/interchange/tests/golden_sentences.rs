@@ -85,6 +85,7 @@ fn compare(case: &Case, bundle: &Bundle, how: &EmbeddingConfig) {
 
 #[test]
 fn vectors_are_those_of_sentence_transformers() {
+    let mut n_of_queries = 0;
     for case in cases() {
         let folder = folder(&case.place, &case.files);
         let Imported { bundle, notes } = read(folder.path());
@@ -95,9 +96,15 @@ fn vectors_are_those_of_sentence_transformers() {
         assert_eq!(export(&bundle, Format::Bert, &ExportConfig::default(), out.path()).unwrap(), [""; 0]);
         let again = read(out.path()).bundle;
         assert_eq!((&again.embedding, &again.dense), (&bundle.embedding, &bundle.dense), "{}", case.name);
+        if case.prompt.as_deref() == Some("query") {
+            compare(&case, &bundle, &bundle.embedding.of_queries());
+            assert_eq!(bundle.embedding.of_documents().prompt.as_deref(), Some("document"), "{}", case.name);
+            n_of_queries += 1;
+        }
         let prompt = case.prompt.clone().or_else(|| bundle.embedding.prompt.clone());
         compare(&case, &bundle, &EmbeddingConfig { prompt, ..bundle.embedding.clone() });
     }
+    assert!(n_of_queries > 0);
 }
 
 #[test]

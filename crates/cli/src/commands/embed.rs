@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use attentive_bundle::{Bundle, EmbeddingConfig, Pooling, TextEncoder};
+use attentive_bundle::{Bundle, EmbeddingConfig, Pooling, TextEncoder, cosine};
 use attentive_tokenizer::Tokenizer;
 use attentive_weights::Npy;
 use clap::{Args, ValueEnum};
@@ -183,9 +183,4 @@ fn compare(encoder: &TextEncoder, tokenizer: &dyn Tokenizer, long: &LongLines, l
         writeln!(out, "{:>3}  {}", idx + 1, cosines.join(" "))?;
     }
     Ok(out.flush()?)
-}
-
-fn cosine(a: &[f32], b: &[f32]) -> f64 {
-    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
-    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
 }

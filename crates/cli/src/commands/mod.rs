@@ -24,6 +24,7 @@ mod recipes;
 mod schema;
 mod score;
 mod selftest;
+mod similar;
 mod tokenize;
 mod train;
 mod translate;
@@ -62,6 +63,7 @@ enum Command {
     Score(score::Score),
     Fill(fill::Fill),
     Embed(embed::Embed),
+    Similar(similar::Similar),
     Classify(classify::Classify),
     Eval(eval::Eval),
     Compare(compare::Compare),
@@ -107,6 +109,7 @@ impl Cli {
             Command::Score(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Fill(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Embed(command) => command.run().map(|()| ExitCode::SUCCESS),
+            Command::Similar(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Classify(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Eval(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Compare(command) => command.run().map(|()| ExitCode::SUCCESS),
