@@ -1,9 +1,9 @@
 //! The encoder alone.
 
-use attentive_attention::NormKind;
+use attentive_attention::{NormKind, PositionsConfig};
 use attentive_core::{DeviceError, Encoded, Encoder, TokenId};
 use attentive_kernels::ActivationKind;
-use attentive_model::BertConfig;
+use attentive_model::{BertConfig, PoolerActivation};
 use attentive_weights::{Source, WeightsError};
 
 use crate::{
@@ -11,6 +11,7 @@ use crate::{
     embedding::{Embedding, Projection},
     layer::{Linear, Norm, NormScratch},
     load::{Loader, Shape, StackPlan},
+    positions::Positions,
     stack::{Scratch, Stack},
     weight::WeightFormat,
 };
@@ -22,12 +23,17 @@ const READ_AT_ONCE: usize = 1024;
 #[derive(Debug)]
 pub struct CpuBert {
     embedding: Embedding,
-    /// The first segment's embedding, `[d_model]`.
+    /// Those that are added to embeddings.
+    positions: Option<Positions>,
+    /// The first segment's embedding, `[d_embedding]`; nothing without segments.
     segment: Vec<f32>,
     first_position: usize,
     norm: Norm,
+    embedding_map: Option<Linear>,
     encoder: Stack,
+    d_model: usize,
     pooler: Option<Linear>,
+    pooler_activation: PoolerActivation,
     masked_lm: Option<MaskedLm>,
     classifier: Option<Linear>,
     /// The projection that guesses hidden tokens; without a head, it serves the embeddings alone.
@@ -53,10 +59,12 @@ impl CpuBert {
         let BertConfig {
             vocab_size,
             n_segments,
+            d_embedding,
             d_model,
             d_ff,
             n_heads,
             n_layers,
+            n_layer_groups,
             dropout: _,
             attention_dropout: _,
             activation,
@@ -64,8 +72,10 @@ impl CpuBert {
             epsilon,
             positions,
             first_position,
+            relative_buckets,
             init_std: _,
             pooler,
+            pooler_activation,
             masked_lm,
             next_sentence,
             ref labels,
@@ -73,6 +83,10 @@ impl CpuBert {
         } = *config;
         let d_k = d_model / n_heads.max(1);
         let dims = HeadDims { heads: n_heads, kv_heads: n_heads, d_k, d_v: d_k, scale: 1.0 / (d_k as f32).sqrt() };
+        let is_embedded = matches!(positions, PositionsConfig::Sinusoidal | PositionsConfig::Learned { .. });
+        // Of those that are added to embeddings, the stack makes nothing.
+        let of_stack = relative_buckets.map_or(positions, PositionsConfig::RelativeBuckets);
+        let of_stack = if is_embedded && relative_buckets.is_none() { PositionsConfig::Sinusoidal } else { of_stack };
         let shape = Shape {
             d_model,
             d_ff,
@@ -86,38 +100,48 @@ impl CpuBert {
             placement: norm,
             norm_kind: NormKind::Layer,
             epsilon,
-            positions,
+            positions: of_stack,
             window: None,
             window_rotary: None,
         };
         let mut loader = Loader::new(params, shape, format);
         let is_tied = masked_lm && tie_projection;
+        let width = d_embedding.unwrap_or(d_model);
         let projection = masked_lm.then(|| {
-            let mut projection = loader.projection(if is_tied { "embedding" } else { "projection" }, vocab_size);
+            let path = if is_tied { "embedding" } else { "projection" };
+            let mut projection = loader.at_width(width, |loader| loader.projection(path, vocab_size));
             projection.bias = Some(loader.values("masked_lm.bias", &[vocab_size]));
             projection
         });
-        let mut segment = loader.values("segments.weight", &[n_segments, d_model]);
-        segment.truncate(d_model);
+        let mut segment = match n_segments {
+            0 => Vec::new(),
+            n => loader.values("segments.weight", &[n, width]),
+        };
+        segment.truncate(width);
         let plan = StackPlan {
             path: "encoder",
-            positions: "positions",
-            n_layers,
+            positions: if relative_buckets.is_some() { "relative_buckets" } else { "positions" },
+            n_layers: n_layer_groups.unwrap_or(n_layers),
             causal: false,
             cross: false,
             full_layers: &[],
         };
         let model = Self {
-            embedding: loader.embedding("embedding", vocab_size, 1.0, is_tied),
+            embedding: loader.at_width(width, |loader| loader.embedding("embedding", vocab_size, 1.0, is_tied)),
+            positions: is_embedded
+                .then(|| loader.at_width(width, |loader| loader.positions(positions, "positions", false))),
             segment,
             first_position,
-            norm: loader.norm("norm"),
-            encoder: loader.stack(plan),
+            norm: loader.at_width(width, |loader| loader.norm("norm")),
+            embedding_map: d_embedding.map(|width| loader.linear("embedding_map", [width, d_model], true)),
+            encoder: Stack { depth: n_layers, ..loader.stack(plan) },
+            d_model,
             pooler: pooler.then(|| loader.linear("pooler", [d_model, d_model], true)),
+            pooler_activation,
             masked_lm: masked_lm.then(|| MaskedLm {
-                dense: loader.linear("masked_lm.dense", [d_model, d_model], true),
+                dense: loader.linear("masked_lm.dense", [d_model, width], true),
                 activation: activation.into(),
-                norm: loader.norm("masked_lm.norm"),
+                norm: loader.at_width(width, |loader| loader.norm("masked_lm.norm")),
             }),
             classifier: (!labels.is_empty()).then(|| loader.linear("classifier", [d_model, labels.len()], true)),
             projection,
@@ -131,20 +155,25 @@ impl CpuBert {
 
     /// Reads some texts; appends the vectors of their tokens to `hidden`.
     fn read(&self, texts: &[&[TokenId]], scratch: &mut Scratch, hidden: &mut Vec<f32>) {
-        let d_model = self.segment.len();
         let longest = texts.iter().map(|text| text.len()).max().unwrap_or(0);
-        self.encoder.positions.fill(self.first_position, longest, &mut scratch.encodings);
+        scratch.encodings.clear();
+        if let Some(positions) = &self.positions {
+            positions.fill(self.first_position, longest, &mut scratch.encodings);
+        }
         let width = scratch.encodings.len().checked_div(longest).unwrap_or(0);
         scratch.x.clear();
         for text in texts {
             let encodings = &scratch.encodings[..text.len() * width];
             self.embedding.append(self.projection.as_ref(), text, encodings, &mut scratch.x);
         }
-        for x in scratch.x.chunks_exact_mut(d_model) {
+        for x in scratch.x.chunks_exact_mut(self.embedding.d_model) {
             x.iter_mut().zip(&self.segment).for_each(|(x, segment)| *x += segment);
         }
         self.norm.forward(&scratch.x, &mut scratch.norm);
-        std::mem::swap(&mut scratch.x, &mut scratch.norm.y);
+        match &self.embedding_map {
+            Some(map) => map.forward(&scratch.norm.y, ActivationKind::Identity, &mut scratch.x),
+            None => std::mem::swap(&mut scratch.x, &mut scratch.norm.y),
+        }
         self.encoder.read(scratch, &spans(texts.iter().map(|text| text.len())));
         hidden.extend_from_slice(&scratch.x);
     }
@@ -152,7 +181,7 @@ impl CpuBert {
 
 impl Encoder for CpuBert {
     fn max_len(&self) -> Option<usize> {
-        self.encoder.positions.max_len().map(|max_len| max_len - self.first_position)
+        self.positions.as_ref()?.max_len().map(|max_len| max_len - self.first_position)
     }
 
     fn encode(&self, texts: &[&[TokenId]]) -> Result<Encoded, DeviceError> {
@@ -168,7 +197,7 @@ impl Encoder for CpuBert {
             self.read(some, &mut scratch, &mut hidden);
             rest = others;
         }
-        Ok(Encoded::new(hidden, texts.iter().map(|text| text.len()).collect(), self.segment.len()))
+        Ok(Encoded::new(hidden, texts.iter().map(|text| text.len()).collect(), self.d_model))
     }
 
     fn token_scores(&self, vectors: &[f32]) -> Option<Result<Vec<f32>, DeviceError>> {
@@ -182,8 +211,15 @@ impl Encoder for CpuBert {
     fn label_scores(&self, encoded: &Encoded) -> Option<Result<Vec<f32>, DeviceError>> {
         let (mut pooled, mut scores) = (Vec::new(), Vec::new());
         let classifier = self.classifier.as_ref()?;
-        self.pooler.as_ref()?.forward(encoded.cls(), ActivationKind::Identity, &mut pooled);
-        pooled.iter_mut().for_each(|x| *x = x.tanh());
+        let pooler = self.pooler.as_ref()?;
+        match self.pooler_activation {
+            PoolerActivation::Tanh => {
+                pooler.forward(encoded.cls(), ActivationKind::Identity, &mut pooled);
+                pooled.iter_mut().for_each(|x| *x = x.tanh());
+            }
+            PoolerActivation::Relu => pooler.forward(encoded.cls(), ActivationKind::Relu, &mut pooled),
+            PoolerActivation::Gelu => pooler.forward(encoded.cls(), ActivationKind::Gelu, &mut pooled),
+        }
         classifier.forward(&pooled, ActivationKind::Identity, &mut scores);
         Some(Ok(scores))
     }

@@ -111,6 +111,14 @@ impl<'a> Loader<'a> {
         })
     }
 
+    /// What `load` takes, of vectors that are `width` wide.
+    pub(crate) fn at_width<T>(&mut self, width: usize, load: impl FnOnce(&mut Self) -> T) -> T {
+        let d_model = std::mem::replace(&mut self.shape.d_model, width);
+        let loaded = load(self);
+        self.shape.d_model = d_model;
+        loaded
+    }
+
     /// The stack of a plan.
     pub(crate) fn stack(&mut self, plan: StackPlan<'_>) -> Stack {
         let StackPlan { path, positions, n_layers, causal, cross, full_layers } = plan;
@@ -123,9 +131,10 @@ impl<'a> Loader<'a> {
             .map(|rotary| Positions::new(&PositionsConfig::Rotary(rotary), d_model, dims, causal, Vec::new()));
         Stack {
             layers: (0..n_layers).map(&mut layer).collect(),
+            depth: n_layers,
             norm: (placement != NormPlacement::Post).then(|| self.norm(&format!("{path}.norm"))),
             dims,
-            positions: self.positions(positions, causal),
+            positions: self.positions(self.shape.positions, positions, causal),
             window_positions,
             parallel,
             causal,
@@ -240,8 +249,8 @@ impl<'a> Loader<'a> {
         }
     }
 
-    fn positions(&mut self, path: &str, causal: bool) -> Positions {
-        let Shape { d_model, dims, positions, .. } = self.shape;
+    pub(crate) fn positions(&mut self, positions: PositionsConfig, path: &str, causal: bool) -> Positions {
+        let Shape { d_model, dims, .. } = self.shape;
         let shape = match positions {
             PositionsConfig::Learned { max_len } => Some([max_len, d_model]),
             PositionsConfig::RelativeBuckets(buckets) => Some([buckets.n_buckets, dims.heads]),

@@ -25,7 +25,10 @@ pub(crate) struct Layer {
 /// A stack of layers.
 #[derive(Debug)]
 pub(crate) struct Stack {
+    /// The layers with parameters of their own.
     pub(crate) layers: Vec<Layer>,
+    /// Layers that an input passes; more than `layers` where some share their parameters.
+    pub(crate) depth: usize,
     /// Norm above the last layer, unless layers end in one.
     pub(crate) norm: Option<Norm>,
     pub(crate) dims: HeadDims,
@@ -118,9 +121,14 @@ impl Scratch {
 }
 
 impl Stack {
+    /// The layers that an input passes, in their order.
+    fn passed(&self) -> impl Iterator<Item = &Layer> {
+        (0..self.depth).map(|number| &self.layers[number * self.layers.len() / self.depth])
+    }
+
     /// No tokens yet, in `rows` rows.
     pub(crate) fn past(&self, rows: usize) -> Past {
-        Past { slots: Slots::new(rows), caches: vec![Vec::new(); self.layers.len()], width: self.dims.keys_values() }
+        Past { slots: Slots::new(rows), caches: vec![Vec::new(); self.depth], width: self.dims.keys_values() }
     }
 
     /// Keys and values of `source` (`[tokens, d_model]`) for every layer.
@@ -131,7 +139,7 @@ impl Stack {
             keys_values
         };
         Memory {
-            layers: self.layers.iter().filter_map(|layer| layer.cross_attention.as_ref().map(project)).collect(),
+            layers: self.passed().filter_map(|layer| layer.cross_attention.as_ref().map(project)).collect(),
             sentences,
         }
     }
@@ -184,7 +192,7 @@ impl Stack {
         let HeadDims { heads: n_heads, kv_heads, d_k, .. } = self.dims;
         let places = [&self.positions, self.window_positions.as_ref().unwrap_or(&self.positions)];
         places.into_iter().zip(&mut *reach).for_each(|(positions, reach)| positions.reach(longest, reach));
-        for (number, layer) in self.layers.iter().enumerate() {
+        for (number, layer) in self.passed().enumerate() {
             let kind = usize::from(layer.window.is_some());
             let (place, reach) = (places[kind], &reach[kind]);
             let sight = Sight { causal: self.causal, window: layer.window, distances: place.distances(reach) };

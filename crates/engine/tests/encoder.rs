@@ -6,10 +6,11 @@ use attentive_attention::{Activation, NormPlacement, PositionsConfig, RelativeBu
 use attentive_backend::BackendKind;
 use attentive_core::{Encoder, TokenId, TokenMatrix, mix64};
 use attentive_engine::{CpuBert, WeightFormat};
-use attentive_model::{Bert, BertConfig, EncoderModel, ModelSpec};
+use attentive_model::{Bert, BertConfig, EncoderModel, ModelSpec, PoolerActivation};
 use burn::tensor::Tensor;
 
 const VOCAB: usize = 53;
+const BUCKETS: RelativeBuckets = RelativeBuckets { n_buckets: 8, max_distance: 9 };
 
 fn config() -> BertConfig {
     BertConfig { d_ff: 23, ..BertConfig::bert_like(VOCAB, 40, [2, 2, 12]) }
@@ -74,11 +75,13 @@ fn changes() -> BTreeMap<&'static str, BertConfig> {
     let labels = vec!["a".to_owned(), "b".to_owned(), "c".to_owned()];
     BTreeMap::from([
         ("vocab_size", BertConfig { vocab_size: 67, ..base.clone() }),
-        ("n_segments", BertConfig { n_segments: 1, ..base.clone() }),
+        ("n_segments", BertConfig { n_segments: 0, ..base.clone() }),
+        ("d_embedding", BertConfig { d_embedding: Some(8), ..base.clone() }),
         ("d_model", BertConfig { d_model: 18, ..base.clone() }),
         ("d_ff", BertConfig { d_ff: 29, ..base.clone() }),
         ("n_heads", BertConfig { n_heads: 3, ..base.clone() }),
         ("n_layers", BertConfig { n_layers: 1, ..base.clone() }),
+        ("n_layer_groups", BertConfig { n_layers: 5, n_layer_groups: Some(2), ..base.clone() }),
         ("dropout", BertConfig { dropout: 0.5, ..base.clone() }),
         ("attention_dropout", BertConfig { attention_dropout: 0.5, ..base.clone() }),
         ("activation", BertConfig { activation: Activation::Relu, ..base.clone() }),
@@ -86,8 +89,13 @@ fn changes() -> BTreeMap<&'static str, BertConfig> {
         ("epsilon", BertConfig { epsilon: 1e-2, ..base.clone() }),
         ("positions", BertConfig { positions: PositionsConfig::Alibi, ..base.clone() }),
         ("first_position", BertConfig { first_position: 2, ..base.clone() }),
+        ("relative_buckets", BertConfig { relative_buckets: Some(BUCKETS), ..base.clone() }),
         ("init_std", BertConfig { init_std: 0.1, ..base.clone() }),
         ("pooler", BertConfig { pooler: false, next_sentence: false, ..base.clone() }),
+        (
+            "pooler_activation",
+            BertConfig { pooler_activation: PoolerActivation::Relu, labels: labels.clone(), ..base.clone() },
+        ),
         ("masked_lm", BertConfig { masked_lm: false, ..base.clone() }),
         ("next_sentence", BertConfig { next_sentence: false, ..base.clone() }),
         ("labels", BertConfig { labels, ..base.clone() }),
@@ -99,22 +107,36 @@ fn changes() -> BTreeMap<&'static str, BertConfig> {
 fn every_field_is_followed() {
     let changes = changes();
     // With every optional field, so that all have a name.
-    let whole = BertConfig { labels: vec!["a".to_owned(), "b".to_owned()], tie_projection: false, ..config() };
-    let serde_json::Value::Object(fields) = serde_json::to_value(whole).unwrap() else { panic!("a table") };
+    let whole = BertConfig {
+        labels: vec!["a".to_owned(), "b".to_owned()],
+        tie_projection: false,
+        d_embedding: Some(8),
+        n_layer_groups: Some(1),
+        relative_buckets: Some(BUCKETS),
+        pooler_activation: PoolerActivation::Gelu,
+        ..config()
+    };
+    let serde_json::Value::Object(fields) = serde_json::to_value(&whole).unwrap() else { panic!("a table") };
     let mut names: Vec<&str> = fields.keys().map(String::as_str).collect();
     names.sort_unstable();
     assert_eq!(names, changes.keys().copied().collect::<Vec<_>>(), "a change of every field is tried");
     for (name, config) in changes {
         agrees(name, &config);
     }
+    agrees("all at once", &whole);
 }
 
 #[test]
 fn positions_of_every_kind() {
-    let buckets = PositionsConfig::RelativeBuckets(RelativeBuckets { n_buckets: 8, max_distance: 9 });
+    let buckets = PositionsConfig::RelativeBuckets(BUCKETS);
     for positions in [PositionsConfig::Sinusoidal, PositionsConfig::rotary(1e4), buckets] {
         agrees(&format!("{positions:?}"), &BertConfig { positions, ..config() });
+        // Embeddings of another width than the stack.
+        agrees(&format!("{positions:?}, mapped"), &BertConfig { positions, d_embedding: Some(8), ..config() });
     }
+    let sinusoidal = PositionsConfig::Sinusoidal;
+    let both = BertConfig { positions: sinusoidal, relative_buckets: Some(BUCKETS), ..config() };
+    agrees("sinusoids and buckets", &both);
 }
 
 /// Vectors are the same bits whatever texts are beside, and however many.

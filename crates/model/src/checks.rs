@@ -1,6 +1,6 @@
 //! Checks that configurations of all families share.
 
-use attentive_attention::{MultiHeadAttentionConfig, PositionsConfig, Rotary};
+use attentive_attention::{MultiHeadAttentionConfig, PositionsConfig, RelativeBuckets, Rotary};
 
 use crate::ConfigError;
 
@@ -96,15 +96,16 @@ pub(crate) fn attention(attention: &MultiHeadAttentionConfig, positions: &Positi
     match *positions {
         PositionsConfig::Learned { max_len } => sizes(&[("positions.learned.max_len", max_len)]),
         PositionsConfig::Rotary(rotary) => rotary_positions(&rotary, d_k),
-        PositionsConfig::RelativeBuckets(buckets)
-            if buckets.n_buckets < 4 || buckets.max_distance <= buckets.n_buckets / 2 =>
-        {
-            let (n_buckets, max_distance) = (buckets.n_buckets, buckets.max_distance);
-            Err(ConfigError::Buckets { n_buckets, max_distance })
-        }
-        PositionsConfig::RelativeBuckets(buckets) => {
-            sizes(&[("positions.relative-buckets.n_buckets", buckets.n_buckets)])
-        }
+        PositionsConfig::RelativeBuckets(ref distances) => buckets("positions.relative-buckets", distances),
         _ => Ok(()),
     }
+}
+
+/// Buckets of distances, which the setting `key` says.
+pub(crate) fn buckets(key: &'static str, buckets: &RelativeBuckets) -> Result<(), ConfigError> {
+    let RelativeBuckets { n_buckets, max_distance } = *buckets;
+    if n_buckets < 4 || max_distance <= n_buckets / 2 {
+        return Err(ConfigError::Buckets { key, n_buckets, max_distance });
+    }
+    sizes(&[(key, n_buckets)])
 }

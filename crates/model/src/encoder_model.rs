@@ -3,9 +3,9 @@
 use attentive_attention::{Dropout, Linear};
 use attentive_backend::ops::{self, CrossEntropy};
 use attentive_core::{TokenId, TokenMatrix};
-use burn::tensor::{Device, Int, Tensor, TensorData, activation::tanh};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use crate::bert::MaskedLmHead;
+use crate::bert::{MaskedLmHead, PoolerActivation};
 
 /// Rows as an encoder sees them.
 #[derive(Debug, Clone)]
@@ -35,6 +35,8 @@ impl Encoding {
 pub struct Heads<'a> {
     /// Makes one vector of a row.
     pub pooler: Option<&'a Linear>,
+    /// Function after the pooler's map.
+    pub pooler_activation: PoolerActivation,
     /// Guesses hidden tokens.
     pub masked_lm: Option<&'a MaskedLmHead>,
     /// Predicts whether the second segment follows the first.
@@ -110,9 +112,11 @@ pub trait EncoderModel {
         self.alphabet().map_or(class, |alphabet| alphabet[class as usize])
     }
 
-    /// `tanh(W cls + b)` (Devlin et al. 2019, §3, `C`), if there is a pooler: `[rows, d_model]`.
+    /// `tanh(W cls + b)` (Devlin et al. 2019, §3, `C`), or with another function in the place of tanh, if there is a
+    /// pooler: `[rows, d_model]`.
     fn pooled(&self, encoding: &Encoding) -> Option<Tensor<2>> {
-        Some(tanh(self.heads().pooler?.forward(encoding.cls.clone())))
+        let Heads { pooler, pooler_activation, .. } = self.heads();
+        Some(pooler_activation.forward(pooler?.forward(encoding.cls.clone())))
     }
 
     /// Scores of the tokens at some places, whose vectors are `[places, d_model]`, if there is a head for them.

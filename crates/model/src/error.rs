@@ -144,13 +144,26 @@ pub enum ConfigError {
     },
     /// Buckets that are too few, or a distance within those of one distance each.
     #[error(
-        "positions.relative-buckets needs at least 4 buckets and a max_distance above half of them, not n_buckets = {n_buckets} and max_distance = {max_distance}"
+        "{key} needs at least 4 buckets and a max_distance above half of them, not n_buckets = {n_buckets} and max_distance = {max_distance}"
     )]
     Buckets {
+        /// Name of the setting.
+        key: &'static str,
         /// Number of buckets.
         n_buckets: usize,
         /// Distance from which on all share the last bucket.
         max_distance: usize,
+    },
+    /// Biases of distances beside positions that act on scores themselves.
+    #[error("relative_buckets go with positions that are added to embeddings: set positions to sinusoidal or learned")]
+    BucketsTwice,
+    /// More groups of layers than layers.
+    #[error("n_layer_groups = {n_layer_groups} is more than n_layers = {n_layers}; a group has at least one layer")]
+    LayerGroups {
+        /// Layers with parameters of their own.
+        n_layer_groups: usize,
+        /// Layers.
+        n_layers: usize,
     },
     /// Embeddings tied between vocabularies of different size.
     #[error(
@@ -185,9 +198,9 @@ impl ConfigError {
             Self::ParallelPostNorm => vec!["parallel", "norm"],
             Self::NoLayer { .. } => vec!["full_layers"],
             Self::Needs { key, .. } => vec![key],
-            Self::Buckets { .. } => {
-                vec!["positions.relative-buckets.n_buckets", "positions.relative-buckets.max_distance"]
-            }
+            Self::Buckets { key, .. } => vec![key],
+            Self::BucketsTwice => vec!["relative_buckets", "positions"],
+            Self::LayerGroups { .. } => vec!["n_layer_groups", "n_layers"],
             Self::SharedVocabularies { .. } => vec!["share_embeddings"],
             Self::NotCodePoints { .. } => Vec::new(),
         }

@@ -31,7 +31,7 @@ mod tokens;
 mod transformer;
 mod translation;
 
-pub use bert::{Bert, BertConfig, ClassificationObjective, MaskedLmObjective};
+pub use bert::{Bert, BertConfig, ClassificationObjective, MaskedLmObjective, PoolerActivation};
 pub use canine::{Canine, CanineConfig};
 pub use encoder_model::{EncoderModel, Encoding, Heads, TokenScores};
 pub use error::ConfigError;

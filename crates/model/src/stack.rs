@@ -41,10 +41,13 @@ pub struct Block {
 /// A stack of [`Block`]s.
 #[derive(Module, Debug)]
 pub struct Stack {
-    /// The layers, from the input up.
+    /// The layers with parameters of their own, from the input up.
     pub layers: Vec<Block>,
     /// Norm above the last layer; pre-norm only.
     pub norm: Option<Norm>,
+    /// Layers that an input passes; more than `layers` where some share their parameters.
+    #[module(skip)]
+    depth: usize,
 }
 
 /// The contexts of attention of a stack's layers: one for all, or another for some of them.
@@ -85,7 +88,12 @@ impl BlockConfig {
 
     /// `n_layers` of them.
     pub fn stack(&self, n_layers: usize, init: &Initializer) -> Stack {
-        Stack { layers: (0..n_layers).map(|_| self.init(init)).collect(), norm: self.final_norm(init) }
+        self.shared_stack(n_layers, n_layers, init)
+    }
+
+    /// `n_own` of them, which the `depth` layers of the stack share out in their order (Lan et al. 2020, "ALBERT", §3.1).
+    pub fn shared_stack(&self, n_own: usize, depth: usize, init: &Initializer) -> Stack {
+        Stack { layers: (0..n_own).map(|_| self.init(init)).collect(), norm: self.final_norm(init), depth }
     }
 
     /// Residual connection and norm around a sub-layer.
@@ -168,10 +176,15 @@ impl Block {
 }
 
 impl Stack {
+    /// The layers that an input passes, in their order.
+    fn passed(&self) -> impl Iterator<Item = &Block> {
+        (0..self.depth).map(|number| &self.layers[number * self.layers.len() / self.depth])
+    }
+
     /// All positions at once: `[rows, seq, d_model]` to the same shape.
     pub fn forward<'a>(&self, x: Tensor<3>, context: impl Into<Contexts<'a>>, pass: Option<&Dropout>) -> Tensor<3> {
         let contexts = context.into();
-        let layers = self.layers.iter().enumerate();
+        let layers = self.passed().enumerate();
         self.finish(layers.fold(x, |x, (idx, layer)| layer.forward(x, contexts.of_layer(idx), pass)))
     }
 
@@ -182,8 +195,8 @@ impl Stack {
         context: impl Into<Contexts<'a>>,
     ) -> (Tensor<3>, Vec<Tensor<4>>) {
         let contexts = context.into();
-        let mut weights = Vec::with_capacity(self.layers.len());
-        for (idx, layer) in self.layers.iter().enumerate() {
+        let mut weights = Vec::with_capacity(self.depth);
+        for (idx, layer) in self.passed().enumerate() {
             let (y, seen) = layer.forward_with_weights(x, contexts.of_layer(idx));
             x = y;
             weights.push(seen);
@@ -199,7 +212,7 @@ impl Stack {
         caches: &mut [KvCache],
     ) -> Tensor<3> {
         let contexts = context.into();
-        let layers = self.layers.iter().zip(caches).enumerate();
+        let layers = self.passed().zip(caches).enumerate();
         self.finish(layers.fold(x, |x, (idx, (layer, cache))| layer.forward_cached(x, contexts.of_layer(idx), cache)))
     }
 

@@ -3,7 +3,7 @@
 use attentive_attention::{Activation, NormPlacement, PositionsConfig, RelativeBuckets};
 use attentive_backend::{BackendKind, Device, Objective};
 use attentive_core::{Batch, Dropout, LabeledBatch, MaskedBatch, TokenMatrix};
-use attentive_model::{Bert, BertConfig, ClassificationObjective, MaskedLmObjective, ModelSpec};
+use attentive_model::{Bert, BertConfig, ClassificationObjective, MaskedLmObjective, ModelSpec, PoolerActivation};
 use attentive_testkit::assert_close;
 use burn::{
     module::Module,
@@ -13,6 +13,7 @@ use proptest::prelude::*;
 
 const VOCAB: usize = 13;
 const MAX_LEN: usize = 11;
+const BUCKETS: RelativeBuckets = RelativeBuckets { n_buckets: 6, max_distance: 7 };
 
 fn device() -> Device {
     BackendKind::Flex.device().unwrap()
@@ -24,10 +25,11 @@ fn configs() -> impl Strategy<Value = BertConfig> {
     let positions = prop_oneof![
         3 => Just(PositionsConfig::Learned { max_len: MAX_LEN + 2 }),
         1 => Just(PositionsConfig::rotary(1e4)),
-        1 => Just(PositionsConfig::RelativeBuckets(RelativeBuckets { n_buckets: 6, max_distance: 7 })),
+        1 => Just(PositionsConfig::RelativeBuckets(BUCKETS)),
     ];
-    (norm, activation, positions, 0_usize..3, any::<bool>(), 0_usize..4).prop_map(
-        |(norm, activation, positions, first_position, next_sentence, n_labels)| {
+    (norm, activation, positions, 0_usize..3, any::<bool>(), 0_usize..4, kin()).prop_map(
+        |(norm, activation, positions, first_position, next_sentence, n_labels, kin)| {
+            let is_embedded = matches!(positions, PositionsConfig::Learned { .. });
             let labels: Vec<String> = (0..if n_labels == 1 { 0 } else { n_labels }).map(|n| n.to_string()).collect();
             BertConfig {
                 activation,
@@ -37,8 +39,27 @@ fn configs() -> impl Strategy<Value = BertConfig> {
                 next_sentence,
                 pooler: next_sentence || !labels.is_empty(),
                 labels,
-                ..BertConfig::bert_like(VOCAB, MAX_LEN, [2, 2, 8])
+                relative_buckets: kin.relative_buckets.filter(|_| is_embedded),
+                ..kin
             }
+        },
+    )
+}
+
+/// What BERT's kin change of it.
+fn kin() -> impl Strategy<Value = BertConfig> {
+    let activation = prop_oneof![
+        2 => Just(PoolerActivation::Tanh), 1 => Just(PoolerActivation::Relu), 1 => Just(PoolerActivation::Gelu),
+    ];
+    let groups = prop_oneof![2 => Just((2, None)), 1 => Just((3, Some(2))), 1 => Just((3, Some(1)))];
+    (activation, groups, any::<[bool; 3]>()).prop_map(
+        |(pooler_activation, (n_layers, n_layer_groups), [is_mapped, has_buckets, has_segments])| BertConfig {
+            pooler_activation,
+            n_layer_groups,
+            d_embedding: is_mapped.then_some(6),
+            relative_buckets: has_buckets.then_some(BUCKETS),
+            n_segments: if has_segments { 2 } else { 0 },
+            ..BertConfig::bert_like(VOCAB, MAX_LEN, [n_layers, 2, 8])
         },
     )
 }
@@ -168,7 +189,7 @@ fn gradients_reach_every_parameter() {
     for (name, param) in [
         ("embedding", &model.embedding.weight),
         ("positions", model.positions.weight.as_ref().unwrap()),
-        ("segments", &model.segments.weight),
+        ("segments", &model.segments.as_ref().unwrap().weight),
         ("query", &model.encoder.layers[0].self_attention.query.weight),
         ("pooler", &model.pooler.as_ref().unwrap().weight),
         ("masked_lm", &model.masked_lm.as_ref().unwrap().dense.weight),
@@ -184,7 +205,22 @@ fn gradients_reach_every_parameter() {
 fn bad_sizes_are_named() {
     let good = BertConfig::bert_like(VOCAB, 5, [1, 2, 8]);
     let cases = [
-        (BertConfig { n_segments: 0, ..good.clone() }, "n_segments"),
+        (BertConfig { n_segments: 257, ..good.clone() }, "n_segments"),
+        (BertConfig { d_embedding: Some(0), ..good.clone() }, "d_embedding"),
+        (BertConfig { n_layer_groups: Some(0), ..good.clone() }, "n_layer_groups is 0"),
+        (BertConfig { n_layer_groups: Some(2), ..good.clone() }, "n_layer_groups = 2"),
+        (
+            BertConfig { relative_buckets: Some(RelativeBuckets { n_buckets: 2, max_distance: 9 }), ..good.clone() },
+            "relative_buckets needs",
+        ),
+        (
+            BertConfig {
+                positions: PositionsConfig::Alibi,
+                relative_buckets: Some(RelativeBuckets::default()),
+                ..good.clone()
+            },
+            "sinusoidal or learned",
+        ),
         (BertConfig { n_heads: 3, ..good.clone() }, "not divisible"),
         (BertConfig { dropout: 1.0, ..good.clone() }, "dropout"),
         (BertConfig { first_position: 5, ..good.clone() }, "first_position = 5"),

@@ -2,11 +2,11 @@
 
 use attentive_attention::{
     Activation, Embedding, FeedForwardConfig, InitScheme, Initializer, Linear, MultiHeadAttentionConfig, NormConfig,
-    NormPlacement, PositionsConfig, PositionsShape,
+    NormPlacement, PositionsConfig, PositionsShape, RelativeBuckets,
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Bert, heads::MaskedLmHead, presets::presets};
+use super::{Bert, PoolerActivation, heads::MaskedLmHead, presets::presets};
 use crate::{BlockConfig, ConfigError, EncoderSpec, ModelSpec, Preset, checks};
 
 /// Sizes and choices of a [`Bert`].
@@ -16,8 +16,11 @@ use crate::{BlockConfig, ConfigError, EncoderSpec, ModelSpec, Preset, checks};
 pub struct BertConfig {
     /// Entries of the vocabulary.
     pub vocab_size: usize,
-    /// Segments that embeddings tell apart: BERT's two, RoBERTa's one.
+    /// Segments that embeddings tell apart: BERT's two, RoBERTa's one; 0 for none, as in DistilBERT and MPNet.
     pub n_segments: usize,
+    /// Width of embeddings, which are then mapped to `d_model`, as in ELECTRA and ALBERT; by default `d_model`, and no map.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub d_embedding: Option<usize>,
     /// Width of embeddings and of every sub-layer's output.
     pub d_model: usize,
     /// Width within the feed-forward sub-layers.
@@ -26,6 +29,10 @@ pub struct BertConfig {
     pub n_heads: usize,
     /// Layers.
     pub n_layers: usize,
+    /// Layers with parameters of their own, which all layers share out in their order, as ALBERT's groups; by default each
+    /// layer has its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n_layer_groups: Option<usize>,
     /// Dropout of embeddings and of sub-layer outputs, and before the classifier.
     pub dropout: f64,
     /// Dropout of attention weights.
@@ -44,11 +51,18 @@ pub struct BertConfig {
     /// Position of the first token: 0, or 2 in RoBERTa, whose first two vectors are never used.
     #[serde(default)]
     pub first_position: usize,
+    /// Distances whose biases are added to the scores of every layer, if positions are added to embeddings and distances
+    /// count too: MPNet's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relative_buckets: Option<RelativeBuckets>,
     /// Standard deviation that weights are drawn with.
     #[serde(default = "init_std")]
     pub init_std: f64,
     /// Whether there is a pooler, which makes one vector of a sequence.
     pub pooler: bool,
+    /// Function after the pooler's map.
+    #[serde(default, skip_serializing_if = "PoolerActivation::is_default")]
+    pub pooler_activation: PoolerActivation,
     /// Whether there is a head that guesses hidden tokens.
     pub masked_lm: bool,
     /// Whether there is a head that tells if the second segment follows the first.
@@ -91,10 +105,12 @@ impl BertConfig {
         Self {
             vocab_size,
             n_segments: 2,
+            d_embedding: None,
             d_model,
             d_ff: 4 * d_model,
             n_heads,
             n_layers,
+            n_layer_groups: None,
             dropout: 0.1,
             attention_dropout: 0.1,
             activation: Activation::Gelu,
@@ -102,8 +118,10 @@ impl BertConfig {
             epsilon: 1e-12,
             positions: PositionsConfig::Learned { max_len },
             first_position: 0,
+            relative_buckets: None,
             init_std: init_std(),
             pooler: true,
+            pooler_activation: PoolerActivation::Tanh,
             masked_lm: true,
             next_sentence: true,
             labels: Vec::new(),
@@ -124,6 +142,16 @@ impl BertConfig {
         }
     }
 
+    /// Width of embeddings.
+    pub fn embedding_width(&self) -> usize {
+        self.d_embedding.unwrap_or(self.d_model)
+    }
+
+    /// Layers with parameters of their own.
+    pub fn n_own_layers(&self) -> usize {
+        self.n_layer_groups.unwrap_or(self.n_layers)
+    }
+
     fn has_projection(&self) -> bool {
         self.masked_lm && !self.tie_projection
     }
@@ -132,8 +160,8 @@ impl BertConfig {
         !self.labels.is_empty()
     }
 
-    fn norm_config(&self) -> NormConfig {
-        NormConfig { epsilon: self.epsilon, ..NormConfig::layer(self.d_model) }
+    fn norm_config(&self, width: usize) -> NormConfig {
+        NormConfig { epsilon: self.epsilon, ..NormConfig::layer(width) }
     }
 
     fn block(&self) -> BlockConfig {
@@ -148,16 +176,21 @@ impl BertConfig {
                 bias: true,
                 dropout: 0.0,
             },
-            norm: self.norm_config(),
+            norm: self.norm_config(self.d_model),
             placement: self.norm,
             parallel: false,
             dropout: self.dropout,
         }
     }
 
+    /// The biases of distances as positions of their own.
+    fn distances(&self) -> Option<PositionsConfig> {
+        self.relative_buckets.map(PositionsConfig::RelativeBuckets)
+    }
+
     fn positions_shape(&self) -> PositionsShape {
         let d_k = self.d_model / self.n_heads.max(1);
-        PositionsShape { d_model: self.d_model, n_heads: self.n_heads, d_k, causal: false }
+        PositionsShape { d_model: self.embedding_width(), n_heads: self.n_heads, d_k, causal: false }
     }
 }
 
@@ -170,15 +203,26 @@ impl ModelSpec for BertConfig {
     fn validate(&self) -> Result<(), ConfigError> {
         checks::sizes(&[
             ("vocab_size", self.vocab_size),
-            ("n_segments", self.n_segments),
+            ("n_segments", self.n_segments.max(1)),
+            ("d_embedding", self.embedding_width()),
             ("d_model", self.d_model),
             ("d_ff", self.d_ff),
             ("n_heads", self.n_heads),
             ("n_layers", self.n_layers),
+            ("n_layer_groups", self.n_own_layers()),
         ])?;
+        if let Some(n_layer_groups) = self.n_layer_groups.filter(|&groups| groups > self.n_layers) {
+            return Err(ConfigError::LayerGroups { n_layer_groups, n_layers: self.n_layers });
+        }
         checks::probabilities(&[("dropout", self.dropout), ("attention_dropout", self.attention_dropout)])?;
         checks::heads(self.d_model, self.n_heads)?;
         checks::attention(&self.block().attention, &self.positions)?;
+        if let Some(buckets) = &self.relative_buckets {
+            checks::buckets("relative_buckets", buckets)?;
+            if !matches!(self.positions, PositionsConfig::Sinusoidal | PositionsConfig::Learned { .. }) {
+                return Err(ConfigError::BucketsTwice);
+            }
+        }
         let first_position = self.first_position;
         if let Some(max_len) = self.positions.max_len().filter(|&max_len| max_len <= first_position) {
             return Err(ConfigError::NoPositions { first_position, max_len });
@@ -192,14 +236,17 @@ impl ModelSpec for BertConfig {
         let block = self.block();
         let count = |there: bool, n_params: usize| if there { n_params } else { 0 };
         let of_linear = |d_out| Linear::n_params(self.d_model, d_out, true);
-        (self.vocab_size + self.n_segments) * self.d_model
-            + self.positions.n_params(self.positions_shape())
-            + self.norm_config().n_params()
-            + self.n_layers * block.n_params()
+        let (width, shape) = (self.embedding_width(), self.positions_shape());
+        (self.vocab_size + self.n_segments) * width
+            + self.positions.n_params(shape)
+            + self.norm_config(width).n_params()
+            + count(self.d_embedding.is_some(), Linear::n_params(width, self.d_model, true))
+            + self.distances().map_or(0, |distances| distances.n_params(shape))
+            + self.n_own_layers() * block.n_params()
             + block.n_final_norm_params()
             + count(self.pooler, of_linear(self.d_model))
-            + count(self.masked_lm, of_linear(self.d_model) + self.norm_config().n_params() + self.vocab_size)
-            + count(self.has_projection(), self.vocab_size * self.d_model)
+            + count(self.masked_lm, of_linear(width) + self.norm_config(width).n_params() + self.vocab_size)
+            + count(self.has_projection(), self.vocab_size * width)
             + count(self.next_sentence, of_linear(2))
             + count(self.has_classifier(), of_linear(self.labels.len()))
     }
@@ -209,22 +256,25 @@ impl ModelSpec for BertConfig {
     }
 
     fn build(&self, init: &Initializer) -> Bert {
-        let d_model = self.d_model;
+        let (d_model, width, shape) = (self.d_model, self.embedding_width(), self.positions_shape());
         Bert {
-            embedding: Embedding::unscaled(self.vocab_size, d_model, init),
-            positions: self.positions.init(self.positions_shape(), init),
-            segments: Embedding::unscaled(self.n_segments, d_model, init),
-            norm: self.norm_config().init(init),
-            encoder: self.block().stack(self.n_layers, init),
+            embedding: Embedding::unscaled(self.vocab_size, width, init),
+            positions: self.positions.init(shape, init),
+            segments: (self.n_segments > 0).then(|| Embedding::unscaled(self.n_segments, width, init)),
+            norm: self.norm_config(width).init(init),
+            embedding_map: self.d_embedding.map(|width| Linear::new(width, d_model, true, init)),
+            relative_buckets: self.distances().map(|distances| distances.init(shape, init)),
+            encoder: self.block().shared_stack(self.n_own_layers(), self.n_layers, init),
             pooler: self.pooler.then(|| Linear::new(d_model, d_model, true, init)),
             masked_lm: self
                 .masked_lm
-                .then(|| MaskedLmHead::new(self.vocab_size, &self.norm_config(), self.activation, init)),
-            projection: self.has_projection().then(|| Embedding::unscaled(self.vocab_size, d_model, init)),
+                .then(|| MaskedLmHead::new(self.vocab_size, d_model, &self.norm_config(width), self.activation, init)),
+            projection: self.has_projection().then(|| Embedding::unscaled(self.vocab_size, width, init)),
             next_sentence: self.next_sentence.then(|| Linear::new(d_model, 2, true, init)),
             classifier: self.has_classifier().then(|| Linear::new(d_model, self.labels.len(), true, init)),
             dropout: self.dropout,
             first_position: self.first_position,
+            pooler_activation: self.pooler_activation,
         }
     }
 
@@ -247,7 +297,8 @@ impl ModelSpec for BertConfig {
 
     fn forward_flops_per_token(&self, len: usize) -> usize {
         let block = self.block();
-        2 * self.n_layers * (block.weight_products(1) + block.attention_products(len))
+        let map = self.d_embedding.map_or(0, |width| width * self.d_model);
+        2 * (map + self.n_layers * (block.weight_products(1) + block.attention_products(len)))
     }
 
     fn describe(&self) -> String {

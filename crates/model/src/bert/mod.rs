@@ -1,4 +1,5 @@
-//! The encoder alone: BERT (Devlin et al. 2019) and RoBERTa (Liu et al. 2019).
+//! The encoder alone: BERT (Devlin et al. 2019) and its kin: RoBERTa (Liu et al. 2019), DistilBERT (Sanh et al. 2019),
+//! ALBERT (Lan et al. 2020), ELECTRA (Clark et al. 2020) and MPNet (Song et al. 2020).
 
 mod config;
 mod heads;
@@ -6,7 +7,7 @@ mod objective;
 mod presets;
 
 pub use config::BertConfig;
-pub use heads::MaskedLmHead;
+pub use heads::{MaskedLmHead, PoolerActivation};
 pub use objective::{ClassificationObjective, MaskedLmObjective};
 
 use attentive_attention::{Dropout, Embedding, Linear, Mask, Norm, Positions};
@@ -43,9 +44,13 @@ pub struct Bert {
     /// Positions.
     pub positions: Positions,
     /// Segment embeddings.
-    pub segments: Embedding,
+    pub segments: Option<Embedding>,
     /// Norm of the sum of the three.
     pub norm: Norm,
+    /// From the width of embeddings to that of the stack, if they differ.
+    pub embedding_map: Option<Linear>,
+    /// Biases of distances, if positions are added to embeddings and bias scores too.
+    pub relative_buckets: Option<Positions>,
     /// The stack of layers.
     pub encoder: Stack,
     /// Makes one vector of a sequence.
@@ -62,6 +67,8 @@ pub struct Bert {
     pub dropout: f64,
     #[module(skip)]
     first_position: usize,
+    #[module(skip)]
+    pooler_activation: PoolerActivation,
 }
 
 impl Bert {
@@ -74,15 +81,27 @@ impl Bert {
     pub fn forward(&self, tokens: &TokenMatrix, segments: &[u8], pass: Option<&Dropout>) -> Tensor<3> {
         let device = self.embedding.weight.device();
         let (rows, seq, first) = (tokens.n_rows(), tokens.n_cols(), self.first_position);
-        let segments = segment_tensor(segments, [rows, seq], &device);
-        let segments = ops::embedding(self.segments.weight.val(), segments, None, 1.0, 0.0, None);
         let x = self.embedding.forward(token_tensor(tokens, &device), &self.positions, first, 0.0, None);
-        let x = ops::dropout(self.norm.after_residual(x, segments, 0.0, None), self.dropout, pass);
+        let x = match &self.segments {
+            Some(table) => {
+                let segments = segment_tensor(segments, [rows, seq], &device);
+                let segments = ops::embedding(table.weight.val(), segments, None, 1.0, 0.0, None);
+                self.norm.after_residual(x, segments, 0.0, None)
+            }
+            None => self.norm.forward(x),
+        };
+        let x = ops::dropout(x, self.dropout, pass);
+        let x = match &self.embedding_map {
+            Some(map) => map.forward(x), // [rows, seq, d_embedding] to [rows, seq, d_model]
+            None => x,
+        };
         let mask = Mask::padding(tokens.lengths(), seq, &device);
-        self.encoder.forward(x, &self.positions.context(mask, 0, seq, &device), pass)
+        let distances = self.relative_buckets.as_ref().unwrap_or(&self.positions);
+        self.encoder.forward(x, &distances.context(mask, 0, seq, &device), pass)
     }
 
-    /// `tanh(W h₀ + b)` of the first token's vector (Devlin et al. 2019, §3, `C`), if there is a pooler:
+    /// `tanh(W h₀ + b)` of the first token's vector (Devlin et al. 2019, §3, `C`), or with the configuration's function in
+    /// the place of tanh, if there is a pooler:
     /// `[rows, seq, d_model]` to `[rows, d_model]`.
     pub fn pool(&self, hidden: Tensor<3>) -> Option<Tensor<2>> {
         self.pooled(&encoding(hidden))
@@ -108,6 +127,7 @@ impl EncoderModel for Bert {
     fn heads(&self) -> Heads<'_> {
         Heads {
             pooler: self.pooler.as_ref(),
+            pooler_activation: self.pooler_activation,
             masked_lm: self.masked_lm.as_ref(),
             next_sentence: self.next_sentence.as_ref(),
             classifier: self.classifier.as_ref(),

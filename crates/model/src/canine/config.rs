@@ -246,7 +246,7 @@ impl ModelSpec for CanineConfig {
             upsampling: Upsampling::new(self.upsampling_width, &norm, activation, self.dropout, init),
             last: block.stack(1, init),
             pooler: self.pooler.then(|| Linear::new(d_model, d_model, true, init)),
-            masked_lm: self.masked_lm.then(|| MaskedLmHead::new(alphabet.len(), &norm, activation, init)),
+            masked_lm: self.masked_lm.then(|| MaskedLmHead::new(alphabet.len(), norm.d_model, &norm, activation, init)),
             next_sentence: self.next_sentence.then(|| Linear::new(d_model, 2, true, init)),
             classifier: self.has_classifier().then(|| Linear::new(d_model, self.labels.len(), true, init)),
             dropout: self.dropout,
