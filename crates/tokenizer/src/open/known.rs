@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 /// Model types and the class that transformers 5 takes for them.
-pub(super) const MODEL_TYPES: [(&[&str], &str); 20] = [
+pub(super) const MODEL_TYPES: [(&[&str], &str); 21] = [
     (
         &[
             "align",
@@ -92,6 +92,7 @@ pub(super) const MODEL_TYPES: [(&[&str], &str); 20] = [
     ),
     (&["gte", "jina_embeddings_v3", "metaclip_2", "trocr", "xlm-roberta", "xmod"], "XLMRobertaTokenizer"),
     (&["camembert"], "CamembertTokenizer"),
+    (&["mpnet"], "MPNetTokenizer"),
     (&["mt5", "musicgen", "musicgen_melody", "switch_transformers", "t5", "longt5"], "T5Tokenizer"),
     (&["byt5"], "ByT5Tokenizer"),
     (&["canine"], "CanineTokenizer"),
@@ -146,6 +147,15 @@ pub(super) fn usual_names(class: &str) -> &'static [(&'static str, &'static str)
         ("cls_token", "[CLS]"),
         ("mask_token", "[MASK]"),
     ];
+    const MPNET: &[(&str, &str)] = &[
+        ("bos_token", "<s>"),
+        ("eos_token", "</s>"),
+        ("unk_token", "[UNK]"),
+        ("sep_token", "</s>"),
+        ("pad_token", "<pad>"),
+        ("cls_token", "<s>"),
+        ("mask_token", "<mask>"),
+    ];
     const ROBERTA: &[(&str, &str)] = &[
         ("bos_token", "<s>"),
         ("eos_token", "</s>"),
@@ -166,6 +176,7 @@ pub(super) fn usual_names(class: &str) -> &'static [(&'static str, &'static str)
     const PEGASUS: &[(&str, &str)] =
         &[("eos_token", "</s>"), ("unk_token", "<unk>"), ("pad_token", "<pad>"), ("mask_token", "<mask_2>")];
     match class {
+        "MPNetTokenizer" => MPNET,
         class if BERT_LIKE.contains(&class) => BERT,
         "GPT2Tokenizer" | "CodeGenTokenizer" => GPT_2,
         class if ROBERTA_LIKE.contains(&class) => ROBERTA,
@@ -177,9 +188,10 @@ pub(super) fn usual_names(class: &str) -> &'static [(&'static str, &'static str)
     }
 }
 
-/// Classes that do what `BertTokenizer` does.
-pub(super) const BERT_LIKE: [&str; 9] = [
+/// Classes that do what `BertTokenizer` does, MPNet's with names of its own for special tokens.
+pub(super) const BERT_LIKE: [&str; 10] = [
     "BertTokenizer",
+    "MPNetTokenizer",
     "DistilBertTokenizer",
     "ElectraTokenizer",
     "MobileBertTokenizer",
