@@ -84,6 +84,16 @@ families! {
     Bert = bert::BERT;
     /// `RobertaModel` of transformers, or the class with the model's heads.
     Roberta = bert::ROBERTA;
+    /// `XLMRobertaModel` of transformers, or the class with the model's heads.
+    XlmRoberta = bert::XLM_ROBERTA;
+    /// `DistilBertModel` of transformers, or the class with the model's heads.
+    DistilBert = bert::DISTILBERT;
+    /// `MPNetModel` of transformers, or the class with the model's heads.
+    Mpnet = bert::MPNET;
+    /// `ElectraModel` of transformers, or the class with the model's heads.
+    Electra = bert::ELECTRA;
+    /// `AlbertModel` of transformers, or the class with the model's heads.
+    Albert = bert::ALBERT;
     /// `CanineModel` of transformers, or `CanineForSequenceClassification`.
     Canine = canine::FAMILY;
     /// `T5ForConditionalGeneration` of transformers.

@@ -8,6 +8,11 @@
 //! | transformers: Llama, Mistral, Qwen 2 and 3, Gemma and Gemma 3, Phi and Phi 3, GPT-NeoX, OPT | [`import`] | [`export`] to [`Format::Llama`] and others |
 //! | transformers: BERT | [`import`] | [`export`] to [`Format::Bert`] |
 //! | transformers: RoBERTa | [`import`] | [`export`] to [`Format::Roberta`] |
+//! | transformers: XLM-RoBERTa | [`import`] | [`export`] to [`Format::XlmRoberta`] |
+//! | transformers: DistilBERT | [`import`] | [`export`] to [`Format::DistilBert`] |
+//! | transformers: MPNet | [`import`] | [`export`] to [`Format::Mpnet`] |
+//! | transformers: ELECTRA | [`import`] | [`export`] to [`Format::Electra`] |
+//! | transformers: ALBERT | [`import`] | [`export`] to [`Format::Albert`] |
 //! | transformers: T5, ByT5 | [`import`] | [`export`] to [`Format::T5`] |
 //! | transformers: CANINE | [`import`] | [`export`] to [`Format::Canine`] |
 //! | transformers: chat templates of language models | [`import`] | [`export`] to the model's format |

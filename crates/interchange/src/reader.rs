@@ -93,9 +93,30 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// [`InterchangeError::Damaged`] if one is of another kind.
     pub(crate) fn config<T: DeserializeOwned>(&mut self) -> Result<T, InterchangeError> {
-        let config = T::deserialize(Value::Object(self.settings.clone()));
+        fn same(key: &str) -> Option<&str> {
+            Some(key)
+        }
+        self.config_named(same, Map::new())
+    }
+
+    /// As [`config`](Self::config), of a class that calls settings by other names: `name_of` gives that of `T`, or nothing
+    /// for a setting that the class does not have; `defaults` take the place of missing ones.
+    ///
+    /// # Errors
+    /// As [`config`](Self::config).
+    pub(crate) fn config_named<T: DeserializeOwned>(
+        &mut self,
+        name_of: impl Fn(&str) -> Option<&str>,
+        defaults: Map<String, Value>,
+    ) -> Result<T, InterchangeError> {
+        let mut named = defaults;
+        let settings = self.settings.iter();
+        named.extend(settings.filter_map(|(key, value)| Some((name_of(key)?.to_owned(), value.clone()))));
+        let config = T::deserialize(Value::Object(named));
         let config = config.map_err(InterchangeError::damaged(&self.config_path()))?;
-        self.note_settings(CONFIG, &settings::unfollowed::<T>(&self.settings));
+        let known = settings::fields_of::<T>();
+        let is_read = |key: &str| name_of(key).is_some_and(|name| known.contains(&name));
+        self.note_settings(CONFIG, &settings::unread(self.settings.iter().filter(|(key, _)| !is_read(key))));
         Ok(config)
     }
 

@@ -38,7 +38,7 @@ impl From<Ids> for Vec<TokenId> {
 
 /// Settings that no model's output depends on in use: notes of where a model comes from, what it was drawn and trained
 /// with, what a Python program is given back, and what classes do that are not read here.
-const OF_NO_EFFECT: [&str; 62] = [
+const OF_NO_EFFECT: [&str; 67] = [
     "_attn_implementation",
     "_attn_implementation_autoset",
     "_commit_hash",
@@ -52,6 +52,7 @@ const OF_NO_EFFECT: [&str; 62] = [
     "chunk_size_feed_forward",
     "classif_dropout",
     "classifier_dropout",
+    "classifier_dropout_prob",
     "decoder_layerdrop",
     "directionality",
     "dtype",
@@ -87,11 +88,15 @@ const OF_NO_EFFECT: [&str; 62] = [
     "pooler_size_per_head",
     "pooler_type",
     "problem_type",
+    "qa_dropout",
     "reorder_and_upcast_attn",
     "return_dict",
     "return_dict_in_generate",
+    "seq_classif_dropout",
+    "sinusoidal_pos_embds",
     "summary_activation",
     "summary_first_dropout",
+    "summary_last_dropout",
     "summary_proj_to_labels",
     "summary_type",
     "summary_use_proj",
@@ -104,11 +109,16 @@ const OF_NO_EFFECT: [&str; 62] = [
 ];
 
 /// Settings that have no effect at these values, as JSON: transformers' own defaults, and what our models are.
-const OF_NO_EFFECT_AT: [(&str, &str); 36] = [
+const OF_NO_EFFECT_AT: [(&str, &str); 41] = [
     ("add_bias_logits", "false"),
     ("add_cross_attention", "false"),
     ("diversity_penalty", "0.0"),
     ("do_blenderbot_90_layernorm", "false"),
+    ("down_scale_factor", "1"),
+    ("gap_size", "0"),
+    ("net_structure_type", "0"),
+    ("num_memory_blocks", "0"),
+    ("tie_weights_", "true"),
     ("do_sample", "false"),
     ("early_stopping", "false"),
     ("encoder_no_repeat_ngram_size", "0"),
@@ -223,12 +233,6 @@ pub(crate) fn fields_of<T: DeserializeOwned>() -> &'static [&'static str] {
     let mut names: &[&str] = &[];
     let _ = T::deserialize(Fields(&mut names)); // always the error above
     names
-}
-
-/// The settings of `config.json` that are neither read by `T` nor of how texts are written, and may have an effect.
-pub(crate) fn unfollowed<T: DeserializeOwned>(settings: &Map<String, Value>) -> Vec<String> {
-    let known = fields_of::<T>();
-    unread(settings.iter().filter(|(key, _)| !known.contains(&key.as_str())))
 }
 
 /// Of settings that nothing has read, those that are not of how texts are written, and may have an effect.

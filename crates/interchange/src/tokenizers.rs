@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use attentive_tokenizer::{Frame, TokenId, Tokenizer};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{InterchangeError, files, reader::Reader};
 
@@ -221,7 +221,12 @@ pub(crate) fn export_decoder(
     Ok(None)
 }
 
-/// Writes a tokenizer as `BertTokenizer` or `RobertaTokenizer` reads it, where that is possible, and in our own file.
+/// Classes of transformers that read WordPiece with names of its own for special tokens, and Unigram models.
+const MPNET: &str = "MPNetTokenizer";
+const OF_PIECES: [&str; 2] = ["XLMRobertaTokenizer", "AlbertTokenizer"];
+
+/// Writes a tokenizer as `class`, or the class for its kind, `BertTokenizer` or `RobertaTokenizer`, reads it, where that is
+/// possible, and in our own file.
 ///
 /// The note, if there is one, names what was left out.
 ///
@@ -230,6 +235,7 @@ pub(crate) fn export_decoder(
 pub(crate) fn export_encoder(
     folder: &Path,
     tokenizer: &dyn Tokenizer,
+    class: &str,
     max_len: Option<usize>,
 ) -> Result<Option<String>, InterchangeError> {
     attentive_tokenizer::save(tokenizer, &folder.join(OURS))?;
@@ -237,9 +243,18 @@ pub(crate) fn export_encoder(
     let settings = folder.join(SETTINGS);
     if let Some((words, lowercase)) = model.as_ref().and_then(attentive_tokenizer::Model::wordpiece_vocab) {
         files::write(&folder.join(WORDS), words.as_bytes())?;
-        let config =
-            json!({ "tokenizer_class": "BertTokenizer", "do_lower_case": lowercase, "model_max_length": max_len });
+        let mut config = match class {
+            MPNET => named(tokenizer, class, max_len),
+            _ => json!({ "tokenizer_class": "BertTokenizer", "model_max_length": max_len }),
+        };
+        config["do_lower_case"] = json!(lowercase);
         files::write_json(&settings, &config)?;
+        return Ok(None);
+    }
+    let json = model.as_ref().and_then(attentive_tokenizer::Model::hugging_face_json);
+    if let Some(json) = json.filter(|_| OF_PIECES.contains(&class)) {
+        files::write(&folder.join(TOKENIZER), json.as_bytes())?;
+        files::write_json(&settings, &named(tokenizer, class, max_len))?;
         return Ok(None);
     }
     let ids: BTreeMap<String, usize> = entries(tokenizer, 0).into_iter().zip(0..).collect();
@@ -248,11 +263,17 @@ pub(crate) fn export_encoder(
         return Ok(Some(no_equal()));
     };
     files::write(&folder.join(MERGES), merges.as_bytes())?;
+    files::write_json(&settings, &named(tokenizer, "RobertaTokenizer", max_len))?;
+    Ok(None)
+}
+
+/// The settings of a tokenizer of this class, which name its special tokens.
+fn named(tokenizer: &dyn Tokenizer, class: &str, max_len: Option<usize>) -> Value {
     let specials = tokenizer.specials();
     let name = |id: Option<TokenId>| id.and_then(|id| tokenizer.token(id));
     let mask = tokenizer.added_tokens().into_iter().find(|token| Some(token.id) == specials.mask);
-    let config = json!({
-        "tokenizer_class": "RobertaTokenizer",
+    json!({
+        "tokenizer_class": class,
         "model_max_length": max_len,
         "bos_token": name(specials.bos),
         "cls_token": name(specials.cls.or(specials.bos)),
@@ -268,9 +289,7 @@ pub(crate) fn export_encoder(
             "single_word": mask.single_word,
             "normalized": mask.normalized,
         })),
-    });
-    files::write_json(&settings, &config)?;
-    Ok(None)
+    })
 }
 
 /// Reads the tokenizer of an encoder; what its files put around a text is noted where it is something else than here.

@@ -19,8 +19,8 @@ pub(crate) struct Export {
     /// The model's folder.
     #[arg(long, value_name = "DIR", default_value = "runs/latest")]
     model: PathBuf,
-    /// marian, pegasus, gpt2, bert, roberta, canine or t5 (transformers; post-norm, pre-norm, language models, encoders,
-    /// T5 and ByT5), or ctranslate2.
+    /// marian, pegasus, gpt2, bert, roberta, xlm-roberta, distilbert, mpnet, electra, albert, canine or t5 (transformers;
+    /// post-norm, pre-norm, language models, encoders, T5 and ByT5), or ctranslate2.
     #[arg(long, value_name = "NAME")]
     format: Format,
     /// Folder of the exported model.

@@ -1,4 +1,4 @@
-//! The classes of BERT and RoBERTa in transformers, and their heads.
+//! The classes of BERT and its kin in transformers, and their heads.
 
 use attentive_model::BertConfig;
 
@@ -11,6 +11,16 @@ pub(super) enum Variant {
     Bert,
     /// Positions after the id of padding; a classifier of two layers.
     Roberta,
+    /// RoBERTa of many languages.
+    XlmRoberta,
+    /// No segments, no pooler; a classifier of two layers with ReLU.
+    DistilBert,
+    /// RoBERTa's positions, and biases of distances; no segments.
+    Mpnet,
+    /// Embeddings of their own width, no pooler; a classifier of two layers with GELU.
+    Electra,
+    /// Embeddings of their own width, and layers that share parameters.
+    Albert,
 }
 
 /// The heads of an encoder.
@@ -34,11 +44,13 @@ impl Heads {
 
     /// Those that a file has tensors of.
     pub(super) fn of_file(variant: Variant, source: &Source) -> Self {
-        let has = |start: &str| source.has_any(start);
-        let dense = if variant == Variant::Roberta { "classifier.dense." } else { "pooler." };
+        let has = |start: &str| source.has_any(&variant.dialect().tensor(start));
+        let head = variant.masked_lm_head();
         Self {
-            pooler: has("pooler.") || has(dense),
-            masked_lm: has(&format!("{}.", variant.masked_lm_head())),
+            pooler: has("pooler.") || variant.dialect().has_deep_classifier && has("classifier.dense."),
+            masked_lm: [variant.masked_lm_layers()[0], "bias", "decoder."]
+                .iter()
+                .any(|part| has(&format!("{head}.{part}"))),
             next_sentence: has("cls.seq_relationship."),
             classifier: has("classifier."),
         }
@@ -63,7 +75,7 @@ pub(super) struct Class {
 
 impl Class {
     /// What users of the class must know of a model with `heads`.
-    pub(super) fn notes(self, heads: Heads) -> Vec<String> {
+    pub(super) fn notes(self, variant: Variant, heads: Heads) -> Vec<String> {
         let Self { name, heads: own } = self;
         let mut notes = Vec::new();
         let elsewhere = [
@@ -73,7 +85,7 @@ impl Class {
         for (_, class) in elsewhere.iter().filter(|(there, _)| *there) {
             notes.push(format!("{name} has no place for every head; the classes {class} find theirs in the same file"));
         }
-        if own == Heads::default() && !heads.pooler {
+        if own == Heads::default() && variant.dialect().has_pooler && !heads.pooler {
             notes.push(format!("it has no pooler: load it by {name}.from_pretrained(…, add_pooling_layer=False)"));
         }
         notes
@@ -81,6 +93,10 @@ impl Class {
 }
 
 impl Variant {
+    #[cfg(test)]
+    pub(super) const ALL: [Self; 7] =
+        [Self::Bert, Self::Roberta, Self::XlmRoberta, Self::DistilBert, Self::Mpnet, Self::Electra, Self::Albert];
+
     /// The value of `model_type`.
     pub(super) fn model_type(self) -> &'static str {
         self.family().name
@@ -90,14 +106,28 @@ impl Variant {
         match self {
             Self::Bert => super::BERT,
             Self::Roberta => super::ROBERTA,
+            Self::XlmRoberta => super::XLM_ROBERTA,
+            Self::DistilBert => super::DISTILBERT,
+            Self::Mpnet => super::MPNET,
+            Self::Electra => super::ELECTRA,
+            Self::Albert => super::ALBERT,
         }
     }
 
     /// The bias of the classifier, which has a value for each class.
-    pub(super) fn classifier_bias(self) -> &'static str {
+    pub(super) fn classifier_bias(self) -> String {
+        let deep = self.dialect().has_deep_classifier;
+        self.dialect().tensor(if deep { "classifier.out_proj.bias" } else { "classifier.bias" })
+    }
+
+    /// The class of its tokenizer in transformers.
+    pub(super) fn tokenizer_class(self) -> &'static str {
         match self {
-            Self::Bert => "classifier.bias",
-            Self::Roberta => "classifier.out_proj.bias",
+            Self::Bert | Self::DistilBert | Self::Electra => "BertTokenizer",
+            Self::Roberta => "RobertaTokenizer",
+            Self::XlmRoberta => "XLMRobertaTokenizer",
+            Self::Mpnet => "MPNetTokenizer",
+            Self::Albert => "AlbertTokenizer",
         }
     }
 
@@ -105,14 +135,27 @@ impl Variant {
     pub(super) fn prefix(self) -> &'static str {
         match self {
             Self::Bert => "bert.",
-            Self::Roberta => "roberta.",
+            Self::Roberta | Self::XlmRoberta => "roberta.",
+            Self::DistilBert => "distilbert.",
+            Self::Mpnet => "mpnet.",
+            Self::Electra => "electra.",
+            Self::Albert => "albert.",
         }
     }
 
+    /// Where BERT or RoBERTa has the head for hidden tokens.
     pub(super) fn masked_lm_head(self) -> &'static str {
         match self {
-            Self::Bert => "cls.predictions",
-            Self::Roberta => "lm_head",
+            Self::Roberta | Self::XlmRoberta | Self::Mpnet => "lm_head",
+            _ => "cls.predictions",
+        }
+    }
+
+    /// The dense layer and the norm in [`masked_lm_head`](Self::masked_lm_head).
+    pub(super) fn masked_lm_layers(self) -> [&'static str; 2] {
+        match self {
+            Self::Roberta | Self::XlmRoberta | Self::Mpnet => ["dense", "layer_norm"],
+            _ => ["transform.dense", "transform.LayerNorm"],
         }
     }
 
@@ -120,6 +163,11 @@ impl Variant {
         match self {
             Self::Bert => "BERT",
             Self::Roberta => "RoBERTa",
+            Self::XlmRoberta => "XLM-RoBERTa",
+            Self::DistilBert => "DistilBERT",
+            Self::Mpnet => "MPNet",
+            Self::Electra => "ELECTRA",
+            Self::Albert => "ALBERT",
         }
     }
 
@@ -142,6 +190,31 @@ impl Variant {
                 ("RobertaForMaskedLM", masked_lm),
                 ("RobertaModel", none),
             ],
+            Self::XlmRoberta => &[
+                ("XLMRobertaForSequenceClassification", classifier),
+                ("XLMRobertaForMaskedLM", masked_lm),
+                ("XLMRobertaModel", none),
+            ],
+            Self::DistilBert => &[
+                ("DistilBertForSequenceClassification", classifier),
+                ("DistilBertForMaskedLM", masked_lm),
+                ("DistilBertModel", none),
+            ],
+            Self::Mpnet => {
+                &[("MPNetForSequenceClassification", classifier), ("MPNetForMaskedLM", masked_lm), ("MPNetModel", none)]
+            }
+            Self::Electra => &[
+                ("ElectraForSequenceClassification", classifier),
+                ("ElectraForMaskedLM", masked_lm),
+                ("ElectraModel", none),
+                ("ElectraForPreTraining", none),
+            ],
+            Self::Albert => &[
+                ("AlbertForSequenceClassification", classifier),
+                ("AlbertForMaskedLM", masked_lm),
+                ("AlbertModel", none),
+                ("AlbertForPreTraining", Heads { pooler: true, ..masked_lm }),
+            ],
         };
         classes.iter().map(|&(name, heads)| Class { name, heads }).collect()
     }
@@ -150,6 +223,6 @@ impl Variant {
     pub(super) fn class(self, config: &BertConfig) -> Class {
         let heads = Heads::of_ours(config);
         let fits = |class: &Class| class.heads.or(heads) == heads;
-        self.classes().into_iter().find(fits).expect("the last class has no heads")
+        self.classes().into_iter().find(fits).expect("one class has no heads")
     }
 }

@@ -1,9 +1,9 @@
-//! The `config.json` of BERT and RoBERTa, and ours.
+//! The `config.json` of BERT and its kin, and ours.
 
 use std::collections::BTreeMap;
 
-use attentive_attention::{Activation, NormPlacement, PositionsConfig};
-use attentive_model::BertConfig;
+use attentive_attention::{Activation, NormPlacement, PositionsConfig, RelativeBuckets};
+use attentive_model::{BertConfig, ModelSpec};
 use attentive_tokenizer::{Specials, TokenId};
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +52,17 @@ pub(super) struct EncoderConfig {
     label2id: BTreeMap<String, usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     problem_type: Option<String>,
+    /// Width of embeddings; of ELECTRA and ALBERT.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    embedding_size: Option<usize>,
+    /// Layers with parameters of their own, and how often a group of them is passed; of ALBERT.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    num_hidden_groups: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inner_group_num: Option<usize>,
+    /// Buckets of distances; of MPNet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    relative_attention_num_buckets: Option<usize>,
 }
 
 impl Default for EncoderConfig {
@@ -81,6 +92,10 @@ impl Default for EncoderConfig {
             id2label: BTreeMap::new(),
             label2id: BTreeMap::new(),
             problem_type: None,
+            embedding_size: None,
+            num_hidden_groups: None,
+            inner_group_num: None,
+            relative_attention_num_buckets: None,
         }
     }
 }
@@ -88,14 +103,18 @@ impl Default for EncoderConfig {
 /// The only one: what a class is drawn from is a softmax.
 const ONE_LABEL_OF_MANY: &str = "single_label_classification";
 const ABSOLUTE: &str = "absolute";
+/// MPNet's code has these 32 up to a distance of 128, whatever `config.json` says.
+const BUCKETS: RelativeBuckets = RelativeBuckets { n_buckets: 32, max_distance: 128 };
 
 impl EncoderConfig {
     /// The row of the first position.
     pub(super) fn first_position(&self, variant: Variant) -> usize {
-        match variant {
-            Variant::Bert => 0,
-            Variant::Roberta => self.pad_token_id.unwrap_or(1) as usize + 1,
-        }
+        if variant.dialect().counts_after_padding { self.padding(variant) as usize + 1 } else { 0 }
+    }
+
+    /// The id of padding after which positions begin; MPNet's code has it.
+    fn padding(&self, variant: Variant) -> TokenId {
+        self.pad_token_id.filter(|_| variant != Variant::Mpnet).unwrap_or(1)
     }
 
     /// Holds the id of padding, after which RoBERTa's positions begin, against the tokenizer's.
@@ -108,8 +127,8 @@ impl EncoderConfig {
         reader: &Reader<'_>,
         pad: Option<TokenId>,
     ) -> Result<(), InterchangeError> {
-        let theirs = self.pad_token_id.unwrap_or(1);
-        if variant == Variant::Bert || pad == Some(theirs) {
+        let theirs = self.padding(variant);
+        if !variant.dialect().counts_after_padding || pad == Some(theirs) {
             return Ok(());
         }
         let pad = pad.map_or_else(|| "none".to_owned(), |id| id.to_string());
@@ -179,7 +198,8 @@ impl EncoderConfig {
         let mut must = |holds: bool, problem: String| problems.extend((!holds).then_some(problem));
         let activation = activations::ours(&self.hidden_act);
         must(activation.is_some(), activations::unknown("hidden_act", &self.hidden_act));
-        let is_gelu = activation == Some(Activation::Gelu) || variant == Variant::Bert || !heads.masked_lm;
+        let dialect = variant.dialect();
+        let is_gelu = activation == Some(Activation::Gelu) || !dialect.guesses_by_gelu || !heads.masked_lm;
         must(
             is_gelu,
             format!(
@@ -190,6 +210,13 @@ impl EncoderConfig {
         let positions = self.position_embedding_type.as_deref().unwrap_or(ABSOLUTE);
         must(positions == ABSOLUTE, format!("position_embedding_type is {positions:?}; here it is {ABSOLUTE:?}"));
         must(!self.is_decoder, "is_decoder is true; every token sees its whole text here".to_owned());
+        let inner = self.inner_group_num.unwrap_or(1);
+        must(inner == 1, format!("inner_group_num is {inner}; here a group of layers is one layer"));
+        let buckets = self.relative_attention_num_buckets.unwrap_or(BUCKETS.n_buckets);
+        must(
+            buckets == BUCKETS.n_buckets,
+            format!("relative_attention_num_buckets is {buckets}; the class counts {}", BUCKETS.n_buckets),
+        );
         must(!self.add_cross_attention, "add_cross_attention is true; this family has none".to_owned());
         if heads.classifier {
             let problem = self.problem_type.as_deref().unwrap_or(ONE_LABEL_OF_MANY);
@@ -204,11 +231,14 @@ impl EncoderConfig {
         };
         Ok(BertConfig {
             vocab_size: self.vocab_size,
-            n_segments: self.type_vocab_size,
+            n_segments: if dialect.has_segments { self.type_vocab_size } else { 0 },
+            // ELECTRA maps those of another width alone, ALBERT all.
+            d_embedding: self.embedding_size.filter(|&width| variant == Variant::Albert || width != self.hidden_size),
             d_model: self.hidden_size,
             d_ff: self.intermediate_size,
             n_heads: self.num_attention_heads,
             n_layers: self.num_hidden_layers,
+            n_layer_groups: self.num_hidden_groups,
             dropout: self.hidden_dropout_prob,
             attention_dropout: self.attention_probs_dropout_prob,
             activation,
@@ -216,8 +246,10 @@ impl EncoderConfig {
             epsilon: self.layer_norm_eps,
             positions: PositionsConfig::Learned { max_len: self.max_position_embeddings },
             first_position: self.first_position(variant),
+            relative_buckets: self.relative_attention_num_buckets.map(|_| BUCKETS),
             init_std: self.initializer_range,
             pooler: heads.pooler,
+            pooler_activation: dialect.pooler_activation,
             masked_lm: heads.masked_lm,
             next_sentence: heads.next_sentence,
             labels,
@@ -234,27 +266,8 @@ impl EncoderConfig {
         variant: Variant,
         specials: &Specials,
     ) -> Result<Self, InterchangeError> {
-        let max_len = match config.positions {
-            PositionsConfig::Learned { max_len } => Some(max_len - config.first_position.min(max_len)),
-            _ => None,
-        };
-        let is_roberta = variant == Variant::Roberta;
-        let checks = [
-            (config.norm == NormPlacement::Post, "norm: its layers are post-norm"),
-            (max_len.is_some(), "positions: they are learned"),
-            (!(is_roberta && config.next_sentence), "next_sentence: it does not have such a head; the format bert has"),
-            (
-                !is_roberta || !config.masked_lm || config.activation == Activation::Gelu,
-                "activation: its head for hidden tokens has GELU; the format bert takes any",
-            ),
-            (
-                !is_roberta || specials.pad.is_some(),
-                "tokenizer: its positions begin after the id of padding, and there is none",
-            ),
-        ];
-        let problems: Vec<String> =
-            checks.iter().filter(|(holds, _)| !holds).map(|(_, problem)| (*problem).to_owned()).collect();
-        let (Some(max_len), true) = (max_len, problems.is_empty()) else {
+        let problems = inexpressible(config, variant, specials);
+        let (Some(max_len), true) = (config.max_len(), problems.is_empty()) else {
             return Err(InterchangeError::Inexpressible { format: variant.name(), problems });
         };
         let theirs = Self {
@@ -277,8 +290,62 @@ impl EncoderConfig {
             tie_word_embeddings: config.tie_projection,
             id2label: config.labels.iter().cloned().enumerate().collect(),
             label2id: config.labels.iter().cloned().zip(0..).collect(),
+            embedding_size: Some(config.embedding_width()),
+            num_hidden_groups: Some(config.n_own_layers()),
+            inner_group_num: Some(1),
+            relative_attention_num_buckets: Some(BUCKETS.n_buckets),
             ..Self::default()
         };
         Ok(Self { max_position_embeddings: theirs.first_position(variant) + max_len, ..theirs })
     }
+}
+
+/// Every choice of a configuration that the variant lacks.
+fn inexpressible(config: &BertConfig, variant: Variant, specials: &Specials) -> Vec<String> {
+    let dialect = variant.dialect();
+    let (is_albert, is_mpnet) = (variant == Variant::Albert, variant == Variant::Mpnet);
+    let checks = [
+        (config.norm == NormPlacement::Post, "norm: its layers are post-norm"),
+        (matches!(config.positions, PositionsConfig::Learned { .. }), "positions: they are learned"),
+        (
+            variant == Variant::Bert || !config.next_sentence,
+            "next_sentence: it does not have such a head; the format bert has",
+        ),
+        (
+            !dialect.guesses_by_gelu || !config.masked_lm || config.activation == Activation::Gelu,
+            "activation: its head for hidden tokens has GELU; the format bert takes any",
+        ),
+        (
+            !dialect.counts_after_padding || specials.pad.is_some(),
+            "tokenizer: its positions begin after the id of padding, and there is none",
+        ),
+        (!is_mpnet || specials.pad == Some(1), "tokenizer: its positions begin after the id 1, which is padding"),
+        (
+            dialect.has_pooler || !config.pooler || !config.labels.is_empty(),
+            "pooler: its classes have none without a classifier; the format bert has",
+        ),
+        (
+            !config.pooler || config.pooler_activation == dialect.pooler_activation,
+            "pooler_activation: its pooler has another function",
+        ),
+        (
+            dialect.has_segments == (config.n_segments > 0),
+            "n_segments: bert, roberta, xlm-roberta, electra and albert have segments, distilbert and mpnet have none",
+        ),
+        (
+            match variant {
+                Variant::Albert => config.d_embedding.is_some(),
+                Variant::Electra => config.d_embedding != Some(config.d_model),
+                _ => config.d_embedding.is_none(),
+            },
+            "d_embedding: electra maps embeddings of another width, albert all, and others none",
+        ),
+        (is_albert || config.n_layer_groups.is_none(), "n_layer_groups: the format albert shares layers"),
+        (
+            config.relative_buckets == is_mpnet.then_some(BUCKETS),
+            "relative_buckets: mpnet has 32 up to a distance of 128, and others none",
+        ),
+        (variant != Variant::DistilBert || config.epsilon == 1e-12, "epsilon: it is 1e-12; the format bert takes any"),
+    ];
+    checks.iter().filter(|(holds, _)| !holds).map(|(_, problem)| (*problem).to_owned()).collect()
 }

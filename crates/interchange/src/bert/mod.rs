@@ -1,10 +1,11 @@
-//! BERT and RoBERTa as transformers keeps them: post-norm encoders with learned positions, and their heads.
+//! BERT and its kin as transformers keeps them: post-norm encoders with learned positions, and their heads.
 //!
 //! The heads of a file are those that it has tensors of, and those that its class cannot do without: released files hold
 //! more than their `architectures` says.
 
 mod classes;
 mod config;
+mod dialect;
 mod names;
 
 use std::{collections::BTreeMap, path::Path};
@@ -15,7 +16,7 @@ use attentive_model::{BertConfig, ModelSpec};
 use self::{
     classes::{Heads, Variant},
     config::EncoderConfig,
-    names::{EMBEDDING, is_encoder, slots},
+    names::{EMBEDDING, slots},
 };
 use crate::{
     InterchangeError, config_for,
@@ -41,6 +42,41 @@ pub(crate) const ROBERTA: Family = Family {
     export: |bundle, _, folder| export(Variant::Roberta, bundle, folder),
 };
 
+pub(crate) const XLM_ROBERTA: Family = Family {
+    name: "xlm-roberta",
+    class_prefix: "XLMRoberta",
+    import: Some(|reader| import(Variant::XlmRoberta, reader)),
+    export: |bundle, _, folder| export(Variant::XlmRoberta, bundle, folder),
+};
+
+pub(crate) const DISTILBERT: Family = Family {
+    name: "distilbert",
+    class_prefix: "DistilBert",
+    import: Some(|reader| import(Variant::DistilBert, reader)),
+    export: |bundle, _, folder| export(Variant::DistilBert, bundle, folder),
+};
+
+pub(crate) const MPNET: Family = Family {
+    name: "mpnet",
+    class_prefix: "MPNet",
+    import: Some(|reader| import(Variant::Mpnet, reader)),
+    export: |bundle, _, folder| export(Variant::Mpnet, bundle, folder),
+};
+
+pub(crate) const ELECTRA: Family = Family {
+    name: "electra",
+    class_prefix: "Electra",
+    import: Some(|reader| import(Variant::Electra, reader)),
+    export: |bundle, _, folder| export(Variant::Electra, bundle, folder),
+};
+
+pub(crate) const ALBERT: Family = Family {
+    name: "albert",
+    class_prefix: "Albert",
+    import: Some(|reader| import(Variant::Albert, reader)),
+    export: |bundle, _, folder| export(Variant::Albert, bundle, folder),
+};
+
 /// Writes what `from_pretrained` of the variant's classes and its tokenizer read; tells what could not be expressed.
 ///
 /// # Errors
@@ -49,24 +85,20 @@ fn export(variant: Variant, bundle: &Bundle, folder: &Path) -> Result<Vec<String
     let config = &config_for::<BertConfig>(bundle, variant.model_type())?;
     let theirs = EncoderConfig::of_ours(config, variant, bundle.tokenizer()?.specials())?;
     let class = variant.class(config);
-    let mut slots = slots(variant, config, theirs.first_position(variant));
-    if class.heads != Heads::default() {
-        for slot in slots.iter_mut().filter(|slot| is_encoder(&slot.theirs)) {
-            slot.theirs.insert_str(0, variant.prefix());
-        }
-    }
+    let prefix = if class.heads == Heads::default() { "" } else { variant.prefix() };
+    let slots = slots(variant, config, theirs.first_position(variant), prefix);
     let mut tensors = layout::export(bundle, &slots, &Order::SAME)?;
-    let head = variant.masked_lm_head();
-    if let Some(bias) = tensors.get(&format!("{head}.bias")).filter(|_| !config.tie_projection).cloned() {
+    let [bias, own_bias, _] = head_names(variant);
+    if let Some(bias) = tensors.get(&bias).filter(|_| !config.tie_projection).cloned() {
         // A head of its own has a bias of its own there.
-        tensors.insert(format!("{head}.decoder.bias"), bias);
+        tensors.insert(own_bias, bias);
     }
     files::make_folder(folder)?;
-    files::write_json(&folder.join("config.json"), &theirs)?;
+    files::write_json(&folder.join("config.json"), &variant.dialect().written(&theirs))?;
     let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
     attentive_weights::write(&folder.join("model.safetensors"), &tensors, &metadata)?;
-    let note = tokenizers::export_encoder(folder, &**bundle.tokenizer()?, config.max_len())?;
-    Ok(class.notes(Heads::of_ours(config)).into_iter().chain(note).collect())
+    let note = tokenizers::export_encoder(folder, &**bundle.tokenizer()?, variant.tokenizer_class(), config.max_len())?;
+    Ok(class.notes(variant, Heads::of_ours(config)).into_iter().chain(note).collect())
 }
 
 /// Reads what transformers wrote, of any version, or what was converted from the released models.
@@ -74,22 +106,30 @@ fn export(variant: Variant, bundle: &Bundle, folder: &Path) -> Result<Vec<String
 /// # Errors
 /// [`InterchangeError`] lists all settings or tensors that do not fit.
 fn import(variant: Variant, reader: &mut Reader<'_>) -> Result<Bundle, InterchangeError> {
-    let theirs: EncoderConfig = reader.config()?;
+    let dialect = variant.dialect();
+    let theirs: EncoderConfig = reader.config_named(|key| dialect.of_bert(key), dialect.defaults())?;
     let mut source = reader.source(|name| current_name(variant, name))?;
     for buffer in ["embeddings.position_ids", "embeddings.token_type_ids"] {
         source.drop(buffer);
     }
+    for (start, task) in dialect.left_out {
+        if source.has_any(start) {
+            source.drop_all(|name| name.starts_with(start));
+            reader.notes.push(format!("{start}…, the head that {task}, is left out: it is of pre-training"));
+        }
+    }
     let heads = theirs.heads(variant, reader, &mut source)?;
-    let n_labels = source.shape(variant.classifier_bias()).map(|shape| shape.iter().product());
+    let n_labels = source.shape(&variant.classifier_bias()).map(|shape| shape.iter().product());
     let mut config = theirs.to_ours(variant, reader, heads, n_labels)?;
     config.tie_projection = settle_head(&mut source, variant, theirs.tie_word_embeddings, reader)?;
     config.validate()?;
-    source.check_layers("num_hidden_layers", config.n_layers, "encoder.layer.")?;
-    if variant == Variant::Roberta && !config.labels.is_empty() {
+    let n_layers = config.n_layer_groups.map_or("num_hidden_layers", |_| "num_hidden_groups");
+    source.check_layers(dialect.setting(n_layers), config.n_own_layers(), &dialect.tensor("encoder.layer."))?;
+    if dialect.has_deep_classifier && !config.labels.is_empty() {
         // Files of before 2020 have one, which the class does not use.
         source.drop_all(|name| name.starts_with("pooler."));
     }
-    let params = source.take(slots(variant, &config, config.first_position), &Order::SAME)?;
+    let params = source.take(slots(variant, &config, config.first_position, ""), &Order::SAME)?;
     reader.finish(source)?;
     let tokenizer = tokenizers::import_encoder(reader)?;
     theirs.check_padding(variant, reader, tokenizer.specials().pad)?;
@@ -106,6 +146,12 @@ fn current_name(variant: Variant, name: &str) -> String {
     }
 }
 
+/// The names of the bias of the head for hidden tokens, of the bias that goes with a projection of its own, and of that.
+fn head_names(variant: Variant) -> [String; 3] {
+    let head = variant.masked_lm_head();
+    ["bias", "decoder.bias", "decoder.weight"].map(|part| variant.dialect().tensor(&format!("{head}.{part}")))
+}
+
 /// Whether hidden tokens are guessed with the embeddings, by the file; leaves out the head's copies.
 fn settle_head(
     source: &mut Source,
@@ -113,9 +159,8 @@ fn settle_head(
     wants_tied: bool,
     reader: &mut Reader<'_>,
 ) -> Result<bool, InterchangeError> {
-    let head = variant.masked_lm_head();
-    let [bias, own_bias, own] = ["bias", "decoder.bias", "decoder.weight"].map(|part| format!("{head}.{part}"));
-    if source.has(&own_bias) {
+    let [bias, own_bias, own] = head_names(variant);
+    if source.has(&own_bias) && own_bias != bias {
         if source.has(&bias) && !source.are_equal(&bias, &own_bias)? {
             source.drop(&bias);
             reader.notes.push(format!("{own_bias} differs from {bias}: it is used, as in transformers"));

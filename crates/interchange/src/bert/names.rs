@@ -8,8 +8,8 @@ use crate::layout::{Layout, Slot};
 pub(super) const EMBEDDING: &str = "embeddings.word_embeddings.weight";
 
 /// Whether a parameter is the encoder's own, and not a head's: those of classes with heads have a prefix.
-pub(super) fn is_encoder(name: &str) -> bool {
-    ["embeddings.", "encoder.", "pooler."].iter().any(|start| name.starts_with(start))
+fn is_encoder(name: &str) -> bool {
+    ["embeddings.", "embedding_map.", "encoder.", "pooler."].iter().any(|start| name.starts_with(start))
 }
 
 /// The table of positions, whose first one is in row `to` there.
@@ -17,24 +17,43 @@ fn positions(config: &BertConfig, to: usize) -> Layout {
     let (ours, from) = (config.positions.max_len().unwrap_or(0), config.first_position);
     let used = ours.saturating_sub(from);
     let rows = if from == to { [0, 0, ours] } else { [from, to, used] };
-    Layout::rows_between([ours, used + to], rows, config.d_model)
+    Layout::rows_between([ours, used + to], rows, config.embedding_width())
 }
 
-/// Every parameter of a model that the variant can be, without the prefix of classes with heads; the first position is in
-/// row `first_position` there.
-pub(super) fn slots(variant: Variant, config: &BertConfig, first_position: usize) -> Vec<Slot> {
-    let (d, d_ff) = (config.d_model, config.d_ff);
+/// Every parameter of a model that the variant can be, by the names that the variant has, the encoder's own with `prefix`
+/// before them; the first position is in row `first_position` there.
+pub(super) fn slots(variant: Variant, config: &BertConfig, first_position: usize, prefix: &str) -> Vec<Slot> {
+    let mut slots = slots_of_bert(variant, config, first_position);
+    for Slot { theirs, .. } in &mut slots {
+        let prefix = if is_encoder(theirs) { prefix } else { "" };
+        *theirs = prefix.to_owned() + &variant.dialect().tensor(theirs);
+    }
+    slots
+}
+
+/// Every parameter by the names that BERT has, or that RoBERTa has for its heads.
+fn slots_of_bert(variant: Variant, config: &BertConfig, first_position: usize) -> Vec<Slot> {
+    let (d, d_ff, width) = (config.d_model, config.d_ff, config.embedding_width());
     let mut slots = Slots(Vec::new());
-    slots.push("embedding.weight".into(), EMBEDDING.into(), Layout::same(&[config.vocab_size, d]));
+    slots.push("embedding.weight".into(), EMBEDDING.into(), Layout::same(&[config.vocab_size, width]));
     slots.push(
         "positions.weight".into(),
         "embeddings.position_embeddings.weight".into(),
         positions(config, first_position),
     );
-    let segments = Layout::same(&[config.n_segments, d]);
-    slots.push("segments.weight".into(), "embeddings.token_type_embeddings.weight".into(), segments);
-    slots.norm("norm", d, "embeddings.LayerNorm");
-    for n in 0..config.n_layers {
+    if config.n_segments > 0 {
+        let segments = Layout::same(&[config.n_segments, width]);
+        slots.push("segments.weight".into(), "embeddings.token_type_embeddings.weight".into(), segments);
+    }
+    slots.norm("norm", width, "embeddings.LayerNorm");
+    if config.d_embedding.is_some() {
+        slots.map("embedding_map", [width, d], "embedding_map");
+    }
+    if let Some(buckets) = config.relative_buckets {
+        let biases = Layout::same(&[buckets.n_buckets, config.n_heads]);
+        slots.push("relative_buckets.weight".into(), "encoder.relative_attention_bias.weight".into(), biases);
+    }
+    for n in 0..config.n_own_layers() {
         let (ours, theirs) = (format!("encoder.layers.{n}"), format!("encoder.layer.{n}"));
         for part in ["query", "key", "value"] {
             slots.map(&format!("{ours}.self_attention.{part}"), [d, d], &format!("{theirs}.attention.self.{part}"));
@@ -46,7 +65,7 @@ pub(super) fn slots(variant: Variant, config: &BertConfig, first_position: usize
         slots.norm(&format!("{ours}.feed_forward_add_norm.norm"), d, &format!("{theirs}.output.LayerNorm"));
     }
     // The dense layer of RoBERTa's classifier is what BERT's pooler is.
-    let is_in_classifier = variant == Variant::Roberta && !config.labels.is_empty();
+    let is_in_classifier = variant.dialect().has_deep_classifier && !config.labels.is_empty();
     if config.pooler && !is_in_classifier {
         slots.map("pooler", [d, d], "pooler.dense");
     }
@@ -59,15 +78,12 @@ pub(super) fn slots(variant: Variant, config: &BertConfig, first_position: usize
     }
     if config.masked_lm {
         let head = variant.masked_lm_head();
-        let (dense, norm) = match variant {
-            Variant::Bert => ("transform.dense", "transform.LayerNorm"),
-            Variant::Roberta => ("dense", "layer_norm"),
-        };
-        slots.map("masked_lm.dense", [d, d], &format!("{head}.{dense}"));
-        slots.norm("masked_lm.norm", d, &format!("{head}.{norm}"));
+        let [dense, norm] = variant.masked_lm_layers();
+        slots.map("masked_lm.dense", [d, width], &format!("{head}.{dense}"));
+        slots.norm("masked_lm.norm", width, &format!("{head}.{norm}"));
         slots.push("masked_lm.bias".into(), format!("{head}.bias"), Layout::same(&[config.vocab_size]));
         if !config.tie_projection {
-            let table = Layout::same(&[config.vocab_size, d]);
+            let table = Layout::same(&[config.vocab_size, width]);
             slots.push("projection.weight".into(), format!("{head}.decoder.weight"), table);
         }
     }
