@@ -36,11 +36,21 @@ pub(crate) fn read(
         let names = templates.into_keys().collect::<Vec<_>>().join(", ");
         notes.push(format!("{file}: chat templates beside the default one are left out: {names}"));
     }
-    match taken.map(ChatTemplate::new).transpose() {
-        Ok(template) => Ok(template.map(|template| template.with_tokens(tokens))),
+    Ok(of_text(taken, file, tokens, notes))
+}
+
+/// The template of a text that stands in `place`; one that can't be read is noted.
+pub(crate) fn of_text(
+    text: Option<String>,
+    place: &str,
+    tokens: BTreeMap<String, String>,
+    notes: &mut Vec<String>,
+) -> Option<ChatTemplate> {
+    match ChatTemplate::new(text?) {
+        Ok(template) => Some(template.with_tokens(tokens)),
         Err(cause) => {
-            notes.push(format!("{file} is left out, and `chat` can't be used: {cause}"));
-            Ok(None)
+            notes.push(format!("{place} is left out, and `chat` can't be used: {cause}"));
+            None
         }
     }
 }

@@ -1,7 +1,7 @@
 //! GGUF files (`tests/golden/generate_gguf.py`) against the folders of transformers that they are made from.
 
 use attentive_backend::BackendKind;
-use attentive_bundle::Bundle;
+use attentive_bundle::{Bundle, Conversation, Message};
 use attentive_core::LanguageModel;
 use attentive_interchange::{ImportConfig, Imported, InterchangeError, import};
 use attentive_testkit::{Area, Comparison, Golden};
@@ -78,6 +78,18 @@ fn a_vocabulary_of_sentencepiece_gives_its_ids() {
         assert_eq!(tokenizer.encode(text), ids, "{text:?}");
         assert_eq!(tokenizer.decode(&ids).unwrap().trim_start(), text.trim_start());
     }
+}
+
+#[test]
+fn a_file_has_its_chat_template() {
+    let bundle = read("llama").bundle;
+    let conversation = Conversation { messages: vec![Message::user("the street")], ..Conversation::default() };
+    let text = bundle.chat.as_ref().unwrap().render(&conversation, false).unwrap();
+    assert_eq!(text, "<s>the street</s>");
+    assert!(read("qwen3").bundle.chat.is_none());
+    let damaged = with("llama", "{% endfor %}", "{% endxor %}").unwrap();
+    assert!(damaged.bundle.chat.is_none());
+    assert!(damaged.notes[0].contains("tokenizer.chat_template is left out"), "{:?}", damaged.notes);
 }
 
 #[test]

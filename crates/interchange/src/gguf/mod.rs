@@ -3,7 +3,7 @@
 mod architectures;
 mod metadata;
 
-use std::path::Path;
+use std::{borrow::Cow, collections::BTreeMap, path::Path};
 
 use attentive_attention::{PositionsConfig, Rotary, RotaryScaling};
 use attentive_bundle::Bundle;
@@ -13,7 +13,7 @@ use attentive_weights::{Gguf, GgufKind, HostTensor, Tensors, check_finite};
 
 use self::metadata::Metadata;
 use crate::{
-    ImportConfig, Imported, InterchangeError,
+    ImportConfig, Imported, InterchangeError, chat,
     layout::Order,
     reader::new_record,
     source::{File, Source},
@@ -53,8 +53,9 @@ pub(crate) fn import(path: &Path, options: &ImportConfig) -> Result<Imported, In
     let mut config = architecture.config(&mut metadata, vocab_size, tied)?;
     let (tokenizer, begin) = read_tokenizer(&mut metadata, path)?;
     let mut notes = Vec::new();
+    let template = metadata.text("tokenizer.chat_template")?;
+    let chat = chat::of_text(template, "tokenizer.chat_template", names_of(&*tokenizer), &mut notes);
     let kinds = kinds_of(&file);
-    // Templates and what llama.cpp alone does are no part of the model.
     let unread: Vec<&str> = metadata.unread().into_iter().filter(|key| !is_idle(key)).collect();
     if !unread.is_empty() {
         notes.push(format!("not followed here: {}", unread.join(", ")));
@@ -84,12 +85,20 @@ pub(crate) fn import(path: &Path, options: &ImportConfig) -> Result<Imported, In
     notes.extend(tokenizers::check_vocabulary(path, &*tokenizer, [vocab_size; 2])?);
     let eos = tokenizer.specials().eos;
     let mut bundle = Bundle::new(path, ModelConfig::from(config), tokenizer, params);
-    bundle.record = new_record();
+    (bundle.chat, bundle.record) = (chat, new_record());
     bundle.generation.begin = begin.is_some();
     bundle.generation.begin_id = begin.filter(|_| begin != eos);
     // Nothing in the file says how to draw.
     bundle.generation.sampling.temperature = 0.0;
     Ok(Imported { bundle, notes })
+}
+
+/// The names of special tokens by role, as chat templates call them.
+fn names_of(tokenizer: &dyn Tokenizer) -> BTreeMap<String, String> {
+    let Specials { pad, bos, eos, unk, .. } = *tokenizer.specials();
+    let roles = [("pad_token", pad), ("bos_token", bos), ("eos_token", eos), ("unk_token", unk)];
+    let name = |id: TokenId| tokenizer.token(id).map(Cow::into_owned);
+    roles.into_iter().filter_map(|(role, id)| Some((role.to_owned(), name(id?)?))).collect()
 }
 
 /// Whether a key has no effect on what the model computes.

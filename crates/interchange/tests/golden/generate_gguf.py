@@ -111,6 +111,8 @@ def bpe(writer: gguf.GGUFWriter, folder: Path, begin: bool) -> None:
     writer.add_bos_token_id(1)
     writer.add_eos_token_id(2)
     writer.add_add_bos_token(begin)
+    if begin:
+        writer.add_chat_template("{{ bos_token }}{% for message in messages %}{{ message.content + eos_token }}{% endfor %}")
 
 
 def golden(out: Path, source: str, architecture: str, kind=None, name=None) -> None:
