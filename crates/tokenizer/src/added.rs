@@ -11,7 +11,7 @@ use crate::byte_level::gpt2_split::is_word_character;
 use crate::error::UnknownId;
 use crate::file::Model;
 use crate::specials::Specials;
-use crate::tokenizer::{TokenId, Tokenizer};
+use crate::tokenizer::{Token, TokenId, Tokenizer};
 use crate::trie::Trie;
 use crate::white_space::is_python_space;
 
@@ -227,19 +227,28 @@ impl Tokenizer for WithAddedTokens {
     }
 
     fn encode_with_offsets(&self, text: &str) -> Vec<(TokenId, Range<usize>)> {
-        let mut spans = Vec::new();
+        self.encode_with_words(text).into_iter().map(Token::into_span).collect()
+    }
+
+    /// An added token is a word by itself.
+    fn encode_with_words(&self, text: &str) -> Vec<Token> {
+        let mut tokens: Vec<Token> = Vec::new();
         for (id, part, start) in self.finder.split(text, false) {
+            let n_words = tokens.last().map_or(0, |token| token.word + 1);
             match id {
-                Some(id) => spans.push((id, start..start + part.len())),
-                None => spans.extend(
-                    self.inner
-                        .encode_with_offsets(part)
-                        .into_iter()
-                        .map(|(id, range)| (id, range.start + start..range.end + start)),
-                ),
+                Some(id) => tokens.push(Token { id, range: start..start + part.len(), word: n_words }),
+                None => {
+                    tokens.extend(self.inner.encode_with_words(part).into_iter().map(|Token { id, range, word }| {
+                        Token { id, range: range.start + start..range.end + start, word: n_words + word }
+                    }))
+                }
             }
         }
-        spans
+        tokens
+    }
+
+    fn continuation(&self) -> Option<&str> {
+        self.inner.continuation()
     }
 
     fn sample(&self, text: &str, strength: f64, seed: u64) -> Vec<TokenId> {

@@ -19,7 +19,7 @@ use crate::files;
 use crate::merges::Merges;
 use crate::sampling::SplitMix64;
 use crate::specials::Specials;
-use crate::tokenizer::{TokenId, Tokenizer, push_spans};
+use crate::tokenizer::{Token, TokenId, Tokenizer, push_spans};
 use crate::vocabulary;
 use crate::word_cache::WordCache;
 
@@ -151,10 +151,16 @@ impl Tokenizer for ByteLevelBpe {
     }
 
     fn encode_with_offsets(&self, text: &str) -> Vec<(TokenId, Range<usize>)> {
+        self.encode_with_words(text).into_iter().map(Token::into_span).collect()
+    }
+
+    fn encode_with_words(&self, text: &str) -> Vec<Token> {
         let mut all = Vec::with_capacity(text.len() / 4);
-        let mut start = 0;
+        let (mut start, mut word, mut spans) = (0, 0, Vec::new());
         self.for_each_word(text, |ids| {
-            start = push_spans(text, start, ids.iter().map(|&id| (id, self.tokens[id as usize].len())), &mut all);
+            start = push_spans(text, start, ids.iter().map(|&id| (id, self.tokens[id as usize].len())), &mut spans);
+            all.extend(spans.drain(..).map(|(id, range)| Token { id, range, word }));
+            word += 1;
         });
         all
     }

@@ -18,7 +18,7 @@ use crate::file::Model;
 use crate::files;
 use crate::sentencepiece::SentencePieceFile;
 use crate::specials::{SpecialNames, Specials};
-use crate::tokenizer::{TokenId, Tokenizer};
+use crate::tokenizer::{Token, TokenId, Tokenizer};
 use crate::unigram_json;
 use crate::white_space::trim_python;
 
@@ -194,17 +194,31 @@ impl Tokenizer for HuggingFace {
     }
 
     fn encode_with_offsets(&self, text: &str) -> Vec<(TokenId, Range<usize>)> {
+        self.encode_with_words(text).into_iter().map(Token::into_span).collect()
+    }
+
+    fn encode_with_words(&self, text: &str) -> Vec<Token> {
         let Ok(Ok(encoding)) = panic::catch_unwind(AssertUnwindSafe(|| self.inner.encode(text, false))) else {
-            return self.specials.unk.map(|unk| (unk, 0..text.len())).into_iter().collect();
+            return self.specials.unk.map(|id| Token { id, range: 0..text.len(), word: 0 }).into_iter().collect();
         };
-        let spans = encoding.get_ids().iter().zip(encoding.get_offsets());
-        let mut from = 0;
-        let spans = spans.map(|(&id, &(start, end))| {
+        let tokens = encoding.get_ids().iter().zip(encoding.get_offsets()).zip(encoding.get_word_ids());
+        let (mut from, mut word) = (0, 0);
+        let tokens = tokens.map(|((&id, &(start, end)), in_word)| {
             // Normalisation may have moved what stands for a character before that of an earlier one.
             from = text.floor_char_boundary(start).max(from);
-            (id, from..text.ceil_char_boundary(end).max(from))
+            word = in_word.map_or(word, |in_word| word.max(in_word as usize));
+            Token { id, range: from..text.ceil_char_boundary(end).max(from), word }
         });
-        spans.collect()
+        tokens.collect()
+    }
+
+    fn continuation(&self) -> Option<&str> {
+        let prefix = match self.inner.get_model() {
+            ModelWrapper::WordPiece(model) => Some(&model.continuing_subword_prefix),
+            ModelWrapper::BPE(model) => model.continuing_subword_prefix.as_ref(),
+            _ => None,
+        };
+        prefix.map(String::as_str).filter(|prefix| !prefix.is_empty())
     }
 
     fn decode_bytes(&self, ids: &[TokenId]) -> Result<Vec<u8>, UnknownId> {

@@ -74,7 +74,7 @@ pub use marian::Marian;
 pub use open::{Frame, OpenOptions, Opened, open};
 pub use sentencepiece::{SentencePiece, UnigramTrainer};
 pub use specials::Specials;
-pub use tokenizer::{TokenId, Tokenizer};
+pub use tokenizer::{Token, TokenId, Tokenizer};
 pub use tokenizer_json::from_tokenizer_json;
 pub use training::TrainingReport;
 pub use wordpiece::{Segments, WordPiece, WordPieceTrainer};

@@ -11,6 +11,23 @@ use crate::specials::Specials;
 /// An index into a vocabulary.
 pub type TokenId = u32;
 
+/// A token of a text, and what it stands for there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// The id.
+    pub id: TokenId,
+    /// The bytes of the text that it stands for, as [`Tokenizer::encode_with_offsets`] has them.
+    pub range: Range<usize>,
+    /// The number of the word that it is a part of, from 0; it never falls from one token to the next.
+    pub word: usize,
+}
+
+impl Token {
+    pub(crate) fn into_span(self) -> (TokenId, Range<usize>) {
+        (self.id, self.range)
+    }
+}
+
 /// Text to token ids and back.
 ///
 /// Encoding cannot fail: what a vocabulary lacks becomes bytes or `<unk>`. Decoding is the inverse of encoding, byte
@@ -58,6 +75,28 @@ pub trait Tokenizer: Send + Sync {
     /// Ranges begin and end at character boundaries and never run backwards. Tokens that stand for a part of a
     /// character share the range of that character; a token without text of its own has an empty range.
     fn encode_with_offsets(&self, text: &str) -> Vec<(TokenId, Range<usize>)>;
+
+    /// The tokens of `text`, those of [`encode_with_offsets`](Self::encode_with_offsets), with their words.
+    ///
+    /// A word is what the vocabulary never merges beyond: WordPiece's words and marks, byte-level BPE's pieces. Kinds that
+    /// do not split a text first have the words between white space.
+    ///
+    /// ```
+    /// use attentive_tokenizer::{Tokenizer, WordPieceTrainer};
+    ///
+    /// let tokenizer = WordPieceTrainer::with_vocab_size(60).train(["too wide", "too tired"])?;
+    /// let tokens = tokenizer.encode_with_words("too wide!");
+    /// assert_eq!(tokens.last().map(|token| (token.range.clone(), token.word)), Some((8..9, 2)));
+    /// # Ok::<(), attentive_tokenizer::TokenizerError>(())
+    /// ```
+    fn encode_with_words(&self, text: &str) -> Vec<Token> {
+        between_spaces(text, self.encode_with_offsets(text))
+    }
+
+    /// What the entries of tokens that continue a word begin with, `##` in WordPiece, if the vocabulary marks them.
+    fn continuation(&self) -> Option<&str> {
+        None
+    }
 
     /// The ids of one of the many segmentations of `text`, drawn at random: subword regularisation for training.
     ///
@@ -133,4 +172,21 @@ pub(crate) fn push_spans(
         start = end;
     }
     start
+}
+
+/// Tokens with their words, which are what stands between white space.
+fn between_spaces(text: &str, spans: Vec<(TokenId, Range<usize>)>) -> Vec<Token> {
+    let starts = text.split_whitespace().map(|word| word.as_ptr() as usize - text.as_ptr() as usize);
+    let mut starts = starts.skip(1).peekable();
+    let mut word = 0;
+    let spans = spans.into_iter().map(|(id, range)| {
+        // The space before a word may belong to its token.
+        let own = text[range.clone()].trim_start();
+        let start = range.end - own.len();
+        while starts.next_if(|&next| next <= start).is_some() {
+            word += 1;
+        }
+        Token { id, range, word }
+    });
+    spans.collect()
 }

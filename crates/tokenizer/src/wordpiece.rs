@@ -15,7 +15,7 @@ use crate::error::{Problem, TokenizerError, UnknownId};
 use crate::file::Model;
 use crate::files;
 use crate::specials::Specials;
-use crate::tokenizer::{TokenId, Tokenizer};
+use crate::tokenizer::{Token, TokenId, Tokenizer};
 use crate::word_cache::WordCache;
 
 pub use self::trainer::WordPieceTrainer;
@@ -163,13 +163,24 @@ impl Tokenizer for WordPiece {
     }
 
     fn encode_with_offsets(&self, text: &str) -> Vec<(TokenId, Range<usize>)> {
+        self.encode_with_words(text).into_iter().map(Token::into_span).collect()
+    }
+
+    fn encode_with_words(&self, text: &str) -> Vec<Token> {
         let words = chunks(text);
         let words = words.flat_map(|(start, chunk)| bert_words(chunk, start, self.file.lowercase, MAX_WORD_LEN));
-        let spans = words.flat_map(|word| {
+        let tokens = words.enumerate().flat_map(|(number, word)| {
             let pieces = self.pieces(&word).into_iter();
-            pieces.map(move |(id, chars)| (id, word.sources[chars.start].1.start..word.sources[chars.end - 1].1.end))
+            pieces.map(move |(id, chars)| {
+                let range = word.sources[chars.start].1.start..word.sources[chars.end - 1].1.end;
+                Token { id, range, word: number }
+            })
         });
-        spans.collect()
+        tokens.collect()
+    }
+
+    fn continuation(&self) -> Option<&str> {
+        Some(CONTINUATION)
     }
 
     /// The pieces with a space before each that begins a word, except before punctuation and English contractions,

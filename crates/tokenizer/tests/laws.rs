@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use attentive_tokenizer::{
-    BpeTrainer, ByteLevelBpeTrainer, Bytes, Characters, CodePoints, PreTokenization, SentencePiece, Tokenizer,
+    BpeTrainer, ByteLevelBpeTrainer, Bytes, Characters, CodePoints, PreTokenization, SentencePiece, Token, Tokenizer,
     UnigramTrainer, WordPieceTrainer,
 };
 use proptest::prelude::*;
@@ -119,6 +119,30 @@ proptest! {
                 prop_assert!(range.start >= from);
                 from = range.start;
                 prop_assert!(text.get(range.clone()).is_some(), "{:?} of {:?}", range, text);
+            }
+        }
+    }
+
+    #[test]
+    fn words_are_counted_in_order(text in text()) {
+        for tokenizer in all() {
+            let tokens = tokenizer.encode_with_words(&text);
+            let spans: Vec<_> = tokens.iter().map(|token| (token.id, token.range.clone())).collect();
+            prop_assert_eq!(spans, tokenizer.encode_with_offsets(&text));
+            prop_assert!(tokens.is_sorted_by_key(|token| token.word));
+        }
+    }
+
+    #[test]
+    fn a_plain_word_is_one_word(words in prop::collection::vec("[a-z]{1,8}", 1..6)) {
+        for tokenizer in all() {
+            let text = words.join(" ");
+            let tokens = tokenizer.encode_with_words(&text);
+            let starts = words.iter().scan(0, |at, word| { let start = *at; *at += word.len() + 1; Some(start) });
+            for (start, word) in starts.zip(&words) {
+                let within = |token: &&Token| start < token.range.end && token.range.end <= start + word.len();
+                let numbers: Vec<_> = tokens.iter().filter(within).map(|token| token.word).collect();
+                prop_assert!(numbers.windows(2).all(|pair| pair[0] == pair[1]), "{text:?}, {word:?}: {tokens:?}");
             }
         }
     }
