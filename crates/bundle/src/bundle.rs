@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use toml::Table;
 
 use crate::{
-    BundleError, ChatTemplate, DecodingConfig, Dense, EmbeddingConfig, GenerationConfig, Processor, TrainingRecord,
-    WeightFormat,
+    BundleError, ChatTemplate, DecodingConfig, Dense, EmbeddingConfig, GenerationConfig, Processor, ReadingConfig,
+    TrainingRecord, WeightFormat,
     folder::{self, CHAT, CONFIG, Folder, Parts, TOKENIZER, WEIGHTS},
     stored::{Params, Stored},
 };
@@ -35,6 +35,8 @@ pub struct Bundle<P = Tensors> {
     pub generation: GenerationConfig,
     /// Default settings of the vectors of texts.
     pub embedding: EmbeddingConfig,
+    /// How two texts are read at once, and what a score is.
+    pub reading: ReadingConfig,
     /// What turns a user's input into what the model reads.
     pub processor: Processor,
     /// How a conversation is written, if the model was trained for them.
@@ -59,6 +61,8 @@ struct ConfigFile {
     generation: GenerationConfig,
     #[serde(default, skip_serializing_if = "EmbeddingConfig::is_default")]
     embedding: EmbeddingConfig,
+    #[serde(default, skip_serializing_if = "ReadingConfig::is_default")]
+    reading: ReadingConfig,
     #[serde(default, skip_serializing_if = "ChatSettings::is_default")]
     chat: ChatSettings,
 }
@@ -91,6 +95,7 @@ impl Bundle {
             decoding: DecodingConfig::default(),
             generation: GenerationConfig::default(),
             embedding: EmbeddingConfig::default(),
+            reading: ReadingConfig::default(),
             processor: processor.into(),
             chat: None,
             params,
@@ -152,13 +157,14 @@ impl Bundle {
     }
 
     fn write_as_one(&self, path: &Path, replace: bool) -> Result<(), BundleError> {
-        let Self { model, decoding, generation, embedding, chat, params, dense, record, .. } = self;
+        let Self { model, decoding, generation, embedding, reading, chat, params, dense, record, .. } = self;
         let config = ConfigFile {
             model: model.clone(),
             decoding: decoding.clone(),
             generation: generation.clone(),
             embedding: embedding.clone(),
             chat: ChatSettings { tokens: chat.as_ref().map(|chat| chat.tokens().clone()).unwrap_or_default() },
+            reading: reading.clone(),
         };
         let chat = chat.as_ref().map(ChatTemplate::text);
         let mut table = self.recipe.clone();
@@ -213,8 +219,9 @@ impl<P: Params> Bundle<P> {
         let text = folder.text(CONFIG)?;
         let damaged = |part: &str, problem: String| BundleError::Damaged { path: path.join(part), problem };
         let not_toml = |cause: toml::de::Error| damaged(CONFIG, cause.to_string().trim().to_owned());
-        let ConfigFile { model, decoding, generation, embedding, chat } = toml::from_str(&text).map_err(not_toml)?;
-        let is_own = |key: &str| ["model", "decoding", "generation", "embedding", "chat"].contains(&key);
+        let ConfigFile { model, decoding, generation, embedding, reading, chat } =
+            toml::from_str(&text).map_err(not_toml)?;
+        let is_own = |key: &str| ["model", "decoding", "generation", "embedding", "reading", "chat"].contains(&key);
         let recipe: Table = toml::from_str(&text).map_err(not_toml)?;
         let recipe = recipe.into_iter().filter(|(key, _)| !is_own(key)).collect();
         model.validate().map_err(|cause| BundleError::Config { path: folder.place(CONFIG), cause })?;
@@ -222,8 +229,10 @@ impl<P: Params> Bundle<P> {
         decoding.validate().map_err(|cause| setting("decoding", cause))?;
         generation.sampling.validate().map_err(|cause| setting("generation.sampling", cause))?;
         generation.validate().map_err(|cause| setting("generation", cause))?;
-        if let Some(problem) = embedding.problem() {
-            return Err(damaged(CONFIG, format!("embedding: {problem}")));
+        for (table, problem) in [("embedding", embedding.problem()), ("reading", reading.problem())] {
+            if let Some(problem) = problem {
+                return Err(damaged(CONFIG, format!("{table}: {problem}")));
+            }
         }
 
         let processor = if folder.is_without(TOKENIZER) {
@@ -250,6 +259,7 @@ impl<P: Params> Bundle<P> {
             decoding,
             generation,
             embedding,
+            reading,
             processor,
             chat,
             params,
@@ -345,14 +355,27 @@ fn fits(tokenizer: &dyn Tokenizer, model: &ModelConfig, path: &Path) -> Result<(
 impl<P: Params> std::fmt::Debug for Bundle<P> {
     /// Everything but the values of parameters.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { path, model, decoding, generation, embedding, processor, chat, params, dense, record, recipe: _ } =
-            self;
+        let Self {
+            path,
+            model,
+            decoding,
+            generation,
+            embedding,
+            reading,
+            processor,
+            chat,
+            params,
+            dense,
+            record,
+            recipe: _,
+        } = self;
         f.debug_struct("Bundle")
             .field("path", path)
             .field("model", model)
             .field("decoding", decoding)
             .field("generation", generation)
             .field("embedding", embedding)
+            .field("reading", reading)
             .field("processor", processor)
             .field("chat", chat)
             .field("n_params", &params.names().len())

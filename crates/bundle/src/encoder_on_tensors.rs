@@ -1,6 +1,6 @@
 //! Encoders on tensors, as what reads texts on the host.
 
-use attentive_core::{DeviceError, Encoded, Encoder, TokenId, TokenMatrix};
+use attentive_core::{DeviceError, Encoded, Encoder, EncoderInput, TokenId, TokenMatrix};
 use attentive_model::{EncoderModel, Encoding};
 use burn::tensor::{Tensor, TensorData};
 
@@ -22,9 +22,16 @@ impl<M: EncoderModel> Encoder for OnTensors<M> {
         self.model.max_len()
     }
 
-    fn encode(&self, texts: &[&[TokenId]]) -> Result<Encoded, DeviceError> {
-        let rows = TokenMatrix::from_rows(texts, self.pad, 0);
-        let Encoding { hidden, cls } = self.model.encode(&rows, &vec![0; rows.ids().len()], None);
+    fn encode(&self, texts: &[EncoderInput<'_>]) -> Result<Encoded, DeviceError> {
+        let ids: Vec<&[TokenId]> = texts.iter().map(|text| text.ids).collect();
+        let rows = TokenMatrix::from_rows(&ids, self.pad, 0);
+        let padded = |text: &EncoderInput<'_>| {
+            let mut segments: Vec<u8> = text.segments().collect();
+            segments.resize(rows.n_cols(), 0);
+            segments
+        };
+        let segments: Vec<u8> = texts.iter().flat_map(padded).collect();
+        let Encoding { hidden, cls } = self.model.encode(&rows, &segments, None);
         let [_, seq, d_model] = hidden.dims();
         let padded = values(hidden)?;
         let text = |(row, &len): (&[f32], &usize)| row[..len * d_model].to_vec();
@@ -42,6 +49,16 @@ impl<M: EncoderModel> Encoder for OnTensors<M> {
         let [texts, d_model] = cls.dims();
         let hidden = cls.clone().reshape([texts, 1, d_model]);
         Some(values(self.model.label_scores(&Encoding { hidden, cls }, None)?))
+    }
+
+    fn token_label_scores(&self, vectors: &[f32]) -> Option<Result<Vec<f32>, DeviceError>> {
+        let head = self.model.heads().token_classifier?;
+        Some(values(self.model.token_label_scores(self.upload(vectors, head.weight.dims()[0]), None)?))
+    }
+
+    fn span_scores(&self, vectors: &[f32]) -> Option<Result<Vec<f32>, DeviceError>> {
+        let head = self.model.heads().spans?;
+        Some(values(self.model.span_scores(self.upload(vectors, head.weight.dims()[0]))?))
     }
 
     fn alphabet(&self) -> Option<&[TokenId]> {

@@ -276,10 +276,22 @@ pub enum EncodeError {
     /// There is nothing to guess.
     #[error("the text has no [MASK]; write one in the place of a word")]
     NoMask,
+    /// The question leaves no room for what it is asked of.
+    #[error("the question has {n_tokens} tokens, and the model reads {max_len} with a part of the text; shorten it")]
+    LongQuestion {
+        /// Its length.
+        n_tokens: usize,
+        /// Tokens that are read at once.
+        max_len: usize,
+    },
     /// The model was not trained for this.
-    #[error("the model has no head that {does}; fill takes a masked language model, classify one of classification")]
+    #[error("the model has no head that {does}: it is a {family}, for {uses}; take one that was trained for it")]
     NoHead {
         /// What the head would do.
         does: &'static str,
+        /// The model's family.
+        family: &'static str,
+        /// The commands that its heads are for.
+        uses: String,
     },
 }

@@ -36,6 +36,42 @@ impl Input<'_> {
     }
 }
 
+/// Two texts to read as one. If they are longer than the model has positions for, they are refused or cropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pair<'a> {
+    /// The first text: a question, a premise, a query.
+    pub first: &'a str,
+    /// The second text.
+    pub second: &'a str,
+    /// Whether last tokens are left out where the model has no positions for them: those of the longer text, until both
+    /// have one length, then of both.
+    pub crop: bool,
+}
+
+impl Pair<'_> {
+    /// The tokens of both texts that the model has positions for, with `n_frame` more around them.
+    pub(crate) fn fit(
+        self,
+        [mut first, mut second]: [Vec<TokenId>; 2],
+        n_frame: usize,
+        max_len: Option<usize>,
+    ) -> Result<[Vec<TokenId>; 2], TooLong> {
+        let n_tokens = first.len() + second.len() + n_frame;
+        match max_len.filter(|&max_len| n_tokens > max_len) {
+            Some(max_len) if self.crop => {
+                let room = max_len.saturating_sub(n_frame);
+                let (shorter, longer) =
+                    if first.len() > second.len() { (&mut second, &mut first) } else { (&mut first, &mut second) };
+                shorter.truncate(room / 2);
+                longer.truncate(room - shorter.len());
+            }
+            Some(max_len) => return Err(TooLong { n_tokens, max_len }),
+            None => {}
+        }
+        Ok([first, second])
+    }
+}
+
 /// A text that is longer than the model has positions for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{n_tokens} tokens, and the model has positions for {max_len}")]

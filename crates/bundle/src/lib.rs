@@ -17,9 +17,11 @@
 //! ```
 #![recursion_limit = "256"]
 
+mod answering;
 mod any_state;
 mod bundle;
 mod chat;
+mod classifying;
 mod embedding;
 mod encoder_on_tensors;
 mod error;
@@ -29,29 +31,35 @@ mod input;
 mod nearest;
 mod packed;
 mod processor;
+mod reading;
 mod record;
 mod span_filler;
 mod stored;
+mod tagging;
 mod text_encoder;
 mod text_model;
 mod text_stream;
 mod translation_model;
 mod translator;
 
+pub use answering::{AnswerConfig, AnswerSpan};
 pub use attentive_engine::{WeightFormat, packs};
 pub use bundle::Bundle;
 pub use chat::{Answer, Chat, ChatError, ChatTemplate, Conversation, Message, Variables};
+pub use classifying::Class;
 pub use embedding::{Dense, DenseActivation, EmbeddingConfig, Pooling};
 pub use error::{BundleError, EncodeError, TranslateError};
 pub use folder::{run_in, write_folder};
 pub use generator::{Generated, GenerationConfig, Generator, TextScore};
-pub use input::{Input, TooLong, is_blank};
+pub use input::{Input, Pair, TooLong, is_blank};
 pub use nearest::{Nearest, cosine, nearest};
 pub use processor::Processor;
+pub use reading::{ReadingConfig, ScoreActivation};
 pub use record::{DataRecord, ScoreRecord, TrainingRecord};
 pub use span_filler::SpanFiller;
 pub use stored::{Params, Stored};
-pub use text_encoder::{Candidate, Class, TextEncoder, frame_ids};
+pub use tagging::{Aggregation, Tag, TaggingConfig, characters};
+pub use text_encoder::{Candidate, TextEncoder, frame_ids};
 pub use text_model::{TextModel, TextState};
 pub use translation_model::{TranslationModel, TranslationState};
 pub use translator::{DecodingConfig, Search, Translation, Translator};

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt, ops::Range, sync::Arc};
 
-use attentive_tokenizer::{AddedToken, Model, Specials, TokenId, Tokenizer, UnknownId};
+use attentive_tokenizer::{AddedToken, Model, Specials, Token, TokenId, Tokenizer, UnknownId};
 
 /// What turns a user's input into what a model reads, and what it writes into what a user sees.
 #[derive(Clone)]
@@ -48,6 +48,14 @@ impl Tokenizer for ReadsSpecials {
 
     fn encode_with_offsets(&self, text: &str) -> Vec<(TokenId, Range<usize>)> {
         self.0.encode_with_offsets(text)
+    }
+
+    fn encode_with_words(&self, text: &str) -> Vec<Token> {
+        self.0.encode_with_words(text)
+    }
+
+    fn continuation(&self) -> Option<&str> {
+        self.0.continuation()
     }
 
     fn sample(&self, text: &str, strength: f64, seed: u64) -> Vec<TokenId> {

@@ -1,15 +1,16 @@
-//! A text in; guesses, vectors or a class out.
+//! A text in; guesses or vectors out. Classes, tags and answers are in files of their own.
 
 use std::{fmt, ops::Range, sync::Arc};
 
-use attentive_core::{Encoded, Encoder, FrameIds, TokenId};
+use attentive_core::{Encoded, Encoder, EncoderInput, FrameIds, TokenId};
 use attentive_engine::CpuBert;
-use attentive_model::{EncoderModel, EncoderSpec, FamilyVisitor, ModelSpec, Role};
+use attentive_model::{EncoderSpec, FamilyVisitor, ModelSpec, Role};
 use attentive_tokenizer::Tokenizer;
 use burn::tensor::Device;
 
 use crate::{
-    Bundle, BundleError, Dense, EmbeddingConfig, EncodeError, Input, Params, TooLong, WeightFormat,
+    Bundle, BundleError, Dense, EmbeddingConfig, EncodeError, Input, Pair, Params, ReadingConfig, TooLong,
+    WeightFormat,
     embedding::unit,
     encoder_on_tensors::OnTensors,
     packed::{Destination, packable},
@@ -20,7 +21,7 @@ use crate::{
 pub(crate) const MASKS: [&str; 2] = ["[MASK]", "<mask>"];
 
 /// Tokens that frame a text.
-const FRAME: usize = 2;
+pub(crate) const FRAME: usize = 2;
 
 /// Tokens of texts that are read together, about: their vectors are held at once.
 const TOKENS_AT_ONCE: usize = 1 << 13;
@@ -42,22 +43,68 @@ pub struct Candidate {
     pub probability: f64,
 }
 
-/// The class of a text.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Class {
-    /// Its name.
-    pub label: String,
-    /// How probable the model takes it to be.
-    pub probability: f64,
-}
-
 /// Reads texts with an encoder and its tokenizer.
 pub struct TextEncoder {
-    model: Box<dyn Encoder>,
-    labels: Vec<String>,
-    tokenizer: Arc<dyn Tokenizer>,
+    pub(crate) model: Box<dyn Encoder>,
+    pub(crate) heads: Heads,
+    pub(crate) tokenizer: Arc<dyn Tokenizer>,
     ids: FrameIds,
     dense: Vec<Dense>,
+    pub(crate) reading: ReadingConfig,
+}
+
+/// What an encoder's heads are, and what it reads.
+#[derive(Debug)]
+pub(crate) struct Heads {
+    family: &'static str,
+    n_segments: usize,
+    masked_lm: bool,
+    /// Classes of texts.
+    pub(crate) labels: Vec<String>,
+    /// Classes of tokens.
+    pub(crate) token_labels: Vec<String>,
+    spans: bool,
+}
+
+impl Heads {
+    fn of<C: EncoderSpec>(spec: &C) -> Self {
+        Self {
+            family: C::FAMILY,
+            n_segments: spec.n_segments(),
+            masked_lm: spec.has_masked_lm(),
+            labels: spec.labels().to_vec(),
+            token_labels: spec.token_labels().to_vec(),
+            spans: spec.has_spans(),
+        }
+    }
+
+    /// The error of a use that takes a head which is not there.
+    pub(crate) fn lack(&self, does: &'static str) -> EncodeError {
+        let uses = [
+            ("embed", true),
+            ("fill", self.masked_lm),
+            ("classify", !self.labels.is_empty()),
+            ("rerank", self.labels.len() == 1),
+            ("tag", !self.token_labels.is_empty()),
+            ("answer", self.spans),
+        ];
+        let uses: Vec<&str> = uses.into_iter().filter_map(|(name, there)| there.then_some(name)).collect();
+        EncodeError::NoHead { does, family: self.family, uses: uses.join(", ") }
+    }
+}
+
+/// The tokens of one text, or of two, framed.
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) ids: Vec<TokenId>,
+    /// Tokens of the first segment.
+    n_first: usize,
+}
+
+impl Row {
+    fn input(&self) -> EncoderInput<'_> {
+        EncoderInput { ids: &self.ids, n_first: self.n_first }
+    }
 }
 
 /// The ids that frame a text, `[CLS]` and `[SEP]` or `<s>` and `</s>`, and the mask.
@@ -88,20 +135,16 @@ impl TextEncoder {
         precision: Option<WeightFormat>,
     ) -> Result<Self, BundleError> {
         let reading = Reading(Destination { bundle, device, format: precision });
-        Ok(Self { dense: bundle.dense.clone(), ..bundle.model.visit(reading)? })
+        Ok(Self { dense: bundle.dense.clone(), reading: bundle.reading.clone(), ..bundle.model.visit(reading)? })
     }
 
-    /// An encoder that was trained with `tokenizer`, and the names of its classes.
+    /// An encoder of the configuration `spec` that was trained with `tokenizer`.
     ///
     /// # Errors
     /// [`BundleError::NoFrame`].
-    pub fn new(
-        model: impl EncoderModel + 'static,
-        labels: Vec<String>,
-        tokenizer: Arc<dyn Tokenizer>,
-    ) -> Result<Self, BundleError> {
+    pub fn new<C: EncoderSpec>(model: C::Model, spec: &C, tokenizer: Arc<dyn Tokenizer>) -> Result<Self, BundleError> {
         let pad = frame_ids(&*tokenizer)?.pad;
-        Self::of(OnTensors { model, pad }, labels, tokenizer)
+        Self::of(OnTensors { model, pad }, spec, tokenizer)
     }
 
     /// As [`new`](Self::new), of a model that reads texts on the host.
@@ -110,11 +153,12 @@ impl TextEncoder {
     /// [`BundleError::NoFrame`].
     pub fn of(
         model: impl Encoder + 'static,
-        labels: Vec<String>,
+        spec: &impl EncoderSpec,
         tokenizer: Arc<dyn Tokenizer>,
     ) -> Result<Self, BundleError> {
         let ids = frame_ids(&*tokenizer)?;
-        Ok(Self { model: Box::new(model), labels, tokenizer, ids, dense: Vec::new() })
+        let (heads, reading) = (Heads::of(spec), ReadingConfig::default());
+        Ok(Self { model: Box::new(model), heads, tokenizer, ids, dense: Vec::new(), reading })
     }
 
     /// The `k` most probable tokens for each `[MASK]` (or `<mask>`) of `text`, best first.
@@ -127,14 +171,14 @@ impl TextEncoder {
         at_most_candidates(k)?;
         let input = text.into();
         let row = self.row(input, self.encode_masked(input.text))?;
-        let places: Vec<usize> = (0..row.len()).filter(|&at| row[at] == self.ids.mask).collect();
+        let places: Vec<usize> = (0..row.ids.len()).filter(|&at| row.ids[at] == self.ids.mask).collect();
         if places.is_empty() {
             return Err(EncodeError::NoMask);
         }
-        let encoded = self.read(&row)?;
+        let encoded = self.model.encode(&[row.input()])?;
         let vectors: Vec<f32> = places.iter().flat_map(|&at| vector(&encoded, at)).copied().collect();
         let scores = self.model.token_scores(&vectors);
-        let logits = scores.ok_or(EncodeError::NoHead { does: "guesses hidden tokens" })??;
+        let logits = scores.ok_or_else(|| self.heads.lack("guesses hidden tokens"))??;
         let n_classes = logits.len() / places.len();
         let of_place = |logits: &[f32]| {
             let probabilities = softmax(logits);
@@ -189,24 +233,24 @@ impl TextEncoder {
     /// What `answer` says of each row; it gets some of them and their numbers at a time.
     ///
     /// Rows of about one length are read together, so that those that need padding need little.
-    fn read_all<T>(
+    pub(crate) fn read_all<T>(
         &self,
-        rows: Vec<Result<Vec<TokenId>, TooLong>>,
+        rows: Vec<Result<Row, TooLong>>,
         answer: impl Fn(&Encoded, &[usize]) -> Result<Vec<T>, EncodeError>,
     ) -> Result<Vec<Result<T, TooLong>>, EncodeError> {
         let mut answers: Vec<Option<T>> = rows.iter().map(|_| None).collect();
-        let mut order: Vec<(usize, &[TokenId])> =
-            rows.iter().enumerate().filter_map(|(number, row)| Some((number, &row.as_ref().ok()?[..]))).collect();
-        order.sort_by_key(|(_, row)| row.len());
+        let mut order: Vec<(usize, EncoderInput<'_>)> =
+            rows.iter().enumerate().filter_map(|(number, row)| Some((number, row.as_ref().ok()?.input()))).collect();
+        order.sort_by_key(|(_, row)| row.ids.len());
         let mut rest = &order[..];
         while !rest.is_empty() {
             let mut n_tokens = 0;
             let fit = rest.iter().take_while(|(_, row)| {
-                n_tokens += row.len();
+                n_tokens += row.ids.len();
                 n_tokens <= TOKENS_AT_ONCE
             });
             let (some, others) = rest.split_at(fit.count().max(1));
-            let (numbers, some): (Vec<usize>, Vec<&[TokenId]>) = some.iter().copied().unzip();
+            let (numbers, some): (Vec<usize>, Vec<EncoderInput<'_>>) = some.iter().copied().unzip();
             let found = answer(&self.model.encode(&some)?, &numbers)?;
             numbers.into_iter().zip(found).for_each(|(number, found)| answers[number] = Some(found));
             rest = others;
@@ -216,7 +260,7 @@ impl TextEncoder {
     }
 
     /// The tokens of a text that is to be embedded, framed, and how many of them are a prompt's.
-    fn row_to_embed(&self, input: Input<'_>, how: &EmbeddingConfig) -> Result<(Vec<TokenId>, usize), TooLong> {
+    fn row_to_embed(&self, input: Input<'_>, how: &EmbeddingConfig) -> Result<(Row, usize), TooLong> {
         let encode = |text: &str| match how.lowercase {
             true => self.tokenizer.encode(&text.to_lowercase()),
             false => self.tokenizer.encode(text),
@@ -240,7 +284,7 @@ impl TextEncoder {
     ) -> Result<Vec<f32>, EncodeError> {
         let mut vector = how.pool(hidden, d_model, n_prompt);
         for (n, &activation) in how.dense.iter().enumerate() {
-            let layer = self.dense.get(n).ok_or(EncodeError::NoHead { does: "makes vectors of texts" })?;
+            let layer = self.dense.get(n).ok_or_else(|| self.heads.lack("is such a dense layer"))?;
             let [expected, _] = layer.widths();
             if vector.len() != expected {
                 return Err(EncodeError::Width { expected, found: vector.len() });
@@ -260,8 +304,8 @@ impl TextEncoder {
         let (ids, mut spans): (Vec<TokenId>, Vec<Range<usize>>) =
             self.tokenizer.encode_with_offsets(text).into_iter().unzip();
         let row = self.row(input, ids)?;
-        spans.truncate(row.len() - FRAME);
-        let encoded = self.read(&row)?;
+        spans.truncate(row.ids.len() - FRAME);
+        let encoded = self.model.encode(&[row.input()])?;
         let places = words(text).filter(|place| text[place.clone()].to_lowercase() == word.to_lowercase());
         let vectors = places.filter_map(|place| {
             let meets = |span: &Range<usize>| span.start < place.end && place.start < span.end;
@@ -269,36 +313,6 @@ impl TextEncoder {
             (!tokens.is_empty()).then(|| mean(&encoded, &tokens))
         });
         Ok(vectors.collect())
-    }
-
-    /// Every class with its probability, the most probable first.
-    ///
-    /// # Errors
-    /// [`EncodeError`] if the model has no classes, or the text is too long.
-    pub fn classify<'a>(&self, text: impl Into<Input<'a>>) -> Result<Vec<Class>, EncodeError> {
-        Ok(self.classify_all(&[text.into()])?.remove(0)?)
-    }
-
-    /// The classes of each of `texts`, in their order, or that it is too long: what [`classify`](Self::classify) says of
-    /// each, read together.
-    ///
-    /// # Errors
-    /// As [`classify`](Self::classify), except for texts that are too long.
-    pub fn classify_all(&self, texts: &[Input<'_>]) -> Result<Vec<Result<Vec<Class>, TooLong>>, EncodeError> {
-        let rows = texts.iter().map(|&input| self.row(input, self.tokenizer.encode(input.text))).collect();
-        self.read_all(rows, |encoded, _| {
-            let scores = self.model.label_scores(encoded);
-            let scores = scores.ok_or(EncodeError::NoHead { does: "tells classes" })??;
-            Ok(scores.chunks(self.labels.len()).map(|scores| self.classes(scores)).collect())
-        })
-    }
-
-    /// Classes by their scores.
-    fn classes(&self, scores: &[f32]) -> Vec<Class> {
-        let class = |(label, probability): (&String, f64)| Class { label: label.clone(), probability };
-        let mut classes: Vec<Class> = self.labels.iter().zip(softmax(scores)).map(class).collect();
-        classes.sort_by(|a, b| b.probability.total_cmp(&a.probability));
-        classes
     }
 
     /// Tokens of a text, whose marks become the mask; white space beside a mark belongs to it where the vocabulary says so.
@@ -323,15 +337,32 @@ impl TextEncoder {
     }
 
     /// A text's tokens, framed.
-    fn row(&self, text: Input<'_>, ids: Vec<TokenId>) -> Result<Vec<TokenId>, TooLong> {
+    pub(crate) fn row(&self, text: Input<'_>, ids: Vec<TokenId>) -> Result<Row, TooLong> {
         let mut ids = text.fit(ids, FRAME, self.model.max_len())?;
         ids.insert(0, self.ids.begin);
         ids.push(self.ids.end);
-        Ok(ids)
+        Ok(Row { n_first: ids.len(), ids })
     }
 
-    fn read(&self, row: &[TokenId]) -> Result<Encoded, EncodeError> {
-        Ok(self.model.encode(&[row])?)
+    /// The tokens of two texts, framed.
+    pub(crate) fn pair(&self, pair: Pair<'_>) -> Result<Row, TooLong> {
+        let ids = [pair.first, pair.second].map(|text| self.tokenizer.encode(text));
+        let [first, second] = pair.fit(ids, self.pair_frame(), self.model.max_len())?;
+        Ok(self.join(&first, &second))
+    }
+
+    /// Tokens that frame two texts.
+    pub(crate) fn pair_frame(&self) -> usize {
+        FRAME + self.reading.separators
+    }
+
+    /// Two texts as one row; the second is of the second segment where the model has two, and one token between texts.
+    pub(crate) fn join(&self, first: &[TokenId], second: &[TokenId]) -> Row {
+        let FrameIds { begin, end, .. } = self.ids;
+        let separators = vec![end; self.reading.separators];
+        let ids = [&[begin][..], first, &separators, second, &[end]].concat();
+        let has_segments = self.heads.n_segments > 1 && self.reading.separators == 1;
+        Row { n_first: if has_segments { first.len() + FRAME } else { ids.len() }, ids }
     }
 
     /// The token that hidden ones of a class are.
@@ -359,10 +390,10 @@ impl<P: Params> FamilyVisitor for Reading<'_, P> {
     }
 
     fn encoder<C: EncoderSpec>(self, spec: &C) -> Self::Output {
-        let (labels, tokenizer) = (spec.labels().to_vec(), self.0.bundle.tokenizer()?.clone());
+        let tokenizer = self.0.bundle.tokenizer()?.clone();
         match packable(spec, self.0.device) {
-            Some(config) => TextEncoder::of(self.0.packed(config, CpuBert::new)?, labels, tokenizer),
-            None => TextEncoder::new(self.0.on_tensors::<C>()?, labels, tokenizer),
+            Some(config) => TextEncoder::of(self.0.packed(config, CpuBert::new)?, spec, tokenizer),
+            None => TextEncoder::new(self.0.on_tensors::<C>()?, spec, tokenizer),
         }
     }
 }
@@ -411,7 +442,7 @@ fn mean(encoded: &Encoded, tokens: &[usize]) -> Vec<f32> {
 }
 
 /// The probabilities of classes with these scores.
-fn softmax(scores: &[f32]) -> Vec<f64> {
+pub(crate) fn softmax(scores: &[f32]) -> Vec<f64> {
     let max = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let weights: Vec<f64> = scores.iter().map(|&score| f64::from(score - max).exp()).collect();
     let sum: f64 = weights.iter().sum();
@@ -421,7 +452,7 @@ fn softmax(scores: &[f32]) -> Vec<f64> {
 impl fmt::Debug for TextEncoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TextEncoder")
-            .field("labels", &self.labels)
+            .field("heads", &self.heads)
             .field("vocab_size", &self.tokenizer.vocab_size())
             .finish_non_exhaustive()
     }

@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
+use attentive_attention::PositionsConfig;
 use attentive_backend::BackendKind;
-use attentive_bundle::{EncodeError, Input, Pooling, Processor, TextEncoder, frame_ids, is_blank};
+use attentive_bundle::{
+    AnswerConfig, EncodeError, Input, Pair, Pooling, Processor, TaggingConfig, TextEncoder, TooLong, characters,
+    frame_ids, is_blank,
+};
 use attentive_core::TokenMatrix;
 use attentive_model::{Bert, BertConfig, EncoderModel, ModelSpec};
-use attentive_tokenizer::{ByteLevelBpeTrainer, Bytes, Tokenizer, WordPieceTrainer};
+use attentive_tokenizer::{ByteLevelBpeTrainer, Bytes, Segments, Tokenizer, WordPieceTrainer};
 use burn::tensor::{Tensor, activation::softmax};
 
 const TEXTS: [&str; 2] = ["the bank of the river is green", "the bank has my money"];
@@ -15,15 +19,25 @@ fn word_piece() -> Arc<dyn Tokenizer> {
     Arc::new(WordPieceTrainer::with_vocab_size(60).train(TEXTS).unwrap())
 }
 
-fn model(tokenizer: &dyn Tokenizer, labels: &[&str]) -> Bert {
+fn config(tokenizer: &dyn Tokenizer, labels: &[&str]) -> BertConfig {
     let labels = labels.iter().map(ToString::to_string).collect();
-    let config = BertConfig { labels, ..BertConfig::bert_like(tokenizer.vocab_size(), 40, [2, 2, 8]) };
+    BertConfig { labels, ..BertConfig::bert_like(tokenizer.vocab_size(), 40, [2, 2, 8]) }
+}
+
+fn model_of(config: &BertConfig) -> Bert {
     config.init(&BackendKind::Flex.device().unwrap(), 1).unwrap()
 }
 
+fn model(tokenizer: &dyn Tokenizer, labels: &[&str]) -> Bert {
+    model_of(&config(tokenizer, labels))
+}
+
+fn encoder_of(tokenizer: &Arc<dyn Tokenizer>, config: &BertConfig) -> TextEncoder {
+    TextEncoder::new(model_of(config), config, tokenizer.clone()).unwrap()
+}
+
 fn encoder(tokenizer: &Arc<dyn Tokenizer>, labels: &[&str]) -> TextEncoder {
-    let names = labels.iter().map(ToString::to_string).collect();
-    TextEncoder::new(model(&**tokenizer, labels), names, tokenizer.clone()).unwrap()
+    encoder_of(tokenizer, &config(&**tokenizer, labels))
 }
 
 fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
@@ -140,4 +154,61 @@ fn names_of_special_tokens_are_text_unless_they_are_asked_for() {
     assert!(!differs(&of(&tokenizer), &expected(tokenizer.encode("[SEP]"))));
     assert!(!differs(&of(&special), &expected(vec![ids.end])));
     assert!(differs(&of(&special), &of(&tokenizer)));
+}
+
+#[test]
+fn two_texts_are_two_segments() {
+    let word_piece = WordPieceTrainer::with_vocab_size(60).train(TEXTS).unwrap();
+    let [first, second] = TEXTS;
+    let Segments { ids, segment_ids } = word_piece.with_segments(first, Some(second));
+    let tokenizer: Arc<dyn Tokenizer> = Arc::new(word_piece);
+    let config = config(&*tokenizer, &["a", "b", "c"]);
+    let encoding = model_of(&config).encode(&TokenMatrix::from_rows(&[ids], 0, 0), &segment_ids, None);
+    let expected = values(softmax(model_of(&config).label_scores(&encoding, None).unwrap(), 1));
+    let encoder = encoder_of(&tokenizer, &config);
+    let pair = Pair { first, second, crop: false };
+    let mut classes = encoder.classify_pairs(&[pair]).unwrap().remove(0).unwrap();
+    classes.sort_by(|a, b| a.label.cmp(&b.label));
+    for (class, expected) in classes.iter().zip(expected) {
+        assert!((class.probability - f64::from(expected)).abs() < 1e-6, "{classes:?}");
+    }
+    // Of one segment, where the model has no more.
+    let one = encoder_of(&tokenizer, &BertConfig { n_segments: 1, ..config });
+    assert!(one.classify_pairs(&[pair]).unwrap()[0].is_ok());
+}
+
+#[test]
+fn long_pairs_lose_the_end_of_the_longer_text() {
+    let tokenizer = word_piece();
+    let encoder = encoder(&tokenizer, &["a", "b"]);
+    // Each mark is a token.
+    let [short, long, kept, half, most] = [5, 100, 32, 18, 19].map(|n| "! ".repeat(n));
+    let classes =
+        |first: &str, second: &str, crop| encoder.classify_pairs(&[Pair { first, second, crop }]).unwrap().remove(0);
+    assert_eq!(classes(&short, &long, false), Err(TooLong { n_tokens: 108, max_len: 40 }));
+    // The model has 40 positions, of which the frame takes three.
+    assert_eq!(classes(&short, &long, true), classes(&short, &kept, false));
+    assert_eq!(classes(&long, &short, true), classes(&kept, &short, false));
+    assert_eq!(classes(&long, &long, true), classes(&half, &most, false));
+    let config = BertConfig { positions: PositionsConfig::Learned { max_len: 2 }, ..config(&*tokenizer, &["a", "b"]) };
+    let frameless = encoder_of(&tokenizer, &config).classify_pairs(&[Pair { first: "a", second: "b", crop: true }]);
+    assert!(matches!(frameless, Err(EncodeError::TooLong(TooLong { n_tokens: 3, max_len: 2 }))));
+}
+
+#[test]
+fn a_model_without_a_head_is_named_with_what_it_is_for() {
+    let encoder = encoder(&word_piece(), &[]);
+    let of_tags = encoder.tag("the river", TaggingConfig::default()).unwrap_err().to_string();
+    assert!(of_tags.contains("tells classes of tokens: it is a bert, for embed, fill;"), "{of_tags}");
+    let answer = encoder.answer("bank?", "the river", &AnswerConfig::default());
+    assert!(matches!(answer, Err(EncodeError::NoHead { .. })));
+}
+
+#[test]
+fn characters_are_counted_from_the_beginning() {
+    let text = "naïve ☃ end";
+    let at = text.find('☃').unwrap();
+    assert_eq!(characters(text, &(at..at + 3)), 6..7);
+    assert_eq!(characters(text, &(0..text.len())), 0..11);
+    assert_eq!(characters(text, &(0..0)), 0..0);
 }

@@ -2,6 +2,29 @@
 
 use crate::{DeviceError, TokenId};
 
+/// What an [`Encoder`] reads at once: a text, or two, of which the second is a segment of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EncoderInput<'a> {
+    /// All tokens.
+    pub ids: &'a [TokenId],
+    /// Tokens of the first segment; those after them are of the second.
+    pub n_first: usize,
+}
+
+impl<'a> From<&'a [TokenId]> for EncoderInput<'a> {
+    /// One segment.
+    fn from(ids: &'a [TokenId]) -> Self {
+        Self { ids, n_first: ids.len() }
+    }
+}
+
+impl EncoderInput<'_> {
+    /// The segment of each token, 0 or 1.
+    pub fn segments(&self) -> impl Iterator<Item = u8> {
+        (0..self.ids.len()).map(|at| u8::from(at >= self.n_first))
+    }
+}
+
 /// A model that makes a vector of each token of a text, in context, and guesses from vectors what its heads guess.
 ///
 /// Texts and vectors are on the host. A text's vectors do not depend on the texts beside it.
@@ -15,8 +38,8 @@ pub trait Encoder {
     /// [`DeviceError`] if the device does not hand over its results.
     ///
     /// # Panics
-    /// If a text is longer than [`max_len`](Self::max_len).
-    fn encode(&self, texts: &[&[TokenId]]) -> Result<Encoded, DeviceError>;
+    /// If a text is longer than [`max_len`](Self::max_len), or of more segments than the model has.
+    fn encode(&self, texts: &[EncoderInput<'_>]) -> Result<Encoded, DeviceError>;
 
     /// Scores of the classes of the hidden tokens whose vectors are `vectors`, `[places, d_model]`, if there is a head
     /// for them: `[places, classes]`.
@@ -24,6 +47,14 @@ pub trait Encoder {
 
     /// Scores of every label of each text, if there is a classifier: `[texts, labels]`.
     fn label_scores(&self, encoded: &Encoded) -> Option<Result<Vec<f32>, DeviceError>>;
+
+    /// Scores of every label of the tokens whose vectors are `vectors`, `[tokens, d_model]`, if tokens are classified:
+    /// `[tokens, labels]`.
+    fn token_label_scores(&self, vectors: &[f32]) -> Option<Result<Vec<f32>, DeviceError>>;
+
+    /// Scores of being the first and the last token of an answer, of the tokens whose vectors are `vectors`,
+    /// `[tokens, d_model]`, if there is a head for them: `[tokens, 2]`.
+    fn span_scores(&self, vectors: &[f32]) -> Option<Result<Vec<f32>, DeviceError>>;
 
     /// The tokens that hidden ones are guessed among, by class, the last class being for all others; `None` if the
     /// classes are the vocabulary itself.

@@ -14,7 +14,7 @@ mod stream;
 
 pub use batch::{Batch, Position, SequenceBatch, TokenMatrix, TranslationBatch};
 pub use dropout::{Dropout, mix64};
-pub use encoder::{Encoded, Encoder};
+pub use encoder::{Encoded, Encoder, EncoderInput};
 pub use encoder_decoder::EncoderDecoder;
 pub use language_model::LanguageModel;
 pub use masked_batch::{FrameIds, LabeledBatch, MaskedBatch};

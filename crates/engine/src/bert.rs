@@ -1,7 +1,7 @@
 //! The encoder alone.
 
 use attentive_attention::{NormKind, PositionsConfig};
-use attentive_core::{DeviceError, Encoded, Encoder, TokenId};
+use attentive_core::{DeviceError, Encoded, Encoder, EncoderInput};
 use attentive_kernels::ActivationKind;
 use attentive_model::{BertConfig, PoolerActivation};
 use attentive_weights::{Source, WeightsError};
@@ -25,8 +25,8 @@ pub struct CpuBert {
     embedding: Embedding,
     /// Those that are added to embeddings.
     positions: Option<Positions>,
-    /// The first segment's embedding, `[d_embedding]`; nothing without segments.
-    segment: Vec<f32>,
+    /// The segments' embeddings, `[segments, d_embedding]`; nothing without segments.
+    segments: Vec<f32>,
     first_position: usize,
     norm: Norm,
     embedding_map: Option<Linear>,
@@ -36,6 +36,8 @@ pub struct CpuBert {
     pooler_activation: PoolerActivation,
     masked_lm: Option<MaskedLm>,
     classifier: Option<Linear>,
+    token_classifier: Option<Linear>,
+    spans: Option<Linear>,
     /// The projection that guesses hidden tokens; without a head, it serves the embeddings alone.
     projection: Option<Projection>,
 }
@@ -79,6 +81,8 @@ impl CpuBert {
             masked_lm,
             next_sentence,
             ref labels,
+            ref token_labels,
+            spans,
             tie_projection,
         } = *config;
         let d_k = d_model / n_heads.max(1);
@@ -113,11 +117,10 @@ impl CpuBert {
             projection.bias = Some(loader.values("masked_lm.bias", &[vocab_size]));
             projection
         });
-        let mut segment = match n_segments {
+        let segments = match n_segments {
             0 => Vec::new(),
             n => loader.values("segments.weight", &[n, width]),
         };
-        segment.truncate(width);
         let plan = StackPlan {
             path: "encoder",
             positions: if relative_buckets.is_some() { "relative_buckets" } else { "positions" },
@@ -130,7 +133,7 @@ impl CpuBert {
             embedding: loader.at_width(width, |loader| loader.embedding("embedding", vocab_size, 1.0, is_tied)),
             positions: is_embedded
                 .then(|| loader.at_width(width, |loader| loader.positions(positions, "positions", false))),
-            segment,
+            segments,
             first_position,
             norm: loader.at_width(width, |loader| loader.norm("norm")),
             embedding_map: d_embedding.map(|width| loader.linear("embedding_map", [width, d_model], true)),
@@ -144,6 +147,9 @@ impl CpuBert {
                 norm: loader.at_width(width, |loader| loader.norm("masked_lm.norm")),
             }),
             classifier: (!labels.is_empty()).then(|| loader.linear("classifier", [d_model, labels.len()], true)),
+            token_classifier: (!token_labels.is_empty())
+                .then(|| loader.linear("token_classifier", [d_model, token_labels.len()], true)),
+            spans: spans.then(|| loader.linear("spans", [d_model, 2], true)),
             projection,
         };
         if next_sentence {
@@ -154,8 +160,8 @@ impl CpuBert {
     }
 
     /// Reads some texts; appends the vectors of their tokens to `hidden`.
-    fn read(&self, texts: &[&[TokenId]], scratch: &mut Scratch, hidden: &mut Vec<f32>) {
-        let longest = texts.iter().map(|text| text.len()).max().unwrap_or(0);
+    fn read(&self, texts: &[EncoderInput<'_>], scratch: &mut Scratch, hidden: &mut Vec<f32>) {
+        let longest = texts.iter().map(|text| text.ids.len()).max().unwrap_or(0);
         scratch.encodings.clear();
         if let Some(positions) = &self.positions {
             positions.fill(self.first_position, longest, &mut scratch.encodings);
@@ -163,18 +169,22 @@ impl CpuBert {
         let width = scratch.encodings.len().checked_div(longest).unwrap_or(0);
         scratch.x.clear();
         for text in texts {
-            let encodings = &scratch.encodings[..text.len() * width];
-            self.embedding.append(self.projection.as_ref(), text, encodings, &mut scratch.x);
+            let encodings = &scratch.encodings[..text.ids.len() * width];
+            self.embedding.append(self.projection.as_ref(), text.ids, encodings, &mut scratch.x);
         }
-        for x in scratch.x.chunks_exact_mut(self.embedding.d_model) {
-            x.iter_mut().zip(&self.segment).for_each(|(x, segment)| *x += segment);
+        let (width, segments) = (self.embedding.d_model, texts.iter().flat_map(EncoderInput::segments));
+        if !self.segments.is_empty() {
+            for (x, segment) in scratch.x.chunks_exact_mut(width).zip(segments) {
+                let segment = &self.segments[usize::from(segment) * width..][..width];
+                x.iter_mut().zip(segment).for_each(|(x, segment)| *x += segment);
+            }
         }
         self.norm.forward(&scratch.x, &mut scratch.norm);
         match &self.embedding_map {
             Some(map) => map.forward(&scratch.norm.y, ActivationKind::Identity, &mut scratch.x),
             None => std::mem::swap(&mut scratch.x, &mut scratch.norm.y),
         }
-        self.encoder.read(scratch, &spans(texts.iter().map(|text| text.len())));
+        self.encoder.read(scratch, &spans(texts.iter().map(|text| text.ids.len())));
         hidden.extend_from_slice(&scratch.x);
     }
 }
@@ -184,20 +194,20 @@ impl Encoder for CpuBert {
         self.positions.as_ref()?.max_len().map(|max_len| max_len - self.first_position)
     }
 
-    fn encode(&self, texts: &[&[TokenId]]) -> Result<Encoded, DeviceError> {
+    fn encode(&self, texts: &[EncoderInput<'_>]) -> Result<Encoded, DeviceError> {
         let (mut scratch, mut hidden) = (Scratch::default(), Vec::new());
         let mut rest = texts;
         while !rest.is_empty() {
             let mut n_tokens = 0;
             let fit = rest.iter().take_while(|text| {
-                n_tokens += text.len();
+                n_tokens += text.ids.len();
                 n_tokens <= READ_AT_ONCE
             });
             let (some, others) = rest.split_at(fit.count().max(1));
             self.read(some, &mut scratch, &mut hidden);
             rest = others;
         }
-        Ok(Encoded::new(hidden, texts.iter().map(|text| text.len()).collect(), self.d_model))
+        Ok(Encoded::new(hidden, texts.iter().map(|text| text.ids.len()).collect(), self.d_model))
     }
 
     fn token_scores(&self, vectors: &[f32]) -> Option<Result<Vec<f32>, DeviceError>> {
@@ -209,7 +219,7 @@ impl Encoder for CpuBert {
     }
 
     fn label_scores(&self, encoded: &Encoded) -> Option<Result<Vec<f32>, DeviceError>> {
-        let (mut pooled, mut scores) = (Vec::new(), Vec::new());
+        let mut pooled = Vec::new();
         let classifier = self.classifier.as_ref()?;
         let pooler = self.pooler.as_ref()?;
         match self.pooler_activation {
@@ -220,7 +230,21 @@ impl Encoder for CpuBert {
             PoolerActivation::Relu => pooler.forward(encoded.cls(), ActivationKind::Relu, &mut pooled),
             PoolerActivation::Gelu => pooler.forward(encoded.cls(), ActivationKind::Gelu, &mut pooled),
         }
-        classifier.forward(&pooled, ActivationKind::Identity, &mut scores);
-        Some(Ok(scores))
+        Some(Ok(scores(classifier, &pooled)))
     }
+
+    fn token_label_scores(&self, vectors: &[f32]) -> Option<Result<Vec<f32>, DeviceError>> {
+        Some(Ok(scores(self.token_classifier.as_ref()?, vectors)))
+    }
+
+    fn span_scores(&self, vectors: &[f32]) -> Option<Result<Vec<f32>, DeviceError>> {
+        Some(Ok(scores(self.spans.as_ref()?, vectors)))
+    }
+}
+
+/// The scores that a head gives to vectors.
+fn scores(head: &Linear, vectors: &[f32]) -> Vec<f32> {
+    let mut scores = Vec::new();
+    head.forward(vectors, ActivationKind::Identity, &mut scores);
+    scores
 }

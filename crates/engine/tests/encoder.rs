@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use attentive_attention::{Activation, NormPlacement, PositionsConfig, RelativeBuckets};
 use attentive_backend::BackendKind;
-use attentive_core::{Encoder, TokenId, TokenMatrix, mix64};
+use attentive_core::{Encoder, EncoderInput, TokenId, TokenMatrix, mix64};
 use attentive_engine::{CpuBert, WeightFormat};
 use attentive_model::{Bert, BertConfig, EncoderModel, ModelSpec, PoolerActivation};
 use burn::tensor::Tensor;
@@ -50,22 +50,29 @@ fn agrees(name: &str, config: &BertConfig) {
     let engine = CpuBert::new(config, &attentive_weights::params(&model), WeightFormat::F32).expect("they fit");
     assert_eq!(engine.max_len(), EncoderModel::max_len(&model));
     let texts = texts();
-    let rows: Vec<&[TokenId]> = texts.iter().map(Vec::as_slice).collect();
+    // The second segment, where there is one, is of two in five tokens, of a single token all.
+    let n_first = |text: &Vec<TokenId>| if config.n_segments > 1 { text.len() * 3 / 5 } else { text.len() };
+    let rows: Vec<EncoderInput<'_>> =
+        texts.iter().map(|text| EncoderInput { ids: text, n_first: n_first(text) }).collect();
     let encoded = engine.encode(&rows).unwrap();
-    for (text, found) in texts.iter().zip(encoded.texts()) {
-        let expected = EncoderModel::encode(&model, &TokenMatrix::from_rows(&[text], 0, 0), &vec![0; text.len()], None);
+    for (row, found) in rows.iter().zip(encoded.texts()) {
+        let (text, segments) = (row.ids, row.segments().collect::<Vec<u8>>());
+        let expected = EncoderModel::encode(&model, &TokenMatrix::from_rows(&[text], 0, 0), &segments, None);
         let places: Vec<u32> = (0..text.len() as u32).collect();
         let vectors = expected.at(&places);
         close(name, found, &values(vectors.clone()));
-        let scores = model.token_scores(vectors).map(|scores| values(scores.logits()));
-        let found = engine.token_scores(found).map(Result::unwrap);
-        assert_eq!(found.is_some(), scores.is_some(), "{name}");
-        close(name, &found.unwrap_or_default(), &scores.unwrap_or_default());
-        let one = engine.encode(&[text]).unwrap();
-        let labels = model.label_scores(&expected, None).map(values);
-        let found = engine.label_scores(&one).map(Result::unwrap);
-        assert_eq!(found.is_some(), labels.is_some(), "{name}");
-        close(name, &found.unwrap_or_default(), &labels.unwrap_or_default());
+        let one = engine.encode(&[*row]).unwrap();
+        let of_heads = [
+            (engine.token_scores(found), model.token_scores(vectors.clone()).map(|scores| values(scores.logits()))),
+            (engine.label_scores(&one), model.label_scores(&expected, None).map(values)),
+            (engine.token_label_scores(found), model.token_label_scores(vectors.clone(), None).map(values)),
+            (engine.span_scores(found), model.span_scores(vectors).map(values)),
+        ];
+        for (found, expected) in of_heads {
+            let found = found.map(Result::unwrap);
+            assert_eq!(found.is_some(), expected.is_some(), "{name}");
+            close(name, &found.unwrap_or_default(), &expected.unwrap_or_default());
+        }
     }
 }
 
@@ -98,7 +105,9 @@ fn changes() -> BTreeMap<&'static str, BertConfig> {
         ),
         ("masked_lm", BertConfig { masked_lm: false, ..base.clone() }),
         ("next_sentence", BertConfig { next_sentence: false, ..base.clone() }),
-        ("labels", BertConfig { labels, ..base.clone() }),
+        ("labels", BertConfig { labels: labels.clone(), ..base.clone() }),
+        ("token_labels", BertConfig { token_labels: labels, ..base.clone() }),
+        ("spans", BertConfig { spans: true, ..base.clone() }),
         ("tie_projection", BertConfig { tie_projection: false, ..base }),
     ])
 }
@@ -107,8 +116,11 @@ fn changes() -> BTreeMap<&'static str, BertConfig> {
 fn every_field_is_followed() {
     let changes = changes();
     // With every optional field, so that all have a name.
+    let labels = vec!["a".to_owned(), "b".to_owned()];
     let whole = BertConfig {
-        labels: vec!["a".to_owned(), "b".to_owned()],
+        token_labels: labels.clone(),
+        labels,
+        spans: true,
         tie_projection: false,
         d_embedding: Some(8),
         n_layer_groups: Some(1),
@@ -146,10 +158,10 @@ fn a_text_does_not_depend_on_the_others() {
     for format in [WeightFormat::F32, WeightFormat::Int8] {
         let engine = CpuBert::new(&config, &attentive_weights::params(&model(&config)), format).unwrap();
         let texts: Vec<Vec<TokenId>> = texts().into_iter().cycle().take(150).collect();
-        let rows: Vec<&[TokenId]> = texts.iter().map(Vec::as_slice).collect();
+        let rows: Vec<EncoderInput<'_>> = texts.iter().map(|text| EncoderInput::from(&text[..])).collect();
         let together = engine.encode(&rows).unwrap();
         for (row, found) in rows.iter().zip(together.texts()) {
-            let alone = engine.encode(&[row]).unwrap();
+            let alone = engine.encode(&[*row]).unwrap();
             assert_eq!(alone.texts().next(), Some(found));
         }
     }
@@ -160,7 +172,7 @@ fn eight_bits_stay_close() {
     let config = config();
     let params = attentive_weights::params(&model(&config));
     let texts = texts();
-    let rows: Vec<&[TokenId]> = texts.iter().map(Vec::as_slice).collect();
+    let rows: Vec<EncoderInput<'_>> = texts.iter().map(|text| EncoderInput::from(&text[..])).collect();
     let [exact, rounded] = [WeightFormat::F32, WeightFormat::Int8]
         .map(|format| CpuBert::new(&config, &params, format).unwrap().encode(&rows).unwrap());
     for (exact, rounded) in exact.texts().zip(rounded.texts()) {

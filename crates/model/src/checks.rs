@@ -46,11 +46,6 @@ pub(crate) fn positive(numbers: &[(&'static str, f64)]) -> Result<(), ConfigErro
     }
 }
 
-/// Classes that a classifier can choose among, if there is one.
-pub(crate) fn labels(labels: &[String]) -> Result<(), ConfigError> {
-    if labels.len() == 1 { Err(ConfigError::OneLabel { n: 1 }) } else { Ok(()) }
-}
-
 /// Heads that need a pooler, and whether each is requested.
 pub(crate) fn pooler(there: bool, heads: &[(&'static str, bool)]) -> Result<(), ConfigError> {
     match heads.iter().find(|(_, asked)| *asked && !there) {

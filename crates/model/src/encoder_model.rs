@@ -43,6 +43,10 @@ pub struct Heads<'a> {
     pub next_sentence: Option<&'a Linear>,
     /// Predicts the class of a row.
     pub classifier: Option<&'a Linear>,
+    /// Predicts the class of a token.
+    pub token_classifier: Option<&'a Linear>,
+    /// Predicts the first and the last token of an answer.
+    pub spans: Option<&'a Linear>,
     /// Probability with which pooled vectors are dropped before the classifier.
     pub dropout: f64,
 }
@@ -134,5 +138,18 @@ pub trait EncoderModel {
     fn label_scores(&self, encoding: &Encoding, pass: Option<&Dropout>) -> Option<Tensor<2>> {
         let Heads { classifier, dropout, .. } = self.heads();
         Some(classifier?.forward(ops::dropout(self.pooled(encoding)?, dropout, pass)))
+    }
+
+    /// Scores of every class of some tokens, whose vectors are `[tokens, d_model]`, if tokens are classified:
+    /// `[tokens, labels]`.
+    fn token_label_scores(&self, vectors: Tensor<2>, pass: Option<&Dropout>) -> Option<Tensor<2>> {
+        let Heads { token_classifier, dropout, .. } = self.heads();
+        Some(token_classifier?.forward(ops::dropout(vectors, dropout, pass)))
+    }
+
+    /// Scores of being the first and the last token of an answer, of tokens whose vectors are `[tokens, d_model]`, if
+    /// there is a head for them: `[tokens, 2]` (Devlin et al. 2019, §4.2, `S` and `E`).
+    fn span_scores(&self, vectors: Tensor<2>) -> Option<Tensor<2>> {
+        Some(self.heads().spans?.forward(vectors))
     }
 }

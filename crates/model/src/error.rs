@@ -34,12 +34,6 @@ pub enum ConfigError {
         /// The setting that requests the head.
         head: &'static str,
     },
-    /// A single label, which leaves no choice.
-    #[error("labels names {n} class; a classifier needs at least two, and an empty list means no classifier")]
-    OneLabel {
-        /// Number of labels.
-        n: usize,
-    },
     /// A first position after the last.
     #[error("first_position = {first_position} leaves none of the {max_len} learned positions; lower it")]
     NoPositions {
@@ -186,7 +180,6 @@ impl ConfigError {
             | Self::Probability { key, .. }
             | Self::NotPositive { key, .. } => vec![key],
             Self::NoPooler { head } => vec![head, "pooler"],
-            Self::OneLabel { .. } => vec!["labels"],
             Self::NoPositions { .. } => vec!["first_position", "positions.learned.max_len"],
             Self::Heads { .. } => vec!["d_model", "n_heads"],
             Self::WideHeads { .. } => vec!["n_heads", "d_v"],

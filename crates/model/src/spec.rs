@@ -149,8 +149,18 @@ pub trait EncoderSpec: ModelSpec<Model: EncoderModel> {
     /// Whether there is a head that predicts if the second segment follows the first.
     fn has_next_sentence(&self) -> bool;
 
-    /// Names of the classifier's classes; empty without a classifier.
+    /// Names of the classifier's classes; empty without a classifier. A single one is a score.
     fn labels(&self) -> &[String];
+
+    /// Names of the classes of tokens; empty where tokens are not classified.
+    fn token_labels(&self) -> &[String] {
+        &[]
+    }
+
+    /// Whether there is a head that finds the first and the last token of an answer.
+    fn has_spans(&self) -> bool {
+        false
+    }
 
     /// Makes a classifier of these classes the only head.
     fn set_labels(&mut self, labels: Vec<String>);

@@ -52,7 +52,12 @@ fn rnn_parameter_paths_stay_what_they_are() {
 
 #[test]
 fn bert_parameter_paths_stay_what_they_are() {
-    let config = BertConfig { labels: vec!["a".into(), "b".into()], ..BertConfig::bert_like(5, 3, [1, 2, 4]) };
+    let config = BertConfig {
+        labels: vec!["a".into(), "b".into()],
+        token_labels: vec!["c".into(), "d".into(), "e".into()],
+        spans: true,
+        ..BertConfig::bert_like(5, 3, [1, 2, 4])
+    };
     let model = config.init(&BackendKind::Flex.device().unwrap(), 0).unwrap();
     let paths: Vec<String> =
         attentive_weights::param_shapes(&model).iter().map(|p| format!("{} {:?}", p.name, p.shape)).collect();

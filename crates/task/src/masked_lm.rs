@@ -135,7 +135,7 @@ impl<F: EncoderSpec + Into<ModelConfig>> MaskedLm<F> {
         let Some(validation) = &self.validation else { return Ok(()) };
         let corpus = validation.set().corpus();
         let sentences = corpus.sentences().collect::<Vec<_>>();
-        let encoder = TextEncoder::new(model, Vec::new(), self.tokenizer.clone())?;
+        let encoder = TextEncoder::new(model, &self.config, self.tokenizer.clone())?;
         say!(log, "");
         for ids in sentences.iter().step_by((sentences.len() / N_SAMPLES).max(1)).take(N_SAMPLES) {
             let text = self.tokenizer.decode(ids)?;

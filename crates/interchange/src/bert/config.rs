@@ -253,6 +253,8 @@ impl EncoderConfig {
             masked_lm: heads.masked_lm,
             next_sentence: heads.next_sentence,
             labels,
+            token_labels: Vec::new(),
+            spans: false,
             tie_projection: true,
         })
     }

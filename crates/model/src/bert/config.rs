@@ -68,9 +68,15 @@ pub struct BertConfig {
     /// Whether there is a head that tells if the second segment follows the first.
     #[serde(default)]
     pub next_sentence: bool,
-    /// Classes of the classifier; without any there is none.
+    /// Classes of the classifier of texts; without any there is none. A single one is a score.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
+    /// Classes of the classifier of tokens; without any there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub token_labels: Vec<String>,
+    /// Whether there is a head that finds the first and the last token of an answer.
+    #[serde(default, skip_serializing_if = "is_no")]
+    pub spans: bool,
     /// Whether hidden tokens are guessed with the embedding matrix; else with a matrix of its own.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub tie_projection: bool,
@@ -83,6 +89,11 @@ fn yes() -> bool {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
 fn is_yes(value: &bool) -> bool {
     *value
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_no(value: &bool) -> bool {
+    !*value
 }
 
 fn gelu() -> Activation {
@@ -125,6 +136,8 @@ impl BertConfig {
             masked_lm: true,
             next_sentence: true,
             labels: Vec::new(),
+            token_labels: Vec::new(),
+            spans: false,
             tie_projection: true,
         }
     }
@@ -158,6 +171,10 @@ impl BertConfig {
 
     fn has_classifier(&self) -> bool {
         !self.labels.is_empty()
+    }
+
+    fn has_token_classifier(&self) -> bool {
+        !self.token_labels.is_empty()
     }
 
     fn norm_config(&self, width: usize) -> NormConfig {
@@ -228,7 +245,6 @@ impl ModelSpec for BertConfig {
             return Err(ConfigError::NoPositions { first_position, max_len });
         }
         checks::positive(&[("epsilon", self.epsilon), ("init_std", self.init_std)])?;
-        checks::labels(&self.labels)?;
         checks::pooler(self.pooler, &[("next_sentence", self.next_sentence), ("labels", self.has_classifier())])
     }
 
@@ -249,6 +265,8 @@ impl ModelSpec for BertConfig {
             + count(self.has_projection(), self.vocab_size * width)
             + count(self.next_sentence, of_linear(2))
             + count(self.has_classifier(), of_linear(self.labels.len()))
+            + count(self.has_token_classifier(), of_linear(self.token_labels.len()))
+            + count(self.spans, of_linear(2))
     }
 
     fn init_scheme(&self) -> InitScheme {
@@ -272,6 +290,10 @@ impl ModelSpec for BertConfig {
             projection: self.has_projection().then(|| Embedding::unscaled(self.vocab_size, width, init)),
             next_sentence: self.next_sentence.then(|| Linear::new(d_model, 2, true, init)),
             classifier: self.has_classifier().then(|| Linear::new(d_model, self.labels.len(), true, init)),
+            token_classifier: self
+                .has_token_classifier()
+                .then(|| Linear::new(d_model, self.token_labels.len(), true, init)),
+            spans: self.spans.then(|| Linear::new(d_model, 2, true, init)),
             dropout: self.dropout,
             first_position: self.first_position,
             pooler_activation: self.pooler_activation,
@@ -328,8 +350,17 @@ impl EncoderSpec for BertConfig {
         &self.labels
     }
 
+    fn token_labels(&self) -> &[String] {
+        &self.token_labels
+    }
+
+    fn has_spans(&self) -> bool {
+        self.spans
+    }
+
     fn set_labels(&mut self, labels: Vec<String>) {
         (self.pooler, self.masked_lm, self.next_sentence, self.labels) = (true, false, false, labels);
+        (self.token_labels, self.spans) = (Vec::new(), false);
     }
 
     fn dropout_mut(&mut self) -> [&mut f64; 2] {

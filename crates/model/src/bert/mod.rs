@@ -63,6 +63,10 @@ pub struct Bert {
     pub next_sentence: Option<Linear>,
     /// Predicts the class of a sequence.
     pub classifier: Option<Linear>,
+    /// Predicts the class of each token.
+    pub token_classifier: Option<Linear>,
+    /// Predicts the first and the last token of an answer.
+    pub spans: Option<Linear>,
     /// Probability with which embeddings are dropped.
     pub dropout: f64,
     #[module(skip)]
@@ -131,6 +135,8 @@ impl EncoderModel for Bert {
             masked_lm: self.masked_lm.as_ref(),
             next_sentence: self.next_sentence.as_ref(),
             classifier: self.classifier.as_ref(),
+            token_classifier: self.token_classifier.as_ref(),
+            spans: self.spans.as_ref(),
             dropout: self.dropout,
         }
     }

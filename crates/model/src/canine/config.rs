@@ -205,7 +205,6 @@ impl ModelSpec for CanineConfig {
             return Err(ConfigError::Hashes { d_model, n_hashes, limit: PRIMES.len() });
         }
         checks::positive(&[("epsilon", self.epsilon), ("init_std", self.init_std)])?;
-        checks::labels(&self.labels)?;
         checks::pooler(self.pooler, &[("next_sentence", self.next_sentence), ("labels", self.has_classifier())])
     }
 

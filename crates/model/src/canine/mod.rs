@@ -145,6 +145,8 @@ impl EncoderModel for Canine {
             masked_lm: self.masked_lm.as_ref(),
             next_sentence: self.next_sentence.as_ref(),
             classifier: self.classifier.as_ref(),
+            token_classifier: None,
+            spans: None,
             dropout: self.dropout,
         }
     }

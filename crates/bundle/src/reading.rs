@@ -1,0 +1,54 @@
+//! How an encoder reads two texts at once, and what its single score means.
+
+use serde::{Deserialize, Serialize};
+
+/// How an encoder reads two texts at once, and what it makes of a score: the table `[reading]` of a bundle's `config.toml`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ReadingConfig {
+    /// Tokens between two texts, of those that end one: 1 in BERT, `[CLS] a [SEP] b [SEP]`, where the second text is of the
+    /// second segment; 2 in RoBERTa, `<s> a </s></s> b </s>`, where both are of the first.
+    pub separators: usize,
+    /// What becomes of the score of a classifier that has a single label.
+    pub score: ScoreActivation,
+}
+
+/// A function of a score.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ScoreActivation {
+    /// `1 / (1 + e⁻ˣ)`.
+    #[default]
+    Sigmoid,
+    /// The score itself: a regression.
+    Identity,
+}
+
+impl ScoreActivation {
+    pub(crate) fn apply(self, score: f32) -> f64 {
+        let score = f64::from(score);
+        match self {
+            Self::Sigmoid => 1.0 / (1.0 + (-score).exp()),
+            Self::Identity => score,
+        }
+    }
+}
+
+impl Default for ReadingConfig {
+    /// BERT's, and a sigmoid.
+    fn default() -> Self {
+        Self { separators: 1, score: ScoreActivation::Sigmoid }
+    }
+}
+
+impl ReadingConfig {
+    pub(crate) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What is wrong with the settings, if anything is.
+    pub(crate) fn problem(&self) -> Option<String> {
+        let n = self.separators;
+        (!(1..=2).contains(&n)).then(|| format!("separators is {n}; 1 stands between two texts in BERT, 2 in RoBERTa"))
+    }
+}
