@@ -56,6 +56,7 @@ mod hub;
 mod labels;
 mod layout;
 mod reader;
+mod score;
 mod sentences;
 mod seq2seq;
 mod settings;

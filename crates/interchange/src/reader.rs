@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use attentive_bundle::{Bundle, TrainingRecord};
+use attentive_bundle::{Bundle, ReadingConfig, TrainingRecord};
 use attentive_model::ModelConfig;
 use attentive_tokenizer::{Frame, OpenOptions, Opened, TokenId, Tokenizer};
 use attentive_weights::{Tensors, check_finite};
@@ -38,6 +38,8 @@ pub(crate) struct Reader<'a> {
     pub(crate) frame: Option<Frame>,
     /// The names of special tokens by role, as the settings of the tokenizer have them.
     pub(crate) special_names: BTreeMap<String, String>,
+    /// How two texts are read at once.
+    pub(crate) reading: ReadingConfig,
     /// The most tokens that the settings of the tokenizer allow.
     pub(crate) tokenizer_max_len: Option<usize>,
 }
@@ -69,6 +71,7 @@ impl<'a> Reader<'a> {
             notes: Vec::new(),
             frame: None,
             special_names: BTreeMap::new(),
+            reading: ReadingConfig::default(),
             tokenizer_max_len: None,
         })
     }
@@ -188,7 +191,8 @@ impl<'a> Reader<'a> {
             self.note_settings(file, &unfollowed);
         }
         let Writing { decoding, generation, .. } = writing;
-        Ok(Bundle { decoding, generation, record: new_record(), ..Bundle::new(self.folder, model, tokenizer, params) })
+        let (reading, record) = (self.reading.clone(), new_record());
+        Ok(Bundle { decoding, generation, reading, record, ..Bundle::new(self.folder, model, tokenizer, params) })
     }
 
     fn note_settings(&mut self, file: &str, unfollowed: &[String]) {

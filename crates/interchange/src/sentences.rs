@@ -9,11 +9,17 @@ use attentive_bundle::{Bundle, Dense, DenseActivation, EmbeddingConfig, Pooling}
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::{InterchangeError, checkpoint, files, layout::zeros, reader::CONFIG, settings::is_unset, source::Source};
+use crate::{
+    InterchangeError, checkpoint, files,
+    layout::zeros,
+    reader::CONFIG,
+    score::{self, SETTINGS},
+    settings::is_unset,
+    source::Source,
+};
 
 pub(crate) const MODULES: &str = "modules.json";
 const POOLING_FOLDER: &str = "1_Pooling";
-const SETTINGS: &str = "config_sentence_transformers.json";
 
 /// What the settings of the first module may be called.
 const OF_TRANSFORMER: [&str; 7] = [
@@ -70,6 +76,12 @@ impl Sentences {
     pub(crate) fn read(folder: &Path) -> Result<Option<Self>, InterchangeError> {
         let path = folder.join(MODULES);
         let Some(modules) = modules(folder)? else { return Ok(None) };
+        if let ([model], true) = (&modules[..], score::is_cross_encoder(folder)?)
+            && kind(model) == "Transformer"
+            && model.path.is_empty()
+        {
+            return Ok(None); // a classifier of pairs, which makes no vectors
+        }
         let mut reading =
             Reading { folder, embedding: EmbeddingConfig::default(), dense: vec![], problems: vec![], notes: vec![] };
         reading.embedding.frame = true;

@@ -38,7 +38,7 @@ impl From<Ids> for Vec<TokenId> {
 
 /// Settings that no model's output depends on in use: notes of where a model comes from, what it was drawn and trained
 /// with, what a Python program is given back, and what classes do that are not read here.
-const OF_NO_EFFECT: [&str; 67] = [
+const OF_NO_EFFECT: [&str; 69] = [
     "_attn_implementation",
     "_attn_implementation_autoset",
     "_commit_hash",
@@ -92,6 +92,8 @@ const OF_NO_EFFECT: [&str; 67] = [
     "reorder_and_upcast_attn",
     "return_dict",
     "return_dict_in_generate",
+    "sbert_ce_default_activation_function",
+    "sentence_transformers",
     "seq_classif_dropout",
     "sinusoidal_pos_embds",
     "summary_activation",

@@ -303,19 +303,32 @@ pub(crate) fn import_encoder(reader: &mut Reader<'_>) -> Result<Box<dyn Tokenize
         let path = files.into_iter().find(|path| path.is_file()).unwrap_or_else(|| reader.folder.to_owned());
         InterchangeError::Vocabulary { path, problem: cause.to_string() }
     })?;
-    let ours = Frame { before: vec![ids.begin], after: vec![ids.end] };
-    if let Some(theirs) = reader.frame.as_ref().filter(|&theirs| *theirs != ours) {
-        let name = |ids: &[TokenId]| {
-            let names = ids.iter().filter_map(|&id| tokenizer.token(id)).collect::<Vec<_>>().join(" ");
-            if names.is_empty() { "nothing".to_owned() } else { names }
-        };
+    let name = |ids: &[TokenId]| {
+        let names = ids.iter().filter_map(|&id| tokenizer.token(id)).collect::<Vec<_>>().join(" ");
+        if names.is_empty() { "nothing".to_owned() } else { names }
+    };
+    // Where the files do not say what is between two texts, it is what RoBERTa or BERT has.
+    let usual = if tokenizer.token(ids.begin).is_some_and(|begin| begin == "<s>") { 2 } else { 1 };
+    let Frame { before, after, between } =
+        reader.frame.clone().unwrap_or_else(|| Frame { before: vec![ids.begin], after: vec![ids.end], between: None });
+    if before != [ids.begin] || after != [ids.end] {
         reader.notes.push(format!(
             "the tokenizer's files put {} before a text and {} after it; here {} and {} stand there",
-            name(&theirs.before),
-            name(&theirs.after),
-            name(&ours.before),
-            name(&ours.after),
+            name(&before),
+            name(&after),
+            name(&[ids.begin]),
+            name(&[ids.end]),
         ));
+    }
+    reader.reading.separators = usual;
+    match between {
+        Some(between) if between == [ids.end] || between == [ids.end; 2] => reader.reading.separators = between.len(),
+        Some(between) => reader.notes.push(format!(
+            "the tokenizer's files put {} between two texts; here {} stands there",
+            name(&between),
+            name(&vec![ids.end; usual]),
+        )),
+        None => {}
     }
     Ok(tokenizer)
 }

@@ -254,20 +254,20 @@ fn problems(folder: &Path) -> String {
 
 #[test]
 fn heads_of_other_tasks_are_left_out_where_that_is_asked_for() {
-    let question = changed(
+    let choice = changed(
         "bert-model",
-        &json!({ "architectures": ["BertForQuestionAnswering"] }),
-        &[("qa_outputs.bias", vector(&[0.0, 1.0])), ("classifier.bias", vector(&[0.0, 1.0]))],
+        &json!({ "architectures": ["BertForMultipleChoice"] }),
+        &[("span_head.bias", vector(&[0.0, 1.0])), ("classifier.bias", vector(&[0.0, 1.0]))],
     );
-    let message = problems(question.path());
-    assert!(message.contains("BertForQuestionAnswering") && message.contains("drop_unknown"), "{message}");
+    let message = problems(choice.path());
+    assert!(message.contains("BertForMultipleChoice") && message.contains("drop_unknown"), "{message}");
     let options = ImportConfig { drop_unknown: true, ..ImportConfig::default() };
-    let found = import(question.path(), &options).unwrap();
-    notes(&found, &[&["\"BertForQuestionAnswering\"", "left out"], &["left out: qa_outputs.bias"]]);
+    let found = import(choice.path(), &options).unwrap();
+    notes(&found, &[&["\"BertForMultipleChoice\"", "left out"], &["left out: span_head.bias"]]);
     assert_eq!(found.bundle.params, read("bert-model").bundle.params);
-    let unnamed = changed("bert-model", &json!({}), &[("qa_outputs.bias", vector(&[0.0, 1.0]))]);
+    let unnamed = changed("bert-model", &json!({}), &[("span_head.bias", vector(&[0.0, 1.0]))]);
     let message = problems(unnamed.path());
-    assert!(message.contains("not in the model: qa_outputs.bias") && message.contains("drop_unknown"), "{message}");
+    assert!(message.contains("not in the model: span_head.bias") && message.contains("drop_unknown"), "{message}");
 }
 
 #[test]

@@ -61,7 +61,7 @@ fn settings_that_are_not_known_are_noted_and_lengths_are_read() {
     assert_eq!(found.model_max_length, Some(128));
     assert_eq!(found.notes, ["tokenizer_config.json: new_setting = [1,2] is not followed"]);
     let frame = found.frame.unwrap();
-    assert_eq!((frame.before, frame.after), (vec![2], vec![3]));
+    assert_eq!((frame.before, frame.after, frame.between), (vec![2], vec![3], Some(vec![3])));
     let config = br#"{"model_max_length": 1000000000000000019884624838656}"#;
     let found = opened(&[("vocab.txt", WORDS.as_bytes()), ("tokenizer_config.json", config)]);
     assert_eq!(found.model_max_length, None);
@@ -212,7 +212,7 @@ fn a_tokenizer_json_that_its_class_does_not_follow_is_noted() {
     );
     let roberta = br#"{"tokenizer_class": "RobertaTokenizer", "cls_token": "1", "sep_token": "12"}"#;
     let frame = opened(&[("tokenizer.json", json), ("tokenizer_config.json", roberta)]).frame.unwrap();
-    assert_eq!((frame.before, frame.after), (vec![0], vec![2]));
+    assert_eq!((frame.before, frame.after, frame.between), (vec![0], vec![2], Some(vec![2, 2])));
     let class = br#"{"tokenizer_class": "PreTrainedTokenizerFast"}"#;
     assert_eq!(opened(&[("tokenizer.json", json), ("tokenizer_config.json", class)]).notes, <[String; 0]>::default());
 }

@@ -45,7 +45,7 @@ fn differences(entry: &Value, cases: &[String], with_specials: &[String], n: &mu
             found.push(format!("{name}: {what}: {actual:?} instead of {expected}"));
         }
     };
-    let Frame { before, after } = frame.unwrap_or_default();
+    let Frame { before, after, .. } = frame.unwrap_or_default();
     compare("frame".to_owned(), [before, after].concat(), &entry["frame"]);
     compare("size".to_owned(), vec![tokenizer.source_vocab_size() as u32], &serde_json::json!([entry["n"]]));
     for tokenizer in [tokenizer, load(&path).unwrap()] {

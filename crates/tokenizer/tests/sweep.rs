@@ -55,7 +55,7 @@ fn causes(error: &TokenizerError) -> String {
 fn compare(entry: &Value, texts: &[String], tokenizer: &dyn Tokenizer, frame: Frame) -> Verdict {
     let mut verdict = Verdict::default();
     verdict.compare("entries", "", &tokenizer.source_vocab_size(), &field(entry, "n"));
-    let Frame { before, after } = frame;
+    let Frame { before, after, .. } = frame;
     verdict.compare("frame", "", &[before.clone(), after.clone()].concat(), &field(entry, "frame"));
     let (split, whole): (Vec<Vec<u32>>, Vec<Vec<u32>>) = (field(entry, "split"), field(entry, "whole"));
     for (text, expected) in texts.iter().zip(field::<Vec<Vec<u32>>>(entry, "framed")) {

@@ -1,5 +1,6 @@
 //! The classes of BERT and its kin in transformers, and their heads.
 
+use attentive_bundle::ReadingConfig;
 use attentive_model::BertConfig;
 
 use crate::{family::Family, source::Source};
@@ -30,6 +31,8 @@ pub(super) struct Heads {
     pub(super) masked_lm: bool,
     pub(super) next_sentence: bool,
     pub(super) classifier: bool,
+    pub(super) token_classifier: bool,
+    pub(super) spans: bool,
 }
 
 impl Heads {
@@ -39,21 +42,30 @@ impl Heads {
             masked_lm: config.masked_lm,
             next_sentence: config.next_sentence,
             classifier: !config.labels.is_empty(),
+            token_classifier: !config.token_labels.is_empty(),
+            spans: config.spans,
         }
     }
 
-    /// Those that a file has tensors of.
-    pub(super) fn of_file(variant: Variant, source: &Source) -> Self {
+    /// Those of its classes, and those that a file has tensors of.
+    pub(super) fn of_file(self, variant: Variant, source: &Source) -> Self {
         let has = |start: &str| source.has_any(&variant.dialect().tensor(start));
         let head = variant.masked_lm_head();
-        Self {
-            pooler: has("pooler.") || variant.dialect().has_deep_classifier && has("classifier.dense."),
+        let is_deep = variant.dialect().has_deep_classifier;
+        let pooler = has("pooler.") || is_deep && has("classifier.dense.");
+        // One name for two heads. Without a word of the class, that of texts has the dense layer before it.
+        let of_texts = has(if is_deep { "classifier.dense." } else { "pooler." });
+        let of_tokens = self.token_classifier || !self.classifier && !of_texts;
+        self.or(Self {
+            pooler,
             masked_lm: [variant.masked_lm_layers()[0], "bias", "decoder."]
                 .iter()
                 .any(|part| has(&format!("{head}.{part}"))),
             next_sentence: has("cls.seq_relationship."),
-            classifier: has("classifier."),
-        }
+            classifier: has("classifier.") && !of_tokens,
+            token_classifier: has("classifier.") && of_tokens,
+            spans: has("qa_outputs."),
+        })
     }
 
     pub(super) fn or(self, other: Self) -> Self {
@@ -62,6 +74,8 @@ impl Heads {
             masked_lm: self.masked_lm || other.masked_lm,
             next_sentence: self.next_sentence || other.next_sentence,
             classifier: self.classifier || other.classifier,
+            token_classifier: self.token_classifier || other.token_classifier,
+            spans: self.spans || other.spans,
         }
     }
 }
@@ -81,6 +95,7 @@ impl Class {
         let elsewhere = [
             (heads.masked_lm && !own.masked_lm, "ForMaskedLM"),
             (heads.next_sentence && !own.next_sentence, "ForNextSentencePrediction"),
+            (heads.spans && !own.spans, "ForQuestionAnswering"),
         ];
         for (_, class) in elsewhere.iter().filter(|(there, _)| *there) {
             notes.push(format!("{name} has no place for every head; the classes {class} find theirs in the same file"));
@@ -96,6 +111,17 @@ impl Variant {
     #[cfg(test)]
     pub(super) const ALL: [Self; 7] =
         [Self::Bert, Self::Roberta, Self::XlmRoberta, Self::DistilBert, Self::Mpnet, Self::Electra, Self::Albert];
+
+    /// What users of the class must know of how a model reads two texts.
+    pub(super) fn note_of_pairs(self, reading: &ReadingConfig) -> Option<String> {
+        let theirs = match self {
+            Self::Roberta | Self::XlmRoberta | Self::Mpnet => 2,
+            Self::Bert | Self::DistilBert | Self::Electra | Self::Albert => 1,
+        };
+        let (name, ours) = (self.name(), reading.separators);
+        let note = || format!("reading.separators is {ours}: the tokenizer of {name} puts {theirs} between two texts");
+        (ours != theirs).then(note)
+    }
 
     /// The value of `model_type`.
     pub(super) fn model_type(self) -> &'static str {
@@ -115,8 +141,8 @@ impl Variant {
     }
 
     /// The bias of the classifier, which has a value for each class.
-    pub(super) fn classifier_bias(self) -> String {
-        let deep = self.dialect().has_deep_classifier;
+    pub(super) fn classifier_bias(self, heads: Heads) -> String {
+        let deep = self.dialect().has_deep_classifier && !heads.token_classifier;
         self.dialect().tensor(if deep { "classifier.out_proj.bias" } else { "classifier.bias" })
     }
 
@@ -175,11 +201,15 @@ impl Variant {
     pub(super) fn classes(self) -> Vec<Class> {
         let none = Heads::default();
         let classifier = Heads { classifier: true, pooler: true, ..none };
+        let token_classifier = Heads { token_classifier: true, ..none };
+        let spans = Heads { spans: true, ..none };
         let masked_lm = Heads { masked_lm: true, ..none };
         let next_sentence = Heads { next_sentence: true, pooler: true, ..none };
         let classes: &[(&str, Heads)] = match self {
             Self::Bert => &[
                 ("BertForSequenceClassification", classifier),
+                ("BertForTokenClassification", token_classifier),
+                ("BertForQuestionAnswering", spans),
                 ("BertForPreTraining", masked_lm.or(next_sentence)),
                 ("BertForMaskedLM", masked_lm),
                 ("BertForNextSentencePrediction", next_sentence),
@@ -187,30 +217,44 @@ impl Variant {
             ],
             Self::Roberta => &[
                 ("RobertaForSequenceClassification", classifier),
+                ("RobertaForTokenClassification", token_classifier),
+                ("RobertaForQuestionAnswering", spans),
                 ("RobertaForMaskedLM", masked_lm),
                 ("RobertaModel", none),
             ],
             Self::XlmRoberta => &[
                 ("XLMRobertaForSequenceClassification", classifier),
+                ("XLMRobertaForTokenClassification", token_classifier),
+                ("XLMRobertaForQuestionAnswering", spans),
                 ("XLMRobertaForMaskedLM", masked_lm),
                 ("XLMRobertaModel", none),
             ],
             Self::DistilBert => &[
                 ("DistilBertForSequenceClassification", classifier),
+                ("DistilBertForTokenClassification", token_classifier),
+                ("DistilBertForQuestionAnswering", spans),
                 ("DistilBertForMaskedLM", masked_lm),
                 ("DistilBertModel", none),
             ],
-            Self::Mpnet => {
-                &[("MPNetForSequenceClassification", classifier), ("MPNetForMaskedLM", masked_lm), ("MPNetModel", none)]
-            }
+            Self::Mpnet => &[
+                ("MPNetForSequenceClassification", classifier),
+                ("MPNetForTokenClassification", token_classifier),
+                ("MPNetForQuestionAnswering", spans),
+                ("MPNetForMaskedLM", masked_lm),
+                ("MPNetModel", none),
+            ],
             Self::Electra => &[
                 ("ElectraForSequenceClassification", classifier),
+                ("ElectraForTokenClassification", token_classifier),
+                ("ElectraForQuestionAnswering", spans),
                 ("ElectraForMaskedLM", masked_lm),
                 ("ElectraModel", none),
                 ("ElectraForPreTraining", none),
             ],
             Self::Albert => &[
                 ("AlbertForSequenceClassification", classifier),
+                ("AlbertForTokenClassification", token_classifier),
+                ("AlbertForQuestionAnswering", spans),
                 ("AlbertForMaskedLM", masked_lm),
                 ("AlbertModel", none),
                 ("AlbertForPreTraining", Heads { pooler: true, ..masked_lm }),

@@ -13,6 +13,7 @@ use crate::{
     family::is_class,
     labels::{self, class_names},
     reader::Reader,
+    score,
     settings::Ids,
     source::Source,
 };
@@ -100,8 +101,6 @@ impl Default for EncoderConfig {
     }
 }
 
-/// The only one: what a class is drawn from is a softmax.
-const ONE_LABEL_OF_MANY: &str = "single_label_classification";
 const ABSOLUTE: &str = "absolute";
 /// MPNet's code has these 32 up to a distance of 128, whatever `config.json` says.
 const BUCKETS: RelativeBuckets = RelativeBuckets { n_buckets: 32, max_distance: 128 };
@@ -170,7 +169,7 @@ impl EncoderConfig {
             }
         }
         match problems.is_empty() {
-            true => Ok(Heads::of_file(variant, source).or(of_classes)),
+            true => Ok(of_classes.of_file(variant, source)),
             false => Err(InterchangeError::Unsupported { path: reader.config_path(), problems }),
         }
     }
@@ -188,12 +187,12 @@ impl EncoderConfig {
         n_labels: Option<usize>,
     ) -> Result<BertConfig, InterchangeError> {
         let mut problems = Vec::new();
-        let mut labels = Vec::new();
-        if heads.classifier {
+        let (mut labels, mut token_labels) = (Vec::new(), Vec::new());
+        if heads.classifier || heads.token_classifier {
             let n_labels = n_labels.unwrap_or(if self.id2label.is_empty() { 2 } else { self.id2label.len() });
             let (names, note) = class_names(&self.id2label, n_labels);
             reader.notes.extend(note);
-            labels = names;
+            *(if heads.classifier { &mut labels } else { &mut token_labels }) = names;
         }
         let mut must = |holds: bool, problem: String| problems.extend((!holds).then_some(problem));
         let activation = activations::ours(&self.hidden_act);
@@ -219,12 +218,7 @@ impl EncoderConfig {
         );
         must(!self.add_cross_attention, "add_cross_attention is true; this family has none".to_owned());
         if heads.classifier {
-            let problem = self.problem_type.as_deref().unwrap_or(ONE_LABEL_OF_MANY);
-            must(
-                problem == ONE_LABEL_OF_MANY,
-                format!("problem_type is {problem:?}; here a text has one label of several"),
-            );
-            must(labels.len() != 1, "its classifier has one label, for regression; here there are classes".to_owned());
+            problems.extend(score::problem(self.problem_type.as_deref(), labels.len()));
         }
         let (Some(activation), true) = (activation, problems.is_empty()) else {
             return Err(InterchangeError::Unsupported { path: reader.config_path(), problems });
@@ -253,8 +247,8 @@ impl EncoderConfig {
             masked_lm: heads.masked_lm,
             next_sentence: heads.next_sentence,
             labels,
-            token_labels: Vec::new(),
-            spans: false,
+            token_labels,
+            spans: heads.spans,
             tie_projection: true,
         })
     }
@@ -272,6 +266,7 @@ impl EncoderConfig {
         let (Some(max_len), true) = (config.max_len(), problems.is_empty()) else {
             return Err(InterchangeError::Inexpressible { format: variant.name(), problems });
         };
+        let labels = config.labels.iter().chain(&config.token_labels).cloned();
         let theirs = Self {
             model_type: variant.model_type().into(),
             architectures: Some(vec![variant.class(config).name.to_owned()]),
@@ -290,8 +285,8 @@ impl EncoderConfig {
             bos_token_id: specials.bos,
             eos_token_id: specials.eos.map(Ids::One),
             tie_word_embeddings: config.tie_projection,
-            id2label: config.labels.iter().cloned().enumerate().collect(),
-            label2id: config.labels.iter().cloned().zip(0..).collect(),
+            id2label: labels.clone().enumerate().collect(),
+            label2id: labels.zip(0..).collect(),
             embedding_size: Some(config.embedding_width()),
             num_hidden_groups: Some(config.n_own_layers()),
             inner_group_num: Some(1),
@@ -309,6 +304,10 @@ fn inexpressible(config: &BertConfig, variant: Variant, specials: &Specials) -> 
     let checks = [
         (config.norm == NormPlacement::Post, "norm: its layers are post-norm"),
         (matches!(config.positions, PositionsConfig::Learned { .. }), "positions: they are learned"),
+        (
+            config.labels.is_empty() || config.token_labels.is_empty(),
+            "token_labels: its classes have a classifier of texts or one of tokens",
+        ),
         (
             variant == Variant::Bert || !config.next_sentence,
             "next_sentence: it does not have such a head; the format bert has",

@@ -24,6 +24,7 @@ use crate::{
     files,
     layout::{self, Order},
     reader::Reader,
+    score,
     source::Source,
     tokenizers,
 };
@@ -94,11 +95,13 @@ fn export(variant: Variant, bundle: &Bundle, folder: &Path) -> Result<Vec<String
         tensors.insert(own_bias, bias);
     }
     files::make_folder(folder)?;
-    files::write_json(&folder.join("config.json"), &variant.dialect().written(&theirs))?;
+    let config_of_class = variant.dialect().written(&theirs);
+    score::write_config(folder, &config_of_class, bundle.reading.score, config.labels.len())?;
     let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
     attentive_weights::write(&folder.join("model.safetensors"), &tensors, &metadata)?;
     let note = tokenizers::export_encoder(folder, &**bundle.tokenizer()?, variant.tokenizer_class(), config.max_len())?;
-    Ok(class.notes(variant, Heads::of_ours(config)).into_iter().chain(note).collect())
+    let of_pairs = variant.note_of_pairs(&bundle.reading);
+    Ok(class.notes(variant, Heads::of_ours(config)).into_iter().chain(note).chain(of_pairs).collect())
 }
 
 /// Reads what transformers wrote, of any version, or what was converted from the released models.
@@ -119,7 +122,7 @@ fn import(variant: Variant, reader: &mut Reader<'_>) -> Result<Bundle, Interchan
         }
     }
     let heads = theirs.heads(variant, reader, &mut source)?;
-    let n_labels = source.shape(&variant.classifier_bias()).map(|shape| shape.iter().product());
+    let n_labels = source.shape(&variant.classifier_bias(heads)).map(|shape| shape.iter().product());
     let mut config = theirs.to_ours(variant, reader, heads, n_labels)?;
     config.tie_projection = settle_head(&mut source, variant, theirs.tie_word_embeddings, reader)?;
     config.validate()?;
@@ -133,7 +136,10 @@ fn import(variant: Variant, reader: &mut Reader<'_>) -> Result<Bundle, Interchan
     reader.finish(source)?;
     let tokenizer = tokenizers::import_encoder(reader)?;
     theirs.check_padding(variant, reader, tokenizer.specials().pad)?;
-    reader.bundle(config, tokenizer, params)
+    let n_labels = config.labels.len();
+    let mut bundle = reader.bundle(config, tokenizer, params)?;
+    bundle.reading.score = score::activation(reader, n_labels)?;
+    Ok(bundle)
 }
 
 /// A name as it is today, without the class's prefix: converted files have TensorFlow's `gamma` and `beta`.

@@ -69,12 +69,18 @@ fn slots_of_bert(variant: Variant, config: &BertConfig, first_position: usize) -
     if config.pooler && !is_in_classifier {
         slots.map("pooler", [d, d], "pooler.dense");
     }
-    let n_labels = config.labels.len();
+    let (n_labels, n_token_labels) = (config.labels.len(), config.token_labels.len());
     if is_in_classifier {
         slots.map("pooler", [d, d], "classifier.dense");
         slots.map("classifier", [d, n_labels], "classifier.out_proj");
     } else if n_labels > 0 {
         slots.map("classifier", [d, n_labels], "classifier");
+    }
+    if n_token_labels > 0 {
+        slots.map("token_classifier", [d, n_token_labels], "classifier");
+    }
+    if config.spans {
+        slots.map("spans", [d, 2], "qa_outputs");
     }
     if config.masked_lm {
         let head = variant.masked_lm_head();

@@ -11,6 +11,7 @@ use crate::{
     InterchangeError, activations,
     labels::{self, class_names},
     reader::Reader,
+    score,
     settings::Ids,
 };
 
@@ -78,9 +79,6 @@ impl Default for TheirConfig {
     }
 }
 
-/// The only one: what a class is drawn from is a softmax.
-const ONE_LABEL_OF_MANY: &str = "single_label_classification";
-
 impl TheirConfig {
     /// Our configuration of the model that `config.json` describes, with a pooler or without, and as many
     /// labels as the file's classifier has.
@@ -99,13 +97,7 @@ impl TheirConfig {
             problems.push(activations::unknown("hidden_act", &self.hidden_act));
         }
         if n_labels > 0 {
-            let problem = self.problem_type.as_deref().unwrap_or(ONE_LABEL_OF_MANY);
-            if problem != ONE_LABEL_OF_MANY {
-                problems.push(format!("problem_type is {problem:?}; here a text has one label of several"));
-            }
-        }
-        if n_labels == 1 {
-            problems.push("its classifier has one label, for regression; here there are classes".to_owned());
+            problems.extend(score::problem(self.problem_type.as_deref(), n_labels));
         }
         let (Some(activation), true) = (activation, problems.is_empty()) else {
             return Err(InterchangeError::Unsupported { path: reader.config_path(), problems });

@@ -17,7 +17,7 @@ use crate::{
     files,
     layout::{self, Order},
     reader::Reader,
-    tokenizers,
+    score, tokenizers,
 };
 
 pub(crate) const FAMILY: Family = Family { name: MODEL_TYPE, class_prefix: "Canine", import: Some(import), export };
@@ -45,7 +45,7 @@ fn export(bundle: &Bundle, _: &ExportConfig, folder: &Path) -> Result<Vec<String
     }
     let tensors = layout::export(bundle, &slots, &Order::SAME)?;
     files::make_folder(folder)?;
-    files::write_json(&folder.join("config.json"), &theirs)?;
+    score::write_config(folder, &theirs, bundle.reading.score, config.labels.len())?;
     let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
     attentive_weights::write(&folder.join("model.safetensors"), &tensors, &metadata)?;
     attentive_tokenizer::save(&**bundle.tokenizer()?, &folder.join(tokenizers::OURS))?;
@@ -73,5 +73,7 @@ fn import(reader: &mut Reader<'_>) -> Result<Bundle, InterchangeError> {
     source.check_layers("num_hash_functions", config.n_hashes, "char_embeddings.HashBucketCodepointEmbedder_")?;
     let params = source.take(slots(&config), &Order::SAME)?;
     reader.finish(source)?;
-    reader.bundle(config, Box::new(CodePoints::default()), params)
+    let mut bundle = reader.bundle(config, Box::new(CodePoints::default()), params)?;
+    bundle.reading.score = score::activation(reader, n_labels)?;
+    Ok(bundle)
 }

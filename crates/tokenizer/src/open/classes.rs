@@ -42,7 +42,7 @@ pub(super) fn open(settings: &mut Settings, options: &OpenOptions) -> Result<Opt
         "ByT5Tokenizer" => byt5(settings)?,
         "CanineTokenizer" => {
             let tokenizer = CodePoints::default();
-            Opened { frame: enclosed(&tokenizer), ..Opened::plain(tokenizer) }
+            Opened { frame: enclosed(&tokenizer, 1), ..Opened::plain(tokenizer) }
         }
         class if known::OF_ANY_KIND.contains(&class) => return Ok(None),
         class => match pieces::open(settings, class)? {
@@ -100,7 +100,7 @@ pub(super) fn with_settings(
 /// With the end of a sequence after a text.
 fn with_end(settings: &mut Settings, inner: Box<dyn Tokenizer>) -> Result<Opened, TokenizerError> {
     with_settings(settings, inner, |tokenizer| {
-        Some(Frame { before: Vec::new(), after: vec![tokenizer.specials().end()?] })
+        Some(Frame { after: vec![tokenizer.specials().end()?], ..Frame::default() })
     })
 }
 
@@ -121,10 +121,13 @@ fn byt5(settings: &mut Settings) -> Result<Opened, TokenizerError> {
     with_end(settings, Box::new(Bytes::default()))
 }
 
-/// `[CLS]` before a text and `[SEP]` after it, or what the class has in their place.
-pub(super) fn enclosed(tokenizer: &dyn Tokenizer) -> Option<Frame> {
+/// `[CLS]` before a text and `[SEP]` after it, or what the class has in their place, with so many of the latter between two
+/// texts: 1 in BERT, 2 in RoBERTa.
+pub(super) fn enclosed(tokenizer: &dyn Tokenizer, n_between: usize) -> Option<Frame> {
     let specials = tokenizer.specials();
-    Some(Frame { before: vec![specials.cls.or(specials.bos)?], after: vec![specials.sep.or(specials.eos)?] })
+    let end = specials.sep.or(specials.eos)?;
+    let between = Some(vec![end; n_between]);
+    Some(Frame { before: vec![specials.cls.or(specials.bos)?], after: vec![end], between })
 }
 
 pub(super) fn bert(settings: &mut Settings, options: &OpenOptions) -> Result<Opened, TokenizerError> {
@@ -145,6 +148,7 @@ pub(super) fn bert(settings: &mut Settings, options: &OpenOptions) -> Result<Ope
             settings.name_special(name);
         }
     }
+    let n_between = known::n_between(settings.class.as_deref().unwrap_or_default());
     let strips = settings.flag("strip_accents");
     let splits_chinese = settings.flag("tokenize_chinese_chars").unwrap_or(true);
     let named = |role: &str, usual: &str| settings.names.get(role).is_none_or(|name| name == usual);
@@ -154,7 +158,7 @@ pub(super) fn bert(settings: &mut Settings, options: &OpenOptions) -> Result<Ope
         && !settings.added.iter().any(|token| token.normalized);
     if is_usual {
         let inner = WordPiece::new(WordPieceFile { lowercase, vocab }).map_err(TokenizerError::invalid(&path))?;
-        return with_settings(settings, Box::new(inner), enclosed);
+        return with_settings(settings, Box::new(inner), |tokenizer| enclosed(tokenizer, n_between));
     }
     let unk = settings.names.get("unk_token").map_or("[UNK]", String::as_str);
     let ids: Map<String, Value> =
@@ -170,7 +174,7 @@ pub(super) fn bert(settings: &mut Settings, options: &OpenOptions) -> Result<Ope
         "model": {"type": "WordPiece", "unk_token": unk, "continuing_subword_prefix": "##",
                   "max_input_chars_per_word": 100, "vocab": ids},
     });
-    from_value(settings, &path, value, enclosed)
+    from_value(settings, &path, value, |tokenizer| enclosed(tokenizer, n_between))
 }
 
 /// Of a `tokenizer.json` made here, with the tokens of the settings.
@@ -197,10 +201,11 @@ pub(super) fn byte_level(settings: &mut Settings, vocab: &Path, merges: &Path) -
     let frame = move |tokenizer: &dyn Tokenizer| {
         let specials = tokenizer.specials();
         match is_roberta {
-            true => enclosed(tokenizer),
+            true => enclosed(tokenizer, 2),
             false => Some(Frame {
                 before: specials.bos.filter(|_| begins).into_iter().collect(),
                 after: specials.eos.filter(|_| ends).into_iter().collect(),
+                between: None,
             }),
         }
     };
@@ -293,7 +298,7 @@ fn clip(settings: &mut Settings, vocab: &Path, merges: &Path) -> Result<Opened, 
     }
     from_value(settings, vocab, value, |tokenizer| {
         let specials = tokenizer.specials();
-        Some(Frame { before: vec![specials.bos?], after: vec![specials.eos?] })
+        Some(Frame { before: vec![specials.bos?], after: vec![specials.eos?], between: None })
     })
 }
 

@@ -71,7 +71,7 @@ fn open_json(
     // These classes put their own special tokens around a text, by the names of the settings.
     let encloses =
         class == "RemBertTokenizer" || known::BERT_LIKE.contains(&&*class) || known::ROBERTA_LIKE.contains(&&*class);
-    let of_class = classes::enclosed(&*tokenizer).filter(|_| encloses);
+    let of_class = classes::enclosed(&*tokenizer, known::n_between(&class)).filter(|_| encloses);
     let frame = of_class.or_else(|| frame_of(&value));
     Ok(Opened { frame, ..Opened::boxed(tokenizer) })
 }
@@ -235,15 +235,17 @@ fn open_vocabulary(settings: &mut Settings, options: &OpenOptions) -> Result<Ope
     Err(TokenizerError::Unknown { path: folder })
 }
 
-/// What the post-processor of a `tokenizer.json` puts around one text; `None` if it is not a template.
+/// What the post-processor of a `tokenizer.json` puts around texts; `None` if it is not a template.
 pub(super) fn frame_of(value: &Value) -> Option<Frame> {
     let post = &value["post_processor"];
     match post["type"].as_str() {
         None | Some("ByteLevel") => Some(Frame::default()),
         Some("TemplateProcessing") => template(post),
-        Some("BertProcessing" | "RobertaProcessing") => {
+        Some(kind @ ("BertProcessing" | "RobertaProcessing")) => {
             let id = |key: &str| post[key][1].as_u64().and_then(|id| TokenId::try_from(id).ok());
-            Some(Frame { before: vec![id("cls")?], after: vec![id("sep")?] })
+            let (begin, end) = (id("cls")?, id("sep")?);
+            let n_between = if kind == "BertProcessing" { 1 } else { 2 };
+            Some(Frame { before: vec![begin], after: vec![end], between: Some(vec![end; n_between]) })
         }
         Some("Sequence") => {
             let parts = post["processors"].as_array()?.iter();
@@ -255,19 +257,23 @@ pub(super) fn frame_of(value: &Value) -> Option<Frame> {
 }
 
 fn template(post: &Value) -> Option<Frame> {
-    let mut frame = Frame::default();
-    let mut after_text = false;
-    for part in post["single"].as_array()? {
+    let [before, after] = template_parts(post, "single")?.try_into().ok()?;
+    let between = template_parts(post, "pair").and_then(|parts| <[_; 3]>::try_from(parts).ok());
+    Some(Frame { before, after, between: between.map(|[_, between, _]| between) })
+}
+
+/// The special tokens of one of a template's sides: before its first text, after each.
+fn template_parts(post: &Value, key: &str) -> Option<Vec<Vec<TokenId>>> {
+    let mut parts = vec![Vec::new()];
+    for part in post[key].as_array()? {
         if part.get("Sequence").is_some() {
-            after_text = true;
+            parts.push(Vec::new());
             continue;
         }
         let name = part["SpecialToken"]["id"].as_str()?;
-        let ids = post["special_tokens"][name]["ids"].as_array()?.iter();
-        let side = if after_text { &mut frame.after } else { &mut frame.before };
-        for id in ids {
-            side.push(TokenId::try_from(id.as_u64()?).ok()?);
+        for id in post["special_tokens"][name]["ids"].as_array()? {
+            parts.last_mut()?.push(TokenId::try_from(id.as_u64()?).ok()?);
         }
     }
-    Some(frame)
+    Some(parts)
 }

@@ -206,6 +206,11 @@ pub(super) const BERT_LIKE: [&str; 10] = [
 pub(super) const ROBERTA_LIKE: [&str; 5] =
     ["RobertaTokenizer", "BartTokenizer", "LongformerTokenizer", "LEDTokenizer", "MvpTokenizer"];
 
+/// How many tokens that end a text a class puts between two: 2 in RoBERTa and what does as it does, 1 in BERT.
+pub(super) fn n_between(class: &str) -> usize {
+    if class == "MPNetTokenizer" || ROBERTA_LIKE.contains(&class) { 2 } else { 1 }
+}
+
 /// Classes that stand for any tokenizer, which is as its `tokenizer.json` says.
 pub(super) const OF_ANY_KIND: [&str; 3] = ["PreTrainedTokenizer", "TokenizersBackend", "PythonBackend"];
 

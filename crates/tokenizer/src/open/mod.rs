@@ -102,13 +102,15 @@ impl fmt::Debug for Opened {
     }
 }
 
-/// The ids that stand around one text when a model takes it.
+/// The ids that stand around texts when a model takes them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Frame {
     /// Before the text.
     pub before: Vec<TokenId>,
     /// After the text.
     pub after: Vec<TokenId>,
+    /// Between two texts, if the files say.
+    pub between: Option<Vec<TokenId>>,
 }
 
 impl OpenOptions {

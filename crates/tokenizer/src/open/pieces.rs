@@ -65,8 +65,9 @@ pub(super) fn open(settings: &mut Settings, class: &str) -> Result<Option<Opened
     });
     let frame = move |tokenizer: &dyn Tokenizer| {
         let specials = tokenizer.specials();
+        let end = specials.eos?;
         let before = if encloses { vec![specials.bos?] } else { Vec::new() };
-        Some(Frame { before, after: vec![specials.eos?] })
+        Some(Frame { before, after: vec![end], between: encloses.then(|| vec![end; 2]) })
     };
     from_value(settings, &path, value, frame).map(Some)
 }
