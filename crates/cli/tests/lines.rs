@@ -236,7 +236,7 @@ fn samples_and_prefixes_are_obeyed() {
 
 #[test]
 fn help_says_what_becomes_of_such_lines() {
-    for command in ["translate", "eval", "embed", "classify", "fill"] {
+    for command in ["translate", "eval", "embed", "classify", "fill", "tag", "rerank"] {
         contains(&both(&[command, "--help"], "").0, &["--on-long <HOW>", "`crop` reads", "without tokens"]);
     }
 }

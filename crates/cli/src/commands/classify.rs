@@ -1,26 +1,25 @@
 //! `attentive classify`.
 
-use std::{io::Write, path::PathBuf};
+use std::io::Write;
 
-use anyhow::Result;
-use attentive_bundle::{Bundle, Class, TextEncoder};
+use anyhow::{Result, ensure};
+use attentive_bundle::{Class, Input, Pair, is_blank};
 use clap::Args;
 
-use super::{BackendArgs, LINES_AT_ONCE, LongLines, PrecisionArgs, SpecialsArgs, on_one_line};
-use crate::{input::Lines, output};
-use attentive_run::resolve;
+use super::{EncoderArgs, LongLines, SpecialsArgs, encoder::for_each_line, on_one_line};
+use crate::input::{Line, Lines};
 
-/// Tell the class of lines of text.
+/// Tell the class of lines of text, or of pairs of texts.
 ///
 /// One line for each: the most probable label, its probability, then the text, separated by tabs. The line of a text
-/// without tokens is empty.
+/// without tokens is empty. A model with a single label gives its score.
 #[derive(Debug, Args)]
 pub(crate) struct Classify {
-    /// The model's folder.
-    #[arg(long, value_name = "DIR", default_value = "runs/latest")]
-    model: PathBuf,
     /// What to classify; without it, the lines of standard input.
     text: Vec<String>,
+    /// Lines are pairs of texts, with a tab between them.
+    #[arg(long)]
+    pair: bool,
     /// Print every class with its probability, a line each, under its text.
     #[arg(long)]
     all: bool,
@@ -29,30 +28,27 @@ pub(crate) struct Classify {
     #[command(flatten)]
     specials: SpecialsArgs,
     #[command(flatten)]
-    precision: PrecisionArgs,
-    #[command(flatten)]
-    backend: BackendArgs,
+    encoder: EncoderArgs,
 }
 
 impl Classify {
     pub(super) fn run(mut self) -> Result<()> {
-        let texts = std::mem::take(&mut self.text);
-        let bundle = self.specials.over(Bundle::open(resolve(&self.model))?);
-        let encoder = TextEncoder::from_bundle(&bundle, &self.backend.device()?, self.precision.precision)?;
+        let lines = Lines::of_command(std::mem::take(&mut self.text));
+        let bundle = self.specials.over(self.encoder.bundle()?);
+        let encoder = self.encoder.encoder(&bundle)?;
         let tokenizer = &**bundle.tokenizer()?;
-        let mut out = output::stdout();
-        for block in Lines::of_command(texts).blocks(LINES_AT_ONCE) {
-            let block = block?;
-            let (found, refused) = self.long.read_all(tokenizer, &block, |texts| encoder.classify_all(texts))?;
-            for (line, classes) in block.iter().zip(found) {
-                self.print(&mut out, &line.text, &classes.unwrap_or_default())?;
-            }
-            out.flush()?;
-            if let Some(refused) = refused {
-                return Err(refused);
-            }
-        }
-        Ok(())
+        let check = |line: &Line| {
+            let is_right = !self.pair || line.text.contains('\t') || is_blank(tokenizer, &line.text);
+            ensure!(is_right, "{} has no tab, which is between the two texts of a pair: write one", line.at);
+            Ok(())
+        };
+        let read = |texts: &[Input<'_>]| match self.pair {
+            true => encoder.classify_pairs(&texts.iter().map(pair).collect::<Vec<_>>()),
+            false => encoder.classify_all(texts),
+        };
+        for_each_line(lines, tokenizer, &self.long, check, read, |out, line, classes| {
+            self.print(out, &line.text, &classes.unwrap_or_default())
+        })
     }
 
     fn print(&self, out: &mut impl Write, text: &str, classes: &[Class]) -> Result<()> {
@@ -70,4 +66,10 @@ impl Classify {
         }
         Ok(())
     }
+}
+
+/// The two texts of a line.
+fn pair<'a>(&Input { text, crop }: &Input<'a>) -> Pair<'a> {
+    let (first, second) = text.split_once('\t').unwrap_or((text, ""));
+    Pair { first, second, crop }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use attentive_bundle::{Bundle, EmbeddingConfig};
+use attentive_bundle::{Bundle, EmbeddingConfig, ReadingConfig};
 use attentive_model::{
     EncoderDecoderSpec, EncoderSpec, FamilyVisitor, LanguageModelSpec, ModelConfig, ModelSpec, Role,
 };
@@ -37,9 +37,15 @@ impl Inspect {
         if let Some(tokenizer) = bundle.processor.tokenizer() {
             say!("tokenizer    {} entries", thousands(tokenizer.vocab_size() as u64))?;
         }
-        if bundle.embedding != EmbeddingConfig::default() {
-            for (key, value) in toml::Table::try_from(&bundle.embedding)? {
-                say!("embedding    {key} = {value}")?;
+        let embedding = Some(&bundle.embedding).filter(|&embedding| *embedding != EmbeddingConfig::default());
+        let reading = Some(&bundle.reading).filter(|&reading| *reading != ReadingConfig::default());
+        let tables = [
+            ("embedding", embedding.map(toml::Table::try_from).transpose()?),
+            ("reading", reading.map(toml::Table::try_from).transpose()?),
+        ];
+        for (name, table) in tables {
+            for (key, value) in table.into_iter().flatten() {
+                say!("{name:<12} {key} = {value}")?;
             }
         }
         let record = &bundle.record;

@@ -13,7 +13,7 @@ use clap::{Args, ValueEnum};
 use crate::input::Line;
 
 /// What becomes of a line that is longer than the model has positions for.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(super) struct LongLines {
     /// A line that is longer than the model has positions for: `error` ends the command at it, after the lines before it
     /// are answered; `crop` reads its beginning; `skip` answers it as a blank line. The last two warn.
@@ -21,8 +21,9 @@ pub(super) struct LongLines {
     on_long: OnLong,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
 enum OnLong {
+    #[default]
     Error,
     Crop,
     Skip,

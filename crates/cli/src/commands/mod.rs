@@ -1,5 +1,6 @@
 //! The commands and their arguments.
 
+mod answer;
 mod attention;
 mod average;
 mod chat;
@@ -8,6 +9,7 @@ mod compare;
 mod completions;
 mod doctor;
 mod embed;
+mod encoder;
 mod eval;
 mod export;
 mod fill;
@@ -21,10 +23,12 @@ mod paper;
 mod plot;
 mod quantize;
 mod recipes;
+mod rerank;
 mod schema;
 mod score;
 mod selftest;
 mod similar;
+mod tag;
 mod tokenize;
 mod train;
 mod translate;
@@ -40,6 +44,7 @@ use attentive_bundle::{Bundle, DecodingConfig, WeightFormat};
 use attentive_decode::SamplingConfig;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use encoder::EncoderArgs;
 use long_lines::{LongLines, on_one_line};
 use numbers::{LONG, MANY_TOKENS, MAX_BEAM, above_0, probability, share};
 
@@ -65,6 +70,9 @@ enum Command {
     Embed(embed::Embed),
     Similar(similar::Similar),
     Classify(classify::Classify),
+    Tag(tag::Tag),
+    Answer(answer::Answer),
+    Rerank(rerank::Rerank),
     Eval(eval::Eval),
     Compare(compare::Compare),
     Inspect(inspect::Inspect),
@@ -111,6 +119,9 @@ impl Cli {
             Command::Embed(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Similar(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Classify(command) => command.run().map(|()| ExitCode::SUCCESS),
+            Command::Tag(command) => command.run().map(|()| ExitCode::SUCCESS),
+            Command::Answer(command) => command.run().map(|()| ExitCode::SUCCESS),
+            Command::Rerank(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Eval(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Compare(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Inspect(command) => command.run().map(|()| ExitCode::SUCCESS),

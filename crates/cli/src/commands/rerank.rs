@@ -1,0 +1,73 @@
+//! `attentive rerank`.
+
+use std::io::Write;
+
+use anyhow::Result;
+use attentive_bundle::{Input, Pair};
+use clap::Args;
+use serde_json::json;
+
+use super::{
+    EncoderArgs, LongLines,
+    encoder::for_each_line,
+    numbers::{MANY_TOKENS, integer},
+    on_one_line,
+};
+use crate::{input::Lines, output};
+
+/// Sort lines of text by how well they fit a query, the best first.
+///
+/// One line for each: its score, its number, counted from 1, and the text, separated by tabs. Lines without tokens, and
+/// those that are skipped, are left out. The model is a classifier of pairs with a single label.
+#[derive(Debug, Args)]
+pub(crate) struct Rerank {
+    /// The query.
+    #[arg(long, value_name = "TEXT")]
+    query: String,
+    /// What to sort; without it, the lines of standard input.
+    text: Vec<String>,
+    /// Print this many of the best lines; without it, all.
+    #[arg(long, value_name = "K", value_parser = integer(1..=MANY_TOKENS))]
+    top_k: Option<usize>,
+    /// Print lines of JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    long: LongLines,
+    #[command(flatten)]
+    encoder: EncoderArgs,
+}
+
+impl Rerank {
+    pub(super) fn run(self) -> Result<()> {
+        let bundle = self.encoder.bundle()?;
+        let encoder = self.encoder.encoder(&bundle)?;
+        let (lines, tokenizer) = (Lines::of_command(self.text), &**bundle.tokenizer()?);
+        let read = |texts: &[Input<'_>]| {
+            let pairs = texts.iter().map(|&Input { text, crop }| Pair { first: &self.query, second: text, crop });
+            encoder.score_pairs(&pairs.collect::<Vec<_>>())
+        };
+        let mut scored = Vec::new();
+        for_each_line(
+            lines,
+            tokenizer,
+            &self.long,
+            |_| Ok(()),
+            read,
+            |_, line, score| {
+                scored.extend(score.map(|score| (score, line)));
+                Ok(())
+            },
+        )?;
+        scored.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+        let mut out = output::stdout();
+        for (score, line) in scored.into_iter().take(self.top_k.unwrap_or(usize::MAX)) {
+            let (number, text) = (line.at.number, line.text);
+            match self.json {
+                true => writeln!(out, "{}", json!({ "score": score, "line": number, "text": text }))?,
+                false => writeln!(out, "{score:.4}\t{number}\t{}", on_one_line(&text))?,
+            }
+        }
+        Ok(out.flush()?)
+    }
+}
