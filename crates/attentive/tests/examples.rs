@@ -98,6 +98,30 @@ fn an_encoder_reads_then_classifies_then_compares() {
 }
 
 #[test]
+fn imported_encoders_tag_rank_and_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../interchange/tests/golden");
+    for name in ["bert-tags", "bert-rank", "bert-answers"] {
+        let imported = attentive::interchange::import(&golden.join(name), &Default::default()).unwrap();
+        imported.bundle.save(folder.path().join(name)).unwrap();
+    }
+    let text = "the animal was too tired";
+    let told = run(folder.path(), "tag", &["bert-tags", text]);
+    let [label, score, tagged] = told.lines().next().unwrap().splitn(3, ' ').collect::<Vec<_>>()[..] else {
+        panic!("{told}")
+    };
+    assert!(["ANI", "STR", "MISC"].contains(&label) && score.starts_with("0.") && text.contains(tagged), "{told}");
+    let texts = [text, "the street was wide", "an end"];
+    let told = run(folder.path(), "answer", &[&["bert-rank", "bert-answers", "wide?"], &texts[..]].concat());
+    let scores: Vec<f64> = told.lines().map(|line| line.split(' ').next().unwrap().parse().unwrap()).collect();
+    assert!(scores.len() == 3 && scores.is_sorted_by(|a, b| a >= b), "{told}");
+    for line in told.lines() {
+        let answer = line.splitn(3, ' ').nth(2).unwrap();
+        assert!(!answer.is_empty() && texts.iter().any(|text| text.contains(answer)), "{told}");
+    }
+}
+
+#[test]
 fn a_language_model_writes_what_the_library_writes() {
     let folder = tempfile::tempdir().unwrap();
     let device = BackendKind::Flex.device().unwrap();
