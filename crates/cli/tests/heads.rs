@@ -158,3 +158,12 @@ fn a_command_says_what_a_model_is_for() {
     let error = FOLDER.run(&["tag", "--aggregation", "last"], "");
     contains(&String::from_utf8(error.stderr).unwrap(), &["there are none, simple, first, average, max"]);
 }
+
+#[test]
+fn laws_hold_for_models_with_any_head() {
+    for model in ["roberta-rank", "bert-tags", "bert-answers", "bert-pairs"] {
+        let shown = FOLDER.succeed(&["selftest", "--model", model], "");
+        assert!(shown.lines().all(|line| line.contains("holds")), "{model}: {shown}");
+    }
+    contains(&FOLDER.succeed(&["inspect", "roberta-rank"], ""), &["reading      separators = 2"]);
+}

@@ -22,7 +22,8 @@ impl<M: Module + EncoderModel> Subject<M> {
         ];
         if self.model.heads().masked_lm.is_some() {
             laws.push(self.gradients(&MaskedLmObjective::default(), &self.masked())?);
-        } else if self.model.heads().classifier.is_some() {
+        } else if self.model.heads().classifier.is_some_and(|head| head.weight.dims()[1] > 1) {
+            // A single label is a score, which is not learnt here.
             laws.push(self.gradients(&ClassificationObjective {}, &self.labeled())?);
         }
         Ok(laws)
