@@ -41,6 +41,7 @@ mod text_model;
 mod text_stream;
 mod translation_model;
 mod translator;
+mod uses;
 
 pub use answering::{AnswerConfig, AnswerSpan};
 pub use attentive_engine::{WeightFormat, packs};

@@ -15,6 +15,7 @@ use crate::{
     encoder_on_tensors::OnTensors,
     packed::{Destination, packable},
     translator::at_most,
+    uses,
 };
 
 /// Marks of a hidden word in a text, whatever the vocabulary's own mask is called.
@@ -57,39 +58,29 @@ pub struct TextEncoder {
 #[derive(Debug)]
 pub(crate) struct Heads {
     family: &'static str,
+    /// The commands that they are for.
+    uses: Vec<&'static str>,
     n_segments: usize,
-    masked_lm: bool,
     /// Classes of texts.
     pub(crate) labels: Vec<String>,
     /// Classes of tokens.
     pub(crate) token_labels: Vec<String>,
-    spans: bool,
 }
 
 impl Heads {
     fn of<C: EncoderSpec>(spec: &C) -> Self {
         Self {
             family: C::FAMILY,
+            uses: uses::of_encoder(spec),
             n_segments: spec.n_segments(),
-            masked_lm: spec.has_masked_lm(),
             labels: spec.labels().to_vec(),
             token_labels: spec.token_labels().to_vec(),
-            spans: spec.has_spans(),
         }
     }
 
     /// The error of a use that takes a head which is not there.
     pub(crate) fn lack(&self, does: &'static str) -> EncodeError {
-        let uses = [
-            ("embed", true),
-            ("fill", self.masked_lm),
-            ("classify", !self.labels.is_empty()),
-            ("rerank", self.labels.len() == 1),
-            ("tag", !self.token_labels.is_empty()),
-            ("answer", self.spans),
-        ];
-        let uses: Vec<&str> = uses.into_iter().filter_map(|(name, there)| there.then_some(name)).collect();
-        EncodeError::NoHead { does, family: self.family, uses: uses.join(", ") }
+        EncodeError::NoHead { does, family: self.family, uses: self.uses.join(", ") }
     }
 }
 

@@ -38,7 +38,8 @@ pub enum InterchangeError {
     },
     /// A model of a kind that can't be imported.
     #[error(
-        "{path}: model_type is {found:?} and architectures is {classes:?}; what can be imported is {known}",
+        "{path}: model_type is {found:?} and architectures is {classes:?}; {}what can be imported is {known}",
+        nearest.map(|nearest| format!("the nearest is {nearest}; ")).unwrap_or_default(),
         path = path.display()
     )]
     UnknownArchitecture {
@@ -48,6 +49,8 @@ pub enum InterchangeError {
         found: String,
         /// Its `architectures`.
         classes: Vec<String>,
+        /// What can be imported that has the most similar name.
+        nearest: Option<&'static str>,
         /// What can be imported.
         known: String,
     },

@@ -5,7 +5,7 @@
 //! | transformers: Marian (OPUS-MT), post-norm | [`import`] | [`export`] to [`Format::Marian`] |
 //! | transformers: Pegasus, pre-norm | [`import`] | [`export`] to [`Format::Pegasus`] |
 //! | transformers: GPT-2 | [`import`] | [`export`] to [`Format::Gpt2`] |
-//! | transformers: Llama, Mistral, Qwen 2 and 3, Gemma and Gemma 3, Phi and Phi 3, GPT-NeoX, OPT | [`import`] | [`export`] to [`Format::Llama`] and others |
+//! | transformers: Llama, Mistral, Qwen 2 and 3, Gemma 1 to 3, Phi and Phi 3, GPT-NeoX, OPT | [`import`] | [`export`] to [`Format::Llama`] and others |
 //! | transformers: BERT | [`import`] | [`export`] to [`Format::Bert`] |
 //! | transformers: RoBERTa | [`import`] | [`export`] to [`Format::Roberta`] |
 //! | transformers: XLM-RoBERTa | [`import`] | [`export`] to [`Format::XlmRoberta`] |
@@ -17,7 +17,7 @@
 //! | transformers: CANINE | [`import`] | [`export`] to [`Format::Canine`] |
 //! | transformers: chat templates of language models | [`import`] | [`export`] to the model's format |
 //! | sentence-transformers: what stands around an encoder | [`import`] | [`export`] to the encoder's format |
-//! | llama.cpp: GGUF files of Llama, Qwen 2 and 3, Gemma and Gemma 3, Phi 2 and 3, GPT-NeoX | [`import`] | |
+//! | llama.cpp: GGUF files of Llama, Qwen 2 and 3, Gemma 1 to 3, Phi 2 and 3, GPT-NeoX | [`import`] | |
 //! | CTranslate2 | | [`export`] to [`Format::CTranslate2`] |
 //!
 //! A family is a folder of this crate and a row of the table in `family.rs`, which tells it from the others, reads and
@@ -109,6 +109,10 @@ pub struct ImportConfig {
 pub struct Imported {
     /// The model, with all that its use needs.
     pub bundle: Bundle,
+    /// The architecture, as the other system calls it.
+    pub architecture: &'static str,
+    /// The kinds of numbers that the weights were kept in: `f32`, `bf16`, `Q4_0`.
+    pub stored: Vec<String>,
     /// What was left out, or is done in another way than by the other system; a line each, for the user to know.
     pub notes: Vec<String>,
 }
@@ -161,11 +165,13 @@ pub fn import(folder: &Path, options: &ImportConfig) -> Result<Imported, Interch
     let model_type = reader.setting("model_type").and_then(Value::as_str).unwrap_or_default();
     let classes = reader.setting("architectures").and_then(Value::as_array).into_iter().flatten();
     let classes: Vec<String> = classes.filter_map(Value::as_str).map(str::to_owned).collect();
-    let import = family::import_of(model_type, &classes).ok_or_else(|| InterchangeError::UnknownArchitecture {
+    let found = family::import_of(model_type, &classes);
+    let (architecture, import) = found.ok_or_else(|| InterchangeError::UnknownArchitecture {
         path: reader.config_path(),
         found: model_type.to_owned(),
         classes: classes.clone(),
-        known: family::importable_names(),
+        nearest: family::nearest(model_type, family::importable_names()),
+        known: family::importable_names().collect::<Vec<_>>().join(", "),
     })?;
     let mut bundle = import(&mut reader)?;
     if bundle.model.role() == Role::LanguageModel {
@@ -185,5 +191,5 @@ pub fn import(folder: &Path, options: &ImportConfig) -> Result<Imported, Interch
         Some(_) => notes.push(format!("{MODULES}: not followed here: vectors are made by encoders alone")),
         None => {}
     }
-    Ok(Imported { bundle, notes })
+    Ok(Imported { bundle, architecture, stored: reader.stored, notes })
 }

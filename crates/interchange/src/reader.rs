@@ -34,6 +34,8 @@ pub(crate) struct Reader<'a> {
     pub(crate) options: &'a ImportConfig,
     settings: Map<String, Value>,
     pub(crate) notes: Vec<String>,
+    /// The kinds of numbers of the weights.
+    pub(crate) stored: Vec<String>,
     /// What the tokenizer's files put around a text, if they say.
     pub(crate) frame: Option<Frame>,
     /// The names of special tokens by role, as the settings of the tokenizer have them.
@@ -57,7 +59,9 @@ impl<'a> Reader<'a> {
         }
         let mut settings: Map<String, Value> = files::read_json(&path)?;
         // A setting that is null is not set; an id that is null is a token that does not exist.
-        settings.retain(|key, value| !value.is_null() || key.ends_with("_token_id"));
+        // So is a bound of scores that does not exist.
+        let is_said = |key: &str| key.ends_with("_token_id") || key.ends_with("_softcapping");
+        settings.retain(|key, value| !value.is_null() || is_said(key));
         if let Some(how) = settings.get("quantization_config") {
             let method = how.get("quant_method").unwrap_or(how);
             let problem =
@@ -69,6 +73,7 @@ impl<'a> Reader<'a> {
             options,
             settings,
             notes: Vec::new(),
+            stored: Vec::new(),
             frame: None,
             special_names: BTreeMap::new(),
             reading: ReadingConfig::default(),
@@ -152,6 +157,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// As [`Source::finish`].
     pub(crate) fn finish(&mut self, source: Source) -> Result<(), InterchangeError> {
+        self.stored = source.kinds();
         let left_out = source.finish(self.options.drop_unknown)?;
         if !left_out.is_empty() {
             self.notes.push(format!("tensors that are not in the model are left out: {}", left_out.join(", ")));

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use attentive_weights::{Gguf, HostTensor, Tensors, WeightsError, WeightsFile};
+use attentive_weights::{Gguf, GgufEntry, HostTensor, Tensors, WeightsError, WeightsFile};
 
 use crate::{
     InterchangeError, checkpoint,
@@ -26,6 +26,18 @@ impl File {
         match self {
             Self::Weights(file) => file.names().collect(),
             Self::Gguf(file) => file.tensors().map(|(name, _)| name).collect(),
+        }
+    }
+
+    /// The kinds of numbers of parameters.
+    fn kinds(&self) -> BTreeSet<String> {
+        match self {
+            Self::Weights(file) => file.kinds(),
+            Self::Gguf(file) => {
+                let kind =
+                    |entry: &GgufEntry| entry.kind.as_ref().map_or_else(Clone::clone, |kind| format!("{kind:?}"));
+                file.tensors().map(|(_, entry)| kind(entry)).collect()
+            }
         }
     }
 
@@ -104,6 +116,11 @@ impl Source {
             return Err(InterchangeError::Mismatch { path: folder.to_owned(), problems });
         }
         Ok(Self { folder: folder.to_owned(), files, tensors, problems: Vec::new() })
+    }
+
+    /// The kinds of numbers that the files have: f32, bf16, Q4_0.
+    pub(crate) fn kinds(&self) -> Vec<String> {
+        self.files.iter().flat_map(File::kinds).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// Whether there is a tensor of this name.

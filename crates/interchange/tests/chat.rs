@@ -58,7 +58,7 @@ fn a_template_is_found_wherever_it_is() {
         ),
     ] {
         let folder = folder(&files);
-        let Imported { bundle, notes: found } = read(folder.path());
+        let Imported { bundle, notes: found, .. } = read(folder.path());
         assert_eq!(found, notes);
         assert_eq!(text(&bundle).as_deref(), Some(TEMPLATE), "{files:?}");
         // A token that the settings call null is none, whatever the vocabulary has.
@@ -76,10 +76,10 @@ fn what_is_not_a_template_is_told() {
     let none = read(folder(&[settings(json!({ "chat_template": null }))]).path());
     assert_eq!((text(&none.bundle), none.notes.len()), (None, 0));
     let only_tools = json!([{ "name": "tool_use", "template": "t" }]);
-    let Imported { bundle, notes } = read(folder(&[settings(json!({ "chat_template": only_tools }))]).path());
+    let Imported { bundle, notes, .. } = read(folder(&[settings(json!({ "chat_template": only_tools }))]).path());
     assert_eq!(text(&bundle), None);
     assert!(notes.len() == 1 && notes[0].contains("tool_use"), "{notes:?}");
-    let Imported { bundle, notes } = read(folder(&[("chat_template.jinja", "a\n{% if %}".into())]).path());
+    let Imported { bundle, notes, .. } = read(folder(&[("chat_template.jinja", "a\n{% if %}".into())]).path());
     assert_eq!(text(&bundle), None);
     assert!(notes.len() == 1 && notes[0].contains("chat_template.jinja") && notes[0].contains("line 2"), "{notes:?}");
     let odd = folder(&[settings(json!({ "chat_template": 3 }))]);
@@ -90,13 +90,13 @@ fn what_is_not_a_template_is_told() {
 #[test]
 fn ids_that_end_an_answer_are_brought_in_and_out() {
     let folder = folder(&[("generation_config.json", json!({ "eos_token_id": [258, 7, 9] }).to_string())]);
-    let Imported { bundle, notes } = read(folder.path());
+    let Imported { bundle, notes, .. } = read(folder.path());
     assert_eq!((&bundle.generation.ends[..], notes.len()), (&[258, 7, 9][..], 0), "{notes:?}");
     let out = tempfile::tempdir().unwrap();
     export(&bundle, Format::Gpt2, &ExportConfig::default(), out.path()).unwrap();
     assert_eq!(read(out.path()).bundle.generation, bundle.generation);
     fs::write(folder.path().join("generation_config.json"), json!({ "eos_token_id": [7, 99_999] }).to_string())
         .unwrap();
-    let Imported { bundle, notes } = read(folder.path());
+    let Imported { bundle, notes, .. } = read(folder.path());
     assert!(bundle.generation.ends.is_empty() && notes[0].contains("eos_token_id = [7,99999]"), "{notes:?}");
 }

@@ -29,7 +29,7 @@ fn import(folder: &Path) -> Result<Imported, InterchangeError> {
 }
 
 fn bundle(name: &str) -> Bundle {
-    let Imported { bundle, notes } = import(&golden().path(name)).unwrap();
+    let Imported { bundle, notes, .. } = import(&golden().path(name)).unwrap();
     assert_eq!(notes, [""; 0], "{name}");
     bundle
 }
@@ -326,7 +326,7 @@ fn what_becomes_of_a_score_is_what_the_folder_says() {
         if file == "config.json" {
             fs::remove_file(folder.path().join("modules.json")).unwrap();
         }
-        let Imported { bundle, notes } = import(folder.path()).unwrap();
+        let Imported { bundle, notes, .. } = import(folder.path()).unwrap();
         (bundle, notes)
     };
     const MODULE: &str = r#"[{"idx": 0, "name": "0", "path": "PATH", "type": "sentence_transformers.base.modules.transformer.Transformer"}]"#;

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use attentive_attention::{NormPlacement, RelativeBuckets};
 use attentive_backend::{BackendKind, Device};
 use attentive_bundle::{Bundle, EmbeddingConfig, TextEncoder};
-use attentive_core::{Encoder, TokenMatrix};
+use attentive_core::{Encoder, EncoderInput, TokenMatrix};
 use attentive_engine::{CpuBert, WeightFormat};
 use attentive_interchange::{ExportConfig, Format, ImportConfig, Imported, InterchangeError, export};
 use attentive_model::{BertConfig, EncoderModel, ModelConfig, ModelSpec, PoolerActivation};
@@ -77,7 +77,7 @@ fn on_tensors(bundle: &Bundle, case: &Value, device: &Device) -> Outputs {
 fn packed(bundle: &Bundle, case: &Value) -> Outputs {
     let model = CpuBert::new(&bundle.spec::<BertConfig>().unwrap(), &bundle.params, WeightFormat::F32).unwrap();
     let rows: Vec<Vec<u32>> = field(case, "rows");
-    let encoded = model.encode(&[rows.last().unwrap()]).unwrap();
+    let encoded = model.encode(&[EncoderInput::from(&rows.last().unwrap()[..])]).unwrap();
     let hidden = encoded.texts().next().unwrap().to_vec();
     let scores = model.token_scores(&hidden).map(Result::unwrap);
     let labels = model.label_scores(&encoded).map(Result::unwrap);
@@ -170,7 +170,7 @@ fn models_are_written_as_transformers_writes_them() {
                 }
             }
             fs::remove_file(folder.path().join("attentive_tokenizer.json")).unwrap();
-            let Imported { bundle: again, notes } = read(folder.path()).unwrap();
+            let Imported { bundle: again, notes, .. } = read(folder.path()).unwrap();
             assert_eq!(notes, [""; 0], "{name}");
             assert_eq!((&again.model, &again.params), (&bundle.model, &bundle.params), "{name}");
             let (ours, theirs) = (again.tokenizer().unwrap(), bundle.tokenizer().unwrap());

@@ -88,7 +88,7 @@ fn vectors_are_those_of_sentence_transformers() {
     let mut n_of_queries = 0;
     for case in cases() {
         let folder = folder(&case.place, &case.files);
-        let Imported { bundle, notes } = read(folder.path());
+        let Imported { bundle, notes, .. } = read(folder.path());
         assert_eq!(notes, [""; 0], "{}", case.name);
         let bundle = saved(&bundle);
         // It is written as it was read.

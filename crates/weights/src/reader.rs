@@ -2,7 +2,7 @@
 
 use std::{
     cell::Cell,
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     io::{self, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
@@ -94,6 +94,12 @@ impl WeightsFile {
                 || self.entries.contains_key(&scale_of(name))
         };
         matches!(self.entries.get(name), Some(Ok(stored)) if float(stored))
+    }
+
+    /// The kinds of numbers of the tensors that [`is_float`](Self::is_float) says to be parameters: `f32`, `bf16`, `i8`.
+    pub fn kinds(&self) -> BTreeSet<String> {
+        let kind = |name: &str| Some(format!("{:?}", self.entries.get(name)?.as_ref().ok()?.dtype).to_lowercase());
+        self.names().filter(|name| self.is_float(name)).filter_map(kind).collect()
     }
 
     /// A tensor as f32, from any kind of number; bytes with scales are multiplied by them.

@@ -1,19 +1,22 @@
 //! `attentive import`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use attentive_interchange::{ImportConfig, Imported};
 use clap::Args;
 
+use attentive_task::thousands;
+
 use super::{CaseArgs, check_new, save};
 
-/// Bring in a model of transformers.
+/// Bring in a model of another system: a folder of transformers, or a GGUF file.
 #[derive(Debug, Args)]
 pub(crate) struct Import {
-    /// Its folder (config.json, model.safetensors or pytorch_model.bin, the tokenizer's files), or hf://owner/name, with
-    /// @revision where wanted, of the hub (feature `hub`; HF_TOKEN, HF_HOME and HF_HUB_OFFLINE=1 as everywhere).
-    #[arg(value_name = "FOLDER|hf://OWNER/NAME")]
+    /// Its folder (config.json, model.safetensors or pytorch_model.bin, the tokenizer's files), a file that ends in .gguf, or
+    /// hf://owner/name, with @revision where wanted, of the hub (feature `hub`; HF_TOKEN, HF_HOME and HF_HUB_OFFLINE=1 as
+    /// everywhere).
+    #[arg(value_name = "FOLDER|FILE|hf://OWNER/NAME")]
     source: PathBuf,
     /// Folder of the new model.
     #[arg(long, value_name = "DIR")]
@@ -32,21 +35,44 @@ impl Import {
     pub(super) fn run(self) -> Result<()> {
         check_new(&self.out, self.force)?;
         let options = ImportConfig { drop_unknown: self.drop_unknown, lowercase: self.case.lowercase() };
-        let folder = match self.source.to_str().filter(|source| source.starts_with("hf://")) {
-            Some(address) => fetch(address)?,
-            None => self.source.clone(),
-        };
-        if folder.join("training.json").exists() && !folder.join("config.json").exists() {
+        let folder = local(&self.source)?;
+        if is_ours(&folder) {
             bail!("{} is a model of attentive already; it needs no import", folder.display());
         }
-        let Imported { bundle, notes } = attentive_interchange::import(&folder, &options)?;
-        save(&bundle, &self.out, self.force)?;
+        let imported = attentive_interchange::import(&folder, &options)?;
+        save(&imported.bundle, &self.out, self.force)?;
         report!("imported {} into {}", self.source.display(), self.out.display());
-        for note in notes {
-            report!("note: {note}");
-        }
+        describe(&imported);
         Ok(())
     }
+}
+
+/// Says what was found, what was left out, and what runs it.
+pub(super) fn describe(Imported { bundle, architecture, stored, notes }: &Imported) {
+    let model = &bundle.model;
+    let n_params = thousands(model.n_params() as u64);
+    report!("found: {architecture}, {}, {n_params} parameters kept as {}", model.describe(), stored.join(", "));
+    if let Some(tokenizer) = bundle.processor.tokenizer() {
+        report!("found: a vocabulary of {} tokens", thousands(tokenizer.vocab_size() as u64));
+    }
+    report!("checked: every tensor has its place, and every number is finite");
+    for note in notes {
+        report!("note: {note}");
+    }
+    report!("use: {}", bundle.uses().join(", "));
+}
+
+/// Where a source lies on this machine, once it was fetched.
+pub(super) fn local(source: &Path) -> Result<PathBuf> {
+    match source.to_str().filter(|source| source.starts_with("hf://")) {
+        Some(address) => fetch(address),
+        None => Ok(source.to_owned()),
+    }
+}
+
+/// Whether a folder is a model of attentive.
+pub(super) fn is_ours(folder: &Path) -> bool {
+    folder.join("training.json").exists() && !folder.join("config.json").exists()
 }
 
 /// The folder of a model of the hub in the cache, with a progress bar on a terminal.

@@ -24,6 +24,7 @@ mod plot;
 mod quantize;
 mod recipes;
 mod rerank;
+mod run;
 mod schema;
 mod score;
 mod selftest;
@@ -34,6 +35,7 @@ mod train;
 mod translate;
 
 use std::{
+    ffi::OsString,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -73,6 +75,7 @@ enum Command {
     Tag(tag::Tag),
     Answer(answer::Answer),
     Rerank(rerank::Rerank),
+    Run(run::Run),
     Eval(eval::Eval),
     Compare(compare::Compare),
     Inspect(inspect::Inspect),
@@ -95,13 +98,19 @@ enum Command {
 impl Cli {
     /// The arguments of the process.
     pub(crate) fn of_process() -> Result<Self, clap::Error> {
+        Self::of(std::env::args_os())
+    }
+
+    /// These arguments, the first of which is the program's name.
+    fn of(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         let command = numbers::admit_negative(Self::command());
-        Self::from_arg_matches(&command.try_get_matches()?)
+        Self::from_arg_matches(&command.try_get_matches_from(arguments)?)
     }
 
     pub(crate) fn run(self) -> Result<ExitCode> {
         match self.command {
             Command::Train(command) => command.run(),
+            Command::Run(command) => command.run(),
             Command::Doctor(command) => command.run(),
             Command::Selftest(command) => command.run(),
             Command::Plot(command) => command.run().map(|()| ExitCode::SUCCESS),

@@ -1,0 +1,46 @@
+//! What a model can be used for.
+
+use attentive_model::{EncoderSpec, FamilyVisitor, ModelSpec, Role};
+
+use crate::{Bundle, Params};
+
+/// The commands that an encoder's heads are for, the most particular first.
+pub(crate) fn of_encoder<C: EncoderSpec>(spec: &C) -> Vec<&'static str> {
+    let uses = [
+        ("answer", spec.has_spans()),
+        ("tag", !spec.token_labels().is_empty()),
+        ("rerank", spec.labels().len() == 1),
+        ("classify", !spec.labels().is_empty()),
+        ("fill", spec.has_masked_lm()),
+        ("embed", true),
+        ("similar", true),
+    ];
+    uses.into_iter().filter_map(|(name, there)| there.then_some(name)).collect()
+}
+
+impl<P: Params> Bundle<P> {
+    /// The commands of `attentive` that run this model, the most particular first: `chat` before `generate`.
+    pub fn uses(&self) -> Vec<&'static str> {
+        /// Whether there is a chat template, and whether there are sentinels of hidden spans.
+        struct Uses([bool; 2]);
+        impl FamilyVisitor for Uses {
+            type Output = Vec<&'static str>;
+
+            fn any<C: ModelSpec>(self, _: &C, role: Role) -> Self::Output {
+                let Self([chats, fills]) = self;
+                let uses: &[(&'static str, bool)] = match role {
+                    Role::EncoderDecoder => &[("translate", true), ("summarize", true), ("fill", fills)],
+                    Role::LanguageModel => &[("chat", chats), ("generate", true), ("score", true)],
+                    _ => &[],
+                };
+                uses.iter().filter_map(|&(name, there)| there.then_some(name)).collect()
+            }
+
+            fn encoder<C: EncoderSpec>(self, spec: &C) -> Self::Output {
+                of_encoder(spec)
+            }
+        }
+        let fills = self.processor.tokenizer().is_some_and(|tokenizer| tokenizer.sentinel(0).is_some());
+        self.model.visit(Uses([self.chat.is_some(), fills]))
+    }
+}
