@@ -30,6 +30,8 @@ pub struct MultiHeadAttentionConfig {
     pub qk_norm: Option<NormConfig>,
     /// Whether scores are divided by √d_k (§3.2.1); T5's are not.
     pub scaled: bool,
+    /// Bound of scaled scores, as [`Scoring::cap`].
+    pub cap: Option<f64>,
     /// Probability with which attention weights are dropped; 0 in the paper's text.
     pub dropout: f64,
 }
@@ -58,6 +60,8 @@ pub struct MultiHeadAttention {
     pub n_kv_heads: usize,
     /// Whether scores are divided by √d_k.
     pub scaled: bool,
+    /// Bound of scaled scores.
+    pub cap: Option<f64>,
     /// Probability with which attention weights are dropped.
     pub dropout: f64,
 }
@@ -76,6 +80,7 @@ impl MultiHeadAttentionConfig {
             bias: true,
             qk_norm: None,
             scaled: true,
+            cap: None,
             dropout: 0.0,
         }
     }
@@ -83,7 +88,7 @@ impl MultiHeadAttentionConfig {
     /// Initial parameters. If scores are not divided by √d_k, the initial weights of queries are: they are normal with
     /// variance `1 / (d_model · d_k)`, as T5's (Raffel et al. 2020, in the authors' code).
     pub fn init(&self, init: &Initializer) -> MultiHeadAttention {
-        let Self { d_model, n_heads, n_kv_heads, d_k, d_v, qkv_bias, bias, qk_norm, scaled, dropout } = *self;
+        let Self { d_model, n_heads, n_kv_heads, d_k, d_v, qkv_bias, bias, qk_norm, scaled, cap, dropout } = *self;
         let query = match scaled {
             true => Linear::new(d_model, n_heads * d_k, qkv_bias, init),
             false => Linear {
@@ -101,6 +106,7 @@ impl MultiHeadAttentionConfig {
             n_heads,
             n_kv_heads,
             scaled,
+            cap,
             dropout,
         }
     }
@@ -175,7 +181,7 @@ impl MultiHeadAttention {
     }
 
     fn scoring<'a>(&self, mask: &'a Mask, bias: Option<&'a Tensor<4>>) -> Scoring<'a> {
-        Scoring { mask, bias, scaled: self.scaled }
+        Scoring { mask, bias, scaled: self.scaled, cap: self.cap }
     }
 
     /// `[batch, q_len, d_model]` to `[batch, heads, q_len, d_k]`.

@@ -72,7 +72,7 @@ fn equals_definition(
             };
             let queries = turn(queries, rotation.as_ref());
             let keys = turn(tensor(&k, KV_HEADS), of_all.rotation.as_ref());
-            let scoring = Scoring { mask: &mask, bias: bias.as_ref(), scaled: true };
+            let scoring = Scoring { mask: &mask, bias: bias.as_ref(), scaled: true, cap: None };
             let y = ops::attention(queries, keys, tensor(&v, KV_HEADS), scoring, 0.0, None);
             let expected =
                 definition(first, [&widen(&q), &widen(&k), &widen(&v)], &|h, at, x| score(&positions, h, at, x));

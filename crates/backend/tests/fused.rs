@@ -216,7 +216,7 @@ fn attention_with_a_bias() {
                 let [k, v] = [1, 2].map(|idx| shaped(&x[idx], [batch, heads, k_len, d]));
                 let bias = shaped(&x[3], [of_batch, of_heads, of_queries, k_len]);
                 let mask = Mask { causal, ..Mask::padding(&[k_len, 4], k_len, device) };
-                flat(ops::attention(q, k, v, Scoring { mask: &mask, bias: Some(&bias), scaled }, 0.0, None))
+                flat(ops::attention(q, k, v, Scoring { mask: &mask, bias: Some(&bias), scaled, cap: None }, 0.0, None))
             });
         }
     }

@@ -55,6 +55,8 @@ pub(crate) struct HeadDims {
     pub(crate) d_k: usize,
     pub(crate) d_v: usize,
     pub(crate) scale: f32,
+    /// Bound of scaled scores.
+    pub(crate) cap: Option<f32>,
 }
 
 impl HeadDims {
@@ -128,7 +130,7 @@ pub(crate) fn attend_spans(
     out: &mut Vec<f32>,
     lse: &mut Vec<f32>,
 ) {
-    let HeadDims { heads, kv_heads, d_k, d_v, scale } = dims;
+    let HeadDims { heads, kv_heads, d_k, d_v, scale, cap } = dims;
     let n_queries = q.len() / q_row;
     out.resize(n_queries * dims.outputs(), 0.0);
     lse.resize(n_queries * heads, 0.0);
@@ -144,7 +146,7 @@ pub(crate) fn attend_spans(
     let attend = |(queries, keys, out, lse): (Span, Span, &mut [f32], &mut [f32])| {
         let shape = AttentionShape { batch: 1, heads, kv_heads, q_len: queries.len, k_len: keys.len, d_k, d_v };
         let Sight { causal, window, distances } = sight;
-        let attention = Attention { causal, window, distances, scale, ..Attention::new(shape) };
+        let attention = Attention { causal, window, distances, scale, cap, ..Attention::new(shape) };
         let strides = |row, seq, d| HeadStrides { batch: seq * row, seq: row, head: d };
         let kv = &kv[keys.first * kv_row + kv_row - dims.keys_values()..];
         attention.forward(
@@ -174,10 +176,10 @@ pub(crate) fn attend_cache(
     slots: &Slots,
     out: &mut Vec<f32>,
 ) {
-    let HeadDims { heads, kv_heads, d_k, d_v, scale } = dims;
+    let HeadDims { heads, kv_heads, d_k, d_v, scale, cap } = dims;
     let Sight { window, distances, .. } = sight;
     out.resize(q.len() / q_row * dims.outputs(), 0.0);
     let (slots, k_len) = (slots.as_slice(), slots.len());
-    let step = StepAttention { heads, kv_heads, d_k, d_v, keys_values, slots, k_len, window, distances, scale };
+    let step = StepAttention { heads, kv_heads, d_k, d_v, keys_values, slots, k_len, window, distances, scale, cap };
     step.forward(q, q_row, out);
 }

@@ -86,7 +86,8 @@ impl CpuBert {
             tie_projection,
         } = *config;
         let d_k = d_model / n_heads.max(1);
-        let dims = HeadDims { heads: n_heads, kv_heads: n_heads, d_k, d_v: d_k, scale: 1.0 / (d_k as f32).sqrt() };
+        let dims =
+            HeadDims { heads: n_heads, kv_heads: n_heads, d_k, d_v: d_k, scale: 1.0 / (d_k as f32).sqrt(), cap: None };
         let is_embedded = matches!(positions, PositionsConfig::Sinusoidal | PositionsConfig::Learned { .. });
         // Of those that are added to embeddings, the stack makes nothing.
         let of_stack = relative_buckets.map_or(positions, PositionsConfig::RelativeBuckets);

@@ -23,6 +23,8 @@ pub(crate) struct Projection {
     pub(crate) bias: Option<Vec<f32>>,
     /// Factor of what is projected.
     pub(crate) scale: f32,
+    /// Bound `c` of logits, which become `c · tanh(logit / c)`.
+    pub(crate) cap: Option<f32>,
 }
 
 impl Embedding {
@@ -59,6 +61,9 @@ impl Projection {
         let [d_model, vocab] = self.weight.dims();
         let mut logits = vec![0.0; x.len() / d_model * vocab];
         self.weight.multiply(x, &mut logits, &Epilogue { bias: self.bias.as_deref(), ..Epilogue::default() });
+        if let Some(cap) = self.cap {
+            logits.iter_mut().for_each(|logit| *logit = cap * (*logit / cap).tanh());
+        }
         logits
     }
 
@@ -66,7 +71,8 @@ impl Projection {
     pub(crate) fn scores(&self, scratch: &mut Scratch, want: Want, read: impl FnOnce(&mut Scratch) + Send) -> Scores {
         let [d_model, vocab] = self.weight.dims();
         match want {
-            Want::Top(k) if k > 0 => {
+            // The best of bounded logits need all for their sum.
+            Want::Top(k) if k > 0 && self.cap.is_none() => {
                 let (k, mut top) = (k.min(vocab), None);
                 // One entry into the thread pool per step, not one per product.
                 rayon::scope(|_| {

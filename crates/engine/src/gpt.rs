@@ -65,13 +65,22 @@ impl CpuGpt {
             scale_embeddings,
             tie_projection,
             projection_bias,
+            attention_cap,
+            logit_cap,
         } = *config;
         let d_k = config.head_dim();
         let kv_heads = n_kv_heads.unwrap_or(n_heads);
         let shape = Shape {
             d_model,
             d_ff,
-            dims: HeadDims { heads: n_heads, kv_heads, d_k, d_v: d_k, scale: 1.0 / (d_k as f32).sqrt() },
+            dims: HeadDims {
+                heads: n_heads,
+                kv_heads,
+                d_k,
+                d_v: d_k,
+                scale: 1.0 / (d_k as f32).sqrt(),
+                cap: attention_cap.map(|cap| cap as f32),
+            },
             activation: activation.into(),
             gated,
             bias,
@@ -90,6 +99,7 @@ impl CpuGpt {
             StackPlan { path: "decoder", positions: "positions", n_layers, causal: true, cross: false, full_layers };
         let mut projection = loader.projection(if tie_projection { "embedding" } else { "projection" }, vocab_size);
         projection.bias = projection_bias.then(|| loader.values("projection_bias", &[vocab_size]));
+        projection.cap = logit_cap.map(|cap| cap as f32);
         let scale = if scale_embeddings { (d_model as f32).sqrt() } else { 1.0 };
         let model = Self {
             projection,

@@ -265,7 +265,7 @@ impl<'a> Loader<'a> {
         let d_model = self.shape.d_model;
         let weight = self.borrow(&format!("{path}.weight"), &[vocab, d_model]);
         let weight = self.packed(path, MatRef::new(&weight, vocab, d_model).t());
-        Projection { weight, bias: None, scale: 1.0 }
+        Projection { weight, bias: None, scale: 1.0, cap: None }
     }
 
     /// Embeddings that are `scale` times as large; those that are `tied` to a projection have no table of their own.

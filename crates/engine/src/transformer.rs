@@ -74,7 +74,7 @@ impl CpuTransformer {
         let shape = Shape {
             d_model,
             d_ff,
-            dims: HeadDims { heads: n_heads, kv_heads: n_kv_heads.unwrap_or(n_heads), d_k, d_v, scale },
+            dims: HeadDims { heads: n_heads, kv_heads: n_kv_heads.unwrap_or(n_heads), d_k, d_v, scale, cap: None },
             activation: activation.into(),
             gated,
             bias,

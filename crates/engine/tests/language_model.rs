@@ -102,7 +102,9 @@ fn changes() -> BTreeMap<&'static str, GptConfig> {
         ),
         ("scale_embeddings", GptConfig { scale_embeddings: true, ..base.clone() }),
         ("tie_projection", GptConfig { tie_projection: false, ..base.clone() }),
-        ("projection_bias", GptConfig { projection_bias: true, ..base }),
+        ("projection_bias", GptConfig { projection_bias: true, ..base.clone() }),
+        ("attention_cap", GptConfig { attention_cap: Some(0.5), window: Some(4), ..base.clone() }),
+        ("logit_cap", GptConfig { logit_cap: Some(0.7), ..base }),
     ])
 }
 
@@ -121,6 +123,8 @@ fn every_field_is_followed() {
         window_theta: Some(10.0),
         scale_embeddings: true,
         projection_bias: true,
+        attention_cap: Some(2.0),
+        logit_cap: Some(3.0),
         ..config()
     };
     let serde_json::Value::Object(fields) = serde_json::to_value(whole).unwrap() else { panic!("a table") };

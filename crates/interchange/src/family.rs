@@ -6,7 +6,7 @@ use attentive_bundle::Bundle;
 
 use crate::{
     ExportConfig, InterchangeError, bert, canine, ctranslate2,
-    decoder::{Architecture as _, Gemma, Gemma3, GptNeoX, Llama, Mistral, Opt, Phi, Phi3, Qwen2, Qwen3},
+    decoder::{Architecture as _, Gemma, Gemma2, Gemma3, GptNeoX, Llama, Mistral, Opt, Phi, Phi3, Qwen2, Qwen3},
     gpt2,
     reader::Reader,
     seq2seq, t5,
@@ -70,6 +70,8 @@ families! {
     Qwen3 = Qwen3::FAMILY;
     /// `GemmaForCausalLM` of transformers.
     Gemma = Gemma::FAMILY;
+    /// `Gemma2ForCausalLM` of transformers.
+    Gemma2 = Gemma2::FAMILY;
     /// `Gemma3ForCausalLM` of transformers.
     Gemma3 = Gemma3::FAMILY;
     /// `PhiForCausalLM` of transformers.
@@ -151,19 +153,27 @@ fn importable() -> impl Iterator<Item = (&'static Family, Import)> {
 }
 
 /// The names of the families that can be imported.
-pub(crate) fn importable_names() -> String {
-    names(importable().map(|(family, _)| family.name))
+pub(crate) fn importable_names() -> impl Iterator<Item = &'static str> {
+    importable().map(|(family, _)| family.name)
 }
 
-/// The import of the family that `model_type`, or in its absence one of the `classes`, is of.
-pub(crate) fn import_of(model_type: &str, classes: &[String]) -> Option<Import> {
+/// The name that begins most as `found` does, if it begins so at all: architectures of one line have such names.
+pub(crate) fn nearest(found: &str, known: impl Iterator<Item = &'static str>) -> Option<&'static str> {
+    /// Fewer letters in common say nothing.
+    const LEAST: usize = 3;
+    let in_common = |name: &str| name.chars().zip(found.chars()).take_while(|(a, b)| a == b).count();
+    known.filter(|name| in_common(name) >= LEAST).max_by_key(|name| in_common(name))
+}
+
+/// The name and the import of the family that `model_type`, or in its absence one of the `classes`, is of.
+pub(crate) fn import_of(model_type: &str, classes: &[String]) -> Option<(&'static str, Import)> {
     let is_of_class = |family: &Family| classes.iter().any(|class| is_class(class, family.class_prefix));
     let mut families = importable();
     let found = match model_type {
         "" => families.find(|(family, _)| is_of_class(family)),
         name => families.find(|(family, _)| family.name == name),
     };
-    found.map(|(_, import)| import)
+    found.map(|(family, import)| (family.name, import))
 }
 
 /// Whether a class of transformers is of the family whose classes' names begin with `prefix`.

@@ -15,13 +15,14 @@ use serde_json::{Value, json};
 /// How far a logit may be from transformers'.
 const ALLOWED: f64 = 1e-4;
 
-const FOLDERS: [(&str, Format); 12] = [
+const FOLDERS: [(&str, Format); 13] = [
     ("llama", Format::Llama),
     ("llama-old", Format::Llama),
     ("mistral", Format::Mistral),
     ("qwen2", Format::Qwen2),
     ("qwen3", Format::Qwen3),
     ("gemma", Format::Gemma),
+    ("gemma2", Format::Gemma2),
     ("gemma3", Format::Gemma3),
     ("phi", Format::Phi),
     ("phi3", Format::Phi3),
@@ -159,6 +160,7 @@ fn what_an_architecture_lacks_is_named() {
     };
     for (name, format, expected) in [
         ("gemma3", Format::Llama, "qk_norm: true here, not set there"),
+        ("gemma2", Format::Gemma, "attention_cap: 0.6 here, not set there"),
         ("mistral", Format::Llama, "window: 4 here, not set there"),
         ("qwen2", Format::Llama, "qkv_bias: true here, false there"),
         ("phi", Format::GptNeoX, "projection_bias: true here, not set there"),
@@ -197,7 +199,6 @@ fn settings_are_followed_refused_or_noted() {
         ("llama", json!({ "num_hidden_layers": null }), "num_hidden_layers is missing"),
         ("llama", json!({ "num_hidden_layers": 3 }), "num_hidden_layers is 3"),
         ("phi", json!({ "qk_layernorm": true }), "qk_layernorm is true"),
-        ("gemma3", json!({ "attn_logit_softcapping": 50.0 }), "attn_logit_softcapping is set"),
         ("gemma3", json!({ "query_pre_attn_scalar": 7 }), "query_pre_attn_scalar is 7"),
         ("gemma3", json!({ "layer_types": vec!["full_attention"; 2] }), "layer_types has 2 layers of 3"),
         ("gemma3", json!({ "layer_types": vec!["chunked_attention"; 3] }), "\"chunked_attention\""),

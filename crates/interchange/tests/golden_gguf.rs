@@ -9,11 +9,12 @@ use serde::Deserialize;
 use serde_json::Value;
 
 /// Files, and the folders with what they compute.
-const FILES: [(&str, &str); 9] = [
+const FILES: [(&str, &str); 10] = [
     ("llama", "llama"),
     ("llama-f16", "llama"),
     ("qwen3", "qwen3"),
     ("gemma", "gemma"),
+    ("gemma2", "gemma2"),
     ("gemma3", "gemma3"),
     ("phi", "phi"),
     ("phi3", "phi3"),
@@ -68,7 +69,8 @@ fn models_give_the_log_probabilities_of_transformers() {
 
 #[test]
 fn a_vocabulary_of_sentencepiece_gives_its_ids() {
-    let Imported { bundle, notes } = read("sentencepiece");
+    let Imported { bundle, notes, architecture, stored, .. } = read("sentencepiece");
+    assert_eq!((architecture, stored), ("llama", vec!["F32".to_owned()]));
     assert_eq!(notes, [""; 0]);
     assert_eq!((bundle.generation.begin, bundle.generation.begin_id), (true, Some(1)));
     let tokenizer = bundle.tokenizer().unwrap();

@@ -105,6 +105,7 @@ impl Case {
             bias,
             distances: None,
             scale: self.scale,
+            cap: None,
             dropout: self.dropout,
         }
     }
@@ -476,6 +477,47 @@ fn steps_over_shared_slots() {
             let step = StepAttention { k_len, window, distances, scale, ..new };
             level.during(|| step.forward(&q, q_width, &mut out));
             assert_close(&out, &widen(&expected), 1e-5, 1e-6);
+        }
+    }
+}
+
+/// Bounded scores, written out: of few queries, of many over several blocks of keys, with windows, and of steps over slots.
+#[test]
+fn bounded_scores_are_their_definition() {
+    let (cap, d) = (0.8_f32, 6);
+    for ([q_len, k_len], window) in [([1, 9], None), ([3, 20], Some(5)), ([70, 70], Some(11)), ([80, 300], None)] {
+        let mut data = Fixture::new((q_len * k_len) as u64);
+        let [q, k, v] = [q_len, k_len, k_len].map(|len| data.normal(len * d));
+        let dot = |i: usize, j: usize| -> f64 {
+            (0..d).map(|c| f64::from(q[i * d + c]) * f64::from(k[j * d + c])).sum::<f64>() / (d as f64).sqrt()
+        };
+        let expected: Vec<f64> = (0..q_len)
+            .flat_map(|i| {
+                let last = i + k_len - q_len;
+                let first = window.map_or(0, |window| (last + 1_usize).saturating_sub(window));
+                let cap = f64::from(cap);
+                let scores: Vec<f64> = (first..=last).map(|j| cap * (dot(i, j) / cap).tanh()).collect();
+                let weights = oracle::softmax(&scores, scores.len());
+                let value =
+                    |c: usize| weights.iter().zip(first..).map(|(w, j)| w * f64::from(v[j * d + c])).sum::<f64>();
+                (0..d).map(value).collect::<Vec<f64>>()
+            })
+            .collect();
+        let shape = AttentionShape { batch: 1, heads: 1, kv_heads: 1, q_len, k_len, d_k: d, d_v: d };
+        let attention = Attention { causal: true, window, cap: Some(cap), ..Attention::new(shape) };
+        let keys_values: Vec<f32> = k.chunks(d).zip(v.chunks(d)).flat_map(|(k, v)| [k, v].concat()).collect();
+        let slots: Vec<u32> = (0..k_len as u32).collect();
+        let step = StepAttention { window, cap: Some(cap), ..StepAttention::new([1, 1], [d, d], &keys_values, &slots) };
+        for level in Level::available() {
+            let (mut out, mut of_step) = (vec![f32::NAN; q_len * d], vec![f32::NAN; q_len * d]);
+            level.during(|| {
+                let heads = |x| Heads::new(x, HeadStrides::head_major(1, x.len() / d, d));
+                let to = HeadsMut::new(&mut out, HeadStrides::head_major(1, q_len, d));
+                attention.forward(heads(&q), heads(&k), heads(&v), to, &mut vec![0.0; q_len]);
+                step.forward(&q, d, &mut of_step);
+            });
+            assert_close(&out, &expected, 1e-5, 1e-5);
+            assert_close(&of_step, &expected, 1e-5, 1e-5);
         }
     }
 }

@@ -19,6 +19,11 @@ pub trait CausalModel: LanguageModel<State: Clone + Send + 'static> {
 
     /// The pre-soft-max projection, `[vocab, d_model]`, and its bias, `[vocab]`.
     fn output_projection(&self) -> (Tensor<2>, Option<Tensor<1>>);
+
+    /// Bound `c` of what is projected, which becomes `c · tanh(logit / c)`.
+    fn logit_cap(&self) -> Option<f64> {
+        None
+    }
 }
 
 /// [`LanguageModel::log_probs_of`] of a model that reads a text at once.
@@ -38,6 +43,7 @@ pub fn log_probs_of(model: &impl CausalModel, text: &[TokenId]) -> Result<Vec<f3
         hidden.squeeze_dim::<2>(0).split(SCORED_AT_ONCE, 0).into_iter().zip(targets.chunks(SCORED_AT_ONCE))
     {
         let logits = ops::linear(hidden, projection.clone().transpose(), bias.clone());
+        let logits = ops::bounded(logits, model.logit_cap());
         let places: Vec<i64> = targets.iter().map(|&target| i64::from(target)).collect();
         let places = Tensor::<2, Int>::from_data(TensorData::new(places, [targets.len(), 1]), &logits.device());
         let chosen = log_softmax(logits, 1).gather(1, places);
@@ -64,7 +70,13 @@ impl<M: CausalModel> Objective<M> for CausalLmObjective {
         let hidden = hidden.reshape([rows * seq, d_model]);
         let (projection, bias) = model.output_projection();
         let (targets, ignored) = (&batch.targets, &batch.ignored);
-        let loss = ops::projected_cross_entropy(hidden, projection, bias, targets, ignored, self.label_smoothing);
+        let loss = match model.logit_cap() {
+            None => ops::projected_cross_entropy(hidden, projection, bias, targets, ignored, self.label_smoothing),
+            cap => {
+                let logits = ops::bounded(ops::linear(hidden, projection.transpose(), bias), cap);
+                ops::cross_entropy(logits, targets, ignored, self.label_smoothing)
+            }
+        };
         Loss { sum: loss.divergence, nll_sum: loss.nll, n_targets: batch.n_targets() }
     }
 }

@@ -121,6 +121,7 @@ fn attention<'a>(q: &Float, v: &Float, bias: Option<&'a Float>, args: &'a Attent
         }),
         distances: None,
         scale: args.scale,
+        cap: None,
         dropout: args.dropout.into(),
     }
 }

@@ -16,11 +16,13 @@ pub struct Scoring<'a> {
     pub bias: Option<&'a Tensor<4>>,
     /// Whether scores are divided by √d_k (§3.2.1); T5's are not.
     pub scaled: bool,
+    /// Bound `c` of scaled scores, which become `c · tanh(score / c)` before a bias (Gemma Team 2024, "Gemma 2", §2).
+    pub cap: Option<f64>,
 }
 
 impl<'a> From<&'a Mask> for Scoring<'a> {
     fn from(mask: &'a Mask) -> Self {
-        Self { mask, bias: None, scaled: true }
+        Self { mask, bias: None, scaled: true, cap: None }
     }
 }
 
@@ -54,7 +56,11 @@ pub fn attention<'a>(
     let (scoring, [_, heads, ..], [_, _, k_len, _]) = (scoring.into(), q.dims(), k.dims());
     assert_eq!(k_len, v.dims()[2], "attention: keys and values differ in number");
     #[cfg(feature = "flex")]
-    if scoring.mask.hidden.is_none() && scoring.mask.window != Some(0) && crate::fused::applies(&q) {
+    if scoring.mask.hidden.is_none()
+        && scoring.mask.window != Some(0)
+        && scoring.cap.is_none()
+        && crate::fused::applies(&q)
+    {
         return fused_attention(q, k, v, scoring, rate, pass);
     }
     dropout(attention_weights(q, k, scoring), rate, pass).matmul(share_heads(v, heads))
@@ -103,6 +109,7 @@ pub fn attention_weights<'a>(q: Tensor<4>, k: Tensor<4>, scoring: impl Into<Scor
     let device = q.device();
     let k = share_heads(k, heads);
     let scores = (q * scoring.scale(d_k)).matmul(k.swap_dims(2, 3)); // [batch, heads, q_len, k_len]
+    let scores = bounded(scores, scoring.cap);
     let scores = match scoring.bias {
         Some(bias) => scores + bias.clone(),
         None => scores,
@@ -115,6 +122,14 @@ pub fn attention_weights<'a>(q: Tensor<4>, k: Tensor<4>, scoring: impl Into<Scor
             softmax(scores.mask_fill(hidden.clone(), -1e30), 3).mask_fill(hidden, 0.0)
         }
         None => softmax(scores, 3),
+    }
+}
+
+/// `cap · tanh(x / cap)`, element by element; without a cap, `x`.
+pub fn bounded<const D: usize>(x: Tensor<D>, cap: Option<f64>) -> Tensor<D> {
+    match cap {
+        Some(cap) => (x / cap).tanh() * cap,
+        None => x,
     }
 }
 

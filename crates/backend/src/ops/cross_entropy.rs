@@ -31,23 +31,32 @@ pub fn projected_cross_entropy(
     ignored: &[bool],
     smoothing: f64,
 ) -> CrossEntropy {
-    let ([n, _], [vocab, _]) = (hidden.dims(), projection.dims());
-    assert_eq!((targets.len(), ignored.len()), (n, n), "cross-entropy: a target for each of {n} rows");
-    let negative_entropy = if smoothing > 0.0 { smoothed_negative_entropy(smoothing, vocab) } else { 0.0 };
     #[cfg(feature = "flex")]
     if bias.is_none() && crate::fused::applies(&hidden) {
+        let ([n, _], [vocab, _]) = (hidden.dims(), projection.dims());
+        assert_eq!((targets.len(), ignored.len()), (n, n), "cross-entropy: a target for each of {n} rows");
+        let negative_entropy = smoothed_negative_entropy(smoothing, vocab);
         let n_targets = ignored.iter().filter(|&&ignored| !ignored).count();
         let targets = crate::fused::TargetArgs { ids: targets.into(), ignored: ignored.into(), smoothing };
         let sums = crate::fused::cross_entropy(hidden, projection, targets);
         let [cross_entropy, nll] = [0, 1].map(|idx| sums.clone().narrow(0, idx, 1));
         return CrossEntropy { divergence: cross_entropy + n_targets as f64 * negative_entropy, nll: nll.detach() };
     }
-    let device = hidden.device();
+    cross_entropy(super::linear(hidden, projection.transpose(), bias), targets, ignored, smoothing)
+}
+
+/// As [`projected_cross_entropy`], of logits, `[n, vocab]`, that something happens to after the projection.
+///
+/// # Panics
+/// If there is not one target for each row.
+pub fn cross_entropy(logits: Tensor<2>, targets: &[u32], ignored: &[bool], smoothing: f64) -> CrossEntropy {
+    let ([n, vocab], device) = (logits.dims(), logits.device());
+    assert_eq!((targets.len(), ignored.len()), (n, n), "cross-entropy: a target for each of {n} rows");
+    let negative_entropy = smoothed_negative_entropy(smoothing, vocab);
     let ids: Vec<i64> = targets.iter().zip(ignored).map(|(&id, &skip)| if skip { 0 } else { i64::from(id) }).collect();
     let targets = Tensor::<1, Int>::from_data(TensorData::new(ids, [n]), &device);
     let counts: Vec<f32> = ignored.iter().map(|&ignored| f32::from(u8::from(!ignored))).collect();
     let counts = Tensor::<1>::from_data(TensorData::new(counts, [n]), &device);
-    let logits = super::linear(hidden, projection.transpose(), bias); // [n, vocab]
     let log_p = log_softmax(logits, 1);
     let nll = -log_p.clone().gather(1, targets.reshape([n, 1])).reshape([n]); // [n]
     let nll_sum = (nll.clone() * counts.clone()).sum();
@@ -62,6 +71,9 @@ pub fn projected_cross_entropy(
 
 /// `Σ q ln q` of the smoothed target.
 fn smoothed_negative_entropy(smoothing: f64, vocab: usize) -> f64 {
+    if smoothing == 0.0 {
+        return 0.0;
+    }
     let off = smoothing / vocab as f64;
     let on = 1.0 - smoothing + off;
     on * on.ln() + (vocab - 1) as f64 * off * off.ln()

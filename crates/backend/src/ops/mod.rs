@@ -17,8 +17,8 @@ mod squared_norm;
 
 pub use activation::{Activation, activation, gate};
 pub use adam::{AdamStep, AdamTensors, adam};
-pub use attention::{Scoring, attention, attention_weights};
-pub use cross_entropy::{CrossEntropy, projected_cross_entropy};
+pub use attention::{Scoring, attention, attention_weights, bounded};
+pub use cross_entropy::{CrossEntropy, cross_entropy, projected_cross_entropy};
 pub use dropout::{dropout, residual};
 pub use embedding::embedding;
 pub use linear::linear;

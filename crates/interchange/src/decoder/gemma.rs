@@ -3,7 +3,7 @@
 use attentive_model::GptConfig;
 use serde_json::{Map, Value, json};
 
-use super::{Architecture, Usual, extend, keys::Keys, names::Names, read_llama_like, write_llama_like};
+use super::{Architecture, Usual, extend, keys::Keys, names::Names, read_llama_like, windows, write_llama_like};
 use crate::{InterchangeError, activations};
 
 const USUAL: Usual = Usual { head_dim: Some(256), activation: "gelu_pytorch_tanh", tied: true, ..Usual::LLAMA };
@@ -35,6 +35,47 @@ pub(super) fn read_gemma_like(keys: &mut Keys<'_>) -> Result<GptConfig, Intercha
     let bidirectional = keys.get("use_bidirectional_attention", false)?;
     keys.must(!bidirectional, "use_bidirectional_attention is true; a decoder sees what is before a token");
     Ok(GptConfig { scale_embeddings: true, ..config })
+}
+
+/// What Gemma 2 and 3 have: layers with and without a window, bounds of scores and logits, which without settings are `caps`.
+///
+/// # Errors
+/// As [`Keys::find`].
+pub(super) fn read_layered(
+    keys: &mut Keys<'_>,
+    [of_scores, of_logits]: [Option<f64>; 2],
+    is_full: impl Fn(usize) -> bool,
+) -> Result<GptConfig, InterchangeError> {
+    let config = read_gemma_like(keys)?;
+    let (head_dim, scalar) = (config.head_dim(), keys.get("query_pre_attn_scalar", 256.0)?);
+    keys.must(
+        scalar == head_dim as f64,
+        format!("query_pre_attn_scalar is {scalar}; scores are divided by the root of head_dim, {head_dim}"),
+    );
+    let windows::Windows { window, full_layers } = windows::read(keys, config.n_layers, is_full)?;
+    Ok(GptConfig {
+        attention_cap: keys.find_or("attn_logit_softcapping", of_scores)?,
+        logit_cap: keys.find_or("final_logit_softcapping", of_logits)?,
+        window,
+        full_layers,
+        window_theta: config.window_theta.filter(|_| window.is_some()),
+        ..config
+    })
+}
+
+/// The settings of [`read_layered`].
+pub(super) fn write_layered(config: &GptConfig) -> Map<String, Value> {
+    let mut settings = write_gemma_like(config);
+    let GptConfig { n_layers, window, ref full_layers, .. } = *config;
+    let own = json!({
+        "query_pre_attn_scalar": config.head_dim(),
+        "attn_logit_softcapping": config.attention_cap,
+        "final_logit_softcapping": config.logit_cap,
+        "sliding_window": window,
+        "layer_types": windows::types(n_layers, window, full_layers),
+    });
+    extend(&mut settings, own);
+    settings
 }
 
 /// The settings of [`read_gemma_like`].

@@ -44,6 +44,18 @@ impl<'a> Keys<'a> {
         Ok(self.find(key)?.unwrap_or(default))
     }
 
+    /// The value of `key`; without the setting `default`, and nothing where it is null.
+    ///
+    /// # Errors
+    /// As [`find`](Self::find).
+    pub(crate) fn find_or<T: DeserializeOwned>(
+        &mut self,
+        key: &str,
+        default: Option<T>,
+    ) -> Result<Option<T>, InterchangeError> {
+        if self.settings.contains_key(key) { self.find(key) } else { Ok(default) }
+    }
+
     /// The value of a `key` without which there is no model.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! Decoders of transformers: one configuration of ours, a file of names for each architecture.
 
 mod gemma;
+mod gemma2;
 mod gemma3;
 mod gpt_neox;
 mod keys;
@@ -38,6 +39,7 @@ use crate::{
 
 pub(crate) use self::{
     gemma::Gemma,
+    gemma2::Gemma2,
     gemma3::Gemma3,
     gpt_neox::GptNeoX,
     keys::Keys,

@@ -45,7 +45,7 @@ const NAMES: Names = Names {
 const LLAMA: Architecture =
     Architecture { name: "llama", names: NAMES, pairs_neighbours: true, adapt: |_, config| Ok(config) };
 
-pub(super) const ALL: [Architecture; 8] = [
+pub(super) const ALL: [Architecture; 9] = [
     LLAMA,
     Architecture {
         name: "qwen2",
@@ -60,6 +60,7 @@ pub(super) const ALL: [Architecture; 8] = [
         ..LLAMA
     },
     Architecture { name: "gemma", pairs_neighbours: false, adapt: |_, config| Ok(gemma(config)), ..LLAMA },
+    Architecture { name: "gemma2", pairs_neighbours: false, adapt: gemma2, ..LLAMA },
     Architecture { name: "gemma3", pairs_neighbours: false, adapt: gemma3, ..LLAMA },
     Architecture {
         name: "phi2",
@@ -94,6 +95,18 @@ pub(super) const ALL: [Architecture; 8] = [
 
 fn gemma(config: GptConfig) -> GptConfig {
     GptConfig { activation: Activation::GeluTanh, scale_embeddings: true, ..config }
+}
+
+fn gemma2(metadata: &mut Metadata<'_>, config: GptConfig) -> Result<GptConfig, InterchangeError> {
+    let window = metadata.size("attention.sliding_window")?.filter(|&window| window > 0);
+    Ok(GptConfig {
+        norm: NormPlacement::Both,
+        attention_cap: metadata.float("attn_logit_softcapping")?.filter(|&cap| cap > 0.0),
+        logit_cap: metadata.float("final_logit_softcapping")?.filter(|&cap| cap > 0.0),
+        window,
+        full_layers: if window.is_some() { (1..config.n_layers).step_by(2).collect() } else { Vec::new() },
+        ..gemma(config)
+    })
 }
 
 fn gemma3(metadata: &mut Metadata<'_>, config: GptConfig) -> Result<GptConfig, InterchangeError> {

@@ -9,11 +9,11 @@ use attentive_attention::{PositionsConfig, Rotary, RotaryScaling};
 use attentive_bundle::Bundle;
 use attentive_model::{GptConfig, ModelConfig, ModelSpec};
 use attentive_tokenizer::{Lists, Specials, TokenId, Tokenizer};
-use attentive_weights::{Gguf, GgufKind, HostTensor, Tensors, check_finite};
+use attentive_weights::{Gguf, HostTensor, Tensors, check_finite};
 
 use self::metadata::Metadata;
 use crate::{
-    ImportConfig, Imported, InterchangeError, chat,
+    ImportConfig, Imported, InterchangeError, chat, family,
     layout::Order,
     reader::new_record,
     source::{File, Source},
@@ -38,9 +38,10 @@ pub(crate) fn import(path: &Path, options: &ImportConfig) -> Result<Imported, In
     let Some(architecture) = architectures::ALL.iter().find(|known| known.name == metadata.architecture) else {
         return Err(InterchangeError::UnknownArchitecture {
             path: path.to_owned(),
-            found: metadata.architecture,
             classes: Vec::new(),
+            nearest: family::nearest(&metadata.architecture, architectures::ALL.iter().map(|known| known.name)),
             known: architectures::ALL.map(|known| known.name).join(", "),
+            found: metadata.architecture,
         });
     };
     let names = &architecture.names;
@@ -55,17 +56,15 @@ pub(crate) fn import(path: &Path, options: &ImportConfig) -> Result<Imported, In
     let mut notes = Vec::new();
     let template = metadata.text("tokenizer.chat_template")?;
     let chat = chat::of_text(template, "tokenizer.chat_template", names_of(&*tokenizer), &mut notes);
-    let kinds = kinds_of(&file);
     let unread: Vec<&str> = metadata.unread().into_iter().filter(|key| !is_idle(key)).collect();
     if !unread.is_empty() {
         notes.push(format!("not followed here: {}", unread.join(", ")));
     }
-    if !kinds.is_empty() {
-        notes.push(format!(
-            "its weights are in blocks ({kinds}), and are kept as 32-bit numbers here; --precision packs them"
-        ));
+    if file.tensors().any(|(_, entry)| entry.kind.as_ref().is_ok_and(|kind| kind.block_len() > 1)) {
+        notes.push("its weights are in blocks, and are kept as 32-bit numbers here; --precision packs them".to_owned());
     }
     let mut source = Source::of(path, vec![File::Gguf(Gguf::open(path)?)])?;
+    let stored = source.kinds();
     source.check_layers("block_count", config.n_layers, names.layers)?;
     if source.has(FREQUENCIES) {
         let divisors = source.tensor(FREQUENCIES)?.values;
@@ -90,7 +89,7 @@ pub(crate) fn import(path: &Path, options: &ImportConfig) -> Result<Imported, In
     bundle.generation.begin_id = begin.filter(|_| begin != eos);
     // Nothing in the file says how to draw.
     bundle.generation.sampling.temperature = 0.0;
-    Ok(Imported { bundle, notes })
+    Ok(Imported { bundle, architecture: architecture.name, stored, notes })
 }
 
 /// The names of special tokens by role, as chat templates call them.
@@ -114,24 +113,6 @@ fn is_idle(key: &str) -> bool {
         "tokenizer.ggml.token_type_count",
     ];
     ENDS.iter().any(|end| key.ends_with(end))
-}
-
-/// The kinds of blocks that a file has, most frequent first.
-fn kinds_of(file: &Gguf) -> String {
-    let mut counts: Vec<(String, usize)> = Vec::new();
-    for (_, entry) in file.tensors() {
-        let name = match &entry.kind {
-            Ok(GgufKind::F32 | GgufKind::F16 | GgufKind::BF16) => continue,
-            Ok(kind) => format!("{kind:?}"),
-            Err(name) => name.clone(),
-        };
-        match counts.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, n)) => *n += 1,
-            None => counts.push((name, 1)),
-        }
-    }
-    counts.sort_by_key(|&(_, n)| std::cmp::Reverse(n));
-    counts.into_iter().map(|(name, _)| name).collect::<Vec<_>>().join(", ")
 }
 
 /// The tokenizer, and the token that it puts before a text.

@@ -121,6 +121,8 @@ impl Gpt2Config {
             (!config.parallel, "parallel: the feed-forward network comes after attention"),
             (!config.scale_embeddings, "scale_embeddings: embeddings are taken as they are"),
             (!config.projection_bias, "projection_bias: its projection has no bias"),
+            (config.attention_cap.is_none(), "attention_cap: scores have no bound"),
+            (config.logit_cap.is_none(), "logit_cap: logits have no bound"),
         ];
         let problems: Vec<String> =
             checks.iter().filter(|(holds, _)| !holds).map(|(_, problem)| (*problem).to_owned()).collect();

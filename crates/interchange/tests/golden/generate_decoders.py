@@ -13,7 +13,7 @@ from generate import rounded
 from safetensors.torch import load_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import (
-    AutoTokenizer, Gemma3ForCausalLM, Gemma3TextConfig, GemmaConfig, GemmaForCausalLM, GPTNeoXConfig, GPTNeoXForCausalLM,
+    AutoTokenizer, Gemma2Config, Gemma2ForCausalLM, Gemma3ForCausalLM, Gemma3TextConfig, GemmaConfig, GemmaForCausalLM, GPTNeoXConfig, GPTNeoXForCausalLM,
     LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM, OPTConfig, OPTForCausalLM, Phi3Config, Phi3ForCausalLM,
     PhiConfig, PhiForCausalLM, PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM,
 )  # fmt: skip
@@ -99,6 +99,10 @@ def main(out: Path) -> None:
     )  # fmt: skip
     golden(out, "qwen3", Qwen3ForCausalLM, Qwen3Config, head_dim=4, tie_word_embeddings=True, **llama)
     golden(out, "gemma", GemmaForCausalLM, GemmaConfig, begin=True, head_dim=4, **llama)
+    golden(
+        out, "gemma2", Gemma2ForCausalLM, Gemma2Config, begin=True, head_dim=4, query_pre_attn_scalar=4, sliding_window=3,
+        attn_logit_softcapping=0.6, final_logit_softcapping=0.9, **llama,
+    )  # fmt: skip
     gemma3 = llama | dict(num_hidden_layers=3, head_dim=4, query_pre_attn_scalar=4, sliding_window=3)
     of_layers = {
         "sliding_attention": {"rope_type": "default", "rope_theta": 100.0},

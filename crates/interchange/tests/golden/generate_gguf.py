@@ -41,7 +41,7 @@ def neighbours(rows: np.ndarray, heads: int) -> np.ndarray:
 
 def tensors(folder: Path, config: dict, architecture: str) -> dict[str, np.ndarray]:
     found = {}
-    names = GEMMA3 if architecture == "gemma3" else LAYER
+    names = GEMMA3 if architecture in ["gemma2", "gemma3"] else LAYER
     for name, tensor in load_file(folder / "model.safetensors").items():
         stem, end = name.rsplit(".", 1)
         parts = stem.split(".layers.")
@@ -91,7 +91,10 @@ def settings(writer: gguf.GGUFWriter, config: dict, architecture: str) -> None:
         writer.add_rope_scaling_factor(rotary["factor"])
     writer.add_rope_freq_base(rotary["rope_theta"])
     writer.add_rope_dimension_count(int(head_dim * rotary.get("partial_rotary_factor", 1)))
-    if architecture in ["gemma3", "phi3"]:
+    if architecture == "gemma2":
+        writer.add_attn_logit_softcapping(config["attn_logit_softcapping"])
+        writer.add_final_logit_softcapping(config["final_logit_softcapping"])
+    if architecture in ["gemma2", "gemma3", "phi3"]:
         writer.add_sliding_window(config["sliding_window"])
     if architecture == "gptneox":
         writer.add_parallel_residual(config["use_parallel_residual"])
@@ -182,7 +185,7 @@ def sentencepiece_bpe(out: Path) -> None:
 def main(out: Path) -> None:
     (out / "gguf").mkdir(exist_ok=True)
     for source, architecture in [
-        ("llama", "llama"), ("qwen3", "qwen3"), ("gemma", "gemma"), ("gemma3", "gemma3"), ("phi", "phi2"),
+        ("llama", "llama"), ("qwen3", "qwen3"), ("gemma", "gemma"), ("gemma2", "gemma2"), ("gemma3", "gemma3"), ("phi", "phi2"),
         ("phi3", "phi3"), ("gpt-neox", "gptneox"), ("gpt-neox-in-turn", "gptneox"),
     ]:  # fmt: skip
         golden(out, source, architecture)

@@ -26,7 +26,7 @@ impl Attention<'_> {
     /// As [`forward`](Self::forward); `out` and `d_out` are `[batch, heads, q_len, d_v]`.
     ///
     /// # Panics
-    /// If a view does not fit its slice, or heads of a gradient overlap.
+    /// If a view does not fit its slice, heads of a gradient overlap, or scores have a cap.
     #[allow(clippy::too_many_arguments, reason = "operands and their sizes")]
     pub fn backward(
         &self,
@@ -39,6 +39,7 @@ impl Attention<'_> {
         gradients: AttentionGradients<'_>,
     ) {
         let AttentionShape { batch, heads, kv_heads, q_len, k_len, d_k, d_v } = self.shape;
+        assert!(self.cap.is_none(), "the backward pass of bounded scores is not here");
         self.check(q, k, v, lse.len());
         out.check("outputs", [batch, heads, q_len, d_v]);
         d_out.check("output gradients", [batch, heads, q_len, d_v]);

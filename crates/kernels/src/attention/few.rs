@@ -36,6 +36,7 @@ fn attend_kernel<S: Simd>(
         for (j, score) in weights.iter_mut().enumerate() {
             *score = s.sum(dot(s, q.row(r), k.row(j)));
         }
+        block.bound(s, weights);
         block.hide_far(r, weights);
         let bias = block.bias(r, weights.len());
         let lowest = s.splat(f32::NEG_INFINITY);

@@ -80,6 +80,9 @@ pub struct Attention<'a> {
     pub distances: Option<DistanceBias<'a>>,
     /// Factor of the products of queries and keys: `1 / √d_k` in the paper, 1 in T5.
     pub scale: f32,
+    /// Bound `c` of scaled scores, which become `c · tanh(score / c)` before a bias (Gemma Team 2024, "Gemma 2", §2); for the
+    /// forward pass alone.
+    pub cap: Option<f32>,
     /// Dropout on the weights, a row of the mask for each of the `[batch, heads, q_len]` queries and `k_len` columns.
     pub dropout: Dropout,
 }
@@ -157,6 +160,7 @@ impl<'a> Attention<'a> {
             bias: None,
             distances: None,
             scale,
+            cap: None,
             dropout: Dropout::NONE,
         }
     }
@@ -318,7 +322,7 @@ impl<'a> HeadCall<'a> {
 
     fn keys(&self, i: usize, rows: usize, j: usize, cols: usize) -> weights::Block<'_> {
         let AttentionShape { heads, q_len, k_len, .. } = self.call.attention.shape;
-        let Attention { window, scale, dropout, .. } = *self.call.attention;
+        let Attention { window, scale, cap, dropout, .. } = *self.call.attention;
         // Position of the block's key 0, relative to the first query's.
         let own = (i + k_len) as isize - (q_len + j) as isize;
         weights::Block {
@@ -327,6 +331,7 @@ impl<'a> HeadCall<'a> {
             first: window.map_or(isize::MIN, |window| own + 1 - window.min(k_len) as isize),
             first_unseen: self.ahead().map_or(isize::MAX - rows as isize, |ahead| own + ahead as isize),
             scale,
+            cap,
             hidden: self.hidden.as_deref().map(|hidden| &hidden[j..j + cols]),
             bias: self.bias.map(|bias| RowBias { start: bias.start + i as isize * bias.step + j as isize, ..bias }),
             dropout,

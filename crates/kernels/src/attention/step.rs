@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use super::DistanceBias;
 use super::few::weighted_sum;
 use super::forward::MIN_PARALLEL;
-use super::weights::dot;
+use super::weights::{bound, dot};
 use crate::extent::{elements, work};
 use crate::math::exp;
 use crate::scratch::Scratch;
@@ -50,6 +50,8 @@ pub struct StepAttention<'a> {
     pub distances: Option<DistanceBias<'a>>,
     /// Factor of the products of queries and keys: `1 / √d_k` in the paper, 1 in T5.
     pub scale: f32,
+    /// Bound of scaled scores, as [`Attention::cap`](crate::Attention::cap).
+    pub cap: Option<f32>,
 }
 
 impl<'a> StepAttention<'a> {
@@ -61,7 +63,7 @@ impl<'a> StepAttention<'a> {
         slots: &'a [u32],
     ) -> Self {
         let (k_len, scale) = (slots.len(), 1.0 / (d_k as f32).sqrt());
-        Self { heads, kv_heads, d_k, d_v, keys_values, slots, k_len, window: None, distances: None, scale }
+        Self { heads, kv_heads, d_k, d_v, keys_values, slots, k_len, window: None, distances: None, scale, cap: None }
     }
 
     /// Attention of the new positions of each row, `[rows, new]`, to themselves and all before them.
@@ -131,6 +133,9 @@ fn attend_kernel<S: Simd>(s: S, step: &StepAttention<'_>, first: usize, slots: &
         for (weight, &slot) in weights.iter_mut().zip(slots) {
             let key = &keys_values[slot as usize * width + kv * d_k..][..d_k];
             *weight = s.sum(dot(s, q, key));
+        }
+        if let Some(cap) = step.cap {
+            bound(s, &mut weights, step.scale, cap);
         }
         let bias = step.distances.map(|distances| {
             let values = distances.head(heads, h);

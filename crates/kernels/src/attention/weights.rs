@@ -2,7 +2,7 @@
 
 use super::RowBias;
 use crate::dropout::WORD;
-use crate::math::exp;
+use crate::math::{exp, tanh};
 use crate::matmul::A_STRIDE;
 use crate::simd::{Simd, dispatch};
 use crate::{Dropout, MatMut, MatRef};
@@ -19,6 +19,8 @@ pub(super) struct Block<'a> {
     pub(super) first_unseen: isize,
     /// Factor of scores.
     pub(super) scale: f32,
+    /// Bound of scaled scores.
+    pub(super) cap: Option<f32>,
     /// Added to the scores of each key: minus infinity hides it.
     pub(super) hidden: Option<&'a [f32]>,
     /// Added to scores.
@@ -37,6 +39,14 @@ impl Block<'_> {
     #[inline(always)]
     pub(super) fn seen(&self, row: usize) -> usize {
         self.first_unseen.saturating_add(row as isize).clamp(0, self.cols as isize) as usize
+    }
+
+    /// Bounds the products of a row.
+    #[inline(always)]
+    pub(super) fn bound<S: Simd>(&self, s: S, products: &mut [f32]) {
+        if let Some(cap) = self.cap {
+            bound(s, products, self.scale, cap);
+        }
     }
 
     /// Makes the scores of a row that are before its window vanish.
@@ -75,6 +85,16 @@ impl Block<'_> {
     }
 }
 
+/// Products of queries and keys to those whose scaled scores are `cap · tanh(score / cap)`.
+#[inline(always)]
+pub(super) fn bound<S: Simd>(s: S, products: &mut [f32], scale: f32, cap: f32) {
+    let (inner, outer) = (s.splat(scale / cap), s.splat(cap / scale));
+    for i in (0..products.len()).step_by(S::LANES) {
+        let bounded = tanh(s, s.mul(s.load(products, i), inner));
+        s.store(products, i, s.mul(bounded, outer));
+    }
+}
+
 /// A query's running soft-max.
 #[derive(Clone, Copy)]
 pub(super) struct Running {
@@ -101,6 +121,7 @@ fn weights_kernel<S: Simd>(s: S, block: &Block<'_>, scores: &mut [f32], running:
     for (r, (row, running)) in scores.chunks_mut(A_STRIDE).zip(running).take(block.rows).enumerate() {
         let (row, unseen) = row[..block.cols].split_at_mut(block.seen(r));
         unseen.fill(0.0);
+        block.bound(s, row);
         block.hide_far(r, row);
         let bias = block.bias(r, row.len());
         let lowest = s.splat(f32::NEG_INFINITY);

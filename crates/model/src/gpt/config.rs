@@ -86,6 +86,12 @@ pub struct GptConfig {
     /// Whether the pre-soft-max projection has a bias, as Phi's.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub projection_bias: bool,
+    /// Bound `c` of attention's scores, which become `c · tanh(score / c)`, as Gemma 2's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attention_cap: Option<f64>,
+    /// Bound `c` of logits, which become `c · tanh(logit / c)`, as Gemma 2's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logit_cap: Option<f64>,
 }
 
 fn gelu_tanh() -> Activation {
@@ -135,6 +141,8 @@ impl GptConfig {
             scale_embeddings: false,
             tie_projection: true,
             projection_bias: false,
+            attention_cap: None,
+            logit_cap: None,
         }
     }
 
@@ -181,6 +189,7 @@ impl GptConfig {
                 qkv_bias: self.qkv_bias.unwrap_or(self.bias),
                 bias: self.bias,
                 qk_norm: self.qk_norm.then_some(NormConfig { d_model: d_k, ..norm }),
+                cap: self.attention_cap,
                 dropout: self.attention_dropout,
                 ..MultiHeadAttentionConfig::new(self.d_model, self.n_heads.max(1))
             },
@@ -229,7 +238,11 @@ impl ModelSpec for GptConfig {
             ("head_dim", self.head_dim.unwrap_or(1)),
         ])?;
         checks::probabilities(&[("dropout", self.dropout), ("attention_dropout", self.attention_dropout)])?;
-        checks::positive(&[("epsilon", self.epsilon)])?;
+        checks::positive(&[
+            ("epsilon", self.epsilon),
+            ("attention_cap", self.attention_cap.unwrap_or(1.0)),
+            ("logit_cap", self.logit_cap.unwrap_or(1.0)),
+        ])?;
         if self.head_dim.is_none() {
             checks::heads(self.d_model, self.n_heads)?;
         }
@@ -290,6 +303,7 @@ impl ModelSpec for GptConfig {
             window: self.window,
             full_layers: self.full_layers.clone(),
             window_rotary: self.window_rotary(),
+            logit_cap: self.logit_cap,
         }
     }
 

@@ -51,6 +51,8 @@ pub struct Gpt {
     full_layers: Vec<usize>,
     #[module(skip)]
     window_rotary: Option<Rotary>,
+    #[module(skip)]
+    logit_cap: Option<f64>,
 }
 
 /// The contexts of attention of some positions: of the layers with the model's window, and of those that see everything.
@@ -90,7 +92,7 @@ impl Gpt {
     /// Scores of every token: `[..., d_model]` to `[..., vocab]`.
     pub fn logits<const D: usize>(&self, hidden: Tensor<D>) -> Tensor<D> {
         let bias = self.projection_bias.as_ref().map(Param::val);
-        ops::linear(hidden, self.projection().weight.val().transpose(), bias)
+        ops::bounded(ops::linear(hidden, self.projection().weight.val().transpose(), bias), self.logit_cap)
     }
 
     /// The contexts of attention for the positions `first .. first + new`.

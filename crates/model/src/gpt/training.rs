@@ -12,6 +12,10 @@ impl CausalModel for Gpt {
         self.forward(token_tensor(tokens, &self.device()), pass)
     }
 
+    fn logit_cap(&self) -> Option<f64> {
+        self.logit_cap
+    }
+
     fn output_projection(&self) -> (Tensor<2>, Option<Tensor<1>>) {
         (self.projection().weight.val(), self.projection_bias.as_ref().map(Param::val))
     }

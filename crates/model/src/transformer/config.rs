@@ -168,6 +168,7 @@ impl TransformerConfig {
                 bias: self.bias,
                 qk_norm: None,
                 scaled: self.scale_scores,
+                cap: None,
                 dropout: self.attention_dropout,
             },
             feed_forward: FeedForwardConfig {
