@@ -17,6 +17,9 @@ pub(crate) const OF_PROCESSOR: &str = "chat_template.json";
 /// The name of the template that conversations without tools are rendered by.
 const DEFAULT: &str = "default";
 
+/// The roles of special tokens that a template may write.
+const ROLES: [&str; 7] = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
+
 /// Templates by their names, and the file that they come from.
 type Templates = (&'static str, BTreeMap<String, String>);
 
@@ -107,10 +110,24 @@ fn text(path: &Path) -> Result<String, InterchangeError> {
     String::from_utf8(bytes).map_err(InterchangeError::damaged(path))
 }
 
-/// Writes a template where transformers finds it.
+/// Writes a template where transformers finds it, beside a tokenizer that was written before. A role of a special token
+/// that the template was given no name for has none there, unless a text begins with it.
 ///
 /// # Errors
-/// [`InterchangeError::Io`].
+/// [`InterchangeError::Io`], [`InterchangeError::Damaged`].
 pub(crate) fn write(template: &ChatTemplate, folder: &Path) -> Result<(), InterchangeError> {
-    files::write(&folder.join(TEMPLATE), template.text().as_bytes())
+    files::write(&folder.join(TEMPLATE), template.text().as_bytes())?;
+    let path = folder.join(SETTINGS);
+    if template.tokens().is_empty() || !path.is_file() {
+        return Ok(());
+    }
+    let mut settings: Map<String, Value> = files::read_json(&path)?;
+    let begins = settings.get("add_bos_token") == Some(&Value::Bool(true));
+    let is_unnamed = |role: &str| ROLES.contains(&role) && !template.tokens().contains_key(role);
+    for (role, name) in &mut settings {
+        if is_unnamed(role) && !(begins && role == ROLES[0]) {
+            *name = Value::Null;
+        }
+    }
+    files::write_json(&path, &settings)
 }

@@ -43,7 +43,7 @@ impl Variables {
         Ok(Self(BTreeMap::from([(name.to_owned(), value)])))
     }
 
-    /// These variables and others, which stand in the place of those of their name.
+    /// These variables and others, which replace those of their name.
     #[must_use]
     pub fn and(mut self, others: Self) -> Self {
         self.0.extend(others.0);
@@ -72,7 +72,7 @@ pub struct Message {
     /// What is said.
     pub content: String,
     /// What else the message has, for templates that read it: `tool_calls`, `name`, `reasoning_content`. A `content` here
-    /// stands in the place of the other one, where it is more than a text.
+    /// replaces the other one, where it is more than a text.
     #[serde(flatten)]
     pub fields: Variables,
 }

@@ -34,7 +34,7 @@ pub enum ChatError {
         name: String,
     },
     /// The last message, with what the model is told before it, is longer than the model has positions for.
-    #[error("the last message and what stands around it have {0}; shorten the message or the system's text")]
+    #[error("the last message and the text around it have {0}; shorten the message or the system's text")]
     TooLong(TooLong),
     /// The model has no template.
     #[error(

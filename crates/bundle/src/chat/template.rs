@@ -101,7 +101,7 @@ impl ChatTemplate {
         }
         let time = *time;
         let tokens = self.tokens.iter().map(|(role, name)| (&**role, Value::from(&**name)));
-        // Later ones stand in the place of earlier ones of their name.
+        // Later ones replace earlier ones of their name.
         let context = tokens
             .chain([("tools", Value::from(())), ("documents", Value::from(()))])
             .chain([("strftime_now", Value::from_function(move |format: &str| python::strftime(time, format)))])

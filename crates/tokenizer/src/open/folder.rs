@@ -22,7 +22,9 @@ pub(super) fn open(folder: &Path, options: &OpenOptions) -> Result<Opened, Token
         if path.is_file() {
             let text = files::read_text(&path)?;
             if file::is_ours(&text) {
-                return load(&path).map(Opened::boxed);
+                // Special tokens are those of the file; how settings beside it name them is for others to know.
+                let special_names = Settings::read(folder).map(|settings| settings.names).unwrap_or_default();
+                return Ok(Opened { special_names, ..Opened::boxed(load(&path)?) });
             }
             let value: Value = serde_json::from_str(&text).map_err(TokenizerError::json(&path))?;
             if !tokenizer_json::is_theirs(&value) {
