@@ -136,6 +136,8 @@ const RANGES: &[(&str, Range)] = &[
     ("decoding.max_len", Whole(1, 1 << 16)),
     ("min_len", Whole(0, 1 << 16)),
     ("no_repeat_ngram", Whole(0, 1 << 16)),
+    ("begin_id", ID),
+    ("ends", ID),
     ("suppressed", ID),
     ("bad_words", ID),
     ("forced_first", ID),
