@@ -221,9 +221,8 @@ pub(crate) fn export_decoder(
     Ok(None)
 }
 
-/// Classes of transformers that read WordPiece with names of its own for special tokens, and Unigram models.
-const MPNET: &str = "MPNetTokenizer";
-const OF_PIECES: [&str; 2] = ["XLMRobertaTokenizer", "AlbertTokenizer"];
+/// Classes of transformers that take a vocabulary of their kind from a `tokenizer.json`.
+const OF_JSON: [&str; 3] = ["XLMRobertaTokenizer", "AlbertTokenizer", "MPNetTokenizer"];
 
 /// Writes a tokenizer as `class`, or the class for its kind, `BertTokenizer` or `RobertaTokenizer`, reads it, where that is
 /// possible, and in our own file.
@@ -243,16 +242,13 @@ pub(crate) fn export_encoder(
     let settings = folder.join(SETTINGS);
     if let Some((words, lowercase)) = model.as_ref().and_then(attentive_tokenizer::Model::wordpiece_vocab) {
         files::write(&folder.join(WORDS), words.as_bytes())?;
-        let mut config = match class {
-            MPNET => named(tokenizer, class, max_len),
-            _ => json!({ "tokenizer_class": "BertTokenizer", "model_max_length": max_len }),
-        };
-        config["do_lower_case"] = json!(lowercase);
+        let config =
+            json!({ "tokenizer_class": "BertTokenizer", "do_lower_case": lowercase, "model_max_length": max_len });
         files::write_json(&settings, &config)?;
         return Ok(None);
     }
     let json = model.as_ref().and_then(attentive_tokenizer::Model::hugging_face_json);
-    if let Some(json) = json.filter(|_| OF_PIECES.contains(&class)) {
+    if let Some(json) = json.filter(|_| OF_JSON.contains(&class)) {
         files::write(&folder.join(TOKENIZER), json.as_bytes())?;
         files::write_json(&settings, &named(tokenizer, class, max_len))?;
         return Ok(None);

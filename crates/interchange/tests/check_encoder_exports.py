@@ -4,7 +4,7 @@
     cargo build --release --package attentive-cli
     python check_encoder_exports.py MODEL TEXT FORMAT [TARGET_FOLDER]
 
-MODEL is a model's folder, TEXT a file with a sentence a line, FORMAT bert, roberta or canine. Vectors and, of a
+MODEL is a model's folder, TEXT a file with a sentence a line, FORMAT bert, canine or another encoder's. Vectors and, of a
 classifier, probabilities must be equal within 1e-4.
 """
 

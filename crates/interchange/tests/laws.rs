@@ -8,7 +8,8 @@ use attentive_bundle::{Bundle, DecodingConfig, GenerationConfig};
 use attentive_decode::SamplingConfig;
 use attentive_interchange::{ExportConfig, Format, ImportConfig, export};
 use attentive_model::{
-    BertConfig, CanineConfig, FamilyVisitor, GptConfig, ModelConfig, ModelSpec, Role, TransformerConfig, t5::T5Widths,
+    BertConfig, CanineConfig, FamilyVisitor, GptConfig, ModelConfig, ModelSpec, PoolerActivation, Role,
+    TransformerConfig, t5::T5Widths,
 };
 use attentive_testkit::named;
 use attentive_tokenizer::{BpeTrainer, ByteLevelBpeTrainer, Bytes, CodePoints, Tokenizer, WordPieceTrainer};
@@ -178,6 +179,39 @@ proptest! {
             ..like(tokenizer.vocab_size(), 9, [n_layers, n_heads, n_heads * d_k])
         };
         let format = if is_roberta { Format::Roberta } else { Format::Bert };
+        comes_back(&bundle(ModelConfig::Bert(config), tokenizer), format, true)?;
+    }
+
+    #[test]
+    fn encoders_of_bert_s_kin(
+        [n_layers, n_heads, d_k] in sizes(),
+        activation in activations(),
+        format in prop_oneof![Just(Format::DistilBert), Just(Format::Electra), Just(Format::Albert)],
+        [is_mapped, masked_lm, tie_projection] in any::<[bool; 3]>(),
+        (n_labels, n_groups) in (prop_oneof![Just(0_usize), 2..5_usize], 1..4_usize),
+    ) {
+        let tokenizer = words();
+        let (is_albert, is_electra) = (format == Format::Albert, format == Format::Electra);
+        let d_model = n_heads * d_k;
+        let config = BertConfig {
+            d_ff: 7,
+            attention_dropout: 0.25,
+            activation: if is_electra && masked_lm { Activation::Gelu } else { activation },
+            n_segments: if format == Format::DistilBert { 0 } else { 2 },
+            d_embedding: (is_albert || is_electra && is_mapped).then_some(d_model + 1),
+            n_layer_groups: is_albert.then_some(n_groups.min(n_layers)),
+            pooler: n_labels > 0,
+            pooler_activation: match format {
+                Format::DistilBert => PoolerActivation::Relu,
+                Format::Electra => PoolerActivation::Gelu,
+                _ => PoolerActivation::Tanh,
+            },
+            masked_lm,
+            next_sentence: false,
+            labels: (0..n_labels).map(|n| format!("label {n}")).collect(),
+            tie_projection: tie_projection || !masked_lm,
+            ..BertConfig::bert_like(tokenizer.vocab_size(), 9, [n_layers, n_heads, d_model])
+        };
         comes_back(&bundle(ModelConfig::Bert(config), tokenizer), format, true)?;
     }
 

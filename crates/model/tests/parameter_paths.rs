@@ -1,6 +1,6 @@
 //! Parameter paths are an API: checkpoints are read by them.
 
-use attentive_attention::{NormPlacement, PositionsConfig};
+use attentive_attention::{NormPlacement, PositionsConfig, RelativeBuckets};
 use attentive_backend::BackendKind;
 use attentive_model::{BertConfig, CanineConfig, CellKind, GptConfig, ModelSpec, RnnConfig, TransformerConfig};
 
@@ -57,6 +57,24 @@ fn bert_parameter_paths_stay_what_they_are() {
         token_labels: vec!["c".into(), "d".into(), "e".into()],
         spans: true,
         ..BertConfig::bert_like(5, 3, [1, 2, 4])
+    };
+    let model = config.init(&BackendKind::Flex.device().unwrap(), 0).unwrap();
+    let paths: Vec<String> =
+        attentive_weights::param_shapes(&model).iter().map(|p| format!("{} {:?}", p.name, p.shape)).collect();
+    insta::assert_snapshot!(paths.join("\n"));
+}
+
+/// What BERT's kin have beside: a map after embeddings, biases of distances, one layer for all; and no segments.
+#[test]
+fn parameter_paths_of_berts_kin_stay_what_they_are() {
+    let config = BertConfig {
+        n_segments: 0,
+        d_embedding: Some(2),
+        n_layer_groups: Some(1),
+        relative_buckets: Some(RelativeBuckets { n_buckets: 6, max_distance: 7 }),
+        next_sentence: false,
+        tie_projection: false,
+        ..BertConfig::bert_like(5, 3, [2, 2, 4])
     };
     let model = config.init(&BackendKind::Flex.device().unwrap(), 0).unwrap();
     let paths: Vec<String> =

@@ -34,11 +34,15 @@ def of_settings(tokenizer, folder: Path) -> None:
     tokenizer.save_pretrained(str(folder))
 
 
-def mpnet_tokenizer(folder: Path) -> MPNetTokenizer:
+def mpnet_tokenizer(folder: Path, as_json: bool) -> MPNetTokenizer:
     vocabulary = ["<s>", "<pad>", "</s>", "[UNK]", *WORDS.split(), "<mask>"]
-    tokenizer = MPNetTokenizer(vocab={token: n for n, token in enumerate(vocabulary)})
-    of_settings(tokenizer, folder)
-    return tokenizer
+    if as_json:
+        tokenizer = MPNetTokenizer(vocab={token: n for n, token in enumerate(vocabulary)})
+        of_settings(tokenizer, folder)
+        return tokenizer
+    (folder / "vocab.txt").write_text("".join(f"{word}\n" for word in vocabulary), encoding="utf-8")
+    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "MPNetTokenizer"}) + "\n")
+    return MPNetTokenizer.from_pretrained(str(folder))
 
 
 def albert_tokenizer(folder: Path) -> AlbertTokenizer:
@@ -141,8 +145,10 @@ if __name__ == "__main__":
     xlm_roberta("xlm-roberta-classification", pieces_json, XLMRobertaForSequenceClassification, **CLASSES)
     xlm_roberta("xlm-roberta-model", pieces_json, XLMRobertaModel)
 
-    mpnet = lambda name, model, **settings: kin(out, name, mpnet_tokenizer, model, MPNetConfig, **settings)
-    mpnet("mpnet-masked-lm", MPNetForMaskedLM)
+    mpnet = lambda name, model, as_json=True, **settings: kin(
+        out, name, lambda folder: mpnet_tokenizer(folder, as_json), model, MPNetConfig, **settings
+    )
+    mpnet("mpnet-masked-lm", MPNetForMaskedLM, as_json=False)
     mpnet("mpnet-classification", MPNetForSequenceClassification, **CLASSES)
     mpnet("mpnet-model", MPNetModel)
 

@@ -155,6 +155,7 @@ pub(super) fn bert(settings: &mut Settings, options: &OpenOptions) -> Result<Ope
     let is_usual = strips.unwrap_or(lowercase) == lowercase
         && splits_chinese
         && named("unk_token", "[UNK]")
+        && ["[CLS]", "[SEP]"].iter().all(|name| vocab.iter().any(|token| token == name))
         && !settings.added.iter().any(|token| token.normalized);
     if is_usual {
         let inner = WordPiece::new(WordPieceFile { lowercase, vocab }).map_err(TokenizerError::invalid(&path))?;

@@ -71,8 +71,9 @@ fn open_json(
     let of_class = !class.is_empty() && !known::OF_ANY_KIND.contains(&&*class);
     let tokenizer = tokenizer_json::read(path, &value, text, &settings.names, of_class)?;
     // These classes put their own special tokens around a text, by the names of the settings.
-    let encloses =
-        class == "RemBertTokenizer" || known::BERT_LIKE.contains(&&*class) || known::ROBERTA_LIKE.contains(&&*class);
+    let encloses = ["RemBertTokenizer", "XLMRobertaTokenizer", "CamembertTokenizer"].contains(&&*class)
+        || known::BERT_LIKE.contains(&&*class)
+        || known::ROBERTA_LIKE.contains(&&*class);
     let of_class = classes::enclosed(&*tokenizer, known::n_between(&class)).filter(|_| encloses);
     let frame = of_class.or_else(|| frame_of(&value));
     Ok(Opened { frame, ..Opened::boxed(tokenizer) })

@@ -208,7 +208,8 @@ pub(super) const ROBERTA_LIKE: [&str; 5] =
 
 /// How many tokens that end a text a class puts between two: 2 in RoBERTa and what does as it does, 1 in BERT.
 pub(super) fn n_between(class: &str) -> usize {
-    if class == "MPNetTokenizer" || ROBERTA_LIKE.contains(&class) { 2 } else { 1 }
+    let of_kin = ["MPNetTokenizer", "XLMRobertaTokenizer", "CamembertTokenizer"];
+    if of_kin.contains(&class) || ROBERTA_LIKE.contains(&class) { 2 } else { 1 }
 }
 
 /// Classes that stand for any tokenizer, which is as its `tokenizer.json` says.

@@ -179,7 +179,7 @@ impl Settings {
             }
             let [lstrip, rstrip] = match (self.class.as_deref(), role) {
                 (Some("ByT5Tokenizer"), _) => [true, true],
-                (Some("CamembertTokenizer"), "mask_token") => [true, false],
+                (Some("CamembertTokenizer" | "MPNetTokenizer"), "mask_token") => [true, false],
                 _ => [false, false],
             };
             let token = Unplaced::of(&Value::String(name.to_owned()));
