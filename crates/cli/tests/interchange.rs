@@ -102,3 +102,35 @@ fn what_is_no_model_is_said() {
     let unknown = attentive(&["export", "--format", "onnx", "--out", "never"]);
     assert!(text(&unknown.stderr).contains("there are marian, pegasus, gpt2, "), "{}", text(&unknown.stderr));
 }
+
+/// A GGUF file, a folder of transformers and a model of ours, each run at once; what was imported is found again.
+#[test]
+fn run_imports_into_a_cache_and_uses_the_model() {
+    let cache = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_attentive"))
+            .args(["run"])
+            .args(args)
+            .env("ATTENTIVE_CACHE", cache.path())
+            .output()
+            .expect("attentive runs");
+        (output.status.success(), text(&output.stdout), text(&output.stderr))
+    };
+    let (gguf, folder) = (golden("gguf/qwen3.gguf"), golden("llama"));
+    let [gguf, folder] = [&gguf, &folder].map(|path| path.to_str().unwrap());
+    let (succeeds, first, said) = run(&[gguf, "--max-tokens", "4", "the animal"]);
+    assert!(succeeds && first.starts_with("the animal"), "{first}{said}");
+    assert!(said.contains("found: qwen3, ") && said.contains("kept as F32"), "{said}");
+    assert!(said.contains("use: generate, score"), "{said}");
+    let (succeeds, again, said) = run(&[gguf, "--max-tokens", "4", "the animal"]);
+    assert!(succeeds && first == again && said.is_empty(), "{again}{said}");
+    let (succeeds, scored, said) = run(&["--as", "score", folder, "the street"]);
+    assert!(succeeds && scored.contains("the street") && said.contains("found: llama"), "{scored}{said}");
+    let (succeeds, _, said) = run(&["--as", "embed", folder]);
+    assert!(!succeeds && said.contains("embed does not run this model; use generate, score"), "{said}");
+    let imported = cache.path().join("models").read_dir().unwrap().next().unwrap().unwrap().path();
+    let (succeeds, _, said) = run(&[imported.to_str().unwrap(), "--max-tokens", "2"]);
+    assert!(succeeds, "{said}");
+    let (succeeds, _, said) = run(&["nowhere"]);
+    assert!(!succeeds && said.contains("nowhere"), "{said}");
+}

@@ -42,24 +42,25 @@ impl Import {
         let imported = attentive_interchange::import(&folder, &options)?;
         save(&imported.bundle, &self.out, self.force)?;
         report!("imported {} into {}", self.source.display(), self.out.display());
-        describe(&imported);
+        described(&imported).iter().for_each(|line| report!("{line}"));
         Ok(())
     }
 }
 
-/// Says what was found, what was left out, and what runs it.
-pub(super) fn describe(Imported { bundle, architecture, stored, notes }: &Imported) {
+/// What was found, what was left out, and what runs it; a line each.
+pub(super) fn described(Imported { bundle, architecture, stored, notes }: &Imported) -> Vec<String> {
     let model = &bundle.model;
     let n_params = thousands(model.n_params() as u64);
-    report!("found: {architecture}, {}, {n_params} parameters kept as {}", model.describe(), stored.join(", "));
-    if let Some(tokenizer) = bundle.processor.tokenizer() {
-        report!("found: a vocabulary of {} tokens", thousands(tokenizer.vocab_size() as u64));
-    }
-    report!("checked: every tensor has its place, and every number is finite");
-    for note in notes {
-        report!("note: {note}");
-    }
-    report!("use: {}", bundle.uses().join(", "));
+    let found =
+        format!("found: {architecture}, {}, {n_params} parameters kept as {}", model.describe(), stored.join(", "));
+    let vocabulary = bundle
+        .processor
+        .tokenizer()
+        .map(|tokenizer| format!("found: a vocabulary of {} tokens", thousands(tokenizer.vocab_size() as u64)));
+    let checked = "checked: every tensor has its place, and every number is finite".to_owned();
+    let notes = notes.iter().map(|note| format!("note: {note}"));
+    let uses = format!("use: {}", bundle.uses().join(", "));
+    [found].into_iter().chain(vocabulary).chain([checked]).chain(notes).chain([uses]).collect()
 }
 
 /// Where a source lies on this machine, once it was fetched.

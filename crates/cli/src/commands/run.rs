@@ -17,7 +17,7 @@ use clap::Args;
 
 use super::{
     Cli,
-    import::{describe, is_ours, local},
+    import::{described, is_ours, local},
 };
 
 /// Import a model into a cache, unless it is there, and use it at once.
@@ -62,8 +62,9 @@ fn cached(source: &Path) -> Result<PathBuf> {
     if !model.is_dir() {
         let imported = attentive_interchange::import(&path, &ImportConfig::default())?;
         imported.bundle.replace(&model)?;
-        report!("imported {} into {}", source.display(), model.display());
-        describe(&imported);
+        // Standard output is the command's.
+        warning!("imported {} into {}", source.display(), model.display());
+        described(&imported).iter().for_each(|line| warning!("{line}"));
     }
     Ok(model)
 }
