@@ -235,14 +235,15 @@ impl Tokenizer for WithAddedTokens {
         let mut tokens: Vec<Token> = Vec::new();
         for (id, part, start) in self.finder.split(text, false) {
             let n_words = tokens.last().map_or(0, |token| token.word + 1);
-            match id {
-                Some(id) => tokens.push(Token { id, range: start..start + part.len(), word: n_words }),
-                None => {
-                    tokens.extend(self.inner.encode_with_words(part).into_iter().map(|Token { id, range, word }| {
-                        Token { id, range: range.start + start..range.end + start, word: n_words + word }
-                    }))
-                }
+            if let Some(id) = id {
+                tokens.push(Token { id, range: start..start + part.len(), word: n_words });
+                continue;
             }
+            let inner = self.inner.encode_with_words(part).into_iter();
+            tokens.extend(inner.map(|Token { id, range, word }| {
+                let range = range.start + start..range.end + start;
+                Token { id, range, word: n_words + word }
+            }));
         }
         tokens
     }
