@@ -151,10 +151,13 @@ fn lines_are_sorted_by_a_query() {
 #[test]
 fn a_command_says_what_a_model_is_for() {
     let refused = |args: &[&str]| FOLDER.fail(args, "a\tb\n");
-    contains(&refused(&["answer", "--model", "bert-tags", "--question", "a"]), &["finds answers", "for embed, tag"]);
-    contains(&refused(&["tag", "--model", "bert-answers"]), &["classes of tokens", "a bert, for embed, answer"]);
-    contains(&refused(&["rerank", "--model", "bert-pairs", "--query", "a"]), &["a single label", "embed, classify"]);
-    contains(&refused(&["classify", "--pair", "--model", "roberta-tags"]), &["tells classes", "for embed, tag"]);
+    contains(&refused(&["answer", "--model", "bert-tags", "--question", "a"]), &["finds answers", "for tag, embed"]);
+    contains(&refused(&["tag", "--model", "bert-answers"]), &["classes of tokens", "a bert, for answer, embed"]);
+    contains(
+        &refused(&["rerank", "--model", "bert-pairs", "--query", "a"]),
+        &["a single label", "for classify, embed"],
+    );
+    contains(&refused(&["classify", "--pair", "--model", "roberta-tags"]), &["tells classes", "for tag, embed"]);
     let error = FOLDER.run(&["tag", "--aggregation", "last"], "");
     contains(&String::from_utf8(error.stderr).unwrap(), &["there are none, simple, first, average, max"]);
 }

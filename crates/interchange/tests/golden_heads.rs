@@ -378,12 +378,12 @@ fn a_use_that_a_model_has_no_head_for_is_refused() {
     let pair = [Pair { first: "a", second: "an end", crop: false }];
     says(
         tagger.answer("a", "an end", &AnswerConfig::default()).unwrap_err(),
-        &["finds answers", "bert, for embed, tag"],
+        &["finds answers", "bert, for tag, embed"],
     );
-    says(reader.tag("a", TaggingConfig::default()).unwrap_err(), &["classes of tokens", "for embed, answer"]);
-    says(reader.classify("a").unwrap_err(), &["tells classes", "for embed, answer"]);
-    says(several.score_pairs(&pair).unwrap_err(), &["a single label", "for embed, classify"]);
-    says(several.fill("[MASK]", 1).unwrap_err(), &["guesses hidden tokens", "for embed, classify"]);
+    says(reader.tag("a", TaggingConfig::default()).unwrap_err(), &["classes of tokens", "for answer, embed"]);
+    says(reader.classify("a").unwrap_err(), &["tells classes", "for answer, embed"]);
+    says(several.score_pairs(&pair).unwrap_err(), &["a single label", "for classify, embed"]);
+    says(several.fill("[MASK]", 1).unwrap_err(), &["guesses hidden tokens", "for classify, embed"]);
 }
 
 #[test]
