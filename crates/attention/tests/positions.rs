@@ -3,7 +3,7 @@
 
 use attentive_attention::{
     AttentionContext, Mask, Positions, PositionsConfig, PositionsShape, RelativeBuckets, Rotary, RotaryScaling,
-    alibi_slopes, sinusoids,
+    Sinusoids, alibi_slopes, sinusoids,
 };
 use attentive_backend::{
     BackendKind, Device, Initializer,
@@ -221,6 +221,24 @@ fn sinusoids_are_the_papers() {
 }
 
 #[test]
+fn fairseqs_sinusoids_are_those_of_fairseq() {
+    // `SinusoidalPositionalEmbedding.get_embedding(6, 8)` of fairseq: sines, then cosines, of pos · exp(-i · ln 10000 / 3).
+    let table = Sinusoids::fairseq(8, 2).values(1, 3);
+    for (row, pos) in (3..6).enumerate() {
+        for i in 0..4 {
+            let angle = f64::from(pos) * (-f64::from(i) * 10_000_f64.ln() / 3.0).exp();
+            let found = &table[row * 8 + 2 * i as usize..][..2];
+            assert_close(found, &[angle.sin(), angle.cos()], 1e-6, 1e-6);
+        }
+    }
+    let shape = PositionsShape { d_model: 8, n_heads: 1, d_k: 8, causal: true };
+    for device in devices() {
+        let positions = PositionsConfig::FairseqSinusoidal { first: 2 }.init(shape, &Initializer::new(5, &device));
+        assert_eq!(values(positions.encodings(1, 3, &device).unwrap()), table);
+    }
+}
+
+#[test]
 fn learned_positions_start_where_they_are_told() {
     let device = &devices()[0];
     let shape = PositionsShape { d_model: 3, n_heads: 1, d_k: 3, causal: true };
@@ -235,6 +253,7 @@ fn parameters_are_counted() {
     let shape = PositionsShape { d_model: 12, n_heads: 3, d_k: 4, causal: true };
     let schemes = [
         (PositionsConfig::Sinusoidal, 0),
+        (PositionsConfig::FairseqSinusoidal { first: 2 }, 0),
         (PositionsConfig::Learned { max_len: 7 }, 84),
         (PositionsConfig::rotary(1e4), 0),
         (PositionsConfig::Alibi, 0),

@@ -254,7 +254,10 @@ impl<'a> Loader<'a> {
         let shape = match positions {
             PositionsConfig::Learned { max_len } => Some([max_len, d_model]),
             PositionsConfig::RelativeBuckets(buckets) => Some([buckets.n_buckets, dims.heads]),
-            PositionsConfig::Sinusoidal | PositionsConfig::Rotary(_) | PositionsConfig::Alibi => None,
+            PositionsConfig::Sinusoidal
+            | PositionsConfig::FairseqSinusoidal { .. }
+            | PositionsConfig::Rotary(_)
+            | PositionsConfig::Alibi => None,
         };
         let weight = shape.map_or(Vec::new(), |shape| self.values(&format!("{path}.weight"), &shape));
         Positions::new(&positions, d_model, dims, causal, weight)

@@ -8,7 +8,7 @@ use crate::attention::HeadDims;
 /// The positions of a stack.
 #[derive(Debug)]
 pub(crate) enum Positions {
-    /// Sinusoids (§3.5).
+    /// Sinusoids (§3.5), or fairseq's.
     Sinusoidal(Sinusoids),
     /// A learned row for each position, `[max_len, d_model]`.
     Learned { table: Vec<f32>, d_model: usize },
@@ -41,6 +41,7 @@ impl Positions {
         let HeadDims { heads, d_k, .. } = dims;
         match *config {
             PositionsConfig::Sinusoidal => Self::Sinusoidal(Sinusoids::new(d_model)),
+            PositionsConfig::FairseqSinusoidal { first } => Self::Sinusoidal(Sinusoids::fairseq(d_model, first)),
             PositionsConfig::Learned { .. } => Self::Learned { table: weight, d_model },
             PositionsConfig::Rotary(rotary) => Self::Rotary { rotary, d_k },
             PositionsConfig::Alibi => {

@@ -110,6 +110,14 @@ impl Past {
 }
 
 impl Scratch {
+    /// Normalises what a stack is to read, if there is a norm for it.
+    pub(crate) fn normalize(&mut self, norm: Option<&Norm>) {
+        if let Some(norm) = norm {
+            norm.forward(&self.x, &mut self.norm);
+            std::mem::swap(&mut self.x, &mut self.norm.y);
+        }
+    }
+
     /// Keeps the last vector of each of `rows` rows.
     pub(crate) fn keep_last(&mut self, rows: usize, d_model: usize) {
         let width = self.x.len().checked_div(rows).unwrap_or(0);
@@ -229,9 +237,6 @@ impl Stack {
                 layer.feed_forward.add_to(x, hidden, sum);
             });
         }
-        if let Some(last) = &self.norm {
-            last.forward(x, norm);
-            std::mem::swap(x, &mut norm.y);
-        }
+        scratch.normalize(self.norm.as_ref());
     }
 }

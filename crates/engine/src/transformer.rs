@@ -7,6 +7,7 @@ use attentive_weights::{Source, WeightsError};
 use crate::{
     attention::{HeadDims, Span, spans},
     embedding::{Embedding, Projection},
+    layer::Norm,
     load::{Loader, Shape, StackPlan},
     stack::{Memory, Past, Scratch, Stack},
     weight::WeightFormat,
@@ -17,6 +18,9 @@ use crate::{
 pub struct CpuTransformer {
     source_embedding: Embedding,
     target_embedding: Embedding,
+    /// Norms of what the stacks read.
+    source_norm: Option<Norm>,
+    target_norm: Option<Norm>,
     encoder: Stack,
     decoder: Stack,
     projection: Projection,
@@ -63,6 +67,7 @@ impl CpuTransformer {
             scale_scores,
             scale_embeddings,
             scale_logits,
+            embedding_norm,
             positions,
             window,
             share_embeddings,
@@ -115,6 +120,8 @@ impl CpuTransformer {
         let model = Self {
             source_embedding: loader.embedding("source_embedding", source_vocab_size, scale, source_is_tied),
             target_embedding: loader.embedding(of_target, target_vocab_size, scale, tie_projection),
+            source_norm: embedding_norm.then(|| loader.norm("source_norm")),
+            target_norm: embedding_norm.then(|| loader.norm("target_norm")),
             encoder: loader.stack(encoder),
             decoder: loader.stack(decoder),
             projection,
@@ -132,6 +139,7 @@ impl CpuTransformer {
             let encodings = &scratch.encodings[..row.len() * width];
             self.source_embedding.append(Some(&self.projection), row, encodings, &mut scratch.x);
         }
+        scratch.normalize(self.source_norm.as_ref());
         self.encoder.read(&mut scratch, &sentences);
         (scratch.x, sentences)
     }
@@ -154,6 +162,7 @@ impl NextToken for CpuTransformer {
             let rows = sentence_of_row.len();
             let new = past.begin(&self.decoder, tokens, scratch);
             self.target_embedding.append(Some(&self.projection), tokens, &scratch.encodings, &mut scratch.x);
+            scratch.normalize(self.target_norm.as_ref());
             let groups = sentence_of_row.chunk_by(|a, b| a == b);
             let queries = spans(groups.clone().map(|rows| rows.len() * new));
             let sources = groups.map(|rows| memory.sentences[rows[0]]);

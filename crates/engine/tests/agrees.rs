@@ -190,6 +190,7 @@ fn changes() -> BTreeMap<&'static str, TransformerConfig> {
         ("scale_scores", TransformerConfig { scale_scores: false, ..base.clone() }),
         ("scale_embeddings", TransformerConfig { scale_embeddings: false, ..base.clone() }),
         ("scale_logits", TransformerConfig { scale_logits: true, ..base.clone() }),
+        ("embedding_norm", TransformerConfig { embedding_norm: true, ..base.clone() }),
         ("positions", TransformerConfig { positions: PositionsConfig::Alibi, ..base.clone() }),
         ("window", TransformerConfig { window: Some(2), ..base.clone() }),
         ("share_embeddings", TransformerConfig { share_embeddings: false, ..base.clone() }),
@@ -198,8 +199,8 @@ fn changes() -> BTreeMap<&'static str, TransformerConfig> {
     ])
 }
 
-/// T5's choices together, and Llama's: norms without mean, gates, no biases, shared keys, rotations, windows.
-fn descendants() -> [TransformerConfig; 3] {
+/// BART's choices together, M2M100's, T5's and Llama's: norms of embeddings, fairseq's sinusoids, norms without mean, gates, no biases, shared keys, rotations, windows.
+fn descendants() -> [TransformerConfig; 5] {
     let buckets = PositionsConfig::RelativeBuckets(RelativeBuckets { n_buckets: 8, max_distance: 6 });
     let t5 = TransformerConfig {
         norm: NormPlacement::Pre,
@@ -222,7 +223,19 @@ fn descendants() -> [TransformerConfig; 3] {
         activation: Activation::Silu,
         ..t5.clone()
     };
-    [t5, llama.clone(), TransformerConfig { norm: NormPlacement::Post, positions: PositionsConfig::Alibi, ..llama }]
+    let learned = PositionsConfig::Learned { max_len: 40 };
+    let activation = Activation::Gelu;
+    let bart =
+        TransformerConfig { embedding_norm: true, scale_embeddings: false, activation, positions: learned, ..config() };
+    let positions = PositionsConfig::FairseqSinusoidal { first: 2 };
+    let m2m = TransformerConfig { norm: NormPlacement::Pre, positions, ..config() };
+    [
+        bart,
+        m2m,
+        t5,
+        llama.clone(),
+        TransformerConfig { norm: NormPlacement::Post, positions: PositionsConfig::Alibi, ..llama },
+    ]
 }
 
 #[test]
@@ -236,7 +249,8 @@ fn descendants_decode_as_on_tensors() {
 fn every_field_is_followed() {
     let changes = changes();
     // With every optional field, so that all have a name.
-    let whole = TransformerConfig { n_kv_heads: Some(2), window: Some(9), projection_bias: true, ..config() };
+    let optional = TransformerConfig { embedding_norm: true, projection_bias: true, ..config() };
+    let whole = TransformerConfig { n_kv_heads: Some(2), window: Some(9), ..optional };
     let serde_json::Value::Object(fields) = serde_json::to_value(whole).unwrap() else { panic!("a table") };
     let mut names: Vec<&str> = fields.keys().map(String::as_str).collect();
     names.sort_unstable();

@@ -78,7 +78,7 @@ fn rotary_positions(rotary: &Rotary, d_k: usize) -> Result<(), ConfigError> {
 
 /// Heads that share keys and values, and positions that fit them.
 pub(crate) fn attention(attention: &MultiHeadAttentionConfig, positions: &PositionsConfig) -> Result<(), ConfigError> {
-    let MultiHeadAttentionConfig { n_heads, n_kv_heads, d_k, d_v, .. } = *attention;
+    let MultiHeadAttentionConfig { d_model, n_heads, n_kv_heads, d_k, d_v, .. } = *attention;
     if n_kv_heads == 0 {
         return Err(ConfigError::Zero { key: "n_kv_heads" });
     }
@@ -90,6 +90,9 @@ pub(crate) fn attention(attention: &MultiHeadAttentionConfig, positions: &Positi
     }
     match *positions {
         PositionsConfig::Learned { max_len } => sizes(&[("positions.learned.max_len", max_len)]),
+        PositionsConfig::FairseqSinusoidal { .. } if d_model < 4 || !d_model.is_multiple_of(2) => {
+            Err(ConfigError::SinusoidWidth { d_model })
+        }
         PositionsConfig::Rotary(rotary) => rotary_positions(&rotary, d_k),
         PositionsConfig::RelativeBuckets(ref distances) => buckets("positions.relative-buckets", distances),
         _ => Ok(()),

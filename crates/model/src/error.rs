@@ -103,6 +103,12 @@ pub enum ConfigError {
         /// Width of a head's queries and keys.
         d_k: usize,
     },
+    /// A width that fairseq's sinusoids are not made for.
+    #[error("positions.fairseq-sinusoidal needs an even d_model of 4 or more, not {d_model}")]
+    SinusoidWidth {
+        /// The width.
+        d_model: usize,
+    },
     /// A base of frequencies that gives no angles.
     #[error("positions.rotary.theta = {theta} must be a finite number above 0; 10000 is usual")]
     RotaryTheta {
@@ -191,6 +197,7 @@ impl ConfigError {
             Self::ParallelPostNorm => vec!["parallel", "norm"],
             Self::NoLayer { .. } => vec!["full_layers"],
             Self::Needs { key, .. } => vec![key],
+            Self::SinusoidWidth { .. } => vec!["positions", "d_model"],
             Self::Buckets { key, .. } => vec![key],
             Self::BucketsTwice => vec!["relative_buckets", "positions"],
             Self::LayerGroups { .. } => vec!["n_layer_groups", "n_layers"],

@@ -35,13 +35,14 @@ fn configs() -> impl Strategy<Value = TransformerConfig> {
     let norms = prop_oneof![Just(NormPlacement::Post), Just(NormPlacement::Pre)];
     let positions = prop_oneof![
         Just(PositionsConfig::Sinusoidal),
+        Just(PositionsConfig::FairseqSinusoidal { first: 2 }),
         Just(PositionsConfig::Learned { max_len: 19 }),
         Just(PositionsConfig::rotary(1e4)),
         Just(PositionsConfig::Alibi),
         Just(PositionsConfig::RelativeBuckets(RelativeBuckets { n_buckets: 8, max_distance: 7 })),
     ];
     let window = prop_oneof![3 => Just(None), 1 => Just(Some(2))];
-    (norms, positions, window, any::<[bool; 10]>()).prop_map(
+    (norms, positions, window, any::<[bool; 11]>()).prop_map(
         |(
             norm,
             positions,
@@ -57,6 +58,7 @@ fn configs() -> impl Strategy<Value = TransformerConfig> {
                 scale_scores,
                 scale_embeddings,
                 scale_logits,
+                embedding_norm,
             ],
         )| {
             let norm_kind = if rms { NormKind::Rms } else { NormKind::Layer };
@@ -74,6 +76,7 @@ fn configs() -> impl Strategy<Value = TransformerConfig> {
                 scale_scores,
                 scale_embeddings,
                 scale_logits,
+                embedding_norm,
                 ..config
             }
         },

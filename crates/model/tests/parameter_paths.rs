@@ -18,6 +18,7 @@ fn parameter_paths_stay_what_they_are() {
         share_embeddings: false,
         tie_projection: false,
         projection_bias: true,
+        embedding_norm: true,
         ..TransformerConfig::base(5)
     };
     let model = config.init(&BackendKind::Flex.device().unwrap(), 0).unwrap();

@@ -29,6 +29,12 @@ pub enum PositionsConfig {
     /// Fixed sinusoids added to embeddings, for any length (§3.5).
     #[default]
     Sinusoidal,
+    /// Fixed sinusoids added to embeddings, for any length, with the frequencies of [`Sinusoids::fairseq`].
+    FairseqSinusoidal {
+        /// What the first position is counted as; 2 in M2M100.
+        #[serde(default)]
+        first: usize,
+    },
     /// A learned vector for each position, added to embeddings (Table 3, row E).
     Learned {
         /// The longest sequence.
@@ -78,7 +84,7 @@ impl PositionsConfig {
             Self::Learned { max_len } => Some(init.embedding([max_len, shape.d_model])),
             // Unit variance, as that of scores: each head begins with its own biases of distances.
             Self::RelativeBuckets(buckets) => Some(init.normal([buckets.n_buckets, shape.n_heads], 1.0)),
-            Self::Sinusoidal | Self::Rotary(_) | Self::Alibi => None,
+            Self::Sinusoidal | Self::FairseqSinusoidal { .. } | Self::Rotary(_) | Self::Alibi => None,
         };
         Positions { weight, config: *self, shape }
     }
@@ -88,7 +94,16 @@ impl PositionsConfig {
         match *self {
             Self::Learned { max_len } => max_len * shape.d_model,
             Self::RelativeBuckets(buckets) => buckets.n_buckets * shape.n_heads,
-            Self::Sinusoidal | Self::Rotary(_) | Self::Alibi => 0,
+            Self::Sinusoidal | Self::FairseqSinusoidal { .. } | Self::Rotary(_) | Self::Alibi => 0,
+        }
+    }
+
+    /// The fixed encodings of width `d_model` that are added to embeddings, if these are the positions.
+    pub fn sinusoids(&self, d_model: usize) -> Option<Sinusoids> {
+        match *self {
+            Self::Sinusoidal => Some(Sinusoids::new(d_model)),
+            Self::FairseqSinusoidal { first } => Some(Sinusoids::fairseq(d_model, first)),
+            _ => None,
         }
     }
 
@@ -107,13 +122,10 @@ impl Positions {
     /// # Panics
     /// If learned encodings end before that.
     pub fn encodings(&self, first: usize, n: usize, device: &Device) -> Option<Tensor<2>> {
-        match self.config {
-            PositionsConfig::Sinusoidal => {
-                Some(fixed(device, |device| sinusoids(first, n, self.shape.d_model, device)))
-            }
-            PositionsConfig::Learned { .. } => Some(self.learned().narrow(0, first, n)),
-            _ => None,
+        if let Some(sinusoids) = self.config.sinusoids(self.shape.d_model) {
+            return Some(fixed(device, |device| sinusoids.tensor(first, n, device)));
         }
+        matches!(self.config, PositionsConfig::Learned { .. }).then(|| self.learned().narrow(0, first, n))
     }
 
     /// The context of self-attention for the new positions `first .. first + new`, whose keys are all up to there,
@@ -122,7 +134,9 @@ impl Positions {
         let PositionsShape { n_heads, d_k, causal, .. } = self.shape;
         let (mut bias, mut rotation) = (None, None);
         match self.config {
-            PositionsConfig::Sinusoidal | PositionsConfig::Learned { .. } => {}
+            PositionsConfig::Sinusoidal
+            | PositionsConfig::FairseqSinusoidal { .. }
+            | PositionsConfig::Learned { .. } => {}
             PositionsConfig::Rotary(rotary) => rotation = Some(Rotation::new(first, new, d_k, &rotary, device)),
             PositionsConfig::Alibi => bias = Some(fixed(device, |device| alibi::bias(n_heads, first, new, device))),
             PositionsConfig::RelativeBuckets(buckets) => {

@@ -12,13 +12,11 @@ impl Transformer {
         let device = self.device();
         let mask = Mask::padding(source.lengths(), source.n_cols(), &device);
         let context = self.source_positions.context(mask.clone().and_window(self.window), 0, source.n_cols(), &device);
-        let ids = token_tensor(source, &device);
-        let x = self.source_embedding.forward(ids, &self.source_positions, 0, 0.0, None);
+        let x = self.embed_source(token_tensor(source, &device), None);
         let (memory, encoder) = self.encoder.forward_with_weights(x, &context);
 
         let context = self.target_context(0, target.n_cols());
-        let ids = token_tensor(target, &device);
-        let mut x = self.target_embedding().forward(ids, &self.target_positions, 0, 0.0, None);
+        let mut x = self.embed_target(token_tensor(target, &device), 0, None);
         let (mut decoder, mut cross) = (Vec::new(), Vec::new());
         for layer in &self.decoder.layers {
             let (y, [to_target, to_source]) = layer.forward_with_weights(x, &context, memory.clone(), &mask);

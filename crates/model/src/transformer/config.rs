@@ -81,6 +81,9 @@ pub struct TransformerConfig {
     /// Whether what is projected to the vocabulary is divided by √d_model, as in T5's first version.
     #[serde(default)]
     pub scale_logits: bool,
+    /// Whether what a stack reads, the sum of embeddings and encodings, is normalised, as in BART.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub embedding_norm: bool,
     /// How tokens know where they stand.
     #[serde(default)]
     pub positions: PositionsConfig,
@@ -132,6 +135,7 @@ impl TransformerConfig {
             scale_scores: true,
             scale_embeddings: true,
             scale_logits: false,
+            embedding_norm: false,
             positions: PositionsConfig::Sinusoidal,
             window: None,
             share_embeddings: true,
@@ -235,8 +239,10 @@ impl ModelSpec for TransformerConfig {
         let own_target = if self.share_embeddings { 0 } else { self.target_vocab_size };
         let own_projection = if self.tie_projection { 0 } else { self.target_vocab_size };
         let projection_bias = if self.projection_bias { self.target_vocab_size } else { 0 };
+        let embedding_norms = if self.embedding_norm { 2 * block.norm.n_params() } else { 0 };
         (self.source_vocab_size + own_target + own_projection) * self.d_model
             + projection_bias
+            + embedding_norms
             + 2 * self.positions.n_params(self.positions_shape(true))
             + self.n_encoder_layers * block.n_params()
             + self.n_decoder_layers * (block.n_params() + cross_attention)
@@ -257,6 +263,8 @@ impl ModelSpec for TransformerConfig {
             projection: (!self.tie_projection).then(|| Embedding::new(self.target_vocab_size, self.d_model, init)),
             source_positions: positions(false),
             target_positions: positions(true),
+            source_norm: self.embedding_norm.then(|| block.norm.init(init)),
+            target_norm: self.embedding_norm.then(|| block.norm.init(init)),
             encoder: block.stack(self.n_encoder_layers, init),
             decoder: Decoder {
                 layers: (0..self.n_decoder_layers).map(|_| decoder_layer(&block, init)).collect(),

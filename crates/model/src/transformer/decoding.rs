@@ -56,7 +56,7 @@ impl NextToken for Transformer {
         let tokens = new_tokens(tokens, state.sentence_of_row.len(), &self.device());
         let [_, new] = tokens.dims();
         let n_past = state.caches[0].n_past();
-        let mut x = self.target_embedding().forward(tokens, &self.target_positions, n_past, 0.0, None);
+        let mut x = self.embed_target(tokens, n_past, None);
         let context = self.target_context(n_past, new);
         let rows_of_memory = RowsOfMemory::new(&state.sentence_of_row, &state.memory);
         for (idx, layer) in self.decoder.layers.iter().enumerate() {

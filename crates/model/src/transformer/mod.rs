@@ -11,7 +11,8 @@ pub use config::TransformerConfig;
 pub use decoder::{Decoder, DecoderLayer};
 pub use decoding::{DecoderState, Memory};
 
-use attentive_attention::{AttentionContext, Dropout, Embedding, Mask, Positions};
+use attentive_attention::{AttentionContext, Dropout, Embedding, Mask, Norm, Positions};
+use attentive_backend::ops;
 use burn::{
     module::{Module, Param},
     tensor::{Device, Int, Tensor},
@@ -32,6 +33,10 @@ pub struct Transformer {
     pub source_positions: Positions,
     /// Positions of the target.
     pub target_positions: Positions,
+    /// Norm of what the encoder reads, if there is one.
+    pub source_norm: Option<Norm>,
+    /// Norm of what the decoder reads, if there is one.
+    pub target_norm: Option<Norm>,
     /// The stack of encoder layers.
     pub encoder: Stack,
     /// The stack of decoder layers.
@@ -50,7 +55,7 @@ impl Transformer {
         let [_, src] = source.dims();
         let mask = mask.clone().and_window(self.window);
         let context = self.source_positions.context(mask, 0, src, &self.device());
-        let x = self.source_embedding.forward(source, &self.source_positions, 0, self.dropout, pass);
+        let x = self.embed_source(source, pass);
         self.encoder.forward(x, &context, pass)
     }
 
@@ -68,7 +73,7 @@ impl Transformer {
     ) -> Tensor<3> {
         let [_, tgt] = target.dims();
         let context = self.target_context(0, tgt);
-        let x = self.target_embedding().forward(target, &self.target_positions, 0, self.dropout, pass);
+        let x = self.embed_target(target, 0, pass);
         self.decoder.forward(x, &context, memory, memory_mask, pass)
     }
 
@@ -83,6 +88,32 @@ impl Transformer {
         match &self.projection_bias {
             Some(bias) => logits + bias.val().unsqueeze(),
             None => logits,
+        }
+    }
+
+    /// What the encoder reads of source tokens: `[rows, src]` to `[rows, src, d_model]`.
+    fn embed_source(&self, source: Tensor<2, Int>, pass: Option<&Dropout>) -> Tensor<3> {
+        self.embed((&self.source_embedding, &self.source_positions, self.source_norm.as_ref()), source, 0, pass)
+    }
+
+    /// What the decoder reads of target tokens from position `first` on: `[rows, new]` to `[rows, new, d_model]`.
+    fn embed_target(&self, target: Tensor<2, Int>, first: usize, pass: Option<&Dropout>) -> Tensor<3> {
+        self.embed((self.target_embedding(), &self.target_positions, self.target_norm.as_ref()), target, first, pass)
+    }
+
+    fn embed(
+        &self,
+        (embedding, positions, norm): (&Embedding, &Positions, Option<&Norm>),
+        tokens: Tensor<2, Int>,
+        first: usize,
+        pass: Option<&Dropout>,
+    ) -> Tensor<3> {
+        match norm {
+            None => embedding.forward(tokens, positions, first, self.dropout, pass),
+            Some(norm) => {
+                let x = norm.forward(embedding.forward(tokens, positions, first, 0.0, None));
+                ops::dropout(x, self.dropout, pass)
+            }
         }
     }
 
