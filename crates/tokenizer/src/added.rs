@@ -200,7 +200,7 @@ impl WithAddedTokens {
         let vocab_size = n_inner + new.len();
         specials.check(vocab_size)?;
         let finder = Finder::new(added_tokens);
-        let is_of_python = matches!(inner.to_model(), Some(Model::Bytes(_) | Model::Marian(_)));
+        let is_of_python = matches!(inner.to_model(), Some(Model::Bytes(_) | Model::Marian(_) | Model::M2m100(_)));
         let finder = if is_of_python { finder.of_python() } else { finder };
         Ok(Self { inner, finder, by_id, specials, vocab_size })
     }

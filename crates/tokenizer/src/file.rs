@@ -15,7 +15,9 @@ use crate::characters::{Characters, CharactersFile};
 use crate::code_points::{CodePoints, CodePointsFile};
 use crate::error::{Problem, TokenizerError};
 use crate::files;
+use crate::framing::{Framed, FramedFile, Framing};
 use crate::hugging_face::{HuggingFace, HuggingFaceFile};
+use crate::m2m100::{M2m100, M2m100File};
 use crate::marian::{Marian, MarianFile};
 use crate::sentencepiece::{SentencePiece, SentencePieceFile};
 use crate::tokenizer::{TokenId, Tokenizer};
@@ -42,6 +44,8 @@ pub enum Model {
     SentencePiece(SentencePieceFile),
     /// [`Marian`].
     Marian(Box<MarianFile>),
+    /// [`M2m100`].
+    M2m100(Box<M2m100File>),
     /// [`Bytes`].
     Bytes(BytesFile),
     /// [`CodePoints`].
@@ -52,6 +56,8 @@ pub enum Model {
     HuggingFace(HuggingFaceFile),
     /// [`WithAddedTokens`].
     WithAddedTokens(WithAddedTokensFile),
+    /// [`Framed`].
+    Framed(FramedFile),
 }
 
 /// A tokenizer with `n` sentinels for hidden spans after its vocabulary, as T5 has them, and entries without use up to
@@ -88,6 +94,20 @@ pub fn with_sentinels(
 }
 
 impl Model {
+    /// The kind whose texts are framed; itself for others.
+    pub fn unframed(self) -> Self {
+        match self {
+            Self::Framed(file) => *file.tokenizer,
+            other => other,
+        }
+    }
+
+    /// The same, its texts framed in another way.
+    #[must_use]
+    pub fn with_framing(self, framing: Framing) -> Self {
+        Self::Framed(FramedFile { framing, tokenizer: Box::new(self.unframed()) })
+    }
+
     /// The kind of which this only says how special tokens are found in a text; `None` if it adds to a vocabulary.
     fn without_conditions(&self) -> Option<&Self> {
         match self {
@@ -168,6 +188,14 @@ impl Model {
         }
     }
 
+    /// The content of M2M100's `sentencepiece.bpe.model`, and the entries of its `vocab.json` by id.
+    pub fn m2m100_parts(&self) -> Option<(Vec<u8>, &[String])> {
+        match self {
+            Self::M2m100(file) => Some(M2m100::parts(file)),
+            _ => None,
+        }
+    }
+
     /// The content of T5's `spiece.model`, without the sentinels that stand after its pieces, and their number; `None`
     /// for other kinds than SentencePiece models and what is made of them.
     pub fn t5_model(self) -> Option<(Vec<u8>, usize)> {
@@ -180,17 +208,19 @@ impl Model {
         Some((file.to_model_bytes(), n_sentinels))
     }
 
-    fn into_tokenizer(self) -> Result<Box<dyn Tokenizer>, Problem> {
+    pub(crate) fn into_tokenizer(self) -> Result<Box<dyn Tokenizer>, Problem> {
         Ok(match self {
             Self::Bpe(file) => Box::new(Bpe::new(file)?),
             Self::ByteLevelBpe(file) => Box::new(ByteLevelBpe::new(file)?),
             Self::WordPiece(file) => Box::new(WordPiece::new(file)?),
             Self::SentencePiece(file) => Box::new(SentencePiece::new(file)?),
             Self::Marian(file) => Box::new(Marian::new(*file)?),
+            Self::M2m100(file) => Box::new(M2m100::new(*file)?),
             Self::Bytes(BytesFile {}) => Box::new(Bytes::default()),
             Self::CodePoints(CodePointsFile {}) => Box::new(CodePoints::default()),
             Self::Characters(file) => Box::new(Characters::new(&file)?),
             Self::HuggingFace(file) => Box::new(HuggingFace::new(file)?),
+            Self::Framed(file) => Box::new(Framed::of_file(file)?),
             Self::WithAddedTokens(file) => {
                 Box::new(WithAddedTokens::new(file.tokenizer.into_tokenizer()?, file.added_tokens, file.specials)?)
             }

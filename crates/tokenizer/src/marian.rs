@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use crate::added::{self, AddedToken, Finder};
 use crate::error::{Problem, TokenizerError, UnknownId};
 use crate::file::Model;
-use crate::files;
 use crate::sentencepiece::{SentencePiece, SentencePieceFile};
 use crate::specials::Specials;
 use crate::tokenizer::{TokenId, Tokenizer};
@@ -44,8 +43,8 @@ pub struct MarianFile {
 
 /// A model, its vocabulary, and the vocabulary's id of each of the model's pieces.
 #[derive(Debug)]
-struct Side {
-    model: SentencePiece,
+pub(crate) struct Side {
+    pub(crate) model: SentencePiece,
     piece_ids: Vec<TokenId>,
     ids: HashMap<String, TokenId>,
     unk: TokenId,
@@ -105,12 +104,7 @@ impl Marian {
         vocab: &Path,
         bos: TokenId,
     ) -> Result<Self, TokenizerError> {
-        let entries = |path: &Path| {
-            let json = files::read_text(path)?;
-            let ids: HashMap<String, TokenId> = serde_json::from_str(&json).map_err(TokenizerError::json(path))?;
-            vocabulary::in_order(ids).map_err(TokenizerError::invalid(path))
-        };
-        let (source_vocab, entries) = (source_vocab.map(entries).transpose()?, entries(vocab)?);
+        let (source_vocab, entries) = (source_vocab.map(vocabulary::read).transpose()?, vocabulary::read(vocab)?);
         let ids = vocabulary::index(&entries).map_err(TokenizerError::invalid(vocab))?;
         let specials = Specials { bos: Some(bos), ..Specials::named(|name| ids.get(name).copied()) };
         let [source, target] = models.map(|path| SentencePiece::from_model(path).map(|model| model.file));
@@ -132,7 +126,7 @@ impl Marian {
 }
 
 impl Side {
-    fn new(spm: &SentencePieceFile, vocab: &[String]) -> Result<Self, Problem> {
+    pub(crate) fn new(spm: &SentencePieceFile, vocab: &[String]) -> Result<Self, Problem> {
         let ids = vocabulary::index(vocab)?;
         let ids: HashMap<String, TokenId> = ids.into_iter().map(|(token, id)| (token.to_owned(), id)).collect();
         let unk = Specials::named(|name| ids.get(name).copied()).unk.ok_or("vocab has no <unk>")?;
@@ -147,14 +141,20 @@ impl Side {
         if code > 0 {
             ids.push((self.ids.get(&text[..code]).copied().unwrap_or(self.unk), 0..code));
         }
+        let pieces = self.encode_pieces(&text[code..]).into_iter();
+        ids.extend(pieces.map(|(id, range)| (id, range.start + code..range.end + code)));
+        ids
+    }
+
+    /// The vocabulary's ids of the model's pieces.
+    pub(crate) fn encode_pieces(&self, text: &str) -> Vec<(TokenId, Range<usize>)> {
         let unknown = self.model.specials().unk;
-        ids.extend(self.model.encode_with_offsets(&text[code..]).into_iter().map(|(id, range)| {
-            let range = range.start + code..range.end + code;
+        let id_of = |(id, range): (TokenId, Range<usize>)| {
             // What the model does not know, the vocabulary may: it has the other model's pieces too.
             let known = self.ids.get(&text[range.clone()]).filter(|_| Some(id) == unknown);
             (known.copied().unwrap_or(self.piece_ids[id as usize]), range)
-        }));
-        ids
+        };
+        self.model.encode_with_offsets(text).into_iter().map(id_of).collect()
     }
 }
 

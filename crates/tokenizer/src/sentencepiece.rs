@@ -201,14 +201,22 @@ impl SentencePiece {
 
     /// The bytes that `ids` stand for, cut at each end of a run of byte tokens.
     fn decode_runs(&self, ids: &[TokenId]) -> Result<Vec<Vec<u8>>, UnknownId> {
+        let piece = |&id: &TokenId| {
+            let vocab_size = self.file.pieces.len();
+            let (piece, _, kind) = self.file.pieces.get(id as usize).ok_or(UnknownId { id, vocab_size })?;
+            Ok((piece.as_str(), *kind))
+        };
+        Ok(self.decode_pieces(ids.iter().map(piece).collect::<Result<Vec<_>, UnknownId>>()?))
+    }
+
+    /// The bytes that pieces stand for, cut at each end of a run of byte tokens.
+    pub(crate) fn decode_pieces(&self, pieces: Vec<(&str, PieceKind)>) -> Vec<Vec<u8>> {
         let NormalizerSpec { add_dummy_prefix, remove_extra_whitespaces, .. } = *self.normalizer.spec();
         let mut runs = vec![Vec::new()];
         let mut at_start = add_dummy_prefix || remove_extra_whitespaces;
         let mut in_bytes = false;
-        for &id in ids {
-            let vocab_size = self.file.pieces.len();
-            let (piece, _, kind) = self.file.pieces.get(id as usize).ok_or(UnknownId { id, vocab_size })?;
-            if in_bytes != (*kind == PieceKind::Byte) {
+        for (piece, kind) in pieces {
+            if in_bytes != (kind == PieceKind::Byte) {
                 in_bytes = !in_bytes;
                 runs.push(Vec::new());
             }
@@ -229,7 +237,7 @@ impl SentencePiece {
             let text: String = runs.iter().map(|run| decode_utf8(run)).collect();
             runs = vec![denormalizer.normalize(&text).text.into_bytes()];
         }
-        Ok(runs)
+        runs
     }
 
     fn segment(&self, text: &str) -> Vec<(TokenId, usize)> {

@@ -6,6 +6,7 @@ use std::ops::Range;
 use crate::added::{self, AddedToken, Finder};
 use crate::error::UnknownId;
 use crate::file::Model;
+use crate::framing::{self, FrameError, Framing, PairFrame};
 use crate::specials::Specials;
 
 /// An index into a vocabulary.
@@ -135,6 +136,27 @@ pub trait Tokenizer: Send + Sync {
 
     /// The ids with a meaning of their own: padding, begin and end of a sequence, and so on.
     fn specials(&self) -> &Specials;
+
+    /// How the encoder–decoder of this tokenizer has its texts framed, where it is not by the end after a source and the
+    /// beginning before a target.
+    fn framing(&self) -> Option<&Framing> {
+        None
+    }
+
+    /// What stands around a source and before a target; `source` and `target` are names of languages, for models that are
+    /// told them, in place of the usual ones.
+    ///
+    /// # Errors
+    /// [`FrameError`]: a special token or a language is missing, a language is unknown, or the model is not told any.
+    fn pair_frame(&self, source: Option<&str>, target: Option<&str>) -> Result<PairFrame, FrameError> {
+        match self.framing() {
+            Some(framing) => framing.between(source, target),
+            None => {
+                framing::refuse_languages(source.or(target))?;
+                framing::plain(self.specials())
+            }
+        }
+    }
 
     /// The id that stands for the hidden span of this index in span corruption, if the vocabulary has sentinels: T5's
     /// `<extra_id_0>` … (Raffel et al. 2020, §3.1.4).

@@ -1,11 +1,16 @@
 //! Vocabularies as lists of spellings, and counts of words.
 
+use std::collections::HashMap;
 use std::ops::Index;
+use std::path::Path;
 use std::rc::Rc;
 
 use rustc_hash::FxHashMap;
 
+use crate::error::TokenizerError;
+use crate::files;
 use crate::merges::Merges;
+use crate::sentencepiece::PieceKind;
 use crate::tokenizer::TokenId;
 use crate::training::MAX_WORD_LEN;
 
@@ -30,6 +35,19 @@ pub(crate) fn in_order(ids: impl IntoIterator<Item = (String, TokenId)>) -> Resu
         }
         None => Ok(entries.into_iter().map(|(_, token)| token).collect()),
     }
+}
+
+/// The entries of a file that has the id of each.
+pub(crate) fn read(path: &Path) -> Result<Vec<String>, TokenizerError> {
+    let json = files::read_text(path)?;
+    let ids: HashMap<String, TokenId> = serde_json::from_str(&json).map_err(TokenizerError::json(path))?;
+    in_order(ids).map_err(TokenizerError::invalid(path))
+}
+
+/// The kind of each entry's piece; text where there is no such piece.
+pub(crate) fn kinds(vocab: &[String], pieces: &[(String, f32, PieceKind)]) -> Vec<PieceKind> {
+    let kinds: FxHashMap<&str, PieceKind> = pieces.iter().map(|(piece, _, kind)| (piece.as_str(), *kind)).collect();
+    vocab.iter().map(|entry| kinds.get(entry.as_str()).copied().unwrap_or(PieceKind::Normal)).collect()
 }
 
 /// The table of `merges`, where `join` spells what two entries merge into.

@@ -85,8 +85,8 @@ fn sentencepiece_models_whose_ids_depend_on_a_class_are_refused_without_it() {
     refused(&[("sentencepiece.bpe.model", &model)], "tokenizer_class");
     refused(&[("spiece.model", &model), ("vocab.json", b"{}")], "vocab.json");
     refused(&[("a.model", &model), ("b.model", &model)], "a.model, b.model");
-    let config = br#"{"model_type": "mbart"}"#;
-    refused(&[("sentencepiece.bpe.model", &model), ("config.json", config)], "MBartTokenizer");
+    let class = br#"{"tokenizer_class": "NllbTokenizer"}"#;
+    refused(&[("sentencepiece.bpe.model", &model), ("tokenizer_config.json", class)], "NllbTokenizer");
     let found = opened(&[("spiece.model", &model)]);
     assert!(found.notes[0].contains("nothing says the class"), "{:?}", found.notes);
     refused(&[("source.spm", &model), ("vocab.json", b"{}")], "target.spm");

@@ -7,12 +7,13 @@ use serde_json::{Map, Value, json};
 use super::folder::{entry, placed};
 use super::known::{self, BERT_LIKE, ROBERTA_LIKE};
 use super::settings::Settings;
-use super::{Frame, OpenOptions, Opened, guess, pieces};
+use super::{Frame, OpenOptions, Opened, guess, languages, pieces};
 use crate::byte_level::{ByteLevelBpe, parse_merges};
 use crate::bytes::Bytes;
 use crate::code_points::CodePoints;
 use crate::error::TokenizerError;
 use crate::files;
+use crate::m2m100::M2m100;
 use crate::marian::Marian;
 use crate::tokenizer::{TokenId, Tokenizer};
 use crate::tokenizer_json;
@@ -20,7 +21,10 @@ use crate::wordpiece::{self, WordPiece, WordPieceFile};
 
 /// Classes that are written in Python and never read a `tokenizer.json`.
 pub(super) fn of_python(settings: &Settings) -> bool {
-    matches!(settings.class.as_deref(), Some("MarianTokenizer" | "ByT5Tokenizer" | "CanineTokenizer"))
+    matches!(
+        settings.class.as_deref(),
+        Some("MarianTokenizer" | "M2M100Tokenizer" | "ByT5Tokenizer" | "CanineTokenizer")
+    )
 }
 
 /// By the class; `None` if there is none, or one of those that stand for any tokenizer.
@@ -39,6 +43,7 @@ pub(super) fn open(settings: &mut Settings, options: &OpenOptions) -> Result<Opt
             clip(settings, &vocab, &merges)?
         }
         "MarianTokenizer" => marian(settings, options)?,
+        "M2M100Tokenizer" => m2m100(settings)?,
         "ByT5Tokenizer" => byt5(settings)?,
         "CanineTokenizer" => {
             let tokenizer = CodePoints::default();
@@ -301,6 +306,14 @@ fn clip(settings: &mut Settings, vocab: &Path, merges: &Path) -> Result<Opened, 
         let specials = tokenizer.specials();
         Some(Frame { before: vec![specials.bos?], after: vec![specials.eos?], between: None })
     })
+}
+
+/// M2M100's folder: ids of `vocab.json`, then those of languages.
+fn m2m100(settings: &mut Settings) -> Result<Opened, TokenizerError> {
+    let [model, vocab] = need(settings, ["sentencepiece.bpe.model", "vocab.json"])?;
+    let languages = languages::of_m2m_100(settings).map_err(|problem| settings.unsupported(problem))?;
+    let tokenizer = M2m100::from_files(&model, &vocab, languages)?;
+    with_end(settings, Box::new(tokenizer))
 }
 
 /// OPUS-MT's folder: ids of `vocab.json`, and not of the SentencePiece models.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::settings::{CONFIG, Settings};
-use super::{BYTE_LEVEL, Frame, OpenOptions, Opened, classes, known, pieces};
+use super::{BYTE_LEVEL, Frame, OpenOptions, Opened, classes, known, languages, pieces};
 use crate::added::AddedToken;
 use crate::error::TokenizerError;
 use crate::file::{self, load};
@@ -39,6 +39,7 @@ pub(super) fn open(folder: &Path, options: &OpenOptions) -> Result<Opened, Token
         (_, true) | (None, _) => open_vocabulary(&mut settings, options)?,
         (Some((path, text, value)), false) => open_json(&mut settings, options, &path, text, value)?,
     };
+    opened.languages = languages::of(&mut settings, &*opened.tokenizer);
     opened.model_max_length = settings.model_max_length();
     opened.special_names = settings.names;
     opened.notes.append(&mut settings.notes);

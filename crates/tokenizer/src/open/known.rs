@@ -173,6 +173,8 @@ pub(super) fn usual_names(class: &str) -> &'static [(&'static str, &'static str)
         ("pad_token", "<|endoftext|>"),
     ];
     const T5: &[(&str, &str)] = &[("eos_token", "</s>"), ("unk_token", "<unk>"), ("pad_token", "<pad>")];
+    const M2M_100: &[(&str, &str)] =
+        &[("bos_token", "<s>"), ("eos_token", "</s>"), ("unk_token", "<unk>"), ("pad_token", "<pad>")];
     const PEGASUS: &[(&str, &str)] =
         &[("eos_token", "</s>"), ("unk_token", "<unk>"), ("pad_token", "<pad>"), ("mask_token", "<mask_2>")];
     match class {
@@ -180,7 +182,10 @@ pub(super) fn usual_names(class: &str) -> &'static [(&'static str, &'static str)
         class if BERT_LIKE.contains(&class) => BERT,
         "GPT2Tokenizer" | "CodeGenTokenizer" => GPT_2,
         class if ROBERTA_LIKE.contains(&class) => ROBERTA,
-        "XLMRobertaTokenizer" | "CamembertTokenizer" => ROBERTA,
+        "XLMRobertaTokenizer" | "CamembertTokenizer" | "MBartTokenizer" | "MBart50Tokenizer" | "NllbTokenizer" => {
+            ROBERTA
+        }
+        "M2M100Tokenizer" => M2M_100,
         "CLIPTokenizer" => CLIP,
         "T5Tokenizer" | "MT5Tokenizer" | "ByT5Tokenizer" => T5,
         "PegasusTokenizer" => PEGASUS,
@@ -255,10 +260,12 @@ pub(super) fn contradictions(
             parts.push(("normalizer", sequence("normalizers", &["NFC", "Replace", "Lowercase"])));
             parts.push(("pre_tokenizer", sequence("pretokenizers", &["Split", "ByteLevel"])));
         }
-        "T5Tokenizer" | "XLMRobertaTokenizer" | "CamembertTokenizer" => {
+        "T5Tokenizer" | "XLMRobertaTokenizer" | "CamembertTokenizer" | "MBartTokenizer" => {
             parts.push(("pre_tokenizer", sequence("pretokenizers", &["WhitespaceSplit", "Metaspace"])));
         }
-        "PegasusTokenizer" => parts.push(("pre_tokenizer", json!({"type": "Metaspace"}))),
+        "PegasusTokenizer" | "MBart50Tokenizer" | "NllbTokenizer" => {
+            parts.push(("pre_tokenizer", json!({"type": "Metaspace"})));
+        }
         "LlamaTokenizer" => {
             let scheme = match (prefix_space, flag("legacy")) {
                 (Some(false), _) => "never",

@@ -4,6 +4,7 @@ mod classes;
 mod folder;
 mod guess;
 mod known;
+mod languages;
 mod pieces;
 mod settings;
 
@@ -19,6 +20,7 @@ use crate::bytes::Bytes;
 use crate::code_points::CodePoints;
 use crate::error::TokenizerError;
 use crate::file::{self, load};
+use crate::framing::{Frame, Languages};
 use crate::sentencepiece::SentencePiece;
 use crate::specials::SpecialNames;
 use crate::tokenizer::{TokenId, Tokenizer};
@@ -82,6 +84,8 @@ pub struct Opened {
     pub frame: Option<Frame>,
     /// The names of special tokens by role (`bos_token`, …), as the settings have them.
     pub special_names: BTreeMap<String, String>,
+    /// The languages that the model is told, if it is.
+    pub languages: Option<Languages>,
     /// The most tokens that the model takes, if the settings say so.
     pub model_max_length: Option<usize>,
     /// What was guessed, and what was left aside: a sentence each.
@@ -91,26 +95,16 @@ pub struct Opened {
 impl fmt::Debug for Opened {
     /// Everything but the vocabulary.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { tokenizer, frame, special_names, model_max_length, notes } = self;
+        let Self { tokenizer, frame, languages, special_names, model_max_length, notes } = self;
         f.debug_struct("Opened")
             .field("vocab_size", &tokenizer.vocab_size())
             .field("frame", frame)
+            .field("languages", languages)
             .field("special_names", special_names)
             .field("model_max_length", model_max_length)
             .field("notes", notes)
             .finish_non_exhaustive()
     }
-}
-
-/// The ids that stand around texts when a model takes them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Frame {
-    /// Before the text.
-    pub before: Vec<TokenId>,
-    /// After the text.
-    pub after: Vec<TokenId>,
-    /// Between two texts, if the files say.
-    pub between: Option<Vec<TokenId>>,
 }
 
 impl OpenOptions {
@@ -190,7 +184,14 @@ impl Opened {
     }
 
     fn boxed(tokenizer: Box<dyn Tokenizer>) -> Self {
-        Self { tokenizer, frame: None, special_names: BTreeMap::new(), model_max_length: None, notes: Vec::new() }
+        Self {
+            tokenizer,
+            frame: None,
+            languages: None,
+            special_names: BTreeMap::new(),
+            model_max_length: None,
+            notes: Vec::new(),
+        }
     }
 }
 

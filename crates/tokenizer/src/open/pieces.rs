@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::classes::{from_value, need, with_settings};
 use super::settings::Settings;
-use super::{Frame, Opened};
+use super::{Frame, Opened, languages};
 use crate::error::TokenizerError;
 use crate::sentencepiece::{Algorithm, PieceKind, SentencePiece, SentencePieceFile};
 use crate::tokenizer::Tokenizer;
@@ -20,6 +20,8 @@ pub(super) fn open(settings: &mut Settings, class: &str) -> Result<Option<Opened
     let (name, arrange, encloses): (_, Arrange, _) = match class {
         "XLMRobertaTokenizer" => ("sentencepiece.bpe.model", xlm_roberta, true),
         "CamembertTokenizer" => ("sentencepiece.bpe.model", camembert, true),
+        "MBartTokenizer" => ("sentencepiece.bpe.model", mbart, false),
+        "MBart50Tokenizer" => ("sentencepiece.bpe.model", mbart_50, false),
         "T5Tokenizer" | "MT5Tokenizer" => ("spiece.model", t5, false),
         "PegasusTokenizer" => ("spiece.model", pegasus, false),
         _ => return Ok(None),
@@ -46,13 +48,18 @@ pub(super) fn open(settings: &mut Settings, class: &str) -> Result<Option<Opened
     let charsmap = &file.normalizer.charsmap;
     let precompiled =
         (!charsmap.is_empty()).then(|| json!({"type": "Precompiled", "precompiled_charsmap": encode_base64(charsmap)}));
-    let (normalizer, pre_tokenizer) = if class == "PegasusTokenizer" {
-        let replace = |pattern: Value| json!({"type": "Replace", "pattern": pattern, "content": " "});
-        let first = precompiled.unwrap_or_else(|| replace(json!({"Regex": "\n"})));
-        (json!({"type": "Sequence", "normalizers": [first, replace(json!({"Regex": " {2,}"}))]}), words.clone())
-    } else {
-        let split = json!({"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, words]});
-        (json!(precompiled), split)
+    let replace = |pattern: &str| json!({"type": "Replace", "pattern": {"Regex": pattern}, "content": " "});
+    let (normalizer, pre_tokenizer) = match class {
+        "PegasusTokenizer" | "MBart50Tokenizer" => {
+            let lines = (class == "PegasusTokenizer").then(|| replace("\n"));
+            let parts: Vec<_> = precompiled.or(lines).into_iter().chain([replace(" {2,}")]).collect();
+            (json!({"type": "Sequence", "normalizers": parts}), words.clone())
+        }
+        _ => {
+            let split = json!({"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, words]});
+            // mBART's class leaves the model's own normalisation aside.
+            (json!(precompiled.filter(|_| class != "MBartTokenizer")), split)
+        }
     };
     let value = json!({
         "version": "1.0",
@@ -120,6 +127,31 @@ fn xlm_roberta(settings: &mut Settings, file: &SentencePieceFile) -> Result<Voca
     ];
     let mut vocabulary = arranged(file, head, 3, 3)?;
     vocabulary.entries.push(name("mask_token", "<mask>"));
+    Ok(vocabulary)
+}
+
+/// As XLM-RoBERTa's, with languages before the mask.
+fn mbart(settings: &mut Settings, file: &SentencePieceFile) -> Result<Vocabulary, String> {
+    with_languages(settings, file, languages::MBART.split_whitespace())
+}
+
+fn mbart_50(settings: &mut Settings, file: &SentencePieceFile) -> Result<Vocabulary, String> {
+    let languages = languages::MBART.split_whitespace().chain(languages::MORE_OF_MBART_50.split_whitespace());
+    with_languages(settings, file, languages)
+}
+
+fn with_languages<'a>(
+    settings: &mut Settings,
+    file: &SentencePieceFile,
+    languages: impl Iterator<Item = &'a str>,
+) -> Result<Vocabulary, String> {
+    let mut vocabulary = xlm_roberta(settings, file)?;
+    let mask = vocabulary.entries.len() - 1;
+    for language in languages {
+        settings.name_piece(language, true);
+        vocabulary.entries.push((language.to_owned(), 0.0));
+    }
+    vocabulary.entries[mask..].rotate_left(1);
     Ok(vocabulary)
 }
 

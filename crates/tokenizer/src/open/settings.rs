@@ -179,7 +179,12 @@ impl Settings {
             }
             let [lstrip, rstrip] = match (self.class.as_deref(), role) {
                 (Some("ByT5Tokenizer"), _) => [true, true],
-                (Some("CamembertTokenizer" | "MPNetTokenizer"), "mask_token") => [true, false],
+                (
+                    Some(
+                        "CamembertTokenizer" | "MPNetTokenizer" | "MBartTokenizer" | "MBart50Tokenizer" | "NllbTokenizer",
+                    ),
+                    "mask_token",
+                ) => [true, false],
                 _ => [false, false],
             };
             let token = Unplaced::of(&Value::String(name.to_owned()));
@@ -276,7 +281,7 @@ impl Settings {
 }
 
 /// Settings that are followed, or refused where they cannot be.
-const FOLLOWED: [&str; 21] = [
+const FOLLOWED: [&str; 25] = [
     "add_bos_token",
     "add_eos_token",
     "add_prefix_space",
@@ -288,6 +293,8 @@ const FOLLOWED: [&str; 21] = [
     "extra_special_tokens",
     "fix_mistral_regex",
     "keep_accents",
+    "language_codes",
+    "legacy_behaviour",
     "model_max_length",
     "never_split",
     "offset",
@@ -295,13 +302,15 @@ const FOLLOWED: [&str; 21] = [
     "separate_vocabs",
     "sp_model_kwargs",
     "split_special_tokens",
+    "src_lang",
     "strip_accents",
+    "tgt_lang",
     "tokenize_chinese_chars",
     "tokenizer_class",
 ];
 
 /// Settings that change nothing that a tokenizer here does.
-const WITHOUT_EFFECT: [&str; 37] = [
+const WITHOUT_EFFECT: [&str; 38] = [
     "auto_map",
     "backend",
     "chat_template",
@@ -320,6 +329,7 @@ const WITHOUT_EFFECT: [&str; 37] = [
     "model_input_names",
     "model_specific_special_tokens",
     "name_or_path",
+    "num_madeup_words",
     "pad_to_multiple_of",
     "pad_token_type_id",
     "padding_side",

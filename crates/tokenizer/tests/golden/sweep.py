@@ -381,6 +381,7 @@ def folders() -> dict:
         "xlnet": lambda: unigram("spiece.model", spm(unk_id=0, bos_id=1, eos_id=2, control_symbols=["<cls>", "<sep>", "<pad>", "<mask>"]), "xlnet"),
         "mbart": lambda: unigram("sentencepiece.bpe.model", spm(), "mbart", src_lang="en_XX"),
         "mbart50": lambda: unigram("sentencepiece.bpe.model", spm(), "mbart", tokenizer_class="MBart50Tokenizer", src_lang="en_XX"),
+        "m2m100": lambda: m2m100(), "m2m100_unigram": lambda: m2m100("unigram"), "m2m100_wmt21": lambda: m2m100(language_codes="wmt21"),
         "nllb": lambda: unigram("sentencepiece.bpe.model", spm("bpe"), "m2m_100", tokenizer_class="NllbTokenizer", src_lang="eng_Latn"),
         "deberta_v2": lambda: unigram("spm.model", spm(**ALBERT_ORDER), "deberta-v2"),
         "pegasus": lambda: unigram("spiece.model", spm(**PEGASUS_ORDER), "pegasus"),
@@ -465,6 +466,17 @@ def marian(kind: str = "unigram", codes: bool = False, separate: bool = False) -
         files["target_vocab.json"] = number(pieces(target))
         files["config.json"]["decoder_start_token_id"] = files["target_vocab.json"]["<pad>"]
     return files
+
+
+def m2m100(kind: str = "bpe", **settings) -> dict:
+    """The first pieces by the names of fairseq; a piece of the model is not in the vocabulary."""
+    model = spm(kind)
+    pieces = [piece.piece for piece in model_pb2.ModelProto.FromString(model).pieces][3:-1]
+    vocab = {name: id for id, name in enumerate(["<s>", "<pad>", "</s>", "<unk>", *pieces])}
+    return {
+        "config.json": {"model_type": "m2m_100"}, "sentencepiece.bpe.model": model, "vocab.json": vocab,
+        "tokenizer_config.json": {"tokenizer_class": "M2M100Tokenizer", "src_lang": "en"} | settings,
+    }
 
 
 def write(folder: Path, files: dict) -> None:

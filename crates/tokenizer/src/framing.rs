@@ -1,0 +1,401 @@
+//! What stands around the texts of an encoder–decoder, and the languages that they are in.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::added::AddedToken;
+use crate::error::{Problem, UnknownId};
+use crate::file::Model;
+use crate::specials::Specials;
+use crate::tokenizer::{TokenId, Tokenizer};
+
+/// The ids that stand around texts when a model takes them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Frame {
+    /// Before the text.
+    pub before: Vec<TokenId>,
+    /// After the text.
+    pub after: Vec<TokenId>,
+    /// Between two texts, if the files say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub between: Option<Vec<TokenId>>,
+}
+
+/// The ids that stand around a source and before a target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PairFrame {
+    /// Around a source.
+    pub source: Frame,
+    /// What the decoder reads first.
+    pub begin: TokenId,
+    /// The id that every target begins with, as a token of its own.
+    pub first: Option<TokenId>,
+}
+
+/// How an encoder–decoder has its texts framed, where it is not by the end after a source and the beginning before a target.
+///
+/// | model | source | decoder reads first | target begins with |
+/// |---|---|---|---|
+/// | BART | `<s>` text `</s>` | `</s>` | `<s>` |
+/// | mBART | text `</s>` language | language | |
+/// | mBART-50, M2M100, NLLB | language text `</s>` | `</s>` | language |
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Framing {
+    /// Around a source, its language left out.
+    pub source: Frame,
+    /// What the decoder reads first; without it, the target's language.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begin: Option<TokenId>,
+    /// The id that every target begins with; without it, the target's language, unless that is what the decoder reads first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<TokenId>,
+    /// The languages, if the model is told them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub languages: Option<Languages>,
+}
+
+/// The languages that a model is told.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Languages {
+    /// The id of each language, by its name: `en_XX`, `en`, `eng_Latn`.
+    pub ids: BTreeMap<String, TokenId>,
+    /// Whether a source's language ends it; else it begins it.
+    pub after_source: bool,
+    /// The language of sources where none is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// The language of targets where none is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+}
+
+/// Why texts can't be framed.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum FrameError {
+    /// The tokenizer has no id for a part of a frame.
+    #[error("the tokenizer has no {role} token, which translation needs")]
+    NoSpecial {
+        /// `begin-of-sentence` or `end-of-sentence`.
+        role: &'static str,
+    },
+    /// No language is said, and the model has no usual one.
+    #[error(
+        "the model is told the language of each {side}, and none is said: give --{side}-language; there are {known}"
+    )]
+    NoLanguage {
+        /// `source` or `target`.
+        side: &'static str,
+        /// Names of languages, or some of them.
+        known: String,
+    },
+    /// The model does not have a language.
+    #[error("the model has no language {name:?}; near it are {near}")]
+    UnknownLanguage {
+        /// The name.
+        name: String,
+        /// Names that are like it.
+        near: String,
+    },
+    /// A language is said to a model that is not told any.
+    #[error("the model is not told languages: leave out {name:?}")]
+    NoLanguages {
+        /// The name.
+        name: String,
+    },
+}
+
+impl Framing {
+    /// The frame of a pair: `source` and `target` are names of languages, in place of the usual ones.
+    ///
+    /// # Errors
+    /// [`FrameError`]: a language is missing or unknown, or the model is not told any.
+    pub fn between(&self, source: Option<&str>, target: Option<&str>) -> Result<PairFrame, FrameError> {
+        let source = self.of_source(source)?;
+        let (begin, first) = self.of_target(target)?;
+        Ok(PairFrame { source, begin, first })
+    }
+
+    /// What stands around a source in a language.
+    ///
+    /// # Errors
+    /// As [`between`](Self::between).
+    pub fn of_source(&self, language: Option<&str>) -> Result<Frame, FrameError> {
+        let mut frame = self.source.clone();
+        match &self.languages {
+            None => refuse_languages(language)?,
+            Some(languages) => {
+                let id = languages.id("source", language.or(languages.source.as_deref()))?;
+                if languages.after_source {
+                    frame.after.push(id);
+                } else {
+                    frame.before.insert(0, id);
+                }
+            }
+        }
+        Ok(frame)
+    }
+
+    /// What the decoder reads first of a target in a language, and what the target begins with.
+    ///
+    /// # Errors
+    /// As [`between`](Self::between).
+    pub fn of_target(&self, language: Option<&str>) -> Result<(TokenId, Option<TokenId>), FrameError> {
+        let Some(languages) = &self.languages else {
+            refuse_languages(language)?;
+            let begin = self.begin.ok_or(FrameError::NoSpecial { role: "begin-of-sentence" })?;
+            return Ok((begin, self.first));
+        };
+        let id = languages.id("target", language.or(languages.target.as_deref()))?;
+        Ok(match self.begin {
+            Some(begin) => (begin, self.first.or(Some(id))),
+            None => (id, self.first),
+        })
+    }
+
+    /// The same with other usual languages, where names are given.
+    ///
+    /// # Errors
+    /// [`FrameError`]: a language is unknown, or the model is not told any.
+    pub fn with_usual(mut self, source: Option<&str>, target: Option<&str>) -> Result<Self, FrameError> {
+        match &mut self.languages {
+            None => refuse_languages(source.or(target))?,
+            Some(languages) => {
+                for name in [source, target].into_iter().flatten() {
+                    languages.id("text", Some(name))?;
+                }
+                languages.source = source.map(str::to_owned).or(languages.source.take());
+                languages.target = target.map(str::to_owned).or(languages.target.take());
+            }
+        }
+        Ok(self)
+    }
+
+    fn check(&self, vocab_size: usize) -> Result<(), String> {
+        let Self { source: Frame { before, after, between: _ }, begin, first, languages } = self;
+        let of_languages = languages.iter().flat_map(|languages| languages.ids.values());
+        let mut ids = before.iter().chain(after).chain(begin).chain(first).chain(of_languages);
+        if let Some(id) = ids.find(|&&id| id as usize >= vocab_size) {
+            return Err(format!("framing has the id {id}, and the vocabulary {vocab_size} entries"));
+        }
+        let named = languages.iter().flat_map(|languages| [&languages.source, &languages.target].into_iter().flatten());
+        let known = |name: &String| languages.iter().any(|languages| languages.ids.contains_key(name));
+        match named.clone().find(|&name| !known(name)) {
+            Some(name) => Err(format!("framing.languages has no {name:?}")),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Languages {
+    /// Names of all, or of the first of many.
+    fn names(&self) -> String {
+        const SHOWN: usize = 12;
+        let shown: Vec<&str> = self.ids.keys().take(SHOWN).map(String::as_str).collect();
+        let more = self.ids.len() - shown.len();
+        let names = shown.join(", ");
+        if more > 0 { format!("{names} and {more} more") } else { names }
+    }
+
+    fn id(&self, side: &'static str, name: Option<&str>) -> Result<TokenId, FrameError> {
+        let name = name.ok_or_else(|| FrameError::NoLanguage { side, known: self.names() })?;
+        let unknown = || FrameError::UnknownLanguage { name: name.to_owned(), near: self.near(name) };
+        self.ids.get(name).copied().ok_or_else(unknown)
+    }
+
+    /// The names that are most like `name`: those that begin as it does, then those with the fewest other letters.
+    fn near(&self, name: &str) -> String {
+        const SHOWN: usize = 5;
+        let wanted = name.to_lowercase();
+        let rank = |known: &&String| {
+            let known = known.to_lowercase();
+            let alike = known.chars().zip(wanted.chars()).take_while(|(a, b)| a == b).count();
+            (std::cmp::Reverse(alike.min(3)), edit_distance(&known, &wanted))
+        };
+        let mut names: Vec<&String> = self.ids.keys().collect();
+        names.sort_by_cached_key(rank);
+        names.truncate(SHOWN);
+        names.into_iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Insertions, removals and exchanges of characters between two words (Levenshtein 1966).
+fn edit_distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, &to) in b.iter().enumerate() {
+            let exchanged = diagonal + usize::from(from != to);
+            diagonal = row[j + 1];
+            row[j + 1] = exchanged.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+pub(crate) fn refuse_languages(language: Option<&str>) -> Result<(), FrameError> {
+    language.map_or(Ok(()), |name| Err(FrameError::NoLanguages { name: name.to_owned() }))
+}
+
+/// The frame of tokenizers that say nothing else: the end after a source, the beginning before a target.
+pub(crate) fn plain(specials: &Specials) -> Result<PairFrame, FrameError> {
+    let need = |id: Option<TokenId>, role| id.ok_or(FrameError::NoSpecial { role });
+    let after = vec![need(specials.end(), "end-of-sentence")?];
+    let begin = need(specials.begin(), "begin-of-sentence")?;
+    Ok(PairFrame { source: Frame { after, ..Frame::default() }, begin, first: None })
+}
+
+/// A tokenizer whose texts are framed as a model expects it.
+///
+/// Ids of texts are those of the tokenizer in it; [`pair_frame`](Tokenizer::pair_frame) says what stands around them.
+pub struct Framed {
+    inner: Box<dyn Tokenizer>,
+    framing: Framing,
+}
+
+/// The parameters of [`Framed`] as they stand in `tokenizer.json`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FramedFile {
+    pub(crate) framing: Framing,
+    pub(crate) tokenizer: Box<Model>,
+}
+
+impl Framed {
+    /// `inner` with a framing.
+    ///
+    /// # Errors
+    /// An id that the vocabulary does not have, or a usual language that is not one of the languages.
+    pub fn new(inner: Box<dyn Tokenizer>, framing: Framing) -> Result<Self, String> {
+        framing.check(inner.vocab_size())?;
+        Ok(Self { inner, framing })
+    }
+
+    pub(crate) fn of_file(file: FramedFile) -> Result<Self, Problem> {
+        Ok(Self::new(file.tokenizer.into_tokenizer()?, file.framing)?)
+    }
+}
+
+impl std::fmt::Debug for Framed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { inner, framing } = self;
+        f.debug_struct("Framed").field("vocab_size", &inner.vocab_size()).field("framing", framing).finish()
+    }
+}
+
+impl Tokenizer for Framed {
+    fn encode(&self, text: &str) -> Vec<TokenId> {
+        self.inner.encode(text)
+    }
+
+    fn encode_with_specials(&self, text: &str) -> Vec<TokenId> {
+        self.inner.encode_with_specials(text)
+    }
+
+    fn encode_target(&self, text: &str) -> Vec<TokenId> {
+        self.inner.encode_target(text)
+    }
+
+    fn encode_with_offsets(&self, text: &str) -> Vec<(TokenId, Range<usize>)> {
+        self.inner.encode_with_offsets(text)
+    }
+
+    fn sample(&self, text: &str, strength: f64, seed: u64) -> Vec<TokenId> {
+        self.inner.sample(text, strength, seed)
+    }
+
+    fn decode_bytes(&self, ids: &[TokenId]) -> Result<Vec<u8>, UnknownId> {
+        self.inner.decode_bytes(ids)
+    }
+
+    fn decode(&self, ids: &[TokenId]) -> Result<String, UnknownId> {
+        self.inner.decode(ids)
+    }
+
+    fn vocab_size(&self) -> usize {
+        self.inner.vocab_size()
+    }
+
+    fn source_vocab_size(&self) -> usize {
+        self.inner.source_vocab_size()
+    }
+
+    fn specials(&self) -> &Specials {
+        self.inner.specials()
+    }
+
+    fn framing(&self) -> Option<&Framing> {
+        Some(&self.framing)
+    }
+
+    fn sentinel(&self, index: usize) -> Option<TokenId> {
+        self.inner.sentinel(index)
+    }
+
+    fn token(&self, id: TokenId) -> Option<Cow<'_, str>> {
+        self.inner.token(id)
+    }
+
+    fn added_tokens(&self) -> Vec<AddedToken> {
+        self.inner.added_tokens()
+    }
+
+    fn to_model(&self) -> Option<Model> {
+        let tokenizer = Box::new(self.inner.to_model()?);
+        Some(Model::Framed(FramedFile { framing: self.framing.clone(), tokenizer }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bytes::Bytes;
+
+    fn languages(after_source: bool) -> Languages {
+        let ids = ["de_DE", "en_XX", "et_EE", "fr_XX"].into_iter().map(str::to_owned).zip(10..).collect();
+        Languages { ids, after_source, source: Some("en_XX".into()), target: None }
+    }
+
+    #[test]
+    fn each_language_has_its_place() {
+        let end = Frame { before: vec![], after: vec![2], between: None };
+        let mbart = Framing { source: end.clone(), languages: Some(languages(true)), ..Framing::default() };
+        let expected =
+            PairFrame { source: Frame { before: vec![], after: vec![2, 11], between: None }, begin: 10, first: None };
+        assert_eq!(mbart.between(None, Some("de_DE")), Ok(expected));
+        let m2m = Framing { begin: Some(2), languages: Some(languages(false)), ..mbart };
+        let expected =
+            PairFrame { source: Frame { before: vec![13], after: vec![2], between: None }, begin: 2, first: Some(10) };
+        assert_eq!(m2m.between(Some("fr_XX"), Some("de_DE")), Ok(expected));
+        let bart = Framing { begin: Some(2), first: Some(0), source: end.clone(), languages: None };
+        assert_eq!(bart.between(None, None), Ok(PairFrame { source: end, begin: 2, first: Some(0) }));
+    }
+
+    #[test]
+    fn what_is_missing_or_unknown_is_said() {
+        let framing = Framing { begin: Some(2), languages: Some(languages(false)), ..Framing::default() };
+        let message = framing.between(None, None).unwrap_err().to_string();
+        assert!(message.contains("each target") && message.contains("de_DE, en_XX"), "{message}");
+        let message = framing.between(Some("en"), Some("de_DE")).unwrap_err().to_string();
+        assert!(message.contains("\"en\"; near it are en_XX"), "{message}");
+        let plain = Bytes::default();
+        let message = plain.pair_frame(Some("en"), None).unwrap_err().to_string();
+        assert!(message.contains("leave out \"en\""), "{message}");
+        assert!(Framed::new(Box::new(plain), Framing { first: Some(1000), ..Framing::default() }).is_err());
+    }
+
+    #[test]
+    fn distances_are_those_of_the_definition() {
+        for (a, b, expected) in [("", "abc", 3), ("kitten", "sitting", 3), ("en", "en_XX", 3), ("de", "de", 0)] {
+            assert_eq!((edit_distance(a, b), edit_distance(b, a)), (expected, expected));
+        }
+    }
+}
