@@ -54,7 +54,7 @@ pub(crate) fn run(name: &str, folder: &Path, precision: &str, beam: usize, batch
             if beam == 1 {
                 targets.extend(greedy(&model, state, &request)?.into_iter().map(|best| best.tokens));
             } else {
-                let config = BeamConfig { beam, n_best: 1, length_penalty: 0.0 };
+                let config = BeamConfig { beam, n_best: 1, length_penalty: 0.0, ..BeamConfig::default() };
                 let found = beam_search(&model, state, &request, &config)?;
                 targets.extend(found.into_iter().map(|mut best| best.swap_remove(0).tokens));
             }

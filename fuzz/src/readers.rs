@@ -208,7 +208,7 @@ pub fn token_file(bytes: &[u8]) {
     });
     fs::write(path, [&whole[..PREFIX], &Sha256::digest(bytes), bytes].concat()).expect("room for a temporary file");
     if let Ok((corpus, _)) = corpus() {
-        let specials = SpecialIds { pad: 0, bos: 1, eos: 2 };
+        let specials = SpecialIds { pad: 0, bos: 1, eos: 2, source_end: 2 };
         let batcher = PairBatcher::new(corpus.into(), &BatchConfig::default(), specials, Order::Shuffled { seed: 1 });
         if let Ok(batcher) = batcher {
             let _ = batcher.epoch(0).try_for_each(|batch| batch.map(drop));

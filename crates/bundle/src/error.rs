@@ -6,7 +6,7 @@ use attentive_core::DeviceError;
 use attentive_decode::DecodeError;
 use attentive_engine::WeightFormat;
 use attentive_model::{ConfigError, Role};
-use attentive_tokenizer::TokenizerError;
+use attentive_tokenizer::{FrameError, TokenizerError};
 use attentive_weights::WeightsError;
 
 use crate::TooLong;
@@ -238,6 +238,19 @@ pub enum TranslateError {
         n_tokens: usize,
         /// [`DecodingConfig::max_len`](crate::DecodingConfig::max_len).
         max_len: usize,
+    },
+    /// The languages of texts have to be said.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// A translation can't begin with two ids.
+    #[error(
+        "every translation begins with the id {first}, as the tokenizer says, and decoding.forced_first is {forced}: leave it out"
+    )]
+    ForcedTwice {
+        /// What the tokenizer says.
+        first: u32,
+        /// What the settings say.
+        forced: u32,
     },
     /// A setting of the search.
     #[error(transparent)]

@@ -44,6 +44,7 @@ mod translator;
 mod uses;
 
 pub use answering::{AnswerConfig, AnswerSpan};
+pub use attentive_decode::BeamRules;
 pub use attentive_engine::{WeightFormat, packs};
 pub use bundle::Bundle;
 pub use chat::{Answer, Chat, ChatError, ChatTemplate, Conversation, Message, Variables};

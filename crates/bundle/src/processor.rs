@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt, ops::Range, sync::Arc};
 
-use attentive_tokenizer::{AddedToken, Model, Specials, Token, TokenId, Tokenizer, UnknownId};
+use attentive_tokenizer::{AddedToken, FrameError, Framing, Model, Specials, Token, TokenId, Tokenizer, UnknownId};
 
 /// What turns a user's input into what a model reads, and what it writes into what a user sees.
 #[derive(Clone)]
@@ -28,70 +28,104 @@ impl Processor {
     #[must_use]
     pub fn reading_specials(self) -> Self {
         match self {
-            Self::Text(tokenizer) => Self::Text(Arc::new(ReadsSpecials(tokenizer))),
+            Self::Text(inner) => Self::Text(Arc::new(Adapted { inner, reads_specials: true, framing: None })),
             Self::None => Self::None,
         }
     }
+
+    /// This processor, but that texts are translated from the language `source` to the language `target` where none is said,
+    /// for models that are told languages.
+    ///
+    /// # Errors
+    /// [`FrameError`]: a language is unknown, or the model is not told any.
+    pub fn between(self, source: Option<&str>, target: Option<&str>) -> Result<Self, FrameError> {
+        let Some(name) = source.or(target) else { return Ok(self) };
+        let framing = self.tokenizer().and_then(|tokenizer| tokenizer.framing().cloned());
+        let framing = framing.ok_or_else(|| FrameError::NoLanguages { name: name.to_owned() })?;
+        let framing = Some(framing.with_usual(source, target)?);
+        Ok(match self {
+            Self::Text(inner) => Self::Text(Arc::new(Adapted { inner, reads_specials: false, framing })),
+            Self::None => Self::None,
+        })
+    }
 }
 
-/// A tokenizer to which the names of special tokens in a text to be read are these tokens.
-struct ReadsSpecials(Arc<dyn Tokenizer>);
+/// A tokenizer that does some things in another way.
+struct Adapted {
+    inner: Arc<dyn Tokenizer>,
+    /// Whether the names of special tokens in a text to be read are these tokens.
+    reads_specials: bool,
+    /// Another framing.
+    framing: Option<Framing>,
+}
 
-impl Tokenizer for ReadsSpecials {
+impl Tokenizer for Adapted {
     fn encode(&self, text: &str) -> Vec<TokenId> {
-        self.0.encode_with_specials(text)
+        if self.reads_specials { self.inner.encode_with_specials(text) } else { self.inner.encode(text) }
+    }
+
+    fn encode_with_specials(&self, text: &str) -> Vec<TokenId> {
+        self.inner.encode_with_specials(text)
     }
 
     fn encode_target(&self, text: &str) -> Vec<TokenId> {
-        self.0.encode_target(text)
+        self.inner.encode_target(text)
     }
 
     fn encode_with_offsets(&self, text: &str) -> Vec<(TokenId, Range<usize>)> {
-        self.0.encode_with_offsets(text)
+        self.inner.encode_with_offsets(text)
     }
 
     fn encode_with_words(&self, text: &str) -> Vec<Token> {
-        self.0.encode_with_words(text)
+        self.inner.encode_with_words(text)
     }
 
     fn continuation(&self) -> Option<&str> {
-        self.0.continuation()
+        self.inner.continuation()
     }
 
     fn sample(&self, text: &str, strength: f64, seed: u64) -> Vec<TokenId> {
-        self.0.sample(text, strength, seed)
+        self.inner.sample(text, strength, seed)
     }
 
     fn decode_bytes(&self, ids: &[TokenId]) -> Result<Vec<u8>, UnknownId> {
-        self.0.decode_bytes(ids)
+        self.inner.decode_bytes(ids)
     }
 
     fn vocab_size(&self) -> usize {
-        self.0.vocab_size()
+        self.inner.vocab_size()
     }
 
     fn source_vocab_size(&self) -> usize {
-        self.0.source_vocab_size()
+        self.inner.source_vocab_size()
     }
 
     fn specials(&self) -> &Specials {
-        self.0.specials()
+        self.inner.specials()
+    }
+
+    fn framing(&self) -> Option<&Framing> {
+        self.framing.as_ref().or(self.inner.framing())
     }
 
     fn sentinel(&self, index: usize) -> Option<TokenId> {
-        self.0.sentinel(index)
+        self.inner.sentinel(index)
     }
 
     fn token(&self, id: TokenId) -> Option<Cow<'_, str>> {
-        self.0.token(id)
+        self.inner.token(id)
     }
 
     fn added_tokens(&self) -> Vec<AddedToken> {
-        self.0.added_tokens()
+        self.inner.added_tokens()
     }
 
     fn to_model(&self) -> Option<Model> {
-        self.0.to_model()
+        let model = self.inner.to_model()?;
+        Some(match &self.framing {
+            Some(framing) => model.with_framing(framing.clone()),
+            None => model,
+        })
     }
 }
 

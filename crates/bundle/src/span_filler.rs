@@ -54,7 +54,8 @@ impl<M: EncoderDecoder<State: Clone>> SpanFiller<M> {
         let specials = tokenizer.specials();
         let need = |id: Option<TokenId>, role| id.ok_or(BundleError::NoSpecial { role });
         let pad = need(specials.pad, "padding")?;
-        let begin = need(specials.begin(), "begin-of-sentence")?;
+        let of_framing = tokenizer.framing().and_then(|framing| framing.begin);
+        let begin = need(of_framing.or(specials.begin()), "begin-of-sentence")?;
         let end = need(specials.end(), "end-of-sentence")?;
         Ok(Self { model, tokenizer, pad, begin, end })
     }
@@ -123,7 +124,7 @@ impl<M: EncoderDecoder<State: Clone>> SpanFiller<M> {
         let rules = Rules { suppressed, ..Rules::default() };
         let request =
             DecodeRequest { prompt: &[self.begin], prefixes: &[], eos: stop, rules: &rules, max_len: &[max_len] };
-        let search = BeamConfig { beam, n_best: beam, length_penalty: 0.0 };
+        let search = BeamConfig { beam, n_best: beam, length_penalty: 0.0, ..BeamConfig::default() };
         let found = beam_search(&self.model, state, &request, &search)?;
         Ok(found.into_iter().flatten().collect())
     }

@@ -4,9 +4,9 @@ use std::{fmt, num::NonZeroUsize, sync::Arc};
 
 use attentive_core::{EncoderDecoder, TokenId, TokenMatrix};
 use attentive_decode::{
-    BeamConfig, DecodeError, DecodeRequest, Hypothesis, Rules, SamplingConfig, beam_search, greedy, sample,
+    BeamConfig, BeamRules, DecodeError, DecodeRequest, Hypothesis, Rules, SamplingConfig, beam_search, greedy, sample,
 };
-use attentive_tokenizer::Tokenizer;
+use attentive_tokenizer::{Frame, FrameError, PairFrame, Tokenizer};
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
@@ -24,8 +24,10 @@ const MAX_BATCH_TOKENS: usize = 1 << 24;
 pub struct DecodingConfig {
     /// Hypotheses kept for each sentence; 1 is greedy search.
     pub beam: usize,
-    /// α of the GNMT length penalty.
+    /// α of the length penalty, GNMT's by default.
     pub length_penalty: f64,
+    /// What α is the exponent of, and when a search is over; imported models have transformers' rules.
+    pub beam_rules: BeamRules,
     /// Tokens that a translation may have beyond the source's.
     pub max_len_offset: usize,
     /// Tokens that a translation may have at most, whatever the source has, its end included.
@@ -42,7 +44,7 @@ pub struct DecodingConfig {
     pub suppressed: Vec<TokenId>,
     /// Sequences of ids that a translation never comes to contain.
     pub bad_words: Vec<Vec<TokenId>>,
-    /// The id that every translation begins with, the target language for example.
+    /// The id that every translation begins with, where the tokenizer does not say one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forced_first: Option<TokenId>,
     /// Source tokens, padding included, that are decoded together.
@@ -57,6 +59,7 @@ impl Default for DecodingConfig {
         Self {
             beam: 4,
             length_penalty: 0.6,
+            beam_rules: BeamRules::Gnmt,
             max_len_offset: 50,
             max_len: None,
             min_len: 0,
@@ -96,22 +99,22 @@ impl DecodingConfig {
         if self.max_len == Some(0) {
             return Err(DecodeError::Setting { key: "max_len", value: 0.0, expected: "at least 1" });
         }
-        self.rules(&[]).validate()
+        self.rules(&[], None).validate()
     }
 
     fn search(&self, n_best: usize) -> BeamConfig {
-        BeamConfig { beam: self.beam, n_best, length_penalty: self.length_penalty }
+        BeamConfig { beam: self.beam, n_best, length_penalty: self.length_penalty, rules: self.beam_rules }
     }
 
-    /// The rules of translations, `specials` suppressed.
-    fn rules(&self, specials: &[TokenId]) -> Rules {
+    /// The rules of translations that begin with `first`, `specials` suppressed.
+    fn rules(&self, specials: &[TokenId], first: Option<TokenId>) -> Rules {
         Rules {
             suppressed: [specials, &self.suppressed].concat(),
             bad_words: self.bad_words.clone(),
             min_len: self.min_len,
             no_repeat_ngram: self.no_repeat_ngram,
             repetition_penalty: self.repetition_penalty,
-            forced_first: self.forced_first,
+            forced_first: first.or(self.forced_first),
         }
     }
 }
@@ -151,8 +154,9 @@ pub struct Translator<M> {
     model: M,
     tokenizer: Arc<dyn Tokenizer>,
     pad: TokenId,
-    bos: TokenId,
     eos: TokenId,
+    /// What stands around texts; an error where the tokenizer's languages have to be said first.
+    frame: Result<PairFrame, FrameError>,
     suppressed: Vec<TokenId>,
 }
 
@@ -181,11 +185,24 @@ impl<M: EncoderDecoder> Translator<M> {
         let specials = tokenizer.specials();
         let need = |id: Option<TokenId>, role| id.ok_or(BundleError::NoSpecial { role });
         let pad = need(specials.pad, "padding")?;
-        let bos = need(specials.begin(), "begin-of-sentence")?;
+        let frame = match tokenizer.pair_frame(None, None) {
+            Err(FrameError::NoSpecial { role }) => return Err(BundleError::NoSpecial { role }),
+            frame => frame,
+        };
         let eos = need(specials.end(), "end-of-sentence")?;
         let unused = crate::unused_rows(&*tokenizer, model.vocab_size());
         let suppressed = specials.iter().filter(|&id| id != eos).chain(unused).collect();
-        Ok(Self { model, tokenizer, pad, bos, eos, suppressed })
+        Ok(Self { model, tokenizer, pad, eos, frame, suppressed })
+    }
+
+    /// This translator, from the language `source` to the language `target`, in place of the usual ones: for models that are
+    /// told languages, by the names of [`Languages`](attentive_tokenizer::Languages).
+    ///
+    /// # Errors
+    /// [`FrameError`]: a language is missing or unknown, or the model is not told any.
+    pub fn between(mut self, source: Option<&str>, target: Option<&str>) -> Result<Self, FrameError> {
+        self.frame = Ok(self.tokenizer.pair_frame(source, target)?);
+        Ok(self)
     }
 
     /// The tokenizer.
@@ -270,10 +287,15 @@ impl<M: EncoderDecoder> Translator<M> {
     ) -> Result<Vec<Vec<Translation>>, TranslateError> {
         assert!(prefixes.is_empty() || prefixes.len() == texts.len(), "find: one prefix for each text, or none");
         config.validate()?;
-        let rows = self.sources(texts)?;
+        let frame = self.frame.as_ref().map_err(FrameError::clone)?;
+        if let (Some(first), Some(forced)) = (frame.first, config.forced_first.filter(|&id| Some(id) != frame.first)) {
+            return Err(TranslateError::ForcedTwice { first, forced });
+        }
+        let first = frame.first.or(config.forced_first);
+        let rows = self.sources(texts, &frame.source)?;
         let prefixes: Vec<Vec<TokenId>> =
             prefixes.iter().map(|prefix| self.tokenizer.encode_target(prefix.as_ref())).collect();
-        let n_forced = prefixes.iter().map(Vec::len).max().unwrap_or(0) + usize::from(config.forced_first.is_some());
+        let n_forced = prefixes.iter().map(Vec::len).max().unwrap_or(0) + usize::from(first.is_some());
         if let Some(max_len) = self.model.max_len().filter(|&max_len| n_forced > max_len) {
             return Err(TranslateError::LongPrefix(TooLong { n_tokens: n_forced, max_len }));
         }
@@ -292,7 +314,7 @@ impl<M: EncoderDecoder> Translator<M> {
         for batch in batches(&order, &rows, config.batch_tokens) {
             let source: Vec<&[TokenId]> = batch.iter().map(|&idx| rows[idx].as_slice()).collect();
             let prefixes: Vec<Vec<TokenId>> = batch.iter().filter_map(|&idx| prefixes.get(idx).cloned()).collect();
-            let found = self.search(&source, &prefixes, config, search)?;
+            let found = self.search(&source, &prefixes, frame, (config, search))?;
             // No first token: weights that are not finite, for example.
             if found.iter().flatten().any(|found| !found.finished && found.tokens.is_empty()) {
                 return Err(DecodeError::NothingFollows { n_tokens: 0 }.into());
@@ -304,16 +326,18 @@ impl<M: EncoderDecoder> Translator<M> {
         Ok(translations)
     }
 
-    /// The ids of texts, each with the end of the sentence; none for a text without tokens.
-    fn sources(&self, texts: &[Input<'_>]) -> Result<Vec<Vec<TokenId>>, TranslateError> {
+    /// The ids of texts, each in its frame; none for a text without tokens.
+    fn sources(&self, texts: &[Input<'_>], frame: &Frame) -> Result<Vec<Vec<TokenId>>, TranslateError> {
+        let Frame { before, after, .. } = frame;
+        let n_around = before.len() + after.len();
         let mut too_long = Vec::new();
         let row = |(idx, input): (usize, &Input<'_>)| {
             let ids = if input.text.trim().is_empty() { Vec::new() } else { self.tokenizer.encode(input.text) };
             if ids.is_empty() {
                 return ids;
             }
-            match input.fit(ids, 1, self.model.max_len()) {
-                Ok(ids) => [ids, vec![self.eos]].concat(),
+            match input.fit(ids, n_around, self.model.max_len()) {
+                Ok(ids) => [before, &ids, after].map(Vec::as_slice).concat(),
                 Err(found) => {
                     too_long.push((idx, found));
                     Vec::new()
@@ -328,8 +352,8 @@ impl<M: EncoderDecoder> Translator<M> {
         &self,
         source: &[&[TokenId]],
         prefixes: &[Vec<TokenId>],
-        config: &DecodingConfig,
-        search: Search<'_>,
+        frame: &PairFrame,
+        (config, search): (&DecodingConfig, Search<'_>),
     ) -> Result<Vec<Vec<Hypothesis>>, TranslateError> {
         let limit = self.model.max_len().unwrap_or(usize::MAX);
         let max_len = |(idx, row): (usize, &&[TokenId])| {
@@ -340,7 +364,7 @@ impl<M: EncoderDecoder> Translator<M> {
             of_source.max(of_prefix).min(limit)
         };
         let max_len: Vec<usize> = source.iter().enumerate().map(max_len).collect();
-        let (prompt, rules) = (vec![self.bos; source.len()], config.rules(&self.suppressed));
+        let (prompt, rules) = (vec![frame.begin; source.len()], config.rules(&self.suppressed, frame.first));
         let request = DecodeRequest { prompt: &prompt, prefixes, eos: self.eos, rules: &rules, max_len: &max_len };
         let state = self.model.start(&TokenMatrix::from_rows(source, self.pad, 0));
         Ok(match search {

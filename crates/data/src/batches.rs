@@ -14,8 +14,10 @@ pub struct SpecialIds {
     pub pad: TokenId,
     /// Starts a target, `<s>`.
     pub bos: TokenId,
-    /// Ends a source and a target, `</s>`.
+    /// Ends a target, `</s>`.
     pub eos: TokenId,
+    /// Ends a source: `</s>` too, or its language in mBART.
+    pub source_end: TokenId,
 }
 
 /// The order of batches, and of pairs in them.
@@ -98,12 +100,12 @@ impl Epochs for PairBatcher {
 
     fn batch(&self, epoch: &PairEpoch, batch_idx: u64) -> Result<TranslationBatch, DataError> {
         let (pairs, shape) = epoch.filled.batch(epoch.order[batch_idx as usize] as usize);
-        let SpecialIds { pad, bos, eos } = self.specials;
+        let SpecialIds { pad, bos, eos, source_end } = self.specials;
         let mut sources = Vec::with_capacity(pairs.len());
         let mut targets = Vec::with_capacity(pairs.len());
         for i in pairs {
             let pair = self.corpus.pair(*i as usize)?;
-            sources.push([pair.source(), &[eos]].concat());
+            sources.push([pair.source(), &[source_end]].concat());
             targets.push([&[bos], pair.target(), &[eos]].concat());
         }
         Ok(TranslationBatch {

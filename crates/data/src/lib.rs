@@ -20,7 +20,7 @@
 //! let corpus = Arc::new(EncodedCorpus::from_text(pairs, |_side, text| ids(text))?);
 //!
 //! let config = BatchConfig { max_tokens: Size::Of(8), ..BatchConfig::default() };
-//! let specials = SpecialIds { pad: 0, bos: 1, eos: 2 };
+//! let specials = SpecialIds { pad: 0, bos: 1, eos: 2, source_end: 2 };
 //! let batcher = PairBatcher::new(corpus, &config, specials, Order::Shuffled { seed: 1 })?;
 //! let seen: usize = batcher.epoch(0).map(|batch| batch.map(|b| b.n_rows())).sum::<Result<_, _>>()?;
 //! assert_eq!(seen, 3);

@@ -15,7 +15,7 @@ use crate::{ContextBatcher, ContextEpoch, DataError, SpanCorruption, SpecialIds}
 ///
 /// let text = TokenStream::from_texts(["the animal was too tired"], None, |text| text.bytes().map(u32::from).collect())?;
 /// let contexts = ContextBatcher::new(text, 8, 2, ContextOrder::Shuffled { seed: 1 })?;
-/// let specials = SpecialIds { pad: 0, bos: 0, eos: 1 };
+/// let specials = SpecialIds { pad: 0, bos: 0, eos: 1, source_end: 1 };
 /// let corruption = SpanCorruption::new(SpanCorruptionConfig::default(), vec![300, 299], specials.eos, 1)?;
 /// let batch = SpanBatcher::new(contexts, corruption, specials).epoch(0).next().unwrap()?;
 /// assert_eq!(batch.source.lengths(), [7 + 1 + 1, 7 + 1 + 1]); // of 8 tokens 1 is hidden

@@ -27,7 +27,7 @@ fn read(files: &ParallelFiles, storage: &Storage) {
     };
     for rules in [strict, lenient] {
         let Ok((corpus, _)) = EncodedCorpus::from_files(files, &rules, storage, letters) else { continue };
-        let specials = SpecialIds { pad: 0, bos: 1, eos: 2 };
+        let specials = SpecialIds { pad: 0, bos: 1, eos: 2, source_end: 2 };
         let batcher = PairBatcher::new(corpus.into(), &BatchConfig::default(), specials, Order::Shuffled { seed: 1 });
         if let Ok(batcher) = batcher {
             let _ = batcher.epoch(0).try_for_each(|batch| batch.map(drop));

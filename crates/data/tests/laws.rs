@@ -10,7 +10,7 @@ use attentive_data::{
 };
 use proptest::prelude::*;
 
-const SPECIALS: SpecialIds = SpecialIds { pad: 0, bos: 1, eos: 2 };
+const SPECIALS: SpecialIds = SpecialIds { pad: 0, bos: 1, eos: 2, source_end: 2 };
 
 /// A corpus of these lengths; the ids tell pairs, sides and places apart.
 fn corpus_of(lengths: &[(usize, usize)], memory_bytes: u64) -> Arc<EncodedCorpus> {

@@ -24,7 +24,7 @@ fn sentences() -> Arc<EncodedCorpus> {
 }
 
 fn batcher(config: &BatchConfig, order: Order) -> PairBatcher {
-    PairBatcher::new(sentences(), config, SpecialIds { pad: 0, bos: 1, eos: 2 }, order).unwrap()
+    PairBatcher::new(sentences(), config, SpecialIds { pad: 0, bos: 1, eos: 2, source_end: 2 }, order).unwrap()
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn tokens_are_counted_as_asked() {
 #[test]
 fn settings_out_of_range_and_empty_corpora_are_errors() {
     let corpus = sentences();
-    let specials = SpecialIds { pad: 0, bos: 1, eos: 2 };
+    let specials = SpecialIds { pad: 0, bos: 1, eos: 2, source_end: 2 };
     let error = |config: BatchConfig| match PairBatcher::new(corpus.clone(), &config, specials, Order::Sorted) {
         Err(error) => error.to_string(),
         Ok(_) => panic!("{config:?} is accepted"),

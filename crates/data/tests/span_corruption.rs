@@ -70,7 +70,11 @@ proptest! {
 fn batcher(n: u32, context: usize, order: ContextOrder, seed: u64) -> SpanBatcher {
     let text = TokenStream::from_texts([""], None, |_| (2..2 + n).collect()).unwrap();
     let contexts = ContextBatcher::new(text, context, 3, order).unwrap();
-    SpanBatcher::new(contexts, corruption(0.15, 3.0, 50, seed), SpecialIds { pad: 0, bos: 0, eos: END })
+    SpanBatcher::new(
+        contexts,
+        corruption(0.15, 3.0, 50, seed),
+        SpecialIds { pad: 0, bos: 0, eos: END, source_end: END },
+    )
 }
 
 #[test]

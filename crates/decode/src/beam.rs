@@ -20,13 +20,36 @@ pub struct BeamConfig {
     pub beam: usize,
     /// Number of hypotheses returned for each sentence, at most `beam`.
     pub n_best: usize,
-    /// The exponent α of [`gnmt_penalty`]: 0 for none, more for longer hypotheses.
+    /// The exponent α of the length penalty: 0 for none, more for longer hypotheses.
     pub length_penalty: f64,
+    /// What the exponent is of, and when a sentence is over.
+    pub rules: BeamRules,
+}
+
+/// How hypotheses of different lengths are compared, and when a sentence is over.
+///
+/// Those of transformers differ from one another in `early_stopping`. All of them divide by `len^α`, count the log-probabilities
+/// of forced tokens as 0, let a hypothesis that is cut at the maximum length rank with those that ended, and go on until
+/// `beam` have finished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum BeamRules {
+    /// The paper's [`gnmt_penalty`]; over as [`beam_search`] says.
+    #[default]
+    Gnmt,
+    /// transformers', `early_stopping = true`: over then.
+    Early,
+    /// transformers', `early_stopping = false`: over when no live hypothesis scores better at its present length than the
+    /// worst of the best `beam`.
+    Present,
+    /// transformers', `early_stopping = "never"`: over when none can come to score better.
+    Never,
 }
 
 impl Default for BeamConfig {
     fn default() -> Self {
-        Self { beam: 4, n_best: 1, length_penalty: 0.6 }
+        Self { beam: 4, n_best: 1, length_penalty: 0.6, rules: BeamRules::Gnmt }
     }
 }
 
@@ -36,7 +59,7 @@ impl BeamConfig {
     /// # Errors
     /// [`DecodeError::ZeroBeam`], [`DecodeError::NBest`] or [`DecodeError::LengthPenalty`].
     pub fn validate(&self) -> Result<(), DecodeError> {
-        let Self { beam, n_best, length_penalty: alpha } = *self;
+        let Self { beam, n_best, length_penalty: alpha, rules: _ } = *self;
         if beam == 0 {
             return Err(DecodeError::ZeroBeam);
         }
@@ -51,7 +74,15 @@ impl BeamConfig {
 
     /// The score of a hypothesis of `len` tokens.
     fn score(&self, ranked: f64, len: usize) -> f64 {
-        ranked / gnmt_penalty(len, self.length_penalty)
+        match self.rules {
+            BeamRules::Gnmt => ranked / gnmt_penalty(len, self.length_penalty),
+            _ => ranked / (len as f64).powf(self.length_penalty),
+        }
+    }
+
+    /// Number of finished hypotheses that are kept.
+    fn n_kept(&self) -> usize {
+        if self.rules == BeamRules::Gnmt { self.n_best } else { self.beam }
     }
 }
 
@@ -71,7 +102,7 @@ pub fn gnmt_penalty(len: usize, alpha: f64) -> f64 {
 ///
 /// Each step ranks every continuation of a sentence's live hypotheses by log-probability, with repetitions penalised by
 /// [`Rules`](crate::Rules). Those that end among the best `beam` are finished; the best `beam` of the others stay live.
-/// A sentence is over
+/// By the rules of the paper, a sentence is over
 /// - when `beam` hypotheses have finished, so that a beam of 1 is greedy search;
 /// - when `n_best` have finished and no live one can still score better than the worst of the best `n_best`:
 ///   log-probabilities only fall, so a score is at most `log_prob / penalty(max_len)`;
@@ -117,7 +148,7 @@ pub fn beam_search<M: NextToken>(
             for (row, live) in (first_row..).zip(&search.live) {
                 top.consider(scores.row(row), live.total, row, &search.admitted(live, request));
             }
-            if search.step(top.best(), first_row, request.eos, config) {
+            if search.step(top.best(), first_row, request, config) {
                 running.push(search);
             } else {
                 let sentence = search.sentence;
@@ -149,7 +180,7 @@ struct Search {
     max_len: usize,
     /// All of one length, best first.
     live: Vec<Live>,
-    /// The best `n_best` of those that ended, best first.
+    /// The best of those that ended, best first.
     finished: Vec<Hypothesis>,
     n_finished: usize,
 }
@@ -167,27 +198,42 @@ impl Search {
     }
 
     /// Takes the best candidates of a step, whose parents are counted from `first_row`; returns whether to continue.
-    fn step(&mut self, candidates: &[Candidate], first_row: usize, eos: TokenId, config: &BeamConfig) -> bool {
+    fn step(
+        &mut self,
+        candidates: &[Candidate],
+        first_row: usize,
+        request: &DecodeRequest<'_>,
+        config: &BeamConfig,
+    ) -> bool {
         if candidates.is_empty() {
             return false;
         }
         let parents = std::mem::take(&mut self.live);
-        for (rank, &Candidate { total, token, parent: row }) in candidates.iter().enumerate() {
-            let parent = &parents[row - first_row].tokens;
-            if token != eos && self.live.len() < config.beam {
-                self.live.push(Live { tokens: [parent, &[token][..]].concat(), total, row });
-            } else if token == eos && rank < config.beam {
-                self.finish(parent.clone(), total, config);
+        let is_of_paper = config.rules == BeamRules::Gnmt;
+        let len = parents[0].tokens.len() + 1;
+        let is_forced = len <= request.rules.n_forced(request.prefix_of(self.sentence));
+        let is_cut = !is_of_paper && len >= self.max_len;
+        for (rank, &Candidate { mut total, token, parent: row }) in candidates.iter().enumerate() {
+            let parent = &parents[row - first_row];
+            if is_forced && !is_of_paper {
+                total.ranked = parent.total.ranked;
+            }
+            let text = |last: &[TokenId]| [&parent.tokens, last].concat();
+            match token == request.eos {
+                true if rank < config.beam => self.finish(text(&[]), total, true, config),
+                false if is_cut && rank < config.beam => self.finish(text(&[token]), total, false, config),
+                false if self.live.len() < config.beam => self.live.push(Live { tokens: text(&[token]), total, row }),
+                _ => {}
             }
         }
         self.goes_on(config)
     }
 
-    fn finish(&mut self, tokens: Vec<TokenId>, total: Total, config: &BeamConfig) {
-        let score = config.score(total.ranked, tokens.len() + 1);
+    fn finish(&mut self, tokens: Vec<TokenId>, total: Total, finished: bool, config: &BeamConfig) {
+        let score = config.score(total.ranked, tokens.len() + usize::from(finished));
         let rank = self.finished.partition_point(|kept| kept.score >= score);
-        self.finished.insert(rank, Hypothesis { tokens, log_prob: total.log_prob, score, finished: true });
-        self.finished.truncate(config.n_best);
+        self.finished.insert(rank, Hypothesis { tokens, log_prob: total.log_prob, score, finished });
+        self.finished.truncate(config.n_kept());
         self.n_finished += 1;
     }
 
@@ -196,14 +242,20 @@ impl Search {
             return false;
         };
         let len = best.tokens.len();
-        if len >= self.max_len || self.n_finished >= config.beam {
+        let are_enough = self.n_finished >= config.beam;
+        if len >= self.max_len || are_enough && matches!(config.rules, BeamRules::Gnmt | BeamRules::Early) {
             return false;
         }
-        let Some(worst) = self.finished.get(config.n_best - 1) else {
+        let Some(worst) = self.finished.get(config.n_kept() - 1) else {
             return true;
         };
-        // The penalty grows, so a negative log-probability scores best at the maximum length, any other at once.
-        let best_len = if best.total.ranked < 0.0 { self.max_len } else { len + 1 };
+        let best_len = match config.rules {
+            BeamRules::Present => len,
+            BeamRules::Never if config.length_penalty == 0.0 => len,
+            // The penalty grows, so a negative log-probability scores best at the maximum length, any other at once.
+            BeamRules::Gnmt if best.total.ranked >= 0.0 => len + 1,
+            _ => self.max_len,
+        };
         config.score(best.total.ranked, best_len) > worst.score
     }
 

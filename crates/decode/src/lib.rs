@@ -51,7 +51,7 @@ mod rules;
 mod sampling;
 mod stop_strings;
 
-pub use beam::{BeamConfig, beam_search, gnmt_penalty};
+pub use beam::{BeamConfig, BeamRules, beam_search, gnmt_penalty};
 pub use error::DecodeError;
 pub use generate::{Drawn, Ended, GenerateRequest, generate, sample};
 pub use greedy::greedy;

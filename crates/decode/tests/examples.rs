@@ -43,7 +43,7 @@ fn search(model: &Model<Bigrams>, max_len: &[usize], config: &BeamConfig) -> Vec
 }
 
 fn config(beam: usize, n_best: usize, length_penalty: f64) -> BeamConfig {
-    BeamConfig { beam, n_best, length_penalty }
+    BeamConfig { beam, n_best, length_penalty, ..BeamConfig::default() }
 }
 
 #[track_caller]

@@ -109,6 +109,7 @@ fn config() -> impl Strategy<Value = BeamConfig> {
         beam,
         n_best: 1 + n_best.index(beam),
         length_penalty,
+        ..BeamConfig::default()
     })
 }
 
@@ -120,7 +121,7 @@ proptest! {
         length_penalty in alpha(),
     ) {
         let prompts: Vec<TokenId> = (0..).take(max_len.len()).collect();
-        let config = BeamConfig { beam: 1, n_best: 1, length_penalty };
+        let config = BeamConfig { beam: 1, n_best: 1, length_penalty, ..BeamConfig::default() };
         let beams = search(&scores, &prompts, &max_len, &config);
         let model = Model::new(scores);
         let decoded = request(&prompts, &NO_RULES, &max_len);
@@ -140,7 +141,7 @@ proptest! {
         length_penalty in alpha(),
     ) {
         let beam = scores.vocab_size.pow(max_len as u32);
-        let config = BeamConfig { beam, n_best: n_best.min(beam), length_penalty };
+        let config = BeamConfig { beam, n_best: n_best.min(beam), length_penalty, ..BeamConfig::default() };
         let mut expected = all_sequences(&scores, 7, max_len, length_penalty);
         expected.truncate(config.n_best);
         prop_assert_eq!(&search(&scores, &[7], &[max_len], &config)[0], &expected);

@@ -104,7 +104,7 @@ proptest! {
     ) {
         let mut expected = all_sequences(&scores, &rules, &prefix, max_len, alpha);
         let beam = scores.vocab_size.pow(max_len as u32);
-        let config = BeamConfig { beam, n_best, length_penalty: alpha };
+        let config = BeamConfig { beam, n_best, length_penalty: alpha, ..BeamConfig::default() };
         let (prefixes, max_len) = ([prefix], [max_len]);
         let model = model(&scores, gives_top);
         let found = beam_search(&model, model.rows(1), &request(&rules, &prefixes, &max_len), &config).unwrap();
@@ -137,7 +137,7 @@ proptest! {
             written.push(token);
         }
         prop_assert_eq!((found.tokens, found.finished, found.log_prob), (written, finished, log_prob));
-        let one = BeamConfig { beam: 1, n_best: 1, length_penalty: 0.0 };
+        let one = BeamConfig { beam: 1, n_best: 1, length_penalty: 0.0, ..BeamConfig::default() };
         let beam = beam_search(&model, model.rows(1), &request(&rules, &prefixes, &max_len), &one).unwrap();
         let greedy = greedy(&model, model.rows(1), &request(&rules, &prefixes, &max_len)).unwrap();
         prop_assert_eq!(&beam[0], &greedy);
@@ -236,7 +236,7 @@ proptest! {
         let prompt: Vec<TokenId> = (0..prefixes.len() as u32).flat_map(|sentence| [4 + sentence, 3]).collect();
         let model = model(&scores, true);
         let all = DecodeRequest { prompt: &prompt, prefixes: &prefixes, eos: EOS, rules: &rules, max_len: &max_len };
-        let config = BeamConfig { beam: 3, n_best: 2, length_penalty: 0.6 };
+        let config = BeamConfig { beam: 3, n_best: 2, length_penalty: 0.6, ..BeamConfig::default() };
         let together = beam_search(&model, model.rows(prefixes.len()), &all, &config).unwrap();
         for (idx, together) in together.iter().enumerate() {
             let (prompt, prefixes) = (&prompt[2 * idx..2 * idx + 2], &prefixes[idx..=idx]);

@@ -79,7 +79,7 @@ fn what_is_generated_is_what_transformers_generates() {
             let (rules, prompt, max_len) = (Rules::default(), vec![0; source.len()], vec![12; source.len()]);
             let request = DecodeRequest { prompt: &prompt, prefixes: &[], eos: 1, rules: &rules, max_len: &max_len };
             let start = || model.start(&TokenMatrix::from_rows(&source, 0, 0));
-            let one = BeamConfig { beam: 1, n_best: 1, length_penalty: 0.0 };
+            let one = BeamConfig { beam: 1, n_best: 1, length_penalty: 0.0, ..BeamConfig::default() };
             let by_greedy = greedy(&model, start(), &request).unwrap();
             let by_beam = beam_search(&model, start(), &request, &one).unwrap();
             for ((greedy, beam), expected) in

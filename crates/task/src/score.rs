@@ -9,7 +9,7 @@ use attentive_corpus::PronounSentence;
 use attentive_data::{BatchConfig, EncodedCorpus, Epochs, Order, PairBatcher, Side, Size, SpecialIds};
 use attentive_metrics::{Bleu, Likelihood};
 use attentive_model::{EncoderDecoderSpec, FamilyVisitor, ModelSpec, Role, TeacherForced, TranslationObjective};
-use attentive_tokenizer::Tokenizer;
+use attentive_tokenizer::{Frame, PairFrame, Tokenizer};
 
 use crate::{Context, Log, Result};
 
@@ -128,23 +128,40 @@ fn likelihood_under<'a>(
 
 /// The ids of a sentence on its side of a pair.
 pub fn encode(tokenizer: &dyn Tokenizer, side: Side, text: &str) -> Vec<TokenId> {
-    match side {
+    let ids = match side {
         Side::Source => tokenizer.encode(text),
         Side::Target => tokenizer.encode_target(text),
+    };
+    framed(tokenizer, side, ids)
+}
+
+/// The ids of a sentence with those that stand around it, where these are more than [`special_ids`] are.
+pub(crate) fn framed(tokenizer: &dyn Tokenizer, side: Side, ids: Vec<TokenId>) -> Vec<TokenId> {
+    // That a language is missing is said by `special_ids`.
+    let frame = tokenizer.framing().and_then(|framing| framing.between(None, None).ok());
+    match (frame, side) {
+        (None, _) => ids,
+        (Some(PairFrame { source: Frame { before, mut after, .. }, .. }), Side::Source) => {
+            after.pop();
+            [before, ids, after].concat()
+        }
+        (Some(PairFrame { first, .. }), Side::Target) => first.into_iter().chain(ids).collect(),
     }
 }
 
 /// The special tokens that sentence pairs are framed by.
 ///
 /// # Errors
-/// The tokenizer lacks one.
+/// The tokenizer lacks one, or the model is told languages and none is said.
 pub fn special_ids(tokenizer: &dyn Tokenizer) -> Result<SpecialIds> {
     let specials = tokenizer.specials();
     let need = |id: Option<TokenId>, role| id.with_context(|| format!("the tokenizer has no {role} token"));
+    let PairFrame { source, begin, .. } = tokenizer.pair_frame(None, None).map_err(TranslateError::from)?;
     Ok(SpecialIds {
         pad: need(specials.pad, "padding")?,
-        bos: need(specials.begin(), "begin-of-sentence")?,
+        bos: begin,
         eos: need(specials.end(), "end-of-sentence")?,
+        source_end: need(source.after.last().copied(), "end-of-source")?,
     })
 }
 

@@ -16,7 +16,9 @@ use attentive_trainer::{Evaluate, Validation};
 use crate::{
     Corpus, Log, Resizable, Result, Task, bleu_of,
     config::{RunRecipe, TranslationRecipe},
-    example, likelihood, pronoun_accuracy, special_ids, thousands, tokens, translate_all,
+    example, likelihood, pronoun_accuracy,
+    score::framed,
+    special_ids, thousands, tokens, translate_all,
 };
 
 /// Sample translations shown at the end.
@@ -138,7 +140,7 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Translation<F> {
         let Sampling { strength, seed, rules, batch } = sampling;
         let segment = |side: Side, text: &str| {
             let seed = derived_seed(*seed, &format!("{} {text}", side.name()), epoch);
-            self.tokenizer.sample(text, *strength, seed)
+            framed(&*self.tokenizer, side, self.tokenizer.sample(text, *strength, seed))
         };
         let (corpus, _) = self.corpus.train.encode_by(segment, rules, &Storage::default())?;
         let order = Order::Shuffled { seed: *seed };
