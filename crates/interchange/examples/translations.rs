@@ -11,6 +11,7 @@ use attentive_attention::Mask;
 use attentive_backend::BackendKind;
 use attentive_bundle::{Bundle, DecodingConfig, Translation, Translator};
 use attentive_model::TransformerConfig;
+use attentive_tokenizer::{Frame, PairFrame};
 use burn::tensor::{Int, Tensor, activation::log_softmax};
 use serde_json::json;
 
@@ -20,8 +21,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let bundle = Bundle::read(folder)?;
     let model = bundle.model::<TransformerConfig>(&device)?;
     let greedy = DecodingConfig { beam: 1, ..bundle.decoding.clone() };
-    let specials = bundle.tokenizer()?.specials().clone();
-    let (bos, eos) = (specials.begin().ok_or("no <s>")?, specials.end().ok_or("no </s>")?);
+    let eos = bundle.tokenizer()?.specials().end().ok_or("no </s>")?;
+    let PairFrame { source: Frame { before, after, .. }, begin, .. } = bundle.tokenizer()?.pair_frame(None, None)?;
     let translator = Translator::from_bundle(&bundle, &device, None)?;
     let ids = |ids: &[u32]| {
         let ids: Vec<i64> = ids.iter().map(|&id| i64::from(id)).collect();
@@ -29,10 +30,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     for line in io::stdin().lock().lines() {
         let line = line?;
-        let source = [translator.tokenizer().encode(&line), vec![eos]].concat();
+        let source = [&before, &translator.tokenizer().encode(&line), &after].map(Vec::as_slice).concat();
         let Translation { text, tokens, log_prob, .. } = &translator.translate(&[&line], &greedy)?[0];
         let memory = model.encode(ids(&source), &Mask::none(), None);
-        let target = [&[bos], tokens.as_slice()].concat();
+        let target = [&[begin], tokens.as_slice()].concat();
         let logits = model.logits(model.decode(ids(&target), &memory, &Mask::none(), None));
         let wanted = ids(&[tokens.as_slice(), &[eos]].concat()).unsqueeze_dim(2);
         let log_probs: Vec<f32> = log_softmax(logits.clone(), 2).gather(2, wanted).into_data().try_into_vec()?;

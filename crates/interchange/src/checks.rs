@@ -15,7 +15,6 @@ pub(crate) fn problems(config: &TransformerConfig) -> Vec<String> {
         (config.norm_kind == NormKind::Layer, "norm_kind: its norms are layer norms"),
         (config.epsilon == 1e-5, "epsilon: that of its norms is 1e-5"),
         (config.scale_scores, "scale_scores: its scores are divided by √d_k"),
-        (config.scale_embeddings, "scale_embeddings: its embeddings are multiplied by √d_model"),
         (!config.scale_logits, "scale_logits: what it projects is not scaled"),
         (config.window.is_none(), "window: every key is seen"),
     ];

@@ -58,6 +58,12 @@ families! {
     Marian = seq2seq::MARIAN;
     /// `PegasusForConditionalGeneration` of transformers: pre-norm.
     Pegasus = seq2seq::PEGASUS;
+    /// `BartForConditionalGeneration` of transformers.
+    Bart = seq2seq::BART;
+    /// `MBartForConditionalGeneration` of transformers: mBART and mBART-50.
+    MBart = seq2seq::MBART;
+    /// `M2M100ForConditionalGeneration` of transformers: M2M100 and NLLB.
+    M2M100 = seq2seq::M2M_100;
     /// `GPT2LMHeadModel` of transformers.
     Gpt2 = gpt2::FAMILY;
     /// `LlamaForCausalLM` of transformers.

@@ -211,9 +211,10 @@ impl Order {
     }
 }
 
-/// Our sinusoids of the first `n` positions: `[n, d_model]` (Vaswani et al. 2017, §3.5).
-pub(crate) fn sinusoids(n: usize, d_model: usize) -> HostTensor {
-    HostTensor { shape: vec![n, d_model], values: Sinusoids::new(d_model).values(0, n) }
+/// Encodings of the first `n` positions: `[n, d_model]`.
+pub(crate) fn sinusoids(sinusoids: &Sinusoids, n: usize) -> HostTensor {
+    let values = sinusoids.values(0, n);
+    HostTensor { shape: vec![n, values.len() / n.max(1)], values }
 }
 
 /// `[rows, cols]` to `[cols, rows]`.

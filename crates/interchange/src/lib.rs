@@ -4,6 +4,9 @@
 //! |---|---|---|
 //! | transformers: Marian (OPUS-MT), post-norm | [`import`] | [`export`] to [`Format::Marian`] |
 //! | transformers: Pegasus, pre-norm | [`import`] | [`export`] to [`Format::Pegasus`] |
+//! | transformers: BART | [`import`] | [`export`] to [`Format::Bart`] |
+//! | transformers: mBART, mBART-50 | [`import`] | [`export`] to [`Format::MBart`] |
+//! | transformers: M2M100, NLLB | [`import`] | [`export`] to [`Format::M2M100`] |
 //! | transformers: GPT-2 | [`import`] | [`export`] to [`Format::Gpt2`] |
 //! | transformers: Llama, Mistral, Qwen 2 and 3, Gemma 1 to 3, Phi and Phi 3, GPT-NeoX, OPT | [`import`] | [`export`] to [`Format::Llama`] and others |
 //! | transformers: BERT | [`import`] | [`export`] to [`Format::Bert`] |

@@ -7,7 +7,7 @@ use std::{
 
 use attentive_bundle::{Bundle, ReadingConfig, TrainingRecord};
 use attentive_model::ModelConfig;
-use attentive_tokenizer::{Frame, OpenOptions, Opened, TokenId, Tokenizer};
+use attentive_tokenizer::{Frame, Languages, OpenOptions, Opened, TokenId, Tokenizer};
 use attentive_weights::{Tensors, check_finite};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -16,7 +16,7 @@ use crate::{
     ImportConfig, InterchangeError,
     decoder::Keys,
     files,
-    settings::{self, Writing},
+    settings::{self, GENERATION, Writing},
     source::Source,
     tokenizers,
 };
@@ -42,6 +42,8 @@ pub(crate) struct Reader<'a> {
     pub(crate) special_names: BTreeMap<String, String>,
     /// How two texts are read at once.
     pub(crate) reading: ReadingConfig,
+    /// The languages that the tokenizer's files name, if the model is told them.
+    pub(crate) languages: Option<Languages>,
     /// The most tokens that the settings of the tokenizer allow.
     pub(crate) tokenizer_max_len: Option<usize>,
 }
@@ -75,6 +77,7 @@ impl<'a> Reader<'a> {
             notes: Vec::new(),
             stored: Vec::new(),
             frame: None,
+            languages: None,
             special_names: BTreeMap::new(),
             reading: ReadingConfig::default(),
             tokenizer_max_len: None,
@@ -84,6 +87,22 @@ impl<'a> Reader<'a> {
     /// The path of `config.json`.
     pub(crate) fn config_path(&self) -> PathBuf {
         self.folder.join(CONFIG)
+    }
+
+    /// Takes settings that `config.json` does not have from `defaults`, a table.
+    pub(crate) fn assume(&mut self, defaults: Value) {
+        let Value::Object(defaults) = defaults else { return };
+        for (key, value) in defaults {
+            self.settings.entry(key).or_insert(value);
+        }
+    }
+
+    /// The id that every translation begins with, by `generation_config.json`, else by `config.json`.
+    pub(crate) fn forced_first(&self) -> Option<TokenId> {
+        let own: Option<Map<String, Value>> = files::read_json(&self.folder.join(GENERATION)).ok();
+        let key = "forced_bos_token_id";
+        let found = own.as_ref().and_then(|own| own.get(key)).or_else(|| self.setting(key))?;
+        TokenId::try_from(found.as_u64()?).ok()
     }
 
     /// A setting of `config.json`.
@@ -171,9 +190,11 @@ impl<'a> Reader<'a> {
     /// As [`OpenOptions::open`].
     pub(crate) fn tokenizer(&mut self, begin: Option<TokenId>) -> Result<Box<dyn Tokenizer>, InterchangeError> {
         let options = OpenOptions::default().lowercase(self.options.lowercase).target_begin(begin);
-        let Opened { tokenizer, frame, special_names, model_max_length, notes, .. } = options.open(self.folder)?;
+        let Opened { tokenizer, frame, languages, special_names, model_max_length, notes, .. } =
+            options.open(self.folder)?;
         self.notes.extend(notes);
-        (self.frame, self.special_names, self.tokenizer_max_len) = (frame, special_names, model_max_length);
+        (self.frame, self.languages) = (frame, languages);
+        (self.special_names, self.tokenizer_max_len) = (special_names, model_max_length);
         Ok(tokenizer)
     }
 

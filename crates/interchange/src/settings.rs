@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use attentive_bundle::{Bundle, DecodingConfig, GenerationConfig};
+use attentive_bundle::{BeamRules, Bundle, DecodingConfig, GenerationConfig};
 use attentive_model::Role;
 use attentive_tokenizer::{Specials, TokenId, Tokenizer};
 use serde::{
@@ -12,7 +12,7 @@ use serde::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::{InterchangeError, files, reader::CONFIG};
+use crate::{InterchangeError, files, reader::CONFIG, tokenizers};
 
 pub(crate) const GENERATION: &str = "generation_config.json";
 
@@ -38,7 +38,7 @@ impl From<Ids> for Vec<TokenId> {
 
 /// Settings that no model's output depends on in use: notes of where a model comes from, what it was drawn and trained
 /// with, what a Python program is given back, and what classes do that are not read here.
-const OF_NO_EFFECT: [&str; 69] = [
+const OF_NO_EFFECT: [&str; 71] = [
     "_attn_implementation",
     "_attn_implementation_autoset",
     "_commit_hash",
@@ -77,6 +77,7 @@ const OF_NO_EFFECT: [&str; 69] = [
     "name",
     "name_or_path",
     "normalize_before",
+    "normalize_embedding",
     "num_hidden_layers",
     "num_labels",
     "output_attentions",
@@ -96,6 +97,7 @@ const OF_NO_EFFECT: [&str; 69] = [
     "sentence_transformers",
     "seq_classif_dropout",
     "sinusoidal_pos_embds",
+    "static_position_embeddings",
     "summary_activation",
     "summary_first_dropout",
     "summary_last_dropout",
@@ -111,7 +113,7 @@ const OF_NO_EFFECT: [&str; 69] = [
 ];
 
 /// Settings that have no effect at these values, as JSON: transformers' own defaults, and what our models are.
-const OF_NO_EFFECT_AT: [(&str, &str); 41] = [
+const OF_NO_EFFECT_AT: [(&str, &str); 39] = [
     ("add_bias_logits", "false"),
     ("add_cross_attention", "false"),
     ("diversity_penalty", "0.0"),
@@ -133,7 +135,6 @@ const OF_NO_EFFECT_AT: [(&str, &str); 41] = [
     ("max_length", "20"),
     ("min_length", "0"),
     ("no_repeat_ngram_size", "0"),
-    ("normalize_embedding", "false"),
     ("num_assistant_tokens", "20"),
     ("num_beam_groups", "1"),
     ("num_beams", "1"),
@@ -144,7 +145,6 @@ const OF_NO_EFFECT_AT: [(&str, &str); 41] = [
     ("remove_invalid_values", "false"),
     ("renormalize_logits", "false"),
     ("repetition_penalty", "1.0"),
-    ("static_position_embeddings", "true"),
     ("temperature", "1.0"),
     ("tf_legacy_loss", "false"),
     ("tie_encoder_decoder", "false"),
@@ -255,19 +255,54 @@ fn described((key, value): (&String, &Value)) -> String {
 
 /// The note of the rules of translations that are in no exported file.
 pub(crate) fn left_out_of_decoding(decoding: &DecodingConfig) -> Option<String> {
-    let penalty = decoding.repetition_penalty;
-    (penalty != 1.0)
-        .then(|| format!("decoding.repetition_penalty = {penalty} is left out: transformers' acts on logits"))
+    let DecodingConfig { repetition_penalty, length_penalty, beam, beam_rules, .. } = *decoding;
+    let has_gnmt = beam > 1 && beam_rules == BeamRules::Gnmt && length_penalty != 0.0;
+    let problems = [
+        (repetition_penalty != 1.0).then(|| {
+            format!("decoding.repetition_penalty = {repetition_penalty} is left out: transformers' acts on logits")
+        }),
+        has_gnmt.then(|| {
+            format!("decoding.length_penalty = {length_penalty} is left out: GNMT's, which transformers does not have")
+        }),
+    ];
+    let problems: Vec<String> = problems.into_iter().flatten().collect();
+    (!problems.is_empty()).then(|| problems.join("; "))
 }
 
-/// What `generation_config.json` says of the rules of translations; `never` are ids that no search chooses.
-pub(crate) fn of_decoding(decoding: &DecodingConfig, never: &[TokenId]) -> Map<String, Value> {
-    let DecodingConfig { beam, max_len, min_len, no_repeat_ngram, suppressed, bad_words, forced_first, .. } = decoding;
-    let mut settings = of_rules(*min_len, *no_repeat_ngram, &[never, suppressed].concat(), bad_words);
+/// What `generation_config.json` says of the rules of translations that begin with the id `first`; `never` are ids that no
+/// search chooses.
+pub(crate) fn of_decoding(
+    decoding: &DecodingConfig,
+    mut never: Vec<TokenId>,
+    first: Option<TokenId>,
+) -> Map<String, Value> {
+    let DecodingConfig { beam, length_penalty, beam_rules, max_len, min_len, .. } = decoding;
+    let DecodingConfig { no_repeat_ngram, suppressed, bad_words, forced_first, .. } = decoding;
+    let first = first.or(*forced_first);
+    let mut bad_words = bad_words.clone();
+    if let Some(first) = first.filter(|first| never.contains(first)) {
+        // What texts begin with is not to be suppressed there; as a word, it is withheld after that.
+        never.retain(|&id| id != first);
+        bad_words.push(vec![first]);
+    }
+    let mut settings = of_rules(*min_len, *no_repeat_ngram, &[&never, &suppressed[..]].concat(), &bad_words);
     settings.insert("num_beams".into(), json!(beam));
+    if let Some(early_stopping) = early_stopping(*beam_rules) {
+        settings.extend([("length_penalty".into(), json!(length_penalty)), ("early_stopping".into(), early_stopping)]);
+    }
     settings.extend(max_len.map(|max_len| ("max_new_tokens".to_owned(), json!(max_len))));
-    settings.extend(forced_first.map(|id| ("forced_bos_token_id".to_owned(), json!(id))));
+    settings.extend(first.map(|id| ("forced_bos_token_id".to_owned(), json!(id))));
     settings
+}
+
+/// transformers' name for the rules of a search, if they are its own.
+fn early_stopping(rules: BeamRules) -> Option<Value> {
+    match rules {
+        BeamRules::Gnmt => None,
+        BeamRules::Early => Some(json!(true)),
+        BeamRules::Present => Some(json!(false)),
+        BeamRules::Never => Some(json!("never")),
+    }
 }
 
 /// The `generation_config.json` of a language model; what transformers has no equal of is noted.
@@ -389,6 +424,22 @@ impl Writing {
         if let Some(beam) = self.take("num_beams", |&beam| (1..=1024).contains(&beam)) {
             self.decoding.beam = beam;
         }
+        self.decoding.length_penalty = 1.0;
+        if let Some(penalty) = self.settings.get("length_penalty").and_then(Value::as_f64).filter(|&alpha| alpha >= 0.0)
+        {
+            self.decoding.length_penalty = penalty;
+            self.settings.remove("length_penalty");
+        }
+        let stopping = self.settings.get("early_stopping").cloned().unwrap_or(Value::Bool(false));
+        let known = [BeamRules::Early, BeamRules::Present, BeamRules::Never].into_iter();
+        self.decoding.beam_rules = match known.clone().find(|&rules| early_stopping(rules).as_ref() == Some(&stopping))
+        {
+            Some(rules) => {
+                self.settings.remove("early_stopping");
+                rules
+            }
+            None => BeamRules::Present,
+        };
         let max_new = self.take("max_new_tokens", |&n| (1..=longest).contains(&n));
         let max_len = self.take("max_length", |&n| n != 20 && (2..=longest).contains(&n)).map(|n| n - 1);
         self.decoding.max_len = max_new.or(max_len);
@@ -463,11 +514,14 @@ impl Writing {
         leave_out("bad_words_ids", &has_never);
         let is = |id: Option<TokenId>| move |value: &Value| value.as_u64() == id.map(u64::from);
         let [pad, begin, end] = [specials.pad, specials.begin(), specials.end()].map(is);
+        let (start, first) = tokenizers::target_ids(tokenizer);
+        let [is_start, is_first] = [start, first].map(is);
         let ends = |value: &Value| end(value) || value.as_array().is_some_and(|ids| ids.len() == 1 && end(&ids[0]));
         self.settings.retain(|key, value| !match key.as_str() {
             "pad_token_id" => pad(value) || end(value),
             "bos_token_id" => begin(value) || is(specials.bos)(value),
-            "decoder_start_token_id" => begin(value),
+            "decoder_start_token_id" => is_start(value),
+            "forced_bos_token_id" => is_first(value),
             "eos_token_id" => ends(value),
             _ => false,
         });

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use attentive_tokenizer::{Frame, TokenId, Tokenizer};
+use attentive_tokenizer::{Frame, Framed, Framing, Model, TokenId, Tokenizer};
 use serde_json::{Value, json};
 
 use crate::{InterchangeError, files, reader::Reader};
@@ -11,12 +11,12 @@ use crate::{InterchangeError, files, reader::Reader};
 pub(crate) const OURS: &str = "attentive_tokenizer.json";
 const SOURCE: &str = "source.spm";
 const TARGET: &str = "target.spm";
-const VOCABULARY: &str = "vocab.json";
+pub(crate) const VOCABULARY: &str = "vocab.json";
 const TARGET_VOCABULARY: &str = "target_vocab.json";
 const MERGES: &str = "merges.txt";
 const WORDS: &str = "vocab.txt";
-const SETTINGS: &str = "tokenizer_config.json";
-const TOKENIZER: &str = "tokenizer.json";
+pub(crate) const SETTINGS: &str = "tokenizer_config.json";
+pub(crate) const TOKENIZER: &str = "tokenizer.json";
 
 /// The ids that translation needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +24,10 @@ pub(crate) struct SpecialIds {
     pub(crate) pad: TokenId,
     pub(crate) bos: TokenId,
     pub(crate) eos: TokenId,
+    /// What the decoder reads first; nothing where that is a language, and none is the usual one.
+    pub(crate) start: Option<TokenId>,
+    /// What every target begins with.
+    pub(crate) first: Option<TokenId>,
 }
 
 impl SpecialIds {
@@ -33,13 +37,22 @@ impl SpecialIds {
     /// [`InterchangeError::Inexpressible`] where one is missing.
     pub(crate) fn of(tokenizer: &dyn Tokenizer, format: &'static str) -> Result<Self, InterchangeError> {
         let specials = tokenizer.specials();
+        let (start, first) = target_ids(tokenizer);
         match (specials.pad, specials.begin(), specials.end()) {
-            (Some(pad), Some(bos), Some(eos)) => Ok(Self { pad, bos, eos }),
+            (Some(pad), Some(bos), Some(eos)) => Ok(Self { pad, bos, eos, start, first }),
             _ => {
                 let problem = "its tokenizer has no id for padding, begin or end of a sentence".to_owned();
                 Err(InterchangeError::Inexpressible { format, problems: vec![problem] })
             }
         }
+    }
+}
+
+/// What the decoder of a tokenizer reads first, and what every target begins with, as far as no language is to be said.
+pub(crate) fn target_ids(tokenizer: &dyn Tokenizer) -> (Option<TokenId>, Option<TokenId>) {
+    match tokenizer.framing() {
+        None => (tokenizer.specials().begin(), None),
+        Some(framing) => framing.of_target(None).map_or((framing.begin, None), |(begin, first)| (Some(begin), first)),
     }
 }
 
@@ -77,7 +90,7 @@ pub(crate) fn export_marian(folder: &Path, tokenizer: &dyn Tokenizer) -> Result<
         }
         None => files::write_json(&folder.join(VOCABULARY), &by_id(entries(tokenizer, 0)))?,
     }
-    let Some([source, target]) = model.as_ref().and_then(attentive_tokenizer::Model::sentencepiece_models) else {
+    let Some([source, target]) = model.as_ref().and_then(Model::sentencepiece_models) else {
         return Ok(Some(no_equal()));
     };
     files::write(&folder.join(SOURCE), &source)?;
@@ -95,22 +108,55 @@ pub(crate) fn export_marian(folder: &Path, tokenizer: &dyn Tokenizer) -> Result<
     Ok(None)
 }
 
-/// Reads the tokenizer of an encoder–decoder, whose translations begin with the id `begin`, if config.json says so.
+/// Reads the tokenizer of an encoder–decoder, whose decoder reads the id `begin` first, if config.json says so.
 ///
 /// # Errors
-/// [`InterchangeError::Tokenizer`]; [`InterchangeError::Unsupported`] if the tokenizer begins texts in another way.
+/// [`InterchangeError::Tokenizer`]; [`InterchangeError::Unsupported`] if the vocabulary lacks an id of the settings.
 pub(crate) fn import_translator(
     reader: &mut Reader<'_>,
     begin: Option<TokenId>,
 ) -> Result<Box<dyn Tokenizer>, InterchangeError> {
     let tokenizer = reader.tokenizer(begin)?;
-    let found = tokenizer.specials().begin();
-    if let Some(begin) = begin.filter(|&begin| found != Some(begin)) {
-        let found = found.map_or_else(|| "none".to_owned(), |id| id.to_string());
-        let problem = format!("decoder_start_token_id is {begin}, and the tokenizer begins sequences with {found}");
-        return Err(InterchangeError::Unsupported { path: reader.config_path(), problems: vec![problem] });
+    if tokenizer.framing().is_some() {
+        return Ok(tokenizer);
     }
-    Ok(tokenizer)
+    let Some(framing) = framing(reader, &*tokenizer, begin) else { return Ok(tokenizer) };
+    let unsupported = |problem| InterchangeError::Unsupported { path: reader.config_path(), problems: vec![problem] };
+    Ok(Box::new(Framed::new(tokenizer, framing).map_err(unsupported)?))
+}
+
+/// How the model has its texts framed, if that is not as by the tokenizer's special tokens alone.
+fn framing(reader: &mut Reader<'_>, tokenizer: &dyn Tokenizer, begin: Option<TokenId>) -> Option<Framing> {
+    let specials = tokenizer.specials();
+    let end: Vec<TokenId> = specials.end().into_iter().collect();
+    let plain = Frame { after: end, ..Frame::default() };
+    if let Some(mut languages) = reader.languages.take() {
+        let name_of = |id: Option<TokenId>| {
+            let (name, _) = languages.ids.iter().find(|&(_, known)| Some(*known) == id)?;
+            Some(name.clone())
+        };
+        let (by_begin, by_first) = (name_of(begin), name_of(reader.forced_first()));
+        // mBART's decoder reads the language first, and the others the end of a sentence.
+        let begins = by_begin.is_some() || begin.is_none() && languages.after_source;
+        let usual = by_begin.or(by_first);
+        languages.target = usual.or(languages.target);
+        let begin = (!begins).then_some(begin.or(specials.end())).flatten();
+        return Some(Framing { source: plain, begin, first: None, languages: Some(languages) });
+    }
+    let of_one = reader.frame.clone().map(|frame| Frame { between: None, ..frame });
+    let source = of_one.filter(|frame| *frame != Frame::default()).unwrap_or_else(|| plain.clone());
+    let begin = begin.or(specials.begin());
+    // A target is framed as a source is.
+    let of_frame = source.before.last().copied().filter(|&first| Some(first) != begin);
+    let first = reader.forced_first().or(of_frame);
+    let is_plain = source == plain && begin == specials.begin();
+    if of_frame.is_some() && reader.forced_first().is_none() {
+        reader.notes.push(
+            "nothing says what texts begin with (forced_bos_token_id): they begin as those that the model learnt from"
+                .to_owned(),
+        );
+    }
+    (!is_plain).then_some(Framing { source, begin, first, languages: None })
 }
 
 /// Holds a tokenizer against the tables of the model that it was found beside. More rows than entries are usual, since
@@ -238,16 +284,16 @@ pub(crate) fn export_encoder(
     max_len: Option<usize>,
 ) -> Result<Option<String>, InterchangeError> {
     attentive_tokenizer::save(tokenizer, &folder.join(OURS))?;
-    let model = tokenizer.to_model();
+    let model = tokenizer.to_model().map(Model::unframed);
     let settings = folder.join(SETTINGS);
-    if let Some((words, lowercase)) = model.as_ref().and_then(attentive_tokenizer::Model::wordpiece_vocab) {
+    if let Some((words, lowercase)) = model.as_ref().and_then(Model::wordpiece_vocab) {
         files::write(&folder.join(WORDS), words.as_bytes())?;
         let config =
             json!({ "tokenizer_class": "BertTokenizer", "do_lower_case": lowercase, "model_max_length": max_len });
         files::write_json(&settings, &config)?;
         return Ok(None);
     }
-    let json = model.as_ref().and_then(attentive_tokenizer::Model::hugging_face_json);
+    let json = model.as_ref().and_then(Model::hugging_face_json);
     if let Some(json) = json.filter(|_| OF_JSON.contains(&class)) {
         files::write(&folder.join(TOKENIZER), json.as_bytes())?;
         files::write_json(&settings, &named(tokenizer, class, max_len))?;

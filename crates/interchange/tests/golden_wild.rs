@@ -339,10 +339,10 @@ fn settings_of_writing_are_followed_or_noted() {
     let end = found.bundle.processor.tokenizer().unwrap().specials().eos.unwrap();
     let found = write(
         "marian",
-        json!({ "max_length": 9, "min_length": 3, "forced_bos_token_id": 11, "suppress_tokens": [end], "length_penalty": 0.5 }),
+        json!({ "max_length": 9, "min_length": 3, "forced_bos_token_id": 11, "suppress_tokens": [end], "repetition_penalty": 1.5 }),
     );
     let noted = format!("suppress_tokens = [{end}]");
-    notes(&found, &[&["generation_config.json", &noted, "length_penalty = 0.5"]]);
+    notes(&found, &[&["generation_config.json", &noted, "repetition_penalty = 1.5"]]);
     let DecodingConfig { max_len, min_len, forced_first, .. } = found.bundle.decoding;
     assert_eq!((max_len, min_len, forced_first), (Some(8), 2, Some(11)));
     let found = write("bert-model", json!({ "num_beams": 3 }));
@@ -414,7 +414,7 @@ fn gelu_python_is_the_exact_gelu() {
 fn a_configuration_without_a_type_or_classes_names_what_can_be_read() {
     let folder = changed("bert-model", &json!({ "model_type": "", "architectures": ["MambaForCausalLM"] }), &[]);
     let message = problems(folder.path());
-    for part in ["MambaForCausalLM", "marian, pegasus, gpt2", "bert, roberta"] {
+    for part in ["MambaForCausalLM", "marian, pegasus, bart", "bert, roberta"] {
         assert!(message.contains(part), "{part} is not in: {message}");
     }
     let found = changed("bert-model", &json!({ "model_type": null, "architectures": ["BertModel"] }), &[]);
@@ -484,8 +484,8 @@ fn an_end_that_is_forced_and_a_beginning_without_effect() {
     notes(&of(json!({ "max_position_embeddings": 512 }), opus), &[]);
     let bound = json!({ "forced_eos_token_id": end, "max_length": 9 });
     notes(&of(json!({}), bound), &[&["generation_config.json", "forced_eos_token_id"]]);
-    let found = of(json!({ "length_penalty": 0.5 }), json!({}));
-    notes(&found, &[&["config.json: not followed here: length_penalty = 0.5"]]);
+    let found = of(json!({ "repetition_penalty": 1.5 }), json!({}));
+    notes(&found, &[&["config.json: not followed here: repetition_penalty = 1.5"]]);
     assert!(!found.notes[0].contains("generation_config"), "the file that says it: {}", found.notes[0]);
 }
 

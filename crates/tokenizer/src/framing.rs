@@ -11,7 +11,7 @@ use crate::added::AddedToken;
 use crate::error::{Problem, UnknownId};
 use crate::file::Model;
 use crate::specials::Specials;
-use crate::tokenizer::{TokenId, Tokenizer};
+use crate::tokenizer::{Token, TokenId, Tokenizer};
 
 /// The ids that stand around texts when a model takes them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -306,6 +306,14 @@ impl Tokenizer for Framed {
 
     fn encode_with_offsets(&self, text: &str) -> Vec<(TokenId, Range<usize>)> {
         self.inner.encode_with_offsets(text)
+    }
+
+    fn encode_with_words(&self, text: &str) -> Vec<Token> {
+        self.inner.encode_with_words(text)
+    }
+
+    fn continuation(&self) -> Option<&str> {
+        self.inner.continuation()
     }
 
     fn sample(&self, text: &str, strength: f64, seed: u64) -> Vec<TokenId> {

@@ -73,6 +73,7 @@ fn export(bundle: &Bundle, options: &ExportConfig, folder: &Path) -> Result<Vec<
     seq2seq::check_params(config, bundle)?;
     let ids = SpecialIds::of(&**bundle.tokenizer()?, "CTranslate2")?;
     let entries = tokenizers::entries(&**bundle.tokenizer()?, config.target_vocab_size);
+    let framing = bundle.tokenizer()?.framing();
     let name = |id: u32| entries[id as usize].as_str();
     let unk = bundle.tokenizer()?.specials().unk.unwrap_or(ids.pad);
     files::make_folder(folder)?;
@@ -81,25 +82,37 @@ fn export(bundle: &Bundle, options: &ExportConfig, folder: &Path) -> Result<Vec<
     files::write_json(&folder.join("shared_vocabulary.json"), &entries)?;
     let settings = json!({
         "add_source_bos": false,
-        "add_source_eos": true,
+        // What stands around a source is given with it where that is more than its end.
+        "add_source_eos": framing.is_none(),
         "bos_token": name(ids.bos),
-        "decoder_start_token": name(ids.bos),
+        "decoder_start_token": name(ids.start.unwrap_or(ids.bos)),
         "eos_token": name(ids.eos),
         "unk_token": name(unk),
         "layer_norm_epsilon": 1e-5,
         "multi_query_attention": false,
     });
     files::write_json(&folder.join("config.json"), &settings)?;
-    Ok(vec!["CTranslate2 takes and gives tokens: encode and decode with the model's own tokenizer".to_owned()])
+    let mut notes =
+        vec!["CTranslate2 takes and gives tokens: encode and decode with the model's own tokenizer".to_owned()];
+    if framing.is_some() {
+        notes.push(
+            "put what stands around a source, its language too, and the beginning of a target around the tokens"
+                .to_owned(),
+        );
+    }
+    Ok(notes)
 }
 
 fn check(config: &TransformerConfig, max_len: usize) -> Result<(), InterchangeError> {
     let mut problems = checks::problems(config);
+    if config.embedding_norm {
+        problems.push("embedding_norm: norms of embeddings are not written".to_owned());
+    }
     if config.source_vocab_size != config.target_vocab_size {
         problems.push("source and target have vocabularies of their own".to_owned());
     }
     match config.positions {
-        PositionsConfig::Sinusoidal => {}
+        PositionsConfig::Sinusoidal | PositionsConfig::FairseqSinusoidal { .. } => {}
         PositionsConfig::Learned { max_len: learned } if learned >= max_len => {}
         PositionsConfig::Learned { max_len: learned } => {
             problems.push(format!("max_len is {max_len}: the model has learned {learned} positions"));

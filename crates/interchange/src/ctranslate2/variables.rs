@@ -66,7 +66,7 @@ impl Writer<'_> {
     /// Settings and layers of the encoder or the decoder.
     fn stack(&mut self, stack: &str, n_layers: usize) {
         self.small(&format!("{stack}/pre_norm"), is_pre_norm(self.config).into());
-        self.small(&format!("{stack}/scale_embeddings"), 1);
+        self.small(&format!("{stack}/scale_embeddings"), self.config.scale_embeddings.into());
         self.small(&format!("{stack}/activation"), activation(self.config.activation));
         self.short(&format!("{stack}/num_heads"), self.config.n_heads as i16);
         if is_pre_norm(self.config) {
@@ -118,8 +118,9 @@ impl Writer<'_> {
                     self.float(&name, self.params[ours].clone());
                 }
             }
-            _ => {
-                self.float(&decoder, sinusoids(max_len, self.config.d_model));
+            positions => {
+                let fixed = positions.sinusoids(self.config.d_model).expect("other positions are refused");
+                self.float(&decoder, sinusoids(&fixed, max_len));
                 aliases.insert(encoder, decoder);
             }
         }

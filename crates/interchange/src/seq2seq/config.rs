@@ -1,21 +1,31 @@
-//! The `config.json` of transformers' encoder–decoders with sinusoids, and ours.
+//! The `config.json` of transformers' encoder–decoders of fairseq's kind, and ours.
 
 use std::path::Path;
 
 use attentive_attention::{NormPlacement, PositionsConfig};
 use attentive_model::TransformerConfig;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::{InterchangeError, activations, checks, settings::Ids, tokenizers::SpecialIds};
 
 /// A class of transformers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Architecture {
-    /// `MarianMTModel`: post-norm; OPUS-MT's models.
+    /// `MarianMTModel`: post-norm, sinusoids; OPUS-MT's models.
     Marian,
     /// `PegasusForConditionalGeneration`: the same, but pre-norm, and over one vocabulary.
     Pegasus,
+    /// `BartForConditionalGeneration`: post-norm, learned positions, norms of embeddings.
+    Bart,
+    /// `MBartForConditionalGeneration`: the same, but pre-norm.
+    MBart,
+    /// `M2M100ForConditionalGeneration`, NLLB too: pre-norm, fairseq's sinusoids.
+    M2M100,
 }
+
+/// Rows of a table of learned positions that no position has.
+pub(super) const UNUSED_POSITIONS: usize = 2;
 
 impl Architecture {
     /// The value of `model_type`.
@@ -23,6 +33,9 @@ impl Architecture {
         match self {
             Self::Marian => "marian",
             Self::Pegasus => "pegasus",
+            Self::Bart => "bart",
+            Self::MBart => "mbart",
+            Self::M2M100 => "m2m_100",
         }
     }
 
@@ -31,6 +44,9 @@ impl Architecture {
         match self {
             Self::Marian => "Marian",
             Self::Pegasus => "Pegasus",
+            Self::Bart => "BART",
+            Self::MBart => "mBART",
+            Self::M2M100 => "M2M100",
         }
     }
 
@@ -38,13 +54,57 @@ impl Architecture {
         match self {
             Self::Marian => "MarianMTModel",
             Self::Pegasus => "PegasusForConditionalGeneration",
+            Self::Bart => "BartForConditionalGeneration",
+            Self::MBart => "MBartForConditionalGeneration",
+            Self::M2M100 => "M2M100ForConditionalGeneration",
         }
     }
 
     fn norm(self) -> NormPlacement {
         match self {
-            Self::Marian => NormPlacement::Post,
-            Self::Pegasus => NormPlacement::Pre,
+            Self::Marian | Self::Bart => NormPlacement::Post,
+            Self::Pegasus | Self::MBart | Self::M2M100 => NormPlacement::Pre,
+        }
+    }
+
+    fn has_embedding_norm(self) -> bool {
+        matches!(self, Self::Bart | Self::MBart)
+    }
+
+    /// Whether the projection has a bias, which may be zero.
+    pub(super) fn has_logits_bias(self) -> bool {
+        self != Self::M2M100
+    }
+
+    /// Positions of models for texts of up to `max_len` tokens whose padding is `pad`.
+    fn positions(self, max_len: usize, pad: Option<u32>) -> PositionsConfig {
+        match self {
+            Self::Marian | Self::Pegasus => PositionsConfig::Sinusoidal,
+            Self::Bart | Self::MBart => PositionsConfig::Learned { max_len },
+            Self::M2M100 => PositionsConfig::FairseqSinusoidal { first: pad.map_or(0, |pad| pad as usize + 1) },
+        }
+    }
+
+    fn of_positions(self) -> &'static str {
+        match self {
+            Self::Marian | Self::Pegasus => "positions: its positions are sinusoids",
+            Self::Bart | Self::MBart => "positions: its positions are learned",
+            Self::M2M100 => "positions: its positions are fairseq-sinusoidal, the first that after padding's id",
+        }
+    }
+
+    /// The defaults of the class's configuration that are not Marian's.
+    pub(super) fn defaults(self) -> Value {
+        match self {
+            Self::Marian | Self::Pegasus => json!({}),
+            Self::Bart => json!({
+                "vocab_size": 50_265, "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2, "decoder_start_token_id": 2,
+            }),
+            Self::MBart => json!({ "vocab_size": 50_265, "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2 }),
+            Self::M2M100 => json!({
+                "vocab_size": 128_112, "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2,
+                "decoder_start_token_id": 2, "activation_function": "relu", "scale_embedding": true,
+            }),
         }
     }
 }
@@ -58,11 +118,11 @@ pub(super) struct Seq2SeqConfig {
     model_type: String,
     architectures: Vec<String>,
     is_encoder_decoder: bool,
-    pub(super) vocab_size: usize,
+    vocab_size: usize,
     decoder_vocab_size: Option<usize>,
-    pub(super) share_encoder_decoder_embeddings: bool,
-    pub(super) tie_word_embeddings: bool,
-    pub(super) d_model: usize,
+    share_encoder_decoder_embeddings: bool,
+    tie_word_embeddings: bool,
+    d_model: usize,
     encoder_layers: usize,
     decoder_layers: usize,
     encoder_ffn_dim: usize,
@@ -70,16 +130,16 @@ pub(super) struct Seq2SeqConfig {
     encoder_attention_heads: usize,
     decoder_attention_heads: usize,
     activation_function: String,
-    pub(super) scale_embedding: bool,
+    scale_embedding: bool,
     max_position_embeddings: usize,
     dropout: f64,
     attention_dropout: f64,
     activation_dropout: f64,
-    pub(super) pad_token_id: Option<u32>,
+    pad_token_id: Option<u32>,
     bos_token_id: Option<u32>,
     eos_token_id: Option<Ids>,
     forced_eos_token_id: Option<Ids>,
-    pub(super) decoder_start_token_id: u32,
+    pub(super) decoder_start_token_id: Option<u32>,
 }
 
 impl Default for Seq2SeqConfig {
@@ -109,7 +169,7 @@ impl Default for Seq2SeqConfig {
             bos_token_id: None,
             eos_token_id: Some(Ids::One(0)),
             forced_eos_token_id: Some(Ids::One(0)),
-            decoder_start_token_id: 58_100,
+            decoder_start_token_id: None,
         }
     }
 }
@@ -133,6 +193,9 @@ impl Seq2SeqConfig {
         };
         same("ffn_dim", self.encoder_ffn_dim, self.decoder_ffn_dim);
         same("attention_heads", self.encoder_attention_heads, self.decoder_attention_heads);
+        if !self.is_encoder_decoder {
+            problems.push("is_encoder_decoder is false: a decoder alone, and encoder–decoders are read".to_owned());
+        }
         let activation = activations::ours(&self.activation_function);
         if activation.is_none() {
             problems.push(activations::unknown("activation_function", &self.activation_function));
@@ -153,13 +216,16 @@ impl Seq2SeqConfig {
             activation_dropout: self.activation_dropout,
             activation,
             norm: architecture.norm(),
+            embedding_norm: architecture.has_embedding_norm(),
+            scale_embeddings: self.scale_embedding,
+            positions: architecture.positions(self.max_position_embeddings, self.pad_token_id),
             share_embeddings: self.share_encoder_decoder_embeddings,
             tie_projection: self.tie_word_embeddings,
             ..TransformerConfig::base(self.vocab_size)
         })
     }
 
-    /// The configuration of our model, for texts of up to `max_len` tokens.
+    /// The configuration of our model, for texts of up to `max_len` tokens, if its positions do not say how many.
     ///
     /// # Errors
     /// [`InterchangeError::Inexpressible`] lists every choice that the class lacks.
@@ -169,22 +235,8 @@ impl Seq2SeqConfig {
         ids: SpecialIds,
         max_len: usize,
     ) -> Result<Self, InterchangeError> {
-        let mut problems = checks::problems(config);
-        match (architecture, config.norm) {
-            (Architecture::Marian, NormPlacement::Pre) => problems.push(
-                "norm is \"pre\": its layers are post-norm; the formats pegasus and ctranslate2 take it".to_owned(),
-            ),
-            (Architecture::Pegasus, NormPlacement::Post) => {
-                problems.push("norm is \"post\": its layers are pre-norm; the format marian takes it".to_owned());
-            }
-            _ => {}
-        }
-        if config.positions != PositionsConfig::Sinusoidal {
-            problems.push("positions: its positions are sinusoids".to_owned());
-        }
-        if architecture == Architecture::Pegasus && !(config.share_embeddings && config.tie_projection) {
-            problems.push("share_embeddings, tie_projection: it has one table".to_owned());
-        }
+        let max_len = config.positions.max_len().unwrap_or(max_len);
+        let problems = problems(config, architecture, architecture.positions(max_len, Some(ids.pad)));
         if !problems.is_empty() {
             return Err(InterchangeError::Inexpressible { format: architecture.name(), problems });
         }
@@ -203,7 +255,7 @@ impl Seq2SeqConfig {
             encoder_attention_heads: config.n_heads,
             decoder_attention_heads: config.n_heads,
             activation_function: activations::theirs(config.activation).to_owned(),
-            scale_embedding: true,
+            scale_embedding: config.scale_embeddings,
             max_position_embeddings: max_len,
             dropout: config.dropout,
             attention_dropout: config.attention_dropout,
@@ -212,8 +264,40 @@ impl Seq2SeqConfig {
             bos_token_id: Some(ids.bos),
             eos_token_id: Some(Ids::One(ids.eos)),
             forced_eos_token_id: None,
-            decoder_start_token_id: ids.bos,
+            decoder_start_token_id: ids.start,
             is_encoder_decoder: true,
         })
     }
+}
+
+/// The choices of a configuration that the class lacks, whose positions are `positions`.
+fn problems(config: &TransformerConfig, architecture: Architecture, positions: PositionsConfig) -> Vec<String> {
+    let mut problems = checks::problems(config);
+    match (architecture, config.norm) {
+        (Architecture::Marian, NormPlacement::Pre) => problems
+            .push("norm is \"pre\": its layers are post-norm; the formats pegasus and ctranslate2 take it".to_owned()),
+        (Architecture::Pegasus, NormPlacement::Post) => {
+            problems.push("norm is \"post\": its layers are pre-norm; the format marian takes it".to_owned());
+        }
+        (_, norm) if norm != architecture.norm() => {
+            problems
+                .push(format!("norm: its layers are {}-norm", if norm == NormPlacement::Pre { "post" } else { "pre" }));
+        }
+        _ => {}
+    }
+    if config.positions != positions {
+        problems.push(architecture.of_positions().to_owned());
+    }
+    match (config.embedding_norm, architecture.has_embedding_norm()) {
+        (true, false) => problems.push("embedding_norm: its embeddings are not normalised".to_owned()),
+        (false, true) => problems.push("embedding_norm: its embeddings are normalised".to_owned()),
+        _ => {}
+    }
+    if config.projection_bias && !architecture.has_logits_bias() {
+        problems.push("projection_bias: it has none".to_owned());
+    }
+    if architecture != Architecture::Marian && !(config.share_embeddings && config.tie_projection) {
+        problems.push("share_embeddings, tie_projection: it has one table".to_owned());
+    }
+    problems
 }

@@ -1,46 +1,52 @@
-//! Encoder–decoders with sinusoids as transformers keeps them: Marian (OPUS-MT), post-norm, and Pegasus, pre-norm.
+//! Encoder–decoders of fairseq's kind as transformers keeps them: Marian (OPUS-MT), Pegasus, BART, mBART, M2M100 and NLLB.
 //!
 //! Their sinusoids stand sine half before cosine half. That is another order of the model's dimensions, which every weight
 //! here follows, so nothing is lost ([`Order::sines_first`]).
 
 mod config;
 mod names;
+mod tokenizer;
 
 use std::{collections::BTreeMap, path::Path};
 
+use attentive_attention::{PositionsConfig, Sinusoids};
 use attentive_bundle::Bundle;
 use attentive_model::{ModelSpec, TransformerConfig};
-use attentive_weights::Tensors;
+use attentive_weights::HostTensor;
 use serde_json::json;
 
 use self::{
     config::{Architecture, Seq2SeqConfig},
-    names::{LOGITS_BIAS, slots},
+    names::{LOGITS_BIAS, positions_name, slots},
 };
 use crate::{
     ExportConfig, InterchangeError, config_for,
     family::Family,
     files,
-    layout::{self, Order, sinusoids},
+    layout::{self, Order, sinusoids, zeros},
     reader::Reader,
     settings,
     source::{Source, Tables},
     tokenizers::{self, SpecialIds},
 };
 
-pub(crate) const MARIAN: Family = Family {
-    name: "marian",
-    class_prefix: "Marian",
-    import: Some(|reader| import(Architecture::Marian, reader)),
-    export: |bundle, options, folder| export(Architecture::Marian, bundle, options, folder),
-};
+/// A family of the architecture of this name, whose classes' names begin with `class_prefix`.
+macro_rules! family {
+    ($architecture:ident, $name:literal, $class_prefix:literal) => {
+        Family {
+            name: $name,
+            class_prefix: $class_prefix,
+            import: Some(|reader| import(Architecture::$architecture, reader)),
+            export: |bundle, options, folder| export(Architecture::$architecture, bundle, options, folder),
+        }
+    };
+}
 
-pub(crate) const PEGASUS: Family = Family {
-    name: "pegasus",
-    class_prefix: "Pegasus",
-    import: Some(|reader| import(Architecture::Pegasus, reader)),
-    export: |bundle, options, folder| export(Architecture::Pegasus, bundle, options, folder),
-};
+pub(crate) const MARIAN: Family = family!(Marian, "marian", "Marian");
+pub(crate) const PEGASUS: Family = family!(Pegasus, "pegasus", "Pegasus");
+pub(crate) const BART: Family = family!(Bart, "bart", "Bart");
+pub(crate) const MBART: Family = family!(MBart, "mbart", "MBart");
+pub(crate) const M2M_100: Family = family!(M2M100, "m2m_100", "M2M100");
 
 const TABLES: Tables = Tables {
     shared: "model.shared.weight",
@@ -74,10 +80,11 @@ fn export(
 ) -> Result<Vec<String>, InterchangeError> {
     let config = &config_for::<TransformerConfig>(bundle, architecture.model_type())?;
     let max_len = options.max_len;
-    let ids = SpecialIds::of(&**bundle.tokenizer()?, architecture.name())?;
-    let ids = SpecialIds { pad: tokenizers::padding_of_both(&**bundle.tokenizer()?).unwrap_or(ids.pad), ..ids };
+    let tokenizer = &**bundle.tokenizer()?;
+    let ids = SpecialIds::of(tokenizer, architecture.name())?;
+    let ids = SpecialIds { pad: tokenizers::padding_of_both(tokenizer).unwrap_or(ids.pad), ..ids };
     let theirs = Seq2SeqConfig::of_ours(config, architecture, ids, max_len)?;
-    let order = Order::sines_first(config.d_model);
+    let order = order_of(config);
     let mut tensors = layout::export(bundle, &slots(config), &order)?;
     if config.share_embeddings && !config.tie_projection {
         // Nothing is tied then, so nothing is found under the shared name.
@@ -88,28 +95,42 @@ fn export(
     }
     if architecture == Architecture::Pegasus {
         // Which transformers would make again, but not without a warning.
-        let positions = order.of_columns(&sinusoids(max_len, config.d_model));
+        let positions = order.of_columns(&sinusoids(&Sinusoids::new(config.d_model), max_len));
         for stack in ["encoder", "decoder"] {
-            tensors.insert(format!("model.{stack}.embed_positions.weight"), positions.clone());
+            tensors.insert(positions_name(stack), positions.clone());
         }
+    }
+    if architecture.has_logits_bias() {
+        // Which is a row of zeros there where there is none here.
+        tensors.entry(LOGITS_BIAS.to_owned()).or_insert_with(|| zeros(&[1, config.target_vocab_size]));
     }
     files::make_folder(folder)?;
     files::write_json(&folder.join("config.json"), &theirs)?;
-    let never: Vec<u32> = bundle.tokenizer()?.specials().iter().filter(|&id| id != ids.eos).collect();
+    let never = tokenizer.specials().iter().filter(|&id| id != ids.eos);
     let mut generation = json!({
-        "decoder_start_token_id": ids.bos,
+        "decoder_start_token_id": ids.start,
         "bos_token_id": ids.bos,
         "eos_token_id": ids.eos,
         "pad_token_id": ids.pad,
-        "max_length": max_len,
+        "max_length": config.positions.max_len().unwrap_or(max_len),
     });
+    let settings = generation.as_object_mut().expect("an object");
+    settings.retain(|_, value| !value.is_null());
     // What our own search does not choose is not chosen there either.
-    generation.as_object_mut().expect("an object").extend(settings::of_decoding(&bundle.decoding, &never));
+    settings.extend(settings::of_decoding(&bundle.decoding, never.collect(), ids.first));
     files::write_json(&folder.join("generation_config.json"), &generation)?;
     let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
     attentive_weights::write(&folder.join("model.safetensors"), &tensors, &metadata)?;
-    let note = tokenizers::export_marian(folder, &**bundle.tokenizer()?)?;
+    let note = tokenizer::export(architecture, folder, tokenizer)?;
     Ok(note.into_iter().chain(settings::left_out_of_decoding(&bundle.decoding)).collect())
+}
+
+/// The order of a model's dimensions there: another where its positions are sinusoids.
+fn order_of(config: &TransformerConfig) -> Order {
+    match config.positions.sinusoids(config.d_model) {
+        Some(_) => Order::sines_first(config.d_model),
+        None => Order::SAME,
+    }
 }
 
 /// Reads what transformers, or the Marian conversion, wrote.
@@ -117,24 +138,28 @@ fn export(
 /// # Errors
 /// [`InterchangeError`] lists all settings or tensors that do not fit.
 fn import(architecture: Architecture, reader: &mut Reader<'_>) -> Result<Bundle, InterchangeError> {
+    reader.assume(architecture.defaults());
     let theirs: Seq2SeqConfig = reader.config()?;
     let mut config = theirs.to_ours(architecture, &reader.config_path())?;
     config.validate()?;
-    let mut source = reader.source(str::to_owned)?;
+    let mut source = reader.source(name_with_head)?;
     source.check_layers("encoder_layers", config.n_encoder_layers, "model.encoder.layers.")?;
     source.check_layers("decoder_layers", config.n_decoder_layers, "model.decoder.layers.")?;
     if source.drop_copies(&mut config)? {
-        let note = "embed_positions.weight is rounded: the exact sinusoids are used";
+        let note = "the table of positions is rounded: the exact sinusoids are used";
         reader.notes.push(note.to_owned());
     }
     settle_tables(&mut source, &mut config, reader)?;
-    let mut params = source.take(slots(&config), &Order::sines_first(config.d_model))?;
+    let params = source.take(slots(&config), &order_of(&config))?;
     reader.finish(source)?;
-    if !theirs.scale_embedding {
-        unscale_embeddings(&mut config, &mut params);
-    }
-    let tokenizer = tokenizers::import_translator(reader, Some(theirs.decoder_start_token_id))?;
+    let tokenizer = tokenizers::import_translator(reader, theirs.decoder_start_token_id)?;
     reader.bundle(config, tokenizer, params)
+}
+
+/// The name that a tensor of a class without a head has in those with one.
+fn name_with_head(name: &str) -> String {
+    let is_of_base = ["shared.", "encoder.", "decoder."].iter().any(|start| name.starts_with(start));
+    if is_of_base { format!("model.{name}") } else { name.to_owned() }
 }
 
 /// Holds what config.json says of tables that are one against the file.
@@ -160,30 +185,18 @@ fn settle_tables(
     Ok(())
 }
 
-/// Divides embeddings by the √d_model that our model multiplies them by; the projection keeps its own copy.
-fn unscale_embeddings(config: &mut TransformerConfig, params: &mut Tensors) {
-    let projected = if config.share_embeddings { "source_embedding.weight" } else { "target_embedding.weight" };
-    if config.tie_projection {
-        config.tie_projection = false;
-        params.insert("projection.weight".into(), params[projected].clone());
-    }
-    let scale = (config.d_model as f64).sqrt().recip() as f32;
-    for name in ["source_embedding.weight", "target_embedding.weight"] {
-        if let Some(table) = params.get_mut(name) {
-            table.values.iter_mut().for_each(|value| *value *= scale);
-        }
-    }
-}
-
 impl Source {
-    /// Drops what transformers makes again; whether positions were rounded.
+    /// Drops what transformers makes again, or does not read; whether positions were rounded.
     fn drop_copies(&mut self, config: &mut TransformerConfig) -> Result<bool, InterchangeError> {
         let mut are_rounded = false;
         for stack in ["encoder", "decoder"] {
-            let name = format!("model.{stack}.embed_positions.weight");
-            if self.has(&name) {
-                are_rounded |= self.check_positions(&name, config.d_model)?;
-                self.drop(&name);
+            self.drop(&format!("model.{stack}.version"));
+            let Some(positions) = config.positions.sinusoids(config.d_model) else { continue };
+            for name in [positions_name(stack), format!("model.{stack}.embed_positions.weights")] {
+                if self.has(&name) {
+                    are_rounded |= self.check_positions(&name, &positions, config)?;
+                    self.drop(&name);
+                }
             }
         }
         config.projection_bias =
@@ -195,19 +208,38 @@ impl Source {
     }
 
     /// Whether a table of positions, the sinusoids, is rounded.
-    fn check_positions(&mut self, name: &str, d_model: usize) -> Result<bool, InterchangeError> {
-        let found = self.tensor(name)?;
+    fn check_positions(
+        &mut self,
+        name: &str,
+        positions: &Sinusoids,
+        config: &TransformerConfig,
+    ) -> Result<bool, InterchangeError> {
+        let mut found = self.tensor(name)?;
+        if let PositionsConfig::FairseqSinusoidal { first } = config.positions {
+            // The rows before the first position are those of padding, and without use.
+            found = without_first_rows(found, first);
+        }
         let [n, width] = found.shape[..] else {
             self.problem(format!("{name}: not a matrix"));
             return Ok(false);
         };
-        let expected = || Order::sines_first(d_model).of_columns(&sinusoids(n, d_model));
+        let expected = || order_of(config).of_columns(&sinusoids(positions, n));
         let error = |(a, b): (&f32, &f32)| (a - b).abs();
         let is_near = |allowed: f32| found.values.iter().zip(&expected().values).all(|pair| error(pair) <= allowed);
-        if width != d_model || !is_near(POSITIONS_TOLERANCE) {
+        if width != config.d_model || !is_near(POSITIONS_TOLERANCE) {
             self.problem(format!("{name}: not the sinusoids that transformers has"));
             return Ok(false);
         }
         Ok(!is_near(EXACT_TOLERANCE))
     }
+}
+
+/// A matrix without its first `n` rows.
+fn without_first_rows(HostTensor { mut shape, mut values }: HostTensor, n: usize) -> HostTensor {
+    if let [rows, width] = &mut shape[..] {
+        let n = n.min(*rows);
+        values.drain(..n * *width);
+        *rows -= n;
+    }
+    HostTensor { shape, values }
 }

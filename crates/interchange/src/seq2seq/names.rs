@@ -1,12 +1,18 @@
 //! The names that transformers has for our parameters.
 
-use attentive_attention::NormPlacement;
+use attentive_attention::{NormPlacement, PositionsConfig};
 use attentive_model::TransformerConfig;
 
+use super::config::UNUSED_POSITIONS;
 use crate::layout::{Layout, Slot};
 
 /// The name of the projection's bias.
 pub(super) const LOGITS_BIAS: &str = "final_logits_bias";
+
+/// The name of a stack's table of positions.
+pub(super) fn positions_name(stack: &str) -> String {
+    format!("model.{stack}.embed_positions.weight")
+}
 
 /// Every parameter of a model.
 pub(super) fn slots(config: &TransformerConfig) -> Vec<Slot> {
@@ -29,9 +35,17 @@ pub(super) fn slots(config: &TransformerConfig) -> Vec<Slot> {
     if config.projection_bias {
         slots.push("projection_bias".into(), LOGITS_BIAS.into(), Layout::row(config.target_vocab_size));
     }
-    if config.norm == NormPlacement::Pre {
-        for stack in ["encoder", "decoder"] {
+    for (stack, side) in [("encoder", "source"), ("decoder", "target")] {
+        if config.norm == NormPlacement::Pre {
             slots.norm(&format!("{stack}.norm"), &format!("model.{stack}.layer_norm"));
+        }
+        if config.embedding_norm {
+            slots.norm(&format!("{side}_norm"), &format!("model.{stack}.layernorm_embedding"));
+        }
+        if let PositionsConfig::Learned { max_len } = config.positions {
+            let rows = [max_len, max_len + UNUSED_POSITIONS];
+            let used = Layout::rows_between(rows, [0, UNUSED_POSITIONS, max_len], config.d_model);
+            slots.push(format!("{side}_positions.weight"), positions_name(stack), used);
         }
     }
     slots.slots

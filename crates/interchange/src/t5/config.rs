@@ -143,6 +143,7 @@ impl T5Config {
             (buckets.is_some(), "positions: they are relative-buckets"),
             (!config.bias, "bias: it has none"),
             (!config.projection_bias, "projection_bias: it has none"),
+            (!config.embedding_norm, "embedding_norm: its embeddings are not normalised"),
             (!config.scale_embeddings, "scale_embeddings: its embeddings are taken as they are"),
             (config.d_k() == config.d_v(), "d_k, d_v: they are one"),
             (config.n_kv_heads.is_none_or(|n| n == config.n_heads), "n_kv_heads: each head has its own"),

@@ -8,7 +8,6 @@ use std::{collections::BTreeMap, path::Path};
 use attentive_attention::PositionsConfig;
 use attentive_bundle::Bundle;
 use attentive_model::{ModelSpec, TransformerConfig};
-use attentive_tokenizer::TokenId;
 use serde_json::json;
 
 use self::config::T5Config;
@@ -45,7 +44,8 @@ const UNUSED: &str = "decoder.block.0.layer.1.EncDecAttention.relative_attention
 fn export(bundle: &Bundle, _: &ExportConfig, folder: &Path) -> Result<Vec<String>, InterchangeError> {
     let config = &config_for::<TransformerConfig>(bundle, MODEL_TYPE)?;
     let specials = bundle.tokenizer()?.specials();
-    let (Some(pad), Some(start), Some(eos)) = (specials.pad, specials.begin(), specials.end()) else {
+    let (start, first) = tokenizers::target_ids(&**bundle.tokenizer()?);
+    let (Some(pad), Some(start), Some(eos)) = (specials.pad, start, specials.end()) else {
         let problem = "its tokenizer has no id for padding or the end of a sentence".to_owned();
         return Err(InterchangeError::Inexpressible { format: "T5", problems: vec![problem] });
     };
@@ -60,14 +60,14 @@ fn export(bundle: &Bundle, _: &ExportConfig, folder: &Path) -> Result<Vec<String
     }
     files::make_folder(folder)?;
     files::write_json(&folder.join("config.json"), &theirs)?;
-    let never: Vec<TokenId> = specials.iter().filter(|&id| id != eos).collect();
+    let never = specials.iter().filter(|&id| id != eos).collect();
     let mut generation = json!({
         "decoder_start_token_id": start,
         "eos_token_id": eos,
         "pad_token_id": pad,
     });
     // What our own search does not choose is not chosen there either.
-    generation.as_object_mut().expect("an object").extend(settings::of_decoding(&bundle.decoding, &never));
+    generation.as_object_mut().expect("an object").extend(settings::of_decoding(&bundle.decoding, never, first));
     files::write_json(&folder.join("generation_config.json"), &generation)?;
     let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
     attentive_weights::write(&folder.join("model.safetensors"), &tensors, &metadata)?;
