@@ -43,6 +43,59 @@ fn a_model_of_transformers_is_imported_translates_and_is_exported() {
 }
 
 #[test]
+fn languages_are_given_once_or_for_good() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let source = golden("nllb");
+    let [plain, usual] = [path("plain"), path("usual")];
+    let import = ["import", source.to_str().unwrap(), "--out"];
+    let imported = attentive(&[&import[..], &[&plain]].concat());
+    assert!(imported.status.success(), "{}", text(&imported.stderr));
+    let german = ["--source-language", "eng_Latn", "--target-language", "deu_Latn"];
+    let imported = attentive(&[&import[..], &[&usual], &german].concat());
+    assert!(imported.status.success(), "{}", text(&imported.stderr));
+    let translate = |model: &str, more: &[&str]| {
+        attentive(&[&["translate", "--model", model, "--beam", "1", "--max-length", "6", "the animal"], more].concat())
+    };
+    let missing = text(&translate(&plain, &[]).stderr);
+    assert!(missing.contains("--target-language") && missing.contains("deu_Latn, eng_Latn"), "{missing}");
+    let unknown = text(&translate(&plain, &["--target-language", "deu"]).stderr);
+    assert!(unknown.contains("no language \"deu\"; near it are deu_Latn"), "{unknown}");
+    let [once, for_good] = [translate(&plain, &german), translate(&usual, &[])].map(|output| text(&output.stdout));
+    assert_eq!(once, for_good);
+    assert_eq!(once.lines().count(), 1);
+    let other = translate(&usual, &["--target-language", "fra_Latn"]);
+    assert!(other.status.success(), "{}", text(&other.stderr));
+    let marian = path("marian");
+    attentive(&["import", golden("marian").to_str().unwrap(), "--out", &marian]);
+    let refused = text(&translate(&marian, &["--source-language", "en"]).stderr);
+    assert!(refused.contains("leave out \"en\""), "{refused}");
+}
+
+#[test]
+fn each_document_has_a_summary_on_a_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let [model, two_lines, one_line, long] = ["model", "two", "one", "long"].map(path);
+    let imported = attentive(&["import", golden("bart").to_str().unwrap(), "--out", &model]);
+    assert!(imported.status.success(), "{}", text(&imported.stderr));
+    std::fs::write(&two_lines, "the animal\nwas tired\n").unwrap();
+    std::fs::write(&one_line, "the animal was\n").unwrap();
+    std::fs::write(&long, "the ".repeat(100)).unwrap();
+    let summarize = |more: &[&str]| attentive(&[&["summarize", "--model", &model, "--max-length", "9"], more].concat());
+    let count = |more: &[&str]| {
+        let output = summarize(more);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout).lines().count()
+    };
+    assert_eq!([count(&[&two_lines, &one_line]), count(&["--lines", &two_lines, &one_line])], [2, 3]);
+    let refused = summarize(&[&one_line, &long]);
+    assert!(!refused.status.success() && text(&refused.stdout).lines().count() == 1);
+    assert!(text(&refused.stderr).contains("--on-long crop"), "{}", text(&refused.stderr));
+    assert_eq!(count(&["--on-long", "crop", &one_line, &long]), 2);
+}
+
+#[test]
 fn an_address_of_the_hub_says_what_it_needs() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
@@ -100,7 +153,7 @@ fn what_is_no_model_is_said() {
     assert!(!nothing.status.success());
     assert!(text(&nothing.stderr).contains("has no config.json"), "{}", text(&nothing.stderr));
     let unknown = attentive(&["export", "--format", "onnx", "--out", "never"]);
-    assert!(text(&unknown.stderr).contains("there are marian, pegasus, gpt2, "), "{}", text(&unknown.stderr));
+    assert!(text(&unknown.stderr).contains("there are marian, pegasus, bart, "), "{}", text(&unknown.stderr));
 }
 
 /// A GGUF file, a folder of transformers and a model of ours, each run at once; what was imported is found again.

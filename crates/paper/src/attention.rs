@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use attentive_backend::Device;
-use attentive_bundle::{Bundle, BundleError, TooLong, Translator};
+use attentive_bundle::{Bundle, BundleError, TooLong, TranslateError, Translator};
 use attentive_core::{TokenId, TokenMatrix};
 use attentive_model::{AttentionMaps, EncoderDecoderSpec, FamilyVisitor, ModelSpec, Role, TeacherForced};
 use attentive_plot::{HeatMap, heat_maps};
 use attentive_task::{Result, resolve};
-use attentive_tokenizer::Tokenizer;
+use attentive_tokenizer::{Frame, PairFrame, Tokenizer};
 use burn::tensor::Tensor;
 
 use crate::{Exhibit, Part, Table};
@@ -114,12 +114,10 @@ impl Attention {
     /// The tokens of the text with the end, and those of the translation with the beginning.
     fn texts(&self, bundle: &Bundle, target: &str) -> Result<Texts> {
         let tokenizer = &**bundle.tokenizer()?;
-        let specials = tokenizer.specials();
-        let (Some(begin), Some(end)) = (specials.begin(), specials.end()) else {
-            refuse!("{}: the tokenizer lacks <s> or </s>", bundle.path.display());
-        };
-        let source: Vec<TokenId> = tokenizer.encode(&self.text).into_iter().chain([end]).collect();
-        let target: Vec<TokenId> = [begin].into_iter().chain(tokenizer.encode(target)).collect();
+        let PairFrame { source: Frame { before, after, .. }, begin, first } =
+            tokenizer.pair_frame(None, None).map_err(TranslateError::from)?;
+        let source: Vec<TokenId> = [before, tokenizer.encode(&self.text), after].concat();
+        let target: Vec<TokenId> = [begin].into_iter().chain(first).chain(tokenizer.encode(target)).collect();
         for (what, ids) in [("the text", &source), ("the target", &target)] {
             if let Some(max_len) = bundle.model.max_len().filter(|&max_len| ids.len() > max_len) {
                 refuse!("{what} has {}; shorten it", TooLong { n_tokens: ids.len(), max_len });

@@ -15,7 +15,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{
-    BackendArgs, DecodingArgs, LINES_AT_ONCE, LongLines, check_writable,
+    BackendArgs, DecodingArgs, LINES_AT_ONCE, LanguageArgs, LongLines, check_writable,
     numbers::{MANY_RESAMPLED, integer},
     on_one_line, refuse_overwriting,
 };
@@ -61,6 +61,8 @@ pub(crate) struct Eval {
     /// Write JSON.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    languages: LanguageArgs,
     #[command(flatten)]
     long: LongLines,
     #[command(flatten)]
@@ -155,7 +157,7 @@ impl Eval {
 
     /// The model's translations; and its perplexity and bits per byte on the first reference.
     fn translate(&self, references: &[Segments]) -> Result<(Vec<String>, Option<[f64; 2]>)> {
-        let bundle = Bundle::open(attentive_run::resolve(&self.model))?;
+        let bundle = self.languages.over(Bundle::open(attentive_run::resolve(&self.model))?)?;
         let config = self.decoding.over(&bundle.decoding)?;
         let device = self.backend.device()?;
         let path = self.source.as_ref().context("--source is missing")?;

@@ -4,11 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use attentive_interchange::{ImportConfig, Imported};
+use attentive_task::thousands;
 use clap::Args;
 
-use attentive_task::thousands;
-
-use super::{CaseArgs, check_new, save};
+use super::{CaseArgs, LanguageArgs, check_new, save};
 
 /// Bring in a model of another system: a folder of transformers, or a GGUF file.
 #[derive(Debug, Args)]
@@ -28,6 +27,8 @@ pub(crate) struct Import {
     #[arg(long)]
     drop_unknown: bool,
     #[command(flatten)]
+    languages: LanguageArgs,
+    #[command(flatten)]
     case: CaseArgs,
 }
 
@@ -39,7 +40,8 @@ impl Import {
         if is_ours(&folder) {
             bail!("{} is a model of attentive already; it needs no import", folder.display());
         }
-        let imported = attentive_interchange::import(&folder, &options)?;
+        let mut imported = attentive_interchange::import(&folder, &options)?;
+        imported.bundle = self.languages.over(imported.bundle)?;
         save(&imported.bundle, &self.out, self.force)?;
         report!("imported {} into {}", self.source.display(), self.out.display());
         described(&imported).iter().for_each(|line| report!("{line}"));

@@ -29,6 +29,7 @@ mod schema;
 mod score;
 mod selftest;
 mod similar;
+mod summarize;
 mod tag;
 mod tokenize;
 mod train;
@@ -65,6 +66,7 @@ pub(crate) struct Cli {
 enum Command {
     Train(train::Train),
     Translate(translate::Translate),
+    Summarize(summarize::Summarize),
     Generate(generate::Generate),
     Chat(chat::Chat),
     Score(score::Score),
@@ -121,6 +123,7 @@ impl Cli {
             Command::Attention(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Paper(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Translate(command) => command.run().map(|()| ExitCode::SUCCESS),
+            Command::Summarize(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Generate(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Chat(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Score(command) => command.run().map(|()| ExitCode::SUCCESS),
@@ -310,6 +313,26 @@ impl SpecialsArgs {
             bundle.processor = bundle.processor.reading_specials();
         }
         bundle
+    }
+}
+
+/// The languages of texts.
+#[derive(Debug, Args)]
+struct LanguageArgs {
+    /// The language of sources, for models that are told it (mBART, M2M100, NLLB): en_XX, en, eng_Latn; by default the model's.
+    #[arg(long, value_name = "NAME")]
+    source_language: Option<String>,
+    /// The language of translations, for the same models.
+    #[arg(long, value_name = "NAME")]
+    target_language: Option<String>,
+}
+
+impl LanguageArgs {
+    /// The bundle, whose texts are in these languages.
+    fn over<P>(&self, mut bundle: Bundle<P>) -> Result<Bundle<P>> {
+        bundle.processor =
+            bundle.processor.between(self.source_language.as_deref(), self.target_language.as_deref())?;
+        Ok(bundle)
     }
 }
 

@@ -8,7 +8,7 @@ use attentive_decode::SamplingConfig;
 use clap::Args;
 
 use super::{
-    BackendArgs, DecodingArgs, LINES_AT_ONCE, LongLines, SamplingArgs, SpecialsArgs,
+    BackendArgs, DecodingArgs, LINES_AT_ONCE, LanguageArgs, LongLines, SamplingArgs, SpecialsArgs,
     numbers::{MANY, integer},
     on_one_line,
 };
@@ -36,6 +36,8 @@ pub(crate) struct Translate {
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     prefix: String,
     #[command(flatten)]
+    languages: LanguageArgs,
+    #[command(flatten)]
     long: LongLines,
     #[command(flatten)]
     decoding: DecodingArgs,
@@ -62,7 +64,7 @@ impl Translate {
             samples => Search::Random(&sampling, samples.unwrap_or(NonZeroUsize::MIN)),
         };
         let (Search::Best(n) | Search::Random(_, n)) = search;
-        let bundle = self.specials.over(Bundle::open(resolve(&self.model))?);
+        let bundle = self.specials.over(self.languages.over(Bundle::open(resolve(&self.model))?)?);
         let config = self.decoding.over(&bundle.decoding)?;
         if self.n_best.get() > config.beam {
             bail!("--n-best {} is more than the beam of {}: lower it, or raise --beam", self.n_best, config.beam);
