@@ -181,7 +181,8 @@ impl Settings {
                 (Some("ByT5Tokenizer"), _) => [true, true],
                 (
                     Some(
-                        "CamembertTokenizer" | "MPNetTokenizer" | "MBartTokenizer" | "MBart50Tokenizer" | "NllbTokenizer",
+                        "CamembertTokenizer" | "MPNetTokenizer" | "MBartTokenizer" | "MBart50Tokenizer"
+                        | "NllbTokenizer",
                     ),
                     "mask_token",
                 ) => [true, false],
