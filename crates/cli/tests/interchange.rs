@@ -156,6 +156,18 @@ fn what_is_no_model_is_said() {
     assert!(text(&unknown.stderr).contains("there are marian, pegasus, bart, "), "{}", text(&unknown.stderr));
 }
 
+/// The page of architectures has the tables that the command prints, which are made of the table that imports by them.
+#[test]
+fn the_page_of_architectures_is_that_of_the_command() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide/models.md");
+    let (page, listed) = (std::fs::read_to_string(page).unwrap(), attentive(&["import", "--list"]));
+    assert!(listed.status.success());
+    assert!(
+        page.contains(&text(&listed.stdout)),
+        "write the output of `attentive import --list` into docs/guide/models.md"
+    );
+}
+
 /// A GGUF file, a folder of transformers and a model of ours, each run at once; what was imported is found again.
 #[test]
 fn run_imports_into_a_cache_and_uses_the_model() {

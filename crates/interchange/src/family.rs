@@ -3,6 +3,7 @@
 use std::{fmt, path::Path, str::FromStr};
 
 use attentive_bundle::Bundle;
+use attentive_model::Role;
 
 use crate::{
     ExportConfig, InterchangeError, bert, canine, ctranslate2,
@@ -32,7 +33,7 @@ pub(crate) struct Family {
 
 /// Declares [`Format`] and the table of families, a row for each.
 macro_rules! families {
-    ($($(#[$doc:meta])* $format:ident = $family:expr;)*) => {
+    ($($(#[$doc:meta])* $format:ident = $family:expr, $role:ident: $models:literal;)*) => {
         /// A system to export to.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         #[non_exhaustive]
@@ -49,65 +50,79 @@ macro_rules! families {
                     $(Self::$format => &$family,)*
                 }
             }
+
+            /// What its models are.
+            pub fn role(self) -> Role {
+                match self {
+                    $(Self::$format => Role::$role,)*
+                }
+            }
+
+            /// Models that users know it by.
+            pub fn models(self) -> &'static str {
+                match self {
+                    $(Self::$format => $models,)*
+                }
+            }
         }
     };
 }
 
 families! {
     /// `MarianMTModel` of transformers: post-norm.
-    Marian = seq2seq::MARIAN;
+    Marian = seq2seq::MARIAN, EncoderDecoder: "Marian: OPUS-MT";
     /// `PegasusForConditionalGeneration` of transformers: pre-norm.
-    Pegasus = seq2seq::PEGASUS;
+    Pegasus = seq2seq::PEGASUS, EncoderDecoder: "Pegasus";
     /// `BartForConditionalGeneration` of transformers.
-    Bart = seq2seq::BART;
+    Bart = seq2seq::BART, EncoderDecoder: "BART";
     /// `MBartForConditionalGeneration` of transformers: mBART and mBART-50.
-    MBart = seq2seq::MBART;
+    MBart = seq2seq::MBART, EncoderDecoder: "mBART, mBART-50";
     /// `M2M100ForConditionalGeneration` of transformers: M2M100 and NLLB.
-    M2M100 = seq2seq::M2M_100;
+    M2M100 = seq2seq::M2M_100, EncoderDecoder: "M2M100, NLLB";
     /// `GPT2LMHeadModel` of transformers.
-    Gpt2 = gpt2::FAMILY;
+    Gpt2 = gpt2::FAMILY, LanguageModel: "GPT-2";
     /// `LlamaForCausalLM` of transformers.
-    Llama = Llama::FAMILY;
+    Llama = Llama::FAMILY, LanguageModel: "Llama 1 to 3, SmolLM 1 and 2, TinyLlama";
     /// `MistralForCausalLM` of transformers.
-    Mistral = Mistral::FAMILY;
+    Mistral = Mistral::FAMILY, LanguageModel: "Mistral 7B";
     /// `Qwen2ForCausalLM` of transformers.
-    Qwen2 = Qwen2::FAMILY;
+    Qwen2 = Qwen2::FAMILY, LanguageModel: "Qwen 2 and 2.5";
     /// `Qwen3ForCausalLM` of transformers.
-    Qwen3 = Qwen3::FAMILY;
+    Qwen3 = Qwen3::FAMILY, LanguageModel: "Qwen 3";
     /// `GemmaForCausalLM` of transformers.
-    Gemma = Gemma::FAMILY;
+    Gemma = Gemma::FAMILY, LanguageModel: "Gemma";
     /// `Gemma2ForCausalLM` of transformers.
-    Gemma2 = Gemma2::FAMILY;
+    Gemma2 = Gemma2::FAMILY, LanguageModel: "Gemma 2";
     /// `Gemma3ForCausalLM` of transformers.
-    Gemma3 = Gemma3::FAMILY;
+    Gemma3 = Gemma3::FAMILY, LanguageModel: "Gemma 3, of text alone";
     /// `PhiForCausalLM` of transformers.
-    Phi = Phi::FAMILY;
+    Phi = Phi::FAMILY, LanguageModel: "Phi 1, 1.5 and 2";
     /// `Phi3ForCausalLM` of transformers.
-    Phi3 = Phi3::FAMILY;
+    Phi3 = Phi3::FAMILY, LanguageModel: "Phi 3 and 4 mini, up to their original context";
     /// `GPTNeoXForCausalLM` of transformers.
-    GptNeoX = GptNeoX::FAMILY;
+    GptNeoX = GptNeoX::FAMILY, LanguageModel: "GPT-NeoX, Pythia";
     /// `OPTForCausalLM` of transformers.
-    Opt = Opt::FAMILY;
+    Opt = Opt::FAMILY, LanguageModel: "OPT";
     /// `BertModel` of transformers, or the class with the model's heads.
-    Bert = bert::BERT;
+    Bert = bert::BERT, Encoder: "BERT, MiniLM, BGE, E5";
     /// `RobertaModel` of transformers, or the class with the model's heads.
-    Roberta = bert::ROBERTA;
+    Roberta = bert::ROBERTA, Encoder: "RoBERTa";
     /// `XLMRobertaModel` of transformers, or the class with the model's heads.
-    XlmRoberta = bert::XLM_ROBERTA;
+    XlmRoberta = bert::XLM_ROBERTA, Encoder: "XLM-RoBERTa, multilingual E5";
     /// `DistilBertModel` of transformers, or the class with the model's heads.
-    DistilBert = bert::DISTILBERT;
+    DistilBert = bert::DISTILBERT, Encoder: "DistilBERT";
     /// `MPNetModel` of transformers, or the class with the model's heads.
-    Mpnet = bert::MPNET;
+    Mpnet = bert::MPNET, Encoder: "MPNet, all-mpnet-base-v2";
     /// `ElectraModel` of transformers, or the class with the model's heads.
-    Electra = bert::ELECTRA;
+    Electra = bert::ELECTRA, Encoder: "ELECTRA";
     /// `AlbertModel` of transformers, or the class with the model's heads.
-    Albert = bert::ALBERT;
+    Albert = bert::ALBERT, Encoder: "ALBERT";
     /// `CanineModel` of transformers, or `CanineForSequenceClassification`.
-    Canine = canine::FAMILY;
+    Canine = canine::FAMILY, Encoder: "CANINE-C and -S";
     /// `T5ForConditionalGeneration` of transformers.
-    T5 = t5::FAMILY;
+    T5 = t5::FAMILY, EncoderDecoder: "T5, T5 1.1, ByT5";
     /// CTranslate2: encoder–decoders.
-    CTranslate2 = ctranslate2::FAMILY;
+    CTranslate2 = ctranslate2::FAMILY, EncoderDecoder: "any encoder–decoder";
 }
 
 impl Format {

@@ -59,6 +59,7 @@ mod hub;
 mod labels;
 mod layout;
 mod reader;
+mod registry;
 mod score;
 mod sentences;
 mod seq2seq;
@@ -81,6 +82,7 @@ pub use error::InterchangeError;
 pub use family::{Format, UnknownName};
 #[cfg(feature = "hub")]
 pub use hub::{Download, Hub, HubModel};
+pub use registry::architectures;
 
 /// How to export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

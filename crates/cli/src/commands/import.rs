@@ -1,6 +1,9 @@
 //! `attentive import`.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Result, bail};
 use attentive_interchange::{ImportConfig, Imported};
@@ -8,6 +11,7 @@ use attentive_task::thousands;
 use clap::Args;
 
 use super::{CaseArgs, LanguageArgs, check_new, save};
+use crate::output;
 
 /// Bring in a model of another system: a folder of transformers, or a GGUF file.
 #[derive(Debug, Args)]
@@ -15,11 +19,14 @@ pub(crate) struct Import {
     /// Its folder (config.json, model.safetensors or pytorch_model.bin, the tokenizer's files), a file that ends in .gguf, or
     /// hf://owner/name, with @revision where wanted, of the hub (feature `hub`; HF_TOKEN, HF_HOME and HF_HUB_OFFLINE=1 as
     /// everywhere).
-    #[arg(value_name = "FOLDER|FILE|hf://OWNER/NAME")]
-    source: PathBuf,
+    #[arg(value_name = "FOLDER|FILE|hf://OWNER/NAME", required_unless_present = "list")]
+    source: Option<PathBuf>,
     /// Folder of the new model.
-    #[arg(long, value_name = "DIR")]
-    out: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "list")]
+    out: Option<PathBuf>,
+    /// Print every architecture that comes in or goes out, as tables in Markdown.
+    #[arg(long, exclusive = true)]
+    list: bool,
     /// Take the place of a model that is there.
     #[arg(long)]
     force: bool,
@@ -34,16 +41,19 @@ pub(crate) struct Import {
 
 impl Import {
     pub(super) fn run(self) -> Result<()> {
-        check_new(&self.out, self.force)?;
+        let (Some(source), Some(out)) = (&self.source, &self.out) else {
+            return Ok(write!(output::stdout(), "{}", attentive_interchange::architectures())?);
+        };
+        check_new(out, self.force)?;
         let options = ImportConfig { drop_unknown: self.drop_unknown, lowercase: self.case.lowercase() };
-        let folder = local(&self.source)?;
+        let folder = local(source)?;
         if is_ours(&folder) {
             bail!("{} is a model of attentive already; it needs no import", folder.display());
         }
         let mut imported = attentive_interchange::import(&folder, &options)?;
         imported.bundle = self.languages.over(imported.bundle)?;
-        save(&imported.bundle, &self.out, self.force)?;
-        report!("imported {} into {}", self.source.display(), self.out.display());
+        save(&imported.bundle, out, self.force)?;
+        report!("imported {} into {}", source.display(), out.display());
         described(&imported).iter().for_each(|line| report!("{line}"));
         Ok(())
     }

@@ -28,6 +28,11 @@ const FREQUENCIES: &str = "rope_freqs.weight";
 /// How far a divisor may be from that of a formula.
 const ALLOWED: f64 = 1e-3;
 
+/// The architectures of files that are read.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    architectures::ALL.iter().map(|known| known.name)
+}
+
 /// Reads a file; its blocks become f32.
 ///
 /// # Errors
@@ -39,8 +44,8 @@ pub(crate) fn import(path: &Path, options: &ImportConfig) -> Result<Imported, In
         return Err(InterchangeError::UnknownArchitecture {
             path: path.to_owned(),
             classes: Vec::new(),
-            nearest: family::nearest(&metadata.architecture, architectures::ALL.iter().map(|known| known.name)),
-            known: architectures::ALL.map(|known| known.name).join(", "),
+            nearest: family::nearest(&metadata.architecture, names()),
+            known: names().collect::<Vec<_>>().join(", "),
             found: metadata.architecture,
         });
     };

@@ -1,0 +1,37 @@
+//! The table of all architectures, for pages.
+
+use std::fmt::Write;
+
+use attentive_model::Role;
+
+use crate::{Format, gguf};
+
+/// Commands for models of a role, of which those with a mark need a head, or a chat template.
+fn uses(role: Role) -> &'static str {
+    match role {
+        Role::EncoderDecoder => "`translate`, `summarize`",
+        Role::LanguageModel => "`generate`, `score`, `chat` with a template",
+        _ => "`embed`, `similar`; with their heads `fill`, `classify`, `tag`, `answer`, `rerank`",
+    }
+}
+
+/// Every architecture that comes in or goes out, as tables in Markdown.
+pub fn architectures() -> String {
+    let roles =
+        [(Role::EncoderDecoder, "Encoder–decoders"), (Role::LanguageModel, "Decoders"), (Role::Encoder, "Encoders")];
+    let mut page = String::new();
+    for (role, title) in roles {
+        let rows = Format::ALL.iter().filter(|format| format.role() == role);
+        // Text is written without fail.
+        let _ = writeln!(page, "### {title}\n\n{}.\n", uses(role));
+        let _ = writeln!(page, "| architecture, `--format` | models | in | out |\n|---|---|---|---|");
+        for format in rows {
+            let comes_in = if format.can_import() { "yes" } else { "no" };
+            let _ = writeln!(page, "| `{format}` | {} | {comes_in} | yes |", format.models());
+        }
+        page.push('\n');
+    }
+    let names = gguf::names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let _ = writeln!(page, "### GGUF files\n\nDecoders of these architectures come in: {names}.");
+    page
+}
