@@ -10,7 +10,9 @@ use crate::{
     decoder::{Architecture as _, Gemma, Gemma2, Gemma3, GptNeoX, Llama, Mistral, Opt, Phi, Phi3, Qwen2, Qwen3},
     gpt2,
     reader::Reader,
-    seq2seq, t5,
+    seq2seq,
+    source::Source,
+    t5,
 };
 
 /// Reads a family's model from a folder whose `config.json` is of it.
@@ -194,6 +196,13 @@ pub(crate) fn import_of(model_type: &str, classes: &[String]) -> Option<(&'stati
         "" => families.find(|(family, _)| is_of_class(family)),
         name => families.find(|(family, _)| family.name == name),
     };
+    found.map(|(family, import)| (family.name, import))
+}
+
+/// The name and the import of the family that the tensors of a file are of: their names begin with that of the model.
+pub(crate) fn import_by_tensors(source: &Source) -> Option<(&'static str, Import)> {
+    let prefix = |family: &Family| format!("{}.", family.class_prefix.to_lowercase());
+    let found = importable().find(|(family, _)| source.has_any(&prefix(family)));
     found.map(|(family, import)| (family.name, import))
 }
 

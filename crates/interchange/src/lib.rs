@@ -167,15 +167,23 @@ pub fn import(folder: &Path, options: &ImportConfig) -> Result<Imported, Interch
     let sentences = Sentences::read(folder)?;
     let place = sentences.as_ref().map_or_else(|| folder.to_owned(), |sentences| sentences.folder.clone());
     let mut reader = Reader::open(&place, options)?;
-    let model_type = reader.setting("model_type").and_then(Value::as_str).unwrap_or_default();
+    let model_type = reader.setting("model_type").and_then(Value::as_str).unwrap_or_default().to_owned();
     let classes = reader.setting("architectures").and_then(Value::as_array).into_iter().flatten();
     let classes: Vec<String> = classes.filter_map(Value::as_str).map(str::to_owned).collect();
-    let found = family::import_of(model_type, &classes);
+    let mut found = family::import_of(&model_type, &classes);
+    if found.is_none() && model_type.is_empty() && classes.is_empty() {
+        // Files of before 2020 do not say it; their tensors' names do.
+        let source = reader.source(str::to_owned)?;
+        found = family::import_by_tensors(&source);
+        let note =
+            |(name, _)| format!("config.json does not say what the model is: its tensors are named as those of {name}");
+        reader.notes.extend(found.map(note));
+    }
     let (architecture, import) = found.ok_or_else(|| InterchangeError::UnknownArchitecture {
         path: reader.config_path(),
-        found: model_type.to_owned(),
+        found: model_type.clone(),
         classes: classes.clone(),
-        nearest: family::nearest(model_type, family::importable_names()),
+        nearest: family::nearest(&model_type, family::importable_names()),
         known: family::importable_names().collect::<Vec<_>>().join(", "),
     })?;
     let mut bundle = import(&mut reader)?;

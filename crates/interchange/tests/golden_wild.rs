@@ -411,6 +411,15 @@ fn gelu_python_is_the_exact_gelu() {
 }
 
 #[test]
+fn a_configuration_without_type_and_classes_is_known_by_its_tensors() {
+    let folder = changed("bert-pretraining", &json!({ "model_type": null, "architectures": null }), &[]);
+    let imported = import(folder.path(), &ImportConfig::default()).unwrap();
+    assert_eq!(imported.architecture, "bert");
+    let said = "config.json does not say what the model is: its tensors are named as those of bert";
+    assert!(imported.notes.iter().any(|note| note == said), "{:?}", imported.notes);
+}
+
+#[test]
 fn a_configuration_without_a_type_or_classes_names_what_can_be_read() {
     let folder = changed("bert-model", &json!({ "model_type": "", "architectures": ["MambaForCausalLM"] }), &[]);
     let message = problems(folder.path());

@@ -182,6 +182,9 @@ fn models_whose_class_is_not_known_are_refused_without_a_tokenizer_json() {
         refused(&[config, byte_level[0], byte_level[1]], "tokenizer.json alone");
         refused(&[config, ("vocab.txt", WORDS.as_bytes())], "tokenizer.json alone");
     }
+    let words = folder(&[("config.json", br#"{"model_type": "albert"}"#), ("vocab.txt", WORDS.as_bytes())]);
+    let opened = OpenOptions::default().lowercase(Some(false)).open(words.path()).unwrap();
+    assert!(opened.notes[0].contains("the words of vocab.txt are read as BERT's"), "{:?}", opened.notes);
     let config = br#"{"tokenizer_class": "ByT5Tokenizer", "extra_ids": 5}"#;
     refused(&[("tokenizer_config.json", config)], "extra_ids is 5");
     let model = fs::read(golden("sentencepiece.bpe.model")).unwrap();

@@ -52,6 +52,13 @@ pub(super) fn open(settings: &mut Settings, options: &OpenOptions) -> Result<Opt
         class if known::OF_ANY_KIND.contains(&class) => return Ok(None),
         class => match pieces::open(settings, class)? {
             Some(opened) => opened,
+            // Models of other languages than those of people have words in the place of ALBERT's pieces.
+            None if class == "AlbertTokenizer" && folder.join("vocab.txt").is_file() => {
+                settings
+                    .notes
+                    .push("AlbertTokenizer has no pieces here: the words of vocab.txt are read as BERT's".to_owned());
+                bert(settings, options)?
+            }
             None => {
                 let problem = format!(
                     "the class {class} is read from its tokenizer.json alone, and there is none; save the folder again \
