@@ -7,7 +7,9 @@ use attentive_model::Role;
 
 use crate::{
     ExportConfig, InterchangeError, bert, canine, ctranslate2,
-    decoder::{Architecture as _, Gemma, Gemma2, Gemma3, GptNeoX, Llama, Mistral, Opt, Phi, Phi3, Qwen2, Qwen3},
+    decoder::{
+        Architecture as _, Gemma, Gemma2, Gemma3, GptNeoX, Llama, Mistral, Opt, Phi, Phi3, Qwen2, Qwen3, Starcoder2,
+    },
     gpt2,
     reader::Reader,
     seq2seq,
@@ -103,6 +105,8 @@ families! {
     Phi3 = Phi3::FAMILY, LanguageModel: "Phi 3 and 4 mini, up to their original context";
     /// `GPTNeoXForCausalLM` of transformers.
     GptNeoX = GptNeoX::FAMILY, LanguageModel: "GPT-NeoX, Pythia";
+    /// `Starcoder2ForCausalLM` of transformers.
+    Starcoder2 = Starcoder2::FAMILY, LanguageModel: "StarCoder 2";
     /// `OPTForCausalLM` of transformers.
     Opt = Opt::FAMILY, LanguageModel: "OPT";
     /// `BertModel` of transformers, or the class with the model's heads.

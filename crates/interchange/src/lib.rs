@@ -8,7 +8,7 @@
 //! | transformers: mBART, mBART-50 | [`import`] | [`export`] to [`Format::MBart`] |
 //! | transformers: M2M100, NLLB | [`import`] | [`export`] to [`Format::M2M100`] |
 //! | transformers: GPT-2 | [`import`] | [`export`] to [`Format::Gpt2`] |
-//! | transformers: Llama, Mistral, Qwen 2 and 3, Gemma 1 to 3, Phi and Phi 3, GPT-NeoX, OPT | [`import`] | [`export`] to [`Format::Llama`] and others |
+//! | transformers: Llama, Mistral, Qwen 2 and 3, Gemma 1 to 3, Phi and Phi 3, GPT-NeoX, StarCoder 2, OPT | [`import`] | [`export`] to [`Format::Llama`] and others |
 //! | transformers: BERT | [`import`] | [`export`] to [`Format::Bert`] |
 //! | transformers: RoBERTa | [`import`] | [`export`] to [`Format::Roberta`] |
 //! | transformers: XLM-RoBERTa | [`import`] | [`export`] to [`Format::XlmRoberta`] |

@@ -17,7 +17,8 @@ ALLOWED = 1e-5
 GOLDEN = Path(__file__).parent / "golden"
 FORMATS = {
     "llama": "llama", "llama-old": "llama", "mistral": "mistral", "qwen2": "qwen2", "qwen3": "qwen3", "gemma": "gemma",
-    "gemma2": "gemma2", "gemma3": "gemma3_text", "phi": "phi", "phi3": "phi3", "gpt-neox": "gpt_neox", "gpt-neox-in-turn": "gpt_neox", "opt": "opt",
+    "gemma2": "gemma2", "gemma3": "gemma3_text", "phi": "phi", "phi3": "phi3", "gpt-neox": "gpt_neox", "gpt-neox-in-turn": "gpt_neox", "starcoder2": "starcoder2",
+    "opt": "opt",
 }  # fmt: skip
 
 

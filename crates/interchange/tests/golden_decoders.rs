@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 /// How far a logit may be from transformers'.
 const ALLOWED: f64 = 1e-4;
 
-const FOLDERS: [(&str, Format); 13] = [
+const FOLDERS: [(&str, Format); 14] = [
     ("llama", Format::Llama),
     ("llama-old", Format::Llama),
     ("mistral", Format::Mistral),
@@ -28,6 +28,7 @@ const FOLDERS: [(&str, Format); 13] = [
     ("phi3", Format::Phi3),
     ("gpt-neox", Format::GptNeoX),
     ("gpt-neox-in-turn", Format::GptNeoX),
+    ("starcoder2", Format::Starcoder2),
     ("opt", Format::Opt),
 ];
 

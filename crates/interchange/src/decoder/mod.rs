@@ -14,6 +14,7 @@ mod phi3;
 mod qwen2;
 mod qwen3;
 mod rotary;
+mod starcoder2;
 mod windows;
 
 use std::{
@@ -51,6 +52,7 @@ pub(crate) use self::{
     phi3::Phi3,
     qwen2::Qwen2,
     qwen3::Qwen3,
+    starcoder2::Starcoder2,
 };
 
 /// The longest text that the model was made for, which models of unlimited length need not say.

@@ -16,6 +16,7 @@ from transformers import (
     AutoTokenizer, Gemma2Config, Gemma2ForCausalLM, Gemma3ForCausalLM, Gemma3TextConfig, GemmaConfig, GemmaForCausalLM, GPTNeoXConfig, GPTNeoXForCausalLM,
     LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM, OPTConfig, OPTForCausalLM, Phi3Config, Phi3ForCausalLM,
     PhiConfig, PhiForCausalLM, PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM,
+    Starcoder2Config, Starcoder2ForCausalLM,
 )  # fmt: skip
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "testkit/golden"))
@@ -115,6 +116,7 @@ def main(out: Path) -> None:
     neox = small | dict(intermediate_size=11, num_attention_heads=2) | rotary(partial_rotary_factor=0.5)
     golden(out, "gpt-neox", GPTNeoXForCausalLM, GPTNeoXConfig, **neox)
     golden(out, "gpt-neox-in-turn", GPTNeoXForCausalLM, GPTNeoXConfig, use_parallel_residual=False, **neox)
+    golden(out, "starcoder2", Starcoder2ForCausalLM, Starcoder2Config, sliding_window=4, residual_dropout=0.0, embedding_dropout=0.0, **llama)
     golden(out, "opt", OPTForCausalLM, OPTConfig, ffn_dim=11, word_embed_proj_dim=8, **small | dict(pad_token_id=2))
 
 
