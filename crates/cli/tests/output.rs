@@ -17,15 +17,22 @@ use support::{COPIED, Folder, TINY};
 
 /// What each command is called with, and what is there after it; `OUT` is another name each time, `GOLDEN` the folder
 /// of models of other tools.
-const CALLS: [(&str, &[&str]); 38] = [
+const CALLS: [(&str, &[&str]); 45] = [
     ("train copy.toml --runs OUT", &["OUT/copy-1/model.safetensors", "OUT/copy-1/training.json"]),
     ("translate --model run ab cd", &[]),
+    ("summarize --model run --lines lines", &[]),
     ("generate --model gpt --max-tokens 4 the", &[]),
+    ("chat --model llama --max-tokens 2 --prompt the", &[]),
+    ("run gpt --max-tokens 2 the", &[]),
     ("score --model gpt the animal", &[]),
     ("fill --model bert [MASK]", &[]),
     ("embed --model bert animal", &[]),
     ("embed --model bert --compare animal animal animal", &[]),
+    ("similar --model bert --query animal lines", &[]),
     ("classify --model classes animal", &[]),
+    ("tag --model tags animal", &[]),
+    ("answer --model answers --question animal animal", &[]),
+    ("rerank --model rank --query animal animal", &[]),
     ("eval --model run --source lines --reference lines", &[]),
     ("eval --hypotheses lines --reference lines --sentence-level", &[]),
     ("compare lines lines --reference lines --samples 10", &[]),
@@ -65,9 +72,16 @@ fn folder() -> Folder {
     folder.write("ids", "4 5\n");
     folder.succeed(&["train", "copy.toml"], "");
     std::fs::rename(folder.path("runs/copy-1"), folder.path("run")).unwrap();
-    for (model, name) in
-        [("gpt2", "gpt"), ("bert-masked-lm", "bert"), ("bert-classification", "classes"), ("marian", "marian")]
-    {
+    for (model, name) in [
+        ("gpt2", "gpt"),
+        ("gguf/llama.gguf", "llama"),
+        ("bert-masked-lm", "bert"),
+        ("bert-classification", "classes"),
+        ("bert-tags", "tags"),
+        ("bert-answers", "answers"),
+        ("bert-rank", "rank"),
+        ("marian", "marian"),
+    ] {
         folder.succeed(&["import", &format!("{}/{model}", golden()), "--out", name], "");
     }
     folder

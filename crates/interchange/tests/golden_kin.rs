@@ -194,6 +194,7 @@ fn what_is_left_out_is_noted() {
             let expected = match *name {
                 "electra-discriminator" => Some("discriminator_predictions.…"),
                 "albert-pretraining" => Some("sop_classifier.…"),
+                "mpnet-masked-lm" => Some("vocab.txt: nothing says whether it is cased"),
                 _ => None,
             };
             assert_eq!(notes.len(), usize::from(expected.is_some()), "{name}: {notes:?}");
@@ -210,12 +211,12 @@ fn what_is_read_fills_embeds_and_classifies() {
             let bundle = import(name);
             let config = bundle.spec::<BertConfig>().unwrap();
             let encoder = TextEncoder::from_bundle(&bundle, &device, None).unwrap();
-            assert_eq!(encoder.embed("an end", &EmbeddingConfig::default()).unwrap().len(), 6, "{name}");
+            assert_eq!(encoder.embed("an", &EmbeddingConfig::default()).unwrap().len(), 6, "{name}");
             if config.masked_lm {
-                assert_eq!(encoder.fill("[MASK] an", 3).unwrap()[0].len(), 3, "{name}");
+                assert_eq!(encoder.fill("[MASK]", 3).unwrap()[0].len(), 3, "{name}");
             }
             if !config.labels.is_empty() {
-                assert_eq!(encoder.classify("an end").unwrap().len(), 3, "{name}");
+                assert_eq!(encoder.classify("an").unwrap().len(), 3, "{name}");
             }
         }
     }

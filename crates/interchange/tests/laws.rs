@@ -4,7 +4,7 @@ use std::fs;
 
 use attentive_attention::{Activation, NormPlacement, PositionsConfig, RelativeBuckets};
 use attentive_backend::BackendKind;
-use attentive_bundle::{Bundle, DecodingConfig, GenerationConfig};
+use attentive_bundle::{BeamRules, Bundle, DecodingConfig, GenerationConfig};
 use attentive_decode::SamplingConfig;
 use attentive_interchange::{ExportConfig, Format, ImportConfig, export};
 use attentive_model::{
@@ -57,6 +57,9 @@ fn bundle(model: ModelConfig, tokenizer: Box<dyn Tokenizer>) -> Bundle {
         decoding: DecodingConfig {
             beam: 3,
             max_len: Some(9),
+            // Transformers' own, which its settings say.
+            beam_rules: BeamRules::Present,
+            length_penalty: 1.5,
             min_len: 2,
             no_repeat_ngram: 3,
             suppressed: suppressed.clone(),

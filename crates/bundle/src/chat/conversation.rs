@@ -18,7 +18,7 @@ const REASONING: [&str; 3] = ["reasoning_content", "thinking", "reasoning"];
 /// use attentive_bundle::Variables;
 ///
 /// let variables: Variables = serde_json::from_str(r#"{"documents": ["a", "b"], "enable_thinking": false}"#)?;
-/// assert_eq!(variables, Variables::default().with("enable_thinking", false).with("documents", ["a", "b"]));
+/// assert_eq!(variables, Variables::default().with("enable_thinking", false).with("documents", vec!["a", "b"]));
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
