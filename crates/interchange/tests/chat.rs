@@ -28,7 +28,7 @@ fn read(folder: &Path) -> Imported {
     import(folder, &ImportConfig::default()).unwrap()
 }
 
-fn settings(more: Value) -> (&'static str, String) {
+fn settings(more: &Value) -> (&'static str, String) {
     let mut settings = json!({ "tokenizer_class": "GPT2Tokenizer", "bos_token": null, "eos_token": "<|endoftext|>" });
     settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     ("tokenizer_config.json", settings.to_string())
@@ -44,13 +44,13 @@ fn a_template_is_found_wherever_it_is() {
     let named = json!([{ "name": "tool_use", "template": "t" }, { "name": "default", "template": TEMPLATE }]);
     let left_out = |file: &str| vec![format!("{file}: chat templates beside the default one are left out: tool_use")];
     for (files, notes) in [
-        (vec![settings(json!({ "chat_template": TEMPLATE }))], vec![]),
-        (vec![settings(json!({ "chat_template": named }))], left_out("tokenizer_config.json")),
-        (vec![settings(json!({ "chat_template": other() })), ("chat_template.jinja", TEMPLATE.into())], vec![]),
-        (vec![settings(json!({})), ("chat_template.json", json!({ "chat_template": TEMPLATE }).to_string())], vec![]),
+        (vec![settings(&json!({ "chat_template": TEMPLATE }))], vec![]),
+        (vec![settings(&json!({ "chat_template": named }))], left_out("tokenizer_config.json")),
+        (vec![settings(&json!({ "chat_template": other() })), ("chat_template.jinja", TEMPLATE.into())], vec![]),
+        (vec![settings(&json!({})), ("chat_template.json", json!({ "chat_template": TEMPLATE }).to_string())], vec![]),
         (
             vec![
-                settings(json!({})),
+                settings(&json!({})),
                 ("chat_template.jinja", TEMPLATE.into()),
                 ("additional_chat_templates/tool_use.jinja", other()),
             ],
@@ -73,16 +73,16 @@ fn a_template_is_found_wherever_it_is() {
 
 #[test]
 fn what_is_not_a_template_is_told() {
-    let none = read(folder(&[settings(json!({ "chat_template": null }))]).path());
+    let none = read(folder(&[settings(&json!({ "chat_template": null }))]).path());
     assert_eq!((text(&none.bundle), none.notes.len()), (None, 0));
     let only_tools = json!([{ "name": "tool_use", "template": "t" }]);
-    let Imported { bundle, notes, .. } = read(folder(&[settings(json!({ "chat_template": only_tools }))]).path());
+    let Imported { bundle, notes, .. } = read(folder(&[settings(&json!({ "chat_template": only_tools }))]).path());
     assert_eq!(text(&bundle), None);
     assert!(notes.len() == 1 && notes[0].contains("tool_use"), "{notes:?}");
     let Imported { bundle, notes, .. } = read(folder(&[("chat_template.jinja", "a\n{% if %}".into())]).path());
     assert_eq!(text(&bundle), None);
     assert!(notes.len() == 1 && notes[0].contains("chat_template.jinja") && notes[0].contains("line 2"), "{notes:?}");
-    let odd = folder(&[settings(json!({ "chat_template": 3 }))]);
+    let odd = folder(&[settings(&json!({ "chat_template": 3 }))]);
     let error = import(odd.path(), &ImportConfig::default()).unwrap_err().to_string();
     assert!(error.contains("tokenizer_config.json") && error.contains("chat_template"), "{error}");
 }

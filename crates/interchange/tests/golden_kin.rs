@@ -223,7 +223,7 @@ fn what_is_read_fills_embeds_and_classifies() {
 }
 
 /// Names of transformers' configuration, `null` to take one out, that change what is read.
-fn changed(name: &str, changes: Value) -> tempfile::TempDir {
+fn changed(name: &str, changes: &Value) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for entry in fs::read_dir(golden().path(name)).unwrap() {
         let path = entry.unwrap().path();
@@ -248,20 +248,20 @@ fn says(error: Result<impl Sized, InterchangeError>, parts: &[&str]) {
 
 #[test]
 fn what_can_not_be_read_is_named() {
-    says(read(changed("albert-masked-lm", json!({ "inner_group_num": 2 })).path()), &["inner_group_num is 2"]);
-    let groups = changed("albert-masked-lm", json!({ "num_hidden_groups": 3 }));
+    says(read(changed("albert-masked-lm", &json!({ "inner_group_num": 2 })).path()), &["inner_group_num is 2"]);
+    let groups = changed("albert-masked-lm", &json!({ "num_hidden_groups": 3 }));
     says(read(groups.path()), &["num_hidden_groups is 3", "encoder.albert_layer_groups."]);
-    let buckets = changed("mpnet-model", json!({ "relative_attention_num_buckets": 16 }));
+    let buckets = changed("mpnet-model", &json!({ "relative_attention_num_buckets": 16 }));
     says(read(buckets.path()), &["relative_attention_num_buckets is 16"]);
-    says(read(changed("distilbert-model", json!({ "n_layers": 3 })).path()), &["n_layers is 3", "transformer.layer."]);
-    let gelu = changed("electra-generator", json!({ "hidden_act": "relu" }));
+    says(read(changed("distilbert-model", &json!({ "n_layers": 3 })).path()), &["n_layers is 3", "transformer.layer."]);
+    let gelu = changed("electra-generator", &json!({ "hidden_act": "relu" }));
     says(read(gelu.path()), &["hidden_act is \"relu\"", "\"gelu\""]);
-    let other = changed("distilbert-model", json!({ "architectures": ["DistilBertForMultipleChoice"] }));
+    let other = changed("distilbert-model", &json!({ "architectures": ["DistilBertForMultipleChoice"] }));
     says(read(other.path()), &["DistilBertForMultipleChoice", "DistilBertForMaskedLM"]);
     // Without a setting, the class's own value counts; one of another class is noted.
-    let missing = changed("electra-classification", json!({ "embedding_size": null }));
+    let missing = changed("electra-classification", &json!({ "embedding_size": null }));
     says(read(missing.path()), &["embeddings.word_embeddings.weight: [26, 128] by config.json, [26, 4] in the file"]);
-    let more = changed("distilbert-model", json!({ "layer_norm_eps": 0.5, "hidden_size": null }));
+    let more = changed("distilbert-model", &json!({ "layer_norm_eps": 0.5, "hidden_size": null }));
     let notes = read(more.path()).unwrap().notes;
     assert_eq!(notes, ["config.json: not followed here: layer_norm_eps = 0.5"]);
 }

@@ -69,7 +69,7 @@ impl<'a> ControlTokens<'a> {
             let name = self.names.iter().map(|(name, _)| &**name).find(|name| rest.starts_with(name));
             match name {
                 Some(name) => {
-                    marked.extend([MARKS[0].encode_utf8(&mut [0; 4]), name, MARKS[1].encode_utf8(&mut [0; 4])])
+                    marked.extend([MARKS[0].encode_utf8(&mut [0; 4]), name, MARKS[1].encode_utf8(&mut [0; 4])]);
                 }
                 None => marked.push(c),
             }

@@ -43,6 +43,7 @@ pub(super) fn method(state: &mut State<'_, '_>, value: &Value, name: &str, args:
 }
 
 /// The filter `trim`.
+#[expect(clippy::needless_pass_by_value, reason = "the form of filters")]
 pub(super) fn trim(text: Cow<'_, str>, chars: Option<Cow<'_, str>>) -> String {
     stripped(&text, chars.as_deref(), true, true).to_owned()
 }
@@ -65,6 +66,7 @@ fn stripped<'a>(mut text: &'a str, chars: Option<&str>, start: bool, end: bool) 
 }
 
 /// The filter `tojson` of transformers: `json.dumps`, whose `ensure_ascii` is false.
+#[expect(clippy::needless_pass_by_value, reason = "the form of filters")]
 pub(super) fn tojson(value: &Value, args: Rest<Value>, kwargs: Kwargs) -> Result<Value, Error> {
     let of = |at: usize, name: &str| match args.get(at) {
         Some(value) => Ok(Some(value.clone())),
@@ -123,13 +125,13 @@ impl Json {
                             json.value(key)?;
                             json.text.push('"');
                         }
-                        other => return Err(not_json(format!("a key of the kind {other}"))),
+                        other => return Err(not_json(&format!("a key of the kind {other}"))),
                     }
                     json.text.push_str(&json.after_key.clone());
                     json.value(&value.get_item(key)?)
                 })?;
             }
-            other => return Err(not_json(format!("a value of the kind {other}"))),
+            other => return Err(not_json(&format!("a value of the kind {other}"))),
         }
         Ok(())
     }
@@ -177,7 +179,7 @@ impl Json {
     }
 }
 
-fn not_json(what: String) -> Error {
+fn not_json(what: &str) -> Error {
     Error::new(ErrorKind::BadSerialization, format!("tojson: {what} is not JSON"))
 }
 

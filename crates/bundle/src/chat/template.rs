@@ -143,6 +143,7 @@ impl ChatTemplate {
 struct Raised(String);
 
 /// A template's failure, with the line where it is.
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 fn failed(error: Error) -> ChatError {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
     let mut problem: Vec<String> = Vec::new();

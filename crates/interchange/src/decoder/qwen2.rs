@@ -3,7 +3,14 @@
 use attentive_model::GptConfig;
 use serde_json::{Map, Value, json};
 
-use super::{Architecture, Usual, extend, keys::Keys, names::Names, read_llama_like, windows, write_llama_like};
+use super::{
+    Architecture, Usual, extend,
+    keys::Keys,
+    names::Names,
+    read_llama_like,
+    windows::{self, Windows},
+    write_llama_like,
+};
 use crate::InterchangeError;
 
 pub(crate) struct Qwen2;
@@ -15,12 +22,13 @@ impl Architecture for Qwen2 {
 
     fn read(keys: &mut Keys<'_>) -> Result<GptConfig, InterchangeError> {
         let config = read_llama_like(keys, &Usual::LLAMA)?;
-        with_upper_windows(keys, GptConfig { qkv_bias: Some(true), ..config })
+        let Windows { window, full_layers } = read_upper_windows(keys, config.n_layers)?;
+        Ok(GptConfig { qkv_bias: Some(true), window, full_layers, ..config })
     }
 
     fn write(config: &GptConfig) -> Map<String, Value> {
         let mut settings = write_llama_like(config);
-        settings.extend(upper_windows(config));
+        settings.extend(write_upper_windows(config));
         settings
     }
 }
@@ -29,16 +37,14 @@ impl Architecture for Qwen2 {
 ///
 /// # Errors
 /// As [`Keys::find`].
-pub(super) fn with_upper_windows(keys: &mut Keys<'_>, config: GptConfig) -> Result<GptConfig, InterchangeError> {
+pub(super) fn read_upper_windows(keys: &mut Keys<'_>, n_layers: usize) -> Result<Windows, InterchangeError> {
     let n_below = keys.get("max_window_layers", 28)?;
-    let windows = windows::read(keys, config.n_layers, |layer| layer < n_below)?;
-    let windows::Windows { window, full_layers } =
-        if keys.get("use_sliding_window", false)? { windows } else { windows::Windows::default() };
-    Ok(GptConfig { window, full_layers, ..config })
+    let windows = windows::read(keys, n_layers, |layer| layer < n_below)?;
+    Ok(if keys.get("use_sliding_window", false)? { windows } else { Windows::default() })
 }
 
-/// The settings of [`with_upper_windows`].
-pub(super) fn upper_windows(config: &GptConfig) -> Map<String, Value> {
+/// The settings of [`read_upper_windows`].
+pub(super) fn write_upper_windows(config: &GptConfig) -> Map<String, Value> {
     let GptConfig { n_layers, window, ref full_layers, .. } = *config;
     let mut settings = Map::new();
     let types = windows::types(n_layers, window, full_layers);

@@ -7,8 +7,10 @@ use super::{
     Architecture, Usual, extend,
     keys::Keys,
     names::Names,
-    qwen2::{upper_windows, with_upper_windows},
-    read_llama_like, write_llama_like,
+    qwen2::{read_upper_windows, write_upper_windows},
+    read_llama_like,
+    windows::Windows,
+    write_llama_like,
 };
 use crate::InterchangeError;
 
@@ -26,12 +28,13 @@ impl Architecture for Qwen3 {
         let config = read_llama_like(keys, &Usual { head_dim: Some(HEAD_DIM), ..Usual::LLAMA })?;
         let bias = keys.get("attention_bias", false)?;
         keys.must(!bias, "attention_bias is true; this architecture is read without biases");
-        with_upper_windows(keys, GptConfig { qk_norm: true, ..config })
+        let Windows { window, full_layers } = read_upper_windows(keys, config.n_layers)?;
+        Ok(GptConfig { qk_norm: true, window, full_layers, ..config })
     }
 
     fn write(config: &GptConfig) -> Map<String, Value> {
         let mut settings = write_llama_like(config);
-        settings.extend(upper_windows(config));
+        settings.extend(write_upper_windows(config));
         extend(&mut settings, json!({ "attention_bias": false }));
         settings
     }
