@@ -76,6 +76,23 @@ impl Marian {
         Self::read([source, target], Some(source_vocab), target_vocab, bos)
     }
 
+    /// Reads the models of sources and of targets, whose vocabularies are known: that of targets, and that of sources if
+    /// they have their own.
+    ///
+    /// # Errors
+    /// [`TokenizerError`] names the model that can't be read or is damaged; both vocabularies need `<unk>`, no entry twice,
+    /// and one id for the end of a sentence.
+    pub fn with_lists(
+        models: [&Path; 2],
+        source_vocab: Option<Vec<String>>,
+        vocab: Vec<String>,
+        specials: Specials,
+    ) -> Result<Self, TokenizerError> {
+        let [source, target] = models.map(|path| SentencePiece::from_model(path).map(|model| model.file));
+        let file = MarianFile { source: source?, target: target?, specials, vocab, source_vocab };
+        Self::new(file).map_err(TokenizerError::invalid(models[1]))
+    }
+
     /// Reads Pegasus' `spiece.model`: its pieces from `<unk>` on stand after 105 entries that text never becomes, of which
     /// padding and the end of a sentence are the first; `bos` is the id that targets begin with, that of padding.
     ///

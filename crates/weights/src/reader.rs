@@ -19,7 +19,7 @@ use crate::{
 
 /// Largest number of bytes of f32 for each byte of a file. Tensors of bytes grow four times, and a few tensors may
 /// share one storage; with more, a small file would fill the memory.
-const MAX_GROWTH: u64 = 16;
+pub(crate) const MAX_GROWTH: u64 = 16;
 /// Largest number of values that a view may skip for each one that it shows.
 const MAX_SPREAD: usize = 64;
 /// The longest header of a safetensors file, in bytes: the limit of its own library.
