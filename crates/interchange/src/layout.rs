@@ -217,14 +217,6 @@ pub(crate) fn sinusoids(sinusoids: &Sinusoids, n: usize) -> HostTensor {
     HostTensor { shape: vec![n, values.len() / n.max(1)], values }
 }
 
-/// `[rows, cols]` to `[cols, rows]`.
-pub(crate) fn transposed(tensor: &HostTensor) -> HostTensor {
-    let [rows, cols] = tensor.shape[..] else { unreachable!("only matrices are transposed") };
-    let mut result = zeros(&[cols, rows]);
-    Layout::map([rows, cols]).for_each(&Order::SAME, |from, to| result.values[to] = tensor.values[from]);
-    result
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -21,7 +21,7 @@
 //! | transformers: chat templates of language models | [`import`] | [`export`] to the model's format |
 //! | sentence-transformers: what stands around an encoder | [`import`] | [`export`] to the encoder's format |
 //! | llama.cpp: GGUF files of Llama, Qwen 2 and 3, Gemma 1 to 3, Phi 2 and 3, GPT-NeoX | [`import`] | |
-//! | CTranslate2 | | [`export`] to [`Format::CTranslate2`] |
+//! | CTranslate2: encoder–decoders | [`import`] | [`export`] to [`Format::CTranslate2`] |
 //!
 //! A family is a folder of this crate and a row of the table in `family.rs`, which tells it from the others, reads and
 //! writes it.
@@ -67,6 +67,7 @@ mod settings;
 mod source;
 mod t5;
 mod tokenizers;
+mod translators;
 
 use std::path::Path;
 
@@ -156,13 +157,17 @@ fn config_for<C: ModelSpec>(bundle: &Bundle, format: &'static str) -> Result<C, 
 }
 
 /// Reads another system's folder: configuration, weights and tokenizer; of a folder of sentence-transformers, how vectors of
-/// texts are made, too. A file whose name ends in `.gguf` is one of llama.cpp.
+/// texts are made, too. A file whose name ends in `.gguf` is one of llama.cpp, and a folder with a `model.bin` one of
+/// CTranslate2.
 ///
 /// # Errors
 /// [`InterchangeError`]: an architecture that is not here, settings or tensors that do not fit, damaged files.
 pub fn import(folder: &Path, options: &ImportConfig) -> Result<Imported, InterchangeError> {
     if folder.is_file() && folder.extension().is_some_and(|end| end.eq_ignore_ascii_case(gguf::EXTENSION)) {
         return gguf::import(folder, options);
+    }
+    if folder.join(ctranslate2::MODEL).is_file() {
+        return ctranslate2::import(folder, options);
     }
     let sentences = Sentences::read(folder)?;
     let place = sentences.as_ref().map_or_else(|| folder.to_owned(), |sentences| sentences.folder.clone());

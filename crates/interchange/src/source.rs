@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use attentive_weights::{Gguf, GgufEntry, HostTensor, Tensors, WeightsError, WeightsFile};
+use attentive_weights::{Gguf, GgufEntry, HostTensor, ModelBin, Tensors, WeightsError, WeightsFile};
 
 use crate::{
     InterchangeError, checkpoint,
@@ -19,6 +19,7 @@ const WRAPPERS: [&str; 2] = ["module.", "_orig_mod."];
 pub(crate) enum File {
     Weights(WeightsFile),
     Gguf(Gguf),
+    ModelBin(ModelBin),
 }
 
 impl File {
@@ -26,6 +27,7 @@ impl File {
         match self {
             Self::Weights(file) => file.names().collect(),
             Self::Gguf(file) => file.tensors().map(|(name, _)| name).collect(),
+            Self::ModelBin(file) => file.names().collect(),
         }
     }
 
@@ -38,6 +40,7 @@ impl File {
                     |entry: &GgufEntry| entry.kind.as_ref().map_or_else(Clone::clone, |kind| format!("{kind:?}"));
                 file.tensors().map(|(_, entry)| kind(entry)).collect()
             }
+            Self::ModelBin(file) => file.names().filter_map(|name| file.kind(name)).collect(),
         }
     }
 
@@ -45,6 +48,7 @@ impl File {
         match self {
             Self::Weights(file) => file.shape(name),
             Self::Gguf(file) => file.entry(name).map(|entry| &entry.shape[..]),
+            Self::ModelBin(file) => file.shape(name),
         }
     }
 
@@ -52,6 +56,7 @@ impl File {
         match self {
             Self::Weights(file) => file.is_float(name),
             Self::Gguf(_) => true,
+            Self::ModelBin(file) => file.is_float(name),
         }
     }
 
@@ -62,6 +67,7 @@ impl File {
                 let tensor = file.read(name)?;
                 Ok(HostTensor { values: tensor.to_f32(), shape: tensor.shape })
             }
+            Self::ModelBin(file) => file.tensor(name),
         }
     }
 }
@@ -142,6 +148,13 @@ impl Source {
     /// Leaves a tensor out; whether it was there.
     pub(crate) fn drop(&mut self, name: &str) -> bool {
         self.tensors.remove(name).is_some()
+    }
+
+    /// Leaves a tensor out, if `is_copy` says that it is a copy of another.
+    pub(crate) fn drop_if(&mut self, name: &str, is_copy: bool) {
+        if is_copy {
+            self.drop(name);
+        }
     }
 
     /// Leaves out all tensors whose name `is_unwanted`.

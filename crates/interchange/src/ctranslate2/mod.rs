@@ -3,7 +3,9 @@
 //! Source of names and layout: `ctranslate2/specs` of CTranslate2 4 (`TransformerSpec`, revision 7). It takes a table of
 //! positions, so ours stay as they are; it takes post-norm and pre-norm.
 
+mod import;
 mod model_bin;
+mod names;
 mod variables;
 
 use std::{fmt, path::Path, str::FromStr};
@@ -13,15 +15,16 @@ use attentive_bundle::Bundle;
 use attentive_model::TransformerConfig;
 use serde_json::json;
 
+pub(crate) use self::import::{MODEL, import};
 use self::variables::Variables;
 use crate::{
     ExportConfig, InterchangeError, UnknownName, checks, config_for,
     family::Family,
-    files, seq2seq,
-    tokenizers::{self, SpecialIds},
+    files,
+    tokenizers::{self, OURS, SpecialIds},
 };
 
-/// CTranslate2's classes are its own, and nothing of them is read.
+/// Its folders are told by their `model.bin`, and not by a class.
 pub(crate) const FAMILY: Family = Family { name: "ctranslate2", class_prefix: "", import: None, export };
 
 /// How matrices are stored.
@@ -70,15 +73,14 @@ impl FromStr for Quantization {
 fn export(bundle: &Bundle, options: &ExportConfig, folder: &Path) -> Result<Vec<String>, InterchangeError> {
     let config = &config_for::<TransformerConfig>(bundle, FAMILY.name)?;
     check(config, options.max_len)?;
-    seq2seq::check_params(config, bundle)?;
     let ids = SpecialIds::of(&**bundle.tokenizer()?, "CTranslate2")?;
     let entries = tokenizers::entries(&**bundle.tokenizer()?, config.target_vocab_size);
     let framing = bundle.tokenizer()?.framing();
     let name = |id: u32| entries[id as usize].as_str();
     let unk = bundle.tokenizer()?.specials().unk.unwrap_or(ids.pad);
+    let variables = Variables::of(config, bundle, options)?;
     files::make_folder(folder)?;
-    let variables = Variables::of(config, &bundle.params, options);
-    files::write(&folder.join("model.bin"), &model_bin::bytes(&variables))?;
+    files::write(&folder.join(MODEL), &model_bin::bytes(&variables))?;
     files::write_json(&folder.join("shared_vocabulary.json"), &entries)?;
     let settings = json!({
         "add_source_bos": false,
@@ -88,10 +90,13 @@ fn export(bundle: &Bundle, options: &ExportConfig, folder: &Path) -> Result<Vec<
         "decoder_start_token": name(ids.start.unwrap_or(ids.bos)),
         "eos_token": name(ids.eos),
         "unk_token": name(unk),
-        "layer_norm_epsilon": 1e-5,
+        "layer_norm_epsilon": config.epsilon,
         "multi_query_attention": false,
     });
     files::write_json(&folder.join("config.json"), &settings)?;
+    if bundle.tokenizer()?.to_model().is_some() {
+        attentive_tokenizer::save(&**bundle.tokenizer()?, &folder.join(OURS))?;
+    }
     let mut notes =
         vec!["CTranslate2 takes and gives tokens: encode and decode with the model's own tokenizer".to_owned()];
     if framing.is_some() {
@@ -104,10 +109,9 @@ fn export(bundle: &Bundle, options: &ExportConfig, folder: &Path) -> Result<Vec<
 }
 
 fn check(config: &TransformerConfig, max_len: usize) -> Result<(), InterchangeError> {
-    let mut problems = checks::problems(config);
-    if config.embedding_norm {
-        problems.push("embedding_norm: norms of embeddings are not written".to_owned());
-    }
+    // CTranslate2 has a setting for it.
+    let with_usual = TransformerConfig { epsilon: 1e-5, ..config.clone() };
+    let mut problems = checks::problems(&with_usual);
     if config.source_vocab_size != config.target_vocab_size {
         problems.push("source and target have vocabularies of their own".to_owned());
     }

@@ -60,14 +60,6 @@ const POSITIONS_TOLERANCE: f32 = 2e-3;
 /// How far the sinusoids of f32 may be from one another.
 const EXACT_TOLERANCE: f32 = 1e-4;
 
-/// Holds a bundle's parameters against its configuration.
-///
-/// # Errors
-/// [`InterchangeError::Mismatch`] lists those that are missing or of another shape.
-pub(crate) fn check_params(config: &TransformerConfig, bundle: &Bundle) -> Result<(), InterchangeError> {
-    layout::check_params(bundle, &slots(config))
-}
-
 /// Writes what the class's `from_pretrained` and `MarianTokenizer` read; tells what could not be expressed.
 ///
 /// # Errors

@@ -1,0 +1,233 @@
+//! Marian's files and CTranslate2's folders of them against CTranslate2 (`tests/golden/generate_translators.py`).
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use attentive_attention::Mask;
+use attentive_backend::{BackendKind, Device};
+use attentive_bundle::{Bundle, DecodingConfig, Translator};
+use attentive_core::TokenMatrix;
+use attentive_interchange::{
+    ExportConfig, Format, ImportConfig, Imported, InterchangeError, Quantization, export, import,
+};
+use attentive_model::TransformerConfig;
+use attentive_testkit::{Area, Comparison, Golden};
+use burn::tensor::{Int, Tensor, TensorData, activation::log_softmax};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// How far a log-probability may be from CTranslate2's.
+const ALLOWED: f64 = 1e-4;
+const BACKENDS: [BackendKind; 2] = [BackendKind::Flex, BackendKind::NdArray];
+
+fn golden() -> Golden {
+    Golden::of(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &Path) -> Result<Imported, InterchangeError> {
+    import(path, &ImportConfig::default())
+}
+
+fn comparison(what: impl Into<String>, allowed: f64) -> Comparison {
+    let system = format!("ctranslate2 {}", golden().version("ctranslate2"));
+    Comparison::new(Area::Weights, what, system, allowed)
+}
+
+fn field<T: for<'de> Deserialize<'de>>(case: &Value, name: &str) -> T {
+    T::deserialize(&case[name]).unwrap()
+}
+
+fn ids(rows: &[Vec<u32>], device: &Device) -> Tensor<2, Int> {
+    let shape = [rows.len(), rows[0].len()];
+    let ids: Vec<i64> = rows.iter().flatten().map(|&id| i64::from(id)).collect();
+    Tensor::from_data(TensorData::new(ids, shape), device)
+}
+
+/// The log-probabilities of the tokens of `target` and of the end after each source.
+fn log_probs(bundle: &Bundle, sources: &[Vec<u32>], target: &[u32], device: &Device) -> Vec<f32> {
+    let model = bundle.model::<TransformerConfig>(device).unwrap();
+    let specials = bundle.tokenizer().unwrap().specials().clone();
+    let [begin, end, pad] = [specials.begin(), specials.end(), specials.pad].map(Option::unwrap);
+    let sources: Vec<Vec<u32>> = sources.iter().map(|source| [source, &[end][..]].concat()).collect();
+    let matrix = TokenMatrix::from_rows(&sources, pad, 0);
+    let mask = Mask::padding(matrix.lengths(), matrix.n_cols(), device);
+    let rows: Vec<Vec<u32>> = matrix.ids().chunks(matrix.n_cols()).map(<[u32]>::to_vec).collect();
+    let memory = model.encode(ids(&rows, device), &mask, None);
+    let read = vec![[&[begin], target].concat(); sources.len()];
+    let wanted = vec![[target, &[end]].concat(); sources.len()];
+    let log_p = log_softmax(model.logits(model.decode(ids(&read, device), &memory, &mask, None)), 2);
+    log_p.gather(2, ids(&wanted, device).unsqueeze_dim(2)).into_data().try_into_vec().unwrap()
+}
+
+/// The ids of pieces, by a vocabulary of CTranslate2's folder.
+fn vocabulary(folder: &Path, side: &str) -> BTreeMap<String, u32> {
+    let files = [format!("{side}_vocabulary.json"), "shared_vocabulary.json".to_owned()];
+    let path = files.iter().map(|file| folder.join(file)).find(|path| path.is_file()).unwrap();
+    let entries: Vec<String> = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    entries.into_iter().zip(0..).collect()
+}
+
+/// Compares what an imported model computes with what CTranslate2 does: ids, log-probabilities, translations.
+fn agrees(bundle: &Bundle, case: &Value, comparison: &mut Comparison, device: &Device) {
+    let folder = golden().path(case["name"].as_str().unwrap());
+    let [of_sources, of_targets] = ["source", "target"].map(|side| vocabulary(&folder, side));
+    let by_id = |pieces: &[String], ids: &BTreeMap<String, u32>| -> Vec<u32> {
+        pieces.iter().map(|piece| ids.get(piece).copied().unwrap_or(ids["<unk>"])).collect()
+    };
+    let tokenizer = bundle.tokenizer().unwrap();
+    let texts: Vec<String> = field(case, "texts");
+    let sources: Vec<Vec<u32>> = texts.iter().map(|text| tokenizer.encode(text)).collect();
+    let expected =
+        field::<Vec<Vec<String>>>(case, "sources").iter().map(|row| by_id(row, &of_sources)).collect::<Vec<_>>();
+    assert_eq!(sources, expected, "{}", case["name"]);
+    let forced = tokenizer.encode_target(&field::<String>(case, "forced"));
+    assert_eq!(forced, by_id(&field::<Vec<String>>(case, "forced_pieces"), &of_targets));
+
+    let found = log_probs(bundle, &sources, &forced, device);
+    let expected = Golden::tensor(case, "log_probs");
+    assert_eq!(found.len(), expected.len());
+    let distance = found.iter().zip(&expected).map(|(&a, &b)| (f64::from(a) - b).abs()).fold(0.0, f64::max);
+    comparison.case(&case["name"], distance);
+
+    let greedy = DecodingConfig { beam: 1, length_penalty: 0.0, max_len: Some(12), ..bundle.decoding.clone() };
+    let translations = Translator::from_bundle(bundle, device, None).unwrap().translate(&texts, &greedy).unwrap();
+    let expected: Vec<Vec<String>> = field(case, "translations");
+    for (translation, expected) in translations.iter().zip(&expected) {
+        assert_eq!(translation.tokens, by_id(expected, &of_targets), "{}", case["name"]);
+    }
+}
+
+#[test]
+fn folders_of_ctranslate2_compute_the_same_here() {
+    for kind in BACKENDS {
+        let device = kind.device().unwrap();
+        let mut exact = comparison(format!("log-probabilities of CTranslate2's folders read, {kind}"), ALLOWED);
+        let mut rounded = comparison(format!("the same with weights and sinusoids of 16 bits, {kind}"), 1e-2);
+        for case in golden().cases("translators.json") {
+            let Imported { bundle, architecture, notes, .. } =
+                read(&golden().path(case["name"].as_str().unwrap())).unwrap();
+            assert_eq!(architecture, "TransformerSpec");
+            let of_16_bits = case["quantization"].as_str().unwrap().ends_with("float16");
+            let expected =
+                of_16_bits.then_some("encoder/position_encodings/encodings is rounded: the exact sinusoids are used");
+            assert_eq!(notes, expected.into_iter().collect::<Vec<_>>(), "{}", case["name"]);
+            agrees(&bundle, &case, if of_16_bits { &mut rounded } else { &mut exact }, &device);
+        }
+        exact.report();
+        rounded.report();
+    }
+}
+
+#[test]
+fn an_exported_folder_comes_back() {
+    let model = read(&golden().path("marian")).unwrap().bundle;
+    for quantization in Quantization::ALL {
+        let folder = tempfile::tempdir().unwrap();
+        let options = ExportConfig { max_len: 16, quantization };
+        export(&model, Format::CTranslate2, &options, folder.path()).unwrap();
+        let again = read(folder.path()).unwrap();
+        assert_eq!(again.notes, [""; 0]);
+        assert_eq!(
+            again.bundle.tokenizer().unwrap().encode("the animal"),
+            model.tokenizer().unwrap().encode("the animal")
+        );
+        let (found, expected) = (&again.bundle.params, &model.params);
+        assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
+        for (name, tensor) in expected {
+            let largest = tensor.values.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+            let allowed = if quantization == Quantization::Float32 { 0.0 } else { largest / 254.0 * 1.001 };
+            let near = tensor.values.iter().zip(&found[name].values).all(|(a, b)| (a - b).abs() <= allowed);
+            assert!(near, "{quantization} {name}");
+        }
+    }
+}
+
+/// A copy of a golden folder, changed.
+fn changed(name: &str, change: impl Fn(&Path)) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(golden().path(name)).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
+    }
+    change(folder.path());
+    folder
+}
+
+fn refusal(name: &str, change: impl Fn(&Path)) -> String {
+    read(changed(name, change).path()).unwrap_err().to_string()
+}
+
+fn with_settings(changes: Value) -> impl Fn(&Path) {
+    move |folder| {
+        let path = folder.join("config.json");
+        let mut settings: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        settings.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        fs::write(&path, settings.to_string()).unwrap();
+    }
+}
+
+const FOLDER: &str = "ctranslate2-of-marian-npz-float32";
+
+/// Replaces bytes of `model.bin` that are there once.
+fn with_bytes(from: &'static [u8], to: &'static [u8]) -> impl Fn(&Path) {
+    move |folder| {
+        let path = folder.join("model.bin");
+        let mut bytes = fs::read(&path).unwrap();
+        let at = bytes.windows(from.len()).position(|window| window == from).unwrap();
+        bytes[at..at + to.len()].copy_from_slice(to);
+        fs::write(&path, bytes).unwrap();
+    }
+}
+
+#[test]
+fn what_a_folder_of_ctranslate2_asks_for_is_followed_or_refused() {
+    let cases: [(Box<dyn Fn(&Path)>, &str); 13] = [
+        (Box::new(with_settings(json!({"add_source_bos": true}))), "add_source_bos is true"),
+        (Box::new(with_settings(json!({"decoder_start_token": null}))), "decoder_start_token is null"),
+        (Box::new(with_settings(json!({"multi_query_attention": true}))), "multi_query_attention is true"),
+        (Box::new(with_settings(json!({"quantization_bits": 4}))), "quantization_bits: weights in groups of few bits"),
+        (Box::new(with_settings(json!({"eos_token": "<end>"}))), "does not have <end>"),
+        (Box::new(with_bytes(b"TransformerSpec", b"TransformerSpex")), "it is a TransformerSpex"),
+        (Box::new(with_bytes(b"TransformerSpec\0\x07", b"TransformerSpec\0\x08")), "revision 8 of TransformerSpec"),
+        (Box::new(with_bytes(b"\x06\0\0\0", b"\x05\0\0\0")), "version 5 of CTranslate2's layout"),
+        (Box::new(with_bytes(b"decoder/scale_alibi", b"decoder/scale_alibj")), "scale_alibj is 0: it is not followed"),
+        (
+            Box::new(with_bytes(b"layer_0/ffn/linear_0/bias", b"layer_0/ffn/linear_0/bios")),
+            "not in the model: decoder/layer_0/ffn/linear_0/bios",
+        ),
+        (Box::new(|folder| fs::remove_file(folder.join("source.spm")).unwrap()), "put the SentencePiece models"),
+        (Box::new(|folder| fs::remove_file(folder.join("config.json")).unwrap()), "config.json"),
+        (Box::new(|folder| fs::write(folder.join("shared_vocabulary.json"), "[\"a\"]").unwrap()), "[1, 1] entries"),
+    ];
+    for (change, expected) in cases {
+        let message = refusal(FOLDER, change);
+        assert!(message.contains(expected), "{message}, not {expected}");
+    }
+}
+
+#[test]
+fn vocabularies_in_lines_and_one_model_for_both_are_read() {
+    let folder = changed(FOLDER, |folder| {
+        let entries: Vec<String> =
+            serde_json::from_slice(&fs::read(folder.join("shared_vocabulary.json")).unwrap()).unwrap();
+        fs::write(folder.join("shared_vocabulary.txt"), entries.join("\n") + "\n").unwrap();
+        fs::remove_file(folder.join("shared_vocabulary.json")).unwrap();
+        fs::rename(folder.join("source.spm"), folder.join("sentencepiece.model")).unwrap();
+        fs::write(folder.join("vmap.txt"), "").unwrap();
+        with_settings(json!({"add_source_eos": false, "another": 1}))(folder);
+    });
+    let Imported { bundle, notes, .. } = read(folder.path()).unwrap();
+    let whole = read(&golden().path(FOLDER)).unwrap().bundle;
+    assert_eq!(bundle.params, whole.params);
+    assert_eq!(bundle.tokenizer().unwrap().encode("the animal"), whole.tokenizer().unwrap().encode("the animal"));
+    assert_eq!(notes.len(), 3, "{notes:?}");
+    assert!(notes[0].contains("add_source_eos") && notes[1].contains("another") && notes[2].contains("vmap.txt"));
+}
+
+#[test]
+fn another_model_s_tokenizer_is_refused() {
+    let message = refusal(FOLDER, |folder| {
+        let other = read(&golden().path("marian")).unwrap().bundle;
+        attentive_tokenizer::save(&**other.tokenizer().unwrap(), &folder.join("attentive_tokenizer.json")).unwrap();
+    });
+    assert!(message.contains("not the tokenizer of the vocabulary"), "{message}");
+}
