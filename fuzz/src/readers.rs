@@ -14,6 +14,7 @@ use attentive_data::{
 use attentive_run::Recipe;
 use attentive_tokenizer::{Bpe, ByteLevelBpe, Marian, SentencePiece, Tokenizer, TokenizerError, WordPiece};
 use attentive_trainer::{Checkpoint, CheckpointDir};
+use attentive_weights::{Gguf, Npz};
 use sha2::{Digest, Sha256};
 
 use super::{file, folder, golden};
@@ -22,13 +23,15 @@ use super::{file, folder, golden};
 pub type Reader = fn(&[u8]);
 
 /// All of them, by the names of their targets.
-pub const ALL: [(&str, Reader); 14] = [
+pub const ALL: [(&str, Reader); 16] = [
     ("bpe_codes", bpe_codes),
     ("bundle", bundle),
     ("byte_level_files", byte_level_files),
     ("checkpoint", checkpoint),
     ("corpus", corpus),
+    ("gguf", gguf),
     ("import", import),
+    ("npz", npz),
     ("pytorch_checkpoint", pytorch_checkpoint),
     ("recipe", recipe),
     ("sentencepiece_model", sentencepiece_model),
@@ -157,6 +160,24 @@ pub fn weights(bytes: &[u8]) {
 fn read_weights(path: &Path) {
     if let Ok(tensors) = attentive_weights::read(path) {
         assert!(tensors.values().all(|tensor| tensor.values.len() == tensor.shape.iter().product::<usize>()));
+    }
+}
+
+/// GGUF: metadata, and every tensor that can be read.
+pub fn gguf(bytes: &[u8]) {
+    let Ok(mut file) = Gguf::open(&file("model.gguf", bytes)) else { return };
+    let readable = file.tensors().filter(|(_, entry)| entry.kind.is_ok()).map(|(name, _)| name.to_owned());
+    for name in readable.collect::<Vec<_>>() {
+        let tensor = file.read(&name).expect("its place was checked");
+        assert_eq!(tensor.to_f32().len(), tensor.shape.iter().product::<usize>());
+    }
+}
+
+/// NumPy's archives, and every array that can be read.
+pub fn npz(bytes: &[u8]) {
+    let Ok(file) = Npz::open(&file("model.npz", bytes)) else { return };
+    for tensor in file.names().filter_map(|name| file.tensor(name).ok()) {
+        assert_eq!(tensor.values.len(), tensor.shape.iter().product::<usize>());
     }
 }
 

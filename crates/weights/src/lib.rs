@@ -5,6 +5,7 @@
 //! module.
 #![recursion_limit = "256"]
 
+mod archive;
 mod average;
 mod check;
 mod disk;
@@ -15,6 +16,7 @@ mod int8;
 mod model_bin;
 mod module;
 mod npy;
+mod npz;
 mod pytorch;
 mod reader;
 mod source;
@@ -31,5 +33,6 @@ pub use int8::ScaleAxis;
 pub use model_bin::ModelBin;
 pub use module::{ParamShape, device_params, load, param_shapes, params};
 pub use npy::Npy;
+pub use npz::Npz;
 pub use reader::{WeightsFile, read};
 pub use source::Source;

@@ -208,7 +208,7 @@ fn scale_of(name: &str) -> String {
 }
 
 /// Appends the values of a view, the last axis fastest.
-fn gather(all: &[u8], width: usize, shape: &[usize], strides: &[usize], at: usize, bytes: &mut Vec<u8>) {
+pub(crate) fn gather(all: &[u8], width: usize, shape: &[usize], strides: &[usize], at: usize, bytes: &mut Vec<u8>) {
     match (shape, strides) {
         ([n, shape @ ..], [stride, strides @ ..]) => {
             (0..*n).for_each(|idx| gather(all, width, shape, strides, at + idx * stride, bytes));

@@ -6,14 +6,17 @@
 //! `torch.save` writes a zip archive (`data.pkl`, and a file for each storage); before PyTorch 1.6 it wrote pickles one
 //! after another, the storages after them. Source of both layouts: `torch/serialization.py`.
 
-mod archive;
 mod machine;
 mod tensor;
 
 use std::{collections::HashMap, ops::Range};
 
-use self::{archive::Archive, machine::Pickle};
-use crate::{FormatError, reader::Entries};
+use self::machine::Pickle;
+use crate::{
+    FormatError,
+    archive::{Archive, Method},
+    reader::Entries,
+};
 
 /// Begins a zip archive.
 const ZIP: &[u8] = b"PK\x03\x04";
@@ -38,6 +41,9 @@ pub(crate) fn index(bytes: &[u8]) -> Result<Entries, FormatError> {
 
 fn index_archive(bytes: &[u8]) -> Result<Entries, FormatError> {
     let archive = Archive::open(bytes)?;
+    if let Some((name, _)) = archive.files.iter().find(|(_, member)| member.method != Method::Stored) {
+        return Err(format!("{name} is compressed; torch.save stores files as they are").into());
+    }
     let (folder, program) = archive.find_suffix("/data.pkl").ok_or("the archive has no data.pkl")?;
     if archive.get(&format!("{folder}/byteorder")).is_some_and(|order| order != b"little") {
         return Err("it was written on a big-endian machine, which can't be read".into());

@@ -1,7 +1,7 @@
-//! Zip archives with uncompressed files, as `torch.save` writes them.
+//! Zip archives, as `torch.save` and NumPy write them.
 //!
 //! Source: PKWARE's APPNOTE.TXT, sections 4.3.7 (local header), 4.3.12 (central directory), 4.3.14 to 4.3.16 (its end),
-//! 4.5.3 (ZIP64).
+//! 4.4.5 (methods), 4.5.3 (ZIP64).
 
 use std::{collections::BTreeMap, ops::Range};
 
@@ -14,18 +14,41 @@ const LOCAL: &[u8] = b"PK\x03\x04";
 /// Value of a 32-bit field whose number is in ZIP64's field.
 const IN_ZIP64: u64 = 0xffff_ffff;
 
-/// The files of an archive: the position of their content, by name.
-pub(super) struct Archive<'a> {
+/// The files of an archive by name.
+pub(crate) struct Archive<'a> {
     bytes: &'a [u8],
-    files: BTreeMap<String, Range<usize>>,
+    pub(crate) files: BTreeMap<String, Member>,
+}
+
+/// A file of an archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Member {
+    /// Position of what is stored of it.
+    pub(crate) place: Range<usize>,
+    pub(crate) method: Method,
+    /// Bytes of its content.
+    pub(crate) size: usize,
+    /// CRC-32 of its content.
+    pub(crate) crc: u32,
+}
+
+/// How a file is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Method {
+    /// As it is.
+    Stored,
+    /// Compressed by DEFLATE.
+    Deflated,
+    /// In another way, by its number.
+    Other(u16),
 }
 
 impl<'a> Archive<'a> {
     /// Reads the directory.
     ///
     /// # Errors
-    /// The defect: a file that is compressed, or one outside the archive.
-    pub(super) fn open(bytes: &'a [u8]) -> Result<Self, FormatError> {
+    /// The defect: a file outside the archive.
+    pub(crate) fn open(bytes: &'a [u8]) -> Result<Self, FormatError> {
         // A comment of up to 65,535 bytes may follow the end.
         let first = bytes.len().saturating_sub(22 + 65_535);
         let end =
@@ -50,37 +73,41 @@ impl<'a> Archive<'a> {
             let [name, extra, comment] = [to_index(name?)?, to_index(extra?)?, to_index(comment?)?];
             let text = String::from_utf8_lossy(slice(bytes, at + 46, name)?).into_owned();
             let extra_field = slice(bytes, at + 46 + name, extra)?;
-            let [size, start] = sizes(bytes, at, extra_field)?;
-            if u64_at(bytes, at + 10, 2)? != 0 {
-                return Err(format!("{text} is compressed; torch.save stores files as they are").into());
-            }
+            let [size, stored, start] = sizes(bytes, at, extra_field)?;
+            let method = match u64_at(bytes, at + 10, 2)? {
+                0 if size == stored => Method::Stored,
+                8 => Method::Deflated,
+                other => Method::Other(other as u16),
+            };
             expect(bytes, start, LOCAL)?;
-            let header = 30 + to_index(u64_at(bytes, start + 26, 2)? + u64_at(bytes, start + 28, 2)?)?;
-            slice(bytes, start + header, size)?;
-            files.insert(text, start + header..start + header + size);
+            let first = start + 30 + to_index(u64_at(bytes, start + 26, 2)? + u64_at(bytes, start + 28, 2)?)?;
+            slice(bytes, first, stored)?;
+            let crc = u64_at(bytes, at + 16, 4)? as u32;
+            files.insert(text, Member { place: first..first + stored, method, size, crc });
             at += 46 + name + extra + comment;
         }
         Ok(Self { bytes, files })
     }
 
-    /// Position of the content of a file.
-    pub(super) fn place(&self, name: &str) -> Option<Range<usize>> {
-        self.files.get(name).cloned()
+    /// Position of what is stored of a file.
+    pub(crate) fn place(&self, name: &str) -> Option<Range<usize>> {
+        self.files.get(name).map(|member| member.place.clone())
     }
 
-    /// The content of a file.
-    pub(super) fn get(&self, name: &str) -> Option<&'a [u8]> {
+    /// What is stored of a file.
+    pub(crate) fn get(&self, name: &str) -> Option<&'a [u8]> {
         self.place(name).map(|place| &self.bytes[place])
     }
 
-    /// The first file whose name ends with the suffix: the name without it, and the content.
-    pub(super) fn find_suffix(&self, suffix: &str) -> Option<(&str, &'a [u8])> {
-        self.files.iter().find_map(|(name, place)| Some((name.strip_suffix(suffix)?, &self.bytes[place.clone()])))
+    /// The first file whose name ends with the suffix: the name without it, and what is stored.
+    pub(crate) fn find_suffix(&self, suffix: &str) -> Option<(&str, &'a [u8])> {
+        let found = self.files.iter().find_map(|(name, member)| Some((name.strip_suffix(suffix)?, member)));
+        found.map(|(name, member)| (name, &self.bytes[member.place.clone()]))
     }
 }
 
-/// Size and start of the entry at `at`: 32 bits each, or 64 in its extra field.
-fn sizes(bytes: &[u8], at: usize, extra: &[u8]) -> Result<[usize; 2], FormatError> {
+/// Sizes of the content and of what is stored of it, and start of the entry at `at`: 32 bits each, or 64 in its extra field.
+fn sizes(bytes: &[u8], at: usize, extra: &[u8]) -> Result<[usize; 3], FormatError> {
     // Uncompressed size, compressed size, start: those that do not fit are in ZIP64's field, in this order.
     let mut fields = [u64_at(bytes, at + 24, 4)?, u64_at(bytes, at + 20, 4)?, u64_at(bytes, at + 42, 4)?];
     let mut rest = extra;
@@ -96,7 +123,7 @@ fn sizes(bytes: &[u8], at: usize, extra: &[u8]) -> Result<[usize; 2], FormatErro
         }
         rest = &rest[4 + length..];
     }
-    Ok([to_index(fields[0])?, to_index(fields[2])?])
+    Ok([to_index(fields[0])?, to_index(fields[1])?, to_index(fields[2])?])
 }
 
 /// The `n` bytes from `at` on.
