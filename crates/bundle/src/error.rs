@@ -152,7 +152,7 @@ pub enum BundleError {
         path: PathBuf,
         /// The token.
         id: u32,
-        /// Entries of the smaller of the model's tables.
+        /// Entries of the table that it is an id of.
         entries: usize,
     },
     /// The tokenizer is of another model.
