@@ -21,6 +21,7 @@
 //! | transformers: chat templates of language models | [`import`] | [`export`] to the model's format |
 //! | sentence-transformers: what stands around an encoder | [`import`] | [`export`] to the encoder's format |
 //! | llama.cpp: GGUF files of Llama, Qwen 2 and 3, Gemma 1 to 3, Phi 2 and 3, GPT-NeoX | [`import`] | |
+//! | Marian's own files: `.npz`, vocabularies and SentencePiece models | [`import`] | |
 //! | CTranslate2: encoder–decoders | [`import`] | [`export`] to [`Format::CTranslate2`] |
 //!
 //! A family is a folder of this crate and a row of the table in `family.rs`, which tells it from the others, reads and
@@ -58,6 +59,7 @@ mod gpt2;
 mod hub;
 mod labels;
 mod layout;
+mod marian;
 mod reader;
 mod registry;
 mod score;
@@ -157,8 +159,8 @@ fn config_for<C: ModelSpec>(bundle: &Bundle, format: &'static str) -> Result<C, 
 }
 
 /// Reads another system's folder: configuration, weights and tokenizer; of a folder of sentence-transformers, how vectors of
-/// texts are made, too. A file whose name ends in `.gguf` is one of llama.cpp, and a folder with a `model.bin` one of
-/// CTranslate2.
+/// texts are made, too. A file whose name ends in `.gguf` is one of llama.cpp, a folder with a `model.bin` one of
+/// CTranslate2, and one that ends in `.npz`, or a folder with such a file and no `config.json`, one of Marian.
 ///
 /// # Errors
 /// [`InterchangeError`]: an architecture that is not here, settings or tensors that do not fit, damaged files.
@@ -168,6 +170,9 @@ pub fn import(folder: &Path, options: &ImportConfig) -> Result<Imported, Interch
     }
     if folder.join(ctranslate2::MODEL).is_file() {
         return ctranslate2::import(folder, options);
+    }
+    if let Some(files) = marian::Files::find(folder)? {
+        return marian::import(&files, options);
     }
     let sentences = Sentences::read(folder)?;
     let place = sentences.as_ref().map_or_else(|| folder.to_owned(), |sentences| sentences.folder.clone());

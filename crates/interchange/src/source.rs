@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use attentive_weights::{Gguf, GgufEntry, HostTensor, ModelBin, Tensors, WeightsError, WeightsFile};
+use attentive_weights::{Gguf, GgufEntry, HostTensor, ModelBin, Npz, Tensors, WeightsError, WeightsFile};
 
 use crate::{
     InterchangeError, checkpoint,
@@ -20,6 +20,7 @@ pub(crate) enum File {
     Weights(WeightsFile),
     Gguf(Gguf),
     ModelBin(ModelBin),
+    Npz(Npz),
 }
 
 impl File {
@@ -28,6 +29,7 @@ impl File {
             Self::Weights(file) => file.names().collect(),
             Self::Gguf(file) => file.tensors().map(|(name, _)| name).collect(),
             Self::ModelBin(file) => file.names().collect(),
+            Self::Npz(file) => file.names().collect(),
         }
     }
 
@@ -41,6 +43,9 @@ impl File {
                 file.tensors().map(|(_, entry)| kind(entry)).collect()
             }
             Self::ModelBin(file) => file.names().filter_map(|name| file.kind(name)).collect(),
+            Self::Npz(file) => {
+                file.names().filter(|name| file.is_float(name)).filter_map(|name| file.kind(name)).collect()
+            }
         }
     }
 
@@ -49,6 +54,7 @@ impl File {
             Self::Weights(file) => file.shape(name),
             Self::Gguf(file) => file.entry(name).map(|entry| &entry.shape[..]),
             Self::ModelBin(file) => file.shape(name),
+            Self::Npz(file) => file.shape(name),
         }
     }
 
@@ -57,6 +63,7 @@ impl File {
             Self::Weights(file) => file.is_float(name),
             Self::Gguf(_) => true,
             Self::ModelBin(file) => file.is_float(name),
+            Self::Npz(file) => file.is_float(name),
         }
     }
 
@@ -68,6 +75,7 @@ impl File {
                 Ok(HostTensor { values: tensor.to_f32(), shape: tensor.shape })
             }
             Self::ModelBin(file) => file.tensor(name),
+            Self::Npz(file) => file.tensor(name),
         }
     }
 }

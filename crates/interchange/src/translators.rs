@@ -41,6 +41,27 @@ pub(crate) struct Vocabularies {
 }
 
 impl Vocabularies {
+    /// Gives every row of the tables an entry: rows without one are named by their id, and entries without a row are left
+    /// out, of which there is a note.
+    pub(crate) fn fit(&mut self, config: &TransformerConfig) -> Vec<String> {
+        let sides = [
+            ("sources", &mut self.source, config.source_vocab_size),
+            ("targets", &mut self.target, config.target_vocab_size),
+        ];
+        let mut notes = Vec::new();
+        for (side, entries, rows) in sides {
+            if entries.len() > rows {
+                notes.push(format!(
+                    "the vocabulary of {side} has {} entries, and the model {rows} rows: the rest is unknown",
+                    entries.len()
+                ));
+            }
+            entries.truncate(rows);
+            entries.extend((entries.len()..rows).map(|id| format!("<{id}>")));
+        }
+        notes
+    }
+
     /// The id of a target.
     ///
     /// # Errors

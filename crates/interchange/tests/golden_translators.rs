@@ -231,3 +231,148 @@ fn another_model_s_tokenizer_is_refused() {
     });
     assert!(message.contains("not the tokenizer of the vocabulary"), "{message}");
 }
+
+const MARIAN: [&str; 2] = ["marian-npz", "marian-npz-pre"];
+
+#[test]
+fn files_of_marian_compute_what_ctranslate2_makes_of_them() {
+    for kind in BACKENDS {
+        let device = kind.device().unwrap();
+        let mut comparison = comparison(format!("log-probabilities of Marian's .npz read, {kind}"), ALLOWED);
+        for case in golden().cases("translators.json").iter().filter(|case| case["quantization"] == "float32") {
+            let Imported { bundle, architecture, stored, notes } =
+                read(&golden().path(case["marian"].as_str().unwrap())).unwrap();
+            assert_eq!((architecture, &stored[..]), ("Marian's transformer", &["F32".to_owned()][..]));
+            assert_eq!(notes, ["decoder.yml: not followed here: normalize"]);
+            assert_eq!(bundle.decoding.beam, 6);
+            agrees(&bundle, case, &mut comparison, &device);
+        }
+        comparison.report();
+    }
+}
+
+#[test]
+fn marian_and_ctranslate2_hold_the_same() {
+    for name in MARIAN {
+        let [ours, theirs] = [name.to_owned(), format!("ctranslate2-of-{name}-float32")]
+            .map(|name| read(&golden().path(&name)).unwrap().bundle);
+        assert_eq!(ours.params, theirs.params, "{name}");
+        let config = |bundle: &Bundle| toml_of(&bundle.model.spec::<TransformerConfig>().unwrap());
+        assert_eq!(config(&ours), config(&theirs), "{name}");
+    }
+}
+
+fn toml_of(config: &TransformerConfig) -> Value {
+    serde_json::to_value(config).unwrap()
+}
+
+#[test]
+fn a_model_of_marian_comes_back_from_a_bundle_and_from_ctranslate2() {
+    for name in MARIAN {
+        let bundle = read(&golden().path(name)).unwrap().bundle;
+        let folder = tempfile::tempdir().unwrap();
+        let saved = folder.path().join("saved");
+        bundle.save(&saved).unwrap();
+        assert_eq!(Bundle::read(&saved).unwrap().params, bundle.params);
+        let out = folder.path().join("ctranslate2");
+        let exported = export(&bundle, Format::CTranslate2, &ExportConfig::default(), &out);
+        match name {
+            "marian-npz" => {
+                exported.unwrap();
+                assert_eq!(read(&out).unwrap().bundle.params, bundle.params);
+            }
+            // Its vocabularies are two.
+            _ => assert!(exported.unwrap_err().to_string().contains("vocabularies of their own")),
+        }
+    }
+}
+
+/// A copy of the file of a model, whose options are changed; they are as long as before.
+fn with_options(from: &'static str, to: &'static str) -> impl Fn(&Path) {
+    assert_eq!(from.len(), to.len());
+    move |folder| {
+        let path = folder.join("model.npz");
+        let mut bytes = fs::read(&path).unwrap();
+        let text = b"bert-train-type-embeddings";
+        let start = bytes.windows(text.len()).position(|window| window == text).unwrap();
+        let content = start - 128;
+        let length = 128 + bytes[start..].iter().position(|&byte| byte == 0).unwrap() + 1;
+        let at = bytes.windows(from.len()).position(|window| window == from.as_bytes()).unwrap();
+        let before = crc_32(&bytes[content..content + length]).to_le_bytes();
+        bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+        let after = crc_32(&bytes[content..content + length]).to_le_bytes();
+        let places: Vec<usize> = (0..bytes.len() - 4).filter(|&at| bytes[at..at + 4] == before).collect();
+        assert_eq!(places.len(), 2, "in the archive's directory and before the content");
+        places.into_iter().for_each(|at| bytes[at..at + 4].copy_from_slice(&after));
+        fs::write(path, bytes).unwrap();
+    }
+}
+
+/// CRC-32 of zip archives, by its definition.
+fn crc_32(bytes: &[u8]) -> u32 {
+    let step = |crc: u32, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 };
+    !bytes.iter().fold(!0, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), step))
+}
+
+#[test]
+fn what_files_of_marian_ask_for_is_followed_or_refused() {
+    let cases: [(Box<dyn Fn(&Path)>, &str); 14] = [
+        (Box::new(with_options("type: transformer", "type: multi-s2s##")), "type is \"multi-s2s##\""),
+        (
+            Box::new(with_options(
+                "activation: swish\ntransformer-ffn-depth",
+                "activation: gelu#\ntransformer-ffn-depth",
+            )),
+            "gelu#",
+        ),
+        (
+            Box::new(with_options("transformer-preprocess: \"\"", "transformer-preprocess: nd")),
+            "[\"n\", \"an\", \"\"] without dropout",
+        ),
+        (
+            Box::new(with_options("transformer-postprocess-emb: d", "transformer-postprocess-emb: n")),
+            "transformer-postprocess-emb has",
+        ),
+        (Box::new(with_options("right-left: false", "right-left: true ")), "right-left is \"true\""),
+        (Box::new(with_options("dec-depth: 1", "dec-depth: 9")), "dec-depth is 9"),
+        (Box::new(with_options("transformer-dim-ffn: 7", "transformer-dim-ffn: 8")), "encoder_l1_ffn_W1: [8, 8]"),
+        (Box::new(with_options("dim-emb: 8", "dim-emb: x")), "dim-emb is Some(\"x\"), not a number"),
+        (Box::new(with_options("dim-emb: 8", "dim-emb= 8")), "model.npz is damaged"),
+        (Box::new(|folder| fs::remove_file(folder.join("source.spm")).unwrap()), "put the SentencePiece models"),
+        (Box::new(|folder| fs::write(folder.join("vocab.yml"), "</s>: 0\n<unk>: 2\n").unwrap()), "where 1 should come"),
+        (Box::new(|folder| fs::write(folder.join("vocab.yml"), "a: 0\n<unk>: 1\n").unwrap()), "does not have </s>"),
+        (
+            Box::new(|folder| {
+                fs::write(folder.join("decoder.yml"), "models: [a.npz, b.npz]\n").unwrap();
+                fs::copy(folder.join("model.npz"), folder.join("another.npz")).unwrap();
+            }),
+            "several models",
+        ),
+        (
+            Box::new(|folder| {
+                fs::remove_file(folder.join("decoder.yml")).unwrap();
+                fs::copy(folder.join("vocab.yml"), folder.join("vocab.de.yml")).unwrap();
+            }),
+            "2 vocabularies",
+        ),
+    ];
+    for (change, expected) in cases {
+        let message = refusal("marian-npz", change);
+        assert!(message.contains(expected), "{message}, not {expected}");
+    }
+}
+
+#[test]
+fn a_model_is_found_by_its_own_name_and_without_a_decoder() {
+    let whole = read(&golden().path("marian-npz")).unwrap().bundle;
+    let folder = changed("marian-npz", |folder| {
+        fs::remove_file(folder.join("decoder.yml")).unwrap();
+        fs::copy(folder.join("model.npz"), folder.join("another.npz")).unwrap();
+        // An entry without a row.
+        let vocabulary = fs::read_to_string(folder.join("vocab.yml")).unwrap();
+        fs::write(folder.join("vocab.yml"), format!("{vocabulary}more: {}\n", vocabulary.lines().count())).unwrap();
+    });
+    let Imported { bundle, notes, .. } = read(&folder.path().join("another.npz")).unwrap();
+    assert_eq!((bundle.params, bundle.decoding.beam), (whole.params, DecodingConfig::default().beam));
+    assert!(notes.len() == 2 && notes[0].contains("the rest is unknown"), "{notes:?}");
+}
