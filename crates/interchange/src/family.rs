@@ -139,7 +139,8 @@ impl Format {
 
     /// Whether models can be imported from this system too.
     pub fn can_import(self) -> bool {
-        self.family().import.is_some()
+        // Folders of CTranslate2 are known by their files.
+        self.family().import.is_some() || self == Self::CTranslate2
     }
 }
 

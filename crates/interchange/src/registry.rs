@@ -31,6 +31,7 @@ pub fn architectures() -> String {
         }
         page.push('\n');
     }
+    let _ = writeln!(page, "### Other files\n\nMarian's own `model.npz` comes in, with the vocabularies beside it.\n");
     let names = gguf::names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     let _ = writeln!(page, "### GGUF files\n\nDecoders of these architectures come in: {names}.");
     page

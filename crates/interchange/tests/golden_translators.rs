@@ -15,6 +15,9 @@ use burn::tensor::{Int, Tensor, TensorData, activation::log_softmax};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+/// What is done to a folder, and a part of the error that it then has.
+type Case = (Box<dyn Fn(&Path)>, &'static str);
+
 /// How far a log-probability may be from CTranslate2's.
 const ALLOWED: f64 = 1e-4;
 const BACKENDS: [BackendKind; 2] = [BackendKind::Flex, BackendKind::NdArray];
@@ -180,7 +183,7 @@ fn with_bytes(from: &'static [u8], to: &'static [u8]) -> impl Fn(&Path) {
 
 #[test]
 fn what_a_folder_of_ctranslate2_asks_for_is_followed_or_refused() {
-    let cases: [(Box<dyn Fn(&Path)>, &str); 13] = [
+    let cases: [Case; 13] = [
         (Box::new(with_settings(json!({"add_source_bos": true}))), "add_source_bos is true"),
         (Box::new(with_settings(json!({"decoder_start_token": null}))), "decoder_start_token is null"),
         (Box::new(with_settings(json!({"multi_query_attention": true}))), "multi_query_attention is true"),
@@ -316,7 +319,7 @@ fn crc_32(bytes: &[u8]) -> u32 {
 
 #[test]
 fn what_files_of_marian_ask_for_is_followed_or_refused() {
-    let cases: [(Box<dyn Fn(&Path)>, &str); 14] = [
+    let cases: [Case; 14] = [
         (Box::new(with_options("type: transformer", "type: multi-s2s##")), "type is \"multi-s2s##\""),
         (
             Box::new(with_options(

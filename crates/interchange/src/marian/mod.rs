@@ -71,7 +71,7 @@ impl Files {
         let folder = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new("")) };
         let in_folder = |wanted: &dyn Fn(&Path) -> bool| -> Result<Vec<PathBuf>, InterchangeError> {
             let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-            let entries = fs::read_dir(folder).and_then(|entries| entries.collect::<Result<Vec<_>, _>>());
+            let entries = fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
             let paths = entries.map_err(InterchangeError::io(folder))?.into_iter().map(|entry| entry.path());
             let mut paths: Vec<PathBuf> = paths.filter(|path| wanted(path)).collect();
             paths.sort_unstable();
