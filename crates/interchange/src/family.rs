@@ -102,7 +102,7 @@ families! {
     /// `PhiForCausalLM` of transformers.
     Phi = Phi::FAMILY, LanguageModel: "Phi 1, 1.5 and 2";
     /// `Phi3ForCausalLM` of transformers.
-    Phi3 = Phi3::FAMILY, LanguageModel: "Phi 3 and 4 mini, up to their original context";
+    Phi3 = Phi3::FAMILY, LanguageModel: "Phi 3, with a context of 4,096";
     /// `GPTNeoXForCausalLM` of transformers.
     GptNeoX = GptNeoX::FAMILY, LanguageModel: "GPT-NeoX, Pythia";
     /// `Starcoder2ForCausalLM` of transformers.
