@@ -30,6 +30,7 @@ pub mod table3;
 mod tokens;
 mod transformer;
 mod translation;
+mod windows;
 
 pub use bert::{Bert, BertConfig, ClassificationObjective, MaskedLmObjective, PoolerActivation};
 pub use canine::{Canine, CanineConfig};

@@ -7,7 +7,7 @@ use attentive_attention::{
 use serde::{Deserialize, Serialize};
 
 use super::{Gpt, presets::presets};
-use crate::{BlockConfig, ConfigError, LanguageModelSpec, ModelSpec, Preset, checks};
+use crate::{BlockConfig, ConfigError, LanguageModelSpec, ModelSpec, Preset, checks, windows::Windows};
 
 /// Standard deviation that GPT-1 and GPT-2 draw weights with.
 const INIT_STD: f64 = 0.02;
@@ -210,10 +210,11 @@ impl GptConfig {
 
     /// The rotary positions of the layers with a window, if they are their own.
     pub fn window_rotary(&self) -> Option<Rotary> {
-        match self.positions {
-            PositionsConfig::Rotary(rotary) => self.window_theta.map(|theta| Rotary { theta, scaling: None, ..rotary }),
-            _ => None,
-        }
+        Windows::rotary(&self.positions, self.window_theta)
+    }
+
+    fn windows(&self) -> Windows {
+        Windows { window: self.window, full_layers: self.full_layers.clone(), rotary: self.window_rotary() }
     }
 
     fn positions_shape(&self) -> PositionsShape {
@@ -234,7 +235,6 @@ impl ModelSpec for GptConfig {
             ("d_ff", self.d_ff),
             ("n_heads", self.n_heads),
             ("n_layers", self.n_layers),
-            ("window", self.window.unwrap_or(1)),
             ("head_dim", self.head_dim.unwrap_or(1)),
         ])?;
         checks::probabilities(&[("dropout", self.dropout), ("attention_dropout", self.attention_dropout)])?;
@@ -249,23 +249,9 @@ impl ModelSpec for GptConfig {
         if self.parallel && self.norm != NormPlacement::Pre {
             return Err(ConfigError::ParallelPostNorm);
         }
-        if let Some(&layer) = self.full_layers.iter().find(|&&layer| layer >= self.n_layers) {
-            return Err(ConfigError::NoLayer { layer, n_layers: self.n_layers });
-        }
-        let lacking = match (self.window, self.positions) {
-            (None, _) if !self.full_layers.is_empty() => Some(("full_layers", "window")),
-            (None, _) if self.window_theta.is_some() => Some(("window_theta", "window")),
-            (_, PositionsConfig::Rotary(_)) => None,
-            _ => self.window_theta.map(|_| ("window_theta", "positions = rotary")),
-        };
-        if let Some((key, needs)) = lacking {
-            return Err(ConfigError::Needs { key, needs });
-        }
-        checks::attention(&self.block().attention, &self.positions)?;
-        match self.window_rotary() {
-            Some(rotary) => checks::attention(&self.block().attention, &PositionsConfig::Rotary(rotary)),
-            None => Ok(()),
-        }
+        let attention = self.block().attention;
+        checks::attention(&attention, &self.positions)?;
+        self.windows().validate(self.n_layers, &attention, &self.positions, self.window_theta)
     }
 
     fn n_params(&self) -> usize {
@@ -300,9 +286,7 @@ impl ModelSpec for GptConfig {
             projection: (!self.tie_projection).then(embedding),
             projection_bias: self.projection_bias.then(|| init.zeros([self.vocab_size])),
             dropout: self.dropout,
-            window: self.window,
-            full_layers: self.full_layers.clone(),
-            window_rotary: self.window_rotary(),
+            windows: self.windows(),
             logit_cap: self.logit_cap,
         }
     }
@@ -326,9 +310,7 @@ impl ModelSpec for GptConfig {
 
     fn forward_flops_per_token(&self, len: usize) -> usize {
         let block = self.block();
-        let n_full = if self.window.is_some() { self.full_layers.len() } else { self.n_layers };
-        let attention = n_full * block.attention_products(len)
-            + (self.n_layers - n_full) * block.attention_products(len.min(self.window.unwrap_or(len)));
+        let attention = block.attention_products(self.windows().keys_seen(self.n_layers, len, |window| window));
         2 * (self.n_layers * block.weight_products(1) + attention + self.d_model * self.vocab_size)
     }
 

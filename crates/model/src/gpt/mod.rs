@@ -8,14 +8,17 @@ mod training;
 pub use config::GptConfig;
 pub use decoding::GptState;
 
-use attentive_attention::{AttentionContext, Dropout, Embedding, Mask, Positions, Rotary, Rotation};
+use attentive_attention::{Dropout, Embedding, Mask, Positions};
 use attentive_backend::ops;
 use burn::{
     module::{Module, Param},
     tensor::{Device, Int, Tensor},
 };
 
-use crate::{Contexts, Stack};
+use crate::{
+    Stack,
+    windows::{Sight, Windows},
+};
 
 /// A stack of causal self-attention over embedded tokens.
 ///
@@ -46,27 +49,9 @@ pub struct Gpt {
     /// Probability with which sums of embeddings and encodings are dropped.
     pub dropout: f64,
     #[module(skip)]
-    window: Option<usize>,
-    #[module(skip)]
-    full_layers: Vec<usize>,
-    #[module(skip)]
-    window_rotary: Option<Rotary>,
+    windows: Windows,
     #[module(skip)]
     logit_cap: Option<f64>,
-}
-
-/// The contexts of attention of some positions: of the layers with the model's window, and of those that see everything.
-struct Sight<'a> {
-    usual: AttentionContext,
-    full: Option<AttentionContext>,
-    full_layers: &'a [usize],
-}
-
-impl<'a> From<&'a Sight<'_>> for Contexts<'a> {
-    fn from(sight: &'a Sight<'_>) -> Self {
-        let others = sight.full.as_ref().map(|full| (full, sight.full_layers));
-        Self { usual: &sight.usual, others }
-    }
 }
 
 impl Gpt {
@@ -97,15 +82,7 @@ impl Gpt {
 
     /// The contexts of attention for the positions `first .. first + new`.
     fn sight(&self, first: usize, new: usize) -> Sight<'_> {
-        let device = self.device();
-        let context = |mask| self.positions.context(mask, first, new, &device);
-        let mut usual = context(Mask::causal().and_window(self.window));
-        if let Some(rotary) = &self.window_rotary {
-            let d_k = self.positions.d_k();
-            usual.rotation = Some(Rotation::new(first, new, d_k, rotary, &device));
-        }
-        let full = (!self.full_layers.is_empty()).then(|| context(Mask::causal()));
-        Sight { usual, full, full_layers: &self.full_layers }
+        self.windows.sight(&self.positions, &Mask::causal(), first, new, &self.device())
     }
 
     fn projection(&self) -> &Embedding {
