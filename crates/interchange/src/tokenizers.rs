@@ -249,8 +249,9 @@ pub(crate) fn export_decoder(
     begin: Option<TokenId>,
 ) -> Result<Option<String>, InterchangeError> {
     let specials = tokenizer.specials();
-    let before = begin.or(specials.eos).filter(|_| has_begin);
-    let Some(json) = tokenizer.to_model().and_then(|model| model.to_hugging_face_json(before)) else {
+    let before = begin.or(specials.eos).filter(|_| has_begin).into_iter().collect();
+    let frame = Frame { before, ..Frame::default() };
+    let Some(json) = tokenizer.to_model().and_then(|model| model.to_hugging_face_json(&frame)) else {
         return export_gpt2(folder, tokenizer, has_begin);
     };
     files::write(&folder.join(TOKENIZER), json.as_bytes())?;

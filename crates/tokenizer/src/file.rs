@@ -15,12 +15,13 @@ use crate::characters::{Characters, CharactersFile};
 use crate::code_points::{CodePoints, CodePointsFile};
 use crate::error::{Problem, TokenizerError};
 use crate::files;
+use crate::framing::Frame;
 use crate::framing::{Framed, FramedFile, Framing};
 use crate::hugging_face::{HuggingFace, HuggingFaceFile};
 use crate::m2m100::{M2m100, M2m100File};
 use crate::marian::{Marian, MarianFile};
 use crate::sentencepiece::{SentencePiece, SentencePieceFile};
-use crate::tokenizer::{TokenId, Tokenizer};
+use crate::tokenizer::Tokenizer;
 use crate::tokenizer_json;
 use crate::wordpiece::{WordPiece, WordPieceFile};
 
@@ -133,13 +134,13 @@ impl Model {
     }
 
     /// Hugging Face's `tokenizer.json` of a tokenizer that was read from one, or of byte-level BPE with its added tokens, which
-    /// puts `before` before each text; `None` for other kinds. What was read from a file is that file, whatever is `before`.
-    pub fn to_hugging_face_json(&self, before: Option<TokenId>) -> Option<String> {
+    /// puts the `frame` around texts; `None` for other kinds. What was read from a file is that file, whatever is the `frame`.
+    pub fn to_hugging_face_json(&self, frame: &Frame) -> Option<String> {
         match self {
             Self::HuggingFace(file) => Some(file.json().to_owned()),
-            Self::ByteLevelBpe(file) => Some(tokenizer_json::of_byte_level(file, &[], before)),
+            Self::ByteLevelBpe(file) => Some(tokenizer_json::of_byte_level(file, &[], frame)),
             Self::WithAddedTokens(added) => match &*added.tokenizer {
-                Self::ByteLevelBpe(file) => Some(tokenizer_json::of_byte_level(file, &added.added_tokens, before)),
+                Self::ByteLevelBpe(file) => Some(tokenizer_json::of_byte_level(file, &added.added_tokens, frame)),
                 _ => None,
             },
             _ => None,

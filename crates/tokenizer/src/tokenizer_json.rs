@@ -5,12 +5,13 @@ use std::path::Path;
 
 use rustc_hash::FxHashMap;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::added::{AddedToken, WithAddedTokens};
 use crate::byte_level::{ByteLevelBpe, ByteLevelFile};
 use crate::error::TokenizerError;
 use crate::files;
+use crate::framing::Frame;
 use crate::hugging_face::HuggingFace;
 use crate::specials::{SpecialNames, Specials};
 use crate::tokenizer::{TokenId, Tokenizer};
@@ -67,8 +68,8 @@ pub(crate) fn read(
     Ok(Box::new(HuggingFace::from_json(path, text, names, of_class)?))
 }
 
-/// The `tokenizer.json` of byte-level BPE, with tokens `added` to its vocabulary, and a token `before` each text.
-pub(crate) fn of_byte_level(file: &ByteLevelFile, added: &[AddedToken], before: Option<TokenId>) -> String {
+/// The `tokenizer.json` of byte-level BPE, with tokens `added` to its vocabulary, and a `frame` around texts.
+pub(crate) fn of_byte_level(file: &ByteLevelFile, added: &[AddedToken], frame: &Frame) -> String {
     let ByteLevelFile { specials, vocab, merges } = file;
     let is_added = |id: TokenId| added.iter().any(|token| token.id == id);
     let own = specials
@@ -93,20 +94,11 @@ pub(crate) fn of_byte_level(file: &ByteLevelFile, added: &[AddedToken], before: 
         })
         .collect();
     let byte_level = json!({ "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true });
-    let name = before.and_then(|id| {
-        let added = tokens.iter().find(|token| token.id == id).map(|token| &token.content);
-        Some((id, added.or(vocab.get(id as usize))?))
-    });
-    let template = name.map(|(id, name)| {
-        let special = |type_id: u8| json!({ "SpecialToken": { "id": name, "type_id": type_id } });
-        let sequence = |id: &str, type_id: u8| json!({ "Sequence": { "id": id, "type_id": type_id } });
-        json!({
-            "type": "TemplateProcessing",
-            "single": [special(0), sequence("A", 0)],
-            "pair": [special(0), sequence("A", 0), special(1), sequence("B", 1)],
-            "special_tokens": { name: { "id": name, "ids": [id], "tokens": [name] } },
-        })
-    });
+    let name = |id: &TokenId| {
+        let added = tokens.iter().find(|token| token.id == *id).map(|token| &token.content);
+        added.or(vocab.get(*id as usize))
+    };
+    let template = template(frame, name);
     let ids: BTreeMap<&str, usize> = vocab.iter().map(String::as_str).zip(0..).collect();
     let file = json!({
         "version": "1.0",
@@ -120,6 +112,34 @@ pub(crate) fn of_byte_level(file: &ByteLevelFile, added: &[AddedToken], before: 
         "model": { "type": "BPE", "vocab": ids, "merges": merges, "unk_token": null, "byte_fallback": false },
     });
     file.to_string()
+}
+
+/// The post-processor that puts tokens, whose names are known, around texts; `None` where nothing is around them.
+fn template<'a>(frame: &Frame, name: impl Fn(&TokenId) -> Option<&'a String>) -> Option<Value> {
+    let Frame { before, after, between } = frame;
+    if before.is_empty() && after.is_empty() {
+        return None;
+    }
+    // Where nothing says what is between two texts, each has its own.
+    let between = between.clone().unwrap_or_else(|| [&after[..], before].concat());
+    let of = |ids: &[TokenId], type_id: u8| -> Vec<Value> {
+        let special = |name| json!({ "SpecialToken": { "id": name, "type_id": type_id } });
+        ids.iter().filter_map(&name).map(special).collect()
+    };
+    let text = |id: &str, type_id: u8| vec![json!({ "Sequence": { "id": id, "type_id": type_id } })];
+    let specials = [before, after, &between].into_iter().flatten();
+    let specials: Map<String, Value> = specials
+        .filter_map(|id| Some((id, name(id)?)))
+        .map(|(id, name)| (name.clone(), json!({ "id": name, "ids": [id], "tokens": [name] })))
+        .collect();
+    let single = [of(before, 0), text("A", 0), of(after, 0)].concat();
+    let pair = [of(before, 0), text("A", 0), of(&between, 0), text("B", 1), of(after, 1)].concat();
+    Some(json!({
+        "type": "TemplateProcessing",
+        "single": single,
+        "pair": pair,
+        "special_tokens": specials,
+    }))
 }
 
 /// Whether `value` is a `tokenizer.json` of Hugging Face's, of whatever kind.
