@@ -28,8 +28,8 @@ pub enum NormPlacement {
 /// Source: Vaswani et al. 2017, §3.1 and §5.4; pre-norm: Xiong et al. 2020.
 #[derive(Module, Debug)]
 pub struct AddNorm {
-    /// The norm.
-    pub norm: Norm,
+    /// The norm; without it, there is the residual connection alone.
+    pub norm: Option<Norm>,
     /// The norm of the sub-layer's output, before the residual sum.
     pub output_norm: Option<Norm>,
     /// Probability with which the sub-layer's outputs are dropped.
@@ -42,7 +42,7 @@ impl AddNorm {
     /// The connection around a sub-layer of the norm's width.
     pub fn new(norm: NormConfig, dropout: f64, placement: NormPlacement, init: &Initializer) -> Self {
         let output_norm = (placement == NormPlacement::Both).then(|| norm.init(init));
-        Self { norm: norm.init(init), output_norm, dropout, placement }
+        Self { norm: Some(norm.init(init)), output_norm, dropout, placement }
     }
 
     /// Runs `sub_layer` within the connection; `x` and the result are `[batch, seq, d_model]`.
@@ -55,7 +55,10 @@ impl AddNorm {
         match self.placement {
             NormPlacement::Post => {
                 let f = sub_layer(x.clone());
-                self.norm.after_residual(x, f, self.dropout, pass)
+                match &self.norm {
+                    Some(norm) => norm.after_residual(x, f, self.dropout, pass),
+                    None => ops::residual(x, f, self.dropout, pass),
+                }
             }
             NormPlacement::Pre | NormPlacement::Both => self.forward_onto(x.clone(), x, pass, sub_layer),
         }
@@ -70,11 +73,15 @@ impl AddNorm {
         pass: Option<&Dropout>,
         sub_layer: impl FnOnce(Tensor<3>) -> Tensor<3>,
     ) -> Tensor<3> {
-        let f = sub_layer(self.norm.forward(x));
-        let f = match &self.output_norm {
-            Some(norm) => norm.forward(f),
-            None => f,
-        };
+        let f = normed(self.output_norm.as_ref(), sub_layer(normed(self.norm.as_ref(), x)));
         ops::residual(sum, f, self.dropout, pass)
+    }
+}
+
+/// `norm(x)`, or `x` as it is.
+fn normed(norm: Option<&Norm>, x: Tensor<3>) -> Tensor<3> {
+    match norm {
+        Some(norm) => norm.forward(x),
+        None => x,
     }
 }

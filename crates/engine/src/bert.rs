@@ -1,9 +1,11 @@
 //! The encoder alone.
 
+use std::borrow::Cow;
+
 use attentive_attention::{NormKind, PositionsConfig};
 use attentive_core::{DeviceError, Encoded, Encoder, EncoderInput};
 use attentive_kernels::ActivationKind;
-use attentive_model::{BertConfig, PoolerActivation};
+use attentive_model::{BertConfig, PoolerActivation, PoolerInput};
 use attentive_weights::{Source, WeightsError};
 
 use crate::{
@@ -32,14 +34,55 @@ pub struct CpuBert {
     embedding_map: Option<Linear>,
     encoder: Stack,
     d_model: usize,
-    pooler: Option<Linear>,
-    pooler_activation: PoolerActivation,
+    pooler: Option<Pooler>,
     masked_lm: Option<MaskedLm>,
     classifier: Option<Linear>,
     token_classifier: Option<Linear>,
     spans: Option<Linear>,
     /// The projection that guesses hidden tokens; without a head, it serves the embeddings alone.
     projection: Option<Projection>,
+}
+
+/// Makes one vector of a text, or of each token.
+#[derive(Debug)]
+struct Pooler {
+    map: Linear,
+    activation: PoolerActivation,
+    norm: Option<Norm>,
+    input: PoolerInput,
+    /// Whether heads of tokens and of answers read its output for each token.
+    of_tokens: bool,
+}
+
+impl Pooler {
+    /// `[n, d_model]` to the same shape.
+    fn forward(&self, vectors: &[f32]) -> Vec<f32> {
+        let mut pooled = Vec::new();
+        match self.activation {
+            PoolerActivation::Tanh => {
+                self.map.forward(vectors, ActivationKind::Identity, &mut pooled);
+                pooled.iter_mut().for_each(|x| *x = x.tanh());
+            }
+            PoolerActivation::Relu => self.map.forward(vectors, ActivationKind::Relu, &mut pooled),
+            PoolerActivation::Gelu => self.map.forward(vectors, ActivationKind::Gelu, &mut pooled),
+        }
+        let Some(norm) = &self.norm else { return pooled };
+        let mut scratch = NormScratch::default();
+        norm.forward(&pooled, &mut scratch);
+        scratch.y
+    }
+}
+
+/// The mean of the vectors of each text's tokens: `[texts, d_model]`.
+fn means(encoded: &Encoded) -> Vec<f32> {
+    let d_model = encoded.d_model();
+    let mean = |text: &[f32]| {
+        let weight = d_model as f32 / text.len() as f32;
+        let mut sum = vec![0.0; d_model];
+        text.chunks_exact(d_model).flatten().zip((0..d_model).cycle()).for_each(|(x, at)| sum[at] += x * weight);
+        sum
+    };
+    encoded.texts().flat_map(mean).collect()
 }
 
 /// What stands before the projection that guesses hidden tokens.
@@ -70,14 +113,23 @@ impl CpuBert {
             dropout: _,
             attention_dropout: _,
             activation,
+            gated,
+            bias,
             norm,
+            first_norm,
             epsilon,
             positions,
             first_position,
             relative_buckets,
+            window,
+            ref full_layers,
+            window_theta: _,
             init_std: _,
             pooler,
             pooler_activation,
+            pooler_norm,
+            pooler_input,
+            pooler_tokens,
             masked_lm,
             next_sentence,
             ref labels,
@@ -97,17 +149,17 @@ impl CpuBert {
             d_ff,
             dims,
             activation: activation.into(),
-            gated: false,
-            bias: true,
-            qkv_bias: true,
+            gated,
+            bias,
+            qkv_bias: bias,
             qk_norm: false,
             parallel: false,
             placement: norm,
             norm_kind: NormKind::Layer,
             epsilon,
             positions: of_stack,
-            window: None,
-            window_rotary: None,
+            window,
+            window_rotary: config.window_rotary(),
         };
         let mut loader = Loader::new(params, shape, format);
         let is_tied = masked_lm && tie_projection;
@@ -128,7 +180,8 @@ impl CpuBert {
             n_layers: n_layer_groups.unwrap_or(n_layers),
             causal: false,
             cross: false,
-            full_layers: &[],
+            full_layers,
+            first_norm,
         };
         let model = Self {
             embedding: loader.at_width(width, |loader| loader.embedding("embedding", vocab_size, 1.0, is_tied)),
@@ -137,13 +190,18 @@ impl CpuBert {
             segments,
             first_position,
             norm: loader.at_width(width, |loader| loader.norm("norm")),
-            embedding_map: d_embedding.map(|width| loader.linear("embedding_map", [width, d_model], true)),
+            embedding_map: d_embedding.map(|width| loader.linear("embedding_map", [width, d_model], bias)),
             encoder: Stack { depth: n_layers, ..loader.stack(plan) },
             d_model,
-            pooler: pooler.then(|| loader.linear("pooler", [d_model, d_model], true)),
-            pooler_activation,
+            pooler: pooler.then(|| Pooler {
+                map: loader.linear("pooler", [d_model, d_model], bias),
+                activation: pooler_activation,
+                norm: pooler_norm.then(|| loader.norm("pooler_norm")),
+                input: pooler_input,
+                of_tokens: pooler_tokens,
+            }),
             masked_lm: masked_lm.then(|| MaskedLm {
-                dense: loader.linear("masked_lm.dense", [d_model, width], true),
+                dense: loader.linear("masked_lm.dense", [d_model, width], bias),
                 activation: activation.into(),
                 norm: loader.at_width(width, |loader| loader.norm("masked_lm.norm")),
             }),
@@ -158,6 +216,14 @@ impl CpuBert {
         }
         loader.finish()?;
         Ok(model)
+    }
+
+    /// What heads of tokens read: their vectors, or the pooler's output for each.
+    fn features<'a>(&self, vectors: &'a [f32]) -> Cow<'a, [f32]> {
+        match self.pooler.as_ref().filter(|pooler| pooler.of_tokens) {
+            Some(pooler) => Cow::Owned(pooler.forward(vectors)),
+            None => Cow::Borrowed(vectors),
+        }
     }
 
     /// Reads some texts; appends the vectors of their tokens to `hidden`.
@@ -220,26 +286,20 @@ impl Encoder for CpuBert {
     }
 
     fn label_scores(&self, encoded: &Encoded) -> Option<Result<Vec<f32>, DeviceError>> {
-        let mut pooled = Vec::new();
-        let classifier = self.classifier.as_ref()?;
-        let pooler = self.pooler.as_ref()?;
-        match self.pooler_activation {
-            PoolerActivation::Tanh => {
-                pooler.forward(encoded.cls(), ActivationKind::Identity, &mut pooled);
-                pooled.iter_mut().for_each(|x| *x = x.tanh());
-            }
-            PoolerActivation::Relu => pooler.forward(encoded.cls(), ActivationKind::Relu, &mut pooled),
-            PoolerActivation::Gelu => pooler.forward(encoded.cls(), ActivationKind::Gelu, &mut pooled),
-        }
+        let (classifier, pooler) = (self.classifier.as_ref()?, self.pooler.as_ref()?);
+        let pooled = match pooler.input {
+            PoolerInput::First => pooler.forward(encoded.cls()),
+            PoolerInput::Mean => pooler.forward(&means(encoded)),
+        };
         Some(Ok(scores(classifier, &pooled)))
     }
 
     fn token_label_scores(&self, vectors: &[f32]) -> Option<Result<Vec<f32>, DeviceError>> {
-        Some(Ok(scores(self.token_classifier.as_ref()?, vectors)))
+        Some(Ok(scores(self.token_classifier.as_ref()?, &self.features(vectors))))
     }
 
     fn span_scores(&self, vectors: &[f32]) -> Option<Result<Vec<f32>, DeviceError>> {
-        Some(Ok(scores(self.spans.as_ref()?, vectors)))
+        Some(Ok(scores(self.spans.as_ref()?, &self.features(vectors))))
     }
 }
 

@@ -95,8 +95,15 @@ impl CpuGpt {
             window_rotary: config.window_rotary(),
         };
         let mut loader = Loader::new(params, shape, format);
-        let plan =
-            StackPlan { path: "decoder", positions: "positions", n_layers, causal: true, cross: false, full_layers };
+        let plan = StackPlan {
+            path: "decoder",
+            positions: "positions",
+            n_layers,
+            causal: true,
+            cross: false,
+            full_layers,
+            first_norm: true,
+        };
         let mut projection = loader.projection(if tie_projection { "embedding" } else { "projection" }, vocab_size);
         projection.bias = projection_bias.then(|| loader.values("projection_bias", &[vocab_size]));
         projection.cap = logit_cap.map(|cap| cap as f32);

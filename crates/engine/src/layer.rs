@@ -61,13 +61,25 @@ pub(crate) struct NormScratch {
 /// Residual connection and norm around a sub-layer.
 #[derive(Debug)]
 pub(crate) struct AddNorm {
-    pub(crate) norm: Norm,
+    /// Without it, there is the residual connection alone.
+    pub(crate) norm: Option<Norm>,
     /// Norm of the sub-layer's output.
     pub(crate) output_norm: Option<Norm>,
     pub(crate) placement: NormPlacement,
 }
 
 impl AddNorm {
+    /// `scratch.y = norm(x)`, or `x` as it is.
+    pub(crate) fn normalise(&self, x: &[f32], scratch: &mut NormScratch) {
+        match &self.norm {
+            Some(norm) => norm.forward(x, scratch),
+            None => {
+                scratch.y.clear();
+                scratch.y.extend_from_slice(x);
+            }
+        }
+    }
+
     /// Runs `sub_layer`, which reads its first argument and adds its result to the second, within the connection.
     pub(crate) fn around(
         &self,
@@ -81,11 +93,11 @@ impl AddNorm {
                 input.clear();
                 input.extend_from_slice(x);
                 sub_layer(input, x);
-                self.norm.forward(x, scratch);
+                self.normalise(x, scratch);
                 std::mem::swap(x, &mut scratch.y);
             }
             NormPlacement::Pre | NormPlacement::Both => {
-                self.norm.forward(x, scratch);
+                self.normalise(x, scratch);
                 let Some(output_norm) = &self.output_norm else { return sub_layer(&scratch.y, x) };
                 input.clear();
                 input.resize(x.len(), 0.0);

@@ -53,6 +53,8 @@ pub(crate) struct StackPlan<'a> {
     pub(crate) cross: bool,
     /// Layers that see everything although there is a window.
     pub(crate) full_layers: &'a [usize],
+    /// Whether the first layer's attention has a norm.
+    pub(crate) first_norm: bool,
 }
 
 /// Takes parameters by name, and notes those that do not fit.
@@ -121,17 +123,16 @@ impl<'a> Loader<'a> {
 
     /// The stack of a plan.
     pub(crate) fn stack(&mut self, plan: StackPlan<'_>) -> Stack {
-        let StackPlan { path, positions, n_layers, causal, cross, full_layers } = plan;
+        let StackPlan { path, positions, n_layers, causal, cross, full_layers, first_norm } = plan;
         let Shape { d_model, dims, window, placement, parallel, window_rotary, .. } = self.shape;
-        let mut layer = |idx: usize| {
-            let window = window.filter(|_| !full_layers.contains(&idx));
-            self.layer(&format!("{path}.layers.{idx}"), cross, window)
-        };
+        let mut layer = |idx: usize| self.layer(&format!("{path}.layers.{idx}"), cross, first_norm || idx > 0);
         let window_positions = window_rotary
             .map(|rotary| Positions::new(&PositionsConfig::Rotary(rotary), d_model, dims, causal, Vec::new()));
         Stack {
             layers: (0..n_layers).map(&mut layer).collect(),
             depth: n_layers,
+            window,
+            full_layers: full_layers.to_vec(),
             norm: (placement != NormPlacement::Post).then(|| self.norm(&format!("{path}.norm"))),
             dims,
             positions: self.positions(self.shape.positions, positions, causal),
@@ -141,17 +142,16 @@ impl<'a> Loader<'a> {
         }
     }
 
-    fn layer(&mut self, path: &str, cross: bool, window: Option<usize>) -> Layer {
+    fn layer(&mut self, path: &str, cross: bool, has_norm: bool) -> Layer {
         Layer {
-            window,
             self_attention: self.self_attention(&format!("{path}.self_attention")),
-            self_attention_add_norm: self.add_norm(&format!("{path}.self_attention_add_norm")),
+            self_attention_add_norm: self.add_norm(&format!("{path}.self_attention_add_norm"), has_norm),
             cross_attention: cross.then(|| {
                 let attention = self.cross_attention(&format!("{path}.cross_attention"));
-                (attention, self.add_norm(&format!("{path}.cross_attention_add_norm")))
+                (attention, self.add_norm(&format!("{path}.cross_attention_add_norm"), true))
             }),
             feed_forward: self.feed_forward(&format!("{path}.feed_forward")),
-            feed_forward_add_norm: self.add_norm(&format!("{path}.feed_forward_add_norm")),
+            feed_forward_add_norm: self.add_norm(&format!("{path}.feed_forward_add_norm"), true),
         }
     }
 
@@ -220,10 +220,10 @@ impl<'a> Loader<'a> {
         Linear { weight, bias: bias.then(|| self.values(&format!("{path}.bias"), &[d_out])) }
     }
 
-    fn add_norm(&mut self, path: &str) -> AddNorm {
+    fn add_norm(&mut self, path: &str, has_norm: bool) -> AddNorm {
         let placement = self.shape.placement;
         AddNorm {
-            norm: self.norm(&format!("{path}.norm")),
+            norm: has_norm.then(|| self.norm(&format!("{path}.norm"))),
             output_norm: (placement == NormPlacement::Both).then(|| self.norm(&format!("{path}.output_norm"))),
             placement,
         }

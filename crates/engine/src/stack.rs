@@ -18,8 +18,6 @@ pub(crate) struct Layer {
     pub(crate) cross_attention: Option<(CrossAttention, AddNorm)>,
     pub(crate) feed_forward: FeedForward,
     pub(crate) feed_forward_add_norm: AddNorm,
-    /// How near a key must be to be seen by self-attention.
-    pub(crate) window: Option<usize>,
 }
 
 /// A stack of layers.
@@ -29,6 +27,10 @@ pub(crate) struct Stack {
     pub(crate) layers: Vec<Layer>,
     /// Layers that an input passes; more than `layers` where some share their parameters.
     pub(crate) depth: usize,
+    /// How near a key must be to be seen by self-attention.
+    pub(crate) window: Option<usize>,
+    /// Layers that see everything although there is a window, of those that an input passes.
+    pub(crate) full_layers: Vec<usize>,
     /// Norm above the last layer, unless layers end in one.
     pub(crate) norm: Option<Norm>,
     pub(crate) dims: HeadDims,
@@ -201,12 +203,13 @@ impl Stack {
         let places = [&self.positions, self.window_positions.as_ref().unwrap_or(&self.positions)];
         places.into_iter().zip(&mut *reach).for_each(|(positions, reach)| positions.reach(longest, reach));
         for (number, layer) in self.passed().enumerate() {
-            let kind = usize::from(layer.window.is_some());
+            let window = self.window.filter(|_| !self.full_layers.contains(&number));
+            let kind = usize::from(window.is_some());
             let (place, reach) = (places[kind], &reach[kind]);
-            let sight = Sight { causal: self.causal, window: layer.window, distances: place.distances(reach) };
+            let sight = Sight { causal: self.causal, window, distances: place.distances(reach) };
             let SelfAttention { qkv, norms, output } = &layer.self_attention;
             if self.parallel {
-                layer.feed_forward_add_norm.norm.forward(x, beside);
+                layer.feed_forward_add_norm.normalise(x, beside);
             }
             layer.self_attention_add_norm.around(x, norm, input, |x, sum| {
                 qkv.forward(x, ActivationKind::Identity, projected);

@@ -108,6 +108,7 @@ impl CpuTransformer {
             causal: false,
             cross: false,
             full_layers: &[],
+            first_norm: true,
         };
         let decoder = StackPlan {
             path: "decoder",
@@ -116,6 +117,7 @@ impl CpuTransformer {
             causal: true,
             cross: true,
             full_layers: &[],
+            first_norm: true,
         };
         let model = Self {
             source_embedding: loader.embedding("source_embedding", source_vocab_size, scale, source_is_tied),

@@ -6,7 +6,7 @@ use attentive_attention::{Activation, NormPlacement, PositionsConfig, RelativeBu
 use attentive_backend::BackendKind;
 use attentive_core::{Encoder, EncoderInput, TokenId, TokenMatrix, mix64};
 use attentive_engine::{CpuBert, WeightFormat};
-use attentive_model::{Bert, BertConfig, EncoderModel, ModelSpec, PoolerActivation};
+use attentive_model::{Bert, BertConfig, EncoderModel, ModelSpec, PoolerActivation, PoolerInput};
 use burn::tensor::Tensor;
 
 const VOCAB: usize = 53;
@@ -80,6 +80,7 @@ fn agrees(name: &str, config: &BertConfig) {
 fn changes() -> BTreeMap<&'static str, BertConfig> {
     let base = config();
     let labels = vec!["a".to_owned(), "b".to_owned(), "c".to_owned()];
+    let rotary = BertConfig { window: Some(3), positions: PositionsConfig::rotary(1e4), ..base.clone() };
     BTreeMap::from([
         ("vocab_size", BertConfig { vocab_size: 67, ..base.clone() }),
         ("n_segments", BertConfig { n_segments: 0, ..base.clone() }),
@@ -92,16 +93,28 @@ fn changes() -> BTreeMap<&'static str, BertConfig> {
         ("dropout", BertConfig { dropout: 0.5, ..base.clone() }),
         ("attention_dropout", BertConfig { attention_dropout: 0.5, ..base.clone() }),
         ("activation", BertConfig { activation: Activation::Relu, ..base.clone() }),
+        ("gated", BertConfig { gated: true, ..base.clone() }),
+        ("bias", BertConfig { bias: false, ..base.clone() }),
         ("norm", BertConfig { norm: NormPlacement::Pre, ..base.clone() }),
+        ("first_norm", BertConfig { first_norm: false, norm: NormPlacement::Pre, ..base.clone() }),
         ("epsilon", BertConfig { epsilon: 1e-2, ..base.clone() }),
         ("positions", BertConfig { positions: PositionsConfig::Alibi, ..base.clone() }),
         ("first_position", BertConfig { first_position: 2, ..base.clone() }),
         ("relative_buckets", BertConfig { relative_buckets: Some(BUCKETS), ..base.clone() }),
+        ("window", BertConfig { window: Some(3), ..base.clone() }),
+        ("full_layers", BertConfig { window: Some(3), full_layers: vec![1], ..base.clone() }),
+        ("window_theta", BertConfig { window_theta: Some(50.0), full_layers: vec![0], ..rotary }),
         ("init_std", BertConfig { init_std: 0.1, ..base.clone() }),
         ("pooler", BertConfig { pooler: false, next_sentence: false, ..base.clone() }),
         (
             "pooler_activation",
             BertConfig { pooler_activation: PoolerActivation::Relu, labels: labels.clone(), ..base.clone() },
+        ),
+        ("pooler_norm", BertConfig { pooler_norm: true, labels: labels.clone(), ..base.clone() }),
+        ("pooler_input", BertConfig { pooler_input: PoolerInput::Mean, labels: labels.clone(), ..base.clone() }),
+        (
+            "pooler_tokens",
+            BertConfig { pooler_tokens: true, token_labels: labels.clone(), spans: true, ..base.clone() },
         ),
         ("masked_lm", BertConfig { masked_lm: false, ..base.clone() }),
         ("next_sentence", BertConfig { next_sentence: false, ..base.clone() }),
@@ -126,9 +139,29 @@ fn every_field_is_followed() {
         n_layer_groups: Some(1),
         relative_buckets: Some(BUCKETS),
         pooler_activation: PoolerActivation::Gelu,
+        pooler_norm: true,
+        pooler_input: PoolerInput::Mean,
+        pooler_tokens: true,
+        gated: true,
+        bias: false,
+        norm: NormPlacement::Both,
+        window: Some(3),
+        full_layers: vec![1],
         ..config()
     };
-    let serde_json::Value::Object(fields) = serde_json::to_value(&whole).unwrap() else { panic!("a table") };
+    // As ModernBERT, with what does not go with shared layers and biases of distances.
+    let modern = BertConfig {
+        n_layer_groups: None,
+        relative_buckets: None,
+        first_norm: false,
+        positions: PositionsConfig::rotary(1e4),
+        window_theta: Some(50.0),
+        norm: NormPlacement::Pre,
+        ..whole.clone()
+    };
+    let fields = [&whole, &modern].map(|config| serde_json::to_value(config).unwrap());
+    let fields: serde_json::Map<_, _> =
+        fields.iter().filter_map(serde_json::Value::as_object).cloned().flatten().collect();
     let mut names: Vec<&str> = fields.keys().map(String::as_str).collect();
     names.sort_unstable();
     assert_eq!(names, changes.keys().copied().collect::<Vec<_>>(), "a change of every field is tried");
@@ -136,6 +169,7 @@ fn every_field_is_followed() {
         agrees(name, &config);
     }
     agrees("all at once", &whole);
+    agrees("all at once, but that they contradict", &modern);
 }
 
 #[test]

@@ -211,6 +211,38 @@ pub(crate) fn import_by_tensors(source: &Source) -> Option<(&'static str, Import
     found.map(|(family, import)| (family.name, import))
 }
 
+/// What `config.json` names as the model's classes, of those that are `known` of the family whose names begin with `prefix`.
+/// A class of another project is noted, and another of the family's if its head is to be left out.
+///
+/// # Errors
+/// [`InterchangeError::Unsupported`] if a class of the family is for another task.
+pub(crate) fn known_classes<C: Copy>(
+    reader: &mut Reader<'_>,
+    source: &mut Source,
+    prefix: &str,
+    known: &[(&'static str, C)],
+) -> Result<Vec<C>, InterchangeError> {
+    let (mut found, mut problems) = (Vec::new(), Vec::new());
+    for name in reader.classes() {
+        if let Some(&(_, class)) = known.iter().find(|(known, _)| *known == name) {
+            found.push(class);
+        } else if !is_class(&name, prefix) {
+            reader.notes.push(format!("architectures has {name:?}, a class of its own: its tensors say what it is"));
+        } else if reader.options.drop_unknown {
+            // What it calls a classifier is another head than ours.
+            source.drop_all(|name| name.starts_with("classifier."));
+            reader.notes.push(format!("architectures has {name:?}, whose head is left out"));
+        } else {
+            let known = names(known.iter().map(|&(name, _)| name));
+            problems.push(format!("architectures has {name:?}; there are {known}; drop_unknown leaves its head out"));
+        }
+    }
+    match problems.is_empty() {
+        true => Ok(found),
+        false => Err(InterchangeError::Unsupported { path: reader.config_path(), problems }),
+    }
+}
+
 /// Whether a class of transformers is of the family whose classes' names begin with `prefix`.
 pub(crate) fn is_class(class: &str, prefix: &str) -> bool {
     const ENDS: [&str; 7] = ["Model", "For", "LMHead", "MT", "DoubleHeads", "EncoderModel", "PreTrained"];

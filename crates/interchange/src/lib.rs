@@ -178,8 +178,7 @@ pub fn import(folder: &Path, options: &ImportConfig) -> Result<Imported, Interch
     let place = sentences.as_ref().map_or_else(|| folder.to_owned(), |sentences| sentences.folder.clone());
     let mut reader = Reader::open(&place, options)?;
     let model_type = reader.setting("model_type").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let classes = reader.setting("architectures").and_then(Value::as_array).into_iter().flatten();
-    let classes: Vec<String> = classes.filter_map(Value::as_str).map(str::to_owned).collect();
+    let classes = reader.classes();
     let mut found = family::import_of(&model_type, &classes);
     if found.is_none() && model_type.is_empty() && classes.is_empty() {
         // Files of before 2020 do not say it; their tensors' names do.

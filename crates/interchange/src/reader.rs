@@ -110,6 +110,12 @@ impl<'a> Reader<'a> {
         self.settings.get(key)
     }
 
+    /// The names of the model's classes.
+    pub(crate) fn classes(&self) -> Vec<String> {
+        let classes = self.setting("architectures").and_then(Value::as_array).into_iter().flatten();
+        classes.filter_map(Value::as_str).map(str::to_owned).collect()
+    }
+
     /// A setting of `config.json` that is a number.
     pub(crate) fn number(&self, key: &str) -> Option<usize> {
         self.setting(key)?.as_u64().and_then(|number| usize::try_from(number).ok())

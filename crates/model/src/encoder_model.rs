@@ -5,14 +5,15 @@ use attentive_backend::ops::{self, CrossEntropy};
 use attentive_core::{TokenId, TokenMatrix};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use crate::bert::{MaskedLmHead, PoolerActivation};
+use crate::bert::{MaskedLmHead, Pooler};
 
 /// Rows as an encoder sees them.
 #[derive(Debug, Clone)]
 pub struct Encoding {
     /// A vector for each token: `[rows, seq, d_model]`.
     pub hidden: Tensor<3>,
-    /// The first token's vector, which represents the row, before the pooler: `[rows, d_model]`.
+    /// The vector that represents the row, before the pooler: the first token's, or what else the pooler reads.
+    /// `[rows, d_model]`.
     pub cls: Tensor<2>,
 }
 
@@ -34,9 +35,7 @@ impl Encoding {
 #[derive(Debug, Clone, Copy)]
 pub struct Heads<'a> {
     /// Makes one vector of a row.
-    pub pooler: Option<&'a Linear>,
-    /// Function after the pooler's map.
-    pub pooler_activation: PoolerActivation,
+    pub pooler: Option<Pooler<'a>>,
     /// Guesses hidden tokens.
     pub masked_lm: Option<&'a MaskedLmHead>,
     /// Predicts whether the second segment follows the first.
@@ -116,11 +115,17 @@ pub trait EncoderModel {
         self.alphabet().map_or(class, |alphabet| alphabet[class as usize])
     }
 
-    /// `tanh(W cls + b)` (Devlin et al. 2019, §3, `C`), or with another function in the place of tanh, if there is a
-    /// pooler: `[rows, d_model]`.
+    /// `tanh(W cls + b)` (Devlin et al. 2019, §3, `C`), or what else the pooler is, if there is one: `[rows, d_model]`.
     fn pooled(&self, encoding: &Encoding) -> Option<Tensor<2>> {
-        let Heads { pooler, pooler_activation, .. } = self.heads();
-        Some(pooler_activation.forward(pooler?.forward(encoding.cls.clone())))
+        Some(self.heads().pooler?.forward(encoding.cls.clone()))
+    }
+
+    /// What heads of tokens read, of tokens whose vectors are `[tokens, d_model]`: these, or the pooler's output for each.
+    fn features(&self, vectors: Tensor<2>) -> Tensor<2> {
+        match self.heads().pooler.filter(|pooler| pooler.of_tokens) {
+            Some(pooler) => pooler.forward(vectors),
+            None => vectors,
+        }
     }
 
     /// Scores of the tokens at some places, whose vectors are `[places, d_model]`, if there is a head for them.
@@ -144,12 +149,12 @@ pub trait EncoderModel {
     /// `[tokens, labels]`.
     fn token_label_scores(&self, vectors: Tensor<2>, pass: Option<&Dropout>) -> Option<Tensor<2>> {
         let Heads { token_classifier, dropout, .. } = self.heads();
-        Some(token_classifier?.forward(ops::dropout(vectors, dropout, pass)))
+        Some(token_classifier?.forward(ops::dropout(self.features(vectors), dropout, pass)))
     }
 
     /// Scores of being the first and the last token of an answer, of tokens whose vectors are `[tokens, d_model]`, if
     /// there is a head for them: `[tokens, 2]` (Devlin et al. 2019, §4.2, `S` and `E`).
     fn span_scores(&self, vectors: Tensor<2>) -> Option<Tensor<2>> {
-        Some(self.heads().spans?.forward(vectors))
+        Some(self.heads().spans?.forward(self.features(vectors)))
     }
 }

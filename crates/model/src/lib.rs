@@ -32,7 +32,7 @@ mod transformer;
 mod translation;
 mod windows;
 
-pub use bert::{Bert, BertConfig, ClassificationObjective, MaskedLmObjective, PoolerActivation};
+pub use bert::{Bert, BertConfig, ClassificationObjective, MaskedLmObjective, Pooler, PoolerActivation, PoolerInput};
 pub use canine::{Canine, CanineConfig};
 pub use encoder_model::{EncoderModel, Encoding, Heads, TokenScores};
 pub use error::ConfigError;

@@ -3,7 +3,10 @@
 use attentive_attention::{Activation, NormPlacement, PositionsConfig, RelativeBuckets};
 use attentive_backend::{BackendKind, Device, Objective};
 use attentive_core::{Batch, Dropout, LabeledBatch, MaskedBatch, TokenMatrix};
-use attentive_model::{Bert, BertConfig, ClassificationObjective, MaskedLmObjective, ModelSpec, PoolerActivation};
+use attentive_model::{
+    Bert, BertConfig, ClassificationObjective, EncoderModel, MaskedLmObjective, ModelSpec, PoolerActivation,
+    PoolerInput,
+};
 use attentive_testkit::assert_close;
 use burn::{
     module::Module,
@@ -40,6 +43,7 @@ fn configs() -> impl Strategy<Value = BertConfig> {
                 pooler: next_sentence || !labels.is_empty(),
                 labels,
                 relative_buckets: kin.relative_buckets.filter(|_| is_embedded),
+                first_norm: kin.bias || norm == NormPlacement::Post || kin.n_layer_groups.is_some(),
                 ..kin
             }
         },
@@ -52,10 +56,22 @@ fn kin() -> impl Strategy<Value = BertConfig> {
         2 => Just(PoolerActivation::Tanh), 1 => Just(PoolerActivation::Relu), 1 => Just(PoolerActivation::Gelu),
     ];
     let groups = prop_oneof![2 => Just((2, None)), 1 => Just((3, Some(2))), 1 => Just((3, Some(1)))];
-    (activation, groups, any::<[bool; 3]>()).prop_map(
-        |(pooler_activation, (n_layers, n_layer_groups), [is_mapped, has_buckets, has_segments])| BertConfig {
+    (activation, groups, any::<[bool; 3]>(), any::<[bool; 5]>()).prop_map(
+        |(
+            pooler_activation,
+            (n_layers, n_layer_groups),
+            [is_mapped, has_buckets, has_segments],
+            [gated, bias, has_window, pooler_norm, is_mean],
+        )| BertConfig {
             pooler_activation,
             n_layer_groups,
+            gated,
+            bias,
+            // A layer sees everything in any case.
+            window: has_window.then_some(2),
+            full_layers: if has_window { vec![0] } else { Vec::new() },
+            pooler_norm,
+            pooler_input: if is_mean { PoolerInput::Mean } else { PoolerInput::First },
             d_embedding: is_mapped.then_some(6),
             relative_buckets: has_buckets.then_some(BUCKETS),
             n_segments: if has_segments { 2 } else { 0 },
@@ -123,13 +139,13 @@ proptest! {
         let model = config.init(&device(), 5).unwrap();
         let batch = masked_batch(&rows, 0, Some(follows[..rows.len()].to_vec()));
         let loss = MaskedLmObjective::default().loss(&model, &batch, None);
-        let hidden = model.forward(&batch.ids, &batch.segments, None);
-        let log_p = values(log_softmax(model.token_logits(hidden.clone()).unwrap(), 2));
+        let encoding = model.encode(&batch.ids, &batch.segments, None);
+        let log_p = values(log_softmax(model.token_logits(encoding.hidden.clone()).unwrap(), 2));
         let expected: f32 = batch.masked.iter().zip(&batch.targets).map(|(&place, &id)| -log_p[place as usize * VOCAB + id as usize]).sum();
         prop_assert_eq!(loss.n_targets, batch.n_targets());
         assert_close(&[loss.nll_sum.into_scalar::<f32>()], &[expected], 1e-4, 1e-4);
         let next = model.next_sentence.as_ref().map_or(0.0, |head| {
-            let log_p = values(log_softmax(head.forward(model.pool(hidden).unwrap()), 1));
+            let log_p = values(log_softmax(head.forward(model.pooled(&encoding).unwrap()), 1));
             let nll = batch.follows.iter().flatten().enumerate().map(|(row, &follows)| -log_p[2 * row + usize::from(!follows)]);
             nll.sum::<f32>() * loss.n_targets as f32 / rows.len() as f32
         });
@@ -145,8 +161,8 @@ proptest! {
         let batch = LabeledBatch { ids, labels: labels.clone(), indices: vec![0; rows.len()] };
         let loss = ClassificationObjective {}.loss(&model, &batch, None);
         let one = |row: &[u32], label: u32| {
-            let hidden = model.forward(&TokenMatrix::from_rows(&[row], 0, 0), &vec![0; row.len()], None);
-            -values(log_softmax(model.label_logits(hidden, None).unwrap(), 1))[label as usize]
+            let encoding = model.encode(&TokenMatrix::from_rows(&[row], 0, 0), &vec![0; row.len()], None);
+            -values(log_softmax(model.label_scores(&encoding, None).unwrap(), 1))[label as usize]
         };
         let expected: f32 = rows.iter().zip(labels).map(|(row, label)| one(row, label)).sum();
         assert_close(&[loss.sum.into_scalar::<f32>()], &[expected], 1e-4, 1e-4);
@@ -226,7 +242,19 @@ fn bad_sizes_are_named() {
         (BertConfig { first_position: 5, ..good.clone() }, "first_position = 5"),
         (BertConfig { epsilon: 0.0, ..good.clone() }, "epsilon"),
         (BertConfig { init_std: f64::NAN, ..good.clone() }, "init_std"),
-        (BertConfig { pooler: false, ..good }, "pooler = true"),
+        (BertConfig { pooler: false, ..good.clone() }, "pooler = true"),
+        (BertConfig { window: Some(0), ..good.clone() }, "window"),
+        (BertConfig { full_layers: vec![0], ..good.clone() }, "full_layers has no meaning without window"),
+        (BertConfig { window: Some(2), full_layers: vec![1], ..good.clone() }, "full_layers names layer 1"),
+        (
+            BertConfig { window: Some(2), window_theta: Some(1e4), ..good.clone() },
+            "window_theta has no meaning without",
+        ),
+        (BertConfig { first_norm: false, ..good }, "first_norm has no meaning without"),
+        (
+            BertConfig { n_layer_groups: Some(1), ..BertConfig::modern_bert_like(VOCAB, 9, [2, 2, 8]) },
+            "a first layer of its own",
+        ),
     ];
     for (config, expected) in cases {
         let message = config.init(&device(), 0).unwrap_err().to_string();

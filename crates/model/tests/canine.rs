@@ -234,7 +234,7 @@ fn gradients(kind: BackendKind) -> Vec<(&'static str, Vec<f32>)> {
         ("encoder", weight(&model.encoder.layers[1].feed_forward.outer)),
         ("upsampling", weight(&model.upsampling.convolution)),
         ("last", weight(&model.last.layers[0].self_attention.value)),
-        ("pooler", weight(heads.pooler.unwrap())),
+        ("pooler", weight(heads.pooler.unwrap().map)),
         ("masked_lm", weight(&heads.masked_lm.unwrap().dense)),
         ("next_sentence", weight(heads.next_sentence.unwrap())),
     ];

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use attentive_attention::{Activation, NormPlacement, PositionsConfig, RelativeBuckets};
-use attentive_model::{BertConfig, ModelSpec};
+use attentive_model::{BertConfig, ModelSpec, PoolerInput};
 use attentive_tokenizer::{Specials, TokenId};
 use serde::{Deserialize, Serialize};
 
 use super::classes::{Heads, Variant};
 use crate::{
     InterchangeError, activations,
-    family::is_class,
+    family::known_classes,
     labels::{self, class_names},
     reader::Reader,
     score,
@@ -146,32 +146,9 @@ impl EncoderConfig {
         reader: &mut Reader<'_>,
         source: &mut Source,
     ) -> Result<Heads, InterchangeError> {
-        let mut problems = Vec::new();
-        let mut of_classes = Heads::default();
-        let known = variant.classes();
-        for name in self.architectures.iter().flatten() {
-            if let Some(class) = known.iter().find(|class| class.name == name) {
-                of_classes = of_classes.or(class.heads);
-            } else if !is_class(name, variant.family().class_prefix) {
-                reader
-                    .notes
-                    .push(format!("architectures has {name:?}, a class of its own: its tensors say what it is"));
-            } else if reader.options.drop_unknown {
-                // What it calls a classifier is another head than ours.
-                source.drop_all(|name| name.starts_with("classifier."));
-                reader.notes.push(format!("architectures has {name:?}, whose head is left out"));
-            } else {
-                let known: Vec<&str> = known.iter().map(|class| class.name).collect();
-                problems.push(format!(
-                    "architectures has {name:?}; there are {}; drop_unknown leaves its head out",
-                    known.join(", ")
-                ));
-            }
-        }
-        match problems.is_empty() {
-            true => Ok(of_classes.of_file(variant, source)),
-            false => Err(InterchangeError::Unsupported { path: reader.config_path(), problems }),
-        }
+        let known: Vec<_> = variant.classes().into_iter().map(|class| (class.name, class.heads)).collect();
+        let of_classes = known_classes(reader, source, variant.family().class_prefix, &known)?;
+        Ok(of_classes.into_iter().fold(Heads::default(), Heads::or).of_file(variant, source))
     }
 
     /// Our configuration of the model that `config.json` describes, with these heads, and as many classes as the file's
@@ -223,22 +200,18 @@ impl EncoderConfig {
         let (Some(activation), true) = (activation, problems.is_empty()) else {
             return Err(InterchangeError::Unsupported { path: reader.config_path(), problems });
         };
+        let sizes = [self.num_hidden_layers, self.num_attention_heads, self.hidden_size];
+        let usual = BertConfig::bert_like(self.vocab_size, self.max_position_embeddings, sizes);
         Ok(BertConfig {
-            vocab_size: self.vocab_size,
             n_segments: if dialect.has_segments { self.type_vocab_size } else { 0 },
             // ELECTRA maps those of another width alone, ALBERT all.
             d_embedding: self.embedding_size.filter(|&width| variant == Variant::Albert || width != self.hidden_size),
-            d_model: self.hidden_size,
             d_ff: self.intermediate_size,
-            n_heads: self.num_attention_heads,
-            n_layers: self.num_hidden_layers,
             n_layer_groups: self.num_hidden_groups,
             dropout: self.hidden_dropout_prob,
             attention_dropout: self.attention_probs_dropout_prob,
             activation,
-            norm: NormPlacement::Post,
             epsilon: self.layer_norm_eps,
-            positions: PositionsConfig::Learned { max_len: self.max_position_embeddings },
             first_position: self.first_position(variant),
             relative_buckets: self.relative_attention_num_buckets.map(|_| BUCKETS),
             init_std: self.initializer_range,
@@ -249,7 +222,7 @@ impl EncoderConfig {
             labels,
             token_labels,
             spans: heads.spans,
-            tie_projection: true,
+            ..usual
         })
     }
 
@@ -303,6 +276,14 @@ fn inexpressible(config: &BertConfig, variant: Variant, specials: &Specials) -> 
     let (is_albert, is_mpnet) = (variant == Variant::Albert, variant == Variant::Mpnet);
     let checks = [
         (config.norm == NormPlacement::Post, "norm: its layers are post-norm"),
+        (config.bias, "bias: its maps and norms have biases; the format modernbert takes none"),
+        (!config.gated, "gated: its feed-forward networks are not; those of the format modernbert are"),
+        (config.window.is_none(), "window: its layers see everything; the format modernbert has windows"),
+        (
+            !config.pooler || !config.pooler_norm && config.pooler_input == PoolerInput::First && !config.pooler_tokens,
+            "pooler_norm, pooler_input, pooler_tokens: its pooler reads the first token and has no norm; the format \
+             modernbert has another",
+        ),
         (matches!(config.positions, PositionsConfig::Learned { .. }), "positions: they are learned"),
         (
             config.labels.is_empty() || config.token_labels.is_empty(),

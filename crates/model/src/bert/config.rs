@@ -2,12 +2,12 @@
 
 use attentive_attention::{
     Activation, Embedding, FeedForwardConfig, InitScheme, Initializer, Linear, MultiHeadAttentionConfig, NormConfig,
-    NormPlacement, PositionsConfig, PositionsShape, RelativeBuckets,
+    NormPlacement, PositionsConfig, PositionsShape, RelativeBuckets, Rotary,
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Bert, PoolerActivation, heads::MaskedLmHead, presets::presets};
-use crate::{BlockConfig, ConfigError, EncoderSpec, ModelSpec, Preset, checks};
+use super::{Bert, PoolerActivation, PoolerInput, heads::MaskedLmHead, presets::presets};
+use crate::{BlockConfig, ConfigError, EncoderSpec, ModelSpec, Preset, Stack, checks, windows::Windows};
 
 /// Sizes and choices of a [`Bert`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,9 +41,19 @@ pub struct BertConfig {
     /// Function within the feed-forward sub-layers and the masked language model's head.
     #[serde(default = "gelu")]
     pub activation: Activation,
+    /// Whether the feed-forward sub-layers are gated: with GELU this is GEGLU, as in ModernBERT.
+    #[serde(default, skip_serializing_if = "is_no")]
+    pub gated: bool,
+    /// Whether maps and norms have biases; classifiers always have, and scores of hidden tokens.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub bias: bool,
     /// Where sub-layers are normalised.
     #[serde(default = "post")]
     pub norm: NormPlacement,
+    /// Whether the first layer's attention has a norm; without it, as in ModernBERT, it reads the normalised embeddings as they
+    /// are. Not post-norm.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub first_norm: bool,
     /// ε of every layer norm.
     pub epsilon: f64,
     /// How tokens know where they stand; learned positions bound the length.
@@ -55,6 +65,15 @@ pub struct BertConfig {
     /// count too: MPNet's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relative_buckets: Option<RelativeBuckets>,
+    /// How near a key must be to be seen, on either side: at less than `window` positions; without it, all are seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<usize>,
+    /// Layers, from 0, that see everything although there is a window.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub full_layers: Vec<usize>,
+    /// Base of the frequencies of rotary positions in the layers with a window; without it, that of all. These are not scaled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window_theta: Option<f64>,
     /// Standard deviation that weights are drawn with.
     #[serde(default = "init_std")]
     pub init_std: f64,
@@ -63,6 +82,15 @@ pub struct BertConfig {
     /// Function after the pooler's map.
     #[serde(default, skip_serializing_if = "PoolerActivation::is_default")]
     pub pooler_activation: PoolerActivation,
+    /// Whether the function's output is normalised, as in ModernBERT.
+    #[serde(default, skip_serializing_if = "is_no")]
+    pub pooler_norm: bool,
+    /// What the pooler reads of a text.
+    #[serde(default, skip_serializing_if = "PoolerInput::is_default")]
+    pub pooler_input: PoolerInput,
+    /// Whether the classifier of tokens and the head of answers read the pooler's output for each token, as in ModernBERT.
+    #[serde(default, skip_serializing_if = "is_no")]
+    pub pooler_tokens: bool,
     /// Whether there is a head that guesses hidden tokens.
     pub masked_lm: bool,
     /// Whether there is a head that tells if the second segment follows the first.
@@ -125,14 +153,23 @@ impl BertConfig {
             dropout: 0.1,
             attention_dropout: 0.1,
             activation: Activation::Gelu,
+            gated: false,
+            bias: true,
             norm: NormPlacement::Post,
+            first_norm: true,
             epsilon: 1e-12,
             positions: PositionsConfig::Learned { max_len },
             first_position: 0,
             relative_buckets: None,
+            window: None,
+            full_layers: Vec::new(),
+            window_theta: None,
             init_std: init_std(),
             pooler: true,
             pooler_activation: PoolerActivation::Tanh,
+            pooler_norm: false,
+            pooler_input: PoolerInput::First,
+            pooler_tokens: false,
             masked_lm: true,
             next_sentence: true,
             labels: Vec::new(),
@@ -152,6 +189,33 @@ impl BertConfig {
             pooler: false,
             next_sentence: false,
             ..Self::bert_like(vocab_size, max_len + 2, sizes)
+        }
+    }
+
+    /// ModernBERT's choices at any size: pre-norm after normalised embeddings, GEGLU, no biases, rotary positions, and two of
+    /// three layers that see 64 positions to each side; without dropout and with the head for hidden tokens alone (Warner et
+    /// al. 2024, §2.1; bases of frequencies and ε as in the released models).
+    pub fn modern_bert_like(vocab_size: usize, d_ff: usize, sizes: [usize; 3]) -> Self {
+        Self {
+            n_segments: 0,
+            d_ff,
+            dropout: 0.0,
+            attention_dropout: 0.0,
+            gated: true,
+            bias: false,
+            norm: NormPlacement::Pre,
+            first_norm: false,
+            epsilon: 1e-5,
+            positions: PositionsConfig::rotary(160_000.0),
+            window: Some(65),
+            full_layers: (0..sizes[0]).step_by(3).collect(),
+            window_theta: Some(10_000.0),
+            pooler: false,
+            pooler_activation: PoolerActivation::Gelu,
+            pooler_norm: true,
+            pooler_tokens: true,
+            next_sentence: false,
+            ..Self::bert_like(vocab_size, 1, sizes)
         }
     }
 
@@ -178,19 +242,24 @@ impl BertConfig {
     }
 
     fn norm_config(&self, width: usize) -> NormConfig {
-        NormConfig { epsilon: self.epsilon, ..NormConfig::layer(width) }
+        NormConfig { epsilon: self.epsilon, bias: self.bias, ..NormConfig::layer(width) }
     }
 
     fn block(&self) -> BlockConfig {
         let attention = MultiHeadAttentionConfig::new(self.d_model, self.n_heads.max(1));
         BlockConfig {
-            attention: MultiHeadAttentionConfig { dropout: self.attention_dropout, ..attention },
+            attention: MultiHeadAttentionConfig {
+                qkv_bias: self.bias,
+                bias: self.bias,
+                dropout: self.attention_dropout,
+                ..attention
+            },
             feed_forward: FeedForwardConfig {
                 d_model: self.d_model,
                 d_ff: self.d_ff,
                 activation: self.activation,
-                gated: false,
-                bias: true,
+                gated: self.gated,
+                bias: self.bias,
                 dropout: 0.0,
             },
             norm: self.norm_config(self.d_model),
@@ -198,6 +267,23 @@ impl BertConfig {
             parallel: false,
             dropout: self.dropout,
         }
+    }
+
+    /// The rotary positions of the layers with a window, if they are their own.
+    pub fn window_rotary(&self) -> Option<Rotary> {
+        Windows::rotary(&self.positions, self.window_theta)
+    }
+
+    fn windows(&self) -> Windows {
+        Windows { window: self.window, full_layers: self.full_layers.clone(), rotary: self.window_rotary() }
+    }
+
+    fn stack(&self, init: &Initializer) -> Stack {
+        let mut stack = self.block().shared_stack(self.n_own_layers(), self.n_layers, init);
+        if !self.first_norm {
+            stack.layers[0].self_attention_add_norm.norm = None;
+        }
+        stack
     }
 
     /// The biases of distances as positions of their own.
@@ -233,7 +319,16 @@ impl ModelSpec for BertConfig {
         }
         checks::probabilities(&[("dropout", self.dropout), ("attention_dropout", self.attention_dropout)])?;
         checks::heads(self.d_model, self.n_heads)?;
-        checks::attention(&self.block().attention, &self.positions)?;
+        let attention = self.block().attention;
+        checks::attention(&attention, &self.positions)?;
+        self.windows().validate(self.n_layers, &attention, &self.positions, self.window_theta)?;
+        let first_norm = [
+            (self.norm == NormPlacement::Post, "a norm before sub-layers: set norm = \"pre\""),
+            (self.n_layer_groups.is_some(), "a first layer of its own: leave out n_layer_groups"),
+        ];
+        if let Some((_, needs)) = first_norm.into_iter().find(|(lacks, _)| *lacks && !self.first_norm) {
+            return Err(ConfigError::Needs { key: "first_norm", needs });
+        }
         if let Some(buckets) = &self.relative_buckets {
             checks::buckets("relative_buckets", buckets)?;
             if !matches!(self.positions, PositionsConfig::Sinusoidal | PositionsConfig::Learned { .. }) {
@@ -251,22 +346,25 @@ impl ModelSpec for BertConfig {
     fn n_params(&self) -> usize {
         let block = self.block();
         let count = |there: bool, n_params: usize| if there { n_params } else { 0 };
-        let of_linear = |d_out| Linear::n_params(self.d_model, d_out, true);
+        let of_map = |d_in, d_out| Linear::n_params(d_in, d_out, self.bias);
+        let of_head = |d_out| Linear::n_params(self.d_model, d_out, true);
         let (width, shape) = (self.embedding_width(), self.positions_shape());
         (self.vocab_size + self.n_segments) * width
             + self.positions.n_params(shape)
             + self.norm_config(width).n_params()
-            + count(self.d_embedding.is_some(), Linear::n_params(width, self.d_model, true))
+            + count(self.d_embedding.is_some(), of_map(width, self.d_model))
             + self.distances().map_or(0, |distances| distances.n_params(shape))
             + self.n_own_layers() * block.n_params()
+            - count(!self.first_norm, block.norm.n_params())
             + block.n_final_norm_params()
-            + count(self.pooler, of_linear(self.d_model))
-            + count(self.masked_lm, of_linear(width) + self.norm_config(width).n_params() + self.vocab_size)
+            + count(self.pooler, of_map(self.d_model, self.d_model))
+            + count(self.pooler && self.pooler_norm, self.norm_config(self.d_model).n_params())
+            + count(self.masked_lm, of_map(self.d_model, width) + self.norm_config(width).n_params() + self.vocab_size)
             + count(self.has_projection(), self.vocab_size * width)
-            + count(self.next_sentence, of_linear(2))
-            + count(self.has_classifier(), of_linear(self.labels.len()))
-            + count(self.has_token_classifier(), of_linear(self.token_labels.len()))
-            + count(self.spans, of_linear(2))
+            + count(self.next_sentence, of_head(2))
+            + count(self.has_classifier(), of_head(self.labels.len()))
+            + count(self.has_token_classifier(), of_head(self.token_labels.len()))
+            + count(self.spans, of_head(2))
     }
 
     fn init_scheme(&self) -> InitScheme {
@@ -280,10 +378,11 @@ impl ModelSpec for BertConfig {
             positions: self.positions.init(shape, init),
             segments: (self.n_segments > 0).then(|| Embedding::unscaled(self.n_segments, width, init)),
             norm: self.norm_config(width).init(init),
-            embedding_map: self.d_embedding.map(|width| Linear::new(width, d_model, true, init)),
+            embedding_map: self.d_embedding.map(|width| Linear::new(width, d_model, self.bias, init)),
             relative_buckets: self.distances().map(|distances| distances.init(shape, init)),
-            encoder: self.block().shared_stack(self.n_own_layers(), self.n_layers, init),
-            pooler: self.pooler.then(|| Linear::new(d_model, d_model, true, init)),
+            encoder: self.stack(init),
+            pooler: self.pooler.then(|| Linear::new(d_model, d_model, self.bias, init)),
+            pooler_norm: (self.pooler && self.pooler_norm).then(|| self.norm_config(d_model).init(init)),
             masked_lm: self
                 .masked_lm
                 .then(|| MaskedLmHead::new(self.vocab_size, d_model, &self.norm_config(width), self.activation, init)),
@@ -296,7 +395,10 @@ impl ModelSpec for BertConfig {
             spans: self.spans.then(|| Linear::new(d_model, 2, true, init)),
             dropout: self.dropout,
             first_position: self.first_position,
+            windows: self.windows(),
             pooler_activation: self.pooler_activation,
+            pooler_input: self.pooler_input,
+            pooler_tokens: self.pooler_tokens,
         }
     }
 
@@ -320,7 +422,8 @@ impl ModelSpec for BertConfig {
     fn forward_flops_per_token(&self, len: usize) -> usize {
         let block = self.block();
         let map = self.d_embedding.map_or(0, |width| width * self.d_model);
-        2 * (map + self.n_layers * (block.weight_products(1) + block.attention_products(len)))
+        let keys = self.windows().keys_seen(self.n_layers, len, |window| 2 * window - 1);
+        2 * (map + self.n_layers * block.weight_products(1) + block.attention_products(keys))
     }
 
     fn describe(&self) -> String {

@@ -1,4 +1,4 @@
-//! The head that guesses hidden tokens, and the pooler's function.
+//! The head that guesses hidden tokens, and the pooler.
 
 use attentive_attention::{Activation, Initializer, Linear, Norm, NormConfig};
 use attentive_backend::ops;
@@ -23,7 +23,7 @@ pub struct MaskedLmHead {
 }
 
 impl MaskedLmHead {
-    /// For vectors of width `d_model`, and embeddings of the width that `norm` has.
+    /// For vectors of width `d_model`, and embeddings of the width that `norm` has; the dense layer has a bias as the norm has.
     pub(crate) fn new(
         vocab_size: usize,
         d_model: usize,
@@ -32,7 +32,7 @@ impl MaskedLmHead {
         init: &Initializer,
     ) -> Self {
         Self {
-            dense: Linear::new(d_model, norm.d_model, true, init),
+            dense: Linear::new(d_model, norm.d_model, norm.bias, init),
             norm: norm.init(init),
             bias: init.zeros([vocab_size]),
             activation,
@@ -55,7 +55,7 @@ pub enum PoolerActivation {
     Tanh,
     /// DistilBERT's.
     Relu,
-    /// ELECTRA's.
+    /// ELECTRA's and ModernBERT's.
     Gelu,
 }
 
@@ -72,5 +72,48 @@ impl PoolerActivation {
     /// Whether it is the one where nothing is said.
     pub(crate) fn is_default(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+/// What the pooler reads of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum PoolerInput {
+    /// The first token's vector, as in BERT (Devlin et al. 2019, §3).
+    #[default]
+    First,
+    /// The mean of all tokens' vectors.
+    Mean,
+}
+
+impl PoolerInput {
+    /// Whether it is the one where nothing is said.
+    pub(crate) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The pooler, as heads use it: a map, its function, and a norm where there is one.
+#[derive(Debug, Clone, Copy)]
+pub struct Pooler<'a> {
+    /// `d_model` to `d_model`.
+    pub map: &'a Linear,
+    /// Function after the map.
+    pub activation: PoolerActivation,
+    /// Norm of the function's output.
+    pub norm: Option<&'a Norm>,
+    /// Whether heads of tokens and of answers read its output for each token, and not the token's vector.
+    pub of_tokens: bool,
+}
+
+impl Pooler<'_> {
+    /// `[n, d_model]` to the same shape.
+    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        let x = self.activation.forward(self.map.forward(x));
+        match self.norm {
+            Some(norm) => norm.forward(x),
+            None => x,
+        }
     }
 }

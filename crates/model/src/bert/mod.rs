@@ -1,5 +1,5 @@
 //! The encoder alone: BERT (Devlin et al. 2019) and its kin: RoBERTa (Liu et al. 2019), DistilBERT (Sanh et al. 2019),
-//! ALBERT (Lan et al. 2020), ELECTRA (Clark et al. 2020) and MPNet (Song et al. 2020).
+//! ALBERT (Lan et al. 2020), ELECTRA (Clark et al. 2020), MPNet (Song et al. 2020) and ModernBERT (Warner et al. 2024).
 
 mod config;
 mod heads;
@@ -7,7 +7,7 @@ mod objective;
 mod presets;
 
 pub use config::BertConfig;
-pub use heads::{MaskedLmHead, PoolerActivation};
+pub use heads::{MaskedLmHead, Pooler, PoolerActivation, PoolerInput};
 pub use objective::{ClassificationObjective, MaskedLmObjective};
 
 use attentive_attention::{Dropout, Embedding, Linear, Mask, Norm, Positions};
@@ -15,12 +15,13 @@ use attentive_backend::ops;
 use attentive_core::{TokenId, TokenMatrix};
 use burn::{
     module::Module,
-    tensor::{Device, Tensor},
+    tensor::{Device, Tensor, TensorData},
 };
 
 use crate::{
     EncoderModel, Encoding, Heads, Stack,
     tokens::{segment_tensor, token_tensor},
+    windows::Windows,
 };
 
 /// A stack of bidirectional self-attention over tokens, segments and positions, with heads on it.
@@ -28,13 +29,13 @@ use crate::{
 /// ```
 /// use attentive_backend::BackendKind;
 /// use attentive_core::TokenMatrix;
-/// use attentive_model::{BertConfig, ModelSpec};
+/// use attentive_model::{BertConfig, EncoderModel, ModelSpec};
 ///
 /// let device = BackendKind::Flex.device()?;
 /// let model = BertConfig::bert_like(50, 16, [2, 2, 8]).init(&device, 1)?;
-/// let hidden = model.forward(&TokenMatrix::from_rows(&[[2, 7, 4, 3]], 0, 0), &[0; 4], None);
-/// assert_eq!(hidden.dims(), [1, 4, 8]);
-/// assert_eq!(model.pool(hidden).unwrap().dims(), [1, 8]);
+/// let encoding = model.encode(&TokenMatrix::from_rows(&[[2, 7, 4, 3]], 0, 0), &[0; 4], None);
+/// assert_eq!(encoding.hidden.dims(), [1, 4, 8]);
+/// assert_eq!(model.pooled(&encoding).unwrap().dims(), [1, 8]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Module, Debug)]
@@ -55,6 +56,8 @@ pub struct Bert {
     pub encoder: Stack,
     /// Makes one vector of a sequence.
     pub pooler: Option<Linear>,
+    /// Norm of the pooler's output.
+    pub pooler_norm: Option<Norm>,
     /// Guesses hidden tokens.
     pub masked_lm: Option<MaskedLmHead>,
     /// The projection that guesses hidden tokens, if it is not the embeddings.
@@ -72,7 +75,13 @@ pub struct Bert {
     #[module(skip)]
     first_position: usize,
     #[module(skip)]
+    windows: Windows,
+    #[module(skip)]
     pooler_activation: PoolerActivation,
+    #[module(skip)]
+    pooler_input: PoolerInput,
+    #[module(skip)]
+    pooler_tokens: bool,
 }
 
 impl Bert {
@@ -101,14 +110,7 @@ impl Bert {
         };
         let mask = Mask::padding(tokens.lengths(), seq, &device);
         let distances = self.relative_buckets.as_ref().unwrap_or(&self.positions);
-        self.encoder.forward(x, &distances.context(mask, 0, seq, &device), pass)
-    }
-
-    /// `tanh(W h₀ + b)` of the first token's vector (Devlin et al. 2019, §3, `C`), or with the configuration's function in
-    /// the place of tanh, if there is a pooler:
-    /// `[rows, seq, d_model]` to `[rows, d_model]`.
-    pub fn pool(&self, hidden: Tensor<3>) -> Option<Tensor<2>> {
-        self.pooled(&encoding(hidden))
+        self.encoder.forward(x, &self.windows.sight(distances, &mask, 0, seq, &device), pass)
     }
 
     /// Scores of every token, if there is a head for them: `[..., d_model]` to `[..., vocab]`.
@@ -117,21 +119,36 @@ impl Bert {
         Some(ops::linear(head.transform(hidden), self.projection().transpose(), Some(head.bias.val())))
     }
 
-    /// Scores of every class, if there is a classifier: `[rows, seq, d_model]` to `[rows, labels]`.
-    pub fn label_logits(&self, hidden: Tensor<3>, pass: Option<&Dropout>) -> Option<Tensor<2>> {
-        self.label_scores(&encoding(hidden), pass)
+    /// What the pooler reads of rows that have these lengths: `[rows, seq, d_model]` to `[rows, d_model]`.
+    fn represent(&self, hidden: Tensor<3>, lengths: &[usize]) -> Tensor<2> {
+        let [rows, seq, d_model] = hidden.dims();
+        let vectors = match self.pooler_input {
+            PoolerInput::First => hidden.narrow(1, 0, 1),
+            PoolerInput::Mean => {
+                // What is padding has no weight: `[rows, 1, seq]`.
+                let weight = |len: usize| (0..seq).map(move |at| if at < len { 1.0 / len as f32 } else { 0.0 });
+                let weights: Vec<f32> = lengths.iter().copied().flat_map(weight).collect();
+                Tensor::from_data(TensorData::new(weights, [rows, 1, seq]), &hidden.device()).matmul(hidden)
+            }
+        };
+        vectors.reshape([rows, d_model])
     }
 }
 
 impl EncoderModel for Bert {
     fn encode(&self, tokens: &TokenMatrix, segments: &[u8], pass: Option<&Dropout>) -> Encoding {
-        encoding(self.forward(tokens, segments, pass))
+        let hidden = self.forward(tokens, segments, pass);
+        Encoding { cls: self.represent(hidden.clone(), tokens.lengths()), hidden }
     }
 
     fn heads(&self) -> Heads<'_> {
         Heads {
-            pooler: self.pooler.as_ref(),
-            pooler_activation: self.pooler_activation,
+            pooler: self.pooler.as_ref().map(|map| Pooler {
+                map,
+                activation: self.pooler_activation,
+                norm: self.pooler_norm.as_ref(),
+                of_tokens: self.pooler_tokens,
+            }),
             masked_lm: self.masked_lm.as_ref(),
             next_sentence: self.next_sentence.as_ref(),
             classifier: self.classifier.as_ref(),
@@ -156,10 +173,4 @@ impl EncoderModel for Bert {
     fn device(&self) -> Device {
         self.embedding.weight.device()
     }
-}
-
-/// The first token's vector represents the row.
-fn encoding(hidden: Tensor<3>) -> Encoding {
-    let [rows, _, d_model] = hidden.dims();
-    Encoding { cls: hidden.clone().narrow(1, 0, 1).reshape([rows, d_model]), hidden }
 }

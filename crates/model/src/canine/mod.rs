@@ -17,7 +17,11 @@ use burn::{
     tensor::{Device, Tensor},
 };
 
-use crate::{EncoderModel, Encoding, Heads, PoolerActivation, Stack, bert::MaskedLmHead, tokens::segment_tensor};
+use crate::{
+    EncoderModel, Encoding, Heads, PoolerActivation, Stack,
+    bert::{MaskedLmHead, Pooler},
+    tokens::segment_tensor,
+};
 use downsample::n_molecules;
 
 /// Hashed embeddings of characters, a local layer, a deep stack over a quarter of the positions, and a last layer over all
@@ -140,8 +144,12 @@ impl EncoderModel for Canine {
 
     fn heads(&self) -> Heads<'_> {
         Heads {
-            pooler: self.pooler.as_ref(),
-            pooler_activation: PoolerActivation::Tanh,
+            pooler: self.pooler.as_ref().map(|map| Pooler {
+                map,
+                activation: PoolerActivation::Tanh,
+                norm: None,
+                of_tokens: false,
+            }),
             masked_lm: self.masked_lm.as_ref(),
             next_sentence: self.next_sentence.as_ref(),
             classifier: self.classifier.as_ref(),
