@@ -123,6 +123,8 @@ families! {
     Electra = bert::ELECTRA, Encoder: "ELECTRA";
     /// `AlbertModel` of transformers, or the class with the model's heads.
     Albert = bert::ALBERT, Encoder: "ALBERT";
+    /// `ModernBertModel` of transformers, or the class with the model's head.
+    ModernBert = bert::MODERN_BERT, Encoder: "ModernBERT, gte-modernbert";
     /// `CanineModel` of transformers, or `CanineForSequenceClassification`.
     Canine = canine::FAMILY, Encoder: "CANINE-C and -S";
     /// `T5ForConditionalGeneration` of transformers.

@@ -197,6 +197,30 @@ impl Source {
         Ok(self.shape(one) == self.shape(other) && self.tensor(one)? == self.tensor(other)?)
     }
 
+    /// Whether the tensor `own`, a projection that config.json calls one with the `table` of embeddings, is that; a copy is left
+    /// out, and another is noted.
+    ///
+    /// # Errors
+    /// As [`Source::tensor`].
+    pub(crate) fn settle_projection(
+        &mut self,
+        own: &str,
+        table: &str,
+        notes: &mut Vec<String>,
+    ) -> Result<bool, InterchangeError> {
+        if !self.has(own) || !self.has(table) {
+            return Ok(true);
+        }
+        let is_copy = self.are_equal(own, table)?;
+        if is_copy {
+            self.drop(own);
+        } else {
+            let note = format!("{own} differs from the embeddings: it is used, although config.json calls them one");
+            notes.push(note);
+        }
+        Ok(is_copy)
+    }
+
     /// Adds a line to what is wrong.
     pub(crate) fn problem(&mut self, problem: String) {
         self.problems.push(problem);

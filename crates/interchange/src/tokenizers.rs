@@ -257,7 +257,7 @@ pub(crate) fn export_decoder(
     files::write(&folder.join(TOKENIZER), json.as_bytes())?;
     let name = |id: Option<TokenId>| id.and_then(|id| tokenizer.token(id));
     let config = json!({
-        "tokenizer_class": "PreTrainedTokenizerFast",
+        "tokenizer_class": FAST,
         "bos_token": name(specials.bos),
         "eos_token": name(specials.eos),
         "unk_token": name(specials.unk),
@@ -268,6 +268,8 @@ pub(crate) fn export_decoder(
     Ok(None)
 }
 
+/// The class of transformers that is what its `tokenizer.json` says.
+const FAST: &str = "PreTrainedTokenizerFast";
 /// Classes of transformers that take a vocabulary of their kind from a `tokenizer.json`.
 const OF_JSON: [&str; 3] = ["XLMRobertaTokenizer", "AlbertTokenizer", "MPNetTokenizer"];
 
@@ -308,6 +310,36 @@ pub(crate) fn export_encoder(
     files::write(&folder.join(MERGES), merges.as_bytes())?;
     files::write_json(&settings, &named(tokenizer, "RobertaTokenizer", max_len))?;
     Ok(None)
+}
+
+/// Writes a tokenizer of an encoder without segments as its own `tokenizer.json` where that is possible, with as many tokens
+/// between two texts as `separators` says, else as [`export_encoder`], whose errors and notes it has.
+pub(crate) fn export_framed(
+    folder: &Path,
+    tokenizer: &dyn Tokenizer,
+    max_len: Option<usize>,
+    separators: usize,
+) -> Result<Vec<String>, InterchangeError> {
+    let frame = attentive_bundle::frame_ids(tokenizer).map_or_else(
+        |_| Frame::default(),
+        |ids| Frame { before: vec![ids.begin], after: vec![ids.end], between: Some(vec![ids.end; separators]) },
+    );
+    let model = tokenizer.to_model().map(Model::unframed);
+    let Some(json) = model.and_then(|model| model.to_hugging_face_json(&frame)) else {
+        let note = export_encoder(folder, tokenizer, "BertTokenizer", max_len)?;
+        let of_class = "AutoTokenizer looks for a tokenizer.json beside this class of models: load the tokenizer by \
+                        BertTokenizer.from_pretrained";
+        let of_pairs = || format!("reading.separators is {separators}: BertTokenizer puts 1 between two texts");
+        let note = note.unwrap_or_else(|| of_class.to_owned());
+        return Ok([note].into_iter().chain((separators != 1).then(of_pairs)).collect());
+    };
+    attentive_tokenizer::save(tokenizer, &folder.join(OURS))?;
+    files::write(&folder.join(TOKENIZER), json.as_bytes())?;
+    let mut config = named(tokenizer, FAST, max_len);
+    // The class would give the model segments too.
+    config["model_input_names"] = json!(["input_ids", "attention_mask"]);
+    files::write_json(&folder.join(SETTINGS), &config)?;
+    Ok(Vec::new())
 }
 
 /// The settings of a tokenizer of this class, which name its special tokens.

@@ -8,7 +8,7 @@ use attentive_bundle::{BeamRules, Bundle, DecodingConfig, GenerationConfig};
 use attentive_decode::SamplingConfig;
 use attentive_interchange::{ExportConfig, Format, ImportConfig, export};
 use attentive_model::{
-    BertConfig, CanineConfig, FamilyVisitor, GptConfig, ModelConfig, ModelSpec, PoolerActivation, Role,
+    BertConfig, CanineConfig, FamilyVisitor, GptConfig, ModelConfig, ModelSpec, PoolerActivation, PoolerInput, Role,
     TransformerConfig, t5::T5Widths,
 };
 use attentive_testkit::named;
@@ -216,6 +216,42 @@ proptest! {
             ..BertConfig::bert_like(tokenizer.vocab_size(), 9, [n_layers, n_heads, d_model])
         };
         comes_back(&bundle(ModelConfig::Bert(config), tokenizer), format, true)?;
+    }
+
+    #[test]
+    fn modern_berts(
+        [n_layers, n_heads, half] in sizes(),
+        activation in activations(),
+        (head, window) in (0..5_usize, 1..9_usize),
+        [is_full, bias, is_mean, has_bytes, tie_projection] in any::<[bool; 5]>(),
+    ) {
+        let tokenizer = if has_bytes { byte_level() } else { words() };
+        let labels = |is_there: bool| if is_there { vec!["a".to_owned(), "b".to_owned()] } else { Vec::new() };
+        let masked_lm = head == 1;
+        let full_layers = if is_full && n_layers > 1 { vec![n_layers - 1] } else { Vec::new() };
+        let config = BertConfig {
+            attention_dropout: 0.25,
+            activation,
+            bias,
+            epsilon: 0.25,
+            window: Some(window),
+            full_layers,
+            init_std: 0.03125,
+            pooler: head > 1,
+            pooler_activation: match activation {
+                Activation::Relu if masked_lm => PoolerActivation::Relu,
+                _ if head > 1 => PoolerActivation::Tanh,
+                _ => PoolerActivation::Gelu,
+            },
+            pooler_input: if is_mean { PoolerInput::Mean } else { PoolerInput::First },
+            masked_lm,
+            labels: labels(head == 2),
+            token_labels: labels(head == 3),
+            spans: head == 4,
+            tie_projection: tie_projection || !masked_lm,
+            ..BertConfig::modern_bert_like(tokenizer.vocab_size(), 7, [n_layers, n_heads, 2 * half * n_heads])
+        };
+        comes_back(&bundle(ModelConfig::Bert(config), tokenizer), Format::ModernBert, true)?;
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod classes;
 mod config;
 mod dialect;
+mod modern;
 mod names;
 
 use std::{collections::BTreeMap, path::Path};
@@ -28,6 +29,8 @@ use crate::{
     source::Source,
     tokenizers,
 };
+
+pub(crate) use self::modern::FAMILY as MODERN_BERT;
 
 pub(crate) const BERT: Family = Family {
     name: "bert",

@@ -34,7 +34,7 @@ pub(super) fn slots(variant: Variant, config: &BertConfig, first_position: usize
 /// Every parameter by the names that BERT has, or that RoBERTa has for its heads.
 fn slots_of_bert(variant: Variant, config: &BertConfig, first_position: usize) -> Vec<Slot> {
     let (d, d_ff, width) = (config.d_model, config.d_ff, config.embedding_width());
-    let mut slots = Slots(Vec::new());
+    let mut slots = Slots::new(config.bias);
     slots.push("embedding.weight".into(), EMBEDDING.into(), Layout::same(&[config.vocab_size, width]));
     slots.push(
         "positions.weight".into(),
@@ -96,23 +96,69 @@ fn slots_of_bert(variant: Variant, config: &BertConfig, first_position: usize) -
     if config.next_sentence {
         slots.map("next_sentence", [d, 2], "cls.seq_relationship");
     }
-    slots.0
+    slots.into_slots()
 }
 
-struct Slots(Vec<Slot>);
+/// Parameters and their places.
+pub(super) struct Slots {
+    slots: Vec<Slot>,
+    /// Whether norms and maps have biases.
+    bias: bool,
+}
 
 impl Slots {
-    fn push(&mut self, ours: String, theirs: String, layout: Layout) {
-        self.0.push(Slot { ours, theirs, layout });
+    pub(super) fn new(bias: bool) -> Self {
+        Self { slots: Vec::new(), bias }
     }
 
-    fn norm(&mut self, ours: &str, width: usize, theirs: &str) {
+    /// Blocks of one tensor are next to each other.
+    pub(super) fn into_slots(self) -> Vec<Slot> {
+        let mut slots = self.slots;
+        slots.sort_by(|a, b| a.theirs.cmp(&b.theirs));
+        slots
+    }
+
+    pub(super) fn push(&mut self, ours: String, theirs: String, layout: Layout) {
+        self.slots.push(Slot { ours, theirs, layout });
+    }
+
+    pub(super) fn norm(&mut self, ours: &str, width: usize, theirs: &str) {
         self.push(format!("{ours}.gamma"), format!("{theirs}.weight"), Layout::same(&[width]));
-        self.push(format!("{ours}.beta"), format!("{theirs}.bias"), Layout::same(&[width]));
+        if self.bias {
+            self.push(format!("{ours}.beta"), format!("{theirs}.bias"), Layout::same(&[width]));
+        }
     }
 
-    fn map(&mut self, ours: &str, shape: [usize; 2], theirs: &str) {
+    pub(super) fn map(&mut self, ours: &str, shape: [usize; 2], theirs: &str) {
         self.push(format!("{ours}.weight"), format!("{theirs}.weight"), Layout::map(shape));
-        self.push(format!("{ours}.bias"), format!("{theirs}.bias"), Layout::same(&[shape[1]]));
+        if self.bias {
+            self.push(format!("{ours}.bias"), format!("{theirs}.bias"), Layout::same(&[shape[1]]));
+        }
+    }
+
+    /// A map that always has a bias.
+    pub(super) fn classifier(&mut self, ours: &str, shape: [usize; 2], theirs: &str) {
+        let bias = std::mem::replace(&mut self.bias, true);
+        self.map(ours, shape, theirs);
+        self.bias = bias;
+    }
+
+    /// Maps of one shape, which are one map there, their outputs one after another.
+    pub(super) fn parts<const N: usize>(
+        &mut self,
+        ours: &str,
+        parts: [&str; N],
+        [d_in, d_out]: [usize; 2],
+        theirs: &str,
+    ) {
+        let (rows, groups) = (N * d_out, [1, 0]);
+        for (idx, part) in parts.into_iter().enumerate() {
+            let weight = Layout::map_part([d_in, d_out], rows, idx * d_out, groups);
+            self.push(format!("{ours}.{part}.weight"), format!("{theirs}.weight"), weight);
+            if self.bias {
+                let bias = Layout::vector_part(d_out, rows, idx * d_out, groups);
+                self.push(format!("{ours}.{part}.bias"), format!("{theirs}.bias"), bias);
+            }
+        }
     }
 }

@@ -13,9 +13,9 @@ mod phi;
 mod phi3;
 mod qwen2;
 mod qwen3;
-mod rotary;
+pub(crate) mod rotary;
 mod starcoder2;
-mod windows;
+pub(crate) mod windows;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -26,6 +26,7 @@ use attentive_attention::{Activation, NormKind, PositionsConfig};
 use attentive_bundle::{Bundle, GenerationConfig};
 use attentive_model::{GptConfig, ModelSpec};
 use attentive_weights::Tensors;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -104,14 +105,8 @@ fn import<A: Architecture + ?Sized>(reader: &mut Reader<'_>) -> Result<Bundle, I
     source.drop_all(|name| BUFFERS.iter().any(|end| name.ends_with(end)));
     source.check_layers("num_hidden_layers", config.n_layers, &format!("{prefix}{}", names.layers))?;
     let (table, own) = (format!("{prefix}{}.weight", names.embedding), format!("{projection}weight"));
-    if config.tie_projection && source.has(&own) && source.has(&table) {
-        config.tie_projection = source.are_equal(&own, &table)?;
-        if config.tie_projection {
-            source.drop(&own);
-        } else {
-            let note = format!("{own} differs from the embeddings: it is used, although {CONFIG} calls them one");
-            reader.notes.push(note);
-        }
+    if config.tie_projection {
+        config.tie_projection = source.settle_projection(&own, &table, &mut reader.notes)?;
     }
     let mut params = source.take(names.slots(&config), &Order::SAME)?;
     reader.finish(source)?;
@@ -188,24 +183,26 @@ fn check_expressed<A: Architecture + ?Sized>(
     let problems = match keys.finish() {
         Err(InterchangeError::Unsupported { problems, .. }) => problems,
         Err(other) => return Err(other),
-        Ok(_) => {
-            let fields = |config: &GptConfig| match serde_json::to_value(config) {
-                Ok(Value::Object(fields)) => fields,
-                _ => Map::new(),
-            };
-            let (ours, read) = (fields(&normal(config)), fields(&normal(&read)));
-            let keys: BTreeSet<&String> = ours.keys().chain(read.keys()).collect();
-            let of = |fields: &Map<String, Value>, key: &str| {
-                fields.get(key).map_or_else(|| "not set".to_owned(), Value::to_string)
-            };
-            let differs = keys.into_iter().filter(|key| ours.get(*key) != read.get(*key));
-            differs.map(|key| format!("{key}: {} here, {} there", of(&ours, key), of(&read, key))).collect()
-        }
+        Ok(_) => differences(&normal(config), &normal(&read)),
     };
     match problems.is_empty() {
         true => Ok(()),
         false => Err(InterchangeError::Inexpressible { format: A::MODEL_TYPE, problems }),
     }
+}
+
+/// The settings in which a configuration of ours differs from what was read back.
+pub(crate) fn differences(ours: &impl Serialize, read: &impl Serialize) -> Vec<String> {
+    let fields = |config: Result<Value, serde_json::Error>| match config {
+        Ok(Value::Object(fields)) => fields,
+        _ => Map::new(),
+    };
+    let (ours, read) = (fields(serde_json::to_value(ours)), fields(serde_json::to_value(read)));
+    let keys: BTreeSet<&String> = ours.keys().chain(read.keys()).collect();
+    let of =
+        |fields: &Map<String, Value>, key: &str| fields.get(key).map_or_else(|| "not set".to_owned(), Value::to_string);
+    let differs = keys.into_iter().filter(|key| ours.get(*key) != read.get(*key));
+    differs.map(|key| format!("{key}: {} here, {} there", of(&ours, key), of(&read, key))).collect()
 }
 
 /// The same model with every choice spelled out, and without what has no effect in use.
@@ -271,7 +268,8 @@ fn read_llama_like(keys: &mut Keys<'_>, usual: &Usual) -> Result<GptConfig, Inte
         tie_projection: keys.get("tie_word_embeddings", usual.tied)?,
         ..GptConfig::llama_like(keys.need("vocab_size")?, d_ff, [n_layers, n_heads, d_model])
     };
-    let rotary::Positions { rotary, window_theta } = rotary::read(keys, config.head_dim(), usual.turned)?;
+    let rotary::Positions { rotary, window_theta } =
+        rotary::read(keys, config.head_dim(), usual.turned, &rotary::Bases::USUAL)?;
     Ok(GptConfig { positions: PositionsConfig::Rotary(rotary), window_theta, ..config })
 }
 
@@ -322,7 +320,7 @@ fn sizes(config: &GptConfig) -> Map<String, Value> {
 }
 
 /// Adds the members of an object.
-fn extend(settings: &mut Map<String, Value>, more: Value) {
+pub(crate) fn extend(settings: &mut Map<String, Value>, more: Value) {
     if let Value::Object(more) = more {
         settings.extend(more);
     }

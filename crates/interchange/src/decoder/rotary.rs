@@ -19,15 +19,30 @@ pub(crate) struct Positions {
     pub(crate) window_theta: Option<f64>,
 }
 
+/// Bases of frequencies: the names of files before version 5, and what counts where nothing is said.
+pub(crate) struct Bases {
+    pub(crate) key: &'static str,
+    pub(crate) usual: f64,
+    /// Of layers with a window.
+    pub(crate) window_key: &'static str,
+    pub(crate) window_usual: Option<f64>,
+}
+
+impl Bases {
+    /// Those of decoders.
+    pub(crate) const USUAL: Self =
+        Self { key: "rope_theta", usual: 10_000.0, window_key: "rope_local_base_freq", window_usual: None };
+}
+
 /// Reads the rotary positions of heads of width `d_k`, of which `share` are turned where nothing says how many.
 ///
 /// # Errors
 /// As [`Keys::find`].
-pub(crate) fn read(keys: &mut Keys<'_>, d_k: usize, share: f64) -> Result<Positions, InterchangeError> {
+pub(crate) fn read(keys: &mut Keys<'_>, d_k: usize, share: f64, bases: &Bases) -> Result<Positions, InterchangeError> {
     let context = keys.find::<usize>("max_position_embeddings")?;
     let old_base = keys.find::<f64>("rotary_emb_base")?;
-    let base = keys.find("rope_theta")?.or(old_base).unwrap_or(Rotary::default().theta);
-    let local = keys.find::<f64>("rope_local_base_freq")?;
+    let base = keys.find(bases.key)?.or(old_base).unwrap_or(bases.usual);
+    let local = keys.find::<f64>(bases.window_key)?.or(bases.window_usual);
     let mut of_all: Map<String, Value> = keys.get("rope_scaling", Map::new())?;
     of_all.extend(keys.get("rope_parameters", Map::new())?);
     let mut window_theta = local;

@@ -20,6 +20,19 @@ pub(crate) fn read(
     is_full: impl Fn(usize) -> bool,
 ) -> Result<Windows, InterchangeError> {
     let window = keys.find("sliding_window")?;
+    of_types(keys, window, n_layers, is_full)
+}
+
+/// Reads `layer_types` of a model with this window; as [`read`].
+///
+/// # Errors
+/// As [`Keys::find`].
+pub(crate) fn of_types(
+    keys: &mut Keys<'_>,
+    window: Option<usize>,
+    n_layers: usize,
+    is_full: impl Fn(usize) -> bool,
+) -> Result<Windows, InterchangeError> {
     let types: Option<Vec<String>> = keys.find("layer_types")?;
     let mut full_layers: Vec<usize> = (0..n_layers).filter(|&layer| is_full(layer)).collect();
     if let Some(types) = types {

@@ -1,0 +1,318 @@
+//! ModernBERT in and out against transformers (`tests/golden/generate_modern.py`); rows are longer than windows.
+
+use std::{fs, path::Path};
+
+use attentive_attention::{NormPlacement, PositionsConfig};
+use attentive_backend::{BackendKind, Device};
+use attentive_bundle::{AnswerConfig, Bundle, EmbeddingConfig, TaggingConfig, TextEncoder};
+use attentive_core::{Encoder, EncoderInput, TokenMatrix};
+use attentive_engine::{CpuBert, WeightFormat};
+use attentive_interchange::{ExportConfig, Format, ImportConfig, Imported, InterchangeError, export};
+use attentive_model::{BertConfig, EncoderModel, ModelConfig, PoolerActivation, PoolerInput};
+use attentive_testkit::{Area, Comparison, Golden};
+use burn::tensor::Tensor;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// How far a score or a vector may be from the other system's.
+const ALLOWED: f64 = 1e-4;
+const FOLDERS: [&str; 6] = [
+    "modernbert-masked-lm",
+    "modernbert-untied",
+    "modernbert-classification",
+    "modernbert-tags",
+    "modernbert-answers",
+    "modernbert-model",
+];
+
+fn golden() -> Golden {
+    Golden::of(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn comparison(what: String, allowed: f64) -> Comparison {
+    Comparison::new(Area::Weights, what, format!("transformers {}", golden().version("transformers")), allowed)
+}
+
+fn case(name: &str) -> Value {
+    golden().cases(&format!("{name}/outputs.json")).remove(0)
+}
+
+fn field<T: for<'de> Deserialize<'de>>(case: &Value, name: &str) -> T {
+    T::deserialize(&case[name]).unwrap()
+}
+
+fn read(folder: &Path) -> Result<Imported, InterchangeError> {
+    attentive_interchange::import(folder, &ImportConfig::default())
+}
+
+fn import(name: &str) -> Bundle {
+    let Imported { bundle, notes, .. } = read(&golden().path(name)).unwrap();
+    assert_eq!(notes, [""; 0], "{name}");
+    bundle
+}
+
+fn config_of(name: &str) -> BertConfig {
+    import(name).spec::<BertConfig>().unwrap()
+}
+
+type Outputs = Vec<(&'static str, Vec<f32>)>;
+
+fn present(outputs: [(&'static str, Option<Vec<f32>>); 5]) -> Outputs {
+    outputs.into_iter().filter_map(|(name, values)| Some((name, values?))).collect()
+}
+
+/// Everything that a model computes of a case's rows on tensors, by the names of the case.
+fn on_tensors(bundle: &Bundle, case: &Value, device: &Device) -> Outputs {
+    fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+        tensor.into_data().try_into_vec().unwrap()
+    }
+    let model = bundle.model::<BertConfig>(device).unwrap();
+    let rows: Vec<Vec<u32>> = field(case, "rows");
+    let segments = field::<Vec<Vec<u8>>>(case, "segments").concat();
+    let n_cols = segments.len() / rows.len();
+    let encoding = model.encode(&TokenMatrix::from_rows(&rows, 0, 0), &segments, None);
+    let places =
+        rows.iter().enumerate().flat_map(|(at, row)| (0..row.len()).map(move |col| (at * n_cols + col) as u32));
+    let used = encoding.at(&places.collect::<Vec<u32>>());
+    present([
+        ("hidden", Some(values(used.clone()))),
+        ("tokens", model.token_logits(used.clone()).map(values)),
+        ("labels", model.label_scores(&encoding, None).map(values)),
+        ("tags", model.token_label_scores(used.clone(), None).map(values)),
+        ("spans", model.span_scores(used).map(values)),
+    ])
+}
+
+/// The same, packed.
+fn packed(bundle: &Bundle, case: &Value) -> Outputs {
+    let model = CpuBert::new(&bundle.spec::<BertConfig>().unwrap(), &bundle.params, WeightFormat::F32).unwrap();
+    let rows: Vec<Vec<u32>> = field(case, "rows");
+    let rows: Vec<EncoderInput<'_>> = rows.iter().map(|row| EncoderInput::from(&row[..])).collect();
+    let encoded = model.encode(&rows).unwrap();
+    let hidden: Vec<f32> = encoded.texts().flatten().copied().collect();
+    present([
+        ("tokens", model.token_scores(&hidden).map(Result::unwrap)),
+        ("labels", model.label_scores(&encoded).map(Result::unwrap)),
+        ("tags", model.token_label_scores(&hidden).map(Result::unwrap)),
+        ("spans", model.span_scores(&hidden).map(Result::unwrap)),
+        ("hidden", Some(hidden)),
+    ])
+}
+
+/// Holds everything that was found against what is expected.
+fn compare(comparison: &mut Comparison, name: &str, case: &Value, found: &Outputs) {
+    let expected = case["tensors"].as_object().unwrap();
+    assert_eq!(found.len(), expected.len(), "{name}");
+    for (tensor, found) in found {
+        let expected = Golden::tensor(case, tensor);
+        assert_eq!(found.len(), expected.len(), "{name}: {tensor}");
+        let error = found.iter().zip(&expected).map(|(&a, e)| (f64::from(a) - e).abs()).fold(0.0, f64::max);
+        comparison.case(format!("{name}: {tensor}"), error);
+    }
+}
+
+#[test]
+fn models_that_are_read_compute_what_transformers_computes() {
+    for kind in [BackendKind::Flex, BackendKind::NdArray] {
+        let mut comparison = comparison(format!("vectors and scores of ModernBERTs read, {kind}"), ALLOWED);
+        for name in FOLDERS {
+            let case = case(name);
+            compare(&mut comparison, name, &case, &on_tensors(&import(name), &case, &kind.device().unwrap()));
+        }
+        comparison.report();
+    }
+    let mut comparison = comparison("vectors and scores of ModernBERTs read, packed".into(), ALLOWED);
+    for name in FOLDERS {
+        let case = case(name);
+        compare(&mut comparison, name, &case, &packed(&import(name), &case));
+    }
+    comparison.report();
+}
+
+#[test]
+fn tokens_are_those_of_transformers() {
+    let mut comparison = comparison("ids of the tokenizers of ModernBERTs read".into(), 0.0);
+    for name in FOLDERS {
+        let (bundle, case) = (import(name), case(name));
+        for (text, ids) in field::<Vec<String>>(&case, "texts").iter().zip(field::<Vec<Vec<u32>>>(&case, "ids")) {
+            comparison.equal(format!("{name}: {text:?}"), &bundle.tokenizer().unwrap().encode(text), &ids);
+        }
+    }
+    comparison.report();
+}
+
+#[test]
+fn models_are_written_as_transformers_writes_them() {
+    let device = BackendKind::Flex.device().unwrap();
+    let mut weights = comparison("weights of ModernBERTs written".into(), 0.0);
+    let mut again_read = comparison("vectors and scores of ModernBERTs written and read".into(), ALLOWED);
+    for name in FOLDERS {
+        let (original, bundle, folder) = (golden().path(name), import(name), tempfile::tempdir().unwrap());
+        let options = ExportConfig { max_len: 32, ..ExportConfig::default() };
+        let notes = export(&bundle, Format::ModernBert, &options, folder.path()).unwrap();
+        // Those with a `vocab.txt` tell how it is loaded.
+        let n_notes = usize::from(!folder.path().join("tokenizer.json").is_file());
+        assert_eq!(
+            notes.iter().filter(|note| note.contains("BertTokenizer.from_pretrained")).count(),
+            n_notes,
+            "{name}"
+        );
+        assert_eq!(notes.len(), n_notes, "{name}");
+        let json = |folder: &Path, file: &str| -> Value {
+            serde_json::from_slice(&fs::read(folder.join(file)).unwrap()).unwrap()
+        };
+        let (mut written, mut expected) = (json(folder.path(), "config.json"), json(&original, "config.json"));
+        // Half of a window counts, and versions before 5 have other names.
+        written["local_attention"] = json!(2 * (written["local_attention"].as_u64().unwrap() / 2));
+        expected["local_attention"] = json!(2 * (expected["local_attention"].as_u64().unwrap() / 2));
+        let renamed = ["layer_types", "rope_parameters"];
+        for (key, value) in written.as_object().unwrap() {
+            if expected.get("global_rope_theta").is_none() || !renamed.contains(&key.as_str()) {
+                assert_eq!(*value, expected[key], "{name}: {key}");
+            }
+        }
+        let tensors = |folder: &Path| attentive_weights::read(&folder.join("model.safetensors")).unwrap();
+        let (written, expected) = (tensors(folder.path()), tensors(&original));
+        assert_eq!(written.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
+        for (tensor, values) in &expected {
+            weights.equal(format!("{name}: {tensor}"), &written[tensor], values);
+        }
+        fs::remove_file(folder.path().join("attentive_tokenizer.json")).unwrap();
+        let Imported { bundle: again, notes, .. } = read(folder.path()).unwrap();
+        assert_eq!(notes, [""; 0], "{name}");
+        assert_eq!((&again.model, &again.params), (&bundle.model, &bundle.params), "{name}");
+        assert_eq!(again.reading, bundle.reading, "{name}");
+        let (ours, theirs, case) = (again.tokenizer().unwrap(), bundle.tokenizer().unwrap(), case(name));
+        assert_eq!(ours.specials(), theirs.specials(), "{name}");
+        for text in field::<Vec<String>>(&case, "texts") {
+            assert_eq!(ours.encode(&text), theirs.encode(&text), "{name}");
+        }
+        compare(&mut again_read, name, &case, &on_tensors(&again, &case, &device));
+    }
+    weights.report();
+    again_read.report();
+}
+
+#[test]
+fn what_is_read_fills_embeds_classifies_tags_and_answers() {
+    let device = BackendKind::Flex.device().unwrap();
+    for name in FOLDERS {
+        let bundle = import(name);
+        let encoder = TextEncoder::from_bundle(&bundle, &device, None).unwrap();
+        assert_eq!(encoder.embed("an end", &EmbeddingConfig::default()).unwrap().len(), 8, "{name}");
+        match name {
+            "modernbert-masked-lm" => assert_eq!(encoder.fill("the [MASK] was", 3).unwrap()[0].len(), 3),
+            "modernbert-classification" => assert_eq!(encoder.classify("an end").unwrap().len(), 3),
+            "modernbert-tags" => {
+                let how = TaggingConfig { outside: true, ..TaggingConfig::default() };
+                assert!(!encoder.tag("an end", how).unwrap().is_empty());
+            }
+            "modernbert-answers" => {
+                let answers = encoder.answer("wide?", "an end", &AnswerConfig::default()).unwrap();
+                assert!("an end".contains(&answers[0].text));
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn settings_are_those_of_the_file() {
+    let masked_lm = config_of("modernbert-masked-lm");
+    assert_eq!((masked_lm.window, &masked_lm.full_layers[..]), (Some(3), &[0, 3][..]));
+    assert_eq!(masked_lm.positions, PositionsConfig::rotary(160_000.0));
+    assert_eq!(masked_lm.window_theta, Some(10_000.0));
+    assert_eq!([masked_lm.bias, masked_lm.first_norm, masked_lm.pooler], [false; 3]);
+    let classifier = config_of("modernbert-classification");
+    assert_eq!((classifier.pooler_input, classifier.labels.len()), (PoolerInput::Mean, 3));
+    let tags = config_of("modernbert-tags");
+    assert_eq!((tags.bias, tags.window, tags.token_labels.len()), (true, Some(3), 3));
+    let answers = config_of("modernbert-answers");
+    assert_eq!((answers.pooler_activation, answers.full_layers), (PoolerActivation::Relu, vec![1, 2]));
+    assert_eq!(config_of("modernbert-model").full_layers, [0, 2, 4]);
+    // Without any such layer, there is no window.
+    let full = changed("modernbert-model", json!({ "global_attn_every_n_layers": 1 }));
+    let full = read(full.path()).unwrap().bundle.spec::<BertConfig>().unwrap();
+    assert_eq!((full.window, full.full_layers.len(), full.window_theta), (None, 0, None));
+}
+
+/// A folder in which settings of `config.json` are others.
+fn changed(name: &str, changes: Value) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(golden().path(name)).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
+    }
+    let path = folder.path().join("config.json");
+    let mut config: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    for (key, value) in changes.as_object().unwrap() {
+        config[key] = value.clone();
+    }
+    fs::write(path, config.to_string()).unwrap();
+    folder
+}
+
+#[track_caller]
+fn says(error: Result<impl Sized, InterchangeError>, parts: &[&str]) {
+    let message = error.err().expect("an error").to_string();
+    for part in parts {
+        assert!(message.contains(part), "{part:?} is not in: {message}");
+    }
+}
+
+#[test]
+fn what_can_not_be_read_is_named() {
+    let refused = [
+        ("modernbert-model", json!({ "norm_bias": true }), "norm_bias is true, attention_bias false"),
+        ("modernbert-masked-lm", json!({ "decoder_bias": false }), "decoder_bias is false"),
+        ("modernbert-masked-lm", json!({ "classifier_activation": "relu" }), "classifier_activation is \"relu\""),
+        ("modernbert-answers", json!({ "classifier_activation": "silu" }), "classifier_activation is \"silu\""),
+        ("modernbert-classification", json!({ "classifier_pooling": "max" }), "classifier_pooling is \"max\""),
+        ("modernbert-classification", json!({ "problem_type": "multi_label_classification" }), "problem_type"),
+        ("modernbert-model", json!({ "architectures": ["ModernBertForMultipleChoice"] }), "ModernBertForMaskedLM"),
+        (
+            "modernbert-model",
+            json!({ "rope_scaling": { "rope_type": "linear", "factor": 2.0 } }),
+            "rope_scaling is set",
+        ),
+        ("modernbert-masked-lm", json!({ "layer_types": ["full_attention"] }), "layer_types has 1 layers of 5"),
+        ("modernbert-model", json!({ "num_hidden_layers": 6 }), "num_hidden_layers is 6"),
+    ];
+    for (name, changes, part) in refused {
+        says(read(changed(name, changes).path()), &[part]);
+    }
+    let notes = read(changed("modernbert-model", json!({ "hidden_act": "relu" })).path()).unwrap().notes;
+    assert_eq!(notes, ["config.json: not followed here: hidden_act = \"relu\""]);
+}
+
+#[test]
+fn what_a_format_lacks_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let refuses = |name: &str, change: &dyn Fn(&mut BertConfig), format: Format, parts: &[&str]| {
+        let mut bundle = import(name);
+        let mut config = bundle.spec::<BertConfig>().unwrap();
+        change(&mut config);
+        bundle.model = ModelConfig::from(config);
+        says(export(&bundle, format, &ExportConfig::default(), folder.path()), parts);
+    };
+    let same = |_: &mut BertConfig| ();
+    refuses(
+        "modernbert-classification",
+        &same,
+        Format::Bert,
+        &["bias: ", "gated: ", "window: ", "pooler_norm, ", "post-norm"],
+    );
+    let modern = Format::ModernBert;
+    refuses(
+        "modernbert-model",
+        &|config| config.norm = NormPlacement::Both,
+        modern,
+        &["norm: \"both\" here, \"pre\" there"],
+    );
+    refuses("modernbert-model", &|config| config.first_norm = true, modern, &["first_norm: not set here, false there"]);
+    refuses("modernbert-model", &|config| config.gated = false, modern, &["gated"]);
+    refuses("modernbert-model", &|config| config.n_segments = 2, modern, &["n_segments: 2 here, 0 there"]);
+    refuses("modernbert-masked-lm", &|config| config.spans = true, modern, &["spans: true here"]);
+    refuses("modernbert-answers", &|config| config.pooler_norm = false, modern, &["pooler_norm"]);
+    refuses("bert-model", &same, modern, &["gated: not set here", "positions: ", "norm: "]);
+}
