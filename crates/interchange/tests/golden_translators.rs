@@ -333,7 +333,7 @@ fn what_files_of_marian_ask_for_is_followed_or_refused() {
             "[\"n\", \"an\", \"\"] without dropout",
         ),
         (
-            Box::new(with_options("transformer-postprocess-emb: d", "transformer-postprocess-emb: n")),
+            Box::new(with_options("transformer-postprocess-emb: d", "transformer-postprocess-emb: a")),
             "transformer-postprocess-emb has",
         ),
         (Box::new(with_options("right-left: false", "right-left: true ")), "right-left is \"true\""),
@@ -378,4 +378,22 @@ fn a_model_is_found_by_its_own_name_and_without_a_decoder() {
     let Imported { bundle, notes, .. } = read(&folder.path().join("another.npz")).unwrap();
     assert_eq!((bundle.params, bundle.decoding.beam), (whole.params, DecodingConfig::default().beam));
     assert!(notes.len() == 2 && notes[0].contains("the rest is unknown"), "{notes:?}");
+}
+
+#[test]
+fn norms_of_embeddings_and_fairseq_s_sinusoids_come_back_from_ctranslate2() {
+    for name in ["bart", "m2m100"] {
+        let bundle = read(&golden().path(name)).unwrap().bundle;
+        let config = |bundle: &Bundle| bundle.model.spec::<TransformerConfig>().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let max_len = bundle.model.max_len().unwrap_or(16);
+        let options = ExportConfig { max_len, ..ExportConfig::default() };
+        export(&bundle, Format::CTranslate2, &options, folder.path()).unwrap();
+        let again = read(folder.path()).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(again.notes.iter().all(|note| note.contains("rows that no token has")), "{:?}", again.notes);
+        assert_eq!(again.bundle.params, bundle.params, "{name}");
+        let expected = TransformerConfig { dropout: config(&again.bundle).dropout, ..config(&bundle) };
+        let expected = TransformerConfig { attention_dropout: 0.0, activation_dropout: 0.0, ..expected };
+        assert_eq!(config(&again.bundle), expected, "{name}");
+    }
 }

@@ -42,6 +42,10 @@ pub(super) fn slots(config: &TransformerConfig, projection: &str) -> Vec<Slot> {
         if config.norm == NormPlacement::Pre {
             slots.norm(&format!("{stack}.norm"), &format!("{stack}_top"), "");
         }
+        if config.embedding_norm {
+            let side = if stack == "encoder" { "source" } else { "target" };
+            slots.norm(&format!("{side}_norm"), &format!("{stack}_emb"), "_pre");
+        }
     }
     slots.slots
 }

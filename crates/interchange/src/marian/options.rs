@@ -152,8 +152,9 @@ impl<'a> Options<'a> {
             return Err(InterchangeError::Unsupported { path: self.path.to_owned(), problems: self.problems });
         }
         let embedding_steps = self.steps("transformer-postprocess-emb");
-        if !embedding_steps.is_empty() {
-            self.problems.push(format!("transformer-postprocess-emb has {embedding_steps:?}; there is \"d\", dropout"));
+        if !["", "n"].contains(&embedding_steps.as_str()) {
+            self.problems
+                .push(format!("transformer-postprocess-emb has {embedding_steps:?}; there are \"d\" and \"n\""));
         }
         let config = TransformerConfig {
             d_model: self.size("dim-emb"),
@@ -164,6 +165,7 @@ impl<'a> Options<'a> {
             activation: self.activation(),
             norm: self.norm(),
             epsilon: EPSILON,
+            embedding_norm: embedding_steps == "n",
             ..TransformerConfig::base(1)
         };
         if self.take("ulr").is_some_and(|value| value != "false") {

@@ -104,6 +104,7 @@ def weights(options: dict, sizes: list) -> dict:
             norm(f"{stack}_l{n}_ffn_ffn", end)
         if pre:
             norm(f"{stack}_top", "")
+            norm(f"{stack}_emb", "_pre")
     return tensors
 
 
@@ -130,7 +131,7 @@ def marian(folder: Path, pre: bool, separate: bool, compressed: bool) -> None:
     if pre:
         options |= {
             "transformer-preprocess": "n", "transformer-postprocess": "da", "transformer-postprocess-top": "n",
-            "transformer-ffn-activation": "relu",
+            "transformer-ffn-activation": "relu", "transformer-postprocess-emb": "nd",
         }  # fmt: skip
     text = "".join(option(key, options[key]) for key in sorted(options))
     tensors = weights(options, [len(of_sources), len(of_targets)])
