@@ -161,7 +161,7 @@ fn every_field_is_followed() {
     };
     let fields = [&whole, &modern].map(|config| serde_json::to_value(config).unwrap());
     let fields: serde_json::Map<_, _> =
-        fields.iter().filter_map(serde_json::Value::as_object).cloned().flatten().collect();
+        fields.into_iter().filter_map(|fields| fields.as_object().cloned()).flatten().collect();
     let mut names: Vec<&str> = fields.keys().map(String::as_str).collect();
     names.sort_unstable();
     assert_eq!(names, changes.keys().copied().collect::<Vec<_>>(), "a change of every field is tried");

@@ -231,13 +231,13 @@ fn settings_are_those_of_the_file() {
     assert_eq!((answers.pooler_activation, answers.full_layers), (PoolerActivation::Relu, vec![1, 2]));
     assert_eq!(config_of("modernbert-model").full_layers, [0, 2, 4]);
     // Without any such layer, there is no window.
-    let full = changed("modernbert-model", json!({ "global_attn_every_n_layers": 1 }));
+    let full = changed("modernbert-model", &json!({ "global_attn_every_n_layers": 1 }));
     let full = read(full.path()).unwrap().bundle.spec::<BertConfig>().unwrap();
     assert_eq!((full.window, full.full_layers.len(), full.window_theta), (None, 0, None));
 }
 
 /// A folder in which settings of `config.json` are others.
-fn changed(name: &str, changes: Value) -> tempfile::TempDir {
+fn changed(name: &str, changes: &Value) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for entry in fs::read_dir(golden().path(name)).unwrap() {
         let path = entry.unwrap().path();
@@ -279,9 +279,9 @@ fn what_can_not_be_read_is_named() {
         ("modernbert-model", json!({ "num_hidden_layers": 6 }), "num_hidden_layers is 6"),
     ];
     for (name, changes, part) in refused {
-        says(read(changed(name, changes).path()), &[part]);
+        says(read(changed(name, &changes).path()), &[part]);
     }
-    let notes = read(changed("modernbert-model", json!({ "hidden_act": "relu" })).path()).unwrap().notes;
+    let notes = read(changed("modernbert-model", &json!({ "hidden_act": "relu" })).path()).unwrap().notes;
     assert_eq!(notes, ["config.json: not followed here: hidden_act = \"relu\""]);
 }
 

@@ -106,12 +106,10 @@ pub(super) fn read(keys: &mut Keys<'_>, head: Head, n_labels: Option<usize>) -> 
     Ok(Read { config, note })
 }
 
-/// The classes of texts or of tokens, and a note of them.
-fn read_labels(
-    keys: &mut Keys<'_>,
-    head: Head,
-    n_labels: Option<usize>,
-) -> Result<(Vec<String>, Vec<String>, Option<String>), InterchangeError> {
+/// The classes of texts, those of tokens, and a note of them.
+type Labels = (Vec<String>, Vec<String>, Option<String>);
+
+fn read_labels(keys: &mut Keys<'_>, head: Head, n_labels: Option<usize>) -> Result<Labels, InterchangeError> {
     let names = keys.find::<Names>("id2label")?.map_or_else(BTreeMap::new, |names| names.0);
     let problem_type: Option<String> = keys.find("problem_type")?;
     let n_labels = n_labels.unwrap_or(if names.is_empty() { 2 } else { names.len() });
@@ -126,7 +124,7 @@ fn read_labels(
             let (labels, note) = class_names(&names, n_labels);
             Ok((Vec::new(), labels, note))
         }
-        Head::None | Head::MaskedLm | Head::Spans => Ok(Default::default()),
+        Head::None | Head::MaskedLm | Head::Spans => Ok(Labels::default()),
     }
 }
 
