@@ -63,7 +63,8 @@ pub(super) fn read(keys: &mut Keys<'_>, head: Head, n_labels: Option<usize>) -> 
     for key in IDLE {
         keys.find::<Value>(key)?;
     }
-    let (labels, token_labels, note) = read_labels(keys, head, n_labels)?;
+    let (names, note) = read_labels(keys, head, n_labels)?;
+    let (labels, token_labels) = if head == Head::Texts { (names, Vec::new()) } else { (Vec::new(), names) };
     let n_layers = keys.get("num_hidden_layers", 22)?;
     let (n_heads, d_model) = (keys.get("num_attention_heads", 12)?, keys.get("hidden_size", 768)?);
     let sizes = [n_layers, n_heads, d_model];
@@ -106,26 +107,21 @@ pub(super) fn read(keys: &mut Keys<'_>, head: Head, n_labels: Option<usize>) -> 
     Ok(Read { config, note })
 }
 
-/// The classes of texts, those of tokens, and a note of them.
-type Labels = (Vec<String>, Vec<String>, Option<String>);
-
-fn read_labels(keys: &mut Keys<'_>, head: Head, n_labels: Option<usize>) -> Result<Labels, InterchangeError> {
+/// The classes of texts or of tokens, and a note of them.
+fn read_labels(
+    keys: &mut Keys<'_>,
+    head: Head,
+    n_labels: Option<usize>,
+) -> Result<(Vec<String>, Option<String>), InterchangeError> {
     let names = keys.find::<Names>("id2label")?.map_or_else(BTreeMap::new, |names| names.0);
     let problem_type: Option<String> = keys.find("problem_type")?;
-    let n_labels = n_labels.unwrap_or(if names.is_empty() { 2 } else { names.len() });
-    match head {
-        Head::Texts => {
-            let problem = score::problem(problem_type.as_deref(), n_labels);
-            keys.must(problem.is_none(), problem.unwrap_or_default());
-            let (labels, note) = class_names(&names, n_labels);
-            Ok((labels, Vec::new(), note))
-        }
-        Head::Tokens => {
-            let (labels, note) = class_names(&names, n_labels);
-            Ok((Vec::new(), labels, note))
-        }
-        Head::None | Head::MaskedLm | Head::Spans => Ok(Labels::default()),
+    if !matches!(head, Head::Texts | Head::Tokens) {
+        return Ok((Vec::new(), None));
     }
+    let n_labels = n_labels.unwrap_or(if names.is_empty() { 2 } else { names.len() });
+    let problem = score::problem(problem_type.as_deref(), n_labels).filter(|_| head == Head::Texts);
+    keys.must(problem.is_none(), problem.unwrap_or_default());
+    Ok(class_names(&names, n_labels))
 }
 
 /// The function of layers and of the head for hidden tokens, which are one here; and that of the pooler.
