@@ -206,10 +206,15 @@ pub(crate) fn import_of(model_type: &str, classes: &[String]) -> Option<(&'stati
     found.map(|(family, import)| (family.name, import))
 }
 
-/// The name and the import of the family that the tensors of a file are of: their names begin with that of the model.
+/// The name and the import of the family that the tensors of a file are of: their names begin with that of the model. A BERT
+/// without heads has bare names, as a RoBERTa has, but more than one segment.
 pub(crate) fn import_by_tensors(source: &Source) -> Option<(&'static str, Import)> {
-    let prefix = |family: &Family| format!("{}.", family.class_prefix.to_lowercase());
-    let found = importable().find(|(family, _)| source.has_any(&prefix(family)));
+    let is_bare = source.shape("embeddings.token_type_embeddings.weight").is_some_and(|shape| shape[0] > 1);
+    let is_of = |family: &Family| match family.name {
+        "bert" if is_bare => true,
+        _ => source.has_any(&format!("{}.", family.class_prefix.to_lowercase())),
+    };
+    let found = importable().find(|(family, _)| is_of(family));
     found.map(|(family, import)| (family.name, import))
 }
 

@@ -103,8 +103,9 @@ fn what_a_format_lacks_is_listed() {
     assert!(
         message.contains("onnx")
             && message.contains("marian, pegasus, bart, mbart, m2m_100, gpt2, llama, mistral, qwen2")
-            && message
-                .contains("bert, roberta, xlm-roberta, distilbert, mpnet, electra, albert, canine, t5, ctranslate2"),
+            && message.contains(
+                "bert, roberta, xlm-roberta, distilbert, mpnet, electra, albert, modernbert, canine, t5, ctranslate2"
+            ),
         "{message}"
     );
 }

@@ -412,11 +412,17 @@ fn gelu_python_is_the_exact_gelu() {
 
 #[test]
 fn a_configuration_without_type_and_classes_is_known_by_its_tensors() {
-    let folder = changed("bert-pretraining", &json!({ "model_type": null, "architectures": null }), &[]);
-    let imported = import(folder.path(), &ImportConfig::default()).unwrap();
-    assert_eq!(imported.architecture, "bert");
-    let said = "config.json does not say what the model is: its tensors are named as those of bert";
-    assert!(imported.notes.iter().any(|note| note == said), "{:?}", imported.notes);
+    for name in ["bert-pretraining", "bert-model"] {
+        let folder = changed(name, &json!({ "model_type": null, "architectures": null }), &[]);
+        let imported = import(folder.path(), &ImportConfig::default()).unwrap();
+        assert_eq!(imported.architecture, "bert");
+        let said = "config.json does not say what the model is: its tensors are named as those of bert";
+        assert!(imported.notes.iter().any(|note| note == said), "{:?}", imported.notes);
+    }
+    // A RoBERTa's positions begin elsewhere: its bare names are not taken for a BERT's.
+    let folder = changed("roberta-model", &json!({ "model_type": null, "architectures": null }), &[]);
+    let message = problems(folder.path());
+    assert!(message.contains("model_type is \"\""), "{message}");
 }
 
 #[test]

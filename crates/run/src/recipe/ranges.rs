@@ -65,6 +65,7 @@ const RANGES: &[(&str, Range)] = &[
     ("window", POSITIONS),
     ("first_position", Whole(0, 1 << 20)),
     ("fairseq-sinusoidal.first", Whole(0, 1 << 20)),
+    ("window_theta", Above(0.0, 1e30)),
     ("head_dim", WIDTH),
     ("n_features", WIDTH),
     ("full_layers", Whole(0, (1 << 10) - 1)),
