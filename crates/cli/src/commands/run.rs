@@ -78,15 +78,22 @@ fn cache() -> Result<PathBuf> {
     Ok(found.context("there is no folder for caches: set ATTENTIVE_CACHE to one")?.join("models"))
 }
 
-/// A number that changes with a file, or with a file of a folder: its name, size and time of change.
+/// A number that changes with the version of this program and with a file, or with a file of a folder or of those in it: its
+/// name, size and time of change.
 fn fingerprint(path: &Path) -> Result<u64> {
-    let mut files = if path.is_dir() {
-        fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?
-    } else {
-        vec![path.to_owned()]
-    };
-    files.sort();
     let mut hasher = DefaultHasher::new();
+    env!("CARGO_PKG_VERSION").hash(&mut hasher);
+    let (mut files, mut left) = (Vec::new(), vec![path.to_owned()]);
+    while let Some(path) = left.pop() {
+        // A link to a folder may lead in circles.
+        if path.is_dir() && !path.is_symlink() {
+            let entries = fs::read_dir(&path).with_context(|| path.display().to_string())?;
+            left.extend(entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?);
+        } else {
+            files.push(path);
+        }
+    }
+    files.sort();
     for file in files {
         let metadata = fs::metadata(&file).with_context(|| file.display().to_string())?;
         let changed = metadata.modified().ok().and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
