@@ -112,6 +112,12 @@ fn import<A: Architecture + ?Sized>(reader: &mut Reader<'_>) -> Result<Bundle, I
     reader.finish(source)?;
     add_to_gains(&mut params, names.gain_offset);
     let tokenizer = reader.tokenizer(None)?;
+    if let Some(frame) = reader.frame.as_ref().filter(|frame| frame.before.len() > 1 || !frame.after.is_empty()) {
+        let [before, after] = [frame.before.len(), frame.after.len()];
+        reader.notes.push(format!(
+            "the tokenizer's files put {before} tokens before a text and {after} after it; here the first one stands before it"
+        ));
+    }
     let eos = tokenizer.specials().eos;
     let mut bundle = reader.bundle(config, tokenizer, params)?;
     let first = reader.frame.as_ref().and_then(|frame| frame.before.first().copied());

@@ -97,7 +97,20 @@ fn gemma(config: GptConfig) -> GptConfig {
     GptConfig { activation: Activation::GeluTanh, scale_embeddings: true, ..config }
 }
 
+/// Refuses the models of 27 billion parameters, which `n_layers` tells from the others: llama.cpp divides their scores by the
+/// root of `d_model / n_heads`, and no key says so.
+fn scores_by_head_dim(metadata: &Metadata<'_>, config: &GptConfig, n_layers: usize) -> Result<(), InterchangeError> {
+    let (head_dim, share) = (config.head_dim(), config.d_model / config.n_heads.max(1));
+    if config.n_layers != n_layers || head_dim == share {
+        return Ok(());
+    }
+    let problem =
+        format!("a model of {n_layers} layers divides scores by the root of {share}; here it is that of {head_dim}");
+    Err(metadata.unsupported(vec![problem]))
+}
+
 fn gemma2(metadata: &mut Metadata<'_>, config: GptConfig) -> Result<GptConfig, InterchangeError> {
+    scores_by_head_dim(metadata, &config, 46)?;
     let window = metadata.size("attention.sliding_window")?.filter(|&window| window > 0);
     Ok(GptConfig {
         norm: NormPlacement::Both,
@@ -114,6 +127,7 @@ fn gemma3(metadata: &mut Metadata<'_>, config: GptConfig) -> Result<GptConfig, I
     const PATTERN: usize = 6;
     /// Base of frequencies of the other layers (Gemma Team 2025, "Gemma 3 Technical Report", §2).
     const WINDOW_THETA: f64 = 10_000.0;
+    scores_by_head_dim(metadata, &config, 62)?;
     let window = metadata.size("attention.sliding_window")?.filter(|&window| window > 0);
     let pattern = metadata.size("attention.sliding_window_pattern")?.unwrap_or(PATTERN).max(1);
     let theta = metadata.float("rope.freq_base_swa")?.unwrap_or(WINDOW_THETA);
