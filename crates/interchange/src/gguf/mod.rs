@@ -59,6 +59,9 @@ pub(crate) fn import(path: &Path, options: &ImportConfig) -> Result<Imported, In
     let mut config = architecture.config(&mut metadata, vocab_size, tied)?;
     let (tokenizer, begin) = read_tokenizer(&mut metadata, path)?;
     let mut notes = Vec::new();
+    if options.lowercase.is_some() {
+        notes.push("whether words have capital letters is not asked of this file: it has no WordPiece".to_owned());
+    }
     let template = metadata.text("tokenizer.chat_template")?;
     let chat = chat::of_text(template, "tokenizer.chat_template", names_of(&*tokenizer), &mut notes);
     let unread: Vec<&str> = metadata.unread().into_iter().filter(|key| !is_idle(key)).collect();
@@ -68,7 +71,7 @@ pub(crate) fn import(path: &Path, options: &ImportConfig) -> Result<Imported, In
     if file.tensors().any(|(_, entry)| entry.kind.as_ref().is_ok_and(|kind| kind.block_len() > 1)) {
         notes.push("its weights are in blocks, and are kept as 32-bit numbers here; --precision packs them".to_owned());
     }
-    let mut source = Source::of(path, vec![File::Gguf(Gguf::open(path)?)])?;
+    let mut source = Source::of(path, vec![File::Gguf(file)])?;
     let stored = source.kinds();
     source.check_layers("block_count", config.n_layers, names.layers)?;
     if source.has(FREQUENCIES) {
