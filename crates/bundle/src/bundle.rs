@@ -133,11 +133,11 @@ impl Bundle {
     pub fn write(
         path: &Path,
         config: &str,
-        tokenizer: &dyn Tokenizer,
+        processor: &Processor,
         params: &Tensors,
         record: &TrainingRecord,
     ) -> Result<(), BundleError> {
-        Parts { config, tokenizer: Some(tokenizer), chat: None, params, format: WeightFormat::F32, record }.write(path)
+        Parts { config, processor, chat: None, params, format: WeightFormat::F32, record }.write(path)
     }
 
     /// Writes this bundle as a new folder, in one step, its weights in the precision that it decodes in.
@@ -157,7 +157,7 @@ impl Bundle {
     }
 
     fn write_as_one(&self, path: &Path, replace: bool) -> Result<(), BundleError> {
-        let Self { model, decoding, generation, embedding, reading, chat, params, dense, record, .. } = self;
+        let Self { model, decoding, generation, embedding, reading, processor, chat, params, dense, record, .. } = self;
         let config = ConfigFile {
             model: model.clone(),
             decoding: decoding.clone(),
@@ -170,10 +170,9 @@ impl Bundle {
         let mut table = self.recipe.clone();
         table.extend(Table::try_from(config).expect("names and numbers"));
         let config = &toml::to_string(&table).expect("a table came from TOML");
-        let tokenizer = self.processor.tokenizer().map(|tokenizer| &**tokenizer);
         let with_dense = (!dense.is_empty()).then(|| Dense::put(dense, params));
         let params = with_dense.as_ref().unwrap_or(params);
-        Parts { config, tokenizer, chat, params, format: decoding.precision, record }.write_as_one(path, replace)
+        Parts { config, processor, chat, params, format: decoding.precision, record }.write_as_one(path, replace)
     }
 
     /// Writes `config.toml` alone, as a run does that goes on with other settings: the model that is there stays whole.

@@ -7,14 +7,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use attentive_tokenizer::Tokenizer;
 use attentive_weights::{
     Tensors, make_folder, read_settings, remove_folder, replace_folder, write_atomically, write_some_int8,
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::{BundleError, TrainingRecord, WeightFormat};
+use crate::{BundleError, Processor, TrainingRecord, WeightFormat};
 
 pub(crate) const CONFIG: &str = "config.toml";
 pub(crate) const TOKENIZER: &str = "tokenizer.json";
@@ -191,7 +190,7 @@ fn hex(bytes: &[u8]) -> String {
 pub(crate) struct Parts<'a> {
     /// The text of `config.toml`.
     pub(crate) config: &'a str,
-    pub(crate) tokenizer: Option<&'a dyn Tokenizer>,
+    pub(crate) processor: &'a Processor,
     /// The text of the chat template.
     pub(crate) chat: Option<&'a str>,
     pub(crate) params: &'a Tensors,
@@ -205,9 +204,7 @@ impl Parts<'_> {
     pub(crate) fn write(&self, path: &Path) -> Result<(), BundleError> {
         fs::create_dir_all(path).map_err(|cause| BundleError::Io { path: path.to_owned(), cause })?;
         write_part(&path.join(CONFIG), self.config.as_bytes())?;
-        if let Some(tokenizer) = self.tokenizer {
-            attentive_tokenizer::save(tokenizer, &path.join(TOKENIZER))?;
-        }
+        let of_processor = self.processor.write(path)?;
         if let Some(chat) = self.chat {
             write_part(&path.join(CHAT), chat.as_bytes())?;
         }
@@ -217,9 +214,9 @@ impl Parts<'_> {
             WeightFormat::Int8 => attentive_engine::int8_axis(name),
         };
         write_some_int8(&path.join(WEIGHTS), self.params, axis, &BTreeMap::new())?;
-        let parts = [Some(CONFIG), self.tokenizer.map(|_| TOKENIZER), self.chat.map(|_| CHAT), Some(WEIGHTS)];
+        let parts = [Some(CONFIG), self.chat.map(|_| CHAT), Some(WEIGHTS)].into_iter().flatten().chain(of_processor);
         let mut files = Sums::new();
-        for part in parts.into_iter().flatten() {
+        for part in parts {
             let path = path.join(part);
             files.insert(part.to_owned(), sum(&path).map_err(|cause| BundleError::Io { path, cause })?);
         }

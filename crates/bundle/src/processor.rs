@@ -1,8 +1,10 @@
 //! What turns a user's input into what a model reads, and back.
 
-use std::{borrow::Cow, fmt, ops::Range, sync::Arc};
+use std::{borrow::Cow, fmt, ops::Range, path::Path, sync::Arc};
 
 use attentive_tokenizer::{AddedToken, FrameError, Framing, Model, Specials, Token, TokenId, Tokenizer, UnknownId};
+
+use crate::{BundleError, folder::TOKENIZER};
 
 /// What turns a user's input into what a model reads, and what it writes into what a user sees.
 #[derive(Clone)]
@@ -20,6 +22,20 @@ impl Processor {
         match self {
             Self::Text(tokenizer) => Some(tokenizer),
             Self::None => None,
+        }
+    }
+
+    /// Writes its files into a folder that is there; returns their names.
+    ///
+    /// # Errors
+    /// [`BundleError::Tokenizer`].
+    pub fn write(&self, folder: &Path) -> Result<Vec<&'static str>, BundleError> {
+        match self {
+            Self::Text(tokenizer) => {
+                attentive_tokenizer::save(&**tokenizer, &folder.join(TOKENIZER))?;
+                Ok(vec![TOKENIZER])
+            }
+            Self::None => Ok(Vec::new()),
         }
     }
 

@@ -60,7 +60,7 @@ impl Fixture {
         let table = |model: &ModelConfig| format!("[model]\n{}", toml::to_string(model).unwrap());
         let config = table(&ModelConfig::Transformer(self.config.clone()));
         let params = attentive_weights::params(model);
-        Bundle::write(path, &config, &*self.tokenizer, &params, &TrainingRecord::default()).unwrap();
+        Bundle::write(path, &config, &self.tokenizer.clone().into(), &params, &TrainingRecord::default()).unwrap();
     }
 }
 

@@ -113,7 +113,7 @@ impl Tokenizers {
         let Some(bits) = scores.iter().find(|score| score.metric == "bits-per-byte") else {
             refuse!("the text is too short for a part to be held out");
         };
-        let vocab_size = task.tokenizer().vocab_size() as u64;
+        let vocab_size = task.spec().vocab_size() as u64;
         let [tokens, vocabulary, params, updates] =
             [task.n_training_tokens(), vocab_size, n_params, steps].map(thousands);
         let value = format!("{:.4}", bits.value);

@@ -98,7 +98,7 @@ impl Session<'_, '_> {
                 .with_context(|| format!("{} has the hashes", path.display()))?;
         }
         Bundle::write_config(self.run, self.config)?;
-        attentive_tokenizer::save(task.tokenizer(), &self.run.join("tokenizer.json"))?;
+        task.processor().write(self.run)?;
         if !is_known {
             folder::write(&path, &serde_json::to_string_pretty(&data).context("the data's records")?)?;
         }
@@ -191,7 +191,7 @@ impl Session<'_, '_> {
             scores: Vec::new(),
         };
         // The model is safe before it is scored.
-        Bundle::write(self.run, self.config, task.tokenizer(), &params, &record)?;
+        Bundle::write(self.run, self.config, &task.processor(), &params, &record)?;
         record.scores = task.score(attentive_weights::load(outcome.model.valid(), params)?, log)?;
         Bundle::write_record(self.run, &record)?;
         let example = task.example(&self.run.with_file_name("latest").display().to_string());

@@ -3,7 +3,7 @@
 use std::{ops::ControlFlow, path::Path, sync::Arc};
 
 use attentive_backend::Objective;
-use attentive_bundle::{DataRecord, GenerationConfig, Generator, ScoreRecord};
+use attentive_bundle::{DataRecord, GenerationConfig, Generator, Processor, ScoreRecord};
 use attentive_core::{BatchStream, Endless, SequenceBatch};
 use attentive_data::{ContextBatcher, ContextOrder, Epochs, TokenStream};
 use attentive_metrics::{BitsPerByte, Likelihood, Metric};
@@ -125,8 +125,8 @@ impl<F: LanguageModelSpec + Into<ModelConfig>> Task for CausalLm<F> {
         &self.config
     }
 
-    fn tokenizer(&self) -> &dyn Tokenizer {
-        &*self.tokenizer
+    fn processor(&self) -> Processor {
+        self.tokenizer.clone().into()
     }
 
     fn objective(&self) -> CausalLmObjective {

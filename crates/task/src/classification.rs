@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use attentive_backend::{Device, Objective};
-use attentive_bundle::{Bundle, DataRecord, ScoreRecord, frame_ids};
+use attentive_bundle::{Bundle, DataRecord, Processor, ScoreRecord, frame_ids};
 use attentive_core::{BatchStream, Endless, LabeledBatch, TokenMatrix};
 use attentive_data::{Epochs, ExampleBatcher, LabeledRows, LabeledText};
 use attentive_model::{
@@ -197,8 +197,8 @@ impl<F: EncoderSpec + Into<ModelConfig>> Task for Classification<F> {
         &self.config
     }
 
-    fn tokenizer(&self) -> &dyn Tokenizer {
-        &*self.tokenizer
+    fn processor(&self) -> Processor {
+        self.tokenizer.clone().into()
     }
 
     /// Parameters of the model that was trained before, those that it has not drawn.

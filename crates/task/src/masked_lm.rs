@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use attentive_bundle::{Candidate, DataRecord, ScoreRecord, TextEncoder, frame_ids};
+use attentive_bundle::{Candidate, DataRecord, Processor, ScoreRecord, TextEncoder, frame_ids};
 use attentive_core::{BatchStream, Endless, MaskedBatch, TokenId, TokenMatrix};
 use attentive_data::{Epochs, ExampleBatcher, ExampleSet, MaskedSentences, RowKind, SentenceCorpus};
 use attentive_model::{EncoderModel, EncoderSpec, MaskedLmObjective, ModelConfig};
@@ -202,8 +202,8 @@ impl<F: EncoderSpec + Into<ModelConfig>> Task for MaskedLm<F> {
         &self.config
     }
 
-    fn tokenizer(&self) -> &dyn Tokenizer {
-        &*self.tokenizer
+    fn processor(&self) -> Processor {
+        self.tokenizer.clone().into()
     }
 
     fn objective(&self) -> MaskedLmObjective {

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use attentive_backend::ops;
-use attentive_bundle::{DataRecord, EncodeError, ScoreRecord, SpanFiller, TranslationModel};
+use attentive_bundle::{DataRecord, EncodeError, Processor, ScoreRecord, SpanFiller, TranslationModel};
 use attentive_core::{BatchStream, Endless, TranslationBatch};
 use attentive_data::{ContextBatcher, ContextOrder, Epochs, SpanBatcher, SpanCorruption, TokenStream};
 use attentive_model::{EncoderDecoderSpec, ModelConfig, TeacherForced, TranslationObjective};
@@ -233,8 +233,8 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Task for Infilling<F> {
         &self.config
     }
 
-    fn tokenizer(&self) -> &dyn Tokenizer {
-        &*self.tokenizer
+    fn processor(&self) -> Processor {
+        self.tokenizer.clone().into()
     }
 
     fn objective(&self) -> TranslationObjective {

@@ -1,10 +1,9 @@
 //! All that differs between tasks.
 
 use attentive_backend::{Device, Objective};
-use attentive_bundle::{DataRecord, ScoreRecord};
+use attentive_bundle::{DataRecord, Processor, ScoreRecord};
 use attentive_core::{Batch, BatchStream};
 use attentive_model::ModelSpec;
-use attentive_tokenizer::Tokenizer;
 use attentive_trainer::Evaluate;
 use burn::module::Module;
 
@@ -27,8 +26,8 @@ pub trait Task {
     /// The model's configuration: its width, which the Noam schedule wants, and its sizes in a line.
     fn spec(&self) -> &Self::Spec;
 
-    /// Text to ids and back.
-    fn tokenizer(&self) -> &dyn Tokenizer;
+    /// What turns a user's input into what the model reads, and back.
+    fn processor(&self) -> Processor;
 
     /// A model with initial parameters.
     ///

@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use attentive_bundle::{DataRecord, DecodingConfig, ScoreRecord, TranslationModel, Translator};
+use attentive_bundle::{DataRecord, DecodingConfig, Processor, ScoreRecord, TranslationModel, Translator};
 use attentive_core::{BatchStream, Endless, TokenMatrix, TranslationBatch};
 use attentive_data::{
     BatchConfig, CorpusRules, Epochs, OnProblem, Order, PairBatcher, PairEpoch, Shape, Side, Size, Storage, Treatment,
@@ -214,8 +214,8 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Task for Translation<F> {
         &self.config
     }
 
-    fn tokenizer(&self) -> &dyn Tokenizer {
-        &*self.tokenizer
+    fn processor(&self) -> Processor {
+        self.tokenizer.clone().into()
     }
 
     fn objective(&self) -> TranslationObjective {

@@ -83,7 +83,9 @@ impl TaskVisitor for Examination<'_> {
         settings: &mut TaskRecipe,
     ) -> attentive_task::Result<()> {
         let Self { doctor, warnings } = self;
-        warnings.extend(data::examine(settings, task.tokenizer())?);
+        if let Some(tokenizer) = task.processor().tokenizer() {
+            warnings.extend(data::examine(settings, &**tokenizer)?);
+        }
         let cost = cost::measure(&task, run, &doctor.backend.backend.device()?)?;
         report!("backend   {} works", doctor.backend.backend);
         let average_last = of_any_task!(&*settings, recipe => recipe.evaluation.average_last);
