@@ -209,7 +209,8 @@ fn decode(data: &mut Fixture) {
 
 /// Blocks of GGUF's formats next to one scale a column: one row, for which threads wait for memory, and a prompt.
 fn blocks(data: &mut Fixture) {
-    let formats = [BlockFormat::Q4_0, BlockFormat::Q8_0, BlockFormat::Q4K, BlockFormat::Q6K];
+    let formats =
+        [BlockFormat::Q4_0, BlockFormat::Q4_1, BlockFormat::Q8_0, BlockFormat::Q4K, BlockFormat::Q5K, BlockFormat::Q6K];
     for [m, k, n] in [[1, 4096, 16384], [64, 4096, 4096]] {
         let (x, mut y) = (data.normal(m * k), vec![0.0; m * n]);
         let x = MatRef::new(&x, m, k);

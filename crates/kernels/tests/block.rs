@@ -7,8 +7,14 @@ use attentive_kernels::{ActivationKind, BlockFormat, BlockMatrix, Epilogue, Leve
 use attentive_testkit::{Fixture, assert_close, widen};
 use proptest::prelude::*;
 
-const FORMATS: [(BlockFormat, &str); 4] =
-    [(BlockFormat::Q4_0, "Q4_0"), (BlockFormat::Q8_0, "Q8_0"), (BlockFormat::Q4K, "Q4_K"), (BlockFormat::Q6K, "Q6_K")];
+const FORMATS: [(BlockFormat, &str); 6] = [
+    (BlockFormat::Q4_0, "Q4_0"),
+    (BlockFormat::Q8_0, "Q8_0"),
+    (BlockFormat::Q4_1, "Q4_1"),
+    (BlockFormat::Q4K, "Q4_K"),
+    (BlockFormat::Q5K, "Q5_K"),
+    (BlockFormat::Q6K, "Q6_K"),
+];
 
 fn golden(name: &str) -> Vec<u8> {
     fs::read(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)).unwrap()
@@ -32,14 +38,19 @@ fn meaning(format: BlockFormat, block: &[u8], i: usize) -> f64 {
     match format {
         BlockFormat::Q4_0 => half(block, 0) * (nibble(block[2 + i % 16], i >= 16) - 8.0),
         BlockFormat::Q8_0 => half(block, 0) * f64::from(block[2 + i].cast_signed()),
-        BlockFormat::Q4K => {
+        BlockFormat::Q4_1 => half(block, 0) * nibble(block[4 + i % 16], i >= 16) + half(block, 2),
+        BlockFormat::Q4K | BlockFormat::Q5K => {
             let (s, j) = (&block[4..16], i / 32);
             let (scale, minimum) = if j < 4 {
                 (s[j] & 63, s[j + 4] & 63)
             } else {
                 ((s[j + 4] & 15) + (s[j - 4] >> 6) * 16, (s[j + 4] >> 4) + (s[j] >> 6) * 16)
             };
-            let q = nibble(block[16 + i / 64 * 32 + i % 32], i % 64 >= 32);
+            let (low, fifth) = match format {
+                BlockFormat::Q4K => (&block[16..], 0.0),
+                _ => (&block[48..], f64::from(block[16 + i % 32] >> j & 1)),
+            };
+            let q = nibble(low[i / 64 * 32 + i % 32], i % 64 >= 32) + 16.0 * fifth;
             half(block, 0) * f64::from(scale) * q - half(block, 2) * f64::from(minimum)
         }
         BlockFormat::Q6K => {
@@ -64,7 +75,7 @@ fn blocks(format: BlockFormat, k: usize, n: usize, data: &mut Fixture) -> Vec<u8
     let mut bytes: Vec<u8> = data.indices(n_bytes, 256).into_iter().map(|byte| byte as u8).collect();
     let scales: &[usize] = match format {
         BlockFormat::Q4_0 | BlockFormat::Q8_0 => &[1],
-        BlockFormat::Q4K => &[1, 3],
+        BlockFormat::Q4_1 | BlockFormat::Q4K | BlockFormat::Q5K => &[1, 3],
         BlockFormat::Q6K => &[209],
     };
     for block in bytes.chunks_exact_mut(format.block_bytes()) {
@@ -225,7 +236,7 @@ fn extreme_bytes_do_not_overflow() {
             for (block, scales) in bytes.chunks_mut(format.block_bytes()).zip(scales.chunks(format.block_bytes())) {
                 let at = if format == BlockFormat::Q6K { 208 } else { 0 };
                 block[at..at + 2].copy_from_slice(&scales[at..at + 2]);
-                if format == BlockFormat::Q4K {
+                if matches!(format, BlockFormat::Q4_1 | BlockFormat::Q4K | BlockFormat::Q5K) {
                     block[2..4].copy_from_slice(&scales[2..4]);
                 }
             }

@@ -7,10 +7,14 @@ use super::half;
 pub enum BlockFormat {
     /// 32 values of 4 bits and a scale: 4.5 bits a value.
     Q4_0,
+    /// 32 values of 4 bits, a scale and a minimum: 5 bits a value.
+    Q4_1,
     /// 32 values of 8 bits and a scale: 8.5 bits a value.
     Q8_0,
     /// 256 values of 4 bits, with a scale and a minimum of 6 bits for every 32: 4.5 bits a value.
     Q4K,
+    /// 256 values of 5 bits, with a scale and a minimum of 6 bits for every 32: 5.5 bits a value.
+    Q5K,
     /// 256 values of 6 bits, with a scale of 8 bits for every 16: 6.5625 bits a value.
     Q6K,
 }
@@ -23,12 +27,20 @@ macro_rules! by_format {
                 type $layout = $crate::block::layout::Q4_0;
                 $value
             }
+            $crate::block::BlockFormat::Q4_1 => {
+                type $layout = $crate::block::layout::Q4_1;
+                $value
+            }
             $crate::block::BlockFormat::Q8_0 => {
                 type $layout = $crate::block::layout::Q8_0;
                 $value
             }
             $crate::block::BlockFormat::Q4K => {
                 type $layout = $crate::block::layout::Q4K;
+                $value
+            }
+            $crate::block::BlockFormat::Q5K => {
+                type $layout = $crate::block::layout::Q5K;
                 $value
             }
             $crate::block::BlockFormat::Q6K => {
@@ -66,7 +78,7 @@ impl BlockFormat {
             match self {
                 Self::Q4_0 => quantise_q4_0(block, bytes),
                 Self::Q8_0 => quantise_q8_0(block, bytes),
-                Self::Q4K | Self::Q6K => return None,
+                Self::Q4_1 | Self::Q4K | Self::Q5K | Self::Q6K => return None,
             }
         }
         Some(())

@@ -91,6 +91,32 @@ impl Layout for Q4_0 {
     }
 }
 
+/// As [`Q4_0`], but that values begin at a minimum, whose negative is in the head after the scale.
+pub(super) struct Q4_1;
+
+impl Layout for Q4_1 {
+    const BLOCK: usize = 32;
+    const HEAD: usize = 4;
+    const HEAD_AT: usize = 0;
+    const BODY: usize = 16;
+    const GROUP: usize = 32;
+    const BITS: u32 = 4;
+    const ZERO: i32 = 0;
+    const MINIMA: bool = true;
+
+    #[inline(always)]
+    fn bytes<'a>(words: &'a [i8], room: &'a mut [i8]) -> &'a [i8] {
+        Q4_0::bytes(words, room)
+    }
+
+    #[inline(always)]
+    fn scales(heads: &[u8], scales: &mut [[f32; COLS]], minima: &mut [[f32; COLS]]) {
+        for ((scales, minima), head) in scales.iter_mut().zip(minima).zip(heads.chunks_exact(4 * COLS)) {
+            (*scales, *minima) = (halves(head), halves(&head[2 * COLS..]).map(|minimum| -minimum));
+        }
+    }
+}
+
 pub(super) struct Q8_0;
 
 impl Layout for Q8_0 {
@@ -113,8 +139,7 @@ impl Layout for Q8_0 {
     }
 }
 
-/// Four runs of 64 values, the first 32 of each in the lower nibbles. The head has a scale and a minimum of 16 bits, and
-/// twelve bytes with eight scales and eight minima of six bits that these are multiplied by.
+/// Four runs of 64 values, the first 32 of each in the lower nibbles. The head is that of [`six_bit_scales`].
 pub(super) struct Q4K;
 
 impl Layout for Q4K {
@@ -138,19 +163,72 @@ impl Layout for Q4K {
 
     #[inline(always)]
     fn scales(heads: &[u8], scales: &mut [[f32; COLS]], minima: &mut [[f32; COLS]]) {
-        let (scale, minimum) = (halves(heads), halves(&heads[2 * COLS..]));
-        let byte = |i: usize| &heads[(4 + i) * COLS..][..COLS];
-        for g in 0..4 {
-            // Bytes 0 to 3 have scales in their lower six bits, 4 to 7 minima; the upper two bits of each, and a nibble of
-            // 8 to 11, make four more of either.
-            let (first, second, rest) = (byte(g), byte(4 + g), byte(8 + g));
-            for j in 0..COLS {
-                scales[g][j] = scale[j] * f32::from(first[j] & 63);
-                minima[g][j] = minimum[j] * f32::from(second[j] & 63);
-                scales[4 + g][j] = scale[j] * f32::from(rest[j] & 15 | first[j] >> 6 << 4);
-                minima[4 + g][j] = minimum[j] * f32::from(rest[j] >> 4 | second[j] >> 6 << 4);
-            }
+        six_bit_scales(heads, scales, minima);
+    }
+}
+
+/// Eight scales and eight minima of six bits in twelve bytes, which a scale and a minimum of 16 bits before them multiply.
+#[inline(always)]
+fn six_bit_scales(heads: &[u8], scales: &mut [[f32; COLS]], minima: &mut [[f32; COLS]]) {
+    let (scale, minimum) = (halves(heads), halves(&heads[2 * COLS..]));
+    let byte = |i: usize| &heads[(4 + i) * COLS..][..COLS];
+    for g in 0..4 {
+        // Bytes 0 to 3 have scales in their lower six bits, 4 to 7 minima; the upper two bits of each, and a nibble of
+        // 8 to 11, make four more of either.
+        let (first, second, rest) = (byte(g), byte(4 + g), byte(8 + g));
+        for j in 0..COLS {
+            scales[g][j] = scale[j] * f32::from(first[j] & 63);
+            minima[g][j] = minimum[j] * f32::from(second[j] & 63);
+            scales[4 + g][j] = scale[j] * f32::from(rest[j] & 15 | first[j] >> 6 << 4);
+            minima[4 + g][j] = minimum[j] * f32::from(rest[j] >> 4 | second[j] >> 6 << 4);
         }
+    }
+}
+
+/// The lower or upper nibbles of 32 bytes, each with a fifth bit: bit `BIT` of the byte in its place of `high`.
+#[inline(always)]
+fn five_bits<const BIT: usize>(low: &[i8; RUN], high: &[i8; RUN], values: &mut [i8; RUN]) {
+    for l in 0..RUN {
+        values[l] = low[l] >> (BIT % 2 * 4) & 15 | (high[l] >> BIT & 1) << 4;
+    }
+}
+
+/// As [`Q4K`], with a fifth bit for each value: before the nibbles, 32 bytes have bit `n` of the `n`-th 32 values.
+pub(super) struct Q5K;
+
+impl Layout for Q5K {
+    const BLOCK: usize = 256;
+    const HEAD: usize = 16;
+    const HEAD_AT: usize = 0;
+    const BODY: usize = 160;
+    const GROUP: usize = 32;
+    const BITS: u32 = 5;
+    const ZERO: i32 = 0;
+    const MINIMA: bool = true;
+
+    #[inline(always)]
+    fn bytes<'a>(words: &'a [i8], room: &'a mut [i8]) -> &'a [i8] {
+        for (words, values) in words.chunks_exact(5 * RUN).zip(room.chunks_exact_mut(8 * RUN)) {
+            let ([high, low @ ..], [v_0, v_1, v_2, v_3, v_4, v_5, v_6, v_7, ..]) =
+                (words.as_chunks::<RUN>().0, values.as_chunks_mut::<RUN>().0)
+            else {
+                continue;
+            };
+            five_bits::<0>(&low[0], high, v_0);
+            five_bits::<1>(&low[0], high, v_1);
+            five_bits::<2>(&low[1], high, v_2);
+            five_bits::<3>(&low[1], high, v_3);
+            five_bits::<4>(&low[2], high, v_4);
+            five_bits::<5>(&low[2], high, v_5);
+            five_bits::<6>(&low[3], high, v_6);
+            five_bits::<7>(&low[3], high, v_7);
+        }
+        room
+    }
+
+    #[inline(always)]
+    fn scales(heads: &[u8], scales: &mut [[f32; COLS]], minima: &mut [[f32; COLS]]) {
+        six_bit_scales(heads, scales, minima);
     }
 }
 

@@ -79,7 +79,7 @@ impl BlockMatrix {
     }
 
     /// Rounds a weight `[d_in, d_out]` as GGUF's reference does; `None` if `d_in` is not a whole number of blocks, or the
-    /// format is one of those that are only read, [`Q4K`](BlockFormat::Q4K) and [`Q6K`](BlockFormat::Q6K).
+    /// format is one of those that are only read: all but [`Q4_0`](BlockFormat::Q4_0) and [`Q8_0`](BlockFormat::Q8_0).
     pub fn quantise(format: BlockFormat, b: MatRef<'_>) -> Option<Self> {
         let [k, n] = b.dims();
         let column = |j: usize| {

@@ -13,9 +13,9 @@ import numpy as np
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType as Kind
 from gguf.quants import dequantize, quantize
 
-BLOCKS = {Kind.Q4_0: 40, Kind.Q8_0: 40, Kind.Q4_K: 6, Kind.Q6_K: 6}
+BLOCKS = {Kind.Q4_0: 40, Kind.Q8_0: 40, Kind.Q4_K: 6, Kind.Q6_K: 6, Kind.Q4_1: 40, Kind.Q5_K: 6}
 # Positions of the scales of 16 bits.
-SCALES = {Kind.Q4_0: [0], Kind.Q8_0: [0], Kind.Q4_K: [0, 2], Kind.Q6_K: [208]}
+SCALES = {Kind.Q4_0: [0], Kind.Q8_0: [0], Kind.Q4_K: [0, 2], Kind.Q6_K: [208], Kind.Q4_1: [0, 2], Kind.Q5_K: [0, 2]}
 
 
 def blocks(kind: Kind, rng: np.random.Generator) -> np.ndarray:
