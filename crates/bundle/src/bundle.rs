@@ -8,7 +8,7 @@ use std::{
 
 use attentive_model::{ConfigError, ModelConfig, ModelSpec, Role};
 use attentive_tokenizer::Tokenizer;
-use attentive_weights::{Tensors, WeightsError, check_finite};
+use attentive_weights::{Blocks, Tensors, WeightsError, WeightsFile, check_finite};
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use toml::Table;
@@ -43,6 +43,9 @@ pub struct Bundle<P = Tensors> {
     pub chat: Option<ChatTemplate>,
     /// Parameters.
     pub params: P,
+    /// The blocks that some matrices of `params` came in, whose values they have; written in their place where the model is
+    /// used in [`WeightFormat::Blocks`].
+    pub blocks: BTreeMap<String, Blocks>,
     /// The dense layers of [`EmbeddingConfig::dense`].
     pub dense: Vec<Dense>,
     /// Where the model came from.
@@ -99,6 +102,7 @@ impl Bundle {
             processor: processor.into(),
             chat: None,
             params,
+            blocks: BTreeMap::new(),
             dense: Vec::new(),
             record: TrainingRecord::default(),
             recipe: Table::new(),
@@ -112,9 +116,16 @@ impl Bundle {
     pub fn read(path: impl AsRef<Path>) -> Result<Self, BundleError> {
         let path = path.as_ref();
         let (folder, record) = Folder::open(path)?;
-        Self::read_parts(&folder, path, record, |n_dense| {
+        let mut bundle = Self::read_parts(&folder, path, record, |n_dense| {
             in_memory(path, attentive_weights::read(&folder.checked(WEIGHTS)?)?, n_dense)
-        })
+        })?;
+        if bundle.decoding.precision == WeightFormat::Blocks {
+            let file = WeightsFile::open(&folder.place(WEIGHTS))?;
+            let blocks = |name: &str| Ok(file.blocks(name)?.map(|blocks| (name.to_owned(), blocks)));
+            bundle.blocks =
+                file.names().filter_map(|name| blocks(name).transpose()).collect::<Result<_, WeightsError>>()?;
+        }
+        Ok(bundle)
     }
 
     /// A model of a run's folder, which may be unfinished, with parameters from elsewhere: one of its checkpoints.
@@ -137,7 +148,8 @@ impl Bundle {
         params: &Tensors,
         record: &TrainingRecord,
     ) -> Result<(), BundleError> {
-        Parts { config, processor, chat: None, params, format: WeightFormat::F32, record }.write(path)
+        let blocks = &BTreeMap::new();
+        Parts { config, processor, chat: None, params, blocks, format: WeightFormat::F32, record }.write(path)
     }
 
     /// Writes this bundle as a new folder, in one step, its weights in the precision that it decodes in.
@@ -157,7 +169,20 @@ impl Bundle {
     }
 
     fn write_as_one(&self, path: &Path, replace: bool) -> Result<(), BundleError> {
-        let Self { model, decoding, generation, embedding, reading, processor, chat, params, dense, record, .. } = self;
+        let Self {
+            model,
+            decoding,
+            generation,
+            embedding,
+            reading,
+            processor,
+            chat,
+            params,
+            blocks,
+            dense,
+            record,
+            ..
+        } = self;
         let config = ConfigFile {
             model: model.clone(),
             decoding: decoding.clone(),
@@ -172,7 +197,8 @@ impl Bundle {
         let config = &toml::to_string(&table).expect("a table came from TOML");
         let with_dense = (!dense.is_empty()).then(|| Dense::put(dense, params));
         let params = with_dense.as_ref().unwrap_or(params);
-        Parts { config, processor, chat, params, format: decoding.precision, record }.write_as_one(path, replace)
+        Parts { config, processor, chat, params, blocks, format: decoding.precision, record }
+            .write_as_one(path, replace)
     }
 
     /// Writes `config.toml` alone, as a run does that goes on with other settings: the model that is there stays whole.
@@ -262,6 +288,7 @@ impl<P: Params> Bundle<P> {
             processor,
             chat,
             params,
+            blocks: BTreeMap::new(),
             dense,
             record,
             recipe,
@@ -367,6 +394,7 @@ impl<P: Params> std::fmt::Debug for Bundle<P> {
             processor,
             chat,
             params,
+            blocks,
             dense,
             record,
             recipe: _,
@@ -381,6 +409,7 @@ impl<P: Params> std::fmt::Debug for Bundle<P> {
             .field("processor", processor)
             .field("chat", chat)
             .field("n_params", &params.names().len())
+            .field("n_blocks", &blocks.len())
             .field("n_dense", &dense.len())
             .field("record", record)
             .finish_non_exhaustive()

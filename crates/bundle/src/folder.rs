@@ -8,7 +8,7 @@ use std::{
 };
 
 use attentive_weights::{
-    Tensors, make_folder, read_settings, remove_folder, replace_folder, write_atomically, write_some_int8,
+    Blocks, Packing, Tensors, make_folder, read_settings, remove_folder, replace_folder, write_atomically, write_packed,
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -194,6 +194,8 @@ pub(crate) struct Parts<'a> {
     /// The text of the chat template.
     pub(crate) chat: Option<&'a str>,
     pub(crate) params: &'a Tensors,
+    /// The blocks of some parameters.
+    pub(crate) blocks: &'a BTreeMap<String, Blocks>,
     /// How weights are written.
     pub(crate) format: WeightFormat,
     pub(crate) record: &'a TrainingRecord,
@@ -208,12 +210,13 @@ impl Parts<'_> {
         if let Some(chat) = self.chat {
             write_part(&path.join(CHAT), chat.as_bytes())?;
         }
-        let axis = |name: &str| match self.format {
-            // Blocks are made as a model is packed.
-            WeightFormat::F32 | WeightFormat::Q8_0 | WeightFormat::Q4_0 => None,
-            WeightFormat::Int8 => attentive_engine::int8_axis(name),
+        let packing = |name: &str| match self.format {
+            // These blocks are made as a model is packed.
+            WeightFormat::F32 | WeightFormat::Q8_0 | WeightFormat::Q4_0 => Packing::Floats,
+            WeightFormat::Int8 => attentive_engine::int8_axis(name).map_or(Packing::Floats, Packing::Int8),
+            WeightFormat::Blocks => self.blocks.get(name).map_or(Packing::Floats, Packing::Blocks),
         };
-        write_some_int8(&path.join(WEIGHTS), self.params, axis, &BTreeMap::new())?;
+        write_packed(&path.join(WEIGHTS), self.params, packing, &BTreeMap::new())?;
         let parts = [Some(CONFIG), self.chat.map(|_| CHAT), Some(WEIGHTS)].into_iter().flatten().chain(of_processor);
         let mut files = Sums::new();
         for part in parts {

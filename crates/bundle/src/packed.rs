@@ -1,10 +1,10 @@
 //! Models on their way to a device: packed where it runs them best so, else on tensors.
 
-use std::any::Any;
+use std::{any::Any, borrow::Cow};
 
 use attentive_engine::WeightFormat;
 use attentive_model::ModelSpec;
-use attentive_weights::{Source, WeightsError};
+use attentive_weights::{Blocks, HostTensor, Source, WeightsError};
 use burn::tensor::Device;
 
 use crate::{Bundle, BundleError, Params, folder::CONFIG};
@@ -31,7 +31,7 @@ impl<P: Params> Destination<'_, P> {
         let Self { bundle, format, .. } = self;
         config.validate().map_err(|cause| bundle.bad_config(cause))?;
         let format = format.unwrap_or(bundle.decoding.precision);
-        let model = new(config, &bundle.params, format);
+        let model = new(config, &WithBlocks(bundle), format);
         bundle.params.verify()?;
         model.map_err(|cause| bundle.bad_weights(cause))
     }
@@ -39,12 +39,36 @@ impl<P: Params> Destination<'_, P> {
     /// The model on tensors, which has no precision of its own.
     pub(crate) fn on_tensors<C: ModelSpec>(self) -> Result<C::Model, BundleError> {
         match (self.format, self.bundle.decoding.precision) {
-            // Weights of an int8 bundle are rounded in its file.
-            (Some(WeightFormat::F32), _) | (None, WeightFormat::F32 | WeightFormat::Int8) => {
+            // Weights of an int8 bundle are rounded in its file, those in blocks have values of their own.
+            (Some(WeightFormat::F32), _) | (None, WeightFormat::F32 | WeightFormat::Int8 | WeightFormat::Blocks) => {
                 self.bundle.model::<C>(self.device)
             }
             (Some(format), _) => Err(BundleError::WeightFormat { format }),
             (None, format) => Err(BundleError::OwnWeightFormat { path: self.bundle.path.join(CONFIG), format }),
+        }
+    }
+}
+
+/// The parameters of a bundle, with the blocks that it has in memory.
+struct WithBlocks<'a, P>(&'a Bundle<P>);
+
+impl<P: Params> Source for WithBlocks<'_, P> {
+    fn names(&self) -> Vec<&str> {
+        self.0.params.names()
+    }
+
+    fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.0.params.shape(name)
+    }
+
+    fn tensor(&self, name: &str) -> Result<Cow<'_, HostTensor>, WeightsError> {
+        self.0.params.tensor(name)
+    }
+
+    fn blocks(&self, name: &str) -> Result<Option<Cow<'_, Blocks>>, WeightsError> {
+        match self.0.blocks.get(name) {
+            Some(blocks) => Ok(Some(Cow::Borrowed(blocks))),
+            None => self.0.params.blocks(name),
         }
     }
 }

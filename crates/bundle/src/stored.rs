@@ -9,7 +9,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use attentive_weights::{HostTensor, Source, Tensors, WeightsError, WeightsFile};
+use attentive_weights::{Blocks, HostTensor, Source, Tensors, WeightsError, WeightsFile};
 
 use crate::{
     BundleError, Dense,
@@ -83,6 +83,10 @@ impl Source for Stored {
 
     fn tensor(&self, name: &str) -> Result<Cow<'_, HostTensor>, WeightsError> {
         Source::tensor(&self.file, name)
+    }
+
+    fn blocks(&self, name: &str) -> Result<Option<Cow<'_, Blocks>>, WeightsError> {
+        Source::blocks(&self.file, name)
     }
 }
 

@@ -8,10 +8,19 @@ use crate::{stack::Scratch, weight::Weight};
 /// Embeddings of tokens, each `scale` times as large.
 #[derive(Debug)]
 pub(crate) struct Embedding {
-    /// `[vocab, d_model]`; without it, the columns of the projection.
-    pub(crate) table: Option<Vec<f32>>,
+    /// Without it, the columns of the projection are the embeddings.
+    pub(crate) table: Option<Table>,
     pub(crate) d_model: usize,
     pub(crate) scale: f32,
+}
+
+/// A table of embeddings.
+#[derive(Debug)]
+pub(crate) enum Table {
+    /// `[vocab, d_model]`.
+    Values(Vec<f32>),
+    /// `[d_model, vocab]`.
+    Packed(Weight),
 }
 
 /// The pre-soft-max projection.
@@ -39,12 +48,13 @@ impl Embedding {
         let x = &mut x[first..];
         let encodings = (!encodings.is_empty()).then(|| (encodings, encodings.len() / d_model));
         let kernel = attentive_kernels::Embedding { d_model, scale, dropout: Dropout::NONE };
-        if let Some(table) = &self.table {
-            return kernel.forward(table, ids, encodings, x);
-        }
-        let projection = projection.expect("tied embeddings have a projection");
+        let weight = match &self.table {
+            Some(Table::Values(table)) => return kernel.forward(table, ids, encodings, x),
+            Some(Table::Packed(table)) => table,
+            None => &projection.expect("tied embeddings have a projection").weight,
+        };
         let mut rows = vec![0.0; x.len()];
-        rows.chunks_exact_mut(d_model).zip(ids).for_each(|(row, &id)| projection.weight.column(id as usize, row));
+        rows.chunks_exact_mut(d_model).zip(ids).for_each(|(row, &id)| weight.column(id as usize, row));
         let numbers: Vec<u32> = (0..ids.len() as u32).collect();
         kernel.forward(&rows, &numbers, encodings, x);
     }

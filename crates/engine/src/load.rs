@@ -4,11 +4,11 @@ use std::{borrow::Cow, collections::BTreeSet};
 
 use attentive_attention::{NormKind, NormPlacement, PositionsConfig, Rotary};
 use attentive_kernels::{ActivationKind, MatRef, PackedMatrix};
-use attentive_weights::{HostTensor, Source, WeightsError};
+use attentive_weights::{Blocks, HostTensor, ScaleAxis, Source, WeightsError};
 
 use crate::{
     attention::{CrossAttention, HeadDims, HeadNorms, SelfAttention},
-    embedding::{Embedding, Projection},
+    embedding::{Embedding, Projection, Table},
     layer::{AddNorm, FeedForward, Linear, Norm},
     positions::Positions,
     stack::{Layer, Stack},
@@ -66,11 +66,13 @@ pub(crate) struct Loader<'a> {
     problems: Vec<String>,
     /// The first parameter that could not be read or packed.
     failure: Option<WeightsError>,
+    /// Whether some matrix was in blocks.
+    has_blocks: bool,
 }
 
 impl<'a> Loader<'a> {
     pub(crate) fn new(params: &'a dyn Source, shape: Shape, format: WeightFormat) -> Self {
-        Self { params, shape, format, taken: BTreeSet::new(), problems: Vec::new(), failure: None }
+        Self { params, shape, format, taken: BTreeSet::new(), problems: Vec::new(), failure: None, has_blocks: false }
     }
 
     /// The first parameter that could not be read or packed, or a list of those that are missing, of another shape, or left over.
@@ -79,6 +81,9 @@ impl<'a> Loader<'a> {
         self.problems.extend(left_over.map(|name| format!("left over: {name}")));
         match self.failure {
             Some(failure) => Err(failure),
+            None if self.problems.is_empty() && self.format == WeightFormat::Blocks && !self.has_blocks => {
+                Err(WeightsError::NoBlocks)
+            }
             None if self.problems.is_empty() => Ok(()),
             None => Err(WeightsError::Mismatch { problems: self.problems }),
         }
@@ -111,6 +116,36 @@ impl<'a> Loader<'a> {
             self.failure.get_or_insert(WeightsError::Blocks { name, format, d_in: weight.dims()[0] });
             Weight::F32(PackedMatrix::new(weight))
         })
+    }
+
+    /// The blocks of a matrix, if the format is theirs and the file has the matrix in them.
+    fn blocks(&mut self, name: &str, shape: [usize; 2], axis: ScaleAxis) -> Option<Cow<'a, Blocks>> {
+        if self.format != WeightFormat::Blocks || self.params.shape(name) != Some(&shape[..]) {
+            return None;
+        }
+        match self.params.blocks(name) {
+            Ok(blocks) => {
+                let blocks = blocks.filter(|blocks| blocks.axis() == axis && blocks.shape() == shape)?;
+                self.taken.insert(name.to_owned());
+                self.has_blocks = true;
+                Some(blocks)
+            }
+            Err(failure) => {
+                self.failure.get_or_insert(failure);
+                None
+            }
+        }
+    }
+
+    /// The weight `{path}.weight` of a linear layer, in the format or in the blocks of the file.
+    fn weight(&mut self, path: &str, [d_in, d_out]: [usize; 2]) -> Weight {
+        let name = format!("{path}.weight");
+        let blocks = self.blocks(&name, [d_in, d_out], ScaleAxis::Columns);
+        if let Some(weight) = blocks.and_then(|blocks| Weight::of_blocks(&blocks)) {
+            return weight;
+        }
+        let weight = self.borrow(&name, &[d_in, d_out]);
+        self.packed(path, MatRef::new(&weight, d_in, d_out))
     }
 
     /// What `load` takes, of vectors that are `width` wide.
@@ -183,20 +218,43 @@ impl<'a> Loader<'a> {
             "key" => dims.keys(),
             _ => dims.values(),
         });
-        let d_out: usize = widths.clone().sum();
-        let (mut weight, mut bias, mut first) = (vec![0.0; d_in * d_out], Vec::new(), 0);
-        for (part, width) in parts.iter().zip(widths) {
-            let values = self.borrow(&format!("{path}.{part}.weight"), &[d_in, width]);
+        let parts: Vec<_> = parts.iter().map(|part| format!("{path}.{part}")).zip(widths).collect();
+        let bias = has_bias.then(|| {
+            let biases = parts.iter().map(|(part, width)| self.borrow(&format!("{part}.bias"), &[*width]));
+            biases.collect::<Vec<_>>().concat()
+        });
+        let weight = if self.format == WeightFormat::Blocks {
+            self.beside(d_in, &parts)
+        } else {
+            self.concatenated(path, d_in, &parts)
+        };
+        Linear { weight, bias }
+    }
+
+    /// The weights of several layers, by path and width, as one.
+    fn concatenated(&mut self, path: &str, d_in: usize, parts: &[(String, usize)]) -> Weight {
+        let d_out: usize = parts.iter().map(|(_, width)| width).sum();
+        let (mut weight, mut first) = (vec![0.0; d_in * d_out], 0);
+        for &(ref part, width) in parts {
+            let values = self.borrow(&format!("{part}.weight"), &[d_in, width]);
             for (to, from) in weight.chunks_exact_mut(d_out).zip(values.chunks_exact(width)) {
                 to[first..first + width].copy_from_slice(from);
             }
-            if has_bias {
-                bias.extend_from_slice(&self.borrow(&format!("{path}.{part}.bias"), &[width]));
-            }
             first += width;
         }
-        let weight = self.packed(path, MatRef::new(&weight, d_in, d_out));
-        Linear { weight, bias: has_bias.then_some(bias) }
+        self.packed(path, MatRef::new(&weight, d_in, d_out))
+    }
+
+    /// As [`concatenated`](Self::concatenated), in the blocks of the file, which may be of several kinds.
+    fn beside(&mut self, d_in: usize, parts: &[(String, usize)]) -> Weight {
+        let blocks = parts
+            .iter()
+            .map(|(part, width)| self.blocks(&format!("{part}.weight"), [d_in, *width], ScaleAxis::Columns));
+        let blocks: Option<Vec<_>> = blocks.collect();
+        let as_one = blocks.and_then(|blocks| Weight::of_blocks(&Blocks::beside(&blocks)?));
+        as_one.unwrap_or_else(|| {
+            Weight::Beside(parts.iter().map(|(part, width)| self.weight(part, [d_in, *width])).collect())
+        })
     }
 
     fn attention_output(&mut self, path: &str) -> Linear {
@@ -215,8 +273,7 @@ impl<'a> Loader<'a> {
     }
 
     pub(crate) fn linear(&mut self, path: &str, [d_in, d_out]: [usize; 2], bias: bool) -> Linear {
-        let weight = self.borrow(&format!("{path}.weight"), &[d_in, d_out]);
-        let weight = self.packed(path, MatRef::new(&weight, d_in, d_out));
+        let weight = self.weight(path, [d_in, d_out]);
         Linear { weight, bias: bias.then(|| self.values(&format!("{path}.bias"), &[d_out])) }
     }
 
@@ -265,16 +322,27 @@ impl<'a> Loader<'a> {
 
     /// The projection to a vocabulary by an embedding matrix, `[vocab, d_model]`.
     pub(crate) fn projection(&mut self, path: &str, vocab: usize) -> Projection {
-        let d_model = self.shape.d_model;
-        let weight = self.borrow(&format!("{path}.weight"), &[vocab, d_model]);
-        let weight = self.packed(path, MatRef::new(&weight, vocab, d_model).t());
-        Projection { weight, bias: None, scale: 1.0, cap: None }
+        Projection { weight: self.table(path, vocab), bias: None, scale: 1.0, cap: None }
+    }
+
+    /// A matrix `[vocab, d_model]` whose rows are outputs.
+    fn table(&mut self, path: &str, vocab: usize) -> Weight {
+        let (d_model, name) = (self.shape.d_model, format!("{path}.weight"));
+        let blocks = self.blocks(&name, [vocab, d_model], ScaleAxis::Rows);
+        if let Some(table) = blocks.and_then(|blocks| Weight::of_blocks(&blocks)) {
+            return table;
+        }
+        let table = self.borrow(&name, &[vocab, d_model]);
+        self.packed(path, MatRef::new(&table, vocab, d_model).t())
     }
 
     /// Embeddings that are `scale` times as large; those that are `tied` to a projection have no table of their own.
     pub(crate) fn embedding(&mut self, path: &str, vocab: usize, scale: f32, tied: bool) -> Embedding {
         let d_model = self.shape.d_model;
-        let table = (!tied).then(|| self.values(&format!("{path}.weight"), &[vocab, d_model]));
+        let table = (!tied).then(|| match self.format {
+            WeightFormat::Blocks => Table::Packed(self.table(path, vocab)),
+            _ => Table::Values(self.values(&format!("{path}.weight"), &[vocab, d_model])),
+        });
         Embedding { table, d_model, scale }
     }
 }

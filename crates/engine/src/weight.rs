@@ -6,7 +6,7 @@ use attentive_kernels::{
     BlockFormat, BlockMatrix, Epilogue, Int8Matrix, MatMut, MatRef, PackedMatrix, QuantisedColumns, TopK,
 };
 use attentive_model::{BertConfig, GptConfig, ModelConfig, TransformerConfig};
-use attentive_weights::ScaleAxis;
+use attentive_weights::{Blocks, GgufKind, ScaleAxis};
 use serde::{Deserialize, Serialize};
 
 /// The numbers that weights are kept in.
@@ -25,11 +25,13 @@ pub enum WeightFormat {
     /// GGUF's `Q4_0`: four bits with a scale for every 32 inputs of an output, of which there must be whole blocks.
     #[serde(rename = "q4_0")]
     Q4_0,
+    /// The blocks of 4 to 8 bits in which the file of weights holds matrices, and 32-bit floats for those that it holds so.
+    Blocks,
 }
 
 impl WeightFormat {
     /// Every format.
-    pub const ALL: [Self; 4] = [Self::F32, Self::Int8, Self::Q8_0, Self::Q4_0];
+    pub const ALL: [Self; 5] = [Self::F32, Self::Int8, Self::Q8_0, Self::Q4_0, Self::Blocks];
 }
 
 impl fmt::Display for WeightFormat {
@@ -39,6 +41,7 @@ impl fmt::Display for WeightFormat {
             Self::Int8 => "int8",
             Self::Q8_0 => "q8_0",
             Self::Q4_0 => "q4_0",
+            Self::Blocks => "blocks",
         })
     }
 }
@@ -78,6 +81,8 @@ pub(crate) enum Weight {
     F32(PackedMatrix),
     Int8(Int8Matrix),
     Blocks(BlockMatrix),
+    /// Several side by side, of the same inputs.
+    Beside(Vec<Self>),
 }
 
 impl Weight {
@@ -85,15 +90,32 @@ impl Weight {
     pub(crate) fn new(weight: MatRef<'_>, format: WeightFormat) -> Option<Self> {
         let blocks = |format| BlockMatrix::quantise(format, weight).map(Self::Blocks);
         match format {
-            WeightFormat::F32 => Some(Self::F32(PackedMatrix::new(weight))),
+            WeightFormat::F32 | WeightFormat::Blocks => Some(Self::F32(PackedMatrix::new(weight))),
             WeightFormat::Int8 => Some(Self::Int8(Int8Matrix::new(&QuantisedColumns::new(weight)))),
             WeightFormat::Q8_0 => blocks(BlockFormat::Q8_0),
             WeightFormat::Q4_0 => blocks(BlockFormat::Q4_0),
         }
     }
 
+    /// Packs blocks whose lines are outputs; `None` if there are no products with them.
+    pub(crate) fn of_blocks(blocks: &Blocks) -> Option<Self> {
+        let format = match blocks.kind() {
+            GgufKind::Q4_0 => BlockFormat::Q4_0,
+            GgufKind::Q4_1 => BlockFormat::Q4_1,
+            GgufKind::Q8_0 => BlockFormat::Q8_0,
+            GgufKind::Q4K => BlockFormat::Q4K,
+            GgufKind::Q5K => BlockFormat::Q5K,
+            GgufKind::Q6K => BlockFormat::Q6K,
+            _ => return None,
+        };
+        let [rows, cols] = blocks.shape();
+        let dims = if blocks.axis() == ScaleAxis::Rows { [cols, rows] } else { [rows, cols] };
+        BlockMatrix::new(format, blocks.bytes(), dims).map(Self::Blocks)
+    }
+
     pub(crate) fn dims(&self) -> [usize; 2] {
         match self {
+            Self::Beside(parts) => [parts[0].dims()[0], parts.iter().map(|part| part.dims()[1]).sum()],
             Self::F32(weight) => weight.dims(),
             Self::Int8(weight) => weight.dims(),
             Self::Blocks(weight) => weight.dims(),
@@ -104,8 +126,20 @@ impl Weight {
     pub(crate) fn multiply(&self, x: &[f32], y: &mut [f32], epilogue: &Epilogue<'_>) {
         let [d_in, d_out] = self.dims();
         let n = x.len() / d_in;
-        let (x, y) = (MatRef::new(x, n, d_in), MatMut::new(y, n, d_out));
+        self.multiply_into(MatRef::new(x, n, d_in), MatMut::new(y, n, d_out), epilogue);
+    }
+
+    fn multiply_into(&self, x: MatRef<'_>, mut y: MatMut<'_>, epilogue: &Epilogue<'_>) {
         match self {
+            Self::Beside(parts) => {
+                let (n, mut first) = (x.dims()[0], 0);
+                for part in parts {
+                    let [_, width] = part.dims();
+                    let bias = epilogue.bias.map(|bias| &bias[first..first + width]);
+                    part.multiply_into(x, y.block([0, first], [n, width]), &Epilogue { bias, ..*epilogue });
+                    first += width;
+                }
+            }
             Self::F32(weight) => weight.multiply(x, y, epilogue),
             Self::Int8(weight) => weight.multiply(x, y, epilogue),
             Self::Blocks(weight) => weight.multiply(x, y, epilogue),
@@ -120,6 +154,7 @@ impl Weight {
             Self::F32(weight) => weight.top_k(x, bias, best),
             Self::Int8(weight) => weight.top_k(x, bias, best),
             Self::Blocks(weight) => weight.top_k(x, bias, best),
+            Self::Beside(_) => unreachable!("a projection to a vocabulary is one matrix"),
         }
     }
 
@@ -129,6 +164,7 @@ impl Weight {
             Self::F32(weight) => weight.column(j, to),
             Self::Int8(weight) => weight.column(j, to),
             Self::Blocks(weight) => weight.dequantise_row(j, to),
+            Self::Beside(_) => unreachable!("a table of embeddings is one matrix"),
         }
     }
 }

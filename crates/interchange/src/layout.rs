@@ -2,7 +2,7 @@
 
 use attentive_attention::Sinusoids;
 use attentive_bundle::Bundle;
-use attentive_weights::{HostTensor, Tensors};
+use attentive_weights::{HostTensor, ScaleAxis, Tensors};
 
 use crate::InterchangeError;
 
@@ -129,16 +129,39 @@ impl Layout {
         [numbers(&self.ours), numbers(&self.theirs)] == [in_block; 2] && self.axes.iter().all(keeps)
     }
 
+    /// The rows of theirs that are the rows of ours, or its columns, and which of the two they are; `None` unless ours is made
+    /// of whole rows of theirs.
+    pub(crate) fn lines(&self) -> Option<(Vec<usize>, ScaleAxis)> {
+        let (&[rows, cols], &[_, len]) = (&self.ours[..], &self.theirs[..]) else { return None };
+        let (inner, outer): (Vec<&Axis>, Vec<&Axis>) =
+            self.axes.iter().partition(|axis| axis.size == len && axis.steps[1] == 1);
+        let (&[inner], true) = (&inner[..], self.start[0] == 0) else { return None };
+        let (axis, n_lines, step) = match inner.steps[0] {
+            1 => (ScaleAxis::Rows, rows, cols),
+            _ => (ScaleAxis::Columns, cols, 1),
+        };
+        let mut lines = vec![None; n_lines];
+        let outer: Vec<Axis> = outer.into_iter().copied().collect();
+        visit(&outer, self.start, &Order::SAME, &mut |ours, theirs| {
+            if let Some(line) = lines.get_mut(ours / step) {
+                *line = theirs.is_multiple_of(len).then_some(theirs / len);
+            }
+        });
+        Some((lines.into_iter().collect::<Option<_>>()?, axis))
+    }
+
     /// Calls `copy` with the places of each number of the block, in ours and in theirs.
     pub(crate) fn for_each(&self, order: &Order, mut copy: impl FnMut(usize, usize)) {
-        fn visit(axes: &[Axis], [ours, theirs]: [usize; 2], order: &Order, copy: &mut impl FnMut(usize, usize)) {
-            let Some((axis, inner)) = axes.split_first() else { return copy(ours, theirs) };
-            for there in 0..axis.size {
-                let here = if axis.is_model { order.ours(there) } else { there };
-                visit(inner, [ours + here * axis.steps[0], theirs + there * axis.steps[1]], order, copy);
-            }
-        }
         visit(&self.axes, self.start, order, &mut copy);
+    }
+}
+
+/// Calls `copy` with the places of each number of the block of these axes that begins at `start`.
+fn visit(axes: &[Axis], [ours, theirs]: [usize; 2], order: &Order, copy: &mut impl FnMut(usize, usize)) {
+    let Some((axis, inner)) = axes.split_first() else { return copy(ours, theirs) };
+    for there in 0..axis.size {
+        let here = if axis.is_model { order.ours(there) } else { there };
+        visit(inner, [ours + here * axis.steps[0], theirs + there * axis.steps[1]], order, copy);
     }
 }
 
@@ -255,6 +278,17 @@ mod tests {
         let expected: Vec<usize> =
             (0..3).flat_map(|to| (0..2).flat_map(move |from| (0..2).map(move |at| (at * 2 + from) * 3 + to))).collect();
         assert_eq!(theirs(&convolution, &same), expected);
+    }
+
+    #[test]
+    fn lines_are_the_rows_of_theirs() {
+        // Ours `[d_in, d_out]` is theirs `[d_out, d_in]`: a column each.
+        assert_eq!(Layout::map([3, 2]).lines(), Some((vec![0, 1], ScaleAxis::Columns)));
+        assert_eq!(Layout::same(&[2, 3]).lines(), Some((vec![0, 1], ScaleAxis::Rows)));
+        // Two groups of two outputs, three rows apart, from row 1 on.
+        assert_eq!(Layout::map_part([5, 4], 6, 1, [2, 3]).lines(), Some((vec![1, 2, 4, 5], ScaleAxis::Columns)));
+        let parts = [Layout::columns(0, 2, &[2, 2]), Layout::rows(1, 2, [1, 4]), Layout::same(&[4])];
+        assert!(parts.iter().all(|layout| layout.lines().is_none()));
     }
 
     #[test]

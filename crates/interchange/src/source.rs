@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use attentive_weights::{Gguf, GgufEntry, HostTensor, ModelBin, Npz, Tensors, WeightsError, WeightsFile};
+use attentive_weights::{Blocks, Gguf, GgufEntry, HostTensor, ModelBin, Npz, Tensors, WeightsError, WeightsFile};
 
 use crate::{
     InterchangeError, checkpoint,
@@ -264,6 +264,39 @@ impl Source {
             }
         }
         Ok(params)
+    }
+
+    /// The matrices of the slots that a GGUF file has in blocks of a kind that is kept, by the name of our parameter, and the
+    /// number of those in other blocks; `reorder` puts the rows of a parameter in another order.
+    ///
+    /// # Errors
+    /// [`InterchangeError::Weights`] if a tensor can't be read.
+    pub(crate) fn blocks(
+        &mut self,
+        slots: &[Slot],
+        reorder: impl Fn(&str, &mut [usize]),
+    ) -> Result<(BTreeMap<String, Blocks>, usize), InterchangeError> {
+        let (mut kept, mut n_others) = (BTreeMap::new(), 0);
+        for Slot { ours, theirs, layout } in slots {
+            let Some((file, name)) = self.tensors.get(theirs) else { continue };
+            let File::Gguf(file) = &mut self.files[*file] else { continue };
+            let Some(GgufEntry { shape, kind: Ok(kind), .. }) = file.entry(name) else { continue };
+            if kind.block_len() == 1 || shape != layout.theirs() {
+                continue;
+            }
+            let blocks = match layout.lines() {
+                Some((mut lines, axis)) => {
+                    reorder(ours, &mut lines);
+                    Blocks::of_lines(&file.read(name)?, &lines, axis)
+                }
+                None => None,
+            };
+            match blocks {
+                Some(blocks) => drop(kept.insert(ours.clone(), blocks)),
+                None => n_others += 1,
+            }
+        }
+        Ok((kept, n_others))
     }
 
     /// Takes a tensor out, if it is there and has its shape.

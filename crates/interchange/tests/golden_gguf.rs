@@ -1,7 +1,7 @@
 //! GGUF files (`tests/golden/generate_gguf.py`) against the folders of transformers that they are made from.
 
 use attentive_backend::BackendKind;
-use attentive_bundle::{Bundle, Conversation, Message};
+use attentive_bundle::{Bundle, Conversation, Message, WeightFormat};
 use attentive_core::LanguageModel;
 use attentive_interchange::{ImportConfig, Imported, InterchangeError, import};
 use attentive_testkit::{Area, Comparison, Golden};
@@ -65,6 +65,58 @@ fn models_give_the_log_probabilities_of_transformers() {
         let ids: Vec<Vec<u32>> = Deserialize::deserialize(&case["encoded"]).unwrap();
         assert_eq!(texts.iter().map(|text| encoded(&bundle, text)).collect::<Vec<_>>(), ids, "{name}");
     }
+}
+
+/// The largest error of log-probabilities of the golden with blocks.
+fn error_of_blocks<P: attentive_bundle::Params>(bundle: &Bundle<P>, precision: Option<WeightFormat>) -> f64 {
+    let case: Value = golden().cases("gguf/llama-blocks.json").remove(0);
+    let rows: Vec<Vec<u32>> = Deserialize::deserialize(&case["ids"]).unwrap();
+    let expected = attentive_testkit::log_softmax(&Golden::tensor(&case, "logits"), 41);
+    let model = bundle.text_model(&BackendKind::Flex.device().unwrap(), precision).unwrap();
+    let error = |(row, expected): (&Vec<u32>, &[f64])| {
+        let found = model.log_probs_of(row).unwrap();
+        let pairs = row[1..].iter().zip(found).enumerate();
+        pairs
+            .map(|(at, (&target, found))| (f64::from(found) - expected[at * 41 + target as usize]).abs())
+            .fold(0.0, f64::max)
+    };
+    rows.iter().zip(expected.chunks(41 * rows[0].len())).map(error).fold(0.0, f64::max)
+}
+
+#[test]
+fn blocks_are_kept_and_computed_with() {
+    let Imported { bundle, notes, .. } = read("llama-blocks");
+    // Of 23 matrices, one is in blocks that are not kept (Q5_1), and two are not in blocks.
+    assert_eq!(bundle.blocks.len(), 20);
+    assert!(notes.iter().any(|note| note.contains("in the file's blocks: 20 matrices")), "{notes:?}");
+    assert!(notes.iter().any(|note| note.contains("are kept as 32-bit numbers: 1")), "{notes:?}");
+    assert_eq!(bundle.decoding.precision, WeightFormat::Blocks);
+
+    let folder = tempfile::tempdir().unwrap();
+    let [path, again] = ["model", "again"].map(|name| folder.path().join(name));
+    bundle.save(&path).unwrap();
+    let opened = Bundle::open(&path).unwrap();
+    for precision in [None, Some(WeightFormat::Blocks)] {
+        let (in_memory, in_file) = (error_of_blocks(&bundle, precision), error_of_blocks(&opened, precision));
+        // Inputs are rounded to eight bits.
+        assert!(in_memory > 0.0 && in_memory < 0.1, "{in_memory}");
+        assert_eq!(in_memory, in_file);
+    }
+    let exact = error_of_blocks(&opened, Some(WeightFormat::F32));
+    assert!(exact < 1e-4, "{exact}");
+
+    // The values are those of the blocks, and a copy has the same bytes.
+    let copy = Bundle::read(&path).unwrap();
+    assert_eq!((&copy.params, &copy.blocks), (&bundle.params, &bundle.blocks));
+    copy.save(&again).unwrap();
+    let [bytes, copied] = [&path, &again].map(|folder| std::fs::read(folder.join("model.safetensors")).unwrap());
+    assert!(bytes == copied && bytes.len() < 80_000, "{} bytes", bytes.len());
+    let device = BackendKind::Flex.device().unwrap();
+    let Err(error) = read("llama").bundle.text_model(&device, Some(WeightFormat::Blocks)) else {
+        panic!("it has no blocks")
+    };
+    let error = error.to_string();
+    assert!(error.contains("the weights are not in blocks"), "{error}");
 }
 
 #[test]

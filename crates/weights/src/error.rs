@@ -83,6 +83,9 @@ pub enum WeightsError {
         /// Its inputs.
         d_in: usize,
     },
+    /// A model that is to be used in the blocks of its file, which has none.
+    #[error("the weights are not in blocks: take the precision f32, int8, q8_0 or q4_0")]
+    NoBlocks,
     /// Nothing to average.
     #[error("no checkpoint was given to average")]
     NothingToAverage,

@@ -11,7 +11,7 @@ use burn::tensor::{Tensor, TensorData};
 use safetensors::{Dtype, SafeTensorError, View};
 
 use crate::{
-    WeightsError,
+    Blocks, WeightsError,
     check::check_tensor,
     disk::atomically,
     int8::{Int8Tensor, SCALE, ScaleAxis},
@@ -34,34 +34,46 @@ pub type Tensors = BTreeMap<String, HostTensor>;
 /// # Errors
 /// [`WeightsError::Io`]; an older file of that name then stays whole.
 pub fn write(path: &Path, tensors: &Tensors, metadata: &BTreeMap<String, String>) -> Result<(), WeightsError> {
-    write_some_int8(path, tensors, |_| None, metadata)
+    write_packed(path, tensors, |_| Packing::Floats, metadata)
 }
 
-/// Writes tensors as [`write()`] does, but matrices as signed bytes with scales where `axis` gives a name's;
-/// [`read`](crate::read) gives the values that the bytes mean.
+/// How a tensor is kept in a file.
+#[derive(Debug, Clone, Copy)]
+pub enum Packing<'a> {
+    /// As f32.
+    Floats,
+    /// A matrix as signed bytes, with scales along an axis.
+    Int8(ScaleAxis),
+    /// A matrix as these blocks, which have its values.
+    Blocks(&'a Blocks),
+}
+
+/// Writes tensors as [`write()`] does, but each as `packing` says of its name; [`read`](crate::read) gives the values that
+/// bytes and blocks mean.
 ///
 /// # Errors
 /// [`WeightsError::NotFinite`] names a matrix that can't be rounded to bytes; [`WeightsError::Io`]. An older file of
 /// that name then stays whole.
 ///
 /// # Panics
-/// If `axis` names a tensor that is not a matrix.
-pub fn write_some_int8(
+/// If a tensor that is not a matrix is to be packed.
+pub fn write_packed<'a>(
     path: &Path,
     tensors: &Tensors,
-    axis: impl Fn(&str) -> Option<ScaleAxis>,
+    packing: impl Fn(&str) -> Packing<'a>,
     metadata: &BTreeMap<String, String>,
 ) -> Result<(), WeightsError> {
     let mut views = Vec::new();
     for (name, tensor) in tensors {
-        match axis(name) {
-            Some(axis) => {
+        match packing(name) {
+            Packing::Int8(axis) => {
                 check_tensor(name, tensor)?;
                 let Int8Tensor { values, scales } = Int8Tensor::new(tensor, axis);
-                views.push((name.clone(), Stored::Bytes(&tensor.shape, values)));
+                views.push((name.clone(), Stored::Int8(&tensor.shape, values)));
                 views.push((name.clone() + SCALE, Stored::Floats(Cow::Owned(scales))));
             }
-            None => views.push((name.clone(), Stored::Floats(Cow::Borrowed(tensor)))),
+            Packing::Blocks(blocks) => views.push((blocks.name(name), Stored::Blocks(blocks.stored_shape(), blocks))),
+            Packing::Floats => views.push((name.clone(), Stored::Floats(Cow::Borrowed(tensor)))),
         }
     }
     // A hash map of several entries would be written in no fixed order.
@@ -124,7 +136,8 @@ pub fn write_from_device(path: &Path, tensors: BTreeMap<String, DeviceTensor>) -
 /// A tensor on its way into a file; its bytes are made when its turn comes.
 enum Stored<'a> {
     Floats(Cow<'a, HostTensor>),
-    Bytes(&'a [usize], Vec<u8>),
+    Int8(&'a [usize], Vec<u8>),
+    Blocks([usize; 2], &'a Blocks),
     Device(DeviceTensor),
 }
 
@@ -136,14 +149,16 @@ impl View for Stored<'_> {
     fn dtype(&self) -> Dtype {
         match self {
             Self::Floats(_) | Self::Device(_) => Dtype::F32,
-            Self::Bytes(..) => Dtype::I8,
+            Self::Int8(..) => Dtype::I8,
+            Self::Blocks(..) => Dtype::U8,
         }
     }
 
     fn shape(&self) -> &[usize] {
         match self {
             Self::Floats(tensor) => &tensor.shape,
-            Self::Bytes(shape, _) => shape,
+            Self::Int8(shape, _) => shape,
+            Self::Blocks(shape, _) => &shape[..],
             Self::Device(tensor) => &tensor.shape,
         }
     }
@@ -151,7 +166,8 @@ impl View for Stored<'_> {
     fn data(&self) -> Cow<'_, [u8]> {
         match self {
             Self::Floats(tensor) => little_endian(&tensor.values),
-            Self::Bytes(_, values) => values.into(),
+            Self::Int8(_, values) => values.into(),
+            Self::Blocks(_, blocks) => blocks.bytes().into(),
             Self::Device(tensor) => {
                 let values = (tensor.values)();
                 Cow::Owned(little_endian(values.as_slice().expect("converted to f32")).into_owned())
@@ -162,7 +178,8 @@ impl View for Stored<'_> {
     fn data_len(&self) -> usize {
         match self {
             Self::Floats(tensor) => size_of_val(&tensor.values[..]),
-            Self::Bytes(_, values) => values.len(),
+            Self::Int8(_, values) => values.len(),
+            Self::Blocks(_, blocks) => blocks.bytes().len(),
             Self::Device(tensor) => size_of::<f32>() * tensor.shape.iter().product::<usize>(),
         }
     }

@@ -11,7 +11,7 @@ pub(crate) const SCALE: &str = ".scale";
 /// The largest byte in use; -128 is unused, so that signs can be inverted.
 const MAX: f32 = 127.0;
 
-/// The axis along which values share a scale.
+/// The axis along which values share scales.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ScaleAxis {
     /// Each row has its own, for example each word of an embedding.

@@ -7,6 +7,7 @@
 
 mod archive;
 mod average;
+mod blocks;
 mod check;
 mod disk;
 mod error;
@@ -22,12 +23,13 @@ mod reader;
 mod source;
 
 pub use average::average;
+pub use blocks::Blocks;
 pub use check::check_finite;
 pub use disk::{
     make_folder, read_settings, remove_folder, replace_file, replace_folder, sync_folder, sync_parent, write_atomically,
 };
 pub use error::{FormatError, TensorProblem, WeightsError};
-pub use file::{DeviceTensor, HostTensor, Tensors, write, write_from_device, write_some_int8};
+pub use file::{DeviceTensor, HostTensor, Packing, Tensors, write, write_from_device, write_packed};
 pub use gguf::{Gguf, GgufArray, GgufEntry, GgufKind, GgufTensor, GgufValue};
 pub use int8::ScaleAxis;
 pub use model_bin::ModelBin;

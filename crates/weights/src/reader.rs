@@ -12,7 +12,8 @@ use burn::tensor::{DType, TensorData};
 use safetensors::{Dtype, tensor::Metadata};
 
 use crate::{
-    FormatError, HostTensor, TensorProblem, Tensors, WeightsError,
+    Blocks, FormatError, HostTensor, TensorProblem, Tensors, WeightsError,
+    blocks::Form,
     int8::{self, SCALE},
     pytorch,
 };
@@ -37,6 +38,8 @@ pub(crate) struct Stored {
     pub(crate) start: u64,
     /// Stride of each axis, in values; `None` if the values follow each other row by row.
     pub(crate) strides: Option<Vec<usize>>,
+    /// The form of the blocks that its bytes are.
+    pub(crate) blocks: Option<Form>,
 }
 
 /// Tensors of a file by name; for one that can't be read, the reason.
@@ -91,6 +94,7 @@ impl WeightsFile {
     pub fn is_float(&self, name: &str) -> bool {
         let float = |stored: &Stored| {
             matches!(stored.dtype, DType::F64 | DType::F32 | DType::F16 | DType::BF16)
+                || stored.blocks.is_some()
                 || self.entries.contains_key(&scale_of(name))
         };
         matches!(self.entries.get(name), Some(Ok(stored)) if float(stored))
@@ -98,8 +102,27 @@ impl WeightsFile {
 
     /// The kinds of numbers of the tensors that [`is_float`](Self::is_float) says to be parameters: `f32`, `bf16`, `i8`.
     pub fn kinds(&self) -> BTreeSet<String> {
-        let kind = |name: &str| Some(format!("{:?}", self.entries.get(name)?.as_ref().ok()?.dtype).to_lowercase());
+        let kind = |name: &str| {
+            let Stored { dtype, blocks, .. } = self.entries.get(name)?.as_ref().ok()?;
+            Some(blocks.map_or_else(|| format!("{dtype:?}").to_lowercase(), |form| form.kind_name().to_owned()))
+        };
         self.names().filter(|name| self.is_float(name)).filter_map(kind).collect()
+    }
+
+    /// The blocks of a matrix that is kept in them; `None` for any other tensor.
+    ///
+    /// # Errors
+    /// As [`tensor`](Self::tensor).
+    pub fn blocks(&self, name: &str) -> Result<Option<Blocks>, WeightsError> {
+        let Some(Ok(Stored { shape, start, blocks: Some(Form { kind, axis }), .. })) = self.entries.get(name) else {
+            return Ok(None);
+        };
+        let misfit = || self.problem(name, TensorProblem::Other("its blocks are not whole"));
+        let &[rows, cols] = &shape[..] else { return Err(misfit()) };
+        let n_values = rows.checked_mul(cols).ok_or_else(misfit)?;
+        let n_bytes = n_values / kind.block_len() * kind.block_bytes();
+        self.account(name, n_bytes / size_of::<f32>())?;
+        Blocks::new(*kind, *axis, [rows, cols], self.read(*start, n_bytes)?).map(Some).ok_or_else(misfit)
     }
 
     /// A tensor as f32, from any kind of number; bytes with scales are multiplied by them.
@@ -114,6 +137,10 @@ impl WeightsFile {
             Some(Err(cause)) => return Err(problem(cause.clone())),
             None => return Err(problem(TensorProblem::Missing)),
         };
+        if let Some(blocks) = self.blocks(name)? {
+            self.account(name, stored.shape.iter().product())?;
+            return Ok(blocks.to_host());
+        }
         let scale = scale_of(name);
         if stored.dtype == DType::I8 && self.entries.contains_key(&scale) {
             let scales = self.tensor(&scale)?;
@@ -248,14 +275,25 @@ fn safetensors_index(header: Option<&[u8]>, length: u64) -> Result<Entries, Form
     if data.checked_add(metadata.data_len() as u64) != Some(length) {
         return Err("it is cut short, or longer than its header says".into());
     }
-    let entry = |info: &safetensors::tensor::TensorInfo| match dtype(info.dtype) {
-        Some(dtype) => {
-            let start = data + info.data_offsets.0 as u64;
-            Ok(Stored { dtype, shape: info.shape.clone(), start, strides: None })
+    let entry = |name: String, info: &safetensors::tensor::TensorInfo| {
+        let Some(dtype) = dtype(info.dtype) else {
+            return (name, Err(TensorProblem::Kind(format!("{:?}", info.dtype))));
+        };
+        let start = data + info.data_offsets.0 as u64;
+        match Form::of_stored(&name, &info.shape).filter(|_| dtype == DType::U8) {
+            Some((of, form, shape)) => {
+                (of.to_owned(), Ok(Stored { dtype, shape: shape.to_vec(), start, strides: None, blocks: Some(form) }))
+            }
+            None => (name, Ok(Stored { dtype, shape: info.shape.clone(), start, strides: None, blocks: None })),
         }
-        None => Err(TensorProblem::Kind(format!("{:?}", info.dtype))),
     };
-    Ok(metadata.tensors().into_iter().map(|(name, info)| (name, entry(info))).collect())
+    let mut entries = Entries::new();
+    for (name, stored) in metadata.tensors().into_iter().map(|(name, info)| entry(name, info)) {
+        if entries.insert(name.clone(), stored).is_some() {
+            return Err(format!("{name} is there twice, once in blocks").into());
+        }
+    }
+    Ok(entries)
 }
 
 /// burn's name of a kind of number; a truth value is a byte of 0 or 1.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::{HostTensor, Tensors, WeightsError, WeightsFile, check::check_tensor};
+use crate::{Blocks, HostTensor, Tensors, WeightsError, WeightsFile, check::check_tensor};
 
 /// Parameters by name, in memory or in a file, taken one at a time.
 ///
@@ -19,6 +19,14 @@ pub trait Source {
     /// # Errors
     /// [`WeightsError`] if it is missing, can't be read, or, from a file, if a value is not finite.
     fn tensor(&self, name: &str) -> Result<Cow<'_, HostTensor>, WeightsError>;
+
+    /// A parameter's blocks, if it is a matrix that is kept in them.
+    ///
+    /// # Errors
+    /// As [`tensor`](Self::tensor).
+    fn blocks(&self, _name: &str) -> Result<Option<Cow<'_, Blocks>>, WeightsError> {
+        Ok(None)
+    }
 
     /// All parameters.
     ///
@@ -58,5 +66,16 @@ impl Source for WeightsFile {
         let tensor = WeightsFile::tensor(self, name)?;
         check_tensor(name, &tensor)?;
         Ok(Cow::Owned(tensor))
+    }
+
+    fn blocks(&self, name: &str) -> Result<Option<Cow<'_, Blocks>>, WeightsError> {
+        let blocks = WeightsFile::blocks(self, name)?;
+        match blocks.as_ref().and_then(|blocks| Some((blocks, blocks.not_finite()?))) {
+            Some((blocks, block)) => {
+                let index = block * blocks.kind().block_len();
+                Err(WeightsError::NotFinite { name: name.to_owned(), index, value: f32::NAN })
+            }
+            None => Ok(blocks.map(Cow::Owned)),
+        }
     }
 }

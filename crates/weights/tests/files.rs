@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use attentive_backend::{BackendKind, Device};
-use attentive_weights::{HostTensor, ScaleAxis, Tensors, average, load, params, read, write, write_some_int8};
+use attentive_weights::{HostTensor, Packing, ScaleAxis, Tensors, average, load, params, read, write, write_packed};
 use burn::{
     module::{Module, Param},
     tensor::Tensor,
@@ -111,11 +111,11 @@ fn bytes_and_scales_stand_for_what_was_rounded() {
     let vector = HostTensor { shape: vec![2], values: vec![0.1, 0.2] };
     let tensors: Tensors = [("a", &matrix), ("b", &matrix), ("c", &vector)].map(|(n, t)| (n.into(), t.clone())).into();
     let axis = |name: &str| match name {
-        "a" => Some(ScaleAxis::Rows),
-        "b" => Some(ScaleAxis::Columns),
-        _ => None,
+        "a" => Packing::Int8(ScaleAxis::Rows),
+        "b" => Packing::Int8(ScaleAxis::Columns),
+        _ => Packing::Floats,
     };
-    write_some_int8(&path, &tensors, axis, &BTreeMap::new()).unwrap();
+    write_packed(&path, &tensors, axis, &BTreeMap::new()).unwrap();
     let found = read(&path).unwrap();
     assert_eq!(found.keys().collect::<Vec<_>>(), ["a", "b", "c"]);
     assert_eq!(found["c"], vector);
@@ -129,7 +129,7 @@ fn bytes_and_scales_stand_for_what_was_rounded() {
         }
     }
     // What was rounded once is not changed by rounding again.
-    write_some_int8(&path, &found, axis, &BTreeMap::new()).unwrap();
+    write_packed(&path, &found, axis, &BTreeMap::new()).unwrap();
     for (name, again) in read(&path).unwrap() {
         let pairs = again.values.iter().zip(&found[&name].values);
         assert!(pairs.into_iter().all(|(again, once)| (again - once).abs() <= 1e-6 * once.abs()), "{name}");

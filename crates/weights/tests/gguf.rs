@@ -3,7 +3,9 @@
 use std::{fs, path::PathBuf};
 
 use attentive_testkit::survives;
-use attentive_weights::{Gguf, GgufArray, GgufValue, WeightsError};
+use attentive_weights::{
+    Blocks, Gguf, GgufArray, GgufValue, Packing, ScaleAxis, Tensors, WeightsError, WeightsFile, write_packed,
+};
 use serde::Deserialize;
 
 fn golden(name: &str) -> PathBuf {
@@ -180,4 +182,45 @@ fn errors_name_the_place() {
     }
     assert!(read(&header(1, 0, &entry("t", &[5, 0], 0, 0))).is_ok(), "an empty tensor");
     assert!(read(&header(1, 0, &entry("t", &[1 << 60], 99, 7))).is_ok(), "a kind that is not asked for");
+}
+
+#[test]
+fn blocks_are_kept_in_a_file_with_the_values_that_they_had() {
+    let contents: Vec<Content> = serde_json::from_slice(&fs::read(golden("gguf.json")).unwrap()).unwrap();
+    let mut file = Gguf::open(&golden("little.gguf")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    let mut kept = Vec::new();
+    for Content { name, kind, shape, .. } in contents.iter().filter(|content| content.kind != "TQ1_0") {
+        let tensor = file.read(name).unwrap();
+        let &[n, len] = &shape[..] else { continue };
+        let lines: Vec<usize> = (0..n).rev().collect();
+        let Some(rows) = Blocks::of_lines(&tensor, &lines, ScaleAxis::Rows) else {
+            assert!(
+                !["Q4_0", "Q4_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K", "Q5_0", "IQ4_NL"].contains(&kind.as_str()),
+                "{kind}"
+            );
+            continue;
+        };
+        kept.push(kind.clone());
+        let columns = Blocks::of_lines(&tensor, &lines, ScaleAxis::Columns).unwrap();
+        assert!(Blocks::of_lines(&tensor, &[n], ScaleAxis::Rows).is_none());
+        let (values, host, turned) = (tensor.to_f32(), rows.to_host(), columns.to_host());
+        assert_eq!((host.shape, turned.shape), (vec![n, len], vec![len, n]));
+        for (to, &from) in lines.iter().enumerate() {
+            assert_eq!(host.values[to * len..][..len], values[from * len..][..len], "{kind}");
+            assert!((0..len).all(|at| turned.values[at * n + to] == values[from * len + at]), "{kind}");
+        }
+
+        let tensors: Tensors =
+            [("a", &rows), ("b", &columns)].map(|(name, blocks)| (name.into(), blocks.to_host())).into();
+        let packing = |name: &str| Packing::Blocks(if name == "a" { &rows } else { &columns });
+        write_packed(&path, &tensors, packing, &Default::default()).unwrap();
+        assert_eq!(attentive_weights::read(&path).unwrap(), tensors);
+        let stored = WeightsFile::open(&path).unwrap();
+        assert_eq!(stored.names().collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!((stored.blocks("a").unwrap().as_ref(), stored.blocks("b").unwrap()), (Some(&rows), Some(columns)));
+    }
+    kept.sort();
+    assert_eq!(kept, ["IQ4_NL", "Q4_0", "Q4_1", "Q4_K", "Q5_0", "Q5_K", "Q6_K", "Q8_0"]);
 }

@@ -199,7 +199,7 @@ const LINES_AT_ONCE: usize = 512;
 /// The precision of weights in use.
 #[derive(Debug, Clone, Copy, Args)]
 struct PrecisionArgs {
-    /// What weights are packed in: f32; int8 or q8_0 for a quarter of the memory, q4_0 for an eighth (backend flex);
+    /// What weights are packed in: f32; int8 or q8_0 for a quarter of the memory, q4_0 for an eighth, blocks for a GGUF file's own (backend flex);
     /// without it, as the model's folder says.
     #[arg(long, value_name = "NAME")]
     precision: Option<WeightFormat>,

@@ -6,10 +6,10 @@ mod metadata;
 use std::{borrow::Cow, collections::BTreeMap, path::Path};
 
 use attentive_attention::{PositionsConfig, Rotary, RotaryScaling};
-use attentive_bundle::Bundle;
+use attentive_bundle::{Bundle, WeightFormat};
 use attentive_model::{GptConfig, ModelConfig, ModelSpec};
 use attentive_tokenizer::{Lists, Specials, TokenId, Tokenizer};
-use attentive_weights::{Gguf, HostTensor, Tensors, check_finite};
+use attentive_weights::{Gguf, check_finite};
 
 use self::metadata::Metadata;
 use crate::{
@@ -33,7 +33,7 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     architectures::ALL.iter().map(|known| known.name)
 }
 
-/// Reads a file; its blocks become f32.
+/// Reads a file; blocks that there are products with are kept as they are.
 ///
 /// # Errors
 /// [`InterchangeError`]: an architecture that is not here, settings or tensors that do not fit, a damaged file.
@@ -68,9 +68,6 @@ pub(crate) fn import(path: &Path, options: &ImportConfig) -> Result<Imported, In
     if !unread.is_empty() {
         notes.push(format!("not followed here: {}", unread.join(", ")));
     }
-    if file.tensors().any(|(_, entry)| entry.kind.as_ref().is_ok_and(|kind| kind.block_len() > 1)) {
-        notes.push("its weights are in blocks, and are kept as 32-bit numbers here; --precision packs them".to_owned());
-    }
     let mut source = Source::of(path, vec![File::Gguf(file)])?;
     let stored = source.kinds();
     source.check_layers("block_count", config.n_layers, names.layers)?;
@@ -80,19 +77,40 @@ pub(crate) fn import(path: &Path, options: &ImportConfig) -> Result<Imported, In
         source.drop(FREQUENCIES);
     }
     config.validate()?;
-    let mut params = source.take(names.slots(&config), &Order::SAME)?;
+    let slots = names.slots(&config);
+    let turned = architecture.pairs_neighbours.then(|| Turned::of(&config));
+    let (blocks, n_others) = source.blocks(&slots, |name, rows| {
+        if let Some(turned) = turned.filter(|_| Turned::are_in(name)) {
+            turned.pair_halves(rows);
+        }
+    })?;
+    let mut params = source.take(slots, &Order::SAME)?;
     let left_out = source.finish(options.drop_unknown)?;
     if !left_out.is_empty() {
         notes.push(format!("tensors that are not in the model are left out: {}", left_out.join(", ")));
     }
-    if architecture.pairs_neighbours {
-        pair_halves(&mut params, &config);
+    if let Some(turned) = turned {
+        for (_, param) in params.iter_mut().filter(|(name, _)| Turned::are_in(name)) {
+            // Rows of outputs, heads side by side.
+            param.values.chunks_exact_mut(turned.d_k).for_each(|head| turned.pair_halves(head));
+        }
     }
     check_finite(&params)?;
     notes.extend(tokenizers::check_vocabulary(path, &*tokenizer, [vocab_size; 2])?);
+    let n_kept = blocks.len();
+    if n_others > 0 {
+        notes.push(format!("matrices in blocks of other kinds are kept as 32-bit numbers: {n_others}"));
+    }
     let eos = tokenizer.specials().eos;
     let mut bundle = Bundle::new(path, ModelConfig::from(config), tokenizer, params);
     (bundle.chat, bundle.record) = (chat, new_record());
+    if n_kept > 0 {
+        bundle.decoding.precision = WeightFormat::Blocks;
+        notes.push(format!(
+            "in the file's blocks: {n_kept} matrices, whose inputs are rounded to 8 bits in products; not with --precision f32"
+        ));
+    }
+    bundle.blocks = blocks;
     bundle.generation.begin = begin.is_some();
     bundle.generation.begin_id = begin.filter(|_| begin != eos);
     // Nothing in the file says how to draw.
@@ -184,23 +202,36 @@ fn with_divisors(config: &GptConfig, divisors: &[f32], path: &Path) -> Result<Po
     Err(InterchangeError::Unsupported { path: path.to_owned(), problems: vec![problem] })
 }
 
-/// Puts the features of queries and keys that are turned together, neighbours in the file, half a head apart.
-fn pair_halves(params: &mut Tensors, config: &GptConfig) {
-    let (d_k, is_rotated) = (config.head_dim(), |name: &str| {
+/// The features of a head that are turned together.
+#[derive(Clone, Copy)]
+struct Turned {
+    /// Features of a head.
+    d_k: usize,
+    /// Those that are turned.
+    width: usize,
+}
+
+impl Turned {
+    fn of(config: &GptConfig) -> Self {
+        let d_k = config.head_dim();
+        let width = match config.positions {
+            PositionsConfig::Rotary(rotary) => rotary.width(d_k),
+            _ => d_k,
+        };
+        Self { d_k, width }
+    }
+
+    /// Whether a parameter makes queries or keys.
+    fn are_in(name: &str) -> bool {
         [".query.weight", ".query.bias", ".key.weight", ".key.bias"].iter().any(|end| name.ends_with(end))
-    });
-    let width = match config.positions {
-        PositionsConfig::Rotary(rotary) => rotary.width(d_k),
-        _ => d_k,
-    };
-    let mut head = vec![0.0; width];
-    for (_, HostTensor { values, .. }) in params.iter_mut().filter(|(name, _)| is_rotated(name)) {
-        // Rows of outputs, heads side by side.
-        for features in values.chunks_exact_mut(d_k) {
-            for (at, to) in head.iter_mut().enumerate() {
-                *to = features[at % (width / 2) * 2 + at / (width / 2)];
-            }
-            features[..width].copy_from_slice(&head);
+    }
+
+    /// Puts the features of heads that are turned together, neighbours in the file, half a head apart.
+    fn pair_halves<T: Copy>(self, features: &mut [T]) {
+        for head in features.chunks_exact_mut(self.d_k) {
+            let half = self.width / 2;
+            let paired: Vec<T> = (0..self.width).map(|at| head[at % half * 2 + at / half]).collect();
+            head[..self.width].copy_from_slice(&paired);
         }
     }
 }

@@ -8,12 +8,16 @@ the folders that they are made from.
 import io
 import json
 import sys
+import tempfile
 from pathlib import Path
 
 import gguf
 import numpy as np
 import sentencepiece
+import torch
 from safetensors.numpy import load_file
+from safetensors.torch import save_file
+from transformers import LlamaConfig, LlamaForCausalLM
 
 NORMAL, UNKNOWN, CONTROL, BYTE = 1, 2, 3, 6
 LAYER = {
@@ -39,17 +43,20 @@ def neighbours(rows: np.ndarray, heads: int) -> np.ndarray:
     return rows.reshape(heads, 2, rows.shape[0] // heads // 2, *rows.shape[1:]).swapaxes(1, 2).reshape(rows.shape)
 
 
+def gguf_name(name: str, names: dict[str, str]) -> str:
+    stem, end = name.rsplit(".", 1)
+    parts = stem.split(".layers.")
+    if len(parts) == 1:
+        return f"{MODEL[stem]}.{end}"
+    number, rest = parts[1].split(".", 1)
+    return f"blk.{number}.{names[rest]}.{end}"
+
+
 def tensors(folder: Path, config: dict, architecture: str) -> dict[str, np.ndarray]:
     found = {}
     names = GEMMA3 if architecture in ["gemma2", "gemma3"] else LAYER
     for name, tensor in load_file(folder / "model.safetensors").items():
-        stem, end = name.rsplit(".", 1)
-        parts = stem.split(".layers.")
-        if len(parts) == 1:
-            theirs = MODEL[stem]
-        else:
-            number, rest = parts[1].split(".", 1)
-            theirs = f"blk.{number}.{names[rest]}"
+        theirs, end = gguf_name(name, names).rsplit(".", 1)
         heads, kv_heads = config["num_attention_heads"], config.get("num_key_value_heads")
         if architecture == "llama" and theirs.endswith(("attn_q", "attn_k")):
             tensor = neighbours(tensor, heads if theirs.endswith("q") else kv_heads)
@@ -137,6 +144,72 @@ def golden(out: Path, source: str, architecture: str, kind=None, name=None) -> N
     writer.close()
 
 
+def of_blocks(kind, shape: list[int], rng: np.random.Generator) -> np.ndarray:
+    """Rows of random blocks of a kind that gguf does not make, with small scales."""
+    block_len, block_bytes = gguf.GGML_QUANT_SIZES[kind]
+    made = rng.integers(0, 256, (shape[0], shape[1] // block_len, block_bytes), dtype=np.uint8)
+    scales = [208] if kind == gguf.GGMLQuantizationType.Q6_K else [0, 2]
+    for at in scales:
+        made[..., at : at + 2] = rng.uniform(1e-5, 1e-4, made.shape[:2] + (1,)).astype(np.float16).view(np.uint8)
+    return made.reshape(shape[0], -1)
+
+
+def blocks(out: Path) -> None:
+    """A Llama with matrices in blocks of every kind that is kept, some of them side by side, and what transformers computes with
+    the values that the blocks have by gguf."""
+    kind = gguf.GGMLQuantizationType
+    kinds = {
+        "token_embd": kind.Q4_0, "output": kind.Q8_0,
+        "blk.0.attn_q": kind.Q4_0, "blk.0.attn_k": kind.Q4_0, "blk.0.attn_v": kind.Q4_0, "blk.0.attn_output": kind.Q4_1,
+        "blk.0.ffn_gate": kind.Q5_0, "blk.0.ffn_up": kind.Q8_0, "blk.0.ffn_down": kind.Q6_K,
+        "blk.1.attn_q": kind.Q4_0, "blk.1.attn_k": kind.Q8_0, "blk.1.attn_v": kind.Q5_1, "blk.1.attn_output": kind.F16,
+        "blk.1.ffn_gate": kind.Q4_1, "blk.1.ffn_up": kind.Q4_0, "blk.1.ffn_down": kind.Q4_K,
+        "blk.2.attn_q": kind.Q8_0, "blk.2.attn_k": kind.Q8_0, "blk.2.attn_v": kind.Q8_0, "blk.2.ffn_down": kind.Q5_K,
+        "blk.2.ffn_gate": kind.Q4_0, "blk.2.ffn_up": kind.Q4_0,
+    }  # fmt: skip
+    torch.manual_seed(7)
+    rng = np.random.default_rng(7)
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=41, hidden_size=32, intermediate_size=256, num_hidden_layers=3, num_attention_heads=2,
+            num_key_value_heads=1, max_position_embeddings=64, tie_word_embeddings=False, initializer_range=0.3,
+        )  # fmt: skip
+    ).eval()
+    config = model.config.to_dict()
+    writer = gguf.GGUFWriter(out / "gguf/llama-blocks.gguf", "llama")
+    settings(writer, config, "llama")
+    bpe(writer, out / "llama", begin=True)
+    state = model.state_dict()
+    with tempfile.TemporaryDirectory() as folder:
+        save_file(state, Path(folder) / "model.safetensors")
+        found = tensors(Path(folder), config, "llama")
+    values = {}
+    for name, tensor in found.items():
+        chosen = kinds.get(name.removesuffix(".weight"), kind.F32)
+        if chosen in [kind.Q4_K, kind.Q5_K, kind.Q6_K]:
+            made = of_blocks(chosen, list(tensor.shape), rng)
+        else:
+            made = gguf.quants.quantize(tensor, chosen)
+        writer.add_tensor(name, made, raw_dtype=chosen)
+        values[name] = gguf.quants.dequantize(made, chosen)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    for name, tensor in state.items():
+        theirs = gguf_name(name, LAYER)
+        rows = values[theirs]
+        if theirs.endswith(("attn_q.weight", "attn_k.weight")):
+            heads = 2 if "attn_q" in theirs else 1
+            rows = rows.reshape(heads, -1, 2, rows.shape[1]).swapaxes(1, 2).reshape(rows.shape)
+        tensor.copy_(torch.tensor(rows))
+    ids = torch.randint(3, 41, (2, 7), generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        logits = model(ids).logits
+    case = {"ids": ids.tolist(), "tensors": {"logits": [round(x, 6) for x in logits.flatten().tolist()]}}
+    (out / "gguf/llama-blocks.json").write_text(json.dumps([case]) + "\n")
+
+
 def sentencepiece_bpe(out: Path) -> None:
     """The Llama of the goldens beside a vocabulary of SentencePiece with bytes, and the ids of texts by that library."""
     texts = ["the animal was too tired", "a street too wide", "tired animals are wide awake", "the end of the street"] * 4
@@ -190,6 +263,7 @@ def main(out: Path) -> None:
     ]:  # fmt: skip
         golden(out, source, architecture)
     golden(out, "llama", "llama", gguf.GGMLQuantizationType.F16, "llama-f16")
+    blocks(out)
     sentencepiece_bpe(out)
 
 

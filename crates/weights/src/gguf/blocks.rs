@@ -13,7 +13,7 @@ const LARGE: usize = 256;
 const NON_LINEAR: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
 
 /// The values of whole blocks of a kind; `None` if the kind has no blocks.
-pub(super) fn dequantise(kind: GgufKind, bytes: &[u8]) -> Option<Vec<f32>> {
+pub(crate) fn dequantise(kind: GgufKind, bytes: &[u8]) -> Option<Vec<f32>> {
     let block: fn(&[u8], &mut Vec<f32>) = match kind {
         GgufKind::F32 | GgufKind::F16 | GgufKind::BF16 => return None,
         GgufKind::Q4_0 => |bytes, values| of_halves(&bytes[2..], 0, values, |q| half(bytes, 0) * (f32::from(q) - 8.0)),

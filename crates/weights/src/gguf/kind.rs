@@ -106,7 +106,7 @@ impl GgufKind {
     }
 
     /// Number of bytes of a row; `None` if it is not a whole number of blocks, or too long.
-    pub(super) fn row_bytes(self, n_values: usize) -> Option<usize> {
+    pub(crate) fn row_bytes(self, n_values: usize) -> Option<usize> {
         let whole = n_values.is_multiple_of(self.block_len());
         whole.then(|| (n_values / self.block_len()).checked_mul(self.block_bytes())).flatten()
     }

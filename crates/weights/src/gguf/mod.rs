@@ -17,6 +17,7 @@ use std::{
 
 use burn::tensor::DType;
 
+pub(crate) use self::blocks::dequantise;
 use self::header::Header;
 pub use self::{
     kind::GgufKind,
@@ -155,7 +156,7 @@ impl GgufTensor {
             GgufKind::F32 => numbers(DType::F32),
             GgufKind::F16 => numbers(DType::F16),
             GgufKind::BF16 => numbers(DType::BF16),
-            kind => blocks::dequantise(kind, &self.bytes).unwrap_or_default(),
+            kind => dequantise(kind, &self.bytes).unwrap_or_default(),
         }
     }
 }

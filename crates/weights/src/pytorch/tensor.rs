@@ -174,5 +174,5 @@ fn view(
         follows
     });
     let start = (place.start + if n_values > 0 { first * dtype.size() } else { 0 }) as u64;
-    Ok(Stored { dtype, shape, start, strides: (!is_row_major).then_some(strides) })
+    Ok(Stored { dtype, shape, start, strides: (!is_row_major).then_some(strides), blocks: None })
 }
