@@ -273,9 +273,10 @@ impl Layout for Q6K {
     #[inline(always)]
     fn scales(heads: &[u8], scales: &mut [[f32; COLS]], _: &mut [[f32; COLS]]) {
         let scale = halves(&heads[16 * COLS..]);
-        for (scales, bytes) in scales.iter_mut().zip(heads.chunks_exact(COLS)) {
+        for (scales, bytes) in scales.iter_mut().zip(heads.as_chunks::<COLS>().0) {
+            let wide = bytes.map(|byte| f32::from(byte.cast_signed()));
             for j in 0..COLS {
-                scales[j] = scale[j] * f32::from(bytes[j].cast_signed());
+                scales[j] = scale[j] * wide[j];
             }
         }
     }
