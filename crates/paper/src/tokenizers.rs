@@ -6,7 +6,7 @@ use attentive_backend::Device;
 use attentive_model::{GptConfig, ModelSpec};
 use attentive_optim::{Schedule, ScheduleConfig};
 use attentive_run::Recipe;
-use attentive_task::{CausalLm, Context, Log, Result, Task, config::TaskRecipe, thousands};
+use attentive_task::{CausalLm, Context, Log, Result, Start, Task, config::TaskRecipe, thousands};
 use attentive_trainer::Update;
 use burn::module::Module;
 
@@ -87,7 +87,7 @@ impl Tokenizers {
         let mut recipe = self.recipe(family, is_learned)?;
         let TaskRecipe::CausalLm(of_task) = &mut recipe.task else { refuse!("the recipe is of another task") };
         let Some(config) = of_task.model.spec::<GptConfig>() else { refuse!("the recipe is of another family") };
-        let task = CausalLm::prepare(&recipe.run, of_task, config, None, None, log)?;
+        let task = CausalLm::prepare(&recipe.run, of_task, config, Start::default(), log)?;
         let of_token = 3 * of_task.model.forward_flops_per_token(of_task.batch.context) as u64;
         let of_update = of_token * (of_task.batch.context * of_task.batch.rows.or(1)) as u64;
         let steps = (self.gflops.get().saturating_mul(1_000_000_000) / of_update.max(1)).max(1);

@@ -49,7 +49,7 @@ pub(crate) fn check_is_run(path: &Path) -> Result<()> {
     }
     if has("config.toml") {
         refuse!(
-            "{path_shown} is a model, and not a run, which has checkpoints to go on from; a new run of classification may \
+            "{path_shown} is a model, and not a run, which has checkpoints to go on from; a new run may \
              begin from it: --set pretrained={path_shown}"
         );
     }

@@ -1,6 +1,6 @@
 //! Language modelling with GPT.
 
-use std::{ops::ControlFlow, path::Path, sync::Arc};
+use std::{ops::ControlFlow, sync::Arc};
 
 use attentive_backend::Objective;
 use attentive_bundle::{DataRecord, GenerationConfig, Generator, Processor, ScoreRecord};
@@ -10,9 +10,10 @@ use attentive_metrics::{BitsPerByte, Likelihood, Metric};
 use attentive_model::{CausalLmObjective, CausalModel, LanguageModelSpec, ModelConfig};
 use attentive_tokenizer::Tokenizer;
 use attentive_trainer::{Evaluate, Validation};
+use attentive_weights::Tensors;
 
 use crate::{
-    Log, Resizable, Result, Task, Texts,
+    Log, Resizable, Result, Start, Task, Texts,
     config::{CausalLmRecipe, ContextSource, RunRecipe},
     example, thousands,
 };
@@ -28,6 +29,7 @@ pub struct CausalLm<F> {
     n_samples: usize,
     context: usize,
     tokenizer: Arc<dyn Tokenizer>,
+    pretrained: Option<Tensors>,
     train: ContextBatcher,
     validation: Option<ContextBatcher>,
     texts: Texts,
@@ -36,8 +38,8 @@ pub struct CausalLm<F> {
 debug_by_config!(CausalLm);
 
 impl<F: LanguageModelSpec + Into<ModelConfig>> CausalLm<F> {
-    /// Reads the text of a recipe, whose vocabulary size it fills in; without the file of a tokenizer, one is read or
-    /// learnt as the recipe says. Tokens are kept in the folder `cache`, if there is one, for other runs.
+    /// Reads the text of a recipe, whose vocabulary size it fills in; from nothing, a tokenizer is read or
+    /// learnt as the recipe says.
     ///
     /// # Errors
     /// Text or tokenizer can't be read, learned from or made batches of, or the model can't take the vocabulary.
@@ -45,20 +47,15 @@ impl<F: LanguageModelSpec + Into<ModelConfig>> CausalLm<F> {
         run: &RunRecipe,
         recipe: &mut CausalLmRecipe,
         mut config: F,
-        tokenizer: Option<&Path>,
-        cache: Option<&Path>,
+        start: Start<'_>,
         log: &dyn Log,
     ) -> Result<Self> {
         let texts = Texts::open(&recipe.data)?;
-        let tokenizer: Arc<dyn Tokenizer> = match tokenizer {
-            Some(path) => attentive_tokenizer::load(path)?,
-            None => recipe.tokenizer.read_or_train(false, texts.train.texts(), log)?,
-        }
-        .into();
-        config.set_vocab_size(tokenizer.vocab_size())?;
+        let tokenizer =
+            start.tokenizer(&mut config, || recipe.tokenizer.read_or_train(false, texts.train.texts(), log))?;
         recipe.model = config.clone().into();
 
-        let cache = cache.filter(|_| recipe.data.cache);
+        let cache = start.cache.filter(|_| recipe.data.cache);
         let (text, held_out) =
             texts.read(|source| source.encode(&*tokenizer, cache, log), |text, at| text.split(at), log)?;
         say!(log, "data      {} training tokens", thousands(text.len()));
@@ -85,6 +82,7 @@ impl<F: LanguageModelSpec + Into<ModelConfig>> CausalLm<F> {
             n_samples: recipe.evaluation.samples,
             context: batch.context,
             tokenizer,
+            pretrained: start.pretrained.map(|bundle| bundle.params),
             train: train_batches,
             validation: held_out.map(|stream| batcher(stream, ContextOrder::Sequential)).transpose()?,
             texts,
@@ -123,6 +121,10 @@ impl<F: LanguageModelSpec + Into<ModelConfig>> Task for CausalLm<F> {
 
     fn spec(&self) -> &F {
         &self.config
+    }
+
+    fn pretrained(&self) -> Option<&Tensors> {
+        self.pretrained.as_ref()
     }
 
     fn processor(&self) -> Processor {

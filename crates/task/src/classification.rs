@@ -1,25 +1,23 @@
 //! Classes of texts, told by an encoder that may have been trained before.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
-use attentive_backend::{Device, Objective};
-use attentive_bundle::{Bundle, DataRecord, Processor, ScoreRecord, frame_ids};
+use attentive_backend::Objective;
+use attentive_bundle::{DataRecord, Processor, ScoreRecord, frame_ids};
 use attentive_core::{BatchStream, Endless, LabeledBatch, TokenMatrix};
 use attentive_data::{Epochs, ExampleBatcher, LabeledRows, LabeledText};
-use attentive_model::{
-    ClassificationObjective, EncoderModel, EncoderSpec, FamilyVisitor, ModelConfig, ModelSpec, Role,
-};
+use attentive_model::{ClassificationObjective, EncoderModel, EncoderSpec, ModelConfig};
 use attentive_tokenizer::Tokenizer;
 use attentive_trainer::{Evaluate, Validation};
 use attentive_weights::Tensors;
 
 use crate::{
-    Context, LabeledPart, LabeledTexts, Log, Resizable, Result, Task,
+    LabeledPart, LabeledTexts, Log, Resizable, Result, Start, Task,
     config::{ClassificationRecipe, RunRecipe},
     example,
     log::warn_of,
     masked_lm::{share, values},
-    resolve, thousands,
+    thousands,
 };
 
 /// Labelled texts, and an encoder that learns their classes.
@@ -37,8 +35,8 @@ pub struct Classification<F> {
 debug_by_config!(Classification);
 
 impl<F: EncoderSpec + Into<ModelConfig>> Classification<F> {
-    /// Reads the texts of a recipe, whose vocabulary size and labels it fills in; `pretrained` is the model that was trained
-    /// before, if there is one, and `config` its sizes. Tokens are kept in the folder `cache`, if there is one, for other runs.
+    /// Reads the texts of a recipe, whose vocabulary size and labels it fills in; `config` is the model's, also of one
+    /// that was trained before.
     ///
     /// # Errors
     /// A text or its label can't be read, the tokenizer can't be read or learned, or the model can't take the vocabulary.
@@ -46,23 +44,14 @@ impl<F: EncoderSpec + Into<ModelConfig>> Classification<F> {
         run: &RunRecipe,
         recipe: &mut ClassificationRecipe,
         mut config: F,
-        pretrained: Option<Bundle>,
-        tokenizer: Option<&Path>,
-        cache: Option<&Path>,
+        start: Start<'_>,
         log: &dyn Log,
     ) -> Result<Self> {
-        let cache = cache.filter(|_| recipe.data.cache);
+        let cache = start.cache.filter(|_| recipe.data.cache);
         let parts = LabeledTexts::open(&recipe.data)?;
         let labels = parts.labels()?;
-        let (tokenizer, pretrained): (Arc<dyn Tokenizer>, _) = match (tokenizer, pretrained) {
-            (Some(path), bundle) => (attentive_tokenizer::load(path)?.into(), bundle.map(|bundle| bundle.params)),
-            (None, Some(bundle)) => (bundle.tokenizer()?.clone(), Some(bundle.params)),
-            (None, None) => {
-                let texts = parts.train.texts.iter().map(|text| Ok::<_, crate::Error>(text.text.clone()));
-                (recipe.tokenizer.read_or_train(false, texts, log)?.into(), None)
-            }
-        };
-        config.set_vocab_size(tokenizer.vocab_size())?;
+        let texts = || parts.train.texts.iter().map(|text| Ok::<_, crate::Error>(text.text.clone()));
+        let tokenizer = start.tokenizer(&mut config, || recipe.tokenizer.read_or_train(false, texts(), log))?;
         config.set_labels(labels.clone());
         recipe.model = config.clone().into();
 
@@ -94,7 +83,7 @@ impl<F: EncoderSpec + Into<ModelConfig>> Classification<F> {
         Ok(Self {
             config,
             tokenizer,
-            pretrained,
+            pretrained: start.pretrained.map(|bundle| bundle.params),
             train,
             held_out,
             sample: parts.train.texts.first().map(|text| text.text.clone()).unwrap_or_default(),
@@ -118,53 +107,6 @@ impl<F: EncoderSpec + Into<ModelConfig>> Classification<F> {
         }
         let n = batches.set().len();
         Ok([nll_sum / n.max(1) as f64, share(n_right, n)])
-    }
-}
-
-/// The model that a recipe fine-tunes, if it names one; its sizes become the recipe's, but for dropout.
-pub(crate) fn pretrained(recipe: &mut ClassificationRecipe) -> Result<Option<Bundle>> {
-    let Some(path) = &recipe.pretrained else { return Ok(None) };
-    // `runs/latest`, and any other link, may lead elsewhere later.
-    let path = resolve(path);
-    let path = path.canonicalize().unwrap_or(path);
-    let bundle = Bundle::read(&path).with_context(|| format!("pretrained = {}", path.display()))?;
-    let rates = recipe.model.visit(DropoutOf);
-    let Some(model) = rates.and_then(|rates| bundle.model.visit(WithDropout(rates))) else {
-        refuse!("pretrained = {}: a model of the family {}, not an encoder", path.display(), bundle.model.family());
-    };
-    (recipe.model, recipe.pretrained) = (model, Some(path));
-    Ok(Some(bundle))
-}
-
-/// The rates of dropout of an encoder.
-struct DropoutOf;
-
-impl FamilyVisitor for DropoutOf {
-    type Output = Option<[f64; 2]>;
-
-    fn any<C: ModelSpec>(self, _spec: &C, _role: Role) -> Self::Output {
-        None
-    }
-
-    fn encoder<C: EncoderSpec>(self, spec: &C) -> Self::Output {
-        Some(spec.clone().dropout_mut().map(|rate| *rate))
-    }
-}
-
-/// An encoder with other rates of dropout.
-struct WithDropout([f64; 2]);
-
-impl FamilyVisitor for WithDropout {
-    type Output = Option<ModelConfig>;
-
-    fn any<C: ModelSpec>(self, _spec: &C, _role: Role) -> Self::Output {
-        None
-    }
-
-    fn encoder<C: EncoderSpec + Into<ModelConfig>>(self, spec: &C) -> Self::Output {
-        let mut spec = spec.clone();
-        spec.dropout_mut().into_iter().zip(self.0).for_each(|(rate, new)| *rate = new);
-        Some(spec.into())
     }
 }
 
@@ -197,28 +139,12 @@ impl<F: EncoderSpec + Into<ModelConfig>> Task for Classification<F> {
         &self.config
     }
 
-    fn processor(&self) -> Processor {
-        self.tokenizer.clone().into()
+    fn pretrained(&self) -> Option<&Tensors> {
+        self.pretrained.as_ref()
     }
 
-    /// Parameters of the model that was trained before, those that it has not drawn.
-    fn init(&self, device: &Device, seed: u64, log: &dyn Log) -> Result<F::Model> {
-        let model = self.config.init(device, seed)?;
-        let Some(pretrained) = &self.pretrained else { return Ok(model) };
-        let mut params = attentive_weights::params(&model);
-        let mut n_taken = 0;
-        for (name, param) in &mut params {
-            if let Some(before) = pretrained.get(name).filter(|before| before.shape == param.shape) {
-                param.clone_from(before);
-                n_taken += param.values.len();
-            }
-        }
-        say!(
-            log,
-            "trained   {} parameters are taken from the model that was trained before",
-            thousands(n_taken as u64)
-        );
-        Ok(attentive_weights::load(model, params)?)
+    fn processor(&self) -> Processor {
+        self.tokenizer.clone().into()
     }
 
     fn objective(&self) -> ClassificationObjective {

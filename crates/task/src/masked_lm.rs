@@ -1,6 +1,6 @@
 //! Masked language modelling with encoders: BERT, RoBERTa, CANINE.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use attentive_bundle::{Candidate, DataRecord, Processor, ScoreRecord, TextEncoder, frame_ids};
 use attentive_core::{BatchStream, Endless, MaskedBatch, TokenId, TokenMatrix};
@@ -8,10 +8,11 @@ use attentive_data::{Epochs, ExampleBatcher, ExampleSet, MaskedSentences, RowKin
 use attentive_model::{EncoderModel, EncoderSpec, MaskedLmObjective, ModelConfig};
 use attentive_tokenizer::Tokenizer;
 use attentive_trainer::{Evaluate, Validation};
+use attentive_weights::Tensors;
 use burn::tensor::{Tensor, activation::log_softmax};
 
 use crate::{
-    Log, Resizable, Result, Task, TextSource, Texts,
+    Log, Resizable, Result, Start, Task, TextSource, Texts,
     config::{MaskedLmRecipe, RunRecipe},
     encoder_text, example, thousands, tokens,
 };
@@ -29,6 +30,7 @@ pub struct MaskedLm<F> {
     n_hidden: usize,
     has_pairs: bool,
     tokenizer: Arc<dyn Tokenizer>,
+    pretrained: Option<Tensors>,
     train: ExampleBatcher<MaskedSentences>,
     validation: Option<ExampleBatcher<MaskedSentences>>,
     /// The guess that is right most often, whatever stands around it.
@@ -50,8 +52,8 @@ struct Guesses {
 }
 
 impl<F: EncoderSpec + Into<ModelConfig>> MaskedLm<F> {
-    /// Reads the text of a recipe, whose vocabulary size it fills in; without the file of a tokenizer, one is read or
-    /// learnt as the recipe says. Tokens are kept in the folder `cache`, if there is one, for other runs.
+    /// Reads the text of a recipe, whose vocabulary size it fills in; from nothing, a tokenizer is read or
+    /// learnt as the recipe says.
     ///
     /// # Errors
     /// Text or tokenizer can't be read, learned from or made batches of, or the model can't take the vocabulary.
@@ -59,21 +61,16 @@ impl<F: EncoderSpec + Into<ModelConfig>> MaskedLm<F> {
         run: &RunRecipe,
         recipe: &mut MaskedLmRecipe,
         mut config: F,
-        tokenizer: Option<&Path>,
-        cache: Option<&Path>,
+        start: Start<'_>,
         log: &dyn Log,
     ) -> Result<Self> {
         let texts = Texts::open(&recipe.data)?;
-        let tokenizer: Arc<dyn Tokenizer> = match tokenizer {
-            Some(path) => attentive_tokenizer::load(path)?,
-            None => recipe.tokenizer.read_or_train(false, texts.train.texts(), log)?,
-        }
-        .into();
-        config.set_vocab_size(tokenizer.vocab_size())?;
+        let tokenizer =
+            start.tokenizer(&mut config, || recipe.tokenizer.read_or_train(false, texts.train.texts(), log))?;
         let ids = frame_ids(&*tokenizer)?;
 
         let how = if config.reads_characters() { "by characters" } else { "" };
-        let storage = tokens::storage(cache.filter(|_| recipe.data.cache), &*tokenizer, how);
+        let storage = tokens::storage(start.cache.filter(|_| recipe.data.cache), &*tokenizer, how);
         let sentences = |source: &TextSource| {
             let encode = |line: &str| encoder_text::encode_line(&config, &*tokenizer, line);
             source.sentences(ids.end, encode, &storage, log)
@@ -87,7 +84,9 @@ impl<F: EncoderSpec + Into<ModelConfig>> MaskedLm<F> {
             thousands(text.n_documents() as u64)
         );
         say!(log, "tokens    {} entries in the vocabulary", thousands(tokenizer.vocab_size() as u64));
-        encoder_text::choose_alphabet(&mut config, &text);
+        if !start.fine_tunes {
+            encoder_text::choose_alphabet(&mut config, &text);
+        }
         recipe.model = config.clone().into();
         let most_frequent = most_frequent(&config, &text).unwrap_or(ids.mask);
         let batch = recipe.batch;
@@ -107,6 +106,7 @@ impl<F: EncoderSpec + Into<ModelConfig>> MaskedLm<F> {
             n_hidden: (recipe.masking.rate * batch.context as f64).ceil() as usize,
             has_pairs: batch.examples == RowKind::SentencePairs,
             tokenizer: tokenizer.clone(),
+            pretrained: start.pretrained.map(|bundle| bundle.params),
             train: train_batches,
             validation: validation_batches,
             most_frequent,
@@ -200,6 +200,10 @@ impl<F: EncoderSpec + Into<ModelConfig>> Task for MaskedLm<F> {
 
     fn spec(&self) -> &F {
         &self.config
+    }
+
+    fn pretrained(&self) -> Option<&Tensors> {
+        self.pretrained.as_ref()
     }
 
     fn processor(&self) -> Processor {

@@ -2,14 +2,12 @@
 
 use std::path::Path;
 
-use attentive_bundle::Bundle;
 use attentive_model::{
     EncoderDecoderSpec, EncoderSpec, FamilyVisitor, LanguageModelSpec, ModelConfig, ModelSpec, Role,
 };
 
 use crate::{
-    CausalLm, Classification, Infilling, Log, MaskedLm, Resizable, Result, Translation,
-    classification::pretrained,
+    CausalLm, Classification, Infilling, Log, MaskedLm, Resizable, Result, Start, Translation,
     config::{RunRecipe, TaskRecipe},
 };
 
@@ -40,22 +38,16 @@ pub fn prepare<V: TaskVisitor>(
     log: &dyn Log,
     visitor: V,
 ) -> Result<V::Output> {
-    let pretrained = match settings {
-        TaskRecipe::Classification(of_task) if tokenizer.is_none() => pretrained(of_task)?,
-        _ => None,
-    };
+    let start = Start::of(settings, tokenizer, cache, log)?;
     let model = settings.model().clone();
-    model.visit(Preparing { run, settings, tokenizer, cache, pretrained, log, visitor })
+    model.visit(Preparing { run, settings, start, log, visitor })
 }
 
 /// A task on its way to a model's family.
 struct Preparing<'a, V> {
     run: &'a mut RunRecipe,
     settings: &'a mut TaskRecipe,
-    tokenizer: Option<&'a Path>,
-    cache: Option<&'a Path>,
-    /// The model that is fine-tuned.
-    pretrained: Option<Bundle>,
+    start: Start<'a>,
     log: &'a dyn Log,
     visitor: V,
 }
@@ -68,14 +60,14 @@ impl<V: TaskVisitor> FamilyVisitor for Preparing<'_, V> {
     }
 
     fn encoder_decoder<C: EncoderDecoderSpec + Into<ModelConfig>>(self, spec: &C) -> Self::Output {
-        let Self { run, settings, tokenizer, cache, log, visitor, .. } = self;
+        let Self { run, settings, start, log, visitor } = self;
         match settings {
             TaskRecipe::Translation(of_task) => {
-                let task = Translation::prepare(run, of_task, spec.clone(), tokenizer, cache, log)?;
+                let task = Translation::prepare(run, of_task, spec.clone(), start, log)?;
                 visitor.visit(task, run, settings)
             }
             TaskRecipe::SpanCorruption(of_task) => {
-                let task = Infilling::prepare(run, of_task, spec.clone(), tokenizer, cache, log)?;
+                let task = Infilling::prepare(run, of_task, spec.clone(), start, log)?;
                 visitor.visit(task, run, settings)
             }
             other => mismatch::<C, _>(other, Role::EncoderDecoder),
@@ -83,10 +75,10 @@ impl<V: TaskVisitor> FamilyVisitor for Preparing<'_, V> {
     }
 
     fn language_model<C: LanguageModelSpec + Into<ModelConfig>>(self, spec: &C) -> Self::Output {
-        let Self { run, settings, tokenizer, cache, log, visitor, .. } = self;
+        let Self { run, settings, start, log, visitor } = self;
         match settings {
             TaskRecipe::CausalLm(of_task) => {
-                let task = CausalLm::prepare(run, of_task, spec.clone(), tokenizer, cache, log)?;
+                let task = CausalLm::prepare(run, of_task, spec.clone(), start, log)?;
                 visitor.visit(task, run, settings)
             }
             other => mismatch::<C, _>(other, Role::LanguageModel),
@@ -94,14 +86,14 @@ impl<V: TaskVisitor> FamilyVisitor for Preparing<'_, V> {
     }
 
     fn encoder<C: EncoderSpec + Into<ModelConfig>>(self, spec: &C) -> Self::Output {
-        let Self { run, settings, tokenizer, cache, pretrained, log, visitor } = self;
+        let Self { run, settings, start, log, visitor } = self;
         match settings {
             TaskRecipe::MaskedLm(of_task) => {
-                let task = MaskedLm::prepare(run, of_task, spec.clone(), tokenizer, cache, log)?;
+                let task = MaskedLm::prepare(run, of_task, spec.clone(), start, log)?;
                 visitor.visit(task, run, settings)
             }
             TaskRecipe::Classification(of_task) => {
-                let task = Classification::prepare(run, of_task, spec.clone(), pretrained, tokenizer, cache, log)?;
+                let task = Classification::prepare(run, of_task, spec.clone(), start, log)?;
                 visitor.visit(task, run, settings)
             }
             other => mismatch::<C, _>(other, Role::Encoder),

@@ -1,6 +1,6 @@
 //! Span corruption with T5 and ByT5.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use attentive_backend::ops;
 use attentive_bundle::{DataRecord, EncodeError, Processor, ScoreRecord, SpanFiller, TranslationModel};
@@ -9,10 +9,11 @@ use attentive_data::{ContextBatcher, ContextOrder, Epochs, SpanBatcher, SpanCorr
 use attentive_model::{EncoderDecoderSpec, ModelConfig, TeacherForced, TranslationObjective};
 use attentive_tokenizer::Tokenizer;
 use attentive_trainer::{Evaluate, Validation};
+use attentive_weights::Tensors;
 use burn::tensor::activation::log_softmax;
 
 use crate::{
-    Log, Resizable, Result, Task, Texts,
+    Log, Resizable, Result, Start, Task, Texts,
     config::{ContextSource, RunRecipe, SpanCorruptionRecipe},
     example,
     masked_lm::{print_guesses, share, values},
@@ -35,6 +36,7 @@ pub struct Infilling<F> {
     config: F,
     objective: TranslationObjective,
     tokenizer: Arc<dyn Tokenizer>,
+    pretrained: Option<Tensors>,
     train: SpanBatcher,
     validation: Option<SpanBatcher>,
     texts: Texts,
@@ -51,8 +53,8 @@ struct Guesses {
 }
 
 impl<F: EncoderDecoderSpec + Into<ModelConfig>> Infilling<F> {
-    /// Reads the text of a recipe, whose vocabulary sizes it fills in; without the file of a tokenizer, one is read or
-    /// learnt as the recipe says. Tokens are kept in the folder `cache`, if there is one, for other runs.
+    /// Reads the text of a recipe, whose vocabulary sizes it fills in; from nothing, a tokenizer is read or
+    /// learnt as the recipe says.
     ///
     /// # Errors
     /// Text or tokenizer can't be read, learned from or made batches of, or the model can't take the vocabulary.
@@ -60,23 +62,17 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Infilling<F> {
         run: &RunRecipe,
         recipe: &mut SpanCorruptionRecipe,
         mut config: F,
-        tokenizer: Option<&Path>,
-        cache: Option<&Path>,
+        start: Start<'_>,
         log: &dyn Log,
     ) -> Result<Self> {
         let texts = Texts::open(&recipe.data)?;
-        let tokenizer: Arc<dyn Tokenizer> = match tokenizer {
-            Some(path) => attentive_tokenizer::load(path)?,
-            None => {
-                let tokenizer = recipe.tokenizer.read_or_train(true, texts.train.texts(), log)?;
-                attentive_tokenizer::with_sentinels(tokenizer, N_SENTINELS, 0)?
-            }
-        }
-        .into();
-        config.set_vocab_size(tokenizer.vocab_size())?;
+        let tokenizer = start.tokenizer(&mut config, || {
+            let tokenizer = recipe.tokenizer.read_or_train(true, texts.train.texts(), log)?;
+            Ok(attentive_tokenizer::with_sentinels(tokenizer, N_SENTINELS, 0)?)
+        })?;
         recipe.model = config.clone().into();
 
-        let cache = cache.filter(|_| recipe.data.cache);
+        let cache = start.cache.filter(|_| recipe.data.cache);
         let (text, held_out) =
             texts.read(|source| source.encode_lines(&*tokenizer, cache, log), |text, at| text.split(at), log)?;
         say!(log, "data      {} training tokens", thousands(text.len()));
@@ -108,6 +104,7 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Infilling<F> {
             config,
             objective: recipe.objective,
             tokenizer,
+            pretrained: start.pretrained.map(|bundle| bundle.params),
             train: train_batches,
             // The same spans whatever the run, so that runs can be compared.
             validation: held_out.map(|stream| batcher(stream, ContextOrder::Sequential, 0)).transpose()?,
@@ -231,6 +228,10 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Task for Infilling<F> {
 
     fn spec(&self) -> &F {
         &self.config
+    }
+
+    fn pretrained(&self) -> Option<&Tensors> {
+        self.pretrained.as_ref()
     }
 
     fn processor(&self) -> Processor {

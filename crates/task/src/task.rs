@@ -5,9 +5,10 @@ use attentive_bundle::{DataRecord, Processor, ScoreRecord};
 use attentive_core::{Batch, BatchStream};
 use attentive_model::ModelSpec;
 use attentive_trainer::Evaluate;
+use attentive_weights::Tensors;
 use burn::module::Module;
 
-use crate::{Log, Result};
+use crate::{Log, Result, start::fine_tuned};
 
 /// Data, model, objective and scores of a run: all that differs between tasks.
 ///
@@ -29,12 +30,20 @@ pub trait Task {
     /// What turns a user's input into what the model reads, and back.
     fn processor(&self) -> Processor;
 
-    /// A model with initial parameters.
+    /// Parameters of a model that was trained before.
+    fn pretrained(&self) -> Option<&Tensors> {
+        None
+    }
+
+    /// A model with initial parameters: those that were trained before, and else drawn ones.
     ///
     /// # Errors
-    /// Those of the configuration, or of the weights that it begins from.
-    fn init(&self, device: &Device, seed: u64, _log: &dyn Log) -> Result<Self::Model> {
-        Ok(self.spec().init(device, seed)?)
+    /// Those of the configuration.
+    fn init(&self, device: &Device, seed: u64, log: &dyn Log) -> Result<Self::Model> {
+        match self.pretrained() {
+            Some(params) => fine_tuned(self.spec(), params, device, seed, log),
+            None => Ok(self.spec().init(device, seed)?),
+        }
     }
 
     /// What is minimised.

@@ -1,6 +1,6 @@
 //! Translation with an encoder–decoder of any family.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use attentive_bundle::{DataRecord, DecodingConfig, Processor, ScoreRecord, TranslationModel, Translator};
 use attentive_core::{BatchStream, Endless, TokenMatrix, TranslationBatch};
@@ -12,9 +12,10 @@ use attentive_metrics::{Bleu, Likelihood, Scorer};
 use attentive_model::{EncoderDecoderSpec, ModelConfig, TeacherForced, TranslationObjective};
 use attentive_tokenizer::Tokenizer;
 use attentive_trainer::{Evaluate, Validation};
+use attentive_weights::Tensors;
 
 use crate::{
-    Corpus, Log, Resizable, Result, Task, bleu_of,
+    Corpus, Log, Resizable, Result, Start, Task, bleu_of,
     config::{RunRecipe, TranslationRecipe},
     example, likelihood, pronoun_accuracy,
     score::framed,
@@ -32,6 +33,7 @@ pub struct Translation<F> {
     bleu: Bleu,
     corpus: Corpus,
     tokenizer: Arc<dyn Tokenizer>,
+    pretrained: Option<Tensors>,
     batch: BatchConfig,
     train: PairBatcher,
     sampling: Option<Sampling>,
@@ -45,8 +47,8 @@ pub struct Translation<F> {
 debug_by_config!(Translation);
 
 impl<F: EncoderDecoderSpec + Into<ModelConfig>> Translation<F> {
-    /// Reads the data of a recipe, whose model's vocabulary sizes it fills in; without the file of a tokenizer, one is
-    /// read or learnt as the recipe says. Tokens are kept in the folder `cache`, if there is one, for other runs.
+    /// Reads the data of a recipe, whose model's vocabulary sizes it fills in; from nothing, a tokenizer
+    /// is read or learnt as the recipe says.
     ///
     /// # Errors
     /// Text or tokenizer can't be read, learned from or made batches of, or the model can't take the vocabulary.
@@ -54,8 +56,7 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Translation<F> {
         run: &RunRecipe,
         recipe: &mut TranslationRecipe,
         mut config: F,
-        tokenizer: Option<&Path>,
-        cache: Option<&Path>,
+        start: Start<'_>,
         log: &dyn Log,
     ) -> Result<Self> {
         // A sentence that outruns learned positions is treated as any over-long one; `</s>` takes a position too.
@@ -64,15 +65,11 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Translation<F> {
         }
         let bleu = bleu_of(&recipe.evaluation.bleu_tokenizer, false)?;
         let corpus = Corpus::open(&recipe.data)?;
-        let tokenizer: Arc<dyn Tokenizer> = match tokenizer {
-            Some(path) => attentive_tokenizer::load(path)?,
-            None => recipe.tokenizer.read_or_train(true, corpus.train.texts(&recipe.rules)?, log)?,
-        }
-        .into();
-        config.set_vocab_size(tokenizer.vocab_size())?;
+        let tokenizer = start
+            .tokenizer(&mut config, || recipe.tokenizer.read_or_train(true, corpus.train.texts(&recipe.rules)?, log))?;
         recipe.model = config.clone().into();
 
-        let storage = tokens::storage(cache.filter(|_| recipe.data.cache), &*tokenizer, "");
+        let storage = tokens::storage(start.cache.filter(|_| recipe.data.cache), &*tokenizer, "");
         let (train, report) = corpus.train.encode(&*tokenizer, &recipe.rules, &storage)?;
         tokens::say_use(log, train.cache_use());
         if let Some(report) = &report {
@@ -126,6 +123,7 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Translation<F> {
             bleu,
             corpus,
             tokenizer,
+            pretrained: start.pretrained.map(|bundle| bundle.params),
             batch,
             train,
             sampling,
@@ -212,6 +210,10 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Task for Translation<F> {
 
     fn spec(&self) -> &F {
         &self.config
+    }
+
+    fn pretrained(&self) -> Option<&Tensors> {
+        self.pretrained.as_ref()
     }
 
     fn processor(&self) -> Processor {

@@ -6,7 +6,7 @@ use attentive_backend::Objective;
 use attentive_optim::{AdamConfig, Optimizer, Schedule, ScheduleConfig};
 use burn::module::Module;
 
-use crate::{CheckpointDir, Environment, TrainError, Trainer, TrainerConfig};
+use crate::{CheckpointDir, Environment, TrainError, Trainer, TrainerConfig, freeze::freeze};
 
 /// Makes a [`Trainer`]; [`Trainer::builder`] begins one.
 ///
@@ -76,10 +76,11 @@ impl<M: Module, O: Objective<M>> TrainerBuilder<M, O> {
     /// A run that has made no update.
     ///
     /// # Errors
-    /// [`TrainError::Setting`] names a setting that is out of range.
+    /// [`TrainError::Setting`] names a setting that is out of range, [`TrainError::Freeze`] a pattern without parameters.
     pub fn build(self) -> Result<Trainer<M, O>, TrainError> {
         let Self { model, objective, optimizer, schedule, config, checkpoints, environment } = self;
         config.validate()?;
+        let model = freeze(model, &config.freeze)?;
         let optimizer = match optimizer {
             Some(optimizer) => optimizer,
             None => Box::new(AdamConfig::default().init()?),

@@ -36,6 +36,9 @@ pub struct TrainerConfig {
     /// Seed of dropout and of the order of batches.
     #[serde(default)]
     pub seed: u64,
+    /// Parameters that are left as they are, by their paths: `encoder` is all of the encoder, `*.norm.*` all norms.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub freeze: Vec<String>,
     /// What is done about losses that are no numbers, or far too high.
     #[serde(default)]
     pub divergence: DivergenceConfig,
@@ -61,6 +64,7 @@ impl Default for TrainerConfig {
             checkpoint_every: 0,
             keep_every: 0,
             seed: 0,
+            freeze: Vec::new(),
             divergence: DivergenceConfig::default(),
             early_stopping: None,
         }

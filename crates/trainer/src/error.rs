@@ -21,6 +21,14 @@ pub enum TrainError {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// A pattern of `freeze` that fits no training.
+    #[error("freeze has {pattern:?}: {problem}")]
+    Freeze {
+        /// The pattern.
+        pattern: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A setting of the optimizer.
     #[error(transparent)]
     Optimizer(#[from] OptimizerError),
@@ -139,6 +147,7 @@ impl TrainError {
     pub fn keys(&self) -> Vec<&'static str> {
         match self {
             Self::Setting { key, .. } => vec![key],
+            Self::Freeze { .. } => vec!["freeze"],
             Self::Optimizer(error) => error.keys(),
             _ => Vec::new(),
         }

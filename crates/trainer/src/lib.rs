@@ -57,6 +57,7 @@ mod environment;
 mod error;
 mod event;
 mod finished;
+mod freeze;
 mod train_state;
 mod trainer;
 mod update;

@@ -286,6 +286,10 @@ impl ModelSpec for CanineConfig {
         2 * (of_characters + of_molecules.div_ceil(self.rate))
     }
 
+    fn dropout_mut(&mut self) -> Vec<&mut f64> {
+        vec![&mut self.dropout, &mut self.attention_dropout]
+    }
+
     fn describe(&self) -> String {
         let Self { d_model, d_ff, n_heads, n_layers, rate, .. } = self;
         format!("d_model {d_model}, d_ff {d_ff}, {n_heads} heads, 1+{n_layers}+1 layers, {rate} characters a molecule")
@@ -316,10 +320,6 @@ impl EncoderSpec for CanineConfig {
 
     fn set_labels(&mut self, labels: Vec<String>) {
         (self.pooler, self.masked_lm, self.next_sentence, self.labels) = (true, false, false, labels);
-    }
-
-    fn dropout_mut(&mut self) -> [&mut f64; 2] {
-        [&mut self.dropout, &mut self.attention_dropout]
     }
 
     fn alphabet_mut(&mut self) -> Option<&mut String> {

@@ -1,5 +1,7 @@
 //! Recipes of `task = "causal-lm"`.
 
+use std::path::PathBuf;
+
 use attentive_bundle::GenerationConfig;
 use attentive_data::{DocumentUnit, Size, TextFiles};
 use attentive_model::{CausalLmObjective, ModelConfig, Role};
@@ -21,7 +23,13 @@ pub struct CausalLmRecipe {
     /// Where the text is; without it, the English of the built-in corpus.
     #[serde(default)]
     pub data: TextRecipe,
+    /// The folder of a model that was trained before: its sizes, parameters and tokenizer are taken, whatever the recipe
+    /// says of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "super::path")]
+    pub pretrained: Option<PathBuf>,
     /// How text becomes tokens.
+    #[serde(default)]
     pub tokenizer: TokenizerRecipe,
     /// The model; the vocabulary's size is the tokenizer's.
     pub model: ModelConfig,
@@ -145,18 +153,26 @@ impl Default for EvaluationRecipe {
 
 impl CausalLmRecipe {
     pub(crate) fn validate(&self) -> Result<(), Problem> {
-        self.tokenizer.validate(|setting| format!("tokenizer.{setting}"))?;
-        require_role(Role::LanguageModel, &self.model, "causal-lm")?;
-        validate_model(&self.model)?;
+        if self.pretrained.is_none() {
+            self.tokenizer.validate(|setting| format!("tokenizer.{setting}"))?;
+            self.check_model()?;
+        }
         let sampling = self.generation.sampling.validate();
         sampling.map_err(|error| Problem::within("generation.sampling", &error.keys(), &error))?;
         self.generation.validate().map_err(|error| Problem::within("generation", &error.keys(), &error))?;
+        self.data.validate()
+    }
+
+    /// Holds the model against the task and the other settings.
+    pub(super) fn check_model(&self) -> Result<(), Problem> {
+        require_role(Role::LanguageModel, &self.model, "causal-lm")?;
+        validate_model(&self.model)?;
         let context = self.batch.context;
         if let Some(max_len) = self.model.max_len().filter(|&max_len| max_len < context) {
             let limit = "model.positions.learned.max_len";
             let text = format!("batch.context = {context} is longer than {limit} = {max_len}");
             return Err(Problem::among(["batch.context", limit], text));
         }
-        self.data.validate()
+        Ok(())
     }
 }

@@ -28,6 +28,7 @@ pub struct ClassificationRecipe {
     #[schemars(schema_with = "super::path")]
     pub pretrained: Option<PathBuf>,
     /// How text becomes tokens.
+    #[serde(default)]
     pub tokenizer: TokenizerRecipe,
     /// The model; the vocabulary's size is the tokenizer's, its labels are the data's.
     pub model: ModelConfig,
@@ -117,16 +118,21 @@ pub struct LabeledBatchRecipe {
 
 impl ClassificationRecipe {
     pub(crate) fn validate(&self) -> Result<(), Problem> {
-        self.tokenizer.validate(|setting| format!("tokenizer.{setting}"))?;
-        require_role(Role::Encoder, &self.model, "classification")?;
         self.data.validate()?;
         if self.pretrained.is_none() {
-            validate_model(&self.model)?;
+            self.tokenizer.validate(|setting| format!("tokenizer.{setting}"))?;
+            self.check_model()?;
             validate_context(self.batch.context, &self.model)?;
         }
         match self.batch.context {
             0..3 => Err(Problem::at("batch.context", "a text with its frame has at least 3 tokens")),
             _ => Ok(()),
         }
+    }
+
+    /// Holds the model against the task.
+    pub(super) fn check_model(&self) -> Result<(), Problem> {
+        require_role(Role::Encoder, &self.model, "classification")?;
+        validate_model(&self.model)
     }
 }

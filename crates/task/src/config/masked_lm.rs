@@ -1,5 +1,7 @@
 //! Recipes of `task = "masked-lm"`.
 
+use std::path::PathBuf;
+
 use attentive_data::{DocumentUnit, MaskingConfig, RowKind, Size};
 use attentive_model::{EncoderSpec, FamilyVisitor, MaskedLmObjective, ModelConfig, ModelSpec, Role};
 use attentive_trainer::FinishedModel;
@@ -15,7 +17,13 @@ pub struct MaskedLmRecipe {
     /// Where the text is, a sentence a line; without it, the English of the built-in corpus.
     #[serde(default)]
     pub data: TextRecipe,
+    /// The folder of a model that was trained before: its sizes, parameters and tokenizer are taken, whatever the recipe
+    /// says of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "super::path")]
+    pub pretrained: Option<PathBuf>,
     /// How text becomes tokens.
+    #[serde(default)]
     pub tokenizer: TokenizerRecipe,
     /// The model; the vocabulary's size is the tokenizer's.
     pub model: ModelConfig,
@@ -65,8 +73,15 @@ impl Default for EvaluationRecipe {
 
 impl MaskedLmRecipe {
     pub(crate) fn validate(&self) -> Result<(), Problem> {
-        self.tokenizer.validate(|setting| format!("tokenizer.{setting}"))?;
-        self.data.validate()?;
+        if self.pretrained.is_none() {
+            self.tokenizer.validate(|setting| format!("tokenizer.{setting}"))?;
+            self.check_model()?;
+        }
+        self.data.validate()
+    }
+
+    /// Holds the model against the task and the other settings.
+    pub(super) fn check_model(&self) -> Result<(), Problem> {
         require_role(Role::Encoder, &self.model, "masked-lm")?;
         let encoder = Encoder::of(&self.model);
         let Encoder { n_segments, masked_lm, next_sentence } = encoder.expect("a model of this role");

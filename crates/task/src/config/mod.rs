@@ -10,7 +10,9 @@ mod span_corruption;
 mod tokenizer;
 mod translation;
 
-use attentive_bundle::DecodingConfig;
+use std::path::{Path, PathBuf};
+
+use attentive_bundle::{Bundle, DecodingConfig, GenerationConfig};
 use attentive_data::Size;
 use attentive_model::ModelConfig;
 use attentive_optim::{OptimizerConfig, ScheduleConfig};
@@ -111,6 +113,32 @@ impl TaskRecipe {
         of_any_task!(self, recipe => recipe.validate())
     }
 
+    /// Holds the model against the task and the other settings, which [`validate`](Self::validate) leaves to whoever reads a
+    /// model that is fine-tuned.
+    ///
+    /// # Errors
+    /// [`Problem`].
+    pub(crate) fn check_model(&self) -> Result<(), Problem> {
+        of_any_task!(self, recipe => recipe.check_model())
+    }
+
+    /// The folder of the model that is fine-tuned.
+    pub fn pretrained(&self) -> Option<&Path> {
+        of_any_task!(self, recipe => recipe.pretrained.as_deref())
+    }
+
+    /// Takes the sizes of a model that was trained before, which is at `path`, and how it is used where the recipe says nothing
+    /// of that.
+    pub(crate) fn begin_from(&mut self, path: PathBuf, model: ModelConfig, bundle: &Bundle) {
+        of_any_task!(&mut *self, recipe => (recipe.pretrained, recipe.model) = (Some(path), model));
+        match self {
+            Self::CausalLm(recipe) => follow_generation(&mut recipe.generation, &bundle.generation),
+            Self::Translation(recipe) => follow_decoding(&mut recipe.decoding, &bundle.decoding),
+            Self::SpanCorruption(recipe) => follow_decoding(&mut recipe.decoding, &bundle.decoding),
+            _ => {}
+        }
+    }
+
     /// The task's name.
     pub fn name(&self) -> &'static str {
         match self {
@@ -147,6 +175,25 @@ impl TaskRecipe {
             Self::SpanCorruption(recipe) => &mut recipe.batch.rows,
         }
     }
+}
+
+/// Takes what a model knows of its texts, and all else that is set in neither place.
+fn follow_generation(mine: &mut GenerationConfig, model: &GenerationConfig) {
+    let GenerationConfig { begin, begin_id, ends, suppressed, bad_words, .. } = model.clone();
+    *mine = match *mine == GenerationConfig::default() {
+        true => model.clone(),
+        false => GenerationConfig { begin, begin_id, ends, suppressed, bad_words, ..mine.clone() },
+    };
+}
+
+/// As [`follow_generation`], but for the precision: trained weights are 32-bit numbers.
+fn follow_decoding(mine: &mut DecodingConfig, model: &DecodingConfig) {
+    let DecodingConfig { forced_first, suppressed, bad_words, .. } = model.clone();
+    let precision = mine.precision;
+    *mine = match *mine == DecodingConfig::default() {
+        true => DecodingConfig { precision, ..model.clone() },
+        false => DecodingConfig { forced_first, suppressed, bad_words, ..mine.clone() },
+    };
 }
 
 /// What a model says of its settings.

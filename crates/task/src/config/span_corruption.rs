@@ -1,5 +1,7 @@
 //! Recipes of `task = "span-corruption"`.
 
+use std::path::PathBuf;
+
 use attentive_bundle::DecodingConfig;
 use attentive_data::SpanCorruptionConfig;
 use attentive_model::{ModelConfig, Role, TranslationObjective};
@@ -18,7 +20,13 @@ pub struct SpanCorruptionRecipe {
     /// Where the text is; without it, the English of the built-in corpus.
     #[serde(default)]
     pub data: TextRecipe,
+    /// The folder of a model that was trained before: its sizes, parameters and tokenizer are taken, whatever the recipe
+    /// says of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "super::path")]
+    pub pretrained: Option<PathBuf>,
     /// How text becomes tokens.
+    #[serde(default)]
     pub tokenizer: TokenizerRecipe,
     /// The model; vocabulary sizes are the tokenizer's.
     pub model: ModelConfig,
@@ -44,9 +52,16 @@ fn unsmoothed() -> TranslationObjective {
 
 impl SpanCorruptionRecipe {
     pub(crate) fn validate(&self) -> Result<(), Problem> {
-        self.tokenizer.validate(|setting| format!("tokenizer.{setting}"))?;
+        if self.pretrained.is_none() {
+            self.tokenizer.validate(|setting| format!("tokenizer.{setting}"))?;
+            self.check_model()?;
+        }
         self.data.validate()?;
-        validate_decoding(&self.decoding)?;
+        validate_decoding(&self.decoding)
+    }
+
+    /// Holds the model against the task and the other settings.
+    pub(super) fn check_model(&self) -> Result<(), Problem> {
         require_role(Role::EncoderDecoder, &self.model, "span-corruption")?;
         validate_model(&self.model)?;
         let context = self.batch.context;

@@ -1,5 +1,7 @@
 //! Recipes of `task = "translation"`.
 
+use std::path::PathBuf;
+
 use attentive_bundle::DecodingConfig;
 use attentive_data::{BatchConfig, CorpusRules};
 use attentive_model::{ModelConfig, Role, TranslationObjective};
@@ -19,7 +21,13 @@ pub struct TranslationRecipe {
     /// What lines may hold.
     #[serde(default)]
     pub rules: CorpusRules,
+    /// The folder of a model that was trained before: its sizes, parameters and tokenizer are taken, whatever the recipe
+    /// says of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "super::path")]
+    pub pretrained: Option<PathBuf>,
     /// How text becomes tokens.
+    #[serde(default)]
     pub tokenizer: TokenizerRecipe,
     /// The model; vocabulary sizes are the tokenizer's.
     pub model: ModelConfig,
@@ -61,11 +69,18 @@ impl Default for EvaluationRecipe {
 
 impl TranslationRecipe {
     pub(crate) fn validate(&self) -> Result<(), Problem> {
-        self.tokenizer.validate(|setting| format!("tokenizer.{setting}"))?;
-        require_role(Role::EncoderDecoder, &self.model, "translation")?;
-        validate_model(&self.model)?;
+        if self.pretrained.is_none() {
+            self.tokenizer.validate(|setting| format!("tokenizer.{setting}"))?;
+            self.check_model()?;
+        }
         validate_decoding(&self.decoding)?;
         self.data.validate()?;
         self.batch.validate().map_err(|error| Problem::within("batch", &error.keys(), &error))
+    }
+
+    /// Holds the model against the task.
+    pub(super) fn check_model(&self) -> Result<(), Problem> {
+        require_role(Role::EncoderDecoder, &self.model, "translation")?;
+        validate_model(&self.model)
     }
 }

@@ -1,0 +1,123 @@
+//! Models of other systems that are trained further, with parts of them left as they are.
+
+mod support;
+
+use std::{collections::BTreeMap, fs};
+
+use attentive_weights::{HostTensor, Tensors};
+use support::Folder;
+
+/// Parameters of a model that are not those of another.
+fn changed(before: &Tensors, after: &Tensors) -> BTreeMap<String, HostTensor> {
+    after
+        .iter()
+        .filter(|(name, tensor)| before.get(*name) != Some(tensor))
+        .map(|(n, t)| (n.clone(), t.clone()))
+        .collect()
+}
+
+fn params(folder: &Folder, model: &str) -> Tensors {
+    attentive_weights::read(&folder.path(model).join("model.safetensors")).unwrap()
+}
+
+fn imported(name: &str, more: &[&str]) -> Folder {
+    let folder = Folder::new();
+    let golden = format!("{}/../interchange/tests/golden/{name}", env!("CARGO_MANIFEST_DIR"));
+    folder.succeed(&[&["import", &golden, "--out", "before"], more].concat(), "");
+    folder
+}
+
+const LOOP: &str = "
+[schedule]
+kind = \"constant\"
+lr = 1e-3
+
+[training]
+steps = 4
+checkpoint_every = 2
+";
+
+#[test]
+fn a_llama_keeps_its_tokens_and_what_is_frozen() {
+    let folder = imported("llama", &[]);
+    folder.write("text.txt", &"the animal was tired\na street too wide\n".repeat(20));
+    let recipe = r#"
+name = "tuned"
+task = "causal-lm"
+pretrained = "before"
+data.train = { text = "text.txt", documents = "line" }
+data.validation_fraction = 0.1
+model.preset = "gpt-2"
+model.dropout = 0.25
+batch = { context = 16, rows = 2 }
+"#;
+    folder.write("tune.toml", &format!("{recipe}{LOOP}freeze = [\"embedding\", \"*.norm.gamma\"]\n"));
+    let shown = folder.succeed(&["train", "tune.toml"], "");
+    // Its vocabulary has rows that no token has, and they stay.
+    assert!(shown.contains("parameters are taken") && !shown.contains("new  "), "{shown}");
+    let config = fs::read_to_string(folder.path("runs/tuned-1/config.toml")).unwrap();
+    for setting in ["vocab_size = 41", "d_model = 8", "dropout = 0.25", "begin_id = 1"] {
+        assert!(config.contains(setting), "{setting} is missing:\n{config}");
+    }
+    let [before, after] = ["before", "runs/tuned-1"].map(|model| params(&folder, model));
+    let changed = changed(&before, &after);
+    assert_eq!(before.keys().collect::<Vec<_>>(), after.keys().collect::<Vec<_>>());
+    let is_frozen = |name: &str| name == "embedding.weight" || name.ends_with(".norm.gamma");
+    assert!(before.keys().all(|name| changed.contains_key(name) != is_frozen(name)), "{:?}", changed.keys());
+
+    // It goes on without the model that it began from, and leaves alone what it left alone.
+    fs::rename(folder.path("before"), folder.path("moved")).unwrap();
+    folder.succeed(&["train", "--resume", "runs/tuned-1", "--set", "training.steps=6"], "");
+    assert_eq!(params(&folder, "runs/tuned-1")["embedding.weight"], before["embedding.weight"]);
+
+    for (pattern, problem) in [("encoder", "no parameter has such a path"), ("*", "nothing is left to be trained")] {
+        let freeze = format!("training.freeze=[\"{pattern}\"]");
+        let error = folder.fail(&["train", "tune.toml", "--set", "pretrained=moved", "--set", &freeze], "");
+        assert!(error.contains(&format!("training.freeze has \"{pattern}\": {problem}")), "{error}");
+    }
+    let error = folder.fail(&["train", "tune.toml", "--set", "pretrained=moved", "--set", "batch.context=100000"], "");
+    assert!(error.contains("batch.context"), "{error}");
+}
+
+#[test]
+fn a_translator_that_is_told_languages_learns_between_them() {
+    let folder = imported("nllb", &["--source-language", "eng_Latn", "--target-language", "deu_Latn"]);
+    folder.write("train.en", &"the animal was tired\nthe street was wide\n".repeat(10));
+    folder.write("train.de", &"das tier war wide\ndie street war tired\n".repeat(10));
+    let recipe = r#"
+name = "tuned"
+pretrained = "before"
+data.train = { source = "train.en", target = "train.de" }
+batch.max_tokens = 128
+model.preset = "base"
+model.dropout = 0.0
+"#;
+    folder.write("tune.toml", &format!("{recipe}{LOOP}"));
+    let shown = folder.succeed(&["train", "tune.toml"], "");
+    assert!(shown.contains("parameters are taken") && !shown.contains("new  "), "{shown}");
+    assert_eq!(folder.succeed(&["translate", "the street was wide"], "").lines().count(), 1);
+    let config = fs::read_to_string(folder.path("runs/tuned-1/config.toml")).unwrap();
+    assert!(config.contains("beam_rules = \"present\""), "{config}");
+    // Another role is refused, by the model's name.
+    let error = folder.fail(&["train", "gpt", "--set", "pretrained=before"], "");
+    assert!(error.contains("causal-lm trains a language model") && error.contains("before"), "{error}");
+}
+
+#[test]
+fn a_bert_with_rows_that_no_token_has_is_taken_whole() {
+    let folder = imported("wild-bert", &[]);
+    folder.write("texts.tsv", &"the animal\tgood\na street\tbad\n".repeat(10));
+    let recipe = r#"
+name = "tuned"
+task = "classification"
+pretrained = "before"
+data.train.tsv = "texts.tsv"
+batch = { context = 12, rows = 2 }
+"#;
+    folder.write("tune.toml", &format!("{recipe}{LOOP}freeze = [\"embedding\", \"encoder\"]\n"));
+    let shown = folder.succeed(&["train", "tune.toml"], "");
+    let new = shown.lines().find(|line| line.starts_with("new ")).unwrap_or_default();
+    assert!(new.contains("classifier.weight") && !new.contains("embedding"), "{shown}");
+    let [before, after] = ["before", "runs/tuned-1"].map(|model| params(&folder, model));
+    assert_eq!(before["embedding.weight"], after["embedding.weight"]);
+}

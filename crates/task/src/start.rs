@@ -1,0 +1,138 @@
+//! What a run begins from: nothing, a model that was trained before, or itself.
+
+use std::{path::Path, sync::Arc};
+
+use attentive_backend::Device;
+use attentive_bundle::Bundle;
+use attentive_model::{FamilyVisitor, ModelConfig, ModelSpec, Role};
+use attentive_tokenizer::Tokenizer;
+use attentive_weights::Tensors;
+
+use crate::{Context, Log, Result, config::TaskRecipe, resolve, thousands};
+
+/// What a run begins from.
+#[derive(Debug, Default)]
+pub struct Start<'a> {
+    /// The tokenizer's file of a run that has begun: a model that it began from is not read again.
+    pub tokenizer: Option<&'a Path>,
+    /// The model that is fine-tuned.
+    pub pretrained: Option<Bundle>,
+    /// Whether the recipe names one, read or not.
+    pub fine_tunes: bool,
+    /// A folder where runs find the tokens of a text that others have encoded.
+    pub cache: Option<&'a Path>,
+}
+
+impl<'a> Start<'a> {
+    /// What the settings say; those of a model that is fine-tuned become its own.
+    ///
+    /// # Errors
+    /// The model that `pretrained` names can't be read, or is not one that the task trains.
+    pub(crate) fn of(
+        settings: &mut TaskRecipe,
+        tokenizer: Option<&'a Path>,
+        cache: Option<&'a Path>,
+        log: &dyn Log,
+    ) -> Result<Self> {
+        let fine_tunes = settings.pretrained().is_some();
+        let pretrained = if tokenizer.is_none() { read(settings, log)? } else { None };
+        Ok(Self { tokenizer, pretrained, fine_tunes, cache })
+    }
+
+    /// The tokenizer: the run's, the model's, or one that `make` makes; `config` gets the size of its vocabulary, unless the
+    /// model had one before.
+    ///
+    /// # Errors
+    /// Those of `make`; the file can't be read, or the model can't take the vocabulary.
+    pub(crate) fn tokenizer<C: ModelSpec>(
+        &self,
+        config: &mut C,
+        make: impl FnOnce() -> Result<Box<dyn Tokenizer>>,
+    ) -> Result<Arc<dyn Tokenizer>> {
+        let tokenizer: Arc<dyn Tokenizer> = match (self.tokenizer, &self.pretrained) {
+            (Some(path), _) => attentive_tokenizer::load(path)?.into(),
+            (None, Some(bundle)) => bundle.tokenizer()?.clone(),
+            (None, None) => make()?.into(),
+        };
+        // A table of embeddings may have more rows than there are tokens.
+        if !self.fine_tunes {
+            config.set_vocab_size(tokenizer.vocab_size())?;
+        }
+        Ok(tokenizer)
+    }
+}
+
+/// The model that a recipe fine-tunes, if it names one; its sizes become the recipe's, but for dropout.
+fn read(settings: &mut TaskRecipe, log: &dyn Log) -> Result<Option<Bundle>> {
+    let Some(path) = settings.pretrained() else { return Ok(None) };
+    // `runs/latest`, and any other link, may lead elsewhere later.
+    let path = resolve(path);
+    let path = path.canonicalize().unwrap_or(path);
+    let bundle = Bundle::read(&path).with_context(|| format!("pretrained = {}", path.display()))?;
+    let rates = settings.model().visit(Dropout);
+    let model = bundle.model.visit(WithDropout(rates));
+    settings.begin_from(path.clone(), model, &bundle);
+    settings.check_model().with_context(|| format!("pretrained = {}", path.display()))?;
+    if bundle.chat.is_some() {
+        log.warning("note: the chat template of the model is not kept");
+    }
+    Ok(Some(bundle))
+}
+
+/// The rates of dropout of a model.
+struct Dropout;
+
+impl FamilyVisitor for Dropout {
+    type Output = Vec<f64>;
+
+    fn any<C: ModelSpec>(self, spec: &C, _role: Role) -> Self::Output {
+        spec.clone().dropout_mut().into_iter().map(|rate| *rate).collect()
+    }
+}
+
+/// A model with other rates of dropout.
+struct WithDropout(Vec<f64>);
+
+impl FamilyVisitor for WithDropout {
+    type Output = ModelConfig;
+
+    fn any<C: ModelSpec + Into<ModelConfig>>(self, spec: &C, _role: Role) -> Self::Output {
+        let mut spec = spec.clone();
+        spec.dropout_mut().into_iter().zip(self.0).for_each(|(rate, new)| *rate = new);
+        spec.into()
+    }
+}
+
+/// A model with the parameters that were trained before; those that it has and they have not are drawn, and named.
+///
+/// # Errors
+/// Those of the configuration.
+pub(crate) fn fine_tuned<C: ModelSpec>(
+    config: &C,
+    pretrained: &Tensors,
+    device: &Device,
+    seed: u64,
+    log: &dyn Log,
+) -> Result<C::Model> {
+    let model = config.init(device, seed)?;
+    let mut params = attentive_weights::params(&model);
+    let (mut n_taken, mut drawn) = (0, Vec::new());
+    for (name, param) in &mut params {
+        match pretrained.get(name).filter(|before| before.shape == param.shape) {
+            Some(before) => {
+                param.clone_from(before);
+                n_taken += param.values.len();
+            }
+            None => drawn.push(name.clone()),
+        }
+    }
+    say!(log, "trained   {} parameters are taken from the model that was trained before", thousands(n_taken as u64));
+    if !drawn.is_empty() {
+        say!(log, "new       {}", drawn.join(", "));
+    }
+    let unused: Vec<&str> = pretrained.keys().filter(|name| !params.contains_key(*name)).map(String::as_str).collect();
+    if !unused.is_empty() {
+        say!(log, "left out  {}", unused.join(", "));
+    }
+    Ok(attentive_weights::load(model, params)?)
+}
