@@ -47,7 +47,6 @@ task = "causal-lm"
 pretrained = "before"
 data.train = { text = "text.txt", documents = "line" }
 data.validation_fraction = 0.1
-model.preset = "gpt-2"
 model.dropout = 0.25
 batch = { context = 16, rows = 2 }
 "#;
@@ -56,7 +55,7 @@ batch = { context = 16, rows = 2 }
     // Its vocabulary has rows that no token has, and they stay.
     assert!(shown.contains("parameters are taken") && !shown.contains("new  "), "{shown}");
     let config = fs::read_to_string(folder.path("runs/tuned-1/config.toml")).unwrap();
-    for setting in ["vocab_size = 41", "d_model = 8", "dropout = 0.25", "begin_id = 1"] {
+    for setting in ["vocab_size = 41", "d_model = 8", "dropout = 0.25", "attention_dropout = 0.0", "begin_id = 1"] {
         assert!(config.contains(setting), "{setting} is missing:\n{config}");
     }
     let [before, after] = ["before", "runs/tuned-1"].map(|model| params(&folder, model));
@@ -89,8 +88,6 @@ name = "tuned"
 pretrained = "before"
 data.train = { source = "train.en", target = "train.de" }
 batch.max_tokens = 128
-model.preset = "base"
-model.dropout = 0.0
 "#;
     folder.write("tune.toml", &format!("{recipe}{LOOP}"));
     let shown = folder.succeed(&["train", "tune.toml"], "");

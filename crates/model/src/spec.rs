@@ -95,11 +95,6 @@ pub trait ModelSpec: Clone + PartialEq + Debug + Serialize + DeserializeOwned + 
     /// For an encoder–decoder: one target token and one source token, with `len` tokens on each side.
     fn forward_flops_per_token(&self, len: usize) -> usize;
 
-    /// The rates of dropout: of sub-layer outputs, and of attention weights, where the family has them.
-    fn dropout_mut(&mut self) -> Vec<&mut f64> {
-        Vec::new()
-    }
-
     /// The sizes in a line: `d_model 512, d_ff 2048, 8 heads, 6+6 layers`.
     fn describe(&self) -> String;
 

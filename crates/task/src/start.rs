@@ -1,14 +1,19 @@
 //! What a run begins from: nothing, a model that was trained before, or itself.
 
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use attentive_backend::Device;
 use attentive_bundle::Bundle;
-use attentive_model::{FamilyVisitor, ModelConfig, ModelSpec, Role};
+use attentive_model::{ModelConfig, ModelSpec};
 use attentive_tokenizer::Tokenizer;
 use attentive_weights::Tensors;
+use toml::Table;
 
-use crate::{Context, Log, Result, config::TaskRecipe, resolve, thousands};
+use crate::{
+    Context, Log, Result,
+    config::{RunRecipe, TaskRecipe},
+    resolve, thousands,
+};
 
 /// What a run begins from.
 #[derive(Debug, Default)]
@@ -29,13 +34,14 @@ impl<'a> Start<'a> {
     /// # Errors
     /// The model that `pretrained` names can't be read, or is not one that the task trains.
     pub(crate) fn of(
+        run: &RunRecipe,
         settings: &mut TaskRecipe,
         tokenizer: Option<&'a Path>,
         cache: Option<&'a Path>,
         log: &dyn Log,
     ) -> Result<Self> {
         let fine_tunes = settings.pretrained().is_some();
-        let pretrained = if tokenizer.is_none() { read(settings, log)? } else { None };
+        let pretrained = if tokenizer.is_none() { read(&run.dropout, settings, log)? } else { None };
         Ok(Self { tokenizer, pretrained, fine_tunes, cache })
     }
 
@@ -62,15 +68,15 @@ impl<'a> Start<'a> {
     }
 }
 
-/// The model that a recipe fine-tunes, if it names one; its sizes become the recipe's, but for dropout.
-fn read(settings: &mut TaskRecipe, log: &dyn Log) -> Result<Option<Bundle>> {
+/// The model that a recipe fine-tunes, if it names one; its sizes become the recipe's, but for the dropout that
+/// this says.
+fn read(dropout: &BTreeMap<String, f64>, settings: &mut TaskRecipe, log: &dyn Log) -> Result<Option<Bundle>> {
     let Some(path) = settings.pretrained() else { return Ok(None) };
     // `runs/latest`, and any other link, may lead elsewhere later.
     let path = resolve(path);
     let path = path.canonicalize().unwrap_or(path);
     let bundle = Bundle::read(&path).with_context(|| format!("pretrained = {}", path.display()))?;
-    let rates = settings.model().visit(Dropout);
-    let model = bundle.model.visit(WithDropout(rates));
+    let model = with_dropout(&bundle.model, dropout)?;
     settings.begin_from(path.clone(), model, &bundle);
     settings.check_model().with_context(|| format!("pretrained = {}", path.display()))?;
     if bundle.chat.is_some() {
@@ -79,28 +85,19 @@ fn read(settings: &mut TaskRecipe, log: &dyn Log) -> Result<Option<Bundle>> {
     Ok(Some(bundle))
 }
 
-/// The rates of dropout of a model.
-struct Dropout;
-
-impl FamilyVisitor for Dropout {
-    type Output = Vec<f64>;
-
-    fn any<C: ModelSpec>(self, spec: &C, _role: Role) -> Self::Output {
-        spec.clone().dropout_mut().into_iter().map(|rate| *rate).collect()
+/// A model with other rates of dropout, by their keys.
+///
+/// # Errors
+/// The model has no such setting.
+fn with_dropout(model: &ModelConfig, dropout: &BTreeMap<String, f64>) -> Result<ModelConfig> {
+    let mut table = Table::try_from(model).context("the model's settings")?;
+    for (key, &rate) in dropout {
+        match table.get_mut(key) {
+            Some(value) => *value = rate.into(),
+            None => refuse!("model.{key}: a {} has no such setting", model.family()),
+        }
     }
-}
-
-/// A model with other rates of dropout.
-struct WithDropout(Vec<f64>);
-
-impl FamilyVisitor for WithDropout {
-    type Output = ModelConfig;
-
-    fn any<C: ModelSpec + Into<ModelConfig>>(self, spec: &C, _role: Role) -> Self::Output {
-        let mut spec = spec.clone();
-        spec.dropout_mut().into_iter().zip(self.0).for_each(|(rate, new)| *rate = new);
-        spec.into()
-    }
+    table.try_into().context("the model's settings")
 }
 
 /// A model with the parameters that were trained before; those that it has and they have not are drawn, and named.

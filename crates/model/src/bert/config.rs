@@ -426,10 +426,6 @@ impl ModelSpec for BertConfig {
         2 * (map + self.n_layers * block.weight_products(1) + block.attention_products(keys))
     }
 
-    fn dropout_mut(&mut self) -> Vec<&mut f64> {
-        vec![&mut self.dropout, &mut self.attention_dropout]
-    }
-
     fn describe(&self) -> String {
         let Self { d_model, d_ff, n_heads, n_layers, .. } = self;
         format!("d_model {d_model}, d_ff {d_ff}, {n_heads} heads, {n_layers} layers")

@@ -286,10 +286,6 @@ impl ModelSpec for CanineConfig {
         2 * (of_characters + of_molecules.div_ceil(self.rate))
     }
 
-    fn dropout_mut(&mut self) -> Vec<&mut f64> {
-        vec![&mut self.dropout, &mut self.attention_dropout]
-    }
-
     fn describe(&self) -> String {
         let Self { d_model, d_ff, n_heads, n_layers, rate, .. } = self;
         format!("d_model {d_model}, d_ff {d_ff}, {n_heads} heads, 1+{n_layers}+1 layers, {rate} characters a molecule")

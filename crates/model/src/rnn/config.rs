@@ -180,10 +180,6 @@ impl ModelSpec for RnnConfig {
         2 * (encoder + lowest + others + attention + readout + d_embedding * self.target_vocab_size)
     }
 
-    fn dropout_mut(&mut self) -> Vec<&mut f64> {
-        vec![&mut self.dropout]
-    }
-
     fn describe(&self) -> String {
         let Self { d_embedding, d_hidden, n_encoder_layers, n_decoder_layers, .. } = self;
         let cell = match self.cell {

@@ -309,10 +309,6 @@ impl ModelSpec for TransformerConfig {
         2 * (encoder + decoder + self.d_model * self.target_vocab_size)
     }
 
-    fn dropout_mut(&mut self) -> Vec<&mut f64> {
-        vec![&mut self.dropout, &mut self.attention_dropout, &mut self.activation_dropout]
-    }
-
     fn describe(&self) -> String {
         let Self { d_model, d_ff, n_heads, n_encoder_layers, n_decoder_layers, .. } = self;
         format!("d_model {d_model}, d_ff {d_ff}, {n_heads} heads, {n_encoder_layers}+{n_decoder_layers} layers")

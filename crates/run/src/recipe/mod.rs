@@ -9,7 +9,7 @@ mod problems;
 mod ranges;
 mod schema;
 
-use std::{fmt, path::Path};
+use std::{collections::BTreeMap, fmt, path::Path};
 
 use attentive_task::{
     Result,
@@ -169,6 +169,7 @@ impl Recipe {
         };
         let schema = schema::of_task(task).expect("each task has one");
         let mut problems = Problems::default();
+        let dropout = dropout_said(&table);
         let filled = fill_model(&mut table, task).and(spell_out_tokens(&mut table, &mut origins, task));
         filled.unwrap_or_else(|problem| problems.add(problem));
         let mut whole = Value::Table(table);
@@ -180,6 +181,7 @@ impl Recipe {
         problems.into_result(&origins)?;
         let read = Self::read(whole, task);
         let (run, task) = read.map_err(|problem| Problems::from(problem).error(&origins))?;
+        let run = RunRecipe { dropout, ..run };
         Ok(Self { run, task, origins, layers })
     }
 
@@ -246,6 +248,16 @@ fn read<T: DeserializeOwned>(table: Table) -> Result<T, Problem> {
         let path = Some(error.path().to_string()).filter(|path| path != ".").unwrap_or_default();
         Problem::at(path, error.inner().message())
     })
+}
+
+/// The rates of dropout in `[model]`, before it is filled up.
+fn dropout_said(table: &Table) -> BTreeMap<String, f64> {
+    let rate = |value: &Value| value.as_float().or(value.as_integer().map(|rate| rate as f64));
+    let model = table.get("model").and_then(Value::as_table).into_iter().flatten();
+    model
+        .filter(|(key, _)| key.ends_with("dropout"))
+        .filter_map(|(key, value)| Some((key.clone(), rate(value)?)))
+        .collect()
 }
 
 /// Fills `[model]` up with the values of its preset, or the first of its family, or the task's first; the tokenizer will

@@ -10,7 +10,10 @@ mod span_corruption;
 mod tokenizer;
 mod translation;
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use attentive_bundle::{Bundle, DecodingConfig, GenerationConfig};
 use attentive_data::Size;
@@ -51,6 +54,10 @@ pub struct RunRecipe {
     pub schedule: ScheduleConfig,
     /// The loop.
     pub training: TrainerConfig,
+    /// The rates of dropout that the recipe itself says, by their keys in `[model]`: a model that is fine-tuned takes them, and
+    /// keeps its other ones.
+    #[serde(skip)]
+    pub dropout: BTreeMap<String, f64>,
 }
 
 impl RunRecipe {
