@@ -137,7 +137,7 @@ impl Bundle {
     }
 
     /// Writes a bundle's files into a folder, which may hold others, as a run's does; `config` is the text of `config.toml`,
-    /// with a `[model]` table. Read in the middle of that, it is refused.
+    /// with a `[model]` table. A chat template that is there stays. Read in the middle of that, it is refused.
     ///
     /// # Errors
     /// [`BundleError::Io`], [`BundleError::Tokenizer`] or [`BundleError::Weights`].
@@ -148,8 +148,9 @@ impl Bundle {
         params: &Tensors,
         record: &TrainingRecord,
     ) -> Result<(), BundleError> {
-        let blocks = &BTreeMap::new();
-        Parts { config, processor, chat: None, params, blocks, format: WeightFormat::F32, record }.write(path)
+        let chat = Folder::open_run(path).text_of_optional(CHAT)?;
+        let (chat, blocks) = (chat.as_deref(), &BTreeMap::new());
+        Parts { config, processor, chat, params, blocks, format: WeightFormat::F32, record }.write(path)
     }
 
     /// Writes this bundle as a new folder, in one step, its weights in the precision that it decodes in.
@@ -207,6 +208,14 @@ impl Bundle {
     /// [`BundleError::Io`].
     pub fn write_config(path: &Path, config: &str) -> Result<(), BundleError> {
         folder::write_config(path, config)
+    }
+
+    /// Writes a chat template alone, which [`write`](Self::write) then keeps.
+    ///
+    /// # Errors
+    /// [`BundleError::Io`].
+    pub fn write_chat(path: &Path, chat: &ChatTemplate) -> Result<(), BundleError> {
+        folder::write_chat(path, chat.text())
     }
 
     /// Writes `training.json` alone.

@@ -348,6 +348,11 @@ pub(crate) fn write_config(path: &Path, config: &str) -> Result<(), BundleError>
     file.write(path)
 }
 
+/// Writes a chat template alone.
+pub(crate) fn write_chat(path: &Path, text: &str) -> Result<(), BundleError> {
+    write_part(&path.join(CHAT), text.as_bytes())
+}
+
 fn write_part(path: &Path, bytes: &[u8]) -> Result<(), BundleError> {
     write_atomically(path, bytes).map_err(|cause| BundleError::Io { path: path.to_owned(), cause })
 }

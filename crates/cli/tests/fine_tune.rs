@@ -39,7 +39,7 @@ checkpoint_every = 2
 
 #[test]
 fn a_llama_keeps_its_tokens_and_what_is_frozen() {
-    let folder = imported("llama", &[]);
+    let folder = imported("gguf/llama.gguf", &[]);
     folder.write("text.txt", &"the animal was tired\na street too wide\n".repeat(20));
     let recipe = r#"
 name = "tuned"
@@ -63,6 +63,12 @@ batch = { context = 16, rows = 2 }
     assert_eq!(before.keys().collect::<Vec<_>>(), after.keys().collect::<Vec<_>>());
     let is_frozen = |name: &str| name == "embedding.weight" || name.ends_with(".norm.gamma");
     assert!(before.keys().all(|name| changed.contains_key(name) != is_frozen(name)), "{:?}", changed.keys());
+
+    // It is talked with as before.
+    let template = fs::read_to_string(folder.path("runs/tuned-1/chat_template.jinja")).unwrap();
+    assert!(template.contains(r#"{%- set bos_token = "<s>" -%}"#), "{template}");
+    let answers = |model: &str| folder.run(&["chat", "--model", model, "--max-tokens", "2"], "the street\n").status;
+    assert!(answers("before").success() && answers("runs/tuned-1").success());
 
     // It goes on without the model that it began from, and leaves alone what it left alone.
     fs::rename(folder.path("before"), folder.path("moved")).unwrap();

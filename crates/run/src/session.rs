@@ -99,6 +99,9 @@ impl Session<'_, '_> {
         }
         Bundle::write_config(self.run, self.config)?;
         task.processor().write(self.run)?;
+        if let Some(chat) = task.chat() {
+            Bundle::write_chat(self.run, &chat.self_contained().context("the model's chat template")?)?;
+        }
         if !is_known {
             folder::write(&path, &serde_json::to_string_pretty(&data).context("the data's records")?)?;
         }

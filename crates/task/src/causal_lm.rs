@@ -3,7 +3,7 @@
 use std::{ops::ControlFlow, sync::Arc};
 
 use attentive_backend::Objective;
-use attentive_bundle::{DataRecord, GenerationConfig, Generator, Processor, ScoreRecord};
+use attentive_bundle::{ChatTemplate, DataRecord, GenerationConfig, Generator, Processor, ScoreRecord};
 use attentive_core::{BatchStream, Endless, SequenceBatch};
 use attentive_data::{ContextBatcher, ContextOrder, Epochs, TokenStream};
 use attentive_metrics::{BitsPerByte, Likelihood, Metric};
@@ -30,6 +30,7 @@ pub struct CausalLm<F> {
     context: usize,
     tokenizer: Arc<dyn Tokenizer>,
     pretrained: Option<Tensors>,
+    chat: Option<ChatTemplate>,
     train: ContextBatcher,
     validation: Option<ContextBatcher>,
     texts: Texts,
@@ -75,6 +76,7 @@ impl<F: LanguageModelSpec + Into<ModelConfig>> CausalLm<F> {
             n_rows,
             batch.context
         );
+        let (pretrained, chat) = start.pretrained.map(|bundle| (bundle.params, bundle.chat)).unzip();
         Ok(Self {
             config,
             objective: recipe.objective,
@@ -82,7 +84,8 @@ impl<F: LanguageModelSpec + Into<ModelConfig>> CausalLm<F> {
             n_samples: recipe.evaluation.samples,
             context: batch.context,
             tokenizer,
-            pretrained: start.pretrained.map(|bundle| bundle.params),
+            pretrained,
+            chat: chat.flatten(),
             train: train_batches,
             validation: held_out.map(|stream| batcher(stream, ContextOrder::Sequential)).transpose()?,
             texts,
@@ -125,6 +128,10 @@ impl<F: LanguageModelSpec + Into<ModelConfig>> Task for CausalLm<F> {
 
     fn pretrained(&self) -> Option<&Tensors> {
         self.pretrained.as_ref()
+    }
+
+    fn chat(&self) -> Option<&ChatTemplate> {
+        self.chat.as_ref()
     }
 
     fn processor(&self) -> Processor {

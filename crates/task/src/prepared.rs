@@ -38,7 +38,7 @@ pub fn prepare<V: TaskVisitor>(
     log: &dyn Log,
     visitor: V,
 ) -> Result<V::Output> {
-    let start = Start::of(run, settings, tokenizer, cache, log)?;
+    let start = Start::of(run, settings, tokenizer, cache)?;
     let model = settings.model().clone();
     model.visit(Preparing { run, settings, start, log, visitor })
 }

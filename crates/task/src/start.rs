@@ -38,10 +38,9 @@ impl<'a> Start<'a> {
         settings: &mut TaskRecipe,
         tokenizer: Option<&'a Path>,
         cache: Option<&'a Path>,
-        log: &dyn Log,
     ) -> Result<Self> {
         let fine_tunes = settings.pretrained().is_some();
-        let pretrained = if tokenizer.is_none() { read(&run.dropout, settings, log)? } else { None };
+        let pretrained = if tokenizer.is_none() { read(&run.dropout, settings)? } else { None };
         Ok(Self { tokenizer, pretrained, fine_tunes, cache })
     }
 
@@ -70,7 +69,7 @@ impl<'a> Start<'a> {
 
 /// The model that a recipe fine-tunes, if it names one; its sizes become the recipe's, but for the dropout that
 /// this says.
-fn read(dropout: &BTreeMap<String, f64>, settings: &mut TaskRecipe, log: &dyn Log) -> Result<Option<Bundle>> {
+fn read(dropout: &BTreeMap<String, f64>, settings: &mut TaskRecipe) -> Result<Option<Bundle>> {
     let Some(path) = settings.pretrained() else { return Ok(None) };
     // `runs/latest`, and any other link, may lead elsewhere later.
     let path = resolve(path);
@@ -79,9 +78,6 @@ fn read(dropout: &BTreeMap<String, f64>, settings: &mut TaskRecipe, log: &dyn Lo
     let model = with_dropout(&bundle.model, dropout)?;
     settings.begin_from(path.clone(), model, &bundle);
     settings.check_model().with_context(|| format!("pretrained = {}", path.display()))?;
-    if bundle.chat.is_some() {
-        log.warning("note: the chat template of the model is not kept");
-    }
     Ok(Some(bundle))
 }
 

@@ -1,7 +1,7 @@
 //! All that differs between tasks.
 
 use attentive_backend::{Device, Objective};
-use attentive_bundle::{DataRecord, Processor, ScoreRecord};
+use attentive_bundle::{ChatTemplate, DataRecord, Processor, ScoreRecord};
 use attentive_core::{Batch, BatchStream};
 use attentive_model::ModelSpec;
 use attentive_trainer::Evaluate;
@@ -32,6 +32,11 @@ pub trait Task {
 
     /// Parameters of a model that was trained before.
     fn pretrained(&self) -> Option<&Tensors> {
+        None
+    }
+
+    /// How a conversation is written, if the model was trained for them before.
+    fn chat(&self) -> Option<&ChatTemplate> {
         None
     }
 

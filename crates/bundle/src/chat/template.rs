@@ -4,6 +4,7 @@ use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc};
 
 use attentive_tokenizer::{Specials, TokenId, Tokenizer};
 use minijinja::{Environment, Error, ErrorKind, Value, syntax::SyntaxConfig};
+use serde_json::json;
 
 use super::{ChatError, Conversation, Message, control::ControlTokens, python};
 
@@ -78,6 +79,17 @@ impl ChatTemplate {
         let named =
             |(role, id): (&str, Option<TokenId>)| Some((format!("{role}_token"), tokenizer.token(id?)?.into_owned()));
         if self.tokens.is_empty() { self.with_tokens(roles.into_iter().filter_map(named).collect()) } else { self }
+    }
+
+    /// This template with its tokens in its text, for a folder that keeps the text alone.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn self_contained(&self) -> Result<Self, ChatError> {
+        // A string of JSON is one of Jinja too.
+        let set = |(role, token): (&String, &String)| format!("{{%- set {role} = {} -%}}\n", json!(token));
+        let text: String = self.tokens.iter().map(set).chain([self.text.to_string()]).collect();
+        Self::new(text)
     }
 
     /// The text of the template.
