@@ -87,8 +87,8 @@ pub use progress::Progress;
 pub mod prelude {
     pub use attentive_backend::{BackendKind, Device};
     pub use attentive_bundle::{
-        AnswerConfig, Bundle, Chat, Conversation, DecodingConfig, EmbeddingConfig, GenerationConfig, Generator,
-        Message, Pair, Pooling, SpanFiller, TaggingConfig, TextEncoder, Translation, Translator,
+        AnswerConfig, Bundle, Chat, Conversation, DecodingConfig, Denoiser, EmbeddingConfig, GenerationConfig,
+        Generator, Message, Pair, Pooling, SpanFiller, TaggingConfig, TextEncoder, Translation, Translator,
     };
     pub use attentive_decode::SamplingConfig;
     pub use attentive_metrics::{Bleu, Chrf, Scorer, Ter};

@@ -139,6 +139,9 @@ pub enum BundleError {
     /// The tokenizer can't be read or written.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
+    /// The language of texts has to be said.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
     /// The model neither reads nor writes text.
     #[error("{path} is a model without a tokenizer; what it reads is not text", path = path.display())]
     NoTokenizer {

@@ -161,7 +161,7 @@ impl TextEncoder {
     pub fn fill<'a>(&self, text: impl Into<Input<'a>>, k: usize) -> Result<Vec<Vec<Candidate>>, EncodeError> {
         at_most_candidates(k)?;
         let input = text.into();
-        let row = self.row(input, self.encode_masked(input.text))?;
+        let row = self.row(input, encode_masked(&*self.tokenizer, self.ids.mask, input.text))?;
         let places: Vec<usize> = (0..row.ids.len()).filter(|&at| row.ids[at] == self.ids.mask).collect();
         if places.is_empty() {
             return Err(EncodeError::NoMask);
@@ -176,8 +176,10 @@ impl TextEncoder {
             let has_token = |&class: &usize| self.token_of(class) < self.tokenizer.vocab_size() as TokenId;
             let mut order: Vec<usize> = (0..probabilities.len()).filter(has_token).collect();
             order.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]));
-            let candidate =
-                |class: usize| Candidate { text: self.text(self.token_of(class)), probability: probabilities[class] };
+            let candidate = |class: usize| Candidate {
+                text: text_of(&*self.tokenizer, self.token_of(class)),
+                probability: probabilities[class],
+            };
             order.into_iter().take(k).map(candidate).collect()
         };
         let of_places: Vec<Vec<Candidate>> = logits.chunks(n_classes).map(of_place).collect();
@@ -306,27 +308,6 @@ impl TextEncoder {
         Ok(vectors.collect())
     }
 
-    /// Tokens of a text, whose marks become the mask; white space beside a mark belongs to it where the vocabulary says so.
-    fn encode_masked(&self, text: &str) -> Vec<TokenId> {
-        let text = text.replace(MASKS[1], MASKS[0]);
-        let mask = self.tokenizer.added_tokens().into_iter().find(|token| token.id == self.ids.mask);
-        let (takes_before, takes_after) = mask.map_or((false, false), |mask| (mask.lstrip, mask.rstrip));
-        let mut parts = text.split(MASKS[0]).enumerate().peekable();
-        let mut ids = Vec::new();
-        while let Some((idx, mut part)) = parts.next() {
-            let is_last = parts.peek().is_none();
-            if takes_before && !is_last {
-                part = part.trim_end();
-            }
-            if takes_after && idx > 0 {
-                part = part.trim_start();
-            }
-            ids.extend(self.tokenizer.encode(part));
-            ids.extend((!is_last).then_some(self.ids.mask));
-        }
-        ids
-    }
-
     /// A text's tokens, framed.
     pub(crate) fn row(&self, text: Input<'_>, ids: Vec<TokenId>) -> Result<Row, TooLong> {
         let mut ids = text.fit(ids, FRAME, self.model.max_len())?;
@@ -360,13 +341,34 @@ impl TextEncoder {
     fn token_of(&self, class: usize) -> TokenId {
         self.model.alphabet().map_or(class as TokenId, |alphabet| alphabet[class])
     }
+}
 
-    /// What a token says; its entry in the vocabulary where it says nothing by itself.
-    fn text(&self, id: TokenId) -> String {
-        match self.tokenizer.decode(&[id]) {
-            Ok(text) if !text.trim().is_empty() => text.trim().to_owned(),
-            _ => self.tokenizer.token(id).map(std::borrow::Cow::into_owned).unwrap_or_default(),
+/// Tokens of a text, whose marks become the mask; white space beside a mark belongs to it where the vocabulary says so.
+pub(crate) fn encode_masked(tokenizer: &dyn Tokenizer, id: TokenId, text: &str) -> Vec<TokenId> {
+    let text = text.replace(MASKS[1], MASKS[0]);
+    let mask = tokenizer.added_tokens().into_iter().find(|token| token.id == id);
+    let (takes_before, takes_after) = mask.map_or((false, false), |mask| (mask.lstrip, mask.rstrip));
+    let mut parts = text.split(MASKS[0]).enumerate().peekable();
+    let mut ids = Vec::new();
+    while let Some((idx, mut part)) = parts.next() {
+        let is_last = parts.peek().is_none();
+        if takes_before && !is_last {
+            part = part.trim_end();
         }
+        if takes_after && idx > 0 {
+            part = part.trim_start();
+        }
+        ids.extend(tokenizer.encode(part));
+        ids.extend((!is_last).then_some(id));
+    }
+    ids
+}
+
+/// What a token says; its entry in the vocabulary where it says nothing by itself.
+pub(crate) fn text_of(tokenizer: &dyn Tokenizer, id: TokenId) -> String {
+    match tokenizer.decode(&[id]) {
+        Ok(text) if !text.trim().is_empty() => text.trim().to_owned(),
+        _ => tokenizer.token(id).map(std::borrow::Cow::into_owned).unwrap_or_default(),
     }
 }
 

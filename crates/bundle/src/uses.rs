@@ -21,7 +21,7 @@ pub(crate) fn of_encoder<C: EncoderSpec>(spec: &C) -> Vec<&'static str> {
 impl<P: Params> Bundle<P> {
     /// The commands of `attentive` that run this model, the most particular first: `chat` before `generate`.
     pub fn uses(&self) -> Vec<&'static str> {
-        /// Whether there is a chat template, and whether there are sentinels of hidden spans.
+        /// Whether there is a chat template, and whether there are tokens for what is hidden.
         struct Uses([bool; 2]);
         impl FamilyVisitor for Uses {
             type Output = Vec<&'static str>;
@@ -40,7 +40,10 @@ impl<P: Params> Bundle<P> {
                 of_encoder(spec)
             }
         }
-        let fills = self.processor.tokenizer().is_some_and(|tokenizer| tokenizer.sentinel(0).is_some());
+        let fills = self
+            .processor
+            .tokenizer()
+            .is_some_and(|tokenizer| tokenizer.sentinel(0).is_some() || tokenizer.specials().mask.is_some());
         self.model.visit(Uses([self.chat.is_some(), fills]))
     }
 }

@@ -9,7 +9,7 @@ use crate::{Format, gguf};
 /// Commands for models of a role, of which those with a mark need a head, or a chat template.
 fn uses(role: Role) -> &'static str {
     match role {
-        Role::EncoderDecoder => "`translate`, `summarize`",
+        Role::EncoderDecoder => "`translate`, `summarize`, and `fill` with BART, mBART and T5",
         Role::LanguageModel => "`generate`, `score`, `chat` with a template",
         _ => "`embed`, `similar`; with their heads `fill`, `classify`, `tag`, `answer`, `rerank`",
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use attentive_attention::Mask;
 use attentive_backend::{BackendKind, Device};
-use attentive_bundle::{BeamRules, Bundle, DecodingConfig, TranslateError, TranslationModel, Translator};
+use attentive_bundle::{BeamRules, Bundle, DecodingConfig, Denoiser, TranslateError, TranslationModel, Translator};
 use attentive_core::{EncoderDecoder, NextToken, TokenMatrix};
 use attentive_interchange::{ExportConfig, Format, ImportConfig, Imported, export, import};
 use attentive_model::TransformerConfig;
@@ -225,4 +225,41 @@ fn languages_that_are_missing_or_unknown_are_said() {
     let forced = DecodingConfig { forced_first: Some(9), ..bart.decoding.clone() };
     let error = translator(&bart).translate(&texts, &forced).unwrap_err().to_string();
     assert!(error.contains("forced_first is 9"), "{error}");
+}
+
+#[test]
+fn hidden_tokens_are_guessed_as_transformers_does() {
+    for (name, languages) in
+        [("bart", None), ("mbart", Some(("en_XX", "de_DE"))), ("mbart50", Some(("en_XX", "de_DE")))]
+    {
+        let Imported { mut bundle, .. } = read(name);
+        if let Some((source, target)) = languages {
+            bundle.processor = bundle.processor.between(Some(source), Some(target)).unwrap();
+        }
+        assert!(bundle.uses().contains(&"fill"), "{name}");
+        let denoiser = Denoiser::from_bundle(&bundle, &flex(), None).unwrap();
+        let tokenizer = bundle.tokenizer().unwrap();
+        let mut compared = comparison(Area::Weights, format!("guesses of hidden tokens by {name}"), ALLOWED);
+        for filled in field::<Vec<Value>>(&case(name), "filled") {
+            let (ids, log_probs) = (field::<Vec<Vec<u32>>>(&filled, "ids"), field::<Vec<f64>>(&filled, "log_probs"));
+            let found = denoiser.fill(filled["text"].as_str().unwrap(), 3).unwrap();
+            assert_eq!(found.len(), ids.len(), "{name}");
+            for (candidates, (ids, log_probs)) in found.iter().zip(ids.iter().zip(log_probs.chunks(3))) {
+                for (candidate, (&id, log_prob)) in candidates.iter().zip(ids.iter().zip(log_probs)) {
+                    let text = tokenizer.decode(&[id]).unwrap();
+                    let is_named = text.trim().is_empty() && Some(&*candidate.text) == tokenizer.token(id).as_deref();
+                    assert!(candidate.text == text.trim() || is_named, "{name}: {} and {text:?}", candidate.text);
+                    compared.case("log-probability", (candidate.probability.ln() - log_prob).abs());
+                }
+            }
+        }
+        compared.report();
+        assert!(denoiser.fill("nothing is hidden", 3).is_err());
+    }
+    let error = Denoiser::from_bundle(
+        &import(&golden().path("marian"), &ImportConfig::default()).unwrap().bundle,
+        &flex(),
+        None,
+    );
+    assert!(error.unwrap_err().to_string().contains("mask"));
 }

@@ -3,7 +3,7 @@
 use std::{io::Write, path::PathBuf};
 
 use anyhow::Result;
-use attentive_bundle::{Bundle, Candidate, EncodeError, Input, SpanFiller, TextEncoder, TranslationModel};
+use attentive_bundle::{Bundle, Candidate, Denoiser, EncodeError, Input, SpanFiller, TextEncoder, TranslationModel};
 use attentive_model::Role;
 use clap::Args;
 
@@ -17,7 +17,8 @@ use attentive_run::resolve;
 
 /// Guess what is hidden in lines of text: the most probable tokens for each `[MASK]`.
 ///
-/// An encoder–decoder that learnt by span corruption (T5, ByT5) guesses words.
+/// An encoder–decoder that learnt by span corruption (T5, ByT5) guesses words; one that learnt to write damaged texts again
+/// (BART, mBART), tokens after those before the mask.
 ///
 /// Under each line its masks in their order, and for each its candidates: probability and text, separated by a tab. Under a
 /// line without tokens there is nothing.
@@ -46,6 +47,9 @@ impl Fill {
         let bundle = self.specials.over(Bundle::open(resolve(&self.model))?);
         let (device, precision) = (self.backend.device()?, self.precision.precision);
         let filler = match bundle.model.role() {
+            Role::EncoderDecoder if bundle.tokenizer()?.sentinel(0).is_none() => {
+                Filler::Denoiser(Box::new(Denoiser::from_bundle(&bundle, &device, precision)?))
+            }
             Role::EncoderDecoder => Filler::Spans(Box::new(SpanFiller::from_bundle(&bundle, &device, precision)?)),
             _ => Filler::Tokens(Box::new(TextEncoder::from_bundle(&bundle, &device, precision)?)),
         };
@@ -77,6 +81,8 @@ impl Fill {
 enum Filler {
     /// A token for each mask.
     Tokens(Box<TextEncoder>),
+    /// A token for each mask, after what stands before it.
+    Denoiser(Box<Denoiser<TranslationModel>>),
     /// As many tokens as it takes.
     Spans(Box<SpanFiller<TranslationModel>>),
 }
@@ -85,6 +91,7 @@ impl Filler {
     fn fill(&self, text: Input<'_>, k: usize) -> Result<Vec<Vec<Candidate>>, EncodeError> {
         match self {
             Self::Tokens(encoder) => encoder.fill(text, k),
+            Self::Denoiser(denoiser) => denoiser.fill(text, k),
             Self::Spans(filler) => filler.fill(text, k),
         }
     }

@@ -194,7 +194,18 @@ def folder(path: Path, make_tokenizer, config_class, model_class, languages, pic
                 translations.append(found | {"from": english, "to": german})
         if english is None:
             break
-    case = {"texts": texts, "source": rows, "target": target, "translations": translations, "n_tokens": n_tokens}
+    filled = []
+    if type(model).__name__.startswith(("Bart", "MBart")):
+        if languages[0] is not None:
+            tokenizer.src_lang = languages[0]
+        for text in [TEXTS["en"][0] + f" {tokenizer.mask_token} the", f"{tokenizer.mask_token} {TEXTS['en'][1]}{tokenizer.mask_token}"]:
+            source = tokenizer(text, return_tensors="pt")
+            with torch.no_grad():
+                scores = model(**source).logits[0].log_softmax(-1)  # the decoder reads the source, one to the right
+            places = (source["input_ids"][0] == tokenizer.mask_token_id).nonzero().flatten()
+            best = scores[places, :n_tokens].topk(3)
+            filled.append({"text": text, "ids": best.indices.tolist(), "log_probs": rounded(best.values)})
+    case = {"texts": texts} | ({"filled": filled} if filled else {}) | {"source": rows, "target": target, "translations": translations, "n_tokens": n_tokens}
     write(path / "multilingual.json", [case | {"tensors": {"logits": rounded(logits)}}])
 
 
