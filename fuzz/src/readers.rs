@@ -14,7 +14,7 @@ use attentive_data::{
 use attentive_run::Recipe;
 use attentive_tokenizer::{Bpe, ByteLevelBpe, Marian, SentencePiece, Tokenizer, TokenizerError, WordPiece};
 use attentive_trainer::{Checkpoint, CheckpointDir};
-use attentive_weights::{Gguf, Npz};
+use attentive_weights::{CheckpointItem, Gguf, Npz, WeightsFile};
 use sha2::{Digest, Sha256};
 
 use super::{file, folder, golden};
@@ -145,7 +145,7 @@ pub fn import(bytes: &[u8]) {
     let _ = attentive_interchange::import(&folder, &Default::default());
 }
 
-/// PyTorch's pickles: a state dictionary, the names of its storages, and the storages.
+/// PyTorch's pickles: a state dictionary with what is beside it, the names of its storages, and the storages.
 pub fn pytorch_checkpoint(bytes: &[u8]) {
     /// What `torch.save` wrote before version 1.6, before the state: a number, a version, the sizes of C's types.
     const PREFIX: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\x02M\xe9\x03.\x80\x02}q\x00.";
@@ -158,6 +158,15 @@ pub fn weights(bytes: &[u8]) {
 }
 
 fn read_weights(path: &Path) {
+    /// Values of a checkpoint that are looked at: they may be in one another without end.
+    const VISITED: usize = 1000;
+    if let Ok(file) = WeightsFile::open(path) {
+        let mut left: Vec<CheckpointItem<'_>> = file.checkpoint().into_iter().collect();
+        for _ in 0..VISITED {
+            let Some(item) = left.pop() else { break };
+            left.extend(item.items().into_iter().flatten().chain(item.fields().into_values()).take(VISITED));
+        }
+    }
     if let Ok(tensors) = attentive_weights::read(path) {
         assert!(tensors.values().all(|tensor| tensor.values.len() == tensor.shape.iter().product::<usize>()));
     }

@@ -36,5 +36,6 @@ pub use model_bin::ModelBin;
 pub use module::{ParamShape, device_params, load, param_shapes, params};
 pub use npy::Npy;
 pub use npz::Npz;
+pub use pytorch::CheckpointItem;
 pub use reader::{WeightsFile, read};
 pub use source::Source;

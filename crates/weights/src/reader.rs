@@ -15,7 +15,7 @@ use crate::{
     Blocks, FormatError, HostTensor, TensorProblem, Tensors, WeightsError,
     blocks::Form,
     int8::{self, SCALE},
-    pytorch,
+    pytorch::{self, CheckpointItem, Pickle},
 };
 
 /// Largest number of bytes of f32 for each byte of a file. Tensors of bytes grow four times, and a few tensors may
@@ -54,6 +54,8 @@ pub struct WeightsFile {
     path: PathBuf,
     file: File,
     entries: Entries,
+    /// What a checkpoint of PyTorch holds.
+    pickle: Option<Pickle>,
     /// Bytes of f32 that may still be read.
     budget: Cell<u64>,
 }
@@ -70,14 +72,20 @@ impl WeightsFile {
         let length = file.metadata().map_err(io)?.len();
         let mut head = Vec::new();
         (&file).take(pytorch::MAGIC_LEN).read_to_end(&mut head).map_err(io)?;
-        let entries = if pytorch::is_checkpoint(&head) {
-            pytorch::index(&fs::read(path).map_err(io)?).map_err(damaged)?
+        let (entries, pickle) = if pytorch::is_checkpoint(&head) {
+            let (entries, pickle) = pytorch::index(&fs::read(path).map_err(io)?).map_err(damaged)?;
+            (entries, Some(pickle))
         } else {
             let header = safetensors_header(&mut file, length).map_err(io)?;
-            safetensors_index(header.as_deref(), length).map_err(damaged)?
+            (safetensors_index(header.as_deref(), length).map_err(damaged)?, None)
         };
         let budget = length.saturating_mul(MAX_GROWTH);
-        Ok(Self { path: path.to_owned(), file, entries, budget: Cell::new(budget) })
+        Ok(Self { path: path.to_owned(), file, entries, pickle, budget: Cell::new(budget) })
+    }
+
+    /// All that a checkpoint of PyTorch holds, a dictionary for example of settings beside tensors; `None` for safetensors.
+    pub fn checkpoint(&self) -> Option<CheckpointItem<'_>> {
+        self.pickle.as_ref().map(Pickle::item)
     }
 
     /// The tensors' names, in order.

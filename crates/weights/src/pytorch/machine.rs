@@ -8,8 +8,13 @@ use crate::FormatError;
 
 /// The longest name of a function or class, in bytes; a pickle could name a long one again and again.
 const MAX_NAME: usize = 256;
-/// The largest number of operations. A tensor takes about 40 of them; each takes up to 64 bytes of memory.
+/// The largest number of operations of a small file, and bytes for each operation of a larger one. A tensor takes about 40 of
+/// them, a word of a vocabulary two in a dozen bytes; each takes up to 64 bytes of memory, 16 for each byte of the file.
 const MAX_OPERATIONS: usize = 1 << 20;
+const BYTES_PER_OPERATION: usize = 4;
+
+/// Classes whose empty objects are empty dictionaries.
+const DICTIONARIES: [&str; 2] = ["collections.OrderedDict", "collections.defaultdict"];
 
 /// The index of a value in [`Pickle::values`].
 pub(super) type Id = usize;
@@ -18,11 +23,11 @@ pub(super) type Id = usize;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Value {
     None,
-    Bool,
+    Bool(bool),
     Int(i64),
-    Float,
+    Float(f64),
     Text(String),
-    /// A string of bytes, or a whole number of more than 64 bits.
+    /// A string of bytes, a text that is not UTF-8, or a whole number of more than 64 bits.
     Bytes,
     Tuple(Vec<Id>),
     List(Vec<Id>),
@@ -36,10 +41,24 @@ pub(super) enum Value {
     Outside(Id),
 }
 
+/// What is added to an object of a class that is not known here, by the object's index.
+#[derive(Debug, Default)]
+pub(super) struct Additions {
+    /// Its state, for most classes a dictionary of its attributes.
+    pub(super) state: Option<Id>,
+    /// Keys and values in turn, of a kind of dictionary.
+    pub(super) entries: Vec<Id>,
+    /// Items, of a kind of list.
+    pub(super) items: Vec<Id>,
+}
+
 /// The content of a pickle.
-pub(super) struct Pickle {
+#[derive(Debug)]
+pub(crate) struct Pickle {
     /// All values made on the way.
     pub(super) values: Vec<Value>,
+    /// What is added to objects.
+    pub(super) additions: HashMap<Id, Additions>,
     /// The pickled value.
     pub(super) root: Id,
     /// Number of bytes read.
@@ -52,20 +71,21 @@ impl Pickle {
     /// # Errors
     /// The defect: it is cut short, or has an operation that no checkpoint needs.
     pub(super) fn read(bytes: &[u8]) -> Result<Self, FormatError> {
-        let mut machine =
-            Machine { bytes, at: 0, values: Vec::new(), stack: Vec::new(), marks: Vec::new(), memo: HashMap::new() };
-        for _ in 0..MAX_OPERATIONS {
+        let mut machine = Machine { bytes, ..Machine::default() };
+        let max_operations = MAX_OPERATIONS.max(bytes.len() / BYTES_PER_OPERATION);
+        for _ in 0..max_operations {
             let at = machine.at;
             let operation = machine.byte()?;
             if operation == b'.' {
                 let root = machine.pop()?;
-                return Ok(Self { values: machine.values, root, n_bytes: machine.at });
+                let Machine { values, additions, at: n_bytes, .. } = machine;
+                return Ok(Self { values, additions, root, n_bytes });
             }
             machine
                 .step(operation)
                 .map_err(|problem| FormatError::from(format!("{problem} (byte {at} of the pickle)")))?;
         }
-        Err(format!("the pickle has more than {MAX_OPERATIONS} operations: save the state dictionary alone").into())
+        Err(format!("the pickle has more than {max_operations} operations: save the state dictionary alone").into())
     }
 
     pub(super) fn root(&self) -> &Value {
@@ -81,10 +101,12 @@ impl Pickle {
     }
 }
 
+#[derive(Default)]
 struct Machine<'a> {
     bytes: &'a [u8],
     at: usize,
     values: Vec<Value>,
+    additions: HashMap<Id, Additions>,
     stack: Vec<Id>,
     marks: Vec<usize>,
     memo: HashMap<u32, Id>,
@@ -100,22 +122,19 @@ impl Machine<'_> {
                 self.take(8)?; // length of a frame
             }
             b'N' => self.push(Value::None),
-            0x88 => self.push(Value::Bool),
-            0x89 => self.push(Value::Bool),
+            0x88 => self.push(Value::Bool(true)),
+            0x89 => self.push(Value::Bool(false)),
             b'K' => self.push_int(1)?,
             b'M' => self.push_int(2)?,
             b'J' => {
                 let number = integer(self.take(4)?);
                 self.push(number);
             }
-            0x8a => {
-                let n = self.length(1)?;
-                let number = integer(self.take(n)?);
-                self.push(number);
-            }
+            0x8a => self.push_long(1)?,
+            0x8b => self.push_long(4)?,
             b'G' => {
-                self.take(8)?;
-                self.push(Value::Float);
+                let bytes = self.take(8)?.try_into().expect("eight bytes");
+                self.push(Value::Float(f64::from_be_bytes(bytes)));
             }
             b'X' => self.push_text(4)?,
             0x8c => self.push_text(1)?,
@@ -124,6 +143,7 @@ impl Machine<'_> {
             b'T' => self.push_text(4)?,
             b'C' => self.push_bytes(1)?,
             b'B' => self.push_bytes(4)?,
+            0x8e => self.push_bytes(8)?,
             b'c' => {
                 let global = global(&self.line()?, &self.line()?)?;
                 self.push(global);
@@ -147,12 +167,12 @@ impl Machine<'_> {
                 let items = self.stack.split_off(first);
                 self.push(Value::Tuple(items));
             }
-            b']' => self.push(Value::List(Vec::new())),
+            b']' | 0x8f => self.push(Value::List(Vec::new())), // a set's items are a list's
             b'a' => {
                 let item = self.pop()?;
                 self.append(vec![item])?;
             }
-            b'e' => {
+            b'e' | 0x90 => {
                 let items = self.since_mark()?;
                 self.append(items)?;
             }
@@ -180,11 +200,12 @@ impl Machine<'_> {
             b'R' | 0x81 => {
                 let (arguments, callee) = (self.pop()?, self.pop()?);
                 let makes_dict =
-                    matches!(&self.values[callee], Value::Global(name) if name == "collections.OrderedDict");
+                    matches!(&self.values[callee], Value::Global(name) if DICTIONARIES.contains(&&name[..]));
                 self.push(if makes_dict { Value::Dict(Vec::new()) } else { Value::Call(callee, arguments) });
             }
             b'b' => {
-                self.pop()?; // attributes of an object, which no tensor's values depend on
+                let (state, object) = (self.pop()?, self.top()?);
+                self.additions.entry(object).or_default().state = Some(state);
             }
             b'0' => {
                 self.pop()?;
@@ -235,8 +256,16 @@ impl Machine<'_> {
 
     fn push_text(&mut self, n: usize) -> Result<(), FormatError> {
         let length = self.length(n)?;
-        let text = text(self.take(length)?)?;
-        self.push(Value::Text(text));
+        let text = text(self.take(length)?).map_or(Value::Bytes, Value::Text);
+        self.push(text);
+        Ok(())
+    }
+
+    /// A whole number in two's complement, after its length of `n` bytes.
+    fn push_long(&mut self, n: usize) -> Result<(), FormatError> {
+        let length = self.length(n)?;
+        let number = integer(self.take(length)?);
+        self.push(number);
         Ok(())
     }
 
@@ -264,6 +293,7 @@ impl Machine<'_> {
         let top = self.top()?;
         match &mut self.values[top] {
             Value::List(list) => list.extend(items),
+            Value::Call(..) => self.additions.entry(top).or_default().items.extend(items),
             _ => return Err("no list to append to".into()),
         }
         Ok(())
@@ -272,7 +302,9 @@ impl Machine<'_> {
     fn set_items(&mut self, items: Vec<Id>) -> Result<(), FormatError> {
         let top = self.top()?;
         match &mut self.values[top] {
-            Value::Dict(dict) if items.len().is_multiple_of(2) => dict.extend(items),
+            _ if !items.len().is_multiple_of(2) => return Err("a key does not have a value".into()),
+            Value::Dict(dict) => dict.extend(items),
+            Value::Call(..) => self.additions.entry(top).or_default().entries.extend(items),
             _ => return Err("no dictionary to fill".into()),
         }
         Ok(())

@@ -1,17 +1,20 @@
 //! Checkpoints of PyTorch, for example `pytorch_model.bin`.
 //!
 //! A checkpoint is a pickle, a program for a stack machine that names Python functions to call. Here it is read as data:
-//! the few calls that make tensors are known by name, and any other is an error. Nothing is ever executed.
+//! the few calls that make tensors are known by name, and any other is an object of which the parts are kept, as
+//! [`CheckpointItem`]. Nothing is ever executed.
 //!
 //! `torch.save` writes a zip archive (`data.pkl`, and a file for each storage); before PyTorch 1.6 it wrote pickles one
 //! after another, the storages after them. Source of both layouts: `torch/serialization.py`.
 
+mod item;
 mod machine;
 mod tensor;
 
 use std::{collections::HashMap, ops::Range};
 
-use self::machine::Pickle;
+pub use self::item::CheckpointItem;
+pub(crate) use self::machine::Pickle;
 use crate::{
     FormatError,
     archive::{Archive, Method},
@@ -31,15 +34,15 @@ pub(crate) fn is_checkpoint(bytes: &[u8]) -> bool {
     bytes.starts_with(ZIP) || bytes.starts_with(PICKLES)
 }
 
-/// All entries of a state dictionary, and the positions of their values in `bytes`.
+/// All entries of a state dictionary, with the positions of their values in `bytes`, and what is beside them.
 ///
 /// # Errors
 /// The defect of the file as a whole.
-pub(crate) fn index(bytes: &[u8]) -> Result<Entries, FormatError> {
+pub(crate) fn index(bytes: &[u8]) -> Result<(Entries, Pickle), FormatError> {
     if bytes.starts_with(ZIP) { index_archive(bytes) } else { index_pickles(bytes) }
 }
 
-fn index_archive(bytes: &[u8]) -> Result<Entries, FormatError> {
+fn index_archive(bytes: &[u8]) -> Result<(Entries, Pickle), FormatError> {
     let archive = Archive::open(bytes)?;
     if let Some((name, _)) = archive.files.iter().find(|(_, member)| member.method != Method::Stored) {
         return Err(format!("{name} is compressed; torch.save stores files as they are").into());
@@ -48,10 +51,11 @@ fn index_archive(bytes: &[u8]) -> Result<Entries, FormatError> {
     if archive.get(&format!("{folder}/byteorder")).is_some_and(|order| order != b"little") {
         return Err("it was written on a big-endian machine, which can't be read".into());
     }
-    Pickle::read(program)?.entries(&|key| archive.place(&format!("{folder}/data/{key}")))
+    let pickle = Pickle::read(program)?;
+    Ok((pickle.entries(&|key| archive.place(&format!("{folder}/data/{key}")))?, pickle))
 }
 
-fn index_pickles(bytes: &[u8]) -> Result<Entries, FormatError> {
+fn index_pickles(bytes: &[u8]) -> Result<(Entries, Pickle), FormatError> {
     let mut at = 0;
     let mut next = || -> Result<Pickle, FormatError> {
         let pickle = Pickle::read(&bytes[at..])?;
@@ -73,5 +77,6 @@ fn index_pickles(bytes: &[u8]) -> Result<Entries, FormatError> {
         places.insert(key, at + 8..end);
         at = end;
     }
-    state.entries(&|key| places.get(key).cloned())
+    let entries = state.entries(&|key| places.get(key).cloned())?;
+    Ok((entries, state))
 }

@@ -31,6 +31,8 @@ const MAX_DIMS: usize = 8;
 
 /// The names under which training programs keep a state dictionary beside other things.
 const WRAPPERS: [&str; 3] = ["state_dict", "model_state_dict", "model"];
+/// Where OpenNMT-py keeps the projection to the vocabulary, beside `model`: its tensors are named after it.
+const GENERATOR: &str = "generator";
 
 impl Pickle {
     /// The storage with the persistent id at `id`: its key and the format of its values.
@@ -70,14 +72,20 @@ impl Pickle {
 
     /// The entries of a state dictionary, or of the one in a training program's checkpoint; `place` gives the position of the bytes of a storage.
     pub(super) fn entries(&self, place: &dyn Fn(&str) -> Option<Range<usize>>) -> Result<Entries, FormatError> {
-        let Value::Dict(entries) = self.root() else { return Err("it does not hold a state dictionary".into()) };
-        let entries = self.unwrapped(entries)?;
-        let entry = |entry: &[Id]| match &self.values[entry[0]] {
-            Value::Text(name) if name.len() > MAX_KEY => Err("a tensor's name is too long".into()),
-            Value::Text(name) => Ok((name.clone(), self.tensor(entry[1], place))),
+        let Value::Dict(all) = self.root() else { return Err("it does not hold a state dictionary".into()) };
+        let entries = self.unwrapped(all)?;
+        let entry = |before: &str, entry: &[Id]| match &self.values[entry[0]] {
+            Value::Text(name) if name.len() > MAX_KEY => Err(FormatError::from("a tensor's name is too long")),
+            Value::Text(name) => Ok((format!("{before}{name}"), self.tensor(entry[1], place))),
             _ => Err("a tensor's name is not a text".into()),
         };
-        entries.chunks_exact(2).map(entry).collect()
+        let is_wrapped = !std::ptr::eq(entries, &all[..]);
+        let generator = all.chunks_exact(2).find_map(|entry| match (&self.values[entry[0]], &self.values[entry[1]]) {
+            (Value::Text(name), Value::Dict(entries)) if is_wrapped && name == GENERATOR => Some(&entries[..]),
+            _ => None,
+        });
+        let of_generator = generator.unwrap_or_default().chunks_exact(2).map(|of| entry("generator.", of));
+        entries.chunks_exact(2).map(|of_model| entry("", of_model)).chain(of_generator).collect()
     }
 
     /// The state dictionary that a training program's checkpoint holds beside what else it saves, a loss for example; a
