@@ -22,6 +22,8 @@ use crate::tokenizer::{TokenId, Tokenizer, push_spans};
 use crate::vocabulary;
 use crate::word_cache::WordCache;
 
+pub(crate) use self::codes::MergeList;
+pub(crate) use self::piece::END_OF_WORD;
 pub use self::pre_tokenization::{PreToken, PreTokenization};
 pub use self::trainer::BpeTrainer;
 
@@ -58,7 +60,7 @@ const FIRST_PIECE: usize = FIRST_BYTE + 256;
 /// The lone mark `￭`.
 const GLUE: TokenId = FIRST_PIECE as TokenId;
 /// The lone mark `</w>`.
-const END_OF_WORD: TokenId = GLUE + 1;
+const LONE_END: TokenId = GLUE + 1;
 
 impl BpeFile {
     /// The vocabulary that every [`Bpe`] begins with: special tokens, bytes, lone marks.
@@ -89,7 +91,7 @@ impl Bpe {
         })?;
         let pieces: Vec<_> = file.vocab[FIRST_PIECE..].iter().map(|token| Piece::parse(token)).collect();
         // A character that gets its mark by a merge does not have it before.
-        let marking = file.merges.iter().filter(|(_, right)| right == piece::END_OF_WORD);
+        let marking = file.merges.iter().filter(|(_, right)| right == END_OF_WORD);
         let late: FxHashSet<_> = marking.map(|(left, _)| Piece { ends_word: true, ..Piece::parse(left) }).collect();
         let mut characters = FxHashMap::default();
         for (id, piece) in (GLUE..).zip(&pieces).filter(|(_, piece)| !late.contains(piece)) {
@@ -151,7 +153,7 @@ impl Bpe {
                     None => ids.extend(c.encode_utf8(&mut [0; 4]).bytes().map(byte_id)),
                 }
                 if ends_word {
-                    ids.push(END_OF_WORD);
+                    ids.push(LONE_END);
                 }
             }
         }

@@ -13,6 +13,7 @@ use crate::byte_level::{ByteLevelBpe, ByteLevelFile};
 use crate::bytes::{Bytes, BytesFile};
 use crate::characters::{Characters, CharactersFile};
 use crate::code_points::{CodePoints, CodePointsFile};
+use crate::dictionary_bpe::{DictionaryBpe, DictionaryBpeFile};
 use crate::error::{Problem, TokenizerError};
 use crate::files;
 use crate::framing::Frame;
@@ -45,6 +46,8 @@ pub enum Model {
     SentencePiece(SentencePieceFile),
     /// [`Marian`].
     Marian(Box<MarianFile>),
+    /// [`DictionaryBpe`].
+    DictionaryBpe(Box<DictionaryBpeFile>),
     /// [`M2m100`].
     M2m100(Box<M2m100File>),
     /// [`Bytes`].
@@ -172,6 +175,7 @@ impl Model {
     pub fn source_vocabulary(&self) -> Option<&[String]> {
         match self {
             Self::Marian(file) => file.source_vocab.as_deref(),
+            Self::DictionaryBpe(file) => file.source.as_ref().map(|source| &source.vocab[..]),
             _ => None,
         }
     }
@@ -216,6 +220,7 @@ impl Model {
             Self::WordPiece(file) => Box::new(WordPiece::new(file)?),
             Self::SentencePiece(file) => Box::new(SentencePiece::new(file)?),
             Self::Marian(file) => Box::new(Marian::new(*file)?),
+            Self::DictionaryBpe(file) => Box::new(DictionaryBpe::new(*file)?),
             Self::M2m100(file) => Box::new(M2m100::new(*file)?),
             Self::Bytes(BytesFile {}) => Box::new(Bytes::default()),
             Self::CodePoints(CodePointsFile {}) => Box::new(CodePoints::default()),

@@ -11,6 +11,7 @@
 //! | [`WordPiece`] | [`WordPieceTrainer`] | BERT's `vocab.txt` | normalised |
 //! | [`SentencePiece`] | [`UnigramTrainer`] | `.model` files, Unigram and BPE | as the model normalises |
 //! | [`Marian`] | | OPUS-MT's three files | as the model normalises |
+//! | [`DictionaryBpe`] | | dictionaries of fairseq and OpenNMT-py with codes of subword-nmt or fastBPE | words with one space between |
 //! | [`Bytes`] | | ByT5's ids | exactly |
 //! | [`CodePoints`] | | CANINE's ids | exactly, four code points excepted |
 //! | [`Characters`] | [`Characters::train`] | | but for unknown characters |
@@ -36,6 +37,7 @@ mod byte_level;
 mod bytes;
 mod characters;
 mod code_points;
+mod dictionary_bpe;
 mod error;
 mod file;
 mod files;
@@ -67,6 +69,7 @@ pub use byte_level::{ByteLevelBpe, ByteLevelBpeTrainer};
 pub use bytes::Bytes;
 pub use characters::Characters;
 pub use code_points::CodePoints;
+pub use dictionary_bpe::DictionaryBpe;
 pub use error::{TokenizerError, UnknownId};
 pub use file::{Model, load, save, with_sentinels};
 pub use formats::stand_in;

@@ -50,6 +50,8 @@ pub(crate) struct Side {
     unk: TokenId,
 }
 
+const OTHER_END: &str = "the end of a sentence has another id in the vocabulary of sources";
+
 /// Stands for a space in a piece.
 const SPACE: char = '\u{2581}';
 
@@ -81,7 +83,7 @@ impl Marian {
     ///
     /// # Errors
     /// [`TokenizerError`] names the model that can't be read or is damaged; both vocabularies need `<unk>`, no entry twice,
-    /// and one id for the end of a sentence.
+    /// and one id for the end of a sentence, if sources have it.
     pub fn with_lists(
         models: [&Path; 2],
         source_vocab: Option<Vec<String>>,
@@ -126,7 +128,11 @@ impl Marian {
         let specials = Specials { bos: Some(bos), ..Specials::named(|name| ids.get(name).copied()) };
         let [source, target] = models.map(|path| SentencePiece::from_model(path).map(|model| model.file));
         let file = MarianFile { source: source?, target: target?, specials, vocab: entries, source_vocab };
-        Self::new(file).map_err(TokenizerError::invalid(vocab))
+        let tokenizer = Self::new(file).map_err(TokenizerError::invalid(vocab))?;
+        match tokenizer.file.specials.eos.is_some() && !tokenizer.source.ids.contains_key("</s>") {
+            true => Err(TokenizerError::invalid(vocab)(OTHER_END.to_owned())),
+            false => Ok(tokenizer),
+        }
     }
 
     /// Checks and indexes what was read.
@@ -135,8 +141,9 @@ impl Marian {
         let target = Side::new(&file.target, &file.vocab)?;
         let source = Side::new(&file.source, file.source_vocab.as_ref().unwrap_or(&file.vocab))?;
         let end = |side: &Side| Specials::named(|name| side.ids.get(name).copied()).eos;
-        if end(&source) != end(&target) {
-            return Err("the end of a sentence has another id in the vocabulary of sources".into());
+        // Sources of OpenNMT-py do not end with a token, and may have none for it.
+        if end(&source).is_some_and(|of_sources| Some(of_sources) != end(&target)) {
+            return Err(OTHER_END.into());
         }
         Ok(Self { source, target, file })
     }

@@ -7,8 +7,8 @@ use std::{
 
 use attentive_testkit::survives;
 use attentive_tokenizer::{
-    Bpe, BpeTrainer, ByteLevelBpe, ByteLevelBpeTrainer, Characters, SentencePiece, Tokenizer, TokenizerError,
-    UnigramTrainer, WordPiece, WordPieceTrainer, load, open, save,
+    Bpe, BpeTrainer, ByteLevelBpe, ByteLevelBpeTrainer, Characters, DictionaryBpe, SentencePiece, Specials, Tokenizer,
+    TokenizerError, UnigramTrainer, WordPiece, WordPieceTrainer, load, open, save,
 };
 
 mod folders;
@@ -49,7 +49,12 @@ fn damage(bytes: &[u8], name: &str, read: impl Fn(&Path)) {
 fn tokenizer_json() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tokenizer.json");
-    let kinds: [Box<dyn Tokenizer>; 5] = [
+    let vocab = ["<unk>", "to", "b@@", "e"].map(str::to_owned).to_vec();
+    let specials = Specials { unk: Some(0), ..Specials::default() };
+    let codes = golden("subword_nmt.codes");
+    let dictionary = DictionaryBpe::with_lists(Some([&codes, &codes]), None, vocab, specials).unwrap();
+    let kinds: [Box<dyn Tokenizer>; 6] = [
+        Box::new(dictionary),
         Box::new(BpeTrainer::with_merges(20).train(LINES).unwrap()),
         Box::new(ByteLevelBpeTrainer::with_vocab_size(270).train(LINES).unwrap()),
         Box::new(WordPieceTrainer::with_vocab_size(60).train(LINES).unwrap()),

@@ -1,9 +1,11 @@
 //! Equality with sentencepiece and subword-nmt where pieces overlap, formats are old, and characters are rare.
 
-use std::fs;
+use std::{collections::BTreeSet, fs};
 
 use attentive_testkit::{Area, Comparison, Golden};
-use attentive_tokenizer::{Bpe, BpeTrainer, Characters, PreTokenization, SentencePiece, Tokenizer, open};
+use attentive_tokenizer::{
+    Bpe, BpeTrainer, Characters, DictionaryBpe, PreTokenization, SentencePiece, Specials, Tokenizer, load, open, save,
+};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -95,6 +97,69 @@ fn fastbpe_s_codes_segment_as_those_without_counts() {
         assert_eq!(segmented(&bpe, line), expected.trim_end());
     }
     assert!(open(&path).is_ok());
+}
+
+/// A dictionary with the pieces of texts as subword-nmt cuts them, after fairseq's special tokens.
+fn dictionary<'a>(segmented: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    let pieces: BTreeSet<&str> = segmented.into_iter().flat_map(str::split_whitespace).collect();
+    ["<s>", "<pad>", "</s>", "<unk>"].into_iter().chain(pieces).map(str::to_owned).collect()
+}
+
+const SPECIALS: Specials =
+    Specials { pad: Some(1), bos: Some(0), eos: Some(2), unk: Some(3), mask: None, cls: None, sep: None };
+
+#[test]
+fn dictionaries_have_the_pieces_of_subword_nmt() {
+    let (folder, golden) = (tempfile::tempdir().unwrap(), segmentation());
+    let path = folder.path().join("codes");
+    let corpus = text("corpus.txt");
+    let of_today: Vec<String> = text("subword_nmt.segmented").lines().map(str::to_owned).collect();
+    let formats = [
+        (text("subword_nmt.codes"), &of_today),
+        (golden["fastbpe"].as_str().unwrap().to_owned(), &of_today),
+        (golden["version_1"]["codes"].as_str().unwrap().to_owned(), &field(&golden["version_1"], "segmented")),
+    ];
+    let mut comparison = comparison("pieces in a dictionary", "subword-nmt", "subword-nmt");
+    for (codes, segmented) in formats {
+        fs::write(&path, codes).unwrap();
+        let vocab = dictionary(segmented.iter().map(String::as_str));
+        let tokenizer = DictionaryBpe::with_lists(Some([&path, &path]), None, vocab, SPECIALS).unwrap();
+        let saved = folder.path().join("tokenizer.json");
+        save(&tokenizer, &saved).unwrap();
+        for tokenizer in [&tokenizer as &dyn Tokenizer, &*load(&saved).unwrap()] {
+            for (line, expected) in corpus.lines().zip(segmented) {
+                let ids = tokenizer.encode(line);
+                let found: Vec<String> = ids.iter().map(|&id| tokenizer.token(id).unwrap().into_owned()).collect();
+                comparison.equal(line, &found.join(" "), &expected.trim_end().to_owned());
+                let words: Vec<&str> = line.split_whitespace().collect();
+                assert_eq!(tokenizer.decode(&ids).unwrap(), words.join(" "));
+                assert_eq!((tokenizer.encode_target(line), tokenizer.sample(line, 0.0, 1)), (ids.clone(), ids.clone()));
+                let spans = tokenizer.encode_with_offsets(line);
+                assert!(spans.iter().map(|(id, _)| *id).eq(ids));
+                let covered: String = spans.into_iter().map(|(_, range)| &line[range]).collect();
+                assert_eq!(covered, words.concat());
+            }
+        }
+    }
+    comparison.report();
+}
+
+#[test]
+fn dictionaries_of_both_sides_have_their_own_ids() {
+    let folder = tempfile::tempdir().unwrap();
+    let codes = folder.path().join("codes");
+    // A merge of which the dictionaries do not have the half, and a character that no merge knows.
+    fs::write(&codes, "#version: 0.2\na b\nab c</w>\n").unwrap();
+    let [source, target] = ["c@@ abc ☃", "abc a@@ b ☃@@"].map(|entries| dictionary([entries]));
+    let tokenizer = DictionaryBpe::with_lists(Some([&codes, &codes]), Some(source), target, SPECIALS).unwrap();
+    assert_eq!(tokenizer.encode("abc  ab\tc\u{2003}☃ "), [4, 3, 3, 3, 6]);
+    assert_eq!(tokenizer.encode_target("ab abc ☃x"), [4, 6, 5, 7, 3]);
+    assert_eq!(tokenizer.decode(&[0, 5, 4, 6, 2]).unwrap(), "abc ab");
+    assert_eq!((tokenizer.source_vocab_size(), tokenizer.vocab_size()), (7, 8));
+    let words = DictionaryBpe::with_lists(None, None, dictionary(["the cat"]), SPECIALS).unwrap();
+    assert_eq!(words.encode("the dog cat"), [5, 3, 4]);
+    let without_unk = DictionaryBpe::with_lists(None, None, vec!["a".to_owned()], Specials::default());
+    assert!(without_unk.unwrap_err().to_string().contains("vocab has no <unk>"));
 }
 
 #[test]

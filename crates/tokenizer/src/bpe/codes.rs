@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
 use super::piece::Piece;
 use super::pre_tokenization::PreTokenization;
 use super::{Bpe, BpeFile};
@@ -41,6 +43,40 @@ impl Format {
     }
 }
 
+/// The merges of a codes file, first learned first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MergeList {
+    /// Whether the last character of a word has the mark `</w>` from the start; else the mark is a symbol of its own.
+    pub(crate) is_marked: bool,
+    pub(crate) merges: Vec<(String, String)>,
+}
+
+impl MergeList {
+    /// Reads a codes file.
+    ///
+    /// # Errors
+    /// As [`Bpe::from_codes`].
+    pub(crate) fn read(path: &Path) -> Result<Self, TokenizerError> {
+        let codes = files::read_text(path)?;
+        formats::refuse_other_tools(path, codes.as_bytes())?;
+        Self::parse(&codes).map_err(TokenizerError::invalid(path))
+    }
+
+    fn parse(codes: &str) -> Result<Self, String> {
+        let mut lines = codes.trim_end_matches('\n').split('\n').zip(1..).peekable();
+        let first = lines.peek().map_or("", |&(line, _)| line);
+        let Some(format) = Format::of(first) else {
+            return Err(format!("line 1 is {first:?}, neither {VERSION_LINE:?} nor a merge"));
+        };
+        if format == Format::Version2 {
+            lines.next();
+        }
+        let merges = lines.map(|(line, number)| parse_merge(line, number, format)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { is_marked: format != Format::Version1, merges })
+    }
+}
+
 impl Bpe {
     /// Reads the merges of a codes file that subword-nmt (both versions of its format) or fastBPE learned.
     ///
@@ -51,9 +87,8 @@ impl Bpe {
     /// [`Io`](TokenizerError::Io) if the file cannot be read, [`Format`](TokenizerError::Format) if it is of another
     /// tool, [`Invalid`](TokenizerError::Invalid) if a line is not a merge.
     pub fn from_codes<L: AsRef<str>>(path: &Path, text: impl IntoIterator<Item = L>) -> Result<Self, TokenizerError> {
-        let codes = files::read_text(path)?;
-        formats::refuse_other_tools(path, codes.as_bytes())?;
-        Self::parse_codes(&codes, text).map_err(TokenizerError::invalid(path))
+        let MergeList { is_marked, merges } = MergeList::read(path)?;
+        Self::of_merges(is_marked, merges, text).map_err(TokenizerError::invalid(path))
     }
 
     /// Whether `text` begins as a codes file that can be read does.
@@ -67,19 +102,13 @@ impl Bpe {
         }
     }
 
-    fn parse_codes<L: AsRef<str>>(codes: &str, text: impl IntoIterator<Item = L>) -> Result<Self, String> {
-        let mut lines = codes.trim_end_matches('\n').split('\n').zip(1..).peekable();
-        let first = lines.peek().map_or("", |&(line, _)| line);
-        let Some(format) = Format::of(first) else {
-            return Err(format!("line 1 is {first:?}, neither {VERSION_LINE:?} nor a merge"));
-        };
-        if format == Format::Version2 {
-            lines.next();
-        }
-        let merges = lines.map(|(line, number)| parse_merge(line, number, format)).collect::<Result<Vec<_>, _>>()?;
-
+    fn of_merges<L: AsRef<str>>(
+        is_marked: bool,
+        merges: Vec<(String, String)>,
+        text: impl IntoIterator<Item = L>,
+    ) -> Result<Self, String> {
         let mut characters = BTreeSet::new();
-        let forms: &[bool] = if format == Format::Version1 { &[false] } else { &[false, true] };
+        let forms: &[bool] = if is_marked { &[false, true] } else { &[false] };
         let mut add = |text: &str| {
             for c in text.chars() {
                 for &ends_word in forms {

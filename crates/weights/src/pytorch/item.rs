@@ -76,7 +76,7 @@ impl<'a> CheckpointItem<'a> {
     pub fn items(self) -> Option<impl ExactSizeIterator<Item = Self>> {
         let items: &[Id] = match self.value() {
             Value::List(items) | Value::Tuple(items) => items,
-            Value::Call(..) => &self.additions()?.items,
+            Value::Call(..) => Some(&self.additions()?.items[..]).filter(|items| !items.is_empty())?,
             _ => return None,
         };
         Some(items.iter().map(move |&id| self.at(id)))
