@@ -40,7 +40,10 @@ pub(crate) fn open(folder: &Path) -> Result<Vec<WeightsFile>, InterchangeError> 
 }
 
 /// Opens a file of weights, if it is one.
-fn open_file(path: &Path) -> Result<WeightsFile, InterchangeError> {
+///
+/// # Errors
+/// [`InterchangeError`]: it can't be read, is another thing, or is damaged.
+pub(crate) fn open_file(path: &Path) -> Result<WeightsFile, InterchangeError> {
     let mut head = Vec::new();
     let read = File::open(path).and_then(|file| file.take(256).read_to_end(&mut head));
     read.map_err(InterchangeError::io(path))?;

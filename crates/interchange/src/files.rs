@@ -1,6 +1,9 @@
 //! Small files of a model's folder.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -15,6 +18,36 @@ pub(crate) fn refuse_stand_in(path: &Path, head: &[u8]) -> Result<(), Interchang
         Some((format, remedy)) => Err(InterchangeError::StandIn { path: path.to_owned(), format, remedy }),
         None => Ok(()),
     }
+}
+
+/// The files of a folder that are `wanted`, in order.
+///
+/// # Errors
+/// [`InterchangeError::Io`].
+pub(crate) fn list(folder: &Path, wanted: impl Fn(&Path) -> bool) -> Result<Vec<PathBuf>, InterchangeError> {
+    let entries = fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let paths = entries.map_err(InterchangeError::io(folder))?.into_iter().map(|entry| entry.path());
+    let mut paths: Vec<PathBuf> = paths.filter(|path| wanted(path)).collect();
+    paths.sort_unstable();
+    Ok(paths)
+}
+
+/// The folder of a file.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// Reads text.
+///
+/// # Errors
+/// [`InterchangeError::Io`], [`InterchangeError::StandIn`], [`InterchangeError::Damaged`].
+pub(crate) fn read_text(path: &Path) -> Result<String, InterchangeError> {
+    let bytes = fs::read(path).map_err(InterchangeError::io(path))?;
+    refuse_stand_in(path, &bytes)?;
+    String::from_utf8(bytes).map_err(InterchangeError::damaged(path))
 }
 
 /// Reads JSON.

@@ -22,6 +22,8 @@
 //! | sentence-transformers: what stands around an encoder | [`import`] | [`export`] to the encoder's format |
 //! | llama.cpp: GGUF files of Llama, Qwen 2 and 3, Gemma 1 to 3, Phi 2 and 3, GPT-NeoX | [`import`] | |
 //! | Marian's own files: `.npz`, vocabularies and SentencePiece models | [`import`] | |
+//! | fairseq: `.pt` of encoder–decoders, dictionaries and codes | [`import`] | |
+//! | OpenNMT-py: `.pt` of encoder–decoders | [`import`] | |
 //! | CTranslate2: encoder–decoders | [`import`] | [`export`] to [`Format::CTranslate2`] |
 //!
 //! A family is a folder of this crate and a row of the table in `family.rs`, which tells it from the others, reads and
@@ -51,6 +53,7 @@ mod checks;
 mod ctranslate2;
 mod decoder;
 mod error;
+mod fairseq;
 mod family;
 mod files;
 mod gguf;
@@ -60,6 +63,8 @@ mod hub;
 mod labels;
 mod layout;
 mod marian;
+mod opennmt;
+mod pytorch;
 mod reader;
 mod registry;
 mod score;
@@ -160,7 +165,8 @@ fn config_for<C: ModelSpec>(bundle: &Bundle, format: &'static str) -> Result<C, 
 
 /// Reads another system's folder: configuration, weights and tokenizer; of a folder of sentence-transformers, how vectors of
 /// texts are made, too. A file whose name ends in `.gguf` is one of llama.cpp, a folder with a `model.bin` one of
-/// CTranslate2, and one that ends in `.npz`, or a folder with such a file and no `config.json`, one of Marian.
+/// CTranslate2, and one that ends in `.npz`, or a folder with such a file and no `config.json`, one of Marian; `.pt` likewise
+/// is a checkpoint of fairseq or OpenNMT-py.
 ///
 /// # Errors
 /// [`InterchangeError`]: an architecture that is not here, settings or tensors that do not fit, damaged files.
@@ -173,6 +179,9 @@ pub fn import(folder: &Path, options: &ImportConfig) -> Result<Imported, Interch
     }
     if let Some(files) = marian::Files::find(folder)? {
         return marian::import(&files, options);
+    }
+    if let Some(checkpoint) = pytorch::find(folder)? {
+        return pytorch::import(&checkpoint, options);
     }
     let sentences = Sentences::read(folder)?;
     let place = sentences.as_ref().map_or_else(|| folder.to_owned(), |sentences| sentences.folder.clone());

@@ -183,10 +183,7 @@ impl<'a> Reader<'a> {
     /// As [`Source::finish`].
     pub(crate) fn finish(&mut self, source: Source) -> Result<(), InterchangeError> {
         self.stored = source.kinds();
-        let left_out = source.finish(self.options.drop_unknown)?;
-        if !left_out.is_empty() {
-            self.notes.push(format!("tensors that are not in the model are left out: {}", left_out.join(", ")));
-        }
+        self.notes.extend(source.finish(self.options.drop_unknown)?);
         Ok(())
     }
 

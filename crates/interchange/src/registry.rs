@@ -15,6 +15,17 @@ fn uses(role: Role) -> &'static str {
     }
 }
 
+/// Programs whose own checkpoints come in, their files, and what must be beside these.
+const CHECKPOINTS: [[&str; 3]; 3] = [
+    ["Marian", "`model.npz`", "vocabularies, SentencePiece models"],
+    [
+        "fairseq",
+        "`checkpoint_best.pt`, `model.pt`",
+        "`dict.*.txt`; codes of subword-nmt or fastBPE, or SentencePiece models",
+    ],
+    ["OpenNMT-py", "`.pt`", "codes of subword-nmt, or SentencePiece models"],
+];
+
 /// Every architecture that comes in or goes out, as tables in Markdown.
 pub fn architectures() -> String {
     let roles =
@@ -31,7 +42,13 @@ pub fn architectures() -> String {
         }
         page.push('\n');
     }
-    let _ = writeln!(page, "### Other files\n\nMarian's own `model.npz` comes in, with the vocabularies beside it.\n");
+    let _ =
+        writeln!(page, "### Checkpoints of training programs\n\nEncoder–decoders come in, with what is beside them.\n");
+    let _ = writeln!(page, "| program | file | beside it |\n|---|---|---|");
+    for [program, file, beside] in CHECKPOINTS {
+        let _ = writeln!(page, "| {program} | {file} | {beside} |");
+    }
+    page.push('\n');
     let names = gguf::names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     let _ = writeln!(page, "### GGUF files\n\nDecoders of these architectures come in: {names}.");
     page

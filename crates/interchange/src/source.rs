@@ -107,7 +107,15 @@ impl Source {
         Self::of_files(path, files, str::to_owned)
     }
 
-    fn of_files(folder: &Path, files: Vec<File>, rename: impl Fn(&str) -> String) -> Result<Self, InterchangeError> {
+    /// As [`of`](Self::of), but `rename` gives the name that a tensor has here.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub(crate) fn of_files(
+        folder: &Path,
+        files: Vec<File>,
+        rename: impl Fn(&str) -> String,
+    ) -> Result<Self, InterchangeError> {
         let names = || files.iter().flat_map(File::names);
         let mut wrapper = String::new();
         while let Some(outer) = WRAPPERS.into_iter().find(|outer| {
@@ -323,12 +331,12 @@ impl Source {
         Ok(Some(tensor))
     }
 
-    /// Ends the taking; gives the names of tensors that were left out. Those of whole numbers and truth values are: they
-    /// are buffers, which no model needs. Others are only where `drops_unknown` allows it.
+    /// Ends the taking; a note names the tensors that were left out, if there are any. Those of whole numbers and truth values
+    /// are: they are buffers, which no model needs. Others are only where `drops_unknown` allows it.
     ///
     /// # Errors
     /// [`InterchangeError::Mismatch`] lists what was missing, of another shape, or is left.
-    pub(crate) fn finish(mut self, drops_unknown: bool) -> Result<Vec<String>, InterchangeError> {
+    pub(crate) fn finish(mut self, drops_unknown: bool) -> Result<Option<String>, InterchangeError> {
         let is_buffer = |(file, name): &(usize, String)| !self.files[*file].is_float(name);
         let (left_out, unknown): (Vec<_>, Vec<_>) =
             self.tensors.iter().partition(|(_, place)| drops_unknown || is_buffer(place));
@@ -336,10 +344,12 @@ impl Source {
         if !unknown.is_empty() {
             self.problems.push("drop_unknown leaves out what is not in the model".to_owned());
         }
-        match self.problems.is_empty() {
-            true => Ok(left_out.into_iter().map(|(name, _)| name.clone()).collect()),
-            false => Err(InterchangeError::Mismatch { path: self.folder, problems: self.problems }),
+        if !self.problems.is_empty() {
+            return Err(InterchangeError::Mismatch { path: self.folder, problems: self.problems });
         }
+        let names: Vec<&str> = left_out.into_iter().map(|(name, _)| name.as_str()).collect();
+        let note = || format!("tensors that are not in the model are left out: {}", names.join(", "));
+        Ok((!names.is_empty()).then(note))
     }
 }
 

@@ -2,63 +2,24 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use attentive_attention::Mask;
 use attentive_backend::{BackendKind, Device};
 use attentive_bundle::{Bundle, DecodingConfig, Translator};
-use attentive_core::TokenMatrix;
-use attentive_interchange::{
-    ExportConfig, Format, ImportConfig, Imported, InterchangeError, Quantization, export, import,
-};
+use attentive_interchange::{ExportConfig, Format, Imported, Quantization, export};
 use attentive_model::TransformerConfig;
-use attentive_testkit::{Area, Comparison, Golden};
-use burn::tensor::{Int, Tensor, TensorData, activation::log_softmax};
-use serde::Deserialize;
+use attentive_testkit::{Area, Comparison};
 use serde_json::{Value, json};
 
-/// What is done to a folder, and a part of the error that it then has.
-type Case = (Box<dyn Fn(&Path)>, &'static str);
+use support::{Case, changed, distance, field, golden, log_probs, read, refusal};
+
+mod support;
 
 /// How far a log-probability may be from CTranslate2's.
 const ALLOWED: f64 = 1e-4;
 const BACKENDS: [BackendKind; 2] = [BackendKind::Flex, BackendKind::NdArray];
 
-fn golden() -> Golden {
-    Golden::of(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn read(path: &Path) -> Result<Imported, InterchangeError> {
-    import(path, &ImportConfig::default())
-}
-
 fn comparison(what: impl Into<String>, allowed: f64) -> Comparison {
     let system = format!("ctranslate2 {}", golden().version("ctranslate2"));
     Comparison::new(Area::Weights, what, system, allowed)
-}
-
-fn field<T: for<'de> Deserialize<'de>>(case: &Value, name: &str) -> T {
-    T::deserialize(&case[name]).unwrap()
-}
-
-fn ids(rows: &[Vec<u32>], device: &Device) -> Tensor<2, Int> {
-    let shape = [rows.len(), rows[0].len()];
-    let ids: Vec<i64> = rows.iter().flatten().map(|&id| i64::from(id)).collect();
-    Tensor::from_data(TensorData::new(ids, shape), device)
-}
-
-/// The log-probabilities of the tokens of `target` and of the end after each source.
-fn log_probs(bundle: &Bundle, sources: &[Vec<u32>], target: &[u32], device: &Device) -> Vec<f32> {
-    let model = bundle.model::<TransformerConfig>(device).unwrap();
-    let specials = bundle.tokenizer().unwrap().specials().clone();
-    let [begin, end, pad] = [specials.begin(), specials.end(), specials.pad].map(Option::unwrap);
-    let sources: Vec<Vec<u32>> = sources.iter().map(|source| [source, &[end][..]].concat()).collect();
-    let matrix = TokenMatrix::from_rows(&sources, pad, 0);
-    let mask = Mask::padding(matrix.lengths(), matrix.n_cols(), device);
-    let rows: Vec<Vec<u32>> = matrix.ids().chunks(matrix.n_cols()).map(<[u32]>::to_vec).collect();
-    let memory = model.encode(ids(&rows, device), &mask, None);
-    let read = vec![[&[begin], target].concat(); sources.len()];
-    let wanted = vec![[target, &[end]].concat(); sources.len()];
-    let log_p = log_softmax(model.logits(model.decode(ids(&read, device), &memory, &mask, None)), 2);
-    log_p.gather(2, ids(&wanted, device).unsqueeze_dim(2)).into_data().try_into_vec().unwrap()
 }
 
 /// The ids of pieces, by a vocabulary of CTranslate2's folder.
@@ -86,10 +47,7 @@ fn agrees(bundle: &Bundle, case: &Value, comparison: &mut Comparison, device: &D
     assert_eq!(forced, by_id(&field::<Vec<String>>(case, "forced_pieces"), &of_targets));
 
     let found = log_probs(bundle, &sources, &forced, device);
-    let expected = Golden::tensor(case, "log_probs");
-    assert_eq!(found.len(), expected.len());
-    let distance = found.iter().zip(&expected).map(|(&a, &b)| (f64::from(a) - b).abs()).fold(0.0, f64::max);
-    comparison.case(&case["name"], distance);
+    comparison.case(&case["name"], distance(&found, case));
 
     let greedy = DecodingConfig { beam: 1, length_penalty: 0.0, max_len: Some(12), ..bundle.decoding.clone() };
     let translations = Translator::from_bundle(bundle, device, None).unwrap().translate(&texts, &greedy).unwrap();
@@ -142,21 +100,6 @@ fn an_exported_folder_comes_back() {
             assert!(near, "{quantization} {name}");
         }
     }
-}
-
-/// A copy of a golden folder, changed.
-fn changed(name: &str, change: impl Fn(&Path)) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    for entry in fs::read_dir(golden().path(name)).unwrap() {
-        let path = entry.unwrap().path();
-        fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
-    }
-    change(folder.path());
-    folder
-}
-
-fn refusal(name: &str, change: impl Fn(&Path)) -> String {
-    read(changed(name, change).path()).unwrap_err().to_string()
 }
 
 fn with_settings(changes: Value) -> impl Fn(&Path) {

@@ -13,7 +13,7 @@ use clap::Args;
 use super::{CaseArgs, LanguageArgs, check_new, save};
 use crate::output;
 
-/// Bring in a model of another system: a folder of transformers, CTranslate2 or Marian, or a GGUF file.
+/// Bring in a model of another system: a folder of transformers, CTranslate2, Marian, fairseq or OpenNMT-py, or a GGUF file.
 #[derive(Debug, Args)]
 pub(crate) struct Import {
     /// Its folder (config.json, model.safetensors or pytorch_model.bin, the tokenizer's files), a file that ends in .gguf, or

@@ -9,17 +9,17 @@ use std::{
 use attentive_attention::{Activation, NormPlacement, PositionsConfig};
 use attentive_model::{ModelSpec, TransformerConfig};
 use attentive_tokenizer::Tokenizer;
-use attentive_weights::{ModelBin, Tensors};
+use attentive_weights::ModelBin;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::names::{PROJECTION, PROJECTION_BIAS, SOURCE, TARGET, embedding_norm, positions, slots};
+use super::names::{CTranslate2, PROJECTION, PROJECTION_BIAS, SOURCE, TARGET, embedding_norm, positions};
 use crate::{
     ImportConfig, Imported, InterchangeError, files,
-    layout::{Order, Slot, zeros},
+    layout::Order,
     source::{File, Source},
     tokenizers::{self, OURS, SpecialIds},
-    translators::{self, Roles, Table, Vocabularies},
+    translators::{self, PositionTable, Roles, Vocabularies},
 };
 
 /// The file that tells such a folder.
@@ -90,16 +90,13 @@ pub(crate) fn import(folder: &Path, options: &ImportConfig) -> Result<Imported, 
     config.projection_bias = source.has(PROJECTION_BIAS);
     config.embedding_norm = source.has_any(&embedding_norm("encoder"));
     config.validate()?;
-    let (slots, missing) = split_biases(slots(&config), &source);
+    let (slots, missing) = translators::split_biases(translators::slots(&config, &CTranslate2), &source);
     let mut params = source.take(slots, &order)?;
     params.extend(missing);
-    let left_out = source.finish(options.drop_unknown)?;
-    if !left_out.is_empty() {
-        notes.push(format!("tensors that are not in the model are left out: {}", left_out.join(", ")));
-    }
+    notes.extend(source.finish(options.drop_unknown)?);
 
     let mut vocabularies = vocabularies(folder)?;
-    check_rows(folder, &vocabularies, &config)?;
+    vocabularies.check_rows(folder, &config)?;
     let (eos, unk) =
         (vocabularies.target_id(&theirs.eos_token, folder)?, vocabularies.target_id(&theirs.unk_token, folder)?);
     let begin = match begins_with_zero {
@@ -283,7 +280,7 @@ fn settle_positions(
     let mut tables = Vec::new();
     for name in [&encoder, &decoder] {
         match source.has(name) {
-            true => tables.push(Table::of(source, name, config.d_model)?),
+            true => tables.push(PositionTable::of(source, name, config.d_model)?),
             false => source.problem(format!("missing: {name}")),
         }
     }
@@ -301,13 +298,6 @@ fn settle_positions(
     let n_rows = source.shape(&decoder).and_then(|shape| shape.first().copied()).unwrap_or_default();
     config.positions = PositionsConfig::Learned { max_len: n_rows };
     Ok(Order::SAME)
-}
-
-/// The slots whose tensors are there, and the biases of maps that do without, as zeros.
-fn split_biases(slots: Vec<Slot>, source: &Source) -> (Vec<Slot>, Tensors) {
-    let is_missing = |slot: &Slot| slot.theirs.ends_with("/bias") && !source.has(&slot.theirs);
-    let (missing, slots): (Vec<Slot>, Vec<Slot>) = slots.into_iter().partition(is_missing);
-    (slots, missing.into_iter().map(|slot| (slot.ours, zeros(slot.layout.ours()))).collect())
 }
 
 /// The vocabularies of a folder, as lists in JSON, or, of CTranslate2 before 3.12, in lines.
@@ -332,18 +322,6 @@ fn entries(path: &Path) -> Result<Vec<String>, InterchangeError> {
     }
     let text = fs::read_to_string(path).map_err(InterchangeError::io(path))?;
     Ok(text.strip_suffix('\n').unwrap_or(&text).split('\n').map(str::to_owned).collect())
-}
-
-/// Holds the vocabularies against the tables, which have a row for each entry.
-fn check_rows(folder: &Path, vocabularies: &Vocabularies, config: &TransformerConfig) -> Result<(), InterchangeError> {
-    let found = [vocabularies.source.len(), vocabularies.target.len()];
-    let wanted = [config.source_vocab_size, config.target_vocab_size];
-    if found == wanted {
-        return Ok(());
-    }
-    let problem =
-        format!("its vocabularies have {found:?} entries, and its tables {wanted:?} rows, of sources and of targets");
-    Err(InterchangeError::Vocabulary { path: folder.to_owned(), problem })
 }
 
 /// Our own tokenizer if the folder has it, else one of its pieces and the SentencePiece models beside them.

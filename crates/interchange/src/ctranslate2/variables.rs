@@ -8,11 +8,12 @@ use attentive_weights::HostTensor;
 
 use super::{
     Quantization, activation, is_pre_norm,
-    names::{PROJECTION, SOURCE, TARGET, positions, slots},
+    names::{CTranslate2, PROJECTION, SOURCE, TARGET, positions},
 };
 use crate::{
     ExportConfig, InterchangeError,
     layout::{self, Order, sinusoids},
+    translators::slots,
 };
 
 /// A variable.
@@ -45,7 +46,7 @@ impl Variables {
         options: &ExportConfig,
     ) -> Result<Self, InterchangeError> {
         let mut variables = Self::default();
-        for (name, tensor) in layout::export(bundle, &slots(config), &Order::SAME)? {
+        for (name, tensor) in layout::export(bundle, &slots(config, &CTranslate2), &Order::SAME)? {
             let is_quantized = options.quantization == Quantization::Int8 && name.ends_with("/weight");
             if is_quantized { variables.matrix(name, tensor) } else { variables.float(name, tensor) }
         }

@@ -85,10 +85,7 @@ pub(crate) fn import(path: &Path, options: &ImportConfig) -> Result<Imported, In
         }
     })?;
     let mut params = source.take(slots, &Order::SAME)?;
-    let left_out = source.finish(options.drop_unknown)?;
-    if !left_out.is_empty() {
-        notes.push(format!("tensors that are not in the model are left out: {}", left_out.join(", ")));
-    }
+    notes.extend(source.finish(options.drop_unknown)?);
     if let Some(turned) = turned {
         for (_, param) in params.iter_mut().filter(|(name, _)| Turned::are_in(name)) {
             // Rows of outputs, heads side by side.

@@ -8,7 +8,6 @@ mod yaml;
 
 use std::{
     collections::BTreeMap,
-    fs,
     path::{Path, PathBuf},
 };
 
@@ -18,7 +17,7 @@ use attentive_tokenizer::{SentencePiece, Tokenizer};
 use attentive_weights::Npz;
 
 use self::{
-    names::{PROJECTION, PROJECTION_BIAS, PROJECTION_ROWS, SHARED, SOURCE, TARGET, slots},
+    names::{Marian, PROJECTION, PROJECTION_BIAS, PROJECTION_ROWS, SHARED, SOURCE, TARGET},
     options::Options,
     yaml::Setting,
 };
@@ -68,25 +67,18 @@ impl Files {
     /// [`InterchangeError`]: a file is missing, or nothing says which one is meant.
     pub(crate) fn find(path: &Path) -> Result<Option<Self>, InterchangeError> {
         let is_model = |path: &Path| path.extension().is_some_and(|end| end == EXTENSION) && path.is_file();
-        let folder = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new("")) };
-        let in_folder = |wanted: &dyn Fn(&Path) -> bool| -> Result<Vec<PathBuf>, InterchangeError> {
-            let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-            let entries = fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-            let paths = entries.map_err(InterchangeError::io(folder))?.into_iter().map(|entry| entry.path());
-            let mut paths: Vec<PathBuf> = paths.filter(|path| wanted(path)).collect();
-            paths.sort_unstable();
-            Ok(paths)
-        };
+        let folder = if path.is_dir() { path } else { files::folder_of(path) };
         let models = match () {
             () if is_model(path) => vec![path.to_owned()],
-            () if path.is_dir() && !path.join("config.json").is_file() => in_folder(&is_model)?,
+            () if path.is_dir() && !path.join("config.json").is_file() => files::list(folder, is_model)?,
             () => return Ok(None),
         };
         if models.is_empty() {
             return Ok(None);
         }
         let decoder = folder.join(DECODER);
-        let decoder = if decoder.is_file() { settings(&decoder, &read(&decoder)?)? } else { BTreeMap::new() };
+        let decoder =
+            if decoder.is_file() { settings(&decoder, &files::read_text(&decoder)?)? } else { BTreeMap::new() };
         let unsupported =
             |problem: String| InterchangeError::Unsupported { path: folder.to_owned(), problems: vec![problem] };
         let listed = |key: &str| -> Vec<PathBuf> {
@@ -111,7 +103,7 @@ impl Files {
             name.contains("vocab") && (name.ends_with(".yml") || name.ends_with(".spm"))
         };
         let found = match &listed("vocabs")[..] {
-            [] => in_folder(&is_vocabulary)?,
+            [] => files::list(folder, is_vocabulary)?,
             listed => listed.to_vec(),
         };
         let vocabularies = match &found[..] {
@@ -166,12 +158,6 @@ fn is_sentencepiece(path: &Path) -> bool {
     path.extension().is_some_and(|end| end == "spm")
 }
 
-fn read(path: &Path) -> Result<String, InterchangeError> {
-    let bytes = fs::read(path).map_err(InterchangeError::io(path))?;
-    files::refuse_stand_in(path, &bytes)?;
-    String::from_utf8(bytes).map_err(InterchangeError::damaged(path))
-}
-
 fn settings(path: &Path, text: &str) -> Result<BTreeMap<String, Setting>, InterchangeError> {
     yaml::settings(text).map_err(InterchangeError::damaged(path))
 }
@@ -186,7 +172,7 @@ fn entries(path: &Path) -> Result<Vec<String>, InterchangeError> {
         let problem = "vocabularies are read from .yml and .spm; factored ones and lists are not".to_owned();
         return Err(InterchangeError::Unsupported { path: path.to_owned(), problems: vec![problem] });
     }
-    let mut entries = yaml::entries(&read(path)?).map_err(InterchangeError::damaged(path))?;
+    let mut entries = yaml::entries(&files::read_text(path)?).map_err(InterchangeError::damaged(path))?;
     entries.sort_by_key(|&(_, id)| id);
     match entries.iter().zip(0..).find(|((_, id), expected)| id != expected) {
         Some(((entry, id), expected)) => {
@@ -216,11 +202,11 @@ pub(crate) fn import(files: &Files, options: &ImportConfig) -> Result<Imported, 
     source.check_layers("dec-depth", config.n_decoder_layers, "decoder_l")?;
     let projection = settle_tables(&source, &mut config);
     config.validate()?;
-    let mut params = source.take(slots(&config, projection), &Order::sines_first(config.d_model))?;
-    let left_out = source.finish(options.drop_unknown)?;
-    if !left_out.is_empty() {
-        notes.push(format!("tensors that are not in the model are left out: {}", left_out.join(", ")));
-    }
+    let mut params = source.take(
+        translators::slots(&config, &Marian { projection, norm: config.norm }),
+        &Order::sines_first(config.d_model),
+    )?;
+    notes.extend(source.finish(options.drop_unknown)?);
 
     let (mut vocabularies, models) = files.vocabularies()?;
     notes.extend(vocabularies.fit(&config));

@@ -3,9 +3,11 @@
 //! Its matrices are `[d_in, d_out]`, as ours are, and its vectors rows.
 
 use attentive_attention::NormPlacement;
-use attentive_model::TransformerConfig;
 
-use crate::layout::{Layout, Slot};
+use crate::{
+    layout::Layout,
+    translators::{Attention, Layer, Map, Names, Norm, Part, Stack, Table},
+};
 
 /// The table that sources and targets share, and those that they have of their own.
 pub(super) const SHARED: &str = "Wemb";
@@ -16,97 +18,74 @@ pub(super) const PROJECTION: &str = "decoder_ff_logit_out_W";
 pub(super) const PROJECTION_ROWS: &str = "decoder_ff_logit_out_Wt";
 pub(super) const PROJECTION_BIAS: &str = "decoder_ff_logit_out_b";
 
-/// Every parameter of a model; `projection` is the name of a projection of its own.
-pub(super) fn slots(config: &TransformerConfig, projection: &str) -> Vec<Slot> {
-    let mut slots = Slots { config, slots: Vec::new() };
-    let [sources, targets] = [config.source_vocab_size, config.target_vocab_size];
-    if config.share_embeddings {
-        slots.table("source_embedding", sources, SHARED);
-    } else {
-        slots.table("source_embedding", sources, SOURCE);
-        slots.table("target_embedding", targets, TARGET);
-    }
-    match projection {
-        _ if config.tie_projection => {}
-        PROJECTION_ROWS => slots.table("projection", targets, PROJECTION_ROWS),
-        _ => {
-            let layout = Layout::map([targets, config.d_model]).with_model_axis(1);
-            slots.push("projection.weight".into(), projection.into(), layout);
-        }
-    }
-    if config.projection_bias {
-        slots.push("projection_bias".into(), PROJECTION_BIAS.into(), Layout::row(targets));
-    }
-    for (stack, n_layers) in [("encoder", config.n_encoder_layers), ("decoder", config.n_decoder_layers)] {
-        (0..n_layers).for_each(|n| slots.layer(stack, n));
-        if config.norm == NormPlacement::Pre {
-            slots.norm(&format!("{stack}.norm"), &format!("{stack}_top"), "");
-        }
-        if config.embedding_norm {
-            let side = if stack == "encoder" { "source" } else { "target" };
-            slots.norm(&format!("{side}_norm"), &format!("{stack}_emb"), "_pre");
-        }
-    }
-    slots.slots
+/// Marian's names.
+pub(super) struct Marian {
+    /// The name of a projection of its own.
+    pub(super) projection: &'static str,
+    pub(super) norm: NormPlacement,
 }
 
-struct Slots<'a> {
-    config: &'a TransformerConfig,
-    slots: Vec<Slot>,
-}
-
-impl Slots<'_> {
-    fn push(&mut self, ours: String, theirs: String, layout: Layout) {
-        self.slots.push(Slot { ours, theirs, layout });
+impl Marian {
+    fn layer(Layer { stack, n }: Layer) -> String {
+        format!("{}_l{}", stack.name(), n + 1)
     }
 
-    fn table(&mut self, ours: &str, n: usize, theirs: &str) {
-        let layout = Layout::same(&[n, self.config.d_model]).with_model_axis(1);
-        self.push(format!("{ours}.weight"), theirs.to_owned(), layout);
-    }
-
-    fn layer(&mut self, stack: &str, n: usize) {
-        let (ours, theirs) = (format!("{stack}.layers.{n}"), format!("{stack}_l{}", n + 1));
-        let (d_model, d_ff) = (self.config.d_model, self.config.d_ff);
-        let norm_end = if self.config.norm == NormPlacement::Pre { "_pre" } else { "" };
-        let attentions: &[_] = match stack {
-            "decoder" => &[("self_attention", "self"), ("cross_attention", "context")],
-            _ => &[("self_attention", "self")],
+    fn attention(layer: Layer, attention: Attention) -> String {
+        let name = match attention {
+            Attention::Own => "self",
+            Attention::Cross => "context",
         };
-        for (attention, of_theirs) in attentions {
-            let (from, to) = (format!("{ours}.{attention}"), format!("{theirs}_{of_theirs}"));
-            for (part, letter) in [("query", "q"), ("key", "k"), ("value", "v")] {
-                self.reading_model(&format!("{from}.{part}"), d_model, &to, letter);
+        format!("{}_{name}", Self::layer(layer))
+    }
+}
+
+impl Names for Marian {
+    const TRANSPOSED: bool = false;
+
+    fn vector(&self, size: usize) -> Layout {
+        Layout::row(size)
+    }
+
+    fn table(&self, table: Table) -> (String, bool) {
+        match table {
+            Table::Shared => (SHARED.to_owned(), true),
+            Table::Of(Stack::Encoder) => (SOURCE.to_owned(), true),
+            Table::Of(Stack::Decoder) => (TARGET.to_owned(), true),
+            Table::Projection => (self.projection.to_owned(), self.projection == PROJECTION_ROWS),
+        }
+    }
+
+    fn projection_bias(&self, rows: usize) -> (String, Layout) {
+        (PROJECTION_BIAS.to_owned(), Layout::row(rows))
+    }
+
+    fn map(&self, layer: Layer, map: Map) -> [String; 2] {
+        let network = || format!("{}_ffn", Self::layer(layer));
+        let (module, letter) = match map {
+            Map::Heads(attention, parts) => {
+                let letter = match parts[0] {
+                    Part::Query => "q",
+                    Part::Key => "k",
+                    Part::Value => "v",
+                };
+                (Self::attention(layer, attention), letter)
             }
-            self.writing_model(&format!("{from}.output"), d_model, &to, "o");
-            self.norm(&format!("{from}_add_norm.norm"), &format!("{to}_Wo"), norm_end);
-        }
-        let (from, to) = (format!("{ours}.feed_forward"), format!("{theirs}_ffn"));
-        self.reading_model(&format!("{from}.inner"), d_ff, &to, "1");
-        self.writing_model(&format!("{from}.outer"), d_ff, &to, "2");
-        self.norm(&format!("{from}_add_norm.norm"), &format!("{to}_ffn"), norm_end);
+            Map::Output(attention) => (Self::attention(layer, attention), "o"),
+            Map::Inner => (network(), "1"),
+            Map::Gate => (network(), "3"),
+            Map::Outer => (network(), "2"),
+        };
+        ["W", "b"].map(|part| format!("{module}_{part}{letter}"))
     }
 
-    /// A map from the model's width.
-    fn reading_model(&mut self, ours: &str, d_out: usize, theirs: &str, letter: &str) {
-        let map = Layout::same(&[self.config.d_model, d_out]).with_model_axis(0);
-        self.push(format!("{ours}.weight"), format!("{theirs}_W{letter}"), map);
-        self.push(format!("{ours}.bias"), format!("{theirs}_b{letter}"), Layout::row(d_out));
-    }
-
-    /// A map to the model's width.
-    fn writing_model(&mut self, ours: &str, d_in: usize, theirs: &str, letter: &str) {
-        let d_model = self.config.d_model;
-        let map = Layout::same(&[d_in, d_model]).with_model_axis(1);
-        self.push(format!("{ours}.weight"), format!("{theirs}_W{letter}"), map);
-        let bias = Layout::row(d_model).with_model_axis(0);
-        self.push(format!("{ours}.bias"), format!("{theirs}_b{letter}"), bias);
-    }
-
-    fn norm(&mut self, ours: &str, theirs: &str, end: &str) {
-        for (part, of_theirs) in [("gamma", "scale"), ("beta", "bias")] {
-            let layout = Layout::row(self.config.d_model).with_model_axis(0);
-            self.push(format!("{ours}.{part}"), format!("{theirs}_ln_{of_theirs}{end}"), layout);
-        }
+    fn norm(&self, norm: Norm) -> [String; 2] {
+        let end = if self.norm == NormPlacement::Pre { "_pre" } else { "" };
+        let (module, end) = match norm {
+            Norm::Embedding(stack) => (format!("{}_emb", stack.name()), "_pre"),
+            Norm::Last(stack) => (format!("{}_top", stack.name()), ""),
+            Norm::Attention(layer, attention) => (format!("{}_Wo", Self::attention(layer, attention)), end),
+            Norm::FeedForward(layer) => (format!("{}_ffn_ffn", Self::layer(layer)), end),
+        };
+        ["scale", "bias"].map(|part| format!("{module}_ln_{part}{end}"))
     }
 }

@@ -24,9 +24,6 @@ pub(super) enum Architecture {
     M2M100,
 }
 
-/// Rows of a table of learned positions that no position has.
-pub(super) const UNUSED_POSITIONS: usize = 2;
-
 impl Architecture {
     /// The value of `model_type`.
     pub(super) fn model_type(self) -> &'static str {

@@ -1,5 +1,10 @@
 //! Translators whose files have vocabularies of pieces, and no tokenizer of their own.
 
+mod cutter;
+mod fairseq_names;
+mod names;
+mod settings;
+
 use std::{
     collections::HashSet,
     path::{Path, PathBuf},
@@ -8,12 +13,18 @@ use std::{
 use attentive_attention::PositionsConfig;
 use attentive_bundle::Bundle;
 use attentive_model::{ModelConfig, TransformerConfig};
-use attentive_tokenizer::{Marian, Specials, TokenId, Tokenizer};
+use attentive_tokenizer::{Framed, Framing, Marian, Specials, TokenId, Tokenizer};
 use attentive_weights::{Tensors, check_finite};
 
+pub(crate) use self::{
+    cutter::Cutter,
+    fairseq_names::{FairseqNames, UNUSED_POSITIONS, positions_name},
+    names::{Attention, Layer, Map, Names, Norm, Part, Stack, Table, slots, weight_and_bias},
+    settings::Settings,
+};
 use crate::{
     InterchangeError,
-    layout::{Order, sinusoids},
+    layout::{Order, Slot, sinusoids, zeros},
     reader::new_record,
     source::Source,
     tokenizers,
@@ -28,7 +39,7 @@ const PADS: [&str; 2] = ["<pad>", "<blank>"];
 /// SentencePiece models of sources and of targets.
 const PAIR: [&str; 2] = ["source.spm", "target.spm"];
 /// Names of a SentencePiece model of both.
-const JOINT: [&str; 3] = ["sentencepiece.model", "sentencepiece.bpe.model", "spiece.model"];
+const JOINT: [&str; 4] = ["sentencepiece.model", "sentencepiece.bpe.model", "spiece.model", "spm.model"];
 
 /// How far a table may be from the sinusoids in f32, and in f16.
 const TOLERANCES: [f32; 2] = [1e-4, 2e-3];
@@ -62,6 +73,22 @@ impl Vocabularies {
         notes
     }
 
+    /// Holds the vocabularies against the tables, which have a row for each entry.
+    ///
+    /// # Errors
+    /// [`InterchangeError::Vocabulary`] if there are more or fewer.
+    pub(crate) fn check_rows(&self, path: &Path, config: &TransformerConfig) -> Result<(), InterchangeError> {
+        let found = [self.source.len(), self.target.len()];
+        let wanted = [config.source_vocab_size, config.target_vocab_size];
+        if found == wanted {
+            return Ok(());
+        }
+        let problem = format!(
+            "its vocabularies have {found:?} entries, and its tables {wanted:?} rows, of sources and of targets"
+        );
+        Err(InterchangeError::Vocabulary { path: path.to_owned(), problem })
+    }
+
     /// The id of a target.
     ///
     /// # Errors
@@ -81,7 +108,7 @@ impl Vocabularies {
         let name = BEGINS.iter().find(|name| !known.contains(&name.to_string())).unwrap_or(&BEGINS[0]).to_string();
         let begin = config.target_vocab_size as TokenId;
         let bias = params.entry("projection_bias".to_owned());
-        let bias = bias.or_insert_with(|| crate::layout::zeros(&[config.target_vocab_size]));
+        let bias = bias.or_insert_with(|| zeros(&[config.target_vocab_size]));
         bias.values.push(NEVER);
         bias.shape[0] += 1;
         config.projection_bias = true;
@@ -105,6 +132,10 @@ impl Vocabularies {
     pub(crate) fn tokenizer(self, models: [&Path; 2], roles: Roles) -> Result<Box<dyn Tokenizer>, InterchangeError> {
         let Self { source, target } = self;
         let Roles { begin, eos, unk } = roles;
+        if source.get(eos as usize) != target.get(eos as usize) {
+            let problem = "the end of a sentence has another id in the vocabulary of sources".to_owned();
+            return Err(InterchangeError::Vocabulary { path: models[0].to_owned(), problem });
+        }
         let named = PADS.iter().find_map(|name| target.iter().position(|entry| entry == name));
         // It fills sources too, and must be one of their ids.
         let is_in_both = |id: &TokenId| (*id as usize) < source.len().min(target.len());
@@ -114,6 +145,51 @@ impl Vocabularies {
         let source = (source != target).then_some(source);
         Ok(Box::new(Marian::with_lists(models, source, target, specials)?))
     }
+
+    /// The tokenizer of these pieces, into which `cutter` cuts texts, in a frame of their own.
+    ///
+    /// # Errors
+    /// [`InterchangeError::Tokenizer`] if a file is damaged, [`InterchangeError::Vocabulary`] if the vocabularies of `path` do
+    /// not have an id of the frame.
+    pub(crate) fn framed(
+        self,
+        path: &Path,
+        cutter: &Cutter,
+        specials: Specials,
+        framing: Framing,
+    ) -> Result<Box<dyn Tokenizer>, InterchangeError> {
+        let Self { source, target } = self;
+        let tokenizer = cutter.tokenizer((source != target).then_some(source), target, specials)?;
+        let unfit = |problem| InterchangeError::Vocabulary { path: path.to_owned(), problem };
+        Ok(Box::new(Framed::new(tokenizer, framing).map_err(unfit)?))
+    }
+}
+
+/// The slots whose tensors are there, and the biases of maps that do without, as zeros.
+pub(crate) fn split_biases(slots: Vec<Slot>, source: &Source) -> (Vec<Slot>, Tensors) {
+    let is_missing = |slot: &Slot| slot.ours.ends_with(".bias") && !source.has(&slot.theirs);
+    let (missing, slots): (Vec<Slot>, Vec<Slot>) = slots.into_iter().partition(is_missing);
+    (slots, missing.into_iter().map(|slot| (slot.ours, zeros(slot.layout.ours()))).collect())
+}
+
+/// Leaves out the tables of a file that the configuration calls one with another: of sources, of targets, and the projection.
+///
+/// # Errors
+/// [`InterchangeError::Weights`] if a table can't be read; that two differ is noted for [`Source::finish`].
+pub(crate) fn drop_copies(
+    source: &mut Source,
+    config: &TransformerConfig,
+    [sources, targets, projection]: [&str; 3],
+) -> Result<(), InterchangeError> {
+    // The last first, since what it is compared with is then left out.
+    let copies = [(config.tie_projection, targets, projection), (config.share_embeddings, sources, targets)];
+    for (_, kept, copy) in copies.into_iter().filter(|(is_copy, ..)| *is_copy) {
+        if source.has(kept) && source.has(copy) && !source.are_equal(kept, copy)? {
+            source.problem(format!("{kept} and {copy} are one by the settings, and differ"));
+        }
+        source.drop(copy);
+    }
+    Ok(())
 }
 
 /// The ids that translation needs.
@@ -145,14 +221,14 @@ pub(crate) fn sentencepiece_models(folder: &Path) -> Result<[PathBuf; 2], Interc
 }
 
 /// Sinusoids that a table of positions holds.
-pub(crate) struct Table {
+pub(crate) struct PositionTable {
     pub(crate) positions: PositionsConfig,
     /// The order of the model's dimensions.
     pub(crate) order: Order,
     pub(crate) is_rounded: bool,
 }
 
-impl Table {
+impl PositionTable {
     /// What the tensor `name` is; `None` if it is not a table of sinusoids that are known here.
     ///
     /// # Errors
@@ -160,7 +236,7 @@ impl Table {
     pub(crate) fn of(source: &mut Source, name: &str, d_model: usize) -> Result<Option<Self>, InterchangeError> {
         let table = source.tensor(name)?;
         let n_rows = match table.shape[..] {
-            [n, width] if width == d_model => n,
+            [n, width] | [n, 1, width] if width == d_model => n,
             _ => return Ok(None),
         };
         let fairseq = (0..=2).map(|first| PositionsConfig::FairseqSinusoidal { first });
