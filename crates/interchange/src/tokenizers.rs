@@ -291,6 +291,9 @@ pub(crate) fn export_encoder(
     let settings = folder.join(SETTINGS);
     if let Some((words, lowercase)) = model.as_ref().and_then(Model::wordpiece_vocab) {
         files::write(&folder.join(WORDS), words.as_bytes())?;
+        if let Some(json) = model.and_then(|model| model.to_hugging_face_json(&frame(tokenizer, 1))) {
+            files::write(&folder.join(TOKENIZER), json.as_bytes())?;
+        }
         let config =
             json!({ "tokenizer_class": "BertTokenizer", "do_lower_case": lowercase, "model_max_length": max_len });
         files::write_json(&settings, &config)?;
@@ -320,18 +323,9 @@ pub(crate) fn export_framed(
     max_len: Option<usize>,
     separators: usize,
 ) -> Result<Vec<String>, InterchangeError> {
-    let frame = attentive_bundle::frame_ids(tokenizer).map_or_else(
-        |_| Frame::default(),
-        |ids| Frame { before: vec![ids.begin], after: vec![ids.end], between: Some(vec![ids.end; separators]) },
-    );
     let model = tokenizer.to_model().map(Model::unframed);
-    let Some(json) = model.and_then(|model| model.to_hugging_face_json(&frame)) else {
-        let note = export_encoder(folder, tokenizer, "BertTokenizer", max_len)?;
-        let of_class = "AutoTokenizer looks for a tokenizer.json beside this class of models: load the tokenizer by \
-                        BertTokenizer.from_pretrained";
-        let of_pairs = || format!("reading.separators is {separators}: BertTokenizer puts 1 between two texts");
-        let note = note.unwrap_or_else(|| of_class.to_owned());
-        return Ok([note].into_iter().chain((separators != 1).then(of_pairs)).collect());
+    let Some(json) = model.and_then(|model| model.to_hugging_face_json(&frame(tokenizer, separators))) else {
+        return Ok(Vec::from_iter(export_encoder(folder, tokenizer, "BertTokenizer", max_len)?));
     };
     attentive_tokenizer::save(tokenizer, &folder.join(OURS))?;
     files::write(&folder.join(TOKENIZER), json.as_bytes())?;
@@ -340,6 +334,14 @@ pub(crate) fn export_framed(
     config["model_input_names"] = json!(["input_ids", "attention_mask"]);
     files::write_json(&folder.join(SETTINGS), &config)?;
     Ok(Vec::new())
+}
+
+/// What stands around the texts of an encoder, and so many tokens between two.
+fn frame(tokenizer: &dyn Tokenizer, separators: usize) -> Frame {
+    attentive_bundle::frame_ids(tokenizer).map_or_else(
+        |_| Frame::default(),
+        |ids| Frame { before: vec![ids.begin], after: vec![ids.end], between: Some(vec![ids.end; separators]) },
+    )
 }
 
 /// The settings of a tokenizer of this class, which name its special tokens.

@@ -136,16 +136,18 @@ impl Model {
         }
     }
 
-    /// Hugging Face's `tokenizer.json` of a tokenizer that was read from one, or of byte-level BPE with its added tokens, which
-    /// puts the `frame` around texts; `None` for other kinds. What was read from a file is that file, whatever is the `frame`.
+    /// Hugging Face's `tokenizer.json` of a tokenizer that was read from one, or of byte-level BPE or WordPiece with its added
+    /// tokens, which puts the `frame` around texts; `None` for other kinds. What was read from a file is that file, whatever is
+    /// the `frame`.
     pub fn to_hugging_face_json(&self, frame: &Frame) -> Option<String> {
-        match self {
-            Self::HuggingFace(file) => Some(file.json().to_owned()),
-            Self::ByteLevelBpe(file) => Some(tokenizer_json::of_byte_level(file, &[], frame)),
-            Self::WithAddedTokens(added) => match &*added.tokenizer {
-                Self::ByteLevelBpe(file) => Some(tokenizer_json::of_byte_level(file, &added.added_tokens, frame)),
-                _ => None,
-            },
+        let (kind, added) = match self {
+            Self::WithAddedTokens(file) => (&*file.tokenizer, &file.added_tokens[..]),
+            other => (other, &[][..]),
+        };
+        match kind {
+            Self::HuggingFace(file) if added.is_empty() => Some(file.json().to_owned()),
+            Self::ByteLevelBpe(file) => Some(tokenizer_json::of_byte_level(file, added, frame)),
+            Self::WordPiece(file) => Some(tokenizer_json::of_wordpiece(file, added, frame)),
             _ => None,
         }
     }

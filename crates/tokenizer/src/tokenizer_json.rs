@@ -16,7 +16,7 @@ use crate::hugging_face::HuggingFace;
 use crate::specials::{SpecialNames, Specials};
 use crate::tokenizer::{TokenId, Tokenizer};
 use crate::vocabulary;
-use crate::wordpiece::{WordPiece, WordPieceFile};
+use crate::wordpiece::{CONTINUATION, MAX_WORD_LEN, WordPiece, WordPieceFile};
 
 #[derive(Deserialize)]
 struct Bytes {
@@ -71,47 +71,101 @@ pub(crate) fn read(
 /// The `tokenizer.json` of byte-level BPE, with tokens `added` to its vocabulary, and a `frame` around texts.
 pub(crate) fn of_byte_level(file: &ByteLevelFile, added: &[AddedToken], frame: &Frame) -> String {
     let ByteLevelFile { specials, vocab, merges } = file;
-    let is_added = |id: TokenId| added.iter().any(|token| token.id == id);
-    let own = specials
-        .iter()
-        .filter(|&id| !is_added(id))
-        .filter_map(|id| Some(AddedToken::special(id, vocab.get(id as usize)?)));
-    let mut tokens: Vec<AddedToken> = own.chain(added.iter().cloned()).collect();
-    tokens.sort_by_key(|token| token.id);
-    tokens.dedup_by_key(|token| token.id);
-    let added_tokens: Vec<Value> = tokens
-        .iter()
-        .map(|AddedToken { id, content, special, lstrip, rstrip, single_word, normalized }| {
-            json!({
-                "id": id,
-                "content": content,
-                "special": special,
-                "lstrip": lstrip,
-                "rstrip": rstrip,
-                "single_word": single_word,
-                "normalized": normalized,
-            })
-        })
-        .collect();
     let byte_level = json!({ "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true });
-    let name = |id: &TokenId| {
-        let added = tokens.iter().find(|token| token.id == *id).map(|token| &token.content);
-        added.or(vocab.get(*id as usize))
+    let parts = Parts {
+        normalizer: Value::Null,
+        pre_tokenizer: byte_level.clone(),
+        unframed: byte_level.clone(),
+        decoder: byte_level,
+        model: json!({ "type": "BPE", "vocab": by_token(vocab), "merges": merges, "unk_token": null, "byte_fallback": false }),
     };
-    let template = template(frame, name);
-    let ids: BTreeMap<&str, usize> = vocab.iter().map(String::as_str).zip(0..).collect();
-    let file = json!({
-        "version": "1.0",
-        "truncation": null,
-        "padding": null,
-        "added_tokens": added_tokens,
-        "normalizer": null,
-        "pre_tokenizer": byte_level,
-        "post_processor": template.unwrap_or_else(|| byte_level.clone()),
-        "decoder": byte_level,
-        "model": { "type": "BPE", "vocab": ids, "merges": merges, "unk_token": null, "byte_fallback": false },
-    });
-    file.to_string()
+    parts.file(specials, vocab, added, frame)
+}
+
+/// The `tokenizer.json` of WordPiece, as [`of_byte_level`]'s.
+pub(crate) fn of_wordpiece(file: &WordPieceFile, added: &[AddedToken], frame: &Frame) -> String {
+    let WordPieceFile { lowercase, vocab } = file;
+    let ids: FxHashMap<&str, TokenId> = vocab.iter().map(String::as_str).zip(0..).collect();
+    let parts = Parts {
+        normalizer: json!({
+            "type": "BertNormalizer",
+            "clean_text": true,
+            "handle_chinese_chars": true,
+            "strip_accents": null,
+            "lowercase": lowercase,
+        }),
+        pre_tokenizer: json!({ "type": "BertPreTokenizer" }),
+        unframed: Value::Null,
+        decoder: json!({ "type": "WordPiece", "prefix": CONTINUATION, "cleanup": true }),
+        model: json!({
+            "type": "WordPiece",
+            "unk_token": "[UNK]",
+            "continuing_subword_prefix": CONTINUATION,
+            "max_input_chars_per_word": MAX_WORD_LEN,
+            "vocab": by_token(vocab),
+        }),
+    };
+    parts.file(&Specials::named(|name| ids.get(name).copied()), vocab, added, frame)
+}
+
+/// A vocabulary as the ids of its entries.
+fn by_token(vocab: &[String]) -> BTreeMap<&str, usize> {
+    vocab.iter().map(String::as_str).zip(0..).collect()
+}
+
+/// The parts of a `tokenizer.json` that kinds differ in.
+struct Parts {
+    normalizer: Value,
+    pre_tokenizer: Value,
+    /// The post-processor where nothing is around texts.
+    unframed: Value,
+    decoder: Value,
+    model: Value,
+}
+
+impl Parts {
+    /// The file, with tokens `added` to the vocabulary, and a `frame` around texts.
+    fn file(self, specials: &Specials, vocab: &[String], added: &[AddedToken], frame: &Frame) -> String {
+        let is_added = |id: TokenId| added.iter().any(|token| token.id == id);
+        let own = specials
+            .iter()
+            .filter(|&id| !is_added(id))
+            .filter_map(|id| Some(AddedToken::special(id, vocab.get(id as usize)?)));
+        let mut tokens: Vec<AddedToken> = own.chain(added.iter().cloned()).collect();
+        tokens.sort_by_key(|token| token.id);
+        tokens.dedup_by_key(|token| token.id);
+        let added_tokens: Vec<Value> = tokens
+            .iter()
+            .map(|AddedToken { id, content, special, lstrip, rstrip, single_word, normalized }| {
+                json!({
+                    "id": id,
+                    "content": content,
+                    "special": special,
+                    "lstrip": lstrip,
+                    "rstrip": rstrip,
+                    "single_word": single_word,
+                    "normalized": normalized,
+                })
+            })
+            .collect();
+        let name = |id: &TokenId| {
+            let added = tokens.iter().find(|token| token.id == *id).map(|token| &token.content);
+            added.or(vocab.get(*id as usize))
+        };
+        let Self { normalizer, pre_tokenizer, unframed, decoder, model } = self;
+        let file = json!({
+            "version": "1.0",
+            "truncation": null,
+            "padding": null,
+            "added_tokens": added_tokens,
+            "normalizer": normalizer,
+            "pre_tokenizer": pre_tokenizer,
+            "post_processor": template(frame, name).unwrap_or(unframed),
+            "decoder": decoder,
+            "model": model,
+        });
+        file.to_string()
+    }
 }
 
 /// The post-processor that puts tokens, whose names are known, around texts; `None` where nothing is around them.

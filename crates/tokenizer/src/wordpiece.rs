@@ -59,7 +59,7 @@ pub struct Segments {
 /// Continues a word.
 pub(crate) const CONTINUATION: &str = "##";
 /// Longer words, in characters, are unknown.
-const MAX_WORD_LEN: usize = 100;
+pub(crate) const MAX_WORD_LEN: usize = 100;
 
 impl WordPiece {
     /// Reads BERT's `vocab.txt`, a token a line; with `lowercase` for an uncased model.

@@ -4,7 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use attentive_tokenizer::{ByteLevelBpeTrainer, HuggingFace, Tokenizer, TokenizerError, WordPieceTrainer, load, save};
+use attentive_tokenizer::{
+    ByteLevelBpeTrainer, Frame, HuggingFace, Tokenizer, TokenizerError, WordPieceTrainer, load, save,
+};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use unicode_normalization::{UnicodeNormalization, char::canonical_combining_class};
@@ -40,6 +42,12 @@ fn read(json: &str) -> Result<HuggingFace, TokenizerError> {
 
 /// The `tokenizer.json` of Hugging Face that says what ours does.
 fn translated(ours: &dyn Tokenizer) -> Value {
+    let written = ours.to_model().unwrap().to_hugging_face_json(&Frame::default());
+    let written: Value = serde_json::from_str(&written.unwrap()).unwrap();
+    if written["model"]["type"] == "WordPiece" {
+        return written;
+    }
+    // Ours trims white space off the ranges of tokens, and its own words keep it.
     let model = serde_json::to_value(ours.to_model().unwrap()).unwrap();
     let ids: serde_json::Map<_, _> =
         (0..ours.vocab_size() as u32).map(|id| (ours.token(id).unwrap().into_owned(), id.into())).collect();
@@ -48,18 +56,9 @@ fn translated(ours: &dyn Tokenizer) -> Value {
                "rstrip": false, "normalized": false})
     });
     let mut file = json!({"version": "1.0", "added_tokens": specials.collect::<Vec<_>>()});
-    let parts = if let Some(byte_level) = model.get("byte_level_bpe") {
-        let bytes = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": true});
-        json!({"model": {"type": "BPE", "vocab": ids, "merges": byte_level["merges"]},
-               "pre_tokenizer": bytes, "decoder": bytes})
-    } else {
-        let normalizer = json!({"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true,
-                                "strip_accents": null, "lowercase": model["wordpiece"]["lowercase"]});
-        json!({"model": {"type": "WordPiece", "vocab": ids, "unk_token": "[UNK]", "continuing_subword_prefix": "##",
-                         "max_input_chars_per_word": 100},
-               "normalizer": normalizer, "pre_tokenizer": {"type": "BertPreTokenizer"},
-               "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": true}})
-    };
+    let bytes = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": true});
+    let parts = json!({"model": {"type": "BPE", "vocab": ids, "merges": model["byte_level_bpe"]["merges"]},
+                       "pre_tokenizer": bytes, "decoder": bytes});
     file.as_object_mut().unwrap().extend(parts.as_object().unwrap().clone());
     file
 }
