@@ -11,8 +11,12 @@ use attentive_model::TransformerConfig;
 use attentive_testkit::{Area, Comparison};
 use serde_json::Value;
 
-use support::{Case, changed, distance, field, golden, log_probs, read, refusal};
+use support::{
+    changed, field, golden, read,
+    translators::{Case, distance, log_probs, refusal},
+};
 
+#[allow(dead_code, reason = "each test uses a part")]
 mod support;
 
 const ALLOWED: f64 = 1e-4;

@@ -7,12 +7,18 @@ use attentive_bundle::{Bundle, EmbeddingConfig, TextEncoder, frame_ids};
 use attentive_core::TokenMatrix;
 use attentive_interchange::{ExportConfig, Format, ImportConfig, InterchangeError, export};
 use attentive_model::{BertConfig, EncoderModel, ModelConfig, ModelSpec};
-use attentive_testkit::{Area, Comparison, Golden};
 use attentive_tokenizer::OpenOptions;
 use attentive_weights::{HostTensor, Tensors};
-use burn::tensor::Tensor;
-use serde::Deserialize;
 use serde_json::{Value, json};
+
+use support::{
+    case, comparison,
+    encoders::{compare, on_tensors, values},
+    field, golden, says,
+};
+
+#[allow(dead_code, reason = "each test uses a part")]
+mod support;
 
 fn import(folder: &Path) -> Result<Bundle, InterchangeError> {
     attentive_interchange::import(folder, &ImportConfig::default()).map(|imported| imported.bundle)
@@ -26,67 +32,14 @@ const FOLDERS: [(&str, &[&str], Format); 2] = [
     ("RoBERTa", &["roberta-masked-lm", "roberta-classification", "roberta-model"], Format::Roberta),
 ];
 
-fn golden() -> Golden {
-    Golden::of(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn comparison(what: String, allowed: f64) -> Comparison {
-    Comparison::new(Area::Weights, what, format!("transformers {}", golden().version("transformers")), allowed)
-}
-
-fn case(name: &str) -> Value {
-    golden().cases(&format!("{name}/outputs.json")).remove(0)
-}
-
-fn field<T: for<'de> Deserialize<'de>>(case: &Value, name: &str) -> T {
-    T::deserialize(&case[name]).unwrap()
-}
-
-/// Everything that a model computes of a case's rows, by the names of the case.
-fn outputs(bundle: &Bundle, case: &Value, device: &Device) -> Vec<(&'static str, Vec<f32>)> {
-    let model = bundle.model::<BertConfig>(device).unwrap();
-    let rows: Vec<Vec<u32>> = field(case, "rows");
-    let segments = field::<Vec<Vec<u8>>>(case, "segments").concat();
-    let n_cols = segments.len() / rows.len();
-    let encoding = model.encode(&TokenMatrix::from_rows(&rows, 0, 0), &segments, None);
-    let places =
-        rows.iter().enumerate().flat_map(|(at, row)| (0..row.len()).map(move |col| (at * n_cols + col) as u32));
-    let used = encoding.at(&places.collect::<Vec<u32>>());
-    let pooled = model.pooled(&encoding);
-    let next = model.next_sentence.as_ref().map(|head| values(head.forward(pooled.clone().unwrap())));
-    let outputs = [
-        ("hidden", Some(values(used.clone()))),
-        ("pooled", pooled.map(values)),
-        ("tokens", model.token_logits(used).map(values)),
-        ("next", next),
-        ("labels", model.label_scores(&encoding, None).map(values)),
-    ];
-    outputs.into_iter().filter_map(|(name, values)| Some((name, values?))).collect()
-}
-
-fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().try_into_vec().unwrap()
-}
-
-fn compare(comparison: &mut Comparison, name: &str, bundle: &Bundle, device: &Device) {
-    let case = case(name);
-    let outputs = outputs(bundle, &case, device);
-    for tensor in case["tensors"].as_object().unwrap().keys() {
-        let (_, found) = outputs.iter().find(|(name, _)| name == tensor).unwrap_or_else(|| panic!("{name}: {tensor}"));
-        let expected = Golden::tensor(&case, tensor);
-        assert_eq!(found.len(), expected.len(), "{name}: {tensor}");
-        let error = found.iter().zip(&expected).map(|(&a, e)| (f64::from(a) - e).abs()).fold(0.0, f64::max);
-        comparison.case(format!("{name}: {tensor}"), error);
-    }
-}
-
 #[test]
 fn models_that_are_read_compute_what_transformers_computes() {
     for ((family, folders, _), kind) in FOLDERS.into_iter().flat_map(|each| BACKENDS.map(|kind| (each, kind))) {
         let device = kind.device().unwrap();
         let mut comparison = comparison(format!("vectors and scores of {family}s read, {kind}"), ALLOWED);
         for name in folders {
-            compare(&mut comparison, name, &import(&golden().path(name)).unwrap(), &device);
+            let (bundle, case) = (import(&golden().path(name)).unwrap(), case(name));
+            compare(&mut comparison, name, &case, &on_tensors(&bundle, &case, &device));
         }
         comparison.report();
     }
@@ -140,7 +93,8 @@ fn models_are_written_as_transformers_writes_them() {
             assert_eq!((&again.model, &again.params), (&bundle.model, &bundle.params), "{name}");
             let text = "the animal, THE end";
             assert_eq!(again.tokenizer().unwrap().encode(text), bundle.tokenizer().unwrap().encode(text), "{name}");
-            compare(&mut again_read, name, &again, &device);
+            let case = case(name);
+            compare(&mut again_read, name, &case, &on_tensors(&again, &case, &device));
         }
         weights.report();
         again_read.report();
@@ -167,34 +121,22 @@ fn what_is_read_fills_embeds_and_classifies() {
 
 /// A copy of a golden folder, its configuration and its tensors changed.
 fn changed(name: &str, config: impl FnOnce(&mut Value), tensors: impl FnOnce(&mut Tensors)) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    for entry in fs::read_dir(golden().path(name)).unwrap() {
-        let path = entry.unwrap().path();
-        fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
-    }
-    let path = folder.path().join("config.json");
-    let mut value: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-    config(&mut value);
-    fs::write(path, value.to_string()).unwrap();
-    let path = folder.path().join("model.safetensors");
-    let mut all = attentive_weights::read(&path).unwrap();
-    tensors(&mut all);
-    attentive_weights::write(&path, &all, &Default::default()).unwrap();
-    folder
+    support::changed(name, |folder| {
+        let path = folder.join("config.json");
+        let mut value: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        config(&mut value);
+        fs::write(path, value.to_string()).unwrap();
+        let path = folder.join("model.safetensors");
+        let mut all = attentive_weights::read(&path).unwrap();
+        tensors(&mut all);
+        attentive_weights::write(&path, &all, &Default::default()).unwrap();
+    })
 }
 
 fn config_of(folder: &Path) -> BertConfig {
     match import(folder).unwrap().model {
         ModelConfig::Bert(config) => config,
         other => panic!("a {}", other.family()),
-    }
-}
-
-#[track_caller]
-fn says(error: Result<impl Sized, InterchangeError>, parts: &[&str]) {
-    let message = error.err().expect("an error").to_string();
-    for part in parts {
-        assert!(message.contains(part), "{part:?} is not in: {message}");
     }
 }
 
@@ -342,12 +284,14 @@ fn a_bert_can_be_a_roberta() {
     let ModelConfig::Bert(config) = &again.model else { panic!("a BERT") };
     assert_eq!((config.first_position, config.max_len()), (0, Some(9)));
     let device = BackendKind::Flex.device().unwrap();
-    let mut comparison = comparison("vectors and scores of a RoBERTa as BERT".into(), ALLOWED);
-    compare(&mut comparison, "roberta-masked-lm", &again, &device);
+    let (mut comparison, case) =
+        (comparison("vectors and scores of a RoBERTa as BERT".into(), ALLOWED), case("roberta-masked-lm"));
+    compare(&mut comparison, "roberta-masked-lm", &case, &on_tensors(&again, &case, &device));
 
     let other = tempfile::tempdir().unwrap();
     export(&again, Format::Roberta, &ExportConfig::default(), other.path()).unwrap();
-    compare(&mut comparison, "roberta-masked-lm", &import(other.path()).unwrap(), &device);
+    let bundle = import(other.path()).unwrap();
+    compare(&mut comparison, "roberta-masked-lm", &case, &on_tensors(&bundle, &case, &device));
     let pretraining = import(&golden().path("bert-pretraining")).unwrap();
     says(export(&pretraining, Format::Roberta, &ExportConfig::default(), other.path()), &["next_sentence: "]);
 }

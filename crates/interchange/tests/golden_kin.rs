@@ -3,16 +3,23 @@
 use std::{fs, path::Path};
 
 use attentive_attention::{NormPlacement, RelativeBuckets};
-use attentive_backend::{BackendKind, Device};
+use attentive_backend::BackendKind;
 use attentive_bundle::{Bundle, EmbeddingConfig, TextEncoder};
-use attentive_core::{Encoder, EncoderInput, TokenMatrix};
+use attentive_core::{Encoder, EncoderInput};
 use attentive_engine::{CpuBert, WeightFormat};
-use attentive_interchange::{ExportConfig, Format, ImportConfig, Imported, InterchangeError, export};
-use attentive_model::{BertConfig, EncoderModel, ModelConfig, ModelSpec, PoolerActivation};
-use attentive_testkit::{Area, Comparison, Golden};
-use burn::tensor::Tensor;
-use serde::Deserialize;
+use attentive_interchange::{ExportConfig, Format, Imported, export};
+use attentive_model::{BertConfig, ModelConfig, ModelSpec, PoolerActivation};
+use attentive_testkit::{Comparison, Golden};
 use serde_json::{Value, json};
+
+use support::{
+    case, comparison,
+    encoders::{Outputs, compare, on_tensors, present},
+    field, golden, read, says, with_settings,
+};
+
+#[allow(dead_code, reason = "each test uses a part")]
+mod support;
 
 /// How far a score or a vector may be from the other system's.
 const ALLOWED: f64 = 1e-5;
@@ -24,53 +31,8 @@ const FOLDERS: [(&str, &[&str], Format); 5] = [
     ("ALBERT", &["albert-masked-lm", "albert-pretraining", "albert-classification"], Format::Albert),
 ];
 
-fn golden() -> Golden {
-    Golden::of(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn comparison(what: String, allowed: f64) -> Comparison {
-    Comparison::new(Area::Weights, what, format!("transformers {}", golden().version("transformers")), allowed)
-}
-
-fn case(name: &str) -> Value {
-    golden().cases(&format!("{name}/outputs.json")).remove(0)
-}
-
-fn field<T: for<'de> Deserialize<'de>>(case: &Value, name: &str) -> T {
-    T::deserialize(&case[name]).unwrap()
-}
-
-fn read(folder: &Path) -> Result<Imported, InterchangeError> {
-    attentive_interchange::import(folder, &ImportConfig::default())
-}
-
 fn import(name: &str) -> Bundle {
     read(&golden().path(name)).unwrap().bundle
-}
-
-fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().try_into_vec().unwrap()
-}
-
-type Outputs = Vec<(&'static str, Vec<f32>)>;
-
-/// Everything that a model computes of a case's rows on tensors, by the names of the case.
-fn on_tensors(bundle: &Bundle, case: &Value, device: &Device) -> Outputs {
-    let model = bundle.model::<BertConfig>(device).unwrap();
-    let rows: Vec<Vec<u32>> = field(case, "rows");
-    let segments = field::<Vec<Vec<u8>>>(case, "segments").concat();
-    let n_cols = segments.len() / rows.len();
-    let encoding = model.encode(&TokenMatrix::from_rows(&rows, 0, 0), &segments, None);
-    let places =
-        rows.iter().enumerate().flat_map(|(at, row)| (0..row.len()).map(move |col| (at * n_cols + col) as u32));
-    let used = encoding.at(&places.collect::<Vec<u32>>());
-    let outputs = [
-        ("hidden", Some(values(used.clone()))),
-        ("pooled", model.pooled(&encoding).map(values)),
-        ("tokens", model.token_logits(used).map(values)),
-        ("labels", model.label_scores(&encoding, None).map(values)),
-    ];
-    outputs.into_iter().filter_map(|(name, values)| Some((name, values?))).collect()
 }
 
 /// The same of the rows of the first segment, packed: the last row of every case.
@@ -81,12 +43,11 @@ fn packed(bundle: &Bundle, case: &Value) -> Outputs {
     let hidden = encoded.texts().next().unwrap().to_vec();
     let scores = model.token_scores(&hidden).map(Result::unwrap);
     let labels = model.label_scores(&encoded).map(Result::unwrap);
-    let outputs = [("hidden", Some(hidden)), ("tokens", scores), ("labels", labels)];
-    outputs.into_iter().filter_map(|(name, values)| Some((name, values?))).collect()
+    present([("hidden", Some(hidden)), ("tokens", scores), ("labels", labels)])
 }
 
 /// Holds what was found against the end of what is expected.
-fn compare(comparison: &mut Comparison, name: &str, case: &Value, found: &Outputs) {
+fn compare_last(comparison: &mut Comparison, name: &str, case: &Value, found: &Outputs) {
     for (tensor, found) in found.iter().filter(|(tensor, _)| case["tensors"].get(*tensor).is_some()) {
         let expected = Golden::tensor(case, tensor);
         let pairs = found.iter().rev().zip(expected.iter().rev());
@@ -102,13 +63,7 @@ fn models_that_are_read_compute_what_transformers_computes() {
             let mut comparison = comparison(format!("vectors and scores of {family}s read, {kind}"), ALLOWED);
             for name in folders {
                 let (case, device) = (case(name), kind.device().unwrap());
-                let found = on_tensors(&import(name), &case, &device);
-                for (tensor, expected) in case["tensors"].as_object().unwrap() {
-                    let found = found.iter().find(|(name, _)| name == tensor);
-                    let n = found.unwrap_or_else(|| panic!("{name}: {tensor}")).1.len();
-                    assert_eq!(Some(n), expected.as_array().map(Vec::len), "{name}: {tensor}");
-                }
-                compare(&mut comparison, name, &case, &found);
+                compare(&mut comparison, name, &case, &on_tensors(&import(name), &case, &device));
             }
             comparison.report();
         }
@@ -117,7 +72,7 @@ fn models_that_are_read_compute_what_transformers_computes() {
             let case = case(name);
             let found = packed(&import(name), &case);
             assert!(found.len() > 1 || name.ends_with("-model") || name.ends_with("-discriminator"), "{name}");
-            compare(&mut comparison, name, &case, &found);
+            compare_last(&mut comparison, name, &case, &found);
         }
         comparison.report();
     }
@@ -222,46 +177,25 @@ fn what_is_read_fills_embeds_and_classifies() {
     }
 }
 
-/// Names of transformers' configuration, `null` to take one out, that change what is read.
-fn changed(name: &str, changes: &Value) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    for entry in fs::read_dir(golden().path(name)).unwrap() {
-        let path = entry.unwrap().path();
-        fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
-    }
-    let path = folder.path().join("config.json");
-    let mut config: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-    for (key, value) in changes.as_object().unwrap() {
-        config[key] = value.clone();
-    }
-    fs::write(path, config.to_string()).unwrap();
-    folder
-}
-
-#[track_caller]
-fn says(error: Result<impl Sized, InterchangeError>, parts: &[&str]) {
-    let message = error.err().expect("an error").to_string();
-    for part in parts {
-        assert!(message.contains(part), "{part:?} is not in: {message}");
-    }
-}
-
 #[test]
 fn what_can_not_be_read_is_named() {
-    says(read(changed("albert-masked-lm", &json!({ "inner_group_num": 2 })).path()), &["inner_group_num is 2"]);
-    let groups = changed("albert-masked-lm", &json!({ "num_hidden_groups": 3 }));
+    says(read(with_settings("albert-masked-lm", &json!({ "inner_group_num": 2 })).path()), &["inner_group_num is 2"]);
+    let groups = with_settings("albert-masked-lm", &json!({ "num_hidden_groups": 3 }));
     says(read(groups.path()), &["num_hidden_groups is 3", "encoder.albert_layer_groups."]);
-    let buckets = changed("mpnet-model", &json!({ "relative_attention_num_buckets": 16 }));
+    let buckets = with_settings("mpnet-model", &json!({ "relative_attention_num_buckets": 16 }));
     says(read(buckets.path()), &["relative_attention_num_buckets is 16"]);
-    says(read(changed("distilbert-model", &json!({ "n_layers": 3 })).path()), &["n_layers is 3", "transformer.layer."]);
-    let gelu = changed("electra-generator", &json!({ "hidden_act": "relu" }));
+    says(
+        read(with_settings("distilbert-model", &json!({ "n_layers": 3 })).path()),
+        &["n_layers is 3", "transformer.layer."],
+    );
+    let gelu = with_settings("electra-generator", &json!({ "hidden_act": "relu" }));
     says(read(gelu.path()), &["hidden_act is \"relu\"", "\"gelu\""]);
-    let other = changed("distilbert-model", &json!({ "architectures": ["DistilBertForMultipleChoice"] }));
+    let other = with_settings("distilbert-model", &json!({ "architectures": ["DistilBertForMultipleChoice"] }));
     says(read(other.path()), &["DistilBertForMultipleChoice", "DistilBertForMaskedLM"]);
     // Without a setting, the class's own value counts; one of another class is noted.
-    let missing = changed("electra-classification", &json!({ "embedding_size": null }));
+    let missing = with_settings("electra-classification", &json!({ "embedding_size": null }));
     says(read(missing.path()), &["embeddings.word_embeddings.weight: [26, 128] by config.json, [26, 4] in the file"]);
-    let more = changed("distilbert-model", &json!({ "layer_norm_eps": 0.5, "hidden_size": null }));
+    let more = with_settings("distilbert-model", &json!({ "layer_norm_eps": 0.5, "hidden_size": null }));
     let notes = read(more.path()).unwrap().notes;
     assert_eq!(notes, ["config.json: not followed here: layer_norm_eps = 0.5"]);
 }

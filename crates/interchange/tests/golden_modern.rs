@@ -3,16 +3,22 @@
 use std::{fs, path::Path};
 
 use attentive_attention::{NormPlacement, PositionsConfig};
-use attentive_backend::{BackendKind, Device};
+use attentive_backend::BackendKind;
 use attentive_bundle::{AnswerConfig, Bundle, EmbeddingConfig, TaggingConfig, TextEncoder};
-use attentive_core::{Encoder, EncoderInput, TokenMatrix};
+use attentive_core::{Encoder, EncoderInput};
 use attentive_engine::{CpuBert, WeightFormat};
-use attentive_interchange::{ExportConfig, Format, ImportConfig, Imported, InterchangeError, export};
-use attentive_model::{BertConfig, EncoderModel, ModelConfig, PoolerActivation, PoolerInput};
-use attentive_testkit::{Area, Comparison, Golden};
-use burn::tensor::Tensor;
-use serde::Deserialize;
+use attentive_interchange::{ExportConfig, Format, Imported, export};
+use attentive_model::{BertConfig, ModelConfig, PoolerActivation, PoolerInput};
 use serde_json::{Value, json};
+
+use support::{
+    case, comparison,
+    encoders::{Outputs, compare, on_tensors, present},
+    field, golden, read, says, with_settings,
+};
+
+#[allow(dead_code, reason = "each test uses a part")]
+mod support;
 
 /// How far a score or a vector may be from the other system's.
 const ALLOWED: f64 = 1e-4;
@@ -25,26 +31,6 @@ const FOLDERS: [&str; 6] = [
     "modernbert-model",
 ];
 
-fn golden() -> Golden {
-    Golden::of(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn comparison(what: String, allowed: f64) -> Comparison {
-    Comparison::new(Area::Weights, what, format!("transformers {}", golden().version("transformers")), allowed)
-}
-
-fn case(name: &str) -> Value {
-    golden().cases(&format!("{name}/outputs.json")).remove(0)
-}
-
-fn field<T: for<'de> Deserialize<'de>>(case: &Value, name: &str) -> T {
-    T::deserialize(&case[name]).unwrap()
-}
-
-fn read(folder: &Path) -> Result<Imported, InterchangeError> {
-    attentive_interchange::import(folder, &ImportConfig::default())
-}
-
 fn import(name: &str) -> Bundle {
     let Imported { bundle, notes, .. } = read(&golden().path(name)).unwrap();
     assert_eq!(notes, [""; 0], "{name}");
@@ -55,35 +41,7 @@ fn config_of(name: &str) -> BertConfig {
     import(name).spec::<BertConfig>().unwrap()
 }
 
-type Outputs = Vec<(&'static str, Vec<f32>)>;
-
-fn present(outputs: [(&'static str, Option<Vec<f32>>); 5]) -> Outputs {
-    outputs.into_iter().filter_map(|(name, values)| Some((name, values?))).collect()
-}
-
-/// Everything that a model computes of a case's rows on tensors, by the names of the case.
-fn on_tensors(bundle: &Bundle, case: &Value, device: &Device) -> Outputs {
-    fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-        tensor.into_data().try_into_vec().unwrap()
-    }
-    let model = bundle.model::<BertConfig>(device).unwrap();
-    let rows: Vec<Vec<u32>> = field(case, "rows");
-    let segments = field::<Vec<Vec<u8>>>(case, "segments").concat();
-    let n_cols = segments.len() / rows.len();
-    let encoding = model.encode(&TokenMatrix::from_rows(&rows, 0, 0), &segments, None);
-    let places =
-        rows.iter().enumerate().flat_map(|(at, row)| (0..row.len()).map(move |col| (at * n_cols + col) as u32));
-    let used = encoding.at(&places.collect::<Vec<u32>>());
-    present([
-        ("hidden", Some(values(used.clone()))),
-        ("tokens", model.token_logits(used.clone()).map(values)),
-        ("labels", model.label_scores(&encoding, None).map(values)),
-        ("tags", model.token_label_scores(used.clone(), None).map(values)),
-        ("spans", model.span_scores(used).map(values)),
-    ])
-}
-
-/// The same, packed.
+/// What a model computes of a case's rows, packed.
 fn packed(bundle: &Bundle, case: &Value) -> Outputs {
     let model = CpuBert::new(&bundle.spec::<BertConfig>().unwrap(), &bundle.params, WeightFormat::F32).unwrap();
     let rows: Vec<Vec<u32>> = field(case, "rows");
@@ -97,18 +55,6 @@ fn packed(bundle: &Bundle, case: &Value) -> Outputs {
         ("spans", model.span_scores(&hidden).map(Result::unwrap)),
         ("hidden", Some(hidden)),
     ])
-}
-
-/// Holds everything that was found against what is expected.
-fn compare(comparison: &mut Comparison, name: &str, case: &Value, found: &Outputs) {
-    let expected = case["tensors"].as_object().unwrap();
-    assert_eq!(found.len(), expected.len(), "{name}");
-    for (tensor, found) in found {
-        let expected = Golden::tensor(case, tensor);
-        assert_eq!(found.len(), expected.len(), "{name}: {tensor}");
-        let error = found.iter().zip(&expected).map(|(&a, e)| (f64::from(a) - e).abs()).fold(0.0, f64::max);
-        comparison.case(format!("{name}: {tensor}"), error);
-    }
 }
 
 #[test]
@@ -225,33 +171,9 @@ fn settings_are_those_of_the_file() {
     assert_eq!((answers.pooler_activation, answers.full_layers), (PoolerActivation::Relu, vec![1, 2]));
     assert_eq!(config_of("modernbert-model").full_layers, [0, 2, 4]);
     // Without any such layer, there is no window.
-    let full = changed("modernbert-model", &json!({ "global_attn_every_n_layers": 1 }));
+    let full = with_settings("modernbert-model", &json!({ "global_attn_every_n_layers": 1 }));
     let full = read(full.path()).unwrap().bundle.spec::<BertConfig>().unwrap();
     assert_eq!((full.window, full.full_layers.len(), full.window_theta), (None, 0, None));
-}
-
-/// A folder in which settings of `config.json` are others.
-fn changed(name: &str, changes: &Value) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    for entry in fs::read_dir(golden().path(name)).unwrap() {
-        let path = entry.unwrap().path();
-        fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
-    }
-    let path = folder.path().join("config.json");
-    let mut config: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-    for (key, value) in changes.as_object().unwrap() {
-        config[key] = value.clone();
-    }
-    fs::write(path, config.to_string()).unwrap();
-    folder
-}
-
-#[track_caller]
-fn says(error: Result<impl Sized, InterchangeError>, parts: &[&str]) {
-    let message = error.err().expect("an error").to_string();
-    for part in parts {
-        assert!(message.contains(part), "{part:?} is not in: {message}");
-    }
 }
 
 #[test]
@@ -273,9 +195,9 @@ fn what_can_not_be_read_is_named() {
         ("modernbert-model", json!({ "num_hidden_layers": 6 }), "num_hidden_layers is 6"),
     ];
     for (name, changes, part) in refused {
-        says(read(changed(name, &changes).path()), &[part]);
+        says(read(with_settings(name, &changes).path()), &[part]);
     }
-    let notes = read(changed("modernbert-model", &json!({ "hidden_act": "relu" })).path()).unwrap().notes;
+    let notes = read(with_settings("modernbert-model", &json!({ "hidden_act": "relu" })).path()).unwrap().notes;
     assert_eq!(notes, ["config.json: not followed here: hidden_act = \"relu\""]);
 }
 

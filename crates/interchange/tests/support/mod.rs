@@ -1,66 +1,39 @@
-//! What tests of translators from other systems share.
+//! What tests against other systems share.
+
+pub(crate) mod encoders;
+pub(crate) mod translators;
 
 use std::{fs, path::Path};
 
-use attentive_attention::Mask;
-use attentive_backend::Device;
-use attentive_bundle::Bundle;
-use attentive_core::TokenMatrix;
 use attentive_interchange::{ImportConfig, Imported, InterchangeError, import};
-use attentive_model::TransformerConfig;
-use attentive_testkit::Golden;
-use burn::tensor::{Int, Tensor, TensorData, activation::log_softmax};
+use attentive_testkit::{Area, Comparison, Golden};
 use serde::Deserialize;
 use serde_json::Value;
-
-/// What is done to a folder, and a part of the error that it then has.
-pub(crate) type Case = (Box<dyn Fn(&Path)>, &'static str);
 
 pub(crate) fn golden() -> Golden {
     Golden::of(env!("CARGO_MANIFEST_DIR"))
 }
 
-pub(crate) fn read(path: &Path) -> Result<Imported, InterchangeError> {
-    import(path, &ImportConfig::default())
+/// The case that a golden folder has in it.
+pub(crate) fn case(name: &str) -> Value {
+    golden().cases(&format!("{name}/outputs.json")).remove(0)
 }
 
 pub(crate) fn field<T: for<'de> Deserialize<'de>>(case: &Value, name: &str) -> T {
     T::deserialize(&case[name]).unwrap()
 }
 
-fn ids(rows: &[Vec<u32>], device: &Device) -> Tensor<2, Int> {
-    let shape = [rows.len(), rows[0].len()];
-    let ids: Vec<i64> = rows.iter().flatten().map(|&id| i64::from(id)).collect();
-    Tensor::from_data(TensorData::new(ids, shape), device)
+/// A comparison with transformers.
+pub(crate) fn comparison(what: String, allowed: f64) -> Comparison {
+    Comparison::new(Area::Weights, what, format!("transformers {}", golden().version("transformers")), allowed)
 }
 
-/// The log-probabilities of the tokens of `target` and of the end after each source, in the frame of the model's tokenizer.
-pub(crate) fn log_probs(bundle: &Bundle, sources: &[Vec<u32>], target: &[u32], device: &Device) -> Vec<f32> {
-    let model = bundle.model::<TransformerConfig>(device).unwrap();
-    let tokenizer = bundle.tokenizer().unwrap();
-    let frame = tokenizer.pair_frame(None, None).unwrap();
-    let [end, pad] = [tokenizer.specials().end(), tokenizer.specials().pad].map(Option::unwrap);
-    let framed = |source: &Vec<u32>| [&frame.source.before, source, &frame.source.after].map(|ids| &ids[..]).concat();
-    let sources: Vec<Vec<u32>> = sources.iter().map(framed).collect();
-    let matrix = TokenMatrix::from_rows(&sources, pad, 0);
-    let mask = Mask::padding(matrix.lengths(), matrix.n_cols(), device);
-    let rows: Vec<Vec<u32>> = matrix.ids().chunks(matrix.n_cols()).map(<[u32]>::to_vec).collect();
-    let memory = model.encode(ids(&rows, device), &mask, None);
-    let read = vec![[&[frame.begin], target].concat(); sources.len()];
-    let wanted = vec![[target, &[end]].concat(); sources.len()];
-    let log_p = log_softmax(model.logits(model.decode(ids(&read, device), &memory, &mask, None)), 2);
-    log_p.gather(2, ids(&wanted, device).unsqueeze_dim(2)).into_data().try_into_vec().unwrap()
-}
-
-/// How far log-probabilities are from those of a case.
-pub(crate) fn distance(found: &[f32], case: &Value) -> f64 {
-    let expected = Golden::tensor(case, "log_probs");
-    assert_eq!(found.len(), expected.len());
-    found.iter().zip(&expected).map(|(&a, &b)| (f64::from(a) - b).abs()).fold(0.0, f64::max)
+pub(crate) fn read(path: &Path) -> Result<Imported, InterchangeError> {
+    import(path, &ImportConfig::default())
 }
 
 /// A copy of a golden folder, changed.
-pub(crate) fn changed(name: &str, change: impl Fn(&Path)) -> tempfile::TempDir {
+pub(crate) fn changed(name: &str, change: impl FnOnce(&Path)) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for entry in fs::read_dir(golden().path(name)).unwrap() {
         let path = entry.unwrap().path();
@@ -70,6 +43,22 @@ pub(crate) fn changed(name: &str, change: impl Fn(&Path)) -> tempfile::TempDir {
     folder
 }
 
-pub(crate) fn refusal(name: &str, change: impl Fn(&Path)) -> String {
-    read(changed(name, change).path()).unwrap_err().to_string()
+/// A copy of a golden folder in which settings of `config.json` are others.
+pub(crate) fn with_settings(name: &str, changes: &Value) -> tempfile::TempDir {
+    changed(name, |folder| {
+        let path = folder.join("config.json");
+        let mut config: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        for (key, value) in changes.as_object().unwrap() {
+            config[key] = value.clone();
+        }
+        fs::write(path, config.to_string()).unwrap();
+    })
+}
+
+#[track_caller]
+pub(crate) fn says(error: Result<impl Sized, InterchangeError>, parts: &[&str]) {
+    let message = error.err().expect("an error").to_string();
+    for part in parts {
+        assert!(message.contains(part), "{part:?} is not in: {message}");
+    }
 }
