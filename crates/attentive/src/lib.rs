@@ -45,6 +45,7 @@
 //! | a training loop of your own, checkpoints, divergence | [`trainer`], [`optim`] |
 //! | corpora, batches, contexts | [`data`], and the built-in one, [`corpus`] |
 //! | greedy search, beam search, sampling over any model | [`decode`] |
+//! | what an agent acts in: CartPole, a grid world | [`environments`] |
 //! | the encoder–decoder on a CPU, f32 or int8 | [`engine`] |
 //! | parameters by name, safetensors | [`weights`] |
 //! | devices and operations; CPU kernels | [`backend`], [`kernels`] |
@@ -68,6 +69,7 @@ pub use attentive_corpus as corpus;
 pub use attentive_data as data;
 pub use attentive_decode as decode;
 pub use attentive_engine as engine;
+pub use attentive_environments as environments;
 pub use attentive_interchange as interchange;
 pub use attentive_kernels as kernels;
 pub use attentive_metrics as metrics;
@@ -135,6 +137,7 @@ mod pages {
         readme_data: "crates/data/README.md",
         readme_decode: "crates/decode/README.md",
         readme_engine: "crates/engine/README.md",
+        readme_environments: "crates/environments/README.md",
         readme_interchange: "crates/interchange/README.md",
         readme_kernels: "crates/kernels/README.md",
         readme_metrics: "crates/metrics/README.md",

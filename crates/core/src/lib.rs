@@ -11,6 +11,7 @@ mod language_model;
 mod masked_batch;
 mod next_token;
 mod stream;
+mod trajectory;
 
 pub use batch::{Batch, Position, SequenceBatch, TokenMatrix, TranslationBatch};
 pub use dropout::{Dropout, mix64};
@@ -20,6 +21,7 @@ pub use language_model::LanguageModel;
 pub use masked_batch::{FrameIds, LabeledBatch, MaskedBatch};
 pub use next_token::{DeviceError, NextToken, Scores, TopTokens, Want};
 pub use stream::{BatchStream, EmptyEpoch, Endless, Epochs, StreamError};
+pub use trajectory::{Action, ActionSpace, Actions, Episode, Steps, TrajectoryBatch, TrajectoryProcessor, Window};
 
 /// An index into a vocabulary.
 pub type TokenId = u32;

@@ -11,7 +11,7 @@ use super::Breaches;
 use crate::cargo::{cargo, root};
 
 /// Each crate and its allowed imports from the workspace. `testkit` is for tests: a dev-dependency of any crate.
-const MAY_IMPORT: [(&str, &[&str]); 23] = [
+const MAY_IMPORT: [(&str, &[&str]); 24] = [
     // 0: know nothing of the others
     ("tokenizer", &[]),
     ("metrics", &[]),
@@ -25,6 +25,7 @@ const MAY_IMPORT: [(&str, &[&str]); 23] = [
     ("backend", &["kernels", "core"]),
     ("data", &["core"]),
     ("decode", &["core"]),
+    ("environments", &["core"]),
     // 2
     ("attention", &["backend"]),
     ("optim", &["backend"]),
@@ -34,7 +35,7 @@ const MAY_IMPORT: [(&str, &[&str]); 23] = [
     // 4
     ("engine", &["attention", "core", "kernels", "model", "weights"]),
     // 5
-    ("bundle", &["backend", "core", "decode", "engine", "model", "tokenizer", "weights"]),
+    ("bundle", &["backend", "core", "decode", "engine", "environments", "model", "tokenizer", "weights"]),
     // 6
     ("interchange", &["attention", "bundle", "model", "tokenizer", "weights"]),
     // 7
@@ -47,6 +48,7 @@ const MAY_IMPORT: [(&str, &[&str]); 23] = [
             "corpus",
             "data",
             "decode",
+            "environments",
             "metrics",
             "model",
             "optim",
@@ -90,6 +92,7 @@ const MAY_IMPORT: [(&str, &[&str]); 23] = [
             "data",
             "decode",
             "engine",
+            "environments",
             "interchange",
             "kernels",
             "metrics",
@@ -113,6 +116,7 @@ const MAY_IMPORT: [(&str, &[&str]); 23] = [
             "core",
             "data",
             "decode",
+            "environments",
             "interchange",
             "kernels",
             "metrics",
@@ -129,11 +133,12 @@ const MAY_IMPORT: [(&str, &[&str]); 23] = [
 ];
 
 /// Crates that work without a tensor library.
-const NO_BURN: [&str; 10] = [
+const NO_BURN: [&str; 11] = [
     "attentive-core",
     "attentive-corpus",
     "attentive-data",
     "attentive-decode",
+    "attentive-environments",
     "attentive-tokenizer",
     "attentive-metrics",
     "attentive-kernels",
