@@ -51,6 +51,7 @@ pub(crate) fn prepare(name: &str, folder: &Path) -> Result<()> {
         Role::Encoder => embed::rows(),
         Role::LanguageModel => generate::prompts(vocab),
         Role::EncoderDecoder => decode::sources(name, vocab),
+        role => bail!("{name} is {role}, which is not measured here"),
     };
     let path = folder.join(ROWS);
     fs::write(&path, json!(rows).to_string()).with_context(|| format!("can't write {}", path.display()))

@@ -1,6 +1,6 @@
 //! Episodes of an agent, and the steps of them that a model reads.
 
-use std::ops::Range;
+use std::{fmt, ops::Range};
 
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +43,15 @@ impl ActionSpace {
                 Action::Discrete(best.expect("a score for each action").0 as u32)
             }
             Self::Continuous(_) => Action::Continuous(scores.to_vec()),
+        }
+    }
+}
+
+impl fmt::Display for ActionSpace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Discrete(n) => write!(f, "one of {n} actions"),
+            Self::Continuous(n) => write!(f, "actions of {n} numbers"),
         }
     }
 }
@@ -366,6 +375,20 @@ pub struct TrajectoryBatch {
     pub lengths: Vec<usize>,
     /// Index of each row's episode, from 0.
     pub indices: Vec<u64>,
+}
+
+impl TrajectoryBatch {
+    /// Whether each step is padding: `[rows · steps]`.
+    pub fn padding(&self) -> Vec<bool> {
+        self.lengths.iter().flat_map(|&length| (0..self.steps.n_steps).map(move |step| step >= length)).collect()
+    }
+
+    /// The number of each step's action, of discrete ones: `[rows · steps]`.
+    pub fn classes(&self) -> Vec<u32> {
+        let width = self.steps.actions.len() / self.steps.timesteps.len().max(1);
+        let class = |action: &[f32]| action.iter().position(|&number| number == 1.0).unwrap_or(0) as u32;
+        self.steps.actions.chunks_exact(width.max(1)).map(class).collect()
+    }
 }
 
 impl Batch for TrajectoryBatch {

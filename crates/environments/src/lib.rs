@@ -68,7 +68,7 @@ impl Step {
 
 /// An action that is not of an environment's space.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error("the action {action:?} is not one of this environment, whose actions are {space:?}")]
+#[error("{action:?} is not an action of this environment, which takes {space}")]
 pub struct WrongAction {
     /// The action.
     pub action: Action,

@@ -49,7 +49,7 @@ fn an_action_of_another_space_changes_nothing() {
         let ActionSpace::Discrete(n) = environment.actions() else { panic!("discrete actions") };
         for wrong in [Action::Discrete(n as u32), Action::Continuous(vec![0.5])] {
             let error = environment.step(&wrong).unwrap_err().to_string();
-            assert!(error.contains("not one of this environment"), "{error}");
+            assert!(error.contains("not an action of this environment"), "{error}");
         }
         assert_eq!(environment.draw(), before);
     }

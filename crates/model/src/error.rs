@@ -51,6 +51,14 @@ pub enum ConfigError {
         /// Entries of the vocabulary.
         vocab_size: usize,
     },
+    /// A vocabulary for a model that reads no text.
+    #[error("model.family: a {family} reads no text, and has no place for a vocabulary of {vocab_size} entries")]
+    NoVocabulary {
+        /// Name of the family.
+        family: &'static str,
+        /// Entries of the vocabulary.
+        vocab_size: usize,
+    },
     /// A number that has to be above 0.
     #[error("{key} = {value} must be a finite number above 0")]
     NotPositive {
@@ -202,7 +210,7 @@ impl ConfigError {
             Self::BucketsTwice => vec!["relative_buckets", "positions"],
             Self::LayerGroups { .. } => vec!["n_layer_groups", "n_layers"],
             Self::SharedVocabularies { .. } => vec!["share_embeddings"],
-            Self::NotCodePoints { .. } => Vec::new(),
+            Self::NotCodePoints { .. } | Self::NoVocabulary { .. } => Vec::new(),
         }
     }
 }

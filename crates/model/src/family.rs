@@ -5,8 +5,8 @@ use std::{any::Any, marker::PhantomData};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BertConfig, CanineConfig, ConfigError, EncoderDecoderSpec, EncoderSpec, GptConfig, LanguageModelSpec, ModelSpec,
-    Preset, RnnConfig, Role, TransformerConfig,
+    BertConfig, CanineConfig, ConfigError, DecisionTransformerConfig, EncoderDecoderSpec, EncoderSpec, GptConfig,
+    LanguageModelSpec, ModelSpec, PolicySpec, Preset, RnnConfig, Role, TransformerConfig,
 };
 
 /// Makes [`ModelConfig`] of rows: a variant, the family's configuration, and the visitor's method for its role.
@@ -60,6 +60,8 @@ families! {
     Bert(BertConfig): encoder,
     /// The encoder of characters: CANINE.
     Canine(CanineConfig): encoder,
+    /// The decoder of returns, states and actions.
+    DecisionTransformer(DecisionTransformerConfig): policy,
 }
 
 /// An operation on a model's configuration, for any family: [`ModelConfig::visit`] calls one of the methods.
@@ -108,6 +110,11 @@ pub trait FamilyVisitor: Sized {
     /// A family that reads a text as a whole.
     fn encoder<C: EncoderSpec + Into<ModelConfig>>(self, spec: &C) -> Self::Output {
         self.any(spec, Role::Encoder)
+    }
+
+    /// A family that acts.
+    fn policy<C: PolicySpec + Into<ModelConfig>>(self, spec: &C) -> Self::Output {
+        self.any(spec, Role::Policy)
     }
 }
 

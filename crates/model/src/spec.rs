@@ -4,18 +4,19 @@ use std::fmt::{self, Debug};
 
 use attentive_attention::{InitScheme, Initializer};
 use attentive_backend::Device;
+use attentive_core::ActionSpace;
 use burn::module::Module;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{CausalModel, ConfigError, EncoderModel, ModelConfig, TeacherForced};
+use crate::{CausalModel, ConfigError, EncoderModel, ModelConfig, PolicyModel, TeacherForced};
 
 /// Length that costs are stated for if neither positions nor the family give one.
 const TYPICAL_LEN: usize = 1024;
 
 /// Sizes and choices of a model: the configuration that one family of models is made from.
 ///
-/// A family implements this and the trait of its [`Role`]: [`EncoderDecoderSpec`], [`LanguageModelSpec`] or
-/// [`EncoderSpec`]. `docs/guide/add-a-family.md` adds one from scratch.
+/// A family implements this and the trait of its [`Role`]: [`EncoderDecoderSpec`], [`LanguageModelSpec`],
+/// [`EncoderSpec`] or [`PolicySpec`]. `docs/guide/add-a-family.md` adds one from scratch.
 pub trait ModelSpec: Clone + PartialEq + Debug + Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The model.
     type Model: Module + 'static;
@@ -64,7 +65,7 @@ pub trait ModelSpec: Clone + PartialEq + Debug + Serialize + DeserializeOwned + 
         Ok(self.build(&Initializer::blank(device)))
     }
 
-    /// Entries of the vocabulary that the model writes in or guesses among.
+    /// Entries of the vocabulary that the model writes in or guesses among; 0 of a model without text.
     fn vocab_size(&self) -> usize;
 
     /// Entries of the vocabulary that the model reads.
@@ -176,6 +177,21 @@ pub trait EncoderSpec: ModelSpec<Model: EncoderModel> {
     }
 }
 
+/// A family that acts.
+pub trait PolicySpec: ModelSpec<Model: PolicyModel> {
+    /// Numbers of an observation.
+    fn n_features(&self) -> usize;
+
+    /// What the agent can do.
+    fn actions(&self) -> ActionSpace;
+
+    /// Makes it read observations of so many numbers, and act in a space.
+    fn set_widths(&mut self, n_features: usize, actions: ActionSpace);
+
+    /// Whether it reads the return that is asked for.
+    fn reads_returns(&self) -> bool;
+}
+
 /// The role of a family's models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
@@ -185,6 +201,8 @@ pub enum Role {
     LanguageModel,
     /// Reads a text as a whole: vectors, classes, guesses of hidden tokens.
     Encoder,
+    /// Acts in an environment.
+    Policy,
 }
 
 impl Role {
@@ -204,6 +222,7 @@ impl fmt::Display for Role {
             Self::EncoderDecoder => "an encoder-decoder",
             Self::LanguageModel => "a language model",
             Self::Encoder => "an encoder",
+            Self::Policy => "a policy",
         })
     }
 }

@@ -2,7 +2,9 @@
 
 use attentive_attention::{NormPlacement, PositionsConfig, RelativeBuckets};
 use attentive_backend::BackendKind;
-use attentive_model::{BertConfig, CanineConfig, CellKind, GptConfig, ModelSpec, RnnConfig, TransformerConfig};
+use attentive_model::{
+    BertConfig, CanineConfig, CellKind, DecisionTransformerConfig, GptConfig, ModelSpec, RnnConfig, TransformerConfig,
+};
 
 #[test]
 fn parameter_paths_stay_what_they_are() {
@@ -93,6 +95,22 @@ fn canine_parameter_paths_stay_what_they_are() {
         alphabet: "ab".to_owned(),
         labels: vec!["a".into(), "b".into(), "c".into()],
         ..CanineConfig::canine_like([1, 2, 4])
+    };
+    let model = config.init(&BackendKind::Flex.device().unwrap(), 0).unwrap();
+    let paths: Vec<String> =
+        attentive_weights::param_shapes(&model).iter().map(|p| format!("{} {:?}", p.name, p.shape)).collect();
+    insta::assert_snapshot!(paths.join("\n"));
+}
+
+#[test]
+fn decision_transformer_parameter_paths_stay_what_they_are() {
+    let config = DecisionTransformerConfig {
+        d_model: 4,
+        d_ff: 6,
+        n_layers: 1,
+        max_steps: 7,
+        world_heads: true,
+        ..DecisionTransformerConfig::gym(3, 2)
     };
     let model = config.init(&BackendKind::Flex.device().unwrap(), 0).unwrap();
     let paths: Vec<String> =
