@@ -269,7 +269,9 @@ impl<P: Params> Bundle<P> {
             }
         }
 
-        let processor = if folder.is_without(TOKENIZER) {
+        let processor = if let Some(processor) = Processor::read(folder)? {
+            processor
+        } else if folder.is_without(TOKENIZER) {
             Processor::None
         } else {
             let tokenizer = attentive_tokenizer::load(&folder.checked(TOKENIZER)?)?;

@@ -17,6 +17,7 @@ use crate::{BundleError, Processor, TrainingRecord, WeightFormat};
 
 pub(crate) const CONFIG: &str = "config.toml";
 pub(crate) const TOKENIZER: &str = "tokenizer.json";
+pub(crate) const PROCESSOR: &str = "processor.json";
 pub(crate) const CHAT: &str = "chat_template.jinja";
 pub(crate) const WEIGHTS: &str = "model.safetensors";
 pub(crate) const RECORD: &str = "training.json";
@@ -238,7 +239,7 @@ impl Parts<'_> {
             return Err(BundleError::Exists { path: path.to_owned() });
         }
         if let Some(other) =
-            present.into_iter().find(|name| ![CONFIG, TOKENIZER, CHAT, WEIGHTS, RECORD].contains(&&**name))
+            present.into_iter().find(|name| ![CONFIG, TOKENIZER, PROCESSOR, CHAT, WEIGHTS, RECORD].contains(&&**name))
         {
             return Err(BundleError::NotAModel { path: path.to_owned(), other });
         }

@@ -2,9 +2,16 @@
 
 use std::{borrow::Cow, fmt, ops::Range, path::Path, sync::Arc};
 
+use attentive_core::TrajectoryProcessor;
 use attentive_tokenizer::{AddedToken, FrameError, Framing, Model, Specials, Token, TokenId, Tokenizer, UnknownId};
 
-use crate::{BundleError, folder::TOKENIZER};
+use attentive_weights::{read_settings, write_atomically};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    BundleError,
+    folder::{Folder, PROCESSOR, TOKENIZER},
+};
 
 /// What turns a user's input into what a model reads, and what it writes into what a user sees.
 #[derive(Clone)]
@@ -12,8 +19,37 @@ use crate::{BundleError, folder::TOKENIZER};
 pub enum Processor {
     /// Text to ids and back.
     Text(Arc<dyn Tokenizer>),
+    /// Episodes to states, actions and returns.
+    Trajectory(Box<TrajectoryProcessor>),
     /// Nothing: the model is given numbers.
     None,
+}
+
+/// The content of `processor.json`, which models have that read something else than text.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "reads", rename_all = "kebab-case")]
+enum ProcessorFile {
+    Trajectories(Box<TrajectoryProcessor>),
+}
+
+impl ProcessorFile {
+    /// # Errors
+    /// What is wrong with the text.
+    fn read(text: &str) -> Result<Processor, String> {
+        match serde_json::from_str(text).map_err(|cause| cause.to_string())? {
+            Self::Trajectories(processor) => match processor.problem() {
+                Some(problem) => Err(problem),
+                None => Ok(Processor::Trajectory(processor)),
+            },
+        }
+    }
+
+    fn write(&self, folder: &Path) -> Result<Vec<&'static str>, BundleError> {
+        let path = folder.join(PROCESSOR);
+        let text = serde_json::to_vec_pretty(self).expect("names and numbers");
+        write_atomically(&path, &text).map_err(|cause| BundleError::Io { path, cause })?;
+        Ok(vec![PROCESSOR])
+    }
 }
 
 impl Processor {
@@ -21,20 +57,49 @@ impl Processor {
     pub fn tokenizer(&self) -> Option<&Arc<dyn Tokenizer>> {
         match self {
             Self::Text(tokenizer) => Some(tokenizer),
-            Self::None => None,
+            Self::Trajectory(_) | Self::None => None,
         }
+    }
+
+    /// How episodes become what the model reads, if it acts.
+    pub fn trajectory(&self) -> Option<&TrajectoryProcessor> {
+        match self {
+            Self::Trajectory(processor) => Some(processor),
+            Self::Text(_) | Self::None => None,
+        }
+    }
+
+    /// The processor that a folder's `processor.json` describes, if it has one.
+    ///
+    /// # Errors
+    /// [`BundleError::Io`], or [`BundleError::Damaged`] with what is wrong with it.
+    pub fn of_file(folder: &Path) -> Result<Option<Self>, BundleError> {
+        let path = folder.join(PROCESSOR);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let text = read_settings(&path).map_err(|cause| BundleError::Io { path: path.clone(), cause })?;
+        ProcessorFile::read(&text).map(Some).map_err(|problem| BundleError::Damaged { path, problem })
+    }
+
+    /// The processor of a model's folder, other than a tokenizer, if it has one.
+    pub(crate) fn read(folder: &Folder<'_>) -> Result<Option<Self>, BundleError> {
+        let text = folder.text_of_optional(PROCESSOR)?;
+        let damaged = |problem| BundleError::Damaged { path: folder.place(PROCESSOR), problem };
+        text.map(|text| ProcessorFile::read(&text).map_err(damaged)).transpose()
     }
 
     /// Writes its files into a folder that is there; returns their names.
     ///
     /// # Errors
-    /// [`BundleError::Tokenizer`].
+    /// [`BundleError::Tokenizer`], or [`BundleError::Io`].
     pub fn write(&self, folder: &Path) -> Result<Vec<&'static str>, BundleError> {
         match self {
             Self::Text(tokenizer) => {
                 attentive_tokenizer::save(&**tokenizer, &folder.join(TOKENIZER))?;
                 Ok(vec![TOKENIZER])
             }
+            Self::Trajectory(processor) => ProcessorFile::Trajectories(processor.clone()).write(folder),
             Self::None => Ok(Vec::new()),
         }
     }
@@ -45,7 +110,7 @@ impl Processor {
     pub fn reading_specials(self) -> Self {
         match self {
             Self::Text(inner) => Self::Text(Arc::new(Adapted { inner, reads_specials: true, framing: None })),
-            Self::None => Self::None,
+            other => other,
         }
     }
 
@@ -61,7 +126,7 @@ impl Processor {
         let framing = Some(framing.with_usual(source, target)?);
         Ok(match self {
             Self::Text(inner) => Self::Text(Arc::new(Adapted { inner, reads_specials: false, framing })),
-            Self::None => Self::None,
+            other => other,
         })
     }
 }
@@ -157,10 +222,17 @@ impl From<Box<dyn Tokenizer>> for Processor {
     }
 }
 
+impl From<TrajectoryProcessor> for Processor {
+    fn from(processor: TrajectoryProcessor) -> Self {
+        Self::Trajectory(Box::new(processor))
+    }
+}
+
 impl fmt::Debug for Processor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(tokenizer) => write!(f, "Text({} entries)", tokenizer.vocab_size()),
+            Self::Trajectory(processor) => processor.fmt(f),
             Self::None => f.write_str("None"),
         }
     }

@@ -31,6 +31,7 @@ impl<P: Params> Bundle<P> {
                 let uses: &[(&'static str, bool)] = match role {
                     Role::EncoderDecoder => &[("translate", true), ("summarize", true), ("fill", fills)],
                     Role::LanguageModel => &[("chat", chats), ("generate", true), ("score", true)],
+                    Role::Policy => &[("play", true)],
                     _ => &[],
                 };
                 uses.iter().filter_map(|&(name, there)| there.then_some(name)).collect()

@@ -37,7 +37,7 @@ const MAY_IMPORT: [(&str, &[&str]); 24] = [
     // 5
     ("bundle", &["backend", "core", "decode", "engine", "environments", "model", "tokenizer", "weights"]),
     // 6
-    ("interchange", &["attention", "bundle", "model", "tokenizer", "weights"]),
+    ("interchange", &["attention", "bundle", "core", "model", "tokenizer", "weights"]),
     // 7
     (
         "task",
