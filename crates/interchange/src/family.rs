@@ -6,7 +6,7 @@ use attentive_bundle::Bundle;
 use attentive_model::Role;
 
 use crate::{
-    ExportConfig, InterchangeError, bert, canine, ctranslate2,
+    ExportConfig, InterchangeError, bert, canine, ctranslate2, decision_transformer,
     decoder::{
         Architecture as _, Gemma, Gemma2, Gemma3, GptNeoX, Llama, Mistral, Opt, Phi, Phi3, Qwen2, Qwen3, Starcoder2,
     },
@@ -129,6 +129,8 @@ families! {
     Canine = canine::FAMILY, Encoder: "CANINE-C and -S";
     /// `T5ForConditionalGeneration` of transformers.
     T5 = t5::FAMILY, EncoderDecoder: "T5, T5 1.1, ByT5";
+    /// `DecisionTransformerModel` of transformers.
+    DecisionTransformer = decision_transformer::FAMILY, Policy: "Decision Transformer";
     /// CTranslate2: encoder–decoders.
     CTranslate2 = ctranslate2::FAMILY, EncoderDecoder: "any encoder–decoder";
 }

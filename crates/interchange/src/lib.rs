@@ -18,6 +18,7 @@
 //! | transformers: ALBERT | [`import`] | [`export`] to [`Format::Albert`] |
 //! | transformers: T5, ByT5 | [`import`] | [`export`] to [`Format::T5`] |
 //! | transformers: CANINE | [`import`] | [`export`] to [`Format::Canine`] |
+//! | transformers: Decision Transformer | [`import`] | [`export`] to [`Format::DecisionTransformer`] |
 //! | transformers: chat templates of language models | [`import`] | [`export`] to the model's format |
 //! | sentence-transformers: what stands around an encoder | [`import`] | [`export`] to the encoder's format |
 //! | llama.cpp: GGUF files of Llama, Qwen 2 and 3, Gemma 1 to 3, Phi 2 and 3, GPT-NeoX | [`import`] | |
@@ -51,6 +52,7 @@ mod chat;
 mod checkpoint;
 mod checks;
 mod ctranslate2;
+mod decision_transformer;
 mod decoder;
 mod error;
 mod fairseq;

@@ -11,6 +11,7 @@ fn uses(role: Role) -> &'static str {
     match role {
         Role::EncoderDecoder => "`translate`, `summarize`, and `fill` with BART, mBART and T5",
         Role::LanguageModel => "`generate`, `score`, `chat` with a template",
+        Role::Policy => "`play`",
         _ => "`embed`, `similar`; with their heads `fill`, `classify`, `tag`, `answer`, `rerank`",
     }
 }
@@ -28,8 +29,12 @@ const CHECKPOINTS: [[&str; 3]; 3] = [
 
 /// Every architecture that comes in or goes out, as tables in Markdown.
 pub fn architectures() -> String {
-    let roles =
-        [(Role::EncoderDecoder, "Encoder–decoders"), (Role::LanguageModel, "Decoders"), (Role::Encoder, "Encoders")];
+    let roles = [
+        (Role::EncoderDecoder, "Encoder–decoders"),
+        (Role::LanguageModel, "Decoders"),
+        (Role::Encoder, "Encoders"),
+        (Role::Policy, "Policies"),
+    ];
     let mut page = String::new();
     for (role, title) in roles {
         let rows = Format::ALL.iter().filter(|format| format.role() == role);

@@ -91,12 +91,22 @@ fn slots(config: &GptConfig) -> Vec<Slot> {
     if !config.tie_projection {
         push("projection.weight".into(), PROJECTION.into(), Layout::same(&[vocab, d]));
     }
+    slots.extend(blocks("", config.n_layers, [d, config.d_ff]));
+    slots
+}
+
+/// The parameters of a stack of GPT-2's layers and of the norm above it, whose names begin with `prefix` there.
+pub(crate) fn blocks(prefix: &str, n_layers: usize, [d, d_ff]: [usize; 2]) -> Vec<Slot> {
+    let mut slots = Vec::new();
+    let mut push = |ours: String, theirs: String, layout: Layout| {
+        slots.push(Slot { ours, theirs: format!("{prefix}{theirs}"), layout });
+    };
     let mut norm = |ours: &str, theirs: &str| {
         push(format!("{ours}.gamma"), format!("{theirs}.weight"), Layout::same(&[d]));
         push(format!("{ours}.beta"), format!("{theirs}.bias"), Layout::same(&[d]));
     };
     norm("decoder.norm", "ln_f");
-    for n in 0..config.n_layers {
+    for n in 0..n_layers {
         norm(&format!("decoder.layers.{n}.self_attention_add_norm.norm"), &format!("h.{n}.ln_1"));
         norm(&format!("decoder.layers.{n}.feed_forward_add_norm.norm"), &format!("h.{n}.ln_2"));
     }
@@ -108,11 +118,11 @@ fn slots(config: &GptConfig) -> Vec<Slot> {
             }
         }
     };
-    for n in 0..config.n_layers {
+    for n in 0..n_layers {
         linear(n, "self_attention", &["query", "key", "value"], [d, d], "attn.c_attn");
         linear(n, "self_attention", &["output"], [d, d], "attn.c_proj");
-        linear(n, "feed_forward", &["inner"], [d, config.d_ff], "mlp.c_fc");
-        linear(n, "feed_forward", &["outer"], [config.d_ff, d], "mlp.c_proj");
+        linear(n, "feed_forward", &["inner"], [d, d_ff], "mlp.c_fc");
+        linear(n, "feed_forward", &["outer"], [d_ff, d], "mlp.c_proj");
     }
     slots
 }
