@@ -247,6 +247,18 @@ pub struct TrajectoryProcessor {
     pub environment: Option<String>,
 }
 
+impl fmt::Display for TrajectoryProcessor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { state_mean, actions, context, return_scale, best_return, environment, .. } = self;
+        write!(f, "observations of {} numbers, {actions}, contexts of {context} steps", state_mean.len())?;
+        write!(f, ", returns divided by {return_scale}")?;
+        if let Some(best) = best_return {
+            write!(f, ", the largest {best}")?;
+        }
+        environment.as_ref().map_or(Ok(()), |environment| write!(f, ", environment {environment}"))
+    }
+}
+
 /// Some steps of an episode, and the return that is to go, or that is asked for, at each step of it.
 #[derive(Debug, Clone)]
 pub struct Window<'a> {
@@ -259,7 +271,7 @@ pub struct Window<'a> {
 }
 
 impl TrajectoryProcessor {
-    /// Means, deviations and the scale of these episodes.
+    /// Means and deviations of these episodes, and the root of the mean square of their returns to go.
     pub fn of(episodes: &[Episode], actions: ActionSpace, context: usize) -> Self {
         let n_features = episodes.first().map_or(0, |episode| episode.n_features);
         let n_steps = episodes.iter().map(Episode::n_steps).sum::<usize>().max(1) as f64;
@@ -274,15 +286,15 @@ impl TrajectoryProcessor {
             features.for_each(|((sum, mean), &x)| *sum += (f64::from(x) - mean).powi(2) / n_steps);
         }
         let deviation = |variance: f64| if variance.sqrt() < LEAST_DEVIATION { 1.0 } else { variance.sqrt() as f32 };
-        let totals = episodes.iter().map(Episode::total);
-        let largest = totals.clone().fold(0.0, |largest: f64, total| largest.max(total.abs()));
+        let returns = episodes.iter().flat_map(Episode::returns_to_go).map(f64::from);
+        let return_scale = (returns.map(|to_go| to_go * to_go).sum::<f64>() / n_steps).sqrt() as f32;
         Self {
             state_mean: mean.into_iter().map(|mean| mean as f32).collect(),
             state_deviation: variance.into_iter().map(deviation).collect(),
-            return_scale: if largest > 0.0 { largest as f32 } else { 1.0 },
+            return_scale: if return_scale > 0.0 { return_scale } else { 1.0 },
             actions,
             context,
-            best_return: totals.max_by(f64::total_cmp).map(|best| best as f32),
+            best_return: episodes.iter().map(Episode::total).max_by(f64::total_cmp).map(|best| best as f32),
             environment: None,
         }
     }
@@ -420,7 +432,10 @@ mod tests {
     fn states_have_mean_0_and_deviation_1_and_a_constant_stays_finite() {
         let episode = episode();
         let processor = TrajectoryProcessor::of(std::slice::from_ref(&episode), ActionSpace::Discrete(3), 2);
-        assert_eq!((processor.return_scale, processor.best_return, processor.problem()), (3.0, Some(3.0), None));
+        let scale = (10.0_f32 / 3.0).sqrt();
+        assert_eq!((processor.best_return, processor.problem()), (Some(3.0), None));
+        assert!((processor.return_scale - scale).abs() < 1e-6);
+        let processor = TrajectoryProcessor { return_scale: 3.0, ..processor };
         let returns = [3.0, -1.0, 0.0];
         let steps = processor.steps(&[
             Window { episode: &episode, returns: &returns, steps: 0..3 },

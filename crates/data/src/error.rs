@@ -94,6 +94,22 @@ pub enum DataError {
         /// Line number in the file, from 1.
         line: u64,
     },
+    /// A line that is not an episode.
+    #[error("{}:{line}: {problem}", path.display())]
+    Episode {
+        /// The file.
+        path: PathBuf,
+        /// Line number in the file, from 1.
+        line: u64,
+        /// What is wrong with it, and in which field.
+        problem: String,
+    },
+    /// A file without episodes.
+    #[error("{} holds no episode: a line of it is {{\"observations\": [[…], …], \"actions\": […], \"rewards\": […]}}", path.display())]
+    NoEpisodes {
+        /// The file.
+        path: PathBuf,
+    },
     /// A line without a class.
     #[error("{}:{line} has no label: expected a text, a tab and a label; of lines with more columns, columns = [1, 2] \
              tells which have text and label", path.display())]

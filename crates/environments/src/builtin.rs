@@ -41,10 +41,10 @@ impl Builtin {
 
     /// Episodes of scripted policies of mixed quality, drawn from `seed`.
     ///
-    /// In CartPole, 1 of 12 policies balances the pole in the middle of the track, to the end; 4 of 12 push at random, or to
-    /// one side; the others balance it while they drift off the track. In the grid world, a third goes for the key and then
-    /// for the door, a third for the door at once, and a third walks at random; each step of the first two is one at random
-    /// in 1 of 5 cases.
+    /// In CartPole, 1 of 12 policies balances the pole near a place on the track, most often to the end; 4 of 12 push at
+    /// random, to one side more than to the other; the others balance it while they drift off the track. In the grid world, a
+    /// third goes for the key and then for the door, a third for the door at once, and a third walks at random. In 15 of 100
+    /// steps, policies with an aim do something at random instead.
     pub fn demonstrations(self, n_episodes: usize, seed: u64) -> Vec<Episode> {
         match self {
             Self::CartPole => scripts::cart_pole(n_episodes, seed),

@@ -7,6 +7,9 @@ use crate::{CartPole, Environment, KeyDoor, random::Random};
 /// The purpose of the random numbers of scripts; those of an environment have another.
 const SCRIPTS: u64 = 1;
 
+/// How often a policy with an aim does something at random instead.
+const STRAY: f64 = 0.15;
+
 /// How a scripted policy moves the cart.
 #[derive(Debug, Clone, Copy)]
 enum Driver {
@@ -14,14 +17,14 @@ enum Driver {
     Blind(f64),
     /// It holds the pole up while the cart goes at this speed, in metres a second.
     Drifting(f64),
-    /// It holds the pole up in the middle of the track.
-    Steady,
+    /// It holds the pole up near this place of the track, in metres from its middle.
+    Steady(f64),
 }
 
 impl Driver {
     fn draw(random: &mut Random) -> Self {
         match random.below(12) {
-            0 => Self::Steady,
+            0 => Self::Steady(random.between(-1.0, 1.0)),
             1..=4 => Self::Blind(random.between(0.3, 0.7)),
             _ => {
                 let speed = random.between(0.8, 1.8);
@@ -36,8 +39,9 @@ impl Driver {
         let lean = angle + 0.3 * turning;
         let is_right = match self {
             Self::Blind(right) => random.unit() < right,
+            _ if random.unit() < STRAY => random.unit() < 0.5,
             Self::Drifting(wanted) => lean + 0.1 * (speed - wanted) > 0.0,
-            Self::Steady => lean + 0.05 * x + 0.1 * speed > 0.0,
+            Self::Steady(place) => lean + 0.1 * (x - place).clamp(-0.5, 0.5) + 0.15 * speed > 0.0,
         };
         Action::Discrete(u32::from(is_right))
     }
@@ -53,9 +57,6 @@ enum Walker {
     /// To the key, then to the door.
     Careful,
 }
-
-/// How often a walker with an aim takes a step at random.
-const STRAY: f64 = 0.2;
 
 impl Walker {
     fn act(self, observation: &[f32], has_key: bool, random: &mut Random) -> Action {
