@@ -71,6 +71,7 @@ pub struct Policy<M> {
     processor: TrajectoryProcessor,
     /// Steps of the longest episode.
     max_steps: usize,
+    reads_returns: bool,
 }
 
 impl Policy<Box<dyn PolicyModel>> {
@@ -107,15 +108,20 @@ impl<P: Params> FamilyVisitor for Loading<'_, P> {
             let problem = format!("it is for {found}, the model for {expected}: they do not belong together");
             return Err(BundleError::Damaged { path, problem });
         }
-        let max_steps = spec.max_len().unwrap_or(usize::MAX);
-        Ok(Policy { model: Box::new(bundle.model::<C>(device)?), processor, max_steps })
+        Ok(Policy::new(Box::new(bundle.model::<C>(device)?), spec, processor))
     }
 }
 
 impl<M: PolicyModel> Policy<M> {
-    /// An agent of a model whose longest episode has `max_steps` steps.
-    pub fn new(model: M, processor: TrajectoryProcessor, max_steps: usize) -> Self {
-        Self { model, processor, max_steps }
+    /// An agent of a model that was made from `spec`.
+    pub fn new(model: M, spec: &impl PolicySpec, processor: TrajectoryProcessor) -> Self {
+        let max_steps = spec.max_len().unwrap_or(usize::MAX);
+        Self { model, processor, max_steps, reads_returns: spec.reads_returns() }
+    }
+
+    /// Whether it can be asked for a return; else it clones behaviour, and what it is asked for changes nothing.
+    pub fn reads_returns(&self) -> bool {
+        self.reads_returns
     }
 
     /// How episodes become what the model reads.
@@ -184,6 +190,26 @@ impl<M: PolicyModel> Policy<M> {
         Ok(played)
     }
 
+    /// The mean returns of an episode for each seed, asked for `n` returns from `target / n` to `target`: each with the return
+    /// that was asked for.
+    ///
+    /// # Errors
+    /// As [`play`](Self::play).
+    pub fn sweep(
+        &self,
+        new: impl Fn() -> Box<dyn Environment>,
+        seeds: &[u64],
+        target: f32,
+        n: u16,
+    ) -> Result<Vec<(f64, f64)>, PlayError> {
+        let mean_return = |asked: f32| {
+            let episodes: Vec<(u64, f32)> = seeds.iter().map(|&seed| (seed, asked)).collect();
+            let played = self.play(&new, &episodes)?;
+            Ok((f64::from(asked), played.iter().map(Episode::total).sum::<f64>() / played.len().max(1) as f64))
+        };
+        (1..=n).map(|part| mean_return(target * f32::from(part) / f32::from(n))).collect()
+    }
+
     /// Holds an environment against the model.
     fn check(&self, environment: &dyn Environment) -> Result<(), PlayError> {
         let TrajectoryProcessor { state_mean, actions, .. } = &self.processor;
@@ -196,7 +222,11 @@ impl<M: PolicyModel> Policy<M> {
 
 impl<M> fmt::Debug for Policy<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { processor, max_steps, .. } = self;
-        f.debug_struct("Policy").field("processor", processor).field("max_steps", max_steps).finish_non_exhaustive()
+        let Self { processor, max_steps, reads_returns, model: _ } = self;
+        f.debug_struct("Policy")
+            .field("processor", processor)
+            .field("max_steps", max_steps)
+            .field("reads_returns", reads_returns)
+            .finish_non_exhaustive()
     }
 }
