@@ -17,7 +17,7 @@ use support::{COPIED, Folder, TINY};
 
 /// What each command is called with, and what is there after it; `OUT` is another name each time, `GOLDEN` the folder
 /// of models of other tools.
-const CALLS: [(&str, &[&str]); 45] = [
+const CALLS: [(&str, &[&str]); 46] = [
     ("train copy.toml --runs OUT", &["OUT/copy-1/model.safetensors", "OUT/copy-1/training.json"]),
     ("translate --model run ab cd", &[]),
     ("summarize --model run --lines lines", &[]),
@@ -36,6 +36,7 @@ const CALLS: [(&str, &[&str]); 45] = [
     ("eval --model run --source lines --reference lines", &[]),
     ("eval --hypotheses lines --reference lines --sentence-level", &[]),
     ("compare lines lines --reference lines --samples 10", &[]),
+    ("play --model pole --episodes 2 --show --plot OUT.svg", &["OUT.svg"]),
     ("inspect run --params", &[]),
     ("attention --model run --word ab --out OUT.svg ab", &["OUT.svg"]),
     ("doctor copy.toml", &[]),
@@ -65,6 +66,17 @@ const CALLS: [(&str, &[&str]); 45] = [
     ("paper rnn run run", &[]),
 ];
 
+/// An agent that has learnt next to nothing.
+const POLE: &str = r#"name = "pole"
+task = "trajectories"
+data = { episodes = 8 }
+model = { preset = "decision-transformer", d_model = 4, d_ff = 4, n_layers = 1 }
+batch = { context = 2, rows = 4 }
+evaluation = { episodes = 0 }
+schedule = { kind = "constant", lr = 1e-3 }
+training = { steps = 1 }
+"#;
+
 fn folder() -> Folder {
     let folder = Folder::new();
     folder.write_copying("copy", [6, 2, 3], TINY);
@@ -72,6 +84,9 @@ fn folder() -> Folder {
     folder.write("ids", "4 5\n");
     folder.succeed(&["train", "copy.toml"], "");
     std::fs::rename(folder.path("runs/copy-1"), folder.path("run")).unwrap();
+    folder.write("pole.toml", POLE);
+    folder.succeed(&["train", "pole.toml"], "");
+    std::fs::rename(folder.path("runs/pole-1"), folder.path("pole")).unwrap();
     for (model, name) in [
         ("gpt2", "gpt"),
         ("gguf/llama.gguf", "llama"),

@@ -3,7 +3,7 @@
 use std::{error::Error as StdError, iter};
 
 use attentive_backend::BackendError;
-use attentive_bundle::{BundleError, EncodeError, TranslateError};
+use attentive_bundle::{BundleError, EncodeError, PlayError, TranslateError};
 use attentive_data::DataError;
 use attentive_decode::DecodeError;
 use attentive_metrics::MetricError;
@@ -67,6 +67,9 @@ pub enum Error {
     /// Of an encoder.
     #[error(transparent)]
     Encode(#[from] EncodeError),
+    /// Of an agent in its environment.
+    #[error(transparent)]
+    Play(#[from] PlayError),
     /// Of a metric's settings.
     #[error(transparent)]
     Metric(#[from] MetricError),

@@ -1,7 +1,7 @@
 //! Training tasks: what is learnt, from what, by which models.
 //!
 //! A [`Task`] is data, a model, an objective and scores: all that differs between translation, language modelling, masked
-//! tokens, classes and hidden spans. Its settings are in [`config`], [`prepare`] reads its data and hands it to a
+//! tokens, classes, hidden spans and actions. Its settings are in [`config`], [`prepare`] reads its data and hands it to a
 //! [`TaskVisitor`], and what it has to say goes to a [`Log`]. Nothing here prints, and nothing knows of folders of runs:
 //! that is `attentive-run`'s.
 //!
@@ -37,6 +37,7 @@ mod classification;
 pub mod config;
 mod corpus;
 mod encoder_text;
+mod episodes;
 mod example;
 mod folder;
 mod labeled;
@@ -49,11 +50,13 @@ mod statistics;
 mod task;
 mod text;
 mod tokens;
+mod trajectories;
 mod translation;
 
 pub use causal_lm::CausalLm;
 pub use classification::Classification;
 pub use corpus::{Corpus, Split};
+pub use episodes::{Episodes, describe as describe_episodes};
 pub use error::{Context, Error, Result, with_causes};
 pub use example::shell_path;
 pub use folder::resolve;
@@ -67,4 +70,5 @@ pub use start::Start;
 pub use statistics::{TokenCounter, TokenStatistics};
 pub use task::{Resizable, Task};
 pub use text::{TextSource, Texts};
+pub use trajectories::Trajectories;
 pub use translation::Translation;

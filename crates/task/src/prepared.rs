@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use attentive_model::{
-    EncoderDecoderSpec, EncoderSpec, FamilyVisitor, LanguageModelSpec, ModelConfig, ModelSpec, Role,
+    EncoderDecoderSpec, EncoderSpec, FamilyVisitor, LanguageModelSpec, ModelConfig, ModelSpec, PolicySpec, Role,
 };
 
 use crate::{
-    CausalLm, Classification, Infilling, Log, MaskedLm, Resizable, Result, Start, Translation,
+    CausalLm, Classification, Infilling, Log, MaskedLm, Resizable, Result, Start, Trajectories, Translation,
     config::{RunRecipe, TaskRecipe},
 };
 
@@ -97,6 +97,17 @@ impl<V: TaskVisitor> FamilyVisitor for Preparing<'_, V> {
                 visitor.visit(task, run, settings)
             }
             other => mismatch::<C, _>(other, Role::Encoder),
+        }
+    }
+
+    fn policy<C: PolicySpec + Into<ModelConfig>>(self, spec: &C) -> Self::Output {
+        let Self { run, settings, start, log, visitor } = self;
+        match settings {
+            TaskRecipe::Trajectories(of_task) => {
+                let task = Trajectories::prepare(run, of_task, spec.clone(), start, log)?;
+                visitor.visit(task, run, settings)
+            }
+            other => mismatch::<C, _>(other, Role::Policy),
         }
     }
 }

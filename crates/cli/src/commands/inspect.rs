@@ -37,6 +37,9 @@ impl Inspect {
         if let Some(tokenizer) = bundle.processor.tokenizer() {
             say!("tokenizer    {} entries", thousands(tokenizer.vocab_size() as u64))?;
         }
+        if let Some(processor) = bundle.processor.trajectory() {
+            say!("processor    {processor}")?;
+        }
         let embedding = Some(&bundle.embedding).filter(|&embedding| *embedding != EmbeddingConfig::default());
         let reading = Some(&bundle.reading).filter(|&reading| *reading != ReadingConfig::default());
         let tables = [

@@ -20,6 +20,7 @@ mod long_lines;
 mod man;
 mod numbers;
 mod paper;
+mod play;
 mod plot;
 mod quantize;
 mod recipes;
@@ -80,6 +81,7 @@ enum Command {
     Run(run::Run),
     Eval(eval::Eval),
     Compare(compare::Compare),
+    Play(play::Play),
     Inspect(inspect::Inspect),
     Attention(attention::Attention),
     Paper(paper::Paper),
@@ -136,6 +138,7 @@ impl Cli {
             Command::Rerank(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Eval(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Compare(command) => command.run().map(|()| ExitCode::SUCCESS),
+            Command::Play(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Inspect(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Tokenize(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Quantize(command) => command.run().map(|()| ExitCode::SUCCESS),

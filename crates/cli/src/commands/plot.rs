@@ -24,21 +24,30 @@ pub(crate) struct Plot {
 }
 
 /// How a drawing is written.
-#[derive(Clone, Copy)]
-enum Format {
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Format {
     Svg,
     Png,
 }
 
 impl Format {
     /// What a file's name ends with.
-    fn of(path: &Path) -> Result<Self> {
+    pub(super) fn of(path: &Path) -> Result<Self> {
         let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
         match extension.to_str() {
             Some("svg") => Ok(Self::Svg),
             Some("png") => Ok(Self::Png),
-            _ => bail!("--out {}: a drawing's name ends with .svg or .png", path.display()),
+            _ => bail!("{}: a drawing's name ends with .svg or .png", path.display()),
         }
+    }
+
+    /// Writes a drawing.
+    pub(super) fn write(self, charts: &[Chart], path: &Path) -> Result<()> {
+        let drawing = match self {
+            Self::Svg => to_svg(charts).into_bytes(),
+            Self::Png => to_png(charts),
+        };
+        write_file(path, &drawing).with_context(|| format!("can't write {}", path.display()))
     }
 }
 
@@ -56,11 +65,7 @@ impl Plot {
         }
         let chart = |(title, series)| Chart { title, x_label: "updates".into(), series };
         let charts: Vec<Chart> = lines.into_iter().map(chart).collect();
-        let drawing = match format {
-            Format::Svg => to_svg(&charts).into_bytes(),
-            Format::Png => to_png(&charts),
-        };
-        write_file(&self.out, &drawing).with_context(|| format!("can't write {}", self.out.display()))?;
+        format.write(&charts, &self.out)?;
         report!("curves in {}", self.out.display());
         Ok(())
     }

@@ -3,12 +3,13 @@
 mod encoder;
 mod generator;
 mod law;
+mod policy;
 mod subject;
 mod translator;
 
 use attentive_backend::Device;
 use attentive_model::{
-    EncoderDecoderSpec, EncoderSpec, FamilyVisitor, LanguageModelSpec, ModelConfig, ModelSpec, Role,
+    EncoderDecoderSpec, EncoderSpec, FamilyVisitor, LanguageModelSpec, ModelConfig, ModelSpec, PolicySpec, Role,
     canine::N_CODE_POINTS,
 };
 use attentive_task::Result;
@@ -72,6 +73,10 @@ impl FamilyVisitor for Small {
         }
         Ok(spec.into())
     }
+
+    fn policy<C: PolicySpec + Into<ModelConfig>>(self, spec: &C) -> Self::Output {
+        Ok(spec.clone().into())
+    }
 }
 
 /// The laws of a model's role, tried on it.
@@ -109,5 +114,9 @@ impl FamilyVisitor for Trying<'_> {
 
     fn encoder<C: EncoderSpec>(self, spec: &C) -> Self::Output {
         self.subject(spec)?.encoder_laws()
+    }
+
+    fn policy<C: PolicySpec>(self, spec: &C) -> Self::Output {
+        self.subject(spec)?.policy_laws(spec.n_features(), spec.reads_returns())
     }
 }

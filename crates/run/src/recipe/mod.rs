@@ -196,6 +196,7 @@ impl Recipe {
             "masked-lm" => TaskRecipe::MaskedLm(read(table)?),
             "classification" => TaskRecipe::Classification(read(table)?),
             "span-corruption" => TaskRecipe::SpanCorruption(read(table)?),
+            "trajectories" => TaskRecipe::Trajectories(read(table)?),
             _ => TaskRecipe::Translation(read(table)?),
         };
         run.validate()?;

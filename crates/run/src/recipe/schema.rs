@@ -10,18 +10,19 @@ use serde_json::{Value as Json, json};
 
 use attentive_task::config::{
     CausalLmRecipe, ClassificationRecipe, MaskedLmRecipe, PATH_FORMAT, RunRecipe, SpanCorruptionRecipe, TASKS,
-    TranslationRecipe, presets_of_task,
+    TrajectoriesRecipe, TranslationRecipe, presets_of_task,
 };
 
 use super::ranges;
 
-static SCHEMAS: LazyLock<[Json; 5]> = LazyLock::new(|| {
+static SCHEMAS: LazyLock<[Json; TASKS.len()]> = LazyLock::new(|| {
     [
         schema_of::<TranslationRecipe>(TASKS[0]),
         schema_of::<CausalLmRecipe>(TASKS[1]),
         schema_of::<MaskedLmRecipe>(TASKS[2]),
         schema_of::<ClassificationRecipe>(TASKS[3]),
         schema_of::<SpanCorruptionRecipe>(TASKS[4]),
+        schema_of::<TrajectoriesRecipe>(TASKS[5]),
     ]
 });
 

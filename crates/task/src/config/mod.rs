@@ -8,6 +8,7 @@ mod presets;
 mod problem;
 mod span_corruption;
 mod tokenizer;
+mod trajectories;
 mod translation;
 
 use std::{
@@ -31,6 +32,7 @@ pub use presets::{find_preset, preset, presets_of_task};
 pub use problem::{Problem, advice, nearest};
 pub use span_corruption::SpanCorruptionRecipe;
 pub use tokenizer::{TokenizerKind, TokenizerRecipe};
+pub use trajectories::{EpisodesRecipe, TrajectoriesRecipe, TrajectoryBatchRecipe};
 pub use translation::TranslationRecipe;
 
 /// The format of strings that are paths, in the schema of recipes.
@@ -80,7 +82,8 @@ impl RunRecipe {
 pub const RUN_KEYS: [&str; 4] = ["name", "optimizer", "schedule", "training"];
 
 /// The names of tasks, that of a recipe without one first.
-pub const TASKS: [&str; 5] = ["translation", "causal-lm", "masked-lm", "classification", "span-corruption"];
+pub const TASKS: [&str; 6] =
+    ["translation", "causal-lm", "masked-lm", "classification", "span-corruption", "trajectories"];
 
 /// What is learnt, from what, by which model: `task` names it.
 #[derive(Debug, Clone)]
@@ -95,6 +98,8 @@ pub enum TaskRecipe {
     Classification(Box<ClassificationRecipe>),
     /// Spans hidden in a text.
     SpanCorruption(Box<SpanCorruptionRecipe>),
+    /// The actions of an agent.
+    Trajectories(Box<TrajectoriesRecipe>),
 }
 
 /// The same expression of the recipe of any task.
@@ -107,6 +112,7 @@ macro_rules! of_any_task {
             $crate::config::TaskRecipe::MaskedLm($recipe) => $expression,
             $crate::config::TaskRecipe::Classification($recipe) => $expression,
             $crate::config::TaskRecipe::SpanCorruption($recipe) => $expression,
+            $crate::config::TaskRecipe::Trajectories($recipe) => $expression,
         }
     };
 }
@@ -154,6 +160,7 @@ impl TaskRecipe {
             Self::MaskedLm(_) => TASKS[2],
             Self::Classification(_) => TASKS[3],
             Self::SpanCorruption(_) => TASKS[4],
+            Self::Trajectories(_) => TASKS[5],
         }
     }
 
@@ -180,6 +187,7 @@ impl TaskRecipe {
             Self::MaskedLm(recipe) => &mut recipe.batch.rows,
             Self::Classification(recipe) => &mut recipe.batch.rows,
             Self::SpanCorruption(recipe) => &mut recipe.batch.rows,
+            Self::Trajectories(recipe) => &mut recipe.batch.rows,
         }
     }
 }

@@ -32,6 +32,8 @@ pub(super) fn examine(task: &TaskRecipe, tokenizer: &dyn Tokenizer) -> Result<Ve
             warnings.extend(sentinels(recipe, tokenizer)?);
             documents(&recipe.data, recipe.batch.context, tokenizer, &mut warnings)?
         }
+        // It has no text: its preparation says what its data is.
+        TaskRecipe::Trajectories(_) => Vec::new(),
     };
     let mut training = None;
     for part in &parts {
