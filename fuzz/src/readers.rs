@@ -7,11 +7,16 @@ use std::{
 };
 
 use attentive_bundle::Bundle;
+use attentive_core::TrajectoryProcessor;
 use attentive_data::{
     BatchConfig, CorpusRules, DocumentUnit, EncodedCorpus, Epochs, LabeledText, OnProblem, Order, PairBatcher,
     ParallelFiles, Side, SpecialIds, Storage, TextFiles, TokenCache, TsvLayout,
 };
 use attentive_run::Recipe;
+use attentive_task::{
+    Episodes,
+    config::{EpisodesRecipe, Files},
+};
 use attentive_tokenizer::{Bpe, ByteLevelBpe, Marian, SentencePiece, Tokenizer, TokenizerError, WordPiece};
 use attentive_trainer::{Checkpoint, CheckpointDir};
 use attentive_weights::{CheckpointItem, Gguf, Npz, WeightsFile};
@@ -23,12 +28,13 @@ use super::{file, folder, golden};
 pub type Reader = fn(&[u8]);
 
 /// All of them, by the names of their targets.
-pub const ALL: [(&str, Reader); 16] = [
+pub const ALL: [(&str, Reader); 17] = [
     ("bpe_codes", bpe_codes),
     ("bundle", bundle),
     ("byte_level_files", byte_level_files),
     ("checkpoint", checkpoint),
     ("corpus", corpus),
+    ("episodes", episodes),
     ("gguf", gguf),
     ("import", import),
     ("npz", npz),
@@ -187,6 +193,17 @@ pub fn npz(bytes: &[u8]) {
     let Ok(file) = Npz::open(&file("model.npz", bytes)) else { return };
     for tensor in file.names().filter_map(|name| file.tensor(name).ok()) {
         assert_eq!(tensor.values.len(), tensor.shape.iter().product::<usize>());
+    }
+}
+
+/// Episodes of agents, as JSON lines and as NumPy's archives.
+pub fn episodes(bytes: &[u8]) {
+    for name in ["episodes.jsonl", "episodes.npz"] {
+        let recipe = EpisodesRecipe { train: Some(Files::One(file(name, bytes))), ..EpisodesRecipe::default() };
+        let Ok(Episodes { train, shape, .. }) = Episodes::open(&recipe, &()) else { continue };
+        assert!(train.iter().all(|episode| shape.check(episode).is_ok()));
+        let processor = TrajectoryProcessor::of(&train, shape.actions, 4);
+        assert!(processor.problem().is_none_or(|problem| problem.contains("finite") || problem.contains("above 0")));
     }
 }
 
