@@ -90,7 +90,7 @@ pub mod prelude {
     pub use attentive_backend::{BackendKind, Device};
     pub use attentive_bundle::{
         AnswerConfig, Bundle, Chat, Conversation, DecodingConfig, Denoiser, EmbeddingConfig, GenerationConfig,
-        Generator, Message, Pair, Pooling, SpanFiller, TaggingConfig, TextEncoder, Translation, Translator,
+        Generator, Message, Pair, Policy, Pooling, SpanFiller, TaggingConfig, TextEncoder, Translation, Translator,
     };
     pub use attentive_decode::SamplingConfig;
     pub use attentive_metrics::{Bleu, Chrf, Scorer, Ter};
@@ -126,6 +126,7 @@ mod pages {
         guide_language_models: "docs/guide/language-models.md",
         guide_own_layer: "docs/guide/own-layer.md",
         guide_paper: "docs/guide/paper.md",
+        guide_reinforcement_learning: "docs/guide/reinforcement-learning.md",
         guide_tokenizers: "docs/guide/tokenizers.md",
         guide_train: "docs/guide/train.md",
         readme_attention: "crates/attention/README.md",

@@ -122,6 +122,17 @@ fn imported_encoders_tag_rank_and_answer() {
 }
 
 #[test]
+fn an_agent_plays_an_episode_step_by_step_and_many_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = ["data.episodes=20", "training.steps=2", "evaluation.episodes=0"].map(str::to_owned);
+    let recipe = Recipe::of_command(Some(Path::new("cartpole")), &settings).unwrap();
+    let device = BackendKind::Flex.device().unwrap();
+    Run::create(folder.path(), recipe).unwrap().train(&device, TrainOptions::default()).unwrap();
+    let told = run(folder.path(), "play", &["cartpole-1", "30"]);
+    assert!(told.contains("=====") && told.contains("asked for 30, had ") && told.contains("of 10 more"), "{told}");
+}
+
+#[test]
 fn a_language_model_writes_what_the_library_writes() {
     let folder = tempfile::tempdir().unwrap();
     let device = BackendKind::Flex.device().unwrap();
