@@ -65,6 +65,10 @@ impl Chart {
         let y_of = |y: f64| floor - y_axis.place(y) * (floor - ceiling);
         let plain = |anchor| TextStyle { anchor, colour: TEXT, is_bold: false };
 
+        // Lines that end higher than they begin leave room for the legend at the left.
+        let rise = |series: &Series| Some(series.points.last()?.1 - series.points.first()?.1);
+        let rises = self.series.iter().filter_map(rise).filter(|rise| rise.is_finite()).sum::<f64>() > 0.0;
+
         canvas.text((left, ceiling - 12.0), &self.title, TextStyle { is_bold: true, ..plain(Anchor::Start) });
         for (value, label) in y_axis.ticks() {
             let y = y_of(value);
@@ -90,9 +94,10 @@ impl Chart {
                     places.iter().for_each(|&place| canvas.dot(place, 2.5, colour));
                 }
             }
-            // The legend, from the right, one line for each series.
+            // The legend, one line for each series.
             let y = ceiling + 14.0 * idx as f64 + 8.0;
-            canvas.text((end - 6.0, y), &series.label, TextStyle { colour, ..plain(Anchor::End) });
+            let (x, anchor) = if rises { (left + 6.0, Anchor::Start) } else { (end - 6.0, Anchor::End) };
+            canvas.text((x, y), &series.label, TextStyle { colour, ..plain(anchor) });
         }
     }
 }
@@ -137,6 +142,17 @@ mod tests {
         assert_eq!(paths(chart(points)).len(), 2);
         assert_eq!(svg.matches("<circle ").count(), 5);
         assert!(!svg.contains("NaN"));
+    }
+
+    #[test]
+    fn the_legend_is_where_lines_are_low() {
+        let anchor = |points| {
+            let svg = to_svg(&[chart(points)]);
+            let legend = svg.lines().find(|line| line.contains("a&lt;b")).unwrap();
+            legend.split("text-anchor=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+        };
+        assert_eq!(anchor(vec![(0.0, 0.0), (1.0, 1.0)]), "start");
+        assert_eq!(anchor(vec![(0.0, 1.0), (1.0, 0.0)]), "end");
     }
 
     #[test]

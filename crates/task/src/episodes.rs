@@ -204,14 +204,14 @@ fn part_of(actions: &Actions, first: usize, end: usize) -> Actions {
     }
 }
 
-/// What there is to say of episodes: `100 played episodes of 4,873 steps; returns from 9 to 500, 48.7 on average`.
+/// What there is to say of episodes: `100 played episodes of 4,873 steps; returns from 9 to 500, 48.73 on average`.
 pub fn describe(name: &str, episodes: &[Episode]) -> String {
     let n_steps: usize = episodes.iter().map(Episode::n_steps).sum();
     let totals: Vec<f64> = episodes.iter().map(Episode::total).collect();
     let mean = totals.iter().sum::<f64>() / totals.len().max(1) as f64;
     let [low, high] = [f64::min, f64::max].map(|of| totals.iter().copied().reduce(of).unwrap_or_default());
     format!(
-        "{} {name} episodes of {} steps; returns from {low} to {high}, {mean:.1} on average",
+        "{} {name} episodes of {} steps; returns from {low} to {high}, {mean:.2} on average",
         thousands(episodes.len() as u64),
         thousands(n_steps as u64)
     )

@@ -74,7 +74,7 @@ impl Play {
         }
         let Some((format, path)) = drawing else { return Ok(()) };
         let had = policy.sweep(|| builtin.environment(), &seeds, target, ASKED)?;
-        had.iter().for_each(|(asked, mean)| report!("asked for {asked}: {mean:.1} on average"));
+        had.iter().for_each(|(asked, mean)| report!("asked for {asked}: {mean:.2} on average"));
         let line = |label: &str, points| Series { label: label.to_owned(), points };
         let asked = had.iter().map(|&(asked, _)| (asked, asked)).collect();
         let title = format!("mean return of {} episodes, {builtin}", self.episodes);
