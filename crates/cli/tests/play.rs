@@ -120,6 +120,20 @@ fn own_episodes_are_learnt_whether_their_actions_are_discrete_or_numbers() {
 }
 
 #[test]
+fn a_trained_agent_goes_on_with_its_own_scales() {
+    let folder = folder();
+    folder.succeed(&["train", "agent.toml", "--set", "data.episodes=20"], "");
+    let settings = ["--set", "data.episodes=30", "--set", "pretrained=runs/agent-1"];
+    let told = folder.succeed(&[&["train", "agent.toml"], &settings[..]].concat(), "");
+    contains(&told, &["are taken from the model that was trained before"]);
+    let scale = |run: &str| {
+        let text = std::fs::read_to_string(folder.path(run).join("processor.json")).unwrap();
+        text.lines().find(|line| line.contains("return_scale")).unwrap().to_owned()
+    };
+    assert_eq!(scale("runs/agent-2"), scale("runs/agent-1"));
+}
+
+#[test]
 fn what_cannot_be_is_said() {
     let folder = folder();
     let fail = |settings: &[&str]| {

@@ -5,6 +5,8 @@ use attentive_core::{ActionSpace, Steps, TrajectoryBatch};
 use attentive_model::{
     ConfigError, DecisionTransformer, DecisionTransformerConfig, ModelSpec, PolicyModel, PolicyObjective, PolicySpec,
 };
+use attentive_optim::Gradients;
+use attentive_testkit::assert_close;
 use burn::{module::Module, tensor::Tensor};
 use proptest::prelude::*;
 
@@ -162,6 +164,32 @@ fn the_loss_is_that_of_a_scalar_loop() {
         for found in [loss.sum, loss.nll_sum] {
             let found = f64::from(found.into_scalar::<f32>());
             assert!((found - expected).abs() < 1e-4, "{found} is not {expected}");
+        }
+    }
+}
+
+#[test]
+fn loss_and_gradients_agree_on_every_backend() {
+    for discrete in [false, true] {
+        let config = sizes(discrete, true);
+        let batch = TrajectoryBatch { steps: steps(2, 3, config.actions()), lengths: vec![3, 2], indices: vec![0, 1] };
+        let mut expected: Option<(f32, Gradients)> = None;
+        for kind in BackendKind::ALL.into_iter().filter(|kind| kind.is_compiled_in()) {
+            let model = config.init(&kind.device().unwrap().autodiff(), 3).unwrap();
+            let loss = PolicyObjective::default().loss(&model, &batch, None);
+            let sum = loss.sum.clone().into_scalar::<f32>();
+            let gradients = Gradients::take(loss.sum.backward(), &model);
+            let n_params = attentive_weights::param_shapes(&model).len();
+            assert_eq!(gradients.iter().count(), n_params, "every parameter has a gradient on {kind}");
+            let Some((first_sum, first)) = &expected else {
+                expected = Some((sum, gradients));
+                continue;
+            };
+            assert_close(&[sum], &[*first_sum], 1e-4, 1e-4);
+            for (name, gradient) in gradients.iter() {
+                let [found, first] = [gradient, first.get(name).unwrap()].map(|gradient| values(gradient.clone()));
+                assert_close(&found, &first, 1e-4, 1e-4);
+            }
         }
     }
 }
