@@ -223,7 +223,7 @@ impl<F: PolicySpec + Into<ModelConfig>> Task for Trajectories<F> {
                 format!("play --model {model} --target-return {} --show", self.target_return)
             }
             Some(_) => format!("play --model {model} --show"),
-            None => format!("inspect --model {model}"),
+            None => format!("inspect {model}"),
         }
     }
 }
