@@ -44,8 +44,8 @@ fn folder() -> Folder {
 #[test]
 fn an_agent_learns_from_scripted_policies_and_plays() {
     let folder = folder();
-    let told = folder.succeed(&["train", "agent.toml", "--set", "data.episodes=40"], "");
-    let expected = ["40 training episodes", "4 validation episodes", "accuracy", "cartpole", "asked for 500"];
+    let told = folder.succeed(&["train", "agent.toml", "--set", "data.episodes=100"], "");
+    let expected = ["100 training episodes", "10 validation episodes", "accuracy", "cartpole", "asked for 500"];
     contains(&told, &expected);
     let shown = folder.follow(&told, "--show");
     contains(&shown, &["cartpole, asked for 500: 100 played episodes", "step 0\n", "====="]);

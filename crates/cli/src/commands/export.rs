@@ -19,7 +19,7 @@ pub(crate) struct Export {
     /// The model's folder.
     #[arg(long, value_name = "DIR", default_value = "runs/latest")]
     model: PathBuf,
-    /// marian, pegasus, bart, mbart, m2m_100, gpt2, bert, roberta, xlm-roberta, distilbert, mpnet, electra, albert, canine or t5 (transformers;
+    /// marian, pegasus, bart, mbart, m2m_100, gpt2, bert, roberta, xlm-roberta, distilbert, mpnet, electra, albert, canine, t5 or decision_transformer (transformers;
     /// post-norm, pre-norm, language models, encoders, T5 and ByT5), or ctranslate2.
     #[arg(long, value_name = "NAME")]
     format: Format,
