@@ -6,7 +6,7 @@ use attentive_attention::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Decoder, DecoderLayer, Transformer};
+use super::{Decoder, Transformer};
 use crate::{
     BlockConfig, ConfigError, EncoderDecoderSpec, ModelSpec, Preset, checks, t5,
     table3::{Table3Row, table3},
@@ -267,9 +267,8 @@ impl ModelSpec for TransformerConfig {
             target_norm: self.embedding_norm.then(|| block.norm.init(init)),
             encoder: block.stack(self.n_encoder_layers, init),
             decoder: Decoder {
-                layers: (0..self.n_decoder_layers).map(|_| decoder_layer(&block, init)).collect(),
-                norm: block.final_norm(init),
                 scale: if self.scale_logits { (self.d_model as f64).powf(-0.5) } else { 1.0 },
+                ..Decoder::new(&block, self.n_decoder_layers, init)
             },
             projection_bias: self.projection_bias.then(|| init.zeros([self.target_vocab_size])),
             dropout: self.dropout,
@@ -322,14 +321,3 @@ impl ModelSpec for TransformerConfig {
 }
 
 impl EncoderDecoderSpec for TransformerConfig {}
-
-fn decoder_layer(block: &BlockConfig, init: &Initializer) -> DecoderLayer {
-    DecoderLayer {
-        self_attention: block.attention.init(init),
-        self_attention_add_norm: block.add_norm(init),
-        cross_attention: block.attention.init(init),
-        cross_attention_add_norm: block.add_norm(init),
-        feed_forward: block.feed_forward.init(init),
-        feed_forward_add_norm: block.add_norm(init),
-    }
-}

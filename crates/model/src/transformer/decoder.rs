@@ -1,9 +1,11 @@
 //! The decoder stack.
 
 use attentive_attention::{
-    AddNorm, AttentionContext, Dropout, FeedForward, KeyValues, KvCache, Mask, MultiHeadAttention, Norm,
+    AddNorm, AttentionContext, Dropout, FeedForward, Initializer, KeyValues, KvCache, Mask, MultiHeadAttention, Norm,
 };
 use burn::{module::Module, tensor::Tensor};
+
+use crate::BlockConfig;
 
 /// Causal self-attention, attention to the encoded source, then feed-forward (§3.1).
 #[derive(Module, Debug)]
@@ -23,6 +25,18 @@ pub struct DecoderLayer {
 }
 
 impl DecoderLayer {
+    /// A layer of these parts, with one more attention, and initial parameters.
+    pub fn new(block: &BlockConfig, init: &Initializer) -> Self {
+        Self {
+            self_attention: block.attention.init(init),
+            self_attention_add_norm: block.add_norm(init),
+            cross_attention: block.attention.init(init),
+            cross_attention_add_norm: block.add_norm(init),
+            feed_forward: block.feed_forward.init(init),
+            feed_forward_add_norm: block.add_norm(init),
+        }
+    }
+
     /// All positions at once: `[rows, tgt, d_model]` to the same shape.
     pub fn forward(
         &self,
@@ -109,6 +123,12 @@ pub struct Decoder {
 }
 
 impl Decoder {
+    /// `n_layers` layers of these parts, with initial parameters.
+    pub fn new(block: &BlockConfig, n_layers: usize, init: &Initializer) -> Self {
+        let layers = (0..n_layers).map(|_| DecoderLayer::new(block, init)).collect();
+        Self { layers, norm: block.final_norm(init), scale: 1.0 }
+    }
+
     /// `[rows, tgt, d_model]` to the same shape.
     pub fn forward(
         &self,

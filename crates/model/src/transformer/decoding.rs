@@ -1,10 +1,10 @@
 //! Decoding one step at a time.
 
-use attentive_attention::{KeyValues, KvCache, Mask, MultiHeadAttention};
+use attentive_attention::{AttentionContext, KeyValues, KvCache, Mask, MultiHeadAttention};
 use attentive_core::{DeviceError, EncoderDecoder, NextToken, Scores, TokenId, TokenMatrix, Want};
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
-use super::Transformer;
+use super::{Decoder, Transformer};
 use crate::tokens::{new_tokens, scores, token_tensor};
 
 /// The encoded source as the decoder's layers see it; projected once.
@@ -33,11 +33,7 @@ impl EncoderDecoder for Transformer {
         let device = self.device();
         let mask = Mask::padding(source.lengths(), source.n_cols(), &device);
         let memory = self.encode(token_tensor(source, &device), &mask, None);
-        DecoderState {
-            memory: Memory { layers: self.decoder.project_memory(&memory), hidden_keys: mask.hidden_keys },
-            sentence_of_row: (0..source.n_rows()).collect(),
-            caches: vec![KvCache::new(); self.decoder.layers.len()],
-        }
+        DecoderState::new(&self.decoder, &memory, mask.hidden_keys)
     }
 }
 
@@ -53,29 +49,67 @@ impl NextToken for Transformer {
     }
 
     fn advance(&self, tokens: &[TokenId], state: &mut DecoderState, _: Want) -> Result<Scores, DeviceError> {
-        let tokens = new_tokens(tokens, state.sentence_of_row.len(), &self.device());
+        let tokens = new_tokens(tokens, state.n_rows(), &self.device());
         let [_, new] = tokens.dims();
-        let n_past = state.caches[0].n_past();
-        let mut x = self.embed_target(tokens, n_past, None);
+        let n_past = state.n_past();
         let context = self.target_context(n_past, new);
-        let rows_of_memory = RowsOfMemory::new(&state.sentence_of_row, &state.memory);
-        for (idx, layer) in self.decoder.layers.iter().enumerate() {
-            x = layer.forward_cached(x, &context, &mut state.caches[idx], |attention, x| {
-                rows_of_memory.attend(attention, x, &state.memory, idx)
-            });
-        }
-        let last = self.decoder.finish(x).narrow(1, new - 1, 1).squeeze_dim(1); // [rows, d_model]
+        let x = self.decoder.forward_cached(self.embed_target(tokens, n_past, None), &context, state);
+        let last = x.narrow(1, new - 1, 1).squeeze_dim(1); // [rows, d_model]
         scores(self.logits(last))
     }
 
     fn reorder(&self, state: &mut DecoderState, parents: &[usize]) {
-        let device = self.device();
-        if !parents.iter().copied().eq(0..state.sentence_of_row.len()) {
-            let rows = row_tensor(parents, &device);
-            state.caches.iter_mut().for_each(|cache| cache.reorder(&rows));
+        state.reorder(parents, &self.device());
+    }
+}
+
+impl DecoderState {
+    /// The state before the first token, a row for each of the encoded sources, `[rows, src, d_model]`, of whose keys some
+    /// are hidden, `[rows, src]`.
+    pub(crate) fn new(decoder: &Decoder, memory: &Tensor<3>, hidden_keys: Option<Tensor<2, Bool>>) -> Self {
+        Self {
+            sentence_of_row: (0..memory.dims()[0]).collect(),
+            memory: Memory { layers: decoder.project_memory(memory), hidden_keys },
+            caches: vec![KvCache::new(); decoder.layers.len()],
         }
-        state.sentence_of_row = parents.iter().map(|&parent| state.sentence_of_row[parent]).collect();
-        state.memory.drop_unused(&mut state.sentence_of_row, &device);
+    }
+
+    /// Number of rows.
+    pub(crate) fn n_rows(&self) -> usize {
+        self.sentence_of_row.len()
+    }
+
+    /// Tokens that each row has read.
+    pub(crate) fn n_past(&self) -> usize {
+        self.caches[0].n_past()
+    }
+
+    /// Row `i` becomes a copy of the old row `parents[i]`.
+    pub(crate) fn reorder(&mut self, parents: &[usize], device: &Device) {
+        if !parents.iter().copied().eq(0..self.n_rows()) {
+            let rows = row_tensor(parents, device);
+            self.caches.iter_mut().for_each(|cache| cache.reorder(&rows));
+        }
+        self.sentence_of_row = parents.iter().map(|&parent| self.sentence_of_row[parent]).collect();
+        self.memory.drop_unused(&mut self.sentence_of_row, device);
+    }
+}
+
+impl Decoder {
+    /// New positions only, after those that `state` has read: `[rows, new, d_model]` to the same shape.
+    pub(crate) fn forward_cached(
+        &self,
+        mut x: Tensor<3>,
+        context: &AttentionContext,
+        state: &mut DecoderState,
+    ) -> Tensor<3> {
+        let rows_of_memory = RowsOfMemory::new(&state.sentence_of_row, &state.memory);
+        for (idx, layer) in self.layers.iter().enumerate() {
+            x = layer.forward_cached(x, context, &mut state.caches[idx], |attention, x| {
+                rows_of_memory.attend(attention, x, &state.memory, idx)
+            });
+        }
+        self.finish(x)
     }
 }
 
