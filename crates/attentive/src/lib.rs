@@ -44,6 +44,7 @@
 //! | layers: attention, positions, feed-forward, norms | [`attention`] |
 //! | a training loop of your own, checkpoints, divergence | [`trainer`], [`optim`] |
 //! | corpora, batches, contexts | [`data`], and the built-in one, [`corpus`] |
+//! | audio files, spectrograms | [`speech`] |
 //! | greedy search, beam search, sampling over any model | [`decode`] |
 //! | what an agent acts in: CartPole, a grid world | [`environments`] |
 //! | the encoder–decoder on a CPU, f32 or int8 | [`engine`] |
@@ -78,6 +79,7 @@ pub use attentive_optim as optim;
 pub use attentive_paper as paper;
 pub use attentive_plot as plot;
 pub use attentive_run as run;
+pub use attentive_speech as speech;
 pub use attentive_task as task;
 pub use attentive_tokenizer as tokenizer;
 pub use attentive_trainer as trainer;

@@ -10,6 +10,7 @@ mod encoder_decoder;
 mod language_model;
 mod masked_batch;
 mod next_token;
+mod speech;
 mod stream;
 mod trajectory;
 
@@ -20,6 +21,7 @@ pub use encoder_decoder::EncoderDecoder;
 pub use language_model::LanguageModel;
 pub use masked_batch::{FrameIds, LabeledBatch, MaskedBatch};
 pub use next_token::{DeviceError, NextToken, Scores, TopTokens, Want};
+pub use speech::{Spectrograms, SpeechBatch, SpeechRecognizer};
 pub use stream::{BatchStream, EmptyEpoch, Endless, Epochs, StreamError};
 pub use trajectory::{Action, ActionSpace, Actions, Episode, Steps, TrajectoryBatch, TrajectoryProcessor, Window};
 

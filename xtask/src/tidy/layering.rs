@@ -11,7 +11,7 @@ use super::Breaches;
 use crate::cargo::{cargo, root};
 
 /// Each crate and its allowed imports from the workspace. `testkit` is for tests: a dev-dependency of any crate.
-const MAY_IMPORT: [(&str, &[&str]); 24] = [
+const MAY_IMPORT: [(&str, &[&str]); 25] = [
     // 0: know nothing of the others
     ("tokenizer", &[]),
     ("metrics", &[]),
@@ -26,6 +26,7 @@ const MAY_IMPORT: [(&str, &[&str]); 24] = [
     ("data", &["core"]),
     ("decode", &["core"]),
     ("environments", &["core"]),
+    ("speech", &["core"]),
     // 2
     ("attention", &["backend"]),
     ("optim", &["backend"]),
@@ -35,9 +36,9 @@ const MAY_IMPORT: [(&str, &[&str]); 24] = [
     // 4
     ("engine", &["attention", "core", "kernels", "model", "weights"]),
     // 5
-    ("bundle", &["backend", "core", "decode", "engine", "environments", "model", "tokenizer", "weights"]),
+    ("bundle", &["backend", "core", "decode", "engine", "environments", "model", "speech", "tokenizer", "weights"]),
     // 6
-    ("interchange", &["attention", "bundle", "core", "model", "tokenizer", "weights"]),
+    ("interchange", &["attention", "bundle", "core", "model", "speech", "tokenizer", "weights"]),
     // 7
     (
         "task",
@@ -52,6 +53,7 @@ const MAY_IMPORT: [(&str, &[&str]); 24] = [
             "metrics",
             "model",
             "optim",
+            "speech",
             "tokenizer",
             "trainer",
             "weights",
@@ -101,6 +103,7 @@ const MAY_IMPORT: [(&str, &[&str]); 24] = [
             "paper",
             "plot",
             "run",
+            "speech",
             "task",
             "tokenizer",
             "trainer",
@@ -124,6 +127,7 @@ const MAY_IMPORT: [(&str, &[&str]); 24] = [
             "paper",
             "plot",
             "run",
+            "speech",
             "task",
             "tokenizer",
             "trainer",
@@ -133,7 +137,7 @@ const MAY_IMPORT: [(&str, &[&str]); 24] = [
 ];
 
 /// Crates that work without a tensor library.
-const NO_BURN: [&str; 11] = [
+const NO_BURN: [&str; 12] = [
     "attentive-core",
     "attentive-corpus",
     "attentive-data",
@@ -143,6 +147,7 @@ const NO_BURN: [&str; 11] = [
     "attentive-metrics",
     "attentive-kernels",
     "attentive-plot",
+    "attentive-speech",
     "attentive-testkit",
     "xtask",
 ];

@@ -1,0 +1,172 @@
+//! Audio files.
+
+use std::{fs::File, io, path::Path};
+
+use symphonia::core::{
+    codecs::{CodecParameters, audio::AudioDecoder},
+    errors::Error,
+    formats::{FormatReader, Track, TrackType, probe::Hint},
+    io::MediaSourceStream,
+    packet::Packet,
+};
+
+use crate::{SpeechError, resample};
+
+/// Hours of sound that a file may hold: an hour at 16,000 samples a second takes 230 MB.
+const MAX_HOURS: u64 = 8;
+
+/// Samples a second that sound may have.
+const RATES: [u32; 2] = [1000, 768_000];
+
+/// The usual ends of the names of files that are read.
+pub const EXTENSIONS: [&str; 4] = ["wav", "flac", "mp3", "ogg"];
+
+/// Sound of one channel.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recording {
+    /// Its samples, from -1 to 1 unless it is too loud.
+    pub samples: Vec<f32>,
+    /// Samples a second.
+    pub rate: u32,
+}
+
+impl Recording {
+    /// Reads a WAV, FLAC, MP3 or Ogg Vorbis file, told by its content; the mean of its channels is taken.
+    ///
+    /// # Errors
+    /// [`SpeechError`] names the file and says what is wrong: it is of another kind, damaged or cut short, holds no sample,
+    /// samples that are not numbers, or more than 8 hours of sound.
+    pub fn read(path: &Path) -> Result<Self, SpeechError> {
+        let file = File::open(path).map_err(|cause| SpeechError::Io { path: path.to_owned(), cause })?;
+        if file.metadata().is_ok_and(|data| data.is_file() && data.len() == 0) {
+            return Err(SpeechError::Empty { path: path.to_owned() });
+        }
+        Reading::open(path, file)?.read()
+    }
+
+    /// Reads a file as [`read`](Self::read) does, at `rate` samples a second, whatever the file has.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_at(path: &Path, rate: u32) -> Result<Vec<f32>, SpeechError> {
+        let Self { samples, rate: own } = Self::read(path)?;
+        Ok(resample(samples, own, rate))
+    }
+
+    /// Its length.
+    pub fn seconds(&self) -> f64 {
+        self.samples.len() as f64 / f64::from(self.rate)
+    }
+}
+
+/// A file that is being read.
+struct Reading<'a> {
+    path: &'a Path,
+    format: Box<dyn FormatReader>,
+    decoder: Box<dyn AudioDecoder>,
+    track: u32,
+    /// Samples of a channel that the file says to have.
+    promised: Option<u64>,
+    recording: Recording,
+}
+
+impl<'a> Reading<'a> {
+    /// Finds the first track of sound.
+    fn open(path: &'a Path, file: File) -> Result<Self, SpeechError> {
+        let kind = |problem: String| SpeechError::Kind { path: path.to_owned(), problem };
+        let stream = MediaSourceStream::new(Box::new(file), Default::default());
+        // The content alone tells: a name may lie.
+        let found = symphonia::default::get_probe().probe(&Hint::new(), stream, Default::default(), Default::default());
+        let format = found.map_err(|error| match error {
+            Error::IoError(cause) if cause.kind() != io::ErrorKind::UnexpectedEof => {
+                SpeechError::Io { path: path.to_owned(), cause }
+            }
+            error => kind(format!("not an audio file ({error})")),
+        })?;
+        let track = format.default_track(TrackType::Audio).ok_or_else(|| kind("it has no track of sound".into()))?;
+        let (id, promised) = (track.id, promised(track));
+        let Some(CodecParameters::Audio(params)) = &track.codec_params else {
+            return Err(kind("nothing says how its sound is coded".into()));
+        };
+        let decoder = symphonia::default::get_codecs().make_audio_decoder(params, &Default::default());
+        let decoder = decoder.map_err(|error| kind(format!("its sound is coded in an unsupported way ({error})")))?;
+        let recording = Recording { samples: Vec::new(), rate: params.sample_rate.unwrap_or(0) };
+        Ok(Self { path, format, decoder, track: id, promised, recording })
+    }
+
+    /// Reads to the end.
+    fn read(mut self) -> Result<Recording, SpeechError> {
+        let mut interleaved = Vec::new();
+        while let Some(packet) = self.next_packet()? {
+            if packet.track_id != self.track {
+                continue;
+            }
+            match self.decoder.decode(&packet) {
+                Ok(sound) => {
+                    let (n_channels, rate) = (sound.num_planes().max(1), sound.spec().rate());
+                    sound.copy_to_vec_interleaved(&mut interleaved);
+                    self.take(&interleaved, n_channels, rate)?;
+                }
+                Err(error) => return Err(self.damaged(error.to_string())),
+            }
+        }
+        let n_read = self.recording.samples.len() as u64;
+        match self.promised.filter(|&promised| n_read < promised) {
+            Some(promised) => Err(self.damaged(format!("it says to have {promised} samples, and ends after {n_read}"))),
+            None if n_read == 0 => Err(SpeechError::Empty { path: self.path.to_owned() }),
+            None => Ok(self.recording),
+        }
+    }
+
+    /// The next piece of the file; nothing at its end.
+    fn next_packet(&mut self) -> Result<Option<Packet>, SpeechError> {
+        match self.format.next_packet() {
+            Ok(packet) => Ok(packet),
+            // A file that is cut short is told by what it promised, where it has.
+            Err(Error::IoError(cause)) if cause.kind() == io::ErrorKind::UnexpectedEof && self.promised.is_some() => {
+                Ok(None)
+            }
+            Err(Error::IoError(cause)) if cause.kind() != io::ErrorKind::UnexpectedEof => {
+                Err(SpeechError::Io { path: self.path.to_owned(), cause })
+            }
+            Err(error) => Err(self.damaged(error.to_string())),
+        }
+    }
+
+    /// Appends the mean of the channels.
+    fn take(&mut self, interleaved: &[f32], n_channels: usize, rate: u32) -> Result<(), SpeechError> {
+        let Recording { samples, rate: known } = &mut self.recording;
+        let [least, most] = RATES;
+        if !(least..=most).contains(&rate) {
+            return Err(SpeechError::Rate { path: self.path.to_owned(), rate, least, most });
+        }
+        if *known != rate && !samples.is_empty() {
+            let problem = format!("its rate changes from {known} to {rate} samples a second");
+            return Err(SpeechError::Kind { path: self.path.to_owned(), problem });
+        }
+        *known = rate;
+        samples.extend(interleaved.chunks_exact(n_channels).map(|frame| frame.iter().sum::<f32>() / n_channels as f32));
+        let first_new = samples.len() - interleaved.len() / n_channels;
+        if let Some(at) = samples[first_new..].iter().position(|sample| !sample.is_finite()) {
+            samples.truncate(first_new + at);
+            return Err(self.damaged("a sample is not a finite number".into()));
+        }
+        if samples.len() as u64 > MAX_HOURS * 3600 * u64::from(rate) {
+            return Err(SpeechError::Long { path: self.path.to_owned(), hours: MAX_HOURS });
+        }
+        Ok(())
+    }
+
+    fn damaged(&self, problem: String) -> SpeechError {
+        let Recording { samples, rate } = &self.recording;
+        let seconds = samples.len() as f64 / f64::from((*rate).max(1));
+        SpeechError::Damaged { path: self.path.to_owned(), seconds, problem }
+    }
+}
+
+/// Samples of a channel that a file says to have; programs that write to a pipe say that there are as many as can be.
+fn promised(track: &Track) -> Option<u64> {
+    /// The largest size that a WAV file can state, in bytes; a sample takes 8 at most, in up to 8 channels.
+    const UNKNOWN: u64 = (u32::MAX as u64) / 64;
+    track.num_frames.filter(|&promised| promised < UNKNOWN)
+}

@@ -1,0 +1,75 @@
+//! Bad files: an error that names them, and never a panic.
+
+use std::{fs, path::Path};
+
+use attentive_speech::{FeatureConfig, LogMel, Recording, SpeechError};
+use attentive_testkit::{Golden, survives};
+
+fn read(bytes: &[u8], name: &str) -> Result<Recording, SpeechError> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    fs::write(&path, bytes).unwrap();
+    Recording::read(&path)
+}
+
+fn good(name: &str) -> Vec<u8> {
+    fs::read(Golden::of(env!("CARGO_MANIFEST_DIR")).path(name)).unwrap()
+}
+
+#[track_caller]
+fn says(bytes: &[u8], parts: &[&str]) {
+    let message = read(bytes, "bad.wav").unwrap_err().to_string();
+    for part in parts.iter().chain(&["bad.wav"]) {
+        assert!(message.contains(part), "{part:?} is missing in {message}");
+    }
+}
+
+#[test]
+fn bad_files_are_named() {
+    says(b"", &["no sound"]);
+    says(b"a text, and no sound at all: nothing that anybody could hear", &["not an audio file", "WAV, FLAC, MP3"]);
+    for name in ["s16.wav", "s16.flac", "f32.wav"] {
+        let bytes = good(name);
+        says(&bytes[..bytes.len() / 2], &["damaged after", "2205"]);
+    }
+    // A file of floats, the last of which is not a number.
+    let mut bytes = good("f32.wav");
+    let at = bytes.windows(4).position(|four| four == b"data").unwrap() + 8 + 4 * 2000;
+    bytes[at..at + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+    says(&bytes, &["damaged after 0.18 s", "not a finite number"]);
+    // No sample after the header.
+    let mut bytes = good("s16.wav");
+    let at = bytes.windows(4).position(|four| four == b"data").unwrap() + 4;
+    bytes[at..at + 4].fill(0);
+    bytes.truncate(at + 4);
+    says(&bytes, &["no sound"]);
+    let missing = Recording::read(Path::new("no/such.wav")).unwrap_err();
+    assert!(matches!(&missing, SpeechError::Io { .. }) && missing.to_string().contains("no/such.wav"), "{missing}");
+    assert!(Recording::read(&std::env::temp_dir()).is_err());
+}
+
+#[test]
+fn damaged_files_give_sound_or_an_error() {
+    for name in ["s16.wav", "f64.wav", "ima.wav", "alaw.wav", "s16.flac", "vorbis.ogg", "tone.mp3"] {
+        survives(&good(name), 300, |bytes| {
+            if let Ok(Recording { samples, rate }) = read(bytes, name) {
+                assert!(rate > 0 && !samples.is_empty() && samples.iter().all(|sample| sample.is_finite()));
+            }
+        });
+    }
+}
+
+#[test]
+fn sizes_out_of_range_are_named() {
+    let usual = FeatureConfig::default();
+    for (config, key) in [
+        (FeatureConfig { sampling_rate: 0, ..usual.clone() }, "sampling_rate"),
+        (FeatureConfig { n_fft: 1 << 40, ..usual.clone() }, "n_fft"),
+        (FeatureConfig { hop_length: 0, ..usual.clone() }, "hop_length"),
+        (FeatureConfig { n_mels: 0, ..usual.clone() }, "n_mels"),
+        (FeatureConfig { window_seconds: f64::NAN, ..usual.clone() }, "window_seconds"),
+        (FeatureConfig { window_seconds: 0.01, ..usual }, "window_seconds"),
+    ] {
+        assert!(LogMel::new(&config).unwrap_err().to_string().starts_with(key));
+    }
+}
