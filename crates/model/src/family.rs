@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     BertConfig, CanineConfig, ConfigError, DecisionTransformerConfig, EncoderDecoderSpec, EncoderSpec, GptConfig,
-    LanguageModelSpec, ModelSpec, PolicySpec, Preset, RnnConfig, Role, TransformerConfig,
+    LanguageModelSpec, ModelSpec, PolicySpec, Preset, RnnConfig, Role, SpeechSpec, TransformerConfig, WhisperConfig,
 };
 
 /// Makes [`ModelConfig`] of rows: a variant, the family's configuration, and the visitor's method for its role.
@@ -62,6 +62,8 @@ families! {
     Canine(CanineConfig): encoder,
     /// The decoder of returns, states and actions.
     DecisionTransformer(DecisionTransformerConfig): policy,
+    /// The encoder–decoder of speech.
+    Whisper(WhisperConfig): speech_recognizer,
 }
 
 /// An operation on a model's configuration, for any family: [`ModelConfig::visit`] calls one of the methods.
@@ -115,6 +117,11 @@ pub trait FamilyVisitor: Sized {
     /// A family that acts.
     fn policy<C: PolicySpec + Into<ModelConfig>>(self, spec: &C) -> Self::Output {
         self.any(spec, Role::Policy)
+    }
+
+    /// A family that writes what is said in a recording.
+    fn speech_recognizer<C: SpeechSpec + Into<ModelConfig>>(self, spec: &C) -> Self::Output {
+        self.any(spec, Role::SpeechRecognizer)
     }
 }
 

@@ -8,7 +8,7 @@ use attentive_core::ActionSpace;
 use burn::module::Module;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{CausalModel, ConfigError, EncoderModel, ModelConfig, PolicyModel, TeacherForced};
+use crate::{CausalModel, ConfigError, EncoderModel, ModelConfig, PolicyModel, SpeechModel, TeacherForced};
 
 /// Length that costs are stated for if neither positions nor the family give one.
 const TYPICAL_LEN: usize = 1024;
@@ -16,7 +16,7 @@ const TYPICAL_LEN: usize = 1024;
 /// Sizes and choices of a model: the configuration that one family of models is made from.
 ///
 /// A family implements this and the trait of its [`Role`]: [`EncoderDecoderSpec`], [`LanguageModelSpec`],
-/// [`EncoderSpec`] or [`PolicySpec`]. `docs/guide/add-a-family.md` adds one from scratch.
+/// [`EncoderSpec`], [`PolicySpec`] or [`SpeechSpec`]. `docs/guide/add-a-family.md` adds one from scratch.
 pub trait ModelSpec: Clone + PartialEq + Debug + Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The model.
     type Model: Module + 'static;
@@ -192,6 +192,15 @@ pub trait PolicySpec: ModelSpec<Model: PolicyModel> {
     fn reads_returns(&self) -> bool;
 }
 
+/// A family that writes what is said in a recording.
+pub trait SpeechSpec: ModelSpec<Model: SpeechModel> {
+    /// The largest spectrogram that the model reads: frames and bins.
+    fn frames(&self) -> [usize; 2];
+
+    /// Makes it read spectrograms of so many frames and bins.
+    fn set_frames(&mut self, frames: [usize; 2]);
+}
+
 /// The role of a family's models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
@@ -203,6 +212,8 @@ pub enum Role {
     Encoder,
     /// Acts in an environment.
     Policy,
+    /// Writes what is said in a recording.
+    SpeechRecognizer,
 }
 
 impl Role {
@@ -223,6 +234,7 @@ impl fmt::Display for Role {
             Self::LanguageModel => "a language model",
             Self::Encoder => "an encoder",
             Self::Policy => "a policy",
+            Self::SpeechRecognizer => "a recogniser of speech",
         })
     }
 }

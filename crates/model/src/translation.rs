@@ -2,7 +2,7 @@
 
 use attentive_attention::Dropout;
 use attentive_backend::{Device, Loss, Objective, ops};
-use attentive_core::{Batch, EncoderDecoder, TokenId, TokenMatrix, TranslationBatch};
+use attentive_core::{EncoderDecoder, TokenId, TokenMatrix, TranslationBatch};
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
@@ -62,14 +62,26 @@ impl<M: TeacherForced> Objective<M> for TranslationObjective {
 
     fn loss(&self, model: &M, batch: &TranslationBatch, pass: Option<&Dropout>) -> Loss {
         let hidden = model.teacher_forced(batch, pass);
-        let [rows, tgt, d_model] = hidden.dims();
-        let lengths = batch.target.lengths().iter();
-        let ignored: Vec<bool> = lengths.flat_map(|&length| (1..=tgt).map(move |idx| idx >= length)).collect();
-        let targets: Vec<TokenId> =
-            batch.target.ids().chunks_exact(tgt + 1).flat_map(|row| &row[1..]).copied().collect();
-        let (projection, bias) = model.output_projection();
-        let hidden = hidden.reshape([rows * tgt, d_model]);
-        let loss = ops::projected_cross_entropy(hidden, projection, bias, &targets, &ignored, self.label_smoothing);
-        Loss { sum: loss.divergence, nll_sum: loss.nll, n_targets: batch.n_targets() }
+        target_loss(hidden, model.output_projection(), &batch.target, 1, self.label_smoothing)
     }
+}
+
+/// Label-smoothed loss of the tokens of `target` but for the `n_prompt` that each row begins with, by the hidden states that
+/// predict all but the first column, `[rows, tgt, d_model]`.
+pub(crate) fn target_loss(
+    hidden: Tensor<3>,
+    (projection, bias): (Tensor<2>, Option<Tensor<1>>),
+    target: &TokenMatrix,
+    n_prompt: usize,
+    label_smoothing: f64,
+) -> Loss {
+    let [rows, tgt, d_model] = hidden.dims();
+    let lengths = target.lengths().iter();
+    let ignored: Vec<bool> =
+        lengths.flat_map(|&length| (1..=tgt).map(move |idx| !(n_prompt..length).contains(&idx))).collect();
+    let targets: Vec<TokenId> = target.ids().chunks_exact(tgt + 1).flat_map(|row| &row[1..]).copied().collect();
+    let n_targets = ignored.iter().filter(|&&ignored| !ignored).count();
+    let hidden = hidden.reshape([rows * tgt, d_model]);
+    let loss = ops::projected_cross_entropy(hidden, projection, bias, &targets, &ignored, label_smoothing);
+    Loss { sum: loss.divergence, nll_sum: loss.nll, n_targets }
 }

@@ -4,6 +4,7 @@ use attentive_attention::{NormPlacement, PositionsConfig, RelativeBuckets};
 use attentive_backend::BackendKind;
 use attentive_model::{
     BertConfig, CanineConfig, CellKind, DecisionTransformerConfig, GptConfig, ModelSpec, RnnConfig, TransformerConfig,
+    WhisperConfig,
 };
 
 #[test]
@@ -112,6 +113,15 @@ fn decision_transformer_parameter_paths_stay_what_they_are() {
         world_heads: true,
         ..DecisionTransformerConfig::gym(3, 2)
     };
+    let model = config.init(&BackendKind::Flex.device().unwrap(), 0).unwrap();
+    let paths: Vec<String> =
+        attentive_weights::param_shapes(&model).iter().map(|p| format!("{} {:?}", p.name, p.shape)).collect();
+    insta::assert_snapshot!(paths.join("\n"));
+}
+
+#[test]
+fn whisper_parameter_paths_stay_what_they_are() {
+    let config = WhisperConfig { n_heads: 2, max_target_len: 3, ..WhisperConfig::whisper_like(5, 6, [1, 1, 4]) };
     let model = config.init(&BackendKind::Flex.device().unwrap(), 0).unwrap();
     let paths: Vec<String> =
         attentive_weights::param_shapes(&model).iter().map(|p| format!("{} {:?}", p.name, p.shape)).collect();
