@@ -1,4 +1,4 @@
-//! Scores of generated text: [`Bleu`], [`Chrf`] and [`Ter`] equal to sacreBLEU 2.6, [`PaperBleu`] as older
+//! Scores of generated text: [`Bleu`], [`Chrf`] and [`Ter`] equal to sacreBLEU 2.6, [`ErrorRate`] of recognised speech equal to jiwer's, [`PaperBleu`] as older
 //! papers report it, [`Perplexity`], [`BitsPerByte`], and whether a difference is real ([`PairedTest`]).
 //!
 //! ```
@@ -26,6 +26,7 @@ mod bleu;
 mod chrf;
 mod edits;
 mod error;
+mod error_rate;
 mod metric;
 mod ngrams;
 mod numpy_random;
@@ -41,6 +42,7 @@ mod tokenize;
 pub use bleu::{Bleu, BleuScore, Smoothing, TokenizedInput};
 pub use chrf::{Chrf, ChrfScore};
 pub use error::MetricError;
+pub use error_rate::{ErrorRate, ErrorRateScore, JIWER_VERSION, Unit};
 pub use metric::{BitsPerByte, Likelihood, Metric, Perplexity};
 pub use ngrams::Scratch;
 pub use paper_bleu::{PaperBleu, PaperBleuScore};

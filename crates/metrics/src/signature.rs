@@ -51,12 +51,21 @@ struct Item {
 impl Signature {
     /// `options` are `(name, short name, value)`, in the order in which they are to be written.
     pub(crate) fn new<const N: usize>(n_refs: RefCount, options: [(&'static str, &'static str, String); N]) -> Self {
+        Self::of(n_refs, options, SACREBLEU_VERSION)
+    }
+
+    /// As [`new`](Self::new), of a score of another program of this version.
+    pub(crate) fn of<const N: usize>(
+        n_refs: RefCount,
+        options: [(&'static str, &'static str, String); N],
+        version: &str,
+    ) -> Self {
         let mut signature = Self { items: Vec::new() };
         signature.push("nrefs", "#", n_refs.to_string());
         for (name, short, value) in options {
             signature.push(name, short, value);
         }
-        signature.push("version", "v", SACREBLEU_VERSION.into());
+        signature.push("version", "v", version.into());
         signature
     }
 

@@ -1,8 +1,8 @@
 //! Equality with sacreBLEU 2.6 on the texts of `tests/golden/corpora.py`.
 
 use attentive_metrics::{
-    Accumulator, Bleu, BleuTokenizer, Chrf, Interval, Metric, PairedTest, PaperBleu, Resampling, Scorer, Segment,
-    Smoothing, Ter, Tokenize, confidence_interval,
+    Accumulator, Bleu, BleuTokenizer, Chrf, ErrorRate, Interval, Metric, PairedTest, PaperBleu, Resampling, Scorer,
+    Segment, Smoothing, Ter, Tokenize, confidence_interval,
 };
 use attentive_testkit::{Area, Comparison, Golden};
 use serde_json::Value;
@@ -267,4 +267,22 @@ fn check_significance<S: Scorer>(comparison: &mut Comparison, case: &Value, corp
             assert!(expected.is_null(), "{what}");
         }
     }
+}
+
+#[test]
+fn error_rates_equal_jiwer() {
+    let case = read("error_rate.json");
+    let (references, hypotheses) = (strings(&case["references"]), strings(&case["hypotheses"]));
+    let against = format!("jiwer {}", golden().version("jiwer"));
+    let mut comparison = Comparison::new(Area::Scores, "word and character error rates", against, TOLERANCE);
+    for (scorer, unit) in [(ErrorRate::words(), "words"), (ErrorRate::characters(), "characters")] {
+        let corpus = scorer.corpus(&hypotheses, &[&references[..]]).unwrap();
+        compare(&mut comparison, corpus.score / 100.0, &case["corpus"][unit], unit);
+        for (idx, (hypothesis, reference)) in hypotheses.iter().zip(&references).enumerate() {
+            let score = scorer.sentence(hypothesis, &[reference]).unwrap().score / 100.0;
+            compare(&mut comparison, score, &case["segments"][idx][unit], hypothesis);
+        }
+    }
+    comparison.report();
+    assert_eq!(ErrorRate::words().signature(1).to_string(), "nrefs:1|unit:words|like:jiwer|version:4.0.0");
 }

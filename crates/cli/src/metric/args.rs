@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use attentive_metrics::{Bleu, BleuTokenizer, Chrf, PaperBleu, Scorer, Smoothing, Ter};
+use attentive_metrics::{Bleu, BleuTokenizer, Chrf, ErrorRate, PaperBleu, Scorer, Smoothing, Ter};
 use clap::{Args, ValueEnum};
 
 use super::{AnyScorer, Segments, sentence_piece};
@@ -28,6 +28,10 @@ pub(crate) enum MetricName {
     Ter,
     /// BLEU of text that Moses's tokenizer made, as older papers report it.
     PaperBleu,
+    /// Word error rate of recognised speech, as jiwer computes it; the lower the better.
+    Wer,
+    /// Character error rate of recognised speech; the lower the better.
+    Cer,
 }
 
 /// Which scores, and their options.
@@ -113,6 +117,8 @@ impl MetricArgs {
                 MetricName::ChrfPlusPlus => Box::new(self.chrf(2)),
                 MetricName::Ter => Box::new(self.ter()),
                 MetricName::PaperBleu => Box::new(self.paper_bleu()),
+                MetricName::Wer => Box::new(ErrorRate::words()),
+                MetricName::Cer => Box::new(ErrorRate::characters()),
             }
         };
         Ok(names.into_iter().map(scorer).collect())
