@@ -16,7 +16,7 @@ use toml::Table;
 use crate::{
     BundleError, ChatTemplate, DecodingConfig, Dense, EmbeddingConfig, GenerationConfig, Processor, ReadingConfig,
     TrainingRecord, WeightFormat,
-    folder::{self, CHAT, CONFIG, Folder, Parts, TOKENIZER, WEIGHTS},
+    folder::{self, CHAT, CONFIG, Folder, PROCESSOR, Parts, TOKENIZER, WEIGHTS},
     stored::{Params, Stored},
 };
 
@@ -274,10 +274,14 @@ impl<P: Params> Bundle<P> {
         } else if folder.is_without(TOKENIZER) {
             Processor::None
         } else {
-            let tokenizer = attentive_tokenizer::load(&folder.checked(TOKENIZER)?)?;
-            fits(&*tokenizer, &model, &folder.place(TOKENIZER))?;
-            tokenizer.into()
+            attentive_tokenizer::load(&folder.checked(TOKENIZER)?)?.into()
         };
+        if let Some(tokenizer) = processor.tokenizer() {
+            fits(&**tokenizer, &model, &folder.place(TOKENIZER))?;
+        }
+        if let Some(problem) = processor.speech().and_then(|speech| speech.tokens.problem(model.vocab_size())) {
+            return Err(damaged(PROCESSOR, problem));
+        }
         let chat = folder.text_of_optional(CHAT)?.map(|text| {
             let template = ChatTemplate::new(text).map_err(|cause| damaged(CHAT, cause.to_string()))?;
             Ok::<_, BundleError>(template.with_tokens(chat.tokens))

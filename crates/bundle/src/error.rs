@@ -139,6 +139,12 @@ pub enum BundleError {
     /// The tokenizer can't be read or written.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
+    /// The model has nothing that makes spectrograms of sound.
+    #[error("{path} is a model without {file}: nothing says how sound becomes what it reads; import or train it again", path = path.display(), file = crate::folder::PROCESSOR)]
+    NoSpeech {
+        /// The bundle's folder.
+        path: PathBuf,
+    },
     /// The language of texts has to be said.
     #[error(transparent)]
     Frame(#[from] FrameError),

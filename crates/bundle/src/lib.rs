@@ -1,6 +1,7 @@
 //! Model bundles, and what one loads as: a translator, a generator of text, or an encoder.
 //!
-//! A bundle is a folder: `config.toml` (sizes and choices), `tokenizer.json`, `chat_template.jinja` (of a model for
+//! A bundle is a folder: `config.toml` (sizes and choices), `tokenizer.json`, `processor.json` (of a model that
+//! reads something else than text), `chat_template.jinja` (of a model for
 //! conversations), `model.safetensors`, `training.json` (where it came from: data hashes, seed, steps, scores; and the
 //! SHA-256 of the other files). It loads on any backend.
 //!
@@ -36,6 +37,7 @@ mod processor;
 mod reading;
 mod record;
 mod span_filler;
+mod speech;
 mod stored;
 mod tagging;
 mod text_encoder;
@@ -63,6 +65,10 @@ pub use processor::Processor;
 pub use reading::{ReadingConfig, ScoreActivation};
 pub use record::{DataRecord, ScoreRecord, TrainingRecord};
 pub use span_filler::SpanFiller;
+pub use speech::{
+    Segments, SpeechProcessor, SpeechSegment, SpeechTask, SpeechTokens, TranscribeError, Transcriber, TranscriptFormat,
+    TranscriptWriter, Transcription, TranscriptionConfig,
+};
 pub use stored::{Params, Stored};
 pub use tagging::{Aggregation, Tag, TaggingConfig, characters};
 pub use text_encoder::{Candidate, TextEncoder, frame_ids};

@@ -1,15 +1,16 @@
 //! What turns a user's input into what a model reads, and back.
 
-use std::{borrow::Cow, fmt, ops::Range, path::Path, sync::Arc};
+use std::{borrow::Cow, fmt, fs, ops::Range, path::Path, sync::Arc};
 
 use attentive_core::TrajectoryProcessor;
 use attentive_tokenizer::{AddedToken, FrameError, Framing, Model, Specials, Token, TokenId, Tokenizer, UnknownId};
+use serde::{Deserialize, Serialize};
 
 use attentive_weights::{read_settings, write_atomically};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BundleError,
+    BundleError, SpeechProcessor,
     folder::{Folder, PROCESSOR, TOKENIZER},
 };
 
@@ -21,6 +22,8 @@ pub enum Processor {
     Text(Arc<dyn Tokenizer>),
     /// Episodes to states, actions and returns.
     Trajectory(Box<TrajectoryProcessor>),
+    /// Sound to spectrograms, and ids to text.
+    Speech(Box<SpeechProcessor>, Arc<dyn Tokenizer>),
     /// Nothing: the model is given numbers.
     None,
 }
@@ -30,18 +33,36 @@ pub enum Processor {
 #[serde(tag = "reads", rename_all = "kebab-case")]
 enum ProcessorFile {
     Trajectories(Box<TrajectoryProcessor>),
+    Speech(Box<SpeechProcessor>),
 }
 
 impl ProcessorFile {
+    /// The content of the file `path`.
+    ///
     /// # Errors
-    /// What is wrong with the text.
-    fn read(text: &str) -> Result<Processor, String> {
-        match serde_json::from_str(text).map_err(|cause| cause.to_string())? {
-            Self::Trajectories(processor) => match processor.problem() {
-                Some(problem) => Err(problem),
-                None => Ok(Processor::Trajectory(processor)),
-            },
-        }
+    /// [`BundleError::Damaged`] with what is wrong with it.
+    fn read(text: &str, path: &Path) -> Result<Self, BundleError> {
+        let damaged = |problem| BundleError::Damaged { path: path.to_owned(), problem };
+        let file = serde_json::from_str(text).map_err(|cause| damaged(cause.to_string()))?;
+        let problem = match &file {
+            Self::Trajectories(processor) => processor.problem(),
+            Self::Speech(processor) => processor.features.validate().err().map(|error| format!("features.{error}")),
+        };
+        problem.map_or(Ok(file), |problem| Err(damaged(problem)))
+    }
+
+    /// The processor, with the tokenizer beside the file, if it needs one.
+    ///
+    /// # Errors
+    /// Those of reading the tokenizer.
+    fn with_tokenizer(
+        self,
+        tokenizer: impl FnOnce() -> Result<Box<dyn Tokenizer>, BundleError>,
+    ) -> Result<Processor, BundleError> {
+        Ok(match self {
+            Self::Trajectories(processor) => Processor::Trajectory(processor),
+            Self::Speech(processor) => Processor::Speech(processor, tokenizer()?.into()),
+        })
     }
 
     fn write(&self, folder: &Path) -> Result<Vec<&'static str>, BundleError> {
@@ -56,7 +77,7 @@ impl Processor {
     /// The tokenizer, if the model reads or writes text.
     pub fn tokenizer(&self) -> Option<&Arc<dyn Tokenizer>> {
         match self {
-            Self::Text(tokenizer) => Some(tokenizer),
+            Self::Text(tokenizer) | Self::Speech(_, tokenizer) => Some(tokenizer),
             Self::Trajectory(_) | Self::None => None,
         }
     }
@@ -65,28 +86,37 @@ impl Processor {
     pub fn trajectory(&self) -> Option<&TrajectoryProcessor> {
         match self {
             Self::Trajectory(processor) => Some(processor),
-            Self::Text(_) | Self::None => None,
+            _ => None,
+        }
+    }
+
+    /// What makes spectrograms of sound, if the model listens.
+    pub fn speech(&self) -> Option<&SpeechProcessor> {
+        match self {
+            Self::Speech(processor, _) => Some(processor),
+            _ => None,
         }
     }
 
     /// The processor that a folder's `processor.json` describes, if it has one.
     ///
     /// # Errors
-    /// [`BundleError::Io`], or [`BundleError::Damaged`] with what is wrong with it.
+    /// [`BundleError::Io`], [`BundleError::Damaged`] with what is wrong with it, or those of its tokenizer.
     pub fn of_file(folder: &Path) -> Result<Option<Self>, BundleError> {
         let path = folder.join(PROCESSOR);
         if !path.exists() {
             return Ok(None);
         }
         let text = read_settings(&path).map_err(|cause| BundleError::Io { path: path.clone(), cause })?;
-        ProcessorFile::read(&text).map(Some).map_err(|problem| BundleError::Damaged { path, problem })
+        let tokenizer = || Ok(attentive_tokenizer::load(&folder.join(TOKENIZER))?);
+        ProcessorFile::read(&text, &path)?.with_tokenizer(tokenizer).map(Some)
     }
 
-    /// The processor of a model's folder, other than a tokenizer, if it has one.
+    /// The processor of a model's folder, other than a tokenizer alone, if it has one.
     pub(crate) fn read(folder: &Folder<'_>) -> Result<Option<Self>, BundleError> {
-        let text = folder.text_of_optional(PROCESSOR)?;
-        let damaged = |problem| BundleError::Damaged { path: folder.place(PROCESSOR), problem };
-        text.map(|text| ProcessorFile::read(&text).map_err(damaged)).transpose()
+        let Some(text) = folder.text_of_optional(PROCESSOR)? else { return Ok(None) };
+        let tokenizer = || Ok(attentive_tokenizer::load(&folder.checked(TOKENIZER)?)?);
+        ProcessorFile::read(&text, &folder.place(PROCESSOR))?.with_tokenizer(tokenizer).map(Some)
     }
 
     /// Writes its files into a folder that is there; returns their names.
@@ -100,6 +130,12 @@ impl Processor {
                 Ok(vec![TOKENIZER])
             }
             Self::Trajectory(processor) => ProcessorFile::Trajectories(processor.clone()).write(folder),
+            Self::Speech(processor, tokenizer) => {
+                attentive_tokenizer::save(&**tokenizer, &folder.join(TOKENIZER))?;
+                let mut names = ProcessorFile::Speech(processor.clone()).write(folder)?;
+                names.push(TOKENIZER);
+                Ok(names)
+            }
             Self::None => Ok(Vec::new()),
         }
     }
@@ -233,6 +269,9 @@ impl fmt::Debug for Processor {
         match self {
             Self::Text(tokenizer) => write!(f, "Text({} entries)", tokenizer.vocab_size()),
             Self::Trajectory(processor) => processor.fmt(f),
+            Self::Speech(processor, tokenizer) => {
+                write!(f, "Speech({:?}, {} entries)", processor.features, tokenizer.vocab_size())
+            }
             Self::None => f.write_str("None"),
         }
     }

@@ -32,6 +32,7 @@ impl<P: Params> Bundle<P> {
                     Role::EncoderDecoder => &[("translate", true), ("summarize", true), ("fill", fills)],
                     Role::LanguageModel => &[("chat", chats), ("generate", true), ("score", true)],
                     Role::Policy => &[("play", true)],
+                    Role::SpeechRecognizer => &[("transcribe", true)],
                     _ => &[],
                 };
                 uses.iter().filter_map(|&(name, there)| there.then_some(name)).collect()

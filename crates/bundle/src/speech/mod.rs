@@ -1,0 +1,16 @@
+//! Recognisers of speech in use.
+
+mod config;
+mod processor;
+mod rules;
+mod segments;
+mod transcriber;
+mod transcript;
+mod windows;
+
+pub use config::{SpeechTask, TranscriptionConfig};
+pub use processor::{SpeechProcessor, SpeechTokens};
+pub use segments::SpeechSegment;
+pub use transcriber::{TranscribeError, Transcriber, Transcription};
+pub use transcript::{TranscriptFormat, TranscriptWriter};
+pub use windows::Segments;
