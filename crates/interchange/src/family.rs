@@ -14,7 +14,7 @@ use crate::{
     reader::Reader,
     seq2seq,
     source::Source,
-    t5,
+    t5, whisper,
 };
 
 /// Reads a family's model from a folder whose `config.json` is of it.
@@ -131,6 +131,8 @@ families! {
     T5 = t5::FAMILY, EncoderDecoder: "T5, T5 1.1, ByT5";
     /// `DecisionTransformerModel` of transformers.
     DecisionTransformer = decision_transformer::FAMILY, Policy: "Decision Transformer";
+    /// `WhisperForConditionalGeneration` of transformers.
+    Whisper = whisper::FAMILY, SpeechRecognizer: "Whisper tiny to large-v3-turbo";
     /// CTranslate2: encoder–decoders.
     CTranslate2 = ctranslate2::FAMILY, EncoderDecoder: "any encoder–decoder";
 }

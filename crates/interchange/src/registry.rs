@@ -12,6 +12,7 @@ fn uses(role: Role) -> &'static str {
         Role::EncoderDecoder => "`translate`, `summarize`, and `fill` with BART, mBART and T5",
         Role::LanguageModel => "`generate`, `score`, `chat` with a template",
         Role::Policy => "`play`",
+        Role::SpeechRecognizer => "`transcribe`",
         _ => "`embed`, `similar`; with their heads `fill`, `classify`, `tag`, `answer`, `rerank`",
     }
 }
@@ -34,6 +35,7 @@ pub fn architectures() -> String {
         (Role::LanguageModel, "Decoders"),
         (Role::Encoder, "Encoders"),
         (Role::Policy, "Policies"),
+        (Role::SpeechRecognizer, "Recognisers of speech"),
     ];
     let mut page = String::new();
     for (role, title) in roles {

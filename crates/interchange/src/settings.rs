@@ -12,7 +12,7 @@ use serde::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::{InterchangeError, files, reader::CONFIG, tokenizers};
+use crate::{InterchangeError, files, reader::CONFIG, tokenizers, whisper};
 
 pub(crate) const GENERATION: &str = "generation_config.json";
 
@@ -409,6 +409,7 @@ impl Writing {
         match role {
             Role::EncoderDecoder => self.follow_search(tokenizer, rows),
             Role::LanguageModel => self.follow_sampling(tokenizer, rows),
+            Role::SpeechRecognizer => self.settings.retain(|key, _| !whisper::FOLLOWED.contains(&key.as_str())),
             _ => {}
         }
         let left = |is_own: bool| {

@@ -268,6 +268,29 @@ pub(crate) fn export_decoder(
     Ok(None)
 }
 
+/// Writes a tokenizer as `WhisperTokenizer` reads it, where that is possible, else in our own file.
+///
+/// The note, if there is one, names what was left out.
+///
+/// # Errors
+/// As [`export_gpt2`].
+pub(crate) fn export_speech(folder: &Path, tokenizer: &dyn Tokenizer) -> Result<Option<String>, InterchangeError> {
+    let Some(json) = tokenizer.to_model().and_then(|model| model.to_hugging_face_json(&Frame::default())) else {
+        return export_gpt2(folder, tokenizer, false);
+    };
+    files::write(&folder.join(TOKENIZER), json.as_bytes())?;
+    let end = tokenizer.specials().end().and_then(|id| tokenizer.token(id));
+    let config = json!({
+        "tokenizer_class": "WhisperTokenizer",
+        "bos_token": end,
+        "eos_token": end,
+        "unk_token": end,
+        "pad_token": end,
+    });
+    files::write_json(&folder.join(SETTINGS), &config)?;
+    Ok(None)
+}
+
 /// The class of transformers that is what its `tokenizer.json` says.
 const FAST: &str = "PreTrainedTokenizerFast";
 /// Classes of transformers that take a vocabulary of their kind from a `tokenizer.json`.

@@ -13,6 +13,7 @@ use attentive_weights::ModelBin;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::whisper;
 use super::names::{CTranslate2, PROJECTION, PROJECTION_BIAS, SOURCE, TARGET, embedding_norm, positions};
 use crate::{
     ImportConfig, Imported, InterchangeError, files,
@@ -71,6 +72,9 @@ impl Default for Config {
 pub(crate) fn import(folder: &Path, options: &ImportConfig) -> Result<Imported, InterchangeError> {
     let path = folder.join(MODEL);
     let file = ModelBin::open(&path)?;
+    if file.spec() == whisper::SPEC.0 && file.revision() == whisper::SPEC.1 {
+        return whisper::import(folder, file, options);
+    }
     check_spec(&file, &path)?;
     let theirs: Config = files::read_json(&folder.join(CONFIG))?;
     let start = theirs.check(&folder.join(CONFIG))?;
@@ -174,14 +178,14 @@ impl Config {
 }
 
 /// The settings of `model.bin`, each of which is followed, known to have no effect, or refused.
-struct Settings<'a> {
+pub(super) struct Settings<'a> {
     file: &'a ModelBin,
     left: BTreeMap<&'a str, f32>,
     problems: Vec<String>,
 }
 
 impl<'a> Settings<'a> {
-    fn new(file: &'a ModelBin) -> Self {
+    pub(super) fn new(file: &'a ModelBin) -> Self {
         Self { file, left: file.settings().collect(), problems: Vec::new() }
     }
 
@@ -189,8 +193,15 @@ impl<'a> Settings<'a> {
         self.left.remove(name)
     }
 
-    fn flag(&mut self, name: &str) -> bool {
+    pub(super) fn flag(&mut self, name: &str) -> bool {
         self.take(name).is_some_and(|value| value != 0.0)
+    }
+
+    /// Takes a setting that is missing from another.
+    pub(super) fn assume(&mut self, name: &'a str, like: &str) {
+        if let Some(value) = self.left.get(like).copied() {
+            self.left.entry(name).or_insert(value);
+        }
     }
 
     /// A setting of the encoder and the decoder, which must be the same.
@@ -210,7 +221,7 @@ impl<'a> Settings<'a> {
     }
 
     /// An axis of a tensor, 0 if it is missing, which is said when tensors are taken.
-    fn size(&self, name: &str, axis: usize) -> usize {
+    pub(super) fn size(&self, name: &str, axis: usize) -> usize {
         self.file.shape(name).and_then(|shape| shape.get(axis).copied()).unwrap_or_default()
     }
 
@@ -222,7 +233,7 @@ impl<'a> Settings<'a> {
 
     /// # Errors
     /// [`InterchangeError::Unsupported`] lists what is not followed.
-    fn finish(mut self, path: &Path) -> Result<(), InterchangeError> {
+    pub(super) fn finish(mut self, path: &Path) -> Result<(), InterchangeError> {
         /// Of alignments, which are not made here, and of several embeddings of a source.
         const IDLE: [&str; 3] = ["decoder/alignment_layer", "decoder/alignment_heads", "encoder/embeddings_merge"];
         /// Without effect at zero.
@@ -239,7 +250,7 @@ impl<'a> Settings<'a> {
 }
 
 /// Our configuration by the settings and the shapes of the tensors; tables and positions are settled after it.
-fn config(settings: &mut Settings<'_>) -> TransformerConfig {
+pub(super) fn config(settings: &mut Settings<'_>) -> TransformerConfig {
     const ACTIVATIONS: [Activation; 4] = [Activation::Relu, Activation::GeluTanh, Activation::Silu, Activation::Gelu];
     let activation = settings.of_both("activation");
     let ours = ACTIVATIONS.into_iter().find(|&known| f32::from(super::activation(known)) == activation);

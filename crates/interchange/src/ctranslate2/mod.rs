@@ -7,6 +7,7 @@ mod import;
 mod model_bin;
 mod names;
 mod variables;
+mod whisper;
 
 use std::{fmt, path::Path, str::FromStr};
 

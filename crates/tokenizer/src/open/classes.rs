@@ -33,7 +33,10 @@ pub(super) fn open(settings: &mut Settings, options: &OpenOptions) -> Result<Opt
     let folder = settings.folder.clone();
     let opened = match &*class {
         class if BERT_LIKE.contains(&class) => bert(settings, options)?,
-        class if ROBERTA_LIKE.contains(&class) || ["GPT2Tokenizer", "CodeGenTokenizer"].contains(&class) => {
+        class
+            if ROBERTA_LIKE.contains(&class)
+                || ["GPT2Tokenizer", "CodeGenTokenizer", "WhisperTokenizer"].contains(&class) =>
+        {
             let [vocab, merges] = need(settings, ["vocab.json", "merges.txt"])
                 .or_else(|missing| need(settings, ["encoder.json", "vocab.bpe"]).map_err(|_| missing))?;
             byte_level(settings, &vocab, &merges)?
