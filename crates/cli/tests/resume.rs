@@ -134,6 +134,38 @@ bleu_sentences = 2
 model = "best"
 "#;
 
+/// Morse code that is drawn anew in every epoch, parts of which are hidden.
+const SPEECH: &str = r#"
+task = "speech-recognition"
+[data.morse]
+sizes = [24, 4, 2]
+sound = { seconds = 1.0 }
+[features]
+sampling_rate = 4000
+n_fft = 128
+hop_length = 64
+n_mels = 8
+window_seconds = 1.0
+[augment]
+n_time_masks = 1
+max_time = 5
+n_mel_masks = 1
+max_mels = 3
+[tokenizer]
+kind = "characters"
+[model]
+d_model = 16
+d_ff = 32
+n_heads = 2
+n_encoder_layers = 1
+n_decoder_layers = 1
+dropout = 0.1
+[batch]
+rows = 4
+[evaluation]
+transcribed = 2
+"#;
+
 fn write_data(folder: &Path) {
     let sentence = |i: usize| ["the cat is red", "a dog ran", "the red dog saw a cat", "it was late"][i * 7 % 11 % 4];
     let text: String = (0..240).map(|i| format!("{}\n{}", sentence(i), if i % 4 == 3 { "\n" } else { "" })).collect();
@@ -206,6 +238,11 @@ fn an_encoder_of_sentence_pairs() {
 #[test]
 fn a_classifier() {
     killed_runs_end_as_whole_ones(CLASSIFICATION);
+}
+
+#[test]
+fn a_recogniser_of_speech() {
+    killed_runs_end_as_whole_ones(SPEECH);
 }
 
 #[test]

@@ -3,12 +3,13 @@
 use std::{error::Error as StdError, iter};
 
 use attentive_backend::BackendError;
-use attentive_bundle::{BundleError, EncodeError, PlayError, TranslateError};
+use attentive_bundle::{BundleError, EncodeError, PlayError, TranscribeError, TranslateError};
 use attentive_data::DataError;
 use attentive_decode::DecodeError;
 use attentive_metrics::MetricError;
 use attentive_model::ConfigError;
 use attentive_optim::OptimizerError;
+use attentive_speech::SpeechError;
 use attentive_tokenizer::{TokenizerError, UnknownId};
 use attentive_trainer::TrainError;
 use attentive_weights::WeightsError;
@@ -70,6 +71,12 @@ pub enum Error {
     /// Of an agent in its environment.
     #[error(transparent)]
     Play(#[from] PlayError),
+    /// Of sound.
+    #[error(transparent)]
+    Speech(#[from] SpeechError),
+    /// Of a transcription.
+    #[error(transparent)]
+    Transcribe(#[from] TranscribeError),
     /// Of a metric's settings.
     #[error(transparent)]
     Metric(#[from] MetricError),

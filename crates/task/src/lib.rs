@@ -1,7 +1,7 @@
 //! Training tasks: what is learnt, from what, by which models.
 //!
 //! A [`Task`] is data, a model, an objective and scores: all that differs between translation, language modelling, masked
-//! tokens, classes, hidden spans and actions. Its settings are in [`config`], [`prepare`] reads its data and hands it to a
+//! tokens, classes, hidden spans, actions and speech. Its settings are in [`config`], [`prepare`] reads its data and hands it to a
 //! [`TaskVisitor`], and what it has to say goes to a [`Log`]. Nothing here prints, and nothing knows of folders of runs:
 //! that is `attentive-run`'s.
 //!
@@ -45,6 +45,7 @@ mod masked_lm;
 mod prepared;
 mod score;
 mod span_corruption;
+mod speech;
 mod start;
 mod statistics;
 mod task;
@@ -66,6 +67,7 @@ pub use masked_lm::MaskedLm;
 pub use prepared::{TaskVisitor, prepare};
 pub use score::{bleu_of, encode, likelihood, likelihood_of, pronoun_accuracy, special_ids, translate_all};
 pub use span_corruption::Infilling;
+pub use speech::{RecordingPart, Recordings, SpeechRecognition};
 pub use start::Start;
 pub use statistics::{TokenCounter, TokenStatistics};
 pub use task::{Resizable, Task};

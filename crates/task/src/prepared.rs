@@ -4,10 +4,12 @@ use std::path::Path;
 
 use attentive_model::{
     EncoderDecoderSpec, EncoderSpec, FamilyVisitor, LanguageModelSpec, ModelConfig, ModelSpec, PolicySpec, Role,
+    SpeechSpec,
 };
 
 use crate::{
-    CausalLm, Classification, Infilling, Log, MaskedLm, Resizable, Result, Start, Trajectories, Translation,
+    CausalLm, Classification, Infilling, Log, MaskedLm, Resizable, Result, SpeechRecognition, Start, Trajectories,
+    Translation,
     config::{RunRecipe, TaskRecipe},
 };
 
@@ -108,6 +110,17 @@ impl<V: TaskVisitor> FamilyVisitor for Preparing<'_, V> {
                 visitor.visit(task, run, settings)
             }
             other => mismatch::<C, _>(other, Role::Policy),
+        }
+    }
+
+    fn speech_recognizer<C: SpeechSpec + Into<ModelConfig>>(self, spec: &C) -> Self::Output {
+        let Self { run, settings, start, log, visitor } = self;
+        match settings {
+            TaskRecipe::Speech(of_task) => {
+                let task = SpeechRecognition::prepare(run, of_task, spec.clone(), start, log)?;
+                visitor.visit(task, run, settings)
+            }
+            other => mismatch::<C, _>(other, Role::SpeechRecognizer),
         }
     }
 }

@@ -6,6 +6,8 @@ use attentive_speech::FeatureConfig;
 use attentive_tokenizer::{TokenId, Tokenizer};
 use serde::{Deserialize, Serialize};
 
+use super::{SpeechTask, TranscribeError};
+
 /// What makes spectrograms of sound, and the tokens that steer what is written.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -71,6 +73,36 @@ impl SpeechTokens {
     /// Whether the model writes times.
     pub fn has_times(&self) -> bool {
         self.first_time.is_some()
+    }
+
+    /// The tokens that a transcription begins with: in `language`, or the usual one, if there is one.
+    ///
+    /// # Errors
+    /// [`TranscribeError::Language`], [`TranscribeError::Task`]: the model is not told such.
+    pub fn prompt(
+        &self,
+        language: Option<&str>,
+        task: SpeechTask,
+        times: bool,
+    ) -> Result<Vec<TokenId>, TranscribeError> {
+        let language = language.or(self.usual_language.as_deref()).map(|name| self.language(name)).transpose()?;
+        let of_task = match task {
+            SpeechTask::Transcribe => self.transcribe,
+            SpeechTask::Translate => Some(self.translate.ok_or(TranscribeError::Task { task })?),
+        };
+        let no_times = self.no_times.filter(|_| !times);
+        Ok([Some(self.start), language, of_task, no_times].into_iter().flatten().collect())
+    }
+
+    /// The token of a language, by its code.
+    fn language(&self, name: &str) -> Result<TokenId, TranscribeError> {
+        self.languages.get(&name.to_lowercase()).copied().ok_or_else(|| {
+            let known = match self.languages.is_empty() {
+                true => "it is told none: leave it out".to_owned(),
+                false => format!("it knows {}", self.languages.keys().cloned().collect::<Vec<_>>().join(", ")),
+            };
+            TranscribeError::Language { name: name.to_owned(), known }
+        })
     }
 
     /// Every id that has a role.

@@ -155,7 +155,7 @@ impl<M: SpeechRecognizer<State: Clone>> Transcriber<M> {
     /// [`TranscribeError`].
     pub fn write_all(&self, sound: &Spectrograms) -> Result<Vec<String>, TranscribeError> {
         let n = sound.n_rows();
-        let prompt = self.prompt(None, SpeechTask::Transcribe, false)?;
+        let prompt = self.tokens().prompt(None, SpeechTask::Transcribe, false)?;
         let room = self.room(prompt.len(), None)?;
         let state = RuledState::new(self.model.listen(sound), n);
         let (model, rules) = (self.ruled(false), Rules::default());
@@ -168,35 +168,6 @@ impl<M: SpeechRecognizer<State: Clone>> Transcriber<M> {
         };
         let found = greedy(&model, state, &request)?;
         found.iter().map(|hypothesis| self.text_of(&hypothesis.tokens)).collect()
-    }
-
-    /// The tokens that a transcription begins with.
-    pub(super) fn prompt(
-        &self,
-        language: Option<&str>,
-        task: SpeechTask,
-        times: bool,
-    ) -> Result<Vec<TokenId>, TranscribeError> {
-        let tokens = &self.processor.tokens;
-        let language =
-            language.or(tokens.usual_language.as_deref()).map(|name| self.language_token(name)).transpose()?;
-        let of_task = match task {
-            SpeechTask::Transcribe => tokens.transcribe,
-            SpeechTask::Translate => Some(tokens.translate.ok_or(TranscribeError::Task { task })?),
-        };
-        let no_times = tokens.no_times.filter(|_| !times);
-        Ok([Some(tokens.start), language, of_task, no_times].into_iter().flatten().collect())
-    }
-
-    fn language_token(&self, name: &str) -> Result<TokenId, TranscribeError> {
-        let languages = &self.processor.tokens.languages;
-        languages.get(&name.to_lowercase()).copied().ok_or_else(|| {
-            let known = match languages.is_empty() {
-                true => "it is told none: leave it out".to_owned(),
-                false => format!("it knows {}", languages.keys().cloned().collect::<Vec<_>>().join(", ")),
-            };
-            TranscribeError::Language { name: name.to_owned(), known }
-        })
     }
 
     /// The language that is most probably spoken, if the model is told languages.

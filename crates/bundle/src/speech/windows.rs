@@ -58,7 +58,7 @@ impl<'a, M: SpeechRecognizer<State: Clone>> Segments<'a, M> {
         let tokens = transcriber.tokens();
         let times = config.times && tokens.has_times();
         // What does not fit is said before anything is heard.
-        transcriber.prompt(config.language.as_deref(), config.task, times)?;
+        tokens.prompt(config.language.as_deref(), config.task, times)?;
         let previous = match &config.prompt {
             Some(_) if tokens.previous.is_none() => return Err(TranscribeError::Prompt),
             Some(prompt) => transcriber.encode(&format!(" {}", prompt.trim())),
@@ -133,7 +133,7 @@ impl<'a, M: SpeechRecognizer<State: Clone>> Segments<'a, M> {
     /// What is read before the next window, and its own prompt: all up to what begins every transcription, and the rest.
     fn prompt(&self) -> Result<[Vec<TokenId>; 2], TranscribeError> {
         let transcriber = self.transcriber;
-        let prompt = transcriber.prompt(self.language.as_deref(), self.config.task, self.times)?;
+        let prompt = transcriber.tokens().prompt(self.language.as_deref(), self.config.task, self.times)?;
         let (start, rest) = prompt.split_at(1);
         let before = match transcriber.tokens().previous {
             Some(previous) if !self.previous.is_empty() => {

@@ -13,8 +13,8 @@ use attentive_weights::ModelBin;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::whisper;
 use super::names::{CTranslate2, PROJECTION, PROJECTION_BIAS, SOURCE, TARGET, embedding_norm, positions};
+use super::whisper;
 use crate::{
     ImportConfig, Imported, InterchangeError, files,
     layout::Order,

@@ -4,13 +4,14 @@ mod encoder;
 mod generator;
 mod law;
 mod policy;
+mod recogniser;
 mod subject;
 mod translator;
 
 use attentive_backend::Device;
 use attentive_model::{
     EncoderDecoderSpec, EncoderSpec, FamilyVisitor, LanguageModelSpec, ModelConfig, ModelSpec, PolicySpec, Role,
-    canine::N_CODE_POINTS,
+    SpeechSpec, canine::N_CODE_POINTS,
 };
 use attentive_task::Result;
 use attentive_weights::Tensors;
@@ -118,5 +119,9 @@ impl FamilyVisitor for Trying<'_> {
 
     fn policy<C: PolicySpec>(self, spec: &C) -> Self::Output {
         self.subject(spec)?.policy_laws(spec.n_features(), spec.reads_returns())
+    }
+
+    fn speech_recognizer<C: SpeechSpec>(self, spec: &C) -> Self::Output {
+        self.subject(spec)?.recogniser_laws(spec.frames())
     }
 }

@@ -197,6 +197,7 @@ impl Recipe {
             "classification" => TaskRecipe::Classification(read(table)?),
             "span-corruption" => TaskRecipe::SpanCorruption(read(table)?),
             "trajectories" => TaskRecipe::Trajectories(read(table)?),
+            "speech-recognition" => TaskRecipe::Speech(read(table)?),
             _ => TaskRecipe::Translation(read(table)?),
         };
         run.validate()?;

@@ -84,6 +84,11 @@ impl LabeledFiles {
         self.tsv.paths()
     }
 
+    /// The columns of text and label, counted from 1, if lines may have others.
+    pub(super) fn columns(&self) -> Option<[usize; 2]> {
+        self.columns
+    }
+
     /// Where their lines have text and label.
     pub fn layout(&self) -> TsvLayout {
         TsvLayout { columns: self.columns, header: self.header }

@@ -7,6 +7,7 @@ mod masked_lm;
 mod presets;
 mod problem;
 mod span_corruption;
+mod speech;
 mod tokenizer;
 mod trajectories;
 mod translation;
@@ -31,6 +32,7 @@ pub use masked_lm::{MaskedLmRecipe, RowRecipe};
 pub use presets::{find_preset, preset, presets_of_task};
 pub use problem::{Problem, advice, nearest};
 pub use span_corruption::SpanCorruptionRecipe;
+pub use speech::{MorseRecipe, SpeechRecipe, SpokenBatchRecipe, SpokenEvaluationRecipe, SpokenRecipe};
 pub use tokenizer::{TokenizerKind, TokenizerRecipe};
 pub use trajectories::{EpisodesRecipe, TrajectoriesRecipe, TrajectoryBatchRecipe};
 pub use translation::TranslationRecipe;
@@ -82,8 +84,15 @@ impl RunRecipe {
 pub const RUN_KEYS: [&str; 4] = ["name", "optimizer", "schedule", "training"];
 
 /// The names of tasks, that of a recipe without one first.
-pub const TASKS: [&str; 6] =
-    ["translation", "causal-lm", "masked-lm", "classification", "span-corruption", "trajectories"];
+pub const TASKS: [&str; 7] = [
+    "translation",
+    "causal-lm",
+    "masked-lm",
+    "classification",
+    "span-corruption",
+    "trajectories",
+    "speech-recognition",
+];
 
 /// What is learnt, from what, by which model: `task` names it.
 #[derive(Debug, Clone)]
@@ -100,6 +109,8 @@ pub enum TaskRecipe {
     SpanCorruption(Box<SpanCorruptionRecipe>),
     /// The actions of an agent.
     Trajectories(Box<TrajectoriesRecipe>),
+    /// What is said in a recording.
+    Speech(Box<SpeechRecipe>),
 }
 
 /// The same expression of the recipe of any task.
@@ -113,6 +124,7 @@ macro_rules! of_any_task {
             $crate::config::TaskRecipe::Classification($recipe) => $expression,
             $crate::config::TaskRecipe::SpanCorruption($recipe) => $expression,
             $crate::config::TaskRecipe::Trajectories($recipe) => $expression,
+            $crate::config::TaskRecipe::Speech($recipe) => $expression,
         }
     };
 }
@@ -161,6 +173,7 @@ impl TaskRecipe {
             Self::Classification(_) => TASKS[3],
             Self::SpanCorruption(_) => TASKS[4],
             Self::Trajectories(_) => TASKS[5],
+            Self::Speech(_) => TASKS[6],
         }
     }
 
@@ -188,6 +201,7 @@ impl TaskRecipe {
             Self::Classification(recipe) => &mut recipe.batch.rows,
             Self::SpanCorruption(recipe) => &mut recipe.batch.rows,
             Self::Trajectories(recipe) => &mut recipe.batch.rows,
+            Self::Speech(recipe) => &mut recipe.batch.rows,
         }
     }
 }

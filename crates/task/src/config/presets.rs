@@ -10,6 +10,7 @@ fn trained_by(task: &str) -> (Role, &'static str) {
     match task {
         "causal-lm" => (Role::LanguageModel, "gpt-2"),
         "masked-lm" | "classification" => (Role::Encoder, "bert-base"),
+        "speech-recognition" => (Role::SpeechRecognizer, "whisper-tiny"),
         "span-corruption" => (Role::EncoderDecoder, "byt5-small"),
         "trajectories" => (Role::Policy, "decision-transformer"),
         _ => (Role::EncoderDecoder, "base"),

@@ -4,15 +4,19 @@ use attentive_data::{
     CorpusReport, CorpusRules, DataError, DocumentUnit, OnProblem, Piece, RowKind, SpanCorruption,
     SpanCorruptionConfig, Treatment,
 };
+use attentive_speech::LogMel;
 use attentive_task::{
-    Corpus, LabeledPart, LabeledTexts, Result, TextSource, Texts,
-    config::{ClassificationRecipe, MaskedLmRecipe, SpanCorruptionRecipe, TaskRecipe, TextRecipe, TranslationRecipe},
+    Corpus, LabeledPart, LabeledTexts, RecordingPart, Recordings, Result, TextSource, Texts,
+    config::{
+        ClassificationRecipe, MaskedLmRecipe, SpanCorruptionRecipe, SpeechRecipe, TaskRecipe, TextRecipe,
+        TranslationRecipe,
+    },
 };
 use attentive_tokenizer::Tokenizer;
 
 use super::{
     example::{Answer, Reader, Text},
-    part::{DOCUMENTS, LINES, Limit, Nouns, PAIRS, Part, SENTENCES, TEXTS},
+    part::{DOCUMENTS, LINES, Limit, Nouns, PAIRS, Part, RECORDINGS, SENTENCES, TEXTS},
     share,
 };
 
@@ -28,6 +32,7 @@ pub(super) fn examine(task: &TaskRecipe, tokenizer: &dyn Tokenizer) -> Result<Ve
         TaskRecipe::CausalLm(recipe) => documents(&recipe.data, recipe.batch.context, tokenizer, &mut warnings)?,
         TaskRecipe::MaskedLm(recipe) => sentences(recipe, tokenizer, &mut warnings)?,
         TaskRecipe::Classification(recipe) => labeled(recipe, tokenizer, &mut warnings)?,
+        TaskRecipe::Speech(recipe) => spoken(recipe, tokenizer, &mut warnings)?,
         TaskRecipe::SpanCorruption(recipe) => {
             warnings.extend(sentinels(recipe, tokenizer)?);
             documents(&recipe.data, recipe.batch.context, tokenizer, &mut warnings)?
@@ -106,6 +111,22 @@ fn labeled(recipe: &ClassificationRecipe, tokenizer: &dyn Tokenizer, warnings: &
         Part { name: part.name, nouns: &TEXTS, limit: Some(limit), examples: reader.finish(), is_by_line: true }
     };
     Ok(texts.parts().map(read).collect())
+}
+
+fn spoken(recipe: &SpeechRecipe, tokenizer: &dyn Tokenizer, warnings: &mut Vec<String>) -> Result<Vec<Part>> {
+    let recordings = Recordings::open(&recipe.data, &LogMel::new(&recipe.features)?, 0, &())?;
+    warnings.extend(recordings.validation.is_none().then(|| none_of("validation")));
+    warnings.extend(recordings.test.is_none().then(|| none_of("test")));
+    let tokens = recipe.model.max_len().unwrap_or(usize::MAX).saturating_sub(1);
+    let limit = Limit { tokens, fate: "stop the run: model.max_target_len", loses: true };
+    let read = |part: &RecordingPart| {
+        let mut reader = Reader::new(tokenizer);
+        for (line, text) in (1..).zip(&part.texts) {
+            reader.push(Text { line, given: text.clone(), answer: None, is_alone: false });
+        }
+        Part { name: part.name, nouns: &RECORDINGS, limit: Some(limit), examples: reader.finish(), is_by_line: true }
+    };
+    Ok(recordings.parts().map(read).collect())
 }
 
 /// The training text and the validation text, whose examples `read` makes of a piece.

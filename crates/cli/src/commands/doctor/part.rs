@@ -43,6 +43,7 @@ pub(super) const PAIRS: Nouns =
 pub(super) const TEXTS: Nouns =
     Nouns { examples: "texts", given: "texts", answers: "labels", is_decided: true, ..PLAIN };
 pub(super) const DOCUMENTS: Nouns = Nouns { examples: "documents", ..PLAIN };
+pub(super) const RECORDINGS: Nouns = Nouns { examples: "recordings", ..PLAIN };
 pub(super) const LINES: Nouns = Nouns { examples: "lines", ..PLAIN };
 pub(super) const SENTENCES: Nouns = Nouns { examples: "sentences", ..PLAIN };
 

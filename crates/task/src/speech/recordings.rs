@@ -1,0 +1,253 @@
+//! Recordings and their words: files, or built-in Morse code.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
+
+use attentive_bundle::DataRecord;
+use attentive_data::{FileReport, LabeledText, derived_seed, sha256_of};
+use attentive_speech::{LogMel, MORSE_ALPHABET, MorseConfig, Recording, SpeechError, morse};
+use rayon::prelude::*;
+
+use crate::{
+    Context, Log, Result,
+    config::{LabeledFiles, MorseRecipe, SpokenRecipe},
+    log::warn_of,
+    thousands,
+};
+
+/// Bytes of spectrograms that are kept from one epoch to the next; of more, they are made again.
+const MAX_KEPT: usize = 2 << 30;
+
+/// Recordings that are too long, named in an error.
+const MAX_NAMED: usize = 3;
+
+/// The seed of the recordings for validation and test.
+const HELD_OUT_SEED: u64 = 19;
+
+/// One part of the recordings.
+#[derive(Debug)]
+pub struct RecordingPart {
+    /// `train`, `validation` or `test`.
+    pub name: &'static str,
+    /// What is said in each, as far as it is always the same.
+    pub texts: Vec<String>,
+    /// The TSV files, read to their ends; none of Morse code.
+    pub files: Vec<FileReport>,
+    source: Source,
+    records: Vec<DataRecord>,
+}
+
+/// Where sound comes from.
+#[derive(Debug)]
+enum Source {
+    /// Audio files, and their spectrograms, as far as they are kept.
+    Files { paths: Vec<PathBuf>, kept: Option<Vec<OnceLock<Arc<[f32]>>>> },
+    /// Morse code, which may be another in each epoch.
+    Morse { config: MorseConfig, seed: u64, n: usize, is_new: bool },
+}
+
+/// All parts.
+#[derive(Debug)]
+pub struct Recordings {
+    /// What is learnt from.
+    pub train: RecordingPart,
+    /// What tells during training how good the model is.
+    pub validation: Option<RecordingPart>,
+    /// What the finished model is scored on.
+    pub test: Option<RecordingPart>,
+}
+
+impl Recordings {
+    /// Lists the recordings that a recipe names, or those of Morse code, of a run of this seed. Every audio file is read once: a
+    /// bad one is told before anything is learnt.
+    ///
+    /// # Errors
+    /// A file can't be read, is damaged, or is longer than a window.
+    pub fn open(recipe: &SpokenRecipe, log_mel: &LogMel, seed: u64, log: &dyn Log) -> Result<Self> {
+        let read = |name, files: &Option<LabeledFiles>| {
+            files.as_ref().map(|files| RecordingPart::read(name, files, recipe.skip_long, log_mel, log)).transpose()
+        };
+        Ok(match read("train", &recipe.train)? {
+            Some(train) => {
+                Self { train, validation: read("validation", &recipe.validation)?, test: read("test", &recipe.test)? }
+            }
+            None => Self::builtin(&recipe.morse, log_mel, seed),
+        })
+    }
+
+    fn builtin(recipe: &MorseRecipe, log_mel: &LogMel, seed: u64) -> Self {
+        let [n_train, n_validation, n_test] = recipe.sizes;
+        let part = |name, n: u32, seed, is_new| {
+            let source =
+                Source::Morse { config: recipe.sound, seed: derived_seed(seed, name, 0), n: n as usize, is_new };
+            RecordingPart::builtin(name, source, log_mel.config().sampling_rate)
+        };
+        let held_out = |name, n| (n > 0).then(|| part(name, n, HELD_OUT_SEED, false));
+        Self {
+            train: part("train", n_train, seed, true),
+            validation: held_out("validation", n_validation),
+            test: held_out("test", n_test),
+        }
+    }
+
+    /// The parts that there are.
+    pub fn parts(&self) -> impl Iterator<Item = &RecordingPart> {
+        [Some(&self.train), self.validation.as_ref(), self.test.as_ref()].into_iter().flatten()
+    }
+
+    /// What `training.json` says of all parts.
+    pub fn records(&self) -> Vec<DataRecord> {
+        self.parts().flat_map(|part| part.records.clone()).collect()
+    }
+
+    /// Texts that have every character of the training text.
+    pub fn tokenizer_texts(&self) -> Vec<String> {
+        match &self.train.source {
+            Source::Files { .. } => self.train.texts.clone(),
+            Source::Morse { .. } => vec![MORSE_ALPHABET.iter().map(|(letter, _)| *letter).collect(), "A B".to_owned()],
+        }
+    }
+}
+
+impl RecordingPart {
+    fn read(
+        name: &'static str,
+        files: &LabeledFiles,
+        skip_long: bool,
+        log_mel: &LogMel,
+        log: &dyn Log,
+    ) -> Result<Self> {
+        let (mut paths, mut texts, mut reports) = (Vec::new(), Vec::new(), Vec::new());
+        for tsv in files.paths() {
+            let (lines, of_file) = LabeledText::read(&[tsv], files.layout())?;
+            let folder = tsv.parent().unwrap_or(tsv.as_path());
+            for LabeledText { text, label, .. } in lines {
+                paths.push(folder.join(text));
+                texts.push(label);
+            }
+            reports.extend(of_file);
+        }
+        warn_of(log, &reports);
+        let rate = log_mel.config().sampling_rate;
+        let n_window = log_mel.config().n_samples();
+        let heard = paths.par_iter().map(|path| {
+            let samples = Recording::read_at(path, rate)?;
+            let sum = sha256_of([samples.iter().map(|sample| format!("{:x}", sample.to_bits())).collect::<String>()]);
+            Ok((samples.len(), sum))
+        });
+        let heard: Vec<(usize, String)> = heard.collect::<Result<_, SpeechError>>()?;
+        let is_long = |idx: &usize| heard[*idx].0 > n_window;
+        let long: Vec<usize> = (0..paths.len()).filter(is_long).collect();
+        let seconds = |n: usize| n as f64 / f64::from(rate);
+        if !long.is_empty() {
+            let longest = long.iter().map(|&idx| seconds(heard[idx].0)).fold(0.0, f64::max);
+            let named = long.iter().take(MAX_NAMED).map(|&idx| paths[idx].display().to_string());
+            let what = format!(
+                "{} of {} recordings of data.{name} are longer than features.window_seconds = {}, the longest {longest:.2} s: {}",
+                long.len(),
+                paths.len(),
+                log_mel.config().window_seconds,
+                named.collect::<Vec<_>>().join(", ")
+            );
+            if !skip_long {
+                refuse!("{what}{}; raise it, or set data.skip_long", if long.len() > MAX_NAMED { ", …" } else { "" });
+            }
+            log.warning(&format!("warning: {what}; they are left out: data.skip_long"));
+        }
+        let kept: Vec<usize> = (0..paths.len()).filter(|idx| !is_long(idx)).collect();
+        if kept.is_empty() {
+            refuse!("data.{name} has no recording: check its files");
+        }
+        let total: f64 = kept.iter().map(|&idx| seconds(heard[idx].0)).sum();
+        say!(log, "data      {} {name} recordings, {:.1} minutes", thousands(kept.len() as u64), total / 60.0);
+        let record = |file: &FileReport| DataRecord {
+            split: name.to_owned(),
+            name: file.path.display().to_string(),
+            n_lines: file.n_lines,
+            sha256: file.sha256.clone(),
+        };
+        let sound = DataRecord {
+            split: name.to_owned(),
+            name: "sound of all recordings".to_owned(),
+            n_lines: kept.len() as u64,
+            sha256: sha256_of(kept.iter().map(|&idx| &heard[idx].1)),
+        };
+        let records = reports.iter().map(record).chain([sound]).collect();
+        let n_bytes = kept.len() * log_mel.config().n_frames() * log_mel.config().n_mels * size_of::<f32>();
+        let spectrograms = (n_bytes <= MAX_KEPT).then(|| kept.iter().map(|_| OnceLock::new()).collect());
+        let of = |all: &mut Vec<_>| kept.iter().map(|&idx| std::mem::take(&mut all[idx])).collect();
+        let texts = kept.iter().map(|&idx| std::mem::take(&mut texts[idx])).collect();
+        Ok(Self {
+            name,
+            texts,
+            files: reports,
+            source: Source::Files { paths: of(&mut paths), kept: spectrograms },
+            records,
+        })
+    }
+
+    fn builtin(name: &'static str, source: Source, rate: u32) -> Self {
+        let mut part = Self { name, texts: Vec::new(), files: Vec::new(), source, records: Vec::new() };
+        let n = part.len();
+        // The texts of an epoch, which are all that is known of the others.
+        let texts: Vec<String> = (0..n).into_par_iter().filter_map(|idx| Some(part.morse(0, idx, rate)?.1)).collect();
+        let sha256 = sha256_of(texts.iter().map(|text| format!("{text}\n")));
+        let record = DataRecord { split: name.to_owned(), name: "Morse code".to_owned(), n_lines: n as u64, sha256 };
+        (part.texts, part.records) = (texts, vec![record]);
+        part
+    }
+
+    /// Number of recordings of an epoch.
+    pub fn len(&self) -> usize {
+        match &self.source {
+            Source::Files { paths, .. } => paths.len(),
+            Source::Morse { n, .. } => *n,
+        }
+    }
+
+    /// Whether there is no recording.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The first audio file, if there are files.
+    pub fn first_path(&self) -> Option<&PathBuf> {
+        match &self.source {
+            Source::Files { paths, .. } => paths.first(),
+            Source::Morse { .. } => None,
+        }
+    }
+
+    /// Sound and text of a recording of an epoch, if it is Morse code.
+    fn morse(&self, epoch: u64, idx: usize, rate: u32) -> Option<(Vec<f32>, String)> {
+        match &self.source {
+            Source::Morse { config, seed, is_new, .. } => {
+                let epoch = if *is_new { epoch } else { 0 };
+                Some(morse(config, rate, derived_seed(*seed, &idx.to_string(), epoch)))
+            }
+            Source::Files { .. } => None,
+        }
+    }
+
+    /// Spectrogram, `[frames, mels]` of a window, and text of a recording of an epoch.
+    ///
+    /// # Errors
+    /// Its file can't be read any longer.
+    pub fn example(&self, epoch: u64, idx: usize, log_mel: &LogMel) -> Result<(Arc<[f32]>, String)> {
+        let rate = log_mel.config().sampling_rate;
+        if let Some((sound, text)) = self.morse(epoch, idx, rate) {
+            return Ok((log_mel.window(&sound).into(), text));
+        }
+        let Source::Files { paths, kept } = &self.source else { unreachable!("Morse code is made above") };
+        let kept = kept.as_ref().map(|kept| &kept[idx]);
+        if let Some(frames) = kept.and_then(OnceLock::get) {
+            return Ok((frames.clone(), self.texts[idx].clone()));
+        }
+        let samples = Recording::read_at(&paths[idx], rate).context("reading a recording again")?;
+        let frames: Arc<[f32]> = log_mel.window(&samples).into();
+        let frames = kept.map_or(frames.clone(), |kept| kept.get_or_init(|| frames).clone());
+        Ok((frames, self.texts[idx].clone()))
+    }
+}
