@@ -13,6 +13,7 @@ use attentive_data::{
     ParallelFiles, Side, SpecialIds, Storage, TextFiles, TokenCache, TsvLayout,
 };
 use attentive_run::Recipe;
+use attentive_speech::{FeatureConfig, LogMel, Recording};
 use attentive_task::{
     Episodes,
     config::{EpisodesRecipe, Files},
@@ -29,6 +30,7 @@ pub type Reader = fn(&[u8]);
 
 /// All of them, by the names of their targets.
 pub const ALL: [(&str, Reader); 17] = [
+    ("audio", audio),
     ("bpe_codes", bpe_codes),
     ("bundle", bundle),
     ("byte_level_files", byte_level_files),
@@ -60,6 +62,16 @@ fn exercise<T: Tokenizer + ?Sized>(tokenizer: Result<Box<T>, TokenizerError>) {
     assert!(with_specials.iter().all(|&id| (id as usize) < tokenizer.vocab_size()));
     for (id, range) in tokenizer.encode_with_offsets(text) {
         assert!((id as usize) < tokenizer.vocab_size() && text.get(range).is_some());
+    }
+}
+
+/// Recordings of any format: what is read is sound, and makes a spectrogram of numbers.
+pub fn audio(bytes: &[u8]) {
+    if let Ok(Recording { samples, rate }) = Recording::read(&file("sound", bytes)) {
+        assert!(rate > 0 && !samples.is_empty() && samples.iter().all(|sample| sample.is_finite()));
+        let config = FeatureConfig { window_seconds: 0.1, ..FeatureConfig::default() };
+        let frames = LogMel::new(&config).expect("sizes in their ranges").window(&samples);
+        assert!(frames.iter().all(|value| value.is_finite()), "a spectrogram of numbers");
     }
 }
 
