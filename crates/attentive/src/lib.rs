@@ -92,7 +92,8 @@ pub mod prelude {
     pub use attentive_backend::{BackendKind, Device};
     pub use attentive_bundle::{
         AnswerConfig, Bundle, Chat, Conversation, DecodingConfig, Denoiser, EmbeddingConfig, GenerationConfig,
-        Generator, Message, Pair, Policy, Pooling, SpanFiller, TaggingConfig, TextEncoder, Translation, Translator,
+        Generator, Message, Pair, Policy, Pooling, SpanFiller, TaggingConfig, TextEncoder, Transcriber,
+        TranscriptionConfig, Translation, Translator,
     };
     pub use attentive_decode::SamplingConfig;
     pub use attentive_metrics::{Bleu, Chrf, Scorer, Ter};
@@ -129,6 +130,7 @@ mod pages {
         guide_own_layer: "docs/guide/own-layer.md",
         guide_paper: "docs/guide/paper.md",
         guide_reinforcement_learning: "docs/guide/reinforcement-learning.md",
+        guide_speech: "docs/guide/speech.md",
         guide_tokenizers: "docs/guide/tokenizers.md",
         guide_train: "docs/guide/train.md",
         readme_attention: "crates/attention/README.md",
@@ -149,6 +151,7 @@ mod pages {
         readme_paper: "crates/paper/README.md",
         readme_plot: "crates/plot/README.md",
         readme_run: "crates/run/README.md",
+        readme_speech: "crates/speech/README.md",
         readme_task: "crates/task/README.md",
         readme_testkit: "crates/testkit/README.md",
         readme_tokenizer: "crates/tokenizer/README.md",

@@ -20,6 +20,7 @@ use support::{COPIED, Folder, TINY};
 const CALLS: [(&str, &[&str]); 46] = [
     ("train copy.toml --runs OUT", &["OUT/copy-1/model.safetensors", "OUT/copy-1/training.json"]),
     ("translate --model run ab cd", &[]),
+    ("transcribe --model whisper --language de --format vtt GOLDEN/../../../speech/tests/golden/s16.wav", &[]),
     ("summarize --model run --lines lines", &[]),
     ("generate --model gpt --max-tokens 4 the", &[]),
     ("chat --model llama --max-tokens 2 --prompt the", &[]),
@@ -90,6 +91,7 @@ fn folder() -> Folder {
     for (model, name) in [
         ("gpt2", "gpt"),
         ("gguf/llama.gguf", "llama"),
+        ("whisper", "whisper"),
         ("bert-masked-lm", "bert"),
         ("bert-classification", "classes"),
         ("bert-tags", "tags"),

@@ -3,6 +3,7 @@
 use attentive_backend::{BackendKind, Device, Objective};
 use attentive_core::{Batch, Dropout, NextToken, Spectrograms, SpeechBatch, SpeechRecognizer, TokenMatrix};
 use attentive_model::{ModelSpec, SpeechModel, SpeechObjective, SpeechSpec, Whisper, WhisperConfig};
+use attentive_optim::Gradients;
 use attentive_testkit::{Fixture, assert_close};
 use burn::{
     module::Module,
@@ -115,6 +116,25 @@ fn a_prompt_is_read_and_not_learnt() {
             })
             .sum();
         assert_close(&[loss.nll_sum.into_scalar::<f32>()], &[expected as f32], 1e-4, 1e-4);
+    }
+}
+
+#[test]
+fn a_training_step_has_the_same_loss_and_gradients_on_every_backend() {
+    let rows = [vec![1, 2, 3, 4, 5], vec![1, 2, 6]];
+    let params = attentive_weights::params(&config([2, 1]).init(&device(), 6).unwrap());
+    let [flex, ndarray] = [BackendKind::Flex, BackendKind::NdArray].map(|kind| {
+        let model = config([2, 1]).init(&kind.device().unwrap().autodiff(), 1).unwrap();
+        let model = attentive_weights::load(model, params.clone()).unwrap();
+        let loss = SpeechObjective { label_smoothing: 0.1 }.loss(&model, &batch(sound(2, 7, 1), &rows, 2), None);
+        let sum = loss.sum.clone().into_scalar::<f32>();
+        (sum, Gradients::take(loss.sum.backward(), &model))
+    });
+    assert_close(&[flex.0], &[ndarray.0], 1e-4, 1e-4);
+    assert_eq!(flex.1.iter().count(), params.len());
+    for (name, gradient) in flex.1.iter() {
+        let expected = values(ndarray.1.get(name).unwrap().clone());
+        assert_close(&values(gradient.clone()), &expected, 1e-3, 1e-4);
     }
 }
 

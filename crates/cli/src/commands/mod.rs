@@ -34,6 +34,7 @@ mod summarize;
 mod tag;
 mod tokenize;
 mod train;
+mod transcribe;
 mod translate;
 
 use std::{
@@ -67,6 +68,7 @@ pub(crate) struct Cli {
 enum Command {
     Train(train::Train),
     Translate(translate::Translate),
+    Transcribe(transcribe::Transcribe),
     Summarize(summarize::Summarize),
     Generate(generate::Generate),
     Chat(chat::Chat),
@@ -125,6 +127,7 @@ impl Cli {
             Command::Attention(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Paper(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Translate(command) => command.run().map(|()| ExitCode::SUCCESS),
+            Command::Transcribe(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Summarize(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Generate(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Chat(command) => command.run().map(|()| ExitCode::SUCCESS),
