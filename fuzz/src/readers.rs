@@ -29,7 +29,7 @@ use super::{file, folder, golden};
 pub type Reader = fn(&[u8]);
 
 /// All of them, by the names of their targets.
-pub const ALL: [(&str, Reader); 17] = [
+pub const ALL: [(&str, Reader); 18] = [
     ("audio", audio),
     ("bpe_codes", bpe_codes),
     ("bundle", bundle),

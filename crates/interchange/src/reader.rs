@@ -6,7 +6,7 @@ use std::{
 };
 
 use attentive_bundle::{Bundle, ReadingConfig, TrainingRecord};
-use attentive_model::ModelConfig;
+use attentive_model::{ModelConfig, Role};
 use attentive_tokenizer::{Frame, Languages, OpenOptions, Opened, TokenId, Tokenizer};
 use attentive_weights::{Tensors, check_finite};
 use serde::de::DeserializeOwned;
@@ -215,7 +215,8 @@ impl<'a> Reader<'a> {
         let model = model.into();
         let rows = [model.source_vocab_size(), model.vocab_size()];
         let note = tokenizers::check_vocabulary(self.folder, &*tokenizer, rows)?;
-        self.notes.extend(note);
+        // Times of speech are rows, and may be no tokens.
+        self.notes.extend(note.filter(|_| model.role() != Role::SpeechRecognizer));
         let mut writing = Writing::read(self.folder, &self.settings)?;
         for (file, unfollowed) in writing.follow(&*tokenizer, model.vocab_size(), model.role()) {
             self.note_settings(file, &unfollowed);

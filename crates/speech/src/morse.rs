@@ -101,17 +101,13 @@ impl Default for MorseConfig {
 /// ```
 pub fn morse(config: &MorseConfig, rate: u32, seed: u64) -> (Vec<f32>, String) {
     let random = Random::new(seed);
+    let Keying { dot, start, pitch, text } = Keying::draw(config, &random);
     let rate = f64::from(rate);
-    let dot = DOT_AT_ONE_WPM / random.between(config.words_per_minute);
-    let pitch = random.between(config.pitch);
     let noise = 0.5_f64.sqrt() * 10_f64.powf(-random.between(config.signal_to_noise) / 20.0);
     let depth = config.fading * random.unit();
     let (fading, phase) = (random.between([0.2, 1.0]), random.between([0.0, TAU]));
-    let start = random.between([0.0, 3.0 * dot]);
-    let n_dots = ((config.seconds - start) / dot) as usize;
-    let text = words(&random, n_dots);
-    let marks: Vec<bool> = keyed(&text);
     let loudness = random.between([0.2, 0.8]);
+    let marks: Vec<bool> = keyed(&text);
     let n_samples = (config.seconds * rate) as usize;
     let mut sound = Vec::with_capacity(n_samples + 1);
     while sound.len() < n_samples {
@@ -124,6 +120,31 @@ pub fn morse(config: &MorseConfig, rate: u32, seed: u64) -> (Vec<f32>, String) {
     }
     sound.truncate(n_samples);
     (sound, text)
+}
+
+/// The text of [`morse`] alone.
+pub fn morse_text(config: &MorseConfig, seed: u64) -> String {
+    Keying::draw(config, &Random::new(seed)).text
+}
+
+/// What is keyed, and how.
+struct Keying {
+    /// Seconds of a dot, and of the silence before the first.
+    dot: f64,
+    start: f64,
+    /// In Hertz.
+    pitch: f64,
+    text: String,
+}
+
+impl Keying {
+    fn draw(config: &MorseConfig, random: &Random) -> Self {
+        let dot = DOT_AT_ONE_WPM / random.between(config.words_per_minute);
+        let pitch = random.between(config.pitch);
+        let start = random.between([0.0, 3.0 * dot]);
+        let n_dots = ((config.seconds - start).max(0.0) / dot) as usize;
+        Self { dot, start, pitch, text: words(random, n_dots) }
+    }
 }
 
 /// Words that take `n_dots` at most; one letter at least.
@@ -200,6 +221,7 @@ mod tests {
             MorseConfig { fading: 0.0, signal_to_noise: [90.0; 2], pitch: [500.0; 2], ..MorseConfig::default() };
         for seed in 0..20 {
             let (sound, text) = morse(&config, 8000, seed);
+            assert_eq!(text, morse_text(&config, seed));
             let n_marks = keyed(&text).iter().filter(|&&mark| mark).count() as f64;
             let loudest = sound.iter().fold(0.0, |max: f32, sample| max.max(sample.abs()));
             let power: f64 = sound.iter().map(|&sample| f64::from(sample / loudest).powi(2)).sum::<f64>() / 8000.0;

@@ -20,11 +20,13 @@ pub struct Stem {
 }
 
 impl Stem {
-    /// Initial parameters, drawn as Glorot and Bengio (2010) do whatever the model's scheme is: with the small weights of the
-    /// other matrices, sound would be lost next to the sinusoids that are added to it.
+    /// Initial parameters, drawn as He et al. (2015) do, whatever the model's scheme is: so sound stays as large as the
+    /// sinusoids that are added to it, next to which it would be lost with the small weights of the other matrices.
     pub fn new(n_mels: usize, d_model: usize, init: &Initializer) -> Self {
-        let convolution =
-            |d_in| Linear { weight: init.xavier_uniform([KERNEL * d_in, d_model]), bias: Some(init.zeros([d_model])) };
+        let convolution = |d_in: usize| Linear {
+            weight: init.normal([KERNEL * d_in, d_model], (2.0 / (KERNEL * d_in) as f64).sqrt()),
+            bias: Some(init.zeros([d_model])),
+        };
         Self { first: convolution(n_mels), second: convolution(d_model) }
     }
 

@@ -143,7 +143,7 @@ impl<F: SpeechSpec + Into<ModelConfig>> SpeechRecognition<F> {
     }
 
     fn validate(&self, model: &F::Model, validation: &Batches, log: &dyn Log) -> Result<Validation> {
-        let nll_nats = self.mean_nll(model, validation)?;
+        let nll_nats = Self::mean_nll(model, validation)?;
         if self.transcribed == 0 {
             return Ok(Validation { nll_nats, scores: Vec::new(), quality: None });
         }
@@ -154,7 +154,7 @@ impl<F: SpeechSpec + Into<ModelConfig>> SpeechRecognition<F> {
     }
 
     /// Cross-entropy of a set, in nats per target.
-    fn mean_nll(&self, model: &F::Model, batches: &Batches) -> Result<f64> {
+    fn mean_nll(model: &F::Model, batches: &Batches) -> Result<f64> {
         let objective = SpeechObjective { label_smoothing: 0.0 };
         let (mut sum, mut n_targets) = (0.0, 0);
         for batch in batches.epoch(0) {
@@ -220,7 +220,7 @@ impl<F: SpeechSpec + Into<ModelConfig>> Task for SpeechRecognition<F> {
     fn score(&self, model: F::Model, log: &dyn Log) -> Result<Vec<ScoreRecord>> {
         let mut scores = Vec::new();
         if let Some(validation) = &self.validation {
-            let nll_nats = self.mean_nll(&model, validation)?;
+            let nll_nats = Self::mean_nll(&model, validation)?;
             scores.push(ScoreRecord::new("validation", "nats", nll_nats, ""));
         }
         let Some(test) = &self.test else { return Ok(scores) };
@@ -247,7 +247,7 @@ impl<F: SpeechSpec + Into<ModelConfig>> Task for SpeechRecognition<F> {
     fn example(&self, model: &str) -> String {
         let of_part = |batches: &Batches| batches.part.first_path().map(|path| shell_path(path));
         let file = self.test.as_ref().and_then(of_part).or_else(|| of_part(&self.train));
-        let file = file.unwrap_or_else(|| example::argument("recording.wav").to_string());
+        let file = file.unwrap_or_else(|| example::argument("recording.wav"));
         format!("transcribe --model {model} {file}")
     }
 }

@@ -6,8 +6,9 @@ use std::{
 };
 
 use attentive_bundle::DataRecord;
+use attentive_core::mix64;
 use attentive_data::{FileReport, LabeledText, derived_seed, sha256_of};
-use attentive_speech::{LogMel, MORSE_ALPHABET, MorseConfig, Recording, SpeechError, morse};
+use attentive_speech::{LogMel, MORSE_ALPHABET, MorseConfig, Recording, SpeechError, morse, morse_text};
 use rayon::prelude::*;
 
 use crate::{
@@ -73,16 +74,16 @@ impl Recordings {
             Some(train) => {
                 Self { train, validation: read("validation", &recipe.validation)?, test: read("test", &recipe.test)? }
             }
-            None => Self::builtin(&recipe.morse, log_mel, seed),
+            None => Self::builtin(&recipe.morse, seed),
         })
     }
 
-    fn builtin(recipe: &MorseRecipe, log_mel: &LogMel, seed: u64) -> Self {
+    fn builtin(recipe: &MorseRecipe, seed: u64) -> Self {
         let [n_train, n_validation, n_test] = recipe.sizes;
         let part = |name, n: u32, seed, is_new| {
             let source =
                 Source::Morse { config: recipe.sound, seed: derived_seed(seed, name, 0), n: n as usize, is_new };
-            RecordingPart::builtin(name, source, log_mel.config().sampling_rate)
+            RecordingPart::builtin(name, source)
         };
         let held_out = |name, n| (n > 0).then(|| part(name, n, HELD_OUT_SEED, false));
         Self {
@@ -132,12 +133,13 @@ impl RecordingPart {
         warn_of(log, &reports);
         let rate = log_mel.config().sampling_rate;
         let n_window = log_mel.config().n_samples();
-        let heard = paths.par_iter().map(|path| {
+        // Its length, and what tells it from another.
+        let hear = |path: &PathBuf| -> Result<(usize, String), SpeechError> {
             let samples = Recording::read_at(path, rate)?;
-            let sum = sha256_of([samples.iter().map(|sample| format!("{:x}", sample.to_bits())).collect::<String>()]);
-            Ok((samples.len(), sum))
-        });
-        let heard: Vec<(usize, String)> = heard.collect::<Result<_, SpeechError>>()?;
+            let sum = samples.iter().fold(0, |sum, sample| mix64(sum ^ u64::from(sample.to_bits())));
+            Ok((samples.len(), format!("{sum:016x}")))
+        };
+        let heard: Vec<(usize, String)> = paths.par_iter().map(hear).collect::<Result<_, SpeechError>>()?;
         let is_long = |idx: &usize| heard[*idx].0 > n_window;
         let long: Vec<usize> = (0..paths.len()).filter(is_long).collect();
         let seconds = |n: usize| n as f64 / f64::from(rate);
@@ -177,24 +179,18 @@ impl RecordingPart {
         let records = reports.iter().map(record).chain([sound]).collect();
         let n_bytes = kept.len() * log_mel.config().n_frames() * log_mel.config().n_mels * size_of::<f32>();
         let spectrograms = (n_bytes <= MAX_KEPT).then(|| kept.iter().map(|_| OnceLock::new()).collect());
-        let of = |all: &mut Vec<_>| kept.iter().map(|&idx| std::mem::take(&mut all[idx])).collect();
         let texts = kept.iter().map(|&idx| std::mem::take(&mut texts[idx])).collect();
-        Ok(Self {
-            name,
-            texts,
-            files: reports,
-            source: Source::Files { paths: of(&mut paths), kept: spectrograms },
-            records,
-        })
+        let paths = kept.iter().map(|&idx| std::mem::take(&mut paths[idx])).collect();
+        Ok(Self { name, texts, files: reports, source: Source::Files { paths, kept: spectrograms }, records })
     }
 
-    fn builtin(name: &'static str, source: Source, rate: u32) -> Self {
+    fn builtin(name: &'static str, source: Source) -> Self {
         let mut part = Self { name, texts: Vec::new(), files: Vec::new(), source, records: Vec::new() };
-        let n = part.len();
         // The texts of an epoch, which are all that is known of the others.
-        let texts: Vec<String> = (0..n).into_par_iter().filter_map(|idx| Some(part.morse(0, idx, rate)?.1)).collect();
-        let sha256 = sha256_of(texts.iter().map(|text| format!("{text}\n")));
-        let record = DataRecord { split: name.to_owned(), name: "Morse code".to_owned(), n_lines: n as u64, sha256 };
+        let text = |idx| part.morse(0, idx).map(|(config, seed)| morse_text(config, seed));
+        let texts: Vec<String> = (0..part.len()).filter_map(text).collect();
+        let (n_lines, sha256) = (texts.len() as u64, sha256_of(texts.iter().map(|text| format!("{text}\n"))));
+        let record = DataRecord { split: name.to_owned(), name: "Morse code".to_owned(), n_lines, sha256 };
         (part.texts, part.records) = (texts, vec![record]);
         part
     }
@@ -220,12 +216,12 @@ impl RecordingPart {
         }
     }
 
-    /// Sound and text of a recording of an epoch, if it is Morse code.
-    fn morse(&self, epoch: u64, idx: usize, rate: u32) -> Option<(Vec<f32>, String)> {
+    /// How a recording of an epoch sounds, and its seed, if it is Morse code.
+    fn morse(&self, epoch: u64, idx: usize) -> Option<(&MorseConfig, u64)> {
         match &self.source {
             Source::Morse { config, seed, is_new, .. } => {
                 let epoch = if *is_new { epoch } else { 0 };
-                Some(morse(config, rate, derived_seed(*seed, &idx.to_string(), epoch)))
+                Some((config, derived_seed(*seed, &idx.to_string(), epoch)))
             }
             Source::Files { .. } => None,
         }
@@ -237,7 +233,8 @@ impl RecordingPart {
     /// Its file can't be read any longer.
     pub fn example(&self, epoch: u64, idx: usize, log_mel: &LogMel) -> Result<(Arc<[f32]>, String)> {
         let rate = log_mel.config().sampling_rate;
-        if let Some((sound, text)) = self.morse(epoch, idx, rate) {
+        if let Some((config, seed)) = self.morse(epoch, idx) {
+            let (sound, text) = morse(config, rate, seed);
             return Ok((log_mel.window(&sound).into(), text));
         }
         let Source::Files { paths, kept } = &self.source else { unreachable!("Morse code is made above") };
