@@ -1,10 +1,9 @@
 //! What turns a user's input into what a model reads, and back.
 
-use std::{borrow::Cow, fmt, fs, ops::Range, path::Path, sync::Arc};
+use std::{borrow::Cow, fmt, ops::Range, path::Path, sync::Arc};
 
 use attentive_core::TrajectoryProcessor;
 use attentive_tokenizer::{AddedToken, FrameError, Framing, Model, Specials, Token, TokenId, Tokenizer, UnknownId};
-use serde::{Deserialize, Serialize};
 
 use attentive_weights::{read_settings, write_atomically};
 use serde::{Deserialize, Serialize};
@@ -43,7 +42,7 @@ impl ProcessorFile {
     /// [`BundleError::Damaged`] with what is wrong with it.
     fn read(text: &str, path: &Path) -> Result<Self, BundleError> {
         let damaged = |problem| BundleError::Damaged { path: path.to_owned(), problem };
-        let file = serde_json::from_str(text).map_err(|cause| damaged(cause.to_string()))?;
+        let file: Self = serde_json::from_str(text).map_err(|cause| damaged(cause.to_string()))?;
         let problem = match &file {
             Self::Trajectories(processor) => processor.problem(),
             Self::Speech(processor) => processor.features.validate().err().map(|error| format!("features.{error}")),

@@ -174,7 +174,7 @@ mod tests {
     use crate::recipe::{Builtin, Recipe, check::check, layers::Layers, problems::Problems};
 
     /// A whole recipe of each task.
-    const WHOLE: [&str; 6] = ["builtin", "gpt", "bert", "classification", "byt5", "morse"];
+    const WHOLE: [&str; 7] = ["builtin", "gpt", "bert", "classification", "byt5", "cartpole", "morse"];
 
     fn allows(schema: &Json, value: &Value) -> bool {
         let mut problems = Problems::default();
