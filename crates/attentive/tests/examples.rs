@@ -122,6 +122,20 @@ fn imported_encoders_tag_rank_and_answer() {
 }
 
 #[test]
+fn an_imported_whisper_writes_what_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let golden = crates.join("interchange/tests/golden/whisper");
+    let imported = attentive::interchange::import(&golden, &Default::default()).unwrap();
+    imported.bundle.save(folder.path().join("whisper")).unwrap();
+    let sound = crates.join("speech/tests/golden/s16.flac");
+    let told = run(folder.path(), "transcribe", &["whisper", sound.to_str().unwrap()]);
+    // A tiny model of no sense says something, at some time.
+    let times: Vec<f64> = told.lines().map(|line| line.split(' ').next().unwrap().parse().unwrap()).collect();
+    assert!(!times.is_empty() && times.iter().all(|time| (0.0..=1.0).contains(time)), "{told}");
+}
+
+#[test]
 fn an_agent_plays_an_episode_step_by_step_and_many_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let settings = ["data.episodes=20", "training.steps=2", "evaluation.episodes=0"].map(str::to_owned);
