@@ -93,10 +93,7 @@ pub(super) fn import(folder: &Path, file: ModelBin, options: &ImportConfig) -> R
     let convolution = |n: usize, part: &str| format!("encoder/conv{n}/{part}");
     let slots = whisper::slots_named(&model, &CTranslate2, convolution, positions("decoder"));
     let params = source.take(slots, &Order::sines_first(model.d_model))?;
-    let left_out = source.finish(options.drop_unknown)?;
-    if !left_out.is_empty() {
-        reader.notes.push(format!("tensors that are not in the model are left out: {}", left_out.join(", ")));
-    }
+    reader.notes.extend(source.finish(options.drop_unknown)?);
     let tokenizer = reader.tokenizer(None)?;
     let steering = Steering {
         suppress_tokens: Some(theirs.suppress_ids),
