@@ -73,7 +73,7 @@ impl Recipe {
     /// # Errors
     /// [`Error::Refused`](crate::Error::Refused) names file, line and setting.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
-        Self::resolve(Layers::read(path.as_ref())?)
+        Self::resolve(Layers::read(path.as_ref())?, true)
     }
 
     /// The recipe of the built-in corpus.
@@ -81,7 +81,7 @@ impl Recipe {
     /// # Errors
     /// None, while the recipe is whole.
     pub fn builtin() -> Result<Self> {
-        Self::resolve(Layers::builtin(BUILTIN)?)
+        Self::resolve(Layers::builtin(BUILTIN)?, true)
     }
 
     /// Changes settings: `training.steps=100`, as `--set` does. All are made before they are held against each other.
@@ -128,7 +128,7 @@ impl Recipe {
     /// The recipe of layers, and of settings over them.
     fn under(mut layers: Layers, settings: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self> {
         settings.into_iter().try_for_each(|setting| layers.set(setting.as_ref()))?;
-        Self::resolve(layers)
+        Self::resolve(layers, true)
     }
 
     /// Reads the recipe of a run, as it was resolved when the run began, and what is to be changed in it from here on.
@@ -149,10 +149,11 @@ impl Recipe {
             }
             layers.set(setting)?;
         }
-        Self::resolve(layers)
+        // It says all of its model: what is not there is as it is where nobody says it, and not a preset's.
+        Self::resolve(layers, false)
     }
 
-    fn resolve(layers: Layers) -> Result<Self> {
+    fn resolve(layers: Layers, has_presets: bool) -> Result<Self> {
         let Layers { mut table, mut origins } = layers.clone();
         if let Some(Value::Table(optimizer)) = table.get_mut("optimizer") {
             optimizer.entry("kind").or_insert_with(|| "adam".into());
@@ -170,7 +171,8 @@ impl Recipe {
         let schema = schema::of_task(task).expect("each task has one");
         let mut problems = Problems::default();
         let dropout = dropout_said(&table);
-        let filled = fill_model(&mut table, task).and(spell_out_tokens(&mut table, &mut origins, task));
+        let filled = if has_presets { fill_model(&mut table, task) } else { Ok(()) };
+        let filled = filled.and(spell_out_tokens(&mut table, &mut origins, task));
         filled.unwrap_or_else(|problem| problems.add(problem));
         let mut whole = Value::Table(table);
         check::check(schema, &whole, "", &mut problems);
