@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     BertConfig, CanineConfig, ConfigError, DecisionTransformerConfig, EncoderDecoderSpec, EncoderSpec, GptConfig,
-    LanguageModelSpec, ModelSpec, PolicySpec, Preset, RnnConfig, Role, TransformerConfig,
+    ImageEncoderSpec, LanguageModelSpec, ModelSpec, PolicySpec, Preset, RnnConfig, Role, TransformerConfig, VitConfig,
 };
 
 /// Makes [`ModelConfig`] of rows: a variant, the family's configuration, and the visitor's method for its role.
@@ -62,6 +62,8 @@ families! {
     Canine(CanineConfig): encoder,
     /// The decoder of returns, states and actions.
     DecisionTransformer(DecisionTransformerConfig): policy,
+    /// The encoder of pictures: ViT, DeiT.
+    Vit(VitConfig): image_encoder,
 }
 
 /// An operation on a model's configuration, for any family: [`ModelConfig::visit`] calls one of the methods.
@@ -115,6 +117,11 @@ pub trait FamilyVisitor: Sized {
     /// A family that acts.
     fn policy<C: PolicySpec + Into<ModelConfig>>(self, spec: &C) -> Self::Output {
         self.any(spec, Role::Policy)
+    }
+
+    /// A family that reads a picture as a whole.
+    fn image_encoder<C: ImageEncoderSpec + Into<ModelConfig>>(self, spec: &C) -> Self::Output {
+        self.any(spec, Role::ImageEncoder)
     }
 }
 

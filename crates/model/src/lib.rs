@@ -20,6 +20,7 @@ mod encoder_model;
 mod error;
 mod family;
 pub mod gpt;
+mod image_model;
 mod language_model;
 mod policy;
 pub mod rnn;
@@ -32,6 +33,7 @@ pub mod table3;
 mod tokens;
 mod transformer;
 mod translation;
+pub mod vit;
 mod windows;
 
 pub use bert::{Bert, BertConfig, ClassificationObjective, MaskedLmObjective, Pooler, PoolerActivation, PoolerInput};
@@ -41,10 +43,14 @@ pub use encoder_model::{EncoderModel, Encoding, Heads, TokenScores};
 pub use error::ConfigError;
 pub use family::{FamilyVisitor, ModelConfig};
 pub use gpt::{Gpt, GptConfig, GptState};
+pub use image_model::{ImageEncoding, ImageHeads, ImageModel};
 pub use language_model::{CausalLmObjective, CausalModel, log_probs_of};
 pub use policy::{PolicyModel, PolicyObjective};
 pub use rnn::{CellKind, Rnn, RnnConfig, RnnState};
-pub use spec::{EncoderDecoderSpec, EncoderSpec, LanguageModelSpec, ModelSpec, PolicySpec, Preset, Role};
+pub use spec::{
+    EncoderDecoderSpec, EncoderSpec, ImageEncoderSpec, LanguageModelSpec, ModelSpec, PolicySpec, Preset, Role,
+};
 pub use stack::{Block, BlockConfig, Contexts, Stack};
 pub use transformer::{Decoder, DecoderLayer, DecoderState, Memory, Transformer, TransformerConfig};
 pub use translation::{AttentionMaps, TeacherForced, TranslationObjective};
+pub use vit::{Distillation, ImageClassificationObjective, ImagePooling, Vit, VitConfig};

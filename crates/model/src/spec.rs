@@ -8,7 +8,7 @@ use attentive_core::ActionSpace;
 use burn::module::Module;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{CausalModel, ConfigError, EncoderModel, ModelConfig, PolicyModel, TeacherForced};
+use crate::{CausalModel, ConfigError, EncoderModel, ImageModel, ModelConfig, PolicyModel, TeacherForced};
 
 /// Length that costs are stated for if neither positions nor the family give one.
 const TYPICAL_LEN: usize = 1024;
@@ -16,7 +16,7 @@ const TYPICAL_LEN: usize = 1024;
 /// Sizes and choices of a model: the configuration that one family of models is made from.
 ///
 /// A family implements this and the trait of its [`Role`]: [`EncoderDecoderSpec`], [`LanguageModelSpec`],
-/// [`EncoderSpec`] or [`PolicySpec`]. `docs/guide/add-a-family.md` adds one from scratch.
+/// [`EncoderSpec`], [`PolicySpec`] or [`ImageEncoderSpec`]. `docs/guide/add-a-family.md` adds one from scratch.
 pub trait ModelSpec: Clone + PartialEq + Debug + Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The model.
     type Model: Module + 'static;
@@ -192,6 +192,24 @@ pub trait PolicySpec: ModelSpec<Model: PolicyModel> {
     fn reads_returns(&self) -> bool;
 }
 
+/// A family that reads a picture as a whole.
+pub trait ImageEncoderSpec: ModelSpec<Model: ImageModel> {
+    /// Height and width of the pictures that the model is made for, in pixels.
+    fn image_size(&self) -> usize;
+
+    /// Height and width of a patch, in pixels.
+    fn patch_size(&self) -> usize;
+
+    /// Channels of a picture: 1 of grey, 3 of red, green and blue.
+    fn n_channels(&self) -> usize;
+
+    /// Names of the classifier's classes; empty without a classifier.
+    fn labels(&self) -> &[String];
+
+    /// Makes a classifier of these classes the only head.
+    fn set_labels(&mut self, labels: Vec<String>);
+}
+
 /// The role of a family's models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
@@ -203,6 +221,8 @@ pub enum Role {
     Encoder,
     /// Acts in an environment.
     Policy,
+    /// Reads a picture as a whole: vectors, classes.
+    ImageEncoder,
 }
 
 impl Role {
@@ -223,6 +243,7 @@ impl fmt::Display for Role {
             Self::LanguageModel => "a language model",
             Self::Encoder => "an encoder",
             Self::Policy => "a policy",
+            Self::ImageEncoder => "an image encoder",
         })
     }
 }
