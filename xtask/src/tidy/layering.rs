@@ -11,7 +11,7 @@ use super::Breaches;
 use crate::cargo::{cargo, root};
 
 /// Each crate and its allowed imports from the workspace. `testkit` is for tests: a dev-dependency of any crate.
-const MAY_IMPORT: [(&str, &[&str]); 24] = [
+const MAY_IMPORT: [(&str, &[&str]); 25] = [
     // 0: know nothing of the others
     ("tokenizer", &[]),
     ("metrics", &[]),
@@ -29,15 +29,16 @@ const MAY_IMPORT: [(&str, &[&str]); 24] = [
     // 2
     ("attention", &["backend"]),
     ("optim", &["backend"]),
+    ("vision", &["core", "data"]),
     ("trainer", &["backend", "core", "optim", "weights"]),
     // 3
     ("model", &["attention", "backend", "core"]),
     // 4
     ("engine", &["attention", "core", "kernels", "model", "weights"]),
     // 5
-    ("bundle", &["backend", "core", "decode", "engine", "environments", "model", "tokenizer", "weights"]),
+    ("bundle", &["backend", "core", "decode", "engine", "environments", "model", "tokenizer", "vision", "weights"]),
     // 6
-    ("interchange", &["attention", "bundle", "core", "model", "tokenizer", "weights"]),
+    ("interchange", &["attention", "bundle", "core", "model", "tokenizer", "vision", "weights"]),
     // 7
     (
         "task",
@@ -54,6 +55,7 @@ const MAY_IMPORT: [(&str, &[&str]); 24] = [
             "optim",
             "tokenizer",
             "trainer",
+            "vision",
             "weights",
         ],
     ),
@@ -104,6 +106,7 @@ const MAY_IMPORT: [(&str, &[&str]); 24] = [
             "task",
             "tokenizer",
             "trainer",
+            "vision",
             "weights",
         ],
     ),
@@ -127,13 +130,14 @@ const MAY_IMPORT: [(&str, &[&str]); 24] = [
             "task",
             "tokenizer",
             "trainer",
+            "vision",
             "weights",
         ],
     ),
 ];
 
 /// Crates that work without a tensor library.
-const NO_BURN: [&str; 11] = [
+const NO_BURN: [&str; 12] = [
     "attentive-core",
     "attentive-corpus",
     "attentive-data",
@@ -144,6 +148,7 @@ const NO_BURN: [&str; 11] = [
     "attentive-kernels",
     "attentive-plot",
     "attentive-testkit",
+    "attentive-vision",
     "xtask",
 ];
 
