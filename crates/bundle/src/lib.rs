@@ -1,6 +1,7 @@
 //! Model bundles, and what one loads as: a translator, a generator of text, or an encoder.
 //!
-//! A bundle is a folder: `config.toml` (sizes and choices), `tokenizer.json`, `chat_template.jinja` (of a model for
+//! A bundle is a folder: `config.toml` (sizes and choices), `tokenizer.json` or, of a model that does not read text,
+//! `processor.json`, `chat_template.jinja` (of a model for
 //! conversations), `model.safetensors`, `training.json` (where it came from: data hashes, seed, steps, scores; and the
 //! SHA-256 of the other files). It loads on any backend.
 //!
@@ -28,6 +29,7 @@ mod encoder_on_tensors;
 mod error;
 mod folder;
 mod generator;
+mod image_encoder;
 mod input;
 mod nearest;
 mod packed;
@@ -56,6 +58,7 @@ pub use embedding::{Dense, DenseActivation, EmbeddingConfig, Pooling};
 pub use error::{BundleError, EncodeError, TranslateError};
 pub use folder::{run_in, write_folder};
 pub use generator::{Generated, GenerationConfig, Generator, TextScore};
+pub use image_encoder::{AttentionMap, ImageEncoder};
 pub use input::{Input, Pair, TooLong, is_blank};
 pub use nearest::{Nearest, cosine, nearest};
 pub use policy::{History, PlayError, Policy};

@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt, ops::Range, path::Path, sync::Arc};
 
 use attentive_core::TrajectoryProcessor;
 use attentive_tokenizer::{AddedToken, FrameError, Framing, Model, Specials, Token, TokenId, Tokenizer, UnknownId};
-
+use attentive_vision::ImageProcessor;
 use attentive_weights::{read_settings, write_atomically};
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,8 @@ pub enum Processor {
     Text(Arc<dyn Tokenizer>),
     /// Episodes to states, actions and returns.
     Trajectory(Box<TrajectoryProcessor>),
+    /// Pictures to numbers.
+    Image(ImageProcessor),
     /// Nothing: the model is given numbers.
     None,
 }
@@ -30,6 +32,7 @@ pub enum Processor {
 #[serde(tag = "reads", rename_all = "kebab-case")]
 enum ProcessorFile {
     Trajectories(Box<TrajectoryProcessor>),
+    Pictures(ImageProcessor),
 }
 
 impl ProcessorFile {
@@ -40,6 +43,10 @@ impl ProcessorFile {
             Self::Trajectories(processor) => match processor.problem() {
                 Some(problem) => Err(problem),
                 None => Ok(Processor::Trajectory(processor)),
+            },
+            Self::Pictures(processor) => match processor.problem() {
+                Some(problem) => Err(problem),
+                None => Ok(Processor::Image(processor)),
             },
         }
     }
@@ -57,7 +64,7 @@ impl Processor {
     pub fn tokenizer(&self) -> Option<&Arc<dyn Tokenizer>> {
         match self {
             Self::Text(tokenizer) => Some(tokenizer),
-            Self::Trajectory(_) | Self::None => None,
+            Self::Trajectory(_) | Self::Image(_) | Self::None => None,
         }
     }
 
@@ -65,7 +72,15 @@ impl Processor {
     pub fn trajectory(&self) -> Option<&TrajectoryProcessor> {
         match self {
             Self::Trajectory(processor) => Some(processor),
-            Self::Text(_) | Self::None => None,
+            Self::Text(_) | Self::Image(_) | Self::None => None,
+        }
+    }
+
+    /// What makes numbers of pictures, if the model reads them.
+    pub fn image(&self) -> Option<&ImageProcessor> {
+        match self {
+            Self::Image(processor) => Some(processor),
+            Self::Text(_) | Self::Trajectory(_) | Self::None => None,
         }
     }
 
@@ -100,6 +115,7 @@ impl Processor {
                 Ok(vec![TOKENIZER])
             }
             Self::Trajectory(processor) => ProcessorFile::Trajectories(processor.clone()).write(folder),
+            Self::Image(processor) => ProcessorFile::Pictures(processor.clone()).write(folder),
             Self::None => Ok(Vec::new()),
         }
     }
@@ -216,6 +232,12 @@ impl From<Arc<dyn Tokenizer>> for Processor {
     }
 }
 
+impl From<ImageProcessor> for Processor {
+    fn from(processor: ImageProcessor) -> Self {
+        Self::Image(processor)
+    }
+}
+
 impl From<Box<dyn Tokenizer>> for Processor {
     fn from(tokenizer: Box<dyn Tokenizer>) -> Self {
         Self::Text(tokenizer.into())
@@ -233,6 +255,7 @@ impl fmt::Debug for Processor {
         match self {
             Self::Text(tokenizer) => write!(f, "Text({} entries)", tokenizer.vocab_size()),
             Self::Trajectory(processor) => processor.fmt(f),
+            Self::Image(processor) => f.debug_tuple("Image").field(processor).finish(),
             Self::None => f.write_str("None"),
         }
     }

@@ -14,7 +14,7 @@ use crate::{
     reader::Reader,
     seq2seq,
     source::Source,
-    t5,
+    t5, vit,
 };
 
 /// Reads a family's model from a folder whose `config.json` is of it.
@@ -131,6 +131,10 @@ families! {
     T5 = t5::FAMILY, EncoderDecoder: "T5, T5 1.1, ByT5";
     /// `DecisionTransformerModel` of transformers.
     DecisionTransformer = decision_transformer::FAMILY, Policy: "Decision Transformer";
+    /// `ViTModel` of transformers, or `ViTForImageClassification`.
+    Vit = vit::VIT, ImageEncoder: "ViT";
+    /// `DeiTModel` of transformers, or the class with the model's heads.
+    Deit = vit::DEIT, ImageEncoder: "DeiT";
     /// CTranslate2: encoder–decoders.
     CTranslate2 = ctranslate2::FAMILY, EncoderDecoder: "any encoder–decoder";
 }

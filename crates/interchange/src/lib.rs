@@ -19,6 +19,7 @@
 //! | transformers: T5, ByT5 | [`import`] | [`export`] to [`Format::T5`] |
 //! | transformers: CANINE | [`import`] | [`export`] to [`Format::Canine`] |
 //! | transformers: Decision Transformer | [`import`] | [`export`] to [`Format::DecisionTransformer`] |
+//! | transformers: ViT, DeiT | [`import`] | [`export`] to [`Format::Vit`], [`Format::Deit`] |
 //! | transformers: chat templates of language models | [`import`] | [`export`] to the model's format |
 //! | sentence-transformers: what stands around an encoder | [`import`] | [`export`] to the encoder's format |
 //! | llama.cpp: GGUF files of Llama, Qwen 2 and 3, Gemma 1 to 3, Phi 2 and 3, GPT-NeoX | [`import`] | |
@@ -77,6 +78,7 @@ mod source;
 mod t5;
 mod tokenizers;
 mod translators;
+mod vit;
 
 use std::path::Path;
 

@@ -12,6 +12,7 @@ fn uses(role: Role) -> &'static str {
         Role::EncoderDecoder => "`translate`, `summarize`, and `fill` with BART, mBART and T5",
         Role::LanguageModel => "`generate`, `score`, `chat` with a template",
         Role::Policy => "`play`",
+        Role::ImageEncoder => "`embed`, `attention`; with a classifier `classify`",
         _ => "`embed`, `similar`; with their heads `fill`, `classify`, `tag`, `answer`, `rerank`",
     }
 }
@@ -34,6 +35,7 @@ pub fn architectures() -> String {
         (Role::LanguageModel, "Decoders"),
         (Role::Encoder, "Encoders"),
         (Role::Policy, "Policies"),
+        (Role::ImageEncoder, "Encoders of pictures"),
     ];
     let mut page = String::new();
     for (role, title) in roles {
