@@ -11,6 +11,7 @@ use attentive_model::ConfigError;
 use attentive_optim::OptimizerError;
 use attentive_tokenizer::{TokenizerError, UnknownId};
 use attentive_trainer::TrainError;
+use attentive_vision::VisionError;
 use attentive_weights::WeightsError;
 
 use crate::config::Problem;
@@ -37,6 +38,9 @@ pub enum Error {
     /// Of reading data.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// Of reading pictures.
+    #[error(transparent)]
+    Vision(#[from] VisionError),
     /// Of reading or training a tokenizer.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),

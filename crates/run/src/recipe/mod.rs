@@ -64,7 +64,10 @@ const MAY_CHANGE: [&str; 11] = [
 /// Whether a setting is the path of data, which may have moved: its hash tells whether it is the same.
 fn is_data_file(key: &str) -> bool {
     let parts: Vec<&str> = key.split('.').collect();
-    matches!(parts[..], ["data", "train" | "validation" | "test", "text" | "tsv" | "source" | "target"])
+    let of_text = ["text", "tsv", "source", "target"];
+    let of_pictures = ["folder", "images", "labels", "cifar"];
+    let [.., part @ ("train" | "validation" | "test"), file] = parts[..] else { return false };
+    parts == ["data", part, file] && (of_text.contains(&file) || of_pictures.contains(&file))
 }
 
 impl Recipe {
@@ -199,6 +202,7 @@ impl Recipe {
             "classification" => TaskRecipe::Classification(read(table)?),
             "span-corruption" => TaskRecipe::SpanCorruption(read(table)?),
             "trajectories" => TaskRecipe::Trajectories(read(table)?),
+            "image-classification" => TaskRecipe::ImageClassification(read(table)?),
             _ => TaskRecipe::Translation(read(table)?),
         };
         run.validate()?;
@@ -287,6 +291,9 @@ fn fill_model(table: &mut Table, task: &str) -> Result<(), Problem> {
 fn spell_out_tokens(table: &mut Table, origins: &mut Origins, task: &str) -> Result<(), Problem> {
     let Some(batch) = table.get_mut("batch").and_then(Value::as_table_mut) else { return Ok(()) };
     let Some(tokens) = batch.remove("tokens") else { return Ok(()) };
+    if task == "image-classification" {
+        return Err(Problem::at("batch.tokens", "pictures are counted: give batch.rows"));
+    }
     let is_translation = task == TASKS[0];
     let own = if is_translation { "max_tokens" } else { "rows" };
     let key = format!("batch.{own}");

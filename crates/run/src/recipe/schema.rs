@@ -9,8 +9,8 @@ use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Value as Json, json};
 
 use attentive_task::config::{
-    CausalLmRecipe, ClassificationRecipe, MaskedLmRecipe, PATH_FORMAT, RunRecipe, SpanCorruptionRecipe, TASKS,
-    TrajectoriesRecipe, TranslationRecipe, presets_of_task,
+    CausalLmRecipe, ClassificationRecipe, ImageClassificationRecipe, MaskedLmRecipe, PATH_FORMAT, RunRecipe,
+    SpanCorruptionRecipe, TASKS, TrajectoriesRecipe, TranslationRecipe, presets_of_task,
 };
 
 use super::ranges;
@@ -23,6 +23,7 @@ static SCHEMAS: LazyLock<[Json; TASKS.len()]> = LazyLock::new(|| {
         schema_of::<ClassificationRecipe>(TASKS[3]),
         schema_of::<SpanCorruptionRecipe>(TASKS[4]),
         schema_of::<TrajectoriesRecipe>(TASKS[5]),
+        schema_of::<ImageClassificationRecipe>(TASKS[6]),
     ]
 });
 
@@ -173,7 +174,7 @@ mod tests {
     use crate::recipe::{Builtin, Recipe, check::check, layers::Layers, problems::Problems};
 
     /// A whole recipe of each task.
-    const WHOLE: [&str; 5] = ["builtin", "gpt", "bert", "classification", "byt5"];
+    const WHOLE: [&str; TASKS.len()] = ["builtin", "gpt", "bert", "classification", "byt5", "cartpole", "shapes"];
 
     fn allows(schema: &Json, value: &Value) -> bool {
         let mut problems = Problems::default();

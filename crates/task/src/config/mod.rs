@@ -3,6 +3,7 @@
 mod causal_lm;
 mod classification;
 mod data;
+mod image_classification;
 mod masked_lm;
 mod presets;
 mod problem;
@@ -27,6 +28,9 @@ use serde::{Deserialize, Serialize};
 pub use causal_lm::{CausalLmRecipe, ContextRecipe, ContextSource, TextFilesRecipe, TextRecipe};
 pub use classification::{ClassificationRecipe, LabeledBatchRecipe, LabeledFiles, LabeledRecipe};
 pub use data::{DataRecipe, Files, SplitFiles};
+pub use image_classification::{
+    ImageClassificationRecipe, ImageRecipe, PictureBatchRecipe, PictureFiles, PicturesRecipe,
+};
 pub use masked_lm::{MaskedLmRecipe, RowRecipe};
 pub use presets::{find_preset, preset, presets_of_task};
 pub use problem::{Problem, advice, nearest};
@@ -82,8 +86,15 @@ impl RunRecipe {
 pub const RUN_KEYS: [&str; 4] = ["name", "optimizer", "schedule", "training"];
 
 /// The names of tasks, that of a recipe without one first.
-pub const TASKS: [&str; 6] =
-    ["translation", "causal-lm", "masked-lm", "classification", "span-corruption", "trajectories"];
+pub const TASKS: [&str; 7] = [
+    "translation",
+    "causal-lm",
+    "masked-lm",
+    "classification",
+    "span-corruption",
+    "trajectories",
+    "image-classification",
+];
 
 /// What is learnt, from what, by which model: `task` names it.
 #[derive(Debug, Clone)]
@@ -100,6 +111,8 @@ pub enum TaskRecipe {
     SpanCorruption(Box<SpanCorruptionRecipe>),
     /// The actions of an agent.
     Trajectories(Box<TrajectoriesRecipe>),
+    /// The class of a picture.
+    ImageClassification(Box<ImageClassificationRecipe>),
 }
 
 /// The same expression of the recipe of any task.
@@ -113,6 +126,7 @@ macro_rules! of_any_task {
             $crate::config::TaskRecipe::Classification($recipe) => $expression,
             $crate::config::TaskRecipe::SpanCorruption($recipe) => $expression,
             $crate::config::TaskRecipe::Trajectories($recipe) => $expression,
+            $crate::config::TaskRecipe::ImageClassification($recipe) => $expression,
         }
     };
 }
@@ -161,6 +175,7 @@ impl TaskRecipe {
             Self::Classification(_) => TASKS[3],
             Self::SpanCorruption(_) => TASKS[4],
             Self::Trajectories(_) => TASKS[5],
+            Self::ImageClassification(_) => TASKS[6],
         }
     }
 
@@ -188,6 +203,7 @@ impl TaskRecipe {
             Self::Classification(recipe) => &mut recipe.batch.rows,
             Self::SpanCorruption(recipe) => &mut recipe.batch.rows,
             Self::Trajectories(recipe) => &mut recipe.batch.rows,
+            Self::ImageClassification(recipe) => &mut recipe.batch.rows,
         }
     }
 }

@@ -10,6 +10,7 @@ fn trained_by(task: &str) -> (Role, &'static str) {
     match task {
         "causal-lm" => (Role::LanguageModel, "gpt-2"),
         "masked-lm" | "classification" => (Role::Encoder, "bert-base"),
+        "image-classification" => (Role::ImageEncoder, "vit-ti-16"),
         "span-corruption" => (Role::EncoderDecoder, "byt5-small"),
         "trajectories" => (Role::Policy, "decision-transformer"),
         _ => (Role::EncoderDecoder, "base"),
