@@ -76,7 +76,7 @@ impl Recipe {
     /// # Errors
     /// [`Error::Refused`](crate::Error::Refused) names file, line and setting.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
-        Self::resolve(Layers::read(path.as_ref())?, true)
+        Self::resolve(Layers::read(path.as_ref())?)
     }
 
     /// The recipe of the built-in corpus.
@@ -84,7 +84,7 @@ impl Recipe {
     /// # Errors
     /// None, while the recipe is whole.
     pub fn builtin() -> Result<Self> {
-        Self::resolve(Layers::builtin(BUILTIN)?, true)
+        Self::resolve(Layers::builtin(BUILTIN)?)
     }
 
     /// Changes settings: `training.steps=100`, as `--set` does. All are made before they are held against each other.
@@ -131,7 +131,7 @@ impl Recipe {
     /// The recipe of layers, and of settings over them.
     fn under(mut layers: Layers, settings: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self> {
         settings.into_iter().try_for_each(|setting| layers.set(setting.as_ref()))?;
-        Self::resolve(layers, true)
+        Self::resolve(layers)
     }
 
     /// Reads the recipe of a run, as it was resolved when the run began, and what is to be changed in it from here on.
@@ -153,10 +153,15 @@ impl Recipe {
             layers.set(setting)?;
         }
         // It says all of its model: what is not there is as it is where nobody says it, and not a preset's.
-        Self::resolve(layers, false)
+        Self::check(layers, false)
     }
 
-    fn resolve(layers: Layers, has_presets: bool) -> Result<Self> {
+    fn resolve(layers: Layers) -> Result<Self> {
+        Self::check(layers, true)
+    }
+
+    /// Reads and validates layers; with presets, they say what the model's settings are where the layers do not.
+    fn check(layers: Layers, has_presets: bool) -> Result<Self> {
         let Layers { mut table, mut origins } = layers.clone();
         if let Some(Value::Table(optimizer)) = table.get_mut("optimizer") {
             optimizer.entry("kind").or_insert_with(|| "adam".into());
