@@ -20,6 +20,7 @@ use attentive_task::{
 };
 use attentive_tokenizer::{Bpe, ByteLevelBpe, Marian, SentencePiece, Tokenizer, TokenizerError, WordPiece};
 use attentive_trainer::{Checkpoint, CheckpointDir};
+use attentive_vision::{CifarKind, ImageProcessor, Picture, Pictures};
 use attentive_weights::{CheckpointItem, Gguf, Npz, WeightsFile};
 use sha2::{Digest, Sha256};
 
@@ -29,7 +30,7 @@ use super::{file, folder, golden};
 pub type Reader = fn(&[u8]);
 
 /// All of them, by the names of their targets.
-pub const ALL: [(&str, Reader); 18] = [
+pub const ALL: [(&str, Reader); 20] = [
     ("audio", audio),
     ("bpe_codes", bpe_codes),
     ("bundle", bundle),
@@ -40,6 +41,8 @@ pub const ALL: [(&str, Reader); 18] = [
     ("gguf", gguf),
     ("import", import),
     ("npz", npz),
+    ("packed_pictures", packed_pictures),
+    ("picture", picture),
     ("pytorch_checkpoint", pytorch_checkpoint),
     ("recipe", recipe),
     ("sentencepiece_model", sentencepiece_model),
@@ -124,6 +127,29 @@ pub fn checkpoint(bytes: &[u8]) {
     let _ = CheckpointDir::new(parent, 2).latest();
 }
 
+/// A picture of any format, and the patches that become of it.
+pub fn picture(bytes: &[u8]) {
+    if let Ok(picture) = Picture::decode(bytes, Path::new("picture")) {
+        let processor = ImageProcessor::square(8, 3);
+        let patches = processor.patches(&[processor.prepare(&picture)], 4).expect("patches fill the picture");
+        assert_eq!(patches.per_picture(), 4);
+    }
+}
+
+/// Two bytes that say how long an IDX file of pictures is, that file, and one of labels; the bytes after the first two are also
+/// a file of CIFAR.
+pub fn packed_pictures(bytes: &[u8]) {
+    let Some((&[high, low], rest)) = bytes.split_first_chunk() else { return };
+    let (images, labels) = rest.split_at(usize::from(u16::from_be_bytes([high, low])).min(rest.len()));
+    let of_idx = Pictures::of_idx(&file("images", images), &file("labels", labels));
+    let of_cifar = [CifarKind::Ten, CifarKind::Hundred].map(|kind| Pictures::of_cifar(&[file("cifar", rest)], kind));
+    for pictures in of_cifar.into_iter().chain([of_idx]).flatten() {
+        let last = pictures.len() - 1;
+        assert!((pictures.class(last) as usize) < pictures.labels().len());
+        pictures.picture(last).expect("it is in memory");
+    }
+}
+
 /// A corpus, plain or compressed.
 pub fn corpus(bytes: &[u8]) {
     let files = ParallelFiles::tsv([file("a.tsv", bytes)]);
@@ -140,7 +166,8 @@ pub fn corpus(bytes: &[u8]) {
 /// The `config.json` of a folder of transformers, whose other files are whole.
 pub fn import(bytes: &[u8]) {
     /// What a configuration names, and the golden folder of that family.
-    const FOLDERS: [(&str, &str); 7] = [
+    const FOLDERS: [(&str, &str); 8] = [
+        ("\"vit\"", "vit-classification"),
         ("marian", "marian"),
         ("pegasus", "pegasus"),
         ("roberta", "roberta-masked-lm"),

@@ -35,14 +35,15 @@
 //! | for | module |
 //! |---|---|
 //! | training by a recipe, resuming, runs and their folders | [`run`] |
-//! | what is learnt from what: translation, language modelling, hidden tokens, classes, hidden spans | [`task`] |
-//! | a trained model in use: translator, generator, conversation, encoder | [`bundle`] |
+//! | what is learnt from what: translation, language modelling, hidden tokens, hidden spans, classes of texts and pictures | [`task`] |
+//! | a trained model in use: translator, generator, conversation, encoder of texts or pictures | [`bundle`] |
 //! | text to ids and back, vocabularies | [`tokenizer`] |
 //! | BLEU, chrF, TER, significance, perplexity | [`metrics`] |
 //! | models of other systems, in and out | [`interchange`] |
-//! | Transformer, GPT, BERT, CANINE, T5, RNN: configurations, presets, objectives | [`model`] |
+//! | Transformer, GPT, BERT, CANINE, ViT, T5, RNN: configurations, presets, objectives | [`model`] |
 //! | layers: attention, positions, feed-forward, norms | [`attention`] |
 //! | a training loop of your own, checkpoints, divergence | [`trainer`], [`optim`] |
+//! | pictures: files, sizes, random changes, MNIST and CIFAR | [`vision`] |
 //! | corpora, batches, contexts | [`data`], and the built-in one, [`corpus`] |
 //! | audio files, spectrograms | [`speech`] |
 //! | greedy search, beam search, sampling over any model | [`decode`] |
@@ -83,6 +84,7 @@ pub use attentive_speech as speech;
 pub use attentive_task as task;
 pub use attentive_tokenizer as tokenizer;
 pub use attentive_trainer as trainer;
+pub use attentive_vision as vision;
 pub use attentive_weights as weights;
 pub use burn;
 pub use progress::Progress;
@@ -92,7 +94,7 @@ pub mod prelude {
     pub use attentive_backend::{BackendKind, Device};
     pub use attentive_bundle::{
         AnswerConfig, Bundle, Chat, Conversation, DecodingConfig, Denoiser, EmbeddingConfig, GenerationConfig,
-        Generator, Message, Pair, Policy, Pooling, SpanFiller, TaggingConfig, TextEncoder, Transcriber,
+        Generator, ImageEncoder, Message, Pair, Policy, Pooling, SpanFiller, TaggingConfig, TextEncoder, Transcriber,
         TranscriptionConfig, Translation, Translator,
     };
     pub use attentive_decode::SamplingConfig;
@@ -133,6 +135,7 @@ mod pages {
         guide_speech: "docs/guide/speech.md",
         guide_tokenizers: "docs/guide/tokenizers.md",
         guide_train: "docs/guide/train.md",
+        guide_vision: "docs/guide/vision.md",
         readme_attention: "crates/attention/README.md",
         readme_attentive: "crates/attentive/README.md",
         readme_backend: "crates/backend/README.md",
@@ -156,6 +159,7 @@ mod pages {
         readme_testkit: "crates/testkit/README.md",
         readme_tokenizer: "crates/tokenizer/README.md",
         readme_trainer: "crates/trainer/README.md",
+        readme_vision: "crates/vision/README.md",
         readme_weights: "crates/weights/README.md",
     }
 }

@@ -147,6 +147,21 @@ fn an_agent_plays_an_episode_step_by_step_and_many_at_once() {
 }
 
 #[test]
+fn an_imported_vit_classifies_a_picture_and_shows_where_it_looks() {
+    let folder = tempfile::tempdir().unwrap();
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../interchange/tests/golden/deit-teacher");
+    let imported = attentive::interchange::import(&golden, &Default::default()).unwrap();
+    imported.bundle.save(folder.path().join("vit")).unwrap();
+    let told = run(folder.path(), "classify_image", &["vit"]);
+    let lines: Vec<&str> = told.lines().collect();
+    assert_eq!((lines.len(), lines[0]), (4, "shape.png"), "{told}");
+    let sum: f64 = lines[1..].iter().map(|line| line[2..8].parse::<f64>().unwrap()).sum();
+    assert!((sum - 1.0).abs() < 1e-3, "{told}");
+    let drawn = attentive::vision::Picture::open(&folder.path().join("shape.attention.png")).unwrap();
+    assert_eq!(drawn.size(), [228, 456]);
+}
+
+#[test]
 fn a_language_model_writes_what_the_library_writes() {
     let folder = tempfile::tempdir().unwrap();
     let device = BackendKind::Flex.device().unwrap();

@@ -7,6 +7,7 @@ use attentive_decode::DecodeError;
 use attentive_engine::WeightFormat;
 use attentive_model::{ConfigError, Role};
 use attentive_tokenizer::{FrameError, TokenizerError};
+use attentive_vision::VisionError;
 use attentive_weights::WeightsError;
 
 use crate::TooLong;
@@ -154,6 +155,14 @@ pub enum BundleError {
         /// The bundle's folder.
         path: PathBuf,
     },
+    /// What makes numbers of pictures is missing, or makes others than the model reads.
+    #[error("{path}: {problem}", path = path.display())]
+    Pictures {
+        /// The bundle's folder.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
     /// A special token has no place in the model's tables.
     #[error("{path}: the special token {id} is beyond the model's {entries} entries: they do not belong together", path = path.display())]
     SpecialBeyond {
@@ -284,6 +293,9 @@ pub enum EncodeError {
     /// The search failed.
     #[error(transparent)]
     Decode(#[from] DecodeError),
+    /// A picture can't become patches.
+    #[error(transparent)]
+    Vision(#[from] VisionError),
     /// The device failed.
     #[error(transparent)]
     Device(#[from] DeviceError),

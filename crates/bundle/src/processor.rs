@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt, ops::Range, path::Path, sync::Arc};
 
 use attentive_core::TrajectoryProcessor;
 use attentive_tokenizer::{AddedToken, FrameError, Framing, Model, Specials, Token, TokenId, Tokenizer, UnknownId};
-
+use attentive_vision::ImageProcessor;
 use attentive_weights::{read_settings, write_atomically};
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,8 @@ pub enum Processor {
     Trajectory(Box<TrajectoryProcessor>),
     /// Sound to spectrograms, and ids to text.
     Speech(Box<SpeechProcessor>, Arc<dyn Tokenizer>),
+    /// Pictures to numbers.
+    Image(ImageProcessor),
     /// Nothing: the model is given numbers.
     None,
 }
@@ -33,6 +35,7 @@ pub enum Processor {
 enum ProcessorFile {
     Trajectories(Box<TrajectoryProcessor>),
     Speech(Box<SpeechProcessor>),
+    Pictures(ImageProcessor),
 }
 
 impl ProcessorFile {
@@ -46,6 +49,7 @@ impl ProcessorFile {
         let problem = match &file {
             Self::Trajectories(processor) => processor.problem(),
             Self::Speech(processor) => processor.features.validate().err().map(|error| format!("features.{error}")),
+            Self::Pictures(processor) => processor.problem(),
         };
         problem.map_or(Ok(file), |problem| Err(damaged(problem)))
     }
@@ -61,6 +65,7 @@ impl ProcessorFile {
         Ok(match self {
             Self::Trajectories(processor) => Processor::Trajectory(processor),
             Self::Speech(processor) => Processor::Speech(processor, tokenizer()?.into()),
+            Self::Pictures(processor) => Processor::Image(processor),
         })
     }
 
@@ -77,7 +82,7 @@ impl Processor {
     pub fn tokenizer(&self) -> Option<&Arc<dyn Tokenizer>> {
         match self {
             Self::Text(tokenizer) | Self::Speech(_, tokenizer) => Some(tokenizer),
-            Self::Trajectory(_) | Self::None => None,
+            Self::Trajectory(_) | Self::Image(_) | Self::None => None,
         }
     }
 
@@ -93,6 +98,14 @@ impl Processor {
     pub fn speech(&self) -> Option<&SpeechProcessor> {
         match self {
             Self::Speech(processor, _) => Some(processor),
+            _ => None,
+        }
+    }
+
+    /// What makes numbers of pictures, if the model reads them.
+    pub fn image(&self) -> Option<&ImageProcessor> {
+        match self {
+            Self::Image(processor) => Some(processor),
             _ => None,
         }
     }
@@ -135,6 +148,7 @@ impl Processor {
                 names.push(TOKENIZER);
                 Ok(names)
             }
+            Self::Image(processor) => ProcessorFile::Pictures(processor.clone()).write(folder),
             Self::None => Ok(Vec::new()),
         }
     }
@@ -251,6 +265,12 @@ impl From<Arc<dyn Tokenizer>> for Processor {
     }
 }
 
+impl From<ImageProcessor> for Processor {
+    fn from(processor: ImageProcessor) -> Self {
+        Self::Image(processor)
+    }
+}
+
 impl From<Box<dyn Tokenizer>> for Processor {
     fn from(tokenizer: Box<dyn Tokenizer>) -> Self {
         Self::Text(tokenizer.into())
@@ -271,6 +291,7 @@ impl fmt::Debug for Processor {
             Self::Speech(processor, tokenizer) => {
                 write!(f, "Speech({:?}, {} entries)", processor.features, tokenizer.vocab_size())
             }
+            Self::Image(processor) => f.debug_tuple("Image").field(processor).finish(),
             Self::None => f.write_str("None"),
         }
     }

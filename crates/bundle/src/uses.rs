@@ -1,6 +1,6 @@
 //! What a model can be used for.
 
-use attentive_model::{EncoderSpec, FamilyVisitor, ModelSpec, Role};
+use attentive_model::{EncoderSpec, FamilyVisitor, ImageEncoderSpec, ModelSpec, Role};
 
 use crate::{Bundle, Params};
 
@@ -15,6 +15,12 @@ pub(crate) fn of_encoder<C: EncoderSpec>(spec: &C) -> Vec<&'static str> {
         ("embed", true),
         ("similar", true),
     ];
+    uses.into_iter().filter_map(|(name, there)| there.then_some(name)).collect()
+}
+
+/// The commands that the heads of an encoder of pictures are for.
+pub(crate) fn of_image_encoder<C: ImageEncoderSpec>(spec: &C) -> Vec<&'static str> {
+    let uses = [("classify", !spec.labels().is_empty()), ("embed", true), ("attention", true)];
     uses.into_iter().filter_map(|(name, there)| there.then_some(name)).collect()
 }
 
@@ -40,6 +46,10 @@ impl<P: Params> Bundle<P> {
 
             fn encoder<C: EncoderSpec>(self, spec: &C) -> Self::Output {
                 of_encoder(spec)
+            }
+
+            fn image_encoder<C: ImageEncoderSpec>(self, spec: &C) -> Self::Output {
+                of_image_encoder(spec)
             }
         }
         let fills = self

@@ -5,8 +5,11 @@ use std::sync::Arc;
 
 use attentive_backend::{BackendKind, Device, Objective};
 use attentive_bundle::{Bundle, DecodingConfig, TrainingRecord, Translator};
-use attentive_core::{EncoderDecoder, NextToken, TokenMatrix, TranslationBatch};
-use attentive_model::{ModelConfig, ModelSpec, Transformer, TransformerConfig, TranslationObjective};
+use attentive_core::{ClassShares, EncoderDecoder, ImageBatch, NextToken, Patches, TokenMatrix, TranslationBatch};
+use attentive_model::{
+    Distillation, ImageClassificationObjective, ModelConfig, ModelSpec, Transformer, TransformerConfig,
+    TranslationObjective, VitConfig,
+};
 use attentive_optim::{AdamConfig, Gradients, Optimizer};
 use attentive_testkit::assert_close;
 use attentive_tokenizer::{BpeTrainer, Tokenizer};
@@ -104,16 +107,12 @@ fn a_bundle_trained_on_flex_gives_the_same_translations_everywhere() {
     }
 }
 
-#[test]
-fn a_training_step_gives_the_same_loss_and_gradients_everywhere() {
-    let fixture = Fixture::new();
-    let trained = attentive_weights::params(&fixture.trained());
-    let objective = TranslationObjective { label_smoothing: 0.1 };
+/// Holds the loss of a batch, and its gradient for every parameter, of all backends against those of the first.
+fn step_agrees<M: Module, O: Objective<M>>(make: impl Fn(&Device) -> M, objective: &O, batch: &O::Batch) {
     let mut expected: Option<(f32, Gradients)> = None;
     for (kind, device) in devices() {
-        let model = fixture.config.init(&device.autodiff(), 2).unwrap();
-        let model = attentive_weights::load(model, trained.clone()).unwrap();
-        let loss = objective.loss(&model, &fixture.batch, None);
+        let model = make(&device.autodiff());
+        let loss = objective.loss(&model, batch, None);
         let sum = loss.sum.clone().into_scalar::<f32>();
         let gradients = Gradients::take(loss.sum.backward(), &model);
         let n_params = attentive_weights::param_shapes(&model).len();
@@ -129,4 +128,30 @@ fn a_training_step_gives_the_same_loss_and_gradients_everywhere() {
             }
         }
     }
+}
+
+#[test]
+fn a_training_step_gives_the_same_loss_and_gradients_everywhere() {
+    let fixture = Fixture::new();
+    let trained = attentive_weights::params(&fixture.trained());
+    let make =
+        |device: &Device| attentive_weights::load(fixture.config.init(device, 2).unwrap(), trained.clone()).unwrap();
+    step_agrees(make, &TranslationObjective { label_smoothing: 0.1 }, &fixture.batch);
+}
+
+/// Pictures of another size than the model's, so that positions are interpolated, and a mixture of classes.
+#[test]
+fn a_training_step_of_a_vit_gives_the_same_loss_and_gradients_everywhere() {
+    let config = VitConfig {
+        distillation: Distillation::Head,
+        labels: ["a", "b", "c"].map(String::from).to_vec(),
+        init_std: 0.3,
+        ..VitConfig::vit_like(6, 2, [2, 2, 8])
+    };
+    let value = |at: usize| (at as f32 * 0.37).sin();
+    let patches = Patches::new((0..2 * 3 * 4 * 12).map(value).collect(), 2, [3, 4]);
+    let classes = vec![2.into(), ClassShares { class: 1, other: 0, share: 0.7 }];
+    let batch = ImageBatch { patches, classes, indices: vec![0, 1] };
+    let objective = ImageClassificationObjective { label_smoothing: 0.1 };
+    step_agrees(|device| config.init(device, 2).unwrap(), &objective, &batch);
 }

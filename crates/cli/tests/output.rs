@@ -17,7 +17,7 @@ use support::{COPIED, Folder, TINY};
 
 /// What each command is called with, and what is there after it; `OUT` is another name each time, `GOLDEN` the folder
 /// of models of other tools.
-const CALLS: [(&str, &[&str]); 47] = [
+const CALLS: [(&str, &[&str]); 50] = [
     ("train copy.toml --runs OUT", &["OUT/copy-1/model.safetensors", "OUT/copy-1/training.json"]),
     ("translate --model run ab cd", &[]),
     ("transcribe --model whisper --language de --format vtt GOLDEN/../../../speech/tests/golden/s16.wav", &[]),
@@ -31,6 +31,9 @@ const CALLS: [(&str, &[&str]); 47] = [
     ("embed --model bert --compare animal animal animal", &[]),
     ("similar --model bert --query animal lines", &[]),
     ("classify --model classes animal", &[]),
+    ("classify --model pictures picture.png", &[]),
+    ("embed --model pictures picture.png", &[]),
+    ("attention --model pictures --out OUT.png picture.png", &["OUT.png"]),
     ("tag --model tags animal", &[]),
     ("answer --model answers --question animal animal", &[]),
     ("rerank --model rank --query animal animal", &[]),
@@ -83,6 +86,8 @@ fn folder() -> Folder {
     folder.write_copying("copy", [6, 2, 3], TINY);
     folder.write("lines", &(COPIED.join("\n") + "\n"));
     folder.write("ids", "4 5\n");
+    let picture = attentive_vision::Picture::new([4, 4], 1, (0..16).collect());
+    std::fs::write(folder.path("picture.png"), picture.to_png()).unwrap();
     folder.succeed(&["train", "copy.toml"], "");
     std::fs::rename(folder.path("runs/copy-1"), folder.path("run")).unwrap();
     folder.write("pole.toml", POLE);
@@ -98,6 +103,7 @@ fn folder() -> Folder {
         ("bert-answers", "answers"),
         ("bert-rank", "rank"),
         ("marian", "marian"),
+        ("vit-classification", "pictures"),
     ] {
         folder.succeed(&["import", &format!("{}/{model}", golden()), "--out", name], "");
     }

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use attentive_vision::{SHAPE_LABELS, Shapes};
 use tempfile::TempDir;
 
 /// What the recipes of all tasks have in common.
@@ -92,6 +93,31 @@ context = 16
 rows = 4
 "#;
 
+/// Pictures that are cropped, mirrored, changed and mixed at random.
+const PICTURES: &str = r#"
+task = "image-classification"
+[data.train]
+folder = "pictures"
+[data.validation]
+folder = "pictures"
+[augment]
+crop = [0.5, 1.0]
+flip = 0.5
+operations = 1
+magnitude = 5.0
+mixup = 0.4
+[model]
+image_size = 16
+patch_size = 8
+d_model = 16
+d_ff = 32
+n_heads = 2
+n_layers = 1
+dropout = 0.1
+[batch]
+rows = 4
+"#;
+
 const RNN: &str = r#"
 [data.train]
 tsv = "pairs.tsv"
@@ -174,6 +200,13 @@ fn write_data(folder: &Path) {
     for (name, content) in [("text.txt", text), ("labelled.tsv", labelled), ("pairs.tsv", pairs)] {
         fs::write(folder.join(name), content).unwrap();
     }
+    let shapes = Shapes { seed: 1, n: 24 };
+    for idx in 0..shapes.n {
+        let (picture, class) = shapes.picture(idx);
+        let class = folder.join("pictures").join(SHAPE_LABELS[class as usize]);
+        fs::create_dir_all(&class).unwrap();
+        fs::write(class.join(format!("{idx}.png")), picture.to_png()).unwrap();
+    }
 }
 
 fn train(folder: &Path, args: &[&str]) -> Command {
@@ -243,6 +276,11 @@ fn a_classifier() {
 #[test]
 fn a_recogniser_of_speech() {
     killed_runs_end_as_whole_ones(SPEECH);
+}
+
+#[test]
+fn a_classifier_of_pictures() {
+    killed_runs_end_as_whole_ones(PICTURES);
 }
 
 #[test]

@@ -95,6 +95,7 @@ pub use shuffle::{derived_seed, permutation, seeded_rng};
 pub use size::Size;
 pub use span_batches::SpanBatcher;
 pub use span_corruption::{SpanCorruption, SpanCorruptionConfig};
+pub use text_file::open_bytes;
 pub use token_cache::{CacheUse, TokenCache};
 pub use token_stream::TokenStream;
 pub use trajectories::TrajectoryContexts;

@@ -97,6 +97,16 @@ impl std::fmt::Debug for TextFile {
     }
 }
 
+/// The bytes of a file, decompressed if it is compressed by gzip, bzip2, xz or zstd; for files that are not text.
+///
+/// # Errors
+/// [`DataError::Open`].
+pub fn open_bytes(path: &Path) -> Result<impl Read + use<>, DataError> {
+    let open = |cause| DataError::Open { path: name_of(path).to_owned(), cause };
+    let (head, file) = Source::open(path).and_then(peek).map_err(open)?;
+    decompressed(Compression::of(&head), file).map_err(open)
+}
+
 /// Opens every file once: one that is absent, or not text, is refused before others are read for long.
 pub(crate) fn check_all(paths: &[PathBuf]) -> Result<(), DataError> {
     paths.iter().try_for_each(|path| TextFile::open(path).map(drop))

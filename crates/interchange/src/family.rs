@@ -14,7 +14,7 @@ use crate::{
     reader::Reader,
     seq2seq,
     source::Source,
-    t5, whisper,
+    t5, vit, whisper,
 };
 
 /// Reads a family's model from a folder whose `config.json` is of it.
@@ -133,6 +133,10 @@ families! {
     DecisionTransformer = decision_transformer::FAMILY, Policy: "Decision Transformer";
     /// `WhisperForConditionalGeneration` of transformers.
     Whisper = whisper::FAMILY, SpeechRecognizer: "Whisper tiny to large-v3-turbo";
+    /// `ViTModel` of transformers, or `ViTForImageClassification`.
+    Vit = vit::VIT, ImageEncoder: "ViT";
+    /// `DeiTModel` of transformers, or the class with the model's heads.
+    Deit = vit::DEIT, ImageEncoder: "DeiT";
     /// CTranslate2: encoder–decoders.
     CTranslate2 = ctranslate2::FAMILY, EncoderDecoder: "any encoder–decoder";
 }

@@ -105,6 +105,12 @@ impl Layout {
         Self::new(&[width * d_in, d_out], &[d_out, d_in, width], &axes)
     }
 
+    /// With the other system's numbers in a tensor of this shape, which has as many.
+    pub(crate) fn reshaped(mut self, theirs: &[usize]) -> Self {
+        self.theirs = theirs.to_vec();
+        self
+    }
+
     /// With this axis, counted as in our parameter, being the model's width.
     pub(crate) fn with_model_axis(mut self, axis: usize) -> Self {
         self.axes[axis].is_model = true;

@@ -20,6 +20,7 @@
 //! | transformers: CANINE | [`import`] | [`export`] to [`Format::Canine`] |
 //! | transformers: Decision Transformer | [`import`] | [`export`] to [`Format::DecisionTransformer`] |
 //! | transformers: Whisper | [`import`] | [`export`] to [`Format::Whisper`] |
+//! | transformers: ViT, DeiT | [`import`] | [`export`] to [`Format::Vit`], [`Format::Deit`] |
 //! | transformers: chat templates of language models | [`import`] | [`export`] to the model's format |
 //! | sentence-transformers: what stands around an encoder | [`import`] | [`export`] to the encoder's format |
 //! | llama.cpp: GGUF files of Llama, Qwen 2 and 3, Gemma 1 to 3, Phi 2 and 3, GPT-NeoX | [`import`] | |
@@ -78,6 +79,7 @@ mod source;
 mod t5;
 mod tokenizers;
 mod translators;
+mod vit;
 mod whisper;
 
 use std::path::Path;

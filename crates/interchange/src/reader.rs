@@ -8,6 +8,7 @@ use std::{
 use attentive_bundle::{Bundle, ReadingConfig, TrainingRecord};
 use attentive_model::{ModelConfig, Role};
 use attentive_tokenizer::{Frame, Languages, OpenOptions, Opened, TokenId, Tokenizer};
+use attentive_vision::ImageProcessor;
 use attentive_weights::{Tensors, check_finite};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -199,6 +200,20 @@ impl<'a> Reader<'a> {
         (self.frame, self.languages) = (frame, languages);
         (self.special_names, self.tokenizer_max_len) = (special_names, model_max_length);
         Ok(tokenizer)
+    }
+
+    /// What was read of a model without text, as a bundle.
+    ///
+    /// # Errors
+    /// [`InterchangeError`]: a parameter is not finite.
+    pub(crate) fn bundle_of_pictures(
+        &mut self,
+        model: impl Into<ModelConfig>,
+        processor: ImageProcessor,
+        params: Tensors,
+    ) -> Result<Bundle, InterchangeError> {
+        check_finite(&params)?;
+        Ok(Bundle { record: new_record(), ..Bundle::new(self.folder, model, processor, params) })
     }
 
     /// What was read, as a bundle.

@@ -13,6 +13,7 @@ fn uses(role: Role) -> &'static str {
         Role::LanguageModel => "`generate`, `score`, `chat` with a template",
         Role::Policy => "`play`",
         Role::SpeechRecognizer => "`transcribe`",
+        Role::ImageEncoder => "`embed`, `attention`; with a classifier `classify`",
         _ => "`embed`, `similar`; with their heads `fill`, `classify`, `tag`, `answer`, `rerank`",
     }
 }
@@ -36,6 +37,7 @@ pub fn architectures() -> String {
         (Role::Encoder, "Encoders"),
         (Role::Policy, "Policies"),
         (Role::SpeechRecognizer, "Recognisers of speech"),
+        (Role::ImageEncoder, "Encoders of pictures"),
     ];
     let mut page = String::new();
     for (role, title) in roles {

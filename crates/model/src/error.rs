@@ -59,6 +59,14 @@ pub enum ConfigError {
         /// Entries of the vocabulary.
         vocab_size: usize,
     },
+    /// Pictures that patches do not fill.
+    #[error("image_size = {image_size} is not a multiple of patch_size = {patch_size}; change one of them")]
+    Patches {
+        /// Height and width of pictures.
+        image_size: usize,
+        /// Height and width of patches.
+        patch_size: usize,
+    },
     /// A number that has to be above 0.
     #[error("{key} = {value} must be a finite number above 0")]
     NotPositive {
@@ -210,6 +218,7 @@ impl ConfigError {
             Self::BucketsTwice => vec!["relative_buckets", "positions"],
             Self::LayerGroups { .. } => vec!["n_layer_groups", "n_layers"],
             Self::SharedVocabularies { .. } => vec!["share_embeddings"],
+            Self::Patches { .. } => vec!["image_size", "patch_size"],
             Self::NotCodePoints { .. } | Self::NoVocabulary { .. } => Vec::new(),
         }
     }

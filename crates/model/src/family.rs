@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     BertConfig, CanineConfig, ConfigError, DecisionTransformerConfig, EncoderDecoderSpec, EncoderSpec, GptConfig,
-    LanguageModelSpec, ModelSpec, PolicySpec, Preset, RnnConfig, Role, SpeechSpec, TransformerConfig, WhisperConfig,
+    ImageEncoderSpec, LanguageModelSpec, ModelSpec, PolicySpec, Preset, RnnConfig, Role, SpeechSpec, TransformerConfig,
+    VitConfig, WhisperConfig,
 };
 
 /// Makes [`ModelConfig`] of rows: a variant, the family's configuration, and the visitor's method for its role.
@@ -64,6 +65,8 @@ families! {
     DecisionTransformer(DecisionTransformerConfig): policy,
     /// The encoder–decoder of speech.
     Whisper(WhisperConfig): speech_recognizer,
+    /// The encoder of pictures: ViT, DeiT.
+    Vit(VitConfig): image_encoder,
 }
 
 /// An operation on a model's configuration, for any family: [`ModelConfig::visit`] calls one of the methods.
@@ -122,6 +125,11 @@ pub trait FamilyVisitor: Sized {
     /// A family that writes what is said in a recording.
     fn speech_recognizer<C: SpeechSpec + Into<ModelConfig>>(self, spec: &C) -> Self::Output {
         self.any(spec, Role::SpeechRecognizer)
+    }
+
+    /// A family that reads a picture as a whole.
+    fn image_encoder<C: ImageEncoderSpec + Into<ModelConfig>>(self, spec: &C) -> Self::Output {
+        self.any(spec, Role::ImageEncoder)
     }
 }
 

@@ -20,6 +20,7 @@ mod encoder_model;
 mod error;
 mod family;
 pub mod gpt;
+mod image_model;
 mod language_model;
 mod policy;
 pub mod rnn;
@@ -33,6 +34,7 @@ pub mod table3;
 mod tokens;
 mod transformer;
 mod translation;
+pub mod vit;
 pub mod whisper;
 mod windows;
 
@@ -43,12 +45,17 @@ pub use encoder_model::{EncoderModel, Encoding, Heads, TokenScores};
 pub use error::ConfigError;
 pub use family::{FamilyVisitor, ModelConfig};
 pub use gpt::{Gpt, GptConfig, GptState};
+pub use image_model::{ImageEncoding, ImageHeads, ImageModel};
 pub use language_model::{CausalLmObjective, CausalModel, log_probs_of};
 pub use policy::{PolicyModel, PolicyObjective};
 pub use rnn::{CellKind, Rnn, RnnConfig, RnnState};
-pub use spec::{EncoderDecoderSpec, EncoderSpec, LanguageModelSpec, ModelSpec, PolicySpec, Preset, Role, SpeechSpec};
+pub use spec::{
+    EncoderDecoderSpec, EncoderSpec, ImageEncoderSpec, LanguageModelSpec, ModelSpec, PolicySpec, Preset, Role,
+    SpeechSpec,
+};
 pub use speech::{SpeechModel, SpeechObjective};
 pub use stack::{Block, BlockConfig, Contexts, Stack};
 pub use transformer::{Decoder, DecoderLayer, DecoderState, Memory, Transformer, TransformerConfig};
 pub use translation::{AttentionMaps, TeacherForced, TranslationObjective};
+pub use vit::{Distillation, ImageClassificationObjective, ImagePooling, Vit, VitConfig};
 pub use whisper::{Whisper, WhisperConfig};

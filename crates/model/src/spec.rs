@@ -8,7 +8,7 @@ use attentive_core::ActionSpace;
 use burn::module::Module;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{CausalModel, ConfigError, EncoderModel, ModelConfig, PolicyModel, SpeechModel, TeacherForced};
+use crate::{CausalModel, ConfigError, EncoderModel, ImageModel, ModelConfig, PolicyModel, SpeechModel, TeacherForced};
 
 /// Length that costs are stated for if neither positions nor the family give one.
 const TYPICAL_LEN: usize = 1024;
@@ -16,7 +16,7 @@ const TYPICAL_LEN: usize = 1024;
 /// Sizes and choices of a model: the configuration that one family of models is made from.
 ///
 /// A family implements this and the trait of its [`Role`]: [`EncoderDecoderSpec`], [`LanguageModelSpec`],
-/// [`EncoderSpec`], [`PolicySpec`] or [`SpeechSpec`]. `docs/guide/add-a-family.md` adds one from scratch.
+/// [`EncoderSpec`], [`PolicySpec`], [`SpeechSpec`] or [`ImageEncoderSpec`]. `docs/guide/add-a-family.md` adds one from scratch.
 pub trait ModelSpec: Clone + PartialEq + Debug + Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The model.
     type Model: Module + 'static;
@@ -201,6 +201,24 @@ pub trait SpeechSpec: ModelSpec<Model: SpeechModel> {
     fn set_frames(&mut self, frames: [usize; 2]);
 }
 
+/// A family that reads a picture as a whole.
+pub trait ImageEncoderSpec: ModelSpec<Model: ImageModel> {
+    /// Height and width of the pictures that the model is made for, in pixels.
+    fn image_size(&self) -> usize;
+
+    /// Height and width of a patch, in pixels.
+    fn patch_size(&self) -> usize;
+
+    /// Channels of a picture: 1 of grey, 3 of red, green and blue.
+    fn n_channels(&self) -> usize;
+
+    /// Names of the classifier's classes; empty without a classifier.
+    fn labels(&self) -> &[String];
+
+    /// Makes a classifier of these classes the only head.
+    fn set_labels(&mut self, labels: Vec<String>);
+}
+
 /// The role of a family's models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
@@ -214,6 +232,8 @@ pub enum Role {
     Policy,
     /// Writes what is said in a recording.
     SpeechRecognizer,
+    /// Reads a picture as a whole: vectors, classes.
+    ImageEncoder,
 }
 
 impl Role {
@@ -235,6 +255,7 @@ impl fmt::Display for Role {
             Self::Encoder => "an encoder",
             Self::Policy => "a policy",
             Self::SpeechRecognizer => "a recogniser of speech",
+            Self::ImageEncoder => "an image encoder",
         })
     }
 }

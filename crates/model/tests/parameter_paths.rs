@@ -3,8 +3,8 @@
 use attentive_attention::{NormPlacement, PositionsConfig, RelativeBuckets};
 use attentive_backend::BackendKind;
 use attentive_model::{
-    BertConfig, CanineConfig, CellKind, DecisionTransformerConfig, GptConfig, ModelSpec, RnnConfig, TransformerConfig,
-    WhisperConfig,
+    BertConfig, CanineConfig, CellKind, DecisionTransformerConfig, Distillation, GptConfig, ModelSpec, RnnConfig,
+    TransformerConfig, VitConfig, WhisperConfig,
 };
 
 #[test]
@@ -122,6 +122,20 @@ fn decision_transformer_parameter_paths_stay_what_they_are() {
 #[test]
 fn whisper_parameter_paths_stay_what_they_are() {
     let config = WhisperConfig { n_heads: 2, max_target_len: 3, ..WhisperConfig::whisper_like(5, 6, [1, 1, 4]) };
+    let model = config.init(&BackendKind::Flex.device().unwrap(), 0).unwrap();
+    let paths: Vec<String> =
+        attentive_weights::param_shapes(&model).iter().map(|p| format!("{} {:?}", p.name, p.shape)).collect();
+    insta::assert_snapshot!(paths.join("\n"));
+}
+
+#[test]
+fn vit_parameter_paths_stay_what_they_are() {
+    let config = VitConfig {
+        distillation: Distillation::Head,
+        pooler: true,
+        labels: vec!["a".into(), "b".into()],
+        ..VitConfig::vit_like(4, 2, [1, 2, 4])
+    };
     let model = config.init(&BackendKind::Flex.device().unwrap(), 0).unwrap();
     let paths: Vec<String> =
         attentive_weights::param_shapes(&model).iter().map(|p| format!("{} {:?}", p.name, p.shape)).collect();

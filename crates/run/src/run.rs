@@ -169,7 +169,8 @@ impl Run {
         let checked = self.check_auto(device, options.memory, log);
         // A run with checkpoints keeps the vocabulary that it began with, and needs no model that it began from.
         let begun = self.resumes && !CheckpointDir::new(self.folder.join(folder::CHECKPOINTS), 1).list()?.is_empty();
-        let tokenizer = Some(self.folder.join("tokenizer.json")).filter(|path| begun && path.exists());
+        let processors = ["tokenizer.json", "processor.json"].map(|file| self.folder.join(file));
+        let tokenizer = processors.into_iter().find(|path| begun && path.exists());
         let origins = self.recipe.origins.clone();
         let Recipe { run, task, .. } = &mut self.recipe;
         let visitor = Training { folder: &self.folder, device, options };

@@ -12,6 +12,7 @@ use attentive_optim::OptimizerError;
 use attentive_speech::SpeechError;
 use attentive_tokenizer::{TokenizerError, UnknownId};
 use attentive_trainer::TrainError;
+use attentive_vision::VisionError;
 use attentive_weights::WeightsError;
 
 use crate::config::Problem;
@@ -38,6 +39,9 @@ pub enum Error {
     /// Of reading data.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// Of reading pictures.
+    #[error(transparent)]
+    Vision(#[from] VisionError),
     /// Of reading or training a tokenizer.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),

@@ -1,9 +1,9 @@
 //! Training tasks: what is learnt, from what, by which models.
 //!
 //! A [`Task`] is data, a model, an objective and scores: all that differs between translation, language modelling, masked
-//! tokens, classes, hidden spans, actions and speech. Its settings are in [`config`], [`prepare`] reads its data and hands it to a
-//! [`TaskVisitor`], and what it has to say goes to a [`Log`]. Nothing here prints, and nothing knows of folders of runs:
-//! that is `attentive-run`'s.
+//! tokens, classes of texts and of pictures, hidden spans, actions and speech. Its settings are in [`config`], [`prepare`] reads its
+//! data and hands it to a [`TaskVisitor`], and what it has to say goes to a [`Log`]. Nothing here prints, and nothing knows
+//! of folders of runs: that is `attentive-run`'s.
 //!
 //! ```
 //! use attentive_task::config::{TokenizerKind, TokenizerRecipe};
@@ -38,8 +38,10 @@ pub mod config;
 mod corpus;
 mod encoder_text;
 mod episodes;
+mod examination;
 mod example;
 mod folder;
+mod image_classification;
 mod labeled;
 mod masked_lm;
 mod prepared;
@@ -59,8 +61,10 @@ pub use classification::Classification;
 pub use corpus::{Corpus, Split};
 pub use episodes::{Episodes, describe as describe_episodes};
 pub use error::{Context, Error, Result, with_causes};
+pub use examination::{examine, examine_labels};
 pub use example::shell_path;
 pub use folder::resolve;
+pub use image_classification::ImageClassification;
 pub use labeled::{LabeledPart, LabeledTexts};
 pub use log::{Log, clock, thousands};
 pub use masked_lm::MaskedLm;

@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use attentive_model::{
-    EncoderDecoderSpec, EncoderSpec, FamilyVisitor, LanguageModelSpec, ModelConfig, ModelSpec, PolicySpec, Role,
-    SpeechSpec,
+    EncoderDecoderSpec, EncoderSpec, FamilyVisitor, ImageEncoderSpec, LanguageModelSpec, ModelConfig, ModelSpec,
+    PolicySpec, Role, SpeechSpec,
 };
 
 use crate::{
-    CausalLm, Classification, Infilling, Log, MaskedLm, Resizable, Result, SpeechRecognition, Start, Trajectories,
-    Translation,
+    CausalLm, Classification, ImageClassification, Infilling, Log, MaskedLm, Resizable, Result, SpeechRecognition,
+    Start, Trajectories, Translation,
     config::{RunRecipe, TaskRecipe},
 };
 
@@ -121,6 +121,17 @@ impl<V: TaskVisitor> FamilyVisitor for Preparing<'_, V> {
                 visitor.visit(task, run, settings)
             }
             other => mismatch::<C, _>(other, Role::SpeechRecognizer),
+        }
+    }
+
+    fn image_encoder<C: ImageEncoderSpec + Into<ModelConfig>>(self, spec: &C) -> Self::Output {
+        let Self { run, settings, start, log, visitor } = self;
+        match settings {
+            TaskRecipe::ImageClassification(of_task) => {
+                let task = ImageClassification::prepare(run, of_task, spec.clone(), start, log)?;
+                visitor.visit(task, run, settings)
+            }
+            other => mismatch::<C, _>(other, Role::ImageEncoder),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use attentive_backend::Device;
-use attentive_bundle::Bundle;
+use attentive_bundle::{Bundle, Processor};
 use attentive_model::{ModelConfig, ModelSpec};
 use attentive_tokenizer::Tokenizer;
 use attentive_weights::Tensors;
@@ -18,7 +18,8 @@ use crate::{
 /// What a run begins from.
 #[derive(Debug, Default)]
 pub struct Start<'a> {
-    /// The tokenizer's file of a run that has begun: a model that it began from is not read again.
+    /// The file of the tokenizer, or else of the processor, of a run that has begun: a model that it began from is not read
+    /// again.
     pub tokenizer: Option<&'a Path>,
     /// The model that is fine-tuned.
     pub pretrained: Option<Bundle>,
@@ -42,6 +43,17 @@ impl<'a> Start<'a> {
         let fine_tunes = settings.pretrained().is_some();
         let pretrained = if tokenizer.is_none() { read(&run.dropout, settings)? } else { None };
         Ok(Self { tokenizer, pretrained, fine_tunes, cache })
+    }
+
+    /// The processor, where it is not a tokenizer: the run's, or that of the model that is fine-tuned.
+    ///
+    /// # Errors
+    /// The run's can't be read.
+    pub(crate) fn processor(&self) -> Result<Option<Processor>> {
+        match self.tokenizer.and_then(Path::parent) {
+            Some(run) => Ok(Processor::of_file(run)?),
+            None => Ok(self.pretrained.as_ref().map(|bundle| bundle.processor.clone())),
+        }
     }
 
     /// The tokenizer: the run's, the model's, or one that `make` makes; `config` gets the size of its vocabulary, unless the

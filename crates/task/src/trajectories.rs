@@ -62,7 +62,8 @@ impl<F: PolicySpec + Into<ModelConfig>> Trajectories<F> {
         if let Some(problem) = processor.problem() {
             refuse!("the numbers of data.train are too large, or batch.context is 0: {problem}");
         }
-        let before = start.pretrained.as_ref().and_then(|bundle| bundle.processor.trajectory());
+        let before = start.processor()?;
+        let before = before.as_ref().and_then(Processor::trajectory);
         if let Some(before) = before.filter(|before| before.state_mean.len() == processor.state_mean.len()) {
             // The weights that were trained before know states and returns by these.
             let TrajectoryProcessor { state_mean, state_deviation, return_scale, .. } = before.clone();

@@ -11,7 +11,7 @@ use super::Breaches;
 use crate::cargo::{cargo, root};
 
 /// Each crate and its allowed imports from the workspace. `testkit` is for tests: a dev-dependency of any crate.
-const MAY_IMPORT: [(&str, &[&str]); 25] = [
+const MAY_IMPORT: [(&str, &[&str]); 26] = [
     // 0: know nothing of the others
     ("tokenizer", &[]),
     ("metrics", &[]),
@@ -30,15 +30,19 @@ const MAY_IMPORT: [(&str, &[&str]); 25] = [
     // 2
     ("attention", &["backend"]),
     ("optim", &["backend"]),
+    ("vision", &["core", "data"]),
     ("trainer", &["backend", "core", "optim", "weights"]),
     // 3
     ("model", &["attention", "backend", "core"]),
     // 4
     ("engine", &["attention", "core", "kernels", "model", "weights"]),
     // 5
-    ("bundle", &["backend", "core", "decode", "engine", "environments", "model", "speech", "tokenizer", "weights"]),
+    (
+        "bundle",
+        &["backend", "core", "decode", "engine", "environments", "model", "speech", "tokenizer", "vision", "weights"],
+    ),
     // 6
-    ("interchange", &["attention", "bundle", "core", "model", "speech", "tokenizer", "weights"]),
+    ("interchange", &["attention", "bundle", "core", "model", "speech", "tokenizer", "vision", "weights"]),
     // 7
     (
         "task",
@@ -56,6 +60,7 @@ const MAY_IMPORT: [(&str, &[&str]); 25] = [
             "speech",
             "tokenizer",
             "trainer",
+            "vision",
             "weights",
         ],
     ),
@@ -107,6 +112,7 @@ const MAY_IMPORT: [(&str, &[&str]); 25] = [
             "task",
             "tokenizer",
             "trainer",
+            "vision",
             "weights",
         ],
     ),
@@ -131,13 +137,14 @@ const MAY_IMPORT: [(&str, &[&str]); 25] = [
             "task",
             "tokenizer",
             "trainer",
+            "vision",
             "weights",
         ],
     ),
 ];
 
 /// Crates that work without a tensor library.
-const NO_BURN: [&str; 12] = [
+const NO_BURN: [&str; 13] = [
     "attentive-core",
     "attentive-corpus",
     "attentive-data",
@@ -149,6 +156,7 @@ const NO_BURN: [&str; 12] = [
     "attentive-plot",
     "attentive-speech",
     "attentive-testkit",
+    "attentive-vision",
     "xtask",
 ];
 

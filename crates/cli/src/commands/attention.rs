@@ -3,28 +3,31 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
+use attentive_bundle::{Bundle, ImageEncoder};
 use attentive_paper as paper;
+use attentive_run::resolve;
+use attentive_vision::Picture;
 use clap::Args;
 
-use super::{BackendArgs, check_writable};
+use super::{BackendArgs, check_writable, pictures};
 
 /// Show what a translation model looks at: for a word of the source, layer by layer and head by head, which words it
-/// attends to; for each word that is written, where it comes from.
+/// attends to; for each word that is written, where it comes from. Of a model that reads pictures, draw what it looks at in one.
 #[derive(Debug, Args)]
 pub(crate) struct Attention {
     /// The model's folder.
     #[arg(long, value_name = "DIR", default_value = "runs/latest")]
     model: PathBuf,
-    /// The sentence.
+    /// The sentence, or the path of a picture.
     #[arg(default_value = paper::SENTENCE)]
     text: String,
-    /// The word that is followed.
-    #[arg(long, default_value = "it")]
-    word: String,
+    /// The word that is followed; "it" by default.
+    #[arg(long, value_name = "WORD")]
+    word: Option<String>,
     /// A translation to read instead of the model's own.
     #[arg(long, value_name = "TEXT")]
     target: Option<String>,
-    /// The drawing, SVG: every attention, layer by layer and head by head.
+    /// The drawing, SVG: every attention, layer by layer and head by head; of a picture, PNG if the name ends so.
     #[arg(long, value_name = "FILE", default_value = "attention.svg")]
     out: PathBuf,
     /// Draw what the decoder looks at in the source alone: one map, the mean of its last layer's heads.
@@ -38,6 +41,16 @@ impl Attention {
     pub(super) fn run(self) -> Result<()> {
         let Self { model, text, word, target, out, alignment, backend } = self;
         check_writable(&out)?;
+        let bundle = Bundle::open(resolve(&model))?;
+        let of_texts = [("--word", word.is_some()), ("--target", target.is_some()), ("--alignment", alignment)];
+        if pictures::are_read_by(&bundle, &of_texts)? {
+            let encoder = ImageEncoder::from_bundle(&bundle, &backend.device()?, None)?;
+            let map = encoder.attention(&Picture::open(text.as_ref())?)?;
+            attentive_weights::write_atomically(&out, &map.to_file(&out))?;
+            report!("{}\ndrawn in {}", map.title, out.display());
+            return Ok(());
+        }
+        let word = word.unwrap_or_else(|| "it".to_owned());
         let attention = paper::Attention { model, text, word, target, is_alignment: alignment };
         let exhibit = attention.make(&backend.device()?)?;
         report!("{exhibit}");

@@ -6,10 +6,13 @@ use anyhow::{Result, ensure};
 use attentive_bundle::{Class, Input, Pair, is_blank};
 use clap::Args;
 
-use super::{EncoderArgs, LongLines, SpecialsArgs, encoder::for_each_line, on_one_line};
-use crate::input::{Line, Lines};
+use super::{EncoderArgs, LongLines, SpecialsArgs, encoder::for_each_line, on_one_line, pictures};
+use crate::{
+    input::{Line, Lines},
+    output,
+};
 
-/// Tell the class of lines of text, or of pairs of texts.
+/// Tell the class of lines of text, or of pairs of texts; of a model that reads pictures, lines are their paths.
 ///
 /// One line for each: the most probable label, its probability, then the text, separated by tabs. The line of a text
 /// without tokens is empty. A model with a single label gives its score.
@@ -34,7 +37,14 @@ pub(crate) struct Classify {
 impl Classify {
     pub(super) fn run(mut self) -> Result<()> {
         let lines = Lines::of_command(std::mem::take(&mut self.text));
-        let bundle = self.specials.over(self.encoder.bundle()?);
+        let bundle = self.encoder.bundle()?;
+        if pictures::are_read_by(&bundle, &[("--pair", self.pair), ("--specials", self.specials.specials)])? {
+            let (encoder, mut out) = (self.encoder.image_encoder(&bundle)?, output::stdout());
+            let read = |pictures: &_| encoder.classify_all(pictures);
+            let shown = pictures::for_each(lines, read, |line, classes| self.print(&mut out, &line.text, &classes));
+            return shown.and(Ok(out.flush()?));
+        }
+        let bundle = self.specials.over(bundle);
         let encoder = self.encoder.encoder(&bundle)?;
         let tokenizer = &**bundle.tokenizer()?;
         let check = |line: &Line| {

@@ -6,16 +6,16 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use attentive_bundle::{Bundle, EmbeddingConfig, Pooling, TextEncoder, cosine};
+use attentive_bundle::{Bundle, EmbeddingConfig, ImageEncoder, Pooling, TextEncoder, cosine};
 use attentive_tokenizer::Tokenizer;
 use attentive_weights::Npy;
 use clap::{Args, ValueEnum};
 
-use super::{BackendArgs, LINES_AT_ONCE, LongLines, PrecisionArgs, SpecialsArgs, on_one_line};
+use super::{BackendArgs, LINES_AT_ONCE, LongLines, PrecisionArgs, SpecialsArgs, on_one_line, pictures};
 use crate::{input::Lines, output};
 use attentive_run::resolve;
 
-/// Turn lines of text into vectors.
+/// Turn lines of text into vectors; of a model that reads pictures, lines are their paths.
 ///
 /// Each line becomes a line of JSON with its text and its vector, or a row of an array for NumPy. The vector of a text
 /// without tokens is `null`, and its row NaN.
@@ -113,18 +113,25 @@ impl EmbeddingArgs {
 
 impl Embed {
     pub(super) fn run(self) -> Result<()> {
-        let bundle = self.specials.over(Bundle::open(resolve(&self.model))?);
-        let encoder = TextEncoder::from_bundle(&bundle, &self.backend.device()?, self.precision.precision)?;
+        let (bundle, lines) = (Bundle::open(resolve(&self.model))?, Lines::of_command(self.text));
+        let (device, precision) = (self.backend.device()?, self.precision.precision);
+        let how = self.embedding.over(&bundle.embedding)?;
+        let is_changed = ("--pooling, --normalize, --frame or --prompt", how != bundle.embedding);
+        let of_texts = [("--compare", self.compare.is_some()), ("--specials", self.specials.specials), is_changed];
+        if pictures::are_read_by(&bundle, &of_texts)? {
+            let encoder = ImageEncoder::from_bundle(&bundle, &device, precision)?;
+            let mut out = Out::open(self.npy.as_deref())?;
+            let read = |pictures: &_| encoder.embed_all(pictures);
+            let ended = pictures::for_each(lines, read, |line, vector| out.push(&line.text, Some(&vector)));
+            return out.finish().and(ended);
+        }
+        let bundle = self.specials.over(bundle);
+        let encoder = TextEncoder::from_bundle(&bundle, &device, precision)?;
         let tokenizer = &**bundle.tokenizer()?;
-        let lines = Lines::of_command(self.text);
         if let Some(word) = &self.compare {
             return compare(&encoder, tokenizer, &self.long, lines, word);
         }
-        let how = self.embedding.over(&bundle.embedding)?;
-        let mut out = match &self.npy {
-            Some(path) => Out::Array(Npy::create(path).with_context(|| unwritable(path))?, path),
-            None => Out::Lines(output::stdout()),
-        };
+        let mut out = Out::open(self.npy.as_deref())?;
         // The vectors before a line that ends the command are written too.
         let ended = lines.blocks(LINES_AT_ONCE).try_for_each(|block| {
             let block = block?;
@@ -142,7 +149,14 @@ enum Out<'a> {
     Lines(output::Output),
 }
 
-impl Out<'_> {
+impl<'a> Out<'a> {
+    fn open(npy: Option<&'a Path>) -> Result<Self> {
+        Ok(match npy {
+            Some(path) => Self::Array(Npy::create(path).with_context(|| unwritable(path))?, path),
+            None => Self::Lines(output::stdout()),
+        })
+    }
+
     fn push(&mut self, text: &str, vector: Option<&[f32]>) -> Result<()> {
         match self {
             Self::Array(npy, path) => npy.push(vector).with_context(|| unwritable(path)),

@@ -3,7 +3,7 @@
 use std::{io::Write, path::PathBuf};
 
 use anyhow::Result;
-use attentive_bundle::{Bundle, EncodeError, Input, Stored, TextEncoder, TooLong};
+use attentive_bundle::{Bundle, EncodeError, ImageEncoder, Input, Stored, TextEncoder, TooLong};
 use attentive_run::resolve;
 use attentive_tokenizer::Tokenizer;
 use clap::Args;
@@ -29,6 +29,10 @@ pub(super) struct EncoderArgs {
 impl EncoderArgs {
     pub(super) fn bundle(&self) -> Result<Bundle<Stored>> {
         Ok(Bundle::open(resolve(&self.model))?)
+    }
+
+    pub(super) fn image_encoder(&self, bundle: &Bundle<Stored>) -> Result<ImageEncoder> {
+        Ok(ImageEncoder::from_bundle(bundle, &self.backend.device()?, self.precision.precision)?)
     }
 
     pub(super) fn encoder(&self, bundle: &Bundle<Stored>) -> Result<TextEncoder> {

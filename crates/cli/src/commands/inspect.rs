@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use attentive_bundle::{Bundle, EmbeddingConfig, ReadingConfig};
 use attentive_model::{
-    EncoderDecoderSpec, EncoderSpec, FamilyVisitor, LanguageModelSpec, ModelConfig, ModelSpec, Role,
+    EncoderDecoderSpec, EncoderSpec, FamilyVisitor, ImageEncoderSpec, LanguageModelSpec, ModelConfig, ModelSpec, Role,
 };
 use clap::Args;
 
@@ -62,9 +62,10 @@ impl Inspect {
             record.version
         )?;
         say!("averaged     steps {:?}", record.averaged_steps)?;
+        let unit = if bundle.model.role() == Role::ImageEncoder { "pictures" } else { "lines" };
         for data in &record.data {
-            let lines = thousands(data.n_lines);
-            say!("data         {:<10} {} ({lines} lines, sha256 {})", data.split, data.name, data.sha256)?;
+            let n = thousands(data.n_lines);
+            say!("data         {:<10} {} ({n} {unit}, sha256 {})", data.split, data.name, data.sha256)?;
         }
         for score in &record.scores {
             say!("score        {:<10} {} {:.2} {}", score.split, score.metric, score.value, score.signature)?;
@@ -132,6 +133,10 @@ impl FamilyVisitor for Unit {
     fn encoder<C: EncoderSpec>(self, spec: &C) -> String {
         let unit = if spec.reads_characters() { "character" } else { "token" };
         format!("{unit} forward, heads left out, at {} {unit}s", spec.typical_len())
+    }
+
+    fn image_encoder<C: ImageEncoderSpec>(self, spec: &C) -> String {
+        format!("patch forward, heads left out, of a picture of {} tokens", spec.typical_len())
     }
 }
 

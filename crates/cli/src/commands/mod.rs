@@ -20,6 +20,7 @@ mod long_lines;
 mod man;
 mod numbers;
 mod paper;
+mod pictures;
 mod play;
 mod plot;
 mod quantize;

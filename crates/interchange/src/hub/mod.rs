@@ -26,7 +26,7 @@ use url::Url;
 const ENDPOINT: &str = "https://huggingface.co";
 const CONFIG: &str = "config.json";
 /// Files that a model may have next to its weights.
-const OPTIONAL: [&str; 16] = [
+const OPTIONAL: [&str; 17] = [
     tokenizers::OURS,
     "tokenizer.json",
     "tokenizer_config.json",
@@ -40,6 +40,7 @@ const OPTIONAL: [&str; 16] = [
     "target.spm",
     "spiece.model",
     "generation_config.json",
+    "preprocessor_config.json",
     chat::TEMPLATE,
     chat::OF_PROCESSOR,
     sentences::MODULES,

@@ -53,7 +53,7 @@ pub struct DecisionTransformerConfig {
     #[serde(default = "yes")]
     pub returns: bool,
     /// Whether the numbers of an action are between -1 and 1, by a tanh.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default)]
     pub action_tanh: bool,
     /// Whether there are heads for the next state and the return, as transformers' model has them; training leaves them
     /// as they are.

@@ -2,6 +2,7 @@
 
 mod encoder;
 mod generator;
+mod image_encoder;
 mod law;
 mod policy;
 mod recogniser;
@@ -10,8 +11,8 @@ mod translator;
 
 use attentive_backend::Device;
 use attentive_model::{
-    EncoderDecoderSpec, EncoderSpec, FamilyVisitor, LanguageModelSpec, ModelConfig, ModelSpec, PolicySpec, Role,
-    SpeechSpec, canine::N_CODE_POINTS,
+    EncoderDecoderSpec, EncoderSpec, FamilyVisitor, ImageEncoderSpec, LanguageModelSpec, ModelConfig, ModelSpec,
+    PolicySpec, Role, SpeechSpec, canine::N_CODE_POINTS,
 };
 use attentive_task::Result;
 use attentive_weights::Tensors;
@@ -78,6 +79,12 @@ impl FamilyVisitor for Small {
     fn policy<C: PolicySpec + Into<ModelConfig>>(self, spec: &C) -> Self::Output {
         Ok(spec.clone().into())
     }
+
+    fn image_encoder<C: ImageEncoderSpec + Into<ModelConfig>>(self, spec: &C) -> Self::Output {
+        let mut spec = spec.clone();
+        spec.set_labels(vec!["a".to_owned(), "b".to_owned()]);
+        Ok(spec.into())
+    }
 }
 
 /// The laws of a model's role, tried on it.
@@ -123,5 +130,9 @@ impl FamilyVisitor for Trying<'_> {
 
     fn speech_recognizer<C: SpeechSpec>(self, spec: &C) -> Self::Output {
         self.subject(spec)?.recogniser_laws(spec.frames())
+    }
+
+    fn image_encoder<C: ImageEncoderSpec>(self, spec: &C) -> Self::Output {
+        image_encoder::laws(&self.subject(spec)?, spec)
     }
 }

@@ -36,6 +36,8 @@ const RECIPES: [Builtin; 17] = builtin![
     "key-door",
     "morse",
     "digits",
+    "shapes",
+    "mnist",
     "tokenizers",
 ];
 

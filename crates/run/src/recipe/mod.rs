@@ -64,7 +64,10 @@ const MAY_CHANGE: [&str; 11] = [
 /// Whether a setting is the path of data, which may have moved: its hash tells whether it is the same.
 fn is_data_file(key: &str) -> bool {
     let parts: Vec<&str> = key.split('.').collect();
-    matches!(parts[..], ["data", "train" | "validation" | "test", "text" | "tsv" | "source" | "target"])
+    let of_text = ["text", "tsv", "source", "target"];
+    let of_pictures = ["folder", "images", "labels", "cifar"];
+    let [.., part @ ("train" | "validation" | "test"), file] = parts[..] else { return false };
+    parts == ["data", part, file] && (of_text.contains(&file) || of_pictures.contains(&file))
 }
 
 impl Recipe {
@@ -149,10 +152,16 @@ impl Recipe {
             }
             layers.set(setting)?;
         }
-        Self::resolve(layers)
+        // It says all of its model: what is not there is as it is where nobody says it, and not a preset's.
+        Self::check(layers, false)
     }
 
     fn resolve(layers: Layers) -> Result<Self> {
+        Self::check(layers, true)
+    }
+
+    /// Reads and validates layers; with presets, they say what the model's settings are where the layers do not.
+    fn check(layers: Layers, has_presets: bool) -> Result<Self> {
         let Layers { mut table, mut origins } = layers.clone();
         if let Some(Value::Table(optimizer)) = table.get_mut("optimizer") {
             optimizer.entry("kind").or_insert_with(|| "adam".into());
@@ -170,7 +179,8 @@ impl Recipe {
         let schema = schema::of_task(task).expect("each task has one");
         let mut problems = Problems::default();
         let dropout = dropout_said(&table);
-        let filled = fill_model(&mut table, task).and(spell_out_tokens(&mut table, &mut origins, task));
+        let filled = if has_presets { fill_model(&mut table, task) } else { Ok(()) };
+        let filled = filled.and(spell_out_tokens(&mut table, &mut origins, task));
         filled.unwrap_or_else(|problem| problems.add(problem));
         let mut whole = Value::Table(table);
         check::check(schema, &whole, "", &mut problems);
@@ -198,6 +208,7 @@ impl Recipe {
             "span-corruption" => TaskRecipe::SpanCorruption(read(table)?),
             "trajectories" => TaskRecipe::Trajectories(read(table)?),
             "speech-recognition" => TaskRecipe::Speech(read(table)?),
+            "image-classification" => TaskRecipe::ImageClassification(read(table)?),
             _ => TaskRecipe::Translation(read(table)?),
         };
         run.validate()?;
@@ -286,6 +297,9 @@ fn fill_model(table: &mut Table, task: &str) -> Result<(), Problem> {
 fn spell_out_tokens(table: &mut Table, origins: &mut Origins, task: &str) -> Result<(), Problem> {
     let Some(batch) = table.get_mut("batch").and_then(Value::as_table_mut) else { return Ok(()) };
     let Some(tokens) = batch.remove("tokens") else { return Ok(()) };
+    if task == "image-classification" {
+        return Err(Problem::at("batch.tokens", "pictures are counted: give batch.rows"));
+    }
     let is_translation = task == TASKS[0];
     let own = if is_translation { "max_tokens" } else { "rows" };
     let key = format!("batch.{own}");

@@ -9,8 +9,8 @@ use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Value as Json, json};
 
 use attentive_task::config::{
-    CausalLmRecipe, ClassificationRecipe, MaskedLmRecipe, PATH_FORMAT, RunRecipe, SpanCorruptionRecipe, SpeechRecipe,
-    TASKS, TrajectoriesRecipe, TranslationRecipe, presets_of_task,
+    CausalLmRecipe, ClassificationRecipe, ImageClassificationRecipe, MaskedLmRecipe, PATH_FORMAT, RunRecipe,
+    SpanCorruptionRecipe, SpeechRecipe, TASKS, TrajectoriesRecipe, TranslationRecipe, presets_of_task,
 };
 
 use super::ranges;
@@ -24,6 +24,7 @@ static SCHEMAS: LazyLock<[Json; TASKS.len()]> = LazyLock::new(|| {
         schema_of::<SpanCorruptionRecipe>(TASKS[4]),
         schema_of::<TrajectoriesRecipe>(TASKS[5]),
         schema_of::<SpeechRecipe>(TASKS[6]),
+        schema_of::<ImageClassificationRecipe>(TASKS[7]),
     ]
 });
 
@@ -174,7 +175,8 @@ mod tests {
     use crate::recipe::{Builtin, Recipe, check::check, layers::Layers, problems::Problems};
 
     /// A whole recipe of each task.
-    const WHOLE: [&str; 7] = ["builtin", "gpt", "bert", "classification", "byt5", "cartpole", "morse"];
+    const WHOLE: [&str; TASKS.len()] =
+        ["builtin", "gpt", "bert", "classification", "byt5", "cartpole", "morse", "shapes"];
 
     fn allows(schema: &Json, value: &Value) -> bool {
         let mut problems = Problems::default();

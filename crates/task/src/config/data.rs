@@ -135,7 +135,8 @@ impl JsonSchema for Files {
 }
 
 impl Files {
-    pub(crate) fn paths(&self) -> &[PathBuf] {
+    /// Their paths, one after another.
+    pub fn paths(&self) -> &[PathBuf] {
         match self {
             Self::One(path) => std::slice::from_ref(path),
             Self::Many(paths) => paths,

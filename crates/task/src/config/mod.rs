@@ -3,6 +3,7 @@
 mod causal_lm;
 mod classification;
 mod data;
+mod image_classification;
 mod masked_lm;
 mod presets;
 mod problem;
@@ -28,6 +29,9 @@ use serde::{Deserialize, Serialize};
 pub use causal_lm::{CausalLmRecipe, ContextRecipe, ContextSource, TextFilesRecipe, TextRecipe};
 pub use classification::{ClassificationRecipe, LabeledBatchRecipe, LabeledFiles, LabeledRecipe};
 pub use data::{DataRecipe, Files, SplitFiles};
+pub use image_classification::{
+    ImageClassificationRecipe, ImageRecipe, PictureBatchRecipe, PictureFiles, PicturesRecipe,
+};
 pub use masked_lm::{MaskedLmRecipe, RowRecipe};
 pub use presets::{find_preset, preset, presets_of_task};
 pub use problem::{Problem, advice, nearest};
@@ -84,7 +88,7 @@ impl RunRecipe {
 pub const RUN_KEYS: [&str; 4] = ["name", "optimizer", "schedule", "training"];
 
 /// The names of tasks, that of a recipe without one first.
-pub const TASKS: [&str; 7] = [
+pub const TASKS: [&str; 8] = [
     "translation",
     "causal-lm",
     "masked-lm",
@@ -92,6 +96,7 @@ pub const TASKS: [&str; 7] = [
     "span-corruption",
     "trajectories",
     "speech-recognition",
+    "image-classification",
 ];
 
 /// What is learnt, from what, by which model: `task` names it.
@@ -111,6 +116,8 @@ pub enum TaskRecipe {
     Trajectories(Box<TrajectoriesRecipe>),
     /// What is said in a recording.
     Speech(Box<SpeechRecipe>),
+    /// The class of a picture.
+    ImageClassification(Box<ImageClassificationRecipe>),
 }
 
 /// The same expression of the recipe of any task.
@@ -125,6 +132,7 @@ macro_rules! of_any_task {
             $crate::config::TaskRecipe::SpanCorruption($recipe) => $expression,
             $crate::config::TaskRecipe::Trajectories($recipe) => $expression,
             $crate::config::TaskRecipe::Speech($recipe) => $expression,
+            $crate::config::TaskRecipe::ImageClassification($recipe) => $expression,
         }
     };
 }
@@ -174,6 +182,7 @@ impl TaskRecipe {
             Self::SpanCorruption(_) => TASKS[4],
             Self::Trajectories(_) => TASKS[5],
             Self::Speech(_) => TASKS[6],
+            Self::ImageClassification(_) => TASKS[7],
         }
     }
 
@@ -202,6 +211,7 @@ impl TaskRecipe {
             Self::SpanCorruption(recipe) => &mut recipe.batch.rows,
             Self::Trajectories(recipe) => &mut recipe.batch.rows,
             Self::Speech(recipe) => &mut recipe.batch.rows,
+            Self::ImageClassification(recipe) => &mut recipe.batch.rows,
         }
     }
 }

@@ -11,6 +11,7 @@ fn trained_by(task: &str) -> (Role, &'static str) {
         "causal-lm" => (Role::LanguageModel, "gpt-2"),
         "masked-lm" | "classification" => (Role::Encoder, "bert-base"),
         "speech-recognition" => (Role::SpeechRecognizer, "whisper-tiny"),
+        "image-classification" => (Role::ImageEncoder, "vit-ti-16"),
         "span-corruption" => (Role::EncoderDecoder, "byt5-small"),
         "trajectories" => (Role::Policy, "decision-transformer"),
         _ => (Role::EncoderDecoder, "base"),

@@ -1,10 +1,6 @@
 //! `attentive doctor`: what a run would meet, before it begins.
 
 mod cost;
-mod data;
-mod example;
-mod labels;
-mod part;
 
 use std::{
     path::{Path, PathBuf},
@@ -17,7 +13,7 @@ use attentive_run::Recipe;
 use attentive_task::{
     LabeledTexts, Resizable, TaskVisitor,
     config::{RunRecipe, TaskRecipe},
-    of_any_task, prepare, thousands,
+    examine, examine_labels, of_any_task, prepare,
 };
 use clap::Args;
 
@@ -59,7 +55,7 @@ impl Doctor {
     fn examine(&self, recipe: &mut Recipe, warnings: &mut Vec<String>) -> Result<()> {
         // Labels need no tokens, and may be what training is refused for.
         if let TaskRecipe::Classification(of_task) = &recipe.task {
-            warnings.extend(labels::examine(&LabeledTexts::open(&of_task.data)?));
+            warnings.extend(examine_labels(&LabeledTexts::open(&of_task.data)?, &Terminal::default()));
         }
         let Recipe { run, task, origins, .. } = recipe;
         let examined = prepare(run, task, None, None, &Terminal::default(), Examination { doctor: self, warnings });
@@ -84,7 +80,7 @@ impl TaskVisitor for Examination<'_> {
     ) -> attentive_task::Result<()> {
         let Self { doctor, warnings } = self;
         if let Some(tokenizer) = task.processor().tokenizer() {
-            warnings.extend(data::examine(settings, &**tokenizer)?);
+            warnings.extend(examine(settings, &**tokenizer, &Terminal::default())?);
         }
         let cost = cost::measure(&task, run, &doctor.backend.backend.device()?)?;
         report!("backend   {} works", doctor.backend.backend);
@@ -96,9 +92,4 @@ impl TaskVisitor for Examination<'_> {
         }
         Ok(())
     }
-}
-
-/// `12 of 1,000 (1.2 %)`.
-fn share(n: u64, of: u64) -> String {
-    format!("{} of {} ({:.1} %)", thousands(n), thousands(of), 100.0 * n as f64 / of.max(1) as f64)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::share;
-use attentive_task::{LabeledPart, LabeledTexts};
+use crate::{LabeledPart, LabeledTexts, Log};
 
 /// A class with so many times fewer texts than another one is hard to learn.
 const IMBALANCE: u64 = 10;
@@ -12,9 +12,9 @@ const IMBALANCE: u64 = 10;
 const N_SHOWN: usize = 10;
 
 /// Shows which labels the parts have, and how often; returns what is odd.
-pub(super) fn examine(texts: &LabeledTexts) -> Vec<String> {
+pub fn examine_labels(texts: &LabeledTexts, log: &dyn Log) -> Vec<String> {
     let known = texts.train.counts();
-    let mut warnings: Vec<String> = texts.parts().flat_map(|part| show(part, &known)).collect();
+    let mut warnings: Vec<String> = texts.parts().flat_map(|part| show(part, &known, log)).collect();
     let mut spellings: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for &label in known.keys() {
         spellings.entry(label.to_lowercase()).or_default().push(label);
@@ -26,16 +26,16 @@ pub(super) fn examine(texts: &LabeledTexts) -> Vec<String> {
 }
 
 /// Shows the labels of a part; returns what is odd beside those of the training texts.
-fn show(part: &LabeledPart, known: &BTreeMap<&str, u64>) -> Vec<String> {
+fn show(part: &LabeledPart, known: &BTreeMap<&str, u64>, log: &dyn Log) -> Vec<String> {
     let (name, counts, n) = (part.name, part.counts(), part.texts.len() as u64);
     let mut by_frequency: Vec<(&str, u64)> = counts.iter().map(|(&label, &count)| (label, count)).collect();
     by_frequency.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
-    report!("labels    {} in {name}", counts.len());
+    say!(log, "labels    {} in {name}", counts.len());
     for &(label, count) in by_frequency.iter().take(N_SHOWN) {
-        report!("  {label}: {}", share(count, n));
+        say!(log, "  {label}: {}", share(count, n));
     }
     if counts.len() > N_SHOWN {
-        report!("  and {} more", counts.len() - N_SHOWN);
+        say!(log, "  and {} more", counts.len() - N_SHOWN);
     }
     let mut warnings = Vec::new();
     let mut warn = |labels: Vec<&str>, what: &str| {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{example::Example, share};
-use attentive_task::thousands;
+use crate::{Log, thousands};
 
 /// How many times longer than the other one a side must be to be odd, in tokens.
 const ODD_RATIO: u32 = 3;
@@ -165,9 +165,9 @@ impl Part {
     }
 
     /// Shows how much there is and how long it is.
-    pub(super) fn show(&self) {
+    pub(super) fn show(&self, log: &dyn Log) {
         let (n, examples) = (self.n(), self.nouns.examples);
-        report!("{:<9} {} {examples}", self.name, thousands(n));
+        say!(log, "{:<9} {} {examples}", self.name, thousands(n));
         for (side, name) in self.nouns.sides.iter().enumerate() {
             let sizes = || self.examples.iter().map(move |example| example.sizes[side]);
             let mut lengths: Vec<u32> = sizes().map(|size| size.tokens).collect();
@@ -175,7 +175,8 @@ impl Part {
             let quantile =
                 |q: f64| lengths.get(((lengths.len() as f64 - 1.0) * q).round() as usize).copied().unwrap_or(0);
             let characters = || sizes().map(|size| size.characters);
-            report!(
+            say!(
+                log,
                 "  {name:<6}  {} to {} tokens, half of them up to {}, 99 % up to {}; {} to {} characters",
                 quantile(0.0),
                 quantile(1.0),
@@ -187,13 +188,13 @@ impl Part {
         }
         let n_blank = self.examples.last().map_or(0, |last| last.line) - n;
         if self.is_by_line && n_blank > 0 {
-            report!("  blank   lines passed over: {}", thousands(n_blank));
+            say!(log, "  blank   lines passed over: {}", thousands(n_blank));
         }
         if let Some(limit) = self.limit.filter(|limit| !limit.loses) {
             let n_over_long = self.over_long(limit).n;
             if n_over_long > 0 {
                 let (long, Limit { tokens, fate, .. }) = (share(n_over_long, n), limit);
-                report!("  long    {long} {examples} have more than {tokens} tokens, and {fate}");
+                say!(log, "  long    {long} {examples} have more than {tokens} tokens, and {fate}");
             }
         }
     }

@@ -1,31 +1,39 @@
-//! The data of each task, read part by part.
+//! The data of each task of text, read part by part: what is in it, and what is odd about it.
+
+mod example;
+mod labels;
+mod part;
 
 use attentive_data::{
     CorpusReport, CorpusRules, DataError, DocumentUnit, OnProblem, Piece, RowKind, SpanCorruption,
     SpanCorruptionConfig, Treatment,
 };
 use attentive_speech::LogMel;
-use attentive_task::{
-    Corpus, LabeledPart, LabeledTexts, RecordingPart, Recordings, Result, TextSource, Texts,
+use attentive_tokenizer::Tokenizer;
+
+pub use self::labels::examine_labels;
+use self::{
+    example::{Answer, Reader, Text},
+    part::{DOCUMENTS, LINES, Limit, Nouns, PAIRS, Part, RECORDINGS, SENTENCES, TEXTS},
+};
+use crate::{
+    Corpus, LabeledPart, LabeledTexts, Log, RecordingPart, Recordings, Result, TextSource, Texts,
     config::{
         ClassificationRecipe, MaskedLmRecipe, SpanCorruptionRecipe, SpeechRecipe, TaskRecipe, TextRecipe,
         TranslationRecipe,
     },
-};
-use attentive_tokenizer::Tokenizer;
-
-use super::{
-    example::{Answer, Reader, Text},
-    part::{DOCUMENTS, LINES, Limit, Nouns, PAIRS, Part, RECORDINGS, SENTENCES, TEXTS},
-    share,
+    thousands,
 };
 
 /// Characters of a line within a document that should stand in the data only once: shorter ones, names of speakers for
 /// one, come again in any text.
 const LONG_LINE: usize = 32;
 
-/// Reads all of a task's data and shows what is in it; returns what is odd.
-pub(super) fn examine(task: &TaskRecipe, tokenizer: &dyn Tokenizer) -> Result<Vec<String>> {
+/// Reads all of a task's text and shows what is in it; returns what is odd.
+///
+/// # Errors
+/// Those of reading the data.
+pub fn examine(task: &TaskRecipe, tokenizer: &dyn Tokenizer, log: &dyn Log) -> Result<Vec<String>> {
     let mut warnings = Vec::new();
     let parts = match task {
         TaskRecipe::Translation(recipe) => pairs(recipe, tokenizer, &mut warnings)?,
@@ -37,12 +45,12 @@ pub(super) fn examine(task: &TaskRecipe, tokenizer: &dyn Tokenizer) -> Result<Ve
             warnings.extend(sentinels(recipe, tokenizer)?);
             documents(&recipe.data, recipe.batch.context, tokenizer, &mut warnings)?
         }
-        // It has no text: its preparation says what its data is.
-        TaskRecipe::Trajectories(_) => Vec::new(),
+        // Others have no text: their preparation says what their data is.
+        _ => Vec::new(),
     };
     let mut training = None;
     for part in &parts {
-        part.show();
+        part.show(log);
         warnings.extend(part.warnings(training.as_ref()));
         training.get_or_insert_with(|| part.known());
     }
@@ -230,4 +238,9 @@ fn sentinels(recipe: &SpanCorruptionRecipe, tokenizer: &dyn Tokenizer) -> Result
              longer than corruption.mean_span = {mean_span}: shorten batch.context"
         )
     }))
+}
+
+/// `12 of 1,000 (1.2 %)`.
+fn share(n: u64, of: u64) -> String {
+    format!("{} of {} ({:.1} %)", thousands(n), thousands(of), 100.0 * n as f64 / of.max(1) as f64)
 }

@@ -6,7 +6,7 @@ use attentive_data::Side;
 use attentive_tokenizer::Tokenizer;
 use rayon::prelude::*;
 
-use attentive_task::encode;
+use crate::encode;
 
 /// Examples that are encoded at a time, in parallel.
 const CHUNK: usize = 4096;

@@ -1,0 +1,58 @@
+//! Models that read pictures, from the command line.
+
+mod support;
+
+use std::{fs, path::Path};
+
+use attentive_vision::{Picture, Shapes};
+use support::Folder;
+
+/// A folder with a model of transformers, a picture, and what is not one.
+fn folder() -> Folder {
+    let folder = Folder::new();
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../interchange/tests/golden/deit-teacher");
+    let said = folder.succeed(&["import", golden.to_str().unwrap(), "--out", "model"], "");
+    assert!(said.contains("use: classify, embed, attention"), "{said}");
+    fs::write(folder.path("picture.png"), Shapes { seed: 1, n: 1 }.picture(0).0.to_png()).unwrap();
+    folder.write("empty.png", "");
+    folder
+}
+
+#[test]
+fn a_picture_is_classified_embedded_and_looked_at() {
+    let folder = folder();
+    let line = folder.succeed(&["classify", "--model", "model", "picture.png"], "");
+    let [label, probability, path] = line.trim_end().split('\t').collect::<Vec<_>>()[..] else { panic!("{line}") };
+    assert!(["cat", "dog", "neither"].contains(&label) && path == "picture.png", "{line}");
+    assert!((1.0 / 3.0 - 1e-3..=1.0).contains(&probability.parse::<f64>().unwrap()), "{line}");
+    // Lines of standard input are paths too.
+    let all = folder.succeed(&["classify", "--model", "model", "--all"], "picture.png\npicture.png\n");
+    assert_eq!(all.lines().count(), 8, "{all}");
+    let vector = folder.succeed(&["embed", "--model", "model", "picture.png"], "");
+    let vector: serde_json::Value = serde_json::from_str(&vector).unwrap();
+    assert_eq!(vector["vector"].as_array().unwrap().len(), 8);
+    for out in ["a.png", "a.svg"] {
+        let said = folder.succeed(&["attention", "--model", "model", "--out", out, "picture.png"], "");
+        assert!(said.contains(&format!("drawn in {out}")), "{said}");
+    }
+    // The picture as the model saw it, twelve pixels a side, and the map beside it.
+    assert_eq!(Picture::open(&folder.path("a.png")).unwrap().size(), [228, 456]);
+    assert!(fs::read_to_string(folder.path("a.svg")).unwrap().contains("data:image/png;base64,"));
+}
+
+#[test]
+fn what_is_not_a_picture_is_named_and_flags_of_texts_are_refused() {
+    let folder = folder();
+    let refusals: [(&[&str], &str); 6] = [
+        (&["classify", "--model", "model", "empty.png"], "empty.png is empty"),
+        (&["embed", "--model", "model", "nowhere.png"], "cannot read nowhere.png"),
+        (&["classify", "--model", "model", "--pair", "picture.png"], "--pair is for models that read text"),
+        (&["embed", "--model", "model", "--normalize", "picture.png"], "--normalize"),
+        (&["attention", "--model", "model", "--word", "it", "picture.png"], "--word is for models that read text"),
+        (&["fill", "--model", "model", "a [MASK]"], "an image encoder"),
+    ];
+    for (args, part) in refusals {
+        let said = folder.fail(args, "");
+        assert!(said.contains(part), "{args:?}: {said}");
+    }
+}

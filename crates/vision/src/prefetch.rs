@@ -1,0 +1,90 @@
+//! Batches that are made while the model learns from those before.
+
+use std::{
+    fmt,
+    sync::mpsc::{Receiver, sync_channel},
+    thread,
+};
+
+use attentive_core::{BatchStream, Endless, Epochs, Position, StreamError};
+
+/// Batches that may be waiting.
+const AHEAD: usize = 2;
+
+/// What a thread that makes batches sends: a batch and the position after it.
+type Made<B> = Result<(B, Position), StreamError>;
+
+/// An endless stream of batches, which another thread makes a little ahead: as [`Endless`], and equal to it.
+pub struct Prefetch<E: Epochs> {
+    /// Where the next batch is, without making any.
+    here: Endless<E>,
+    /// What makes batches, from where it was asked to on.
+    ahead: Option<Receiver<Made<E::Batch>>>,
+}
+
+impl<E: Epochs + Clone + Send + 'static> Prefetch<E>
+where
+    E::Batch: Send,
+{
+    /// All batches from the beginning of the first epoch.
+    pub fn new(epochs: E) -> Self {
+        Self { here: Endless::new(epochs), ahead: None }
+    }
+
+    /// Begins to make the batches from a position on; it ends when nobody wants them.
+    fn start(&self, position: Position) -> Receiver<Made<E::Batch>> {
+        let (sender, receiver) = sync_channel(AHEAD);
+        let epochs = self.here.epochs().clone();
+        thread::spawn(move || {
+            let mut stream = Endless::new(epochs);
+            let mut made = stream.seek(position);
+            loop {
+                let next = made.and_then(|()| stream.next_batch()).map(|batch| (batch, stream.position()));
+                let is_last = next.is_err();
+                if sender.send(next).is_err() || is_last {
+                    return;
+                }
+                made = Ok(());
+            }
+        });
+        receiver
+    }
+}
+
+impl<E: Epochs + Clone + Send + 'static> BatchStream for Prefetch<E>
+where
+    E::Batch: Send,
+{
+    type Batch = E::Batch;
+
+    fn next_batch(&mut self) -> Result<E::Batch, StreamError> {
+        let ahead = match self.ahead.take() {
+            Some(ahead) => ahead,
+            None => self.start(self.here.position()),
+        };
+        let made = ahead.recv().unwrap_or_else(|_| Err("the thread that makes batches has ended".into()));
+        let (batch, position) = made?;
+        self.here.seek(position)?;
+        self.ahead = Some(ahead);
+        Ok(batch)
+    }
+
+    fn position(&self) -> Position {
+        self.here.position()
+    }
+
+    fn n_batches(&mut self) -> Result<u64, StreamError> {
+        self.here.n_batches()
+    }
+
+    fn seek(&mut self, position: Position) -> Result<(), StreamError> {
+        self.ahead = None;
+        self.here.seek(position)
+    }
+}
+
+impl<E: Epochs> fmt::Debug for Prefetch<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prefetch").field("position", &self.here.position()).finish_non_exhaustive()
+    }
+}
