@@ -19,7 +19,7 @@ macro_rules! builtin {
 
 /// All of them: those of the repository's folder `recipes`, which a test of the repository holds these copies against, and
 /// two that the command runs by itself.
-const RECIPES: [Builtin; 17] = builtin![
+const RECIPES: [Builtin; 19] = builtin![
     "builtin",
     "multi30k",
     "multi30k-2000",
