@@ -1,7 +1,7 @@
 //! Encoders on tensors, as what reads texts on the host.
 
 use attentive_core::{DeviceError, Encoded, Encoder, EncoderInput, TokenId, TokenMatrix};
-use attentive_model::{EncoderModel, Encoding};
+use attentive_model::{EncoderModel, Encoding, HiddenTokens};
 use burn::tensor::{Tensor, TensorData};
 
 /// An encoder on tensors; `pad` fills up shorter texts.
@@ -42,6 +42,31 @@ impl<M: EncoderModel> Encoder for OnTensors<M> {
     fn token_scores(&self, vectors: &[f32]) -> Option<Result<Vec<f32>, DeviceError>> {
         let [_, d_model] = self.model.projection().dims();
         Some(values(self.model.token_scores(self.upload(vectors, d_model))?.logits()))
+    }
+
+    fn scores_after(
+        &self,
+        text: EncoderInput<'_>,
+        encoded: &Encoded,
+        places: &[usize],
+        guesses: &[&[TokenId]],
+    ) -> Option<Result<Vec<f32>, DeviceError>> {
+        if !self.model.guesses_in_order() {
+            return None;
+        }
+        let (rows, seq, n, d_model) = (guesses.len(), text.ids.len(), places.len(), encoded.d_model());
+        let read = encoded.texts().next().expect("a text was read");
+        let hidden = self.upload(read, d_model).reshape([1, seq, d_model]).repeat_dim(0, rows);
+        let cls = self.upload(encoded.cls(), d_model).repeat_dim(0, rows);
+        let ids = TokenMatrix::from_rows(&vec![text.ids; rows], self.pad, 0);
+        let segments = text.segments().collect::<Vec<u8>>().repeat(rows);
+        let places: Vec<u32> = (0..rows).flat_map(|row| places.iter().map(move |at| (row * seq + at) as u32)).collect();
+        // The last token is what is asked for: no step sees it.
+        let tokens: Vec<TokenId> = guesses.iter().flat_map(|guess| guess.iter().copied().chain([self.pad])).collect();
+        let all = HiddenTokens { ids: &ids, segments: &segments, places: &places, tokens: &tokens };
+        let vectors = self.model.vectors_of_hidden(&Encoding { hidden, cls }, all, None); // [rows · n, d_model]
+        let last = vectors.reshape([rows, n, d_model]).narrow(1, n - 1, 1).reshape([rows, d_model]);
+        Some(values(self.model.token_scores(last)?.logits()))
     }
 
     fn label_scores(&self, encoded: &Encoded) -> Option<Result<Vec<f32>, DeviceError>> {

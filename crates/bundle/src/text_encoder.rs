@@ -154,7 +154,8 @@ impl TextEncoder {
 
     /// The `k` most probable tokens for each `[MASK]` (or `<mask>`) of `text`, best first.
     ///
-    /// Where the model guesses characters, masks side by side are one word, of as many characters.
+    /// Where the model guesses characters, masks side by side are one word, of as many characters. A model that guesses
+    /// them one after another does so from left to right, with a beam of `k` words, and each word by itself.
     ///
     /// # Errors
     /// [`EncodeError`] if nothing is masked, the model guesses no tokens, or the text is too long.
@@ -167,28 +168,62 @@ impl TextEncoder {
             return Err(EncodeError::NoMask);
         }
         let encoded = self.model.encode(&[row.input()])?;
+        let words = places.chunk_by(|a, b| a + 1 == *b);
+        if let Some(filled) = words.clone().map(|word| self.words_in_order(&row, &encoded, word, k)).collect() {
+            return filled;
+        }
         let vectors: Vec<f32> = places.iter().flat_map(|&at| vector(&encoded, at)).copied().collect();
         let scores = self.model.token_scores(&vectors);
         let logits = scores.ok_or_else(|| self.heads.lack("guesses hidden tokens"))??;
         let n_classes = logits.len() / places.len();
-        let of_place = |logits: &[f32]| {
-            let probabilities = softmax(logits);
-            let has_token = |&class: &usize| self.token_of(class) < self.tokenizer.vocab_size() as TokenId;
-            let mut order: Vec<usize> = (0..probabilities.len()).filter(has_token).collect();
-            order.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]));
-            let candidate = |class: usize| Candidate {
-                text: text_of(&*self.tokenizer, self.token_of(class)),
-                probability: probabilities[class],
-            };
-            order.into_iter().take(k).map(candidate).collect()
-        };
+        let candidate = |(id, probability)| Candidate { text: text_of(&*self.tokenizer, id), probability };
+        let of_place = |logits: &[f32]| self.likeliest_tokens(logits, k).map(candidate).collect();
         let of_places: Vec<Vec<Candidate>> = logits.chunks(n_classes).map(of_place).collect();
         if self.model.alphabet().is_none() {
             return Ok(of_places);
         }
         let mut of_places = of_places.into_iter();
-        let words = places.chunk_by(|a, b| a + 1 == *b);
         Ok(words.map(|word| likeliest_words(of_places.by_ref().take(word.len()), k)).collect())
+    }
+
+    /// The `k` most probable tokens of a place whose classes have the scores `logits`, best first.
+    fn likeliest_tokens(&self, logits: &[f32], k: usize) -> impl Iterator<Item = (TokenId, f64)> {
+        let n_tokens = self.tokenizer.vocab_size() as TokenId;
+        let tokens = softmax(logits).into_iter().enumerate().map(|(class, p)| (self.token_of(class), p));
+        let mut tokens: Vec<(TokenId, f64)> = tokens.filter(|&(id, _)| id < n_tokens).collect();
+        tokens.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+        tokens.into_iter().take(k)
+    }
+
+    /// The `k` most probable words at some hidden places, one character after another; `None` of a model that guesses each
+    /// by itself.
+    fn words_in_order(
+        &self,
+        row: &Row,
+        encoded: &Encoded,
+        word: &[usize],
+        k: usize,
+    ) -> Option<Result<Vec<Candidate>, EncodeError>> {
+        let mut beam: Vec<(Vec<TokenId>, f64)> = vec![(Vec::new(), 1.0)];
+        for n in 1..=word.len() {
+            let mut longer = Vec::new();
+            for some in beam.chunks((TOKENS_AT_ONCE / row.ids.len()).max(1)) {
+                let guesses: Vec<&[TokenId]> = some.iter().map(|(ids, _)| &ids[..]).collect();
+                let logits = match self.model.scores_after(row.input(), encoded, &word[..n], &guesses)? {
+                    Ok(logits) => logits,
+                    Err(error) => return Some(Err(error.into())),
+                };
+                for ((ids, p), logits) in some.iter().zip(logits.chunks(logits.len() / some.len())) {
+                    let with = |(id, q)| ([&ids[..], &[id]].concat(), p * q);
+                    longer.extend(self.likeliest_tokens(logits, k).map(with));
+                }
+            }
+            longer.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+            longer.truncate(k);
+            beam = longer;
+        }
+        let text = |ids: &[TokenId]| ids.iter().map(|&id| text_of(&*self.tokenizer, id)).collect();
+        Some(Ok(beam.into_iter().map(|(ids, probability)| Candidate { text: text(&ids), probability }).collect()))
     }
 
     /// One vector for `text`.

@@ -8,9 +8,9 @@ use attentive_bundle::{
     AnswerConfig, EncodeError, Input, Pair, Pooling, Processor, TaggingConfig, TextEncoder, TooLong, characters,
     frame_ids, is_blank,
 };
-use attentive_core::TokenMatrix;
-use attentive_model::{Bert, BertConfig, EncoderModel, ModelSpec};
-use attentive_tokenizer::{ByteLevelBpeTrainer, Bytes, Segments, Tokenizer, WordPieceTrainer};
+use attentive_core::{TokenId, TokenMatrix};
+use attentive_model::{Bert, BertConfig, CanineConfig, EncoderModel, Guessing, HiddenTokens, ModelSpec};
+use attentive_tokenizer::{ByteLevelBpeTrainer, Bytes, CodePoints, Segments, Tokenizer, WordPieceTrainer};
 use burn::tensor::{Tensor, activation::softmax};
 
 const TEXTS: [&str; 2] = ["the bank of the river is green", "the bank has my money"];
@@ -42,6 +42,46 @@ fn encoder(tokenizer: &Arc<dyn Tokenizer>, labels: &[&str]) -> TextEncoder {
 
 fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().try_into_vec().unwrap()
+}
+
+#[test]
+fn words_of_characters_guessed_in_order_have_the_product_of_their_probabilities() {
+    let config = CanineConfig {
+        n_buckets: 32,
+        max_len: 32,
+        alphabet: "abc".to_owned(),
+        guessing: Guessing::Autoregressive,
+        init_std: 0.3,
+        ..CanineConfig::canine_like([1, 2, 16])
+    };
+    let model = || config.init(&BackendKind::Flex.device().unwrap(), 1).unwrap();
+    let tokenizer: Arc<dyn Tokenizer> = Arc::new(CodePoints::default());
+    let ids = frame_ids(&*tokenizer).unwrap();
+    // As many as there are words of three characters out of four: the beam leaves none out.
+    let filled = TextEncoder::new(model(), &config, tokenizer.clone()).unwrap();
+    let filled = filled.fill("ab [MASK][MASK][MASK] c<mask>", 64).unwrap();
+    assert_eq!(filled.iter().map(Vec::len).collect::<Vec<_>>(), [64, 4]);
+
+    let text: Vec<TokenId> = "ab ___ c_".chars().map(|c| if c == '_' { ids.mask } else { c.into() }).collect();
+    let row = [vec![ids.begin], text, vec![ids.end]].concat();
+    let (model, row) = (model(), TokenMatrix::from_rows(&[row], 0, 0));
+    let segments = vec![0; row.n_cols()];
+    let encoding = model.encode(&row, &segments, None);
+    for (places, words) in [(&[4, 5, 6][..], &filled[0]), (&[9], &filled[1])] {
+        let sum: f64 = words.iter().map(|word| word.probability).sum();
+        assert!((sum - 1.0).abs() < 1e-4, "{sum}");
+        assert!(words.is_sorted_by(|a, b| a.probability >= b.probability));
+        for word in words {
+            let tokens: Vec<TokenId> = word.text.chars().map(u32::from).collect();
+            // All at once, as in training.
+            let hidden = HiddenTokens { ids: &row, segments: &segments, places, tokens: &tokens };
+            let vectors = model.vectors_of_hidden(&encoding, hidden, None);
+            let p = values(softmax(model.token_scores(vectors).unwrap().logits(), 1));
+            let p = p.chunks(4).zip(&tokens).map(|(p, &token)| f64::from(p[model.class_of(token) as usize]));
+            let product: f64 = p.product();
+            assert!((word.probability - product).abs() < 1e-5, "{word:?}: {product}");
+        }
+    }
 }
 
 #[test]

@@ -219,6 +219,32 @@ fn a_canine_learns_words_by_their_characters() {
 }
 
 #[test]
+fn a_canine_learns_characters_one_after_another() {
+    let folder = folder();
+    let shown = folder.succeed(&["train", "canine.toml", "--set", "objective.kind=autoregressive"], "");
+    assert!(shown.contains("hidden tokens guessed right"), "{shown}");
+    contains_candidates(&folder.follow(&shown, "[MASK][MASK][MASK][MASK][MASK] op ab"));
+    let filled = folder.succeed(&["fill", "--top-k", "2", "ab cdef [MASK][MASK][MASK] jklmn op ab"], "");
+    let lines: Vec<&str> = filled.lines().collect();
+    assert_eq!((lines.len(), lines[1]), (4, "  [MASK] 1"), "{filled}");
+    assert!(lines[2].ends_with("\tghi"), "{filled}");
+    assert!(folder.succeed(&["selftest", "--model", "runs/words-1"], "").contains("gradients"));
+
+    // It goes on in the other way, and back.
+    let goes_on = ["train", "canine.toml", "--set", "pretrained=runs/words-1", "--set", "training.steps=4", "--set"];
+    let shown = folder.succeed(&[&goes_on[..], &["objective.kind=independent"]].concat(), "");
+    assert!(shown.contains("left out  autoregressive."), "{shown}");
+    let shown = folder.succeed(&[&goes_on[..], &["name=again"]].concat(), "");
+    assert!(!shown.contains("left out") && !shown.contains("new  "), "{shown}");
+
+    let both = ["train", "canine.toml", "--set", "objective.kind=independent"];
+    let error = folder.fail(&[&both[..], &["--set", "model.guessing=autoregressive"]].concat(), "");
+    assert!(error.contains("objective.kind and model.guessing"), "{error}");
+    let error = folder.fail(&["train", "masked.toml", "--set", "objective.kind=autoregressive"], "");
+    assert!(error.contains("objective.kind: is for encoders of characters"), "{error}");
+}
+
+#[test]
 fn hidden_letters_are_learnt_and_the_model_can_be_used() {
     let folder = folder();
     let shown = folder.succeed(&["train", "masked.toml"], "");

@@ -73,6 +73,35 @@ rows = 4
 examples = "sentence-pairs"
 "#;
 
+/// Characters guessed one after another, in an order that is drawn for each example and epoch.
+const CANINE: &str = r#"
+task = "masked-lm"
+[data.train]
+text = "text.txt"
+[data]
+validation_fraction = 0.1
+[tokenizer]
+kind = "code-points"
+[model]
+preset = "canine"
+d_model = 16
+d_ff = 32
+n_heads = 2
+n_layers = 1
+n_buckets = 32
+max_len = 32
+dropout = 0.1
+next_sentence = false
+[batch]
+context = 32
+rows = 4
+examples = "full-sentences"
+[masking]
+copies = 0
+[objective]
+kind = "autoregressive"
+"#;
+
 const CLASSIFICATION: &str = r#"
 task = "classification"
 [data.train]
@@ -266,6 +295,11 @@ fn a_language_model() {
 #[test]
 fn an_encoder_of_sentence_pairs() {
     killed_runs_end_as_whole_ones(BERT);
+}
+
+#[test]
+fn characters_one_after_another() {
+    killed_runs_end_as_whole_ones(CANINE);
 }
 
 #[test]

@@ -45,6 +45,24 @@ pub trait Encoder {
     /// for them: `[places, classes]`.
     fn token_scores(&self, vectors: &[f32]) -> Option<Result<Vec<f32>, DeviceError>>;
 
+    /// Scores of the classes of the last of some hidden `places` of the only text of `encoded`, after each of several
+    /// guesses of all places before it; `None` of a model that guesses each place by itself. `[guesses, classes]`.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    ///
+    /// # Panics
+    /// If `text` is not what was read, a guess is not of one token less than there are places, or there are none.
+    fn scores_after(
+        &self,
+        _text: EncoderInput<'_>,
+        _encoded: &Encoded,
+        _places: &[usize],
+        _guesses: &[&[TokenId]],
+    ) -> Option<Result<Vec<f32>, DeviceError>> {
+        None
+    }
+
     /// Scores of every label of each text, if there is a classifier: `[texts, labels]`.
     fn label_scores(&self, encoded: &Encoded) -> Option<Result<Vec<f32>, DeviceError>>;
 

@@ -22,7 +22,8 @@ pub struct MaskedBatch {
     pub ids: TokenMatrix,
     /// Segment of each token, padding included, 0 or 1: `[rows · seq]`.
     pub segments: Vec<u8>,
-    /// Positions of the hidden tokens, as `row · seq + column`, in order: `[masked]`.
+    /// Positions of the hidden tokens, as `row · seq + column`: row after row, and in a row in the order in which they are
+    /// guessed. `[masked]`.
     pub masked: Vec<u32>,
     /// The hidden tokens: `[masked]`.
     pub targets: Vec<TokenId>,

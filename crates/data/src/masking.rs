@@ -53,6 +53,9 @@ pub struct Masking {
     pub unit: MaskingUnit,
     /// The mask.
     pub mask: TokenId,
+    /// Whether hidden tokens are given in a drawn order, in which a model guesses them one after another; by place
+    /// otherwise. What is hidden is the same.
+    pub shuffled: bool,
     /// Seed of the run.
     pub seed: u64,
 }
@@ -60,15 +63,22 @@ pub struct Masking {
 impl Masking {
     /// Masks of a vocabulary.
     pub fn new(config: MaskingConfig, ids: FrameIds, vocab_size: usize, seed: u64) -> Self {
-        Self { config, unit: MaskingUnit::Tokens { vocab_size: vocab_size as u32 }, mask: ids.mask, seed }
+        Self {
+            config,
+            unit: MaskingUnit::Tokens { vocab_size: vocab_size as u32 },
+            mask: ids.mask,
+            shuffled: false,
+            seed,
+        }
     }
 
     /// Masks of words of code points.
     pub fn words(config: MaskingConfig, ids: FrameIds, seed: u64) -> Self {
-        Self { config, unit: MaskingUnit::Words, mask: ids.mask, seed }
+        Self { config, unit: MaskingUnit::Words, mask: ids.mask, shuffled: false, seed }
     }
 
-    /// Hides some of `row`'s tokens at the places `maskable`, which ascend; returns where, in order, and what stood there.
+    /// Hides some of `row`'s tokens at the places `maskable`, which ascend; returns where and what stood there, by place or
+    /// in a drawn order.
     ///
     /// `max(1, round(rate · n))` of `n` places are chosen, none of none; words are chosen until they have as many
     /// characters.
@@ -78,10 +88,14 @@ impl Masking {
     pub fn hide(&self, row: &mut [TokenId], maskable: &[usize], epoch: u64, example: u64) -> Vec<(usize, TokenId)> {
         let epoch = if self.config.copies == 0 { epoch } else { epoch % self.config.copies };
         let mut rng = seeded_rng(self.seed, "masks", mix64(epoch).wrapping_add(example));
-        match self.unit {
+        let mut hidden = match self.unit {
             MaskingUnit::Tokens { vocab_size } => self.hide_tokens(vocab_size, row, maskable, &mut rng),
             MaskingUnit::Words => self.hide_words(row, maskable, &mut rng),
+        };
+        if self.shuffled {
+            (0..hidden.len()).for_each(|idx| draw(idx, &mut hidden, &mut rng));
         }
+        hidden
     }
 
     fn hide_tokens(

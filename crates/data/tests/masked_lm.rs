@@ -89,6 +89,25 @@ proptest! {
     }
 
     #[test]
+    fn the_order_of_guesses_is_drawn_for_each_example_and_epoch(
+        text in "[a-c ]{1,60}", seed in any::<u64>(), epoch in 0_u64..50, example in 0_u64..50,
+    ) {
+        let ids: Vec<u32> = text.chars().map(u32::from).collect();
+        let maskable: Vec<usize> = (0..ids.len()).collect();
+        let by_place = Masking::words(MaskingConfig { rate: 0.4, copies: 0 }, IDS, seed);
+        let hide = |masking: Masking, epoch| {
+            let mut row = ids.clone();
+            (masking.hide(&mut row, &maskable, epoch, example), row)
+        };
+        let (expected, row) = hide(by_place, epoch);
+        let drawn = Masking { shuffled: true, ..by_place };
+        let (mut hidden, same_row) = hide(drawn, epoch);
+        prop_assert_eq!(&hidden, &hide(drawn, epoch).0);
+        hidden.sort_unstable();
+        prop_assert_eq!((hidden, same_row), (expected, row));
+    }
+
+    #[test]
     fn full_sentences_are_all_there_once_and_fit(documents in documents(), context in 8_usize..30, seed in any::<u64>()) {
         let set = rows(&documents, RowKind::FullSentences, context, seed);
         let batcher = ExampleBatcher::new(set, 3, seed).unwrap();

@@ -2,7 +2,7 @@
 
 use attentive_attention::{Dropout, Linear};
 use attentive_backend::ops::{self, CrossEntropy};
-use attentive_core::{TokenId, TokenMatrix};
+use attentive_core::{MaskedBatch, TokenId, TokenMatrix};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::bert::{MaskedLmHead, Pooler};
@@ -28,6 +28,26 @@ impl Encoding {
         let n_places = places.len();
         let places = Tensor::<1, Int>::from_data(TensorData::new(places, [n_places]), &self.hidden.device());
         self.hidden.clone().reshape([rows * seq, d_model]).select(0, places)
+    }
+}
+
+/// The hidden tokens of some rows, those of a row together, in the order in which they are guessed.
+#[derive(Debug, Clone, Copy)]
+pub struct HiddenTokens<'a> {
+    /// What the model read: `[rows, seq]`.
+    pub ids: &'a TokenMatrix,
+    /// Segment of each token that it read: `[rows · seq]`.
+    pub segments: &'a [u8],
+    /// Where tokens are hidden, as `row · seq + column`: `[places]`.
+    pub places: &'a [u32],
+    /// The hidden tokens; what a model that [guesses in order](EncoderModel::guesses_in_order) sees after it has guessed
+    /// each: `[places]`.
+    pub tokens: &'a [TokenId],
+}
+
+impl<'a> From<&'a MaskedBatch> for HiddenTokens<'a> {
+    fn from(batch: &'a MaskedBatch) -> Self {
+        Self { ids: &batch.ids, segments: &batch.segments, places: &batch.masked, tokens: &batch.targets }
     }
 }
 
@@ -92,6 +112,20 @@ pub trait EncoderModel {
     /// The tokens that hidden ones are guessed among, by class, in ascending order except for the last class, which is
     /// for all others; `None` if the classes are the vocabulary itself.
     fn alphabet(&self) -> Option<&[TokenId]>;
+
+    /// Whether hidden tokens are guessed one after another, each with those before it in sight.
+    fn guesses_in_order(&self) -> bool {
+        false
+    }
+
+    /// The vectors that hidden tokens are guessed from, `[places, d_model]`: those of their places, or what these become
+    /// with the tokens that were guessed before them.
+    ///
+    /// # Panics
+    /// If nothing is hidden, or a place does not exist.
+    fn vectors_of_hidden(&self, encoding: &Encoding, hidden: HiddenTokens<'_>, _pass: Option<&Dropout>) -> Tensor<2> {
+        encoding.at(hidden.places)
+    }
 
     /// The longest row that the positions allow, if there is a limit.
     fn max_len(&self) -> Option<usize>;

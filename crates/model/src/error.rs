@@ -34,6 +34,9 @@ pub enum ConfigError {
         /// The setting that requests the head.
         head: &'static str,
     },
+    /// A way to guess hidden characters without the head for them.
+    #[error("guessing = \"autoregressive\" needs the head that guesses hidden characters: set masked_lm = true")]
+    NothingGuessed,
     /// A first position after the last.
     #[error("first_position = {first_position} leaves none of the {max_len} learned positions; lower it")]
     NoPositions {
@@ -205,6 +208,7 @@ impl ConfigError {
             Self::NoPositions { .. } => vec!["first_position", "positions.learned.max_len"],
             Self::Heads { .. } => vec!["d_model", "n_heads"],
             Self::WideHeads { .. } => vec!["n_heads", "d_v"],
+            Self::NothingGuessed => vec!["guessing", "masked_lm"],
             Self::Hashes { .. } => vec!["n_hashes", "d_model"],
             Self::KvHeads { .. } => vec!["n_heads", "n_kv_heads"],
             Self::OddHeads { .. } => vec!["positions", "d_model", "n_heads", "d_k"],

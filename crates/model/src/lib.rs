@@ -39,9 +39,9 @@ pub mod whisper;
 mod windows;
 
 pub use bert::{Bert, BertConfig, ClassificationObjective, MaskedLmObjective, Pooler, PoolerActivation, PoolerInput};
-pub use canine::{Canine, CanineConfig};
+pub use canine::{Canine, CanineConfig, Guessing};
 pub use decision_transformer::{DecisionTransformer, DecisionTransformerConfig};
-pub use encoder_model::{EncoderModel, Encoding, Heads, TokenScores};
+pub use encoder_model::{EncoderModel, Encoding, Heads, HiddenTokens, TokenScores};
 pub use error::ConfigError;
 pub use family::{FamilyVisitor, ModelConfig};
 pub use gpt::{Gpt, GptConfig, GptState};

@@ -8,7 +8,9 @@ use attentive_core::ActionSpace;
 use burn::module::Module;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{CausalModel, ConfigError, EncoderModel, ImageModel, ModelConfig, PolicyModel, SpeechModel, TeacherForced};
+use crate::{
+    CausalModel, ConfigError, EncoderModel, Guessing, ImageModel, ModelConfig, PolicyModel, SpeechModel, TeacherForced,
+};
 
 /// Length that costs are stated for if neither positions nor the family give one.
 const TYPICAL_LEN: usize = 1024;
@@ -168,6 +170,11 @@ pub trait EncoderSpec: ModelSpec<Model: EncoderModel> {
 
     /// The characters that hidden ones are guessed among, of a family that reads characters.
     fn alphabet_mut(&mut self) -> Option<&mut String> {
+        None
+    }
+
+    /// How hidden tokens are guessed, of a family that can guess them in more than one way.
+    fn guessing_mut(&mut self) -> Option<&mut Guessing> {
         None
     }
 

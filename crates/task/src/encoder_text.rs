@@ -2,7 +2,7 @@
 
 use attentive_core::{FrameIds, TokenId};
 use attentive_data::{Masking, MaskingConfig, SentenceCorpus};
-use attentive_model::EncoderSpec;
+use attentive_model::{EncoderSpec, Guessing};
 use attentive_tokenizer::Tokenizer;
 
 /// The most characters that hidden ones are guessed among.
@@ -28,7 +28,8 @@ pub(super) fn encode_line(spec: &impl EncoderSpec, tokenizer: &dyn Tokenizer, li
     }
 }
 
-/// How tokens are hidden: single ones, or the characters of whole words.
+/// How tokens are hidden: single ones, or the characters of whole words, in a drawn order where they are guessed one after
+/// another.
 pub(super) fn masking(
     spec: &impl EncoderSpec,
     config: MaskingConfig,
@@ -36,10 +37,12 @@ pub(super) fn masking(
     vocab_size: usize,
     seed: u64,
 ) -> Masking {
-    match spec.reads_characters() {
+    let masking = match spec.reads_characters() {
         true => Masking::words(config, ids, seed),
         false => Masking::new(config, ids, vocab_size, seed),
-    }
+    };
+    let guessing = spec.clone().guessing_mut().map_or_else(Guessing::default, |guessing| *guessing);
+    Masking { shuffled: guessing == Guessing::Autoregressive, ..masking }
 }
 
 /// Whether a token is ever hidden.

@@ -64,6 +64,9 @@ impl<F: EncoderSpec + Into<ModelConfig>> MaskedLm<F> {
         start: Start<'_>,
         log: &dyn Log,
     ) -> Result<Self> {
+        if let (Some(kind), Some(guessing)) = (recipe.objective.kind, config.guessing_mut()) {
+            *guessing = kind;
+        }
         let texts = Texts::open(&recipe.data)?;
         let tokenizer =
             start.tokenizer(&mut config, || recipe.tokenizer.read_or_train(false, texts.train.texts(), log))?;
@@ -101,7 +104,7 @@ impl<F: EncoderSpec + Into<ModelConfig>> MaskedLm<F> {
         let validation_batches = held_out.map(|text| batcher(text, 0)).transpose()?;
         Ok(Self {
             config,
-            objective: recipe.objective,
+            objective: MaskedLmObjective { label_smoothing: recipe.objective.label_smoothing },
             context: batch.context,
             n_hidden: (recipe.masking.rate * batch.context as f64).ceil() as usize,
             has_pairs: batch.examples == RowKind::SentencePairs,
@@ -160,7 +163,9 @@ impl Guesses {
         if batch.targets.is_empty() {
             return;
         }
-        let Some(scores) = model.token_scores(encoding.at(&batch.masked)) else { return };
+        let Some(scores) = model.token_scores(model.vectors_of_hidden(&encoding, batch.into(), None)) else {
+            return;
+        };
         let logits = scores.logits();
         let [_, n_classes] = logits.dims();
         let log_p = values(log_softmax(logits, 1));

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::EncoderModel;
 
-/// Loss of the hidden tokens and, where rows are pairs and the model has a head for it, of whether the second segment
+/// Loss of the hidden tokens, each guessed by itself or after others, as the model does, and, where rows are pairs and the model has a head for it, of whether the second segment
 /// follows the first (Devlin et al. 2019, §3.1).
 ///
 /// `Loss::sum` is `n · (mean over hidden tokens + mean over rows)` with `n` hidden tokens, so that the mean per target is
@@ -35,7 +35,7 @@ impl<M: EncoderModel> Objective<M> for MaskedLmObjective {
             0 => CrossEntropy { divergence: zero(), nll: zero() },
             _ => {
                 let classes: Vec<u32> = batch.targets.iter().map(|&token| model.class_of(token)).collect();
-                let scores = model.token_scores(encoding.at(&batch.masked));
+                let scores = model.token_scores(model.vectors_of_hidden(&encoding, batch.into(), pass));
                 scores.expect("a model with a head for hidden tokens").cross_entropy(&classes, self.label_smoothing)
             }
         };

@@ -6,7 +6,7 @@ use attentive_attention::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Canine, Downsampling, HashedEmbedding, PRIMES, Upsampling};
+use super::{Canine, CharacterDecoder, Downsampling, Guessing, HashedEmbedding, PRIMES, Upsampling};
 use crate::{BlockConfig, ConfigError, EncoderSpec, ModelSpec, Preset, bert::MaskedLmHead, checks};
 
 /// Number of Unicode's code points, which such a model reads.
@@ -69,6 +69,9 @@ pub struct CanineConfig {
     /// Characters that it guesses among; all others are one class more (docs/deviations.md#characters-that-are-guessed).
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub alphabet: String,
+    /// How it guesses them.
+    #[serde(default, skip_serializing_if = "Guessing::is_default")]
+    pub guessing: Guessing,
     /// Whether there is a head that tells if the second segment follows the first.
     #[serde(default)]
     pub next_sentence: bool,
@@ -127,6 +130,7 @@ impl CanineConfig {
             pooler: true,
             masked_lm: true,
             alphabet: String::new(),
+            guessing: Guessing::default(),
             next_sentence: true,
             labels: Vec::new(),
         }
@@ -139,6 +143,10 @@ impl CanineConfig {
         classes.dedup();
         classes.push(char::REPLACEMENT_CHARACTER.into());
         classes
+    }
+
+    fn is_autoregressive(&self) -> bool {
+        self.guessing == Guessing::Autoregressive
     }
 
     fn has_classifier(&self) -> bool {
@@ -205,6 +213,9 @@ impl ModelSpec for CanineConfig {
             return Err(ConfigError::Hashes { d_model, n_hashes, limit: PRIMES.len() });
         }
         checks::positive(&[("epsilon", self.epsilon), ("init_std", self.init_std)])?;
+        if self.is_autoregressive() && !self.masked_lm {
+            return Err(ConfigError::NothingGuessed);
+        }
         checks::pooler(self.pooler, &[("next_sentence", self.next_sentence), ("labels", self.has_classifier())])
     }
 
@@ -222,6 +233,7 @@ impl ModelSpec for CanineConfig {
             + 2 * norm
             + count(self.pooler, linear(d, d))
             + count(self.masked_lm, linear(d, d) + norm + self.classes().len())
+            + count(self.is_autoregressive(), linear(2 * d, d) + layer.n_params() + layer.n_final_norm_params())
             + count(self.next_sentence, linear(d, 2))
             + count(self.has_classifier(), linear(d, self.labels.len()))
     }
@@ -246,6 +258,7 @@ impl ModelSpec for CanineConfig {
             last: block.stack(1, init),
             pooler: self.pooler.then(|| Linear::new(d_model, d_model, true, init)),
             masked_lm: self.masked_lm.then(|| MaskedLmHead::new(alphabet.len(), norm.d_model, &norm, activation, init)),
+            autoregressive: self.is_autoregressive().then(|| CharacterDecoder::new(d_model, &block, activation, init)),
             next_sentence: self.next_sentence.then(|| Linear::new(d_model, 2, true, init)),
             classifier: self.has_classifier().then(|| Linear::new(d_model, self.labels.len(), true, init)),
             dropout: self.dropout,
@@ -316,10 +329,15 @@ impl EncoderSpec for CanineConfig {
 
     fn set_labels(&mut self, labels: Vec<String>) {
         (self.pooler, self.masked_lm, self.next_sentence, self.labels) = (true, false, false, labels);
+        self.guessing = Guessing::default();
     }
 
     fn alphabet_mut(&mut self) -> Option<&mut String> {
         Some(&mut self.alphabet)
+    }
+
+    fn guessing_mut(&mut self) -> Option<&mut Guessing> {
+        Some(&mut self.guessing)
     }
 
     fn reads_characters(&self) -> bool {

@@ -4,21 +4,23 @@
 mod config;
 mod downsample;
 mod embedding;
+mod guessing;
 
 pub use config::{CanineConfig, N_CODE_POINTS};
 pub use downsample::{Downsampling, Upsampling};
 pub use embedding::{HashedEmbedding, PRIMES, bucket};
+pub use guessing::{CharacterDecoder, Guessing};
 
 use attentive_attention::{AttentionContext, Blocks, Dropout, Embedding, Linear, Mask, Norm, Positions};
 use attentive_backend::ops;
 use attentive_core::{TokenId, TokenMatrix};
 use burn::{
     module::Module,
-    tensor::{Device, Tensor},
+    tensor::{Device, Int, Tensor, TensorData},
 };
 
 use crate::{
-    EncoderModel, Encoding, Heads, PoolerActivation, Stack,
+    EncoderModel, Encoding, Heads, HiddenTokens, PoolerActivation, Stack,
     bert::{MaskedLmHead, Pooler},
     tokens::segment_tensor,
 };
@@ -65,6 +67,8 @@ pub struct Canine {
     pub pooler: Option<Linear>,
     /// Guesses hidden characters.
     pub masked_lm: Option<MaskedLmHead>,
+    /// Makes what this head reads, if characters are guessed one after another.
+    pub autoregressive: Option<CharacterDecoder>,
     /// Predicts whether the second segment follows the first.
     pub next_sentence: Option<Linear>,
     /// Predicts the class of a row.
@@ -87,17 +91,35 @@ impl Canine {
     /// As [`encode`](EncoderModel::encode).
     pub fn characters(&self, tokens: &TokenMatrix, segments: &[u8], pass: Option<&Dropout>) -> Tensor<3> {
         let (shape, device) = ([tokens.n_rows(), tokens.n_cols()], self.device());
-        let segments = segment_tensor(segments, shape, &device);
-        let segments = ops::embedding(self.segments.weight.val(), segments, None, 1.0, 0.0, None);
-        let x = self.embedding.forward(tokens.ids(), shape);
-        let x = match self.positions.encodings(0, tokens.n_cols(), &device) {
-            Some(positions) => x + positions.unsqueeze(),
-            None => x,
-        };
-        let x = ops::dropout(self.norm.after_residual(x, segments, 0.0, None), self.dropout, pass);
+        let positions = self.positions.encodings(0, tokens.n_cols(), &device).map(Tensor::unsqueeze);
+        let x = ops::dropout(self.embed(tokens.ids(), segments, shape, positions), self.dropout, pass);
         let blocks = Blocks::new(shape, self.block);
         let padding: AttentionContext = blocks.padding(tokens.lengths(), &device).into();
         blocks.unfold(self.local.forward(blocks.fold(x), &padding, pass))
+    }
+
+    /// What the first layer reads of characters: the norm of the sum of their embeddings, positions and segments.
+    /// `[rows, seq]` to `[rows, seq, d_model]`.
+    fn embed(&self, ids: &[TokenId], segments: &[u8], shape: [usize; 2], positions: Option<Tensor<3>>) -> Tensor<3> {
+        let segments = segment_tensor(segments, shape, &self.device());
+        let segments = ops::embedding(self.segments.weight.val(), segments, None, 1.0, 0.0, None);
+        let x = self.embedding.forward(ids, shape);
+        let x = match positions {
+            Some(positions) => x + positions,
+            None => x,
+        };
+        self.norm.after_residual(x, segments, 0.0, None)
+    }
+
+    /// Encodings of some columns, `[rows · n]` to `[rows, n, d_model]`, if positions are added.
+    fn positions_at(&self, columns: &[usize], [rows, n]: [usize; 2]) -> Option<Tensor<3>> {
+        let device = self.device();
+        let end = columns.iter().max().map_or(0, |last| last + 1);
+        let encodings = self.positions.encodings(0, end, &device)?;
+        let [_, d_model] = encodings.dims();
+        let columns: Vec<i64> = columns.iter().map(|&column| column as i64).collect();
+        let columns = Tensor::<1, Int>::from_data(TensorData::new(columns, [rows * n]), &device);
+        Some(encodings.select(0, columns).reshape([rows, n, d_model]))
     }
 
     /// Reads rows after whose ends the convolutions see padding, up to `extents` characters of each row.
@@ -169,6 +191,17 @@ impl EncoderModel for Canine {
 
     fn alphabet(&self) -> Option<&[TokenId]> {
         Some(&self.alphabet)
+    }
+
+    fn guesses_in_order(&self) -> bool {
+        self.autoregressive.is_some()
+    }
+
+    fn vectors_of_hidden(&self, encoding: &Encoding, hidden: HiddenTokens<'_>, pass: Option<&Dropout>) -> Tensor<2> {
+        match &self.autoregressive {
+            Some(decoder) => decoder.forward(self, encoding, hidden, pass),
+            None => encoding.at(hidden.places),
+        }
     }
 
     fn max_len(&self) -> Option<usize> {

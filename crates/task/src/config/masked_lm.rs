@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use attentive_data::{DocumentUnit, MaskingConfig, RowKind, Size};
-use attentive_model::{EncoderSpec, FamilyVisitor, MaskedLmObjective, ModelConfig, ModelSpec, Role};
+use attentive_model::{EncoderSpec, FamilyVisitor, Guessing, ModelConfig, ModelSpec, Role};
 use attentive_trainer::FinishedModel;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -34,10 +34,21 @@ pub struct MaskedLmRecipe {
     pub masking: MaskingConfig,
     /// What is minimised.
     #[serde(default)]
-    pub objective: MaskedLmObjective,
+    pub objective: MaskedLmObjectiveRecipe,
     /// Which checkpoints make the model.
     #[serde(default)]
     pub evaluation: EvaluationRecipe,
+}
+
+/// What is minimised.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct MaskedLmObjectiveRecipe {
+    /// How hidden characters are guessed, of CANINE; as `model.guessing` says unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Guessing>,
+    /// Mass ε that is spread over the vocabulary; none in BERT and RoBERTa.
+    pub label_smoothing: f64,
 }
 
 /// How text becomes batches.
@@ -84,11 +95,12 @@ impl MaskedLmRecipe {
     pub(super) fn check_model(&self) -> Result<(), Problem> {
         require_role(Role::Encoder, &self.model, "masked-lm")?;
         let encoder = Encoder::of(&self.model);
-        let Encoder { n_segments, masked_lm, next_sentence } = encoder.expect("a model of this role");
+        let Encoder { n_segments, masked_lm, next_sentence, guessing } = encoder.expect("a model of this role");
         validate_model(&self.model)?;
         if !masked_lm {
             return Err(Problem::at("model.masked_lm", "false: masked-lm trains this head"));
         }
+        self.validate_kind(guessing)?;
         validate_context(self.batch.context, &self.model)?;
         if self.batch.examples == RowKind::SentencePairs {
             self.validate_pairs(n_segments)
@@ -99,6 +111,22 @@ impl MaskedLmRecipe {
         } else {
             Ok(())
         }
+    }
+
+    /// Whether the model, which guesses hidden tokens as `guessing` says, if it has a choice, can guess them as asked.
+    fn validate_kind(&self, guessing: Option<Guessing>) -> Result<(), Problem> {
+        let Some(kind) = self.objective.kind else { return Ok(()) };
+        let Some(guessing) = guessing else {
+            let family = self.model.family();
+            let text = format!("is for encoders of characters (canine), and the model is a {family}; leave it out");
+            return Err(Problem::at("objective.kind", text));
+        };
+        // A model that was trained before may go on in the other way.
+        if self.pretrained.is_none() && guessing != Guessing::default() && guessing != kind {
+            let text = "objective.kind and model.guessing say different things; give one";
+            return Err(Problem::among(["objective.kind", "model.guessing"], text));
+        }
+        Ok(())
     }
 
     /// Whether there can be pairs of sentences.
@@ -138,6 +166,7 @@ struct Encoder {
     n_segments: usize,
     masked_lm: bool,
     next_sentence: bool,
+    guessing: Option<Guessing>,
 }
 
 impl Encoder {
@@ -153,7 +182,8 @@ impl Encoder {
 
             fn encoder<C: EncoderSpec>(self, spec: &C) -> Self::Output {
                 let (masked_lm, next_sentence) = (spec.has_masked_lm(), spec.has_next_sentence());
-                Some(Encoder { n_segments: spec.n_segments(), masked_lm, next_sentence })
+                let guessing = spec.clone().guessing_mut().copied();
+                Some(Encoder { n_segments: spec.n_segments(), masked_lm, next_sentence, guessing })
             }
         }
         model.visit(Of)

@@ -32,7 +32,7 @@ pub use data::{DataRecipe, Files, SplitFiles};
 pub use image_classification::{
     ImageClassificationRecipe, ImageRecipe, PictureBatchRecipe, PictureFiles, PicturesRecipe,
 };
-pub use masked_lm::{MaskedLmRecipe, RowRecipe};
+pub use masked_lm::{MaskedLmObjectiveRecipe, MaskedLmRecipe, RowRecipe};
 pub use presets::{find_preset, preset, presets_of_task};
 pub use problem::{Problem, advice, nearest};
 pub use span_corruption::SpanCorruptionRecipe;
