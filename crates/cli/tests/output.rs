@@ -17,7 +17,7 @@ use support::{COPIED, Folder, TINY};
 
 /// What each command is called with, and what is there after it; `OUT` is another name each time, `GOLDEN` the folder
 /// of models of other tools.
-const CALLS: [(&str, &[&str]); 50] = [
+const CALLS: [(&str, &[&str]); 51] = [
     ("train copy.toml --runs OUT", &["OUT/copy-1/model.safetensors", "OUT/copy-1/training.json"]),
     ("translate --model run ab cd", &[]),
     ("transcribe --model whisper --language de --format vtt GOLDEN/../../../speech/tests/golden/s16.wav", &[]),
@@ -66,6 +66,7 @@ const CALLS: [(&str, &[&str]); 50] = [
     ("paper schedule --steps 10 --out OUT.svg", &["OUT.svg"]),
     ("paper optimizers copy.toml --steps 1 --out OUT.svg", &["OUT.svg"]),
     ("paper attention --model run --word ab --out OUT.svg ab", &["OUT.svg"]),
+    ("paper canine --out OUT.svg", &["OUT.svg"]),
     ("paper tokenizers --vocab-size 300 --gflops 1", &[]),
     ("paper rnn run run", &[]),
 ];

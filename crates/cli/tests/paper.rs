@@ -49,6 +49,14 @@ fn positions_and_schedules_are_drawn() {
 }
 
 #[test]
+fn what_canine_hides_is_drawn() {
+    let folder = Folder::new();
+    contains(&folder.succeed(&["paper", "canine", "hidden words", "--rate", "0.3"], ""), &["[CLS]", "drawing in"]);
+    contains(&drawing(&folder, "canine.svg"), &["what the encoder reads"]);
+    assert!(String::from_utf8_lossy(&folder.run(&["paper", "canine", " "], "").stderr).contains("white space"));
+}
+
+#[test]
 fn runs_are_set_beside_one_another_and_show_what_they_look_at() {
     let folder = folder();
     for name in ["transformer", "rnn"] {

@@ -14,6 +14,7 @@
 //! | §5.3: the optimizers on one small training | [`Optimizers`] |
 //! | Figures 3 to 5: what a trained model attends to | [`Attention`] |
 //! | §5.1: families of tokenizers, by bits per byte of one small GPT | [`Tokenizers`] |
+//! | Clark et al. 2022, Figure 2: what CANINE-C's pre-training hides, and in which order it is guessed | [`Canine`] |
 //! | §1, §2: the Transformer beside the recurrent model that it replaced, or any other runs | [`Runs`] |
 //!
 //! ```
@@ -35,6 +36,7 @@ macro_rules! refuse {
 use attentive_task::Context;
 
 mod attention;
+mod canine;
 mod exhibit;
 mod optimizers;
 mod positions;
@@ -48,6 +50,7 @@ mod tokenizers;
 
 pub use attention::{Attention, SENTENCE};
 pub use attentive_task::{Error, Result};
+pub use canine::Canine;
 pub use exhibit::{Exhibit, Figure, Part};
 pub use optimizers::Optimizers;
 pub use positions::Positions;

@@ -85,7 +85,20 @@ const MAY_IMPORT: [(&str, &[&str]); 26] = [
     // 9
     (
         "paper",
-        &["attention", "backend", "bundle", "core", "model", "optim", "plot", "run", "task", "tokenizer", "trainer"],
+        &[
+            "attention",
+            "backend",
+            "bundle",
+            "core",
+            "data",
+            "model",
+            "optim",
+            "plot",
+            "run",
+            "task",
+            "tokenizer",
+            "trainer",
+        ],
     ),
     // 10
     (

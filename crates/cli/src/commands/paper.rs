@@ -15,7 +15,7 @@ use super::{
     BackendArgs,
     attention::Attention,
     check_writable,
-    numbers::{LONG, MANY_TOKENS, MANY_UPDATES, MANY_VALUES, above_0, integer},
+    numbers::{LONG, MANY_TOKENS, MANY_UPDATES, MANY_VALUES, above_0, integer, probability},
 };
 use crate::terminal::Terminal;
 
@@ -42,6 +42,8 @@ enum What {
     Optimizers(Optimizers),
     /// Figures 3 to 5: what a trained model attends to; `attentive attention` is the same.
     Attention(Attention),
+    /// Figure 2 of CANINE: what its pre-training hides of a text, and in which order it is guessed.
+    Canine(Canine),
     /// Families of tokenizers on one text, by bits per byte of one small GPT.
     Tokenizers(Tokenizers),
     /// The Transformer against the RNN that it replaced, or any other runs: at their ends, and after equal time.
@@ -58,6 +60,7 @@ impl Paper {
             What::Schedule(Schedule { steps, out }) => show(&paper::Schedules { n_steps: steps }.make(), &[&out]),
             What::Optimizers(command) => command.run(),
             What::Attention(command) => command.run(),
+            What::Canine(command) => command.run(),
             What::Tokenizers(command) => command.run(),
             What::Rnn(command) => command.run(),
         }
@@ -212,6 +215,30 @@ impl Optimizers {
         let exhibit = optimizers.make(&backend.device()?, &Terminal::default(), &mut say)?;
         report!("");
         show(&exhibit, &[&out])
+    }
+}
+
+/// What CANINE-C's pre-training hides of a text, and in which order it is guessed.
+#[derive(Debug, Args)]
+struct Canine {
+    /// The text, of at most 100 characters.
+    #[arg(default_value_t = paper::Canine::default().text)]
+    text: String,
+    /// The part of its characters that is hidden.
+    #[arg(long, default_value_t = paper::Canine::default().rate, value_parser = probability())]
+    rate: f64,
+    /// The seed of spans and order.
+    #[arg(long, default_value_t = paper::Canine::default().seed)]
+    seed: u64,
+    /// The drawing, SVG.
+    #[arg(long, value_name = "FILE", default_value = "canine.svg")]
+    out: PathBuf,
+}
+
+impl Canine {
+    fn run(self) -> Result<()> {
+        let Self { text, rate, seed, out } = self;
+        show(&paper::Canine { text, rate, seed }.make()?, &[&out])
     }
 }
 
