@@ -29,6 +29,7 @@ mod encoder_on_tensors;
 mod error;
 mod folder;
 mod generator;
+mod guessed_words;
 mod image_encoder;
 mod input;
 mod nearest;

@@ -13,6 +13,7 @@ use crate::{
     WeightFormat,
     embedding::unit,
     encoder_on_tensors::OnTensors,
+    guessed_words::{likeliest_words, words_of},
     packed::{Destination, packable},
     translator::at_most,
     uses,
@@ -65,6 +66,8 @@ pub(crate) struct Heads {
     pub(crate) labels: Vec<String>,
     /// Classes of tokens.
     pub(crate) token_labels: Vec<String>,
+    /// Subwords that are guessed in place of tokens, if any are.
+    subwords: Vec<String>,
 }
 
 impl Heads {
@@ -75,6 +78,7 @@ impl Heads {
             n_segments: spec.n_segments(),
             labels: spec.labels().to_vec(),
             token_labels: spec.token_labels().to_vec(),
+            subwords: spec.subwords().to_vec(),
         }
     }
 
@@ -155,7 +159,8 @@ impl TextEncoder {
     /// The `k` most probable tokens for each `[MASK]` (or `<mask>`) of `text`, best first.
     ///
     /// Where the model guesses characters, masks side by side are one word, of as many characters. A model that guesses
-    /// them one after another does so from left to right, with a beam of `k` words, and each word by itself.
+    /// them one after another does so from left to right, with a beam of `k` words, and each word by itself; of one that
+    /// guesses subwords, a word is made of subwords that are as long as it together.
     ///
     /// # Errors
     /// [`EncodeError`] if nothing is masked, the model guesses no tokens, or the text is too long.
@@ -176,6 +181,10 @@ impl TextEncoder {
         let scores = self.model.token_scores(&vectors);
         let logits = scores.ok_or_else(|| self.heads.lack("guesses hidden tokens"))??;
         let n_classes = logits.len() / places.len();
+        if !self.heads.subwords.is_empty() {
+            let mut logits = logits.chunks(n_classes);
+            return Ok(words.map(|word| words_of(&self.heads.subwords, logits.by_ref().take(word.len()), k)).collect());
+        }
         let candidate = |(id, probability)| Candidate { text: text_of(&*self.tokenizer, id), probability };
         let of_place = |logits: &[f32]| self.likeliest_tokens(logits, k).map(candidate).collect();
         let of_places: Vec<Vec<Candidate>> = logits.chunks(n_classes).map(of_place).collect();
@@ -424,24 +433,6 @@ impl<P: Params> FamilyVisitor for Reading<'_, P> {
             None => TextEncoder::new(self.0.on_tensors::<C>()?, spec, tokenizer),
         }
     }
-}
-
-/// The `k` most probable words of characters that are guessed each by itself, best first.
-fn likeliest_words(characters: impl Iterator<Item = Vec<Candidate>>, k: usize) -> Vec<Candidate> {
-    let empty = vec![Candidate { text: String::new(), probability: 1.0 }];
-    characters.fold(empty, |words, characters| {
-        let longer = |word: &Candidate| {
-            let (text, probability) = (word.text.clone(), word.probability);
-            characters.clone().into_iter().map(move |character| Candidate {
-                text: format!("{text}{}", character.text),
-                probability: probability * character.probability,
-            })
-        };
-        let mut longer: Vec<Candidate> = words.iter().flat_map(longer).collect();
-        longer.sort_by(|a, b| b.probability.total_cmp(&a.probability));
-        longer.truncate(k);
-        longer
-    })
 }
 
 /// The places of words of letters and digits.

@@ -85,6 +85,52 @@ fn words_of_characters_guessed_in_order_have_the_product_of_their_probabilities(
 }
 
 #[test]
+fn words_are_made_of_subwords_that_fit() {
+    let subwords = ["a", "b", "ab", "ba", "abb"].map(str::to_owned).to_vec();
+    let config = CanineConfig {
+        n_buckets: 32,
+        max_len: 32,
+        guessing: Guessing::Subwords,
+        subwords: subwords.clone(),
+        init_std: 0.3,
+        ..CanineConfig::canine_like([1, 2, 16])
+    };
+    let model = || config.init(&BackendKind::Flex.device().unwrap(), 1).unwrap();
+    let tokenizer: Arc<dyn Tokenizer> = Arc::new(CodePoints::default());
+    let ids = frame_ids(&*tokenizer).unwrap();
+    let filled = TextEncoder::new(model(), &config, tokenizer).unwrap();
+    let filled = filled.fill("ab [MASK][MASK][MASK]", 100).unwrap().remove(0);
+
+    let row = [ids.begin, 97, 98, 32, ids.mask, ids.mask, ids.mask, ids.end];
+    let (model, row) = (model(), TokenMatrix::from_rows(&[row], 0, 0));
+    let encoding = model.encode(&row, &[0; 8], None);
+    let p = values(softmax(model.token_scores(encoding.at(&[4, 5, 6])).unwrap().logits(), 1));
+    // Every way to cut a word of three letters.
+    let best = |at: usize, rest: &str| {
+        fn best(p: &[f32], subwords: &[String], at: usize, rest: &str) -> f64 {
+            if rest.is_empty() {
+                return 1.0;
+            }
+            let fitting = subwords.iter().enumerate().filter(|(_, subword)| rest.starts_with(&***subword));
+            let whole = fitting.map(|(number, subword)| {
+                let p_first = f64::from(p[at * subwords.len() + number]);
+                p_first * best(p, subwords, at + subword.len(), &rest[subword.len()..])
+            });
+            whole.fold(0.0, f64::max)
+        }
+        best(&p, &subwords, at, rest)
+    };
+    let words: Vec<String> =
+        (0..8).map(|n| (0..3).map(|at| if n >> at & 1 == 0 { 'a' } else { 'b' }).collect()).collect();
+    assert_eq!(filled.len(), words.len());
+    for word in words {
+        let found = filled.iter().find(|candidate| candidate.text == word).unwrap();
+        assert!((found.probability - best(0, &word)).abs() < 1e-5, "{found:?}");
+    }
+    assert!(filled.is_sorted_by(|a, b| a.probability >= b.probability));
+}
+
+#[test]
 fn masks_are_filled_with_the_most_probable_tokens() {
     let byte_level: Arc<dyn Tokenizer> = Arc::new(ByteLevelBpeTrainer::with_vocab_size(280).train(TEXTS).unwrap());
     for tokenizer in [word_piece(), byte_level] {

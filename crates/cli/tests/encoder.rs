@@ -245,6 +245,20 @@ fn a_canine_learns_characters_one_after_another() {
 }
 
 #[test]
+fn a_canine_learns_subwords_at_their_first_character() {
+    let folder = folder();
+    let settings = ["--set", "objective={kind='subwords', n_subwords=60}"];
+    let shown = folder.succeed(&[&["train", "canine.toml"][..], &settings].concat(), "");
+    assert!(shown.contains("hidden tokens guessed right"), "{shown}");
+    contains_candidates(&folder.follow(&shown, "[MASK][MASK][MASK][MASK][MASK] op ab"));
+    let filled = folder.succeed(&["fill", "--top-k", "2", "ab cdef [MASK][MASK][MASK] jklmn op ab"], "");
+    assert!(filled.lines().nth(2).is_some_and(|line| line.ends_with("\tghi")), "{filled}");
+    assert!(folder.succeed(&["selftest", "--model", "runs/words-1"], "").contains("gradients"));
+    let error = folder.fail(&["train", "canine.toml", "--set", "objective.n_subwords=60"], "");
+    assert!(error.contains("objective.n_subwords: is for objective.kind"), "{error}");
+}
+
+#[test]
 fn hidden_letters_are_learnt_and_the_model_can_be_used() {
     let folder = folder();
     let shown = folder.succeed(&["train", "masked.toml"], "");

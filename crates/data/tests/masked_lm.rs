@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use attentive_core::{BatchStream, Endless, Epochs, FrameIds, MaskedBatch};
 use attentive_data::{
     DataError, ExampleBatcher, ExampleSet, LabeledText, MaskedSentences, Masking, MaskingConfig, RowKind,
-    SentenceCorpus, TsvLayout,
+    SentenceCorpus, Subwords, TsvLayout,
 };
 use proptest::prelude::*;
 
@@ -89,6 +89,40 @@ proptest! {
     }
 
     #[test]
+    fn subwords_are_hidden_whole_and_told_at_their_first_place(
+        text in "[a-d ]{1,60}", rate in 0.0_f64..1.0, seed in any::<u64>(),
+    ) {
+        const LIST: [&str; 6] = ["a", "b", "c", "ab", "bc", "abc"];
+        let ids: Vec<u32> = text.chars().map(u32::from).collect();
+        let maskable: Vec<usize> = (0..ids.len()).collect();
+        let masking = Masking::subwords(MaskingConfig { rate, copies: 0 }, IDS, Subwords::new(LIST), seed);
+        let mut row = ids.clone();
+        let hidden = masking.hide(&mut row, &maskable, 0, 7);
+        prop_assert!(hidden.is_sorted());
+        // The longest subword from the left, a character after another.
+        let (mut at, mut cut) = (0, Vec::new());
+        while at < text.len() {
+            let longest = LIST.iter().filter(|subword| text[at..].starts_with(**subword)).max_by_key(|s| s.len());
+            cut.extend(longest.map(|subword| (at, *subword)));
+            at += longest.map_or(1, |subword| subword.len());
+        }
+        let told: Vec<(usize, &str)> = hidden.iter().map(|&(at, number)| (at, LIST[number as usize])).collect();
+        prop_assert!(told.iter().all(|subword| cut.contains(subword)), "{told:?} of {cut:?}");
+        let covered = |at: usize| told.iter().any(|&(first, subword)| (first..first + subword.len()).contains(&at));
+        prop_assert!((0..ids.len()).all(|at| covered(at) || row[at] == ids[at]));
+        for &(first, subword) in &told {
+            let left = &row[first..first + subword.len()];
+            let is_masked = left.iter().all(|&id| id == IDS.mask);
+            let is_subword = LIST.iter().any(|other| other.chars().map(u32::from).eq(left.iter().copied()));
+            prop_assert!(is_masked || is_subword, "{left:?}");
+        }
+        let n: usize = cut.iter().map(|(_, subword)| subword.len()).sum();
+        let n_hidden: usize = told.iter().map(|(_, subword)| subword.len()).sum();
+        let wanted = ((n as f64 * rate).round() as usize).max(1).min(n);
+        prop_assert!(n_hidden >= wanted && n_hidden < wanted + 3, "{n_hidden} of {n}");
+    }
+
+    #[test]
     fn the_order_of_guesses_is_drawn_for_each_example_and_epoch(
         text in "[a-c ]{1,60}", seed in any::<u64>(), epoch in 0_u64..50, example in 0_u64..50,
     ) {
@@ -99,9 +133,9 @@ proptest! {
             let mut row = ids.clone();
             (masking.hide(&mut row, &maskable, epoch, example), row)
         };
+        let drawn = Masking { shuffled: true, ..by_place.clone() };
         let (expected, row) = hide(by_place, epoch);
-        let drawn = Masking { shuffled: true, ..by_place };
-        let (mut hidden, same_row) = hide(drawn, epoch);
+        let (mut hidden, same_row) = hide(drawn.clone(), epoch);
         prop_assert_eq!(&hidden, &hide(drawn, epoch).0);
         hidden.sort_unstable();
         prop_assert_eq!((hidden, same_row), (expected, row));

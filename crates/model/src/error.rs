@@ -35,7 +35,7 @@ pub enum ConfigError {
         head: &'static str,
     },
     /// A way to guess hidden characters without the head for them.
-    #[error("guessing = \"autoregressive\" needs the head that guesses hidden characters: set masked_lm = true")]
+    #[error("guessing in another way needs the head that guesses hidden characters: set masked_lm = true")]
     NothingGuessed,
     /// A first position after the last.
     #[error("first_position = {first_position} leaves none of the {max_len} learned positions; lower it")]

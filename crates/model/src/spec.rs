@@ -178,6 +178,16 @@ pub trait EncoderSpec: ModelSpec<Model: EncoderModel> {
         None
     }
 
+    /// The subwords that are guessed in place of tokens; empty where tokens are.
+    fn subwords(&self) -> &[String] {
+        &[]
+    }
+
+    /// The list of subwords, of a model that guesses them.
+    fn subwords_mut(&mut self) -> Option<&mut Vec<String>> {
+        None
+    }
+
     /// Whether tokens are characters.
     fn reads_characters(&self) -> bool {
         false

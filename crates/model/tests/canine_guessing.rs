@@ -253,6 +253,34 @@ proptest! {
     }
 }
 
+#[test]
+fn subwords_have_vectors_of_their_own() {
+    let subwords = ["a", "b", "ab"].map(str::to_owned).to_vec();
+    let config = CanineConfig { guessing: Guessing::Subwords, subwords, ..config() };
+    let model = config.init(&device(), 2).unwrap();
+    assert_eq!(model.num_params(), config.n_params());
+    assert!(model.alphabet().is_none() && (model.class_of(2), model.token_of(2)) == (2, 2));
+    let batch = MaskedBatch {
+        ids: TokenMatrix::from_rows(&[[97, MASK, MASK, 98, MASK]], 0, 0),
+        segments: vec![0; 5],
+        masked: vec![1, 4],
+        targets: vec![2, 0],
+        follows: None,
+        indices: vec![0],
+    };
+    let loss = MaskedLmObjective::default().loss(&model, &batch, None);
+    let hidden = model.encode(&batch.ids, &batch.segments, None);
+    let features = values(model.masked_lm.as_ref().unwrap().transform(hidden.at(&batch.masked)));
+    let vectors = values(model.subwords.as_ref().unwrap().val());
+    let nll = |(features, &target): (&[f32], &u32)| {
+        let product = |vector: &[f32]| vector.iter().zip(features).map(|(a, b)| f64::from(a * b)).sum::<f64>();
+        let scores: Vec<f64> = vectors.chunks(D_MODEL).map(product).collect();
+        scores.iter().map(|score| score.exp()).sum::<f64>().ln() - scores[target as usize]
+    };
+    let expected: f64 = features.chunks(D_MODEL).zip(&batch.targets).map(nll).sum();
+    assert_close(&[loss.sum.into_scalar::<f32>()], &[expected], 1e-4, 1e-4);
+}
+
 /// Gradients of the loss, by the names of the parameters that guessing in order adds or reaches.
 fn gradients(kind: BackendKind) -> Vec<(&'static str, Vec<f32>)> {
     let device = kind.device().unwrap().autodiff();

@@ -1,10 +1,12 @@
 //! Parameter paths are an API: checkpoints are read by them.
 
+use std::collections::BTreeSet;
+
 use attentive_attention::{NormPlacement, PositionsConfig, RelativeBuckets};
 use attentive_backend::BackendKind;
 use attentive_model::{
-    BertConfig, CanineConfig, CellKind, DecisionTransformerConfig, Distillation, GptConfig, ModelSpec, RnnConfig,
-    TransformerConfig, VitConfig, WhisperConfig,
+    BertConfig, CanineConfig, CellKind, DecisionTransformerConfig, Distillation, GptConfig, Guessing, ModelSpec,
+    RnnConfig, TransformerConfig, VitConfig, WhisperConfig,
 };
 
 #[test]
@@ -101,6 +103,37 @@ fn canine_parameter_paths_stay_what_they_are() {
     let paths: Vec<String> =
         attentive_weights::param_shapes(&model).iter().map(|p| format!("{} {:?}", p.name, p.shape)).collect();
     insta::assert_snapshot!(paths.join("\n"));
+}
+
+#[test]
+fn parameter_paths_of_canine_s_ways_to_guess_stay_what_they_are() {
+    let names = |guessing: Guessing| {
+        let subwords = vec!["a".to_owned(), "b".to_owned()];
+        let config = CanineConfig { guessing, subwords, ..CanineConfig::canine_like([1, 2, 8]) };
+        let model = config.init(&BackendKind::Flex.device().unwrap(), 0).unwrap();
+        attentive_weights::param_shapes(&model).into_iter().map(|p| p.name).collect::<BTreeSet<String>>()
+    };
+    let usual = names(Guessing::Independent);
+    let added = |guessing| names(guessing).difference(&usual).cloned().collect::<Vec<String>>().join(" ");
+    assert_eq!(added(Guessing::Subwords), "subwords");
+    let layer = "autoregressive.layer.layers.0";
+    let parts = [
+        "feed_forward.inner",
+        "feed_forward.outer",
+        "feed_forward_add_norm.norm",
+        "self_attention.key",
+        "self_attention.output",
+        "self_attention.query",
+        "self_attention.value",
+        "self_attention_add_norm.norm",
+    ];
+    let of_part = |name: String| match name.ends_with("norm") {
+        true => format!("{name}.beta {name}.gamma"),
+        false => format!("{name}.bias {name}.weight"),
+    };
+    let expected: Vec<String> = parts.iter().map(|part| of_part(format!("{layer}.{part}"))).collect();
+    let joint = of_part("autoregressive.joint".to_owned());
+    assert_eq!(added(Guessing::Autoregressive), format!("{joint} {}", expected.join(" ")));
 }
 
 #[test]

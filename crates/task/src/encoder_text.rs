@@ -1,9 +1,16 @@
 //! Text as encoders read it: by tokens, or by characters.
 
+use std::collections::BTreeSet;
+
 use attentive_core::{FrameIds, TokenId};
-use attentive_data::{Masking, MaskingConfig, SentenceCorpus};
+use attentive_data::{Masking, MaskingConfig, SentenceCorpus, Subwords};
 use attentive_model::{EncoderSpec, Guessing};
 use attentive_tokenizer::Tokenizer;
+
+use crate::{
+    Error, Log, Result,
+    config::{TokenizerKind, TokenizerRecipe},
+};
 
 /// The most characters that hidden ones are guessed among.
 const MAX_ALPHABET: usize = 10_000;
@@ -17,6 +24,27 @@ pub(super) fn choose_alphabet(spec: &mut impl EncoderSpec, text: &SentenceCorpus
     let mut characters: Vec<char> = characters.filter(|c| !c.is_whitespace()).take(MAX_ALPHABET).collect();
     characters.sort_unstable();
     *alphabet = characters.into_iter().collect();
+}
+
+/// Gives a model that guesses subwords those that WordPiece learns from its training text, unless it has some.
+pub(super) fn choose_subwords<E: Into<Error>>(
+    spec: &mut impl EncoderSpec,
+    n_subwords: usize,
+    lines: impl IntoIterator<Item = Result<String, E>>,
+    log: &dyn Log,
+) -> Result<()> {
+    let Some(subwords) = spec.subwords_mut().filter(|subwords| subwords.is_empty()) else { return Ok(()) };
+    let recipe =
+        TokenizerRecipe { kind: TokenizerKind::WordPiece, vocab_size: Some(n_subwords), ..TokenizerRecipe::default() };
+    let pieces = recipe.read_or_train(false, lines, log)?;
+    let mark = pieces.continuation().unwrap_or_default();
+    let is_special = |piece: &str| piece.len() > 2 && piece.starts_with('[') && piece.ends_with(']');
+    let piece = |id: usize| pieces.token(id as TokenId).map(std::borrow::Cow::into_owned);
+    let found = (0..pieces.vocab_size()).filter_map(piece).filter(|piece| !is_special(piece));
+    // A subword is the same wherever it is in a word.
+    let found: BTreeSet<String> = found.map(|piece| piece.strip_prefix(mark).unwrap_or(&piece).to_owned()).collect();
+    subwords.extend(found.into_iter().filter(|piece| !piece.is_empty()));
+    Ok(())
 }
 
 /// A line of a text as tokens, such that those of the next one may follow: a space stands between lines of characters.
@@ -37,6 +65,9 @@ pub(super) fn masking(
     vocab_size: usize,
     seed: u64,
 ) -> Masking {
+    if !spec.subwords().is_empty() {
+        return Masking::subwords(config, ids, Subwords::new(spec.subwords()), seed);
+    }
     let masking = match spec.reads_characters() {
         true => Masking::words(config, ids, seed),
         false => Masking::new(config, ids, vocab_size, seed),

@@ -1,10 +1,10 @@
 //! Masked language modelling with encoders: BERT, RoBERTa, CANINE.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use attentive_bundle::{Candidate, DataRecord, Processor, ScoreRecord, TextEncoder, frame_ids};
 use attentive_core::{BatchStream, Endless, MaskedBatch, TokenId, TokenMatrix};
-use attentive_data::{Epochs, ExampleBatcher, ExampleSet, MaskedSentences, RowKind, SentenceCorpus};
+use attentive_data::{Epochs, ExampleBatcher, ExampleSet, MaskedSentences, RowKind, SentenceCorpus, Subwords};
 use attentive_model::{EncoderModel, EncoderSpec, MaskedLmObjective, ModelConfig};
 use attentive_tokenizer::Tokenizer;
 use attentive_trainer::{Evaluate, Validation};
@@ -20,6 +20,9 @@ use crate::{
 /// Sentences whose words are guessed at the end, and guesses for each.
 const N_SAMPLES: usize = 3;
 const N_CANDIDATES: usize = 4;
+
+/// Size of the vocabulary of subwords, unless a recipe says one.
+const N_SUBWORDS: usize = 1000;
 
 /// A text, and an encoder that learns to guess what is hidden in it.
 pub struct MaskedLm<F> {
@@ -90,6 +93,8 @@ impl<F: EncoderSpec + Into<ModelConfig>> MaskedLm<F> {
         if !start.fine_tunes {
             encoder_text::choose_alphabet(&mut config, &text);
         }
+        let n_subwords = recipe.objective.n_subwords.unwrap_or(N_SUBWORDS);
+        encoder_text::choose_subwords(&mut config, n_subwords, texts.train.texts(), log)?;
         recipe.model = config.clone().into();
         let most_frequent = most_frequent(&config, &text).unwrap_or(ids.mask);
         let batch = recipe.batch;
@@ -232,7 +237,10 @@ impl<F: EncoderSpec + Into<ModelConfig>> Task for MaskedLm<F> {
         let mut scores = Vec::new();
         if let Some(validation) = &self.validation {
             let guesses = self.judge(&model, validation)?;
-            let frequent = self.tokenizer.token(self.most_frequent).unwrap_or_default();
+            let frequent = match self.config.subwords().get(self.most_frequent as usize) {
+                Some(subword) => subword.into(),
+                None => self.tokenizer.token(self.most_frequent).unwrap_or_default(),
+            };
             say!(
                 log,
                 "validation {:.1} % of {} hidden tokens guessed right, {:.4} nats each; always {frequent:?}: {:.1} %",
@@ -273,7 +281,17 @@ impl<F: EncoderSpec + Into<ModelConfig>> Task for MaskedLm<F> {
 
 /// The token that is hidden most often; the lowest of several.
 fn most_frequent(spec: &impl EncoderSpec, text: &SentenceCorpus) -> Option<TokenId> {
-    let counts = text.counts().into_iter().filter(|&(id, _)| encoder_text::is_hidden(spec, id));
+    let counts = match spec.subwords() {
+        [] => text.counts(),
+        list => {
+            let subwords = Subwords::new(list);
+            let mut counts = BTreeMap::new();
+            text.sentences().flat_map(|ids| subwords.of_text(ids)).for_each(|id| *counts.entry(id).or_default() += 1);
+            counts
+        }
+    };
+    let is_hidden = |id| !spec.subwords().is_empty() || encoder_text::is_hidden(spec, id);
+    let counts = counts.into_iter().filter(|&(id, _)| is_hidden(id));
     counts.max_by_key(|&(id, count)| (count, std::cmp::Reverse(id))).map(|(id, _)| id)
 }
 

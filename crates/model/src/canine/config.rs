@@ -72,6 +72,9 @@ pub struct CanineConfig {
     /// How it guesses them.
     #[serde(default, skip_serializing_if = "Guessing::is_default")]
     pub guessing: Guessing,
+    /// The subwords that it guesses among, of `guessing = "subwords"`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub subwords: Vec<String>,
     /// Whether there is a head that tells if the second segment follows the first.
     #[serde(default)]
     pub next_sentence: bool,
@@ -131,6 +134,7 @@ impl CanineConfig {
             masked_lm: true,
             alphabet: String::new(),
             guessing: Guessing::default(),
+            subwords: Vec::new(),
             next_sentence: true,
             labels: Vec::new(),
         }
@@ -143,6 +147,18 @@ impl CanineConfig {
         classes.dedup();
         classes.push(char::REPLACEMENT_CHARACTER.into());
         classes
+    }
+
+    /// Classes that hidden characters or subwords are guessed among: one at the least, while there is no list yet.
+    fn n_classes(&self) -> usize {
+        match self.guessing {
+            Guessing::Subwords => self.subwords.len().max(1),
+            Guessing::Independent | Guessing::Autoregressive => self.classes().len(),
+        }
+    }
+
+    fn guesses_subwords(&self) -> bool {
+        self.guessing == Guessing::Subwords
     }
 
     fn is_autoregressive(&self) -> bool {
@@ -213,7 +229,7 @@ impl ModelSpec for CanineConfig {
             return Err(ConfigError::Hashes { d_model, n_hashes, limit: PRIMES.len() });
         }
         checks::positive(&[("epsilon", self.epsilon), ("init_std", self.init_std)])?;
-        if self.is_autoregressive() && !self.masked_lm {
+        if self.guessing != Guessing::default() && !self.masked_lm {
             return Err(ConfigError::NothingGuessed);
         }
         checks::pooler(self.pooler, &[("next_sentence", self.next_sentence), ("labels", self.has_classifier())])
@@ -232,7 +248,8 @@ impl ModelSpec for CanineConfig {
             + linear(self.upsampling_width * 2 * d, d)
             + 2 * norm
             + count(self.pooler, linear(d, d))
-            + count(self.masked_lm, linear(d, d) + norm + self.classes().len())
+            + count(self.masked_lm, linear(d, d) + norm + self.n_classes())
+            + count(self.guesses_subwords(), self.n_classes() * d)
             + count(self.is_autoregressive(), linear(2 * d, d) + layer.n_params() + layer.n_final_norm_params())
             + count(self.next_sentence, linear(d, 2))
             + count(self.has_classifier(), linear(d, self.labels.len()))
@@ -257,7 +274,10 @@ impl ModelSpec for CanineConfig {
             upsampling: Upsampling::new(self.upsampling_width, &norm, activation, self.dropout, init),
             last: block.stack(1, init),
             pooler: self.pooler.then(|| Linear::new(d_model, d_model, true, init)),
-            masked_lm: self.masked_lm.then(|| MaskedLmHead::new(alphabet.len(), norm.d_model, &norm, activation, init)),
+            masked_lm: self
+                .masked_lm
+                .then(|| MaskedLmHead::new(self.n_classes(), norm.d_model, &norm, activation, init)),
+            subwords: self.guesses_subwords().then(|| init.embedding([self.n_classes(), d_model])),
             autoregressive: self.is_autoregressive().then(|| CharacterDecoder::new(d_model, &block, activation, init)),
             next_sentence: self.next_sentence.then(|| Linear::new(d_model, 2, true, init)),
             classifier: self.has_classifier().then(|| Linear::new(d_model, self.labels.len(), true, init)),
@@ -329,7 +349,7 @@ impl EncoderSpec for CanineConfig {
 
     fn set_labels(&mut self, labels: Vec<String>) {
         (self.pooler, self.masked_lm, self.next_sentence, self.labels) = (true, false, false, labels);
-        self.guessing = Guessing::default();
+        (self.guessing, self.subwords) = (Guessing::default(), Vec::new());
     }
 
     fn alphabet_mut(&mut self) -> Option<&mut String> {
@@ -338,6 +358,17 @@ impl EncoderSpec for CanineConfig {
 
     fn guessing_mut(&mut self) -> Option<&mut Guessing> {
         Some(&mut self.guessing)
+    }
+
+    fn subwords(&self) -> &[String] {
+        match self.guessing {
+            Guessing::Subwords => &self.subwords,
+            Guessing::Independent | Guessing::Autoregressive => &[],
+        }
+    }
+
+    fn subwords_mut(&mut self) -> Option<&mut Vec<String>> {
+        self.guesses_subwords().then_some(&mut self.subwords)
     }
 
     fn reads_characters(&self) -> bool {

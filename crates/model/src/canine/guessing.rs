@@ -24,6 +24,9 @@ pub enum Guessing {
     /// One after another, in a shuffled order, each with those before it in sight, as CANINE-C is pre-trained (Clark et
     /// al. 2022, "Autoregressive Character Loss").
     Autoregressive,
+    /// Subwords, each at its first character and by itself, as CANINE-S is pre-trained (Clark et al. 2022, "Subword
+    /// Loss").
+    Subwords,
 }
 
 impl Guessing {

@@ -15,7 +15,7 @@ use attentive_attention::{AttentionContext, Blocks, Dropout, Embedding, Linear, 
 use attentive_backend::ops;
 use attentive_core::{TokenId, TokenMatrix};
 use burn::{
-    module::Module,
+    module::{Module, Param},
     tensor::{Device, Int, Tensor, TensorData},
 };
 
@@ -67,6 +67,8 @@ pub struct Canine {
     pub pooler: Option<Linear>,
     /// Guesses hidden characters.
     pub masked_lm: Option<MaskedLmHead>,
+    /// A vector for each subword, if these are guessed: `[subwords, d_model]`.
+    pub subwords: Option<Param<Tensor<2>>>,
     /// Makes what this head reads, if characters are guessed one after another.
     pub autoregressive: Option<CharacterDecoder>,
     /// Predicts whether the second segment follows the first.
@@ -182,7 +184,11 @@ impl EncoderModel for Canine {
     }
 
     /// The embeddings of the alphabet: the projection that guesses characters is tied to the embeddings that read them.
+    /// Subwords, which are not read, have vectors of their own.
     fn projection(&self) -> Tensor<2> {
+        if let Some(subwords) = &self.subwords {
+            return subwords.val();
+        }
         let n = self.alphabet.len();
         let embeddings = self.embedding.forward(&self.alphabet, [1, n]);
         let [_, _, d_model] = embeddings.dims();
@@ -190,7 +196,7 @@ impl EncoderModel for Canine {
     }
 
     fn alphabet(&self) -> Option<&[TokenId]> {
-        Some(&self.alphabet)
+        self.subwords.is_none().then_some(&self.alphabet[..])
     }
 
     fn guesses_in_order(&self) -> bool {

@@ -71,7 +71,7 @@ impl<M: Module + EncoderModel> Subject<M> {
             .collect();
         MaskedBatch {
             segments: vec![0; ids.ids().len()],
-            targets: self.row(13, masked.len()),
+            targets: self.classes(13, masked.len()),
             masked,
             follows: self
                 .model
@@ -82,6 +82,13 @@ impl<M: Module + EncoderModel> Subject<M> {
             indices: (0..rows.len() as u64).collect(),
             ids,
         }
+    }
+
+    /// Tokens that can be guessed: those of the vocabulary, or as many classes as there are.
+    fn classes(&self, seed: usize, n: usize) -> Vec<TokenId> {
+        let n_classes = self.model.projection().dims()[0] as TokenId;
+        let is_class = self.model.alphabet().is_none();
+        self.row(seed, n).into_iter().map(|id| if is_class { id % n_classes } else { id }).collect()
     }
 
     fn labeled(&self) -> LabeledBatch {

@@ -70,6 +70,9 @@ impl FamilyVisitor for Small {
         if let Some(alphabet) = spec.alphabet_mut().filter(|alphabet| alphabet.is_empty()) {
             *alphabet = ('a'..='z').collect();
         }
+        if let Some(subwords) = spec.subwords_mut().filter(|subwords| subwords.is_empty()) {
+            subwords.extend(('a'..='z').map(String::from));
+        }
         if self.is_classifier {
             spec.set_labels(vec!["a".to_owned(), "b".to_owned()]);
         }

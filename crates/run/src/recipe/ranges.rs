@@ -150,6 +150,7 @@ const RANGES: &[(&str, Range)] = &[
     ("width_multiple", Whole(1, 1024)),
     // [objective]
     ("label_smoothing", SHARE),
+    ("n_subwords", Whole(8, 1 << 24)),
     // [optimizer], [schedule]
     ("beta_1", SHARE),
     ("beta_2", SHARE),

@@ -44,9 +44,13 @@ pub struct MaskedLmRecipe {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct MaskedLmObjectiveRecipe {
-    /// How hidden characters are guessed, of CANINE; as `model.guessing` says unless given.
+    /// How hidden characters are guessed, of CANINE: each by itself, one after another, or by subwords; as `model.guessing`
+    /// says unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<Guessing>,
+    /// Size of the vocabulary of subwords that is learned, of the kind `subwords`; 1,000 unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub n_subwords: Option<usize>,
     /// Mass ε that is spread over the vocabulary; none in BERT and RoBERTa.
     pub label_smoothing: f64,
 }
@@ -115,6 +119,11 @@ impl MaskedLmRecipe {
 
     /// Whether the model, which guesses hidden tokens as `guessing` says, if it has a choice, can guess them as asked.
     fn validate_kind(&self, guessing: Option<Guessing>) -> Result<(), Problem> {
+        let in_use = self.objective.kind.or(guessing).unwrap_or_default();
+        if self.objective.n_subwords.is_some() && in_use != Guessing::Subwords {
+            let text = "is for objective.kind = \"subwords\" alone; leave it out";
+            return Err(Problem::at("objective.n_subwords", text));
+        }
         let Some(kind) = self.objective.kind else { return Ok(()) };
         let Some(guessing) = guessing else {
             let family = self.model.family();
