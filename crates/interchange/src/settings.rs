@@ -38,7 +38,7 @@ impl From<Ids> for Vec<TokenId> {
 
 /// Settings that no model's output depends on in use: notes of where a model comes from, what it was drawn and trained
 /// with, what a Python program is given back, and what classes do that are not read here.
-const OF_NO_EFFECT: [&str; 71] = [
+const OF_NO_EFFECT: [&str; 81] = [
     "_attn_implementation",
     "_attn_implementation_autoset",
     "_commit_hash",
@@ -46,6 +46,7 @@ const OF_NO_EFFECT: [&str; 71] = [
     "_name_or_path",
     "_num_labels",
     "add_final_layer_norm",
+    "apply_spec_augment",
     "architectures",
     "attn_implementation",
     "cache_implementation",
@@ -53,6 +54,7 @@ const OF_NO_EFFECT: [&str; 71] = [
     "classif_dropout",
     "classifier_dropout",
     "classifier_dropout_prob",
+    "classifier_proj_size",
     "decoder_layerdrop",
     "directionality",
     "dtype",
@@ -70,7 +72,14 @@ const OF_NO_EFFECT: [&str; 71] = [
     "is_encoder_decoder",
     "label2id",
     "language",
+    "mask_feature_length",
+    "mask_feature_min_masks",
+    "mask_feature_prob",
+    "mask_time_length",
+    "mask_time_min_masks",
+    "mask_time_prob",
     "max_position_embeddings",
+    "median_filter_width",
     "model_type",
     "n_ctx",
     "n_positions",
@@ -110,6 +119,7 @@ const OF_NO_EFFECT: [&str; 71] = [
     "transformers_version",
     "use_bfloat16",
     "use_cache",
+    "use_weighted_layer_sum",
 ];
 
 /// Settings that have no effect at these values, as JSON: transformers' own defaults, and what our models are.

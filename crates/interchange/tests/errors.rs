@@ -104,7 +104,7 @@ fn what_a_format_lacks_is_listed() {
         message.contains("onnx")
             && message.contains("marian, pegasus, bart, mbart, m2m_100, gpt2, llama, mistral, qwen2")
             && message.contains(
-                "bert, roberta, xlm-roberta, distilbert, mpnet, electra, albert, modernbert, canine, t5, decision_transformer, vit, deit, ctranslate2"
+                "bert, roberta, xlm-roberta, distilbert, mpnet, electra, albert, modernbert, canine, t5, decision_transformer, whisper, vit, deit, ctranslate2"
             ),
         "{message}"
     );

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use attentive_bundle::{Candidate, DataRecord, Processor, ScoreRecord, TextEncoder, frame_ids};
 use attentive_core::{BatchStream, Endless, MaskedBatch, TokenId, TokenMatrix};
 use attentive_data::{Epochs, ExampleBatcher, ExampleSet, MaskedSentences, RowKind, SentenceCorpus, Subwords};
-use attentive_model::{EncoderModel, EncoderSpec, MaskedLmObjective, ModelConfig};
+use attentive_model::{EncoderModel, EncoderSpec, Guessing, MaskedLmObjective, ModelConfig};
 use attentive_tokenizer::Tokenizer;
 use attentive_trainer::{Evaluate, Validation};
 use attentive_weights::Tensors;
@@ -67,8 +67,13 @@ impl<F: EncoderSpec + Into<ModelConfig>> MaskedLm<F> {
         start: Start<'_>,
         log: &dyn Log,
     ) -> Result<Self> {
-        if let (Some(kind), Some(guessing)) = (recipe.objective.kind, config.guessing_mut()) {
-            *guessing = kind;
+        if let Some(kind) = recipe.objective.kind {
+            if let Some(subwords) = config.subwords_mut().filter(|_| kind != Guessing::Subwords) {
+                subwords.clear();
+            }
+            if let Some(guessing) = config.guessing_mut() {
+                *guessing = kind;
+            }
         }
         let texts = Texts::open(&recipe.data)?;
         let tokenizer =

@@ -151,7 +151,7 @@ mod tests {
         assert_eq!(admitted(&[], true, certain), [6, 7]); // the first is a time, early enough
         assert_eq!(admitted(&[7], true, certain), [0, 1, 2, 4]); // a sentence follows
         assert_eq!(admitted(&[7, 0], true, certain), [0, 1, 2, 4, 8, 9]); // or a later time
-        assert_eq!(admitted(&[7, 0, 8], true, certain), [4, 8, 9]); // the next begins there, or all ends
+        assert_eq!(admitted(&[7, 0, 8], true, certain), [8, 9]); // the next begins there: two times outweigh the end
         assert_eq!(admitted(&[7, 0, 8, 8], true, certain), [0, 1, 2, 4]);
         assert_eq!(admitted(&[7, 0, 8, 8, 1], true, certain), [0, 1, 2, 4, 9]);
     }

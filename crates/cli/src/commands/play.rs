@@ -66,10 +66,10 @@ impl Play {
         let seeds: Vec<u64> = (self.seed..).take(self.episodes).collect();
         let episodes: Vec<(u64, f32)> = seeds.iter().map(|&seed| (seed, target)).collect();
         let played = policy.play(|| builtin.environment(), &episodes)?;
-        say!("{builtin}, {asked}: {}", describe_episodes("played", &played))?;
+        report!("{builtin}, {asked}: {}", describe_episodes("played", &played));
         if self.show {
             for frame in film(&mut *builtin.environment(), self.seed, &played[0].actions, FRAMES)? {
-                say!("{frame}")?;
+                report!("{frame}");
             }
         }
         let Some((format, path)) = drawing else { return Ok(()) };

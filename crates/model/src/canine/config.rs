@@ -232,6 +232,9 @@ impl ModelSpec for CanineConfig {
         if self.guessing != Guessing::default() && !self.masked_lm {
             return Err(ConfigError::NothingGuessed);
         }
+        if !self.subwords.is_empty() && !self.guesses_subwords() {
+            return Err(ConfigError::Needs { key: "subwords", needs: "guessing = \"subwords\"" });
+        }
         checks::pooler(self.pooler, &[("next_sentence", self.next_sentence), ("labels", self.has_classifier())])
     }
 

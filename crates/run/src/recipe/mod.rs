@@ -421,7 +421,6 @@ mod tests {
         let lines: Vec<&str> = error.lines().collect();
         let expected = [
             "the built-in recipe, line 1: training: `steps` is missing (Updates to make)",
-            "`tokenizer` is missing (How text becomes tokens)",
             "`name` is missing (Name of the run's folder, which gets a number after it)",
             "`schedule` is missing (Learning rate of each update)",
         ];

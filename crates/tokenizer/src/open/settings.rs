@@ -311,7 +311,7 @@ const FOLLOWED: [&str; 25] = [
 ];
 
 /// Settings that change nothing that a tokenizer here does.
-const WITHOUT_EFFECT: [&str; 38] = [
+const WITHOUT_EFFECT: [&str; 41] = [
     "auto_map",
     "backend",
     "chat_template",
@@ -350,6 +350,9 @@ const WITHOUT_EFFECT: [&str; 38] = [
     "use_default_system_prompt",
     "use_fast",
     "vocab_file",
+    "language",
+    "predict_timestamps",
+    "task",
 ];
 
 fn read_object(path: &Path) -> Result<Map<String, Value>, TokenizerError> {
