@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Many episodes at once.
     let episodes: Vec<(u64, f32)> = (2..12).map(|seed| (seed, target_return)).collect();
     let played = policy.play(|| Builtin::CartPole.environment(), &episodes)?;
-    let mean = played.iter().map(|episode| episode.total()).sum::<f64>() / played.len() as f64;
+    let mean = played.iter().map(attentive::core::Episode::total).sum::<f64>() / played.len() as f64;
     println!("{mean} on average of {} more", played.len());
     Ok(())
 }

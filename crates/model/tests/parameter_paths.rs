@@ -109,7 +109,7 @@ fn canine_parameter_paths_stay_what_they_are() {
 fn parameter_paths_of_canine_s_ways_to_guess_stay_what_they_are() {
     let names = |guessing: Guessing| {
         let is_of_subwords = guessing == Guessing::Subwords;
-        let subwords = is_of_subwords.then(|| vec!["a".to_owned(), "b".to_owned()]).unwrap_or_default();
+        let subwords = if is_of_subwords { vec!["a".to_owned(), "b".to_owned()] } else { Vec::new() };
         let config = CanineConfig { guessing, subwords, ..CanineConfig::canine_like([1, 2, 8]) };
         let model = config.init(&BackendKind::Flex.device().unwrap(), 0).unwrap();
         attentive_weights::param_shapes(&model).into_iter().map(|p| p.name).collect::<BTreeSet<String>>()

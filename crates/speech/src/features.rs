@@ -131,6 +131,7 @@ impl LogMel {
     }
 
     /// The spectrogram of sound of any length, filled with silence up to a window: `[frames, mels]`, a frame for each hop.
+    #[expect(clippy::missing_panics_doc, reason = "buffers are made by the plan that takes them")]
     pub fn all(&self, samples: &[f32]) -> Vec<f32> {
         let FeatureConfig { n_fft, hop_length, .. } = self.config;
         let n_samples = samples.len().max(self.config.n_samples());

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use attentive_core::{Action, ActionSpace};
+use attentive_core::{Action, ActionSpace, Episode};
 use attentive_task::{Episodes, config::EpisodesRecipe};
 use serde_json::json;
 
@@ -20,7 +20,7 @@ fn an_archive_of_discrete_actions_is_cut_where_episodes_end() {
     let Episodes { train, validation, shape, records } = open(json!({ "train": golden("discrete.npz") })).unwrap();
     assert_eq!((validation, shape.n_features, shape.actions), (None, 3, ActionSpace::Discrete(4)));
     assert_eq!((records.len(), records[0].n_lines), (1, 2));
-    assert_eq!(train.iter().map(|episode| episode.n_steps()).collect::<Vec<_>>(), [3, 4]);
+    assert_eq!(train.iter().map(Episode::n_steps).collect::<Vec<_>>(), [3, 4]);
     assert_eq!(train[1].observation(2), [5.0, 1.25, -5.0]);
     assert_eq!(train[1].actions.get(2), Some(Action::Discrete(1)));
     assert_eq!(train[1].rewards, [0.0, 1.0, 2.0, 0.0]);
@@ -32,7 +32,7 @@ fn an_archive_of_discrete_actions_is_cut_where_episodes_end() {
 fn a_compressed_archive_of_numbers_has_them_and_its_rest_is_an_episode() {
     let Episodes { train, shape, .. } = open(json!({ "train": golden("continuous.npz") })).unwrap();
     assert_eq!(shape.actions, ActionSpace::Continuous(2));
-    assert_eq!(train.iter().map(|episode| episode.n_steps()).collect::<Vec<_>>(), [4, 3]);
+    assert_eq!(train.iter().map(Episode::n_steps).collect::<Vec<_>>(), [4, 3]);
     assert_eq!(train[1].actions.get(1), Some(Action::Continuous(vec![0.625, -5.0])));
     assert_eq!(train[0].total(), 3.0);
 }

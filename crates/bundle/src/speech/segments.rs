@@ -66,8 +66,11 @@ pub(super) fn parts(tokens: &[TokenId], first_time: Option<TokenId>) -> (Vec<Par
 mod tests {
     use super::*;
 
+    /// Tokens, begin and end of a part.
+    type Found = (Range<usize>, u32, Option<u32>);
+
     /// The word 1, and the times from 10 on.
-    fn parts_of(tokens: &[TokenId]) -> (Vec<(Range<usize>, u32, Option<u32>)>, Option<u32>) {
+    fn parts_of(tokens: &[TokenId]) -> (Vec<Found>, Option<u32>) {
         let (found, next) = parts(tokens, Some(10));
         (found.into_iter().map(|Part { tokens, start, end }| (tokens, start, end)).collect(), next)
     }

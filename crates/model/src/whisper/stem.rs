@@ -63,9 +63,9 @@ fn every_other_with_neighbours(x: Tensor<3>) -> Tensor<3> {
 
 /// With one frame of zeros before, and `after` of them after: `[rows, frames, d]` to `[rows, frames + 1 + after, d]`.
 fn padded(x: Tensor<3>, after: usize) -> Tensor<3> {
-    let [rows, _, d] = x.dims();
-    let zeros = |n: usize| Tensor::zeros([rows, n, d], &x.device());
-    Tensor::cat(vec![zeros(1), x.clone(), zeros(after)], 1)
+    let ([rows, _, d], device) = (x.dims(), x.device());
+    let zeros = |n: usize| Tensor::zeros([rows, n, d], &device);
+    Tensor::cat(vec![zeros(1), x, zeros(after)], 1)
 }
 
 #[cfg(test)]
