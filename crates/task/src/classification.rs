@@ -17,6 +17,7 @@ use crate::{
     example,
     log::warn_of,
     masked_lm::{share, values},
+    score::score_classes,
     thousands,
 };
 
@@ -164,19 +165,8 @@ impl<F: EncoderSpec + Into<ModelConfig>> Task for Classification<F> {
     }
 
     fn score(&self, model: F::Model, log: &dyn Log) -> Result<Vec<ScoreRecord>> {
-        let mut scores = Vec::new();
-        for (name, batches) in ["validation", "test"].into_iter().zip(&self.held_out) {
-            let Some(batches) = batches else { continue };
-            let [nll_nats, accuracy] = Self::judge(&model, batches)?;
-            say!(
-                log,
-                "{name:<10} {:.1} % of {} classes told right, {nll_nats:.4} nats each",
-                100.0 * accuracy,
-                thousands(batches.set().len() as u64)
-            );
-            scores.push(ScoreRecord::new(name, "accuracy", accuracy, ""));
-        }
-        Ok(scores)
+        let judge = |batches: &_| Ok((Self::judge(&model, batches)?, batches.set().len()));
+        score_classes(&self.held_out, "classes", 1, judge, log)
     }
 
     fn data_records(&self, _log: &dyn Log) -> Result<Vec<DataRecord>> {

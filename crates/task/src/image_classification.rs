@@ -14,6 +14,7 @@ use crate::{
     config::{ImageClassificationRecipe, PictureFiles, RunRecipe},
     example,
     masked_lm::{share, values},
+    score::score_classes,
     thousands,
 };
 
@@ -252,19 +253,8 @@ impl<F: ImageEncoderSpec + Into<ModelConfig>> Task for ImageClassification<F> {
     }
 
     fn score(&self, model: F::Model, log: &dyn Log) -> Result<Vec<ScoreRecord>> {
-        let mut scores = Vec::new();
-        for (name, batches) in ["validation", "test"].into_iter().zip(&self.held_out) {
-            let Some(batches) = batches else { continue };
-            let [nll_nats, accuracy] = Self::judge(&model, batches)?;
-            say!(
-                log,
-                "{name:<10} {:.2} % of {} pictures told right, {nll_nats:.4} nats each",
-                100.0 * accuracy,
-                thousands(batches.n_pictures() as u64)
-            );
-            scores.push(ScoreRecord::new(name, "accuracy", accuracy, ""));
-        }
-        Ok(scores)
+        let judge = |batches: &_| Ok((Self::judge(&model, batches)?, batches.n_pictures()));
+        score_classes(&self.held_out, "pictures", 2, judge, log)
     }
 
     fn data_records(&self, _log: &dyn Log) -> Result<Vec<DataRecord>> {

@@ -3,7 +3,7 @@
 use std::{num::NonZeroUsize, sync::Arc};
 
 use attentive_backend::{Device, Objective};
-use attentive_bundle::{Bundle, DecodingConfig, Input, Params, Search, TranslateError, Translator};
+use attentive_bundle::{Bundle, DecodingConfig, Input, Params, ScoreRecord, Search, TranslateError, Translator};
 use attentive_core::{EncoderDecoder, TokenId};
 use attentive_corpus::PronounSentence;
 use attentive_data::{BatchConfig, EncodedCorpus, Epochs, Order, PairBatcher, Side, Size, SpecialIds};
@@ -11,7 +11,7 @@ use attentive_metrics::{Bleu, Likelihood};
 use attentive_model::{EncoderDecoderSpec, FamilyVisitor, ModelSpec, Role, TeacherForced, TranslationObjective};
 use attentive_tokenizer::{Frame, PairFrame, Tokenizer};
 
-use crate::{Context, Log, Result};
+use crate::{Context, Log, Result, thousands};
 
 /// Sentences between two words on the progress.
 const SENTENCES_AT_ONCE: usize = 256;
@@ -163,6 +163,26 @@ pub fn special_ids(tokenizer: &dyn Tokenizer) -> Result<SpecialIds> {
         eos: need(specials.end(), "end-of-sentence")?,
         source_end: need(source.after.last().copied(), "end-of-source")?,
     })
+}
+
+/// Scores the validation and the test part of examples with classes; `judge` gives the cross-entropy in nats an example, the
+/// share told right, and the number of examples, which `noun` names.
+pub(crate) fn score_classes<B>(
+    held_out: &[Option<B>; 2],
+    noun: &str,
+    digits: usize,
+    judge: impl Fn(&B) -> Result<([f64; 2], usize)>,
+    log: &dyn Log,
+) -> Result<Vec<ScoreRecord>> {
+    let mut scores = Vec::new();
+    for (name, part) in ["validation", "test"].into_iter().zip(held_out) {
+        let Some(part) = part else { continue };
+        let ([nll_nats, accuracy], n) = judge(part)?;
+        let (percent, n) = (100.0 * accuracy, thousands(n as u64));
+        say!(log, "{name:<10} {percent:.digits$} % of {n} {noun} told right, {nll_nats:.4} nats each");
+        scores.push(ScoreRecord::new(name, "accuracy", accuracy, ""));
+    }
+    Ok(scores)
 }
 
 /// The share of sentences whose translation has the right pronoun.
