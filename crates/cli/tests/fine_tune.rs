@@ -101,6 +101,9 @@ batch.max_tokens = 128
     assert_eq!(folder.succeed(&["translate", "the street was wide"], "").lines().count(), 1);
     let config = fs::read_to_string(folder.path("runs/tuned-1/config.toml")).unwrap();
     assert!(config.contains("beam_rules = \"present\""), "{config}");
+    let sampling = "tokenizer.bpe_dropout=0.1 tokenizer.unigram_alpha=0.1".split(' ').flat_map(|set| ["--set", set]);
+    let error = folder.fail(&["train", "tune.toml"].into_iter().chain(sampling).collect::<Vec<_>>(), "");
+    assert!(error.contains("different kinds of tokenizer"), "{error}");
     // Another role is refused, by the model's name.
     let error = folder.fail(&["train", "gpt", "--set", "pretrained=before"], "");
     assert!(error.contains("causal-lm trains a language model") && error.contains("before"), "{error}");

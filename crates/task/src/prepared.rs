@@ -40,7 +40,7 @@ pub fn prepare<V: TaskVisitor>(
     log: &dyn Log,
     visitor: V,
 ) -> Result<V::Output> {
-    let start = Start::of(run, settings, tokenizer, cache)?;
+    let start = Start::of(run, settings, tokenizer, cache, log)?;
     let model = settings.model().clone();
     model.visit(Preparing { run, settings, start, log, visitor })
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use attentive_backend::Device;
-use attentive_bundle::{Bundle, Processor};
+use attentive_bundle::{Bundle, EmbeddingConfig, Processor, ReadingConfig};
 use attentive_model::{ModelConfig, ModelSpec};
 use attentive_tokenizer::Tokenizer;
 use attentive_weights::Tensors;
@@ -39,9 +39,16 @@ impl<'a> Start<'a> {
         settings: &mut TaskRecipe,
         tokenizer: Option<&'a Path>,
         cache: Option<&'a Path>,
+        log: &dyn Log,
     ) -> Result<Self> {
         let fine_tunes = settings.pretrained().is_some();
         let pretrained = if tokenizer.is_none() { read(&run.dropout, settings)? } else { None };
+        if let Some(bundle) = pretrained.as_ref().filter(|bundle| has_own_uses(bundle)) {
+            let from = bundle.path.display();
+            log.warning(&format!(
+                "note: how {from} makes vectors and reads pairs, [embedding] and [reading], is not kept"
+            ));
+        }
         Ok(Self { tokenizer, pretrained, fine_tunes, cache })
     }
 
@@ -93,6 +100,12 @@ fn read(dropout: &BTreeMap<String, f64>, settings: &mut TaskRecipe) -> Result<Op
     Ok(Some(bundle))
 }
 
+/// Whether a model has settings of vectors or of pairs, which recipes have no place for.
+fn has_own_uses(bundle: &Bundle) -> bool {
+    let Bundle { embedding, reading, dense, .. } = bundle;
+    *embedding != EmbeddingConfig::default() || *reading != ReadingConfig::default() || !dense.is_empty()
+}
+
 /// A model with other rates of dropout, by their keys.
 ///
 /// # Errors
@@ -131,7 +144,12 @@ pub(crate) fn fine_tuned<C: ModelSpec>(
             None => drawn.push(name.clone()),
         }
     }
-    say!(log, "trained   {} parameters are taken from the model that was trained before", thousands(n_taken as u64));
+    say!(
+        log,
+        "trained   {} parameters are taken from the model that was trained before; its sizes, and its tokenizer or processor, \
+         take the place of the recipe's",
+        thousands(n_taken as u64)
+    );
     if !drawn.is_empty() {
         say!(log, "new       {}", drawn.join(", "));
     }

@@ -153,8 +153,8 @@ impl Default for EvaluationRecipe {
 
 impl CausalLmRecipe {
     pub(crate) fn validate(&self) -> Result<(), Problem> {
+        self.tokenizer.validate_beside(self.pretrained.as_deref())?;
         if self.pretrained.is_none() {
-            self.tokenizer.validate(|setting| format!("tokenizer.{setting}"))?;
             self.check_model()?;
         }
         let sampling = self.generation.sampling.validate();

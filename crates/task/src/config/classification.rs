@@ -124,8 +124,8 @@ pub struct LabeledBatchRecipe {
 impl ClassificationRecipe {
     pub(crate) fn validate(&self) -> Result<(), Problem> {
         self.data.validate()?;
+        self.tokenizer.validate_beside(self.pretrained.as_deref())?;
         if self.pretrained.is_none() {
-            self.tokenizer.validate(|setting| format!("tokenizer.{setting}"))?;
             self.check_model()?;
             validate_context(self.batch.context, &self.model)?;
         }

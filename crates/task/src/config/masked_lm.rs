@@ -88,8 +88,8 @@ impl Default for EvaluationRecipe {
 
 impl MaskedLmRecipe {
     pub(crate) fn validate(&self) -> Result<(), Problem> {
+        self.tokenizer.validate_beside(self.pretrained.as_deref())?;
         if self.pretrained.is_none() {
-            self.tokenizer.validate(|setting| format!("tokenizer.{setting}"))?;
             self.check_model()?;
         }
         self.data.validate()

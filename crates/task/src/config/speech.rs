@@ -167,13 +167,13 @@ impl SpeechRecipe {
             let key = text.split(' ').next().unwrap_or_default().to_owned();
             return Err(Problem::among([key], text));
         }
+        self.tokenizer.validate_beside(self.pretrained.as_deref())?;
         if self.pretrained.is_some() {
             return Ok(());
         }
         if self.language.is_some() {
             return Err(Problem::at("language", "a model that begins from nothing is told none: leave it out"));
         }
-        self.tokenizer.validate(|setting| format!("tokenizer.{setting}"))?;
         let (sound, window) = (self.data.morse.sound.seconds, self.features.window_seconds);
         if self.data.train.is_none() && sound > window {
             let text = format!("data.morse.sound.seconds = {sound} is longer than features.window_seconds = {window}");

@@ -1,6 +1,6 @@
 //! How text becomes tokens.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use attentive_tokenizer::{
     BpeTrainer, ByteLevelBpeTrainer, Bytes, Characters, CodePoints, PreTokenization, Tokenizer, TrainingReport,
@@ -171,6 +171,16 @@ impl TokenizerRecipe {
         let splits_otherwise = self.kind != TokenizerKind::Bpe && self.pre_tokenization != PreTokenization::default();
         refuse(splits_otherwise, "pre_tokenization", "the kind bpe")?;
         refuse(self.lowercase && self.kind != TokenizerKind::WordPiece, "lowercase", "the kind wordpiece")
+    }
+
+    /// Checks what a run takes of these settings: all of them, or, with a model that is fine-tuned and has its own tokenizer,
+    /// how segmentations are drawn.
+    ///
+    /// # Errors
+    /// As [`validate`](Self::validate).
+    pub(super) fn validate_beside(&self, pretrained: Option<&Path>) -> Result<(), Problem> {
+        let name = |setting: &str| format!("tokenizer.{setting}");
+        if pretrained.is_some() { self.validate_sampling(name) } else { self.validate(name) }
     }
 
     fn validate_sampling(&self, name: impl Fn(&str) -> String) -> Result<(), Problem> {

@@ -69,8 +69,8 @@ impl Default for EvaluationRecipe {
 
 impl TranslationRecipe {
     pub(crate) fn validate(&self) -> Result<(), Problem> {
+        self.tokenizer.validate_beside(self.pretrained.as_deref())?;
         if self.pretrained.is_none() {
-            self.tokenizer.validate(|setting| format!("tokenizer.{setting}"))?;
             self.check_model()?;
         }
         validate_decoding(&self.decoding)?;
