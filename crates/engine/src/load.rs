@@ -139,13 +139,16 @@ impl<'a> Loader<'a> {
 
     /// The weight `{path}.weight` of a linear layer, in the format or in the blocks of the file.
     fn weight(&mut self, path: &str, [d_in, d_out]: [usize; 2]) -> Weight {
-        let name = format!("{path}.weight");
-        let blocks = self.blocks(&name, [d_in, d_out], ScaleAxis::Columns);
-        if let Some(weight) = blocks.and_then(|blocks| Weight::of_blocks(&blocks)) {
-            return weight;
-        }
-        let weight = self.borrow(&name, &[d_in, d_out]);
-        self.packed(path, MatRef::new(&weight, d_in, d_out))
+        let blocks = self.blocks(&format!("{path}.weight"), [d_in, d_out], ScaleAxis::Columns);
+        self.weight_of(path, [d_in, d_out], blocks.as_deref())
+    }
+
+    /// As [`weight`](Self::weight), of blocks that are read already, if there are any.
+    fn weight_of(&mut self, path: &str, [d_in, d_out]: [usize; 2], blocks: Option<&Blocks>) -> Weight {
+        blocks.and_then(Weight::of_blocks).unwrap_or_else(|| {
+            let weight = self.borrow(&format!("{path}.weight"), &[d_in, d_out]);
+            self.packed(path, MatRef::new(&weight, d_in, d_out))
+        })
     }
 
     /// What `load` takes, of vectors that are `width` wide.
@@ -250,10 +253,15 @@ impl<'a> Loader<'a> {
         let blocks = parts
             .iter()
             .map(|(part, width)| self.blocks(&format!("{part}.weight"), [d_in, *width], ScaleAxis::Columns));
-        let blocks: Option<Vec<_>> = blocks.collect();
-        let as_one = blocks.and_then(|blocks| Weight::of_blocks(&Blocks::beside(&blocks)?));
+        let blocks: Vec<_> = blocks.collect();
+        let all: Option<Vec<&Blocks>> = blocks.iter().map(Option::as_deref).collect();
+        let as_one = all.and_then(|all| Weight::of_blocks(&Blocks::beside(&all)?));
         as_one.unwrap_or_else(|| {
-            Weight::Beside(parts.iter().map(|(part, width)| self.weight(part, [d_in, *width])).collect())
+            let weights = parts.iter().zip(&blocks);
+            let weight = |((part, width), blocks): (&(String, usize), &Option<Cow<'_, Blocks>>)| {
+                self.weight_of(part, [d_in, *width], blocks.as_deref())
+            };
+            Weight::Beside(weights.map(weight).collect())
         })
     }
 

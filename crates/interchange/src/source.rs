@@ -5,7 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use attentive_weights::{Blocks, Gguf, GgufEntry, HostTensor, ModelBin, Npz, Tensors, WeightsError, WeightsFile};
+use attentive_weights::{
+    Blocks, Gguf, GgufEntry, GgufTensor, HostTensor, ModelBin, Npz, Tensors, WeightsError, WeightsFile,
+};
 
 use crate::{
     InterchangeError, checkpoint,
@@ -285,6 +287,8 @@ impl Source {
         reorder: impl Fn(&str, &mut [usize]),
     ) -> Result<(BTreeMap<String, Blocks>, usize), InterchangeError> {
         let (mut kept, mut n_others) = (BTreeMap::new(), 0);
+        // Slots of one tensor are next to each other.
+        let mut last: Option<(&str, GgufTensor)> = None;
         for Slot { ours, theirs, layout } in slots {
             let Some((file, name)) = self.tensors.get(theirs) else { continue };
             let File::Gguf(file) = &mut self.files[*file] else { continue };
@@ -295,7 +299,12 @@ impl Source {
             let blocks = match layout.lines() {
                 Some((mut lines, axis)) => {
                     reorder(ours, &mut lines);
-                    Blocks::of_lines(&file.read(name)?, &lines, axis)
+                    let tensor = match last.take() {
+                        Some((of, tensor)) if of == theirs => tensor,
+                        _ => file.read(name)?,
+                    };
+                    let (_, tensor) = last.insert((theirs, tensor));
+                    Blocks::of_lines(tensor, &lines, axis)
                 }
                 None => None,
             };
