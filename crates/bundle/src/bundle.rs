@@ -43,8 +43,8 @@ pub struct Bundle<P = Tensors> {
     pub chat: Option<ChatTemplate>,
     /// Parameters.
     pub params: P,
-    /// The blocks that some matrices of `params` came in, whose values they have; written in their place where the model is
-    /// used in [`WeightFormat::Blocks`].
+    /// The blocks that some matrices of `params` came in. Where the model is used in [`WeightFormat::Blocks`], they take the
+    /// place of parameters that still have their values.
     pub blocks: BTreeMap<String, Blocks>,
     /// The dense layers of [`EmbeddingConfig::dense`].
     pub dense: Vec<Dense>,

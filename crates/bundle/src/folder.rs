@@ -215,7 +215,11 @@ impl Parts<'_> {
             // These blocks are made as a model is packed.
             WeightFormat::F32 | WeightFormat::Q8_0 | WeightFormat::Q4_0 => Packing::Floats,
             WeightFormat::Int8 => attentive_engine::int8_axis(name).map_or(Packing::Floats, Packing::Int8),
-            WeightFormat::Blocks => self.blocks.get(name).map_or(Packing::Floats, Packing::Blocks),
+            // Parameters that were changed since are no longer those of their blocks.
+            WeightFormat::Blocks => {
+                let blocks = self.blocks.get(name).filter(|blocks| blocks.mean(&self.params[name]));
+                blocks.map_or(Packing::Floats, Packing::Blocks)
+            }
         };
         write_packed(&path.join(WEIGHTS), self.params, packing, &BTreeMap::new())?;
         let parts = [Some(CONFIG), self.chat.map(|_| CHAT), Some(WEIGHTS)].into_iter().flatten().chain(of_processor);

@@ -67,7 +67,7 @@ impl<P: Params> Source for WithBlocks<'_, P> {
 
     fn blocks(&self, name: &str) -> Result<Option<Cow<'_, Blocks>>, WeightsError> {
         match self.0.blocks.get(name) {
-            Some(blocks) => Ok(Some(Cow::Borrowed(blocks))),
+            Some(blocks) => Ok(blocks.mean(&*self.0.params.tensor(name)?).then_some(Cow::Borrowed(blocks))),
             None => self.0.params.blocks(name),
         }
     }

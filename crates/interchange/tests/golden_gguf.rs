@@ -111,6 +111,14 @@ fn blocks_are_kept_and_computed_with() {
     copy.save(&again).unwrap();
     let [bytes, copied] = [&path, &again].map(|folder| std::fs::read(folder.join("model.safetensors")).unwrap());
     assert!(bytes == copied && bytes.len() < 80_000, "{} bytes", bytes.len());
+    // A parameter that is changed is used, and kept, as it is then.
+    let mut changed = bundle.clone();
+    changed.params.get_mut("embedding.weight").unwrap().values[0] += 1.0;
+    changed.save(folder.path().join("changed")).unwrap();
+    let kept = Bundle::read(folder.path().join("changed")).unwrap();
+    assert_eq!((&kept.params, kept.blocks.len()), (&changed.params, bundle.blocks.len() - 1));
+    assert_eq!(error_of_blocks(&changed, None), error_of_blocks(&kept, None));
+
     let device = BackendKind::Flex.device().unwrap();
     let Err(error) = read("llama").bundle.text_model(&device, Some(WeightFormat::Blocks)) else {
         panic!("it has no blocks")

@@ -99,6 +99,11 @@ impl Blocks {
         &self.bytes
     }
 
+    /// Whether a tensor has the values that these blocks mean.
+    pub fn mean(&self, tensor: &HostTensor) -> bool {
+        tensor.shape == self.shape && self.to_host().values == tensor.values
+    }
+
     /// The values, row by row.
     pub fn to_host(&self) -> HostTensor {
         let values = dequantise(self.form.kind, &self.bytes).unwrap_or_default();
