@@ -52,10 +52,11 @@ impl<P: Params> Bundle<P> {
                 of_image_encoder(spec)
             }
         }
-        let fills = self
-            .processor
-            .tokenizer()
-            .is_some_and(|tokenizer| tokenizer.sentinel(0).is_some() || tokenizer.specials().mask.is_some());
+        // BART's positions are learned. M2M100 and NLLB, with sinusoids, have a mask that they never saw.
+        let learnt_from_masks = self.model.max_len().is_some();
+        let fills = self.processor.tokenizer().is_some_and(|tokenizer| {
+            tokenizer.sentinel(0).is_some() || learnt_from_masks && tokenizer.specials().mask.is_some()
+        });
         self.model.visit(Uses([self.chat.is_some(), fills]))
     }
 }

@@ -256,6 +256,9 @@ fn hidden_tokens_are_guessed_as_transformers_does() {
         compared.report();
         assert!(denoiser.fill("nothing is hidden", 3).is_err());
     }
+    for name in ["m2m100", "nllb"] {
+        assert!(!read(name).bundle.uses().contains(&"fill"), "{name}");
+    }
     let error = Denoiser::from_bundle(
         &import(&golden().path("marian"), &ImportConfig::default()).unwrap().bundle,
         &flex(),
