@@ -5,7 +5,7 @@ use std::{
     fmt::{self, Debug},
 };
 
-use attentive_core::{DeviceError, LanguageModel, NextToken, Scores, TokenId, Want};
+use attentive_core::{DeviceError, LanguageModel, NextToken, Scores, TokenId, Turn, Want};
 use attentive_engine::{CpuGpt, WeightFormat};
 use attentive_model::{FamilyVisitor, LanguageModelSpec, ModelSpec, Role};
 use burn::tensor::Device;
@@ -65,6 +65,7 @@ trait AnyModel: Send {
     fn vocab_size(&self) -> usize;
     fn max_len(&self) -> Option<usize>;
     fn advance(&self, tokens: &[TokenId], state: &mut dyn Any, want: Want) -> Result<Scores, DeviceError>;
+    fn advance_together(&self, turns: &mut [Turn<'_, dyn Any>]) -> Result<Vec<Scores>, DeviceError>;
     fn reorder(&self, state: &mut dyn Any, parents: &[usize]);
     fn log_probs_of(&self, text: &[TokenId]) -> Result<Vec<f32>, DeviceError>;
 }
@@ -84,6 +85,11 @@ impl<M: LanguageModel<State: Clone + Send + 'static> + Send> AnyModel for M {
 
     fn advance(&self, tokens: &[TokenId], state: &mut dyn Any, want: Want) -> Result<Scores, DeviceError> {
         NextToken::advance(self, tokens, state_of::<M>(state), want)
+    }
+
+    fn advance_together(&self, turns: &mut [Turn<'_, dyn Any>]) -> Result<Vec<Scores>, DeviceError> {
+        let mut turns: Vec<_> = turns.iter_mut().map(|turn| turn.of(state_of::<M>)).collect();
+        NextToken::advance_together(self, &mut turns)
     }
 
     fn reorder(&self, state: &mut dyn Any, parents: &[usize]) {
@@ -108,6 +114,11 @@ impl NextToken for TextModel {
 
     fn advance(&self, tokens: &[TokenId], state: &mut TextState, want: Want) -> Result<Scores, DeviceError> {
         self.0.advance(tokens, state.0.as_mut().as_any(), want)
+    }
+
+    fn advance_together(&self, turns: &mut [Turn<'_, TextState>]) -> Result<Vec<Scores>, DeviceError> {
+        let mut turns: Vec<_> = turns.iter_mut().map(|turn| turn.of(|state| state.0.as_mut().as_any())).collect();
+        self.0.advance_together(&mut turns)
     }
 
     fn reorder(&self, state: &mut TextState, parents: &[usize]) {

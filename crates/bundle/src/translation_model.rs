@@ -5,7 +5,7 @@ use std::{
     fmt::{self, Debug},
 };
 
-use attentive_core::{DeviceError, EncoderDecoder, NextToken, Scores, TokenId, TokenMatrix, Want};
+use attentive_core::{DeviceError, EncoderDecoder, NextToken, Scores, TokenId, TokenMatrix, Turn, Want};
 use attentive_engine::{CpuTransformer, WeightFormat};
 use attentive_model::{EncoderDecoderSpec, FamilyVisitor, ModelSpec, Role, TeacherForced};
 use attentive_weights::WeightsError;
@@ -80,16 +80,18 @@ impl<P: Params> FamilyVisitor for Translating<'_, P> {
 
 /// An [`EncoderDecoder`] whose state is of a type that is known to itself.
 trait AnyModel: Send {
-    fn start(&self, source: &TokenMatrix) -> Box<dyn AnyState>;
+    fn start_together(&self, sources: &[&TokenMatrix]) -> Vec<Box<dyn AnyState>>;
     fn vocab_size(&self) -> usize;
     fn max_len(&self) -> Option<usize>;
     fn advance(&self, tokens: &[TokenId], state: &mut dyn Any, want: Want) -> Result<Scores, DeviceError>;
+    fn advance_together(&self, turns: &mut [Turn<'_, dyn Any>]) -> Result<Vec<Scores>, DeviceError>;
     fn reorder(&self, state: &mut dyn Any, parents: &[usize]);
 }
 
 impl<M: EncoderDecoder<State: Clone + Send + 'static> + Send> AnyModel for M {
-    fn start(&self, source: &TokenMatrix) -> Box<dyn AnyState> {
-        Box::new(EncoderDecoder::start(self, source))
+    fn start_together(&self, sources: &[&TokenMatrix]) -> Vec<Box<dyn AnyState>> {
+        let states = EncoderDecoder::start_together(self, sources).into_iter();
+        states.map(|state| Box::new(state) as Box<dyn AnyState>).collect()
     }
 
     fn vocab_size(&self) -> usize {
@@ -102,6 +104,11 @@ impl<M: EncoderDecoder<State: Clone + Send + 'static> + Send> AnyModel for M {
 
     fn advance(&self, tokens: &[TokenId], state: &mut dyn Any, want: Want) -> Result<Scores, DeviceError> {
         NextToken::advance(self, tokens, state_of::<M>(state), want)
+    }
+
+    fn advance_together(&self, turns: &mut [Turn<'_, dyn Any>]) -> Result<Vec<Scores>, DeviceError> {
+        let mut turns: Vec<_> = turns.iter_mut().map(|turn| turn.of(state_of::<M>)).collect();
+        NextToken::advance_together(self, &mut turns)
     }
 
     fn reorder(&self, state: &mut dyn Any, parents: &[usize]) {
@@ -124,6 +131,11 @@ impl NextToken for TranslationModel {
         self.0.advance(tokens, state.0.as_mut().as_any(), want)
     }
 
+    fn advance_together(&self, turns: &mut [Turn<'_, TranslationState>]) -> Result<Vec<Scores>, DeviceError> {
+        let mut turns: Vec<_> = turns.iter_mut().map(|turn| turn.of(|state| state.0.as_mut().as_any())).collect();
+        self.0.advance_together(&mut turns)
+    }
+
     fn reorder(&self, state: &mut TranslationState, parents: &[usize]) {
         self.0.reorder(state.0.as_mut().as_any(), parents);
     }
@@ -131,7 +143,11 @@ impl NextToken for TranslationModel {
 
 impl EncoderDecoder for TranslationModel {
     fn start(&self, source: &TokenMatrix) -> TranslationState {
-        TranslationState(self.0.start(source))
+        TranslationState(self.0.start_together(&[source]).swap_remove(0))
+    }
+
+    fn start_together(&self, sources: &[&TokenMatrix]) -> Vec<TranslationState> {
+        self.0.start_together(sources).into_iter().map(TranslationState).collect()
     }
 }
 

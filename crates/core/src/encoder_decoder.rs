@@ -6,4 +6,9 @@ use crate::{NextToken, TokenMatrix};
 pub trait EncoderDecoder: NextToken {
     /// Reads source rows, each ending in the end-of-sentence id; the state has a row for each.
     fn start(&self, source: &TokenMatrix) -> Self::State;
+
+    /// Starts a state for each of several sources at once, each as [`start`](Self::start) would.
+    fn start_together(&self, sources: &[&TokenMatrix]) -> Vec<Self::State> {
+        sources.iter().map(|source| self.start(source)).collect()
+    }
 }

@@ -22,7 +22,7 @@ pub use encoder_decoder::EncoderDecoder;
 pub use image_batch::{ClassShares, ImageBatch, Patches};
 pub use language_model::LanguageModel;
 pub use masked_batch::{FrameIds, LabeledBatch, MaskedBatch};
-pub use next_token::{DeviceError, NextToken, Scores, TopTokens, Want};
+pub use next_token::{DeviceError, NextToken, Scores, TopTokens, Turn, Want};
 pub use speech::{Spectrograms, SpeechBatch, SpeechRecognizer};
 pub use stream::{BatchStream, EmptyEpoch, Endless, Epochs, StreamError};
 pub use trajectory::{Action, ActionSpace, Actions, Episode, Steps, TrajectoryBatch, TrajectoryProcessor, Window};

@@ -32,6 +32,21 @@ pub trait NextToken {
     /// [`max_len`](Self::max_len) tokens.
     fn advance(&self, tokens: &[TokenId], state: &mut Self::State, want: Want) -> Result<Scores, DeviceError>;
 
+    /// Lets several states read their tokens at once, each as [`advance`](Self::advance) would, and scores each in the
+    /// order of `turns`: a step that searches of their own share.
+    ///
+    /// The scores of a state do not depend on the others. Models whose step costs little more for many rows than for
+    /// one do it in one step; others advance one state after another.
+    ///
+    /// # Errors
+    /// [`DeviceError`] if the device does not hand over its results.
+    ///
+    /// # Panics
+    /// As [`advance`](Self::advance).
+    fn advance_together(&self, turns: &mut [Turn<'_, Self::State>]) -> Result<Vec<Scores>, DeviceError> {
+        turns.iter_mut().map(|turn| self.advance(turn.tokens, turn.state, turn.want)).collect()
+    }
+
     /// Makes row `i` of `state` a copy of its old row `parents[i]`; rows may be repeated, reordered or dropped.
     ///
     /// Parents are on the host, so that a model can see which rows stay in place.
@@ -50,6 +65,25 @@ pub trait NextToken {
             Scores::All(log_probs) => Ok(log_probs),
             Scores::Top(_) => panic!("advance: all log-probabilities are wanted, but only some were given"),
         }
+    }
+}
+
+/// What one state reads in a step of several, and the scores that are wanted of it: the arguments of
+/// [`NextToken::advance`].
+#[derive(Debug)]
+pub struct Turn<'a, S: ?Sized> {
+    /// `[rows × new]`, row after row.
+    pub tokens: &'a [TokenId],
+    /// The state.
+    pub state: &'a mut S,
+    /// The scores that are wanted.
+    pub want: Want,
+}
+
+impl<S: ?Sized> Turn<'_, S> {
+    /// The same turn of what is within the state.
+    pub fn of<'a, T: ?Sized>(&'a mut self, within: impl FnOnce(&'a mut S) -> &'a mut T) -> Turn<'a, T> {
+        Turn { tokens: self.tokens, state: within(self.state), want: self.want }
     }
 }
 

@@ -117,47 +117,49 @@ pub(crate) fn spans(lengths: impl IntoIterator<Item = usize>) -> Vec<Span> {
     lengths.into_iter().map(span).collect()
 }
 
-/// Attention of runs of queries, each to its own run of keys and values.
+/// A run of queries, and the rows of the keys and values that it reads.
+pub(crate) type Run<'a> = (Span, &'a [f32]);
+
+/// Attention of runs of queries, one after another, each to its own keys and values.
 ///
-/// Queries are the first features of the rows of `q`, keys and values the last of those of `kv`; `out` is
-/// `[queries, heads · d_v]`, and is resized.
+/// Queries are the first features of the rows of `q`, keys and values the last of rows of `kv_row`; `out` is
+/// `[queries, heads · d_v]`, `lse` `[queries, heads]`.
 pub(crate) fn attend_spans(
     dims: HeadDims,
     sight: Sight<'_>,
     (q, q_row): (&[f32], usize),
-    (kv, kv_row): (&[f32], usize),
-    pairs: &[(Span, Span)],
-    out: &mut Vec<f32>,
-    lse: &mut Vec<f32>,
+    kv_row: usize,
+    runs: &[Run<'_>],
+    out: &mut [f32],
+    lse: &mut [f32],
 ) {
     let HeadDims { heads, kv_heads, d_k, d_v, scale, cap } = dims;
-    let n_queries = q.len() / q_row;
-    out.resize(n_queries * dims.outputs(), 0.0);
-    lse.resize(n_queries * heads, 0.0);
     // Outputs of the runs, in the order of the queries.
-    let (mut rest, mut rest_lse) = (&mut out[..], &mut lse[..]);
-    let mut jobs = Vec::with_capacity(pairs.len());
-    for &(queries, keys) in pairs {
+    let (mut rest, mut rest_lse) = (out, lse);
+    let mut jobs = Vec::with_capacity(runs.len());
+    for &(queries, keys) in runs {
         let (out, after) = rest.split_at_mut(queries.len * dims.outputs());
         let (lse, after_lse) = rest_lse.split_at_mut(queries.len * heads);
         (rest, rest_lse) = (after, after_lse);
         jobs.push((queries, keys, out, lse));
     }
-    let attend = |(queries, keys, out, lse): (Span, Span, &mut [f32], &mut [f32])| {
-        let shape = AttentionShape { batch: 1, heads, kv_heads, q_len: queries.len, k_len: keys.len, d_k, d_v };
+    let attend = |(queries, keys, out, lse): (Span, &[f32], &mut [f32], &mut [f32])| {
+        let k_len = keys.len() / kv_row;
+        let shape = AttentionShape { batch: 1, heads, kv_heads, q_len: queries.len, k_len, d_k, d_v };
         let Sight { causal, window, distances } = sight;
         let attention = Attention { causal, window, distances, scale, cap, ..Attention::new(shape) };
         let strides = |row, seq, d| HeadStrides { batch: seq * row, seq: row, head: d };
-        let kv = &kv[keys.first * kv_row + kv_row - dims.keys_values()..];
+        let kv = &keys[kv_row - dims.keys_values()..];
         attention.forward(
             Heads::new(&q[queries.first * q_row..], strides(q_row, queries.len, d_k)),
-            Heads::new(kv, strides(kv_row, keys.len, d_k)),
-            Heads::new(&kv[dims.keys()..], strides(kv_row, keys.len, d_v)),
+            Heads::new(kv, strides(kv_row, k_len, d_k)),
+            Heads::new(&kv[dims.keys()..], strides(kv_row, k_len, d_v)),
             HeadsMut::new(out, strides(dims.outputs(), queries.len, d_v)),
             lse,
         );
     };
-    let work: usize = pairs.iter().map(|(queries, keys)| queries.len * keys.len * heads * (d_k + d_v)).sum();
+    let pairs = |(queries, keys): &Run<'_>| queries.len * (keys.len() / kv_row);
+    let work = runs.iter().map(pairs).sum::<usize>() * heads * (d_k + d_v);
     if work >= MIN_PARALLEL && jobs.len() > 1 {
         jobs.into_par_iter().for_each(attend);
     } else {
@@ -165,21 +167,31 @@ pub(crate) fn attend_spans(
     }
 }
 
-/// Attention of the last positions of each row in `slots` to themselves and to all before them.
-///
-/// Queries are the first features of the rows of `q`; `out` is `[queries, heads · d_v]`, and is resized.
-pub(crate) fn attend_cache(
-    dims: HeadDims,
-    sight: Sight<'_>,
-    (q, q_row): (&[f32], usize),
-    keys_values: &[f32],
-    slots: &Slots,
-    out: &mut Vec<f32>,
-) {
+/// The new positions of rows in slots, and where their keys and values are.
+pub(crate) struct CachedRows<'a> {
+    /// `[queries, q_row]`, queries first.
+    pub(crate) q: &'a [f32],
+    /// `[slots, keys and values]`.
+    pub(crate) keys_values: &'a [f32],
+    pub(crate) slots: &'a Slots,
+    /// `[queries, heads · d_v]`.
+    pub(crate) out: &'a mut [f32],
+}
+
+/// Attention of the last positions of each row in `slots` to themselves and to all before them, for several caches.
+pub(crate) fn attend_caches(dims: HeadDims, sight: Sight<'_>, q_row: usize, caches: Vec<CachedRows<'_>>) {
     let HeadDims { heads, kv_heads, d_k, d_v, scale, cap } = dims;
     let Sight { window, distances, .. } = sight;
-    out.resize(q.len() / q_row * dims.outputs(), 0.0);
-    let (slots, k_len) = (slots.as_slice(), slots.len());
-    let step = StepAttention { heads, kv_heads, d_k, d_v, keys_values, slots, k_len, window, distances, scale, cap };
-    step.forward(q, q_row, out);
+    let work: usize = caches.iter().map(|rows| rows.q.len() / q_row * rows.slots.len()).sum::<usize>() * heads * d_k;
+    let attend = |CachedRows { q, keys_values, slots, out }: CachedRows<'_>| {
+        let (slots, k_len) = (slots.as_slice(), slots.len());
+        let step =
+            StepAttention { heads, kv_heads, d_k, d_v, keys_values, slots, k_len, window, distances, scale, cap };
+        step.forward(q, q_row, out);
+    };
+    if work >= MIN_PARALLEL && caches.len() > 1 {
+        caches.into_par_iter().for_each(attend);
+    } else {
+        caches.into_iter().for_each(attend);
+    }
 }

@@ -68,6 +68,10 @@ impl Projection {
     /// The logits of vectors `[rows, d_model]`, `[rows, vocab]`; overwrites the vectors.
     pub(crate) fn logits(&self, x: &mut [f32]) -> Vec<f32> {
         self.scale(x);
+        self.logits_of_scaled(x)
+    }
+
+    fn logits_of_scaled(&self, x: &[f32]) -> Vec<f32> {
         let [d_model, vocab] = self.weight.dims();
         let mut logits = vec![0.0; x.len() / d_model * vocab];
         self.weight.multiply(x, &mut logits, &Epilogue { bias: self.bias.as_deref(), ..Epilogue::default() });
@@ -77,37 +81,76 @@ impl Projection {
         logits
     }
 
-    /// The scores that a search wants of the vectors `scratch.x`, `[rows, d_model]`, which `read` makes first.
-    pub(crate) fn scores(&self, scratch: &mut Scratch, want: Want, read: impl FnOnce(&mut Scratch) + Send) -> Scores {
-        let [d_model, vocab] = self.weight.dims();
+    /// The scores that are wanted of the vectors `scratch.x`, `[rows, d_model]`, which `read` makes first: for each number
+    /// of rows in `wants`, one after another.
+    pub(crate) fn scores(
+        &self,
+        scratch: &mut Scratch,
+        wants: &[(usize, Want)],
+        read: impl FnOnce(&mut Scratch) + Send,
+    ) -> Vec<Scores> {
+        let mut scores = Vec::with_capacity(wants.len());
+        // One entry into the thread pool per step, not one per product.
+        rayon::scope(|_| {
+            read(scratch);
+            self.scale(&mut scratch.x);
+            let d_model = self.weight.dims()[0];
+            let mut x = &scratch.x[..];
+            // Neighbours that want alike share a product.
+            for alike in wants.chunk_by(|(_, a), (_, b)| self.finds_best(*a).is_some() == self.finds_best(*b).is_some())
+            {
+                let rows: usize = alike.iter().map(|(rows, _)| rows).sum();
+                let here;
+                (here, x) = x.split_at(rows * d_model);
+                match alike.iter().filter_map(|(_, want)| self.finds_best(*want)).max() {
+                    Some(k) => self.best(here, k, alike, &mut scores),
+                    None => self.all(here, alike, &mut scores),
+                }
+            }
+        });
+        scores
+    }
+
+    /// The number of tokens that are found without the others, if the best are wanted; those of bounded logits need all for
+    /// their sum.
+    fn finds_best(&self, want: Want) -> Option<usize> {
         match want {
-            // The best of bounded logits need all for their sum.
-            Want::Top(k) if k > 0 && self.cap.is_none() => {
-                let (k, mut top) = (k.min(vocab), None);
-                // One entry into the thread pool per step, not one per product.
-                rayon::scope(|_| {
-                    read(scratch);
-                    self.scale(&mut scratch.x);
-                    let rows = scratch.x.len() / d_model;
-                    let mut log_sum_exp = vec![0.0; rows];
-                    let mut tokens = TopTokens { k, ids: vec![0; rows * k], log_probs: vec![0.0; rows * k] };
-                    let TopTokens { ids, log_probs: values, .. } = &mut tokens;
-                    let best = TopK { k, ids, values, log_sum_exp: &mut log_sum_exp };
-                    self.weight.top_k(&scratch.x, self.bias.as_deref(), best);
-                    for (logits, log_sum_exp) in tokens.log_probs.chunks_exact_mut(k).zip(&log_sum_exp) {
-                        logits.iter_mut().for_each(|logit| *logit -= log_sum_exp);
-                    }
-                    top = Some(tokens);
-                });
-                Scores::Top(top.expect("the scope has ended"))
-            }
-            _ => {
-                read(scratch);
-                let logits = self.logits(&mut scratch.x);
-                let mut log_probs = vec![0.0; logits.len()];
-                log_softmax(&logits, vocab, &mut log_probs);
-                Scores::All(log_probs)
-            }
+            Want::Top(k) if k > 0 && self.cap.is_none() => Some(k.min(self.vocab_size())),
+            _ => None,
+        }
+    }
+
+    /// Appends the best `k` tokens of rows of scaled vectors.
+    fn best(&self, x: &[f32], k: usize, wants: &[(usize, Want)], scores: &mut Vec<Scores>) {
+        let n_rows: usize = wants.iter().map(|(rows, _)| rows).sum();
+        let (mut ids, mut values, mut log_sum_exp) = (vec![0; n_rows * k], vec![0.0; n_rows * k], vec![0.0; n_rows]);
+        let best = TopK { k, ids: &mut ids, values: &mut values, log_sum_exp: &mut log_sum_exp };
+        self.weight.top_k(x, self.bias.as_deref(), best);
+        for (logits, log_sum_exp) in values.chunks_exact_mut(k).zip(&log_sum_exp) {
+            logits.iter_mut().for_each(|logit| *logit -= log_sum_exp);
+        }
+        for (rows, _) in wants.iter().rev() {
+            let first = ids.len() - rows * k;
+            scores.push(Scores::Top(TopTokens { k, ids: ids.split_off(first), log_probs: values.split_off(first) }));
+        }
+        let n_before = scores.len() - wants.len();
+        scores[n_before..].reverse();
+    }
+
+    /// Appends the log-probabilities of all tokens of rows of scaled vectors.
+    fn all(&self, x: &[f32], wants: &[(usize, Want)], scores: &mut Vec<Scores>) {
+        let vocab = self.vocab_size();
+        let logits = self.logits_of_scaled(x);
+        let mut log_probs = vec![0.0; logits.len()];
+        log_softmax(&logits, vocab, &mut log_probs);
+        let mut rest = &log_probs[..];
+        if let [_] = wants {
+            return scores.push(Scores::All(log_probs));
+        }
+        for (rows, _) in wants {
+            let here;
+            (here, rest) = rest.split_at(rows * vocab);
+            scores.push(Scores::All(here.to_vec()));
         }
     }
 

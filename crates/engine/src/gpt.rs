@@ -1,6 +1,6 @@
 //! The decoder alone, and its memory of the rows that it continues.
 
-use attentive_core::{DeviceError, LanguageModel, NextToken, Scores, TokenId, Want};
+use attentive_core::{DeviceError, LanguageModel, NextToken, Scores, TokenId, Turn, Want};
 use attentive_kernels::log_softmax;
 use attentive_model::GptConfig;
 use attentive_weights::{Source, WeightsError};
@@ -9,7 +9,7 @@ use crate::{
     attention::{HeadDims, Span},
     embedding::{Embedding, Projection},
     load::{Loader, Shape, StackPlan},
-    stack::{Past, Scratch, Stack},
+    stack::{NewTokens, Past, Scratch, Stack},
     weight::WeightFormat,
 };
 
@@ -130,13 +130,26 @@ impl NextToken for CpuGpt {
     }
 
     fn advance(&self, tokens: &[TokenId], state: &mut GptState, want: Want) -> Result<Scores, DeviceError> {
-        let GptState { past, scratch } = state;
-        Ok(self.projection.scores(scratch, want, |scratch| {
-            let new = past.begin(&self.decoder, tokens, scratch);
-            self.embedding.append(Some(&self.projection), tokens, &scratch.encodings, &mut scratch.x);
-            self.decoder.advance(scratch, past, new, None);
-            scratch.keep_last(past.slots.rows(), self.embedding.d_model);
-        }))
+        let mut scores = self.advance_together(&mut [Turn { tokens, state, want }])?;
+        Ok(scores.swap_remove(0))
+    }
+
+    fn advance_together(&self, turns: &mut [Turn<'_, GptState>]) -> Result<Vec<Scores>, DeviceError> {
+        let Some(first) = turns.first_mut() else { return Ok(Vec::new()) };
+        let mut scratch = std::mem::take(&mut first.state.scratch);
+        let wants: Vec<(usize, Want)> = turns.iter().map(|turn| (turn.state.past.slots.rows(), turn.want)).collect();
+        let scores = self.projection.scores(&mut scratch, &wants, |scratch| {
+            scratch.x.clear();
+            let mut new_tokens = Vec::<NewTokens<'_>>::new();
+            for Turn { tokens, state: GptState { past, .. }, .. } in &mut *turns {
+                new_tokens.push(past.next(&self.decoder, tokens, &mut scratch.encodings));
+                self.embedding.append(Some(&self.projection), tokens, &scratch.encodings, &mut scratch.x);
+            }
+            self.decoder.advance(scratch, &mut new_tokens, &[]);
+            scratch.keep_last(&new_tokens, self.embedding.d_model);
+        });
+        turns[0].state.scratch = scratch;
+        Ok(scores)
     }
 
     fn reorder(&self, state: &mut GptState, parents: &[usize]) {

@@ -4,7 +4,9 @@ use attentive_core::TokenId;
 use attentive_kernels::ActivationKind;
 
 use crate::{
-    attention::{CrossAttention, HeadDims, SelfAttention, Sight, Span, attend_cache, attend_spans, spans},
+    attention::{
+        CachedRows, CrossAttention, HeadDims, Run, SelfAttention, Sight, Span, attend_caches, attend_spans, spans,
+    },
     cache::{self, Slots},
     layer::{AddNorm, FeedForward, Hidden, Norm, NormScratch},
     positions::{Positions, Reach},
@@ -82,21 +84,34 @@ pub(crate) struct Memory {
     pub(crate) sentences: Vec<Span>,
 }
 
-/// The source, and the rows that read each sentence of it, with that sentence.
-pub(crate) type Source<'a> = (&'a Memory, &'a [(Span, Span)]);
+/// Rows that read a sentence of a source, and the sentence.
+pub(crate) type SourceRun<'a> = (Span, &'a Memory, Span);
+
+/// New tokens of the rows of one state in a step.
+pub(crate) struct NewTokens<'a> {
+    past: &'a mut Past,
+    /// Tokens of each row.
+    pub(crate) new: usize,
+}
+
+impl Memory {
+    /// The rows, of `width` features, that a layer reads of a sentence.
+    fn of_sentence(&self, layer: usize, Span { first, len }: Span, width: usize) -> &[f32] {
+        &self.layers[layer][first * width..][..len * width]
+    }
+}
 
 impl Past {
-    /// Readies `scratch` for the embeddings of `tokens`, `[rows, new]`: their positions' encodings; returns `new`.
+    /// `tokens`, `[rows, new]`, as the next ones, with the encodings of their positions in `encodings`, `[new, d_model]`.
     ///
     /// # Panics
     /// If the number of tokens is not a multiple of the rows, or positions end before them.
-    pub(crate) fn begin(&self, stack: &Stack, tokens: &[TokenId], scratch: &mut Scratch) -> usize {
+    pub(crate) fn next(&mut self, stack: &Stack, tokens: &[TokenId], encodings: &mut Vec<f32>) -> NewTokens<'_> {
         let rows = self.slots.rows();
         let new = tokens.len().checked_div(rows).unwrap_or(0);
         assert_eq!(tokens.len(), rows * new, "advance: the state has another number of rows");
-        scratch.x.clear();
-        stack.positions.fill(self.slots.len(), new, &mut scratch.encodings);
-        new
+        stack.positions.fill(self.slots.len(), new, encodings);
+        NewTokens { past: self, new }
     }
 
     /// Makes row `i` continue the old row `parents[i]`.
@@ -120,13 +135,17 @@ impl Scratch {
         }
     }
 
-    /// Keeps the last vector of each of `rows` rows.
-    pub(crate) fn keep_last(&mut self, rows: usize, d_model: usize) {
-        let width = self.x.len().checked_div(rows).unwrap_or(0);
-        for row in 0..rows {
-            self.x.copy_within((row + 1) * width - d_model..(row + 1) * width, row * d_model);
+    /// Keeps the last vector of each row of `tokens`.
+    pub(crate) fn keep_last(&mut self, tokens: &[NewTokens<'_>], d_model: usize) {
+        let (mut read, mut kept) = (0, 0);
+        for NewTokens { past, new } in tokens {
+            for _ in 0..past.slots.rows() {
+                read += new * d_model;
+                self.x.copy_within(read - d_model..read, kept);
+                kept += d_model;
+            }
         }
-        self.x.truncate(rows * d_model);
+        self.x.truncate(kept);
     }
 }
 
@@ -159,32 +178,45 @@ impl Stack {
         scratch.positions.clear();
         scratch.positions.extend(texts.iter().flat_map(|text| 0..text.len as u32));
         let longest = texts.iter().map(|text| text.len).max().unwrap_or(0);
-        let pairs: Vec<(Span, Span)> = texts.iter().map(|&text| (text, text)).collect();
-        self.layers(scratch, longest, None, |_, projected, sight, heads, lse| {
-            attend_spans(self.dims, sight, projected, projected, &pairs, heads, lse);
+        self.layers(scratch, longest, &[], |_, (projected, row), sight, heads, lse| {
+            let run = |&text: &Span| (text, &projected[text.first * row..][..text.len * row]);
+            let runs: Vec<Run<'_>> = texts.iter().map(run).collect();
+            attend_spans(self.dims, sight, (projected, row), row, &runs, heads, lse);
         });
     }
 
-    /// Reads `new` more tokens of each row of `past`, whose embeddings are in `scratch.x` (`[rows, new, d_model]`),
-    /// overwritten by the output.
-    pub(crate) fn advance(&self, scratch: &mut Scratch, past: &mut Past, new: usize, source: Option<Source<'_>>) {
-        let Past { slots, caches, width } = past;
-        let (first, rows) = (slots.len(), slots.rows());
-        slots.append(new);
+    /// Reads the new tokens of several states, whose embeddings are in `scratch.x` (`[rows, new, d_model]` of each, one
+    /// after another), overwritten by the output; `sources` are the runs of all of these rows, in order.
+    pub(crate) fn advance(&self, scratch: &mut Scratch, tokens: &mut [NewTokens<'_>], sources: &[SourceRun<'_>]) {
         scratch.positions.clear();
-        scratch.positions.extend((0..rows).flat_map(|_| first as u32..(first + new) as u32));
-        // Texts that begin here see nothing else.
-        let texts: Vec<(Span, Span)> = match first {
-            0 if new > 1 => spans((0..rows).map(|_| new)).into_iter().map(|text| (text, text)).collect(),
-            _ => Vec::new(),
-        };
-        self.layers(scratch, slots.len(), source, |layer, (projected, row), sight, heads, lse| {
-            cache::append(&mut caches[layer], projected, row, *width);
-            if texts.is_empty() {
-                attend_cache(self.dims, sight, (projected, row), &caches[layer], slots, heads);
-            } else {
-                attend_spans(self.dims, sight, (projected, row), (projected, row), &texts, heads, lse);
+        for NewTokens { past, new } in &mut *tokens {
+            let (first, rows) = (past.slots.len(), past.slots.rows());
+            past.slots.append(*new);
+            scratch.positions.extend((0..rows).flat_map(|_| first as u32..(first + *new) as u32));
+        }
+        let longest = tokens.iter().map(|tokens| tokens.past.slots.len()).max().unwrap_or(0);
+        self.layers(scratch, longest, sources, |layer, (projected, row), sight, heads, lse| {
+            let (mut q, mut out, mut lse) = (projected, &mut heads[..], &mut lse[..]);
+            let mut cached = Vec::with_capacity(tokens.len());
+            for NewTokens { past: Past { slots, caches, width }, new } in &mut *tokens {
+                let n_queries = slots.rows() * *new;
+                let (q_here, lse_here);
+                let out_here;
+                (q_here, q) = q.split_at(n_queries * row);
+                (out_here, out) = out.split_at_mut(n_queries * self.dims.outputs());
+                (lse_here, lse) = lse.split_at_mut(n_queries * self.dims.heads);
+                let cache = &mut caches[layer];
+                cache::append(cache, q_here, row, *width);
+                if slots.len() > *new || *new < 2 {
+                    cached.push(CachedRows { q: q_here, keys_values: cache, slots, out: out_here });
+                    continue;
+                }
+                // Texts that begin here see nothing else.
+                let texts = spans((0..slots.rows()).map(|_| *new));
+                let runs: Vec<Run<'_>> = texts.into_iter().zip(q_here.chunks_exact(*new * row)).collect();
+                attend_spans(self.dims, sight, (q_here, row), row, &runs, out_here, lse_here);
             }
+            attend_caches(self.dims, sight, row, cached);
         });
     }
 
@@ -194,8 +226,8 @@ impl Stack {
         &self,
         scratch: &mut Scratch,
         longest: usize,
-        source: Option<Source<'_>>,
-        mut attend: impl FnMut(usize, (&[f32], usize), Sight<'_>, &mut Vec<f32>, &mut Vec<f32>),
+        sources: &[SourceRun<'_>],
+        mut attend: impl FnMut(usize, (&[f32], usize), Sight<'_>, &mut [f32], &mut [f32]),
     ) {
         let Scratch { x, norm, beside, norm_of_heads, reach, positions, input, projected, heads, lse, hidden, .. } =
             scratch;
@@ -220,6 +252,9 @@ impl Stack {
                 if let Some(rotation) = place.rotation(reach) {
                     rotation.turn_rows(projected, row, [n_heads + kv_heads, d_k], positions);
                 }
+                let n_queries = projected.len() / row;
+                heads.resize(n_queries * self.dims.outputs(), 0.0);
+                lse.resize(n_queries * n_heads, 0.0);
                 attend(number, (projected, row), sight, heads, lse);
                 output.add_to(heads, sum);
             });
@@ -227,12 +262,15 @@ impl Stack {
                 layer.feed_forward.add_to(&beside.y, hidden, x);
                 continue;
             }
-            if let (Some((attention, add_norm)), Some((memory, pairs))) = (&layer.cross_attention, source) {
+            if let Some((attention, add_norm)) = &layer.cross_attention {
                 add_norm.around(x, norm, input, |x, sum| {
                     attention.query.forward(x, ActivationKind::Identity, projected);
-                    let (queries, keys_values) = (self.dims.queries(), self.dims.keys_values());
-                    let memory = (&memory.layers[number][..], keys_values);
-                    attend_spans(self.dims, Sight::ALL, (projected, queries), memory, pairs, heads, lse);
+                    let (queries, width) = (self.dims.queries(), self.dims.keys_values());
+                    let runs: Vec<Run<'_>> = sources
+                        .iter()
+                        .map(|&(rows, memory, sentence)| (rows, memory.of_sentence(number, sentence, width)))
+                        .collect();
+                    attend_spans(self.dims, Sight::ALL, (projected, queries), width, &runs, heads, lse);
                     attention.output.add_to(heads, sum);
                 });
             }

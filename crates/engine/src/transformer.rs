@@ -1,6 +1,8 @@
 //! The encoder–decoder, and its memory of the rows that it decodes.
 
-use attentive_core::{DeviceError, EncoderDecoder, NextToken, Scores, TokenId, TokenMatrix, Want};
+use std::sync::Arc;
+
+use attentive_core::{DeviceError, EncoderDecoder, NextToken, Scores, TokenId, TokenMatrix, Turn, Want};
 use attentive_model::TransformerConfig;
 use attentive_weights::{Source, WeightsError};
 
@@ -9,7 +11,7 @@ use crate::{
     embedding::{Embedding, Projection},
     layer::Norm,
     load::{Loader, Shape, StackPlan},
-    stack::{Memory, Past, Scratch, Stack},
+    stack::{Memory, NewTokens, Past, Scratch, SourceRun, Stack},
     weight::WeightFormat,
 };
 
@@ -29,8 +31,9 @@ pub struct CpuTransformer {
 /// The decoder's memory of each row.
 #[derive(Debug, Clone)]
 pub struct State {
-    memory: Memory,
-    /// The sentence that each row translates.
+    /// Shared by states that started together.
+    memory: Arc<Memory>,
+    /// The sentence of `memory` that each row translates.
     sentence_of_row: Vec<usize>,
     past: Past,
     scratch: Scratch,
@@ -132,12 +135,14 @@ impl CpuTransformer {
         Ok(model)
     }
 
-    fn encode(&self, source: &TokenMatrix) -> (Vec<f32>, Vec<Span>) {
-        let sentences = spans(source.lengths().iter().copied());
+    fn encode(&self, sources: &[&TokenMatrix]) -> (Vec<f32>, Vec<Span>) {
+        let sentences = spans(sources.iter().flat_map(|source| source.lengths()).copied());
         let mut scratch = Scratch::default();
-        self.encoder.positions.fill(0, source.n_cols(), &mut scratch.encodings);
-        let width = scratch.encodings.len().checked_div(source.n_cols()).unwrap_or(0);
-        for row in (0..source.n_rows()).map(|row| source.row(row)).filter(|row| !row.is_empty()) {
+        let longest = sentences.iter().map(|sentence| sentence.len).max().unwrap_or(0);
+        self.encoder.positions.fill(0, longest, &mut scratch.encodings);
+        let width = scratch.encodings.len().checked_div(longest).unwrap_or(0);
+        let rows = sources.iter().flat_map(|source| (0..source.n_rows()).map(|row| source.row(row)));
+        for row in rows.filter(|row| !row.is_empty()) {
             let encodings = &scratch.encodings[..row.len() * width];
             self.source_embedding.append(Some(&self.projection), row, encodings, &mut scratch.x);
         }
@@ -159,19 +164,35 @@ impl NextToken for CpuTransformer {
     }
 
     fn advance(&self, tokens: &[TokenId], state: &mut State, want: Want) -> Result<Scores, DeviceError> {
-        let State { memory, sentence_of_row, past, scratch } = state;
-        Ok(self.projection.scores(scratch, want, |scratch| {
-            let rows = sentence_of_row.len();
-            let new = past.begin(&self.decoder, tokens, scratch);
-            self.target_embedding.append(Some(&self.projection), tokens, &scratch.encodings, &mut scratch.x);
+        let mut scores = self.advance_together(&mut [Turn { tokens, state, want }])?;
+        Ok(scores.swap_remove(0))
+    }
+
+    fn advance_together(&self, turns: &mut [Turn<'_, State>]) -> Result<Vec<Scores>, DeviceError> {
+        let Some(first) = turns.first_mut() else { return Ok(Vec::new()) };
+        let mut scratch = std::mem::take(&mut first.state.scratch);
+        let wants: Vec<(usize, Want)> =
+            turns.iter().map(|turn| (turn.state.sentence_of_row.len(), turn.want)).collect();
+        let scores = self.projection.scores(&mut scratch, &wants, |scratch| {
+            scratch.x.clear();
+            let (mut new_tokens, mut sources) = (Vec::<NewTokens<'_>>::new(), Vec::<SourceRun<'_>>::new());
+            let mut first = 0;
+            for Turn { tokens, state: State { memory, sentence_of_row, past, .. }, .. } in &mut *turns {
+                let next = past.next(&self.decoder, tokens, &mut scratch.encodings);
+                self.target_embedding.append(Some(&self.projection), tokens, &scratch.encodings, &mut scratch.x);
+                for rows in sentence_of_row.chunk_by(|a, b| a == b) {
+                    let len = rows.len() * next.new;
+                    sources.push((Span { first, len }, memory, memory.sentences[rows[0]]));
+                    first += len;
+                }
+                new_tokens.push(next);
+            }
             scratch.normalize(self.target_norm.as_ref());
-            let groups = sentence_of_row.chunk_by(|a, b| a == b);
-            let queries = spans(groups.clone().map(|rows| rows.len() * new));
-            let sources = groups.map(|rows| memory.sentences[rows[0]]);
-            let pairs: Vec<(Span, Span)> = queries.into_iter().zip(sources).collect();
-            self.decoder.advance(scratch, past, new, Some((memory, &pairs)));
-            scratch.keep_last(rows, self.target_embedding.d_model);
-        }))
+            self.decoder.advance(scratch, &mut new_tokens, &sources);
+            scratch.keep_last(&new_tokens, self.target_embedding.d_model);
+        });
+        turns[0].state.scratch = scratch;
+        Ok(scores)
     }
 
     fn reorder(&self, state: &mut State, parents: &[usize]) {
@@ -182,13 +203,20 @@ impl NextToken for CpuTransformer {
 
 impl EncoderDecoder for CpuTransformer {
     fn start(&self, source: &TokenMatrix) -> State {
-        let rows = source.n_rows();
-        let (encoded, sentences) = self.encode(source);
-        State {
-            memory: self.decoder.project_memory(&encoded, sentences),
-            sentence_of_row: (0..rows).collect(),
-            past: self.decoder.past(rows),
-            scratch: Scratch::default(),
-        }
+        self.start_together(&[source]).swap_remove(0)
+    }
+
+    fn start_together(&self, sources: &[&TokenMatrix]) -> Vec<State> {
+        let (encoded, sentences) = self.encode(sources);
+        let memory = Arc::new(self.decoder.project_memory(&encoded, sentences));
+        let mut first = 0;
+        let state = |source: &&TokenMatrix| {
+            let rows = source.n_rows();
+            let sentence_of_row = (first..first + rows).collect();
+            first += rows;
+            let (memory, past) = (Arc::clone(&memory), self.decoder.past(rows));
+            State { memory, sentence_of_row, past, scratch: Scratch::default() }
+        };
+        sources.iter().map(state).collect()
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use attentive_attention::{Activation, NormKind, NormPlacement, PositionsConfig, RelativeBuckets};
 use attentive_backend::{BackendKind, Device};
-use attentive_core::{EncoderDecoder, NextToken, Scores, TokenId, TokenMatrix, TopTokens, Want, mix64};
+use attentive_core::{EncoderDecoder, NextToken, Scores, TokenId, TokenMatrix, TopTokens, Turn, Want, mix64};
 use attentive_engine::{CpuTransformer, State, WeightFormat};
 use attentive_model::{ModelSpec, Transformer, TransformerConfig};
 use attentive_weights::WeightsError;
@@ -102,6 +102,41 @@ fn steps_agree(name: &str, config: &TransformerConfig) {
 fn log_probabilities_are_those_of_the_model_on_tensors() {
     for (name, config) in variants() {
         steps_agree(name, &config);
+    }
+}
+
+/// States of other lengths and numbers of rows, whose steps are taken together.
+#[test]
+fn steps_taken_together_are_those_taken_alone() {
+    for (name, config) in variants().into_iter().chain(descendants().map(|config| ("descendant", config))) {
+        for format in [WeightFormat::F32, WeightFormat::Int8] {
+            let engine = engine(&model(&config), &config, format);
+            let (three, one) = (sources(), TokenMatrix::from_rows(&[vec![14, 15, 2]], 0, 9));
+            let sources = [&three, &one, &three];
+            let mut alone = sources.map(|source| engine.start(source));
+            let mut together = engine.start_together(&sources);
+            // The third state begins a step later, with a prompt; the wants differ.
+            let steps: [[&[TokenId]; 3]; 3] = [
+                [&[1, 20, 1, 21, 1, 22], &[1], &[]],
+                [&[5, 6, 7], &[8], &[1, 30, 31, 1, 32, 33, 1, 34, 35]],
+                [&[9, 10, 11], &[12], &[13, 14, 15]],
+            ];
+            for tokens in steps {
+                let wants = [Want::Top(3), Want::All, Want::Top(5)];
+                let (mut expected, mut turns) = (Vec::new(), Vec::new());
+                for (((tokens, want), alone), state) in tokens.into_iter().zip(wants).zip(&mut alone).zip(&mut together)
+                {
+                    if !tokens.is_empty() {
+                        expected.push(engine.advance(tokens, alone, want).unwrap());
+                        turns.push(Turn { tokens, state, want });
+                    }
+                }
+                assert_eq!(engine.advance_together(&mut turns).unwrap(), expected, "{name}, {format}");
+                for states in [&mut alone[..], &mut together[..]] {
+                    engine.reorder(&mut states[0], &[2, 0, 1]);
+                }
+            }
+        }
     }
 }
 

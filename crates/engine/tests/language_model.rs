@@ -6,7 +6,7 @@ use attentive_attention::{
     Activation, NormKind, NormPlacement, PositionsConfig, RelativeBuckets, Rotary, RotaryScaling,
 };
 use attentive_backend::BackendKind;
-use attentive_core::{LanguageModel, NextToken, Scores, TokenId, Want, mix64};
+use attentive_core::{LanguageModel, NextToken, Scores, TokenId, Turn, Want, mix64};
 use attentive_engine::{CpuGpt, WeightFormat};
 use attentive_model::{Gpt, GptConfig, ModelSpec};
 use attentive_weights::WeightsError;
@@ -133,6 +133,38 @@ fn every_field_is_followed() {
     assert_eq!(names, changes.keys().copied().collect::<Vec<_>>(), "a change of every field is tried");
     for (name, config) in changes {
         agrees(name, &config);
+    }
+}
+
+/// States of other lengths and numbers of rows, whose steps are taken together.
+#[test]
+fn steps_taken_together_are_those_taken_alone() {
+    for (name, config) in changes() {
+        for format in [WeightFormat::F32, WeightFormat::Int8] {
+            let engine = engine(&model(&config), &config, format);
+            let rows = [3, 1, 2];
+            let mut alone = rows.map(|rows| engine.start(rows));
+            let mut together = rows.map(|rows| engine.start(rows));
+            // The third state begins a step later, with a prompt; the wants differ.
+            let prompt = prompt();
+            let steps: [[&[TokenId]; 3]; 3] =
+                [[&prompt, &[1], &[]], [&[5, 6, 7], &[8], &prompt[..8]], [&[9, 10, 11], &[12, 13, 14], &[15, 16]]];
+            for tokens in steps {
+                let wants = [Want::Top(3), Want::All, Want::Top(5)];
+                let (mut expected, mut turns) = (Vec::new(), Vec::new());
+                for (((tokens, want), alone), state) in tokens.into_iter().zip(wants).zip(&mut alone).zip(&mut together)
+                {
+                    if !tokens.is_empty() {
+                        expected.push(engine.advance(tokens, alone, want).unwrap());
+                        turns.push(Turn { tokens, state, want });
+                    }
+                }
+                assert_eq!(engine.advance_together(&mut turns).unwrap(), expected, "{name}, {format}");
+                for states in [&mut alone, &mut together] {
+                    engine.reorder(&mut states[0], &[2, 0, 1]);
+                }
+            }
+        }
     }
 }
 
