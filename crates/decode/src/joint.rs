@@ -1,0 +1,355 @@
+//! One model, many searches at once.
+
+use std::{
+    collections::VecDeque,
+    fmt, iter,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
+
+use attentive_core::{DeviceError, EncoderDecoder, LanguageModel, NextToken, Scores, TokenId, TokenMatrix, Turn, Want};
+
+/// How long a step waits for searches that took part in the last one.
+const PATIENCE: Duration = Duration::from_millis(2);
+
+/// A model that many threads search with at once: their rows join in the steps of one worker, which owns the model.
+///
+/// Every search of this crate runs over it as over the model itself, on its own thread, and finds the same: a search's
+/// rows enter with its first step and leave with its state. The next step begins as soon as all searches that took part
+/// in the last one want it, or a moment later without the late ones; new ones join at once.
+///
+/// Handles are cheap to clone. The worker ends with the last of them and of their states.
+///
+/// ```
+/// # use attentive_core::{DeviceError, EncoderDecoder, NextToken, Scores, TokenId, TokenMatrix, Want};
+/// use attentive_decode::{DecodeRequest, JointModel, Rules, greedy};
+/// # struct Copier;
+/// # impl NextToken for Copier {
+/// #     type State = Vec<Vec<TokenId>>;
+/// #     fn vocab_size(&self) -> usize { 9 }
+/// #     fn max_len(&self) -> Option<usize> { None }
+/// #     fn advance(&self, tokens: &[TokenId], state: &mut Self::State, _: Want) -> Result<Scores, DeviceError> {
+/// #         let row = |row: &mut Vec<TokenId>| {
+/// #             let next = row.pop().unwrap_or(0);
+/// #             (0..9).map(move |id| if id == next { 0.0 } else { f32::NEG_INFINITY })
+/// #         };
+/// #         assert_eq!(tokens.len(), state.len());
+/// #         Ok(Scores::All(state.iter_mut().flat_map(row).collect()))
+/// #     }
+/// #     fn reorder(&self, state: &mut Self::State, parents: &[usize]) {
+/// #         *state = parents.iter().map(|&parent| state[parent].clone()).collect();
+/// #     }
+/// # }
+/// # impl EncoderDecoder for Copier {
+/// #     fn start(&self, source: &TokenMatrix) -> Self::State {
+/// #         (0..source.n_rows()).map(|row| source.row(row).iter().rev().copied().collect()).collect()
+/// #     }
+/// # }
+/// // `Copier` writes its source again.
+/// let model = JointModel::new(Copier);
+/// let rules = Rules::default();
+/// std::thread::scope(|scope| {
+///     for text in [[3, 4, 5], [6, 7, 8]] {
+///         let (model, rules) = (model.clone(), &rules);
+///         scope.spawn(move || {
+///             let state = model.start(&TokenMatrix::from_rows(&[&text[..]], 1, 0));
+///             let request = DecodeRequest { prompt: &[0], prefixes: &[], eos: 0, rules, max_len: &[9] };
+///             assert_eq!(greedy(&model, state, &request).unwrap()[0].tokens, text);
+///         });
+///     }
+/// });
+/// ```
+pub struct JointModel<M: NextToken> {
+    vocab_size: usize,
+    max_len: Option<usize>,
+    stop: Arc<dyn Fn() -> bool + Send + Sync>,
+    user: Arc<User<M>>,
+}
+
+/// A search was told to stop: by [`JointModel::until`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the search was stopped")]
+pub struct Stopped;
+
+/// The memory of the rows of one search in a [`JointModel`].
+pub struct JointState<M: NextToken> {
+    /// `None` while the worker has it, or once that has ended.
+    inner: Option<M::State>,
+    /// Old rows that rows continue, which the next step sees to.
+    parents: Option<Vec<usize>>,
+    /// The step that it last took part in.
+    step: u64,
+    user: Arc<User<M>>,
+}
+
+/// What the worker is asked for.
+enum Job<M: NextToken> {
+    Start(Start<M>),
+    Step(Step<M>),
+    Call(Box<dyn FnOnce(&M) + Send>),
+}
+
+struct Start<M: NextToken> {
+    source: TokenMatrix,
+    start: fn(&M, &[&TokenMatrix]) -> Vec<M::State>,
+    /// For the state and the number of the step.
+    reply: mpsc::Sender<(M::State, u64)>,
+}
+
+struct Step<M: NextToken> {
+    tokens: Vec<TokenId>,
+    /// Old rows that rows continue, before they read.
+    parents: Option<Vec<usize>>,
+    state: M::State,
+    /// The step that it last took part in.
+    last: u64,
+    want: Want,
+    /// For the scores, the state and the number of the step.
+    reply: mpsc::Sender<(Result<Scores, DeviceError>, M::State, u64)>,
+}
+
+impl<M: NextToken> Step<M> {
+    fn turn(&mut self) -> Turn<'_, M::State> {
+        Turn { tokens: &self.tokens, state: &mut self.state, want: self.want }
+    }
+}
+
+/// What waits for the worker.
+struct Queue<M: NextToken> {
+    waiting: Mutex<Waiting<M>>,
+    changed: Condvar,
+}
+
+struct Waiting<M: NextToken> {
+    jobs: VecDeque<Job<M>>,
+    /// The last step, and the searches that took part in it and have not left.
+    step: u64,
+    n_expected: usize,
+    is_over: bool,
+}
+
+/// Somebody who may still ask the worker for something.
+struct User<M: NextToken>(Arc<Queue<M>>);
+
+impl<M: NextToken<State: Send> + Send + 'static> JointModel<M> {
+    /// Gives `model` to a worker thread.
+    ///
+    /// # Panics
+    /// If the system has no thread left.
+    pub fn new(model: M) -> Self {
+        let waiting = Waiting { jobs: VecDeque::new(), step: 0, n_expected: 0, is_over: false };
+        let queue = Arc::new(Queue { waiting: Mutex::new(waiting), changed: Condvar::new() });
+        let (vocab_size, max_len) = (model.vocab_size(), model.max_len());
+        let of_worker = Arc::clone(&queue);
+        let worker = move || of_worker.work(&model);
+        thread::Builder::new().name("model".to_owned()).spawn(worker).expect("the system has a thread");
+        Self { vocab_size, max_len, stop: Arc::new(|| false), user: Arc::new(User(queue)) }
+    }
+
+    /// A handle whose searches end before the next step once `stop` says so, with a [`DeviceError`] whose source is
+    /// [`Stopped`].
+    #[must_use]
+    pub fn until(&self, stop: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self { stop: Arc::new(stop), ..self.clone() }
+    }
+
+    /// What `ask` gets of the model, between steps.
+    ///
+    /// # Errors
+    /// [`DeviceError`] if the worker has ended.
+    pub fn call<T: Send + 'static>(&self, ask: impl FnOnce(&M) -> T + Send + 'static) -> Result<T, DeviceError> {
+        let (reply, answer) = mpsc::channel();
+        self.user.0.push(Job::Call(Box::new(move |model| drop(reply.send(ask(model))))));
+        answer.recv().map_err(DeviceError::new)
+    }
+
+    /// A state that the worker made, or, if it has ended, one that no step takes.
+    fn state(&self, made: Option<(M::State, u64)>) -> JointState<M> {
+        let (inner, step) = made.map_or((None, 0), |(state, step)| (Some(state), step));
+        JointState { inner, parents: None, step, user: Arc::clone(&self.user) }
+    }
+}
+
+impl<M: NextToken<State: Send> + Send + 'static> NextToken for JointModel<M> {
+    type State = JointState<M>;
+
+    fn vocab_size(&self) -> usize {
+        self.vocab_size
+    }
+
+    fn max_len(&self) -> Option<usize> {
+        self.max_len
+    }
+
+    fn advance(&self, tokens: &[TokenId], state: &mut JointState<M>, want: Want) -> Result<Scores, DeviceError> {
+        if (self.stop)() {
+            return Err(DeviceError::new(Stopped));
+        }
+        let ended = || DeviceError::new("the model's worker has ended");
+        let inner = state.inner.take().ok_or_else(ended)?;
+        let (reply, answer) = mpsc::channel();
+        let (tokens, parents) = (tokens.to_vec(), state.parents.take());
+        let step = Step { tokens, parents, state: inner, last: state.step, want, reply };
+        self.user.0.push(Job::Step(step));
+        let (scores, inner, step) = answer.recv().map_err(|_| ended())?;
+        (state.inner, state.step) = (Some(inner), step);
+        scores
+    }
+
+    fn reorder(&self, state: &mut JointState<M>, parents: &[usize]) {
+        state.parents = Some(match state.parents.take() {
+            Some(before) => parents.iter().map(|&parent| before[parent]).collect(),
+            None => parents.to_vec(),
+        });
+    }
+}
+
+impl<M: EncoderDecoder<State: Send> + Send + 'static> EncoderDecoder for JointModel<M> {
+    /// Sources that arrive together are read together.
+    fn start(&self, source: &TokenMatrix) -> JointState<M> {
+        let (reply, answer) = mpsc::channel();
+        self.user.0.push(Job::Start(Start { source: source.clone(), start: M::start_together, reply }));
+        self.state(answer.recv().ok())
+    }
+}
+
+impl<M: LanguageModel<State: Send> + Send + 'static> LanguageModel for JointModel<M> {
+    fn start(&self, n_rows: usize) -> JointState<M> {
+        self.state(self.call(move |model| (model.start(n_rows), 0)).ok())
+    }
+
+    fn log_probs_of(&self, text: &[TokenId]) -> Result<Vec<f32>, DeviceError> {
+        let text = text.to_vec();
+        self.call(move |model| model.log_probs_of(&text))?
+    }
+}
+
+impl<M: NextToken> Queue<M> {
+    /// What waits; a thread that panicked left it whole.
+    fn lock(&self) -> MutexGuard<'_, Waiting<M>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, job: Job<M>) {
+        let mut waiting = self.lock();
+        // After the worker, nobody answers: the reply is dropped.
+        if !waiting.is_over {
+            waiting.jobs.push_back(job);
+            self.changed.notify_all();
+        }
+    }
+
+    /// Serves jobs in the order of their arrival, those of one kind together, until there is no user left.
+    fn work(&self, model: &M) {
+        /// Leaves no one waiting for a worker that panicked.
+        struct AtEnd<'a, M: NextToken>(&'a Queue<M>);
+        impl<M: NextToken> Drop for AtEnd<'_, M> {
+            fn drop(&mut self) {
+                let mut waiting = self.0.lock();
+                waiting.is_over = true;
+                let jobs = std::mem::take(&mut waiting.jobs);
+                drop(waiting);
+                drop(jobs);
+            }
+        }
+        let _at_end = AtEnd(self);
+        while let Some((jobs, number)) = self.next() {
+            let (mut starts, mut steps) = (Vec::new(), Vec::new());
+            for job in jobs {
+                match job {
+                    Job::Start(start) => starts.push(start),
+                    Job::Step(step) => steps.push(step),
+                    Job::Call(call) => call(model),
+                }
+            }
+            // A search that has left needs no reply.
+            if let Some(first) = starts.first() {
+                let sources: Vec<&TokenMatrix> = starts.iter().map(|start| &start.source).collect();
+                let states = (first.start)(model, &sources);
+                states.into_iter().zip(&starts).for_each(|(state, start)| drop(start.reply.send((state, number))));
+            }
+            for Step { parents, state, .. } in &mut steps {
+                if let Some(parents) = parents {
+                    model.reorder(state, parents);
+                }
+            }
+            let mut turns: Vec<Turn<'_, M::State>> = steps.iter_mut().map(Step::turn).collect();
+            let scores = if turns.is_empty() { Ok(Vec::new()) } else { model.advance_together(&mut turns) };
+            let of_each: Box<dyn Iterator<Item = Result<Scores, DeviceError>>> = match scores {
+                Ok(scores) => Box::new(scores.into_iter().map(Ok)),
+                Err(cause) => {
+                    let cause = Arc::new(cause);
+                    Box::new(iter::repeat_with(move || Err(DeviceError::new(Arc::clone(&cause)))))
+                }
+            };
+            of_each.zip(steps).for_each(|(scores, step)| drop(step.reply.send((scores, step.state, number))));
+        }
+    }
+
+    /// The jobs of the next step, and its number; `None` at the end.
+    fn next(&self) -> Option<(VecDeque<Job<M>>, u64)> {
+        let mut waiting = self.lock();
+        while waiting.jobs.is_empty() {
+            if waiting.is_over {
+                return None;
+            }
+            waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        }
+        let until = Instant::now() + PATIENCE;
+        while waiting.n_present() < waiting.n_expected {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            (waiting, _) = self.changed.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner);
+        }
+        let jobs = std::mem::take(&mut waiting.jobs);
+        waiting.step += 1;
+        waiting.n_expected = jobs.iter().filter(|job| !matches!(job, Job::Call(_))).count();
+        Some((jobs, waiting.step))
+    }
+}
+
+impl<M: NextToken> Waiting<M> {
+    /// The searches that took part in the last step and want another.
+    fn n_present(&self) -> usize {
+        self.jobs.iter().filter(|job| matches!(job, Job::Step(step) if step.last == self.step)).count()
+    }
+}
+
+impl<M: NextToken> Drop for JointState<M> {
+    fn drop(&mut self) {
+        let queue = &self.user.0;
+        let mut waiting = queue.lock();
+        if self.step == waiting.step {
+            waiting.n_expected = waiting.n_expected.saturating_sub(1);
+            queue.changed.notify_all();
+        }
+    }
+}
+
+impl<M: NextToken> Drop for User<M> {
+    fn drop(&mut self) {
+        self.0.lock().is_over = true;
+        self.0.changed.notify_all();
+    }
+}
+
+impl<M: NextToken> Clone for JointModel<M> {
+    fn clone(&self) -> Self {
+        Self { stop: Arc::clone(&self.stop), user: Arc::clone(&self.user), ..*self }
+    }
+}
+
+impl<M: NextToken> fmt::Debug for JointModel<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JointModel").field("vocab_size", &self.vocab_size).finish_non_exhaustive()
+    }
+}
+
+impl<M: NextToken> fmt::Debug for JointState<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JointState").field("step", &self.step).finish_non_exhaustive()
+    }
+}

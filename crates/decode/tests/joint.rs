@@ -1,0 +1,152 @@
+//! Searches that share a model find what they find alone.
+
+use std::{
+    error::Error,
+    ops::ControlFlow,
+    sync::{
+        Arc, Barrier,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use attentive_core::{DeviceError, EncoderDecoder, NextToken, Scores, TokenId, TokenMatrix, Turn, Want};
+use attentive_decode::{
+    BeamConfig, DecodeError, DecodeRequest, Drawn, GenerateRequest, JointModel, Rules, SamplingConfig, Stopped,
+    beam_search, generate,
+};
+
+mod models;
+
+use models::{Hashed, Model};
+
+const EOS: TokenId = 0;
+const N: usize = 24;
+
+/// A model that counts the steps of states and those of the worker; a row's source is the beginning of what it has read.
+struct Counting {
+    model: Model<Hashed>,
+    turns: Arc<AtomicUsize>,
+    steps: Arc<AtomicUsize>,
+}
+
+impl Counting {
+    fn new() -> Self {
+        let scores = Hashed { vocab_size: 23, seed: 5, sharpness: 4.0, eos: EOS };
+        let model = Model { is_even: false, ..Model::new(scores) };
+        Self { model, turns: Arc::default(), steps: Arc::default() }
+    }
+}
+
+impl NextToken for Counting {
+    type State = Vec<Vec<TokenId>>;
+
+    fn vocab_size(&self) -> usize {
+        self.model.vocab_size()
+    }
+
+    fn max_len(&self) -> Option<usize> {
+        self.model.max_len()
+    }
+
+    fn advance(&self, tokens: &[TokenId], state: &mut Self::State, want: Want) -> Result<Scores, DeviceError> {
+        self.model.advance(tokens, state, want)
+    }
+
+    fn advance_together(&self, turns: &mut [Turn<'_, Self::State>]) -> Result<Vec<Scores>, DeviceError> {
+        self.turns.fetch_add(turns.len(), Ordering::Relaxed);
+        self.steps.fetch_add(1, Ordering::Relaxed);
+        turns.iter_mut().map(|turn| self.advance(turn.tokens, turn.state, turn.want)).collect()
+    }
+
+    fn reorder(&self, state: &mut Self::State, parents: &[usize]) {
+        self.model.reorder(state, parents);
+    }
+}
+
+impl EncoderDecoder for Counting {
+    fn start(&self, source: &TokenMatrix) -> Self::State {
+        (0..source.n_rows()).map(|row| source.row(row).to_vec()).collect()
+    }
+}
+
+impl attentive_core::LanguageModel for Counting {
+    fn start(&self, n_rows: usize) -> Self::State {
+        self.model.rows(n_rows)
+    }
+}
+
+/// The three best translations of a source that is a function of `at`, and a text that is drawn.
+fn search<M: EncoderDecoder + attentive_core::LanguageModel>(
+    model: &M,
+    at: usize,
+) -> (Vec<Vec<TokenId>>, Vec<TokenId>) {
+    let source: Vec<TokenId> = (0..1 + at % 5).map(|i| (1 + at * 7 + i) as TokenId % 23).collect();
+    let state = EncoderDecoder::start(model, &TokenMatrix::from_rows(&[source], 1, 0));
+    let rules = Rules::default();
+    let max_len = [4 + at % 9];
+    let request = DecodeRequest { prompt: &[2], prefixes: &[], eos: EOS, rules: &rules, max_len: &max_len };
+    let config = BeamConfig { n_best: 3, ..BeamConfig::default() };
+    let found = beam_search(model, state, &request, &config).expect("a good request").swap_remove(0);
+    let mut drawn = Vec::new();
+    let prompts = [vec![at as TokenId % 23, 3]];
+    let request = GenerateRequest { prompts: &prompts, n_samples: 2, max_tokens: 9, ends: &[EOS], rules: &rules };
+    let keep = |Drawn { token, text, .. }: Drawn| {
+        drawn.push(token + 100 * text as TokenId);
+        ControlFlow::Continue(())
+    };
+    generate(model, &request, &SamplingConfig { seed: at as u64, ..SamplingConfig::default() }, keep)
+        .expect("a good request");
+    (found.into_iter().map(|hypothesis| hypothesis.tokens).collect(), drawn)
+}
+
+#[test]
+fn searches_of_many_threads_find_what_they_find_alone() {
+    let alone: Vec<_> = (0..N).map(|at| search(&Counting::new(), at)).collect();
+    let counting = Counting::new();
+    let (turns, steps) = (Arc::clone(&counting.turns), Arc::clone(&counting.steps));
+    let model = JointModel::new(counting);
+    let together = thread::scope(|scope| {
+        let barrier = Arc::new(Barrier::new(N));
+        let run = |at: usize| {
+            let (model, barrier) = (model.clone(), Arc::clone(&barrier));
+            scope.spawn(move || {
+                barrier.wait();
+                search(&model, at)
+            })
+        };
+        let threads: Vec<_> = (0..N).map(run).collect();
+        threads.into_iter().map(|thread| thread.join().expect("no panic")).collect::<Vec<_>>()
+    });
+    assert_eq!(together, alone);
+    let (turns, steps) = (turns.load(Ordering::Relaxed), steps.load(Ordering::Relaxed));
+    assert!(steps < turns, "{steps} steps of {turns} turns: some were taken together");
+}
+
+#[test]
+fn a_search_that_is_stopped_leaves_the_others_alone() {
+    let model = JointModel::new(Counting::new());
+    let asked = Arc::new(AtomicUsize::new(0));
+    let stopping = model.until(move || asked.fetch_add(1, Ordering::Relaxed) >= 3);
+    let rules = Rules::default();
+    let prompts = [vec![4]];
+    let request = GenerateRequest { prompts: &prompts, n_samples: 1, max_tokens: 50, ends: &[], rules: &rules };
+    let mut n_drawn = 0;
+    let count = |_: Drawn| {
+        n_drawn += 1;
+        ControlFlow::Continue(())
+    };
+    let error = generate(&stopping, &request, &SamplingConfig::default(), count).expect_err("it is stopped");
+    let DecodeError::Device(error) = error else { panic!("{error}") };
+    assert_eq!(error.source().and_then(<dyn Error>::downcast_ref), Some(&Stopped));
+    assert_eq!(n_drawn, 3);
+    assert_eq!(search(&model, 1), search(&Counting::new(), 1));
+}
+
+#[test]
+fn a_model_that_panics_leaves_no_search_waiting() {
+    let model = JointModel::new(Counting::new());
+    model.call(|_| panic!("for this test")).expect_err("the worker has ended");
+    let mut state = EncoderDecoder::start(&model, &TokenMatrix::from_rows(&[[3]], 1, 0));
+    model.advance(&[2], &mut state, Want::All).expect_err("the worker has ended");
+}
