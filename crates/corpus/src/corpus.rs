@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::content::{Content, Pair};
-use super::grammar::Gender;
+use super::grammar::{Gender, Number};
 use super::patterns::{Draft, Pattern, Reference, lecture};
 use super::random::{SplitMix64, hash};
 use super::speaker::Speaker;
@@ -41,6 +41,10 @@ pub struct PronounSentence {
     pub antecedent: &'static str,
     /// The German lemma of the noun that it does not refer to.
     pub other: &'static str,
+    /// The English noun that *it* refers to.
+    pub antecedent_english: String,
+    /// The English noun that it does not refer to.
+    pub other_english: String,
     /// The German lemma of the adjective that is said of it.
     pub adjective: &'static str,
     /// Whether *it* refers to the subject.
@@ -220,6 +224,8 @@ impl Splits {
             wrong: other.gender().pronoun(),
             antecedent: antecedent.lemma(),
             other: other.lemma(),
+            antecedent_english: antecedent.english(Number::Singular),
+            other_english: other.english(Number::Singular),
             adjective: adjective.german,
             is_subject,
         });
