@@ -94,6 +94,27 @@ pub struct Generated {
     pub ended: Ended,
 }
 
+/// The tokens that a text is to follow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prompt {
+    /// The tokens.
+    pub ids: Vec<TokenId>,
+    /// Whether the text continues theirs, so that a space and the rest of a character are told; an answer begins anew.
+    pub is_continued: bool,
+}
+
+/// What is handed out as texts are written.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Piece<'a> {
+    /// Index of the text: `prompt · n_samples + sample`.
+    pub of: usize,
+    /// The token that was drawn, with the model's log-probability of it in nats; none where the text is over, and what was
+    /// held back comes out.
+    pub token: Option<(TokenId, f64)>,
+    /// The text that can be told by now, which is empty while a character, or a string that ends the text, may be under way.
+    pub text: &'a str,
+}
+
 /// How probable a text is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TextScore {
@@ -129,7 +150,7 @@ impl Generator<TextModel> {
         precision: Option<WeightFormat>,
     ) -> Result<Self, BundleError> {
         let generator = Self::new(bundle.text_model(device, precision)?, bundle.tokenizer()?.clone());
-        Ok(Self { begin: bundle.generation.begin_id.or(generator.begin), ..generator })
+        Ok(generator.beginning_with(bundle.generation.begin_id))
     }
 }
 
@@ -142,24 +163,36 @@ impl<M: LanguageModel> Generator<M> {
     /// # Errors
     /// [`DeviceError`] if the device does not hand over its results.
     pub fn score(&self, text: &str, begin: bool) -> Result<TextScore, DeviceError> {
+        let (given, scored) = self.score_tokens(text, begin)?;
+        let n_given = given.map_or(0, |id| self.tokenizer.decode_bytes(&[id]).map_or(0, |bytes| bytes.len()));
+        let log_prob = scored.iter().map(|(_, log_prob)| log_prob).sum();
+        Ok(TextScore { log_prob, n_tokens: scored.len(), n_bytes: text.len() - n_given.min(text.len()) })
+    }
+
+    /// The tokens of `text` that [`score`](Self::score) scores, each with its log-probability in nats; before them the
+    /// first token, where it is given.
+    ///
+    /// # Errors
+    /// As [`score`](Self::score).
+    pub fn score_tokens(
+        &self,
+        text: &str,
+        begin: bool,
+    ) -> Result<(Option<TokenId>, Vec<(TokenId, f64)>), DeviceError> {
         let begin = self.begin.filter(|_| begin);
         let ids: Vec<TokenId> = begin.into_iter().chain(self.tokenizer.encode(text)).collect();
-        let n_given = match (begin, ids.first()) {
-            (None, Some(&first)) => self.tokenizer.decode_bytes(&[first]).map_or(0, |bytes| bytes.len()),
-            _ => 0,
-        };
         let n_targets = ids.len().saturating_sub(1);
         let window = self.model.max_len().unwrap_or(usize::MAX).min(n_targets.max(1));
-        let mut log_prob = 0.0;
-        let mut n_scored = 0;
-        while n_scored < n_targets {
+        let mut scored = Vec::with_capacity(n_targets);
+        while scored.len() < n_targets {
+            let n_scored = scored.len();
             let start = if n_scored == 0 { 0 } else { (n_scored + window.div_ceil(2)).min(n_targets) - window };
             let end = start + window;
             let log_probs = self.model.log_probs_of(&ids[start..=end])?;
-            log_prob += log_probs[n_scored - start..].iter().map(|&log_prob| f64::from(log_prob)).sum::<f64>();
-            n_scored = end;
+            let of_targets = ids[n_scored + 1..=end].iter().zip(&log_probs[n_scored - start..]);
+            scored.extend(of_targets.map(|(&id, &log_prob)| (id, f64::from(log_prob))));
         }
-        Ok(TextScore { log_prob, n_tokens: n_targets, n_bytes: text.len() - n_given.min(text.len()) })
+        Ok((ids.first().copied().filter(|_| begin.is_none()), scored))
     }
 
     /// A generator of a model that was trained with `tokenizer`.
@@ -169,6 +202,20 @@ impl<M: LanguageModel> Generator<M> {
         let unused = crate::unused_rows(&*tokenizer, model.vocab_size());
         let suppressed = specials.iter().filter(|&id| Some(id) != end).chain(unused).collect();
         Self { model, tokenizer, begin: end, end, suppressed }
+    }
+
+    /// This generator, whose texts begin with a token of their own: [`GenerationConfig::begin_id`]. Without one, it stays.
+    #[must_use]
+    pub fn beginning_with(mut self, begin: Option<TokenId>) -> Self {
+        self.begin = begin.or(self.begin);
+        self
+    }
+
+    /// The tokens of a text that is to be continued, after the one that texts begin with, as `config` says.
+    pub fn prompt(&self, text: &str, config: &GenerationConfig) -> Prompt {
+        let ids = self.tokenizer.encode(text);
+        let begin = self.begin.filter(|_| config.begin || ids.is_empty());
+        Prompt { ids: begin.into_iter().chain(ids).collect(), is_continued: true }
     }
 
     /// The tokens that end a text.
@@ -191,7 +238,8 @@ impl<M: LanguageModel> Generator<M> {
         config: &GenerationConfig,
         mut on_text: impl FnMut(&str) -> ControlFlow<()>,
     ) -> Result<Ended, DecodeError> {
-        let ended = self.write(&[prompt], 1, config, |_, piece| on_text(piece))?;
+        let prompt = self.prompt(prompt, config);
+        let ended = self.write(vec![prompt], 1, config, |Piece { text, .. }| told(text, &mut on_text))?;
         Ok(ended[0])
     }
 
@@ -209,66 +257,65 @@ impl<M: LanguageModel> Generator<M> {
         config: &GenerationConfig,
     ) -> Result<Vec<Vec<Generated>>, DecodeError> {
         let mut texts = vec![String::new(); prompts.len() * n_samples];
-        let ended = self.write(prompts, n_samples, config, |text, piece| {
-            texts[text].push_str(piece);
+        let of_prompts = prompts.iter().map(|prompt| self.prompt(prompt.as_ref(), config)).collect();
+        let ended = self.write(of_prompts, n_samples, config, |Piece { of, text, .. }| {
+            texts[of].push_str(text);
             ControlFlow::Continue(())
         })?;
         let mut generated = texts.into_iter().zip(ended).map(|(text, ended)| Generated { text, ended });
         Ok(prompts.iter().map(|_| generated.by_ref().take(n_samples).collect()).collect())
     }
 
-    /// Hands the pieces of text `prompt · n_samples + sample` to `on_text` as they come; tells why each text ended.
-    fn write(
+    /// Continues prompts together, each `n_samples` times, as [`generate_all`](Self::generate_all) does; every token is
+    /// handed to `on_piece` at once. Tells why each text ended; one that a string of [`GenerationConfig::stop`] ends was
+    /// ended by the caller.
+    ///
+    /// # Errors
+    /// As [`generate`](Self::generate).
+    pub fn write(
         &self,
-        prompts: &[impl AsRef<str>],
+        prompts: Vec<Prompt>,
         n_samples: usize,
         config: &GenerationConfig,
-        on_text: impl FnMut(usize, &str) -> ControlFlow<()>,
+        mut on_piece: impl FnMut(Piece<'_>) -> ControlFlow<()>,
     ) -> Result<Vec<Ended>, DecodeError> {
-        let ids = |prompt: &str| {
-            let prompt = self.tokenizer.encode(prompt);
-            self.begin.filter(|_| config.begin || prompt.is_empty()).into_iter().chain(prompt).collect()
-        };
-        let prompts: Vec<Vec<TokenId>> = prompts.iter().map(|prompt| ids(prompt.as_ref())).collect();
-        let before = |prompt: usize| &prompts[prompt][..];
-        self.write_after(&prompts, before, n_samples, config, on_text)
-    }
-
-    /// As [`write`](Self::write), after tokens; `before` are those of a prompt that its text continues, so that a word's space
-    /// and its pieces are told.
-    pub(crate) fn write_after<'p>(
-        &self,
-        prompts: &[Vec<TokenId>],
-        before: impl Fn(usize) -> &'p [TokenId],
-        n_samples: usize,
-        config: &GenerationConfig,
-        mut on_text: impl FnMut(usize, &str) -> ControlFlow<()>,
-    ) -> Result<Vec<Ended>, DecodeError> {
+        let (prompts, is_continued): (Vec<Vec<TokenId>>, Vec<bool>) =
+            prompts.into_iter().map(|prompt| (prompt.ids, prompt.is_continued)).unzip();
         let ends = self.ends(config);
         let rules = config.rules(&self.suppressed, &ends);
-        let request = GenerateRequest { prompts, n_samples, max_tokens: config.max_tokens, ends: &ends, rules: &rules };
+        let max_tokens = config.max_tokens;
+        let request = GenerateRequest { prompts: &prompts, n_samples, max_tokens, ends: &ends, rules: &rules };
         let stop = StopStrings::new(config.stop.iter().map(String::as_str));
-        let stream = |text: usize| (TextStream::new(&*self.tokenizer, before(text / n_samples)), stop.clone());
+        let stream = |text: usize| {
+            let prompt = text / n_samples;
+            let before = if is_continued[prompt] { &prompts[prompt][..] } else { &[] };
+            (TextStream::new(&*self.tokenizer, before), stop.clone())
+        };
         let mut streams: Vec<(TextStream<'_>, StopStrings)> = (0..prompts.len() * n_samples).map(stream).collect();
-        let ended = generate(&self.model, &request, &config.sampling, |Drawn { text, token, .. }| {
-            let (stream, stop) = &mut streams[text];
-            let (piece, at_end) = stop.push(&stream.push(token));
-            let wish = if piece.is_empty() { ControlFlow::Continue(()) } else { on_text(text, &piece) };
+        let ended = generate(&self.model, &request, &config.sampling, |Drawn { text: of, token, log_prob }| {
+            let (stream, stop) = &mut streams[of];
+            let (text, at_end) = stop.push(&stream.push(token));
+            let wish = on_piece(Piece { of, token: Some((token, log_prob)), text: &text });
             if at_end { ControlFlow::Break(()) } else { wish }
         })?;
-        for (text, (stream, mut stop)) in streams.into_iter().enumerate() {
-            if ended[text] == Ended::ByCaller {
+        for (of, (stream, mut stop)) in streams.into_iter().enumerate() {
+            if ended[of] == Ended::ByCaller {
                 continue;
             }
             let (piece, at_end) = stop.push(&stream.finish());
             let rest = if at_end { piece } else { piece + &stop.finish() };
             if !rest.is_empty() {
                 // The text is over, whether the caller wishes for more or not.
-                let _ = on_text(text, &rest);
+                let _ = on_piece(Piece { of, token: None, text: &rest });
             }
         }
         Ok(ended)
     }
+}
+
+/// Hands a text on, if there is any.
+pub(crate) fn told(text: &str, on_text: &mut impl FnMut(&str) -> ControlFlow<()>) -> ControlFlow<()> {
+    if text.is_empty() { ControlFlow::Continue(()) } else { on_text(text) }
 }
 
 impl<M: fmt::Debug> fmt::Debug for Generator<M> {

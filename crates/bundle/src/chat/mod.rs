@@ -12,7 +12,7 @@ use attentive_core::{LanguageModel, TokenId};
 use attentive_decode::{DecodeError, Ended};
 use burn::tensor::Device;
 
-use crate::{Bundle, GenerationConfig, Generator, Params, TextModel, TooLong, WeightFormat};
+use crate::{Bundle, GenerationConfig, Generator, Params, Prompt, TextModel, TooLong, WeightFormat, generator::told};
 
 pub use conversation::{Conversation, Message, Variables};
 pub use error::ChatError;
@@ -103,26 +103,32 @@ impl<M: LanguageModel> Chat<M> {
     ) -> Result<Answer, ChatError> {
         let mut kept = conversation.clone();
         let (prompt, n_dropped) = self.prompt(&mut kept, config.max_tokens)?;
-        let config = self.settings(config, prompt.len());
+        let config = self.settings(config, prompt.ids.len());
         let mut text = String::new();
-        // As transformers decodes an answer, by itself.
-        let ended = self.generator.write_after(
-            &[prompt],
-            |_| &[],
-            1,
-            &config,
-            |_, piece| {
-                text.push_str(piece);
-                on_text(piece)
-            },
-        )?[0];
+        let ended = self.generator.write(vec![prompt], 1, &config, |piece| {
+            text.push_str(piece.text);
+            told(piece.text, &mut on_text)
+        })?[0];
         kept.messages.push(Message::assistant(text));
         *conversation = kept;
         Ok(Answer { ended, n_dropped })
     }
 
-    /// The tokens that an answer follows, and how many messages were dropped from `conversation` for them to fit.
-    fn prompt(&self, conversation: &mut Conversation, max_tokens: usize) -> Result<(Vec<TokenId>, usize), ChatError> {
+    /// The generator that writes answers.
+    pub fn into_generator(self) -> Generator<M> {
+        self.generator
+    }
+
+    /// The tokens that an answer of up to `max_tokens` follows, and how many messages were dropped from `conversation` for
+    /// them to fit, as [`answer`](Self::answer) says.
+    ///
+    /// # Errors
+    /// [`ChatError`] where the template refuses the conversation, or the last message is too long.
+    pub fn prompt(
+        &self,
+        conversation: &mut Conversation,
+        max_tokens: usize,
+    ) -> Result<(Prompt, usize), ChatError> {
         let max_len = self.generator.model.max_len();
         let room = max_len.map_or(0, |max_len| max_tokens.min(max_len / SHARE_OF_ANSWER).max(1));
         let mut n_dropped = 0;
@@ -131,19 +137,21 @@ impl<M: LanguageModel> Chat<M> {
             if prompt.is_empty() {
                 return Err(DecodeError::EmptyPrompt.into());
             }
+            // As transformers decodes an answer, by itself.
+            let as_prompt = |ids| Prompt { ids, is_continued: false };
             let Some(max_len) = max_len.filter(|&max_len| prompt.len() + room > max_len) else {
-                return Ok((prompt, n_dropped));
+                return Ok((as_prompt(prompt), n_dropped));
             };
             match conversation.drop_oldest() {
                 Some(n) => n_dropped += n,
-                None if prompt.len() < max_len => return Ok((prompt, n_dropped)),
+                None if prompt.len() < max_len => return Ok((as_prompt(prompt), n_dropped)),
                 None => return Err(ChatError::TooLong(TooLong { n_tokens: prompt.len(), max_len })),
             }
         }
     }
 
-    /// The settings of an answer to a prompt of so many tokens.
-    fn settings(&self, config: &GenerationConfig, n_prompt: usize) -> GenerationConfig {
+    /// The settings of an answer to a prompt of so many tokens: where it ends, and how long it may be.
+    pub fn settings(&self, config: &GenerationConfig, n_prompt: usize) -> GenerationConfig {
         let mut ends = self.generator.ends(config);
         ends.extend(self.end_of_turn.filter(|end| !ends.contains(end)));
         let free = self.generator.model.max_len().map_or(usize::MAX, |max_len| max_len - n_prompt);
