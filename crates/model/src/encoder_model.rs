@@ -5,7 +5,10 @@ use attentive_backend::ops::{self, CrossEntropy};
 use attentive_core::{MaskedBatch, TokenId, TokenMatrix};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use crate::bert::{MaskedLmHead, Pooler};
+use crate::{
+    TextStack,
+    bert::{MaskedLmHead, Pooler},
+};
 
 /// Rows as an encoder sees them.
 #[derive(Debug, Clone)]
@@ -105,6 +108,11 @@ pub trait EncoderModel {
 
     /// The heads on the encoder.
     fn heads(&self) -> Heads<'_>;
+
+    /// The model taken apart, if its layers are one stack.
+    fn text_stack(&self) -> Option<&dyn TextStack> {
+        None
+    }
 
     /// A vector for each class of hidden tokens: `[classes, d_model]`.
     fn projection(&self) -> Tensor<2>;

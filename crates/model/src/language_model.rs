@@ -6,6 +6,8 @@ use attentive_core::{Batch, DeviceError, LanguageModel, SequenceBatch, TokenId, 
 use burn::tensor::{Int, Tensor, TensorData, activation::log_softmax};
 use serde::{Deserialize, Serialize};
 
+use crate::TextStack;
+
 /// Positions whose logits are held at a time when a text is scored.
 const SCORED_AT_ONCE: usize = 64;
 
@@ -19,6 +21,11 @@ pub trait CausalModel: LanguageModel<State: Clone + Send + 'static> {
 
     /// The pre-soft-max projection, `[vocab, d_model]`, and its bias, `[vocab]`.
     fn output_projection(&self) -> (Tensor<2>, Option<Tensor<1>>);
+
+    /// The model taken apart, if its layers are one stack.
+    fn text_stack(&self) -> Option<&dyn TextStack> {
+        None
+    }
 
     /// Bound `c` of what is projected, which becomes `c · tanh(logit / c)`.
     fn logit_cap(&self) -> Option<f64> {

@@ -32,6 +32,7 @@ pub mod table1;
 pub mod table2;
 pub mod table3;
 mod tokens;
+mod trace;
 mod transformer;
 mod translation;
 pub mod vit;
@@ -55,7 +56,9 @@ pub use spec::{
 };
 pub use speech::{SpeechModel, SpeechObjective};
 pub use stack::{Block, BlockConfig, Contexts, Stack};
+pub use trace::{TextStack, Trace};
 pub use transformer::{Decoder, DecoderLayer, DecoderState, Memory, Transformer, TransformerConfig};
 pub use translation::{AttentionMaps, TeacherForced, TranslationObjective};
 pub use vit::{Distillation, ImageClassificationObjective, ImagePooling, Vit, VitConfig};
 pub use whisper::{Whisper, WhisperConfig};
+pub use windows::Sight;

@@ -6,6 +6,8 @@ use attentive_attention::{
 };
 use burn::{module::Module, tensor::Tensor};
 
+use crate::Trace;
+
 /// Configuration of a [`Block`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct BlockConfig {
@@ -66,7 +68,7 @@ impl<'a> From<&'a AttentionContext> for Contexts<'a> {
 }
 
 impl<'a> Contexts<'a> {
-    fn of_layer(&self, idx: usize) -> &'a AttentionContext {
+    pub(crate) fn of_layer(&self, idx: usize) -> &'a AttentionContext {
         match self.others {
             Some((context, layers)) if layers.contains(&idx) => context,
             _ => self.usual,
@@ -177,7 +179,7 @@ impl Block {
 
 impl Stack {
     /// The layers that an input passes, in their order.
-    fn passed(&self) -> impl Iterator<Item = &Block> {
+    pub(crate) fn passed(&self) -> impl Iterator<Item = &Block> {
         (0..self.depth).map(|number| &self.layers[number * self.layers.len() / self.depth])
     }
 
@@ -189,19 +191,14 @@ impl Stack {
     }
 
     /// [`forward`](Self::forward) in use, and the attention weights of each layer: `[rows, heads, seq, seq]`.
+    #[expect(clippy::missing_panics_doc, reason = "a trace begins with what was read")]
     pub fn forward_with_weights<'a>(
         &self,
-        mut x: Tensor<3>,
+        x: Tensor<3>,
         context: impl Into<Contexts<'a>>,
     ) -> (Tensor<3>, Vec<Tensor<4>>) {
-        let contexts = context.into();
-        let mut weights = Vec::with_capacity(self.depth);
-        for (idx, layer) in self.passed().enumerate() {
-            let (y, seen) = layer.forward_with_weights(x, contexts.of_layer(idx));
-            x = y;
-            weights.push(seen);
-        }
-        (self.finish(x), weights)
+        let Trace { mut hidden, weights } = self.trace(x, context);
+        (self.finish(hidden.pop().expect("what was read")), weights)
     }
 
     /// New positions only, after those in `caches`, one for each layer: `[rows, new, d_model]` to the same shape.
@@ -216,7 +213,9 @@ impl Stack {
         self.finish(layers.fold(x, |x, (idx, (layer, cache))| layer.forward_cached(x, contexts.of_layer(idx), cache)))
     }
 
-    fn finish(&self, x: Tensor<3>) -> Tensor<3> {
+    /// What is read above the last layer, of what a layer gives: its norm, if there is one. `[rows, seq, d_model]` to the same
+    /// shape.
+    pub fn finish(&self, x: Tensor<3>) -> Tensor<3> {
         match &self.norm {
             Some(norm) => norm.forward(x),
             None => x,

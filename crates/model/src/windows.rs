@@ -18,8 +18,10 @@ pub(crate) struct Windows {
     pub(crate) rotary: Option<Rotary>,
 }
 
-/// The contexts of attention of some positions: of the layers with a window, and of those that see everything.
-pub(crate) struct Sight<'a> {
+/// What each position sees in each layer: the contexts of attention of the layers with a window, and of those that see
+/// everything.
+#[derive(Debug, Clone)]
+pub struct Sight<'a> {
     usual: AttentionContext,
     full: Option<AttentionContext>,
     full_layers: &'a [usize],

@@ -19,9 +19,9 @@ use burn::{
 };
 
 use crate::{
-    EncoderModel, Encoding, Heads, Stack,
+    EncoderModel, Encoding, Heads, Stack, TextStack,
     tokens::{segment_tensor, token_tensor},
-    windows::Windows,
+    windows::{Sight, Windows},
 };
 
 /// A stack of bidirectional self-attention over tokens, segments and positions, with heads on it.
@@ -92,6 +92,12 @@ impl Bert {
     /// # Panics
     /// If learned positions end before the sequence does, or there are fewer segments than tokens.
     pub fn forward(&self, tokens: &TokenMatrix, segments: &[u8], pass: Option<&Dropout>) -> Tensor<3> {
+        let x = self.embed(tokens, segments, pass);
+        self.encoder.forward(x, &self.sight(tokens), pass)
+    }
+
+    /// What the layers read of rows of tokens: `[rows, seq]` to `[rows, seq, d_model]`.
+    fn embed(&self, tokens: &TokenMatrix, segments: &[u8], pass: Option<&Dropout>) -> Tensor<3> {
         let device = self.embedding.weight.device();
         let (rows, seq, first) = (tokens.n_rows(), tokens.n_cols(), self.first_position);
         let x = self.embedding.forward(token_tensor(tokens, &device), &self.positions, first, 0.0, None);
@@ -104,13 +110,18 @@ impl Bert {
             None => self.norm.forward(x),
         };
         let x = ops::dropout(x, self.dropout, pass);
-        let x = match &self.embedding_map {
+        match &self.embedding_map {
             Some(map) => map.forward(x), // [rows, seq, d_embedding] to [rows, seq, d_model]
             None => x,
-        };
+        }
+    }
+
+    /// What tokens see: all of their row, or a window of it.
+    fn sight(&self, tokens: &TokenMatrix) -> Sight<'_> {
+        let (seq, device) = (tokens.n_cols(), self.embedding.weight.device());
         let mask = Mask::padding(tokens.lengths(), seq, &device);
         let distances = self.relative_buckets.as_ref().unwrap_or(&self.positions);
-        self.encoder.forward(x, &self.windows.sight(distances, &mask, 0, seq, &device), pass)
+        self.windows.sight(distances, &mask, 0, seq, &device)
     }
 
     /// Scores of every token, if there is a head for them: `[..., d_model]` to `[..., vocab]`.
@@ -135,7 +146,29 @@ impl Bert {
     }
 }
 
+impl TextStack for Bert {
+    fn embed(&self, tokens: &TokenMatrix, segments: &[u8]) -> Tensor<3> {
+        self.embed(tokens, segments, None)
+    }
+
+    fn stack(&self) -> &Stack {
+        &self.encoder
+    }
+
+    fn sight(&self, tokens: &TokenMatrix) -> Sight<'_> {
+        self.sight(tokens)
+    }
+
+    fn token_scores(&self, read: Tensor<3>) -> Option<Tensor<3>> {
+        self.token_logits(read)
+    }
+}
+
 impl EncoderModel for Bert {
+    fn text_stack(&self) -> Option<&dyn TextStack> {
+        Some(self)
+    }
+
     fn encode(&self, tokens: &TokenMatrix, segments: &[u8], pass: Option<&Dropout>) -> Encoding {
         let hidden = self.forward(tokens, segments, pass);
         Encoding { cls: self.represent(hidden.clone(), tokens.lengths()), hidden }

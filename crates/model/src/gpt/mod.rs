@@ -65,8 +65,12 @@ impl Gpt {
     pub fn forward(&self, tokens: Tensor<2, Int>, pass: Option<&Dropout>) -> Tensor<3> {
         let [_, seq] = tokens.dims();
         let sight = self.sight(0, seq);
-        let x = self.embedding.forward(tokens, &self.positions, 0, self.dropout, pass);
-        self.decoder.forward(x, &sight, pass)
+        self.decoder.forward(self.embed(tokens, pass), &sight, pass)
+    }
+
+    /// What the first layer reads: `[rows, seq]` to `[rows, seq, d_model]`.
+    fn embed(&self, tokens: Tensor<2, Int>, pass: Option<&Dropout>) -> Tensor<3> {
+        self.embedding.forward(tokens, &self.positions, 0, self.dropout, pass)
     }
 
     /// The device of the model.

@@ -5,11 +5,15 @@ use attentive_core::TokenMatrix;
 use burn::{module::Param, tensor::Tensor};
 
 use super::Gpt;
-use crate::{CausalModel, tokens::token_tensor};
+use crate::{CausalModel, Stack, TextStack, tokens::token_tensor, windows::Sight};
 
 impl CausalModel for Gpt {
     fn hidden(&self, tokens: &TokenMatrix, pass: Option<&Dropout>) -> Tensor<3> {
         self.forward(token_tensor(tokens, &self.device()), pass)
+    }
+
+    fn text_stack(&self) -> Option<&dyn TextStack> {
+        Some(self)
     }
 
     fn logit_cap(&self) -> Option<f64> {
@@ -18,5 +22,23 @@ impl CausalModel for Gpt {
 
     fn output_projection(&self) -> (Tensor<2>, Option<Tensor<1>>) {
         (self.projection().weight.val(), self.projection_bias.as_ref().map(Param::val))
+    }
+}
+
+impl TextStack for Gpt {
+    fn embed(&self, tokens: &TokenMatrix, _segments: &[u8]) -> Tensor<3> {
+        self.embed(token_tensor(tokens, &self.device()), None)
+    }
+
+    fn stack(&self) -> &Stack {
+        &self.decoder
+    }
+
+    fn sight(&self, tokens: &TokenMatrix) -> Sight<'_> {
+        self.sight(0, tokens.n_cols())
+    }
+
+    fn token_scores(&self, read: Tensor<3>) -> Option<Tensor<3>> {
+        Some(self.logits(read))
     }
 }

@@ -1,0 +1,55 @@
+//! Models of texts taken apart: embeddings, and the stack of layers over them.
+
+use attentive_core::TokenMatrix;
+use burn::tensor::Tensor;
+
+use crate::{Contexts, Stack, windows::Sight};
+
+/// A model of texts whose layers are one [`Stack`] over embeddings.
+pub trait TextStack {
+    /// What the first layer reads, in use: `[rows, seq, d_model]`.
+    ///
+    /// `segments` gives each token's segment, padding included, for models that tell segments apart: `[rows · seq]`.
+    ///
+    /// # Panics
+    /// If a row has more tokens than there are positions, or there are fewer segments than tokens.
+    fn embed(&self, tokens: &TokenMatrix, segments: &[u8]) -> Tensor<3>;
+
+    /// The layers.
+    fn stack(&self) -> &Stack;
+
+    /// What each token sees.
+    fn sight(&self, tokens: &TokenMatrix) -> Sight<'_>;
+
+    /// Scores of tokens, of what the layers give, if tokens are predicted: `[rows, seq, d_model]` to `[rows, seq, vocab]`.
+    fn token_scores(&self, read: Tensor<3>) -> Option<Tensor<3>>;
+
+    /// What every layer makes of some rows.
+    fn trace(&self, tokens: &TokenMatrix, segments: &[u8]) -> Trace {
+        self.stack().trace(self.embed(tokens, segments), &self.sight(tokens))
+    }
+}
+
+/// What the layers of a stack make of some rows, in use.
+#[derive(Debug, Clone)]
+pub struct Trace {
+    /// What the first layer reads, then what each layer gives: `[rows, seq, d_model]`.
+    pub hidden: Vec<Tensor<3>>,
+    /// The attention weights of each layer: `[rows, heads, seq, seq]`.
+    pub weights: Vec<Tensor<4>>,
+}
+
+impl Stack {
+    /// What every layer makes of `[rows, seq, d_model]`.
+    pub fn trace<'a>(&self, x: Tensor<3>, context: impl Into<Contexts<'a>>) -> Trace {
+        let contexts = context.into();
+        let mut trace = Trace { hidden: vec![x], weights: Vec::new() };
+        for (idx, layer) in self.passed().enumerate() {
+            let x = trace.hidden[idx].clone();
+            let (y, seen) = layer.forward_with_weights(x, contexts.of_layer(idx));
+            trace.hidden.push(y);
+            trace.weights.push(seen);
+        }
+        trace
+    }
+}
