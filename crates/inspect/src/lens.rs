@@ -1,0 +1,57 @@
+//! What each layer would predict, if it were the last.
+
+use attentive_core::TokenId;
+use burn::tensor::activation::softmax;
+
+use crate::{InspectError, TextViewer, text_viewer::ReadText, view::label};
+
+/// The predictions of every layer for every token of a text: the logit lens.
+///
+/// Source: nostalgebraist 2020, "interpreting GPT: the logit lens". What a layer gives is read through the last norm and the
+/// projection, as if no layer followed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Lens {
+    /// The text's tokens. A language model predicts the one after each, an encoder each one again.
+    pub tokens: Vec<String>,
+    /// Whether it is the next token that is predicted.
+    pub is_next: bool,
+    /// For the input of the first layer and for each layer's output, for each token, the most probable tokens, best first.
+    pub layers: Vec<Vec<Vec<Guess>>>,
+}
+
+/// A token and its probability.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Guess {
+    /// What the token says.
+    pub token: String,
+    /// Its probability.
+    pub probability: f64,
+}
+
+impl TextViewer {
+    /// The `k` most probable tokens by every layer, when the model reads `text`.
+    ///
+    /// # Errors
+    /// [`InspectError`] if the model predicts no tokens, or the text is empty or too long for it.
+    pub fn lens(&self, text: &str, k: usize) -> Result<Lens, InspectError> {
+        let ReadText { labels, row, segments, .. } = self.read(text)?;
+        let (stack, n_tokens) = (self.stack(), self.tokenizer().vocab_size());
+        let best = |row: &[f32]| {
+            let mut order: Vec<usize> = (0..row.len().min(n_tokens)).collect();
+            order.sort_by(|&a, &b| row[b].total_cmp(&row[a]).then(a.cmp(&b)));
+            let guess =
+                |&id: &usize| Guess { token: label(self.tokenizer(), id as TokenId), probability: f64::from(row[id]) };
+            order.iter().take(k).map(guess).collect()
+        };
+        let of_layer = |hidden| {
+            let scores = stack.token_scores(stack.stack().finish(hidden)).ok_or(InspectError::NoTokens)?;
+            let [.., vocab] = scores.dims();
+            let values: Vec<f32> =
+                softmax(scores, 2).into_data().convert::<f32>().try_into_vec().expect("converted to f32");
+            Ok(values.chunks(vocab).map(best).collect())
+        };
+        let layers =
+            stack.trace(&row, &segments).hidden.into_iter().map(of_layer).collect::<Result<_, InspectError>>()?;
+        Ok(Lens { tokens: labels, is_next: self.is_causal(), layers })
+    }
+}

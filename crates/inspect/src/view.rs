@@ -1,0 +1,207 @@
+//! What a model attends to in one text.
+
+use std::{borrow::Cow, fmt, ops::Range, sync::Arc};
+
+use attentive_backend::Device;
+use attentive_bundle::{Bundle, Params, TooLong};
+use attentive_core::{TokenId, TokenMatrix};
+use attentive_model::{AttentionMaps, EncoderDecoderSpec, FamilyVisitor, ModelSpec, Role, TeacherForced};
+use attentive_tokenizer::{Frame, PairFrame, Tokenizer};
+use burn::tensor::Tensor;
+
+use crate::{AttentionWeights, InspectError};
+
+/// The attentions of one kind in all layers, and the tokens that their rows and columns stand for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct View {
+    /// Which attentions: those of the encoder, of the decoder, or of the decoder to the encoder.
+    pub kind: AttentionKind,
+    /// The weights.
+    pub weights: AttentionWeights,
+    /// What looks, for each query. Where a decoder writes, it is the token that is written, and the last row writes the end.
+    pub queries: Vec<String>,
+    /// What is looked at, for each key.
+    pub keys: Vec<String>,
+}
+
+/// Which tokens look at which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AttentionKind {
+    /// The tokens of a text at one another.
+    Encoder,
+    /// Each token at those before it.
+    Decoder,
+    /// The tokens that are written at those of the source.
+    Cross,
+}
+
+impl AttentionKind {
+    /// Its name: `encoder`, `decoder` or `decoder to encoder`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Encoder => "encoder",
+            Self::Decoder => "decoder",
+            Self::Cross => "decoder to encoder",
+        }
+    }
+}
+
+/// A translation model that shows what it attends to.
+///
+/// ```no_run
+/// # use attentive_bundle::Bundle;
+/// # use attentive_inspect::TranslationViewer;
+/// # fn look(device: &attentive_backend::Device) -> Result<(), Box<dyn std::error::Error>> {
+/// let viewer = TranslationViewer::new(&Bundle::open("runs/latest/model")?, device)?;
+/// for view in viewer.look("It was too tired.", "Es war zu müde.")? {
+///     println!("{}: {} layers", view.kind.name(), view.weights.n_layers());
+/// }
+/// # Ok(())
+/// # }
+/// ```
+pub struct TranslationViewer {
+    maps: Maps,
+    tokenizer: Arc<dyn Tokenizer>,
+    frame: PairFrame,
+    max_len: Option<usize>,
+    family: &'static str,
+}
+
+impl TranslationViewer {
+    /// The model of a bundle, on `device`.
+    ///
+    /// # Errors
+    /// [`InspectError`] if the model does not translate.
+    pub fn new(bundle: &Bundle<impl Params>, device: &Device) -> Result<Self, InspectError> {
+        if bundle.model.role() != Role::EncoderDecoder {
+            return Err(bundle.other_role(Role::EncoderDecoder).into());
+        }
+        let tokenizer = bundle.tokenizer()?.clone();
+        let frame = tokenizer.pair_frame(None, None).map_err(InspectError::Frame)?;
+        let maps = bundle.model.visit(Translating { bundle, device })?;
+        let (max_len, family) = (bundle.model.max_len(), bundle.model.family());
+        Ok(Self { maps, tokenizer, frame, max_len, family })
+    }
+
+    /// What the model attends to when it reads `source` and writes `target`: in the encoder, in the decoder, and of the
+    /// decoder in the encoder; those that the family has, in this order.
+    ///
+    /// # Errors
+    /// [`InspectError`] if the model attends to nothing, or a text is too long for it.
+    pub fn look(&self, source: &str, target: &str) -> Result<Vec<View>, InspectError> {
+        let tokenizer = &*self.tokenizer;
+        let PairFrame { source: Frame { before, after, .. }, begin, first } = &self.frame;
+        let source: Vec<TokenId> = [&before[..], &tokenizer.encode(source), after].concat();
+        let written: Vec<TokenId> = first.iter().copied().chain(tokenizer.encode(target)).collect();
+        let target = [&[*begin][..], &written].concat();
+        check_length("the text", &source, self.max_len)?;
+        check_length("the translation", &target, self.max_len)?;
+        let [source_row, target_row] = [&source, &target].map(|ids| TokenMatrix::from_rows(&[ids], 0, 0));
+        let maps = (self.maps)(&source_row, &target_row);
+        let labels = |ids: &[TokenId]| ids.iter().map(|&id| label(tokenizer, id)).collect::<Vec<_>>();
+        let end = tokenizer.specials().end().map_or_else(String::new, |end| label(tokenizer, end));
+        let (source, read) = (labels(&source), labels(&target));
+        let written: Vec<String> = labels(&written).into_iter().chain([end]).collect();
+        let view = |(kind, layers, queries, keys): (AttentionKind, Vec<Tensor<4>>, &Vec<String>, &Vec<String>)| View {
+            kind,
+            weights: AttentionWeights::of_row(&layers, 0),
+            queries: queries.clone(),
+            keys: keys.clone(),
+        };
+        let kinds = [
+            (AttentionKind::Encoder, maps.encoder, &source, &source),
+            (AttentionKind::Decoder, maps.decoder, &written, &read),
+            (AttentionKind::Cross, maps.cross, &written, &source),
+        ];
+        let views: Vec<View> = kinds.into_iter().filter(|(_, layers, ..)| !layers.is_empty()).map(view).collect();
+        if views.is_empty() { Err(InspectError::NoAttention { family: self.family }) } else { Ok(views) }
+    }
+
+    /// The source's tokens that stand for the bytes `place` of `text`, as [`look`](Self::look) numbers them.
+    pub fn source_tokens(&self, text: &str, place: Range<usize>) -> Range<usize> {
+        let tokens = tokens_of(&*self.tokenizer, text, place);
+        let before = self.frame.source.before.len();
+        before + tokens.start..before + tokens.end
+    }
+
+    /// The written tokens that stand for the bytes `place` of a translation: rows of the decoder's attentions.
+    pub fn target_tokens(&self, text: &str, place: Range<usize>) -> Range<usize> {
+        let tokens = tokens_of(&*self.tokenizer, text, place);
+        let before = self.frame.first.iter().count();
+        before + tokens.start..before + tokens.end
+    }
+}
+
+impl fmt::Debug for TranslationViewer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TranslationViewer").field("family", &self.family).finish_non_exhaustive()
+    }
+}
+
+/// The tokens of `text` that stand for any letter of its bytes `place`.
+pub(crate) fn tokens_of(tokenizer: &dyn Tokenizer, text: &str, place: Range<usize>) -> Range<usize> {
+    let spans = tokenizer.encode_with_offsets(text);
+    let is_there = |(_, span): &(TokenId, Range<usize>)| {
+        span.start < place.end && place.start < span.end && !text[span.clone()].trim().is_empty()
+    };
+    let first = spans.iter().position(is_there).unwrap_or(spans.len());
+    let end = spans.iter().rposition(is_there).map_or(first, |last| last + 1);
+    first..end
+}
+
+/// Where `word` first stands in `text` as a word of its own, whatever its case.
+///
+/// ```
+/// assert_eq!(attentive_inspect::find_word("With it, It waits.", "it"), Some(5..7));
+/// assert_eq!(attentive_inspect::find_word("With", "it"), None);
+/// ```
+pub fn find_word(text: &str, word: &str) -> Option<Range<usize>> {
+    let (lower, word) = (text.to_lowercase(), word.to_lowercase());
+    // Letters whose case changes their length have other places then.
+    let is_alike = lower.len() == text.len() && !word.is_empty();
+    let is_edge = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
+    let is_whole = |place: &Range<usize>| {
+        is_edge(lower[..place.start].chars().next_back()) && is_edge(lower[place.end..].chars().next())
+    };
+    let mut places = lower.match_indices(&word).map(|(at, found)| at..at + found.len());
+    places.find(|place| {
+        is_alike && is_whole(place) && text.is_char_boundary(place.start) && text.is_char_boundary(place.end)
+    })
+}
+
+pub(crate) fn check_length(what: &'static str, ids: &[TokenId], max_len: Option<usize>) -> Result<(), InspectError> {
+    match max_len.filter(|&max_len| ids.len() > max_len) {
+        Some(max_len) => Err(InspectError::TooLong { what, cause: TooLong { n_tokens: ids.len(), max_len } }),
+        None => Ok(()),
+    }
+}
+
+/// What a token says, or its name where it says nothing.
+pub fn label(tokenizer: &dyn Tokenizer, id: TokenId) -> String {
+    match tokenizer.decode(&[id]) {
+        Ok(text) if !text.trim().is_empty() => text.trim().to_owned(),
+        _ => tokenizer.token(id).map(Cow::into_owned).unwrap_or_default(),
+    }
+}
+
+/// What a translation model attends to, of source rows and target rows.
+type Maps = Box<dyn Fn(&TokenMatrix, &TokenMatrix) -> AttentionMaps + Send>;
+
+/// A translation model on its way to what it attends to.
+struct Translating<'a, P> {
+    bundle: &'a Bundle<P>,
+    device: &'a Device,
+}
+
+impl<P: Params> FamilyVisitor for Translating<'_, P> {
+    type Output = Result<Maps, InspectError>;
+
+    fn any<C: ModelSpec>(self, _spec: &C, _role: Role) -> Self::Output {
+        Err(self.bundle.other_role(Role::EncoderDecoder).into())
+    }
+
+    fn encoder_decoder<C: EncoderDecoderSpec>(self, _spec: &C) -> Self::Output {
+        let model = self.bundle.model::<C>(self.device)?;
+        Ok(Box::new(move |source, target| model.attention_maps(source, target)))
+    }
+}

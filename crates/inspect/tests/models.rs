@@ -1,0 +1,210 @@
+//! What is shown of models, against what they compute.
+
+use std::sync::Arc;
+
+use attentive_backend::{BackendKind, Device};
+use attentive_bundle::{Bundle, Generator};
+use attentive_core::{LanguageModel, TokenMatrix};
+use attentive_inspect::{AttentionKind, Head, InspectError, Saliency, TextViewer, TranslationViewer, silence};
+use attentive_model::{
+    BertConfig, CanineConfig, EncoderModel, Gpt, GptConfig, ModelSpec, Transformer, TransformerConfig,
+};
+use attentive_testkit::assert_close;
+use attentive_tokenizer::{BpeTrainer, Characters, CodePoints, Tokenizer, WordPieceTrainer};
+use burn::tensor::Tensor;
+
+const TEXT: &str = "to be or not to be";
+
+fn device() -> Device {
+    BackendKind::Flex.device().unwrap()
+}
+
+/// Weights large enough to matter.
+fn bundle<C: ModelSpec>(config: C, tokenizer: Arc<dyn Tokenizer>) -> Bundle
+where
+    attentive_model::ModelConfig: From<C>,
+{
+    let mut params = attentive_weights::params(&config.init(&device(), 7).unwrap());
+    for tensor in params.values_mut().filter(|tensor| tensor.shape.len() == 2) {
+        tensor.values.iter_mut().for_each(|value| *value *= 4.0);
+    }
+    Bundle::new("model", config, tokenizer, params)
+}
+
+fn gpt() -> Bundle {
+    let tokenizer: Arc<dyn Tokenizer> = Arc::new(Characters::train([TEXT]));
+    bundle(GptConfig::gpt2_like(tokenizer.vocab_size(), 40, [2, 2, 16]), tokenizer)
+}
+
+fn bert() -> Bundle {
+    let tokenizer: Arc<dyn Tokenizer> = Arc::new(WordPieceTrainer::with_vocab_size(40).train([TEXT]).unwrap());
+    bundle(BertConfig::bert_like(tokenizer.vocab_size(), 40, [3, 2, 16]), tokenizer)
+}
+
+fn translator() -> Bundle {
+    let tokenizer: Arc<dyn Tokenizer> = Arc::new(BpeTrainer::with_vocab_size(280).train([TEXT]).unwrap());
+    let sizes =
+        TransformerConfig { d_model: 16, d_ff: 24, n_heads: 4, ..TransformerConfig::base(tokenizer.vocab_size()) };
+    bundle(TransformerConfig { n_encoder_layers: 2, n_decoder_layers: 3, ..sizes }, tokenizer)
+}
+
+fn viewer(bundle: &Bundle) -> TextViewer {
+    TextViewer::new(bundle, &device()).unwrap()
+}
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().try_into_vec().unwrap()
+}
+
+#[test]
+fn rows_of_a_translation_are_the_tokens_that_are_written() {
+    let bundle = translator();
+    let viewer = TranslationViewer::new(&bundle, &device()).unwrap();
+    let views = viewer.look("to be", "or not").unwrap();
+    let kinds: Vec<_> = views.iter().map(|view| (view.kind, view.weights.n_layers(), view.weights.n_heads())).collect();
+    use AttentionKind::{Cross, Decoder, Encoder};
+    assert_eq!(kinds, [(Encoder, 2, 4), (Decoder, 3, 4), (Cross, 3, 4)]);
+    let [encoder, decoder, cross] = &views[..] else { panic!("three") };
+    assert_eq!(encoder.queries, encoder.keys);
+    assert_eq!(cross.keys, encoder.keys);
+    assert_eq!(cross.queries, decoder.queries);
+    // The token that is read at a row is the one that the row before wrote.
+    assert_eq!(decoder.keys[1..], decoder.queries[..decoder.queries.len() - 1]);
+    assert_eq!(decoder.queries.last(), encoder.keys.last(), "the end of a sentence");
+    for view in &views {
+        assert_eq!(view.weights.n_queries(), view.queries.len());
+        assert_eq!(view.weights.n_keys(), view.keys.len());
+    }
+    let long = "to be ".repeat(300);
+    assert!(viewer.look(&long, "or").is_ok(), "sinusoids have no end");
+    let of_word = encoder.keys[viewer.source_tokens("to be", 3..5)].concat();
+    assert_eq!(of_word.trim_end_matches("</w>"), "be");
+    let error = TranslationViewer::new(&gpt(), &device()).unwrap_err();
+    assert!(matches!(error, InspectError::Bundle(_)), "{error}");
+}
+
+#[test]
+fn a_text_is_looked_at_as_the_model_reads_it() {
+    for (bundle, kind, is_causal) in [(gpt(), AttentionKind::Decoder, true), (bert(), AttentionKind::Encoder, false)] {
+        let viewer = viewer(&bundle);
+        let view = viewer.look(TEXT).unwrap();
+        assert_eq!(view.keys[viewer.tokens(TEXT, 3..5)].concat().replace("##", ""), "be");
+        assert_eq!((view.kind, &view.queries), (kind, &view.keys));
+        for (layer, head) in view.weights.heads() {
+            for query in 0..view.weights.n_queries() {
+                let row = view.weights.row(layer, head, query);
+                assert_close(&[row.iter().sum::<f32>()], &[1.0_f32], 1e-5, 0.0);
+                assert_eq!(row[query + 1..].iter().all(|&weight| weight == 0.0), is_causal || query + 1 == row.len());
+            }
+        }
+    }
+    let canine = CanineConfig { n_buckets: 32, max_len: 64, ..CanineConfig::canine_like([1, 2, 16]) };
+    let error = TextViewer::new(&bundle(canine, Arc::new(CodePoints::default())), &device()).unwrap_err();
+    assert!(error.to_string().contains("\"canine\""), "{error}");
+    let error = viewer(&gpt()).look(&"be".repeat(40)).unwrap_err();
+    assert_eq!(error.to_string(), "the text has 80 tokens, and the model has positions for 40; shorten it");
+}
+
+#[test]
+fn the_last_layer_predicts_what_the_model_predicts() {
+    let bundle = gpt();
+    let found = viewer(&bundle).lens(TEXT, 3).unwrap();
+    assert_eq!((found.layers.len(), found.is_next), (2 + 1, true));
+    let generator = Generator::from_bundle(&bundle, &device(), None).unwrap();
+    let tokenizer = bundle.tokenizer().unwrap();
+    let model = bundle.text_model(&device(), None).unwrap();
+    let ids = tokenizer.encode(TEXT);
+    let mut state = model.start(1);
+    for (at, guesses) in found.layers[2].iter().enumerate() {
+        let log_probs = attentive_core::NextToken::log_probs(&model, &ids[at..=at], &mut state).unwrap();
+        let best = log_probs.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        assert_close(&[guesses[0].probability as f32], &[best.exp()], 1e-4, 1e-6);
+        assert!(guesses.is_sorted_by(|a, b| a.probability >= b.probability));
+    }
+    drop(generator);
+
+    let bundle = bert();
+    let found = viewer(&bundle).lens(TEXT, 1).unwrap();
+    assert_eq!((found.layers.len(), found.is_next), (3 + 1, false));
+    let model = bundle.model::<BertConfig>(&device()).unwrap();
+    let frame = attentive_bundle::frame_ids(&**bundle.tokenizer().unwrap()).unwrap();
+    let ids = [&[frame.begin][..], &bundle.tokenizer().unwrap().encode(TEXT), &[frame.end]].concat();
+    let rows = TokenMatrix::from_rows(&[&ids], 0, 0);
+    let hidden = model.encode(&rows, &vec![0; ids.len()], None).hidden;
+    let logits = model.token_logits(hidden).unwrap();
+    let best = values(burn::tensor::activation::softmax(logits, 2).max_dim(2));
+    let found: Vec<f32> = found.layers[3].iter().map(|guesses| guesses[0].probability as f32).collect();
+    assert_close(&found, &best, 1e-4, 1e-6);
+}
+
+/// Integrated gradients are complete: shares sum to what the tokens make of the log-probability (Sundararajan et al. 2017,
+/// proposition 1).
+#[test]
+fn integrated_gradients_sum_to_the_difference() {
+    for bundle in [gpt(), bert()] {
+        let viewer = TextViewer::new(&bundle, &device().autodiff()).unwrap();
+        let found = viewer.attribute(TEXT, Some(4), None, Saliency::Integrated { steps: 100 }).unwrap();
+        let [with, without] = found.log_prob;
+        assert!((with - without).abs() > 0.01, "the text matters: {with} and {without}");
+        assert_close(&[found.shares.iter().sum::<f64>()], &[with - without], 2e-2, 1e-3);
+        if found.tokens.len() == TEXT.len() {
+            assert!(found.shares[5..].iter().all(|&share| share == 0.0), "what comes after is not seen");
+        }
+    }
+}
+
+/// Gradient times input sums to the change of the log-probability as all embeddings grow together.
+#[test]
+fn gradient_times_input_is_the_change_with_the_size_of_embeddings() {
+    let bundle = gpt();
+    let viewer = TextViewer::new(&bundle, &device().autodiff()).unwrap();
+    let found = viewer.attribute(TEXT, None, Some(3), Saliency::GradientTimesInput).unwrap();
+    assert!(viewer.attribute(TEXT, Some(99), None, Saliency::GradientTimesInput).is_err());
+    let model = bundle.model::<GptConfig>(&device()).unwrap();
+    let ids = bundle.tokenizer().unwrap().encode(TEXT);
+    let log_prob = |size: f32| {
+        let stack = attentive_model::CausalModel::text_stack(&model).unwrap();
+        let rows = TokenMatrix::from_rows(&[&ids], 0, 0);
+        let hidden = stack.stack().forward(stack.embed(&rows, &[]) * size, &stack.sight(&rows), None);
+        let scores = stack.token_scores(hidden).unwrap();
+        let log_probs = values(burn::tensor::activation::log_softmax(scores, 2));
+        f64::from(log_probs[(ids.len() - 1) * bundle.tokenizer().unwrap().vocab_size() + 3])
+    };
+    let step = 1e-2;
+    let expected = (log_prob(1.0 + step) - log_prob(1.0 - step)) / (2.0 * f64::from(step));
+    assert_close(&[found.shares.iter().sum::<f64>()], &[expected], 2e-2, 1e-3);
+    assert_close(&[found.log_prob[0]], &[log_prob(1.0)], 1e-4, 1e-5);
+}
+
+/// What an attention gives is the sum of what its heads give.
+#[test]
+fn a_silent_head_adds_nothing() {
+    let head = |head| Head { layer: 1, head };
+    let output = |silent: &[Head]| {
+        let mut bundle = gpt();
+        silence(&mut bundle, "decoder.layers.{layer}.self_attention", 2, silent).unwrap();
+        let model: Gpt = bundle.model::<GptConfig>(&device()).unwrap();
+        let x = Tensor::<3>::from_data([[[0.5_f32; 16], [-1.0; 16]]], &device());
+        let context = attentive_attention::Mask::causal().into();
+        values(model.decoder.layers[1].self_attention.forward_self(x, &context, None))
+    };
+    let [all, first, second, none] = [&[][..], &[head(1)], &[head(0)], &[head(0), head(1)]].map(output);
+    assert!(all.iter().zip(&first).any(|(a, b)| (a - b).abs() > 1e-3), "a head matters");
+    let sum: Vec<f32> = first.iter().zip(&second).zip(&none).map(|((a, b), bias)| a + b - bias).collect();
+    assert_close(&sum, &all, 1e-4, 1e-5);
+    let error = silence(&mut gpt(), "decoder.layers.{layer}.self_attention", 2, &[head(2)]).unwrap_err();
+    assert_eq!(error.to_string(), "there is no \"decoder.layers.1.self_attention.output.weight\" with head 2");
+}
+
+#[test]
+fn a_translation_model_with_a_silent_head_writes_by_the_others() {
+    let mut bundle = translator();
+    let text = |bundle: &Bundle| {
+        let model: Transformer = bundle.model::<TransformerConfig>(&device()).unwrap();
+        let params = attentive_weights::params(&model);
+        params["encoder.layers.0.self_attention.output.weight"].values.iter().filter(|&&value| value == 0.0).count()
+    };
+    assert_eq!(text(&bundle), 0);
+    silence(&mut bundle, "encoder.layers.{layer}.self_attention", 4, &[Head { layer: 0, head: 3 }]).unwrap();
+    assert_eq!(text(&bundle), 16 * 16 / 4);
+}
