@@ -40,6 +40,7 @@
 //! | text to ids and back, vocabularies | [`tokenizer`] |
 //! | BLEU, chrF, TER, significance, perplexity | [`metrics`] |
 //! | models of other systems, in and out | [`interchange`] |
+//! | what a model does inside | [`inspect`] |
 //! | Transformer, GPT, BERT, CANINE, ViT, T5, RNN: configurations, presets, objectives | [`model`] |
 //! | layers: attention, positions, feed-forward, norms | [`attention`] |
 //! | a training loop of your own, checkpoints, divergence | [`trainer`], [`optim`] |
@@ -72,6 +73,7 @@ pub use attentive_data as data;
 pub use attentive_decode as decode;
 pub use attentive_engine as engine;
 pub use attentive_environments as environments;
+pub use attentive_inspect as inspect;
 pub use attentive_interchange as interchange;
 pub use attentive_kernels as kernels;
 pub use attentive_metrics as metrics;
@@ -146,6 +148,7 @@ mod pages {
         readme_decode: "crates/decode/README.md",
         readme_engine: "crates/engine/README.md",
         readme_environments: "crates/environments/README.md",
+        readme_inspect: "crates/inspect/README.md",
         readme_interchange: "crates/interchange/README.md",
         readme_kernels: "crates/kernels/README.md",
         readme_metrics: "crates/metrics/README.md",

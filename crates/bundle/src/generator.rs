@@ -174,11 +174,7 @@ impl<M: LanguageModel> Generator<M> {
     ///
     /// # Errors
     /// As [`score`](Self::score).
-    pub fn score_tokens(
-        &self,
-        text: &str,
-        begin: bool,
-    ) -> Result<(Option<TokenId>, Vec<(TokenId, f64)>), DeviceError> {
+    pub fn score_tokens(&self, text: &str, begin: bool) -> Result<(Option<TokenId>, Vec<(TokenId, f64)>), DeviceError> {
         let begin = self.begin.filter(|_| begin);
         let ids: Vec<TokenId> = begin.into_iter().chain(self.tokenizer.encode(text)).collect();
         let n_targets = ids.len().saturating_sub(1);

@@ -17,7 +17,7 @@ use support::{COPIED, Folder, TINY};
 
 /// What each command is called with, and what is there after it; `OUT` is another name each time, `GOLDEN` the folder
 /// of models of other tools.
-const CALLS: [(&str, &[&str]); 51] = [
+const CALLS: [(&str, &[&str]); 55] = [
     ("train copy.toml --runs OUT", &["OUT/copy-1/model.safetensors", "OUT/copy-1/training.json"]),
     ("translate --model run ab cd", &[]),
     ("transcribe --model whisper --language de --format vtt GOLDEN/../../../speech/tests/golden/s16.wav", &[]),
@@ -43,6 +43,10 @@ const CALLS: [(&str, &[&str]); 51] = [
     ("play --model pole --episodes 2 --show --plot OUT.svg", &["OUT.svg"]),
     ("inspect run --params", &[]),
     ("attention --model run --word ab --out OUT.svg ab", &["OUT.svg"]),
+    ("attention --model bert --word animal --out OUT.svg animal", &["OUT.svg"]),
+    ("heads --model run --sentences 1", &[]),
+    ("lens --model gpt --out OUT.svg the", &["OUT.svg"]),
+    ("saliency --model gpt --steps 2 --out OUT.svg the", &["OUT.svg"]),
     ("doctor copy.toml", &[]),
     ("selftest copy.toml", &[]),
     ("plot run --out OUT.svg", &["OUT.svg"]),

@@ -69,12 +69,17 @@ fn runs_are_set_beside_one_another_and_show_what_they_look_at() {
     contains(&table, &["runs/transformer-1", "1.0·10^11"]);
 
     let shown = folder.succeed(&["attention", "--model", transformer, "--target", "ab it", "it was ab"], "");
-    contains(&shown, &["What \"it\" attends to", "mean", "After".to_lowercase().as_str(), " %"]);
+    contains(&shown, &["What \"it\" attends to", "mean", "when it writes", " %"]);
     // Three tokens and the end; two layers of two heads and their mean in the encoder, one in each part of the decoder.
     assert_eq!(drawing(&folder, "attention.svg").matches("<g ").count(), (2 + 1 + 1) * 3);
     let shown = folder.succeed(&["paper", "attention", "--model", rnn, "--out", "rnn.svg", "it was ab"], "");
     contains(&shown, &["What the decoder looks at"]);
     drawing(&folder, "rnn.svg");
+    let heads = folder.succeed(&["heads", "--model", transformer, "--sentences", "2"], "");
+    contains(&heads, &["over 2 sentences", "pronouns right without the head"]);
+    assert_eq!(heads.lines().filter(|line| line.contains(" %")).count(), 1 + (2 + 1 + 1) * 2, "every head");
+    contains(&folder.succeed(&["heads", "--model", rnn, "--sentences", "2"], ""), &["decoder to encoder"]);
+    contains(&folder.fail(&["lens", "--model", transformer, "it"], ""), &["encoder"]);
     let refused = folder.fail(&["attention", "--model", transformer, "--word", "dog", "it was ab"], "");
     contains(&refused, &["\"dog\" is no word of", "--word"]);
     let refused = folder.fail(&["attention", "--model", transformer, "--word", "", "it was ab"], "");

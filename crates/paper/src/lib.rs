@@ -13,6 +13,8 @@
 //! | §5.3: the learning rate of each update | [`Schedules`] |
 //! | §5.3: the optimizers on one small training | [`Optimizers`] |
 //! | Figures 3 to 5: what a trained model attends to | [`Attention`] |
+//! | the same: which head resolves "it", and what it is worth | [`Heads`] |
+//! | inside an encoder or a language model: what each layer would predict, which tokens made a prediction | [`Lens`], [`Saliency`] |
 //! | §5.1: families of tokenizers, by bits per byte of one small GPT | [`Tokenizers`] |
 //! | Clark et al. 2022, Figure 2: what CANINE-C's pre-training hides, and in which order it is guessed | [`Canine`] |
 //! | §1, §2: the Transformer beside the recurrent model that it replaced, or any other runs | [`Runs`] |
@@ -33,11 +35,14 @@ macro_rules! refuse {
     ($($text:tt)*) => { return Err(attentive_task::Error::Refused(format!($($text)*))) };
 }
 
+use attentive_inspect::InspectError;
 use attentive_task::Context;
 
 mod attention;
 mod canine;
 mod exhibit;
+mod heads;
+mod inside;
 mod optimizers;
 mod positions;
 mod runs;
@@ -52,6 +57,8 @@ pub use attention::{Attention, SENTENCE};
 pub use attentive_task::{Error, Result};
 pub use canine::Canine;
 pub use exhibit::{Exhibit, Figure, Part};
+pub use heads::Heads;
+pub use inside::{Lens, Saliency};
 pub use optimizers::Optimizers;
 pub use positions::Positions;
 pub use runs::Runs;
@@ -68,4 +75,12 @@ pub type Say<'a> = dyn FnMut(&str) -> std::io::Result<()> + 'a;
 /// Says a line of a long work.
 fn tell(say: &mut Say<'_>, line: &str) -> Result<()> {
     say(line).context("telling of the work")
+}
+
+/// The error of a model that can't be looked into.
+fn refused(error: InspectError) -> Error {
+    match error {
+        InspectError::Bundle(cause) => cause.into(),
+        other => Error::Refused(other.to_string()),
+    }
 }

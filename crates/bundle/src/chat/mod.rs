@@ -124,11 +124,7 @@ impl<M: LanguageModel> Chat<M> {
     ///
     /// # Errors
     /// [`ChatError`] where the template refuses the conversation, or the last message is too long.
-    pub fn prompt(
-        &self,
-        conversation: &mut Conversation,
-        max_tokens: usize,
-    ) -> Result<(Prompt, usize), ChatError> {
+    pub fn prompt(&self, conversation: &mut Conversation, max_tokens: usize) -> Result<(Prompt, usize), ChatError> {
         let max_len = self.generator.model.max_len();
         let room = max_len.map_or(0, |max_len| max_tokens.min(max_len / SHARE_OF_ANSWER).max(1));
         let mut n_dropped = 0;

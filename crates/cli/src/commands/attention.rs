@@ -11,8 +11,9 @@ use clap::Args;
 
 use super::{BackendArgs, check_writable, pictures};
 
-/// Show what a translation model looks at: for a word of the source, layer by layer and head by head, which words it
-/// attends to; for each word that is written, where it comes from. Of a model that reads pictures, draw what it looks at in one.
+/// Show what a model of texts looks at: for a word that it reads, layer by layer and head by head, which words it
+/// attends to; for each word that a translation model writes, where it comes from. Of a model that reads pictures, draw what it
+/// looks at in one.
 #[derive(Debug, Args)]
 pub(crate) struct Attention {
     /// The model's folder.

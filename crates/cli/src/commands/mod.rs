@@ -15,6 +15,7 @@ mod export;
 mod fill;
 mod generate;
 mod import;
+mod inside;
 mod inspect;
 mod long_lines;
 mod man;
@@ -87,6 +88,9 @@ enum Command {
     Play(play::Play),
     Inspect(inspect::Inspect),
     Attention(attention::Attention),
+    Heads(inside::Heads),
+    Lens(inside::Lens),
+    Saliency(inside::Saliency),
     Paper(paper::Paper),
     Doctor(doctor::Doctor),
     Selftest(selftest::Selftest),
@@ -126,6 +130,9 @@ impl Cli {
             Command::Completions(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Man(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Attention(command) => command.run().map(|()| ExitCode::SUCCESS),
+            Command::Heads(command) => command.run().map(|()| ExitCode::SUCCESS),
+            Command::Lens(command) => command.run().map(|()| ExitCode::SUCCESS),
+            Command::Saliency(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Paper(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Translate(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Transcribe(command) => command.run().map(|()| ExitCode::SUCCESS),
