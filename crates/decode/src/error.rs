@@ -23,6 +23,12 @@ pub enum DecodeError {
         /// The exponent α.
         alpha: f64,
     },
+    /// Models that can't decide together.
+    #[error("no ensemble: {problem}")]
+    Ensemble {
+        /// What is wrong.
+        problem: String,
+    },
     /// A prompt without tokens.
     #[error("the prompt has no tokens; begin with the begin-of-sentence id")]
     EmptyPrompt,

@@ -40,6 +40,7 @@
 
 mod beam;
 mod candidates;
+mod ensemble;
 mod error;
 mod generate;
 mod greedy;
@@ -47,18 +48,21 @@ mod hypothesis;
 mod joint;
 mod lines;
 mod request;
+mod risk;
 mod rows;
 mod rules;
 mod sampling;
 mod stop_strings;
 
 pub use beam::{BeamConfig, BeamRules, beam_search, gnmt_penalty};
+pub use ensemble::{Combination, Ensemble};
 pub use error::DecodeError;
 pub use generate::{Drawn, Ended, GenerateRequest, generate, sample};
 pub use greedy::greedy;
 pub use hypothesis::Hypothesis;
 pub use joint::{JointModel, JointState, Stopped};
 pub use request::DecodeRequest;
+pub use risk::minimum_bayes_risk;
 pub use rules::Rules;
 pub use sampling::SamplingConfig;
 pub use stop_strings::StopStrings;
