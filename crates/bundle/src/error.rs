@@ -211,6 +211,22 @@ pub enum BundleError {
     /// The weights can't be read, or are of another model.
     #[error(transparent)]
     Weights(#[from] WeightsError),
+    /// Models that can't decide together.
+    #[error(transparent)]
+    Ensemble(#[from] DecodeError),
+    /// A member of an ensemble has a tokenizer of its own.
+    #[error(
+        "{path} has another tokenizer than {first}, at the token {id}: only models of one vocabulary translate together",
+        path = path.display(), first = first.display()
+    )]
+    OtherTokenizer {
+        /// The member's folder.
+        path: PathBuf,
+        /// That of the first member.
+        first: PathBuf,
+        /// The first token that they do not share.
+        id: u32,
+    },
     /// Weights are packed on the CPU alone.
     #[error(
         "precision {format} is for the backend flex, and there for the families transformer, gpt and bert; leave \

@@ -4,7 +4,8 @@ use std::{fmt, num::NonZeroUsize, sync::Arc};
 
 use attentive_core::{EncoderDecoder, TokenId, TokenMatrix};
 use attentive_decode::{
-    BeamConfig, BeamRules, DecodeError, DecodeRequest, Hypothesis, Rules, SamplingConfig, beam_search, greedy, sample,
+    BeamConfig, BeamRules, Combination, DecodeError, DecodeRequest, Ensemble, Hypothesis, Rules, SamplingConfig,
+    beam_search, greedy, sample,
 };
 use attentive_tokenizer::{Frame, FrameError, PairFrame, Tokenizer};
 use burn::tensor::Device;
@@ -173,6 +174,33 @@ impl Translator<TranslationModel> {
     ) -> Result<Self, BundleError> {
         let model = bundle.translation_model(device, precision)?;
         Self::new(model, bundle.tokenizer()?.clone())
+    }
+}
+
+impl Translator<TranslationModel> {
+    /// A translator of several bundles of one tokenizer, the first's, whose models decide on each token together; otherwise as
+    /// [`from_bundle`](Self::from_bundle).
+    ///
+    /// # Errors
+    /// [`BundleError`] as there; also if there is no bundle, tokenizers differ, or weights are not as many positive numbers.
+    pub fn from_ensemble(
+        bundles: &[Bundle<impl Params>],
+        device: &Device,
+        precision: Option<WeightFormat>,
+        (weights, combination): (&[f64], Combination),
+    ) -> Result<Self, BundleError> {
+        let mut models = Vec::with_capacity(bundles.len());
+        let tokenizers = bundles.iter().map(Bundle::tokenizer).collect::<Result<Vec<_>, _>>()?;
+        for (bundle, tokenizer) in bundles.iter().zip(&tokenizers) {
+            let n = tokenizer.vocab_size().max(tokenizers[0].vocab_size()) as TokenId;
+            if let Some(id) = (0..n).find(|&id| tokenizer.token(id) != tokenizers[0].token(id)) {
+                let (path, first) = (bundle.path.clone(), bundles[0].path.clone());
+                return Err(BundleError::OtherTokenizer { path, first, id });
+            }
+            models.push(bundle.translation_model(device, precision)?);
+        }
+        let ensemble = Ensemble::new(models, weights, combination)?;
+        Self::new(TranslationModel::of(ensemble), tokenizers[0].clone())
     }
 }
 

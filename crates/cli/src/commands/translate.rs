@@ -4,7 +4,8 @@ use std::{io::Write, num::NonZeroUsize, path::PathBuf};
 
 use anyhow::{Result, bail};
 use attentive_bundle::{Bundle, Search, Translation, Translator};
-use attentive_decode::SamplingConfig;
+use attentive_decode::{Combination, SamplingConfig, minimum_bayes_risk};
+use attentive_metrics::{Chrf, MetricError, Scorer};
 use clap::Args;
 
 use super::{
@@ -24,6 +25,16 @@ pub(crate) struct Translate {
     /// The model's folder.
     #[arg(long, value_name = "DIR", default_value = "runs/latest")]
     model: PathBuf,
+    /// The folder of another model of the same tokenizer, which decides on each token together with the others; as often as there
+    /// are such models.
+    #[arg(long, value_name = "DIR", help_heading = "Several models")]
+    with: Vec<PathBuf>,
+    /// Weights of the models, the first of them that of --model; by default all alike.
+    #[arg(long, value_name = "W,W,…", value_delimiter = ',', requires = "with", help_heading = "Several models")]
+    weights: Vec<f64>,
+    /// Take the geometric mean of the models' probabilities, so that each can exclude a token, in place of their mean.
+    #[arg(long, requires = "with", help_heading = "Several models")]
+    log_linear: bool,
     /// What to translate; without it, the lines of standard input.
     text: Vec<String>,
     /// Translations of each line, best first; at most the beam.
@@ -48,6 +59,9 @@ pub(crate) struct Translate {
     /// Draw this many translations of each line at random, in place of a search; so do the options below, one translation.
     #[arg(long, value_name = "N", help_heading = "Sampling", value_parser = integer(NonZeroUsize::MIN..=MANY))]
     samples: Option<NonZeroUsize>,
+    /// Of the samples, write the one that is most like all of them, by chrF: minimum Bayes risk.
+    #[arg(long, help_heading = "Sampling", requires = "samples")]
+    least_risk: bool,
     #[command(flatten, next_help_heading = "Sampling")]
     sampling: SamplingArgs,
 }
@@ -64,20 +78,33 @@ impl Translate {
             samples => Search::Random(&sampling, samples.unwrap_or(NonZeroUsize::MIN)),
         };
         let (Search::Best(n) | Search::Random(_, n)) = search;
-        let bundle = self.specials.over(self.languages.over(Bundle::open(resolve(&self.model))?)?);
-        let config = self.decoding.over(&bundle.decoding)?;
+        let n_written = if self.least_risk { NonZeroUsize::MIN } else { n };
+        let folders = [&self.model].into_iter().chain(&self.with);
+        let open = |folder: &PathBuf| Ok(self.specials.over(self.languages.over(Bundle::open(resolve(folder))?)?));
+        let bundles = folders.map(open).collect::<Result<Vec<_>>>()?;
+        let config = self.decoding.over(&bundles[0].decoding)?;
         if self.n_best.get() > config.beam {
             bail!("--n-best {} is more than the beam of {}: lower it, or raise --beam", self.n_best, config.beam);
         }
-        let translator = Translator::from_bundle(&bundle, &self.backend.device()?, self.decoding.weights.precision)?;
+        let (device, precision) = (self.backend.device()?, self.decoding.weights.precision);
+        let translator = match &bundles[..] {
+            [bundle] => Translator::from_bundle(bundle, &device, precision)?,
+            _ => {
+                let combination = if self.log_linear { Combination::LogLinear } else { Combination::Linear };
+                Translator::from_ensemble(&bundles, &device, precision, (&self.weights, combination))?
+            }
+        };
         let mut out = output::stdout();
         for block in Lines::of_command(self.text).blocks(LINES_AT_ONCE) {
             let block = block?;
             let place = |idx: usize| &block[idx].at;
             let (found, refused) = self.long.translate(&translator, &block, &self.prefix, (&config, search), place)?;
-            for (line, translations) in block.iter().zip(found) {
+            for (line, mut translations) in block.iter().zip(found) {
+                if self.least_risk {
+                    translations = least_risk(translations)?;
+                }
                 for Translation { text, score, log_prob, .. } in translations {
-                    if n > NonZeroUsize::MIN {
+                    if n_written > NonZeroUsize::MIN {
                         write!(out, "{}\t", line.at.number)?;
                     }
                     if self.scores {
@@ -93,4 +120,15 @@ impl Translate {
         }
         Ok(())
     }
+}
+
+/// Of samples, the one that is most like all of them.
+fn least_risk(mut samples: Vec<Translation>) -> Result<Vec<Translation>, MetricError> {
+    let chrf = Chrf::default();
+    let of_pair = |(a, b): (&Translation, &Translation)| Ok(chrf.sentence(&a.text, &[&b.text])?.score);
+    let pairs = samples.iter().flat_map(|a| samples.iter().map(move |b| (a, b)));
+    let likeness = pairs.map(of_pair).collect::<Result<Vec<f64>, MetricError>>()?;
+    let n = samples.len();
+    let best = minimum_bayes_risk(n, |a, b| likeness[a * n + b]);
+    Ok(best.map(|best| samples.swap_remove(best)).into_iter().collect())
 }

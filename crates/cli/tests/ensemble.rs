@@ -1,0 +1,64 @@
+//! Several models that translate together, and samples of least risk.
+
+mod support;
+
+use attentive_metrics::{Chrf, Scorer};
+use support::{COPIED, Folder, TINY, contains};
+
+/// Two models of one tokenizer, and one of another.
+fn folder() -> Folder {
+    let folder = Folder::new();
+    folder.write_copying("copy", [6, 2, 3], TINY);
+    folder.succeed(&["train", "copy.toml"], "");
+    folder.succeed(&["train", "copy.toml", "--set", "training.seed=5"], "");
+    folder.succeed(&["train", "copy.toml", "--set", "tokenizer.merges=3"], "");
+    folder
+}
+
+#[test]
+fn models_translate_together() {
+    let folder = folder();
+    let [first, second] = ["runs/copy-1", "runs/copy-2"];
+    let translate = |more: &[&str]| {
+        let call = [&["translate", "--scores", "--model", first], more, &COPIED[..]].concat();
+        folder.succeed(&call, "")
+    };
+    let alone = translate(&[]);
+    assert_eq!(translate(&["--with", first]), alone, "a model twice is the model");
+    assert_eq!(translate(&["--with", first, "--log-linear"]), alone);
+    let together = translate(&["--with", second]);
+    assert_ne!(together, alone);
+    assert_eq!(together.lines().count(), COPIED.len());
+    assert_eq!(translate(&["--with", second, "--weights", "1,1"]), together, "all alike");
+    assert_eq!(translate(&["--with", second, "--weights", "1,1e-12"]), alone, "the other hardly counts");
+    for (more, said) in [
+        (&["--with", second, "--weights", "1"][..], "1 weights for 2 models"),
+        (&["--with", second, "--weights", "1,0"], "is not above 0"),
+        (&["--with", "nowhere"], "nowhere"),
+        (&["--with", "runs/copy-3"], "another tokenizer"),
+    ] {
+        let call = [&["translate", "--model", first], more, &["ab"]].concat();
+        contains(&folder.fail(&call, ""), &[said]);
+    }
+}
+
+#[test]
+fn the_sample_of_least_risk_is_the_one_that_is_most_like_all() {
+    let folder = folder();
+    let call =
+        ["translate", "--model", "runs/copy-1", "--samples", "6", "--temperature", "2", "--seed", "3", "ab cd ef"];
+    let samples = folder.succeed(&call, "");
+    let samples: Vec<&str> = samples.lines().map(|line| line.split_once('\t').expect("numbered").1).collect();
+    let likeness = |sample: &str| -> f64 {
+        samples.iter().map(|other| Chrf::default().sentence(sample, &[other]).unwrap().score).sum()
+    };
+    let best = samples.iter().map(|sample| likeness(sample)).fold(0.0, f64::max);
+    let chosen = folder.succeed(&[&call[..], &["--least-risk"]].concat(), "");
+    let [chosen] = chosen.lines().collect::<Vec<_>>()[..] else { panic!("{chosen}") };
+    assert!(samples.contains(&chosen) && (likeness(chosen) - best).abs() < 1e-9, "{chosen} of {samples:?}");
+    for (alone, needed) in [(&["--least-risk"][..], "--samples"), (&["--weights", "1"], "--with")] {
+        let output = folder.run(&[&["translate", "--model", "runs/copy-1"], alone, &["ab"]].concat(), "");
+        assert_eq!(output.status.code(), Some(2));
+        contains(&String::from_utf8_lossy(&output.stderr), &[needed]);
+    }
+}
