@@ -18,6 +18,14 @@ pub struct SamplingConfig {
     pub top_p: f64,
     /// Only tokens are drawn that are at least this probable relative to the most probable one (Nguyen et al. 2024).
     pub min_p: f64,
+    /// Only the fewest tokens whose surprise is nearest to the mean one, and which are this probable together, are drawn
+    /// (Meister et al. 2023, locally typical sampling).
+    pub typical_p: f64,
+    /// Only tokens at least this probable are drawn (Hewitt et al. 2022, ε-sampling).
+    pub epsilon_cutoff: f64,
+    /// Only tokens are drawn that are at least `min(ε, √ε · exp(-H))` probable, for this ε and the entropy H of the
+    /// distribution (Hewitt et al. 2022, η-sampling).
+    pub eta_cutoff: f64,
     /// Factor of the log-probabilities of tokens that the text already has (Keskar et al. 2019, §4.1); 1 for none, more for
     /// less repetition.
     pub repetition_penalty: f64,
@@ -27,7 +35,17 @@ pub struct SamplingConfig {
 
 impl Default for SamplingConfig {
     fn default() -> Self {
-        Self { temperature: 1.0, top_k: 0, top_p: 1.0, min_p: 0.0, repetition_penalty: 1.0, seed: 0 }
+        Self {
+            temperature: 1.0,
+            top_k: 0,
+            top_p: 1.0,
+            min_p: 0.0,
+            typical_p: 1.0,
+            epsilon_cutoff: 0.0,
+            eta_cutoff: 0.0,
+            repetition_penalty: 1.0,
+            seed: 0,
+        }
     }
 }
 
@@ -41,6 +59,14 @@ impl SamplingConfig {
             ("temperature", self.temperature, self.temperature >= 0.0, "at least 0"),
             ("top_p", self.top_p, self.top_p > 0.0 && self.top_p <= 1.0, "above 0 and at most 1"),
             ("min_p", self.min_p, (0.0..=1.0).contains(&self.min_p), "between 0 and 1"),
+            ("typical_p", self.typical_p, self.typical_p > 0.0 && self.typical_p <= 1.0, "above 0 and at most 1"),
+            (
+                "epsilon_cutoff",
+                self.epsilon_cutoff,
+                (0.0..1.0).contains(&self.epsilon_cutoff),
+                "at least 0 and below 1",
+            ),
+            ("eta_cutoff", self.eta_cutoff, (0.0..1.0).contains(&self.eta_cutoff), "at least 0 and below 1"),
             ("repetition_penalty", self.repetition_penalty, self.repetition_penalty > 0.0, "above 0"),
         ];
         match settings.into_iter().find(|(_, value, is_good, _)| !value.is_finite() || !is_good) {
@@ -64,7 +90,7 @@ impl SamplingConfig {
     /// The tokens that may be drawn after `text`, with their probabilities, most probable first, the lower id in a tie.
     ///
     /// One filter after another, probabilities made to sum to 1 in between: the penalty of repetitions, temperature,
-    /// `top_k`, `top_p`, `min_p`. At least one token is left, unless none can follow. As a log-probability is never
+    /// `top_k`, `top_p`, `min_p`, `typical_p`, `epsilon_cutoff`, `eta_cutoff`. At least one token is left, unless none can follow. As a log-probability is never
     /// positive, a penalty of θ multiplies it by θ; a constant in the model's scores does not matter.
     ///
     /// ```
@@ -114,7 +140,20 @@ impl SamplingConfig {
         let floor = self.min_p * left[0].1;
         left.truncate(left.partition_point(|(_, p)| *p >= floor));
         normalise(&mut left);
+        if self.typical_p < 1.0 {
+            keep_typical(&mut left, self.typical_p);
+        }
+        for floor in [|config: &Self, _: f64| config.epsilon_cutoff, Self::eta] {
+            let floor = floor(self, entropy(&left));
+            left.truncate(left.partition_point(|(_, p)| *p >= floor).max(1));
+            normalise(&mut left);
+        }
         left
+    }
+
+    /// The least probability of [`eta_cutoff`](Self::eta_cutoff), at an entropy in nats.
+    fn eta(&self, entropy: f64) -> f64 {
+        self.eta_cutoff.min(self.eta_cutoff.sqrt() * (-entropy).exp())
     }
 
     /// Draws one of a distribution's tokens, the `step`-th of a text: a function of the seed and the step.
@@ -138,4 +177,26 @@ impl SamplingConfig {
 fn normalise(distribution: &mut [(TokenId, f64)]) {
     let sum: f64 = distribution.iter().map(|(_, p)| p).sum();
     distribution.iter_mut().for_each(|(_, p)| *p /= sum);
+}
+
+/// The entropy in nats.
+fn entropy(distribution: &[(TokenId, f64)]) -> f64 {
+    -distribution.iter().filter(|(_, p)| *p > 0.0).map(|(_, p)| p * p.ln()).sum::<f64>()
+}
+
+/// Keeps the tokens whose surprise is nearest to the entropy, until they are so probable together.
+fn keep_typical(distribution: &mut Vec<(TokenId, f64)>, mass: f64) {
+    let entropy = entropy(distribution);
+    let distance = |(_, p): &(TokenId, f64)| (-p.ln() - entropy).abs();
+    distribution.sort_by(|a, b| distance(a).total_cmp(&distance(b)));
+    let mut sum = 0.0;
+    let n_kept = distribution.iter().take_while(|(_, p)| {
+        let before = sum;
+        sum += p;
+        before < mass
+    });
+    let n_kept = n_kept.count();
+    distribution.truncate(n_kept);
+    distribution.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    normalise(distribution);
 }

@@ -125,7 +125,7 @@ proptest! {
         temperature in 0.0_f64..3.0, top_k in 0_usize..50, top_p in 0.001_f64..1.0, min_p in 0.0_f64..1.0,
         repetition_penalty in 0.1_f64..5.0, step in any::<u64>(),
     ) {
-        let config = SamplingConfig { temperature, top_k, top_p, min_p, repetition_penalty, seed: 1 };
+        let config = SamplingConfig { temperature, top_k, top_p, min_p, repetition_penalty, seed: 1, ..Default::default() };
         let found = config.distribution(&scores, &text, &[]);
         prop_assert!(!found.is_empty());
         prop_assert!((found.iter().map(|(_, p)| p).sum::<f64>() - 1.0).abs() < 1e-9);
@@ -234,4 +234,22 @@ fn requests_that_cannot_be_are_refused() {
     assert!(matches!(refused(&[3], 0, &[]), DecodeError::ZeroSamples));
     assert!(matches!(refused(&[10], 1, &[]), DecodeError::UnknownToken { id: 10, vocab_size: 10 }));
     assert!(matches!(refused(&[3], 1, &[4]), DecodeError::NothingFollows { n_tokens: 1 }));
+}
+
+/// What transformers' filters leave (`golden/generate_filters.py`).
+#[test]
+fn filters_leave_what_those_of_transformers_leave() {
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/filters.json");
+    let rows: Vec<serde_json::Value> = serde_json::from_str(&std::fs::read_to_string(golden).unwrap()).unwrap();
+    assert_eq!(rows.len(), 40);
+    for row in rows {
+        let config: SamplingConfig = serde_json::from_value(row["settings"].clone()).unwrap();
+        config.validate().unwrap();
+        let log_probs: Vec<f32> = serde_json::from_value(row["log_probs"].clone()).unwrap();
+        let left = row["left"].as_object().unwrap().iter();
+        let mut expected: Vec<(TokenId, f64)> =
+            left.map(|(token, p)| (token.parse().unwrap(), p.as_f64().unwrap())).collect();
+        expected.sort_by(|a, b| b.1.total_cmp(&a.1));
+        close(&config.distribution(&log_probs, &[], &[]), &expected);
+    }
 }

@@ -166,13 +166,15 @@ const OF_NO_EFFECT_AT: [(&str, &str); 39] = [
 ];
 
 /// Settings of how texts are written, which older versions of transformers kept in `config.json`.
-const OF_GENERATION: [&str; 25] = [
+const OF_GENERATION: [&str; 28] = [
     "bad_words_ids",
     "begin_suppress_tokens",
     "decoder_start_token_id",
     "do_sample",
     "early_stopping",
     "eos_token_id",
+    "epsilon_cutoff",
+    "eta_cutoff",
     "bos_token_id",
     "forced_bos_token_id",
     "forced_decoder_ids",
@@ -192,6 +194,7 @@ const OF_GENERATION: [&str; 25] = [
     "temperature",
     "top_k",
     "top_p",
+    "typical_p",
 ];
 
 /// Whether a setting is not set.
@@ -329,6 +332,16 @@ pub(crate) fn of_language_model(bundle: &Bundle, specials: &Specials, notes: &mu
         written["top_k"] = json!(sampling.top_k);
         written["top_p"] = json!(sampling.top_p);
         written["min_p"] = json!(sampling.min_p);
+        let defaults = GenerationConfig::default().sampling;
+        for (key, value, default) in [
+            ("typical_p", sampling.typical_p, defaults.typical_p),
+            ("epsilon_cutoff", sampling.epsilon_cutoff, defaults.epsilon_cutoff),
+            ("eta_cutoff", sampling.eta_cutoff, defaults.eta_cutoff),
+        ] {
+            if value != default {
+                written[key] = json!(value);
+            }
+        }
     }
     if sampling.repetition_penalty != 1.0 {
         let penalty = sampling.repetition_penalty;
@@ -480,6 +493,9 @@ impl Writing {
         take("temperature", &|value| value >= 0.0, &mut sampling.temperature);
         take("top_p", &|value| value > 0.0 && value <= 1.0, &mut sampling.top_p);
         take("min_p", &|value| (0.0..=1.0).contains(&value), &mut sampling.min_p);
+        take("typical_p", &|value| value > 0.0 && value <= 1.0, &mut sampling.typical_p);
+        take("epsilon_cutoff", &|value| (0.0..1.0).contains(&value), &mut sampling.epsilon_cutoff);
+        take("eta_cutoff", &|value| (0.0..1.0).contains(&value), &mut sampling.eta_cutoff);
         if let Some(top_k) = self.take("top_k", |_| true) {
             self.generation.sampling.top_k = top_k;
         } else if self.settings.get("do_sample") == Some(&Value::Bool(true)) && !self.settings.contains_key("top_k") {

@@ -270,6 +270,15 @@ struct SamplingArgs {
     /// Draw among tokens at least this probable compared with the most probable one.
     #[arg(long, value_name = "P", value_parser = probability())]
     min_p: Option<f64>,
+    /// Draw among the fewest tokens whose surprise is nearest to the mean one and which are this probable together.
+    #[arg(long, value_name = "P", value_parser = share())]
+    typical_p: Option<f64>,
+    /// Draw among tokens at least this probable.
+    #[arg(long, value_name = "P", value_parser = probability())]
+    epsilon_cutoff: Option<f64>,
+    /// Draw among tokens at least min(ε, √ε · exp(-entropy)) probable.
+    #[arg(long, value_name = "EPSILON", value_parser = probability())]
+    eta_cutoff: Option<f64>,
     /// The same text follows from the same seed.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -277,8 +286,9 @@ struct SamplingArgs {
 
 impl SamplingArgs {
     fn is_given(&self) -> bool {
-        let Self { temperature, top_k, top_p, min_p, seed } = self;
-        [temperature, top_p, min_p].iter().any(|value| value.is_some()) || top_k.is_some() || seed.is_some()
+        let Self { temperature, top_k, top_p, min_p, typical_p, epsilon_cutoff, eta_cutoff, seed } = self;
+        let numbers = [temperature, top_p, min_p, typical_p, epsilon_cutoff, eta_cutoff];
+        numbers.iter().any(|value| value.is_some()) || top_k.is_some() || seed.is_some()
     }
 
     fn over(&self, model: &SamplingConfig) -> SamplingConfig {
@@ -287,6 +297,9 @@ impl SamplingArgs {
             top_k: self.top_k.unwrap_or(model.top_k),
             top_p: self.top_p.unwrap_or(model.top_p),
             min_p: self.min_p.unwrap_or(model.min_p),
+            typical_p: self.typical_p.unwrap_or(model.typical_p),
+            epsilon_cutoff: self.epsilon_cutoff.unwrap_or(model.epsilon_cutoff),
+            eta_cutoff: self.eta_cutoff.unwrap_or(model.eta_cutoff),
             seed: self.seed.unwrap_or(model.seed),
             ..model.clone()
         }

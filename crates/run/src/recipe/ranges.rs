@@ -204,6 +204,9 @@ const RANGES: &[(&str, Range)] = &[
     ("top_k", Whole(0, 1 << 24)),
     ("top_p", Above(0.0, 1.0)),
     ("min_p", Closed(0.0, 1.0)),
+    ("typical_p", Above(0.0, 1.0)),
+    ("epsilon_cutoff", Below(0.0, 1.0)),
+    ("eta_cutoff", Below(0.0, 1.0)),
     ("repetition_penalty", Above(0.0, 1e6)),
     ("sampling.seed", Whole(0, i64::MAX)),
 ];
