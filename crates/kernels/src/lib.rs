@@ -65,7 +65,8 @@ pub use adam::{Adam, AdamTensor, sum_of_squares};
 #[cfg(feature = "mimalloc")]
 pub use allocator::{Allocator, keep_pages};
 pub use attention::{
-    Attention, AttentionGradients, AttentionShape, DistanceBias, HeadStrides, Heads, HeadsMut, ScoreBias, StepAttention,
+    Attention, AttentionGradients, AttentionShape, DistanceBias, HeadStrides, Heads, HeadsMut, PackedKeysValues,
+    ScoreBias, StepAttention,
 };
 pub use block::{BlockFormat, BlockMatrix};
 pub use column_sums::column_sums;

@@ -2,7 +2,7 @@
 
 use attentive_kernels::{
     Attention, AttentionGradients, AttentionShape, DistanceBias, Dropout, HeadStrides, Heads, HeadsMut, Level,
-    ScoreBias, StepAttention,
+    PackedKeysValues, ScoreBias, StepAttention,
 };
 use attentive_testkit::{self as oracle, Fixture, assert_close, gradient, widen};
 
@@ -288,6 +288,36 @@ fn a_few_queries_against_a_cache() {
     Case::new([3, 2, 4, 131, 17, 67], 0.3, true, 0.1).check_forward();
     Case::new([1, 2, 3, 2, 5, 3], 0.0, true, 0.0).check_forward();
     Case::new([2, 1, 2, 5, 3, 2], 0.9, false, 0.0).check_forward();
+}
+
+#[test]
+fn packed_keys_and_values_serve_any_number_of_queries() {
+    for (dims, kv_heads) in [([1, 2, 1, 37, 64, 64], 2), ([1, 4, 9, 300, 17, 67], 2), ([1, 2, 70, 521, 8, 8], 1)] {
+        let case = Case::new(dims, 0.0, false, 0.0).grouped(kv_heads);
+        let shape @ AttentionShape { heads, q_len, k_len, d_k, d_v, .. } = case.shape;
+        let expected = case.oracle(&widen(&case.q), &widen(&case.k), &widen(&case.v));
+        let strides = HeadStrides::head_major;
+        let (k, v) =
+            (Heads::new(&case.k, strides(kv_heads, k_len, d_k)), Heads::new(&case.v, strides(kv_heads, k_len, d_v)));
+        for level in Level::available() {
+            level.during(|| {
+                let packed = PackedKeysValues::new(shape, k, v);
+                assert_eq!(packed.k_len(), k_len);
+                let mut out = vec![f32::NAN; expected.len()];
+                let to = HeadsMut::new(&mut out, strides(heads, q_len, d_v));
+                let mut lse = vec![f32::NAN; heads * q_len];
+                case.attention().forward_packed(Heads::new(&case.q, strides(heads, q_len, d_k)), &packed, to, &mut lse);
+                assert_close(&out, &expected, 2e-5, 5e-6);
+                // The last query alone, in the same memory.
+                let alone = Attention { shape: AttentionShape { q_len: 1, ..shape }, ..case.attention() };
+                let q = Heads::new(&case.q[(q_len - 1) * d_k..], strides(heads, q_len, d_k));
+                let mut of_one = vec![f32::NAN; heads * d_v];
+                alone.forward_packed(q, &packed, HeadsMut::new(&mut of_one, strides(heads, 1, d_v)), &mut lse[..heads]);
+                let last = out.chunks(q_len * d_v).flat_map(|head| &head[(q_len - 1) * d_v..]).copied();
+                assert_eq!(of_one, last.collect::<Vec<_>>());
+            });
+        }
+    }
 }
 
 #[test]

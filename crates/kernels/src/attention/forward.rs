@@ -6,6 +6,7 @@ use crate::matmul::{A_BLOCK, A_STRIDE, ABlock, Packed, multiply_block};
 use crate::scratch::Scratch;
 use crate::{MatMut, MatRef};
 use rayon::prelude::*;
+use std::ops::DerefMut;
 
 /// Queries of a job: a long sequence is shared out, but each job packs the head's keys and values.
 const JOB_QUERIES: usize = 512;
@@ -23,10 +24,25 @@ impl Attention<'_> {
     /// # Panics
     /// If a view does not fit its slice, or heads of `out` overlap.
     pub fn forward(&self, q: Heads<'_>, k: Heads<'_>, v: Heads<'_>, out: HeadsMut<'_>, lse: &mut [f32]) {
-        let AttentionShape { batch, heads, q_len, k_len, d_k, d_v, .. } = self.shape;
+        let AttentionShape { q_len, k_len, d_k, d_v, .. } = self.shape;
         self.check(q, k, v, lse.len());
+        self.each_head(self.call(), out, lse, |head, first, out, lse| {
+            let (b, kv) = (head.b, head.kv_head());
+            let operands = [q.head(b, head.h, [q_len, d_k]), k.head(b, kv, [k_len, d_k]), v.head(b, kv, [k_len, d_v])];
+            head.forward(first, operands, out, lse);
+        });
+    }
+
+    /// Lets `attend` write the output and the log-sum-exps of some queries of a head, from a first one on, for all of them.
+    pub(super) fn each_head(
+        &self,
+        call: Call<'_>,
+        out: HeadsMut<'_>,
+        lse: &mut [f32],
+        attend: impl Fn(&HeadCall<'_>, usize, &mut MatMut<'_>, &mut [f32]) + Sync,
+    ) {
+        let AttentionShape { batch, heads, q_len, k_len, d_k, d_v, .. } = self.shape;
         out.check("outputs", [batch, heads, q_len, d_v]);
-        let call = self.call();
         let jobs_per_head = q_len.div_ceil(JOB_QUERIES);
         let all_lse = MatMut::new(lse, batch * heads, q_len);
         let job = |job: usize| {
@@ -37,9 +53,7 @@ impl Attention<'_> {
             // SAFETY: each job has its own queries of its own head, and so its own rows of the output.
             let (mut out, mut lse) =
                 unsafe { (out.rows(b, h, first, [rows, d_v]), all_lse.shared_block([head, first], [1, rows])) };
-            let kv = head_call.kv_head();
-            let operands = [q.head(b, h, [q_len, d_k]), k.head(b, kv, [k_len, d_k]), v.head(b, kv, [k_len, d_v])];
-            head_call.forward(first, operands, &mut out, lse.row(0));
+            attend(&head_call, first, &mut out, lse.row(0));
         };
         let n_jobs = batch * heads * jobs_per_head;
         if n_jobs <= 1 || work([batch * heads * q_len, k_len, d_k.saturating_add(d_v)]) < MIN_PARALLEL {
@@ -60,6 +74,21 @@ impl HeadCall<'_> {
         }
         let keys = Packed::new(level, k.block([0, 0], [self.k_end, d_k]).t());
         let values = Packed::new(level, v.block([0, 0], [self.k_end, d_v]));
+        self.blocks(first, q, &keys, &values, out, lse);
+    }
+
+    /// As [`forward`](Self::forward), of packed keys, transposed, and values.
+    pub(super) fn blocks<T: DerefMut<Target = [f32]>>(
+        &self,
+        first: usize,
+        q: MatRef<'_>,
+        keys: &Packed<T>,
+        values: &Packed<T>,
+        out: &mut MatMut<'_>,
+        lse: &mut [f32],
+    ) {
+        let Call { level, attention, .. } = self.call;
+        let AttentionShape { d_k, d_v, .. } = attention.shape;
         let mut scores = Scratch::new(QUERIES * A_STRIDE);
         let mut room = Scratch::new(A_BLOCK);
         let mut sums = Scratch::new(QUERIES * d_v);

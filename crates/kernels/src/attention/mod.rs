@@ -6,10 +6,12 @@ mod backward;
 mod few;
 mod forward;
 mod heads;
+mod packed;
 mod step;
 mod weights;
 
 pub use heads::{HeadStrides, Heads, HeadsMut};
+pub use packed::PackedKeysValues;
 pub use step::StepAttention;
 
 use crate::extent::elements;
@@ -228,6 +230,13 @@ impl<'a> Attention<'a> {
     }
 
     fn check(&self, q: Heads<'_>, k: Heads<'_>, v: Heads<'_>, lse_len: usize) {
+        let AttentionShape { batch, kv_heads, k_len, d_k, d_v, .. } = self.shape;
+        self.check_queries(q, lse_len);
+        k.check("keys", [batch, kv_heads, k_len, d_k]);
+        v.check("values", [batch, kv_heads, k_len, d_v]);
+    }
+
+    fn check_queries(&self, q: Heads<'_>, lse_len: usize) {
         let AttentionShape { batch, heads, kv_heads, q_len, k_len, d_k, d_v } = self.shape;
         assert!(d_k > 0 && d_v > 0, "heads without features");
         assert!(
@@ -238,8 +247,6 @@ impl<'a> Attention<'a> {
         // The number of weights is the largest size, though the weights are never kept.
         elements([batch, heads, q_len, k_len]);
         q.check("queries", [batch, heads, q_len, d_k]);
-        k.check("keys", [batch, kv_heads, k_len, d_k]);
-        v.check("values", [batch, kv_heads, k_len, d_v]);
         assert!(self.hidden.is_none_or(|hidden| hidden.len() == batch * k_len), "hidden is {batch} × {k_len}");
         assert_eq!(lse_len, batch * heads * q_len, "log-sum-exp is {batch} × {heads} × {q_len}");
         if let Some(ScoreBias { values, batch: of_batch, heads: of_heads }) = self.bias {
