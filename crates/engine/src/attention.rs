@@ -1,6 +1,8 @@
 //! Attention over rows without padding: whole texts, and steps over a cache.
 
-use attentive_kernels::{Attention, AttentionShape, DistanceBias, HeadStrides, Heads, HeadsMut, StepAttention};
+use attentive_kernels::{
+    Attention, AttentionShape, DistanceBias, HeadStrides, Heads, HeadsMut, PackedKeysValues, StepAttention,
+};
 use rayon::prelude::*;
 
 use crate::{
@@ -117,8 +119,27 @@ pub(crate) fn spans(lengths: impl IntoIterator<Item = usize>) -> Vec<Span> {
     lengths.into_iter().map(span).collect()
 }
 
-/// A run of queries, and the rows of the keys and values that it reads.
-pub(crate) type Run<'a> = (Span, &'a [f32]);
+/// A run of queries, and the keys and values that it reads.
+pub(crate) type Run<'a> = (Span, KeysValues<'a>);
+
+/// Keys and values of a run of positions.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum KeysValues<'a> {
+    /// The last features of rows.
+    Rows(&'a [f32]),
+    /// All heads, packed.
+    Packed(&'a PackedKeysValues),
+}
+
+/// Keys and values that are the last features of rows of `row` features, packed.
+pub(crate) fn pack_keys_values(dims: HeadDims, rows: &[f32], row: usize) -> PackedKeysValues {
+    let HeadDims { heads, kv_heads, d_k, d_v, .. } = dims;
+    let k_len = rows.len() / row;
+    let shape = AttentionShape { batch: 1, heads, kv_heads, q_len: 0, k_len, d_k, d_v };
+    let strides = |d| HeadStrides { batch: k_len * row, seq: row, head: d };
+    let keys = &rows[row - dims.keys_values()..];
+    PackedKeysValues::new(shape, Heads::new(keys, strides(d_k)), Heads::new(&keys[dims.keys()..], strides(d_v)))
+}
 
 /// Attention of runs of queries, one after another, each to its own keys and values.
 ///
@@ -143,22 +164,27 @@ pub(crate) fn attend_spans(
         (rest, rest_lse) = (after, after_lse);
         jobs.push((queries, keys, out, lse));
     }
-    let attend = |(queries, keys, out, lse): (Span, &[f32], &mut [f32], &mut [f32])| {
-        let k_len = keys.len() / kv_row;
+    let n_keys = |keys: KeysValues<'_>| match keys {
+        KeysValues::Rows(rows) => rows.len() / kv_row,
+        KeysValues::Packed(packed) => packed.k_len(),
+    };
+    let attend = |(queries, keys, out, lse): (Span, KeysValues<'_>, &mut [f32], &mut [f32])| {
+        let k_len = n_keys(keys);
         let shape = AttentionShape { batch: 1, heads, kv_heads, q_len: queries.len, k_len, d_k, d_v };
         let Sight { causal, window, distances } = sight;
         let attention = Attention { causal, window, distances, scale, cap, ..Attention::new(shape) };
         let strides = |row, seq, d| HeadStrides { batch: seq * row, seq: row, head: d };
-        let kv = &keys[kv_row - dims.keys_values()..];
-        attention.forward(
-            Heads::new(&q[queries.first * q_row..], strides(q_row, queries.len, d_k)),
-            Heads::new(kv, strides(kv_row, k_len, d_k)),
-            Heads::new(&kv[dims.keys()..], strides(kv_row, k_len, d_v)),
-            HeadsMut::new(out, strides(dims.outputs(), queries.len, d_v)),
-            lse,
-        );
+        let q = Heads::new(&q[queries.first * q_row..], strides(q_row, queries.len, d_k));
+        let out = HeadsMut::new(out, strides(dims.outputs(), queries.len, d_v));
+        let kv = match keys {
+            KeysValues::Rows(rows) => &rows[kv_row - dims.keys_values()..],
+            KeysValues::Packed(packed) => return attention.forward_packed(q, packed, out, lse),
+        };
+        let (k, v) =
+            (Heads::new(kv, strides(kv_row, k_len, d_k)), Heads::new(&kv[dims.keys()..], strides(kv_row, k_len, d_v)));
+        attention.forward(q, k, v, out, lse);
     };
-    let pairs = |(queries, keys): &Run<'_>| queries.len * (keys.len() / kv_row);
+    let pairs = |&(queries, keys): &Run<'_>| queries.len * n_keys(keys);
     let work = runs.iter().map(pairs).sum::<usize>() * heads * (d_k + d_v);
     if work >= MIN_PARALLEL && jobs.len() > 1 {
         jobs.into_par_iter().for_each(attend);

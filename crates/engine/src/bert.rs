@@ -152,6 +152,7 @@ impl CpuBert {
             gated,
             bias,
             qkv_bias: bias,
+            key_bias: true,
             qk_norm: false,
             parallel: false,
             placement: norm,

@@ -85,6 +85,7 @@ impl CpuGpt {
             gated,
             bias,
             qkv_bias: qkv_bias.unwrap_or(bias),
+            key_bias: true,
             qk_norm,
             parallel,
             placement: norm,

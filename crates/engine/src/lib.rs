@@ -5,6 +5,7 @@
 //! | [`CpuTransformer`] | `attentive_model::Transformer`, T5 too | `attentive_core::EncoderDecoder` |
 //! | [`CpuGpt`] | `attentive_model::Gpt` | `attentive_core::LanguageModel` |
 //! | [`CpuBert`] | `attentive_model::Bert` | `attentive_core::Encoder` |
+//! | [`CpuWhisper`] | `attentive_model::Whisper` | `attentive_core::SpeechRecognizer` |
 //!
 //! Weights are packed once; queries, keys and values come from one product; padding is never computed; caches and
 //! buffers are kept from step to step; and the vocabulary's product returns the most probable tokens without storing
@@ -32,6 +33,7 @@
 mod attention;
 mod bert;
 mod cache;
+mod decoder;
 mod embedding;
 mod gpt;
 mod layer;
@@ -40,8 +42,11 @@ mod positions;
 mod stack;
 mod transformer;
 mod weight;
+mod whisper;
 
 pub use bert::CpuBert;
+pub use decoder::State;
 pub use gpt::{CpuGpt, GptState};
-pub use transformer::{CpuTransformer, State};
+pub use transformer::CpuTransformer;
 pub use weight::{WeightFormat, int8_axis, packs};
+pub use whisper::CpuWhisper;

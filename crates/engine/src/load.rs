@@ -27,6 +27,8 @@ pub(crate) struct Shape {
     pub(crate) bias: bool,
     /// Whether projections of queries, keys and values have biases.
     pub(crate) qkv_bias: bool,
+    /// Whether those of keys have, too.
+    pub(crate) key_bias: bool,
     /// Whether each head's queries and keys are normalised.
     pub(crate) qk_norm: bool,
     /// Whether the two sub-layers read the same input.
@@ -215,16 +217,19 @@ impl<'a> Loader<'a> {
 
     /// Projections of the same input, concatenated.
     fn attention_inputs(&mut self, path: &str, parts: &[&str]) -> Linear {
-        let Shape { d_model: d_in, dims, qkv_bias: has_bias, .. } = self.shape;
+        let Shape { d_model: d_in, dims, qkv_bias, key_bias, .. } = self.shape;
         let widths = parts.iter().map(|&part| match part {
             "query" => dims.queries(),
             "key" => dims.keys(),
             _ => dims.values(),
         });
         let parts: Vec<_> = parts.iter().map(|part| format!("{path}.{part}")).zip(widths).collect();
-        let bias = has_bias.then(|| {
-            let biases = parts.iter().map(|(part, width)| self.borrow(&format!("{part}.bias"), &[*width]));
-            biases.collect::<Vec<_>>().concat()
+        let bias = qkv_bias.then(|| {
+            let bias = |(part, width): &(String, usize)| match key_bias || !part.ends_with(".key") {
+                true => self.borrow(&format!("{part}.bias"), &[*width]),
+                false => Cow::Owned(vec![0.0; *width]),
+            };
+            parts.iter().map(bias).collect::<Vec<_>>().concat()
         });
         let weight = if self.format == WeightFormat::Blocks {
             self.beside(d_in, &parts)

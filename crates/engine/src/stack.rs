@@ -1,11 +1,12 @@
 //! Stacks of layers: encoders, decoders, and decoders without a source.
 
 use attentive_core::TokenId;
-use attentive_kernels::ActivationKind;
+use attentive_kernels::{ActivationKind, PackedKeysValues};
 
 use crate::{
     attention::{
-        CachedRows, CrossAttention, HeadDims, Run, SelfAttention, Sight, Span, attend_caches, attend_spans, spans,
+        CachedRows, CrossAttention, HeadDims, KeysValues, Run, SelfAttention, Sight, Span, attend_caches, attend_spans,
+        pack_keys_values, spans,
     },
     cache::{self, Slots},
     layer::{AddNorm, FeedForward, Hidden, Norm, NormScratch},
@@ -78,14 +79,21 @@ pub(crate) struct Past {
 /// Keys and values of every source, without padding, for each layer of a decoder.
 #[derive(Debug, Clone)]
 pub(crate) struct Memory {
-    /// `[source tokens, keys and values]`.
-    layers: Vec<Vec<f32>>,
+    layers: Vec<LayerMemory>,
     /// First token and number of tokens of each sentence.
-    pub(crate) sentences: Vec<Span>,
+    sentences: Vec<Span>,
 }
 
-/// Rows that read a sentence of a source, and the sentence.
-pub(crate) type SourceRun<'a> = (Span, &'a Memory, Span);
+#[derive(Debug, Clone)]
+enum LayerMemory {
+    /// `[source tokens, keys and values]`.
+    Rows(Vec<f32>),
+    /// Those of each sentence.
+    Packed(Vec<PackedKeysValues>),
+}
+
+/// Rows that read a sentence of a source, and the sentence's number.
+pub(crate) type SourceRun<'a> = (Span, &'a Memory, usize);
 
 /// New tokens of the rows of one state in a step.
 pub(crate) struct NewTokens<'a> {
@@ -95,9 +103,25 @@ pub(crate) struct NewTokens<'a> {
 }
 
 impl Memory {
-    /// The rows, of `width` features, that a layer reads of a sentence.
-    fn of_sentence(&self, layer: usize, Span { first, len }: Span, width: usize) -> &[f32] {
-        &self.layers[layer][first * width..][..len * width]
+    /// What a layer reads of a sentence, rows of `width` features unless it is packed.
+    fn of_sentence(&self, layer: usize, sentence: usize, width: usize) -> KeysValues<'_> {
+        let Span { first, len } = self.sentences[sentence];
+        match &self.layers[layer] {
+            LayerMemory::Rows(rows) => KeysValues::Rows(&rows[first * width..][..len * width]),
+            LayerMemory::Packed(sentences) => KeysValues::Packed(&sentences[sentence]),
+        }
+    }
+
+    /// The same, packed: for sources of many tokens, which steps then read from end to end.
+    pub(crate) fn packed(mut self, dims: HeadDims) -> Self {
+        let width = dims.keys_values();
+        for layer in &mut self.layers {
+            let LayerMemory::Rows(rows) = layer else { continue };
+            let pack =
+                |&Span { first, len }: &Span| pack_keys_values(dims, &rows[first * width..][..len * width], width);
+            *layer = LayerMemory::Packed(self.sentences.iter().map(pack).collect());
+        }
+        self
     }
 }
 
@@ -165,7 +189,7 @@ impl Stack {
         let project = |(attention, _): &(CrossAttention, AddNorm)| {
             let mut keys_values = Vec::new();
             attention.keys_values.forward(source, ActivationKind::Identity, &mut keys_values);
-            keys_values
+            LayerMemory::Rows(keys_values)
         };
         Memory {
             layers: self.passed().filter_map(|layer| layer.cross_attention.as_ref().map(project)).collect(),
@@ -179,7 +203,7 @@ impl Stack {
         scratch.positions.extend(texts.iter().flat_map(|text| 0..text.len as u32));
         let longest = texts.iter().map(|text| text.len).max().unwrap_or(0);
         self.layers(scratch, longest, &[], |_, (projected, row), sight, heads, lse| {
-            let run = |&text: &Span| (text, &projected[text.first * row..][..text.len * row]);
+            let run = |&text: &Span| (text, KeysValues::Rows(&projected[text.first * row..][..text.len * row]));
             let runs: Vec<Run<'_>> = texts.iter().map(run).collect();
             attend_spans(self.dims, sight, (projected, row), row, &runs, heads, lse);
         });
@@ -213,7 +237,8 @@ impl Stack {
                 }
                 // Texts that begin here see nothing else.
                 let texts = spans((0..slots.rows()).map(|_| *new));
-                let runs: Vec<Run<'_>> = texts.into_iter().zip(q_here.chunks_exact(*new * row)).collect();
+                let rows = q_here.chunks_exact(*new * row).map(KeysValues::Rows);
+                let runs: Vec<Run<'_>> = texts.into_iter().zip(rows).collect();
                 attend_spans(self.dims, sight, (q_here, row), row, &runs, out_here, lse_here);
             }
             attend_caches(self.dims, sight, row, cached);

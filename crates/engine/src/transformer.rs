@@ -1,6 +1,4 @@
-//! The encoder–decoder, and its memory of the rows that it decodes.
-
-use std::sync::Arc;
+//! The encoder–decoder.
 
 use attentive_core::{DeviceError, EncoderDecoder, NextToken, Scores, TokenId, TokenMatrix, Turn, Want};
 use attentive_model::TransformerConfig;
@@ -8,10 +6,11 @@ use attentive_weights::{Source, WeightsError};
 
 use crate::{
     attention::{HeadDims, Span, spans},
-    embedding::{Embedding, Projection},
+    decoder::{Decoder, State},
+    embedding::Embedding,
     layer::Norm,
     load::{Loader, Shape, StackPlan},
-    stack::{Memory, NewTokens, Past, Scratch, SourceRun, Stack},
+    stack::{Scratch, Stack},
     weight::WeightFormat,
 };
 
@@ -19,24 +18,10 @@ use crate::{
 #[derive(Debug)]
 pub struct CpuTransformer {
     source_embedding: Embedding,
-    target_embedding: Embedding,
-    /// Norms of what the stacks read.
+    /// Norm of what the encoder reads.
     source_norm: Option<Norm>,
-    target_norm: Option<Norm>,
     encoder: Stack,
-    decoder: Stack,
-    projection: Projection,
-}
-
-/// The decoder's memory of each row.
-#[derive(Debug, Clone)]
-pub struct State {
-    /// Shared by states that started together.
-    memory: Arc<Memory>,
-    /// The sentence of `memory` that each row translates.
-    sentence_of_row: Vec<usize>,
-    past: Past,
-    scratch: Scratch,
+    decoder: Decoder,
 }
 
 impl CpuTransformer {
@@ -87,6 +72,7 @@ impl CpuTransformer {
             gated,
             bias,
             qkv_bias: bias,
+            key_bias: true,
             qk_norm: false,
             parallel: false,
             placement: norm,
@@ -124,12 +110,14 @@ impl CpuTransformer {
         };
         let model = Self {
             source_embedding: loader.embedding("source_embedding", source_vocab_size, scale, source_is_tied),
-            target_embedding: loader.embedding(of_target, target_vocab_size, scale, tie_projection),
             source_norm: embedding_norm.then(|| loader.norm("source_norm")),
-            target_norm: embedding_norm.then(|| loader.norm("target_norm")),
             encoder: loader.stack(encoder),
-            decoder: loader.stack(decoder),
-            projection,
+            decoder: Decoder {
+                embedding: loader.embedding(of_target, target_vocab_size, scale, tie_projection),
+                norm: embedding_norm.then(|| loader.norm("target_norm")),
+                stack: loader.stack(decoder),
+                projection,
+            },
         };
         loader.finish()?;
         Ok(model)
@@ -144,7 +132,7 @@ impl CpuTransformer {
         let rows = sources.iter().flat_map(|source| (0..source.n_rows()).map(|row| source.row(row)));
         for row in rows.filter(|row| !row.is_empty()) {
             let encodings = &scratch.encodings[..row.len() * width];
-            self.source_embedding.append(Some(&self.projection), row, encodings, &mut scratch.x);
+            self.source_embedding.append(Some(&self.decoder.projection), row, encodings, &mut scratch.x);
         }
         scratch.normalize(self.source_norm.as_ref());
         self.encoder.read(&mut scratch, &sentences);
@@ -156,48 +144,23 @@ impl NextToken for CpuTransformer {
     type State = State;
 
     fn vocab_size(&self) -> usize {
-        self.projection.vocab_size()
+        self.decoder.projection.vocab_size()
     }
 
     fn max_len(&self) -> Option<usize> {
-        self.decoder.positions.max_len()
+        self.decoder.stack.positions.max_len()
     }
 
     fn advance(&self, tokens: &[TokenId], state: &mut State, want: Want) -> Result<Scores, DeviceError> {
-        let mut scores = self.advance_together(&mut [Turn { tokens, state, want }])?;
-        Ok(scores.swap_remove(0))
+        Ok(self.decoder.advance(tokens, state, want))
     }
 
     fn advance_together(&self, turns: &mut [Turn<'_, State>]) -> Result<Vec<Scores>, DeviceError> {
-        let Some(first) = turns.first_mut() else { return Ok(Vec::new()) };
-        let mut scratch = std::mem::take(&mut first.state.scratch);
-        let wants: Vec<(usize, Want)> =
-            turns.iter().map(|turn| (turn.state.sentence_of_row.len(), turn.want)).collect();
-        let scores = self.projection.scores(&mut scratch, &wants, |scratch| {
-            scratch.x.clear();
-            let (mut new_tokens, mut sources) = (Vec::<NewTokens<'_>>::new(), Vec::<SourceRun<'_>>::new());
-            let mut first = 0;
-            for Turn { tokens, state: State { memory, sentence_of_row, past, .. }, .. } in &mut *turns {
-                let next = past.next(&self.decoder, tokens, &mut scratch.encodings);
-                self.target_embedding.append(Some(&self.projection), tokens, &scratch.encodings, &mut scratch.x);
-                for rows in sentence_of_row.chunk_by(|a, b| a == b) {
-                    let len = rows.len() * next.new;
-                    sources.push((Span { first, len }, memory, memory.sentences[rows[0]]));
-                    first += len;
-                }
-                new_tokens.push(next);
-            }
-            scratch.normalize(self.target_norm.as_ref());
-            self.decoder.advance(scratch, &mut new_tokens, &sources);
-            scratch.keep_last(&new_tokens, self.target_embedding.d_model);
-        });
-        turns[0].state.scratch = scratch;
-        Ok(scores)
+        Ok(self.decoder.advance_together(turns))
     }
 
     fn reorder(&self, state: &mut State, parents: &[usize]) {
-        state.past.reorder(parents);
-        state.sentence_of_row = parents.iter().map(|&parent| state.sentence_of_row[parent]).collect();
+        state.reorder(parents);
     }
 }
 
@@ -208,15 +171,7 @@ impl EncoderDecoder for CpuTransformer {
 
     fn start_together(&self, sources: &[&TokenMatrix]) -> Vec<State> {
         let (encoded, sentences) = self.encode(sources);
-        let memory = Arc::new(self.decoder.project_memory(&encoded, sentences));
-        let mut first = 0;
-        let state = |source: &&TokenMatrix| {
-            let rows = source.n_rows();
-            let sentence_of_row = (first..first + rows).collect();
-            first += rows;
-            let (memory, past) = (Arc::clone(&memory), self.decoder.past(rows));
-            State { memory, sentence_of_row, past, scratch: Scratch::default() }
-        };
-        sources.iter().map(state).collect()
+        let memory = self.decoder.stack.project_memory(&encoded, sentences);
+        self.decoder.start(memory, sources.iter().map(|source| source.n_rows()))
     }
 }

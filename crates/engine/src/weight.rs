@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use attentive_kernels::{
     BlockFormat, BlockMatrix, Epilogue, Int8Matrix, MatMut, MatRef, PackedMatrix, QuantisedColumns, TopK,
 };
-use attentive_model::{BertConfig, GptConfig, ModelConfig, TransformerConfig};
+use attentive_model::{BertConfig, GptConfig, ModelConfig, TransformerConfig, WhisperConfig};
 use attentive_weights::{Blocks, GgufKind, ScaleAxis};
 use serde::{Deserialize, Serialize};
 
@@ -73,6 +73,7 @@ pub fn packs(model: &ModelConfig) -> bool {
     model.spec::<TransformerConfig>().is_some()
         || model.spec::<GptConfig>().is_some()
         || model.spec::<BertConfig>().is_some()
+        || model.spec::<WhisperConfig>().is_some()
 }
 
 /// A weight `[d_in, d_out]`.
@@ -129,7 +130,8 @@ impl Weight {
         self.multiply_into(MatRef::new(x, n, d_in), MatMut::new(y, n, d_out), epilogue);
     }
 
-    fn multiply_into(&self, x: MatRef<'_>, mut y: MatMut<'_>, epilogue: &Epilogue<'_>) {
+    /// As [`multiply`](Self::multiply), of rows anywhere.
+    pub(crate) fn multiply_into(&self, x: MatRef<'_>, mut y: MatMut<'_>, epilogue: &Epilogue<'_>) {
         match self {
             Self::Beside(parts) => {
                 let (n, mut first) = (x.dims()[0], 0);

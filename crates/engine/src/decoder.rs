@@ -1,0 +1,88 @@
+//! A decoder that reads a source, and its memory of the rows that it writes.
+
+use std::sync::Arc;
+
+use attentive_core::{Scores, TokenId, Turn, Want};
+
+use crate::{
+    attention::Span,
+    embedding::{Embedding, Projection},
+    layer::Norm,
+    stack::{Memory, NewTokens, Past, Scratch, SourceRun, Stack},
+};
+
+/// A decoder from tokens to the scores of those that follow.
+#[derive(Debug)]
+pub(crate) struct Decoder {
+    pub(crate) embedding: Embedding,
+    /// Norm of what the stack reads.
+    pub(crate) norm: Option<Norm>,
+    pub(crate) stack: Stack,
+    pub(crate) projection: Projection,
+}
+
+/// A decoder's memory of each row.
+#[derive(Debug, Clone)]
+pub struct State {
+    /// Shared by states that started together.
+    memory: Arc<Memory>,
+    /// The sentence, or recording, of `memory` that each row is written of.
+    sentence_of_row: Vec<usize>,
+    past: Past,
+    scratch: Scratch,
+}
+
+impl State {
+    /// Makes row `i` continue the old row `parents[i]`.
+    pub(crate) fn reorder(&mut self, parents: &[usize]) {
+        self.past.reorder(parents);
+        self.sentence_of_row = parents.iter().map(|&parent| self.sentence_of_row[parent]).collect();
+    }
+}
+
+impl Decoder {
+    /// States of so many rows each, which share out the sentences of `memory`.
+    pub(crate) fn start(&self, memory: Memory, rows: impl IntoIterator<Item = usize>) -> Vec<State> {
+        let (memory, mut first) = (Arc::new(memory), 0);
+        let state = |rows: usize| {
+            let sentence_of_row = (first..first + rows).collect();
+            first += rows;
+            let (memory, past) = (Arc::clone(&memory), self.stack.past(rows));
+            State { memory, sentence_of_row, past, scratch: Scratch::default() }
+        };
+        rows.into_iter().map(state).collect()
+    }
+
+    /// One step of one state, as [`NextToken::advance`](attentive_core::NextToken::advance).
+    pub(crate) fn advance(&self, tokens: &[TokenId], state: &mut State, want: Want) -> Scores {
+        self.advance_together(&mut [Turn { tokens, state, want }]).swap_remove(0)
+    }
+
+    /// One step of several states.
+    pub(crate) fn advance_together(&self, turns: &mut [Turn<'_, State>]) -> Vec<Scores> {
+        let Some(first) = turns.first_mut() else { return Vec::new() };
+        let mut scratch = std::mem::take(&mut first.state.scratch);
+        let wants: Vec<(usize, Want)> =
+            turns.iter().map(|turn| (turn.state.sentence_of_row.len(), turn.want)).collect();
+        let scores = self.projection.scores(&mut scratch, &wants, |scratch| {
+            scratch.x.clear();
+            let (mut new_tokens, mut sources) = (Vec::<NewTokens<'_>>::new(), Vec::<SourceRun<'_>>::new());
+            let mut first = 0;
+            for Turn { tokens, state: State { memory, sentence_of_row, past, .. }, .. } in &mut *turns {
+                let next = past.next(&self.stack, tokens, &mut scratch.encodings);
+                self.embedding.append(Some(&self.projection), tokens, &scratch.encodings, &mut scratch.x);
+                for rows in sentence_of_row.chunk_by(|a, b| a == b) {
+                    let len = rows.len() * next.new;
+                    sources.push((Span { first, len }, memory, rows[0]));
+                    first += len;
+                }
+                new_tokens.push(next);
+            }
+            scratch.normalize(self.norm.as_ref());
+            self.stack.advance(scratch, &mut new_tokens, &sources);
+            scratch.keep_last(&new_tokens, self.embedding.d_model);
+        });
+        turns[0].state.scratch = scratch;
+        scores
+    }
+}
