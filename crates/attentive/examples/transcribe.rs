@@ -8,7 +8,7 @@ use attentive::{prelude::*, speech::Recording};
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = env::args().skip(1).collect();
     let [model, files @ ..] = &args[..] else { return Err("usage: transcribe MODEL FILE…".into()) };
-    let transcriber = Transcriber::from_bundle(&Bundle::open(model)?, &BackendKind::Flex.device()?)?;
+    let transcriber = Transcriber::from_bundle(&Bundle::open(model)?, &BackendKind::Flex.device()?, None)?;
     let config = TranscriptionConfig::default();
     for file in files {
         let samples = Recording::read_at(file.as_ref(), transcriber.sampling_rate())?;

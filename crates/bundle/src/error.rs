@@ -239,7 +239,7 @@ pub enum BundleError {
     /// As [`WeightFormat`](Self::WeightFormat), where the model's own configuration asks for it.
     #[error(
         "{path}: decoding.precision is {format}, which is for the backend flex, and there for the families transformer, \
-         gpt and bert; take --precision f32, or use --backend flex",
+         gpt, bert and whisper; take --precision f32, or use --backend flex",
         path = path.display()
     )]
     OwnWeightFormat {

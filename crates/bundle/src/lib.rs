@@ -69,8 +69,8 @@ pub use reading::{ReadingConfig, ScoreActivation};
 pub use record::{DataRecord, ScoreRecord, TrainingRecord};
 pub use span_filler::SpanFiller;
 pub use speech::{
-    Segments, SpeechProcessor, SpeechSegment, SpeechTask, SpeechTokens, TranscribeError, Transcriber, TranscriptFormat,
-    TranscriptWriter, Transcription, TranscriptionConfig,
+    RecognizerModel, RecognizerState, Segments, SpeechProcessor, SpeechSegment, SpeechTask, SpeechTokens,
+    TranscribeError, Transcriber, TranscriptFormat, TranscriptWriter, Transcription, TranscriptionConfig,
 };
 pub use stored::{Params, Stored};
 pub use tagging::{Aggregation, Tag, TaggingConfig, characters};

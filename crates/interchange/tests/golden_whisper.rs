@@ -3,10 +3,10 @@
 use std::{fs, path::Path};
 
 use attentive_backend::{BackendKind, Device};
-use attentive_bundle::{Bundle, SpeechTask, Transcriber, TranscriptionConfig};
-use attentive_core::{Spectrograms, SpeechBatch, TokenMatrix};
+use attentive_bundle::{Bundle, RecognizerModel, SpeechTask, Transcriber, TranscriptionConfig};
+use attentive_core::{NextToken, Spectrograms, SpeechBatch, SpeechRecognizer, TokenMatrix};
 use attentive_interchange::{ExportConfig, Format, ImportConfig, InterchangeError, export};
-use attentive_model::{SpeechModel, Whisper, WhisperConfig};
+use attentive_model::{SpeechModel, WhisperConfig};
 use attentive_testkit::{Area, Comparison, Golden, named};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -31,8 +31,8 @@ fn device() -> Device {
     BackendKind::Flex.device().unwrap()
 }
 
-fn transcriber() -> Transcriber<Whisper> {
-    Transcriber::from_bundle(&import(&golden().path("whisper")).unwrap(), &device()).unwrap()
+fn transcriber() -> Transcriber<RecognizerModel> {
+    Transcriber::from_bundle(&import(&golden().path("whisper")).unwrap(), &device(), None).unwrap()
 }
 
 fn field<T: for<'de> Deserialize<'de>>(case: &Value, name: &str) -> T {
@@ -46,7 +46,7 @@ fn sound((name, n): &(String, usize)) -> Vec<f32> {
 }
 
 /// The spectrograms of a case's sounds.
-fn spectrograms(case: &Value, transcriber: &Transcriber<Whisper>) -> Spectrograms {
+fn spectrograms(case: &Value, transcriber: &Transcriber<RecognizerModel>) -> Spectrograms {
     let sounds: Vec<(String, usize)> = field(case, "sounds");
     let log_mel = transcriber.log_mel();
     let values = sounds.iter().flat_map(|of| log_mel.window(&sound(of))).collect();
@@ -64,6 +64,7 @@ fn a_whisper_that_is_read_gives_the_logits_of_transformers() {
         n_prompt: 1,
         indices: vec![0, 1],
     };
+    let expected = Golden::tensor(case, "logits");
     for kind in BACKENDS {
         let mut comparison = comparison(format!("logits of a Whisper read, {kind}"), ALLOWED);
         let bundle = import(&golden().path("whisper")).unwrap();
@@ -71,12 +72,29 @@ fn a_whisper_that_is_read_gives_the_logits_of_transformers() {
         let hidden = model.teacher_forced(&batch, None);
         let last = model.logits(hidden.narrow(1, target[0].len() - 2, 2));
         let found: Vec<f32> = last.into_data().try_into_vec().unwrap();
-        let expected = Golden::tensor(case, "logits");
         assert_eq!(found.len(), expected.len());
         let errors = found.iter().zip(&expected).map(|(&a, e)| (f64::from(a) - e).abs());
         comparison.case("logits", errors.fold(0.0, f64::max));
         comparison.report();
     }
+    // The engine gives log-probabilities, of the last two tokens as above.
+    let vocab = expected.len() / (2 * target.len());
+    let model = import(&golden().path("whisper")).unwrap().recognizer_model(&device(), None).unwrap();
+    let mut state = model.listen(&batch.sound);
+    let mut comparison = comparison("log-probabilities of a Whisper read, packed weights", ALLOWED);
+    let n = target[0].len() - 1;
+    let parts =
+        [0..n, n..n + 1].map(|part| target.iter().flat_map(|row| &row[part.clone()]).copied().collect::<Vec<_>>());
+    for (at, tokens) in parts.iter().enumerate() {
+        let found = model.log_probs(tokens, &mut state).unwrap();
+        for (row, found) in found.chunks(vocab).enumerate() {
+            let logits = &expected[(2 * row + at) * vocab..][..vocab];
+            let total = logits.iter().map(|logit| logit.exp()).sum::<f64>().ln();
+            let errors = found.iter().zip(logits).map(|(&found, logit)| (f64::from(found) - (logit - total)).abs());
+            comparison.case(format!("row {row}, token {at}"), errors.fold(0.0, f64::max));
+        }
+    }
+    comparison.report();
 }
 
 /// Tokens of the first window, of all that transformers gives as one, that belong to whole sentences.

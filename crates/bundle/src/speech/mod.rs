@@ -1,6 +1,7 @@
 //! Recognisers of speech in use.
 
 mod config;
+mod model;
 mod processor;
 mod rules;
 mod segments;
@@ -9,6 +10,7 @@ mod transcript;
 mod windows;
 
 pub use config::{SpeechTask, TranscriptionConfig};
+pub use model::{RecognizerModel, RecognizerState};
 pub use processor::{SpeechProcessor, SpeechTokens};
 pub use segments::SpeechSegment;
 pub use transcriber::{TranscribeError, Transcriber, Transcription};

@@ -64,23 +64,27 @@ impl<M> Ruled<'_, M> {
     /// Leaves the tokens that may follow `text`, and makes their probabilities sum to 1.
     fn rule(&self, row: &mut [f32], text: &[TokenId]) {
         let SpeechTokens { suppressed, suppressed_first, first_time, no_times, .. } = self.tokens;
-        row[self.n_tokens..].fill(f32::NEG_INFINITY);
+        let mut taken = take(&mut row[self.n_tokens..]);
         let first = if text.is_empty() { &suppressed_first[..] } else { &[] };
-        suppressed.iter().chain(first).chain(no_times).for_each(|&id| row[id as usize] = f32::NEG_INFINITY);
+        for &id in suppressed.iter().chain(first).chain(no_times) {
+            taken += take(&mut row[id as usize..][..1]);
+        }
         match *first_time {
-            Some(first_time) if self.times => self.rule_times(row, text, first_time),
-            Some(first_time) => row[first_time as usize..].fill(f32::NEG_INFINITY),
+            Some(first_time) if self.times => taken += self.rule_times(row, text, first_time),
+            Some(first_time) => taken += take(&mut row[first_time as usize..]),
             None => {}
         }
-        let total = log_sum(row);
+        // All together were 1, unless so much was taken that the little that is left must be summed itself.
+        let total = if taken < 0.5 { (1.0 - taken).ln() as f32 } else { log_sum(row) };
         if total.is_finite() {
             row.iter_mut().for_each(|log_prob| *log_prob -= total);
         }
     }
 
     /// Times come in pairs, the end of a sentence and the begin of the next, or before the end alone; they never decrease;
-    /// the first token is a time; and where times together are more probable than any word, one of them follows.
-    fn rule_times(&self, row: &mut [f32], text: &[TokenId], first_time: TokenId) {
+    /// the first token is a time; and where times together are more probable than any word, one of them follows. The
+    /// probability of what may not follow.
+    fn rule_times(&self, row: &mut [f32], text: &[TokenId], first_time: TokenId) -> f64 {
         let times_from = first_time as usize;
         let is_time = |id: &TokenId| *id >= first_time;
         let ends_in_time = text.last().is_some_and(is_time);
@@ -89,25 +93,34 @@ impl<M> Ruled<'_, M> {
             let may_repeat = ends_in_time && !begins_sentence;
             last as usize + usize::from(!may_repeat)
         });
+        let mut taken = 0.0;
         if let Some(earliest) = earliest {
-            row[times_from..earliest.min(self.n_tokens)].fill(f32::NEG_INFINITY);
+            taken += take(&mut row[times_from..earliest.min(self.n_tokens)]);
         }
         if ends_in_time && begins_sentence {
-            row[times_from..].fill(f32::NEG_INFINITY);
+            taken += take(&mut row[times_from..]);
         } else if ends_in_time {
-            row[..self.tokens.end as usize].fill(f32::NEG_INFINITY);
+            taken += take(&mut row[..self.tokens.end as usize]);
         }
         if text.is_empty() {
-            row[..times_from].fill(f32::NEG_INFINITY);
+            taken += take(&mut row[..times_from]);
             let latest = self.tokens.latest_first.map_or(usize::MAX, |latest| times_from + latest as usize);
-            row[latest.saturating_add(1).min(self.n_tokens)..].fill(f32::NEG_INFINITY);
+            taken += take(&mut row[latest.saturating_add(1).min(self.n_tokens)..]);
         }
         let (words, times) = row.split_at_mut(times_from);
-        let best_word = words.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        if log_sum(times) > best_word {
-            words.fill(f32::NEG_INFINITY);
+        let times = log_sum(times);
+        if times > f32::NEG_INFINITY && !words.iter().any(|&word| word >= times) {
+            taken += take(words);
         }
+        taken
     }
+}
+
+/// Leaves no probability to some tokens, and returns what they had.
+fn take(log_probs: &mut [f32]) -> f64 {
+    let taken = log_probs.iter().map(|log_prob| f64::from(log_prob.exp())).sum();
+    log_probs.fill(f32::NEG_INFINITY);
+    taken
 }
 
 /// `ln Σ exp`.
@@ -116,7 +129,7 @@ fn log_sum(log_probs: &[f32]) -> f32 {
     if largest == f32::NEG_INFINITY {
         return largest;
     }
-    largest + log_probs.iter().map(|&log_prob| f64::from(log_prob - largest).exp()).sum::<f64>().ln() as f32
+    largest + log_probs.iter().map(|&log_prob| f64::from((log_prob - largest).exp())).sum::<f64>().ln() as f32
 }
 
 #[cfg(test)]
@@ -140,6 +153,8 @@ mod tests {
     fn admitted(text: &[TokenId], times: bool, of_word: f32) -> Vec<usize> {
         let mut row = [-3.0_f32; 11];
         row[0] = of_word;
+        let total = log_sum(&row);
+        row.iter_mut().for_each(|log_prob| *log_prob -= total);
         Ruled { model: &(), tokens: &tokens(), times, n_tokens: 10 }.rule(&mut row, text);
         assert!((row.iter().map(|log_prob| log_prob.exp()).sum::<f32>() - 1.0).abs() < 1e-5);
         (0..row.len()).filter(|&id| row[id] > f32::NEG_INFINITY).collect()

@@ -4,17 +4,17 @@ use std::{fmt, io::Write as _, sync::Arc};
 
 use attentive_core::{DeviceError, Spectrograms, SpeechRecognizer, TokenId};
 use attentive_decode::{DecodeError, DecodeRequest, Hypothesis, Rules, SamplingConfig, beam_search, greedy, sample};
-use attentive_model::{Whisper, WhisperConfig};
+use attentive_model::{FamilyVisitor, ModelSpec, Role, SpeechSpec};
 use attentive_speech::{LogMel, SpeechError};
 use attentive_tokenizer::{Tokenizer, UnknownId};
 use burn::tensor::Device;
 use flate2::{Compression, write::ZlibEncoder};
 
 use super::{
-    Segments, SpeechProcessor, SpeechSegment, SpeechTask, SpeechTokens, TranscriptionConfig,
+    RecognizerModel, Segments, SpeechProcessor, SpeechSegment, SpeechTask, SpeechTokens, TranscriptionConfig,
     rules::{Ruled, RuledState},
 };
-use crate::{Bundle, BundleError, Params};
+use crate::{Bundle, BundleError, Params, WeightFormat};
 
 /// Writes what is said in recordings.
 pub struct Transcriber<M> {
@@ -80,25 +80,44 @@ pub enum TranscribeError {
     Id(#[from] UnknownId),
 }
 
-impl Transcriber<Whisper> {
-    /// A bundle's transcriber on `device`.
+impl Transcriber<RecognizerModel> {
+    /// A bundle's transcriber on `device`, its weights packed in `precision` or as the bundle says.
     ///
     /// # Errors
-    /// [`BundleError`] if the bundle is of another family, or its parts do not fit.
-    pub fn from_bundle(bundle: &Bundle<impl Params>, device: &Device) -> Result<Self, BundleError> {
-        let spec = bundle.spec::<WhisperConfig>()?;
+    /// [`BundleError`] if the model does not recognise speech, its parts do not fit, or `device` has no such precision for
+    /// it.
+    pub fn from_bundle<P: Params>(
+        bundle: &Bundle<P>,
+        device: &Device,
+        precision: Option<WeightFormat>,
+    ) -> Result<Self, BundleError> {
+        let expected = bundle.model.visit(Frames(bundle))?;
         let processor = bundle.processor.speech().ok_or_else(|| BundleError::NoSpeech { path: bundle.path.clone() })?;
         let found = [processor.features.n_frames(), processor.features.n_mels];
-        let expected = [2 * spec.max_source_len, spec.n_mels];
         if found[0] > expected[0] || found[1] != expected[1] {
             let problem = format!("spectrograms of {found:?} frames and bins do not fit the model's {expected:?}");
             return Err(BundleError::Damaged { path: bundle.path.join(crate::folder::PROCESSOR), problem });
         }
-        let model = bundle.model::<WhisperConfig>(device)?;
+        let model = bundle.recognizer_model(device, precision)?;
         Self::new(model, bundle.tokenizer()?.clone(), processor.clone()).map_err(|cause| BundleError::Damaged {
             path: bundle.path.join(crate::folder::PROCESSOR),
             problem: cause.to_string(),
         })
+    }
+}
+
+/// The largest spectrogram that a bundle's model reads: frames and bins.
+struct Frames<'a, P>(&'a Bundle<P>);
+
+impl<P: Params> FamilyVisitor for Frames<'_, P> {
+    type Output = Result<[usize; 2], BundleError>;
+
+    fn any<C: ModelSpec>(self, _spec: &C, _role: Role) -> Self::Output {
+        Err(self.0.other_role(Role::SpeechRecognizer))
+    }
+
+    fn speech_recognizer<C: SpeechSpec>(self, spec: &C) -> Self::Output {
+        Ok(spec.frames())
     }
 }
 

@@ -32,7 +32,7 @@ impl Quantize {
         let mut bundle = Bundle::read(resolve(&self.model))?;
         if !attentive_bundle::packs(&bundle.model) {
             let (path, family) = (bundle.path.display(), bundle.model.family());
-            bail!("{path} is a {family}; weights of 8 bits are supported for transformer, gpt and bert");
+            bail!("{path} is a {family}; weights of 8 bits are supported for transformer, gpt, bert and whisper");
         }
         bundle.decoding.precision = WeightFormat::Int8;
         bundle.record.scores.clear(); // they were another model's

@@ -9,7 +9,7 @@ use attentive_speech::Recording;
 use clap::Args;
 
 use super::{
-    BackendArgs,
+    BackendArgs, PrecisionArgs,
     numbers::{LONG, MAX_BEAM, integer},
 };
 use crate::output;
@@ -56,6 +56,8 @@ pub(crate) struct Transcribe {
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
     #[command(flatten)]
+    precision: PrecisionArgs,
+    #[command(flatten)]
     backend: BackendArgs,
 }
 
@@ -66,7 +68,7 @@ impl Transcribe {
             bail!("--format {} is for one recording: its times begin at 0", self.format);
         }
         let bundle = Bundle::open(resolve(&self.model))?;
-        let transcriber = Transcriber::from_bundle(&bundle, &self.backend.device()?)?;
+        let transcriber = Transcriber::from_bundle(&bundle, &self.backend.device()?, self.precision.precision)?;
         if self.timestamps && !transcriber.tokens().has_times() {
             warning!("warning: --timestamps: the model writes no times; those of its windows are shown");
         }

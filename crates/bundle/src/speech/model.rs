@@ -1,0 +1,165 @@
+//! Recognisers of speech of any family, in the form that their device runs best.
+
+use std::{
+    any::Any,
+    fmt::{self, Debug},
+};
+
+use attentive_core::{DeviceError, NextToken, Scores, Spectrograms, SpeechRecognizer, TokenId, Turn, Want};
+use attentive_engine::{CpuWhisper, WeightFormat};
+use attentive_model::{FamilyVisitor, ModelSpec, Role, SpeechModel, SpeechSpec};
+use attentive_weights::WeightsError;
+use burn::tensor::Device;
+
+use crate::{
+    Bundle, BundleError, Params,
+    any_state::{AnyState, state_of},
+    packed::{Destination, packable},
+};
+
+/// A recogniser of speech of any family, in the form that its device runs best: the same weights, the same texts.
+pub struct RecognizerModel(Box<dyn AnyModel>);
+
+/// The memory of each row that a [`RecognizerModel`] keeps.
+pub struct RecognizerState(Box<dyn AnyState>);
+
+impl RecognizerModel {
+    /// The form of `model`, whose configuration is `spec`, that its device runs best.
+    ///
+    /// # Errors
+    /// [`WeightsError::Mismatch`] if the model is of another configuration.
+    pub fn new<C: SpeechSpec>(model: C::Model, spec: &C) -> Result<Self, WeightsError> {
+        match packable(spec, &model.device()) {
+            Some(config) => {
+                let params = attentive_weights::params(&model);
+                Ok(Self::of(CpuWhisper::new(config, &params, WeightFormat::F32)?))
+            }
+            None => Ok(Self::of(model)),
+        }
+    }
+
+    /// A model as it is.
+    pub fn of<M: SpeechRecognizer<State: Clone + Send + 'static> + Send + 'static>(model: M) -> Self {
+        Self(Box::new(model))
+    }
+}
+
+impl<P: Params> Bundle<P> {
+    /// The recogniser of speech of this bundle, of any family, in the form that `device` runs best; there, its weights are
+    /// packed in `format`, or as the bundle says.
+    ///
+    /// # Errors
+    /// [`BundleError`] if the model does not recognise speech, configuration and weights do not fit, or `device` has no
+    /// such precision for it.
+    pub fn recognizer_model(
+        &self,
+        device: &Device,
+        format: Option<WeightFormat>,
+    ) -> Result<RecognizerModel, BundleError> {
+        self.model.visit(Listening(Destination { bundle: self, device, format }))
+    }
+}
+
+/// A bundle's recogniser on its way to a device.
+struct Listening<'a, P>(Destination<'a, P>);
+
+impl<P: Params> FamilyVisitor for Listening<'_, P> {
+    type Output = Result<RecognizerModel, BundleError>;
+
+    fn any<C: ModelSpec>(self, _spec: &C, _role: Role) -> Self::Output {
+        Err(self.0.bundle.other_role(Role::SpeechRecognizer))
+    }
+
+    fn speech_recognizer<C: SpeechSpec>(self, spec: &C) -> Self::Output {
+        match packable(spec, self.0.device) {
+            Some(config) => Ok(RecognizerModel::of(self.0.packed(config, CpuWhisper::new)?)),
+            None => Ok(RecognizerModel::of(self.0.on_tensors::<C>()?)),
+        }
+    }
+}
+
+/// A [`SpeechRecognizer`] whose state is of a type that it alone knows.
+trait AnyModel: Send {
+    fn listen(&self, sound: &Spectrograms) -> Box<dyn AnyState>;
+    fn vocab_size(&self) -> usize;
+    fn max_len(&self) -> Option<usize>;
+    fn advance(&self, tokens: &[TokenId], state: &mut dyn Any, want: Want) -> Result<Scores, DeviceError>;
+    fn advance_together(&self, turns: &mut [Turn<'_, dyn Any>]) -> Result<Vec<Scores>, DeviceError>;
+    fn reorder(&self, state: &mut dyn Any, parents: &[usize]);
+}
+
+impl<M: SpeechRecognizer<State: Clone + Send + 'static> + Send> AnyModel for M {
+    fn listen(&self, sound: &Spectrograms) -> Box<dyn AnyState> {
+        Box::new(SpeechRecognizer::listen(self, sound))
+    }
+
+    fn vocab_size(&self) -> usize {
+        NextToken::vocab_size(self)
+    }
+
+    fn max_len(&self) -> Option<usize> {
+        NextToken::max_len(self)
+    }
+
+    fn advance(&self, tokens: &[TokenId], state: &mut dyn Any, want: Want) -> Result<Scores, DeviceError> {
+        NextToken::advance(self, tokens, state_of::<M>(state), want)
+    }
+
+    fn advance_together(&self, turns: &mut [Turn<'_, dyn Any>]) -> Result<Vec<Scores>, DeviceError> {
+        let mut turns: Vec<_> = turns.iter_mut().map(|turn| turn.of(state_of::<M>)).collect();
+        NextToken::advance_together(self, &mut turns)
+    }
+
+    fn reorder(&self, state: &mut dyn Any, parents: &[usize]) {
+        NextToken::reorder(self, state_of::<M>(state), parents);
+    }
+}
+
+impl NextToken for RecognizerModel {
+    type State = RecognizerState;
+
+    fn vocab_size(&self) -> usize {
+        self.0.vocab_size()
+    }
+
+    fn max_len(&self) -> Option<usize> {
+        self.0.max_len()
+    }
+
+    fn advance(&self, tokens: &[TokenId], state: &mut RecognizerState, want: Want) -> Result<Scores, DeviceError> {
+        self.0.advance(tokens, state.0.as_mut().as_any(), want)
+    }
+
+    fn advance_together(&self, turns: &mut [Turn<'_, RecognizerState>]) -> Result<Vec<Scores>, DeviceError> {
+        let mut turns: Vec<_> = turns.iter_mut().map(|turn| turn.of(|state| state.0.as_mut().as_any())).collect();
+        self.0.advance_together(&mut turns)
+    }
+
+    fn reorder(&self, state: &mut RecognizerState, parents: &[usize]) {
+        self.0.reorder(state.0.as_mut().as_any(), parents);
+    }
+}
+
+impl SpeechRecognizer for RecognizerModel {
+    fn listen(&self, sound: &Spectrograms) -> RecognizerState {
+        RecognizerState(self.0.listen(sound))
+    }
+}
+
+impl Clone for RecognizerState {
+    fn clone(&self) -> Self {
+        Self(self.0.as_ref().copy())
+    }
+}
+
+impl Debug for RecognizerModel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecognizerModel").field("vocab_size", &self.0.vocab_size()).finish_non_exhaustive()
+    }
+}
+
+impl Debug for RecognizerState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecognizerState").finish_non_exhaustive()
+    }
+}
