@@ -17,6 +17,7 @@ mod product;
 mod side;
 mod tokenize;
 mod train;
+mod transcribe;
 mod worker;
 mod workload;
 
@@ -31,8 +32,8 @@ use compare::Options;
 #[global_allocator]
 static ALLOCATOR: Allocator = Allocator;
 
-const USAGE: &str = "usage: cargo xtask bench train|decode|embed|generate|start|tokenize|long [--rounds N] \
-    [--peer NAME] [--only WORKLOAD] [--model DIR] [--text FILE]";
+const USAGE: &str = "usage: cargo xtask bench train|decode|embed|generate|transcribe|start|tokenize|long [--rounds N] \
+    [--peer NAME] [--only WORKLOAD] [--model DIR] [--text FILE] [--audio FILE]";
 
 fn main() -> ExitCode {
     attentive_kernels::keep_pages();
@@ -66,6 +67,10 @@ fn run() -> Result<()> {
         ["generate", folder, precision, batch] if !folder.starts_with('-') => {
             generate::run(folder.as_ref(), precision, batch.parse()?)
         }
+        ["transcribe", folder, recording, precision, beam] if !folder.starts_with('-') => {
+            transcribe::run(folder.as_ref(), recording.as_ref(), precision, beam.parse()?)
+        }
+        ["prepare-whisper", model, folder] => transcribe::prepare(model.as_ref(), folder.as_ref()),
         ["prepare", name, folder] => models::prepare(name, folder.as_ref()),
         ["long", "worker"] => long::run(),
         ["tokenize", task @ ("learn" | "encode"), kind, folder] => tokenize::run(task, kind, folder.as_ref()),
@@ -74,6 +79,7 @@ fn run() -> Result<()> {
         ["decode", ref rest @ ..] => compare::decode(&options(rest)?),
         ["embed", ref rest @ ..] => compare::embed(&options(rest)?),
         ["generate", ref rest @ ..] => compare::generate(&options(rest)?),
+        ["transcribe", ref rest @ ..] => compare::transcribe(&options(rest)?),
         ["start", ref rest @ ..] => compare::start(&options(rest)?),
         ["tokenize", ref rest @ ..] => compare::tokenize(&options(rest)?),
         ["long", ref rest @ ..] => compare::long(&options(rest)?),
@@ -82,7 +88,8 @@ fn run() -> Result<()> {
 }
 
 fn options(args: &[&str]) -> Result<Options> {
-    let mut options = Options { rounds: 5, peer: String::new(), only: String::new(), model: None, text: None };
+    let mut options =
+        Options { rounds: 5, peer: String::new(), only: String::new(), model: None, text: None, audio: None };
     let mut args = args.iter();
     while let Some(&flag) = args.next() {
         let value = args.next().with_context(|| format!("`{flag}` needs a value; {USAGE}"))?;
@@ -91,6 +98,7 @@ fn options(args: &[&str]) -> Result<Options> {
             "--peer" => options.peer = value.to_lowercase(),
             "--model" => options.model = Some((*value).to_owned()),
             "--text" => options.text = Some(value.into()),
+            "--audio" => options.audio = Some((*value).to_owned()),
             "--only" => options.only = (*value).to_owned(),
             _ => bail!("unknown option {flag}; {USAGE}"),
         }

@@ -13,7 +13,9 @@ use crate::{
 
 pub(crate) fn run(args: &[OsString]) -> Outcome {
     let Some((what, rest)) = args.split_first() else {
-        return fail("bench what? train, decode, embed, generate, start, tokenize, long, kernels; or install");
+        return fail(
+            "bench what? train, decode, embed, generate, transcribe, start, tokenize, long, kernels; or install",
+        );
     };
     match what.to_str() {
         Some("install") => install(rest),

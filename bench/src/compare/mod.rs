@@ -4,6 +4,7 @@ mod decode;
 mod embed;
 mod generate;
 mod start;
+mod transcribe;
 
 use std::{fs, path::PathBuf, thread, time::Duration};
 
@@ -16,7 +17,7 @@ use crate::{
     workload::Workload,
 };
 
-pub(crate) use self::{decode::decode, embed::embed, generate::generate, start::start};
+pub(crate) use self::{decode::decode, embed::embed, generate::generate, start::start, transcribe::transcribe};
 
 /// Pause between two rounds, so that the other side's threads are asleep.
 const PAUSE: Duration = Duration::from_millis(300);
@@ -28,10 +29,12 @@ pub(crate) struct Options {
     pub peer: String,
     /// Only workloads whose name contains this.
     pub only: String,
-    /// A translation model whose start is timed too.
+    /// A translation model whose start is timed too, or the Whisper that transcribes.
     pub model: Option<String>,
     /// The text that is tokenised; the built-in corpus unless given.
     pub text: Option<PathBuf>,
+    /// The recording that is transcribed.
+    pub audio: Option<String>,
 }
 
 /// Training, against PyTorch.
