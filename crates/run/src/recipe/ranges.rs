@@ -136,6 +136,7 @@ const RANGES: &[(&str, Range)] = &[
     ("hop_length", Whole(1, 1 << 16)),
     ("features.n_mels", Whole(1, 1024)),
     ("window_seconds", Above(0.0, 600.0)),
+    ("speed_percent", Whole(0, 50)),
     ("n_time_masks", Whole(0, 1 << 16)),
     ("max_time", Whole(0, 1 << 20)),
     ("n_mel_masks", Whole(0, 1 << 16)),

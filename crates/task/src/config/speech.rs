@@ -16,6 +16,9 @@ use super::{
     validate_model,
 };
 
+/// The largest change of a recording's speed.
+const MAX_SPEED_PERCENT: u32 = 50;
+
 /// What is said in a recording.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -166,6 +169,11 @@ impl SpeechRecipe {
             let text = format!("features.{error}");
             let key = text.split(' ').next().unwrap_or_default().to_owned();
             return Err(Problem::among([key], text));
+        }
+        let SpecAugment { speed_percent, .. } = self.augment;
+        if speed_percent > MAX_SPEED_PERCENT {
+            let text = format!("{speed_percent} is beyond {MAX_SPEED_PERCENT}: no speech is so fast or slow");
+            return Err(Problem::at("augment.speed_percent", text));
         }
         self.tokenizer.validate_beside(self.pretrained.as_deref())?;
         if self.pretrained.is_some() {

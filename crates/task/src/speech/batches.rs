@@ -39,9 +39,10 @@ impl Batches {
     fn together(&self, epoch: u64, examples: &[u32]) -> Result<SpeechBatch> {
         let config = self.log_mel.config();
         let example = |&idx: &u32| -> Result<(Vec<f32>, Vec<TokenId>)> {
-            let (frames, text) = self.part.example(epoch, idx as usize, &self.log_mel)?;
-            let mut frames = frames.to_vec();
             let pass = Dropout::new(derived_seed(self.seed, &format!("augment {idx}"), epoch));
+            let speed = self.augment.speed(&pass);
+            let (frames, text) = self.part.example(epoch, idx as usize, speed, &self.log_mel)?;
+            let mut frames = frames.to_vec();
             self.augment.apply(&mut frames, config.n_mels, &pass);
             Ok((frames, self.target(&text)?))
         };

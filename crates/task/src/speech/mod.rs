@@ -6,7 +6,9 @@ mod recordings;
 use std::{path::Path, sync::Arc};
 
 use attentive_backend::Objective;
-use attentive_bundle::{DataRecord, Processor, ScoreRecord, SpeechProcessor, SpeechTask, SpeechTokens, Transcriber};
+use attentive_bundle::{
+    DataRecord, Processor, RecognizerModel, ScoreRecord, SpeechProcessor, SpeechTask, SpeechTokens, Transcriber,
+};
 use attentive_core::{BatchStream, Endless, Epochs, Spectrograms, SpeechBatch, TokenMatrix};
 use attentive_metrics::{ErrorRate, ErrorRateScore, Scorer};
 use attentive_model::{ModelConfig, SpeechObjective, SpeechSpec};
@@ -123,7 +125,11 @@ impl<F: SpeechSpec + Into<ModelConfig>> SpeechRecognition<F> {
         what: &str,
         log: &dyn Log,
     ) -> Result<(Vec<String>, Vec<String>)> {
-        let transcriber = Transcriber::new(model, self.tokenizer.clone(), self.processor.clone())?;
+        let transcriber = Transcriber::new(
+            RecognizerModel::new(model, &self.config)?,
+            self.tokenizer.clone(),
+            self.processor.clone(),
+        )?;
         let config = self.train.log_mel.config();
         let n = n.min(batches.part.len());
         let (mut found, mut references) = (Vec::with_capacity(n), Vec::with_capacity(n));
@@ -131,7 +137,7 @@ impl<F: SpeechSpec + Into<ModelConfig>> SpeechRecognition<F> {
             let together = found.len()..(found.len() + batches.rows).min(n);
             let mut frames = Vec::new();
             for idx in together {
-                let (of_row, text) = batches.part.example(0, idx, &batches.log_mel)?;
+                let (of_row, text) = batches.part.example(0, idx, 100, &batches.log_mel)?;
                 frames.extend_from_slice(&of_row);
                 references.push(text);
             }

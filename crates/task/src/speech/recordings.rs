@@ -8,7 +8,7 @@ use std::{
 use attentive_bundle::DataRecord;
 use attentive_core::mix64;
 use attentive_data::{FileReport, LabeledText, derived_seed, sha256_of};
-use attentive_speech::{LogMel, MORSE_ALPHABET, MorseConfig, Recording, SpeechError, morse, morse_text};
+use attentive_speech::{LogMel, MORSE_ALPHABET, MorseConfig, Recording, SpeechError, morse, morse_text, resample};
 use rayon::prelude::*;
 
 use crate::{
@@ -227,23 +227,36 @@ impl RecordingPart {
         }
     }
 
-    /// Spectrogram, `[frames, mels]` of a window, and text of a recording of an epoch.
+    /// Spectrogram, `[frames, mels]` of a window, and text of a recording of an epoch, at `speed` percent of its own speed:
+    /// no slower than fits the window.
     ///
     /// # Errors
     /// Its file can't be read any longer.
-    pub fn example(&self, epoch: u64, idx: usize, log_mel: &LogMel) -> Result<(Arc<[f32]>, String)> {
+    pub fn example(&self, epoch: u64, idx: usize, speed: u32, log_mel: &LogMel) -> Result<(Arc<[f32]>, String)> {
         let rate = log_mel.config().sampling_rate;
+        let spectrogram = |samples: Vec<f32>, own: u32| -> Arc<[f32]> {
+            let seconds = samples.len() as f64 / f64::from(own);
+            let slowest = (100.0 * seconds / log_mel.config().window_seconds).ceil() as u32;
+            let played = u64::from(own) * u64::from(speed.max(slowest.min(100))) / 100;
+            log_mel.window(&resample(samples, played as u32, rate)).into()
+        };
         if let Some((config, seed)) = self.morse(epoch, idx) {
             let (sound, text) = morse(config, rate, seed);
-            return Ok((log_mel.window(&sound).into(), text));
+            return Ok((spectrogram(sound, rate), text));
         }
         let Source::Files { paths, kept } = &self.source else { unreachable!("Morse code is made above") };
+        let read = || -> Result<Arc<[f32]>> {
+            let Recording { samples, rate } = Recording::read(&paths[idx]).context("reading a recording again")?;
+            Ok(spectrogram(samples, rate))
+        };
+        if speed != 100 {
+            return Ok((read()?, self.texts[idx].clone()));
+        }
         let kept = kept.as_ref().map(|kept| &kept[idx]);
         if let Some(frames) = kept.and_then(OnceLock::get) {
             return Ok((frames.clone(), self.texts[idx].clone()));
         }
-        let samples = Recording::read_at(&paths[idx], rate).context("reading a recording again")?;
-        let frames: Arc<[f32]> = log_mel.window(&samples).into();
+        let frames = read()?;
         let frames = kept.map_or(frames.clone(), |kept| kept.get_or_init(|| frames).clone());
         Ok((frames, self.texts[idx].clone()))
     }
