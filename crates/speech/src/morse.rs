@@ -113,9 +113,14 @@ pub fn morse(config: &MorseConfig, rate: u32, seed: u64) -> (Vec<f32>, String) {
     while sound.len() < n_samples {
         for normal in random.normals() {
             let time = sound.len() as f64 / rate;
-            let tone = (TAU * pitch * time).sin() * envelope(&marks, dot, time - start);
-            let fade = 1.0 - depth * (0.5 + 0.5 * (TAU * fading * time + phase).sin());
-            sound.push((loudness * (fade * tone + noise * normal) / (1.0 + noise)) as f32);
+            let tone = match envelope(&marks, dot, time - start) {
+                0.0 => 0.0,
+                amplitude => {
+                    let fade = 1.0 - depth * (0.5 + 0.5 * (TAU * fading * time + phase).sin());
+                    fade * amplitude * (TAU * pitch * time).sin()
+                }
+            };
+            sound.push((loudness * (tone + noise * normal) / (1.0 + noise)) as f32);
         }
     }
     sound.truncate(n_samples);
