@@ -11,7 +11,7 @@ use super::Breaches;
 use crate::cargo::{cargo, root};
 
 /// Each crate and its allowed imports from the workspace. `testkit` is for tests: a dev-dependency of any crate.
-const MAY_IMPORT: [(&str, &[&str]); 27] = [
+const MAY_IMPORT: [(&str, &[&str]); 28] = [
     // 0: know nothing of the others
     ("tokenizer", &[]),
     ("metrics", &[]),
@@ -20,6 +20,7 @@ const MAY_IMPORT: [(&str, &[&str]); 27] = [
     ("corpus", &[]),
     ("weights", &[]),
     ("plot", &[]),
+    ("collective", &[]),
     ("testkit", &[]),
     // 1
     ("backend", &["kernels", "core"]),
@@ -29,9 +30,9 @@ const MAY_IMPORT: [(&str, &[&str]); 27] = [
     ("speech", &["core"]),
     // 2
     ("attention", &["backend"]),
-    ("optim", &["backend"]),
+    ("optim", &["backend", "collective"]),
     ("vision", &["core", "data"]),
-    ("trainer", &["backend", "core", "optim", "weights"]),
+    ("trainer", &["backend", "collective", "core", "optim", "weights"]),
     // 3
     ("model", &["attention", "backend", "core"]),
     // 4
@@ -71,6 +72,7 @@ const MAY_IMPORT: [(&str, &[&str]); 27] = [
         &[
             "backend",
             "bundle",
+            "collective",
             "core",
             "data",
             "kernels",
@@ -110,6 +112,7 @@ const MAY_IMPORT: [(&str, &[&str]); 27] = [
             "attention",
             "backend",
             "bundle",
+            "collective",
             "core",
             "corpus",
             "data",
@@ -139,6 +142,7 @@ const MAY_IMPORT: [(&str, &[&str]); 27] = [
         &[
             "backend",
             "bundle",
+            "collective",
             "core",
             "data",
             "decode",
@@ -162,7 +166,8 @@ const MAY_IMPORT: [(&str, &[&str]); 27] = [
 ];
 
 /// Crates that work without a tensor library.
-const NO_BURN: [&str; 13] = [
+const NO_BURN: [&str; 14] = [
+    "attentive-collective",
     "attentive-core",
     "attentive-corpus",
     "attentive-data",

@@ -1,0 +1,110 @@
+//! Small messages that all processes send or receive.
+
+use bytemuck::Pod;
+
+use crate::{Collective, CollectiveError, all_gather, piece_of};
+
+/// The bytes of every process, in the order of ranks.
+///
+/// # Errors
+/// [`CollectiveError`] if a process has ended.
+pub fn gather(peers: &dyn Collective, mine: &[u8]) -> Result<Vec<Vec<u8>>, CollectiveError> {
+    let size = peers.size();
+    let own = piece_of(peers.rank(), size);
+    let mut lengths = vec![0_u64; size];
+    lengths[own] = mine.len() as u64;
+    all_gather(peers, &mut lengths, &(0..=size).collect::<Vec<_>>())?;
+    let mut cuts = vec![0];
+    cuts.extend(lengths.iter().scan(0, |end, &length| {
+        *end += length as usize;
+        Some(*end)
+    }));
+    let mut bytes = vec![0; cuts[size]];
+    bytes[cuts[own]..cuts[own + 1]].copy_from_slice(mine);
+    all_gather(peers, &mut bytes, &cuts)?;
+    let piece = |rank: usize| piece_of(rank, size);
+    Ok((0..size).map(|rank| bytes[cuts[piece(rank)]..cuts[piece(rank) + 1]].to_vec()).collect())
+}
+
+/// Whether any process says so.
+///
+/// # Errors
+/// [`CollectiveError`] if a process has ended.
+pub fn any(peers: &dyn Collective, mine: bool) -> Result<bool, CollectiveError> {
+    let size = peers.size();
+    let mut flags = vec![0_u8; size];
+    flags[piece_of(peers.rank(), size)] = u8::from(mine);
+    all_gather(peers, &mut flags, &(0..=size).collect::<Vec<_>>())?;
+    Ok(flags.contains(&1))
+}
+
+/// The first process, by rank, that has failed, and what it says; every process calls it, also those that have not.
+///
+/// # Errors
+/// [`CollectiveError`] if a process has ended.
+pub fn first_failure(
+    peers: &dyn Collective,
+    problem: Option<&str>,
+) -> Result<Option<(usize, String)>, CollectiveError> {
+    if !any(peers, problem.is_some())? {
+        return Ok(None);
+    }
+    // A mark before the text tells no problem from one without words.
+    let mine = problem.map(|problem| format!("!{problem}")).unwrap_or_default();
+    let texts = gather(peers, mine.as_bytes())?.into_iter().enumerate();
+    let mut failures = texts.filter(|(_, text)| !text.is_empty());
+    Ok(failures.next().map(|(rank, text)| (rank, String::from_utf8_lossy(&text[1..]).into_owned())))
+}
+
+/// The bytes of process 0; those of the others are not looked at.
+///
+/// # Errors
+/// [`CollectiveError`] if a process has ended.
+pub fn broadcast(peers: &dyn Collective, mine: Vec<u8>) -> Result<Vec<u8>, CollectiveError> {
+    let mut length = [mine.len() as u64];
+    broadcast_to(peers, &mut length)?;
+    let mut bytes = mine;
+    bytes.resize(length[0] as usize, 0);
+    broadcast_to(peers, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// As [`broadcast`], into values whose number all know: process 0 tells one, both tell one each, and so on.
+///
+/// # Errors
+/// [`CollectiveError`] if a process has ended.
+pub fn broadcast_to<T: Pod>(peers: &dyn Collective, values: &mut [T]) -> Result<(), CollectiveError> {
+    let (rank, size) = (peers.rank(), peers.size());
+    let bytes: &mut [u8] = bytemuck::cast_slice_mut(values);
+    let mut n_told = 1;
+    while n_told < size {
+        if rank < n_told && rank + n_told < size {
+            peers.exchange(rank + n_told, bytes, rank + n_told, &mut [])?;
+        } else if (n_told..2 * n_told).contains(&rank) {
+            peers.exchange(rank - n_told, &[], rank - n_told, bytes)?;
+        }
+        n_told *= 2;
+    }
+    Ok(())
+}
+
+/// The bytes of every process, in the order of ranks, for process 0; nothing for the others.
+///
+/// # Errors
+/// [`CollectiveError`] if a process has ended.
+pub fn collect(peers: &dyn Collective, mine: Vec<u8>) -> Result<Vec<Vec<u8>>, CollectiveError> {
+    if peers.rank() > 0 {
+        peers.exchange(0, &(mine.len() as u64).to_le_bytes(), 0, &mut [])?;
+        peers.exchange(0, &mine, 0, &mut [])?;
+        return Ok(Vec::new());
+    }
+    let mut all = vec![mine];
+    for rank in 1..peers.size() {
+        let mut length = [0; 8];
+        peers.exchange(rank, &[], rank, &mut length)?;
+        let mut bytes = vec![0; u64::from_le_bytes(length) as usize];
+        peers.exchange(rank, &[], rank, &mut bytes)?;
+        all.push(bytes);
+    }
+    Ok(all)
+}
