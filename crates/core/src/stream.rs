@@ -1,6 +1,6 @@
 //! Sources of batches.
 
-use std::error::Error;
+use std::{error::Error, ops::Range};
 
 use crate::{Batch, Position};
 
@@ -34,6 +34,11 @@ pub trait BatchStream {
     /// # Errors
     /// Those of reading the data.
     fn seek(&mut self, position: Position) -> Result<(), StreamError>;
+
+    /// From its position on, gives those of `ours` alone of each `n` batches; the others are for other processes.
+    ///
+    /// After the last of `ours` the position is that after all `n`. [`seek`](Self::seek) begins with the first of `n` again.
+    fn share(&mut self, ours: Range<u64>, n: u64);
 }
 
 /// Data that is read in epochs: passes with each example once.
@@ -146,12 +151,16 @@ pub struct Endless<E: Epochs> {
     position: Position,
     /// The epoch that is laid out, and its number.
     laid_out: Option<(u64, E::Order)>,
+    /// The batches that it gives, of a number of them.
+    share: (Range<u64>, u64),
+    /// How many of them it has given.
+    n_given: u64,
 }
 
 impl<E: Epochs> Endless<E> {
     /// All batches from the beginning of the first epoch.
     pub fn new(epochs: E) -> Self {
-        Self { epochs, position: Position::START, laid_out: None }
+        Self { epochs, position: Position::START, laid_out: None, share: (0..1, 1), n_given: 0 }
     }
 
     /// The data.
@@ -170,6 +179,20 @@ impl<E: Epochs> Endless<E> {
         let n_batches = self.laid_out.as_ref().map_or(0, |(_, order)| self.epochs.len(order));
         if n_batches == 0 { Err(EmptyEpoch { epoch }.into()) } else { Ok(n_batches) }
     }
+
+    /// Passes over `n` batches.
+    fn skip(&mut self, mut n: u64) -> Result<(), StreamError> {
+        while n > 0 {
+            let n_left = self.lay_out()?.saturating_sub(self.position.batch_idx);
+            if n < n_left {
+                self.position.batch_idx += n;
+                return Ok(());
+            }
+            n -= n_left;
+            self.position = Position { epoch: self.position.epoch.saturating_add(1), batch_idx: 0 };
+        }
+        Ok(())
+    }
 }
 
 /// A position after the last batch of its epoch means the first one of the next.
@@ -177,6 +200,10 @@ impl<E: Epochs> BatchStream for Endless<E> {
     type Batch = E::Batch;
 
     fn next_batch(&mut self) -> Result<E::Batch, StreamError> {
+        let (ours, n) = self.share.clone();
+        if self.n_given == 0 {
+            self.skip(ours.start)?;
+        }
         let mut n_batches = self.lay_out()?;
         if self.position.batch_idx >= n_batches {
             self.position = Position { epoch: self.position.epoch.saturating_add(1), batch_idx: 0 };
@@ -189,6 +216,11 @@ impl<E: Epochs> BatchStream for Endless<E> {
             true => Position { epoch: epoch.saturating_add(1), batch_idx: 0 },
             false => Position { epoch, batch_idx: batch_idx + 1 },
         };
+        self.n_given += 1;
+        if self.n_given == ours.end - ours.start {
+            self.skip(n - ours.end)?;
+            self.n_given = 0;
+        }
         Ok(batch)
     }
 
@@ -202,7 +234,13 @@ impl<E: Epochs> BatchStream for Endless<E> {
 
     fn seek(&mut self, position: Position) -> Result<(), StreamError> {
         self.position = position;
+        self.n_given = 0;
         Ok(())
+    }
+
+    fn share(&mut self, ours: Range<u64>, n: u64) {
+        self.share = (ours, n);
+        self.n_given = 0;
     }
 }
 
@@ -267,6 +305,26 @@ mod tests {
             again.seek(stream.position()).unwrap();
             assert_eq!(again.next_batch().unwrap(), stream.next_batch().unwrap());
             assert_eq!(again.position(), stream.position());
+        }
+    }
+
+    /// Groups of 5 batches, across epochs of 2, 1, 3 and 1, shared by two: together they have all, and are at one position.
+    #[test]
+    fn shares_are_all_batches_once() {
+        let sizes = [2, 1, 3, 1];
+        let [mut whole, mut first, mut second] = [(); 3].map(|()| Endless::new(Numbered(sizes)));
+        first.share(0..2, 5);
+        second.share(2..5, 5);
+        for _ in 0..6 {
+            let names: Vec<Name> = (0..5).map(|_| whole.next_batch().unwrap()).collect();
+            let mut shared: Vec<Name> = (0..2).map(|_| first.next_batch().unwrap()).collect();
+            shared.extend((0..3).map(|_| second.next_batch().unwrap()));
+            assert_eq!(shared, names);
+            assert_eq!([first.position(), second.position()], [whole.position(); 2]);
+            // One that goes on from there is in step with the others.
+            first = Endless::new(Numbered(sizes));
+            first.share(0..2, 5);
+            first.seek(whole.position()).unwrap();
         }
     }
 

@@ -7,6 +7,9 @@ use rayon::prelude::*;
 /// Elements of a unit of work.
 const CHUNK: usize = 1 << 14;
 
+/// Values of a block, whose squares [`sum_of_squares`] adds in f32; it adds the sums of blocks in f64.
+pub const NORM_BLOCK: usize = CHUNK;
+
 /// Adam with decoupled weight decay.
 ///
 /// `m ← β₁ m + (1 - β₁) g`, `v ← β₂ v + (1 - β₂) g²`, `w ← w - lr (m̂ / (√v̂ + ε) + λ w)` with `m̂ = m / (1 - β₁ᵗ)` and
@@ -104,10 +107,14 @@ impl Adam {
 
 /// The sum of squares of all elements: the square of the global norm. The same for any number of threads.
 pub fn sum_of_squares(tensors: &[&[f32]]) -> f64 {
+    let blocks: Vec<&[f32]> = tensors.iter().flat_map(|tensor| tensor.chunks(NORM_BLOCK)).collect();
+    squares_of_blocks(&blocks).into_iter().map(f64::from).sum()
+}
+
+/// The sum of squares of each block, of up to [`NORM_BLOCK`] values, as [`sum_of_squares`] adds them.
+pub fn squares_of_blocks(blocks: &[&[f32]]) -> Vec<f32> {
     let level = Level::current();
-    let chunks: Vec<&[f32]> = tensors.iter().flat_map(|tensor| tensor.chunks(CHUNK)).collect();
-    let sums: Vec<f32> = chunks.into_par_iter().map(|chunk| chunk_squares(level, chunk)).collect();
-    sums.into_iter().map(f64::from).sum()
+    blocks.par_iter().map(|block| chunk_squares(level, block)).collect()
 }
 
 dispatch! { fn update(factors: &Factors, weights: &mut [f32], grads: &[f32], m: &mut [f32], v: &mut [f32]) = update_kernel }

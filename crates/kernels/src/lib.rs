@@ -61,7 +61,7 @@ mod softmax;
 mod top_k;
 
 pub use activation::{Activation, ActivationKind};
-pub use adam::{Adam, AdamTensor, sum_of_squares};
+pub use adam::{Adam, AdamTensor, NORM_BLOCK, squares_of_blocks, sum_of_squares};
 #[cfg(feature = "mimalloc")]
 pub use allocator::{Allocator, keep_pages};
 pub use attention::{

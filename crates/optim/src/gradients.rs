@@ -38,6 +38,13 @@ impl Gradients {
         }
     }
 
+    /// The gradients of two sums of micro-batches, added.
+    #[must_use]
+    pub fn plus(mut self, other: Self) -> Self {
+        self.add(other);
+        self
+    }
+
     /// L2 norm over all parameters together.
     pub fn global_norm(&self) -> f64 {
         self.squared_norms().iter().map(|(_, square)| square).sum::<f64>().sqrt()

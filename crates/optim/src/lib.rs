@@ -17,6 +17,7 @@ mod first_order;
 mod gradients;
 mod optimizer;
 mod schedule;
+mod shards;
 
 pub use adam::{Adam, AdamConfig, Moments};
 pub use ema::Ema;
@@ -25,3 +26,4 @@ pub use first_order::{FirstOrder, UpdateRule};
 pub use gradients::Gradients;
 pub use optimizer::{Optimizer, OptimizerConfig, OptimizerState, ParamInfo, StepSize, step};
 pub use schedule::{Schedule, ScheduleConfig, Scheduled};
+pub use shards::{ShardedGradients, Shards};

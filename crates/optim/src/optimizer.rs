@@ -78,6 +78,9 @@ pub trait Optimizer: fmt::Debug {
 
     /// The new values of one parameter, flattened, without gradient: `[n]` from `[n]` values and their `[n]` gradients.
     ///
+    /// Where several processes train, each of them sees a part of the values ([`Shards`](crate::Shards)): a new value may
+    /// depend on its own gradient and state alone.
+    ///
     /// The values may be changed in place if nothing else holds them.
     fn update(&mut self, param: ParamInfo<'_>, values: Tensor<1>, gradient: Tensor<1>, size: StepSize) -> Tensor<1>;
 

@@ -1,8 +1,9 @@
 //! The parts of a trainer.
 
-use std::fmt;
+use std::{fmt, rc::Rc};
 
 use attentive_backend::Objective;
+use attentive_collective::{Alone, Collective};
 use attentive_optim::{AdamConfig, Optimizer, Schedule, ScheduleConfig};
 use burn::module::Module;
 
@@ -19,6 +20,7 @@ pub struct TrainerBuilder<M, O> {
     config: TrainerConfig,
     checkpoints: Option<CheckpointDir>,
     environment: Environment,
+    peers: Rc<dyn Collective>,
 }
 
 impl<M, O> fmt::Debug for TrainerBuilder<M, O> {
@@ -40,6 +42,7 @@ impl<M: Module, O: Objective<M>> TrainerBuilder<M, O> {
             config: TrainerConfig::default(),
             checkpoints: None,
             environment: Environment::default(),
+            peers: Rc::new(Alone),
         }
     }
 
@@ -73,19 +76,29 @@ impl<M: Module, O: Objective<M>> TrainerBuilder<M, O> {
         Self { environment, ..self }
     }
 
+    /// The processes that train the same model together, each of which makes the same trainer.
+    ///
+    /// The micro-batches of an update are shared among them, and so is the optimizer. Checkpoints are read and written by
+    /// the first alone, and are those of one process. A number that is a power of two gives the bits of one process, on flex.
+    #[must_use]
+    pub fn peers(self, peers: Rc<dyn Collective>) -> Self {
+        Self { peers, ..self }
+    }
+
     /// A run that has made no update.
     ///
     /// # Errors
     /// [`TrainError::Setting`] names a setting that is out of range, [`TrainError::Freeze`] a pattern without parameters.
     pub fn build(self) -> Result<Trainer<M, O>, TrainError> {
-        let Self { model, objective, optimizer, schedule, config, checkpoints, environment } = self;
+        let Self { model, objective, optimizer, schedule, config, checkpoints, environment, peers } = self;
         config.validate()?;
+        config.validate_among(peers.size())?;
         let model = freeze(model, &config.freeze)?;
         let optimizer = match optimizer {
             Some(optimizer) => optimizer,
             None => Box::new(AdamConfig::default().init()?),
         };
         let checkpoints = checkpoints.map(|checkpoints| checkpoints.keep_every(config.keep_every));
-        Ok(Trainer::new(model, objective, optimizer, schedule, config, checkpoints, environment))
+        Ok(Trainer::new(model, objective, optimizer, schedule, config, checkpoints, environment, peers))
     }
 }

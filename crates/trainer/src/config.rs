@@ -123,6 +123,19 @@ impl TrainerConfig {
         }
     }
 
+    /// Holds the settings against the number of processes that train together.
+    ///
+    /// # Errors
+    /// [`TrainError::Setting`] if there are more of them than an update has micro-batches.
+    pub fn validate_among(&self, n_processes: usize) -> Result<(), TrainError> {
+        if self.accumulate >= n_processes {
+            return Ok(());
+        }
+        let problem = "an update needs a micro-batch for each process: set it to their number or a multiple, with smaller \
+                       batches, or start fewer processes";
+        Err(TrainError::Setting { key: "accumulate", value: self.accumulate.to_string(), problem })
+    }
+
     /// What validations are judged by.
     pub(crate) fn monitored(&self) -> Monitored {
         self.early_stopping.map_or_else(Monitored::default, |early| early.on)

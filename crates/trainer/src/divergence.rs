@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use attentive_optim::Gradients;
 use serde::{Deserialize, Serialize};
 
 /// Memory of the running mean of losses, in updates.
@@ -170,9 +169,9 @@ pub(crate) struct GradientNorms {
 }
 
 impl GradientNorms {
-    /// Norms of sums times `mean`.
-    pub(crate) fn of(gradients: &Gradients, mean: f64) -> Self {
-        Self { squares: gradients.squared_norms(), mean }
+    /// Norms of sums with these squares, times `mean`.
+    pub(crate) fn new(squares: Vec<(String, f64)>, mean: f64) -> Self {
+        Self { squares, mean }
     }
 
     /// The norm over all parameters together.

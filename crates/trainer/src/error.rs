@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use attentive_collective::CollectiveError;
 use attentive_optim::OptimizerError;
 use attentive_weights::WeightsError;
 
@@ -140,6 +141,20 @@ pub enum TrainError {
     /// A callback failed.
     #[error(transparent)]
     Callback(#[from] CallbackError),
+    /// A process would train another model.
+    #[error(
+        "process {rank} of {size} begins with other parameters than process 0: give all the same recipe, and the same \
+         model to begin from"
+    )]
+    OtherParameters {
+        /// The process, counted from 0.
+        rank: usize,
+        /// How many there are.
+        size: usize,
+    },
+    /// Another process can't go on.
+    #[error(transparent)]
+    Collective(#[from] CollectiveError),
 }
 
 impl TrainError {

@@ -1,20 +1,24 @@
 //! The loop.
 
 use std::{
-    fmt,
+    fmt, iter,
     num::NonZeroU64,
-    ops::ControlFlow,
+    ops::{ControlFlow, Range},
+    rc::Rc,
     time::{Duration, Instant},
 };
 
 use attentive_backend::Objective;
+use attentive_collective::{Collective, any, gather, share};
 use attentive_core::{Batch, BatchStream, Dropout, mix64};
-use attentive_optim::{Ema, Optimizer, Schedule};
+use attentive_optim::{Ema, Optimizer, Schedule, Shards};
+use attentive_weights::{HostTensor, Tensors};
 use burn::{module::Module, tensor::Device};
+use sha2::{Digest, Sha256};
 
 use crate::{
     Callback, Checkpoint, CheckpointDir, Diagnosis, EarlyStoppingState, Environment, EnvironmentChange, Evaluate,
-    Event, StepReport, TrainError, TrainState, TrainerBuilder, TrainerConfig, Update, UpdateReport,
+    Event, StepReport, TrainError, TrainState, TrainerBuilder, TrainerConfig, Update, UpdateReport, Validation,
     checkpoint::all_to_device, divergence::GradientNorms,
 };
 
@@ -40,6 +44,10 @@ pub struct Trainer<M, O> {
     finite_norms: Option<GradientNorms>,
     /// Time trained.
     clock: Clock,
+    /// The processes that train together, this one among them.
+    peers: Rc<dyn Collective>,
+    /// What of the parameters this process updates, if it is not the only one.
+    shards: Option<Shards>,
 }
 
 impl<M, O> fmt::Debug for Trainer<M, O> {
@@ -67,6 +75,7 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
         TrainerBuilder::new(model, objective)
     }
 
+    #[expect(clippy::too_many_arguments, reason = "the builder's fields, each of its own type")]
     pub(crate) fn new(
         model: M,
         objective: O,
@@ -75,8 +84,11 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
         config: TrainerConfig,
         checkpoints: Option<CheckpointDir>,
         environment: Environment,
+        peers: Rc<dyn Collective>,
     ) -> Self {
         Self {
+            shards: (peers.size() > 1).then(|| Shards::of(&model, &*peers)),
+            peers,
             model,
             objective,
             schedule,
@@ -115,6 +127,10 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
         }
         self.model = attentive_weights::load(self.model, params)?;
         let device = self.device();
+        let optimizer = match &self.shards {
+            Some(shards) => parts(optimizer, shards),
+            None => optimizer,
+        };
         self.optimizer.restore(state.n_updates, all_to_device(optimizer, &device))?;
         if let Some(mine) = self.ema.take() {
             self.ema = Some(mine.restored(all_to_device(ema.unwrap_or_default(), &device)));
@@ -138,6 +154,9 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
     /// saves at once; what was due and left out is done when it is resumed. Without `evaluate` there is no validation:
     /// no checkpoint is the best.
     ///
+    /// Of several processes, the first validates and saves; each tells its own callbacks, and any of them ends training for
+    /// all.
+    ///
     /// # Errors
     /// [`TrainError`]; early stopping without `evaluate` is refused at once.
     pub fn run<'e>(
@@ -147,9 +166,12 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
         callbacks: &mut [&mut dyn Callback],
     ) -> Result<Outcome<M>, TrainError> {
         self.config.validate_for(evaluate.is_some())?;
-        if let Some(checkpoints) = &self.checkpoints {
+        if let Some(checkpoints) = self.checkpoints.as_ref().filter(|_| self.is_first()) {
             checkpoints.tidy(&self.state)?;
         }
+        self.compare_parameters()?;
+        let ours = self.micro_batches();
+        batches.share(ours.start as u64..ours.end as u64, self.config.accumulate as u64);
         batches.seek(self.state.position).map_err(TrainError::Data)?;
         if let (Some(before), Some(now)) = (self.state.epoch_batches, epoch_batches(batches)?)
             && before != now
@@ -157,8 +179,9 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
             return Err(TrainError::OtherBatches { before, now });
         }
         let mut stopped = false;
-        if !self.changes.is_empty() {
-            stopped |= tell(callbacks, &Event::EnvironmentChanged { changes: &self.changes })?;
+        // Of several processes, on different machines, one may see a change alone.
+        if any(&*self.peers, !self.changes.is_empty())? {
+            stopped |= self.tell(callbacks, &Event::EnvironmentChanged { changes: &self.changes })?;
         }
         loop {
             if let Some(evaluate) = evaluate.as_deref_mut()
@@ -177,7 +200,7 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
             }
             let (report, diagnosis);
             (self, report, diagnosis) = self.step(batches)?;
-            stopped |= tell(callbacks, &Event::Step(&report))?;
+            stopped |= self.tell(callbacks, &Event::Step(&report))?;
             if let Some(diagnosis) = diagnosis {
                 self = self.roll_back(diagnosis, batches, callbacks)?;
             }
@@ -217,21 +240,26 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
         batches: &mut dyn BatchStream<Batch = O::Batch>,
     ) -> Result<(Self, StepReport, Option<Diagnosis>), TrainError> {
         let step_started = Instant::now();
-        let TrainerConfig { accumulate, precision, clip_norm, seed, .. } = self.config;
+        let TrainerConfig { precision, clip_norm, seed, .. } = self.config;
         let step = self.state.step + 1;
+        let ours = self.micro_batches();
         let mut update = Update::of(self.model, &self.objective).precision(precision).clip_norm(clip_norm);
+        update = update.accumulate(ours.len());
         let (mut examples, mut was_finite) = (Vec::new(), true);
-        for micro_idx in 0..accumulate {
+        for micro_idx in ours.clone() {
             let batch = batches.next_batch().map_err(TrainError::Data)?;
             let loss = update.add(&batch, Some(&Dropout::new(pass_seed(seed, step, micro_idx))));
             // The batch that a diagnosis names: the first whose loss is not finite, or else the first.
-            if micro_idx == 0 || (was_finite && !loss.is_finite()) {
+            if micro_idx == ours.start || (was_finite && !loss.is_finite()) {
                 examples = batch.indices().iter().copied().take(N_EXAMPLES).collect();
             }
             was_finite &= loss.is_finite();
         }
         let lr = self.schedule.lr(NonZeroU64::new(step).expect("counted from 1")) * self.state.divergence.lr_scale;
-        let (model, update) = update.step(&mut *self.optimizer, lr);
+        let (model, update) = match &self.shards {
+            Some(shards) => update.step_among(&*self.peers, shards, &mut *self.optimizer, lr)?,
+            None => update.step(&mut *self.optimizer, lr),
+        };
         self.model = model;
         let UpdateReport { loss_nats, nll_nats, grad_norm, n_targets, skipped, norms } = update;
         if let Some(ema) = self.ema.as_mut().filter(|_| !skipped) {
@@ -243,15 +271,18 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
         self.state.epoch_batches = epoch_batches(batches)?;
         self.state.n_targets += n_targets as u64;
         let has_diverged = self.state.divergence.record(&self.config.divergence, loss_nats, !skipped);
-        let diagnosis = has_diverged.then(|| Diagnosis {
-            step,
-            loss_nats,
-            lr,
-            examples,
-            broken_gradients: norms.broken(),
-            n_gradients: norms.len(),
-            ..self.diagnose((!skipped).then_some(&norms))
-        });
+        let diagnosis = match has_diverged {
+            true => Some(Diagnosis {
+                step,
+                loss_nats,
+                lr,
+                examples: bad_batch(&*self.peers, examples, was_finite)?,
+                broken_gradients: norms.broken(),
+                n_gradients: norms.len(),
+                ..self.diagnose((!skipped).then_some(&norms))
+            }),
+            false => None,
+        };
         if !skipped {
             self.finite_norms = Some(norms);
         }
@@ -292,7 +323,10 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
     ) -> Result<Self, TrainError> {
         let (now, config) = (self.state.divergence, self.config.divergence);
         let healthy = match &self.checkpoints {
-            Some(checkpoints) if now.n_rollbacks < config.max_rollbacks => checkpoints.latest_healthy()?.checkpoint,
+            Some(checkpoints) if now.n_rollbacks < config.max_rollbacks => {
+                let healthy = if self.is_first() { checkpoints.latest_healthy()?.checkpoint } else { None };
+                Checkpoint::of_first(&*self.peers, healthy)?
+            }
             _ => None,
         };
         let Some((path, checkpoint)) = healthy else {
@@ -304,7 +338,7 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
         trainer.state.divergence = now.rolled_back(&config, &trainer.state.divergence);
         batches.seek(trainer.state.position).map_err(TrainError::Data)?;
         let (step, lr_scale) = (trainer.state.step, trainer.state.divergence.lr_scale);
-        tell(callbacks, &Event::RolledBack { path: &path, step, lr_scale, diagnosis: &diagnosis })?;
+        trainer.tell(callbacks, &Event::RolledBack { path: &path, step, lr_scale, diagnosis: &diagnosis })?;
         Ok(trainer)
     }
 
@@ -314,11 +348,17 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
         callbacks: &mut [&mut dyn Callback],
     ) -> Result<bool, TrainError> {
         let step = self.state.step;
-        let model = match &self.ema {
-            Some(ema) => ema.apply(self.model.valid()),
-            None => self.model.valid(),
+        let validation = match self.is_first() {
+            true => {
+                let model = match &self.ema {
+                    Some(ema) => ema.apply(self.model.valid()),
+                    None => self.model.valid(),
+                };
+                Some(evaluate.evaluate(&model).map_err(|cause| TrainError::Evaluation { step, cause })?)
+            }
+            false => None,
         };
-        let validation = evaluate.evaluate(&model).map_err(|cause| TrainError::Evaluation { step, cause })?;
+        let validation = Validation::of_first(&*self.peers, validation)?;
         let value = self.config.monitored().of(&validation);
         let is_best = !value.is_nan() && self.state.best.is_none_or(|(best, _)| best.is_nan() || value > best);
         if is_best {
@@ -330,20 +370,60 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
         self.state.validated_step = step;
         self.saved_step = None;
         let elapsed = self.clock.elapsed();
-        tell(callbacks, &Event::Validated { step, validation: &validation, is_best, elapsed })
+        self.tell(callbacks, &Event::Validated { step, validation: &validation, is_best, elapsed })
     }
 
     fn save(&mut self, callbacks: &mut [&mut dyn Callback]) -> Result<bool, TrainError> {
         self.state.elapsed_seconds = self.clock.elapsed().as_secs_f64();
         let is_scheduled = self.checkpoint_is_scheduled();
         let Some(checkpoints) = &self.checkpoints else { return Ok(false) };
-        let stops = tell(callbacks, &Event::Saving)?;
+        let stops = self.tell(callbacks, &Event::Saving)?;
         if is_scheduled {
             checkpoints.schedule(&mut self.state);
         }
-        let path = checkpoints.save(&self.model, &*self.optimizer, self.ema.as_ref(), &self.state)?;
+        let moments = match &self.shards {
+            Some(shards) => shards.gather_state(&self.optimizer.state(), &self.device(), &*self.peers)?,
+            None => self.optimizer.state(),
+        };
+        let path = match self.is_first() {
+            true => checkpoints.save(&self.model, moments, self.ema.as_ref(), &self.state)?,
+            false => checkpoints.path(self.state.step),
+        };
         self.saved_step = Some(self.state.step);
-        Ok(stops | tell(callbacks, &Event::Saved { step: self.state.step, path: &path })?)
+        Ok(stops | self.tell(callbacks, &Event::Saved { step: self.state.step, path: &path })?)
+    }
+
+    /// Refuses to train different models together.
+    fn compare_parameters(&self) -> Result<(), TrainError> {
+        if self.shards.is_none() {
+            return Ok(());
+        }
+        let mut sha = Sha256::new();
+        for (name, tensor) in attentive_weights::device_params(&self.model) {
+            sha.update(name);
+            sha.update(bytemuck::cast_slice::<f32, u8>(&tensor.into_host().values));
+        }
+        let sums = gather(&*self.peers, &sha.finalize())?;
+        match sums.iter().position(|sum| *sum != sums[0]) {
+            Some(rank) => Err(TrainError::OtherParameters { rank, size: self.peers.size() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Tells this process's callbacks; whether one of any process wants training to end.
+    fn tell(&self, callbacks: &mut [&mut dyn Callback], event: &Event<'_>) -> Result<bool, TrainError> {
+        let stops = tell(callbacks, event)?;
+        Ok(if self.shards.is_some() { any(&*self.peers, stops)? } else { stops })
+    }
+
+    /// Whether this process is the one that reads and writes.
+    fn is_first(&self) -> bool {
+        self.peers.rank() == 0
+    }
+
+    /// The micro-batches of each update that are this process's.
+    fn micro_batches(&self) -> Range<usize> {
+        share(self.config.accumulate, self.peers.rank(), self.peers.size())
     }
 
     /// Where the model is, without gradients.
@@ -383,6 +463,29 @@ fn tell(callbacks: &mut [&mut dyn Callback], event: &Event<'_>) -> Result<bool, 
         stop |= callback.on_event(event)? == ControlFlow::Break(());
     }
     Ok(stop)
+}
+
+/// The parts of a whole optimizer's state that a process has.
+fn parts(whole: Tensors, shards: &Shards) -> Tensors {
+    let part = |(name, HostTensor { values, .. }): (String, HostTensor)| {
+        let param = name.rsplit_once('.').map_or(&*name, |(param, _)| param);
+        let part = shards.part(param);
+        // What is not of a parameter's length is refused by name when it is restored.
+        let values = values.get(part).map(<[f32]>::to_vec).unwrap_or(values);
+        (!values.is_empty()).then(|| (name, HostTensor { shape: vec![values.len()], values }))
+    };
+    whole.into_iter().filter_map(part).collect()
+}
+
+/// The examples of the first batch of all processes whose loss was not finite, or else of the first batch.
+fn bad_batch(peers: &dyn Collective, examples: Vec<u64>, was_finite: bool) -> Result<Vec<u64>, TrainError> {
+    if peers.size() == 1 {
+        return Ok(examples);
+    }
+    let mine: Vec<u8> = iter::once(u64::from(was_finite)).chain(examples).flat_map(u64::to_le_bytes).collect();
+    let words = |bytes: Vec<u8>| bytes.as_chunks().0.iter().map(|&word| u64::from_le_bytes(word)).collect::<Vec<_>>();
+    let all: Vec<Vec<u64>> = gather(peers, &mine)?.into_iter().map(words).collect();
+    Ok(all.iter().find(|one| one[0] == 0).unwrap_or(&all[0])[1..].to_vec())
 }
 
 /// The seed of a forward pass: a function of the run's seed and the step, so that resuming needs no random state.

@@ -1,9 +1,9 @@
 //! One update of a model's parameters.
 
-use attentive_backend::Objective;
-use attentive_backend::Precision;
+use attentive_backend::{Objective, Precision};
+use attentive_collective::{BalancedSum, Collective, CollectiveError, gather};
 use attentive_core::Dropout;
-use attentive_optim::{Gradients, Optimizer, StepSize};
+use attentive_optim::{Gradients, Optimizer, Shards, StepSize};
 use burn::module::Module;
 
 use crate::divergence::GradientNorms;
@@ -39,9 +39,21 @@ pub struct Update<'a, M, O> {
     objective: &'a O,
     precision: Precision,
     clip_norm: f64,
+    sum: BalancedSum<Part>,
+}
+
+/// What some micro-batches add up to.
+#[derive(Default)]
+struct Part {
     gradients: Gradients,
-    loss_sum: f64,
-    nll_sum: f64,
+    totals: Totals,
+}
+
+/// The numbers of some micro-batches, in nats, summed over targets.
+#[derive(Debug, Clone, Copy, Default)]
+struct Totals {
+    loss: f64,
+    nll: f64,
     n_targets: usize,
 }
 
@@ -64,16 +76,8 @@ pub struct UpdateReport {
 impl<'a, M: Module, O: Objective<M>> Update<'a, M, O> {
     /// An update of `model`, which lives on a device with gradients; in f32, without clipping.
     pub fn of(model: M, objective: &'a O) -> Self {
-        Self {
-            model,
-            objective,
-            precision: Precision::F32,
-            clip_norm: 0.0,
-            gradients: Gradients::default(),
-            loss_sum: 0.0,
-            nll_sum: 0.0,
-            n_targets: 0,
-        }
+        let sum = BalancedSum::of_any(Part::plus);
+        Self { model, objective, precision: Precision::F32, clip_norm: 0.0, sum }
     }
 
     /// Number type that matrix products multiply.
@@ -88,39 +92,105 @@ impl<'a, M: Module, O: Objective<M>> Update<'a, M, O> {
         Self { clip_norm, ..self }
     }
 
+    /// The number of micro-batches that will be added: gradients add up in a balanced tree over so many, which several
+    /// processes can share. Without it, the tree is that of the next power of two.
+    #[must_use]
+    pub fn accumulate(self, n: usize) -> Self {
+        Self { sum: BalancedSum::new(n as u64, Part::plus), ..self }
+    }
+
     /// Adds a micro-batch, a forward and a backward pass; returns its loss, in nats, summed over targets.
     ///
     /// The pass is one of training where `dropout` gives its randomness, else as in use.
+    ///
+    /// # Panics
+    /// If there are more micro-batches than [`accumulate`](Self::accumulate) says.
     pub fn add(&mut self, batch: &O::Batch, dropout: Option<&Dropout>) -> f64 {
         let loss = self.precision.during(|| self.objective.loss(&self.model, batch, dropout));
-        let loss_sum = f64::from(loss.sum.clone().into_scalar::<f32>());
-        self.loss_sum += loss_sum;
-        self.nll_sum += f64::from(loss.nll_sum.into_scalar::<f32>());
-        self.n_targets += loss.n_targets;
+        let totals = Totals {
+            loss: f64::from(loss.sum.clone().into_scalar::<f32>()),
+            nll: f64::from(loss.nll_sum.into_scalar::<f32>()),
+            n_targets: loss.n_targets,
+        };
         let tape = self.precision.during(|| loss.sum.backward());
-        self.gradients.add(Gradients::take(tape, &self.model));
-        loss_sum
+        self.sum.add(Part { gradients: Gradients::take(tape, &self.model), totals });
+        totals.loss
     }
 
     /// Changes the parameters, unless a number is not finite.
     pub fn step(self, optimizer: &mut dyn Optimizer, lr: f64) -> (M, UpdateReport) {
-        let mean = 1.0 / self.n_targets.max(1) as f64;
-        let norms = GradientNorms::of(&self.gradients, mean);
-        let grad_norm = norms.global();
-        let is_finite = grad_norm.is_finite() && self.loss_sum.is_finite();
-        let clip = if self.clip_norm > 0.0 { (self.clip_norm / grad_norm).min(1.0) } else { 1.0 };
-        let model = match is_finite {
-            true => attentive_optim::step(optimizer, self.model, self.gradients, StepSize { scale: mean * clip, lr }),
-            false => self.model,
-        };
-        let report = UpdateReport {
-            loss_nats: self.loss_sum * mean,
-            nll_nats: self.nll_sum * mean,
-            grad_norm,
-            n_targets: self.n_targets,
-            skipped: !is_finite,
-            norms,
+        let Self { model, clip_norm, sum, .. } = self;
+        let Part { gradients, totals } = sum.finish().unwrap_or_default();
+        let (report, scale) = totals.report(gradients.squared_norms(), clip_norm);
+        let model = match report.skipped {
+            true => model,
+            false => attentive_optim::step(optimizer, model, gradients, StepSize { scale, lr }),
         };
         (model, report)
+    }
+
+    /// As [`step`](Self::step), of the micro-batches of all processes, each of which calls it: all have the new parameters
+    /// then, and the same report.
+    ///
+    /// Numbers of processes that are powers of two give the bits of one process, on flex.
+    ///
+    /// # Errors
+    /// [`CollectiveError`] if a process has ended.
+    pub fn step_among(
+        self,
+        peers: &dyn Collective,
+        shards: &Shards,
+        optimizer: &mut dyn Optimizer,
+        lr: f64,
+    ) -> Result<(M, UpdateReport), CollectiveError> {
+        let Self { model, clip_norm, sum, .. } = self;
+        let Part { gradients, totals } = sum.finish().unwrap_or_default();
+        let totals = totals.among(peers)?;
+        let gradients = gradients.reduce(shards, peers)?;
+        let (report, scale) = totals.report(gradients.squared_norms().to_vec(), clip_norm);
+        let model = match report.skipped {
+            true => model,
+            false => gradients.step(optimizer, model, StepSize { scale, lr })?,
+        };
+        Ok((model, report))
+    }
+}
+
+impl Part {
+    fn plus(self, other: Self) -> Self {
+        Self { gradients: self.gradients.plus(other.gradients), totals: self.totals.plus(other.totals) }
+    }
+}
+
+impl Totals {
+    fn plus(self, other: Self) -> Self {
+        let Self { loss, nll, n_targets } = self;
+        Self { loss: loss + other.loss, nll: nll + other.nll, n_targets: n_targets + other.n_targets }
+    }
+
+    /// Those of all processes together.
+    fn among(self, peers: &dyn Collective) -> Result<Self, CollectiveError> {
+        let Self { loss, nll, n_targets } = self;
+        let mine = [loss.to_bits(), nll.to_bits(), n_targets as u64].map(u64::to_le_bytes).concat();
+        let mut sum = BalancedSum::new(peers.size() as u64, Self::plus);
+        for theirs in gather(peers, &mine)? {
+            let (words, _) = theirs.as_chunks();
+            let [loss, nll, n_targets] = [0, 1, 2].map(|at| u64::from_le_bytes(words[at]));
+            sum.add(Self { loss: f64::from_bits(loss), nll: f64::from_bits(nll), n_targets: n_targets as usize });
+        }
+        Ok(sum.finish().unwrap_or_default())
+    }
+
+    /// The report of an update with these squares of norms, and what gradients, which are sums, are multiplied by.
+    fn report(self, squares: Vec<(String, f64)>, clip_norm: f64) -> (UpdateReport, f64) {
+        let Self { loss, nll, n_targets } = self;
+        let mean = 1.0 / n_targets.max(1) as f64;
+        let norms = GradientNorms::new(squares, mean);
+        let grad_norm = norms.global();
+        let clip = if clip_norm > 0.0 { (clip_norm / grad_norm).min(1.0) } else { 1.0 };
+        let skipped = !(grad_norm.is_finite() && loss.is_finite());
+        let report =
+            UpdateReport { loss_nats: loss * mean, nll_nats: nll * mean, grad_norm, n_targets, skipped, norms };
+        (report, mean * clip)
     }
 }

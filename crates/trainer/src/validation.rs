@@ -2,8 +2,11 @@
 
 use std::error::Error;
 
+use attentive_collective::{Collective, CollectiveError, broadcast};
+use serde::{Deserialize, Serialize};
+
 /// One validation.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Validation {
     /// Cross-entropy without smoothing, in nats per target.
     pub nll_nats: f64,
@@ -14,6 +17,18 @@ pub struct Validation {
 }
 
 impl Validation {
+    /// The validation of the first process, for all.
+    pub(crate) fn of_first(peers: &dyn Collective, mine: Option<Self>) -> Result<Self, CollectiveError> {
+        match mine {
+            Some(validation) if peers.size() == 1 => Ok(validation),
+            mine => {
+                let text = mine.map(|validation| toml::to_string(&validation).expect("numbers and names"));
+                let text = broadcast(peers, text.unwrap_or_default().into_bytes())?;
+                Ok(toml::from_str(&String::from_utf8_lossy(&text)).expect("as it was written"))
+            }
+        }
+    }
+
     /// What "best" is judged by; higher is better.
     pub fn quality(&self) -> f64 {
         self.quality.unwrap_or(-self.nll_nats)

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    ops::Range,
     sync::mpsc::{Receiver, sync_channel},
     thread,
 };
@@ -20,6 +21,8 @@ pub struct Prefetch<E: Epochs> {
     here: Endless<E>,
     /// What makes batches, from where it was asked to on.
     ahead: Option<Receiver<Made<E::Batch>>>,
+    /// The batches that it gives, of a number of them.
+    share: (Range<u64>, u64),
 }
 
 impl<E: Epochs + Clone + Send + 'static> Prefetch<E>
@@ -28,15 +31,16 @@ where
 {
     /// All batches from the beginning of the first epoch.
     pub fn new(epochs: E) -> Self {
-        Self { here: Endless::new(epochs), ahead: None }
+        Self { here: Endless::new(epochs), ahead: None, share: (0..1, 1) }
     }
 
     /// Begins to make the batches from a position on; it ends when nobody wants them.
     fn start(&self, position: Position) -> Receiver<Made<E::Batch>> {
         let (sender, receiver) = sync_channel(AHEAD);
-        let epochs = self.here.epochs().clone();
+        let (epochs, (ours, n)) = (self.here.epochs().clone(), self.share.clone());
         thread::spawn(move || {
             let mut stream = Endless::new(epochs);
+            stream.share(ours, n);
             let mut made = stream.seek(position);
             loop {
                 let next = made.and_then(|()| stream.next_batch()).map(|batch| (batch, stream.position()));
@@ -80,6 +84,11 @@ where
     fn seek(&mut self, position: Position) -> Result<(), StreamError> {
         self.ahead = None;
         self.here.seek(position)
+    }
+
+    fn share(&mut self, ours: Range<u64>, n: u64) {
+        self.ahead = None;
+        self.share = (ours, n);
     }
 }
 

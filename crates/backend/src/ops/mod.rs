@@ -27,4 +27,4 @@ pub use recurrence::{
     AdditiveAttention, CellKind, RecurrentWeights, Steps, additive_attention_weights, attentive_recurrence, recurrence,
 };
 pub use rotation::rotate;
-pub use squared_norm::squared_norm;
+pub use squared_norm::{NORM_BLOCK, squared_norm, squared_norm_of_blocks, squares_of_blocks};

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use attentive_optim::{Ema, Optimizer};
+use attentive_optim::{Ema, OptimizerState};
 use attentive_weights::{make_folder, remove_folder, replace_folder};
 use burn::module::Module;
 
@@ -55,7 +55,7 @@ impl CheckpointDir {
         Self { keep_every: n, ..self }
     }
 
-    /// Writes a checkpoint and drops those that are no longer kept; returns its folder.
+    /// Writes a checkpoint, with all of an optimizer's state, and drops those that are no longer kept; returns its folder.
     ///
     /// It is written to a temporary folder, synced, and gets its name only when it is whole.
     ///
@@ -64,7 +64,7 @@ impl CheckpointDir {
     pub fn save<M: Module>(
         &self,
         model: &M,
-        optimizer: &dyn Optimizer,
+        moments: OptimizerState,
         ema: Option<&Ema>,
         state: &TrainState,
     ) -> Result<PathBuf, TrainError> {
@@ -73,7 +73,7 @@ impl CheckpointDir {
         let written = self
             .make_empty(&temporary)
             .map_err(|cause| io_error(&temporary, cause))
-            .and_then(|()| Checkpoint::write(&temporary, model, optimizer, ema, state));
+            .and_then(|()| Checkpoint::write(&temporary, model, moments, ema, state));
         if let Err(cause) = written {
             // The failure is reported; what was written only takes room, which may be what is missing.
             let _ = fs::remove_dir_all(&temporary);

@@ -8,9 +8,14 @@ mod average;
 mod folder;
 mod manifest;
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
-use attentive_optim::{Ema, Optimizer};
+use attentive_collective::{Collective, broadcast, broadcast_to};
+use attentive_optim::{Ema, OptimizerState};
 use attentive_weights::{DeviceTensor, HostTensor, Tensors};
 use burn::{
     module::Module,
@@ -56,13 +61,13 @@ impl Checkpoint {
     fn write<M: Module>(
         folder: &Path,
         model: &M,
-        optimizer: &dyn Optimizer,
+        moments: OptimizerState,
         ema: Option<&Ema>,
         state: &TrainState,
     ) -> Result<(), TrainError> {
         let mut files = vec![MODEL, OPTIMIZER, STATE];
         attentive_weights::write_from_device(&folder.join(MODEL), attentive_weights::device_params(model))?;
-        attentive_weights::write_from_device(&folder.join(OPTIMIZER), device_tensors(optimizer.state()))?;
+        attentive_weights::write_from_device(&folder.join(OPTIMIZER), device_tensors(moments))?;
         if let Some(ema) = ema {
             attentive_weights::write_from_device(&folder.join(EMA), device_tensors(ema.means().clone()))?;
             files.push(EMA);
@@ -70,6 +75,53 @@ impl Checkpoint {
         write_toml(&folder.join(STATE), state)?;
         write_toml(&folder.join(CLOCK), &Clock { elapsed_seconds: state.elapsed_seconds })?;
         Manifest::of(folder, &files)?.write(folder)
+    }
+
+    /// The checkpoint of the first process and its folder, for all; those that the others give are not looked at.
+    ///
+    /// # Errors
+    /// [`TrainError::Collective`] if a process has ended.
+    pub fn of_first(
+        peers: &dyn Collective,
+        mine: Option<(PathBuf, Self)>,
+    ) -> Result<Option<(PathBuf, Self)>, TrainError> {
+        if peers.size() == 1 {
+            return Ok(mine);
+        }
+        let (mut header, mut values) = (Vec::new(), Vec::<f32>::new());
+        if let Some((path, Self { params, optimizer, ema, state })) = mine {
+            let parts = [Some(params), Some(optimizer), ema];
+            let shapes =
+                |tensors: &Tensors| tensors.iter().map(|(name, tensor)| (name.clone(), tensor.shape.clone())).collect();
+            let header_of = Header {
+                folder: path.display().to_string(),
+                elapsed_seconds: state.elapsed_seconds,
+                shapes: parts.iter().flatten().map(shapes).collect(),
+                state,
+            };
+            header = toml::to_string(&header_of).expect("numbers and names").into_bytes();
+            values = parts.into_iter().flatten().flatten().flat_map(|(_, tensor)| tensor.values).collect();
+        }
+        let header = broadcast(peers, header)?;
+        if header.is_empty() {
+            return Ok(None);
+        }
+        let Header { folder, state, elapsed_seconds, shapes } =
+            toml::from_str(&String::from_utf8_lossy(&header)).expect("as it was written");
+        values.resize(shapes.iter().flat_map(Shapes::values).map(|shape| shape.iter().product::<usize>()).sum(), 0.0);
+        broadcast_to(peers, &mut values)?;
+        let mut values = values.into_iter();
+        let tensors = |shapes: Shapes| {
+            let tensor = |(name, shape): (String, Vec<usize>)| {
+                let values = values.by_ref().take(shape.iter().product()).collect();
+                (name, HostTensor { shape, values })
+            };
+            shapes.into_iter().map(tensor).collect::<Tensors>()
+        };
+        let mut parts = shapes.into_iter().map(tensors);
+        let mut part = || parts.next();
+        let (params, optimizer, ema) = (part().unwrap_or_default(), part().unwrap_or_default(), part());
+        Ok(Some((folder.into(), Self { params, optimizer, ema, state: TrainState { elapsed_seconds, ..state } })))
     }
 
     /// Reads a checkpoint's folder and holds every file against its checksum.
@@ -88,6 +140,20 @@ impl Checkpoint {
             state,
         })
     }
+}
+
+/// Names and shapes of tensors.
+type Shapes = BTreeMap<String, Vec<usize>>;
+
+/// What is said of a checkpoint before its values are.
+#[derive(Serialize, Deserialize)]
+struct Header {
+    folder: String,
+    /// Which the state leaves out.
+    elapsed_seconds: f64,
+    state: TrainState,
+    /// Of parameters, of the optimizer's state, and of running means if there are any.
+    shapes: Vec<Shapes>,
 }
 
 /// The state in a checkpoint's folder, every file of which is held against its checksum.
