@@ -44,6 +44,7 @@
 //! | Transformer, GPT, BERT, CANINE, ViT, T5, RNN: configurations, presets, objectives | [`model`] |
 //! | layers: attention, positions, feed-forward, norms | [`attention`] |
 //! | a training loop of your own, checkpoints, divergence | [`trainer`], [`optim`] |
+//! | processes that train together | [`collective`] |
 //! | pictures: files, sizes, random changes, MNIST and CIFAR | [`vision`] |
 //! | corpora, batches, contexts | [`data`], and the built-in one, [`corpus`] |
 //! | audio files, spectrograms | [`speech`] |
@@ -58,8 +59,8 @@
 //!
 //! # Features
 //!
-//! `flex` (the default, the CPU), `ndarray`, `wgpu` and `cuda` choose the backends that are compiled in, and `hub` reads
-//! models from the hub. Tensors are burn's, which is [`burn`] here, so that a program has the same version of it.
+//! `flex` (the default, the CPU), `ndarray`, `wgpu` and `cuda` choose the backends that are compiled in, `hub` reads models
+//! from the hub, and `mpi` trains by several processes. Tensors are burn's, which is [`burn`] here, so that a program has the same version of it.
 #![recursion_limit = "256"]
 
 mod progress;
@@ -67,6 +68,7 @@ mod progress;
 pub use attentive_attention as attention;
 pub use attentive_backend as backend;
 pub use attentive_bundle as bundle;
+pub use attentive_collective as collective;
 pub use attentive_core as core;
 pub use attentive_corpus as corpus;
 pub use attentive_data as data;
@@ -131,6 +133,7 @@ mod pages {
         guide_gpu: "docs/guide/gpu.md",
         guide_import: "docs/guide/import.md",
         guide_language_models: "docs/guide/language-models.md",
+        guide_many_machines: "docs/guide/many-machines.md",
         guide_own_layer: "docs/guide/own-layer.md",
         guide_paper: "docs/guide/paper.md",
         guide_reinforcement_learning: "docs/guide/reinforcement-learning.md",
@@ -142,6 +145,7 @@ mod pages {
         readme_attentive: "crates/attentive/README.md",
         readme_backend: "crates/backend/README.md",
         readme_bundle: "crates/bundle/README.md",
+        readme_collective: "crates/collective/README.md",
         readme_core: "crates/core/README.md",
         readme_corpus: "crates/corpus/README.md",
         readme_data: "crates/data/README.md",

@@ -130,6 +130,18 @@ fn a_run_does_not_go_on_with_other_data() {
     assert!(error.contains("pairs.tsv has changed"), "{error}");
 }
 
+/// Each process of a launcher would train a run of its own.
+#[cfg(not(feature = "mpi"))]
+#[test]
+fn processes_of_a_launcher_are_refused_without_mpi() {
+    let folder = Folder::new();
+    let train = |n: &str| folder.command(&["train", "recipe.toml"]).env("OMPI_COMM_WORLD_SIZE", n).output().unwrap();
+    let error = said(&train("2"), 1);
+    assert!(error.contains("2 processes were started") && error.contains("--features mpi"), "{error}");
+    assert!(!folder.path("runs").exists());
+    said(&train("1"), 0);
+}
+
 #[test]
 fn two_processes_do_not_train_in_one_folder() {
     let folder = Folder::new();

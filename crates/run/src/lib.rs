@@ -33,6 +33,7 @@ mod recipe;
 mod rehearsal;
 mod run;
 mod session;
+mod together;
 
 pub use attentive_task::{Error, Log, Result, resolve};
 pub use curves::{Points, curves};

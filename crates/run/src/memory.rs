@@ -48,6 +48,9 @@ pub(crate) fn fit<T: Resizable>(
     let n_passes = run.training.accumulate.min(2);
     // What checkpoints and the running mean will take beside.
     let bytes_beside = run.optimizer.bytes_per_parameter() + if run.training.ema_decay > 0.0 { 4 } else { 0 };
+    // Sums of gradients that wait in the tree of four micro-batches and more, beside the one that is measured.
+    let n_sums = run.training.accumulate.next_power_of_two().ilog2().saturating_sub(1);
+    let bytes_beside = bytes_beside + 4 * u64::from(n_sums);
     let reserve = bytes_beside * rehearsal.n_params();
     // Each is a size and the bytes that it takes.
     let mut measured: Vec<(usize, u64)> = Vec::new();

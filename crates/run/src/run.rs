@@ -3,19 +3,26 @@
 use std::{
     fs::File,
     path::{Path, PathBuf},
+    rc::Rc,
 };
 
 use attentive_backend::{BackendKind, Device, Precision, has_kernels};
 use attentive_bundle::Bundle;
+use attentive_collective::{Alone, Collective};
 use attentive_data::Size;
 use attentive_task::{
     Log, Resizable, Result, TaskVisitor,
-    config::{RunRecipe, TaskRecipe},
+    config::{Problem, RunRecipe, TaskRecipe},
     of_any_task, prepare, resolve,
 };
 use attentive_trainer::{Callback, CheckpointDir, OnDamage};
 
-use crate::{Recipe, folder, memory, recipe::finished_model, session::Session};
+use crate::{
+    Recipe, folder, memory,
+    recipe::finished_model,
+    session::Session,
+    together::{Preparing, first_says, of_recipe, same, text_of_first, together},
+};
 
 /// A recipe, and the folder that it is trained in. The folder is locked while this lives.
 ///
@@ -26,7 +33,10 @@ pub struct Run {
     recipe: Recipe,
     resumes: bool,
     warning: Option<String>,
-    lock: File,
+    /// Of the first process; the others write nothing.
+    lock: Option<File>,
+    /// The processes that train it together.
+    peers: Rc<dyn Collective>,
 }
 
 /// How a run is trained; silently, unless something else is said.
@@ -98,11 +108,28 @@ impl Run {
     /// # Errors
     /// The folder can't be made or locked.
     pub fn create(runs: impl AsRef<Path>, recipe: Recipe) -> Result<Self> {
-        let folder = folder::create(runs.as_ref(), &recipe.run.name)?;
-        let (lock, warning) = folder::lock(&folder)?;
-        // From here on, whatever happens, the run can be resumed.
-        Bundle::write_config(&folder, &recipe.to_toml())?;
-        Ok(Self { folder, recipe, resumes: false, warning, lock })
+        Self::create_among(Rc::new(Alone), runs, recipe)
+    }
+
+    /// As [`create`](Self::create), of processes that train together: each calls it, and the first one makes the folder.
+    ///
+    /// # Errors
+    /// Also where a process has another recipe, or an update has not a micro-batch for each process.
+    pub fn create_among(peers: Rc<dyn Collective>, runs: impl AsRef<Path>, recipe: Recipe) -> Result<Self> {
+        same(&*peers, &of_recipe(&recipe.to_toml()))?;
+        let checked = recipe.run.training.validate_among(peers.size());
+        checked.map_err(|error| recipe.origins.locate(Problem::within("training", &error.keys(), &error).into()))?;
+        let make = || {
+            let folder = folder::create(runs.as_ref(), &recipe.run.name)?;
+            let (lock, warning) = folder::lock(&folder)?;
+            // From here on, whatever happens, the run can be resumed.
+            Bundle::write_config(&folder, &recipe.to_toml())?;
+            Ok((folder, Some(lock), warning))
+        };
+        let made = if peers.rank() == 0 { make() } else { Ok(Default::default()) };
+        let (folder, lock, warning) = together(&*peers, made)?;
+        let folder = text_of_first(&*peers, folder.display().to_string())?.into();
+        Ok(Self { folder, recipe, resumes: false, warning, lock, peers })
     }
 
     /// An interrupted run, by its folder or `runs/latest`; `settings` change what may change from here on.
@@ -110,7 +137,40 @@ impl Run {
     /// # Errors
     /// The folder holds no run, another process trains in it, or a setting must not change.
     pub fn resume(run: impl AsRef<Path>, settings: &[String]) -> Result<Self> {
-        let folder = resolve(run.as_ref());
+        Self::resume_among(Rc::new(Alone), run, settings)
+    }
+
+    /// As [`resume`](Self::resume), of processes that train together, as many as there are now: each calls it, and goes by
+    /// what the first one reads.
+    ///
+    /// # Errors
+    /// As [`resume`](Self::resume); an update has not a micro-batch for each process.
+    pub fn resume_among(peers: Rc<dyn Collective>, run: impl AsRef<Path>, settings: &[String]) -> Result<Self> {
+        let open = || match peers.rank() {
+            0 => Self::open(run.as_ref(), settings).map(Some),
+            _ => Ok(None),
+        };
+        let opened = together(&*peers, open())?;
+        let (folder, text) = opened
+            .as_ref()
+            .map_or_else(Default::default, |run| (run.folder.display().to_string(), run.recipe.to_toml()));
+        let (folder, text) = (text_of_first(&*peers, folder)?, text_of_first(&*peers, text)?);
+        let run = match opened {
+            Some(run) => run,
+            None => {
+                let (folder, lock, warning) = (PathBuf::from(folder), None, None);
+                let recipe = Recipe::of_resolved(&text, &folder.join("config.toml"))?;
+                Self { folder, recipe, resumes: true, warning, lock, peers: Rc::new(Alone) }
+            }
+        };
+        let checked = run.recipe.run.training.validate_among(peers.size());
+        checked.map_err(|error| Problem::within("training", &error.keys(), &error))?;
+        Ok(Self { peers, ..run })
+    }
+
+    /// An interrupted run.
+    fn open(run: &Path, settings: &[String]) -> Result<Self> {
+        let folder = resolve(run);
         folder::check_is_run(&folder)?;
         let is_finished = ["training.json", "model.safetensors"].into_iter().all(|part| folder.join(part).exists());
         if is_finished && CheckpointDir::new(folder.join(folder::CHECKPOINTS), 1).list()?.is_empty() {
@@ -119,7 +179,7 @@ impl Run {
         let recipe = Recipe::of_run(&folder.join("config.toml"), settings)?;
         let (lock, warning) = folder::lock(&folder)?;
         folder::sweep(&folder)?;
-        Ok(Self { folder, recipe, resumes: true, warning, lock })
+        Ok(Self { folder, recipe, resumes: true, warning, lock: Some(lock), peers: Rc::new(Alone) })
     }
 
     /// The run's folder.
@@ -136,6 +196,9 @@ impl Run {
     fn check_auto(&mut self, device: &Device, memory: Option<u64>, log: &dyn Log) -> Result<()> {
         let setting = self.recipe.task.batch_setting();
         let is_auto = *self.recipe.task.batch_size() == Size::Auto;
+        if is_auto && self.peers.size() > 1 {
+            refuse!("{setting} = \"auto\" is measured by one process: give a number, which several can share");
+        }
         if is_auto && memory.is_none() {
             refuse!("{setting} = \"auto\" needs --memory, for example --memory 4GiB");
         }
@@ -169,16 +232,21 @@ impl Run {
         let checked = self.check_auto(device, options.memory, log);
         // A run with checkpoints keeps the vocabulary that it began with, and needs no model that it began from.
         let begun = self.resumes && !CheckpointDir::new(self.folder.join(folder::CHECKPOINTS), 1).list()?.is_empty();
+        let begun = first_says(&*self.peers, begun)?;
         let processors = ["tokenizer.json", "processor.json"].map(|file| self.folder.join(file));
         let tokenizer = processors.into_iter().find(|path| begun && path.exists());
         let origins = self.recipe.origins.clone();
         let Recipe { run, task, .. } = &mut self.recipe;
-        let visitor = Training { folder: &self.folder, device, options };
+        let preparing = Preparing::new(&*self.peers);
+        let visitor = Training { folder: &self.folder, device, options, peers: &self.peers, preparing: &preparing };
         // Runs of one folder share the tokens of their texts.
         let cache = self.folder.with_file_name(".tokens");
-        let trained = checked.and_then(|()| prepare(run, task, tokenizer.as_deref(), Some(&cache), log, visitor));
-        if trained.is_err() && !self.resumes {
-            folder::discard_unbegun(&self.folder, self.lock);
+        let trained = checked
+            .and_then(|()| preparing.wait())
+            .and_then(|()| prepare(run, task, tokenizer.as_deref(), Some(&cache), log, visitor))
+            .map_err(|error| preparing.failed(error));
+        if let (Err(_), false, Some(lock)) = (&trained, self.resumes, self.lock) {
+            folder::discard_unbegun(&self.folder, lock);
         }
         trained.map_err(|error| origins.locate(error))
     }
@@ -189,12 +257,15 @@ struct Training<'a, 'o> {
     folder: &'a Path,
     device: &'a Device,
     options: TrainOptions<'o>,
+    peers: &'a Rc<dyn Collective>,
+    preparing: &'a Preparing<'a>,
 }
 
 impl TaskVisitor for Training<'_, '_> {
     type Output = Ended;
 
     fn visit<T: Resizable>(self, mut task: T, run: &mut RunRecipe, settings: &mut TaskRecipe) -> Result<Ended> {
+        self.preparing.done()?;
         let finished = finished_model(run, settings)?;
         if let (Size::Auto, Some(limit)) = (*settings.batch_size(), self.options.memory) {
             let setting = settings.batch_setting();
@@ -211,6 +282,7 @@ impl TaskVisitor for Training<'_, '_> {
             run: self.folder,
             device: self.device.clone(),
             options: self.options,
+            peers: Rc::clone(self.peers),
         };
         session.train(&task)
     }

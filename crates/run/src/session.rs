@@ -3,11 +3,13 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    rc::Rc,
     time::Duration,
 };
 
 use attentive_backend::{BackendKind, Device, has_kernels};
 use attentive_bundle::{Bundle, DataRecord, TrainingRecord};
+use attentive_collective::Collective;
 use attentive_kernels::Level;
 use attentive_model::ModelSpec;
 use attentive_task::{
@@ -21,7 +23,14 @@ use attentive_trainer::{
 };
 use burn::module::Module;
 
-use crate::{Ended, TrainOptions, event_log::EventLog, folder, injected::Injected, metrics_log::MetricsLog};
+use crate::{
+    Ended, TrainOptions,
+    event_log::EventLog,
+    folder,
+    injected::Injected,
+    metrics_log::MetricsLog,
+    together::{of_data, other_instructions, same, together},
+};
 
 /// A run's settings, folder and device.
 pub(crate) struct Session<'a, 'o> {
@@ -35,15 +44,19 @@ pub(crate) struct Session<'a, 'o> {
     pub(crate) run: &'a Path,
     pub(crate) device: Device,
     pub(crate) options: TrainOptions<'o>,
+    /// The processes that train together: the first one reads and writes the run's folder.
+    pub(crate) peers: Rc<dyn Collective>,
 }
 
 impl Session<'_, '_> {
     pub(crate) fn train<T: Task>(self, task: &T) -> Result<Ended> {
         let log = self.options.log;
-        let LatestCheckpoint { checkpoint, damaged } = self.checkpoints().latest()?;
+        let latest = if self.is_first() { self.checkpoints().latest() } else { Ok(LatestCheckpoint::default()) };
+        let LatestCheckpoint { checkpoint, damaged } = together(&*self.peers, latest.map_err(Error::from))?;
         for (path, problem) in &damaged {
             log.warning(&format!("passing over {}: {problem}", path.display()));
         }
+        let checkpoint = Checkpoint::of_first(&*self.peers, checkpoint)?;
         match checkpoint.as_ref().and_then(|(_, checkpoint)| self.level_of(&checkpoint.state.environment)) {
             Some(level) => {
                 log.line(&format!("note: on at the SIMD level {}, at which the run was saved", level.name()));
@@ -68,7 +81,13 @@ impl Session<'_, '_> {
         }
         let model = task.init(&self.device.clone().autodiff(), self.training().seed, log)?;
         log.line(&format!("model     {} parameters: {}", thousands(model.num_params() as u64), task.spec().describe()));
-        let data = self.write_start(task)?;
+        let data = task.data_records(log)?;
+        same(&*self.peers, &of_data(&data, &task.processor()))?;
+        let started = if self.is_first() { self.write_start(task, &data) } else { Ok(()) };
+        together(&*self.peers, started)?;
+        self.say_shares();
+        let instructions = self.environment().simd.unwrap_or_default();
+        other_instructions(&*self.peers, &instructions)?.iter().for_each(|note| log.warning(note));
         let go_on = format!("go on with: attentive train --resume {}", shell_path(self.run));
         let trained = self.minimise(model, task, latest);
         let outcome = trained.inspect_err(|_| log.warning(&format!("training stopped; {go_on}")))?;
@@ -76,25 +95,54 @@ impl Session<'_, '_> {
             log.line(&format!("interrupted after step {}; {go_on}", outcome.state.step));
             return Ok(Ended::Stopped { step: outcome.state.step, folder: self.run.to_owned() });
         }
-        let finished = self.finish(&outcome, task, data);
-        finished.inspect_err(|error| {
+        let finished = if self.is_first() { self.finish(&outcome, task, data) } else { Ok(()) };
+        // The others wait, so that they are there until the model is.
+        let finished = together(&*self.peers, finished).inspect_err(|error| {
             let is_of_best = matches!(error, Error::Train(TrainError::NoBest | TrainError::BestUnread { .. }));
             let or = if is_of_best { "; for the last model, add: --set evaluation.model=last" } else { "" };
             log.warning(&format!("the model is not finished; {go_on}{or}"));
-        })
+        });
+        let example = task.example(&self.run.with_file_name("latest").display().to_string());
+        finished.map(|()| Ended::Finished { folder: self.run.to_owned(), example })
+    }
+
+    /// Whether this process is the one that reads and writes.
+    fn is_first(&self) -> bool {
+        self.peers.rank() == 0
+    }
+
+    /// How the work is shared, if it is.
+    fn say_shares(&self) {
+        let (size, n) = (self.peers.size(), self.training().accumulate);
+        if size > 1 {
+            let each = if n.is_multiple_of(size) {
+                format!("{}", n / size)
+            } else {
+                format!("{} or {}", n / size, n / size + 1)
+            };
+            self.options.log.line(&format!("processes {size}, each with {each} of the {n} micro-batches of an update"));
+        }
+    }
+
+    /// What an update has sent, if there are others to send to.
+    fn say_sent(&self, n_bytes: u64, n_updates: u64) {
+        if self.peers.size() > 1 && n_updates > 0 {
+            let n_bytes = thousands(n_bytes / n_updates);
+            self.options.log.line(&format!("exchange  {n_bytes} bytes sent by process 0 for each update"));
+        }
     }
 
     fn training(&self) -> &TrainerConfig {
         &self.settings.training
     }
 
-    /// What resuming needs beside checkpoints; returns names and hashes of the data.
-    fn write_start(&self, task: &impl Task) -> Result<Vec<DataRecord>> {
-        let (path, data) = (self.run.join(folder::DATA), task.data_records(self.options.log)?);
+    /// Writes what resuming needs beside checkpoints.
+    fn write_start(&self, task: &impl Task, data: &[DataRecord]) -> Result<()> {
+        let path = self.run.join(folder::DATA);
         // A run that was interrupted before it knew its data has no such file.
         let is_known = path.exists();
         if is_known {
-            same_data(&read_data_records(&path)?, &data)
+            same_data(&read_data_records(&path)?, data)
                 .with_context(|| format!("{} has the hashes", path.display()))?;
         }
         Bundle::write_config(self.run, self.config)?;
@@ -103,10 +151,9 @@ impl Session<'_, '_> {
             Bundle::write_chat(self.run, &chat.self_contained().context("the model's chat template")?)?;
         }
         if !is_known {
-            folder::write(&path, &serde_json::to_string_pretty(&data).context("the data's records")?)?;
+            folder::write(&path, &serde_json::to_string_pretty(data).context("the data's records")?)?;
         }
-        folder::point_latest(self.run)?;
-        Ok(data)
+        folder::point_latest(self.run)
     }
 
     fn checkpoints(&self) -> CheckpointDir {
@@ -129,6 +176,7 @@ impl Session<'_, '_> {
             .config(recipe.training.clone())
             .checkpoints(self.checkpoints())
             .environment(self.environment())
+            .peers(Rc::clone(&self.peers))
             .build()?;
         let mut state = TrainState::default();
         if let Some((path, checkpoint)) = latest {
@@ -138,16 +186,21 @@ impl Session<'_, '_> {
         }
         let (mut batches, mut evaluate) = (task.batches(), task.evaluator(log));
         let metrics_path = self.run.join("metrics.jsonl");
-        let mut metrics = MetricsLog::open(&metrics_path, &state)
-            .with_context(|| format!("can't write {}", metrics_path.display()))?;
-        let events = self.options.tensorboard.then(|| EventLog::create(self.run, state.step)).transpose();
+        let metrics = self.is_first().then(|| MetricsLog::open(&metrics_path, &state)).transpose();
+        let mut metrics = metrics.with_context(|| format!("can't write {}", metrics_path.display()))?;
+        let writes_events = self.options.tensorboard && self.is_first();
+        let events = writes_events.then(|| EventLog::create(self.run, state.step)).transpose();
         let mut events = events.context("can't write TensorBoard's events")?;
-        let mut watchers: Vec<&mut dyn Callback> = vec![&mut metrics];
+        let mut watchers: Vec<&mut dyn Callback> = Vec::new();
+        watchers.extend(metrics.iter_mut().map(|metrics| metrics as &mut dyn Callback));
         for callback in &mut self.options.callbacks {
             watchers.push(&mut **callback);
         }
         watchers.extend(events.iter_mut().map(|events| events as &mut dyn Callback));
-        Ok(trainer.run(&mut *batches, evaluate.as_deref_mut(), &mut watchers)?)
+        let sent_before = self.peers.bytes_sent();
+        let outcome = trainer.run(&mut *batches, evaluate.as_deref_mut(), &mut watchers)?;
+        self.say_sent(self.peers.bytes_sent() - sent_before, outcome.state.step - state.step);
+        Ok(outcome)
     }
 
     /// What the run runs on.
@@ -161,7 +214,7 @@ impl Session<'_, '_> {
     }
 
     /// Averages, writes, scores and shows the finished model.
-    fn finish<T: Task>(&self, outcome: &Outcome<T::Model>, task: &T, data: Vec<DataRecord>) -> Result<Ended> {
+    fn finish<T: Task>(&self, outcome: &Outcome<T::Model>, task: &T, data: Vec<DataRecord>) -> Result<()> {
         let log = self.options.log;
         let steps = outcome.state.step;
         let ended = if steps < self.training().steps { ", after which nothing got better," } else { "" };
@@ -196,9 +249,7 @@ impl Session<'_, '_> {
         // The model is safe before it is scored.
         Bundle::write(self.run, self.config, &task.processor(), &params, &record)?;
         record.scores = task.score(attentive_weights::load(outcome.model.valid(), params)?, log)?;
-        Bundle::write_record(self.run, &record)?;
-        let example = task.example(&self.run.with_file_name("latest").display().to_string());
-        Ok(Ended::Finished { folder: self.run.to_owned(), example })
+        Ok(Bundle::write_record(self.run, &record)?)
     }
 }
 

@@ -111,6 +111,12 @@ impl Layers {
         Self::read_at(&Source::find(Path::new(""), path), 0, None)
     }
 
+    /// The recipe in a text that a file has elsewhere.
+    pub(super) fn of_text(text: &str, path: &Path) -> Result<Self> {
+        let path: Arc<Path> = path.into();
+        Self::parse(text, |line| Origin::File(Arc::clone(&path), line))
+    }
+
     /// The same of a recipe that is built in.
     pub(super) fn builtin(name: &str) -> Result<Self> {
         Self::read_at(&Source::Builtin(Builtin::named(name).context("no such recipe")?), 0, None)

@@ -62,7 +62,7 @@ const MAY_CHANGE: [&str; 11] = [
 ];
 
 /// Whether a setting is the path of data, which may have moved: its hash tells whether it is the same.
-fn is_data_file(key: &str) -> bool {
+pub(crate) fn is_data_file(key: &str) -> bool {
     let parts: Vec<&str> = key.split('.').collect();
     let of_text = ["text", "tsv", "source", "target"];
     let of_pictures = ["folder", "images", "labels", "cifar"];
@@ -154,6 +154,11 @@ impl Recipe {
         }
         // It says all of its model: what is not there is as it is where nobody says it, and not a preset's.
         Self::check(layers, false)
+    }
+
+    /// The recipe of a run, resolved, as [`to_toml`](Self::to_toml) wrote it for another process; `path` is its place there.
+    pub(crate) fn of_resolved(text: &str, path: &Path) -> Result<Self> {
+        Self::check(Layers::of_text(text, path)?, false)
     }
 
     fn resolve(layers: Layers) -> Result<Self> {

@@ -10,15 +10,20 @@ use anyhow::{Context, Result};
 /// Exit code of a run that was interrupted and can be resumed.
 pub(super) const INTERRUPTED: u8 = 130;
 
-/// A flag that the first Ctrl-C or SIGTERM raises; the second one ends the process at once.
-pub(super) fn flag() -> Result<Arc<AtomicBool>> {
+/// A flag that the first Ctrl-C or SIGTERM raises, which is said if the process is alone; the second one ends the process at
+/// once.
+///
+/// A launcher sends SIGTERM also where a process has ended, and then nothing is saved.
+pub(super) fn flag(is_alone: bool) -> Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
     let raised = flag.clone();
     ctrlc::set_handler(move || {
         if raised.swap(true, Ordering::Relaxed) {
             std::process::exit(i32::from(INTERRUPTED));
         }
-        warning!("\nfinishing this step and saving; press Ctrl-C again to leave at once");
+        if is_alone {
+            warning!("\nfinishing this step and saving; press Ctrl-C again to leave at once");
+        }
     })
     .context("can't watch for Ctrl-C")?;
     Ok(flag)

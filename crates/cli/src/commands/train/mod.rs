@@ -1,12 +1,14 @@
 //! `attentive train`.
 
 mod interrupt;
+mod processes;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, rc::Rc};
 
 use anyhow::Result;
-use attentive_run::{Ended, Recipe, Run, TrainOptions};
-use attentive_trainer::OnDamage;
+use attentive_collective::Collective;
+use attentive_run::{Ended, Log, Recipe, Run, TrainOptions};
+use attentive_trainer::{Callback, OnDamage};
 use clap::Args;
 
 use super::{BackendArgs, command_name};
@@ -44,24 +46,41 @@ pub(crate) struct Train {
 
 impl Train {
     pub(super) fn run(self) -> Result<ExitCode> {
+        let peers = processes::start()?;
+        let trained = self.train(&peers);
+        trained.inspect_err(|error| processes::end(&*peers, error))
+    }
+
+    /// Trains together with other processes, of which the first one speaks.
+    fn train(self, peers: &Rc<dyn Collective>) -> Result<ExitCode> {
+        let is_first = peers.rank() == 0;
         let device = self.backend.device()?;
         let run = match &self.resume {
             Some(run) => {
-                for name in Recipe::variables() {
+                for name in Recipe::variables().filter(|_| is_first) {
                     warning!("warning: {name} is not followed when a run goes on: give --set");
                 }
-                Run::resume(run, &self.set)?
+                Run::resume_among(Rc::clone(peers), run, &self.set)?
             }
-            None => Run::create(&self.runs, Recipe::of_command(self.recipe.as_deref(), &self.set)?)?,
+            None => {
+                let recipe = Recipe::of_command(self.recipe.as_deref(), &self.set)?;
+                Run::create_among(Rc::clone(peers), &self.runs, recipe)?
+            }
         };
-        report!("run {} on backend {}", run.folder().display(), self.backend.backend);
-        let mut progress = Progress::new(run.recipe().run.training.steps);
-        let mut stop = StopFlag(interrupt::flag()?);
+        if is_first {
+            report!("run {} on backend {}", run.folder().display(), self.backend.backend);
+        }
+        let terminal = Terminal::default();
+        let mut stop = StopFlag(interrupt::flag(peers.size() == 1)?);
+        let mut progress = is_first.then(|| Progress::new(run.recipe().run.training.steps));
+        let mut callbacks: Vec<&mut dyn Callback> = Vec::new();
+        callbacks.extend(progress.iter_mut().map(|progress| progress as &mut dyn Callback));
+        callbacks.push(&mut stop);
         let ended = run.train(
             &device,
             TrainOptions {
-                log: &Terminal::default(),
-                callbacks: vec![&mut progress, &mut stop],
+                log: if is_first { &terminal as &dyn Log } else { &() },
+                callbacks,
                 memory: self.memory,
                 tensorboard: self.tensorboard,
                 on_damage: if self.leave_out_damaged { OnDamage::LeaveOut } else { OnDamage::Refuse },
@@ -69,11 +88,12 @@ impl Train {
         )?;
         match ended {
             Ended::Stopped { .. } => Ok(ExitCode::from(interrupt::INTERRUPTED)),
-            Ended::Finished { folder, example } => {
+            Ended::Finished { folder, example } if is_first => {
                 report!("model in {}; use it with:", folder.display());
                 report!("  {} {example}", command_name());
                 Ok(ExitCode::SUCCESS)
             }
+            Ended::Finished { .. } => Ok(ExitCode::SUCCESS),
         }
     }
 }

@@ -1,0 +1,111 @@
+//! A run that several processes, here threads, train: the folder of one, written by the first.
+
+use std::{collections::BTreeMap, fs, path::Path, rc::Rc, thread};
+
+use attentive_backend::BackendKind;
+use attentive_collective::{Collective, Threads};
+use attentive_run::{Ended, Recipe, Result, Run, TrainOptions};
+
+/// Writes a corpus, and a recipe whose updates have four micro-batches.
+fn write(folder: &Path) {
+    let pair = |i: usize| format!("{0}\t{0}\n", ["ab cd", "ef", "gh ab ef", "cd"][i % 4]);
+    fs::write(folder.join("pairs.tsv"), (0..60).map(pair).collect::<String>()).unwrap();
+    let recipe = "[data.train]\ntsv = 'pairs.tsv'\n[data.validation]\ntsv = 'pairs.tsv'\n[tokenizer]\nmerges = 5\n
+        [model]\nd_model = 16\nd_ff = 32\nn_heads = 2\nn_encoder_layers = 1\nn_decoder_layers = 1\n
+        [batch]\nmax_tokens = 64\n[schedule]\nkind = 'constant'\nlr = 1e-3\n
+        [training]\nsteps = 6\naccumulate = 4\nvalidate_every = 3\ncheckpoint_every = 2\n[evaluation]\nbleu_sentences = 2\n";
+    fs::write(folder.join("recipe.toml"), format!("name = 'run'\n{recipe}")).unwrap();
+}
+
+fn recipe(folder: &Path, settings: &[&str]) -> Recipe {
+    Recipe::load(folder.join("recipe.toml")).unwrap().with(settings).unwrap()
+}
+
+/// What each of `size` processes makes of `work`.
+fn each<R: Send>(size: usize, work: impl Fn(Rc<dyn Collective>) -> R + Sync) -> Vec<R> {
+    thread::scope(|scope| {
+        let work = &work;
+        let threads = Threads::new(size).into_iter().map(|peer| scope.spawn(move || work(Rc::new(peer))));
+        threads.collect::<Vec<_>>().into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+fn train(run: Run) -> Result<Ended> {
+    run.train(&BackendKind::Flex.device().unwrap(), TrainOptions::default())
+}
+
+/// Every file of a run but for times and process ids.
+fn files(run: &Path) -> BTreeMap<String, Vec<u8>> {
+    let (mut files, mut folders) = (BTreeMap::new(), vec![run.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.strip_prefix(run).unwrap().display().to_string();
+            let has_times =
+                ["clock.toml", "lock", "metrics.jsonl", "training.json"].iter().any(|end| name.ends_with(end));
+            match path.is_dir() {
+                true => folders.push(path),
+                false if has_times => {}
+                false => drop(files.insert(name, fs::read(path).unwrap())),
+            }
+        }
+    }
+    files
+}
+
+#[test]
+fn the_folder_is_that_of_one_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let runs = |size: usize| folder.path().join(format!("runs-{size}"));
+    write(folder.path());
+    let recipe = || recipe(folder.path(), &[]);
+    train(Run::create(runs(1), recipe()).unwrap()).unwrap();
+    let expected = files(&runs(1).join("run-1"));
+    assert!(expected.contains_key("model.safetensors"));
+    for size in [2, 4] {
+        let ends = each(size, |peers| train(Run::create_among(peers, runs(size), recipe()).unwrap()).unwrap());
+        for end in ends {
+            assert!(matches!(end, Ended::Finished { folder, .. } if folder == runs(size).join("run-1")));
+        }
+        assert!(!runs(size).join("run-2").exists());
+        let found = files(&runs(size).join("run-1"));
+        let differing = expected.iter().filter(|(name, bytes)| found.get(*name) != Some(bytes)).map(|(name, _)| name);
+        assert_eq!((differing.collect::<Vec<_>>(), found.len()), (Vec::new(), expected.len()));
+        // Resumed by one more, it has nothing to do, and does it.
+        each(3, |peers| train(Run::resume_among(peers, runs(size).join("run-1"), &[]).unwrap()).unwrap());
+        assert!(files(&runs(size).join("run-1")) == expected);
+    }
+}
+
+#[test]
+fn other_recipes_and_files_are_refused_by_name_and_leave_nothing() {
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    folders.iter().for_each(|folder| write(folder.path()));
+    let runs = folders[0].path().join("runs");
+    let refused = |other: &(dyn Fn(&Path) -> Recipe + Sync)| -> Vec<String> {
+        each(2, |peers| {
+            let folder = folders[peers.rank()].path();
+            let recipe = if peers.rank() == 0 { recipe(folder, &[]) } else { other(folder) };
+            let trained = Run::create_among(peers, &runs, recipe).and_then(train);
+            attentive_task::with_causes(&trained.unwrap_err())
+        })
+    };
+    let seed = refused(&|folder| recipe(folder, &["training.seed=2"]));
+    assert!(seed.iter().all(|error| error.contains("process 1 of 2 has another setting training.seed")), "{seed:?}");
+    let data = refused(&|folder| {
+        let recipe = recipe(folder, &[]);
+        fs::write(folder.join("pairs.tsv"), "ab\tab\n".repeat(60)).unwrap();
+        recipe
+    });
+    assert!(data.iter().all(|error| error.contains("process 1 of 2 has another train data in")), "{data:?}");
+    let absent = refused(&|folder| {
+        let recipe = recipe(folder, &[]);
+        fs::remove_file(folder.join("pairs.tsv")).unwrap();
+        recipe
+    });
+    assert!(absent[0].starts_with("process 1 of 2: ") && absent[0].contains("pairs.tsv"), "{absent:?}");
+    assert!(absent[1].contains("pairs.tsv") && !absent[1].contains("process"), "{absent:?}");
+    let few = each(5, |peers| Run::create_among(peers, &runs, recipe(folders[0].path(), &[])).unwrap_err().to_string());
+    assert!(few.iter().all(|error| error.contains("training.accumulate")), "{few:?}");
+    assert!(!runs.join("run-1").exists());
+}
