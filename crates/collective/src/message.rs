@@ -1,6 +1,6 @@
 //! Small messages that all processes send or receive.
 
-use bytemuck::Pod;
+use bytemuck::{Pod, Zeroable};
 
 use crate::{Collective, CollectiveError, all_gather, piece_of};
 
@@ -9,21 +9,33 @@ use crate::{Collective, CollectiveError, all_gather, piece_of};
 /// # Errors
 /// [`CollectiveError`] if a process has ended.
 pub fn gather(peers: &dyn Collective, mine: &[u8]) -> Result<Vec<Vec<u8>>, CollectiveError> {
+    let lengths: Vec<usize> = gather_equal(peers, &[mine.len() as u64])?.concat().iter().map(|&n| n as usize).collect();
+    let of_piece = |piece| lengths[piece_of(piece, peers.size())];
+    gather_lengths(peers, mine, of_piece)
+}
+
+/// As [`gather`], of values whose number is the same in every process: one message less.
+///
+/// # Errors
+/// [`CollectiveError`] if a process has ended.
+pub fn gather_equal<T: Pod>(peers: &dyn Collective, mine: &[T]) -> Result<Vec<Vec<T>>, CollectiveError> {
+    gather_lengths(peers, mine, |_| mine.len())
+}
+
+/// The values of every process, whose numbers are known by piece.
+fn gather_lengths<T: Pod>(
+    peers: &dyn Collective,
+    mine: &[T],
+    length: impl Fn(usize) -> usize,
+) -> Result<Vec<Vec<T>>, CollectiveError> {
     let size = peers.size();
-    let own = piece_of(peers.rank(), size);
-    let mut lengths = vec![0_u64; size];
-    lengths[own] = mine.len() as u64;
-    all_gather(peers, &mut lengths, &(0..=size).collect::<Vec<_>>())?;
     let mut cuts = vec![0];
-    cuts.extend(lengths.iter().scan(0, |end, &length| {
-        *end += length as usize;
-        Some(*end)
-    }));
-    let mut bytes = vec![0; cuts[size]];
-    bytes[cuts[own]..cuts[own + 1]].copy_from_slice(mine);
-    all_gather(peers, &mut bytes, &cuts)?;
-    let piece = |rank: usize| piece_of(rank, size);
-    Ok((0..size).map(|rank| bytes[cuts[piece(rank)]..cuts[piece(rank) + 1]].to_vec()).collect())
+    (0..size).for_each(|piece| cuts.push(cuts[piece] + length(piece)));
+    let piece = |rank: usize| cuts[piece_of(rank, size)]..cuts[piece_of(rank, size) + 1];
+    let mut all = vec![Zeroable::zeroed(); cuts[size]];
+    all[piece(peers.rank())].copy_from_slice(mine);
+    all_gather(peers, &mut all, &cuts)?;
+    Ok((0..size).map(|rank| all[piece(rank)].to_vec()).collect())
 }
 
 /// Whether any process says so.
@@ -31,11 +43,7 @@ pub fn gather(peers: &dyn Collective, mine: &[u8]) -> Result<Vec<Vec<u8>>, Colle
 /// # Errors
 /// [`CollectiveError`] if a process has ended.
 pub fn any(peers: &dyn Collective, mine: bool) -> Result<bool, CollectiveError> {
-    let size = peers.size();
-    let mut flags = vec![0_u8; size];
-    flags[piece_of(peers.rank(), size)] = u8::from(mine);
-    all_gather(peers, &mut flags, &(0..=size).collect::<Vec<_>>())?;
-    Ok(flags.contains(&1))
+    Ok(gather_equal(peers, &[u8::from(mine)])?.contains(&vec![1]))
 }
 
 /// The first process, by rank, that has failed, and what it says; every process calls it, also those that have not.

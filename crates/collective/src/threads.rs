@@ -22,7 +22,6 @@ pub struct Threads {
 
 impl Threads {
     /// `size` peers, in the order of their ranks, one for each thread.
-    #[expect(clippy::new_ret_no_self, reason = "one alone has no use")]
     pub fn new(size: usize) -> Vec<Self> {
         let mut senders: Vec<Vec<_>> = (0..size).map(|_| Vec::new()).collect();
         let mut receivers: Vec<Vec<_>> = (0..size).map(|_| Vec::new()).collect();

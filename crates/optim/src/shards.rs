@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, ops::Range};
 
 use attentive_backend::ops::{self, NORM_BLOCK};
-use attentive_collective::{Collective, CollectiveError, all_gather, collect, gather, piece_of, reduce_scatter};
+use attentive_collective::{Collective, CollectiveError, all_gather, collect, gather_equal, piece_of, reduce_scatter};
 use burn::{
     module::{Module, ModuleMapper, ModuleVisitor, Param},
     tensor::{Device, Tensor, TensorData},
@@ -151,7 +151,7 @@ impl Gradients {
         peers: &'a dyn Collective,
     ) -> Result<ShardedGradients<'a>, CollectiveError> {
         let has: Vec<u8> = shards.params.keys().map(|name| u8::from(self.get(name).is_some())).collect();
-        let have = gather(peers, &has)?;
+        let have = gather_equal(peers, &has)?;
         let mut vector = vec![0.0; shards.len()];
         for name in shards.params.keys() {
             let place = &mut vector[shards.values(name)];

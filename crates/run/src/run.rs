@@ -21,7 +21,7 @@ use crate::{
     Recipe, folder, memory,
     recipe::finished_model,
     session::Session,
-    together::{Preparing, first_says, of_recipe, same, text_of_first, together},
+    together::{Preparing, first_says, of_recipe, same, text_of_first, together, version},
 };
 
 /// A recipe, and the folder that it is trained in. The folder is locked while this lives.
@@ -116,6 +116,7 @@ impl Run {
     /// # Errors
     /// Also where a process has another recipe, or an update has not a micro-batch for each process.
     pub fn create_among(peers: Rc<dyn Collective>, runs: impl AsRef<Path>, recipe: Recipe) -> Result<Self> {
+        same(&*peers, &[version()])?;
         same(&*peers, &of_recipe(&recipe.to_toml()))?;
         let checked = recipe.run.training.validate_among(peers.size());
         checked.map_err(|error| recipe.origins.locate(Problem::within("training", &error.keys(), &error).into()))?;
@@ -150,6 +151,7 @@ impl Run {
             0 => Self::open(run.as_ref(), settings).map(Some),
             _ => Ok(None),
         };
+        same(&*peers, &[version()])?;
         let opened = together(&*peers, open())?;
         let (folder, text) = opened
             .as_ref()

@@ -60,6 +60,11 @@ fn facts(lines: &[u8]) -> Vec<(&str, &str)> {
     text.lines().filter_map(|line| line.split_once('\t')).collect()
 }
 
+/// What all must run before they can tell one another more.
+pub(crate) fn version() -> Fact {
+    ("version of attentive".to_owned(), env!("CARGO_PKG_VERSION").to_owned())
+}
+
 /// The settings of a recipe, each by its line; files of data may be elsewhere, and are held against one another by their
 /// hashes.
 pub(crate) fn of_recipe(toml: &str) -> Vec<Fact> {

@@ -1,7 +1,7 @@
 //! One update of a model's parameters.
 
 use attentive_backend::{Objective, Precision};
-use attentive_collective::{BalancedSum, Collective, CollectiveError, gather};
+use attentive_collective::{BalancedSum, Collective, CollectiveError, gather_equal};
 use attentive_core::Dropout;
 use attentive_optim::{Gradients, Optimizer, Shards, StepSize};
 use burn::module::Module;
@@ -171,12 +171,10 @@ impl Totals {
     /// Those of all processes together.
     fn among(self, peers: &dyn Collective) -> Result<Self, CollectiveError> {
         let Self { loss, nll, n_targets } = self;
-        let mine = [loss.to_bits(), nll.to_bits(), n_targets as u64].map(u64::to_le_bytes).concat();
         let mut sum = BalancedSum::new(peers.size() as u64, Self::plus);
-        for theirs in gather(peers, &mine)? {
-            let (words, _) = theirs.as_chunks();
-            let [loss, nll, n_targets] = [0, 1, 2].map(|at| u64::from_le_bytes(words[at]));
-            sum.add(Self { loss: f64::from_bits(loss), nll: f64::from_bits(nll), n_targets: n_targets as usize });
+        for theirs in gather_equal(peers, &[loss.to_bits(), nll.to_bits(), n_targets as u64])? {
+            let [loss, nll] = [0, 1].map(|at| f64::from_bits(theirs[at]));
+            sum.add(Self { loss, nll, n_targets: theirs[2] as usize });
         }
         Ok(sum.finish().unwrap_or_default())
     }

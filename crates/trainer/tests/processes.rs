@@ -40,7 +40,7 @@ fn each<R: Send>(size: usize, work: impl Fn(Rc<dyn Collective>) -> R + Sync) -> 
 
 /// Trains in `folder`, going on if there is a checkpoint; process `stops.0` wants to end after update `stops.1`.
 fn process(
-    peers: Rc<dyn Collective>,
+    peers: &Rc<dyn Collective>,
     config: TrainerConfig,
     optimizer: OptimizerConfig,
     folder: &Path,
@@ -54,10 +54,10 @@ fn process(
         .optimizer(optimizer.init().unwrap())
         .schedule(ScheduleConfig::Constant { lr: 1e-2, warmup_steps: 3 }.build(1))
         .checkpoints(checkpoints.clone())
-        .peers(Rc::clone(&peers));
+        .peers(Rc::clone(peers));
     let mut trainer = trainer.build()?;
     let found = if peers.rank() == 0 { checkpoints.latest()?.checkpoint } else { None };
-    if let Some((_, checkpoint)) = attentive_trainer::Checkpoint::of_first(&*peers, found)? {
+    if let Some((_, checkpoint)) = attentive_trainer::Checkpoint::of_first(&**peers, found)? {
         trainer = trainer.resume(checkpoint)?;
     }
     // Only the first one is asked; what it says is said to all.
@@ -82,7 +82,8 @@ type Files = BTreeMap<String, Vec<u8>>;
 /// The parameters that each process ends with, and the files that all leave.
 fn trained(size: usize, config: &TrainerConfig, optimizer: OptimizerConfig) -> (Vec<Vec<u32>>, Files) {
     let folder = tempfile::tempdir().unwrap();
-    let ends = each(size, |peers| bits(&process(peers, config.clone(), optimizer, folder.path(), None).unwrap().model));
+    let ends =
+        each(size, |peers| bits(&process(&peers, config.clone(), optimizer, folder.path(), None).unwrap().model));
     (ends, files(folder.path()))
 }
 
@@ -153,14 +154,16 @@ fn a_run_goes_on_with_another_number_of_processes() {
         for (size, who, step) in sessions {
             let ends = each(size, |peers| {
                 let end =
-                    process(peers, config(4), OptimizerConfig::default(), folder.path(), Some((who, step))).unwrap();
+                    process(&peers, config(4), OptimizerConfig::default(), folder.path(), Some((who, step))).unwrap();
                 (end.stopped, end.state.step)
             });
             // One wants to end, and all do, after it is saved.
             let expected = (step < 99, step.min(6));
             assert!(ends.iter().all(|end| *end == expected), "{sessions:?}: {ends:?}");
         }
-        each(2, |peers| process(peers, config(4), OptimizerConfig::default(), folder.path(), None).unwrap().state.step);
+        each(2, |peers| {
+            process(&peers, config(4), OptimizerConfig::default(), folder.path(), None).unwrap().state.step
+        });
         assert_same(&files(folder.path()), &expected, &format!("{sessions:?}"));
     }
 }

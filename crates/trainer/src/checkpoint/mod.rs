@@ -81,6 +81,9 @@ impl Checkpoint {
     ///
     /// # Errors
     /// [`TrainError::Collective`] if a process has ended.
+    ///
+    /// # Panics
+    /// If processes run different versions of this crate.
     pub fn of_first(
         peers: &dyn Collective,
         mine: Option<(PathBuf, Self)>,
