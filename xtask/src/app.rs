@@ -46,6 +46,11 @@ pub(crate) fn program() -> Outcome<PathBuf> {
     built(&Invocation::parse(&[], None)?)
 }
 
+/// The same with more cargo features.
+pub(crate) fn program_with(features: &str) -> Outcome<PathBuf> {
+    built(&Invocation::parse(&["--features".into(), features.into()], None)?)
+}
+
 fn built(invocation: &Invocation) -> Outcome<PathBuf> {
     let release = release_dir()?;
     build(invocation, &release)?;

@@ -23,6 +23,7 @@ mod instructions;
 mod json;
 mod report;
 mod sanitize;
+mod scaling;
 mod soak;
 mod suite;
 mod symbols;
@@ -74,7 +75,8 @@ Commands of attentive, built in release first (their own help: cargo xtask train
 Commands of the workspace:
   test [ARGS]      all tests in release, with one summary line; ARGS go to `cargo test`
   bench WHAT       speed, side by side with peers: train (PyTorch), decode, start (CTranslate2), embed (and ONNX
-                   Runtime), generate (and llama.cpp), tokenize; or `long` and `kernels [FILTER]`, ours alone.
+                   Runtime), generate (and llama.cpp), tokenize; or `long`, `kernels [FILTER]` and `processes`, ours
+                   alone.
                    --rounds N, --peer NAME, --only WORKLOAD
     install        makes the Python environment that the peers run in (target/bench/venv); `install llama.cpp` builds
                    that too, for a quarter of an hour
@@ -90,6 +92,10 @@ Commands of the workspace:
                    writes docs/reliability.md
     --calls [short]  instead, makes calls to the system fail, each in turn (needs strace)
     --power [short]  instead, loses the power at each call that changes files (needs strace)
+  mpi [short]      trains by 2, 3 and 4 processes, kills one of them, and compares with one; writes docs/reliability.md
+                   unless `short`
+    --install      first installs Open MPI and libclang if there is no MPI (Debian, as root)
+    --if-present   succeeds, and says so, if there is no MPI
   soak             translates, generates and embeds for --seconds N each (120); their memory must not grow
   fuzz [TARGET]…   damaged files of every format, by libFuzzer, for --seconds N each (60); needs a C++ compiler
   help             this text
@@ -157,6 +163,7 @@ fn dispatch(args: &[OsString]) -> Outcome {
         Some("golden") => golden::run,
         Some("faults") => faults::run,
         Some("fuzz") => fuzz::run,
+        Some("mpi") => faults::processes::run,
         Some("soak") => soak::run,
         Some("vulkan") => vulkan::run,
         _ => return app::run(args),

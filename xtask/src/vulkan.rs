@@ -27,7 +27,7 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
     let asked = |flag: &str| own.iter().any(|arg| *arg == flag);
 
     if !has_vulkan() && asked("--install") && can_install() {
-        install()?;
+        install(&PACKAGES)?;
     }
     if !has_vulkan() {
         let why = format!("no Vulkan here; on Debian, `apt-get install {}` gives one in software", PACKAGES.join(" "));
@@ -70,7 +70,7 @@ fn has_vulkan() -> bool {
 }
 
 /// Whether this is Debian or a derivative of it, and the user is root.
-fn can_install() -> bool {
+pub(crate) fn can_install() -> bool {
     let root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0");
     let apt = Command::new("apt-get")
         .arg("--version")
@@ -81,13 +81,14 @@ fn can_install() -> bool {
     root && apt
 }
 
-fn install() -> Outcome {
-    say!("vulkan: installing {}", PACKAGES.join(" and "));
+/// Installs packages of Debian.
+pub(crate) fn install(packages: &[&str]) -> Outcome {
+    say!("installing {}", packages.join(" and "));
     let apt = || {
         let mut command = Command::new("apt-get");
         command.arg("--quiet=2").env("DEBIAN_FRONTEND", "noninteractive");
         command
     };
     run_program(apt().arg("update"))?;
-    run_program(apt().args(["install", "--yes", "--no-install-recommends"]).args(PACKAGES).stdout(Stdio::null()))
+    run_program(apt().args(["install", "--yes", "--no-install-recommends"]).args(packages).stdout(Stdio::null()))
 }

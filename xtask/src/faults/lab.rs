@@ -63,6 +63,8 @@ average_last = 3
 pub(super) struct Lab {
     program: PathBuf,
     folder: TempDir,
+    /// Settings of every new run.
+    settings: &'static [&'static str],
     random: u64,
     n_runs: usize,
     whole: Option<Whole>,
@@ -83,9 +85,9 @@ pub(super) struct Ended {
 
 impl Lab {
     /// Writes the corpus and trains without any fault.
-    pub(super) fn new(program: PathBuf, seed: u64) -> Outcome<Self> {
+    pub(super) fn new(program: PathBuf, seed: u64, settings: &'static [&'static str]) -> Outcome<Self> {
         let folder = TempDir::new("faults")?;
-        let mut lab = Self { program, folder, random: seed, n_runs: 0, whole: None };
+        let mut lab = Self { program, folder, settings, random: seed, n_runs: 0, whole: None };
         write(&lab.path("recipe.toml"), RECIPE)?;
         write(&lab.path("pairs.tsv"), &pairs(0..400))?;
         write(&lab.path("held-out.tsv"), &pairs(400..410))?;
@@ -136,7 +138,7 @@ impl Lab {
         } else {
             let runs = run.parent().expect("a run is in a folder of runs");
             command.arg("recipe.toml").arg("--runs").arg(runs);
-            command.args(settings.iter().flat_map(|setting| ["--set", setting]));
+            command.args(self.settings.iter().chain(settings).flat_map(|setting| ["--set", setting]));
         }
         command
     }
@@ -187,6 +189,10 @@ impl Session {
         self.0.try_wait().is_ok_and(|status| status.is_some())
     }
 
+    pub(super) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     /// SIGKILL.
     pub(super) fn kill(mut self) -> Outcome {
         // It may have ended just before.
@@ -196,9 +202,7 @@ impl Session {
 
     /// Any other signal, by its name.
     pub(super) fn signal(&self, name: &str) -> Outcome {
-        let mut command = Command::new("sh");
-        command.arg("-c").arg(format!("kill -{name} {}", self.0.id())).stderr(Stdio::null());
-        command.status().map(drop).map_err(|e| not_started(&command, &e))
+        signal(name, self.0.id())
     }
 
     pub(super) fn wait(mut self) -> Outcome<Ended> {
@@ -216,6 +220,13 @@ impl Session {
             std::thread::sleep(Duration::from_millis(2));
         }
     }
+}
+
+/// Sends a signal to a process.
+pub(super) fn signal(name: &str, pid: u32) -> Outcome {
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(format!("kill -{name} {pid}")).stderr(Stdio::null());
+    command.status().map(drop).map_err(|e| not_started(&command, &e))
 }
 
 impl Ended {

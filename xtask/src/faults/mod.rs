@@ -14,6 +14,7 @@ mod nan;
 mod outcome;
 mod page;
 mod power;
+pub(crate) mod processes;
 mod trace;
 mod work;
 
@@ -46,7 +47,7 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
         return fail("faults needs the signals of Unix");
     }
     let started = Instant::now();
-    let mut lab = Lab::new(app::program()?, SEED)?;
+    let mut lab = Lab::new(app::program()?, SEED, &[])?;
     say!("faults: an undisturbed run takes {:.1} s", lab.whole().took.as_secs_f64());
     let mut tallies: Vec<Tally> = Vec::new();
     let mut all = |tally: Tally| {
@@ -80,7 +81,7 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
     all(data::bad(&mut lab)?);
     let minutes = started.elapsed().as_secs_f64() / 60.0;
     say!("\n{}", page::table(&tallies));
-    page::write(&tallies)?;
+    page::write(page::OF_RUNS, &tallies)?;
     say!("faults: {:.1} minutes; the table is in {}", minutes, page::PATH);
     verdict(&tallies)
 }

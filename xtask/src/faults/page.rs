@@ -8,8 +8,11 @@ use crate::{Failure, Outcome, cargo::root};
 /// The page's path in the repository.
 pub(super) const PATH: &str = "docs/reliability.md";
 
-/// The line before the table.
-const MARK: &str = "<!-- written by cargo xtask faults -->\n";
+/// The line before the table of runs that one process trains.
+pub(super) const OF_RUNS: &str = "<!-- written by cargo xtask faults -->\n";
+
+/// The line before the table of runs that several processes train.
+pub(super) const OF_PROCESSES: &str = "<!-- written by cargo xtask mpi -->\n";
 
 const HEADER: [&str; 5] =
     ["fault", "times injected", "lost work (steps)", "final state equal", "what the command does"];
@@ -28,15 +31,15 @@ pub(super) fn table(tallies: &[Tally]) -> String {
     format!("{}|{rule}\n{}", line(&rows[0]), rows[1..].iter().map(line).collect::<String>())
 }
 
-/// Replaces the table on the page.
-pub(super) fn write(tallies: &[Tally]) -> Outcome {
+/// Replaces the table after a line of the page.
+pub(super) fn write(mark: &str, tallies: &[Tally]) -> Outcome {
     let path = root().join(PATH);
     let failed = |e: std::io::Error| Failure::Message(format!("{}: {e}", path.display()));
     let page = fs::read_to_string(&path).map_err(failed)?;
     let (before, after) = page
-        .split_once(MARK)
-        .ok_or_else(|| Failure::Message(format!("{} has no line {}", path.display(), MARK.trim())))?;
+        .split_once(mark)
+        .ok_or_else(|| Failure::Message(format!("{} has no line {}", path.display(), mark.trim())))?;
     // The table ends at the first empty line.
     let after = after.split_once("\n\n").map_or("", |(_, after)| after);
-    fs::write(&path, format!("{before}{MARK}{}\n{after}", table(tallies))).map_err(failed)
+    fs::write(&path, format!("{before}{mark}{}\n{after}", table(tallies))).map_err(failed)
 }

@@ -1,0 +1,232 @@
+//! `cargo xtask mpi`: runs that several processes train, whole and disturbed, against one process.
+
+use std::{
+    ffi::OsString,
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{
+    SEED,
+    lab::{CHECKPOINT_EVERY, Ended, Lab, Session, differences, files_of, signal},
+    outcome::Tally,
+    page, verdict,
+};
+use crate::{Failure, Outcome, app, fail, not_run, say, vulkan};
+
+/// Debian's Open MPI with its headers, and the library that reads them.
+const PACKAGES: [&str; 3] = ["openmpi-bin", "libopenmpi-dev", "libclang-dev"];
+
+/// An update has a micro-batch for each of four processes.
+const SETTINGS: &[&str] = &["training.accumulate=4", "batch.max_tokens=256"];
+
+/// Moments at which one process is killed; in a short form.
+const N_KILLS: [usize; 2] = [10, 3];
+
+/// Time within which all end where one does.
+const SOON: Duration = Duration::from_secs(10);
+
+/// Runs every comparison, prints the table and writes it to the page, unless it is short.
+pub(crate) fn run(args: &[OsString]) -> Outcome {
+    let words: Vec<&str> = args.iter().filter_map(|arg| arg.to_str()).collect();
+    let is_known = |word: &&str| ["--install", "--if-present", "short"].contains(word);
+    if words.len() != args.len() || !words.iter().all(is_known) {
+        return fail("mpi takes --install, --if-present and `short`");
+    }
+    if !has_mpi() && words.contains(&"--install") && vulkan::can_install() {
+        vulkan::install(&PACKAGES)?;
+    }
+    if !has_mpi() {
+        let why = format!("no MPI with headers here; on Debian, `apt-get install {}`", PACKAGES.join(" "));
+        if words.contains(&"--if-present") {
+            not_run("mpi", &why);
+            return Ok(());
+        }
+        return fail(why);
+    }
+    let mut lab = Lab::new(app::program_with("mpi")?, SEED, SETTINGS)?;
+    say!("mpi: one process takes {:.1} s", lab.whole().took.as_secs_f64());
+    let is_short = words.contains(&"short");
+    let mut tallies: Vec<Tally> = Vec::new();
+    let mut all = |tally: Tally| {
+        say!("mpi: {tally}");
+        tallies.push(tally);
+    };
+    all(whole(&mut lab)?);
+    all(again(&mut lab)?);
+    all(killed(&mut lab, N_KILLS[usize::from(is_short)])?);
+    all(terminated(&mut lab)?);
+    all(other_data(&mut lab)?);
+    say!("\n{}", page::table(&tallies));
+    if !is_short {
+        page::write(page::OF_PROCESSES, &tallies)?;
+    }
+    verdict(&tallies)
+}
+
+/// Whether programs can be built with MPI and started by it.
+pub(crate) fn has_mpi() -> bool {
+    let answers = |program: &str, arg: &str| {
+        Command::new(program)
+            .arg(arg)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|end| end.success())
+    };
+    answers("mpirun", "--version") && answers("mpicc", "--version")
+}
+
+/// `command` by `n` processes of one thread each.
+pub(crate) fn among(n: usize, command: &Command) -> Command {
+    let mut launched = Command::new("mpirun");
+    launched.arg("-n").arg(n.to_string()).arg("--oversubscribe");
+    launched.arg(command.get_program()).args(command.get_args());
+    if let Some(folder) = command.get_current_dir() {
+        launched.current_dir(folder);
+    }
+    launched.env("RAYON_NUM_THREADS", "1").env_remove("ATTENTIVE_BACKEND").env_remove("ATTENTIVE_INJECT_NAN");
+    launched.envs(["OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"].map(|name| (name, "1")));
+    launched
+}
+
+/// The processes that a process has started and that run.
+pub(crate) fn children(parent: u32) -> Vec<u32> {
+    let parent = parent.to_string();
+    let is_child = |pid: &u32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // After the name, which may have any characters: the state and the parent.
+        stat.rsplit_once(')').is_some_and(|(_, rest)| rest.split_whitespace().nth(1) == Some(&*parent))
+    };
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let mut pids: Vec<u32> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    pids.retain(is_child);
+    pids.sort_unstable();
+    pids
+}
+
+/// A session of a run by `n` processes.
+fn start(lab: &Lab, n: usize, run: &Path) -> Outcome<Session> {
+    Session::start(&mut among(n, &lab.command(run, &[])))
+}
+
+fn train(lab: &Lab, n: usize, run: &Path) -> Outcome<Ended> {
+    start(lab, n, run)?.wait()
+}
+
+/// Undisturbed runs of 2 and 4 processes.
+fn whole(lab: &mut Lab) -> Outcome<Tally> {
+    let mut tally = Tally::new("None: 2 and 4 processes against 1", "every file has the same bytes");
+    for n in [2, 4] {
+        let run = lab.new_run();
+        let ended = train(lab, n, &run)?.succeeded()?;
+        let mut amiss = lab.differences(&run)?;
+        let once = ["tokens/s", "trained 120 steps", "model in"].map(|line| ended.stdout.matches(line).count());
+        if once[1..] != [1, 1] || once[0] == 0 {
+            amiss.push(format!("what is said is not said by one process: {}", ended.stdout));
+        }
+        tally.add(0, amiss);
+    }
+    Ok(tally)
+}
+
+/// Undisturbed runs of 3 processes: the same bytes each time.
+fn again(lab: &mut Lab) -> Outcome<Tally> {
+    let mut tally = Tally::new("None: 3 processes, twice", "the same bytes each time");
+    let runs = [lab.new_run(), lab.new_run()];
+    for run in &runs {
+        train(lab, 3, run)?.succeeded()?;
+    }
+    let [first, again] = [files_of(&runs[0])?, files_of(&runs[1])?];
+    tally.add(0, differences(&first, &again));
+    Ok(tally)
+}
+
+/// SIGKILL of one of two processes at random moments; the run goes on with 1, 2 and 4.
+fn killed(lab: &mut Lab, n_kills: usize) -> Outcome<Tally> {
+    let mut tally = Tally::new(
+        "SIGKILL of one of 2 processes",
+        "all end; `--resume` by 1, 2 or 4 goes on from the last checkpoint",
+    );
+    let took = lab.whole().took.as_millis() as u64;
+    for kill in 0..n_kills {
+        let run = lab.new_run();
+        let mut session = start(lab, 2, &run)?;
+        // Before it has made its folder there is nothing to resume.
+        while !session.has_ended() && !run.join("config.toml").exists() {
+            thread::sleep(Duration::from_millis(2));
+        }
+        thread::sleep(Duration::from_millis(lab.below(took)));
+        let mut amiss = Vec::new();
+        let victim = children(session.id()).get(kill % 2).copied();
+        if let Some(pid) = victim {
+            signal("KILL", pid)?;
+        }
+        let since = Instant::now();
+        let ended = session.wait()?;
+        if since.elapsed() > SOON {
+            amiss.push(format!("the others ended after {:.1} s", since.elapsed().as_secs_f64()));
+        }
+        if victim.is_some() && !ended.status.success() && !ended.stderr.contains("signal 9") {
+            amiss.push(format!("nothing tells of the end: {}", ended.stderr.trim()));
+        }
+        let lost = super::lab::lost_steps(&run, 0);
+        if lost > CHECKPOINT_EVERY {
+            amiss.push(format!("{lost} steps lost"));
+        }
+        train(lab, [1, 2, 4][kill % 3], &run)?.succeeded()?;
+        amiss.extend(lab.differences(&run)?);
+        tally.add(lost, amiss);
+    }
+    Ok(tally)
+}
+
+/// SIGTERM to one of four processes: all finish the step, and the first one saves.
+fn terminated(lab: &mut Lab) -> Outcome<Tally> {
+    let mut tally = Tally::new("SIGTERM to one of 4 processes", "all finish the step, and it is saved; exit code 130");
+    for who in [0, 3] {
+        let run = lab.new_run();
+        let mut session = start(lab, 4, &run)?;
+        let step = 1 + lab.below(60);
+        session.wait_for_step(&run, step);
+        if let Some(&pid) = children(session.id()).get(who) {
+            signal("TERM", pid)?;
+        }
+        let mut amiss = session.wait()?.amiss(130, &["interrupted after step"]);
+        let lost = super::lab::lost_steps(&run, 0);
+        if lost > 0 {
+            amiss.push(format!("{lost} steps lost"));
+        }
+        train(lab, 2, &run)?.succeeded()?;
+        amiss.extend(lab.differences(&run)?);
+        tally.add(lost, amiss);
+    }
+    Ok(tally)
+}
+
+/// A process that reads another file under the name of the first one's: each works in a folder of its own.
+fn other_data(lab: &mut Lab) -> Outcome<Tally> {
+    let mut tally = Tally::new("One of 2 processes has other data", "refused before step 1; the file is named");
+    let failed = |e: std::io::Error| Failure::Message(format!("a folder of the second process: {e}"));
+    let second = lab.path("second");
+    fs::create_dir_all(&second).map_err(failed)?;
+    for file in ["recipe.toml", "pairs.tsv", "held-out.tsv"] {
+        fs::copy(lab.path(file), second.join(file)).map_err(failed)?;
+    }
+    let pairs = fs::read_to_string(second.join("pairs.tsv")).map_err(failed)?;
+    fs::write(second.join("pairs.tsv"), pairs.replacen("ab", "cd", 1)).map_err(failed)?;
+    let run = lab.new_run();
+    let command = lab.command(&run, &[]);
+    let mut launched = among(1, &command);
+    launched.arg(":").args(["-n", "1", "--wdir"]).arg(&second).arg(command.get_program()).args(command.get_args());
+    let ended = Session::start(&mut launched)?.wait()?;
+    let mut amiss = ended.amiss(1, &["process 1 of 2 has another", "pairs.tsv"]);
+    if run.exists() {
+        amiss.push("the folder of a run that did not begin".into());
+    }
+    tally.add(0, amiss);
+    Ok(tally)
+}
