@@ -171,6 +171,19 @@ fn batches_made_ahead_are_those_made_in_time() {
     }
 }
 
+/// A process makes the pictures of its own batches alone.
+#[test]
+fn batches_made_ahead_are_shared_as_those_made_in_time() {
+    let mut ahead = Prefetch::new(batcher(4).augmented(changes()));
+    let mut expected = Endless::new(batcher(4).augmented(changes()));
+    ahead.share(1..3, 4);
+    expected.share(1..3, 4);
+    for _ in 0..12 {
+        assert_eq!(ahead.next_batch().unwrap(), expected.next_batch().unwrap());
+        assert_eq!(ahead.position(), expected.position());
+    }
+}
+
 #[test]
 fn a_file_that_breaks_later_ends_the_stream_with_its_name() {
     let folder = folder(&[("a/1.png", &png(1)), ("b/2.png", &png(2))]);
