@@ -199,7 +199,7 @@ impl Session<'_, '_> {
         watchers.extend(events.iter_mut().map(|events| events as &mut dyn Callback));
         let sent_before = self.peers.bytes_sent();
         let outcome = trainer.run(&mut *batches, evaluate.as_deref_mut(), &mut watchers)?;
-        self.say_sent(self.peers.bytes_sent() - sent_before, outcome.state.step - state.step);
+        self.say_sent(self.peers.bytes_sent() - sent_before, outcome.state.step.saturating_sub(state.step));
         Ok(outcome)
     }
 
