@@ -72,7 +72,8 @@ impl Npz {
     /// [`WeightsError`]: the file can't be read, is cut short, or is not an archive.
     pub fn open(path: &Path) -> Result<Self, WeightsError> {
         let bytes = fs::read(path).map_err(|cause| WeightsError::Io { path: path.to_owned(), cause })?;
-        let archive = Archive::open(&bytes).map_err(|cause| WeightsError::Damaged { path: path.to_owned(), cause })?;
+        let archive =
+            Archive::open(&bytes[..]).map_err(|cause| WeightsError::Damaged { path: path.to_owned(), cause })?;
         let array = |(name, member): (&String, &Member)| {
             let array = Array::of(&bytes, member).map_err(|problem| match problem {
                 Problem::Tensor(problem) => Ok(problem),

@@ -3,7 +3,7 @@
 use std::{
     cell::Cell,
     collections::{BTreeMap, BTreeSet},
-    fs::{self, File},
+    fs::File,
     io::{self, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
 };
@@ -13,6 +13,7 @@ use safetensors::{Dtype, tensor::Metadata};
 
 use crate::{
     Blocks, FormatError, HostTensor, TensorProblem, Tensors, WeightsError,
+    archive::FileBytes,
     blocks::Form,
     int8::{self, SCALE},
     pytorch::{self, CheckpointItem, Pickle},
@@ -73,7 +74,8 @@ impl WeightsFile {
         let mut head = Vec::new();
         (&file).take(pytorch::MAGIC_LEN).read_to_end(&mut head).map_err(io)?;
         let (entries, pickle) = if pytorch::is_checkpoint(&head) {
-            let (entries, pickle) = pytorch::index(&fs::read(path).map_err(io)?).map_err(damaged)?;
+            let bytes = FileBytes { file: &file, len: length as usize };
+            let (entries, pickle) = pytorch::index(&bytes).map_err(damaged)?;
             (entries, Some(pickle))
         } else {
             let header = safetensors_header(&mut file, length).map_err(io)?;
