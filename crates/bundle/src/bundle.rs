@@ -8,7 +8,7 @@ use std::{
 
 use attentive_model::{ConfigError, ModelConfig, ModelSpec, Role};
 use attentive_tokenizer::Tokenizer;
-use attentive_weights::{Blocks, Tensors, WeightsError, WeightsFile, check_finite};
+use attentive_weights::{Blocks, Source as _, Tensors, WeightsError, WeightsFile, check_finite};
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use toml::Table;
@@ -17,6 +17,7 @@ use crate::{
     BundleError, ChatTemplate, DecodingConfig, Dense, EmbeddingConfig, GenerationConfig, Processor, ReadingConfig,
     TrainingRecord, WeightFormat,
     folder::{self, CHAT, CONFIG, Folder, PROCESSOR, Parts, TOKENIZER, WEIGHTS},
+    packed::WithBlocks,
     stored::{Params, Stored},
 };
 
@@ -41,10 +42,9 @@ pub struct Bundle<P = Tensors> {
     pub processor: Processor,
     /// How a conversation is written, if the model was trained for them.
     pub chat: Option<ChatTemplate>,
-    /// Parameters.
+    /// Parameters, but for those in `blocks`.
     pub params: P,
-    /// The blocks that some matrices of `params` came in. Where the model is used in [`WeightFormat::Blocks`], they take the
-    /// place of parameters that still have their values.
+    /// Matrices that are kept in blocks of few bits, as they came. [`Bundle::unpack`] makes numbers of them.
     pub blocks: BTreeMap<String, Blocks>,
     /// The dense layers of [`EmbeddingConfig::dense`].
     pub dense: Vec<Dense>,
@@ -116,16 +116,30 @@ impl Bundle {
     pub fn read(path: impl AsRef<Path>) -> Result<Self, BundleError> {
         let path = path.as_ref();
         let (folder, record) = Folder::open(path)?;
+        let mut blocks = BTreeMap::new();
         let mut bundle = Self::read_parts(&folder, path, record, |n_dense| {
-            in_memory(path, attentive_weights::read(&folder.checked(WEIGHTS)?)?, n_dense)
+            let file = WeightsFile::open(&folder.checked(WEIGHTS)?)?;
+            let mut params = Tensors::new();
+            for name in file.names().map(str::to_owned) {
+                match file.blocks(&name)? {
+                    Some(of_name) => drop(blocks.insert(name, of_name)),
+                    None => drop(params.insert(name.clone(), file.tensor(&name)?)),
+                }
+            }
+            check_blocks(&blocks).map_err(|cause| bad_weights(&path.join(WEIGHTS), cause))?;
+            let in_blocks: usize = blocks.values().map(|blocks| blocks.shape().iter().product::<usize>()).sum();
+            let (params, dense, n_held) = in_memory(path, params, n_dense)?;
+            Ok((params, dense, n_held + in_blocks))
         })?;
-        if bundle.decoding.precision == WeightFormat::Blocks {
-            let file = WeightsFile::open(&folder.place(WEIGHTS))?;
-            let blocks = |name: &str| Ok(file.blocks(name)?.map(|blocks| (name.to_owned(), blocks)));
-            bundle.blocks =
-                file.names().filter_map(|name| blocks(name).transpose()).collect::<Result<_, WeightsError>>()?;
-        }
+        bundle.blocks = blocks;
         Ok(bundle)
+    }
+
+    /// Makes 32-bit numbers of the matrices in blocks, so that all parameters are in `params`: to change them, or to hand them
+    /// over.
+    pub fn unpack(&mut self) {
+        let blocks = std::mem::take(&mut self.blocks);
+        self.params.extend(blocks.into_iter().map(|(name, blocks)| (name, blocks.to_host())));
     }
 
     /// A model of a run's folder, which may be unfinished, with parameters from elsewhere: one of its checkpoints.
@@ -170,6 +184,11 @@ impl Bundle {
     }
 
     fn write_as_one(&self, path: &Path, replace: bool) -> Result<(), BundleError> {
+        if !self.blocks.is_empty() && self.decoding.precision != WeightFormat::Blocks {
+            let mut unpacked = self.clone();
+            unpacked.unpack();
+            return unpacked.write_as_one(path, replace);
+        }
         let Self {
             model,
             decoding,
@@ -332,7 +351,7 @@ impl<P: Params> Bundle<P> {
     /// [`BundleError`] if the model is of another family, or configuration and weights do not fit.
     pub fn model<C: ModelSpec>(&self, device: &Device) -> Result<C::Model, BundleError> {
         let model = self.spec::<C>()?.blank(device).map_err(|cause| self.bad_config(cause))?;
-        let loaded = self.params.all().and_then(|params| attentive_weights::load(model, params));
+        let loaded = WithBlocks(self).all().and_then(|params| attentive_weights::load(model, params));
         self.params.verify()?;
         loaded.map_err(|cause| self.bad_weights(cause))
     }
@@ -363,6 +382,11 @@ pub(crate) fn bad_weights(path: &Path, cause: WeightsError) -> BundleError {
         }
         cause => cause.into(),
     }
+}
+
+/// Checks that all matrices in blocks are finite.
+fn check_blocks(blocks: &BTreeMap<String, Blocks>) -> Result<(), WeightsError> {
+    blocks.iter().try_for_each(|(name, blocks)| blocks.check_finite(name))
 }
 
 /// Parameters that were read, which are finite, the dense layers among them, and the number of all values.

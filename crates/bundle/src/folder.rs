@@ -195,7 +195,7 @@ pub(crate) struct Parts<'a> {
     /// The text of the chat template.
     pub(crate) chat: Option<&'a str>,
     pub(crate) params: &'a Tensors,
-    /// The blocks of some parameters.
+    /// Parameters in blocks, which are written so.
     pub(crate) blocks: &'a BTreeMap<String, Blocks>,
     /// How weights are written.
     pub(crate) format: WeightFormat,
@@ -212,16 +212,11 @@ impl Parts<'_> {
             write_part(&path.join(CHAT), chat.as_bytes())?;
         }
         let packing = |name: &str| match self.format {
-            // These blocks are made as a model is packed.
-            WeightFormat::F32 | WeightFormat::Q8_0 | WeightFormat::Q4_0 => Packing::Floats,
             WeightFormat::Int8 => attentive_engine::int8_axis(name).map_or(Packing::Floats, Packing::Int8),
-            // Parameters that were changed since are no longer those of their blocks.
-            WeightFormat::Blocks => {
-                let blocks = self.blocks.get(name).filter(|blocks| blocks.mean(&self.params[name]));
-                blocks.map_or(Packing::Floats, Packing::Blocks)
-            }
+            // Blocks of other formats are made as a model is packed.
+            _ => Packing::Floats,
         };
-        write_packed(&path.join(WEIGHTS), self.params, packing, &BTreeMap::new())?;
+        write_packed(&path.join(WEIGHTS), self.params, self.blocks, packing, &BTreeMap::new())?;
         let parts = [Some(CONFIG), self.chat.map(|_| CHAT), Some(WEIGHTS)].into_iter().flatten().chain(of_processor);
         let mut files = Sums::new();
         for part in parts {

@@ -49,25 +49,31 @@ impl<P: Params> Destination<'_, P> {
     }
 }
 
-/// The parameters of a bundle, with the blocks that it has in memory.
-struct WithBlocks<'a, P>(&'a Bundle<P>);
+/// All parameters of a bundle, those too that it has in blocks.
+pub(crate) struct WithBlocks<'a, P>(pub(crate) &'a Bundle<P>);
 
 impl<P: Params> Source for WithBlocks<'_, P> {
     fn names(&self) -> Vec<&str> {
-        self.0.params.names()
+        let mut names = self.0.params.names();
+        names.extend(self.0.blocks.keys().map(String::as_str));
+        names.sort_unstable();
+        names
     }
 
     fn shape(&self, name: &str) -> Option<&[usize]> {
-        self.0.params.shape(name)
+        self.0.blocks.get(name).map(|blocks| &blocks.shape()[..]).or_else(|| self.0.params.shape(name))
     }
 
     fn tensor(&self, name: &str) -> Result<Cow<'_, HostTensor>, WeightsError> {
-        self.0.params.tensor(name)
+        match self.0.blocks.get(name) {
+            Some(blocks) => Ok(Cow::Owned(blocks.to_host())),
+            None => self.0.params.tensor(name),
+        }
     }
 
     fn blocks(&self, name: &str) -> Result<Option<Cow<'_, Blocks>>, WeightsError> {
         match self.0.blocks.get(name) {
-            Some(blocks) => Ok(blocks.mean(&*self.0.params.tensor(name)?).then_some(Cow::Borrowed(blocks))),
+            Some(blocks) => Ok(Some(Cow::Borrowed(blocks))),
             None => self.0.params.blocks(name),
         }
     }

@@ -127,7 +127,7 @@ impl<'a> Loader<'a> {
         }
         match self.params.blocks(name) {
             Ok(blocks) => {
-                let blocks = blocks.filter(|blocks| blocks.axis() == axis && blocks.shape() == shape)?;
+                let blocks = blocks.filter(|blocks| blocks.axis() == axis && *blocks.shape() == shape)?;
                 self.taken.insert(name.to_owned());
                 self.has_blocks = true;
                 Some(blocks)

@@ -109,7 +109,7 @@ impl Weight {
             GgufKind::Q6K => BlockFormat::Q6K,
             _ => return None,
         };
-        let [rows, cols] = blocks.shape();
+        let &[rows, cols] = blocks.shape();
         let dims = if blocks.axis() == ScaleAxis::Rows { [cols, rows] } else { [rows, cols] };
         BlockMatrix::new(format, blocks.bytes(), dims).map(Self::Blocks)
     }

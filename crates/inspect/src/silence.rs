@@ -15,11 +15,13 @@ pub fn silence(bundle: &mut Bundle, path: &str, n_heads: usize, heads: &[Head]) 
     for &Head { layer, head } in heads {
         let name = format!("{}.output.weight", path.replace("{layer}", &layer.to_string()));
         let none = || InspectError::NoHead { name: name.clone(), head };
+        // As numbers, where it is kept in blocks.
+        let blocks = bundle.blocks.remove(&name).map(|blocks| (name.clone(), blocks.to_host()));
+        bundle.params.extend(blocks);
         // `[heads · d_v, d_model]`: a head's rows are what it adds.
         let weight = bundle.params.get_mut(&name).filter(|_| head < n_heads).ok_or_else(none)?;
         let n = weight.values.len() / n_heads;
         weight.values[head * n..][..n].fill(0.0);
-        bundle.blocks.remove(&name);
     }
     Ok(())
 }

@@ -148,6 +148,11 @@ pub fn export(
     options: &ExportConfig,
     folder: &Path,
 ) -> Result<Vec<String>, InterchangeError> {
+    if !bundle.blocks.is_empty() {
+        let mut unpacked = bundle.clone();
+        unpacked.unpack();
+        return export(&unpacked, format, options, folder);
+    }
     let write = |folder: &Path| {
         let mut notes = (format.family().export)(bundle, options, folder)?;
         if bundle.model.role() == Role::Encoder && bundle.embedding != EmbeddingConfig::default() {

@@ -276,20 +276,20 @@ impl Source {
         Ok(params)
     }
 
-    /// The matrices of the slots that a GGUF file has in blocks of a kind that is kept, by the name of our parameter, and the
-    /// number of those in other blocks; `reorder` puts the rows of a parameter in another order.
+    /// Takes the matrices of the slots that a GGUF file has in blocks of a kind that is kept, by the name of our parameter, out of
+    /// `slots`; gives the number of those in other blocks, too. `reorder` puts the rows of a parameter in another order.
     ///
     /// # Errors
-    /// [`InterchangeError::Weights`] if a tensor can't be read.
-    pub(crate) fn blocks(
+    /// [`InterchangeError::Weights`] if a tensor can't be read, or a number in it is not finite.
+    pub(crate) fn take_blocks(
         &mut self,
-        slots: &[Slot],
+        slots: &mut Vec<Slot>,
         reorder: impl Fn(&str, &mut [usize]),
     ) -> Result<(BTreeMap<String, Blocks>, usize), InterchangeError> {
         let (mut kept, mut n_others) = (BTreeMap::new(), 0);
         // Slots of one tensor are next to each other.
         let mut last: Option<(&str, GgufTensor)> = None;
-        for Slot { ours, theirs, layout } in slots {
+        for Slot { ours, theirs, layout } in &*slots {
             let Some((file, name)) = self.tensors.get(theirs) else { continue };
             let File::Gguf(file) = &mut self.files[*file] else { continue };
             let Some(GgufEntry { shape, kind: Ok(kind), .. }) = file.entry(name) else { continue };
@@ -309,10 +309,18 @@ impl Source {
                 None => None,
             };
             match blocks {
-                Some(blocks) => drop(kept.insert(ours.clone(), blocks)),
+                Some(blocks) => {
+                    blocks.check_finite(ours)?;
+                    kept.insert(ours.clone(), blocks);
+                }
                 None => n_others += 1,
             }
         }
+        let (taken, left): (Vec<Slot>, _) = slots.drain(..).partition(|slot| kept.contains_key(&slot.ours));
+        *slots = left;
+        // A tensor of which a part is left is still to be read.
+        let is_left = |theirs: &str| slots.iter().any(|slot| slot.theirs == theirs);
+        taken.iter().filter(|slot| !is_left(&slot.theirs)).for_each(|slot| drop(self.tensors.remove(&slot.theirs)));
         Ok((kept, n_others))
     }
 

@@ -111,16 +111,26 @@ fn blocks_are_kept_and_computed_with() {
     copy.save(&again).unwrap();
     let [bytes, copied] = [&path, &again].map(|folder| std::fs::read(folder.join("model.safetensors")).unwrap());
     assert!(bytes == copied && bytes.len() < 80_000, "{} bytes", bytes.len());
-    // A parameter that is changed is used, and kept, as it is then.
+    // A matrix that is changed is a parameter as others are.
     let mut changed = bundle.clone();
-    changed.params.get_mut("embedding.weight").unwrap().values[0] += 1.0;
+    let mut matrix = changed.blocks.remove("embedding.weight").unwrap().to_host();
+    matrix.values[0] += 1.0;
+    changed.params.insert("embedding.weight".to_owned(), matrix);
     changed.save(folder.path().join("changed")).unwrap();
     let kept = Bundle::read(folder.path().join("changed")).unwrap();
-    assert_eq!((&kept.params, kept.blocks.len()), (&changed.params, bundle.blocks.len() - 1));
+    assert_eq!((&kept.params, &kept.blocks), (&changed.params, &changed.blocks));
     assert_eq!(error_of_blocks(&changed, None), error_of_blocks(&kept, None));
+    // In another precision, all are numbers.
+    let mut unpacked = bundle.clone();
+    unpacked.decoding.precision = WeightFormat::F32;
+    unpacked.save(folder.path().join("unpacked")).unwrap();
+    unpacked.unpack();
+    let read = Bundle::read(folder.path().join("unpacked")).unwrap();
+    assert_eq!((&read.params, read.blocks.len(), read.params.len()), (&unpacked.params, 0, bundle.params.len() + 20));
+    assert_eq!(error_of_blocks(&read, None), exact);
 
     let device = BackendKind::Flex.device().unwrap();
-    let Err(error) = read("llama").bundle.text_model(&device, Some(WeightFormat::Blocks)) else {
+    let Err(error) = self::read("llama").bundle.text_model(&device, Some(WeightFormat::Blocks)) else {
         panic!("it has no blocks")
     };
     let error = error.to_string();

@@ -93,7 +93,8 @@ fn read(dropout: &BTreeMap<String, f64>, settings: &mut TaskRecipe) -> Result<Op
     // `runs/latest`, and any other link, may lead elsewhere later.
     let path = resolve(path);
     let path = path.canonicalize().unwrap_or(path);
-    let bundle = Bundle::read(&path).with_context(|| format!("pretrained = {}", path.display()))?;
+    let mut bundle = Bundle::read(&path).with_context(|| format!("pretrained = {}", path.display()))?;
+    bundle.unpack();
     let model = with_dropout(&bundle.model, dropout)?;
     settings.begin_from(path.clone(), model, &bundle);
     settings.check_model().with_context(|| format!("pretrained = {}", path.display()))?;

@@ -5,7 +5,7 @@
 
 use std::borrow::Borrow;
 
-use crate::{GgufKind, HostTensor, ScaleAxis, gguf::dequantise};
+use crate::{GgufKind, HostTensor, ScaleAxis, WeightsError, gguf::dequantise};
 
 /// The kinds of blocks that are kept as they are.
 const KEPT: [(GgufKind, &str); 6] = [
@@ -90,18 +90,13 @@ impl Blocks {
     }
 
     /// Rows and columns of the matrix.
-    pub fn shape(&self) -> [usize; 2] {
-        self.shape
+    pub fn shape(&self) -> &[usize; 2] {
+        &self.shape
     }
 
     /// The lines, one after another.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
-    }
-
-    /// Whether a tensor has the values that these blocks mean.
-    pub fn mean(&self, tensor: &HostTensor) -> bool {
-        tensor.shape == self.shape && self.to_host().values == tensor.values
     }
 
     /// The values, row by row.
@@ -115,8 +110,11 @@ impl Blocks {
         HostTensor { shape: self.shape.to_vec(), values }
     }
 
-    /// The number of a block whose scale is not a finite number, if there is one.
-    pub(crate) fn not_finite(&self) -> Option<usize> {
+    /// Checks that every scale is a finite number.
+    ///
+    /// # Errors
+    /// [`WeightsError::NotFinite`] gives the matrix this name.
+    pub fn check_finite(&self, name: &str) -> Result<(), WeightsError> {
         let places: &[usize] = match self.form.kind {
             GgufKind::Q4_0 | GgufKind::Q8_0 => &[0],
             GgufKind::Q6K => &[208],
@@ -124,7 +122,13 @@ impl Blocks {
         };
         // All ones in the exponent of a number of 16 bits: the upper byte, without the sign and the fraction's upper bits.
         let is_finite = |block: &[u8]| places.iter().all(|at| block[at + 1] & 0x7c != 0x7c);
-        self.bytes.chunks_exact(self.form.kind.block_bytes()).position(|block| !is_finite(block))
+        match self.bytes.chunks_exact(self.form.kind.block_bytes()).position(|block| !is_finite(block)) {
+            Some(block) => {
+                let index = block * self.form.kind.block_len();
+                Err(WeightsError::NotFinite { name: name.to_owned(), index, value: f32::NAN })
+            }
+            None => Ok(()),
+        }
     }
 
     /// Name of its bytes in a file.

@@ -34,22 +34,20 @@ pub type Tensors = BTreeMap<String, HostTensor>;
 /// # Errors
 /// [`WeightsError::Io`]; an older file of that name then stays whole.
 pub fn write(path: &Path, tensors: &Tensors, metadata: &BTreeMap<String, String>) -> Result<(), WeightsError> {
-    write_packed(path, tensors, |_| Packing::Floats, metadata)
+    write_packed(path, tensors, &BTreeMap::new(), |_| Packing::Floats, metadata)
 }
 
 /// How a tensor is kept in a file.
 #[derive(Debug, Clone, Copy)]
-pub enum Packing<'a> {
+pub enum Packing {
     /// As f32.
     Floats,
     /// A matrix as signed bytes, with scales along an axis.
     Int8(ScaleAxis),
-    /// A matrix as these blocks, which have its values.
-    Blocks(&'a Blocks),
 }
 
-/// Writes tensors as [`write()`] does, but each as `packing` says of its name; [`read`](crate::read) gives the values that
-/// bytes and blocks mean.
+/// Writes tensors as [`write()`] does, but each as `packing` says of its name, and matrices in `blocks`, of other names, as they
+/// are; [`read`](crate::read) gives the values that bytes and blocks mean.
 ///
 /// # Errors
 /// [`WeightsError::NotFinite`] names a matrix that can't be rounded to bytes; [`WeightsError::Io`]. An older file of
@@ -57,13 +55,16 @@ pub enum Packing<'a> {
 ///
 /// # Panics
 /// If a tensor that is not a matrix is to be packed.
-pub fn write_packed<'a>(
+pub fn write_packed(
     path: &Path,
     tensors: &Tensors,
-    packing: impl Fn(&str) -> Packing<'a>,
+    blocks: &BTreeMap<String, Blocks>,
+    packing: impl Fn(&str) -> Packing,
     metadata: &BTreeMap<String, String>,
 ) -> Result<(), WeightsError> {
-    let mut views = Vec::new();
+    let stored =
+        |(name, blocks): (&String, _)| (Blocks::name(blocks, name), Stored::Blocks(blocks.stored_shape(), blocks));
+    let mut views: Vec<_> = blocks.iter().map(stored).collect();
     for (name, tensor) in tensors {
         match packing(name) {
             Packing::Int8(axis) => {
@@ -72,7 +73,6 @@ pub fn write_packed<'a>(
                 views.push((name.clone(), Stored::Int8(&tensor.shape, values)));
                 views.push((name.clone() + SCALE, Stored::Floats(Cow::Owned(scales))));
             }
-            Packing::Blocks(blocks) => views.push((blocks.name(name), Stored::Blocks(blocks.stored_shape(), blocks))),
             Packing::Floats => views.push((name.clone(), Stored::Floats(Cow::Borrowed(tensor)))),
         }
     }

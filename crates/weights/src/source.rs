@@ -70,12 +70,7 @@ impl Source for WeightsFile {
 
     fn blocks(&self, name: &str) -> Result<Option<Cow<'_, Blocks>>, WeightsError> {
         let blocks = WeightsFile::blocks(self, name)?;
-        match blocks.as_ref().and_then(|blocks| Some((blocks, blocks.not_finite()?))) {
-            Some((blocks, block)) => {
-                let index = block * blocks.kind().block_len();
-                Err(WeightsError::NotFinite { name: name.to_owned(), index, value: f32::NAN })
-            }
-            None => Ok(blocks.map(Cow::Owned)),
-        }
+        blocks.iter().try_for_each(|blocks| blocks.check_finite(name))?;
+        Ok(blocks.map(Cow::Owned))
     }
 }

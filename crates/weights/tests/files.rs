@@ -115,7 +115,7 @@ fn bytes_and_scales_stand_for_what_was_rounded() {
         "b" => Packing::Int8(ScaleAxis::Columns),
         _ => Packing::Floats,
     };
-    write_packed(&path, &tensors, axis, &BTreeMap::new()).unwrap();
+    write_packed(&path, &tensors, &BTreeMap::new(), axis, &BTreeMap::new()).unwrap();
     let found = read(&path).unwrap();
     assert_eq!(found.keys().collect::<Vec<_>>(), ["a", "b", "c"]);
     assert_eq!(found["c"], vector);
@@ -129,7 +129,7 @@ fn bytes_and_scales_stand_for_what_was_rounded() {
         }
     }
     // What was rounded once is not changed by rounding again.
-    write_packed(&path, &found, axis, &BTreeMap::new()).unwrap();
+    write_packed(&path, &found, &BTreeMap::new(), axis, &BTreeMap::new()).unwrap();
     for (name, again) in read(&path).unwrap() {
         let pairs = again.values.iter().zip(&found[&name].values);
         assert!(pairs.into_iter().all(|(again, once)| (again - once).abs() <= 1e-6 * once.abs()), "{name}");

@@ -212,13 +212,14 @@ fn blocks_are_kept_in_a_file_with_the_values_that_they_had() {
             assert!((0..len).all(|at| turned.values[at * n + to] == values[from * len + at]), "{kind}");
         }
 
-        let tensors: Tensors =
-            [("a", &rows), ("b", &columns)].map(|(name, blocks)| (name.into(), blocks.to_host())).into();
-        let packing = |name: &str| Packing::Blocks(if name == "a" { &rows } else { &columns });
-        write_packed(&path, &tensors, packing, &Default::default()).unwrap();
-        assert_eq!(attentive_weights::read(&path).unwrap(), tensors);
+        let blocks = [("a", &rows), ("b", &columns)].map(|(name, blocks)| (name.to_owned(), blocks.clone())).into();
+        let tensors = Tensors::from([("c".to_owned(), rows.to_host())]);
+        write_packed(&path, &tensors, &blocks, |_| Packing::Floats, &Default::default()).unwrap();
+        let expected = [("a", &rows), ("b", &columns), ("c", &rows)];
+        let expected: Tensors = expected.map(|(name, blocks)| (name.into(), blocks.to_host())).into();
+        assert_eq!(attentive_weights::read(&path).unwrap(), expected);
         let stored = WeightsFile::open(&path).unwrap();
-        assert_eq!(stored.names().collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(stored.names().collect::<Vec<_>>(), ["a", "b", "c"]);
         assert_eq!((stored.blocks("a").unwrap().as_ref(), stored.blocks("b").unwrap()), (Some(&rows), Some(columns)));
     }
     kept.sort();

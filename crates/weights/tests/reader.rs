@@ -236,7 +236,8 @@ fn bytes_without_scales_are_numbers_and_a_matrix_with_a_nan_is_refused_by_name()
     for value in [f32::NAN, f32::INFINITY] {
         let matrix = HostTensor { shape: vec![1, 2], values: vec![1.0, value] };
         let tensors = [("layers.0.inner.weight".to_owned(), matrix)].into();
-        let written = write_packed(&path, &tensors, |_| Packing::Int8(ScaleAxis::Rows), &BTreeMap::new());
+        let written =
+            write_packed(&path, &tensors, &BTreeMap::new(), |_| Packing::Int8(ScaleAxis::Rows), &BTreeMap::new());
         let message = written.unwrap_err().to_string();
         assert!(message.contains("layers.0.inner.weight: value 1 is"), "{message}");
         assert!(!path.exists());

@@ -31,7 +31,8 @@ impl Inspect {
             say!("preset       {name}")?;
             return show_model(&attentive_task::config::preset(name)?);
         }
-        let bundle = Bundle::read(attentive_run::resolve(&self.model))?;
+        let mut bundle = Bundle::read(attentive_run::resolve(&self.model))?;
+        bundle.unpack();
         say!("model        {}", bundle.path.display())?;
         show_model(&bundle.model)?;
         if let Some(tokenizer) = bundle.processor.tokenizer() {

@@ -38,7 +38,8 @@ impl Selftest {
                 laws(&small(task.model(), is_classifier)?, None, &device)?
             }
             None => {
-                let bundle = Bundle::read(resolve(&self.model))?;
+                let mut bundle = Bundle::read(resolve(&self.model))?;
+                bundle.unpack();
                 laws(&bundle.model, Some(&bundle.params), &device)?
             }
         };

@@ -77,9 +77,9 @@ pub(crate) fn import(path: &Path, options: &ImportConfig) -> Result<Imported, In
         source.drop(FREQUENCIES);
     }
     config.validate()?;
-    let slots = names.slots(&config);
+    let mut slots = names.slots(&config);
     let turned = architecture.pairs_neighbours.then(|| Turned::of(&config));
-    let (blocks, n_others) = source.blocks(&slots, |name, rows| {
+    let (blocks, n_others) = source.take_blocks(&mut slots, |name, rows| {
         if let Some(turned) = turned.filter(|_| Turned::are_in(name)) {
             turned.pair_halves(rows);
         }
