@@ -198,13 +198,35 @@ fn frequencies_are_lowered_by_their_turns_within_the_original_context() {
     let yarn =
         RotaryScaling::Yarn { factor: 4.0, original_len: 4096, beta_fast: 32.0, beta_slow: 1.0, amplitude: 1.25 };
     // Pairs that turn 32 times and once within 4,096 positions: 10.47 and 22.51.
-    for (pair, found) in found(yarn).into_iter().enumerate() {
+    for (pair, found) in found(yarn.clone()).into_iter().enumerate() {
         let ramp = ((pair as f64 - 10.0) / (23.0 - 10.0)).clamp(0.0, 1.0);
         let expected = plain(pair) / 4.0 * ramp + plain(pair) * (1.0 - ramp);
         assert!((found - expected).abs() < 1e-12, "pair {pair}: {found} and {expected}");
     }
     let [cos, sin] = Rotary { scaling: Some(yarn), ..Rotary::new(theta) }.angles(3, 1, d);
     assert_close(&[cos[0], sin[0]], &[1.25 * 3_f64.cos(), 1.25 * 3_f64.sin()], 1e-6, 1e-6);
+}
+
+#[test]
+fn frequencies_have_divisors_of_their_own_for_texts_of_two_lengths() {
+    let theta = 10_000.0_f64;
+    let of_lengths = |is_long| RotaryScaling::LongRope {
+        short: vec![1.0, 1.5],
+        long: vec![2.0, 6.0],
+        original_len: 8,
+        amplitude: 1.5,
+        is_long,
+    };
+    for (is_long, divisors, max_len) in [(false, [1.0, 1.5], Some(8)), (true, [2.0, 6.0], None)] {
+        let rotary = Rotary { scaling: Some(of_lengths(is_long)), ..Rotary::new(theta) };
+        let expected = [0, 1].map(|pair| theta.powf(-0.5 * f64::from(pair)) / divisors[pair as usize]);
+        assert_eq!((rotary.frequencies(4), rotary.max_len()), (expected.to_vec(), max_len));
+        let [cos, _] = rotary.angles(7, 1, 4);
+        assert_close(&cos, &expected.map(|frequency| 1.5 * (7.0 * frequency).cos()), 1e-6, 1e-6);
+    }
+    let scaling = Some(RotaryScaling::Dynamic { factor: 4.0, original_len: 9 });
+    let dynamic = Rotary { scaling, ..Rotary::new(theta) };
+    assert_eq!((dynamic.frequencies(4), dynamic.max_len()), (Rotary::new(theta).frequencies(4), Some(9)));
 }
 
 #[test]

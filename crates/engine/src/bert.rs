@@ -118,7 +118,7 @@ impl CpuBert {
             norm,
             first_norm,
             epsilon,
-            positions,
+            ref positions,
             first_position,
             relative_buckets,
             window,
@@ -142,7 +142,7 @@ impl CpuBert {
             HeadDims { heads: n_heads, kv_heads: n_heads, d_k, d_v: d_k, scale: 1.0 / (d_k as f32).sqrt(), cap: None };
         let is_embedded = matches!(positions, PositionsConfig::Sinusoidal | PositionsConfig::Learned { .. });
         // Of those that are added to embeddings, the stack makes nothing.
-        let of_stack = relative_buckets.map_or(positions, PositionsConfig::RelativeBuckets);
+        let of_stack = relative_buckets.map_or_else(|| positions.clone(), PositionsConfig::RelativeBuckets);
         let of_stack = if is_embedded && relative_buckets.is_none() { PositionsConfig::Sinusoidal } else { of_stack };
         let shape = Shape {
             d_model,

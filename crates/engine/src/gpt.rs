@@ -58,7 +58,7 @@ impl CpuGpt {
             norm,
             norm_kind,
             epsilon,
-            positions,
+            ref positions,
             window,
             ref full_layers,
             window_theta: _,
@@ -91,7 +91,7 @@ impl CpuGpt {
             placement: norm,
             norm_kind,
             epsilon,
-            positions,
+            positions: positions.clone(),
             window,
             window_rotary: config.window_rotary(),
         };

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// What a family's layers are like.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Shape {
     pub(crate) d_model: usize,
     pub(crate) d_ff: usize,
@@ -164,7 +164,8 @@ impl<'a> Loader<'a> {
     /// The stack of a plan.
     pub(crate) fn stack(&mut self, plan: StackPlan<'_>) -> Stack {
         let StackPlan { path, positions, n_layers, causal, cross, full_layers, first_norm } = plan;
-        let Shape { d_model, dims, window, placement, parallel, window_rotary, .. } = self.shape;
+        let Shape { d_model, dims, window, placement, parallel, window_rotary, positions: kind, .. } =
+            self.shape.clone();
         let mut layer = |idx: usize| self.layer(&format!("{path}.layers.{idx}"), cross, first_norm || idx > 0);
         let window_positions = window_rotary
             .map(|rotary| Positions::new(&PositionsConfig::Rotary(rotary), d_model, dims, causal, Vec::new()));
@@ -175,7 +176,7 @@ impl<'a> Loader<'a> {
             full_layers: full_layers.to_vec(),
             norm: (placement != NormPlacement::Post).then(|| self.norm(&format!("{path}.norm"))),
             dims,
-            positions: self.positions(self.shape.positions, positions, causal),
+            positions: self.positions(&kind, positions, causal),
             window_positions,
             parallel,
             causal,
@@ -319,9 +320,9 @@ impl<'a> Loader<'a> {
         }
     }
 
-    pub(crate) fn positions(&mut self, positions: PositionsConfig, path: &str, causal: bool) -> Positions {
+    pub(crate) fn positions(&mut self, positions: &PositionsConfig, path: &str, causal: bool) -> Positions {
         let Shape { d_model, dims, .. } = self.shape;
-        let shape = match positions {
+        let shape = match *positions {
             PositionsConfig::Learned { max_len } => Some([max_len, d_model]),
             PositionsConfig::RelativeBuckets(buckets) => Some([buckets.n_buckets, dims.heads]),
             PositionsConfig::Sinusoidal
@@ -330,7 +331,7 @@ impl<'a> Loader<'a> {
             | PositionsConfig::Alibi => None,
         };
         let weight = shape.map_or(Vec::new(), |shape| self.values(&format!("{path}.weight"), &shape));
-        Positions::new(&positions, d_model, dims, causal, weight)
+        Positions::new(positions, d_model, dims, causal, weight)
     }
 
     /// The projection to a vocabulary by an embedding matrix, `[vocab, d_model]`.

@@ -39,15 +39,17 @@ impl Positions {
         weight: Vec<f32>,
     ) -> Self {
         let HeadDims { heads, d_k, .. } = dims;
-        match *config {
+        match config {
             PositionsConfig::Sinusoidal => Self::Sinusoidal(Sinusoids::new(d_model)),
-            PositionsConfig::FairseqSinusoidal { first } => Self::Sinusoidal(Sinusoids::fairseq(d_model, first)),
+            PositionsConfig::FairseqSinusoidal { first } => Self::Sinusoidal(Sinusoids::fairseq(d_model, *first)),
             PositionsConfig::Learned { .. } => Self::Learned { table: weight, d_model },
-            PositionsConfig::Rotary(rotary) => Self::Rotary { rotary, d_k },
+            PositionsConfig::Rotary(rotary) => Self::Rotary { rotary: rotary.clone(), d_k },
             PositionsConfig::Alibi => {
                 Self::Alibi { slopes: alibi_slopes(heads).into_iter().map(|slope| slope as f32).collect() }
             }
-            PositionsConfig::RelativeBuckets(buckets) => Self::Buckets { buckets, biases: weight, heads, causal },
+            PositionsConfig::RelativeBuckets(buckets) => {
+                Self::Buckets { buckets: *buckets, biases: weight, heads, causal }
+            }
         }
     }
 
@@ -55,6 +57,7 @@ impl Positions {
     pub(crate) fn max_len(&self) -> Option<usize> {
         match self {
             Self::Learned { table, d_model } => Some(table.len() / d_model),
+            Self::Rotary { rotary, .. } => rotary.max_len(),
             _ => None,
         }
     }
@@ -98,8 +101,8 @@ impl Positions {
 
     /// The rotation of queries and keys up to a length that was reached.
     pub(crate) fn rotation<'a>(&self, reach: &'a Reach) -> Option<Rotation<'a>> {
-        match *self {
-            Self::Rotary { rotary, d_k } => Some(Rotation { cos: &reach.cos, sin: &reach.sin, d: rotary.width(d_k) }),
+        match self {
+            Self::Rotary { rotary, d_k } => Some(Rotation { cos: &reach.cos, sin: &reach.sin, d: rotary.width(*d_k) }),
             _ => None,
         }
     }

@@ -56,7 +56,7 @@ impl CpuTransformer {
             scale_embeddings,
             scale_logits,
             embedding_norm,
-            positions,
+            ref positions,
             window,
             share_embeddings,
             tie_projection,
@@ -78,7 +78,7 @@ impl CpuTransformer {
             placement: norm,
             norm_kind,
             epsilon,
-            positions,
+            positions: positions.clone(),
             window,
             window_rotary: None,
         };

@@ -136,7 +136,7 @@ impl CpuWhisper {
                 embedding: loader.embedding("embedding", vocab_size, 1.0, true),
                 norm: None,
                 stack: Stack {
-                    positions: loader.positions(learned, "target_positions", true),
+                    positions: loader.positions(&learned, "target_positions", true),
                     ..loader.stack(decoder)
                 },
             },

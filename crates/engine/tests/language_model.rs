@@ -174,7 +174,7 @@ fn positions_of_every_kind() {
     let kinds = [PositionsConfig::Sinusoidal, PositionsConfig::rotary(1e4), PositionsConfig::Alibi, buckets];
     for positions in kinds {
         for window in [None, Some(4)] {
-            let config = GptConfig { n_kv_heads: Some(1), window, positions, ..config() };
+            let config = GptConfig { n_kv_heads: Some(1), window, positions: positions.clone(), ..config() };
             agrees(&format!("{positions:?} {window:?}"), &config);
         }
     }

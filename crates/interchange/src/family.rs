@@ -98,11 +98,11 @@ families! {
     /// `Gemma2ForCausalLM` of transformers.
     Gemma2 = Gemma2::FAMILY, LanguageModel: "Gemma 2";
     /// `Gemma3ForCausalLM` of transformers.
-    Gemma3 = Gemma3::FAMILY, LanguageModel: "Gemma 3, of text alone";
+    Gemma3 = Gemma3::FAMILY, LanguageModel: "Gemma 3; of one that reads pictures, its text model";
     /// `PhiForCausalLM` of transformers.
     Phi = Phi::FAMILY, LanguageModel: "Phi 1, 1.5 and 2";
     /// `Phi3ForCausalLM` of transformers.
-    Phi3 = Phi3::FAMILY, LanguageModel: "Phi 3, with a context of 4,096";
+    Phi3 = Phi3::FAMILY, LanguageModel: "Phi 3, 3.5 and 4";
     /// `GPTNeoXForCausalLM` of transformers.
     GptNeoX = GptNeoX::FAMILY, LanguageModel: "GPT-NeoX, Pythia";
     /// `Starcoder2ForCausalLM` of transformers.

@@ -121,6 +121,9 @@ pub struct ImportConfig {
     pub drop_unknown: bool,
     /// Whether a WordPiece vocabulary is uncased; by default what the folder says.
     pub lowercase: Option<bool>,
+    /// Whether texts are longer than those of pre-training, for a model whose positions differ then (Phi 3 with a context of
+    /// 128,000); by default they are not, and end there.
+    pub long_context: bool,
 }
 
 /// An imported model.

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     ImportConfig, InterchangeError,
-    decoder::Keys,
+    decoder::{Keys, gemma3},
     files,
     settings::{self, GENERATION, Writing},
     source::Source,
@@ -61,9 +61,11 @@ impl<'a> Reader<'a> {
             return Err(InterchangeError::Missing { path: folder.to_owned(), wanted: CONFIG });
         }
         let mut settings: Map<String, Value> = files::read_json(&path)?;
+        let of_pictures = gemma3::keep_text(&mut settings);
         // A setting that is null is not set; an id that is null is a token that does not exist.
-        // So is a bound of scores that does not exist.
-        let is_said = |key: &str| key.ends_with("_token_id") || key.ends_with("_softcapping");
+        // So is a bound of scores, or a window, that does not exist.
+        let is_said =
+            |key: &str| key.ends_with("_token_id") || key.ends_with("_softcapping") || key == "sliding_window";
         settings.retain(|key, value| !value.is_null() || is_said(key));
         if let Some(how) = settings.get("quantization_config") {
             let method = how.get("quant_method").unwrap_or(how);
@@ -75,7 +77,7 @@ impl<'a> Reader<'a> {
             folder,
             options,
             settings,
-            notes: Vec::new(),
+            notes: of_pictures.into_iter().collect(),
             stored: Vec::new(),
             frame: None,
             languages: None,
@@ -150,7 +152,10 @@ impl<'a> Reader<'a> {
         let config = config.map_err(InterchangeError::damaged(&self.config_path()))?;
         let known = settings::fields_of::<T>();
         let is_read = |key: &str| name_of(key).is_some_and(|name| known.contains(&name));
-        self.note_settings(CONFIG, &settings::unread(self.settings.iter().filter(|(key, _)| !is_read(key))));
+        self.note_settings(
+            CONFIG,
+            &settings::unread(self.settings.iter().filter(|(key, value)| !value.is_null() && !is_read(key))),
+        );
         Ok(config)
     }
 

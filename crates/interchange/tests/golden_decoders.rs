@@ -15,17 +15,21 @@ use serde_json::{Value, json};
 /// How far a logit may be from transformers'.
 const ALLOWED: f64 = 1e-4;
 
-const FOLDERS: [(&str, Format); 14] = [
+const FOLDERS: [(&str, Format); 18] = [
     ("llama", Format::Llama),
     ("llama-old", Format::Llama),
+    ("llama-dynamic", Format::Llama),
     ("mistral", Format::Mistral),
     ("qwen2", Format::Qwen2),
     ("qwen3", Format::Qwen3),
     ("gemma", Format::Gemma),
     ("gemma2", Format::Gemma2),
     ("gemma3", Format::Gemma3),
+    ("gemma3-pictures", Format::Gemma3),
     ("phi", Format::Phi),
     ("phi3", Format::Phi3),
+    ("phi3-long", Format::Phi3),
+    ("phi3-longer", Format::Phi3),
     ("gpt-neox", Format::GptNeoX),
     ("gpt-neox-in-turn", Format::GptNeoX),
     ("starcoder2", Format::Starcoder2),
@@ -36,8 +40,13 @@ fn golden() -> Golden {
     Golden::of(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// As a user reads it whose texts are longer than those of pre-training, if those of the golden are.
+fn options(name: &str) -> ImportConfig {
+    ImportConfig { long_context: name == "phi3-longer", ..ImportConfig::default() }
+}
+
 fn read(name: &str) -> Imported {
-    import(&golden().path(name), &ImportConfig::default()).unwrap_or_else(|error| panic!("{name}: {error}"))
+    import(&golden().path(name), &options(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
 fn case(name: &str) -> Value {
@@ -128,7 +137,13 @@ fn texts_go_on_as_in_transformers() {
 fn what_is_read_is_said() {
     for (name, _) in FOLDERS {
         let padding = "the vocabulary has 3 rows that no token has: they are never chosen";
-        assert_eq!(read(name).notes, [padding], "{name}");
+        let pictures = "the model reads pictures too, which is left out (vision_tower, multi_modal_projector): here it reads texts";
+        let short = "texts have up to 32 tokens, and the positions of these; long_context reads longer ones";
+        let dynamic =
+            "rope_type is \"dynamic\": texts end at 64 tokens, after which positions would change with each token";
+        let first = [("gemma3-pictures", pictures), ("phi3-long", short), ("llama-dynamic", dynamic)];
+        let first = first.into_iter().filter(|(of, _)| *of == name).map(|(_, note)| note);
+        assert_eq!(read(name).notes, first.chain([padding]).collect::<Vec<_>>(), "{name}");
     }
 }
 
@@ -139,7 +154,7 @@ fn models_are_written_as_they_were_read() {
         let bundle = read(name).bundle;
         let notes = export(&bundle, format, &ExportConfig { max_len: 64, ..ExportConfig::default() }, folder.path());
         assert_eq!(notes.unwrap_or_else(|error| panic!("{name}: {error}")), [""; 0], "{name}");
-        let again = import(folder.path(), &ImportConfig::default()).unwrap().bundle;
+        let again = import(folder.path(), &options(name)).unwrap().bundle;
         assert_eq!(again.params, bundle.params, "{name}");
         assert_eq!(serde_json::to_value(&again.model).unwrap()["vocab_size"], json!(41));
         let case = case(name);
@@ -191,7 +206,12 @@ fn with_settings(name: &str, changes: &Value) -> Result<Imported, InterchangeErr
 #[test]
 fn settings_are_followed_refused_or_noted() {
     for (name, changes, expected) in [
-        ("llama", json!({ "rope_parameters": { "rope_type": "dynamic", "factor": 2.0 } }), "rope_type is \"dynamic\""),
+        ("llama", json!({ "rope_parameters": { "rope_type": "proportional" } }), "rope_type is \"proportional\""),
+        (
+            "phi3-long",
+            json!({ "rope_parameters": { "rope_type": "longrope", "short_factor": [1.0] } }),
+            "long_factor is not",
+        ),
         ("llama", json!({ "rope_parameters": { "rope_type": "linear" } }), "factor is missing"),
         ("llama", json!({ "rope_parameters": { "rope_type": "yarn", "factor": 2.0, "mscale": 0.7 } }), "mscale = 0.7"),
         ("llama", json!({ "attention_bias": true }), "attention_bias and mlp_bias differ"),

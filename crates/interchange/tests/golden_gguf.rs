@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 /// Files, and the folders with what they compute.
-const FILES: [(&str, &str); 10] = [
+const FILES: [(&str, &str); 11] = [
     ("llama", "llama"),
     ("llama-f16", "llama"),
     ("qwen3", "qwen3"),
@@ -18,6 +18,7 @@ const FILES: [(&str, &str); 10] = [
     ("gemma3", "gemma3"),
     ("phi", "phi"),
     ("phi3", "phi3"),
+    ("phi3-long", "phi3-long"),
     ("gpt-neox", "gpt-neox"),
     ("gpt-neox-in-turn", "gpt-neox-in-turn"),
 ];

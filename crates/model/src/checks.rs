@@ -61,7 +61,7 @@ pub(crate) fn heads(d_model: usize, n_heads: usize) -> Result<(), ConfigError> {
 
 /// Rotary positions of heads of width `d_k`.
 fn rotary_positions(rotary: &Rotary, d_k: usize) -> Result<(), ConfigError> {
-    let Rotary { theta, n_features, scaling } = *rotary;
+    let Rotary { theta, n_features, ref scaling } = *rotary;
     // A base of 1 turns all pairs alike, and YaRN divides by its logarithm.
     if !theta.is_finite() || theta <= 0.0 || (scaling.is_some() && theta == 1.0) {
         return Err(ConfigError::RotaryTheta { theta });
@@ -73,7 +73,11 @@ fn rotary_positions(rotary: &Rotary, d_k: usize) -> Result<(), ConfigError> {
     if !width.is_multiple_of(2) {
         return Err(ConfigError::OddHeads { d_k: width });
     }
-    scaling.map_or(Ok(()), |scaling| positive(&scaling.numbers()))
+    let Some(scaling) = scaling else { return Ok(()) };
+    match scaling.n_divisors().into_iter().flatten().find(|&n| n != width / 2) {
+        Some(n_divisors) => Err(ConfigError::RotaryDivisors { n_divisors, n_pairs: width / 2 }),
+        None => positive(&scaling.numbers()),
+    }
 }
 
 /// Heads that share keys and values, and positions that fit them.
@@ -93,7 +97,7 @@ pub(crate) fn attention(attention: &MultiHeadAttentionConfig, positions: &Positi
         PositionsConfig::FairseqSinusoidal { .. } if d_model < 4 || !d_model.is_multiple_of(2) => {
             Err(ConfigError::SinusoidWidth { d_model })
         }
-        PositionsConfig::Rotary(rotary) => rotary_positions(&rotary, d_k),
+        PositionsConfig::Rotary(ref rotary) => rotary_positions(rotary, d_k),
         PositionsConfig::RelativeBuckets(ref distances) => buckets("positions.relative-buckets", distances),
         _ => Ok(()),
     }

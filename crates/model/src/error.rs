@@ -142,6 +142,14 @@ pub enum ConfigError {
         /// Width of a head's queries and keys.
         d_k: usize,
     },
+    /// Divisors of frequencies that are not one for each pair of features.
+    #[error("positions.rotary.scaling.long-rope has {n_divisors} divisors, and {n_pairs} pairs of features are turned")]
+    RotaryDivisors {
+        /// Divisors.
+        n_divisors: usize,
+        /// Pairs of features that are turned.
+        n_pairs: usize,
+    },
     /// Sub-layers side by side that are not normalised first alone.
     #[error("parallel = true needs norm = \"pre\": the sum of both sub-layers is not normalised")]
     ParallelPostNorm,
@@ -214,6 +222,7 @@ impl ConfigError {
             Self::OddHeads { .. } => vec!["positions", "d_model", "n_heads", "d_k"],
             Self::RotaryTheta { .. } => vec!["positions.rotary.theta"],
             Self::RotaryFeatures { .. } => vec!["positions.rotary.n_features"],
+            Self::RotaryDivisors { .. } => vec!["positions.rotary.scaling.long-rope"],
             Self::ParallelPostNorm => vec!["parallel", "norm"],
             Self::NoLayer { .. } => vec!["full_layers"],
             Self::Needs { key, .. } => vec![key],

@@ -61,8 +61,8 @@ impl Windows {
 
     /// The rotary positions of base `theta` of the layers with a window; they are not scaled.
     pub(crate) fn rotary(positions: &PositionsConfig, theta: Option<f64>) -> Option<Rotary> {
-        match *positions {
-            PositionsConfig::Rotary(rotary) => theta.map(|theta| Rotary { theta, scaling: None, ..rotary }),
+        match positions {
+            PositionsConfig::Rotary(rotary) => theta.map(|theta| Rotary { theta, scaling: None, ..*rotary }),
             _ => None,
         }
     }
@@ -85,9 +85,9 @@ impl Windows {
             (_, PositionsConfig::Rotary(_)) => None,
             _ => theta.map(|_| ("window_theta", "positions = rotary")),
         };
-        match (lacking, self.rotary) {
+        match (lacking, &self.rotary) {
             (Some((key, needs)), _) => Err(ConfigError::Needs { key, needs }),
-            (None, Some(rotary)) => checks::attention(attention, &PositionsConfig::Rotary(rotary)),
+            (None, Some(rotary)) => checks::attention(attention, &PositionsConfig::Rotary(rotary.clone())),
             (None, None) => Ok(()),
         }
     }

@@ -63,7 +63,7 @@ fn weights_times_values_are_what_the_fused_layers_give() {
     let rotary = PositionsConfig::rotary(100.0);
     for positions in [PositionsConfig::Sinusoidal, rotary, PositionsConfig::Alibi] {
         for norm in [NormPlacement::Post, NormPlacement::Pre] {
-            let model = model(norm, positions);
+            let model = model(norm, positions.clone());
             let source = TokenMatrix::from_rows(&SOURCE, 0, 0);
             let (device, src) = (BackendKind::Flex.device().unwrap(), source.n_cols());
             let mask = Mask::padding(source.lengths(), src, &device);

@@ -211,7 +211,7 @@ fn gradients_reach_every_parameter() {
     };
     let buckets = PositionsConfig::RelativeBuckets(RelativeBuckets { n_buckets: 4, max_distance: 3 });
     for positions in [PositionsConfig::Learned { max_len: 5 }, buckets] {
-        let model = all(positions).init(&device, 11).unwrap();
+        let model = all(positions.clone()).init(&device, 11).unwrap();
         let batch = SequenceBatch::next_tokens(&[[1, 2, 3, 4, 5, 6]], 0, vec![0]);
         let loss = CausalLmObjective::default().loss(&model, &batch, Some(&Dropout::new(1)));
         let grads = loss.sum.backward();
@@ -230,6 +230,11 @@ fn bad_sizes_are_named() {
     let rotary = PositionsConfig::rotary;
     let turned = |n| PositionsConfig::Rotary(Rotary { n_features: Some(n), ..Rotary::default() });
     let linear = |factor| Rotary { scaling: Some(RotaryScaling::Linear { factor }), ..Rotary::default() };
+    let of_lengths = |long| {
+        let short = vec![1.0; 2];
+        let scaling = RotaryScaling::LongRope { short, long, original_len: 4, amplitude: 1.0, is_long: false };
+        PositionsConfig::Rotary(Rotary { scaling: Some(scaling), ..Rotary::default() })
+    };
     let buckets = PositionsConfig::RelativeBuckets(RelativeBuckets { n_buckets: 8, max_distance: 4 });
     let cases = [
         (GptConfig { n_layers: 0, ..good.clone() }, "n_layers"),
@@ -246,6 +251,8 @@ fn bad_sizes_are_named() {
         (GptConfig { positions: turned(3), ..good.clone() }, "3 wide"),
         (GptConfig { positions: turned(6), ..good.clone() }, "of a head's 4"),
         (GptConfig { positions: PositionsConfig::Rotary(linear(0.0)), ..good.clone() }, "linear.factor"),
+        (GptConfig { positions: of_lengths(vec![1.0]), ..good.clone() }, "1 divisors, and 2 pairs"),
+        (GptConfig { positions: of_lengths(vec![1.0, 0.0]), ..good.clone() }, "long-rope.long"),
         (GptConfig { head_dim: Some(0), ..good.clone() }, "head_dim"),
         (GptConfig { logit_cap: Some(0.0), ..good.clone() }, "logit_cap"),
         (GptConfig { head_dim: Some(3), positions: rotary(1e4), ..good.clone() }, "3 wide"),

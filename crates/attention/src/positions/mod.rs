@@ -22,7 +22,7 @@ use burn::{
 use serde::{Deserialize, Serialize};
 
 /// Kind of positions of a model.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum PositionsConfig {
@@ -86,7 +86,7 @@ impl PositionsConfig {
             Self::RelativeBuckets(buckets) => Some(init.normal([buckets.n_buckets, shape.n_heads], 1.0)),
             Self::Sinusoidal | Self::FairseqSinusoidal { .. } | Self::Rotary(_) | Self::Alibi => None,
         };
-        Positions { weight, config: *self, shape }
+        Positions { weight, config: self.clone(), shape }
     }
 
     /// Number of parameters.
@@ -109,8 +109,9 @@ impl PositionsConfig {
 
     /// The longest sequence that has positions, if there is one.
     pub fn max_len(&self) -> Option<usize> {
-        match *self {
-            Self::Learned { max_len } => Some(max_len),
+        match self {
+            Self::Learned { max_len } => Some(*max_len),
+            Self::Rotary(rotary) => rotary.max_len(),
             _ => None,
         }
     }
@@ -133,11 +134,11 @@ impl Positions {
     pub fn context(&self, mask: Mask, first: usize, new: usize, device: &Device) -> AttentionContext {
         let PositionsShape { n_heads, d_k, causal, .. } = self.shape;
         let (mut bias, mut rotation) = (None, None);
-        match self.config {
+        match &self.config {
             PositionsConfig::Sinusoidal
             | PositionsConfig::FairseqSinusoidal { .. }
             | PositionsConfig::Learned { .. } => {}
-            PositionsConfig::Rotary(rotary) => rotation = Some(Rotation::new(first, new, d_k, &rotary, device)),
+            PositionsConfig::Rotary(rotary) => rotation = Some(Rotation::new(first, new, d_k, rotary, device)),
             PositionsConfig::Alibi => bias = Some(fixed(device, |device| alibi::bias(n_heads, first, new, device))),
             PositionsConfig::RelativeBuckets(buckets) => {
                 bias = Some(buckets.bias(self.learned(), first, new, causal));

@@ -9,7 +9,7 @@ const THETA: f64 = 10_000.0;
 ///
 /// Pair `i` of the `r` features that are turned has the frequency `θ^(-2i/r)`, in radians a position, before
 /// [`scaling`](Self::scaling). Source: Su et al. 2021, "RoFormer", §3.2.2, eq. 15.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Rotary {
@@ -25,7 +25,7 @@ pub struct Rotary {
 }
 
 /// How the frequencies of rotary positions are lowered, for a longer context.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum RotaryScaling {
@@ -59,6 +59,29 @@ pub enum RotaryScaling {
         beta_slow: f64,
         /// Factor of queries and keys that are turned, `0.1 ln(factor) + 1` in the paper.
         amplitude: f64,
+    },
+    /// Each by a divisor of its own, which was searched for (Ding et al. 2024, "LongRoPE", §3.2); queries and keys grow. There
+    /// are divisors for texts of up to `original_len` tokens, where texts end then, and for longer ones.
+    LongRope {
+        /// The divisors for texts of up to `original_len` tokens, one for each pair.
+        short: Vec<f64>,
+        /// Those for longer texts.
+        long: Vec<f64>,
+        /// The context of pre-training, in tokens.
+        original_len: usize,
+        /// Factor of queries and keys that are turned.
+        amplitude: f64,
+        /// Whether texts are longer: then all have `long`, and no end.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        is_long: bool,
+    },
+    /// Not at all up to `original_len` tokens, where texts end: those of longer ones would change with every token, and with
+    /// them all that is kept of earlier tokens (`dynamic` in other programs).
+    Dynamic {
+        /// How many times as long texts may get there.
+        factor: f64,
+        /// The context of pre-training, in tokens.
+        original_len: usize,
     },
 }
 
@@ -97,31 +120,31 @@ impl Rotary {
     pub fn frequencies(&self, d_k: usize) -> Vec<f64> {
         let width = self.width(d_k) as f64;
         let plain = (0..self.width(d_k) / 2).map(|pair| self.theta.powf(-2.0 * pair as f64 / width));
-        let Some(scaling) = self.scaling else { return plain.collect() };
-        let lowered = |(pair, plain): (usize, f64)| {
-            let share = scaling.share_of_plain(pair, plain, width, self.theta);
-            plain * (share + (1.0 - share) / scaling.factor())
-        };
-        plain.enumerate().map(lowered).collect()
+        let Some(scaling) = &self.scaling else { return plain.collect() };
+        plain.enumerate().map(|(pair, plain)| plain / scaling.divisor(pair, plain, width, self.theta)).collect()
+    }
+
+    /// The longest sequence that these frequencies are for, if there is one.
+    pub fn max_len(&self) -> Option<usize> {
+        match self.scaling {
+            Some(
+                RotaryScaling::LongRope { original_len, is_long: false, .. }
+                | RotaryScaling::Dynamic { original_len, .. },
+            ) => Some(original_len),
+            _ => None,
+        }
     }
 
     /// The factor of what is turned.
     fn amplitude(&self) -> f64 {
         match self.scaling {
-            Some(RotaryScaling::Yarn { amplitude, .. }) => amplitude,
+            Some(RotaryScaling::Yarn { amplitude, .. } | RotaryScaling::LongRope { amplitude, .. }) => amplitude,
             _ => 1.0,
         }
     }
 }
 
 impl RotaryScaling {
-    /// The divisor of low frequencies.
-    pub fn factor(&self) -> f64 {
-        match *self {
-            Self::Linear { factor } | Self::Llama3 { factor, .. } | Self::Yarn { factor, .. } => factor,
-        }
-    }
-
     /// Its numbers, which must be positive, by name.
     pub fn numbers(&self) -> Vec<(&'static str, f64)> {
         match *self {
@@ -140,25 +163,52 @@ impl RotaryScaling {
                 ("positions.rotary.scaling.yarn.beta_slow", beta_slow),
                 ("positions.rotary.scaling.yarn.amplitude", amplitude),
             ],
+            Self::LongRope { ref short, ref long, original_len, amplitude, is_long: _ } => {
+                let least = |divisors: &[f64]| divisors.iter().copied().fold(1.0, f64::min);
+                vec![
+                    ("positions.rotary.scaling.long-rope.short", least(short)),
+                    ("positions.rotary.scaling.long-rope.long", least(long)),
+                    ("positions.rotary.scaling.long-rope.original_len", original_len as f64),
+                    ("positions.rotary.scaling.long-rope.amplitude", amplitude),
+                ]
+            }
+            Self::Dynamic { factor, original_len } => vec![
+                ("positions.rotary.scaling.dynamic.factor", factor),
+                ("positions.rotary.scaling.dynamic.original_len", original_len as f64),
+            ],
         }
     }
 
-    /// How much of a pair's frequency stays as it is: 1 where it is high, 0 where it is low.
-    fn share_of_plain(&self, pair: usize, frequency: f64, width: f64, theta: f64) -> f64 {
-        match *self {
-            Self::Linear { .. } => 0.0,
-            Self::Llama3 { low_freq_factor: low, high_freq_factor: high, original_len, .. } => {
-                let turns = original_len as f64 * frequency / TAU;
-                ((turns - low) / (high - low)).clamp(0.0, 1.0)
+    /// The numbers of its divisors, if it has one for each pair.
+    pub fn n_divisors(&self) -> Option<[usize; 2]> {
+        match self {
+            Self::LongRope { short, long, .. } => Some([short.len(), long.len()]),
+            _ => None,
+        }
+    }
+
+    /// What a pair's frequency is divided by.
+    fn divisor(&self, pair: usize, frequency: f64, width: f64, theta: f64) -> f64 {
+        // How much of it stays as it is: all where it is high, nothing where it is low.
+        let (share, factor) = match *self {
+            Self::Linear { factor } => (0.0, factor),
+            Self::Dynamic { .. } => return 1.0,
+            Self::LongRope { ref short, ref long, is_long, .. } => {
+                return if is_long { long[pair] } else { short[pair] };
             }
-            Self::Yarn { original_len, beta_fast, beta_slow, .. } => {
+            Self::Llama3 { factor, low_freq_factor: low, high_freq_factor: high, original_len } => {
+                let turns = original_len as f64 * frequency / TAU;
+                (((turns - low) / (high - low)).clamp(0.0, 1.0), factor)
+            }
+            Self::Yarn { factor, original_len, beta_fast, beta_slow, .. } => {
                 // The pair that turns so often within the original context.
                 let pair_of = |turns: f64| width * (original_len as f64 / (turns * TAU)).ln() / (2.0 * theta.ln());
                 let first = pair_of(beta_fast).floor().max(0.0);
                 let last = pair_of(beta_slow).ceil().min(width - 1.0);
                 let ramp = if last > first { last - first } else { 1e-3 }; // as the authors' code
-                1.0 - ((pair as f64 - first) / ramp).clamp(0.0, 1.0)
+                (1.0 - ((pair as f64 - first) / ramp).clamp(0.0, 1.0), factor)
             }
-        }
+        };
+        1.0 / (share + (1.0 - share) / factor)
     }
 }

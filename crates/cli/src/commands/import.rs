@@ -33,6 +33,9 @@ pub(crate) struct Import {
     /// Leave out tensors that the model has no place for, as heads of other tasks, and list them.
     #[arg(long)]
     drop_unknown: bool,
+    /// Read texts that are longer than those of pre-training, where the model's positions differ for these (longrope).
+    #[arg(long)]
+    long_context: bool,
     #[command(flatten)]
     languages: LanguageArgs,
     #[command(flatten)]
@@ -45,7 +48,8 @@ impl Import {
             return Ok(write!(output::stdout(), "{}", attentive_interchange::architectures())?);
         };
         check_new(out, self.force)?;
-        let options = ImportConfig { drop_unknown: self.drop_unknown, lowercase: self.case.lowercase() };
+        let Self { drop_unknown, long_context, .. } = self;
+        let options = ImportConfig { drop_unknown, lowercase: self.case.lowercase(), long_context };
         let folder = local(source)?;
         if is_ours(&folder) {
             bail!("{} is a model of attentive already; it needs no import", folder.display());

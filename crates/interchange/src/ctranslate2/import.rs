@@ -296,14 +296,14 @@ fn settle_positions(
         }
     }
     if let [Some(table), Some(other)] = &tables[..]
-        && (table.positions, &table.order) == (other.positions, &other.order)
+        && (&table.positions, &table.order) == (&other.positions, &other.order)
     {
         if table.is_rounded {
             notes.push(format!("{encoder} is rounded: the exact sinusoids are used"));
         }
         source.drop(&encoder);
         source.drop(&decoder);
-        config.positions = table.positions;
+        config.positions = table.positions.clone();
         return Ok(table.order.clone());
     }
     let n_rows = source.shape(&decoder).and_then(|shape| shape.first().copied()).unwrap_or_default();

@@ -3,7 +3,9 @@
 use attentive_model::GptConfig;
 use serde_json::{Map, Value, json};
 
-use super::{Architecture, Usual, extend, keys::Keys, names::Names, read_llama_like, windows, write_llama_like};
+use super::{
+    Architecture, Usual, extend, keys::Keys, names::Names, read_llama_like, rotary, windows, write_llama_like,
+};
 use crate::{InterchangeError, activations};
 
 const USUAL: Usual = Usual { head_dim: Some(256), activation: "gelu_pytorch_tanh", tied: true, ..Usual::LLAMA };
@@ -16,7 +18,7 @@ impl Architecture for Gemma {
     const NAMES: Names = Names { gain_offset: 1.0, ..Names::LLAMA };
 
     fn read(keys: &mut Keys<'_>) -> Result<GptConfig, InterchangeError> {
-        read_gemma_like(keys)
+        read_gemma_like(keys, &USUAL)
     }
 
     fn write(config: &GptConfig) -> Map<String, Value> {
@@ -28,8 +30,8 @@ impl Architecture for Gemma {
 ///
 /// # Errors
 /// As [`Keys::find`].
-pub(super) fn read_gemma_like(keys: &mut Keys<'_>) -> Result<GptConfig, InterchangeError> {
-    let config = read_llama_like(keys, &USUAL)?;
+fn read_gemma_like(keys: &mut Keys<'_>, usual: &Usual) -> Result<GptConfig, InterchangeError> {
+    let config = read_llama_like(keys, usual)?;
     let bias = keys.get("attention_bias", false)?;
     keys.must(!bias, "attention_bias is true; this architecture is read without biases");
     let bidirectional = keys.get("use_bidirectional_attention", false)?;
@@ -43,16 +45,17 @@ pub(super) fn read_gemma_like(keys: &mut Keys<'_>) -> Result<GptConfig, Intercha
 /// As [`Keys::find`].
 pub(super) fn read_layered(
     keys: &mut Keys<'_>,
+    bases: rotary::Bases,
     [of_scores, of_logits]: [Option<f64>; 2],
     is_full: impl Fn(usize) -> bool,
 ) -> Result<GptConfig, InterchangeError> {
-    let config = read_gemma_like(keys)?;
+    let config = read_gemma_like(keys, &Usual { kv_heads: Some(4), bases, ..USUAL })?;
     let (head_dim, scalar) = (config.head_dim(), keys.get("query_pre_attn_scalar", 256.0)?);
     keys.must(
         scalar == head_dim as f64,
         format!("query_pre_attn_scalar is {scalar}; scores are divided by the root of head_dim, {head_dim}"),
     );
-    let windows::Windows { window, full_layers } = windows::read(keys, config.n_layers, is_full)?;
+    let windows::Windows { window, full_layers } = windows::read(keys, config.n_layers, Some(4096), is_full)?;
     Ok(GptConfig {
         attention_cap: keys.find_or("attn_logit_softcapping", of_scores)?,
         logit_cap: keys.find_or("final_logit_softcapping", of_logits)?,
@@ -79,7 +82,7 @@ pub(super) fn write_layered(config: &GptConfig) -> Map<String, Value> {
 }
 
 /// The settings of [`read_gemma_like`].
-pub(super) fn write_gemma_like(config: &GptConfig) -> Map<String, Value> {
+fn write_gemma_like(config: &GptConfig) -> Map<String, Value> {
     let mut settings = write_llama_like(config);
     // The name that the authors have, which the oldest readers compare with.
     let name = match activations::theirs(config.activation) {

@@ -9,6 +9,7 @@ use super::{
     gemma::{read_layered, write_layered},
     keys::Keys,
     names::Names,
+    rotary,
 };
 use crate::InterchangeError;
 
@@ -20,7 +21,8 @@ impl Architecture for Gemma2 {
     const NAMES: Names = Names { feed_forward_norm: "pre_feedforward_layernorm", gain_offset: 1.0, ..Names::LLAMA };
 
     fn read(keys: &mut Keys<'_>) -> Result<GptConfig, InterchangeError> {
-        let config = read_layered(keys, [Some(50.0), Some(30.0)], |layer| !layer.is_multiple_of(2))?;
+        let config =
+            read_layered(keys, rotary::Bases::USUAL, [Some(50.0), Some(30.0)], |layer| !layer.is_multiple_of(2))?;
         Ok(GptConfig { norm: NormPlacement::Both, window_theta: None, ..config })
     }
 

@@ -45,7 +45,7 @@ impl Architecture for GptNeoX {
 
     fn write(config: &GptConfig) -> Map<String, Value> {
         let mut settings = write_llama_like(config);
-        let PositionsConfig::Rotary(rotary) = config.positions else { return settings };
+        let PositionsConfig::Rotary(rotary) = &config.positions else { return settings };
         let own = json!({
             "layer_norm_eps": config.epsilon,
             "hidden_dropout": config.dropout,

@@ -80,7 +80,7 @@ impl<'a> Keys<'a> {
         if !self.problems.is_empty() {
             return Err(InterchangeError::Unsupported { path: self.path, problems: self.problems });
         }
-        let is_left = |(key, _): &(&String, &Value)| !self.read.contains(*key);
+        let is_left = |(key, value): &(&String, &Value)| !value.is_null() && !self.read.contains(*key);
         Ok(self.settings.iter().filter(is_left).map(|(key, value)| (key.clone(), value.clone())).collect())
     }
 }

@@ -14,8 +14,8 @@ impl Architecture for Mistral {
     const NAMES: Names = Names::LLAMA;
 
     fn read(keys: &mut Keys<'_>) -> Result<GptConfig, InterchangeError> {
-        let config = read_llama_like(keys, &Usual::LLAMA)?;
-        let windows::Windows { window, full_layers } = windows::read(keys, config.n_layers, |_| false)?;
+        let config = read_llama_like(keys, &Usual { kv_heads: Some(8), ..Usual::LLAMA })?;
+        let windows::Windows { window, full_layers } = windows::read(keys, config.n_layers, Some(4096), |_| false)?;
         Ok(GptConfig { window, full_layers, ..config })
     }
 

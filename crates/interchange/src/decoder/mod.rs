@@ -2,7 +2,7 @@
 
 mod gemma;
 mod gemma2;
-mod gemma3;
+pub(crate) mod gemma3;
 mod gpt_neox;
 mod keys;
 mod llama;
@@ -22,7 +22,7 @@ use std::{
     path::Path,
 };
 
-use attentive_attention::{Activation, NormKind, PositionsConfig};
+use attentive_attention::{Activation, NormKind, PositionsConfig, Rotary, RotaryScaling};
 use attentive_bundle::{Bundle, GenerationConfig};
 use attentive_model::{GptConfig, ModelSpec};
 use attentive_weights::Tensors;
@@ -96,13 +96,19 @@ const BUFFERS: [&str; 3] = [".rotary_emb.inv_freq", ".attention.bias", ".attenti
 fn import<A: Architecture + ?Sized>(reader: &mut Reader<'_>) -> Result<Bundle, InterchangeError> {
     let mut config = reader.read_keys(A::read)?;
     config.validate()?;
+    match rotary::for_length(&mut config.positions, reader.options.long_context) {
+        Ok(note) => reader.notes.extend(note),
+        Err(problem) => {
+            return Err(InterchangeError::Unsupported { path: reader.config_path(), problems: vec![problem] });
+        }
+    }
     let names = &A::NAMES;
     let (prefix, projection) = (names.prefix, format!("{}.", names.projection));
-    let mut source = reader.source(|name| match name.starts_with(&projection) {
-        true => name.to_owned(),
-        false => format!("{prefix}{}", without_prefix(name, prefix)),
+    let mut source = reader.source(|name| match gemma3::of_text(name) {
+        name if name.starts_with(&projection) => name.to_owned(),
+        name => format!("{prefix}{}", without_prefix(name, prefix)),
     })?;
-    source.drop_all(|name| BUFFERS.iter().any(|end| name.ends_with(end)));
+    source.drop_all(|name| BUFFERS.iter().any(|end| name.ends_with(end)) || gemma3::is_of_pictures(name));
     source.check_layers("num_hidden_layers", config.n_layers, &format!("{prefix}{}", names.layers))?;
     let (table, own) = (format!("{prefix}{}.weight", names.embedding), format!("{projection}weight"));
     if config.tie_projection {
@@ -213,7 +219,14 @@ pub(crate) fn differences(ours: &impl Serialize, read: &impl Serialize) -> Vec<S
 
 /// The same model with every choice spelled out, and without what has no effect in use.
 fn normal(config: &GptConfig) -> GptConfig {
+    let mut positions = config.positions.clone();
+    if let PositionsConfig::Rotary(Rotary { scaling: Some(RotaryScaling::LongRope { is_long, .. }), .. }) =
+        &mut positions
+    {
+        *is_long = false; // it depends on the text there
+    }
     GptConfig {
+        positions,
         head_dim: Some(config.head_dim()),
         n_kv_heads: Some(config.n_kv_heads.unwrap_or(config.n_heads)),
         qkv_bias: Some(config.qkv_bias.unwrap_or(config.bias)),
@@ -253,10 +266,21 @@ struct Usual {
     activation: &'static str,
     /// Whether the projection is the embeddings.
     tied: bool,
+    /// Heads of keys and values; without it, as many as of queries.
+    kv_heads: Option<usize>,
+    /// Bases of frequencies.
+    bases: rotary::Bases,
 }
 
 impl Usual {
-    const LLAMA: Self = Self { head_dim: None, turned: 1.0, activation: "silu", tied: false };
+    const LLAMA: Self = Self {
+        head_dim: None,
+        turned: 1.0,
+        activation: "silu",
+        tied: false,
+        kv_heads: None,
+        bases: rotary::Bases::USUAL,
+    };
 }
 
 /// What most decoders have, under the names that Llama gave: sizes, heads, RMS norm, SwiGLU, rotary positions.
@@ -266,7 +290,7 @@ impl Usual {
 fn read_llama_like(keys: &mut Keys<'_>, usual: &Usual) -> Result<GptConfig, InterchangeError> {
     let [d_model, d_ff, n_layers, n_heads] = sizes_of(keys, "intermediate_size")?;
     let config = GptConfig {
-        n_kv_heads: keys.find("num_key_value_heads")?,
+        n_kv_heads: keys.find("num_key_value_heads")?.or(usual.kv_heads),
         head_dim: keys.find("head_dim")?.or(usual.head_dim),
         activation: activation(keys, &["hidden_activation", "hidden_act"], usual.activation)?,
         epsilon: keys.get("rms_norm_eps", 1e-6)?,
@@ -274,8 +298,7 @@ fn read_llama_like(keys: &mut Keys<'_>, usual: &Usual) -> Result<GptConfig, Inte
         tie_projection: keys.get("tie_word_embeddings", usual.tied)?,
         ..GptConfig::llama_like(keys.need("vocab_size")?, d_ff, [n_layers, n_heads, d_model])
     };
-    let rotary::Positions { rotary, window_theta } =
-        rotary::read(keys, config.head_dim(), usual.turned, &rotary::Bases::USUAL)?;
+    let rotary::Positions { rotary, window_theta } = rotary::read(keys, config.head_dim(), usual.turned, &usual.bases)?;
     Ok(GptConfig { positions: PositionsConfig::Rotary(rotary), window_theta, ..config })
 }
 
@@ -304,8 +327,8 @@ fn write_llama_like(config: &GptConfig) -> Map<String, Value> {
         "attention_dropout": config.attention_dropout,
     });
     extend(&mut settings, own);
-    if let PositionsConfig::Rotary(rotary) = config.positions {
-        settings.extend(rotary::write(&rotary, config.window_theta, config.head_dim()));
+    if let PositionsConfig::Rotary(rotary) = &config.positions {
+        settings.extend(rotary::write(rotary, config.window_theta, config.head_dim()));
     }
     settings
 }

@@ -7,7 +7,7 @@ use super::{
     Architecture, Usual, extend,
     keys::Keys,
     names::{Names, Qkv},
-    read_llama_like, windows, write_llama_like,
+    read_llama_like, rotary, windows, write_llama_like,
 };
 use crate::InterchangeError;
 
@@ -21,8 +21,7 @@ impl Architecture for Phi3 {
 
     fn read(keys: &mut Keys<'_>) -> Result<GptConfig, InterchangeError> {
         let config = read_llama_like(keys, &Usual::LLAMA)?;
-        let _ = keys.find::<usize>("original_max_position_embeddings")?; // of rope_scaling, which says what it does
-        let windows::Windows { window, full_layers } = windows::read(keys, config.n_layers, |_| false)?;
+        let windows::Windows { window, full_layers } = windows::read(keys, config.n_layers, None, |_| false)?;
         Ok(GptConfig {
             dropout: keys.get("resid_pdrop", 0.0)?,
             epsilon: keys.get("rms_norm_eps", 1e-5)?,
@@ -35,6 +34,10 @@ impl Architecture for Phi3 {
     fn write(config: &GptConfig) -> Map<String, Value> {
         let mut settings = write_llama_like(config);
         extend(&mut settings, json!({ "sliding_window": config.window, "resid_pdrop": config.dropout }));
+        if let Some(original) = settings.get("rope_scaling").and_then(|scaling| scaling.get(rotary::ORIGINAL)).cloned()
+        {
+            settings.insert(rotary::ORIGINAL.to_owned(), original);
+        }
         settings
     }
 }

@@ -39,7 +39,7 @@ impl Architecture for Qwen2 {
 /// As [`Keys::find`].
 pub(super) fn read_upper_windows(keys: &mut Keys<'_>, n_layers: usize) -> Result<Windows, InterchangeError> {
     let n_below = keys.get("max_window_layers", 28)?;
-    let windows = windows::read(keys, n_layers, |layer| layer < n_below)?;
+    let windows = windows::read(keys, n_layers, None, |layer| layer < n_below)?;
     Ok(if keys.get("use_sliding_window", false)? { windows } else { Windows::default() })
 }
 

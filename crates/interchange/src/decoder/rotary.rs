@@ -3,6 +3,7 @@
 
 use attentive_attention::{PositionsConfig, Rotary, RotaryScaling};
 use attentive_model::GptConfig;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::keys::Keys;
@@ -10,6 +11,9 @@ use crate::InterchangeError;
 
 /// Settings that old files have for the share of features that are turned.
 const SHARES: [&str; 2] = ["partial_rotary_factor", "rotary_pct"];
+
+/// The context of pre-training.
+pub(super) const ORIGINAL: &str = "original_max_position_embeddings";
 
 /// The rotary positions of a decoder.
 pub(crate) struct Positions {
@@ -61,9 +65,11 @@ pub(crate) fn read(keys: &mut Keys<'_>, d_k: usize, share: f64, bases: &Bases) -
         share = keys.get(key, share)?;
     }
     let n_features = (d_k as f64 * share) as usize;
-    let scaling = scaling(keys, &of_all, context);
+    let original = keys.find::<usize>(ORIGINAL)?;
+    let scaling = scaling(keys, &of_all, context, original);
+    let window_theta = window_theta.filter(|&local| local != theta || scaling.is_some());
     let rotary = Rotary { theta, n_features: (n_features != d_k).then_some(n_features), scaling };
-    Ok(Positions { rotary, window_theta: window_theta.filter(|&local| local != theta || scaling.is_some()) })
+    Ok(Positions { rotary, window_theta })
 }
 
 /// `rope_type`, or `type` in old files.
@@ -72,15 +78,24 @@ fn kind_of(parameters: &Map<String, Value>) -> &str {
     kind.and_then(Value::as_str).unwrap_or("default")
 }
 
-fn scaling(keys: &mut Keys<'_>, parameters: &Map<String, Value>, context: Option<usize>) -> Option<RotaryScaling> {
+/// The scaling of a model for texts of up to `context` tokens, which was `original` in pre-training.
+fn scaling(
+    keys: &mut Keys<'_>,
+    parameters: &Map<String, Value>,
+    context: Option<usize>,
+    original: Option<usize>,
+) -> Option<RotaryScaling> {
     let kind = kind_of(parameters);
     let known: &[&str] = match kind {
         "default" => &[],
         "linear" => &["factor"],
-        "llama3" => &["factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"],
-        "yarn" => &["factor", "original_max_position_embeddings", "beta_fast", "beta_slow", "attention_factor"],
+        "llama3" => &["factor", "low_freq_factor", "high_freq_factor", ORIGINAL],
+        "yarn" => &["factor", ORIGINAL, "beta_fast", "beta_slow", "attention_factor"],
+        "longrope" | "su" => &["factor", ORIGINAL, "short_factor", "long_factor", "attention_factor"],
+        "dynamic" => &["factor", ORIGINAL],
         other => {
-            keys.must(false, format!("rope_type is {other:?}; there are default, linear, llama3 and yarn"));
+            let known = "default, linear, llama3, yarn, longrope and dynamic";
+            keys.must(false, format!("rope_type is {other:?}; there are {known}"));
             return None;
         }
     };
@@ -97,31 +112,76 @@ fn scaling(keys: &mut Keys<'_>, parameters: &Map<String, Value>, context: Option
         found.unwrap_or(1.0)
     };
     let length = |n: f64| n as usize;
+    let count = |n: usize| n as f64;
     Some(match kind {
         "linear" => RotaryScaling::Linear { factor: number("factor", None) },
         "llama3" => RotaryScaling::Llama3 {
             factor: number("factor", None),
             low_freq_factor: number("low_freq_factor", None),
             high_freq_factor: number("high_freq_factor", None),
-            original_len: length(number("original_max_position_embeddings", None)),
+            original_len: length(number(ORIGINAL, None)),
         },
         "yarn" => {
             let factor = number("factor", None);
             RotaryScaling::Yarn {
                 factor,
-                original_len: length(number("original_max_position_embeddings", context.map(|n| n as f64))),
+                original_len: length(number(ORIGINAL, context.map(count))),
                 beta_fast: number("beta_fast", Some(32.0)),
                 beta_slow: number("beta_slow", Some(1.0)),
                 amplitude: number("attention_factor", Some(if factor <= 1.0 { 1.0 } else { 0.1 * factor.ln() + 1.0 })),
             }
         }
+        "dynamic" => RotaryScaling::Dynamic {
+            factor: number("factor", None),
+            original_len: length(number(ORIGINAL, context.map(count))),
+        },
+        "longrope" | "su" => {
+            let original_len = number(ORIGINAL, original.map(count));
+            let factor = number("factor", context.map(|n| count(n) / original_len));
+            let usual = if factor <= 1.0 { 1.0 } else { (1.0 + factor.ln() / original_len.ln()).sqrt() };
+            let amplitude = number("attention_factor", Some(usual));
+            let [short, long] = ["short_factor", "long_factor"].map(|key| {
+                let found = parameters.get(key).and_then(|list| Vec::<f64>::deserialize(list).ok());
+                keys.must(found.is_some(), format!("rope_type is {kind:?}, and {key} is not a list of numbers"));
+                found.unwrap_or_default()
+            });
+            RotaryScaling::LongRope { short, long, original_len: length(original_len), amplitude, is_long: false }
+        }
         _ => return None,
+    })
+}
+
+/// What is to be said of scaled positions; with `is_long`, they are turned to those of long texts.
+///
+/// # Errors
+/// What the positions have none for.
+pub(crate) fn for_length(positions: &mut PositionsConfig, is_long: bool) -> Result<Option<String>, String> {
+    let scaling = match positions {
+        PositionsConfig::Rotary(rotary) => rotary.scaling.as_mut(),
+        _ => None,
+    };
+    Ok(match scaling {
+        Some(RotaryScaling::LongRope { is_long: chosen, original_len, short, long, .. }) => {
+            let is_long = is_long || short == long;
+            *chosen = is_long;
+            let note = format!(
+                "texts have up to {original_len} tokens, and the positions of these; long_context reads longer ones"
+            );
+            (!is_long).then_some(note)
+        }
+        Some(RotaryScaling::Dynamic { original_len, .. }) if !is_long => Some(format!(
+            "rope_type is \"dynamic\": texts end at {original_len} tokens, after which positions would change with each token"
+        )),
+        _ if is_long => {
+            return Err("long_context: its positions are not of two kinds (rope_type \"longrope\")".to_owned());
+        }
+        _ => None,
     })
 }
 
 /// The share of a head's features that are turned.
 pub(crate) fn share(config: &GptConfig) -> f64 {
-    match config.positions {
+    match &config.positions {
         PositionsConfig::Rotary(rotary) => rotary.width(config.head_dim()) as f64 / config.head_dim() as f64,
         _ => 1.0,
     }
@@ -136,23 +196,34 @@ pub(crate) fn write(rotary: &Rotary, window_theta: Option<f64>, d_k: usize) -> M
     if let Some(theta) = window_theta {
         settings.insert("rope_local_base_freq".into(), json!(theta));
     }
-    let scaling = rotary.scaling.map(|scaling| match scaling {
+    let scaling = rotary.scaling.as_ref().map(|scaling| match scaling {
         RotaryScaling::Linear { factor } => json!({ "rope_type": "linear", "factor": factor }),
         RotaryScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_len } => json!({
             "rope_type": "llama3",
             "factor": factor,
             "low_freq_factor": low_freq_factor,
             "high_freq_factor": high_freq_factor,
-            "original_max_position_embeddings": original_len,
+            ORIGINAL: original_len,
         }),
         RotaryScaling::Yarn { factor, original_len, beta_fast, beta_slow, amplitude } => json!({
             "rope_type": "yarn",
             "factor": factor,
-            "original_max_position_embeddings": original_len,
+            ORIGINAL: original_len,
             "beta_fast": beta_fast,
             "beta_slow": beta_slow,
             "attention_factor": amplitude,
         }),
+        RotaryScaling::LongRope { short, long, original_len, amplitude, is_long: _ } => json!({
+            "rope_type": "longrope",
+            "short_factor": short,
+            "long_factor": long,
+            ORIGINAL: original_len,
+            "attention_factor": amplitude,
+        }),
+        RotaryScaling::Dynamic { factor, original_len } => {
+            settings.insert("max_position_embeddings".into(), json!(original_len));
+            json!({ "rope_type": "dynamic", "factor": factor })
+        }
     });
     settings.extend(scaling.map(|scaling| ("rope_scaling".to_owned(), scaling)));
     settings

@@ -16,11 +16,11 @@ impl Architecture for Starcoder2 {
     const NAMES: Names = Names { inner: "mlp.c_fc", outer: "mlp.c_proj", ..Names::LLAMA };
 
     fn read(keys: &mut Keys<'_>) -> Result<GptConfig, InterchangeError> {
-        let usual = Usual { activation: "gelu_pytorch_tanh", tied: true, ..Usual::LLAMA };
+        let usual = Usual { activation: "gelu_pytorch_tanh", tied: true, kv_heads: Some(2), ..Usual::LLAMA };
         let config = read_llama_like(keys, &usual)?;
         let bias = keys.get("use_bias", true)?;
         keys.must(bias, "use_bias is false; here all layers of this architecture have biases");
-        let windows::Windows { window, full_layers } = windows::read(keys, config.n_layers, |_| false)?;
+        let windows::Windows { window, full_layers } = windows::read(keys, config.n_layers, None, |_| false)?;
         let dropout = keys.get("residual_dropout", 0.0)?;
         let of_embeddings = keys.get("embedding_dropout", dropout)?;
         keys.must(of_embeddings == dropout, "embedding_dropout and residual_dropout differ; here they are one");

@@ -10,16 +10,18 @@ pub(crate) struct Windows {
     pub(crate) full_layers: Vec<usize>,
 }
 
-/// Reads `sliding_window` and `layer_types`; without the latter, a layer is full if `is_full` says so.
+/// Reads `sliding_window`, which is `usual` where nothing is said, and `layer_types`; without the latter, a layer is full if
+/// `is_full` says so.
 ///
 /// # Errors
 /// As [`Keys::find`].
 pub(crate) fn read(
     keys: &mut Keys<'_>,
     n_layers: usize,
+    usual: Option<usize>,
     is_full: impl Fn(usize) -> bool,
 ) -> Result<Windows, InterchangeError> {
-    let window = keys.find("sliding_window")?;
+    let window = keys.find_or("sliding_window", usual)?;
     of_types(keys, window, n_layers, is_full)
 }
 

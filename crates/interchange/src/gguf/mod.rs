@@ -13,7 +13,9 @@ use attentive_weights::{Gguf, check_finite};
 
 use self::metadata::Metadata;
 use crate::{
-    ImportConfig, Imported, InterchangeError, chat, family,
+    ImportConfig, Imported, InterchangeError, chat,
+    decoder::rotary,
+    family,
     layout::Order,
     reader::new_record,
     source::{File, Source},
@@ -25,6 +27,8 @@ pub(crate) const EXTENSION: &str = "gguf";
 
 /// Divisors of frequencies, Llama 3's.
 const FREQUENCIES: &str = "rope_freqs.weight";
+/// Divisors for texts of the length of pre-training and for longer ones, Phi 3's.
+const OF_LENGTHS: [&str; 2] = ["rope_factors_short.weight", "rope_factors_long.weight"];
 /// How far a divisor may be from that of a formula.
 const ALLOWED: f64 = 1e-3;
 
@@ -57,6 +61,9 @@ pub(crate) fn import(path: &Path, options: &ImportConfig) -> Result<Imported, In
     })?;
     let tied = shape_of(&format!("{}.weight", names.projection)).is_none();
     let mut config = architecture.config(&mut metadata, vocab_size, tied)?;
+    let context = metadata.size("context_length")?.unwrap_or(1);
+    let original = metadata.size("rope.scaling.original_context_length")?.unwrap_or(context);
+    let amplitude = metadata.float("rope.scaling.attn_factor")?.unwrap_or(1.0);
     let (tokenizer, begin) = read_tokenizer(&mut metadata, path)?;
     let mut notes = Vec::new();
     if options.lowercase.is_some() {
@@ -73,8 +80,19 @@ pub(crate) fn import(path: &Path, options: &ImportConfig) -> Result<Imported, In
     source.check_layers("block_count", config.n_layers, names.layers)?;
     if source.has(FREQUENCIES) {
         let divisors = source.tensor(FREQUENCIES)?.values;
-        config.positions = with_divisors(&config, &divisors, path)?;
+        config.positions = with_divisors(&config, &divisors, context);
         source.drop(FREQUENCIES);
+    }
+    if OF_LENGTHS.iter().all(|name| source.has(name)) {
+        let [short, long] = OF_LENGTHS.map(|name| source.tensor(name).map(|tensor| wide(&tensor.values)));
+        let scaling =
+            RotaryScaling::LongRope { short: short?, long: long?, original_len: original, amplitude, is_long: false };
+        config.positions = scaled(&config, Some(scaling));
+        source.drop_all(|name| OF_LENGTHS.contains(&name));
+    }
+    match rotary::for_length(&mut config.positions, options.long_context) {
+        Ok(note) => notes.extend(note),
+        Err(problem) => return Err(InterchangeError::Unsupported { path: path.to_owned(), problems: vec![problem] }),
     }
     config.validate()?;
     let mut slots = names.slots(&config);
@@ -178,25 +196,40 @@ fn read_tokenizer(
     Ok((tokenizer, begin))
 }
 
-/// Positions whose frequencies are divided by these numbers: those of Llama 3.1 and 3.2, which a file has as numbers alone.
-fn with_divisors(config: &GptConfig, divisors: &[f32], path: &Path) -> Result<PositionsConfig, InterchangeError> {
-    let plain = match config.positions {
-        PositionsConfig::Rotary(rotary) => Rotary { scaling: None, ..rotary },
+fn wide(numbers: &[f32]) -> Vec<f64> {
+    numbers.iter().map(|&number| f64::from(number)).collect()
+}
+
+/// The positions with another scaling.
+fn scaled(config: &GptConfig, scaling: Option<RotaryScaling>) -> PositionsConfig {
+    let plain = match &config.positions {
+        PositionsConfig::Rotary(rotary) => rotary.clone(),
+        _ => Rotary::default(),
+    };
+    PositionsConfig::Rotary(Rotary { scaling, ..plain })
+}
+
+/// Positions whose frequencies are divided by these numbers: for those of Llama 3.1 and 3.2, which a file has as numbers alone,
+/// by their formula.
+fn with_divisors(config: &GptConfig, divisors: &[f32], context: usize) -> PositionsConfig {
+    let plain = match scaled(config, None) {
+        PositionsConfig::Rotary(rotary) => rotary,
         _ => Rotary::default(),
     };
     let d_k = config.head_dim();
     for factor in [8.0, 32.0] {
         let llama3 = RotaryScaling::Llama3 { factor, low_freq_factor: 1.0, high_freq_factor: 4.0, original_len: 8192 };
-        let rotary = Rotary { scaling: Some(llama3), ..plain };
+        let rotary = Rotary { scaling: Some(llama3), ..plain.clone() };
         let expected =
             plain.frequencies(d_k).into_iter().zip(rotary.frequencies(d_k)).map(|(plain, scaled)| plain / scaled);
         let is_near = |(expected, &found): (f64, &f32)| (expected - f64::from(found)).abs() < ALLOWED * expected;
         if divisors.len() == d_k / 2 && expected.zip(divisors).all(is_near) {
-            return Ok(PositionsConfig::Rotary(rotary));
+            return PositionsConfig::Rotary(rotary);
         }
     }
-    let problem = format!("{FREQUENCIES}: its divisors are not those of Llama 3.1 or 3.2, which are known here");
-    Err(InterchangeError::Unsupported { path: path.to_owned(), problems: vec![problem] })
+    let [short, long] = [wide(divisors), wide(divisors)];
+    let scaling = RotaryScaling::LongRope { short, long, original_len: context, amplitude: 1.0, is_long: true };
+    scaled(config, Some(scaling))
 }
 
 /// The features of a head that are turned together.
@@ -211,7 +244,7 @@ struct Turned {
 impl Turned {
     fn of(config: &GptConfig) -> Self {
         let d_k = config.head_dim();
-        let width = match config.positions {
+        let width = match &config.positions {
             PositionsConfig::Rotary(rotary) => rotary.width(d_k),
             _ => d_k,
         };

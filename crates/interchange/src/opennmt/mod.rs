@@ -103,7 +103,7 @@ fn settle_positions(source: &mut Source, config: &TransformerConfig) -> Result<O
     for name in Stack::BOTH.map(positions) {
         if source.has(&name) {
             let table = PositionTable::of(source, &name, config.d_model)?;
-            if table.is_none_or(|table| (table.positions, &table.order) != (config.positions, &expected)) {
+            if table.is_none_or(|table| (&table.positions, &table.order) != (&config.positions, &expected)) {
                 source.problem(format!("{name}: not the sinusoids of position_encoding_type"));
             }
             source.drop(&name);

@@ -242,7 +242,7 @@ impl PositionTable {
         let fairseq = (0..=2).map(|first| PositionsConfig::FairseqSinusoidal { first });
         let known = [PositionsConfig::Sinusoidal].into_iter().chain(fairseq);
         let orders = [Order::SAME, Order::sines_first(d_model)];
-        let all = known.flat_map(|positions| orders.iter().map(move |order| (positions, order)));
+        let all = known.flat_map(|positions| orders.iter().map(move |order| (positions.clone(), order)));
         Ok(all.into_iter().find_map(|(positions, order)| {
             let expected = order.of_columns(&sinusoids(&positions.sinusoids(d_model)?, n_rows));
             let distance = table.values.iter().zip(&expected.values).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);

@@ -13,7 +13,8 @@ from generate import rounded
 from safetensors.torch import load_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import (
-    AutoTokenizer, Gemma2Config, Gemma2ForCausalLM, Gemma3ForCausalLM, Gemma3TextConfig, GemmaConfig, GemmaForCausalLM, GPTNeoXConfig, GPTNeoXForCausalLM,
+    AutoTokenizer, Gemma2Config, Gemma2ForCausalLM, Gemma3Config, Gemma3ForCausalLM, Gemma3ForConditionalGeneration, Gemma3TextConfig, GemmaConfig,
+    GemmaForCausalLM, GPTNeoXConfig, GPTNeoXForCausalLM,
     LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM, OPTConfig, OPTForCausalLM, Phi3Config, Phi3ForCausalLM,
     PhiConfig, PhiForCausalLM, PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM,
     Starcoder2Config, Starcoder2ForCausalLM,
@@ -65,8 +66,10 @@ def golden(out: Path, name: str, kind, config, begin=False, old=None, **sizes) -
         torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
         (folder / "model.safetensors").unlink()
         settings = json.loads((folder / "config.json").read_text())
-        del settings["rope_parameters"]
-        (folder / "config.json").write_text(json.dumps(settings | old, indent=1, sort_keys=True) + "\n")
+        of_text = settings.get("text_config", settings)
+        del of_text["rope_parameters"]
+        of_text.update(old)
+        (folder / "config.json").write_text(json.dumps(settings, indent=1, sort_keys=True) + "\n")
         model = kind.from_pretrained(str(folder)).eval()
     ids = torch.tensor([[5, 20, 31, 7, BOS, 9, 11, 30, 4], [9, 9, EOS, 25, 10, 3, 33, 8, 6]])
     fast = AutoTokenizer.from_pretrained(str(folder))
@@ -111,8 +114,24 @@ def main(out: Path) -> None:
     }
     types = ["sliding_attention", "full_attention", "sliding_attention"]
     golden(out, "gemma3", Gemma3ForCausalLM, Gemma3TextConfig, begin=True, layer_types=types, rope_parameters=of_layers, **gemma3)
+    # With what reads pictures, and the settings of its text model as released: without what is usual.
+    sight = dict(hidden_size=4, intermediate_size=5, num_hidden_layers=1, num_attention_heads=2, image_size=8, patch_size=4)
+    pictures = lambda **text: Gemma3Config(text_config=text, vision_config=sight, mm_tokens_per_image=4)  # noqa: E731
+    old = {"rope_scaling": {"rope_type": "linear", "factor": 8.0}}
+    linear = {"full_attention": old["rope_scaling"] | {"rope_theta": 1e6}, "sliding_attention": {"rope_type": "default", "rope_theta": 1e4}}
+    golden(out, "gemma3-pictures", Gemma3ForConditionalGeneration, pictures, begin=True, old=old, layer_types=types, rope_parameters=linear, **gemma3)
     golden(out, "phi", PhiForCausalLM, PhiConfig, intermediate_size=11, **small | rotary(partial_rotary_factor=0.5) | dict(num_attention_heads=2))
     golden(out, "phi3", Phi3ForCausalLM, Phi3Config, begin=True, **llama | dict(sliding_window=5))
+    # For texts of up to 32 tokens, and for longer ones than 8, of which half of a head is turned.
+    lists = lambda n, **parameters: rotary(  # noqa: E731
+        rope_type="longrope", short_factor=[1.0 + 0.25 * i for i in range(n)], long_factor=[2.0 + 3.0 * i for i in range(n)], **parameters)
+    long = llama | dict(num_attention_heads=2)
+    golden(out, "phi3-long", Phi3ForCausalLM, Phi3Config, begin=True, original_max_position_embeddings=32, **long | lists(2))
+    golden(
+        out, "phi3-longer", Phi3ForCausalLM, Phi3Config, begin=True, original_max_position_embeddings=8, tie_word_embeddings=True,
+        **long | dict(hidden_size=16) | lists(2, partial_rotary_factor=0.5),
+    )  # fmt: skip
+    golden(out, "llama-dynamic", LlamaForCausalLM, LlamaConfig, **llama | dict(num_attention_heads=2) | rotary(rope_type="dynamic", factor=4.0))
     neox = small | dict(intermediate_size=11, num_attention_heads=2) | rotary(partial_rotary_factor=0.5)
     golden(out, "gpt-neox", GPTNeoXForCausalLM, GPTNeoXConfig, **neox)
     golden(out, "gpt-neox-in-turn", GPTNeoXForCausalLM, GPTNeoXConfig, use_parallel_residual=False, **neox)

@@ -7,6 +7,7 @@ the folders that they are made from.
 
 import io
 import json
+import math
 import sys
 import tempfile
 from pathlib import Path
@@ -65,6 +66,9 @@ def tensors(folder: Path, config: dict, architecture: str) -> dict[str, np.ndarr
         if "gemma" in architecture and theirs.endswith("norm"):
             tensor = tensor + 1
         found[f"{theirs}.{end}"] = np.ascontiguousarray(tensor.astype(np.float32))
+    if "short_factor" in config["rope_parameters"]:
+        for length in ["short", "long"]:
+            found[f"rope_factors_{length}.weight"] = np.array(config["rope_parameters"][f"{length}_factor"], np.float32)
     if architecture == "phi2":  # three projections there, one in GGUF files
         for number in range(config["num_hidden_layers"]):
             for end in ["weight", "bias"]:
@@ -101,8 +105,12 @@ def settings(writer: gguf.GGUFWriter, config: dict, architecture: str) -> None:
     if architecture == "gemma2":
         writer.add_attn_logit_softcapping(config["attn_logit_softcapping"])
         writer.add_final_logit_softcapping(config["final_logit_softcapping"])
-    if architecture in ["gemma2", "gemma3", "phi3"]:
+    if config.get("sliding_window"):
         writer.add_sliding_window(config["sliding_window"])
+    if rotary["rope_type"] == "longrope":
+        original = rotary["original_max_position_embeddings"]
+        writer.add_rope_scaling_orig_ctx_len(original)
+        writer.add_rope_scaling_attn_factors(math.sqrt(1 + math.log(config["max_position_embeddings"] / original) / math.log(original)))
     if architecture == "gptneox":
         writer.add_parallel_residual(config["use_parallel_residual"])
 
@@ -259,7 +267,7 @@ def main(out: Path) -> None:
     (out / "gguf").mkdir(exist_ok=True)
     for source, architecture in [
         ("llama", "llama"), ("qwen3", "qwen3"), ("gemma", "gemma"), ("gemma2", "gemma2"), ("gemma3", "gemma3"), ("phi", "phi2"),
-        ("phi3", "phi3"), ("gpt-neox", "gptneox"), ("gpt-neox-in-turn", "gptneox"),
+        ("phi3", "phi3"), ("phi3-long", "phi3"), ("gpt-neox", "gptneox"), ("gpt-neox-in-turn", "gptneox"),
     ]:  # fmt: skip
         golden(out, source, architecture)
     golden(out, "llama", "llama", gguf.GGMLQuantizationType.F16, "llama-f16")

@@ -212,7 +212,7 @@ pub(super) fn write(config: &BertConfig, head: Head) -> Map<String, Value> {
         let by_name: BTreeMap<&String, usize> = labels.zip(0..).collect();
         extend(&mut settings, json!({ "id2label": by_id, "label2id": by_name }));
     }
-    if let PositionsConfig::Rotary(rotary) = config.positions {
+    if let PositionsConfig::Rotary(rotary) = &config.positions {
         // Without a window, no layer has the second base.
         let parameters = |theta: f64| json!({ "rope_type": "default", "rope_theta": theta });
         let of_windows = config.window_theta.unwrap_or(rotary.theta);
