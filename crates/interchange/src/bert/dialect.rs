@@ -185,7 +185,13 @@ impl Dialect {
 
     /// BERT's name of a setting; nothing for what its class does not have.
     pub(super) fn of_bert<'a>(&self, key: &'a str) -> Option<&'a str> {
-        let name = self.settings.iter().find(|(_, own)| *own == key).map_or(key, |&(of_bert, _)| of_bert);
+        // Sizes have BERT's names in every class, too.
+        let is_size = ["hidden_size", "num_hidden_layers", "num_attention_heads"].contains(&key);
+        let name = match self.settings.iter().find(|(of_bert, own)| *own == key || *of_bert == key) {
+            Some((of_bert, own)) if *own == key || is_size => of_bert,
+            Some(_) => return None,
+            None => key,
+        };
         (!self.lacks.contains(&name)).then_some(name)
     }
 
@@ -239,6 +245,7 @@ mod tests {
         for (of_bert, own) in DISTILBERT.settings {
             assert_eq!((DISTILBERT.of_bert(own), DISTILBERT.setting(of_bert)), (Some(*of_bert), *own));
         }
+        assert_eq!((DISTILBERT.of_bert("hidden_act"), DISTILBERT.of_bert("hidden_size")), (None, Some("hidden_size")));
         assert_eq!((BERT.of_bert("embedding_size"), ELECTRA.of_bert("embedding_size")), (None, Some("embedding_size")));
     }
 }

@@ -89,7 +89,7 @@ pub(super) fn import(folder: &Path, file: ModelBin, options: &ImportConfig) -> R
     let mut source = Source::of(&path, vec![File::ModelBin(file)])?;
     reader.stored = source.kinds();
     source.drop(PROJECTION);
-    whisper::check_sinusoids(&mut source, &positions("encoder"), &model)?;
+    reader.notes.extend(whisper::check_sinusoids(&mut source, &positions("encoder"), &model)?);
     let convolution = |n: usize, part: &str| format!("encoder/conv{n}/{part}");
     let slots = whisper::slots_named(&model, &CTranslate2, convolution, positions("decoder"));
     let params = source.take(slots, &Order::sines_first(model.d_model))?;

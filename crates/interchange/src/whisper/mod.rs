@@ -42,6 +42,8 @@ const SINUSOIDS: &str = "model.encoder.embed_positions.weight";
 const PROJECTION: &str = "proj_out.weight";
 const EMBEDDINGS: &str = "model.decoder.embed_tokens.weight";
 
+/// How far a file's sinusoids may be from ours that are as exact.
+const ROUNDING: f32 = 1e-5;
 /// How far a file's sinusoids may be from ours: some are stored as f16.
 const TOLERANCE: f32 = 2e-3;
 
@@ -57,7 +59,7 @@ fn import(reader: &mut Reader<'_>) -> Result<Bundle, InterchangeError> {
     let mut source = reader.source(name_with_head)?;
     source.check_layers("encoder_layers", config.n_encoder_layers, "model.encoder.layers.")?;
     source.check_layers("decoder_layers", config.n_decoder_layers, "model.decoder.layers.")?;
-    check_sinusoids(&mut source, SINUSOIDS, &config)?;
+    reader.notes.extend(check_sinusoids(&mut source, SINUSOIDS, &config)?);
     if source.has(PROJECTION) && source.are_equal(PROJECTION, EMBEDDINGS)? {
         source.drop(PROJECTION);
     }
@@ -103,21 +105,27 @@ fn name_with_head(name: &str) -> String {
     if is_of_base { format!("model.{name}") } else { name.to_owned() }
 }
 
-/// Drops the table of sinusoids, `name`, which are made again here.
-pub(crate) fn check_sinusoids(source: &mut Source, name: &str, config: &WhisperConfig) -> Result<(), InterchangeError> {
+/// Drops the table of sinusoids, `name`, which are made again here; gives a note if those of the file are rounded.
+pub(crate) fn check_sinusoids(
+    source: &mut Source,
+    name: &str,
+    config: &WhisperConfig,
+) -> Result<Option<String>, InterchangeError> {
     if !source.has(name) {
-        return Ok(());
+        return Ok(None);
     }
     let found = source.tensor(name)?;
     let expected = sinusoids(&Sinusoids::fairseq(config.d_model, 0), config.max_source_len);
     let expected = Order::sines_first(config.d_model).of_columns(&expected);
-    let is_near = |(a, b): (&f32, &f32)| (a - b).abs() <= TOLERANCE;
-    if found.shape == expected.shape && found.values.iter().zip(&expected.values).all(is_near) {
+    let are_near = |distance: f32| found.values.iter().zip(&expected.values).all(|(a, b)| (a - b).abs() <= distance);
+    if found.shape == expected.shape && are_near(TOLERANCE) {
         source.drop(name);
-    } else {
-        source.problem(format!("{name}: not the sinusoids that transformers makes, which are not learnt here"));
+        return Ok(
+            (!are_near(ROUNDING)).then(|| format!("{name} is rounded in the file: here the sinusoids are exact"))
+        );
     }
-    Ok(())
+    source.problem(format!("{name}: not the sinusoids that transformers makes, which are not learnt here"));
+    Ok(None)
 }
 
 /// The names of transformers.
