@@ -10,15 +10,20 @@ use std::{env, fs};
 use attentive_attention::Mask;
 use attentive_backend::{BackendKind, Device};
 use attentive_bundle::Bundle;
-use attentive_core::TokenMatrix;
-use attentive_interchange::{ImportConfig, import};
-use attentive_model::{BertConfig, CanineConfig, EncoderModel, GptConfig, TransformerConfig};
+use attentive_core::{Patches, Spectrograms, SpeechBatch, Steps, TokenMatrix};
+use attentive_interchange::{ImportConfig, Imported, import};
+use attentive_model::{
+    BertConfig, CanineConfig, DecisionTransformerConfig, EncoderModel, GptConfig, ImageModel, SpeechModel,
+    TransformerConfig, VitConfig, WhisperConfig,
+};
 use burn::tensor::{Int, Tensor, TensorData};
 use serde::Deserialize;
 use serde_json::Value;
 
 /// Below which the folders are.
 const FOLDER: &str = "ATTENTIVE_SWEEP";
+/// What the notes on differences say.
+const NAMED: &str = "is rounded in the file";
 /// How far a value may be from the other system's.
 const ALLOWED: f64 = 1e-4;
 
@@ -55,15 +60,55 @@ fn of_encoder(model: &impl EncoderModel, rows: &[Vec<u32>], entry: &Value) -> Ou
     };
     let encoding = model.encode(&TokenMatrix::from_rows(rows, 0, 0), &segments.concat(), None);
     let places: Vec<u32> = (0..rows.concat().len() as u32).collect();
-    let tokens = model.token_scores(encoding.at(&places)).map(|scores| values(scores.logits()));
+    let used = encoding.at(&places);
     let outputs = [
         ("hidden", Some(values(encoding.hidden.clone()))),
         ("pooled", model.pooled(&encoding).map(values)),
         ("next", model.next_sentence_scores(&encoding).map(values)),
         ("labels", model.label_scores(&encoding, None).map(values)),
-        ("tokens", tokens),
+        ("tokens", model.token_scores(used.clone()).map(|scores| values(scores.logits()))),
+        ("tags", model.token_label_scores(used.clone(), None).map(values)),
+        ("spans", model.span_scores(used).map(values)),
     ];
     outputs.into_iter().filter_map(|(name, values)| Some((name, values?))).collect()
+}
+
+fn of_images(bundle: &Bundle, entry: &Value, device: &Device) -> Outputs {
+    let model = bundle.model::<VitConfig>(device).unwrap();
+    let encoding = model.encode(&Patches::new(field(entry, "patches"), 2, field(entry, "grid")), None);
+    let outputs = [
+        ("hidden", Some(values(encoding.hidden.clone()))),
+        ("pooled", model.pooled(&encoding).map(values)),
+        ("labels", model.mean_label_scores(&encoding).map(values)),
+    ];
+    outputs.into_iter().filter_map(|(name, values)| Some((name, values?))).collect()
+}
+
+fn of_speech(bundle: &Bundle, rows: &[Vec<u32>], entry: &Value, device: &Device) -> Outputs {
+    let config: WhisperConfig = bundle.spec().unwrap();
+    let model = bundle.model::<WhisperConfig>(device).unwrap();
+    let shape = [2 * config.max_source_len, config.n_mels];
+    // Of a target, the last token is not read.
+    let target: Vec<Vec<u32>> = rows.iter().map(|row| [&row[..], &[0]].concat()).collect();
+    let batch = SpeechBatch {
+        sound: Spectrograms::new(field(entry, "source"), shape),
+        target: TokenMatrix::from_rows(&target, 0, 0),
+        n_prompt: 1,
+        indices: vec![0, 1],
+    };
+    vec![("logits", values(model.logits(model.teacher_forced(&batch, None))))]
+}
+
+fn of_policy(bundle: &Bundle, entry: &Value, device: &Device) -> Outputs {
+    let model = bundle.model::<DecisionTransformerConfig>(device).unwrap();
+    let [states, actions, returns] = ["states", "actions", "returns_to_go"].map(|name| field(entry, name));
+    let steps = Steps { n_rows: 2, n_steps: 3, states, actions, returns, timesteps: [1, 2, 3].repeat(2) };
+    let vectors = model.read(&steps, None);
+    vec![
+        ("action", values(model.action(&vectors))),
+        ("state", values(model.next_state(&vectors).unwrap())),
+        ("return", values(model.next_return(&vectors).unwrap())),
+    ]
 }
 
 fn of_seq2seq(bundle: &Bundle, rows: &[Vec<u32>], entry: &Value, device: &Device) -> Outputs {
@@ -77,10 +122,13 @@ fn of_seq2seq(bundle: &Bundle, rows: &[Vec<u32>], entry: &Value, device: &Device
 
 fn outputs(bundle: &Bundle, entry: &Value) -> Outputs {
     let device = BackendKind::Flex.device().unwrap();
-    let rows: Vec<Vec<u32>> = field(entry, "rows");
+    let rows: Vec<Vec<u32>> = Option::deserialize(&entry["rows"]).unwrap().unwrap_or_default();
     match entry["kind"].as_str().unwrap() {
         "decoder" => of_decoder(bundle, &rows, &device),
         "seq2seq" => of_seq2seq(bundle, &rows, entry, &device),
+        "image" => of_images(bundle, entry, &device),
+        "speech" => of_speech(bundle, &rows, entry, &device),
+        "policy" => of_policy(bundle, entry, &device),
         _ => match bundle.model::<BertConfig>(&device) {
             Ok(model) => of_encoder(&model, &rows, entry),
             Err(_) => of_encoder(&bundle.model::<CanineConfig>(&device).unwrap(), &rows, entry),
@@ -114,30 +162,49 @@ fn every_family_computes_what_transformers_does_or_is_refused_by_name() {
     folders.retain(|path| path.is_dir());
     folders.sort();
     let mut report = String::new();
-    let (mut n_equal, mut n_refused, mut failed) = (0, 0, 0);
+    let (mut n_equal, mut n_refused, mut n_noted, mut failed) = (0, 0, 0, 0);
     for folder in folders {
         let (name, entry) = (folder.file_name().unwrap().to_string_lossy(), read(&folder.with_extension("json")));
         if let Some(reason) = entry.get("refused") {
             let _ = writeln!(report, "{name}: transformers says {reason}");
             continue;
         }
-        match import(&folder, &ImportConfig::default()) {
+        let is_long = |imported: &Imported| {
+            let longest = imported.bundle.spec::<GptConfig>().ok().and_then(|config| config.positions.max_len());
+            let len = entry["rows"][0].as_array().map_or(0, Vec::len);
+            longest.is_some_and(|longest| len > longest)
+        };
+        let mut imported = import(&folder, &ImportConfig::default());
+        if imported.as_ref().is_ok_and(is_long) {
+            imported = import(&folder, &ImportConfig { long_context: true, ..ImportConfig::default() });
+        }
+        match imported {
             Err(error) => {
                 n_refused += 1;
                 let _ = writeln!(report, "{name}: refused: {error}");
             }
             Ok(imported) => {
-                let found = differences(&imported.bundle, &entry);
-                n_equal += usize::from(found.is_empty());
-                failed += usize::from(!found.is_empty());
-                if !found.is_empty() {
-                    let notes = imported.notes;
-                    let _ = writeln!(report, "{name} DIFFERS: {}; notes {notes:?}", found.join(", "));
+                let found = match entry["kind"] == "unknown" {
+                    true => vec!["it is read, although its head is not".to_owned()],
+                    false => differences(&imported.bundle, &entry),
+                };
+                let (notes, found) = (imported.notes, found.join(", "));
+                let is_noted = notes.iter().any(|note| note.contains(NAMED));
+                match (found.is_empty(), is_noted) {
+                    (true, _) => n_equal += 1,
+                    (false, true) => {
+                        n_noted += 1;
+                        let _ = writeln!(report, "{name}: {found} as noted: {notes:?}");
+                    }
+                    (false, false) => {
+                        failed += 1;
+                        let _ = writeln!(report, "{name} DIFFERS: {found}; notes {notes:?}");
+                    }
                 }
             }
         }
     }
-    let sum = format!("{n_equal} folders equal, {n_refused} refused by name, {failed} differ");
+    let sum = format!("{n_equal} folders equal, {n_refused} refused by name, {n_noted} noted, {failed} differ");
     fs::write(root.join("report.txt"), format!("{report}{sum}\n")).unwrap();
     assert_eq!(failed, 0, "{report}{sum}");
 }
