@@ -99,7 +99,10 @@ impl HuggingFace {
         serde_json::from_str::<serde::de::IgnoredAny>(&json).map_err(TokenizerError::json(path))?;
         let inner = parse(&json).map_err(|reason| TokenizerError::Library { path: path.to_owned(), reason })?;
         let id_of = |name: &str| inner.token_to_id(name);
-        let specials = (!names.is_empty()).then(|| Specials::named(id_of).renamed(names, id_of));
+        // Where some are named, the others are those that the file lists; what is unknown need not be a token of text.
+        let listed = |name: &str| id_of(name).filter(|_| inner.get_added_vocabulary().is_special_token(name));
+        let usual = || Specials { unk: Specials::named(id_of).unk, ..Specials::named(listed) };
+        let specials = (!names.is_empty()).then(|| usual().renamed(names, id_of));
         Self::wrap(inner, HuggingFaceFile { json, specials, exact_scores }).map_err(TokenizerError::invalid(path))
     }
 

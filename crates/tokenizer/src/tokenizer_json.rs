@@ -251,7 +251,15 @@ fn ours(value: &Value, names: &SpecialNames) -> Option<Box<dyn Tokenizer>> {
     let added = added_tokens(value);
     let (inner, searches_normalized): (Box<dyn Tokenizer>, bool) = match value["model"]["type"].as_str() {
         Some("WordPiece") => (Box::new(wordpiece(value, &added)?), true),
-        Some("BPE") => (Box::new(byte_level(value)?), false),
+        Some("BPE") => {
+            let inner = byte_level(value)?;
+            // A token with the name of a special one that the file does not list is text there.
+            let is_listed = |token: &AddedToken| added.iter().any(|listed| listed.content == token.content);
+            if !inner.added_tokens().iter().all(is_listed) {
+                return None;
+            }
+            (Box::new(inner), false)
+        }
         _ => return None,
     };
     // What is searched for in normalised text is found by their library alone.

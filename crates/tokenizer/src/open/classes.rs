@@ -41,6 +41,10 @@ pub(super) fn open(settings: &mut Settings, options: &OpenOptions) -> Result<Opt
                 .or_else(|missing| need(settings, ["encoder.json", "vocab.bpe"]).map_err(|_| missing))?;
             byte_level(settings, &vocab, &merges)?
         }
+        "Qwen2Tokenizer" => {
+            let [vocab, merges] = need(settings, ["vocab.json", "merges.txt"])?;
+            qwen2(settings, &vocab, &merges)?
+        }
         "CLIPTokenizer" => {
             let [vocab, merges] = need(settings, ["vocab.json", "merges.txt"])?;
             clip(settings, &vocab, &merges)?
@@ -211,13 +215,14 @@ pub(super) fn from_value(
 
 pub(super) fn byte_level(settings: &mut Settings, vocab: &Path, merges: &Path) -> Result<Opened, TokenizerError> {
     let prefix_space = settings.flag("add_prefix_space").unwrap_or(false);
-    let is_roberta =
-        settings.class.as_deref().is_some_and(|class| !matches!(class, "GPT2Tokenizer" | "CodeGenTokenizer"));
+    let is_whisper = settings.class.as_deref() == Some("WhisperTokenizer");
+    let is_roberta = settings.class.as_deref().is_some_and(|class| ROBERTA_LIKE.contains(&class));
     let (begins, ends) = (settings.flag("add_bos_token") == Some(true), settings.flag("add_eos_token") == Some(true));
     let frame = move |tokenizer: &dyn Tokenizer| {
         let specials = tokenizer.specials();
         match is_roberta {
             true => enclosed(tokenizer, 2),
+            false if is_whisper => around_speech(tokenizer),
             false => Some(Frame {
                 before: specials.bos.filter(|_| begins).into_iter().collect(),
                 after: specials.eos.filter(|_| ends).into_iter().collect(),
@@ -225,7 +230,7 @@ pub(super) fn byte_level(settings: &mut Settings, vocab: &Path, merges: &Path) -
             }),
         }
     };
-    if is_roberta && settings.class.is_some() {
+    if is_roberta {
         name_roberta_specials(settings, vocab)?;
     }
     let merge_text = files::read_text(merges)?;
@@ -239,9 +244,10 @@ pub(super) fn byte_level(settings: &mut Settings, vocab: &Path, merges: &Path) -
     }
     let ours = ByteLevelBpe::from_files(vocab, merges);
     match ours {
-        Ok(ours) if !prefix_space => with_settings(settings, Box::new(ours), frame),
+        Ok(ours) if !prefix_space && settings.names_all(&ours) => with_settings(settings, Box::new(ours), frame),
         ours => {
-            // Their library does without a token for some of the bytes, and puts a space before a text.
+            // Their library does without a token for some of the bytes, puts a space before a text, and has no special tokens
+            // but those that are named.
             let model = json!({"type": "BPE", "continuing_subword_prefix": "", "end_of_word_suffix": ""});
             let bytes =
                 json!({"type": "ByteLevel", "add_prefix_space": prefix_space, "trim_offsets": true, "use_regex": true});
@@ -254,6 +260,14 @@ pub(super) fn byte_level(settings: &mut Settings, vocab: &Path, merges: &Path) -
             }
         }
     }
+}
+
+/// What Whisper writes around a text where no language is said; `None` without the tokens that steer it.
+fn around_speech(tokenizer: &dyn Tokenizer) -> Option<Frame> {
+    let added = tokenizer.added_tokens();
+    let id = |name: &str| added.iter().find(|token| token.content == name).map(|token| token.id);
+    let before = vec![id("<|startoftranscript|>")?, id("<|notimestamps|>")?];
+    Some(Frame { before, after: vec![id("<|endoftext|>")?], between: None })
 }
 
 /// Counts the tokens that the class of RoBERTa takes for special among those of the settings, if the vocabulary has them.
@@ -275,6 +289,30 @@ fn bpe(vocab: &Path, merges: &str, mut value: Value) -> Result<Value, TokenizerE
     let pairs = parse_merges(merges).map_err(TokenizerError::invalid(vocab))?;
     value["model"]["merges"] = pairs.into_iter().map(|(left, right)| json!([left, right])).collect();
     Ok(value)
+}
+
+/// Source: `Qwen2Tokenizer` of transformers 5.
+fn qwen2(settings: &mut Settings, vocab: &Path, merges: &Path) -> Result<Opened, TokenizerError> {
+    const PATTERN: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+    let prefix_space = settings.flag("add_prefix_space").unwrap_or(false);
+    let value = json!({
+        "version": "1.0",
+        "added_tokens": [],
+        "normalizer": {"type": "NFC"},
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [
+            {"type": "Split", "pattern": {"Regex": PATTERN}, "behavior": "Isolated", "invert": false},
+            {"type": "ByteLevel", "add_prefix_space": prefix_space, "trim_offsets": true, "use_regex": false}]},
+        "post_processor": null,
+        "decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
+        "model": {"type": "BPE", "continuing_subword_prefix": "", "end_of_word_suffix": "", "fuse_unk": false},
+    });
+    let value = bpe(vocab, &files::read_text(merges)?, value)?;
+    for role in ["eos_token", "pad_token"] {
+        let name = settings.name_of(role, "<|endoftext|>");
+        settings.name_special(&name);
+        settings.names.insert(role.to_owned(), name);
+    }
+    from_value(settings, vocab, value, |_| Some(Frame::default()))
 }
 
 /// CLIP's, if the vocabulary shows that it is; other kinds end words with `</w>` too.

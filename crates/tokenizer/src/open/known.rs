@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 /// Model types and the class that transformers 5 takes for them.
-pub(super) const MODEL_TYPES: [(&[&str], &str); 21] = [
+pub(super) const MODEL_TYPES: [(&[&str], &str); 22] = [
     (
         &[
             "align",
@@ -99,6 +99,7 @@ pub(super) const MODEL_TYPES: [(&[&str], &str); 21] = [
     (&["marian"], "MarianTokenizer"),
     (&["pegasus"], "PegasusTokenizer"),
     (&["albert", "yoso"], "AlbertTokenizer"),
+    (&["gemma", "gemma2", "gemma3", "gemma3_text"], "GemmaTokenizer"),
     (&["xlnet"], "XLNetTokenizer"),
     (&["mbart"], "MBartTokenizer"),
     (&["m2m_100"], "M2M100Tokenizer"),

@@ -1,10 +1,11 @@
 //! SentencePiece models whose ids and whose text the class of transformers arranges anew.
 
+use std::collections::HashSet;
 use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::classes::{from_value, need, with_settings};
+use super::classes::{enclosed, from_value, need, with_settings};
 use super::settings::Settings;
 use super::{Frame, Opened, languages};
 use crate::error::TokenizerError;
@@ -17,7 +18,11 @@ use crate::unigram_json::encode_base64;
 /// transformers 5 takes the pieces alone from a model, and segments by code of its own: white space of every kind ends a
 /// word, and names of control pieces are pieces.
 pub(super) fn open(settings: &mut Settings, class: &str) -> Result<Option<Opened>, TokenizerError> {
+    if ["LlamaTokenizer", "GemmaTokenizer", "NllbTokenizer"].contains(&class) {
+        return bpe(settings, class).map(Some);
+    }
     let (name, arrange, encloses): (_, Arrange, _) = match class {
+        "AlbertTokenizer" if settings.folder.join("spiece.model").is_file() => ("spiece.model", albert, true),
         "XLMRobertaTokenizer" => ("sentencepiece.bpe.model", xlm_roberta, true),
         "CamembertTokenizer" => ("sentencepiece.bpe.model", camembert, true),
         "MBartTokenizer" => ("sentencepiece.bpe.model", mbart, false),
@@ -55,6 +60,16 @@ pub(super) fn open(settings: &mut Settings, class: &str) -> Result<Option<Opened
             let parts: Vec<_> = precompiled.or(lines).into_iter().chain([replace(" {2,}")]).collect();
             (json!({"type": "Sequence", "normalizers": parts}), words.clone())
         }
+        "AlbertTokenizer" => {
+            let quotes =
+                ["``", "''"].map(|two| json!({"type": "Replace", "pattern": {"String": two}, "content": "\""}));
+            let accents = (settings.flag("keep_accents") != Some(true)).then(|| ["NFKD", "StripAccents"]);
+            let lowercase = (settings.flag("do_lower_case") != Some(false)).then_some("Lowercase");
+            let plain = accents.into_iter().flatten().chain(lowercase).map(|kind| json!({ "type": kind }));
+            let parts: Vec<_> = quotes.into_iter().chain(plain).chain(precompiled).collect();
+            let split = json!({"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, words]});
+            (json!({"type": "Sequence", "normalizers": parts}), split)
+        }
         _ => {
             let split = json!({"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, words]});
             // mBART's class leaves the model's own normalisation aside.
@@ -70,13 +85,138 @@ pub(super) fn open(settings: &mut Settings, class: &str) -> Result<Option<Opened
         "decoder": words,
         "model": {"type": "Unigram", "unk_id": unk, "vocab": entries, "byte_fallback": false},
     });
+    let is_albert = class == "AlbertTokenizer";
     let frame = move |tokenizer: &dyn Tokenizer| {
+        if is_albert {
+            return enclosed(tokenizer, 1);
+        }
         let specials = tokenizer.specials();
         let end = specials.eos?;
         let before = if encloses { vec![specials.bos?] } else { Vec::new() };
         Some(Frame { before, after: vec![end], between: encloses.then(|| vec![end; 2]) })
     };
     from_value(settings, &path, value, frame).map(Some)
+}
+
+/// A model that merges pieces, by a class that takes the merges from the order of the pieces.
+///
+/// Source: `generate_merges`, `LlamaTokenizer`, `GemmaTokenizer` and `NllbTokenizer` of transformers 5.
+fn bpe(settings: &mut Settings, class: &str) -> Result<Opened, TokenizerError> {
+    let is_nllb = class == "NllbTokenizer";
+    let name = if is_nllb { "sentencepiece.bpe.model" } else { "tokenizer.model" };
+    let [path] = need(settings, [name])?;
+    let file = SentencePiece::from_model(&path)?.file;
+    if file.algorithm != Algorithm::Bpe {
+        return Err(settings.unsupported(format!("{name} is a Unigram model, and {class} has BPE models")));
+    }
+    let mut ids = Map::new();
+    let usual: &[(&str, &str)] = match class {
+        "LlamaTokenizer" => &[("unk_token", "<unk>"), ("bos_token", "<s>"), ("eos_token", "</s>")],
+        "GemmaTokenizer" => &[
+            ("unk_token", "<unk>"),
+            ("bos_token", "<bos>"),
+            ("eos_token", "<eos>"),
+            ("pad_token", "<pad>"),
+            ("mask_token", "<mask>"),
+        ],
+        _ => {
+            // fairseq's order.
+            for (role, usual) in
+                [("bos_token", "<s>"), ("pad_token", "<pad>"), ("eos_token", "</s>"), ("unk_token", "<unk>")]
+            {
+                ids.insert(settings.name_of(role, usual), json!(ids.len()));
+            }
+            &[]
+        }
+    };
+    for (at, (piece, ..)) in file.pieces.iter().enumerate() {
+        match is_nllb {
+            true if ids.contains_key(piece) => {}
+            true => drop(ids.insert(piece.clone(), json!(ids.len()))),
+            false => drop(ids.insert(piece.clone(), json!(at))),
+        }
+    }
+    // A token with a role is special, whatever the model says of its piece.
+    for &(role, usual) in usual {
+        let name = settings.name_of(role, usual);
+        if ids.contains_key(&name) {
+            settings.name_special(&name);
+            settings.names.insert(role.to_owned(), name);
+        }
+    }
+    for (piece, _, kind) in &file.pieces {
+        match kind {
+            PieceKind::Control => settings.name_piece(piece, true),
+            PieceKind::UserDefined => settings.name_piece(piece, false),
+            _ => {}
+        }
+    }
+    let known: HashSet<&str> = file.pieces.iter().map(|(piece, ..)| piece.as_str()).collect();
+    let halves = |piece: &str| -> Vec<Value> {
+        let halves = piece.char_indices().skip(1).map(|(at, _)| piece.split_at(at));
+        halves.filter(|(left, right)| known.contains(left) && known.contains(right)).map(|pair| json!(pair)).collect()
+    };
+    let merges: Vec<Value> = file.pieces.iter().flat_map(|(piece, ..)| halves(piece)).collect();
+    let prefix = settings.flag("add_prefix_space") != Some(false);
+    let space = json!({"type": "Replace", "pattern": {"String": "\u{2581}"}, "content": " "});
+    let words = |scheme: &str, split: bool| json!({"type": "Metaspace", "replacement": "\u{2581}", "prepend_scheme": scheme, "split": split});
+    let bytes = |more: Option<Value>| {
+        let parts = [space.clone(), json!({"type": "ByteFallback"}), json!({"type": "Fuse"})].into_iter().chain(more);
+        json!({"type": "Sequence", "decoders": parts.collect::<Vec<_>>()})
+    };
+    let [normalizer, pre_tokenizer, decoder] = match class {
+        "LlamaTokenizer" => {
+            let scheme = match settings.flag("legacy") {
+                _ if !prefix => "never",
+                Some(true) => "always",
+                _ => "first",
+            };
+            let strip = prefix.then(|| json!({"type": "Strip", "content": " ", "start": 1, "stop": 0}));
+            [Value::Null, words(scheme, false), bytes(strip)]
+        }
+        "GemmaTokenizer" => [
+            json!({"type": "Replace", "pattern": {"String": " "}, "content": "\u{2581}"}),
+            json!({"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious", "invert": false}),
+            bytes(None),
+        ],
+        _ => [nllb_normalizer(&file), words("always", true), words("always", true)],
+    };
+    let is_of_other = settings.model.get("model_type").is_some_and(|kind| kind != "llama");
+    if class == "LlamaTokenizer" && (is_of_other || !settings.config.contains_key("tokenizer_class")) {
+        settings.notes.push(format!(
+            "{name} is read as {class} and sentencepiece do, with a space before a text; not so is the way \
+             with which transformers 5 reads it"
+        ));
+    }
+    let unk = (class != "LlamaTokenizer").then(|| settings.name_of("unk_token", "<unk>"));
+    let value = json!({
+        "version": "1.0",
+        "added_tokens": [],
+        "normalizer": normalizer,
+        "pre_tokenizer": pre_tokenizer,
+        "post_processor": null,
+        "decoder": decoder,
+        "model": {"type": "BPE", "vocab": ids, "merges": merges, "unk_token": unk, "fuse_unk": true, "byte_fallback": !is_nllb},
+    });
+    let [begins, ends] = ["add_bos_token", "add_eos_token"].map(|key| settings.flag(key) == Some(true));
+    from_value(settings, &path, value, move |tokenizer| {
+        let specials = tokenizer.specials();
+        Some(Frame {
+            before: specials.bos.filter(|_| begins && !is_nllb).into_iter().collect(),
+            after: specials.eos.filter(|_| ends || is_nllb).into_iter().collect(),
+            between: None,
+        })
+    })
+}
+
+fn nllb_normalizer(file: &SentencePieceFile) -> Value {
+    let charsmap = &file.normalizer.charsmap;
+    match charsmap.is_empty() {
+        true => Value::Null,
+        false => json!({"type": "Sequence", "normalizers": [
+            {"type": "Precompiled", "precompiled_charsmap": encode_base64(charsmap)},
+            {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "}]}),
+    }
 }
 
 /// A model in a folder that names no class.
@@ -180,6 +320,28 @@ fn t5(settings: &mut Settings, file: &SentencePieceFile) -> Result<Vocabulary, S
         vocabulary.entries.push((name, 0.0));
     }
     Ok(vocabulary)
+}
+
+/// The pieces as they are, among which are BERT's special tokens.
+fn albert(settings: &mut Settings, file: &SentencePieceFile) -> Result<Vocabulary, String> {
+    let Some((1, (unk, ..))) = file.pieces.iter().enumerate().find(|(_, (_, _, kind))| *kind == PieceKind::Unknown)
+    else {
+        return Err("its second piece is not what is unknown, as ALBERT's is".to_owned());
+    };
+    settings.name_special(unk);
+    for (role, usual) in [
+        ("bos_token", "[CLS]"),
+        ("eos_token", "[SEP]"),
+        ("sep_token", "[SEP]"),
+        ("cls_token", "[CLS]"),
+        ("pad_token", "<pad>"),
+        ("unk_token", "<unk>"),
+        ("mask_token", "[MASK]"),
+    ] {
+        let name = settings.name_of(role, usual);
+        settings.names.insert(role.to_owned(), name);
+    }
+    arranged(file, Vec::new(), 0, 1)
 }
 
 /// Masks and names without use between the first two pieces and the others.

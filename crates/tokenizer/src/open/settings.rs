@@ -10,7 +10,7 @@ use crate::added::AddedToken;
 use crate::error::TokenizerError;
 use crate::files;
 use crate::specials::SpecialNames;
-use crate::tokenizer::TokenId;
+use crate::tokenizer::{TokenId, Tokenizer};
 
 pub(super) const CONFIG: &str = "tokenizer_config.json";
 
@@ -204,6 +204,15 @@ impl Settings {
             let token = Unplaced::of(&Value::String(name.to_owned()));
             self.special.extend(token.map(|token| Unplaced { user_defined: !special, ..token }));
         }
+    }
+
+    /// Whether all special tokens of a tokenizer are named here; without a class, those count that its vocabulary shows.
+    pub(super) fn names_all(&self, tokenizer: &dyn Tokenizer) -> bool {
+        let names = |token: &AddedToken| {
+            self.special.iter().any(|special| special.content == token.content)
+                || self.added.iter().any(|added| added.content == token.content)
+        };
+        self.class.is_none() || tokenizer.added_tokens().iter().all(names)
     }
 
     /// The name of the special token with this role.

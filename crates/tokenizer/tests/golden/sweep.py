@@ -21,7 +21,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 import sentencepiece
 import transformers
 from sentencepiece import sentencepiece_model_pb2 as model_pb2
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import AutoTokenizer
 
 from texts import cases, corpus
@@ -210,18 +210,33 @@ def tokenizer_json(kind: str, **changes) -> dict:
         digits = "1,3" if kind == "llama3" else "1"
         pattern = (
             r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{%s}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+" % digits)
-        from tokenizers import Regex
         if kind == "qwen2":
             tokenizer.normalizer = normalizers.NFC()
         tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
             pre_tokenizers.Split(Regex(pattern), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
-    elif kind == "neox":
+    elif kind == "tekken":
+        upper, lower = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
+        pattern = (
+            rf"[^\r\n\p{{L}}\p{{N}}]?{upper}*{lower}+|[^\r\n\p{{L}}\p{{N}}]?{upper}+{lower}*|\p{{N}}|"
+            r" ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+")
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
+            pre_tokenizers.Split(Regex(pattern), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    elif kind in ("neox", "pythia", "modernbert"):
         tokenizer.normalizer = normalizers.NFC()
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     else:
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=changes.get("prefix", False))
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens([end])
+    if kind in ("pythia", "modernbert"):
+        # White space that is a token.
+        tokenizer.add_tokens([AddedToken(" " * n, normalized=True) for n in range(24, 1, -1)])
+    if kind == "modernbert":
+        names = ["[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"]
+        tokenizer.add_special_tokens([AddedToken(name, lstrip=name == "[MASK]", special=True) for name in names])
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+            special_tokens=[(name, tokenizer.token_to_id(name)) for name in names[1:3]])
     if changes.get("frame"):
         tokenizer.post_processor = processors.TemplateProcessing(single=f"{end} $A", special_tokens=[(end, vocab[end])])
     return json.loads(tokenizer.to_str())
@@ -313,11 +328,14 @@ def folders() -> dict:
         "gpt2_no_version": lambda: gpt2() | {"merges.txt": merges_txt(byte_level()[1], "")},
         "gpt2_split": lambda: gpt2(split_special_tokens=True),
         **{kind: (lambda kind=kind: gpt2(kind)) for kind in ["codegen", "gptj", "gpt_neo", "opt", "phi", "starcoder2", "gpt_bigcode"]},
+        "opt_bos": lambda: gpt2("opt", ("<s>", "<pad>", "</s>", "<unk>"), True, tokenizer_class="GPT2Tokenizer", add_bos_token=True,
+                                bos_token="</s>", eos_token="</s>", unk_token="</s>", pad_token="<pad>"),
         "qwen2": lambda: gpt2("qwen2", tokenizer_class="Qwen2Tokenizer"),
         "qwen3": lambda: gpt2("qwen3", tokenizer_class="Qwen2Tokenizer", add_prefix_space=False,
                               **added(gpt2_size, token("<|im_start|>", special=True))),
         "qwen2_no_class": lambda: gpt2("qwen2"),
-        "whisper": lambda: gpt2("whisper", tokenizer_class="WhisperTokenizer"),
+        "whisper": lambda: gpt2("whisper", tokenizer_class="WhisperTokenizer", **added(gpt2_size, *(
+            token(f"<|{name}|>", special=True) for name in ["startoftranscript", "en", "de", "translate", "transcribe", "notimestamps"]))),
         "gpt_neox": lambda: gpt2("gpt_neox", tokenizer_class="GPTNeoXTokenizer"),
         "deberta": lambda: gpt2("deberta", ("[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]"), True),
         "blenderbot": lambda: roberta("blenderbot"),
@@ -335,7 +353,12 @@ def folders() -> dict:
         "clip_class": lambda: {"tokenizer_config.json": {"tokenizer_class": "CLIPTokenizer"}, **clip_files()},
         # tokenizer.json alone, or beside the settings of published models.
         **{f"json_{kind}": (lambda kind=kind: {"tokenizer.json": tokenizer_json(kind)})
-           for kind in ["wordlevel", "gpt2", "smollm", "llama3", "qwen2", "neox"]},
+           for kind in ["wordlevel", "gpt2", "smollm", "llama3", "qwen2", "neox", "tekken", "pythia", "modernbert"]},
+        "json_modernbert_class": lambda: {"tokenizer.json": tokenizer_json("modernbert"), "config.json": {"model_type": "modernbert"},
+                                          "tokenizer_config.json": {"tokenizer_class": "PreTrainedTokenizerFast", "cls_token": "[CLS]", "sep_token": "[SEP]",
+                                                                    "mask_token": "[MASK]", "pad_token": "[PAD]", "unk_token": "[UNK]"}},
+        "json_chat": lambda: {"tokenizer.json": tokenizer_json("qwen2"), "config.json": {"model_type": "qwen3"},
+                              "tokenizer_config.json": {"tokenizer_class": "Qwen2Tokenizer", "extra_special_tokens": ["<|im_start|>", "<2de>"]}},
         **{f"json_{kind}_backend": (lambda kind=kind: {"tokenizer.json": tokenizer_json(kind, frame=True), "tokenizer_config.json": {
             "tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>"}})
            for kind in ["gpt2", "smollm", "llama3"]},
@@ -393,8 +416,14 @@ def folders() -> dict:
         "llama_bos": lambda: unigram("tokenizer.model", spm("bpe", byte_fallback=True, size=1200, normalization_rule_name="identity",
                                                         remove_extra_whitespaces=False), "llama", tokenizer_class="LlamaTokenizer",
                                      add_bos_token=True, add_eos_token=False, legacy=True),
-        "gemma": lambda: unigram("tokenizer.model", spm("bpe", byte_fallback=True, size=1200, normalization_rule_name="identity",
-                                                        remove_extra_whitespaces=False, pad_id=0, eos_id=1, bos_id=2, unk_id=3), "gemma"),
+        **{name: (lambda kind=kind, own=own: unigram("tokenizer.model", spm(
+            "bpe", byte_fallback=True, size=1200, normalization_rule_name="identity", remove_extra_whitespaces=False, pad_id=0, eos_id=1,
+            bos_id=2, unk_id=3, bos_piece="<bos>", eos_piece="<eos>", user_defined_symbols=["<mask>", "<2de>", "\n\n", "  "]), kind, **own))
+           for name, kind, own in [("gemma", "gemma", {}), ("gemma_class", "gemma3", dict(tokenizer_class="GemmaTokenizer", add_bos_token=True))]},
+        "phi3": lambda: unigram("tokenizer.model", spm("bpe", byte_fallback=True, size=1200, normalization_rule_name="identity",
+                                                       remove_extra_whitespaces=False), "phi3", tokenizer_class="LlamaTokenizer", legacy=False,
+                                add_bos_token=False, **added(1200, token("<|endoftext|>", special=True), token("<|im_start|>", special=True, rstrip=True),
+                                                             token("<new>", rstrip=True))),
         "mistral": lambda: unigram("tokenizer.model", spm("bpe", byte_fallback=True, size=1200, normalization_rule_name="identity",
                                                         remove_extra_whitespaces=False), "mistral", tokenizer_class="LlamaTokenizer"),
         # Python's own.
@@ -496,10 +525,12 @@ def expected(folder: Path, cases: list[str]) -> dict:
     if type(tokenizer).__name__ == "MarianTokenizer":
         split = dict(add_special_tokens=False, split_special_tokens=True)
         targets = [tokenizer(text_target=text, **split)["input_ids"] for text in cases]
-    decode = lambda row: tokenizer.decode(row, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    # Whisper's own looks for prompts in a text.
+    of_class = transformers.PreTrainedTokenizerFast if "Whisper" in type(tokenizer).__name__ else type(tokenizer)
+    decode = lambda row: of_class.decode(tokenizer, row, skip_special_tokens=True, clean_up_tokenization_spaces=False)
     return {
         "class": type(tokenizer).__name__,
-        "n": max(tokenizer.get_vocab().values()) + 1,
+        "n": max(max(tokenizer.get_vocab().values()) + 1, getattr(tokenizer, "encoder_size", 0) + len(getattr(tokenizer, "lang_code_to_id", []))),
         "frame": tokenizer.encode(""),
         "framed": [tokenizer.encode(text) for text in cases[:20]],
         "split": [ids(text, True) for text in cases],
