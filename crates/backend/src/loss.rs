@@ -26,4 +26,10 @@ pub trait Objective<M> {
     ///
     /// Pure: no I/O, and no change to either.
     fn loss(&self, model: &M, batch: &Self::Batch, pass: Option<&Dropout>) -> Loss;
+
+    /// What becomes of the model after update `n_updates` of its parameters, counted from 1, beside that update: a teacher
+    /// within it follows the student. Usually nothing.
+    fn after_update(&self, model: M, _n_updates: u64) -> M {
+        model
+    }
 }

@@ -65,6 +65,16 @@ impl TokenMatrix {
         &self.ids[row * self.n_cols..][..self.lengths[row]]
     }
 
+    /// Puts tokens at some places, `row · cols + column`.
+    ///
+    /// # Panics
+    /// If a place does not exist.
+    pub fn put(&mut self, places: &[u32], tokens: &[TokenId]) {
+        for (&place, &token) in places.iter().zip(tokens) {
+            self.ids[place as usize] = token;
+        }
+    }
+
     /// Number of real tokens in all rows.
     pub fn n_tokens(&self) -> usize {
         self.lengths.iter().sum()

@@ -33,6 +33,15 @@ pub struct MaskedBatch {
     pub indices: Vec<u64>,
 }
 
+impl MaskedBatch {
+    /// The tokens with nothing hidden, of a batch whose targets are the tokens that stood at their places: `[rows, seq]`.
+    pub fn uncovered(&self) -> TokenMatrix {
+        let mut tokens = self.ids.clone();
+        tokens.put(&self.masked, &self.targets);
+        tokens
+    }
+}
+
 impl Batch for MaskedBatch {
     fn n_rows(&self) -> usize {
         self.ids.n_rows()

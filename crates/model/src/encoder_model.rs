@@ -3,11 +3,12 @@
 use attentive_attention::{Dropout, Linear};
 use attentive_backend::ops::{self, CrossEntropy};
 use attentive_core::{MaskedBatch, TokenId, TokenMatrix};
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 
 use crate::{
-    TextStack,
+    LayeredEncoder, TextStack,
     bert::{MaskedLmHead, Pooler},
+    tokens::vectors_at,
 };
 
 /// Rows as an encoder sees them.
@@ -26,11 +27,7 @@ impl Encoding {
     /// # Panics
     /// If a place does not exist, or `places` is empty.
     pub fn at(&self, places: &[u32]) -> Tensor<2> {
-        let [rows, seq, d_model] = self.hidden.dims();
-        let places: Vec<i64> = places.iter().map(|&place| i64::from(place)).collect();
-        let n_places = places.len();
-        let places = Tensor::<1, Int>::from_data(TensorData::new(places, [n_places]), &self.hidden.device());
-        self.hidden.clone().reshape([rows * seq, d_model]).select(0, places)
+        vectors_at(self.hidden.clone(), places)
     }
 }
 
@@ -140,6 +137,11 @@ pub trait EncoderModel {
 
     /// The device of the model.
     fn device(&self) -> Device;
+
+    /// The model as features and layers, if it is one that data2vec can train.
+    fn layered(&self) -> Option<&dyn LayeredEncoder<MaskedBatch>> {
+        None
+    }
 
     /// The class that a token is guessed as.
     fn class_of(&self, token: TokenId) -> u32 {

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     BertConfig, CanineConfig, ConfigError, DecisionTransformerConfig, EncoderDecoderSpec, EncoderSpec, GptConfig,
-    ImageEncoderSpec, LanguageModelSpec, ModelSpec, PolicySpec, Preset, RnnConfig, Role, SpeechSpec, TransformerConfig,
-    VitConfig, WhisperConfig,
+    ImageEncoderSpec, LanguageModelSpec, LayeredParts, ModelSpec, PolicySpec, Preset, RnnConfig, Role, SpeechSpec,
+    TransformerConfig, VitConfig, WhisperConfig,
 };
 
 /// Makes [`ModelConfig`] of rows: a variant, the family's configuration, and the visitor's method for its role.
@@ -152,6 +152,11 @@ impl ModelConfig {
     /// The model of that name, of any family.
     pub fn preset(name: &str) -> Option<Self> {
         Self::presets().into_iter().find(|preset| preset.name == name).map(|preset| preset.config)
+    }
+
+    /// The encoder that data2vec trains, if the model has one.
+    pub fn layered_encoder(&self) -> Option<LayeredParts> {
+        ask!(self, |spec, _role| -> Option<LayeredParts> { spec.layered_encoder() })
     }
 
     /// The family's name: `transformer`.

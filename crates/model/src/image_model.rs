@@ -1,8 +1,10 @@
 //! Encoders of pictures, of any family, as objectives and applications use them.
 
 use attentive_attention::{Dropout, Linear};
-use attentive_core::Patches;
+use attentive_core::{ImageBatch, Patches};
 use burn::tensor::{Device, Tensor};
+
+use crate::LayeredEncoder;
 
 /// Pictures as an encoder sees them.
 #[derive(Debug, Clone)]
@@ -49,6 +51,11 @@ pub trait ImageModel {
 
     /// The device of the model.
     fn device(&self) -> Device;
+
+    /// The model as features and layers, if it is one that data2vec can train.
+    fn layered(&self) -> Option<&dyn LayeredEncoder<ImageBatch>> {
+        None
+    }
 
     /// `tanh(W v + b)` of a picture's vector, if there is a pooler: `[pictures, d_model]`.
     fn pooled(&self, encoding: &ImageEncoding) -> Option<Tensor<2>> {

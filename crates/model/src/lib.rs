@@ -15,6 +15,7 @@
 pub mod bert;
 pub mod canine;
 mod checks;
+pub mod data2vec;
 pub mod decision_transformer;
 mod encoder_model;
 mod error;
@@ -41,6 +42,7 @@ mod windows;
 
 pub use bert::{Bert, BertConfig, ClassificationObjective, MaskedLmObjective, Pooler, PoolerActivation, PoolerInput};
 pub use canine::{Canine, CanineConfig, Guessing};
+pub use data2vec::{Data2Vec, Data2VecConfig, Data2VecObjective, LayeredEncoder};
 pub use decision_transformer::{DecisionTransformer, DecisionTransformerConfig};
 pub use encoder_model::{EncoderModel, Encoding, Heads, HiddenTokens, TokenScores};
 pub use error::ConfigError;
@@ -51,8 +53,8 @@ pub use language_model::{CausalLmObjective, CausalModel, log_probs_of};
 pub use policy::{PolicyModel, PolicyObjective};
 pub use rnn::{CellKind, Rnn, RnnConfig, RnnState};
 pub use spec::{
-    EncoderDecoderSpec, EncoderSpec, ImageEncoderSpec, LanguageModelSpec, ModelSpec, PolicySpec, Preset, Role,
-    SpeechSpec,
+    EncoderDecoderSpec, EncoderSpec, ImageEncoderSpec, LanguageModelSpec, LayeredParts, ModelSpec, PolicySpec, Preset,
+    Role, SpeechSpec,
 };
 pub use speech::{SpeechModel, SpeechObjective};
 pub use stack::{Block, BlockConfig, Contexts, Stack};

@@ -5,7 +5,7 @@ use std::fmt::{self, Debug};
 use attentive_attention::{InitScheme, Initializer};
 use attentive_backend::Device;
 use attentive_core::ActionSpace;
-use burn::module::Module;
+use burn::module::{Module, ModuleDisplay};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -21,7 +21,7 @@ const TYPICAL_LEN: usize = 1024;
 /// [`EncoderSpec`], [`PolicySpec`], [`SpeechSpec`] or [`ImageEncoderSpec`]. `docs/guide/add-a-family.md` adds one from scratch.
 pub trait ModelSpec: Clone + PartialEq + Debug + Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The model.
-    type Model: Module + 'static;
+    type Model: Module + ModuleDisplay + 'static;
 
     /// The family's name, which `model.family` gives in configuration files.
     const FAMILY: &'static str;
@@ -103,6 +103,27 @@ pub trait ModelSpec: Clone + PartialEq + Debug + Serialize + DeserializeOwned + 
 
     /// Named models of the family; recipes begin from the first one.
     fn presets() -> Vec<Preset<Self>>;
+
+    /// The encoder that data2vec trains, if the model has one.
+    fn layered_encoder(&self) -> Option<LayeredParts> {
+        None
+    }
+}
+
+/// The encoder within a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LayeredParts {
+    /// Layers of its stack.
+    pub n_layers: usize,
+    /// The first part of the path of each of its parameters; all others are heads and decoders.
+    pub parts: &'static [&'static str],
+}
+
+impl LayeredParts {
+    /// Whether a parameter is of the encoder.
+    pub fn has(&self, name: &str) -> bool {
+        self.parts.contains(&name.split('.').next().unwrap_or_default())
+    }
 }
 
 /// A named model: a published one, or a row of a paper's table.

@@ -6,7 +6,7 @@ use attentive_core::{SpeechBatch, SpeechRecognizer};
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use crate::translation::target_loss;
+use crate::{LayeredEncoder, translation::target_loss};
 
 /// A recogniser of speech that is trained with the right tokens before each target.
 pub trait SpeechModel: SpeechRecognizer<State: Clone + Send + 'static> {
@@ -19,6 +19,11 @@ pub trait SpeechModel: SpeechRecognizer<State: Clone + Send + 'static> {
 
     /// The device of the model.
     fn device(&self) -> Device;
+
+    /// The model's encoder as features and layers, if it is one that data2vec can train.
+    fn layered(&self) -> Option<&dyn LayeredEncoder<SpeechBatch>> {
+        None
+    }
 }
 
 /// Loss of each token of what is said, given the sound and the tokens before it (Radford et al. 2022, §2.2).

@@ -142,23 +142,36 @@ impl BlockConfig {
 impl Block {
     /// All positions at once: `[rows, seq, d_model]` to the same shape.
     pub fn forward(&self, x: Tensor<3>, context: &AttentionContext, pass: Option<&Dropout>) -> Tensor<3> {
-        self.sub_layers(x, pass, |x| self.self_attention.forward_self(x, context, pass))
+        let feed_forward = |x| self.feed_forward.forward(x, pass);
+        self.sub_layers(x, pass, |x| self.self_attention.forward_self(x, context, pass), feed_forward)
+    }
+
+    /// [`forward`](Self::forward) in use, and the output of the feed-forward network, before it is added to its input:
+    /// `[rows, seq, d_model]` both.
+    #[expect(clippy::missing_panics_doc, reason = "the sub-layer always runs")]
+    pub fn forward_with_output(&self, x: Tensor<3>, context: &AttentionContext) -> (Tensor<3>, Tensor<3>) {
+        let mut output = None;
+        let attention = |x| self.self_attention.forward_self(x, context, None);
+        let x = self.sub_layers(x, None, attention, |x| output.insert(self.feed_forward.forward(x, None)).clone());
+        (x, output.expect("the sub-layer has run"))
     }
 
     /// [`forward`](Self::forward) in use, and its attention weights: `[rows, heads, seq, seq]`.
     #[expect(clippy::missing_panics_doc, reason = "the sub-layer always runs")]
     pub fn forward_with_weights(&self, x: Tensor<3>, context: &AttentionContext) -> (Tensor<3>, Tensor<4>) {
         let mut weights = None;
-        let x = self.sub_layers(x, None, |x| {
+        let attention = |x: Tensor<3>| {
             weights = Some(self.self_attention.self_weights(x.clone(), context));
             self.self_attention.forward_self(x, context, None)
-        });
+        };
+        let x = self.sub_layers(x, None, attention, |x| self.feed_forward.forward(x, None));
         (x, weights.expect("the sub-layer has run"))
     }
 
     /// New positions only, after those in `cache`: `[rows, new, d_model]` to the same shape.
     pub fn forward_cached(&self, x: Tensor<3>, context: &AttentionContext, cache: &mut KvCache) -> Tensor<3> {
-        self.sub_layers(x, None, |x| self.self_attention.forward_cached(x, context, cache))
+        let feed_forward = |x| self.feed_forward.forward(x, None);
+        self.sub_layers(x, None, |x| self.self_attention.forward_cached(x, context, cache), feed_forward)
     }
 
     fn sub_layers(
@@ -166,8 +179,8 @@ impl Block {
         x: Tensor<3>,
         pass: Option<&Dropout>,
         self_attention: impl FnOnce(Tensor<3>) -> Tensor<3>,
+        feed_forward: impl FnOnce(Tensor<3>) -> Tensor<3>,
     ) -> Tensor<3> {
-        let feed_forward = |x| self.feed_forward.forward(x, pass);
         if self.parallel {
             let sum = self.self_attention_add_norm.forward(x.clone(), pass, self_attention);
             return self.feed_forward_add_norm.forward_onto(sum, x, pass, feed_forward);
@@ -199,6 +212,21 @@ impl Stack {
     ) -> (Tensor<3>, Vec<Tensor<4>>) {
         let Trace { mut hidden, weights } = self.trace(x, context);
         (self.finish(hidden.pop().expect("what was read")), weights)
+    }
+
+    /// The outputs of the feed-forward networks of the last `n` layers, in use, before they are added to their inputs:
+    /// `[rows, seq, d_model]` each.
+    pub fn top_outputs<'a>(&self, mut x: Tensor<3>, context: impl Into<Contexts<'a>>, n: usize) -> Vec<Tensor<3>> {
+        let contexts = context.into();
+        let mut outputs = Vec::with_capacity(n);
+        for (idx, layer) in self.passed().enumerate() {
+            let (y, output) = layer.forward_with_output(x, contexts.of_layer(idx));
+            x = y;
+            if idx + n >= self.depth {
+                outputs.push(output);
+            }
+        }
+        outputs
     }
 
     /// New positions only, after those in `caches`, one for each layer: `[rows, new, d_model]` to the same shape.

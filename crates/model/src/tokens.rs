@@ -30,3 +30,11 @@ pub(crate) fn segment_tensor(segments: &[u8], shape: [usize; 2], device: &Device
     let segments: Vec<i64> = segments.iter().map(|&segment| i64::from(segment)).collect();
     Tensor::from_data(TensorData::new(segments, shape), device)
 }
+
+/// The vectors at some places, `row · positions + position`: `[rows, positions, d_model]` to `[places, d_model]`.
+pub(crate) fn vectors_at(x: Tensor<3>, places: &[u32]) -> Tensor<2> {
+    let [rows, n, d_model] = x.dims();
+    let indices: Vec<i64> = places.iter().map(|&place| i64::from(place)).collect();
+    let indices = Tensor::<1, Int>::from_data(TensorData::new(indices, [places.len()]), &x.device());
+    x.reshape([rows * n, d_model]).select(0, indices)
+}

@@ -34,6 +34,13 @@ impl<'a> From<&'a Sight<'_>> for Contexts<'a> {
     }
 }
 
+impl From<AttentionContext> for Sight<'_> {
+    /// The same in all layers.
+    fn from(usual: AttentionContext) -> Self {
+        Self { usual, full: None, full_layers: &[] }
+    }
+}
+
 impl Windows {
     /// The contexts for the positions `first .. first + new`, of which `mask` hides keys from all layers.
     pub(crate) fn sight(

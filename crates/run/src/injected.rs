@@ -61,4 +61,8 @@ impl<M, O: Objective<M>> Objective<M> for Injected<O> {
         };
         if is_hit { Loss { sum: loss.sum * f64::NAN, ..loss } } else { loss }
     }
+
+    fn after_update(&self, model: M, n_updates: u64) -> M {
+        self.objective.after_update(model, n_updates)
+    }
 }

@@ -256,11 +256,12 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
             was_finite &= loss.is_finite();
         }
         let lr = self.schedule.lr(NonZeroU64::new(step).expect("counted from 1")) * self.state.divergence.lr_scale;
-        let (model, update) = match &self.shards {
+let (model, update) = match &self.shards {
             Some(shards) => update.step_among(&*self.peers, shards, &mut *self.optimizer, lr)?,
             None => update.step(&mut *self.optimizer, lr),
         };
-        self.model = model;
+        self.model =
+            if update.skipped { model } else { self.objective.after_update(model, self.optimizer.n_updates()) };
         let UpdateReport { loss_nats, nll_nats, grad_norm, n_targets, skipped, norms } = update;
         if let Some(ema) = self.ema.as_mut().filter(|_| !skipped) {
             ema.update(&self.model, self.optimizer.n_updates());

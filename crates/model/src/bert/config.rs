@@ -7,7 +7,7 @@ use attentive_attention::{
 use serde::{Deserialize, Serialize};
 
 use super::{Bert, PoolerActivation, PoolerInput, heads::MaskedLmHead, presets::presets};
-use crate::{BlockConfig, ConfigError, EncoderSpec, ModelSpec, Preset, Stack, checks, windows::Windows};
+use crate::{BlockConfig, ConfigError, EncoderSpec, LayeredParts, ModelSpec, Preset, Stack, checks, windows::Windows};
 
 /// Sizes and choices of a [`Bert`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -429,6 +429,12 @@ impl ModelSpec for BertConfig {
     fn describe(&self) -> String {
         let Self { d_model, d_ff, n_heads, n_layers, .. } = self;
         format!("d_model {d_model}, d_ff {d_ff}, {n_heads} heads, {n_layers} layers")
+    }
+
+    fn layered_encoder(&self) -> Option<LayeredParts> {
+        const PARTS: &[&str] =
+            &["embedding", "positions", "segments", "norm", "embedding_map", "relative_buckets", "encoder"];
+        Some(LayeredParts { n_layers: self.n_layers, parts: PARTS })
     }
 
     fn presets() -> Vec<Preset<Self>> {

@@ -12,14 +12,15 @@ pub use objective::{ClassificationObjective, MaskedLmObjective};
 
 use attentive_attention::{Dropout, Embedding, Linear, Mask, Norm, Positions};
 use attentive_backend::ops;
-use attentive_core::{TokenId, TokenMatrix};
+use attentive_core::{MaskedBatch, TokenId, TokenMatrix};
 use burn::{
     module::Module,
     tensor::{Device, Tensor, TensorData},
 };
 
 use crate::{
-    EncoderModel, Encoding, Heads, Stack, TextStack,
+    EncoderModel, Encoding, Heads, LayeredEncoder, Stack, TextStack,
+    data2vec::{Hidden, Hiding, TargetNorm},
     tokens::{segment_tensor, token_tensor},
     windows::{Sight, Windows},
 };
@@ -205,5 +206,39 @@ impl EncoderModel for Bert {
 
     fn device(&self) -> Device {
         self.embedding.weight.device()
+    }
+
+    fn layered(&self) -> Option<&dyn LayeredEncoder<MaskedBatch>> {
+        Some(self)
+    }
+}
+
+/// Tokens are hidden by the batch, as for a masked language model.
+impl LayeredEncoder<MaskedBatch> for Bert {
+    fn layers(&self) -> &Stack {
+        &self.encoder
+    }
+
+    fn target_norm(&self) -> TargetNorm {
+        TargetNorm::Layer
+    }
+
+    fn hides_by_vector(&self) -> bool {
+        false
+    }
+
+    fn hidden(&self, batch: &MaskedBatch, _: Hiding, _: Option<&Dropout>) -> Vec<u32> {
+        batch.masked.clone()
+    }
+
+    fn features(&self, batch: &MaskedBatch, hidden: Option<Hidden<'_>>, pass: Option<&Dropout>) -> Tensor<3> {
+        match hidden {
+            Some(_) => self.embed(&batch.ids, &batch.segments, pass),
+            None => self.embed(&batch.uncovered(), &batch.segments, pass),
+        }
+    }
+
+    fn sight(&self, batch: &MaskedBatch) -> Sight<'_> {
+        Self::sight(self, &batch.ids)
     }
 }

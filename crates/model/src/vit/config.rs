@@ -6,7 +6,7 @@ use attentive_attention::{
 use serde::{Deserialize, Serialize};
 
 use super::{Vit, presets::presets};
-use crate::{BlockConfig, ConfigError, ImageEncoderSpec, ModelSpec, Preset, checks};
+use crate::{BlockConfig, ConfigError, ImageEncoderSpec, LayeredParts, ModelSpec, Preset, checks};
 
 /// The largest number of patches along a side, so that attention over all of them can exist.
 const MAX_SIDE: usize = 1 << 10;
@@ -285,6 +285,11 @@ impl ModelSpec for VitConfig {
             "{side}×{side} patches of {patch_size} pixels, d_model {d_model}, d_ff {d_ff}, {n_heads} heads, {n_layers} layers, \
              pictures of {image_size}"
         )
+    }
+
+    fn layered_encoder(&self) -> Option<LayeredParts> {
+        const PARTS: &[&str] = &["patches", "class_token", "distillation_token", "positions", "encoder"];
+        Some(LayeredParts { n_layers: self.n_layers, parts: PARTS })
     }
 
     fn presets() -> Vec<Preset<Self>> {

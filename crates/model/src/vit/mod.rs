@@ -12,13 +12,16 @@ pub use positions::{grid_positions, interpolation};
 
 use attentive_attention::{AttentionContext, Dropout, Linear, Mask};
 use attentive_backend::ops;
-use attentive_core::Patches;
+use attentive_core::{ImageBatch, Patches};
 use burn::{
     module::{Module, Param},
     tensor::{Device, Tensor, TensorData},
 };
 
-use crate::{ImageEncoding, ImageHeads, ImageModel, Stack};
+use crate::{
+    ImageEncoding, ImageHeads, ImageModel, LayeredEncoder, Sight, Stack,
+    data2vec::{Hidden, Hiding, TargetNorm, hidden_in_rows},
+};
 
 /// A stack of bidirectional self-attention over the patches of a picture, with heads on it.
 ///
@@ -61,11 +64,15 @@ pub struct Vit {
 
 impl Vit {
     /// The sums of patches and positions, with the tokens before them: `[pictures, tokens, d_model]`.
-    fn embed(&self, pictures: &Patches, pass: Option<&Dropout>) -> Tensor<3> {
+    fn embed(&self, pictures: &Patches, hidden: Option<Hidden<'_>>, pass: Option<&Dropout>) -> Tensor<3> {
         let (n, device) = (pictures.n_pictures(), self.device());
         let shape = [n, pictures.per_picture(), pictures.width()];
         let values = Tensor::<3>::from_data(TensorData::new(pictures.values().to_vec(), shape), &device);
         let patches = self.patches.forward(values); // [pictures, patches, width] to [pictures, patches, d_model]
+        let patches = match hidden {
+            Some(hidden) => hidden.replace(patches, self.n_tokens_before()),
+            None => patches,
+        };
         let [_, _, d_model] = patches.dims();
         let before = [&self.class_token, &self.distillation_token].into_iter().flatten();
         let before = before.map(|token| token.val().reshape([1, 1, d_model]).expand([n, 1, d_model]));
@@ -91,12 +98,12 @@ impl Vit {
 impl ImageModel for Vit {
     fn encode(&self, pictures: &Patches, pass: Option<&Dropout>) -> ImageEncoding {
         let context = AttentionContext::from(Mask::none());
-        self.represent(self.encoder.forward(self.embed(pictures, pass), &context, pass))
+        self.represent(self.encoder.forward(self.embed(pictures, None, pass), &context, pass))
     }
 
     fn encode_with_weights(&self, pictures: &Patches) -> (ImageEncoding, Vec<Tensor<4>>) {
         let context = AttentionContext::from(Mask::none());
-        let (hidden, weights) = self.encoder.forward_with_weights(self.embed(pictures, None), &context);
+        let (hidden, weights) = self.encoder.forward_with_weights(self.embed(pictures, None, None), &context);
         (self.represent(hidden), weights)
     }
 
@@ -114,5 +121,41 @@ impl ImageModel for Vit {
 
     fn device(&self) -> Device {
         self.positions.device()
+    }
+
+    fn layered(&self) -> Option<&dyn LayeredEncoder<ImageBatch>> {
+        Some(self)
+    }
+}
+
+/// Blocks of patches are hidden, whose embeddings a vector takes the place of, as in BEiT (Bao et al. 2022, §2.3).
+impl LayeredEncoder<ImageBatch> for Vit {
+    fn layers(&self) -> &Stack {
+        &self.encoder
+    }
+
+    fn target_norm(&self) -> TargetNorm {
+        TargetNorm::Layer
+    }
+
+    fn hides_by_vector(&self) -> bool {
+        true
+    }
+
+    fn hidden(&self, batch: &ImageBatch, hiding: Hiding, pass: Option<&Dropout>) -> Vec<u32> {
+        let before = self.n_tokens_before();
+        let n = before + batch.patches.per_picture();
+        hidden_in_rows(batch, n, pass, |random| {
+            let blocks = hiding.blocks(batch.patches.grid(), random);
+            blocks.into_iter().map(|at| before as u32 + at).collect()
+        })
+    }
+
+    fn features(&self, batch: &ImageBatch, hidden: Option<Hidden<'_>>, pass: Option<&Dropout>) -> Tensor<3> {
+        self.embed(&batch.patches, hidden, pass)
+    }
+
+    fn sight(&self, _: &ImageBatch) -> Sight<'_> {
+        AttentionContext::from(Mask::none()).into()
     }
 }

@@ -7,7 +7,7 @@ use attentive_attention::{
 use serde::{Deserialize, Serialize};
 
 use super::{Stem, Whisper, stem::KERNEL};
-use crate::{BlockConfig, ConfigError, Decoder, ModelSpec, Preset, SpeechSpec, checks};
+use crate::{BlockConfig, ConfigError, Decoder, LayeredParts, ModelSpec, Preset, SpeechSpec, checks};
 
 /// Entries of the vocabulary of the models for several languages, and of the third large one, which has one language more.
 const VOCAB_SIZE: usize = 51_865;
@@ -206,6 +206,11 @@ impl ModelSpec for WhisperConfig {
         format!(
             "{n_mels} mels, d_model {d_model}, d_ff {d_ff}, {n_heads} heads, {n_encoder_layers}+{n_decoder_layers} layers"
         )
+    }
+
+    fn layered_encoder(&self) -> Option<LayeredParts> {
+        const PARTS: &[&str] = &["stem", "source_positions", "encoder"];
+        Some(LayeredParts { n_layers: self.n_encoder_layers, parts: PARTS })
     }
 
     /// The released sizes, with the counts of Radford et al. 2022, Table 1, and of the third large model's card.

@@ -15,7 +15,7 @@ use burn::{
     tensor::{Device, Int, Tensor},
 };
 
-use crate::{Decoder, Stack};
+use crate::{Decoder, Stack, data2vec::Hidden};
 
 /// The encoder–decoder of speech (Radford et al. 2022, Figure 1): a convolutional stem and sinusoids before the encoder,
 /// learned positions before the decoder, pre-norm layers, and a projection that is tied to the embeddings.
@@ -40,15 +40,29 @@ pub struct Whisper {
 impl Whisper {
     /// Encodes spectrograms: `[rows, frames, mels]` to `[rows, ⌈frames / 2⌉, d_model]`.
     pub fn encode(&self, sound: Tensor<3>, pass: Option<&Dropout>) -> Tensor<3> {
-        let device = self.device();
-        let x = self.stem.forward(sound);
+        let x = self.listen_to(sound, None, pass);
         let [_, src, _] = x.dims();
-        let x = match self.source_positions.encodings(0, src, &device) {
+        self.encoder.forward(x, &self.source_context(src), pass)
+    }
+
+    /// What the encoder's layers read of spectrograms: `[rows, frames, mels]` to `[rows, ⌈frames / 2⌉, d_model]`.
+    fn listen_to(&self, sound: Tensor<3>, hidden: Option<Hidden<'_>>, pass: Option<&Dropout>) -> Tensor<3> {
+        let x = self.stem.forward(sound);
+        let x = match hidden {
+            Some(hidden) => hidden.replace(x, 0),
+            None => x,
+        };
+        let [_, src, _] = x.dims();
+        let x = match self.source_positions.encodings(0, src, &self.device()) {
             Some(encodings) => x + encodings.unsqueeze(),
             None => x,
         };
-        let context = self.source_positions.context(Mask::none(), 0, src, &device);
-        self.encoder.forward(ops::dropout(x, self.dropout, pass), &context, pass)
+        ops::dropout(x, self.dropout, pass)
+    }
+
+    /// The context of the encoder's self-attention.
+    fn source_context(&self, src: usize) -> AttentionContext {
+        self.source_positions.context(Mask::none(), 0, src, &self.device())
     }
 
     /// Decodes target tokens, each seeing those before it and the encoded sound; the output predicts the next.

@@ -5,7 +5,11 @@ use attentive_core::SpeechBatch;
 use burn::tensor::{Device, Tensor};
 
 use super::{Whisper, decoding::sound_tensor};
-use crate::{SpeechModel, tokens::token_tensor};
+use crate::{
+    LayeredEncoder, Sight, SpeechModel, Stack,
+    data2vec::{Hidden, Hiding, TargetNorm, hidden_in_rows},
+    tokens::token_tensor,
+};
 
 impl SpeechModel for Whisper {
     fn teacher_forced(&self, batch: &SpeechBatch, pass: Option<&Dropout>) -> Tensor<3> {
@@ -22,4 +26,42 @@ impl SpeechModel for Whisper {
     fn device(&self) -> Device {
         Self::device(self)
     }
+
+    fn layered(&self) -> Option<&dyn LayeredEncoder<SpeechBatch>> {
+        Some(self)
+    }
+}
+
+/// Spans of the stem's output are hidden, as those of the feature encoder of data2vec are (Baevski et al. 2022, §3.1).
+impl LayeredEncoder<SpeechBatch> for Whisper {
+    fn layers(&self) -> &Stack {
+        &self.encoder
+    }
+
+    fn target_norm(&self) -> TargetNorm {
+        TargetNorm::Instance
+    }
+
+    fn hides_by_vector(&self) -> bool {
+        true
+    }
+
+    fn hidden(&self, batch: &SpeechBatch, hiding: Hiding, pass: Option<&Dropout>) -> Vec<u32> {
+        let n = n_positions(batch);
+        hidden_in_rows(batch, n, pass, |random| hiding.spans(n, random))
+    }
+
+    fn features(&self, batch: &SpeechBatch, hidden: Option<Hidden<'_>>, pass: Option<&Dropout>) -> Tensor<3> {
+        self.listen_to(sound_tensor(&batch.sound, &Self::device(self)), hidden, pass)
+    }
+
+    fn sight(&self, batch: &SpeechBatch) -> Sight<'_> {
+        self.source_context(n_positions(batch)).into()
+    }
+}
+
+/// Positions of the encoder: one for two frames.
+fn n_positions(batch: &SpeechBatch) -> usize {
+    let [_, n_frames, _] = batch.sound.shape();
+    n_frames.div_ceil(2)
 }
