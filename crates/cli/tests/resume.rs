@@ -221,6 +221,91 @@ rows = 4
 transcribed = 2
 "#;
 
+/// A student whose teacher is its running mean: of texts, pictures and sound.
+const DATA2VEC_TEXT: &str = r#"
+task = "masked-lm"
+[data.train]
+text = "text.txt"
+[data]
+validation_fraction = 0.1
+[tokenizer]
+kind = "wordpiece"
+vocab_size = 60
+[model]
+d_model = 16
+d_ff = 32
+n_heads = 2
+n_layers = 2
+dropout = 0.1
+masked_lm = false
+next_sentence = false
+pooler = false
+[batch]
+context = 24
+rows = 4
+examples = "full-sentences"
+[objective]
+kind = "data2vec"
+top_layers = 1
+tau = 0.9
+tau_end = 0.99
+tau_steps = 40
+beta = 1.0
+"#;
+
+const DATA2VEC_PICTURES: &str = r#"
+task = "image-classification"
+[data.train]
+folder = "pictures"
+[data.validation]
+folder = "pictures"
+[model]
+image_size = 16
+patch_size = 4
+d_model = 16
+d_ff = 32
+n_heads = 2
+n_layers = 2
+dropout = 0.1
+[batch]
+rows = 4
+[objective]
+kind = "data2vec"
+tau = 0.9
+tau_end = 0.99
+tau_steps = 40
+block = 3
+"#;
+
+const DATA2VEC_SOUND: &str = r#"
+task = "speech-recognition"
+[data.morse]
+sizes = [24, 4, 0]
+sound = { seconds = 1.0 }
+[features]
+sampling_rate = 4000
+n_fft = 128
+hop_length = 64
+n_mels = 8
+window_seconds = 1.0
+[tokenizer]
+kind = "characters"
+[model]
+d_model = 16
+d_ff = 32
+n_heads = 2
+n_encoder_layers = 2
+n_decoder_layers = 1
+dropout = 0.1
+[batch]
+rows = 4
+[objective]
+kind = "data2vec"
+tau = 0.9
+tau_end = 0.99
+tau_steps = 40
+"#;
+
 fn write_data(folder: &Path) {
     let sentence = |i: usize| ["the cat is red", "a dog ran", "the red dog saw a cat", "it was late"][i * 7 % 11 % 4];
     let text: String = (0..240).map(|i| format!("{}\n{}", sentence(i), if i % 4 == 3 { "\n" } else { "" })).collect();
@@ -325,4 +410,19 @@ fn an_rnn() {
 #[test]
 fn segmentations_drawn_at_random() {
     killed_runs_end_as_whole_ones(SAMPLED);
+}
+
+#[test]
+fn a_student_of_texts_and_its_teacher() {
+    killed_runs_end_as_whole_ones(DATA2VEC_TEXT);
+}
+
+#[test]
+fn a_student_of_pictures_and_its_teacher() {
+    killed_runs_end_as_whole_ones(DATA2VEC_PICTURES);
+}
+
+#[test]
+fn a_student_of_sound_and_its_teacher() {
+    killed_runs_end_as_whole_ones(DATA2VEC_SOUND);
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use attentive_bundle::{Bundle, TrainingRecord};
-use attentive_task::{Result, resolve};
+use attentive_task::{Result, of_model, resolve};
 use attentive_trainer::{Averaged, CheckpointDir, Environment, OnDamage, TrainState, average, read_params, read_state};
 
 use crate::{
@@ -115,7 +115,7 @@ impl ModelOf {
             data,
             scores: Vec::new(),
         };
-        let mut bundle = Bundle::of_run(run, params, record)?;
+        let mut bundle = Bundle::of_run(run, of_model(&params).into_owned(), record)?;
         let seed = bundle.recipe.get("training").and_then(|training| training.get("seed"));
         bundle.record.seed = seed.and_then(toml::Value::as_integer).unwrap_or_default().unsigned_abs();
         Ok(bundle)

@@ -15,7 +15,7 @@ use attentive_model::ModelSpec;
 use attentive_task::{
     Context, Error, Result, Task, clock,
     config::{Problem, RunRecipe},
-    shell_path, thousands,
+    of_model, shell_path, thousands,
 };
 use attentive_trainer::{
     Averaged, Callback, Checkpoint, CheckpointDir, Environment, FinishedModel, LatestCheckpoint, Outcome, TrainError,
@@ -247,7 +247,7 @@ impl Session<'_, '_> {
             scores: Vec::new(),
         };
         // The model is safe before it is scored.
-        Bundle::write(self.run, self.config, &task.processor(), &params, &record)?;
+        Bundle::write(self.run, self.config, &task.processor(), &of_model(&params), &record)?;
         record.scores = task.score(attentive_weights::load(outcome.model.valid(), params)?, log)?;
         Ok(Bundle::write_record(self.run, &record)?)
     }

@@ -2,7 +2,7 @@
 
 use std::{ops::ControlFlow, sync::Arc};
 
-use attentive_backend::Objective;
+use attentive_backend::{Device, Objective};
 use attentive_bundle::{ChatTemplate, DataRecord, GenerationConfig, Generator, Processor, ScoreRecord};
 use attentive_core::{BatchStream, Endless, SequenceBatch};
 use attentive_data::{ContextBatcher, ContextOrder, Epochs, TokenStream};
@@ -15,7 +15,7 @@ use attentive_weights::Tensors;
 use crate::{
     Log, Resizable, Result, Start, Task, Texts,
     config::{CausalLmRecipe, ContextSource, RunRecipe},
-    example, thousands,
+    example, initial, thousands,
 };
 
 /// Tokens of the validation text that are decoded at a time to count their bytes.
@@ -136,6 +136,10 @@ impl<F: LanguageModelSpec + Into<ModelConfig>> Task for CausalLm<F> {
 
     fn processor(&self) -> Processor {
         self.tokenizer.clone().into()
+    }
+
+    fn init(&self, device: &Device, seed: u64, log: &dyn Log) -> Result<F::Model> {
+        initial(self, device, seed, log)
     }
 
     fn objective(&self) -> CausalLmObjective {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use attentive_backend::Objective;
+use attentive_backend::{Device, Objective};
 use attentive_bundle::{DataRecord, Processor, ScoreRecord, frame_ids};
 use attentive_core::{BatchStream, Endless, LabeledBatch, TokenMatrix};
 use attentive_data::{Epochs, ExampleBatcher, LabeledRows, LabeledText};
@@ -14,7 +14,7 @@ use attentive_weights::Tensors;
 use crate::{
     LabeledPart, LabeledTexts, Log, Resizable, Result, Start, Task,
     config::{ClassificationRecipe, RunRecipe},
-    example,
+    example, initial,
     log::warn_of,
     masked_lm::{share, values},
     score::score_classes,
@@ -48,8 +48,12 @@ impl<F: EncoderSpec + Into<ModelConfig>> Classification<F> {
         start: Start<'_>,
         log: &dyn Log,
     ) -> Result<Self> {
-        let cache = start.cache.filter(|_| recipe.data.cache);
-        let parts = LabeledTexts::open(&recipe.data)?;
+        // Few texts of a file are not what others have encoded of it.
+        let cache = start.cache.filter(|_| recipe.data.cache && recipe.data.examples.is_none());
+        let mut parts = LabeledTexts::open(&recipe.data)?;
+        if let Some(n) = recipe.data.examples {
+            parts.leave_few(n, run.training.seed);
+        }
         let labels = parts.labels()?;
         let texts = || parts.train.texts.iter().map(|text| Ok::<_, crate::Error>(text.text.clone()));
         let tokenizer = start.tokenizer(&mut config, || recipe.tokenizer.read_or_train(false, texts(), log))?;
@@ -146,6 +150,10 @@ impl<F: EncoderSpec + Into<ModelConfig>> Task for Classification<F> {
 
     fn processor(&self) -> Processor {
         self.tokenizer.clone().into()
+    }
+
+    fn init(&self, device: &Device, seed: u64, log: &dyn Log) -> Result<F::Model> {
+        initial(self, device, seed, log)
     }
 
     fn objective(&self) -> ClassificationObjective {

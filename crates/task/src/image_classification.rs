@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use attentive_backend::Device;
 use attentive_bundle::{DataRecord, Processor, ScoreRecord};
 use attentive_core::{BatchStream, Epochs, ImageBatch};
-use attentive_model::{ImageClassificationObjective, ImageEncoderSpec, ImageModel, ModelConfig};
+use attentive_model::{ImageClassificationObjective, ImageEncoderSpec, ImageModel, LayeredEncoder, ModelConfig};
 use attentive_trainer::{Evaluate, Validation};
 use attentive_vision::{ClassFolder, ImageProcessor, PictureBatcher, Pictures, Prefetch, Shapes};
 use attentive_weights::Tensors;
@@ -12,7 +13,9 @@ use attentive_weights::Tensors;
 use crate::{
     Log, Resizable, Result, Start, Task,
     config::{ImageClassificationRecipe, PictureFiles, RunRecipe},
-    example,
+    data2vec::Unlabelled,
+    example, initial,
+    labeled::few,
     masked_lm::{share, values},
     score::score_classes,
     thousands,
@@ -62,12 +65,21 @@ impl<F: ImageEncoderSpec + Into<ModelConfig>> ImageClassification<F> {
         start: Start<'_>,
         log: &dyn Log,
     ) -> Result<Self> {
-        let parts = parts(recipe, run.training.seed, log)?;
+        let mut parts = parts(recipe, run.training.seed, log)?;
+        if let Some(n) = recipe.data.examples {
+            parts[0].members = few(std::mem::take(&mut parts[0].members), n, run.training.seed);
+            say!(
+                log,
+                "data      {} of the training pictures are learnt from",
+                thousands(parts[0].members.len() as u64)
+            );
+        }
         let labels = parts[0].pictures.labels().to_vec();
-        if labels.len() < 2 {
+        let is_labelled = recipe.objective.data2vec().is_none();
+        if is_labelled && labels.len() < 2 {
             refuse!("data.train has the classes {labels:?}: there must be two at least");
         }
-        config.set_labels(labels.clone());
+        config.set_labels(if is_labelled { labels.clone() } else { Vec::new() });
         recipe.model = config.clone().into();
         let processor = match start.processor()? {
             Some(processor) => processor.image().cloned(),
@@ -88,11 +100,13 @@ impl<F: ImageEncoderSpec + Into<ModelConfig>> ImageClassification<F> {
             say!(log, "no [data.{name}]");
         }
         let held_out = [held_out[0].map(batcher).transpose()?, held_out[1].map(batcher).transpose()?];
-        say!(log, "labels    {}", labels.join(", "));
+        if is_labelled {
+            say!(log, "labels    {}", labels.join(", "));
+        }
         Ok(Self {
             config,
             processor,
-            objective: recipe.objective,
+            objective: recipe.objective.own(),
             pretrained: start.pretrained.map(|bundle| bundle.params),
             train,
             held_out,
@@ -218,6 +232,17 @@ impl<F: ImageEncoderSpec + Into<ModelConfig>> Resizable for ImageClassification<
     }
 }
 
+impl<F: ImageEncoderSpec + Into<ModelConfig>> Unlabelled for ImageClassification<F> {
+    fn view(model: &F::Model) -> Option<&dyn LayeredEncoder<ImageBatch>> {
+        model.layered()
+    }
+
+    fn held_out(&self) -> Option<Box<dyn Iterator<Item = Result<ImageBatch>> + '_>> {
+        let validation = self.held_out[0].as_ref()?;
+        Some(Box::new(validation.epoch(0).map(|batch| -> Result<ImageBatch> { Ok(batch?) })))
+    }
+}
+
 impl<F: ImageEncoderSpec + Into<ModelConfig>> Task for ImageClassification<F> {
     type Model = F::Model;
     type Spec = F;
@@ -234,6 +259,10 @@ impl<F: ImageEncoderSpec + Into<ModelConfig>> Task for ImageClassification<F> {
 
     fn pretrained(&self) -> Option<&Tensors> {
         self.pretrained.as_ref()
+    }
+
+    fn init(&self, device: &Device, seed: u64, log: &dyn Log) -> Result<F::Model> {
+        initial(self, device, seed, log)
     }
 
     fn objective(&self) -> ImageClassificationObjective {

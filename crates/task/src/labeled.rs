@@ -1,10 +1,14 @@
 //! Labelled texts: files, or built-in sentences and what their *it* stands for.
 
-use std::{collections::BTreeMap, iter, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    iter,
+    path::Path,
+};
 
 use attentive_bundle::DataRecord;
 use attentive_corpus::{LabeledSentence, reference_sentences};
-use attentive_data::{EncodedCorpus, FileReport, LabeledText, TsvLayout};
+use attentive_data::{EncodedCorpus, FileReport, LabeledText, TsvLayout, permutation, seeded_rng};
 use attentive_tokenizer::Tokenizer;
 
 use crate::{
@@ -66,6 +70,11 @@ impl LabeledTexts {
             validation: Some(part("validation", n_validation)),
             test: Some(part("test", n_test)),
         }
+    }
+
+    /// Leaves `n` of the training texts, drawn by a seed.
+    pub fn leave_few(&mut self, n: usize, seed: u64) {
+        self.train.texts = few(std::mem::take(&mut self.train.texts), n, seed);
     }
 
     /// The parts that there are.
@@ -151,4 +160,12 @@ impl LabeledPart {
         }
         counts
     }
+}
+
+/// `n` of some examples, drawn by a seed, in their order.
+pub(crate) fn few<T>(examples: Vec<T>, n: usize, seed: u64) -> Vec<T> {
+    let mut drawn = permutation(examples.len() as u32, &mut seeded_rng(seed, "few examples", 0));
+    drawn.truncate(n);
+    let is_drawn: BTreeSet<u32> = drawn.into_iter().collect();
+    (0..).zip(examples).filter(|(idx, _)| is_drawn.contains(idx)).map(|(_, example)| example).collect()
 }

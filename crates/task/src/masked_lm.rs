@@ -2,10 +2,11 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use attentive_backend::Device;
 use attentive_bundle::{Candidate, DataRecord, Processor, ScoreRecord, TextEncoder, frame_ids};
 use attentive_core::{BatchStream, Endless, MaskedBatch, TokenId, TokenMatrix};
 use attentive_data::{Epochs, ExampleBatcher, ExampleSet, MaskedSentences, RowKind, SentenceCorpus, Subwords};
-use attentive_model::{EncoderModel, EncoderSpec, Guessing, MaskedLmObjective, ModelConfig};
+use attentive_model::{EncoderModel, EncoderSpec, Guessing, LayeredEncoder, MaskedLmObjective, ModelConfig};
 use attentive_tokenizer::Tokenizer;
 use attentive_trainer::{Evaluate, Validation};
 use attentive_weights::Tensors;
@@ -14,7 +15,8 @@ use burn::tensor::{Tensor, activation::log_softmax};
 use crate::{
     Log, Resizable, Result, Start, Task, TextSource, Texts,
     config::{MaskedLmRecipe, RunRecipe},
-    encoder_text, example, thousands, tokens,
+    data2vec::Unlabelled,
+    encoder_text, example, initial, thousands, tokens,
 };
 
 /// Sentences whose words are guessed at the end, and guesses for each.
@@ -67,7 +69,8 @@ impl<F: EncoderSpec + Into<ModelConfig>> MaskedLm<F> {
         start: Start<'_>,
         log: &dyn Log,
     ) -> Result<Self> {
-        if let Some(kind) = recipe.objective.kind {
+        let objective = recipe.objective.own();
+        if let Some(kind) = objective.kind {
             if let Some(subwords) = config.subwords_mut().filter(|_| kind != Guessing::Subwords) {
                 subwords.clear();
             }
@@ -98,7 +101,7 @@ impl<F: EncoderSpec + Into<ModelConfig>> MaskedLm<F> {
         if !start.fine_tunes {
             encoder_text::choose_alphabet(&mut config, &text);
         }
-        let n_subwords = recipe.objective.n_subwords.unwrap_or(N_SUBWORDS);
+        let n_subwords = objective.n_subwords.unwrap_or(N_SUBWORDS);
         encoder_text::choose_subwords(&mut config, n_subwords, texts.train.texts(), log)?;
         recipe.model = config.clone().into();
         let most_frequent = most_frequent(&config, &text).unwrap_or(ids.mask);
@@ -114,7 +117,7 @@ impl<F: EncoderSpec + Into<ModelConfig>> MaskedLm<F> {
         let validation_batches = held_out.map(|text| batcher(text, 0)).transpose()?;
         Ok(Self {
             config,
-            objective: MaskedLmObjective { label_smoothing: recipe.objective.label_smoothing },
+            objective: MaskedLmObjective { label_smoothing: objective.label_smoothing },
             context: batch.context,
             n_hidden: (recipe.masking.rate * batch.context as f64).ceil() as usize,
             has_pairs: batch.examples == RowKind::SentencePairs,
@@ -225,6 +228,10 @@ impl<F: EncoderSpec + Into<ModelConfig>> Task for MaskedLm<F> {
         self.tokenizer.clone().into()
     }
 
+    fn init(&self, device: &Device, seed: u64, log: &dyn Log) -> Result<F::Model> {
+        initial(self, device, seed, log)
+    }
+
     fn objective(&self) -> MaskedLmObjective {
         self.objective
     }
@@ -281,6 +288,17 @@ impl<F: EncoderSpec + Into<ModelConfig>> Task for MaskedLm<F> {
         let sentence = example::sentence(&*self.tokenizer, &line, self.config.max_len());
         let (masked, _) = example::masked(sentence, |word| encoder_text::masks(&self.config, word));
         format!("fill --model {model} {}", example::argument(&masked))
+    }
+}
+
+impl<F: EncoderSpec + Into<ModelConfig>> Unlabelled for MaskedLm<F> {
+    fn view(model: &F::Model) -> Option<&dyn LayeredEncoder<MaskedBatch>> {
+        model.layered()
+    }
+
+    fn held_out(&self) -> Option<Box<dyn Iterator<Item = Result<MaskedBatch>> + '_>> {
+        let validation = self.validation.as_ref()?;
+        Some(Box::new(validation.epoch(0).map(|batch| -> Result<MaskedBatch> { Ok(batch?) })))
     }
 }
 

@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use attentive_model::{
-    EncoderDecoderSpec, EncoderSpec, FamilyVisitor, ImageEncoderSpec, LanguageModelSpec, ModelConfig, ModelSpec,
-    PolicySpec, Role, SpeechSpec,
+    Data2VecConfig, EncoderDecoderSpec, EncoderSpec, FamilyVisitor, ImageEncoderSpec, LanguageModelSpec, ModelConfig,
+    ModelSpec, PolicySpec, Role, SpeechSpec,
 };
 
 use crate::{
-    CausalLm, Classification, ImageClassification, Infilling, Log, MaskedLm, Resizable, Result, SpeechRecognition,
-    Start, Trajectories, Translation,
-    config::{RunRecipe, TaskRecipe},
+    CausalLm, Classification, ImageClassification, Infilling, Log, MaskedLm, Pretraining, Resizable, Result,
+    SpeechRecognition, Start, Trajectories, Translation, Unlabelled,
+    config::{Input, ObjectiveRecipe, RunRecipe, TaskRecipe},
 };
 
 /// What is done with a task, whichever it is.
@@ -91,8 +91,9 @@ impl<V: TaskVisitor> FamilyVisitor for Preparing<'_, V> {
         let Self { run, settings, start, log, visitor } = self;
         match settings {
             TaskRecipe::MaskedLm(of_task) => {
+                let pretrains = data2vec(&of_task.objective, Input::Text, spec);
                 let task = MaskedLm::prepare(run, of_task, spec.clone(), start, log)?;
-                visitor.visit(task, run, settings)
+                visit(visitor, task, pretrains, run, settings)
             }
             TaskRecipe::Classification(of_task) => {
                 let task = Classification::prepare(run, of_task, spec.clone(), start, log)?;
@@ -117,8 +118,9 @@ impl<V: TaskVisitor> FamilyVisitor for Preparing<'_, V> {
         let Self { run, settings, start, log, visitor } = self;
         match settings {
             TaskRecipe::Speech(of_task) => {
+                let pretrains = data2vec(&of_task.objective, Input::Sound, spec);
                 let task = SpeechRecognition::prepare(run, of_task, spec.clone(), start, log)?;
-                visitor.visit(task, run, settings)
+                visit(visitor, task, pretrains, run, settings)
             }
             other => mismatch::<C, _>(other, Role::SpeechRecognizer),
         }
@@ -128,11 +130,35 @@ impl<V: TaskVisitor> FamilyVisitor for Preparing<'_, V> {
         let Self { run, settings, start, log, visitor } = self;
         match settings {
             TaskRecipe::ImageClassification(of_task) => {
+                let pretrains = data2vec(&of_task.objective, Input::Pictures, spec);
                 let task = ImageClassification::prepare(run, of_task, spec.clone(), start, log)?;
-                visitor.visit(task, run, settings)
+                visit(visitor, task, pretrains, run, settings)
             }
             other => mismatch::<C, _>(other, Role::ImageEncoder),
         }
+    }
+}
+
+/// How the encoder of a model is trained without labels, if a recipe asks for that.
+fn data2vec<O: Copy + Default>(
+    objective: &ObjectiveRecipe<O>,
+    input: Input,
+    spec: &impl ModelSpec,
+) -> Option<Data2VecConfig> {
+    Some(objective.data2vec()?.config(input, spec.layered_encoder()?))
+}
+
+/// Hands a task, or its inputs alone, to `visitor`.
+fn visit<V: TaskVisitor, T: Unlabelled>(
+    visitor: V,
+    task: T,
+    pretrains: Option<Data2VecConfig>,
+    run: &mut RunRecipe,
+    settings: &mut TaskRecipe,
+) -> Result<V::Output> {
+    match pretrains {
+        Some(config) => visitor.visit(Pretraining::new(task, config), run, settings),
+        None => visitor.visit(task, run, settings),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use attentive_backend::ops;
+use attentive_backend::{Device, ops};
 use attentive_bundle::{DataRecord, EncodeError, Processor, ScoreRecord, SpanFiller, TranslationModel};
 use attentive_core::{BatchStream, Endless, TranslationBatch};
 use attentive_data::{ContextBatcher, ContextOrder, Epochs, SpanBatcher, SpanCorruption, TokenStream};
@@ -15,7 +15,7 @@ use burn::tensor::activation::log_softmax;
 use crate::{
     Log, Resizable, Result, Start, Task, Texts,
     config::{ContextSource, RunRecipe, SpanCorruptionRecipe},
-    example,
+    example, initial,
     masked_lm::{print_guesses, share, values},
     special_ids, thousands,
 };
@@ -236,6 +236,10 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Task for Infilling<F> {
 
     fn processor(&self) -> Processor {
         self.tokenizer.clone().into()
+    }
+
+    fn init(&self, device: &Device, seed: u64, log: &dyn Log) -> Result<F::Model> {
+        initial(self, device, seed, log)
     }
 
     fn objective(&self) -> TranslationObjective {

@@ -95,10 +95,19 @@ fn read(dropout: &BTreeMap<String, f64>, settings: &mut TaskRecipe) -> Result<Op
     let path = path.canonicalize().unwrap_or(path);
     let mut bundle = Bundle::read(&path).with_context(|| format!("pretrained = {}", path.display()))?;
     bundle.unpack();
+    if let Some(encoder) = bundle.model.layered_encoder().filter(|_| is_encoder_alone(&bundle)) {
+        bundle.params.retain(|name, _| encoder.has(name));
+    }
     let model = with_dropout(&bundle.model, dropout)?;
     settings.begin_from(path.clone(), model, &bundle);
     settings.check_model().with_context(|| format!("pretrained = {}", path.display()))?;
     Ok(Some(bundle))
+}
+
+/// Whether data2vec has trained a model: its heads and its decoder are as they were drawn.
+fn is_encoder_alone(bundle: &Bundle) -> bool {
+    let kind = bundle.recipe.get("objective").and_then(|objective| objective.get("kind"));
+    kind.and_then(toml::Value::as_str) == Some("data2vec")
 }
 
 /// Whether a model has settings of vectors or of pairs, which recipes have no place for.
@@ -152,11 +161,23 @@ pub(crate) fn fine_tuned<C: ModelSpec>(
         thousands(n_taken as u64)
     );
     if !drawn.is_empty() {
-        say!(log, "new       {}", drawn.join(", "));
+        say!(log, "new       {}", whole_parts(&drawn, &params).join(", "));
     }
     let unused: Vec<&str> = pretrained.keys().filter(|name| !params.contains_key(*name)).map(String::as_str).collect();
     if !unused.is_empty() {
         say!(log, "left out  {}", unused.join(", "));
     }
     Ok(attentive_weights::load(model, params)?)
+}
+
+/// The names of some parameters of a model; in place of all of a part, the part's.
+fn whole_parts<'a>(names: &'a [String], params: &Tensors) -> Vec<&'a str> {
+    let part = |name: &'a str| name.split_once('.').map_or(name, |(part, _)| part);
+    let is_whole = |of: &str| {
+        let is_of = |name: &str| name.strip_prefix(of).is_some_and(|rest| rest.starts_with('.'));
+        params.keys().filter(|name| is_of(name)).all(|name| names.contains(name))
+    };
+    let mut shown: Vec<&str> = names.iter().map(|name| if is_whole(part(name)) { part(name) } else { name }).collect();
+    shown.dedup();
+    shown
 }

@@ -6,7 +6,7 @@ use attentive_core::{Batch, BatchStream};
 use attentive_model::ModelSpec;
 use attentive_trainer::Evaluate;
 use attentive_weights::Tensors;
-use burn::module::Module;
+use burn::module::{Module, ModuleDisplay};
 
 use crate::{Log, Result, start::fine_tuned};
 
@@ -16,9 +16,9 @@ use crate::{Log, Result, start::fine_tuned};
 /// the same for every task, and `attentive-run`'s.
 pub trait Task {
     /// The model that is trained.
-    type Model: Module;
+    type Model: Module + ModuleDisplay;
     /// The configuration that the model is made from.
-    type Spec: ModelSpec<Model = Self::Model>;
+    type Spec: ModelSpec;
     /// What it is trained on, a batch at a time.
     type Batch: Batch;
     /// What is minimised.
@@ -40,16 +40,12 @@ pub trait Task {
         None
     }
 
-    /// A model with initial parameters: those that were trained before, and else drawn ones.
+    /// A model with initial parameters: those that were trained before, and else drawn ones. [`initial`] makes it where the
+    /// configuration says all of it.
     ///
     /// # Errors
     /// Those of the configuration.
-    fn init(&self, device: &Device, seed: u64, log: &dyn Log) -> Result<Self::Model> {
-        match self.pretrained() {
-            Some(params) => fine_tuned(self.spec(), params, device, seed, log),
-            None => Ok(self.spec().init(device, seed)?),
-        }
-    }
+    fn init(&self, device: &Device, seed: u64, log: &dyn Log) -> Result<Self::Model>;
 
     /// What is minimised.
     fn objective(&self) -> Self::Objective;
@@ -74,6 +70,17 @@ pub trait Task {
 
     /// Arguments of `attentive` that use the finished model, which `--model` names.
     fn example(&self, model: &str) -> String;
+}
+
+/// A model with initial parameters, of its configuration alone: those that were trained before, and else drawn ones.
+///
+/// # Errors
+/// Those of the configuration.
+pub fn initial<T: Task>(task: &T, device: &Device, seed: u64, log: &dyn Log) -> Result<<T::Spec as ModelSpec>::Model> {
+    match task.pretrained() {
+        Some(params) => fine_tuned(task.spec(), params, device, seed, log),
+        None => Ok(task.spec().init(device, seed)?),
+    }
 }
 
 /// A task whose batches can be of any size.

@@ -1,6 +1,6 @@
 //! Actions of an agent, learnt from episodes of others.
 
-use attentive_backend::Objective;
+use attentive_backend::{Device, Objective};
 use attentive_bundle::{DataRecord, Policy, Processor, ScoreRecord};
 use attentive_core::{Action, BatchStream, Endless, Episode, Steps, TrajectoryBatch, TrajectoryProcessor};
 use attentive_data::{EpisodeShape, Epochs, ExampleBatcher, TrajectoryContexts};
@@ -13,6 +13,7 @@ use crate::{
     Episodes, Log, Resizable, Result, Start, Task,
     config::{RunRecipe, TrajectoriesRecipe},
     episodes::describe,
+    initial,
     masked_lm::{share, values},
     thousands,
 };
@@ -178,6 +179,10 @@ impl<F: PolicySpec + Into<ModelConfig>> Task for Trajectories<F> {
 
     fn pretrained(&self) -> Option<&Tensors> {
         self.pretrained.as_ref()
+    }
+
+    fn init(&self, device: &Device, seed: u64, log: &dyn Log) -> Result<F::Model> {
+        initial(self, device, seed, log)
     }
 
     fn objective(&self) -> PolicyObjective {

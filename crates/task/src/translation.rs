@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use attentive_backend::Device;
 use attentive_bundle::{DataRecord, DecodingConfig, Processor, ScoreRecord, TranslationModel, Translator};
 use attentive_core::{BatchStream, Endless, TokenMatrix, TranslationBatch};
 use attentive_data::{
@@ -17,7 +18,7 @@ use attentive_weights::Tensors;
 use crate::{
     Corpus, Log, Resizable, Result, Start, Task, bleu_of,
     config::{RunRecipe, TranslationRecipe},
-    example, likelihood, pronoun_accuracy,
+    example, initial, likelihood, pronoun_accuracy,
     score::framed,
     special_ids, thousands, tokens, translate_all,
 };
@@ -218,6 +219,10 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Task for Translation<F> {
 
     fn processor(&self) -> Processor {
         self.tokenizer.clone().into()
+    }
+
+    fn init(&self, device: &Device, seed: u64, log: &dyn Log) -> Result<F::Model> {
+        initial(self, device, seed, log)
     }
 
     fn objective(&self) -> TranslationObjective {

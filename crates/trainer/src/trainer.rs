@@ -256,7 +256,7 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
             was_finite &= loss.is_finite();
         }
         let lr = self.schedule.lr(NonZeroU64::new(step).expect("counted from 1")) * self.state.divergence.lr_scale;
-let (model, update) = match &self.shards {
+        let (model, update) = match &self.shards {
             Some(shards) => update.step_among(&*self.peers, shards, &mut *self.optimizer, lr)?,
             None => update.step(&mut *self.optimizer, lr),
         };

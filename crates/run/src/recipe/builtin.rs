@@ -19,7 +19,7 @@ macro_rules! builtin {
 
 /// All of them: those of the repository's folder `recipes`, which a test of the repository holds these copies against, and
 /// two that the command runs by itself.
-const RECIPES: [Builtin; 19] = builtin![
+const RECIPES: [Builtin; 22] = builtin![
     "builtin",
     "multi30k",
     "multi30k-2000",
@@ -38,6 +38,9 @@ const RECIPES: [Builtin; 19] = builtin![
     "digits",
     "shapes",
     "mnist",
+    "data2vec-text",
+    "data2vec-pictures",
+    "data2vec-sound",
     "tokenizers",
 ];
 

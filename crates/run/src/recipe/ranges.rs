@@ -127,6 +127,7 @@ const RANGES: &[(&str, Range)] = &[
     ("n_actions", Whole(1, 1 << 16)),
     ("data.episodes", Whole(1, 1 << 24)),
     ("copies", Whole(0, 1 << 30)),
+    ("data.examples", Whole(1, 1 << 30)),
     // [data.morse], [features], [augment]
     ("sizes", Whole(0, 1 << 30)),
     ("sound.seconds", Above(0.0, 600.0)),
@@ -155,6 +156,13 @@ const RANGES: &[(&str, Range)] = &[
     // [objective]
     ("label_smoothing", SHARE),
     ("n_subwords", Whole(8, 1 << 24)),
+    ("top_layers", LAYERS),
+    ("tau", Closed(0.0, 1.0)),
+    ("tau_end", Closed(0.0, 1.0)),
+    ("tau_steps", UPDATES),
+    ("objective.beta", Closed(0.0, 1e6)),
+    ("objective.hidden", PART),
+    ("objective.block", POSITIONS),
     // [optimizer], [schedule]
     ("beta_1", SHARE),
     ("beta_2", SHARE),

@@ -46,6 +46,9 @@ pub struct LabeledRecipe {
     /// What the model learns from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub train: Option<LabeledFiles>,
+    /// Texts that the model learns from, drawn by the run's seed; all unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub examples: Option<usize>,
     /// What tells during training how good it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation: Option<LabeledFiles>,
@@ -59,7 +62,7 @@ pub struct LabeledRecipe {
 
 impl Default for LabeledRecipe {
     fn default() -> Self {
-        Self { train: None, validation: None, test: None, cache: true }
+        Self { train: None, examples: None, validation: None, test: None, cache: true }
     }
 }
 

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Files, Problem,
+    Files, Input, ObjectiveRecipe, Problem,
     data::{is_false, refuse_beside_builtin},
     presets::require_role,
     validate_model,
@@ -39,7 +39,7 @@ pub struct ImageClassificationRecipe {
     pub batch: PictureBatchRecipe,
     /// What is minimised.
     #[serde(default)]
-    pub objective: ImageClassificationObjective,
+    pub objective: ObjectiveRecipe<ImageClassificationObjective>,
     /// Which checkpoints make the model.
     #[serde(default)]
     pub evaluation: super::masked_lm::EvaluationRecipe,
@@ -52,6 +52,9 @@ pub struct PicturesRecipe {
     /// What the model learns from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub train: Option<PictureFiles>,
+    /// Pictures that the model learns from, drawn by the run's seed; all unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub examples: Option<usize>,
     /// What tells during training how good it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation: Option<PictureFiles>,
@@ -153,7 +156,7 @@ impl PicturesRecipe {
     }
 
     fn validate(&self) -> Result<(), Problem> {
-        let Self { train, validation, validation_fraction, test } = self;
+        let Self { train, validation, validation_fraction, test, .. } = self;
         if train.is_none() {
             return refuse_beside_builtin([
                 ("validation", validation.is_some()),
@@ -182,6 +185,9 @@ impl ImageClassificationRecipe {
     pub(super) fn check_model(&self) -> Result<(), Problem> {
         require_role(Role::ImageEncoder, &self.model, "image-classification")?;
         validate_model(&self.model)?;
+        if let Some(data2vec) = self.objective.data2vec() {
+            data2vec.validate(Input::Pictures, &self.model)?;
+        }
         match self.model.visit(ProcessorOf(&self.image)).and_then(|processor| processor.problem()) {
             Some(problem) => Err(Problem::at("image", problem)),
             None => Ok(()),

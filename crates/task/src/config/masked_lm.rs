@@ -8,7 +8,7 @@ use attentive_trainer::FinishedModel;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Problem, TextRecipe, TokenizerRecipe, presets::require_role, validate_model};
+use super::{Input, ObjectiveRecipe, Problem, TextRecipe, TokenizerRecipe, presets::require_role, validate_model};
 
 /// Tokens hidden in a text.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -34,7 +34,7 @@ pub struct MaskedLmRecipe {
     pub masking: MaskingConfig,
     /// What is minimised.
     #[serde(default)]
-    pub objective: MaskedLmObjectiveRecipe,
+    pub objective: ObjectiveRecipe<MaskedLmObjectiveRecipe>,
     /// Which checkpoints make the model.
     #[serde(default)]
     pub evaluation: EvaluationRecipe,
@@ -101,7 +101,15 @@ impl MaskedLmRecipe {
         let encoder = Encoder::of(&self.model);
         let Encoder { n_segments, masked_lm, next_sentence, guessing } = encoder.expect("a model of this role");
         validate_model(&self.model)?;
-        if !masked_lm {
+        if let Some(data2vec) = self.objective.data2vec() {
+            for (key, has_head) in [("masked_lm", masked_lm), ("next_sentence", next_sentence)] {
+                if has_head {
+                    let text = "data2vec does not train this head: set it to false";
+                    return Err(Problem::at(format!("model.{key}"), text));
+                }
+            }
+            data2vec.validate(Input::Text, &self.model)?;
+        } else if !masked_lm {
             return Err(Problem::at("model.masked_lm", "false: masked-lm trains this head"));
         }
         self.validate_kind(guessing)?;
@@ -119,12 +127,13 @@ impl MaskedLmRecipe {
 
     /// Whether the model, which guesses hidden tokens as `guessing` says, if it has a choice, can guess them as asked.
     fn validate_kind(&self, guessing: Option<Guessing>) -> Result<(), Problem> {
-        let in_use = self.objective.kind.or(guessing).unwrap_or_default();
-        if self.objective.n_subwords.is_some() && in_use != Guessing::Subwords {
+        let objective = self.objective.own();
+        let in_use = objective.kind.or(guessing).unwrap_or_default();
+        if objective.n_subwords.is_some() && in_use != Guessing::Subwords {
             let text = "is for objective.kind = \"subwords\" alone; leave it out";
             return Err(Problem::at("objective.n_subwords", text));
         }
-        let Some(kind) = self.objective.kind else { return Ok(()) };
+        let Some(kind) = objective.kind else { return Ok(()) };
         let Some(guessing) = guessing else {
             let family = self.model.family();
             let text = format!("is for encoders of characters (canine), and the model is a {family}; leave it out");

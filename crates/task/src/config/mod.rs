@@ -3,6 +3,7 @@
 mod causal_lm;
 mod classification;
 mod data;
+mod data2vec;
 mod image_classification;
 mod masked_lm;
 mod presets;
@@ -29,6 +30,8 @@ use serde::{Deserialize, Serialize};
 pub use causal_lm::{CausalLmRecipe, ContextRecipe, ContextSource, TextFilesRecipe, TextRecipe};
 pub use classification::{ClassificationRecipe, LabeledBatchRecipe, LabeledFiles, LabeledRecipe};
 pub use data::{DataRecipe, Files, SplitFiles};
+pub(crate) use data2vec::Input;
+pub use data2vec::{Data2VecKind, Data2VecRecipe, ObjectiveRecipe};
 pub use image_classification::{
     ImageClassificationRecipe, ImageRecipe, PictureBatchRecipe, PictureFiles, PicturesRecipe,
 };

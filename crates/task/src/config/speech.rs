@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    LabeledFiles, Problem, TokenizerRecipe,
+    Input, LabeledFiles, ObjectiveRecipe, Problem, TokenizerRecipe,
     data::{is_false, refuse_beside_builtin, validate_columns},
     presets::require_role,
     validate_model,
@@ -48,7 +48,7 @@ pub struct SpeechRecipe {
     pub batch: SpokenBatchRecipe,
     /// What is minimised.
     #[serde(default)]
-    pub objective: SpeechObjective,
+    pub objective: ObjectiveRecipe<SpeechObjective>,
     /// How the model is judged, and which checkpoints make it.
     #[serde(default)]
     pub evaluation: SpokenEvaluationRecipe,
@@ -62,6 +62,10 @@ pub struct SpokenRecipe {
     /// What the model learns from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub train: Option<LabeledFiles>,
+    /// Recordings that the model learns from, drawn by the run's seed; all unless given. Of Morse code the same ones in each
+    /// epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub examples: Option<usize>,
     /// What tells during training how good it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validation: Option<LabeledFiles>,
@@ -193,6 +197,7 @@ impl SpeechRecipe {
     /// Holds the model against the task.
     pub(super) fn check_model(&self) -> Result<(), Problem> {
         require_role(Role::SpeechRecognizer, &self.model, "speech-recognition")?;
-        validate_model(&self.model)
+        validate_model(&self.model)?;
+        self.objective.data2vec().map_or(Ok(()), |data2vec| data2vec.validate(Input::Sound, &self.model))
     }
 }

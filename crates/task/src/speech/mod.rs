@@ -5,13 +5,13 @@ mod recordings;
 
 use std::{path::Path, sync::Arc};
 
-use attentive_backend::Objective;
+use attentive_backend::{Device, Objective};
 use attentive_bundle::{
     DataRecord, Processor, RecognizerModel, ScoreRecord, SpeechProcessor, SpeechTask, SpeechTokens, Transcriber,
 };
 use attentive_core::{BatchStream, Endless, Epochs, Spectrograms, SpeechBatch, TokenMatrix};
 use attentive_metrics::{ErrorRate, ErrorRateScore, Scorer};
-use attentive_model::{ModelConfig, SpeechObjective, SpeechSpec};
+use attentive_model::{LayeredEncoder, ModelConfig, SpeechModel, SpeechObjective, SpeechSpec};
 use attentive_speech::LogMel;
 use attentive_tokenizer::Tokenizer;
 use attentive_trainer::{Evaluate, Validation};
@@ -22,7 +22,8 @@ pub use self::recordings::{RecordingPart, Recordings};
 use crate::{
     Context, Log, Resizable, Result, Start, Task,
     config::{RunRecipe, SpeechRecipe},
-    example, shell_path, thousands,
+    data2vec::Unlabelled,
+    example, initial, shell_path, thousands,
 };
 
 /// Transcriptions shown at the end.
@@ -104,7 +105,7 @@ impl<F: SpeechSpec + Into<ModelConfig>> SpeechRecognition<F> {
         [Some(&train), validation.as_ref(), test.as_ref()].into_iter().flatten().try_for_each(Batches::check)?;
         Ok(Self {
             config,
-            objective: recipe.objective,
+            objective: recipe.objective.own(),
             processor: SpeechProcessor { features: recipe.features.clone(), tokens },
             tokenizer: tokenizer.clone(),
             pretrained: start.pretrained.map(|bundle| bundle.params),
@@ -192,6 +193,16 @@ fn error_rates(found: &[String], references: &[String]) -> Result<[ErrorRateScor
     Ok([ErrorRate::words().corpus(found, &[references])?, ErrorRate::characters().corpus(found, &[references])?])
 }
 
+impl<F: SpeechSpec + Into<ModelConfig>> Unlabelled for SpeechRecognition<F> {
+    fn view(model: &F::Model) -> Option<&dyn LayeredEncoder<SpeechBatch>> {
+        model.layered()
+    }
+
+    fn held_out(&self) -> Option<Box<dyn Iterator<Item = Result<SpeechBatch>> + '_>> {
+        Some(Box::new(self.validation.as_ref()?.epoch(0)))
+    }
+}
+
 impl<F: SpeechSpec + Into<ModelConfig>> Task for SpeechRecognition<F> {
     type Model = F::Model;
     type Spec = F;
@@ -208,6 +219,10 @@ impl<F: SpeechSpec + Into<ModelConfig>> Task for SpeechRecognition<F> {
 
     fn pretrained(&self) -> Option<&Tensors> {
         self.pretrained.as_ref()
+    }
+
+    fn init(&self, device: &Device, seed: u64, log: &dyn Log) -> Result<F::Model> {
+        initial(self, device, seed, log)
     }
 
     fn objective(&self) -> SpeechObjective {

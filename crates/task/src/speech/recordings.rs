@@ -14,6 +14,7 @@ use rayon::prelude::*;
 use crate::{
     Context, Log, Result,
     config::{LabeledFiles, MorseRecipe, SpokenRecipe},
+    labeled::few,
     log::warn_of,
     thousands,
 };
@@ -70,12 +71,21 @@ impl Recordings {
         let read = |name, files: &Option<LabeledFiles>| {
             files.as_ref().map(|files| RecordingPart::read(name, files, recipe.skip_long, log_mel, log)).transpose()
         };
-        Ok(match read("train", &recipe.train)? {
+        let mut recordings = match read("train", &recipe.train)? {
             Some(train) => {
                 Self { train, validation: read("validation", &recipe.validation)?, test: read("test", &recipe.test)? }
             }
             None => Self::builtin(&recipe.morse, seed),
-        })
+        };
+        if let Some(n) = recipe.examples {
+            recordings.train.leave_few(n, seed);
+            say!(
+                log,
+                "data      {} of the training recordings are learnt from",
+                thousands(recordings.train.len() as u64)
+            );
+        }
+        Ok(recordings)
     }
 
     fn builtin(recipe: &MorseRecipe, seed: u64) -> Self {
@@ -193,6 +203,22 @@ impl RecordingPart {
         let record = DataRecord { split: name.to_owned(), name: "Morse code".to_owned(), n_lines, sha256 };
         (part.texts, part.records) = (texts, vec![record]);
         part
+    }
+
+    /// Leaves `n` recordings, drawn by a seed; of Morse code the first ones, the same in each epoch.
+    fn leave_few(&mut self, n: usize, seed: u64) {
+        match &mut self.source {
+            Source::Files { paths, kept } => {
+                *paths = few(std::mem::take(paths), n, seed);
+                self.texts = few(std::mem::take(&mut self.texts), n, seed);
+                *kept = kept.take().map(|kept| few(kept, n, seed));
+            }
+            Source::Morse { n: of_epoch, is_new, .. } => {
+                *of_epoch = n.min(*of_epoch);
+                *is_new = false;
+                self.texts.truncate(n);
+            }
+        }
     }
 
     /// Number of recordings of an epoch.
