@@ -1,327 +1,253 @@
-// What it looks at: the words, lines between them, and the maps of all layers and heads.
-import { el, headColour, kept, MOTION, percent, segmented, still, svg } from "./dom.js";
-import { lines } from "./lines.js";
-import { drawMap, scale, table, thumbnail } from "./map.js";
+// What it looks at: the words with lines between them, and the maps of all layers and heads.
+import { board } from "./board.js";
+import { button, dot, el, grid, grouped, headColour, kept, numbers, percent, scroll, segmented } from "./dom.js";
+import { drawMap, scale, thumbnail, tokens } from "./map.js";
 import { decode, look, matched, place, places, plane, words } from "./words.js";
 
-/** The kinds of attention: which side is looked at, and from which side. */
+/** The kinds of attention: which words look, and at which. */
 const MAPS = {
-  cross: { name: "decoder → encoder", verb: "writing", rows: "target", columns: "source", title: "Attention of the decoder to the encoder" },
-  encoder: { name: "encoder", verb: "reading", rows: "source", columns: "source", title: "Self-attention of the encoder" },
-  decoder: { name: "decoder", verb: "writing", rows: "target", columns: "read", title: "Self-attention of the decoder" },
+  cross: {
+    name: "decoder → encoder", title: "Attention of the decoder to the encoder", verb: "writing",
+    rows: "target", columns: "source",
+  },
+  encoder: {
+    name: "encoder", title: "Self-attention of the encoder", verb: "reading", rows: "source", columns: "source",
+  },
+  decoder: {
+    name: "decoder", title: "Self-attention of the decoder", verb: "writing", rows: "target", columns: "read",
+  },
 };
 const MODES = [["one", "one head"], ["all", "all heads"], ["mean", "mean"]];
+const SIDES = { source: "Words of the source", target: "Words of the translation", read: "Words written before" };
 
 /** The share of attention from which a word is named. */
 const NAMED = 0.05;
 
+const range = (n) => Array.from({ length: n }, (_, i) => i);
+
 /**
- * The section under the two texts. `paint(look)` is told what lights up in them, `opened()` that the reader wants it.
- * It has `node`, `show(answer)`, `choose(side, word)`, `heads(answer)`, `sides`, and whether it is `open`.
+ * The section under the two texts. `paint(look)` is told what lights up in them, `opened()` that the reader unfolds it.
+ * `show(answer, text, favour)` shows an answer: `favour(words)` says which word of the translation is chosen, else the
+ * one that was stays chosen.
  */
 export function attention({ paint, opened }) {
-  const state = { map: null, layer: 0, head: 0, mode: "one", side: "target", word: 0, measured: [], what: "", picked: false };
-  let answer = null, maps = {}, sides = {}, rowNodes = [], columnNodes = [], large = null;
+  const state = { map: null, layer: 0, head: 0, mode: "one", word: 0, picked: false };
+  let measured = [], what = "", answer = null, maps = {}, sides = {}, side = "target", shown = null, large = null;
 
-  const says = el("p", { class: "says", "aria-live": "polite" });
-  const picture = svg("svg", { class: "lines", "aria-hidden": "true" });
-  const top = el("div", { class: "words", dir: "auto" }), bottom = el("div", { class: "words", dir: "auto", role: "listbox", "aria-orientation": "horizontal" });
-  const board = el("div", { class: "board" }, picture, top, bottom);
-  const grid = el("div", { class: "heads scroll" }), figure = el("figure", { class: "map" });
-  const tools = el("div", { class: "tools" });
-  const body = el("div", { class: "inside" }, tools, says, board, el("div", { class: "maps" }, grid, figure));
-  const empty = el("p", { class: "empty" }, "Write something above, or take an example: then its words are here.");
-  const node = el("details", { id: "inside", open: kept.get("inside") !== "closed" }, el("summary", {}, el("h2", {}, "What it looks at")), empty, body);
-  const draw = lines(picture);
-
-  const modes = segmented("Heads", MODES, "one", (mode) => { state.mode = mode; refresh(); });
-  const kinds = el("span", { class: "kinds" });
-  tools.append(kinds, modes.node);
+  const says = el("p.says", { "aria-live": "polite" });
+  const stage = board((index, focus) => choose(side, index, { focus }));
+  const small = el("div.heads.scroll"), figure = el("figure.map");
+  const modes = segmented("Heads", MODES, "one", (mode) => {
+    state.mode = mode;
+    refresh();
+  });
+  const kinds = el("span");
+  const body = el("div", el("div.tools", kinds, modes.node), says, stage.node, el("div.maps", small, figure));
+  const empty = el("p.empty", "Write something above, or take an example: its words are shown here.");
+  const node = el("details", { id: "inside", open: kept.get("inside") !== "closed" },
+    el("summary", el("h2", "What it looks at")), empty, body);
   node.addEventListener("toggle", () => {
     kept.set("inside", node.open ? "open" : "closed");
-    if (node.open) { opened(); drawLines(false); }
+    if (!node.open) return;
+    opened();
+    if (answer) stage.draw(seen(), false);
   });
 
   const kind = () => MAPS[state.map];
   const map = () => maps[state.map];
-  const rows = () => sides[kind()?.rows ?? "target"] ?? [];
+  const rows = () => sides[side] ?? [];
   const columns = () => sides[kind()?.columns ?? "source"] ?? [];
-  const colour = () => (state.mode === "one" && map()?.heads > 1 ? headColour(state.head) : "var(--accent)");
   const weights = (head = state.mode === "one" ? state.head : null) => plane(map(), state.layer, head);
   const looks = (row, head) => look(weights(head), map().columns, rows()[row], columns());
+  const seen = (word = state.word) => {
+    if (!map()) return [];
+    if (state.mode === "all") {
+      return range(map().heads).map((head) => ({ head, colour: headColour(head), shares: looks(word, head) }));
+    }
+    const colour = state.mode === "one" && map().heads > 1 ? headColour(state.head) : "var(--accent)";
+    return [{ head: state.head, colour, shares: looks(word) }];
+  };
   const headName = () => {
     const { heads, layers } = map();
-    if (heads === 1 && layers === 1) return "";
-    if (state.mode === "one") return `layer ${state.layer}, head ${state.head}`;
-    return `layer ${state.layer}, ${state.mode === "all" ? "its heads in their colours" : `mean of ${heads} heads`}`;
+    if (heads * layers === 1) return "";
+    return `layer ${state.layer}, ${state.mode === "one" ? `head ${state.head}` : `mean of ${heads} heads`}`;
   };
 
-  /** What a word looks at, in plain words. */
-  function sentence(row, shares) {
-    const best = shares.map((share, i) => [share, columns()[i].text]).filter(([share]) => share >= NAMED)
-      .sort((a, b) => b[0] - a[0]).slice(0, 3);
-    return { word: rows()[row].text, best };
-  }
+  /** The words that one looks at most, with their shares. */
+  const named = (row) => looks(row).map((share, i) => [columns()[i].text, share])
+    .filter(([, share]) => share >= NAMED).sort((a, b) => b[1] - a[1]).slice(0, 3);
 
-  /** The same word on the other side, by alignment, or by where the decoder looks most. */
-  function counterpart(side, index) {
-    const from = sides[side]?.[index], to = side === "target" ? "source" : "target";
-    if (!from || !sides[to]) return 0;
-    const pairs = answer.translations[0].alignment ?? [];
-    const column = side === "target" ? 1 : 0;
-    const pair = pairs.find((pair) => from.at.includes(pair[column]));
-    if (pair) {
-      const found = sides[to].findIndex((word) => word.at.includes(pair[1 - column]));
-      if (found >= 0) return found;
-    }
+  /** The same word in the other text, by alignment, or by where the decoder looks most. */
+  function counterpart(from, index, to) {
+    const word = sides[from]?.[index];
+    if (!word || !sides[to]) return 0;
+    const own = from === "source" ? 0 : 1;
+    const pair = (answer.translations[0].alignment ?? []).find((pair) => word.at.includes(pair[own]));
+    const aligned = pair ? sides[to].findIndex(({ at }) => at.includes(pair[1 - own])) : -1;
+    if (aligned >= 0) return aligned;
     if (!maps.cross) return Math.min(index, sides[to].length - 1);
-    const mean = plane(maps.cross, maps.cross.layers - 1, null);
-    const shares = side === "target" ? look(mean, maps.cross.columns, from, sides.source)
-      : sides.target.map((row) => look(mean, maps.cross.columns, row, [from])[0]);
+    const mean = plane(maps.cross, maps.cross.layers - 1, null), n = maps.cross.columns;
+    const shares = from === "target" ? look(mean, n, word, sides.source)
+      : sides.target.map((row) => look(mean, n, row, [word])[0]);
     return shares.indexOf(Math.max(...shares));
   }
 
-  /** Chooses a word of the text that is read or written; it is followed into the map that is shown. */
-  function choose(side, index, { focus = false, move = true } = {}) {
+  /** Chooses a word of a text; where the map that is shown is of the other text, its counterpart. */
+  function choose(from, index, options) {
     if (!rows().length) return;
-    const own = kind()?.rows ?? "target";
-    if (side !== own) index = counterpart(side, index);
-    state.side = own;
+    if (from !== side) index = counterpart(from, index, side);
     state.word = Math.max(0, Math.min(index, rows().length - 1));
-    light(move);
-    if (focus) rowNodes[state.word].focus();
-  }
-
-  /** Marks the chosen word, and what it looks at. */
-  function light(move = true) {
-    rowNodes.forEach((chip, i) => {
-      chip.setAttribute("aria-selected", i === state.word);
-      chip.tabIndex = i === state.word ? 0 : -1;
-    });
-    board.classList.toggle("unseen", !map());
-    if (!map()) {
-      says.textContent = "This model does not say what it looks at; these are its tokens.";
-      paint({ side: "target", word: state.word, weights: [], columns: "source", colour: "var(--accent)" });
-      return;
-    }
-    const shares = looks(state.word);
-    const { word, best } = sentence(state.word, shares);
-    says.replaceChildren(`${kind().verb} `, el("b", {}, el("bdi", {}, word)), best.length ? ": looks at " : ": looks everywhere a little",
-      ...best.flatMap(([share, text], i) => [i ? ", " : "", el("em", {}, el("bdi", {}, text)), " ", el("span", { class: "number" }, percent(share))]),
-      el("span", { class: "soft" }, headName() && ` · ${headName()}`));
-    columnNodes.forEach((chip, i) => {
-      chip.style.setProperty("--weight", state.mode === "all" ? 0 : shares[i].toFixed(3));
-      const bars = chip.querySelector(".bars");
-      if (bars) bars.remove();
-      if (state.mode === "all") chip.append(strip(i));
-    });
-    board.style.setProperty("--colour", colour());
-    drawLines(move);
+    const heads = seen();
+    stage.light(state.word, heads, options);
     large?.mark(state.word);
-    paint({ side: kind().rows, word: state.word, weights: shares, columns: kind().columns, colour: colour() });
+    const [shares, colour] = heads.length === 1 ? [heads[0].shares, heads[0].colour]
+      : [heads.length ? looks(state.word) : [], "var(--accent)"];
+    paint({ side, word: state.word, columns: kind()?.columns ?? "source", shares, colour });
+    if (!map()) return says.replaceChildren("This model does not say what it looks at; these are its tokens.");
+    const best = named(state.word), where = headName();
+    says.replaceChildren(`${kind().verb} `, el("b", el("bdi", rows()[state.word].text)),
+      best.length ? ": looks at " : ": looks a little at everything", ...best.flatMap(([text, share], i) =>
+        [i ? ", " : "", el("b", el("bdi", text)), " ", el("span.number", percent(share))]),
+      el("span.soft", where && ` · ${where}`));
   }
 
-  /** One small field for each head, as deep as it looks at this word. */
-  function strip(column) {
-    const { heads } = map();
-    const fields = Array.from({ length: heads }, (_, head) => {
-      const share = look(weights(head), map().columns, rows()[state.word], [columns()[column]])[0];
-      return svg("path", { d: `M${head} 0h1v1h-1z`, fill: headColour(head), "fill-opacity": Math.min(1, share * 1.5).toFixed(2) });
-    });
-    return svg("svg", { class: "bars", viewBox: `0 0 ${heads} 1`, preserveAspectRatio: "none", "aria-hidden": "true" }, fields);
+  /** Words in rows, spoken with what they look at. */
+  function fill(glide) {
+    side = kind()?.rows ?? "target";
+    shown = state.map;
+    stage.show(rows(), columns(), { rows: SIDES[side], columns: SIDES[kind()?.columns ?? "source"] }, glide);
+    speak();
   }
-
-  function drawLines(move) {
-    const chip = rowNodes[state.word];
-    if (!node.open || !map() || !chip) return draw([], false);
-    const many = state.mode === "all" ? Array.from({ length: map().heads }, (_, head) => head) : [state.mode === "one" ? state.head : null];
-    const wanted = many.flatMap((head, n) => looks(state.word, head).map((weight, i) => {
-      const up = columnNodes[i], shift = (n - (many.length - 1) / 2) * 3;
-      return {
-        from: [chip.offsetLeft + chip.offsetWidth / 2 + shift, chip.offsetTop],
-        to: [up.offsetLeft + up.offsetWidth / 2 + shift, up.offsetTop + up.offsetHeight],
-        weight, head: many.length > 1 ? head : "line", colour: many.length > 1 ? headColour(head) : colour(),
-      };
-    }));
-    draw(wanted, move);
-  }
-
-  /** A word as its tokens, which are chips side by side. */
-  function chip(word, options) {
-    const pieces = word.special ? [word.text] : word.tokens.map((token) => token.text);
-    const about = word.tokens.filter((token) => token.id !== undefined)
-      .map((token) => `${token.text}: token ${token.id}${token.log_prob === undefined ? "" : `, probability ${percent(Math.exp(token.log_prob))}`}`);
-    return el("span", { class: word.special ? "word special" : "word", title: about.join("\n") || null, ...options },
-      pieces.map((piece) => el("span", { class: "piece" }, piece)));
-  }
-
-  /** Puts words in a row; those that were there glide to their places. */
-  function fillRow(host, list, before, nodes, make) {
-    const was = matched(before, list);
-    const places = nodes.map((old) => [old.offsetLeft, old.offsetTop]);
-    const made = list.map(make);
-    host.replaceChildren(...made.flatMap((chip) => [chip, " "]));
-    if (nodes.length && !still()) {
-      made.forEach((chip, i) => {
-        if (was[i] < 0) {
-          chip.animate([{ opacity: 0 }, { opacity: 1 }], { duration: MOTION });
-          return;
-        }
-        const [x, y] = places[was[i]];
-        const [dx, dy] = [x - chip.offsetLeft, y - chip.offsetTop];
-        if (dx || dy) chip.animate([{ transform: `translate(${dx}px, ${dy}px)` }, { transform: "none" }], { duration: MOTION, easing: "ease-out" });
-      });
-    }
-    return made;
-  }
-
-  let shownRows = [], shownColumns = [], shownMap;
-  function fillRows() {
-    const same = shownMap === state.map;
-    columnNodes = fillRow(top, columns(), same ? shownColumns : [], same ? columnNodes : [], (word) => chip(word));
-    rowNodes = fillRow(bottom, rows(), same ? shownRows : [], same ? rowNodes : [], (word, i) => chip(word, {
-      role: "option", onpointerenter: () => choose(kind()?.rows ?? "target", i), onfocus: () => state.word === i || choose(kind()?.rows ?? "target", i),
-      onclick: () => choose(kind()?.rows ?? "target", i, { focus: true }), "aria-label": spoken(i),
-    }));
-    [shownRows, shownColumns, shownMap] = [rows(), columns(), state.map];
-    top.setAttribute("aria-label", kind()?.columns === "source" ? "Words of the source" : "Words read before");
-    bottom.setAttribute("aria-label", kind()?.rows === "source" ? "Words of the source: what each looks at" : "Words of the translation: what each looks at");
-  }
-
-  const spoken = (i) => {
-    if (!map()) return rows()[i].text;
-    const { word, best } = sentence(i, looks(i));
-    return `${kind().verb} ${word}: looks at ${best.map(([share, text]) => `${text} ${percent(share)}`).join(", ") || "everything a little"}`;
-  };
-
-  bottom.addEventListener("keydown", (event) => {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    const along = getComputedStyle(bottom).direction === "rtl" ? -1 : 1;
-    const to = step ? state.word + step * along : { Home: 0, End: rows().length - 1 }[event.key];
-    if (to === undefined || event.altKey || event.ctrlKey || event.metaKey) return;
-    event.preventDefault();
-    choose(kind()?.rows ?? "target", to, { focus: true });
+  const speak = () => stage.speak((i) => {
+    const { text } = rows()[i];
+    if (!map()) return text;
+    const best = named(i).map(([text, share]) => `${text} ${percent(share)}`).join(", ");
+    return `${kind().verb} ${text}: looks at ${best || "everything a little"}`;
   });
 
   /** The grid of all layers and heads, and the large map. */
   function drawMaps() {
-    if (!map()) { grid.replaceChildren(); figure.replaceChildren(); large = null; return; }
-    const { layers, heads, rows: r, columns: c } = map();
-    const best = state.measured.filter((one) => one.map === state.map);
-    const star = best[0];
-    const cell = (layer, head) => {
-      const measured = best.find((one) => one.layer === layer && one.head === head);
-      const starred = measured && measured === star;
-      const chosen = state.layer === layer && (state.mode !== "one" || state.head === head);
-      const label = `layer ${layer}, head ${head}${measured ? `: ${percent(measured.agreement)} right` : ""}${starred ? ", the best" : ""}`;
-      const button = el("button", { type: "button", "aria-pressed": chosen, "aria-label": label, title: label, onclick: () => pick(state.map, layer, head) },
-        thumbnail(plane(map(), layer, head), r, c), starred && el("span", { class: "star", "aria-hidden": "true" }, "★"));
-      button.style.setProperty("--colour", headColour(head));
-      return el("td", {}, button);
-    };
-    const header = (head) => {
-      const dot = el("span", { class: "dot" });
-      dot.style.setProperty("--colour", headColour(head));
-      return el("th", { scope: "col" }, dot, el("span", { class: "long" }, "head "), head);
-    };
-    const focused = document.activeElement?.closest?.(".heads button")?.getAttribute("title");
-    grid.style.setProperty("--heads", heads);
-    grid.replaceChildren(...(layers * heads > 1 ? [el("table", { class: heads > 8 ? "many" : null },
-      el("caption", {}, kind().title),
-      el("thead", {}, el("tr", {}, el("td", {}), Array.from({ length: heads }, (_, head) => header(head)))),
-      el("tbody", {}, Array.from({ length: layers }, (_, layer) => el("tr", {},
-        el("th", { scope: "row" }, el("span", { class: "long" }, "layer "), layer), Array.from({ length: heads }, (_, head) => cell(layer, head))))))] : []),
-      ...note());
-    if (focused) grid.querySelector(`button[title="${CSS.escape(focused)}"]`)?.focus();
-    drawLarge();
+    large = null;
+    const focused = small.contains(document.activeElement) && document.activeElement.title;
+    small.replaceChildren(...(map() ? [smallMaps(), note()].filter(Boolean) : []));
+    if (focused) small.querySelector(`[title="${CSS.escape(focused)}"]`)?.focus();
+    if (map()) drawLarge();
+    else figure.replaceChildren();
   }
+
+  function smallMaps() {
+    const { layers, heads } = map();
+    if (layers * heads === 1) return null;
+    const of_map = measured.filter((one) => one.map === state.map);
+    const cell = (layer, head) => {
+      const own = of_map.find((one) => one.layer === layer && one.head === head);
+      const starred = own && own === of_map[0];
+      const title = [`layer ${layer}, head ${head}`, own && percent(own.agreement), starred && "the best"]
+        .filter(Boolean).join(", ");
+      const pressed = state.layer === layer && (state.mode !== "one" || state.head === head);
+      return el("td", button("button", () => pick(state.map, layer, head),
+        { "aria-pressed": pressed, "aria-label": title, title, "--colour": headColour(head) },
+        thumbnail(plane(map(), layer, head), map().rows, map().columns), starred && star()));
+    };
+    return el(heads > 8 ? "table.many" : "table", { "--heads": heads }, el("caption", kind().title),
+      el("thead", el("tr", el("td"), range(heads).map((head) =>
+        el("th", { scope: "col" }, dot(headColour(head)), el("span.long", "head "), head)))),
+      el("tbody", range(layers).map((layer) => el("tr",
+        el("th", { scope: "row" }, el("span.long", "layer "), layer), range(heads).map((head) => cell(layer, head))))));
+  }
+  const star = () => el("span.star", { "aria-hidden": true }, "★");
 
   /** Which head was measured to do best; a click goes there. */
   function note() {
-    const best = state.measured[0];
-    if (!best || !maps[best.map]) return [];
+    const best = measured.find((one) => maps[one.map]);
+    if (!best) return null;
     const where = best.map === state.map ? "" : `${MAPS[best.map].name}, `;
-    return [el("button", { type: "button", class: "plain note", onclick: () => pick(best.map, best.layer, best.head) },
-      el("span", { class: "star", "aria-hidden": "true" }, "★"),
-      ` ${where}layer ${best.layer}, head ${best.head} ${state.what}: ${percent(best.agreement)} of ${best.n} sentences`)];
+    return button("button.plain.note", () => pick(best.map, best.layer, best.head), star(),
+      ` ${where}layer ${best.layer}, head ${best.head}: ${what}, ${percent(best.agreement)} of ${grouped(best.n)}`);
   }
 
   function drawLarge() {
-    const heading = `${kind().title}${headName() ? `, ${state.mode === "all" ? `layer ${state.layer}, mean of its heads` : headName()}` : ""}`;
-    const shown = { weights: weights(), rows: rows(), columns: columns(), name: heading, verb: kind().verb };
-    large = drawMap({ ...shown, width: figure.clientWidth || 480, point: (row) => choose(kind().rows, row) });
-    figure.replaceChildren(el("figcaption", {}, el("b", {}, heading), el("br"), `Rows: the word that it is ${kind().verb}. Columns: what it looks at.`),
-      el("div", { class: "scroll" }, large), scale(), table(shown, figure.querySelector(".numbers")?.open));
+    const name = [kind().title, headName()].filter(Boolean).join(", ");
+    const shown = { weights: weights(), rows: rows(), columns: columns(), name };
+    large = drawMap({ ...shown, width: figure.clientWidth || 480, point: (row) => choose(side, row) });
+    large.mark(state.word);
+    const { verb } = kind(), [down, across] = [tokens(rows()), tokens(columns())];
+    const table = () => scroll(name, grid(name, across.map(({ text }) => text), down.map(({ text }, r) =>
+      [`${verb} ${text}`, across.map((_, c) => percent(shown.weights[r * across.length + c]))])));
+    figure.replaceChildren(
+      el("figcaption", el("b", name), el("br"), `Rows: the word that it is ${verb}. Columns: what it looks at.`),
+      el("div.scroll", large), scale(), numbers(table, figure.querySelector(".numbers")?.open));
   }
 
   function pick(name, layer, head) {
-    const word = state.word, side = state.side;
-    const other = name !== state.map;
     Object.assign(state, { map: name, layer, head, mode: "one", picked: true });
     modes.set("one");
-    if (other) { drawKinds(); fillRows(); choose(side, word, { move: false }); }
+    turn();
+  }
+
+  /** Goes to the map that `state` names; the chosen word is followed there. */
+  function turn() {
+    const from = side, { word } = state;
+    drawKinds();
+    if (shown !== state.map) fill(false);
+    choose(from, word);
     refresh();
   }
 
   function drawKinds() {
-    const there = Object.keys(MAPS).filter((name) => maps[name]);
-    kinds.replaceChildren(...(there.length > 1 ? [segmented("Attention", there.map((name) => [name, MAPS[name].name]), state.map, (name) => {
-      const best = state.measured.find((one) => one.map === name);
-      const { layers, heads } = maps[name];
+    const there = Object.keys(MAPS).filter((name) => maps[name]).map((name) => [name, MAPS[name].name]);
+    kinds.replaceChildren(there.length < 2 ? "" : segmented("Attention", there, state.map, (name) => {
+      const { layers, heads } = maps[name], best = measured.find((one) => one.map === name);
       pick(name, best?.layer ?? Math.min(state.layer, layers - 1), best?.head ?? Math.min(state.head, heads - 1));
-    }).node] : []));
+    }).node);
     modes.node.hidden = !map() || map().heads === 1;
   }
 
   function refresh() {
     if (!answer) return;
-    rowNodes.forEach((chip, i) => chip.setAttribute("aria-label", spoken(i)));
+    speak();
     drawMaps();
-    light();
+    choose(side, state.word);
   }
 
   /** Opens the head that was measured to be best, until the reader picks one. */
   function preset() {
-    const best = state.measured.find((one) => maps[one.map]);
+    const best = measured.find((one) => maps[one.map]);
     if (best && !state.picked) Object.assign(state, { map: best.map, layer: best.layer, head: best.head });
-    if (!maps[state.map]) {
+    else if (!maps[state.map]) {
       state.map = Object.keys(MAPS).find((name) => maps[name]) ?? null;
-      if (map() && !best) Object.assign(state, { layer: map().layers - 1, head: 0 });
+      state.layer = Infinity;
     }
-    if (map()) {
-      state.layer = Math.min(state.layer, map().layers - 1);
-      state.head = Math.min(state.head, map().heads - 1);
-    }
+    state.layer = Math.min(state.layer, (map()?.layers ?? 1) - 1);
+    state.head = Math.min(state.head, (map()?.heads ?? 1) - 1);
   }
 
-  /** Shows an answer; `favour` are words of the translation of which one is chosen, if there are any. */
   function show(got, text, favour) {
-    const best = got.translations[0];
-    const [old, oldSides, oldSide] = [state.word, sides, state.side];
-    answer = got;
-    maps = Object.fromEntries(Object.entries(got.attention ?? {}).filter(([name, one]) => one && MAPS[name]).map(([name, one]) => [name, decode(one)]));
+    const best = got.translations[0], [before, old] = [sides[side], state.word];
+    const there = Object.entries(got.attention ?? {}).filter(([name, one]) => one && MAPS[name]);
+    [answer, large] = [got, null];
+    maps = Object.fromEntries(there.map(([name, one]) => [name, decode(one)]));
     const [source, target] = [places(got.source_tokens, text), place(best.tokens, best.text)];
-    const reading = maps.cross?.column_labels ?? maps.encoder?.column_labels ?? source.map((token) => token.text);
-    const writing = maps.cross?.row_labels ?? maps.decoder?.row_labels ?? target.map((token) => token.text);
-    sides = { source: words(reading, source, "source"), target: words(writing, target, "target") };
-    if (maps.decoder) sides.read = words(maps.decoder.column_labels, target, "read");
-    preset();
-    drawKinds();
+    const labels = (tokens) => tokens.map((token) => token.text);
+    sides = {
+      source: words(maps.cross?.column_labels ?? maps.encoder?.column_labels ?? labels(source), source, "source"),
+      target: words(maps.cross?.row_labels ?? maps.decoder?.row_labels ?? labels(target), target, "target"),
+      read: maps.decoder && words(maps.decoder.column_labels, target, "read"),
+    };
     empty.hidden = true;
     body.hidden = false;
-    fillRows();
-    const own = kind()?.rows ?? "target";
-    const was = oldSides[own] ? matched(oldSides[own], sides[own]) : [];
-    const kept = oldSide === own ? was.indexOf(old) : -1;
-    if (favour) choose("target", favour(sides.target), { move: true });
-    else choose(own, kept >= 0 ? kept : Math.max(0, was.indexOf(-1)), { move: true });
+    preset();
+    drawKinds();
+    const same = before && MAPS[state.map ?? "cross"].rows === side;
+    fill(same && shown === state.map);
+    const was = same ? matched(before, rows()) : [], kept = was.indexOf(old);
+    if (favour) choose("target", favour(sides.target));
+    else choose(side, kept < 0 ? was.indexOf(-1) : kept);
     drawMaps();
-    large?.mark(state.word);
   }
 
   function clear() {
-    answer = null;
-    [sides, maps, rowNodes, columnNodes, shownRows, shownColumns] = [{}, {}, [], [], [], []];
+    [answer, sides, maps, large] = [null, {}, {}, null];
     empty.hidden = false;
     body.hidden = true;
   }
@@ -331,26 +257,20 @@ export function attention({ paint, opened }) {
   new ResizeObserver(([entry]) => {
     if (!answer || !node.open || entry.contentRect.width === width) return;
     width = entry.contentRect.width;
-    drawLines(false);
-    if (map()) { drawLarge(); large.mark(state.word); }
+    stage.draw(seen(), false);
+    if (map()) drawLarge();
   }).observe(body);
-  document.addEventListener("colours", () => answer && map() && refresh());
+  document.addEventListener("colours", refresh);
 
   return {
-    node, show, clear, choose,
-    get sides() { return sides; },
-    get open() { return node.open; },
-    /** Which head resolves a pronoun, as it was measured. */
-    heads({ heads, what }) {
-      state.measured = heads.toSorted((a, b) => b.agreement - a.agreement);
-      state.what = what;
+    node, show, clear, choose, sides: () => sides,
+    /** Which heads resolve a pronoun, as it was measured. */
+    heads(got) {
+      measured = [...got.heads].sort((a, b) => b.agreement - a.agreement);
+      what = got.what;
       if (!answer) return;
-      const { word, side } = state;
       preset();
-      drawKinds();
-      fillRows();
-      choose(side, word, { move: false });
-      refresh();
+      turn();
     },
   };
 }

@@ -1,88 +1,105 @@
 // A language model that goes on with a text: each token as probable as it was, with what else it might have been.
 import { NoAnswer, stream } from "./api.js";
-import { bar, el, grow, percent } from "./dom.js";
+import { along, bar, button, chip, el, grow, percent } from "./dom.js";
 
-const number = (label, attributes) => {
+/** How many other tokens are shown. */
+const ALTERNATIVES = 8;
+/** Nats at which a token is as deep as can be. */
+const DEEPEST = 5;
+
+function number(label, attributes) {
   const input = el("input", { type: "number", ...attributes });
-  return { node: el("label", {}, label, input), value: () => (input.value === "" ? undefined : Number(input.value)) };
-};
+  return { node: el("label", label, input), value: () => (input.value === "" ? undefined : Number(input.value)) };
+}
+
+/** A token with its white space to be seen. */
+const visible = (text) => text.replaceAll("\n", "↵").replace(/^ | $/g, "␣");
+const probability = ({ log_prob }) => Math.exp(log_prob);
+const surprise = ({ log_prob }) => Math.min(1, -log_prob / DEEPEST);
 
 /** The view of a model that completes text. */
 export function complete(model, { text: first, changed }) {
   let controller = null, prompt = "", written = [];
-  const area = el("textarea", { id: "prompt", rows: 3, dir: "auto", spellcheck: "false", placeholder: "Write the beginning" });
-  const go = el("button", { type: "submit", class: "main" }, "Continue");
-  const halt = el("button", { type: "button", hidden: true, onclick: () => controller?.abort() }, "Stop");
-  const length = number("tokens", { min: 1, max: 2048, value: 60 }), heat = number("temperature", { min: 0, max: 5, step: 0.1, value: 0.8 });
-  const top = number("top k", { min: 1, placeholder: "all" }), seed = number("seed", { min: 0, placeholder: "any" });
-  const status = el("p", { class: "status", role: "status" });
-  const begun = el("span", { class: "soft" }), ended = el("span", { class: "soft" });
-  const text = el("span", {});
-  const output = el("div", { class: "written", dir: "auto", role: "group", "aria-label": "What it wrote, token by token" }, begun, text, ended);
-  const panel = el("aside", { class: "alternatives", "aria-live": "polite", hidden: true });
-  const examples = (model.examples ?? []).slice(0, 4).map((text) => el("button", { type: "button", class: "chip", title: text, onclick: () => { area.value = text; grow(area); area.focus(); } }, text));
-  const form = el("form", { class: "ask", onsubmit: (event) => { event.preventDefault(); start(area.value, []); } },
-    el("label", { for: "prompt" }, "A beginning"), area, examples.length ? el("div", { class: "chips" }, examples) : null,
-    el("div", { class: "settings" }, length.node, heat.node, top.node, seed.node, el("span", { class: "space" }), halt, go));
-  const scale = el("p", { class: "scale" }, "probability of a token", [0.9, 0.5, 0.2, 0.05, 0.01].map((p) => {
-    const sample = el("span", { class: "token" }, percent(p));
-    sample.style.setProperty("--surprise", surprise(Math.log(p)));
-    return sample;
-  }));
-  const result = el("section", { class: "result", "aria-label": "Completion", hidden: true }, el("div", { class: "spread" }, output, panel), scale);
+  const area = el("textarea", {
+    id: "prompt", rows: 3, dir: "auto", spellcheck: "false", placeholder: "Write the beginning",
+  });
+  const halt = button("button", () => controller?.abort(), { hidden: true }, "Stop");
+  const settings = {
+    max_tokens: number("tokens", { min: 1, max: 2048, value: 60 }),
+    temperature: number("temperature", { min: 0, max: 5, step: 0.1, value: 0.8 }),
+    top_k: number("top k", { min: 1, placeholder: "all" }),
+    seed: number("seed", { min: 0, placeholder: "any" }),
+  };
+  const take = (text) => {
+    area.value = text;
+    grow(area);
+    area.focus();
+  };
+  const examples = (model.examples ?? []).slice(0, 4).map((text) => chip(text, take));
+  const submit = (event) => {
+    event.preventDefault();
+    write(area.value, []);
+  };
+  const form = el("form.ask", { onsubmit: submit }, el("label", { for: "prompt" }, "A beginning"), area,
+    el("div.chips", examples), el("div.settings", Object.values(settings).map(({ node }) => node),
+      el("span.space"), halt, el("button.main", "Continue")));
 
-  function surprise(log_prob) {
-    return Math.min(1, -log_prob / 5).toFixed(2);
-  }
+  const status = el("p.status", { role: "status" });
+  const begun = el("span.soft"), ended = el("span.soft"), text = el("span");
+  const output = el("div.written", { dir: "auto", role: "group", "aria-label": "What it wrote, token by token" },
+    begun, text, ended);
+  const panel = el("aside", { "aria-live": "polite", hidden: true });
+  const scale = el("p.scale", "probability of a token", [0.9, 0.5, 0.2, 0.05, 0.01].map((p) =>
+    el("span.token", { "--surprise": surprise({ log_prob: Math.log(p) }) }, percent(p))));
+  const result = el("section.result", { "aria-label": "Completion", hidden: true },
+    el("div.spread", output, panel), scale);
 
-  function show(event) {
-    const i = written.length;
-    written.push(event);
+  function add(event) {
+    const i = written.push(event) - 1, { token } = event;
     // A button would not break with the line.
-    const node = el("span", { role: "button", tabindex: i ? -1 : 0, class: "token", "aria-pressed": false, "aria-label": `${visible(event.token.text)}, ${percent(Math.exp(event.token.log_prob))}`, onclick: () => open(i) }, event.token.text);
-    node.style.setProperty("--surprise", surprise(event.token.log_prob));
-    text.append(node);
+    text.append(el("span.token", {
+      role: "button", tabindex: i ? -1 : 0, "aria-pressed": false, "--surprise": surprise(token),
+      "aria-label": `${visible(token.text)}, ${percent(probability(token))}`, onclick: () => open(i),
+    }, token.text));
   }
 
   /** What a token might have been; another one writes on from there. */
   function open(i) {
     [...text.children].forEach((node, j) => {
-      node.setAttribute("aria-pressed", j === i);
-      node.tabIndex = j === i ? 0 : -1;
+      node.setAttribute("aria-pressed", i === j);
+      node.tabIndex = i === j ? 0 : -1;
     });
     const { token, alternatives } = written[i];
     const all = alternatives.some((one) => one.text === token.text) ? alternatives : [token, ...alternatives];
+    const instead = (one) => () => one.text === token.text
+      || write(prompt, [...written.slice(0, i), { token: one, alternatives: all }]);
     panel.hidden = false;
-    panel.replaceChildren(el("h3", {}, "Instead of ", el("b", { class: "literal" }, visible(token.text))),
-      el("ul", { class: "bars-list" }, all.map((one) => el("li", {}, el("button", { type: "button", "aria-current": one.text === token.text ? "true" : null, onclick: () => one.text !== token.text && start(prompt, [...written.slice(0, i), { token: one, alternatives: all }]) },
-        bar(visible(one.text), Math.exp(one.log_prob)))))));
+    panel.replaceChildren(el("h3", "Instead of ", el("b", visible(token.text))),
+      el("ul.bars-list", all.map((one) => el("li", button("button", instead(one),
+        { "aria-current": one.text === token.text }, bar(visible(one.text), probability(one)))))));
   }
 
-  const visible = (text) => text.replaceAll("\n", "↵").replace(/^ | $/g, "␣");
-
-  async function start(from, kept) {
+  /** Goes on from a prompt and the tokens after it that the reader wants to keep. */
+  async function write(from, keep) {
     controller?.abort();
     const own = (controller = new AbortController());
     prompt = from;
-    changed(from);
-    panel.hidden = true;
     written = [];
+    changed(from);
     begun.textContent = prompt;
     text.replaceChildren();
-    ended.textContent = "";
-    kept.forEach(show);
-    result.hidden = false;
-    status.textContent = "";
-    halt.hidden = false;
-    output.setAttribute("aria-busy", "true");
+    ended.textContent = status.textContent = "";
+    keep.forEach(add);
+    panel.hidden = true;
+    result.hidden = halt.hidden = false;
+    output.setAttribute("aria-busy", true);
+    const kept = keep.map(({ token }) => token.text).join("");
+    const asked = Object.fromEntries(Object.entries(settings).map(([name, { value }]) => [name, value()]));
     try {
-      const so_far = prompt + kept.map(({ token }) => token.text).join("");
-      for await (const event of stream("complete", {
-        model: model.name, prompt: so_far, max_tokens: length.value(), temperature: heat.value(), top_k: top.value(), seed: seed.value(), alternatives: 8,
-      }, own.signal)) {
-        if (event.token) show(event);
-        if (event.ended === "stop") ended.textContent = " ∎";
-        if (event.ended === "length") ended.textContent = " …";
+      const body = { model: model.name, prompt: prompt + kept, alternatives: ALTERNATIVES, ...asked };
+      for await (const event of stream("complete", body, own.signal)) {
+        if (event.token) add(event);
+        if (event.ended) ended.textContent = event.ended === "stop" ? " ∎" : " …";
       }
     } catch (e) {
       if (e instanceof NoAnswer) status.textContent = e.message;
@@ -90,7 +107,7 @@ export function complete(model, { text: first, changed }) {
     } finally {
       if (own === controller) {
         halt.hidden = true;
-        output.removeAttribute("aria-busy");
+        output.setAttribute("aria-busy", false);
       }
     }
   }
@@ -100,10 +117,9 @@ export function complete(model, { text: first, changed }) {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
   });
   text.addEventListener("keydown", (event) => {
-    const step = { ArrowRight: 1, ArrowLeft: -1, Enter: 0, " ": 0 }[event.key];
     if (event.key === "Escape") panel.hidden = true;
-    const along = getComputedStyle(output).direction === "rtl" ? -1 : 1;
-    const to = [...text.children].indexOf(document.activeElement) + step * along;
+    const step = ["Enter", " "].includes(event.key) ? 0 : along(event, output);
+    const to = [...text.children].indexOf(document.activeElement) + step;
     if (!(to in text.children)) return;
     event.preventDefault();
     text.children[to].focus();

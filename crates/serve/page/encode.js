@@ -1,72 +1,85 @@
 // Encoders: the hidden words of a text as bars, the vectors of texts or of one word compared, and classes.
 import { live } from "./api.js";
-import { bar, el, grow, percent } from "./dom.js";
+import { bar, button, chip, el, grid, grow, scroll, signed } from "./dom.js";
+
+const MASK = "[MASK]";
+const MASKS = /\[MASK\]|<mask>/g;
 
 const lines = (text) => text.split("\n").map((line) => line.trim()).filter(Boolean);
+const hides = (text) => text.search(MASKS) >= 0;
 
-/** A form of one text area that asks while the reader types. */
-function form({ id, label, text, rows = 3, extra = [], note, request, answer, changed, placeholder }) {
+/** A text area that asks while the reader types; `answer(got, text)` gives what is shown of an answer. */
+function form({ id, label, text, rows = 3, extra, placeholder, request, answer, changed }) {
   const area = el("textarea", { id, rows, dir: "auto", spellcheck: "false", placeholder });
-  const status = el("p", { class: "status", role: "status" });
-  const output = el("div", { class: "result", "aria-live": "polite" });
-  const put = live(request, (got, value) => answer(output, got, value), ({ waiting, message }) => {
+  const status = el("p.status", { role: "status" }), output = el("div.result", { "aria-live": "polite" });
+  const send = live(request, (got, value) => output.replaceChildren(...answer(got, value)), ({ waiting, message }) => {
     output.classList.toggle("stale", waiting);
     if (message !== undefined) status.textContent = message;
   });
-  const ask = (now) => {
+  const ask = (now = false) => {
     grow(area);
     changed?.(area.value);
-    if (area.value.trim()) return put(area.value, now);
-    put(undefined);
+    if (area.value.trim()) return send(area.value, now);
+    send(undefined);
     output.replaceChildren();
+  };
+  const put = (value) => {
+    area.value = value;
+    ask(true);
   };
   area.addEventListener("input", () => ask());
   area.value = text ?? "";
-  const node = el("section", { class: "ask" }, el("label", { for: id }, label), note && el("p", { class: "soft" }, note), area, extra, status, output);
-  return { node, area, ask, put: (value) => { area.value = value; ask(true); } };
+  const node = el("section.ask", el("label", { for: id }, label), area, extra?.(put, area), status, output);
+  ask(true);
+  return { node, ask };
 }
-
-const chips = (examples, put) => examples.length > 1 && el("div", { class: "chips" }, examples.slice(0, 5).map((text) =>
-  el("button", { type: "button", class: "chip", title: text, onclick: () => put(text) }, text)));
 
 /** The view of a model that fills masks; its vectors are compared below. */
 export function fill(model, { text, changed }) {
-  const MASK = "[MASK]";
-  const examples = (model.examples ?? []).filter((text) => /\[MASK\]|<mask>/.test(text));
-  const insert = el("button", { type: "button", onclick: () => {
-    const { area } = hidden;
-    area.setRangeText(MASK, area.selectionStart, area.selectionEnd, "end");
-    area.focus();
-    hidden.ask();
-  } }, `Hide a word: ${MASK}`);
+  const examples = (model.examples ?? []).filter(hides);
+  let put;
   const hidden = form({
-    id: "masked", label: "A text with hidden words", text: text ?? examples[0], changed, placeholder: `The animal was too ${MASK}.`,
-    extra: el("div", { class: "chips" }, insert, examples.map((text) => el("button", { type: "button", class: "chip", title: text, onclick: () => hidden.put(text) }, text))),
+    id: "masked", label: "A text with hidden words", text: text ?? examples[0], changed,
+    placeholder: `The animal was too ${MASK}.`,
+    extra: (to, area) => {
+      put = to;
+      const hide = () => {
+        area.setRangeText(MASK, area.selectionStart, area.selectionEnd, "end");
+        area.focus();
+        put(area.value);
+      };
+      return el("div.chips", button("button", hide, `Hide a word: ${MASK}`), examples.map((text) => chip(text, put)));
+    },
     request: (text) => ["fill", { model: model.name, text, n: 6 }],
-    answer: (output, { masks }, asked) => output.replaceChildren(masks.length
-      ? el("div", { class: "columns" }, masks.map(({ candidates }, i) => el("section", {},
-        el("h3", {}, masks.length > 1 ? `Hidden word ${i + 1}` : "Hidden word"),
-        el("ul", { class: "bars-list" }, candidates.map((one) => el("li", {}, el("button", { type: "button", title: "Put it into the text", onclick: () => {
-          let seen = -1;
-          hidden.put(asked.replace(/\[MASK\]|<mask>/g, (mask) => (++seen === i ? one.text.trim() : mask)));
-        } }, bar(one.text.trim(), one.probability)))))))) : el("p", { class: "empty" }, `Nothing is hidden: write ${MASK} where a word is to be found.`)),
+    answer: ({ masks }, asked) => {
+      if (!masks.length) return [el("p.empty", `Nothing is hidden: write ${MASK} where a word is to be found.`)];
+      // A click puts a word into the text.
+      const insert = (i, word) => () => {
+        let seen = -1;
+        put(asked.replace(MASKS, (mask) => (++seen === i ? word : mask)));
+      };
+      return [el("div.columns", masks.map(({ candidates }, i) => el("section",
+        el("h3", masks.length > 1 ? `Hidden word ${i + 1}` : "Hidden word"),
+        el("ul.bars-list", candidates.map(({ text, probability }) => el("li", button("button", insert(i, text.trim()),
+          { title: "Put it into the text" }, bar(text.trim(), probability))))))))];
+    },
   });
-  hidden.ask(true);
   return { nodes: [hidden.node, ...embed(model, {}).nodes] };
 }
 
 /** The view of vectors: of whole texts, or of one word in each. */
 export function embed(model, { text, changed }) {
-  const examples = (model.examples ?? []).filter((text) => !/\[MASK\]|<mask>/.test(text));
-  const word = el("input", { type: "text", id: "word", size: 12, dir: "auto", placeholder: "whole texts" });
-  const compared = form({
-    id: "texts", label: "Texts to compare, one on each line", rows: 4, text: text ?? examples.slice(0, 4).join("\n"), changed,
-    extra: el("div", { class: "settings" }, el("label", {}, "the vector of the word", word)),
-    request: (text) => ["embed", { model: model.name, texts: lines(text), word: word.value.trim() || undefined }],
-    answer: (output, { similarities }, asked) => output.replaceChildren(matrix(lines(asked), similarities, word.value.trim())),
+  const examples = (model.examples ?? []).filter((text) => !hides(text));
+  const word = el("input", {
+    type: "text", size: 12, dir: "auto", placeholder: "whole texts", oninput: () => compared.ask(),
   });
-  word.addEventListener("input", () => compared.ask());
-  compared.ask(true);
+  const compared = form({
+    id: "texts", label: "Texts to compare, one on each line", rows: 4, changed,
+    text: text ?? examples.slice(0, 4).join("\n"),
+    extra: () => el("div.settings", el("label", "the vector of the word", word)),
+    request: (text) => ["embed", { model: model.name, texts: lines(text), word: word.value.trim() || undefined }],
+    answer: ({ similarities }, asked) => [matrix(lines(asked), similarities, word.value.trim())],
+  });
   return { nodes: [compared.node] };
 }
 
@@ -75,31 +88,26 @@ function matrix(texts, similarities, word) {
   const name = word ? `Cosine of the vectors of “${word}”` : "Cosine of the vectors";
   const marked = (text) => {
     const at = word ? text.toLowerCase().indexOf(word.toLowerCase()) : -1;
-    return at < 0 ? text : [text.slice(0, at), el("b", {}, text.slice(at, at + word.length)), text.slice(at + word.length)];
+    const end = at + word.length;
+    return at < 0 ? text : [text.slice(0, at), el("b", text.slice(at, end)), text.slice(end)];
   };
-  return el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": name }, el("table", { class: "matrix" }, el("caption", {}, name),
-    el("thead", {}, el("tr", {}, el("td", {}), texts.map((_, i) => el("th", { scope: "col" }, i + 1)))),
-    el("tbody", {}, texts.map((text, i) => el("tr", {}, el("th", { scope: "row", dir: "auto" }, `${i + 1}  `, marked(text)),
-      similarities[i].map((value) => {
-        const cell = el("td", {}, value.toFixed(2).replace("-", "−"));
-        cell.style.setProperty("--weight", Math.max(0, value).toFixed(2));
-        return cell;
-      }))))));
+  const shaded = (value) => el("span.cosine", { "--weight": Math.max(0, value) }, signed(value));
+  return scroll(name, el("div.matrix", grid(name, texts.map((_, i) => i + 1), texts.map((text, i) =>
+    [el("span", { dir: "auto" }, `${i + 1}  `, marked(text)), similarities[i].map(shaded)]))));
 }
 
 /** The view of a model that names classes, for each line of the text. */
 export function classify(model, { text, changed }) {
+  const examples = model.examples ?? [];
   const asked = form({
-    id: "texts", label: "A text, or one on each line", text: text ?? model.examples?.[0], changed,
-    extra: chips(model.examples ?? [], (text) => asked.put(text)),
+    id: "texts", label: "A text, or one on each line", text: text ?? examples[0], changed,
+    extra: (put) => el("div.chips", examples.slice(0, 5).map((text) => chip(text, put))),
     request: (text) => ["classify", { model: model.name, texts: lines(text) }],
-    answer: (output, { results }, value) => {
-      const texts = lines(value);
-      output.replaceChildren(...results.map((classes, i) => el("section", { class: "classes" },
-        texts.length > 1 && el("h3", { dir: "auto" }, texts[i]),
-        el("ul", { class: "bars-list", "aria-label": texts[i] }, [...classes].sort((a, b) => b.probability - a.probability).slice(0, 10).map((one) => el("li", {}, bar(one.label, one.probability)))))));
-    },
+    answer: ({ results }, value) => results.map((classes, i, { length }) => el("section.classes",
+      length > 1 && el("h3", { dir: "auto" }, lines(value)[i]),
+      el("ul.bars-list", { "aria-label": lines(value)[i] },
+        [...classes].sort((a, b) => b.probability - a.probability).slice(0, 10)
+          .map(({ label, probability }) => el("li", bar(label, probability)))))),
   });
-  asked.ask(true);
   return { nodes: [asked.node] };
 }

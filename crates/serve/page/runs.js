@@ -1,82 +1,83 @@
 // Trainings: a table of runs, and their curves, while they run.
 import { call, NoAnswer } from "./api.js";
 import { chart } from "./chart.js";
-import { el, grouped, lineColour, percent } from "./dom.js";
+import { dot, el, grouped, lineColour, percent, scroll } from "./dom.js";
 
-/** Milliseconds between looks at a run that trains. */
+/** Milliseconds between looks at runs, of which one trains. */
 const EVERY = 2000;
-const AT_ONCE = 8;
+
+/** Units of time, with the seconds up to which each is used. */
+const UNITS = [["second", 1, 90], ["minute", 60, 5400], ["hour", 3600, 129600], ["day", 86400, Infinity]];
+
+/** "3 minutes ago", of seconds since 1970 or of a date. */
+function ago(updated) {
+  const seconds = Date.now() / 1000 - (typeof updated === "number" ? updated : Date.parse(updated) / 1000);
+  if (!Number.isFinite(seconds)) return "";
+  const [unit, length] = UNITS.find(([, , end]) => seconds < end);
+  return new Intl.RelativeTimeFormat("en", { numeric: "auto" }).format(-Math.round(seconds / length), unit);
+}
 
 /** The view of all runs. */
 export function runs() {
-  const chosen = new Map(); // name of a run: its colour's number
-  const known = new Map();
+  const chosen = new Map(); // the number of its colour, by a run's name
+  const known = new Map(); // its curves
   let timer, open = true, listed = [];
-  const status = el("p", { class: "status", role: "status" });
-  const body = el("tbody"), charts = el("div", { class: "charts" });
-  const table = el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Runs" }, el("table", { class: "runs" },
-    el("thead", {}, el("tr", {}, ["run", "task", "state", "step", "changed"].map((text) => el("th", { scope: "col" }, text)))), body));
-  const empty = el("p", { class: "empty", hidden: true }, "No training has been run in the folder that the server was given.");
+  const status = el("p.status", { role: "status" }), body = el("tbody"), charts = el("div.charts");
+  const head = ["run", "task", "state", "step", "changed"].map((text) => el("th", { scope: "col" }, text));
+  const table = scroll("Runs", el("table.runs", el("thead", el("tr", head)), body));
+  const empty = el("p.empty", { hidden: true }, "There are no runs in the folder that the server was given.");
 
-  const ago = (updated) => {
-    const seconds = (Date.now() - (typeof updated === "number" ? updated * 1000 : Date.parse(updated))) / 1000;
-    if (!Number.isFinite(seconds)) return "";
-    const [n, unit] = seconds < 90 ? [seconds, "second"] : seconds < 5400 ? [seconds / 60, "minute"] : seconds < 129600 ? [seconds / 3600, "hour"] : [seconds / 86400, "day"];
-    return new Intl.RelativeTimeFormat("en", { numeric: "auto" }).format(-Math.round(n), unit);
-  };
-
-  function free() {
-    const taken = new Set(chosen.values());
-    return Array.from({ length: AT_ONCE }, (_, i) => i).find((i) => !taken.has(i)) ?? 0;
+  function choose({ target: { checked, value } }) {
+    const taken = [...chosen.values()];
+    if (checked) chosen.set(value, [...taken.keys(), taken.length].find((i) => !taken.includes(i)));
+    else chosen.delete(value);
+    list();
+    curves();
   }
 
   function list() {
     empty.hidden = listed.length > 0;
     table.hidden = !listed.length;
     const focused = document.activeElement?.name === "run" ? document.activeElement.value : null;
-    body.replaceChildren(...listed.map((run) => {
-      const box = el("input", { type: "checkbox", name: "run", value: run.name, onchange: () => {
-        if (box.checked) chosen.set(run.name, free()); else chosen.delete(run.name);
-        list();
-        curves();
-      } });
-      box.checked = chosen.has(run.name);
-      const dot = el("span", { class: "dot" });
-      if (box.checked) dot.style.setProperty("--colour", lineColour(chosen.get(run.name)));
-      const share = run.max_steps ? run.step / run.max_steps : 0, done = el("span", { class: "bar-line" });
-      done.style.setProperty("--share", Math.min(1, share));
-      return el("tr", {}, el("th", { scope: "row" }, el("label", {}, box, dot, run.name)), el("td", {}, run.task), el("td", { class: run.state }, run.state),
-        el("td", { class: "number" }, `${grouped(run.step)}${run.max_steps ? ` of ${grouped(run.max_steps)}` : ""}`,
-          run.state === "running" && el("span", { class: "bar", role: "img", "aria-label": percent(share) }, done)), el("td", { class: "soft" }, ago(run.updated)));
+    body.replaceChildren(...listed.map(({ name, task, state, step, max_steps, updated }) => {
+      const box = el("input", { type: "checkbox", name: "run", value: name, onchange: choose });
+      box.checked = chosen.has(name);
+      const share = max_steps ? Math.min(1, step / max_steps) : 0;
+      return el("tr",
+        el("th", { scope: "row" }, el("label", box, dot(lineColour(chosen.get(name) ?? 0)), name)),
+        el("td", task), el(`td.${state}`, state),
+        el("td", grouped(step), max_steps && ` of ${grouped(max_steps)}`, state === "running"
+          && el("span.bar", { role: "img", "aria-label": percent(share) }, el("span.bar-line", { "--share": share }))),
+        el("td.soft", ago(updated)));
     }));
     if (focused) body.querySelector(`input[value="${CSS.escape(focused)}"]`)?.focus();
   }
 
-  async function curves(again = false) {
-    const names = [...chosen.keys()];
-    await Promise.all(names.map(async (name) => {
+  /** Shows the curves of the chosen runs; those of runs that train are asked for again. */
+  async function curves() {
+    await Promise.all([...chosen.keys()].map(async (name) => {
       const running = listed.find((run) => run.name === name)?.state === "running";
-      if (!known.has(name) || (again && running)) known.set(name, (await call(`runs/${encodeURIComponent(name)}/curves`)).series);
+      if (running || !known.has(name)) known.set(name, (await call(`runs/${encodeURIComponent(name)}/curves`)).series);
     }));
     const panels = new Map();
-    for (const run of names.filter((name) => chosen.has(name))) {
-      for (const { name, unit, points } of known.get(run)) {
+    for (const [run, colour] of chosen) {
+      for (const { name, unit, points } of known.get(run) ?? []) {
+        if (!points.length) continue;
         if (!panels.has(name)) panels.set(name, { name, unit, lines: [] });
-        if (points.length) panels.get(name).lines.push({ name: run, colour: lineColour(chosen.get(run)), points });
+        panels.get(name).lines.push({ name: run, colour: lineColour(colour), points });
       }
     }
     // A panel that is there stays, with what the reader has opened in it.
     const there = new Map([...charts.children].map((node) => [node.dataset.name, node]));
-    charts.replaceChildren(...[...panels.values()].filter((panel) => panel.lines.length).map((panel) => {
+    charts.replaceChildren(...[...panels.values()].map((panel) => {
       const node = there.get(panel.name) ?? chart();
       node.dataset.name = panel.name;
-      node.show(panel);
       return node;
     }));
+    for (const node of charts.children) node.show(panels.get(node.dataset.name));
   }
 
   async function look() {
-    clearTimeout(timer);
     let wait = EVERY;
     try {
       if (!document.hidden) {
@@ -84,10 +85,11 @@ export function runs() {
         listed = (await call("runs")).runs;
         if (!open) return;
         status.textContent = "";
-        if (first && listed.length) chosen.set((listed.find((run) => run.state === "running") ?? listed[0]).name, 0);
+        const running = listed.find((run) => run.state === "running");
+        if (first && listed.length) chosen.set((running ?? listed[0]).name, 0);
         list();
-        await curves(true);
-        if (!listed.some((run) => run.state === "running")) wait = 5 * EVERY;
+        await curves();
+        if (!running) wait = 5 * EVERY;
       }
     } catch (e) {
       if (!(e instanceof NoAnswer)) throw e;
@@ -98,7 +100,10 @@ export function runs() {
   }
   look();
   return {
-    nodes: [el("section", { class: "runs-view" }, el("h1", {}, "Runs"), table, empty, status, charts)],
-    close: () => { open = false; clearTimeout(timer); },
+    nodes: [el("section.runs-view", el("h1", "Runs"), table, empty, status, charts)],
+    close: () => {
+      open = false;
+      clearTimeout(timer);
+    },
   };
 }

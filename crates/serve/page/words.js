@@ -1,7 +1,8 @@
 // From tokens to words, and from weights of tokens to weights of words.
 
 /** Scripts that write words without spaces: each of their tokens is shown alone. */
-const UNSPACED = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/u;
+const UNSPACED =
+  /\p{sc=Han}|\p{sc=Hiragana}|\p{sc=Katakana}|\p{sc=Thai}|\p{sc=Lao}|\p{sc=Khmer}|\p{sc=Myanmar}/u;
 const joins = (before, text) =>
   /[\p{L}\p{M}\p{N}]$/u.test(before) && /^[\p{L}\p{M}\p{N}]/u.test(text) && !UNSPACED.test(text);
 
@@ -32,8 +33,8 @@ export function places(tokens, text) {
 
 /**
  * The words of one side of a map, whose rows or columns have `labels`: of the source, of what is written (a last row is
- * the end), or of what was read before (a first column is the beginning). `tokens` have places in a text. A word has the
- * indices `at` of its rows or columns, and its tokens.
+ * the end), or of what was read before (a first column is the beginning). `tokens` have places in a text. A word has
+ * the indices `at` of its rows or columns, and its tokens.
  */
 export function words(labels, tokens, side) {
   const begins = side === "read" || (side === "source" && tokens.length < labels.length && /^[<[]/.test(labels[0]));
