@@ -1,29 +1,36 @@
 // Questions to the server.
 
-/** Why there is no answer: `message` for the reader, and seconds after which asking again makes sense. */
+/** Why there is no answer: `message` for the reader, `again` seconds until it makes sense to ask, the HTTP `status`. */
 export class NoAnswer extends Error {
-  constructor(message, again) {
+  constructor(message, { again, status } = {}) {
     super(message);
-    this.again = again;
+    Object.assign(this, { again, status });
   }
 }
 
+/** The key of a server that asks for one, until the window is closed. */
+let key = "";
+export const useKey = (given) => (key = given);
+
 async function ask(path, body, signal) {
   let response;
+  const headers = key ? { authorization: `Bearer ${key}` } : {};
+  if (body !== undefined) headers["content-type"] = "application/json";
   try {
-    response = await fetch(`api/${path}`, body === undefined ? { signal } : {
-      method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body), signal,
+    response = await fetch(`api/${path}`, {
+      method: body === undefined ? "GET" : "POST", headers, body: JSON.stringify(body), signal,
     });
   } catch (e) {
     if (e.name === "AbortError") throw e;
-    throw new NoAnswer("The server does not answer.", 2);
+    throw new NoAnswer("The server does not answer.", { again: 2 });
   }
   if (response.ok) return response;
   const told = await response.json().catch(() => null);
   if (response.status === 429 || response.status === 503) {
-    throw new NoAnswer("The server is busy.", Number(response.headers.get("retry-after")) || 1);
+    throw new NoAnswer("The server is busy.", { again: Number(response.headers.get("retry-after")) || 1 });
   }
-  throw new NoAnswer(told?.error?.message ?? `The server answers ${response.status} ${response.statusText}.`);
+  const message = told?.error?.message ?? `The server answers ${response.status} ${response.statusText}.`;
+  throw new NoAnswer(message, { status: response.status });
 }
 
 /** A JSON answer: of a GET, or of a POST where there is a body. */

@@ -1,5 +1,5 @@
 // The frame of the page: which model, which view, which colours.
-import { call, NoAnswer } from "./api.js";
+import { call, NoAnswer, useKey } from "./api.js";
 import { complete } from "./complete.js";
 import { el, grouped, kept } from "./dom.js";
 import { classify, embed, fill } from "./encode.js";
@@ -87,11 +87,24 @@ const painted = () => document.dispatchEvent(new Event("colours"));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", painted);
 paint(kept.get("theme") in THEMES ? kept.get("theme") : "");
 
+function askForKey(message) {
+  const input = el("input", { type: "password", autocomplete: "current-password" });
+  const submit = (event) => {
+    event.preventDefault();
+    useKey(input.value);
+    start();
+  };
+  main.replaceChildren(el("form.settings", { onsubmit: submit },
+    el("label", "This server asks for a key", input), el("button.main", "Use it")), el("p.status", message));
+  input.focus();
+}
+
 async function start(attempt = 0) {
   try {
     ({ models, runs: has_runs } = await call("models"));
   } catch (e) {
     if (!(e instanceof NoAnswer)) throw e;
+    if (e.status === 401) return askForKey(e.message);
     const seconds = Math.min(2 ** attempt, 15);
     state.textContent = `${e.message} Asking again in ${seconds} s.`;
     setTimeout(start, seconds * 1000, attempt + 1);

@@ -100,7 +100,7 @@ export function runs() {
   }
   look();
   return {
-    nodes: [el("section.runs-view", el("h1", "Runs"), table, empty, status, charts)],
+    nodes: [el("section.runs-view", el("h2", "Runs"), table, empty, status, charts)],
     close: () => {
       open = false;
       clearTimeout(timer);
