@@ -18,7 +18,7 @@ const THEMES = { "": "as the system has them", light: "light", dark: "dark" };
 
 const [menu, views, main, state, footer, theme] = ["model", "views", "main", "state", "about", "theme"]
   .map((id) => document.getElementById(id));
-let models = [], has_runs = false, view = null, shown = null;
+let models = [], has_runs = false, has_key = false, view = null, shown = null;
 
 /** The page's address has its model, view and text, so that it can be handed on. */
 const address = () => Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
@@ -92,6 +92,7 @@ function askForKey(message) {
   const submit = (event) => {
     event.preventDefault();
     useKey(input.value);
+    has_key = true;
     start();
   };
   main.replaceChildren(el("form.settings", { onsubmit: submit },
@@ -101,7 +102,9 @@ function askForKey(message) {
 
 async function start(attempt = 0) {
   try {
-    ({ models, runs: has_runs } = await call("models"));
+    const got = await call("models");
+    if (got.key_required && !has_key) return askForKey("");
+    ({ models, runs: has_runs } = got);
   } catch (e) {
     if (!(e instanceof NoAnswer)) throw e;
     if (e.status === 401) return askForKey(e.message);

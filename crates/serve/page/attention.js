@@ -1,6 +1,6 @@
 // What it looks at: the words with lines between them, and the maps of all layers and heads.
 import { board } from "./board.js";
-import { button, dot, el, grid, grouped, headColour, kept, numbers, percent, scroll, segmented } from "./dom.js";
+import { button, dot, el, grid, headColour, kept, numbers, percent, scroll, segmented } from "./dom.js";
 import { drawMap, scale, thumbnail, tokens } from "./map.js";
 import { decode, look, matched, place, places, plane, words } from "./words.js";
 
@@ -162,8 +162,9 @@ export function attention({ paint, opened }) {
     const best = measured.find((one) => maps[one.map]);
     if (!best) return null;
     const where = best.map === state.map ? "" : `${MAPS[best.map].name}, `;
-    return button("button.plain.note", () => pick(best.map, best.layer, best.head), star(),
-      ` ${where}layer ${best.layer}, head ${best.head}: ${what}, ${percent(best.agreement)} of ${grouped(best.n)}`);
+    const right = Math.round(best.agreement * best.n);
+    return button("button.plain.note", () => pick(best.map, best.layer, best.head), { title: what }, star(),
+      ` ${where}layer ${best.layer}, head ${best.head} finds the noun of “it” in ${right} of ${best.n} sentences`);
   }
 
   function drawLarge() {
@@ -224,7 +225,7 @@ export function attention({ paint, opened }) {
 
   function show(got, text, favour) {
     const best = got.translations[0], [before, old] = [sides[side], state.word];
-    const there = Object.entries(got.attention ?? {}).filter(([name, one]) => one && MAPS[name]);
+    const there = Object.entries(got.attention ?? {}).filter(([name, one]) => one?.layers && MAPS[name]);
     [answer, large] = [got, null];
     maps = Object.fromEntries(there.map(([name, one]) => [name, decode(one)]));
     const [source, target] = [places(got.source_tokens, text), place(best.tokens, best.text)];

@@ -37,7 +37,7 @@ function row(host) {
 /** Both rows; `choose(index, focus)` is told of a word in the lower row, by pointer or keyboard. */
 export function board(choose) {
   const picture = svg("svg.lines", { "aria-hidden": true });
-  const top = row(el("div.words", { dir: "auto" }));
+  const top = row(el("div.words", { dir: "auto", role: "group" }));
   const bottom = row(el("div.words", { dir: "auto", role: "listbox", "aria-orientation": "horizontal" }));
   const node = el("div.board", picture, top.host, bottom.host);
   const draw = lines(picture);

@@ -98,7 +98,9 @@ export function complete(model, { text: first, changed }) {
     try {
       const body = { model: model.name, prompt: prompt + kept, alternatives: ALTERNATIVES, ...asked };
       for await (const event of stream("complete", body, own.signal)) {
-        if (event.token) add(event);
+        // Text that is left at the end, of half a letter for example, is of no token.
+        if (event.token?.log_prob !== null && event.token) add(event);
+        else if (event.token) text.lastElementChild?.append(event.token.text);
         if (event.ended) ended.textContent = event.ended === "stop" ? " ∎" : " …";
       }
     } catch (e) {

@@ -64,7 +64,8 @@ export function fill(model, { text, changed }) {
           { title: "Put it into the text" }, bar(text.trim(), probability))))))))];
     },
   });
-  return { nodes: [hidden.node, ...embed(model, {}).nodes] };
+  const embeds = !model.uses || model.uses.includes("embed");
+  return { nodes: [hidden.node, ...(embeds ? embed(model, {}).nodes : [])] };
 }
 
 /** The view of vectors: of whole texts, or of one word in each. */

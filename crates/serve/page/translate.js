@@ -80,7 +80,7 @@ const changing = (other) => (words) => {
 /** The view of a model that translates. `text` is what it begins with; `changed(text)` is told each new one. */
 export function translate(model, { text: first, changed }) {
   const examples = model.examples ?? [], pair = findPair(examples);
-  let shown = null, favour = null, asked = null;
+  let shown = null, answer_of = null, favour = null;
 
   const source = languages("source", model.languages?.source, "Text", () => ask(true));
   const target = languages("translation", model.languages?.target, "Translation", () => ask(true));
@@ -139,8 +139,7 @@ export function translate(model, { text: first, changed }) {
     for (const node of chips) node.setAttribute("aria-pressed", node.dataset.text === text);
     grow(area);
     changed(text);
-    if (text !== asked) backdrop.replaceChildren();
-    asked = text;
+    if (text !== answer_of) backdrop.replaceChildren();
     if (text.trim()) return send(text, now);
     send(undefined);
     shown = null;
@@ -155,7 +154,7 @@ export function translate(model, { text: first, changed }) {
   }
 
   function answered(got, text) {
-    shown = got;
+    [shown, answer_of] = [got, text];
     const [best, ...rest] = got.translations, lang = target.code();
     if (lang) output.lang = lang;
     output.textContent = best.text;
@@ -181,7 +180,8 @@ export function translate(model, { text: first, changed }) {
         ? all.read.findIndex((read) => !read.special && read.start === one.start) : all[columns]?.indexOf(one) ?? -1;
       return shares[looked] ?? 0;
     };
-    light(backdrop, asked, all.source, lit("source"), colour);
+    // The reader may have written on since.
+    if (area.value === answer_of) light(backdrop, answer_of, all.source, lit("source"), colour);
     light(output, shown.translations[0].text, all.target, lit("target"), colour);
   }
 
