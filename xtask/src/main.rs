@@ -16,11 +16,13 @@ mod app;
 mod bench;
 mod cargo;
 mod check;
+mod debian;
 mod faults;
 mod fuzz;
 mod golden;
 mod instructions;
 mod json;
+mod page;
 mod report;
 mod sanitize;
 mod scaling;
@@ -88,6 +90,10 @@ Commands of the workspace:
   vulkan [ARGS]    the wgpu backend against flex, on a GPU or on software Vulkan; ARGS go to `cargo test`
     --install      first installs software Vulkan if there is no Vulkan (Debian, as root)
     --if-present   succeeds, and says so, if there is no Vulkan
+  page             the page of `serve` in Chromium: types, points, reads what a screen reader is told, takes pictures
+    --model DIR      of a model of the built-in corpus, which is held to the lecture's sentences; the pictures go into
+                     docs/figures. Without it, of one that is trained for some steps, and into target/page
+    --install, --if-present  as of vulkan
   faults           kills, damages and starves runs, resumes each, and compares the result with an undisturbed run;
                    writes docs/reliability.md
     --calls [short]  instead, makes calls to the system fail, each in turn (needs strace)
@@ -164,6 +170,7 @@ fn dispatch(args: &[OsString]) -> Outcome {
         Some("faults") => faults::run,
         Some("fuzz") => fuzz::run,
         Some("mpi") => faults::processes::run,
+        Some("page") => page::run,
         Some("soak") => soak::run,
         Some("vulkan") => vulkan::run,
         _ => return app::run(args),

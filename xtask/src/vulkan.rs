@@ -7,13 +7,13 @@ use std::{
     ffi::{OsStr, OsString},
     fs,
     path::Path,
-    process::{Command, Stdio},
+    process::Command,
 };
 
 use crate::{
     Outcome, before_dashes,
     cargo::{PROFILE, cargo, run as run_program},
-    fail, not_run, say,
+    debian, fail, not_run,
     temp_dir::TempDir,
 };
 
@@ -26,8 +26,8 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
         args.iter().partition(|arg| ["--install", "--if-present"].map(OsStr::new).contains(&arg.as_os_str()));
     let asked = |flag: &str| own.iter().any(|arg| *arg == flag);
 
-    if !has_vulkan() && asked("--install") && can_install() {
-        install(&PACKAGES)?;
+    if !has_vulkan() && asked("--install") && debian::can_install() {
+        debian::install("vulkan", &PACKAGES)?;
     }
     if !has_vulkan() {
         let why = format!("no Vulkan here; on Debian, `apt-get install {}` gives one in software", PACKAGES.join(" "));
@@ -67,28 +67,4 @@ fn has_vulkan() -> bool {
         .iter()
         .any(|folder| fs::read_dir(Path::new(folder)).is_ok_and(|mut entries| entries.next().is_some()));
     loader && (named || listed)
-}
-
-/// Whether this is Debian or a derivative of it, and the user is root.
-pub(crate) fn can_install() -> bool {
-    let root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0");
-    let apt = Command::new("apt-get")
-        .arg("--version")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success());
-    root && apt
-}
-
-/// Installs packages of Debian.
-pub(crate) fn install(packages: &[&str]) -> Outcome {
-    say!("installing {}", packages.join(" and "));
-    let apt = || {
-        let mut command = Command::new("apt-get");
-        command.arg("--quiet=2").env("DEBIAN_FRONTEND", "noninteractive");
-        command
-    };
-    run_program(apt().arg("update"))?;
-    run_program(apt().args(["install", "--yes", "--no-install-recommends"]).args(packages).stdout(Stdio::null()))
 }

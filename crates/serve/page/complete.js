@@ -70,13 +70,14 @@ export function complete(model, { text: first, changed }) {
       node.tabIndex = i === j ? 0 : -1;
     });
     const { token, alternatives } = written[i];
-    const all = alternatives.some((one) => one.text === token.text) ? alternatives : [token, ...alternatives];
-    const instead = (one) => () => one.text === token.text
+    const own = (one) => (one.id === undefined ? one.text === token.text : one.id === token.id);
+    const all = alternatives.some(own) ? alternatives : [token, ...alternatives];
+    const instead = (one) => () => own(one)
       || write(prompt, [...written.slice(0, i), { token: one, alternatives: all }]);
     panel.hidden = false;
     panel.replaceChildren(el("h3", "Instead of ", el("b", visible(token.text))),
       el("ul.bars-list", all.map((one) => el("li", button("button", instead(one),
-        { "aria-current": one.text === token.text }, bar(visible(one.text), probability(one)))))));
+        { "aria-current": own(one) }, bar(visible(one.text), probability(one)))))));
   }
 
   /** Goes on from a prompt and the tokens after it that the reader wants to keep. */

@@ -1,7 +1,7 @@
 // Two texts: what the reader writes, and its translation while it is written.
 import { call, live } from "./api.js";
 import { attention } from "./attention.js";
-import { button, chip, el, grow, signed } from "./dom.js";
+import { button, chip, el, grow, motion, signed } from "./dom.js";
 import { matched } from "./words.js";
 
 const N_BEST = 3;
@@ -154,6 +154,7 @@ export function translate(model, { text: first, changed }) {
   }
 
   function answered(got, text) {
+    const before = split(shown?.translations[0].text ?? "");
     [shown, answer_of] = [got, text];
     const [best, ...rest] = got.translations, lang = target.code();
     if (lang) output.lang = lang;
@@ -168,6 +169,10 @@ export function translate(model, { text: first, changed }) {
       el("span", { dir: "auto", lang }, differing(one.text, best.text)), el("span.number", signed(one.score)))));
     inside.show(got, text, favour);
     favour = null;
+    const words = inside.sides().target, was = matched(before, words), duration = motion();
+    for (const span of before.length && duration ? output.querySelectorAll("[data-word]") : []) {
+      if (was[span.dataset.word] < 0) span.animate({ opacity: [0, 1] }, duration);
+    }
   }
 
   /** The two texts light up with the words below. */

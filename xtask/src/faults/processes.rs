@@ -36,8 +36,8 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
     if words.len() != args.len() || !words.iter().all(is_known) {
         return fail("mpi takes --install, --if-present and `short`");
     }
-    if !has_mpi() && words.contains(&"--install") && vulkan::can_install() {
-        vulkan::install(&PACKAGES)?;
+    if !has_mpi() && words.contains(&"--install") && debian::can_install() {
+        debian::install("mpi", &PACKAGES)?;
     }
     if !has_mpi() {
         let why = format!("no MPI with headers here; on Debian, `apt-get install {}`", PACKAGES.join(" "));
