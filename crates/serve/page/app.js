@@ -14,16 +14,27 @@ const KINDS = {
   embedding: ["Compare", embed],
   classification: ["Classify", classify],
 };
+/** Characters of a text that an address can have. */
+const LONGEST = 2000;
 const THEMES = { "": "as the system has them", light: "light", dark: "dark" };
 
 const [menu, views, main, state, footer, theme] = ["model", "views", "main", "state", "about", "theme"]
   .map((id) => document.getElementById(id));
-let models = [], has_runs = false, has_key = false, view = null, shown = null;
+let models = [], has_runs = false, has_key = false, resting, view = null, shown = null;
 
 /** The page's address has its model, view and text, so that it can be handed on. */
 const address = () => Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
 const link = (change) =>
   `#${new URLSearchParams(Object.entries({ ...address(), ...change }).filter(([, value]) => value))}`;
+
+/** Changes the address, with its links, when the reader rests: browsers limit how often it may change. */
+function keep(change) {
+  clearTimeout(resting);
+  resting = setTimeout(() => {
+    history.replaceState(null, "", link(change));
+    for (const node of views.children) node.href = link({ view: node.dataset.view });
+  }, 500);
+}
 
 function show() {
   const asked = address();
@@ -37,16 +48,17 @@ function show() {
     has_runs && ["runs", "Runs"],
   ].filter(Boolean);
   views.replaceChildren(...links.map(([view, text]) =>
-    el("a", { href: link({ view }), "aria-current": view === here ? "page" : null }, text)));
+    el("a", { href: link({ view }), "data-view": view, "aria-current": view === here ? "page" : null }, text)));
   if (model) menu.value = model.name;
 
   const key = here === "runs" ? here : model?.name;
   if (key !== shown || !view) {
     view?.close?.();
+    clearTimeout(resting);
     shown = key;
     view = here === "runs" ? runs() : make ? make(model, {
       text: asked.model && asked.model !== model.name ? undefined : asked.text,
-      changed: (text) => history.replaceState(null, "", link({ model: models.length > 1 ? model.name : "", text })),
+      changed: (text) => keep({ model: models.length > 1 ? model.name : "", text: text.length > LONGEST ? "" : text }),
     }) : { nodes: [el("p.empty", model ? `There is no view of ${model.kind} models; programs can ask it.`
       : "The server has no model.")] };
     main.replaceChildren(...view.nodes);
