@@ -141,6 +141,8 @@ pub struct Translation {
     pub log_prob: f64,
     /// The value that the search ranks by: `log_prob`, repetitions penalised, over the length penalty.
     pub score: f64,
+    /// Whether the model ended it; else it was cut at the maximum length, and `log_prob` is without an end.
+    pub is_finished: bool,
 }
 
 impl AsRef<str> for Translation {
@@ -405,9 +407,9 @@ impl<M: EncoderDecoder> Translator<M> {
     }
 
     fn translation(&self, hypothesis: Hypothesis) -> Translation {
-        let Hypothesis { tokens, log_prob, score, .. } = hypothesis;
+        let Hypothesis { tokens, log_prob, score, finished: is_finished } = hypothesis;
         let text = self.tokenizer.decode(&tokens).expect("the vocabulary is the tokenizer's");
-        Translation { text, tokens, log_prob, score }
+        Translation { text, tokens, log_prob, score, is_finished }
     }
 }
 

@@ -72,7 +72,7 @@ fn the_best_translation_is_the_first_of_several() {
 fn a_text_without_tokens_has_the_empty_translation() {
     let translator = translator();
     let texts = ["", TEXTS[0], " \t ", "\u{3000}"];
-    let empty = Translation { text: String::new(), tokens: Vec::new(), log_prob: 0.0, score: 0.0 };
+    let empty = Translation { text: String::new(), tokens: Vec::new(), log_prob: 0.0, score: 0.0, is_finished: true };
     for beam in [1, 4] {
         let config = DecodingConfig { beam, ..config() };
         let found = translator.translate(&texts, &config).unwrap();
