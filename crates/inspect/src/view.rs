@@ -6,7 +6,7 @@ use attentive_backend::Device;
 use attentive_bundle::{Bundle, Params, TooLong};
 use attentive_core::{TokenId, TokenMatrix};
 use attentive_model::{AttentionMaps, EncoderDecoderSpec, FamilyVisitor, ModelSpec, Role, TeacherForced};
-use attentive_tokenizer::{Frame, PairFrame, Tokenizer};
+use attentive_tokenizer::{Frame, FrameError, PairFrame, Tokenizer};
 use burn::tensor::Tensor;
 
 use crate::{AttentionWeights, InspectError};
@@ -62,7 +62,8 @@ impl AttentionKind {
 pub struct TranslationViewer {
     maps: Maps,
     tokenizer: Arc<dyn Tokenizer>,
-    frame: PairFrame,
+    /// What stands around texts; an error where the tokenizer's languages have to be said first.
+    frame: Result<PairFrame, FrameError>,
     max_len: Option<usize>,
     family: &'static str,
 }
@@ -77,7 +78,7 @@ impl TranslationViewer {
             return Err(bundle.other_role(Role::EncoderDecoder).into());
         }
         let tokenizer = bundle.tokenizer()?.clone();
-        let frame = tokenizer.pair_frame(None, None).map_err(InspectError::Frame)?;
+        let frame = tokenizer.pair_frame(None, None);
         let maps = bundle.model.visit(Translating { bundle, device })?;
         let (max_len, family) = (bundle.model.max_len(), bundle.model.family());
         Ok(Self { maps, tokenizer, frame, max_len, family })
@@ -89,19 +90,28 @@ impl TranslationViewer {
     /// # Errors
     /// [`InspectError`] if the model attends to nothing, or a text is too long for it.
     pub fn look(&self, source: &str, target: &str) -> Result<Vec<View>, InspectError> {
+        let frame = self.frame.as_ref().map_err(|error| InspectError::Frame(error.clone()))?;
+        let PairFrame { source: Frame { before, after, .. }, begin, first } = frame;
+        let source: Vec<TokenId> = [&before[..], &self.tokenizer.encode(source), after].concat();
+        let target: Vec<TokenId> = [*begin].into_iter().chain(*first).chain(self.tokenizer.encode(target)).collect();
+        self.look_at(&source, &target)
+    }
+
+    /// As [`look`](Self::look), by tokens: those of a source in its frame, and what begins a target and the target, without
+    /// its end.
+    ///
+    /// # Errors
+    /// As [`look`](Self::look).
+    pub fn look_at(&self, source: &[TokenId], target: &[TokenId]) -> Result<Vec<View>, InspectError> {
         let tokenizer = &*self.tokenizer;
-        let PairFrame { source: Frame { before, after, .. }, begin, first } = &self.frame;
-        let source: Vec<TokenId> = [&before[..], &tokenizer.encode(source), after].concat();
-        let written: Vec<TokenId> = first.iter().copied().chain(tokenizer.encode(target)).collect();
-        let target = [&[*begin][..], &written].concat();
-        check_length("the text", &source, self.max_len)?;
-        check_length("the translation", &target, self.max_len)?;
-        let [source_row, target_row] = [&source, &target].map(|ids| TokenMatrix::from_rows(&[ids], 0, 0));
+        check_length("the text", source, self.max_len)?;
+        check_length("the translation", target, self.max_len)?;
+        let [source_row, target_row] = [source, target].map(|ids| TokenMatrix::from_rows(&[ids], 0, 0));
         let maps = (self.maps)(&source_row, &target_row);
         let labels = |ids: &[TokenId]| ids.iter().map(|&id| label(tokenizer, id)).collect::<Vec<_>>();
         let end = tokenizer.specials().end().map_or_else(String::new, |end| label(tokenizer, end));
-        let (source, read) = (labels(&source), labels(&target));
-        let written: Vec<String> = labels(&written).into_iter().chain([end]).collect();
+        let (source, read) = (labels(source), labels(target));
+        let written: Vec<String> = read.iter().skip(1).cloned().chain([end]).collect();
         let view = |(kind, layers, queries, keys): (AttentionKind, Vec<Tensor<4>>, &Vec<String>, &Vec<String>)| View {
             kind,
             weights: AttentionWeights::of_row(&layers, 0),
@@ -120,14 +130,14 @@ impl TranslationViewer {
     /// The source's tokens that stand for the bytes `place` of `text`, as [`look`](Self::look) numbers them.
     pub fn source_tokens(&self, text: &str, place: Range<usize>) -> Range<usize> {
         let tokens = tokens_of(&*self.tokenizer, text, place);
-        let before = self.frame.source.before.len();
+        let before = self.frame.as_ref().map_or(0, |frame| frame.source.before.len());
         before + tokens.start..before + tokens.end
     }
 
     /// The written tokens that stand for the bytes `place` of a translation: rows of the decoder's attentions.
     pub fn target_tokens(&self, text: &str, place: Range<usize>) -> Range<usize> {
         let tokens = tokens_of(&*self.tokenizer, text, place);
-        let before = self.frame.first.iter().count();
+        let before = self.frame.as_ref().map_or(0, |frame| frame.first.iter().count());
         before + tokens.start..before + tokens.end
     }
 }
