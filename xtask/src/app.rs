@@ -18,6 +18,9 @@ use crate::{
 /// Tells `attentive` the name that the user calls it by, for the commands that it proposes.
 const CALLED_BY: &str = "ATTENTIVE_COMMAND";
 
+/// The command that is only built when it is asked for, and its feature.
+const SERVE: &str = "serve";
+
 /// A tensor backend as the user names it.
 struct Backend {
     /// Its name for `--backend`, which is also its cargo feature.
@@ -49,6 +52,11 @@ pub(crate) fn program() -> Outcome<PathBuf> {
 /// The same with more cargo features.
 pub(crate) fn program_with(features: &str) -> Outcome<PathBuf> {
     built(&Invocation::parse(&["--features".into(), features.into()], None)?)
+}
+
+/// The program with the server, built if it is not up to date.
+pub(crate) fn server_program() -> Outcome<PathBuf> {
+    built(&Invocation::parse(&[SERVE.into()], None)?)
 }
 
 fn built(invocation: &Invocation) -> Outcome<PathBuf> {
@@ -101,6 +109,11 @@ impl Invocation {
             }
         }
 
+        // The command that is built for it alone.
+        if program_args.first().is_some_and(|command| command == SERVE) && !features.iter().any(|list| has(list, SERVE))
+        {
+            features.push(SERVE.into());
+        }
         let mut cargo_args = Vec::new();
         if !default_features {
             cargo_args.push("--no-default-features".into());
@@ -114,6 +127,11 @@ impl Invocation {
         }
         Ok(Self { backend, cargo_args, program_args })
     }
+}
+
+/// Whether a list of features has this one.
+fn has(features: &OsStr, name: &str) -> bool {
+    features.to_string_lossy().split([',', ' ']).any(|feature| feature == name)
 }
 
 /// Whether a list of features has the backend or a variant of it, such as `wgpu-unfused` of `wgpu`.
@@ -228,6 +246,12 @@ mod tests {
             parse("eval --features hub --no-default-features"),
             ("--no-default-features --features hub --features flex".into(), "eval".into()),
         );
+    }
+
+    #[test]
+    fn the_server_is_built_where_it_is_asked_for() {
+        assert_eq!(parse("serve --port 0"), ("--features serve".into(), "serve --port 0".into()));
+        assert_eq!(parse("serve --features hub,serve").0, "--features hub,serve");
     }
 
     #[test]

@@ -60,7 +60,7 @@
 //! # Features
 //!
 //! `flex` (the default, the CPU), `ndarray`, `wgpu` and `cuda` choose the backends that are compiled in, `hub` reads models
-//! from the hub, and `mpi` trains by several processes. Tensors are burn's, which is [`burn`] here, so that a program has the same version of it.
+//! from the hub, `serve` has the server, and `mpi` trains by several processes. Tensors are burn's, which is [`burn`] here, so that a program has the same version of it.
 #![recursion_limit = "256"]
 
 mod progress;
@@ -84,6 +84,8 @@ pub use attentive_optim as optim;
 pub use attentive_paper as paper;
 pub use attentive_plot as plot;
 pub use attentive_run as run;
+#[cfg(feature = "serve")]
+pub use attentive_serve as serve;
 pub use attentive_speech as speech;
 pub use attentive_task as task;
 pub use attentive_tokenizer as tokenizer;
@@ -137,6 +139,7 @@ mod pages {
         guide_own_layer: "docs/guide/own-layer.md",
         guide_paper: "docs/guide/paper.md",
         guide_reinforcement_learning: "docs/guide/reinforcement-learning.md",
+        guide_serve: "docs/guide/serve.md",
         guide_speech: "docs/guide/speech.md",
         guide_tokenizers: "docs/guide/tokenizers.md",
         guide_train: "docs/guide/train.md",
@@ -161,6 +164,7 @@ mod pages {
         readme_paper: "crates/paper/README.md",
         readme_plot: "crates/plot/README.md",
         readme_run: "crates/run/README.md",
+        readme_serve: "crates/serve/README.md",
         readme_speech: "crates/speech/README.md",
         readme_task: "crates/task/README.md",
         readme_testkit: "crates/testkit/README.md",

@@ -25,19 +25,20 @@ fn main() -> ExitCode {
     // thread's usual room.
     let pool = rayon::ThreadPoolBuilder::new().stack_size(8 << 20).build_global();
     debug_assert!(pool.is_ok(), "nothing has used the pool yet");
-    rayon::scope(|_| run())
+    let cli = match commands::Cli::of_process() {
+        Ok(cli) => cli,
+        Err(error) => return output::end(usage(&error)),
+    };
+    // A server's main thread only waits, which would cost the pool a thread.
+    if cli.is_server() { run(cli) } else { rayon::scope(|_| run(cli)) }
 }
 
-fn run() -> ExitCode {
+fn run(cli: commands::Cli) -> ExitCode {
     let wanted = std::env::var("ATTENTIVE_SIMD").unwrap_or_default();
     if !wanted.is_empty() && Level::chosen().is_none() {
         let names: Vec<&str> = Level::available().into_iter().map(Level::name).collect();
         warning!("warning: ATTENTIVE_SIMD={wanted} is not followed: this CPU has {}", names.join(", "));
     }
-    let cli = match commands::Cli::of_process() {
-        Ok(cli) => cli,
-        Err(error) => return output::end(usage(&error)),
-    };
     output::end(match cli.run() {
         Ok(code) => code,
         Err(error) if output::is_lost(&error) => ExitCode::SUCCESS, // of which the end says more

@@ -15,7 +15,7 @@ use super::{
     outcome::Tally,
     page, verdict,
 };
-use crate::{Failure, Outcome, app, fail, not_run, say, vulkan};
+use crate::{Failure, Outcome, app, debian, fail, not_run, say};
 
 /// Debian's Open MPI with its headers, and the library that reads them.
 const PACKAGES: [&str; 3] = ["openmpi-bin", "libopenmpi-dev", "libclang-dev"];

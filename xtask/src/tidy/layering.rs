@@ -105,6 +105,7 @@ const MAY_IMPORT: [(&str, &[&str]); 28] = [
             "trainer",
         ],
     ),
+    ("serve", &["backend", "bundle", "core", "corpus", "decode", "inspect", "model", "run", "tokenizer"]),
     // 10
     (
         "attentive",
@@ -128,6 +129,7 @@ const MAY_IMPORT: [(&str, &[&str]); 28] = [
             "paper",
             "plot",
             "run",
+            "serve",
             "speech",
             "task",
             "tokenizer",
@@ -155,6 +157,7 @@ const MAY_IMPORT: [(&str, &[&str]); 28] = [
             "paper",
             "plot",
             "run",
+            "serve",
             "speech",
             "task",
             "tokenizer",

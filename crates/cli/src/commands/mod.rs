@@ -31,6 +31,11 @@ mod run;
 mod schema;
 mod score;
 mod selftest;
+#[cfg(feature = "serve")]
+mod serve;
+#[cfg(not(feature = "serve"))]
+#[path = "no_serve.rs"]
+mod serve;
 mod similar;
 mod summarize;
 mod tag;
@@ -94,6 +99,7 @@ enum Command {
     Paper(paper::Paper),
     Doctor(doctor::Doctor),
     Selftest(selftest::Selftest),
+    Serve(serve::Serve),
     Plot(plot::Plot),
     Recipes(recipes::Recipes),
     Schema(schema::Schema),
@@ -112,6 +118,11 @@ impl Cli {
         Self::of(std::env::args_os())
     }
 
+    /// Whether the command runs models on threads of its own, all the time.
+    pub(crate) fn is_server(&self) -> bool {
+        matches!(self.command, Command::Serve(_))
+    }
+
     /// These arguments, the first of which is the program's name.
     fn of(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         let command = numbers::admit_negative(Self::command());
@@ -124,6 +135,7 @@ impl Cli {
             Command::Run(command) => command.run(),
             Command::Doctor(command) => command.run(),
             Command::Selftest(command) => command.run(),
+            Command::Serve(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Plot(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Schema(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Recipes(command) => command.run().map(|()| ExitCode::SUCCESS),

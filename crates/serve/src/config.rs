@@ -1,0 +1,141 @@
+//! What is served, where, and within which limits.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use attentive_backend::Device;
+use attentive_bundle::WeightFormat;
+
+/// What is served, where, and within which limits.
+#[derive(Debug, Clone)]
+pub struct ServeConfig {
+    /// The models; the first of those that can do what is asked answers where no model is named.
+    pub models: Vec<ModelSource>,
+    /// A folder of training runs, whose curves are shown.
+    pub runs: Option<PathBuf>,
+    /// Where to listen; port 0 is any that is free.
+    pub address: SocketAddr,
+    /// What a client may ask for.
+    pub limits: Limits,
+    /// A file with a key on each line, one of which a client must give; without it, nobody is asked for one.
+    pub keys: Option<PathBuf>,
+    /// Origins of other pages whose scripts may ask this server, or `*` for any; none by default.
+    pub origins: Vec<String>,
+    /// How long requests that run may go on once the server is told to end.
+    pub grace: Duration,
+    /// What weights are packed in; without it, as each model's folder says.
+    pub precision: Option<WeightFormat>,
+    /// Where models run.
+    pub device: Device,
+}
+
+impl ServeConfig {
+    /// The port that a server listens at by default.
+    pub const PORT: u16 = 8080;
+
+    /// Models on `device`, for this machine alone, with the usual limits.
+    pub fn new(models: Vec<ModelSource>, device: Device) -> Self {
+        Self {
+            models,
+            runs: None,
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, Self::PORT)),
+            limits: Limits::default(),
+            keys: None,
+            origins: Vec::new(),
+            grace: Duration::from_secs(30),
+            precision: None,
+            device,
+        }
+    }
+}
+
+/// A model's name, folder and languages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelSource {
+    /// The name that clients call it by.
+    pub name: String,
+    /// Its folder.
+    pub path: PathBuf,
+    /// The languages that a translation model reads and writes, as codes (`en`, `de`), where its folder does not say them.
+    pub languages: Option<(String, String)>,
+}
+
+impl ModelSource {
+    /// A model by its folder, whose last part is its name.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        let name = path.file_name().map_or_else(|| "model".to_owned(), |name| name.to_string_lossy().into_owned());
+        Self { name, path, languages: None }
+    }
+
+    /// `DIR`, or `NAME=DIR`, as a user writes it.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            // A folder may have such a sign in its path.
+            Some(_) if Path::new(text).is_dir() => Ok(Self::new(text)),
+            Some((name, path)) if !name.is_empty() && !path.is_empty() => {
+                Ok(Self { name: name.to_owned(), ..Self::new(path) })
+            }
+            None if !text.is_empty() => Ok(Self::new(text)),
+            _ => Err("write DIR, or NAME=DIR".to_owned()),
+        }
+    }
+}
+
+/// What a client may ask for, and what the server takes on at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a request's body.
+    pub body_bytes: usize,
+    /// Characters of all texts of a request.
+    pub characters: usize,
+    /// Texts of a request.
+    pub texts: usize,
+    /// Tokens that a request may have read.
+    pub input_tokens: usize,
+    /// Tokens that may be written for each text, of each of its continuations.
+    pub output_tokens: usize,
+    /// Requests that one model works on at once.
+    pub running: usize,
+    /// Requests that wait for one model; beyond them, clients are told to come again.
+    pub waiting: usize,
+    /// Connections that are open at once; others wait to be accepted.
+    pub connections: usize,
+    /// Time for a request, that in the queue included.
+    pub time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes: 1 << 20,
+            characters: 100_000,
+            texts: 256,
+            input_tokens: 32_768,
+            output_tokens: 4_096,
+            running: 64,
+            waiting: 256,
+            connections: 1_024,
+            time: Duration::from_secs(60),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_is_named_by_its_folder_or_by_its_user() {
+        let parse = |text| ModelSource::parse(text).map(|source| (source.name, source.path));
+        assert_eq!(parse("runs/latest"), Ok(("latest".into(), "runs/latest".into())));
+        assert_eq!(parse("de=runs/latest"), Ok(("de".into(), "runs/latest".into())));
+        assert!(parse("=runs").is_err() && parse("de=").is_err() && parse("").is_err());
+    }
+}

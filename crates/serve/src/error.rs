@@ -1,0 +1,270 @@
+//! What goes wrong: for the operator at the start, and for a client in an answer.
+
+use std::{error::Error, io, net::SocketAddr, path::PathBuf, time::Duration};
+
+use attentive_bundle::{BundleError, ChatError, EncodeError, TooLong, TranslateError};
+use attentive_core::DeviceError;
+use attentive_decode::{DecodeError, Stopped};
+use attentive_tokenizer::FrameError;
+
+/// Why a server can't start, or has ended.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// There is nothing to serve.
+    #[error("no model is named, and no folder of runs: give --model DIR, or --runs DIR")]
+    Nothing,
+    /// Two models have one name.
+    #[error("two models are called {name:?}: name them apart with --model NAME=DIR")]
+    Twice {
+        /// The name.
+        name: String,
+    },
+    /// A model is of a kind that the server has no interface for.
+    #[error(
+        "{path} is a {family}, which reads or writes no text: serve translation models, language models and encoders",
+        path = path.display()
+    )]
+    Kind {
+        /// The model's folder.
+        path: PathBuf,
+        /// Its family.
+        family: &'static str,
+    },
+    /// Languages are given that do not belong to a model.
+    #[error("languages of {name:?}: {problem}")]
+    Languages {
+        /// The model's name.
+        name: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A model does not load.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// A file can't be read.
+    #[error("can't read {path}: {cause}", path = path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        cause: io::Error,
+    },
+    /// The file of keys has none.
+    #[error("{path} has no key: write one on each line, of at least {least} characters", path = path.display())]
+    Keys {
+        /// The file.
+        path: PathBuf,
+        /// The length of the shortest key that is taken.
+        least: usize,
+    },
+    /// An origin is not one.
+    #[error("{origin:?} is not an origin: write https://example.org, or * for any")]
+    Origin {
+        /// What was given.
+        origin: String,
+    },
+    /// The address can't be listened at.
+    #[error("can't listen at {address}: {cause}; name another with --bind ADDRESS:PORT")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        cause: io::Error,
+    },
+    /// The system gives no threads, or no signals.
+    #[error("can't start: {0}")]
+    Start(io::Error),
+}
+
+/// Why a request is not answered as the client wished.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct Failure {
+    pub(crate) kind: Kind,
+    /// What is wrong, and what to do; it never names a path of this machine.
+    pub(crate) message: String,
+    /// The field of the request that is wrong, if one is.
+    pub(crate) field: Option<String>,
+}
+
+/// What kind of failure it is, which decides its status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The request is wrong.
+    Invalid,
+    /// There is no such model.
+    NoModel,
+    /// There is no such place.
+    NotFound,
+    /// The place takes another method.
+    Method,
+    /// The key is missing or wrong.
+    Key,
+    /// What is asked for is not open to this client.
+    Forbidden,
+    /// The body is too long.
+    TooLarge,
+    /// The queue is full.
+    Busy(Duration),
+    /// There was no time left.
+    Late,
+    /// The server is about to end.
+    Ending,
+    /// The client has left; nobody reads this.
+    Gone,
+    /// Something broke here.
+    Broken,
+}
+
+impl Failure {
+    pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), field: None }
+    }
+
+    /// A request that is wrong.
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self::new(Kind::Invalid, message)
+    }
+
+    /// A field of a request that is wrong.
+    pub(crate) fn field(field: &str, message: impl Into<String>) -> Self {
+        Self { field: Some(field.to_owned()), ..Self::invalid(message) }
+    }
+
+    /// Something that is not the client's fault, told to the operator and not to the client.
+    pub(crate) fn broken(cause: &dyn Error) -> Self {
+        let mut text = cause.to_string();
+        let mut next = cause.source();
+        while let Some(source) = next {
+            text = format!("{text}: {source}");
+            next = source.source();
+        }
+        // The message is for the log; `Failure::told` leaves it out of answers.
+        Self::new(Kind::Broken, text)
+    }
+
+    /// What the client is told.
+    pub(crate) fn told(&self) -> &str {
+        match self.kind {
+            Kind::Broken => "the server failed to answer; its log says why: try again, or tell its operator",
+            _ => &self.message,
+        }
+    }
+
+    /// The status of the answer.
+    pub(crate) fn status(&self) -> u16 {
+        match self.kind {
+            Kind::Invalid => 400,
+            Kind::Key => 401,
+            Kind::Forbidden => 403,
+            Kind::NoModel | Kind::NotFound => 404,
+            Kind::Method => 405,
+            Kind::TooLarge => 413,
+            Kind::Busy(_) => 429,
+            Kind::Broken => 500,
+            Kind::Late | Kind::Ending | Kind::Gone => 503,
+        }
+    }
+}
+
+/// Whether a search was told to stop.
+fn is_stop(error: &DeviceError) -> bool {
+    let mut next = error.source();
+    while let Some(source) = next {
+        if source.is::<Stopped>() {
+            return true;
+        }
+        next = source.source();
+    }
+    false
+}
+
+impl From<DeviceError> for Failure {
+    fn from(error: DeviceError) -> Self {
+        match is_stop(&error) {
+            true => Self::new(Kind::Late, "the request was stopped"),
+            false => Self::broken(&error),
+        }
+    }
+}
+
+impl From<DecodeError> for Failure {
+    fn from(error: DecodeError) -> Self {
+        match error {
+            DecodeError::Device(error) => error.into(),
+            DecodeError::NothingFollows { .. } | DecodeError::UnreachableEos { .. } => Self::broken(&error),
+            error => {
+                let field = error.keys().first().map(|&key| key.to_owned());
+                Self { field, ..Self::invalid(error.to_string()) }
+            }
+        }
+    }
+}
+
+impl From<TranslateError> for Failure {
+    fn from(error: TranslateError) -> Self {
+        match error {
+            TranslateError::Decode(error) => error.into(),
+            error => Self::invalid(error.to_string()),
+        }
+    }
+}
+
+impl From<EncodeError> for Failure {
+    fn from(error: EncodeError) -> Self {
+        match error {
+            EncodeError::Decode(error) => error.into(),
+            EncodeError::Device(error) => error.into(),
+            EncodeError::Width { .. } => Self::broken(&error),
+            error => Self::invalid(error.to_string()),
+        }
+    }
+}
+
+impl From<ChatError> for Failure {
+    fn from(error: ChatError) -> Self {
+        match error {
+            ChatError::Decode(error) => error.into(),
+            // Of a folder, whose path is nobody's business.
+            error @ (ChatError::Bundle(_) | ChatError::NoTemplate { .. }) => Self::broken(&error),
+            error => Self::field("messages", error.to_string()),
+        }
+    }
+}
+
+impl From<FrameError> for Failure {
+    fn from(error: FrameError) -> Self {
+        match error {
+            FrameError::NoLanguage { side, .. } => Self::field(side, format!("say the {side} language")),
+            error => Self::invalid(error.to_string()),
+        }
+    }
+}
+
+impl From<TooLong> for Failure {
+    fn from(error: TooLong) -> Self {
+        Self::invalid(format!("the text has {error}: shorten it, or ask for it to be cut"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_that_was_stopped_is_late_and_not_broken() {
+        assert_eq!(Failure::from(DecodeError::Device(DeviceError::new(Stopped))).kind, Kind::Late);
+        let twice = DeviceError::new(DeviceError::new(Stopped));
+        assert_eq!(Failure::from(twice).kind, Kind::Late);
+    }
+
+    #[test]
+    fn what_broke_is_not_told_to_clients() {
+        let failure = Failure::from(DeviceError::new("/secret/path"));
+        assert_eq!(failure.status(), 500);
+        assert!(failure.message.contains("/secret/path") && !failure.told().contains("secret"));
+    }
+}

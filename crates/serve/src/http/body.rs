@@ -1,0 +1,128 @@
+//! Bodies of requests.
+
+use std::sync::Arc;
+
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, Request},
+    http::StatusCode,
+    response::IntoResponse,
+};
+use serde::{Deserialize, de::DeserializeOwned};
+use tokio::time::timeout;
+
+use crate::{
+    app::App,
+    config::Limits,
+    error::{Failure, Kind},
+};
+
+/// A body of JSON, whatever it is called.
+pub(crate) struct Body<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Failure> {
+        parse(&bytes(request, app).await?).map(Self)
+    }
+}
+
+/// The bytes of a body, if they come in time and are not too many.
+pub(super) async fn bytes(request: Request, app: &Arc<App>) -> Result<Bytes, Failure> {
+    let late = || Failure::new(Kind::Late, "the body did not come in time");
+    match timeout(app.config.limits.time, Bytes::from_request(request, app)).await.map_err(|_| late())? {
+        Ok(bytes) => Ok(bytes),
+        Err(rejection) => Err(match rejection.into_response().status() {
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                let max = app.config.limits.body_bytes;
+                Failure::new(Kind::TooLarge, format!("the body has more than {max} bytes: ask for less at once"))
+            }
+            _ => Failure::invalid("the body could not be read to its end"),
+        }),
+    }
+}
+
+/// A value of JSON; what is wrong is told with its place.
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        let problem = error.inner();
+        match path.as_str() {
+            "." | "?" => Failure::invalid(format!("the body is not what is expected: {problem}")),
+            path => Failure::field(path, format!("{path}: {problem}")),
+        }
+    })?;
+    let rest = deserializer.end();
+    rest.map_err(|error| Failure::invalid(format!("the body goes on after its end: {error}")))?;
+    Ok(value)
+}
+
+/// One text, or several.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(untagged, expecting = "expected a text or a list of texts")]
+pub(crate) enum Texts {
+    /// One.
+    One(String),
+    /// Several.
+    Many(Vec<String>),
+}
+
+impl Texts {
+    /// All of them, and whether there is a list.
+    pub(crate) fn into_list(self) -> (Vec<String>, bool) {
+        match self {
+            Self::One(text) => (vec![text], false),
+            Self::Many(texts) => (texts, true),
+        }
+    }
+}
+
+/// Refuses texts that are too many or too long together.
+pub(crate) fn check_texts(texts: &[impl AsRef<str>], limits: &Limits) -> Result<(), Failure> {
+    if texts.len() > limits.texts {
+        let (n, max) = (texts.len(), limits.texts);
+        return Err(Failure::invalid(format!(
+            "there are {n} texts, and the server takes {max} at once: send them in parts"
+        )));
+    }
+    let n: usize = texts.iter().map(|text| text.as_ref().chars().count()).sum();
+    if n > limits.characters {
+        let max = limits.characters;
+        return Err(Failure::invalid(format!(
+            "the texts have {n} characters, and the server takes {max} at once: split them"
+        )));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Example {
+        texts: Texts,
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_place() {
+        assert_eq!(parse(br#"{"texts": ["a"]}"#), Ok(Example { texts: Texts::Many(vec!["a".into()]) }));
+        let failure = |body: &[u8]| parse::<Example>(body).unwrap_err().message;
+        assert!(failure(br#"{"texts": 1}"#).starts_with("texts: expected a text or a list"));
+        assert!(failure(br#"{"text": "a"}"#).contains("unknown field `text`"));
+        assert!(failure(b"{").contains("EOF"));
+        assert!(failure(b"{\"texts\": \"\xff\"}").contains("unicode"));
+        assert!(failure(br#"{"texts": "a"} x"#).contains("after its end"));
+    }
+
+    #[test]
+    fn texts_are_counted_in_characters() {
+        let limits = Limits { texts: 2, characters: 3, ..Limits::default() };
+        assert!(check_texts(&["äö", "ß"], &limits).is_ok());
+        assert!(check_texts(&["äö", "ßa"], &limits).unwrap_err().message.contains("4 characters"));
+        assert!(check_texts(&["", "", ""], &limits).unwrap_err().message.contains("3 texts"));
+    }
+}

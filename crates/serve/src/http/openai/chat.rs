@@ -1,0 +1,240 @@
+//! `/v1/chat/completions`.
+
+use std::sync::Arc;
+
+use attentive_bundle::{Conversation, Message, Variables};
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::{
+    Head,
+    settings::{MAX_TOP, Settings, StreamOptions, Unsupported},
+    source::{Wanted, stream, writer},
+    tokens::of_chat,
+    usage,
+};
+use crate::{
+    app::{App, finish_reason},
+    error::Failure,
+    http::{
+        answer::Interface,
+        body::{Body, Texts},
+        stream::{News, events},
+    },
+    models::{Ask, Served, Told},
+};
+
+/// A conversation to answer. A translation model answers its last message, by a translation.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ChatRequest {
+    /// The model's name.
+    model: String,
+    /// What was said, the oldest first.
+    messages: Vec<ChatMessage>,
+    /// Tokens that may be written.
+    max_completion_tokens: Option<usize>,
+    /// The same, by its old name.
+    max_tokens: Option<usize>,
+    /// Answers.
+    n: Option<usize>,
+    /// Whether the answer is sent as it is written.
+    #[serde(default)]
+    stream: bool,
+    stream_options: Option<StreamOptions>,
+    /// Whether tokens are told with their log-probabilities.
+    #[serde(default)]
+    logprobs: bool,
+    /// The most probable tokens that are told in the place of each.
+    top_logprobs: Option<usize>,
+    /// Strings that end the answer.
+    stop: Option<Texts>,
+    seed: Option<i64>,
+    temperature: Option<f64>,
+    top_p: Option<f64>,
+    /// Draws among so many of the most probable tokens; 0 for no limit.
+    top_k: Option<usize>,
+    min_p: Option<f64>,
+    repetition_penalty: Option<f64>,
+    /// Variables of the chat template.
+    #[schemars(with = "Option<Map<String, Value>>")]
+    chat_template_kwargs: Option<Variables>,
+    /// `{"type": "text"}` alone.
+    response_format: Option<ResponseFormat>,
+    /// Not supported, unless empty.
+    tools: Option<Vec<Value>>,
+    /// Not supported, unless 0.
+    presence_penalty: Option<f64>,
+    /// Not supported, unless 0.
+    frequency_penalty: Option<f64>,
+    /// Not supported, unless empty.
+    logit_bias: Option<Map<String, Value>>,
+    /// Not read.
+    #[allow(dead_code, reason = "part of the interface, without an effect on answers")]
+    user: Option<String>,
+    /// Not read.
+    #[allow(dead_code, reason = "part of the interface, without an effect on answers")]
+    metadata: Option<Value>,
+}
+
+/// A message.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub(crate) struct ChatMessage {
+    /// `system`, `user`, `assistant`, or what else the chat template reads.
+    role: String,
+    /// What is said: a text, or parts of it.
+    content: Option<Content>,
+    /// What else the chat template reads.
+    #[serde(flatten)]
+    #[schemars(with = "Map<String, Value>")]
+    fields: Variables,
+}
+
+/// What is said.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "expected a text, or parts {\"type\": \"text\", \"text\": …}")]
+enum Content {
+    Text(String),
+    Parts(Vec<TextPart>),
+}
+
+/// A part of a text.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum TextPart {
+    Text { text: String },
+}
+
+/// How an answer is written.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum ResponseFormat {
+    Text,
+}
+
+impl ChatRequest {
+    fn check(&self) -> Result<(), Failure> {
+        let Self { presence_penalty, frequency_penalty, ref logit_bias, .. } = *self;
+        Unsupported { presence_penalty, frequency_penalty, logit_bias: logit_bias.as_ref() }.refuse()?;
+        let _: Option<&ResponseFormat> = self.response_format.as_ref();
+        if self.tools.as_ref().is_some_and(|tools| !tools.is_empty()) {
+            return Err(Failure::field("tools", "tools are not supported"));
+        }
+        match self.top_logprobs {
+            Some(n) if n > MAX_TOP => {
+                Err(Failure::field("top_logprobs", format!("top_logprobs is up to {MAX_TOP} here")))
+            }
+            Some(1..) if !self.logprobs => Err(Failure::field("top_logprobs", "top_logprobs needs logprobs: true")),
+            _ => Ok(()),
+        }
+    }
+
+    fn wanted(&self) -> Wanted {
+        let message = |message: &ChatMessage| {
+            let content = match &message.content {
+                None => String::new(),
+                Some(Content::Text(text)) => text.clone(),
+                Some(Content::Parts(parts)) => parts.iter().map(|TextPart::Text { text }| &**text).collect(),
+            };
+            Message { role: message.role.clone(), content, fields: message.fields.clone() }
+        };
+        let conversation = Conversation {
+            messages: self.messages.iter().map(message).collect(),
+            variables: self.chat_template_kwargs.clone().unwrap_or_default(),
+            ..Conversation::default()
+        };
+        let settings = Settings {
+            max_tokens: self.max_completion_tokens.or(self.max_tokens),
+            n: self.n,
+            stop: self.stop.clone(),
+            seed: self.seed,
+            temperature: self.temperature,
+            top_p: self.top_p,
+            top_k: self.top_k,
+            min_p: self.min_p,
+            repetition_penalty: self.repetition_penalty,
+        };
+        Wanted {
+            ask: Ask::Conversation(conversation),
+            settings,
+            usual_tokens: None,
+            n_top: self.top_logprobs.unwrap_or(0),
+            with_tokens: self.logprobs,
+        }
+    }
+}
+
+pub(super) async fn answer(State(app): State<Arc<App>>, Body(request): Body<ChatRequest>) -> Result<Response, Failure> {
+    request.check()?;
+    let served = writer(&app, &request.model)?;
+    let written = stream(&app, &served, request.wanted()).await?;
+    if request.stream {
+        let head = Head::new("chatcmpl", "chat.completion.chunk", &served.name);
+        return sent(&app, &served, head, &request, written).await;
+    }
+    let (told, outcome) = written.all().await?;
+    let choice = |(of, &ended)| {
+        let own: Vec<&Told> = told.iter().filter(|told| told.of == of).collect();
+        let text: String = own.iter().map(|told| &*told.text).collect();
+        json!({
+            "index": of,
+            "message": { "role": "assistant", "content": text, "refusal": null },
+            "logprobs": request.logprobs.then(|| of_chat(&*served.tokenizer, own)),
+            "finish_reason": finish_reason(ended),
+        })
+    };
+    let choices = outcome.ended.iter().enumerate().map(choice).collect();
+    let mut answer = Head::new("chatcmpl", "chat.completion", &served.name).with(choices);
+    answer["usage"] = usage(&outcome);
+    Ok(Json(answer).into_response())
+}
+
+/// The answer as it is written.
+async fn sent(
+    app: &Arc<App>,
+    served: &Arc<Served>,
+    head: Head,
+    request: &ChatRequest,
+    written: crate::app::Stream,
+) -> Result<Response, Failure> {
+    let with_usage = request.stream_options.as_ref().is_some_and(|options| options.include_usage);
+    let with_tokens = request.logprobs;
+    let tokenizer = Arc::clone(&served.tokenizer);
+    let mut has_begun = vec![false; request.n.unwrap_or(1)];
+    let say = move |news: News| match news {
+        News::Told(told) => {
+            let mut said = Vec::new();
+            if !std::mem::replace(&mut has_begun[told.of], true) {
+                let delta = json!({ "role": "assistant", "content": "" });
+                said.push(head.with(vec![part(told.of, delta, None, None)]));
+            }
+            if !told.text.is_empty() || with_tokens && told.token.is_some() {
+                let logprobs = with_tokens.then(|| of_chat(&*tokenizer, [&told]));
+                said.push(head.with(vec![part(told.of, json!({ "content": told.text }), logprobs, None)]));
+            }
+            said
+        }
+        News::Over(outcome) => {
+            let end = |(of, &ended)| head.with(vec![part(of, json!({}), None, Some(finish_reason(ended)))]);
+            let mut said: Vec<Value> = outcome.ended.iter().enumerate().map(end).collect();
+            if with_usage {
+                let mut last = head.with(Vec::new());
+                last["usage"] = usage(&outcome);
+                said.push(last);
+            }
+            said
+        }
+    };
+    events(app, written, Interface::OpenAi, say).await
+}
+
+/// A part of one answer.
+fn part(index: usize, delta: Value, logprobs: Option<Value>, reason: Option<&str>) -> Value {
+    json!({ "index": index, "delta": delta, "logprobs": logprobs, "finish_reason": reason })
+}

@@ -1,0 +1,127 @@
+//! The settings that completions and conversations share.
+
+use attentive_bundle::GenerationConfig;
+use attentive_decode::SamplingConfig;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::{config::Limits, error::Failure, http::body::Texts};
+
+/// The most strings that end a text.
+const MAX_STOPS: usize = 16;
+
+/// The most probable tokens that are told in the place of one.
+pub(super) const MAX_TOP: usize = 20;
+
+/// The most continuations of a prompt.
+const MAX_N: usize = 16;
+
+/// How a text is drawn, and where it ends; what is not given is the model's own setting.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Settings {
+    pub(super) max_tokens: Option<usize>,
+    pub(super) n: Option<usize>,
+    pub(super) stop: Option<Texts>,
+    pub(super) seed: Option<i64>,
+    pub(super) temperature: Option<f64>,
+    pub(super) top_p: Option<f64>,
+    pub(super) top_k: Option<usize>,
+    pub(super) min_p: Option<f64>,
+    pub(super) repetition_penalty: Option<f64>,
+}
+
+/// How streams are sent.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StreamOptions {
+    /// Whether the last part tells the numbers of tokens.
+    #[serde(default)]
+    pub(super) include_usage: bool,
+}
+
+impl Settings {
+    pub(super) fn n(&self) -> Result<usize, Failure> {
+        match self.n.unwrap_or(1) {
+            n @ 1..=MAX_N => Ok(n),
+            n => Err(Failure::field("n", format!("n is {n}, and from 1 to {MAX_N} here"))),
+        }
+    }
+
+    /// The strings that end a text.
+    pub(super) fn stop(&self) -> Result<Vec<String>, Failure> {
+        let stop = self.stop.clone().map_or_else(Vec::new, |stop| stop.into_list().0);
+        if stop.len() > MAX_STOPS {
+            return Err(Failure::field(
+                "stop",
+                format!("there are {} stop strings, and up to {MAX_STOPS} here", stop.len()),
+            ));
+        }
+        Ok(stop)
+    }
+
+    /// The model's own settings, and these over them.
+    pub(super) fn over(
+        &self,
+        own: &GenerationConfig,
+        usual_tokens: usize,
+        limits: &Limits,
+    ) -> Result<GenerationConfig, Failure> {
+        let max = limits.output_tokens;
+        let max_tokens = match self.max_tokens {
+            Some(0) => return Err(Failure::field("max_tokens", "max_tokens is 0: ask for 1 at least")),
+            Some(n) if n > max => {
+                return Err(Failure::field("max_tokens", format!("max_tokens is {n}, and up to {max} here")));
+            }
+            Some(n) => n,
+            None => usual_tokens.min(max),
+        };
+        let mut stop = own.stop.clone();
+        stop.extend(self.stop()?);
+        let config = GenerationConfig {
+            max_tokens,
+            min_tokens: own.min_tokens.min(max_tokens),
+            stop,
+            sampling: self.sampling(&own.sampling),
+            ..own.clone()
+        };
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// How tokens are drawn; without a seed, in another way each time.
+    pub(super) fn sampling(&self, own: &SamplingConfig) -> SamplingConfig {
+        SamplingConfig {
+            temperature: self.temperature.unwrap_or(own.temperature),
+            top_k: self.top_k.unwrap_or(own.top_k),
+            top_p: self.top_p.unwrap_or(own.top_p),
+            min_p: self.min_p.unwrap_or(own.min_p),
+            repetition_penalty: self.repetition_penalty.unwrap_or(own.repetition_penalty),
+            seed: self.seed.map_or_else(super::random, i64::cast_unsigned),
+        }
+    }
+}
+
+/// Settings of the interface that would change an answer, and that there are none of here.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Unsupported<'a> {
+    pub(super) presence_penalty: Option<f64>,
+    pub(super) frequency_penalty: Option<f64>,
+    pub(super) logit_bias: Option<&'a Map<String, Value>>,
+}
+
+impl Unsupported<'_> {
+    pub(super) fn refuse(&self) -> Result<(), Failure> {
+        for (name, value) in
+            [("presence_penalty", self.presence_penalty), ("frequency_penalty", self.frequency_penalty)]
+        {
+            if value.is_some_and(|value| value != 0.0) {
+                return Err(Failure::field(name, format!("{name} is not supported: take repetition_penalty")));
+            }
+        }
+        match self.logit_bias {
+            Some(bias) if !bias.is_empty() => Err(Failure::field("logit_bias", "logit_bias is not supported")),
+            _ => Ok(()),
+        }
+    }
+}

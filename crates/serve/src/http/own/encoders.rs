@@ -1,0 +1,133 @@
+//! `/api/fill`, `/api/classify` and `/api/embed`.
+
+use std::sync::Arc;
+
+use attentive_bundle::{Candidate, Class, cosine};
+use axum::{Json, extract::State};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::{
+    app::App,
+    error::Failure,
+    http::body::{Body, check_texts},
+    metrics::Side,
+    models::{OwnedInput, Served},
+    translate::check_tokens,
+};
+
+/// The most guesses of a hidden word.
+const MAX_CANDIDATES: usize = 100;
+
+/// A text with hidden words, `[MASK]` or `<mask>`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FillRequest {
+    /// The model's name; without it, the first that guesses hidden words.
+    model: Option<String>,
+    text: String,
+    /// Guesses of each; 5 by default.
+    n: Option<usize>,
+}
+
+/// Texts to classify.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ClassifyRequest {
+    /// The model's name; without it, the first that tells classes.
+    model: Option<String>,
+    texts: Vec<String>,
+}
+
+/// Texts to make vectors of, or of a word in each.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EmbedRequest {
+    /// The model's name; without it, the first that makes vectors.
+    model: Option<String>,
+    texts: Vec<String>,
+    /// A word that is in each text: its vectors there are told, in context.
+    word: Option<String>,
+}
+
+/// Refuses what is too much, and counts it.
+fn check(app: &App, served: &Served, texts: &[String]) -> Result<(), Failure> {
+    if texts.is_empty() {
+        return Err(Failure::field("texts", "there is no text: give one at least"));
+    }
+    check_texts(texts, &app.config.limits)?;
+    let n_tokens = texts.iter().map(|text| served.tokenizer.encode(text).len()).sum();
+    check_tokens(n_tokens, &app.config.limits)?;
+    app.metrics.tokens(&served.name, Side::Read, n_tokens);
+    Ok(())
+}
+
+pub(super) async fn fill(
+    State(app): State<Arc<App>>,
+    Body(request): Body<FillRequest>,
+) -> Result<Json<Value>, Failure> {
+    let fills = |served: &Served| served.can("fill") && served.encoder().is_ok();
+    let served = app.models.find(request.model.as_deref(), "guesses hidden words", fills)?;
+    check(&app, &served, std::slice::from_ref(&request.text))?;
+    let n = request.n.unwrap_or(5);
+    if !(1..=MAX_CANDIDATES).contains(&n) {
+        return Err(Failure::field("n", format!("n is {n}, and from 1 to {MAX_CANDIDATES} here")));
+    }
+    let text = request.text.clone();
+    let masks = app
+        .work(&served, move |served, ticket| served.encoder()?.call(move |encoder| encoder.fill(&text, n), ticket))
+        .await?;
+    let candidate = |Candidate { text, probability }: &Candidate| json!({ "text": text, "probability": probability });
+    let mask =
+        |candidates: &Vec<Candidate>| json!({ "candidates": candidates.iter().map(candidate).collect::<Vec<Value>>() });
+    let masks: Vec<Value> = masks.iter().map(mask).collect();
+    Ok(Json(json!({ "model": served.name, "text": request.text, "masks": masks })))
+}
+
+pub(super) async fn classify(
+    State(app): State<Arc<App>>,
+    Body(request): Body<ClassifyRequest>,
+) -> Result<Json<Value>, Failure> {
+    let served = app.models.find(request.model.as_deref(), "tells classes", |served| served.can("classify"))?;
+    check(&app, &served, &request.texts)?;
+    let texts = inputs(request.texts);
+    let results = app.work(&served, move |served, ticket| served.encoder()?.classify(texts, ticket)).await?;
+    let class = |Class { label, probability }: &Class| json!({ "label": label, "probability": probability });
+    let results: Vec<Vec<Value>> = results.iter().map(|classes| classes.iter().map(class).collect()).collect();
+    Ok(Json(json!({ "model": served.name, "results": results })))
+}
+
+pub(super) async fn embed(
+    State(app): State<Arc<App>>,
+    Body(request): Body<EmbedRequest>,
+) -> Result<Json<Value>, Failure> {
+    let served = app.models.find(request.model.as_deref(), "makes vectors of texts", |served| served.can("embed"))?;
+    check(&app, &served, &request.texts)?;
+    let EmbedRequest { texts, word, .. } = request;
+    let vectors: Vec<Vec<f32>> = app
+        .work(&served, move |served, ticket| {
+            let engine = served.encoder()?;
+            let Some(word) = word else {
+                return engine.embed(inputs(texts), engine.embedding.clone(), ticket);
+            };
+            let told = word.clone();
+            let found = engine.call(
+                move |encoder| texts.iter().map(|text| encoder.embed_word(text, &word)).collect::<Result<Vec<_>, _>>(),
+                ticket,
+            )?;
+            let first = |(number, vectors): (usize, Vec<Vec<f32>>)| {
+                let missing = || Failure::field("word", format!("text {} does not have the word {told:?}", number + 1));
+                vectors.into_iter().next().ok_or_else(missing)
+            };
+            found.into_iter().enumerate().map(first).collect()
+        })
+        .await?;
+    let similar = |a: &Vec<f32>| vectors.iter().map(|b| cosine(a, b)).collect::<Vec<_>>();
+    let similarities: Vec<Vec<_>> = vectors.iter().map(similar).collect();
+    Ok(Json(json!({ "model": served.name, "vectors": vectors, "similarities": similarities })))
+}
+
+fn inputs(texts: Vec<String>) -> Vec<OwnedInput> {
+    texts.into_iter().map(|text| OwnedInput { text, crop: false }).collect()
+}

@@ -1,0 +1,230 @@
+//! The interface of text-embeddings-inference.
+
+use std::sync::Arc;
+
+use attentive_bundle::Class;
+use axum::{
+    Json, Router,
+    extract::{Request, State},
+    routing::{get, post},
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::body::{Body, Texts, bytes, check_texts, parse};
+use crate::{
+    app::App,
+    error::Failure,
+    metrics::Side,
+    models::{OwnedInput, Served},
+    translate::check_tokens,
+};
+
+/// Texts to make vectors of.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EmbedRequest {
+    /// A text, or several.
+    inputs: Texts,
+    /// Whether vectors have the length 1; they do by default.
+    normalize: Option<bool>,
+    /// The name of one of the model's prompts, which is put before each text.
+    prompt_name: Option<String>,
+    /// Whether texts that are too long are cut.
+    #[serde(default)]
+    truncate: bool,
+    /// Where they are cut: `Right` alone.
+    truncation_direction: Option<Direction>,
+    /// The model's name; without it, the first that makes vectors.
+    model: Option<String>,
+}
+
+/// Where texts are cut.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+enum Direction {
+    #[serde(alias = "right")]
+    Right,
+}
+
+/// Texts to classify.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PredictRequest {
+    /// A text, or a list of lists of one text each.
+    inputs: Inputs,
+    /// Not supported, unless false.
+    #[serde(default)]
+    raw_scores: bool,
+    /// Whether texts that are too long are cut.
+    #[serde(default)]
+    truncate: bool,
+    truncation_direction: Option<Direction>,
+    /// Not supported, unless empty, as clients of the hub send it.
+    parameters: Option<Map<String, Value>>,
+    /// The model's name; without it, the first that tells classes.
+    model: Option<String>,
+}
+
+/// What is classified.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "expected a text, or a list of lists of one text")]
+enum Inputs {
+    One(String),
+    Few(Vec<String>),
+    Many(Vec<Vec<String>>),
+}
+
+/// Texts to order by how well they fit a query.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RerankRequest {
+    query: String,
+    texts: Vec<String>,
+    /// Not supported, unless false.
+    #[serde(default)]
+    raw_scores: bool,
+    /// Whether the answer has the texts.
+    #[serde(default)]
+    return_text: bool,
+    /// Whether texts that are too long are cut.
+    #[serde(default)]
+    truncate: bool,
+    truncation_direction: Option<Direction>,
+    /// The model's name; without it, the first that scores pairs.
+    model: Option<String>,
+}
+
+pub(super) fn router() -> Router<Arc<App>> {
+    Router::new()
+        .route("/embed", post(embed))
+        .route("/predict", post(predict))
+        .route("/rerank", post(rerank))
+        .route("/info", get(info))
+        // Where clients of the hub ask a server of one model.
+        .route("/", post(any))
+}
+
+/// What the first encoder does: vectors, or classes.
+async fn any(State(app): State<Arc<App>>, request: Request) -> Result<Json<Value>, Failure> {
+    let body = bytes(request, &app).await?;
+    let served = app.models.find(None, "reads texts as a whole", |served| served.encoder().is_ok())?;
+    if !served.can("classify") {
+        return embed(State(app), Body(parse(&body)?)).await;
+    }
+    let request: PredictRequest = parse(&body)?;
+    let is_list = matches!(request.inputs, Inputs::Many(_));
+    let Json(classes) = predict(State(app), Body(request)).await?;
+    // Such clients expect a list for each text, even of one.
+    Ok(Json(if is_list { classes } else { json!([classes]) }))
+}
+
+fn inputs(texts: Vec<String>, crop: bool) -> Vec<OwnedInput> {
+    texts.into_iter().map(|text| OwnedInput { text, crop }).collect()
+}
+
+/// Refuses what is too much, and counts it.
+fn count<'a>(app: &App, served: &Served, texts: impl IntoIterator<Item = &'a String>) -> Result<(), Failure> {
+    let texts: Vec<&String> = texts.into_iter().collect();
+    check_texts(&texts, &app.config.limits)?;
+    let n_tokens = texts.iter().map(|text| served.tokenizer.encode(text).len()).sum();
+    check_tokens(n_tokens, &app.config.limits)?;
+    app.metrics.tokens(&served.name, Side::Read, n_tokens);
+    Ok(())
+}
+
+async fn embed(State(app): State<Arc<App>>, Body(request): Body<EmbedRequest>) -> Result<Json<Value>, Failure> {
+    let served = app.models.find(request.model.as_deref(), "makes vectors of texts", |served| served.can("embed"))?;
+    let _: Option<Direction> = request.truncation_direction;
+    let (texts, _) = request.inputs.into_list();
+    count(&app, &served, &texts)?;
+    let texts = inputs(texts, request.truncate);
+    let vectors = app
+        .work(&served, move |served, ticket| {
+            let encoder = served.encoder()?;
+            let mut how = encoder.embedding.clone();
+            how.normalize = request.normalize.unwrap_or(true);
+            if let Some(name) = request.prompt_name {
+                if !how.prompts.contains_key(&name) {
+                    let names: Vec<&str> = how.prompts.keys().map(String::as_str).collect();
+                    let problem = format!("the model has no prompt {name:?}; it has: {}", names.join(", "));
+                    return Err(Failure::field("prompt_name", problem));
+                }
+                how.prompt = Some(name);
+            }
+            encoder.embed(texts, how, ticket)
+        })
+        .await?;
+    Ok(Json(json!(vectors)))
+}
+
+async fn predict(State(app): State<Arc<App>>, Body(request): Body<PredictRequest>) -> Result<Json<Value>, Failure> {
+    let served = app.models.find(request.model.as_deref(), "tells classes", |served| served.can("classify"))?;
+    refuse_raw(request.raw_scores)?;
+    if let Some(name) = request.parameters.as_ref().and_then(|parameters| parameters.keys().next()) {
+        return Err(Failure::field("parameters", format!("parameters: {name} is not supported: leave it out")));
+    }
+    let _: Option<Direction> = request.truncation_direction;
+    let pairs = || Failure::field("inputs", "pairs of texts are not supported here: /rerank scores them");
+    let (texts, is_list) = match request.inputs {
+        Inputs::One(text) => (vec![text], false),
+        Inputs::Few(texts) => match <[String; 1]>::try_from(texts) {
+            Ok(one) => (one.to_vec(), false),
+            Err(_) => return Err(pairs()),
+        },
+        Inputs::Many(lists) => {
+            let one = |list: Vec<String>| <[String; 1]>::try_from(list).map(|[text]| text).map_err(|_| pairs());
+            (lists.into_iter().map(one).collect::<Result<_, _>>()?, true)
+        }
+    };
+    count(&app, &served, &texts)?;
+    let texts = inputs(texts, request.truncate);
+    let classes = app.work(&served, move |served, ticket| served.encoder()?.classify(texts, ticket)).await?;
+    let class = |Class { label, probability }: &Class| json!({ "label": label, "score": probability });
+    let lists: Vec<Value> = classes.iter().map(|classes| classes.iter().map(class).collect()).collect();
+    Ok(Json(if is_list { json!(lists) } else { lists.into_iter().next().unwrap_or_default() }))
+}
+
+async fn rerank(State(app): State<Arc<App>>, Body(request): Body<RerankRequest>) -> Result<Json<Value>, Failure> {
+    let served = app.models.find(request.model.as_deref(), "scores pairs of texts", |served| served.can("rerank"))?;
+    refuse_raw(request.raw_scores)?;
+    let _: Option<Direction> = request.truncation_direction;
+    count(&app, &served, request.texts.iter().chain([&request.query]))?;
+    let crop = request.truncate;
+    let input = |text: &String| OwnedInput { text: text.clone(), crop };
+    let pairs = request.texts.iter().map(|text| [input(&request.query), input(text)]).collect();
+    let scores = app.work(&served, move |served, ticket| served.encoder()?.score_pairs(pairs, ticket)).await?;
+    let mut order: Vec<usize> = (0..scores.len()).collect();
+    order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
+    let entry = |index: usize| match request.return_text {
+        true => json!({ "index": index, "score": scores[index], "text": request.texts[index] }),
+        false => json!({ "index": index, "score": scores[index] }),
+    };
+    Ok(Json(order.into_iter().map(entry).collect()))
+}
+
+fn refuse_raw(raw: bool) -> Result<(), Failure> {
+    match raw {
+        true => Err(Failure::field("raw_scores", "raw scores are not told: leave it out")),
+        false => Ok(()),
+    }
+}
+
+async fn info(State(app): State<Arc<App>>) -> Result<Json<Value>, Failure> {
+    let served = app.models.find(None, "reads texts as a whole", |served| served.encoder().is_ok())?;
+    let kind = if served.can("rerank") {
+        "reranker"
+    } else if served.can("classify") {
+        "classifier"
+    } else {
+        "embedding"
+    };
+    Ok(Json(json!({
+        "model_id": served.name,
+        "model_type": { kind: {} },
+        "max_input_length": served.facts.max_len,
+        "max_client_batch_size": app.config.limits.texts,
+        "max_concurrent_requests": app.config.limits.running,
+        "version": env!("CARGO_PKG_VERSION"),
+    })))
+}

@@ -1,0 +1,144 @@
+//! What is known of a model without using it.
+
+use attentive_bundle::{Bundle, Stored};
+use attentive_model::Role;
+use serde_json::Value;
+
+use crate::{ServeError, config::ModelSource};
+
+/// What is known of a model.
+#[derive(Debug, Clone)]
+pub(crate) struct Facts {
+    /// `translation`, `language-model`, `masked-lm`, `classification`, `token-classification`, `question-answering`, `rerank`
+    /// or `embedding`.
+    pub(crate) kind: &'static str,
+    pub(crate) family: &'static str,
+    /// The commands of `attentive` that use it.
+    pub(crate) uses: Vec<&'static str>,
+    pub(crate) n_parameters: usize,
+    pub(crate) languages: Option<Languages>,
+    /// Layers of encoder and decoder.
+    pub(crate) layers: [usize; 2],
+    pub(crate) heads: usize,
+    pub(crate) max_len: Option<usize>,
+    pub(crate) width: usize,
+    /// Whether it was trained on the built-in corpus.
+    pub(crate) is_builtin: bool,
+    /// Seconds since 1970 at which it was loaded.
+    pub(crate) loaded_at: u64,
+}
+
+/// The languages of a translation model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Languages {
+    pub(crate) source: Vec<String>,
+    pub(crate) target: Vec<String>,
+    /// Whether the model is told them.
+    pub(crate) are_told: bool,
+}
+
+/// What the record of training data calls the built-in corpus.
+const BUILTIN: &str = "built-in";
+
+impl Facts {
+    pub(crate) fn of(bundle: &Bundle<Stored>, source: &ModelSource) -> Result<Self, ServeError> {
+        let uses = bundle.uses();
+        let kind = match bundle.model.role() {
+            Role::EncoderDecoder => "translation",
+            Role::LanguageModel => "language-model",
+            _ => match uses.first() {
+                Some(&"answer") => "question-answering",
+                Some(&"tag") => "token-classification",
+                Some(&"rerank") => "rerank",
+                Some(&"classify") => "classification",
+                Some(&"fill") => "masked-lm",
+                _ => "embedding",
+            },
+        };
+        let config = serde_json::to_value(&bundle.model).unwrap_or(Value::Null);
+        let number = |key: &str| config.get(key).and_then(Value::as_u64).map(|n| n as usize);
+        let decoder = number("n_decoder_layers").or_else(|| number("n_layers").filter(|_| kind == "language-model"));
+        let encoder = number("n_encoder_layers").or_else(|| number("n_layers").filter(|_| kind != "language-model"));
+        let is_builtin = kind == "translation" && bundle.record.data.iter().any(|data| data.name == BUILTIN);
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        Ok(Self {
+            kind,
+            family: bundle.model.family(),
+            uses,
+            n_parameters: bundle.model.n_params(),
+            languages: languages(bundle, source, is_builtin)?,
+            layers: [encoder.unwrap_or(0), decoder.unwrap_or(0)],
+            heads: number("n_heads").unwrap_or(0),
+            max_len: bundle.model.max_len(),
+            width: bundle.model.d_model(),
+            is_builtin,
+            loaded_at: now.map_or(0, |time| time.as_secs()),
+        })
+    }
+
+    /// Whether it tells what it looks at.
+    pub(crate) fn attends(&self) -> bool {
+        self.kind == "translation" && self.heads > 0
+    }
+}
+
+/// The languages of a translation model: as its user says, as its tokenizer knows them, or those of the built-in corpus.
+fn languages(bundle: &Bundle<Stored>, source: &ModelSource, is_builtin: bool) -> Result<Option<Languages>, ServeError> {
+    let refuse = |problem: &str| Err(ServeError::Languages { name: source.name.clone(), problem: problem.to_owned() });
+    let of_tokenizer = bundle.tokenizer()?.framing().and_then(|framing| framing.languages.as_ref());
+    let is_translation = bundle.model.role() == Role::EncoderDecoder;
+    match (&source.languages, of_tokenizer) {
+        (Some(_), _) if !is_translation => refuse("it does not translate: leave them out"),
+        (Some((from, to)), Some(known)) => match [from, to].iter().all(|name| known.ids.contains_key(*name)) {
+            true => Ok(Some(Languages { source: vec![from.clone()], target: vec![to.clone()], are_told: true })),
+            false => refuse("the model does not know them: leave them out, and clients choose among its own"),
+        },
+        (Some((from, to)), None) => {
+            Ok(Some(Languages { source: vec![from.clone()], target: vec![to.clone()], are_told: false }))
+        }
+        (None, Some(known)) => {
+            let names: Vec<String> = known.ids.keys().cloned().collect();
+            Ok(Some(Languages { source: names.clone(), target: names, are_told: true }))
+        }
+        (None, None) if is_builtin => {
+            Ok(Some(Languages { source: vec!["en".into()], target: vec!["de".into()], are_told: false }))
+        }
+        (None, None) => Ok(None),
+    }
+}
+
+impl Languages {
+    /// Whether the model translates between these languages.
+    pub(crate) fn have(&self, source: Option<&str>, target: &str) -> bool {
+        let has = |names: &[String], name: &str| names.iter().any(|known| is_same(known, name));
+        has(&self.target, target) && source.is_none_or(|source| has(&self.source, source))
+    }
+
+    /// The model's own names of languages that are called otherwise: `deu_Latn` or `de_DE` where `de` is asked for.
+    pub(crate) fn own<'a>(names: &'a [String], name: &str) -> Option<&'a str> {
+        let exact = names.iter().find(|known| *known == name);
+        exact.or_else(|| names.iter().find(|known| is_same(known, name))).map(|name| &**name)
+    }
+}
+
+/// Whether two names are of one language: the same, or one with a region (`de_DE`) and the other without.
+fn is_same(known: &str, name: &str) -> bool {
+    let language = |name: &str| name.split(['_', '-']).next().unwrap_or_default().to_lowercase();
+    known.eq_ignore_ascii_case(name) || !name.contains(['_', '-']) && language(known) == name.to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn languages_are_found_by_their_codes() {
+        let names = ["en_XX", "de_DE", "pt"].map(str::to_owned).to_vec();
+        assert_eq!(Languages::own(&names, "de"), Some("de_DE"));
+        assert_eq!(Languages::own(&names, "de_DE"), Some("de_DE"));
+        assert_eq!(Languages::own(&names, "de_AT"), None);
+        let languages = Languages { source: names.clone(), target: names, are_told: true };
+        assert!(languages.have(Some("en"), "de") && languages.have(None, "PT"));
+        assert!(!languages.have(Some("en"), "fr") && !languages.have(Some("fr"), "de"));
+    }
+}

@@ -1,0 +1,174 @@
+//! A model as one request's searches see it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use attentive_core::{
+    DeviceError, EncoderDecoder, LanguageModel, NextToken, Scores, TokenId, TokenMatrix, TopTokens, Turn, Want,
+};
+use attentive_decode::JointModel;
+use prometheus::Histogram;
+
+use crate::ticket::Ticket;
+
+/// A model that the searches of all requests share, step by step.
+pub(crate) type Shared<M> = JointModel<Measured<M>>;
+
+/// The model `model` for the searches of one request.
+pub(crate) fn for_request<M>(model: &Shared<M>, ticket: &Arc<Ticket>) -> Shared<M>
+where
+    M: NextToken<State: Send> + Send + 'static,
+{
+    let ticket = Arc::clone(ticket);
+    model.until(move || ticket.is_over())
+}
+
+/// A model whose steps are measured.
+#[derive(Debug)]
+pub(crate) struct Measured<M> {
+    model: M,
+    step_tokens: Histogram,
+}
+
+impl<M> Measured<M> {
+    pub(crate) fn new(model: M, step_tokens: Histogram) -> Self {
+        Self { model, step_tokens }
+    }
+}
+
+impl<M: NextToken> NextToken for Measured<M> {
+    type State = M::State;
+
+    fn vocab_size(&self) -> usize {
+        self.model.vocab_size()
+    }
+
+    fn max_len(&self) -> Option<usize> {
+        self.model.max_len()
+    }
+
+    fn advance(&self, tokens: &[TokenId], state: &mut M::State, want: Want) -> Result<Scores, DeviceError> {
+        self.step_tokens.observe(tokens.len() as f64);
+        self.model.advance(tokens, state, want)
+    }
+
+    fn advance_together(&self, turns: &mut [Turn<'_, M::State>]) -> Result<Vec<Scores>, DeviceError> {
+        self.step_tokens.observe(turns.iter().map(|turn| turn.tokens.len()).sum::<usize>() as f64);
+        self.model.advance_together(turns)
+    }
+
+    fn reorder(&self, state: &mut M::State, parents: &[usize]) {
+        self.model.reorder(state, parents);
+    }
+}
+
+impl<M: EncoderDecoder> EncoderDecoder for Measured<M> {
+    fn start(&self, source: &TokenMatrix) -> M::State {
+        self.model.start(source)
+    }
+
+    fn start_together(&self, sources: &[&TokenMatrix]) -> Vec<M::State> {
+        self.model.start_together(sources)
+    }
+}
+
+impl<M: LanguageModel> LanguageModel for Measured<M> {
+    fn start(&self, n_rows: usize) -> M::State {
+        self.model.start(n_rows)
+    }
+
+    fn log_probs_of(&self, text: &[TokenId]) -> Result<Vec<f32>, DeviceError> {
+        self.model.log_probs_of(text)
+    }
+}
+
+/// Tokens with their log-probabilities in nats, best first.
+pub(crate) type Ranked = Vec<(TokenId, f32)>;
+
+/// A model that remembers the `n` most probable tokens of its last step: of one text, in one row.
+#[derive(Debug)]
+pub(crate) struct Watched<M> {
+    model: M,
+    n: usize,
+    last: Arc<Mutex<Ranked>>,
+}
+
+impl<M> Watched<M> {
+    /// The model, and what it remembers.
+    pub(crate) fn new(model: M, n: usize) -> (Self, Arc<Mutex<Ranked>>) {
+        let last = Arc::default();
+        (Self { model, n, last: Arc::clone(&last) }, last)
+    }
+}
+
+impl<M: NextToken> NextToken for Watched<M> {
+    type State = M::State;
+
+    fn vocab_size(&self) -> usize {
+        self.model.vocab_size()
+    }
+
+    fn max_len(&self) -> Option<usize> {
+        self.model.max_len()
+    }
+
+    fn advance(&self, tokens: &[TokenId], state: &mut M::State, want: Want) -> Result<Scores, DeviceError> {
+        let want = match want {
+            Want::Top(k) => Want::Top(k.max(self.n)),
+            Want::All => Want::All,
+        };
+        let scores = self.model.advance(tokens, state, want)?;
+        if self.n > 0 {
+            *self.last.lock().unwrap_or_else(PoisonError::into_inner) = best(&scores, self.vocab_size(), self.n);
+        }
+        Ok(scores)
+    }
+
+    fn reorder(&self, state: &mut M::State, parents: &[usize]) {
+        self.model.reorder(state, parents);
+    }
+}
+
+impl<M: LanguageModel> LanguageModel for Watched<M> {
+    fn start(&self, n_rows: usize) -> M::State {
+        self.model.start(n_rows)
+    }
+
+    fn log_probs_of(&self, text: &[TokenId]) -> Result<Vec<f32>, DeviceError> {
+        self.model.log_probs_of(text)
+    }
+}
+
+/// The `n` most probable tokens of the first row, best first, the lower id in a tie.
+fn best(scores: &Scores, vocab_size: usize, n: usize) -> Ranked {
+    match scores {
+        Scores::Top(TopTokens { k, ids, log_probs }) => {
+            ids.iter().copied().zip(log_probs.iter().copied()).take(n.min(*k)).collect()
+        }
+        Scores::All(log_probs) => best_of(&log_probs[..vocab_size.min(log_probs.len())], n),
+    }
+}
+
+/// The `n` most probable tokens of a row of log-probabilities, best first, the lower id in a tie.
+pub(crate) fn best_of(log_probs: &[f32], n: usize) -> Ranked {
+    let mut ranked: Ranked = (0..).zip(log_probs.iter().copied()).collect();
+    let better = |a: &(TokenId, f32), b: &(TokenId, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+    if (1..ranked.len()).contains(&n) {
+        ranked.select_nth_unstable_by(n - 1, better);
+    }
+    ranked.truncate(n);
+    ranked.sort_unstable_by(better);
+    ranked
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_tokens_are_found_whatever_the_model_gives() {
+        let all = Scores::All(vec![-3.0, -1.0, -2.0, -1.0, -9.0, -9.0, -9.0, 0.0]);
+        assert_eq!(best(&all, 4, 3), [(1, -1.0), (3, -1.0), (2, -2.0)], "of the first row");
+        let top = Scores::Top(TopTokens { k: 2, ids: vec![7, 5, 1, 0], log_probs: vec![-1.0, -2.0, -1.0, -2.0] });
+        assert_eq!(best(&top, 9, 5), [(7, -1.0), (5, -2.0)]);
+    }
+}

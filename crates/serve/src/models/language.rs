@@ -1,0 +1,174 @@
+//! Language models: texts that are continued, conversations that are answered.
+
+use std::{
+    ops::ControlFlow,
+    sync::{Arc, PoisonError},
+};
+
+use attentive_backend::Device;
+use attentive_bundle::{
+    Bundle, Chat, ChatTemplate, Conversation, GenerationConfig, Generator, Piece, Prompt, Stored, TextModel,
+    WeightFormat,
+};
+use attentive_core::TokenId;
+use attentive_decode::Ended;
+use attentive_tokenizer::Tokenizer;
+use prometheus::Histogram;
+
+use super::handle::{Measured, Ranked, Shared, Watched, for_request};
+use crate::{ServeError, error::Failure, ticket::Ticket};
+
+/// A language model in use.
+pub(crate) struct LanguageEngine {
+    model: Shared<TextModel>,
+    tokenizer: Arc<dyn Tokenizer>,
+    begin: Option<TokenId>,
+    chat: Option<ChatTemplate>,
+    /// The model's own settings.
+    pub(crate) generation: GenerationConfig,
+}
+
+/// What is to be written.
+#[derive(Debug, Clone)]
+pub(crate) struct Task {
+    pub(crate) prompt: Ask,
+    /// Continuations of the prompt.
+    pub(crate) n: usize,
+    pub(crate) config: GenerationConfig,
+    /// The most probable tokens that are told in the place of each.
+    pub(crate) n_top: usize,
+    /// Whether tokens are told with their log-probabilities.
+    pub(crate) with_tokens: bool,
+}
+
+/// What is continued or answered.
+#[derive(Debug, Clone)]
+pub(crate) enum Ask {
+    Text(String),
+    Conversation(Conversation),
+}
+
+/// What is told as texts are written.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Told {
+    /// The number of the continuation.
+    pub(crate) of: usize,
+    pub(crate) token: Option<(TokenId, f64)>,
+    pub(crate) text: String,
+    /// What could have been written in the place of the token, best first.
+    pub(crate) top: Ranked,
+}
+
+/// How texts ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    pub(crate) ended: Vec<Ended>,
+    pub(crate) n_prompt: usize,
+    /// Tokens of each continuation, that which ended it left out.
+    pub(crate) n_written: Vec<usize>,
+}
+
+type Writer = Generator<Watched<Shared<TextModel>>>;
+
+impl LanguageEngine {
+    pub(crate) fn new(
+        bundle: &Bundle<Stored>,
+        device: &Device,
+        precision: Option<WeightFormat>,
+        step_tokens: Histogram,
+    ) -> Result<Self, ServeError> {
+        let model = bundle.text_model(device, precision)?;
+        Ok(Self {
+            model: Shared::new(Measured::new(model, step_tokens)),
+            tokenizer: Arc::clone(bundle.tokenizer()?),
+            begin: bundle.generation.begin_id,
+            chat: bundle.chat.clone(),
+            generation: bundle.generation.clone(),
+        })
+    }
+
+    /// Whether conversations can be answered.
+    pub(crate) fn chats(&self) -> bool {
+        self.chat.is_some()
+    }
+
+    fn writer(&self, n_top: usize, ticket: &Arc<Ticket>) -> (Writer, Arc<std::sync::Mutex<Ranked>>) {
+        let (model, top) = Watched::new(for_request(&self.model, ticket), n_top);
+        (Generator::new(model, Arc::clone(&self.tokenizer)).beginning_with(self.begin), top)
+    }
+
+    /// Tokens of the prompt that a task begins with, and the settings of what follows.
+    fn prompt(&self, task: &Task, writer: Writer) -> Result<(Prompt, GenerationConfig, Writer), Failure> {
+        match (&task.prompt, &self.chat) {
+            (Ask::Text(text), _) => Ok((writer.prompt(text, &task.config), task.config.clone(), writer)),
+            (Ask::Conversation(conversation), Some(template)) => {
+                let chat = Chat::new(writer, template.clone());
+                let (prompt, _) = chat.prompt(&mut conversation.clone(), task.config.max_tokens)?;
+                let config = chat.settings(&task.config, prompt.ids.len());
+                Ok((prompt, config, chat.into_generator()))
+            }
+            (Ask::Conversation(_), None) => {
+                Err(Failure::field("messages", "the model has no chat template: ask it to complete a text"))
+            }
+        }
+    }
+
+    /// Writes; each token is told at once, and ended when nobody listens any more.
+    pub(crate) fn write(
+        &self,
+        task: &Task,
+        max_prompt: usize,
+        ticket: &Arc<Ticket>,
+        mut tell: impl FnMut(Told) -> ControlFlow<()>,
+    ) -> Result<Outcome, Failure> {
+        let (writer, top) = self.writer(task.n_top, ticket);
+        let (prompt, config, writer) = self.prompt(task, writer)?;
+        let n_prompt = prompt.ids.len();
+        if n_prompt > max_prompt {
+            let problem = format!("the prompt has {n_prompt} tokens, and the server reads {max_prompt}: shorten it");
+            return Err(Failure::invalid(problem));
+        }
+        let mut n_written = vec![0; task.n];
+        let mut tell_piece = |of: usize, piece: Piece<'_>, top: Ranked| {
+            n_written[of] += usize::from(piece.token.is_some());
+            tell(Told { of, token: piece.token, text: piece.text.to_owned(), top })
+        };
+        let explain = |error: attentive_decode::DecodeError| ticket.explain(error.into());
+        // What is remembered of a step is of one row, so each text is written by itself then; it is the same text.
+        let ended = if task.n_top > 0 && task.n > 1 {
+            let mut ended = Vec::new();
+            for of in 0..task.n {
+                let sampling = config.sampling.of_sample(of as u64);
+                let config = GenerationConfig { sampling, ..config.clone() };
+                ended.extend(
+                    writer
+                        .write(vec![prompt.clone()], 1, &config, |piece| tell_piece(of, piece, remembered(&top)))
+                        .map_err(explain)?,
+                );
+            }
+            ended
+        } else {
+            let all = |piece: Piece<'_>| tell_piece(piece.of, piece, remembered(&top));
+            writer.write(vec![prompt], task.n, &config, all).map_err(explain)?
+        };
+        Ok(Outcome { ended, n_prompt, n_written })
+    }
+
+    /// The tokens of a text, each with its log-probability, and its first token where that is given.
+    pub(crate) fn score(
+        &self,
+        text: &str,
+        ticket: &Arc<Ticket>,
+    ) -> Result<(Option<TokenId>, Vec<(TokenId, f64)>), Failure> {
+        let (writer, _) = self.writer(0, ticket);
+        writer.score_tokens(text, self.generation.begin).map_err(|error| ticket.explain(error.into()))
+    }
+
+    pub(crate) fn tokenizer(&self) -> &dyn Tokenizer {
+        &*self.tokenizer
+    }
+}
+
+fn remembered(top: &std::sync::Mutex<Ranked>) -> Ranked {
+    top.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}

@@ -1,0 +1,229 @@
+//! The models that are served.
+
+pub(crate) mod attention;
+mod encoder;
+mod facts;
+mod handle;
+mod language;
+mod translation;
+
+use std::{
+    fs,
+    path::Path,
+    sync::{Arc, PoisonError, RwLock},
+    time::SystemTime,
+};
+
+use attentive_bundle::Bundle;
+use attentive_model::Role;
+use attentive_run::resolve;
+use attentive_tokenizer::Tokenizer;
+
+pub(crate) use encoder::{EncoderEngine, OwnedInput};
+pub(crate) use facts::{Facts, Languages};
+pub(crate) use language::{Ask, LanguageEngine, Outcome, Task, Told};
+pub(crate) use translation::{PairTokens, ScoredToken, TranslationEngine, Wish};
+
+use crate::{
+    ServeError,
+    config::{ModelSource, ServeConfig},
+    error::{Failure, Kind},
+    metrics::Metrics,
+    queue::Queue,
+};
+
+/// A model in use, and all that is known of it.
+pub(crate) struct Served {
+    pub(crate) name: String,
+    pub(crate) facts: Facts,
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) tokenizer: Arc<dyn Tokenizer>,
+    pub(crate) engine: Engine,
+    stamp: Stamp,
+}
+
+/// What a model is used by.
+pub(crate) enum Engine {
+    Translation(TranslationEngine),
+    Language(LanguageEngine),
+    Encoder(EncoderEngine),
+}
+
+/// When a folder's files were written, by which a change is seen.
+type Stamp = Vec<(String, u64, Option<SystemTime>)>;
+
+/// All models, in the order in which they were named.
+pub(crate) struct Models {
+    sources: Vec<ModelSource>,
+    served: RwLock<Vec<Arc<Served>>>,
+}
+
+/// What came of looking for new models.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Reloaded {
+    pub(crate) loaded: Vec<String>,
+    pub(crate) unchanged: Vec<String>,
+    /// Models that could not be loaded, which go on as they are, and why.
+    pub(crate) failed: Vec<(String, String)>,
+}
+
+impl Models {
+    /// Loads all models of a configuration.
+    pub(crate) fn load(config: &ServeConfig, metrics: &Metrics) -> Result<Self, ServeError> {
+        let sources = config.models.clone();
+        for (number, source) in sources.iter().enumerate() {
+            if sources[..number].iter().any(|other| other.name == source.name) {
+                return Err(ServeError::Twice { name: source.name.clone() });
+            }
+        }
+        let load = |source: &ModelSource| {
+            let queue = Queue::new(config.limits.running, config.limits.waiting);
+            Served::load(source, config, metrics, queue).map(Arc::new)
+        };
+        let served = sources.iter().map(load).collect::<Result<_, _>>()?;
+        Ok(Self { sources, served: RwLock::new(served) })
+    }
+
+    /// Loads each model again whose folder has changed, beside the one in use, and puts it in its place. Requests that run
+    /// keep the model that they began with.
+    pub(crate) fn reload(&self, config: &ServeConfig, metrics: &Metrics) -> Reloaded {
+        let mut reloaded = Reloaded::default();
+        for (source, old) in self.sources.iter().zip(self.all()) {
+            let name = source.name.clone();
+            if stamp(&resolve(&source.path)) == old.stamp {
+                reloaded.unchanged.push(name);
+                continue;
+            }
+            match Served::load(source, config, metrics, Arc::clone(&old.queue)) {
+                Ok(new) => {
+                    let mut served = self.served.write().unwrap_or_else(PoisonError::into_inner);
+                    if let Some(place) = served.iter_mut().find(|served| served.name == name) {
+                        *place = Arc::new(new);
+                    }
+                    metrics.reloads.with_label_values(&["loaded"]).inc();
+                    reloaded.loaded.push(name);
+                }
+                Err(error) => {
+                    metrics.reloads.with_label_values(&["failed"]).inc();
+                    reloaded.failed.push((name, error.to_string()));
+                }
+            }
+        }
+        reloaded
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<Served>> {
+        self.served.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The model of this name, or without one the first that `can` do what is asked, which is `what`.
+    pub(crate) fn find(
+        &self,
+        name: Option<&str>,
+        what: &str,
+        can: impl Fn(&Served) -> bool,
+    ) -> Result<Arc<Served>, Failure> {
+        let all = self.all();
+        match name {
+            None => {
+                let missing = || Failure::new(Kind::NoModel, format!("no model here {what}"));
+                all.into_iter().find(|served| can(served)).ok_or_else(missing)
+            }
+            Some(name) => {
+                let names: Vec<&str> = all.iter().map(|served| &*served.name).collect();
+                let unknown = || Failure {
+                    field: Some("model".to_owned()),
+                    ..Failure::new(Kind::NoModel, format!("there is no model {name:?} here, but {}", names.join(", ")))
+                };
+                let served = all.iter().find(|served| served.name == name).ok_or_else(unknown)?;
+                if !can(served) {
+                    let problem = format!("the model {name:?} is a {} and not one that {what}", served.facts.kind);
+                    return Err(Failure::field("model", problem));
+                }
+                Ok(Arc::clone(served))
+            }
+        }
+    }
+}
+
+impl Served {
+    fn load(
+        source: &ModelSource,
+        config: &ServeConfig,
+        metrics: &Metrics,
+        queue: Arc<Queue>,
+    ) -> Result<Self, ServeError> {
+        let path = resolve(&source.path);
+        // Before it is read: a change under way is seen the next time.
+        let stamp = stamp(&path);
+        let bundle = Bundle::open(&path)?;
+        let facts = Facts::of(&bundle, source)?;
+        let tokenizer = Arc::clone(bundle.tokenizer()?);
+        let steps = || metrics.step_tokens.with_label_values(&[&source.name]);
+        let (device, precision) = (&config.device, config.precision);
+        let engine = match bundle.model.role() {
+            Role::EncoderDecoder => Engine::Translation(TranslationEngine::new(bundle, device, precision, steps())?),
+            Role::LanguageModel => Engine::Language(LanguageEngine::new(&bundle, device, precision, steps())?),
+            Role::Encoder => Engine::Encoder(EncoderEngine::new(bundle, device, precision)?),
+            Role::Policy | Role::SpeechRecognizer | Role::ImageEncoder => {
+                return Err(ServeError::Kind { path, family: bundle.model.family() });
+            }
+        };
+        Ok(Self { name: source.name.clone(), facts, queue, tokenizer, engine, stamp })
+    }
+
+    /// The translation model that this is.
+    pub(crate) fn translation(&self) -> Result<&TranslationEngine, Failure> {
+        match &self.engine {
+            Engine::Translation(engine) => Ok(engine),
+            _ => Err(self.is_not("translates")),
+        }
+    }
+
+    /// The language model that this is.
+    pub(crate) fn language(&self) -> Result<&LanguageEngine, Failure> {
+        match &self.engine {
+            Engine::Language(engine) => Ok(engine),
+            _ => Err(self.is_not("continues texts")),
+        }
+    }
+
+    /// The encoder that this is.
+    pub(crate) fn encoder(&self) -> Result<&EncoderEngine, Failure> {
+        match &self.engine {
+            Engine::Encoder(engine) => Ok(engine),
+            _ => Err(self.is_not("reads texts as a whole")),
+        }
+    }
+
+    /// The language of sources, where there is one alone.
+    pub(crate) fn source_language(&self) -> Option<&str> {
+        match &self.facts.languages.as_ref()?.source[..] {
+            [one] => Some(one),
+            _ => None,
+        }
+    }
+
+    fn is_not(&self, what: &str) -> Failure {
+        Failure::field("model", format!("the model {:?} is a {} and not one that {what}", self.name, self.facts.kind))
+    }
+
+    /// Whether the model can do this: a command of `attentive`, `classify` for example.
+    pub(crate) fn can(&self, what: &str) -> bool {
+        self.facts.uses.contains(&what)
+    }
+}
+
+/// The names, sizes and times of a folder's files, sorted.
+fn stamp(path: &Path) -> Stamp {
+    let file = |entry: fs::DirEntry| {
+        let data = fs::metadata(entry.path()).ok().filter(fs::Metadata::is_file)?;
+        // The lock and the log of a run change while it goes on; its model does not.
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_part = ["toml", "json", "safetensors", "jinja"].iter().any(|end| name.ends_with(end));
+        (is_part && !name.starts_with('.')).then(|| (name, data.len(), data.modified().ok()))
+    };
+    let mut files: Stamp = fs::read_dir(path).into_iter().flatten().flatten().filter_map(file).collect();
+    files.sort();
+    files
+}

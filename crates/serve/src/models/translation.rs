@@ -1,0 +1,244 @@
+//! Translation: texts of any length, their sentences, and what is known of each token.
+
+use std::{
+    num::NonZeroUsize,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use attentive_backend::Device;
+use attentive_bundle::{
+    Bundle, DecodingConfig, Input, Search, Stored, TooLong, Translation, TranslationModel, Translator, WeightFormat,
+    is_blank,
+};
+use attentive_core::{EncoderDecoder, NextToken, TokenId, TokenMatrix};
+use attentive_decode::SamplingConfig;
+use attentive_inspect::{InspectError, TranslationViewer};
+use attentive_tokenizer::{PairFrame, Tokenizer};
+use prometheus::Histogram;
+
+use super::{
+    attention::Views,
+    handle::{Measured, Ranked, Shared, best_of, for_request},
+};
+use crate::{
+    ServeError,
+    config::Limits,
+    error::{Failure, Kind},
+    ticket::Ticket,
+};
+
+/// A translation model in use.
+pub(crate) struct TranslationEngine {
+    model: Shared<TranslationModel>,
+    tokenizer: Arc<dyn Tokenizer>,
+    /// The model's own settings.
+    pub(crate) decoding: DecodingConfig,
+    device: Device,
+    looking: Mutex<Looking>,
+}
+
+/// The model on tensors, which tells what it looks at: made of the bundle when that is first asked for.
+enum Looking {
+    Not(Box<Bundle<Stored>>),
+    Looks(TranslationViewer),
+    Fails(String),
+}
+
+/// How a request is to be translated.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Wish {
+    pub(crate) source: Option<String>,
+    pub(crate) target: Option<String>,
+    /// Translations of each text.
+    pub(crate) n_best: usize,
+    pub(crate) beam: Option<usize>,
+    /// The most tokens of a translation.
+    pub(crate) max_tokens: Option<usize>,
+    /// Draws at random instead of searching for the best.
+    pub(crate) sampling: Option<SamplingConfig>,
+}
+
+/// The tokens of a pair of texts, as the model reads them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PairTokens {
+    /// The source in its frame.
+    pub(crate) source: Vec<TokenId>,
+    /// Tokens of the frame before the source's own, and after.
+    pub(crate) around: [usize; 2],
+    /// What is read in front of the target.
+    pub(crate) begin: TokenId,
+    /// The target, without its end.
+    pub(crate) target: Vec<TokenId>,
+}
+
+/// The score of a token of a given text, and those that would have been more probable, or less.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ScoredToken {
+    pub(crate) id: TokenId,
+    pub(crate) log_prob: f64,
+    pub(crate) top: Ranked,
+}
+
+impl TranslationEngine {
+    pub(crate) fn new(
+        bundle: Bundle<Stored>,
+        device: &Device,
+        precision: Option<WeightFormat>,
+        step_tokens: Histogram,
+    ) -> Result<Self, ServeError> {
+        let model = bundle.translation_model(device, precision)?;
+        let tokenizer = Arc::clone(bundle.tokenizer()?);
+        let model = Shared::new(Measured::new(model, step_tokens));
+        // What it lacks is told now, and not at the first request.
+        Translator::new(model.clone(), Arc::clone(&tokenizer))?;
+        Ok(Self {
+            model,
+            tokenizer,
+            decoding: bundle.decoding.clone(),
+            device: device.clone(),
+            looking: Mutex::new(Looking::Not(Box::new(bundle))),
+        })
+    }
+
+    /// The settings of a search.
+    fn config(&self, wish: &Wish, limits: &Limits) -> DecodingConfig {
+        let most = wish.max_tokens.unwrap_or(usize::MAX).min(limits.output_tokens).max(1);
+        let max_len = self.decoding.max_len.unwrap_or(usize::MAX).min(most);
+        let beam = wish.beam.unwrap_or(self.decoding.beam).max(wish.n_best);
+        let min_len = self.decoding.min_len.min(max_len);
+        DecodingConfig { beam, min_len, max_len: Some(max_len), ..self.decoding.clone() }
+    }
+
+    /// The best `n_best` translations of each sentence; one without tokens has the empty one.
+    pub(crate) fn sentences(
+        &self,
+        sentences: &[&str],
+        wish: &Wish,
+        limits: &Limits,
+        ticket: &Arc<Ticket>,
+    ) -> Result<Vec<Vec<Translation>>, Failure> {
+        let model = for_request(&self.model, ticket);
+        let mut translator =
+            Translator::new(model, Arc::clone(&self.tokenizer)).map_err(|error| Failure::broken(&error))?;
+        if wish.source.is_some() || wish.target.is_some() {
+            translator = translator.between(wish.source.as_deref(), wish.target.as_deref())?;
+        }
+        let config = self.config(wish, limits);
+        let n_best = NonZeroUsize::new(wish.n_best).unwrap_or(NonZeroUsize::MIN);
+        let search = match &wish.sampling {
+            Some(sampling) => Search::Random(sampling, n_best),
+            None => Search::Best(n_best),
+        };
+        let inputs: Vec<Input<'_>> = sentences.iter().map(Input::from).collect();
+        translator.find(&inputs, &[""; 0], &config, search).map_err(|error| ticket.explain(error.into()))
+    }
+
+    /// Whether the model has positions for a sentence.
+    pub(crate) fn fits(&self, sentence: &str) -> bool {
+        // The frame is of a language, the end, and another one at most.
+        const FRAME: usize = 3;
+        self.model.max_len().is_none_or(|max_len| self.n_tokens(sentence) + FRAME <= max_len)
+    }
+
+    pub(crate) fn n_tokens(&self, text: &str) -> usize {
+        if is_blank(&*self.tokenizer, text) { 0 } else { self.tokenizer.encode(text).len() }
+    }
+
+    /// The most tokens of a source, if there is a limit.
+    pub(crate) fn max_len(&self) -> Option<usize> {
+        self.model.max_len()
+    }
+
+    fn frame(&self, wish: &Wish) -> Result<PairFrame, Failure> {
+        Ok(self.tokenizer.pair_frame(wish.source.as_deref(), wish.target.as_deref())?)
+    }
+
+    /// A text and a translation of it, as the model reads them.
+    pub(crate) fn pair(&self, text: &str, target: &[TokenId], wish: &Wish) -> Result<PairTokens, Failure> {
+        let PairFrame { source, begin, first } = self.frame(wish)?;
+        let ids = self.tokenizer.encode(text);
+        let around = [source.before.len(), source.after.len()];
+        let mut target = target.to_vec();
+        if let Some(first) = first.filter(|first| target.first() != Some(first)) {
+            target.insert(0, first);
+        }
+        let pair = PairTokens { source: [source.before, ids, source.after].concat(), around, begin, target };
+        match self.model.max_len().filter(|&max_len| pair.source.len().max(pair.target.len() + 1) > max_len) {
+            Some(max_len) => {
+                let n_tokens = pair.source.len().max(pair.target.len() + 1);
+                Err(TooLong { n_tokens, max_len }.into())
+            }
+            None => Ok(pair),
+        }
+    }
+
+    /// The tokens of a target that is given as text.
+    pub(crate) fn target_tokens(&self, text: &str) -> Vec<TokenId> {
+        self.tokenizer.encode_target(text)
+    }
+
+    /// The log-probability of each token of some targets of one source, and of the end after them, with the `n_top` most
+    /// probable tokens in its place.
+    pub(crate) fn score(
+        &self,
+        pairs: &[PairTokens],
+        n_top: usize,
+        ticket: &Arc<Ticket>,
+    ) -> Result<Vec<Vec<ScoredToken>>, Failure> {
+        let (Some(first), Some(end)) = (pairs.first(), self.tokenizer.specials().end()) else {
+            return Ok(Vec::new());
+        };
+        let model = for_request(&self.model, ticket);
+        let pad = self.tokenizer.specials().pad.unwrap_or(end);
+        let mut state = EncoderDecoder::start(&model, &TokenMatrix::from_rows(&[&first.source[..]], pad, 0));
+        model.reorder(&mut state, &vec![0; pairs.len()]);
+        let n_steps = pairs.iter().map(|pair| pair.target.len() + 1).max().unwrap_or(0);
+        let mut scored = vec![Vec::new(); pairs.len()];
+        for step in 0..n_steps {
+            // Rows that are over read anything.
+            let read = |pair: &PairTokens| match step {
+                0 => pair.begin,
+                _ => pair.target.get(step - 1).copied().unwrap_or(end),
+            };
+            let tokens: Vec<TokenId> = pairs.iter().map(read).collect();
+            let log_probs = model.log_probs(&tokens, &mut state).map_err(|error| ticket.explain(error.into()))?;
+            let rows = log_probs.chunks(model.vocab_size());
+            for ((pair, scored), row) in pairs.iter().zip(&mut scored).zip(rows) {
+                if step <= pair.target.len() {
+                    let id = pair.target.get(step).copied().unwrap_or(end);
+                    let top = best_of(row, n_top);
+                    scored.push(ScoredToken { id, log_prob: f64::from(row[id as usize]), top });
+                }
+            }
+        }
+        Ok(scored)
+    }
+
+    /// What the model looks at as it reads a source and writes a target; nothing of a model that does not look.
+    pub(crate) fn views(&self, pair: &PairTokens, ticket: &Ticket) -> Result<Views, Failure> {
+        let target: Vec<TokenId> = [pair.begin].into_iter().chain(pair.target.iter().copied()).collect();
+        match self.look(ticket, |viewer| viewer.look_at(&pair.source, &target))? {
+            Ok(views) => Ok(Views(views)),
+            Err(InspectError::NoAttention { .. }) => Ok(Views::default()),
+            Err(error) => Err(Failure::broken(&error)),
+        }
+    }
+
+    /// What `ask` gets of the model that tells what it looks at, one request at a time.
+    pub(crate) fn look<T>(&self, ticket: &Ticket, ask: impl FnOnce(&TranslationViewer) -> T) -> Result<T, Failure> {
+        let mut looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Looking::Not(bundle) = &*looking {
+            let made = TranslationViewer::new(bundle, &self.device);
+            *looking = made.map_or_else(|error| Looking::Fails(error.to_string()), Looking::Looks);
+        }
+        match &*looking {
+            Looking::Looks(viewer) => ticket.over().map_or_else(|| Ok(ask(viewer)), Err),
+            Looking::Fails(problem) => Err(Failure::new(Kind::Broken, problem.clone())),
+            Looking::Not(_) => unreachable!("made above"),
+        }
+    }
+
+    pub(crate) fn tokenizer(&self) -> &dyn Tokenizer {
+        &*self.tokenizer
+    }
+}

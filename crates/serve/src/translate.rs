@@ -1,0 +1,293 @@
+//! Texts of any length and format, translated sentence by sentence.
+
+use std::sync::Arc;
+
+use attentive_bundle::Translation;
+
+use crate::{
+    config::Limits,
+    error::Failure,
+    metrics::{Metrics, Side},
+    models::{Served, TranslationEngine, Wish},
+    text::{
+        markup::{self, Fragment, Node, Run},
+        sentences::{self, Part},
+    },
+    ticket::Ticket,
+};
+
+/// How texts are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    Text,
+    Html,
+}
+
+/// Translations of one text, best first, and the tokens that were read and written for them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Translated {
+    pub(crate) texts: Vec<String>,
+    pub(crate) n_read: usize,
+    /// Of each translation, with the ends of its sentences.
+    pub(crate) n_written: Vec<usize>,
+    /// Whether each ends by itself; else one of its sentences was cut where it was longest.
+    pub(crate) are_finished: Vec<bool>,
+}
+
+/// A text on its way: its sentences are numbers in the list of all.
+enum Text<'a> {
+    Plain(Vec<Part<'a>>),
+    Html(Vec<Node<'a>>),
+}
+
+/// Translates texts together, whatever their length: for each its best translations.
+pub(crate) fn translate(
+    served: &Served,
+    texts: &[String],
+    format: Format,
+    wish: &Wish,
+    (limits, metrics): (&Limits, &Metrics),
+    ticket: &Arc<Ticket>,
+) -> Result<Vec<Translated>, Failure> {
+    let engine = served.translation()?;
+    let wish = &own_languages(served, wish)?;
+    let cut = Cut { engine, language: wish.source.as_deref().or(served.source_language()) };
+    let read: Vec<Text<'_>> = texts
+        .iter()
+        .map(|text| match format {
+            Format::Text => Text::Plain(cut.parts(text)),
+            Format::Html => Text::Html(markup::nodes(text)),
+        })
+        .collect();
+    let of_texts: Vec<Vec<&str>> = read.iter().map(|text| cut.sentences(text)).collect();
+    let counts: Vec<usize> =
+        of_texts.iter().map(|sentences| sentences.iter().map(|one| engine.n_tokens(one)).sum()).collect();
+    check_tokens(counts.iter().sum(), limits)?;
+    let all: Vec<&str> = of_texts.iter().flatten().copied().collect();
+    let found = engine.sentences(&all, wish, limits, ticket)?;
+    let mut found = found.into_iter();
+    let mut translated = Vec::with_capacity(texts.len());
+    for ((text, sentences), n_read) in read.iter().zip(&of_texts).zip(counts) {
+        let own: Vec<Vec<Translation>> = found.by_ref().take(sentences.len()).collect();
+        let n_best = own.iter().map(Vec::len).max().unwrap_or(1).max(1);
+        let mut of_text = Translated { n_read, ..Translated::default() };
+        for rank in 0..n_best {
+            // A sentence that has fewer gives its last.
+            let of_rank: Vec<&Translation> = own.iter().filter_map(|best| best.get(rank).or(best.last())).collect();
+            of_text.are_finished.push(of_rank.iter().all(|one| one.is_finished));
+            of_text.n_written.push(of_rank.iter().map(|one| one.tokens.len() + usize::from(one.is_finished)).sum());
+            of_text.texts.push(match text {
+                Text::Plain(parts) => sentences::joined(parts, of_rank.iter().map(|one| &*one.text)),
+                Text::Html(nodes) => html(&cut, nodes, &of_rank, wish, ticket)?,
+            });
+        }
+        metrics.tokens(&served.name, Side::Read, n_read);
+        metrics.tokens(&served.name, Side::Written, of_text.n_written[0]);
+        translated.push(of_text);
+    }
+    Ok(translated)
+}
+
+/// Refuses more tokens than are read.
+pub(crate) fn check_tokens(n_tokens: usize, limits: &Limits) -> Result<(), Failure> {
+    if n_tokens > limits.input_tokens {
+        let max = limits.input_tokens;
+        return Err(Failure::invalid(format!(
+            "the texts have {n_tokens} tokens, and the server reads {max}: split them"
+        )));
+    }
+    Ok(())
+}
+
+/// The wish with the model's own names of languages; those of a model that is not told any are left out.
+pub(crate) fn own_languages(served: &Served, wish: &Wish) -> Result<Wish, Failure> {
+    use crate::models::Languages;
+    let Some(languages) = &served.facts.languages else {
+        return match wish.source.as_deref().or(wish.target.as_deref()) {
+            None => Ok(wish.clone()),
+            Some(name) => {
+                let problem = format!(
+                    "nothing says which languages the model {:?} is of: leave {name:?} out, or start the server with --languages",
+                    served.name
+                );
+                Err(Failure::field("target", problem))
+            }
+        };
+    };
+    let own = |field: &str, names: &[String], wanted: Option<&str>| match wanted {
+        None => Ok(None),
+        Some(wanted) => match Languages::own(names, wanted) {
+            Some(own) => Ok(Some(own.to_owned())),
+            None => {
+                let some: Vec<&str> = names.iter().take(8).map(|name| &**name).collect();
+                let more = if names.len() > some.len() { ", …" } else { "" };
+                let known = some.join(", ");
+                Err(Failure::field(field, format!("the model has no language {wanted:?}, but {known}{more}")))
+            }
+        },
+    };
+    let source = own("source", &languages.source, wish.source.as_deref())?;
+    let target = own("target", &languages.target, wish.target.as_deref())?;
+    let is_told = languages.are_told;
+    Ok(Wish { source: source.filter(|_| is_told), target: target.filter(|_| is_told), ..wish.clone() })
+}
+
+/// How texts are cut into sentences.
+struct Cut<'a> {
+    engine: &'a TranslationEngine,
+    language: Option<&'a str>,
+}
+
+impl Cut<'_> {
+    fn parts<'t>(&self, text: &'t str) -> Vec<Part<'t>> {
+        let language = self.language.map(|name| name.split(['_', '-']).next().unwrap_or(name));
+        sentences::parts(text, language, &|sentence| self.engine.fits(sentence))
+    }
+
+    /// The sentences of a text, in their order.
+    fn sentences<'t>(&self, text: &'t Text<'_>) -> Vec<&'t str> {
+        match text {
+            Text::Plain(parts) => sentences_of(parts),
+            Text::Html(nodes) => {
+                let run = |node: &'t Node<'_>| match node {
+                    Node::Run(run) => sentences_of(&self.parts(&run.text)),
+                    Node::Kept(_) => Vec::new(),
+                };
+                nodes.iter().flat_map(run).collect()
+            }
+        }
+    }
+}
+
+fn sentences_of<'t>(parts: &[Part<'t>]) -> Vec<&'t str> {
+    let sentence = |part: &Part<'t>| match part {
+        Part::Sentence(sentence) => Some(*sentence),
+        Part::Space(_) => None,
+    };
+    parts.iter().filter_map(sentence).collect()
+}
+
+/// A page with its sentences translated.
+fn html(
+    cut: &Cut<'_>,
+    nodes: &[Node<'_>],
+    translations: &[&Translation],
+    wish: &Wish,
+    ticket: &Arc<Ticket>,
+) -> Result<String, Failure> {
+    let mut html = String::new();
+    let mut translations = translations.iter();
+    for node in nodes {
+        match node {
+            Node::Kept(raw) => html.push_str(raw),
+            Node::Run(run) => html.push_str(&run.write(&fragments(cut, run, &mut translations, wish, ticket)?)),
+        }
+    }
+    Ok(html)
+}
+
+/// The pieces of a run's translation, each with where it comes from.
+fn fragments<'t>(
+    cut: &Cut<'_>,
+    run: &Run<'_>,
+    translations: &mut impl Iterator<Item = &'t &'t Translation>,
+    wish: &Wish,
+    ticket: &Arc<Ticket>,
+) -> Result<Vec<Fragment>, Failure> {
+    let mut fragments = Vec::new();
+    let mut at = 0;
+    for part in cut.parts(&run.text) {
+        match part {
+            Part::Space(space) => {
+                fragments.push(Fragment { text: space.to_owned(), source: at });
+                at += space.len();
+            }
+            Part::Sentence(sentence) => {
+                if let Some(translation) = translations.next() {
+                    let pieces = if run.has_tags() {
+                        aligned(cut.engine, sentence, translation, wish, ticket)?
+                    } else {
+                        vec![Fragment { text: translation.text.clone(), source: 0 }]
+                    };
+                    fragments.extend(pieces.into_iter().map(|piece| Fragment { source: at + piece.source, ..piece }));
+                }
+                at += sentence.len();
+            }
+        }
+    }
+    Ok(fragments)
+}
+
+/// The words of a translation, each with the byte of the sentence that the model looked at most as it wrote it; of a model
+/// that does not tell, the one as far from the beginning.
+fn aligned(
+    engine: &TranslationEngine,
+    sentence: &str,
+    translation: &Translation,
+    wish: &Wish,
+    ticket: &Arc<Ticket>,
+) -> Result<Vec<Fragment>, Failure> {
+    let pair = engine.pair(sentence, &translation.tokens, wish)?;
+    let columns = pair.around[0]..pair.source.len() - pair.around[1];
+    let columns_of_rows = engine.views(&pair, ticket)?.alignment(columns.clone());
+    let starts: Vec<usize> =
+        engine.tokenizer().encode_with_offsets(sentence).into_iter().map(|(_, range)| range.start).collect();
+    // Row n is what is looked at as token n is written. A text's words are told by its tokens' texts.
+    let mut written = 0;
+    let mut places = Vec::new(); // of each byte of the translation
+    for n in 0..pair.target.len() {
+        let text = engine.tokenizer().decode(&pair.target[..=n]).unwrap_or_default();
+        let column = columns_of_rows.get(n).and_then(|column| column.checked_sub(columns.start));
+        let place = column.and_then(|column| starts.get(column).copied());
+        places.extend((written..text.len()).map(|_| place));
+        written = written.max(text.len());
+    }
+    let even = |at: usize| at * sentence.len() / translation.text.len().max(1);
+    let place = |at: usize| places.get(at).copied().flatten().unwrap_or_else(|| even(at));
+    Ok(words(&translation.text)
+        .into_iter()
+        .map(|(start, text)| {
+            let first = start + text.len() - text.trim_start().len();
+            let source = sentence.floor_char_boundary(skip_space(sentence, place(first)));
+            Fragment { text: text.to_owned(), source }
+        })
+        .collect())
+}
+
+/// The first byte from `at` on that is not white space, or `at`.
+fn skip_space(text: &str, at: usize) -> usize {
+    let rest = text.get(at..).unwrap_or_default();
+    at + rest.len() - rest.trim_start().len()
+}
+
+/// The words of a text, each with the white space before it; marks are words of their own.
+fn words(text: &str) -> Vec<(usize, &str)> {
+    let mut words = Vec::new();
+    let (mut start, mut in_word, mut after_space) = (0, false, true);
+    for (at, c) in text.char_indices() {
+        let is_word = c.is_alphanumeric();
+        if !after_space && (c.is_whitespace() || in_word != is_word) {
+            words.push((start, &text[start..at]));
+            start = at;
+        }
+        (in_word, after_space) = (is_word, c.is_whitespace());
+    }
+    if start < text.len() {
+        words.push((start, &text[start..]));
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_all_of_a_text() {
+        let text = " Das Tier, das (zu) müde war. ";
+        let words = words(text);
+        assert_eq!(words.iter().map(|(_, word)| *word).collect::<String>(), text);
+        let found: Vec<&str> = words.iter().map(|(_, word)| word.trim()).collect();
+        assert_eq!(found, ["Das", "Tier", ",", "das", "(", "zu", ")", "müde", "war", "."]);
+    }
+}

@@ -1,0 +1,303 @@
+//! The shapes of answers and errors, of every interface.
+
+mod support;
+
+use serde_json::{Value, json};
+use support::Running;
+
+const SENTENCE: &str = "the animal was tired";
+
+#[track_caller]
+fn is_refused(answer: &support::Answer, status: u16, what: &str) -> Value {
+    let body = answer.json();
+    assert_eq!(answer.status, status, "{body}");
+    assert!(body.to_string().contains(what), "{body}");
+    body
+}
+
+#[test]
+fn libretranslate() {
+    let server = Running::of(&["marian", "m2m100"]);
+    let one = server.post("/translate", &json!({ "q": SENTENCE, "source": "en", "target": "de" })).ok();
+    assert!(one["translatedText"].is_string() && one.get("alternatives").is_none());
+    let form = server.send(
+        "POST",
+        "/translate",
+        &[("content-type", "application/x-www-form-urlencoded")],
+        b"q=the+animal+was+tired&source=en&target=de",
+    );
+    assert_eq!(form.ok(), one, "a form as JSON");
+    let many = json!({ "q": [SENTENCE, ""], "source": "auto", "target": "de", "alternatives": 2 });
+    let many = server.post("/translate", &many).ok();
+    assert_eq!(many["translatedText"][0], one["translatedText"]);
+    assert_eq!(many["translatedText"][1], "");
+    assert_eq!(many["alternatives"][0].as_array().unwrap().len(), 2);
+
+    let languages = server.get("/languages").ok();
+    let english = languages.as_array().unwrap().iter().find(|language| language["code"] == "en").unwrap();
+    assert_eq!(english["name"], "English");
+    assert!(english["targets"].as_array().unwrap().contains(&json!("de")));
+    let settings = server.get("/frontend/settings").ok();
+    assert_eq!((&settings["keyRequired"], &settings["charLimit"]), (&json!(false), &json!(100_000)));
+
+    let wrong = |body: Value| server.post("/translate", &body);
+    let error = is_refused(&wrong(json!({ "q": "a", "source": "en", "target": "tlh" })), 400, "tlh");
+    assert!(error["error"].is_string(), "{error}");
+    is_refused(&wrong(json!({ "q": 1, "source": "en", "target": "de" })), 400, "q: expected a text");
+    is_refused(&wrong(json!({ "q": "a", "source": "en", "target": "de", "format": "pdf" })), 400, "pdf");
+    is_refused(&wrong(json!({ "q": "a", "source": "en", "target": "de", "alternatives": 99 })), 400, "alternatives");
+}
+
+#[test]
+fn html_keeps_its_tags_and_texts_their_white_space() {
+    let server = Running::of(&["marian"]);
+    let html = "<p class=\"x\">the <b>animal</b> was tired. <i>the dog</i> slept</p><!-- c -->\n<script>1 < 2</script>";
+    let body = json!({ "q": html, "source": "en", "target": "de", "format": "html" });
+    let answer = server.post("/translate", &body).ok();
+    let text = answer["translatedText"].as_str().unwrap();
+    for kept in ["<p class=\"x\">", "<b>", "</b>", "<i>", "</i>", "</p><!-- c -->\n<script>1 < 2</script>"] {
+        assert!(text.contains(kept), "{kept} in {text}");
+    }
+    let text = "the animal was tired.\n\n\tthe dog slept.  the cat";
+    let translated = |text: &str| {
+        let answer = server.post("/translate", &json!({ "q": text, "source": "en", "target": "de" })).ok();
+        answer["translatedText"].as_str().unwrap().to_owned()
+    };
+    let parts = ["the animal was tired.", "the dog slept.", "the cat"].map(translated);
+    assert_eq!(translated(text), format!("{}\n\n\t{}  {}", parts[0], parts[1], parts[2]));
+}
+
+#[test]
+fn openai_texts() {
+    let server = Running::of(&["gpt2", "llama", "marian"]);
+    let models = server.get("/v1/models").ok();
+    let names: Vec<&str> =
+        models["data"].as_array().unwrap().iter().map(|model| model["id"].as_str().unwrap()).collect();
+    assert_eq!(names, ["gpt2", "llama", "marian"]);
+    assert_eq!(server.get("/v1/models/llama").ok()["object"], "model");
+
+    let body = json!({ "model": "gpt2", "prompt": "the animal", "max_tokens": 6, "seed": 7, "n": 2, "logprobs": 3 });
+    let answer = server.post("/v1/completions", &body).ok();
+    assert_eq!(answer["object"], "text_completion");
+    let choice = &answer["choices"][1];
+    assert_eq!(choice["index"], 1);
+    let logprobs = &choice["logprobs"];
+    let n = logprobs["tokens"].as_array().unwrap().len();
+    assert!(n <= 6 && logprobs["top_logprobs"][0].as_object().unwrap().len() <= 3);
+    assert_eq!(logprobs["token_logprobs"].as_array().unwrap().len(), n);
+    let usage = &answer["usage"];
+    let sum = usage["prompt_tokens"].as_u64().unwrap() + usage["completion_tokens"].as_u64().unwrap();
+    assert_eq!(usage["total_tokens"], sum);
+    assert_eq!(server.post("/v1/completions", &body).ok()["choices"], answer["choices"], "a seed names a text");
+    let mut without = body.clone();
+    without.as_object_mut().unwrap().remove("logprobs");
+    let same = server.post("/v1/completions", &without).ok();
+    assert_eq!(same["choices"][1]["text"], choice["text"], "together as one by one");
+
+    let chat = json!({ "model": "marian", "messages": [{ "role": "system", "content": "x" }, { "role": "user", "content": [{ "type": "text", "text": SENTENCE }] }] });
+    let translated = server.post("/v1/chat/completions", &chat).ok();
+    let libre = server.post("/translate", &json!({ "q": SENTENCE, "source": "en", "target": "de" })).ok();
+    assert_eq!(translated["choices"][0]["message"]["content"], libre["translatedText"], "a translator answers");
+    assert_eq!(translated["choices"][0]["finish_reason"], "stop");
+
+    for (field, value) in [
+        ("presence_penalty", json!(0.5)),
+        ("logit_bias", json!({ "1": 2 })),
+        ("echo", json!(true)),
+        ("best_of", json!(3)),
+        ("n", json!(0)),
+        ("max_tokens", json!(1_000_000)),
+        ("temperature", json!(-1)),
+        ("nonsense", json!(1)),
+    ] {
+        let mut body = json!({ "model": "gpt2", "prompt": "a" });
+        body[field] = value;
+        let error = is_refused(&server.post("/v1/completions", &body), 400, field);
+        assert_eq!(error["error"]["type"], "invalid_request_error");
+    }
+    let error = is_refused(&server.post("/v1/completions", &json!({ "model": "x", "prompt": "a" })), 404, "gpt2");
+    assert_eq!(error["error"]["code"], "model_not_found");
+    let no_template = json!({ "model": "gpt2", "messages": [{ "role": "user", "content": "a" }] });
+    is_refused(&server.post("/v1/chat/completions", &no_template), 400, "template");
+}
+
+#[test]
+fn openai_streams() {
+    let server = Running::of(&["gpt2", "llama", "marian"]);
+    let mut body = json!({ "model": "gpt2", "prompt": "the animal", "max_tokens": 8, "seed": 3 });
+    let whole = server.post("/v1/completions", &body).ok();
+    body["stream"] = json!(true);
+    body["stream_options"] = json!({ "include_usage": true });
+    let answer = server.post("/v1/completions", &body);
+    assert_eq!(answer.header("content-type"), Some("text/event-stream"));
+    let events = answer.events();
+    assert_eq!(events.last().unwrap(), "[DONE]");
+    let parts: Vec<Value> =
+        events[..events.len() - 1].iter().map(|event| serde_json::from_str(event).unwrap()).collect();
+    let text: String = parts.iter().filter_map(|part| part["choices"][0]["text"].as_str()).collect();
+    assert_eq!(text, whole["choices"][0]["text"].as_str().unwrap());
+    let end = &parts[parts.len() - 2]["choices"][0]["finish_reason"];
+    assert_eq!(*end, whole["choices"][0]["finish_reason"]);
+    assert_eq!(parts.last().unwrap()["usage"], whole["usage"]);
+
+    for model in ["llama", "marian"] {
+        let mut body = json!({
+            "model": model, "seed": 1, "max_tokens": 8, "logprobs": true, "top_logprobs": 2,
+            "messages": [{ "role": "user", "content": SENTENCE }],
+        });
+        let whole = server.post("/v1/chat/completions", &body).ok();
+        body["stream"] = json!(true);
+        let events = server.post("/v1/chat/completions", &body).events();
+        let parts: Vec<Value> =
+            events[..events.len() - 1].iter().map(|event| serde_json::from_str(event).unwrap()).collect();
+        assert_eq!(parts[0]["choices"][0]["delta"]["role"], "assistant");
+        let text: String = parts.iter().filter_map(|part| part["choices"][0]["delta"]["content"].as_str()).collect();
+        let whole = &whole["choices"][0];
+        assert_eq!(text, whole["message"]["content"].as_str().unwrap(), "{model}");
+        let tokens: Vec<&Value> =
+            parts.iter().filter_map(|part| part["choices"][0]["logprobs"]["content"].as_array()).flatten().collect();
+        let of_whole: Vec<&Value> = whole["logprobs"]["content"].as_array().unwrap().iter().collect();
+        assert_eq!(tokens, of_whole, "{model}");
+        assert!(of_whole.iter().all(|token| token["top_logprobs"].as_array().unwrap().len() == 2));
+    }
+    // What fails at once has a status of its own.
+    let wrong = json!({ "model": "gpt2", "prompt": "a", "stream": true, "max_tokens": 0 });
+    is_refused(&server.post("/v1/completions", &wrong), 400, "max_tokens");
+}
+
+#[test]
+fn strings_end_texts() {
+    let server = Running::of(&["gpt2"]);
+    let body = json!({ "model": "gpt2", "prompt": "the animal", "max_tokens": 12, "temperature": 0 });
+    let text = server.post("/v1/completions", &body).ok()["choices"][0]["text"].as_str().unwrap().to_owned();
+    let stop: String = text.chars().skip(2).take(2).collect();
+    let mut stopped = body;
+    stopped["stop"] = json!(stop);
+    let answer = server.post("/v1/completions", &stopped).ok();
+    let end = text.find(&stop).unwrap();
+    assert_eq!(answer["choices"][0]["text"], text[..end], "up to {stop:?} in {text:?}");
+    assert_eq!(answer["choices"][0]["finish_reason"], "stop");
+}
+
+#[test]
+fn vectors_and_classes() {
+    let server = Running::of(&["bert-masked-lm", "bert-classification", "bert-rank"]);
+    let vectors = server.post("/embed", &json!({ "inputs": [SENTENCE, "the dog"] })).ok();
+    let length: f64 = vectors[0].as_array().unwrap().iter().map(|x| x.as_f64().unwrap().powi(2)).sum();
+    assert!((length - 1.0).abs() < 1e-5, "{length}");
+    let body = json!({ "model": "bert-masked-lm", "input": [SENTENCE, "the dog"] });
+    let floats = server.post("/v1/embeddings", &body).ok();
+    assert_eq!(floats["data"][1]["object"], "embedding");
+    let base64 = json!({ "model": "bert-masked-lm", "input": [SENTENCE, "the dog"], "encoding_format": "base64" });
+    let base64 = server.post("/v1/embeddings", &base64).ok();
+    let width = floats["data"][0]["embedding"].as_array().unwrap().len();
+    assert_eq!(base64["data"][0]["embedding"].as_str().unwrap().len(), (4 * width).div_ceil(3) * 4);
+
+    let classes = server.post("/predict", &json!({ "inputs": SENTENCE })).ok();
+    let sum: f64 = classes.as_array().unwrap().iter().map(|class| class["score"].as_f64().unwrap()).sum();
+    assert!((sum - 1.0).abs() < 1e-9);
+    let several = server.post("/predict", &json!({ "inputs": [[SENTENCE], ["the dog"]] })).ok();
+    assert_eq!(several[0], classes);
+    let order =
+        server.post("/rerank", &json!({ "query": "animal", "texts": ["a", "b", "c"], "return_text": true })).ok();
+    let order = order.as_array().unwrap();
+    assert!(order.windows(2).all(|two| two[0]["score"].as_f64() >= two[1]["score"].as_f64()));
+    assert_eq!(order.len(), 3);
+    let error = is_refused(&server.post("/embed", &json!({ "inputs": 1 })), 400, "inputs");
+    assert_eq!(error["error_type"], "Validation");
+    is_refused(&server.post("/rerank", &json!({ "query": "a", "texts": [], "raw_scores": true })), 400, "raw");
+}
+
+#[test]
+fn our_own() {
+    let server = Running::of(&["marian", "gpt2", "bert-masked-lm", "bert-classification"]);
+    let models = server.get("/api/models").ok();
+    let marian = &models["models"][0];
+    assert_eq!(marian["kind"], "translation");
+    assert_eq!(marian["languages"], json!({ "source": ["en"], "target": ["de"] }));
+    assert_eq!(marian["attention"], true);
+
+    let body = json!({ "text": SENTENCE, "n_best": 3, "attention": true, "alignment": true });
+    let answer = server.post("/api/translate", &body).ok();
+    let translations = answer["translations"].as_array().unwrap();
+    assert_eq!(translations.len(), 3);
+    assert!(translations.windows(2).all(|two| two[0]["score"].as_f64() >= two[1]["score"].as_f64()));
+    let best = &translations[0];
+    let sum: f64 = best["tokens"].as_array().unwrap().iter().map(|token| token["log_prob"].as_f64().unwrap()).sum();
+    let log_prob = best["log_prob"].as_f64().unwrap();
+    assert!((sum - log_prob).abs() < 1e-3, "{sum} is not {log_prob}");
+    let (source, tokens) = (answer["source_tokens"].as_array().unwrap(), best["tokens"].as_array().unwrap());
+    let text: String =
+        source.iter().filter(|token| token["special"] == false).map(|token| token["text"].as_str().unwrap()).collect();
+    assert_eq!(text, SENTENCE);
+    for (name, rows, columns) in [
+        ("encoder", source.len(), source.len()),
+        ("decoder", tokens.len(), tokens.len()),
+        ("cross", tokens.len(), source.len()),
+    ] {
+        let map = &answer["attention"][name];
+        assert_eq!((&map["rows"], &map["columns"]), (&json!(rows), &json!(columns)), "{name}");
+        let size = map["layers"].as_u64().unwrap() * map["heads"].as_u64().unwrap() * (rows * columns) as u64 * 2;
+        assert_eq!(map["weights"].as_str().unwrap().len() as u64, size.div_ceil(3) * 4);
+        assert_eq!(map["row_labels"].as_array().unwrap().len(), rows);
+    }
+    assert!(!best["alignment"].as_array().unwrap().is_empty());
+    let some = json!({ "text": SENTENCE, "attention": { "layers": [0], "heads": [0] } });
+    assert_eq!(server.post("/api/translate", &some).ok()["attention"]["cross"]["heads"], 1);
+    let beyond = json!({ "text": SENTENCE, "attention": { "layers": [99] } });
+    is_refused(&server.post("/api/translate", &beyond), 400, "layers");
+    let blank = server.post("/api/translate", &json!({ "text": "  ", "attention": true })).ok();
+    assert_eq!((&blank["translations"][0]["text"], &blank["attention"]), (&json!(""), &Value::Null));
+
+    let events = server
+        .post("/api/complete", &json!({ "prompt": "the", "max_tokens": 4, "seed": 1, "alternatives": 3 }))
+        .events();
+    let first: Value = serde_json::from_str(&events[0]).unwrap();
+    assert_eq!(first["alternatives"].as_array().unwrap().len(), 3);
+    assert!(first["token"]["log_prob"].as_f64().unwrap() <= 0.0);
+    let end: Value = serde_json::from_str(&events[events.len() - 2]).unwrap();
+    assert!(["stop", "length"].contains(&end["ended"].as_str().unwrap()));
+
+    let filled = server.post("/api/fill", &json!({ "text": "the [MASK] was [MASK]", "n": 4 })).ok();
+    assert_eq!(filled["masks"].as_array().unwrap().len(), 2);
+    assert_eq!(filled["masks"][0]["candidates"].as_array().unwrap().len(), 4);
+    is_refused(&server.post("/api/fill", &json!({ "text": "nothing" })), 400, "MASK");
+    let classes = server.post("/api/classify", &json!({ "texts": ["a", "b"] })).ok();
+    assert_eq!(classes["results"].as_array().unwrap().len(), 2);
+    let vectors = server.post("/api/embed", &json!({ "texts": ["the dog", "a dog"], "word": "dog" })).ok();
+    assert!((vectors["similarities"][0][0].as_f64().unwrap() - 1.0).abs() < 1e-6);
+    is_refused(&server.post("/api/embed", &json!({ "texts": ["x"], "word": "dog" })), 400, "dog");
+    let tokens = server.post("/api/tokenize", &json!({ "model": "gpt2", "text": "Ein Käse" })).ok();
+    assert_eq!(tokens["tokens"].as_array().unwrap().last().unwrap()["end"], 8);
+    let scored = server.post("/api/score", &json!({ "text": "the animal" })).ok();
+    let sum: f64 = scored["tokens"].as_array().unwrap().iter().map(|token| token["log_prob"].as_f64().unwrap()).sum();
+    assert!((sum - scored["log_prob"].as_f64().unwrap()).abs() < 1e-9);
+    let pair = server.post("/api/score", &json!({ "text": SENTENCE, "target": best["text"] })).ok();
+    assert_eq!(pair["model"], "marian");
+    let error = is_refused(&server.post("/api/heads", &json!({ "model": "marian" })), 404, "built-in");
+    assert_eq!(error["error"]["type"], "not-found");
+}
+
+#[test]
+fn operation() {
+    let server = Running::of(&["marian"]);
+    assert_eq!(server.get("/health/live").status, 200);
+    assert_eq!(server.get("/health/ready").status, 200);
+    server.post("/translate", &json!({ "q": SENTENCE, "source": "en", "target": "de" })).ok();
+    assert_eq!(server.metric("attentive_requests_total{method=\"POST\",path=\"/translate\",status=\"200\"}"), 1.0);
+    assert!(server.metric("attentive_tokens_total{model=\"marian\",side=\"written\"}") > 0.0);
+    assert!(server.metric("attentive_step_tokens_count{model=\"marian\"}") > 0.0);
+    assert_eq!(server.metric("attentive_queue_length{model=\"marian\"}"), 0.0);
+    let page = server.get("/");
+    assert!(page.text().starts_with("<!doctype html>"));
+    assert!(page.header("content-security-policy").unwrap().starts_with("default-src 'self'"));
+    let tag = page.header("etag").unwrap();
+    assert_eq!(server.send("GET", "/", &[("if-none-match", tag)], b"").status, 304);
+    assert_eq!(server.get("/openapi.json").ok()["openapi"], "3.1.0");
+    assert!(server.get("/docs").text().contains("/api/translate"));
+    is_refused(&server.get("/nothing"), 404, "/docs");
+    is_refused(&server.get("/translate"), 405, "method");
+    is_refused(&server.get("/v1/nothing"), 404, "invalid_request_error");
+    is_refused(&server.get("/api/runs"), 404, "--runs");
+    assert_eq!(page.header("access-control-allow-origin"), None);
+}
