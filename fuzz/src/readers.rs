@@ -302,6 +302,18 @@ pub fn token_file(bytes: &[u8]) {
     }
 }
 
+/// Bodies of requests to the server.
+pub fn request(bytes: &[u8]) {
+    attentive_serve::read_request(bytes);
+}
+
+/// Texts that the server cuts into sentences, which are all of a text, and pages whose tags stay.
+pub fn page_text(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    assert_eq!(attentive_serve::read_text(&text, bytes.len() % 50), text);
+    attentive_serve::read_page(&text);
+}
+
 /// `tokenizer.json` of every kind.
 pub fn tokenizer_json(bytes: &[u8]) {
     exercise(attentive_tokenizer::load(&file("tokenizer.json", bytes)));

@@ -29,10 +29,12 @@ const SECONDS: &str = "60";
 const LIMITS: [&str; 2] = ["-timeout=10", "-rss_limit_mb=2048"];
 
 /// Third-party crates that read the content of files.
-const READERS: [&str; 12] = [
+const READERS: [&str; 14] = [
     "flate2",
+    "html5gum",
     "miniz_oxide",
     "safetensors",
+    "sentencex",
     "serde",
     "serde_core",
     "serde_json",
