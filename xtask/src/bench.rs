@@ -8,18 +8,19 @@ use std::{
 use crate::{
     Outcome,
     cargo::{PROFILE, cargo, release_dir, root, run as run_program},
-    fail, scaling,
+    fail, load, scaling,
 };
 
 pub(crate) fn run(args: &[OsString]) -> Outcome {
     let Some((what, rest)) = args.split_first() else {
         return fail(
-            "bench what? train, decode, embed, generate, transcribe, start, tokenize, long, kernels, processes; or install",
+            "bench what? train, decode, embed, generate, transcribe, start, serve, tokenize, long, kernels, processes; or install",
         );
     };
     match what.to_str() {
         Some("install") => install(rest),
         Some("processes") => scaling::run(rest),
+        Some("serve") => load::run(rest),
         Some("kernels") => run_program(
             cargo("run")
                 .args([PROFILE, "--package", "attentive-kernels", "--example", "bench_kernels", "--"])

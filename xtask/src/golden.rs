@@ -13,13 +13,13 @@ use std::{
     ffi::OsString,
     fs, io,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
 };
 
 use crate::{
     Failure, Outcome,
     cargo::{PROFILE, cargo, release_dir, root, run as run_program},
-    fail, json, report, say,
+    fail, json, python, report, say,
     temp_dir::TempDir,
 };
 
@@ -38,7 +38,7 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
 
 /// Regenerates every golden file in a temporary folder and compares it with the committed one.
 fn check() -> Outcome {
-    let python = find_python()?;
+    let python = python::find()?;
     let mut differing = 0;
     for member in entries(&root().join("crates"))? {
         let folder = GoldenFolder::open(&member)?;
@@ -150,33 +150,8 @@ impl GoldenFolder {
             return Ok(system.into());
         };
         let requirements = self.path.join(name);
-        let wanted = fs::read(&requirements).map_err(|e| cannot("read", &requirements, &e))?;
         let venv = release_dir()?.with_file_name("golden-venv").join(self.member()).join(name.trim_end_matches(".txt"));
-        let python = venv.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
-        let installed = venv.join("requirements.txt");
-        if fs::read(&installed).is_ok_and(|installed| installed == wanted) {
-            return Ok(python);
-        }
-        say!("  installing {} into {}", requirements.display(), venv.display());
-        run_program(Command::new(system).args(["-m", "venv", "--clear"]).arg(&venv))?;
-        run_program(Command::new(&python).args(["-m", "pip", "install", "--quiet", "-r"]).arg(&requirements))?;
-        fs::write(&installed, wanted).map_err(|e| cannot("write", &installed, &e))?;
-        Ok(python)
-    }
-}
-
-/// The name of the user's Python.
-fn find_python() -> Outcome<&'static str> {
-    let runs = |name: &&str| {
-        Command::new(name)
-            .args(["-c", "import venv"])
-            .stderr(Stdio::null())
-            .status()
-            .is_ok_and(|status| status.success())
-    };
-    match ["python3", "python"].into_iter().find(runs) {
-        Some(name) => Ok(name),
-        None => fail("Python 3 with its venv module is needed to regenerate the golden files; the tests need none"),
+        python::with(system, &requirements, &venv)
     }
 }
 

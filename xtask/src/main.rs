@@ -16,16 +16,20 @@ mod app;
 mod bench;
 mod cargo;
 mod check;
+mod clients;
 mod debian;
 mod faults;
 mod fuzz;
 mod golden;
 mod instructions;
 mod json;
+mod load;
 mod page;
+mod python;
 mod report;
 mod sanitize;
 mod scaling;
+mod server;
 mod soak;
 mod suite;
 mod symbols;
@@ -73,6 +77,7 @@ Commands of attentive, built in release first (their own help: cargo xtask train
                                         kernel fusion
     --no-default-features               without flex and ndarray, except for the backend named
     --                                  what follows goes to attentive untouched
+  serve builds attentive with its feature `serve`, which it does not have by default.
 
 Commands of the workspace:
   test [ARGS]      all tests in release, with one summary line; ARGS go to `cargo test`
@@ -80,6 +85,7 @@ Commands of the workspace:
                    Runtime), generate (and llama.cpp), tokenize; or `long`, `kernels [FILTER]` and `processes`, ours
                    alone.
                    --rounds N, --peer NAME, --only WORKLOAD
+    serve          attentive serve with 1, 64 and too many clients: --model DIR (runs/latest), --seconds N (20)
     install        makes the Python environment that the peers run in (target/bench/venv); `install llama.cpp` builds
                    that too, for a quarter of an hour
   check [ARGS]     formatting, clippy, rustdoc, the rules of the repository, and that no instruction became a call;
@@ -87,6 +93,8 @@ Commands of the workspace:
   sanitize         the kernels' tests with the address sanitizer, and, where it is installed, under Miri
   golden --check   regenerates every golden file and compares it with the one committed (needs Python)
   golden --report  runs every comparison with other systems and writes docs/fidelity.md
+  clients          the Python clients of LibreTranslate, OpenAI and Hugging Face, and Prometheus' parser, against
+                   attentive serve (needs Python)
   vulkan [ARGS]    the wgpu backend against flex, on a GPU or on software Vulkan; ARGS go to `cargo test`
     --install      first installs software Vulkan if there is no Vulkan (Debian, as root)
     --if-present   succeeds, and says so, if there is no Vulkan
@@ -167,6 +175,7 @@ fn dispatch(args: &[OsString]) -> Outcome {
         Some("sanitize") => sanitize::run,
         Some("bench") => bench::run,
         Some("golden") => golden::run,
+        Some("clients") => clients::run,
         Some("faults") => faults::run,
         Some("fuzz") => fuzz::run,
         Some("mpi") => faults::processes::run,

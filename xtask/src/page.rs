@@ -48,7 +48,7 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
         }
         return fail(why);
     }
-    let program = app::program()?;
+    let program = app::server_program()?;
     let browser = build()?;
     let folder = TempDir::new("page")?;
     let runs = folder.path().join("runs");

@@ -1,0 +1,39 @@
+//! `cargo xtask clients`: the clients that people use, against `attentive serve` with small models.
+
+use std::{
+    ffi::OsString,
+    process::{Command, Stdio},
+};
+
+use crate::{Outcome, app, cargo, fail, python, server::Server, temp_dir::TempDir};
+
+/// Golden models of `attentive-interchange` that are served, by name.
+const MODELS: [(&str, &str); 6] = [
+    ("marian", "marian"),
+    ("gpt2", "gpt2"),
+    ("llama", "gguf/llama.gguf"),
+    ("bert-classification", "bert-classification"),
+    ("bert-masked-lm", "bert-masked-lm"),
+    ("bert-rank", "bert-rank"),
+];
+
+/// Starts the server and runs `check.py` against it.
+pub(crate) fn run(args: &[OsString]) -> Outcome {
+    if !args.is_empty() {
+        return fail("clients takes no arguments");
+    }
+    let folder = cargo::root().join("crates/serve/tests/clients");
+    let venv = cargo::release_dir()?.with_file_name("clients-venv");
+    let python = python::with(python::find()?, &folder.join("requirements.txt"), &venv)?;
+    let (program, models) = (app::server_program()?, TempDir::new("clients")?);
+    let mut args: Vec<OsString> = vec!["--languages".into(), "marian=en:de".into()];
+    for (name, golden) in MODELS {
+        let source = cargo::root().join("crates/interchange/tests/golden").join(golden);
+        let model = models.path().join(name);
+        let mut import = Command::new(&program);
+        cargo::run(import.arg("import").arg(source).arg("--out").arg(&model).stdout(Stdio::null()))?;
+        args.extend(["--model".into(), model.into()]);
+    }
+    let server = Server::start(args)?;
+    cargo::run(Command::new(python).arg("check.py").arg(format!("http://{}", server.address)).current_dir(folder))
+}

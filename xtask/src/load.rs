@@ -1,0 +1,194 @@
+//! `cargo xtask bench serve`: clients on loopback that ask one after another, as many at once as are named.
+
+use std::{
+    ffi::OsString,
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    sync::Mutex,
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{Failure, Outcome, fail, say, server::Server};
+
+/// Seconds of each measurement by default.
+const SECONDS: u64 = 20;
+/// Clients that are compared.
+const CLIENTS: [usize; 2] = [1, 64];
+/// Clients of the overload, which is ten times what the server takes at once.
+const OVERLOAD: usize = 640;
+/// What is translated.
+const SENTENCES: [&str; 8] = [
+    "The animal did not cross the street because it was too tired.",
+    "The dog slept on the sofa.",
+    "His grandmother wants to hang the pictures on the wall.",
+    "The man who bought the car is rich.",
+    "Did the child eat the apple?",
+    "The horse did not pull the cart because it was too heavy.",
+    "Yesterday the teacher gave the girl a new book.",
+    "The cat is small.",
+];
+
+/// What some clients saw.
+#[derive(Debug, Default)]
+struct Seen {
+    /// Seconds of each answer that was right.
+    seconds: Vec<f64>,
+    n_refused: usize,
+    n_wrong: usize,
+    /// Seconds that all of it took.
+    total: f64,
+}
+
+/// Measures `attentive serve --model DIR`, `--seconds N` each time.
+pub(crate) fn run(args: &[OsString]) -> Outcome {
+    let (mut model, mut seconds) = (OsString::from("runs/latest"), SECONDS);
+    let mut rest = args.iter();
+    while let Some(arg) = rest.next() {
+        match (arg.to_str(), rest.next()) {
+            (Some("--model"), Some(value)) => model.clone_from(value),
+            (Some("--seconds"), Some(value)) => {
+                let parsed = value.to_str().and_then(|value| value.parse().ok());
+                seconds =
+                    parsed.ok_or_else(|| Failure::Message(format!("--seconds {}: no number", value.display())))?;
+            }
+            _ => return fail("bench serve takes --model DIR and --seconds N"),
+        }
+    }
+    // As many connections as the overload needs; queues and limits are the usual ones.
+    let server = Server::start([
+        "--connections".into(),
+        "1024".into(),
+        "--languages".into(),
+        "en:de".into(),
+        "--model".into(),
+        model,
+    ])?;
+    let time = Duration::from_secs(seconds);
+    ask_all(&server.address, 4, Duration::from_secs(2)); // not counted: caches and threads
+    say!("clients  requests/s      p50 ms      p99 ms  refused  wrong");
+    let mut rates = Vec::new();
+    for n in CLIENTS {
+        let seen = ask_all(&server.address, n, time);
+        rates.push(seen.rate());
+        seen.report(n);
+    }
+    say!("{} clients have {:.2} times the requests of one", CLIENTS[1], rates[1] / rates[0]);
+    let seen = ask_all(&server.address, OVERLOAD, time);
+    seen.report(OVERLOAD);
+    if let Some(memory) = peak_memory(server.id()) {
+        say!("the server's largest memory: {} MiB", memory >> 10);
+    }
+    let after = ask_all(&server.address, 1, Duration::from_secs(1));
+    let is_right = seen.n_wrong == 0 && !after.seconds.is_empty() && after.n_wrong + after.n_refused == 0;
+    if is_right { Ok(()) } else { fail("an answer was wrong, or the server did not answer after the overload") }
+}
+
+/// Lets `n` clients ask for some time, each anew as soon as it has an answer.
+fn ask_all(address: &str, n: usize, time: Duration) -> Seen {
+    let all = Mutex::new(Seen::default());
+    let begin = Instant::now();
+    thread::scope(|scope| {
+        for client in 0..n {
+            let all = &all;
+            scope.spawn(move || {
+                let seen = ask(address, client, begin + time);
+                let mut all = all.lock().expect("no client panics");
+                all.seconds.extend(seen.seconds);
+                all.n_refused += seen.n_refused;
+                all.n_wrong += seen.n_wrong;
+            });
+        }
+    });
+    let total = begin.elapsed().as_secs_f64();
+    Seen { total, ..all.into_inner().expect("no client panics") }
+}
+
+/// One client.
+fn ask(address: &str, client: usize, until: Instant) -> Seen {
+    let mut seen = Seen::default();
+    let mut connection: Option<BufReader<TcpStream>> = None;
+    for number in client.. {
+        if Instant::now() >= until {
+            break;
+        }
+        let begin = Instant::now();
+        let sentence = SENTENCES[number % SENTENCES.len()];
+        match exchange(&mut connection, address, sentence) {
+            Ok(200) => seen.seconds.push(begin.elapsed().as_secs_f64()),
+            Ok(429 | 503) => {
+                seen.n_refused += 1;
+                thread::sleep(Duration::from_millis(100));
+            }
+            Ok(_) => seen.n_wrong += 1,
+            Err(_) => {
+                connection = None;
+                seen.n_wrong += 1;
+            }
+        }
+    }
+    seen
+}
+
+/// Sends a sentence and reads the answer's status; a connection is kept.
+fn exchange(kept: &mut Option<BufReader<TcpStream>>, address: &str, sentence: &str) -> std::io::Result<u16> {
+    let connection = match kept {
+        Some(connection) => connection,
+        None => {
+            let stream = TcpStream::connect(address)?;
+            stream.set_nodelay(true)?;
+            kept.insert(BufReader::new(stream))
+        }
+    };
+    let body = format!("{{\"q\":\"{sentence}\",\"source\":\"en\",\"target\":\"de\"}}");
+    let length = body.len();
+    let request = format!(
+        "POST /translate HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+    );
+    connection.get_mut().write_all(request.as_bytes())?;
+    let (mut line, mut length) = (String::new(), 0);
+    connection.read_line(&mut line)?;
+    let broken = || std::io::Error::other("not an answer of HTTP");
+    let status: u16 = line.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or_else(broken)?;
+    loop {
+        line.clear();
+        if connection.read_line(&mut line)? == 0 {
+            return Err(broken());
+        }
+        match line.trim_end().split_once(": ") {
+            Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
+                length = value.parse().map_err(|_| broken())?;
+            }
+            Some(_) => {}
+            None => break,
+        }
+    }
+    let mut body = vec![0; length];
+    connection.read_exact(&mut body)?;
+    Ok(status)
+}
+
+impl Seen {
+    fn rate(&self) -> f64 {
+        self.seconds.len() as f64 / self.total
+    }
+
+    fn report(&self, n: usize) {
+        let mut sorted = self.seconds.clone();
+        sorted.sort_by(f64::total_cmp);
+        let at = |share: f64| {
+            let last = sorted.len().saturating_sub(1);
+            1000.0 * sorted.get((share * last as f64).round() as usize).copied().unwrap_or(f64::NAN)
+        };
+        let (rate, p50, p99) = (self.rate(), at(0.5), at(0.99));
+        say!("{n:>7}  {rate:>10.1}  {p50:>10.2}  {p99:>10.2}  {:>7}  {:>5}", self.n_refused, self.n_wrong);
+    }
+}
+
+/// The largest memory that a process had, in KiB, where the system tells it.
+fn peak_memory(id: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
