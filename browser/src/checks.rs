@@ -91,7 +91,7 @@ pub async fn follows_pointer_and_keyboard(browser: &Browser) -> Result<()> {
 /// A click on a small map shows it large, with its numbers as a table.
 pub async fn opens_a_map(browser: &Browser) -> Result<()> {
     browser.click(".heads tbody tr:nth-of-type(1) td:nth-of-type(2) button").await?;
-    browser.wait("document.querySelector('figcaption').textContent.includes('layer 0, head 1')").await?;
+    browser.wait("document.querySelector('figcaption').textContent.includes('layer 1, head 2')").await?;
     browser.click(".map .numbers summary").await?;
     browser.wait("document.querySelector('.map table')").await?;
     let sums = browser
@@ -139,7 +139,7 @@ pub async fn can_be_read_aloud(browser: &Browser) -> Result<()> {
         ("listbox", "Words of the translation"),
         ("group", "Words written before"),
         ("option", ": looks "),
-        ("button", "layer 0, head 0"),
+        ("button", "layer 1, head 1"),
         ("image", "The table has its numbers"),
         ("table", "attention"),
         ("status", ""),

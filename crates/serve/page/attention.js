@@ -23,6 +23,8 @@ const SIDES = { source: "Words of the source", target: "Words of the translation
 /** The share of attention from which a word is named. */
 const NAMED = 0.05;
 
+/** A head as the commands of attentive name it: they count from 1. */
+const numbered = ({ layer, head }) => `layer ${layer + 1}, head ${head + 1}`;
 const range = (n) => Array.from({ length: n }, (_, i) => i);
 
 /**
@@ -70,7 +72,7 @@ export function attention({ paint, opened }) {
   const headName = () => {
     const { heads, layers } = map();
     if (heads * layers === 1) return "";
-    return `layer ${state.layer}, ${state.mode === "one" ? `head ${state.head}` : `mean of ${heads} heads`}`;
+    return state.mode === "one" ? numbered(state) : `layer ${state.layer + 1}, mean of ${heads} heads`;
   };
 
   /** The words that one looks at most, with their shares. */
@@ -142,7 +144,7 @@ export function attention({ paint, opened }) {
     const cell = (layer, head) => {
       const own = of_map.find((one) => one.layer === layer && one.head === head);
       const starred = own && own === of_map[0];
-      const title = [`layer ${layer}, head ${head}`, own && percent(own.agreement), starred && "the best"]
+      const title = [numbered({ layer, head }), own && percent(own.agreement), starred && "the best"]
         .filter(Boolean).join(", ");
       const pressed = state.layer === layer && (state.mode !== "one" || state.head === head);
       return el("td", button("button", () => pick(state.map, layer, head),
@@ -151,9 +153,9 @@ export function attention({ paint, opened }) {
     };
     return el(heads > 8 ? "table.many" : "table", { "--heads": heads }, el("caption", kind().title),
       el("thead", el("tr", el("td"), range(heads).map((head) =>
-        el("th", { scope: "col" }, dot(headColour(head)), el("span.long", "head "), head)))),
+        el("th", { scope: "col" }, dot(headColour(head)), el("span.long", "head "), head + 1)))),
       el("tbody", range(layers).map((layer) => el("tr",
-        el("th", { scope: "row" }, el("span.long", "layer "), layer), range(heads).map((head) => cell(layer, head))))));
+        el("th", { scope: "row" }, el("span.long", "layer "), layer + 1), range(heads).map((head) => cell(layer, head))))));
   }
   const star = () => el("span.star", { "aria-hidden": true }, "★");
 
@@ -164,7 +166,7 @@ export function attention({ paint, opened }) {
     const where = best.map === state.map ? "" : `${MAPS[best.map].name}, `;
     const right = Math.round(best.agreement * best.n);
     return button("button.plain.note", () => pick(best.map, best.layer, best.head), { title: what }, star(),
-      ` ${where}layer ${best.layer}, head ${best.head} finds the noun of “it” in ${right} of ${best.n} sentences`);
+      ` ${where}${numbered(best)} finds the noun of “it” in ${right} of ${best.n} sentences`);
   }
 
   function drawLarge() {
