@@ -15,9 +15,9 @@ mod checks;
 
 /// The screens of which pictures are taken.
 const SCREENS: [Screen; 3] = [
-    Screen { name: "light", size: (1200, 1140), dark: false },
-    Screen { name: "dark", size: (1200, 1140), dark: true },
-    Screen { name: "phone", size: (390, 844), dark: false },
+    Screen { name: "light", size: (1200, 1240), dark: false },
+    Screen { name: "dark", size: (1200, 1240), dark: true },
+    Screen { name: "phone", size: (390, 960), dark: false },
 ];
 
 #[tokio::main(flavor = "current_thread")]
