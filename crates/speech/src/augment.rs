@@ -7,7 +7,7 @@ use crate::random::below;
 
 /// What is changed of recordings in training: their speed, with their pitch (Ko et al. 2015, "Audio augmentation for speech
 /// recognition", §2), and bands of spectrograms that are hidden (Park et al. 2019, "SpecAugment", §2; without its time
-/// warping).
+/// warping, docs/deviations.md#specaugment).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]

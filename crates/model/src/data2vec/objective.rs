@@ -40,7 +40,8 @@ impl Data2VecConfig {
 }
 
 /// Loss of what is hidden (Baevski et al. 2022, §3.4): the distance of the student's prediction from the mean of the
-/// normalised outputs of the teacher's top layers, the mean over features, summed over hidden positions.
+/// normalised outputs of the teacher's top layers, the mean over features, summed over hidden positions
+/// (docs/deviations.md#what-a-student-learns).
 ///
 /// A layer's output is that of its feed-forward network before the residual sum. The teacher sees all of the input, in use.
 pub struct Data2VecObjective<M, B> {

@@ -1,4 +1,5 @@
-//! Whisper (Radford et al. 2022): an encoder–decoder that listens to spectrograms and writes what is said.
+//! Whisper (Radford et al. 2022): an encoder–decoder that listens to spectrograms and writes what is said
+//! (docs/deviations.md#whisper).
 
 mod config;
 mod decoding;
