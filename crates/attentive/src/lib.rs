@@ -128,6 +128,7 @@ mod pages {
         guide_add_a_family: "docs/guide/add-a-family.md",
         guide_chat: "docs/guide/chat.md",
         guide_crates: "docs/guide/crates.md",
+        guide_data2vec: "docs/guide/data2vec.md",
         guide_decode: "docs/guide/decode.md",
         guide_encoders: "docs/guide/encoders.md",
         guide_evaluate: "docs/guide/evaluate.md",
