@@ -30,7 +30,7 @@ use super::{file, folder, golden};
 pub type Reader = fn(&[u8]);
 
 /// All of them, by the names of their targets.
-pub const ALL: [(&str, Reader); 20] = [
+pub const ALL: [(&str, Reader); 22] = [
     ("audio", audio),
     ("bpe_codes", bpe_codes),
     ("bundle", bundle),
@@ -42,9 +42,11 @@ pub const ALL: [(&str, Reader); 20] = [
     ("import", import),
     ("npz", npz),
     ("packed_pictures", packed_pictures),
+    ("page_text", page_text),
     ("picture", picture),
     ("pytorch_checkpoint", pytorch_checkpoint),
     ("recipe", recipe),
+    ("request", request),
     ("sentencepiece_model", sentencepiece_model),
     ("text", text),
     ("token_file", token_file),

@@ -288,6 +288,10 @@ mod tests {
         let words = words(text);
         assert_eq!(words.iter().map(|(_, word)| *word).collect::<String>(), text);
         let found: Vec<&str> = words.iter().map(|(_, word)| word.trim()).collect();
-        assert_eq!(found, ["Das", "Tier", ",", "das", "(", "zu", ")", "müde", "war", "."]);
+        assert_eq!(
+            found,
+            ["Das", "Tier", ",", "das", "(", "zu", ")", "müde", "war", ".", ""],
+            "the last is white space"
+        );
     }
 }

@@ -39,7 +39,7 @@ fn an_answer_is_the_same_alone_and_among_64() {
     let server = Running::of(&["marian", "gpt2", "bert-classification"]);
     let requests: Vec<(&str, Value)> = (0..64)
         .map(|n| {
-            let text = ["the animal", "a dog was very tired", "it", "the cat that slept was not hungry at all"][n % 4];
+            let text = ["the animal", "a dog", "it", "the cat slept"][n % 4];
             match n % 3 {
                 0 => ("/api/translate", json!({ "text": text, "n_best": 1 + n % 2, "attention": n % 2 == 0 })),
                 1 => {

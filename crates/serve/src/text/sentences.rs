@@ -100,7 +100,7 @@ mod tests {
     fn long_sentences_are_cut_at_white_space_until_they_fit() {
         let text = "one two three four five six";
         let parts = parts(text, None, &|part| part.len() <= 9);
-        let texts: Vec<&str> = parts.iter().map(|Part::Sentence(text)| Part::Space(text) | *text).collect();
+        let texts: Vec<&str> = parts.iter().map(|(Part::Sentence(text) | Part::Space(text))| *text).collect();
         assert_eq!(texts, ["one two", " ", "three", " ", "four", " ", "five six"]);
     }
 
@@ -108,7 +108,7 @@ mod tests {
         #[test]
         fn parts_are_the_text(text in "([a-zA-ZäßЖ中。.!?\"()\n\r\t 0-9]|Dr\\. |\u{2028}){0,60}", at_most in 1_usize..40) {
             let parts = parts(&text, Some("en"), &|part| part.len() <= at_most);
-            let again: String = parts.iter().map(|Part::Sentence(text) | Part::Space(text)| *text).collect();
+            let again: String = parts.iter().map(|(Part::Sentence(text) | Part::Space(text))| *text).collect();
             prop_assert_eq!(&again, &text);
             let same = parts.iter().filter_map(|part| match part {
                 Part::Sentence(text) => Some(*text),

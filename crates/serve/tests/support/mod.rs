@@ -21,7 +21,7 @@ const MODELS: [&str; 7] =
     ["marian", "m2m100", "gpt2", "gguf/llama.gguf", "bert-masked-lm", "bert-classification", "bert-rank"];
 
 /// A folder with the models, imported once.
-pub fn models() -> &'static Path {
+pub(crate) fn models() -> &'static Path {
     static FOLDER: OnceLock<TempDir> = OnceLock::new();
     let import = || {
         let folder = tempfile::tempdir().unwrap();
@@ -46,13 +46,13 @@ fn name(model: &str) -> &str {
 }
 
 /// A source of a model by its name here; Marian's is of English and German.
-pub fn source(name: &str) -> ModelSource {
+pub(crate) fn source(name: &str) -> ModelSource {
     let languages = (name == "marian").then(|| ("en".to_owned(), "de".to_owned()));
     ModelSource { languages, ..ModelSource::new(models().join(name)) }
 }
 
 /// A configuration of these models, at a free port.
-pub fn config(names: &[&str]) -> ServeConfig {
+pub(crate) fn config(names: &[&str]) -> ServeConfig {
     let device = BackendKind::Flex.device().unwrap();
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
     let limits = Limits { output_tokens: 40, ..Limits::default() };
@@ -60,44 +60,44 @@ pub fn config(names: &[&str]) -> ServeConfig {
 }
 
 /// A server that runs until it is dropped.
-pub struct Running {
-    pub address: SocketAddr,
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
     stop: Stop,
     thread: Option<JoinHandle<Result<(), ServeError>>>,
 }
 
 impl Running {
-    pub fn new(config: ServeConfig) -> Self {
+    pub(crate) fn new(config: ServeConfig) -> Self {
         let server = Server::new(config, |line| eprintln!("server: {line}")).unwrap();
         let (address, stop) = (server.address().unwrap(), server.stopper());
         Self { address, stop, thread: Some(thread::spawn(move || server.run(false))) }
     }
 
-    pub fn of(names: &[&str]) -> Self {
+    pub(crate) fn of(names: &[&str]) -> Self {
         Self::new(config(names))
     }
 
     /// Tells it to end, and waits until it has.
-    pub fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         self.stop.stop();
         if let Some(thread) = self.thread.take() {
             thread.join().unwrap().unwrap();
         }
     }
 
-    pub fn tell_to_end(&self) {
+    pub(crate) fn tell_to_end(&self) {
         self.stop.stop();
     }
 
-    pub fn get(&self, path: &str) -> Answer {
+    pub(crate) fn get(&self, path: &str) -> Answer {
         self.send("GET", path, &[], b"")
     }
 
-    pub fn post(&self, path: &str, body: &Value) -> Answer {
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Answer {
         self.send("POST", path, &[("content-type", "application/json")], body.to_string().as_bytes())
     }
 
-    pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    pub(crate) fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         let mut stream = self.begin(method, path, headers, body);
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).unwrap();
@@ -105,7 +105,7 @@ impl Running {
     }
 
     /// A connection over which a request has been sent.
-    pub fn begin(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> TcpStream {
+    pub(crate) fn begin(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> TcpStream {
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
         let mut head = format!("{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n");
@@ -119,7 +119,7 @@ impl Running {
     }
 
     /// The value of a metric, by its name with its labels.
-    pub fn metric(&self, name: &str) -> f64 {
+    pub(crate) fn metric(&self, name: &str) -> f64 {
         let text = self.get("/metrics").text();
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
         line.unwrap_or(0.0)
@@ -136,16 +136,16 @@ impl Drop for Running {
 }
 
 /// Leaves a request.
-pub fn leave(stream: &TcpStream) {
+pub(crate) fn leave(stream: &TcpStream) {
     let _ = stream.shutdown(Shutdown::Both);
 }
 
 /// An answer.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Answer {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
@@ -166,28 +166,28 @@ impl Answer {
         Self { status, headers, body }
     }
 
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| &**value)
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.body.clone()).unwrap()
     }
 
     #[track_caller]
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {:?}", self.text()))
     }
 
     /// The JSON of an answer that is right.
     #[track_caller]
-    pub fn ok(&self) -> Value {
+    pub(crate) fn ok(&self) -> Value {
         assert_eq!(self.status, 200, "{}", self.text());
         self.json()
     }
 
     /// The data of server-sent events.
-    pub fn events(&self) -> Vec<String> {
+    pub(crate) fn events(&self) -> Vec<String> {
         self.text().lines().filter_map(|line| line.strip_prefix("data: ")).map(str::to_owned).collect()
     }
 }
@@ -205,6 +205,6 @@ fn unchunked(mut bytes: &[u8]) -> Vec<u8> {
     body
 }
 
-pub fn path(name: &str) -> PathBuf {
+pub(crate) fn path(name: &str) -> PathBuf {
     models().join(name)
 }

@@ -98,6 +98,7 @@ impl Settings {
             min_p: self.min_p.unwrap_or(own.min_p),
             repetition_penalty: self.repetition_penalty.unwrap_or(own.repetition_penalty),
             seed: self.seed.map_or_else(super::random, i64::cast_unsigned),
+            ..own.clone()
         }
     }
 }

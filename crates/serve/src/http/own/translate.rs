@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use attentive_core::TokenId;
-use attentive_tokenizer::Tokenizer;
 use axum::{Json, extract::State};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
