@@ -229,6 +229,7 @@ pub(crate) fn export_gpt2(
         "bos_token": name(if begin { specials.begin() } else { specials.bos }),
         "eos_token": name(specials.eos),
         "unk_token": name(specials.unk),
+        "mask_token": name(specials.mask),
         "pad_token": name(specials.pad),
     });
     files::write_json(&folder.join(SETTINGS), &config)?;
@@ -262,6 +263,7 @@ pub(crate) fn export_decoder(
         "eos_token": name(specials.eos),
         "unk_token": name(specials.unk),
         "pad_token": name(specials.pad),
+        "mask_token": name(specials.mask),
         "clean_up_tokenization_spaces": false,
     });
     files::write_json(&folder.join(SETTINGS), &config)?;

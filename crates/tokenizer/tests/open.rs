@@ -175,7 +175,7 @@ fn models_whose_class_is_not_known_are_refused_without_a_tokenizer_json() {
     let model = fs::read(golden("sentencepiece.unigram.model")).unwrap();
     let (vocab, merges) = (text("byte_level.vocab.json"), text("byte_level.merges.txt"));
     let byte_level = [("vocab.json", vocab.as_bytes()), ("merges.txt", merges.as_bytes())];
-    for kind in ["big_bird", "rembert", "gemma", "blenderbot", "deberta", "roformer", "funnel"] {
+    for kind in ["big_bird", "rembert", "blenderbot", "deberta", "roformer", "funnel"] {
         let config = format!(r#"{{"model_type": "{kind}"}}"#);
         let config = ("config.json", config.as_bytes());
         refused(&[config, ("spiece.model", &model)], "tokenizer.json alone");
