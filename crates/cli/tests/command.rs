@@ -343,7 +343,10 @@ fn a_run_goes_on_from_anywhere_with_what_may_change() {
 #[test]
 fn recipes_that_are_built_in_are_listed_and_copied() {
     let folder = Folder::new();
-    contains(&folder.succeed(&["recipes"], ""), &["bert ", "A small BERT on the English", "shakespeare-char  nanoGPT"]);
+    contains(
+        &folder.succeed(&["recipes"], ""),
+        &["bert ", "A small BERT on the English", "shakespeare-char ", "nanoGPT's character model"],
+    );
     folder.succeed(&["recipes", "copy", "bert", "mine.toml"], "");
     let original = concat!(env!("CARGO_MANIFEST_DIR"), "/../../recipes/bert.toml");
     assert_eq!(fs::read(folder.path("mine.toml")).unwrap(), fs::read(original).unwrap());

@@ -173,7 +173,8 @@ fn every_command_is_among_the_calls() {
     let is_called = |name: &str| called.iter().any(|call| *call == name || call.starts_with(&format!("{name} ")));
     let names = commands(&folder, &[]);
     assert!(names.len() > 20, "{names:?}");
-    for name in names {
+    // A server runs until it is stopped: its crate tests it.
+    for name in names.into_iter().filter(|name| name != "serve") {
         assert!(is_called(&name), "{name} is called by none of the tests here");
         for inner in commands(&folder, &[&name]) {
             let name = format!("{name} {inner}");

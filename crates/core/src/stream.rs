@@ -315,7 +315,7 @@ mod tests {
         let [mut whole, mut first, mut second] = [(); 3].map(|()| Endless::new(Numbered(sizes)));
         first.share(0..2, 5);
         second.share(2..5, 5);
-        for _ in 0..6 {
+        for _ in 0..3 {
             let names: Vec<Name> = (0..5).map(|_| whole.next_batch().unwrap()).collect();
             let mut shared: Vec<Name> = (0..2).map(|_| first.next_batch().unwrap()).collect();
             shared.extend((0..3).map(|_| second.next_batch().unwrap()));

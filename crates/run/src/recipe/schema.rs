@@ -225,7 +225,7 @@ mod tests {
             let mut found = Vec::new();
             numbers(of_task(task).unwrap(), "", &mut found);
             // Of unions, a recipe has one; `batch.tokens` is read under another name.
-            let unread = ["model.", "schedule.", "optimizer.decay", "batch.tokens"];
+            let unread = ["model.", "schedule.", "objective.", "optimizer.decay", "batch.tokens"];
             let is_read = |key: &str| !unread.iter().any(|part| key.starts_with(part));
             for (key, number) in found.iter().filter(|(key, _)| is_read(key)) {
                 let limit = |keyword: &str| number[keyword].as_f64().filter(|&most| most < 1e18);
