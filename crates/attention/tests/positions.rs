@@ -50,6 +50,7 @@ fn definition(first: usize, [q, k, v]: [&[f64]; 3], score: Score<'_>) -> Vec<f64
 }
 
 /// Holds positions under a mask against `score`, at each beginning of the queries.
+#[expect(clippy::needless_pass_by_value, reason = "cases are written down as they are")]
 fn equals_definition(
     config: PositionsConfig,
     mask: &Mask,

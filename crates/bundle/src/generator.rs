@@ -115,6 +115,9 @@ pub struct Piece<'a> {
     pub text: &'a str,
 }
 
+/// The first token of a text, where it is given, and each that is scored with its log-probability in nats.
+pub type ScoredTokens = (Option<TokenId>, Vec<(TokenId, f64)>);
+
 /// How probable a text is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TextScore {
@@ -174,7 +177,7 @@ impl<M: LanguageModel> Generator<M> {
     ///
     /// # Errors
     /// As [`score`](Self::score).
-    pub fn score_tokens(&self, text: &str, begin: bool) -> Result<(Option<TokenId>, Vec<(TokenId, f64)>), DeviceError> {
+    pub fn score_tokens(&self, text: &str, begin: bool) -> Result<ScoredTokens, DeviceError> {
         let begin = self.begin.filter(|_| begin);
         let ids: Vec<TokenId> = begin.into_iter().chain(self.tokenizer.encode(text)).collect();
         let n_targets = ids.len().saturating_sub(1);

@@ -59,7 +59,7 @@ pub use denoiser::Denoiser;
 pub use embedding::{Dense, DenseActivation, EmbeddingConfig, Pooling};
 pub use error::{BundleError, EncodeError, TranslateError};
 pub use folder::{run_in, write_folder};
-pub use generator::{Generated, GenerationConfig, Generator, Piece, Prompt, TextScore};
+pub use generator::{Generated, GenerationConfig, Generator, Piece, Prompt, ScoredTokens, TextScore};
 pub use image_encoder::{AttentionMap, ImageEncoder};
 pub use input::{Input, Pair, TooLong, is_blank};
 pub use nearest::{Nearest, cosine, nearest};

@@ -33,6 +33,9 @@ impl TextViewer {
     ///
     /// # Errors
     /// [`InspectError`] if the model predicts no tokens, or the text is empty or too long for it.
+    ///
+    /// # Panics
+    /// If the device does not hand over its values.
     pub fn lens(&self, text: &str, k: usize) -> Result<Lens, InspectError> {
         let ReadText { labels, row, segments, .. } = self.read(text)?;
         let (stack, n_tokens) = (self.stack(), self.tokenizer().vocab_size());

@@ -70,7 +70,7 @@ impl ModelOf {
                     );
                 };
                 let Averaged { params, steps, .. } = average(&last[first..], OnDamage::Refuse)?;
-                return Self::bundle(run, params, steps, &read_state(newest)?);
+                return Self::bundle(run, &params, steps, &read_state(newest)?);
             }
             Self::Mean => {
                 let n = Recipe::of_run(&run.join("config.toml"), &[])?.average_last();
@@ -78,7 +78,7 @@ impl ModelOf {
                 // A run that was stopped before its first checkpoint was due has the one of where it stopped.
                 let due = if due.is_empty() { vec![newest.clone()] } else { due };
                 let Averaged { params, steps, .. } = average(&due, OnDamage::Refuse)?;
-                return Self::bundle(run, params, steps, &read_state(newest)?);
+                return Self::bundle(run, &params, steps, &read_state(newest)?);
             }
             Self::Last => newest.clone(),
             Self::Step(step) => checkpoints.path(step),
@@ -95,10 +95,10 @@ impl ModelOf {
             refuse!("{} has no checkpoint of step {step}; it has those of {kept}", run.display());
         }
         let state = read_state(&folder)?;
-        Self::bundle(run, read_params(&folder)?, vec![state.step], &state)
+        Self::bundle(run, &read_params(&folder)?, vec![state.step], &state)
     }
 
-    fn bundle(run: &Path, params: attentive_weights::Tensors, steps: Vec<u64>, state: &TrainState) -> Result<Bundle> {
+    fn bundle(run: &Path, params: &attentive_weights::Tensors, steps: Vec<u64>, state: &TrainState) -> Result<Bundle> {
         let data = run.join(folder::DATA);
         let data = if data.exists() { read_data_records(&data)? } else { Vec::new() };
         let Environment { version, backend, simd, precision } = state.environment.clone();
@@ -115,7 +115,7 @@ impl ModelOf {
             data,
             scores: Vec::new(),
         };
-        let mut bundle = Bundle::of_run(run, of_model(&params).into_owned(), record)?;
+        let mut bundle = Bundle::of_run(run, of_model(params).into_owned(), record)?;
         let seed = bundle.recipe.get("training").and_then(|training| training.get("seed"));
         bundle.record.seed = seed.and_then(toml::Value::as_integer).unwrap_or_default().unsigned_abs();
         Ok(bundle)

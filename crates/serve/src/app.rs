@@ -48,7 +48,7 @@ pub(crate) struct Stream {
     pub(crate) told: mpsc::UnboundedReceiver<Told>,
     pub(crate) outcome: oneshot::Receiver<Result<Outcome, Failure>>,
     /// The writing ends once nobody has this any more.
-    pub(crate) wait: Wait,
+    _wait: Wait,
 }
 
 impl App {
@@ -119,7 +119,7 @@ impl App {
             drop(turn);
             let _ = end.send(outcome);
         });
-        Ok(Stream { told, outcome, wait })
+        Ok(Stream { told, outcome, _wait: wait })
     }
 
     /// Loads models again whose folders have changed, and says what came of it.
@@ -152,7 +152,7 @@ impl Stream {
         // Both are received below.
         pieces.into_iter().for_each(|piece| drop(teller.send(piece)));
         let _ = end.send(Ok(outcome));
-        Self { told, outcome: over, wait }
+        Self { told, outcome: over, _wait: wait }
     }
 
     /// All that is written, and how it ended.

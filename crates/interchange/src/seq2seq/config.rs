@@ -233,7 +233,7 @@ impl Seq2SeqConfig {
         max_len: usize,
     ) -> Result<Self, InterchangeError> {
         let max_len = config.positions.max_len().unwrap_or(max_len);
-        let problems = problems(config, architecture, architecture.positions(max_len, Some(ids.pad)));
+        let problems = problems(config, architecture, &architecture.positions(max_len, Some(ids.pad)));
         if !problems.is_empty() {
             return Err(InterchangeError::Inexpressible { format: architecture.name(), problems });
         }
@@ -268,7 +268,7 @@ impl Seq2SeqConfig {
 }
 
 /// The choices of a configuration that the class lacks, whose positions are `positions`.
-fn problems(config: &TransformerConfig, architecture: Architecture, positions: PositionsConfig) -> Vec<String> {
+fn problems(config: &TransformerConfig, architecture: Architecture, positions: &PositionsConfig) -> Vec<String> {
     let mut problems = checks::problems(config);
     match (architecture, config.norm) {
         (Architecture::Marian, NormPlacement::Pre) => problems
@@ -282,7 +282,7 @@ fn problems(config: &TransformerConfig, architecture: Architecture, positions: P
         }
         _ => {}
     }
-    if config.positions != positions {
+    if config.positions != *positions {
         problems.push(architecture.of_positions().to_owned());
     }
     match (config.embedding_norm, architecture.has_embedding_norm()) {

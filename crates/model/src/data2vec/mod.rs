@@ -39,6 +39,9 @@ pub struct Data2Vec<M> {
 
 impl<M: Module + ModuleDisplay> Data2Vec<M> {
     /// A student with its teacher, which begins as its layers are; the rest is drawn from `seed`.
+    ///
+    /// # Panics
+    /// If the student has no parameters.
     pub fn new<B>(
         student: M,
         view: fn(&M) -> Option<&dyn LayeredEncoder<B>>,

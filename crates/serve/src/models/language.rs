@@ -7,8 +7,8 @@ use std::{
 
 use attentive_backend::Device;
 use attentive_bundle::{
-    Bundle, Chat, ChatTemplate, Conversation, GenerationConfig, Generator, Piece, Prompt, Stored, TextModel,
-    WeightFormat,
+    Bundle, Chat, ChatTemplate, Conversation, GenerationConfig, Generator, Piece, Prompt, ScoredTokens, Stored,
+    TextModel, WeightFormat,
 };
 use attentive_core::TokenId;
 use attentive_decode::Ended;
@@ -37,8 +37,6 @@ pub(crate) struct Task {
     pub(crate) config: GenerationConfig,
     /// The most probable tokens that are told in the place of each.
     pub(crate) n_top: usize,
-    /// Whether tokens are told with their log-probabilities.
-    pub(crate) with_tokens: bool,
 }
 
 /// What is continued or answered.
@@ -155,17 +153,9 @@ impl LanguageEngine {
     }
 
     /// The tokens of a text, each with its log-probability, and its first token where that is given.
-    pub(crate) fn score(
-        &self,
-        text: &str,
-        ticket: &Arc<Ticket>,
-    ) -> Result<(Option<TokenId>, Vec<(TokenId, f64)>), Failure> {
+    pub(crate) fn score(&self, text: &str, ticket: &Arc<Ticket>) -> Result<ScoredTokens, Failure> {
         let (writer, _) = self.writer(0, ticket);
         writer.score_tokens(text, self.generation.begin).map_err(|error| ticket.explain(error.into()))
-    }
-
-    pub(crate) fn tokenizer(&self) -> &dyn Tokenizer {
-        &*self.tokenizer
     }
 }
 

@@ -144,11 +144,6 @@ impl TranslationEngine {
         if is_blank(&*self.tokenizer, text) { 0 } else { self.tokenizer.encode(text).len() }
     }
 
-    /// The most tokens of a source, if there is a limit.
-    pub(crate) fn max_len(&self) -> Option<usize> {
-        self.model.max_len()
-    }
-
     fn frame(&self, wish: &Wish) -> Result<PairFrame, Failure> {
         Ok(self.tokenizer.pair_frame(wish.source.as_deref(), wish.target.as_deref())?)
     }

@@ -88,9 +88,9 @@ pub(crate) fn nodes(html: &str) -> Vec<Node<'_>> {
                 if is_opaque && let Some(end) = end() {
                     let raw = &html[range.start..events[end].1.end];
                     if is_inline {
-                        builder.point(raw)
+                        builder.point(raw);
                     } else {
-                        builder.keep(raw)
+                        builder.keep(raw);
                     }
                     at = end + 1;
                 } else if of(&VOID_INLINE, name) {

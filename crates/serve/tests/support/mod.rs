@@ -68,7 +68,7 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn new(config: ServeConfig) -> Self {
-        let server = Server::new(config, |line| eprintln!("server: {line}")).unwrap();
+        let server = Server::new(config, |_| ()).unwrap();
         let (address, stop) = (server.address().unwrap(), server.stopper());
         Self { address, stop, thread: Some(thread::spawn(move || server.run(false))) }
     }

@@ -63,7 +63,7 @@ pub(super) fn open(settings: &mut Settings, class: &str) -> Result<Option<Opened
         "AlbertTokenizer" => {
             let quotes =
                 ["``", "''"].map(|two| json!({"type": "Replace", "pattern": {"String": two}, "content": "\""}));
-            let accents = (settings.flag("keep_accents") != Some(true)).then(|| ["NFKD", "StripAccents"]);
+            let accents = (settings.flag("keep_accents") != Some(true)).then_some(["NFKD", "StripAccents"]);
             let lowercase = (settings.flag("do_lower_case") != Some(false)).then_some("Lowercase");
             let plain = accents.into_iter().flatten().chain(lowercase).map(|kind| json!({ "type": kind }));
             let parts: Vec<_> = quotes.into_iter().chain(plain).chain(precompiled).collect();

@@ -235,6 +235,7 @@ async fn sent(
 }
 
 /// A part of one answer.
+#[expect(clippy::needless_pass_by_value, reason = "they become the answer")]
 fn part(index: usize, delta: Value, logprobs: Option<Value>, reason: Option<&str>) -> Value {
     json!({ "index": index, "delta": delta, "logprobs": logprobs, "finish_reason": reason })
 }

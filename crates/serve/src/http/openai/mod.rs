@@ -53,6 +53,7 @@ impl Head {
     }
 
     /// An answer, or a part of one, with these choices.
+    #[expect(clippy::needless_pass_by_value, reason = "they become the answer")]
     fn with(&self, choices: Vec<Value>) -> Value {
         let Self { id, object, created, model } = self;
         json!({

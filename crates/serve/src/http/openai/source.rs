@@ -41,8 +41,8 @@ pub(super) async fn stream(app: &Arc<App>, served: &Arc<Served>, wanted: Wanted)
             check_ask(&wanted.ask, app)?;
             let usual = wanted.usual_tokens.unwrap_or(engine.generation.max_tokens);
             let config = wanted.settings.over(&engine.generation, usual, &app.config.limits)?;
-            let Wanted { ask, n_top, with_tokens, .. } = wanted;
-            app.write(served, Task { prompt: ask, n, config, n_top, with_tokens }).await
+            let Wanted { ask, n_top, .. } = wanted;
+            app.write(served, Task { prompt: ask, n, config, n_top }).await
         }
         _ => {
             let text = text_to_translate(&wanted.ask)?;

@@ -66,7 +66,7 @@ pub(super) async fn complete(
     };
     let config = GenerationConfig { max_tokens, min_tokens: own.min_tokens.min(max_tokens), sampling, ..own.clone() };
     config.validate()?;
-    let task = Task { prompt: Ask::Text(request.prompt), n: 1, config, n_top, with_tokens: true };
+    let task = Task { prompt: Ask::Text(request.prompt), n: 1, config, n_top };
     let stream = app.write(&served, task).await?;
     let tokenizer = Arc::clone(&served.tokenizer);
     let say = move |news: News| match news {
