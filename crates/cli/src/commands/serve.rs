@@ -59,22 +59,22 @@ pub(crate) struct Serve {
 #[command(next_help_heading = "Limits")]
 struct LimitArgs {
     /// Bytes of a request's body.
-    #[arg(long, value_name = "N", default_value_t = Limits::default().body_bytes, value_parser = integer(1..=1 << 30))]
+    #[arg(long, value_name = "N", default_value_t = Limits::default().body_bytes, value_parser = integer::<usize>(1..=1 << 30))]
     max_body: usize,
     /// Characters of all texts of a request.
-    #[arg(long, value_name = "N", default_value_t = Limits::default().characters, value_parser = integer(1..=1 << 30))]
+    #[arg(long, value_name = "N", default_value_t = Limits::default().characters, value_parser = integer::<usize>(1..=1 << 30))]
     max_characters: usize,
     /// Texts of a request.
     #[arg(long, value_name = "N", default_value_t = Limits::default().texts, value_parser = integer(1..=MANY))]
     max_texts: usize,
     /// Tokens that a request may have read.
-    #[arg(long, value_name = "N", default_value_t = Limits::default().input_tokens, value_parser = integer(1..=1 << 24))]
+    #[arg(long, value_name = "N", default_value_t = Limits::default().input_tokens, value_parser = integer::<usize>(1..=1 << 24))]
     max_input_tokens: usize,
     /// Tokens that may be written for each text.
     #[arg(long, value_name = "N", default_value_t = Limits::default().output_tokens, value_parser = integer(1..=LONG))]
     max_output_tokens: usize,
     /// Requests that one model works on at once.
-    #[arg(long, value_name = "N", default_value_t = Limits::default().running, value_parser = integer(1..=1024))]
+    #[arg(long, value_name = "N", default_value_t = Limits::default().running, value_parser = integer::<usize>(1..=1024))]
     concurrency: usize,
     /// Requests that wait for one model; beyond them, clients are told to come again (429).
     #[arg(long, value_name = "N", default_value_t = Limits::default().waiting, value_parser = integer(0..=MANY))]
