@@ -47,7 +47,15 @@ impl Heads {
             silence(&mut bundle, path(kind), n_heads, heads).map_err(refused)?;
             Ok::<_, Error>(percent(accuracy(&bundle)?))
         };
-        let columns = ["attention", "layer", "head", "right noun", "weight on it", "pronouns right without the head"];
+        let columns = [
+            "attention",
+            "layer",
+            "head",
+            "sentences",
+            "right noun",
+            "weight on it",
+            "pronouns right without the head",
+        ];
         let mut table = Table::new(columns.map(String::from)).under(format!(
             "Heads that look at the noun that a pronoun refers to more than at the other one, over {} sentences; with all \
              heads, {} of the pronouns are translated right:",
@@ -55,6 +63,8 @@ impl Heads {
             percent(accuracy(&bundle)?),
         ));
         for PronounHeads { kind, scores } in kinds {
+            // In fewer sentences where a noun is inflected, whose words are then not found.
+            let n_cases = scores.n_cases().to_string();
             let mut scores = scores.scores();
             let n_heads = scores.iter().map(|score| score.head.head + 1).max().unwrap_or(0);
             scores.sort_by(|a, b| b.accuracy.total_cmp(&a.accuracy).then(b.weight.total_cmp(&a.weight)));
@@ -62,7 +72,7 @@ impl Heads {
             let first = format!("{}.output.weight", path(kind).replace("{layer}", "0"));
             let has_heads = bundle.params.contains_key(&first);
             let row = |names: [String; 2], score: [String; 2], silent: String| {
-                [kind.name().to_owned()].into_iter().chain(names).chain(score).chain([silent])
+                [kind.name().to_owned()].into_iter().chain(names).chain([n_cases.clone()]).chain(score).chain([silent])
             };
             for (rank, &HeadScore { head, accuracy, weight }) in scores.iter().enumerate() {
                 let is_asked = has_heads && (rank == 0 || self.each);
