@@ -1,9 +1,6 @@
 //! Language models of any family, in the form that their device runs best.
 
-use std::{
-    any::Any,
-    fmt::{self, Debug},
-};
+use std::fmt::{self, Debug};
 
 use attentive_core::{DeviceError, LanguageModel, NextToken, Scores, TokenId, Turn, Want};
 use attentive_engine::{CpuGpt, WeightFormat};
@@ -12,7 +9,7 @@ use burn::tensor::Device;
 
 use crate::{
     Bundle, BundleError, Params,
-    any_state::{AnyState, state_of},
+    any_state::{AnyNextToken, AnyState, next_token_of_any},
     packed::{Destination, packable},
 };
 
@@ -60,13 +57,8 @@ impl<P: Params> FamilyVisitor for Writing<'_, P> {
 }
 
 /// A [`LanguageModel`] whose state is of a type that it alone knows.
-trait AnyModel: Send {
+trait AnyModel: AnyNextToken {
     fn start(&self, n_rows: usize) -> Box<dyn AnyState>;
-    fn vocab_size(&self) -> usize;
-    fn max_len(&self) -> Option<usize>;
-    fn advance(&self, tokens: &[TokenId], state: &mut dyn Any, want: Want) -> Result<Scores, DeviceError>;
-    fn advance_together(&self, turns: &mut [Turn<'_, dyn Any>]) -> Result<Vec<Scores>, DeviceError>;
-    fn reorder(&self, state: &mut dyn Any, parents: &[usize]);
     fn log_probs_of(&self, text: &[TokenId]) -> Result<Vec<f32>, DeviceError>;
 }
 
@@ -75,56 +67,12 @@ impl<M: LanguageModel<State: Clone + Send + 'static> + Send> AnyModel for M {
         Box::new(LanguageModel::start(self, n_rows))
     }
 
-    fn vocab_size(&self) -> usize {
-        NextToken::vocab_size(self)
-    }
-
-    fn max_len(&self) -> Option<usize> {
-        NextToken::max_len(self)
-    }
-
-    fn advance(&self, tokens: &[TokenId], state: &mut dyn Any, want: Want) -> Result<Scores, DeviceError> {
-        NextToken::advance(self, tokens, state_of::<M>(state), want)
-    }
-
-    fn advance_together(&self, turns: &mut [Turn<'_, dyn Any>]) -> Result<Vec<Scores>, DeviceError> {
-        let mut turns: Vec<_> = turns.iter_mut().map(|turn| turn.of(state_of::<M>)).collect();
-        NextToken::advance_together(self, &mut turns)
-    }
-
-    fn reorder(&self, state: &mut dyn Any, parents: &[usize]) {
-        NextToken::reorder(self, state_of::<M>(state), parents);
-    }
-
     fn log_probs_of(&self, text: &[TokenId]) -> Result<Vec<f32>, DeviceError> {
         LanguageModel::log_probs_of(self, text)
     }
 }
 
-impl NextToken for TextModel {
-    type State = TextState;
-
-    fn vocab_size(&self) -> usize {
-        self.0.vocab_size()
-    }
-
-    fn max_len(&self) -> Option<usize> {
-        self.0.max_len()
-    }
-
-    fn advance(&self, tokens: &[TokenId], state: &mut TextState, want: Want) -> Result<Scores, DeviceError> {
-        self.0.advance(tokens, state.0.as_mut().as_any(), want)
-    }
-
-    fn advance_together(&self, turns: &mut [Turn<'_, TextState>]) -> Result<Vec<Scores>, DeviceError> {
-        let mut turns: Vec<_> = turns.iter_mut().map(|turn| turn.of(|state| state.0.as_mut().as_any())).collect();
-        self.0.advance_together(&mut turns)
-    }
-
-    fn reorder(&self, state: &mut TextState, parents: &[usize]) {
-        self.0.reorder(state.0.as_mut().as_any(), parents);
-    }
-}
+next_token_of_any!(TextModel, TextState);
 
 impl LanguageModel for TextModel {
     fn start(&self, n_rows: usize) -> TextState {
@@ -133,23 +81,5 @@ impl LanguageModel for TextModel {
 
     fn log_probs_of(&self, text: &[TokenId]) -> Result<Vec<f32>, DeviceError> {
         self.0.log_probs_of(text)
-    }
-}
-
-impl Clone for TextState {
-    fn clone(&self) -> Self {
-        Self(self.0.as_ref().copy())
-    }
-}
-
-impl Debug for TextModel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TextModel").field("vocab_size", &self.0.vocab_size()).finish_non_exhaustive()
-    }
-}
-
-impl Debug for TextState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TextState").finish_non_exhaustive()
     }
 }

@@ -1,9 +1,6 @@
 //! Encoder–decoders of any family, in the form that their device runs best.
 
-use std::{
-    any::Any,
-    fmt::{self, Debug},
-};
+use std::fmt::{self, Debug};
 
 use attentive_core::{DeviceError, EncoderDecoder, NextToken, Scores, TokenId, TokenMatrix, Turn, Want};
 use attentive_engine::{CpuTransformer, WeightFormat};
@@ -13,7 +10,7 @@ use burn::tensor::Device;
 
 use crate::{
     Bundle, BundleError, Params,
-    any_state::{AnyState, state_of},
+    any_state::{AnyNextToken, AnyState, next_token_of_any},
     packed::{Destination, packable},
 };
 
@@ -79,13 +76,8 @@ impl<P: Params> FamilyVisitor for Translating<'_, P> {
 }
 
 /// An [`EncoderDecoder`] whose state is of a type that is known to itself.
-trait AnyModel: Send {
+trait AnyModel: AnyNextToken {
     fn start_together(&self, sources: &[&TokenMatrix]) -> Vec<Box<dyn AnyState>>;
-    fn vocab_size(&self) -> usize;
-    fn max_len(&self) -> Option<usize>;
-    fn advance(&self, tokens: &[TokenId], state: &mut dyn Any, want: Want) -> Result<Scores, DeviceError>;
-    fn advance_together(&self, turns: &mut [Turn<'_, dyn Any>]) -> Result<Vec<Scores>, DeviceError>;
-    fn reorder(&self, state: &mut dyn Any, parents: &[usize]);
 }
 
 impl<M: EncoderDecoder<State: Clone + Send + 'static> + Send> AnyModel for M {
@@ -93,53 +85,9 @@ impl<M: EncoderDecoder<State: Clone + Send + 'static> + Send> AnyModel for M {
         let states = EncoderDecoder::start_together(self, sources).into_iter();
         states.map(|state| Box::new(state) as Box<dyn AnyState>).collect()
     }
-
-    fn vocab_size(&self) -> usize {
-        NextToken::vocab_size(self)
-    }
-
-    fn max_len(&self) -> Option<usize> {
-        NextToken::max_len(self)
-    }
-
-    fn advance(&self, tokens: &[TokenId], state: &mut dyn Any, want: Want) -> Result<Scores, DeviceError> {
-        NextToken::advance(self, tokens, state_of::<M>(state), want)
-    }
-
-    fn advance_together(&self, turns: &mut [Turn<'_, dyn Any>]) -> Result<Vec<Scores>, DeviceError> {
-        let mut turns: Vec<_> = turns.iter_mut().map(|turn| turn.of(state_of::<M>)).collect();
-        NextToken::advance_together(self, &mut turns)
-    }
-
-    fn reorder(&self, state: &mut dyn Any, parents: &[usize]) {
-        NextToken::reorder(self, state_of::<M>(state), parents);
-    }
 }
 
-impl NextToken for TranslationModel {
-    type State = TranslationState;
-
-    fn vocab_size(&self) -> usize {
-        self.0.vocab_size()
-    }
-
-    fn max_len(&self) -> Option<usize> {
-        self.0.max_len()
-    }
-
-    fn advance(&self, tokens: &[TokenId], state: &mut TranslationState, want: Want) -> Result<Scores, DeviceError> {
-        self.0.advance(tokens, state.0.as_mut().as_any(), want)
-    }
-
-    fn advance_together(&self, turns: &mut [Turn<'_, TranslationState>]) -> Result<Vec<Scores>, DeviceError> {
-        let mut turns: Vec<_> = turns.iter_mut().map(|turn| turn.of(|state| state.0.as_mut().as_any())).collect();
-        self.0.advance_together(&mut turns)
-    }
-
-    fn reorder(&self, state: &mut TranslationState, parents: &[usize]) {
-        self.0.reorder(state.0.as_mut().as_any(), parents);
-    }
-}
+next_token_of_any!(TranslationModel, TranslationState);
 
 impl EncoderDecoder for TranslationModel {
     fn start(&self, source: &TokenMatrix) -> TranslationState {
@@ -148,23 +96,5 @@ impl EncoderDecoder for TranslationModel {
 
     fn start_together(&self, sources: &[&TokenMatrix]) -> Vec<TranslationState> {
         self.0.start_together(sources).into_iter().map(TranslationState).collect()
-    }
-}
-
-impl Clone for TranslationState {
-    fn clone(&self) -> Self {
-        Self(self.0.as_ref().copy())
-    }
-}
-
-impl Debug for TranslationModel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TranslationModel").field("vocab_size", &self.0.vocab_size()).finish_non_exhaustive()
-    }
-}
-
-impl Debug for TranslationState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TranslationState").finish_non_exhaustive()
     }
 }

@@ -1,9 +1,6 @@
 //! Recognisers of speech of any family, in the form that their device runs best.
 
-use std::{
-    any::Any,
-    fmt::{self, Debug},
-};
+use std::fmt::{self, Debug};
 
 use attentive_core::{DeviceError, NextToken, Scores, Spectrograms, SpeechRecognizer, TokenId, Turn, Want};
 use attentive_engine::{CpuWhisper, WeightFormat};
@@ -13,7 +10,7 @@ use burn::tensor::Device;
 
 use crate::{
     Bundle, BundleError, Params,
-    any_state::{AnyState, state_of},
+    any_state::{AnyNextToken, AnyState, next_token_of_any},
     packed::{Destination, packable},
 };
 
@@ -79,87 +76,20 @@ impl<P: Params> FamilyVisitor for Listening<'_, P> {
 }
 
 /// A [`SpeechRecognizer`] whose state is of a type that it alone knows.
-trait AnyModel: Send {
+trait AnyModel: AnyNextToken {
     fn listen(&self, sound: &Spectrograms) -> Box<dyn AnyState>;
-    fn vocab_size(&self) -> usize;
-    fn max_len(&self) -> Option<usize>;
-    fn advance(&self, tokens: &[TokenId], state: &mut dyn Any, want: Want) -> Result<Scores, DeviceError>;
-    fn advance_together(&self, turns: &mut [Turn<'_, dyn Any>]) -> Result<Vec<Scores>, DeviceError>;
-    fn reorder(&self, state: &mut dyn Any, parents: &[usize]);
 }
 
 impl<M: SpeechRecognizer<State: Clone + Send + 'static> + Send> AnyModel for M {
     fn listen(&self, sound: &Spectrograms) -> Box<dyn AnyState> {
         Box::new(SpeechRecognizer::listen(self, sound))
     }
-
-    fn vocab_size(&self) -> usize {
-        NextToken::vocab_size(self)
-    }
-
-    fn max_len(&self) -> Option<usize> {
-        NextToken::max_len(self)
-    }
-
-    fn advance(&self, tokens: &[TokenId], state: &mut dyn Any, want: Want) -> Result<Scores, DeviceError> {
-        NextToken::advance(self, tokens, state_of::<M>(state), want)
-    }
-
-    fn advance_together(&self, turns: &mut [Turn<'_, dyn Any>]) -> Result<Vec<Scores>, DeviceError> {
-        let mut turns: Vec<_> = turns.iter_mut().map(|turn| turn.of(state_of::<M>)).collect();
-        NextToken::advance_together(self, &mut turns)
-    }
-
-    fn reorder(&self, state: &mut dyn Any, parents: &[usize]) {
-        NextToken::reorder(self, state_of::<M>(state), parents);
-    }
 }
 
-impl NextToken for RecognizerModel {
-    type State = RecognizerState;
-
-    fn vocab_size(&self) -> usize {
-        self.0.vocab_size()
-    }
-
-    fn max_len(&self) -> Option<usize> {
-        self.0.max_len()
-    }
-
-    fn advance(&self, tokens: &[TokenId], state: &mut RecognizerState, want: Want) -> Result<Scores, DeviceError> {
-        self.0.advance(tokens, state.0.as_mut().as_any(), want)
-    }
-
-    fn advance_together(&self, turns: &mut [Turn<'_, RecognizerState>]) -> Result<Vec<Scores>, DeviceError> {
-        let mut turns: Vec<_> = turns.iter_mut().map(|turn| turn.of(|state| state.0.as_mut().as_any())).collect();
-        self.0.advance_together(&mut turns)
-    }
-
-    fn reorder(&self, state: &mut RecognizerState, parents: &[usize]) {
-        self.0.reorder(state.0.as_mut().as_any(), parents);
-    }
-}
+next_token_of_any!(RecognizerModel, RecognizerState);
 
 impl SpeechRecognizer for RecognizerModel {
     fn listen(&self, sound: &Spectrograms) -> RecognizerState {
         RecognizerState(self.0.listen(sound))
-    }
-}
-
-impl Clone for RecognizerState {
-    fn clone(&self) -> Self {
-        Self(self.0.as_ref().copy())
-    }
-}
-
-impl Debug for RecognizerModel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RecognizerModel").field("vocab_size", &self.0.vocab_size()).finish_non_exhaustive()
-    }
-}
-
-impl Debug for RecognizerState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RecognizerState").finish_non_exhaustive()
     }
 }
