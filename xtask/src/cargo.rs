@@ -11,6 +11,9 @@ use crate::{Failure, Outcome, fail};
 /// The profile of all builds, so that training, tests and lints share one build of the tensor library.
 pub(crate) const PROFILE: &str = "--release";
 
+/// Everything that is tested and checked: with the command's server, whose crates the workspace has anyway.
+pub(crate) const ALL: [&str; 3] = ["--workspace", "--features", "attentive-cli/serve"];
+
 /// The workspace's folder.
 ///
 /// Cargo gives it to programs that it runs; the path at compile time may be that of a clone that has been moved.

@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     Outcome,
-    cargo::{PROFILE, cargo, root, run as run_program},
+    cargo::{ALL, PROFILE, cargo, root, run as run_program},
     instructions, not_run, say,
 };
 
@@ -16,12 +16,9 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
     step("formatting", cargo("fmt").args(["--all", "--check"]))?;
     step(
         "clippy",
-        cargo("clippy").args(["--workspace", "--all-targets", PROFILE]).args(args).args(["--", "-D", "warnings"]),
+        cargo("clippy").args(ALL).args(["--all-targets", PROFILE]).args(args).args(["--", "-D", "warnings"]),
     )?;
-    step(
-        "rustdoc",
-        cargo("doc").args(["--workspace", "--no-deps", PROFILE]).args(args).env("RUSTDOCFLAGS", "-D warnings"),
-    )?;
+    step("rustdoc", cargo("doc").args(ALL).args(["--no-deps", PROFILE]).args(args).env("RUSTDOCFLAGS", "-D warnings"))?;
     step("rules of the repository", cargo("test").args([PROFILE, "--quiet", "--package", "xtask", "tidy"]))?;
     let options = ["--workspace", "--no-verify", "--allow-dirty", "--quiet"];
     let unpublished = ["bench", "xtask", "attentive-testkit"].map(|name| ["--exclude", name]);

@@ -1,16 +1,21 @@
 //! `cargo xtask bench serve`: clients on loopback that ask one after another, as many at once as are named.
 
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     fs,
-    io::{BufRead, BufReader, Read, Write},
-    net::TcpStream,
+    io::Write,
+    process::{Command, Stdio},
     sync::Mutex,
     thread,
     time::{Duration, Instant},
 };
 
-use crate::{Failure, Outcome, fail, say, server::Server};
+use crate::{
+    Failure, Outcome, app,
+    cargo::not_started,
+    fail, say,
+    server::{Client, Server},
+};
 
 /// Seconds of each measurement by default.
 const SECONDS: u64 = 20;
@@ -18,6 +23,8 @@ const SECONDS: u64 = 20;
 const CLIENTS: [usize; 2] = [1, 64];
 /// Clients of the overload, which is ten times what the server takes at once.
 const OVERLOAD: usize = 640;
+/// Sentences that the command translates, to compare.
+const N_TRANSLATED: usize = 8000;
 /// What is translated.
 const SENTENCES: [&str; 8] = [
     "The animal did not cross the street because it was too tired.",
@@ -63,7 +70,7 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
         "--languages".into(),
         "en:de".into(),
         "--model".into(),
-        model,
+        model.clone(),
     ])?;
     let time = Duration::from_secs(seconds);
     ask_all(&server.address, 4, Duration::from_secs(2)); // not counted: caches and threads
@@ -75,14 +82,37 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
         seen.report(n);
     }
     say!("{} clients have {:.2} times the requests of one", CLIENTS[1], rates[1] / rates[0]);
+    let before = peak_memory(server.id());
     let seen = ask_all(&server.address, OVERLOAD, time);
     seen.report(OVERLOAD);
-    if let Some(memory) = peak_memory(server.id()) {
-        say!("the server's largest memory: {} MiB", memory >> 10);
+    if let Some((before, after)) = before.zip(peak_memory(server.id())) {
+        say!("the server's largest memory: {} MiB before the overload, {} MiB after it", before >> 10, after >> 10);
     }
     let after = ask_all(&server.address, 1, Duration::from_secs(1));
     let is_right = seen.n_wrong == 0 && !after.seconds.is_empty() && after.n_wrong + after.n_refused == 0;
+    drop(server);
+    let rate = by_command(&model)?;
+    say!(
+        "attentive translate, all sentences at once: {rate:.1} sentences/s; {} clients have {:.2} of it",
+        CLIENTS[1],
+        rates[1] / rate
+    );
     if is_right { Ok(()) } else { fail("an answer was wrong, or the server did not answer after the overload") }
+}
+
+/// Sentences that `attentive translate` translates in a second, its start included.
+fn by_command(model: &OsStr) -> Outcome<f64> {
+    let mut command = Command::new(app::server_program()?);
+    command.args(["translate", "--model"]).arg(model).stdin(Stdio::piped()).stdout(Stdio::null());
+    let lines = format!("{}\n", SENTENCES.join("\n")).repeat(N_TRANSLATED / SENTENCES.len());
+    let begin = Instant::now();
+    let mut child = command.spawn().map_err(|error| not_started(&command, &error))?;
+    // What can't be written is not translated, and its end says why.
+    let _ = child.stdin.take().expect("a pipe").write_all(lines.as_bytes());
+    match child.wait() {
+        Ok(status) if status.success() => Ok(N_TRANSLATED as f64 / begin.elapsed().as_secs_f64()),
+        _ => fail("attentive translate failed"),
+    }
 }
 
 /// Lets `n` clients ask for some time, each anew as soon as it has an answer.
@@ -105,68 +135,24 @@ fn ask_all(address: &str, n: usize, time: Duration) -> Seen {
     Seen { total, ..all.into_inner().expect("no client panics") }
 }
 
-/// One client.
-fn ask(address: &str, client: usize, until: Instant) -> Seen {
-    let mut seen = Seen::default();
-    let mut connection: Option<BufReader<TcpStream>> = None;
-    for number in client.. {
+/// One client, who begins with the sentence of a number.
+fn ask(address: &str, first: usize, until: Instant) -> Seen {
+    let (mut seen, mut client) = (Seen::default(), Client::new(address));
+    for number in first.. {
         if Instant::now() >= until {
             break;
         }
         let begin = Instant::now();
-        let sentence = SENTENCES[number % SENTENCES.len()];
-        match exchange(&mut connection, address, sentence) {
-            Ok(200) => seen.seconds.push(begin.elapsed().as_secs_f64()),
-            Ok(429 | 503) => {
+        match client.translate(SENTENCES[number % SENTENCES.len()]) {
+            Ok(answer) if answer.status == 200 => seen.seconds.push(begin.elapsed().as_secs_f64()),
+            Ok(answer) if matches!(answer.status, 429 | 503) && answer.says_when => {
                 seen.n_refused += 1;
                 thread::sleep(Duration::from_millis(100));
             }
-            Ok(_) => seen.n_wrong += 1,
-            Err(_) => {
-                connection = None;
-                seen.n_wrong += 1;
-            }
+            _ => seen.n_wrong += 1,
         }
     }
     seen
-}
-
-/// Sends a sentence and reads the answer's status; a connection is kept.
-fn exchange(kept: &mut Option<BufReader<TcpStream>>, address: &str, sentence: &str) -> std::io::Result<u16> {
-    let connection = match kept {
-        Some(connection) => connection,
-        None => {
-            let stream = TcpStream::connect(address)?;
-            stream.set_nodelay(true)?;
-            kept.insert(BufReader::new(stream))
-        }
-    };
-    let body = format!("{{\"q\":\"{sentence}\",\"source\":\"en\",\"target\":\"de\"}}");
-    let length = body.len();
-    let request = format!(
-        "POST /translate HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
-    );
-    connection.get_mut().write_all(request.as_bytes())?;
-    let (mut line, mut length) = (String::new(), 0);
-    connection.read_line(&mut line)?;
-    let broken = || std::io::Error::other("not an answer of HTTP");
-    let status: u16 = line.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or_else(broken)?;
-    loop {
-        line.clear();
-        if connection.read_line(&mut line)? == 0 {
-            return Err(broken());
-        }
-        match line.trim_end().split_once(": ") {
-            Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
-                length = value.parse().map_err(|_| broken())?;
-            }
-            Some(_) => {}
-            None => break,
-        }
-    }
-    let mut body = vec![0; length];
-    connection.read_exact(&mut body)?;
-    Ok(status)
 }
 
 impl Seen {

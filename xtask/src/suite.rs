@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     Failure, Outcome, before_dashes,
-    cargo::{PROFILE, cargo, not_started, success},
+    cargo::{ALL, PROFILE, cargo, not_started, success},
     fail, say,
 };
 
@@ -18,7 +18,7 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
     let mut command = cargo("test");
     command.args([PROFILE, "--no-fail-fast"]);
     if !names_package(args) {
-        command.arg("--workspace");
+        command.args(ALL);
     }
     run_summed("", command.args(args))
 }

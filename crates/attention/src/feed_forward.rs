@@ -66,12 +66,12 @@ impl FeedForward {
     /// `[batch, seq, d_model]` to the same shape.
     pub fn forward(&self, x: Tensor<3>, pass: Option<&Dropout>) -> Tensor<3> {
         let h = match &self.gate {
-            None => ops::activation(self.inner.forward(x), self.activation, self.dropout, pass),
+            None => ops::activation(self.inner.forward_in(x, pass), self.activation, self.dropout, pass),
             Some(gate) => {
-                let gate = gate.forward(x.clone());
-                ops::gate(gate, self.inner.forward(x), self.activation, self.dropout, pass)
+                let gate = gate.forward_in(x.clone(), pass);
+                ops::gate(gate, self.inner.forward_in(x, pass), self.activation, self.dropout, pass)
             }
         }; // [batch, seq, d_ff]
-        self.outer.forward(h)
+        self.outer.forward_in(h, pass)
     }
 }

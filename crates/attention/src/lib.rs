@@ -24,6 +24,7 @@ mod embedding;
 mod feed_forward;
 mod kv_cache;
 mod linear;
+mod low_rank;
 mod multi_head;
 mod norm;
 mod positions;
@@ -35,6 +36,7 @@ pub use embedding::Embedding;
 pub use feed_forward::{FeedForward, FeedForwardConfig};
 pub use kv_cache::{KeyValues, KvCache};
 pub use linear::Linear;
+pub use low_rank::LowRank;
 pub use multi_head::{MultiHeadAttention, MultiHeadAttentionConfig};
 pub use norm::{Norm, NormConfig, NormKind};
 pub use positions::{

@@ -1,10 +1,12 @@
 //! Affine map.
 
-use attentive_backend::{Initializer, ops};
+use attentive_backend::{Dropout, Initializer, ops};
 use burn::{
     module::{Module, Param},
     tensor::Tensor,
 };
+
+use crate::LowRank;
 
 /// `x W + b` over the last axis.
 #[derive(Module, Debug)]
@@ -33,6 +35,15 @@ impl Linear {
 
     /// `[..., d_in]` to `[..., d_out]`.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        ops::linear(x, self.weight.val(), self.bias.as_ref().map(Param::val))
+        self.forward_in(x, None)
+    }
+
+    /// As [`forward`](Self::forward); an adapter of the map drops inputs in a pass of training.
+    pub fn forward_in<const D: usize>(&self, x: Tensor<D>, pass: Option<&Dropout>) -> Tensor<D> {
+        let bias = self.bias.as_ref().map(Param::val);
+        match self.weight.reparameterization::<LowRank>() {
+            Some(adapter) => adapter.forward(x, self.weight.base(), bias, pass),
+            None => ops::linear(x, self.weight.val(), bias),
+        }
     }
 }

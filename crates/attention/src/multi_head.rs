@@ -132,13 +132,13 @@ impl MultiHeadAttention {
     /// - `x`: `[batch, q_len, d_model]`, `memory`: `[batch, k_len, d_model]`
     /// - returns `[batch, q_len, d_model]`
     pub fn forward(&self, x: Tensor<3>, memory: Tensor<3>, mask: &Mask, pass: Option<&Dropout>) -> Tensor<3> {
-        let keys_values = self.keys_values(memory);
+        let keys_values = self.keys_values_in(memory, pass);
         self.attend(x, keys_values, mask, pass)
     }
 
     /// Attention of `x` (`[batch, seq, d_model]`) to itself, as `context` says.
     pub fn forward_self(&self, x: Tensor<3>, context: &AttentionContext, pass: Option<&Dropout>) -> Tensor<3> {
-        let keys_values = self.keys_values(x.clone()).rotated(context.rotation.as_ref());
+        let keys_values = self.keys_values_in(x.clone(), pass).rotated(context.rotation.as_ref());
         self.attend_in(x, keys_values, context, pass)
     }
 
@@ -152,32 +152,37 @@ impl MultiHeadAttention {
 
     /// Attention of `x` (`[batch, q_len, d_model]`) to keys and values that are projected already.
     pub fn attend(&self, x: Tensor<3>, kv: KeyValues, mask: &Mask, pass: Option<&Dropout>) -> Tensor<3> {
-        let q = self.queries(x);
-        self.join(ops::attention(q, kv.k, kv.v, self.scoring(mask, None), self.dropout, pass))
+        let q = self.queries(x, pass);
+        self.join(ops::attention(q, kv.k, kv.v, self.scoring(mask, None), self.dropout, pass), pass)
     }
 
     /// Attention weights of each position of `x` over `memory`, for each head: `[batch, heads, q_len, k_len]`.
     pub fn weights(&self, x: Tensor<3>, memory: Tensor<3>, mask: &Mask) -> Tensor<4> {
-        let k = self.keys(memory);
-        ops::attention_weights(self.queries(x), k, self.scoring(mask, None))
+        let k = self.keys(memory, None);
+        ops::attention_weights(self.queries(x, None), k, self.scoring(mask, None))
     }
 
     /// Attention weights of each position of `x` over `x`, for each head: `[batch, heads, seq, seq]`.
     pub fn self_weights(&self, x: Tensor<3>, context: &AttentionContext) -> Tensor<4> {
-        let k = self.keys(x.clone());
-        let [q, k] = [self.queries(x), k].map(|x| rotated(x, context.rotation.as_ref()));
+        let k = self.keys(x.clone(), None);
+        let [q, k] = [self.queries(x, None), k].map(|x| rotated(x, context.rotation.as_ref()));
         ops::attention_weights(q, k, self.scoring(&context.mask, context.bias.as_ref()))
     }
 
     /// Projects `memory` (`[batch, k_len, d_model]`) to the keys and values of all heads.
     pub fn keys_values(&self, memory: Tensor<3>) -> KeyValues {
-        KeyValues { k: self.keys(memory.clone()), v: split_heads(self.value.forward(memory), self.n_kv_heads) }
+        self.keys_values_in(memory, None)
+    }
+
+    fn keys_values_in(&self, memory: Tensor<3>, pass: Option<&Dropout>) -> KeyValues {
+        let k = self.keys(memory.clone(), pass);
+        KeyValues { k, v: split_heads(self.value.forward_in(memory, pass), self.n_kv_heads) }
     }
 
     fn attend_in(&self, x: Tensor<3>, kv: KeyValues, context: &AttentionContext, pass: Option<&Dropout>) -> Tensor<3> {
-        let q = rotated(self.queries(x), context.rotation.as_ref());
+        let q = rotated(self.queries(x, pass), context.rotation.as_ref());
         let scoring = self.scoring(&context.mask, context.bias.as_ref());
-        self.join(ops::attention(q, kv.k, kv.v, scoring, self.dropout, pass))
+        self.join(ops::attention(q, kv.k, kv.v, scoring, self.dropout, pass), pass)
     }
 
     fn scoring<'a>(&self, mask: &'a Mask, bias: Option<&'a Tensor<4>>) -> Scoring<'a> {
@@ -185,19 +190,19 @@ impl MultiHeadAttention {
     }
 
     /// `[batch, q_len, d_model]` to `[batch, heads, q_len, d_k]`.
-    fn queries(&self, x: Tensor<3>) -> Tensor<4> {
-        normed(split_heads(self.query.forward(x), self.n_heads), self.query_norm.as_ref())
+    fn queries(&self, x: Tensor<3>, pass: Option<&Dropout>) -> Tensor<4> {
+        normed(split_heads(self.query.forward_in(x, pass), self.n_heads), self.query_norm.as_ref())
     }
 
     /// `[batch, k_len, d_model]` to `[batch, kv_heads, k_len, d_k]`.
-    fn keys(&self, memory: Tensor<3>) -> Tensor<4> {
-        normed(split_heads(self.key.forward(memory), self.n_kv_heads), self.key_norm.as_ref())
+    fn keys(&self, memory: Tensor<3>, pass: Option<&Dropout>) -> Tensor<4> {
+        normed(split_heads(self.key.forward_in(memory, pass), self.n_kv_heads), self.key_norm.as_ref())
     }
 
     /// `[batch, heads, q_len, d_v]` to `[batch, q_len, d_model]`.
-    fn join(&self, heads: Tensor<4>) -> Tensor<3> {
+    fn join(&self, heads: Tensor<4>, pass: Option<&Dropout>) -> Tensor<3> {
         let [batch, n_heads, q_len, d_v] = heads.dims();
-        self.output.forward(heads.swap_dims(1, 2).reshape([batch, q_len, n_heads * d_v]))
+        self.output.forward_in(heads.swap_dims(1, 2).reshape([batch, q_len, n_heads * d_v]), pass)
     }
 }
 

@@ -80,14 +80,15 @@ impl<W: Write> Callback for Updates<W> {
             }
             Event::Step(report) if self.shown.is_none_or(|shown| shown.elapsed() >= INTERVAL) => {
                 let (step, epoch, loss) = (report.step, report.position.epoch + 1, report.loss_nats);
-                self.lines.line(&format!("step {step:>5}  epoch {epoch}  loss {loss:.3} nats  lr {:.2e}", report.lr));
+                let unit = unit(report.is_in_nats);
+                self.lines.line(&format!("step {step:>5}  epoch {epoch}  loss {loss:.3}{unit}  lr {:.2e}", report.lr));
                 self.shown = Some(Instant::now());
             }
-            Event::Validated { step, validation, is_best, .. } => {
+            Event::Validated { step, validation, is_in_nats, is_best, .. } => {
                 let scores = validation.scores.iter().map(|(name, value)| format!("  {name} {value:.2}"));
                 let (scores, best) = (scores.collect::<String>(), if *is_best { "  best so far" } else { "" });
-                let loss = validation.nll_nats;
-                self.lines.line(&format!("step {step:>5}  validation: loss {loss:.3} nats{scores}{best}"));
+                let (loss, unit) = (validation.nll_nats, unit(*is_in_nats));
+                self.lines.line(&format!("step {step:>5}  validation: loss {loss:.3}{unit}{scores}{best}"));
             }
             Event::EnvironmentChanged { changes } => {
                 for change in *changes {
@@ -103,4 +104,9 @@ impl<W: Write> Callback for Updates<W> {
         }
         Ok(ControlFlow::Continue(()))
     }
+}
+
+/// What losses are measured in, if it is a unit.
+fn unit(is_in_nats: bool) -> &'static str {
+    if is_in_nats { " nats" } else { "" }
 }

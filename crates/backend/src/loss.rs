@@ -32,4 +32,9 @@ pub trait Objective<M> {
     fn after_update(&self, model: M, _n_updates: u64) -> M {
         model
     }
+
+    /// Whether losses are cross-entropies, in nats; distances of another kind have no unit of information, and no perplexity.
+    fn is_in_nats(&self) -> bool {
+        true
+    }
 }

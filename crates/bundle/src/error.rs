@@ -227,6 +227,17 @@ pub enum BundleError {
         /// The first token that they do not share.
         id: u32,
     },
+    /// A member of an ensemble has the vocabulary of the others, and reads texts in another way.
+    #[error(
+        "{path} cuts or frames texts in another way than {first}: only models of one tokenizer translate together",
+        path = path.display(), first = first.display()
+    )]
+    OtherReading {
+        /// The member's folder.
+        path: PathBuf,
+        /// That of the first member.
+        first: PathBuf,
+    },
     /// Weights are packed on the CPU alone.
     #[error(
         "precision {format} is for the backend flex, and there for the families transformer, gpt and bert; leave \
@@ -272,6 +283,20 @@ pub enum TranslateError {
         n_tokens: usize,
         /// [`DecodingConfig::max_len`](crate::DecodingConfig::max_len).
         max_len: usize,
+    },
+    /// A phrase that is required or forbidden has no words, or words that the vocabulary does not have.
+    #[error("the phrase {phrase:?} can't be written: it is blank, or has characters that the vocabulary lacks")]
+    Unwritable {
+        /// The phrase.
+        phrase: String,
+    },
+    /// A phrase is required, and a part of it forbidden.
+    #[error("{required:?} is required and {forbidden:?} forbidden, which is a part of it: leave out one or the other")]
+    Contradiction {
+        /// The one.
+        required: String,
+        /// The other.
+        forbidden: String,
     },
     /// The languages of texts have to be said.
     #[error(transparent)]

@@ -21,6 +21,8 @@ pub(crate) const PROCESSOR: &str = "processor.json";
 pub(crate) const CHAT: &str = "chat_template.jinja";
 pub(crate) const WEIGHTS: &str = "model.safetensors";
 pub(crate) const RECORD: &str = "training.json";
+/// What a run has trained beside a model that stayed as it was.
+pub(crate) const ADAPTER: &str = "adapter.safetensors";
 
 /// Where a run keeps its checkpoints.
 const CHECKPOINTS: &str = "checkpoints";
@@ -78,8 +80,12 @@ impl<'a> Folder<'a> {
 
     /// The content of a file that a folder may do without, which is the one that was written.
     pub(crate) fn text_of_optional(&self, part: &str) -> Result<Option<String>, BundleError> {
-        let is_there = self.sums.contains_key(part) || self.place(part).exists();
-        is_there.then(|| self.text(part)).transpose()
+        self.has(part).then(|| self.text(part)).transpose()
+    }
+
+    /// Whether a file that a folder may do without was written, or is there.
+    pub(crate) fn has(&self, part: &str) -> bool {
+        self.sums.contains_key(part) || self.place(part).exists()
     }
 
     /// The content of a file of settings, which is the one that was written.
@@ -217,7 +223,9 @@ impl Parts<'_> {
             _ => Packing::Floats,
         };
         write_packed(&path.join(WEIGHTS), self.params, self.blocks, packing, &BTreeMap::new())?;
-        let parts = [Some(CONFIG), self.chat.map(|_| CHAT), Some(WEIGHTS)].into_iter().flatten().chain(of_processor);
+        let adapter = path.join(ADAPTER).exists().then_some(ADAPTER);
+        let parts = [Some(CONFIG), self.chat.map(|_| CHAT), Some(WEIGHTS), adapter];
+        let parts = parts.into_iter().flatten().chain(of_processor);
         let mut files = Sums::new();
         for part in parts {
             let path = path.join(part);
@@ -237,8 +245,9 @@ impl Parts<'_> {
         if !present.is_empty() && !replace {
             return Err(BundleError::Exists { path: path.to_owned() });
         }
-        if let Some(other) =
-            present.into_iter().find(|name| ![CONFIG, TOKENIZER, PROCESSOR, CHAT, WEIGHTS, RECORD].contains(&&**name))
+        if let Some(other) = present
+            .into_iter()
+            .find(|name| ![CONFIG, TOKENIZER, PROCESSOR, CHAT, WEIGHTS, ADAPTER, RECORD].contains(&&**name))
         {
             return Err(BundleError::NotAModel { path: path.to_owned(), other });
         }

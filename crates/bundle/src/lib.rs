@@ -18,11 +18,13 @@
 //! ```
 #![recursion_limit = "256"]
 
+mod adapter;
 mod answering;
 mod any_state;
 mod bundle;
 mod chat;
 mod classifying;
+mod constraints;
 mod denoiser;
 mod embedding;
 mod encoder_on_tensors;
@@ -40,21 +42,25 @@ mod reading;
 mod record;
 mod span_filler;
 mod speech;
+mod spelling;
 mod stored;
 mod tagging;
 mod text_encoder;
 mod text_model;
 mod text_stream;
+mod translation;
 mod translation_model;
 mod translator;
 mod uses;
 
+pub use adapter::{Adapter, AdapterMismatch, LowRankChange};
 pub use answering::{AnswerConfig, AnswerSpan};
 pub use attentive_decode::BeamRules;
 pub use attentive_engine::{WeightFormat, packs};
 pub use bundle::Bundle;
 pub use chat::{Answer, Chat, ChatError, ChatTemplate, Conversation, Message, Variables};
 pub use classifying::Class;
+pub use constraints::{BadTerm, Term, TranslationConstraints};
 pub use denoiser::Denoiser;
 pub use embedding::{Dense, DenseActivation, EmbeddingConfig, Pooling};
 pub use error::{BundleError, EncodeError, TranslateError};
@@ -76,8 +82,10 @@ pub use stored::{Params, Stored};
 pub use tagging::{Aggregation, Tag, TaggingConfig, characters};
 pub use text_encoder::{Candidate, TextEncoder, frame_ids};
 pub use text_model::{TextModel, TextState};
+pub use text_stream::TextStream;
+pub use translation::Translation;
 pub use translation_model::{TranslationModel, TranslationState};
-pub use translator::{DecodingConfig, Search, Translation, Translator};
+pub use translator::{DecodingConfig, Search, Translator};
 
 /// The rows of a model's vocabulary that none of the tokenizer's entries has, of `n_rows`: padding of its tables. They are
 /// scored and never chosen.

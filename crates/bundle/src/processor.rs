@@ -206,6 +206,10 @@ impl Tokenizer for Adapted {
         self.inner.encode_with_offsets(text)
     }
 
+    fn encode_target_with_offsets(&self, text: &str) -> Vec<(TokenId, Range<usize>)> {
+        self.inner.encode_target_with_offsets(text)
+    }
+
     fn encode_with_words(&self, text: &str) -> Vec<Token> {
         self.inner.encode_with_words(text)
     }
@@ -244,6 +248,10 @@ impl Tokenizer for Adapted {
 
     fn token(&self, id: TokenId) -> Option<Cow<'_, str>> {
         self.inner.token(id)
+    }
+
+    fn source_token(&self, id: TokenId) -> Option<Cow<'_, str>> {
+        self.inner.source_token(id)
     }
 
     fn added_tokens(&self) -> Vec<AddedToken> {

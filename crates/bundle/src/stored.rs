@@ -102,7 +102,12 @@ impl Params for Stored {
             }
         }
         *check = Check::Passed;
-        Ok(())
+        // Models may be made of it long after it was read for its sum.
+        if self.file.is_unchanged() {
+            return Ok(());
+        }
+        let problem = "it was written over after it was opened: open the model again".into();
+        Err(BundleError::Damaged { path: self.path.clone(), problem })
     }
 }
 

@@ -47,7 +47,7 @@ pub struct Candidate {
 
 /// Reads texts with an encoder and its tokenizer.
 pub struct TextEncoder {
-    pub(crate) model: Box<dyn Encoder>,
+    pub(crate) model: Box<dyn Encoder + Send>,
     pub(crate) heads: Heads,
     pub(crate) tokenizer: Arc<dyn Tokenizer>,
     ids: FrameIds,
@@ -147,7 +147,7 @@ impl TextEncoder {
     /// # Errors
     /// [`BundleError::NoFrame`].
     pub fn of(
-        model: impl Encoder + 'static,
+        model: impl Encoder + Send + 'static,
         spec: &impl EncoderSpec,
         tokenizer: Arc<dyn Tokenizer>,
     ) -> Result<Self, BundleError> {

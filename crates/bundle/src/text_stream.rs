@@ -1,12 +1,14 @@
 //! The text of tokens that come one after another.
 
+use std::fmt;
+
 use attentive_tokenizer::{TokenId, Tokenizer};
 
 /// Tokens before a new one that its text may depend on: a space, a word that it continues, bytes of its character.
 const CONTEXT: usize = 16;
 
 /// Decodes tokens as they come, each with a few before it, so that the cost of a token does not grow with the text.
-pub(crate) struct TextStream<'a> {
+pub struct TextStream<'a> {
     tokenizer: &'a dyn Tokenizer,
     /// The last tokens.
     tokens: Vec<TokenId>,
@@ -22,8 +24,8 @@ impl<'a> TextStream<'a> {
     /// The stream of the text after `prompt`, the tokens of a text.
     ///
     /// # Panics
-    /// As [`push`](Self::push).
-    pub(crate) fn new(tokenizer: &'a dyn Tokenizer, prompt: &[TokenId]) -> Self {
+    /// If a token is not in the vocabulary.
+    pub fn new(tokenizer: &'a dyn Tokenizer, prompt: &[TokenId]) -> Self {
         let is_start = vec![false; prompt.len()]; // not known, and not needed
         let mut stream = Self { tokenizer, tokens: prompt.to_vec(), is_start, is_whole: true, n_out: 0 };
         let text = stream.text();
@@ -36,7 +38,8 @@ impl<'a> TextStream<'a> {
     ///
     /// # Panics
     /// If the token is not in the vocabulary.
-    pub(crate) fn push(&mut self, token: TokenId) -> String {
+    #[must_use]
+    pub fn push(&mut self, token: TokenId) -> String {
         self.is_start.push(self.is_whole);
         self.tokens.push(token);
         let text = self.text();
@@ -51,7 +54,8 @@ impl<'a> TextStream<'a> {
     }
 
     /// The rest of the text: bytes that were never completed, as U+FFFD.
-    pub(crate) fn finish(self) -> String {
+    #[must_use]
+    pub fn finish(self) -> String {
         self.text().get(self.n_out..).unwrap_or_default().to_owned()
     }
 
@@ -70,6 +74,12 @@ impl<'a> TextStream<'a> {
             self.is_start.drain(..start);
             self.n_out = self.text().len();
         }
+    }
+}
+
+impl fmt::Debug for TextStream<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TextStream").field("tokens", &self.tokens).finish_non_exhaustive()
     }
 }
 
@@ -127,7 +137,7 @@ mod tests {
             let tokens = tokens(&*tokenizer, 0, 1000);
             let mut stream = TextStream::new(&*tokenizer, &[]);
             for token in tokens {
-                stream.push(token);
+                let _ = stream.push(token);
                 assert!(stream.tokens.len() <= 2 * CONTEXT + 4, "{name}: {}", stream.tokens.len());
             }
         }

@@ -1,17 +1,24 @@
 //! Text in, text out.
 
-use std::{fmt, num::NonZeroUsize, sync::Arc};
+use std::{
+    fmt,
+    num::NonZeroUsize,
+    sync::{Arc, OnceLock},
+};
 
 use attentive_core::{EncoderDecoder, TokenId, TokenMatrix};
 use attentive_decode::{
-    BeamConfig, BeamRules, Combination, DecodeError, DecodeRequest, Ensemble, Hypothesis, Rules, SamplingConfig,
-    beam_search, greedy, sample,
+    BeamConfig, BeamRules, Combination, Constraints, DecodeError, DecodeRequest, Ensemble, Hypothesis, Phrase, Rules,
+    SamplingConfig, Spelling, Typed, alternatives, beam_search, beam_search_with, greedy, sample,
 };
 use attentive_tokenizer::{Frame, FrameError, PairFrame, Tokenizer};
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use crate::{Bundle, BundleError, Input, Params, TooLong, TranslateError, TranslationModel, WeightFormat};
+use crate::{
+    Bundle, BundleError, Input, Params, TooLong, TranslateError, Translation, TranslationConstraints, TranslationModel,
+    WeightFormat, constraints::as_spelled, spelling::spelling,
+};
 
 /// The widest beam, the longest translation and the largest batch: beyond what any search needs.
 const MAX_BEAM: usize = 1024;
@@ -130,28 +137,6 @@ pub(crate) fn at_most(
     if value > limit { Err(DecodeError::Setting { key, value: value as f64, expected }) } else { Ok(()) }
 }
 
-/// One translation of a text.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Translation {
-    /// The text.
-    pub text: String,
-    /// Its tokens, without begin and end of sentence.
-    pub tokens: Vec<TokenId>,
-    /// ln p(translation | source), in nats.
-    pub log_prob: f64,
-    /// The value that the search ranks by: `log_prob`, repetitions penalised, over the length penalty.
-    pub score: f64,
-    /// Whether the model ended it; else it was cut at the maximum length, and `log_prob` is without an end.
-    pub is_finished: bool,
-}
-
-impl AsRef<str> for Translation {
-    /// The text, as metrics read it.
-    fn as_ref(&self) -> &str {
-        &self.text
-    }
-}
-
 /// Translates texts with a model and its tokenizer.
 pub struct Translator<M> {
     model: M,
@@ -161,6 +146,8 @@ pub struct Translator<M> {
     /// What stands around texts; an error where the tokenizer's languages have to be said first.
     frame: Result<PairFrame, FrameError>,
     suppressed: Vec<TokenId>,
+    /// Made when it is first needed.
+    spelling: OnceLock<Spelling>,
 }
 
 impl Translator<TranslationModel> {
@@ -181,7 +168,8 @@ impl Translator<TranslationModel> {
 
 impl Translator<TranslationModel> {
     /// A translator of several bundles of one tokenizer, the first's, whose models decide on each token together; otherwise as
-    /// [`from_bundle`](Self::from_bundle).
+    /// [`from_bundle`](Self::from_bundle). Settings of decoding are those that are given: what the others' bundles say of it is
+    /// not followed.
     ///
     /// # Errors
     /// [`BundleError`] as there; also if there is no bundle, tokenizers differ, or weights are not as many positive numbers.
@@ -199,11 +187,22 @@ impl Translator<TranslationModel> {
                 let (path, first) = (bundle.path.clone(), bundles[0].path.clone());
                 return Err(BundleError::OtherTokenizer { path, first, id });
             }
+            // Sources, which the first one reads for all, may have a vocabulary, merges or scores of their own.
+            if !is_same(&***tokenizer, &**tokenizers[0]) {
+                let (path, first) = (bundle.path.clone(), bundles[0].path.clone());
+                return Err(BundleError::OtherReading { path, first });
+            }
             models.push(bundle.translation_model(device, precision)?);
         }
         let ensemble = Ensemble::new(models, weights, combination)?;
         Self::new(TranslationModel::of(ensemble), tokenizers[0].clone())
     }
+}
+
+/// Whether two tokenizers are the same in their files. Those that have none are not, unless they are one.
+fn is_same(a: &dyn Tokenizer, b: &dyn Tokenizer) -> bool {
+    let file = |tokenizer: &dyn Tokenizer| serde_json::to_value(tokenizer.to_model()?).ok();
+    std::ptr::addr_eq(a, b) || file(a).is_some_and(|mine| Some(mine) == file(b))
 }
 
 impl<M: EncoderDecoder> Translator<M> {
@@ -222,7 +221,7 @@ impl<M: EncoderDecoder> Translator<M> {
         let eos = need(specials.end(), "end-of-sentence")?;
         let unused = crate::unused_rows(&*tokenizer, model.vocab_size());
         let suppressed = specials.iter().filter(|&id| id != eos).chain(unused).collect();
-        Ok(Self { model, tokenizer, pad, eos, frame, suppressed })
+        Ok(Self { model, tokenizer, pad, eos, frame, suppressed, spelling: OnceLock::new() })
     }
 
     /// This translator, from the language `source` to the language `target`, in place of the usual ones: for models that are
@@ -317,14 +316,17 @@ impl<M: EncoderDecoder> Translator<M> {
     ) -> Result<Vec<Vec<Translation>>, TranslateError> {
         assert!(prefixes.is_empty() || prefixes.len() == texts.len(), "find: one prefix for each text, or none");
         config.validate()?;
+        let nothing = TranslationConstraints::default();
+        let constraints = if let Search::Constrained(constraints, _) = search { constraints } else { &nothing };
+        constraints.validate(&*self.tokenizer)?;
         let frame = self.frame.as_ref().map_err(FrameError::clone)?;
         if let (Some(first), Some(forced)) = (frame.first, config.forced_first.filter(|&id| Some(id) != frame.first)) {
             return Err(TranslateError::ForcedTwice { first, forced });
         }
         let first = frame.first.or(config.forced_first);
         let rows = self.sources(texts, &frame.source)?;
-        let prefixes: Vec<Vec<TokenId>> =
-            prefixes.iter().map(|prefix| self.tokenizer.encode_target(prefix.as_ref())).collect();
+        let (prefixes, typed): (Vec<Vec<TokenId>>, Vec<Typed>) =
+            prefixes.iter().map(|prefix| constraints.prefix(&*self.tokenizer, prefix.as_ref())).unzip();
         let n_forced = prefixes.iter().map(Vec::len).max().unwrap_or(0) + usize::from(first.is_some());
         if let Some(max_len) = self.model.max_len().filter(|&max_len| n_forced > max_len) {
             return Err(TranslateError::LongPrefix(TooLong { n_tokens: n_forced, max_len }));
@@ -337,16 +339,23 @@ impl<M: EncoderDecoder> Translator<M> {
         order.sort_by_key(|&idx| rows[idx].len());
         let mut translations = vec![Vec::new(); rows.len()];
         for idx in blank {
-            let tokens = prefixes.get(idx).cloned().unwrap_or_default();
-            translations[idx] =
-                vec![self.translation(Hypothesis { tokens, log_prob: 0.0, score: 0.0, finished: true })];
+            let (tokens, token_log_probs) = (prefixes.get(idx).cloned().unwrap_or_default(), Vec::new());
+            let empty = Hypothesis { tokens, log_prob: 0.0, token_log_probs, score: 0.0, finished: true };
+            translations[idx] = vec![self.translation(empty)];
         }
         for batch in batches(&order, &rows, config.batch_tokens) {
             let source: Vec<&[TokenId]> = batch.iter().map(|&idx| rows[idx].as_slice()).collect();
-            let prefixes: Vec<Vec<TokenId>> = batch.iter().filter_map(|&idx| prefixes.get(idx).cloned()).collect();
-            let found = self.search(&source, &prefixes, frame, (config, search))?;
+            let own = Own {
+                prefixes: batch.iter().filter_map(|&idx| prefixes.get(idx).cloned()).collect(),
+                typed: batch.iter().filter_map(|&idx| typed.get(idx).cloned()).collect(),
+                required: batch.iter().map(|&idx| constraints.phrases_of(&*self.tokenizer, texts[idx].text)).collect(),
+            };
+            let found = self.search(&source, &own, frame, (config, search))?;
             // No first token: weights that are not finite, for example.
-            if found.iter().flatten().any(|found| !found.finished && found.tokens.is_empty()) {
+            let is_nothing = |found: &Vec<Hypothesis>| {
+                found.is_empty() || found.iter().any(|found| !found.finished && found.tokens.is_empty())
+            };
+            if found.iter().any(is_nothing) {
                 return Err(DecodeError::NothingFollows { n_tokens: 0 }.into());
             }
             for (&idx, hypotheses) in batch.iter().zip(found) {
@@ -381,35 +390,61 @@ impl<M: EncoderDecoder> Translator<M> {
     fn search(
         &self,
         source: &[&[TokenId]],
-        prefixes: &[Vec<TokenId>],
+        own: &Own,
         frame: &PairFrame,
         (config, search): (&DecodingConfig, Search<'_>),
     ) -> Result<Vec<Vec<Hypothesis>>, TranslateError> {
         let limit = self.model.max_len().unwrap_or(usize::MAX);
         let max_len = |(idx, row): (usize, &&[TokenId])| {
+            let n_required = own.required[idx].iter().flat_map(|phrase| phrase.forms.iter().map(Vec::len).max());
             let of_source = row.len().saturating_add(config.max_len_offset).max(config.min_len + 1);
+            let of_source = of_source.max(n_required.sum::<usize>() + 2);
             let of_source = of_source.min(config.max_len.unwrap_or(usize::MAX));
             // A prefix has room for an end after it.
-            let of_prefix = prefixes.get(idx).map_or(0, |prefix| prefix.len() + 2);
+            let of_prefix = own.prefixes.get(idx).map_or(0, |prefix| prefix.len() + 2);
             of_source.max(of_prefix).min(limit)
         };
         let max_len: Vec<usize> = source.iter().enumerate().map(max_len).collect();
         let (prompt, rules) = (vec![frame.begin; source.len()], config.rules(&self.suppressed, frame.first));
+        let prefixes = &own.prefixes[..];
         let request = DecodeRequest { prompt: &prompt, prefixes, eos: self.eos, rules: &rules, max_len: &max_len };
-        let state = self.model.start(&TokenMatrix::from_rows(source, self.pad, 0));
-        Ok(match search {
+        let source = TokenMatrix::from_rows(source, self.pad, 0);
+        let start = || self.model.start(&source);
+        let (asked, n) = match search {
             Search::Best(n_best) if n_best.get() == 1 && config.beam == 1 => {
-                greedy(&self.model, state, &request)?.into_iter().map(|best| vec![best]).collect()
+                return Ok(greedy(&self.model, start(), &request)?.into_iter().map(|best| vec![best]).collect());
             }
-            Search::Best(n_best) => beam_search(&self.model, state, &request, &config.search(n_best.get()))?,
-            Search::Random(sampling, n_samples) => sample(&self.model, state, &request, sampling, n_samples.get())?,
+            Search::Best(n_best) => {
+                return Ok(beam_search(&self.model, start(), &request, &config.search(n_best.get()))?);
+            }
+            Search::Random(sampling, n_samples) => {
+                return Ok(sample(&self.model, start(), &request, sampling, n_samples.get())?);
+            }
+            Search::Constrained(asked, n) => (asked, n.get()),
+        };
+        let forbidden = asked.forbidden(&*self.tokenizer);
+        let spelled = || self.spelling.get_or_init(|| spelling(&*self.tokenizer, self.model.vocab_size()));
+        let spelling = asked.needs_spelling(&own.typed).then(spelled);
+        let typed = spelling.map_or_else(Vec::new, |spelling| as_spelled(&own.typed, spelling, &*self.tokenizer));
+        let constraints = Constraints {
+            required: &own.required,
+            forbidden: &forbidden,
+            typed: &typed,
+            prefix_bias: asked.prefix_bias,
+            diversity: asked.diversity,
+            spelling,
+        };
+        Ok(if asked.alternatives {
+            alternatives(&self.model, start, &request, &config.search(1), &constraints, n)?
+        } else {
+            beam_search_with(&self.model, start(), &request, &config.search(n), &constraints)?
         })
     }
 
     fn translation(&self, hypothesis: Hypothesis) -> Translation {
-        let Hypothesis { tokens, log_prob, score, finished: is_finished } = hypothesis;
+        let Hypothesis { tokens, log_prob, token_log_probs, score, finished: is_finished } = hypothesis;
         let text = self.tokenizer.decode(&tokens).expect("the vocabulary is the tokenizer's");
-        Translation { text, tokens, log_prob, score, is_finished }
+        Translation { text, tokens, log_prob, token_log_probs, score, is_finished }
     }
 }
 
@@ -420,6 +455,17 @@ pub enum Search<'a> {
     Best(NonZeroUsize),
     /// Those drawn at random, in the order of samples.
     Random(&'a SamplingConfig, NonZeroUsize),
+    /// The best ones that keep to constraints, best first; by beam search.
+    Constrained(&'a TranslationConstraints, NonZeroUsize),
+}
+
+/// What is asked of each of some texts, as tokens.
+struct Own {
+    /// For each text, or empty.
+    prefixes: Vec<Vec<TokenId>>,
+    /// For each text, or empty.
+    typed: Vec<Typed>,
+    required: Vec<Vec<Phrase>>,
 }
 
 fn inputs(texts: &[impl AsRef<str>]) -> Vec<Input<'_>> {

@@ -224,3 +224,38 @@ fn a_damaged_template_is_an_error_with_its_line_or_renders() {
         }
     });
 }
+
+#[test]
+fn answers_are_learnt_up_to_the_token_that_ends_them() {
+    let said = |text: &str| Message::assistant(text);
+    let messages =
+        vec![Message::system("Be brief."), Message::user("a"), said("b c"), Message::user("d<|end|>"), said("e")];
+    let (conversation, tokenizer) = (Conversation::from(messages), tokenizer());
+    let (ids, is_answer) = template().encode_answers(&conversation, &*tokenizer).unwrap();
+    assert_eq!(ids, template().encode(&conversation, false, &*tokenizer).unwrap());
+    let learnt: Vec<TokenId> =
+        ids.iter().zip(&is_answer).filter(|(_, is_answer)| **is_answer).map(|(&id, _)| id).collect();
+    let answers = ["b c<|end|>", "e<|end|>"].map(|text| tokenizer.encode_with_specials(text));
+    assert_eq!(learnt, answers.concat());
+    // What is learnt last is the end of the turn, and not what the template writes after it.
+    assert!(!is_answer.last().unwrap());
+
+    // A template without a token that ends an answer: all that it writes of it.
+    let lines = ChatTemplate::new(
+        "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}",
+    );
+    let conversation = Conversation::from(vec![Message::user("a"), said("b")]);
+    let (ids, is_answer) = lines.unwrap().encode_answers(&conversation, &*tokenizer).unwrap();
+    let learnt: Vec<TokenId> =
+        ids.iter().zip(&is_answer).filter(|(_, is_answer)| **is_answer).map(|(&id, _)| id).collect();
+    assert_eq!(tokenizer.decode(&learnt).unwrap().trim(), "b");
+
+    let refused = |template: &str, messages: Vec<Message>| {
+        ChatTemplate::new(template).unwrap().encode_answers(&messages.into(), &*tokenizer).unwrap_err().to_string()
+    };
+    assert!(refused(TURNS, vec![said("b")]).contains("message 1, an answer"));
+    // Only the last message is written.
+    let last = "{{ messages[-1].content }}{% if add_generation_prompt %}: {% endif %}";
+    let error = refused(last, vec![Message::user("a"), said("b")]);
+    assert!(error.contains("message 2, an answer, does not come after"), "{error}");
+}

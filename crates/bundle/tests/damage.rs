@@ -269,3 +269,24 @@ fn a_recipe_s_other_tables_are_kept() {
     let read = Bundle::read(&path).unwrap();
     assert_eq!((&read.recipe, &read.model), (&with_recipe.recipe, &with_recipe.model));
 }
+
+#[test]
+fn weights_that_are_written_over_make_no_second_model() {
+    let folder = tempfile::tempdir().unwrap();
+    bundle().replace(folder.path()).unwrap();
+    let path = folder.path().join("model.safetensors");
+    let whole = fs::read(&path).unwrap();
+    let (opened, device) = (Bundle::open(folder.path()).unwrap(), BackendKind::Flex.device().unwrap());
+    let make = || Translator::from_bundle(&opened, &device, None).map(drop);
+    make().unwrap();
+    // Another file in its place leaves the one that is open as it is.
+    fs::rename(&path, folder.path().join("before")).unwrap();
+    fs::write(&path, &whole[..9]).unwrap();
+    make().unwrap();
+    fs::rename(folder.path().join("before"), &path).unwrap();
+    fs::write(&path, &whole).unwrap();
+    // Clocks of file systems are coarse.
+    fs::File::options().write(true).open(&path).unwrap().set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    let error = make().unwrap_err();
+    assert!(matches!(&error, BundleError::Damaged { path: found, .. } if *found == path), "{error}");
+}

@@ -9,9 +9,9 @@ use attentive_bundle::{
     Translator, WeightFormat,
 };
 use attentive_core::{EncoderDecoder, NextToken, TokenMatrix};
-use attentive_decode::{DecodeError, SamplingConfig};
+use attentive_decode::{Combination, DecodeError, SamplingConfig};
 use attentive_model::{ModelSpec, RnnConfig, TransformerConfig};
-use attentive_tokenizer::{BpeTrainer, Tokenizer};
+use attentive_tokenizer::{BpeTrainer, DictionaryBpe, Specials, Tokenizer};
 
 const TEXTS: [&str; 3] = ["to be or not", "that is the question", "be"];
 
@@ -36,6 +36,35 @@ fn config() -> DecodingConfig {
 
 fn two() -> NonZeroUsize {
     NonZeroUsize::new(2).unwrap()
+}
+
+/// The first one of an ensemble reads the sources for all.
+#[test]
+fn members_of_an_ensemble_read_alike_on_both_sides() {
+    let device = BackendKind::Flex.device().unwrap();
+    let bundle = |words: [&str; 2]| {
+        let entries = |words: &str| -> Vec<String> {
+            ["<pad>", "<s>", "</s>", "<unk>"].into_iter().chain(words.split(' ')).map(str::to_owned).collect()
+        };
+        let [source, target] = words.map(entries);
+        let specials = Specials { pad: Some(0), bos: Some(1), eos: Some(2), unk: Some(3), ..Specials::default() };
+        let tokenizer = DictionaryBpe::with_lists(None, Some(source), target, specials).unwrap();
+        let small = TransformerConfig { d_model: 8, d_ff: 12, n_heads: 2, ..TransformerConfig::base(6) };
+        let config = TransformerConfig { n_encoder_layers: 1, n_decoder_layers: 1, ..small };
+        let params = attentive_weights::params(&config.init(&device, 1).unwrap());
+        let tokenizer: Arc<dyn Tokenizer> = Arc::new(tokenizer);
+        Bundle::new("model", config, tokenizer, params)
+    };
+    let first = ["the dog", "der hund"];
+    let together = |other| {
+        let bundles = [bundle(first), bundle(other)];
+        Translator::from_ensemble(&bundles, &device, None, (&[1.0, 1.0], Combination::Linear)).err()
+    };
+    assert!(together(first).is_none());
+    let error = together(["dog the", "der hund"]).expect("another source");
+    assert!(matches!(error, BundleError::OtherReading { .. }), "{error}");
+    let error = together(["the dog", "hund der"]).expect("another target");
+    assert!(matches!(error, BundleError::OtherTokenizer { id: 4, .. }), "{error}");
 }
 
 #[test]
@@ -72,7 +101,8 @@ fn the_best_translation_is_the_first_of_several() {
 fn a_text_without_tokens_has_the_empty_translation() {
     let translator = translator();
     let texts = ["", TEXTS[0], " \t ", "\u{3000}"];
-    let empty = Translation { text: String::new(), tokens: Vec::new(), log_prob: 0.0, score: 0.0, is_finished: true };
+    let (text, tokens, token_log_probs) = (String::new(), Vec::new(), Vec::new());
+    let empty = Translation { text, tokens, log_prob: 0.0, token_log_probs, score: 0.0, is_finished: true };
     for beam in [1, 4] {
         let config = DecodingConfig { beam, ..config() };
         let found = translator.translate(&texts, &config).unwrap();

@@ -1,181 +1,24 @@
-//! Lines of input: of the command line, of files, of standard input.
+//! Lines of input, which the terminal hears about.
 
-use std::{
-    fmt,
-    io::IsTerminal,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::path::PathBuf;
 
-use anyhow::{Error, Result, bail};
-use attentive_data::LineReader;
+pub(crate) use attentive_task::{Line, Lines, MAX_LINE_BYTES};
 
-/// Bytes of the lines that are taken together, about.
-const BYTES_AT_ONCE: usize = 1 << 22;
-/// The longest line that is read. Memory is bounded by it, however much a compressed file holds.
-pub(crate) const MAX_LINE_BYTES: usize = 1 << 24;
-
-/// A line of input.
-#[derive(Debug)]
-pub(crate) struct Line {
-    pub at: At,
-    pub text: String,
-    /// Whether it is the beginning of a longer line.
-    pub is_cut: bool,
+/// The texts of the command line, or else the lines of standard input.
+pub(crate) fn of_command(texts: Vec<String>) -> Lines {
+    Lines::of_command(texts, warn)
 }
 
-impl AsRef<str> for Line {
-    fn as_ref(&self) -> &str {
-        &self.text
-    }
+/// The lines of `files` in turn, or of standard input if there are none; `-` is standard input too.
+pub(crate) fn open(files: &[PathBuf], what: &str) -> Lines {
+    Lines::open(files, what, warn)
 }
 
-/// Where a line is: `line 3`, or `text.en:3` if it is of a file.
-#[derive(Debug, Clone)]
-pub(crate) struct At {
-    file: Option<Arc<Path>>,
-    /// Counted from 1.
-    pub number: u64,
+/// As [`open`], of longer lines than `max_bytes` their beginnings.
+pub(crate) fn open_cut(files: &[PathBuf], what: &str, max_bytes: usize) -> Lines {
+    Lines::open_cut(files, what, max_bytes, warn)
 }
 
-impl fmt::Display for At {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.file {
-            Some(file) => write!(f, "{}:{}", file.display(), self.number),
-            None => write!(f, "line {}", self.number),
-        }
-    }
-}
-
-/// The lines of the command line, of files or of standard input; memory is bounded by the longest line.
-#[derive(Debug)]
-pub(crate) enum Lines {
-    Arguments(std::iter::Enumerate<std::vec::IntoIter<String>>),
-    Files(Files),
-}
-
-#[derive(Debug)]
-pub(crate) struct Files {
-    reader: LineReader,
-    /// Whether a longer line than the reader takes is cut there, rather than refused.
-    cuts: bool,
-    is_standard_input: bool,
-    is_keyboard: bool,
-    /// Files whose notes were shown.
-    n_noted: usize,
-}
-
-impl Lines {
-    /// The texts of the command line, or else the lines of standard input.
-    pub(crate) fn of_command(texts: Vec<String>) -> Self {
-        if texts.is_empty() {
-            return Self::open(&[], "text");
-        }
-        Self::Arguments(texts.into_iter().enumerate())
-    }
-
-    /// The lines of `files` in turn, or of standard input if there are none; `-` is standard input too.
-    pub(crate) fn open(files: &[PathBuf], what: &str) -> Self {
-        Self::Files(Files::open(files, what, MAX_LINE_BYTES))
-    }
-
-    /// As [`open`](Self::open), of longer lines than `max_bytes` their beginnings.
-    pub(crate) fn open_cut(files: &[PathBuf], what: &str, max_bytes: usize) -> Self {
-        Self::Files(Files { cuts: true, ..Files::open(files, what, max_bytes) })
-    }
-
-    /// Keeps byte order marks, and the `\r` at ends of lines.
-    pub(crate) fn verbatim(self) -> Self {
-        match self {
-            Self::Files(files) => Self::Files(Files { reader: files.reader.verbatim(), ..files }),
-            arguments @ Self::Arguments(_) => arguments,
-        }
-    }
-
-    /// Lines in blocks of `n` at most, some at least; one at a time from a keyboard, where every line is answered at once.
-    pub(crate) fn blocks(self, n: usize) -> Blocks {
-        let n = if matches!(self, Self::Files(Files { is_keyboard: true, .. })) { 1 } else { n };
-        Blocks { lines: self, n, failure: None }
-    }
-
-    fn line(&mut self) -> Result<Option<Line>> {
-        match self {
-            Self::Arguments(texts) => Ok(texts.next().map(|(idx, text)| Line {
-                at: At { file: None, number: idx as u64 + 1 },
-                text,
-                is_cut: false,
-            })),
-            Self::Files(files) => files.line(),
-        }
-    }
-}
-
-impl Files {
-    fn open(files: &[PathBuf], what: &str, max_bytes: usize) -> Self {
-        let standard_input = [PathBuf::from("-")];
-        let files = if files.is_empty() { &standard_input[..] } else { files };
-        let is_named = |file: &PathBuf| file.as_os_str() != "-";
-        let is_keyboard = !files.iter().all(is_named) && std::io::stdin().is_terminal();
-        if is_keyboard {
-            warning!("reading {what} from the keyboard; end with Ctrl-D");
-        }
-        let is_standard_input = !files.iter().any(is_named);
-        Self { reader: LineReader::new(files, max_bytes), cuts: false, is_standard_input, is_keyboard, n_noted: 0 }
-    }
-
-    fn line(&mut self) -> Result<Option<Line>> {
-        let Some(mut line) = self.reader.next_line()? else {
-            let files = &self.reader.files()[self.n_noted..];
-            files.iter().flat_map(|file| &file.notes).for_each(|note| warning!("warning: {note}"));
-            self.n_noted += files.len();
-            return Ok(None);
-        };
-        let at = At { file: (!self.is_standard_input).then_some(line.place.path), number: line.place.line };
-        if line.is_over_long && !self.cuts {
-            bail!("{at} is longer than {} bytes: break it into lines", line.bytes.len());
-        }
-        if line.is_over_long {
-            // The cut may have split the last character.
-            let whole = std::str::from_utf8(&line.bytes).map_or_else(|error| error.valid_up_to(), str::len);
-            if line.bytes.len() - whole < 4 {
-                line.bytes.truncate(whole);
-            }
-        }
-        let Ok(text) = String::from_utf8(line.bytes) else { bail!("{at} is not UTF-8: convert the text first") };
-        Ok(Some(Line { at, text, is_cut: line.is_over_long }))
-    }
-}
-
-impl Iterator for Lines {
-    type Item = Result<Line>;
-
-    fn next(&mut self) -> Option<Result<Line>> {
-        self.line().transpose()
-    }
-}
-
-/// Lines in blocks; those before one that can't be read come before its error.
-pub(crate) struct Blocks {
-    lines: Lines,
-    n: usize,
-    failure: Option<Error>,
-}
-
-impl Iterator for Blocks {
-    type Item = Result<Vec<Line>>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let (mut block, mut n_bytes) = (Vec::new(), 0);
-        while self.failure.is_none() && block.len() < self.n && n_bytes < BYTES_AT_ONCE {
-            match self.lines.next() {
-                Some(Ok(line)) => {
-                    n_bytes += line.text.len();
-                    block.push(line);
-                }
-                Some(Err(error)) => self.failure = Some(error),
-                None => break,
-            }
-        }
-        if block.is_empty() { self.failure.take().map(Err) } else { Some(Ok(block)) }
-    }
+fn warn(line: &str) {
+    warning!("{line}");
 }

@@ -63,12 +63,11 @@ impl Progress {
         let per_step = (report.elapsed - first_elapsed).as_secs_f64() / (report.step - first_step) as f64;
         let left = Duration::from_secs_f64(per_step * (self.n_steps - report.step) as f64);
         let line = format!(
-            "step {:>5}/{}  epoch {}  loss {:.3} nats/token  ppl {:.2}  lr {:.2e}  {:.0} tokens/s  {} left",
+            "step {:>5}/{}  epoch {}  {}  lr {:.2e}  {:.0} tokens/s  {} left",
             report.step,
             self.n_steps,
             report.position.epoch + 1,
-            report.loss_nats,
-            report.nll_nats.exp(),
+            losses(report.is_in_nats, report.loss_nats, report.nll_nats),
             report.lr,
             rate,
             clock(left),
@@ -96,13 +95,12 @@ impl Callback for Progress {
                     bar.finish_and_clear();
                 }
             }
-            Event::Validated { step, validation, is_best, elapsed } => {
+            Event::Validated { step, validation, is_in_nats, is_best, elapsed } => {
                 let scores: String =
                     validation.scores.iter().map(|(name, value)| format!("  {name} {value:.2}")).collect();
                 self.say(&format!(
-                    "step {step:>5}  validation: loss {:.3} nats/token  ppl {:.2}{scores}{}  [{}]",
-                    validation.nll_nats,
-                    validation.nll_nats.exp(),
+                    "step {step:>5}  validation: {}{scores}{}  [{}]",
+                    losses(*is_in_nats, validation.nll_nats, validation.nll_nats),
                     if *is_best { "  best so far" } else { "" },
                     clock(*elapsed),
                 ));
@@ -121,6 +119,11 @@ impl Callback for Progress {
         }
         Ok(ControlFlow::Continue(()))
     }
+}
+
+/// A loss, with its perplexity where it is a cross-entropy.
+fn losses(is_in_nats: bool, loss: f64, nll_nats: f64) -> String {
+    if is_in_nats { format!("loss {loss:.3} nats/token  ppl {:.2}", nll_nats.exp()) } else { format!("loss {loss:.4}") }
 }
 
 /// Ends training when the flag is raised.

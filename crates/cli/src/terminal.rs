@@ -21,8 +21,8 @@ impl Log for Terminal {
 
     fn warning(&self, line: &str) {
         match &*self.bar.borrow() {
-            Some(bar) => bar.suspend(|| warning!("{line}")),
-            None => warning!("{line}"),
+            Some(bar) => bar.suspend(|| warning!("warning: {line}")),
+            None => warning!("warning: {line}"),
         }
     }
 

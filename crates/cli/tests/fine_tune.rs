@@ -127,3 +127,106 @@ batch = { context = 12, rows = 2 }
     let [before, after] = ["before", "runs/tuned-1"].map(|model| params(&folder, model));
     assert_eq!(before["embedding.weight"], after["embedding.weight"]);
 }
+
+#[test]
+fn an_adapter_is_trained_alone_listed_merged_and_written_for_peft() {
+    let folder = imported("llama", &[]);
+    folder.write("text.txt", &"the animal was tired\na street too wide\n".repeat(20));
+    let recipe = r#"
+name = "tuned"
+task = "causal-lm"
+pretrained = "before"
+data.train = { text = "text.txt", documents = "line" }
+data.validation_fraction = 0.1
+batch = { context = 16, rows = 2 }
+evaluation.samples = 0
+adapter = { rank = 2, targets = ["*.self_attention.*"] }
+"#;
+    folder.write("tune.toml", &format!("{recipe}{LOOP}"));
+    let shown = folder.succeed(&["train", "tune.toml"], "");
+    let line = shown.lines().find(|line| line.starts_with("adapter ")).unwrap_or_default();
+    assert!(line.contains("rank 2 on 8 linear maps"), "{shown}");
+
+    // The model is whole, and all that differs from the one before are the weights that are changed.
+    let [before, after] = ["before", "runs/tuned-1"].map(|model| params(&folder, model));
+    assert_eq!(before.keys().collect::<Vec<_>>(), after.keys().collect::<Vec<_>>());
+    let is_changed = |name: &str| name.contains(".self_attention.");
+    let of_runs = changed(&before, &after);
+    assert!(before.keys().all(|name| of_runs.contains_key(name) == is_changed(name)), "{:?}", of_runs.keys());
+    let state = attentive_weights::read(&folder.path("runs/tuned-1/checkpoints/step-00000004/optimizer.safetensors"));
+    assert!(state.unwrap().keys().all(|name| name.contains(".weight.adapter.")));
+
+    let listed = folder.succeed(&["inspect", "runs/tuned-1", "--params"], "");
+    for part in
+        ["merged into the model", "rank = 2", "on 8 linear maps", "change       decoder.layers.0.self_attention.key"]
+    {
+        assert!(listed.contains(part), "{part}: {listed}");
+    }
+    assert!(!folder.succeed(&["inspect", "before"], "").contains("adapter"));
+
+    // The base and the adapter make the same model again, from the run and from PEFT's folder.
+    folder.succeed(&["merge", "--model", "before", "--adapter", "runs/tuned-1", "--out", "merged"], "");
+    assert_eq!(params(&folder, "merged"), after);
+    let export = ["export", "--model", "runs/tuned-1", "--adapter", "--format", "llama", "--out", "peft"];
+    folder.succeed(&export, "");
+    folder.succeed(&["merge", "--model", "before", "--adapter", "peft", "--out", "again"], "");
+    assert_eq!(params(&folder, "again"), after);
+    let made = folder.succeed(&["average", "runs/tuned-1", "--checkpoint", "last", "--out", "last"], "");
+    assert_eq!((params(&folder, "last").len(), made.is_empty()), (after.len(), false));
+
+    let error = folder.fail(&["merge", "--model", "before", "--adapter", "before", "--out", "no"], "");
+    assert!(error.contains("before has no adapter"), "{error}");
+    let error = folder.fail(&["export", "--model", "before", "--adapter", "--format", "llama", "--out", "no"], "");
+    assert!(error.contains("has no adapter"), "{error}");
+    let error = folder.fail(&["train", "tune.toml", "--set", "adapter.targets=[\"*.c_attn\"]"], "");
+    assert!(error.contains("adapter.targets: \"*.c_attn\" describes no linear map"), "{error}");
+    let error = folder.fail(&["train", "gpt", "--set", "adapter.rank=4"], "");
+    assert!(error.contains("adapter: it changes a model that was trained before"), "{error}");
+}
+
+#[test]
+fn a_model_for_conversations_learns_their_answers() {
+    let folder = imported("gguf/llama.gguf", &[]);
+    let line = |question: &str, answer: &str| {
+        let message = |role: &str, content: &str| format!(r#"{{"role": "{role}", "content": "{content}"}}"#);
+        format!("{{\"messages\": [{}, {}]}}\n", message("user", question), message("assistant", answer))
+    };
+    let chats: String = ["the street", "the animal", "a street"].map(|text| line(text, "wide")).concat();
+    folder.write("chats.jsonl", &chats.repeat(4));
+    let recipe = r#"
+name = "tuned"
+task = "causal-lm"
+pretrained = "before"
+conversations = { train = "chats.jsonl", validation = "chats.jsonl" }
+batch = { context = 64, rows = 3 }
+"#;
+    folder.write("tune.toml", &format!("{recipe}{LOOP}"));
+    let longer = ["train", "tune.toml", "--set", "training.steps=60", "--set", "schedule.lr=2e-2"];
+    let shown = folder.succeed(&longer, "");
+    assert!(shown.contains("12 train conversations"), "{shown}");
+    let nats = shown.lines().filter_map(|line| line.strip_prefix("validation ")).next_back().unwrap_or_default();
+    let nats: f64 = nats.split(' ').next().unwrap().parse().unwrap_or_else(|_| panic!("{shown}"));
+    assert!(nats < 0.5, "{shown}");
+    // It answers as it was taught, by the template that came with it.
+    let answer = folder.succeed(
+        &["chat", "--model", "runs/tuned-1", "--max-tokens", "8", "--temperature", "0", "--prompt", "the street"],
+        "",
+    );
+    assert_eq!(answer.trim(), "wide", "{answer}");
+
+    // It goes on without the model that it began from, to the same bytes.
+    folder.succeed(&["train", "tune.toml", "--set", "training.steps=6", "--set", "schedule.lr=2e-2"], "");
+    folder.succeed(&["train", "tune.toml", "--set", "training.steps=4", "--set", "schedule.lr=2e-2"], "");
+    fs::rename(folder.path("before"), folder.path("moved")).unwrap();
+    folder.succeed(&["train", "--resume", "runs/tuned-3", "--set", "training.steps=6"], "");
+    assert_eq!(params(&folder, "runs/tuned-3"), params(&folder, "runs/tuned-2"));
+
+    folder.write("bad.jsonl", "{\"messages\": [{\"role\": \"user\"}]}\n");
+    let moved = ["train", "tune.toml", "--set", "pretrained=moved", "--set"];
+    let error = folder.fail(&[&moved[..], &["conversations.train=bad.jsonl"]].concat(), "");
+    assert!(error.contains("bad.jsonl:1") && error.contains("content"), "{error}");
+    let error = folder.fail(&[&moved[..], &["batch.context=2"]].concat(), "");
+    assert!(error.contains("conversations.train: there is no answer to learn within batch.context = 2"), "{error}");
+    let error = folder.fail(&[&moved[..], &["data.train.text=chats.jsonl"]].concat(), "");
+    assert!(error.contains("[data] and [conversations]"), "{error}");
+}

@@ -17,7 +17,7 @@ use support::{COPIED, Folder, TINY};
 
 /// What each command is called with, and what is there after it; `OUT` is another name each time, `GOLDEN` the folder
 /// of models of other tools.
-const CALLS: [(&str, &[&str]); 55] = [
+const CALLS: [(&str, &[&str]); 61] = [
     ("train copy.toml --runs OUT", &["OUT/copy-1/model.safetensors", "OUT/copy-1/training.json"]),
     ("translate --model run ab cd", &[]),
     ("transcribe --model whisper --language de --format vtt GOLDEN/../../../speech/tests/golden/s16.wav", &[]),
@@ -56,7 +56,9 @@ const CALLS: [(&str, &[&str]); 55] = [
     ("quantize --model run --out OUT", &["OUT/model.safetensors"]),
     ("average run --last 1 --out OUT", &["OUT/model.safetensors"]),
     ("import GOLDEN/marian --out OUT", &["OUT/model.safetensors"]),
+    ("merge --model gpt --adapter GOLDEN/peft-gpt2 --out OUT", &["OUT/model.safetensors"]),
     ("export --model marian --format marian --out OUT", &["OUT/config.json"]),
+    ("export --model adapted --adapter --format gpt2 --out OUT", &["OUT/adapter_model.safetensors"]),
     ("completions bash", &[]),
     ("man train", &[]),
     ("tokenize train lines --merges 3 --out OUT.json", &["OUT.json"]),
@@ -73,6 +75,10 @@ const CALLS: [(&str, &[&str]); 55] = [
     ("paper canine --out OUT.svg", &["OUT.svg"]),
     ("paper tokenizers --vocab-size 300 --gflops 1", &[]),
     ("paper rnn run run", &[]),
+    ("reproduce table3 copy.toml --rows E --updates 1 --runs OUT --out OUT.md", &["OUT.md"]),
+    ("distill --model run --beam 2 --reference lines --out OUT.tsv lines", &["OUT.tsv"]),
+    ("backtranslate --model run --out OUT.tsv lines", &["OUT.tsv"]),
+    ("reproduce figures --out OUT", &["OUT/canine.svg", "OUT/positions.md", "OUT/schedule.svg"]),
 ];
 
 /// An agent that has learnt next to nothing.
@@ -82,6 +88,18 @@ data = { episodes = 8 }
 model = { preset = "decision-transformer", d_model = 4, d_ff = 4, n_layers = 1 }
 batch = { context = 2, rows = 4 }
 evaluation = { episodes = 0 }
+schedule = { kind = "constant", lr = 1e-3 }
+training = { steps = 1 }
+"#;
+
+/// An adapter that has learnt next to nothing.
+const ADAPTED: &str = r#"name = "adapted"
+task = "causal-lm"
+pretrained = "gpt"
+data.train = { text = "lines", documents = "line" }
+batch = { context = 4, rows = 1 }
+adapter = { rank = 1 }
+evaluation = { samples = 0 }
 schedule = { kind = "constant", lr = 1e-3 }
 training = { steps = 1 }
 "#;
@@ -112,6 +130,9 @@ fn folder() -> Folder {
     ] {
         folder.succeed(&["import", &format!("{}/{model}", golden()), "--out", name], "");
     }
+    folder.write("adapted.toml", ADAPTED);
+    folder.succeed(&["train", "adapted.toml"], "");
+    std::fs::rename(folder.path("runs/adapted-1"), folder.path("adapted")).unwrap();
     folder
 }
 
@@ -173,7 +194,7 @@ fn every_command_is_among_the_calls() {
     let is_called = |name: &str| called.iter().any(|call| *call == name || call.starts_with(&format!("{name} ")));
     let names = commands(&folder, &[]);
     assert!(names.len() > 20, "{names:?}");
-    // A server runs until it is stopped: its crate tests it.
+    // A server runs until it is stopped: tests of its own start it.
     for name in names.into_iter().filter(|name| name != "serve") {
         assert!(is_called(&name), "{name} is called by none of the tests here");
         for inner in commands(&folder, &[&name]) {

@@ -81,9 +81,15 @@ fn runs_are_set_beside_one_another_and_show_what_they_look_at() {
     contains(&folder.succeed(&["heads", "--model", rnn, "--sentences", "2"], ""), &["decoder to encoder"]);
     contains(&folder.fail(&["lens", "--model", transformer, "it"], ""), &["encoder"]);
     let refused = folder.fail(&["attention", "--model", transformer, "--word", "dog", "it was ab"], "");
-    contains(&refused, &["\"dog\" is no word of", "--word"]);
+    contains(&refused, &["\"dog\" is not a word of", "--word"]);
     let refused = folder.fail(&["attention", "--model", transformer, "--word", "", "it was ab"], "");
-    contains(&refused, &["\"\" is no word of", "--word"]);
+    contains(&refused, &["\"\" is not a word of", "--word"]);
+    // Without a word that is asked for, a text needs none.
+    let shown = folder.succeed(&["attention", "--model", transformer, "--alignment", "ab ab"], "");
+    assert!(shown.contains("when it writes") && !shown.contains("attends to"), "{shown}");
+    let refused = folder.fail(&["attention", "--model", transformer, "--source-language", "de", "it was ab"], "");
+    contains(&refused, &["not told languages", "\"de\""]);
+    contains(&folder.fail(&["heads", "--model", transformer, "--target-language", "de"], ""), &["not told languages"]);
     let refused = folder.fail(&["attention", "--model", transformer, "--out", "no/x.svg", "it was ab"], "");
     contains(&refused, &["can't write no/x.svg: there is no folder no"]);
 }

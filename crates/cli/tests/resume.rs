@@ -306,6 +306,30 @@ tau_end = 0.99
 tau_steps = 40
 "#;
 
+/// An adapter on the model of the run before.
+const ADAPTER: &str = r#"
+task = "causal-lm"
+pretrained = "base"
+[data.train]
+text = "text.txt"
+documents = "file"
+[data]
+validation_fraction = 0.1
+[model]
+dropout = 0.1
+[adapter]
+kind = "dora"
+rank = 2
+dropout = 0.1
+targets = ["*.self_attention.*", "*.outer"]
+train = ["decoder.norm"]
+[batch]
+context = 16
+rows = 4
+[evaluation]
+samples = 0
+"#;
+
 fn write_data(folder: &Path) {
     let sentence = |i: usize| ["the cat is red", "a dog ran", "the red dog saw a cat", "it was late"][i * 7 % 11 % 4];
     let text: String = (0..240).map(|i| format!("{}\n{}", sentence(i), if i % 4 == 3 { "\n" } else { "" })).collect();
@@ -345,14 +369,22 @@ const OUTCOME: [&str; 5] = [
     "checkpoints/step-00000060/state.toml",
 ];
 
+/// The recipe of a task, whose keys stand before any table.
+fn write_recipe(folder: &Path, recipe: &str) {
+    let (top, tables) = recipe.split_once("\n[").unwrap();
+    let (name, training) = TRAINING.split_once("\n[").unwrap();
+    fs::write(folder.join("recipe.toml"), format!("{name}{top}\n[{training}\n[{tables}")).unwrap();
+}
+
 /// Trains without a break, then kills a second run after some updates, twice, and resumes it.
 fn killed_runs_end_as_whole_ones(recipe: &str) {
     let folder = TempDir::new().unwrap();
     write_data(folder.path());
-    // A task's keys stand before any table.
-    let (top, tables) = recipe.split_once("\n[").unwrap();
-    let (name, training) = TRAINING.split_once("\n[").unwrap();
-    fs::write(folder.path().join("recipe.toml"), format!("{name}{top}\n[{training}\n[{tables}")).unwrap();
+    write_recipe(folder.path(), recipe);
+    killed_runs_in(&folder);
+}
+
+fn killed_runs_in(folder: &TempDir) {
     succeed(train(folder.path(), &["recipe.toml"]));
     let run = folder.path().join("runs/run-2");
     for (session, n_lines) in [(0, 9), (1, 30)] {
@@ -400,6 +432,20 @@ fn a_recogniser_of_speech() {
 #[test]
 fn a_classifier_of_pictures() {
     killed_runs_end_as_whole_ones(PICTURES);
+}
+
+#[test]
+fn an_adapter() {
+    let folder = TempDir::new().unwrap();
+    write_data(folder.path());
+    write_recipe(folder.path(), GPT);
+    succeed(train(folder.path(), &["recipe.toml", "--set", "training.steps=20"]));
+    fs::rename(folder.path().join("runs/run-1"), folder.path().join("base")).unwrap();
+    write_recipe(folder.path(), ADAPTER);
+    killed_runs_in(&folder);
+    let [of_whole, of_killed] = ["run-1", "run-2"]
+        .map(|run| fs::read(folder.path().join("runs").join(run).join("adapter.safetensors")).unwrap());
+    assert!(of_whole == of_killed);
 }
 
 #[test]

@@ -18,7 +18,7 @@ pub trait Collective: fmt::Debug {
     /// The receiver asks for as many bytes as the sender sends.
     ///
     /// # Errors
-    /// [`CollectiveError::Gone`] if one of the two has ended.
+    /// [`CollectiveError::Gone`] if one of the two has ended; a launcher of MPI ends this process too, instead.
     ///
     /// # Panics
     /// May panic if the sender sends another number of bytes.
@@ -30,6 +30,10 @@ pub trait Collective: fmt::Debug {
     /// Ends all processes of the launcher at once, this one too, with an exit code. Nothing happens where there is no
     /// launcher: the others learn of it when this value is dropped.
     fn abort(&self, _exit_code: i32) {}
+
+    /// Says that this process has no more to exchange, unless it calls [`exchange`](Self::exchange) again. A process of MPI
+    /// that is dropped before it ends all others, which may wait for it.
+    fn finish(&self) {}
 }
 
 /// Why processes can't go on together.

@@ -27,7 +27,7 @@ mod threads;
 mod tree;
 
 pub use collective::{Alone, Collective, CollectiveError};
-pub use message::{any, broadcast, broadcast_to, collect, first_failure, gather, gather_equal};
+pub use message::{any, broadcast, broadcast_to, collect, first_failure, gather, gather_equal, receive, send};
 #[cfg(feature = "mpi")]
 pub use mpi::Mpi;
 pub use reduce::{all_gather, piece_of, reduce_scatter};

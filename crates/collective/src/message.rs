@@ -102,17 +102,33 @@ pub fn broadcast_to<T: Pod>(peers: &dyn Collective, values: &mut [T]) -> Result<
 /// [`CollectiveError`] if a process has ended.
 pub fn collect(peers: &dyn Collective, mine: Vec<u8>) -> Result<Vec<Vec<u8>>, CollectiveError> {
     if peers.rank() > 0 {
-        peers.exchange(0, &(mine.len() as u64).to_le_bytes(), 0, &mut [])?;
-        peers.exchange(0, &mine, 0, &mut [])?;
+        send(peers, 0, &mine)?;
         return Ok(Vec::new());
     }
     let mut all = vec![mine];
     for rank in 1..peers.size() {
-        let mut length = [0; 8];
-        peers.exchange(rank, &[], rank, &mut length)?;
-        let mut bytes = vec![0; u64::from_le_bytes(length) as usize];
-        peers.exchange(rank, &[], rank, &mut bytes)?;
-        all.push(bytes);
+        all.push(receive(peers, rank)?);
     }
     Ok(all)
+}
+
+/// Sends bytes to another process, which [receives](receive) them.
+///
+/// # Errors
+/// [`CollectiveError`] if it has ended.
+pub fn send(peers: &dyn Collective, to: usize, bytes: &[u8]) -> Result<(), CollectiveError> {
+    peers.exchange(to, &(bytes.len() as u64).to_le_bytes(), to, &mut [])?;
+    peers.exchange(to, bytes, to, &mut [])
+}
+
+/// The bytes that another process [sends](send) to this one.
+///
+/// # Errors
+/// [`CollectiveError`] if it has ended.
+pub fn receive(peers: &dyn Collective, from: usize) -> Result<Vec<u8>, CollectiveError> {
+    let mut length = [0; 8];
+    peers.exchange(from, &[], from, &mut length)?;
+    let mut bytes = vec![0; u64::from_le_bytes(length) as usize];
+    peers.exchange(from, &[], from, &mut bytes)?;
+    Ok(bytes)
 }

@@ -27,13 +27,16 @@ const NAP: Duration = Duration::from_millis(1);
 
 /// One of the processes that `mpirun`, `srun` or another launcher of MPI has started.
 ///
-/// Made once in a process, and used in the thread that made it. Errors inside MPI end all processes with MPI's own message,
-/// as the launcher does when a process ends without a word.
+/// Made once in a process, and used in the thread that made it. Dropped before [`finish`](Collective::finish), after an error
+/// for example, it ends all processes with the exit code 101: write the error before. Errors inside MPI end all processes
+/// with MPI's own message, as the launcher does when a process ends without a word.
 pub struct Mpi {
     world: SimpleCommunicator,
     /// Ends MPI when it is dropped, after the communicator.
     _universe: Universe,
     bytes_sent: Cell<u64>,
+    /// Whether no other process waits for this one.
+    is_finished: Cell<bool>,
 }
 
 impl Mpi {
@@ -48,7 +51,8 @@ impl Mpi {
         if threading < Threading::Funneled {
             return Err(problem("the library allows a process one thread alone: take one that is built with threads"));
         }
-        Ok(Self { world: universe.world(), _universe: universe, bytes_sent: Cell::new(0) })
+        let (bytes_sent, is_finished) = (Cell::new(0), Cell::new(false));
+        Ok(Self { world: universe.world(), _universe: universe, bytes_sent, is_finished })
     }
 }
 
@@ -62,6 +66,7 @@ impl Collective for Mpi {
     }
 
     fn exchange(&self, to: usize, send: &[u8], from: usize, receive: &mut [u8]) -> Result<(), CollectiveError> {
+        self.is_finished.set(false);
         self.bytes_sent.set(self.bytes_sent.get() + send.len() as u64);
         let (to, from) = (self.world.process_at_rank(to as i32), self.world.process_at_rank(from as i32));
         let (mut sends, mut receives) = (send.chunks(MESSAGE), receive.chunks_mut(MESSAGE));
@@ -94,12 +99,16 @@ impl Collective for Mpi {
     fn abort(&self, exit_code: i32) {
         self.world.abort(exit_code)
     }
+
+    fn finish(&self) {
+        self.is_finished.set(true);
+    }
 }
 
 impl Drop for Mpi {
-    /// The end of MPI waits for all processes, which wait for this one where it panics.
+    /// The end of MPI waits for all processes, which wait for this one if it has failed, or panics.
     fn drop(&mut self) {
-        if thread::panicking() {
+        if self.size() > 1 && (thread::panicking() || !self.is_finished.get()) {
             self.abort(101);
         }
     }

@@ -7,6 +7,7 @@ use crate::{Batch, NextToken, TokenMatrix};
 pub struct Spectrograms {
     values: Vec<f32>,
     shape: [usize; 3],
+    n_heard: Vec<usize>,
 }
 
 impl Spectrograms {
@@ -17,8 +18,27 @@ impl Spectrograms {
     pub fn new(values: Vec<f32>, [n_frames, n_bins]: [usize; 2]) -> Self {
         let per_row = n_frames * n_bins;
         assert!(per_row > 0 && values.len().is_multiple_of(per_row), "whole spectrograms of {n_frames} × {n_bins}");
-        let shape = [values.len() / per_row, n_frames, n_bins];
-        Self { values, shape }
+        let n_rows = values.len() / per_row;
+        Self { values, shape: [n_rows, n_frames, n_bins], n_heard: vec![n_frames; n_rows] }
+    }
+
+    /// These, of recordings that are shorter: each has so many frames, and silence fills the rest.
+    ///
+    /// # Panics
+    /// If there is not a number for each row, or one is larger than the number of frames.
+    #[must_use]
+    pub fn with_heard(self, n_heard: Vec<usize>) -> Self {
+        let [n_rows, n_frames, _] = self.shape;
+        assert!(
+            n_heard.len() == n_rows && n_heard.iter().all(|&n| n <= n_frames),
+            "frames of each of {n_rows} recordings"
+        );
+        Self { n_heard, ..self }
+    }
+
+    /// Frames of each recording, those that only fill its row left out.
+    pub fn n_heard(&self) -> &[usize] {
+        &self.n_heard
     }
 
     /// All values: `[rows · frames · bins]`.

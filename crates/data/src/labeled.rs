@@ -4,7 +4,7 @@ use std::path::Path;
 
 use attentive_core::{FrameIds, LabeledBatch, TokenId, TokenMatrix};
 
-use crate::{DataError, ExampleSet, FileReport, LineReader, TsvLayout};
+use crate::{DataError, ExampleSet, FileReport, LineReader, Rows, TsvLayout};
 
 /// The longest line that is read.
 const MAX_LINE_BYTES: usize = 1 << 20;
@@ -85,11 +85,7 @@ fn in_columns(line: &str, layout: TsvLayout) -> Option<(&str, &str)> {
 /// assert_eq!(batch.ids.row(idx), [1, 9, 2]);
 /// # Ok::<(), attentive_data::DataError>(())
 /// ```
-#[derive(Debug)]
-pub struct LabeledRows {
-    rows: Vec<(Vec<TokenId>, u32)>,
-    pad: TokenId,
-}
+pub type LabeledRows = Rows<u32>;
 
 impl LabeledRows {
     /// Frames texts as `begin … end`, cut off at `context` tokens.
@@ -101,21 +97,6 @@ impl LabeledRows {
             (text, label)
         };
         Self { rows: texts.into_iter().map(frame).collect(), pad: ids.pad }
-    }
-
-    /// Tokens of the longest row.
-    pub fn longest(&self) -> usize {
-        self.rows.iter().map(|(ids, _)| ids.len()).max().unwrap_or(0)
-    }
-
-    /// Number of rows.
-    pub fn len(&self) -> usize {
-        self.rows.len()
-    }
-
-    /// Whether there is no row.
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
     }
 }
 

@@ -39,6 +39,7 @@
 //! tokens are hidden, or [`LabeledRows`]; an [`ExampleBatcher`] makes batches of either. Encoder–decoders learn from one text
 //! by [`SpanCorruption`], which a [`SpanBatcher`] makes batches by.
 
+mod answers;
 mod batch_config;
 mod batches;
 mod contexts;
@@ -57,6 +58,7 @@ mod members;
 mod pairs;
 mod plan;
 mod report;
+mod rows;
 mod rules;
 mod sentences;
 mod shuffle;
@@ -73,6 +75,7 @@ mod tsv;
 mod utf16;
 mod widths;
 
+pub use answers::AnswerRows;
 pub use attentive_core::{BatchStream, Endless, Epochs, Position};
 pub use batch_config::{BatchConfig, TokenCount};
 pub use batches::{Order, PairBatcher, PairEpoch, SpecialIds};
@@ -90,6 +93,7 @@ pub use masking::{Masking, MaskingConfig, MaskingUnit};
 pub use pairs::{Pairs, ParallelFiles, TextPair};
 pub use plan::{BatchPlan, Shape};
 pub use report::{CorpusReport, FileReport, Findings, Place, sha256_of};
+pub use rows::Rows;
 pub use rules::{CorpusRules, OnProblem, Problem, Side, Treatment};
 pub use sentences::SentenceCorpus;
 pub use shuffle::{derived_seed, permutation, seeded_rng};

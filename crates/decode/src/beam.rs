@@ -1,14 +1,16 @@
 //! Beam search.
 
-use std::iter;
+use std::{collections::HashSet, iter};
 
-use attentive_core::{NextToken, TokenId};
+use attentive_core::{NextToken, TokenId, Want};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    DecodeError, DecodeRequest, Hypothesis,
+    Constraints, DecodeError, DecodeRequest, Hypothesis,
     candidates::{Candidate, TopCandidates, Total},
-    rows::Rows,
+    constraints::SentenceConstraints,
+    phrases::{Left, allocate},
+    rows::{Rows, StepScores},
     rules::Admitted,
 };
 
@@ -72,6 +74,12 @@ impl BeamConfig {
         Ok(())
     }
 
+    /// The settings of one of several groups.
+    fn of_group(&self, groups: usize) -> Self {
+        let beam = self.beam / groups;
+        Self { beam, n_best: self.n_best.min(beam), ..self.clone() }
+    }
+
     /// The score of a hypothesis of `len` tokens.
     fn score(&self, ranked: f64, len: usize) -> f64 {
         match self.rules {
@@ -125,34 +133,65 @@ pub fn beam_search<M: NextToken>(
     request: &DecodeRequest<'_>,
     config: &BeamConfig,
 ) -> Result<Vec<Vec<Hypothesis>>, DecodeError> {
+    beam_search_with(model, state, request, config, &Constraints::default())
+}
+
+/// The best hypotheses of each sentence that keep to constraints, by [`beam_search`].
+///
+/// Hypotheses of several groups are one list, without those that several have found.
+///
+/// # Errors
+/// As [`beam_search`]; also if constraints contradict themselves, the request or the settings.
+///
+/// # Panics
+/// As [`beam_search`].
+pub fn beam_search_with<M: NextToken>(
+    model: &M,
+    mut state: M::State,
+    request: &DecodeRequest<'_>,
+    config: &BeamConfig,
+    constraints: &Constraints<'_>,
+) -> Result<Vec<Vec<Hypothesis>>, DecodeError> {
     config.validate()?;
     request.validate(model)?;
+    constraints.validate(request, config, model.vocab_size())?;
+    let groups = constraints.diversity.groups;
+    let sentences: Vec<usize> = (0..request.n_sentences()).flat_map(|idx| iter::repeat_n(idx, groups)).collect();
+    if groups > 1 {
+        model.reorder(&mut state, &sentences);
+    }
+    let n_best = config.n_best;
+    let config = &config.of_group(groups);
+    let prompts = sentences.iter().flat_map(|&sentence| request.prompt_of(sentence)).copied().collect();
+    let mut rows = Rows::new(model, state, sentences.len(), prompts);
+    let search = |(row, &sentence): (usize, &usize)| Search::new(row, sentence, request, constraints);
+    let mut searches: Vec<Search<'_>> = sentences.iter().enumerate().map(search).collect();
     let mut results = vec![Vec::new(); request.n_sentences()];
-    let mut rows = Rows::new(model, state, request.n_sentences(), request.prompt.to_vec());
-    let mut searches: Vec<Search> =
-        request.max_len.iter().enumerate().map(|(sentence, &max_len)| Search::new(sentence, max_len)).collect();
     // At most one candidate of each live hypothesis ends, so at least `beam` of these stay live.
     let n_candidates = config.beam.saturating_mul(2);
     let mut top = TopCandidates::new(n_candidates);
-    let mut width = 1; // rows of each sentence
+    let mut width = 1; // rows of each search
     for len in 0.. {
         if searches.is_empty() {
             break;
         }
-        let scores = rows.advance(request.rules.want(n_candidates, 1, request.is_forced(len)))?;
+        let want = request.rules.want(n_candidates, 1, request.is_forced(len));
+        let scores = rows.advance(if constraints.needs_all() { Want::All } else { want })?;
         let mut running = Vec::with_capacity(searches.len());
+        let mut chosen = (usize::MAX, Vec::new()); // of the sentence, the next tokens of its groups
         for (idx, mut search) in searches.into_iter().enumerate() {
-            top.clear();
-            let first_row = idx * width;
-            // Rows beyond the live hypotheses are fillers.
-            for (row, live) in (first_row..).zip(&search.live) {
-                top.consider(scores.row(row), live.total, row, &search.admitted(live, request));
+            if chosen.0 != search.sentence {
+                chosen = (search.sentence, Vec::new());
             }
-            if search.step(top.best(), first_row, request, config) {
+            let first_row = idx * width;
+            let candidates =
+                search.candidates(&scores, first_row, (&chosen.1, constraints.diversity.penalty), &mut top);
+            if search.step(&candidates, first_row, config) {
+                chosen.1.extend(search.live.iter().filter_map(|live| live.tokens.last()));
                 running.push(search);
             } else {
                 let sentence = search.sentence;
-                results[sentence] = search.into_hypotheses(config);
+                results[sentence].extend(search.into_hypotheses(config));
             }
         }
         width = running.iter().map(|search| search.live.len()).max().unwrap_or(0);
@@ -162,22 +201,38 @@ pub fn beam_search<M: NextToken>(
         }
         searches = running;
     }
+    if groups > 1 {
+        results.iter_mut().for_each(|found| merge(found, n_best));
+    }
     Ok(results)
+}
+
+/// The best of hypotheses that were found by several searches.
+fn merge(found: &mut Vec<Hypothesis>, n_best: usize) {
+    found.sort_by(|a, b| b.finished.cmp(&a.finished).then(b.score.total_cmp(&a.score)));
+    let mut seen = HashSet::new();
+    found.retain(|one| seen.insert((one.tokens.clone(), one.finished)));
+    found.truncate(n_best);
 }
 
 /// A hypothesis that may be continued.
 struct Live {
     tokens: Vec<TokenId>,
+    log_probs: Vec<f32>,
     total: Total,
     /// The row that holds all its tokens but the last.
     row: usize,
+    /// The required phrases that it has whatever follows.
+    met: Vec<bool>,
 }
 
-/// The search for one sentence.
-struct Search {
+/// The search for one sentence, by one group of its beam.
+struct Search<'a> {
+    request: &'a DecodeRequest<'a>,
     /// Index of the sentence in the request.
     sentence: usize,
     max_len: usize,
+    constraints: SentenceConstraints<'a>,
     /// All of one length, best first.
     live: Vec<Live>,
     /// The best of those that ended, best first.
@@ -185,58 +240,126 @@ struct Search {
     n_finished: usize,
 }
 
-impl Search {
-    fn new(sentence: usize, max_len: usize) -> Self {
-        let empty = Live { tokens: Vec::new(), total: Total::default(), row: sentence };
-        Self { sentence, max_len, live: vec![empty], finished: Vec::new(), n_finished: 0 }
+impl<'a> Search<'a> {
+    fn new(row: usize, sentence: usize, request: &'a DecodeRequest<'a>, constraints: &Constraints<'a>) -> Self {
+        let (constraints, max_len) = (constraints.of(sentence, request), request.max_len[sentence]);
+        let met = constraints.required.none_met();
+        let empty = Live { tokens: Vec::new(), log_probs: Vec::new(), total: Total::default(), row, met };
+        Self { request, sentence, max_len, constraints, live: vec![empty], finished: Vec::new(), n_finished: 0 }
     }
 
-    /// The tokens that may follow `live`.
-    fn admitted<'a>(&self, live: &Live, request: &DecodeRequest<'a>) -> Admitted<'a> {
-        let text = || [request.prompt_of(self.sentence), &live.tokens].concat();
-        request.rules.admitted(live.tokens.len(), request.prefix_of(self.sentence), &[request.eos], text)
+    /// The tokens that may follow `live`, where other groups have chosen tokens.
+    fn admitted<'s>(&'s self, live: &Live, chosen: (&'s [TokenId], f64)) -> Admitted<'s> {
+        let DecodeRequest { rules, eos, .. } = *self.request;
+        let text = || [self.request.prompt_of(self.sentence), &live.tokens].concat();
+        let mut admitted = rules.admitted(live.tokens.len(), self.constraints.forced, &[eos], text);
+        admitted.chosen = chosen;
+        let is_last = live.tokens.len() + 1 >= self.max_len;
+        self.constraints.narrow(&mut admitted, (&live.tokens, &live.met), eos, is_last);
+        admitted
+    }
+
+    /// The candidates of a step, in the order in which the beam takes them; their parents are counted from `first_row`.
+    fn candidates(
+        &self,
+        scores: &StepScores,
+        first_row: usize,
+        chosen: (&[TokenId], f64),
+        top: &mut TopCandidates,
+    ) -> Vec<Candidate> {
+        top.clear();
+        let required = &self.constraints.required;
+        let (mut nearer, mut best) = (Vec::new(), TopCandidates::new(1));
+        // Rows beyond the live hypotheses are fillers.
+        for (row, live) in (first_row..).zip(&self.live) {
+            let (scores, admitted) = (scores.row(row), self.admitted(live, chosen));
+            top.consider(scores, live.total, row, &admitted);
+            if required.is_empty() {
+                continue;
+            }
+            best.clear();
+            best.consider(scores, live.total, row, &admitted);
+            nearer.extend_from_slice(best.best());
+            let next = required.next(&live.met, &live.tokens);
+            let mut wanted = TopCandidates::new(next.len().max(1));
+            wanted.consider_some(next, scores, (live.total, row), &admitted);
+            nearer.extend_from_slice(wanted.best());
+            let between = required.between(&live.met, &live.tokens, self.request.eos);
+            best.clear();
+            best.consider_some(between, scores, (live.total, row), &admitted);
+            nearer.extend_from_slice(best.best());
+        }
+        if required.is_empty() {
+            return top.best().to_vec();
+        }
+        let all = top.best().iter().chain(&nearer).copied();
+        allocate(all.map(|candidate| self.reach(candidate, first_row)).collect(), top.k())
+    }
+
+    /// A candidate, how far it is from having every required phrase, and whether they have room.
+    fn reach(&self, candidate: Candidate, first_row: usize) -> (Candidate, Left, bool) {
+        let parent = &self.live[candidate.parent - first_row];
+        let required = &self.constraints.required;
+        if candidate.token == self.request.eos {
+            return (candidate, required.left(&parent.met, &parent.tokens), true);
+        }
+        let text = [&parent.tokens[..], &[candidate.token]].concat();
+        let left = required.left(&required.met(&parent.met, &text), &text);
+        (candidate, left, left.fits(self.max_len.saturating_sub(text.len())))
     }
 
     /// Takes the best candidates of a step, whose parents are counted from `first_row`; returns whether to continue.
-    fn step(
-        &mut self,
-        candidates: &[Candidate],
-        first_row: usize,
-        request: &DecodeRequest<'_>,
-        config: &BeamConfig,
-    ) -> bool {
+    fn step(&mut self, candidates: &[Candidate], first_row: usize, config: &BeamConfig) -> bool {
         if candidates.is_empty() {
             return false;
         }
         let parents = std::mem::take(&mut self.live);
         let is_of_paper = config.rules == BeamRules::Gnmt;
         let len = parents[0].tokens.len() + 1;
-        let is_forced = len <= request.rules.n_forced(request.prefix_of(self.sentence));
+        let is_forced = len <= self.request.rules.n_forced(self.constraints.forced);
         let is_cut = !is_of_paper && len >= self.max_len;
-        for (rank, &Candidate { mut total, token, parent: row }) in candidates.iter().enumerate() {
+        for (rank, &Candidate { mut total, token, next, parent: row }) in candidates.iter().enumerate() {
             let parent = &parents[row - first_row];
             if is_forced && !is_of_paper {
                 total.ranked = parent.total.ranked;
             }
-            let text = |last: &[TokenId]| [&parent.tokens, last].concat();
-            match token == request.eos {
-                true if rank < config.beam => self.finish(text(&[]), total, true, config),
-                false if is_cut && rank < config.beam => self.finish(text(&[token]), total, false, config),
-                false if self.live.len() < config.beam => self.live.push(Live { tokens: text(&[token]), total, row }),
-                _ => {}
+            let log_probs = [&parent.log_probs[..], &[next]].concat();
+            if token == self.request.eos {
+                if rank < config.beam {
+                    self.finish((parent.tokens.clone(), log_probs), total, true, config);
+                }
+                continue;
             }
+            let tokens = [&parent.tokens[..], &[token]].concat();
+            let met = self.constraints.required.met(&parent.met, &tokens);
+            if is_cut && self.constraints.required.is_met(&met, &tokens) {
+                if rank < config.beam {
+                    self.finish((tokens, log_probs), total, false, config);
+                }
+            } else if self.live.len() < config.beam {
+                self.live.push(Live { tokens, log_probs, total, row, met });
+            }
+        }
+        if !self.constraints.required.is_empty() {
+            self.live.sort_by(|a, b| b.total.ranked.total_cmp(&a.total.ranked));
         }
         self.goes_on(config)
     }
 
-    fn finish(&mut self, tokens: Vec<TokenId>, total: Total, finished: bool, config: &BeamConfig) {
-        let score = config.score(total.ranked, tokens.len() + usize::from(finished));
+    fn finish(
+        &mut self,
+        (tokens, token_log_probs): (Vec<TokenId>, Vec<f32>),
+        total: Total,
+        finished: bool,
+        config: &BeamConfig,
+    ) {
+        let score = config.score(total.ranked, token_log_probs.len());
         let rank = self.finished.partition_point(|kept| kept.score >= score);
-        self.finished.insert(rank, Hypothesis { tokens, log_prob: total.log_prob, score, finished });
+        let log_prob = total.log_prob;
+        self.finished.insert(rank, Hypothesis { tokens, log_prob, token_log_probs, score, finished });
         self.finished.truncate(config.n_kept());
         self.n_finished += 1;
     }
-
     fn goes_on(&self, config: &BeamConfig) -> bool {
         let Some(best) = self.live.first() else {
             return false;
@@ -265,10 +388,14 @@ impl Search {
         rows.map(|live| (live.row, live.tokens[live.tokens.len() - 1]))
     }
 
-    fn into_hypotheses(self, config: &BeamConfig) -> Vec<Hypothesis> {
-        let unfinished = self.live.into_iter().map(|Live { tokens, total, .. }| {
+    fn into_hypotheses(mut self, config: &BeamConfig) -> Vec<Hypothesis> {
+        let required = self.constraints.required;
+        // Those that have every phrase first.
+        self.live.sort_by_key(|live| required.left(&live.met, &live.tokens).tokens);
+        let unfinished = self.live.into_iter().map(|Live { tokens, log_probs, total, .. }| {
             let score = config.score(total.ranked, tokens.len());
-            Hypothesis { tokens, log_prob: total.log_prob, score, finished: false }
+            let (log_prob, token_log_probs) = (total.log_prob, log_probs);
+            Hypothesis { tokens, log_prob, token_log_probs, score, finished: false }
         });
         self.finished.into_iter().chain(unfinished).take(config.n_best).collect()
     }

@@ -1,5 +1,7 @@
 //! The best continuations of a set of rows.
 
+use std::cmp::Ordering;
+
 use attentive_core::TokenId;
 
 use crate::{lines::Choice, rows::RowScores, rules::Admitted};
@@ -19,16 +21,17 @@ pub(crate) struct Candidate {
     /// Of the row and the token.
     pub(crate) total: Total,
     pub(crate) token: TokenId,
+    /// The log-probability of the token.
+    pub(crate) next: f32,
     /// Index of the row.
     pub(crate) parent: usize,
 }
 
 impl Candidate {
-    /// Whether it ranks before `other`: the better total first, then the lower token, then the lower parent.
-    fn precedes(&self, other: &Self) -> bool {
-        let (ranked, of_other) = (self.total.ranked, other.total.ranked);
-        let tie = || (self.token, self.parent) < (other.token, other.parent);
-        ranked.total_cmp(&of_other).is_gt() || (ranked == of_other && tie())
+    /// The order of two candidates: the better total first, then the lower token, then the lower parent.
+    pub(crate) fn order(&self, other: &Self) -> Ordering {
+        let tie = || (self.token, self.parent).cmp(&(other.token, other.parent));
+        if self.total.ranked == other.total.ranked { tie() } else { other.total.ranked.total_cmp(&self.total.ranked) }
     }
 }
 
@@ -42,6 +45,11 @@ pub(crate) struct TopCandidates {
 impl TopCandidates {
     pub(crate) fn new(k: usize) -> Self {
         Self { k, best: Vec::new() }
+    }
+
+    /// The most candidates that are kept.
+    pub(crate) fn k(&self) -> usize {
+        self.k
     }
 
     /// Forgets all candidates.
@@ -64,6 +72,19 @@ impl TopCandidates {
             (RowScores::Top { ids, log_probs }, _) => {
                 ids.iter().zip(log_probs).for_each(|(&token, &next)| offer(token, next));
             }
+        }
+    }
+
+    /// Considers tokens of row `parent`, the scores of all of which are known, as [`consider`](Self::consider) does.
+    pub(crate) fn consider_some(
+        &mut self,
+        tokens: impl IntoIterator<Item = TokenId>,
+        scores: RowScores<'_>,
+        (total, parent): (Total, usize),
+        admitted: &Admitted<'_>,
+    ) {
+        if let RowScores::All(row) = scores {
+            tokens.into_iter().for_each(|token| self.offer(token, row[token as usize], total, parent, admitted));
         }
     }
 
@@ -96,8 +117,8 @@ impl TopCandidates {
             return;
         }
         let total = Total { log_prob: total.log_prob + f64::from(next), ranked };
-        let candidate = Candidate { total, token, parent };
-        let rank = self.best.partition_point(|kept| kept.precedes(&candidate));
+        let candidate = Candidate { total, token, next, parent };
+        let rank = self.best.partition_point(|kept| kept.order(&candidate).is_lt());
         self.best.insert(rank, candidate);
         self.best.truncate(self.k);
     }

@@ -83,6 +83,38 @@ pub enum DecodeError {
         /// Index of the word.
         index: usize,
     },
+    /// Groups that a beam can't be cut into.
+    #[error("groups = {groups} does not divide beam = {beam}; each group is of beam / groups hypotheses")]
+    Groups {
+        /// Number of groups.
+        groups: usize,
+        /// Width of the beam.
+        beam: usize,
+    },
+    /// A number of constraints that is not that of sentences.
+    #[error(
+        "there are constraints for {n_constraints} of {n_sentences} sentences; give them for each sentence, or none"
+    )]
+    ConstraintCount {
+        /// Number of sentences with constraints.
+        n_constraints: usize,
+        /// Number of sentences.
+        n_sentences: usize,
+    },
+    /// Words are asked of tokens whose text is not known.
+    #[error("the text of {n_spelled} tokens is known, and the vocabulary has {vocab_size}; give the spelling of each")]
+    Spelling {
+        /// Number of tokens that are spelled.
+        n_spelled: usize,
+        /// Size of the model's vocabulary.
+        vocab_size: usize,
+    },
+    /// A phrase that no text can have.
+    #[error("the phrase {form:?} can't be written: it has no tokens, or rules exclude some of them")]
+    ImpossiblePhrase {
+        /// Its first form.
+        form: Vec<TokenId>,
+    },
     /// No samples.
     #[error("n_samples is 0; it must be at least 1")]
     ZeroSamples,
@@ -142,6 +174,7 @@ impl DecodeError {
             Self::LengthPenalty { .. } => vec!["length_penalty"],
             Self::Setting { key, .. } => vec![key],
             Self::EmptyBadWord { .. } => vec!["bad_words"],
+            Self::Groups { .. } => vec!["groups", "beam"],
             Self::ZeroSamples => vec!["n_samples"],
             _ => Vec::new(),
         }

@@ -9,6 +9,8 @@ pub struct Hypothesis {
     pub tokens: Vec<TokenId>,
     /// Sum of the tokens' log-probabilities, that of the end-of-sentence id included, in nats.
     pub log_prob: f64,
+    /// The log-probability of each token, then of the end if the model ended it, in nats: they sum to `log_prob`.
+    pub token_log_probs: Vec<f32>,
     /// The value that ranks hypotheses: `log_prob`, with its penalty of repetitions if there is one, over the length
     /// penalty, if the search has one.
     pub score: f64,

@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     fmt, iter,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc},
     thread,
     time::{Duration, Instant},
@@ -19,7 +20,8 @@ const PATIENCE: Duration = Duration::from_millis(2);
 /// rows enter with its first step and leave with its state. The next step begins as soon as all searches that took part
 /// in the last one want it, or a moment later without the late ones; new ones join at once.
 ///
-/// Handles are cheap to clone. The worker ends with the last of them and of their states.
+/// Handles are cheap to clone. The worker ends with the last of them and of their states. A panic of the model ends the
+/// searches of its step, with an error; the worker goes on with the next.
 ///
 /// ```
 /// # use attentive_core::{DeviceError, EncoderDecoder, NextToken, Scores, TokenId, TokenMatrix, Want};
@@ -74,7 +76,7 @@ pub struct Stopped;
 
 /// The memory of the rows of one search in a [`JointModel`].
 pub struct JointState<M: NextToken> {
-    /// `None` while the worker has it, or once that has ended.
+    /// `None` while the worker has it, or once it was lost by a panic.
     inner: Option<M::State>,
     /// Old rows that rows continue, which the next step sees to.
     parents: Option<Vec<usize>>,
@@ -138,12 +140,18 @@ impl<M: NextToken<State: Send> + Send + 'static> JointModel<M> {
     /// # Panics
     /// If the system has no thread left.
     pub fn new(model: M) -> Self {
+        let thread = thread::Builder::new().name("model".to_owned());
+        Self::spawned(model, |worker| drop(thread.spawn(worker).expect("the system has a thread")))
+    }
+
+    /// As [`new`](Self::new), of a worker that `spawn` runs on another thread: in a pool of the model's own, for example, which
+    /// its products then need not enter one by one. Searches wait for a worker that is not run.
+    pub fn spawned(model: M, spawn: impl FnOnce(Box<dyn FnOnce() + Send>)) -> Self {
         let waiting = Waiting { jobs: VecDeque::new(), step: 0, n_expected: 0, is_over: false };
         let queue = Arc::new(Queue { waiting: Mutex::new(waiting), changed: Condvar::new() });
         let (vocab_size, max_len) = (model.vocab_size(), model.max_len());
         let of_worker = Arc::clone(&queue);
-        let worker = move || of_worker.work(&model);
-        thread::Builder::new().name("model".to_owned()).spawn(worker).expect("the system has a thread");
+        spawn(Box::new(move || of_worker.work(&model)));
         Self { vocab_size, max_len, stop: Arc::new(|| false), user: Arc::new(User(queue)) }
     }
 
@@ -157,14 +165,14 @@ impl<M: NextToken<State: Send> + Send + 'static> JointModel<M> {
     /// What `ask` gets of the model, between steps.
     ///
     /// # Errors
-    /// [`DeviceError`] if the worker has ended.
+    /// [`DeviceError`] if the model panics.
     pub fn call<T: Send + 'static>(&self, ask: impl FnOnce(&M) -> T + Send + 'static) -> Result<T, DeviceError> {
         let (reply, answer) = mpsc::channel();
         self.user.0.push(Job::Call(Box::new(move |model| drop(reply.send(ask(model))))));
-        answer.recv().map_err(DeviceError::new)
+        answer.recv().map_err(|_| panicked())
     }
 
-    /// A state that the worker made, or, if it has ended, one that no step takes.
+    /// A state that the worker made, or, if it panicked, one that no step takes.
     fn state(&self, made: Option<(M::State, u64)>) -> JointState<M> {
         let (inner, step) = made.map_or((None, 0), |(state, step)| (Some(state), step));
         JointState { inner, parents: None, step, user: Arc::clone(&self.user) }
@@ -186,13 +194,12 @@ impl<M: NextToken<State: Send> + Send + 'static> NextToken for JointModel<M> {
         if (self.stop)() {
             return Err(DeviceError::new(Stopped));
         }
-        let ended = || DeviceError::new("the model's worker has ended");
-        let inner = state.inner.take().ok_or_else(ended)?;
+        let inner = state.inner.take().ok_or_else(panicked)?;
         let (reply, answer) = mpsc::channel();
         let (tokens, parents) = (tokens.to_vec(), state.parents.take());
         let step = Step { tokens, parents, state: inner, last: state.step, want, reply };
         self.user.0.push(Job::Step(step));
-        let (scores, inner, step) = answer.recv().map_err(|_| ended())?;
+        let (scores, inner, step) = answer.recv().map_err(|_| panicked())?;
         (state.inner, state.step) = (Some(inner), step);
         scores
     }
@@ -232,58 +239,23 @@ impl<M: NextToken> Queue<M> {
     }
 
     fn push(&self, job: Job<M>) {
-        let mut waiting = self.lock();
-        // After the worker, nobody answers: the reply is dropped.
-        if !waiting.is_over {
-            waiting.jobs.push_back(job);
-            self.changed.notify_all();
-        }
+        self.lock().jobs.push_back(job);
+        self.changed.notify_all();
     }
 
     /// Serves jobs in the order of their arrival, those of one kind together, until there is no user left.
     fn work(&self, model: &M) {
-        /// Leaves no one waiting for a worker that panicked.
-        struct AtEnd<'a, M: NextToken>(&'a Queue<M>);
-        impl<M: NextToken> Drop for AtEnd<'_, M> {
-            fn drop(&mut self) {
-                let mut waiting = self.0.lock();
-                waiting.is_over = true;
-                let jobs = std::mem::take(&mut waiting.jobs);
-                drop(waiting);
-                drop(jobs);
-            }
-        }
-        let _at_end = AtEnd(self);
         while let Some((jobs, number)) = self.next() {
             let (mut starts, mut steps) = (Vec::new(), Vec::new());
             for job in jobs {
                 match job {
                     Job::Start(start) => starts.push(start),
                     Job::Step(step) => steps.push(step),
-                    Job::Call(call) => call(model),
+                    Job::Call(call) => survive(|| call(model)),
                 }
             }
-            // A search that has left needs no reply.
-            if let Some(first) = starts.first() {
-                let sources: Vec<&TokenMatrix> = starts.iter().map(|start| &start.source).collect();
-                let states = (first.start)(model, &sources);
-                states.into_iter().zip(&starts).for_each(|(state, start)| drop(start.reply.send((state, number))));
-            }
-            for Step { parents, state, .. } in &mut steps {
-                if let Some(parents) = parents {
-                    model.reorder(state, parents);
-                }
-            }
-            let mut turns: Vec<Turn<'_, M::State>> = steps.iter_mut().map(Step::turn).collect();
-            let scores = if turns.is_empty() { Ok(Vec::new()) } else { model.advance_together(&mut turns) };
-            let of_each: Box<dyn Iterator<Item = Result<Scores, DeviceError>>> = match scores {
-                Ok(scores) => Box::new(scores.into_iter().map(Ok)),
-                Err(cause) => {
-                    let cause = Arc::new(cause);
-                    Box::new(iter::repeat_with(move || Err(DeviceError::new(Arc::clone(&cause)))))
-                }
-            };
-            of_each.zip(steps).for_each(|(scores, step)| drop(step.reply.send((scores, step.state, number))));
+            survive(|| begin(model, starts, number));
+            survive(|| advance(model, steps, number));
         }
     }
 
@@ -309,6 +281,47 @@ impl<M: NextToken> Queue<M> {
         waiting.n_expected = jobs.iter().filter(|job| !matches!(job, Job::Call(_))).count();
         Some((jobs, waiting.step))
     }
+}
+
+/// Does a part of the work. A panic drops its replies, which tells those who wait for them.
+fn survive(work: impl FnOnce()) {
+    // A model is read alone, and states that it left half-made are dropped too.
+    let _ = catch_unwind(AssertUnwindSafe(work));
+}
+
+/// The error of those whose reply was dropped.
+fn panicked() -> DeviceError {
+    DeviceError::new("the model panicked, and what it was asked for is lost")
+}
+
+/// Makes the states of searches that begin together.
+fn begin<M: NextToken>(model: &M, starts: Vec<Start<M>>, number: u64) {
+    let Some(start) = starts.first().map(|first| first.start) else { return };
+    let sources: Vec<&TokenMatrix> = starts.iter().map(|start| &start.source).collect();
+    let states = start(model, &sources);
+    // A search that has left needs no reply.
+    states.into_iter().zip(starts).for_each(|(state, start)| drop(start.reply.send((state, number))));
+}
+
+/// Takes the step of some searches together.
+fn advance<M: NextToken>(model: &M, mut steps: Vec<Step<M>>, number: u64) {
+    if steps.is_empty() {
+        return;
+    }
+    for Step { parents, state, .. } in &mut steps {
+        if let Some(parents) = parents {
+            model.reorder(state, parents);
+        }
+    }
+    let mut turns: Vec<Turn<'_, M::State>> = steps.iter_mut().map(Step::turn).collect();
+    let of_each: Box<dyn Iterator<Item = Result<Scores, DeviceError>>> = match model.advance_together(&mut turns) {
+        Ok(scores) => Box::new(scores.into_iter().map(Ok)),
+        Err(cause) => {
+            let cause = Arc::new(cause);
+            Box::new(iter::repeat_with(move || Err(DeviceError::new(Arc::clone(&cause)))))
+        }
+    };
+    of_each.zip(steps).for_each(|(scores, step)| drop(step.reply.send((scores, step.state, number))));
 }
 
 impl<M: NextToken> Waiting<M> {

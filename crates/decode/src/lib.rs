@@ -38,8 +38,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod alternatives;
 mod beam;
 mod candidates;
+mod constraints;
 mod ensemble;
 mod error;
 mod generate;
@@ -47,22 +49,28 @@ mod greedy;
 mod hypothesis;
 mod joint;
 mod lines;
+mod phrases;
 mod request;
 mod risk;
 mod rows;
 mod rules;
 mod sampling;
+mod spelling;
 mod stop_strings;
 
-pub use beam::{BeamConfig, BeamRules, beam_search, gnmt_penalty};
+pub use alternatives::alternatives;
+pub use beam::{BeamConfig, BeamRules, beam_search, beam_search_with, gnmt_penalty};
+pub use constraints::{Constraints, Diversity};
 pub use ensemble::{Combination, Ensemble};
 pub use error::DecodeError;
 pub use generate::{Drawn, Ended, GenerateRequest, generate, sample};
 pub use greedy::greedy;
 pub use hypothesis::Hypothesis;
 pub use joint::{JointModel, JointState, Stopped};
+pub use phrases::Phrase;
 pub use request::DecodeRequest;
 pub use risk::minimum_bayes_risk;
 pub use rules::Rules;
 pub use sampling::SamplingConfig;
+pub use spelling::{Spelling, Typed, has_words};
 pub use stop_strings::StopStrings;

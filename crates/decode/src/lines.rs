@@ -23,6 +23,8 @@ pub(crate) struct Line<'a> {
     /// The row of the model's state that reads it.
     row: usize,
     total: Total,
+    /// Of the tokens written, the end included.
+    log_probs: Vec<f32>,
     pub(crate) end: Option<End>,
 }
 
@@ -49,7 +51,7 @@ impl<'a> Line<'a> {
     pub(crate) fn new(prompt: &[TokenId], prefix: &'a [TokenId], max_len: usize, row: usize) -> Self {
         let end = (max_len == 0).then_some(End::ByLength);
         let (text, n_prompt) = (prompt.to_vec(), prompt.len());
-        Self { text, n_prompt, prefix, max_len, row, total: Total::default(), end }
+        Self { text, n_prompt, prefix, max_len, row, total: Total::default(), log_probs: Vec::new(), end }
     }
 
     pub(crate) fn n_written(&self) -> usize {
@@ -63,6 +65,8 @@ impl<'a> Line<'a> {
     fn take(&mut self, Choice { token, added }: Choice, ends: &[TokenId]) {
         self.total.log_prob += added.log_prob;
         self.total.ranked += added.ranked;
+        // A sum of one: exact.
+        self.log_probs.push(added.log_prob as f32);
         if ends.contains(&token) {
             self.end = Some(End::ByModel);
             return;
@@ -76,7 +80,8 @@ impl<'a> Line<'a> {
     pub(crate) fn into_hypothesis(mut self) -> Hypothesis {
         let tokens = self.text.split_off(self.n_prompt);
         let Total { log_prob, ranked } = self.total;
-        Hypothesis { tokens, log_prob, score: ranked, finished: self.end == Some(End::ByModel) }
+        let (token_log_probs, finished) = (self.log_probs, self.end == Some(End::ByModel));
+        Hypothesis { tokens, log_prob, token_log_probs, score: ranked, finished }
     }
 }
 

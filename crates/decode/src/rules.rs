@@ -2,7 +2,7 @@
 
 use attentive_core::{TokenId, Want};
 
-use crate::DecodeError;
+use crate::{DecodeError, spelling::Follows};
 
 /// Rules that hold for beam search, greedy search and sampling alike; by default there are none.
 ///
@@ -94,6 +94,9 @@ impl Rules {
             forced: self.forced(n_written, prefix),
             seen: Vec::new(),
             penalty: self.repetition_penalty,
+            bias: None,
+            chosen: (&[], 0.0),
+            follows: None,
         };
         if admitted.forced.is_some() {
             return admitted;
@@ -152,6 +155,25 @@ pub(crate) struct Admitted<'a> {
     /// Tokens that are penalised, sorted.
     seen: Vec<TokenId>,
     penalty: f64,
+    pub(crate) bias: Option<Bias>,
+    /// Tokens that other groups of the beam have chosen, each as often as they have, and what is taken from each.
+    pub(crate) chosen: (&'a [TokenId], f64),
+    /// What words admit.
+    pub(crate) follows: Option<Follows<'a>>,
+}
+
+/// A token that is preferred: its probability p becomes (1 − β) p + β, that of others (1 − β) p.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bias {
+    pub(crate) token: TokenId,
+    pub(crate) beta: f64,
+}
+
+impl Bias {
+    fn log_prob(self, token: TokenId, log_prob: f64) -> f64 {
+        let share = (1.0 - self.beta).ln() + log_prob;
+        if token == self.token { (share.exp() + self.beta).ln() } else { share }
+    }
 }
 
 impl Admitted<'_> {
@@ -161,19 +183,31 @@ impl Admitted<'_> {
 
     /// Whether a token's log-probability is all that ranks it.
     pub(crate) fn is_unpenalised(&self) -> bool {
-        self.seen.is_empty()
+        self.seen.is_empty() && self.bias.is_none()
+    }
+
+    /// Lets the text not end, for example.
+    pub(crate) fn withhold(&mut self, token: TokenId) {
+        self.withheld.push(token);
     }
 
     pub(crate) fn admits(&self, token: TokenId) -> bool {
         match self.forced {
             Some(forced) => token == forced,
-            None => !self.suppressed.contains(&token) && !self.withheld.contains(&token),
+            None => {
+                let is_out = self.suppressed.contains(&token) || self.withheld.contains(&token);
+                !is_out && self.follows.as_ref().is_none_or(|follows| follows.admits(token))
+            }
         }
     }
 
     /// The value that a token of this log-probability is ranked by.
     pub(crate) fn ranked(&self, token: TokenId, log_prob: f32) -> f64 {
         let log_prob = f64::from(log_prob);
-        if self.seen.binary_search(&token).is_ok() { log_prob * self.penalty } else { log_prob }
+        let log_prob = self.bias.map_or(log_prob, |bias| bias.log_prob(token, log_prob));
+        let is_seen = self.seen.binary_search(&token).is_ok();
+        let (chosen, penalty) = self.chosen;
+        let n_chosen = chosen.iter().filter(|&&other| other == token).count();
+        log_prob * if is_seen { self.penalty } else { 1.0 } - penalty * n_chosen as f64
     }
 }

@@ -111,7 +111,8 @@ fn a_search_stops_where_no_beam_can_win() {
 fn a_model_that_only_ends_gives_the_empty_hypothesis() {
     let model = bigrams([0.0; 3], [0.0; 3], &[[0.0, 0.0, 1.0]]);
     let best = search(&model, &[8], &config(4, 4, 0.6)).remove(0);
-    assert_eq!(best, [Hypothesis { tokens: Vec::new(), log_prob: 0.0, score: 0.0, finished: true }]);
+    let (tokens, token_log_probs) = (Vec::new(), vec![0.0]);
+    assert_eq!(best, [Hypothesis { tokens, log_prob: 0.0, token_log_probs, score: 0.0, finished: true }]);
     assert_eq!(model.n_rows.take(), [1]);
 }
 

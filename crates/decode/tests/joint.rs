@@ -144,9 +144,56 @@ fn a_search_that_is_stopped_leaves_the_others_alone() {
 }
 
 #[test]
-fn a_model_that_panics_leaves_no_search_waiting() {
-    let model = JointModel::new(Counting::new());
-    model.call(|_| panic!("for this test")).expect_err("the worker has ended");
-    let mut state = EncoderDecoder::start(&model, &TokenMatrix::from_rows(&[[3]], 1, 0));
-    model.advance(&[2], &mut state, Want::All).expect_err("the worker has ended");
+fn a_model_that_panics_fails_those_of_its_step_alone() {
+    let model = JointModel::new(Fragile(Counting::new()));
+    let before = search(&model, 1);
+    model.call(|_| panic!("for this test")).expect_err("a panic");
+    let start = |id| EncoderDecoder::start(&model, &TokenMatrix::from_rows(&[[id]], 1, 0));
+    let mut never = start(BAD);
+    model.advance(&[2], &mut never, Want::All).expect_err("its start panicked");
+    let mut state = start(3);
+    model.advance(&[2], &mut state, Want::All).expect("a good step");
+    model.advance(&[BAD], &mut state, Want::All).expect_err("a panic");
+    model.advance(&[2], &mut state, Want::All).expect_err("what was read is lost");
+    assert_eq!(search(&model, 1), before, "the worker goes on");
+}
+
+/// A token that a model panics at.
+const BAD: TokenId = 22;
+
+/// A model with a fault.
+struct Fragile(Counting);
+
+impl NextToken for Fragile {
+    type State = Vec<Vec<TokenId>>;
+
+    fn vocab_size(&self) -> usize {
+        self.0.vocab_size()
+    }
+
+    fn max_len(&self) -> Option<usize> {
+        self.0.max_len()
+    }
+
+    fn advance(&self, tokens: &[TokenId], state: &mut Self::State, want: Want) -> Result<Scores, DeviceError> {
+        assert!(tokens != [BAD], "for this test");
+        self.0.advance(tokens, state, want)
+    }
+
+    fn reorder(&self, state: &mut Self::State, parents: &[usize]) {
+        self.0.reorder(state, parents);
+    }
+}
+
+impl EncoderDecoder for Fragile {
+    fn start(&self, source: &TokenMatrix) -> Self::State {
+        assert!(source.row(0) != [BAD], "for this test");
+        EncoderDecoder::start(&self.0, source)
+    }
+}
+
+impl attentive_core::LanguageModel for Fragile {
+    fn start(&self, n_rows: usize) -> Self::State {
+        attentive_core::LanguageModel::start(&self.0, n_rows)
+    }
 }

@@ -29,21 +29,24 @@ fn continuations(scores: &impl Scores, prefix: &[TokenId]) -> impl Iterator<Item
 /// Every sequence of at most `max_len` tokens: those that end, best first, then those that do not.
 fn all_sequences(scores: &impl Scores, prompt: TokenId, max_len: usize, alpha: f64) -> Vec<Hypothesis> {
     let mut all = Vec::new();
-    let mut open = vec![(vec![prompt], 0.0)];
+    let mut open = vec![(vec![prompt], 0.0, Vec::new())];
     for len in 1..=max_len {
-        for (prefix, log_prob) in std::mem::take(&mut open) {
+        for (prefix, log_prob, before) in std::mem::take(&mut open) {
             for (token, next) in continuations(scores, &prefix) {
                 let log_prob: f64 = log_prob + next;
+                let token_log_probs = [&before[..], &[next as f32]].concat();
                 let score = log_prob / ((5 + len) as f64 / 6.0).powf(alpha);
                 if token == EOS {
-                    all.push(Hypothesis { tokens: prefix[1..].to_vec(), log_prob, score, finished: true });
+                    let tokens = prefix[1..].to_vec();
+                    all.push(Hypothesis { tokens, log_prob, token_log_probs, score, finished: true });
                     continue;
                 }
                 let prefix = [&prefix[..], &[token]].concat();
                 if len == max_len {
-                    all.push(Hypothesis { tokens: prefix[1..].to_vec(), log_prob, score, finished: false });
+                    let (tokens, token_log_probs) = (prefix[1..].to_vec(), token_log_probs.clone());
+                    all.push(Hypothesis { tokens, log_prob, token_log_probs, score, finished: false });
                 }
-                open.push((prefix, log_prob));
+                open.push((prefix, log_prob, token_log_probs));
             }
         }
     }
@@ -53,33 +56,35 @@ fn all_sequences(scores: &impl Scores, prompt: TokenId, max_len: usize, alpha: f
 
 /// Beam search by sorting every candidate, and without giving up on beams that cannot win.
 fn plain_beam_search(scores: &impl Scores, prompt: TokenId, max_len: usize, config: &BeamConfig) -> Vec<Hypothesis> {
-    let mut live = vec![(vec![prompt], 0.0)];
+    let mut live = vec![(vec![prompt], 0.0, Vec::new())];
     let mut finished = Vec::new();
     for len in 1..=max_len {
         let mut candidates = Vec::new();
-        for (prefix, log_prob) in &live {
+        for (prefix, log_prob, before) in &live {
             for (token, next) in continuations(scores, prefix) {
-                candidates.push((log_prob + next, token, prefix));
+                candidates.push((log_prob + next, token, prefix, [&before[..], &[next as f32]].concat()));
             }
         }
         candidates.sort_by(|a, b| b.0.total_cmp(&a.0));
-        for (log_prob, token, prefix) in candidates.iter().take(config.beam) {
+        for (log_prob, token, prefix, next) in candidates.iter().take(config.beam) {
             if *token == EOS {
                 let score = log_prob / gnmt_penalty(len, config.length_penalty);
-                let tokens = prefix[1..].to_vec();
-                finished.push(Hypothesis { tokens, log_prob: *log_prob, score, finished: true });
+                let (tokens, token_log_probs) = (prefix[1..].to_vec(), next.clone());
+                finished.push(Hypothesis { tokens, log_prob: *log_prob, token_log_probs, score, finished: true });
             }
         }
-        let open = candidates.iter().filter(|(_, token, _)| *token != EOS).take(config.beam);
-        live = open.map(|(log_prob, token, prefix)| ([prefix, &[*token][..]].concat(), *log_prob)).collect();
+        let open = candidates.iter().filter(|(_, token, ..)| *token != EOS).take(config.beam);
+        let longer = |prefix: &[TokenId], token| [prefix, &[token]].concat();
+        live = open.map(|(log_prob, token, prefix, next)| (longer(prefix, *token), *log_prob, next.clone())).collect();
         if finished.len() >= config.beam {
             break;
         }
     }
     finished.sort_by(|a, b| b.score.total_cmp(&a.score));
-    for (prefix, log_prob) in live {
+    for (prefix, log_prob, token_log_probs) in live {
         let score = log_prob / gnmt_penalty(max_len, config.length_penalty);
-        finished.push(Hypothesis { tokens: prefix[1..].to_vec(), log_prob, score, finished: false });
+        let tokens = prefix[1..].to_vec();
+        finished.push(Hypothesis { tokens, log_prob, token_log_probs, score, finished: false });
     }
     finished.truncate(config.n_best);
     finished

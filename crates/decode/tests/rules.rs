@@ -42,9 +42,9 @@ fn of_token(rules: &Rules, prefix: &[TokenId], written: &[TokenId], token: Token
 /// Every sequence that the rules allow: those that end, best first, then those that do not.
 fn all_sequences(scores: &Hashed, rules: &Rules, prefix: &[TokenId], max_len: usize, alpha: f64) -> Vec<Hypothesis> {
     let mut all = Vec::new();
-    let mut open = vec![(Vec::new(), 0.0, 0.0)];
+    let mut open = vec![(Vec::new(), 0.0, 0.0, Vec::new())];
     for len in 1..=max_len {
-        for (written, log_prob, ranked) in std::mem::take(&mut open) {
+        for (written, log_prob, ranked, before) in std::mem::take(&mut open) {
             for (token, next) in (0..).zip(scores.after(&[&PROMPT, &written[..]].concat())) {
                 if next == f32::NEG_INFINITY || !may_follow(rules, prefix, &written, token) {
                     continue;
@@ -52,15 +52,18 @@ fn all_sequences(scores: &Hashed, rules: &Rules, prefix: &[TokenId], max_len: us
                 let added = of_token(rules, prefix, &written, token, next);
                 let (log_prob, ranked): (f64, f64) = (log_prob + added.0, ranked + added.1);
                 let score = ranked / gnmt_penalty(len, alpha);
+                let token_log_probs = [&before[..], &[next]].concat();
                 if token == EOS {
-                    all.push(Hypothesis { tokens: written.clone(), log_prob, score, finished: true });
+                    let tokens = written.clone();
+                    all.push(Hypothesis { tokens, log_prob, token_log_probs, score, finished: true });
                     continue;
                 }
                 let written = [&written[..], &[token]].concat();
                 if len == max_len {
-                    all.push(Hypothesis { tokens: written.clone(), log_prob, score, finished: false });
+                    let (tokens, token_log_probs) = (written.clone(), token_log_probs.clone());
+                    all.push(Hypothesis { tokens, log_prob, token_log_probs, score, finished: false });
                 }
-                open.push((written, log_prob, ranked));
+                open.push((written, log_prob, ranked, token_log_probs));
             }
         }
     }

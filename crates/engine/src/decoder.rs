@@ -24,7 +24,7 @@ pub(crate) struct Decoder {
 /// A decoder's memory of each row.
 #[derive(Debug, Clone)]
 pub struct State {
-    /// Shared by states that started together.
+    /// Shared by its clones.
     memory: Arc<Memory>,
     /// The sentence, or recording, of `memory` that each row is written of.
     sentence_of_row: Vec<usize>,
@@ -42,15 +42,13 @@ impl State {
 
 impl Decoder {
     /// States of so many rows each, which share out the sentences of `memory`.
-    pub(crate) fn start(&self, memory: Memory, rows: impl IntoIterator<Item = usize>) -> Vec<State> {
-        let (memory, mut first) = (Arc::new(memory), 0);
-        let state = |rows: usize| {
-            let sentence_of_row = (first..first + rows).collect();
-            first += rows;
-            let (memory, past) = (Arc::clone(&memory), self.stack.past(rows));
-            State { memory, sentence_of_row, past, scratch: Scratch::default() }
+    pub(crate) fn start(&self, memory: Memory, rows: &[usize]) -> Vec<State> {
+        let memories = memory.split(rows, self.stack.dims.keys_values()).into_iter();
+        let state = |(memory, &rows): (Memory, &usize)| {
+            let (memory, past) = (Arc::new(memory), self.stack.past(rows));
+            State { memory, sentence_of_row: (0..rows).collect(), past, scratch: Scratch::default() }
         };
-        rows.into_iter().map(state).collect()
+        memories.zip(rows).map(state).collect()
     }
 
     /// One step of one state, as [`NextToken::advance`](attentive_core::NextToken::advance).
@@ -62,6 +60,7 @@ impl Decoder {
     pub(crate) fn advance_together(&self, turns: &mut [Turn<'_, State>]) -> Vec<Scores> {
         let Some(first) = turns.first_mut() else { return Vec::new() };
         let mut scratch = std::mem::take(&mut first.state.scratch);
+        let n_tokens: usize = turns.iter().map(|turn| turn.tokens.len()).sum();
         let wants: Vec<(usize, Want)> =
             turns.iter().map(|turn| (turn.state.sentence_of_row.len(), turn.want)).collect();
         let scores = self.projection.scores(&mut scratch, &wants, |scratch| {
@@ -82,7 +81,7 @@ impl Decoder {
             self.stack.advance(scratch, &mut new_tokens, &sources);
             scratch.keep_last(&new_tokens, self.embedding.d_model);
         });
-        turns[0].state.scratch = scratch;
+        turns[0].state.scratch = scratch.after(n_tokens);
         scores
     }
 }

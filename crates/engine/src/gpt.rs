@@ -138,6 +138,7 @@ impl NextToken for CpuGpt {
     fn advance_together(&self, turns: &mut [Turn<'_, GptState>]) -> Result<Vec<Scores>, DeviceError> {
         let Some(first) = turns.first_mut() else { return Ok(Vec::new()) };
         let mut scratch = std::mem::take(&mut first.state.scratch);
+        let n_tokens: usize = turns.iter().map(|turn| turn.tokens.len()).sum();
         let wants: Vec<(usize, Want)> = turns.iter().map(|turn| (turn.state.past.slots.rows(), turn.want)).collect();
         let scores = self.projection.scores(&mut scratch, &wants, |scratch| {
             scratch.x.clear();
@@ -149,7 +150,7 @@ impl NextToken for CpuGpt {
             self.decoder.advance(scratch, &mut new_tokens, &[]);
             scratch.keep_last(&new_tokens, self.embedding.d_model);
         });
-        turns[0].state.scratch = scratch;
+        turns[0].state.scratch = scratch.after(n_tokens);
         Ok(scores)
     }
 

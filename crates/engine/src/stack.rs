@@ -46,6 +46,9 @@ pub(crate) struct Stack {
     pub(crate) causal: bool,
 }
 
+/// Tokens of the largest step whose buffers are kept for the next one.
+const KEPT_TOKENS: usize = 256;
+
 /// Buffers that passes reuse.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Scratch {
@@ -112,6 +115,43 @@ impl Memory {
         }
     }
 
+    /// Memories of so many sentences each, in their order, of rows of `width` features: each is freed when its own sentences
+    /// are done with.
+    pub(crate) fn split(self, n_sentences: &[usize], width: usize) -> Vec<Self> {
+        if n_sentences.len() == 1 {
+            return vec![self];
+        }
+        let mut rest = &self.sentences[..];
+        let parts: Vec<&[Span]> = n_sentences.iter().map(|&n| rest.split_off(..n).expect("a sentence each")).collect();
+        let own = |spans: &&[Span]| {
+            let mut end = 0;
+            let sentence = |&Span { len, .. }: &Span| {
+                let first = end;
+                end += len;
+                Span { first, len }
+            };
+            Self { layers: Vec::with_capacity(self.layers.len()), sentences: spans.iter().map(sentence).collect() }
+        };
+        let mut memories: Vec<Self> = parts.iter().map(own).collect();
+        for layer in self.layers {
+            match layer {
+                LayerMemory::Rows(rows) => {
+                    for (memory, spans) in memories.iter_mut().zip(&parts) {
+                        let own = spans.iter().map(|span| &rows[span.first * width..][..span.len * width]);
+                        memory.layers.push(LayerMemory::Rows(own.collect::<Vec<_>>().concat()));
+                    }
+                }
+                LayerMemory::Packed(sentences) => {
+                    let mut sentences = sentences.into_iter();
+                    for (memory, spans) in memories.iter_mut().zip(&parts) {
+                        memory.layers.push(LayerMemory::Packed(sentences.by_ref().take(spans.len()).collect()));
+                    }
+                }
+            }
+        }
+        memories
+    }
+
     /// The same, packed: for sources of many tokens, which steps then read from end to end.
     pub(crate) fn packed(mut self, dims: HeadDims) -> Self {
         let width = dims.keys_values();
@@ -151,6 +191,11 @@ impl Past {
 }
 
 impl Scratch {
+    /// This for the next step, after one of so many tokens: the buffers of a prompt would be held as long as what is written.
+    pub(crate) fn after(self, n_tokens: usize) -> Self {
+        if n_tokens <= KEPT_TOKENS { self } else { Self::default() }
+    }
+
     /// Normalises what a stack is to read, if there is a norm for it.
     pub(crate) fn normalize(&mut self, norm: Option<&Norm>) {
         if let Some(norm) = norm {

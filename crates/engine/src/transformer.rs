@@ -172,6 +172,7 @@ impl EncoderDecoder for CpuTransformer {
     fn start_together(&self, sources: &[&TokenMatrix]) -> Vec<State> {
         let (encoded, sentences) = self.encode(sources);
         let memory = self.decoder.stack.project_memory(&encoded, sentences);
-        self.decoder.start(memory, sources.iter().map(|source| source.n_rows()))
+        let rows: Vec<usize> = sources.iter().map(|source| source.n_rows()).collect();
+        self.decoder.start(memory, &rows)
     }
 }

@@ -161,7 +161,7 @@ impl SpeechRecognizer for CpuWhisper {
         let recordings = spans(std::iter::repeat_n(src, rows));
         self.encoder.read(&mut scratch, &recordings);
         let memory = self.decoder.stack.project_memory(&scratch.x, recordings).packed(self.encoder.dims);
-        self.decoder.start(memory, [rows]).swap_remove(0)
+        self.decoder.start(memory, &[rows]).swap_remove(0)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which words of a translation stand for which of its source.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, ops::Range, str::FromStr};
 
 use crate::AttentionWeights;
 
@@ -37,15 +37,15 @@ impl Alignment {
         &self.0
     }
 
-    /// Each target token with the source token that it looks at most, in one head or, without one, in the mean of a layer's;
-    /// `weights` are of target tokens that look at the source.
+    /// Each target token with the one among some `keys`, source tokens, that it looks at most, in one head or, without one,
+    /// in the mean of a layer's; `weights` are of target tokens that look at the source. Without keys there are no pairs.
     ///
     /// # Panics
-    /// If there is no such layer or head.
-    pub fn of_attention(weights: &AttentionWeights, layer: usize, head: Option<usize>) -> Self {
+    /// If there is no such layer, head or key.
+    pub fn of_attention(weights: &AttentionWeights, layer: usize, head: Option<usize>, keys: Range<usize>) -> Self {
         let n = weights.n_keys();
         let seen = head.map_or_else(|| weights.mean(layer), |head| weights.head(layer, head).to_vec());
-        let best = |row: &[f32]| (0..n).reduce(|best, at| if row[at] > row[best] { at } else { best });
+        let best = |row: &[f32]| keys.clone().reduce(|best, at| if row[at] > row[best] { at } else { best });
         let pairs = seen.chunks(n.max(1)).enumerate().filter_map(|(target, row)| Some((best(row)?, target)));
         Self::new(pairs)
     }
@@ -60,15 +60,14 @@ impl Alignment {
     /// If there is not a similarity for each pair.
     pub fn of_similarity(similarity: &[f64], [n_source, n_target]: [usize; 2], threshold: f64) -> Self {
         assert_eq!(similarity.len(), n_source * n_target, "a similarity for each pair");
-        let share = |at: usize, others: &mut dyn Iterator<Item = usize>| {
-            let sum: f64 = others.map(|other| (similarity[other] - similarity[at]).exp()).sum();
-            1.0 / sum
-        };
+        let rows =
+            (0..n_source).map(|source| log_sum_exp((0..n_target).map(|target| similarity[source * n_target + target])));
+        let columns =
+            (0..n_target).map(|target| log_sum_exp((0..n_source).map(|source| similarity[source * n_target + target])));
+        let (rows, columns): (Vec<f64>, Vec<f64>) = (rows.collect(), columns.collect());
         let is_pair = |&(source, target): &(usize, usize)| {
-            let at = source * n_target + target;
-            let of_row = share(at, &mut (0..n_target).map(|other| source * n_target + other));
-            let of_column = share(at, &mut (0..n_source).map(|other| other * n_target + target));
-            of_row > threshold && of_column > threshold
+            let score = similarity[source * n_target + target];
+            [rows[source], columns[target]].iter().all(|sum| (score - sum).exp() > threshold)
         };
         Self::new((0..n_source).flat_map(|source| (0..n_target).map(move |target| (source, target))).filter(is_pair))
     }
@@ -81,6 +80,12 @@ impl Alignment {
     pub fn of_words(&self, source: &[Option<usize>], target: &[Option<usize>]) -> Self {
         Self::new(self.0.iter().filter_map(|&(from, to)| Some((source[from]?, target[to]?))))
     }
+}
+
+/// `ln Σ exp x`, without overflow.
+fn log_sum_exp(values: impl Iterator<Item = f64> + Clone) -> f64 {
+    let max = values.clone().fold(f64::NEG_INFINITY, f64::max);
+    max + values.map(|value| (value - max).exp()).sum::<f64>().ln()
 }
 
 impl fmt::Display for Alignment {

@@ -31,7 +31,8 @@ pub struct WordPair {
     pub from: Range<usize>,
     /// Tokens of the word that it should look at.
     pub to: Range<usize>,
-    /// Tokens of the words that count: a head is right if, of these, it looks at `to` most; without any, of all.
+    /// Tokens of the words that count, another one than `to` among them: a head is right if, of these, it looks at `to` most;
+    /// without any, of all.
     pub among: Vec<Range<usize>>,
 }
 

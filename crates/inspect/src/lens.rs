@@ -1,9 +1,12 @@
 //! What each layer would predict, if it were the last.
 
 use attentive_core::TokenId;
-use burn::tensor::activation::softmax;
+use burn::tensor::{Tensor, activation::softmax};
 
 use crate::{InspectError, TextViewer, text_viewer::ReadText, view::label};
+
+/// Positions whose tokens are scored together: a long text over a large vocabulary has billions of scores.
+const SCORED_AT_ONCE: usize = 64;
 
 /// The predictions of every layer for every token of a text: the logit lens.
 ///
@@ -29,7 +32,8 @@ pub struct Guess {
 }
 
 impl TextViewer {
-    /// The `k` most probable tokens by every layer, when the model reads `text`.
+    /// The `k` most probable tokens by every layer, when the model reads `text`; in an encoder's, the names of special tokens,
+    /// as `[MASK]`, are these tokens.
     ///
     /// # Errors
     /// [`InspectError`] if the model predicts no tokens, or the text is empty or too long for it.
@@ -37,24 +41,33 @@ impl TextViewer {
     /// # Panics
     /// If the device does not hand over its values.
     pub fn lens(&self, text: &str, k: usize) -> Result<Lens, InspectError> {
-        let ReadText { labels, row, segments, .. } = self.read(text)?;
+        let ReadText { labels, row, segments, .. } = self.read_with_specials(text)?;
         let (stack, n_tokens) = (self.stack(), self.tokenizer().vocab_size());
         let best = |row: &[f32]| {
             let mut order: Vec<usize> = (0..row.len().min(n_tokens)).collect();
-            order.sort_by(|&a, &b| row[b].total_cmp(&row[a]).then(a.cmp(&b)));
+            let by_rank = |&a: &usize, &b: &usize| row[b].total_cmp(&row[a]).then(a.cmp(&b));
+            if k < order.len() {
+                order.select_nth_unstable_by(k, by_rank);
+                order.truncate(k);
+            }
+            order.sort_unstable_by(by_rank);
             let guess =
-                |&id: &usize| Guess { token: label(self.tokenizer(), id as TokenId), probability: f64::from(row[id]) };
-            order.iter().take(k).map(guess).collect()
+                |id: usize| Guess { token: label(self.tokenizer(), id as TokenId), probability: f64::from(row[id]) };
+            order.into_iter().map(guess).collect::<Vec<Guess>>()
         };
-        let of_layer = |hidden| {
-            let scores = stack.token_scores(stack.stack().finish(hidden)).ok_or(InspectError::NoTokens)?;
-            let [.., vocab] = scores.dims();
-            let values: Vec<f32> =
-                softmax(scores, 2).into_data().convert::<f32>().try_into_vec().expect("converted to f32");
-            Ok(values.chunks(vocab).map(best).collect())
+        let of_layer = |hidden: Tensor<3>| {
+            let mut guesses = Vec::new();
+            for part in stack.stack().finish(hidden).split(SCORED_AT_ONCE, 1) {
+                let scores = stack.token_scores(part).ok_or(InspectError::NoTokens)?;
+                let [.., vocab] = scores.dims();
+                let values: Vec<f32> =
+                    softmax(scores, 2).into_data().convert::<f32>().try_into_vec().expect("converted to f32");
+                guesses.extend(values.chunks(vocab).map(best));
+            }
+            Ok(guesses)
         };
-        let layers =
-            stack.trace(&row, &segments).hidden.into_iter().map(of_layer).collect::<Result<_, InspectError>>()?;
+        let hidden = stack.hidden_states(&row, &segments).into_iter();
+        let layers = hidden.map(of_layer).collect::<Result<_, InspectError>>()?;
         Ok(Lens { tokens: labels, is_next: self.is_causal(), layers })
     }
 }

@@ -3,6 +3,8 @@
 //! Source: Abnar and Zuidema 2020, "Quantifying Attention Flow in Transformers". A layer's weights are the mean of its
 //! heads', and half of what a token gets is its own, by the residual connection: `½ A + ½ I`.
 
+use std::collections::VecDeque;
+
 use crate::AttentionWeights;
 
 /// Attention rollout (§3): the layers' weights with their residual connections, multiplied. What token `i` of the last
@@ -37,16 +39,19 @@ pub fn rollout(weights: &AttentionWeights) -> Vec<f64> {
 /// `i` of the last layer has of token `j` of the input is the greatest flow between them. Each row is given as shares,
 /// which sum to 1.
 ///
+/// For n tokens there are n² flows, each in a network of L n² edges for L layers: it is for short texts. [`rollout`] is L
+/// products of matrices.
+///
 /// # Panics
 /// As [`rollout`].
 pub fn flow(weights: &AttentionWeights) -> Vec<f64> {
     let n = n_tokens(weights);
-    let capacities: Vec<Vec<f64>> = (0..weights.n_layers()).map(|layer| with_residual(weights, layer)).collect();
+    let mut network = Network::new(weights, n);
     let mut flows = vec![0.0; n * n];
     for top in 0..n {
         let row = &mut flows[top * n..][..n];
         for (bottom, flow) in row.iter_mut().enumerate() {
-            *flow = Network::new(&capacities, n).greatest_flow(top, bottom);
+            *flow = network.greatest_flow(top, weights.n_layers() * n + bottom);
         }
         let sum: f64 = row.iter().sum();
         row.iter_mut().for_each(|flow| *flow /= sum);
@@ -73,76 +78,90 @@ fn with_residual(weights: &AttentionWeights, layer: usize) -> Vec<f64> {
 /// Flow below this share of a unit is rounding.
 const LEAST: f64 = 1e-12;
 
-/// Tokens of every layer as nodes, from the last layer down, with what is left of each edge's capacity in both directions.
+/// Tokens of every layer as nodes, from the last layer down, and what is left of each edge's capacity in both directions.
 ///
-/// The greatest flow is found along shortest paths (Edmonds and Karp 1972).
+/// The greatest flow is that of Dinic (1970): along all shortest paths at once, until there are none.
 struct Network {
-    n: usize,
-    /// Of each layer of edges, `[above, below]`.
-    down: Vec<Vec<f64>>,
-    up: Vec<Vec<f64>>,
+    /// The edges of each node, by their numbers.
+    edges: Vec<Vec<usize>>,
+    /// Where each edge leads; edge `e ^ 1` leads back.
+    ends: Vec<usize>,
+    /// Capacities of the edges.
+    capacities: Vec<f64>,
+    /// What is left of them.
+    free: Vec<f64>,
+    /// Steps from the beginning of a flow to each node.
+    levels: Vec<usize>,
+    /// For each node, how many of its edges lead nowhere.
+    tried: Vec<usize>,
 }
 
 impl Network {
-    /// Of capacities from the input up.
-    fn new(capacities: &[Vec<f64>], n: usize) -> Self {
-        let down: Vec<Vec<f64>> = capacities.iter().rev().cloned().collect();
-        Self { n, up: vec![vec![0.0; n * n]; down.len()], down }
+    fn new(weights: &AttentionWeights, n: usize) -> Self {
+        let n_layers = weights.n_layers();
+        let n_nodes = (n_layers + 1) * n;
+        let (mut edges, mut ends, mut capacities) = (vec![Vec::new(); n_nodes], Vec::new(), Vec::new());
+        for below in 1..=n_layers {
+            for (at, capacity) in with_residual(weights, n_layers - below).into_iter().enumerate() {
+                // A causal mask leaves half of them out.
+                if capacity > LEAST {
+                    let (from, to) = ((below - 1) * n + at / n, below * n + at % n);
+                    edges[from].push(ends.len());
+                    edges[to].push(ends.len() + 1);
+                    ends.extend([to, from]);
+                    capacities.extend([capacity, 0.0]);
+                }
+            }
+        }
+        Self { edges, ends, free: capacities.clone(), capacities, levels: vec![0; n_nodes], tried: vec![0; n_nodes] }
     }
 
-    fn greatest_flow(&mut self, top: usize, bottom: usize) -> f64 {
+    /// The greatest flow between two nodes.
+    fn greatest_flow(&mut self, from: usize, to: usize) -> f64 {
+        self.free.copy_from_slice(&self.capacities);
         let mut total = 0.0;
-        while let Some(path) = self.shortest_path(top, self.down.len() * self.n + bottom) {
-            let steps = || path.windows(2).map(|step| (step[0], step[1]));
-            let free = steps().map(|(from, to)| self.free(from, to)).fold(f64::INFINITY, f64::min);
-            for (from, to) in steps() {
-                let (is_down, layer, at) = self.edge(from, to);
-                let (down, up) = (&mut self.down[layer][at], &mut self.up[layer][at]);
-                let (ahead, back) = if is_down { (down, up) } else { (up, down) };
-                *ahead -= free;
-                *back += free;
+        while self.set_levels(from, to) {
+            self.tried.fill(0);
+            while let Some(more) = self.push(from, to, f64::INFINITY) {
+                total += more;
             }
-            total += free;
         }
         total
     }
 
-    /// What is left from a node to one of a neighbouring layer.
-    fn free(&self, from: usize, to: usize) -> f64 {
-        let (is_down, layer, at) = self.edge(from, to);
-        if is_down { self.down[layer][at] } else { self.up[layer][at] }
-    }
-
-    /// Whether the edge leads down, its layer, and its place there.
-    fn edge(&self, from: usize, to: usize) -> (bool, usize, usize) {
-        let (n, is_down) = (self.n, from < to);
-        let (above, below) = if is_down { (from, to) } else { (to, from) };
-        (is_down, above / n, above % n * n + below % n)
-    }
-
-    /// The nodes of the shortest path with free capacity.
-    fn shortest_path(&self, from: usize, to: usize) -> Option<Vec<usize>> {
-        let n = self.n;
-        let mut before = vec![usize::MAX; (self.down.len() + 1) * n];
-        before[from] = from;
-        let mut reached = std::collections::VecDeque::from([from]);
+    /// Numbers the nodes that free edges lead to; whether `to` is one.
+    fn set_levels(&mut self, from: usize, to: usize) -> bool {
+        self.levels.fill(usize::MAX);
+        self.levels[from] = 0;
+        let mut reached = VecDeque::from([from]);
         while let Some(node) = reached.pop_front() {
-            if node == to {
-                let mut path = vec![to];
-                while path[path.len() - 1] != from {
-                    path.push(before[path[path.len() - 1]]);
-                }
-                path.reverse();
-                return Some(path);
-            }
-            let layer = node / n;
-            let near = [layer.checked_sub(1), Some(layer + 1).filter(|&below| below <= self.down.len())];
-            for next in near.into_iter().flatten().flat_map(|layer| layer * n..(layer + 1) * n) {
-                if before[next] == usize::MAX && self.free(node, next) > LEAST {
-                    before[next] = node;
+            for &edge in &self.edges[node] {
+                let next = self.ends[edge];
+                if self.free[edge] > LEAST && self.levels[next] == usize::MAX {
+                    self.levels[next] = self.levels[node] + 1;
                     reached.push_back(next);
                 }
             }
+        }
+        self.levels[to] != usize::MAX
+    }
+
+    /// A flow of at most `limit` along one shortest path, if there is one left.
+    fn push(&mut self, from: usize, to: usize, limit: f64) -> Option<f64> {
+        if from == to {
+            return Some(limit);
+        }
+        while let Some(&edge) = self.edges[from].get(self.tried[from]) {
+            let (next, free) = (self.ends[edge], self.free[edge]);
+            if free > LEAST
+                && self.levels[next] == self.levels[from] + 1
+                && let Some(pushed) = self.push(next, to, limit.min(free))
+            {
+                self.free[edge] -= pushed;
+                self.free[edge ^ 1] += pushed;
+                return Some(pushed);
+            }
+            self.tried[from] += 1;
         }
         None
     }

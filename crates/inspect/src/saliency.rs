@@ -34,8 +34,10 @@ pub struct Attribution {
 }
 
 impl TextViewer {
-    /// What made the model predict `predicted` at the token `at` of `text`, as [`look`](Self::look) numbers them; by default its
-    /// most probable token at the last one, of an encoder the last before the frame's end.
+    /// What made the model predict `predicted` at the token `at` of `text`, counted from 0 in [`Attribution::tokens`]: after
+    /// it, if it is a language model. By default, it is the most probable token at the last one; of an encoder at the first
+    /// mask, or without one at the last before the frame's end. In an encoder's text, the names of special tokens, as
+    /// `[MASK]`, are these tokens; one that is not hidden is seen by the encoder, which mostly says it again.
     ///
     /// # Errors
     /// [`InspectError`] if the model predicts no tokens, the text is empty or too long for it, or there is no such token.
@@ -49,9 +51,12 @@ impl TextViewer {
         predicted: Option<TokenId>,
         how: Saliency,
     ) -> Result<Attribution, InspectError> {
-        let read = self.read(text)?;
+        let read = self.read_with_specials(text)?;
         let (n_tokens, n_ids) = (read.ids.len(), self.tokenizer().vocab_size());
-        let at = at.unwrap_or(n_tokens.saturating_sub(if self.is_causal() { 1 } else { 2 }));
+        let mask = self.tokenizer().specials().mask.filter(|_| !self.is_causal());
+        let hidden = mask.and_then(|mask| read.ids.iter().position(|&id| id == mask));
+        let last = n_tokens.saturating_sub(if self.is_causal() { 1 } else { 2 });
+        let at = at.or(hidden).unwrap_or(last);
         if at >= n_tokens || predicted.is_some_and(|id| id as usize >= n_ids) {
             return Err(InspectError::NoSuchToken { n_tokens, n_ids });
         }
@@ -61,7 +66,12 @@ impl TextViewer {
         let blank = stack.embed(&self.blank(&read), &read.segments).detach();
         let predicted = match predicted {
             Some(id) => id,
-            None => place.scores(embedded.clone())?.argmax(1).into_scalar::<i64>() as TokenId,
+            None => {
+                // A projection may have more rows than there are tokens.
+                let scores = place.scores(embedded.clone())?;
+                let n = scores.dims()[1].min(n_ids);
+                scores.narrow(1, 0, n).argmax(1).into_scalar::<i64>() as TokenId
+            }
         };
         let of_both = [&embedded, &blank].map(|x| place.log_prob(x.clone(), predicted));
         let [after_text, after_blank] =

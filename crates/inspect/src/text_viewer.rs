@@ -89,13 +89,25 @@ impl TextViewer {
 
     /// The tokens that stand for the bytes `place` of `text`, as [`look`](Self::look) numbers them.
     pub fn tokens(&self, text: &str, place: Range<usize>) -> Range<usize> {
-        let tokens = tokens_of(&*self.tokenizer, text, place);
+        let tokens = tokens_of(&self.tokenizer.encode_with_offsets(text), text, place);
         let before = usize::from(!matches!(self.frame, Frame::Begin(None)));
         before + tokens.start..before + tokens.end
     }
 
-    pub(crate) fn read(&self, text: &str) -> Result<ReadText, InspectError> {
-        let ids = self.tokenizer.encode(text);
+    fn read(&self, text: &str) -> Result<ReadText, InspectError> {
+        self.read_ids(self.tokenizer.encode(text))
+    }
+
+    /// A text of an encoder in which the names of special tokens are these tokens: what it guesses is `[MASK]`. Other models
+    /// read it as it is.
+    pub(crate) fn read_with_specials(&self, text: &str) -> Result<ReadText, InspectError> {
+        match self.frame {
+            Frame::Begin(_) => self.read(text),
+            Frame::Around(_) => self.read_ids(self.tokenizer.encode_with_specials(text)),
+        }
+    }
+
+    fn read_ids(&self, ids: Vec<TokenId>) -> Result<ReadText, InspectError> {
         let ids = match self.frame {
             Frame::Begin(begin) => begin.into_iter().chain(ids).collect(),
             Frame::Around([begin, end]) => [&[begin][..], &ids, &[end]].concat(),

@@ -78,7 +78,9 @@ impl TranslationViewer {
             return Err(bundle.other_role(Role::EncoderDecoder).into());
         }
         let tokenizer = bundle.tokenizer()?.clone();
+        let forced = bundle.decoding.forced_first;
         let frame = tokenizer.pair_frame(None, None);
+        let frame = frame.map(|frame| PairFrame { first: frame.first.or(forced), ..frame });
         let maps = bundle.model.visit(Translating { bundle, device })?;
         let (max_len, family) = (bundle.model.max_len(), bundle.model.family());
         Ok(Self { maps, tokenizer, frame, max_len, family })
@@ -90,10 +92,20 @@ impl TranslationViewer {
     /// # Errors
     /// [`InspectError`] if the model attends to nothing, or a text is too long for it.
     pub fn look(&self, source: &str, target: &str) -> Result<Vec<View>, InspectError> {
+        self.look_at_tokens(source, &self.tokenizer.encode_target(target))
+    }
+
+    /// As [`look`](Self::look), at a translation by its tokens, as a `Translator` gives them: without what begins it for the
+    /// decoder, and without its end. The token that all targets begin with may be there, or not.
+    ///
+    /// # Errors
+    /// As [`look`](Self::look).
+    pub fn look_at_tokens(&self, source: &str, target: &[TokenId]) -> Result<Vec<View>, InspectError> {
         let frame = self.frame.as_ref().map_err(|error| InspectError::Frame(error.clone()))?;
         let PairFrame { source: Frame { before, after, .. }, begin, first } = frame;
         let source: Vec<TokenId> = [&before[..], &self.tokenizer.encode(source), after].concat();
-        let target: Vec<TokenId> = [*begin].into_iter().chain(*first).chain(self.tokenizer.encode(target)).collect();
+        let first = first.filter(|first| target.first() != Some(first));
+        let target: Vec<TokenId> = [*begin].into_iter().chain(first).chain(target.iter().copied()).collect();
         self.look_at(&source, &target)
     }
 
@@ -108,9 +120,9 @@ impl TranslationViewer {
         check_length("the translation", target, self.max_len)?;
         let [source_row, target_row] = [source, target].map(|ids| TokenMatrix::from_rows(&[ids], 0, 0));
         let maps = (self.maps)(&source_row, &target_row);
-        let labels = |ids: &[TokenId]| ids.iter().map(|&id| label(tokenizer, id)).collect::<Vec<_>>();
         let end = tokenizer.specials().end().map_or_else(String::new, |end| label(tokenizer, end));
-        let (source, read) = (labels(source), labels(target));
+        let source: Vec<String> = source.iter().map(|&id| source_label(tokenizer, id)).collect();
+        let read: Vec<String> = target.iter().map(|&id| label(tokenizer, id)).collect();
         let written: Vec<String> = read.iter().skip(1).cloned().chain([end]).collect();
         let view = |(kind, layers, queries, keys): (AttentionKind, Vec<Tensor<4>>, &Vec<String>, &Vec<String>)| View {
             kind,
@@ -129,14 +141,14 @@ impl TranslationViewer {
 
     /// The source's tokens that stand for the bytes `place` of `text`, as [`look`](Self::look) numbers them.
     pub fn source_tokens(&self, text: &str, place: Range<usize>) -> Range<usize> {
-        let tokens = tokens_of(&*self.tokenizer, text, place);
+        let tokens = tokens_of(&self.tokenizer.encode_with_offsets(text), text, place);
         let before = self.frame.as_ref().map_or(0, |frame| frame.source.before.len());
         before + tokens.start..before + tokens.end
     }
 
     /// The written tokens that stand for the bytes `place` of a translation: rows of the decoder's attentions.
     pub fn target_tokens(&self, text: &str, place: Range<usize>) -> Range<usize> {
-        let tokens = tokens_of(&*self.tokenizer, text, place);
+        let tokens = tokens_of(&self.tokenizer.encode_target_with_offsets(text), text, place);
         let before = self.frame.as_ref().map_or(0, |frame| frame.first.iter().count());
         before + tokens.start..before + tokens.end
     }
@@ -148,9 +160,8 @@ impl fmt::Debug for TranslationViewer {
     }
 }
 
-/// The tokens of `text` that stand for any letter of its bytes `place`.
-pub(crate) fn tokens_of(tokenizer: &dyn Tokenizer, text: &str, place: Range<usize>) -> Range<usize> {
-    let spans = tokenizer.encode_with_offsets(text);
+/// The tokens of `text`, `spans`, that stand for any letter of its bytes `place`.
+pub(crate) fn tokens_of(spans: &[(TokenId, Range<usize>)], text: &str, place: Range<usize>) -> Range<usize> {
     let is_there = |(_, span): &(TokenId, Range<usize>)| {
         span.start < place.end && place.start < span.end && !text[span.clone()].trim().is_empty()
     };
@@ -191,6 +202,14 @@ pub fn label(tokenizer: &dyn Tokenizer, id: TokenId) -> String {
     match tokenizer.decode(&[id]) {
         Ok(text) if !text.trim().is_empty() => text.trim().to_owned(),
         _ => tokenizer.token(id).map(Cow::into_owned).unwrap_or_default(),
+    }
+}
+
+/// As [`label`], of a token of a source; its entry, where sources have a vocabulary of their own.
+fn source_label(tokenizer: &dyn Tokenizer, id: TokenId) -> String {
+    match tokenizer.source_token(id) {
+        Some(entry) if tokenizer.token(id).as_ref() != Some(&entry) => entry.into_owned(),
+        _ => label(tokenizer, id),
     }
 }
 

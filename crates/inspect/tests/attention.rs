@@ -25,6 +25,18 @@ fn with_residual(weights: &AttentionWeights, layer: usize) -> Vec<f64> {
 }
 
 #[test]
+fn tokens_are_aligned_with_what_a_layer_looks_at_most() {
+    // Two layers, two heads, one row, three columns.
+    let layers = vec![vec![1.0, 0.0, 0.0, 0.0, 1.0, 0.0], vec![0.1, 0.2, 0.7, 0.5, 0.3, 0.2]];
+    let weights = AttentionWeights::new(layers, [2, 1, 3]);
+    let aligned = |head, keys| Alignment::of_attention(&weights, 1, head, keys).pairs().to_vec();
+    assert_eq!(aligned(None, 0..3), [(2, 0)], "the mean of the heads");
+    assert_eq!(aligned(None, 0..2), [(0, 0)], "among some");
+    assert_eq!(aligned(Some(1), 0..3), [(0, 0)]);
+    assert_eq!(aligned(None, 0..0), []);
+}
+
+#[test]
 fn rollout_is_the_product_of_layers() {
     for n_layers in 1..4 {
         let n = 5;

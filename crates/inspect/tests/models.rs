@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use attentive_backend::{BackendKind, Device};
-use attentive_bundle::{Bundle, Generator};
+use attentive_bundle::{Bundle, Translator};
 use attentive_core::{LanguageModel, TokenMatrix};
-use attentive_inspect::{AttentionKind, Head, InspectError, Saliency, TextViewer, TranslationViewer, silence};
+use attentive_inspect::{AttentionKind, Head, InspectError, Saliency, TextViewer, TranslationViewer, label, silence};
 use attentive_model::{
     BertConfig, CanineConfig, EncoderModel, Gpt, GptConfig, ModelSpec, Transformer, TransformerConfig,
 };
 use attentive_testkit::assert_close;
-use attentive_tokenizer::{BpeTrainer, Characters, CodePoints, Tokenizer, WordPieceTrainer};
+use attentive_tokenizer::{BpeTrainer, Characters, CodePoints, DictionaryBpe, Specials, Tokenizer, WordPieceTrainer};
 use burn::tensor::Tensor;
 
 const TEXT: &str = "to be or not to be";
@@ -83,6 +83,42 @@ fn rows_of_a_translation_are_the_tokens_that_are_written() {
     assert!(matches!(error, InspectError::Bundle(_)), "{error}");
 }
 
+/// Ids of sources are those of a dictionary of their own, which is larger.
+#[test]
+fn each_side_of_a_translation_has_its_own_tokens() {
+    let entries = |words: &str| -> Vec<String> {
+        ["<s>", "<pad>", "</s>", "<unk>"].into_iter().chain(words.split(' ')).map(str::to_owned).collect()
+    };
+    let [source, target] = ["a dog sleeps the to be or not", "hund der"].map(entries);
+    let specials = Specials { pad: Some(1), bos: Some(0), eos: Some(2), unk: Some(3), ..Specials::default() };
+    let tokenizer: Arc<dyn Tokenizer> =
+        Arc::new(DictionaryBpe::with_lists(None, Some(source), target, specials).unwrap());
+    let sizes = TransformerConfig {
+        source_vocab_size: tokenizer.source_vocab_size(),
+        d_model: 16,
+        d_ff: 24,
+        n_heads: 2,
+        n_encoder_layers: 1,
+        n_decoder_layers: 1,
+        share_embeddings: false,
+        ..TransformerConfig::base(tokenizer.vocab_size())
+    };
+    let bundle = bundle(sizes, tokenizer);
+    let viewer = TranslationViewer::new(&bundle, &device()).unwrap();
+    let views = viewer.look("the dog sleeps", "der hund").unwrap();
+    let [encoder, decoder, cross] = &views[..] else { panic!("three") };
+    assert_eq!(encoder.keys, ["the", "dog", "sleeps", "</s>"]);
+    assert_eq!(decoder.queries, ["der", "hund", "</s>"]);
+    assert_eq!((&cross.queries, &cross.keys), (&decoder.queries, &encoder.keys));
+    assert_eq!(viewer.source_tokens("the dog sleeps", 4..7), 1..2);
+    assert_eq!(viewer.target_tokens("der hund", 4..8), 1..2);
+    // What the model writes is looked at by its tokens.
+    let translator = Translator::from_bundle(&bundle, &device(), None).unwrap();
+    let written = translator.translate(&["the dog"], &bundle.decoding).unwrap().swap_remove(0);
+    let views = viewer.look_at_tokens("the dog", &written.tokens).unwrap();
+    assert_eq!(views[1].queries.len(), written.tokens.len() + 1);
+}
+
 #[test]
 fn a_text_is_looked_at_as_the_model_reads_it() {
     for (bundle, kind, is_causal) in [(gpt(), AttentionKind::Decoder, true), (bert(), AttentionKind::Encoder, false)] {
@@ -110,18 +146,30 @@ fn the_last_layer_predicts_what_the_model_predicts() {
     let bundle = gpt();
     let found = viewer(&bundle).lens(TEXT, 3).unwrap();
     assert_eq!((found.layers.len(), found.is_next), (2 + 1, true));
-    let generator = Generator::from_bundle(&bundle, &device(), None).unwrap();
     let tokenizer = bundle.tokenizer().unwrap();
     let model = bundle.text_model(&device(), None).unwrap();
     let ids = tokenizer.encode(TEXT);
     let mut state = model.start(1);
     for (at, guesses) in found.layers[2].iter().enumerate() {
         let log_probs = attentive_core::NextToken::log_probs(&model, &ids[at..=at], &mut state).unwrap();
+        let mut order: Vec<usize> = (0..log_probs.len()).collect();
+        order.sort_by(|&a, &b| log_probs[b].total_cmp(&log_probs[a]));
+        let expected: Vec<String> = order[..3].iter().map(|&id| label(&**tokenizer, id as u32)).collect();
+        assert_eq!(guesses.iter().map(|guess| guess.token.clone()).collect::<Vec<_>>(), expected);
+        let best: Vec<f32> = order[..3].iter().map(|&id| log_probs[id].exp()).collect();
+        assert_close(&guesses.iter().map(|guess| guess.probability as f32).collect::<Vec<_>>(), &best, 1e-4, 1e-6);
+    }
+    // A model of one layer, with the same weights, ends with what the lens reads of the first.
+    let mut shallow = gpt();
+    shallow.params.retain(|name, _| !name.contains("layers.1."));
+    shallow.model = GptConfig::gpt2_like(tokenizer.vocab_size(), 40, [1, 2, 16]).into();
+    let model = shallow.text_model(&device(), None).unwrap();
+    let mut state = model.start(1);
+    for (&id, guesses) in ids.iter().zip(&found.layers[1]) {
+        let log_probs = attentive_core::NextToken::log_probs(&model, &[id], &mut state).unwrap();
         let best = log_probs.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         assert_close(&[guesses[0].probability as f32], &[best.exp()], 1e-4, 1e-6);
-        assert!(guesses.is_sorted_by(|a, b| a.probability >= b.probability));
     }
-    drop(generator);
 
     let bundle = bert();
     let found = viewer(&bundle).lens(TEXT, 1).unwrap();
@@ -153,6 +201,18 @@ fn integrated_gradients_sum_to_the_difference() {
     }
 }
 
+/// What an encoder guesses is a hidden token: the name of one in a text is one.
+#[test]
+fn the_prediction_of_an_encoder_is_that_of_its_mask() {
+    let viewer = TextViewer::new(&bert(), &device().autodiff()).unwrap();
+    let found = viewer.attribute("to be [MASK] not to be", None, None, Saliency::GradientTimesInput).unwrap();
+    assert_eq!(found.tokens[3], "[MASK]");
+    let lens = viewer.lens("to be [MASK] not to be", 1).unwrap();
+    let guess = &lens.layers[3][3][0];
+    assert_close(&[found.log_prob[0]], &[guess.probability.ln()], 1e-4, 1e-5);
+    assert_eq!(lens.tokens, found.tokens);
+}
+
 /// Gradient times input sums to the change of the log-probability as all embeddings grow together.
 #[test]
 fn gradient_times_input_is_the_change_with_the_size_of_embeddings() {
@@ -180,18 +240,30 @@ fn gradient_times_input_is_the_change_with_the_size_of_embeddings() {
 #[test]
 fn a_silent_head_adds_nothing() {
     let head = |head| Head { layer: 1, head };
-    let output = |silent: &[Head]| {
-        let mut bundle = gpt();
-        silence(&mut bundle, "decoder.layers.{layer}.self_attention", 2, silent).unwrap();
+    let output_of = |bundle: &Bundle| {
         let model: Gpt = bundle.model::<GptConfig>(&device()).unwrap();
         let x = Tensor::<3>::from_data([[[0.5_f32; 16], [-1.0; 16]]], &device());
         let context = attentive_attention::Mask::causal().into();
         values(model.decoder.layers[1].self_attention.forward_self(x, &context, None))
     };
+    let output = |silent: &[Head]| {
+        let mut bundle = gpt();
+        silence(&mut bundle, "decoder.layers.{layer}.self_attention", 2, silent).unwrap();
+        output_of(&bundle)
+    };
     let [all, first, second, none] = [&[][..], &[head(1)], &[head(0)], &[head(0), head(1)]].map(output);
     assert!(all.iter().zip(&first).any(|(a, b)| (a - b).abs() > 1e-3), "a head matters");
     let sum: Vec<f32> = first.iter().zip(&second).zip(&none).map(|((a, b), bias)| a + b - bias).collect();
     assert_close(&sum, &all, 1e-4, 1e-5);
+    // It is this head, whose values are 8 columns: without them it has nothing to add.
+    for (silent, expected) in [(0, &second), (1, &first)] {
+        let mut bundle = gpt();
+        for name in ["weight", "bias"] {
+            let param = bundle.params.get_mut(&format!("decoder.layers.1.self_attention.value.{name}")).unwrap();
+            param.values.chunks_mut(16).for_each(|row| row[8 * silent..][..8].fill(0.0));
+        }
+        assert_close(&output_of(&bundle), expected, 1e-4, 1e-5);
+    }
     let error = silence(&mut gpt(), "decoder.layers.{layer}.self_attention", 2, &[head(2)]).unwrap_err();
     assert_eq!(error.to_string(), "there is no \"decoder.layers.1.self_attention.output.weight\" with head 2");
 }

@@ -11,6 +11,7 @@ use crate::{
         Architecture as _, Gemma, Gemma2, Gemma3, GptNeoX, Llama, Mistral, Opt, Phi, Phi3, Qwen2, Qwen3, Starcoder2,
     },
     gpt2,
+    layout::FindPlaces,
     reader::Reader,
     seq2seq,
     source::Source,
@@ -33,6 +34,8 @@ pub(crate) struct Family {
     pub(crate) import: Option<Import>,
     /// Writes a model.
     pub(crate) export: Export,
+    /// Where the parameters of a model are there; `None` if no adapters are read or written.
+    pub(crate) places: Option<FindPlaces>,
 }
 
 /// Declares [`Format`] and the table of families, a row for each.

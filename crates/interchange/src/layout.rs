@@ -156,10 +156,45 @@ impl Layout {
         Some((lines.into_iter().collect::<Option<_>>()?, axis))
     }
 
+    /// How a matrix of ours is one of theirs, or a part of it; `None` where it is something else there, as in a convolution.
+    pub(crate) fn linear(&self, order: &Order) -> Option<Linear> {
+        let (&[n_in, n_out], &[rows, cols]) = (&self.ours[..], &self.theirs[..]) else { return None };
+        [true, false].into_iter().find_map(|transposed| {
+            let mut lines = [vec![None; n_in], vec![None; n_out]];
+            let mut fits = true;
+            self.for_each(order, |ours, theirs| {
+                let mut there = [theirs / cols, theirs % cols];
+                if transposed {
+                    there.reverse();
+                }
+                for ((lines, here), there) in lines.iter_mut().zip([ours / n_out, ours % n_out]).zip(there) {
+                    fits &= *lines[here].get_or_insert(there) == there;
+                }
+            });
+            let [inputs, outputs] = lines.map(|lines| lines.into_iter().collect::<Option<Vec<usize>>>());
+            let [d_in, d_out] = if transposed { [cols, rows] } else { [rows, cols] };
+            let linear = Linear { inputs: inputs?, outputs: outputs?, d_out, transposed };
+            (fits && linear.inputs.len() == d_in).then_some(linear)
+        })
+    }
+
     /// Calls `copy` with the places of each number of the block, in ours and in theirs.
     pub(crate) fn for_each(&self, order: &Order, mut copy: impl FnMut(usize, usize)) {
         visit(&self.axes, self.start, order, &mut copy);
     }
+}
+
+/// How a linear map of ours, `[d_in, d_out]`, is one of theirs or a part of its outputs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Linear {
+    /// Their input that each of ours is.
+    pub(crate) inputs: Vec<usize>,
+    /// Their output that each of ours is.
+    pub(crate) outputs: Vec<usize>,
+    /// Outputs of theirs.
+    pub(crate) d_out: usize,
+    /// Whether theirs is `[d_out, d_in]`.
+    pub(crate) transposed: bool,
 }
 
 /// Calls `copy` with the places of each number of the block of these axes that begins at `start`.
@@ -168,6 +203,27 @@ fn visit(axes: &[Axis], [ours, theirs]: [usize; 2], order: &Order, copy: &mut im
     for there in 0..axis.size {
         let here = if axis.is_model { order.ours(there) } else { there };
         visit(inner, [ours + here * axis.steps[0], theirs + there * axis.steps[1]], order, copy);
+    }
+}
+
+/// The places of all of a model's parameters in another system.
+pub(crate) struct Places {
+    pub(crate) slots: Vec<Slot>,
+    /// The order of the model's width there.
+    pub(crate) order: Order,
+}
+
+/// Finds the places of a model's parameters.
+pub(crate) type FindPlaces = fn(&Bundle) -> Result<Places, InterchangeError>;
+
+impl Places {
+    pub(crate) fn new(slots: Vec<Slot>, order: Order) -> Self {
+        Self { slots, order }
+    }
+
+    /// As [`export`].
+    pub(crate) fn export(&self, bundle: &Bundle) -> Result<Tensors, InterchangeError> {
+        export(bundle, &self.slots, &self.order)
     }
 }
 
@@ -295,6 +351,25 @@ mod tests {
         assert_eq!(Layout::map_part([5, 4], 6, 1, [2, 3]).lines(), Some((vec![1, 2, 4, 5], ScaleAxis::Columns)));
         let parts = [Layout::columns(0, 2, &[2, 2]), Layout::rows(1, 2, [1, 4]), Layout::same(&[4])];
         assert!(parts.iter().all(|layout| layout.lines().is_none()));
+    }
+
+    #[test]
+    fn inputs_and_outputs_are_told_apart() {
+        let linear =
+            |layout: Layout, order: &Order| layout.linear(order).map(|map| (map.inputs, map.outputs, map.transposed));
+        let same = Order::SAME;
+        assert_eq!(linear(Layout::map([3, 2]), &same), Some((vec![0, 1, 2], vec![0, 1], true)));
+        assert_eq!(linear(Layout::map([2, 2]), &same), Some((vec![0, 1], vec![0, 1], true)));
+        assert_eq!(linear(Layout::columns(1, 3, &[2, 2]), &same), Some((vec![0, 1], vec![2, 3], false)));
+        assert_eq!(
+            linear(Layout::map_part([3, 4], 6, 1, [2, 3]), &same),
+            Some((vec![0, 1, 2], vec![1, 2, 4, 5], true))
+        );
+        let sines_first = Order::sines_first(4);
+        let of_model = Layout::map([4, 2]).with_model_axis(0);
+        assert_eq!(linear(of_model, &sines_first), Some((vec![0, 2, 1, 3], vec![0, 1], true)));
+        assert_eq!(linear(Layout::convolution(2, [2, 3]), &same), None);
+        assert_eq!(linear(Layout::rows(1, 3, [1, 2]), &same), None);
     }
 
     #[test]

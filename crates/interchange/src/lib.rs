@@ -68,6 +68,7 @@ mod labels;
 mod layout;
 mod marian;
 mod opennmt;
+mod peft;
 mod pytorch;
 mod reader;
 mod registry;
@@ -96,6 +97,7 @@ pub use error::InterchangeError;
 pub use family::{Format, UnknownName};
 #[cfg(feature = "hub")]
 pub use hub::{Download, Hub, HubModel};
+pub use peft::{export_adapter, is_adapter, read_adapter};
 pub use registry::architectures;
 
 /// How to export.

@@ -1,5 +1,5 @@
 //! Scores of generated text: [`Bleu`], [`Chrf`] and [`Ter`] equal to sacreBLEU 2.6, [`ErrorRate`] of recognised speech equal to jiwer's, [`PaperBleu`] as older
-//! papers report it, [`Perplexity`], [`BitsPerByte`], and whether a difference is real ([`PairedTest`]).
+//! papers report it, [`Perplexity`], [`BitsPerByte`], the [`Confusion`] of a classifier, and whether a difference is real ([`PairedTest`]).
 //!
 //! ```
 //! use attentive_metrics::{Bleu, Chrf, PairedTest, Scorer};
@@ -22,11 +22,15 @@
 //! ([`Accumulator`]) and resample quickly. Text is treated as sacreBLEU under Python treats it: white space, case,
 //! Unicode categories, and the quirks of its tokenizers.
 
+mod any_scorer;
 mod bleu;
 mod chrf;
+mod comparisons;
+mod confusion;
 mod edits;
 mod error;
 mod error_rate;
+mod exact_match;
 mod metric;
 mod ngrams;
 mod numpy_random;
@@ -39,10 +43,14 @@ mod ter;
 mod text;
 mod tokenize;
 
+pub use any_scorer::AnyScorer;
 pub use bleu::{Bleu, BleuScore, Smoothing, TokenizedInput};
 pub use chrf::{Chrf, ChrfScore};
+pub use comparisons::Comparisons;
+pub use confusion::Confusion;
 pub use error::MetricError;
 pub use error_rate::{ErrorRate, ErrorRateScore, JIWER_VERSION, Unit};
+pub use exact_match::{ExactMatch, ExactMatchScore};
 pub use metric::{BitsPerByte, Likelihood, Metric, Perplexity};
 pub use ngrams::Scratch;
 pub use paper_bleu::{PaperBleu, PaperBleuScore};

@@ -1,8 +1,8 @@
 //! Equality with sacreBLEU 2.6 on the texts of `tests/golden/corpora.py`.
 
 use attentive_metrics::{
-    Accumulator, Bleu, BleuTokenizer, Chrf, ErrorRate, Interval, Metric, PairedTest, PaperBleu, Resampling, Scorer,
-    Segment, Smoothing, Ter, Tokenize, confidence_interval,
+    Accumulator, Bleu, BleuTokenizer, Chrf, Confusion, ErrorRate, Interval, Metric, PairedTest, PaperBleu, Resampling,
+    Scorer, Segment, Smoothing, Ter, Tokenize, confidence_interval,
 };
 use attentive_testkit::{Area, Comparison, Golden};
 use serde_json::Value;
@@ -285,4 +285,31 @@ fn error_rates_equal_jiwer() {
     }
     comparison.report();
     assert_eq!(ErrorRate::words().signature(1).to_string(), "nrefs:1|unit:words|like:jiwer|version:4.0.0");
+}
+
+#[test]
+fn classification_scores_equal_scikit_learns() {
+    let against = format!("scikit-learn {}", golden().version("scikit-learn"));
+    let mut comparison = Comparison::new(Area::Scores, "accuracy, Matthews correlation, macro F1", against, TOLERANCE);
+    for case in cases("confusion.json") {
+        let classes = |key: &str| {
+            case[key].as_array().unwrap().iter().map(|class| class.as_u64().unwrap() as usize).collect::<Vec<_>>()
+        };
+        let n_classes = case["n_classes"].as_u64().unwrap() as usize;
+        let pairs = || classes("classes").into_iter().zip(classes("guesses"));
+        // Each half counted on its own, then merged.
+        let mut halves = [Confusion::new(n_classes), Confusion::new(n_classes)];
+        pairs().enumerate().for_each(|(at, pair)| halves[at % 2].add(pair));
+        let [mut confusion, other] = halves;
+        confusion.merge(other);
+        let name = case["name"].as_str().unwrap();
+        let scores =
+            [("accuracy", confusion.value()), ("matthews", confusion.matthews()), ("macro_f1", confusion.macro_f1())];
+        for (key, score) in scores {
+            compare(&mut comparison, score.unwrap(), &case[key], &format!("{name}: {key}"));
+        }
+    }
+    comparison.report();
+    let empty = Confusion::new(2);
+    assert_eq!([empty.value(), empty.matthews(), empty.macro_f1()], [None; 3]);
 }

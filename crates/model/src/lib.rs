@@ -12,6 +12,7 @@
 //! ```
 #![recursion_limit = "256"]
 
+mod adapter;
 pub mod bert;
 pub mod canine;
 mod checks;
@@ -40,6 +41,7 @@ pub mod vit;
 pub mod whisper;
 mod windows;
 
+pub use adapter::{AdapterConfig, AdapterError, AdapterKind};
 pub use bert::{Bert, BertConfig, ClassificationObjective, MaskedLmObjective, Pooler, PoolerActivation, PoolerInput};
 pub use canine::{Canine, CanineConfig, Guessing};
 pub use data2vec::{Data2Vec, Data2VecConfig, Data2VecObjective, LayeredEncoder};

@@ -24,6 +24,11 @@ pub trait TextStack {
     /// Scores of tokens, of what the layers give, if tokens are predicted: `[rows, seq, d_model]` to `[rows, seq, vocab]`.
     fn token_scores(&self, read: Tensor<3>) -> Option<Tensor<3>>;
 
+    /// What the first layer reads of some rows, then what each layer gives: `[rows, seq, d_model]` each.
+    fn hidden_states(&self, tokens: &TokenMatrix, segments: &[u8]) -> Vec<Tensor<3>> {
+        self.stack().hidden_states(self.embed(tokens, segments), &self.sight(tokens))
+    }
+
     /// What every layer makes of some rows.
     fn trace(&self, tokens: &TokenMatrix, segments: &[u8]) -> Trace {
         self.stack().trace(self.embed(tokens, segments), &self.sight(tokens))
@@ -40,6 +45,16 @@ pub struct Trace {
 }
 
 impl Stack {
+    /// `[rows, seq, d_model]`, in use, and what each layer makes of it, of the same shape.
+    pub fn hidden_states<'a>(&self, x: Tensor<3>, context: impl Into<Contexts<'a>>) -> Vec<Tensor<3>> {
+        let contexts = context.into();
+        let mut hidden = vec![x];
+        for (idx, layer) in self.passed().enumerate() {
+            hidden.push(layer.forward(hidden[idx].clone(), contexts.of_layer(idx), None));
+        }
+        hidden
+    }
+
     /// What every layer makes of `[rows, seq, d_model]`.
     pub fn trace<'a>(&self, x: Tensor<3>, context: impl Into<Contexts<'a>>) -> Trace {
         let contexts = context.into();

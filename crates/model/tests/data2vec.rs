@@ -147,6 +147,21 @@ fn a_teacher_that_says_the_same_of_everything_is_told_by_its_targets() {
     assert!(healthy > 0.1 && collapsed < 1e-3, "{healthy} {collapsed}");
 }
 
+/// Draws are a function of the seed and of their number: by the student's seed, they would be its own.
+#[test]
+fn mask_and_predictor_are_drawn_beside_the_student() {
+    let model = model(&device());
+    let drawn = [values(model.mask.as_ref().unwrap().val()), values(model.predictor.weight.val())];
+    let norm = |x: &[f32]| x.iter().map(|x| f64::from(x * x)).sum::<f64>().sqrt();
+    let likeness =
+        |x: &[f32], y: &[f32]| x.iter().zip(y).map(|(x, y)| f64::from(x * y)).sum::<f64>() / (norm(x) * norm(y));
+    for (name, param) in params(&model.student) {
+        for row in param.values.chunks_exact(8).filter(|row| norm(row) > 0.0) {
+            assert!(drawn.iter().all(|drawn| likeness(&drawn[..8], row).abs() < 0.999), "{name}");
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn as_much_as_asked_is_hidden(rows in 1_usize..9, columns in 1_usize..9, rate in 0.05_f64..0.95, block in 1_usize..20, seed: u64) {

@@ -60,7 +60,7 @@ fn pictures() -> ImageBatch {
 }
 
 fn sound() -> SpeechBatch {
-    let sound = Spectrograms::new(named("sound", 2 * 9 * N_MELS), [9, N_MELS]);
+    let sound = Spectrograms::new(named("sound", 2 * 9 * N_MELS), [9, N_MELS]).with_heard(vec![9, 6]);
     SpeechBatch { sound, target: TokenMatrix::from_rows(&[[1, 2], [1, 2]], 0, 0), n_prompt: 1, indices: vec![0, 1] }
 }
 

@@ -84,7 +84,8 @@ pub trait Optimizer: fmt::Debug {
     /// The values may be changed in place if nothing else holds them.
     fn update(&mut self, param: ParamInfo<'_>, values: Tensor<1>, gradient: Tensor<1>, size: StepSize) -> Tensor<1>;
 
-    /// Its state for a checkpoint; names begin with those of the parameters.
+    /// Its state for a checkpoint, by names `param.slot` with the parameter's name; each tensor has a number for each of the
+    /// parameter's.
     fn state(&self) -> OptimizerState;
 
     /// Continues from a checkpoint.

@@ -3,7 +3,9 @@
 use std::{collections::BTreeMap, ops::Range};
 
 use attentive_backend::ops::{self, NORM_BLOCK};
-use attentive_collective::{Collective, CollectiveError, all_gather, collect, gather_equal, piece_of, reduce_scatter};
+use attentive_collective::{
+    Collective, CollectiveError, all_gather, gather_equal, piece_of, receive, reduce_scatter, send,
+};
 use burn::{
     module::{Module, ModuleMapper, ModuleVisitor, Param},
     tensor::{Device, Tensor, TensorData},
@@ -63,8 +65,13 @@ impl Shards {
 
     /// The values of a parameter, flattened, that this process updates; none of one that is not trained.
     pub fn part(&self, name: &str) -> Range<usize> {
+        self.part_of(name, self.piece)
+    }
+
+    /// The values of a parameter that the process with a piece updates.
+    fn part_of(&self, name: &str, piece: usize) -> Range<usize> {
         let Some(param) = self.params.get(name) else { return 0..0 };
-        let own = self.own();
+        let own = self.cuts[piece]..self.cuts[piece + 1];
         let (start, end) = (param.start.max(own.start), param.end.min(own.end));
         match start < end {
             true => self.blocks[start] - self.blocks[param.start]..self.blocks[end] - self.blocks[param.start],
@@ -85,26 +92,62 @@ impl Shards {
         device: &Device,
         peers: &dyn Collective,
     ) -> Result<OptimizerState, CollectiveError> {
-        let (mut names, mut values) = (String::new(), Vec::new());
-        for (name, part) in state {
-            let part = host(part.clone());
-            names += &format!("{} {name}\n", part.len());
-            values.extend_from_slice(bytemuck::cast_slice(&part));
+        let (rank, size) = (peers.rank(), peers.size());
+        if rank > 0 {
+            let parts: Vec<(&String, Vec<f32>)> = state.iter().map(|(name, part)| (name, host(part.clone()))).collect();
+            send_parts(peers, 0, parts.iter().map(|(name, part)| (*name, &part[..])))?;
+            return Ok(OptimizerState::new());
         }
-        let (names, values) = (collect(peers, names.into_bytes())?, collect(peers, values)?);
         let mut whole: BTreeMap<String, Vec<f32>> = BTreeMap::new();
-        // The parts of a parameter come in the order of pieces.
-        for rank in (0..names.len()).map(|piece| piece_of(piece, names.len())) {
-            let mut left = &values[rank][..];
-            for line in String::from_utf8_lossy(&names[rank]).lines() {
-                let (n, name) = line.split_once(' ').expect("as it was written");
-                let n: usize = n.parse().expect("as it was written");
-                let (part, rest) = left.split_at(n * size_of::<f32>());
-                whole.entry(name.to_owned()).or_default().extend(floats(part));
-                left = rest;
+        let mut add = |name: String, part: Vec<f32>| match whole.get_mut(&name) {
+            Some(values) => values.extend(part),
+            None => drop(whole.insert(name, part)),
+        };
+        // The parts of a parameter come in the order of pieces, one at a time: all of them are twice the parameters of Adam.
+        for from in (0..size).map(|piece| piece_of(piece, size)) {
+            match from {
+                0 => state.iter().for_each(|(name, part)| add(name.clone(), host(part.clone()))),
+                from => receive_parts(peers, from, &mut add)?,
             }
         }
-        Ok(whole.into_iter().map(|(name, values)| (name, tensor(&values, device))).collect())
+        let on_device = |values: Vec<f32>| {
+            let n = values.len();
+            Tensor::from_data(TensorData::new(values, [n]), device)
+        };
+        Ok(whole.into_iter().map(|(name, values)| (name, on_device(values))).collect())
+    }
+
+    /// The parts of an optimizer's state that are this process's, of the state for all parameters that process 0 has; what the
+    /// others give is not looked at. [`gather_state`](Self::gather_state) is the way back.
+    ///
+    /// # Errors
+    /// [`CollectiveError`] if a process has ended.
+    ///
+    /// # Panics
+    /// If a tensor, named `param.slot`, is shorter than its parameter.
+    pub fn scatter_state(
+        &self,
+        whole: BTreeMap<String, Vec<f32>>,
+        peers: &dyn Collective,
+    ) -> Result<BTreeMap<String, Vec<f32>>, CollectiveError> {
+        let mut mine = BTreeMap::new();
+        if peers.rank() > 0 {
+            receive_parts(peers, 0, &mut |name, part| drop(mine.insert(name, part)))?;
+            return Ok(mine);
+        }
+        let part_of = |name: &str, piece| self.part_of(name.rsplit_once('.').map_or(name, |(param, _)| param), piece);
+        for rank in 1..peers.size() {
+            let piece = piece_of(rank, peers.size());
+            let parts = whole.iter().map(|(name, values)| (name, &values[part_of(name, piece)]));
+            send_parts(peers, rank, parts.filter(|(_, part)| !part.is_empty()))?;
+        }
+        for (name, values) in whole {
+            let part = values[part_of(&name, self.piece)].to_vec();
+            if !part.is_empty() {
+                mine.insert(name, part);
+            }
+        }
+        Ok(mine)
     }
 
     /// The blocks of this process.
@@ -310,12 +353,35 @@ fn tensor(values: &[f32], device: &Device) -> Tensor<1> {
     Tensor::from_data(TensorData::new(values.to_vec(), [values.len()]), device)
 }
 
+/// Sends named numbers, which the other process [receives](receive_parts).
+fn send_parts<'a>(
+    peers: &dyn Collective,
+    to: usize,
+    parts: impl Iterator<Item = (&'a String, &'a [f32])> + Clone,
+) -> Result<(), CollectiveError> {
+    let names: String = parts.clone().map(|(name, part)| format!("{} {name}\n", part.len())).collect();
+    send(peers, to, names.as_bytes())?;
+    for (_, part) in parts {
+        peers.exchange(to, bytemuck::cast_slice(part), to, &mut [])?;
+    }
+    Ok(())
+}
+
+fn receive_parts(
+    peers: &dyn Collective,
+    from: usize,
+    add: &mut dyn FnMut(String, Vec<f32>),
+) -> Result<(), CollectiveError> {
+    for line in String::from_utf8_lossy(&receive(peers, from)?).lines() {
+        let (n, name) = line.split_once(' ').expect("as it was written");
+        let mut part = vec![0.0_f32; n.parse().expect("as it was written")];
+        peers.exchange(from, &[], from, bytemuck::cast_slice_mut(&mut part))?;
+        add(name.to_owned(), part);
+    }
+    Ok(())
+}
+
 /// A tensor's values.
 fn host(tensor: Tensor<1>) -> Vec<f32> {
     tensor.into_data().convert::<f32>().try_into_vec().expect("converted to f32 above")
-}
-
-/// Numbers of bytes that may lie anywhere.
-fn floats(bytes: &[u8]) -> impl Iterator<Item = f32> {
-    bytes.chunks_exact(size_of::<f32>()).map(bytemuck::pod_read_unaligned)
 }

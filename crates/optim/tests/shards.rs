@@ -121,7 +121,10 @@ fn shared_updates_are_those_of_one() {
             }
             let n_own: usize = adam.state().values().map(|tensor| tensor.dims()[0]).sum();
             let device = BackendKind::Flex.device().unwrap();
-            (model.values(), n_own, state(shards.gather_state(&adam.state(), &device, peer).unwrap()))
+            let whole = state(shards.gather_state(&adam.state(), &device, peer).unwrap());
+            let parts = shards.scatter_state(whole.iter().cloned().collect(), peer).unwrap();
+            assert_eq!(parts.into_iter().collect::<Vec<_>>(), state(adam.state()), "each gets back what it gave");
+            (model.values(), n_own, whole)
         });
         assert!(found.iter().all(|(values, ..)| *values == expected), "{size} processes");
         assert!(found[0].2 == moments && found[1..].iter().all(|(.., whole)| whole.is_empty()));

@@ -3,16 +3,18 @@
 use std::{ops::Range, path::PathBuf};
 
 use attentive_backend::Device;
-use attentive_bundle::{Bundle, Translator};
+use attentive_bundle::{Bundle, Params, Translation, Translator};
 use attentive_inspect::{AttentionKind, TextViewer, TranslationViewer, View, find_word};
 use attentive_model::Role;
 use attentive_plot::{HeatMap, heat_maps};
 use attentive_task::{Result, resolve};
 
-use crate::{Exhibit, Part, Table, refused};
+use crate::{Exhibit, Part, Table, between, refused};
 
 /// The sentence that is looked at by default; "it" is the animal.
 pub const SENTENCE: &str = "The animal did not cross the street because it was too tired.";
+/// The word that is followed by default.
+pub const WORD: &str = "it";
 /// Tokens that a row of the table names.
 const N_NAMED: usize = 4;
 
@@ -24,10 +26,14 @@ pub struct Attention {
     pub model: PathBuf,
     /// The sentence, [`SENTENCE`] for one.
     pub text: String,
-    /// The word of it that is followed.
-    pub word: String,
+    /// The word of it that is followed; by default [`WORD`], if the sentence has it.
+    pub word: Option<String>,
     /// A translation to read instead of the model's own.
     pub target: Option<String>,
+    /// The language of the sentence, for models that are told it; by default the model's.
+    pub source_language: Option<String>,
+    /// The language of the translation, for the same models.
+    pub target_language: Option<String>,
     /// Whether the drawing has one map alone: what the decoder looks at in the source, as the mean of its last layer's heads.
     pub is_alignment: bool,
 }
@@ -37,26 +43,29 @@ impl Attention {
     /// in the source too. The drawing `attention` has every map.
     ///
     /// # Errors
-    /// The folder has no model that attends to anything, a text is too long for it, or the word is not in the sentence.
+    /// The folder has no model that attends to anything, a text is too long for it, the word is not in the sentence or has no
+    /// token, or a language is missing or unknown.
     pub fn make(&self, device: &Device) -> Result<Exhibit> {
-        let bundle = Bundle::read(resolve(&self.model))?;
+        let mut bundle = Bundle::open(resolve(&self.model))?;
+        bundle.processor = between(bundle.processor, self.source_language.as_deref(), self.target_language.as_deref())?;
         if bundle.model.role() != Role::EncoderDecoder {
             return self.of_text(&bundle, device);
         }
-        let target = match &self.target {
-            Some(text) => text.clone(),
+        let (target, tokens) = match &self.target {
+            Some(text) => (text.clone(), bundle.tokenizer()?.encode_target(text)),
             None => {
                 let translator = Translator::from_bundle(&bundle, device, None)?;
-                translator.translate(&[&self.text], &bundle.decoding)?.swap_remove(0).text
+                let Translation { text, tokens, .. } =
+                    translator.translate(&[&self.text], &bundle.decoding)?.swap_remove(0);
+                (text, tokens)
             }
         };
         let viewer = TranslationViewer::new(&bundle, device).map_err(refused)?;
-        let views = viewer.look(&self.text, &target).map_err(refused)?;
+        let views = viewer.look_at_tokens(&self.text, &tokens).map_err(refused)?;
         let said = Part::Text(format!("source       {}\ntranslation  {target}\n", self.text));
         let mut parts = vec![said];
         if views[0].kind == AttentionKind::Encoder {
-            let word = viewer.source_tokens(&self.text, self.place_of_word()?);
-            parts.push(Part::Table(self.of_word(&views[0], word)));
+            parts.extend(self.of_word(&views[0], |place| viewer.source_tokens(&self.text, place))?);
         }
         let cross = &views[views.len() - 1];
         parts.push(Part::Table(alignment(cross)));
@@ -68,25 +77,31 @@ impl Attention {
     }
 
     /// Of an encoder or a language model, which reads the text alone.
-    fn of_text(&self, bundle: &Bundle, device: &Device) -> Result<Exhibit> {
+    fn of_text(&self, bundle: &Bundle<impl Params>, device: &Device) -> Result<Exhibit> {
         if self.target.is_some() || self.is_alignment {
             refuse!("{}: a {} does not translate", bundle.path.display(), bundle.model.family());
         }
         let viewer = TextViewer::new(bundle, device).map_err(refused)?;
         let view = viewer.look(&self.text).map_err(refused)?;
-        let word = viewer.tokens(&self.text, self.place_of_word()?);
         let said = Part::Text(format!("text  {}\n", self.text));
-        Ok(drawn(vec![said, Part::Table(self.of_word(&view, word))], &maps(&view), view.weights.n_heads()))
+        let of_word = self.of_word(&view, |place| viewer.tokens(&self.text, place))?;
+        let parts = [said].into_iter().chain(of_word).collect();
+        Ok(drawn(parts, &maps(&view), view.weights.n_heads()))
     }
 
-    /// Which tokens the followed word attends to, in each layer and head.
-    fn of_word(&self, view: &View, word: Range<usize>) -> Table {
+    /// Which tokens the followed word attends to, in each layer and head, if there is such a word; `tokens` are those of a place
+    /// in the text.
+    fn of_word(&self, view: &View, tokens: impl Fn(Range<usize>) -> Range<usize>) -> Result<Option<Part>> {
+        let Some((word, place)) = self.word()? else { return Ok(None) };
+        let tokens = tokens(place);
+        if tokens.is_empty() {
+            refuse!("the model's tokenizer has no token for {word:?}: name another word with --word");
+        }
         let head = ["layer", "head"].map(String::from).into_iter().chain((1..=N_NAMED).map(|n| format!("{n}.")));
-        let mut table =
-            Table::new(head).under(format!("What \"{}\" attends to in the {}:", self.word, view.kind.name()));
+        let mut table = Table::new(head).under(format!("What \"{word}\" attends to in the {}:", view.kind.name()));
         let weights = &view.weights;
         for layer in 0..weights.n_layers() {
-            let of_heads = (0..weights.n_heads()).map(|head| weights.of_word(layer, head, word.clone()));
+            let of_heads = (0..weights.n_heads()).map(|head| weights.of_word(layer, head, tokens.clone()));
             let of_heads: Vec<Vec<f32>> = of_heads.collect();
             let mean = |key: usize| of_heads.iter().map(|seen| seen[key]).sum::<f32>() / of_heads.len() as f32;
             let mean: Vec<f32> = (0..weights.n_keys()).map(mean).collect();
@@ -95,14 +110,15 @@ impl Attention {
                 table.row([(layer + 1).to_string(), name].into_iter().chain(largest(&seen, &view.keys)));
             }
         }
-        table
+        Ok(Some(Part::Table(table)))
     }
 
-    /// Where the followed word is in the text.
-    fn place_of_word(&self) -> Result<Range<usize>> {
-        match find_word(&self.text, &self.word) {
-            Some(place) => Ok(place),
-            None => refuse!("{:?} is no word of {:?}: name one with --word", self.word, self.text),
+    /// The followed word and its place in the text; none if none is asked for, and the text does not have the usual one.
+    fn word(&self) -> Result<Option<(&str, Range<usize>)>> {
+        let word = self.word.as_deref().unwrap_or(WORD);
+        match find_word(&self.text, word) {
+            None if self.word.is_some() => refuse!("{word:?} is not a word of {:?}: name one with --word", self.text),
+            place => Ok(place.map(|place| (word, place))),
         }
     }
 }

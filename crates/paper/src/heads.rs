@@ -8,10 +8,14 @@ use attentive_corpus::BuiltinConfig;
 use attentive_inspect::{AttentionKind, Head, HeadScore, PronounHeads, TranslationViewer, pronoun_heads, silence};
 use attentive_task::{Error, Result, pronoun_accuracy, resolve};
 
-use crate::{Exhibit, Part, Table, refused};
+use crate::{Exhibit, Part, Table, between, refused};
 
 /// Heads that are right this often or more are silenced together too.
 const RIGHT: f64 = 0.9;
+
+/// What is to be known of the table of a model of anything else.
+const OTHER_CORPUS: &str = "The sentences are English and German ones of the built-in corpus, and the model was trained on other \
+                            data: of other languages, the table says nothing.\n";
 
 /// For every head of a translation model, how often it resolves a pronoun of the built-in corpus's held-out sentences; and how
 /// many pronouns are translated right with and without heads.
@@ -23,6 +27,10 @@ pub struct Heads {
     pub n_sentences: usize,
     /// Whether the accuracy of pronouns is measured with every head silent, not with the best of each kind alone.
     pub each: bool,
+    /// The language of sources, for models that are told it; by default the model's.
+    pub source_language: Option<String>,
+    /// The language of translations, for the same models.
+    pub target_language: Option<String>,
 }
 
 impl Heads {
@@ -31,9 +39,13 @@ impl Heads {
     /// # Errors
     /// The folder has no translation model that attends to anything, or a sentence is too long for it.
     pub fn make(&self, device: &Device) -> Result<Exhibit> {
-        let bundle = Bundle::read(resolve(&self.model))?;
-        let mut sentences = BuiltinConfig::default().generate().pronouns;
-        sentences.truncate(self.n_sentences);
+        let mut bundle = Bundle::read(resolve(&self.model))?;
+        bundle.processor = between(bundle.processor, self.source_language.as_deref(), self.target_language.as_deref())?;
+        // Pronouns are drawn first: without the rest of the corpus they are the same.
+        let usual = BuiltinConfig::default();
+        let n_pronouns = self.n_sentences.min(usual.n_pronouns);
+        let sentences =
+            BuiltinConfig { n_train: 0, n_validation: 0, n_test: 0, n_pronouns, ..usual }.generate().pronouns;
         let sources: Vec<&str> = sentences.iter().map(|sentence| sentence.source.as_str()).collect();
         let viewer = TranslationViewer::new(&bundle, device).map_err(refused)?;
         let kinds = pronoun_heads(&viewer, &sentences).map_err(refused)?;
@@ -70,7 +82,7 @@ impl Heads {
             scores.sort_by(|a, b| b.accuracy.total_cmp(&a.accuracy).then(b.weight.total_cmp(&a.weight)));
             // The RNN's attention has no heads.
             let first = format!("{}.output.weight", path(kind).replace("{layer}", "0"));
-            let has_heads = bundle.params.contains_key(&first);
+            let has_heads = bundle.params.contains_key(&first) || bundle.blocks.contains_key(&first);
             let row = |names: [String; 2], score: [String; 2], silent: String| {
                 [kind.name().to_owned()].into_iter().chain(names).chain([n_cases.clone()]).chain(score).chain([silent])
             };
@@ -88,7 +100,10 @@ impl Heads {
                 table.row(row(names, score, without(kind, n_heads, &right)?));
             }
         }
-        Ok(Exhibit { parts: vec![Part::Table(table)], figures: Vec::new() })
+        let is_builtin = bundle.record.data.iter().any(|data| data.name == "built-in");
+        let note = (!is_builtin).then(|| Part::Text(OTHER_CORPUS.to_owned()));
+        let parts = note.into_iter().chain([Part::Table(table)]).collect();
+        Ok(Exhibit { parts, figures: Vec::new() })
     }
 }
 

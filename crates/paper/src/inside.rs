@@ -26,7 +26,7 @@ impl Lens {
     /// The folder has no encoder or language model that predicts tokens and whose layers are one stack, or the text is empty
     /// or too long for it.
     pub fn make(&self, device: &Device) -> Result<Exhibit> {
-        let bundle = Bundle::read(resolve(&self.model))?;
+        let bundle = Bundle::open(resolve(&self.model))?;
         let viewer = TextViewer::new(&bundle, device).map_err(refused)?;
         let Layers { tokens, is_next, layers } = viewer.lens(&self.text, 1).map_err(refused)?;
         let names: Vec<String> = (0..layers.len())
@@ -71,7 +71,7 @@ impl Saliency {
     /// # Errors
     /// As [`Lens::make`]; also if there is no such token.
     pub fn make(&self, device: &Device) -> Result<Exhibit> {
-        let bundle = Bundle::read(resolve(&self.model))?;
+        let bundle = Bundle::open(resolve(&self.model))?;
         let viewer = TextViewer::new(&bundle, &device.clone().autodiff()).map_err(refused)?;
         let found = viewer.attribute(&self.text, self.at, None, self.how).map_err(refused)?;
         let Attribution { tokens, predicted, log_prob: [with, without], shares } = found;

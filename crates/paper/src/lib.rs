@@ -9,6 +9,7 @@
 //! | Table 1: complexity, sequential operations and path lengths of layers, beside the time that ours take | [`Table1`] |
 //! | Table 2: BLEU and training cost, and runs of one's own | [`Table2`] |
 //! | Table 3: the variations of the model | [`Table3`] |
+//! | the same, trained at a size and on data of one's own | [`Reproduction`] |
 //! | §3.5: the sinusoids, beside learned positions | [`Positions`] |
 //! | §5.3: the learning rate of each update | [`Schedules`] |
 //! | §5.3: the optimizers on one small training | [`Optimizers`] |
@@ -35,6 +36,7 @@ macro_rules! refuse {
     ($($text:tt)*) => { return Err(attentive_task::Error::Refused(format!($($text)*))) };
 }
 
+use attentive_bundle::Processor;
 use attentive_inspect::InspectError;
 use attentive_task::Context;
 
@@ -45,6 +47,7 @@ mod heads;
 mod inside;
 mod optimizers;
 mod positions;
+mod reproduce;
 mod runs;
 mod schedules;
 mod table;
@@ -53,7 +56,7 @@ mod table2;
 mod table3;
 mod tokenizers;
 
-pub use attention::{Attention, SENTENCE};
+pub use attention::{Attention, SENTENCE, WORD};
 pub use attentive_task::{Error, Result};
 pub use canine::Canine;
 pub use exhibit::{Exhibit, Figure, Part};
@@ -61,6 +64,7 @@ pub use heads::Heads;
 pub use inside::{Lens, Saliency};
 pub use optimizers::Optimizers;
 pub use positions::Positions;
+pub use reproduce::{Length, Reproduction};
 pub use runs::Runs;
 pub use schedules::Schedules;
 pub use table::Table;
@@ -75,6 +79,11 @@ pub type Say<'a> = dyn FnMut(&str) -> std::io::Result<()> + 'a;
 /// Says a line of a long work.
 fn tell(say: &mut Say<'_>, line: &str) -> Result<()> {
     say(line).context("telling of the work")
+}
+
+/// What reads the texts of a model, which are in these languages.
+fn between(processor: Processor, source: Option<&str>, target: Option<&str>) -> Result<Processor> {
+    processor.between(source, target).map_err(|error| Error::Refused(error.to_string()))
 }
 
 /// The error of a model that can't be looked into.

@@ -2,6 +2,8 @@
 
 /// Approximate number of ticks of an axis.
 const N_TICKS: f64 = 6.0;
+/// The factor between most values from which on their logarithms are drawn.
+const WIDE: f64 = 100.0;
 
 /// An axis over given values.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -63,6 +65,58 @@ impl Axis {
     }
 }
 
+/// An axis in equal steps of a quantity, or of its logarithm.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scale {
+    /// The axis, of the values or of their decimal logarithms.
+    axis: Axis,
+    is_log: bool,
+}
+
+impl Scale {
+    /// A logarithmic scale if nine of ten values are positive numbers that span a factor of 100 and none is 0 or
+    /// negative, as perplexities from thousands to ten; otherwise one of equal steps.
+    ///
+    /// ```
+    /// use attentive_plot::Scale;
+    ///
+    /// let labels = |values: [f64; 4]| Scale::over(values).ticks().into_iter().map(|tick| tick.1).collect::<Vec<_>>();
+    /// assert_eq!(labels([5000.0, 400.0, 40.0, 8.0]), ["1", "10", "100", "1000", "10000"]);
+    /// assert_eq!(labels([8.0, 4.0, 3.0, 2.0]), ["2", "3", "4", "5", "6", "7", "8"]);
+    /// ```
+    pub fn over(values: impl IntoIterator<Item = f64>) -> Self {
+        let mut values: Vec<f64> = values.into_iter().filter(|value| value.is_finite()).collect();
+        values.sort_by(f64::total_cmp);
+        let at = |share: f64| values[((values.len() - 1) as f64 * share).round() as usize];
+        let is_log = values.first().is_some_and(|&least| least >= f64::MIN_POSITIVE) && at(0.95) / at(0.05) >= WIDE;
+        if !is_log {
+            return Self { axis: Axis::over(values), is_log };
+        }
+        let [low, high] = [at(0.0).log10().floor(), at(1.0).log10().ceil()];
+        let step = ((high - low) / N_TICKS).ceil().max(1.0);
+        // The values end between ticks where these are several powers apart.
+        let high = low + ((high - low) / step).ceil() * step;
+        Self { axis: Axis { low, high, step }, is_log }
+    }
+
+    /// Position of `value`, from 0 to 1.
+    pub fn place(&self, value: f64) -> f64 {
+        self.axis.place(if self.is_log { value.log10() } else { value })
+    }
+
+    /// Marked values with their labels.
+    pub fn ticks(&self) -> Vec<(f64, String)> {
+        if !self.is_log {
+            return self.axis.ticks();
+        }
+        let label = |power: f64| match power {
+            -4.0..=5.0 => format!("{}", 10_f64.powf(power)),
+            _ => format!("1e{power}"),
+        };
+        self.axis.ticks().into_iter().map(|(power, _)| (10_f64.powf(power), label(power.round()))).collect()
+    }
+}
+
 /// The least of 1, 2, 5 times a power of ten that is at least `step`.
 fn nice(step: f64) -> f64 {
     let power = 10_f64.powf(step.log10().floor());
@@ -91,6 +145,29 @@ mod tests {
             labels.dedup();
             prop_assert_eq!(labels.len(), ticks.len(), "{:?}", ticks);
         }
+    }
+
+    proptest! {
+        #[test]
+        fn a_scale_holds_its_values(powers in prop::collection::vec(-300_f64..300.0, 1..20)) {
+            let values: Vec<f64> = powers.into_iter().map(|power| 10_f64.powf(power)).collect();
+            let scale = Scale::over(values.iter().copied());
+            for value in values {
+                prop_assert!((-1e-6..=1.0 + 1e-6).contains(&scale.place(value)), "{scale:?} {value}");
+            }
+            prop_assert!((2..=9).contains(&scale.ticks().len()), "{scale:?}");
+        }
+    }
+
+    #[test]
+    fn logarithms_are_for_what_is_wide_and_positive() {
+        let is_log = |values: &[f64]| Scale::over(values.iter().copied()).is_log;
+        assert!(is_log(&[1e4, 1e3, 1e2, 10.0, 8.0]));
+        assert!(!is_log(&[1e4, 1e3, 1e2, 10.0, 0.0]));
+        assert!(!is_log(&[1e4, 1e3, 1e2, 10.0, -8.0]));
+        assert!(!is_log(&[]) && !is_log(&[f64::NAN]) && !is_log(&[90.0, 1.0]));
+        // One value far away among many.
+        assert!(!is_log(&[&[1e9][..], &[5.0; 100]].concat()));
     }
 
     #[test]

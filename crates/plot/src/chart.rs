@@ -1,7 +1,7 @@
 //! Line charts.
 
 use crate::{
-    Axis,
+    Axis, Scale,
     canvas::{Anchor, Canvas, Colour, TextStyle},
 };
 
@@ -13,6 +13,12 @@ const MARGINS: [f64; 4] = [64.0, 16.0, 32.0, 44.0];
 const MAX_POINTS: usize = 600;
 /// Largest number of points that a line shows as marks.
 const MAX_DOTS: usize = 40;
+/// A line of more points is smoothed if it goes up and down by more than this many times its range.
+const ROUGH: f64 = 3.0;
+/// The part of a line that a point of the smoothed one is the mean of.
+const SMOOTHED_OVER: f64 = 0.04;
+/// How much of its colour a line keeps under its smoothed one.
+const FAINT: f64 = 0.3;
 /// The colours of Okabe and Ito (2008), which colour-blind readers can distinguish.
 const COLOURS: [Colour; 7] = [
     [0x00, 0x72, 0xb2],
@@ -32,7 +38,8 @@ const TEXT: Colour = [0; 3];
 pub struct Series {
     /// Its name.
     pub label: String,
-    /// Points from left to right; the line breaks at a point that is not finite.
+    /// Points from left to right; the line breaks at a point that is not finite. A rough line is drawn faint, and a smoothed
+    /// one over it.
     pub points: Vec<(f64, f64)>,
 }
 
@@ -50,16 +57,22 @@ pub struct Chart {
 /// Draws charts one below another.
 pub(crate) fn draw(charts: &[Chart], canvas: &mut impl Canvas) {
     for (idx, chart) in charts.iter().enumerate() {
-        chart.draw(idx as f64 * HEIGHT, canvas);
+        // Charts of one quantity stand under one another.
+        let alike = charts.iter().filter(|other| other.x_label == chart.x_label);
+        let x_axis = Axis::over(alike.flat_map(Chart::points).map(|point| point.0));
+        chart.draw(x_axis, idx as f64 * HEIGHT, canvas);
     }
 }
 
 impl Chart {
+    fn points(&self) -> impl Iterator<Item = &(f64, f64)> {
+        self.series.iter().flat_map(|series| &series.points)
+    }
+
     /// Draws the chart from `y_0` on.
-    fn draw(&self, y_0: f64, canvas: &mut impl Canvas) {
+    fn draw(&self, x_axis: Axis, y_0: f64, canvas: &mut impl Canvas) {
         let [left, right, top, bottom] = MARGINS;
-        let points = || self.series.iter().flat_map(|series| &series.points);
-        let (x_axis, y_axis) = (Axis::over(points().map(|p| p.0)), Axis::over(points().map(|p| p.1)));
+        let y_axis = Scale::over(self.points().map(|point| point.1));
         let (ceiling, floor, end) = (y_0 + top, y_0 + HEIGHT - bottom, WIDTH - right);
         let x_of = |x: f64| left + x_axis.place(x) * (end - left);
         let y_of = |y: f64| floor - y_axis.place(y) * (floor - ceiling);
@@ -86,8 +99,14 @@ impl Chart {
             let points = thinned(&series.points);
             for stretch in points.split(|(x, y)| !x.is_finite() || !y.is_finite()) {
                 let places: Vec<(f64, f64)> = stretch.iter().map(|&(x, y)| (x_of(x), y_of(y))).collect();
-                if places.len() > 1 {
-                    canvas.line(&places, colour, 1.5);
+                match places.len() {
+                    0 | 1 => {}
+                    _ if is_rough(stretch) => {
+                        canvas.line(&places, faint(colour), 1.0);
+                        let smooth: Vec<(f64, f64)> = smoothed(stretch).map(|(x, y)| (x_of(x), y_of(y))).collect();
+                        canvas.line(&smooth, colour, 1.5);
+                    }
+                    _ => canvas.line(&places, colour, 1.5),
                 }
                 // A single point would not be visible.
                 if places.len() == 1 || points.len() <= MAX_DOTS {
@@ -100,6 +119,38 @@ impl Chart {
             canvas.text((x, y), &series.label, TextStyle { colour, ..plain(anchor) });
         }
     }
+}
+
+/// Whether a line goes up and down so often that its course is hard to see.
+fn is_rough(points: &[(f64, f64)]) -> bool {
+    let (mut way, mut low, mut high) = (0.0, f64::INFINITY, f64::NEG_INFINITY);
+    for pair in points.windows(2) {
+        way += (pair[1].1 - pair[0].1).abs();
+    }
+    for &(_, y) in points {
+        (low, high) = (f64::min(low, y), f64::max(high, y));
+    }
+    points.len() > MAX_DOTS && way > ROUGH * (high - low)
+}
+
+/// For each point, the straight line that is nearest to those around it, in least squares, at its place.
+fn smoothed(points: &[(f64, f64)]) -> impl Iterator<Item = (f64, f64)> {
+    let reach = ((points.len() as f64 * SMOOTHED_OVER) as usize).max(1);
+    points.iter().enumerate().map(move |(at, &(x, _))| {
+        let around = &points[at.saturating_sub(reach)..(at + reach + 1).min(points.len())];
+        let mean = |part: fn(&(f64, f64)) -> f64| around.iter().map(part).sum::<f64>() / around.len() as f64;
+        let (mean_x, mean_y) = (mean(|point| point.0), mean(|point| point.1));
+        let (products, squares) = around.iter().fold((0.0, 0.0), |(products, squares), (x, y)| {
+            (products + (x - mean_x) * (y - mean_y), squares + (x - mean_x).powi(2))
+        });
+        let slope = if squares > 0.0 { products / squares } else { 0.0 };
+        (x, mean_y + slope * (x - mean_x))
+    })
+}
+
+/// A colour on white, as if it were thin.
+fn faint(colour: Colour) -> Colour {
+    colour.map(|part| (255.0 - FAINT * (255.0 - f64::from(part))).round() as u8)
 }
 
 /// At most [`MAX_POINTS`] points, each the mean of those that it replaces.
@@ -122,9 +173,9 @@ mod tests {
         Chart { title: "loss".into(), x_label: "step".into(), series }
     }
 
-    /// The paths of the only series.
-    fn paths(chart: Chart) -> Vec<String> {
-        let svg = to_svg(&[chart]);
+    /// The paths of the series.
+    fn paths(charts: &[Chart]) -> Vec<String> {
+        let svg = to_svg(charts);
         let lines = svg.lines().filter(|line| line.contains("stroke-width=\"1.5\""));
         lines.map(|line| line.split('"').nth(1).unwrap().to_owned()).collect()
     }
@@ -132,16 +183,32 @@ mod tests {
     #[test]
     fn corners_of_the_data_are_corners_of_the_frame() {
         // From 0 to 10 and from 0 to 100: the axes end where the data does.
-        assert_eq!(paths(chart(vec![(0.0, 0.0), (10.0, 100.0)])), ["M64.0 256.0L704.0 32.0"]);
+        assert_eq!(paths(&[chart(vec![(0.0, 0.0), (10.0, 100.0)])]), ["M64.0 256.0L704.0 32.0"]);
     }
 
     #[test]
     fn lines_break_where_a_value_is_no_number() {
         let points = vec![(0.0, 0.0), (1.0, 1.0), (2.0, f64::NAN), (3.0, 1.0), (4.0, 2.0), (5.0, f64::NAN), (6.0, 2.0)];
         let svg = to_svg(&[chart(points.clone())]);
-        assert_eq!(paths(chart(points)).len(), 2);
+        assert_eq!(paths(&[chart(points)]).len(), 2);
         assert_eq!(svg.matches("<circle ").count(), 5);
         assert!(!svg.contains("NaN"));
+    }
+
+    #[test]
+    fn a_rough_line_is_faint_under_a_smoothed_one() {
+        let strokes = |points: Vec<(f64, f64)>| {
+            let svg = to_svg(&[chart(points)]);
+            ["#b3d5e8", "#0072b2"].map(|colour| svg.matches(&format!("stroke=\"{colour}\"")).count())
+        };
+        let line = |y: fn(f64) -> f64| (0..100).map(|x| (f64::from(x), y(f64::from(x)))).collect::<Vec<_>>();
+        // Up and down around a slope; a peak, as a schedule has.
+        assert_eq!(strokes(line(|x| x + 60.0 * (x % 2.0))), [1, 1]);
+        assert_eq!(strokes(line(|x| x.min(120.0 - 2.0 * x))), [0, 1]);
+        let straight = line(|x| 3.0 - 2.0 * x);
+        assert!(smoothed(&straight).zip(&straight).all(|(is, was)| (is.1 - was.1).abs() < 1e-9));
+        let mean = smoothed(&line(|x| x % 2.0)).nth(50).unwrap().1;
+        assert!((mean - 0.5).abs() < 0.1, "{mean}");
     }
 
     #[test]
@@ -153,6 +220,14 @@ mod tests {
         };
         assert_eq!(anchor(vec![(0.0, 0.0), (1.0, 1.0)]), "start");
         assert_eq!(anchor(vec![(0.0, 1.0), (1.0, 0.0)]), "end");
+    }
+
+    #[test]
+    fn charts_of_one_quantity_have_one_axis() {
+        let [long, short] = [10.0, 4.0].map(|end| chart(vec![(0.0, 0.0), (end, 1.0)]));
+        let other = Chart { x_label: "seconds".into(), ..short.clone() };
+        let ends = ["M64.0 256.0L704.0 32.0", "M64.0 556.0L320.0 332.0", "M64.0 856.0L704.0 632.0"];
+        assert_eq!(paths(&[long, short, other]), ends);
     }
 
     #[test]

@@ -17,7 +17,7 @@ mod heat_map;
 mod raster;
 mod svg;
 
-pub use axis::Axis;
+pub use axis::{Axis, Scale};
 pub use canvas::{to_png, to_svg};
 pub use chart::{Chart, Series};
 pub use event_file::EventFile;

@@ -1,6 +1,6 @@
 //! The curves of a run, by its log.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, fmt, path::Path};
 
 use attentive_bundle::run_in;
 use attentive_data::LineReader;
@@ -13,6 +13,31 @@ const MAX_LINE_BYTES: usize = 1 << 20;
 /// The points of a curve: updates, and a value, which is NaN where it was not finite.
 pub type Points = Vec<(f64, f64)>;
 
+/// What a curve is of, in the order in which curves are shown.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Curve {
+    /// The loss of each update.
+    TrainingLoss,
+    /// The loss on the validation set.
+    ValidationLoss,
+    /// A score of the validation set, by its name.
+    Score(String),
+    /// The learning rate of each update.
+    LearningRate,
+}
+
+/// The quantity with its unit.
+impl fmt::Display for Curve {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TrainingLoss => "training loss, nats per target",
+            Self::ValidationLoss => "validation loss, nats per target",
+            Self::Score(name) => name,
+            Self::LearningRate => "learning rate",
+        })
+    }
+}
+
 /// A line of `metrics.jsonl`; what is not finite stands there as null.
 #[derive(Deserialize)]
 struct Line {
@@ -24,18 +49,17 @@ struct Line {
     scores: BTreeMap<String, Option<f64>>,
 }
 
-/// The curves of a run's folder by the titles of their charts: loss, scores, learning rate. A line is read at a time; a
-/// point takes 16 bytes.
+/// The curves of a run's folder. A line is read at a time; a point takes 16 bytes.
 ///
 /// # Errors
 /// The folder has no log, or a line of it that is not the last can't be read.
-pub fn curves(run: &Path) -> Result<BTreeMap<String, Points>> {
+pub fn curves(run: &Path) -> Result<BTreeMap<Curve, Points>> {
     let path = run.join("metrics.jsonl");
     if let (false, Some(one)) = (path.exists(), run_in(run)) {
         refuse!("{} is a folder of runs; name one of them, {} for example", run.display(), one.display());
     }
     let mut reader = LineReader::new([path], MAX_LINE_BYTES);
-    let mut points = BTreeMap::<String, Points>::new();
+    let mut points = BTreeMap::new();
     let mut unread: Option<String> = None;
     while let Some(line) = reader.next_line()? {
         // A run under way may be in the middle of its last line; all others are whole.
@@ -51,18 +75,18 @@ pub fn curves(run: &Path) -> Result<BTreeMap<String, Points>> {
 }
 
 /// Adds what a line tells.
-fn add(points: &mut BTreeMap<String, Points>, line: &Line) {
-    let mut add = |title: &str, value: Option<f64>| {
-        points.entry(title.to_owned()).or_default().push((line.step as f64, value.unwrap_or(f64::NAN)));
+fn add(points: &mut BTreeMap<Curve, Points>, line: &Line) {
+    let mut add = |curve: Curve, value: Option<f64>| {
+        points.entry(curve).or_default().push((line.step as f64, value.unwrap_or(f64::NAN)));
     };
     match line.event.as_str() {
         "step" => {
-            add("1. training loss, nats per target", line.nll_nats);
-            add("4. learning rate", line.lr);
+            add(Curve::TrainingLoss, line.nll_nats);
+            add(Curve::LearningRate, line.lr);
         }
         "validation" => {
-            add("2. validation loss, nats per target", line.nll_nats);
-            line.scores.iter().for_each(|(name, value)| add(&format!("3. {name}"), *value));
+            add(Curve::ValidationLoss, line.nll_nats);
+            line.scores.iter().for_each(|(name, value)| add(Curve::Score(name.clone()), *value));
         }
         _ => {}
     }
@@ -74,7 +98,7 @@ mod tests {
 
     use super::*;
 
-    fn log(text: &str) -> Result<BTreeMap<String, Points>> {
+    fn log(text: &str) -> Result<BTreeMap<Curve, Points>> {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("metrics.jsonl"), text).unwrap();
         curves(folder.path())
@@ -88,15 +112,15 @@ mod tests {
         let points = log(&(0..n).map(line).collect::<String>()).unwrap();
         assert_eq!(points.len(), 2);
         assert!(points.values().all(|points| points.len() == n as usize));
-        assert_eq!(points["4. learning rate"][7], (7.0, 1e-3));
+        assert_eq!(points[&Curve::LearningRate][7], (7.0, 1e-3));
     }
 
     #[test]
     fn the_last_line_alone_may_be_unfinished() {
         let line = "{\"event\":\"validation\",\"step\":5,\"nll_nats\":null,\"scores\":{\"BLEU\":2.5}}\n";
         let points = log(&format!("{line}{{\"event\":\"st")).unwrap();
-        assert_eq!(points["3. BLEU"], [(5.0, 2.5)]);
-        assert!(points["2. validation loss, nats per target"][0].1.is_nan());
+        assert_eq!(points[&Curve::Score("BLEU".into())], [(5.0, 2.5)]);
+        assert!(points[&Curve::ValidationLoss][0].1.is_nan());
         let error = log(&format!("{line}{{\"event\":\"st\n{line}")).unwrap_err().to_string();
         assert!(error.contains("metrics.jsonl:2: "), "{error}");
         // A line without an end is cut, and is not JSON.

@@ -37,6 +37,11 @@ pub(crate) fn create(root: &Path, name: &str) -> Result<PathBuf> {
     unreachable!("some number is free")
 }
 
+/// Whether a run has come to its end, with a model.
+pub fn is_finished(run: &Path) -> bool {
+    ["training.json", "model.safetensors"].into_iter().all(|part| run.join(part).exists())
+}
+
 /// Refuses a folder that is not a run's: a model's, one of runs, one that is not there.
 pub(crate) fn check_is_run(path: &Path) -> Result<()> {
     let (has, path_shown) = (|part: &str| path.join(part).exists(), path.display());

@@ -65,4 +65,8 @@ impl<M, O: Objective<M>> Objective<M> for Injected<O> {
     fn after_update(&self, model: M, n_updates: u64) -> M {
         self.objective.after_update(model, n_updates)
     }
+
+    fn is_in_nats(&self) -> bool {
+        self.objective.is_in_nats()
+    }
 }

@@ -20,6 +20,8 @@ macro_rules! refuse {
     ($($text:tt)*) => { return Err(attentive_task::Error::Refused(format!($($text)*))) };
 }
 
+mod adapter;
+mod cost;
 mod curves;
 mod event_log;
 mod folder;
@@ -28,19 +30,25 @@ mod laws;
 mod memory;
 mod metrics_log;
 mod model_of;
+mod parallel_folder;
 mod peak_memory;
 mod recipe;
 mod rehearsal;
 mod run;
 mod session;
 mod together;
+mod units;
 
 pub use attentive_task::{Error, Log, Result, resolve};
-pub use curves::{Points, curves};
+pub use cost::Cost;
+pub use curves::{Curve, Points, curves};
+pub use folder::is_finished;
 pub use laws::{Bound, Law, laws, small};
-pub use memory::parse_size;
+pub use metrics_log::event_json;
 pub use model_of::ModelOf;
+pub use parallel_folder::{language_pair, parallel_folder};
 pub use peak_memory::bytes as peak_memory;
 pub use recipe::{Builtin, Origins, Recipe, schema, unknown_builtin};
 pub use rehearsal::Rehearsal;
 pub use run::{Ended, Run, TrainOptions};
+pub use units::{parse_size, parse_time};

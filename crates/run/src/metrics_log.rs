@@ -43,41 +43,49 @@ impl MetricsLog {
 
 impl Callback for MetricsLog {
     fn on_event(&mut self, event: &Event<'_>) -> Result<ControlFlow<()>, CallbackError> {
-        let line = match event {
-            Event::Step(report) => json!({
-                "event": "step",
-                "step": report.step,
-                "epoch": report.position.epoch,
-                "loss_nats": report.loss_nats,
-                "nll_nats": report.nll_nats,
-                "lr": report.lr,
-                "grad_norm": report.grad_norm,
-                "n_targets": report.n_targets,
-                "skipped": report.skipped,
-                "elapsed_seconds": report.elapsed.as_secs_f64(),
-            }),
-            Event::Validated { step, validation, is_best, elapsed } => {
-                let scores: serde_json::Map<_, _> =
-                    validation.scores.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
-                json!({
-                    "event": "validation",
-                    "step": step,
-                    "nll_nats": validation.nll_nats,
-                    "scores": scores,
-                    "is_best": is_best,
-                    "elapsed_seconds": elapsed.as_secs_f64(),
-                })
-            }
-            Event::RolledBack { step, lr_scale, diagnosis, .. } => json!({
-                "event": "rollback",
+        if matches!(event, Event::Saving) {
+            return told(self.0.sync_data());
+        }
+        event_json(event).map_or(Ok(ControlFlow::Continue(())), |line| told(self.write(&line)))
+    }
+}
+
+/// What a run's `metrics.jsonl` says of an event, if anything: an update, a validation, or a way back after divergence.
+///
+/// A number that is not finite is `null`.
+pub fn event_json(event: &Event<'_>) -> Option<Value> {
+    match event {
+        Event::Step(report) => Some(json!({
+            "event": "step",
+            "step": report.step,
+            "epoch": report.position.epoch,
+            "loss_nats": report.loss_nats,
+            "nll_nats": report.nll_nats,
+            "lr": report.lr,
+            "grad_norm": report.grad_norm,
+            "n_targets": report.n_targets,
+            "skipped": report.skipped,
+            "elapsed_seconds": report.elapsed.as_secs_f64(),
+        })),
+        Event::Validated { step, validation, is_best, elapsed, .. } => {
+            let scores: serde_json::Map<_, _> =
+                validation.scores.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+            Some(json!({
+                "event": "validation",
                 "step": step,
-                "from_step": diagnosis.step,
-                "lr_scale": lr_scale,
-            }),
-            Event::Saving => return told(self.0.sync_data()),
-            _ => return Ok(ControlFlow::Continue(())),
-        };
-        told(self.write(&line))
+                "nll_nats": validation.nll_nats,
+                "scores": scores,
+                "is_best": is_best,
+                "elapsed_seconds": elapsed.as_secs_f64(),
+            }))
+        }
+        Event::RolledBack { step, lr_scale, diagnosis, .. } => Some(json!({
+            "event": "rollback",
+            "step": step,
+            "from_step": diagnosis.step,
+            "lr_scale": lr_scale,
+        })),
+        _ => None,
     }
 }
 

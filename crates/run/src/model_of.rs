@@ -6,11 +6,12 @@ use std::{
 };
 
 use attentive_bundle::{Bundle, TrainingRecord};
-use attentive_task::{Result, of_model, resolve};
+use attentive_task::{Context, Result, resolve};
 use attentive_trainer::{Averaged, CheckpointDir, Environment, OnDamage, TrainState, average, read_params, read_state};
 
 use crate::{
     Recipe,
+    adapter::merged,
     folder::{self, CHECKPOINTS},
     session::read_data_records,
 };
@@ -115,7 +116,10 @@ impl ModelOf {
             data,
             scores: Vec::new(),
         };
-        let mut bundle = Bundle::of_run(run, of_model(params).into_owned(), record)?;
+        let mut bundle = Bundle::of_run(run, params.clone(), record)?;
+        let adapter = bundle.recipe.get("adapter").map(|settings| settings.clone().try_into()).transpose();
+        let (params, _) = merged(params, adapter.context("the run's adapter")?.as_ref())?;
+        bundle.params = params.into_owned();
         let seed = bundle.recipe.get("training").and_then(|training| training.get("seed"));
         bundle.record.seed = seed.and_then(toml::Value::as_integer).unwrap_or_default().unsigned_abs();
         Ok(bundle)

@@ -2,13 +2,15 @@
 
 use std::fmt;
 
-use attentive_backend::Device;
+use attentive_backend::{Device, Objective};
 use attentive_core::Dropout;
 use attentive_optim::Optimizer;
 use attentive_trainer::{TrainerConfig, Update};
 use burn::module::Module;
 
 use attentive_task::{Log, Result, Task, config::RunRecipe};
+
+use crate::adapter::{adapted, n_trained};
 
 /// A model that is trained as a run would train it, without being moved, and thrown away.
 pub struct Rehearsal<T: Task> {
@@ -17,6 +19,7 @@ pub struct Rehearsal<T: Task> {
     optimizer: Box<dyn Optimizer>,
     training: TrainerConfig,
     n_params: u64,
+    n_trained: u64,
 }
 
 impl<T: Task> fmt::Debug for Rehearsal<T> {
@@ -32,9 +35,11 @@ impl<T: Task> Rehearsal<T> {
     /// Those of [`Task::init`], and of the optimizer's settings.
     pub fn new(task: &T, run: &RunRecipe, device: &Device, log: &dyn Log) -> Result<Self> {
         let model = task.init(&device.clone().autodiff(), run.training.seed, log)?;
+        let model = adapted(model, run, &())?;
         Ok(Self {
             objective: task.objective(),
             n_params: model.num_params() as u64,
+            n_trained: n_trained(&model),
             model: Some(model),
             optimizer: run.optimizer.init()?,
             training: run.training.clone(),
@@ -44,6 +49,11 @@ impl<T: Task> Rehearsal<T> {
     /// Parameters of the model.
     pub fn n_params(&self) -> u64 {
         self.n_params
+    }
+
+    /// Parameters that are trained: the optimizer has a state for each of them.
+    pub fn n_trained(&self) -> u64 {
+        self.n_trained
     }
 
     /// One update by these micro-batches.
@@ -61,6 +71,6 @@ impl<T: Task> Rehearsal<T> {
             update.add(batch, Some(&Dropout::new(1)));
         }
         let (model, _) = update.step(&mut self.optimizer, 0.0);
-        self.model = Some(model);
+        self.model = Some(self.objective.after_update(model, self.optimizer.n_updates()));
     }
 }

@@ -21,7 +21,7 @@ use crate::{
     Recipe, folder, memory,
     recipe::finished_model,
     session::Session,
-    together::{Preparing, first_says, of_recipe, same, text_of_first, together, version},
+    together::{Preparing, first_says, of_recipe, same, same_by_name, text_of_first, together, version},
 };
 
 /// A recipe, and the folder that it is trained in. The folder is locked while this lives.
@@ -117,7 +117,7 @@ impl Run {
     /// Also where a process has another recipe, or an update has not a micro-batch for each process.
     pub fn create_among(peers: Rc<dyn Collective>, runs: impl AsRef<Path>, recipe: Recipe) -> Result<Self> {
         same(&*peers, &[version()])?;
-        same(&*peers, &of_recipe(&recipe.to_toml()))?;
+        same_by_name(&*peers, &of_recipe(&recipe.to_toml()))?;
         let checked = recipe.run.training.validate_among(peers.size());
         checked.map_err(|error| recipe.origins.locate(Problem::within("training", &error.keys(), &error).into()))?;
         let make = || {
@@ -174,8 +174,7 @@ impl Run {
     fn open(run: &Path, settings: &[String]) -> Result<Self> {
         let folder = resolve(run);
         folder::check_is_run(&folder)?;
-        let is_finished = ["training.json", "model.safetensors"].into_iter().all(|part| folder.join(part).exists());
-        if is_finished && CheckpointDir::new(folder.join(folder::CHECKPOINTS), 1).list()?.is_empty() {
+        if folder::is_finished(&folder) && CheckpointDir::new(folder.join(folder::CHECKPOINTS), 1).list()?.is_empty() {
             refuse!("{} is finished and has no checkpoints to go on from; begin a new run", folder.display());
         }
         let recipe = Recipe::of_run(&folder.join("config.toml"), settings)?;
@@ -237,7 +236,7 @@ impl Run {
         let begun = first_says(&*self.peers, begun)?;
         let processors = ["tokenizer.json", "processor.json"].map(|file| self.folder.join(file));
         let tokenizer = processors.into_iter().find(|path| begun && path.exists());
-        let origins = self.recipe.origins.clone();
+        let (origins, peers) = (self.recipe.origins.clone(), Rc::clone(&self.peers));
         let Recipe { run, task, .. } = &mut self.recipe;
         let preparing = Preparing::new(&*self.peers);
         let visitor = Training { folder: &self.folder, device, options, peers: &self.peers, preparing: &preparing };
@@ -250,7 +249,7 @@ impl Run {
         if let (Err(_), false, Some(lock)) = (&trained, self.resumes, self.lock) {
             folder::discard_unbegun(&self.folder, lock);
         }
-        trained.map_err(|error| origins.locate(error))
+        trained.inspect(|_| peers.finish()).map_err(|error| origins.locate(error))
     }
 }
 

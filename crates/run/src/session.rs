@@ -15,7 +15,7 @@ use attentive_model::ModelSpec;
 use attentive_task::{
     Context, Error, Result, Task, clock,
     config::{Problem, RunRecipe},
-    of_model, shell_path, thousands,
+    shell_path, thousands,
 };
 use attentive_trainer::{
     Averaged, Callback, Checkpoint, CheckpointDir, Environment, FinishedModel, LatestCheckpoint, Outcome, TrainError,
@@ -25,11 +25,12 @@ use burn::module::Module;
 
 use crate::{
     Ended, TrainOptions,
+    adapter::{adapted, merged},
     event_log::EventLog,
     folder,
     injected::Injected,
     metrics_log::MetricsLog,
-    together::{of_data, other_instructions, same, together},
+    together::{of_backend, of_data, other_instructions, same, together},
 };
 
 /// A run's settings, folder and device.
@@ -80,14 +81,25 @@ impl Session<'_, '_> {
             return Err(Problem::among(["training.steps"], text).into());
         }
         let model = task.init(&self.device.clone().autodiff(), self.training().seed, log)?;
-        log.line(&format!("model     {} parameters: {}", thousands(model.num_params() as u64), task.spec().describe()));
+        let spec = task.spec();
+        let beside = match (model.num_params() as u64).checked_sub(spec.n_params() as u64) {
+            None | Some(0) => String::new(),
+            Some(n) => format!("; {} more for training", thousands(n)),
+        };
+        log.line(&format!("model     {} parameters: {}{beside}", thousands(spec.n_params() as u64), spec.describe()));
+        let model = adapted(model, self.settings, log)?;
         let data = task.data_records(log)?;
+        same(&*self.peers, &[of_backend(backend_name(&self.device))])?;
         same(&*self.peers, &of_data(&data, &task.processor()))?;
         let started = if self.is_first() { self.write_start(task, &data) } else { Ok(()) };
         together(&*self.peers, started)?;
         self.say_shares();
-        let instructions = self.environment().simd.unwrap_or_default();
-        other_instructions(&*self.peers, &instructions)?.iter().for_each(|note| log.warning(note));
+        if has_kernels(&self.device) {
+            // Those of any CPU are the first ones of the same list.
+            let (name, levels) = (Level::current().name(), Level::available());
+            let place = levels.iter().position(|level| level.name() == name).unwrap_or(0);
+            other_instructions(&*self.peers, (place, name))?.iter().for_each(|note| log.warning(note));
+        }
         let go_on = format!("go on with: attentive train --resume {}", shell_path(self.run));
         let trained = self.minimise(model, task, latest);
         let outcome = trained.inspect_err(|_| log.warning(&format!("training stopped; {go_on}")))?;
@@ -247,7 +259,11 @@ impl Session<'_, '_> {
             scores: Vec::new(),
         };
         // The model is safe before it is scored.
-        Bundle::write(self.run, self.config, &task.processor(), &of_model(&params), &record)?;
+        let (whole, adapter) = merged(&params, self.settings.adapter.as_ref())?;
+        if let Some(adapter) = adapter {
+            adapter.write(self.run)?;
+        }
+        Bundle::write(self.run, self.config, &task.processor(), &whole, &record)?;
         record.scores = task.score(attentive_weights::load(outcome.model.valid(), params)?, log)?;
         Ok(Bundle::write_record(self.run, &record)?)
     }

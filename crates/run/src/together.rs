@@ -1,6 +1,9 @@
 //! What processes that train together tell one another before they begin.
 
-use std::cell::Cell;
+use std::{
+    cell::Cell,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use attentive_bundle::{DataRecord, Processor};
 use attentive_collective::{Collective, CollectiveError, any, broadcast, first_failure, gather};
@@ -36,18 +39,17 @@ pub(crate) fn first_says(peers: &dyn Collective, mine: bool) -> Result<bool> {
 /// Something that all processes must have, and its value or hash.
 pub(crate) type Fact = (String, String);
 
-/// Refuses to begin, in every process, if one has something else than the first.
+/// Refuses to begin, in every process, if one has something else than the first. Facts are compared in their order: what one
+/// is of may have another name elsewhere, as a file has.
 pub(crate) fn same(peers: &dyn Collective, mine: &[Fact]) -> Result<()> {
-    let lines: String = mine.iter().map(|(what, value)| format!("{what}\t{value}\n")).collect();
-    let all = gather(peers, lines.as_bytes()).map_err(ended)?;
-    let facts: Vec<Vec<(&str, &str)>> = all.iter().map(|lines| facts(lines)).collect();
-    for (rank, theirs) in facts.iter().enumerate() {
+    let all = facts_of_all(peers, mine)?;
+    for (rank, theirs) in all.iter().enumerate() {
         let process = format!("process {rank} of {}", peers.size());
-        if theirs.len() != facts[0].len() {
-            let [found, expected] = [theirs, &facts[0]].map(Vec::len);
+        if theirs.len() != all[0].len() {
+            let [found, expected] = [theirs, &all[0]].map(Vec::len);
             refuse!("{process} begins with {found} things, and process 0 with {expected}: give all the same files");
         }
-        let differs = facts[0].iter().zip(theirs).find(|((_, first), (_, other))| first != other);
+        let differs = all[0].iter().zip(theirs).find(|((_, first), (_, other))| first != other);
         if let Some(((what, first), (_, other))) = differs {
             refuse!("{process} has another {what} than process 0 ({other}, not {first}): give all processes the same");
         }
@@ -55,9 +57,31 @@ pub(crate) fn same(peers: &dyn Collective, mine: &[Fact]) -> Result<()> {
     Ok(())
 }
 
-fn facts(lines: &[u8]) -> Vec<(&str, &str)> {
-    let text = str::from_utf8(lines).unwrap_or_default();
-    text.lines().filter_map(|line| line.split_once('\t')).collect()
+/// As [`same`], of facts that have the same names everywhere, and of which one may have some that another has not.
+pub(crate) fn same_by_name(peers: &dyn Collective, mine: &[Fact]) -> Result<()> {
+    let all = facts_of_all(peers, mine)?;
+    let all: Vec<BTreeMap<String, String>> = all.into_iter().map(BTreeMap::from_iter).collect();
+    for (rank, theirs) in all.iter().enumerate() {
+        let names: BTreeSet<&String> = all[0].keys().chain(theirs.keys()).collect();
+        let values = |what: &String| (all[0].get(what), theirs.get(what));
+        let Some(what) = names.into_iter().find(|what| values(what).0 != values(what).1) else { continue };
+        let told = |value: Option<&String>| value.cloned().unwrap_or_else(|| "none".to_owned());
+        let (first, other) = values(what);
+        refuse!(
+            "process {rank} of {} has another {what} than process 0 ({}, not {}): give all processes the same",
+            peers.size(),
+            told(other),
+            told(first)
+        );
+    }
+    Ok(())
+}
+
+fn facts_of_all(peers: &dyn Collective, mine: &[Fact]) -> Result<Vec<Vec<Fact>>> {
+    let lines: String = mine.iter().map(|(what, value)| format!("{what}\t{value}\n")).collect();
+    let all = gather(peers, lines.as_bytes()).map_err(ended)?;
+    let fact = |line: &str| line.split_once('\t').map(|(what, value)| (what.to_owned(), value.to_owned()));
+    Ok(all.iter().map(|lines| String::from_utf8_lossy(lines).lines().filter_map(fact).collect()).collect())
 }
 
 /// What all must run before they can tell one another more.
@@ -65,19 +89,27 @@ pub(crate) fn version() -> Fact {
     ("version of attentive".to_owned(), env!("CARGO_PKG_VERSION").to_owned())
 }
 
-/// The settings of a recipe, each by its line; files of data may be elsewhere, and are held against one another by their
-/// hashes.
+/// The settings of a recipe; files of data may be elsewhere, and are held against one another by their hashes.
+///
+/// # Panics
+/// If the recipe was not written by this program.
 pub(crate) fn of_recipe(toml: &str) -> Vec<Fact> {
-    let mut table = String::new();
     let mut facts = Vec::new();
-    for line in toml.lines().filter(|line| !line.is_empty()) {
-        match line.split_once(" = ") {
-            Some((key, _)) if is_data_file(&format!("{table}{key}")) => {}
-            Some((key, value)) => facts.push((format!("setting {table}{key}"), value.to_owned())),
-            None => table = line.trim_matches(['[', ']']).to_owned() + ".",
+    add_settings("", &toml.parse().expect("a recipe that was written"), &mut facts);
+    facts
+}
+
+/// The settings of a table, whose key with a full stop is `table`.
+fn add_settings(table: &str, settings: &toml::Table, facts: &mut Vec<Fact>) {
+    for (key, value) in settings {
+        let key = format!("{table}{key}");
+        match value {
+            toml::Value::Table(settings) => add_settings(&format!("{key}."), settings, facts),
+            _ if is_data_file(&key) => {}
+            // As JSON, every value is one line.
+            value => facts.push((format!("setting {key}"), serde_json::to_string(value).expect("a value of TOML"))),
         }
     }
-    facts
 }
 
 /// The data of a run, and what reads it, by their hashes.
@@ -89,16 +121,27 @@ pub(crate) fn of_data(data: &[DataRecord], processor: &Processor) -> Vec<Fact> {
     files.chain(tokenizer).collect()
 }
 
-/// What is to be said where processes use other instructions than the first one, each named by a text.
-pub(crate) fn other_instructions(peers: &dyn Collective, mine: &str) -> Result<Option<String>> {
-    let all = gather(peers, mine.as_bytes()).map_err(ended)?;
-    let other = all.iter().position(|theirs| *theirs != all[0]);
-    let name = |rank: usize| String::from_utf8_lossy(&all[rank]);
-    Ok(other.map(|rank| {
-        let (first, other) = (name(0), name(rank));
+/// What a process computes on.
+pub(crate) fn of_backend(name: &str) -> Fact {
+    ("backend".to_owned(), name.to_owned())
+}
+
+/// What is to be said where processes use other instructions than the first one, each named by its place among all, from the
+/// lowest up, and by a text.
+pub(crate) fn other_instructions(peers: &dyn Collective, (place, name): (usize, &str)) -> Result<Option<String>> {
+    let all = gather(peers, format!("{place} {name}").as_bytes()).map_err(ended)?;
+    let level = |text: &Vec<u8>| {
+        let text = String::from_utf8_lossy(text);
+        let (place, name) = text.split_once(' ').unwrap_or_default();
+        (place.parse::<usize>().unwrap_or(0), name.to_owned())
+    };
+    let levels: Vec<(usize, String)> = all.iter().map(level).collect();
+    let other = levels.iter().position(|theirs| *theirs != levels[0]);
+    Ok(other.zip(levels.iter().min()).map(|(rank, (_, lowest))| {
+        let [first, other] = [0, rank].map(|rank| &levels[rank].1);
         format!(
-            "note: process 0 uses {first}, and process {rank} {other}: weights are the same in all processes, but not those \
-             of one alone; for them, start all with ATTENTIVE_SIMD={other}"
+            "process 0 uses {first}, and process {rank} {other}: weights are the same in all processes, but not those of one \
+             alone; for them, start all with ATTENTIVE_SIMD={lowest}"
         )
     }))
 }
@@ -158,15 +201,20 @@ mod tests {
 
     use super::*;
 
+    /// What each of some peers says, of what it has.
+    fn each<T: Sync, R: Send>(of_peers: &[T], say: impl Fn(&Threads, &T) -> R + Sync) -> Vec<R> {
+        thread::scope(|scope| {
+            let (peers, say) = (Threads::new(of_peers.len()).into_iter().zip(of_peers), &say);
+            let threads = peers.map(|(peer, of_peer)| scope.spawn(move || say(&peer, of_peer)));
+            threads.collect::<Vec<_>>().into_iter().map(|thread| thread.join().unwrap()).collect()
+        })
+    }
+
     /// What each of some peers says of its facts.
     fn outcomes(facts: &[&[(&str, &str)]]) -> Vec<Option<String>> {
-        thread::scope(|scope| {
-            let peers = Threads::new(facts.len()).into_iter().zip(facts);
-            let threads = peers.map(|(peer, facts)| {
-                let facts: Vec<Fact> = facts.iter().map(|&(what, value)| (what.into(), value.into())).collect();
-                scope.spawn(move || same(&peer, &facts).err().map(|error| error.to_string()))
-            });
-            threads.collect::<Vec<_>>().into_iter().map(|thread| thread.join().unwrap()).collect()
+        each(facts, |peer, facts| {
+            let facts: Vec<Fact> = facts.iter().map(|&(what, value)| (what.into(), value.into())).collect();
+            same(peer, &facts).err().map(|error| error.to_string())
         })
     }
 
@@ -186,8 +234,31 @@ mod tests {
         let toml =
             "name = \"run\"\n\n[data.train]\ntsv = \"/a\"\n[training]\nsteps = 3\n[training.divergence]\nmax_bad = 2\n";
         let facts = of_recipe(toml);
-        let keys: Vec<&str> = facts.iter().map(|(key, _)| &**key).collect();
-        assert_eq!(keys, ["setting name", "setting training.steps", "setting training.divergence.max_bad"]);
+        let keys: BTreeSet<&str> = facts.iter().map(|(key, _)| &**key).collect();
+        assert_eq!(keys, ["setting name", "setting training.divergence.max_bad", "setting training.steps"].into());
+    }
+
+    /// A string of two lines is one setting, and a setting that one process has alone is named.
+    #[test]
+    fn settings_are_compared_by_name() {
+        let [plain, lines, hidden] = ["", "note = \"\"\"\na\nb\"\"\"\n", "[objective]\nhidden = 0.5\n"]
+            .map(|more| of_recipe(&format!("name = \"run\"\nsteps = 3\n{more}")));
+        assert_eq!(lines.len(), plain.len() + 1);
+        let say = |peer: &Threads, facts: &Vec<Fact>| same_by_name(peer, facts).err().map(|error| error.to_string());
+        assert_eq!(each(&[lines.clone(), lines], say), [None, None]);
+        let expected = "process 1 of 2 has another setting objective.hidden than process 0 (0.5, not none): give all processes \
+                        the same";
+        assert_eq!(each(&[plain.clone(), hidden.clone()], say), [Some(expected.to_owned()), Some(expected.to_owned())]);
+        assert!(each(&[hidden, plain], say).iter().flatten().all(|said| said.contains("(none, not 0.5)")));
+    }
+
+    #[test]
+    fn the_instructions_that_all_have_are_advised() {
+        let levels = [(1, "avx2"), (2, "avx512"), (0, "portable")];
+        let said = each(&levels, |peer, &level| other_instructions(peer, level).unwrap().unwrap());
+        assert!(said.iter().all(|said| said.ends_with("ATTENTIVE_SIMD=portable")), "{said:?}");
+        let said = each(&[levels[0]; 2], |peer, &level| other_instructions(peer, level).unwrap());
+        assert_eq!(said, [None, None]);
     }
 
     #[test]

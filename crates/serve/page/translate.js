@@ -203,8 +203,7 @@ export function translate(model, { text: first, changed }) {
 
   async function begin() {
     const text = first ?? pair[0]?.text ?? examples[0] ?? "";
-    if (pair.length && model.attention !== false) {
-      // Only a model of the corpus that the pair is from can be measured on its pronouns.
+    if (model.pronouns) {
       call("heads", { model: model.name }).then(inside.heads, () => { /* then no head has a star */ });
     }
     if (text && text === pair[0]?.text) {

@@ -1,6 +1,7 @@
 //! What all requests share, and how each gets its work done.
 
 use std::{
+    ops::ControlFlow,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
@@ -12,11 +13,11 @@ use attentive_decode::Ended;
 use tokio::{
     sync::{mpsc, oneshot},
     task::spawn_blocking,
-    time::Instant,
+    time::{Instant, timeout},
 };
 
 use crate::{
-    config::ServeConfig,
+    config::{Limits, ServeConfig},
     error::{Failure, Kind},
     keys::Keys,
     metrics::{Metrics, Side},
@@ -39,8 +40,14 @@ pub(crate) struct App {
     pub(crate) is_draining: AtomicBool,
     /// Whether all that still runs is to stop.
     pub(crate) is_ending: Arc<AtomicBool>,
-    /// Heads by model: measured once.
-    pub(crate) heads: crate::http::HeadsCache,
+}
+
+/// A request's turn with a model, until it is dropped.
+pub(crate) struct Turn {
+    pub(crate) app: Arc<App>,
+    pub(crate) served: Arc<Served>,
+    pub(crate) ticket: Arc<Ticket>,
+    _slot: Slot,
 }
 
 /// A text that is being written.
@@ -58,13 +65,18 @@ impl App {
         (Arc::clone(&ticket), Wait(ticket))
     }
 
+    /// What `work` gives, if it does in the time of a request.
+    pub(crate) async fn in_time<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        timeout(self.config.limits.time, work).await.unwrap_or_else(|_| Err(Failure::late()))
+    }
+
     /// Waits for the turn of a request to a model.
-    async fn turn(&self, served: &Arc<Served>, ticket: &Ticket) -> Result<Turn, Failure> {
+    async fn turn(self: &Arc<Self>, served: &Arc<Served>, ticket: Arc<Ticket>) -> Result<Turn, Failure> {
         let since = Instant::now();
         let slot = served.queue.enter(ticket.until()).await;
         self.metrics.waited(&served.name, since.elapsed());
         match slot {
-            Ok(slot) => Ok(Turn { served: Arc::clone(served), _slot: slot }),
+            Ok(slot) => Ok(Turn { app: Arc::clone(self), served: Arc::clone(served), ticket, _slot: slot }),
             Err(Refusal::Full(time)) => {
                 let n = served.queue.n_waiting();
                 let message = format!("{n} requests wait for this model already: try again in {} s", time.as_secs());
@@ -81,44 +93,38 @@ impl App {
     pub(crate) async fn work<T: Send + 'static>(
         self: &Arc<Self>,
         served: &Arc<Served>,
-        work: impl FnOnce(&Served, &Arc<Ticket>) -> Result<T, Failure> + Send + 'static,
+        work: impl FnOnce(&Turn) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
         let (ticket, _wait) = self.ticket();
-        let turn = self.turn(served, &ticket).await?;
-        let on_thread = move || {
-            let result = guarded(|| work(&turn.served, &ticket));
-            drop(turn);
-            result
-        };
-        spawn_blocking(on_thread).await.unwrap_or_else(|error| Err(Failure::broken(&error)))
+        let turn = self.turn(served, ticket).await?;
+        spawn_blocking(move || turn.guarded(work)).await.unwrap_or_else(|error| Err(Failure::broken(&error)))
     }
 
     /// Writes texts with a language model; what is written is told as it comes.
     pub(crate) async fn write(self: &Arc<Self>, served: &Arc<Served>, task: Task) -> Result<Stream, Failure> {
         let (ticket, wait) = self.ticket();
-        let turn = self.turn(served, &ticket).await?;
+        let turn = self.turn(served, ticket).await?;
         // As many tokens as were asked for at most, so that a slow reader keeps no search waiting.
         let (teller, told) = mpsc::unbounded_channel();
         let (end, outcome) = oneshot::channel();
-        let (app, since) = (Arc::clone(self), Instant::now());
-        spawn_blocking(move || {
+        let since = Instant::now();
+        let write = move |turn: &Turn| {
+            let Turn { app, served, ticket, .. } = turn;
             let mut is_first = true;
             let tell = |piece: Told| {
                 if std::mem::take(&mut is_first) {
-                    app.metrics.first_piece(&turn.served.name, since.elapsed());
+                    app.metrics.first_piece(&served.name, since.elapsed());
                 }
                 let is_heard = teller.send(piece).is_ok();
-                if is_heard { std::ops::ControlFlow::Continue(()) } else { std::ops::ControlFlow::Break(()) }
+                if is_heard { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             };
-            let max_prompt = app.config.limits.input_tokens;
-            let outcome = guarded(|| turn.served.language()?.write(&task, max_prompt, &ticket, tell));
-            if let Ok(Outcome { n_prompt, n_written, .. }) = &outcome {
-                app.metrics.tokens(&turn.served.name, Side::Read, *n_prompt);
-                app.metrics.tokens(&turn.served.name, Side::Written, n_written.iter().sum());
-            }
-            drop(turn);
-            let _ = end.send(outcome);
-        });
+            let outcome = served.language()?.write(&task, app.config.limits.input_tokens, ticket, tell)?;
+            app.metrics.tokens(&served.name, Side::Read, outcome.n_prompt);
+            turn.writes(outcome.n_written.iter().sum());
+            Ok(outcome)
+        };
+        // Whoever listens no more has left.
+        spawn_blocking(move || drop(end.send(turn.guarded(write))));
         Ok(Stream { told, outcome, _wait: wait })
     }
 
@@ -139,10 +145,33 @@ impl App {
     }
 }
 
-/// A request's turn with a model.
-struct Turn {
-    served: Arc<Served>,
-    _slot: Slot,
+impl Turn {
+    /// The tokens of texts that the model reads, which are counted; more than a request may have read are refused.
+    pub(crate) fn reads<'a>(&self, texts: impl IntoIterator<Item = &'a str>) -> Result<usize, Failure> {
+        let n_tokens = texts.into_iter().map(|text| self.served.tokenizer.encode(text).len()).sum();
+        self.reads_tokens(n_tokens)?;
+        Ok(n_tokens)
+    }
+
+    /// Counts tokens that the model reads; more than a request may have read are refused.
+    pub(crate) fn reads_tokens(&self, n_tokens: usize) -> Result<(), Failure> {
+        check_tokens(n_tokens, &self.app.config.limits)?;
+        self.app.metrics.tokens(&self.served.name, Side::Read, n_tokens);
+        Ok(())
+    }
+
+    /// Counts tokens that the model has written.
+    pub(crate) fn writes(&self, n_tokens: usize) {
+        self.app.metrics.tokens(&self.served.name, Side::Written, n_tokens);
+    }
+
+    /// What `work` gives, at the end of the turn; a panic is a failure like another.
+    fn guarded<T>(self, work: impl FnOnce(&Self) -> Result<T, Failure>) -> Result<T, Failure> {
+        catch_unwind(AssertUnwindSafe(|| work(&self))).unwrap_or_else(|panic| {
+            self.app.metrics.panics.with_label_values(&[&self.served.name]).inc();
+            Err(Failure::of_panic(&*panic))
+        })
+    }
 }
 
 impl Stream {
@@ -174,17 +203,26 @@ impl Stream {
     pub(crate) async fn first(&mut self) -> Result<Option<Told>, Failure> {
         match self.told.recv().await {
             Some(first) => Ok(Some(first)),
-            None => match (&mut self.outcome).await {
-                Ok(Ok(outcome)) => {
-                    let (end, again) = oneshot::channel();
-                    let _ = end.send(Ok(outcome));
-                    self.outcome = again;
-                    Ok(None)
-                }
-                Ok(Err(failure)) => Err(failure),
-                Err(_) => Err(Failure::new(Kind::Broken, "a thread ended without an answer")),
-            },
+            None => {
+                let outcome = self.end().await?;
+                let (end, again) = oneshot::channel();
+                // Received once more, at the end.
+                let _ = end.send(Ok(outcome));
+                self.outcome = again;
+                Ok(None)
+            }
         }
+    }
+}
+
+/// Refuses more tokens than a request may have read.
+pub(crate) fn check_tokens(n_tokens: usize, limits: &Limits) -> Result<(), Failure> {
+    let max = limits.input_tokens;
+    match n_tokens > max {
+        true => {
+            Err(Failure::invalid(format!("the texts have {n_tokens} tokens, and the server reads {max}: split them")))
+        }
+        false => Ok(()),
     }
 }
 
@@ -195,12 +233,4 @@ pub(crate) fn finish_reason(ended: Ended) -> &'static str {
         // By a string that ends it: who has left is told nothing.
         Ended::ByModel | Ended::ByCaller => "stop",
     }
-}
-
-/// What `work` gives; a panic is a failure like another.
-fn guarded<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-        Err(Failure::new(Kind::Broken, format!("a panic: {}", text.unwrap_or("without a text"))))
-    })
 }

@@ -86,6 +86,26 @@ impl ModelSource {
             _ => Err("write DIR, or NAME=DIR".to_owned()),
         }
     }
+
+    /// Sets the languages of a model: `NAME=FROM:TO` as a user writes it, or `FROM:TO` for all.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn set_languages(models: &mut [Self], text: &str) -> Result<(), String> {
+        let (name, pair) = text.split_once('=').map_or((None, text), |(name, pair)| (Some(name), pair));
+        let Some((from, to)) = pair.split_once(':').filter(|(from, to)| !from.is_empty() && !to.is_empty()) else {
+            return Err("write FROM:TO, as en:de, or NAME=FROM:TO".to_owned());
+        };
+        let mut is_known = false;
+        for model in models.iter_mut().filter(|model| name.is_none_or(|name| model.name == name)) {
+            model.languages = Some((from.to_owned(), to.to_owned()));
+            is_known = true;
+        }
+        match (is_known, name) {
+            (false, Some(name)) => Err(format!("no model is called {name}")),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// What a client may ask for, and what the server takes on at once.

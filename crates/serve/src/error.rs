@@ -1,11 +1,12 @@
 //! What goes wrong: for the operator at the start, and for a client in an answer.
 
-use std::{error::Error, io, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{any::Any, error::Error, io, net::SocketAddr, path::PathBuf, time::Duration};
 
 use attentive_bundle::{BundleError, ChatError, EncodeError, TooLong, TranslateError};
 use attentive_core::DeviceError;
 use attentive_decode::{DecodeError, Stopped};
 use attentive_tokenizer::FrameError;
+use axum::extract::rejection::PathRejection;
 
 /// Why a server can't start, or has ended.
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +67,7 @@ pub enum ServeError {
         origin: String,
     },
     /// The address can't be listened at.
-    #[error("can't listen at {address}: {cause}; name another with --bind ADDRESS:PORT")]
+    #[error("can't listen at {address}: {cause}; choose another address or port")]
     Bind {
         /// The address.
         address: SocketAddr,
@@ -146,6 +147,17 @@ impl Failure {
         Self::new(Kind::Broken, text)
     }
 
+    /// A panic, as it is caught.
+    pub(crate) fn of_panic(panic: &(dyn Any + Send)) -> Self {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        Self::new(Kind::Broken, format!("a panic: {}", text.unwrap_or("without a text")))
+    }
+
+    /// A request whose time is over.
+    pub(crate) fn late() -> Self {
+        Self::new(Kind::Late, "the request took longer than it may here: ask for less, or try again")
+    }
+
     /// What the client is told.
     pub(crate) fn told(&self) -> &str {
         match self.kind {
@@ -180,6 +192,12 @@ fn is_stop(error: &DeviceError) -> bool {
         next = source.source();
     }
     false
+}
+
+impl From<PathRejection> for Failure {
+    fn from(_: PathRejection) -> Self {
+        Self::invalid("the address has a part that is not UTF-8")
+    }
 }
 
 impl From<DeviceError> for Failure {
@@ -266,5 +284,8 @@ mod tests {
         let failure = Failure::from(DeviceError::new("/secret/path"));
         assert_eq!(failure.status(), 500);
         assert!(failure.message.contains("/secret/path") && !failure.told().contains("secret"));
+        let panic = std::panic::catch_unwind(|| panic!("of {}", "/secret")).unwrap_err();
+        let failure = Failure::of_panic(&*panic);
+        assert_eq!((failure.message.as_str(), failure.status()), ("a panic: of /secret", 500));
     }
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
-    core::Collector, exponential_buckets,
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder, core::Collector, exponential_buckets,
 };
 
 /// All metrics; the names of the process's own begin with `attentive_`.
@@ -16,11 +16,19 @@ pub(crate) struct Metrics {
     first_piece_seconds: HistogramVec,
     queue_seconds: HistogramVec,
     tokens: IntCounterVec,
-    pub(crate) step_tokens: HistogramVec,
+    step_tokens: HistogramVec,
     queued: IntGaugeVec,
     running: IntGaugeVec,
     pub(crate) connections: IntGauge,
     pub(crate) reloads: IntCounterVec,
+    pub(crate) panics: IntCounterVec,
+}
+
+/// What a model's own thread measures.
+#[derive(Debug, Clone)]
+pub(crate) struct Meters {
+    pub(crate) step_tokens: Histogram,
+    pub(crate) panics: IntCounter,
 }
 
 /// The side of a model that tokens pass.
@@ -76,6 +84,11 @@ impl Metrics {
                 IntGauge::new("attentive_connections", "Connections that are open.").expect("a metric"),
             ),
             reloads: counter("attentive_reloads_total", "Models that were loaded again.", &["result"]),
+            panics: counter(
+                "attentive_panics_total",
+                "Panics of a model or of the work around it; the model goes on.",
+                &["model"],
+            ),
             registry,
         }
     }
@@ -99,6 +112,12 @@ impl Metrics {
             Side::Written => "written",
         };
         self.tokens.with_label_values(&[model, side]).inc_by(n as u64);
+    }
+
+    /// The meters of a model.
+    pub(crate) fn of_model(&self, model: &str) -> Meters {
+        let (step_tokens, panics) = (&self.step_tokens, &self.panics);
+        Meters { step_tokens: step_tokens.with_label_values(&[model]), panics: panics.with_label_values(&[model]) }
     }
 
     /// Sets how many requests of a model wait and run.

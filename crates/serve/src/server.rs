@@ -101,7 +101,6 @@ impl Server {
             log: Arc::new(log) as Log,
             is_draining: AtomicBool::new(false),
             is_ending: Arc::default(),
-            heads: Default::default(),
         });
         let router = router(&app)?;
         Ok(Self { app, runtime, listener, router, stop: Arc::default() })

@@ -39,9 +39,7 @@ impl Ticket {
         if self.is_ending.load(Ordering::Relaxed) {
             return Some(Failure::new(Kind::Ending, "the server is ending: try again"));
         }
-        let is_late = Instant::now() >= self.until;
-        is_late
-            .then(|| Failure::new(Kind::Late, "the request took longer than it may here: ask for less, or try again"))
+        (Instant::now() >= self.until).then(Failure::late)
     }
 
     /// Whether there is to be no further work.

@@ -1,19 +1,16 @@
 //! Texts of any length and format, translated sentence by sentence.
 
-use std::sync::Arc;
-
 use attentive_bundle::Translation;
 
 use crate::{
-    config::Limits,
+    app::Turn,
     error::Failure,
-    metrics::{Metrics, Side},
+    http::pieces,
     models::{Served, TranslationEngine, Wish},
     text::{
         markup::{self, Fragment, Node, Run},
         sentences::{self, Part},
     },
-    ticket::Ticket,
 };
 
 /// How texts are written.
@@ -42,16 +39,15 @@ enum Text<'a> {
 
 /// Translates texts together, whatever their length: for each its best translations.
 pub(crate) fn translate(
-    served: &Served,
+    turn: &Turn,
     texts: &[String],
     format: Format,
     wish: &Wish,
-    (limits, metrics): (&Limits, &Metrics),
-    ticket: &Arc<Ticket>,
 ) -> Result<Vec<Translated>, Failure> {
+    let Turn { app, served, ticket, .. } = turn;
     let engine = served.translation()?;
     let wish = &own_languages(served, wish)?;
-    let cut = Cut { engine, language: wish.source.as_deref().or(served.source_language()) };
+    let cut = Cut { turn, engine, language: wish.source.as_deref().or(served.source_language()) };
     let read: Vec<Text<'_>> = texts
         .iter()
         .map(|text| match format {
@@ -62,9 +58,9 @@ pub(crate) fn translate(
     let of_texts: Vec<Vec<&str>> = read.iter().map(|text| cut.sentences(text)).collect();
     let counts: Vec<usize> =
         of_texts.iter().map(|sentences| sentences.iter().map(|one| engine.n_tokens(one)).sum()).collect();
-    check_tokens(counts.iter().sum(), limits)?;
+    turn.reads_tokens(counts.iter().sum())?;
     let all: Vec<&str> = of_texts.iter().flatten().copied().collect();
-    let found = engine.sentences(&all, wish, limits, ticket)?;
+    let found = engine.sentences(&all, wish, &app.config.limits, ticket)?;
     let mut found = found.into_iter();
     let mut translated = Vec::with_capacity(texts.len());
     for ((text, sentences), n_read) in read.iter().zip(&of_texts).zip(counts) {
@@ -78,25 +74,13 @@ pub(crate) fn translate(
             of_text.n_written.push(of_rank.iter().map(|one| one.tokens.len() + usize::from(one.is_finished)).sum());
             of_text.texts.push(match text {
                 Text::Plain(parts) => sentences::joined(parts, of_rank.iter().map(|one| &*one.text)),
-                Text::Html(nodes) => html(&cut, nodes, &of_rank, wish, ticket)?,
+                Text::Html(nodes) => html(&cut, nodes, &of_rank, wish)?,
             });
         }
-        metrics.tokens(&served.name, Side::Read, n_read);
-        metrics.tokens(&served.name, Side::Written, of_text.n_written[0]);
+        turn.writes(of_text.n_written[0]);
         translated.push(of_text);
     }
     Ok(translated)
-}
-
-/// Refuses more tokens than are read.
-pub(crate) fn check_tokens(n_tokens: usize, limits: &Limits) -> Result<(), Failure> {
-    if n_tokens > limits.input_tokens {
-        let max = limits.input_tokens;
-        return Err(Failure::invalid(format!(
-            "the texts have {n_tokens} tokens, and the server reads {max}: split them"
-        )));
-    }
-    Ok(())
 }
 
 /// The wish with the model's own names of languages; those of a model that is not told any are left out.
@@ -134,6 +118,7 @@ pub(crate) fn own_languages(served: &Served, wish: &Wish) -> Result<Wish, Failur
 
 /// How texts are cut into sentences.
 struct Cut<'a> {
+    turn: &'a Turn,
     engine: &'a TranslationEngine,
     language: Option<&'a str>,
 }
@@ -168,19 +153,13 @@ fn sentences_of<'t>(parts: &[Part<'t>]) -> Vec<&'t str> {
 }
 
 /// A page with its sentences translated.
-fn html(
-    cut: &Cut<'_>,
-    nodes: &[Node<'_>],
-    translations: &[&Translation],
-    wish: &Wish,
-    ticket: &Arc<Ticket>,
-) -> Result<String, Failure> {
+fn html(cut: &Cut<'_>, nodes: &[Node<'_>], translations: &[&Translation], wish: &Wish) -> Result<String, Failure> {
     let mut html = String::new();
     let mut translations = translations.iter();
     for node in nodes {
         match node {
             Node::Kept(raw) => html.push_str(raw),
-            Node::Run(run) => html.push_str(&run.write(&fragments(cut, run, &mut translations, wish, ticket)?)),
+            Node::Run(run) => html.push_str(&run.write(&fragments(cut, run, &mut translations, wish)?)),
         }
     }
     Ok(html)
@@ -192,7 +171,6 @@ fn fragments<'t>(
     run: &Run<'_>,
     translations: &mut impl Iterator<Item = &'t &'t Translation>,
     wish: &Wish,
-    ticket: &Arc<Ticket>,
 ) -> Result<Vec<Fragment>, Failure> {
     let mut fragments = Vec::new();
     let mut at = 0;
@@ -205,7 +183,7 @@ fn fragments<'t>(
             Part::Sentence(sentence) => {
                 if let Some(translation) = translations.next() {
                     let pieces = if run.has_tags() {
-                        aligned(cut.engine, sentence, translation, wish, ticket)?
+                        aligned(cut, sentence, translation, wish)?
                     } else {
                         vec![Fragment { text: translation.text.clone(), source: 0 }]
                     };
@@ -220,27 +198,21 @@ fn fragments<'t>(
 
 /// The words of a translation, each with the byte of the sentence that the model looked at most as it wrote it; of a model
 /// that does not tell, the one as far from the beginning.
-fn aligned(
-    engine: &TranslationEngine,
-    sentence: &str,
-    translation: &Translation,
-    wish: &Wish,
-    ticket: &Arc<Ticket>,
-) -> Result<Vec<Fragment>, Failure> {
+fn aligned(cut: &Cut<'_>, sentence: &str, translation: &Translation, wish: &Wish) -> Result<Vec<Fragment>, Failure> {
+    let engine = cut.engine;
     let pair = engine.pair(sentence, &translation.tokens, wish)?;
     let columns = pair.around[0]..pair.source.len() - pair.around[1];
-    let columns_of_rows = engine.views(&pair, ticket)?.alignment(columns.clone());
+    let views =
+        if TranslationEngine::can_look(&pair) { engine.views(&pair, &cut.turn.ticket)? } else { Default::default() };
+    let columns_of_rows = views.aligned(columns.clone());
     let starts: Vec<usize> =
         engine.tokenizer().encode_with_offsets(sentence).into_iter().map(|(_, range)| range.start).collect();
     // Row n is what is looked at as token n is written. A text's words are told by its tokens' texts.
-    let mut written = 0;
     let mut places = Vec::new(); // of each byte of the translation
-    for n in 0..pair.target.len() {
-        let text = engine.tokenizer().decode(&pair.target[..=n]).unwrap_or_default();
+    for (n, text) in pieces(engine.tokenizer(), &[], &pair.target).into_iter().enumerate() {
         let column = columns_of_rows.get(n).and_then(|column| column.checked_sub(columns.start));
         let place = column.and_then(|column| starts.get(column).copied());
-        places.extend((written..text.len()).map(|_| place));
-        written = written.max(text.len());
+        places.extend(std::iter::repeat_n(place, text.len()));
     }
     let even = |at: usize| at * sentence.len() / translation.text.len().max(1);
     let place = |at: usize| places.get(at).copied().flatten().unwrap_or_else(|| even(at));

@@ -117,6 +117,18 @@ fn openai_texts() {
     }
     let error = is_refused(&server.post("/v1/completions", &json!({ "model": "x", "prompt": "a" })), 404, "gpt2");
     assert_eq!(error["error"]["code"], "model_not_found");
+    // A translator draws nothing without a temperature, but takes nothing that is wrong.
+    for (field, value) in
+        [("max_tokens", json!(0)), ("max_tokens", json!(1_000_000)), ("temperature", json!(-1)), ("top_p", json!(2))]
+    {
+        let mut body = json!({ "model": "marian", "prompt": SENTENCE });
+        body[field] = value;
+        is_refused(&server.post("/v1/completions", &body), 400, field);
+    }
+    let several = json!({ "model": "gpt2", "prompt": ["the animal", "a"], "n": 2, "max_tokens": 2 });
+    let several = server.post("/v1/completions", &several).ok();
+    let indices: Vec<&Value> = several["choices"].as_array().unwrap().iter().map(|choice| &choice["index"]).collect();
+    assert_eq!(indices, [0, 1, 2, 3], "of each prompt in turn");
     let no_template = json!({ "model": "gpt2", "messages": [{ "role": "user", "content": "a" }] });
     is_refused(&server.post("/v1/chat/completions", &no_template), 400, "template");
 }
@@ -215,7 +227,7 @@ fn our_own() {
     let marian = &models["models"][0];
     assert_eq!(marian["kind"], "translation");
     assert_eq!(marian["languages"], json!({ "source": ["en"], "target": ["de"] }));
-    assert_eq!(marian["attention"], true);
+    assert_eq!((&marian["attention"], &marian["pronouns"]), (&json!(true), &json!(false)));
 
     let body = json!({ "text": SENTENCE, "n_best": 3, "attention": true, "alignment": true });
     let answer = server.post("/api/translate", &body).ok();
@@ -299,5 +311,10 @@ fn operation() {
     is_refused(&server.get("/translate"), 405, "method");
     is_refused(&server.get("/v1/nothing"), 404, "invalid_request_error");
     is_refused(&server.get("/api/runs"), 404, "--runs");
+    for place in ["/v1/models/%ff", "/api/runs/%ff/curves"] {
+        is_refused(&server.get(place), 400, "not UTF-8");
+    }
+    is_refused(&server.post("/translate", &json!([SENTENCE, "en", "de"])), 400, "not an object");
+    assert!(server.get("/metrics").text().contains("attentive_panics_total{model=\"marian\"} 0"));
     assert_eq!(page.header("access-control-allow-origin"), None);
 }

@@ -92,7 +92,7 @@ fn limits_are_told() {
     refused(
         server.post("/v1/completions", &json!({ "model": "gpt2", "prompt": "a", "max_tokens": 6 })),
         400,
-        "up to 5",
+        "from 1 to 5",
     );
     let short = server.post("/v1/completions", &json!({ "model": "gpt2", "prompt": "a" })).ok();
     assert!(short["usage"]["completion_tokens"].as_u64().unwrap() <= 5);
@@ -202,6 +202,20 @@ fn a_request_has_its_time() {
     let rest = reader.join().unwrap();
     assert!(rest.contains("took longer") && rest.contains("[DONE]"), "the stream says why it ends");
     assert!(began.elapsed() < Duration::from_secs(20));
+}
+
+#[test]
+fn several_prompts_share_the_time_of_a_request() {
+    let time = Duration::from_millis(1500);
+    let server = with(&["endless"], |config| {
+        config.limits = Limits { time, output_tokens: 1 << 20, ..Limits::default() };
+    });
+    let began = Instant::now();
+    let body = json!({ "model": "endless", "prompt": ["a", "b", "c", "d"], "max_tokens": 1 << 20 });
+    let late = server.post("/v1/completions", &body);
+    assert_eq!(late.status, 503, "{}", late.text());
+    assert!(began.elapsed() < 2 * time, "{:?}", began.elapsed());
+    eventually("a free model", || server.metric("attentive_running{model=\"endless\"}") == 0.0);
 }
 
 #[test]

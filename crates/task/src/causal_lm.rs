@@ -5,7 +5,7 @@ use std::{ops::ControlFlow, sync::Arc};
 use attentive_backend::{Device, Objective};
 use attentive_bundle::{ChatTemplate, DataRecord, GenerationConfig, Generator, Processor, ScoreRecord};
 use attentive_core::{BatchStream, Endless, SequenceBatch};
-use attentive_data::{ContextBatcher, ContextOrder, Epochs, TokenStream};
+use attentive_data::{ContextBatcher, ContextOrder, DataError, Epochs, TokenStream};
 use attentive_metrics::{BitsPerByte, Likelihood, Metric};
 use attentive_model::{CausalLmObjective, CausalModel, LanguageModelSpec, ModelConfig};
 use attentive_tokenizer::Tokenizer;
@@ -211,7 +211,10 @@ impl<F: LanguageModelSpec + Into<ModelConfig>> Resizable for CausalLm<F> {
 }
 
 /// Cross-entropy of a text, in nats per token.
-fn mean_nll(model: &impl CausalModel, batches: &ContextBatcher) -> Result<f64> {
+pub(crate) fn mean_nll<E>(model: &impl CausalModel, batches: &E) -> Result<f64>
+where
+    E: Epochs<Batch = SequenceBatch, Error = DataError>,
+{
     let objective = CausalLmObjective::default();
     let (mut sum, mut n_targets) = (0.0, 0);
     for batch in batches.epoch(0) {

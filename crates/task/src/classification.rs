@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use attentive_backend::{Device, Objective};
+use attentive_backend::Device;
 use attentive_bundle::{DataRecord, Processor, ScoreRecord, frame_ids};
 use attentive_core::{BatchStream, Endless, LabeledBatch, TokenMatrix};
 use attentive_data::{Epochs, ExampleBatcher, LabeledRows, LabeledText};
 use attentive_model::{ClassificationObjective, EncoderModel, EncoderSpec, ModelConfig};
 use attentive_tokenizer::Tokenizer;
-use attentive_trainer::{Evaluate, Validation};
+use attentive_trainer::Evaluate;
 use attentive_weights::Tensors;
 
 use crate::{
@@ -16,14 +16,15 @@ use crate::{
     config::{ClassificationRecipe, RunRecipe},
     example, initial,
     log::warn_of,
-    masked_lm::{share, values},
-    score::score_classes,
+    masked_lm::values,
+    score::{Judged, score_classes},
     thousands,
 };
 
 /// Labelled texts, and an encoder that learns their classes.
 pub struct Classification<F> {
     config: F,
+    n_labels: usize,
     tokenizer: Arc<dyn Tokenizer>,
     pretrained: Option<Tensors>,
     train: ExampleBatcher<LabeledRows>,
@@ -87,6 +88,7 @@ impl<F: EncoderSpec + Into<ModelConfig>> Classification<F> {
         say!(log, "labels    {}", labels.join(", "));
         Ok(Self {
             config,
+            n_labels: labels.len(),
             tokenizer,
             pretrained: start.pretrained.map(|bundle| bundle.params),
             train,
@@ -96,22 +98,16 @@ impl<F: EncoderSpec + Into<ModelConfig>> Classification<F> {
         })
     }
 
-    /// Cross-entropy in nats a text, and the share of classes told right.
-    fn judge(model: &F::Model, batches: &ExampleBatcher<LabeledRows>) -> Result<[f64; 2]> {
-        let (mut nll_sum, mut n_right) = (0.0, 0);
+    fn judge(&self, model: &F::Model, batches: &ExampleBatcher<LabeledRows>) -> Result<Judged> {
+        let mut judged = Judged::new(self.n_labels);
         for batch in batches.epoch(0) {
             let batch = batch?;
-            nll_sum += f64::from(ClassificationObjective {}.loss(model, &batch, None).nll_sum.into_scalar::<f32>());
             let encoding = model.encode(&batch.ids, &vec![0; batch.ids.ids().len()], None);
             let Some(logits) = model.label_scores(&encoding, None) else { continue };
-            let [_, n_labels] = logits.dims();
             let logits = values(logits);
-            let is_right =
-                |(&label, logits): (&u32, &[f32])| logits.iter().all(|&other| other <= logits[label as usize]);
-            n_right += batch.labels.iter().zip(logits.chunks(n_labels)).filter(|&row| is_right(row)).count();
+            batch.labels.iter().zip(logits.chunks(self.n_labels)).for_each(|(&label, row)| judged.add(label, row));
         }
-        let n = batches.set().len();
-        Ok([nll_sum / n.max(1) as f64, share(n_right, n)])
+        Ok(judged)
     }
 }
 
@@ -166,15 +162,11 @@ impl<F: EncoderSpec + Into<ModelConfig>> Task for Classification<F> {
 
     fn evaluator<'a>(&'a self, _log: &'a dyn Log) -> Option<Box<dyn Evaluate<F::Model> + 'a>> {
         let validation = self.held_out[0].as_ref()?;
-        Some(Box::new(move |model: &F::Model| {
-            let [nll_nats, accuracy] = Self::judge(model, validation)?;
-            Ok(Validation { nll_nats, scores: vec![("accuracy".into(), accuracy)], quality: Some(accuracy) })
-        }))
+        Some(Box::new(move |model: &F::Model| Ok(self.judge(model, validation)?.validation())))
     }
 
     fn score(&self, model: F::Model, log: &dyn Log) -> Result<Vec<ScoreRecord>> {
-        let judge = |batches: &_| Ok((Self::judge(&model, batches)?, batches.set().len()));
-        score_classes(&self.held_out, "classes", 1, judge, log)
+        score_classes(&self.held_out, "classes", 1, |batches| self.judge(&model, batches), log)
     }
 
     fn data_records(&self, _log: &dyn Log) -> Result<Vec<DataRecord>> {

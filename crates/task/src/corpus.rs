@@ -164,23 +164,32 @@ impl Split {
     /// # Errors
     /// Those of reading the files.
     pub fn records(&self, split: &str, read: Option<&CorpusReport>, log: &dyn Log) -> Result<Vec<DataRecord>> {
-        let record = |name: String, n_lines, sha256| DataRecord { split: split.to_owned(), name, n_lines, sha256 };
         match self {
             Self::Files(files) => {
-                let of_file = |file: FileReport| record(file.path.display().to_string(), file.n_lines, file.sha256);
                 let [source, target] = match read {
                     Some(report) => [report.source.clone(), report.target.clone()],
                     None => files.digests().context("hashing the data")?,
                 };
                 let files: Vec<FileReport> = source.into_iter().chain(target).collect();
                 warn_of(log, &files);
-                Ok(files.into_iter().map(of_file).collect())
+                Ok(files.iter().map(|file| record_of(split, file)).collect())
             }
             Self::Builtin(pairs) => {
                 let lines = pairs.iter().map(|pair| format!("{}\t{}\n", pair.source, pair.target));
                 let sha256 = attentive_data::sha256_of(lines);
-                Ok(vec![record("built-in".into(), pairs.len() as u64, sha256)])
+                let (split, name) = (split.to_owned(), "built-in".to_owned());
+                Ok(vec![DataRecord { split, name, n_lines: pairs.len() as u64, sha256 }])
             }
         }
+    }
+}
+
+/// What `training.json` says of a file of a part.
+pub(crate) fn record_of(split: &str, file: &FileReport) -> DataRecord {
+    DataRecord {
+        split: split.to_owned(),
+        name: file.path.display().to_string(),
+        n_lines: file.n_lines,
+        sha256: file.sha256.clone(),
     }
 }

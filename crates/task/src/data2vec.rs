@@ -19,6 +19,13 @@ const STUDENT: &str = "student.";
 /// Below this, the deviation of targets says that the teacher makes the same of everything.
 const COLLAPSED: f64 = 0.01;
 
+/// By what "best" is judged: minus the loss as a part of the targets' variance, which is 1 for a student that always says their
+/// mean. Losses alone can't be compared: targets move, and a teacher that makes the same of everything is easily learnt. It is
+/// not a number then, which is never the best.
+fn quality(loss: f64, target_deviation: f64) -> f64 {
+    if target_deviation < COLLAPSED { f64::NAN } else { -loss / target_deviation.powi(2) }
+}
+
 /// The parameters of a model, of all that a run trained: those of the student, if the run has one.
 pub fn of_model(trained: &Tensors) -> Cow<'_, Tensors> {
     let students =
@@ -66,7 +73,7 @@ impl<T: Unlabelled> Pretraining<T> {
         let means = sums.map(|sum| sum / n.max(1) as f64);
         if n > 0 && means[1] < COLLAPSED {
             log.warning(&format!(
-                "warning: targets deviate by {:.4} from one another: the teacher makes the same of everything. Raise \
+                "targets deviate by {:.4} from one another: the teacher makes the same of everything. Raise \
                  objective.tau, or lower the learning rate",
                 means[1]
             ));
@@ -115,7 +122,7 @@ impl<T: Unlabelled> Task for Pretraining<T> {
             let [nll_nats, targets, predictions] = self.judge(model, log)?.unwrap_or_default();
             let scores = [("target-deviation", targets), ("prediction-deviation", predictions)];
             let scores = scores.map(|(name, score)| (name.to_owned(), score)).to_vec();
-            Ok(Validation { nll_nats, scores, quality: None })
+            Ok(Validation { nll_nats, scores, quality: Some(quality(nll_nats, targets)) })
         }))
     }
 
@@ -148,5 +155,18 @@ impl<T: Unlabelled> Resizable for Pretraining<T> {
 
     fn largest_batches(&self) -> Vec<T::Batch> {
         self.task.largest_batches()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_collapsed_teacher_is_never_the_best() {
+        // Least distances last: of a healthy student, of one that is better, and of one whose teacher says one thing.
+        let [first, better, collapsed] =
+            [(0.5, 0.8), (0.2, 0.6), (1e-6, 1e-3)].map(|(loss, targets)| quality(loss, targets));
+        assert!(better > first && collapsed.is_nan());
     }
 }

@@ -102,7 +102,7 @@ fn read(path: &Path, split: &str, shape: Option<EpisodeShape>, log: &dyn Log) ->
         return Ok((episodes, record));
     }
     let (episodes, report) = read_episodes(path, shape)?;
-    report.notes.iter().for_each(|note| log.warning(&format!("warning: {note}")));
+    report.notes.iter().for_each(|note| log.warning(note));
     let record = record(report.n_lines, report.sha256);
     Ok((episodes, record))
 }
@@ -143,7 +143,7 @@ fn of_archive(path: &Path, shape: Option<EpisodeShape>, log: &dyn Log) -> Result
         .filter(|name| !["observations", "actions", "rewards"].contains(name) && !ENDS.contains(name))
         .collect();
     if !unread.is_empty() {
-        log.warning(&format!("warning: {}: not read: {}", path.display(), unread.join(", ")));
+        log.warning(&format!("{}: not read: {}", path.display(), unread.join(", ")));
     }
     let mut is_last = vec![false; n_steps];
     for name in ends {

@@ -6,7 +6,7 @@ use attentive_backend::Device;
 use attentive_bundle::{DataRecord, Processor, ScoreRecord};
 use attentive_core::{BatchStream, Epochs, ImageBatch};
 use attentive_model::{ImageClassificationObjective, ImageEncoderSpec, ImageModel, LayeredEncoder, ModelConfig};
-use attentive_trainer::{Evaluate, Validation};
+use attentive_trainer::Evaluate;
 use attentive_vision::{ClassFolder, ImageProcessor, PictureBatcher, Pictures, Prefetch, Shapes};
 use attentive_weights::Tensors;
 
@@ -16,8 +16,8 @@ use crate::{
     data2vec::Unlabelled,
     example, initial,
     labeled::few,
-    masked_lm::{share, values},
-    score::score_classes,
+    masked_lm::values,
+    score::{Judged, score_classes},
     thousands,
 };
 
@@ -114,22 +114,16 @@ impl<F: ImageEncoderSpec + Into<ModelConfig>> ImageClassification<F> {
         })
     }
 
-    /// Cross-entropy in nats a picture, and the share of classes told right.
-    fn judge(model: &F::Model, batches: &PictureBatcher) -> Result<[f64; 2]> {
-        let (mut nll_sum, mut n_right) = (0.0, 0);
+    fn judge(model: &F::Model, batches: &PictureBatcher) -> Result<Judged> {
+        let mut judged = Judged::new(batches.pictures().labels().len());
         for batch in batches.epoch(0) {
             let batch = batch?;
             let Some(scores) = model.mean_label_scores(&model.encode(&batch.patches, None)) else { continue };
             let [_, n_labels] = scores.dims();
-            for (of, scores) in batch.classes.iter().zip(values(scores).chunks(n_labels)) {
-                let (own, most) = (scores[of.class as usize], scores.iter().copied().fold(f32::NEG_INFINITY, f32::max));
-                let sum: f64 = scores.iter().map(|&score| f64::from(score - most).exp()).sum();
-                nll_sum += sum.ln() + f64::from(most - own);
-                n_right += usize::from(own >= most);
-            }
+            let scores = values(scores);
+            batch.classes.iter().zip(scores.chunks(n_labels)).for_each(|(of, scores)| judged.add(of.class, scores));
         }
-        let n = batches.n_pictures();
-        Ok([nll_sum / n.max(1) as f64, share(n_right, n)])
+        Ok(judged)
     }
 }
 
@@ -275,15 +269,11 @@ impl<F: ImageEncoderSpec + Into<ModelConfig>> Task for ImageClassification<F> {
 
     fn evaluator<'a>(&'a self, _log: &'a dyn Log) -> Option<Box<dyn Evaluate<F::Model> + 'a>> {
         let validation = self.held_out[0].as_ref()?;
-        Some(Box::new(move |model: &F::Model| {
-            let [nll_nats, accuracy] = Self::judge(model, validation)?;
-            Ok(Validation { nll_nats, scores: vec![("accuracy".into(), accuracy)], quality: Some(accuracy) })
-        }))
+        Some(Box::new(move |model: &F::Model| Ok(Self::judge(model, validation)?.validation())))
     }
 
     fn score(&self, model: F::Model, log: &dyn Log) -> Result<Vec<ScoreRecord>> {
-        let judge = |batches: &_| Ok((Self::judge(&model, batches)?, batches.n_pictures()));
-        score_classes(&self.held_out, "pictures", 2, judge, log)
+        score_classes(&self.held_out, "pictures", 2, |batches| Self::judge(&model, batches), log)
     }
 
     fn data_records(&self, _log: &dyn Log) -> Result<Vec<DataRecord>> {

@@ -14,6 +14,7 @@ use attentive_tokenizer::Tokenizer;
 use crate::{
     Log, Result,
     config::{LabeledFiles, LabeledRecipe},
+    corpus::record_of,
     tokens,
 };
 
@@ -115,13 +116,7 @@ impl LabeledPart {
     fn read(name: &'static str, files: &LabeledFiles) -> Result<Self> {
         let layout = files.layout();
         let (texts, files) = LabeledText::read(files.paths(), layout)?;
-        let record = |file: &FileReport| DataRecord {
-            split: name.to_owned(),
-            name: file.path.display().to_string(),
-            n_lines: file.n_lines,
-            sha256: file.sha256.clone(),
-        };
-        Ok(Self { name, texts, layout, records: files.iter().map(record).collect(), files })
+        Ok(Self { name, texts, layout, records: files.iter().map(|file| record_of(name, file)).collect(), files })
     }
 
     fn builtin(name: &'static str, sentences: Vec<LabeledSentence>) -> Self {

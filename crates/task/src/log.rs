@@ -11,7 +11,7 @@ pub trait Log {
     /// A line of what is found and done: `data      30,000 training pairs`.
     fn line(&self, line: &str);
 
-    /// A line of what the user should look at.
+    /// A line of what the user should look at; that it is a warning is for the implementation to say.
     fn warning(&self, line: &str) {
         self.line(line);
     }
@@ -24,6 +24,28 @@ impl Log for () {
     fn line(&self, _: &str) {}
 }
 
+/// Leaves out what is not a warning, as where many runs would each speak of themselves.
+#[derive(Clone, Copy)]
+pub struct WarningsOnly<'a>(pub &'a dyn Log);
+
+impl Log for WarningsOnly<'_> {
+    fn line(&self, _: &str) {}
+
+    fn warning(&self, line: &str) {
+        self.0.warning(line);
+    }
+
+    fn progress(&self, what: &str, done: usize, total: usize) {
+        self.0.progress(what, done, total);
+    }
+}
+
+impl std::fmt::Debug for WarningsOnly<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("WarningsOnly")
+    }
+}
+
 /// A line of a [`Log`], as `println!` formats it.
 macro_rules! say {
     ($log:expr, $($text:tt)*) => { $log.line(&format!($($text)*)) };
@@ -31,7 +53,7 @@ macro_rules! say {
 
 /// Warns of what a user should know of files.
 pub(crate) fn warn_of<'a>(log: &dyn Log, files: impl IntoIterator<Item = &'a FileReport>) {
-    files.into_iter().flat_map(|file| &file.notes).for_each(|note| log.warning(&format!("warning: {note}")));
+    files.into_iter().flat_map(|file| &file.notes).for_each(|note| log.warning(note));
 }
 
 /// `1234567` as `1,234,567`.

@@ -7,9 +7,10 @@ use attentive_bundle::{Bundle, DecodingConfig, Input, Params, ScoreRecord, Searc
 use attentive_core::{EncoderDecoder, TokenId};
 use attentive_corpus::PronounSentence;
 use attentive_data::{BatchConfig, EncodedCorpus, Epochs, Order, PairBatcher, Side, Size, SpecialIds};
-use attentive_metrics::{Bleu, Likelihood};
+use attentive_metrics::{Bleu, Confusion, Likelihood, Metric};
 use attentive_model::{EncoderDecoderSpec, FamilyVisitor, ModelSpec, Role, TeacherForced, TranslationObjective};
 use attentive_tokenizer::{Frame, PairFrame, Tokenizer};
+use attentive_trainer::Validation;
 
 use crate::{Context, Log, Result, thousands};
 
@@ -165,22 +166,64 @@ pub fn special_ids(tokenizer: &dyn Tokenizer) -> Result<SpecialIds> {
     })
 }
 
-/// Scores the validation and the test part of examples with classes; `judge` gives the cross-entropy in nats an example, the
-/// share told right, and the number of examples, which `noun` names.
+/// What a classifier gives to examples whose classes are known.
+pub(crate) struct Judged {
+    nll_sum: f64,
+    confusion: Confusion,
+}
+
+impl Judged {
+    /// No example yet of `n_classes` classes.
+    pub(crate) fn new(n_classes: usize) -> Self {
+        Self { nll_sum: 0.0, confusion: Confusion::new(n_classes) }
+    }
+
+    /// Takes one more example into account: its class, and the logits of all.
+    pub(crate) fn add(&mut self, class: u32, logits: &[f32]) {
+        let (class, most) = (class as usize, logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+        let sum: f64 = logits.iter().map(|&logit| f64::from(logit - most).exp()).sum();
+        self.nll_sum += sum.ln() + f64::from(most - logits[class]);
+        // A tie is told right; where a logit is no number, nothing is.
+        let is_right = logits.iter().all(|&other| other <= logits[class]);
+        let others = (0..logits.len()).filter(|&other| other != class);
+        let best_other = others.max_by(|&a, &b| logits[a].total_cmp(&logits[b])).unwrap_or(class);
+        self.confusion.add((class, if is_right { class } else { best_other }));
+    }
+
+    /// Nats an example, and the accuracy.
+    pub(crate) fn validation(&self) -> Validation {
+        let accuracy = self.confusion.accuracy().unwrap_or_default();
+        Validation { nll_nats: self.nll_nats(), scores: vec![("accuracy".into(), accuracy)], quality: Some(accuracy) }
+    }
+
+    fn nll_nats(&self) -> f64 {
+        self.nll_sum / self.confusion.n().max(1) as f64
+    }
+}
+
+/// Scores the validation and the test part of examples with classes, which `noun` names.
 pub(crate) fn score_classes<B>(
     held_out: &[Option<B>; 2],
     noun: &str,
     digits: usize,
-    judge: impl Fn(&B) -> Result<([f64; 2], usize)>,
+    judge: impl Fn(&B) -> Result<Judged>,
     log: &dyn Log,
 ) -> Result<Vec<ScoreRecord>> {
     let mut scores = Vec::new();
     for (name, part) in ["validation", "test"].into_iter().zip(held_out) {
         let Some(part) = part else { continue };
-        let ([nll_nats, accuracy], n) = judge(part)?;
-        let (percent, n) = (100.0 * accuracy, thousands(n as u64));
-        say!(log, "{name:<10} {percent:.digits$} % of {n} {noun} told right, {nll_nats:.4} nats each");
-        scores.push(ScoreRecord::new(name, "accuracy", accuracy, ""));
+        let judged = judge(part)?;
+        let confusion = &judged.confusion;
+        let values = [confusion.accuracy(), confusion.matthews(), confusion.macro_f1()].map(Option::unwrap_or_default);
+        let ([accuracy, matthews, macro_f1], n, nats) = (values, thousands(confusion.n()), judged.nll_nats());
+        let percent = 100.0 * accuracy;
+        say!(
+            log,
+            "{name:<10} {percent:.digits$} % of {n} {noun} told right, {nats:.4} nats each, Matthews correlation \
+             {matthews:.4}, macro F1 {macro_f1:.4}"
+        );
+        let record = |metric, value| ScoreRecord::new(name, metric, value, "");
+        scores.extend([record("accuracy", accuracy), record("matthews", matthews), record("macro f1", macro_f1)]);
     }
     Ok(scores)
 }
@@ -189,4 +232,23 @@ pub(crate) fn score_classes<B>(
 pub fn pronoun_accuracy(sentences: &[PronounSentence], translations: &[String]) -> f64 {
     let right = sentences.iter().zip(translations).filter(|(sentence, text)| sentence.pronoun_is_right(text)).count();
     right as f64 / sentences.len().max(1) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logits_that_are_no_numbers_make_no_guess_right() {
+        let n_right = |class, logits: &[f32]| {
+            let mut judged = Judged::new(logits.len());
+            judged.add(class, logits);
+            judged.confusion.n_right()
+        };
+        assert_eq!([0, 1, 2].map(|class| n_right(class, &[0.5, 2.0, 2.0])), [0, 1, 1]);
+        for class in 0..2 {
+            assert_eq!(n_right(class, &[f32::NAN; 2]), 0);
+            assert_eq!(n_right(class, &[1.0, f32::NAN]) + n_right(class, &[f32::NAN, 1.0]), 0);
+        }
+    }
 }

@@ -45,9 +45,7 @@ impl<'a> Start<'a> {
         let pretrained = if tokenizer.is_none() { read(&run.dropout, settings)? } else { None };
         if let Some(bundle) = pretrained.as_ref().filter(|bundle| has_own_uses(bundle)) {
             let from = bundle.path.display();
-            log.warning(&format!(
-                "note: how {from} makes vectors and reads pairs, [embedding] and [reading], is not kept"
-            ));
+            log.warning(&format!("how {from} makes vectors and reads pairs, [embedding] and [reading], is not kept"));
         }
         Ok(Self { tokenizer, pretrained, fine_tunes, cache })
     }

@@ -27,7 +27,7 @@ fn fingerprint(tokenizer: &dyn Tokenizer) -> Option<String> {
 /// Says what a cache was good for.
 pub(crate) fn say_use(log: &dyn Log, cache_use: Option<&CacheUse>) {
     match cache_use {
-        Some(cache_use) if cache_use.is_warning() => log.warning(&format!("warning: {cache_use}")),
+        Some(cache_use) if cache_use.is_warning() => log.warning(&cache_use.to_string()),
         Some(cache_use) => say!(log, "cache     {cache_use}"),
         None => {}
     }

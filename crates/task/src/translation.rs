@@ -9,7 +9,7 @@ use attentive_data::{
     BatchConfig, CorpusRules, Epochs, OnProblem, Order, PairBatcher, PairEpoch, Shape, Side, Size, Storage, Treatment,
     derived_seed,
 };
-use attentive_metrics::{Bleu, Likelihood, Scorer};
+use attentive_metrics::{Bleu, Chrf, ExactMatch, Likelihood, Scorer};
 use attentive_model::{EncoderDecoderSpec, ModelConfig, TeacherForced, TranslationObjective};
 use attentive_tokenizer::Tokenizer;
 use attentive_trainer::{Evaluate, Validation};
@@ -178,11 +178,21 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Translation<F> {
         let (sources, references): (Vec<String>, Vec<String>) =
             pairs.into_iter().map(|pair| (pair.source, pair.target)).unzip();
         let hypotheses = translate_all(translator, &sources, &self.decoding, "scoring the test set", log)?;
-        let result = self.bleu.corpus(&hypotheses, &[&references[..]])?;
-        let signature = self.bleu.signature(1).to_string();
-        say!(log, "test      {result}");
-        say!(log, "          {signature}");
-        scores.push(ScoreRecord::new("test", "bleu", result.score, signature));
+        let streams = [&references[..]];
+        let bleu = self.bleu.corpus(&hypotheses, &streams)?;
+        let chrf = Chrf::default().corpus(&hypotheses, &streams)?;
+        let exact = ExactMatch.corpus(&hypotheses, &streams)?;
+        let signatures = [self.bleu.signature(1), Chrf::default().signature(1)].map(|signature| signature.to_string());
+        say!(log, "test      {bleu}");
+        say!(log, "          {}", signatures[0]);
+        say!(log, "          {chrf}  {}", signatures[1]);
+        say!(log, "          {:.1} % of {} translations equal the reference", exact.score, thousands(exact.n));
+        let [of_bleu, of_chrf] = signatures;
+        scores.extend([
+            ScoreRecord::new("test", "bleu", bleu.score, of_bleu),
+            ScoreRecord::new("test", "chrf", chrf.score, of_chrf),
+            ScoreRecord::new("test", "exact", exact.score, ""),
+        ]);
 
         let pronouns = &self.corpus.pronouns;
         if !pronouns.is_empty() {

@@ -230,6 +230,17 @@ impl Tokenizer for WithAddedTokens {
         self.encode_with_words(text).into_iter().map(Token::into_span).collect()
     }
 
+    fn encode_target_with_offsets(&self, text: &str) -> Vec<(TokenId, Range<usize>)> {
+        let of_part = |(id, part, start): (Option<TokenId>, &str, usize)| match id {
+            Some(id) => vec![(id, start..start + part.len())],
+            None => {
+                let inner = self.inner.encode_target_with_offsets(part).into_iter();
+                inner.map(|(id, range)| (id, range.start + start..range.end + start)).collect()
+            }
+        };
+        self.finder.split(text, false).into_iter().flat_map(of_part).collect()
+    }
+
     /// An added token is a word by itself.
     fn encode_with_words(&self, text: &str) -> Vec<Token> {
         let mut tokens: Vec<Token> = Vec::new();
@@ -301,6 +312,13 @@ impl Tokenizer for WithAddedTokens {
         match self.added(id) {
             Some(token) => Some(Cow::Borrowed(&token.content)),
             None => self.inner.token(id),
+        }
+    }
+
+    fn source_token(&self, id: TokenId) -> Option<Cow<'_, str>> {
+        match self.added(id) {
+            Some(token) => Some(Cow::Borrowed(&token.content)),
+            None => self.inner.source_token(id),
         }
     }
 

@@ -129,6 +129,15 @@ impl Side {
         all
     }
 
+    fn encode_with_offsets(&self, text: &str) -> Vec<(TokenId, Range<usize>)> {
+        let mut all = Vec::with_capacity(text.len() / 4);
+        for word in words(text) {
+            let start = word.as_ptr() as usize - text.as_ptr() as usize;
+            push_spans(text, start, self.pieces(word, || false), &mut all);
+        }
+        all
+    }
+
     /// The ids of the pieces of a word with their lengths in bytes, where each merge that is due is passed over when
     /// `dropped` says so.
     fn pieces(&self, word: &str, dropped: impl FnMut() -> bool) -> impl Iterator<Item = (TokenId, usize)> {
@@ -200,12 +209,11 @@ impl Tokenizer for DictionaryBpe {
     }
 
     fn encode_with_offsets(&self, text: &str) -> Vec<(TokenId, Range<usize>)> {
-        let mut all = Vec::with_capacity(text.len() / 4);
-        for word in words(text) {
-            let start = word.as_ptr() as usize - text.as_ptr() as usize;
-            push_spans(text, start, self.source.pieces(word, || false), &mut all);
-        }
-        all
+        self.source.encode_with_offsets(text)
+    }
+
+    fn encode_target_with_offsets(&self, text: &str) -> Vec<(TokenId, Range<usize>)> {
+        self.target.encode_with_offsets(text)
     }
 
     fn sample(&self, text: &str, strength: f64, seed: u64) -> Vec<TokenId> {
@@ -246,6 +254,11 @@ impl Tokenizer for DictionaryBpe {
 
     fn token(&self, id: TokenId) -> Option<Cow<'_, str>> {
         self.file.target.vocab.get(id as usize).map(|entry| Cow::Borrowed(entry.as_str()))
+    }
+
+    fn source_token(&self, id: TokenId) -> Option<Cow<'_, str>> {
+        let side = self.file.source.as_ref().unwrap_or(&self.file.target);
+        side.vocab.get(id as usize).map(|entry| Cow::Borrowed(entry.as_str()))
     }
 
     fn to_model(&self) -> Option<Model> {

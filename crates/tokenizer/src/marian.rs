@@ -204,6 +204,10 @@ impl Tokenizer for Marian {
         self.source.encode(text)
     }
 
+    fn encode_target_with_offsets(&self, text: &str) -> Vec<(TokenId, Range<usize>)> {
+        self.target.encode(text)
+    }
+
     fn decode_bytes(&self, ids: &[TokenId]) -> Result<Vec<u8>, UnknownId> {
         let mut text = String::new();
         for &id in ids {
@@ -230,6 +234,11 @@ impl Tokenizer for Marian {
 
     fn token(&self, id: TokenId) -> Option<Cow<'_, str>> {
         self.file.vocab.get(id as usize).map(|token| Cow::Borrowed(token.as_str()))
+    }
+
+    fn source_token(&self, id: TokenId) -> Option<Cow<'_, str>> {
+        let vocab = self.file.source_vocab.as_ref().unwrap_or(&self.file.vocab);
+        vocab.get(id as usize).map(|token| Cow::Borrowed(token.as_str()))
     }
 
     fn to_model(&self) -> Option<Model> {

@@ -77,6 +77,12 @@ pub trait Tokenizer: Send + Sync {
     /// character share the range of that character; a token without text of its own has an empty range.
     fn encode_with_offsets(&self, text: &str) -> Vec<(TokenId, Range<usize>)>;
 
+    /// The ids of [`encode_target`](Self::encode_target), each with the byte range of `text` that it stands for, as
+    /// [`encode_with_offsets`](Self::encode_with_offsets) has them.
+    fn encode_target_with_offsets(&self, text: &str) -> Vec<(TokenId, Range<usize>)> {
+        self.encode_with_offsets(text)
+    }
+
     /// The tokens of `text`, those of [`encode_with_offsets`](Self::encode_with_offsets), with their words.
     ///
     /// A word is what the vocabulary never merges beyond: WordPiece's words and marks, byte-level BPE's pieces. Kinds that
@@ -167,6 +173,12 @@ pub trait Tokenizer: Send + Sync {
 
     /// The vocabulary entry of `id`, as it is written in vocabulary files and shown to people.
     fn token(&self, id: TokenId) -> Option<Cow<'_, str>>;
+
+    /// The entry of `id` in the vocabulary that sources have: [`token`](Self::token), unless sources and targets have
+    /// vocabularies of their own.
+    fn source_token(&self, id: TokenId) -> Option<Cow<'_, str>> {
+        self.token(id)
+    }
 
     /// The tokens that a text is searched for before it is tokenized: the special ones, which
     /// [`encode`](Self::encode) leaves alone, and those that were added to the vocabulary.

@@ -154,6 +154,10 @@ fn dictionaries_of_both_sides_have_their_own_ids() {
     let tokenizer = DictionaryBpe::with_lists(Some([&codes, &codes]), Some(source), target, SPECIALS).unwrap();
     assert_eq!(tokenizer.encode("abc  ab\tc\u{2003}☃ "), [4, 3, 3, 3, 6]);
     assert_eq!(tokenizer.encode_target("ab abc ☃x"), [4, 6, 5, 7, 3]);
+    let written = tokenizer.encode_target_with_offsets("ab abc ☃x");
+    let places = [(4, 0..1), (6, 1..2), (5, 3..6), (7, 7..10), (3, 10..11)];
+    assert_eq!(written, places);
+    assert_eq!((tokenizer.source_token(4).as_deref(), tokenizer.token(4).as_deref()), (Some("abc"), Some("a@@")));
     assert_eq!(tokenizer.decode(&[0, 5, 4, 6, 2]).unwrap(), "abc ab");
     assert_eq!((tokenizer.source_vocab_size(), tokenizer.vocab_size()), (7, 8));
     let words = DictionaryBpe::with_lists(None, None, dictionary(["the cat"]), SPECIALS).unwrap();

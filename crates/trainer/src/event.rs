@@ -13,10 +13,12 @@ pub struct StepReport {
     pub step: u64,
     /// Position of the next batch in the data.
     pub position: Position,
-    /// The loss that was minimised, in nats per target.
+    /// The loss that was minimised, in nats per target; a distance, if [`is_in_nats`](Self::is_in_nats) is false.
     pub loss_nats: f64,
     /// Cross-entropy without smoothing, in nats per target; its exponential is the perplexity.
     pub nll_nats: f64,
+    /// Whether losses are cross-entropies, which have a perplexity.
+    pub is_in_nats: bool,
     /// Learning rate.
     pub lr: f64,
     /// L2 norm of the mean gradient, before clipping.
@@ -49,6 +51,8 @@ pub enum Event<'a> {
         step: u64,
         /// The scores.
         validation: &'a Validation,
+        /// Whether losses are cross-entropies, which have a perplexity.
+        is_in_nats: bool,
         /// Whether it is the best so far.
         is_best: bool,
         /// Time since training began.

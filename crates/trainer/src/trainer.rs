@@ -1,6 +1,7 @@
 //! The loop.
 
 use std::{
+    collections::BTreeMap,
     fmt, iter,
     num::NonZeroU64,
     ops::{ControlFlow, Range},
@@ -11,7 +12,7 @@ use std::{
 use attentive_backend::Objective;
 use attentive_collective::{Collective, any, gather, share};
 use attentive_core::{Batch, BatchStream, Dropout, mix64};
-use attentive_optim::{Ema, Optimizer, Schedule, Shards};
+use attentive_optim::{Ema, Optimizer, OptimizerError, Schedule, Shards};
 use attentive_weights::{HostTensor, Tensors};
 use burn::{module::Module, tensor::Device};
 use sha2::{Digest, Sha256};
@@ -61,7 +62,7 @@ impl<M, O> fmt::Debug for Trainer<M, O> {
 pub struct Outcome<M> {
     /// The model after the last update.
     pub model: M,
-    /// The running mean of the parameters, if the run has one.
+    /// The running mean of the parameters, if the run has one; of several processes, the first has it.
     pub ema: Option<Ema>,
     /// State of the run.
     pub state: TrainState,
@@ -88,11 +89,12 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
     ) -> Self {
         Self {
             shards: (peers.size() > 1).then(|| Shards::of(&model, &*peers)),
+            // The first process validates, saves and finishes.
+            ema: (config.ema_decay > 0.0 && peers.rank() == 0).then(|| Ema::new(config.ema_decay)),
             peers,
             model,
             objective,
             schedule,
-            ema: (config.ema_decay > 0.0).then(|| Ema::new(config.ema_decay)),
             state: TrainState {
                 optimizer: optimizer.name().to_owned(),
                 monitored: config.monitored(),
@@ -115,10 +117,11 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
         &self.state
     }
 
-    /// Continues from a checkpoint.
+    /// Continues from a checkpoint; of several processes, each calls it with that of [`Checkpoint::of_first`].
     ///
     /// # Errors
-    /// [`TrainError::Weights`] if it is of another model, [`TrainError::OtherOptimizer`] if of another optimizer.
+    /// [`TrainError::Weights`] if it is of another model, [`TrainError::OtherOptimizer`] if of another optimizer, whose state
+    /// may have tensors of other sizes.
     pub fn resume(mut self, checkpoint: Checkpoint) -> Result<Self, TrainError> {
         let Checkpoint { params, optimizer, ema, state } = checkpoint;
         if state.optimizer != self.optimizer.name() {
@@ -127,8 +130,14 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
         }
         self.model = attentive_weights::load(self.model, params)?;
         let device = self.device();
+        check_lengths(&optimizer, &self.model)?;
         let optimizer = match &self.shards {
-            Some(shards) => parts(optimizer, shards),
+            Some(shards) => {
+                let whole = optimizer.into_iter().map(|(name, tensor)| (name, tensor.values)).collect();
+                let parts = shards.scatter_state(whole, &*self.peers)?.into_iter();
+                let flat = |values: Vec<f32>| HostTensor { shape: vec![values.len()], values };
+                parts.map(|(name, values)| (name, flat(values))).collect()
+            }
             None => optimizer,
         };
         self.optimizer.restore(state.n_updates, all_to_device(optimizer, &device))?;
@@ -155,7 +164,7 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
     /// no checkpoint is the best.
     ///
     /// Of several processes, the first validates and saves; each tells its own callbacks, and any of them ends training for
-    /// all.
+    /// all. At the end it is [finished](Collective::finish); after an error it is not, so that the others do not wait for it.
     ///
     /// # Errors
     /// [`TrainError`]; early stopping without `evaluate` is refused at once.
@@ -195,6 +204,7 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
             }
             let is_over = self.is_over() && !(evaluate.is_some() && self.validation_is_due());
             if stopped || is_over {
+                self.peers.finish();
                 let Self { model, ema, state, .. } = self;
                 return Ok(Outcome { model, ema, state, stopped: !is_over });
             }
@@ -202,7 +212,9 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
             (self, report, diagnosis) = self.step(batches)?;
             stopped |= self.tell(callbacks, &Event::Step(&report))?;
             if let Some(diagnosis) = diagnosis {
-                self = self.roll_back(diagnosis, batches, callbacks)?;
+                let stops;
+                (self, stops) = self.roll_back(diagnosis, batches, callbacks)?;
+                stopped |= stops;
             }
         }
     }
@@ -292,6 +304,7 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
             position: self.state.position,
             loss_nats,
             nll_nats,
+            is_in_nats: self.objective.is_in_nats(),
             lr,
             grad_norm,
             n_targets,
@@ -315,13 +328,14 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
         }
     }
 
-    /// Goes back to the newest checkpoint of healthy training, and on with a lower learning rate.
+    /// Goes back to the newest checkpoint of healthy training, to go on with a lower learning rate; also whether a callback
+    /// ends the run there.
     fn roll_back(
         self,
         diagnosis: Diagnosis,
         batches: &mut dyn BatchStream<Batch = O::Batch>,
         callbacks: &mut [&mut dyn Callback],
-    ) -> Result<Self, TrainError> {
+    ) -> Result<(Self, bool), TrainError> {
         let (now, config) = (self.state.divergence, self.config.divergence);
         let healthy = match &self.checkpoints {
             Some(checkpoints) if now.n_rollbacks < config.max_rollbacks => {
@@ -339,8 +353,9 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
         trainer.state.divergence = now.rolled_back(&config, &trainer.state.divergence);
         batches.seek(trainer.state.position).map_err(TrainError::Data)?;
         let (step, lr_scale) = (trainer.state.step, trainer.state.divergence.lr_scale);
-        trainer.tell(callbacks, &Event::RolledBack { path: &path, step, lr_scale, diagnosis: &diagnosis })?;
-        Ok(trainer)
+        let event = Event::RolledBack { path: &path, step, lr_scale, diagnosis: &diagnosis };
+        let stops = trainer.tell(callbacks, &event)?;
+        Ok((trainer, stops))
     }
 
     fn validate(
@@ -371,7 +386,8 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
         self.state.validated_step = step;
         self.saved_step = None;
         let elapsed = self.clock.elapsed();
-        self.tell(callbacks, &Event::Validated { step, validation: &validation, is_best, elapsed })
+        let is_in_nats = self.objective.is_in_nats();
+        self.tell(callbacks, &Event::Validated { step, validation: &validation, is_in_nats, is_best, elapsed })
     }
 
     fn save(&mut self, callbacks: &mut [&mut dyn Callback]) -> Result<bool, TrainError> {
@@ -466,16 +482,21 @@ fn tell(callbacks: &mut [&mut dyn Callback], event: &Event<'_>) -> Result<bool, 
     Ok(stop)
 }
 
-/// The parts of a whole optimizer's state that a process has.
-fn parts(whole: Tensors, shards: &Shards) -> Tensors {
-    let part = |(name, HostTensor { values, .. }): (String, HostTensor)| {
-        let param = name.rsplit_once('.').map_or(&*name, |(param, _)| param);
-        let part = shards.part(param);
-        // What is not of a parameter's length is refused by name when it is restored.
-        let values = values.get(part).map(<[f32]>::to_vec).unwrap_or(values);
-        (!values.is_empty()).then(|| (name, HostTensor { shape: vec![values.len()], values }))
+/// Refuses an optimizer's state whose tensors, `param.slot`, do not have a number for each of the parameter's.
+fn check_lengths<M: Module>(state: &Tensors, model: &M) -> Result<(), TrainError> {
+    let params = attentive_weights::param_shapes(model).into_iter();
+    let lengths: BTreeMap<String, usize> = params.map(|param| (param.name, param.shape.iter().product())).collect();
+    let is_other = |(name, tensor): &(&String, &HostTensor)| {
+        let of_param = name.rsplit_once('.').and_then(|(param, _)| lengths.get(param));
+        of_param.is_some_and(|length| *length != tensor.values.len())
     };
-    whole.into_iter().filter_map(part).collect()
+    match state.iter().find(is_other) {
+        Some((name, _)) => {
+            let problem = "has another number of values than its parameter";
+            Err(OptimizerError::State { name: name.clone(), problem }.into())
+        }
+        None => Ok(()),
+    }
 }
 
 /// The examples of the first batch of all processes whose loss was not finite, or else of the first batch.

@@ -112,8 +112,12 @@ impl<'a, M: Module, O: Objective<M>> Update<'a, M, O> {
             nll: f64::from(loss.nll_sum.into_scalar::<f32>()),
             n_targets: loss.n_targets,
         };
-        let tape = self.precision.during(|| loss.sum.backward());
-        self.sum.add(Part { gradients: Gradients::take(tape, &self.model), totals });
+        // A batch without targets may have a loss that depends on no parameter.
+        let gradients = match loss.sum.is_tracked() {
+            true => Gradients::take(self.precision.during(|| loss.sum.backward()), &self.model),
+            false => Gradients::default(),
+        };
+        self.sum.add(Part { gradients, totals });
         totals.loss
     }
 

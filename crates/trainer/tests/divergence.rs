@@ -41,6 +41,18 @@ fn several_in_a_row_lead_back_to_the_last_healthy_checkpoint() {
 }
 
 #[test]
+fn a_callback_ends_training_where_it_went_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = Ragged { poison: |position| position.epoch >= 4, ..Ragged::new() };
+    let divergence = DivergenceConfig { max_bad: 3, ..DivergenceConfig::default() };
+    let mut watch = Watch { breaks_at_rollback: true, ..Watch::default() };
+    let outcome = run(TrainerConfig { divergence, ..config(40) }, folder.path(), &data, &mut watch).unwrap();
+    assert!(outcome.stopped);
+    assert_eq!((&watch.rolled_back_to[..], outcome.state.step), (&[6][..], 6));
+    assert_eq!(outcome.state.divergence.n_rollbacks, 1);
+}
+
+#[test]
 fn a_run_that_only_diverges_stops_with_a_diagnosis() {
     let folder = tempfile::tempdir().unwrap();
     let data = Ragged { poison: |position| position.epoch >= 2, ..Ragged::new() };

@@ -17,6 +17,18 @@ const KINDS: [OptimizerConfig; 5] = [
     OptimizerConfig::RmsProp { decay: 0.98, epsilon: 1e-8 },
 ];
 
+#[test]
+fn moments_of_another_length_are_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    train(AdamConfig::default().init().unwrap(), 3, None, folder.path()).unwrap();
+    let (_, mut checkpoint) = CheckpointDir::new(folder.path(), 2).latest().unwrap().checkpoint.unwrap();
+    let moment = checkpoint.optimizer.get_mut("w.second").unwrap();
+    moment.values.push(0.0);
+    moment.shape = vec![moment.values.len()];
+    let error = builder(config(3), folder.path()).build().unwrap().resume(checkpoint).unwrap_err();
+    assert!(error.to_string().contains("w.second has another number of values"), "{error}");
+}
+
 fn train(
     optimizer: impl Optimizer + 'static,
     steps: u64,

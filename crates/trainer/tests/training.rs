@@ -2,9 +2,42 @@
 
 mod common;
 
-use attentive_core::{Dropout, mix64};
-use attentive_trainer::{EarlyStoppingConfig, Monitored, TrainError, TrainerConfig, Validation};
-use common::{Constant, Ragged, Watch, config, files, run, run_with};
+use attentive_backend::{BackendKind, Loss, Objective};
+use attentive_core::{Batch, Dropout, Epochs, mix64};
+use attentive_optim::AdamConfig;
+use attentive_trainer::{EarlyStoppingConfig, Monitored, TrainError, TrainerConfig, Update, Validation};
+use burn::tensor::Tensor;
+use common::{Constant, Numbers, Ragged, SquaredError, Watch, config, files, run, run_with};
+
+/// Says nothing of batches of one number.
+struct OfMore;
+
+impl Objective<Constant> for OfMore {
+    type Batch = Numbers;
+
+    fn loss(&self, model: &Constant, batch: &Numbers, pass: Option<&Dropout>) -> Loss {
+        let zero = || Tensor::zeros([1], &model.w.device());
+        match batch.n_targets() {
+            1 => Loss { sum: zero(), nll_sum: zero(), n_targets: 0 },
+            _ => SquaredError.loss(model, batch, pass),
+        }
+    }
+}
+
+#[test]
+fn a_batch_without_targets_changes_nothing() {
+    let update = |batches: &[u64]| {
+        let device = BackendKind::Flex.device().unwrap().autodiff();
+        let mut update = Update::of(Constant::new(&device), &OfMore);
+        for &idx in batches {
+            update.add(&Ragged::new().batch(&0, idx).unwrap(), None);
+        }
+        let (model, report) = update.step(&mut AdamConfig::default().init().unwrap(), 0.1);
+        (model.weights(), report.n_targets, report.skipped)
+    };
+    assert_eq!(update(&[0]), (vec![0.5, -0.5], 0, false));
+    assert_eq!(update(&[0, 1]), update(&[1]));
+}
 
 fn with_everything(steps: u64) -> TrainerConfig {
     let early = EarlyStoppingConfig { on: Monitored::Quality, patience: 100, min_delta: 0.0 };

@@ -6,6 +6,7 @@ use std::{
     fs::File,
     io::{self, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use burn::tensor::{DType, TensorData};
@@ -54,11 +55,21 @@ pub(crate) type Entries = BTreeMap<String, Result<Stored, TensorProblem>>;
 pub struct WeightsFile {
     path: PathBuf,
     file: File,
+    /// Its length and time when it was opened.
+    stamp: Stamp,
     entries: Entries,
     /// What a checkpoint of PyTorch holds.
     pickle: Option<Pickle>,
     /// Bytes of f32 that may still be read.
     budget: Cell<u64>,
+}
+
+/// Length and time of change of a file, if the system keeps that.
+type Stamp = (u64, Option<SystemTime>);
+
+fn stamp(file: &File) -> io::Result<Stamp> {
+    let found = file.metadata()?;
+    Ok((found.len(), found.modified().ok()))
 }
 
 impl WeightsFile {
@@ -70,7 +81,8 @@ impl WeightsFile {
         let io = |cause| WeightsError::Io { path: path.to_owned(), cause };
         let damaged = |cause| WeightsError::Damaged { path: path.to_owned(), cause };
         let mut file = File::open(path).map_err(io)?;
-        let length = file.metadata().map_err(io)?.len();
+        let stamp = stamp(&file).map_err(io)?;
+        let length = stamp.0;
         let mut head = Vec::new();
         (&file).take(pytorch::MAGIC_LEN).read_to_end(&mut head).map_err(io)?;
         let (entries, pickle) = if pytorch::is_checkpoint(&head) {
@@ -82,7 +94,13 @@ impl WeightsFile {
             (safetensors_index(header.as_deref(), length).map_err(damaged)?, None)
         };
         let budget = length.saturating_mul(MAX_GROWTH);
-        Ok(Self { path: path.to_owned(), file, entries, pickle, budget: Cell::new(budget) })
+        Ok(Self { path: path.to_owned(), file, stamp, entries, pickle, budget: Cell::new(budget) })
+    }
+
+    /// Whether nobody has written over the file since it was opened, as far as its length and time tell. One that was put in
+    /// its place is another file.
+    pub fn is_unchanged(&self) -> bool {
+        stamp(&self.file).is_ok_and(|stamp| stamp == self.stamp)
     }
 
     /// All that a checkpoint of PyTorch holds, a dictionary for example of settings beside tensors; `None` for safetensors.

@@ -15,6 +15,7 @@ mod outcome;
 mod page;
 mod power;
 pub(crate) mod processes;
+mod server;
 mod trace;
 mod work;
 
@@ -33,22 +34,26 @@ const CALLS: [u64; 2] = [12, 3];
 /// States after a loss of power, of each command, from which it is done again; with `--power` alone, and in a short form.
 const STATES: [u64; 2] = [100, 4];
 
-/// Runs every fault, prints the table, and writes it to the page; `--calls [short]` injects failing calls alone, and
-/// `--power [short]` losses of power.
+/// Runs every fault, prints the tables, and writes them to the page; with `--server` those of a server alone, which `short`
+/// does not write. `--calls [short]` injects failing calls alone, and `--power [short]` losses of power.
 pub(crate) fn run(args: &[OsString]) -> Outcome {
     let words: Vec<&str> = args.iter().filter_map(|arg| arg.to_str()).collect();
     let (what, is_short) = match words[..] {
         [] if args.is_empty() => (None, false),
-        [what @ ("--calls" | "--power")] => (Some(what), false),
-        [what @ ("--calls" | "--power"), "short"] => (Some(what), true),
-        _ => return fail("faults takes no arguments, or `--calls [short]`, or `--power [short]`"),
+        [what @ ("--calls" | "--power" | "--server")] => (Some(what), false),
+        [what @ ("--calls" | "--power" | "--server"), "short"] => (Some(what), true),
+        _ => return fail("faults takes no arguments, or `--server [short]`, `--calls [short]` or `--power [short]`"),
     };
     if !cfg!(unix) {
         return fail("faults needs the signals of Unix");
     }
     let started = Instant::now();
-    let mut lab = Lab::new(app::program()?, SEED, &[])?;
+    let program = if matches!(what, Some("--calls" | "--power")) { app::program() } else { app::server_program() };
+    let mut lab = Lab::new(program?, SEED, &[])?;
     say!("faults: an undisturbed run takes {:.1} s", lab.whole().took.as_secs_f64());
+    if what == Some("--server") {
+        return of_server(&mut lab, !is_short);
+    }
     let mut tallies: Vec<Tally> = Vec::new();
     let mut all = |tally: Tally| {
         say!("faults: {tally}");
@@ -83,6 +88,17 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
     say!("\n{}", page::table(&tallies));
     page::write(page::OF_RUNS, &tallies)?;
     say!("faults: {:.1} minutes; the table is in {}", minutes, page::PATH);
+    verdict(&tallies)?;
+    of_server(&mut lab, true)
+}
+
+/// Runs the faults of a server, and writes their table if it is wanted.
+fn of_server(lab: &mut Lab, is_written: bool) -> Outcome {
+    let tallies = server::all(lab)?;
+    tallies.iter().for_each(|tally| say!("faults: {tally}"));
+    if is_written {
+        page::write(page::OF_SERVER, &tallies)?;
+    }
     verdict(&tallies)
 }
 

@@ -11,6 +11,9 @@ pub(super) const PATH: &str = "docs/reliability.md";
 /// The line before the table of runs that one process trains.
 pub(super) const OF_RUNS: &str = "<!-- written by cargo xtask faults -->\n";
 
+/// The line before the table of a server.
+pub(super) const OF_SERVER: &str = "<!-- written by cargo xtask faults --server -->\n";
+
 /// The line before the table of runs that several processes train.
 pub(super) const OF_PROCESSES: &str = "<!-- written by cargo xtask mpi -->\n";
 

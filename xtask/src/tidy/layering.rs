@@ -103,6 +103,7 @@ const MAY_IMPORT: [(&str, &[&str]); 29] = [
             "task",
             "tokenizer",
             "trainer",
+            "weights",
         ],
     ),
     ("serve", &["backend", "bundle", "core", "corpus", "decode", "inspect", "model", "run", "tokenizer"]),

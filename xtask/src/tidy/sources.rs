@@ -97,6 +97,22 @@ fn only_commands_print_and_exit() {
 }
 
 #[test]
+fn a_warning_does_not_say_that_it_is_one() {
+    let mut breaches = Breaches::default();
+    for file in text_files().filter(SourceFile::is_product) {
+        for (at, call) in file.text.match_indices(".warning(") {
+            let text = file.text[at + call.len()..].trim_start_matches([' ', '\n', '&']);
+            let text = text.strip_prefix("format!(").unwrap_or(text).trim_start();
+            if ["\"warning:", "\"note:"].iter().any(|begin| text.starts_with(begin)) {
+                let line = file.text[..at].lines().count();
+                breaches.add(format!("{}:{line}", file.path), "the log's implementation writes the word");
+            }
+        }
+    }
+    breaches.none("lines of a log that would have the word twice");
+}
+
+#[test]
 fn the_command_prints_through_one_writer() {
     let calls = [&PRINTS[..], &["stdout().lock(", "stderr().lock("]].concat();
     let writer = "crates/cli/src/output.rs";

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 pub(super) const SYSTEM: &str = "system";
 pub(super) const USER: &str = "user";
-const ASSISTANT: &str = "assistant";
+pub(super) const ASSISTANT: &str = "assistant";
 
 /// The names that what a model thought before an answer is given under; templates read the first, some the second.
 const REASONING: [&str; 3] = ["reasoning_content", "thinking", "reasoning"];

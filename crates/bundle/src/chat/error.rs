@@ -27,6 +27,15 @@ pub enum ChatError {
     /// There is no message.
     #[error("the conversation is empty; a message at least is answered")]
     Empty,
+    /// The template does not write an answer after what it writes to ask for it, so that no model could learn to.
+    #[error(
+        "message {message}, an answer, does not come after what the chat template asks for it with: a conversation begins with \
+         a question, and its template must not change what was said before"
+    )]
+    OtherAnswer {
+        /// The message, counted from 1.
+        message: usize,
+    },
     /// A message has the name of a special token, which the tokenizer does not read as text.
     #[error("a message has {name:?}, which this tokenizer reads as a special token; take it out of the message")]
     ControlToken {

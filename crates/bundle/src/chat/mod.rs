@@ -1,5 +1,6 @@
 //! A conversation in, its next answer out.
 
+mod answers;
 mod control;
 mod conversation;
 mod error;

@@ -138,7 +138,7 @@ impl<'a, M: SpeechRecognizer<State: Clone>> Segments<'a, M> {
         let before = match transcriber.tokens().previous {
             Some(previous) if !self.previous.is_empty() => {
                 // Half of the positions are for what is to be written.
-                let most = transcriber.room(0, None)? / 2 - 1;
+                let most = (transcriber.room(0, None)? / 2).saturating_sub(1);
                 let last = self.previous.len().saturating_sub(most);
                 [&[previous], &self.previous[last..]].concat()
             }

@@ -13,7 +13,7 @@ use super::{
     numbers::{LONG, MAX_BEAM, integer},
     on_one_line,
 };
-use crate::input::Lines;
+use crate::input;
 
 /// Find the answer to a question in lines of text.
 ///
@@ -54,7 +54,7 @@ impl Answer {
         let bundle = encoder.bundle()?;
         let encoder = encoder.encoder(&bundle)?;
         let how = AnswerConfig { top_k, max_answer_len, window, stride, no_answer };
-        let (lines, tokenizer) = (Lines::of_command(text), &**bundle.tokenizer()?);
+        let (lines, tokenizer) = (input::of_command(text), &**bundle.tokenizer()?);
         // No line is too long.
         let read = |texts: &[Input<'_>]| {
             texts.iter().map(|input| encoder.answer(&question, input.text, &how).map(Ok)).collect()

@@ -9,7 +9,7 @@ use attentive_run::resolve;
 use attentive_vision::Picture;
 use clap::Args;
 
-use super::{BackendArgs, check_writable, pictures};
+use super::{BackendArgs, LanguageArgs, check_writable, pictures};
 
 /// Show what a model of texts looks at: for a word that it reads, layer by layer and head by head, which words it
 /// attends to; for each word that a translation model writes, where it comes from. Of a model that reads pictures, draw what it
@@ -22,7 +22,7 @@ pub(crate) struct Attention {
     /// The sentence, or the path of a picture.
     #[arg(default_value = paper::SENTENCE)]
     text: String,
-    /// The word that is followed; "it" by default.
+    /// The word that is followed; by default "it", if the sentence has it.
     #[arg(long, value_name = "WORD")]
     word: Option<String>,
     /// A translation to read instead of the model's own.
@@ -35,15 +35,24 @@ pub(crate) struct Attention {
     #[arg(long)]
     alignment: bool,
     #[command(flatten)]
+    languages: LanguageArgs,
+    #[command(flatten)]
     backend: BackendArgs,
 }
 
 impl Attention {
     pub(super) fn run(self) -> Result<()> {
-        let Self { model, text, word, target, out, alignment, backend } = self;
+        let Self { model, text, word, target, out, alignment, languages, backend } = self;
         check_writable(&out)?;
         let bundle = Bundle::open(resolve(&model))?;
-        let of_texts = [("--word", word.is_some()), ("--target", target.is_some()), ("--alignment", alignment)];
+        let LanguageArgs { source_language, target_language } = languages;
+        let of_texts = [
+            ("--word", word.is_some()),
+            ("--target", target.is_some()),
+            ("--alignment", alignment),
+            ("--source-language", source_language.is_some()),
+            ("--target-language", target_language.is_some()),
+        ];
         if pictures::are_read_by(&bundle, &of_texts)? {
             let encoder = ImageEncoder::from_bundle(&bundle, &backend.device()?, None)?;
             let map = encoder.attention(&Picture::open(text.as_ref())?)?;
@@ -51,8 +60,8 @@ impl Attention {
             report!("{}\ndrawn in {}", map.title, out.display());
             return Ok(());
         }
-        let word = word.unwrap_or_else(|| "it".to_owned());
-        let attention = paper::Attention { model, text, word, target, is_alignment: alignment };
+        let is_alignment = alignment;
+        let attention = paper::Attention { model, text, word, target, source_language, target_language, is_alignment };
         let exhibit = attention.make(&backend.device()?)?;
         report!("{exhibit}");
         for figure in &exhibit.figures {

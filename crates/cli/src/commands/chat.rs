@@ -13,7 +13,7 @@ use super::{
     BackendArgs, PrecisionArgs,
     generate::{GenerationArgs, stream},
 };
-use crate::{input::Lines, output};
+use crate::{input, output};
 use attentive_run::resolve;
 
 const COMMANDS: &str = "\
@@ -60,7 +60,7 @@ impl Chat {
             return answer(&model, &mut conversation, prompt, &config);
         }
         let is_keyboard = stdin().is_terminal();
-        let mut lines = Lines::open(&[], "messages");
+        let mut lines = input::open(&[], "messages");
         loop {
             if is_keyboard {
                 let mut out = output::stdout();

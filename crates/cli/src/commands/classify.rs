@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::{EncoderArgs, LongLines, SpecialsArgs, encoder::for_each_line, on_one_line, pictures};
 use crate::{
-    input::{Line, Lines},
+    input::{self, Line},
     output,
 };
 
@@ -36,7 +36,7 @@ pub(crate) struct Classify {
 
 impl Classify {
     pub(super) fn run(mut self) -> Result<()> {
-        let lines = Lines::of_command(std::mem::take(&mut self.text));
+        let lines = input::of_command(std::mem::take(&mut self.text));
         let bundle = self.encoder.bundle()?;
         if pictures::are_read_by(&bundle, &[("--pair", self.pair), ("--specials", self.specials.specials)])? {
             let (encoder, mut out) = (self.encoder.image_encoder(&bundle)?, output::stdout());

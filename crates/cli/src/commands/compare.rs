@@ -1,14 +1,14 @@
 //! `attentive compare`.
 
-use std::{fmt, path::PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
-use attentive_metrics::{Comparison, DEFAULT_SEED, Estimate, Interval, PairedTest, RefCount, Resampling, Signature};
+use attentive_metrics::{Comparisons, DEFAULT_SEED, Estimate, PairedTest, Resampling};
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::numbers::{MANY_RESAMPLED, integer};
-use crate::metric::{AnyScorer, MetricArgs, Segments, check_aligned};
+use crate::metric::{MetricArgs, Segments, check_aligned, streams};
 
 /// Tell whether translations are better than others, or the test set was kind to them.
 ///
@@ -75,10 +75,12 @@ impl Compare {
             self.metrics.warn(&system.name, &system.lines)?;
         }
         let test = self.test.test();
-        let reports = scorers.iter().map(|scorer| Report::new(&**scorer, &test, &systems, &references));
-        let reports = reports.collect::<Result<Vec<_>>>()?;
+        let streams = streams(&references);
+        let named: Vec<(&str, &[String])> = systems.iter().map(|system| (&*system.name, &system.lines[..])).collect();
+        let reports = scorers.iter().map(|scorer| Comparisons::new(&**scorer, &test, &named, &streams));
+        let reports = reports.collect::<Result<Vec<_>, _>>()?;
         if self.json {
-            let metrics: Vec<Value> = reports.iter().map(Report::to_json).collect();
+            let metrics: Vec<Value> = reports.iter().map(as_json).collect();
             let method = if self.test.paired_ar { "ar" } else { "bs" };
             let names: Vec<&str> = references.iter().map(|reference| reference.name.as_str()).collect();
             let json = json!({
@@ -108,134 +110,28 @@ fn read(paths: &[PathBuf]) -> Result<Vec<Segments>> {
     paths.iter().map(|path| Segments::read(path)).collect()
 }
 
-/// The level below which a difference is called real; sacreBLEU's.
-const LEVEL: f64 = 0.05;
-
-/// What one score says of all systems.
-struct Report {
-    metric: String,
-    signature: Signature,
-    lower_is_better: bool,
-    baseline: (String, Estimate),
-    systems: Vec<(String, Comparison)>,
-}
-
-impl Report {
-    fn new(scorer: &dyn AnyScorer, test: &PairedTest, systems: &[Segments], references: &[Segments]) -> Result<Self> {
-        let statistics = systems.iter().map(|system| scorer.statistics(&system.lines, references));
-        let statistics = statistics.collect::<Result<Vec<_>, _>>()?;
-        let compared = systems[1..].iter().zip(&statistics[1..]).map(|(system, statistics_of)| {
-            Ok((system.name.clone(), scorer.compare(test, &statistics[0], statistics_of)?))
-        });
-        let compared = compared.collect::<Result<Vec<_>>>()?;
-        let signature = scorer.signature(RefCount::Fixed(references.len()));
-        let signature = match test.method {
-            Resampling::Bootstrap => signature.with_bootstrap(test.n_samples, test.seed),
-            Resampling::Randomization { n_confidence } => {
-                let signature = signature.with_randomization(test.n_samples, test.seed);
-                if n_confidence == 0 { signature } else { signature.with_bootstrap(n_confidence, test.seed) }
-            }
-        };
-        Ok(Self {
-            metric: scorer.name(),
-            signature,
-            lower_is_better: scorer.lower_is_better(),
-            baseline: (systems[0].name.clone(), compared[0].1.baseline),
-            systems: compared,
-        })
-    }
-
-    /// Whether the difference is real, in words.
-    fn verdict(&self, name: &str, comparison: &Comparison, digits: usize) -> String {
-        let (baseline, metric) = (&self.baseline.0, &self.metric);
-        let gain = comparison.system.score - comparison.baseline.score;
-        if gain == 0.0 {
-            return format!("{name} and {baseline} score the same.");
-        }
-        let direction = if (gain > 0.0) != self.lower_is_better { "better" } else { "worse" };
-        let by = format!("by {:.digits$} {metric}", gain.abs());
-        let p = comparison.p_value;
-        if comparison.is_significant() {
-            format!("{name} is {direction} than {baseline} {by}. The difference is real: p = {p:.4}, below {LEVEL}.")
-        } else {
-            format!(
-                "{name} scores {direction} than {baseline} {by}. That may be chance: p = {p:.4}, not below {LEVEL}."
-            )
-        }
-    }
-
-    /// In sacreBLEU's words where it has some: `mean` and `ci` are of the resampled scores.
-    fn to_json(&self) -> Value {
-        let system = |name: &str, estimate: &Estimate| {
-            json!({
-                "system": name,
-                "score": estimate.score,
-                "mean": estimate.interval.map(|interval| interval.mean),
-                "ci": estimate.interval.map(|interval| interval.half_width),
-            })
-        };
-        let compared = self.systems.iter().map(|(name, comparison)| {
-            let mut value = system(name, &comparison.system);
-            value["difference"] = (comparison.system.score - comparison.baseline.score).into();
-            value["p_value"] = comparison.p_value.into();
-            value["significant"] = comparison.is_significant().into();
-            value
-        });
+/// In sacreBLEU's words where it has some: `mean` and `ci` are of the resampled scores.
+fn as_json(report: &Comparisons) -> Value {
+    let system = |name: &str, estimate: &Estimate| {
         json!({
-            "metric": self.metric,
-            "signature": self.signature.to_string(),
-            "lower_is_better": self.lower_is_better,
-            "baseline": system(&self.baseline.0, &self.baseline.1),
-            "systems": compared.collect::<Vec<_>>(),
+            "system": name,
+            "score": estimate.score,
+            "mean": estimate.interval.map(|interval| interval.mean),
+            "ci": estimate.interval.map(|interval| interval.half_width),
         })
-    }
-}
-
-/// A table with a row for each system, and the verdicts; a precision sets the digits of scores.
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = f.precision().unwrap_or(2);
-        let interval = |interval: Option<Interval>| {
-            interval.map_or_else(String::new, |Interval { mean, half_width }| {
-                format!("{mean:.digits$} ± {half_width:.digits$}")
-            })
-        };
-        let (name, estimate) = &self.baseline;
-        let mut rows = vec![
-            ["system", &self.metric, "95 % interval", "difference", "p-value"].map(str::to_owned),
-            [
-                name.clone(),
-                format!("{:.digits$}", estimate.score),
-                interval(estimate.interval),
-                String::new(),
-                "baseline".into(),
-            ],
-        ];
-        for (name, comparison) in &self.systems {
-            let Comparison { baseline, system, p_value } = comparison;
-            let star = if comparison.is_significant() { " *" } else { "" };
-            rows.push([
-                name.clone(),
-                format!("{:.digits$}", system.score),
-                interval(system.interval),
-                format!("{:+.digits$}", system.score - baseline.score),
-                format!("{p_value:.4}{star}"),
-            ]);
-        }
-        if rows.iter().skip(1).all(|row| row[2].is_empty()) {
-            rows[0][2].clear();
-        }
-        let widths: [usize; 5] =
-            std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default());
-        writeln!(f, "{} ({})", self.metric, self.signature)?;
-        for row in &rows {
-            let cells = row.iter().zip(widths).filter(|&(_, width)| width > 0);
-            let cells: Vec<String> = cells.map(|(cell, width)| format!("{cell:<width$}")).collect();
-            writeln!(f, "  {}", cells.join("  ").trim_end())?;
-        }
-        for (name, comparison) in &self.systems {
-            writeln!(f, "{}", self.verdict(name, comparison, digits))?;
-        }
-        Ok(())
-    }
+    };
+    let compared = report.systems.iter().map(|(name, comparison)| {
+        let mut value = system(name, &comparison.system);
+        value["difference"] = (comparison.system.score - comparison.baseline.score).into();
+        value["p_value"] = comparison.p_value.into();
+        value["significant"] = comparison.is_significant().into();
+        value
+    });
+    json!({
+        "metric": report.metric,
+        "signature": report.signature.to_string(),
+        "lower_is_better": report.lower_is_better,
+        "baseline": system(&report.baseline.0, &report.baseline.1),
+        "systems": compared.collect::<Vec<_>>(),
+    })
 }

@@ -12,7 +12,7 @@ use attentive_weights::Npy;
 use clap::{Args, ValueEnum};
 
 use super::{BackendArgs, LINES_AT_ONCE, LongLines, PrecisionArgs, SpecialsArgs, on_one_line, pictures};
-use crate::{input::Lines, output};
+use crate::{input, output};
 use attentive_run::resolve;
 
 /// Turn lines of text into vectors; of a model that reads pictures, lines are their paths.
@@ -113,7 +113,7 @@ impl EmbeddingArgs {
 
 impl Embed {
     pub(super) fn run(self) -> Result<()> {
-        let (bundle, lines) = (Bundle::open(resolve(&self.model))?, Lines::of_command(self.text));
+        let (bundle, lines) = (Bundle::open(resolve(&self.model))?, input::of_command(self.text));
         let (device, precision) = (self.backend.device()?, self.precision.precision);
         let how = self.embedding.over(&bundle.embedding)?;
         let is_changed = ("--pooling, --normalize, --frame or --prompt", how != bundle.embedding);
@@ -177,7 +177,13 @@ fn unwritable(path: &Path) -> String {
 }
 
 /// Prints where `word` stands, then the cosine of each of its vectors with each of those before it.
-fn compare(encoder: &TextEncoder, tokenizer: &dyn Tokenizer, long: &LongLines, lines: Lines, word: &str) -> Result<()> {
+fn compare(
+    encoder: &TextEncoder,
+    tokenizer: &dyn Tokenizer,
+    long: &LongLines,
+    lines: input::Lines,
+    word: &str,
+) -> Result<()> {
     let mut vectors = Vec::new();
     let mut out = output::stdout();
     for line in lines {

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use attentive_bundle::{Bundle, Search, Translator, WeightFormat};
-use attentive_metrics::{BitsPerByte, DEFAULT_SEED, Likelihood, Metric, Perplexity, RefCount, Statistics};
+use attentive_metrics::{AnyScorer, BitsPerByte, DEFAULT_SEED, Likelihood, Metric, Perplexity, RefCount, Statistics};
 use attentive_task::{Log, likelihood_of};
 use clap::Args;
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ use super::{
     on_one_line, refuse_overwriting,
 };
 use crate::{
-    metric::{AnyScorer, MetricArgs, Segments, check_aligned, read_lines},
+    metric::{MetricArgs, Segments, check_aligned, read_lines, streams},
     terminal::Terminal,
 };
 
@@ -102,7 +102,7 @@ impl Eval {
         };
         let mut results = Vec::new();
         for scorer in &scorers {
-            let statistics = scorer.statistics(&hypotheses, &references)?;
+            let statistics = scorer.statistics(&hypotheses, &streams(&references))?;
             let signature = scorer.signature(RefCount::Fixed(references.len()));
             if self.sentence_level {
                 self.print_sentences(&**scorer, &statistics)?;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use attentive_bundle::Bundle;
+use attentive_bundle::{Adapter, Bundle};
 use attentive_interchange::{ExportConfig, Format, Quantization};
 use clap::Args;
 
@@ -26,6 +26,10 @@ pub(crate) struct Export {
     /// Folder of the exported model.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// Write the adapter that the run has trained, alone, as PEFT reads it over the model that it was trained on; `--format`
+    /// is that of the model.
+    #[arg(long)]
+    adapter: bool,
     /// Write over the files that are in the folder.
     #[arg(long)]
     force: bool,
@@ -44,7 +48,16 @@ impl Export {
         if self.out.join("training.json").exists() {
             bail!("{} holds a model of attentive, which needs its own files: name another folder", self.out.display());
         }
-        let bundle = Bundle::read(resolve(&self.model))?;
+        let path = resolve(&self.model);
+        let bundle = Bundle::read(&path)?;
+        if self.adapter {
+            let Some(adapter) = Adapter::read(&path)? else {
+                bail!("{} has no adapter: leave --adapter out to write the model", path.display());
+            };
+            attentive_interchange::export_adapter(&bundle, &adapter, self.format, &self.out)?;
+            report!("wrote {} for PEFT, over a model of {}", self.out.display(), self.format);
+            return Ok(());
+        }
         let options = ExportConfig { max_len: self.max_len, quantization: self.quantization };
         let notes = attentive_interchange::export(&bundle, self.format, &options, &self.out)?;
         report!("wrote {} for {}", self.out.display(), self.format);

@@ -12,7 +12,7 @@ use super::{
     numbers::{MAX_BEAM, integer},
     on_one_line,
 };
-use crate::{input::Lines, output};
+use crate::{input, output};
 use attentive_run::resolve;
 
 /// Guess what is hidden in lines of text: the most probable tokens for each `[MASK]`.
@@ -55,7 +55,7 @@ impl Fill {
         };
         let tokenizer = &**bundle.tokenizer()?;
         let mut out = output::stdout();
-        for line in Lines::of_command(self.text) {
+        for line in input::of_command(self.text) {
             let line = line?;
             writeln!(out, "{}", on_one_line(&line.text))?;
             let fill = |text: Input<'_>| match filler.fill(text, self.top_k) {

@@ -8,7 +8,7 @@ use attentive_paper::{self as paper, Exhibit};
 use clap::Args;
 
 use super::{
-    BackendArgs, check_writable,
+    BackendArgs, LanguageArgs, check_writable,
     numbers::{LONG, integer},
 };
 
@@ -25,6 +25,8 @@ pub(crate) struct Heads {
     /// Measure the pronouns with every head silent, one after another, not with the best of each kind alone.
     #[arg(long)]
     each: bool,
+    #[command(flatten)]
+    languages: LanguageArgs,
     #[command(flatten)]
     backend: BackendArgs,
 }
@@ -52,7 +54,8 @@ pub(crate) struct Saliency {
     model: PathBuf,
     /// The text.
     text: String,
-    /// The token whose prediction is explained, counted from 0; by default the last.
+    /// The token at which the explained prediction is made, counted from 0 in the table of this command: an encoder predicts it,
+    /// a language model the one after it; by default the last, of an encoder the first mask in the text.
     #[arg(long, value_name = "N")]
     at: Option<usize>,
     /// Steps between a blank text and the text.
@@ -70,8 +73,9 @@ pub(crate) struct Saliency {
 
 impl Heads {
     pub(super) fn run(self) -> Result<()> {
-        let Self { model, sentences, each, backend } = self;
-        let heads = paper::Heads { model, n_sentences: sentences, each };
+        let Self { model, sentences, each, languages, backend } = self;
+        let LanguageArgs { source_language, target_language } = languages;
+        let heads = paper::Heads { model, n_sentences: sentences, each, source_language, target_language };
         show(&heads.make(&backend.device()?)?, None)
     }
 }

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use attentive_bundle::{Bundle, EmbeddingConfig, ReadingConfig};
+use attentive_bundle::{Adapter, Bundle, EmbeddingConfig, ReadingConfig};
 use attentive_model::{
-    EncoderDecoderSpec, EncoderSpec, FamilyVisitor, ImageEncoderSpec, LanguageModelSpec, ModelConfig, ModelSpec, Role,
+    AdapterConfig, EncoderDecoderSpec, EncoderSpec, FamilyVisitor, ImageEncoderSpec, LanguageModelSpec, ModelConfig,
+    ModelSpec, Role,
 };
 use clap::Args;
 
@@ -40,6 +41,9 @@ impl Inspect {
         }
         if let Some(processor) = bundle.processor.trajectory() {
             say!("processor    {processor}")?;
+        }
+        if let Some((adapter, settings)) = Adapter::read(&bundle.path)? {
+            show_adapter(&adapter, &settings, self.params)?;
         }
         let embedding = Some(&bundle.embedding).filter(|&embedding| *embedding != EmbeddingConfig::default());
         let reading = Some(&bundle.reading).filter(|&reading| *reading != ReadingConfig::default());
@@ -78,6 +82,24 @@ impl Inspect {
         }
         Ok(())
     }
+}
+
+/// What was trained beside the model that it began from; the model's own parameters have it in them.
+fn show_adapter(adapter: &Adapter, settings: &AdapterConfig, lists_params: bool) -> Result<()> {
+    say!("adapter      {} parameters, merged into the model", thousands(adapter.n_params() as u64))?;
+    for (key, value) in toml::Table::try_from(settings)? {
+        say!("  {key} = {value}")?;
+    }
+    say!("  on {} linear maps", adapter.changes.len())?;
+    if lists_params {
+        for (path, change) in &adapter.changes {
+            say!("change       {path} {:?} {:?}", change.down.shape, change.up.shape)?;
+        }
+        for (name, param) in &adapter.params {
+            say!("whole        {name} {:?}", param.shape)?;
+        }
+    }
+    Ok(())
 }
 
 /// Sizes and costs, from the configuration alone.

@@ -7,6 +7,7 @@ mod chat;
 mod classify;
 mod compare;
 mod completions;
+mod constraints;
 mod doctor;
 mod embed;
 mod encoder;
@@ -19,6 +20,7 @@ mod inside;
 mod inspect;
 mod long_lines;
 mod man;
+mod merge;
 mod numbers;
 mod paper;
 mod pictures;
@@ -26,6 +28,7 @@ mod play;
 mod plot;
 mod quantize;
 mod recipes;
+mod reproduce;
 mod rerank;
 mod run;
 mod schema;
@@ -38,6 +41,7 @@ mod serve;
 mod serve;
 mod similar;
 mod summarize;
+mod synthesize;
 mod tag;
 mod tokenize;
 mod train;
@@ -47,12 +51,12 @@ mod translate;
 use std::{
     ffi::OsString,
     path::{Path, PathBuf},
-    process::ExitCode,
+    process::{ExitCode, Termination},
 };
 
 use anyhow::{Result, bail};
 use attentive_backend::{BackendKind, Device};
-use attentive_bundle::{Bundle, DecodingConfig, WeightFormat};
+use attentive_bundle::{BeamRules, Bundle, DecodingConfig, WeightFormat};
 use attentive_decode::SamplingConfig;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
@@ -70,46 +74,67 @@ pub(crate) struct Cli {
     command: Command,
 }
 
-/// Each is described by its arguments.
-#[derive(Debug, Subcommand)]
-enum Command {
-    Train(train::Train),
-    Translate(translate::Translate),
-    Transcribe(transcribe::Transcribe),
-    Summarize(summarize::Summarize),
-    Generate(generate::Generate),
-    Chat(chat::Chat),
-    Score(score::Score),
-    Fill(fill::Fill),
-    Embed(embed::Embed),
-    Similar(similar::Similar),
-    Classify(classify::Classify),
-    Tag(tag::Tag),
-    Answer(answer::Answer),
-    Rerank(rerank::Rerank),
-    Run(run::Run),
-    Eval(eval::Eval),
-    Compare(compare::Compare),
-    Play(play::Play),
-    Inspect(inspect::Inspect),
-    Attention(attention::Attention),
-    Heads(inside::Heads),
-    Lens(inside::Lens),
-    Saliency(inside::Saliency),
-    Paper(paper::Paper),
-    Doctor(doctor::Doctor),
-    Selftest(selftest::Selftest),
-    Serve(serve::Serve),
-    Plot(plot::Plot),
-    Recipes(recipes::Recipes),
-    Schema(schema::Schema),
-    Tokenize(tokenize::Tokenize),
-    Quantize(quantize::Quantize),
-    Average(average::Average),
-    Import(import::Import),
-    Export(export::Export),
-    Completions(completions::Completions),
-    Man(man::Man),
+/// The commands by the names that they are called by, in the order of the help.
+macro_rules! commands {
+    ($($name:ident: $arguments:path,)+) => {
+        /// Each is described by its arguments.
+        #[derive(Debug, Subcommand)]
+        enum Command {
+            $($name($arguments),)+
+        }
+
+        impl Command {
+            fn run(self) -> Result<ExitCode> {
+                match self {
+                    $(Self::$name(command) => command.run().map(Termination::report),)+
+                }
+            }
+        }
+    };
+}
+
+commands! {
+    Train: train::Train,
+    Translate: translate::Translate,
+    Transcribe: transcribe::Transcribe,
+    Summarize: summarize::Summarize,
+    Distill: synthesize::Distill,
+    Backtranslate: synthesize::Backtranslate,
+    Generate: generate::Generate,
+    Chat: chat::Chat,
+    Score: score::Score,
+    Fill: fill::Fill,
+    Embed: embed::Embed,
+    Similar: similar::Similar,
+    Classify: classify::Classify,
+    Tag: tag::Tag,
+    Answer: answer::Answer,
+    Rerank: rerank::Rerank,
+    Run: run::Run,
+    Eval: eval::Eval,
+    Compare: compare::Compare,
+    Play: play::Play,
+    Inspect: inspect::Inspect,
+    Attention: attention::Attention,
+    Heads: inside::Heads,
+    Lens: inside::Lens,
+    Saliency: inside::Saliency,
+    Paper: paper::Paper,
+    Reproduce: reproduce::Reproduce,
+    Doctor: doctor::Doctor,
+    Selftest: selftest::Selftest,
+    Serve: serve::Serve,
+    Plot: plot::Plot,
+    Recipes: recipes::Recipes,
+    Schema: schema::Schema,
+    Tokenize: tokenize::Tokenize,
+    Quantize: quantize::Quantize,
+    Average: average::Average,
+    Merge: merge::Merge,
+    Import: import::Import,
+    Export: export::Export,
+    Completions: completions::Completions,
+    Man: man::Man,
 }
 
 impl Cli {
@@ -130,45 +155,7 @@ impl Cli {
     }
 
     pub(crate) fn run(self) -> Result<ExitCode> {
-        match self.command {
-            Command::Train(command) => command.run(),
-            Command::Run(command) => command.run(),
-            Command::Doctor(command) => command.run(),
-            Command::Selftest(command) => command.run(),
-            Command::Serve(command) => command.run().map(|()| ExitCode::SUCCESS),
-            Command::Plot(command) => command.run().map(|()| ExitCode::SUCCESS),
-            Command::Schema(command) => command.run().map(|()| ExitCode::SUCCESS),
-            Command::Recipes(command) => command.run().map(|()| ExitCode::SUCCESS),
-            Command::Completions(command) => command.run().map(|()| ExitCode::SUCCESS),
-            Command::Man(command) => command.run().map(|()| ExitCode::SUCCESS),
-            Command::Attention(command) => command.run().map(|()| ExitCode::SUCCESS),
-            Command::Heads(command) => command.run().map(|()| ExitCode::SUCCESS),
-            Command::Lens(command) => command.run().map(|()| ExitCode::SUCCESS),
-            Command::Saliency(command) => command.run().map(|()| ExitCode::SUCCESS),
-            Command::Paper(command) => command.run().map(|()| ExitCode::SUCCESS),
-            Command::Translate(command) => command.run().map(|()| ExitCode::SUCCESS),
-            Command::Transcribe(command) => command.run().map(|()| ExitCode::SUCCESS),
-            Command::Summarize(command) => command.run().map(|()| ExitCode::SUCCESS),
-            Command::Generate(command) => command.run().map(|()| ExitCode::SUCCESS),
-            Command::Chat(command) => command.run().map(|()| ExitCode::SUCCESS),
-            Command::Score(command) => command.run().map(|()| ExitCode::SUCCESS),
-            Command::Fill(command) => command.run().map(|()| ExitCode::SUCCESS),
-            Command::Embed(command) => command.run().map(|()| ExitCode::SUCCESS),
-            Command::Similar(command) => command.run().map(|()| ExitCode::SUCCESS),
-            Command::Classify(command) => command.run().map(|()| ExitCode::SUCCESS),
-            Command::Tag(command) => command.run().map(|()| ExitCode::SUCCESS),
-            Command::Answer(command) => command.run().map(|()| ExitCode::SUCCESS),
-            Command::Rerank(command) => command.run().map(|()| ExitCode::SUCCESS),
-            Command::Eval(command) => command.run().map(|()| ExitCode::SUCCESS),
-            Command::Compare(command) => command.run().map(|()| ExitCode::SUCCESS),
-            Command::Play(command) => command.run().map(|()| ExitCode::SUCCESS),
-            Command::Inspect(command) => command.run().map(|()| ExitCode::SUCCESS),
-            Command::Tokenize(command) => command.run().map(|()| ExitCode::SUCCESS),
-            Command::Quantize(command) => command.run().map(|()| ExitCode::SUCCESS),
-            Command::Average(command) => command.run().map(|()| ExitCode::SUCCESS),
-            Command::Import(command) => command.run().map(|()| ExitCode::SUCCESS),
-            Command::Export(command) => command.run().map(|()| ExitCode::SUCCESS),
-        }
+        self.command.run()
     }
 }
 
@@ -197,9 +184,13 @@ struct DecodingArgs {
     /// Hypotheses kept for each sentence; 1 is greedy search.
     #[arg(long, value_name = "N", value_parser = integer(1..=MAX_BEAM))]
     beam: Option<usize>,
-    /// α of the GNMT length penalty.
+    /// α of the length penalty.
     #[arg(long, value_name = "ALPHA", value_parser = at_least_0())]
     length_penalty: Option<f64>,
+    /// How lengths are compared, and when a search is over: gnmt divides by ((5 + length) / 6)^α; early, present and never by
+    /// length^α, the mean if α is 1, as transformers do with early_stopping true, false and "never".
+    #[arg(long, value_name = "RULES", value_parser = beam_rules)]
+    beam_rules: Option<BeamRules>,
     /// Tokens that a translation must have before it may end.
     #[arg(long, value_name = "N", value_parser = integer(0..=LONG))]
     min_length: Option<usize>,
@@ -234,7 +225,7 @@ struct PrecisionArgs {
 impl DecodingArgs {
     /// Whether a setting of beam search is given.
     fn is_of_beam(&self) -> bool {
-        self.beam.is_some() || self.length_penalty.is_some()
+        self.beam.is_some() || self.length_penalty.is_some() || self.beam_rules.is_some()
     }
 
     /// The model's settings, and these over them.
@@ -242,6 +233,7 @@ impl DecodingArgs {
         let config = DecodingConfig {
             beam: self.beam.unwrap_or(model.beam),
             length_penalty: self.length_penalty.unwrap_or(model.length_penalty),
+            beam_rules: self.beam_rules.unwrap_or(model.beam_rules),
             min_len: self.min_length.unwrap_or(model.min_len),
             max_len: self.max_length.or(model.max_len),
             no_repeat_ngram: self.no_repeat_ngram.unwrap_or(model.no_repeat_ngram),
@@ -254,6 +246,10 @@ impl DecodingArgs {
         }
         Ok(config)
     }
+}
+
+fn beam_rules(name: &str) -> Result<BeamRules, String> {
+    serde_json::from_value(name.into()).map_err(|_| "must be gnmt, early, present or never".to_owned())
 }
 
 /// Refuses a lower bound that is above an upper one, which may be the model's own.

@@ -64,6 +64,11 @@ pub(super) fn share() -> impl Fn(&str) -> Result<f64, String> + Clone {
     number(|value| value > 0.0 && value <= 1.0, "above 0 and at most 1")
 }
 
+/// Reads a probability other than 1.
+pub(super) fn below_1() -> impl Fn(&str) -> Result<f64, String> + Clone {
+    number(|value| (0.0..1.0).contains(&value), "of at least 0 and below 1")
+}
+
 /// Takes `-1` after an option for its value: its range is what is told then.
 pub(super) fn admit_negative(command: Command) -> Command {
     let takes_value = |action: &ArgAction| matches!(action, ArgAction::Set | ArgAction::Append);

@@ -10,7 +10,7 @@ use attentive_plot::{Chart, Series, to_png, to_svg};
 use clap::Args;
 
 use crate::output::write_file;
-use attentive_run::{curves, resolve};
+use attentive_run::{Curve, curves, resolve};
 
 /// Draw loss, scores and learning rate of one or several runs.
 #[derive(Debug, Args)]
@@ -54,16 +54,16 @@ impl Format {
 impl Plot {
     pub(super) fn run(self) -> Result<()> {
         let format = Format::of(&self.out)?;
-        let mut lines: BTreeMap<String, Vec<Series>> = BTreeMap::new();
+        let mut lines: BTreeMap<Curve, Vec<Series>> = BTreeMap::new();
         for run in &self.runs {
-            for (title, points) in curves(&resolve(run))? {
-                lines.entry(title).or_default().push(Series { label: run.display().to_string(), points });
+            for (curve, points) in curves(&resolve(run))? {
+                lines.entry(curve).or_default().push(Series { label: run.display().to_string(), points });
             }
         }
         if lines.is_empty() {
             bail!("no update is logged in these runs yet");
         }
-        let chart = |(title, series)| Chart { title, x_label: "updates".into(), series };
+        let chart = |(curve, series): (Curve, _)| Chart { title: curve.to_string(), x_label: "updates".into(), series };
         let charts: Vec<Chart> = lines.into_iter().map(chart).collect();
         format.write(&charts, &self.out)?;
         report!("curves in {}", self.out.display());

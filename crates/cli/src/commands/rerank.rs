@@ -13,7 +13,7 @@ use super::{
     numbers::{MANY_TOKENS, integer},
     on_one_line,
 };
-use crate::{input::Lines, output};
+use crate::{input, output};
 
 /// Sort lines of text by how well they fit a query, the best first.
 ///
@@ -42,7 +42,7 @@ impl Rerank {
     pub(super) fn run(self) -> Result<()> {
         let bundle = self.encoder.bundle()?;
         let encoder = self.encoder.encoder(&bundle)?;
-        let (lines, tokenizer) = (Lines::of_command(self.text), &**bundle.tokenizer()?);
+        let (lines, tokenizer) = (input::of_command(self.text), &**bundle.tokenizer()?);
         let read = |texts: &[Input<'_>]| {
             let pairs = texts.iter().map(|&Input { text, crop }| Pair { first: &self.query, second: text, crop });
             encoder.score_pairs(&pairs.collect::<Vec<_>>())

@@ -8,7 +8,7 @@ use attentive_metrics::{BitsPerByte, Likelihood, Metric, Perplexity};
 use clap::Args;
 
 use super::{BackendArgs, PrecisionArgs, SpecialsArgs, on_one_line};
-use crate::{input::Lines, output};
+use crate::{input, output};
 use attentive_run::resolve;
 
 /// Say how probable lines of text are to a language model.
@@ -50,7 +50,7 @@ impl Score {
             n_lines += 1;
             Ok(writeln!(out, "{}\t{}", columns(&score), on_one_line(line))?)
         };
-        Lines::of_command(self.text).try_for_each(|line| score(&line?.text))?;
+        input::of_command(self.text).try_for_each(|line| score(&line?.text))?;
         out.flush()?;
         if n_lines > 1 {
             warning!("{}\t({n_lines} lines, {} tokens)", columns(&all), all.n_tokens);

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow};
 use attentive_serve::{Limits, ModelSource, ServeConfig, Server};
 use clap::Args;
 
@@ -124,7 +124,7 @@ impl Serve {
             backend,
         } = self;
         for text in &languages {
-            set_languages(&mut model, text)?;
+            ModelSource::set_languages(&mut model, text).map_err(|why| anyhow!("--languages {text}: {why}"))?;
         }
         let config = ServeConfig {
             runs,
@@ -142,22 +142,5 @@ impl Serve {
         }
         report!("listening at http://{}", server.address()?);
         Ok(server.run(true)?)
-    }
-}
-
-/// Sets the languages of a model: `NAME=FROM:TO`, or `FROM:TO` for all.
-fn set_languages(models: &mut [ModelSource], text: &str) -> Result<()> {
-    let (name, pair) = text.split_once('=').map_or((None, text), |(name, pair)| (Some(name), pair));
-    let Some((from, to)) = pair.split_once(':').filter(|(from, to)| !from.is_empty() && !to.is_empty()) else {
-        bail!("--languages {text}: write FROM:TO, as en:de, or NAME=FROM:TO");
-    };
-    let mut is_known = false;
-    for model in models.iter_mut().filter(|model| name.is_none_or(|name| model.name == name)) {
-        model.languages = Some((from.to_owned(), to.to_owned()));
-        is_known = true;
-    }
-    match (is_known, name) {
-        (false, Some(name)) => bail!("--languages {text}: no model is called {name}"),
-        _ => Ok(()),
     }
 }

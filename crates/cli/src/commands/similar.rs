@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::{BackendArgs, LINES_AT_ONCE, LongLines, PrecisionArgs, SpecialsArgs, numbers::LONG, on_one_line};
 use crate::{
-    input::{Line, Lines},
+    input::{self, Line},
     output,
 };
 use attentive_run::resolve;
@@ -50,8 +50,8 @@ impl Similar {
         let encoder = TextEncoder::from_bundle(&bundle, &self.backend.device()?, self.precision.precision)?;
         let tokenizer = &**bundle.tokenizer()?;
         let [of_queries, of_documents] = [bundle.embedding.of_queries(), bundle.embedding.of_documents()];
-        let of_file = self.queries.iter().flat_map(|file| Lines::open(std::slice::from_ref(file), "queries"));
-        let of_file: Vec<Line> = of_file.collect::<Result<_>>()?;
+        let of_file = self.queries.iter().flat_map(|file| input::open(std::slice::from_ref(file), "queries"));
+        let of_file: Vec<Line> = of_file.collect::<Result<_, _>>()?;
         let queries: Vec<&str> =
             self.query.iter().chain(of_file.iter().map(|line| &line.text)).map(|text| &**text).collect();
         if let Some(blank) = queries.iter().find(|query| is_blank(tokenizer, query)) {
@@ -63,7 +63,7 @@ impl Similar {
             |(vector, query)| Ok(Nearest::new(Result::with_context(vector, || format!("{query:?}"))?, self.top));
         let mut searches = vectors.into_iter().zip(&queries).map(search).collect::<Result<Vec<_>>>()?;
 
-        for block in Lines::open(&self.files, "lines").blocks(LINES_AT_ONCE) {
+        for block in input::open(&self.files, "lines").blocks(LINES_AT_ONCE) {
             let block = block?;
             let (vectors, refused) =
                 self.long.read_all(tokenizer, &block, |texts| encoder.embed_all(texts, &of_documents))?;

@@ -8,7 +8,7 @@ use attentive_run::resolve;
 use clap::Args;
 
 use super::{BackendArgs, DecodingArgs, LINES_AT_ONCE, LongLines, on_one_line};
-use crate::{input::Lines, output};
+use crate::{input, output};
 
 /// Summarize documents: one line for each.
 ///
@@ -64,8 +64,8 @@ impl Summarize {
             (place, if text.is_empty() { String::new() } else { format!("{}{text}", self.before) })
         };
         if self.lines {
-            let blocks = Lines::open(&self.files, "documents").blocks(LINES_AT_ONCE);
-            let of_line = move |line: crate::input::Line| with_before(line.at.to_string(), &line.text);
+            let blocks = input::open(&self.files, "documents").blocks(LINES_AT_ONCE);
+            let of_line = move |line: input::Line| with_before(line.at.to_string(), &line.text);
             return Box::new(blocks.map(move |block| Ok(block?.into_iter().map(of_line).collect())));
         }
         let standard_input = [PathBuf::from("-")];

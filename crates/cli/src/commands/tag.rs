@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{EncoderArgs, LongLines, encoder::for_each_line, on_one_line};
-use crate::input::Lines;
+use crate::input;
 
 /// Tag words and names in lines of text, with the labels that the model learnt.
 ///
@@ -39,7 +39,7 @@ impl Tag {
         let bundle = self.encoder.bundle()?;
         let encoder = self.encoder.encoder(&bundle)?;
         let how = TaggingConfig { aggregation: self.aggregation, outside: self.all };
-        let (lines, tokenizer) = (Lines::of_command(self.text), &**bundle.tokenizer()?);
+        let (lines, tokenizer) = (input::of_command(self.text), &**bundle.tokenizer()?);
         let read = |texts: &[Input<'_>]| encoder.tag_all(texts, how);
         for_each_line(
             lines,

@@ -31,7 +31,7 @@ pub(crate) struct Transcribe {
     /// transcribe, or translate: write it in English.
     #[arg(long, value_name = "NAME", default_value_t = SpeechTask::Transcribe)]
     task: SpeechTask,
-    /// Begin each line of text with its times.
+    /// Begin each line of text with its times; the other formats have them always.
     #[arg(long)]
     timestamps: bool,
     /// text; srt or vtt for subtitles, of one recording; json for a line of JSON a sentence.
@@ -66,6 +66,9 @@ impl Transcribe {
         let is_subtitles = matches!(self.format, TranscriptFormat::Srt | TranscriptFormat::Vtt);
         if is_subtitles && self.files.len() > 1 {
             bail!("--format {} is for one recording: its times begin at 0", self.format);
+        }
+        if self.timestamps && self.format != TranscriptFormat::Text {
+            bail!("--timestamps is for --format text: {} has times always; leave it out", self.format);
         }
         let bundle = Bundle::open(resolve(&self.model))?;
         let transcriber = Transcriber::from_bundle(&bundle, &self.backend.device()?, self.precision.precision)?;

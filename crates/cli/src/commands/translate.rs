@@ -3,18 +3,31 @@
 use std::{io::Write, num::NonZeroUsize, path::PathBuf};
 
 use anyhow::{Result, bail};
-use attentive_bundle::{Bundle, Search, Translation, Translator};
+use attentive_bundle::{Bundle, Search, Translation, TranslationConstraints, Translator};
 use attentive_decode::{Combination, SamplingConfig, minimum_bayes_risk};
 use attentive_metrics::{Chrf, MetricError, Scorer};
-use clap::Args;
+use attentive_tokenizer::Tokenizer;
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
 
 use super::{
     BackendArgs, DecodingArgs, LINES_AT_ONCE, LanguageArgs, LongLines, SamplingArgs, SpecialsArgs,
+    constraints::ConstraintArgs,
     numbers::{MANY, integer},
     on_one_line,
 };
-use crate::{input::Lines, output};
+use crate::{
+    input::{self, Line},
+    output::{self, Output},
+};
 use attentive_run::resolve;
+
+/// The form of output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Jsonl,
+}
 
 /// Translate lines of text.
 ///
@@ -43,6 +56,10 @@ pub(crate) struct Translate {
     /// Print the score (log-probability over length penalty) and the log-probability before each translation.
     #[arg(long)]
     scores: bool,
+    /// What is printed of each line: `text`; `jsonl`, an object with its number, its translations, and their tokens with
+    /// log-probabilities in nats.
+    #[arg(long, value_name = "FORMAT", value_enum, hide_possible_values = true, default_value_t = Format::Text, conflicts_with = "scores")]
+    format: Format,
     /// The beginning of every translation; its last word is a whole one.
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     prefix: String,
@@ -56,6 +73,8 @@ pub(crate) struct Translate {
     specials: SpecialsArgs,
     #[command(flatten)]
     backend: BackendArgs,
+    #[command(flatten, next_help_heading = "Constraints")]
+    constraints: ConstraintArgs,
     /// Draw this many translations of each line at random, in place of a search; so do the options below, one translation.
     #[arg(long, value_name = "N", help_heading = "Sampling", value_parser = integer(NonZeroUsize::MIN..=MANY))]
     samples: Option<NonZeroUsize>,
@@ -69,15 +88,21 @@ pub(crate) struct Translate {
 impl Translate {
     pub(super) fn run(self) -> Result<()> {
         let sampling = self.sampling.over(&SamplingConfig::default());
-        let search = match self.samples {
-            None if !self.sampling.is_given() => Search::Best(self.n_best),
+        let constraints = self.constraints.read()?;
+        let n_best = self.constraints.alternatives.unwrap_or(self.n_best);
+        let search = match (self.samples, &constraints) {
+            (None, None) if !self.sampling.is_given() => Search::Best(self.n_best),
+            (None, Some(constraints)) if !self.sampling.is_given() => Search::Constrained(constraints, n_best),
+            (_, Some(_)) => {
+                bail!("constraints are for a search, and the options of sampling draw at random: leave out one")
+            }
             _ if self.n_best > NonZeroUsize::MIN || self.decoding.is_of_beam() => bail!(
                 "--n-best, --beam and --length-penalty are for a search, and the options of sampling draw at random: \
                  leave out one or the other"
             ),
-            samples => Search::Random(&sampling, samples.unwrap_or(NonZeroUsize::MIN)),
+            (samples, None) => Search::Random(&sampling, samples.unwrap_or(NonZeroUsize::MIN)),
         };
-        let (Search::Best(n) | Search::Random(_, n)) = search;
+        let (Search::Best(n) | Search::Random(_, n) | Search::Constrained(_, n)) = search;
         let n_written = if self.least_risk { NonZeroUsize::MIN } else { n };
         let folders = [&self.model].into_iter().chain(&self.with);
         let open = |folder: &PathBuf| Ok(self.specials.over(self.languages.over(Bundle::open(resolve(folder))?)?));
@@ -94,8 +119,10 @@ impl Translate {
                 Translator::from_ensemble(&bundles, &device, precision, (&self.weights, combination))?
             }
         };
-        let mut out = output::stdout();
-        for block in Lines::of_command(self.text).blocks(LINES_AT_ONCE) {
+        let (tokenizer, mut out) = (translator.tokenizer(), output::stdout());
+        let nothing = TranslationConstraints::default();
+        let constraints = constraints.as_ref().unwrap_or(&nothing);
+        for block in input::of_command(self.text.clone()).blocks(LINES_AT_ONCE) {
             let block = block?;
             let place = |idx: usize| &block[idx].at;
             let (found, refused) = self.long.translate(&translator, &block, &self.prefix, (&config, search), place)?;
@@ -103,14 +130,20 @@ impl Translate {
                 if self.least_risk {
                     translations = least_risk(translations)?;
                 }
-                for Translation { text, score, log_prob, .. } in translations {
-                    if n_written > NonZeroUsize::MIN {
-                        write!(out, "{}\t", line.at.number)?;
+                let of = |one: &Translation| constraints.unmet(tokenizer, &line.text, &one.text);
+                let unmet: Vec<Vec<&str>> = translations.iter().map(of).collect();
+                for phrase in unmet.iter().flatten() {
+                    warning!(
+                        "warning: {}: {phrase:?} has no room, or nothing leads to it: raise --max-length or --beam",
+                        line.at
+                    );
+                }
+                match self.format {
+                    Format::Text => self.write_lines(&mut out, line, &translations, n_written > NonZeroUsize::MIN)?,
+                    Format::Jsonl => {
+                        let object = as_json(tokenizer, line, &translations, &unmet);
+                        writeln!(out, "{object}")?;
                     }
-                    if self.scores {
-                        write!(out, "{score:.4}\t{log_prob:.4}\t")?;
-                    }
-                    writeln!(out, "{}", on_one_line(&text))?;
                 }
             }
             out.flush()?;
@@ -120,15 +153,60 @@ impl Translate {
         }
         Ok(())
     }
+
+    /// The translations of a line, each on a line of its own; with the line's number if several are asked for.
+    fn write_lines(
+        &self,
+        out: &mut Output,
+        line: &Line,
+        translations: &[Translation],
+        are_several: bool,
+    ) -> Result<()> {
+        for Translation { text, score, log_prob, .. } in translations {
+            if are_several {
+                write!(out, "{}\t", line.at.number)?;
+            }
+            if self.scores {
+                write!(out, "{score:.4}\t{log_prob:.4}\t")?;
+            }
+            writeln!(out, "{}", on_one_line(text))?;
+        }
+        Ok(())
+    }
+}
+
+/// An object of a line and its translations, the first of which is that of the object.
+fn as_json(tokenizer: &dyn Tokenizer, line: &Line, translations: &[Translation], unmet: &[Vec<&str>]) -> Value {
+    let one = |(translation, unmet): (&Translation, &Vec<&str>)| {
+        let mut object = translation.to_json(tokenizer);
+        if !unmet.is_empty() {
+            object["unmet"] = json!(unmet);
+        }
+        object
+    };
+    let all: Vec<Value> = translations.iter().zip(unmet).map(one).collect();
+    let mut object = all.first().cloned().unwrap_or_else(|| json!({}));
+    (object["id"], object["source"]) = (json!(line.at.number), json!(line.text));
+    if all.len() > 1 {
+        object["hypotheses"] = Value::Array(all);
+    }
+    object
 }
 
 /// Of samples, the one that is most like all of them.
 fn least_risk(mut samples: Vec<Translation>) -> Result<Vec<Translation>, MetricError> {
     let chrf = Chrf::default();
-    let of_pair = |(a, b): (&Translation, &Translation)| Ok(chrf.sentence(&a.text, &[&b.text])?.score);
-    let pairs = samples.iter().flat_map(|a| samples.iter().map(move |b| (a, b)));
+    // Many samples may be one text, which is compared once: its number weighs it.
+    let mut texts: Vec<(usize, f64)> = Vec::new();
+    for (idx, sample) in samples.iter().enumerate() {
+        match texts.iter_mut().find(|(first, _)| samples[*first].text == sample.text) {
+            Some((_, n)) => *n += 1.0,
+            None => texts.push((idx, 1.0)),
+        }
+    }
+    let of_pair = |(a, b): (usize, usize)| Ok(chrf.sentence(&samples[a].text, &[&samples[b].text])?.score);
+    let pairs = texts.iter().flat_map(|(a, _)| texts.iter().map(move |(b, _)| (*a, *b)));
     let likeness = pairs.map(of_pair).collect::<Result<Vec<f64>, MetricError>>()?;
-    let n = samples.len();
-    let best = minimum_bayes_risk(n, |a, b| likeness[a * n + b]);
-    Ok(best.map(|best| samples.swap_remove(best)).into_iter().collect())
+    let best = minimum_bayes_risk(texts.len(), |a, b| texts[b].1 * likeness[a * texts.len() + b]);
+    Ok(best.map(|best| samples.swap_remove(texts[best].0)).into_iter().collect())
 }

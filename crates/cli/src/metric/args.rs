@@ -3,10 +3,13 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use attentive_metrics::{Bleu, BleuTokenizer, Chrf, ErrorRate, PaperBleu, Scorer, Smoothing, Ter};
+use attentive_metrics::{
+    AnyScorer, Bleu, BleuTokenizer, Chrf, ErrorRate, ExactMatch, PaperBleu, Scorer, Smoothing, Ter,
+};
+use attentive_task::{sentence_piece_bleu, sentence_piece_signature};
 use clap::{Args, ValueEnum};
 
-use super::{AnyScorer, Segments, sentence_piece};
+use super::Segments;
 use crate::commands::{at_least_0, integer};
 
 /// The longest n-grams of chrF, its greatest beta, and the most digits of a score.
@@ -32,6 +35,8 @@ pub(crate) enum MetricName {
     Wer,
     /// Character error rate of recognised speech; the lower the better.
     Cer,
+    /// The share of segments that equal a reference.
+    Exact,
 }
 
 /// Which scores, and their options.
@@ -119,6 +124,7 @@ impl MetricArgs {
                 MetricName::PaperBleu => Box::new(self.paper_bleu()),
                 MetricName::Wer => Box::new(ErrorRate::words()),
                 MetricName::Cer => Box::new(ErrorRate::characters()),
+                MetricName::Exact => Box::new(ExactMatch),
             }
         };
         Ok(names.into_iter().map(scorer).collect())
@@ -126,8 +132,8 @@ impl MetricArgs {
 
     /// BLEU alone.
     pub(crate) fn bleu(&self) -> Result<Bleu> {
-        let tokenizer = match (sentence_piece::signature_of(&self.tokenize), &self.spm_model) {
-            (Some(name), Some(model)) => sentence_piece::read(name, model)?,
+        let tokenizer = match (sentence_piece_signature(&self.tokenize), &self.spm_model) {
+            (Some(name), Some(model)) => sentence_piece_bleu(name, model)?,
             (Some(_), None) => bail!(
                 "--tokenize {}: give the SentencePiece model of that name, which sacreBLEU downloads, with --spm-model",
                 self.tokenize

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 
-use crate::input::Lines;
+use crate::input;
 
 /// The most lines that are scored together, and the most bytes of them: memory is bounded by these, however much a
 /// compressed file holds.
@@ -29,13 +29,18 @@ impl Segments {
     }
 }
 
+/// The lines of each file.
+pub(crate) fn streams(references: &[Segments]) -> Vec<&[String]> {
+    references.iter().map(|reference| &reference.lines[..]).collect()
+}
+
 /// The lines of a file, which may be compressed; `-` is standard input.
 pub(crate) fn read_lines(path: &Path) -> Result<Vec<String>> {
     bounded(path, lines(path))
 }
 
 /// All lines, if they are not more than a test set has.
-fn bounded(path: &Path, lines: Lines) -> Result<Vec<String>> {
+fn bounded(path: &Path, lines: input::Lines) -> Result<Vec<String>> {
     let (mut all, mut n_bytes) = (Vec::new(), 0);
     for line in lines {
         let text = line?.text;
@@ -48,8 +53,8 @@ fn bounded(path: &Path, lines: Lines) -> Result<Vec<String>> {
     Ok(all)
 }
 
-fn lines(path: &Path) -> Lines {
-    Lines::open(&[path.to_owned()], "text")
+fn lines(path: &Path) -> input::Lines {
+    input::open(&[path.to_owned()], "text")
 }
 
 /// What Python's `str.rstrip` takes away.

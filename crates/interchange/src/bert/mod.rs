@@ -23,7 +23,7 @@ use crate::{
     InterchangeError, config_for,
     family::Family,
     files,
-    layout::{self, Order},
+    layout::{Order, Places},
     reader::Reader,
     score,
     source::Source,
@@ -37,6 +37,7 @@ pub(crate) const BERT: Family = Family {
     class_prefix: "Bert",
     import: Some(|reader| import(Variant::Bert, reader)),
     export: |bundle, _, folder| export(Variant::Bert, bundle, folder),
+    places: Some(|bundle| places(Variant::Bert, bundle)),
 };
 
 pub(crate) const ROBERTA: Family = Family {
@@ -44,6 +45,7 @@ pub(crate) const ROBERTA: Family = Family {
     class_prefix: "Roberta",
     import: Some(|reader| import(Variant::Roberta, reader)),
     export: |bundle, _, folder| export(Variant::Roberta, bundle, folder),
+    places: Some(|bundle| places(Variant::Roberta, bundle)),
 };
 
 pub(crate) const XLM_ROBERTA: Family = Family {
@@ -51,6 +53,7 @@ pub(crate) const XLM_ROBERTA: Family = Family {
     class_prefix: "XLMRoberta",
     import: Some(|reader| import(Variant::XlmRoberta, reader)),
     export: |bundle, _, folder| export(Variant::XlmRoberta, bundle, folder),
+    places: Some(|bundle| places(Variant::XlmRoberta, bundle)),
 };
 
 pub(crate) const DISTILBERT: Family = Family {
@@ -58,6 +61,7 @@ pub(crate) const DISTILBERT: Family = Family {
     class_prefix: "DistilBert",
     import: Some(|reader| import(Variant::DistilBert, reader)),
     export: |bundle, _, folder| export(Variant::DistilBert, bundle, folder),
+    places: Some(|bundle| places(Variant::DistilBert, bundle)),
 };
 
 pub(crate) const MPNET: Family = Family {
@@ -65,6 +69,7 @@ pub(crate) const MPNET: Family = Family {
     class_prefix: "MPNet",
     import: Some(|reader| import(Variant::Mpnet, reader)),
     export: |bundle, _, folder| export(Variant::Mpnet, bundle, folder),
+    places: Some(|bundle| places(Variant::Mpnet, bundle)),
 };
 
 pub(crate) const ELECTRA: Family = Family {
@@ -72,6 +77,7 @@ pub(crate) const ELECTRA: Family = Family {
     class_prefix: "Electra",
     import: Some(|reader| import(Variant::Electra, reader)),
     export: |bundle, _, folder| export(Variant::Electra, bundle, folder),
+    places: Some(|bundle| places(Variant::Electra, bundle)),
 };
 
 pub(crate) const ALBERT: Family = Family {
@@ -79,6 +85,7 @@ pub(crate) const ALBERT: Family = Family {
     class_prefix: "Albert",
     import: Some(|reader| import(Variant::Albert, reader)),
     export: |bundle, _, folder| export(Variant::Albert, bundle, folder),
+    places: Some(|bundle| places(Variant::Albert, bundle)),
 };
 
 /// Writes what `from_pretrained` of the variant's classes and its tokenizer read; tells what could not be expressed.
@@ -89,9 +96,7 @@ fn export(variant: Variant, bundle: &Bundle, folder: &Path) -> Result<Vec<String
     let config = &config_for::<BertConfig>(bundle, variant.model_type())?;
     let theirs = EncoderConfig::of_ours(config, variant, bundle.tokenizer()?.specials())?;
     let class = variant.class(config);
-    let prefix = if class.heads == Heads::default() { "" } else { variant.prefix() };
-    let slots = slots(variant, config, theirs.first_position(variant), prefix);
-    let mut tensors = layout::export(bundle, &slots, &Order::SAME)?;
+    let mut tensors = places(variant, bundle)?.export(bundle)?;
     let [bias, own_bias, _] = head_names(variant);
     if let Some(bias) = tensors.get(&bias).filter(|_| !config.tie_projection).cloned() {
         // A head of its own has a bias of its own there.
@@ -105,6 +110,14 @@ fn export(variant: Variant, bundle: &Bundle, folder: &Path) -> Result<Vec<String
     let note = tokenizers::export_encoder(folder, &**bundle.tokenizer()?, variant.tokenizer_class(), config.max_len())?;
     let of_pairs = variant.note_of_pairs(&bundle.reading);
     Ok(class.notes(variant, Heads::of_ours(config)).into_iter().chain(note).chain(of_pairs).collect())
+}
+
+/// Every parameter under the names of the variant's class with the model's heads.
+fn places(variant: Variant, bundle: &Bundle) -> Result<Places, InterchangeError> {
+    let config = &config_for::<BertConfig>(bundle, variant.model_type())?;
+    let theirs = EncoderConfig::of_ours(config, variant, bundle.tokenizer()?.specials())?;
+    let prefix = if variant.class(config).heads == Heads::default() { "" } else { variant.prefix() };
+    Ok(Places::new(slots(variant, config, theirs.first_position(variant), prefix), Order::SAME))
 }
 
 /// Reads what transformers wrote, of any version, or what was converted from the released models.

@@ -20,7 +20,8 @@ use crate::{
     score, tokenizers,
 };
 
-pub(crate) const FAMILY: Family = Family { name: MODEL_TYPE, class_prefix: "Canine", import: Some(import), export };
+pub(crate) const FAMILY: Family =
+    Family { name: MODEL_TYPE, class_prefix: "Canine", import: Some(import), export, places: None };
 
 /// The value of `model_type`.
 const MODEL_TYPE: &str = "canine";

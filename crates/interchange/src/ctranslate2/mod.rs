@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Its folders are told by their `model.bin`, and not by a class.
-pub(crate) const FAMILY: Family = Family { name: "ctranslate2", class_prefix: "", import: None, export };
+pub(crate) const FAMILY: Family = Family { name: "ctranslate2", class_prefix: "", import: None, export, places: None };
 
 /// How matrices are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

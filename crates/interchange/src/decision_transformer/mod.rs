@@ -19,7 +19,7 @@ use crate::{
 };
 
 pub(crate) const FAMILY: Family =
-    Family { name: MODEL_TYPE, class_prefix: "DecisionTransformer", import: Some(import), export };
+    Family { name: MODEL_TYPE, class_prefix: "DecisionTransformer", import: Some(import), export, places: None };
 
 /// The value of `model_type`.
 const MODEL_TYPE: &str = "decision_transformer";

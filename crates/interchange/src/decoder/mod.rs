@@ -33,7 +33,7 @@ use crate::{
     ExportConfig, InterchangeError, activations, config_for,
     family::Family,
     files,
-    layout::{self, Order},
+    layout::{Order, Places},
     reader::{CONFIG, Reader},
     settings::{self, GENERATION},
     tokenizers,
@@ -83,6 +83,7 @@ pub(crate) trait Architecture {
         class_prefix: Self::CLASS_PREFIX,
         import: Some(import::<Self>),
         export: export::<Self>,
+        places: Some(places::<Self>),
     };
 }
 
@@ -153,13 +154,13 @@ fn export<A: Architecture + ?Sized>(
         ("eos_token_id".to_owned(), json!(specials.eos)),
         ("pad_token_id".to_owned(), json!(specials.pad)),
     ]);
-    let slots = A::NAMES.slots(config);
+    let places = Places::new(A::NAMES.slots(config), Order::SAME);
     let tensors = if A::NAMES.gain_offset == 0.0 {
-        layout::export(bundle, &slots, &Order::SAME)?
+        places.export(bundle)?
     } else {
         let mut params = bundle.params.clone();
         add_to_gains(&mut params, -A::NAMES.gain_offset);
-        layout::export(&Bundle { params, ..bundle.clone() }, &slots, &Order::SAME)?
+        places.export(&Bundle { params, ..bundle.clone() })?
     };
     let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
     files::make_folder(folder)?;
@@ -170,6 +171,16 @@ fn export<A: Architecture + ?Sized>(
     attentive_weights::write(&folder.join("model.safetensors"), &tensors, &metadata)?;
     notes.extend(tokenizers::export_decoder(folder, &**bundle.tokenizer()?, begin, begin_id)?);
     Ok(notes)
+}
+
+/// Every parameter under the names of the architecture, of a model that it can express.
+fn places<A: Architecture + ?Sized>(bundle: &Bundle) -> Result<Places, InterchangeError> {
+    let config = &config_for::<GptConfig>(bundle, A::MODEL_TYPE)?;
+    let mut theirs = A::write(config);
+    theirs.insert("model_type".into(), json!(A::MODEL_TYPE));
+    theirs.entry(CONTEXT).or_insert(json!(ExportConfig::default().max_len));
+    check_expressed::<A>(config, &theirs)?;
+    Ok(Places::new(A::NAMES.slots(config), Order::SAME))
 }
 
 /// A tensor's name without the prefix, or its end: files of a part of a model lack what stands before.

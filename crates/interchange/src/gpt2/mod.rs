@@ -12,12 +12,13 @@ use crate::{
     ExportConfig, InterchangeError, config_for,
     family::Family,
     files,
-    layout::{self, Layout, Order, Slot},
+    layout::{Layout, Order, Places, Slot},
     reader::Reader,
     settings, tokenizers,
 };
 
-pub(crate) const FAMILY: Family = Family { name: MODEL_TYPE, class_prefix: "GPT2", import: Some(import), export };
+pub(crate) const FAMILY: Family =
+    Family { name: MODEL_TYPE, class_prefix: "GPT2", import: Some(import), export, places: Some(places) };
 
 /// The value of `model_type`.
 const MODEL_TYPE: &str = "gpt2";
@@ -36,11 +37,7 @@ fn export(bundle: &Bundle, _: &ExportConfig, folder: &Path) -> Result<Vec<String
     let config = &config_for::<GptConfig>(bundle, MODEL_TYPE)?;
     let specials = bundle.tokenizer()?.specials();
     let theirs = Gpt2Config::of_ours(config, specials.bos, specials.eos)?;
-    let mut slots = slots(config);
-    for slot in slots.iter_mut().filter(|slot| slot.theirs != PROJECTION) {
-        slot.theirs.insert_str(0, PREFIX);
-    }
-    let tensors = layout::export(bundle, &slots, &Order::SAME)?;
+    let tensors = places(bundle)?.export(bundle)?;
     files::make_folder(folder)?;
     files::write_json(&folder.join("config.json"), &theirs)?;
     let mut notes = Vec::new();
@@ -50,6 +47,17 @@ fn export(bundle: &Bundle, _: &ExportConfig, folder: &Path) -> Result<Vec<String
     attentive_weights::write(&folder.join("model.safetensors"), &tensors, &metadata)?;
     notes.extend(tokenizers::export_gpt2(folder, &**bundle.tokenizer()?, bundle.generation.begin)?);
     Ok(notes)
+}
+
+/// Every parameter under the names of `GPT2LMHeadModel`.
+fn places(bundle: &Bundle) -> Result<Places, InterchangeError> {
+    let config = config_for(bundle, MODEL_TYPE)?;
+    Gpt2Config::of_ours(&config, None, None)?;
+    let mut slots = slots(&config);
+    for slot in slots.iter_mut().filter(|slot| slot.theirs != PROJECTION) {
+        slot.theirs.insert_str(0, PREFIX);
+    }
+    Ok(Places::new(slots, Order::SAME))
 }
 
 /// Reads what transformers wrote, or what OpenAI released.

@@ -23,7 +23,7 @@ use crate::{
     ExportConfig, InterchangeError, config_for,
     family::Family,
     files,
-    layout::{self, Order, sinusoids, zeros},
+    layout::{Order, Places, sinusoids, zeros},
     reader::Reader,
     settings,
     source::{Source, Tables},
@@ -38,6 +38,7 @@ macro_rules! family {
             class_prefix: $class_prefix,
             import: Some(|reader| import(Architecture::$architecture, reader)),
             export: |bundle, options, folder| export(Architecture::$architecture, bundle, options, folder),
+            places: Some(|bundle| Ok(places(&config_for(bundle, $name)?))),
         }
     };
 }
@@ -76,8 +77,8 @@ fn export(
     let ids = SpecialIds::of(tokenizer, architecture.name())?;
     let ids = SpecialIds { pad: tokenizers::padding_of_both(tokenizer).unwrap_or(ids.pad), ..ids };
     let theirs = Seq2SeqConfig::of_ours(config, architecture, ids, max_len)?;
-    let order = order_of(config);
-    let mut tensors = layout::export(bundle, &slots(config), &order)?;
+    let places = places(config);
+    let mut tensors = places.export(bundle)?;
     if config.share_embeddings && !config.tie_projection {
         // Nothing is tied then, so nothing is found under the shared name.
         for stack in ["encoder", "decoder"] {
@@ -87,7 +88,7 @@ fn export(
     }
     if architecture == Architecture::Pegasus {
         // Which transformers would make again, but not without a warning.
-        let positions = order.of_columns(&sinusoids(&Sinusoids::new(config.d_model), max_len));
+        let positions = places.order.of_columns(&sinusoids(&Sinusoids::new(config.d_model), max_len));
         for stack in ["encoder", "decoder"] {
             tensors.insert(positions_name(stack), positions.clone());
         }
@@ -115,6 +116,11 @@ fn export(
     attentive_weights::write(&folder.join("model.safetensors"), &tensors, &metadata)?;
     let note = tokenizer::export(architecture, folder, tokenizer)?;
     Ok(note.into_iter().chain(settings::left_out_of_decoding(&bundle.decoding)).collect())
+}
+
+/// Every parameter under the names of transformers.
+fn places(config: &TransformerConfig) -> Places {
+    Places::new(slots(config), order_of(config))
 }
 
 /// The order of a model's dimensions there: another where its positions are sinusoids.

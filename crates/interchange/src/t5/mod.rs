@@ -15,14 +15,15 @@ use crate::{
     ExportConfig, InterchangeError, config_for,
     family::Family,
     files,
-    layout::{self, Layout, Order, Slot},
+    layout::{Layout, Order, Places, Slot},
     reader::Reader,
     settings,
     source::Tables,
     tokenizers,
 };
 
-pub(crate) const FAMILY: Family = Family { name: MODEL_TYPE, class_prefix: "T5", import: Some(import), export };
+pub(crate) const FAMILY: Family =
+    Family { name: MODEL_TYPE, class_prefix: "T5", import: Some(import), export, places: Some(places) };
 
 /// The value of `model_type`.
 const MODEL_TYPE: &str = "t5";
@@ -52,9 +53,9 @@ fn export(bundle: &Bundle, _: &ExportConfig, folder: &Path) -> Result<Vec<String
     let theirs = T5Config::of_ours(config, [pad, start, eos])?;
     // Their scores are not divided by √d_k: where ours are, queries are instead.
     let query_scale = if config.scale_scores { (config.d_k() as f32).powf(-0.5) } else { 1.0 };
-    let slots = slots(config);
-    let mut tensors = layout::export(bundle, &slots, &Order::SAME)?;
-    for slot in slots.iter().filter(|slot| slot.ours.ends_with(".query.weight")) {
+    let places = Places::new(slots(config), Order::SAME);
+    let mut tensors = places.export(bundle)?;
+    for slot in places.slots.iter().filter(|slot| slot.ours.ends_with(".query.weight")) {
         let query = tensors.get_mut(&slot.theirs).expect("every slot is exported");
         query.values.iter_mut().for_each(|weight| *weight *= query_scale);
     }
@@ -73,6 +74,18 @@ fn export(bundle: &Bundle, _: &ExportConfig, folder: &Path) -> Result<Vec<String
     attentive_weights::write(&folder.join("model.safetensors"), &tensors, &metadata)?;
     let note = tokenizer::export(folder, &**bundle.tokenizer()?)?;
     Ok(note.into_iter().chain(settings::left_out_of_decoding(&bundle.decoding)).collect())
+}
+
+/// Every parameter under the names of transformers; of models whose queries are stored as they are there.
+fn places(bundle: &Bundle) -> Result<Places, InterchangeError> {
+    let config = &config_for::<TransformerConfig>(bundle, MODEL_TYPE)?;
+    match config.scale_scores {
+        true => Err(InterchangeError::Inexpressible {
+            format: "T5",
+            problems: vec!["scale_scores: its queries are scaled there, and an adapter's would be too".to_owned()],
+        }),
+        false => Ok(Places::new(slots(config), Order::SAME)),
+    }
 }
 
 /// Reads what transformers wrote.

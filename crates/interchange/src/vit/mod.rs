@@ -14,7 +14,7 @@ use crate::{
     ExportConfig, InterchangeError, config_for,
     family::{Family, known_classes},
     files,
-    layout::{self, Order},
+    layout::{Order, Places},
     reader::Reader,
     score,
     source::Source,
@@ -25,6 +25,7 @@ pub(crate) const VIT: Family = Family {
     class_prefix: "ViT",
     import: Some(|reader| import(Variant::Vit, reader)),
     export: |bundle, options, folder| export(Variant::Vit, bundle, options, folder),
+    places: Some(|bundle| Ok(places(Variant::Vit, &config_for(bundle, Variant::Vit.model_type())?))),
 };
 
 pub(crate) const DEIT: Family = Family {
@@ -32,6 +33,7 @@ pub(crate) const DEIT: Family = Family {
     class_prefix: "DeiT",
     import: Some(|reader| import(Variant::Deit, reader)),
     export: |bundle, options, folder| export(Variant::Deit, bundle, options, folder),
+    places: Some(|bundle| Ok(places(Variant::Deit, &config_for(bundle, Variant::Deit.model_type())?))),
 };
 
 /// The two families of transformers' classes.
@@ -91,15 +93,7 @@ fn export(variant: Variant, bundle: &Bundle, _: &ExportConfig, folder: &Path) ->
     let config = &config_for::<VitConfig>(bundle, variant.model_type())?;
     let theirs = TheirConfig::of_ours(config, variant)?;
     let has_head = !config.labels.is_empty();
-    let mut slots = slots(config);
-    if has_head {
-        // Classes with a head have no pooler, and call the rest by a prefix.
-        slots.retain(|slot| !slot.ours.starts_with("pooler."));
-        for slot in slots.iter_mut().filter(|slot| !slot.theirs.contains("classifier.")) {
-            slot.theirs.insert_str(0, &format!("{}.", variant.model_type()));
-        }
-    }
-    let tensors = layout::export(bundle, &slots, &Order::SAME)?;
+    let tensors = places(variant, config).export(bundle)?;
     files::make_folder(folder)?;
     score::write_config(folder, &theirs, bundle.reading.score, config.labels.len())?;
     let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
@@ -113,6 +107,19 @@ fn export(variant: Variant, bundle: &Bundle, _: &ExportConfig, folder: &Path) ->
         notes.push(format!("{} has no pooler: this one is left out", variant.class(config)));
     }
     Ok(notes)
+}
+
+/// Every parameter under the names of the variant's class with the model's heads.
+fn places(variant: Variant, config: &VitConfig) -> Places {
+    let mut slots = slots(config);
+    if !config.labels.is_empty() {
+        // Classes with a head have no pooler, and call the rest by a prefix.
+        slots.retain(|slot| !slot.ours.starts_with("pooler."));
+        for slot in slots.iter_mut().filter(|slot| !slot.theirs.contains("classifier.")) {
+            slot.theirs.insert_str(0, &format!("{}.", variant.model_type()));
+        }
+    }
+    Places::new(slots, Order::SAME)
 }
 
 /// Reads what transformers wrote, of any version.

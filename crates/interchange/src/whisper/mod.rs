@@ -20,14 +20,15 @@ use crate::{
     ExportConfig, InterchangeError, config_for,
     family::Family,
     files,
-    layout::{self, Layout, Order, Slot, sinusoids},
+    layout::{Layout, Order, Places, Slot, sinusoids},
     reader::Reader,
     source::Source,
     tokenizers,
     translators::{self, FairseqNames, Names},
 };
 
-pub(crate) const FAMILY: Family = Family { name: MODEL_TYPE, class_prefix: "Whisper", import: Some(import), export };
+pub(crate) const FAMILY: Family =
+    Family { name: MODEL_TYPE, class_prefix: "Whisper", import: Some(import), export, places: Some(places) };
 
 /// The value of `model_type`.
 const MODEL_TYPE: &str = "whisper";
@@ -86,10 +87,10 @@ fn export(bundle: &Bundle, _: &ExportConfig, folder: &Path) -> Result<Vec<String
     let SpeechProcessor { features, tokens } =
         bundle.processor.speech().ok_or_else(|| inexpressible("nothing says how sound becomes what it reads"))?;
     let features = features::export(features, config)?;
-    let order = Order::sines_first(config.d_model);
-    let mut tensors = layout::export(bundle, &slots(config), &order)?;
+    let places = places(bundle)?;
+    let mut tensors = places.export(bundle)?;
     let positions = sinusoids(&Sinusoids::fairseq(config.d_model, 0), config.max_source_len);
-    tensors.insert(SINUSOIDS.to_owned(), order.of_columns(&positions));
+    tensors.insert(SINUSOIDS.to_owned(), places.order.of_columns(&positions));
     files::make_folder(folder)?;
     files::write_json(&folder.join("config.json"), &Settings::of_ours(config, tokens))?;
     files::write_json(&folder.join("generation_config.json"), &tokens::export(tokens, config.max_target_len))?;
@@ -97,6 +98,12 @@ fn export(bundle: &Bundle, _: &ExportConfig, folder: &Path) -> Result<Vec<String
     let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
     attentive_weights::write(&folder.join("model.safetensors"), &tensors, &metadata)?;
     Ok(tokenizers::export_speech(folder, &**bundle.tokenizer()?)?.into_iter().collect())
+}
+
+/// Every parameter under the names of `WhisperForConditionalGeneration`.
+fn places(bundle: &Bundle) -> Result<Places, InterchangeError> {
+    let config = &config_for::<WhisperConfig>(bundle, MODEL_TYPE)?;
+    Ok(Places::new(slots(config), Order::sines_first(config.d_model)))
 }
 
 /// The name that a tensor of the class without a head has in that with one.

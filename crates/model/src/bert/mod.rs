@@ -219,7 +219,7 @@ impl LayeredEncoder<MaskedBatch> for Bert {
         &self.encoder
     }
 
-    fn target_norm(&self) -> TargetNorm {
+    fn target_norm(&self, _: &MaskedBatch) -> TargetNorm {
         TargetNorm::Layer
     }
 

@@ -8,13 +8,17 @@ use super::Hiding;
 use crate::{Sight, Stack};
 
 /// Along what the outputs of a teacher's layers are normalised, without parameters (Baevski et al. 2022, §3.3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TargetNorm {
     /// Along the features of each position, as a layer norm does: of texts and pictures.
     Layer,
     /// Along the positions of each feature (Ulyanov et al. 2016): of sound, whose neighbours are alike, so that what all
-    /// positions share would be all that there is to learn.
-    Instance,
+    /// positions share would be all that there is to learn. Of each row, so many of the first positions count: the others are
+    /// silence that fills it.
+    Instance {
+        /// Positions of each row that count.
+        lengths: Vec<usize>,
+    },
 }
 
 /// An encoder of batches `B`, such as texts, pictures or sound, as data2vec sees it: features, positions included, and a stack
@@ -24,7 +28,7 @@ pub trait LayeredEncoder<B> {
     fn layers(&self) -> &Stack;
 
     /// Along what the outputs of layers are normalised.
-    fn target_norm(&self) -> TargetNorm;
+    fn target_norm(&self, batch: &B) -> TargetNorm;
 
     /// Whether a learned vector takes the place of what is hidden; else the batch itself has something in its place.
     fn hides_by_vector(&self) -> bool;
@@ -70,17 +74,17 @@ impl Hidden<'_> {
     }
 }
 
-/// Places of what is hidden in rows of `n` positions, each drawn by `draw`.
+/// Places of what is hidden in rows of `n` positions, those of each row drawn by `draw`, which gets its number.
 pub(crate) fn hidden_in_rows<B: Batch>(
     batch: &B,
     n: usize,
     pass: Option<&Dropout>,
-    draw: impl Fn(&Dropout) -> Vec<u32>,
+    draw: impl Fn(usize, &Dropout) -> Vec<u32>,
 ) -> Vec<u32> {
     let key = pass.map(Dropout::next_key);
     let of_row = |(row, &idx): (usize, &u64)| {
         let random = Dropout::new(key.map_or_else(|| mix64(idx), |key| key ^ mix64(row as u64)));
-        draw(&random).into_iter().map(move |at| (row * n) as u32 + at)
+        draw(row, &random).into_iter().map(move |at| (row * n) as u32 + at)
     };
     batch.indices().iter().enumerate().flat_map(of_row).collect()
 }

@@ -9,7 +9,7 @@ const MAX_ASPECT: f64 = 1.0 / 0.3;
 /// How much is hidden of a picture or a recording, and in what pieces.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Hiding {
-    /// Part of the positions that is hidden; one position at least is, and one at least is not.
+    /// Part of the positions that is hidden. One at least is, and one at least is not; of a single position, nothing is hidden.
     pub rate: f64,
     /// Positions of a span of sound, and of a block of patches at least.
     pub block: usize,

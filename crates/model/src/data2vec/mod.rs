@@ -14,12 +14,16 @@ pub use objective::{Data2VecConfig, Data2VecObjective, Data2VecReport};
 pub(crate) use encoder::hidden_in_rows;
 
 use attentive_attention::{Initializer, Linear};
+use attentive_core::mix64;
 use burn::{
     module::{Module, ModuleDisplay, Param},
     tensor::Tensor,
 };
 
 use crate::Stack;
+
+/// Tells the seed of the mask and the predictor from that of the student.
+const OWN_DRAWS: u64 = 0xda7a;
 
 /// What data2vec trains: the student, which is the model, and what is left out when that is finished.
 ///
@@ -52,7 +56,8 @@ impl<M: Module + ModuleDisplay> Data2Vec<M> {
         let teacher = encoder.layers().clone().no_grad();
         let hides_by_vector = encoder.hides_by_vector();
         let device = student.devices().into_iter().next().expect("a model has parameters");
-        let init = Initializer::new(seed, &device);
+        // Draws are a function of the seed and of their number: by the student's own seed, the mask would be its first row.
+        let init = Initializer::new(mix64(seed ^ OWN_DRAWS), &device);
         let mask = hides_by_vector.then(|| init.normal([1, d_model], 0.02));
         Some(Self { teacher, mask, predictor: Linear::new(d_model, d_model, true, &init), student })
     }

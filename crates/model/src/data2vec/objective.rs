@@ -5,7 +5,7 @@ use attentive_backend::{Loss, Objective};
 use attentive_core::Batch;
 use burn::{
     module::{Module, ModuleDisplay, Param},
-    tensor::Tensor,
+    tensor::{Tensor, TensorData},
 };
 
 use super::{Data2Vec, Hidden, Hiding, LayeredEncoder, TargetNorm, teacher::running_mean};
@@ -73,6 +73,32 @@ struct Pair {
     predictions: Tensor<2>,
 }
 
+/// What is normalised together of `[rows, positions, d_model]`.
+enum Mean {
+    /// The features of each position.
+    OfFeatures,
+    /// The positions of each row, by their weights, `[rows, positions, 1]`.
+    OfPositions(Box<Tensor<3>>),
+}
+
+impl Mean {
+    /// Of the first positions of each row, `lengths` of them.
+    fn of_positions(lengths: &[usize], output: &Tensor<3>) -> Self {
+        let [rows, n, _] = output.dims();
+        let weight = |row: usize, at: usize| if at < lengths[row] { 1.0 / lengths[row] as f32 } else { 0.0 };
+        let weights: Vec<f32> = (0..rows * n).map(|place| weight(place / n, place % n)).collect();
+        let weights = Tensor::from_data(TensorData::new(weights, [rows, n, 1]), &output.device());
+        Self::OfPositions(Box::new(weights))
+    }
+
+    fn of(&self, x: Tensor<3>) -> Tensor<3> {
+        match self {
+            Self::OfFeatures => x.mean_dim(2),
+            Self::OfPositions(weights) => (x * *weights.clone()).sum_dim(1),
+        }
+    }
+}
+
 impl<M: Module + ModuleDisplay, B: Batch> Data2VecObjective<M, B> {
     /// The loss of models that `view` shows as what is trained.
     pub fn new(config: Data2VecConfig, view: fn(&M) -> Option<&dyn LayeredEncoder<B>>) -> Self {
@@ -102,13 +128,13 @@ impl<M: Module + ModuleDisplay, B: Batch> Data2VecObjective<M, B> {
         let features = encoder.features(batch, None, None);
         let outputs = model.teacher.top_outputs(features, &encoder.sight(batch), self.config.top_layers);
         let n = outputs.len() as f64;
-        let axis = match encoder.target_norm() {
-            TargetNorm::Layer => 2,
-            TargetNorm::Instance => 1,
+        let mean = match encoder.target_norm(batch) {
+            TargetNorm::Layer => Mean::OfFeatures,
+            TargetNorm::Instance { lengths } => Mean::of_positions(&lengths, &outputs[0]),
         };
         let normalised = outputs.into_iter().map(|output| {
-            let centred = output.clone() - output.mean_dim(axis);
-            let variance = centred.clone().powi_scalar(2).mean_dim(axis);
+            let centred = output.clone() - mean.of(output);
+            let variance = mean.of(centred.clone().powi_scalar(2));
             vectors_at(centred / (variance + EPSILON).sqrt(), places)
         });
         normalised.reduce(|sum, output| sum + output).expect("one layer at least") / n
@@ -168,5 +194,9 @@ impl<M: Module + ModuleDisplay, B: Batch> Objective<Data2Vec<M>> for Data2VecObj
         let Data2Vec { student, teacher, mask, predictor } = model;
         let teacher = running_mean(teacher, self.encoder(&student).layers(), self.config.tau_of(n_updates));
         Data2Vec { student, teacher, mask, predictor }
+    }
+
+    fn is_in_nats(&self) -> bool {
+        false
     }
 }

@@ -134,7 +134,7 @@ impl LayeredEncoder<ImageBatch> for Vit {
         &self.encoder
     }
 
-    fn target_norm(&self) -> TargetNorm {
+    fn target_norm(&self, _: &ImageBatch) -> TargetNorm {
         TargetNorm::Layer
     }
 
@@ -145,7 +145,7 @@ impl LayeredEncoder<ImageBatch> for Vit {
     fn hidden(&self, batch: &ImageBatch, hiding: Hiding, pass: Option<&Dropout>) -> Vec<u32> {
         let before = self.n_tokens_before();
         let n = before + batch.patches.per_picture();
-        hidden_in_rows(batch, n, pass, |random| {
+        hidden_in_rows(batch, n, pass, |_, random| {
             let blocks = hiding.blocks(batch.patches.grid(), random);
             blocks.into_iter().map(|at| before as u32 + at).collect()
         })

@@ -32,14 +32,15 @@ impl SpeechModel for Whisper {
     }
 }
 
-/// Spans of the stem's output are hidden, as those of the feature encoder of data2vec are (Baevski et al. 2022, §3.1).
+/// Spans of the stem's output are hidden, as those of the feature encoder of data2vec are (Baevski et al. 2022, §3.1); of
+/// what is heard, and not of the silence that fills a window.
 impl LayeredEncoder<SpeechBatch> for Whisper {
     fn layers(&self) -> &Stack {
         &self.encoder
     }
 
-    fn target_norm(&self) -> TargetNorm {
-        TargetNorm::Instance
+    fn target_norm(&self, batch: &SpeechBatch) -> TargetNorm {
+        TargetNorm::Instance { lengths: n_heard(batch) }
     }
 
     fn hides_by_vector(&self) -> bool {
@@ -47,8 +48,8 @@ impl LayeredEncoder<SpeechBatch> for Whisper {
     }
 
     fn hidden(&self, batch: &SpeechBatch, hiding: Hiding, pass: Option<&Dropout>) -> Vec<u32> {
-        let n = n_positions(batch);
-        hidden_in_rows(batch, n, pass, |random| hiding.spans(n, random))
+        let lengths = n_heard(batch);
+        hidden_in_rows(batch, n_positions(batch), pass, |row, random| hiding.spans(lengths[row], random))
     }
 
     fn features(&self, batch: &SpeechBatch, hidden: Option<Hidden<'_>>, pass: Option<&Dropout>) -> Tensor<3> {
@@ -58,6 +59,11 @@ impl LayeredEncoder<SpeechBatch> for Whisper {
     fn sight(&self, batch: &SpeechBatch) -> Sight<'_> {
         self.source_context(n_positions(batch)).into()
     }
+}
+
+/// Positions of each recording, without those of silence that fill the window.
+fn n_heard(batch: &SpeechBatch) -> Vec<usize> {
+    batch.sound.n_heard().iter().map(|n| n.div_ceil(2)).collect()
 }
 
 /// Positions of the encoder: one for two frames.

@@ -17,6 +17,8 @@ D, HEADS, FF, LAYERS = 4, 2, 6, 2
 VOCAB, SEGMENTS, POSITIONS = 13, 2, 9
 GRID, WIDTH, PICTURES = (3, 3), 12, 2
 MELS, FRAMES, SOUNDS = 5, 9, 2
+# Frames of each recording; what comes after fills its row.
+HEARD = [9, 6]
 
 # A text with hidden tokens, and what was hidden. The second row has two tokens of padding.
 READ = torch.tensor([[2, 4, 7, 4, 9, 3], [2, 11, 4, 3, 0, 0]])
@@ -70,7 +72,7 @@ def blocks(rows: int, columns: int, least: int, seed: int) -> list:
 PLACES = {
     "bert": [(0, 1), (0, 3), (1, 2)],
     "vit": [(idx, 1 + at) for idx in range(PICTURES) for at in blocks(*GRID, 3, mix(idx))],
-    "whisper": [(idx, at) for idx in range(SOUNDS) for at in spans((FRAMES + 1) // 2, 2, mix(idx))],
+    "whisper": [(idx, at) for idx in range(SOUNDS) for at in spans((HEARD[idx] + 1) // 2, 2, mix(idx))],
 }
 
 
@@ -183,7 +185,10 @@ def case(kind: str, top_layers: int, beta: float) -> dict:
             _, outputs = layers(features(p, places, False), "teacher", teacher, style)
             # F.layer_norm without parameters over features, or F.instance_norm over time.
             layer_norm = lambda x: F.layer_norm(x, (D,))
-            instance_norm = lambda x: F.instance_norm(x.transpose(1, 2)).transpose(1, 2)
+            one_norm = lambda x: F.instance_norm(x[None].transpose(1, 2)).transpose(1, 2)[0]
+            # Each recording by itself, and nothing of what fills its row.
+            of_row = lambda x, n: torch.cat([one_norm(x[:n]), x[n:]])
+            instance_norm = lambda x: torch.stack([of_row(row, (n + 1) // 2) for row, n in zip(x, HEARD)])
             norm = instance_norm if kind == "whisper" else layer_norm
             targets = pick(torch.stack([norm(output) for output in outputs[-top_layers:]]).mean(0))
         encoded, _ = layers(features(p, places, True), "student.encoder", p, style)

@@ -19,12 +19,13 @@ macro_rules! builtin {
 
 /// All of them: those of the repository's folder `recipes`, which a test of the repository holds these copies against, and
 /// two that the command runs by itself.
-const RECIPES: [Builtin; 22] = builtin![
+const RECIPES: [Builtin; 23] = builtin![
     "builtin",
     "multi30k",
     "multi30k-2000",
     "multi30k-rnn",
     "rnn",
+    "table3",
     "gpt",
     "shakespeare-char",
     "bert",

@@ -219,6 +219,7 @@ impl Recipe {
         run.validate()?;
         task.validate()?;
         finished_model(&run, &task)?;
+        check_adapter(&run, &task)?;
         Ok((run, task))
     }
 
@@ -247,6 +248,21 @@ pub(crate) fn finished_model(run: &RunRecipe, task: &TaskRecipe) -> Result<Finis
         return Err(Problem::at("evaluation.model", problem));
     }
     Ok(finished)
+}
+
+/// Holds an adapter against the task.
+fn check_adapter(run: &RunRecipe, task: &TaskRecipe) -> Result<(), Problem> {
+    let problem = match () {
+        () if run.adapter.is_none() => return Ok(()),
+        () if task.pretrained().is_none() => {
+            "it changes a model that was trained before: set pretrained, or leave [adapter] out"
+        }
+        () if task.pretrains() => {
+            "data2vec trains all of a model: leave [adapter] out, or give the task's own objective"
+        }
+        () => return Ok(()),
+    };
+    Err(Problem::at("adapter", problem))
 }
 
 /// The settings of a run and of its task as a recipe: the same from any folder.

@@ -163,6 +163,9 @@ const RANGES: &[(&str, Range)] = &[
     ("objective.beta", Closed(0.0, 1e6)),
     ("objective.hidden", PART),
     ("objective.block", POSITIONS),
+    // [adapter]
+    ("adapter.rank", WIDTH),
+    ("adapter.alpha", Above(0.0, 1e9)),
     // [optimizer], [schedule]
     ("beta_1", SHARE),
     ("beta_2", SHARE),

@@ -139,7 +139,5 @@ pub(super) async fn wrong_method() -> Failure {
 /// The answer after a panic in a handler.
 #[expect(clippy::needless_pass_by_value, reason = "the layer that calls it hands it over")]
 pub(super) fn panicked(panic: Box<dyn Any + Send>) -> Response {
-    let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-    let failure = Failure::new(Kind::Broken, format!("a panic: {}", text.unwrap_or("without a text")));
-    Interface::Own.render(failure.into_response())
+    Interface::Own.render(Failure::of_panic(&*panic).into_response())
 }

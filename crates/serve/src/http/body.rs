@@ -17,6 +17,9 @@ use crate::{
     error::{Failure, Kind},
 };
 
+/// Characters of the longest name of a place in a body.
+const MAX_PLACE: usize = 80;
+
 /// A body of JSON, whatever it is called.
 pub(crate) struct Body<T>(pub(crate) T);
 
@@ -43,11 +46,15 @@ pub(super) async fn bytes(request: Request, app: &Arc<App>) -> Result<Bytes, Fai
     }
 }
 
-/// A value of JSON; what is wrong is told with its place.
+/// An object of JSON as a value; what is wrong is told with its place.
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
+    // An array would be taken for the fields in their order.
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        return Err(Failure::invalid("the body is not an object of JSON: { … }"));
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let path = error.path().to_string();
+        let path: String = error.path().to_string().chars().take(MAX_PLACE).collect();
         let problem = error.inner();
         match path.as_str() {
             "." | "?" => Failure::invalid(format!("the body is not what is expected: {problem}")),
@@ -116,6 +123,11 @@ mod tests {
         assert!(failure(b"{").contains("EOF"));
         assert!(failure(b"{\"texts\": \"\xff\"}").contains("unicode"));
         assert!(failure(br#"{"texts": "a"} x"#).contains("after its end"));
+        for other in [&b""[..], b"[\"a\"]", b"1", b"\xef\xbb\xbf{}"] {
+            assert!(failure(other).contains("not an object"));
+        }
+        let deep = format!("{{\"texts\": {}", "[".repeat(9999));
+        assert!(failure(deep.as_bytes()).len() < 200);
     }
 
     #[test]

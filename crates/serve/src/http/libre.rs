@@ -96,12 +96,7 @@ async fn translations(State(app): State<Arc<App>>, request: Request) -> Result<J
         return Err(Failure::field("source", problem));
     }
     let wish = Wish { source, target: Some(request.target), n_best: n_alternatives + 1, ..Wish::default() };
-    let of_work = Arc::clone(&app);
-    let translated = app
-        .work(&served, move |served, ticket| {
-            translate(served, &texts, format, &wish, (&of_work.config.limits, &of_work.metrics), ticket)
-        })
-        .await?;
+    let translated = app.work(&served, move |turn| translate(turn, &texts, format, &wish)).await?;
     let mut best = Vec::with_capacity(translated.len());
     let mut alternatives = Vec::with_capacity(translated.len());
     for translated in translated {

@@ -9,6 +9,7 @@ mod openai;
 mod operation;
 mod own;
 mod page;
+mod settings;
 mod stream;
 mod tei;
 
@@ -30,7 +31,7 @@ use tower_http::{
 use crate::{ServeError, app::App};
 use answer::Interface;
 
-pub(crate) use own::HeadsCache;
+pub(crate) use own::pieces;
 
 /// What a page of this server may load, and from where: nothing from elsewhere.
 const POLICY: &str = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";

@@ -14,11 +14,9 @@ use serde_json::{Map, Value, json};
 
 use super::body::{Body, Texts, bytes, check_texts, parse};
 use crate::{
-    app::App,
+    app::{App, Turn},
     error::Failure,
-    metrics::Side,
-    models::{OwnedInput, Served},
-    translate::check_tokens,
+    models::OwnedInput,
 };
 
 /// Texts to make vectors of.
@@ -119,29 +117,15 @@ async fn any(State(app): State<Arc<App>>, request: Request) -> Result<Json<Value
     Ok(Json(if is_list { classes } else { json!([classes]) }))
 }
 
-fn inputs(texts: Vec<String>, crop: bool) -> Vec<OwnedInput> {
-    texts.into_iter().map(|text| OwnedInput { text, crop }).collect()
-}
-
-/// Refuses what is too much, and counts it.
-fn count<'a>(app: &App, served: &Served, texts: impl IntoIterator<Item = &'a String>) -> Result<(), Failure> {
-    let texts: Vec<&String> = texts.into_iter().collect();
-    check_texts(&texts, &app.config.limits)?;
-    let n_tokens = texts.iter().map(|text| served.tokenizer.encode(text).len()).sum();
-    check_tokens(n_tokens, &app.config.limits)?;
-    app.metrics.tokens(&served.name, Side::Read, n_tokens);
-    Ok(())
-}
-
 async fn embed(State(app): State<Arc<App>>, Body(request): Body<EmbedRequest>) -> Result<Json<Value>, Failure> {
     let served = app.models.find(request.model.as_deref(), "makes vectors of texts", |served| served.can("embed"))?;
     let _: Option<Direction> = request.truncation_direction;
     let (texts, _) = request.inputs.into_list();
-    count(&app, &served, &texts)?;
-    let texts = inputs(texts, request.truncate);
+    check_texts(&texts, &app.config.limits)?;
     let vectors = app
-        .work(&served, move |served, ticket| {
-            let encoder = served.encoder()?;
+        .work(&served, move |turn| {
+            turn.reads(texts.iter().map(String::as_str))?;
+            let encoder = turn.served.encoder()?;
             let mut how = encoder.embedding.clone();
             how.normalize = request.normalize.unwrap_or(true);
             if let Some(name) = request.prompt_name {
@@ -152,7 +136,7 @@ async fn embed(State(app): State<Arc<App>>, Body(request): Body<EmbedRequest>) -
                 }
                 how.prompt = Some(name);
             }
-            encoder.embed(texts, how, ticket)
+            encoder.embed(OwnedInput::all(texts, request.truncate), how, &turn.ticket)
         })
         .await?;
     Ok(Json(json!(vectors)))
@@ -177,9 +161,12 @@ async fn predict(State(app): State<Arc<App>>, Body(request): Body<PredictRequest
             (lists.into_iter().map(one).collect::<Result<_, _>>()?, true)
         }
     };
-    count(&app, &served, &texts)?;
-    let texts = inputs(texts, request.truncate);
-    let classes = app.work(&served, move |served, ticket| served.encoder()?.classify(texts, ticket)).await?;
+    check_texts(&texts, &app.config.limits)?;
+    let classify = move |turn: &Turn| {
+        turn.reads(texts.iter().map(String::as_str))?;
+        turn.served.encoder()?.classify(OwnedInput::all(texts, request.truncate), &turn.ticket)
+    };
+    let classes = app.work(&served, classify).await?;
     let class = |Class { label, probability }: &Class| json!({ "label": label, "score": probability });
     let lists: Vec<Value> = classes.iter().map(|classes| classes.iter().map(class).collect()).collect();
     Ok(Json(if is_list { json!(lists) } else { lists.into_iter().next().unwrap_or_default() }))
@@ -189,11 +176,17 @@ async fn rerank(State(app): State<Arc<App>>, Body(request): Body<RerankRequest>)
     let served = app.models.find(request.model.as_deref(), "scores pairs of texts", |served| served.can("rerank"))?;
     refuse_raw(request.raw_scores)?;
     let _: Option<Direction> = request.truncation_direction;
-    count(&app, &served, request.texts.iter().chain([&request.query]))?;
+    let texts: Vec<String> = [&request.query].into_iter().chain(&request.texts).cloned().collect();
+    check_texts(&texts, &app.config.limits)?;
     let crop = request.truncate;
-    let input = |text: &String| OwnedInput { text: text.clone(), crop };
-    let pairs = request.texts.iter().map(|text| [input(&request.query), input(text)]).collect();
-    let scores = app.work(&served, move |served, ticket| served.encoder()?.score_pairs(pairs, ticket)).await?;
+    let score = move |turn: &Turn| {
+        turn.reads(texts.iter().map(String::as_str))?;
+        let [query, texts @ ..] = &texts[..] else { return Ok(Vec::new()) };
+        let input = |text: &String| OwnedInput { text: text.clone(), crop };
+        let pairs = texts.iter().map(|text| [input(query), input(text)]).collect();
+        turn.served.encoder()?.score_pairs(pairs, &turn.ticket)
+    };
+    let scores = app.work(&served, score).await?;
     let mut order: Vec<usize> = (0..scores.len()).collect();
     order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
     let entry = |index: usize| match request.return_text {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use attentive_inspect::{AttentionKind, AttentionWeights, View};
+use attentive_inspect::{Alignment, AttentionKind, View};
 
 /// The views of a model that looks.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -14,32 +14,14 @@ impl Views {
         self.0.iter().find(|view| view.kind == kind)
     }
 
-    /// For each token that is written the one of the source that the last layer's heads look at most, as their mean, among
-    /// `columns`.
-    pub(crate) fn alignment(&self, columns: Range<usize>) -> Vec<usize> {
-        self.of(AttentionKind::Cross).map_or_else(Vec::new, |cross| aligned(&cross.weights, columns))
-    }
-}
-
-fn aligned(weights: &AttentionWeights, columns: Range<usize>) -> Vec<usize> {
-    let Some(last) = weights.n_layers().checked_sub(1).filter(|_| !columns.is_empty()) else {
-        return Vec::new();
-    };
-    let most = |row: &[f32]| columns.clone().max_by(|&a, &b| row[a].total_cmp(&row[b]).then(b.cmp(&a)));
-    weights.mean(last).chunks(weights.n_keys()).filter_map(most).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_row_is_aligned_with_what_the_last_layer_looks_at_most() {
-        // Two layers, two heads, one row, three columns.
-        let layers = vec![vec![1.0, 0.0, 0.0, 0.0, 1.0, 0.0], vec![0.1, 0.2, 0.7, 0.5, 0.3, 0.2]];
-        let weights = AttentionWeights::new(layers, [2, 1, 3]);
-        assert_eq!(aligned(&weights, 0..3), [2]);
-        assert_eq!(aligned(&weights, 0..2), [0]);
-        assert_eq!(aligned(&weights, 0..0), [0; 0]);
+    /// For each token that is written the one of the source, among `columns`, that the last layer's heads look at most, as
+    /// their mean; nothing of a model that does not look.
+    pub(crate) fn aligned(&self, columns: Range<usize>) -> Vec<usize> {
+        let cross = self.of(AttentionKind::Cross).map(|view| &view.weights);
+        let last = cross.and_then(|weights| Some((weights, weights.n_layers().checked_sub(1)?)));
+        let alignment = last.map(|(weights, last)| Alignment::of_attention(weights, last, None, columns));
+        let mut pairs = alignment.map_or_else(Vec::new, |alignment| alignment.pairs().to_vec());
+        pairs.sort_unstable_by_key(|&(_, row)| row);
+        pairs.into_iter().map(|(column, _)| column).collect()
     }
 }

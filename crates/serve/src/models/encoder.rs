@@ -1,6 +1,7 @@
 //! Encoders: one thread owns the model, and reads what several requests ask for together.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, mpsc},
     thread,
 };
@@ -9,6 +10,8 @@ use attentive_backend::Device;
 use attentive_bundle::{
     Bundle, Class, EmbeddingConfig, EncodeError, Input, Pair, Stored, TextEncoder, TooLong, WeightFormat,
 };
+
+use prometheus::IntCounter;
 
 use crate::{ServeError, error::Failure, ticket::Ticket};
 
@@ -29,20 +32,27 @@ pub(crate) struct OwnedInput {
     pub(crate) crop: bool,
 }
 
+impl OwnedInput {
+    /// Inputs of texts, all of which are cut where they are too long, or none.
+    pub(crate) fn all(texts: Vec<String>, crop: bool) -> Vec<Self> {
+        texts.into_iter().map(|text| Self { text, crop }).collect()
+    }
+}
+
 /// What is made of each text: an answer, or that it is too long.
-type Answers<T> = Result<Vec<Result<T, TooLong>>, EncodeError>;
+type Answers<T> = Result<Vec<Result<T, TooLong>>, Failure>;
 
 /// What a request asks for.
 enum Job {
     Embed(Vec<OwnedInput>, EmbeddingConfig, Reply<Vec<f32>>),
     Classify(Vec<OwnedInput>, Reply<Vec<Class>>),
     ScorePairs(Vec<[OwnedInput; 2]>, Reply<f64>),
-    Call(Box<dyn FnOnce(&TextEncoder) + Send>),
+    Call(Box<dyn FnOnce(&Guarded) + Send>),
 }
 
 /// Where an answer goes, and whether it is still wanted.
 struct Reply<T> {
-    to: mpsc::Sender<Result<Vec<Result<T, TooLong>>, Failure>>,
+    to: mpsc::Sender<Answers<T>>,
     ticket: Arc<Ticket>,
 }
 
@@ -52,6 +62,7 @@ impl EncoderEngine {
         bundle: Bundle<Stored>,
         device: &Device,
         precision: Option<WeightFormat>,
+        panics: IntCounter,
     ) -> Result<Self, ServeError> {
         let (jobs, waiting) = mpsc::channel();
         let (told, loaded) = mpsc::channel();
@@ -65,7 +76,7 @@ impl EncoderEngine {
             };
             drop(bundle);
             let _ = told.send(Ok(()));
-            work(&encoder, &waiting);
+            work(&Guarded { encoder, panics }, &waiting);
         };
         thread::Builder::new().name("encoder".to_owned()).spawn(work).map_err(ServeError::Start)?;
         let ended = || ServeError::Start(std::io::Error::other("a model's thread has ended"));
@@ -101,10 +112,10 @@ impl EncoderEngine {
     ) -> Result<T, Failure> {
         let (to, answer) = mpsc::channel();
         let of_job = Arc::clone(ticket);
-        let call = move |encoder: &TextEncoder| {
+        let call = move |encoder: &Guarded| {
             let _ = to.send(match of_job.over() {
                 Some(over) => Err(over),
-                None => ask(encoder).map_err(Failure::from),
+                None => encoder.ask(ask),
             });
         };
         self.jobs.send(Job::Call(Box::new(call))).map_err(|_| ended())?;
@@ -128,8 +139,27 @@ fn ended() -> Failure {
     Failure::broken(&std::io::Error::other("an encoder's thread has ended"))
 }
 
+/// An encoder whose panics are failures of what was asked for.
+struct Guarded {
+    encoder: TextEncoder,
+    panics: IntCounter,
+}
+
+impl Guarded {
+    fn ask<T>(&self, ask: impl FnOnce(&TextEncoder) -> Result<T, EncodeError>) -> Result<T, Failure> {
+        // An encoder is read alone.
+        match catch_unwind(AssertUnwindSafe(|| ask(&self.encoder))) {
+            Ok(answer) => answer.map_err(Failure::from),
+            Err(panic) => {
+                self.panics.inc();
+                Err(Failure::of_panic(&*panic))
+            }
+        }
+    }
+}
+
 /// Answers jobs until nobody can ask any more, those of one kind that wait together at once.
-fn work(encoder: &TextEncoder, waiting: &mpsc::Receiver<Job>) {
+fn work(encoder: &Guarded, waiting: &mpsc::Receiver<Job>) {
     while let Ok(first) = waiting.recv() {
         let jobs: Vec<Job> = [first].into_iter().chain(waiting.try_iter().take(JOBS_AT_ONCE - 1)).collect();
         let mut embeds: Vec<(EmbeddingConfig, Batch<OwnedInput, Vec<f32>>)> = Vec::new();
@@ -150,10 +180,10 @@ fn work(encoder: &TextEncoder, waiting: &mpsc::Receiver<Job>) {
             }
         }
         for (how, batch) in embeds {
-            batch.answer(|texts| encoder.embed_all(&inputs(texts), &how));
+            batch.answer(|texts| encoder.ask(|encoder| encoder.embed_all(&inputs(texts), &how)));
         }
-        classify.answer(|texts| encoder.classify_all(&inputs(texts)));
-        pairs.answer(|texts| encoder.score_pairs(&as_pairs(texts)));
+        classify.answer(|texts| encoder.ask(|encoder| encoder.classify_all(&inputs(texts))));
+        pairs.answer(|texts| encoder.ask(|encoder| encoder.score_pairs(&as_pairs(texts))));
     }
 }
 
@@ -202,12 +232,15 @@ impl<I, T> Batch<I, T> {
                     let _ = reply.to.send(Ok(answers.by_ref().take(n).collect()));
                 }
             }
+            Err(failure) if replies.len() == 1 => {
+                replies.into_iter().for_each(|(_, reply)| drop(reply.to.send(Err(failure.clone()))));
+            }
             Err(_) => {
                 let mut rest = &texts[..];
                 for (n, reply) in replies {
                     let (own, others) = rest.split_at(n);
                     rest = others;
-                    let _ = reply.to.send(ask(own).map_err(Failure::from));
+                    let _ = reply.to.send(ask(own));
                 }
             }
         }

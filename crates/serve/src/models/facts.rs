@@ -80,6 +80,11 @@ impl Facts {
     pub(crate) fn attends(&self) -> bool {
         self.kind == "translation" && self.heads > 0
     }
+
+    /// Whether it can be measured which of its heads find what "it" is: the built-in corpus tells that.
+    pub(crate) fn resolves_pronouns(&self) -> bool {
+        self.is_builtin && self.attends()
+    }
 }
 
 /// The languages of a translation model: as its user says, as its tokenizer knows them, or those of the built-in corpus.

@@ -1,14 +1,17 @@
 //! A model as one request's searches see it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+};
 
 use attentive_core::{
     DeviceError, EncoderDecoder, LanguageModel, NextToken, Scores, TokenId, TokenMatrix, TopTokens, Turn, Want,
 };
 use attentive_decode::JointModel;
-use prometheus::Histogram;
+use prometheus::IntCounter;
 
-use crate::ticket::Ticket;
+use crate::{metrics::Meters, ticket::Ticket};
 
 /// A model that the searches of all requests share, step by step.
 pub(crate) type Shared<M> = JointModel<Measured<M>>;
@@ -22,16 +25,39 @@ where
     model.until(move || ticket.is_over())
 }
 
-/// A model whose steps are measured.
+/// A model whose steps are measured, and whose panics are counted.
 #[derive(Debug)]
 pub(crate) struct Measured<M> {
     model: M,
-    step_tokens: Histogram,
+    meters: Meters,
+}
+
+/// Counts a panic that comes before it is dropped.
+struct Panics<'a>(&'a IntCounter);
+
+impl Drop for Panics<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.inc();
+        }
+    }
 }
 
 impl<M> Measured<M> {
-    pub(crate) fn new(model: M, step_tokens: Histogram) -> Self {
-        Self { model, step_tokens }
+    pub(crate) fn new(model: M, meters: Meters) -> Self {
+        Self { model, meters }
+    }
+
+    /// The model, for something that may panic.
+    fn ask<T>(&self, ask: impl FnOnce(&M) -> T) -> T {
+        let _panics = Panics(&self.meters.panics);
+        ask(&self.model)
+    }
+
+    /// The same, for a step that reads so many tokens.
+    fn step<T>(&self, n_tokens: usize, step: impl FnOnce(&M) -> T) -> T {
+        self.meters.step_tokens.observe(n_tokens as f64);
+        self.ask(step)
     }
 }
 
@@ -47,37 +73,36 @@ impl<M: NextToken> NextToken for Measured<M> {
     }
 
     fn advance(&self, tokens: &[TokenId], state: &mut M::State, want: Want) -> Result<Scores, DeviceError> {
-        self.step_tokens.observe(tokens.len() as f64);
-        self.model.advance(tokens, state, want)
+        self.step(tokens.len(), |model| model.advance(tokens, state, want))
     }
 
     fn advance_together(&self, turns: &mut [Turn<'_, M::State>]) -> Result<Vec<Scores>, DeviceError> {
-        self.step_tokens.observe(turns.iter().map(|turn| turn.tokens.len()).sum::<usize>() as f64);
-        self.model.advance_together(turns)
+        let n_tokens = turns.iter().map(|turn| turn.tokens.len()).sum();
+        self.step(n_tokens, |model| model.advance_together(turns))
     }
 
     fn reorder(&self, state: &mut M::State, parents: &[usize]) {
-        self.model.reorder(state, parents);
+        self.ask(|model| model.reorder(state, parents));
     }
 }
 
 impl<M: EncoderDecoder> EncoderDecoder for Measured<M> {
     fn start(&self, source: &TokenMatrix) -> M::State {
-        self.model.start(source)
+        self.ask(|model| model.start(source))
     }
 
     fn start_together(&self, sources: &[&TokenMatrix]) -> Vec<M::State> {
-        self.model.start_together(sources)
+        self.ask(|model| model.start_together(sources))
     }
 }
 
 impl<M: LanguageModel> LanguageModel for Measured<M> {
     fn start(&self, n_rows: usize) -> M::State {
-        self.model.start(n_rows)
+        self.ask(|model| model.start(n_rows))
     }
 
     fn log_probs_of(&self, text: &[TokenId]) -> Result<Vec<f32>, DeviceError> {
-        self.model.log_probs_of(text)
+        self.ask(|model| model.log_probs_of(text))
     }
 }
 
@@ -163,6 +188,18 @@ pub(crate) fn best_of(log_probs: &[f32], n: usize) -> Ranked {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Metrics;
+
+    #[test]
+    fn panics_of_a_model_are_counted() {
+        let meters = Metrics::new().of_model("m");
+        let measured = Measured::new(0, meters.clone());
+        assert_eq!(measured.ask(|n| n + 1), 1);
+        let panic =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| measured.ask(|_| panic!("for this test"))));
+        assert!(panic.is_err());
+        assert_eq!(meters.panics.get(), 1);
+    }
 
     #[test]
     fn the_best_tokens_are_found_whatever_the_model_gives() {

@@ -13,10 +13,9 @@ use attentive_bundle::{
 use attentive_core::TokenId;
 use attentive_decode::Ended;
 use attentive_tokenizer::Tokenizer;
-use prometheus::Histogram;
 
 use super::handle::{Measured, Ranked, Shared, Watched, for_request};
-use crate::{ServeError, error::Failure, ticket::Ticket};
+use crate::{ServeError, error::Failure, metrics::Meters, ticket::Ticket};
 
 /// A language model in use.
 pub(crate) struct LanguageEngine {
@@ -73,11 +72,11 @@ impl LanguageEngine {
         bundle: &Bundle<Stored>,
         device: &Device,
         precision: Option<WeightFormat>,
-        step_tokens: Histogram,
+        meters: Meters,
     ) -> Result<Self, ServeError> {
         let model = bundle.text_model(device, precision)?;
         Ok(Self {
-            model: Shared::new(Measured::new(model, step_tokens)),
+            model: Shared::new(Measured::new(model, meters)),
             tokenizer: Arc::clone(bundle.tokenizer()?),
             begin: bundle.generation.begin_id,
             chat: bundle.chat.clone(),

@@ -10,7 +10,7 @@ mod translation;
 use std::{
     fs,
     path::Path,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::SystemTime,
 };
 
@@ -56,6 +56,8 @@ type Stamp = Vec<(String, u64, Option<SystemTime>)>;
 pub(crate) struct Models {
     sources: Vec<ModelSource>,
     served: RwLock<Vec<Arc<Served>>>,
+    /// Held while models are loaded again, so that each is loaded once.
+    reloading: Mutex<()>,
 }
 
 /// What came of looking for new models.
@@ -81,12 +83,13 @@ impl Models {
             Served::load(source, config, metrics, queue).map(Arc::new)
         };
         let served = sources.iter().map(load).collect::<Result<_, _>>()?;
-        Ok(Self { sources, served: RwLock::new(served) })
+        Ok(Self { sources, served: RwLock::new(served), reloading: Mutex::default() })
     }
 
     /// Loads each model again whose folder has changed, beside the one in use, and puts it in its place. Requests that run
     /// keep the model that they began with.
     pub(crate) fn reload(&self, config: &ServeConfig, metrics: &Metrics) -> Reloaded {
+        let _alone = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
         let mut reloaded = Reloaded::default();
         for (source, old) in self.sources.iter().zip(self.all()) {
             let name = source.name.clone();
@@ -159,12 +162,11 @@ impl Served {
         let bundle = Bundle::open(&path)?;
         let facts = Facts::of(&bundle, source)?;
         let tokenizer = Arc::clone(bundle.tokenizer()?);
-        let steps = || metrics.step_tokens.with_label_values(&[&source.name]);
-        let (device, precision) = (&config.device, config.precision);
+        let (device, precision, meters) = (&config.device, config.precision, metrics.of_model(&source.name));
         let engine = match bundle.model.role() {
-            Role::EncoderDecoder => Engine::Translation(TranslationEngine::new(bundle, device, precision, steps())?),
-            Role::LanguageModel => Engine::Language(LanguageEngine::new(&bundle, device, precision, steps())?),
-            Role::Encoder => Engine::Encoder(EncoderEngine::new(bundle, device, precision)?),
+            Role::EncoderDecoder => Engine::Translation(TranslationEngine::new(bundle, device, precision, meters)?),
+            Role::LanguageModel => Engine::Language(LanguageEngine::new(&bundle, device, precision, meters)?),
+            Role::Encoder => Engine::Encoder(EncoderEngine::new(bundle, device, precision, meters.panics)?),
             Role::Policy | Role::SpeechRecognizer | Role::ImageEncoder => {
                 return Err(ServeError::Kind { path, family: bundle.model.family() });
             }

@@ -11,10 +11,11 @@ use attentive_bundle::{
     is_blank,
 };
 use attentive_core::{EncoderDecoder, NextToken, TokenId, TokenMatrix};
+use attentive_corpus::BuiltinConfig;
 use attentive_decode::SamplingConfig;
-use attentive_inspect::{InspectError, TranslationViewer};
+use attentive_inspect::{InspectError, PronounHeads, TranslationViewer, pronoun_heads};
 use attentive_tokenizer::{PairFrame, Tokenizer};
-use prometheus::Histogram;
+use tokio::sync::OnceCell;
 
 use super::{
     attention::Views,
@@ -24,8 +25,15 @@ use crate::{
     ServeError,
     config::Limits,
     error::{Failure, Kind},
+    metrics::Meters,
     ticket::Ticket,
 };
+
+/// Tokens of the longest sentence that a model without a bound on positions reads whole.
+const MAX_SENTENCE: usize = 512;
+
+/// The most tokens of a sentence, or of its translation, whose attention is told: it grows with their square.
+const MAX_SEEN: usize = 512;
 
 /// A translation model in use.
 pub(crate) struct TranslationEngine {
@@ -33,6 +41,8 @@ pub(crate) struct TranslationEngine {
     tokenizer: Arc<dyn Tokenizer>,
     /// The model's own settings.
     pub(crate) decoding: DecodingConfig,
+    /// How often its heads find what "it" is, once that is measured.
+    pub(crate) heads: OnceCell<Vec<PronounHeads>>,
     device: Device,
     looking: Mutex<Looking>,
 }
@@ -84,17 +94,18 @@ impl TranslationEngine {
         bundle: Bundle<Stored>,
         device: &Device,
         precision: Option<WeightFormat>,
-        step_tokens: Histogram,
+        meters: Meters,
     ) -> Result<Self, ServeError> {
         let model = bundle.translation_model(device, precision)?;
         let tokenizer = Arc::clone(bundle.tokenizer()?);
-        let model = Shared::new(Measured::new(model, step_tokens));
+        let model = Shared::new(Measured::new(model, meters));
         // What it lacks is told now, and not at the first request.
         Translator::new(model.clone(), Arc::clone(&tokenizer))?;
         Ok(Self {
             model,
             tokenizer,
             decoding: bundle.decoding.clone(),
+            heads: OnceCell::new(),
             device: device.clone(),
             looking: Mutex::new(Looking::Not(Box::new(bundle))),
         })
@@ -133,11 +144,12 @@ impl TranslationEngine {
         translator.find(&inputs, &[""; 0], &config, search).map_err(|error| ticket.explain(error.into()))
     }
 
-    /// Whether the model has positions for a sentence.
+    /// Whether the model reads a sentence whole: it has positions for it, or has them for any and the sentence is not so long
+    /// that others would wait for it.
     pub(crate) fn fits(&self, sentence: &str) -> bool {
         // The frame is of a language, the end, and another one at most.
         const FRAME: usize = 3;
-        self.model.max_len().is_none_or(|max_len| self.n_tokens(sentence) + FRAME <= max_len)
+        self.n_tokens(sentence) + FRAME <= self.model.max_len().unwrap_or(MAX_SENTENCE)
     }
 
     pub(crate) fn n_tokens(&self, text: &str) -> usize {
@@ -209,8 +221,20 @@ impl TranslationEngine {
         Ok(scored)
     }
 
+    /// Whether a pair is short enough to tell what the model looks at.
+    pub(crate) fn can_look(pair: &PairTokens) -> bool {
+        pair.source.len().max(pair.target.len()) <= MAX_SEEN
+    }
+
     /// What the model looks at as it reads a source and writes a target; nothing of a model that does not look.
     pub(crate) fn views(&self, pair: &PairTokens, ticket: &Ticket) -> Result<Views, Failure> {
+        if !Self::can_look(pair) {
+            let n_tokens = pair.source.len().max(pair.target.len());
+            return Err(Failure::invalid(format!(
+                "what the model looks at is told of up to {MAX_SEEN} tokens, and there are {n_tokens}: shorten the text, or \
+                 leave attention and alignment out"
+            )));
+        }
         let target: Vec<TokenId> = [pair.begin].into_iter().chain(pair.target.iter().copied()).collect();
         match self.look(ticket, |viewer| viewer.look_at(&pair.source, &target))? {
             Ok(views) => Ok(Views(views)),
@@ -219,8 +243,17 @@ impl TranslationEngine {
         }
     }
 
+    /// How often each head finds the noun that "it" refers to, in sentences of the built-in corpus that training did not see.
+    pub(crate) fn pronoun_heads(&self, ticket: &Ticket) -> Result<Vec<PronounHeads>, Failure> {
+        const N_SENTENCES: usize = 100;
+        let config =
+            BuiltinConfig { n_train: 0, n_validation: 0, n_test: 0, n_pronouns: N_SENTENCES, ..Default::default() };
+        let sentences = config.generate().pronouns;
+        self.look(ticket, |viewer| pronoun_heads(viewer, &sentences))?.map_err(|error| Failure::broken(&error))
+    }
+
     /// What `ask` gets of the model that tells what it looks at, one request at a time.
-    pub(crate) fn look<T>(&self, ticket: &Ticket, ask: impl FnOnce(&TranslationViewer) -> T) -> Result<T, Failure> {
+    fn look<T>(&self, ticket: &Ticket, ask: impl FnOnce(&TranslationViewer) -> T) -> Result<T, Failure> {
         let mut looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
         if let Looking::Not(bundle) = &*looking {
             let made = TranslationViewer::new(bundle, &self.device);

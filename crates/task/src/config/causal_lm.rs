@@ -28,6 +28,9 @@ pub struct CausalLmRecipe {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "super::path")]
     pub pretrained: Option<PathBuf>,
+    /// Conversations in the place of `[data]`, by whose answers a model for conversations is trained further.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversations: Option<ConversationsRecipe>,
     /// How text becomes tokens.
     #[serde(default)]
     pub tokenizer: TokenizerRecipe,
@@ -44,6 +47,18 @@ pub struct CausalLmRecipe {
     /// How the finished model writes.
     #[serde(default)]
     pub generation: GenerationConfig,
+}
+
+/// Files of conversations, as JSON lines: `{"messages": [{"role": "user", "content": "…"}, …]}`, and variables of the chat
+/// template beside `messages`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConversationsRecipe {
+    /// What the model learns from.
+    pub train: Files,
+    /// What tells how good it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation: Option<Files>,
 }
 
 /// The parts of a text; without files, the English of the built-in corpus.
@@ -152,6 +167,14 @@ impl Default for EvaluationRecipe {
 }
 
 impl CausalLmRecipe {
+    /// Whether there is anything to validate on.
+    pub(super) fn has_validation(&self) -> bool {
+        match &self.conversations {
+            Some(conversations) => conversations.validation.is_some(),
+            None => self.data.has_validation(),
+        }
+    }
+
     pub(crate) fn validate(&self) -> Result<(), Problem> {
         self.tokenizer.validate_beside(self.pretrained.as_deref())?;
         if self.pretrained.is_none() {
@@ -160,6 +183,15 @@ impl CausalLmRecipe {
         let sampling = self.generation.sampling.validate();
         sampling.map_err(|error| Problem::within("generation.sampling", &error.keys(), &error))?;
         self.generation.validate().map_err(|error| Problem::within("generation", &error.keys(), &error))?;
+        if self.conversations.is_some() && self.data.train.is_some() {
+            let text = "[data] and [conversations] say each what is learnt; give one";
+            return Err(Problem::among(["data.train", "conversations"], text));
+        }
+        if self.conversations.is_some() && self.pretrained.is_none() {
+            let text =
+                "they are learnt by a model that was trained before, in the words of its chat template: set pretrained";
+            return Err(Problem::at("conversations", text));
+        }
         self.data.validate()
     }
 

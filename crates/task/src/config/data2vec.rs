@@ -141,6 +141,12 @@ impl Data2VecRecipe {
                 return at(key, "is for pictures and sound; [masking] says what is hidden of texts".to_owned());
             }
         }
+        if let ModelConfig::Vit(vit) = model
+            && vit.side() < 2
+        {
+            let text = format!("{}: a picture is one patch, of which nothing can be hidden; lower it", vit.patch_size);
+            return Err(Problem::at("model.patch_size", text));
+        }
         let Some(LayeredParts { n_layers, .. }) = model.layered_encoder().filter(|layers| layers.n_layers > 0) else {
             return at(
                 "kind",

@@ -21,13 +21,13 @@ use std::{
 
 use attentive_bundle::{Bundle, DecodingConfig, GenerationConfig};
 use attentive_data::Size;
-use attentive_model::ModelConfig;
+use attentive_model::{AdapterConfig, ModelConfig};
 use attentive_optim::{OptimizerConfig, ScheduleConfig};
 use attentive_trainer::TrainerConfig;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-pub use causal_lm::{CausalLmRecipe, ContextRecipe, ContextSource, TextFilesRecipe, TextRecipe};
+pub use causal_lm::{CausalLmRecipe, ContextRecipe, ContextSource, ConversationsRecipe, TextFilesRecipe, TextRecipe};
 pub use classification::{ClassificationRecipe, LabeledBatchRecipe, LabeledFiles, LabeledRecipe};
 pub use data::{DataRecipe, Files, SplitFiles};
 pub(crate) use data2vec::Input;
@@ -65,6 +65,9 @@ pub struct RunRecipe {
     pub schedule: ScheduleConfig,
     /// The loop.
     pub training: TrainerConfig,
+    /// What is trained in the place of the parameters of a model that was trained before; all of them without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adapter: Option<AdapterConfig>,
     /// The rates of dropout that the recipe itself says, by their keys in `[model]`: a model that is fine-tuned takes them, and
     /// keeps its other ones.
     #[serde(skip)]
@@ -83,12 +86,15 @@ impl RunRecipe {
         }
         self.optimizer.validate().map_err(|error| Problem::within("optimizer", &error.keys(), &error))?;
         self.schedule.validate().map_err(|error| Problem::within("schedule", &error.keys(), &error))?;
+        if let Some(adapter) = &self.adapter {
+            adapter.validate().map_err(|error| Problem::within("adapter", &[error.key()], &error))?;
+        }
         self.training.validate().map_err(|error| Problem::within("training", &error.keys(), &error))
     }
 }
 
 /// The keys of a [`RunRecipe`]; all others are the task's.
-pub const RUN_KEYS: [&str; 4] = ["name", "optimizer", "schedule", "training"];
+pub const RUN_KEYS: [&str; 5] = ["name", "optimizer", "schedule", "training", "adapter"];
 
 /// The names of tasks, that of a recipe without one first.
 pub const TASKS: [&str; 8] = [
@@ -163,6 +169,16 @@ impl TaskRecipe {
         of_any_task!(self, recipe => recipe.pretrained.as_deref())
     }
 
+    /// Whether inputs alone are learnt from, by data2vec.
+    pub fn pretrains(&self) -> bool {
+        match self {
+            Self::MaskedLm(recipe) => recipe.objective.data2vec().is_some(),
+            Self::Speech(recipe) => recipe.objective.data2vec().is_some(),
+            Self::ImageClassification(recipe) => recipe.objective.data2vec().is_some(),
+            _ => false,
+        }
+    }
+
     /// Takes the sizes of a model that was trained before, which is at `path`, and how it is used where the recipe says nothing
     /// of that.
     pub(crate) fn begin_from(&mut self, path: PathBuf, model: ModelConfig, bundle: &Bundle) {
@@ -196,7 +212,10 @@ impl TaskRecipe {
 
     /// Whether there is a text to validate on, of files or of the built-in corpus.
     pub fn has_validation(&self) -> bool {
-        of_any_task!(self, recipe => recipe.data.has_validation())
+        match self {
+            Self::CausalLm(recipe) => recipe.has_validation(),
+            other => of_any_task!(other, recipe => recipe.data.has_validation()),
+        }
     }
 
     /// The name of the setting that says how large batches are.

@@ -226,7 +226,7 @@ impl TokenizerRecipe {
         let (tokenizer, report) = self.train(framed, lines)?;
         let notice = report.to_string();
         if !notice.is_empty() {
-            log.warning(&format!("warning: {notice}"));
+            log.warning(&notice);
         }
         Ok(tokenizer)
     }

@@ -37,7 +37,9 @@ pub fn examine(task: &TaskRecipe, tokenizer: &dyn Tokenizer, log: &dyn Log) -> R
     let mut warnings = Vec::new();
     let parts = match task {
         TaskRecipe::Translation(recipe) => pairs(recipe, tokenizer, &mut warnings)?,
-        TaskRecipe::CausalLm(recipe) => documents(&recipe.data, recipe.batch.context, tokenizer, &mut warnings)?,
+        TaskRecipe::CausalLm(recipe) if recipe.conversations.is_none() => {
+            documents(&recipe.data, recipe.batch.context, tokenizer, &mut warnings)?
+        }
         TaskRecipe::MaskedLm(recipe) => sentences(recipe, tokenizer, &mut warnings)?,
         TaskRecipe::Classification(recipe) => labeled(recipe, tokenizer, &mut warnings)?,
         TaskRecipe::Speech(recipe) => spoken(recipe, tokenizer, &mut warnings)?,

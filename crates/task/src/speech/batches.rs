@@ -38,18 +38,19 @@ impl Batches {
     /// The recordings `examples` of an epoch together.
     fn together(&self, epoch: u64, examples: &[u32]) -> Result<SpeechBatch> {
         let config = self.log_mel.config();
-        let example = |&idx: &u32| -> Result<(Vec<f32>, Vec<TokenId>)> {
+        let example = |&idx: &u32| {
             let pass = Dropout::new(derived_seed(self.seed, &format!("augment {idx}"), epoch));
             let speed = self.augment.speed(&pass);
-            let (frames, text) = self.part.example(epoch, idx as usize, speed, &self.log_mel)?;
-            let mut frames = frames.to_vec();
+            let (window, text) = self.part.example(epoch, idx as usize, speed, &self.log_mel)?;
+            let mut frames = window.frames.clone();
             self.augment.apply(&mut frames, config.n_mels, &pass);
-            Ok((frames, self.target(&text)?))
+            Ok::<_, crate::Error>(((frames, window.n_heard), self.target(&text)?))
         };
-        let made: Vec<(Vec<f32>, Vec<TokenId>)> = examples.par_iter().map(example).collect::<Result<_>>()?;
-        let (frames, targets): (Vec<_>, Vec<_>) = made.into_iter().unzip();
+        let made = examples.par_iter().map(example).collect::<Result<Vec<_>>>()?;
+        let (sound, targets): (Vec<_>, Vec<_>) = made.into_iter().unzip();
+        let (frames, n_heard): (Vec<_>, Vec<_>) = sound.into_iter().unzip();
         Ok(SpeechBatch {
-            sound: Spectrograms::new(frames.concat(), [config.n_frames(), config.n_mels]),
+            sound: Spectrograms::new(frames.concat(), [config.n_frames(), config.n_mels]).with_heard(n_heard),
             target: TokenMatrix::from_rows(&targets, self.frame.pad, 0),
             n_prompt: self.frame.prompt.len(),
             indices: examples.iter().map(|&idx| u64::from(idx)).collect(),

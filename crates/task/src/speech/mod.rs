@@ -18,7 +18,7 @@ use attentive_trainer::{Evaluate, Validation};
 use attentive_weights::Tensors;
 
 use self::batches::{Batches, Frame};
-pub use self::recordings::{RecordingPart, Recordings};
+pub use self::recordings::{RecordingPart, Recordings, Window};
 use crate::{
     Context, Log, Resizable, Result, Start, Task,
     config::{RunRecipe, SpeechRecipe},
@@ -138,8 +138,8 @@ impl<F: SpeechSpec + Into<ModelConfig>> SpeechRecognition<F> {
             let together = found.len()..(found.len() + batches.rows).min(n);
             let mut frames = Vec::new();
             for idx in together {
-                let (of_row, text) = batches.part.example(0, idx, 100, &batches.log_mel)?;
-                frames.extend_from_slice(&of_row);
+                let (window, text) = batches.part.example(0, idx, 100, &batches.log_mel)?;
+                frames.extend_from_slice(&window.frames);
                 references.push(text);
             }
             let sound = Spectrograms::new(frames, [config.n_frames(), config.n_mels]);

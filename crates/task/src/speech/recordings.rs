@@ -14,6 +14,7 @@ use rayon::prelude::*;
 use crate::{
     Context, Log, Result,
     config::{LabeledFiles, MorseRecipe, SpokenRecipe},
+    corpus::record_of,
     labeled::few,
     log::warn_of,
     thousands,
@@ -27,6 +28,15 @@ const MAX_NAMED: usize = 3;
 
 /// The seed of the recordings for validation and test.
 const HELD_OUT_SEED: u64 = 19;
+
+/// A recording in a window.
+#[derive(Debug)]
+pub struct Window {
+    /// Its spectrogram: `[frames, mels]`.
+    pub frames: Vec<f32>,
+    /// Frames of the recording; silence fills the rest.
+    pub n_heard: usize,
+}
 
 /// One part of the recordings.
 #[derive(Debug)]
@@ -45,7 +55,7 @@ pub struct RecordingPart {
 #[derive(Debug)]
 enum Source {
     /// Audio files, and their spectrograms, as far as they are kept.
-    Files { paths: Vec<PathBuf>, kept: Option<Vec<OnceLock<Arc<[f32]>>>> },
+    Files { paths: Vec<PathBuf>, kept: Option<Vec<OnceLock<Arc<Window>>>> },
     /// Morse code, which may be another in each epoch.
     Morse { config: MorseConfig, seed: u64, n: usize, is_new: bool },
 }
@@ -166,7 +176,7 @@ impl RecordingPart {
             if !skip_long {
                 refuse!("{what}{}; raise it, or set data.skip_long", if long.len() > MAX_NAMED { ", …" } else { "" });
             }
-            log.warning(&format!("warning: {what}; they are left out: data.skip_long"));
+            log.warning(&format!("{what}; they are left out: data.skip_long"));
         }
         let kept: Vec<usize> = (0..paths.len()).filter(|idx| !is_long(idx)).collect();
         if kept.is_empty() {
@@ -174,19 +184,13 @@ impl RecordingPart {
         }
         let total: f64 = kept.iter().map(|&idx| seconds(heard[idx].0)).sum();
         say!(log, "data      {} {name} recordings, {:.1} minutes", thousands(kept.len() as u64), total / 60.0);
-        let record = |file: &FileReport| DataRecord {
-            split: name.to_owned(),
-            name: file.path.display().to_string(),
-            n_lines: file.n_lines,
-            sha256: file.sha256.clone(),
-        };
         let sound = DataRecord {
             split: name.to_owned(),
             name: "sound of all recordings".to_owned(),
             n_lines: kept.len() as u64,
             sha256: sha256_of(kept.iter().map(|&idx| &heard[idx].1)),
         };
-        let records = reports.iter().map(record).chain([sound]).collect();
+        let records = reports.iter().map(|file| record_of(name, file)).chain([sound]).collect();
         let n_bytes = kept.len() * log_mel.config().n_frames() * log_mel.config().n_mels * size_of::<f32>();
         let spectrograms = (n_bytes <= MAX_KEPT).then(|| kept.iter().map(|_| OnceLock::new()).collect());
         let texts = kept.iter().map(|&idx| std::mem::take(&mut texts[idx])).collect();
@@ -253,25 +257,27 @@ impl RecordingPart {
         }
     }
 
-    /// Spectrogram, `[frames, mels]` of a window, and text of a recording of an epoch, at `speed` percent of its own speed:
+    /// Spectrogram and text of a recording of an epoch, at `speed` percent of its own speed:
     /// no slower than fits the window.
     ///
     /// # Errors
     /// Its file can't be read any longer.
-    pub fn example(&self, epoch: u64, idx: usize, speed: u32, log_mel: &LogMel) -> Result<(Arc<[f32]>, String)> {
+    pub fn example(&self, epoch: u64, idx: usize, speed: u32, log_mel: &LogMel) -> Result<(Arc<Window>, String)> {
         let rate = log_mel.config().sampling_rate;
-        let spectrogram = |samples: Vec<f32>, own: u32| -> Arc<[f32]> {
+        let spectrogram = |samples: Vec<f32>, own: u32| -> Arc<Window> {
             let seconds = samples.len() as f64 / f64::from(own);
             let slowest = (100.0 * seconds / log_mel.config().window_seconds).ceil() as u32;
             let played = u64::from(own) * u64::from(speed.max(slowest.min(100))) / 100;
-            log_mel.window(&resample(samples, played as u32, rate)).into()
+            let samples = resample(samples, played as u32, rate);
+            let n_heard = samples.len().div_ceil(log_mel.config().hop_length).min(log_mel.config().n_frames());
+            Arc::new(Window { frames: log_mel.window(&samples), n_heard })
         };
         if let Some((config, seed)) = self.morse(epoch, idx) {
             let (sound, text) = morse(config, rate, seed);
             return Ok((spectrogram(sound, rate), text));
         }
         let Source::Files { paths, kept } = &self.source else { unreachable!("Morse code is made above") };
-        let read = || -> Result<Arc<[f32]>> {
+        let read = || -> Result<Arc<Window>> {
             let Recording { samples, rate } = Recording::read(&paths[idx]).context("reading a recording again")?;
             Ok(spectrogram(samples, rate))
         };
@@ -279,11 +285,11 @@ impl RecordingPart {
             return Ok((read()?, self.texts[idx].clone()));
         }
         let kept = kept.as_ref().map(|kept| &kept[idx]);
-        if let Some(frames) = kept.and_then(OnceLock::get) {
-            return Ok((frames.clone(), self.texts[idx].clone()));
+        if let Some(window) = kept.and_then(OnceLock::get) {
+            return Ok((window.clone(), self.texts[idx].clone()));
         }
-        let frames = read()?;
-        let frames = kept.map_or(frames.clone(), |kept| kept.get_or_init(|| frames).clone());
-        Ok((frames, self.texts[idx].clone()))
+        let window = read()?;
+        let window = kept.map_or(window.clone(), |kept| kept.get_or_init(|| window).clone());
+        Ok((window, self.texts[idx].clone()))
     }
 }

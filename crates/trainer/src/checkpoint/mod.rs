@@ -79,6 +79,9 @@ impl Checkpoint {
 
     /// The checkpoint of the first process and its folder, for all; those that the others give are not looked at.
     ///
+    /// The state of the optimizer and running means stay with the first process: all would be several times the parameters, of
+    /// which each process needs a part, that [`Trainer::resume`](crate::Trainer::resume) gives it.
+    ///
     /// # Errors
     /// [`TrainError::Collective`] if a process has ended.
     ///
@@ -91,40 +94,32 @@ impl Checkpoint {
         if peers.size() == 1 {
             return Ok(mine);
         }
-        let (mut header, mut values) = (Vec::new(), Vec::<f32>::new());
-        if let Some((path, Self { params, optimizer, ema, state })) = mine {
-            let parts = [Some(params), Some(optimizer), ema];
-            let shapes =
-                |tensors: &Tensors| tensors.iter().map(|(name, tensor)| (name.clone(), tensor.shape.clone())).collect();
-            let header_of = Header {
+        let mine = mine.filter(|_| peers.rank() == 0);
+        let header = mine.as_ref().map(|(path, Self { params, state, .. })| {
+            let header = Header {
                 folder: path.display().to_string(),
                 elapsed_seconds: state.elapsed_seconds,
-                shapes: parts.iter().flatten().map(shapes).collect(),
-                state,
+                shapes: params.iter().map(|(name, tensor)| (name.clone(), tensor.shape.clone())).collect(),
+                state: state.clone(),
             };
-            header = toml::to_string(&header_of).expect("numbers and names").into_bytes();
-            values = parts.into_iter().flatten().flatten().flat_map(|(_, tensor)| tensor.values).collect();
-        }
-        let header = broadcast(peers, header)?;
+            toml::to_string(&header).expect("numbers and names").into_bytes()
+        });
+        let header = broadcast(peers, header.unwrap_or_default())?;
         if header.is_empty() {
             return Ok(None);
         }
         let Header { folder, state, elapsed_seconds, shapes } =
             toml::from_str(&String::from_utf8_lossy(&header)).expect("as it was written");
-        values.resize(shapes.iter().flat_map(Shapes::values).map(|shape| shape.iter().product::<usize>()).sum(), 0.0);
-        broadcast_to(peers, &mut values)?;
-        let mut values = values.into_iter();
-        let tensors = |shapes: Shapes| {
-            let tensor = |(name, shape): (String, Vec<usize>)| {
-                let values = values.by_ref().take(shape.iter().product()).collect();
-                (name, HostTensor { shape, values })
-            };
-            shapes.into_iter().map(tensor).collect::<Tensors>()
-        };
-        let mut parts = shapes.into_iter().map(tensors);
-        let mut part = || parts.next();
-        let (params, optimizer, ema) = (part().unwrap_or_default(), part().unwrap_or_default(), part());
-        Ok(Some((folder.into(), Self { params, optimizer, ema, state: TrainState { elapsed_seconds, ..state } })))
+        let (path, mut checkpoint) = mine.unwrap_or_else(|| {
+            let tensor = |shape: Vec<usize>| HostTensor { values: vec![0.0; shape.iter().product()], shape };
+            let params = shapes.into_iter().map(|(name, shape)| (name, tensor(shape))).collect();
+            let state = TrainState { elapsed_seconds, ..state };
+            (folder.into(), Self { params, optimizer: Tensors::new(), ema: None, state })
+        });
+        for tensor in checkpoint.params.values_mut() {
+            broadcast_to(peers, &mut tensor.values)?;
+        }
+        Ok(Some((path, checkpoint)))
     }
 
     /// Reads a checkpoint's folder and holds every file against its checksum.
@@ -145,9 +140,6 @@ impl Checkpoint {
     }
 }
 
-/// Names and shapes of tensors.
-type Shapes = BTreeMap<String, Vec<usize>>;
-
 /// What is said of a checkpoint before its values are.
 #[derive(Serialize, Deserialize)]
 struct Header {
@@ -155,8 +147,8 @@ struct Header {
     /// Which the state leaves out.
     elapsed_seconds: f64,
     state: TrainState,
-    /// Of parameters, of the optimizer's state, and of running means if there are any.
-    shapes: Vec<Shapes>,
+    /// Of the parameters.
+    shapes: BTreeMap<String, Vec<usize>>,
 }
 
 /// The state in a checkpoint's folder, every file of which is held against its checksum.

@@ -119,6 +119,7 @@ pub struct Watch {
     pub n_targets: usize,
     pub n_skipped: usize,
     pub break_after: Option<u64>,
+    pub breaks_at_rollback: bool,
 }
 
 impl Callback for Watch {
@@ -139,7 +140,12 @@ impl Callback for Watch {
                 self.changes.extend(changes.iter().map(ToString::to_string));
             }
             Event::Saved { step, .. } => self.saved.push(*step),
-            Event::RolledBack { step, .. } => self.rolled_back_to.push(*step),
+            Event::RolledBack { step, .. } => {
+                self.rolled_back_to.push(*step);
+                if self.breaks_at_rollback {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
             _ => {}
         }
         Ok(ControlFlow::Continue(()))

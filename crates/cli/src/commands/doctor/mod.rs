@@ -9,11 +9,12 @@ use std::{
 
 use anyhow::Result;
 use attentive_data::Size;
-use attentive_run::Recipe;
+use attentive_model::ModelSpec;
+use attentive_run::{Cost, Recipe};
 use attentive_task::{
     LabeledTexts, Resizable, TaskVisitor,
     config::{RunRecipe, TaskRecipe},
-    examine, examine_labels, of_any_task, prepare,
+    examine, examine_labels, of_any_task, prepare, thousands,
 };
 use clap::Args;
 
@@ -82,10 +83,11 @@ impl TaskVisitor for Examination<'_> {
         if let Some(tokenizer) = task.processor().tokenizer() {
             warnings.extend(examine(settings, &**tokenizer, &Terminal::default())?);
         }
-        let cost = cost::measure(&task, run, &doctor.backend.backend.device()?)?;
+        let cost = Cost::measure(&task, run, &doctor.backend.backend.device()?, &Terminal::default())?;
+        report!("model     {} parameters: {}", thousands(cost.n_params), task.spec().describe());
         report!("backend   {} works", doctor.backend.backend);
         let average_last = of_any_task!(&*settings, recipe => recipe.evaluation.average_last);
-        warnings.extend(cost.report(run, average_last, &doctor.runs));
+        warnings.extend(cost::report(&cost, run, average_last, &doctor.runs));
         if *settings.batch_size() == Size::Auto {
             let setting = settings.batch_setting();
             warnings.push(format!("{setting} = \"auto\": time and memory are those of small batches"));

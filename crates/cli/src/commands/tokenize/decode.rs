@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use super::{LINES_AT_ONCE, TokenizerArgs};
 use crate::{
-    input::{Line, Lines},
+    input::{self, Line},
     output,
 };
 
@@ -34,7 +34,7 @@ impl Decode {
         let tokenizer = self.tokenizer.open()?;
         let mut out = BufWriter::new(output::stdout());
         let (mut n_broken, mut first_broken) = (0_u64, None);
-        for block in Lines::open(&self.files, "token ids").blocks(LINES_AT_ONCE) {
+        for block in input::open(&self.files, "token ids").blocks(LINES_AT_ONCE) {
             let block = block?;
             let decoded: Vec<Result<String>> = block.par_iter().map(|line| decoded(&*tokenizer, line)).collect();
             for (text, line) in decoded.into_iter().zip(&block) {

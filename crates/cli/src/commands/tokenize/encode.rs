@@ -12,7 +12,7 @@ use clap::{Args, ValueEnum};
 use rayon::prelude::*;
 
 use super::{LINES_AT_ONCE, TokenizerArgs};
-use crate::{input::Lines, output};
+use crate::{input, output};
 
 /// Turn lines of text into token ids, or into pieces.
 ///
@@ -58,7 +58,7 @@ impl Encode {
         let tokenizer = self.tokenizer.open()?;
         let mut out = BufWriter::new(output::stdout());
         let mut first = 0_u64;
-        for block in Lines::open(&self.files, "text").verbatim().blocks(LINES_AT_ONCE) {
+        for block in input::open(&self.files, "text").verbatim().blocks(LINES_AT_ONCE) {
             let block = block?;
             let seed = |idx: usize| self.seed.wrapping_add(first + idx as u64);
             let lines = block.par_iter().enumerate();

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 
 use super::{LINES_AT_ONCE, TokenizerArgs};
 use crate::{
-    input::{Line, Lines},
+    input::{self, Line},
     output,
 };
 
@@ -62,7 +62,7 @@ impl Show {
         let palette = Palette { in_color: self.color.is_wanted() };
         let mut total = TokenStatistics::default();
         let mut out = BufWriter::new(output::stdout());
-        let lines = if self.text.is_empty() { Lines::open(&self.input, "text") } else { Lines::of_command(self.text) };
+        let lines = if self.text.is_empty() { input::open(&self.input, "text") } else { input::of_command(self.text) };
         for block in lines.verbatim().blocks(LINES_AT_ONCE) {
             let block = block?;
             let encoded: Vec<Vec<TokenId>> = block.par_iter().map(|line| tokenizer.encode(&line.text)).collect();

@@ -15,7 +15,7 @@ use clap::{
 
 use crate::{
     commands::{check_writable, integer, refuse_overwriting},
-    input::{Lines, MAX_LINE_BYTES},
+    input::{self, MAX_LINE_BYTES},
     output::write_file,
 };
 
@@ -101,7 +101,7 @@ impl Train {
         [&self.out].into_iter().chain(&self.codes).try_for_each(|path| check_writable(path))?;
         let mut n_lines = 0_u64;
         let (mut n_cut, mut first_cut) = (0_u64, None);
-        let lines = Lines::open_cut(&self.files, "text", self.max_line_bytes).map(|line| {
+        let lines = input::open_cut(&self.files, "text", self.max_line_bytes).map(|line| {
             let line = line?;
             if line.is_cut {
                 n_cut += 1;

@@ -8,13 +8,13 @@ use std::sync::{
 use anyhow::{Context, Result};
 
 /// Exit code of a run that was interrupted and can be resumed.
-pub(super) const INTERRUPTED: u8 = 130;
+pub(in crate::commands) const INTERRUPTED: u8 = 130;
 
 /// A flag that the first Ctrl-C or SIGTERM raises, which is said if the process is alone; the second one ends the process at
 /// once.
 ///
 /// A launcher sends SIGTERM also where a process has ended, and then nothing is saved.
-pub(super) fn flag(is_alone: bool) -> Result<Arc<AtomicBool>> {
+pub(in crate::commands) fn flag(is_alone: bool) -> Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
     let raised = flag.clone();
     ctrlc::set_handler(move || {

@@ -3,6 +3,8 @@
 mod interrupt;
 mod processes;
 
+pub(super) use interrupt::{INTERRUPTED, flag};
+
 use std::{path::PathBuf, process::ExitCode, rc::Rc};
 
 use anyhow::Result;
@@ -71,7 +73,7 @@ impl Train {
             report!("run {} on backend {}", run.folder().display(), self.backend.backend);
         }
         let terminal = Terminal::default();
-        let mut stop = StopFlag(interrupt::flag(peers.size() == 1)?);
+        let mut stop = StopFlag(flag(peers.size() == 1)?);
         let mut progress = is_first.then(|| Progress::new(run.recipe().run.training.steps));
         let mut callbacks: Vec<&mut dyn Callback> = Vec::new();
         callbacks.extend(progress.iter_mut().map(|progress| progress as &mut dyn Callback));
@@ -87,7 +89,7 @@ impl Train {
             },
         )?;
         match ended {
-            Ended::Stopped { .. } => Ok(ExitCode::from(interrupt::INTERRUPTED)),
+            Ended::Stopped { .. } => Ok(ExitCode::from(INTERRUPTED)),
             Ended::Finished { folder, example } if is_first => {
                 report!("model in {}; use it with:", folder.display());
                 report!("  {} {example}", command_name());

@@ -2,7 +2,7 @@
 
 use std::{rc::Rc, thread, time::Duration};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use attentive_collective::{Alone, Collective};
 use attentive_task::with_causes;
 
@@ -13,22 +13,35 @@ const HEAD_START: Duration = Duration::from_secs(1);
 #[cfg(feature = "mpi")]
 pub(super) fn start() -> Result<Rc<dyn Collective>> {
     let mpi = attentive_collective::Mpi::start()?;
-    Ok(if mpi.size() > 1 { Rc::new(mpi) } else { Rc::new(Alone) })
+    match launched() {
+        _ if mpi.size() > 1 => Ok(Rc::new(mpi)),
+        // Each would train alone, in a run of its own.
+        Some((name, size)) => bail!(
+            "{size} processes were started ({name}), and MPI sees one: the launcher is not that of the MPI that attentive is \
+             built with. Start it by that one's mpirun, or on Slurm by srun --mpi=pmix or --mpi=pmi2; a single process by \
+             env -u {name} attentive train …"
+        ),
+        None => Ok(Rc::new(Alone)),
+    }
 }
 
 /// This process, the only one.
 #[cfg(not(feature = "mpi"))]
 pub(super) fn start() -> Result<Rc<dyn Collective>> {
-    // What Open MPI, MPICH with its descendants, and Slurm tell each process that they start.
-    for name in ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"] {
-        let size = std::env::var(name).ok().and_then(|size| size.parse().ok()).unwrap_or(1_u64);
-        if size > 1 {
-            anyhow::bail!(
-                "{size} processes were started ({name}), and this attentive is built for one: build it with --features mpi"
-            );
-        }
+    match launched() {
+        Some((name, size)) => bail!(
+            "{size} processes were started ({name}), and this attentive is built for one: build it with --features mpi"
+        ),
+        None => Ok(Rc::new(Alone)),
     }
-    Ok(Rc::new(Alone))
+}
+
+/// How many processes a launcher has started, and the variable that says so, if there are several.
+fn launched() -> Option<(&'static str, u64)> {
+    // What Open MPI, MPICH with its descendants, and Slurm tell each process that they start.
+    let names = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"].into_iter();
+    let mut sizes = names.filter_map(|name| Some((name, std::env::var(name).ok()?.parse().ok()?)));
+    sizes.find(|(_, size)| *size > 1)
 }
 
 /// Ends all processes, after an error of this one; one that is alone ends by itself.

@@ -17,14 +17,15 @@ use crate::{
     decoder::{Keys, differences, extend},
     family::{Family, known_classes},
     files,
-    layout::{self, Order},
+    layout::{Order, Places},
     reader::{CONFIG, Reader},
     score,
     source::Source,
     tokenizers,
 };
 
-pub(crate) const FAMILY: Family = Family { name: MODEL_TYPE, class_prefix: CLASS_PREFIX, import: Some(import), export };
+pub(crate) const FAMILY: Family =
+    Family { name: MODEL_TYPE, class_prefix: CLASS_PREFIX, import: Some(import), export, places: Some(places) };
 
 /// The value of `model_type`.
 const MODEL_TYPE: &str = "modernbert";
@@ -117,13 +118,19 @@ fn export(bundle: &Bundle, options: &ExportConfig, folder: &Path) -> Result<Vec<
         "pad_token_id": specials.pad,
     });
     extend(&mut theirs, of_folder);
-    let prefix = if head == Head::None { "" } else { PREFIX };
-    let tensors = layout::export(bundle, &slots(config, prefix), &Order::SAME)?;
+    let tensors = places(bundle)?.export(bundle)?;
     files::make_folder(folder)?;
     score::write_config(folder, &theirs, bundle.reading.score, config.labels.len())?;
     let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
     attentive_weights::write(&folder.join("model.safetensors"), &tensors, &metadata)?;
     tokenizers::export_framed(folder, tokenizer, Some(options.max_len), bundle.reading.separators)
+}
+
+/// Every parameter under the names of the class of the model's head.
+fn places(bundle: &Bundle) -> Result<Places, InterchangeError> {
+    let config = &config_for::<BertConfig>(bundle, MODEL_TYPE)?;
+    let prefix = if Head::of_ours(config) == Head::None { "" } else { PREFIX };
+    Ok(Places::new(slots(config, prefix), Order::SAME))
 }
 
 /// Without what has no effect in use: dropout, and what a pooler would be.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use attentive_bundle::{Conversation, Message, Variables};
+use attentive_tokenizer::Tokenizer;
 use axum::{
     Json,
     extract::State,
@@ -13,21 +14,18 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Head,
-    settings::{MAX_TOP, Settings, StreamOptions, Unsupported},
+    answer::{Wording, streamed, whole},
     source::{Wanted, stream, writer},
     tokens::of_chat,
-    usage,
 };
 use crate::{
-    app::{App, finish_reason},
+    app::App,
     error::Failure,
     http::{
-        answer::Interface,
         body::{Body, Texts},
-        stream::{News, events},
+        settings::{MAX_TOP, Settings, StreamOptions, Unsupported},
     },
-    models::{Ask, Served, Told},
+    models::{Ask, Told},
 };
 
 /// A conversation to answer. A translation model answers its last message, by a translation.
@@ -174,68 +172,42 @@ pub(super) async fn answer(State(app): State<Arc<App>>, Body(request): Body<Chat
     request.check()?;
     let served = writer(&app, &request.model)?;
     let written = stream(&app, &served, request.wanted()).await?;
+    let tokens = request.logprobs.then(|| Arc::clone(&served.tokenizer));
     if request.stream {
-        let head = Head::new("chatcmpl", "chat.completion.chunk", &served.name);
-        return sent(&app, &served, head, &request, written).await;
+        let with_usage = request.stream_options.is_some_and(|options| options.include_usage);
+        return streamed(&app, Messages, &served.name, written, tokens, with_usage).await;
     }
-    let (told, outcome) = written.all().await?;
-    let choice = |(of, &ended)| {
-        let own: Vec<&Told> = told.iter().filter(|told| told.of == of).collect();
-        let text: String = own.iter().map(|told| &*told.text).collect();
+    let written = [written.all().await?];
+    Ok(Json(whole(&Messages, &served.name, &written, tokens.as_deref())).into_response())
+}
+
+/// Texts as messages.
+struct Messages;
+
+impl Wording for Messages {
+    const KIND: [&str; 3] = ["chatcmpl", "chat.completion", "chat.completion.chunk"];
+
+    fn text(&self, index: usize, told: &[&Told], tokens: Option<&dyn Tokenizer>, reason: &str) -> Value {
+        let text: String = told.iter().map(|told| &*told.text).collect();
         json!({
-            "index": of,
+            "index": index,
             "message": { "role": "assistant", "content": text, "refusal": null },
-            "logprobs": request.logprobs.then(|| of_chat(&*served.tokenizer, own)),
-            "finish_reason": finish_reason(ended),
+            "logprobs": tokens.map(|tokenizer| of_chat(tokenizer, told.iter().copied())),
+            "finish_reason": reason,
         })
-    };
-    let choices = outcome.ended.iter().enumerate().map(choice).collect();
-    let mut answer = Head::new("chatcmpl", "chat.completion", &served.name).with(choices);
-    answer["usage"] = usage(&outcome);
-    Ok(Json(answer).into_response())
-}
+    }
 
-/// The answer as it is written.
-async fn sent(
-    app: &Arc<App>,
-    served: &Arc<Served>,
-    head: Head,
-    request: &ChatRequest,
-    written: crate::app::Stream,
-) -> Result<Response, Failure> {
-    let with_usage = request.stream_options.as_ref().is_some_and(|options| options.include_usage);
-    let with_tokens = request.logprobs;
-    let tokenizer = Arc::clone(&served.tokenizer);
-    let mut has_begun = vec![false; request.n.unwrap_or(1)];
-    let say = move |news: News| match news {
-        News::Told(told) => {
-            let mut said = Vec::new();
-            if !std::mem::replace(&mut has_begun[told.of], true) {
-                let delta = json!({ "role": "assistant", "content": "" });
-                said.push(head.with(vec![part(told.of, delta, None, None)]));
-            }
-            if !told.text.is_empty() || with_tokens && told.token.is_some() {
-                let logprobs = with_tokens.then(|| of_chat(&*tokenizer, [&told]));
-                said.push(head.with(vec![part(told.of, json!({ "content": told.text }), logprobs, None)]));
-            }
-            said
-        }
-        News::Over(outcome) => {
-            let end = |(of, &ended)| head.with(vec![part(of, json!({}), None, Some(finish_reason(ended)))]);
-            let mut said: Vec<Value> = outcome.ended.iter().enumerate().map(end).collect();
-            if with_usage {
-                let mut last = head.with(Vec::new());
-                last["usage"] = usage(&outcome);
-                said.push(last);
-            }
-            said
-        }
-    };
-    events(app, written, Interface::OpenAi, say).await
-}
+    fn begin(&self, index: usize) -> Option<Value> {
+        let delta = json!({ "role": "assistant", "content": "" });
+        Some(json!({ "index": index, "delta": delta, "logprobs": null, "finish_reason": null }))
+    }
 
-/// A part of one answer.
-#[expect(clippy::needless_pass_by_value, reason = "they become the answer")]
-fn part(index: usize, delta: Value, logprobs: Option<Value>, reason: Option<&str>) -> Value {
-    json!({ "index": index, "delta": delta, "logprobs": logprobs, "finish_reason": reason })
+    fn piece(&self, told: &Told, tokens: Option<&dyn Tokenizer>, _: usize) -> Value {
+        let logprobs = tokens.map(|tokenizer| of_chat(tokenizer, [told]));
+        json!({ "index": told.of, "delta": { "content": told.text }, "logprobs": logprobs, "finish_reason": null })
+    }
+
+    fn end(&self, index: usize, reason: &str) -> Value {
+        json!({ "index": index, "delta": {}, "logprobs": null, "finish_reason": reason })
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use attentive_tokenizer::Tokenizer;
 use axum::{
     Json,
     extract::State,
@@ -12,21 +13,18 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Head,
-    settings::{MAX_TOP, Settings, StreamOptions, Unsupported},
+    answer::{Wording, streamed, whole},
     source::{Wanted, stream, writer},
     tokens::of_completion,
-    usage,
 };
 use crate::{
-    app::{App, finish_reason},
+    app::{App, check_tokens},
     error::Failure,
     http::{
-        answer::Interface,
         body::{Body, Texts, check_texts},
-        stream::{News, events},
+        settings::{MAX_TOP, Settings, StreamOptions, Unsupported},
     },
-    models::{Ask, Outcome, Served, Told},
+    models::{Ask, Told},
 };
 
 /// Tokens of a completion where none are asked for, as in the interface.
@@ -126,62 +124,51 @@ pub(super) async fn complete(
     let served = writer(&app, &request.model)?;
     let (prompts, _) = request.prompt.clone().into_list();
     check_texts(&prompts, &app.config.limits)?;
-    let head = Head::new("cmpl", "text_completion", &served.name);
+    let tokens = request.logprobs.map(|_| Arc::clone(&served.tokenizer));
     if request.stream {
         let [prompt]: [String; 1] =
             prompts.try_into().map_err(|_| Failure::field("prompt", "a stream is of one prompt"))?;
-        return sent(&app, &served, head, &request, prompt).await;
+        let written = stream(&app, &served, request.wanted(prompt)).await?;
+        let with_usage = request.stream_options.is_some_and(|options| options.include_usage);
+        return streamed(&app, Completions, &served.name, written, tokens, with_usage).await;
     }
-    let mut choices = Vec::new();
-    let mut total = Outcome { ended: Vec::new(), n_prompt: 0, n_written: Vec::new() };
-    for prompt in prompts {
-        let (told, outcome) = stream(&app, &served, request.wanted(prompt)).await?.all().await?;
-        for (of, &ended) in outcome.ended.iter().enumerate() {
-            let own: Vec<&Told> = told.iter().filter(|told| told.of == of).collect();
-            let text: String = own.iter().map(|told| &*told.text).collect();
-            let logprobs = request.logprobs.map(|_| of_completion(&*served.tokenizer, own, 0));
-            let (index, reason) = (choices.len(), finish_reason(ended));
-            choices.push(json!({ "index": index, "text": text, "logprobs": logprobs, "finish_reason": reason }));
+    // One after another, so that a request has one turn at a time.
+    let each = async {
+        let (mut written, mut n_read) = (Vec::with_capacity(prompts.len()), 0);
+        for prompt in prompts {
+            let (told, outcome) = stream(&app, &served, request.wanted(prompt)).await?.all().await?;
+            n_read += outcome.n_prompt;
+            check_tokens(n_read, &app.config.limits)?;
+            written.push((told, outcome));
         }
-        total.n_prompt += outcome.n_prompt;
-        total.n_written.extend(outcome.n_written);
-    }
-    let mut answer = head.with(choices);
-    answer["usage"] = usage(&total);
-    Ok(Json(answer).into_response())
+        Ok(written)
+    };
+    let written = app.in_time(each).await?;
+    Ok(Json(whole(&Completions, &served.name, &written, tokens.as_deref())).into_response())
 }
 
-/// The text as it is written.
-async fn sent(
-    app: &Arc<App>,
-    served: &Arc<Served>,
-    head: Head,
-    request: &CompletionRequest,
-    prompt: String,
-) -> Result<Response, Failure> {
-    let written = stream(app, served, request.wanted(prompt)).await?;
-    let with_usage = request.stream_options.as_ref().is_some_and(|options| options.include_usage);
-    let with_tokens = request.logprobs.is_some();
-    let tokenizer = Arc::clone(&served.tokenizer);
-    let mut offsets = vec![0; request.n.unwrap_or(1)];
-    let say = move |news: News| match news {
-        News::Told(told) if told.text.is_empty() && !(with_tokens && told.token.is_some()) => Vec::new(),
-        News::Told(told) => {
-            let logprobs = with_tokens.then(|| of_completion(&*tokenizer, [&told], offsets[told.of]));
-            offsets[told.of] += told.text.chars().count();
-            let choice = json!({ "index": told.of, "text": told.text, "logprobs": logprobs, "finish_reason": null });
-            vec![head.with(vec![choice])]
-        }
-        News::Over(outcome) => {
-            let end = |(index, &ended)| json!({ "index": index, "text": "", "logprobs": null, "finish_reason": finish_reason(ended) });
-            let mut said = vec![head.with(outcome.ended.iter().enumerate().map(end).collect())];
-            if with_usage {
-                let mut last = head.with(Vec::new());
-                last["usage"] = usage(&outcome);
-                said.push(last);
-            }
-            said
-        }
-    };
-    events(app, written, Interface::OpenAi, say).await
+/// Texts as completions.
+struct Completions;
+
+impl Wording for Completions {
+    const KIND: [&str; 3] = ["cmpl", "text_completion", "text_completion"];
+
+    fn text(&self, index: usize, told: &[&Told], tokens: Option<&dyn Tokenizer>, reason: &str) -> Value {
+        let text: String = told.iter().map(|told| &*told.text).collect();
+        let logprobs = tokens.map(|tokenizer| of_completion(tokenizer, told.iter().copied(), 0));
+        json!({ "index": index, "text": text, "logprobs": logprobs, "finish_reason": reason })
+    }
+
+    fn begin(&self, _: usize) -> Option<Value> {
+        None
+    }
+
+    fn piece(&self, told: &Told, tokens: Option<&dyn Tokenizer>, offset: usize) -> Value {
+        let logprobs = tokens.map(|tokenizer| of_completion(tokenizer, [told], offset));
+        json!({ "index": told.of, "text": told.text, "logprobs": logprobs, "finish_reason": null })
+    }
+
+    fn end(&self, index: usize, reason: &str) -> Value {
+        json!({ "index": index, "text": "", "logprobs": null, "finish_reason": reason })
+    }
 }

@@ -12,9 +12,7 @@ use crate::{
     app::App,
     error::Failure,
     http::body::{Body, Texts, check_texts},
-    metrics::Side,
     models::OwnedInput,
-    translate::check_tokens,
 };
 
 /// Texts to make vectors of.
@@ -50,13 +48,12 @@ pub(super) async fn embed(
     let served = app.models.find(Some(&request.model), "makes vectors of texts", |served| served.can("embed"))?;
     let (texts, _) = request.input.into_list();
     check_texts(&texts, &app.config.limits)?;
-    let n_tokens: usize = texts.iter().map(|text| served.tokenizer.encode(text).len()).sum();
-    check_tokens(n_tokens, &app.config.limits)?;
-    let inputs = texts.into_iter().map(|text| OwnedInput { text, crop: false }).collect();
-    let vectors = app
-        .work(&served, move |served, ticket| {
-            let encoder = served.encoder()?;
-            encoder.embed(inputs, encoder.embedding.clone(), ticket)
+    let (n_tokens, vectors) = app
+        .work(&served, move |turn| {
+            let encoder = turn.served.encoder()?;
+            let n_tokens = turn.reads(texts.iter().map(String::as_str))?;
+            let inputs = OwnedInput::all(texts, false);
+            Ok((n_tokens, encoder.embed(inputs, encoder.embedding.clone(), &turn.ticket)?))
         })
         .await?;
     if let (Some(wanted), Some(found)) = (request.dimensions, vectors.first().map(Vec::len))
@@ -64,7 +61,6 @@ pub(super) async fn embed(
     {
         return Err(Failure::field("dimensions", format!("the model's vectors have {found} dimensions: leave it out")));
     }
-    app.metrics.tokens(&served.name, Side::Read, n_tokens);
     let entry = |(index, vector): (usize, Vec<f32>)| {
         let embedding = match request.encoding_format {
             Encoding::Float => json!(vector),

@@ -3,17 +3,14 @@
 use std::sync::Arc;
 
 use attentive_bundle::Translation;
-use attentive_core::TokenId;
-use attentive_decode::{Ended, StopStrings};
+use attentive_decode::{Ended, SamplingConfig, StopStrings};
 
-use super::settings::Settings;
 use crate::{
-    app::{App, Stream},
+    app::{App, Stream, Turn},
     error::Failure,
-    http::body::check_texts,
-    models::{Ask, Engine, Outcome, PairTokens, ScoredToken, Served, Task, Told, TranslationEngine, Wish},
-    ticket::Ticket,
-    translate::{Format, check_tokens, own_languages, translate},
+    http::{body::check_texts, own::pieces, settings::Settings},
+    models::{Ask, Engine, Outcome, PairTokens, ScoredToken, Served, Task, Told, Wish},
+    translate::{Format, own_languages, translate},
 };
 
 /// What is asked of a model of either kind.
@@ -47,9 +44,7 @@ pub(super) async fn stream(app: &Arc<App>, served: &Arc<Served>, wanted: Wanted)
         _ => {
             let text = text_to_translate(&wanted.ask)?;
             check_texts(&[&text], &app.config.limits)?;
-            let of_work = Arc::clone(app);
-            let work = move |served: &Served, ticket: &Arc<Ticket>| translated(&of_work, served, text, &wanted, ticket);
-            let (told, outcome) = app.work(served, work).await?;
+            let (told, outcome) = app.work(served, move |turn| translated(turn, text, &wanted)).await?;
             Ok(Stream::of(told, outcome, app.ticket().1))
         }
     }
@@ -79,26 +74,19 @@ fn text_to_translate(ask: &Ask) -> Result<String, Failure> {
 }
 
 /// A text's translations, as texts that were written.
-fn translated(
-    app: &App,
-    served: &Served,
-    text: String,
-    wanted: &Wanted,
-    ticket: &Arc<Ticket>,
-) -> Result<(Vec<Told>, Outcome), Failure> {
+fn translated(turn: &Turn, text: String, wanted: &Wanted) -> Result<(Vec<Told>, Outcome), Failure> {
     let settings = &wanted.settings;
     let (n, stop) = (settings.n()?, settings.stop()?);
+    let sampling = settings.sampling(&SamplingConfig::default());
+    sampling.validate()?;
     // Without a temperature, the best; as a translation model is used.
-    let sampling = settings.temperature.filter(|&t| t > 0.0).map(|_| settings.sampling(&Default::default()));
-    if let Some(sampling) = &sampling {
-        sampling.validate()?;
-    }
-    let wish = Wish { n_best: n, max_tokens: settings.max_tokens, sampling, ..Wish::default() };
+    let sampling = settings.temperature.filter(|&temperature| temperature > 0.0).map(|_| sampling);
+    let max_tokens = settings.max_tokens(&turn.app.config.limits)?;
+    let wish = Wish { n_best: n, max_tokens, sampling, ..Wish::default() };
     let told = if wanted.with_tokens {
-        with_tokens(app, served, &text, &wish, wanted.n_top, ticket)?
+        with_tokens(turn, &text, &wish, wanted.n_top)?
     } else {
-        let shared = (&app.config.limits, &app.metrics);
-        let found = translate(served, &[text], Format::Text, &wish, shared, ticket)?.swap_remove(0);
+        let found = translate(turn, &[text], Format::Text, &wish)?.swap_remove(0);
         let whole = |(of, text)| Told { of, token: None, text, top: Vec::new() };
         let told = found.texts.into_iter().enumerate().map(whole).collect();
         Translations { told, n_read: found.n_read, n_written: found.n_written, are_finished: found.are_finished }
@@ -115,43 +103,26 @@ struct Translations {
 }
 
 /// The tokens of the translations of one sentence.
-fn with_tokens(
-    app: &App,
-    served: &Served,
-    text: &str,
-    wish: &Wish,
-    n_top: usize,
-    ticket: &Arc<Ticket>,
-) -> Result<Translations, Failure> {
+fn with_tokens(turn: &Turn, text: &str, wish: &Wish, n_top: usize) -> Result<Translations, Failure> {
+    let Turn { app, served, ticket, .. } = turn;
     let engine = served.translation()?;
     let wish = own_languages(served, wish)?;
     let n_read = engine.n_tokens(text);
-    check_tokens(n_read, &app.config.limits)?;
+    turn.reads_tokens(n_read)?;
     let found = engine.sentences(&[text], &wish, &app.config.limits, ticket)?.swap_remove(0);
     let pair = |found: &Translation| engine.pair(text, &found.tokens, &wish);
     let pairs = found.iter().map(pair).collect::<Result<Vec<PairTokens>, _>>()?;
     let mut told = Vec::new();
     for (of, (pair, scored)) in pairs.iter().zip(engine.score(&pairs, n_top, ticket)?).enumerate() {
-        for (ScoredToken { id, log_prob, top }, text) in scored.into_iter().zip(pieces(engine, &pair.target)) {
+        let texts = pieces(engine.tokenizer(), &[], &pair.target);
+        for (ScoredToken { id, log_prob, top }, text) in scored.into_iter().zip(texts) {
             told.push(Told { of, token: Some((id, log_prob)), text, top });
         }
     }
     let are_finished: Vec<bool> = found.iter().map(|found| found.is_finished).collect();
-    let n_written = found.iter().map(|found| found.tokens.len() + usize::from(found.is_finished)).collect();
+    let n_written: Vec<usize> = found.iter().map(|found| found.tokens.len() + usize::from(found.is_finished)).collect();
+    turn.writes(n_written[0]);
     Ok(Translations { told, n_read, n_written, are_finished })
-}
-
-/// What each token adds to a text; a character that several tokens make is of the last of them.
-pub(crate) fn pieces(engine: &TranslationEngine, ids: &[TokenId]) -> Vec<String> {
-    let mut n_told = 0;
-    let piece = |n: usize| {
-        let text = engine.tokenizer().decode(&ids[..=n]).unwrap_or_default();
-        let whole = if n + 1 == ids.len() { &*text } else { text.trim_end_matches(char::REPLACEMENT_CHARACTER) };
-        let piece = whole.get(n_told..).unwrap_or_default().to_owned();
-        n_told = n_told.max(whole.len());
-        piece
-    };
-    (0..ids.len()).map(piece).collect()
 }
 
 impl Translations {

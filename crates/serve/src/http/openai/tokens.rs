@@ -4,7 +4,10 @@ use attentive_core::TokenId;
 use attentive_tokenizer::Tokenizer;
 use serde_json::{Map, Value, json};
 
-use crate::{http::own::token_text, models::Told};
+use crate::{
+    http::own::{finite, token_text},
+    models::Told,
+};
 
 /// The `logprobs` of an answer of chat.
 pub(super) fn of_chat<'a>(tokenizer: &dyn Tokenizer, told: impl IntoIterator<Item = &'a Told>) -> Value {
@@ -44,9 +47,4 @@ pub(super) fn of_completion<'a>(
         offset += told.text.chars().count();
     }
     json!({ "tokens": tokens, "token_logprobs": log_probs, "top_logprobs": tops, "text_offset": offsets })
-}
-
-/// A log-probability as JSON can have it: that of what is impossible is the lowest number.
-fn finite(log_prob: f64) -> f64 {
-    log_prob.max(-9999.0)
 }

@@ -2,27 +2,23 @@
 
 use std::sync::Arc;
 
-use attentive_bundle::GenerationConfig;
-use attentive_decode::SamplingConfig;
 use axum::{extract::State, response::Response};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::token_text;
+use super::{finite, token_text};
 use crate::{
     app::{App, finish_reason},
     error::Failure,
     http::{
         answer::Interface,
         body::{Body, check_texts},
+        settings::{MAX_TOP, Settings},
         stream::{News, events},
     },
     models::{Ask, Task, Told},
 };
-
-/// The most tokens that are told in the place of one.
-const MAX_ALTERNATIVES: usize = 20;
 
 /// A text to complete; the answer is a stream of server-sent events.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -36,7 +32,7 @@ pub(crate) struct CompleteRequest {
     temperature: Option<f64>,
     top_k: Option<usize>,
     top_p: Option<f64>,
-    seed: Option<u64>,
+    seed: Option<i64>,
     /// The most probable tokens that are told in the place of each; 5 by default.
     alternatives: Option<usize>,
 }
@@ -48,34 +44,22 @@ pub(super) async fn complete(
     let served = app.models.find(request.model.as_deref(), "continues texts", |served| served.language().is_ok())?;
     check_texts(&[&request.prompt], &app.config.limits)?;
     let n_top = request.alternatives.unwrap_or(5);
-    if n_top > MAX_ALTERNATIVES {
-        return Err(Failure::field("alternatives", format!("alternatives is up to {MAX_ALTERNATIVES} here")));
+    if n_top > MAX_TOP {
+        return Err(Failure::field("alternatives", format!("alternatives is up to {MAX_TOP} here")));
     }
+    let CompleteRequest { prompt, max_tokens, temperature, top_k, top_p, seed, .. } = request;
+    let settings = Settings { max_tokens, temperature, top_k, top_p, seed, ..Settings::default() };
     let own = &served.language()?.generation;
-    let max = app.config.limits.output_tokens;
-    if let Some(n) = request.max_tokens.filter(|n| !(1..=max).contains(n)) {
-        return Err(Failure::field("max_tokens", format!("max_tokens is {n}, and from 1 to {max} here")));
-    }
-    let max_tokens = request.max_tokens.unwrap_or(own.max_tokens).min(max);
-    let sampling = SamplingConfig {
-        temperature: request.temperature.unwrap_or(own.sampling.temperature),
-        top_k: request.top_k.unwrap_or(own.sampling.top_k),
-        top_p: request.top_p.unwrap_or(own.sampling.top_p),
-        seed: request.seed.unwrap_or_else(crate::http::openai::random),
-        ..own.sampling.clone()
-    };
-    let config = GenerationConfig { max_tokens, min_tokens: own.min_tokens.min(max_tokens), sampling, ..own.clone() };
-    config.validate()?;
-    let task = Task { prompt: Ask::Text(request.prompt), n: 1, config, n_top };
+    let config = settings.over(own, own.max_tokens, &app.config.limits)?;
+    let task = Task { prompt: Ask::Text(prompt), n: 1, config, n_top };
     let stream = app.write(&served, task).await?;
     let tokenizer = Arc::clone(&served.tokenizer);
     let say = move |news: News| match news {
         News::Told(Told { token, text, top, .. }) => {
-            let alternative = |&(id, log_prob): &(u32, f32)| json!({ "id": id, "text": token_text(&*tokenizer, id), "log_prob": f64::from(log_prob).max(-9999.0) });
-            let token = token.map(|(id, log_prob)| (Some(id), Some(log_prob)));
-            let (id, log_prob) = token.unwrap_or_default();
-            let alternatives: Vec<Value> = top.iter().filter(|_| id.is_some()).map(alternative).collect();
-            let token = json!({ "id": id, "text": text, "log_prob": log_prob });
+            let alternative = |&(id, log_prob): &(u32, f32)| json!({ "id": id, "text": token_text(&*tokenizer, id), "log_prob": finite(f64::from(log_prob)) });
+            let alternatives: Vec<Value> = top.iter().filter(|_| token.is_some()).map(alternative).collect();
+            let (id, log_prob) = token.unzip();
+            let token = json!({ "id": id, "text": text, "log_prob": log_prob.map(finite) });
             vec![json!({ "token": token, "alternatives": alternatives })]
         }
         News::Over(outcome) => {

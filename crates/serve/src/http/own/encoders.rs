@@ -9,12 +9,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    app::App,
+    app::{App, Turn},
     error::Failure,
     http::body::{Body, check_texts},
-    metrics::Side,
     models::{OwnedInput, Served},
-    translate::check_tokens,
 };
 
 /// The most guesses of a hidden word.
@@ -51,16 +49,12 @@ pub(crate) struct EmbedRequest {
     word: Option<String>,
 }
 
-/// Refuses what is too much, and counts it.
-fn check(app: &App, served: &Served, texts: &[String]) -> Result<(), Failure> {
+/// Refuses nothing, and what is too much.
+fn check(app: &App, texts: &[String]) -> Result<(), Failure> {
     if texts.is_empty() {
         return Err(Failure::field("texts", "there is no text: give one at least"));
     }
-    check_texts(texts, &app.config.limits)?;
-    let n_tokens = texts.iter().map(|text| served.tokenizer.encode(text).len()).sum();
-    check_tokens(n_tokens, &app.config.limits)?;
-    app.metrics.tokens(&served.name, Side::Read, n_tokens);
-    Ok(())
+    check_texts(texts, &app.config.limits)
 }
 
 pub(super) async fn fill(
@@ -69,15 +63,17 @@ pub(super) async fn fill(
 ) -> Result<Json<Value>, Failure> {
     let fills = |served: &Served| served.can("fill") && served.encoder().is_ok();
     let served = app.models.find(request.model.as_deref(), "guesses hidden words", fills)?;
-    check(&app, &served, std::slice::from_ref(&request.text))?;
+    check_texts(&[&request.text], &app.config.limits)?;
     let n = request.n.unwrap_or(5);
     if !(1..=MAX_CANDIDATES).contains(&n) {
         return Err(Failure::field("n", format!("n is {n}, and from 1 to {MAX_CANDIDATES} here")));
     }
     let text = request.text.clone();
-    let masks = app
-        .work(&served, move |served, ticket| served.encoder()?.call(move |encoder| encoder.fill(&text, n), ticket))
-        .await?;
+    let fill = move |turn: &Turn| {
+        turn.reads([&*text])?;
+        turn.served.encoder()?.call(move |encoder| encoder.fill(&text, n), &turn.ticket)
+    };
+    let masks = app.work(&served, fill).await?;
     let candidate = |Candidate { text, probability }: &Candidate| json!({ "text": text, "probability": probability });
     let mask =
         |candidates: &Vec<Candidate>| json!({ "candidates": candidates.iter().map(candidate).collect::<Vec<Value>>() });
@@ -90,9 +86,12 @@ pub(super) async fn classify(
     Body(request): Body<ClassifyRequest>,
 ) -> Result<Json<Value>, Failure> {
     let served = app.models.find(request.model.as_deref(), "tells classes", |served| served.can("classify"))?;
-    check(&app, &served, &request.texts)?;
-    let texts = inputs(request.texts);
-    let results = app.work(&served, move |served, ticket| served.encoder()?.classify(texts, ticket)).await?;
+    check(&app, &request.texts)?;
+    let classify = move |turn: &Turn| {
+        turn.reads(request.texts.iter().map(String::as_str))?;
+        turn.served.encoder()?.classify(OwnedInput::all(request.texts, false), &turn.ticket)
+    };
+    let results = app.work(&served, classify).await?;
     let class = |Class { label, probability }: &Class| json!({ "label": label, "probability": probability });
     let results: Vec<Vec<Value>> = results.iter().map(|classes| classes.iter().map(class).collect()).collect();
     Ok(Json(json!({ "model": served.name, "results": results })))
@@ -103,31 +102,29 @@ pub(super) async fn embed(
     Body(request): Body<EmbedRequest>,
 ) -> Result<Json<Value>, Failure> {
     let served = app.models.find(request.model.as_deref(), "makes vectors of texts", |served| served.can("embed"))?;
-    check(&app, &served, &request.texts)?;
+    check(&app, &request.texts)?;
     let EmbedRequest { texts, word, .. } = request;
-    let vectors: Vec<Vec<f32>> = app
-        .work(&served, move |served, ticket| {
-            let engine = served.encoder()?;
-            let Some(word) = word else {
-                return engine.embed(inputs(texts), engine.embedding.clone(), ticket);
-            };
-            let told = word.clone();
-            let found = engine.call(
-                move |encoder| texts.iter().map(|text| encoder.embed_word(text, &word)).collect::<Result<Vec<_>, _>>(),
-                ticket,
-            )?;
-            let first = |(number, vectors): (usize, Vec<Vec<f32>>)| {
-                let missing = || Failure::field("word", format!("text {} does not have the word {told:?}", number + 1));
-                vectors.into_iter().next().ok_or_else(missing)
-            };
-            found.into_iter().enumerate().map(first).collect()
-        })
-        .await?;
+    let vectors = app.work(&served, move |turn| vectors(turn, texts, word)).await?;
     let similar = |a: &Vec<f32>| vectors.iter().map(|b| cosine(a, b)).collect::<Vec<_>>();
     let similarities: Vec<Vec<_>> = vectors.iter().map(similar).collect();
     Ok(Json(json!({ "model": served.name, "vectors": vectors, "similarities": similarities })))
 }
 
-fn inputs(texts: Vec<String>) -> Vec<OwnedInput> {
-    texts.into_iter().map(|text| OwnedInput { text, crop: false }).collect()
+/// The vectors of texts, or of the first place of a word in each.
+fn vectors(turn: &Turn, texts: Vec<String>, word: Option<String>) -> Result<Vec<Vec<f32>>, Failure> {
+    turn.reads(texts.iter().map(String::as_str))?;
+    let engine = turn.served.encoder()?;
+    let Some(word) = word else {
+        return engine.embed(OwnedInput::all(texts, false), engine.embedding.clone(), &turn.ticket);
+    };
+    let told = word.clone();
+    let found = engine.call(
+        move |encoder| texts.iter().map(|text| encoder.embed_word(text, &word)).collect::<Result<Vec<_>, _>>(),
+        &turn.ticket,
+    )?;
+    let first = |(number, vectors): (usize, Vec<Vec<f32>>)| {
+        let missing = || Failure::field("word", format!("text {} does not have the word {told:?}", number + 1));
+        vectors.into_iter().next().ok_or_else(missing)
+    };
+    found.into_iter().enumerate().map(first).collect()
 }

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use attentive_corpus::BuiltinConfig;
-use attentive_inspect::{AttentionKind, PronounHeads, pronoun_heads};
+use attentive_inspect::{AttentionKind, PronounHeads};
 use axum::{Json, extract::State};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,16 +12,11 @@ use crate::{
     app::App,
     error::{Failure, Kind},
     http::body::Body,
-    models::TranslationEngine,
-    ticket::Ticket,
 };
-
-/// Sentences that are measured, which training did not see.
-const N_SENTENCES: usize = 100;
 
 /// How often a head finds what *it* refers to.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Head {
+struct Head {
     /// `encoder`, `decoder` or `cross`.
     map: &'static str,
     /// Counted from 0, as the next.
@@ -50,51 +44,36 @@ pub(super) async fn heads(
     State(app): State<Arc<App>>,
     Body(request): Body<HeadsRequest>,
 ) -> Result<Json<Value>, Failure> {
-    let served = app.models.find(request.model.as_deref(), "translates", |served| served.translation().is_ok())?;
-    if !served.facts.is_builtin || !served.facts.attends() {
+    let name = request.model.as_deref();
+    let served = app.models.find(name, "translates", |served| {
+        served.translation().is_ok() && (name.is_some() || served.facts.resolves_pronouns())
+    })?;
+    if !served.facts.resolves_pronouns() {
         let message =
             "the measurement is of models that were trained on the built-in corpus, whose grammar tells what \"it\" is";
         return Err(Failure::new(Kind::NotFound, message));
     }
-    let key = (served.name.clone(), served.facts.loaded_at);
+    let measure = || app.work(&served, |turn| turn.served.translation()?.pronoun_heads(&turn.ticket));
     // Others wait for the one who measures.
-    let mut known = app.heads.lock().await;
-    let heads = match known.get(&key) {
-        Some(heads) => Arc::clone(heads),
-        None => {
-            let heads = app.work(&served, |served, ticket| measured(served.translation()?, ticket)).await?;
-            known.retain(|(name, _), _| *name != key.0);
-            let heads = Arc::new(heads);
-            known.insert(key, Arc::clone(&heads));
-            heads
-        }
-    };
-    Ok(Json(json!({ "model": served.name, "heads": *heads, "what": WHAT })))
+    let found = app.in_time(served.translation()?.heads.get_or_try_init(measure)).await?;
+    let mut heads: Vec<Head> = found.iter().flat_map(of_kind).collect();
+    heads.sort_by(|a, b| b.agreement.total_cmp(&a.agreement));
+    Ok(Json(json!({ "model": served.name, "heads": heads, "what": WHAT })))
 }
 
-/// How often each head finds the noun, in sentences with two; the best first.
-fn measured(engine: &TranslationEngine, ticket: &Ticket) -> Result<Vec<Head>, Failure> {
-    let config =
-        BuiltinConfig { n_train: 0, n_validation: 0, n_test: 0, n_pronouns: N_SENTENCES, ..Default::default() };
-    let sentences = config.generate().pronouns;
-    let found = engine.look(ticket, |viewer| pronoun_heads(viewer, &sentences))?;
-    let of_kind = |PronounHeads { kind, scores }: PronounHeads| {
-        let map = match kind {
-            AttentionKind::Encoder => "encoder",
-            AttentionKind::Decoder => "decoder",
-            AttentionKind::Cross => "cross",
-        };
-        let (n, scores) = (scores.n_cases(), scores.scores().into_iter());
-        scores.map(move |score| Head {
-            map,
-            layer: score.head.layer,
-            head: score.head.head,
-            agreement: score.accuracy,
-            n,
-        })
+fn of_kind(PronounHeads { kind, scores }: &PronounHeads) -> Vec<Head> {
+    let map = match kind {
+        AttentionKind::Encoder => "encoder",
+        AttentionKind::Decoder => "decoder",
+        AttentionKind::Cross => "cross",
     };
-    let of_kinds = found.map_err(|error| Failure::broken(&error))?;
-    let mut heads: Vec<Head> = of_kinds.into_iter().flat_map(of_kind).collect();
-    heads.sort_by(|a, b| b.agreement.total_cmp(&a.agreement));
-    Ok(heads)
+    let n = scores.n_cases();
+    let head = |score: attentive_inspect::HeadScore| Head {
+        map,
+        layer: score.head.layer,
+        head: score.head.head,
+        agreement: score.accuracy,
+        n,
+    };
+    scores.scores().into_iter().map(head).collect()
 }

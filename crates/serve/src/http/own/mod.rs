@@ -10,8 +10,9 @@ mod score;
 mod tokenize;
 mod translate;
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
+use attentive_bundle::TextStream;
 use attentive_core::TokenId;
 use attentive_tokenizer::Tokenizer;
 use axum::{
@@ -29,9 +30,6 @@ pub(super) use heads::HeadsRequest;
 pub(super) use score::ScoreRequest;
 pub(super) use tokenize::TokenizeRequest;
 pub(super) use translate::{Answer as TranslateAnswer, TranslateRequest};
-
-/// Measured heads, by the model's name and the time at which it was loaded.
-pub(crate) type HeadsCache = tokio::sync::Mutex<HashMap<(String, u64), Arc<Vec<heads::Head>>>>;
 
 pub(super) fn router() -> Router<Arc<App>> {
     Router::new()
@@ -94,6 +92,23 @@ fn source_tokens(tokenizer: &dyn Tokenizer, text: &str, before: &[TokenId], afte
     }
     tokens.extend(after.iter().map(|&id| special(id, n_characters)));
     tokens
+}
+
+/// What each token adds to the text that begins with the tokens `before`; a character that several tokens make is of the
+/// last of them.
+pub(crate) fn pieces(tokenizer: &dyn Tokenizer, before: &[TokenId], ids: &[TokenId]) -> Vec<String> {
+    let mut stream = TextStream::new(tokenizer, before);
+    let mut pieces: Vec<String> = ids.iter().map(|&id| stream.push(id)).collect();
+    let rest = stream.finish();
+    if let Some(last) = pieces.last_mut() {
+        last.push_str(&rest);
+    }
+    pieces
+}
+
+/// A log-probability as JSON can have it: that of what is impossible is the lowest number.
+pub(crate) fn finite(log_prob: f64) -> f64 {
+    log_prob.max(-9999.0)
 }
 
 /// The entry of a token in its vocabulary.

@@ -37,6 +37,7 @@ fn entry(served: &Served) -> Value {
         "d_model": facts.width,
         "max_len": facts.max_len,
         "attention": facts.attends(),
+        "pronouns": facts.resolves_pronouns(),
         "chat": matches!(&served.engine, Engine::Language(engine) if engine.chats()),
         "examples": examples(served),
     })

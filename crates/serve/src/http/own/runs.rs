@@ -7,9 +7,10 @@ use std::{
     time::UNIX_EPOCH,
 };
 
+use attentive_run::{Curve, Points};
 use axum::{
     Json,
-    extract::{Path as Place, State},
+    extract::{Path as Place, State, rejection::PathRejection},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -53,7 +54,11 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Json<Value>, Fai
     Ok(Json(json!({ "runs": runs.await.map_err(|error| Failure::broken(&error))? })))
 }
 
-pub(super) async fn curves(State(app): State<Arc<App>>, Place(name): Place<String>) -> Result<Json<Value>, Failure> {
+pub(super) async fn curves(
+    State(app): State<Arc<App>>,
+    name: Result<Place<String>, PathRejection>,
+) -> Result<Json<Value>, Failure> {
+    let Place(name) = name?;
     let folder = app.config.runs.clone().ok_or_else(no_runs)?;
     let series = spawn_blocking(move || {
         // By its name among those there are: a name is never a path.
@@ -61,14 +66,14 @@ pub(super) async fn curves(State(app): State<Arc<App>>, Place(name): Place<Strin
         let missing = || Failure::new(Kind::NotFound, format!("there is no run {name:?}"));
         let run = folders(&folder).iter().find(is_it).cloned().ok_or_else(missing)?;
         let curves = attentive_run::curves(&run).map_err(|error| Failure::broken(&error))?;
-        let series = |(title, points): (String, Vec<(f64, f64)>)| {
+        let series = |(curve, points): (Curve, Points)| {
             let step = points.len().div_ceil(MAX_POINTS).max(1);
             let last = points.len().saturating_sub(1);
             let kept = points.iter().enumerate().filter(|(at, _)| at % step == 0 || *at == last);
             // What is not finite is null.
             let points: Vec<Value> = kept.map(|(_, (x, y))| json!([x, y])).collect();
-            let title = title.split_once(". ").map_or(&*title, |(_, title)| title);
-            let (name, unit) = title.split_once(", ").unwrap_or((title, ""));
+            let title = curve.to_string();
+            let (name, unit) = title.split_once(", ").unwrap_or((&title, ""));
             json!({ "name": name, "unit": unit, "points": points })
         };
         Ok::<_, Failure>(curves.into_iter().map(series).collect::<Vec<Value>>())

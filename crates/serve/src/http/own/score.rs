@@ -8,15 +8,13 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{ScoredToken, name};
+use super::{ScoredToken, finite, name, pieces};
 use crate::{
-    app::App,
+    app::{App, Turn},
     error::Failure,
     http::body::{Body, check_texts},
-    metrics::Side,
     models::{Engine, Served, Wish},
-    ticket::Ticket,
-    translate::{check_tokens, own_languages},
+    translate::own_languages,
 };
 
 /// A text whose probability is asked for; of a translation model, that of `target` given it.
@@ -28,6 +26,12 @@ pub(crate) struct ScoreRequest {
     text: String,
     /// A translation of the text.
     target: Option<String>,
+}
+
+impl ScoreRequest {
+    fn texts(&self) -> Vec<&str> {
+        [Some(&*self.text), self.target.as_deref()].into_iter().flatten().collect()
+    }
 }
 
 pub(super) async fn score(
@@ -42,12 +46,8 @@ pub(super) async fn score(
     };
     let what = if is_pair { "scores translations" } else { "scores texts; a translation model takes a target" };
     let served = app.models.find(request.model.as_deref(), what, can)?;
-    let texts: Vec<&str> = [Some(&*request.text), request.target.as_deref()].into_iter().flatten().collect();
-    check_texts(&texts, &app.config.limits)?;
-    let n_tokens = texts.iter().map(|text| served.tokenizer.encode(text).len()).sum();
-    check_tokens(n_tokens, &app.config.limits)?;
-    app.metrics.tokens(&served.name, Side::Read, n_tokens);
-    let tokens = app.work(&served, move |served, ticket| tokens(served, &request, ticket)).await?;
+    check_texts(&request.texts(), &app.config.limits)?;
+    let tokens = app.work(&served, move |turn| tokens(turn, &request)).await?;
     let log_prob: f64 = tokens.iter().map(|token| token.log_prob).sum();
     let n = tokens.len();
     let perplexity = (n > 0).then(|| (-log_prob / n as f64).exp());
@@ -57,7 +57,9 @@ pub(super) async fn score(
 }
 
 /// The tokens that are scored: those of the text, or those of the target and its end.
-fn tokens(served: &Served, request: &ScoreRequest, ticket: &Arc<Ticket>) -> Result<Vec<ScoredToken>, Failure> {
+fn tokens(turn: &Turn, request: &ScoreRequest) -> Result<Vec<ScoredToken>, Failure> {
+    let Turn { served, ticket, .. } = turn;
+    turn.reads(request.texts())?;
     let (scored, given) = match &served.engine {
         Engine::Language(engine) => {
             let (given, scored) = engine.score(&request.text, ticket)?;
@@ -73,15 +75,12 @@ fn tokens(served: &Served, request: &ScoreRequest, ticket: &Arc<Ticket>) -> Resu
         }
     };
     let tokenizer = &*served.tokenizer;
-    let mut ids: Vec<TokenId> = given.into_iter().collect();
-    let mut before = tokenizer.decode(&ids).unwrap_or_default().len();
-    let token = |(id, log_prob): (TokenId, f64)| {
-        ids.push(id);
-        let text = tokenizer.decode(&ids).unwrap_or_default();
-        let own = text.get(before..).unwrap_or_default().to_owned();
-        before = text.len();
+    let given: Vec<TokenId> = given.into_iter().collect();
+    let ids: Vec<TokenId> = scored.iter().map(|&(id, _)| id).collect();
+    let token = |((id, log_prob), own): ((TokenId, f64), String)| {
         let special = tokenizer.specials().contains(id);
-        ScoredToken { id, text: if special { name(tokenizer, id) } else { own }, log_prob, special }
+        let text = if special { name(tokenizer, id) } else { own };
+        ScoredToken { id, text, log_prob: finite(log_prob), special }
     };
-    Ok(scored.into_iter().map(token).collect())
+    Ok(scored.into_iter().zip(pieces(tokenizer, &given, &ids)).map(token).collect())
 }

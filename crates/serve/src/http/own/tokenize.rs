@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use attentive_core::TokenId;
+use attentive_tokenizer::Tokenizer;
 use axum::{Json, extract::State};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::source_tokens;
+use super::{SourceToken, pieces, source_tokens};
 use crate::{
     app::App,
     error::Failure,
@@ -40,22 +42,20 @@ pub(super) async fn tokenize(
 ) -> Result<Json<Value>, Failure> {
     let served = app.models.find(request.model.as_deref(), "reads texts", |_| true)?;
     check_texts(&[&request.text], &app.config.limits)?;
-    let tokenizer = &*served.tokenizer;
+    let tokens = app.work(&served, move |turn| Ok(tokens(&*turn.served.tokenizer, &request))).await?;
+    Ok(Json(json!({ "model": served.name, "tokens": tokens })))
+}
+
+fn tokens(tokenizer: &dyn Tokenizer, request: &TokenizeRequest) -> Vec<SourceToken> {
     let ids = tokenizer.encode_target(&request.text);
     if request.side == Side::Source || ids == tokenizer.encode(&request.text) {
-        let tokens = source_tokens(tokenizer, &request.text, &[], &[]);
-        return Ok(Json(json!({ "model": served.name, "tokens": tokens })));
+        return source_tokens(tokenizer, &request.text, &[], &[]);
     }
     // A vocabulary of its own tells no places, but its tokens make the text again.
-    let mut before = String::new();
-    let token = |n: usize| {
-        let text = tokenizer.decode(&ids[..=n]).unwrap_or_default();
-        let own = text.get(before.len()..).unwrap_or_default().to_owned();
-        let start = before.chars().count();
-        let end = start + own.chars().count();
-        before = text;
-        json!({ "id": ids[n], "text": own, "start": start, "end": end, "special": false })
+    let mut start = 0;
+    let token = |(&id, text): (&TokenId, String)| {
+        let end = start + text.chars().count();
+        SourceToken { id, text, start: std::mem::replace(&mut start, end), end, special: false }
     };
-    let tokens: Vec<Value> = (0..ids.len()).map(token).collect();
-    Ok(Json(json!({ "model": served.name, "tokens": tokens })))
+    ids.iter().zip(pieces(tokenizer, &[], &ids)).map(token).collect()
 }

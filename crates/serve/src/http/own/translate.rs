@@ -10,16 +10,14 @@ use serde::{Deserialize, Serialize};
 use super::{
     ScoredToken, SourceToken,
     attention::{Attention, Wanted},
-    name, source_tokens,
+    finite, name, pieces, source_tokens,
 };
 use crate::{
-    app::App,
+    app::{App, Turn},
     error::Failure,
     http::body::{Body, check_texts},
-    metrics::Side,
-    models::{PairTokens, Served, TranslationEngine, Wish},
-    ticket::Ticket,
-    translate::{check_tokens, own_languages},
+    models::{PairTokens, TranslationEngine, Wish},
+    translate::own_languages,
 };
 
 /// The most translations of a text.
@@ -85,12 +83,11 @@ pub(super) async fn translate(
             return Err(Failure::field(field, format!("{field} is {value}, and from 1 to {MAX_N_BEST} here")));
         }
     }
-    let of_work = Arc::clone(&app);
-    let answer = app.work(&served, move |served, ticket| answer(&of_work, served, &request, ticket)).await?;
-    Ok(Json(answer))
+    Ok(Json(app.work(&served, move |turn| answer(turn, &request)).await?))
 }
 
-fn answer(app: &App, served: &Served, request: &TranslateRequest, ticket: &Arc<Ticket>) -> Result<Answer, Failure> {
+fn answer(turn: &Turn, request: &TranslateRequest) -> Result<Answer, Failure> {
+    let Turn { app, served, ticket, .. } = turn;
     let engine = served.translation()?;
     let wish = Wish {
         source: request.source.clone(),
@@ -101,10 +98,9 @@ fn answer(app: &App, served: &Served, request: &TranslateRequest, ticket: &Arc<T
     };
     let wish = own_languages(served, &wish)?;
     let n_read = engine.n_tokens(&request.text);
-    check_tokens(n_read, &app.config.limits)?;
+    turn.reads_tokens(n_read)?;
     let found = engine.sentences(&[&request.text], &wish, &app.config.limits, ticket)?.swap_remove(0);
-    app.metrics.tokens(&served.name, Side::Read, n_read);
-    app.metrics.tokens(&served.name, Side::Written, found.first().map_or(0, |best| best.tokens.len() + 1));
+    turn.writes(found.first().map_or(0, |best| best.tokens.len() + usize::from(best.is_finished)));
     let tokenizer = engine.tokenizer();
     let pair = |ids: &[TokenId]| engine.pair(&request.text, ids, &wish);
     let pairs = found.iter().map(|found| pair(&found.tokens)).collect::<Result<Vec<_>, _>>()?;
@@ -144,7 +140,7 @@ fn answer(app: &App, served: &Served, request: &TranslateRequest, ticket: &Arc<T
             }
             if request.alignment {
                 let columns = before..pair.source.len() - after;
-                let rows = views.alignment(columns).into_iter().take(pair.target.len());
+                let rows = views.aligned(columns).into_iter().take(pair.target.len());
                 translations[rank].alignment = rows.enumerate().map(|(row, column)| [column, row]).collect();
             }
         }
@@ -156,12 +152,12 @@ fn answer(app: &App, served: &Served, request: &TranslateRequest, ticket: &Arc<T
 fn written(engine: &TranslationEngine, pair: &PairTokens, log_probs: impl Iterator<Item = f64>) -> Vec<ScoredToken> {
     let tokenizer = engine.tokenizer();
     let end = tokenizer.specials().end();
-    let texts = crate::http::openai::pieces(engine, &pair.target);
+    let texts = pieces(tokenizer, &[], &pair.target);
     let ids = pair.target.iter().copied().zip(texts.into_iter().map(Some)).chain(end.map(|end| (end, None)));
     let token = |((id, text), log_prob): ((TokenId, Option<String>), f64)| {
         let special = text.is_none() || tokenizer.specials().contains(id);
         let text = text.filter(|_| !special).unwrap_or_else(|| name(tokenizer, id));
-        ScoredToken { id, text, log_prob, special }
+        ScoredToken { id, text, log_prob: finite(log_prob), special }
     };
     ids.zip(log_probs).map(token).collect()
 }

@@ -1,11 +1,7 @@
-//! Scores chosen at run time.
+use crate::{Comparison, Interval, MetricError, PairedTest, RefCount, Scorer, Signature, Statistics};
 
-use attentive_metrics::{Comparison, Interval, MetricError, PairedTest, RefCount, Scorer, Signature, Statistics};
-
-use super::Segments;
-
-/// A [`Scorer`] behind a pointer: what it says of statistics that it made itself.
-pub(crate) trait AnyScorer {
+/// A [`Scorer`] that is chosen at run time, behind a pointer: what it says of statistics that it made itself.
+pub trait AnyScorer {
     /// The name before the equals sign.
     fn name(&self) -> String;
 
@@ -15,8 +11,11 @@ pub(crate) trait AnyScorer {
     /// What reproduces the score.
     fn signature(&self, n_refs: RefCount) -> Signature;
 
-    /// What the score is computed from, segment by segment.
-    fn statistics(&self, hypotheses: &[String], references: &[Segments]) -> Result<Statistics, MetricError>;
+    /// What the score is computed from, segment by segment; `references` are streams, each as long as `hypotheses`.
+    ///
+    /// # Errors
+    /// As [`Scorer::statistics`].
+    fn statistics(&self, hypotheses: &[String], references: &[&[String]]) -> Result<Statistics, MetricError>;
 
     /// The score of `sums`, the statistics of one segment or of many.
     fn value(&self, sums: &[f64]) -> f64;
@@ -25,10 +24,16 @@ pub(crate) trait AnyScorer {
     fn line(&self, sums: &[f64], digits: usize) -> String;
 
     /// Whether two systems differ.
+    ///
+    /// # Errors
+    /// As [`PairedTest::compare`].
     fn compare(&self, test: &PairedTest, baseline: &Statistics, system: &Statistics)
     -> Result<Comparison, MetricError>;
 
     /// The bootstrap interval of one system.
+    ///
+    /// # Errors
+    /// [`MetricError::NoSamples`].
     fn interval(&self, statistics: &Statistics, n_samples: usize, seed: u64) -> Result<Interval, MetricError>;
 }
 
@@ -45,9 +50,8 @@ impl<S: Scorer> AnyScorer for S {
         Scorer::signature(self, n_refs)
     }
 
-    fn statistics(&self, hypotheses: &[String], references: &[Segments]) -> Result<Statistics, MetricError> {
-        let streams: Vec<&[String]> = references.iter().map(|stream| &stream.lines[..]).collect();
-        Scorer::statistics(self, hypotheses, &streams)
+    fn statistics(&self, hypotheses: &[String], references: &[&[String]]) -> Result<Statistics, MetricError> {
+        Scorer::statistics(self, hypotheses, references)
     }
 
     fn value(&self, sums: &[f64]) -> f64 {
@@ -68,6 +72,6 @@ impl<S: Scorer> AnyScorer for S {
     }
 
     fn interval(&self, statistics: &Statistics, n_samples: usize, seed: u64) -> Result<Interval, MetricError> {
-        attentive_metrics::confidence_interval(self, statistics, n_samples, seed)
+        crate::confidence_interval(self, statistics, n_samples, seed)
     }
 }

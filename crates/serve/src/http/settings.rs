@@ -1,4 +1,9 @@
-//! The settings that completions and conversations share.
+//! How a text is drawn: settings of all places that let a model write.
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    time::SystemTime,
+};
 
 use attentive_bundle::GenerationConfig;
 use attentive_decode::SamplingConfig;
@@ -6,7 +11,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::{config::Limits, error::Failure, http::body::Texts};
+use super::body::Texts;
+use crate::{config::Limits, error::Failure};
 
 /// The most strings that end a text.
 const MAX_STOPS: usize = 16;
@@ -60,6 +66,17 @@ impl Settings {
         Ok(stop)
     }
 
+    /// The tokens that may be written, if that was said.
+    pub(super) fn max_tokens(&self, limits: &Limits) -> Result<Option<usize>, Failure> {
+        let max = limits.output_tokens;
+        match self.max_tokens {
+            Some(n) if !(1..=max).contains(&n) => {
+                Err(Failure::field("max_tokens", format!("max_tokens is {n}, and from 1 to {max} here")))
+            }
+            n => Ok(n),
+        }
+    }
+
     /// The model's own settings, and these over them.
     pub(super) fn over(
         &self,
@@ -67,15 +84,7 @@ impl Settings {
         usual_tokens: usize,
         limits: &Limits,
     ) -> Result<GenerationConfig, Failure> {
-        let max = limits.output_tokens;
-        let max_tokens = match self.max_tokens {
-            Some(0) => return Err(Failure::field("max_tokens", "max_tokens is 0: ask for 1 at least")),
-            Some(n) if n > max => {
-                return Err(Failure::field("max_tokens", format!("max_tokens is {n}, and up to {max} here")));
-            }
-            Some(n) => n,
-            None => usual_tokens.min(max),
-        };
+        let max_tokens = self.max_tokens(limits)?.unwrap_or(usual_tokens.min(limits.output_tokens));
         let mut stop = own.stop.clone();
         stop.extend(self.stop()?);
         let config = GenerationConfig {
@@ -97,7 +106,7 @@ impl Settings {
             top_p: self.top_p.unwrap_or(own.top_p),
             min_p: self.min_p.unwrap_or(own.min_p),
             repetition_penalty: self.repetition_penalty.unwrap_or(own.repetition_penalty),
-            seed: self.seed.map_or_else(super::random, i64::cast_unsigned),
+            seed: self.seed.map_or_else(random, i64::cast_unsigned),
             ..own.clone()
         }
     }
@@ -125,4 +134,9 @@ impl Unsupported<'_> {
             _ => Ok(()),
         }
     }
+}
+
+/// A number that is another one each time.
+pub(super) fn random() -> u64 {
+    RandomState::new().hash_one(SystemTime::now())
 }

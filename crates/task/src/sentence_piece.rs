@@ -2,9 +2,10 @@
 
 use std::{borrow::Cow, path::Path, sync::Arc};
 
-use anyhow::Result;
 use attentive_metrics::{BleuTokenizer, Tokenize};
 use attentive_tokenizer::SentencePiece;
+
+use crate::Result;
 
 /// sacreBLEU's names of SentencePiece models, with what its signatures call them.
 ///
@@ -28,11 +29,14 @@ impl Tokenize for Pieces {
 }
 
 /// The name that signatures have for the model that sacreBLEU calls `name`.
-pub(super) fn signature_of(name: &str) -> Option<&'static str> {
+pub fn sentence_piece_signature(name: &str) -> Option<&'static str> {
     NAMES.iter().find(|(known, _)| *known == name).map(|&(_, signature)| signature)
 }
 
 /// The tokenizer that `model`, a `.model` file, stands for under the name of a signature.
-pub(super) fn read(name: &'static str, model: &Path) -> Result<BleuTokenizer> {
+///
+/// # Errors
+/// The file can't be read.
+pub fn sentence_piece_bleu(name: &'static str, model: &Path) -> Result<BleuTokenizer> {
     Ok(BleuTokenizer::Custom(Arc::new(Pieces { name, model: SentencePiece::from_model(model)? })))
 }

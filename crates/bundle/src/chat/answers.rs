@@ -1,0 +1,50 @@
+//! The answers within a conversation, for a model that learns them.
+
+use attentive_tokenizer::{TokenId, Tokenizer};
+
+use super::{ChatError, ChatTemplate, Conversation, conversation::ASSISTANT};
+
+impl ChatTemplate {
+    /// The conversation as tokens, and which of them are of answers: those after what asks for an answer, up to the token
+    /// that ends it, which is one of them.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode); [`ChatError::OtherAnswer`] where the template does not write an answer after what it
+    /// writes to ask for it.
+    pub fn encode_answers(
+        &self,
+        conversation: &Conversation,
+        tokenizer: &dyn Tokenizer,
+    ) -> Result<(Vec<TokenId>, Vec<bool>), ChatError> {
+        let template = self.clone().or_tokens_of(tokenizer);
+        let end = template.end_of_turn(tokenizer);
+        let ids = template.encode(conversation, false, tokenizer)?;
+        let mut is_answer = vec![false; ids.len()];
+        let answers = conversation.messages.iter().enumerate().filter(|(_, message)| message.role == ASSISTANT);
+        for (at, _) in answers {
+            let until =
+                |n: usize| Conversation { messages: conversation.messages[..n].to_vec(), ..conversation.clone() };
+            let other = || ChatError::OtherAnswer { message: at + 1 };
+            if at == 0 {
+                return Err(other());
+            }
+            let asked = template.encode(&until(at), true, tokenizer)?;
+            if !ids.starts_with(&asked) {
+                return Err(other());
+            }
+            let asked = asked.len();
+            let length = match end.and_then(|end| ids[asked..].iter().position(|&id| id == end)) {
+                Some(last) => last + 1,
+                None => {
+                    let whole = template.encode(&until(at + 1), false, tokenizer)?;
+                    if !ids.starts_with(&whole) || whole.len() < asked {
+                        return Err(other());
+                    }
+                    whole.len() - asked
+                }
+            };
+            is_answer[asked..asked + length].fill(true);
+        }
+        Ok((ids, is_answer))
+    }
+}

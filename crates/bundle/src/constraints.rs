@@ -1,0 +1,159 @@
+//! What translations are held to.
+
+use std::str::FromStr;
+
+use attentive_core::TokenId;
+use attentive_decode::{Diversity, Phrase, Spelling, Typed, has_words};
+use attentive_tokenizer::Tokenizer;
+
+use crate::{TranslateError, is_blank};
+
+/// What translations are held to, in words; by default nothing. It is followed by
+/// [`Search::Constrained`](crate::Search::Constrained).
+///
+/// Words are whole where letters of scripts with spaces end: "Haus" is in "Haus-Tür" and not in "Haustür".
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TranslationConstraints {
+    /// Phrases that every translation must have, in any order.
+    pub required: Vec<String>,
+    /// Terms that the translation must have where the source has them.
+    pub terms: Vec<Term>,
+    /// Phrases that no translation has, however they are cut into tokens.
+    pub forbidden: Vec<String>,
+    /// β: prefixes are preferred and not forced, as [`Constraints::prefix_bias`](attentive_decode::Constraints::prefix_bias) says.
+    pub prefix_bias: Option<f64>,
+    /// Whether the last word of a prefix, which no white space follows, may be the beginning of a longer one.
+    pub completes: bool,
+    /// Whether translations are those that go on with each of the most probable tokens after the prefix, as
+    /// [`alternatives`](attentive_decode::alternatives) says.
+    pub alternatives: bool,
+    /// Groups of the beam that keep apart.
+    pub diversity: Diversity,
+}
+
+/// A phrase of sources, and what it is translated by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Term {
+    /// Its words in a source.
+    pub source: String,
+    /// The words that the translation must have.
+    pub target: String,
+}
+
+/// A line of terms that is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a line of terms is words of the source, a tab, and the words of their translation")]
+pub struct BadTerm;
+
+impl FromStr for Term {
+    type Err = BadTerm;
+
+    /// Words of the source, a tab, and the words of the translation.
+    fn from_str(line: &str) -> Result<Self, BadTerm> {
+        let (source, target) = line.split_once('\t').ok_or(BadTerm)?;
+        let (source, target) = (source.trim().to_owned(), target.trim().to_owned());
+        let is_bad = source.is_empty() || target.is_empty() || target.contains('\t');
+        if is_bad { Err(BadTerm) } else { Ok(Self { source, target }) }
+    }
+}
+
+impl TranslationConstraints {
+    /// The phrases that the translation of `source` must have, each once.
+    pub fn required_of<'a>(&'a self, source: &str) -> Vec<&'a str> {
+        let terms = self.terms.iter().filter(|term| has_words(source, &term.source)).map(|term| &term.target);
+        let mut required: Vec<&str> = Vec::new();
+        for phrase in self.required.iter().chain(terms) {
+            if !required.contains(&phrase.as_str()) {
+                required.push(phrase);
+            }
+        }
+        required
+    }
+
+    /// The phrases of [`required_of`](Self::required_of) that a translation lacks: they had no room, or nothing could lead
+    /// to them. A blank source has a blank translation, which lacks none.
+    pub fn unmet<'a>(&'a self, tokenizer: &dyn Tokenizer, source: &str, translation: &str) -> Vec<&'a str> {
+        let mut required = if is_blank(tokenizer, source) { Vec::new() } else { self.required_of(source) };
+        required.retain(|phrase| !has_words(translation, &as_written(tokenizer, phrase)));
+        required
+    }
+
+    /// Checks the constraints against a vocabulary.
+    ///
+    /// # Errors
+    /// [`TranslateError::Unwritable`] or [`TranslateError::Contradiction`].
+    pub(crate) fn validate(&self, tokenizer: &dyn Tokenizer) -> Result<(), TranslateError> {
+        for phrase in self.required.iter().chain(self.terms.iter().map(|term| &term.target)) {
+            let ids = tokenizer.encode_target(phrase);
+            if ids.is_empty() || phrase.trim().is_empty() || ids.iter().any(|id| tokenizer.specials().unk == Some(*id))
+            {
+                return Err(TranslateError::Unwritable { phrase: phrase.clone() });
+            }
+            let is_in = |forbidden: &&String| has_words(phrase, forbidden);
+            if let Some(forbidden) = self.forbidden.iter().find(is_in) {
+                let (required, forbidden) = (phrase.clone(), forbidden.clone());
+                return Err(TranslateError::Contradiction { required, forbidden });
+            }
+        }
+        let is_blank = |phrase: &&String| phrase.trim().is_empty();
+        match self.forbidden.iter().chain(self.terms.iter().map(|term| &term.source)).find(is_blank) {
+            Some(phrase) => Err(TranslateError::Unwritable { phrase: phrase.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether words decide on tokens.
+    pub(crate) fn needs_spelling(&self, typed: &[Typed]) -> bool {
+        let is_required = !self.required.is_empty() || !self.terms.is_empty();
+        is_required || !self.forbidden.is_empty() || typed.iter().any(|typed| !typed.text.is_empty())
+    }
+
+    /// The phrases that the translation of `source` must have, as tokens.
+    pub(crate) fn phrases_of(&self, tokenizer: &dyn Tokenizer, source: &str) -> Vec<Phrase> {
+        self.required_of(source).into_iter().map(|phrase| forms(tokenizer, phrase)).collect()
+    }
+
+    /// The phrases that no translation has, as the tokenizer writes them.
+    pub(crate) fn forbidden(&self, tokenizer: &dyn Tokenizer) -> Vec<String> {
+        self.forbidden.iter().map(|phrase| as_written(tokenizer, phrase)).collect()
+    }
+
+    /// The tokens of the whole words of a prefix, and the word after them that is not finished.
+    pub(crate) fn prefix(&self, tokenizer: &dyn Tokenizer, prefix: &str) -> (Vec<TokenId>, Typed) {
+        let start =
+            if self.completes { prefix.trim_end_matches(|c: char| !c.is_whitespace()).len() } else { prefix.len() };
+        let (whole, word) = prefix.split_at(start);
+        let tokens = tokenizer.encode_target(whole.trim_end());
+        let written = as_written(tokenizer, word);
+        // Some tokenizers have no capitals, for example.
+        let text = if written.chars().count() == word.chars().count() { written } else { word.to_owned() };
+        let typed = Typed { n_before: tokens.len(), text };
+        (tokens, typed)
+    }
+}
+
+/// Typed words as tokens spell them: at the beginning of a text, some tokenizers write a space that texts do not show.
+pub(crate) fn as_spelled(typed: &[Typed], spelling: &Spelling, tokenizer: &dyn Tokenizer) -> Vec<Typed> {
+    let spelled = |Typed { n_before, text }: &Typed| {
+        let first = tokenizer.encode_target(text).first().copied().filter(|_| *n_before == 0);
+        let space = if first.is_some_and(|id| spelling.begins_with_space(id)) { " " } else { "" };
+        Typed { n_before: *n_before, text: format!("{space}{text}") }
+    };
+    typed.iter().map(spelled).collect()
+}
+
+/// A phrase at the beginning of a text, and after a word.
+fn forms(tokenizer: &dyn Tokenizer, phrase: &str) -> Phrase {
+    const WORD: &str = "a";
+    let first = tokenizer.encode_target(phrase);
+    let (word, both) = (tokenizer.encode_target(WORD), tokenizer.encode_target(&format!("{WORD} {phrase}")));
+    let after = both.strip_prefix(&word[..]).filter(|after| !after.is_empty() && **after != first[..]);
+    Phrase { forms: std::iter::once(first.clone()).chain(after.map(<[TokenId]>::to_vec)).collect() }
+}
+
+/// Words as they are in texts of the tokenizer, which may normalise them.
+fn as_written(tokenizer: &dyn Tokenizer, phrase: &str) -> String {
+    let text = tokenizer.decode(&tokenizer.encode_target(phrase)).unwrap_or_default();
+    let text = text.trim();
+    if text.is_empty() { phrase.trim().to_owned() } else { text.to_owned() }
+}

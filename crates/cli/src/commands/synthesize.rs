@@ -1,0 +1,117 @@
+//! `attentive distill` and `attentive backtranslate`: parallel text of which a model writes one side.
+
+use std::{path::PathBuf, process::ExitCode, sync::atomic::Ordering};
+
+use anyhow::{Result, bail};
+use attentive_bundle::{Bundle, Translator};
+use attentive_decode::SamplingConfig;
+use attentive_run::resolve;
+use attentive_task::{Synthesis, SyntheticPairs, thousands};
+use clap::Args;
+
+use super::{
+    BackendArgs, DecodingArgs, LanguageArgs, SamplingArgs, check_writable, refuse_overwriting,
+    train::{INTERRUPTED, flag},
+};
+use crate::{input, terminal::Terminal};
+
+/// The longest line that is translated.
+const MAX_TEXT_BYTES: usize = 1 << 20;
+
+/// Make a text to train a student on: a teacher's translations of sources.
+///
+/// Killed or interrupted, the same command goes on.
+#[derive(Debug, Args)]
+pub(crate) struct Distill {
+    /// The sources; several files follow one another.
+    #[arg(required = true, value_name = "FILE")]
+    sources: Vec<PathBuf>,
+    /// References of the sources: of the beam, the translation is taken that is most like the reference, by BLEU.
+    #[arg(long, value_name = "FILE")]
+    reference: Vec<PathBuf>,
+    #[command(flatten)]
+    made: Made,
+}
+
+/// Make parallel text of a text in the target language: a model of the other direction writes the sources.
+///
+/// Killed or interrupted, the same command goes on.
+#[derive(Debug, Args)]
+pub(crate) struct Backtranslate {
+    /// The text in the target language; several files follow one another.
+    #[arg(required = true, value_name = "FILE")]
+    text: Vec<PathBuf>,
+    /// What every source begins with, so that a model can tell it from a real one; \"\" for nothing.
+    #[arg(long, value_name = "TEXT", default_value = "<BT>")]
+    tag: String,
+    #[command(flatten)]
+    made: Made,
+}
+
+/// The model that writes, how, and where to.
+#[derive(Debug, Args)]
+struct Made {
+    /// The model's folder.
+    #[arg(long, value_name = "DIR", default_value = "runs/latest")]
+    model: PathBuf,
+    /// The pairs, tab-separated, source first.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Write over a file that is there.
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    languages: LanguageArgs,
+    #[command(flatten)]
+    decoding: DecodingArgs,
+    #[command(flatten)]
+    backend: BackendArgs,
+    #[command(flatten, next_help_heading = "Sampling, in place of a search")]
+    sampling: SamplingArgs,
+}
+
+impl Distill {
+    pub(super) fn run(self) -> Result<ExitCode> {
+        self.made.write(&self.sources, &self.reference, Synthesis::Distilled)
+    }
+}
+
+impl Backtranslate {
+    pub(super) fn run(self) -> Result<ExitCode> {
+        self.made.write(&self.text, &[], Synthesis::Backtranslated { tag: self.tag })
+    }
+}
+
+impl Made {
+    fn write(&self, text: &[PathBuf], references: &[PathBuf], synthesis: Synthesis) -> Result<ExitCode> {
+        check_writable(&self.out)?;
+        refuse_overwriting(&self.out, text.iter().chain(references))?;
+        if self.out.exists() && !self.force {
+            bail!("{} is there already: name another file, or give --force", self.out.display());
+        }
+        let folder = resolve(&self.model);
+        let bundle = self.languages.over(Bundle::open(&folder)?)?;
+        let config = self.decoding.over(&bundle.decoding)?;
+        let translator = Translator::from_bundle(&bundle, &self.backend.device()?, self.decoding.weights.precision)?;
+        let sampling = self.sampling.over(&SamplingConfig::default());
+        let languages = (&self.languages.source_language, &self.languages.target_language);
+        let pairs = SyntheticPairs {
+            translator: &translator,
+            config: &config,
+            sampling: self.sampling.is_given().then_some(&sampling),
+            synthesis,
+            identity: format!("{} {:?} {languages:?}", folder.display(), self.decoding.weights.precision),
+        };
+        let stop = flag(true)?;
+        let go_on = || !stop.load(Ordering::Relaxed);
+        let open = |files: &[PathBuf], what| input::open_cut(files, what, MAX_TEXT_BYTES);
+        let references = (!references.is_empty()).then(|| open(references, "references"));
+        let Some(report) = pairs.write(open(text, "text"), references, &self.out, &Terminal::default(), &go_on)? else {
+            report!("interrupted; the same command goes on");
+            return Ok(ExitCode::from(INTERRUPTED));
+        };
+        let (lines, n) = (thousands(report.n_lines), thousands(report.n_pairs));
+        report!("{n} pairs of {lines} lines in {}; left out: {}", self.out.display(), report.left_out());
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,159 @@
+//! PEFT's `adapter_config.json`.
+
+use std::{collections::BTreeMap, path::Path};
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::{InterchangeError, files};
+
+pub(super) const CONFIG: &str = "adapter_config.json";
+/// The files of tensors, the one that is written first.
+pub(super) const WEIGHTS: [&str; 2] = ["adapter_model.safetensors", "adapter_model.bin"];
+
+/// Settings that say which modules were changed, which tensors say too, or that nothing of a trained adapter depends on.
+const IDLE: [&str; 18] = [
+    "auto_mapping",
+    "base_model_name_or_path",
+    "ensure_weight_tying",
+    "eva_config",
+    "exclude_modules",
+    "fan_in_fan_out",
+    "inference_mode",
+    "layers_pattern",
+    "layers_to_transform",
+    "lora_dropout",
+    "megatron_core",
+    "peft_type",
+    "peft_version",
+    "qalora_group_size",
+    "rank_pattern",
+    "revision",
+    "target_modules",
+    "task_type",
+];
+
+/// Ways to begin that leave the model as it was; others change it, and the adapter is one of the model that they made.
+const BEGINNINGS: [&str; 3] = ["gaussian", "orthogonal", "eva"];
+
+/// What of the settings a trained adapter depends on.
+#[derive(Debug, Deserialize)]
+pub(super) struct Settings {
+    r: usize,
+    lora_alpha: f64,
+    #[serde(default)]
+    use_rslora: bool,
+    #[serde(default)]
+    pub(super) use_dora: bool,
+    #[serde(default)]
+    alpha_pattern: BTreeMap<String, f64>,
+    #[serde(default, deserialize_with = "list")]
+    pub(super) modules_to_save: Vec<String>,
+}
+
+fn list<'de, D: serde::Deserializer<'de>>(reader: D) -> Result<Vec<String>, D::Error> {
+    Ok(Option::deserialize(reader)?.unwrap_or_default())
+}
+
+impl Settings {
+    /// Reads a folder's settings.
+    ///
+    /// # Errors
+    /// [`InterchangeError::Unsupported`] lists those that are not followed here.
+    pub(super) fn read(folder: &Path) -> Result<Self, InterchangeError> {
+        let path = folder.join(CONFIG);
+        let all: Map<String, Value> = files::read_json(&path)?;
+        let problems: Vec<String> = all.iter().filter_map(|(key, value)| problem(key, value)).collect();
+        if !problems.is_empty() {
+            return Err(InterchangeError::Unsupported { path, problems });
+        }
+        let settings: Self = serde_json::from_value(Value::Object(all)).map_err(InterchangeError::damaged(&path))?;
+        let is_name =
+            |pattern: &String| pattern.chars().all(|c| c.is_alphanumeric() || ['.', '_', '-', '^'].contains(&c));
+        if let Some(pattern) = settings.alpha_pattern.keys().find(|pattern| !is_name(pattern)) {
+            let problem = format!("alpha_pattern has {pattern:?}: names of modules are read here, no other patterns");
+            return Err(InterchangeError::Unsupported { path, problems: vec![problem] });
+        }
+        match settings.r {
+            0 => Err(InterchangeError::Damaged { path, problem: "r is 0".to_owned() }),
+            _ => Ok(settings),
+        }
+    }
+
+    /// What the change of a module, which has this rank, is multiplied by. A pattern names the end of a module's name, or
+    /// after `^` all of it.
+    pub(super) fn scale(&self, module: &str, rank: usize) -> f64 {
+        let is_of = |pattern: &str| match pattern.strip_prefix('^') {
+            Some(whole) => whole == module,
+            None => module.strip_suffix(pattern).is_some_and(|before| before.is_empty() || before.ends_with('.')),
+        };
+        let found = self.alpha_pattern.iter().find(|(pattern, _)| is_of(pattern));
+        let alpha = found.map_or(self.lora_alpha, |(_, &alpha)| alpha);
+        alpha / if self.use_rslora { (rank as f64).sqrt() } else { rank as f64 }
+    }
+}
+
+/// What is wrong with a setting, if something is.
+fn problem(key: &str, value: &Value) -> Option<String> {
+    let is_fine = match key {
+        "peft_type" => value == "LORA",
+        "bias" => value == "none",
+        "init_lora_weights" => {
+            value.is_boolean() || value.is_null() || value.as_str().is_some_and(|way| BEGINNINGS.contains(&way))
+        }
+        "r" | "lora_alpha" | "use_rslora" | "use_dora" | "alpha_pattern" | "modules_to_save" => true,
+        _ if IDLE.contains(&key) => true,
+        _ => match value {
+            Value::Null | Value::Bool(false) => true,
+            Value::Array(values) => values.is_empty(),
+            Value::Object(values) => values.is_empty(),
+            _ => false,
+        },
+    };
+    (!is_fine).then(|| format!("{key} is {value}, which is not followed here"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(settings: &Value) -> Result<Settings, InterchangeError> {
+        let folder = tempfile::tempdir().unwrap();
+        let mut all = json!({ "peft_type": "LORA", "r": 4, "lora_alpha": 8, "bias": "none" });
+        all.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
+        std::fs::write(folder.path().join(CONFIG), all.to_string()).unwrap();
+        Settings::read(folder.path())
+    }
+
+    #[test]
+    fn what_would_change_the_result_is_followed_or_refused_by_name() {
+        for settings in [
+            json!({ "peft_type": "LOHA" }),
+            json!({ "bias": "all" }),
+            json!({ "lora_bias": true }),
+            json!({ "init_lora_weights": "pissa" }),
+            json!({ "layer_replication": [[0, 1]] }),
+            json!({ "trainable_token_indices": [3] }),
+            json!({ "a_setting_of_tomorrow": 1 }),
+            json!({ "alpha_pattern": { "layers\\.[0-9]": 3 } }),
+        ] {
+            let key = settings.as_object().unwrap().keys().next().unwrap().clone();
+            let error = read(&settings).unwrap_err().to_string();
+            assert!(error.contains(&key), "{key}: {error}");
+        }
+        let idle =
+            json!({ "fan_in_fan_out": true, "init_lora_weights": "gaussian", "loftq_config": {}, "use_bdlora": null });
+        assert!(read(&idle).is_ok());
+    }
+
+    #[test]
+    fn alpha_is_that_of_the_first_pattern() {
+        let patterns = json!({ "alpha_pattern": { "q_proj": 2, "^a.k_proj": 6 } });
+        let settings = read(&patterns).unwrap();
+        let scales = ["a.q_proj", "a.k_proj", "b.a.k_proj", "aq_proj"].map(|module| settings.scale(module, 4));
+        assert_eq!(scales, [0.5, 1.5, 2.0, 2.0]);
+        assert_eq!(read(&json!({ "use_rslora": true })).unwrap().scale("a", 4), 4.0);
+    }
+}

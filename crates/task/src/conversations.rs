@@ -1,0 +1,266 @@
+//! Conversations, whose answers a language model learns.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::SystemTime,
+};
+
+use attentive_backend::Device;
+use attentive_bundle::{ChatTemplate, Conversation, DataRecord, Message, Processor, ScoreRecord, Variables};
+use attentive_core::{BatchStream, Endless, SequenceBatch};
+use attentive_data::{AnswerRows, ExampleBatcher, LineReader};
+use attentive_model::{CausalLmObjective, LanguageModelSpec, ModelConfig};
+use attentive_tokenizer::Tokenizer;
+use attentive_trainer::{Evaluate, Validation};
+use attentive_weights::Tensors;
+use serde::Deserialize;
+
+use crate::{
+    Context, Error, Log, Resizable, Result, Start, Task,
+    causal_lm::mean_nll,
+    config::{CausalLmRecipe, RunRecipe},
+    corpus::record_of,
+    example, initial, thousands,
+};
+
+/// The longest line that is read.
+const MAX_LINE_BYTES: usize = 1 << 26;
+
+/// The file of a run's chat template.
+const TEMPLATE: &str = "chat_template.jinja";
+
+/// Conversations, and a language model that learns to answer as they do: the loss is that of the answers' tokens alone,
+/// written by the model's chat template.
+pub struct Conversations<F> {
+    config: F,
+    objective: CausalLmObjective,
+    tokenizer: Arc<dyn Tokenizer>,
+    pretrained: Option<Tensors>,
+    template: ChatTemplate,
+    train: ExampleBatcher<AnswerRows>,
+    validation: Option<ExampleBatcher<AnswerRows>>,
+    records: Vec<DataRecord>,
+    question: String,
+}
+
+debug_by_config!(Conversations);
+
+/// A line of a file: a conversation, and variables of the template.
+#[derive(Deserialize)]
+struct ConversationLine {
+    messages: Vec<Message>,
+    #[serde(flatten)]
+    variables: Variables,
+}
+
+impl ConversationLine {
+    /// The conversation, at a time that is always the same: what a run reads does not depend on the day.
+    fn conversation(self) -> Conversation {
+        Conversation { messages: self.messages, variables: self.variables, time: SystemTime::UNIX_EPOCH }
+    }
+}
+
+/// A part of the data.
+struct Part {
+    rows: Vec<(Vec<u32>, Vec<bool>)>,
+    records: Vec<DataRecord>,
+    question: Option<String>,
+}
+
+impl<F: LanguageModelSpec + Into<ModelConfig>> Conversations<F> {
+    /// Reads the conversations of a recipe.
+    ///
+    /// # Errors
+    /// A file can't be read, a line is no conversation, or the model has no chat template or one that refuses it; file and
+    /// line are told.
+    pub fn prepare(
+        run: &RunRecipe,
+        recipe: &mut CausalLmRecipe,
+        mut config: F,
+        start: Start<'_>,
+        log: &dyn Log,
+    ) -> Result<Self> {
+        let Some(files) = recipe.conversations.clone() else { refuse!("conversations: name files of conversations") };
+        // It is the model's, or the run's.
+        let none = || Err(Error::Refused("conversations are learnt by a model that has a tokenizer".into()));
+        let tokenizer = start.tokenizer(&mut config, none)?;
+        recipe.model = config.clone().into();
+        let template = template(&start)?;
+        let context = recipe.batch.context;
+        let pad = tokenizer.specials().pad.unwrap_or_default();
+        let mut records = Vec::new();
+        let mut question = None;
+        let mut batcher = |name: &str, paths: &[PathBuf]| -> Result<ExampleBatcher<AnswerRows>> {
+            let part = read(name, paths, &template, &*tokenizer, log)?;
+            let n_read = part.rows.len();
+            let n_cut = part.rows.iter().filter(|(ids, _)| ids.len() > context + 1).count();
+            let rows = AnswerRows::new(part.rows, context, pad);
+            say!(
+                log,
+                "data      {} {name} conversations, {} tokens of answers",
+                thousands(rows.len() as u64),
+                thousands(rows.n_targets() as u64)
+            );
+            if n_cut > 0 || rows.len() < n_read {
+                log.warning(&format!(
+                    "{name}: {n_cut} conversations are longer than batch.context = {context} and are cut off; {} have \
+                     no answer before that, and are left out",
+                    n_read - rows.len()
+                ));
+            }
+            if rows.is_empty() {
+                refuse!("conversations.{name}: there is no answer to learn within batch.context = {context} tokens");
+            }
+            records.extend(part.records);
+            question = question.take().or(part.question);
+            Ok(ExampleBatcher::new(rows, recipe.batch.rows.or(1), run.training.seed)?)
+        };
+        let train = batcher("train", files.train.paths())?;
+        let validation = files.validation.as_ref().map(|files| batcher("validation", files.paths())).transpose()?;
+        Ok(Self {
+            config,
+            objective: recipe.objective,
+            tokenizer,
+            pretrained: start.pretrained.map(|bundle| bundle.params),
+            template,
+            train,
+            validation,
+            records,
+            question: question.unwrap_or_default(),
+        })
+    }
+}
+
+/// The chat template of the model that is trained, or of the run that goes on.
+fn template(start: &Start<'_>) -> Result<ChatTemplate> {
+    if let Some(run) = start.tokenizer.and_then(Path::parent) {
+        let path = run.join(TEMPLATE);
+        let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        return ChatTemplate::new(text).with_context(|| path.display().to_string());
+    }
+    let Some(bundle) = &start.pretrained else {
+        refuse!("conversations are learnt by a model that was trained before: set pretrained")
+    };
+    match &bundle.chat {
+        Some(template) => template.self_contained().context("the model's chat template"),
+        None => refuse!(
+            "{} has no chat template, which says how a conversation is written: put a chat_template.jinja into its folder",
+            bundle.path.display()
+        ),
+    }
+}
+
+/// Reads and encodes the conversations of files.
+fn read(
+    name: &str,
+    paths: &[PathBuf],
+    template: &ChatTemplate,
+    tokenizer: &dyn Tokenizer,
+    log: &dyn Log,
+) -> Result<Part> {
+    let mut part = Part { rows: Vec::new(), records: Vec::new(), question: None };
+    let mut reader = LineReader::new(paths, MAX_LINE_BYTES);
+    while let Some(line) = reader.next_line()? {
+        if line.bytes.iter().all(u8::is_ascii_whitespace) {
+            continue;
+        }
+        let place = || format!("{}:{}", line.place.path.display(), line.place.line);
+        if line.is_over_long {
+            refuse!("{}: the line has more than {MAX_LINE_BYTES} bytes", place());
+        }
+        let read: ConversationLine = serde_json::from_slice(&line.bytes).with_context(place)?;
+        let conversation = read.conversation();
+        if part.question.is_none() {
+            let of_user = conversation.messages.iter().find(|message| message.role == "user");
+            part.question = of_user.map(|message| message.content.clone());
+        }
+        part.rows.push(template.encode_answers(&conversation, tokenizer).with_context(place)?);
+    }
+    for report in reader.finish()? {
+        report.notes.iter().for_each(|note| log.warning(note));
+        part.records.push(record_of(name, &report));
+    }
+    Ok(part)
+}
+
+impl<F: LanguageModelSpec + Into<ModelConfig>> Task for Conversations<F> {
+    type Model = F::Model;
+    type Spec = F;
+    type Batch = SequenceBatch;
+    type Objective = CausalLmObjective;
+
+    fn spec(&self) -> &F {
+        &self.config
+    }
+
+    fn pretrained(&self) -> Option<&Tensors> {
+        self.pretrained.as_ref()
+    }
+
+    fn chat(&self) -> Option<&ChatTemplate> {
+        Some(&self.template)
+    }
+
+    fn processor(&self) -> Processor {
+        self.tokenizer.clone().into()
+    }
+
+    fn init(&self, device: &Device, seed: u64, log: &dyn Log) -> Result<F::Model> {
+        initial(self, device, seed, log)
+    }
+
+    fn objective(&self) -> CausalLmObjective {
+        self.objective
+    }
+
+    fn batches(&self) -> Box<dyn BatchStream<Batch = SequenceBatch> + '_> {
+        Box::new(Endless::new(&self.train))
+    }
+
+    /// Loss on the answers of all validation conversations.
+    fn evaluator<'a>(&'a self, _log: &'a dyn Log) -> Option<Box<dyn Evaluate<F::Model> + 'a>> {
+        let validation = self.validation.as_ref()?;
+        Some(Box::new(move |model: &F::Model| {
+            Ok(Validation { nll_nats: mean_nll(model, validation)?, scores: Vec::new(), quality: None })
+        }))
+    }
+
+    fn score(&self, model: F::Model, log: &dyn Log) -> Result<Vec<ScoreRecord>> {
+        let Some(validation) = &self.validation else { return Ok(Vec::new()) };
+        let nll_nats = mean_nll(&model, validation)?;
+        say!(
+            log,
+            "validation {nll_nats:.4} nats a token of an answer, perplexity {:.3}, on {} conversations",
+            nll_nats.exp(),
+            thousands(validation.set().len() as u64)
+        );
+        let scores = [("nats", nll_nats), ("perplexity", nll_nats.exp())];
+        Ok(scores.map(|(metric, value)| ScoreRecord::new("validation", metric, value, "")).to_vec())
+    }
+
+    fn data_records(&self, _log: &dyn Log) -> Result<Vec<DataRecord>> {
+        Ok(self.records.clone())
+    }
+
+    fn example(&self, model: &str) -> String {
+        format!("chat --model {model} --prompt {}", example::argument(&self.question))
+    }
+}
+
+impl<F: LanguageModelSpec + Into<ModelConfig>> Resizable for Conversations<F> {
+    const FIRST: usize = 1;
+
+    fn with_batch_size(&mut self, rows: usize) -> Result<()> {
+        self.train = self.train.with_rows(rows);
+        self.validation = self.validation.as_ref().map(|validation| validation.with_rows(rows));
+        Ok(())
+    }
+
+    fn largest_batches(&self) -> Vec<SequenceBatch> {
+        let set = self.train.set();
+        let rows = self.train.rows().min(set.len());
+        vec![SequenceBatch::next_tokens(&vec![vec![0; set.longest()]; rows], 0, vec![0; rows])]
+    }
+}

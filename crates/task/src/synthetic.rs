@@ -1,0 +1,302 @@
+//! Pairs of which a model has written one side.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{ErrorKind, Write},
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use attentive_bundle::{DecodingConfig, Input, Search, TranslateError, Translation, Translator, is_blank};
+use attentive_core::EncoderDecoder;
+use attentive_data::sha256_of;
+use attentive_decode::SamplingConfig;
+use attentive_metrics::{Bleu, Scorer};
+use serde::{Deserialize, Serialize};
+
+use crate::{Context, Line, Lines, Log, Result, thousands};
+
+/// Lines that are translated together, and after which a run that is killed goes on.
+const LINES_AT_ONCE: usize = 512;
+/// The time between two words on the progress.
+const SAID_EVERY: Duration = Duration::from_secs(5);
+
+/// Makes parallel text of lines and a model's translations of them.
+#[derive(Debug)]
+pub struct SyntheticPairs<'a, M> {
+    /// The model.
+    pub translator: &'a Translator<M>,
+    /// How it decodes.
+    pub config: &'a DecodingConfig,
+    /// How translations are drawn at random; without it, they are searched for.
+    pub sampling: Option<&'a SamplingConfig>,
+    /// Which side it writes.
+    pub synthesis: Synthesis,
+    /// What names model and settings: a run that was killed goes on by the same alone.
+    pub identity: String,
+}
+
+/// Which side of synthetic pairs a model has written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Synthesis {
+    /// The target: a student learns what its teacher says (Kim and Rush 2016, "Sequence-Level Knowledge Distillation").
+    ///
+    /// With references of the lines, the one of several translations is taken that is most like the reference, by BLEU of the
+    /// sentence (there §3.3, sequence-level interpolation); without them, the best one.
+    Distilled,
+    /// The source: the lines are what a model is to write (Sennrich et al. 2016, "Improving Neural Machine Translation Models
+    /// with Monolingual Data").
+    Backtranslated {
+        /// What every source begins with, so that the model can tell them from real ones (Caswell et al. 2019); may be empty.
+        tag: String,
+    },
+}
+
+/// What became of lines.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyntheticReport {
+    /// Lines that were read.
+    pub n_lines: u64,
+    /// Pairs that were written.
+    pub n_pairs: u64,
+    /// Lines without a token.
+    pub n_blank: u64,
+    /// Lines that are longer than the model has positions for, or than is read of a line.
+    pub n_too_long: u64,
+    /// Lines whose translation is empty.
+    pub n_empty: u64,
+}
+
+/// How far a run has come.
+#[derive(Debug, Serialize, Deserialize)]
+struct Progress {
+    identity: String,
+    report: SyntheticReport,
+    /// Bytes of the pairs so far.
+    n_bytes: u64,
+    /// The hash of the lines so far.
+    sha256: String,
+}
+
+impl<M: EncoderDecoder> SyntheticPairs<'_, M> {
+    /// Writes the pairs of all lines of `text` to `out`, tab-separated, source first; `references` are those of the lines, for
+    /// distillation. `None` if `go_on` ended it.
+    ///
+    /// Beside `out` are its beginning and how far it goes until it is whole; a run that was killed or ended goes on there.
+    ///
+    /// # Errors
+    /// A file can't be read or written; lines are not UTF-8; references are not as many as lines; what is there was begun with
+    /// another model, other settings or other lines.
+    pub fn write(
+        &self,
+        mut text: Lines,
+        mut references: Option<Lines>,
+        out: &Path,
+        log: &dyn Log,
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<Option<SyntheticReport>> {
+        let [part, state] = [".part", ".progress"].map(|end| beside(out, end));
+        let identity = format!("{} | {:?} | {:?} | {:?}", self.identity, self.synthesis, self.config, self.sampling);
+        let mut progress = match fs::read_to_string(&state) {
+            Ok(json) => serde_json::from_str(&json).with_context(|| format!("can't read {}", state.display()))?,
+            Err(error) if error.kind() == ErrorKind::NotFound => Progress {
+                identity: identity.clone(),
+                report: SyntheticReport::default(),
+                n_bytes: 0,
+                sha256: String::new(),
+            },
+            Err(error) => return Err(error).with_context(|| format!("can't read {}", state.display())),
+        };
+        if progress.identity != identity {
+            refuse!(
+                "{} was begun with another model, other settings or another side to write: remove it and {}, or name another file",
+                part.display(),
+                state.display()
+            );
+        }
+        let unwritable = || format!("can't write {}", part.display());
+        let mut file = OpenOptions::new().create(true).append(true).open(&part).with_context(unwritable)?;
+        if file.metadata().with_context(unwritable)?.len() < progress.n_bytes {
+            refuse!("{} is shorter than {} says: remove both", part.display(), state.display());
+        }
+        // What was written after the last word on it is written again.
+        file.set_len(progress.n_bytes).with_context(unwritable)?;
+
+        if progress.report.n_lines > 0 {
+            log.line(&format!("going on after line {}", thousands(progress.report.n_lines)));
+        }
+        let (mut n_passed, mut sha256) = (0, String::new());
+        while n_passed < progress.report.n_lines {
+            let passed =
+                block(&mut text, &mut references, LINES_AT_ONCE.min((progress.report.n_lines - n_passed) as usize))?;
+            n_passed += passed.len() as u64;
+            sha256 = digest(&sha256, &passed);
+            if passed.is_empty() {
+                break;
+            }
+        }
+        if sha256 != progress.sha256 {
+            refuse!(
+                "{} was begun with other lines than those that are there now: remove it and {}, or name another file",
+                part.display(),
+                state.display()
+            );
+        }
+        let (start, before, mut said) = (Instant::now(), progress.report.n_lines, Instant::now());
+        loop {
+            let block = block(&mut text, &mut references, LINES_AT_ONCE)?;
+            if block.is_empty() {
+                break;
+            }
+            let pairs = self.pairs(&block, references.is_some(), &mut progress.report)?;
+            progress.sha256 = digest(&progress.sha256, &block);
+            file.write_all(pairs.as_bytes()).and_then(|()| file.sync_data()).with_context(unwritable)?;
+            progress.n_bytes += pairs.len() as u64;
+            let json = serde_json::to_vec(&progress).context("writing the progress")?;
+            attentive_weights::write_atomically(&state, &json)
+                .with_context(|| format!("can't write {}", state.display()))?;
+            if said.elapsed() >= SAID_EVERY {
+                let SyntheticReport { n_lines, n_pairs, .. } = progress.report;
+                let rate = (n_lines - before) as f64 / start.elapsed().as_secs_f64();
+                let (lines, pairs) = (thousands(n_lines), thousands(n_pairs));
+                log.line(&format!("{lines} lines, {pairs} pairs, {rate:.0} lines a second"));
+                said = Instant::now();
+            }
+            if !go_on() {
+                return Ok(None);
+            }
+        }
+        finish(file, &part, out).with_context(|| format!("can't write {}", out.display()))?;
+        fs::remove_file(&state).with_context(|| format!("can't remove {}", state.display()))?;
+        Ok(Some(progress.report))
+    }
+
+    /// Several translations only where references choose among them.
+    fn search(&self, has_references: bool) -> Search<'_> {
+        let n = NonZeroUsize::new(self.config.beam).filter(|_| has_references).unwrap_or(NonZeroUsize::MIN);
+        self.sampling.map_or(Search::Best(n), |sampling| Search::Random(sampling, n))
+    }
+
+    /// The pairs of a block of lines, as they are written.
+    fn pairs(
+        &self,
+        block: &[(Line, Option<String>)],
+        has_references: bool,
+        report: &mut SyntheticReport,
+    ) -> Result<String> {
+        let mut texts = Vec::new();
+        for (line, reference) in block {
+            report.n_lines += 1;
+            if line.is_cut {
+                report.n_too_long += 1;
+            } else if is_blank(self.translator.tokenizer(), &line.text) {
+                report.n_blank += 1;
+            } else {
+                texts.push((line.text.as_str(), reference.as_deref()));
+            }
+        }
+        let find = |texts: &[(&str, _)]| {
+            let inputs: Vec<Input<'_>> = texts.iter().map(|(text, _)| Input::from(text)).collect();
+            self.translator.find(&inputs, &[""; 0], self.config, self.search(has_references))
+        };
+        let found = match find(&texts) {
+            Err(TranslateError::TooLong { texts: too_long }) => {
+                report.n_too_long += too_long.len() as u64;
+                let is_too_long = |at: usize| too_long.iter().any(|(idx, _)| *idx == at);
+                let mut at = 0..;
+                texts.retain(|_| !at.next().is_some_and(is_too_long));
+                find(&texts)?
+            }
+            found => found?,
+        };
+        let mut pairs = String::new();
+        for ((text, reference), translations) in texts.into_iter().zip(found) {
+            let best = best(translations, reference)?;
+            if best.trim().is_empty() {
+                report.n_empty += 1;
+                continue;
+            }
+            let (source, target) = match &self.synthesis {
+                Synthesis::Distilled => (on_one_line(text), on_one_line(&best)),
+                Synthesis::Backtranslated { tag } if tag.is_empty() => (on_one_line(&best), on_one_line(text)),
+                Synthesis::Backtranslated { tag } => (format!("{tag} {}", on_one_line(&best)), on_one_line(text)),
+            };
+            report.n_pairs += 1;
+            pairs += &format!("{source}\t{target}\n");
+        }
+        Ok(pairs)
+    }
+}
+
+/// Of translations, the first, or the one that is most like a reference.
+fn best(mut translations: Vec<Translation>, reference: Option<&str>) -> Result<String> {
+    let mut best = (0, f64::NEG_INFINITY);
+    let bleu = Bleu { effective_order: true, ..Bleu::default() };
+    if let Some(reference) = reference.filter(|_| translations.len() > 1) {
+        for (idx, translation) in translations.iter().enumerate() {
+            let score = bleu.sentence(&translation.text, &[reference])?.score;
+            if score > best.1 {
+                best = (idx, score);
+            }
+        }
+    }
+    Ok(translations.swap_remove(best.0).text)
+}
+
+/// The next lines with their references, if there are any: `n` of them, or what is left.
+fn block(text: &mut Lines, references: &mut Option<Lines>, n: usize) -> Result<Vec<(Line, Option<String>)>> {
+    let mut block = Vec::new();
+    while block.len() < n {
+        let line = text.next().transpose()?;
+        let reference = references.as_mut().map(|references| references.next().transpose()).transpose()?;
+        match (line, reference) {
+            (None, None | Some(None)) => break,
+            (Some(line), None) => block.push((line, None)),
+            (Some(line), Some(Some(reference))) => block.push((line, Some(reference.text))),
+            (Some(line), Some(None)) => refuse!("{} has no reference: the references end before it", line.at),
+            (None, Some(Some(reference))) => {
+                refuse!("{} is a reference of no line: the text ends before it", reference.at)
+            }
+        }
+    }
+    Ok(block)
+}
+
+/// The hash of lines and of those before them.
+fn digest(before: &str, block: &[(Line, Option<String>)]) -> String {
+    let of_pair = |(line, reference): &(Line, Option<String>)| format!("{}\n{reference:?}\n", line.text);
+    sha256_of(std::iter::once(before.to_owned()).chain(block.iter().map(of_pair)))
+}
+
+/// A text without what would end its column.
+fn on_one_line(text: &str) -> String {
+    text.replace(['\t', '\n', '\r'], " ")
+}
+
+fn beside(out: &Path, end: &str) -> PathBuf {
+    let mut name = out.as_os_str().to_owned();
+    name.push(end);
+    name.into()
+}
+
+/// Gives the file of all pairs its name.
+fn finish(file: File, part: &Path, out: &Path) -> std::io::Result<()> {
+    file.sync_all()?;
+    drop(file);
+    attentive_weights::replace_file(part, out)
+}
+
+impl SyntheticReport {
+    /// What was left out, and why.
+    pub fn left_out(&self) -> String {
+        let reasons = [
+            (self.n_blank, "blank"),
+            (self.n_too_long, "longer than the model has positions for"),
+            (self.n_empty, "with an empty translation"),
+        ];
+        let parts = reasons.into_iter().filter(|(n, _)| *n > 0).map(|(n, why)| format!("{} {why}", thousands(n)));
+        let parts: Vec<String> = parts.collect();
+        if parts.is_empty() { "nothing".into() } else { parts.join(", ") }
+    }
+}

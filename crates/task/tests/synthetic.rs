@@ -1,0 +1,152 @@
+//! Synthetic pairs, by a model with random weights: what is written, where it goes on, what is refused.
+
+use std::{
+    cell::Cell,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use attentive_backend::BackendKind;
+use attentive_bundle::{DecodingConfig, TranslationModel, Translator};
+use attentive_model::{ModelSpec, TransformerConfig};
+use attentive_task::{Lines, Synthesis, SyntheticPairs, SyntheticReport};
+use attentive_tokenizer::{BpeTrainer, Tokenizer};
+
+struct Made {
+    translator: Translator<TranslationModel>,
+    config: DecodingConfig,
+    folder: tempfile::TempDir,
+}
+
+impl Made {
+    fn new() -> Self {
+        let device = BackendKind::Flex.device().unwrap();
+        let tokenizer = BpeTrainer::with_merges(4).train(["ab ba", "aab abb"]).unwrap();
+        let n = tokenizer.vocab_size();
+        let config = TransformerConfig {
+            d_model: 8,
+            d_ff: 8,
+            n_heads: 2,
+            n_encoder_layers: 1,
+            n_decoder_layers: 1,
+            ..TransformerConfig::base(n)
+        };
+        let model = TranslationModel::new(config.init(&device, 3).unwrap(), &config).unwrap();
+        let translator = Translator::new(model, Arc::new(tokenizer)).unwrap();
+        // Of random weights nothing ends by itself.
+        let config = DecodingConfig { beam: 3, max_len: Some(4), ..DecodingConfig::default() };
+        Self { translator, config, folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        fs::write(self.path(name), text).unwrap();
+        self.path(name)
+    }
+
+    fn pairs(&self, synthesis: Synthesis) -> SyntheticPairs<'_, TranslationModel> {
+        let identity = "random".into();
+        SyntheticPairs { translator: &self.translator, config: &self.config, sampling: None, synthesis, identity }
+    }
+
+    /// The best translations of a text, as a user gets them.
+    fn best(&self, text: &str, n: usize) -> Vec<String> {
+        let found = self.translator.translate_n_best(&[text], &self.config, n.try_into().unwrap()).unwrap();
+        found[0].iter().map(|translation| translation.text.clone()).collect()
+    }
+}
+
+/// The lines of a file.
+fn lines(path: &Path) -> Lines {
+    Lines::open(&[path.to_owned()], "text", |_| {})
+}
+
+#[test]
+fn a_teacher_writes_targets_and_back_translation_sources() {
+    let made = Made::new();
+    let text = made.write("text", "ab ba\n\n  \naab\n");
+    let report =
+        made.pairs(Synthesis::Distilled).write(lines(&text), None, &made.path("out"), &(), &|| true).unwrap().unwrap();
+    assert_eq!(report, SyntheticReport { n_lines: 4, n_pairs: 2, n_blank: 2, ..SyntheticReport::default() });
+    assert_eq!(report.left_out(), "2 blank");
+    let [first, second] = ["ab ba", "aab"].map(|text| made.best(text, 1).remove(0));
+    let written = fs::read_to_string(made.path("out")).unwrap();
+    assert_eq!(written, format!("ab ba\t{first}\naab\t{second}\n"));
+
+    let back = Synthesis::Backtranslated { tag: "<BT>".into() };
+    made.pairs(back).write(lines(&text), None, &made.path("back"), &(), &|| true).unwrap();
+    let written = fs::read_to_string(made.path("back")).unwrap();
+    assert_eq!(written, format!("<BT> {first}\tab ba\n<BT> {second}\taab\n"));
+}
+
+#[test]
+fn references_choose_among_the_beam() {
+    let made = Made::new();
+    let text = made.write("text", "ab ba\n");
+    let candidates = made.best("ab ba", 3);
+    assert_ne!(candidates[0], candidates[2]);
+    let references = lines(&made.write("reference", &format!("{}\n", candidates[2])));
+    let pairs = made.pairs(Synthesis::Distilled);
+    pairs.write(lines(&text), Some(references), &made.path("out"), &(), &|| true).unwrap();
+    assert_eq!(fs::read_to_string(made.path("out")).unwrap(), format!("ab ba\t{}\n", candidates[2]));
+}
+
+#[test]
+fn what_was_ended_goes_on_to_the_same_pairs() {
+    let made = Made::new();
+    let all: String = (0..1200).map(|n| format!("{}\n", ["ab", "ba ab", "aab", ""][n % 4])).collect();
+    let text = made.write("text", &all);
+    let whole = made
+        .pairs(Synthesis::Distilled)
+        .write(lines(&text), None, &made.path("whole"), &(), &|| true)
+        .unwrap()
+        .unwrap();
+
+    let out = made.path("out");
+    assert_eq!(made.pairs(Synthesis::Distilled).write(lines(&text), None, &out, &(), &|| false).unwrap(), None);
+    assert!(!out.exists());
+    // A process that was killed amid a block has written some of its pairs.
+    let part = made.path("out.part");
+    let mut bytes = fs::read(&part).unwrap();
+    bytes.extend(b"ab\thal");
+    fs::write(&part, bytes).unwrap();
+    let n_blocks = Cell::new(0);
+    let count = || {
+        n_blocks.set(n_blocks.get() + 1);
+        true
+    };
+    let report = made.pairs(Synthesis::Distilled).write(lines(&text), None, &out, &(), &count).unwrap().unwrap();
+    assert_eq!((report, n_blocks.get()), (whole, 2));
+    assert_eq!(fs::read(&out).unwrap(), fs::read(made.path("whole")).unwrap());
+    assert!(!part.exists() && !made.path("out.progress").exists());
+}
+
+#[test]
+fn nothing_goes_on_by_other_settings_or_beside_other_lines() {
+    let made = Made::new();
+    let text = made.write("text", &"ab\n".repeat(600));
+    let out = made.path("out");
+    assert_eq!(made.pairs(Synthesis::Distilled).write(lines(&text), None, &out, &(), &|| false).unwrap(), None);
+    let refused = |synthesis, text: &Path, references: Option<Lines>, what: &str| {
+        let error = made.pairs(synthesis).write(lines(text), references, &out, &(), &|| true).unwrap_err().to_string();
+        assert!(error.contains(what), "{error}");
+    };
+    let back = Synthesis::Backtranslated { tag: String::new() };
+    refused(back, &text, None, "was begun with another model, other settings");
+    let other = made.write("other", &format!("ba\n{}", "ab\n".repeat(599)));
+    refused(Synthesis::Distilled, &other, None, "was begun with other lines");
+    let short = made.write("short", "ab\n");
+    refused(Synthesis::Distilled, &short, None, "was begun with other lines");
+    refused(Synthesis::Distilled, &text, Some(lines(&text)), "was begun with other lines");
+    fs::write(made.path("out.part"), "").unwrap();
+    refused(Synthesis::Distilled, &text, None, "is shorter than");
+    fs::remove_file(made.path("out.part")).unwrap();
+    fs::remove_file(made.path("out.progress")).unwrap();
+    refused(Synthesis::Distilled, &text, Some(lines(&short)), "text:2 has no reference");
+    let many = made.write("many", &"ab\n".repeat(601));
+    refused(Synthesis::Distilled, &text, Some(lines(&many)), "many:601 is a reference of no line");
+}
