@@ -14,6 +14,7 @@ use std::{
 
 mod app;
 mod bench;
+mod bindings;
 mod cargo;
 mod check;
 mod clients;
@@ -104,12 +105,16 @@ Commands of the workspace:
     --install, --if-present  as of vulkan
   faults           kills, damages and starves runs, resumes each, and compares the result with an undisturbed run;
                    writes docs/reliability.md
+    --server [short] those of attentive serve alone: kills, and changes of the model's files while it answers; writes
+                     nothing if `short`
     --calls [short]  instead, makes calls to the system fail, each in turn (needs strace)
     --power [short]  instead, loses the power at each call that changes files (needs strace)
   mpi [short]      trains by 2, 3 and 4 processes, kills one of them, and compares with one; writes docs/reliability.md
                    unless `short`
     --install      first installs Open MPI and libclang if there is no MPI (Debian, as root)
     --if-present   succeeds, and says so, if there is no MPI
+  python [ARGS]    the wheel of bindings/python, built and tested in a fresh virtual environment, with the blocks of its
+                   guide (needs Python); ARGS go to pytest
   soak             translates, generates and embeds for --seconds N each (120); their memory must not grow
   fuzz [TARGET]…   damaged files of every format, by libFuzzer, for --seconds N each (60); needs a C++ compiler
   help             this text
@@ -180,6 +185,7 @@ fn dispatch(args: &[OsString]) -> Outcome {
         Some("fuzz") => fuzz::run,
         Some("mpi") => faults::processes::run,
         Some("page") => page::run,
+        Some("python") => bindings::run,
         Some("soak") => soak::run,
         Some("vulkan") => vulkan::run,
         _ => return app::run(args),
