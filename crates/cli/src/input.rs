@@ -19,6 +19,6 @@ pub(crate) fn open_cut(files: &[PathBuf], what: &str, max_bytes: usize) -> Lines
     Lines::open_cut(files, what, max_bytes, warn)
 }
 
-fn warn(line: &str) {
+pub(crate) fn warn(line: &str) {
     warning!("{line}");
 }

@@ -29,7 +29,7 @@ impl Log for Terminal {
     fn progress(&self, what: &str, done: usize, total: usize) {
         let mut bar = self.bar.borrow_mut();
         let shown = bar.get_or_insert_with(|| {
-            let template = "{msg} {wide_bar} {pos}/{len} sentences, {eta} left";
+            let template = "{msg} {wide_bar} {pos}/{len}, {eta} left";
             let style = ProgressStyle::with_template(template).expect("a valid template");
             let bar = ProgressBar::new(total as u64).with_message(what.to_owned()).with_style(style);
             bar.enable_steady_tick(Duration::from_millis(500));

@@ -82,3 +82,17 @@ pub fn clock(time: Duration) -> String {
     let seconds = time.as_secs();
     format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
+
+/// A size in the largest binary unit that leaves 1 or more.
+///
+/// ```
+/// assert_eq!(attentive_task::binary_size(3 << 29), "1.5 GiB");
+/// assert_eq!(attentive_task::binary_size(1000), "1000 B");
+/// ```
+pub fn binary_size(n_bytes: u64) -> String {
+    let units = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
+    match units.into_iter().find(|(_, bits)| n_bytes >> bits > 0) {
+        Some((unit, bits)) => format!("{:.1} {unit}", n_bytes as f64 / (1_u64 << bits) as f64),
+        None => format!("{n_bytes} B"),
+    }
+}

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use attentive_metrics::{Comparisons, DEFAULT_SEED, Estimate, PairedTest, Resampling};
+use attentive_task::Segments;
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::numbers::{MANY_RESAMPLED, integer};
-use crate::metric::{MetricArgs, Segments, check_aligned, streams};
+use crate::metric::{MetricArgs, check_aligned, segments, streams};
 
 /// Tell whether translations are better than others, or the test set was kind to them.
 ///
@@ -107,7 +108,7 @@ impl Compare {
 }
 
 fn read(paths: &[PathBuf]) -> Result<Vec<Segments>> {
-    paths.iter().map(|path| Segments::read(path)).collect()
+    paths.iter().map(segments).collect()
 }
 
 /// In sacreBLEU's words where it has some: `mean` and `ci` are of the resampled scores.

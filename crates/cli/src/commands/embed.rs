@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use attentive_bundle::{Bundle, EmbeddingConfig, ImageEncoder, Pooling, TextEncoder, cosine};
 use attentive_tokenizer::Tokenizer;
 use attentive_weights::Npy;
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::{BackendArgs, LINES_AT_ONCE, LongLines, PrecisionArgs, SpecialsArgs, on_one_line, pictures};
 use crate::{input, output};
@@ -47,9 +47,11 @@ pub(crate) struct Embed {
 /// How vectors are made; what is not given is the model's own setting, else the mean over the text's tokens.
 #[derive(Debug, Args)]
 struct EmbeddingArgs {
-    /// How the vectors of tokens become one; several, with commas between them, are put side by side.
-    #[arg(long, value_name = "HOW", value_enum, value_delimiter = ',')]
-    pooling: Vec<PoolingArg>,
+    /// How the vectors of tokens become one: their mean, that of the token that begins every text (cls), the max of each
+    /// component, mean-sqrt-len (the sum over the square root of their number), weighted-mean (the first counted once, the
+    /// second twice, …), last-token; several, with commas between them, are put side by side.
+    #[arg(long, value_name = "HOW", value_parser = pooling, value_delimiter = ',')]
+    pooling: Vec<Pooling>,
     /// Divide each vector by its length; `--normalize=false` does not, whatever the model's setting is.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     normalize: Option<bool>,
@@ -61,34 +63,9 @@ struct EmbeddingArgs {
     prompt: Option<String>,
 }
 
-/// How the vectors of tokens become one.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum PoolingArg {
-    /// Their mean.
-    Mean,
-    /// The vector of the token that begins every text.
-    Cls,
-    /// The greatest value of each component.
-    Max,
-    /// Their sum, divided by the square root of their number.
-    MeanSqrtLen,
-    /// Their mean, the first one counted once, the second twice, and so on.
-    WeightedMean,
-    /// The vector of the last one.
-    LastToken,
-}
-
-impl From<PoolingArg> for Pooling {
-    fn from(pooling: PoolingArg) -> Self {
-        match pooling {
-            PoolingArg::Mean => Self::Mean,
-            PoolingArg::Cls => Self::Cls,
-            PoolingArg::Max => Self::Max,
-            PoolingArg::MeanSqrtLen => Self::MeanSqrtLen,
-            PoolingArg::WeightedMean => Self::WeightedMean,
-            PoolingArg::LastToken => Self::LastToken,
-        }
-    }
+fn pooling(name: &str) -> Result<Pooling, String> {
+    serde_json::from_value(name.into())
+        .map_err(|_| "must be mean, cls, max, mean-sqrt-len, weighted-mean or last-token".to_owned())
 }
 
 impl EmbeddingArgs {
@@ -99,7 +76,7 @@ impl EmbeddingArgs {
             ..model.clone()
         };
         if !self.pooling.is_empty() {
-            config.pooling = self.pooling.iter().map(|&pooling| pooling.into()).collect();
+            config.pooling.clone_from(&self.pooling);
         }
         if let Some(name) = &self.prompt {
             config.prompt = Some(name.clone()).filter(|name| !name.is_empty());
@@ -137,7 +114,7 @@ impl Embed {
             let block = block?;
             let (vectors, refused) = self.long.read_all(tokenizer, &block, |texts| encoder.embed_all(texts, &how))?;
             block.iter().zip(vectors).try_for_each(|(line, vector)| out.push(&line.text, vector.as_deref()))?;
-            refused.map_or(Ok(()), Err)
+            refused.map_or(Ok(()), |error| Err(error.into()))
         });
         out.finish().and(ended)
     }

@@ -58,7 +58,7 @@ pub(super) fn for_each_line<T>(
         let (found, refused) = long.read_all(tokenizer, &block, &read)?;
         block.into_iter().zip(found).try_for_each(|(line, answer)| show(&mut out, line, answer))?;
         out.flush()?;
-        if let Some(error) = refused.or(bad.map(|(_, error)| error)) {
+        if let Some(error) = refused.map(Into::into).or(bad.map(|(_, error)| error)) {
             return Err(error);
         }
     }

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use attentive_bundle::{Bundle, Search, Translator, WeightFormat};
 use attentive_metrics::{AnyScorer, BitsPerByte, DEFAULT_SEED, Likelihood, Metric, Perplexity, RefCount, Statistics};
-use attentive_task::{Log, likelihood_of};
+use attentive_task::{Log, Segments, likelihood_of};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -20,7 +20,7 @@ use super::{
     on_one_line, refuse_overwriting,
 };
 use crate::{
-    metric::{MetricArgs, Segments, check_aligned, read_lines, streams},
+    metric::{MetricArgs, check_aligned, read_lines, segments, streams},
     terminal::Terminal,
 };
 
@@ -86,10 +86,10 @@ impl Eval {
             check_writable(output)?;
         }
         let scorers = self.metrics.scorers(self.sentence_level)?;
-        let references = self.reference.iter().map(|path| Segments::read(path)).collect::<Result<Vec<_>>>()?;
+        let references = self.reference.iter().map(segments).collect::<Result<Vec<_>>>()?;
         let (hypotheses, likelihoods) = match &self.hypotheses {
             Some(path) => {
-                let Segments { name, lines } = Segments::read(path)?;
+                let Segments { name, lines } = segments(path)?;
                 check_aligned(&name, &lines, &references)?;
                 self.metrics.warn(&name, &lines)?;
                 (lines, None)
@@ -199,7 +199,7 @@ impl Eval {
                 output.write(&hypotheses[n_before..])?;
             }
             if let Some(refused) = refused {
-                return Err(refused);
+                return Err(refused.into());
             }
             log.progress("translating", hypotheses.len(), sources.len());
         }

@@ -4,13 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use attentive_bundle::{Adapter, Bundle, EmbeddingConfig, ReadingConfig};
-use attentive_model::{
-    AdapterConfig, EncoderDecoderSpec, EncoderSpec, FamilyVisitor, ImageEncoderSpec, LanguageModelSpec, ModelConfig,
-    ModelSpec, Role,
-};
+use attentive_model::{AdapterConfig, ModelConfig, Role};
+use attentive_task::{Sizes, thousands};
 use clap::Args;
-
-use attentive_task::thousands;
 
 /// Show what a model is made of, where it came from, and what it costs.
 #[derive(Debug, Args)]
@@ -104,70 +100,11 @@ fn show_adapter(adapter: &Adapter, settings: &AdapterConfig, lists_params: bool)
 
 /// Sizes and costs, from the configuration alone.
 fn show_model(model: &ModelConfig) -> Result<()> {
-    let n_params = model.n_params() as u64;
     say!("family       {} ({})", model.family(), model.summary())?;
     let table = toml::Table::try_from(model)?;
     for (key, value) in table.iter().filter(|(key, _)| *key != "family") {
         say!("  {key} = {value}")?;
     }
-    say!("parameters   {}", thousands(n_params))?;
-    say!(
-        "memory       {} for weights in f32; {} to train with Adam, without activations",
-        bytes(4 * n_params),
-        bytes(16 * n_params)
-    )?;
-    if let Some(cached) = model.visit(Cached).filter(|&cached| cached > 0) {
-        say!("cache        {} a token of each text that is written, in f32", bytes(4 * cached as u64))?;
-    }
-    let (flops, what) = (model.forward_flops_per_token(model.typical_len()), model.visit(Unit));
-    say!("FLOPs        {} per {what}; {} in training", thousands(flops as u64), thousands(3 * flops as u64))?;
+    say!("{}", Sizes::of(model))?;
     Ok(())
-}
-
-/// Values that a language model keeps of each token.
-struct Cached;
-
-impl FamilyVisitor for Cached {
-    type Output = Option<usize>;
-
-    fn any<C: ModelSpec>(self, _spec: &C, _role: Role) -> Self::Output {
-        None
-    }
-
-    fn language_model<C: LanguageModelSpec>(self, spec: &C) -> Self::Output {
-        Some(spec.cached_values_per_token())
-    }
-}
-
-/// What operations are counted for.
-struct Unit;
-
-impl FamilyVisitor for Unit {
-    type Output = String;
-
-    fn any<C: ModelSpec>(self, spec: &C, _role: Role) -> String {
-        format!("token forward, at a context of {}", spec.typical_len())
-    }
-
-    fn encoder_decoder<C: EncoderDecoderSpec>(self, spec: &C) -> String {
-        format!("target token forward, at {} tokens a side", spec.typical_len())
-    }
-
-    fn encoder<C: EncoderSpec>(self, spec: &C) -> String {
-        let unit = if spec.reads_characters() { "character" } else { "token" };
-        format!("{unit} forward, heads left out, at {} {unit}s", spec.typical_len())
-    }
-
-    fn image_encoder<C: ImageEncoderSpec>(self, spec: &C) -> String {
-        format!("patch forward, heads left out, of a picture of {} tokens", spec.typical_len())
-    }
-}
-
-/// In the largest binary unit that leaves 1 or more.
-fn bytes(n: u64) -> String {
-    let units = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
-    match units.into_iter().find(|(_, bits)| n >> bits > 0) {
-        Some((unit, bits)) => format!("{:.1} {unit}", n as f64 / (1_u64 << bits) as f64),
-        None => format!("{n} B"),
-    }
 }

@@ -1,145 +1,33 @@
-//! Lines that a model does not read as they are: blank ones, and those that it has no positions for.
+//! Lines that are longer than a model has positions for.
 
-use std::fmt::Display;
+use std::ops::Deref;
 
-use anyhow::{Context, Error, Result, anyhow};
-use attentive_bundle::{
-    DecodingConfig, EncodeError, Input, Search, TooLong, TranslateError, Translation, TranslationModel, Translator,
-    is_blank,
-};
-use attentive_tokenizer::Tokenizer;
-use clap::{Args, ValueEnum};
-
-use crate::input::Line;
+use attentive_task::OnLong;
+use clap::Args;
 
 /// What becomes of a line that is longer than the model has positions for.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Args)]
 pub(super) struct LongLines {
     /// A line that is longer than the model has positions for: `error` ends the command at it, after the lines before it
     /// are answered; `crop` reads its beginning; `skip` answers it as a blank line. The last two warn.
-    #[arg(long, value_name = "HOW", value_enum, hide_possible_values = true, default_value_t = OnLong::Error)]
-    on_long: OnLong,
+    #[arg(long = "on-long", value_name = "HOW", default_value = "error", value_parser = long_lines)]
+    lines: attentive_task::LongLines,
 }
 
-#[derive(Debug, Clone, Copy, Default, ValueEnum)]
-enum OnLong {
-    #[default]
-    Error,
-    Crop,
-    Skip,
+fn long_lines(name: &str) -> Result<attentive_task::LongLines, String> {
+    Ok(attentive_task::LongLines { on_long: name.parse()?, warn: |line| warning!("{line}") })
 }
 
-/// The translations of lines, and the error that ended them early.
-pub(super) type Translated = (Vec<Vec<Translation>>, Option<Error>);
-
-impl LongLines {
-    /// What `read` says of a line; nothing of one without tokens, or that is skipped.
-    pub(super) fn read<T>(
-        &self,
-        tokenizer: &dyn Tokenizer,
-        line: &Line,
-        read: impl Fn(Input<'_>) -> Result<T, EncodeError>,
-    ) -> Result<Option<T>> {
-        let one = |inputs: &[Input<'_>]| match read(inputs[0]) {
-            Err(EncodeError::TooLong(too_long)) => Ok(vec![Err(too_long)]),
-            found => Ok(vec![Ok(found?)]),
-        };
-        let (mut found, refused) = self.read_all(tokenizer, std::slice::from_ref(line), one)?;
-        match refused {
-            Some(refused) => Err(refused),
-            None => Ok(found.pop().flatten()),
-        }
-    }
-
-    /// What `read` says of lines, nothing of those without tokens or that are skipped; up to one that is refused, and
-    /// its error.
-    pub(super) fn read_all<T>(
-        &self,
-        tokenizer: &dyn Tokenizer,
-        lines: &[Line],
-        read: impl Fn(&[Input<'_>]) -> Result<Vec<Result<T, TooLong>>, EncodeError>,
-    ) -> Result<(Vec<Option<T>>, Option<Error>)> {
-        let mut found: Vec<Option<T>> = lines.iter().map(|_| None).collect();
-        let mut wanted: Vec<(usize, Input<'_>)> =
-            lines.iter().map(Input::from).enumerate().filter(|(_, input)| !is_blank(tokenizer, input.text)).collect();
-        let mut refused = None;
-        // Those that are cropped are read once more.
-        while let Some(&(first, _)) = wanted.first() {
-            let inputs: Vec<Input<'_>> = wanted.iter().map(|&(_, input)| input).collect();
-            let answers = read(&inputs).with_context(|| lines[first].at.to_string())?;
-            let mut cropped = Vec::new();
-            for ((number, input), answer) in wanted.into_iter().zip(answers) {
-                match answer {
-                    Ok(answer) => found[number] = Some(answer),
-                    Err(too_long) => match self.is_cropped(&lines[number].at, too_long) {
-                        Ok(true) => cropped.push((number, Input { crop: true, ..input })),
-                        Ok(false) => {}
-                        Err(error) => {
-                            found.truncate(number);
-                            refused = Some(error);
-                            break;
-                        }
-                    },
-                }
-            }
-            wanted = cropped;
-        }
-        Ok((found, refused))
-    }
-
-    /// The translations that a search finds of texts, `place` of which says where they are, up to one that is refused.
-    pub(super) fn translate<P: Display>(
-        &self,
-        translator: &Translator<TranslationModel>,
-        texts: &[impl AsRef<str>],
-        prefix: &str,
-        (config, search): (&DecodingConfig, Search<'_>),
-        place: impl Fn(usize) -> P,
-    ) -> Result<Translated> {
-        let mut inputs: Vec<Input<'_>> = texts.iter().map(Input::from).collect();
-        // A text without tokens has no translation that a prefix could begin.
-        let prefixes_of = |inputs: &[Input<'_>]| -> Vec<&str> {
-            let of_input = |input: &Input<'_>| if is_blank(translator.tokenizer(), input.text) { "" } else { prefix };
-            if prefix.is_empty() { Vec::new() } else { inputs.iter().map(of_input).collect() }
-        };
-        let too_long = match translator.find(&inputs, &prefixes_of(&inputs), config, search) {
-            Err(TranslateError::TooLong { texts }) => texts,
-            found => return Ok((found?, None)),
-        };
-        let mut refused = None;
-        for (idx, too_long) in too_long {
-            match self.is_cropped(&place(idx), too_long) {
-                Ok(true) => inputs[idx].crop = true,
-                Ok(false) => inputs[idx].text = "",
-                Err(error) => {
-                    inputs.truncate(idx);
-                    refused = Some(error);
-                    break;
-                }
-            }
-        }
-        Ok((translator.find(&inputs, &prefixes_of(&inputs), config, search)?, refused))
-    }
-
-    /// Whether a line that is too long is to be cropped; if not, it is skipped.
-    fn is_cropped(&self, place: &impl Display, too_long: TooLong) -> Result<bool> {
-        match self.on_long {
-            OnLong::Error => Err(anyhow!(
-                "{place} has {too_long}; split it into sentences, or give --on-long crop or --on-long skip"
-            )),
-            OnLong::Crop => {
-                warning!("warning: {place} has {too_long}; its first {} are read", too_long.max_len);
-                Ok(true)
-            }
-            OnLong::Skip => {
-                warning!("warning: {place} has {too_long}; it is skipped");
-                Ok(false)
-            }
-        }
+impl Default for LongLines {
+    fn default() -> Self {
+        Self { lines: attentive_task::LongLines { on_long: OnLong::Error, warn: |line| warning!("{line}") } }
     }
 }
 
-/// A text on one line: an answer has the line of what it answers.
-pub(super) fn on_one_line(text: &str) -> std::borrow::Cow<'_, str> {
-    if text.contains(['\n', '\r']) { text.replace(['\n', '\r'], " ").into() } else { text.into() }
+impl Deref for LongLines {
+    type Target = attentive_task::LongLines;
+
+    fn deref(&self) -> &Self::Target {
+        &self.lines
+    }
 }

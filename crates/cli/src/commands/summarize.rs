@@ -51,7 +51,7 @@ impl Summarize {
             }
             out.flush()?;
             if let Some(refused) = refused {
-                return Err(refused);
+                return Err(refused.into());
             }
         }
         Ok(())

@@ -4,8 +4,8 @@ use std::{io::Write, num::NonZeroUsize, path::PathBuf};
 
 use anyhow::{Result, bail};
 use attentive_bundle::{Bundle, Search, Translation, TranslationConstraints, Translator};
-use attentive_decode::{Combination, SamplingConfig, minimum_bayes_risk};
-use attentive_metrics::{Chrf, MetricError, Scorer};
+use attentive_decode::{Combination, SamplingConfig};
+use attentive_task::least_risk;
 use attentive_tokenizer::Tokenizer;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
@@ -148,7 +148,7 @@ impl Translate {
             }
             out.flush()?;
             if let Some(refused) = refused {
-                return Err(refused);
+                return Err(refused.into());
             }
         }
         Ok(())
@@ -191,22 +191,4 @@ fn as_json(tokenizer: &dyn Tokenizer, line: &Line, translations: &[Translation],
         object["hypotheses"] = Value::Array(all);
     }
     object
-}
-
-/// Of samples, the one that is most like all of them.
-fn least_risk(mut samples: Vec<Translation>) -> Result<Vec<Translation>, MetricError> {
-    let chrf = Chrf::default();
-    // Many samples may be one text, which is compared once: its number weighs it.
-    let mut texts: Vec<(usize, f64)> = Vec::new();
-    for (idx, sample) in samples.iter().enumerate() {
-        match texts.iter_mut().find(|(first, _)| samples[*first].text == sample.text) {
-            Some((_, n)) => *n += 1.0,
-            None => texts.push((idx, 1.0)),
-        }
-    }
-    let of_pair = |(a, b): (usize, usize)| Ok(chrf.sentence(&samples[a].text, &[&samples[b].text])?.score);
-    let pairs = texts.iter().flat_map(|(a, _)| texts.iter().map(move |(b, _)| (*a, *b)));
-    let likeness = pairs.map(of_pair).collect::<Result<Vec<f64>, MetricError>>()?;
-    let best = minimum_bayes_risk(texts.len(), |a, b| texts[b].1 * likeness[a * texts.len() + b]);
-    Ok(best.map(|best| samples.swap_remove(texts[best].0)).into_iter().collect())
 }

@@ -1,7 +1,27 @@
 //! The scores of the command line, and the text that they are given.
 
 mod args;
-mod segments;
 
+use std::path::Path;
+
+use anyhow::Result;
 pub(crate) use args::MetricArgs;
-pub(crate) use segments::{Segments, check_aligned, read_lines, streams};
+use attentive_task::Segments;
+pub(crate) use attentive_task::check_aligned;
+
+use crate::input::warn;
+
+/// The segments of a file, which may be compressed; `-` is standard input.
+pub(crate) fn segments(path: impl AsRef<Path>) -> Result<Segments> {
+    Ok(Segments::read(path.as_ref(), warn)?)
+}
+
+/// The lines of a file, which may be compressed; `-` is standard input.
+pub(crate) fn read_lines(path: &Path) -> Result<Vec<String>> {
+    Ok(attentive_task::read_lines(path, warn)?)
+}
+
+/// The lines of each file.
+pub(crate) fn streams(references: &[Segments]) -> Vec<&[String]> {
+    references.iter().map(|reference| &reference.lines[..]).collect()
+}

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use attentive_run::Cost;
-use attentive_task::{clock, config::RunRecipe, thousands};
+use attentive_task::{binary_size, clock, config::RunRecipe, thousands};
 
 /// Shows what a run costs; returns what is odd.
 pub(super) fn report(cost: &Cost, run: &RunRecipe, average_last: usize, runs: &Path) -> Vec<String> {
@@ -16,29 +16,29 @@ pub(super) fn report(cost: &Cost, run: &RunRecipe, average_last: usize, runs: &P
         thousands(run.training.steps)
     );
     match cost.peak_bytes {
-        Some(bytes) => report!("memory    {} at the most, so far", size(bytes)),
+        Some(bytes) => report!("memory    {} at the most, so far", binary_size(bytes)),
         None => report!("memory    not told by this system"),
     }
     let needed = cost.kept_bytes(run, average_last);
     let free = free_bytes(runs);
     report!(
         "disk      {} a checkpoint, {} for all that are kept, {} free in {}",
-        size(cost.checkpoint_bytes(run)),
-        size(needed),
-        free.map_or("an unknown number of bytes".into(), size),
+        binary_size(cost.checkpoint_bytes(run)),
+        binary_size(needed),
+        free.map_or("an unknown number of bytes".into(), binary_size),
         runs.display()
     );
     match free.filter(|&free| free < needed) {
         Some(free) => {
-            vec![format!("disk: {} are free in {} and the run will want {}", size(free), runs.display(), size(needed))]
+            vec![format!(
+                "disk: {} are free in {} and the run will want {}",
+                binary_size(free),
+                runs.display(),
+                binary_size(needed)
+            )]
         }
         None => Vec::new(),
     }
-}
-
-fn size(bytes: u64) -> String {
-    let mebibytes = bytes as f64 / (1 << 20) as f64;
-    if mebibytes < 10_000.0 { format!("{mebibytes:.1} MiB") } else { format!("{:.1} GiB", mebibytes / 1024.0) }
 }
 
 /// Free space where a folder is or will be.
