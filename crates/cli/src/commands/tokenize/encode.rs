@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Result, bail};
-use attentive_tokenizer::{TokenId, Tokenizer};
+use attentive_tokenizer::{Tokenizer, subword_nmt};
 use clap::{Args, ValueEnum};
 use rayon::prelude::*;
 
@@ -78,7 +78,7 @@ impl Encode {
         match self.format {
             Format::Ids => joined(ids().iter()),
             Format::Pieces => joined(ids().iter().map(|&id| tokenizer.token(id).unwrap_or_default())),
-            Format::SubwordNmt => subword_nmt(text, &tokenizer.encode_with_offsets(text)),
+            Format::SubwordNmt => subword_nmt(tokenizer, text),
         }
     }
 }
@@ -90,35 +90,4 @@ fn joined(items: impl Iterator<Item: std::fmt::Display>) -> String {
         let _ = write!(line, "{space}{item}"); // strings take everything
     }
     line
-}
-
-/// The words of `text`, cut where its tokens meet, with `@@ ` at each cut, and the white space around them.
-///
-/// Source: `BPE.process_line` of subword-nmt's `apply_bpe.py`. Tokens that stand for parts of one character, which
-/// subword-nmt does not know, are one piece.
-fn subword_nmt(text: &str, spans: &[(TokenId, std::ops::Range<usize>)]) -> String {
-    let is_edge = |c| matches!(c, '\r' | '\n' | ' ');
-    let body = text.trim_matches(is_edge);
-    let start = text.len() - text.trim_start_matches(is_edge).len();
-    let mut cuts = spans.iter().map(|(_, range)| range.start).filter(|&at| at > start).peekable();
-    let mut line = text[..start].to_owned();
-    for (at, c) in body.char_indices() {
-        let at = start + at;
-        let mut is_cut = false;
-        while cuts.next_if(|&cut| cut <= at).is_some_and(|cut| {
-            is_cut |= cut == at;
-            true
-        }) {}
-        if c == ' ' {
-            if !line.ends_with(' ') {
-                line.push(' ');
-            }
-            continue;
-        }
-        if is_cut && !line.ends_with(' ') {
-            line.push_str("@@ ");
-        }
-        line.push(c);
-    }
-    line + &text[start + body.len()..]
 }
