@@ -13,6 +13,13 @@ use crate::{Exhibit, Part, Table, between, refused};
 
 /// The sentence that is looked at by default; "it" is the animal.
 pub const SENTENCE: &str = "The animal did not cross the street because it was too tired.";
+/// Sentences in which "it" is the animal, or the street.
+pub const SENTENCES: [&str; 4] = [
+    SENTENCE,
+    "The animal did not cross the street because it was too wide.",
+    "The animal did not cross the street because it was too hungry.",
+    "The animal did not cross the street because it was too narrow.",
+];
 /// The word that is followed by default.
 pub const WORD: &str = "it";
 /// Tokens that a row of the table names.
@@ -39,6 +46,19 @@ pub struct Attention {
 }
 
 impl Attention {
+    /// Of a word of a sentence, in the model's own languages and translation.
+    pub fn of(model: PathBuf, text: String, word: String) -> Self {
+        Self {
+            model,
+            text,
+            word: Some(word),
+            target: None,
+            source_language: None,
+            target_language: None,
+            is_alignment: false,
+        }
+    }
+
     /// What the followed word attends to in each layer and head; of a translation model, what each token that is written looks at
     /// in the source too. The drawing `attention` has every map.
     ///

@@ -20,7 +20,7 @@ const SMOOTHED_OVER: f64 = 0.04;
 /// How much of its colour a line keeps under its smoothed one.
 const FAINT: f64 = 0.3;
 /// The colours of Okabe and Ito (2008), which colour-blind readers can distinguish.
-const COLOURS: [Colour; 7] = [
+pub(crate) const COLOURS: [Colour; 7] = [
     [0x00, 0x72, 0xb2],
     [0xd5, 0x5e, 0x00],
     [0x00, 0x9e, 0x73],
@@ -29,9 +29,9 @@ const COLOURS: [Colour; 7] = [
     [0x56, 0xb4, 0xe9],
     [0x00, 0x00, 0x00],
 ];
-const GRID: Colour = [0xdd; 3];
+pub(crate) const GRID: Colour = [0xdd; 3];
 const TICK: Colour = [0x88; 3];
-const TEXT: Colour = [0; 3];
+pub(crate) const TEXT: Colour = [0; 3];
 
 /// A line of a chart.
 #[derive(Debug, Clone, PartialEq)]

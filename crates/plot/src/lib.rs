@@ -14,6 +14,7 @@ mod canvas;
 mod chart;
 mod event_file;
 mod heat_map;
+mod landscape;
 mod raster;
 mod svg;
 
@@ -22,3 +23,4 @@ pub use canvas::{to_png, to_svg};
 pub use chart::{Chart, Series};
 pub use event_file::EventFile;
 pub use heat_map::{HeatMap, heat_maps};
+pub use landscape::Landscape;

@@ -20,7 +20,7 @@ impl Svg {
         self.0 + "</svg>\n"
     }
 
-    fn push(&mut self, element: std::fmt::Arguments<'_>) {
+    pub(crate) fn push(&mut self, element: std::fmt::Arguments<'_>) {
         writeln!(self.0, "{element}").expect("a string takes all");
     }
 }
@@ -55,6 +55,6 @@ impl Canvas for Svg {
     }
 }
 
-fn hex([red, green, blue]: Colour) -> String {
+pub(crate) fn hex([red, green, blue]: Colour) -> String {
     format!("#{red:02x}{green:02x}{blue:02x}")
 }

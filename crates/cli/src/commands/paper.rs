@@ -111,7 +111,7 @@ impl Table1 {
 
 /// BLEU and training cost, as published; how the cost is counted; and a run of yours in the same terms.
 #[derive(Debug, Args)]
-struct Table2 {
+pub(super) struct Table2 {
     /// A run of yours: its folder; may be given several times.
     #[arg(long = "run", value_name = "DIR")]
     runs: Vec<PathBuf>,
@@ -123,7 +123,7 @@ struct Table2 {
 }
 
 impl Table2 {
-    fn run(self) -> Result<()> {
+    pub(super) fn run(self) -> Result<()> {
         let sustained_flops = match self.sustained {
             _ if self.runs.is_empty() => None,
             Some(flops) => Some(flops),

@@ -1,16 +1,24 @@
 //! `attentive reproduce`: the paper's experiments, made again.
 
-use std::{fs, num::NonZeroU64, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    env, fs,
+    num::NonZeroU64,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+    time::Duration,
+};
 
-use anyhow::{Context, Result};
-use attentive_paper::{self as paper, Length, Reproduction};
+use anyhow::{Context, Result, bail};
+use attentive_model::table1::LayerSizes;
+use attentive_paper::{self as paper, Exhibit, Growth, Length, Reproduction};
 use attentive_run::{Run, TrainOptions, language_pair, parallel_folder, parse_time};
-use attentive_task::WarningsOnly;
+use attentive_task::{Log, WarningsOnly};
 use clap::{Args, Subcommand};
 
 use super::{
     BackendArgs, check_writable,
-    numbers::{MANY_UPDATES, integer},
+    numbers::{MANY_UPDATES, MANY_VALUES, integer},
+    paper::Table2,
     train::{INTERRUPTED, flag},
 };
 use crate::{
@@ -28,18 +36,82 @@ pub(crate) struct Reproduce {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    /// Measure how the time and the memory of Table 1's layers grow with their sizes, beside the paper's exponents.
+    Table1(Table1),
+    /// Table 2: BLEU and training cost as published, how the cost is counted, and a run of yours.
+    Table2(Table2),
     /// Train every row of Table 3, and hold the paper's conclusions against what comes out.
     Table3(Box<Table3>),
-    /// Draw every figure that needs no trained model: positions, schedules, CANINE's pre-training.
+    /// Draw the figures, those of a trained model too.
     Figures(Figures),
 }
 
 impl Reproduce {
     pub(super) fn run(self) -> Result<ExitCode> {
         match self.what {
+            What::Table1(command) => command.run().map(|()| ExitCode::SUCCESS),
+            What::Table2(command) => command.run().map(|()| ExitCode::SUCCESS),
             What::Table3(command) => command.run(),
             What::Figures(command) => command.run().map(|()| ExitCode::SUCCESS),
         }
+    }
+}
+
+/// Measure how the time and the memory of Table 1's layers grow with their sizes, beside the paper's exponents.
+///
+/// One size is doubled a few times while the others stay; each measurement is a process of its own.
+#[derive(Debug, Args)]
+struct Table1 {
+    /// The fewest positions.
+    #[arg(long, default_value_t = Growth::default().from.n, value_parser = integer(1..=MANY_VALUES))]
+    n: u64,
+    /// The fewest values of a vector.
+    #[arg(long, default_value_t = Growth::default().from.d, value_parser = integer(1..=MANY_VALUES))]
+    d: u64,
+    /// The least width of a convolution's kernel.
+    #[arg(long, default_value_t = Growth::default().from.k, value_parser = integer(2..=MANY_VALUES))]
+    k: u64,
+    /// The smallest neighbourhood of restricted self-attention.
+    #[arg(long, default_value_t = Growth::default().from.r, value_parser = integer(1..=MANY_VALUES))]
+    r: u64,
+    /// How many times each is doubled.
+    #[arg(long, value_name = "N", default_value_t = Growth::default().doublings, value_parser = integer(1..=20))]
+    doublings: u32,
+    /// Folder of the table, Markdown, and its drawings, SVG.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Make this measurement alone, and print it as JSON.
+    #[arg(long, hide = true)]
+    point: Option<usize>,
+    #[command(flatten)]
+    backend: BackendArgs,
+}
+
+impl Table1 {
+    fn run(self) -> Result<()> {
+        let Self { n, d, k, r, doublings, out, point, backend } = self;
+        let growth = Growth { from: LayerSizes { n, d, k, r }, doublings };
+        if let Some(point) = point {
+            say!("{}", serde_json::to_string(&growth.measure(point, &backend.device()?)?)?)?;
+            return Ok(());
+        }
+        let terminal = Terminal::default();
+        let mut costs = Vec::new();
+        for point in 0..growth.n_points() {
+            let mut measuring = Command::new(env::current_exe().context("finding this program")?);
+            let measured = measuring.args(env::args_os().skip(1)).arg(format!("--point={point}")).output()?;
+            if !measured.status.success() {
+                bail!("{}", String::from_utf8_lossy(&measured.stderr).trim().trim_start_matches("error: "));
+            }
+            costs.push(serde_json::from_slice(&measured.stdout).context("reading a measurement")?);
+            terminal.progress("measuring", point + 1, growth.n_points());
+        }
+        let exhibit = growth.exhibit(&costs)?;
+        if let Some(folder) = &out {
+            write_exhibits(folder, &[("table1", exhibit.clone())])?;
+        }
+        report!("{exhibit}");
+        Ok(())
     }
 }
 
@@ -121,33 +193,62 @@ impl Table3 {
     }
 }
 
-/// Draw every figure that needs no trained model: positions, schedules, CANINE's pre-training.
+/// Draw the figures: positions, schedules, paths of optimizers, label smoothing, BPE's merges, CANINE's pre-training; of a
+/// trained model also what "it" attends to, and of an encoder the vectors of a word in several sentences.
 #[derive(Debug, Args)]
 struct Figures {
     /// Folder of the drawings, SVG, and their tables, Markdown.
     #[arg(long, value_name = "DIR", default_value = "figures")]
     out: PathBuf,
+    /// A trained model: what a word of its sentence attends to, by each head and by all of them.
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
+    /// An encoder: the vectors of a word in the sentences.
+    #[arg(long, value_name = "DIR")]
+    encoder: Option<PathBuf>,
+    /// The word that is followed.
+    #[arg(long, value_name = "WORD", default_value = paper::WORD)]
+    word: String,
+    /// Sentences of it: the first for the model, all for the encoder.
+    #[arg(default_values = paper::SENTENCES)]
+    sentences: Vec<String>,
     #[command(flatten)]
     backend: BackendArgs,
 }
 
 impl Figures {
     fn run(self) -> Result<()> {
-        let device = self.backend.device()?;
-        fs::create_dir_all(&self.out).with_context(|| format!("can't make {}", self.out.display()))?;
-        let exhibits = [
+        let Self { out, model, encoder, word, sentences, backend } = self;
+        let device = backend.device()?;
+        let mut exhibits = vec![
             ("positions", paper::Positions::default().make(&device)?),
             ("schedules", paper::Schedules::default().make()),
+            ("optimizer-paths", paper::OptimizerPaths.make(&device)?),
+            ("label-smoothing", paper::LabelSmoothing::default().make()?),
+            ("merges", paper::Merges::default().make()?),
             ("canine", paper::Canine::default().make()?),
         ];
-        for (name, exhibit) in exhibits {
-            let drawings = exhibit.figures.iter().map(|figure| (format!("{}.svg", figure.name), figure.svg.clone()));
-            for (file, text) in drawings.chain([(format!("{name}.md"), exhibit.to_string())]) {
-                let path = self.out.join(file);
-                write_file(&path, text.as_bytes()).with_context(|| format!("can't write {}", path.display()))?;
-                report!("{}", path.display());
-            }
+        if let Some(model) = model {
+            let attention = paper::Attention::of(model, sentences[0].clone(), word.clone());
+            exhibits.push(("attention", attention.make(&device)?));
         }
-        Ok(())
+        if let Some(model) = encoder {
+            exhibits.push(("contextual-vectors", paper::ContextualVectors { model, word, sentences }.make(&device)?));
+        }
+        write_exhibits(&out, &exhibits)
     }
+}
+
+/// Writes the drawings of exhibits, and the exhibits under their names.
+fn write_exhibits(folder: &Path, exhibits: &[(&str, Exhibit)]) -> Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("can't make {}", folder.display()))?;
+    for (name, exhibit) in exhibits {
+        let drawings = exhibit.figures.iter().map(|figure| (format!("{}.svg", figure.name), figure.svg.clone()));
+        for (file, text) in drawings.chain([(format!("{name}.md"), exhibit.to_string())]) {
+            let path = folder.join(file);
+            write_file(&path, text.as_bytes()).with_context(|| format!("can't write {}", path.display()))?;
+            report!("{}", path.display());
+        }
+    }
+    Ok(())
 }
