@@ -49,6 +49,7 @@
 
 mod activations;
 mod bert;
+mod cache;
 mod canine;
 mod chat;
 mod checkpoint;
@@ -67,6 +68,7 @@ mod hub;
 mod labels;
 mod layout;
 mod marian;
+mod onnx;
 mod opennmt;
 mod peft;
 mod pytorch;
@@ -92,11 +94,13 @@ use serde_json::Value;
 use reader::Reader;
 use sentences::{MODULES, Sentences};
 
+pub use cache::ImportCache;
 pub use ctranslate2::Quantization;
 pub use error::InterchangeError;
 pub use family::{Format, UnknownName};
 #[cfg(feature = "hub")]
 pub use hub::{Download, Hub, HubModel};
+pub use onnx::export_onnx;
 pub use peft::{export_adapter, is_adapter, read_adapter};
 pub use registry::architectures;
 

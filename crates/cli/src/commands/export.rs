@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use attentive_bundle::{Adapter, Bundle};
-use attentive_interchange::{ExportConfig, Format, Quantization};
+use attentive_interchange::{ExportConfig, Format, Quantization, UnknownName};
 use clap::Args;
 
 use super::{
@@ -20,9 +20,9 @@ pub(crate) struct Export {
     #[arg(long, value_name = "DIR", default_value = "runs/latest")]
     model: PathBuf,
     /// marian, pegasus, bart, mbart, m2m_100, gpt2, bert, roberta, xlm-roberta, distilbert, mpnet, electra, albert, canine, t5 or decision_transformer (transformers;
-    /// post-norm, pre-norm, language models, encoders, T5 and ByT5), or ctranslate2.
-    #[arg(long, value_name = "NAME")]
-    format: Format,
+    /// post-norm, pre-norm, language models, encoders, T5 and ByT5), ctranslate2, or onnx.
+    #[arg(long, value_name = "NAME", value_parser = target)]
+    format: Target,
     /// Folder of the exported model.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -42,6 +42,18 @@ pub(crate) struct Export {
     quantization: Quantization,
 }
 
+/// What a model is written for.
+#[derive(Debug, Clone, Copy)]
+enum Target {
+    Onnx,
+    System(Format),
+}
+
+fn target(name: &str) -> Result<Target, String> {
+    let system = || name.parse().map(Target::System).map_err(|error: UnknownName| format!("{error}, onnx"));
+    if name == "onnx" { Ok(Target::Onnx) } else { system() }
+}
+
 impl Export {
     pub(super) fn run(self) -> Result<()> {
         check_new(&self.out, self.force)?;
@@ -50,20 +62,28 @@ impl Export {
         }
         let path = resolve(&self.model);
         let bundle = Bundle::read(&path)?;
+        let Target::System(format) = self.format else {
+            if self.adapter {
+                bail!("an adapter has no graph: leave --adapter out to write the model");
+            }
+            let notes = attentive_interchange::export_onnx(&bundle, self.max_len, &self.out)?;
+            return Ok(self.wrote("ONNX Runtime", &notes));
+        };
         if self.adapter {
             let Some(adapter) = Adapter::read(&path)? else {
                 bail!("{} has no adapter: leave --adapter out to write the model", path.display());
             };
-            attentive_interchange::export_adapter(&bundle, &adapter, self.format, &self.out)?;
-            report!("wrote {} for PEFT, over a model of {}", self.out.display(), self.format);
-            return Ok(());
+            attentive_interchange::export_adapter(&bundle, &adapter, format, &self.out)?;
+            return Ok(self.wrote(&format!("PEFT, over a model of {format}"), &[]));
         }
         let options = ExportConfig { max_len: self.max_len, quantization: self.quantization };
-        let notes = attentive_interchange::export(&bundle, self.format, &options, &self.out)?;
-        report!("wrote {} for {}", self.out.display(), self.format);
-        for note in notes {
-            report!("note: {note}");
-        }
+        let notes = attentive_interchange::export(&bundle, format, &options, &self.out)?;
+        self.wrote(&format.to_string(), &notes);
         Ok(())
+    }
+
+    fn wrote(&self, system: &str, notes: &[String]) {
+        report!("wrote {} for {system}", self.out.display());
+        notes.iter().for_each(|note| report!("note: {note}"));
     }
 }
