@@ -52,6 +52,7 @@ mod translation;
 mod translation_model;
 mod translator;
 mod uses;
+mod vocabulary;
 
 pub use adapter::{Adapter, AdapterMismatch, LowRankChange};
 pub use answering::{AnswerConfig, AnswerSpan};
@@ -86,6 +87,7 @@ pub use text_stream::TextStream;
 pub use translation::Translation;
 pub use translation_model::{TranslationModel, TranslationState};
 pub use translator::{DecodingConfig, Search, Translator};
+pub use vocabulary::{NewEntry, VocabularyError};
 
 /// The rows of a model's vocabulary that none of the tokenizer's entries has, of `n_rows`: padding of its tables. They are
 /// scored and never chosen.

@@ -17,7 +17,7 @@ use support::{COPIED, Folder, TINY};
 
 /// What each command is called with, and what is there after it; `OUT` is another name each time, `GOLDEN` the folder
 /// of models of other tools.
-const CALLS: [(&str, &[&str]); 61] = [
+const CALLS: [(&str, &[&str]); 65] = [
     ("train copy.toml --runs OUT", &["OUT/copy-1/model.safetensors", "OUT/copy-1/training.json"]),
     ("translate --model run ab cd", &[]),
     ("transcribe --model whisper --language de --format vtt GOLDEN/../../../speech/tests/golden/s16.wav", &[]),
@@ -57,7 +57,9 @@ const CALLS: [(&str, &[&str]); 61] = [
     ("average run --last 1 --out OUT", &["OUT/model.safetensors"]),
     ("import GOLDEN/marian --out OUT", &["OUT/model.safetensors"]),
     ("merge --model gpt --adapter GOLDEN/peft-gpt2 --out OUT", &["OUT/model.safetensors"]),
+    ("extend --model gpt --out OUT Okapi", &["OUT/model.safetensors"]),
     ("export --model marian --format marian --out OUT", &["OUT/config.json"]),
+    ("export --model gpt --format onnx --out OUT", &["OUT/model.onnx"]),
     ("export --model adapted --adapter --format gpt2 --out OUT", &["OUT/adapter_model.safetensors"]),
     ("completions bash", &[]),
     ("man train", &[]),
@@ -75,6 +77,8 @@ const CALLS: [(&str, &[&str]); 61] = [
     ("paper canine --out OUT.svg", &["OUT.svg"]),
     ("paper tokenizers --vocab-size 300 --gflops 1", &[]),
     ("paper rnn run run", &[]),
+    ("reproduce table1 --n 4 --d 4 --k 2 --r 2 --doublings 1 --out OUT", &["OUT/table1.md", "OUT/table1-time.svg"]),
+    ("reproduce table2", &[]),
     ("reproduce table3 copy.toml --rows E --updates 1 --runs OUT --out OUT.md", &["OUT.md"]),
     ("distill --model run --beam 2 --reference lines --out OUT.tsv lines", &["OUT.tsv"]),
     ("backtranslate --model run --out OUT.tsv lines", &["OUT.tsv"]),

@@ -13,6 +13,7 @@ mod embed;
 mod encoder;
 mod eval;
 mod export;
+mod extend;
 mod fill;
 mod generate;
 mod import;
@@ -58,10 +59,11 @@ use anyhow::{Result, bail};
 use attentive_backend::{BackendKind, Device};
 use attentive_bundle::{BeamRules, Bundle, DecodingConfig, WeightFormat};
 use attentive_decode::SamplingConfig;
+use attentive_task::on_one_line;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use encoder::EncoderArgs;
-use long_lines::{LongLines, on_one_line};
+use long_lines::LongLines;
 use numbers::{LONG, MANY_TOKENS, MAX_BEAM, above_0, probability, share};
 
 pub(crate) use numbers::{at_least_0, integer};
@@ -131,6 +133,7 @@ commands! {
     Quantize: quantize::Quantize,
     Average: average::Average,
     Merge: merge::Merge,
+    Extend: extend::Extend,
     Import: import::Import,
     Export: export::Export,
     Completions: completions::Completions,

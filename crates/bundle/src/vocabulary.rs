@@ -1,0 +1,179 @@
+//! A model with another vocabulary.
+
+use std::sync::Arc;
+
+use attentive_model::{ConfigError, FamilyVisitor, ModelConfig, ModelSpec, Role};
+use attentive_tokenizer::{ExtensionError, Specials, TokenId, Tokenizer, with_tokens};
+use attentive_weights::HostTensor;
+
+use crate::{Bundle, BundleError, Processor};
+
+/// Parameters that have a row, or a number, for each entry of the vocabulary.
+const OF_ENTRIES: [&str; 6] = [
+    "embedding.weight",
+    "source_embedding.weight",
+    "target_embedding.weight",
+    "projection.weight",
+    "projection_bias",
+    "masked_lm.bias",
+];
+
+/// A vocabulary that a model can't be given.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum VocabularyError {
+    /// A token can't be added.
+    #[error(transparent)]
+    Extension(#[from] ExtensionError),
+    /// The model has no tokenizer.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// The model can't have another size of vocabulary.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The model is of a kind that this is not for.
+    #[error("the vocabulary of this model can't be changed: {problem}")]
+    Refused {
+        /// What is in the way.
+        problem: String,
+    },
+}
+
+/// An entry of a new vocabulary, and what its row is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewEntry {
+    /// The token.
+    pub content: String,
+    /// The entries of the old vocabulary that its row is the mean of; of all, if there are none.
+    pub pieces: Vec<TokenId>,
+}
+
+impl Bundle {
+    /// Adds tokens to the vocabulary, each of which begins as the mean of the tokens that it was cut into before (Hewitt 2021;
+    /// Gee et al. 2022). Everything else stays as it was.
+    ///
+    /// # Errors
+    /// [`VocabularyError`]: a token is there already, or the model has no vocabulary of its own, or two.
+    pub fn extend_vocabulary(
+        &mut self,
+        contents: &[impl AsRef<str>],
+        special: bool,
+    ) -> Result<Vec<NewEntry>, VocabularyError> {
+        let old = self.tokenizer()?.clone();
+        let extended = with_tokens(&*old, contents, special)?;
+        let entry = |content: &str| NewEntry { content: content.to_owned(), pieces: old.encode(content) };
+        let new: Vec<NewEntry> = contents.iter().map(|content| entry(content.as_ref())).collect();
+        let kept = (0..old.vocab_size() as TokenId).map(|id| vec![id]);
+        let rows: Vec<Vec<TokenId>> = kept.chain(new.iter().map(|entry| entry.pieces.clone())).collect();
+        self.set_vocabulary(extended.into(), &rows)?;
+        Ok(new)
+    }
+
+    /// Gives the model another tokenizer. Tokens that the old one has too keep their rows, special tokens those of their kind; the
+    /// others begin as the mean of the tokens that the old one cuts their text into. Gives those.
+    ///
+    /// # Errors
+    /// As [`extend_vocabulary`](Self::extend_vocabulary)'s.
+    pub fn replace_vocabulary(&mut self, tokenizer: Arc<dyn Tokenizer>) -> Result<Vec<NewEntry>, VocabularyError> {
+        let old = self.tokenizer()?.clone();
+        if old.framing().is_some() {
+            let problem = "its texts stand in a frame of the old tokenizer's ids".to_owned();
+            return Err(VocabularyError::Refused { problem });
+        }
+        let ids = 0..old.vocab_size() as TokenId;
+        let by_content: std::collections::HashMap<String, TokenId> =
+            ids.filter_map(|id| Some((old.token(id)?.into_owned(), id))).collect();
+        let (mut rows, mut new) = (Vec::new(), Vec::new());
+        for id in 0..tokenizer.vocab_size() as TokenId {
+            let content = tokenizer.token(id).unwrap_or_default().into_owned();
+            let of_kind = same_kind(tokenizer.specials(), old.specials(), id);
+            let pieces = match of_kind.or_else(|| by_content.get(&content).copied()) {
+                Some(same) => vec![same],
+                None => {
+                    let text = tokenizer.decode(&[id]).unwrap_or_default();
+                    let pieces = old.encode(&text);
+                    new.push(NewEntry { content, pieces: pieces.clone() });
+                    pieces
+                }
+            };
+            rows.push(pieces);
+        }
+        self.set_vocabulary(tokenizer, &rows)?;
+        Ok(new)
+    }
+
+    /// Gives the model a tokenizer, each of whose entries has the mean of these old entries' rows.
+    fn set_vocabulary(&mut self, tokenizer: Arc<dyn Tokenizer>, rows: &[Vec<TokenId>]) -> Result<(), VocabularyError> {
+        let refused = |problem: String| VocabularyError::Refused { problem };
+        let Processor::Text(_) = &self.processor else {
+            return Err(refused(format!("{} is not a model of text alone", self.path.display())));
+        };
+        let old = self.model.vocab_size();
+        if self.model.source_vocab_size() != old || tokenizer.source_vocab_size() != tokenizer.vocab_size() {
+            return Err(refused("sources and targets have vocabularies of their own".to_owned()));
+        }
+        if let Some(id) = rows.iter().flatten().find(|&&id| id as usize >= old) {
+            return Err(refused(format!("the tokenizer has an entry {id}, and the model {old}")));
+        }
+        self.unpack();
+        let model = self.model.visit(OfSize(rows.len()))?;
+        let mut params = self.params.clone();
+        for name in OF_ENTRIES {
+            let Some(param) = params.get_mut(name).filter(|param| param.shape.first() == Some(&old)) else { continue };
+            *param = taken(param, rows);
+        }
+        let n_params: usize = params.values().map(|param| param.values.len()).sum();
+        if n_params != model.n_params() {
+            return Err(refused(format!("a {} has other parameters for its vocabulary", model.family())));
+        }
+        (self.model, self.params, self.processor) = (model, params, Processor::Text(tokenizer));
+        self.record.scores.clear(); // they were another model's
+        Ok(())
+    }
+}
+
+/// The model with a vocabulary of another size.
+struct OfSize(usize);
+
+impl FamilyVisitor for OfSize {
+    type Output = Result<ModelConfig, ConfigError>;
+
+    fn any<C: ModelSpec + Into<ModelConfig>>(self, spec: &C, _role: Role) -> Self::Output {
+        let mut spec = spec.clone();
+        spec.set_vocab_size(self.0)?;
+        spec.validate()?;
+        Ok(spec.into())
+    }
+}
+
+/// The rows of a table, each the mean of some, of all if there are none.
+fn taken(table: &HostTensor, rows: &[Vec<TokenId>]) -> HostTensor {
+    let n = table.shape[0];
+    let width = table.values.len() / n;
+    let row = |id: TokenId| &table.values[id as usize * width..][..width];
+    let mean = |ids: &mut dyn Iterator<Item = TokenId>| {
+        let (mut sum, mut count) = (vec![0.0_f64; width], 0.0);
+        for id in ids {
+            sum.iter_mut().zip(row(id)).for_each(|(sum, &value)| *sum += f64::from(value));
+            count += 1.0;
+        }
+        sum.into_iter().map(|sum| (sum / count) as f32).collect::<Vec<f32>>()
+    };
+    let of_all = mean(&mut (0..n as TokenId));
+    let values = rows.iter().flat_map(|ids| match ids[..] {
+        [] => of_all.clone(),
+        [id] => row(id).to_vec(),
+        _ => mean(&mut ids.iter().copied()),
+    });
+    let shape = [&[rows.len()], &table.shape[1..]].concat();
+    HostTensor { values: values.collect(), shape }
+}
+
+/// The old special token of the kind that a new one is.
+fn same_kind(new: &Specials, old: &Specials, id: TokenId) -> Option<TokenId> {
+    let kinds = |specials: &Specials| {
+        let Specials { pad, bos, eos, unk, mask, cls, sep } = specials;
+        [*pad, *bos, *eos, *unk, *mask, *cls, *sep]
+    };
+    kinds(new).into_iter().zip(kinds(old)).find_map(|(new, old)| old.filter(|_| new == Some(id)))
+}
