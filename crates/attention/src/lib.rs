@@ -22,6 +22,7 @@ mod add_norm;
 mod blocks;
 mod embedding;
 mod feed_forward;
+mod heads_left;
 mod kv_cache;
 mod linear;
 mod low_rank;
@@ -34,6 +35,7 @@ pub use attentive_backend::{Dropout, InitScheme, Initializer, Mask, ops::Activat
 pub use blocks::Blocks;
 pub use embedding::Embedding;
 pub use feed_forward::{FeedForward, FeedForwardConfig};
+pub use heads_left::HeadsLeft;
 pub use kv_cache::{KeyValues, KvCache};
 pub use linear::Linear;
 pub use low_rank::LowRank;

@@ -6,7 +6,7 @@ use attentive_backend::{
 };
 use burn::{module::Module, tensor::Tensor};
 
-use crate::{AttentionContext, KeyValues, KvCache, Linear, Norm, NormConfig, Rotation};
+use crate::{AttentionContext, HeadsLeft, KeyValues, KvCache, Linear, Norm, NormConfig, Rotation};
 
 /// Configuration of a [`MultiHeadAttention`].
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +34,8 @@ pub struct MultiHeadAttentionConfig {
     pub cap: Option<f64>,
     /// Probability with which attention weights are dropped; 0 in the paper's text.
     pub dropout: f64,
+    /// Which heads these are of those that positions have biases for, where others were pruned; without it, all in order.
+    pub left: Option<HeadsLeft>,
 }
 
 /// `Concat(head₁, …, head_h) W^O` with `headᵢ = Attention(Q Wᵢ^Q, K Wᵢ^K, V Wᵢ^V)` (§3.2.2).
@@ -64,6 +66,8 @@ pub struct MultiHeadAttention {
     pub cap: Option<f64>,
     /// Probability with which attention weights are dropped.
     pub dropout: f64,
+    #[module(skip)]
+    left: Option<HeadsLeft>,
 }
 
 impl MultiHeadAttentionConfig {
@@ -82,13 +86,21 @@ impl MultiHeadAttentionConfig {
             scaled: true,
             cap: None,
             dropout: 0.0,
+            left: None,
         }
+    }
+
+    /// The attention that is left when some of its heads are pruned.
+    #[must_use]
+    pub fn without(&self, is_pruned: impl Fn(usize) -> bool) -> Self {
+        let left = HeadsLeft::without([self.n_heads, self.n_kv_heads], is_pruned);
+        Self { n_heads: left.heads.len(), n_kv_heads: left.kv_heads.len(), left: Some(left), ..self.clone() }
     }
 
     /// Initial parameters. If scores are not divided by √d_k, the initial weights of queries are: they are normal with
     /// variance `1 / (d_model · d_k)`, as T5's (Raffel et al. 2020, in the authors' code).
     pub fn init(&self, init: &Initializer) -> MultiHeadAttention {
-        let Self { d_model, n_heads, n_kv_heads, d_k, d_v, qkv_bias, bias, qk_norm, scaled, cap, dropout } = *self;
+        let Self { d_model, n_heads, n_kv_heads, d_k, d_v, qkv_bias, bias, qk_norm, scaled, cap, dropout, ref left } = *self;
         let query = match scaled {
             true => Linear::new(d_model, n_heads * d_k, qkv_bias, init),
             false => Linear {
@@ -108,6 +120,7 @@ impl MultiHeadAttentionConfig {
             scaled,
             cap,
             dropout,
+            left: left.clone(),
         }
     }
 
@@ -156,17 +169,20 @@ impl MultiHeadAttention {
         self.join(ops::attention(q, kv.k, kv.v, self.scoring(mask, None), self.dropout, pass), pass)
     }
 
-    /// Attention weights of each position of `x` over `memory`, for each head: `[batch, heads, q_len, k_len]`.
+    /// Attention weights of each position of `x` over `memory`, for each head: `[batch, heads, q_len, k_len]`. Of heads that were
+    /// pruned, they are 0.
     pub fn weights(&self, x: Tensor<3>, memory: Tensor<3>, mask: &Mask) -> Tensor<4> {
         let k = self.keys(memory, None);
-        ops::attention_weights(self.queries(x, None), k, self.scoring(mask, None))
+        self.of_all(ops::attention_weights(self.queries(x, None), k, self.scoring(mask, None)))
     }
 
-    /// Attention weights of each position of `x` over `x`, for each head: `[batch, heads, seq, seq]`.
+    /// Attention weights of each position of `x` over `x`, for each head: `[batch, heads, seq, seq]`. Of heads that were pruned,
+    /// they are 0.
     pub fn self_weights(&self, x: Tensor<3>, context: &AttentionContext) -> Tensor<4> {
         let k = self.keys(x.clone(), None);
         let [q, k] = [self.queries(x, None), k].map(|x| rotated(x, context.rotation.as_ref()));
-        ops::attention_weights(q, k, self.scoring(&context.mask, context.bias.as_ref()))
+        let bias = self.biases(context);
+        self.of_all(ops::attention_weights(q, k, self.scoring(&context.mask, bias.as_ref())))
     }
 
     /// Projects `memory` (`[batch, k_len, d_model]`) to the keys and values of all heads.
@@ -181,8 +197,26 @@ impl MultiHeadAttention {
 
     fn attend_in(&self, x: Tensor<3>, kv: KeyValues, context: &AttentionContext, pass: Option<&Dropout>) -> Tensor<3> {
         let q = rotated(self.queries(x, pass), context.rotation.as_ref());
-        let scoring = self.scoring(&context.mask, context.bias.as_ref());
+        let bias = self.biases(context);
+        let scoring = self.scoring(&context.mask, bias.as_ref());
         self.join(ops::attention(q, kv.k, kv.v, scoring, self.dropout, pass), pass)
+    }
+
+    /// The biases of these heads: `[1, heads or 1, new, k_len]`.
+    fn biases(&self, context: &AttentionContext) -> Option<Tensor<4>> {
+        let all = context.bias.clone()?;
+        Some(match &self.left {
+            Some(left) => left.biases(all),
+            None => all,
+        })
+    }
+
+    /// Weights of all heads, pruned ones too.
+    fn of_all(&self, weights: Tensor<4>) -> Tensor<4> {
+        match &self.left {
+            Some(left) => left.spread(weights),
+            None => weights,
+        }
     }
 
     fn scoring<'a>(&self, mask: &'a Mask, bias: Option<&'a Tensor<4>>) -> Scoring<'a> {

@@ -38,6 +38,7 @@ mod nearest;
 mod packed;
 mod policy;
 mod processor;
+mod pruning;
 mod reading;
 mod record;
 mod span_filler;

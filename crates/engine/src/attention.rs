@@ -1,5 +1,6 @@
 //! Attention over rows without padding: whole texts, and steps over a cache.
 
+use attentive_attention::HeadsLeft;
 use attentive_kernels::{
     Attention, AttentionShape, DistanceBias, HeadStrides, Heads, HeadsMut, PackedKeysValues, StepAttention,
 };
@@ -19,6 +20,9 @@ pub(crate) struct SelfAttention {
     pub(crate) qkv: Linear,
     pub(crate) norms: Option<HeadNorms>,
     pub(crate) output: Linear,
+    pub(crate) dims: HeadDims,
+    /// The heads that are left after others were pruned.
+    pub(crate) left: Option<HeadsLeft>,
 }
 
 /// Norms of each head's queries and keys.
@@ -47,6 +51,7 @@ pub(crate) struct CrossAttention {
     pub(crate) query: Linear,
     pub(crate) keys_values: Linear,
     pub(crate) output: Linear,
+    pub(crate) dims: HeadDims,
 }
 
 /// The widths of attention, and the factor of its scores.
@@ -62,6 +67,14 @@ pub(crate) struct HeadDims {
 }
 
 impl HeadDims {
+    /// Those of the heads that are left.
+    pub(crate) fn of_left(self, left: Option<&HeadsLeft>) -> Self {
+        match left {
+            Some(left) => Self { heads: left.heads.len(), kv_heads: left.kv_heads.len(), ..self },
+            None => self,
+        }
+    }
+
     /// Width of all queries of a position.
     pub(crate) fn queries(self) -> usize {
         self.heads * self.d_k
@@ -99,6 +112,14 @@ pub(crate) struct Sight<'a> {
 impl Sight<'_> {
     /// All keys alike.
     pub(crate) const ALL: Self = Self { causal: false, window: None, distances: None };
+}
+
+/// The biases of heads that are left, of those of all of them, in `to`.
+pub(crate) fn of_left<'a>(all: DistanceBias<'_>, left: &HeadsLeft, to: &'a mut Vec<f32>) -> DistanceBias<'a> {
+    let n = all.values.len() / left.of;
+    to.clear();
+    to.extend(left.heads.iter().flat_map(|head| &all.values[head * n..][..n]));
+    DistanceBias { values: to, ..all }
 }
 
 /// A run of rows.

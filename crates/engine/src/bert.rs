@@ -136,6 +136,7 @@ impl CpuBert {
             ref token_labels,
             spans,
             tie_projection,
+            ref pruned_heads,
         } = *config;
         let d_k = d_model / n_heads.max(1);
         let dims =
@@ -183,6 +184,7 @@ impl CpuBert {
             cross: false,
             full_layers,
             first_norm,
+            pruned: Some(pruned_heads),
         };
         let model = Self {
             embedding: loader.at_width(width, |loader| loader.embedding("embedding", vocab_size, 1.0, is_tied)),

@@ -43,7 +43,7 @@ impl State {
 impl Decoder {
     /// States of so many rows each, which share out the sentences of `memory`.
     pub(crate) fn start(&self, memory: Memory, rows: &[usize]) -> Vec<State> {
-        let memories = memory.split(rows, self.stack.dims.keys_values()).into_iter();
+        let memories = memory.split(rows).into_iter();
         let state = |(memory, &rows): (Memory, &usize)| {
             let (memory, past) = (Arc::new(memory), self.stack.past(rows));
             State { memory, sentence_of_row: (0..rows).collect(), past, scratch: Scratch::default() }

@@ -67,6 +67,7 @@ impl CpuGpt {
             projection_bias,
             attention_cap,
             logit_cap,
+            ref pruned_heads,
         } = *config;
         let d_k = config.head_dim();
         let kv_heads = n_kv_heads.unwrap_or(n_heads);
@@ -104,6 +105,7 @@ impl CpuGpt {
             cross: false,
             full_layers,
             first_norm: true,
+            pruned: Some(pruned_heads),
         };
         let mut projection = loader.projection(if tie_projection { "embedding" } else { "projection" }, vocab_size);
         projection.bias = projection_bias.then(|| loader.values("projection_bias", &[vocab_size]));

@@ -2,8 +2,9 @@
 
 use std::{borrow::Cow, collections::BTreeSet};
 
-use attentive_attention::{NormKind, NormPlacement, PositionsConfig, Rotary};
+use attentive_attention::{HeadsLeft, NormKind, NormPlacement, PositionsConfig, Rotary};
 use attentive_kernels::{ActivationKind, MatRef, PackedMatrix};
+use attentive_model::{AttentionKind, AttentionPlace, ModelHeads};
 use attentive_weights::{Blocks, HostTensor, ScaleAxis, Source, WeightsError};
 
 use crate::{
@@ -20,6 +21,7 @@ use crate::{
 pub(crate) struct Shape {
     pub(crate) d_model: usize,
     pub(crate) d_ff: usize,
+    /// Those of an attention with all of its heads.
     pub(crate) dims: HeadDims,
     pub(crate) activation: ActivationKind,
     pub(crate) gated: bool,
@@ -57,6 +59,8 @@ pub(crate) struct StackPlan<'a> {
     pub(crate) full_layers: &'a [usize],
     /// Whether the first layer's attention has a norm.
     pub(crate) first_norm: bool,
+    /// Heads that the model has lost, if its family can lose any.
+    pub(crate) pruned: Option<&'a ModelHeads>,
 }
 
 /// Takes parameters by name, and notes those that do not fit.
@@ -163,10 +167,18 @@ impl<'a> Loader<'a> {
 
     /// The stack of a plan.
     pub(crate) fn stack(&mut self, plan: StackPlan<'_>) -> Stack {
-        let StackPlan { path, positions, n_layers, causal, cross, full_layers, first_norm } = plan;
+        let StackPlan { path, positions, n_layers, causal, cross, full_layers, first_norm, pruned } = plan;
         let Shape { d_model, dims, window, placement, parallel, window_rotary, positions: kind, .. } =
             self.shape.clone();
-        let mut layer = |idx: usize| self.layer(&format!("{path}.layers.{idx}"), cross, first_norm || idx > 0);
+        let left = |kind, layer| {
+            let attention = AttentionPlace { kind, layer };
+            pruned.and_then(|pruned| pruned.left(attention, [dims.heads, dims.kv_heads]))
+        };
+        let kind = if causal { AttentionKind::Decoder } else { AttentionKind::Encoder };
+        let mut layer = |idx: usize| {
+            let left = [left(kind, idx), left(AttentionKind::Cross, idx)];
+            self.layer(&format!("{path}.layers.{idx}"), left, cross, first_norm || idx > 0)
+        };
         let window_positions = window_rotary
             .map(|rotary| Positions::new(&PositionsConfig::Rotary(rotary), d_model, dims, causal, Vec::new()));
         Stack {
@@ -175,7 +187,6 @@ impl<'a> Loader<'a> {
             window,
             full_layers: full_layers.to_vec(),
             norm: (placement != NormPlacement::Post).then(|| self.norm(&format!("{path}.norm"))),
-            dims,
             positions: self.positions(&kind, positions, causal),
             window_positions,
             parallel,
@@ -183,12 +194,19 @@ impl<'a> Loader<'a> {
         }
     }
 
-    fn layer(&mut self, path: &str, cross: bool, has_norm: bool) -> Layer {
+    /// A layer; `left` are the heads of its own attention and of that to the source, where some were pruned.
+    fn layer(
+        &mut self,
+        path: &str,
+        [left, left_of_cross]: [Option<HeadsLeft>; 2],
+        cross: bool,
+        has_norm: bool,
+    ) -> Layer {
         Layer {
-            self_attention: self.self_attention(&format!("{path}.self_attention")),
+            self_attention: self.self_attention(&format!("{path}.self_attention"), left),
             self_attention_add_norm: self.add_norm(&format!("{path}.self_attention_add_norm"), has_norm),
             cross_attention: cross.then(|| {
-                let attention = self.cross_attention(&format!("{path}.cross_attention"));
+                let attention = self.cross_attention(&format!("{path}.cross_attention"), left_of_cross.as_ref());
                 (attention, self.add_norm(&format!("{path}.cross_attention_add_norm"), true))
             }),
             feed_forward: self.feed_forward(&format!("{path}.feed_forward")),
@@ -196,29 +214,34 @@ impl<'a> Loader<'a> {
         }
     }
 
-    fn self_attention(&mut self, path: &str) -> SelfAttention {
+    fn self_attention(&mut self, path: &str, left: Option<HeadsLeft>) -> SelfAttention {
+        let dims = self.shape.dims.of_left(left.as_ref());
         SelfAttention {
-            qkv: self.attention_inputs(path, &["query", "key", "value"]),
+            qkv: self.attention_inputs(path, dims, &["query", "key", "value"]),
             norms: self.shape.qk_norm.then(|| {
                 let [query, key] =
                     ["query_norm", "key_norm"].map(|name| self.norm_of(&format!("{path}.{name}"), self.shape.dims.d_k));
                 HeadNorms { query, key }
             }),
-            output: self.attention_output(path),
+            output: self.attention_output(path, dims),
+            dims,
+            left,
         }
     }
 
-    fn cross_attention(&mut self, path: &str) -> CrossAttention {
+    fn cross_attention(&mut self, path: &str, left: Option<&HeadsLeft>) -> CrossAttention {
+        let dims = self.shape.dims.of_left(left);
         CrossAttention {
-            query: self.attention_inputs(path, &["query"]),
-            keys_values: self.attention_inputs(path, &["key", "value"]),
-            output: self.attention_output(path),
+            query: self.attention_inputs(path, dims, &["query"]),
+            keys_values: self.attention_inputs(path, dims, &["key", "value"]),
+            output: self.attention_output(path, dims),
+            dims,
         }
     }
 
     /// Projections of the same input, concatenated.
-    fn attention_inputs(&mut self, path: &str, parts: &[&str]) -> Linear {
-        let Shape { d_model: d_in, dims, qkv_bias, key_bias, .. } = self.shape;
+    fn attention_inputs(&mut self, path: &str, dims: HeadDims, parts: &[&str]) -> Linear {
+        let Shape { d_model: d_in, qkv_bias, key_bias, .. } = self.shape;
         let widths = parts.iter().map(|&part| match part {
             "query" => dims.queries(),
             "key" => dims.keys(),
@@ -271,8 +294,8 @@ impl<'a> Loader<'a> {
         })
     }
 
-    fn attention_output(&mut self, path: &str) -> Linear {
-        let Shape { d_model, dims, bias, .. } = self.shape;
+    fn attention_output(&mut self, path: &str, dims: HeadDims) -> Linear {
+        let Shape { d_model, bias, .. } = self.shape;
         self.linear(&format!("{path}.output"), [dims.outputs(), d_model], bias)
     }
 

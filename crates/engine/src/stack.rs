@@ -6,7 +6,7 @@ use attentive_kernels::{ActivationKind, PackedKeysValues};
 use crate::{
     attention::{
         CachedRows, CrossAttention, HeadDims, KeysValues, Run, SelfAttention, Sight, Span, attend_caches, attend_spans,
-        pack_keys_values, spans,
+        of_left, pack_keys_values, spans,
     },
     cache::{self, Slots},
     layer::{AddNorm, FeedForward, Hidden, Norm, NormScratch},
@@ -36,7 +36,6 @@ pub(crate) struct Stack {
     pub(crate) full_layers: Vec<usize>,
     /// Norm above the last layer, unless layers end in one.
     pub(crate) norm: Option<Norm>,
-    pub(crate) dims: HeadDims,
     pub(crate) positions: Positions,
     /// The positions of layers with a window, if they have others.
     pub(crate) window_positions: Option<Positions>,
@@ -61,6 +60,8 @@ pub(crate) struct Scratch {
     norm_of_heads: NormScratch,
     /// Of all layers, and of those with a window.
     reach: [Reach; 2],
+    /// Biases of the heads of a layer that has lost some.
+    biases: Vec<f32>,
     /// The position of each token.
     positions: Vec<u32>,
     input: Vec<f32>,
@@ -74,8 +75,14 @@ pub(crate) struct Scratch {
 #[derive(Debug, Clone)]
 pub(crate) struct Past {
     pub(crate) slots: Slots,
-    /// Keys and values of each layer, `[slots, width]`.
-    caches: Vec<Vec<f32>>,
+    /// Keys and values of each layer.
+    caches: Vec<LayerPast>,
+}
+
+#[derive(Debug, Clone)]
+struct LayerPast {
+    /// `[slots, width]`.
+    keys_values: Vec<f32>,
     width: usize,
 }
 
@@ -90,7 +97,7 @@ pub(crate) struct Memory {
 #[derive(Debug, Clone)]
 enum LayerMemory {
     /// `[source tokens, keys and values]`.
-    Rows(Vec<f32>),
+    Rows { rows: Vec<f32>, dims: HeadDims },
     /// Those of each sentence.
     Packed(Vec<PackedKeysValues>),
 }
@@ -106,18 +113,20 @@ pub(crate) struct NewTokens<'a> {
 }
 
 impl Memory {
-    /// What a layer reads of a sentence, rows of `width` features unless it is packed.
-    fn of_sentence(&self, layer: usize, sentence: usize, width: usize) -> KeysValues<'_> {
+    /// What a layer reads of a sentence.
+    fn of_sentence(&self, layer: usize, sentence: usize) -> KeysValues<'_> {
         let Span { first, len } = self.sentences[sentence];
         match &self.layers[layer] {
-            LayerMemory::Rows(rows) => KeysValues::Rows(&rows[first * width..][..len * width]),
+            LayerMemory::Rows { rows, dims } => {
+                let width = dims.keys_values();
+                KeysValues::Rows(&rows[first * width..][..len * width])
+            }
             LayerMemory::Packed(sentences) => KeysValues::Packed(&sentences[sentence]),
         }
     }
 
-    /// Memories of so many sentences each, in their order, of rows of `width` features: each is freed when its own sentences
-    /// are done with.
-    pub(crate) fn split(self, n_sentences: &[usize], width: usize) -> Vec<Self> {
+    /// Memories of so many sentences each, in their order: each is freed when its own sentences are done with.
+    pub(crate) fn split(self, n_sentences: &[usize]) -> Vec<Self> {
         if n_sentences.len() == 1 {
             return vec![self];
         }
@@ -135,10 +144,12 @@ impl Memory {
         let mut memories: Vec<Self> = parts.iter().map(own).collect();
         for layer in self.layers {
             match layer {
-                LayerMemory::Rows(rows) => {
+                LayerMemory::Rows { rows, dims } => {
+                    let width = dims.keys_values();
                     for (memory, spans) in memories.iter_mut().zip(&parts) {
                         let own = spans.iter().map(|span| &rows[span.first * width..][..span.len * width]);
-                        memory.layers.push(LayerMemory::Rows(own.collect::<Vec<_>>().concat()));
+                        let rows = own.collect::<Vec<_>>().concat();
+                        memory.layers.push(LayerMemory::Rows { rows, dims });
                     }
                 }
                 LayerMemory::Packed(sentences) => {
@@ -153,12 +164,12 @@ impl Memory {
     }
 
     /// The same, packed: for sources of many tokens, which steps then read from end to end.
-    pub(crate) fn packed(mut self, dims: HeadDims) -> Self {
-        let width = dims.keys_values();
+    pub(crate) fn packed(mut self) -> Self {
         for layer in &mut self.layers {
-            let LayerMemory::Rows(rows) = layer else { continue };
+            let LayerMemory::Rows { rows, dims } = layer else { continue };
+            let width = dims.keys_values();
             let pack =
-                |&Span { first, len }: &Span| pack_keys_values(dims, &rows[first * width..][..len * width], width);
+                |&Span { first, len }: &Span| pack_keys_values(*dims, &rows[first * width..][..len * width], width);
             *layer = LayerMemory::Packed(self.sentences.iter().map(pack).collect());
         }
         self
@@ -185,7 +196,7 @@ impl Past {
         }
         self.slots.reorder(parents);
         if let Some(left) = self.slots.renumber() {
-            self.caches.iter_mut().for_each(|cache| cache::keep(cache, &left, self.width));
+            self.caches.iter_mut().for_each(|cache| cache::keep(&mut cache.keys_values, &left, cache.width));
         }
     }
 }
@@ -226,15 +237,19 @@ impl Stack {
 
     /// No tokens yet, in `rows` rows.
     pub(crate) fn past(&self, rows: usize) -> Past {
-        Past { slots: Slots::new(rows), caches: vec![Vec::new(); self.depth], width: self.dims.keys_values() }
+        let cache = |layer: &Layer| {
+            let width = layer.self_attention.dims.keys_values();
+            LayerPast { keys_values: Vec::new(), width }
+        };
+        Past { slots: Slots::new(rows), caches: self.passed().map(cache).collect() }
     }
 
     /// Keys and values of `source` (`[tokens, d_model]`) for every layer.
     pub(crate) fn project_memory(&self, source: &[f32], sentences: Vec<Span>) -> Memory {
         let project = |(attention, _): &(CrossAttention, AddNorm)| {
-            let mut keys_values = Vec::new();
-            attention.keys_values.forward(source, ActivationKind::Identity, &mut keys_values);
-            LayerMemory::Rows(keys_values)
+            let mut rows = Vec::new();
+            attention.keys_values.forward(source, ActivationKind::Identity, &mut rows);
+            LayerMemory::Rows { rows, dims: attention.dims }
         };
         Memory {
             layers: self.passed().filter_map(|layer| layer.cross_attention.as_ref().map(project)).collect(),
@@ -247,10 +262,10 @@ impl Stack {
         scratch.positions.clear();
         scratch.positions.extend(texts.iter().flat_map(|text| 0..text.len as u32));
         let longest = texts.iter().map(|text| text.len).max().unwrap_or(0);
-        self.layers(scratch, longest, &[], |_, (projected, row), sight, heads, lse| {
+        self.layers(scratch, longest, &[], |_, dims, (projected, row), sight, heads, lse| {
             let run = |&text: &Span| (text, KeysValues::Rows(&projected[text.first * row..][..text.len * row]));
             let runs: Vec<Run<'_>> = texts.iter().map(run).collect();
-            attend_spans(self.dims, sight, (projected, row), row, &runs, heads, lse);
+            attend_spans(dims, sight, (projected, row), row, &runs, heads, lse);
         });
     }
 
@@ -264,52 +279,69 @@ impl Stack {
             scratch.positions.extend((0..rows).flat_map(|_| first as u32..(first + *new) as u32));
         }
         let longest = tokens.iter().map(|tokens| tokens.past.slots.len()).max().unwrap_or(0);
-        self.layers(scratch, longest, sources, |layer, (projected, row), sight, heads, lse| {
+        self.layers(scratch, longest, sources, |layer, dims, (projected, row), sight, heads, lse| {
             let (mut q, mut out, mut lse) = (projected, &mut heads[..], &mut lse[..]);
             let mut cached = Vec::with_capacity(tokens.len());
-            for NewTokens { past: Past { slots, caches, width }, new } in &mut *tokens {
+            for NewTokens { past: Past { slots, caches }, new } in &mut *tokens {
                 let n_queries = slots.rows() * *new;
                 let (q_here, lse_here);
                 let out_here;
                 (q_here, q) = q.split_at(n_queries * row);
-                (out_here, out) = out.split_at_mut(n_queries * self.dims.outputs());
-                (lse_here, lse) = lse.split_at_mut(n_queries * self.dims.heads);
-                let cache = &mut caches[layer];
-                cache::append(cache, q_here, row, *width);
+                (out_here, out) = out.split_at_mut(n_queries * dims.outputs());
+                (lse_here, lse) = lse.split_at_mut(n_queries * dims.heads);
+                let LayerPast { keys_values, width } = &mut caches[layer];
+                cache::append(keys_values, q_here, row, *width);
                 if slots.len() > *new || *new < 2 {
-                    cached.push(CachedRows { q: q_here, keys_values: cache, slots, out: out_here });
+                    cached.push(CachedRows { q: q_here, keys_values, slots, out: out_here });
                     continue;
                 }
                 // Texts that begin here see nothing else.
                 let texts = spans((0..slots.rows()).map(|_| *new));
                 let rows = q_here.chunks_exact(*new * row).map(KeysValues::Rows);
                 let runs: Vec<Run<'_>> = texts.into_iter().zip(rows).collect();
-                attend_spans(self.dims, sight, (q_here, row), row, &runs, out_here, lse_here);
+                attend_spans(dims, sight, (q_here, row), row, &runs, out_here, lse_here);
             }
-            attend_caches(self.dims, sight, row, cached);
+            attend_caches(dims, sight, row, cached);
         });
     }
 
-    /// Runs the layers over `scratch.x`; no position is `longest` or beyond. `attend` gets the number of the layer, its
-    /// queries, keys and values and the width of their rows, what a query sees, and the buffers of its results.
+    /// Runs the layers over `scratch.x`; no position is `longest` or beyond. `attend` gets the number of the layer, the widths of
+    /// its attention, its queries, keys and values and the width of their rows, what a query sees, and the buffers of its results.
     fn layers(
         &self,
         scratch: &mut Scratch,
         longest: usize,
         sources: &[SourceRun<'_>],
-        mut attend: impl FnMut(usize, (&[f32], usize), Sight<'_>, &mut [f32], &mut [f32]),
+        mut attend: impl FnMut(usize, HeadDims, (&[f32], usize), Sight<'_>, &mut [f32], &mut [f32]),
     ) {
-        let Scratch { x, norm, beside, norm_of_heads, reach, positions, input, projected, heads, lse, hidden, .. } =
-            scratch;
-        let HeadDims { heads: n_heads, kv_heads, d_k, .. } = self.dims;
+        let Scratch {
+            x,
+            norm,
+            beside,
+            norm_of_heads,
+            reach,
+            biases,
+            positions,
+            input,
+            projected,
+            heads,
+            lse,
+            hidden,
+            ..
+        } = scratch;
         let places = [&self.positions, self.window_positions.as_ref().unwrap_or(&self.positions)];
         places.into_iter().zip(&mut *reach).for_each(|(positions, reach)| positions.reach(longest, reach));
         for (number, layer) in self.passed().enumerate() {
             let window = self.window.filter(|_| !self.full_layers.contains(&number));
             let kind = usize::from(window.is_some());
             let (place, reach) = (places[kind], &reach[kind]);
-            let sight = Sight { causal: self.causal, window, distances: place.distances(reach) };
-            let SelfAttention { qkv, norms, output } = &layer.self_attention;
+            let SelfAttention { qkv, norms, output, dims, left } = &layer.self_attention;
+            let (dims, HeadDims { heads: n_heads, kv_heads, d_k, .. }) = (*dims, *dims);
+            let distances = match (place.distances(reach), left) {
+                (Some(all), Some(left)) => Some(of_left(all, left, biases)),
+                (distances, _) => distances,
+            };
+            let sight = Sight { causal: self.causal, window, distances };
             if self.parallel {
                 layer.feed_forward_add_norm.normalise(x, beside);
             }
@@ -317,15 +349,15 @@ impl Stack {
                 qkv.forward(x, ActivationKind::Identity, projected);
                 let row = qkv.d_out();
                 if let Some(norms) = norms {
-                    norms.apply(projected, row, self.dims, norm_of_heads);
+                    norms.apply(projected, row, dims, norm_of_heads);
                 }
                 if let Some(rotation) = place.rotation(reach) {
                     rotation.turn_rows(projected, row, [n_heads + kv_heads, d_k], positions);
                 }
                 let n_queries = projected.len() / row;
-                heads.resize(n_queries * self.dims.outputs(), 0.0);
+                heads.resize(n_queries * dims.outputs(), 0.0);
                 lse.resize(n_queries * n_heads, 0.0);
-                attend(number, (projected, row), sight, heads, lse);
+                attend(number, dims, (projected, row), sight, heads, lse);
                 output.add_to(heads, sum);
             });
             if self.parallel {
@@ -335,12 +367,16 @@ impl Stack {
             if let Some((attention, add_norm)) = &layer.cross_attention {
                 add_norm.around(x, norm, input, |x, sum| {
                     attention.query.forward(x, ActivationKind::Identity, projected);
-                    let (queries, width) = (self.dims.queries(), self.dims.keys_values());
+                    let dims = attention.dims;
+                    let (queries, width) = (dims.queries(), dims.keys_values());
                     let runs: Vec<Run<'_>> = sources
                         .iter()
-                        .map(|&(rows, memory, sentence)| (rows, memory.of_sentence(number, sentence, width)))
+                        .map(|&(rows, memory, sentence)| (rows, memory.of_sentence(number, sentence)))
                         .collect();
-                    attend_spans(self.dims, Sight::ALL, (projected, queries), width, &runs, heads, lse);
+                    let n_queries = projected.len() / queries;
+                    heads.resize(n_queries * dims.outputs(), 0.0);
+                    lse.resize(n_queries * dims.heads, 0.0);
+                    attend_spans(dims, Sight::ALL, (projected, queries), width, &runs, heads, lse);
                     attention.output.add_to(heads, sum);
                 });
             }

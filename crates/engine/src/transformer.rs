@@ -61,6 +61,7 @@ impl CpuTransformer {
             share_embeddings,
             tie_projection,
             projection_bias,
+            ref pruned_heads,
         } = *config;
         let (d_k, d_v) = (config.d_k(), config.d_v());
         let scale = if scale_scores { 1.0 / (d_k as f32).sqrt() } else { 1.0 };
@@ -98,6 +99,7 @@ impl CpuTransformer {
             cross: false,
             full_layers: &[],
             first_norm: true,
+            pruned: Some(pruned_heads),
         };
         let decoder = StackPlan {
             path: "decoder",
@@ -107,6 +109,7 @@ impl CpuTransformer {
             cross: true,
             full_layers: &[],
             first_norm: true,
+            pruned: Some(pruned_heads),
         };
         let model = Self {
             source_embedding: loader.embedding("source_embedding", source_vocab_size, scale, source_is_tied),

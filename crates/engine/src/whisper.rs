@@ -121,6 +121,7 @@ impl CpuWhisper {
             cross: false,
             full_layers: &[],
             first_norm: true,
+            pruned: None,
         };
         let decoder = StackPlan { path: "decoder", n_layers: n_decoder_layers, causal: true, cross: true, ..encoder };
         let learned = PositionsConfig::Learned { max_len: max_target_len };
@@ -160,7 +161,7 @@ impl SpeechRecognizer for CpuWhisper {
         }
         let recordings = spans(std::iter::repeat_n(src, rows));
         self.encoder.read(&mut scratch, &recordings);
-        let memory = self.decoder.stack.project_memory(&scratch.x, recordings).packed(self.encoder.dims);
+        let memory = self.decoder.stack.project_memory(&scratch.x, recordings).packed();
         self.decoder.start(memory, &[rows]).swap_remove(0)
     }
 }

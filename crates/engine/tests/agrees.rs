@@ -6,7 +6,7 @@ use attentive_attention::{Activation, NormKind, NormPlacement, PositionsConfig, 
 use attentive_backend::{BackendKind, Device};
 use attentive_core::{EncoderDecoder, NextToken, Scores, TokenId, TokenMatrix, TopTokens, Turn, Want, mix64};
 use attentive_engine::{CpuTransformer, State, WeightFormat};
-use attentive_model::{ModelSpec, Transformer, TransformerConfig};
+use attentive_model::{ModelHeads, ModelSpec, Transformer, TransformerConfig};
 use attentive_weights::WeightsError;
 
 const VOCAB: usize = 61;
@@ -199,6 +199,11 @@ fn engine(model: &Transformer, config: &TransformerConfig, format: WeightFormat)
     CpuTransformer::new(config, &attentive_weights::params(model), format).expect("the same parameters")
 }
 
+/// A head of each kind of attention, and all but one in an encoder layer.
+fn pruned() -> ModelHeads {
+    "encoder.1.self:0,decoder.0.self:1,decoder.1.cross:0".parse().unwrap()
+}
+
 /// A configuration in which one field is another, for every field by its name.
 fn changes() -> BTreeMap<&'static str, TransformerConfig> {
     let base = config();
@@ -230,12 +235,13 @@ fn changes() -> BTreeMap<&'static str, TransformerConfig> {
         ("window", TransformerConfig { window: Some(2), ..base.clone() }),
         ("share_embeddings", TransformerConfig { share_embeddings: false, ..base.clone() }),
         ("tie_projection", TransformerConfig { tie_projection: false, ..base.clone() }),
-        ("projection_bias", TransformerConfig { projection_bias: true, ..base }),
+        ("projection_bias", TransformerConfig { projection_bias: true, ..base.clone() }),
+        ("pruned_heads", TransformerConfig { pruned_heads: pruned(), ..base }),
     ])
 }
 
 /// BART's choices together, M2M100's, T5's and Llama's: norms of embeddings, fairseq's sinusoids, norms without mean, gates, no biases, shared keys, rotations, windows.
-fn descendants() -> [TransformerConfig; 5] {
+fn descendants() -> [TransformerConfig; 7] {
     let buckets = PositionsConfig::RelativeBuckets(RelativeBuckets { n_buckets: 8, max_distance: 6 });
     let t5 = TransformerConfig {
         norm: NormPlacement::Pre,
@@ -264,13 +270,10 @@ fn descendants() -> [TransformerConfig; 5] {
         TransformerConfig { embedding_norm: true, scale_embeddings: false, activation, positions: learned, ..config() };
     let positions = PositionsConfig::FairseqSinusoidal { first: 2 };
     let m2m = TransformerConfig { norm: NormPlacement::Pre, positions, ..config() };
-    [
-        bart,
-        m2m,
-        t5,
-        llama.clone(),
-        TransformerConfig { norm: NormPlacement::Post, positions: PositionsConfig::Alibi, ..llama },
-    ]
+    let alibi = TransformerConfig { norm: NormPlacement::Post, positions: PositionsConfig::Alibi, ..llama.clone() };
+    // Biases of the heads that are left, in layers that have lost different ones.
+    let [few, fewer] = [&t5, &alibi].map(|config| TransformerConfig { pruned_heads: pruned(), ..config.clone() });
+    [bart, m2m, t5, llama, alibi, few, fewer]
 }
 
 #[test]
@@ -285,7 +288,7 @@ fn every_field_is_followed() {
     let changes = changes();
     // With every optional field, so that all have a name.
     let optional = TransformerConfig { embedding_norm: true, projection_bias: true, ..config() };
-    let whole = TransformerConfig { n_kv_heads: Some(2), window: Some(9), ..optional };
+    let whole = TransformerConfig { n_kv_heads: Some(2), window: Some(9), pruned_heads: pruned(), ..optional };
     let serde_json::Value::Object(fields) = serde_json::to_value(whole).unwrap() else { panic!("a table") };
     let mut names: Vec<&str> = fields.keys().map(String::as_str).collect();
     names.sort_unstable();

@@ -121,7 +121,8 @@ fn changes() -> BTreeMap<&'static str, BertConfig> {
         ("labels", BertConfig { labels: labels.clone(), ..base.clone() }),
         ("token_labels", BertConfig { token_labels: labels, ..base.clone() }),
         ("spans", BertConfig { spans: true, ..base.clone() }),
-        ("tie_projection", BertConfig { tie_projection: false, ..base }),
+        ("tie_projection", BertConfig { tie_projection: false, ..base.clone() }),
+        ("pruned_heads", BertConfig { pruned_heads: "encoder.1.self:0".parse().unwrap(), ..base }),
     ])
 }
 
@@ -133,6 +134,7 @@ fn every_field_is_followed() {
     let whole = BertConfig {
         token_labels: labels.clone(),
         labels,
+        pruned_heads: "encoder.0.self:1".parse().unwrap(),
         spans: true,
         tie_projection: false,
         d_embedding: Some(8),

@@ -104,7 +104,8 @@ fn changes() -> BTreeMap<&'static str, GptConfig> {
         ("tie_projection", GptConfig { tie_projection: false, ..base.clone() }),
         ("projection_bias", GptConfig { projection_bias: true, ..base.clone() }),
         ("attention_cap", GptConfig { attention_cap: Some(0.5), window: Some(4), ..base.clone() }),
-        ("logit_cap", GptConfig { logit_cap: Some(0.7), ..base }),
+        ("logit_cap", GptConfig { logit_cap: Some(0.7), ..base.clone() }),
+        ("pruned_heads", GptConfig { pruned_heads: "decoder.1.self:0".parse().unwrap(), ..base }),
     ])
 }
 
@@ -125,6 +126,7 @@ fn every_field_is_followed() {
         projection_bias: true,
         attention_cap: Some(2.0),
         logit_cap: Some(3.0),
+        pruned_heads: "decoder.0.self:1".parse().unwrap(),
         ..config()
     };
     let serde_json::Value::Object(fields) = serde_json::to_value(whole).unwrap() else { panic!("a table") };

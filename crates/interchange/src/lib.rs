@@ -177,9 +177,13 @@ pub fn export(
 
 /// The bundle's configuration as one of the family that a format is for.
 fn config_for<C: ModelSpec>(bundle: &Bundle, format: &'static str) -> Result<C, InterchangeError> {
+    let inexpressible = |problem| InterchangeError::Inexpressible { format, problems: vec![problem] };
+    if bundle.model.attentions().is_some_and(|attentions| !attentions.pruned.is_empty()) {
+        let problem = "pruned_heads: all of its layers have as many heads; export the model from before `prune-heads`";
+        return Err(inexpressible(problem.to_owned()));
+    }
     bundle.model.spec().ok_or_else(|| {
-        let problem = format!("the model's family is {}, which this format is not for", bundle.model.family());
-        InterchangeError::Inexpressible { format, problems: vec![problem] }
+        inexpressible(format!("the model's family is {}, which this format is not for", bundle.model.family()))
     })
 }
 

@@ -1,5 +1,7 @@
 //! Errors of configurations.
 
+use crate::{AttentionPlace, ModelHead};
+
 /// A configuration that no model can have.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -192,6 +194,37 @@ pub enum ConfigError {
         /// Layers.
         n_layers: usize,
     },
+    /// Heads that leave a model of a family that keeps all.
+    #[error("heads of a model of family {family:?} can't be pruned; those of transformer, gpt and bert can")]
+    NoPruning {
+        /// Name of the family.
+        family: &'static str,
+    },
+    /// A head to prune that is not there.
+    #[error("pruned_heads names {head}, which is not in the model: its attentions have {n_heads} heads each, from 0")]
+    NoHead {
+        /// The head.
+        head: ModelHead,
+        /// Heads of an attention.
+        n_heads: usize,
+    },
+    /// An attention without heads.
+    #[error("pruned_heads leaves no head of {attention}; one must be left")]
+    NoHeadsLeft {
+        /// The attention.
+        attention: AttentionPlace,
+    },
+    /// Heads of keys and values that serve different numbers of heads.
+    #[error(
+        "pruned_heads leaves heads of {attention} that share keys and values in different numbers; prune all {per_group} of a \
+         group, or as many in each"
+    )]
+    UnevenHeads {
+        /// The attention.
+        attention: AttentionPlace,
+        /// Heads that share a head of keys and values.
+        per_group: usize,
+    },
     /// Embeddings tied between vocabularies of different size.
     #[error(
         "source and target embeddings can't be shared: the vocabularies have {source_size} and {target_size} entries; set share_embeddings = false, or use one joint vocabulary"
@@ -230,9 +263,10 @@ impl ConfigError {
             Self::Buckets { key, .. } => vec![key],
             Self::BucketsTwice => vec!["relative_buckets", "positions"],
             Self::LayerGroups { .. } => vec!["n_layer_groups", "n_layers"],
+            Self::NoHead { .. } | Self::NoHeadsLeft { .. } | Self::UnevenHeads { .. } => vec!["pruned_heads"],
             Self::SharedVocabularies { .. } => vec!["share_embeddings"],
             Self::Patches { .. } => vec!["image_size", "patch_size"],
-            Self::NotCodePoints { .. } | Self::NoVocabulary { .. } => Vec::new(),
+            Self::NotCodePoints { .. } | Self::NoVocabulary { .. } | Self::NoPruning { .. } => Vec::new(),
         }
     }
 }

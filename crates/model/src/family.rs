@@ -5,8 +5,8 @@ use std::{any::Any, marker::PhantomData};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BertConfig, CanineConfig, ConfigError, DecisionTransformerConfig, EncoderDecoderSpec, EncoderSpec, GptConfig,
-    ImageEncoderSpec, LanguageModelSpec, LayeredParts, ModelSpec, PolicySpec, Preset, RnnConfig, Role, SpeechSpec,
+    Attentions, BertConfig, CanineConfig, ConfigError, DecisionTransformerConfig, EncoderDecoderSpec, EncoderSpec, GptConfig,
+    ImageEncoderSpec, LanguageModelSpec, LayeredParts, ModelHeads, ModelSpec, PolicySpec, Preset, RnnConfig, Role, SpeechSpec,
     TransformerConfig, VitConfig, WhisperConfig,
 };
 
@@ -157,6 +157,30 @@ impl ModelConfig {
     /// The encoder that data2vec trains, if the model has one.
     pub fn layered_encoder(&self) -> Option<LayeredParts> {
         ask!(self, |spec, _role| -> Option<LayeredParts> { spec.layered_encoder() })
+    }
+
+    /// The attentions whose heads can be pruned, if the family's can.
+    pub fn attentions(&self) -> Option<Attentions> {
+        ask!(self, |spec, _role| -> Option<Attentions> { spec.attentions() })
+    }
+
+    /// Makes this the configuration of the model without some more heads.
+    ///
+    /// # Errors
+    /// As [`ModelSpec::prune_heads`].
+    pub fn prune_heads(&mut self, heads: &ModelHeads) -> Result<(), ConfigError> {
+        struct Without<'a>(&'a ModelHeads);
+        impl FamilyVisitor for Without<'_> {
+            type Output = Result<ModelConfig, ConfigError>;
+
+            fn any<C: ModelSpec + Into<ModelConfig>>(self, spec: &C, _role: Role) -> Self::Output {
+                let mut spec = spec.clone();
+                spec.prune_heads(self.0)?;
+                Ok(spec.into())
+            }
+        }
+        *self = self.visit(Without(heads))?;
+        Ok(())
     }
 
     /// The family's name: `transformer`.

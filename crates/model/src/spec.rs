@@ -9,7 +9,7 @@ use burn::module::{Module, ModuleDisplay};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    CausalModel, ConfigError, EncoderModel, Guessing, ImageModel, ModelConfig, PolicyModel, SpeechModel, TeacherForced,
+    Attentions, CausalModel, ConfigError, EncoderModel, Guessing, ImageModel, ModelConfig, ModelHeads, PolicyModel, SpeechModel, TeacherForced,
 };
 
 /// Length that costs are stated for if neither positions nor the family give one.
@@ -107,6 +107,19 @@ pub trait ModelSpec: Clone + PartialEq + Debug + Serialize + DeserializeOwned + 
     /// The encoder that data2vec trains, if the model has one.
     fn layered_encoder(&self) -> Option<LayeredParts> {
         None
+    }
+
+    /// The attentions whose heads can be pruned, if the family's can.
+    fn attentions(&self) -> Option<Attentions> {
+        None
+    }
+
+    /// Makes this the configuration of the model without some more heads.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if the family keeps all heads, one of these is not there, or what is left can't be.
+    fn prune_heads(&mut self, _heads: &ModelHeads) -> Result<(), ConfigError> {
+        Err(ConfigError::NoPruning { family: Self::FAMILY })
     }
 }
 

@@ -6,7 +6,7 @@ use attentive_attention::{
 };
 use burn::{module::Module, tensor::Tensor};
 
-use crate::Trace;
+use crate::{AttentionKind, ModelHeads, Trace};
 
 /// Configuration of a [`Block`].
 #[derive(Debug, Clone, PartialEq)]
@@ -95,7 +95,20 @@ impl BlockConfig {
 
     /// `n_own` of them, which the `depth` layers of the stack share out in their order (Lan et al. 2020, "ALBERT", §3.1).
     pub fn shared_stack(&self, n_own: usize, depth: usize, init: &Initializer) -> Stack {
-        Stack { layers: (0..n_own).map(|_| self.init(init)).collect(), norm: self.final_norm(init), depth }
+        self.pruned_stack([n_own, depth], AttentionKind::Encoder, &ModelHeads::default(), init)
+    }
+
+    /// As [`shared_stack`](Self::shared_stack), of `n_own` layers in a stack of `depth` whose attentions are of `kind`, without
+    /// heads that are pruned.
+    pub fn pruned_stack(
+        &self,
+        [n_own, depth]: [usize; 2],
+        kind: AttentionKind,
+        pruned: &ModelHeads,
+        init: &Initializer,
+    ) -> Stack {
+        let layer = |place| Self { attention: pruned.without(place, &self.attention), ..self.clone() }.init(init);
+        Stack { layers: kind.places(n_own).map(layer).collect(), norm: self.final_norm(init), depth }
     }
 
     /// Residual connection and norm around a sub-layer.

@@ -60,6 +60,12 @@ impl Windows {
         Sight { usual, full, full_layers: &self.full_layers }
     }
 
+    /// Keys that a query sees in the layer `layer`, of `len` keys, `reach` of which are in the window.
+    pub(crate) fn keys_seen_in(&self, layer: usize, len: usize, reach: impl Fn(usize) -> usize) -> usize {
+        let window = self.window.filter(|_| !self.full_layers.contains(&layer));
+        window.map_or(len, |window| len.min(reach(window)))
+    }
+
     /// Keys that a query sees in all of `n_layers` layers together, of `len` keys, `reach` of which are in the window.
     pub(crate) fn keys_seen(&self, n_layers: usize, len: usize, reach: impl Fn(usize) -> usize) -> usize {
         let n_full = if self.window.is_some() { self.full_layers.len() } else { n_layers };

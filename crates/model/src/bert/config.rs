@@ -7,7 +7,10 @@ use attentive_attention::{
 use serde::{Deserialize, Serialize};
 
 use super::{Bert, PoolerActivation, PoolerInput, heads::MaskedLmHead, presets::presets};
-use crate::{BlockConfig, ConfigError, EncoderSpec, LayeredParts, ModelSpec, Preset, Stack, checks, windows::Windows};
+use crate::{
+    AttentionKind, Attentions, BlockConfig, ConfigError, EncoderSpec, LayeredParts, ModelHeads, ModelSpec, Preset, Stack,
+    checks, windows::Windows,
+};
 
 /// Sizes and choices of a [`Bert`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -108,6 +111,9 @@ pub struct BertConfig {
     /// Whether hidden tokens are guessed with the embedding matrix; else with a matrix of its own.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub tie_projection: bool,
+    /// Heads that were pruned (Michel et al. 2019), by name: `encoder.0.self:3`, counted from 0.
+    #[serde(default, skip_serializing_if = "ModelHeads::is_empty")]
+    pub pruned_heads: ModelHeads,
 }
 
 fn yes() -> bool {
@@ -176,6 +182,7 @@ impl BertConfig {
             token_labels: Vec::new(),
             spans: false,
             tie_projection: true,
+            pruned_heads: ModelHeads::default(),
         }
     }
 
@@ -279,11 +286,17 @@ impl BertConfig {
     }
 
     fn stack(&self, init: &Initializer) -> Stack {
-        let mut stack = self.block().shared_stack(self.n_own_layers(), self.n_layers, init);
+        let depths = [self.n_own_layers(), self.n_layers];
+        let mut stack = self.block().pruned_stack(depths, AttentionKind::Encoder, &self.pruned_heads, init);
         if !self.first_norm {
             stack.layers[0].self_attention_add_norm.norm = None;
         }
         stack
+    }
+
+    fn every_attention(&self) -> Attentions {
+        let places = AttentionKind::Encoder.places(self.n_own_layers()).collect();
+        Attentions { places, whole: self.block().attention, pruned: self.pruned_heads.clone() }
     }
 
     /// The biases of distances as positions of their own.
@@ -321,6 +334,7 @@ impl ModelSpec for BertConfig {
         checks::heads(self.d_model, self.n_heads)?;
         let attention = self.block().attention;
         checks::attention(&attention, &self.positions)?;
+        self.every_attention().validate()?;
         self.windows().validate(self.n_layers, &attention, &self.positions, self.window_theta)?;
         let first_norm = [
             (self.norm == NormPlacement::Post, "a norm before sub-layers: set norm = \"pre\""),
@@ -365,6 +379,7 @@ impl ModelSpec for BertConfig {
             + count(self.has_classifier(), of_head(self.labels.len()))
             + count(self.has_token_classifier(), of_head(self.token_labels.len()))
             + count(self.spans, of_head(2))
+            - self.pruned_heads.n_params(&block.attention)
     }
 
     fn init_scheme(&self) -> InitScheme {
@@ -422,19 +437,35 @@ impl ModelSpec for BertConfig {
     fn forward_flops_per_token(&self, len: usize) -> usize {
         let block = self.block();
         let map = self.d_embedding.map_or(0, |width| width * self.d_model);
-        let keys = self.windows().keys_seen(self.n_layers, len, |window| 2 * window - 1);
-        2 * (map + self.n_layers * block.weight_products(1) + block.attention_products(keys))
+        let (windows, reach) = (self.windows(), |window: usize| 2 * window - 1);
+        let keys = windows.keys_seen(self.n_layers, len, reach);
+        let pruned = self.pruned_heads.products(&block.attention, |place| {
+            // The layers of the stack that share these parameters.
+            let is_here = |number: &usize| number * self.n_own_layers() / self.n_layers == place.layer;
+            let layers = (0..self.n_layers).filter(is_here);
+            (layers.clone().count(), layers.map(|number| windows.keys_seen_in(number, len, reach)).sum())
+        });
+        2 * (map + self.n_layers * block.weight_products(1) + block.attention_products(keys) - pruned)
     }
 
     fn describe(&self) -> String {
         let Self { d_model, d_ff, n_heads, n_layers, .. } = self;
-        format!("d_model {d_model}, d_ff {d_ff}, {n_heads} heads, {n_layers} layers")
+        format!("d_model {d_model}, d_ff {d_ff}, {n_heads} heads, {n_layers} layers{}", self.pruned_heads.describe())
     }
 
     fn layered_encoder(&self) -> Option<LayeredParts> {
         const PARTS: &[&str] =
             &["embedding", "positions", "segments", "norm", "embedding_map", "relative_buckets", "encoder"];
         Some(LayeredParts { n_layers: self.n_layers, parts: PARTS })
+    }
+
+    fn attentions(&self) -> Option<Attentions> {
+        Some(self.every_attention())
+    }
+
+    fn prune_heads(&mut self, heads: &ModelHeads) -> Result<(), ConfigError> {
+        self.pruned_heads.extend(heads.iter());
+        self.validate()
     }
 
     fn presets() -> Vec<Preset<Self>> {

@@ -7,7 +7,10 @@ use attentive_attention::{
 use serde::{Deserialize, Serialize};
 
 use super::{Gpt, presets::presets};
-use crate::{BlockConfig, ConfigError, LanguageModelSpec, ModelSpec, Preset, checks, windows::Windows};
+use crate::{
+    AttentionKind, Attentions, BlockConfig, ConfigError, LanguageModelSpec, ModelHeads, ModelSpec, Preset, checks,
+    windows::Windows,
+};
 
 /// Standard deviation that GPT-1 and GPT-2 draw weights with.
 const INIT_STD: f64 = 0.02;
@@ -92,6 +95,9 @@ pub struct GptConfig {
     /// Bound `c` of logits, which become `c · tanh(logit / c)`, as Gemma 2's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub logit_cap: Option<f64>,
+    /// Heads that were pruned (Michel et al. 2019), by name: `encoder.0.self:3`, counted from 0.
+    #[serde(default, skip_serializing_if = "ModelHeads::is_empty")]
+    pub pruned_heads: ModelHeads,
 }
 
 fn gelu_tanh() -> Activation {
@@ -143,6 +149,7 @@ impl GptConfig {
             projection_bias: false,
             attention_cap: None,
             logit_cap: None,
+            pruned_heads: ModelHeads::default(),
         }
     }
 
@@ -217,6 +224,11 @@ impl GptConfig {
         Windows { window: self.window, full_layers: self.full_layers.clone(), rotary: self.window_rotary() }
     }
 
+    fn every_attention(&self) -> Attentions {
+        let places = AttentionKind::Decoder.places(self.n_layers).collect();
+        Attentions { places, whole: self.block().attention, pruned: self.pruned_heads.clone() }
+    }
+
     fn positions_shape(&self) -> PositionsShape {
         PositionsShape { d_model: self.d_model, n_heads: self.n_heads, d_k: self.head_dim(), causal: true }
     }
@@ -251,6 +263,7 @@ impl ModelSpec for GptConfig {
         }
         let attention = self.block().attention;
         checks::attention(&attention, &self.positions)?;
+        self.every_attention().validate()?;
         self.windows().validate(self.n_layers, &attention, &self.positions, self.window_theta)
     }
 
@@ -263,6 +276,7 @@ impl ModelSpec for GptConfig {
             + self.positions.n_params(self.positions_shape())
             + self.n_layers * block.n_params()
             + block.n_final_norm_params()
+            - self.pruned_heads.n_params(&block.attention)
     }
 
     /// Matrices are normal with standard deviation 0.02; pre-norm, those that residual branches end in are divided by the
@@ -282,7 +296,12 @@ impl ModelSpec for GptConfig {
         Gpt {
             embedding: Embedding { scale, ..embedding() },
             positions: self.positions.init(self.positions_shape(), init),
-            decoder: self.block().stack(self.n_layers, init),
+            decoder: self.block().pruned_stack(
+                [self.n_layers; 2],
+                AttentionKind::Decoder,
+                &self.pruned_heads,
+                init,
+            ),
             projection: (!self.tie_projection).then(embedding),
             projection_bias: self.projection_bias.then(|| init.zeros([self.vocab_size])),
             dropout: self.dropout,
@@ -310,13 +329,25 @@ impl ModelSpec for GptConfig {
 
     fn forward_flops_per_token(&self, len: usize) -> usize {
         let block = self.block();
-        let attention = block.attention_products(self.windows().keys_seen(self.n_layers, len, |window| window));
-        2 * (self.n_layers * block.weight_products(1) + attention + self.d_model * self.vocab_size)
+        let windows = self.windows();
+        let attention = block.attention_products(windows.keys_seen(self.n_layers, len, |window| window));
+        let keys = |layer| windows.keys_seen_in(layer, len, |window| window);
+        let pruned = self.pruned_heads.products(&block.attention, |place| (1, keys(place.layer)));
+        2 * (self.n_layers * block.weight_products(1) + attention - pruned + self.d_model * self.vocab_size)
     }
 
     fn describe(&self) -> String {
         let Self { d_model, d_ff, n_heads, n_layers, .. } = self;
-        format!("d_model {d_model}, d_ff {d_ff}, {n_heads} heads, {n_layers} layers")
+        format!("d_model {d_model}, d_ff {d_ff}, {n_heads} heads, {n_layers} layers{}", self.pruned_heads.describe())
+    }
+
+    fn attentions(&self) -> Option<Attentions> {
+        Some(self.every_attention())
+    }
+
+    fn prune_heads(&mut self, heads: &ModelHeads) -> Result<(), ConfigError> {
+        self.pruned_heads.extend(heads.iter());
+        self.validate()
     }
 
     fn presets() -> Vec<Preset<Self>> {
@@ -327,7 +358,8 @@ impl ModelSpec for GptConfig {
 impl LanguageModelSpec for GptConfig {
     /// Keys and values of all layers.
     fn cached_values_per_token(&self) -> usize {
-        let MultiHeadAttentionConfig { n_kv_heads, d_k, d_v, .. } = self.block().attention;
-        self.n_layers * n_kv_heads * (d_k + d_v)
+        let Attentions { places, whole, pruned } = self.every_attention();
+        let n_kv_heads: usize = places.into_iter().map(|place| pruned.without(place, &whole).n_kv_heads).sum();
+        n_kv_heads * (whole.d_k + whole.d_v)
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Decoder, Transformer};
 use crate::{
-    BlockConfig, ConfigError, EncoderDecoderSpec, ModelSpec, Preset, checks, t5,
+    AttentionKind, Attentions, BlockConfig, ConfigError, EncoderDecoderSpec, ModelHeads, ModelSpec, Preset, checks, t5,
     table3::{Table3Row, table3},
 };
 
@@ -99,6 +99,9 @@ pub struct TransformerConfig {
     /// Whether the pre-soft-max projection has a bias; OPUS-MT's models have one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub projection_bias: bool,
+    /// Heads that were pruned (Michel et al. 2019), by name: `encoder.0.self:3`, counted from 0.
+    #[serde(default, skip_serializing_if = "ModelHeads::is_empty")]
+    pub pruned_heads: ModelHeads,
 }
 
 fn yes() -> bool {
@@ -141,6 +144,7 @@ impl TransformerConfig {
             share_embeddings: true,
             tie_projection: true,
             projection_bias: false,
+            pruned_heads: ModelHeads::default(),
         }
     }
 
@@ -174,6 +178,7 @@ impl TransformerConfig {
                 scaled: self.scale_scores,
                 cap: None,
                 dropout: self.attention_dropout,
+                left: None,
             },
             feed_forward: FeedForwardConfig {
                 d_model: self.d_model,
@@ -188,6 +193,13 @@ impl TransformerConfig {
             parallel: false,
             dropout: self.dropout,
         }
+    }
+
+    fn every_attention(&self) -> Attentions {
+        let of_decoder = |kind: AttentionKind| kind.places(self.n_decoder_layers);
+        let places = AttentionKind::Encoder.places(self.n_encoder_layers);
+        let places = places.chain(of_decoder(AttentionKind::Decoder)).chain(of_decoder(AttentionKind::Cross));
+        Attentions { places: places.collect(), whole: self.block().attention, pruned: self.pruned_heads.clone() }
     }
 
     fn positions_shape(&self, causal: bool) -> PositionsShape {
@@ -223,6 +235,7 @@ impl ModelSpec for TransformerConfig {
             checks::heads(self.d_model, self.n_heads)?;
         }
         checks::attention(&self.block().attention, &self.positions)?;
+        self.every_attention().validate()?;
         if !(self.epsilon > 0.0 && self.epsilon.is_finite()) {
             return Err(ConfigError::NotPositive { key: "epsilon", value: self.epsilon });
         }
@@ -247,6 +260,7 @@ impl ModelSpec for TransformerConfig {
             + self.n_encoder_layers * block.n_params()
             + self.n_decoder_layers * (block.n_params() + cross_attention)
             + 2 * block.n_final_norm_params()
+            - self.pruned_heads.n_params(&block.attention)
     }
 
     fn build(&self, init: &Initializer) -> Transformer {
@@ -265,10 +279,10 @@ impl ModelSpec for TransformerConfig {
             target_positions: positions(true),
             source_norm: self.embedding_norm.then(|| block.norm.init(init)),
             target_norm: self.embedding_norm.then(|| block.norm.init(init)),
-            encoder: block.stack(self.n_encoder_layers, init),
+            encoder: block.pruned_stack([self.n_encoder_layers; 2], AttentionKind::Encoder, &self.pruned_heads, init),
             decoder: Decoder {
                 scale: if self.scale_logits { (self.d_model as f64).powf(-0.5) } else { 1.0 },
-                ..Decoder::new(&block, self.n_decoder_layers, init)
+                ..Decoder::pruned(&block, self.n_decoder_layers, &self.pruned_heads, init)
             },
             projection_bias: self.projection_bias.then(|| init.zeros([self.target_vocab_size])),
             dropout: self.dropout,
@@ -305,12 +319,23 @@ impl ModelSpec for TransformerConfig {
         let block = self.block();
         let encoder = self.n_encoder_layers * (block.weight_products(1) + block.attention_products(len));
         let decoder = self.n_decoder_layers * (block.weight_products(2) + block.attention_products(2 * len));
-        2 * (encoder + decoder + self.d_model * self.target_vocab_size)
+        let pruned = self.pruned_heads.products(&block.attention, |_| (1, len));
+        2 * (encoder + decoder - pruned + self.d_model * self.target_vocab_size)
     }
 
     fn describe(&self) -> String {
         let Self { d_model, d_ff, n_heads, n_encoder_layers, n_decoder_layers, .. } = self;
-        format!("d_model {d_model}, d_ff {d_ff}, {n_heads} heads, {n_encoder_layers}+{n_decoder_layers} layers")
+        let pruned = self.pruned_heads.describe();
+        format!("d_model {d_model}, d_ff {d_ff}, {n_heads} heads, {n_encoder_layers}+{n_decoder_layers} layers{pruned}")
+    }
+
+    fn attentions(&self) -> Option<Attentions> {
+        Some(self.every_attention())
+    }
+
+    fn prune_heads(&mut self, heads: &ModelHeads) -> Result<(), ConfigError> {
+        self.pruned_heads.extend(heads.iter());
+        self.validate()
     }
 
     /// Base, big and the other rows of Table 3 over about the paper's vocabulary (§5.1); the sizes of T5 and ByT5.

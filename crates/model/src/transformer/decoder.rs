@@ -1,11 +1,12 @@
 //! The decoder stack.
 
 use attentive_attention::{
-    AddNorm, AttentionContext, Dropout, FeedForward, Initializer, KeyValues, KvCache, Mask, MultiHeadAttention, Norm,
+    AddNorm, AttentionContext, Dropout, FeedForward, Initializer, KeyValues, KvCache, Mask, MultiHeadAttention,
+    MultiHeadAttentionConfig, Norm,
 };
 use burn::{module::Module, tensor::Tensor};
 
-use crate::BlockConfig;
+use crate::{AttentionKind, AttentionPlace, BlockConfig, ModelHeads};
 
 /// Causal self-attention, attention to the encoded source, then feed-forward (§3.1).
 #[derive(Module, Debug)]
@@ -25,12 +26,12 @@ pub struct DecoderLayer {
 }
 
 impl DecoderLayer {
-    /// A layer of these parts, with one more attention, and initial parameters.
-    pub fn new(block: &BlockConfig, init: &Initializer) -> Self {
+    /// A layer of these parts, with one more attention, to the source, and initial parameters.
+    pub fn new(block: &BlockConfig, cross_attention: &MultiHeadAttentionConfig, init: &Initializer) -> Self {
         Self {
             self_attention: block.attention.init(init),
             self_attention_add_norm: block.add_norm(init),
-            cross_attention: block.attention.init(init),
+            cross_attention: cross_attention.init(init),
             cross_attention_add_norm: block.add_norm(init),
             feed_forward: block.feed_forward.init(init),
             feed_forward_add_norm: block.add_norm(init),
@@ -125,7 +126,17 @@ pub struct Decoder {
 impl Decoder {
     /// `n_layers` layers of these parts, with initial parameters.
     pub fn new(block: &BlockConfig, n_layers: usize, init: &Initializer) -> Self {
-        let layers = (0..n_layers).map(|_| DecoderLayer::new(block, init)).collect();
+        Self::pruned(block, n_layers, &ModelHeads::default(), init)
+    }
+
+    /// As [`new`](Self::new), without heads that are pruned.
+    pub fn pruned(block: &BlockConfig, n_layers: usize, pruned: &ModelHeads, init: &Initializer) -> Self {
+        let layer = |place: AttentionPlace| {
+            let to_source = AttentionPlace { kind: AttentionKind::Cross, ..place };
+            let [own, cross] = [place, to_source].map(|place| pruned.without(place, &block.attention));
+            DecoderLayer::new(&BlockConfig { attention: own, ..block.clone() }, &cross, init)
+        };
+        let layers = AttentionKind::Decoder.places(n_layers).map(layer).collect();
         Self { layers, norm: block.final_norm(init), scale: 1.0 }
     }
 
