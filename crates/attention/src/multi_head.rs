@@ -100,7 +100,8 @@ impl MultiHeadAttentionConfig {
     /// Initial parameters. If scores are not divided by √d_k, the initial weights of queries are: they are normal with
     /// variance `1 / (d_model · d_k)`, as T5's (Raffel et al. 2020, in the authors' code).
     pub fn init(&self, init: &Initializer) -> MultiHeadAttention {
-        let Self { d_model, n_heads, n_kv_heads, d_k, d_v, qkv_bias, bias, qk_norm, scaled, cap, dropout, ref left } = *self;
+        let Self { d_model, n_heads, n_kv_heads, d_k, d_v, qkv_bias, bias, qk_norm, scaled, cap, dropout, ref left } =
+            *self;
         let query = match scaled {
             true => Linear::new(d_model, n_heads * d_k, qkv_bias, init),
             false => Linear {

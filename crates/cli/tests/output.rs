@@ -18,6 +18,7 @@ use support::{COPIED, Folder, TINY};
 /// What each command is called with, and what is there after it; `OUT` is another name each time, `GOLDEN` the folder
 /// of models of other tools.
 const CALLS: [(&str, &[&str]); 65] = [
+const CALLS: [(&str, &[&str]); 67] = [
     ("train copy.toml --runs OUT", &["OUT/copy-1/model.safetensors", "OUT/copy-1/training.json"]),
     ("translate --model run ab cd", &[]),
     ("transcribe --model whisper --language de --format vtt GOLDEN/../../../speech/tests/golden/s16.wav", &[]),
@@ -45,8 +46,14 @@ const CALLS: [(&str, &[&str]); 65] = [
     ("attention --model run --word ab --out OUT.svg ab", &["OUT.svg"]),
     ("attention --model bert --word animal --out OUT.svg animal", &["OUT.svg"]),
     ("heads --model run --sentences 1", &[]),
+    ("heads --model gpt --data lines", &[]),
+    ("prune-heads --model gpt --heads decoder.0.self:0 --out OUT", &["OUT/model.safetensors"]),
+    ("prune-heads --model gpt --keep 1 --data lines --out OUT", &["OUT/model.safetensors"]),
+    ("probe --model bert --data labels --test labels", &[]),
     ("lens --model gpt --out OUT.svg the", &["OUT.svg"]),
     ("saliency --model gpt --steps 2 --out OUT.svg the", &["OUT.svg"]),
+    ("lens --model run --target ba --out OUT.svg ab", &["OUT.svg"]),
+    ("saliency --model run --steps 2 --out OUT.svg ab", &["OUT.svg"]),
     ("doctor copy.toml", &[]),
     ("selftest copy.toml", &[]),
     ("plot run --out OUT.svg", &["OUT.svg"]),
@@ -113,6 +120,7 @@ fn folder() -> Folder {
     folder.write_copying("copy", [6, 2, 3], TINY);
     folder.write("lines", &(COPIED.join("\n") + "\n"));
     folder.write("ids", "4 5\n");
+    folder.write("labels", "the\tA\nanimal\tB\n");
     let picture = attentive_vision::Picture::new([4, 4], 1, (0..16).collect());
     std::fs::write(folder.path("picture.png"), picture.to_png()).unwrap();
     folder.succeed(&["train", "copy.toml"], "");

@@ -1,6 +1,7 @@
 //! Errors.
 
 use attentive_bundle::{BundleError, TooLong};
+use attentive_model::ModelHead;
 use attentive_tokenizer::FrameError;
 
 /// Why a model can't be looked into.
@@ -18,9 +19,9 @@ pub enum InspectError {
         /// The family.
         family: &'static str,
     },
-    /// The family's layers are no single stack.
+    /// The family's layers are no stack.
     #[error(
-        "a model of family {family:?} can't be looked into yet: its layers are no single stack; one of gpt or bert can"
+        "a model of family {family:?} can't be taken apart: its layers are no stack over embeddings; one of transformer, gpt or bert can"
     )]
     NoStack {
         /// The family.
@@ -49,11 +50,53 @@ pub enum InspectError {
         cause: TooLong,
     },
     /// There is no such head.
-    #[error("there is no {name:?} with head {head}")]
+    #[error("there is no head {head} in the model, or not any more; layers and heads are counted from 0")]
     NoHead {
-        /// The attention's path.
-        name: String,
         /// The head.
-        head: usize,
+        head: ModelHead,
+    },
+    /// The family's heads have no names.
+    #[error("heads of a model of family {family:?} have no names here; those of transformer, gpt and bert have")]
+    NoHeads {
+        /// The family.
+        family: &'static str,
+    },
+    /// The family has no loss on lines of text.
+    #[error(
+        "a model of family {family:?} has no loss on lines of text here; one of transformer, rnn, gpt, bert or canine has"
+    )]
+    NoLoss {
+        /// The family.
+        family: &'static str,
+    },
+    /// A line that a model can't be judged by.
+    #[error("line {number}: {problem}")]
+    Line {
+        /// Its number, from 1.
+        number: usize,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A line without its second column.
+    #[error("there is no tab: write a source and its translation, or a text and its label, with a tab between")]
+    NoColumn,
+    /// A line without a label.
+    #[error("there is no tab: write a word or a text and its label with a tab between")]
+    NoLabelColumn,
+    /// Nothing that a classifier could be learned from, or tested on.
+    #[error(
+        "there are {n_labels} labels to learn and {n_tested} parts to test: there must be two labels, and one part"
+    )]
+    FewLabels {
+        /// Labels that are learned from.
+        n_labels: usize,
+        /// Parts that are tested.
+        n_tested: usize,
+    },
+    /// A label that the classifier does not know.
+    #[error("the model has no label {label:?}")]
+    NoLabel {
+        /// The label.
+        label: String,
     },
 }

@@ -1,27 +1,33 @@
 //! Models in which heads say nothing.
 
 use attentive_bundle::Bundle;
+use attentive_model::ModelHeads;
 
-use crate::{Head, InspectError};
+use crate::InspectError;
 
-/// Silences heads of the attention at `path`, which has `{layer}` for a layer's number: `encoder.layers.{layer}.self_attention`.
-/// What they would add is gone, as if their weights were zero; the model's form is the same.
+/// Silences heads. What they would add is gone, as if their weights were zero; the model's form is the same.
 ///
 /// Source: Michel et al. 2019, "Are Sixteen Heads Really Better than One?", eq. 2 with a gate of 0.
 ///
 /// # Errors
-/// [`InspectError::NoHead`] if there is no such attention, or no such head of `n_heads`.
-pub fn silence(bundle: &mut Bundle, path: &str, n_heads: usize, heads: &[Head]) -> Result<(), InspectError> {
-    for &Head { layer, head } in heads {
-        let name = format!("{}.output.weight", path.replace("{layer}", &layer.to_string()));
-        let none = || InspectError::NoHead { name: name.clone(), head };
+/// [`InspectError::NoHeads`] if the family's heads have no names, [`InspectError::NoHead`] if a head is not there, or was pruned.
+pub fn silence(bundle: &mut Bundle, heads: &ModelHeads) -> Result<(), InspectError> {
+    let Some(attentions) = bundle.model.attentions() else {
+        return Err(InspectError::NoHeads { family: bundle.model.family() });
+    };
+    for head in heads.iter() {
+        let left = attentions.left(head.attention).heads;
+        let name = format!("{}.output.weight", head.attention.path());
         // As numbers, where it is kept in blocks.
         let blocks = bundle.blocks.remove(&name).map(|blocks| (name.clone(), blocks.to_host()));
         bundle.params.extend(blocks);
         // `[heads · d_v, d_model]`: a head's rows are what it adds.
-        let weight = bundle.params.get_mut(&name).filter(|_| head < n_heads).ok_or_else(none)?;
-        let n = weight.values.len() / n_heads;
-        weight.values[head * n..][..n].fill(0.0);
+        let place = left.binary_search(&head.head).ok().filter(|_| attentions.places.contains(&head.attention));
+        let (Some(place), Some(weight)) = (place, bundle.params.get_mut(&name)) else {
+            return Err(InspectError::NoHead { head });
+        };
+        let n = weight.values.len() / left.len();
+        weight.values[place * n..][..n].fill(0.0);
     }
     Ok(())
 }

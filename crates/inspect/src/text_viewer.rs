@@ -3,7 +3,7 @@
 use std::{fmt, ops::Range, sync::Arc};
 
 use attentive_backend::Device;
-use attentive_bundle::{Bundle, Params, frame_ids};
+use attentive_bundle::{Bundle, BundleError, Params, frame_ids};
 use attentive_core::{TokenId, TokenMatrix};
 use attentive_model::{
     CausalModel, EncoderModel, EncoderSpec, FamilyVisitor, LanguageModelSpec, ModelSpec, Role, TextStack,
@@ -12,6 +12,7 @@ use attentive_tokenizer::Tokenizer;
 
 use crate::{
     AttentionKind, AttentionWeights, InspectError, View,
+    probe::LayersOf,
     view::{check_length, label, tokens_of},
 };
 
@@ -64,10 +65,7 @@ impl TextViewer {
             return Err(InspectError::NoStack { family: bundle.model.family() });
         }
         let frame = match bundle.model.role() {
-            Role::LanguageModel => {
-                let begin = bundle.generation.begin_id.or(tokenizer.specials().eos);
-                Frame::Begin(begin.filter(|_| bundle.generation.begin))
-            }
+            Role::LanguageModel => Frame::Begin(begin_of(bundle)?),
             _ => {
                 let ids = frame_ids(&*tokenizer)?;
                 Frame::Around([ids.begin, ids.end])
@@ -92,6 +90,18 @@ impl TextViewer {
         let tokens = tokens_of(&self.tokenizer.encode_with_offsets(text), text, place);
         let before = usize::from(!matches!(self.frame, Frame::Begin(None)));
         before + tokens.start..before + tokens.end
+    }
+
+    /// What the first layer reads of a text, then what each layer gives, and the tokens of parts of it.
+    pub(crate) fn layers_of(&self, text: &str, parts: &[Range<usize>]) -> Result<LayersOf, InspectError> {
+        let ReadText { row, segments, .. } = self.read(text)?;
+        let spans = self.tokenizer.encode_with_offsets(text);
+        let before = usize::from(!matches!(self.frame, Frame::Begin(None)));
+        let tokens = parts.iter().map(|part| {
+            let tokens = tokens_of(&spans, text, part.clone());
+            before + tokens.start..before + tokens.end
+        });
+        Ok((self.stack().hidden_states(&row, &segments), tokens.collect()))
     }
 
     fn read(&self, text: &str) -> Result<ReadText, InspectError> {
@@ -151,6 +161,12 @@ impl fmt::Debug for TextViewer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TextViewer").field("max_len", &self.max_len).finish_non_exhaustive()
     }
+}
+
+/// The token that a language model's texts begin with, if there is one.
+pub(crate) fn begin_of(bundle: &Bundle<impl Params>) -> Result<Option<TokenId>, BundleError> {
+    let begin = bundle.generation.begin_id.or(bundle.tokenizer()?.specials().eos);
+    Ok(begin.filter(|_| bundle.generation.begin))
 }
 
 /// A model that may be one stack.

@@ -3,13 +3,15 @@
 use std::{borrow::Cow, fmt, ops::Range, sync::Arc};
 
 use attentive_backend::Device;
-use attentive_bundle::{Bundle, Params, TooLong};
+use attentive_bundle::{Bundle, BundleError, Params, TooLong};
 use attentive_core::{TokenId, TokenMatrix};
-use attentive_model::{AttentionMaps, EncoderDecoderSpec, FamilyVisitor, ModelSpec, Role, TeacherForced};
+use attentive_model::{
+    AttentionKind, AttentionMaps, EncoderDecoderSpec, FamilyVisitor, ModelSpec, PairedStacks, Role, TeacherForced,
+};
 use attentive_tokenizer::{Frame, FrameError, PairFrame, Tokenizer};
 use burn::tensor::Tensor;
 
-use crate::{AttentionWeights, InspectError};
+use crate::{AttentionWeights, InspectError, probe::LayersOf};
 
 /// The attentions of one kind in all layers, and the tokens that their rows and columns stand for.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,28 +24,6 @@ pub struct View {
     pub queries: Vec<String>,
     /// What is looked at, for each key.
     pub keys: Vec<String>,
-}
-
-/// Which tokens look at which.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum AttentionKind {
-    /// The tokens of a text at one another.
-    Encoder,
-    /// Each token at those before it.
-    Decoder,
-    /// The tokens that are written at those of the source.
-    Cross,
-}
-
-impl AttentionKind {
-    /// Its name: `encoder`, `decoder` or `decoder to encoder`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Encoder => "encoder",
-            Self::Decoder => "decoder",
-            Self::Cross => "decoder to encoder",
-        }
-    }
 }
 
 /// A translation model that shows what it attends to.
@@ -60,7 +40,7 @@ impl AttentionKind {
 /// # }
 /// ```
 pub struct TranslationViewer {
-    maps: Maps,
+    model: Box<dyn Translates>,
     tokenizer: Arc<dyn Tokenizer>,
     /// What stands around texts; an error where the tokenizer's languages have to be said first.
     frame: Result<PairFrame, FrameError>,
@@ -78,12 +58,10 @@ impl TranslationViewer {
             return Err(bundle.other_role(Role::EncoderDecoder).into());
         }
         let tokenizer = bundle.tokenizer()?.clone();
-        let forced = bundle.decoding.forced_first;
-        let frame = tokenizer.pair_frame(None, None);
-        let frame = frame.map(|frame| PairFrame { first: frame.first.or(forced), ..frame });
-        let maps = bundle.model.visit(Translating { bundle, device })?;
+        let frame = pair_frame(bundle)?;
+        let model = bundle.model.visit(Translating { bundle, device })?;
         let (max_len, family) = (bundle.model.max_len(), bundle.model.family());
-        Ok(Self { maps, tokenizer, frame, max_len, family })
+        Ok(Self { model, tokenizer, frame, max_len, family })
     }
 
     /// What the model attends to when it reads `source` and writes `target`: in the encoder, in the decoder, and of the
@@ -101,12 +79,65 @@ impl TranslationViewer {
     /// # Errors
     /// As [`look`](Self::look).
     pub fn look_at_tokens(&self, source: &str, target: &[TokenId]) -> Result<Vec<View>, InspectError> {
-        let frame = self.frame.as_ref().map_err(|error| InspectError::Frame(error.clone()))?;
-        let PairFrame { source: Frame { before, after, .. }, begin, first } = frame;
+        let [source, target] = self.framed(source, target)?;
+        self.look_at(&source, &target)
+    }
+
+    /// The tokens of a source in its frame, and what begins a target and its tokens.
+    fn framed(&self, source: &str, target: &[TokenId]) -> Result<[Vec<TokenId>; 2], InspectError> {
+        let PairFrame { source: Frame { before, after, .. }, begin, first } = self.frame()?;
         let source: Vec<TokenId> = [&before[..], &self.tokenizer.encode(source), after].concat();
         let first = first.filter(|first| target.first() != Some(first));
         let target: Vec<TokenId> = [*begin].into_iter().chain(first).chain(target.iter().copied()).collect();
-        self.look_at(&source, &target)
+        Ok([source, target])
+    }
+
+    /// What stands around texts.
+    pub(crate) fn frame(&self) -> Result<&PairFrame, InspectError> {
+        self.frame.as_ref().map_err(|error| InspectError::Frame(error.clone()))
+    }
+
+    /// Checks that the model has positions for a source and a target.
+    fn check_lengths(&self, source: &[TokenId], target: &[TokenId]) -> Result<(), InspectError> {
+        check_length("the text", source, self.max_len)?;
+        check_length("the translation", target, self.max_len)
+    }
+
+    /// The tokens of a source and of a target as the layers read them, which are some and not too many.
+    pub(crate) fn read(&self, source: &str, target: &[TokenId]) -> Result<[Vec<TokenId>; 2], InspectError> {
+        let [source, target] = self.framed(source, target)?;
+        if source.is_empty() {
+            return Err(InspectError::Empty);
+        }
+        self.check_lengths(&source, &target)?;
+        Ok([source, target])
+    }
+
+    /// What the encoder's first layer reads of a source, then what each layer gives, and the tokens of parts of it.
+    pub(crate) fn layers_of(&self, text: &str, parts: &[Range<usize>]) -> Result<LayersOf, InspectError> {
+        let ([source, _], stacks) = (self.read(text, &[])?, self.stacks()?);
+        let spans = self.tokenizer.encode_with_offsets(text);
+        let before = self.frame()?.source.before.len();
+        let tokens = parts.iter().map(|part| {
+            let tokens = tokens_of(&spans, text, part.clone());
+            before + tokens.start..before + tokens.end
+        });
+        let row = TokenMatrix::from_rows(&[&source], 0, 0);
+        Ok((stacks.encoder_states(stacks.embed_source(&row), &[source.len()]), tokens.collect()))
+    }
+
+    /// The model taken apart.
+    pub(crate) fn stacks(&self) -> Result<&dyn PairedStacks, InspectError> {
+        self.model.stacks().ok_or(InspectError::NoStack { family: self.family })
+    }
+
+    pub(crate) fn tokenizer(&self) -> &dyn Tokenizer {
+        &*self.tokenizer
+    }
+
+    /// What the tokens of a source say.
+    pub(crate) fn source_labels(&self, source: &[TokenId]) -> Vec<String> {
+        source.iter().map(|&id| source_label(&*self.tokenizer, id)).collect()
     }
 
     /// As [`look`](Self::look), by tokens: those of a source in its frame, and what begins a target and the target, without
@@ -116,12 +147,11 @@ impl TranslationViewer {
     /// As [`look`](Self::look).
     pub fn look_at(&self, source: &[TokenId], target: &[TokenId]) -> Result<Vec<View>, InspectError> {
         let tokenizer = &*self.tokenizer;
-        check_length("the text", source, self.max_len)?;
-        check_length("the translation", target, self.max_len)?;
+        self.check_lengths(source, target)?;
         let [source_row, target_row] = [source, target].map(|ids| TokenMatrix::from_rows(&[ids], 0, 0));
-        let maps = (self.maps)(&source_row, &target_row);
+        let maps = self.model.maps(&source_row, &target_row);
         let end = tokenizer.specials().end().map_or_else(String::new, |end| label(tokenizer, end));
-        let source: Vec<String> = source.iter().map(|&id| source_label(tokenizer, id)).collect();
+        let source = self.source_labels(source);
         let read: Vec<String> = target.iter().map(|&id| label(tokenizer, id)).collect();
         let written: Vec<String> = read.iter().skip(1).cloned().chain([end]).collect();
         let view = |(kind, layers, queries, keys): (AttentionKind, Vec<Tensor<4>>, &Vec<String>, &Vec<String>)| View {
@@ -158,6 +188,13 @@ impl fmt::Debug for TranslationViewer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TranslationViewer").field("family", &self.family).finish_non_exhaustive()
     }
+}
+
+/// What stands around the texts of a translation model; an error within where its languages have to be said first.
+pub(crate) fn pair_frame(bundle: &Bundle<impl Params>) -> Result<Result<PairFrame, FrameError>, BundleError> {
+    let forced = bundle.decoding.forced_first;
+    let frame = bundle.tokenizer()?.pair_frame(None, None);
+    Ok(frame.map(|frame| PairFrame { first: frame.first.or(forced), ..frame }))
 }
 
 /// The tokens of `text`, `spans`, that stand for any letter of its bytes `place`.
@@ -213,8 +250,25 @@ fn source_label(tokenizer: &dyn Tokenizer, id: TokenId) -> String {
     }
 }
 
-/// What a translation model attends to, of source rows and target rows.
-type Maps = Box<dyn Fn(&TokenMatrix, &TokenMatrix) -> AttentionMaps + Send>;
+/// A translation model that may be two stacks.
+trait Translates: Send {
+    /// What it attends to, of source rows and target rows.
+    fn maps(&self, source: &TokenMatrix, target: &TokenMatrix) -> AttentionMaps;
+
+    fn stacks(&self) -> Option<&dyn PairedStacks>;
+}
+
+struct OfFamily<M>(M);
+
+impl<M: TeacherForced + Send> Translates for OfFamily<M> {
+    fn maps(&self, source: &TokenMatrix, target: &TokenMatrix) -> AttentionMaps {
+        self.0.attention_maps(source, target)
+    }
+
+    fn stacks(&self) -> Option<&dyn PairedStacks> {
+        self.0.paired_stacks()
+    }
+}
 
 /// A translation model on its way to what it attends to.
 struct Translating<'a, P> {
@@ -223,14 +277,13 @@ struct Translating<'a, P> {
 }
 
 impl<P: Params> FamilyVisitor for Translating<'_, P> {
-    type Output = Result<Maps, InspectError>;
+    type Output = Result<Box<dyn Translates>, InspectError>;
 
     fn any<C: ModelSpec>(self, _spec: &C, _role: Role) -> Self::Output {
         Err(self.bundle.other_role(Role::EncoderDecoder).into())
     }
 
     fn encoder_decoder<C: EncoderDecoderSpec>(self, _spec: &C) -> Self::Output {
-        let model = self.bundle.model::<C>(self.device)?;
-        Ok(Box::new(move |source, target| model.attention_maps(source, target)))
+        Ok(Box::new(OfFamily(self.bundle.model::<C>(self.device)?)))
     }
 }

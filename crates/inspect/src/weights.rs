@@ -105,7 +105,7 @@ impl AttentionWeights {
         mean
     }
 
-    /// The mean of a layer's heads, `[queries, keys]`.
+    /// The mean of a layer's heads, `[queries, keys]`; those that were pruned, which look at nothing, do not count.
     ///
     /// # Panics
     /// If there is no such layer.
@@ -114,7 +114,9 @@ impl AttentionWeights {
         for head in 0..self.n_heads {
             mean.iter_mut().zip(self.head(layer, head)).for_each(|(sum, weight)| *sum += weight);
         }
-        mean.iter_mut().for_each(|sum| *sum /= self.n_heads as f32);
+        let is_there = |head: &usize| self.head(layer, *head).iter().any(|&weight| weight != 0.0);
+        let n_heads = (0..self.n_heads).filter(is_there).count().max(1) as f32;
+        mean.iter_mut().for_each(|sum| *sum /= n_heads);
         mean
     }
 }

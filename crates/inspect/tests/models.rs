@@ -5,9 +5,9 @@ use std::sync::Arc;
 use attentive_backend::{BackendKind, Device};
 use attentive_bundle::{Bundle, Translator};
 use attentive_core::{LanguageModel, TokenMatrix};
-use attentive_inspect::{AttentionKind, Head, InspectError, Saliency, TextViewer, TranslationViewer, label, silence};
+use attentive_inspect::{AttentionKind, InspectError, Saliency, TextViewer, TranslationViewer, label, silence};
 use attentive_model::{
-    BertConfig, CanineConfig, EncoderModel, Gpt, GptConfig, ModelSpec, Transformer, TransformerConfig,
+    BertConfig, CanineConfig, EncoderModel, Gpt, GptConfig, ModelHead, ModelSpec, Transformer, TransformerConfig,
 };
 use attentive_testkit::assert_close;
 use attentive_tokenizer::{BpeTrainer, Characters, CodePoints, DictionaryBpe, Specials, Tokenizer, WordPieceTrainer};
@@ -239,16 +239,16 @@ fn gradient_times_input_is_the_change_with_the_size_of_embeddings() {
 /// What an attention gives is the sum of what its heads give.
 #[test]
 fn a_silent_head_adds_nothing() {
-    let head = |head| Head { layer: 1, head };
+    let head = |head| format!("decoder.1.self:{head}").parse::<ModelHead>().unwrap();
     let output_of = |bundle: &Bundle| {
         let model: Gpt = bundle.model::<GptConfig>(&device()).unwrap();
         let x = Tensor::<3>::from_data([[[0.5_f32; 16], [-1.0; 16]]], &device());
         let context = attentive_attention::Mask::causal().into();
         values(model.decoder.layers[1].self_attention.forward_self(x, &context, None))
     };
-    let output = |silent: &[Head]| {
+    let output = |silent: &[ModelHead]| {
         let mut bundle = gpt();
-        silence(&mut bundle, "decoder.layers.{layer}.self_attention", 2, silent).unwrap();
+        silence(&mut bundle, &silent.iter().copied().collect()).unwrap();
         output_of(&bundle)
     };
     let [all, first, second, none] = [&[][..], &[head(1)], &[head(0)], &[head(0), head(1)]].map(output);
@@ -264,8 +264,10 @@ fn a_silent_head_adds_nothing() {
         }
         assert_close(&output_of(&bundle), expected, 1e-4, 1e-5);
     }
-    let error = silence(&mut gpt(), "decoder.layers.{layer}.self_attention", 2, &[head(2)]).unwrap_err();
-    assert_eq!(error.to_string(), "there is no \"decoder.layers.1.self_attention.output.weight\" with head 2");
+    for absent in ["decoder.1.self:2", "decoder.2.self:0", "encoder.0.self:0", "decoder.0.cross:1"] {
+        let error = silence(&mut gpt(), &absent.parse().unwrap()).unwrap_err();
+        assert!(error.to_string().starts_with(&format!("there is no head {absent} in the model")), "{error}");
+    }
 }
 
 #[test]
@@ -277,6 +279,6 @@ fn a_translation_model_with_a_silent_head_writes_by_the_others() {
         params["encoder.layers.0.self_attention.output.weight"].values.iter().filter(|&&value| value == 0.0).count()
     };
     assert_eq!(text(&bundle), 0);
-    silence(&mut bundle, "encoder.layers.{layer}.self_attention", 4, &[Head { layer: 0, head: 3 }]).unwrap();
+    silence(&mut bundle, &"encoder.0.self:3".parse().unwrap()).unwrap();
     assert_eq!(text(&bundle), 16 * 16 / 4);
 }

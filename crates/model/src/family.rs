@@ -5,9 +5,9 @@ use std::{any::Any, marker::PhantomData};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Attentions, BertConfig, CanineConfig, ConfigError, DecisionTransformerConfig, EncoderDecoderSpec, EncoderSpec, GptConfig,
-    ImageEncoderSpec, LanguageModelSpec, LayeredParts, ModelHeads, ModelSpec, PolicySpec, Preset, RnnConfig, Role, SpeechSpec,
-    TransformerConfig, VitConfig, WhisperConfig,
+    Attentions, BertConfig, CanineConfig, ConfigError, DecisionTransformerConfig, EncoderDecoderSpec, EncoderSpec,
+    GptConfig, ImageEncoderSpec, LanguageModelSpec, LayeredParts, ModelHeads, ModelSpec, PolicySpec, Preset, RnnConfig,
+    Role, SpeechSpec, TransformerConfig, VitConfig, WhisperConfig,
 };
 
 /// Makes [`ModelConfig`] of rows: a variant, the family's configuration, and the visitor's method for its role.

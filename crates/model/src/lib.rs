@@ -62,7 +62,7 @@ pub use spec::{
 };
 pub use speech::{SpeechModel, SpeechObjective};
 pub use stack::{Block, BlockConfig, Contexts, Stack};
-pub use trace::{TextStack, Trace};
+pub use trace::{PairedStacks, TextStack, Trace};
 pub use transformer::{Decoder, DecoderLayer, DecoderState, Memory, Transformer, TransformerConfig};
 pub use translation::{AttentionMaps, TeacherForced, TranslationObjective};
 pub use vit::{Distillation, ImageClassificationObjective, ImagePooling, Vit, VitConfig};

@@ -53,7 +53,9 @@ pub struct ModelHeads(#[cfg_attr(feature = "schema", schemars(with = "Vec<String
 
 /// What is no name of a head.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no head: write its attention and its number, counted from 0, as encoder.0.self:3 or decoder.2.cross:0")]
+#[error(
+    "{0:?} is no head: write its attention and its number, counted from 0, as encoder.0.self:3 or decoder.2.cross:0"
+)]
 pub struct BadHead(pub String);
 
 /// The attentions of a model whose heads can be pruned.
@@ -122,7 +124,8 @@ impl FromStr for ModelHead {
             let mut parts = attention.split('.');
             let (stack, layer, name) = (parts.next()?, parts.next()?.parse().ok()?, parts.next()?);
             let kinds = [AttentionKind::Encoder, AttentionKind::Decoder, AttentionKind::Cross];
-            let kind = kinds.into_iter().find(|kind| kind.parts() == (stack, name) && parts.clone().next().is_none())?;
+            let kind =
+                kinds.into_iter().find(|kind| kind.parts() == (stack, name) && parts.clone().next().is_none())?;
             Some(Self { attention: AttentionPlace { kind, layer }, head: head.parse().ok()? })
         };
         head().ok_or_else(|| BadHead(text.to_owned()))
@@ -274,9 +277,10 @@ impl Attentions {
 
     /// All heads that are left.
     pub fn heads(&self) -> impl Iterator<Item = ModelHead> {
-        let heads = self.places.iter().flat_map(|&attention| {
-            (0..self.whole.n_heads).map(move |head| ModelHead { attention, head })
-        });
+        let heads = self
+            .places
+            .iter()
+            .flat_map(|&attention| (0..self.whole.n_heads).map(move |head| ModelHead { attention, head }));
         heads.filter(|&head| !self.pruned.has(head))
     }
 }

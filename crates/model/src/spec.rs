@@ -9,7 +9,8 @@ use burn::module::{Module, ModuleDisplay};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Attentions, CausalModel, ConfigError, EncoderModel, Guessing, ImageModel, ModelConfig, ModelHeads, PolicyModel, SpeechModel, TeacherForced,
+    Attentions, CausalModel, ConfigError, EncoderModel, Guessing, ImageModel, ModelConfig, ModelHeads, PolicyModel,
+    SpeechModel, TeacherForced,
 };
 
 /// Length that costs are stated for if neither positions nor the family give one.

@@ -35,6 +35,36 @@ pub trait TextStack {
     }
 }
 
+/// A model that reads one text and writes another, whose layers are one stack for each.
+pub trait PairedStacks {
+    /// What the encoder's first layer reads, in use: `[rows, src, d_model]`.
+    ///
+    /// # Panics
+    /// If a row has more tokens than there are positions.
+    fn embed_source(&self, source: &TokenMatrix) -> Tensor<3>;
+
+    /// What the decoder's first layer reads, in use: `[rows, tgt, d_model]`.
+    ///
+    /// # Panics
+    /// As [`embed_source`](Self::embed_source).
+    fn embed_target(&self, target: &TokenMatrix) -> Tensor<3>;
+
+    /// What the encoder's first layer reads, then what each of its layers gives, of rows of these lengths: `[rows, src, d_model]`
+    /// each.
+    fn encoder_states(&self, source: Tensor<3>, lengths: &[usize]) -> Vec<Tensor<3>>;
+
+    /// What the decoder reads of the source, of what the encoder's last layer gives: its norm, if there is one. `[rows, src,
+    /// d_model]` to the same shape.
+    fn encoded(&self, read: Tensor<3>) -> Tensor<3>;
+
+    /// What the decoder's first layer reads, then what each of its layers gives, `[rows, tgt, d_model]` each, each token seeing
+    /// those before it and the encoded source, `[rows, src, d_model]`, of these lengths.
+    fn decoder_states(&self, target: Tensor<3>, memory: &Tensor<3>, lengths: &[usize]) -> Vec<Tensor<3>>;
+
+    /// Scores of the token after each, of what a layer of the decoder gives: `[rows, tgt, d_model]` to `[rows, tgt, vocab]`.
+    fn token_scores(&self, read: Tensor<3>) -> Tensor<3>;
+}
+
 /// What the layers of a stack make of some rows, in use.
 #[derive(Debug, Clone)]
 pub struct Trace {

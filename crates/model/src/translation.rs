@@ -6,6 +6,8 @@ use attentive_core::{EncoderDecoder, TokenId, TokenMatrix, TranslationBatch};
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
+use crate::PairedStacks;
+
 /// An encoder–decoder that is trained with the right tokens before each target.
 pub trait TeacherForced: EncoderDecoder<State: Clone + Send + 'static> {
     /// Hidden states that predict each target token except the first, given the source and the tokens before it:
@@ -25,6 +27,11 @@ pub trait TeacherForced: EncoderDecoder<State: Clone + Send + 'static> {
     fn attention_maps(&self, source: &TokenMatrix, target: &TokenMatrix) -> AttentionMaps {
         let _ = (source, target);
         AttentionMaps::default()
+    }
+
+    /// The model taken apart, if it is two stacks.
+    fn paired_stacks(&self) -> Option<&dyn PairedStacks> {
+        None
     }
 }
 

@@ -1,14 +1,13 @@
 //! Which head resolves "it", and what it is worth.
 
-use std::path::PathBuf;
-
 use attentive_backend::Device;
 use attentive_bundle::{Bundle, Translator};
 use attentive_corpus::BuiltinConfig;
 use attentive_inspect::{AttentionKind, Head, HeadScore, PronounHeads, TranslationViewer, pronoun_heads, silence};
-use attentive_task::{Error, Result, pronoun_accuracy, resolve};
+use attentive_model::{AttentionPlace, ModelHead};
+use attentive_task::{Error, Result, pronoun_accuracy};
 
-use crate::{Exhibit, Part, Table, between, refused};
+use crate::{Exhibit, ModelOfTexts, Part, Table, refused};
 
 /// Heads that are right this often or more are silenced together too.
 const RIGHT: f64 = 0.9;
@@ -21,16 +20,12 @@ const OTHER_CORPUS: &str = "The sentences are English and German ones of the bui
 /// many pronouns are translated right with and without heads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Heads {
-    /// The model's folder.
-    pub model: PathBuf,
+    /// The model.
+    pub of: ModelOfTexts,
     /// Sentences that are looked at, at most.
     pub n_sentences: usize,
     /// Whether the accuracy of pronouns is measured with every head silent, not with the best of each kind alone.
     pub each: bool,
-    /// The language of sources, for models that are told it; by default the model's.
-    pub source_language: Option<String>,
-    /// The language of translations, for the same models.
-    pub target_language: Option<String>,
 }
 
 impl Heads {
@@ -39,8 +34,7 @@ impl Heads {
     /// # Errors
     /// The folder has no translation model that attends to anything, or a sentence is too long for it.
     pub fn make(&self, device: &Device) -> Result<Exhibit> {
-        let mut bundle = Bundle::read(resolve(&self.model))?;
-        bundle.processor = between(bundle.processor, self.source_language.as_deref(), self.target_language.as_deref())?;
+        let bundle = self.of.read()?;
         // Pronouns are drawn first: without the rest of the corpus they are the same.
         let usual = BuiltinConfig::default();
         let n_pronouns = self.n_sentences.min(usual.n_pronouns);
@@ -49,14 +43,17 @@ impl Heads {
         let sources: Vec<&str> = sentences.iter().map(|sentence| sentence.source.as_str()).collect();
         let viewer = TranslationViewer::new(&bundle, device).map_err(refused)?;
         let kinds = pronoun_heads(&viewer, &sentences).map_err(refused)?;
+        // The RNN's attention has no heads.
+        let attentions = bundle.model.attentions();
         let accuracy = |bundle: &Bundle| -> Result<f64> {
             let translations = Translator::from_bundle(bundle, device, None)?.translate(&sources, &bundle.decoding)?;
             let texts: Vec<String> = translations.into_iter().map(|translation| translation.text).collect();
             Ok(pronoun_accuracy(&sentences, &texts))
         };
-        let without = |kind: AttentionKind, n_heads: usize, heads: &[Head]| {
+        let without = |kind: AttentionKind, heads: &[Head]| {
+            let named = |&Head { layer, head }: &Head| ModelHead { attention: AttentionPlace { kind, layer }, head };
             let mut bundle = bundle.clone();
-            silence(&mut bundle, path(kind), n_heads, heads).map_err(refused)?;
+            silence(&mut bundle, &heads.iter().map(named).collect()).map_err(refused)?;
             Ok::<_, Error>(percent(accuracy(&bundle)?))
         };
         let columns = [
@@ -78,26 +75,28 @@ impl Heads {
             // In fewer sentences where a noun is inflected, whose words are then not found.
             let n_cases = scores.n_cases().to_string();
             let mut scores = scores.scores();
-            let n_heads = scores.iter().map(|score| score.head.head + 1).max().unwrap_or(0);
             scores.sort_by(|a, b| b.accuracy.total_cmp(&a.accuracy).then(b.weight.total_cmp(&a.weight)));
-            // The RNN's attention has no heads.
-            let first = format!("{}.output.weight", path(kind).replace("{layer}", "0"));
-            let has_heads = bundle.params.contains_key(&first) || bundle.blocks.contains_key(&first);
+            if let Some(attentions) = &attentions {
+                // Pruned ones look at nothing.
+                scores.retain(|HeadScore { head: Head { layer, head }, .. }| {
+                    !attentions.pruned.has(ModelHead { attention: AttentionPlace { kind, layer: *layer }, head: *head })
+                });
+            }
             let row = |names: [String; 2], score: [String; 2], silent: String| {
                 [kind.name().to_owned()].into_iter().chain(names).chain([n_cases.clone()]).chain(score).chain([silent])
             };
             for (rank, &HeadScore { head, accuracy, weight }) in scores.iter().enumerate() {
-                let is_asked = has_heads && (rank == 0 || self.each);
-                let silent = if is_asked { without(kind, n_heads, &[head])? } else { String::new() };
+                let is_asked = attentions.is_some() && (rank == 0 || self.each);
+                let silent = if is_asked { without(kind, &[head])? } else { String::new() };
                 let names = [head.layer, head.head].map(|number| (number + 1).to_string());
                 table.row(row(names, [percent(accuracy), format!("{weight:.2}")], silent));
             }
             let is_right = |score: &&HeadScore| score.accuracy >= RIGHT;
             let right: Vec<Head> = scores.iter().filter(is_right).map(|score| score.head).collect();
-            if has_heads && right.len() > 1 {
+            if attentions.is_some() && right.len() > 1 {
                 let names = ["all".to_owned(), format!("{} heads", right.len())];
                 let score = [format!("{} or more", percent(RIGHT)), String::new()];
-                table.row(row(names, score, without(kind, n_heads, &right)?));
+                table.row(row(names, score, without(kind, &right)?));
             }
         }
         let is_builtin = bundle.record.data.iter().any(|data| data.name == "built-in");
@@ -109,13 +108,4 @@ impl Heads {
 
 fn percent(share: f64) -> String {
     format!("{:.1} %", 100.0 * share)
-}
-
-/// The parameters of an attention.
-fn path(kind: AttentionKind) -> &'static str {
-    match kind {
-        AttentionKind::Encoder => "encoder.layers.{layer}.self_attention",
-        AttentionKind::Decoder => "decoder.layers.{layer}.self_attention",
-        AttentionKind::Cross => "decoder.layers.{layer}.cross_attention",
-    }
 }

@@ -1,34 +1,60 @@
 //! What the layers of an encoder or a language model make of a text.
 
-use std::path::PathBuf;
-
 use attentive_backend::Device;
-use attentive_bundle::Bundle;
-use attentive_inspect::{Attribution, Lens as Layers, Saliency as How, TextViewer, label};
+use attentive_bundle::{Bundle, Stored, Translator};
+use attentive_core::TokenId;
+use attentive_inspect::{
+    Attribution, Lens as Layers, PairAttribution, Saliency as How, TextViewer, TranslationViewer, label,
+};
+use attentive_model::Role;
 use attentive_plot::{HeatMap, heat_maps};
-use attentive_task::{Result, resolve};
+use attentive_task::Result;
 
-use crate::{Exhibit, Part, Table, refused};
+use crate::{Exhibit, ModelOfTexts, Part, Table, refused};
 
-/// What every layer would predict at each token of a text, if it were the last (nostalgebraist 2020, the logit lens).
+/// What every layer would predict at each token of a text, if it were the last (nostalgebraist 2020, the logit lens); of a
+/// translation model, each layer of the decoder at each token of the translation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lens {
-    /// The model's folder.
-    pub model: PathBuf,
+    /// The model.
+    pub of: ModelOfTexts,
     /// The text.
     pub text: String,
+    /// What a translation model writes; by default its own translation.
+    pub target: Option<String>,
+}
+
+/// The tokens that a translation model writes of a text, or those of `target`; nothing of other models.
+fn written(bundle: &Bundle<Stored>, text: &str, target: Option<&str>, device: &Device) -> Result<Option<Vec<TokenId>>> {
+    let translates = bundle.model.role() == Role::EncoderDecoder;
+    Ok(match target {
+        Some(_) if !translates => {
+            refuse!("{}: a {} writes no translation of the text", bundle.path.display(), bundle.model.family())
+        }
+        Some(target) => Some(bundle.tokenizer()?.encode_target(target)),
+        None if translates => {
+            let translator = Translator::from_bundle(bundle, device, None)?;
+            Some(translator.translate(&[text], &bundle.decoding)?.swap_remove(0).tokens)
+        }
+        None => None,
+    })
 }
 
 impl Lens {
     /// A row for each token, the most probable prediction of each layer in it; the drawing `lens` has their probabilities.
     ///
     /// # Errors
-    /// The folder has no encoder or language model that predicts tokens and whose layers are one stack, or the text is empty
-    /// or too long for it.
+    /// The folder has no model that predicts tokens and whose layers are stacks over embeddings, the text is empty or too long for
+    /// it, or a language is missing or unknown.
     pub fn make(&self, device: &Device) -> Result<Exhibit> {
-        let bundle = Bundle::open(resolve(&self.model))?;
-        let viewer = TextViewer::new(&bundle, device).map_err(refused)?;
-        let Layers { tokens, is_next, layers } = viewer.lens(&self.text, 1).map_err(refused)?;
+        let bundle = self.of.open()?;
+        let found = match written(&bundle, &self.text, self.target.as_deref(), device)? {
+            Some(target) => {
+                TranslationViewer::new(&bundle, device).and_then(|viewer| viewer.lens(&self.text, &target, 1))
+            }
+            None => TextViewer::new(&bundle, device).and_then(|viewer| viewer.lens(&self.text, 1)),
+        };
+        let Layers { tokens, is_next, layers } = found.map_err(refused)?;
         let names: Vec<String> = (0..layers.len())
             .map(|layer| if layer == 0 { "input".to_owned() } else { format!("layer {layer}") })
             .collect();
@@ -52,14 +78,17 @@ impl Lens {
     }
 }
 
-/// Which tokens of a text made a model predict what it predicts.
+/// Which tokens of a text, and of what was written before, made a model predict what it predicts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Saliency {
-    /// The model's folder.
-    pub model: PathBuf,
+    /// The model.
+    pub of: ModelOfTexts,
     /// The text.
     pub text: String,
-    /// The token whose prediction is explained, counted from 0 as the model reads the text; by default the last.
+    /// What a translation model writes; by default its own translation.
+    pub target: Option<String>,
+    /// The token whose prediction is explained, counted from 0 as the model reads the text, or of the translation; by default the
+    /// last.
     pub at: Option<usize>,
     /// How shares are computed.
     pub how: How,
@@ -71,21 +100,35 @@ impl Saliency {
     /// # Errors
     /// As [`Lens::make`]; also if there is no such token.
     pub fn make(&self, device: &Device) -> Result<Exhibit> {
-        let bundle = Bundle::open(resolve(&self.model))?;
-        let viewer = TextViewer::new(&bundle, &device.clone().autodiff()).map_err(refused)?;
-        let found = viewer.attribute(&self.text, self.at, None, self.how).map_err(refused)?;
-        let Attribution { tokens, predicted, log_prob: [with, without], shares } = found;
+        let bundle = self.of.open()?;
+        let (text, autodiff) = (&self.text, device.clone().autodiff());
+        let found = match written(&bundle, &self.text, self.target.as_deref(), device)? {
+            Some(target) => TranslationViewer::new(&bundle, &autodiff)
+                .and_then(|viewer| viewer.attribute(text, &target, self.at, None, self.how)),
+            None => TextViewer::new(&bundle, &autodiff)
+                .and_then(|viewer| viewer.attribute(text, self.at, None, self.how))
+                .map(|Attribution { tokens, predicted, log_prob, shares }| {
+                    let source = tokens.into_iter().zip(shares).collect();
+                    PairAttribution { source, target: Vec::new(), predicted, log_prob }
+                }),
+        };
+        let PairAttribution { source, target, predicted, log_prob: [with, without] } = found.map_err(refused)?;
         let predicted = label(&**bundle.tokenizer()?, predicted);
         let mut table = Table::new(["token", "adds, in nats"].map(String::from)).under(format!(
             "What each token adds to the log-probability of {predicted:?}, {with:.2} after the text and {without:.2} after a \
              blank one:"
         ));
-        for (token, share) in tokens.iter().zip(&shares) {
-            table.row([token.clone(), format!("{share:+.3}")]);
+        let title = |of: &str| format!("{of}adds to {predicted:?}, in nats");
+        let titles = if target.is_empty() { [title(""), String::new()] } else { ["source: ", "written: "].map(title) };
+        let mut maps = Vec::new();
+        for (title, shares) in titles.into_iter().zip([source, target]).filter(|(_, shares)| !shares.is_empty()) {
+            for (token, share) in &shares {
+                table.row([token.clone(), format!("{share:+.3}")]);
+            }
+            let (columns, values) = shares.into_iter().unzip();
+            maps.push(HeatMap { title, rows: vec![String::new()], columns, values });
         }
-        let title = format!("adds to {predicted:?}, in nats");
-        let map = HeatMap { title, rows: vec![String::new()], columns: tokens, values: shares };
         let exhibit = Exhibit { parts: vec![Part::Table(table)], figures: Vec::new() };
-        Ok(exhibit.with_figure("saliency", heat_maps(&[map], 1)))
+        Ok(exhibit.with_figure("saliency", heat_maps(&maps, 1)))
     }
 }

@@ -15,7 +15,9 @@
 //! | §5.3: the optimizers on one small training | [`Optimizers`] |
 //! | Figures 3 to 5: what a trained model attends to | [`Attention`] |
 //! | the same: which head resolves "it", and what it is worth | [`Heads`] |
-//! | inside an encoder or a language model: what each layer would predict, which tokens made a prediction | [`Lens`], [`Saliency`] |
+//! | Michel et al. 2019: what every head is worth, and models without some | [`HeadWorth`], [`HeadsToPrune`] |
+//! | inside a model of texts: what each layer would predict, which tokens made a prediction | [`Lens`], [`Saliency`] |
+//! | Alain and Bengio 2016, Hewitt and Liang 2019: what each layer knows of labels | [`Probe`] |
 //! | §5.1: families of tokenizers, by bits per byte of one small GPT | [`Tokenizers`] |
 //! | Clark et al. 2022, Figure 2: what CANINE-C's pre-training hides, and in which order it is guessed | [`Canine`] |
 //! | §1, §2: the Transformer beside the recurrent model that it replaced, or any other runs | [`Runs`] |
@@ -44,14 +46,17 @@ mod attention;
 mod canine;
 mod contextual_vectors;
 mod exhibit;
+mod head_worth;
 mod heads;
 mod inside;
 mod label_smoothing;
 mod layer;
 mod merges;
 mod optimizer_paths;
+mod model_of_texts;
 mod optimizers;
 mod positions;
+mod probe;
 mod reproduce;
 mod runs;
 mod schedules;
@@ -66,6 +71,7 @@ pub use attentive_task::{Error, Result};
 pub use canine::Canine;
 pub use contextual_vectors::ContextualVectors;
 pub use exhibit::{Exhibit, Figure, Part};
+pub use head_worth::{HeadWorth, HeadsToPrune};
 pub use heads::Heads;
 pub use inside::{Lens, Saliency};
 pub use label_smoothing::LabelSmoothing;
@@ -74,6 +80,11 @@ pub use optimizer_paths::OptimizerPaths;
 pub use optimizers::Optimizers;
 pub use positions::Positions;
 pub use reproduce::{Growth, LayerCost, Length, Reproduction};
+pub use model_of_texts::ModelOfTexts;
+pub use optimizers::Optimizers;
+pub use positions::Positions;
+pub use probe::Probe;
+pub use reproduce::{Length, Reproduction};
 pub use runs::Runs;
 pub use schedules::Schedules;
 pub use table::Table;

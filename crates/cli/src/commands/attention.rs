@@ -9,16 +9,13 @@ use attentive_run::resolve;
 use attentive_vision::Picture;
 use clap::Args;
 
-use super::{BackendArgs, LanguageArgs, check_writable, pictures};
+use super::{LanguageArgs, ModelArgs, check_writable, pictures};
 
 /// Show what a model of texts looks at: for a word that it reads, layer by layer and head by head, which words it
 /// attends to; for each word that a translation model writes, where it comes from. Of a model that reads pictures, draw what it
 /// looks at in one.
 #[derive(Debug, Args)]
 pub(crate) struct Attention {
-    /// The model's folder.
-    #[arg(long, value_name = "DIR", default_value = "runs/latest")]
-    model: PathBuf,
     /// The sentence, or the path of a picture.
     #[arg(default_value = paper::SENTENCE)]
     text: String,
@@ -35,14 +32,12 @@ pub(crate) struct Attention {
     #[arg(long)]
     alignment: bool,
     #[command(flatten)]
-    languages: LanguageArgs,
-    #[command(flatten)]
-    backend: BackendArgs,
+    of: ModelArgs,
 }
 
 impl Attention {
     pub(super) fn run(self) -> Result<()> {
-        let Self { model, text, word, target, out, alignment, languages, backend } = self;
+        let Self { text, word, target, out, alignment, of: ModelArgs { model, languages, backend } } = self;
         check_writable(&out)?;
         let bundle = Bundle::open(resolve(&model))?;
         let LanguageArgs { source_language, target_language } = languages;

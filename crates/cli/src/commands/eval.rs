@@ -15,7 +15,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{
-    BackendArgs, DecodingArgs, LINES_AT_ONCE, LanguageArgs, LongLines, check_writable,
+    DecodingArgs, LINES_AT_ONCE, LongLines, ModelArgs, check_writable,
     numbers::{MANY_RESAMPLED, integer},
     on_one_line, refuse_overwriting,
 };
@@ -31,9 +31,6 @@ use crate::{
 /// included.
 #[derive(Debug, Args)]
 pub(crate) struct Eval {
-    /// The model's folder.
-    #[arg(long, value_name = "DIR", default_value = "runs/latest")]
-    model: PathBuf,
     /// Source sentences, a line each; plain or compressed; `-` is standard input.
     #[arg(long, value_name = "FILE")]
     source: Option<PathBuf>,
@@ -62,15 +59,13 @@ pub(crate) struct Eval {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    languages: LanguageArgs,
-    #[command(flatten)]
     long: LongLines,
     #[command(flatten)]
     metrics: MetricArgs,
     #[command(flatten)]
     decoding: DecodingArgs,
     #[command(flatten)]
-    backend: BackendArgs,
+    of: ModelArgs,
 }
 
 impl Eval {
@@ -157,9 +152,9 @@ impl Eval {
 
     /// The model's translations; and its perplexity and bits per byte on the first reference.
     fn translate(&self, references: &[Segments]) -> Result<(Vec<String>, Option<[f64; 2]>)> {
-        let bundle = self.languages.over(Bundle::open(attentive_run::resolve(&self.model))?)?;
+        let bundle = self.of.languages.over(Bundle::open(attentive_run::resolve(&self.of.model))?)?;
         let config = self.decoding.over(&bundle.decoding)?;
-        let device = self.backend.device()?;
+        let device = self.of.backend.device()?;
         let path = self.source.as_ref().context("--source is missing")?;
         let sources = read_lines(path)?;
         check_aligned(&path.display().to_string(), &sources, references)?;

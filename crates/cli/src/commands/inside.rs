@@ -1,61 +1,93 @@
-//! `attentive heads`, `attentive lens` and `attentive saliency`.
+//! `attentive heads`, `attentive prune-heads`, `attentive probe`, `attentive lens` and `attentive saliency`.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use attentive_inspect::Saliency as How;
-use attentive_paper::{self as paper, Exhibit};
+use attentive_paper::{self as paper, Exhibit, HeadsToPrune};
 use clap::Args;
 
 use super::{
-    BackendArgs, LanguageArgs, check_writable,
-    numbers::{LONG, integer},
+    ModelArgs, check_new, check_writable,
+    numbers::{LONG, integer, share},
 };
+use crate::metric::read_lines;
 
 /// Find the heads of a translation model that resolve "it": how often each looks at the noun that the pronoun refers to, over the
 /// built-in corpus's held-out sentences; and how many pronouns are translated right without the best.
 #[derive(Debug, Args)]
 pub(crate) struct Heads {
-    /// The model's folder.
-    #[arg(long, value_name = "DIR", default_value = "runs/latest")]
-    model: PathBuf,
     /// Sentences that are looked at, at most.
     #[arg(long, value_name = "N", default_value_t = 300, value_parser = integer::<usize>(1..=LONG))]
     sentences: usize,
     /// Measure the pronouns with every head silent, one after another, not with the best of each kind alone.
     #[arg(long)]
     each: bool,
+    /// Measure the loss of any model on these lines instead, with every head silent: texts; with a tab, translations or labels.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["sentences", "each"])]
+    data: Option<PathBuf>,
     #[command(flatten)]
-    languages: LanguageArgs,
-    #[command(flatten)]
-    backend: BackendArgs,
+    of: ModelArgs,
 }
 
-/// Show what every layer of an encoder or a language model would predict at each token of a text, if it were the last.
+/// Take heads out of a model, which becomes smaller: the ones named, or those that matter least on the lines of a file.
+#[derive(Debug, Args)]
+pub(crate) struct PruneHeads {
+    /// The heads, as encoder.0.self:3,decoder.2.cross:0, counted from 0.
+    #[arg(long, value_name = "NAMES", required_unless_present = "data", conflicts_with = "data")]
+    heads: Option<attentive_model::ModelHeads>,
+    /// How many heads stay.
+    #[arg(long, value_name = "N", requires = "data", value_parser = integer::<usize>(1..=LONG))]
+    keep: Option<usize>,
+    /// The share of all heads that leaves.
+    #[arg(long, value_name = "SHARE", requires = "data", conflicts_with = "keep", value_parser = share())]
+    fraction: Option<f64>,
+    /// Lines that say which heads matter, as those of `heads --data`, by the gradient of the loss.
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
+    /// Folder of the new model.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    #[command(flatten)]
+    of: ModelArgs,
+}
+
+/// Show what each layer of a model knows of labels: how many a linear classifier on its vectors tells right, beside random labels.
+#[derive(Debug, Args)]
+pub(crate) struct Probe {
+    /// What classifiers are learned from: lines of a word, a tab and its label, and an empty line between texts.
+    #[arg(long, value_name = "FILE")]
+    data: PathBuf,
+    /// What they are tested on.
+    #[arg(long, value_name = "FILE")]
+    test: PathBuf,
+    /// Lines are of a text, a tab and its label; these have no random labels.
+    #[arg(long)]
+    texts: bool,
+    #[command(flatten)]
+    of: ModelArgs,
+}
+
+/// Show what every layer would predict at each token of a text, or of its translation, if it were the last.
 #[derive(Debug, Args)]
 pub(crate) struct Lens {
-    /// The model's folder.
-    #[arg(long, value_name = "DIR", default_value = "runs/latest")]
-    model: PathBuf,
     /// The text.
     text: String,
-    /// The drawing, SVG: the probability of each layer's prediction.
+    /// What a translation model writes of it; without it, its own translation.
+    #[arg(long, value_name = "TEXT")]
+    target: Option<String>,
+    /// The drawing, SVG.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     #[command(flatten)]
-    backend: BackendArgs,
+    of: ModelArgs,
 }
 
-/// Show which tokens of a text made an encoder or a language model predict what it predicts: integrated gradients, in nats.
+/// Show which tokens of a text, and of a translation so far, made a model predict what it predicts: integrated gradients, in nats.
 #[derive(Debug, Args)]
 pub(crate) struct Saliency {
-    /// The model's folder.
-    #[arg(long, value_name = "DIR", default_value = "runs/latest")]
-    model: PathBuf,
-    /// The text.
-    text: String,
     /// The token at which the explained prediction is made, counted from 0 in the table of this command: an encoder predicts it,
-    /// a language model the one after it; by default the last, of an encoder the first mask in the text.
+    /// a language model the one after it; by default the last, of an encoder the first mask in the text. Of a translation, its token.
     #[arg(long, value_name = "N")]
     at: Option<usize>,
     /// Steps between a blank text and the text.
@@ -64,36 +96,58 @@ pub(crate) struct Saliency {
     /// Take the gradient at the text times its embeddings instead.
     #[arg(long, conflicts_with = "steps")]
     gradient: bool,
-    /// The drawing, SVG.
-    #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
     #[command(flatten)]
-    backend: BackendArgs,
+    read: Lens,
 }
 
 impl Heads {
     pub(super) fn run(self) -> Result<()> {
-        let Self { model, sentences, each, languages, backend } = self;
-        let LanguageArgs { source_language, target_language } = languages;
-        let heads = paper::Heads { model, n_sentences: sentences, each, source_language, target_language };
-        show(&heads.make(&backend.device()?)?, None)
+        let Self { sentences: n_sentences, each, data, of } = self;
+        let (device, of) = of.model()?;
+        let found = match data {
+            Some(data) => paper::HeadWorth { of, lines: read_lines(&data)? }.make(&device),
+            None => paper::Heads { of, n_sentences, each }.make(&device),
+        };
+        show(&found?, None)
+    }
+}
+
+impl PruneHeads {
+    pub(super) fn run(self) -> Result<()> {
+        check_new(&self.out, false)?;
+        let lines = self.data.map_or_else(|| Ok(Vec::new()), |data| read_lines(&data))?;
+        let heads = HeadsToPrune { named: self.heads, keep: self.keep, fraction: self.fraction, lines };
+        let (device, of) = self.of.model()?;
+        let (bundle, pruned) = heads.prune(&of, &device)?;
+        bundle.save(&self.out)?;
+        report!("pruned {} heads, {pruned}, into {}", pruned.len(), self.out.display());
+        Ok(())
+    }
+}
+
+impl Probe {
+    pub(super) fn run(self) -> Result<()> {
+        let (train, test, (device, of)) = (read_lines(&self.data)?, read_lines(&self.test)?, self.of.model()?);
+        show(&paper::Probe { of, train, test, of_texts: self.texts }.make(&device)?, None)
     }
 }
 
 impl Lens {
     pub(super) fn run(self) -> Result<()> {
-        let Self { model, text, out, backend } = self;
+        let Self { text, target, out, of } = self;
         out.iter().try_for_each(|out| check_writable(out))?;
-        show(&paper::Lens { model, text }.make(&backend.device()?)?, out.as_deref())
+        let (device, of) = of.model()?;
+        show(&paper::Lens { of, text, target }.make(&device)?, out.as_deref())
     }
 }
 
 impl Saliency {
     pub(super) fn run(self) -> Result<()> {
-        let Self { model, text, at, steps, gradient, out, backend } = self;
+        let Self { at, steps, gradient, read: Lens { text, target, out, of } } = self;
         out.iter().try_for_each(|out| check_writable(out))?;
         let how = if gradient { How::GradientTimesInput } else { How::Integrated { steps } };
-        show(&paper::Saliency { model, text, at, how }.make(&backend.device()?)?, out.as_deref())
+        let (device, of) = of.model()?;
+        show(&paper::Saliency { of, text, target, at, how }.make(&device)?, out.as_deref())
     }
 }
 

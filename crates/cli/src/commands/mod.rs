@@ -60,6 +60,7 @@ use attentive_backend::{BackendKind, Device};
 use attentive_bundle::{BeamRules, Bundle, DecodingConfig, WeightFormat};
 use attentive_decode::SamplingConfig;
 use attentive_task::on_one_line;
+use attentive_paper::ModelOfTexts;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use encoder::EncoderArgs;
@@ -119,6 +120,8 @@ commands! {
     Inspect: inspect::Inspect,
     Attention: attention::Attention,
     Heads: inside::Heads,
+    PruneHeads: inside::PruneHeads,
+    Probe: inside::Probe,
     Lens: inside::Lens,
     Saliency: inside::Saliency,
     Paper: paper::Paper,
@@ -363,6 +366,25 @@ struct LanguageArgs {
     /// The language of translations, for the same models.
     #[arg(long, value_name = "NAME")]
     target_language: Option<String>,
+}
+
+/// A model of texts.
+#[derive(Debug, Args)]
+struct ModelArgs {
+    /// The model's folder.
+    #[arg(long, value_name = "DIR", default_value = "runs/latest")]
+    model: PathBuf,
+    #[command(flatten)]
+    languages: LanguageArgs,
+    #[command(flatten)]
+    backend: BackendArgs,
+}
+
+impl ModelArgs {
+    fn model(self) -> Result<(Device, ModelOfTexts)> {
+        let LanguageArgs { source_language, target_language } = self.languages;
+        Ok((self.backend.device()?, ModelOfTexts { model: self.model, source_language, target_language }))
+    }
 }
 
 impl LanguageArgs {

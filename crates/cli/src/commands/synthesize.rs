@@ -10,7 +10,7 @@ use attentive_task::{Synthesis, SyntheticPairs, thousands};
 use clap::Args;
 
 use super::{
-    BackendArgs, DecodingArgs, LanguageArgs, SamplingArgs, check_writable, refuse_overwriting,
+    DecodingArgs, ModelArgs, SamplingArgs, check_writable, refuse_overwriting,
     train::{INTERRUPTED, flag},
 };
 use crate::{input, terminal::Terminal};
@@ -51,9 +51,6 @@ pub(crate) struct Backtranslate {
 /// The model that writes, how, and where to.
 #[derive(Debug, Args)]
 struct Made {
-    /// The model's folder.
-    #[arg(long, value_name = "DIR", default_value = "runs/latest")]
-    model: PathBuf,
     /// The pairs, tab-separated, source first.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -61,11 +58,9 @@ struct Made {
     #[arg(long)]
     force: bool,
     #[command(flatten)]
-    languages: LanguageArgs,
-    #[command(flatten)]
     decoding: DecodingArgs,
     #[command(flatten)]
-    backend: BackendArgs,
+    of: ModelArgs,
     #[command(flatten, next_help_heading = "Sampling, in place of a search")]
     sampling: SamplingArgs,
 }
@@ -89,12 +84,12 @@ impl Made {
         if self.out.exists() && !self.force {
             bail!("{} is there already: name another file, or give --force", self.out.display());
         }
-        let folder = resolve(&self.model);
-        let bundle = self.languages.over(Bundle::open(&folder)?)?;
+        let folder = resolve(&self.of.model);
+        let bundle = self.of.languages.over(Bundle::open(&folder)?)?;
         let config = self.decoding.over(&bundle.decoding)?;
-        let translator = Translator::from_bundle(&bundle, &self.backend.device()?, self.decoding.weights.precision)?;
+        let translator = Translator::from_bundle(&bundle, &self.of.backend.device()?, self.decoding.weights.precision)?;
         let sampling = self.sampling.over(&SamplingConfig::default());
-        let languages = (&self.languages.source_language, &self.languages.target_language);
+        let languages = (&self.of.languages.source_language, &self.of.languages.target_language);
         let pairs = SyntheticPairs {
             translator: &translator,
             config: &config,

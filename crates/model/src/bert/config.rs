@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Bert, PoolerActivation, PoolerInput, heads::MaskedLmHead, presets::presets};
 use crate::{
-    AttentionKind, Attentions, BlockConfig, ConfigError, EncoderSpec, LayeredParts, ModelHeads, ModelSpec, Preset, Stack,
-    checks, windows::Windows,
+    AttentionKind, Attentions, BlockConfig, ConfigError, EncoderSpec, LayeredParts, ModelHeads, ModelSpec, Preset,
+    Stack, checks, windows::Windows,
 };
 
 /// Sizes and choices of a [`Bert`].

@@ -296,12 +296,7 @@ impl ModelSpec for GptConfig {
         Gpt {
             embedding: Embedding { scale, ..embedding() },
             positions: self.positions.init(self.positions_shape(), init),
-            decoder: self.block().pruned_stack(
-                [self.n_layers; 2],
-                AttentionKind::Decoder,
-                &self.pruned_heads,
-                init,
-            ),
+            decoder: self.block().pruned_stack([self.n_layers; 2], AttentionKind::Decoder, &self.pruned_heads, init),
             projection: (!self.tie_projection).then(embedding),
             projection_bias: self.projection_bias.then(|| init.zeros([self.vocab_size])),
             dropout: self.dropout,

@@ -4,6 +4,7 @@ mod attention_maps;
 mod config;
 mod decoder;
 mod decoding;
+mod parts;
 mod training;
 
 pub(crate) use config::TYPICAL_SENTENCE;

@@ -8,7 +8,7 @@ use burn::{
 };
 
 use super::Transformer;
-use crate::{AttentionMaps, TeacherForced, tokens::token_tensor};
+use crate::{AttentionMaps, PairedStacks, TeacherForced, tokens::token_tensor};
 
 impl TeacherForced for Transformer {
     fn teacher_forced(&self, batch: &TranslationBatch, pass: Option<&Dropout>) -> Tensor<3> {
@@ -29,5 +29,9 @@ impl TeacherForced for Transformer {
 
     fn attention_maps(&self, source: &TokenMatrix, target: &TokenMatrix) -> AttentionMaps {
         self.maps(source, target)
+    }
+
+    fn paired_stacks(&self) -> Option<&dyn PairedStacks> {
+        Some(self)
     }
 }

@@ -1,0 +1,58 @@
+//! What each layer of a model knows of labels.
+
+use attentive_backend::Device;
+use attentive_inspect::{LabelledParts, LayerProbe, Probes, probe};
+use attentive_task::{Result, thousands};
+
+use crate::{Exhibit, ModelOfTexts, Table, refused};
+
+/// What the labels of the control task are drawn from.
+const SEED: u64 = 1;
+
+/// Linear classifiers on the vectors of each layer of a model, beside a control task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probe {
+    /// The model.
+    pub of: ModelOfTexts,
+    /// Lines that classifiers are learned from: a word, a tab and its label, and an empty line between texts.
+    pub train: Vec<String>,
+    /// Lines that they are tested on.
+    pub test: Vec<String>,
+    /// Whether each line is a text, a tab and its label instead; these have no control task.
+    pub of_texts: bool,
+}
+
+impl Probe {
+    /// The table, a row for each layer.
+    ///
+    /// # Errors
+    /// The folder has no model of texts whose layers are stacks over embeddings, a line has no label, or a text is too long.
+    pub fn make(&self, device: &Device) -> Result<Exhibit> {
+        let bundle = self.of.open()?;
+        let parts = if self.of_texts { LabelledParts::of_texts } else { LabelledParts::of_words };
+        let (train, test) = (parts(&self.train).map_err(refused)?, parts(&self.test).map_err(refused)?);
+        let control = (!self.of_texts).then_some(SEED);
+        let found = probe(&bundle, [&train, &test], control, device).map_err(refused)?;
+        let Probes { n_parts: [n_train, n_test], labels, majority, layers } = found;
+        let noun = if self.of_texts { "texts" } else { "words" };
+        let mut table = Table::new(["layer", "told right", "control task", "selectivity"]).under(format!(
+            "Which of {} labels {} {noun} have, by a linear classifier on each layer's vectors, learned from {}; the most frequent \
+             label is right for {}:",
+            labels.len(),
+            thousands(n_test as u64),
+            thousands(n_train as u64),
+            percent(majority),
+        ));
+        for (layer, found) in layers.iter().enumerate() {
+            let name = if layer == 0 { "input".to_owned() } else { layer.to_string() };
+            let LayerProbe { accuracy, control } = *found;
+            let [control, more] = [control, found.selectivity()].map(|share| share.map(percent).unwrap_or_default());
+            table.row([name, percent(accuracy), control, more]);
+        }
+        Ok([table].into())
+    }
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1} %", 100.0 * share)
+}
