@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use attentive_attention::NormPlacement;
 use attentive_backend::{BackendKind, Device};
 use attentive_bundle::{Bundle, Translator};
-use attentive_core::{LanguageModel, TokenMatrix};
+use attentive_core::{EncoderDecoder, LanguageModel, NextToken, TokenMatrix};
 use attentive_inspect::{AttentionKind, InspectError, Saliency, TextViewer, TranslationViewer, label, silence};
 use attentive_model::{
     BertConfig, CanineConfig, EncoderModel, Gpt, GptConfig, ModelHead, ModelSpec, Transformer, TransformerConfig,
@@ -281,4 +282,82 @@ fn a_translation_model_with_a_silent_head_writes_by_the_others() {
     assert_eq!(text(&bundle), 0);
     silence(&mut bundle, &"encoder.0.self:3".parse().unwrap()).unwrap();
     assert_eq!(text(&bundle), 16 * 16 / 4);
+}
+
+/// The tokens that the model reads of a source, and what begins a target with its tokens.
+fn as_read(bundle: &Bundle, source: &str, target: &str) -> [Vec<u32>; 2] {
+    let tokenizer = bundle.tokenizer().unwrap();
+    let frame = tokenizer.pair_frame(None, None).unwrap();
+    let source = [&frame.source.before[..], &tokenizer.encode(source), &frame.source.after].concat();
+    let target = tokenizer.encode_target(target).into_iter();
+    [source, [frame.begin].into_iter().chain(frame.first).chain(target).collect()]
+}
+
+/// Log-probabilities of all tokens after each token of a target.
+fn steps(bundle: &Bundle, source: &[u32], target: &[u32]) -> Vec<Vec<f32>> {
+    let model = bundle.translation_model(&device(), None).unwrap();
+    let mut state = model.start(&TokenMatrix::from_rows(&[source], 0, 0));
+    target.iter().map(|&id| model.log_probs(&[id], &mut state).unwrap()).collect()
+}
+
+#[test]
+fn the_decoders_last_layer_predicts_what_the_model_predicts() {
+    for norm in [NormPlacement::Post, NormPlacement::Pre] {
+        let mut bundle = translator();
+        if norm == NormPlacement::Pre {
+            let config = TransformerConfig { norm, ..bundle.model.spec().unwrap() };
+            bundle = self::bundle(config, bundle.tokenizer().unwrap().clone());
+        }
+        let tokenizer = bundle.tokenizer().unwrap();
+        let viewer = TranslationViewer::new(&bundle, &device()).unwrap();
+        let found = viewer.lens("to be", &tokenizer.encode_target("or not"), 2).unwrap();
+        let [source, target] = as_read(&bundle, "to be", "or not");
+        assert_eq!((found.layers.len(), found.tokens.len(), found.is_next), (3 + 1, target.len(), true));
+        for (log_probs, guesses) in steps(&bundle, &source, &target).iter().zip(&found.layers[3]) {
+            let mut best: Vec<f32> = log_probs.clone();
+            best.sort_by(|a, b| b.total_cmp(a));
+            let guessed: Vec<f32> = guesses.iter().map(|guess| guess.probability as f32).collect();
+            assert_close(&guessed, &[best[0].exp(), best[1].exp()], 1e-4, 1e-6);
+        }
+        // A decoder of one layer, with the same weights, ends with what the lens reads of the first.
+        let mut shallow = bundle.clone();
+        shallow.params.retain(|name, _| !name.contains("decoder.layers.1.") && !name.contains("decoder.layers.2."));
+        let config = TransformerConfig { n_decoder_layers: 1, ..bundle.model.spec().unwrap() };
+        shallow.model = config.into();
+        for (log_probs, guesses) in steps(&shallow, &source, &target).iter().zip(&found.layers[1]) {
+            let best = log_probs.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            assert_close(&[guesses[0].probability as f32], &[best.exp()], 1e-4, 1e-6);
+        }
+    }
+}
+
+/// Shares of the source and of what was written sum to what both make of the log-probability.
+#[test]
+fn shares_of_a_translation_sum_to_the_difference() {
+    let bundle = translator();
+    let tokenizer = bundle.tokenizer().unwrap();
+    let viewer = TranslationViewer::new(&bundle, &device().autodiff()).unwrap();
+    let written = tokenizer.encode_target("or not to be");
+    for at in [0, 2, written.len()] {
+        let found = viewer.attribute("to be", &written, Some(at), None, Saliency::Integrated { steps: 200 }).unwrap();
+        let [source, target] = as_read(&bundle, "to be", "or not to be");
+        assert_eq!((found.source.len(), found.target.len()), (source.len(), target.len() - written.len() + at));
+        let expected = if at < written.len() { written[at] } else { tokenizer.specials().end().unwrap() };
+        assert_eq!(found.predicted, expected, "the token that is written there");
+        let log_probs = steps(&bundle, &source, &target[..found.target.len()]);
+        let last = f64::from(log_probs.last().unwrap()[expected as usize]);
+        assert_close(&[found.log_prob[0]], &[last], 1e-4, 1e-4);
+        let sum: f64 = found.source.iter().chain(&found.target).map(|(_, share)| share).sum();
+        let difference = found.log_prob[0] - found.log_prob[1];
+        assert!(difference.abs() > 0.01, "the texts matter: {:?}", found.log_prob);
+        assert_close(&[sum], &[difference], 3e-2, 2e-3);
+        let of_source: f64 = found.source.iter().map(|(_, share)| share.abs()).sum();
+        assert!(of_source > 1e-3, "the source matters: {found:?}");
+    }
+    let last = viewer.attribute("to be", &written, None, None, Saliency::GradientTimesInput).unwrap();
+    assert_eq!(last.predicted, written[written.len() - 1], "by default the last one");
+    let other = viewer.attribute("to be", &written, Some(1), Some(7), Saliency::GradientTimesInput).unwrap();
+    assert_eq!(other.predicted, 7);
+    let beyond = viewer.attribute("to be", &written, Some(written.len() + 1), None, Saliency::GradientTimesInput);
+    assert!(matches!(beyond, Err(InspectError::NoSuchToken { .. })));
 }
