@@ -174,9 +174,9 @@ impl<'a> Loader<'a> {
             let attention = AttentionPlace { kind, layer };
             pruned.and_then(|pruned| pruned.left(attention, [dims.heads, dims.kv_heads]))
         };
-        let kind = if causal { AttentionKind::Decoder } else { AttentionKind::Encoder };
+        let own = if causal { AttentionKind::Decoder } else { AttentionKind::Encoder };
         let mut layer = |idx: usize| {
-            let left = [left(kind, idx), left(AttentionKind::Cross, idx)];
+            let left = [left(own, idx), left(AttentionKind::Cross, idx)];
             self.layer(&format!("{path}.layers.{idx}"), left, cross, first_norm || idx > 0)
         };
         let window_positions = window_rotary
