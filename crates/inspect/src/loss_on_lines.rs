@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, marker::PhantomData};
 
 use attentive_backend::{Device, Objective};
 use attentive_bundle::{Bundle, TooLong, frame_ids};
-use attentive_core::{Batch, LabeledBatch, MaskedBatch, SequenceBatch, TokenId, TokenMatrix, TranslationBatch};
+use attentive_core::{LabeledBatch, MaskedBatch, SequenceBatch, TokenId, TokenMatrix, TranslationBatch};
 use attentive_model::{
     CausalLmObjective, ClassificationObjective, EncoderDecoderSpec, EncoderSpec, FamilyVisitor, LanguageModelSpec,
     MaskedLmObjective, ModelHead, ModelSpec, Role, TranslationObjective,

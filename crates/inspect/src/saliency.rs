@@ -1,7 +1,7 @@
 //! Which tokens of a text made a model predict what it predicts.
 
 use attentive_core::{TokenId, TokenMatrix};
-use attentive_model::{PairedStacks, TextStack};
+use attentive_model::TextStack;
 use attentive_tokenizer::PairFrame;
 use burn::tensor::{Tensor, activation::log_softmax};
 

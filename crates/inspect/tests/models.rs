@@ -152,7 +152,7 @@ fn the_last_layer_predicts_what_the_model_predicts() {
     let ids = tokenizer.encode(TEXT);
     let mut state = model.start(1);
     for (at, guesses) in found.layers[2].iter().enumerate() {
-        let log_probs = attentive_core::NextToken::log_probs(&model, &ids[at..=at], &mut state).unwrap();
+        let log_probs = NextToken::log_probs(&model, &ids[at..=at], &mut state).unwrap();
         let mut order: Vec<usize> = (0..log_probs.len()).collect();
         order.sort_by(|&a, &b| log_probs[b].total_cmp(&log_probs[a]));
         let expected: Vec<String> = order[..3].iter().map(|&id| label(&**tokenizer, id as u32)).collect();
@@ -167,7 +167,7 @@ fn the_last_layer_predicts_what_the_model_predicts() {
     let model = shallow.text_model(&device(), None).unwrap();
     let mut state = model.start(1);
     for (&id, guesses) in ids.iter().zip(&found.layers[1]) {
-        let log_probs = attentive_core::NextToken::log_probs(&model, &[id], &mut state).unwrap();
+        let log_probs = NextToken::log_probs(&model, &[id], &mut state).unwrap();
         let best = log_probs.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         assert_close(&[guesses[0].probability as f32], &[best.exp()], 1e-4, 1e-6);
     }
