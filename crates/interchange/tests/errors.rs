@@ -85,6 +85,17 @@ fn a_missing_tokenizer_is_named() {
 }
 
 #[test]
+fn layers_with_other_numbers_of_heads_are_refused() {
+    let mut bundle = import(folder(|_| ()).path()).unwrap();
+    bundle.prune_heads(&"decoder.0.cross:1".parse().unwrap()).unwrap();
+    let out = tempfile::tempdir().unwrap();
+    for format in [Format::Marian, Format::CTranslate2] {
+        let exported = export(&bundle, format, &ExportConfig::default(), out.path());
+        says(exported, &["can't express", "pruned_heads: all of its layers have as many heads"]);
+    }
+}
+
+#[test]
 fn what_a_format_lacks_is_listed() {
     let mut bundle = import(folder(|_| ()).path()).unwrap();
     let ModelConfig::Transformer(config) = &mut bundle.model else { panic!("a Marian model") };
