@@ -7,7 +7,7 @@ const MEMORY: usize = 10;
 const MAX_STEPS: usize = 1_000;
 
 /// The largest slope, in nats, at which a search is over.
-const FLAT: f64 = 1e-7;
+const FLAT: f64 = 1e-8;
 
 /// A linear classifier: soft-max over an affine map of features.
 ///
