@@ -7,6 +7,7 @@ use attentive_bundle::{Bundle, Params};
 use attentive_core::mix64;
 use attentive_model::Role;
 use burn::tensor::Tensor;
+use rayon::prelude::*;
 
 use crate::{InspectError, LogisticRegression, TextViewer, TranslationViewer};
 
@@ -154,7 +155,8 @@ pub fn probe(
         };
         LayerProbe { accuracy: accuracy(&truth), control: drawn.as_ref().map(accuracy) }
     };
-    let layers = train.layers.into_iter().zip(test.layers).map(layer).collect();
+    let pairs: Vec<(Vec<f32>, Vec<f32>)> = train.layers.into_iter().zip(test.layers).collect();
+    let layers = pairs.into_par_iter().map(layer).collect();
     Ok(Probes { n_parts, labels, majority, layers })
 }
 
