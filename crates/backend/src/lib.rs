@@ -23,6 +23,7 @@ mod loss;
 mod mask;
 pub mod ops;
 mod precision;
+mod recompute;
 
 pub use attentive_core::Dropout;
 pub use burn::tensor::Device;
@@ -31,6 +32,7 @@ pub use kind::{BackendError, BackendKind};
 pub use loss::{Loss, Objective};
 pub use mask::Mask;
 pub use precision::Precision;
+pub use recompute::{LayerInputs, Recompute, run_layer};
 
 /// Whether the kernels of `attentive-kernels` run on `device`: it is the CPU of the default backend.
 pub fn has_kernels(device: &Device) -> bool {

@@ -5,7 +5,8 @@ use std::cell::Cell;
 /// The randomness of one forward pass.
 ///
 /// A layer trains if it gets one, and infers if it gets none; nothing else differs. Each use of dropout takes the next
-/// key, so a pass is a pure function of its seed, and resuming a run needs only the run's seed and the step.
+/// key, so a pass is a pure function of its seed, and resuming a run needs only the run's seed and the step. A clone gives the
+/// keys that are next, again.
 ///
 /// ```
 /// use attentive_core::Dropout;
@@ -15,7 +16,7 @@ use std::cell::Cell;
 /// assert_ne!(first, pass.next_key());
 /// assert_eq!(first, Dropout::new(7).next_key());
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Dropout {
     seed: u64,
     n_taken: Cell<u64>,

@@ -183,6 +183,11 @@ impl ModelConfig {
         Ok(())
     }
 
+    /// Whether a backward pass can run the model's layers again.
+    pub fn recomputes_layers(&self) -> bool {
+        ask!(self, |spec, _role| -> bool { spec.recomputes_layers() })
+    }
+
     /// The family's name: `transformer`.
     pub fn family(&self) -> &'static str {
         ask!(self, |_spec, _role| -> &'static str { C::FAMILY })

@@ -105,6 +105,13 @@ pub trait ModelSpec: Clone + PartialEq + Debug + Serialize + DeserializeOwned + 
     /// Named models of the family; recipes begin from the first one.
     fn presets() -> Vec<Preset<Self>>;
 
+    /// Whether a backward pass can run the model's layers again
+    /// ([`Recompute::Layers`](attentive_backend::Recompute::Layers)): those of a [`Stack`](crate::Stack) or a
+    /// [`Decoder`](crate::Decoder), and any that call [`run_layer`](attentive_backend::run_layer).
+    fn recomputes_layers(&self) -> bool {
+        false
+    }
+
     /// The encoder that data2vec trains, if the model has one.
     fn layered_encoder(&self) -> Option<LayeredParts> {
         None

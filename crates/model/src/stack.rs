@@ -4,6 +4,7 @@ use attentive_attention::{
     AddNorm, AttentionContext, Dropout, FeedForward, FeedForwardConfig, Initializer, KvCache, MultiHeadAttention,
     MultiHeadAttentionConfig, Norm, NormConfig, NormPlacement,
 };
+use attentive_backend::{LayerInputs, run_layer};
 use burn::{module::Module, tensor::Tensor};
 
 use crate::{AttentionKind, ModelHeads, Trace};
@@ -159,6 +160,15 @@ impl Block {
         self.sub_layers(x, pass, |x| self.self_attention.forward_self(x, context, pass), feed_forward)
     }
 
+    /// [`forward`](Self::forward), which the backward pass may run again.
+    fn run(&self, x: Tensor<3>, context: &AttentionContext, pass: Option<&Dropout>) -> Tensor<3> {
+        let inputs = LayerInputs { hidden: [x], bias: context.bias.clone() };
+        let context = AttentionContext { bias: None, ..context.clone() };
+        run_layer(self, inputs, pass, move |layer, LayerInputs { hidden: [x], bias }, pass| {
+            layer.forward(x, &AttentionContext { bias, ..context.clone() }, pass)
+        })
+    }
+
     /// [`forward`](Self::forward) in use, and the output of the feed-forward network, before it is added to its input:
     /// `[rows, seq, d_model]` both.
     #[expect(clippy::missing_panics_doc, reason = "the sub-layer always runs")]
@@ -213,7 +223,7 @@ impl Stack {
     pub fn forward<'a>(&self, x: Tensor<3>, context: impl Into<Contexts<'a>>, pass: Option<&Dropout>) -> Tensor<3> {
         let contexts = context.into();
         let layers = self.passed().enumerate();
-        self.finish(layers.fold(x, |x, (idx, layer)| layer.forward(x, contexts.of_layer(idx), pass)))
+        self.finish(layers.fold(x, |x, (idx, layer)| layer.run(x, contexts.of_layer(idx), pass)))
     }
 
     /// [`forward`](Self::forward) in use, and the attention weights of each layer: `[rows, heads, seq, seq]`.

@@ -453,6 +453,10 @@ impl ModelSpec for BertConfig {
         format!("d_model {d_model}, d_ff {d_ff}, {n_heads} heads, {n_layers} layers{}", self.pruned_heads.describe())
     }
 
+    fn recomputes_layers(&self) -> bool {
+        true
+    }
+
     fn layered_encoder(&self) -> Option<LayeredParts> {
         const PARTS: &[&str] =
             &["embedding", "positions", "segments", "norm", "embedding_map", "relative_buckets", "encoder"];

@@ -328,6 +328,10 @@ impl ModelSpec for CanineConfig {
     }
 
     /// The one size of CANINE-S and CANINE-C (Clark et al. 2022, "Experimental Setup" and the released models).
+    fn recomputes_layers(&self) -> bool {
+        true
+    }
+
     fn presets() -> Vec<Preset<Self>> {
         vec![Preset::published("canine", Self::canine_like([12, 12, 768]), 132.0)]
     }

@@ -225,6 +225,10 @@ impl ModelSpec for DecisionTransformerConfig {
         )
     }
 
+    fn recomputes_layers(&self) -> bool {
+        true
+    }
+
     fn presets() -> Vec<Preset<Self>> {
         presets()
     }

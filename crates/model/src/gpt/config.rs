@@ -345,6 +345,10 @@ impl ModelSpec for GptConfig {
         self.validate()
     }
 
+    fn recomputes_layers(&self) -> bool {
+        true
+    }
+
     fn presets() -> Vec<Preset<Self>> {
         presets()
     }

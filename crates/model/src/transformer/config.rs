@@ -339,6 +339,10 @@ impl ModelSpec for TransformerConfig {
     }
 
     /// Base, big and the other rows of Table 3 over about the paper's vocabulary (§5.1); the sizes of T5 and ByT5.
+    fn recomputes_layers(&self) -> bool {
+        true
+    }
+
     fn presets() -> Vec<Preset<Self>> {
         let row = |Table3Row { name, config, params_millions, .. }| Preset { name, config, params_millions };
         table3(PAPER_VOCAB_SIZE).into_iter().map(row).chain(t5::presets()).collect()

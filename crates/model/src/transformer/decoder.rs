@@ -4,6 +4,7 @@ use attentive_attention::{
     AddNorm, AttentionContext, Dropout, FeedForward, Initializer, KeyValues, KvCache, Mask, MultiHeadAttention,
     MultiHeadAttentionConfig, Norm,
 };
+use attentive_backend::{LayerInputs, run_layer};
 use burn::{module::Module, tensor::Tensor};
 
 use crate::{AttentionKind, AttentionPlace, BlockConfig, ModelHeads};
@@ -53,6 +54,22 @@ impl DecoderLayer {
             |x| self.self_attention.forward_self(x, context, pass),
             |x| self.cross_attention.forward(x, memory, memory_mask, pass),
         )
+    }
+
+    /// [`forward`](Self::forward), which the backward pass may run again.
+    fn run(
+        &self,
+        x: Tensor<3>,
+        context: &AttentionContext,
+        memory: Tensor<3>,
+        memory_mask: &Mask,
+        pass: Option<&Dropout>,
+    ) -> Tensor<3> {
+        let inputs = LayerInputs { hidden: [x, memory], bias: context.bias.clone() };
+        let (context, memory_mask) = (AttentionContext { bias: None, ..context.clone() }, memory_mask.clone());
+        run_layer(self, inputs, pass, move |layer, LayerInputs { hidden: [x, memory], bias }, pass| {
+            layer.forward(x, &AttentionContext { bias, ..context.clone() }, memory, &memory_mask, pass)
+        })
     }
 
     /// New positions only, after those in `cache`: `[rows, new, d_model]` to the same shape.
@@ -150,7 +167,7 @@ impl Decoder {
         pass: Option<&Dropout>,
     ) -> Tensor<3> {
         let layers = self.layers.iter();
-        self.finish(layers.fold(x, |x, layer| layer.forward(x, context, memory.clone(), memory_mask, pass)))
+        self.finish(layers.fold(x, |x, layer| layer.run(x, context, memory.clone(), memory_mask, pass)))
     }
 
     /// The norm above the last layer, if there is one, and the scale.

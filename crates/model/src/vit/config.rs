@@ -287,6 +287,10 @@ impl ModelSpec for VitConfig {
         )
     }
 
+    fn recomputes_layers(&self) -> bool {
+        true
+    }
+
     fn layered_encoder(&self) -> Option<LayeredParts> {
         const PARTS: &[&str] = &["patches", "class_token", "distillation_token", "positions", "encoder"];
         Some(LayeredParts { n_layers: self.n_layers, parts: PARTS })

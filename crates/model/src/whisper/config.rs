@@ -208,6 +208,10 @@ impl ModelSpec for WhisperConfig {
         )
     }
 
+    fn recomputes_layers(&self) -> bool {
+        true
+    }
+
     fn layered_encoder(&self) -> Option<LayeredParts> {
         const PARTS: &[&str] = &["stem", "source_positions", "encoder"];
         Some(LayeredParts { n_layers: self.n_encoder_layers, parts: PARTS })
