@@ -19,6 +19,7 @@
 //! ```
 
 mod collective;
+mod exchange;
 mod message;
 #[cfg(feature = "mpi")]
 mod mpi;
@@ -27,9 +28,10 @@ mod threads;
 mod tree;
 
 pub use collective::{Alone, Collective, CollectiveError};
+pub use exchange::Exchange;
 pub use message::{any, broadcast, broadcast_to, collect, first_failure, gather, gather_equal, receive, send};
 #[cfg(feature = "mpi")]
 pub use mpi::Mpi;
-pub use reduce::{all_gather, piece_of, reduce_scatter};
+pub use reduce::{all_gather, piece_of, reduce_scatter, reduce_scatter_as};
 pub use threads::Threads;
 pub use tree::{BalancedSum, share};

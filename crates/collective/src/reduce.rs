@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use bytemuck::Pod;
 
-use crate::{BalancedSum, Collective, CollectiveError};
+use crate::{BalancedSum, Collective, CollectiveError, Exchange, exchange::Parcel};
 
 /// Values that are sent, and added, at once: they stay in a core's cache between the two.
 const BLOCK: usize = 1 << 18;
@@ -35,11 +35,28 @@ pub fn reduce_scatter(
     values: &mut [f32],
     cuts: &[usize],
 ) -> Result<Range<usize>, CollectiveError> {
+    reduce_scatter_as(Exchange::F32, peers, values, cuts)
+}
+
+/// As [`reduce_scatter`], of terms that travel in a format: a process adds those of others, as they arrive, to its own, which it
+/// has not rounded.
+///
+/// # Errors
+/// [`CollectiveError`] if a process has ended.
+///
+/// # Panics
+/// As [`reduce_scatter`].
+pub fn reduce_scatter_as(
+    format: Exchange,
+    peers: &dyn Collective,
+    values: &mut [f32],
+    cuts: &[usize],
+) -> Result<Range<usize>, CollectiveError> {
     let (rank, size) = (peers.rank(), peers.size());
     check(values.len(), cuts, size);
     let own = piece(cuts, piece_of(rank, size));
     if !size.is_power_of_two() {
-        let sum = pairwise_sum(peers, values, cuts)?;
+        let sum = pairwise_sum(format, peers, values, cuts)?;
         values[own.clone()].copy_from_slice(&sum);
         return Ok(own);
     }
@@ -50,7 +67,7 @@ pub fn reduce_scatter(
         let (low, high) = both.split_at_mut(cuts[middle] - cuts[pieces.start]);
         let is_low = rank & distance == 0;
         let (kept, given) = if is_low { (low, high) } else { (high, low) };
-        give_and_add(peers, rank ^ distance, given, kept)?;
+        give_and_add(format, peers, rank ^ distance, given, kept)?;
         pieces = if is_low { pieces.start..middle } else { middle..pieces.end };
         distance *= 2;
     }
@@ -59,12 +76,13 @@ pub fn reduce_scatter(
 
 /// Gives `given` to a partner and adds what it gives to `kept`.
 fn give_and_add(
+    format: Exchange,
     peers: &dyn Collective,
     partner: usize,
     given: &[f32],
     kept: &mut [f32],
 ) -> Result<(), CollectiveError> {
-    let mut buffer = vec![0.0; kept.len().min(BLOCK)];
+    let (mut buffer, mut parcel) = (vec![0.0; kept.len().min(BLOCK)], Parcel::default());
     let (mut given, mut kept) = (given.chunks(BLOCK), kept.chunks_mut(BLOCK));
     loop {
         let (send, keep) = (given.next(), kept.next());
@@ -73,22 +91,26 @@ fn give_and_add(
         }
         let (send, keep) = (send.unwrap_or_default(), keep.unwrap_or_default());
         let theirs = &mut buffer[..keep.len()];
-        peers.exchange(partner, bytemuck::cast_slice(send), partner, bytemuck::cast_slice_mut(theirs))?;
+        parcel.exchange(peers, format, (partner, send), (partner, theirs))?;
         keep.iter_mut().zip(&*theirs).for_each(|(mine, theirs)| *mine += theirs);
     }
 }
 
 /// This process's piece of the sum, for any number of processes.
-fn pairwise_sum(peers: &dyn Collective, values: &[f32], cuts: &[usize]) -> Result<Vec<f32>, CollectiveError> {
+fn pairwise_sum(
+    format: Exchange,
+    peers: &dyn Collective,
+    values: &[f32],
+    cuts: &[usize],
+) -> Result<Vec<f32>, CollectiveError> {
     let (rank, size) = (peers.rank(), peers.size());
-    let own = piece(cuts, rank);
+    let (own, mut parcel) = (piece(cuts, rank), Parcel::default());
     let mut parts = vec![Vec::new(); size];
     parts[rank] = values[own.clone()].to_vec();
     for distance in 1..size {
         let (to, from) = ((rank + distance) % size, (rank + size - distance) % size);
-        let given = bytemuck::cast_slice(&values[piece(cuts, to)]);
         parts[from] = vec![0.0; own.len()];
-        peers.exchange(to, given, from, bytemuck::cast_slice_mut(&mut parts[from]))?;
+        parcel.exchange(peers, format, (to, &values[piece(cuts, to)]), (from, &mut parts[from]))?;
     }
     let mut sum = BalancedSum::new(size as u64, |mut left: Vec<f32>, right: Vec<f32>| {
         left.iter_mut().zip(right).for_each(|(left, right)| *left += right);

@@ -3,8 +3,8 @@
 use std::{ops::Range, thread};
 
 use attentive_collective::{
-    Alone, BalancedSum, Collective, CollectiveError, Threads, all_gather, any, broadcast, collect, first_failure,
-    gather, piece_of, reduce_scatter, share,
+    Alone, BalancedSum, Collective, CollectiveError, Exchange, Threads, all_gather, any, broadcast, collect,
+    first_failure, gather, piece_of, reduce_scatter, reduce_scatter_as, share,
 };
 use proptest::prelude::*;
 
@@ -92,6 +92,65 @@ fn the_bytes_that_are_sent_are_those_of_the_theory() {
         let theory = (2 * 4 * n * (size - 1) / size) as u64;
         assert_eq!(sent.iter().sum::<u64>(), theory * size as u64, "{size}");
         assert!(sent.iter().all(|&sent| sent.abs_diff(theory) * 100 <= theory), "{size}: {sent:?} for {theory}");
+    }
+}
+
+/// A bf16 of 8 significant bits, by the definition: the nearest multiple of the last one's value, ties to even.
+fn rounded(value: f32) -> f32 {
+    if value == 0.0 {
+        return value;
+    }
+    let unit = 2_f64.powi(f64::from(value.abs()).log2().floor() as i32 - 7);
+    ((f64::from(value) / unit).round_ties_even() * unit) as f32
+}
+
+/// What process `rank` holds of a sum over `ranks` at one place: its own terms are added as they are, others' as they arrive.
+fn halved(rank: usize, size: usize, term: &dyn Fn(usize) -> f32) -> f32 {
+    match size {
+        1 => term(rank),
+        // The last exchange was with the process half of them away.
+        _ => halved(rank, size / 2, term) + rounded(halved(rank ^ (size / 2), size / 2, term)),
+    }
+}
+
+#[test]
+fn terms_that_travel_as_bf16_are_rounded_once_for_each_way() {
+    for size in 1..=8 {
+        let n = 120;
+        let cuts = even_cuts(n, size);
+        let sums = each(size, |peer| {
+            let mut values: Vec<f32> = (0..n).map(|at| number(peer.rank() * n + at)).collect();
+            let own = reduce_scatter_as(Exchange::Bf16, peer, &mut values, &cuts).unwrap();
+            (own.clone(), values[own].to_vec())
+        });
+        for (rank, (own, found)) in sums.into_iter().enumerate() {
+            for (at, found) in own.zip(found) {
+                let term = |rank: usize| number(rank * n + at);
+                let expected = match size.is_power_of_two() {
+                    true => halved(rank, size, &term),
+                    false => {
+                        let arrived = |from: usize| if from == rank { term(from) } else { rounded(term(from)) };
+                        tree(&(0..size).map(arrived).collect::<Vec<_>>())
+                    }
+                };
+                assert_eq!(found.to_bits(), expected.to_bits(), "place {at}, process {rank} of {size}");
+            }
+        }
+    }
+}
+
+#[test]
+fn terms_that_travel_as_bf16_are_half_of_the_bytes() {
+    let n = 840;
+    for size in 2..=8 {
+        let cuts = even_cuts(n, size);
+        let [exact, rounded] = [Exchange::F32, Exchange::Bf16].map(|format| {
+            each(size, |peer| {
+                reduce_scatter_as(format, peer, &mut vec![1.0; n], &cuts).unwrap();
+                peer.bytes_sent()
+            })
+        });
+        assert!(exact.iter().zip(&rounded).all(|(exact, rounded)| *exact == 2 * rounded), "{exact:?}, {rounded:?}");
     }
 }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, ops::Range};
 
 use attentive_backend::ops::{self, NORM_BLOCK};
 use attentive_collective::{
-    Collective, CollectiveError, all_gather, gather_equal, piece_of, receive, reduce_scatter, send,
+    Collective, CollectiveError, Exchange, all_gather, gather_equal, piece_of, receive, reduce_scatter_as, send,
 };
 use burn::{
     module::{Module, ModuleMapper, ModuleVisitor, Param},
@@ -28,6 +28,8 @@ pub struct Shards {
     cuts: Vec<usize>,
     /// The piece of this process.
     piece: usize,
+    /// The format of gradients on their way.
+    exchange: Exchange,
 }
 
 impl Shards {
@@ -50,7 +52,13 @@ impl Shards {
             if blocks[after] - place < place - blocks[before] { after } else { before }
         };
         let cuts = (0..=size).map(|piece| if piece < size { nearest(piece * end / size) } else { blocks.len() - 1 });
-        Self { cuts: cuts.collect(), piece: piece_of(peers.rank(), size), blocks, params }
+        Self { cuts: cuts.collect(), piece: piece_of(peers.rank(), size), blocks, params, exchange: Exchange::F32 }
+    }
+
+    /// The format in which gradients travel; parameters always travel as they are.
+    #[must_use]
+    pub fn exchanging(self, exchange: Exchange) -> Self {
+        Self { exchange, ..self }
     }
 
     /// Number of values of all parameters that are trained.
@@ -205,7 +213,7 @@ impl Gradients {
             }
         }
         assert!(self.iter().next().is_none(), "a gradient of no parameter");
-        reduce_scatter(peers, &mut vector, &shards.value_cuts())?;
+        reduce_scatter_as(shards.exchange, peers, &mut vector, &shards.value_cuts())?;
         let squares = squares(&vector, shards, peers)?;
         let with_gradient = shards.params.iter().enumerate().filter(|(at, _)| have.iter().any(|has| has[*at] == 1));
         let square = |blocks: &Range<usize>| f64::from(ops::squared_norm_of_blocks(&squares[blocks.clone()]));
