@@ -64,9 +64,10 @@ impl<T: Task> Rehearsal<T> {
     where
         T::Batch: 'b,
     {
-        let TrainerConfig { precision, clip_norm, .. } = self.training;
+        let TrainerConfig { precision, recompute, clip_norm, .. } = self.training;
         let model = self.model.take().expect("the last update ended");
-        let mut update = Update::of(model, &self.objective).precision(precision).clip_norm(clip_norm);
+        let update = Update::of(model, &self.objective).precision(precision).recompute(recompute);
+        let mut update = update.clip_norm(clip_norm);
         for batch in batches {
             update.add(batch, Some(&Dropout::new(1)));
         }

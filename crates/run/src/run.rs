@@ -8,7 +8,7 @@ use std::{
 
 use attentive_backend::{BackendKind, Device, Precision, has_kernels};
 use attentive_bundle::Bundle;
-use attentive_collective::{Alone, Collective};
+use attentive_collective::{Alone, Collective, Exchange};
 use attentive_data::Size;
 use attentive_task::{
     Log, Resizable, Result, TaskVisitor,
@@ -229,6 +229,9 @@ impl Run {
                 "note: this CPU has no instructions for training.precision = \"bf16\", which is slower than \"f32\" here",
             ),
             _ => {}
+        }
+        if training.exchange != Exchange::F32 && self.peers.size() == 1 {
+            log.line("note: training.exchange is for several processes: one alone sends nothing");
         }
         let checked = self.check_auto(device, options.memory, log);
         // A run with checkpoints keeps the vocabulary that it began with, and needs no model that it began from.

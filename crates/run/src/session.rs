@@ -9,7 +9,7 @@ use std::{
 
 use attentive_backend::{BackendKind, Device, has_kernels};
 use attentive_bundle::{Bundle, DataRecord, TrainingRecord};
-use attentive_collective::Collective;
+use attentive_collective::{Collective, Exchange};
 use attentive_kernels::Level;
 use attentive_model::ModelSpec;
 use attentive_task::{
@@ -132,7 +132,10 @@ impl Session<'_, '_> {
             } else {
                 format!("{} or {}", n / size, n / size + 1)
             };
-            self.options.log.line(&format!("processes {size}, each with {each} of the {n} micro-batches of an update"));
+            let how = if self.training().exchange == Exchange::Bf16 { "; gradients travel as bf16" } else { "" };
+            self.options
+                .log
+                .line(&format!("processes {size}, each with {each} of the {n} micro-batches of an update{how}"));
         }
     }
 

@@ -43,6 +43,7 @@ impl<'a> Start<'a> {
     ) -> Result<Self> {
         let fine_tunes = settings.pretrained().is_some();
         let pretrained = if tokenizer.is_none() { read(&run.dropout, settings)? } else { None };
+        run.check_model(settings.model())?;
         if let Some(bundle) = pretrained.as_ref().filter(|bundle| has_own_uses(bundle)) {
             let from = bundle.path.display();
             log.warning(&format!("how {from} makes vectors and reads pairs, [embedding] and [reading], is not kept"));

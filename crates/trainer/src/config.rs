@@ -1,6 +1,7 @@
 //! Settings of the loop.
 
-use attentive_backend::Precision;
+use attentive_backend::{Precision, Recompute};
+use attentive_collective::Exchange;
 use serde::{Deserialize, Serialize};
 
 use crate::{DivergenceConfig, EarlyStoppingConfig, Monitored, TrainError};
@@ -18,6 +19,12 @@ pub struct TrainerConfig {
     /// What the matrix products of an update multiply; validation takes `f32`.
     #[serde(default)]
     pub precision: Precision,
+    /// What the backward pass computes again in place of keeping it: memory for time.
+    #[serde(default)]
+    pub recompute: Recompute,
+    /// The format in which gradients travel among processes that train together.
+    #[serde(default)]
+    pub exchange: Exchange,
     /// Largest L2 norm of the mean gradient over all parameters; 0 for no limit.
     #[serde(default)]
     pub clip_norm: f64,
@@ -58,6 +65,8 @@ impl Default for TrainerConfig {
             steps: 1_000,
             accumulate: 1,
             precision: Precision::F32,
+            recompute: Recompute::None,
+            exchange: Exchange::F32,
             clip_norm: 0.0,
             ema_decay: 0.0,
             validate_every: 0,

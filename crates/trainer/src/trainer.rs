@@ -88,7 +88,7 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
         peers: Rc<dyn Collective>,
     ) -> Self {
         Self {
-            shards: (peers.size() > 1).then(|| Shards::of(&model, &*peers)),
+            shards: (peers.size() > 1).then(|| Shards::of(&model, &*peers).exchanging(config.exchange)),
             // The first process validates, saves and finishes.
             ema: (config.ema_decay > 0.0 && peers.rank() == 0).then(|| Ema::new(config.ema_decay)),
             peers,
@@ -252,11 +252,11 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
         batches: &mut dyn BatchStream<Batch = O::Batch>,
     ) -> Result<(Self, StepReport, Option<Diagnosis>), TrainError> {
         let step_started = Instant::now();
-        let TrainerConfig { precision, clip_norm, seed, .. } = self.config;
+        let TrainerConfig { precision, recompute, clip_norm, seed, .. } = self.config;
         let step = self.state.step + 1;
         let ours = self.micro_batches();
-        let mut update = Update::of(self.model, &self.objective).precision(precision).clip_norm(clip_norm);
-        update = update.accumulate(ours.len());
+        let update = Update::of(self.model, &self.objective).precision(precision).recompute(recompute);
+        let mut update = update.clip_norm(clip_norm).accumulate(ours.len());
         let (mut examples, mut was_finite) = (Vec::new(), true);
         for micro_idx in ours.clone() {
             let batch = batches.next_batch().map_err(TrainError::Data)?;

@@ -1,6 +1,6 @@
 //! One update of a model's parameters.
 
-use attentive_backend::{Objective, Precision};
+use attentive_backend::{Objective, Precision, Recompute};
 use attentive_collective::{BalancedSum, Collective, CollectiveError, gather_equal};
 use attentive_core::Dropout;
 use attentive_optim::{Gradients, Optimizer, Shards, StepSize};
@@ -38,6 +38,7 @@ pub struct Update<'a, M, O> {
     model: M,
     objective: &'a O,
     precision: Precision,
+    recompute: Recompute,
     clip_norm: f64,
     sum: BalancedSum<Part>,
 }
@@ -74,16 +75,23 @@ pub struct UpdateReport {
 }
 
 impl<'a, M: Module, O: Objective<M>> Update<'a, M, O> {
-    /// An update of `model`, which lives on a device with gradients; in f32, without clipping.
+    /// An update of `model`, which lives on a device with gradients; in f32, without clipping, and nothing
+    /// is computed twice.
     pub fn of(model: M, objective: &'a O) -> Self {
         let sum = BalancedSum::of_any(Part::plus);
-        Self { model, objective, precision: Precision::F32, clip_norm: 0.0, sum }
+        Self { model, objective, precision: Precision::F32, recompute: Recompute::None, clip_norm: 0.0, sum }
     }
 
     /// Number type that matrix products multiply.
     #[must_use]
     pub fn precision(self, precision: Precision) -> Self {
         Self { precision, ..self }
+    }
+
+    /// What backward passes compute again.
+    #[must_use]
+    pub fn recompute(self, recompute: Recompute) -> Self {
+        Self { recompute, ..self }
     }
 
     /// Largest L2 norm of the mean gradient over all parameters; 0 for no limit.
@@ -106,7 +114,8 @@ impl<'a, M: Module, O: Objective<M>> Update<'a, M, O> {
     /// # Panics
     /// If there are more micro-batches than [`accumulate`](Self::accumulate) says.
     pub fn add(&mut self, batch: &O::Batch, dropout: Option<&Dropout>) -> f64 {
-        let loss = self.precision.during(|| self.objective.loss(&self.model, batch, dropout));
+        let forward = || self.objective.loss(&self.model, batch, dropout);
+        let loss = self.precision.during(|| self.recompute.during(forward));
         let totals = Totals {
             loss: f64::from(loss.sum.clone().into_scalar::<f32>()),
             nll: f64::from(loss.nll_sum.into_scalar::<f32>()),

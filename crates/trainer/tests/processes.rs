@@ -4,8 +4,8 @@ mod common;
 
 use std::{collections::BTreeMap, ops::ControlFlow, path::Path, rc::Rc, thread};
 
-use attentive_backend::BackendKind;
-use attentive_collective::{Collective, CollectiveError, Threads};
+use attentive_backend::{BackendKind, Recompute};
+use attentive_collective::{Collective, CollectiveError, Exchange, Threads};
 use attentive_core::{BatchStream, Position, SequenceBatch, StreamError};
 use attentive_model::{CausalLmObjective, Gpt, GptConfig, ModelSpec};
 use attentive_optim::{OptimizerConfig, ScheduleConfig};
@@ -114,6 +114,68 @@ fn powers_of_two_leave_the_bytes_of_one() {
             assert_same(&found, &expected, &format!("{size} processes, {accumulate} micro-batches"));
         }
     }
+}
+
+/// Layers that run again leave the bytes of layers that were kept, in one process and in several.
+#[test]
+fn recomputed_layers_leave_the_same_bytes() {
+    let (_, expected) = trained(1, &config(4), OptimizerConfig::default());
+    let config = TrainerConfig { recompute: Recompute::Layers, ..config(4) };
+    for size in [1, 2] {
+        assert_same(&trained(size, &config, OptimizerConfig::default()).1, &expected, &format!("{size} processes"));
+    }
+}
+
+/// Gradients that travel as bf16: other bytes than those of one process, the same in all and again, and near.
+#[test]
+fn rounded_gradients_are_the_same_in_every_process() {
+    let (exact, _) = trained(1, &config(4), OptimizerConfig::default());
+    let rounded = TrainerConfig { exchange: Exchange::Bf16, ..config(4) };
+    assert!(trained(1, &rounded, OptimizerConfig::default()).0 == exact, "one process sends nothing");
+    for size in [2, 3, 4] {
+        let [(ends, first), (_, again)] = [(); 2].map(|()| trained(size, &rounded, OptimizerConfig::default()));
+        assert_same(&again, &first, &format!("{size} processes"));
+        assert!(ends.iter().all(|end| *end == ends[0]) && ends[0] != exact[0], "{size} processes");
+        let far = ends[0].iter().zip(&exact[0]).map(|(&a, &b)| (f32::from_bits(a) - f32::from_bits(b)).abs());
+        // Adam's steps have the sign of a gradient: where that is near zero, they may go another way.
+        let far: Vec<f32> = far.collect();
+        let mean = far.iter().sum::<f32>() / far.len() as f32;
+        assert!(mean < 1e-3, "{size} processes: {mean}");
+    }
+}
+
+/// Training on rounded gradients gets as far.
+#[test]
+fn rounded_gradients_learn_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let last_loss = |exchange: Exchange| {
+        let config = TrainerConfig { steps: 60, exchange, ..config(4) };
+        let folder = folder.path().join(format!("{exchange:?}"));
+        let losses = each(2, |peers| {
+            let device = BackendKind::Flex.device().unwrap().autodiff();
+            let model = GptConfig::gpt2_like(VOCAB as usize, 8, [1, 2, 32]).init(&device, 1).unwrap();
+            let trainer = Trainer::builder(model, CausalLmObjective::default())
+                .config(TrainerConfig { validate_every: 0, ..config.clone() })
+                .schedule(ScheduleConfig::Constant { lr: 1e-2, warmup_steps: 3 }.build(1))
+                .checkpoints(CheckpointDir::new(&folder, 2))
+                .peers(peers)
+                .build()
+                .unwrap();
+            let mut losses = Vec::new();
+            let mut watch = |event: &Event<'_>| {
+                if let Event::Step(report) = event {
+                    losses.push(report.loss_nats);
+                }
+                ControlFlow::Continue(())
+            };
+            trainer.run(&mut Endless::new(batches()), None, &mut [&mut watch]).unwrap();
+            losses
+        });
+        assert_eq!(losses[0], losses[1]);
+        (losses[0][0], *losses[0].last().unwrap())
+    };
+    let [(first, exact), (_, rounded)] = [Exchange::F32, Exchange::Bf16].map(last_loss);
+    assert!(exact < 0.9 * first && (rounded - exact).abs() < 0.05 * first, "{first}: {exact}, rounded {rounded}");
 }
 
 #[test]

@@ -47,7 +47,7 @@ pub struct Recipe {
 }
 
 /// Settings that may change when a run goes on: what it has learnt until then does not depend on them.
-const MAY_CHANGE: [&str; 11] = [
+const MAY_CHANGE: [&str; 12] = [
     "data.cache",
     "training.steps",
     "training.validate_every",
@@ -55,6 +55,7 @@ const MAY_CHANGE: [&str; 11] = [
     "training.keep_every",
     "training.early_stopping",
     "training.divergence",
+    "training.recompute",
     "schedule",
     "evaluation",
     "decoding",
@@ -220,6 +221,9 @@ impl Recipe {
         task.validate()?;
         finished_model(&run, &task)?;
         check_adapter(&run, &task)?;
+        if task.pretrained().is_none() {
+            run.check_model(task.model())?;
+        }
         Ok((run, task))
     }
 
@@ -347,6 +351,7 @@ fn spell_out_tokens(table: &mut Table, origins: &mut Origins, task: &str) -> Res
 
 #[cfg(test)]
 mod tests {
+    use attentive_backend::Recompute;
     use attentive_optim::OptimizerConfig;
     use attentive_task::config::{Files, SplitFiles, preset};
 
@@ -537,6 +542,13 @@ mod tests {
     }
 
     #[test]
+    fn a_family_whose_layers_do_not_run_again_is_named() {
+        let recipe = Recipe::of_command(Some(Path::new("rnn")), &["training.recompute=layers".into()]);
+        let error = format!("{:#}", recipe.unwrap_err());
+        assert!(error.contains("training.recompute") && error.contains("models of the family rnn"), "{error}");
+    }
+
+    #[test]
     fn the_name_of_a_run_is_one_folder() {
         for name in ["../x", "a/b", "a\\b", "..", ""] {
             assert!(refusal(&[&format!("name='{name}'")]).contains("must be the name of one folder"), "{name}");
@@ -552,7 +564,15 @@ mod tests {
         assert_eq!(with("training.steps=5000").unwrap().run.training.steps, 5000);
         assert!(with("training.early_stopping={patience=3}").unwrap().run.training.early_stopping.is_some());
         assert!(with("data.train.tsv=moved.tsv").unwrap().to_toml().contains("moved.tsv"));
-        for setting in ["data.train={}", "training.seed=2", "training={}", "model.dropout=0.2", "schedules.peak=1.0"] {
+        assert_eq!(with("training.recompute=layers").unwrap().run.training.recompute, Recompute::Layers);
+        for setting in [
+            "training.exchange=bf16",
+            "data.train={}",
+            "training.seed=2",
+            "training={}",
+            "model.dropout=0.2",
+            "schedules.peak=1.0",
+        ] {
             let error = with(setting).unwrap_err().to_string();
             assert!(error.contains("can't change when a run goes on") && error.contains("training.steps"), "{error}");
         }

@@ -19,6 +19,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use attentive_backend::Recompute;
 use attentive_bundle::{Bundle, DecodingConfig, GenerationConfig};
 use attentive_data::Size;
 use attentive_model::{AdapterConfig, ModelConfig};
@@ -90,6 +91,19 @@ impl RunRecipe {
             adapter.validate().map_err(|error| Problem::within("adapter", &[error.key()], &error))?;
         }
         self.training.validate().map_err(|error| Problem::within("training", &error.keys(), &error))
+    }
+
+    /// Holds the settings against the model that is trained.
+    ///
+    /// # Errors
+    /// [`Problem`].
+    pub fn check_model(&self, model: &ModelConfig) -> Result<(), Problem> {
+        if self.training.recompute == Recompute::None || model.recomputes_layers() {
+            return Ok(());
+        }
+        let family = model.family();
+        let text = format!("\"layers\": models of the family {family} have no layers that are run again; leave it out");
+        Err(Problem::at("training.recompute", text))
     }
 }
 
