@@ -53,17 +53,20 @@ struct Row {
     tokens_per_second: f64,
     /// Of the process that took most.
     peak_mib: u64,
-    /// Bytes that process 0 has sent for each update, and 2 · size · (n - 1) / n.
+    /// Bytes that process 0 has sent for each update, and those of gradients and weights, times (n - 1) / n.
     sent: Option<(f64, f64)>,
 }
 
-/// Runs every workload, or those named by `--only`.
+/// Runs every workload, or those named by `--only`; with `--exchange bf16`, gradients are rounded on their way.
 pub(crate) fn run(args: &[OsString]) -> Outcome {
-    let only = match args.iter().map(|arg| arg.to_str()).collect::<Vec<_>>()[..] {
-        [] => None,
-        [Some("--only"), Some(name)] => Some(name.to_owned()),
-        _ => return fail("bench processes takes nothing but --only small|base"),
-    };
+    let (mut only, mut is_rounded) = (None, false);
+    for pair in args.chunks(2) {
+        match pair.iter().map(|arg| arg.to_str()).collect::<Vec<_>>()[..] {
+            [Some("--only"), Some(name)] => only = Some(name.to_owned()),
+            [Some("--exchange"), Some("bf16")] => is_rounded = true,
+            _ => return fail("bench processes takes nothing but --only small|base and --exchange bf16"),
+        }
+    }
     if !has_mpi() {
         return fail("bench processes needs mpirun and mpicc: `cargo xtask mpi --install`");
     }
@@ -76,7 +79,7 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
         say!("|---|---|---|---|---|---|---|---|");
         let mut first = None;
         for (n, n_threads) in SHAPES {
-            let row = measure(&program, workload, n, n_threads)?;
+            let row = measure(&program, workload, n, n_threads, is_rounded)?;
             let base = *first.get_or_insert(row.tokens_per_second);
             let sent =
                 row.sent.map_or("– | –".to_owned(), |(sent, theory)| format!("{sent:.0} | {:.3}", sent / theory));
@@ -88,12 +91,14 @@ pub(crate) fn run(args: &[OsString]) -> Outcome {
     Ok(())
 }
 
-fn measure(program: &Path, workload: &Workload, n: usize, n_threads: usize) -> Outcome<Row> {
+fn measure(program: &Path, workload: &Workload, n: usize, n_threads: usize, is_rounded: bool) -> Outcome<Row> {
     let folder = TempDir::new("processes")?;
     let mut command = Command::new(program);
     command.arg("train").arg("--runs").arg(folder.path());
     let steps = format!("training.steps={}", workload.steps);
-    let common = ["training.accumulate=12", "training.validate_every=0", "evaluation.bleu_sentences=0", &steps];
+    let exchange = if is_rounded { "training.exchange=bf16" } else { "training.exchange=f32" };
+    let common =
+        ["training.accumulate=12", "training.validate_every=0", "evaluation.bleu_sentences=0", exchange, &steps];
     command.args(common.iter().chain(workload.settings).flat_map(|setting| ["--set", setting]));
     let mut launched = among(n, &command);
     launched.env("RAYON_NUM_THREADS", n_threads.to_string()).stdin(Stdio::null()).stdout(Stdio::piped());
@@ -104,7 +109,9 @@ fn measure(program: &Path, workload: &Workload, n: usize, n_threads: usize) -> O
     let _ = child.wait();
     let Seen { n_params, sent, peak_mib } = seen?;
     let run = only_run(folder.path())?;
-    let theory = 2.0 * 4.0 * n_params * (n as f64 - 1.0) / n as f64;
+    // A gradient and a weight.
+    let bytes = if is_rounded { 2.0 } else { 4.0 } + 4.0;
+    let theory = bytes * n_params * (n as f64 - 1.0) / n as f64;
     Ok(Row {
         hash: hash_of(&run, workload.steps)?,
         tokens_per_second: speed(&run)?,
