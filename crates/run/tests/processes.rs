@@ -1,10 +1,11 @@
-//! A run that several processes, here threads, train: the folder of one, written by the first.
+//! A run that several processes, here threads, train: the folder of one, written by the first; and what may change on the way.
 
-use std::{collections::BTreeMap, fs, path::Path, rc::Rc, thread};
+use std::{collections::BTreeMap, fs, ops::ControlFlow, path::Path, rc::Rc, thread};
 
 use attentive_backend::BackendKind;
 use attentive_collective::{Collective, Threads};
 use attentive_run::{Ended, Recipe, Result, Run, TrainOptions};
+use attentive_trainer::Event;
 
 /// Writes a corpus, and a recipe whose updates have four micro-batches.
 fn write(folder: &Path) {
@@ -75,6 +76,31 @@ fn the_folder_is_that_of_one_process() {
         each(3, |peers| train(Run::resume_among(peers, runs(size).join("run-1"), &[]).unwrap()).unwrap());
         assert!(files(&runs(size).join("run-1")) == expected);
     }
+}
+
+/// What is computed again may change when a run goes on, and leaves the same weights; how gradients travel may not.
+#[test]
+fn a_run_goes_on_with_layers_that_run_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let runs = |name: &str| folder.path().join(name);
+    write(folder.path());
+    train(Run::create(runs("whole"), recipe(folder.path(), &[])).unwrap()).unwrap();
+    let mut stop = |event: &Event<'_>| match event {
+        Event::Step(report) if report.step == 3 => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    };
+    let run = Run::create(runs("parts"), recipe(folder.path(), &[])).unwrap();
+    let options = TrainOptions { callbacks: vec![&mut stop], ..TrainOptions::default() };
+    let ended = run.train(&BackendKind::Flex.device().unwrap(), options).unwrap();
+    assert!(matches!(ended, Ended::Stopped { step: 3, .. }));
+    let parts = runs("parts").join("run-1");
+    let refused = Run::resume(&parts, &["training.exchange=bf16".into()]).unwrap_err().to_string();
+    assert!(refused.contains("training.exchange can't change"), "{refused}");
+    train(Run::resume(&parts, &["training.recompute=layers".into()]).unwrap()).unwrap();
+    assert!(fs::read_to_string(parts.join("config.toml")).unwrap().contains("recompute = \"layers\""));
+    let [expected, found] = [&runs("whole").join("run-1"), &parts].map(|run| files(run));
+    let weights = expected.keys().filter(|name| name.ends_with(".safetensors")).collect::<Vec<_>>();
+    assert!(weights.len() > 3 && weights.iter().all(|name| found.get(*name) == expected.get(*name)), "{weights:?}");
 }
 
 #[test]
