@@ -11,7 +11,7 @@ use attentive_decode::{
     BeamConfig, BeamRules, Combination, Constraints, DecodeError, DecodeRequest, Ensemble, Hypothesis, Phrase, Rules,
     SamplingConfig, Spelling, Typed, alternatives, beam_search, beam_search_with, greedy, sample,
 };
-use attentive_tokenizer::{Frame, FrameError, PairFrame, Tokenizer};
+use attentive_tokenizer::{Frame, FrameError, Framing, PairFrame, Tokenizer};
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
@@ -220,7 +220,8 @@ impl<M: EncoderDecoder> Translator<M> {
         };
         let eos = need(specials.end(), "end-of-sentence")?;
         let unused = crate::unused_rows(&*tokenizer, model.vocab_size());
-        let suppressed = specials.iter().filter(|&id| id != eos).chain(unused).collect();
+        let languages = tokenizer.framing().into_iter().flat_map(Framing::of_sources_alone);
+        let suppressed = specials.iter().filter(|&id| id != eos).chain(unused).chain(languages).collect();
         Ok(Self { model, tokenizer, pad, eos, frame, suppressed, spelling: OnceLock::new() })
     }
 

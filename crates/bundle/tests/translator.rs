@@ -11,7 +11,7 @@ use attentive_bundle::{
 use attentive_core::{EncoderDecoder, NextToken, TokenMatrix};
 use attentive_decode::{Combination, DecodeError, SamplingConfig};
 use attentive_model::{ModelSpec, RnnConfig, TransformerConfig};
-use attentive_tokenizer::{BpeTrainer, DictionaryBpe, Specials, Tokenizer};
+use attentive_tokenizer::{BpeTrainer, DictionaryBpe, Specials, Tokenizer, with_languages};
 
 const TEXTS: [&str; 3] = ["to be or not", "that is the question", "be"];
 
@@ -36,6 +36,29 @@ fn config() -> DecodingConfig {
 
 fn two() -> NonZeroUsize {
     NonZeroUsize::new(2).unwrap()
+}
+
+#[test]
+fn the_language_of_the_target_is_before_the_source_and_in_no_translation() {
+    let inner = BpeTrainer::with_merges(20).train(["to be or not to be that is the question"]).unwrap();
+    let n = inner.vocab_size() as u32;
+    let tokenizer: Arc<dyn Tokenizer> = with_languages(Box::new(inner), &[["en", "de"], ["fr", "en"]]).unwrap().into();
+    let translator = || Translator::new(model(n as usize + 2), tokenizer.clone()).unwrap();
+    let tokens = |translator: &Translator<TranslationModel>| -> Vec<Vec<u32>> {
+        let sampling = SamplingConfig { temperature: 3.0, seed: 1, ..SamplingConfig::default() };
+        let found = translator.sample(&TEXTS, &config(), &sampling, NonZeroUsize::new(20).unwrap()).unwrap();
+        found.into_iter().flatten().map(|translation| translation.tokens).collect()
+    };
+    let usual = tokens(&translator());
+    assert!(usual.iter().flatten().all(|&id| id < n), "a language is in {usual:?}");
+    let into = |language| tokens(&translator().between(None, Some(language)).unwrap());
+    assert_eq!(into("de"), usual);
+    assert_ne!(into("en"), usual);
+    assert_eq!(tokens(&translator().between(Some("fr"), Some("de")).unwrap()), usual, "that of the source is not told");
+    for (source, target) in [(None, Some("fr")), (Some("de"), None)] {
+        let error = translator().between(source, target).err().unwrap().to_string();
+        assert!(error.contains("near it are"), "{error}");
+    }
 }
 
 /// The first one of an ensemble reads the sources for all.

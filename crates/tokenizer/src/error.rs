@@ -108,6 +108,12 @@ pub enum TokenizerError {
          SentencePiece model"
     )]
     NoSentinels,
+    /// A tokenizer can't be extended by the languages of a model.
+    #[error("languages can't be added to this tokenizer: {problem}")]
+    Languages {
+        /// Why not, with the name if it is one's.
+        problem: String,
+    },
     /// The vocabulary asked for has no room for what every vocabulary of this text must have.
     #[error(
         "a vocabulary of {vocab_size} entries was asked for, and special tokens, bytes and characters alone take \

@@ -191,6 +191,10 @@ impl Model {
                 let model = file.sentencepiece()?.to_model_bytes();
                 Some([model.clone(), model])
             }
+            // Special tokens are not found in texts.
+            Self::WithAddedTokens(file) if file.added_tokens.iter().all(|token| token.special) => {
+                file.tokenizer.sentencepiece_models()
+            }
             _ => None,
         }
     }

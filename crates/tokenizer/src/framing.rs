@@ -1,7 +1,7 @@
 //! What stands around the texts of an encoder–decoder, and the languages that they are in.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
@@ -44,6 +44,7 @@ pub struct PairFrame {
 /// | BART | `<s>` text `</s>` | `</s>` | `<s>` |
 /// | mBART | text `</s>` language | language | |
 /// | mBART-50, M2M100, NLLB | language text `</s>` | `</s>` | language |
+/// | trained here | language of the target, text `</s>` | `<s>` | |
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Framing {
@@ -68,6 +69,10 @@ pub struct Languages {
     pub ids: BTreeMap<String, TokenId>,
     /// Whether a source's language ends it; else it begins it.
     pub after_source: bool,
+    /// The languages of sources, where a source has the token of the language that it is to be translated into in the place of
+    /// its own (Johnson et al. 2017, §3), and the target has none. Without it, each side has its own language's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sources: Option<BTreeSet<String>>,
     /// The language of sources where none is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
@@ -118,12 +123,19 @@ impl Framing {
     /// # Errors
     /// [`FrameError`]: a language is missing or unknown, or the model is not told any.
     pub fn between(&self, source: Option<&str>, target: Option<&str>) -> Result<PairFrame, FrameError> {
-        let source = self.of_source(source)?;
+        let told = match &self.languages {
+            Some(languages) if languages.sources.is_some() => {
+                source.map_or(Ok(()), |name| languages.check_source(name))?;
+                target
+            }
+            _ => source,
+        };
+        let source = self.of_source(told)?;
         let (begin, first) = self.of_target(target)?;
         Ok(PairFrame { source, begin, first })
     }
 
-    /// What stands around a source in a language.
+    /// What stands around a source in a language, or, where that is what sources are told, one that is translated into it.
     ///
     /// # Errors
     /// As [`between`](Self::between).
@@ -132,7 +144,11 @@ impl Framing {
         match &self.languages {
             None => refuse_languages(language)?,
             Some(languages) => {
-                let id = languages.id("source", language.or(languages.source.as_deref()))?;
+                let (side, usual) = match languages.sources {
+                    Some(_) => ("target", &languages.target),
+                    None => ("source", &languages.source),
+                };
+                let id = languages.id(side, language.or(usual.as_deref()))?;
                 if languages.after_source {
                     frame.after.push(id);
                 } else {
@@ -155,6 +171,7 @@ impl Framing {
         };
         let id = languages.id("target", language.or(languages.target.as_deref()))?;
         Ok(match self.begin {
+            Some(begin) if languages.sources.is_some() => (begin, self.first),
             Some(begin) => (begin, self.first.or(Some(id))),
             None => (id, self.first),
         })
@@ -168,14 +185,19 @@ impl Framing {
         match &mut self.languages {
             None => refuse_languages(source.or(target))?,
             Some(languages) => {
-                for name in [source, target].into_iter().flatten() {
-                    languages.id("text", Some(name))?;
-                }
+                source.map_or(Ok(()), |name| languages.check_source(name))?;
+                target.map_or(Ok(()), |name| languages.id("target", Some(name)).map(drop))?;
                 languages.source = source.map(str::to_owned).or(languages.source.take());
                 languages.target = target.map(str::to_owned).or(languages.target.take());
             }
         }
         Ok(self)
+    }
+
+    /// The ids of languages that are before sources alone: no translation has them.
+    pub fn of_sources_alone(&self) -> impl Iterator<Item = TokenId> + '_ {
+        let languages = self.languages.iter().filter(|languages| languages.sources.is_some());
+        languages.flat_map(|languages| languages.ids.values().copied())
     }
 
     fn check(&self, vocab_size: usize) -> Result<(), String> {
@@ -185,9 +207,13 @@ impl Framing {
         if let Some(id) = ids.find(|&&id| id as usize >= vocab_size) {
             return Err(format!("framing has the id {id}, and the vocabulary {vocab_size} entries"));
         }
-        let named = languages.iter().flat_map(|languages| [&languages.source, &languages.target].into_iter().flatten());
-        let known = |name: &String| languages.iter().any(|languages| languages.ids.contains_key(name));
-        match named.clone().find(|&name| !known(name)) {
+        let Some(languages) = languages else { return Ok(()) };
+        if languages.sources.is_some() && begin.is_none() {
+            return Err("framing.begin is missing, and targets have no language".to_owned());
+        }
+        let is_read = |name: &&String| languages.check_source(name).is_ok();
+        let unknown = languages.source.as_ref().filter(|name| !is_read(name));
+        match unknown.or(languages.target.as_ref().filter(|&name| !languages.ids.contains_key(name))) {
             Some(name) => Err(format!("framing.languages has no {name:?}")),
             None => Ok(()),
         }
@@ -195,6 +221,25 @@ impl Framing {
 }
 
 impl Languages {
+    /// The names of the languages that a source may be in.
+    pub fn of_sources(&self) -> Vec<&str> {
+        match &self.sources {
+            Some(names) => names.iter().map(String::as_str).collect(),
+            None => self.ids.keys().map(String::as_str).collect(),
+        }
+    }
+
+    /// Refuses the name of a language that no source is in.
+    fn check_source(&self, name: &str) -> Result<(), FrameError> {
+        match &self.sources {
+            Some(names) if names.contains(name) => Ok(()),
+            Some(names) => {
+                Err(FrameError::UnknownLanguage { name: name.to_owned(), near: nearest(name, names.iter()) })
+            }
+            None => self.id("source", Some(name)).map(drop),
+        }
+    }
+
     /// Names of all, or of the first of many.
     fn names(&self) -> String {
         const SHOWN: usize = 12;
@@ -206,24 +251,24 @@ impl Languages {
 
     fn id(&self, side: &'static str, name: Option<&str>) -> Result<TokenId, FrameError> {
         let name = name.ok_or_else(|| FrameError::NoLanguage { side, known: self.names() })?;
-        let unknown = || FrameError::UnknownLanguage { name: name.to_owned(), near: self.near(name) };
+        let unknown = || FrameError::UnknownLanguage { name: name.to_owned(), near: nearest(name, self.ids.keys()) };
         self.ids.get(name).copied().ok_or_else(unknown)
     }
+}
 
-    /// The names that are most like `name`: those that begin as it does, then those with the fewest other letters.
-    fn near(&self, name: &str) -> String {
-        const SHOWN: usize = 5;
-        let wanted = name.to_lowercase();
-        let rank = |known: &&String| {
-            let known = known.to_lowercase();
-            let alike = known.chars().zip(wanted.chars()).take_while(|(a, b)| a == b).count();
-            (std::cmp::Reverse(alike.min(3)), edit_distance(&known, &wanted))
-        };
-        let mut names: Vec<&String> = self.ids.keys().collect();
-        names.sort_by_cached_key(rank);
-        names.truncate(SHOWN);
-        names.into_iter().map(String::as_str).collect::<Vec<_>>().join(", ")
-    }
+/// The names that are most like `name`: those that begin as it does, then those with the fewest other letters.
+fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> String {
+    const SHOWN: usize = 5;
+    let wanted = name.to_lowercase();
+    let rank = |known: &&String| {
+        let known = known.to_lowercase();
+        let alike = known.chars().zip(wanted.chars()).take_while(|(a, b)| a == b).count();
+        (std::cmp::Reverse(alike.min(3)), edit_distance(&known, &wanted))
+    };
+    let mut names: Vec<&String> = known.collect();
+    names.sort_by_cached_key(rank);
+    names.truncate(SHOWN);
+    names.into_iter().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
 /// Insertions, removals and exchanges of characters between two words (Levenshtein 1966).
@@ -377,7 +422,7 @@ mod tests {
 
     fn languages(after_source: bool) -> Languages {
         let ids = ["de_DE", "en_XX", "et_EE", "fr_XX"].into_iter().map(str::to_owned).zip(10..).collect();
-        Languages { ids, after_source, source: Some("en_XX".into()), target: None }
+        Languages { ids, after_source, source: Some("en_XX".into()), ..Languages::default() }
     }
 
     #[test]
@@ -393,6 +438,32 @@ mod tests {
         assert_eq!(m2m.between(Some("fr_XX"), Some("de_DE")), Ok(expected));
         let bart = Framing { begin: Some(2), first: Some(0), source: end.clone(), languages: None };
         assert_eq!(bart.between(None, None), Ok(PairFrame { source: end, begin: 2, first: Some(0) }));
+    }
+
+    #[test]
+    fn a_source_may_be_told_the_language_of_its_target() {
+        let sources = Some(["en_XX", "pl_PL"].map(str::to_owned).into());
+        let languages = Languages { sources, target: Some("de_DE".into()), ..languages(false) };
+        let source = Frame { before: vec![], after: vec![2], between: None };
+        let framing = Framing { source, begin: Some(1), languages: Some(languages), ..Framing::default() };
+        let into = |language| PairFrame {
+            source: Frame { before: vec![language], after: vec![2], between: None },
+            begin: 1,
+            first: None,
+        };
+        assert_eq!(framing.between(None, None), Ok(into(10)));
+        assert_eq!(framing.between(Some("pl_PL"), Some("fr_XX")), Ok(into(13)));
+        let usual = framing.clone().with_usual(Some("pl_PL"), Some("et_EE")).unwrap();
+        assert_eq!(usual.between(None, None), Ok(into(12)));
+        // A language that is read alone can't be written, and the other way round.
+        for (source, target, near) in [(None, Some("pl_PL"), "de_DE"), (Some("fr_XX"), None, "en_XX")] {
+            let message = framing.between(source, target).unwrap_err().to_string();
+            assert!(message.contains("near it are") && message.contains(near), "{message}");
+            assert_eq!(framing.clone().with_usual(source, target), Err(framing.between(source, target).unwrap_err()));
+        }
+        let framed = |framing| Framed::new(Box::new(Bytes::default()), framing);
+        assert!(framed(framing.clone()).is_ok());
+        assert!(framed(Framing { begin: None, ..framing }).unwrap_err().contains("framing.begin is missing"));
     }
 
     #[test]

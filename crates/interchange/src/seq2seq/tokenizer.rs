@@ -65,7 +65,7 @@ fn settings(tokenizer: &dyn Tokenizer) -> Value {
 
 /// The settings of languages, and the class that has them in their place.
 fn of_languages(languages: &Languages, tokenizer: &dyn Tokenizer) -> impl Iterator<Item = (String, Value)> {
-    let Languages { ids, after_source, source, target } = languages;
+    let Languages { ids, after_source, source, target, sources: _ } = languages;
     let have_scripts = ids.keys().any(|name| name.rsplit_once('_').is_some_and(|(_, script)| script.len() == 4));
     let is_m2m_100 = ids.keys().all(|name| !name.contains('_'));
     let class = match (is_m2m_100, have_scripts, after_source) {

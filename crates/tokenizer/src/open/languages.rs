@@ -41,7 +41,7 @@ pub(super) fn of(settings: &mut Settings, tokenizer: &dyn Tokenizer) -> Option<L
         (0..tokenizer.vocab_size() as TokenId).filter(|_| settings.class.as_deref() == Some("M2M100Tokenizer"));
     let tokens = of_vocabulary.filter_map(|id| Some((tokenizer.token(id)?.into_owned(), id))).chain(added);
     let ids = tokens.filter_map(|(token, id)| Some((name_of(&token)?.to_owned(), id))).collect();
-    let mut languages = Languages { ids, after_source, source: None, target: None };
+    let mut languages = Languages { ids, after_source, ..Languages::default() };
     if languages.ids.is_empty() {
         return None;
     }
