@@ -271,7 +271,7 @@ pub fn text(bytes: &[u8]) {
         }
     }
     let _ = LabeledText::read(&[&path], TsvLayout::default());
-    let _ = LabeledText::read(&[&path], TsvLayout { columns: Some([3, 1]), header: true });
+    let _ = LabeledText::read(&[&path], TsvLayout { header: true, ..TsvLayout::of_columns(3, 1) });
 }
 
 /// Token files: the ids of a corpus on disk. All but the magic, the key and the hash, which no bytes would hit by chance.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use attentive_core::{Epochs, TokenId, TokenMatrix, TranslationBatch};
 
 use crate::plan::Filled;
-use crate::{BatchConfig, BatchPlan, DataError, EncodedCorpus, permutation, seeded_rng};
+use crate::{BatchConfig, BatchPlan, DataError, EncodedCorpus, Mixture, permutation, seeded_rng};
 
 /// The special tokens that batches are made with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,8 +39,11 @@ pub enum Order {
 pub struct PairBatcher {
     corpus: Arc<EncodedCorpus>,
     plan: Arc<BatchPlan>,
-    specials: SpecialIds,
+    /// Those of each part of the corpus.
+    specials: Arc<[SpecialIds]>,
     order: Order,
+    /// How often each part is drawn from, where that is not once a pair.
+    mixture: Option<Mixture>,
 }
 
 impl PairBatcher {
@@ -55,7 +58,31 @@ impl PairBatcher {
         order: Order,
     ) -> Result<Self, DataError> {
         let plan = Arc::new(BatchPlan::new(&corpus, config)?);
-        Ok(Self { corpus, plan, specials, order })
+        Ok(Self { corpus, plan, specials: Arc::from([specials]), order, mixture: None })
+    }
+
+    /// Plans the batches of several corpora, in which their pairs are together; each corpus has its own special tokens, those
+    /// of its direction of a translation for example.
+    ///
+    /// # Errors
+    /// Those of [`BatchPlan::new`] and of [`EncodedCorpus::joined`].
+    pub fn of_parts(
+        parts: impl IntoIterator<Item = (EncodedCorpus, SpecialIds)>,
+        config: &BatchConfig,
+        order: Order,
+    ) -> Result<Self, DataError> {
+        let (mut corpora, specials): (Vec<EncodedCorpus>, Vec<SpecialIds>) = parts.into_iter().unzip();
+        let only = if corpora.len() == 1 { corpora.pop() } else { None };
+        let corpus = Arc::new(only.map_or_else(|| EncodedCorpus::joined(corpora), Ok)?);
+        let plan = Arc::new(BatchPlan::new(&corpus, config)?);
+        Ok(Self { corpus, plan, specials: specials.into(), order, mixture: None })
+    }
+
+    /// The same, but that random epochs have as many pairs of each part as a mixture says. The number of their batches is not
+    /// always the plan's.
+    #[must_use]
+    pub fn mixed(self, mixture: Mixture) -> Self {
+        Self { mixture: Some(mixture), ..self }
     }
 
     /// The same corpus in batches of another size.
@@ -71,6 +98,11 @@ impl PairBatcher {
         &self.plan
     }
 
+    /// How many pairs of each part a random epoch has, if that is not all of them.
+    pub fn mixture(&self) -> Option<&Mixture> {
+        self.mixture.as_ref()
+    }
+
     /// The corpus.
     pub fn corpus(&self) -> &EncodedCorpus {
         &self.corpus
@@ -83,15 +115,19 @@ impl Epochs for PairBatcher {
     type Error = DataError;
 
     fn lay_out(&self, epoch: u64) -> Result<PairEpoch, DataError> {
-        let (n_pairs, n_batches) = (self.corpus.len() as u32, self.plan.n_batches() as u32);
-        let (pairs, order) = match self.order {
-            Order::Sorted => ((0..n_pairs).collect(), (0..n_batches).collect()),
-            Order::Shuffled { seed } => (
-                permutation(n_pairs, &mut seeded_rng(seed, "pairs", epoch)),
-                permutation(n_batches, &mut seeded_rng(seed, "batches", epoch)),
-            ),
+        let n_pairs = self.corpus.len() as u32;
+        let pairs = match (self.order, &self.mixture) {
+            (Order::Sorted, _) => (0..n_pairs).collect(),
+            (Order::Shuffled { seed }, None) => permutation(n_pairs, &mut seeded_rng(seed, "pairs", epoch)),
+            (Order::Shuffled { seed }, Some(mixture)) => mixture.draw(seed, epoch),
         };
-        Ok(PairEpoch { filled: self.plan.fill(&self.corpus, pairs), order })
+        let filled = self.plan.fill(&self.corpus, pairs);
+        let n_batches = filled.batches.len() as u32;
+        let order = match self.order {
+            Order::Sorted => (0..n_batches).collect(),
+            Order::Shuffled { seed } => permutation(n_batches, &mut seeded_rng(seed, "batches", epoch)),
+        };
+        Ok(PairEpoch { filled, order })
     }
 
     fn len(&self, epoch: &PairEpoch) -> u64 {
@@ -100,11 +136,14 @@ impl Epochs for PairBatcher {
 
     fn batch(&self, epoch: &PairEpoch, batch_idx: u64) -> Result<TranslationBatch, DataError> {
         let (pairs, shape) = epoch.filled.batch(epoch.order[batch_idx as usize] as usize);
-        let SpecialIds { pad, bos, eos, source_end } = self.specials;
+        // Padding is the vocabulary's, and not a direction's.
+        let pad = self.specials.first().map_or(0, |specials| specials.pad);
         let mut sources = Vec::with_capacity(pairs.len());
         let mut targets = Vec::with_capacity(pairs.len());
         for i in pairs {
             let pair = self.corpus.pair(*i as usize)?;
+            let part = self.specials.len().min(1 + self.corpus.part(*i as usize)) - 1;
+            let SpecialIds { bos, eos, source_end, .. } = self.specials[part];
             sources.push([pair.source(), &[source_end]].concat());
             targets.push([&[bos], pair.target(), &[eos]].concat());
         }

@@ -88,6 +88,16 @@ impl Index {
 enum Ids {
     Memory(Vec<TokenId>),
     Disk(TokenFile),
+    Joined(Vec<Joined>),
+}
+
+/// A corpus among others.
+#[derive(Debug)]
+struct Joined {
+    /// The number of its first pair among those of all, and that of its first id.
+    first: usize,
+    start: u64,
+    corpus: EncodedCorpus,
 }
 
 /// Sentence pairs as token ids, in memory or in a token file, with the same contents either way.
@@ -134,6 +144,42 @@ impl EncodedCorpus {
         Self { index, ids: Ids::Memory(ids), cache_use: None }
     }
 
+    /// Several corpora as one, the pairs of each after those of the one before. Their ids stay where they are, in memory or on
+    /// disk.
+    ///
+    /// # Errors
+    /// [`DataError::TooManyPairs`].
+    pub fn joined(corpora: impl IntoIterator<Item = Self>) -> Result<Self, DataError> {
+        let mut index = Index::default();
+        let mut parts = Vec::new();
+        for corpus in corpora {
+            let (first, start) = (index.lengths.len(), index.n_ids());
+            if first + corpus.len() >= u32::MAX as usize {
+                return Err(DataError::TooManyPairs);
+            }
+            corpus.lengths().iter().for_each(|lengths| index.push(*lengths));
+            index.max_id = index.max_id.max(corpus.max_id());
+            parts.push(Joined { first, start, corpus });
+        }
+        Ok(Self { index, ids: Ids::Joined(parts), cache_use: None })
+    }
+
+    /// The numbers of pairs of each of the corpora that this one was [joined](Self::joined) from; of another, its own.
+    pub fn part_lens(&self) -> Vec<usize> {
+        match &self.ids {
+            Ids::Joined(parts) => parts.iter().map(|part| part.corpus.len()).collect(),
+            _ => vec![self.len()],
+        }
+    }
+
+    /// Which of the corpora that this one was [joined](Self::joined) from has pair `i`, from 0.
+    pub fn part(&self, i: usize) -> usize {
+        match &self.ids {
+            Ids::Joined(parts) => parts.partition_point(|part| part.first <= i).saturating_sub(1),
+            _ => 0,
+        }
+    }
+
     pub(crate) fn with_cache_use(self, cache_use: CacheUse) -> Self {
         Self { cache_use: Some(cache_use), ..self }
     }
@@ -159,7 +205,11 @@ impl EncodedCorpus {
 
     /// Whether the ids are in a file.
     pub fn is_on_disk(&self) -> bool {
-        matches!(self.ids, Ids::Disk(_))
+        match &self.ids {
+            Ids::Memory(_) => false,
+            Ids::Disk(_) => true,
+            Ids::Joined(parts) => parts.iter().any(|part| part.corpus.is_on_disk()),
+        }
     }
 
     /// Number of tokens on either side, `[source, target]`, without special ones.
@@ -177,8 +227,13 @@ impl EncodedCorpus {
         self.index.max_id
     }
 
-    /// Line of pair `i` in the text that it was encoded from, from 1.
+    /// Line of pair `i` in the text that it, or its part, was encoded from, from 1.
     pub fn line(&self, i: usize) -> u64 {
+        if let Ids::Joined(parts) = &self.ids
+            && let Some(part) = parts.get(self.part(i))
+        {
+            return part.corpus.line(i - part.first);
+        }
         let after = self.index.shifts.partition_point(|(first, _)| *first as usize <= i);
         let shift = after.checked_sub(1).map_or(0, |last| self.index.shifts[last].1);
         shift.saturating_add(i as u64)
@@ -201,6 +256,22 @@ impl EncodedCorpus {
         Ok(match &self.ids {
             Ids::Memory(ids) => Cow::Borrowed(&ids[start as usize..][..n]),
             Ids::Disk(file) => Cow::Owned(file.read(start, n, self.index.max_id)?),
+            Ids::Joined(parts) => {
+                // Most often, those of one pair.
+                let first = parts.partition_point(|part| part.start + part.corpus.index.n_ids() <= start);
+                let (mut ids, mut at) = (Vec::with_capacity(n), start);
+                for part in parts.iter().skip(first) {
+                    let n_here = (part.start + part.corpus.index.n_ids()).min(start + n as u64).saturating_sub(at);
+                    if n_here > 0 {
+                        ids.extend_from_slice(&part.corpus.ids(at - part.start, n_here as usize)?);
+                        at += n_here;
+                    }
+                    if ids.len() == n {
+                        break;
+                    }
+                }
+                Cow::Owned(ids)
+            }
         })
     }
 }

@@ -70,6 +70,15 @@ impl ParallelFiles {
         Self::Tsv { files: owned(files), layout }
     }
 
+    /// The same corpus from the target to the source.
+    #[must_use]
+    pub fn turned(self) -> Self {
+        match self {
+            Self::Sides { source, target } => Self::Sides { source: target, target: source },
+            Self::Tsv { files, layout } => Self::Tsv { files, layout: TsvLayout { turned: !layout.turned, ..layout } },
+        }
+    }
+
     /// Whether all files are there and begin as text does, without reading them.
     ///
     /// # Errors

@@ -9,6 +9,8 @@ pub struct TsvLayout {
     pub columns: Option<[usize; 2]>,
     /// Whether the first line of each file names the columns, and is passed over.
     pub header: bool,
+    /// Whether the second one comes first: a pair is read from the target to the source.
+    pub turned: bool,
 }
 
 /// What a line lacks.
@@ -21,7 +23,7 @@ pub(crate) type TwoColumns<'a> = [(&'a [u8], bool); 2];
 impl TsvLayout {
     /// These columns, counted from 1, of files without a header.
     pub fn of_columns(first: usize, second: usize) -> Self {
-        Self { columns: Some([first, second]), header: false }
+        Self { columns: Some([first, second]), ..Self::default() }
     }
 
     /// Whether the line with this number, from 1, is text.
@@ -40,6 +42,7 @@ impl TsvLayout {
             Some((text, number == n_columns))
         };
         let [first, second] = self.columns.unwrap_or([1, 2]).map(column);
+        let [first, second] = if self.turned { [second, first] } else { [first, second] };
         first.zip(second).map(Into::into).ok_or(NoSuchColumns)
     }
 
@@ -65,5 +68,8 @@ mod tests {
         assert_eq!((split(1, 5), split(0, 1)), (Err(NoSuchColumns), Err(NoSuchColumns)));
         assert_eq!(TsvLayout::default().split(line), Err(NoSuchColumns));
         assert_eq!(TsvLayout::default().split(b"\t"), Ok([(&b""[..], false), (b"", true)]));
+        let turned = TsvLayout { turned: true, ..TsvLayout::default() };
+        assert_eq!(turned.split(b"a\tb"), Ok([(&b"b"[..], true), (b"a", false)]));
+        assert_eq!(turned.split(b"a\tb\tc"), Err(NoSuchColumns));
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use attentive_core::TranslationBatch;
 use attentive_data::{
-    BatchConfig, BatchStream, CorpusBuilder, DataError, EncodedCorpus, Endless, Epochs, OnProblem, Order, PairBatcher,
-    Shape, Size, SpecialIds, TokenCount, permutation, seeded_rng,
+    BatchConfig, BatchStream, CorpusBuilder, DataError, EncodedCorpus, Endless, Epochs, Mixture, OnProblem, Order,
+    PairBatcher, Shape, Size, SpecialIds, TokenCount, permutation, seeded_rng,
 };
 use proptest::prelude::*;
 
@@ -136,6 +136,86 @@ proptest! {
             all(PairBatcher::new(corpus, &config, SPECIALS, Order::Shuffled { seed }).unwrap().epoch(1))
         };
         prop_assert_eq!(batches(u64::MAX), batches(0));
+    }
+
+    #[test]
+    fn parts_are_batched_as_one_corpus_with_their_own_special_tokens(
+        lengths in lengths(), config in configs(), order in orders(), cuts in prop::array::uniform2(any::<prop::sample::Index>()),
+        memory in any::<bool>(),
+    ) {
+        let whole = corpus_of(&lengths, u64::MAX);
+        let mut cuts = cuts.map(|cut| cut.index(lengths.len() + 1));
+        cuts.sort_unstable();
+        let part = |range: std::ops::Range<usize>| {
+            let mut builder = CorpusBuilder::spilling(if memory { u64::MAX } else { 0 });
+            for (line, i) in (1..).zip(range) {
+                let pair = whole.pair(i).unwrap();
+                builder.push(line, pair.source(), pair.target()).unwrap();
+            }
+            builder.finish().unwrap()
+        };
+        let bos = |part: u32| SpecialIds { bos: 10_000_000 + part, source_end: 20_000_000 + part, ..SPECIALS };
+        let ranges = [0..cuts[0], cuts[0]..cuts[1], cuts[1]..lengths.len()];
+        let parts = (0..).zip(ranges.clone()).map(|(n, range)| (part(range), bos(n)));
+        let batcher = PairBatcher::of_parts(parts, &config, order).unwrap();
+        let joined = batcher.corpus();
+        prop_assert_eq!((joined.n_tokens(), joined.max_id()), (whole.n_tokens(), whole.max_id()));
+        prop_assert_eq!(joined.part_lens(), ranges.clone().map(|range| range.len()));
+        let expected = PairBatcher::new(whole.clone(), &config, SPECIALS, order).unwrap();
+        for (batch, expected) in all(batcher.epoch(1)).iter().zip(all(expected.epoch(1))) {
+            prop_assert_eq!(&batch.indices, &expected.indices);
+            for (row, &i) in batch.indices.iter().enumerate() {
+                let i = i as usize;
+                let n = ranges.iter().position(|range| range.contains(&i)).unwrap();
+                prop_assert_eq!((joined.part(i), joined.line(i)), (n, (i - ranges[n].start) as u64 + 1));
+                let SpecialIds { bos, source_end, .. } = bos(n as u32);
+                let (source, target) = (expected.source.row(row), expected.target.row(row));
+                let mut told = [source.to_vec(), target.to_vec()];
+                *told[0].last_mut().unwrap() = source_end;
+                told[1][0] = bos;
+                prop_assert_eq!([batch.source.row(row), batch.target.row(row)], [&told[0][..], &told[1][..]]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_mixture_of_parts_goes_on_from_anywhere(
+        lengths in lengths(), config in configs(), seed: u64, cut in any::<prop::sample::Index>(),
+        temperature in 1.0..20.0, weight in 0.1..10.0, stop in 0_usize..60,
+    ) {
+        let (first, second) = lengths.split_at(cut.index(lengths.len()));
+        let batcher = || {
+            let parts = [first, second].map(|part| corpus_of(part, u64::MAX));
+            let parts = parts.map(|part| (std::sync::Arc::into_inner(part).unwrap(), SPECIALS));
+            let batcher = PairBatcher::of_parts(parts, &config, Order::Shuffled { seed }).unwrap();
+            let mixture = Mixture::new(&batcher.corpus().part_lens(), &[weight, 1.0], temperature);
+            batcher.mixed(mixture)
+        };
+        let mut unbroken = Endless::new(batcher());
+        let mut n_pairs = [0; 2];
+        for _ in 0..stop {
+            let batch = unbroken.next_batch().unwrap();
+            let shape = shape_of(&batch);
+            let widths = [shape.source, shape.target];
+            let row = match config.count {
+                TokenCount::Source => widths[0],
+                TokenCount::Target => widths[1],
+                TokenCount::Longer => widths[0].max(widths[1]),
+                TokenCount::Both => widths[0] + widths[1],
+            };
+            prop_assert!(shape.rows * row <= config.max_tokens.or(0), "{:?} is too large", shape);
+            batch.indices.iter().for_each(|&i| n_pairs[usize::from(i as usize >= first.len())] += 1);
+        }
+        let position = unbroken.position();
+        if position.batch_idx == 0 {
+            let counts = batcher().mixture().unwrap().counts().to_vec();
+            prop_assert_eq!(n_pairs.to_vec(), counts.iter().map(|n| n * position.epoch as usize).collect::<Vec<_>>());
+        }
+        let mut resumed = Endless::new(batcher());
+        resumed.seek(position).unwrap();
+        for _ in 0..10 {
+            prop_assert_eq!(unbroken.next_batch().unwrap(), resumed.next_batch().unwrap());
+        }
     }
 
     #[test]

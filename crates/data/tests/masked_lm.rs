@@ -290,7 +290,7 @@ fn labels_of_files_with_other_columns() {
     assert_eq!(read(cola, TsvLayout::of_columns(4, 2)).unwrap()[..2], expected);
     // As SST-2: names of the columns in the first line of each file.
     let sst2 = "sentence\tlabel\nhide new secretions\t0\ncontains no wit\t1\n";
-    let texts = read(sst2, TsvLayout { columns: None, header: true }).unwrap();
+    let texts = read(sst2, TsvLayout { header: true, ..TsvLayout::default() }).unwrap();
     let [first, second] = [("hide new secretions", "0"), ("contains no wit", "1")];
     let lines = [(first, 2), (second, 3), (first, 5), (second, 6)];
     assert_eq!(texts, lines.map(|((text, label), line)| row(text, label, line)));

@@ -195,7 +195,7 @@ fn wrong_columns() {
 fn two_of_several_columns() {
     let folder = Folder::new();
     let text = "id\tde\tscore\ten\n1\tA\t0.5\ta\n\n2\tB\t0.5\n3\tC\t0.5\tc\tnote\n";
-    let layout = TsvLayout { columns: Some([4, 2]), header: true };
+    let layout = TsvLayout { header: true, ..TsvLayout::of_columns(4, 2) };
     let files = ParallelFiles::tsv_of([folder.write("a.tsv", text)], layout);
     let (texts, report) = read(&files, &skip_all()).unwrap();
     assert_eq!(texts, [(2, "a".to_owned(), "A".to_owned()), (5, "c".to_owned(), "C".to_owned())]);

@@ -94,7 +94,7 @@ impl LabeledFiles {
 
     /// Where their lines have text and label.
     pub fn layout(&self) -> TsvLayout {
-        TsvLayout { columns: self.columns, header: self.header }
+        TsvLayout { columns: self.columns, header: self.header, ..TsvLayout::default() }
     }
 }
 

@@ -150,7 +150,7 @@ impl SplitFiles {
         match self {
             Self::Sides { source, target } => ParallelFiles::sides(source.paths(), target.paths()),
             Self::Tsv { tsv, columns, header } => {
-                ParallelFiles::tsv_of(tsv.paths(), TsvLayout { columns: *columns, header: *header })
+                ParallelFiles::tsv_of(tsv.paths(), TsvLayout { columns: *columns, header: *header, ..TsvLayout::default() })
             }
         }
     }
