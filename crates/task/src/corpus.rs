@@ -3,16 +3,15 @@
 use attentive_bundle::DataRecord;
 use attentive_corpus::{BuiltinConfig, PronounSentence, SentencePair};
 use attentive_data::{CorpusReport, CorpusRules, DataError, EncodedCorpus, FileReport, ParallelFiles, Side, Storage};
-use attentive_tokenizer::{TokenId, Tokenizer};
+use attentive_tokenizer::TokenId;
 
 use crate::{
     Context, Log, Result,
-    config::{DataRecipe, SplitFiles},
-    encode,
+    config::{DataRecipe, DirectedFiles, Direction, Parallel},
     log::warn_of,
 };
 
-/// One part of a corpus.
+/// Pairs of sentences.
 #[derive(Debug)]
 pub enum Split {
     /// Files, streamed.
@@ -21,16 +20,44 @@ pub enum Split {
     Builtin(Vec<SentencePair>),
 }
 
+/// Pairs of sentences in one direction.
+#[derive(Debug)]
+pub struct Directed {
+    /// The pairs, from source to target.
+    pub pairs: Split,
+    /// The languages.
+    pub direction: Direction,
+    /// Whether they are those of the one before, in the other direction.
+    pub is_again: bool,
+}
+
+impl Directed {
+    /// Its first file, and its direction, if that has a name.
+    pub(crate) fn name(&self) -> String {
+        let first = match &self.pairs {
+            Split::Files(ParallelFiles::Sides { source: files, .. } | ParallelFiles::Tsv { files, .. }) => {
+                files.first()
+            }
+            Split::Builtin(_) => None,
+        };
+        let file = first.map_or_else(|| "the built-in corpus".to_owned(), |file| file.display().to_string());
+        match self.direction.names() {
+            Some(_) => format!("{file} ({})", self.direction),
+            None => file,
+        }
+    }
+}
+
 /// All parts of a corpus.
 #[derive(Debug)]
 pub struct Corpus {
     /// What is learnt from.
-    pub train: Split,
-    /// What tells during training how good the model is.
-    pub validation: Option<Split>,
-    /// What the finished model is scored on.
-    pub test: Option<Split>,
-    /// The built-in corpus's sentences whose pronoun depends on what it refers to.
+    pub train: Vec<Directed>,
+    /// What tells during training how good the model is; may be nothing.
+    pub validation: Vec<Directed>,
+    /// What the finished model is scored on; may be nothing.
+    pub test: Vec<Directed>,
+    /// The built-in corpus's sentences whose pronoun depends on what it refers to, if they are of a direction that is learnt.
     pub pronouns: Vec<PronounSentence>,
 }
 
@@ -40,28 +67,55 @@ impl Corpus {
     /// # Errors
     /// A file of any part can't be opened: nobody waits for training to hear that there is no test set.
     pub fn open(recipe: &DataRecipe) -> Result<Self> {
-        let split = |files: &SplitFiles| {
-            let files = files.parallel();
-            files.check().map(|()| Split::Files(files))
+        let one = |DirectedFiles { files, direction, is_again }| {
+            files.check()?;
+            Ok(Directed { pairs: Split::Files(files), direction, is_again })
+        };
+        let part = |part: Option<&Parallel>| -> Result<Vec<Directed>> {
+            part.map_or_else(Vec::new, |part| recipe.directed(part)).into_iter().map(one).collect()
         };
         Ok(match &recipe.train {
             Some(train) => Self {
-                train: split(train)?,
-                validation: recipe.validation.as_ref().map(split).transpose()?,
-                test: recipe.test.as_ref().map(split).transpose()?,
+                train: part(Some(train))?,
+                validation: part(recipe.validation.as_ref())?,
+                test: part(recipe.test.as_ref())?,
                 pronouns: Vec::new(),
             },
             None => {
                 let builtin = BuiltinConfig::default().generate();
+                let directions = recipe.builtin_directions();
+                let part = |pairs: Vec<SentencePair>| directed(&pairs, &directions);
+                let is_forward = directions.iter().any(|(_, is_turned)| !is_turned);
                 Self {
-                    train: Split::Builtin(builtin.train),
-                    validation: Some(Split::Builtin(builtin.validation)),
-                    test: Some(Split::Builtin(builtin.test)),
-                    pronouns: builtin.pronouns,
+                    train: part(builtin.train),
+                    validation: part(builtin.validation),
+                    test: part(builtin.test),
+                    pronouns: if is_forward { builtin.pronouns } else { Vec::new() },
                 }
             }
         })
     }
+
+    /// Every line of both sides of the training corpora, streamed.
+    ///
+    /// # Errors
+    /// A file can't be opened; later, it can't be read on or its rules refuse it.
+    pub fn texts<'a>(&'a self, rules: &'a CorpusRules) -> Result<impl Iterator<Item = Result<String, DataError>> + 'a> {
+        let once = self.train.iter().filter(|corpus| !corpus.is_again);
+        let texts = once.map(|corpus| corpus.pairs.texts(rules)).collect::<Result<Vec<_>>>()?;
+        Ok(texts.into_iter().flatten())
+    }
+}
+
+/// Pairs in each of these directions, some of which are from the target to the source.
+fn directed(pairs: &[SentencePair], directions: &[(Direction, bool)]) -> Vec<Directed> {
+    let turned = |pair: &SentencePair| SentencePair { source: pair.target.clone(), target: pair.source.clone() };
+    let one = |(n, (direction, is_turned)): (usize, &(Direction, bool))| Directed {
+        pairs: Split::Builtin(if *is_turned { pairs.iter().map(turned).collect() } else { pairs.to_vec() }),
+        direction: direction.clone(),
+        is_again: n > 0,
+    };
+    directions.iter().enumerate().map(one).collect()
 }
 
 impl Split {
@@ -123,24 +177,11 @@ impl Split {
         }
     }
 
-    /// Token ids of both sides, and what was found in the files.
+    /// Token ids of both sides, as `segment` finds them, and what was found in the files.
     ///
     /// # Errors
     /// As [`visit`](Self::visit), or ids can't be kept in `storage`.
     pub fn encode(
-        &self,
-        tokenizer: &dyn Tokenizer,
-        rules: &CorpusRules,
-        storage: &Storage,
-    ) -> Result<(EncodedCorpus, Option<CorpusReport>)> {
-        self.encode_by(|side, text| encode(tokenizer, side, text), rules, storage)
-    }
-
-    /// Token ids of both sides, as `segment` finds them, and what was found in the files.
-    ///
-    /// # Errors
-    /// As [`encode`](Self::encode).
-    pub fn encode_by(
         &self,
         segment: impl Fn(Side, &str) -> Vec<TokenId> + Sync,
         rules: &CorpusRules,

@@ -127,43 +127,74 @@ fn likelihood_under<'a>(
     likelihood(model, &batches).map(Some)
 }
 
-/// The ids of a sentence on its side of a pair.
+/// The ids of a sentence on its side of a pair, in the usual languages of models that are told them.
 pub fn encode(tokenizer: &dyn Tokenizer, side: Side, text: &str) -> Vec<TokenId> {
-    let ids = match side {
-        Side::Source => tokenizer.encode(text),
-        Side::Target => tokenizer.encode_target(text),
-    };
-    framed(tokenizer, side, ids)
-}
-
-/// The ids of a sentence with those that stand around it, where these are more than [`special_ids`] are.
-pub(crate) fn framed(tokenizer: &dyn Tokenizer, side: Side, ids: Vec<TokenId>) -> Vec<TokenId> {
+    let ids = ids_of(tokenizer, side, text);
     // That a language is missing is said by `special_ids`.
-    let frame = tokenizer.framing().and_then(|framing| framing.between(None, None).ok());
-    match (frame, side) {
-        (None, _) => ids,
-        (Some(PairFrame { source: Frame { before, mut after, .. }, .. }), Side::Source) => {
-            after.pop();
-            [before, ids, after].concat()
-        }
-        (Some(PairFrame { first, .. }), Side::Target) => first.into_iter().chain(ids).collect(),
+    match tokenizer.framing().and_then(|_| Around::new(tokenizer, [None; 2]).ok()) {
+        Some(around) => around.put(side, ids),
+        None => ids,
     }
 }
 
-/// The special tokens that sentence pairs are framed by.
+/// The ids of the text of a sentence alone.
+pub(crate) fn ids_of(tokenizer: &dyn Tokenizer, side: Side, text: &str) -> Vec<TokenId> {
+    match side {
+        Side::Source => tokenizer.encode(text),
+        Side::Target => tokenizer.encode_target(text),
+    }
+}
+
+/// The special tokens that sentence pairs are framed by, in the usual languages of models that are told them.
 ///
 /// # Errors
 /// The tokenizer lacks one, or the model is told languages and none is said.
 pub fn special_ids(tokenizer: &dyn Tokenizer) -> Result<SpecialIds> {
-    let specials = tokenizer.specials();
-    let need = |id: Option<TokenId>, role| id.with_context(|| format!("the tokenizer has no {role} token"));
-    let PairFrame { source, begin, .. } = tokenizer.pair_frame(None, None).map_err(TranslateError::from)?;
-    Ok(SpecialIds {
-        pad: need(specials.pad, "padding")?,
-        bos: begin,
-        eos: need(specials.end(), "end-of-sentence")?,
-        source_end: need(source.after.last().copied(), "end-of-source")?,
-    })
+    Ok(Around::new(tokenizer, [None; 2])?.specials)
+}
+
+/// What stands around the sentences of a direction.
+#[derive(Debug, Clone)]
+pub(crate) struct Around {
+    /// The special tokens that batches are made with.
+    pub(crate) specials: SpecialIds,
+    /// What else stands before a source.
+    before: Vec<TokenId>,
+    /// What stands after it before its end.
+    after: Vec<TokenId>,
+    /// What else a target begins with.
+    first: Option<TokenId>,
+}
+
+impl Around {
+    /// That of sentences of these languages, or of the usual ones.
+    ///
+    /// # Errors
+    /// The tokenizer lacks a special token or a language, or the model is told languages and none is said.
+    pub(crate) fn new(tokenizer: &dyn Tokenizer, [source, target]: [Option<&str>; 2]) -> Result<Self> {
+        let specials = tokenizer.specials();
+        let need = |id: Option<TokenId>, role| id.with_context(|| format!("the tokenizer has no {role} token"));
+        let frame = tokenizer.pair_frame(source, target).map_err(TranslateError::from)?;
+        let PairFrame { source: Frame { before, mut after, .. }, begin, first } = frame;
+        let specials = SpecialIds {
+            pad: need(specials.pad, "padding")?,
+            bos: begin,
+            eos: need(specials.end(), "end-of-sentence")?,
+            source_end: need(after.pop(), "end-of-source")?,
+        };
+        Ok(Self { specials, before, after, first })
+    }
+
+    /// The ids of a sentence with those that stand around it, where these are more than the special tokens of batches are.
+    pub(crate) fn put(&self, side: Side, ids: Vec<TokenId>) -> Vec<TokenId> {
+        match side {
+            // A sentence without a token is none.
+            _ if ids.is_empty() => ids,
+            Side::Source if self.before.is_empty() && self.after.is_empty() => ids,
+            Side::Source => [&self.before, &ids, &self.after].map(Vec::as_slice).concat(),
+            Side::Target => self.first.into_iter().chain(ids).collect(),
+        }
+    }
 }
 
 /// What a classifier gives to examples whose classes are known.

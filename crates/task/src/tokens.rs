@@ -14,6 +14,12 @@ pub(crate) fn storage(cache: Option<&Path>, tokenizer: &dyn Tokenizer, how: &str
     Storage { cache, ..Storage::default() }
 }
 
+/// The same storage of the tokens of a text whose model is told something too, unless that is nothing.
+pub(crate) fn told(storage: &Storage, what: &str) -> Storage {
+    let of = |cache: TokenCache| TokenCache { tokenizer: format!("{}{what}", cache.tokenizer), ..cache };
+    Storage { cache: storage.cache.clone().map(of), ..storage.clone() }
+}
+
 /// Text in which tokenizers differ, if their code does: scripts, marks, spaces, numbers, names of special tokens.
 const PROBE: &str = "The animal didn't cross  the street, because it was too tired: 3.14 x 1,000 = 3140!\n\tDie müde Straße, \
                      Ａ１ ﬁ e\u{301} ½ \u{a0}x\u{200d}y 한국어 が日本 العربية हिन्दी 👩\u{200d}🚀 [MASK] <s></s> <|endoftext|> https://a.b/c_d?e=1";

@@ -6,21 +6,22 @@ use attentive_backend::Device;
 use attentive_bundle::{DataRecord, DecodingConfig, Processor, ScoreRecord, TranslationModel, Translator};
 use attentive_core::{BatchStream, Endless, TokenMatrix, TranslationBatch};
 use attentive_data::{
-    BatchConfig, CorpusRules, Epochs, OnProblem, Order, PairBatcher, PairEpoch, Shape, Side, Size, Storage, Treatment,
-    derived_seed,
+    BatchConfig, CorpusRules, EncodedCorpus, Epochs, Mixture, OnProblem, Order, PairBatcher, PairEpoch, Shape, Side,
+    Size, SpecialIds, Storage, Treatment, derived_seed,
 };
 use attentive_metrics::{Bleu, Chrf, ExactMatch, Likelihood, Scorer};
-use attentive_model::{EncoderDecoderSpec, ModelConfig, TeacherForced, TranslationObjective};
+use attentive_model::{EncoderDecoderSpec, ModelConfig, TranslationObjective};
 use attentive_tokenizer::Tokenizer;
 use attentive_trainer::{Evaluate, Validation};
 use attentive_weights::Tensors;
 
 use crate::{
-    Corpus, Log, Resizable, Result, Start, Task, bleu_of,
-    config::{RunRecipe, TranslationRecipe},
+    Corpus, Directed, Log, Resizable, Result, Start, Task, bleu_of,
+    config::{Direction, RunRecipe, TranslationRecipe},
+    directions::{Directions, by_direction},
     example, initial, likelihood, pronoun_accuracy,
-    score::framed,
-    special_ids, thousands, tokens, translate_all,
+    score::ids_of,
+    thousands, tokens, translate_all,
 };
 
 /// Sample translations shown at the end.
@@ -33,26 +34,37 @@ pub struct Translation<F> {
     decoding: DecodingConfig,
     bleu: Bleu,
     corpus: Corpus,
+    directions: Directions,
     tokenizer: Arc<dyn Tokenizer>,
     pretrained: Option<Tensors>,
     batch: BatchConfig,
     train: PairBatcher,
     sampling: Option<Sampling>,
-    validation: Option<PairBatcher>,
-    /// Sources and references of the validation sentences that are translated.
-    sample: (Vec<String>, Vec<String>),
+    /// The weights of the training corpora and the temperature, if they are mixed by such.
+    weights: Option<(Vec<f64>, f64)>,
+    /// The validation pairs of each direction.
+    validation: Vec<HeldOut>,
     /// Names, sizes and hashes of the training and validation data.
     records: Vec<DataRecord>,
 }
 
 debug_by_config!(Translation);
 
+/// Validation pairs of a direction.
+struct HeldOut {
+    direction: Direction,
+    batches: PairBatcher,
+    /// Sources and references of the sentences that are translated.
+    sample: (Vec<String>, Vec<String>),
+}
+
 impl<F: EncoderDecoderSpec + Into<ModelConfig>> Translation<F> {
     /// Reads the data of a recipe, whose model's vocabulary sizes it fills in; from nothing, a tokenizer
-    /// is read or learnt as the recipe says.
+    /// is read or learnt as the recipe says, and extended by the languages of several directions.
     ///
     /// # Errors
-    /// Text or tokenizer can't be read, learned from or made batches of, or the model can't take the vocabulary.
+    /// Text or tokenizer can't be read, learned from or made batches of, or the model can't take the vocabulary or the
+    /// directions.
     pub fn prepare(
         run: &RunRecipe,
         recipe: &mut TranslationRecipe,
@@ -66,31 +78,45 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Translation<F> {
         }
         let bleu = bleu_of(&recipe.evaluation.bleu_tokenizer, false)?;
         let corpus = Corpus::open(&recipe.data)?;
-        let tokenizer = start
-            .tokenizer(&mut config, || recipe.tokenizer.read_or_train(true, corpus.train.texts(&recipe.rules)?, log))?;
+        let learnt = recipe.data.learnt();
+        let tokenizer = start.tokenizer(&mut config, || {
+            let texts = corpus.texts(&recipe.rules)?;
+            Directions::extend(&learnt, recipe.tokenizer.read_or_train(true, texts, log)?)
+        })?;
+        let (directions, tokenizer) = Directions::of(learnt, tokenizer, log)?;
         recipe.model = config.clone().into();
 
-        let storage = tokens::storage(start.cache.filter(|_| recipe.data.cache), &*tokenizer, "");
-        let (train, report) = corpus.train.encode(&*tokenizer, &recipe.rules, &storage)?;
-        tokens::say_use(log, train.cache_use());
-        if let Some(report) = &report {
-            say!(log, "{report}");
+        let reader = Reader { tokenizer: &*tokenizer, directions: &directions, rules: &recipe.rules };
+        let cache = tokens::storage(start.cache.filter(|_| recipe.data.cache), &*tokenizer, "");
+        let storage = |direction: &Direction| tokens::told(&cache, &directions.key(direction));
+        let mut records = Vec::new();
+        let mut train = Vec::new();
+        for corpus in &corpus.train {
+            train.push(reader.encode(corpus, "train", &storage(&corpus.direction), (&mut records, true), log)?);
         }
-        let mut records = corpus.train.records("train", report.as_ref(), log)?;
-        let [n_source, n_target] = train.n_tokens();
+        let [mut n_source, mut n_target, mut n_pairs] = [0; 3];
+        for (part, _) in &train {
+            let [source, target] = part.n_tokens();
+            (n_source, n_target, n_pairs) = (n_source + source, n_target + target, n_pairs + part.len() as u64);
+        }
         say!(
             log,
             "data      {} training pairs, {} source and {} target tokens",
-            thousands(train.len() as u64),
+            thousands(n_pairs),
             thousands(n_source),
             thousands(n_target)
         );
         say!(log, "tokens    {} entries in the joint vocabulary", thousands(tokenizer.vocab_size() as u64));
-        let specials = special_ids(&*tokenizer)?;
         let order = Order::Shuffled { seed: run.training.seed };
         let batch = recipe.batch.clone();
-        let train = PairBatcher::new(Arc::new(train), &batch, specials, order)?;
+        let weights = recipe.data.mixture();
+        let train = mixed(PairBatcher::of_parts(train, &batch, order)?, weights.as_ref());
         say!(log, "batches   {}", train.plan());
+        if let Some(mixture) = train.mixture() {
+            let shares = corpus.train.iter().zip(mixture.counts());
+            let shares = shares.map(|(corpus, &n)| format!("{} of {}", thousands(n as u64), corpus.name()));
+            say!(log, "mixture   in an epoch {} pairs", shares.collect::<Vec<_>>().join(", "));
+        }
         let sampling = recipe.tokenizer.sampling_strength().map(|strength| {
             say!(log, "sampling  the segmentation is drawn anew in every epoch, with strength {strength}");
             // A segmentation that is drawn may be much longer than the best one, and is no reason to stop.
@@ -101,35 +127,36 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Translation<F> {
             }
             Sampling { strength, seed: run.training.seed, rules, batch }
         });
-        let validation = match &corpus.validation {
-            Some(split) => {
-                let (encoded, report) = split.encode(&*tokenizer, &recipe.rules, &storage)?;
-                tokens::say_use(log, encoded.cache_use());
-                records.extend(split.records("validation", report.as_ref(), log)?);
-                Some(PairBatcher::new(Arc::new(encoded), &batch, specials, Order::Sorted)?)
+        let mut validation = Vec::new();
+        for (direction, corpora) in by_direction(&corpus.validation) {
+            let storage = storage(direction);
+            let (mut parts, mut sample) = (Vec::new(), Vec::new());
+            for corpus in corpora {
+                parts.push(reader.encode(corpus, "validation", &storage, (&mut records, false), log)?);
+                let n_left = recipe.evaluation.bleu_sentences.saturating_sub(sample.len());
+                sample.extend(corpus.pairs.pairs(&recipe.rules, n_left)?);
             }
-            None => {
-                say!(log, "no [data.validation]: training runs without validation");
-                None
-            }
-        };
-        let sample = match &corpus.validation {
-            Some(split) => split.pairs(&recipe.rules, recipe.evaluation.bleu_sentences)?,
-            None => Vec::new(),
-        };
+            let batches = PairBatcher::of_parts(parts, &batch, Order::Sorted)?;
+            let sample = sample.into_iter().map(|pair| (pair.source, pair.target)).unzip();
+            validation.push(HeldOut { direction: direction.clone(), batches, sample });
+        }
+        if validation.is_empty() {
+            say!(log, "no [data.validation]: training runs without validation");
+        }
         Ok(Self {
             config,
             objective: recipe.objective,
             decoding: recipe.decoding.clone(),
             bleu,
             corpus,
+            directions,
             tokenizer,
             pretrained: start.pretrained.map(|bundle| bundle.params),
             batch,
             train,
             sampling,
+            weights,
             validation,
-            sample: sample.into_iter().map(|pair| (pair.source, pair.target)).unzip(),
             records,
         })
     }
@@ -137,79 +164,167 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Translation<F> {
     /// The training data, segmented as it is drawn for an epoch.
     fn sampled(&self, sampling: &Sampling, epoch: u64) -> Result<PairBatcher> {
         let Sampling { strength, seed, rules, batch } = sampling;
-        let segment = |side: Side, text: &str| {
-            let seed = derived_seed(*seed, &format!("{} {text}", side.name()), epoch);
-            framed(&*self.tokenizer, side, self.tokenizer.sample(text, *strength, seed))
+        let part = |corpus: &Directed| -> Result<(EncodedCorpus, SpecialIds)> {
+            let around = self.directions.around(&*self.tokenizer, &corpus.direction)?;
+            let segment = |side: Side, text: &str| {
+                let seed = derived_seed(*seed, &format!("{} {text}", side.name()), epoch);
+                around.put(side, self.tokenizer.sample(text, *strength, seed))
+            };
+            let (encoded, _) = corpus.pairs.encode(segment, rules, &Storage::default())?;
+            Ok((encoded, around.specials))
         };
-        let (corpus, _) = self.corpus.train.encode_by(segment, rules, &Storage::default())?;
-        let order = Order::Shuffled { seed: *seed };
-        Ok(PairBatcher::new(Arc::new(corpus), batch, special_ids(&*self.tokenizer)?, order)?)
+        let parts = self.corpus.train.iter().map(part).collect::<Result<Vec<_>>>()?;
+        Ok(mixed(PairBatcher::of_parts(parts, batch, Order::Shuffled { seed: *seed })?, self.weights.as_ref()))
     }
 
     fn translator(&self, model: F::Model) -> Result<Translator<TranslationModel>> {
         Ok(Translator::new(TranslationModel::new(model, &self.config)?, self.tokenizer.clone())?)
     }
 
-    /// Loss on the validation set, and BLEU of its first sentences, greedily translated.
-    fn validate(&self, model: &F::Model, validation: &PairBatcher, log: &dyn Log) -> Result<Validation> {
-        let nll_nats = mean_nll(model, validation)?;
-        let (sources, references) = &self.sample;
-        if sources.is_empty() {
+    /// Loss on the validation set, and BLEU of its first sentences, greedily translated: of each direction, and their mean.
+    fn validate(&self, model: &F::Model, log: &dyn Log) -> Result<Validation> {
+        let mut total = Likelihood::default();
+        for HeldOut { batches, .. } in &self.validation {
+            let Likelihood { loss_nats, n_units } = likelihood(model, batches)?;
+            total.loss_nats += loss_nats;
+            total.n_units += n_units;
+        }
+        let nll_nats = total.loss_nats / total.n_units.max(1) as f64;
+        let translated: Vec<&HeldOut> =
+            self.validation.iter().filter(|held_out| !held_out.sample.0.is_empty()).collect();
+        if translated.is_empty() {
             return Ok(Validation { nll_nats, scores: Vec::new(), quality: None });
         }
-        let translator = self.translator(model.clone())?;
+        let mut translator = self.translator(model.clone())?;
         let greedy = DecodingConfig { beam: 1, ..self.decoding.clone() };
-        let hypotheses = translate_all(&translator, sources, &greedy, "validating", log)?;
-        let bleu = self.bleu.corpus(&hypotheses, &[&references[..]])?.score;
-        Ok(Validation { nll_nats, scores: vec![("bleu".into(), bleu)], quality: Some(bleu) })
+        let mut scores = Vec::with_capacity(translated.len());
+        for HeldOut { direction, sample: (sources, references), .. } in &translated {
+            translator = self.directions.translating(translator, direction)?;
+            let hypotheses = translate_all(&translator, sources, &greedy, "validating", log)?;
+            let bleu = self.bleu.corpus(&hypotheses, &[&references[..]])?.score;
+            scores.push((format!("bleu {direction}"), bleu));
+        }
+        let bleu = scores.iter().map(|(_, bleu)| bleu).sum::<f64>() / scores.len() as f64;
+        scores.insert(0, ("bleu".into(), bleu));
+        if translated.len() == 1 {
+            scores.truncate(1);
+        }
+        Ok(Validation { nll_nats, scores, quality: Some(bleu) })
     }
 
     fn score_test(
         &self,
-        translator: &Translator<TranslationModel>,
+        mut translator: Translator<TranslationModel>,
         scores: &mut Vec<ScoreRecord>,
         log: &dyn Log,
     ) -> Result<()> {
-        let Some(test) = &self.corpus.test else {
+        let parts = by_direction(&self.corpus.test);
+        if parts.is_empty() {
             say!(log, "no [data.test]: the model is not scored");
             return Ok(());
-        };
-        let pairs = test.pairs(&CorpusRules::strict(), usize::MAX)?;
-        let (sources, references): (Vec<String>, Vec<String>) =
-            pairs.into_iter().map(|pair| (pair.source, pair.target)).unzip();
-        let hypotheses = translate_all(translator, &sources, &self.decoding, "scoring the test set", log)?;
-        let streams = [&references[..]];
-        let bleu = self.bleu.corpus(&hypotheses, &streams)?;
-        let chrf = Chrf::default().corpus(&hypotheses, &streams)?;
-        let exact = ExactMatch.corpus(&hypotheses, &streams)?;
-        let signatures = [self.bleu.signature(1), Chrf::default().signature(1)].map(|signature| signature.to_string());
-        say!(log, "test      {bleu}");
-        say!(log, "          {}", signatures[0]);
-        say!(log, "          {chrf}  {}", signatures[1]);
-        say!(log, "          {:.1} % of {} translations equal the reference", exact.score, thousands(exact.n));
-        let [of_bleu, of_chrf] = signatures;
-        scores.extend([
-            ScoreRecord::new("test", "bleu", bleu.score, of_bleu),
-            ScoreRecord::new("test", "chrf", chrf.score, of_chrf),
-            ScoreRecord::new("test", "exact", exact.score, ""),
-        ]);
-
+        }
+        let mut samples = Vec::new();
+        for (direction, corpora) in &parts {
+            let name = if parts.len() == 1 { "test".to_owned() } else { format!("test {direction}") };
+            let (mut sources, mut references) = (Vec::new(), Vec::new());
+            for corpus in corpora {
+                for pair in corpus.pairs.pairs(&CorpusRules::strict(), usize::MAX)? {
+                    sources.push(pair.source);
+                    references.push(pair.target);
+                }
+            }
+            translator = self.directions.translating(translator, direction)?;
+            let hypotheses = translate_all(&translator, &sources, &self.decoding, "scoring the test set", log)?;
+            scores.extend(self.score_translations(&name, &hypotheses, &references, log)?);
+            let stride = (sources.len() / N_SAMPLES).max(1);
+            let one = |idx: usize| [&sources, &references, &hypotheses].map(|texts| texts[idx].clone());
+            samples.extend((0..sources.len()).step_by(stride).take(N_SAMPLES).map(one));
+        }
         let pronouns = &self.corpus.pronouns;
-        if !pronouns.is_empty() {
+        // English into German is the first direction where it is one.
+        if let Some(corpus) = self.corpus.train.first().filter(|_| !pronouns.is_empty()) {
+            translator = self.directions.translating(translator, &corpus.direction)?;
             let sources: Vec<&str> = pronouns.iter().map(|sentence| sentence.source.as_str()).collect();
-            let translations = translate_all(translator, &sources, &self.decoding, "scoring pronouns", log)?;
+            let translations = translate_all(&translator, &sources, &self.decoding, "scoring pronouns", log)?;
             let accuracy = pronoun_accuracy(pronouns, &translations);
             say!(log, "pronouns  {:.1} % right of {} held-out sentences", 100.0 * accuracy, sources.len());
             scores.push(ScoreRecord::new("pronouns", "accuracy", accuracy, ""));
         }
         say!(log, "");
-        let stride = (sources.len() / N_SAMPLES).max(1);
-        for idx in (0..sources.len()).step_by(stride).take(N_SAMPLES) {
-            say!(log, "source      {}", sources[idx]);
-            say!(log, "reference   {}", references[idx]);
-            say!(log, "translation {}\n", hypotheses[idx]);
+        for [source, reference, translation] in samples {
+            say!(log, "source      {source}");
+            say!(log, "reference   {reference}");
+            say!(log, "translation {translation}\n");
         }
         Ok(())
+    }
+
+    /// The scores of the translations of a part of this name.
+    fn score_translations(
+        &self,
+        name: &str,
+        hypotheses: &[String],
+        references: &[String],
+        log: &dyn Log,
+    ) -> Result<[ScoreRecord; 3]> {
+        let streams = [references];
+        let bleu = self.bleu.corpus(hypotheses, &streams)?;
+        let chrf = Chrf::default().corpus(hypotheses, &streams)?;
+        let exact = ExactMatch.corpus(hypotheses, &streams)?;
+        let signatures = [self.bleu.signature(1), Chrf::default().signature(1)].map(|signature| signature.to_string());
+        say!(log, "{name:<9} {bleu}");
+        say!(log, "          {}", signatures[0]);
+        say!(log, "          {chrf}  {}", signatures[1]);
+        say!(log, "          {:.1} % of {} translations equal the reference", exact.score, thousands(exact.n));
+        let [of_bleu, of_chrf] = signatures;
+        Ok([
+            ScoreRecord::new(name, "bleu", bleu.score, of_bleu),
+            ScoreRecord::new(name, "chrf", chrf.score, of_chrf),
+            ScoreRecord::new(name, "exact", exact.score, ""),
+        ])
+    }
+}
+
+/// The batches of corpora that are mixed by weights and a temperature, if there are such.
+fn mixed(batches: PairBatcher, weights: Option<&(Vec<f64>, f64)>) -> PairBatcher {
+    match weights {
+        Some((weights, temperature)) => {
+            let mixture = Mixture::new(&batches.corpus().part_lens(), weights, *temperature);
+            batches.mixed(mixture)
+        }
+        None => batches,
+    }
+}
+
+/// What corpora are encoded by.
+struct Reader<'a> {
+    tokenizer: &'a dyn Tokenizer,
+    directions: &'a Directions,
+    rules: &'a CorpusRules,
+}
+
+impl Reader<'_> {
+    /// The ids of a corpus of the part `name`, and the special tokens of its direction; adds to the records of the data, and
+    /// says what was found where that is asked for.
+    fn encode(
+        &self,
+        corpus: &Directed,
+        name: &str,
+        storage: &Storage,
+        (records, says): (&mut Vec<DataRecord>, bool),
+        log: &dyn Log,
+    ) -> Result<(EncodedCorpus, SpecialIds)> {
+        let around = self.directions.around(self.tokenizer, &corpus.direction)?;
+        let segment = |side: Side, text: &str| around.put(side, ids_of(self.tokenizer, side, text));
+        let (encoded, report) = corpus.pairs.encode(segment, self.rules, storage)?;
+        tokens::say_use(log, encoded.cache_use());
+        if !corpus.is_again {
+            if let Some(report) = report.as_ref().filter(|_| says) {
+                say!(log, "{report}");
+            }
+            records.extend(corpus.pairs.records(name, report.as_ref(), log)?);
+        }
+        Ok((encoded, around.specials))
     }
 }
 
@@ -247,38 +362,49 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Task for Translation<F> {
     }
 
     fn evaluator<'a>(&'a self, log: &'a dyn Log) -> Option<Box<dyn Evaluate<F::Model> + 'a>> {
-        let validation = self.validation.as_ref()?;
-        Some(Box::new(move |model: &F::Model| self.validate(model, validation, log).map_err(Into::into)))
+        if self.validation.is_empty() {
+            return None;
+        }
+        Some(Box::new(move |model: &F::Model| self.validate(model, log).map_err(Into::into)))
     }
 
     fn score(&self, model: F::Model, log: &dyn Log) -> Result<Vec<ScoreRecord>> {
         let mut scores = Vec::new();
-        if let Some(validation) = &self.validation {
-            let nll_nats = mean_nll(&model, validation)?;
-            scores.push(ScoreRecord::new("validation", "perplexity", nll_nats.exp(), ""));
+        for HeldOut { direction, batches, .. } in &self.validation {
+            let Likelihood { loss_nats, n_units } = likelihood(&model, batches)?;
+            let name = match self.validation.len() {
+                1 => "validation".to_owned(),
+                _ => format!("validation {direction}"),
+            };
+            let perplexity = (loss_nats / n_units.max(1) as f64).exp();
+            scores.push(ScoreRecord::new(name, "perplexity", perplexity, ""));
         }
-        self.score_test(&self.translator(model)?, &mut scores, log)?;
+        self.score_test(self.translator(model)?, &mut scores, log)?;
         Ok(scores)
     }
 
     fn data_records(&self, log: &dyn Log) -> Result<Vec<DataRecord>> {
         let mut records = self.records.clone();
-        if let Some(test) = &self.corpus.test {
+        for test in self.corpus.test.iter().filter(|test| !test.is_again) {
             // What is wrong with the test set is said before the model is trained.
-            if test.pairs(&CorpusRules::strict(), usize::MAX)?.is_empty() {
+            if test.pairs.pairs(&CorpusRules::strict(), usize::MAX)?.is_empty() {
                 refuse!("[data.test] holds no sentence pair: check its files, or leave it out");
             }
-            records.extend(test.records("test", None, log)?);
+            records.extend(test.pairs.records("test", None, log)?);
         }
         Ok(records)
     }
 
     fn example(&self, model: &str) -> String {
-        let of_training = || self.corpus.train.pairs(&CorpusRules::default(), 1).unwrap_or_default();
-        let of_validation = self.sample.0.first().cloned();
-        let line = of_validation.or_else(|| Some(of_training().pop()?.source)).unwrap_or_default();
+        let of_training = || self.corpus.train.first()?.pairs.pairs(&CorpusRules::default(), 1).ok()?.pop();
+        let held_out = self.validation.first();
+        let of_validation = held_out.and_then(|held_out| held_out.sample.0.first().cloned());
+        let line = of_validation.or_else(|| Some(of_training()?.source)).unwrap_or_default();
+        let direction = held_out.map(|held_out| &held_out.direction);
+        let direction = direction.or(self.corpus.train.first().map(|corpus| &corpus.direction));
+        let option = direction.and_then(|direction| self.directions.option(direction)).unwrap_or_default();
         let sentence = example::sentence(&*self.tokenizer, &line, self.config.max_len());
-        format!("translate --model {model} {}", example::argument(sentence))
+        format!("translate --model {model} {option}{}", example::argument(sentence))
     }
 }
 
@@ -290,7 +416,9 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Resizable for Translation<F> {
         let max_tokens = Size::Of(max_tokens);
         let batch = BatchConfig { max_tokens, ..self.batch.clone() };
         self.train = self.train.with_batch_size(&batch)?;
-        self.validation = self.validation.as_ref().map(|validation| validation.with_batch_size(&batch)).transpose()?;
+        for held_out in &mut self.validation {
+            held_out.batches = held_out.batches.with_batch_size(&batch)?;
+        }
         if let Some(sampling) = &mut self.sampling {
             sampling.batch.max_tokens = max_tokens;
         }
@@ -348,10 +476,4 @@ impl<F: EncoderDecoderSpec + Into<ModelConfig>> Epochs for SampledEpochs<'_, F> 
     fn batch(&self, (batcher, order): &Self::Order, batch_idx: u64) -> Result<TranslationBatch> {
         Ok(batcher.batch(order, batch_idx)?)
     }
-}
-
-/// Cross-entropy of a set, in nats per target.
-fn mean_nll(model: &impl TeacherForced, batches: &PairBatcher) -> Result<f64> {
-    let Likelihood { loss_nats, n_units } = likelihood(model, batches)?;
-    Ok(loss_nats / n_units.max(1) as f64)
 }

@@ -80,7 +80,8 @@ impl Checker<'_> {
                 best = Some(problems);
             }
         }
-        match best.filter(|_| value.is_table()) {
+        let are_tables = |values: &Vec<Value>| values.iter().all(Value::is_table);
+        match best.filter(|_| value.is_table() || value.as_array().is_some_and(are_tables)) {
             Some(problems) => self.problems.append(problems),
             None => self.add(path, format!("{} must be {}", show(value), describe(schema))),
         }
@@ -194,7 +195,7 @@ fn is_of_kind(schema: &Json, value: &Value) -> bool {
         Some("object") => value.is_table(),
         Some("array") => value.is_array(),
         Some(_) => !value.is_table() && !value.is_array(),
-        None => true,
+        None => alternatives(schema).is_none_or(|schemas| schemas.iter().any(|schema| is_of_kind(schema, value))),
     }
 }
 
@@ -276,6 +277,8 @@ mod tests {
         let of_kind = |kind: &str, key: &str| {
             object(json!({ "kind": { "const": kind }, key: { "type": "integer", "minimum": 1 } }), json!(["kind", key]))
         };
+        let tsv = object(json!({ "tsv": { "type": "string" } }), json!(["tsv"]));
+        let sides = object(json!({ "a": { "type": "string" }, "b": { "type": "string" } }), json!(["a", "b"]));
         let schema = object(
             json!({
                 "s": { "oneOf": [of_kind("noam", "warm"), of_kind("flat", "lr")] },
@@ -283,6 +286,7 @@ mod tests {
                 "f": { "anyOf": [object(json!({ "a": { "type": "string" }, "b": { "type": "string" } }), json!(["a", "b"])),
                                  object(json!({ "tsv": { "type": "string" } }), json!(["tsv"]))] },
                 "n": { "anyOf": [{ "type": "integer", "minimum": 1 }, { "const": "auto" }] },
+                "l": { "anyOf": [{ "anyOf": [tsv, sides] }, { "type": "array", "items": { "anyOf": [tsv, sides] } }] },
             }),
             json!([]),
         );
@@ -296,9 +300,15 @@ mod tests {
         says("p = 3", "p: 3 must be one of: alibi, turn");
         says("p = { turn = { kind = 'x', theta = 0 } }", "p.turn.theta: 0 must be an integer of at least 1");
         says("f = { a = 'x' }", "f: `b` is missing");
+        says("l = [{ tsv = 'x' }, { a = 'x', b = 'y' }]", "");
+        says("l = [{ tsv = 'x' }, { tsv = 3 }]", "l[1].tsv: 3 must be a string");
+        says("l = { tsv = 3 }", "l.tsv: 3 must be a string");
         says("n = 0", "n: 0 must be an integer of at least 1, or \"auto\"");
         says("n = 'aut'", "n: \"aut\" must be an integer of at least 1, or \"auto\"");
-        says("q = 0\nr = 1", "q: no such setting; there are: f, n, p, s\nr: no such setting; there are: f, n, p, s");
+        says(
+            "q = 0\nr = 1",
+            "q: no such setting; there are: f, l, n, p, s\nr: no such setting; there are: f, l, n, p, s",
+        );
     }
 
     #[test]

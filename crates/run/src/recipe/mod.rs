@@ -353,7 +353,7 @@ fn spell_out_tokens(table: &mut Table, origins: &mut Origins, task: &str) -> Res
 mod tests {
     use attentive_backend::Recompute;
     use attentive_optim::OptimizerConfig;
-    use attentive_task::config::{Files, SplitFiles, preset};
+    use attentive_task::config::{Files, Parallel, SplitFiles, preset};
 
     use super::*;
 
@@ -587,8 +587,16 @@ mod tests {
         std::fs::write(&path, text).unwrap();
         let recipe = Recipe::of_command(Some(&path), &["data.validation.tsv=v.tsv".into()]).unwrap();
         let TaskRecipe::Translation(task) = &recipe.task else { unreachable!() };
-        let tsv = SplitFiles::Tsv { tsv: Files::One("v.tsv".into()), columns: None, header: false };
-        assert_eq!(task.data.validation, Some(tsv));
+        let tsv = SplitFiles::Tsv {
+            tsv: Files::One("v.tsv".into()),
+            columns: None,
+            header: false,
+            source_language: None,
+            target_language: None,
+            directions: None,
+            weight: None,
+        };
+        assert_eq!(task.data.validation, Some(Parallel::One(tsv)));
         let data = recipe.to_toml().parse::<Table>().unwrap()["data"].clone();
         let at = |folder: &Path, name: &str| Value::from(folder.join(name).to_str().unwrap());
         assert_eq!(data["train"]["tsv"], at(folder.path(), "pairs.tsv"));

@@ -65,7 +65,7 @@ impl Origins {
         let mut around = self.own.as_ref();
         let mut node = self;
         for part in key.split('.').filter(|part| !part.is_empty()) {
-            match node.inside.get(part) {
+            match node.inside.get(table_of(part)) {
                 Some(inner) => node = inner,
                 None => return around,
             }
@@ -76,7 +76,7 @@ impl Origins {
 
     /// The origin of `key` itself, if it was set.
     fn exactly(&self, key: &str) -> Option<&Origin> {
-        key.split('.').try_fold(self, |node, part| node.inside.get(part))?.own.as_ref()
+        key.split('.').try_fold(self, |node, part| node.inside.get(table_of(part)))?.own.as_ref()
     }
 
     fn first_inside(&self) -> Option<&Origin> {
@@ -102,6 +102,11 @@ impl Origins {
     }
 }
 
+/// The name in `train[0]`, one of several tables: the place of the first counts for all.
+fn table_of(part: &str) -> &str {
+    part.split_once('[').map_or(part, |(name, _)| name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,5 +124,7 @@ mod tests {
         origins.insert("optimizer.beta_1", builtin(9).unwrap());
         assert_eq!(origins.of("optimizer").cloned(), builtin(9));
         assert_eq!(origins.of("training.steps"), None);
+        origins.insert("data.train", builtin(5).unwrap());
+        assert_eq!(origins.of("data.train[1].tsv").cloned(), builtin(5));
     }
 }

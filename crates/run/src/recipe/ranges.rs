@@ -118,6 +118,8 @@ const RANGES: &[(&str, Range)] = &[
     ("magnitude", Closed(0.0, 10.0)),
     ("mixup", Closed(0.0, 100.0)),
     ("columns", Whole(1, 1 << 16)),
+    ("weight", Above(0.0, 1e6)),
+    ("data.temperature", Closed(1.0, 1e6)),
     ("validation_fraction", SHARE),
     ("rules.max_bytes", Whole(0, 1 << 30)),
     ("rules.max_tokens", Whole(0, 1 << 24)),

@@ -226,7 +226,8 @@ mod tests {
             numbers(of_task(task).unwrap(), "", &mut found);
             // Of unions, a recipe has one; `batch.tokens` is read under another name.
             let unread = ["model.", "schedule.", "objective.", "optimizer.decay", "batch.tokens"];
-            let is_read = |key: &str| !unread.iter().any(|part| key.starts_with(part));
+            // Of lists of tables, what is read is what is read of one table.
+            let is_read = |key: &str| !unread.iter().any(|part| key.starts_with(part)) && !key.contains("[].");
             for (key, number) in found.iter().filter(|(key, _)| is_read(key)) {
                 let limit = |keyword: &str| number[keyword].as_f64().filter(|&most| most < 1e18);
                 let Some(most) = limit("maximum").or(limit("exclusiveMaximum")) else { continue };

@@ -78,26 +78,32 @@ fn pairs(recipe: &TranslationRecipe, tokenizer: &dyn Tokenizer, warnings: &mut V
         ..CorpusRules::default()
     };
     let splits = [
-        ("train", Some(&corpus.train), &recipe.rules, Some(limit)),
-        ("validation", corpus.validation.as_ref(), &recipe.rules, Some(limit)),
+        ("train", &corpus.train, &recipe.rules, Some(limit)),
+        ("validation", &corpus.validation, &recipe.rules, Some(limit)),
         // Every line of it counts in the end, and stops the scoring if it is bad.
-        ("test", corpus.test.as_ref(), &skipping, None),
+        ("test", &corpus.test, &skipping, None),
     ];
     let mut parts = Vec::new();
-    for (name, split, rules, limit) in splits {
-        let Some(split) = split else {
+    for (name, corpora, rules, limit) in splits {
+        if corpora.is_empty() {
             warnings.push(none_of(name));
             continue;
-        };
+        }
         let mut reader = Reader::new(tokenizer);
-        let report = split.visit(rules, |line, given, target| {
-            reader.push(Text { line, given, answer: Some(Answer::Target(target)), is_alone: true });
-        })?;
-        let files = report.iter().flat_map(CorpusReport::files);
-        warnings.extend(files.flat_map(|(_, file)| &file.notes).map(|note| format!("{name}: {note}")));
-        for (done, what) in report.iter().flat_map(CorpusReport::remarks) {
-            let done = if limit.is_none() { "will be refused when the run begins" } else { done };
-            warnings.push(format!("{name}: {what}; {done}"));
+        // The lines of several corpora are counted on.
+        let (mut before, mut last) = (0, 0);
+        for corpus in corpora.iter().filter(|corpus| !corpus.is_again) {
+            let report = corpus.pairs.visit(rules, |line, given, target| {
+                last = before + line;
+                reader.push(Text { line: last, given, answer: Some(Answer::Target(target)), is_alone: true });
+            })?;
+            before = last;
+            let files = report.iter().flat_map(CorpusReport::files);
+            warnings.extend(files.flat_map(|(_, file)| &file.notes).map(|note| format!("{name}: {note}")));
+            for (done, what) in report.iter().flat_map(CorpusReport::remarks) {
+                let done = if limit.is_none() { "will be refused when the run begins" } else { done };
+                warnings.push(format!("{name}: {what}; {done}"));
+            }
         }
         parts.push(Part { name, nouns: &PAIRS, limit, examples: reader.finish(), is_by_line: false });
     }
