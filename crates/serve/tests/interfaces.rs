@@ -49,6 +49,25 @@ fn libretranslate() {
 }
 
 #[test]
+fn a_model_that_is_told_the_target_alone_takes_any_source() {
+    let server = Running::of(&["told"]);
+    let languages = server.get("/languages").ok();
+    let targets = |code: &str| {
+        let found = languages.as_array().unwrap().iter().find(|language| language["code"] == code);
+        found.map(|language| language["targets"].clone()).unwrap_or_default()
+    };
+    assert_eq!([targets("en"), targets("de"), targets("fr")], [json!(["de"]), json!(["en"]), json!(["de", "en"])]);
+    let translate = |source: &str, target: &str| {
+        server.post("/translate", &json!({ "q": SENTENCE, "source": source, "target": target }))
+    };
+    let [german, english] = ["de", "en"].map(|target| translate("auto", target).ok()["translatedText"].clone());
+    assert_ne!(german, english);
+    assert_eq!(translate("fr", "de").ok()["translatedText"], german);
+    is_refused(&translate("en", "fr"), 400, "fr");
+    is_refused(&translate("it", "en"), 400, "it");
+}
+
+#[test]
 fn html_keeps_its_tags_and_texts_their_white_space() {
     let server = Running::of(&["marian"]);
     let html = "<p class=\"x\">the <b>animal</b> was tired. <i>the dog</i> slept</p><!-- c -->\n<script>1 < 2</script>";

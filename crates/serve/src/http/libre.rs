@@ -91,7 +91,8 @@ async fn translations(State(app): State<Arc<App>>, request: Request) -> Result<J
     })?;
     let source = (request.source != "auto").then_some(request.source);
     let served = between(&app, source.as_deref(), &request.target)?;
-    if source.is_none() && served.source_language().is_none() {
+    let is_told = served.facts.languages.as_ref().is_none_or(|languages| languages.are_sources_told);
+    if source.is_none() && is_told && served.source_language().is_none() {
         let problem = "the model reads several languages and does not tell them apart: say which, in place of auto";
         return Err(Failure::field("source", problem));
     }

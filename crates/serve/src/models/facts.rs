@@ -22,7 +22,7 @@ pub(crate) struct Facts {
     pub(crate) heads: usize,
     pub(crate) max_len: Option<usize>,
     pub(crate) width: usize,
-    /// Whether it was trained on the built-in corpus.
+    /// Whether it was trained on the built-in corpus, from English.
     pub(crate) is_builtin: bool,
     /// Seconds since 1970 at which it was loaded.
     pub(crate) loaded_at: u64,
@@ -35,6 +35,8 @@ pub(crate) struct Languages {
     pub(crate) target: Vec<String>,
     /// Whether the model is told them.
     pub(crate) are_told: bool,
+    /// Whether it has to be told those of sources.
+    pub(crate) are_sources_told: bool,
 }
 
 /// What the record of training data calls the built-in corpus.
@@ -60,6 +62,7 @@ impl Facts {
         let decoder = number("n_decoder_layers").or_else(|| number("n_layers").filter(|_| kind == "language-model"));
         let encoder = number("n_encoder_layers").or_else(|| number("n_layers").filter(|_| kind != "language-model"));
         let is_builtin = kind == "translation" && bundle.record.data.iter().any(|data| data.name == BUILTIN);
+        let is_turned = of_data(bundle, "directions") == Some("backward");
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         Ok(Self {
             kind,
@@ -71,7 +74,7 @@ impl Facts {
             heads: number("n_heads").unwrap_or(0),
             max_len: bundle.model.max_len(),
             width: bundle.model.d_model(),
-            is_builtin,
+            is_builtin: is_builtin && !is_turned,
             loaded_at: now.map_or(0, |time| time.as_secs()),
         })
     }
@@ -94,25 +97,47 @@ fn languages(bundle: &Bundle<Stored>, source: &ModelSource, is_builtin: bool) ->
     let is_translation = bundle.model.role() == Role::EncoderDecoder;
     match (&source.languages, of_tokenizer) {
         (Some(_), _) if !is_translation => refuse("it does not translate: leave them out"),
-        (Some((from, to)), Some(known)) => match [from, to].iter().all(|name| known.ids.contains_key(*name)) {
-            true => Ok(Some(Languages { source: vec![from.clone()], target: vec![to.clone()], are_told: true })),
-            false => refuse("the model does not know them: leave them out, and clients choose among its own"),
-        },
-        (Some((from, to)), None) => {
-            Ok(Some(Languages { source: vec![from.clone()], target: vec![to.clone()], are_told: false }))
+        (Some((from, to)), Some(known)) => {
+            match known.of_sources().contains(&from.as_str()) && known.ids.contains_key(to) {
+                true => Ok(Some(Languages::told(vec![from.clone()], vec![to.clone()], known.sources.is_none()))),
+                false => refuse("the model does not know them: leave them out, and clients choose among its own"),
+            }
         }
+        (Some((from, to)), None) => Ok(Some(Languages::untold(from, to))),
         (None, Some(known)) => {
-            let names: Vec<String> = known.ids.keys().cloned().collect();
-            Ok(Some(Languages { source: names.clone(), target: names, are_told: true }))
+            let sources = known.of_sources().into_iter().map(str::to_owned).collect();
+            Ok(Some(Languages::told(sources, known.ids.keys().cloned().collect(), known.sources.is_none())))
         }
-        (None, None) if is_builtin => {
-            Ok(Some(Languages { source: vec!["en".into()], target: vec!["de".into()], are_told: false }))
-        }
-        (None, None) => Ok(None),
+        (None, None) => Ok(of_recipe(bundle, is_builtin)),
     }
 }
 
+/// A name among the settings of the data that a model was trained on.
+fn of_data<'a>(bundle: &'a Bundle<Stored>, key: &str) -> Option<&'a str> {
+    bundle.recipe.get("data")?.get(key)?.as_str()
+}
+
+/// The languages of a model that was trained in one direction, if its recipe names them or its text is the built-in corpus.
+fn of_recipe(bundle: &Bundle<Stored>, is_builtin: bool) -> Option<Languages> {
+    let (source, target) = match ["source_language", "target_language"].map(|key| of_data(bundle, key)) {
+        [Some(source), Some(target)] => (source, target),
+        _ if is_builtin => ("en", "de"),
+        _ => return None,
+    };
+    let is_turned = of_data(bundle, "directions") == Some("backward");
+    Some(if is_turned { Languages::untold(target, source) } else { Languages::untold(source, target) })
+}
+
 impl Languages {
+    fn told(source: Vec<String>, target: Vec<String>, are_sources_told: bool) -> Self {
+        Self { source, target, are_told: true, are_sources_told }
+    }
+
+    fn untold(source: &str, target: &str) -> Self {
+        let [source, target] = [source, target].map(|name| vec![name.to_owned()]);
+        Self { source, target, are_told: false, are_sources_told: false }
+    }
+
     /// Whether the model translates between these languages.
     pub(crate) fn have(&self, source: Option<&str>, target: &str) -> bool {
         let has = |names: &[String], name: &str| names.iter().any(|known| is_same(known, name));
@@ -142,7 +167,7 @@ mod tests {
         assert_eq!(Languages::own(&names, "de"), Some("de_DE"));
         assert_eq!(Languages::own(&names, "de_DE"), Some("de_DE"));
         assert_eq!(Languages::own(&names, "de_AT"), None);
-        let languages = Languages { source: names.clone(), target: names, are_told: true };
+        let languages = Languages::told(names.clone(), names, true);
         assert!(languages.have(Some("en"), "de") && languages.have(None, "PT"));
         assert!(!languages.have(Some("en"), "fr") && !languages.have(Some("fr"), "de"));
     }

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 
 use std::{
+    fs,
     io::{Read, Write},
     net::{Shutdown, SocketAddr, TcpStream},
     path::{Path, PathBuf},
@@ -11,9 +12,10 @@ use std::{
 };
 
 use attentive_backend::BackendKind;
+use attentive_bundle::Bundle;
 use attentive_interchange::ImportConfig;
 use attentive_serve::{Limits, ModelSource, ServeConfig, ServeError, Server, Stop};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// The models of other tools that are served, by name.
@@ -29,6 +31,9 @@ pub(crate) fn models() -> &'static Path {
             let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../interchange/tests/golden").join(model);
             let imported = attentive_interchange::import(&golden, &ImportConfig::default()).unwrap();
             imported.bundle.save(folder.path().join(name(model))).unwrap();
+            if model == "m2m100" {
+                told(imported.bundle.clone(), folder.path()).save(folder.path().join("told")).unwrap();
+            }
             if model == "gpt2" {
                 // Texts that nothing but their reader ends.
                 let mut endless = imported.bundle;
@@ -39,6 +44,19 @@ pub(crate) fn models() -> &'static Path {
         folder
     };
     FOLDER.get_or_init(import).path()
+}
+
+/// A model that is told the language to translate into, English or German, and reads another one too.
+fn told(mut bundle: Bundle, folder: &Path) -> Bundle {
+    attentive_tokenizer::save(&**bundle.tokenizer().unwrap(), &folder.join("told.json")).unwrap();
+    let mut file: Value = serde_json::from_slice(&fs::read(folder.join("told.json")).unwrap()).unwrap();
+    let languages = &mut file["model"]["framed"]["framing"]["languages"];
+    languages["sources"] = json!(["de", "en", "fr"]);
+    languages["ids"].as_object_mut().unwrap().retain(|name, _| ["de", "en"].contains(&&**name));
+    (languages["source"], languages["target"]) = (json!("en"), json!("de"));
+    fs::write(folder.join("told.json"), file.to_string()).unwrap();
+    bundle.processor = attentive_tokenizer::load(&folder.join("told.json")).unwrap().into();
+    bundle
 }
 
 fn name(model: &str) -> &str {
