@@ -56,6 +56,18 @@ pub(crate) fn target_ids(tokenizer: &dyn Tokenizer) -> (Option<TokenId>, Option<
     }
 }
 
+/// Whether sources have the language that they are translated into, in the place of their own.
+pub(crate) fn tells_targets(tokenizer: &dyn Tokenizer) -> bool {
+    tokenizer.framing().and_then(|framing| framing.languages.as_ref()).is_some_and(|known| known.sources.is_some())
+}
+
+/// What a user of another system has to do for such a model.
+pub(crate) fn note_of_targets(tokenizer: &dyn Tokenizer) -> Option<String> {
+    let languages = tokenizer.framing()?.languages.as_ref().filter(|languages| languages.sources.is_some())?;
+    let tokens: Vec<_> = languages.ids.values().filter_map(|&id| tokenizer.token(id)).collect();
+    Some(format!("begin each source with the token of the language to translate into: {}", tokens.join(" or ")))
+}
+
 /// The id of padding that transformers has for sources and targets alike, and so must be in both vocabularies; `None`
 /// if one serves both sides.
 pub(crate) fn padding_of_both(tokenizer: &dyn Tokenizer) -> Option<TokenId> {
@@ -80,7 +92,7 @@ pub(crate) fn entries(tokenizer: &dyn Tokenizer, rows: usize) -> Vec<String> {
 /// [`InterchangeError::Io`], [`InterchangeError::Tokenizer`].
 pub(crate) fn export_marian(folder: &Path, tokenizer: &dyn Tokenizer) -> Result<Option<String>, InterchangeError> {
     attentive_tokenizer::save(tokenizer, &folder.join(OURS))?;
-    let model = tokenizer.to_model();
+    let model = tokenizer.to_model().map(Model::unframed);
     let by_id = |entries: Vec<String>| entries.into_iter().zip(0..).collect::<BTreeMap<String, usize>>();
     let sources = model.as_ref().and_then(|model| model.source_vocabulary());
     match sources {

@@ -12,6 +12,7 @@ use std::{collections::BTreeMap, path::Path};
 use attentive_attention::{PositionsConfig, Sinusoids};
 use attentive_bundle::Bundle;
 use attentive_model::{ModelSpec, TransformerConfig};
+use attentive_tokenizer::Framing;
 use attentive_weights::HostTensor;
 use serde_json::json;
 
@@ -74,6 +75,13 @@ fn export(
     let config = &config_for::<TransformerConfig>(bundle, architecture.model_type())?;
     let max_len = options.max_len;
     let tokenizer = &**bundle.tokenizer()?;
+    if matches!(architecture, Architecture::MBart | Architecture::M2M100) && tokenizers::tells_targets(tokenizer) {
+        let problem = format!(
+            "its sources begin with the language that they are translated into, and {}'s have their own: export it as marian",
+            architecture.name()
+        );
+        return Err(InterchangeError::Inexpressible { format: architecture.name(), problems: vec![problem] });
+    }
     let ids = SpecialIds::of(tokenizer, architecture.name())?;
     let ids = SpecialIds { pad: tokenizers::padding_of_both(tokenizer).unwrap_or(ids.pad), ..ids };
     let theirs = Seq2SeqConfig::of_ours(config, architecture, ids, max_len)?;
@@ -99,7 +107,8 @@ fn export(
     }
     files::make_folder(folder)?;
     files::write_json(&folder.join("config.json"), &theirs)?;
-    let never = tokenizer.specials().iter().filter(|&id| id != ids.eos);
+    let languages = tokenizer.framing().into_iter().flat_map(Framing::of_sources_alone);
+    let never = tokenizer.specials().iter().filter(|&id| id != ids.eos).chain(languages);
     let mut generation = json!({
         "decoder_start_token_id": ids.start,
         "bos_token_id": ids.bos,
@@ -115,7 +124,8 @@ fn export(
     let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
     attentive_weights::write(&folder.join("model.safetensors"), &tensors, &metadata)?;
     let note = tokenizer::export(architecture, folder, tokenizer)?;
-    Ok(note.into_iter().chain(settings::left_out_of_decoding(&bundle.decoding)).collect())
+    let told = tokenizers::note_of_targets(tokenizer);
+    Ok(note.into_iter().chain(told).chain(settings::left_out_of_decoding(&bundle.decoding)).collect())
 }
 
 /// Every parameter under the names of transformers.

@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, path::Path};
 use attentive_attention::PositionsConfig;
 use attentive_bundle::Bundle;
 use attentive_model::{ModelSpec, TransformerConfig};
+use attentive_tokenizer::Framing;
 use serde_json::json;
 
 use self::config::T5Config;
@@ -61,7 +62,8 @@ fn export(bundle: &Bundle, _: &ExportConfig, folder: &Path) -> Result<Vec<String
     }
     files::make_folder(folder)?;
     files::write_json(&folder.join("config.json"), &theirs)?;
-    let never = specials.iter().filter(|&id| id != eos).collect();
+    let languages = bundle.tokenizer()?.framing().into_iter().flat_map(Framing::of_sources_alone);
+    let never = specials.iter().filter(|&id| id != eos).chain(languages).collect();
     let mut generation = json!({
         "decoder_start_token_id": start,
         "eos_token_id": eos,
@@ -73,7 +75,8 @@ fn export(bundle: &Bundle, _: &ExportConfig, folder: &Path) -> Result<Vec<String
     let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
     attentive_weights::write(&folder.join("model.safetensors"), &tensors, &metadata)?;
     let note = tokenizer::export(folder, &**bundle.tokenizer()?)?;
-    Ok(note.into_iter().chain(settings::left_out_of_decoding(&bundle.decoding)).collect())
+    let told = tokenizers::note_of_targets(&**bundle.tokenizer()?);
+    Ok(note.into_iter().chain(told).chain(settings::left_out_of_decoding(&bundle.decoding)).collect())
 }
 
 /// Every parameter under the names of transformers; of models whose queries are stored as they are there.
