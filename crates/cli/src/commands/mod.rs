@@ -360,7 +360,7 @@ impl SpecialsArgs {
 /// The languages of texts.
 #[derive(Debug, Args)]
 struct LanguageArgs {
-    /// The language of sources, for models that are told it (mBART, M2M100, NLLB): en_XX, en, eng_Latn; by default the model's.
+    /// The language of sources, for models that are told languages (mBART, NLLB, several directions): en_XX, en; or the model's.
     #[arg(long, value_name = "NAME")]
     source_language: Option<String>,
     /// The language of translations, for the same models.
