@@ -19,11 +19,14 @@ macro_rules! builtin {
 
 /// All of them: those of the repository's folder `recipes`, which a test of the repository holds these copies against, and
 /// two that the command runs by itself.
-const RECIPES: [Builtin; 23] = builtin![
+const RECIPES: [Builtin; 28] = builtin![
     "builtin",
     "multi30k",
     "multi30k-2000",
     "multi30k-rnn",
+    "tatoeba",
+    "tatoeba-both",
+    "transliteration",
     "rnn",
     "table3",
     "gpt",
@@ -32,6 +35,8 @@ const RECIPES: [Builtin; 23] = builtin![
     "roberta",
     "canine",
     "classification",
+    "sst2",
+    "cola",
     "byt5",
     "cartpole",
     "key-door",
