@@ -104,6 +104,20 @@ fn a_run_goes_on_with_layers_that_run_again() {
 }
 
 #[test]
+fn several_directions_are_shared_as_one_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let runs = |size: usize| folder.path().join(format!("runs-{size}"));
+    write(folder.path());
+    let languages = ["data.source_language=a", "data.target_language=b", "data.directions=both", "data.temperature=3"];
+    let recipe = || recipe(folder.path(), &languages);
+    train(Run::create(runs(1), recipe()).unwrap()).unwrap();
+    each(2, |peers| train(Run::create_among(peers, runs(2), recipe()).unwrap()).unwrap());
+    let [alone, shared] = [1, 2].map(|size| files(&runs(size).join("run-1")));
+    let differing = alone.iter().filter(|(name, bytes)| shared.get(*name) != Some(bytes)).map(|(name, _)| name);
+    assert_eq!((differing.collect::<Vec<_>>(), shared.len()), (Vec::new(), alone.len()));
+}
+
+#[test]
 fn other_recipes_and_files_are_refused_by_name_and_leave_nothing() {
     let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
     folders.iter().for_each(|folder| write(folder.path()));
