@@ -105,6 +105,10 @@ fn add_settings(table: &str, settings: &toml::Table, facts: &mut Vec<Fact>) {
         let key = format!("{table}{key}");
         match value {
             toml::Value::Table(settings) => add_settings(&format!("{key}."), settings, facts),
+            toml::Value::Array(values) if !values.is_empty() && values.iter().all(toml::Value::is_table) => {
+                let tables = values.iter().filter_map(toml::Value::as_table).enumerate();
+                tables.for_each(|(idx, settings)| add_settings(&format!("{key}[{idx}]."), settings, facts));
+            }
             _ if is_data_file(&key) => {}
             // As JSON, every value is one line.
             value => facts.push((format!("setting {key}"), serde_json::to_string(value).expect("a value of TOML"))),

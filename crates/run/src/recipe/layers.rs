@@ -191,15 +191,22 @@ impl Layers {
         forget_rivals(&mut self.table, key);
         let mut keys: Vec<&str> = key.split('.').collect();
         let last = keys.pop().filter(|key| !key.is_empty()).context("no key")?;
-        let mut table = &mut self.table;
-        for key in keys {
-            let entry = table.entry(key).or_insert_with(|| Table::new().into());
-            table = entry.as_table_mut().with_context(|| format!("`{key}` is not a table"))?;
-        }
+        let table = keys.into_iter().try_fold(&mut self.table, inside)?;
         table.insert(last.to_owned(), value);
         self.origins.insert(key, origin.clone());
         Ok(())
     }
+}
+
+/// The table of this key, which is made if there is none; of `train[0]`, the first of several.
+fn inside<'t>(table: &'t mut Table, key: &str) -> Result<&'t mut Table> {
+    if let Some((name, place)) = key.strip_suffix(']').and_then(|key| key.split_once('[')) {
+        let tables = table.get_mut(name).and_then(Value::as_array_mut);
+        let one = tables.zip(place.parse().ok()).and_then(|(tables, place): (_, usize)| tables.get_mut(place));
+        return one.and_then(Value::as_table_mut).with_context(|| format!("`{key}`: there is no such table"));
+    }
+    let entry = table.entry(key).or_insert_with(|| Table::new().into());
+    entry.as_table_mut().with_context(|| format!("`{key}` is not a table"))
 }
 
 /// The key and the value of a `--set`.

@@ -67,8 +67,10 @@ pub(crate) fn is_data_file(key: &str) -> bool {
     let parts: Vec<&str> = key.split('.').collect();
     let of_text = ["text", "tsv", "source", "target"];
     let of_pictures = ["folder", "images", "labels", "cifar"];
-    let [.., part @ ("train" | "validation" | "test"), file] = parts[..] else { return false };
-    parts == ["data", part, file] && (of_text.contains(&file) || of_pictures.contains(&file))
+    let ["data", part, file] = parts[..] else { return false };
+    // One of several: `data.train[0].tsv`.
+    let part = part.split_once('[').map_or(part, |(part, _)| part);
+    ["train", "validation", "test"].contains(&part) && (of_text.contains(&file) || of_pictures.contains(&file))
 }
 
 impl Recipe {
@@ -602,6 +604,30 @@ mod tests {
         assert_eq!(data["train"]["tsv"], at(folder.path(), "pairs.tsv"));
         assert_eq!(data["test"]["source"][1], at(folder.path(), "b"));
         assert_eq!(data["validation"]["tsv"], at(&std::env::current_dir().unwrap(), "v.tsv"));
+    }
+
+    #[test]
+    fn one_of_several_corpora_is_set_by_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("r.toml");
+        let text = "extends = 'builtin'\n[[data.train]]\ntsv = 'a.tsv'\n[[data.train]]\ntsv = 'b.tsv'\nweight = 2.0\n";
+        std::fs::write(&path, text).unwrap();
+        let with = |setting: &str| Recipe::of_command(Some(&path), &[setting.into()]);
+        let recipe = with("data.train[1].tsv=c.tsv").unwrap();
+        let train = recipe.to_toml().parse::<Table>().unwrap()["data"]["train"].clone();
+        let at = |folder: &Path, name: &str| Value::from(folder.join(name).to_str().unwrap());
+        assert_eq!(train[0]["tsv"], at(folder.path(), "a.tsv"), "of the recipe's folder");
+        assert_eq!(train[1]["tsv"], at(&std::env::current_dir().unwrap(), "c.tsv"), "of the working folder");
+        assert_eq!(train[1]["weight"].as_float(), Some(2.0));
+        let error = format!("{:#}", with("data.train[2].tsv=c.tsv").unwrap_err());
+        assert!(error.contains("`train[2]`: there is no such table"), "{error}");
+        let error = format!("{:#}", with("data.train[1].weight=-1").unwrap_err());
+        assert!(error.starts_with("--set data.train[1].weight=-1: data.train[1].weight: -1 must be"), "{error}");
+        // So is one that has moved, of a run that goes on.
+        std::fs::write(&path, recipe.to_toml()).unwrap();
+        let moved = |setting: &str| Recipe::of_run(&path, &[setting.to_owned()]);
+        assert!(moved("data.train[0].tsv=moved.tsv").unwrap().to_toml().contains("moved.tsv"));
+        assert!(moved("data.train[0].weight=3.0").unwrap_err().to_string().contains("can't change"));
     }
 
     #[test]

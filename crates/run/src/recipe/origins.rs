@@ -65,7 +65,10 @@ impl Origins {
         let mut around = self.own.as_ref();
         let mut node = self;
         for part in key.split('.').filter(|part| !part.is_empty()) {
-            match node.inside.get(table_of(part)) {
+            // What is said of one of several tables is nearer than what is said of all.
+            let all = node.inside.get(table_of(part));
+            around = all.and_then(|all| all.own.as_ref()).or(around);
+            match node.inside.get(part).or(all) {
                 Some(inner) => node = inner,
                 None => return around,
             }
@@ -76,7 +79,10 @@ impl Origins {
 
     /// The origin of `key` itself, if it was set.
     fn exactly(&self, key: &str) -> Option<&Origin> {
-        key.split('.').try_fold(self, |node, part| node.inside.get(table_of(part)))?.own.as_ref()
+        let mut parts = key.split('.');
+        let found =
+            parts.try_fold(self, |node, part| node.inside.get(part).or_else(|| node.inside.get(table_of(part))));
+        found?.own.as_ref()
     }
 
     fn first_inside(&self) -> Option<&Origin> {
@@ -102,7 +108,7 @@ impl Origins {
     }
 }
 
-/// The name in `train[0]`, one of several tables: the place of the first counts for all.
+/// The name in `train[0]`, one of several tables.
 fn table_of(part: &str) -> &str {
     part.split_once('[').map_or(part, |(name, _)| name)
 }

@@ -62,7 +62,12 @@ fn visit(schema: &Json, value: &mut Value, key: &str, f: &mut impl FnMut(&str, &
                 }
             }
         }
-        Value::Array(values) => values.iter_mut().for_each(|value| visit(&schema["items"], value, key, f)),
+        Value::Array(values) => {
+            for (idx, value) in values.iter_mut().enumerate() {
+                let key = if value.is_table() { format!("{key}[{idx}]") } else { key.to_owned() };
+                visit(&schema["items"], value, &key, f);
+            }
+        }
         Value::String(text) if schema["format"] == FORMAT && !text.is_empty() => {
             if let Ok(path) = f(key, Path::new(text)).into_os_string().into_string() {
                 *text = path;
