@@ -29,7 +29,7 @@ pub use attentive_core::Dropout;
 pub use burn::tensor::Device;
 pub use init::{InitScheme, Initializer};
 pub use kind::{BackendError, BackendKind};
-pub use loss::{Loss, Objective};
+pub use loss::{Loss, Objective, Tally};
 pub use mask::Mask;
 pub use precision::Precision;
 pub use recompute::{LayerInputs, Recompute, run_layer};

@@ -17,6 +17,9 @@ pub struct Loss {
     pub n_targets: usize,
 }
 
+/// Numbers that are told beside the loss, by name, each summed over targets as the loss is.
+pub type Tally = Vec<(&'static str, f64)>;
+
 /// Loss of a model of type `M` on a batch.
 pub trait Objective<M> {
     /// The batch that it is scored on.
@@ -26,6 +29,13 @@ pub trait Objective<M> {
     ///
     /// Pure: no I/O, and no change to either.
     fn loss(&self, model: &M, batch: &Self::Batch, pass: Option<&Dropout>) -> Loss;
+
+    /// The loss, and numbers that are told beside it: rewards of answers, for example. Usually none.
+    ///
+    /// Each batch has numbers of the same names, in the same order.
+    fn loss_and_tally(&self, model: &M, batch: &Self::Batch, pass: Option<&Dropout>) -> (Loss, Tally) {
+        (self.loss(model, batch, pass), Tally::new())
+    }
 
     /// What becomes of the model after update `n_updates` of its parameters, counted from 1, beside that update: a teacher
     /// within it follows the student. Usually nothing.

@@ -63,13 +63,15 @@ impl Progress {
         let per_step = (report.elapsed - first_elapsed).as_secs_f64() / (report.step - first_step) as f64;
         let left = Duration::from_secs_f64(per_step * (self.n_steps - report.step) as f64);
         let line = format!(
-            "step {:>5}/{}  epoch {}  {}  lr {:.2e}  {:.0} tokens/s  {} left",
+            "step {:>5}/{}  epoch {}  {}{}  lr {:.2e}  {:.0} {}/s  {} left",
             report.step,
             self.n_steps,
             report.position.epoch + 1,
             losses(report.is_in_nats, report.loss_nats, report.nll_nats),
+            shown(report.scores.iter().map(|(name, value)| (*name, *value))),
             report.lr,
             rate,
+            if report.is_in_nats { "tokens" } else { "targets" },
             clock(left),
         );
         match &self.bar {
@@ -96,8 +98,7 @@ impl Callback for Progress {
                 }
             }
             Event::Validated { step, validation, is_in_nats, is_best, elapsed } => {
-                let scores: String =
-                    validation.scores.iter().map(|(name, value)| format!("  {name} {value:.2}")).collect();
+                let scores = shown(validation.scores.iter().map(|(name, value)| (name.as_str(), *value)));
                 self.say(&format!(
                     "step {step:>5}  validation: {}{scores}{}  [{}]",
                     losses(*is_in_nats, validation.nll_nats, validation.nll_nats),
@@ -119,6 +120,11 @@ impl Callback for Progress {
         }
         Ok(ControlFlow::Continue(()))
     }
+}
+
+/// Numbers with their names.
+fn shown<'a>(scores: impl Iterator<Item = (&'a str, f64)>) -> String {
+    scores.map(|(name, value)| format!("  {name} {value:.2}")).collect()
 }
 
 /// A loss, with its perplexity where it is a cross-entropy.

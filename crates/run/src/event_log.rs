@@ -37,15 +37,17 @@ fn now() -> f64 {
 impl Callback for EventLog {
     fn on_event(&mut self, event: &Event<'_>) -> Result<ControlFlow<()>, CallbackError> {
         let written = match event {
-            Event::Step(report) => self.write(
-                report.step,
-                &[
+            Event::Step(report) => {
+                let names: Vec<String> = report.scores.iter().map(|(name, _)| format!("train/{name}")).collect();
+                let scores = names.iter().map(String::as_str).zip(report.scores.iter().map(|(_, value)| *value));
+                let scalars = [
                     ("train/loss_nats", report.loss_nats),
                     ("train/nll_nats", report.nll_nats),
                     ("train/lr", report.lr),
                     ("train/grad_norm", report.grad_norm),
-                ],
-            ),
+                ];
+                self.write(report.step, &scalars.into_iter().chain(scores).collect::<Vec<_>>())
+            }
             Event::Validated { step, validation, .. } => {
                 let names: Vec<String> =
                     validation.scores.iter().map(|(name, _)| format!("validation/{name}")).collect();

@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, env, ops::RangeInclusive};
 
-use attentive_backend::{Loss, Objective};
+use attentive_backend::{Loss, Objective, Tally};
 use attentive_core::{Batch, Dropout};
 use attentive_task::{Context, Result};
 
@@ -52,14 +52,18 @@ impl<M, O: Objective<M>> Objective<M> for Injected<O> {
     type Batch = O::Batch;
 
     fn loss(&self, model: &M, batch: &O::Batch, pass: Option<&Dropout>) -> Loss {
-        let loss = self.objective.loss(model, batch, pass);
+        self.loss_and_tally(model, batch, pass).0
+    }
+
+    fn loss_and_tally(&self, model: &M, batch: &O::Batch, pass: Option<&Dropout>) -> (Loss, Tally) {
+        let (loss, tally) = self.objective.loss_and_tally(model, batch, pass);
         self.n_losses.set(self.n_losses.get() + 1);
         let is_hit = match &self.nan {
             Some(Nan::Losses(range)) => range.contains(&self.n_losses.get()),
             Some(Nan::Example(idx)) => batch.indices().contains(idx),
             None => false,
         };
-        if is_hit { Loss { sum: loss.sum * f64::NAN, ..loss } } else { loss }
+        (if is_hit { Loss { sum: loss.sum * f64::NAN, ..loss } } else { loss }, tally)
     }
 
     fn after_update(&self, model: M, n_updates: u64) -> M {

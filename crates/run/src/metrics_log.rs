@@ -55,18 +55,25 @@ impl Callback for MetricsLog {
 /// A number that is not finite is `null`.
 pub fn event_json(event: &Event<'_>) -> Option<Value> {
     match event {
-        Event::Step(report) => Some(json!({
-            "event": "step",
-            "step": report.step,
-            "epoch": report.position.epoch,
-            "loss_nats": report.loss_nats,
-            "nll_nats": report.nll_nats,
-            "lr": report.lr,
-            "grad_norm": report.grad_norm,
-            "n_targets": report.n_targets,
-            "skipped": report.skipped,
-            "elapsed_seconds": report.elapsed.as_secs_f64(),
-        })),
+        Event::Step(report) => {
+            let mut line = json!({
+                "event": "step",
+                "step": report.step,
+                "epoch": report.position.epoch,
+                "loss_nats": report.loss_nats,
+                "nll_nats": report.nll_nats,
+                "lr": report.lr,
+                "grad_norm": report.grad_norm,
+                "n_targets": report.n_targets,
+                "skipped": report.skipped,
+                "elapsed_seconds": report.elapsed.as_secs_f64(),
+            });
+            if !report.scores.is_empty() {
+                let scores = report.scores.iter().map(|(name, value)| ((*name).to_owned(), json!(value)));
+                line["scores"] = Value::Object(scores.collect());
+            }
+            Some(line)
+        }
         Event::Validated { step, validation, is_best, elapsed, .. } => {
             let scores: serde_json::Map<_, _> =
                 validation.scores.iter().map(|(name, value)| (name.clone(), json!(value))).collect();

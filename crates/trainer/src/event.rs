@@ -25,6 +25,8 @@ pub struct StepReport {
     pub grad_norm: f64,
     /// Targets in this update.
     pub n_targets: usize,
+    /// What the objective tells beside the loss, by name: means over targets. Usually nothing.
+    pub scores: Vec<(&'static str, f64)>,
     /// Whether the update was left out because a number was not finite.
     pub skipped: bool,
     /// Time since training began, validation included.

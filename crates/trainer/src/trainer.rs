@@ -274,7 +274,7 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
         };
         self.model =
             if update.skipped { model } else { self.objective.after_update(model, self.optimizer.n_updates()) };
-        let UpdateReport { loss_nats, nll_nats, grad_norm, n_targets, skipped, norms } = update;
+        let UpdateReport { loss_nats, nll_nats, grad_norm, n_targets, scores, skipped, norms } = update;
         if let Some(ema) = self.ema.as_mut().filter(|_| !skipped) {
             ema.update(&self.model, self.optimizer.n_updates());
         }
@@ -308,6 +308,7 @@ impl<M: Module, O: Objective<M>> Trainer<M, O> {
             lr,
             grad_norm,
             n_targets,
+            scores,
             skipped,
             elapsed: self.clock.elapsed(),
             step_time: step_started.elapsed(),

@@ -1,6 +1,6 @@
 //! One update of a model's parameters.
 
-use attentive_backend::{Objective, Precision, Recompute};
+use attentive_backend::{Objective, Precision, Recompute, Tally};
 use attentive_collective::{BalancedSum, Collective, CollectiveError, gather_equal};
 use attentive_core::Dropout;
 use attentive_optim::{Gradients, Optimizer, Shards, StepSize};
@@ -51,11 +51,12 @@ struct Part {
 }
 
 /// The numbers of some micro-batches, in nats, summed over targets.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 struct Totals {
     loss: f64,
     nll: f64,
     n_targets: usize,
+    tally: Tally,
 }
 
 /// The result of an update.
@@ -69,6 +70,8 @@ pub struct UpdateReport {
     pub grad_norm: f64,
     /// Number of targets.
     pub n_targets: usize,
+    /// What the objective tells beside the loss, by name: means over targets.
+    pub scores: Vec<(&'static str, f64)>,
     /// Whether the parameters were left as they are because the loss or the gradient is not finite.
     pub skipped: bool,
     pub(crate) norms: GradientNorms,
@@ -114,20 +117,22 @@ impl<'a, M: Module, O: Objective<M>> Update<'a, M, O> {
     /// # Panics
     /// If there are more micro-batches than [`accumulate`](Self::accumulate) says.
     pub fn add(&mut self, batch: &O::Batch, dropout: Option<&Dropout>) -> f64 {
-        let forward = || self.objective.loss(&self.model, batch, dropout);
-        let loss = self.precision.during(|| self.recompute.during(forward));
+        let forward = || self.objective.loss_and_tally(&self.model, batch, dropout);
+        let (loss, tally) = self.precision.during(|| self.recompute.during(forward));
         let totals = Totals {
             loss: f64::from(loss.sum.clone().into_scalar::<f32>()),
             nll: f64::from(loss.nll_sum.into_scalar::<f32>()),
             n_targets: loss.n_targets,
+            tally,
         };
+        let loss_nats = totals.loss;
         // A batch without targets may have a loss that depends on no parameter.
         let gradients = match loss.sum.is_tracked() {
             true => Gradients::take(self.precision.during(|| loss.sum.backward()), &self.model),
             false => Gradients::default(),
         };
         self.sum.add(Part { gradients, totals });
-        totals.loss
+        loss_nats
     }
 
     /// Changes the parameters, unless a number is not finite.
@@ -177,31 +182,45 @@ impl Part {
 
 impl Totals {
     fn plus(self, other: Self) -> Self {
-        let Self { loss, nll, n_targets } = self;
-        Self { loss: loss + other.loss, nll: nll + other.nll, n_targets: n_targets + other.n_targets }
+        let Self { loss, nll, n_targets, mut tally } = self;
+        for (name, sum) in other.tally {
+            match tally.iter_mut().find(|(mine, _)| *mine == name) {
+                Some((_, mine)) => *mine += sum,
+                None => tally.push((name, sum)),
+            }
+        }
+        Self { loss: loss + other.loss, nll: nll + other.nll, n_targets: n_targets + other.n_targets, tally }
     }
 
     /// Those of all processes together.
     fn among(self, peers: &dyn Collective) -> Result<Self, CollectiveError> {
-        let Self { loss, nll, n_targets } = self;
+        let Self { loss, nll, n_targets, tally } = self;
         let mut sum = BalancedSum::new(peers.size() as u64, Self::plus);
-        for theirs in gather_equal(peers, &[loss.to_bits(), nll.to_bits(), n_targets as u64])? {
+        let mine: Vec<u64> = [loss.to_bits(), nll.to_bits(), n_targets as u64]
+            .into_iter()
+            .chain(tally.iter().map(|(_, sum)| sum.to_bits()))
+            .collect();
+        // Objectives tell the same names of each batch.
+        for theirs in gather_equal(peers, &mine)? {
             let [loss, nll] = [0, 1].map(|at| f64::from_bits(theirs[at]));
-            sum.add(Self { loss, nll, n_targets: theirs[2] as usize });
+            let names = tally.iter().map(|(name, _)| *name);
+            let tally = names.zip(&theirs[3..]).map(|(name, &sum)| (name, f64::from_bits(sum))).collect();
+            sum.add(Self { loss, nll, n_targets: theirs[2] as usize, tally });
         }
         Ok(sum.finish().unwrap_or_default())
     }
 
     /// The report of an update with these squares of norms, and what gradients, which are sums, are multiplied by.
     fn report(self, squares: Vec<(String, f64)>, clip_norm: f64) -> (UpdateReport, f64) {
-        let Self { loss, nll, n_targets } = self;
+        let Self { loss, nll, n_targets, tally } = self;
         let mean = 1.0 / n_targets.max(1) as f64;
         let norms = GradientNorms::new(squares, mean);
         let grad_norm = norms.global();
         let clip = if clip_norm > 0.0 { (clip_norm / grad_norm).min(1.0) } else { 1.0 };
         let skipped = !(grad_norm.is_finite() && loss.is_finite());
+        let scores = tally.into_iter().map(|(name, sum)| (name, sum * mean)).collect();
         let report =
-            UpdateReport { loss_nats: loss * mean, nll_nats: nll * mean, grad_norm, n_targets, skipped, norms };
+            UpdateReport { loss_nats: loss * mean, nll_nats: nll * mean, grad_norm, n_targets, scores, skipped, norms };
         (report, mean * clip)
     }
 }
