@@ -16,6 +16,7 @@ mod error;
 mod first_order;
 mod gradients;
 mod optimizer;
+mod rated;
 mod schedule;
 mod shards;
 
@@ -25,5 +26,6 @@ pub use error::OptimizerError;
 pub use first_order::{FirstOrder, UpdateRule};
 pub use gradients::Gradients;
 pub use optimizer::{Optimizer, OptimizerConfig, OptimizerState, ParamInfo, StepSize, step};
+pub use rated::Rated;
 pub use schedule::{Schedule, ScheduleConfig, Scheduled};
 pub use shards::{ShardedGradients, Shards};

@@ -4,10 +4,10 @@ use std::{fmt, rc::Rc};
 
 use attentive_backend::Objective;
 use attentive_collective::{Alone, Collective};
-use attentive_optim::{AdamConfig, Optimizer, Schedule, ScheduleConfig};
+use attentive_optim::{AdamConfig, Optimizer, Rated, Schedule, ScheduleConfig};
 use burn::module::Module;
 
-use crate::{CheckpointDir, Environment, TrainError, Trainer, TrainerConfig, freeze::freeze};
+use crate::{CheckpointDir, Environment, TrainError, Trainer, TrainerConfig, freeze::freeze, rates};
 
 /// Makes a [`Trainer`]; [`Trainer::builder`] begins one.
 ///
@@ -88,7 +88,8 @@ impl<M: Module, O: Objective<M>> TrainerBuilder<M, O> {
     /// A run that has made no update.
     ///
     /// # Errors
-    /// [`TrainError::Setting`] names a setting that is out of range, [`TrainError::Freeze`] a pattern without parameters.
+    /// [`TrainError::Setting`] names a setting that is out of range, [`TrainError::Freeze`] and [`TrainError::Rates`] a pattern
+    /// without parameters.
     pub fn build(self) -> Result<Trainer<M, O>, TrainError> {
         let Self { model, objective, optimizer, schedule, config, checkpoints, environment, peers } = self;
         config.validate()?;
@@ -98,6 +99,8 @@ impl<M: Module, O: Objective<M>> TrainerBuilder<M, O> {
             Some(optimizer) => optimizer,
             None => Box::new(AdamConfig::default().init()?),
         };
+        let factors = rates::factors(&model, &config)?;
+        let optimizer = if factors.is_empty() { optimizer } else { Box::new(Rated::new(optimizer, factors)) };
         let checkpoints = checkpoints.map(|checkpoints| checkpoints.keep_every(config.keep_every));
         Ok(Trainer::new(model, objective, optimizer, schedule, config, checkpoints, environment, peers))
     }

@@ -4,7 +4,7 @@ use attentive_backend::{Precision, Recompute};
 use attentive_collective::Exchange;
 use serde::{Deserialize, Serialize};
 
-use crate::{DivergenceConfig, EarlyStoppingConfig, Monitored, TrainError};
+use crate::{DivergenceConfig, EarlyStoppingConfig, Monitored, RateConfig, TrainError};
 
 /// Settings of the loop.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,6 +46,14 @@ pub struct TrainerConfig {
     /// Parameters that are left as they are, by their paths: `encoder` is all of the encoder, `*.norm.*` all norms.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub freeze: Vec<String>,
+    /// Learning rates of their own for some parameters: the schedule's, times a factor. Of several patterns that describe a
+    /// parameter, the last one counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rates: Vec<RateConfig>,
+    /// What the learning rate of each layer is of that above it; embeddings are below the first layer, and heads above the
+    /// last. 1 for the same rate everywhere.
+    #[serde(default = "same_rate", skip_serializing_if = "is_same_rate")]
+    pub layer_decay: f64,
     /// What is done about losses that are no numbers, or far too high.
     #[serde(default)]
     pub divergence: DivergenceConfig,
@@ -56,6 +64,14 @@ pub struct TrainerConfig {
 
 fn one() -> usize {
     1
+}
+
+fn same_rate() -> f64 {
+    1.0
+}
+
+fn is_same_rate(decay: &f64) -> bool {
+    *decay == same_rate()
 }
 
 impl Default for TrainerConfig {
@@ -74,6 +90,8 @@ impl Default for TrainerConfig {
             keep_every: 0,
             seed: 0,
             freeze: Vec::new(),
+            rates: Vec::new(),
+            layer_decay: same_rate(),
             divergence: DivergenceConfig::default(),
             early_stopping: None,
         }
@@ -90,6 +108,8 @@ impl TrainerConfig {
         let patience = self.early_stopping.map_or(1, |early| early.patience);
         let min_delta = self.early_stopping.map_or(0.0, |early| early.min_delta);
         let not_negative = |value: f64| value.is_finite() && value >= 0.0;
+        let mut factors = self.rates.iter().map(|rate| rate.factor);
+        let wrong_factor = factors.find(|factor| !(factor.is_finite() && *factor > 0.0));
         let checks = [
             ("steps", self.steps.to_string(), self.steps > 0, "there is nothing to train for: it must be at least 1"),
             ("accumulate", self.accumulate.to_string(), self.accumulate > 0, "an update needs at least one batch"),
@@ -104,6 +124,18 @@ impl TrainerConfig {
                 self.ema_decay.to_string(),
                 (0.0..1.0).contains(&self.ema_decay),
                 "it must be at least 0, which is none, and below 1",
+            ),
+            (
+                "layer_decay",
+                self.layer_decay.to_string(),
+                self.layer_decay > 0.0 && self.layer_decay <= 1.0,
+                "it must be above 0 and at most 1, which is the same rate everywhere",
+            ),
+            (
+                "rates",
+                wrong_factor.unwrap_or_default().to_string(),
+                wrong_factor.is_none(),
+                "a factor must be a number above 0; freeze what is not to learn",
             ),
             ("divergence.max_bad", max_bad.to_string(), max_bad > 0, "it must be at least 1"),
             (

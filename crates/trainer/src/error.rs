@@ -30,6 +30,14 @@ pub enum TrainError {
         /// What is wrong with it.
         problem: String,
     },
+    /// Learning rates of parts that the model does not have.
+    #[error("{setting}: {problem}")]
+    Rates {
+        /// The setting, with the pattern if it is one.
+        setting: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A setting of the optimizer.
     #[error(transparent)]
     Optimizer(#[from] OptimizerError),
@@ -163,6 +171,8 @@ impl TrainError {
         match self {
             Self::Setting { key, .. } => vec![key],
             Self::Freeze { .. } => vec!["freeze"],
+            Self::Rates { setting, .. } if setting.starts_with("rates") => vec!["rates"],
+            Self::Rates { .. } => vec!["layer_decay"],
             Self::Optimizer(error) => error.keys(),
             _ => Vec::new(),
         }

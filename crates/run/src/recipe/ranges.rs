@@ -188,6 +188,8 @@ const RANGES: &[(&str, Range)] = &[
     ("validate_every", UPDATES),
     ("checkpoint_every", UPDATES),
     ("keep_every", UPDATES),
+    ("rates.factor", Above(0.0, 1e6)),
+    ("layer_decay", Above(0.0, 1.0)),
     ("training.seed", Whole(0, i64::MAX)),
     ("max_bad", Whole(1, 1 << 30)),
     ("spike_deviations", Closed(0.0, 1e9)),

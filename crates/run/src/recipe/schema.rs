@@ -233,9 +233,16 @@ mod tests {
                 let Some(most) = limit("maximum").or(limit("exclusiveMaximum")) else { continue };
                 let beyond = if number["type"] == "integer" { most + 1.0 } else { most * 1.01 };
                 let mut layers = Layers::builtin(whole).unwrap();
-                let n_arrays = key.matches("[]").count();
-                let [open, close] = ["[", "]"].map(|bracket| bracket.repeat(n_arrays));
-                layers.set(&format!("{}={open}{beyond}{close}", key.trim_end_matches("[]"))).unwrap();
+                // Of a table within an array, the other keys are missing, which is told too.
+                let (set, value) = match key.split_once("[].") {
+                    Some((array, inner)) => (array, format!("[{{ {inner} = {beyond} }}]")),
+                    None => {
+                        let n_arrays = key.matches("[]").count();
+                        let [open, close] = ["[", "]"].map(|bracket| bracket.repeat(n_arrays));
+                        (key.trim_end_matches("[]"), format!("{open}{beyond}{close}"))
+                    }
+                };
+                layers.set(&format!("{set}={value}")).unwrap();
                 let error = Recipe::resolve(layers).unwrap_err().to_string();
                 let key = key.replace("[]", "[0]");
                 assert!(error.contains(&format!("{key}: {beyond} must be ")), "{key}: {error}");
@@ -254,6 +261,9 @@ mod tests {
             ("training.divergence.lr_factor", ["0.0", "1e-6"]),
             ("training.divergence.lr_factor", ["1.000001", "1.0"]),
             ("training.early_stopping", ["{ patience = 0 }", "{ patience = 1 }"]),
+            ("training.layer_decay", ["0.0", "1e-6"]),
+            ("training.layer_decay", ["1.000001", "1.0"]),
+            ("training.rates", ["[{ pattern = 'encoder', factor = 0.0 }]", "[{ pattern = 'encoder', factor = 1e-6 }]"]),
             ("optimizer.beta_1", ["1.0", "0.999999"]),
             ("optimizer", ["{ kind = 'momentum', decay = 1.0 }", "{ kind = 'momentum', decay = 0.0 }"]),
             ("optimizer", ["{ kind = 'adagrad', epsilon = -1e-9 }", "{ kind = 'adagrad', epsilon = 0.0 }"]),
