@@ -330,12 +330,39 @@ rows = 4
 samples = 0
 "#;
 
+/// Preferences, by an adapter on the model of the run before.
+const PREFERENCES: &str = r#"
+task = "causal-lm"
+pretrained = "base"
+[preferences]
+train = "pairs.jsonl"
+validation = "pairs.jsonl"
+[model]
+dropout = 0.1
+[adapter]
+rank = 2
+targets = ["*.self_attention.*"]
+[batch]
+context = 32
+rows = 4
+[objective]
+kind = "dpo"
+"#;
+
 fn write_data(folder: &Path) {
     let sentence = |i: usize| ["the cat is red", "a dog ran", "the red dog saw a cat", "it was late"][i * 7 % 11 % 4];
     let text: String = (0..240).map(|i| format!("{}\n{}", sentence(i), if i % 4 == 3 { "\n" } else { "" })).collect();
     let labelled: String = (0..80).map(|i| format!("{}\t{}\n", sentence(i), ["x", "y"][i * 7 % 11 % 2])).collect();
     let pairs: String = (0..120).map(|i| format!("{0}\t{0}\n", sentence(i))).collect();
-    for (name, content) in [("text.txt", text), ("labelled.tsv", labelled), ("pairs.tsv", pairs)] {
+    let preferred = |i: usize| match sentence(i).split_once(' ') {
+        Some((prompt, rest)) => {
+            format!("{{\"prompt\": \"{prompt}\", \"chosen\": \" {rest}\", \"rejected\": \" cat\"}}\n")
+        }
+        None => String::new(),
+    };
+    let preferred: String = (0..40).map(preferred).collect();
+    let files = [("text.txt", text), ("labelled.tsv", labelled), ("pairs.tsv", pairs), ("pairs.jsonl", preferred)];
+    for (name, content) in files {
         fs::write(folder.join(name), content).unwrap();
     }
     let shapes = Shapes { seed: 1, n: 24 };
@@ -434,15 +461,26 @@ fn a_classifier_of_pictures() {
     killed_runs_end_as_whole_ones(PICTURES);
 }
 
-#[test]
-fn an_adapter() {
+/// As [`killed_runs_end_as_whole_ones`], of a recipe that takes the model in `base`.
+fn killed_runs_from_a_model(recipe: &str) -> TempDir {
     let folder = TempDir::new().unwrap();
     write_data(folder.path());
     write_recipe(folder.path(), GPT);
     succeed(train(folder.path(), &["recipe.toml", "--set", "training.steps=20"]));
     fs::rename(folder.path().join("runs/run-1"), folder.path().join("base")).unwrap();
-    write_recipe(folder.path(), ADAPTER);
+    write_recipe(folder.path(), recipe);
     killed_runs_in(&folder);
+    folder
+}
+
+#[test]
+fn preferences() {
+    killed_runs_from_a_model(PREFERENCES);
+}
+
+#[test]
+fn an_adapter() {
+    let folder = killed_runs_from_a_model(ADAPTER);
     let [of_whole, of_killed] = ["run-1", "run-2"]
         .map(|run| fs::read(folder.path().join("runs").join(run).join("adapter.safetensors")).unwrap());
     assert!(of_whole == of_killed);

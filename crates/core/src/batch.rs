@@ -155,6 +155,33 @@ impl Batch for SequenceBatch {
     }
 }
 
+/// Pairs of answers to the same prompts, one of which is preferred.
+///
+/// The targets that count are the tokens of answers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PreferenceBatch {
+    /// A row for each pair with its chosen answer, then as many with the rejected ones in the same order; each answer comes
+    /// after its prompt. Indices are those of the pairs, twice.
+    pub sequences: SequenceBatch,
+    /// Log-probability of each row's answer under the model that training begins from, in nats: `[rows]`.
+    pub reference: Vec<f32>,
+}
+
+/// Counted in pairs: a loss is one of a pair.
+impl Batch for PreferenceBatch {
+    fn n_rows(&self) -> usize {
+        self.sequences.n_rows() / 2
+    }
+
+    fn n_targets(&self) -> usize {
+        self.n_rows()
+    }
+
+    fn indices(&self) -> &[u64] {
+        &self.sequences.indices[..self.n_rows()]
+    }
+}
+
 /// Sentence pairs for an encoder–decoder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TranslationBatch {

@@ -16,7 +16,7 @@ mod speech;
 mod stream;
 mod trajectory;
 
-pub use batch::{Batch, Position, SequenceBatch, TokenMatrix, TranslationBatch};
+pub use batch::{Batch, Position, PreferenceBatch, SequenceBatch, TokenMatrix, TranslationBatch};
 pub use dropout::{Dropout, mix64};
 pub use encoder::{Encoded, Encoder, EncoderInput};
 pub use encoder_decoder::EncoderDecoder;

@@ -47,15 +47,19 @@ impl ExampleSet for AnswerRows {
 
     fn batch(&self, _epoch: u64, examples: &[(u64, ())]) -> SequenceBatch {
         let rows: Vec<_> = examples.iter().map(|&(idx, ())| &self.rows[idx as usize]).collect();
-        let ids: Vec<&[TokenId]> = rows.iter().map(|(ids, _)| &ids[..]).collect();
-        let indices = examples.iter().map(|&(idx, ())| idx).collect();
-        let mut batch = SequenceBatch::next_tokens(&ids, self.pad, indices);
-        let n_cols = batch.ids.n_cols();
-        for (ignored, (_, is_learnt)) in batch.ignored.chunks_exact_mut(n_cols.max(1)).zip(rows) {
-            // A target is the token after the one that is read.
-            let learnt = is_learnt.iter().skip(1).copied().chain(std::iter::repeat(false));
-            ignored.iter_mut().zip(learnt).for_each(|(ignored, learnt)| *ignored |= !learnt);
-        }
-        batch
+        batch_of(&rows, self.pad, examples.iter().map(|&(idx, ())| idx).collect())
     }
+}
+
+/// Rows of tokens with a flag for each that is learnt, and the index of each row.
+pub(crate) fn batch_of(rows: &[&(Vec<TokenId>, Vec<bool>)], pad: TokenId, indices: Vec<u64>) -> SequenceBatch {
+    let ids: Vec<&[TokenId]> = rows.iter().map(|(ids, _)| &ids[..]).collect();
+    let mut batch = SequenceBatch::next_tokens(&ids, pad, indices);
+    let n_cols = batch.ids.n_cols();
+    for (ignored, (_, is_learnt)) in batch.ignored.chunks_exact_mut(n_cols.max(1)).zip(rows) {
+        // A target is the token after the one that is read.
+        let learnt = is_learnt.iter().skip(1).copied().chain(std::iter::repeat(false));
+        ignored.iter_mut().zip(learnt).for_each(|(ignored, learnt)| *ignored |= !learnt);
+    }
+    batch
 }

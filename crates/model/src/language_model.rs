@@ -1,7 +1,10 @@
 //! Language modelling as a training objective.
 
 use attentive_attention::Dropout;
-use attentive_backend::{Loss, Objective, ops};
+use attentive_backend::{
+    Loss, Objective,
+    ops::{self, CrossEntropy},
+};
 use attentive_core::{Batch, DeviceError, LanguageModel, SequenceBatch, TokenId, TokenMatrix};
 use burn::tensor::{Int, Tensor, TensorData, activation::log_softmax};
 use serde::{Deserialize, Serialize};
@@ -75,15 +78,28 @@ impl<M: CausalModel> Objective<M> for CausalLmObjective {
         let hidden = model.hidden(&batch.ids, pass); // [rows, seq, d_model]
         let [rows, seq, d_model] = hidden.dims();
         let hidden = hidden.reshape([rows * seq, d_model]);
-        let (projection, bias) = model.output_projection();
-        let (targets, ignored) = (&batch.targets, &batch.ignored);
-        let loss = match model.logit_cap() {
-            None => ops::projected_cross_entropy(hidden, projection, bias, targets, ignored, self.label_smoothing),
-            cap => {
-                let logits = ops::bounded(ops::linear(hidden, projection.transpose(), bias), cap);
-                ops::cross_entropy(logits, targets, ignored, self.label_smoothing)
-            }
-        };
+        let loss = cross_entropy_of(model, hidden, &batch.targets, &batch.ignored, self.label_smoothing);
         Loss { sum: loss.divergence, nll_sum: loss.nll, n_targets: batch.n_targets() }
+    }
+}
+
+/// The loss of target tokens by the hidden states that predict them, `[n, d_model]`.
+///
+/// # Panics
+/// If there is not one target for each hidden state.
+pub(crate) fn cross_entropy_of(
+    model: &impl CausalModel,
+    hidden: Tensor<2>,
+    targets: &[TokenId],
+    ignored: &[bool],
+    smoothing: f64,
+) -> CrossEntropy {
+    let (projection, bias) = model.output_projection();
+    match model.logit_cap() {
+        None => ops::projected_cross_entropy(hidden, projection, bias, targets, ignored, smoothing),
+        cap => {
+            let logits = ops::bounded(ops::linear(hidden, projection.transpose(), bias), cap);
+            ops::cross_entropy(logits, targets, ignored, smoothing)
+        }
     }
 }

@@ -27,6 +27,7 @@ mod language_model;
 mod policy;
 mod pruned_heads;
 pub mod rnn;
+mod preference;
 mod spec;
 mod speech;
 mod stack;
@@ -57,6 +58,7 @@ pub use policy::{PolicyModel, PolicyObjective};
 pub use pruned_heads::{AttentionKind, AttentionPlace, Attentions, BadHead, ModelHead, ModelHeads};
 pub use rnn::{CellKind, Rnn, RnnConfig, RnnState};
 pub use spec::{
+pub use preference::{AnswerLogProbs, PreferenceLoss, PreferenceObjective, answer_log_probs};
     EncoderDecoderSpec, EncoderSpec, ImageEncoderSpec, LanguageModelSpec, LayeredParts, ModelSpec, PolicySpec, Preset,
     Role, SpeechSpec,
 };

@@ -87,6 +87,7 @@ impl Session<'_, '_> {
             Some(n) => format!("; {} more for training", thousands(n)),
         };
         log.line(&format!("model     {} parameters: {}{beside}", thousands(spec.n_params() as u64), spec.describe()));
+        task.refer_to(&model, log)?;
         let model = adapted(model, self.settings, log)?;
         let data = task.data_records(log)?;
         same(&*self.peers, &[of_backend(backend_name(&self.device))])?;
@@ -165,6 +166,7 @@ impl Session<'_, '_> {
         if let Some(chat) = task.chat() {
             Bundle::write_chat(self.run, &chat.self_contained().context("the model's chat template")?)?;
         }
+        task.write_beside(self.run)?;
         if !is_known {
             folder::write(&path, &serde_json::to_string_pretty(data).context("the data's records")?)?;
         }

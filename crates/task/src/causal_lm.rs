@@ -79,7 +79,7 @@ impl<F: LanguageModelSpec + Into<ModelConfig>> CausalLm<F> {
         let (pretrained, chat) = start.pretrained.map(|bundle| (bundle.params, bundle.chat)).unzip();
         Ok(Self {
             config,
-            objective: recipe.objective,
+            objective: recipe.objective.next_token(),
             generation: recipe.generation.clone(),
             n_samples: recipe.evaluation.samples,
             context: batch.context,

@@ -15,7 +15,7 @@ use attentive_model::{CausalLmObjective, LanguageModelSpec, ModelConfig};
 use attentive_tokenizer::Tokenizer;
 use attentive_trainer::{Evaluate, Validation};
 use attentive_weights::Tensors;
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{
     Context, Error, Log, Resizable, Result, Start, Task,
@@ -87,7 +87,7 @@ impl<F: LanguageModelSpec + Into<ModelConfig>> Conversations<F> {
         let none = || Err(Error::Refused("conversations are learnt by a model that has a tokenizer".into()));
         let tokenizer = start.tokenizer(&mut config, none)?;
         recipe.model = config.clone().into();
-        let template = template(&start)?;
+        let template = template(&start)?.ok_or_else(|| no_template(&start))?;
         let context = recipe.batch.context;
         let pad = tokenizer.specials().pad.unwrap_or_default();
         let mut records = Vec::new();
@@ -121,7 +121,7 @@ impl<F: LanguageModelSpec + Into<ModelConfig>> Conversations<F> {
         let validation = files.validation.as_ref().map(|files| batcher("validation", files.paths())).transpose()?;
         Ok(Self {
             config,
-            objective: recipe.objective,
+            objective: recipe.objective.next_token(),
             tokenizer,
             pretrained: start.pretrained.map(|bundle| bundle.params),
             template,
@@ -133,23 +133,38 @@ impl<F: LanguageModelSpec + Into<ModelConfig>> Conversations<F> {
     }
 }
 
-/// The chat template of the model that is trained, or of the run that goes on.
-fn template(start: &Start<'_>) -> Result<ChatTemplate> {
+/// The chat template of the model that is trained, or of the run that goes on, if there is one.
+///
+/// # Errors
+/// It can't be read.
+pub(crate) fn template(start: &Start<'_>) -> Result<Option<ChatTemplate>> {
     if let Some(run) = start.tokenizer.and_then(Path::parent) {
         let path = run.join(TEMPLATE);
+        if !path.exists() {
+            return Ok(None);
+        }
         let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-        return ChatTemplate::new(text).with_context(|| path.display().to_string());
+        return ChatTemplate::new(text).map(Some).with_context(|| path.display().to_string());
     }
-    let Some(bundle) = &start.pretrained else {
-        refuse!("conversations are learnt by a model that was trained before: set pretrained")
+    let template = start.pretrained.as_ref().and_then(|bundle| bundle.chat.as_ref());
+    template.map(ChatTemplate::self_contained).transpose().context("the model's chat template")
+}
+
+/// The error of messages for a model that has no chat template.
+pub(crate) fn no_template(start: &Start<'_>) -> Error {
+    let path = match (&start.pretrained, start.tokenizer.and_then(Path::parent)) {
+        (Some(bundle), _) => &bundle.path,
+        (None, Some(run)) => run,
+        (None, None) => {
+            return Error::Refused(
+                "conversations are learnt by a model that was trained before: set pretrained".into(),
+            );
+        }
     };
-    match &bundle.chat {
-        Some(template) => template.self_contained().context("the model's chat template"),
-        None => refuse!(
-            "{} has no chat template, which says how a conversation is written: put a chat_template.jinja into its folder",
-            bundle.path.display()
-        ),
-    }
+    Error::Refused(format!(
+        "{} has no chat template, which says how a conversation is written: put a chat_template.jinja into its folder",
+        path.display()
+    ))
 }
 
 /// Reads and encodes the conversations of files.
@@ -160,29 +175,50 @@ fn read(
     tokenizer: &dyn Tokenizer,
     log: &dyn Log,
 ) -> Result<Part> {
-    let mut part = Part { rows: Vec::new(), records: Vec::new(), question: None };
+    let (mut rows, mut question) = (Vec::new(), None);
+    let records = read_lines(name, paths, log, |read: ConversationLine, _| {
+        let conversation = read.conversation();
+        question = question.take().or_else(|| question_of(&conversation.messages));
+        rows.push(template.encode_answers(&conversation, tokenizer).context("the conversation")?);
+        Ok(())
+    })?;
+    Ok(Part { rows, records, question })
+}
+
+/// What the user says first.
+pub(crate) fn question_of(messages: &[Message]) -> Option<String> {
+    messages.iter().find(|message| message.role == "user").map(|message| message.content.clone())
+}
+
+/// Reads JSON lines, each of which is handed to `each` with its place; empty lines are passed over. What is wrong with a line
+/// is told with its file and number.
+///
+/// # Errors
+/// A file can't be read, a line is no such value, or those of `each`.
+pub(crate) fn read_lines<T: DeserializeOwned>(
+    name: &str,
+    paths: &[PathBuf],
+    log: &dyn Log,
+    mut each: impl FnMut(T, &str) -> Result<()>,
+) -> Result<Vec<DataRecord>> {
     let mut reader = LineReader::new(paths, MAX_LINE_BYTES);
     while let Some(line) = reader.next_line()? {
         if line.bytes.iter().all(u8::is_ascii_whitespace) {
             continue;
         }
-        let place = || format!("{}:{}", line.place.path.display(), line.place.line);
+        let place = format!("{}:{}", line.place.path.display(), line.place.line);
         if line.is_over_long {
-            refuse!("{}: the line has more than {MAX_LINE_BYTES} bytes", place());
+            refuse!("{place}: the line has more than {MAX_LINE_BYTES} bytes");
         }
-        let read: ConversationLine = serde_json::from_slice(&line.bytes).with_context(place)?;
-        let conversation = read.conversation();
-        if part.question.is_none() {
-            let of_user = conversation.messages.iter().find(|message| message.role == "user");
-            part.question = of_user.map(|message| message.content.clone());
-        }
-        part.rows.push(template.encode_answers(&conversation, tokenizer).with_context(place)?);
+        let read: T = serde_json::from_slice(&line.bytes).with_context(|| place.clone())?;
+        each(read, &place).with_context(|| place.clone())?;
     }
+    let mut records = Vec::new();
     for report in reader.finish()? {
         report.notes.iter().for_each(|note| log.warning(note));
-        part.records.push(record_of(name, &report));
+        records.push(record_of(name, &report));
     }
-    Ok(part)
+    Ok(records)
 }
 
 impl<F: LanguageModelSpec + Into<ModelConfig>> Task for Conversations<F> {

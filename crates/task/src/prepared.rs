@@ -8,8 +8,8 @@ use attentive_model::{
 };
 
 use crate::{
-    CausalLm, Classification, Conversations, ImageClassification, Infilling, Log, MaskedLm, Pretraining, Resizable,
-    Result, SpeechRecognition, Start, Trajectories, Translation, Unlabelled,
+    CausalLm, Classification, Conversations, ImageClassification, Infilling, Log, MaskedLm, Preferences, Pretraining,
+    Resizable, Result, SpeechRecognition, Start, Trajectories, Translation, Unlabelled,
     config::{Input, ObjectiveRecipe, RunRecipe, TaskRecipe},
 };
 
@@ -79,6 +79,10 @@ impl<V: TaskVisitor> FamilyVisitor for Preparing<'_, V> {
     fn language_model<C: LanguageModelSpec + Into<ModelConfig>>(self, spec: &C) -> Self::Output {
         let Self { run, settings, start, log, visitor } = self;
         match settings {
+            TaskRecipe::CausalLm(of_task) if of_task.objective.dpo().is_some() => {
+                let task = Preferences::prepare(run, of_task, spec.clone(), start, log)?;
+                visitor.visit(task, run, settings)
+            }
             TaskRecipe::CausalLm(of_task) if of_task.conversations.is_some() => {
                 let task = Conversations::prepare(run, of_task, spec.clone(), start, log)?;
                 visitor.visit(task, run, settings)

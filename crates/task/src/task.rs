@@ -1,5 +1,7 @@
 //! All that differs between tasks.
 
+use std::path::Path;
+
 use attentive_backend::{Device, Objective};
 use attentive_bundle::{ChatTemplate, DataRecord, Processor, ScoreRecord};
 use attentive_core::{Batch, BatchStream};
@@ -46,6 +48,24 @@ pub trait Task {
     /// # Errors
     /// Those of the configuration.
     fn init(&self, device: &Device, seed: u64, log: &dyn Log) -> Result<Self::Model>;
+
+    /// Takes from the model that training begins from what the objective compares with: a reference's log-probabilities.
+    /// Called once, before training and before anything else is called that needs them. Usually nothing.
+    ///
+    /// # Errors
+    /// Those of the data and of the model.
+    fn refer_to(&self, _model: &Self::Model, _log: &dyn Log) -> Result<()> {
+        Ok(())
+    }
+
+    /// Writes what a run that goes on can't take from the model that it began from any more, into the run's folder. Usually
+    /// nothing.
+    ///
+    /// # Errors
+    /// A file can't be written.
+    fn write_beside(&self, _run: &Path) -> Result<()> {
+        Ok(())
+    }
 
     /// What is minimised.
     fn objective(&self) -> Self::Objective;

@@ -16,12 +16,25 @@ impl ChatTemplate {
         conversation: &Conversation,
         tokenizer: &dyn Tokenizer,
     ) -> Result<(Vec<TokenId>, Vec<bool>), ChatError> {
+        self.encode_answers_after(0, conversation, tokenizer)
+    }
+
+    /// As [`encode_answers`](Self::encode_answers), of the answers after the first `n_given` messages alone.
+    ///
+    /// # Errors
+    /// As [`encode_answers`](Self::encode_answers).
+    pub fn encode_answers_after(
+        &self,
+        n_given: usize,
+        conversation: &Conversation,
+        tokenizer: &dyn Tokenizer,
+    ) -> Result<(Vec<TokenId>, Vec<bool>), ChatError> {
         let template = self.clone().or_tokens_of(tokenizer);
         let end = template.end_of_turn(tokenizer);
         let ids = template.encode(conversation, false, tokenizer)?;
         let mut is_answer = vec![false; ids.len()];
         let answers = conversation.messages.iter().enumerate().filter(|(_, message)| message.role == ASSISTANT);
-        for (at, _) in answers {
+        for (at, _) in answers.skip_while(|(at, _)| *at < n_given) {
             let until =
                 |n: usize| Conversation { messages: conversation.messages[..n].to_vec(), ..conversation.clone() };
             let other = || ChatError::OtherAnswer { message: at + 1 };

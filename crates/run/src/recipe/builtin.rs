@@ -20,6 +20,7 @@ macro_rules! builtin {
 /// All of them: those of the repository's folder `recipes`, which a test of the repository holds these copies against, and
 /// two that the command runs by itself.
 const RECIPES: [Builtin; 28] = builtin![
+const RECIPES: [Builtin; 24] = builtin![
     "builtin",
     "multi30k",
     "multi30k-2000",
@@ -31,6 +32,7 @@ const RECIPES: [Builtin; 28] = builtin![
     "table3",
     "gpt",
     "shakespeare-char",
+    "dpo",
     "bert",
     "roberta",
     "canine",

@@ -165,6 +165,11 @@ const RANGES: &[(&str, Range)] = &[
     ("objective.beta", Closed(0.0, 1e6)),
     ("objective.hidden", PART),
     ("objective.block", POSITIONS),
+    ("sft_weight", Closed(0.0, 1e6)),
+    // [distillation]
+    ("distillation.weight", Above(0.0, 1.0)),
+    ("distillation.temperature", Above(0.0, 1e3)),
+    ("distillation.top_k", TOKENS),
     // [adapter]
     ("adapter.rank", WIDTH),
     ("adapter.alpha", Above(0.0, 1e9)),
@@ -183,13 +188,13 @@ const RANGES: &[(&str, Range)] = &[
     // [training]
     ("steps", Whole(1, 1_000_000_000_000)),
     ("accumulate", Whole(1, 1 << 16)),
+    ("rates.factor", Above(0.0, 1e6)),
+    ("layer_decay", Above(0.0, 1.0)),
     ("clip_norm", Closed(0.0, 1e30)),
     ("ema_decay", SHARE),
     ("validate_every", UPDATES),
     ("checkpoint_every", UPDATES),
     ("keep_every", UPDATES),
-    ("rates.factor", Above(0.0, 1e6)),
-    ("layer_decay", Above(0.0, 1.0)),
     ("training.seed", Whole(0, i64::MAX)),
     ("max_bad", Whole(1, 1 << 30)),
     ("spike_deviations", Closed(0.0, 1e9)),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use attentive_bundle::GenerationConfig;
 use attentive_data::{DocumentUnit, Size, TextFiles};
-use attentive_model::{CausalLmObjective, ModelConfig, Role};
+use attentive_model::{ModelConfig, Role};
 use attentive_trainer::FinishedModel;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Problem, TokenizerRecipe,
     data::{Files, is_true, refuse_beside_builtin, yes},
+    preferences::{CausalObjectiveRecipe, PreferencesRecipe},
     presets::require_role,
     validate_model,
 };
@@ -31,6 +32,10 @@ pub struct CausalLmRecipe {
     /// Conversations in the place of `[data]`, by whose answers a model for conversations is trained further.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conversations: Option<ConversationsRecipe>,
+    /// Pairs of answers in the place of `[data]`, for `objective.kind = "dpo"`; without it, that learns from pairs of the
+    /// built-in corpus.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preferences: Option<PreferencesRecipe>,
     /// How text becomes tokens.
     #[serde(default)]
     pub tokenizer: TokenizerRecipe,
@@ -40,7 +45,7 @@ pub struct CausalLmRecipe {
     pub batch: ContextRecipe,
     /// What is minimised.
     #[serde(default)]
-    pub objective: CausalLmObjective,
+    pub objective: CausalObjectiveRecipe,
     /// How the model is judged, and which checkpoints make it.
     #[serde(default)]
     pub evaluation: EvaluationRecipe,
@@ -169,9 +174,10 @@ impl Default for EvaluationRecipe {
 impl CausalLmRecipe {
     /// Whether there is anything to validate on.
     pub(super) fn has_validation(&self) -> bool {
-        match &self.conversations {
-            Some(conversations) => conversations.validation.is_some(),
-            None => self.data.has_validation(),
+        match (&self.conversations, &self.preferences) {
+            (Some(conversations), _) => conversations.validation.is_some(),
+            (None, Some(preferences)) => preferences.validation.is_some(),
+            (None, None) => self.data.has_validation(),
         }
     }
 
@@ -192,7 +198,25 @@ impl CausalLmRecipe {
                 "they are learnt by a model that was trained before, in the words of its chat template: set pretrained";
             return Err(Problem::at("conversations", text));
         }
+        self.check_preferences()?;
         self.data.validate()
+    }
+
+    /// Holds DPO and its data against the other settings.
+    fn check_preferences(&self) -> Result<(), Problem> {
+        let Some(dpo) = self.objective.dpo() else {
+            let text = "pairs of answers are learnt by one objective: set objective.kind = \"dpo\"";
+            return self.preferences.as_ref().map_or(Ok(()), |_| Err(Problem::at("preferences", text)));
+        };
+        for (key, is_given) in
+            [("data.train", self.data.train.is_some()), ("conversations", self.conversations.is_some())]
+        {
+            if is_given {
+                let text = "objective.kind = \"dpo\" learns from pairs of answers: give them in [preferences], and leave this out";
+                return Err(Problem::at(key, text));
+            }
+        }
+        dpo.validate()
     }
 
     /// Holds the model against the task and the other settings.

@@ -6,6 +6,7 @@ mod data;
 mod data2vec;
 mod image_classification;
 mod masked_lm;
+mod preferences;
 mod presets;
 mod problem;
 mod span_corruption;
@@ -37,6 +38,7 @@ pub use image_classification::{
     ImageClassificationRecipe, ImageRecipe, PictureBatchRecipe, PictureFiles, PicturesRecipe,
 };
 pub use masked_lm::{MaskedLmObjectiveRecipe, MaskedLmRecipe, RowRecipe};
+pub use preferences::{CausalObjectiveRecipe, DpoKind, DpoRecipe, PreferencesRecipe};
 pub use presets::{find_preset, preset, presets_of_task};
 pub use problem::{Problem, advice, nearest};
 pub use span_corruption::SpanCorruptionRecipe;

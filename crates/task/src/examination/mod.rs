@@ -37,7 +37,7 @@ pub fn examine(task: &TaskRecipe, tokenizer: &dyn Tokenizer, log: &dyn Log) -> R
     let mut warnings = Vec::new();
     let parts = match task {
         TaskRecipe::Translation(recipe) => pairs(recipe, tokenizer, &mut warnings)?,
-        TaskRecipe::CausalLm(recipe) if recipe.conversations.is_none() => {
+        TaskRecipe::CausalLm(recipe) if recipe.conversations.is_none() && recipe.objective.dpo().is_none() => {
             documents(&recipe.data, recipe.batch.context, tokenizer, &mut warnings)?
         }
         TaskRecipe::MaskedLm(recipe) => sentences(recipe, tokenizer, &mut warnings)?,
