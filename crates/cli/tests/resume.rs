@@ -349,6 +349,34 @@ rows = 4
 kind = "dpo"
 "#;
 
+/// A student of the model of the run before.
+const STUDENT: &str = r#"
+task = "causal-lm"
+[data.train]
+text = "text.txt"
+documents = "file"
+[data]
+validation_fraction = 0.1
+[tokenizer]
+path = "base/tokenizer.json"
+[distillation]
+teacher = "base"
+temperature = 2.0
+top_k = 5
+[model]
+d_model = 8
+d_ff = 16
+n_heads = 2
+n_layers = 1
+dropout = 0.1
+positions = { rotary = {} }
+[batch]
+context = 16
+rows = 4
+[evaluation]
+samples = 0
+"#;
+
 fn write_data(folder: &Path) {
     let sentence = |i: usize| ["the cat is red", "a dog ran", "the red dog saw a cat", "it was late"][i * 7 % 11 % 4];
     let text: String = (0..240).map(|i| format!("{}\n{}", sentence(i), if i % 4 == 3 { "\n" } else { "" })).collect();
@@ -476,6 +504,11 @@ fn killed_runs_from_a_model(recipe: &str) -> TempDir {
 #[test]
 fn preferences() {
     killed_runs_from_a_model(PREFERENCES);
+}
+
+#[test]
+fn a_student_of_a_language_model() {
+    killed_runs_from_a_model(STUDENT);
 }
 
 #[test]

@@ -18,6 +18,7 @@ pub mod canine;
 mod checks;
 pub mod data2vec;
 pub mod decision_transformer;
+mod distillation;
 mod encoder_model;
 mod error;
 mod family;
@@ -28,6 +29,7 @@ mod policy;
 mod pruned_heads;
 pub mod rnn;
 mod preference;
+pub mod rnn;
 mod spec;
 mod speech;
 mod stack;
@@ -48,6 +50,7 @@ pub use bert::{Bert, BertConfig, ClassificationObjective, MaskedLmObjective, Poo
 pub use canine::{Canine, CanineConfig, Guessing};
 pub use data2vec::{Data2Vec, Data2VecConfig, Data2VecObjective, LayeredEncoder};
 pub use decision_transformer::{DecisionTransformer, DecisionTransformerConfig};
+pub use distillation::{DistillationObjective, Distilling, ScoresTargets, TargetLogits};
 pub use encoder_model::{EncoderModel, Encoding, Heads, HiddenTokens, TokenScores};
 pub use error::ConfigError;
 pub use family::{FamilyVisitor, ModelConfig};
@@ -56,9 +59,9 @@ pub use image_model::{ImageEncoding, ImageHeads, ImageModel};
 pub use language_model::{CausalLmObjective, CausalModel, log_probs_of};
 pub use policy::{PolicyModel, PolicyObjective};
 pub use pruned_heads::{AttentionKind, AttentionPlace, Attentions, BadHead, ModelHead, ModelHeads};
+pub use preference::{AnswerLogProbs, PreferenceLoss, PreferenceObjective, answer_log_probs};
 pub use rnn::{CellKind, Rnn, RnnConfig, RnnState};
 pub use spec::{
-pub use preference::{AnswerLogProbs, PreferenceLoss, PreferenceObjective, answer_log_probs};
     EncoderDecoderSpec, EncoderSpec, ImageEncoderSpec, LanguageModelSpec, LayeredParts, ModelSpec, PolicySpec, Preset,
     Role, SpeechSpec,
 };

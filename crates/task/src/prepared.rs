@@ -4,13 +4,15 @@ use std::path::Path;
 
 use attentive_model::{
     Data2VecConfig, EncoderDecoderSpec, EncoderSpec, FamilyVisitor, ImageEncoderSpec, LanguageModelSpec, ModelConfig,
-    ModelSpec, PolicySpec, Role, SpeechSpec,
+    ModelSpec, PolicySpec, Role, ScoresTargets, SpeechSpec,
 };
 
 use crate::{
-    CausalLm, Classification, Conversations, ImageClassification, Infilling, Log, MaskedLm, Preferences, Pretraining,
-    Resizable, Result, SpeechRecognition, Start, Trajectories, Translation, Unlabelled,
-    config::{Input, ObjectiveRecipe, RunRecipe, TaskRecipe},
+    CausalLm, Classification, Conversations, ImageClassification, Infilling, Log, MaskedLm, OfWords, Preferences,
+    Pretraining, Resizable, Result, SpeechRecognition, Start, Taught, TaughtBatch, Trajectories, Translation,
+    Unlabelled,
+    config::{CausalLmRecipe, Input, ObjectiveRecipe, RunRecipe, TaskRecipe},
+    distillation::Teacher,
 };
 
 /// What is done with a task, whichever it is.
@@ -65,8 +67,13 @@ impl<V: TaskVisitor> FamilyVisitor for Preparing<'_, V> {
         let Self { run, settings, start, log, visitor } = self;
         match settings {
             TaskRecipe::Translation(of_task) => {
+                let teacher = Teacher::of(&mut of_task.distillation, log)?;
+                // A sentence that outruns the teacher's positions is treated as one that outruns the student's.
+                if let Some(max_len) = teacher.as_ref().and_then(Teacher::max_len) {
+                    of_task.rules.max_tokens = of_task.rules.max_tokens.min(max_len.saturating_sub(1));
+                }
                 let task = Translation::prepare(run, of_task, spec.clone(), start, log)?;
-                visitor.visit(task, run, settings)
+                visit_taught(visitor, task, teacher, run, settings)
             }
             TaskRecipe::SpanCorruption(of_task) => {
                 let task = Infilling::prepare(run, of_task, spec.clone(), start, log)?;
@@ -84,12 +91,14 @@ impl<V: TaskVisitor> FamilyVisitor for Preparing<'_, V> {
                 visitor.visit(task, run, settings)
             }
             TaskRecipe::CausalLm(of_task) if of_task.conversations.is_some() => {
+                let teacher = taught(of_task, log)?;
                 let task = Conversations::prepare(run, of_task, spec.clone(), start, log)?;
-                visitor.visit(task, run, settings)
+                visit_taught(visitor, task, teacher, run, settings)
             }
             TaskRecipe::CausalLm(of_task) => {
+                let teacher = taught(of_task, log)?;
                 let task = CausalLm::prepare(run, of_task, spec.clone(), start, log)?;
-                visitor.visit(task, run, settings)
+                visit_taught(visitor, task, teacher, run, settings)
             }
             other => mismatch::<C, _>(other, Role::LanguageModel),
         }
@@ -166,6 +175,33 @@ fn visit<V: TaskVisitor, T: Unlabelled>(
 ) -> Result<V::Output> {
     match pretrains {
         Some(config) => visitor.visit(Pretraining::new(task, config), run, settings),
+        None => visitor.visit(task, run, settings),
+    }
+}
+
+/// The teacher of a language model, if a recipe names one that reads as long texts.
+fn taught(recipe: &mut CausalLmRecipe, log: &dyn Log) -> Result<Option<Teacher>> {
+    let teacher = Teacher::of(&mut recipe.distillation, log)?;
+    if let Some(teacher) = &teacher {
+        teacher.check_context(recipe.batch.context)?;
+    }
+    Ok(teacher)
+}
+
+/// Hands a task, or one with a teacher beside its data, to `visitor`.
+fn visit_taught<V, T>(
+    visitor: V,
+    task: T,
+    teacher: Option<Teacher>,
+    run: &mut RunRecipe,
+    settings: &mut TaskRecipe,
+) -> Result<V::Output>
+where
+    V: TaskVisitor,
+    T: Resizable<Objective: OfWords, Model: ScoresTargets<T::Batch>, Batch: TaughtBatch>,
+{
+    match teacher {
+        Some(teacher) => visitor.visit(Taught::new(task, teacher)?, run, settings),
         None => visitor.visit(task, run, settings),
     }
 }

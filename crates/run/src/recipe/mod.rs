@@ -49,6 +49,7 @@ pub struct Recipe {
 /// Settings that may change when a run goes on: what it has learnt until then does not depend on them.
 const MAY_CHANGE: [&str; 12] = [
     "data.cache",
+    "distillation.teacher",
     "training.steps",
     "training.validate_every",
     "training.checkpoint_every",

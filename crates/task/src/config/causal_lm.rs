@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Problem, TokenizerRecipe,
+    DistillationRecipe, Problem, TokenizerRecipe,
     data::{Files, is_true, refuse_beside_builtin, yes},
     preferences::{CausalObjectiveRecipe, PreferencesRecipe},
     presets::require_role,
@@ -46,6 +46,9 @@ pub struct CausalLmRecipe {
     /// What is minimised.
     #[serde(default)]
     pub objective: CausalObjectiveRecipe,
+    /// A teacher that is learnt from beside the data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distillation: Option<DistillationRecipe>,
     /// How the model is judged, and which checkpoints make it.
     #[serde(default)]
     pub evaluation: EvaluationRecipe,
@@ -215,6 +218,10 @@ impl CausalLmRecipe {
                 let text = "objective.kind = \"dpo\" learns from pairs of answers: give them in [preferences], and leave this out";
                 return Err(Problem::at(key, text));
             }
+        }
+        if self.distillation.is_some() {
+            let text = "objective.kind = \"dpo\" compares with the model that it begins from, and has no teacher: leave this out";
+            return Err(Problem::at("distillation", text));
         }
         dpo.validate()
     }

@@ -4,6 +4,7 @@ mod causal_lm;
 mod classification;
 mod data;
 mod data2vec;
+mod distillation;
 mod image_classification;
 mod masked_lm;
 mod preferences;
@@ -34,6 +35,7 @@ pub use classification::{ClassificationRecipe, LabeledBatchRecipe, LabeledFiles,
 pub use data::{DataRecipe, DirectedFiles, Direction, Directions, Files, Parallel, SplitFiles};
 pub(crate) use data2vec::Input;
 pub use data2vec::{Data2VecKind, Data2VecRecipe, ObjectiveRecipe};
+pub use distillation::DistillationRecipe;
 pub use image_classification::{
     ImageClassificationRecipe, ImageRecipe, PictureBatchRecipe, PictureFiles, PicturesRecipe,
 };

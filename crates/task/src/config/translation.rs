@@ -9,7 +9,9 @@ use attentive_trainer::FinishedModel;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DataRecipe, Problem, TokenizerRecipe, presets::require_role, validate_decoding, validate_model};
+use super::{
+    DataRecipe, DistillationRecipe, Problem, TokenizerRecipe, presets::require_role, validate_decoding, validate_model,
+};
 
 /// Sentences of one language into sentences of another.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -37,6 +39,9 @@ pub struct TranslationRecipe {
     /// What is minimised.
     #[serde(default)]
     pub objective: TranslationObjective,
+    /// A teacher that is learnt from beside the data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distillation: Option<DistillationRecipe>,
     /// How the model is judged, and which checkpoints make it.
     #[serde(default)]
     pub evaluation: EvaluationRecipe,

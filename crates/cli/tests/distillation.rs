@@ -1,0 +1,101 @@
+//! Students that learn from a teacher beside their data.
+
+mod support;
+
+use std::fs;
+
+use serde_json::Value;
+use support::{Folder, TINY};
+
+const SMALLER: &str = "d_model = 8\nd_ff = 8\nn_heads = 2\nn_encoder_layers = 1\nn_decoder_layers = 1\ndropout = 0.0\n";
+
+/// The divergence of each update of a run.
+fn divergences(folder: &Folder, run: &str) -> Vec<f64> {
+    let text = fs::read_to_string(folder.path(run).join("metrics.jsonl")).unwrap();
+    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    lines.filter_map(|line| line["scores"]["divergence"].as_f64()).collect()
+}
+
+fn model(folder: &Folder, run: &str) -> Vec<u8> {
+    fs::read(folder.path(run).join("model.safetensors")).unwrap()
+}
+
+#[test]
+fn a_translator_learns_what_its_teacher_expects() {
+    let folder = Folder::new();
+    folder.write_copying("teacher", [60, 0, 0], TINY);
+    folder.succeed(&["train", "teacher.toml", "--set", "schedule.lr=1e-2"], "");
+    folder.write_copying("student", [40, 20, 10], SMALLER);
+    let of_teacher = ["train", "student.toml", "--set", "tokenizer.path=runs/teacher-1/tokenizer.json", "--set"];
+    let distilled =
+        [&of_teacher[..], &["distillation={teacher=\"runs/teacher-1\", weight=0.9, temperature=2.0, top_k=5}"]];
+    let distilled = distilled.concat();
+    let higher = ["--set", "schedule.lr=1e-2"];
+    let shown = folder.succeed(&[&distilled[..], &higher].concat(), "");
+    assert!(shown.contains("teacher   "), "{shown}");
+    let found = divergences(&folder, "runs/student-1");
+    assert!(found.len() == 40 && found[39] < 0.8 * found[0], "{found:?}");
+
+    // It goes on to the same bytes, with the teacher that it began with alone, wherever that is now.
+    folder.succeed(&[&distilled[..], &higher, &["--set", "training.steps=20"]].concat(), "");
+    fs::rename(folder.path("runs/teacher-1"), folder.path("moved")).unwrap();
+    let resume = ["train", "--resume", "runs/student-2", "--set", "training.steps=40", "--set"];
+    let resumed = folder.succeed(&[&resume[..], &["distillation.teacher=moved"]].concat(), "");
+    assert!(model(&folder, "runs/student-1") == model(&folder, "runs/student-2"), "{resumed}");
+    let error = folder.fail(&[&resume[..], &["distillation.teacher=runs/student-1"]].concat(), "");
+    assert!(error.contains("has changed since the run began"), "{error}");
+
+    let fails = |settings: &str| folder.fail(&[&of_teacher[..1], &["student.toml", "--set", settings]].concat(), "");
+    let error = fails("distillation.teacher=moved");
+    assert!(error.contains("distillation.teacher: its ") && error.contains("tokenizer.path"), "{error}");
+    assert!(fails("distillation.weight=0.5").contains("`teacher` is missing"));
+    assert!(fails("distillation={teacher=\"nowhere\"}").contains("distillation.teacher = nowhere"));
+    for setting in ["weight=0.0", "weight=1.1", "temperature=0.0", "top_k=0"] {
+        let error = fails(&format!("distillation={{teacher=\"moved\", {setting}}}"));
+        let key = setting.split('=').next().unwrap();
+        assert!(error.contains(&format!("distillation.{key}")), "{error}");
+    }
+}
+
+#[test]
+fn a_language_model_learns_what_its_teacher_expects() {
+    let folder = Folder::new();
+    folder.write("text.txt", &"the animal was tired\na street was too wide\n".repeat(30));
+    let recipe = |name: &str, d_model: usize| {
+        format!(
+            r#"
+name = "{name}"
+task = "causal-lm"
+data.train = {{ text = "text.txt", documents = "line" }}
+data.validation_fraction = 0.1
+tokenizer.merges = 20
+model = {{ d_model = {d_model}, d_ff = 16, n_heads = 2, n_layers = 1, dropout = 0.0, positions = {{ learned = {{ max_len = 16 }} }} }}
+batch = {{ context = 16, rows = 4 }}
+schedule = {{ kind = "constant", lr = 1e-2 }}
+training = {{ steps = 30, checkpoint_every = 10 }}
+evaluation.samples = 0
+"#
+        )
+    };
+    folder.write("teacher.toml", &recipe("teacher", 16));
+    folder.write("student.toml", &recipe("student", 8));
+    folder.succeed(&["train", "teacher.toml"], "");
+    let student = ["train", "student.toml", "--set", "distillation.teacher=runs/latest", "--set"];
+    let tokenizer = "tokenizer.path=runs/teacher-1/tokenizer.json";
+    folder.succeed(&[&student[..], &[tokenizer]].concat(), "");
+    let found = divergences(&folder, "runs/student-1");
+    assert!(found.len() == 30 && found[29] < 0.5 * found[0], "{found:?}");
+    // The run records the teacher's own folder, and not the link that led to it.
+    let config = fs::read_to_string(folder.path("runs/student-1/config.toml")).unwrap();
+    assert!(config.contains("runs/teacher-1\"") && !config.contains("runs/latest"), "{config}");
+
+    let longer = ["batch.context=32", "--set", "model.positions={rotary={}}", "--set", tokenizer];
+    let of_teacher = ["train", "student.toml", "--set", "distillation.teacher=runs/teacher-1", "--set"];
+    let error = folder.fail(&[&of_teacher[..], &longer].concat(), "");
+    assert!(error.contains("batch.context = 32 is longer than the 16 tokens that the teacher reads"), "{error}");
+    folder.write_copying("translator", [1, 0, 0], TINY);
+    folder.succeed(&["train", "translator.toml"], "");
+    let other = ["train", "student.toml", "--set", "distillation.teacher=runs/translator-1", "--set"];
+    let error = folder.fail(&[&other[..], &["tokenizer.path=runs/translator-1/tokenizer.json"]].concat(), "");
+    assert!(error.contains("distillation.teacher: a transformer is an encoder-decoder"), "{error}");
+}
